@@ -1,0 +1,172 @@
+// Package fault names what can go wrong on the way into a cluster. Each type keeps the facts of its cause (which
+// Service, which verb, which server) and unwraps to the word that package net and the system use for it, so that a
+// caller who knows no Kubernetes still understands it:
+//
+//	NotFound     *net.DNSError with IsNotFound
+//	NoEndpoints  syscall.EHOSTUNREACH
+//	Refused      syscall.ECONNREFUSED
+//	Forbidden    fs.ErrPermission
+//	Login        fs.ErrPermission
+//	Unreachable  what the network said, and syscall.EHOSTUNREACH
+//	Unsupported  errors.ErrUnsupported
+//
+// A dial that ran out of time wraps context.DeadlineExceeded as usual. The package holds no sentences for users: those
+// are the desktop program's.
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"strings"
+	"syscall"
+)
+
+// Kind says what was not found.
+type Kind string
+
+// The kinds of things a target can name.
+const (
+	Service   Kind = "Service"
+	Pod       Kind = "Pod"
+	Port      Kind = "port"
+	Namespace Kind = "Namespace"
+	Address   Kind = "address"
+)
+
+// NotFound is a target that names something the cluster does not have.
+type NotFound struct {
+	Kind      Kind
+	Name      string   // of the Service, Pod or Namespace; the address for Address; the number asked for when Kind is Port
+	Namespace string   // empty for Namespace and Address
+	Service   string   // the Service that lacks the port; only when Kind is Port
+	Has       []string // the ports there are, as "80 (http)"; only when Kind is Port
+}
+
+func (e *NotFound) Error() string {
+	switch e.Kind {
+	case Port:
+		return fmt.Sprintf("Service %s/%s has no TCP port %s (it has %s)", e.Namespace, e.Service, e.Name, orNone(e.Has))
+	case Namespace, Address:
+		return fmt.Sprintf("no %s %s in the cluster", e.Kind, e.Name)
+	}
+	return fmt.Sprintf("no %s %s in namespace %s", e.Kind, e.Name, e.Namespace)
+}
+
+// Unwrap gives a *net.DNSError with IsNotFound set.
+func (e *NotFound) Unwrap() error {
+	return &net.DNSError{Err: "no such host", Name: e.Name, IsNotFound: true}
+}
+
+// NoEndpoints is a Service, or a Pod, behind which nothing is ready.
+type NoEndpoints struct {
+	Service   string
+	Pod       string // set instead of Service when one Pod was asked for
+	Namespace string
+	NotReady  int    // endpoints there are, none of them ready
+	Detail    string // what is known beyond that; may be empty
+}
+
+func (e *NoEndpoints) Error() string {
+	what := "Service " + e.Namespace + "/" + e.Service
+	if e.Pod != "" {
+		what = "Pod " + e.Namespace + "/" + e.Pod
+	}
+	return fmt.Sprintf("%s has no ready endpoint (%d not ready)%s", what, e.NotReady, prefixed(": ", e.Detail))
+}
+
+// Unwrap gives syscall.EHOSTUNREACH.
+func (e *NoEndpoints) Unwrap() error { return syscall.EHOSTUNREACH }
+
+// Refused is a port of a Pod on which nothing listens, as the container runtime told it.
+type Refused struct {
+	Pod       string
+	Namespace string
+	Port      int
+	Text      string // the runtime's own words, for the log
+}
+
+func (e *Refused) Error() string {
+	return fmt.Sprintf("Pod %s/%s refused port %d", e.Namespace, e.Pod, e.Port)
+}
+
+// Unwrap gives syscall.ECONNREFUSED.
+func (e *Refused) Unwrap() error { return syscall.ECONNREFUSED }
+
+// Forbidden is a right that the context's user does not have (HTTP 403 from the API server).
+type Forbidden struct {
+	Verbs     []string // any of which, or all of which, are wanted: "get", "create"
+	Resource  string   // "services", "pods/portforward"
+	Namespace string
+	Name      string // may be empty
+	Text      string // the API server's own words
+}
+
+func (e *Forbidden) Error() string {
+	return fmt.Sprintf("forbidden: %s %s in namespace %q", strings.Join(e.Verbs, "+"), e.Resource, e.Namespace)
+}
+
+// Unwrap gives fs.ErrPermission.
+func (e *Forbidden) Unwrap() error { return fs.ErrPermission }
+
+// Login is a credential that is missing, expired or refused (HTTP 401), or a credential plugin that failed.
+type Login struct {
+	Context string
+	Plugin  string // the exec plugin's command, when it was the plugin that failed
+	Err     error
+}
+
+func (e *Login) Error() string {
+	if e.Plugin != "" {
+		return fmt.Sprintf("credential plugin %s of context %s: %v", e.Plugin, e.Context, e.Err)
+	}
+	return fmt.Sprintf("the API server does not accept the credentials of context %s", e.Context)
+}
+
+// Unwrap gives the cause and fs.ErrPermission.
+func (e *Login) Unwrap() []error { return causes(fs.ErrPermission, e.Err) }
+
+// Unreachable is an API server, or the way from it to a node, that does not answer.
+type Unreachable struct {
+	Server string // host:port or URL, never with credentials
+	Err    error
+}
+
+func (e *Unreachable) Error() string {
+	return fmt.Sprintf("cannot reach the cluster's API server %s: %v", e.Server, e.Err)
+}
+
+// Unwrap gives the cause and syscall.EHOSTUNREACH.
+func (e *Unreachable) Unwrap() []error { return causes(syscall.EHOSTUNREACH, e.Err) }
+
+// Unsupported is a target that exists and cannot be carried: a UDP port, an endpoint that is no Pod.
+type Unsupported struct {
+	What string // "port 53 of Service kube-system/dns is UDP only"
+}
+
+func (e *Unsupported) Error() string { return e.What }
+
+// Unwrap gives errors.ErrUnsupported.
+func (e *Unsupported) Unwrap() error { return errors.ErrUnsupported }
+
+func causes(word, cause error) []error {
+	if cause == nil {
+		return []error{word}
+	}
+	return []error{cause, word}
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}
+
+func prefixed(prefix, s string) string {
+	if s == "" {
+		return ""
+	}
+	return prefix + s
+}
