@@ -1,0 +1,134 @@
+// Package command is Fairlead's command line: which words and flags there are, and what a wrong one is answered. It is
+// not what the commands do: that is handed in as Actions by package main.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Actions are what the commands do.
+type Actions struct {
+	Tray     func(context.Context, Options) error
+	Serve    func(context.Context, Options, []string) error
+	Contexts func(context.Context, Options) error
+	Names    func(Options) []string // the context names that shell completion offers
+	Version  string
+}
+
+// Options are the flags of all commands; a command reads those it has.
+type Options struct {
+	Kubeconfig string // empty: KUBECONFIG, else ~/.kube/config, as kubectl
+	Listen     string // serve: the address of the one context
+	Output     string // contexts: "" or "json"
+}
+
+// A UsageError is a command line that cannot be carried out as it stands. Its exit status is 2.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Run parses args and runs the command they name. A wrong command line is a *UsageError; all else is the action's own
+// error.
+func Run(ctx context.Context, actions Actions, args []string) error {
+	root := root(actions)
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
+}
+
+func root(actions Actions) *cobra.Command {
+	var o Options
+	cmd := &cobra.Command{
+		Use:   "fairlead",
+		Short: "A proxy into each Kubernetes cluster of your kubeconfig, one click away",
+		Long: "Fairlead sits in the panel and lists the contexts of your kubeconfig. A click on one starts a local\n" +
+			"proxy (SOCKS5 and HTTP on one port) into that cluster; cluster names are resolved on the far side.\n" +
+			"Nothing is installed in the cluster.",
+		Args:          noArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return actions.Tray(cmd.Context(), o) },
+	}
+	cmd.PersistentFlags().StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig `file` to use (default: KUBECONFIG, else ~/.kube/config)")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &UsageError{err} })
+	cmd.AddCommand(serve(actions, &o), contexts(actions, &o), version(actions))
+	return cmd
+}
+
+func serve(actions Actions, o *Options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve [CONTEXT...]",
+		Short: "Run the proxies in the foreground, without a tray",
+		Long: "Run the proxies of the named contexts (default: the kubeconfig's current context) in the foreground,\n" +
+			"and print one line for each: its name and its URL. Ctrl-C stops them.",
+		Example: "  fairlead serve staging\n  curl --proxy socks5h://127.0.0.1:1080 http://hello.default.svc.cluster.local/",
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return actions.Names(*o), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, names []string) error {
+			if o.Listen != "" && len(names) > 1 {
+				return &UsageError{fmt.Errorf("--listen is the address of one context, and %d are named", len(names))}
+			}
+			return actions.Serve(cmd.Context(), *o, names)
+		},
+	}
+	cmd.Flags().StringVar(&o.Listen, "listen", "", "loopback `address` to listen on, with one context (default: 127.0.0.1 and the context's own port)")
+	return cmd
+}
+
+func contexts(actions Actions, o *Options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "contexts",
+		Short: "List the contexts, their addresses, and what is wrong with those that cannot be used",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Output != "" && o.Output != "json" {
+				return &UsageError{fmt.Errorf("unknown output format %q: there is json, or none", o.Output)}
+			}
+			return actions.Contexts(cmd.Context(), *o)
+		},
+	}
+	cmd.Flags().StringVarP(&o.Output, "output", "o", "", "output `format`: json")
+	return cmd
+}
+
+func version(actions Actions) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), actions.Version)
+			return err
+		},
+	}
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var there []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			there = append(there, c.Name())
+		}
+	}
+	if len(there) == 0 {
+		return &UsageError{fmt.Errorf("%s takes no argument, and got %q", cmd.CommandPath(), args[0])}
+	}
+	return &UsageError{fmt.Errorf("no command %q: there are %s", args[0], strings.Join(there, ", "))}
+}
+
+// IsUsage says whether err is a wrong command line.
+func IsUsage(err error) bool {
+	var usage *UsageError
+	return errors.As(err, &usage)
+}

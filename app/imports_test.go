@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// A ban keeps one import out of a package, even indirectly, and says why.
+type ban struct{ from, to, why string }
+
+var bans = []ban{
+	{"fairlead/proxy", "k8s.io/", "the engine knows no Kubernetes: any Dialer will do"},
+	{"fairlead/proxy", "fairlead/kube", "the engine knows no Kubernetes: any Dialer will do"},
+	{"fairlead/proxy", "fairlead/app", "the engine knows no desktop"},
+	{"fairlead/proxy", "fyne.io/", "the engine knows no desktop"},
+	{"fairlead/proxy", "github.com/godbus/", "the engine knows no desktop"},
+
+	{"fairlead/kube", "fairlead/proxy", "reaching into a cluster is of use without a proxy"},
+	{"fairlead/kube", "fairlead/app", "reaching into a cluster knows no desktop"},
+	{"fairlead/kube", "github.com/things-go/", "reaching into a cluster knows no SOCKS"},
+	{"fairlead/kube", "fyne.io/", "reaching into a cluster knows no desktop"},
+	{"fairlead/kube/spdy", "k8s.io/", "frames and streams, and no Kubernetes"},
+	{"fairlead/kube/spdy", "fairlead/", "frames and streams, and nothing else of ours"},
+	{"fairlead/kube/fault", "k8s.io/", "views read these types, and must not be tied to client-go by them"},
+
+	{"fairlead/app/session", "fairlead/", "the model knows nobody: wire.go hands it what starts a proxy"},
+	{"fairlead/app/settings", "fairlead/", "the state on disk knows nobody"},
+	{"fairlead/app/menu", "fairlead/proxy", "the menu is a function of the model's snapshot alone"},
+	{"fairlead/app/menu", "fairlead/kube", "the menu is a function of the model's snapshot alone"},
+	{"fairlead/app/menu", "fyne.io/", "the menu is data; tray draws it"},
+	{"fairlead/app/tray", "fairlead/proxy", "the tray is one client of the model"},
+	{"fairlead/app/tray", "fairlead/kube", "the tray is one client of the model"},
+	{"fairlead/app/tray", "github.com/esiqveland/", "notifications need a D-Bus connection that is not the tray's"},
+	{"fairlead/app/tray", "github.com/gen2brain/", "notifications need a D-Bus connection that is not the tray's"},
+	{"fairlead/app/notify", "fyne.io/", "notifications need a D-Bus connection that is not the tray's"},
+	{"fairlead/app/explain", "k8s.io/", "sentences are made of kube/fault's types"},
+	{"fairlead/app/explain", "github.com/things-go/", "sentences are made of kube/fault's types"},
+	{"fairlead/app/command", "fairlead/", "the command line says which words there are, not what they do"},
+	{"fairlead/assets", "fairlead/", "pictures know nobody"},
+
+	{"fairlead/app", "fairlead/build", "what makes and tests Fairlead is no part of it"},
+}
+
+// A home is the one package that may import a library itself, so that replacing it changes one place.
+type home struct{ library, in string }
+
+var homes = []home{
+	{"fyne.io/systray", "fairlead/app/tray"},
+	{"github.com/things-go/go-socks5", "fairlead/proxy"},
+	{"github.com/adrg/xdg", "fairlead/app/settings"},
+	{"github.com/gofrs/flock", "fairlead/app/settings"},
+	{"github.com/spf13/cobra", "fairlead/app/command"},
+	{"github.com/esiqveland/notify", "fairlead/app/notify"},
+	{"github.com/gen2brain/beeep", "fairlead/app/notify"},
+	{"github.com/jezek/xgb", "fairlead/app/desktop"},
+	{"github.com/atotto/clipboard", "fairlead/app/desktop"},
+	{"gopkg.in/natefinch/lumberjack.v2", "fairlead/app"},
+	{"k8s.io/client-go", "fairlead/kube"}, // and the packages below it
+	{"k8s.io/api", "fairlead/kube"},
+	{"k8s.io/apimachinery", "fairlead/kube"},
+}
+
+// listed is one package of Fairlead with what it imports itself and, through others, in all.
+type listed struct {
+	name          string
+	imports, deps []string
+}
+
+func list(t *testing.T, system string) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}}|{{join .Imports " "}}|{{join .Deps " "}}`,
+		"fairlead/app/...", "fairlead/proxy/...", "fairlead/kube/...", "fairlead/assets/...")
+	cmd.Env = append(cmd.Environ(), "GOOS="+system, "CGO_ENABLED=0")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list for %s: %v", system, err)
+	}
+	var packages []listed
+	for line := range strings.Lines(string(out)) {
+		field := strings.Split(strings.TrimSpace(line), "|")
+		packages = append(packages, listed{field[0], strings.Fields(field[1]), strings.Fields(field[2])})
+	}
+	return packages
+}
+
+// rules of a package hold for the packages below it, except that those of package main (fairlead/app) are its own.
+func covers(rule, name string) bool {
+	return rule == name || rule != "fairlead/app" && strings.HasPrefix(name, rule+"/")
+}
+
+// broken says which rules packages break, in words.
+func broken(packages []listed) []string {
+	var faults []string
+	for _, p := range packages {
+		for _, b := range bans {
+			if !covers(b.from, p.name) {
+				continue
+			}
+			for _, dep := range p.deps {
+				if strings.HasPrefix(dep, b.to) && !covers(b.from, dep) {
+					faults = append(faults, fmt.Sprintf("%s imports %s: %s", p.name, dep, b.why))
+				}
+			}
+		}
+		for _, h := range homes {
+			for _, dep := range p.imports {
+				if (dep == h.library || strings.HasPrefix(dep, h.library+"/")) && !covers(h.in, p.name) {
+					faults = append(faults, fmt.Sprintf("%s imports %s: only %s may", p.name, dep, h.in))
+				}
+			}
+		}
+	}
+	return faults
+}
+
+func TestImportsKeepTheHouseInOrder(t *testing.T) {
+	for _, system := range []string{"linux", "darwin", "windows"} {
+		for _, fault := range broken(list(t, system)) {
+			t.Errorf("%s: %s", system, fault)
+		}
+	}
+}
+
+// A rule that names a package nobody has any more keeps nothing.
+func TestImportRulesNameWhatThereIs(t *testing.T) {
+	there := map[string]bool{}
+	used := map[string]bool{}
+	for _, system := range []string{"linux", "windows"} {
+		for _, p := range list(t, system) {
+			there[p.name] = true
+			for _, dep := range p.imports {
+				for _, h := range homes {
+					if dep == h.library || strings.HasPrefix(dep, h.library+"/") {
+						used[h.library] = true
+					}
+				}
+			}
+		}
+	}
+	for _, b := range bans {
+		if !there[b.from] {
+			t.Errorf("a rule speaks of %s, which is not there", b.from)
+		}
+	}
+	for _, h := range homes {
+		if !there[h.in] {
+			t.Errorf("%s is at home in %s, which is not there", h.library, h.in)
+		}
+		if !used[h.library] {
+			t.Errorf("%s is at home in %s, and nobody imports it", h.library, h.in)
+		}
+	}
+}
+
+func TestABrokenImportRuleIsNoticed(t *testing.T) {
+	faults := broken([]listed{
+		{name: "fairlead/proxy", deps: []string{"k8s.io/client-go/rest"}},
+		{name: "fairlead/app/menu", imports: []string{"fyne.io/systray"}, deps: []string{"fyne.io/systray"}},
+		{name: "fairlead/kube/portforward", imports: []string{"k8s.io/client-go/rest"}, deps: []string{"k8s.io/client-go/rest", "fairlead/kube/spdy"}},
+	})
+	if len(faults) != 3 {
+		t.Fatalf("want 3 faults (one for proxy, two for menu), have %d: %q", len(faults), faults)
+	}
+}

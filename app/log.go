@@ -1,0 +1,51 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/rs/zerolog"
+	"gopkg.in/natefinch/lumberjack.v2"
+
+	"fairlead/kube"
+)
+
+// logName is the file in the state directory; older ones stand beside it with their date.
+const logName = "fairlead.log"
+
+// openLog logs to dir/fairlead.log, every connection, and what matters to a person also to stderr. The closer ends the
+// file. A log that cannot be written is no reason not to start: then stderr alone has it.
+func openLog(dir string, stderr io.Writer) (zerolog.Logger, io.Closer) {
+	// Made here with its mode, since the rotation keeps the mode that it finds.
+	file := &lumberjack.Logger{Filename: filepath.Join(dir, logName), MaxSize: 10, MaxBackups: 3}
+	console := &levelled{
+		Writer: zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05", NoColor: !isTerminal(stderr)},
+		from:   zerolog.InfoLevel,
+	}
+	log := zerolog.New(zerolog.MultiLevelWriter(file, console)).With().Timestamp().Logger()
+	kube.LogTo(log)
+	return log, file
+}
+
+// levelled passes on lines of a level and above.
+type levelled struct {
+	io.Writer
+	from zerolog.Level
+}
+
+func (l *levelled) WriteLevel(level zerolog.Level, line []byte) (int, error) {
+	if level < l.from {
+		return len(line), nil
+	}
+	return l.Write(line)
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,71 @@
+// Command fairlead lists the contexts of a kubeconfig in the panel, and a click on one starts a local proxy into that
+// cluster. This package puts the rooms together and holds no idea of its own: wire.go makes one context into a proxy
+// and is the file to read first; program.go is what tray and serve share.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"fairlead/app/command"
+	"fairlead/app/tray"
+)
+
+// Exit statuses beside 0.
+const (
+	exitFailed    = 1
+	exitUsage     = 2 // a wrong command line, or a context that does not exist
+	exitNoDesktop = 3 // there is no panel to sit in
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// A second signal ends the program at once.
+	context.AfterFunc(ctx, stop)
+	err := command.Run(ctx, command.Actions{
+		Tray:     runTray,
+		Serve:    runServe,
+		Contexts: listContexts,
+		Names:    contextNames,
+		Version:  version(),
+	}, os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "fairlead:", err)
+	}
+	os.Exit(status(err))
+}
+
+func status(err error) int {
+	var noDesktop *tray.NoDesktop
+	switch {
+	case err == nil:
+		return 0
+	case command.IsUsage(err):
+		return exitUsage
+	case errors.As(err, &noDesktop):
+		return exitNoDesktop
+	}
+	return exitFailed
+}
+
+// version is the module's version or, for a build from a checkout, its commit.
+func version() string {
+	number := "devel"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if v := info.Main.Version; v != "" && v != "(devel)" {
+			number = v
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && number == "devel" {
+				number = "devel-" + s.Value[:min(12, len(s.Value))]
+			}
+		}
+	}
+	return fmt.Sprintf("fairlead %s %s %s/%s", number, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"fairlead/app/command"
+	"fairlead/app/session"
+)
+
+// runServe runs the proxies of the named contexts in the foreground, until ctx ends. Each must listen, or none stays.
+func runServe(ctx context.Context, o command.Options, names []string) error {
+	if err := loopbackOnly(o.Listen); err != nil {
+		return err
+	}
+	p, err := open(o, nil)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	names, err = p.servable(names)
+	if err != nil {
+		return err
+	}
+	model := p.manager(nil)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return model.Run(ctx) })
+	group.Go(func() error {
+		if err := model.Do(ctx, session.SetContexts{Entries: p.entries()}); err != nil {
+			return err
+		}
+		for _, name := range names {
+			if err := model.Do(ctx, session.Set{Name: name, On: true}); err != nil {
+				return err
+			}
+		}
+		return announce(ctx, model, names)
+	})
+	if err := group.Wait(); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// servable checks the names before anything starts; none stands for the current context.
+func (p *program) servable(names []string) ([]string, error) {
+	if len(names) == 0 {
+		for _, c := range p.kubeconfig.Contexts {
+			if c.Current {
+				names = []string{c.Name}
+			}
+		}
+	}
+	if len(names) == 0 {
+		err := &command.UsageError{Err: errors.New("the kubeconfig has no current context: name one (fairlead contexts lists them)")}
+		return nil, errors.Join(append([]error{err}, p.problemErrors()...)...)
+	}
+	var unique []string
+	seen := map[string]bool{}
+	for _, name := range names {
+		c, err := p.find(name)
+		if err != nil {
+			return nil, err
+		}
+		if c.Err != nil {
+			return nil, fmt.Errorf("context %s: %w", name, c.Err)
+		}
+		if !seen[name] {
+			unique = append(unique, name)
+		}
+		seen[name] = true
+	}
+	return unique, nil
+}
+
+// announce prints a line for each context as it begins to listen, in the order named, and then its changes for the
+// worse and the better. It returns when ctx ends, or with an error when one could not start.
+func announce(ctx context.Context, model *session.Manager, names []string) error {
+	said := 0
+	reasons := map[string]string{}
+	for snapshot := range model.Watch(ctx) {
+		states := map[string]session.State{}
+		for _, s := range snapshot.Contexts {
+			states[s.Name] = s
+		}
+		for _, name := range names {
+			if s := states[name]; s.Phase == session.Failed {
+				return fmt.Errorf("context %s: %s", name, s.Reason)
+			}
+		}
+		for said < len(names) && states[names[said]].Phase.Listening() {
+			fmt.Printf("%s  socks5h://%s\n", names[said], states[names[said]].Address)
+			said++
+		}
+		for _, name := range names[:said] {
+			if s := states[name]; s.Reason != reasons[name] {
+				reasons[name] = s.Reason
+				sayChange(s)
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+func sayChange(s session.State) {
+	if s.Reason == "" {
+		fmt.Fprintf(os.Stderr, "%s  is reached again\n", s.Name)
+		return
+	}
+	fmt.Fprintf(os.Stderr, "%s  %s\n", s.Name, s.Reason)
+}
+
+// loopbackOnly refuses to open the proxy to other machines, which would need a password.
+func loopbackOnly(address string) error {
+	if address == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return &command.UsageError{Err: fmt.Errorf("--listen %s: %w", address, err)}
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return &command.UsageError{Err: fmt.Errorf("--listen %s: only a loopback address (127.0.0.1 or [::1]) may be used, since others would let anyone on the network in", address)}
+	}
+	return nil
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"fairlead/app/command"
+	"fairlead/app/desktop"
+	"fairlead/app/notify"
+	"fairlead/app/session"
+	"fairlead/app/settings"
+	"fairlead/app/tray"
+)
+
+// runTray is the desktop program: the same proxies, owned by the same model, shown in the panel. One runs per user.
+func runTray(ctx context.Context, o command.Options) error {
+	dir, err := settings.Dir()
+	if err != nil {
+		return err
+	}
+	release, alone, err := settings.Lock(dir)
+	if err != nil {
+		return err
+	}
+	if !alone {
+		return errors.New("Fairlead is already running: look for its icon in the panel")
+	}
+	defer release()
+	notifier := notify.New(notify.Config{})
+	p, err := open(o, notifier)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	return p.tray(ctx, notifier)
+}
+
+func (p *program) tray(ctx context.Context, notifier *notify.Notifier) error {
+	model := p.manager(p.remember)
+	clipboard := &desktop.Clipboard{}
+	defer clipboard.Close()
+
+	ctx, quit := context.WithCancel(ctx)
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return notifier.Run(groupCtx) })
+	group.Go(func() error { return model.Run(groupCtx) })
+	if err := p.restore(groupCtx, model); err != nil {
+		quit()
+		return errors.Join(err, group.Wait())
+	}
+	// systray wants the main goroutine's thread.
+	err := tray.Run(groupCtx, tray.Config{
+		Model:   model,
+		Copy:    func(text string) error { return clipboard.WriteText(groupCtx, text) },
+		OpenLog: func() error { return desktop.OpenFile(groupCtx, filepath.Join(p.dir, logName)) },
+		Say:     notifier.Say,
+		Log:     p.log,
+	})
+	quit()
+	return errors.Join(err, group.Wait())
+}
+
+// restore turns on what was on when Fairlead last ended.
+func (p *program) restore(ctx context.Context, model *session.Manager) error {
+	if err := model.Do(ctx, session.SetContexts{Entries: p.entries(), Problems: p.problems()}); err != nil {
+		return err
+	}
+	for _, name := range p.settings.On() {
+		if err := model.Do(ctx, session.Set{Name: name, On: true, Restored: true}); err != nil {
+			p.log.Info().Str("context", name).Err(err).Msg("not turned on again")
+		}
+	}
+	return nil
+}
+
+// remember keeps the wish for the next start.
+func (p *program) remember(name string, on bool) {
+	if err := p.settings.SetOn(name, on); err != nil {
+		p.log.Warn().Err(err).Str("context", name).Msg("state not saved")
+	}
+}

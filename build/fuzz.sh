@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Runs every fuzzer of the root module for $1 each (60s): what "go test" runs on the kept corpus only.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+for package in $(go list ./...); do
+  for fuzzer in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
+    echo "fuzz  $package $fuzzer"
+    go test -run '^$' -fuzz "^$fuzzer\$" -fuzztime "${1:-60s}" "$package"
+  done
+done

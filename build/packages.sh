@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Makes sure the Debian packages that the tests drive (a real panel, a browser, curl, git) are there: installs the
+# missing ones as root, else prints the one line that does and fails. Never skips.
+set -euo pipefail
+list="$(dirname "$0")/desktoptest/packages.txt"
+mapfile -t wanted < <(grep -vE '^\s*(#|$)' "$list")
+
+missing=()
+for package in "${wanted[@]}"; do
+  dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+install="apt-get install -y --no-install-recommends ${missing[*]}"
+if ! command -v apt-get >/dev/null; then
+  echo "The tests need these programs, named here as Debian's packages: ${missing[*]}" >&2
+  exit 1
+fi
+if [ "$(id -u)" -ne 0 ]; then
+  echo "The tests need more programs. Install them with:" >&2
+  echo "  sudo apt-get update && sudo $install" >&2
+  exit 1
+fi
+echo "install ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { apt-get -o DPkg::Lock::Timeout=300 update && apt-get -o DPkg::Lock::Timeout=300 ${install#apt-get}; } >"$log" 2>&1; then
+  tail -n 20 "$log" >&2
+  exit 1
+fi
