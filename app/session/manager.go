@@ -1,0 +1,144 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Start opens the proxy of one context; it listens before it returns. ctx is cancelled when the context is to stop, and bounds both
+// the start and what Serve does later. restored tells that nobody clicked just now: the wish comes from an earlier run of the program.
+// health may be called at any time until Serve has returned, by any goroutine, and never blocks: nil when the cluster was reached,
+// an error when it could not be.
+type Start func(ctx context.Context, name string, restored bool, health func(error)) (Proxy, error)
+
+// A Proxy serves one context.
+type Proxy interface {
+	// Serve returns when ctx is cancelled and everything has ended, or early with the error that ended it. Called with a cancelled
+	// ctx it only closes what Start opened.
+	Serve(ctx context.Context) error
+	// Address is host:port.
+	Address() string
+}
+
+// Config says how a Manager does its work. Only Start is required.
+type Config struct {
+	Start Start
+	// Reason puts an error into one plain sentence for State.Reason. Nil means the error's own text.
+	Reason func(error) string
+	// Save keeps a wish for the next run of the program. It is called by one goroutine, in order for each context, with the last
+	// wish when several came while it was busy. Run waits for it. Nil keeps nothing.
+	Save func(name string, on bool) error
+	// StartWithin is how long Start may take; 0 means 30 s.
+	StartWithin time.Duration
+	// StopWithin is how long a run may take to end after it was cancelled, before it is given up; 0 means 10 s.
+	StopWithin time.Duration
+	Log        zerolog.Logger
+}
+
+// Manager is the model. Its methods may be called by any goroutine.
+type Manager struct {
+	config   Config
+	requests chan request
+	ailing   chan struct{} // one token: some session's health changed
+	done     chan struct{} // closed when Run returns
+	wishes   *wishes
+
+	// Owned by the goroutine in Run.
+	sessions  []*session
+	problems  []string
+	sources   []string
+	known     bool // SetContexts has come
+	stopping  bool
+	abandoned map[*run]string // runs that did not end in time, with their context's name
+
+	published sync.Mutex // guards what follows
+	snapshot  Snapshot
+	changed   chan struct{}
+}
+
+// request is a change to the state, made by Run. result, if any, has room for one answer.
+type request struct {
+	apply  func() error
+	result chan error
+}
+
+// New returns a Manager that knows no contexts yet; SetContexts tells it. It does nothing before Run.
+func New(c Config) *Manager {
+	if c.Reason == nil {
+		c.Reason = error.Error
+	}
+	if c.Save == nil {
+		c.Save = func(string, bool) error { return nil }
+	}
+	if c.StartWithin == 0 {
+		c.StartWithin = 30 * time.Second
+	}
+	if c.StopWithin == 0 {
+		c.StopWithin = 10 * time.Second
+	}
+	return &Manager{
+		config:    c,
+		requests:  make(chan request),
+		ailing:    make(chan struct{}, 1),
+		done:      make(chan struct{}),
+		wishes:    newWishes(),
+		abandoned: make(map[*run]string),
+		changed:   make(chan struct{}),
+	}
+}
+
+// Run owns the state until ctx is cancelled; then it stops every context, keeping the wishes, and returns when all have ended and
+// all wishes are saved. What does not end within StopWithin is left behind, and named in the error. Run may be called once.
+func (m *Manager) Run(ctx context.Context) error {
+	var saving sync.WaitGroup
+	saving.Go(func() { m.wishes.save(m.config.Save, m.config.Log) })
+	defer close(m.done)
+	defer saving.Wait()
+	defer m.wishes.close()
+
+	cancelled := ctx.Done()
+	for !m.stopping || m.running() {
+		select {
+		case r := <-m.requests:
+			err := r.apply()
+			m.publish()
+			if r.result != nil {
+				r.result <- err
+			}
+		case <-m.ailing:
+			m.takeHealth()
+			m.publish()
+		case <-cancelled:
+			cancelled = nil
+			m.stopping = true
+			for _, s := range m.sessions {
+				m.drive(s)
+			}
+			m.publish()
+		}
+	}
+	if len(m.abandoned) > 0 {
+		names := slices.Sorted(maps.Values(m.abandoned))
+		return fmt.Errorf("stop %s: not done within %s", strings.Join(names, ", "), m.config.StopWithin)
+	}
+	return nil
+}
+
+// tell makes Run call apply, unless Run has returned.
+func (m *Manager) tell(apply func()) {
+	select {
+	case m.requests <- request{apply: func() error { apply(); return nil }}:
+	case <-m.done:
+	}
+}
+
+func (m *Manager) running() bool {
+	return slices.ContainsFunc(m.sessions, func(s *session) bool { return s.run != nil })
+}

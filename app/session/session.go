@@ -1,0 +1,224 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// errEnded is why a context failed whose proxy stopped serving without being asked and without an error.
+var errEnded = errors.New("the proxy ended by itself")
+
+// session is one context. It belongs to the loop of its Manager.
+type session struct {
+	entry    Entry
+	gone     bool // no longer in the kubeconfig; kept until it has stopped
+	wanted   bool
+	restored bool // the wish is an earlier run's
+	phase    Phase
+	reason   string
+	address  string
+	run      *run // nil if nothing runs
+}
+
+// run is one life of a context's proxy, from Start until Serve returns. Its fields but health belong to the loop.
+type run struct {
+	cancel  context.CancelFunc
+	step    int         // counts what it was told to do: start, stop
+	bound   *time.Timer // for the step
+	healthy bool
+	reason  string                 // why not
+	health  atomic.Pointer[health] // the last one told and not yet taken
+}
+
+type health struct{ err error }
+
+func (s *session) state() State {
+	state := State{
+		Name: s.entry.Name, Phase: s.phase, Wanted: s.wanted, Usable: s.entry.Problem == "" && !s.gone, Reason: s.reason,
+		Address: s.address, Cluster: s.entry.Cluster, Namespace: s.entry.Namespace,
+	}
+	if state.Reason == "" {
+		state.Reason = s.entry.Problem
+	}
+	return state
+}
+
+// drive brings a context one step nearer to what is wanted of it. What ends a step calls it again.
+func (m *Manager) drive(s *session) {
+	wanted := s.wanted && !s.gone && !m.stopping
+	switch {
+	case s.run == nil && wanted:
+		m.start(s)
+	case s.run == nil && m.stopping:
+		// A failure stays to be seen in the last snapshot.
+	case s.run == nil:
+		s.phase, s.reason = Off, ""
+	case s.phase == Failed && m.stopping:
+	case s.phase == Failed:
+		s.phase, s.reason = Stopping, "" // its start was cancelled when it failed
+	case !wanted && s.phase != Stopping:
+		s.phase, s.reason = Stopping, ""
+		m.stop(s)
+	}
+}
+
+// start begins a run. The goroutine that it starts ends by telling the loop so.
+func (m *Manager) start(s *session) {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &run{cancel: cancel, healthy: true}
+	s.run, s.phase, s.reason = r, Starting, ""
+	m.expect(s, m.config.StartWithin)
+	name, restored := s.entry.Name, s.restored
+	m.config.Log.Info().Str("context", name).Bool("restored", restored).Msg("switching on")
+	go func() {
+		err := m.serve(ctx, s, r, name, restored)
+		m.tell(func() { m.ended(s, r, err) })
+	}()
+}
+
+// serve is a run, in its own goroutine.
+func (m *Manager) serve(ctx context.Context, s *session, r *run, name string, restored bool) error {
+	proxy, err := m.config.Start(ctx, name, restored, func(err error) {
+		r.health.Store(&health{err})
+		select {
+		case m.ailing <- struct{}{}:
+		default: // the loop has yet to take the last token, and will see this, too
+		}
+	})
+	if err != nil {
+		return err
+	}
+	address := proxy.Address()
+	m.tell(func() { m.listens(s, r, address) })
+	return proxy.Serve(ctx)
+}
+
+func (m *Manager) stop(s *session) {
+	s.run.cancel()
+	m.expect(s, m.config.StopWithin)
+}
+
+// expect bounds the time of the run's next step.
+func (m *Manager) expect(s *session, within time.Duration) {
+	r := s.run
+	r.finish()
+	step := r.step
+	r.bound = time.AfterFunc(within, func() {
+		m.tell(func() {
+			if s.run == r && r.step == step {
+				m.overdue(s)
+			}
+		})
+	})
+}
+
+// finish ends a step. Its timer may have fired already and wait for the loop; the count tells it that it is too late.
+func (r *run) finish() {
+	r.step++
+	if r.bound != nil {
+		r.bound.Stop()
+	}
+}
+
+// overdue is called when a step took too long: a start is cancelled, a stop is given up.
+func (m *Manager) overdue(s *session) {
+	log := m.config.Log.Warn().Str("context", s.entry.Name)
+	switch s.phase {
+	case Starting:
+		log.Dur("within", m.config.StartWithin).Msg("start takes too long")
+		s.phase, s.reason = Failed, fmt.Sprintf("It did not start within %s.", m.config.StartWithin)
+		m.stop(s)
+	case Stopping, Failed:
+		log.Dur("within", m.config.StopWithin).Msg("stop takes too long, left behind")
+		m.abandoned[s.run] = s.entry.Name
+		s.run = nil
+		if s.phase == Stopping {
+			s.phase, s.reason = Failed, fmt.Sprintf("It did not stop within %s.", m.config.StopWithin)
+		}
+		m.drop(s)
+	}
+}
+
+// listens is told by a run whose Start has returned.
+func (m *Manager) listens(s *session, r *run, address string) {
+	if s.run != r || s.phase != Starting {
+		return
+	}
+	r.finish()
+	s.address = address
+	m.config.Log.Info().Str("context", s.entry.Name).Str("address", address).Msg("listening")
+	s.phase = On
+	m.applyHealth(s)
+}
+
+// ended is told by a run when nothing of it is left.
+func (m *Manager) ended(s *session, r *run, err error) {
+	log := m.config.Log.With().Str("context", s.entry.Name).Logger()
+	r.cancel()
+	if s.run != r {
+		delete(m.abandoned, r)
+		log.Info().Msg("stopped at last")
+		return
+	}
+	r.finish()
+	s.run = nil
+	switch s.phase {
+	case Stopping:
+		if err != nil && !errors.Is(err, context.Canceled) {
+			log.Warn().Err(err).Msg("switched off")
+		} else {
+			log.Info().Msg("switched off")
+		}
+		s.phase, s.reason = Off, ""
+		m.drive(s)
+	case Failed: // its start was too slow, and has ended now
+	default:
+		if err == nil {
+			err = errEnded
+		}
+		log.Warn().Err(err).Msg("failed")
+		s.phase, s.reason = Failed, m.config.Reason(err)
+	}
+	m.drop(s)
+}
+
+// drop forgets a context that is no longer in the kubeconfig, once nothing of it runs.
+func (m *Manager) drop(s *session) {
+	if s.gone && s.run == nil {
+		m.sessions = slices.DeleteFunc(m.sessions, func(other *session) bool { return other == s })
+	}
+}
+
+// takeHealth takes up what the runs told since the last time.
+func (m *Manager) takeHealth() {
+	for _, s := range m.sessions {
+		if s.run == nil {
+			continue
+		}
+		told := s.run.health.Swap(nil)
+		if told == nil {
+			continue
+		}
+		s.run.healthy, s.run.reason = told.err == nil, ""
+		if told.err != nil {
+			s.run.reason = m.config.Reason(told.err)
+			m.config.Log.Warn().Str("context", s.entry.Name).Err(told.err).Msg("cluster not reached")
+		}
+		m.applyHealth(s)
+	}
+}
+
+// applyHealth shows a run's health, if it is in a phase that has one.
+func (m *Manager) applyHealth(s *session) {
+	switch {
+	case !s.phase.Listens():
+	case s.run.healthy:
+		s.phase, s.reason = On, ""
+	default:
+		s.phase, s.reason = Degraded, s.run.reason
+	}
+}

@@ -1,0 +1,64 @@
+package session
+
+import (
+	"sync"
+
+	"github.com/rs/zerolog"
+)
+
+// wishes carries the user's wishes to the disk without letting the loop wait for it. Only the last wish for each context counts.
+type wishes struct {
+	mutex  sync.Mutex
+	more   *sync.Cond
+	order  []string
+	on     map[string]bool
+	closed bool
+}
+
+func newWishes() *wishes {
+	w := &wishes{on: make(map[string]bool)}
+	w.more = sync.NewCond(&w.mutex)
+	return w
+}
+
+func (w *wishes) put(name string, on bool) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	if _, waiting := w.on[name]; !waiting {
+		w.order = append(w.order, name)
+	}
+	w.on[name] = on
+	w.more.Signal()
+}
+
+// close lets save return once everything is saved.
+func (w *wishes) close() {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.closed = true
+	w.more.Signal()
+}
+
+func (w *wishes) next() (name string, on, ok bool) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	for len(w.order) == 0 && !w.closed {
+		w.more.Wait()
+	}
+	if len(w.order) == 0 {
+		return "", false, false
+	}
+	name, w.order = w.order[0], w.order[1:]
+	on = w.on[name]
+	delete(w.on, name)
+	return name, on, true
+}
+
+// save saves wishes until close.
+func (w *wishes) save(save func(name string, on bool) error, log zerolog.Logger) {
+	for name, on, ok := w.next(); ok; name, on, ok = w.next() {
+		if err := save(name, on); err != nil {
+			log.Warn().Str("context", name).Bool("on", on).Err(err).Msg("switch not remembered")
+		}
+	}
+}
