@@ -1,0 +1,287 @@
+package explain_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"unicode/utf8"
+
+	"fairlead/app/explain"
+	"fairlead/kube/fault"
+)
+
+// routeError has the shape of a proxy's refusal: its own text, and the word of io/fs.
+type routeError struct{ rule, target string }
+
+func (e *routeError) Error() string { return fmt.Sprintf("rule %s refuses %s", e.rule, e.target) }
+func (e *routeError) Unwrap() error { return fs.ErrPermission }
+
+var notReady = &fault.NoEndpoints{Service: "web", Namespace: "shop", NotReady: 3}
+
+var causes = []struct {
+	name   string
+	err    error
+	title  string
+	text   string
+	socks5 byte
+	status int
+}{
+	{"nothing", nil, "", "", 0, 0},
+
+	{"no Service", &fault.NotFound{Kind: fault.Service, Name: "helo", Namespace: "default"}, "No such Service",
+		"There is no Service helo in namespace default. Check the name: it is SERVICE, for the context's own namespace, or SERVICE.NAMESPACE.", 4, 502},
+	{"no Pod", &fault.NotFound{Kind: fault.Pod, Name: "web-9", Namespace: "shop"}, "No such Pod",
+		"There is no Pod web-9 in namespace shop. It may have been replaced by another one.", 4, 502},
+	{"no port", &fault.NotFound{Kind: fault.Port, Name: "81", Service: "hello", Namespace: "default", Has: []string{"80 (http)", "443 (https)"}}, "No such port",
+		"Service default/hello has no TCP port 81; it has 80 (http), 443 (https).", 4, 502},
+	{"no port at all", &fault.NotFound{Kind: fault.Port, Name: "81", Service: "hello", Namespace: "default"}, "No such port",
+		"Service default/hello has no TCP port 81; it has none.", 4, 502},
+	{"no port of many", &fault.NotFound{Kind: fault.Port, Name: "81", Service: "hello", Namespace: "default", Has: strings.Fields("1 2 3 4 5 6 7 8 9 10")}, "No such port",
+		"Service default/hello has no TCP port 81; it has 1, 2, 3, 4, 5, 6, 7, 8, 2 more.", 4, 502},
+	{"no namespace", &fault.NotFound{Kind: fault.Namespace, Name: "prodd"}, "No such namespace",
+		"There is no namespace prodd in this cluster. Check the name: it is SERVICE.NAMESPACE or SERVICE.NAMESPACE.svc.", 4, 502},
+	{"no address", &fault.NotFound{Kind: fault.Address, Name: "10.0.0.9"}, "No such address",
+		"No Service and no Pod of this cluster has the address 10.0.0.9.", 4, 502},
+
+	{"no Pods", &fault.NoEndpoints{Service: "web", Namespace: "shop"}, "Nothing ready",
+		"Service shop/web has no Pod behind it. What it stands for may be scaled to zero, or its selector matches no Pod.", 4, 503},
+	{"one Pod not ready", &fault.NoEndpoints{Service: "web", Namespace: "shop", NotReady: 1}, "Nothing ready",
+		"The one Pod behind Service shop/web is not ready. Wait until it is ready, or look at the Pods: “kubectl get pods -n shop”.", 4, 503},
+	{"Pods not ready", notReady, "Nothing ready",
+		"None of the 3 Pods behind Service shop/web is ready. Wait until one is ready, or look at the Pods: “kubectl get pods -n shop”.", 4, 503},
+	{"Pod not ready", &fault.NoEndpoints{Pod: "web-0", Namespace: "shop", Detail: "phase Pending"}, "Nothing ready",
+		"Pod shop/web-0 is not ready (phase Pending). Wait until it is ready, or look at the Pods: “kubectl get pods -n shop”.", 4, 503},
+
+	{"refused in the Pod", &fault.Refused{Pod: "hello-1", Namespace: "default", Port: 81, Text: "exit status 1, stderr: connect(5, …)"}, "Connection refused",
+		"Nothing listens on port 81 in Pod default/hello-1. The program there may be down, use another port, or listen on the Pod's own IP address only and not on its localhost.", 5, 502},
+
+	{"forbidden", &fault.Forbidden{Verbs: []string{"get", "create"}, Resource: "pods/portforward", Namespace: "prod", Text: "RBAC: …"}, "Not allowed",
+		"Your login has no right to get and create pods/portforward in namespace prod. Ask the cluster's administrator for the right to get and create pods/portforward there.", 2, 403},
+	{"forbidden by name", &fault.Forbidden{Verbs: []string{"get"}, Resource: "services", Namespace: "prod", Name: "web"}, "Not allowed",
+		"Your login has no right to get services web in namespace prod. Ask the cluster's administrator for the right to get services there.", 2, 403},
+	{"forbidden in the cluster", &fault.Forbidden{Verbs: []string{"list"}, Resource: "nodes"}, "Not allowed",
+		"Your login has no right to list nodes in this cluster. Ask the cluster's administrator for the right to list nodes there.", 2, 403},
+
+	{"login", &fault.Login{Context: "staging", Err: errors.New("Unauthorized")}, "Login needed",
+		"The cluster does not accept the login of context staging. Sign in again, the way this context's kubeconfig was made; Fairlead then uses the new login by itself.", 1, 502},
+	{"login plugin missing", &fault.Login{Context: "staging", Plugin: "aws", Err: &exec.Error{Name: "aws", Err: exec.ErrNotFound}}, "Login plugin missing",
+		"The program aws, which signs in to context staging, was not found on this machine. Install it, or put its folder on the PATH that Fairlead is started with.", 1, 502},
+	{"login plugin failing", &fault.Login{Context: "staging", Plugin: "aws", Err: errors.New("exit status 255: token=hunter2")}, "Login plugin failed",
+		"The program aws, which signs in to context staging, failed. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 502},
+	{"login plugin of an odd context", &fault.Login{Context: "$(reboot)", Plugin: "aws", Err: errors.New("exit status 255")}, "Login plugin failed",
+		"The program aws, which signs in to context $(reboot), failed. Run kubectl with this context in a terminal to see what it says.", 1, 502},
+	{"login plugin slow", &fault.Login{Context: "staging", Plugin: "aws", Err: context.DeadlineExceeded}, "Login plugin failed",
+		"The program aws, which signs in to context staging, did not finish in time. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 502},
+
+	{"unreachable", &fault.Unreachable{Server: "api.example:6443"}, "Cluster unreachable",
+		"The API server api.example:6443 cannot be reached. Check the network connection or the VPN.", 3, 502},
+	{"unreachable by name", &fault.Unreachable{Server: "api.example:6443", Err: &net.DNSError{Name: "api.example", IsNotFound: true}}, "Cluster unreachable",
+		"The name of the API server api.example:6443 is not known to this machine. Check the network connection or the VPN.", 3, 502},
+	{"unreachable without DNS", &fault.Unreachable{Server: "api.example:6443", Err: &net.DNSError{Name: "api.example", IsTemporary: true}}, "Cluster unreachable",
+		"The name of the API server api.example:6443 could not be looked up. Check the network connection or the VPN.", 3, 502},
+	{"unreachable, refused", &fault.Unreachable{Server: "127.0.0.1:6443", Err: syscall.ECONNREFUSED}, "Cluster unreachable",
+		"Nothing listens at the API server's address 127.0.0.1:6443. The cluster may be stopped, or have moved to another address.", 3, 502},
+	{"unreachable, silent", &fault.Unreachable{Server: "10.1.1.1:6443", Err: context.DeadlineExceeded}, "Cluster unreachable",
+		"The API server 10.1.1.1:6443 does not answer. Check the network connection or the VPN.", 3, 502},
+	{"unreachable, cut", &fault.Unreachable{Server: "10.1.1.1:6443", Err: io.ErrUnexpectedEOF}, "Cluster unreachable",
+		"The API server 10.1.1.1:6443 closed the connection. Something on the way may cut connections: check the VPN or the company's proxy.", 3, 502},
+	{"unknown authority", &fault.Unreachable{Server: "api.example:6443", Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}, "Cluster not trusted",
+		"The certificate of the API server api.example:6443 is not one that this context trusts. The context's certificate authority may be out of date, or something on the way answers in the cluster's place.", 3, 502},
+	{"expired certificate", &fault.Unreachable{Server: "api.example:6443", Err: &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}}, "Cluster not trusted",
+		"The certificate of the API server api.example:6443 has expired or is not valid yet. The cluster's administrator has to renew it, unless this machine's clock is wrong.", 3, 502},
+	{"certificate of another", &fault.Unreachable{Server: "api.example:6443", Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "api.example"}}, "Cluster not trusted",
+		"The certificate of the API server api.example:6443 is for another name. The context's certificate authority may be out of date, or something on the way answers in the cluster's place.", 3, 502},
+	{"no TLS", &fault.Unreachable{Server: "api.example:6443", Err: tls.RecordHeaderError{}}, "Cluster not trusted",
+		"The server api.example:6443 answers, but not in TLS. Something on the way may answer in the cluster's place.", 3, 502},
+
+	{"unsupported", &fault.Unsupported{What: "port 53 of Service kube-system/dns is UDP only"}, "Cannot be carried",
+		"Fairlead cannot carry this connection: port 53 of Service kube-system/dns is UDP only.", 4, 502},
+	{"unsupported by the system", errors.ErrUnsupported, "Cannot be carried",
+		"Fairlead cannot carry this kind of connection.", 4, 502},
+
+	{"rule", &routeError{"local", "127.0.0.1:22"}, "Not allowed",
+		"Fairlead does not carry this connection: rule local refuses 127.0.0.1:22.", 2, 403},
+	{"rule, wrapped", fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Net: "tcp", Err: &routeError{"direct", "169.254.169.254:80"}}), "Not allowed",
+		"Fairlead does not carry this connection: rule direct refuses 169.254.169.254:80.", 2, 403},
+	{"firewall", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.EPERM)}, "Not allowed",
+		"This machine does not allow the connection. A firewall may forbid it.", 2, 403},
+
+	{"timed out", fmt.Errorf("resolve web.shop: %w", context.DeadlineExceeded), "Timed out",
+		"The target did not answer in time. It may be overloaded, or something on the way drops the connection.", 6, 504},
+	{"connect timed out", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ETIMEDOUT)}, "Timed out",
+		"The target did not answer in time. It may be overloaded, or something on the way drops the connection.", 6, 504},
+	{"no such host", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "nope.invalid", Server: "127.0.0.53", IsNotFound: true}}, "Name not found",
+		"No host is named nope.invalid. Check the name.", 4, 502},
+	{"no DNS", &net.DNSError{Err: "server misbehaving", Name: "a.example", IsTemporary: true}, "Name lookup failed",
+		"The name a.example could not be looked up. Check the network connection or the VPN.", 4, 502},
+	{"refused", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "Connection refused",
+		"The target refused the connection: nothing listens on that port.", 5, 502},
+	{"refused on Windows", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connectex", syscall.Errno(10061))}, "Connection refused",
+		"The target refused the connection: nothing listens on that port.", 5, 502},
+	{"no route", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}, "Host unreachable",
+		"The target cannot be reached. Check the address, and the network connection or the VPN.", 4, 502},
+	{"no network", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, "Network unreachable",
+		"No network leads to the target. Check the network connection or the VPN.", 3, 502},
+	{"reset", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, "Connection lost",
+		"The connection was closed from the other side.", 1, 502},
+	{"given up", fmt.Errorf("dial: %w", context.Canceled), "Given up",
+		"The connection was given up before it was made.", 1, 502},
+
+	{"listen elsewhere", &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1080}, Err: os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)}, "Cannot listen",
+		"Fairlead cannot listen on 192.0.2.1:1080. Check that the address is one of this machine.", 1, 502},
+	{"listen low", &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}, Err: os.NewSyscallError("bind", syscall.EACCES)}, "Cannot listen",
+		"This machine does not let Fairlead listen on 127.0.0.1:80. Ports below 1024, and ports the system keeps for itself, need more rights.", 1, 502},
+	{"listen twice on Windows", &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1080}, Err: os.NewSyscallError("bind", syscall.Errno(10048))}, "Port taken",
+		"Another program already listens on 127.0.0.1:1080. Stop that program, then start the context again.", 1, 502},
+
+	{"no file", &fs.PathError{Op: "open", Path: "/home/a/.kube/config", Err: syscall.ENOENT}, "No such file",
+		"There is no file /home/a/.kube/config.", 1, 502},
+	{"no right to a file", &fs.PathError{Op: "open", Path: "/root/config", Err: syscall.EACCES}, "File unusable",
+		"You have no right to the file /root/config.", 1, 502},
+	{"a broken file", &fs.PathError{Op: "read", Path: "/etc", Err: syscall.EISDIR}, "File unusable",
+		"The file /etc cannot be used.", 1, 502},
+
+	{"anything else", errors.New("context \"a\" names no cluster"), "Failed",
+		"Context \"a\" names no cluster.", 1, 502},
+	{"a file's own error", errors.New("/home/a/config: line 4: did not find expected key"), "Failed",
+		"/home/a/config: line 4: did not find expected key.", 1, 502},
+	{"nothing to say", errors.New(""), "Failed", "It failed without saying why.", 1, 502},
+}
+
+func TestEveryCauseHasItsSentenceAndItsCodes(t *testing.T) {
+	for _, c := range causes {
+		t.Run(c.name, func(t *testing.T) {
+			e := explain.Error(c.err)
+			if e.Title != c.title {
+				t.Errorf("title %q, want %q", e.Title, c.title)
+			}
+			if e.Text() != c.text {
+				t.Errorf("text\n %q, want\n %q", e.Text(), c.text)
+			}
+			if e.SOCKS5 != c.socks5 || e.Status != c.status {
+				t.Errorf("SOCKS5 %d, HTTP %d; want %d, %d", e.SOCKS5, e.Status, c.socks5, c.status)
+			}
+		})
+	}
+}
+
+func TestWrappingHidesNoCause(t *testing.T) {
+	for _, c := range causes {
+		if c.err == nil || c.title == "Failed" {
+			continue
+		}
+		for _, err := range []error{
+			fmt.Errorf("dial web:80: %w", c.err),
+			errors.Join(errors.New("first endpoint"), c.err),
+		} {
+			if got, want := explain.Error(err), explain.Error(c.err); got != want {
+				t.Errorf("%s in %T: %+v, want %+v", c.name, err, got, want)
+			}
+		}
+	}
+}
+
+func TestSentencesArePlain(t *testing.T) {
+	for _, c := range causes[1:] {
+		e := explain.Error(c.err)
+		for _, text := range []string{e.Sentence, e.Hint} {
+			if text != "" && !strings.HasSuffix(text, ".") || strings.ContainsAny(text, "\r\n\t") {
+				t.Errorf("%s: %q is no sentence", c.name, text)
+			}
+		}
+		if strings.HasSuffix(e.Title, ".") || e.Title == "" || utf8.RuneCountInString(e.Title) > 40 {
+			t.Errorf("%s: %q is no title", c.name, e.Title)
+		}
+		if e.SOCKS5 == 0 || e.SOCKS5 > 8 || e.Status < 400 || e.Status > 599 {
+			t.Errorf("%s: SOCKS5 %d, HTTP %d are no failures", c.name, e.SOCKS5, e.Status)
+		}
+	}
+}
+
+func TestTheFirstThingToMendIsSaid(t *testing.T) {
+	refused := &fault.Refused{Pod: "a", Namespace: "b", Port: 1}
+	login := &fault.Login{Context: "c", Err: errors.New("x")}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{errors.Join(notReady, refused, login), "Login needed"},
+		{errors.Join(context.DeadlineExceeded, refused), "Connection refused"},
+		{&fault.Unreachable{Server: "s", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}, "Cluster unreachable"},
+	} {
+		if got := explain.Error(c.err).Title; got != c.want {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
+		}
+	}
+}
+
+func TestATakenPortIsNamedByItsAddress(t *testing.T) {
+	first, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	_, err = net.Listen("tcp", first.Addr().String())
+	if err == nil {
+		t.Fatal("one port, two listeners")
+	}
+	e := explain.Error(err)
+	want := "Another program already listens on " + first.Addr().String() + "."
+	if e.Title != "Port taken" || e.Sentence != want {
+		t.Errorf("%+v, want the sentence %q", e, want)
+	}
+}
+
+func TestRealErrorsOfThisMachine(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := closed.Addr().String()
+	closed.Close()
+	_, err = net.Dial("tcp", address)
+	if got := explain.Error(err); got.SOCKS5 != 5 {
+		t.Errorf("dial of a closed port (%v): %+v", err, got)
+	}
+	file := filepath.Join(t.TempDir(), "config")
+	_, err = os.ReadFile(file)
+	if got, want := explain.Short(err), "There is no file "+file+"."; got != want && !strings.HasSuffix(got, "…") {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestShortIsOneLineOfAMenu(t *testing.T) {
+	if got := explain.Short(nil); got != "" {
+		t.Errorf("nothing failed: %q", got)
+	}
+	long := strings.Repeat("long-name-", 40)
+	for _, c := range causes {
+		if n := utf8.RuneCountInString(explain.Short(c.err)); n > explain.ShortLength {
+			t.Errorf("%s: %d characters", c.name, n)
+		}
+	}
+	for _, err := range []error{
+		&fault.NotFound{Kind: fault.Service, Name: long, Namespace: long},
+		&fault.Unreachable{Server: long, Err: context.DeadlineExceeded},
+		errors.New(strings.Repeat("é", 5000)),
+	} {
+		short := explain.Short(err)
+		if n := utf8.RuneCountInString(short); n > explain.ShortLength || n < explain.ShortLength/2 {
+			t.Errorf("%d characters: %q", n, short)
+		}
+		if !strings.HasSuffix(short, "…") || !utf8.ValidString(short) {
+			t.Errorf("%q does not say that it was cut", short)
+		}
+	}
+}

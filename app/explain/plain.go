@@ -1,0 +1,102 @@
+package explain
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// nameLength is the greatest length in characters of one name inside a sentence: more than Kubernetes allows for a
+// namespace and a name together is not worth showing.
+const nameLength = 130
+
+// textLength is the greatest length in characters of a text from elsewhere inside a sentence.
+const textLength = 240
+
+// secrets matches what looks like a credential in the text of an error: the user part of a URL, an Authorization
+// header's value, a named token or password, a JSON Web Token.
+var secrets = regexp.MustCompile(`(?i)(://)[^/@\s]+@` +
+	`|\b((?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{8,}` +
+	`|\b((?:[a-z_-]*token|password|passwd|secret|api-?key|client-key-data)["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s,;&]+)` +
+	`|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?`)
+
+// Plain makes text of unknown origin fit for a sentence on a screen: one line, printable characters only (no controls,
+// no invisible or direction-changing ones), nothing that looks like a credential, and at most limit characters, the
+// middle left out of what is longer.
+func Plain(text string, limit int) string {
+	// What is far beyond the limit is dropped before anything looks at it: the text may be megabytes.
+	const most = 2 << 10
+	if len(text) > most {
+		text = text[:most]
+	}
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r), r == utf8.RuneError, !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, text)
+	text = secrets.ReplaceAllString(strings.Join(strings.Fields(text), " "), "$1$2$3…")
+	return shorten(text, limit)
+}
+
+// shorten leaves out the middle of what is longer than limit characters.
+func shorten(text string, limit int) string {
+	r := []rune(text)
+	if len(r) <= limit {
+		return text
+	}
+	if limit < 3 {
+		return string(r[:max(limit, 0)])
+	}
+	head := (limit - 1) * 2 / 3
+	tail := limit - 1 - head
+	return string(r[:head]) + "…" + string(r[len(r)-tail:])
+}
+
+// cut ends text after at most limit characters, at the end of a word where there is one.
+func cut(text string, limit int) string {
+	r := []rune(text)
+	if len(r) <= limit {
+		return text
+	}
+	text = string(r[:limit-1])
+	if i := strings.LastIndexByte(text, ' '); i > len(text)/2 {
+		text = text[:i]
+	}
+	return strings.TrimRight(text, " ,;:.") + "…"
+}
+
+// sentence makes one of text from elsewhere: a capital first, a full stop last.
+func sentence(text string) string {
+	text = strings.TrimRight(Plain(text, textLength), " .:;,")
+	if text == "" {
+		return "It failed without saying why."
+	}
+	first, size := utf8.DecodeRuneInString(text)
+	// A word such as "kubeconfig" gets its capital, a path or a file name such as "config.yaml:" keeps its letters.
+	word, _, _ := strings.Cut(text, " ")
+	if !strings.ContainsAny(word, "/.\\") {
+		text = string(unicode.ToUpper(first)) + text[size:]
+	}
+	return text + "."
+}
+
+// name makes the name of an object fit for a sentence.
+func name(s string) string {
+	if s = Plain(s, nameLength); s == "" {
+		return "(no name)"
+	}
+	return s
+}
+
+// commandLetters mean nothing but themselves to any shell.
+const commandLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@:/-"
+
+// simple tells whether s can stand in a command line that is offered for pasting.
+func simple(s string) bool {
+	return s != "" && len(s) <= 253 && s[0] != '-' && strings.Trim(s, commandLetters) == ""
+}

@@ -1,0 +1,95 @@
+package explain_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"fairlead/app/explain"
+	"fairlead/kube/fault"
+)
+
+func TestHostileTextBecomesOneHarmlessLine(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"plain", "plain"},
+		{"a\r\nSet-Cookie: x\x00\x1b[31m", "a Set-Cookie: x[31m"},
+		{"evil\u202egnp.exe", "evilgnp.exe"},
+		{"zero\u200bwidth \ufeffmark", "zerowidth mark"},
+		{"bad \xff\xfe bytes", "bad bytes"},
+		{"  many \t spaces  ", "many spaces"},
+		{"Zürich 東京", "Zürich 東京"},
+		{"", ""},
+	} {
+		if got := explain.Plain(c.text, 100); got != c.want {
+			t.Errorf("%q: %q, want %q", c.text, got, c.want)
+		}
+	}
+}
+
+func TestCredentialsAreNotRepeated(t *testing.T) {
+	const secret = "hunter2hunter2"
+	for _, text := range []string{
+		"Get \"https://admin:" + secret + "@api.example:6443/api\": refused",
+		"https://" + secret + "@api.example",
+		"Authorization: Bearer " + secret,
+		"authorization: basic " + secret,
+		"access_token=" + secret + "&x=1",
+		"{\"token\": \"" + secret + "\"}",
+		"password: " + secret,
+		"client-key-data: " + secret,
+		"invalid eyJhbGciOiJSUzI1NiJ9.eyJzdWIi" + secret + ".c2lnbmF0dXJl token",
+	} {
+		if got := explain.Plain(text, 200); strings.Contains(got, secret) {
+			t.Errorf("%q still tells it: %q", text, got)
+		}
+		if got := explain.Error(errors.New(text)).Text(); strings.Contains(got, secret) {
+			t.Errorf("%q still tells it: %q", text, got)
+		}
+	}
+	if got := explain.Plain("no token is set; Bearer of news", 200); got != "no token is set; Bearer of news" {
+		t.Errorf("harmless words were taken away: %q", got)
+	}
+}
+
+func TestLongTextKeepsItsEnds(t *testing.T) {
+	for limit := range 20 {
+		got := explain.Plain("gke_project_europe-west1_production", limit)
+		if n := utf8.RuneCountInString(got); n != limit {
+			t.Errorf("limit %d: %d characters: %q", limit, n, got)
+		}
+	}
+	if got := explain.Plain("gke_project_europe-west1_production", 20); got != "gke_project_…duction" {
+		t.Errorf("%q", got)
+	}
+}
+
+func FuzzSentencesAreHarmless(f *testing.F) {
+	f.Add("name", "text")
+	f.Add("a\nb", "\x1b]0;x\a")
+	f.Add("\u202e", strings.Repeat("x", 10000))
+	f.Fuzz(func(t *testing.T, name, text string) {
+		for _, err := range []error{
+			errors.New(text),
+			&fault.NotFound{Kind: fault.Port, Name: name, Namespace: text, Service: name, Has: []string{text, name}},
+			&fault.NoEndpoints{Service: name, Namespace: name, Detail: text},
+			&fault.Login{Context: name, Plugin: text, Err: errors.New(text)},
+			&fault.Unreachable{Server: name, Err: errors.New(text)},
+			&fault.Unsupported{What: text},
+		} {
+			e := explain.Error(err)
+			for _, s := range []string{e.Title, e.Text(), explain.Short(err)} {
+				if !utf8.ValidString(s) || s == "" {
+					t.Fatalf("%q", s)
+				}
+				if i := strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
+					t.Fatalf("%q has a character that is not printable at %d", s, i)
+				}
+			}
+			if n := utf8.RuneCountInString(explain.Short(err)); n > explain.ShortLength {
+				t.Fatalf("%d characters", n)
+			}
+		}
+	})
+}

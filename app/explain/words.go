@@ -1,0 +1,59 @@
+package explain
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
+)
+
+// Windows answers with Winsock's own numbers, which syscall's portable names do not match there. No other system uses
+// these numbers, so one list serves all.
+const (
+	wsaEACCES        = syscall.Errno(10013)
+	wsaEADDRINUSE    = syscall.Errno(10048)
+	wsaEADDRNOTAVAIL = syscall.Errno(10049)
+	wsaENETUNREACH   = syscall.Errno(10051)
+	wsaECONNABORTED  = syscall.Errno(10053)
+	wsaECONNRESET    = syscall.Errno(10054)
+	wsaETIMEDOUT     = syscall.Errno(10060)
+	wsaECONNREFUSED  = syscall.Errno(10061)
+	wsaEHOSTUNREACH  = syscall.Errno(10065)
+)
+
+// The words of net, os and syscall that mean the same to a user.
+var (
+	wordsRefused   = []error{syscall.ECONNREFUSED, wsaECONNREFUSED}
+	wordsNoNetwork = []error{syscall.ENETUNREACH, syscall.ENETDOWN, wsaENETUNREACH}
+	wordsNoHost    = []error{syscall.EHOSTUNREACH, syscall.EHOSTDOWN, syscall.EADDRNOTAVAIL, wsaEHOSTUNREACH, wsaEADDRNOTAVAIL}
+	wordsCut       = []error{
+		syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, wsaECONNRESET, wsaECONNABORTED,
+		io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed,
+	}
+	wordsTaken     = []error{syscall.EADDRINUSE, wsaEADDRINUSE}
+	wordsForbidden = []error{fs.ErrPermission, wsaEACCES}
+	wordsTimedOut  = []error{context.DeadlineExceeded, os.ErrDeadlineExceeded, syscall.ETIMEDOUT, wsaETIMEDOUT}
+)
+
+// isAny makes a test for an error that is one of words.
+func isAny(words ...error) func(error) bool {
+	return func(err error) bool {
+		for _, word := range words {
+			if errors.Is(err, word) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func timedOut(err error) bool {
+	if isAny(wordsTimedOut...)(err) {
+		return true
+	}
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Timeout()
+}
