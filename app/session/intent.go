@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// An Intent is something a view may ask of the Manager: Toggle, Set, StopAll, Restore or SetContexts.
+// An Intent is something a view may ask of the Manager: Toggle, Set, StopAll or SetContexts.
 type Intent interface {
 	// apply runs in the loop that owns the state.
 	apply(m *Manager) error
@@ -27,14 +27,13 @@ type Toggle struct{ Name string }
 type Set struct {
 	Name string
 	On   bool
+	// Restored tells that the wish was read from disk, where an earlier run of the program left it: it is not saved again, and
+	// Start learns that nobody clicked.
+	Restored bool
 }
 
 // StopAll turns every context off, and forgets failures.
 type StopAll struct{}
-
-// Restore turns on what was on when the program last ran, without saving that wish again. Names it does not know, or that cannot
-// be used, are passed over.
-type Restore struct{ Names []string }
 
 // SetContexts tells which contexts there are. One that stays keeps its state. One that is gone is turned off, without saving that as
 // a wish, and disappears when it has stopped.
@@ -78,7 +77,7 @@ func (i Toggle) apply(m *Manager) error {
 	if err != nil {
 		return err
 	}
-	return m.wish(s, !s.wanted || s.phase == Failed)
+	return m.wish(s, !s.wanted || s.phase == Failed, false)
 }
 
 func (i Set) apply(m *Manager) error {
@@ -86,25 +85,15 @@ func (i Set) apply(m *Manager) error {
 	if err != nil {
 		return err
 	}
-	return m.wish(s, i.On)
+	return m.wish(s, i.On, i.Restored)
 }
 
 func (StopAll) apply(m *Manager) error {
 	var errs []error
 	for _, s := range m.sessions {
-		errs = append(errs, m.wish(s, false))
+		errs = append(errs, m.wish(s, false, false))
 	}
 	return errors.Join(errs...)
-}
-
-func (i Restore) apply(m *Manager) error {
-	for _, name := range i.Names {
-		if s, err := m.find(name); err == nil && s.entry.Problem == "" && !s.wanted {
-			s.wanted, s.restored = true, true
-			m.drive(s)
-		}
-	}
-	return nil
 }
 
 func (i SetContexts) apply(m *Manager) error {
@@ -149,17 +138,17 @@ func (m *Manager) find(name string) (*session, error) {
 }
 
 // wish records what the user wants of a context, here and on disk, and sets off what it takes.
-func (m *Manager) wish(s *session, on bool) error {
+func (m *Manager) wish(s *session, on, restored bool) error {
 	if on && s.gone {
 		return fmt.Errorf("context %q: %w", s.entry.Name, ErrUnknownContext)
 	}
 	if on && s.entry.Problem != "" {
 		return fmt.Errorf("context %q: %w: %s", s.entry.Name, ErrUnusable, s.entry.Problem)
 	}
-	if s.wanted != on && !s.gone {
+	if s.wanted != on && !s.gone && !restored {
 		m.wishes.put(s.entry.Name, on)
 	}
-	s.wanted, s.restored = on, false
+	s.wanted, s.restored = on, restored
 	m.drive(s)
 	return nil
 }

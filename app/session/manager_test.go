@@ -223,7 +223,7 @@ func TestHangingStartFailsInTimeAndIsCancelled(t *testing.T) {
 		want(t, m, "a", Failed, "It did not start within 5s.")
 		time.Sleep(time.Minute)
 		want(t, m, "a", Failed, "It did not start within 5s.")
-		do(t, m, Set{"a", false})
+		do(t, m, Set{Name: "a"})
 		want(t, m, "a", Off, "")
 	})
 }
@@ -293,10 +293,9 @@ func TestRestoreStartsWithoutSavingAndAClickIsNoRestore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		m, _ := runManager(t, Config{Start: p.Start, Save: func(name string, on bool) error { t.Errorf("saved %s %t", name, on); return nil }})
-		do(t, m, Restore{[]string{"a", "c", "gone"}})
+		do(t, m, Set{Name: "a", On: true, Restored: true})
 		synctest.Wait()
 		want(t, m, "a", On, "")
-		want(t, m, "c", Off, "It has no server.")
 		if !p.get("a").restored {
 			t.Error("Start was not told that it restores")
 		}
@@ -370,7 +369,7 @@ func TestContextsThatCannotBeUsedOrAreUnknownAreRefused(t *testing.T) {
 		if err := m.Do(t.Context(), Toggle{"c"}); !errors.Is(err, ErrUnusable) || !strings.Contains(err.Error(), "It has no server.") {
 			t.Errorf("Do() = %v", err)
 		}
-		if err := m.Do(t.Context(), Set{"nope", true}); !errors.Is(err, ErrUnknownContext) || !strings.Contains(err.Error(), `"nope"`) {
+		if err := m.Do(t.Context(), Set{Name: "nope", On: true}); !errors.Is(err, ErrUnknownContext) || !strings.Contains(err.Error(), `"nope"`) {
 			t.Errorf("Do() = %v", err)
 		}
 		if s := get(t, m, "c"); s.Usable || s.Reason != "It has no server." {
@@ -520,7 +519,7 @@ func TestHammer(t *testing.T) {
 				case 0:
 					_ = m.Do(ctx, StopAll{})
 				case 1:
-					_ = m.Do(ctx, Set{name, true})
+					_ = m.Do(ctx, Set{Name: name, On: true})
 				case 2:
 					if one := p.get(name); one != nil {
 						one.health(errors.New("ill"))

@@ -215,7 +215,7 @@ func (m *Manager) takeHealth() {
 // applyHealth shows a run's health, if it is in a phase that has one.
 func (m *Manager) applyHealth(s *session) {
 	switch {
-	case !s.phase.Listens():
+	case !s.phase.Listening():
 	case s.run.healthy:
 		s.phase, s.reason = On, ""
 	default:

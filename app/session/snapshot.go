@@ -19,8 +19,8 @@ const (
 	Failed   Phase = "failed" // it does not listen, though it was asked to
 )
 
-// Listens reports whether clients can connect in this phase.
-func (p Phase) Listens() bool { return p == On || p == Degraded }
+// Listening reports whether clients can connect in this phase.
+func (p Phase) Listening() bool { return p == On || p == Degraded }
 
 // State is one context at one moment.
 type State struct {
