@@ -1,0 +1,48 @@
+package settings
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/adrg/xdg"
+	"github.com/gofrs/flock"
+)
+
+// lockWait bounds how long a change waits for other processes, whose changes take milliseconds.
+const lockWait = 10 * time.Second
+
+// Lock makes this process the user's one tray: ok is false if another one is it already. The lock is a file in the XDG runtime
+// directory or, where there is none, in dir. It ends with release or with the process, however that ends.
+func Lock(dir string) (release func(), ok bool, err error) {
+	if runtimeDir := filepath.Join(xdg.RuntimeDir, "fairlead"); isDir(xdg.RuntimeDir) && os.MkdirAll(runtimeDir, 0o700) == nil {
+		dir = runtimeDir
+	} else if err := privateDir(dir); err != nil {
+		return nil, false, err
+	}
+	lock := flock.New(filepath.Join(dir, "tray.lock"), flock.SetPermissions(0o600))
+	ok, err = lock.TryLock()
+	if err != nil {
+		return nil, false, fmt.Errorf("lock %s: %w", lock.Path(), err)
+	}
+	// The file stays: removing it would let two processes hold a lock each, on two files of one name.
+	return func() { _ = lock.Close() }, ok, nil
+}
+
+// lockState waits its turn among the processes that change the state in dir.
+func lockState(dir string) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
+	defer cancel()
+	lock := flock.New(filepath.Join(dir, fileName+".lock"), flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, 5*time.Millisecond); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", lock.Path(), err)
+	}
+	return func() { _ = lock.Close() }, nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir() && filepath.IsAbs(path)
+}

@@ -1,0 +1,139 @@
+// Package settings keeps what the program must remember between runs: for each context its port, and whether it was on.
+//
+// It is one small file, state.json, in the XDG state directory. Every change reads the file anew under a lock between processes and
+// replaces it as a whole, so that the tray and a `serve` beside it do not lose each other's changes, and a crash leaves the old file
+// or the new one. The package is not the user's configuration: nobody is meant to edit this file, though it survives being edited.
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/adrg/xdg"
+)
+
+// FirstPort is the number the first context gets; the next one gets the next free number.
+const FirstPort = 1080
+
+const lastPort = 65535
+
+// Dir returns the program's directory for state and logs: fairlead in the XDG state home (its equivalent on macOS and Windows). It
+// need not exist yet.
+func Dir() (string, error) {
+	if !filepath.IsAbs(xdg.StateHome) {
+		return "", errors.New("find a directory for state: neither XDG_STATE_HOME nor the home directory is known")
+	}
+	return filepath.Join(xdg.StateHome, "fairlead"), nil
+}
+
+// Store is the state of one directory. Its methods may be called by any goroutine.
+type Store struct {
+	dir   string
+	mutex sync.Mutex // before the file's lock, which is slow to wait for
+	last  state      // as last read or written
+}
+
+// Open makes the directory if need be, for its owner only, and reads the state in it. A state file that cannot be understood is kept
+// aside under another name, and the store is empty and can be used; damage, a *DamagedError, then says so.
+func Open(dir string) (s *Store, damage, err error) {
+	if err := privateDir(dir); err != nil {
+		return nil, nil, err
+	}
+	s = &Store{dir: dir, last: state{Contexts: map[string]contextState{}}}
+	err = s.update(func(*state) error { return nil })
+	var damaged *DamagedError
+	if errors.As(err, &damaged) {
+		return s, damaged, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, nil, nil
+}
+
+// Port returns the port of a context. On first use that is the lowest number from FirstPort on which no other context has; from then
+// on it stays the same. Whether another program listens there is not asked.
+func (s *Store) Port(name string) (int, error) {
+	var port int
+	err := s.update(func(now *state) error {
+		c := now.Contexts[name]
+		if c.Port == 0 {
+			free, err := now.freePort()
+			if err != nil {
+				return fmt.Errorf("choose a port for context %q: %w", name, err)
+			}
+			c.Port = free
+			now.Contexts[name] = c
+		}
+		port = c.Port
+		return nil
+	})
+	var damaged *DamagedError
+	if errors.As(err, &damaged) && port != 0 {
+		err = nil // the port was chosen and written all the same
+	}
+	return port, err
+}
+
+// SetOn remembers whether a context is to be on. A *DamagedError tells that the file was damaged since it was last read; what was
+// known before and the change were written anew.
+func (s *Store) SetOn(name string, on bool) error {
+	return s.update(func(now *state) error {
+		if c := now.Contexts[name]; c.On != on {
+			c.On = on
+			now.Contexts[name] = c
+		}
+		return nil
+	})
+}
+
+// On returns the contexts that were on when last seen, sorted by name. It does not read the file.
+func (s *Store) On() []string {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	var names []string
+	for name, c := range s.last.Contexts {
+		if c.On {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Ports returns the port of each context that was given one in dir. It changes nothing, and needs no directory to be there.
+func Ports(dir string) (map[string]int, error) {
+	now, err := read(filepath.Join(dir, fileName))
+	if err != nil {
+		return nil, err
+	}
+	ports := make(map[string]int, len(now.Contexts))
+	for name, c := range now.Contexts {
+		if c.Port != 0 {
+			ports[name] = c.Port
+		}
+	}
+	return ports, nil
+}
+
+// privateDir makes a directory that only its owner can look into, or makes it so.
+func privateDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the directory for state: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("make the directory for state: %w", err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return fmt.Errorf("make the directory for state private: %w", err)
+		}
+	}
+	return nil
+}
