@@ -1,0 +1,65 @@
+package spdy
+
+import "time"
+
+// health is what a session knows of its connection's path.
+type health struct {
+	heard    time.Time // with its wall clock, which goes on while the machine sleeps
+	nextPing uint32
+	pingID   uint32
+	sent     time.Time // of the ping that is under way, zero if none is
+	rtt, min time.Duration
+}
+
+func (s *Session) heard() { s.health.heard = time.Now() }
+
+// Ping asks the peer for a sign of life, unless a ping is under way already. It does not wait: State and RTT tell.
+func (s *Session) Ping() {
+	s.mu.Lock()
+	s.pingLocked()
+	s.mu.Unlock()
+	s.flush()
+}
+
+func (s *Session) pingLocked() {
+	if !s.health.sent.IsZero() || s.err != nil {
+		return
+	}
+	s.health.pingID = s.health.nextPing
+	s.health.nextPing += 2
+	s.health.sent = time.Now()
+	s.control = appendPing(s.control, s.health.pingID)
+}
+
+// maxControlQueue is how many bytes of small frames may wait to be sent. Only a peer that asks faster than it reads makes
+// more of them.
+const maxControlQueue = 16 << 10
+
+// pinged obeys a PING: answers the peer's (even ids), measures by the answer to an own one.
+func (s *Session) pinged(id uint32) error {
+	h := &s.health
+	if id%2 == 0 {
+		if len(s.control) > maxControlQueue {
+			return violation("pings faster than their answers are read")
+		}
+		s.control = appendPing(s.control, id)
+		s.mu.Unlock()
+		s.flush()
+		s.mu.Lock()
+		return nil
+	}
+	if id != h.pingID || h.sent.IsZero() {
+		return nil // an answer to a ping that was given up
+	}
+	rtt := h.heard.Sub(h.sent)
+	h.sent = time.Time{}
+	if h.min == 0 || rtt < h.min {
+		h.min = rtt
+	}
+	if h.rtt == 0 {
+		h.rtt = rtt
+	} else {
+		h.rtt += (rtt - h.rtt) / 4
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package spdy
+
+import "time"
+
+// controlPatience is how long small frames may take to be sent; a connection that takes longer has jammed.
+const controlPatience = 5 * time.Second
+
+// writeLocked sends b. sending is held.
+func (s *Session) writeLocked(b []byte) error {
+	s.mu.Lock()
+	if s.err != nil {
+		err := ended(s.err)
+		s.mu.Unlock()
+		return err
+	}
+	s.writing = time.Now()
+	s.mu.Unlock()
+	_, err := s.conn.Write(b)
+	s.mu.Lock()
+	s.writing = time.Time{}
+	if err != nil {
+		s.failLocked(err)
+		err = ended(s.err)
+	}
+	s.mu.Unlock()
+	return err
+}
+
+// flush sends the small frames that wait. If someone is sending, he does it: who reads must not wait for who writes.
+func (s *Session) flush() {
+	for {
+		s.mu.Lock()
+		idle := len(s.control) == 0 || s.err != nil
+		s.mu.Unlock()
+		if idle || !s.sending.TryLock() {
+			return
+		}
+		s.mu.Lock()
+		b := s.control
+		s.control = nil
+		s.mu.Unlock()
+		if len(b) > 0 {
+			// Who closes a stream, or answers a ping, must not wait for a peer that reads no more.
+			s.conn.SetWriteDeadline(time.Now().Add(controlPatience)) //nolint:errcheck // then without
+			s.writeLocked(b)                                         //nolint:errcheck // the session has ended then, which everyone sees
+			s.conn.SetWriteDeadline(time.Time{})                     //nolint:errcheck // as above
+		}
+		s.sending.Unlock()
+	}
+}

@@ -1,0 +1,189 @@
+package spdy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// Config says how a session spends memory. The zero value is good.
+type Config struct {
+	// MaxFrame bounds the payload of a DATA frame that is sent; 0 means 64 KiB less the room for the head.
+	MaxFrame int
+	// Buffer is what a stream may hold that waits while another stream's reader reads the connection; 0 means 1 MiB.
+	// When it is full the session stands still until its owner reads.
+	Buffer int
+	// Memory lends the buffers; nil means one of the session's own, without a bound over several sessions.
+	Memory *Memory
+	// Workers is how many workers the peer spreads stream ids over (id modulo Workers), 0 for 5. Open skips ids so
+	// that streams in use meet at one worker as late as possible: a stream that stands still holds its worker.
+	Workers int
+}
+
+func (c Config) withDefaults() Config {
+	if c.MaxFrame <= 0 || c.MaxFrame > largeBuffer-headSize {
+		c.MaxFrame = largeBuffer - headSize
+	}
+	if c.Buffer <= 0 {
+		c.Buffer = 1 << 20
+	}
+	if c.Workers <= 0 {
+		c.Workers = 5
+	}
+	if c.Memory == nil {
+		c.Memory = new(Memory)
+	}
+	return c
+}
+
+// ErrClosed is the error of a session, or a stream, that its own side closed.
+var ErrClosed = net.ErrClosed
+
+// ErrGoAway says that the peer takes no more streams on this session.
+var ErrGoAway = errors.New("the peer takes no more streams (GOAWAY)")
+
+// A Session is one connection to a SPDY/3.1 server. Its methods may be called from several goroutines.
+type Session struct {
+	conn net.Conn
+	cfg  Config
+
+	sending sync.Mutex // held while frames are written; taken before mu, never after it
+
+	mu        sync.Mutex
+	err       error // why it ended; nil while it lives
+	done      chan struct{}
+	streams   map[uint32]*Stream
+	next      uint32 // the lowest id not yet used
+	live      int    // streams the local side has not closed
+	lingering int    // streams it has closed and the peer has not ended
+	dropped   int64
+	away      bool // GOAWAY was seen
+	blockedBy *Stream
+	blockedAt time.Time
+
+	in      frame // the reader's; mid is its shadow for those who do not read
+	mid     bool
+	scratch [128]byte
+	turns   turns
+
+	control []byte // small frames that wait for the connection to be free
+	writing time.Time
+	health  health
+}
+
+// NewSession makes a client's session over conn, which it owns from then on. It sends nothing and starts nothing.
+func NewSession(conn net.Conn, cfg Config) *Session {
+	return &Session{
+		conn:    conn,
+		cfg:     cfg.withDefaults(),
+		done:    make(chan struct{}),
+		streams: make(map[uint32]*Stream),
+		next:    1,
+		health:  health{heard: time.Now(), nextPing: 1},
+	}
+}
+
+// Close ends the session and its connection at once. Streams that are still open end with an error.
+func (s *Session) Close() error {
+	s.fail(ErrClosed)
+	return nil
+}
+
+// Done is closed when the session has ended.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err says why the session ended, and nil while it has not. io.EOF is a connection that the peer closed.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+func (s *Session) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failLocked(err)
+}
+
+func (s *Session) failLocked(err error) {
+	if s.err != nil {
+		return
+	}
+	s.err = err
+	close(s.done)
+	s.conn.Close() //nolint:errcheck // the session's own end is what is told
+	s.turns.wakeAll()
+}
+
+// State is what can be known of a session at one moment.
+type State struct {
+	Live      int           // streams that the local side has not closed
+	Lingering int           // streams that the local side has closed and the peer has not yet ended
+	Dropped   int64         // bytes that came for closed streams
+	Away      bool          // the peer takes no more streams
+	Blocked   time.Duration // for how long the session has stood still because one stream's buffer is full
+	Writing   time.Duration // for how long the write has lasted that is under way
+	Pinging   time.Duration // for how long a ping has gone unanswered
+	Heard     time.Time     // when the last byte came
+	RTT       time.Duration // smoothed round trip of the pings; 0 before the first answer
+	MinRTT    time.Duration // the shortest
+	Used      uint32        // stream ids used up, of 2^31
+	Mid       bool          // payload of a frame is only partly read
+}
+
+// State reports how the session fares. It blocks on nothing.
+func (s *Session) State() State {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := State{
+		Live: s.live, Lingering: s.lingering, Dropped: s.dropped, Away: s.away,
+		Heard: s.health.heard, RTT: s.health.rtt, MinRTT: s.health.min, Used: s.next,
+		Mid: s.mid,
+	}
+	if s.blockedBy != nil {
+		st.Blocked = now.Sub(s.blockedAt)
+	}
+	if !s.writing.IsZero() {
+		st.Writing = now.Sub(s.writing)
+	}
+	if !s.health.sent.IsZero() {
+		st.Pinging = now.Sub(s.health.sent)
+	}
+	return st
+}
+
+// Watch reads what the peer sends while no stream is in use: late ends of closed streams, pings, the end of the
+// connection. It returns nil at until or as soon as a stream is opened, else the error that ended the session.
+func (s *Session) Watch(until time.Time) error {
+	w := waiter{deadline: until, wake: make(chan struct{}, 1)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turns.watcher = &w
+	defer func() {
+		s.turns.watcher = nil
+		s.turns.pass()
+	}()
+	for s.live == 0 {
+		if s.err != nil {
+			return s.err
+		}
+		if _, err := s.turn(&w, nil, nil); err != nil {
+			if errors.Is(err, errDeadline) {
+				return nil
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// ended says how a stream of a session that has ended ends: never with io.EOF, which is an orderly end.
+func ended(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,374 @@
+package spdy
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/moby/spdystream"
+	"go.uber.org/goleak"
+)
+
+// startServer runs the SPDY server that API servers and container runtimes use, on the far end of a TCP connection.
+func startServer(t *testing.T, cfg Config, handle func(*spdystream.Stream)) *Session {
+	t.Helper()
+	s, _ := startServerConn(t, cfg, handle)
+	return s
+}
+
+func startServerConn(t *testing.T, cfg Config, handle func(*spdystream.Stream)) (*Session, *spdystream.Connection) {
+	t.Helper()
+	near, far := tcpPair(t)
+	server, err := spdystream.NewConnection(far, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		server.Serve(func(st *spdystream.Stream) {
+			st.SendReply(http.Header{"Server": {"real"}}, false) //nolint:errcheck // seen by the client
+			wg.Go(func() { handle(st) })
+		})
+	})
+	s := NewSession(near, cfg)
+	t.Cleanup(func() {
+		s.Close()   //nolint:errcheck // always nil
+		far.Close() //nolint:errcheck // the end
+		wg.Wait()
+	})
+	return s, server
+}
+
+func tcpPair(t *testing.T) (near, far net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close() //nolint:errcheck // the end
+	near, err = net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err = ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { near.Close(); far.Close() }) //nolint:errcheck // the end
+	return near, far
+}
+
+func echo(st *spdystream.Stream) {
+	io.Copy(st, st) //nolint:errcheck // seen by the client
+	st.Close()      //nolint:errcheck // seen by the client
+}
+
+func open(t *testing.T, s *Session, first []byte) *Stream {
+	t.Helper()
+	streams, err := s.Open(first, Request{Headers: []Header{{"port", "80"}, {"streamtype", "data"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return streams[0]
+}
+
+func TestEchoedBytesComeBackWhole(t *testing.T) {
+	s := startServer(t, Config{}, echo)
+	want := make([]byte, 5<<20)
+	rand.Read(want) //nolint:errcheck // never fails
+	for range 3 {
+		st := open(t, s, want[:100])
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := st.ReadFrom(bytes.NewReader(want[100 : 1<<20])); err != nil {
+				t.Error(err)
+			}
+			if _, err := st.Write(want[1<<20:]); err != nil {
+				t.Error(err)
+			}
+			if err := st.CloseWrite(); err != nil {
+				t.Error(err)
+			}
+		})
+		got, err := io.ReadAll(readerOnly{st})
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("read %d bytes, %v; want %d", len(got), err, len(want))
+		}
+		wg.Wait()
+		if p := st.Progress(); !p.Finished || p.Sent != int64(len(want)) || p.Received != int64(len(want)) {
+			t.Errorf("after an orderly end: %+v", p)
+		}
+		st.Close() //nolint:errcheck // always nil
+	}
+	if st := s.State(); st.Live != 0 || st.Lingering != 0 {
+		t.Errorf("session keeps streams: %+v", st)
+	}
+}
+
+type readerOnly struct{ io.Reader }
+
+func TestHeadersArriveAsSent(t *testing.T) {
+	got := make(chan http.Header, 3)
+	s := startServer(t, Config{}, func(st *spdystream.Stream) { got <- st.Headers(); st.Close() }) //nolint:errcheck // the end
+	for i, value := range []string{"1", "", "a longer value, with \x7f and ÿ"} {
+		if _, err := s.Open(nil, Request{Headers: []Header{{"one", value}, {"two", "2"}}}); err != nil {
+			t.Fatal(err)
+		}
+		h := <-got
+		if h.Get("one") != value || h.Get("two") != "2" || len(h) != 2 {
+			t.Errorf("stream %d: headers %v", i, h)
+		}
+	}
+}
+
+func TestResetIsNoOrderlyEnd(t *testing.T) {
+	s := startServer(t, Config{}, func(st *spdystream.Stream) {
+		st.Write([]byte("partly")) //nolint:errcheck // seen by the client
+		st.Reset()                 //nolint:errcheck // seen by the client
+	})
+	st := open(t, s, nil)
+	got, err := io.ReadAll(st)
+	if string(got) != "partly" || !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("got %q, %v; want a reset after what was sent", got, err)
+	}
+	if _, err := st.Write([]byte("x")); err == nil {
+		t.Error("write to a reset stream succeeds")
+	}
+}
+
+func TestLostConnectionIsNoOrderlyEnd(t *testing.T) {
+	near, far := tcpPair(t)
+	s := NewSession(near, Config{})
+	defer s.Close() //nolint:errcheck // always nil
+	st := open(t, s, nil)
+	far.Close() //nolint:errcheck // the end
+	if _, err := io.ReadAll(st); err == nil {
+		t.Fatal("a lost connection reads as an orderly end")
+	}
+	<-s.Done()
+	if _, err := s.Open(nil, Request{}); err == nil {
+		t.Fatal("a dead session opens streams")
+	}
+}
+
+func TestPingMeasuresAndIsAnswered(t *testing.T) {
+	s, server := startServerConn(t, Config{}, echo)
+	s.Ping()
+	deadline := time.Now().Add(30 * time.Second)
+	for s.State().RTT == 0 && time.Now().Before(deadline) {
+		if err := s.Watch(time.Now().Add(10 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if st := s.State(); st.RTT <= 0 || st.Pinging != 0 {
+		t.Fatalf("no round trip measured: %+v", st)
+	}
+	answered := make(chan error, 1)
+	go func() { _, err := server.Ping(); answered <- err }()
+	for {
+		select {
+		case err := <-answered:
+			if err != nil {
+				t.Fatal(err)
+			}
+			return
+		default:
+		}
+		if err := s.Watch(time.Now().Add(10 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestReadDeadlineCanBePutOff(t *testing.T) {
+	s := startServer(t, Config{}, echo)
+	st := open(t, s, nil)
+	defer st.Close() //nolint:errcheck // always nil
+	done := make(chan error)
+	go func() {
+		_, err := st.Read(make([]byte, 1))
+		done <- err
+	}()
+	st.SetReadDeadline(time.Now().Add(-time.Second))
+	if err := <-done; !errors.Is(err, errDeadline) {
+		t.Fatalf("read ends with %v", err)
+	}
+	st.SetReadDeadline(time.Time{})
+	st.Write([]byte("again")) //nolint:errcheck // seen by the read
+	b := make([]byte, 10)
+	if n, err := io.ReadFull(st, b[:5]); string(b[:n]) != "again" {
+		t.Fatalf("after the deadline was put off: %q, %v", b[:n], err)
+	}
+}
+
+func TestCloseEndsAReadUnderWay(t *testing.T) {
+	s := startServer(t, Config{}, echo)
+	st := open(t, s, nil)
+	done := make(chan error)
+	go func() {
+		_, err := st.Read(make([]byte, 1))
+		done <- err
+	}()
+	st.Close() //nolint:errcheck // always nil
+	if err := <-done; !errors.Is(err, ErrClosed) {
+		t.Fatalf("read ends with %v", err)
+	}
+	other := open(t, s, []byte("x")) // the session lives on
+	if n, err := other.Read(make([]byte, 1)); n != 1 {
+		t.Fatal(err)
+	}
+}
+
+// A reader that stands still is no harm to the others on its session while what waits for it fits its buffer.
+func TestStalledReaderWithinItsBufferHoldsNobody(t *testing.T) {
+	s := startServer(t, Config{}, func(st *spdystream.Stream) {
+		if st.Identifier() == 1 {
+			st.Write(make([]byte, 900<<10)) //nolint:errcheck // seen by the client
+		}
+		echo(st)
+	})
+	stalled := open(t, s, nil)
+	for range 20 {
+		st := open(t, s, []byte("hello"))
+		b := make([]byte, 5)
+		if _, err := io.ReadFull(st, b); err != nil {
+			t.Fatal(err)
+		}
+		st.Close() //nolint:errcheck // always nil
+	}
+	if n, err := io.CopyN(io.Discard, readerOnly{stalled}, 900<<10); err != nil {
+		t.Fatalf("the stalled reader gets %d bytes: %v", n, err)
+	}
+}
+
+// Beyond its buffer, it holds the session, in bounded memory, and lets go when it reads again or closes.
+func TestStalledReaderBeyondItsBufferIsBounded(t *testing.T) {
+	const size = 8 << 20
+	for _, end := range []string{"reads on", "closes"} {
+		t.Run(end, func(t *testing.T) {
+			s := startServer(t, Config{Buffer: 64 << 10}, func(st *spdystream.Stream) {
+				if st.Identifier() == 1 {
+					st.Write(make([]byte, size)) //nolint:errcheck // seen by the client
+					st.Close()                   //nolint:errcheck // seen by the client
+					return
+				}
+				echo(st)
+			})
+			stalled := open(t, s, nil)
+			other := open(t, s, []byte("hello"))
+			got := make(chan error, 1)
+			go func() {
+				_, err := io.ReadFull(readerOnly{other}, make([]byte, 5))
+				got <- err
+			}()
+			for s.State().Blocked == 0 {
+				select {
+				case err := <-got:
+					got <- err // it came before the flood: fine too
+				default:
+				}
+				if len(got) == 1 {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+			s.mu.Lock()
+			held := stalled.pending.Len()
+			s.mu.Unlock()
+			if held > 64<<10 {
+				t.Fatalf("%d bytes wait", held)
+			}
+			if end == "closes" {
+				stalled.Close() //nolint:errcheck // always nil
+			} else if n, err := io.Copy(io.Discard, readerOnly{stalled}); n != size || err != nil {
+				t.Fatalf("%d bytes, %v", n, err)
+			}
+			if err := <-got; err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestManyStreamsShareASession(t *testing.T) {
+	s := startServer(t, Config{}, echo)
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			want := bytes.Repeat([]byte{byte(i)}, 100_000+i)
+			st := open(t, s, want[:10])
+			defer st.Close() //nolint:errcheck // always nil
+			var sender sync.WaitGroup
+			sender.Go(func() {
+				st.Write(want[10:]) //nolint:errcheck // seen by the reader
+				st.CloseWrite()     //nolint:errcheck // seen by the reader
+			})
+			got, err := io.ReadAll(readerOnly{st})
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("stream %d: %d bytes, %v", i, len(got), err)
+			}
+			sender.Wait()
+		})
+	}
+	wg.Wait()
+}
+
+func TestGoAwayEndsOpening(t *testing.T) {
+	s, server := startServerConn(t, Config{}, echo)
+	st := open(t, s, []byte("x"))
+	if _, err := st.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	server.Close()                                                 //nolint:errcheck // seen by the client
+	t.Cleanup(func() { s.Close(); server.Wait(30 * time.Second) }) //nolint:errcheck // its goroutine ends
+	for !s.State().Away {
+		st.WaitReadable(time.Now().Add(time.Millisecond)) //nolint:errcheck // it only reads
+	}
+	if _, err := s.Open(nil, Request{}); err == nil {
+		t.Fatal("opens a stream after GOAWAY")
+	}
+}
+
+func TestWatchEndsWhenAStreamOpens(t *testing.T) {
+	s := startServer(t, Config{}, echo)
+	done := make(chan error)
+	go func() { done <- s.Watch(time.Time{}) }()
+	st := open(t, s, []byte("x"))
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTextKeepsTheBeginning(t *testing.T) {
+	s := startServer(t, Config{}, func(st *spdystream.Stream) {
+		if st.Headers().Get("kind") == "text" {
+			st.Write(bytes.Repeat([]byte("abc"), 1000)) //nolint:errcheck // seen by the client
+			st.Close()                                  //nolint:errcheck // seen by the client
+		}
+	})
+	streams, err := s.Open(nil, Request{Headers: []Header{{"kind", "text"}}, Fin: true, Keep: 7}, Request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for streams[0].Progress().Ended == nil {
+		streams[1].WaitReadable(time.Now().Add(time.Millisecond)) //nolint:errcheck // it only reads
+	}
+	if got := streams[0].Text(); got != "abcabca" {
+		t.Fatalf("kept %q", got)
+	}
+	if !streams[0].Progress().Finished {
+		t.Error("a stream opened with FIN and ended by the peer is not over")
+	}
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -1,0 +1,124 @@
+package spdy
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"time"
+)
+
+var errDeadline = os.ErrDeadlineExceeded
+
+// A waiter is someone who needs the session to read: a stream's reader, or Watch.
+type waiter struct {
+	wake     chan struct{} // holds one token
+	deadline time.Time
+}
+
+func (w *waiter) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// turns keeps who reads the connection. At most one waiter does; the others sleep, and when he stops one of them goes on.
+type turns struct {
+	reader      *waiter // who reads now
+	waiting     []*waiter
+	watcher     *waiter
+	interrupted bool      // the reader's read was cut short on purpose
+	armed       time.Time // the read deadline set on the connection
+	stale       bool      // armed no longer says what is set
+}
+
+func (t *turns) wakeAll() {
+	for _, w := range t.waiting {
+		w.poke()
+	}
+}
+
+// pass lets another waiter read, if nobody does. Whoever has waited calls it when he leaves.
+func (t *turns) pass() {
+	if t.reader == nil && len(t.waiting) > 0 {
+		t.waiting[0].poke()
+	}
+}
+
+// interrupt makes w look again at what it waits for. The session's lock is held.
+func (s *Session) interrupt(w *waiter) {
+	if w == nil {
+		return
+	}
+	if s.turns.reader == w && !s.turns.interrupted {
+		s.turns.interrupted = true
+		s.conn.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // a connection without deadlines ends with its session
+	}
+	w.poke()
+}
+
+// turn does one step towards what w waits for: it reads the connection a little, or sleeps until someone who reads has
+// news. self is the stream w reads for, nil if none, and p takes its payload; n of its bytes were read. The session's
+// lock is held before and after, and given up in between.
+func (s *Session) turn(w *waiter, self *Stream, p []byte) (n int, err error) {
+	if s.err != nil {
+		return 0, ended(s.err)
+	}
+	if !w.deadline.IsZero() && !time.Now().Before(w.deadline) {
+		return 0, errDeadline
+	}
+	if s.turns.reader != nil || s.blockedBy != nil && s.blockedBy != self {
+		s.sleep(w)
+		return 0, nil
+	}
+	s.turns.reader = w
+	s.arm(w.deadline)
+	n, err = s.step(self, p)
+	s.turns.reader = nil
+	switch {
+	case err == nil:
+	case errors.Is(err, errDeadline):
+		// The caller looks at his own deadline when he comes back.
+		s.turns.stale = true
+	default:
+		s.failLocked(err)
+		if n == 0 {
+			return 0, ended(s.err)
+		}
+	}
+	return n, nil
+}
+
+// sleep waits until w is poked or its deadline passes.
+func (s *Session) sleep(w *waiter) {
+	s.turns.waiting = append(s.turns.waiting, w)
+	s.mu.Unlock()
+	if w.deadline.IsZero() {
+		<-w.wake
+	} else {
+		timer := time.NewTimer(time.Until(w.deadline))
+		select {
+		case <-w.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	s.mu.Lock()
+	s.turns.waiting = slices.DeleteFunc(s.turns.waiting, func(other *waiter) bool { return other == w })
+}
+
+// arm makes the connection's next read end at deadline or before. A deadline that is set already and is not later
+// stays: an early end costs nothing, setting one for each read would.
+func (s *Session) arm(deadline time.Time) {
+	t := &s.turns
+	if !t.stale && !t.interrupted {
+		if t.armed.IsZero() && deadline.IsZero() {
+			return
+		}
+		if !t.armed.IsZero() && (deadline.IsZero() || !t.armed.After(deadline)) {
+			return
+		}
+	}
+	t.stale, t.interrupted, t.armed = false, false, deadline
+	s.conn.SetReadDeadline(deadline) //nolint:errcheck // a connection without deadlines ends with its session
+}
