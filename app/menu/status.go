@@ -1,0 +1,70 @@
+package menu
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"fairlead/app/session"
+)
+
+// The names of the icons, one for each state the program as a whole can be in.
+const (
+	IconOff      = "off"      // nothing is on
+	IconWorking  = "working"  // something starts or stops
+	IconOn       = "on"       // at least one context is on, and all of those are well
+	IconDegraded = "degraded" // a context that is on does not reach its cluster
+	IconFailed   = "failed"   // a context failed
+)
+
+// maxTooltip is in runes; Windows has room for 127 UTF-16 units.
+const maxTooltip = 120
+
+// Icon returns the name of the icon that fits the state best: what is going on first, then what needs attention.
+func Icon(s session.Snapshot) string {
+	has := func(phases ...session.Phase) bool {
+		return slices.ContainsFunc(s.Contexts, func(c session.State) bool { return slices.Contains(phases, c.Phase) })
+	}
+	switch {
+	case has(session.Starting, session.Stopping):
+		return IconWorking
+	case has(session.Failed):
+		return IconFailed
+	case has(session.Degraded):
+		return IconDegraded
+	case has(session.On):
+		return IconOn
+	}
+	return IconOff
+}
+
+// Summary says in a few words how many contexts are on.
+func Summary(s session.Snapshot) string {
+	if s.Version == 0 {
+		return "Fairlead: reading the kubeconfig…"
+	}
+	if len(s.Contexts) == 0 {
+		return "Fairlead: no contexts"
+	}
+	on := 0
+	for _, c := range s.Contexts {
+		if c.Phase.Listening() {
+			on++
+		}
+	}
+	return fmt.Sprintf("Fairlead: %d of %d on", on, len(s.Contexts))
+}
+
+// Tooltip says the state in words: Summary, and what is not off.
+func Tooltip(s session.Snapshot) string {
+	var rows []string
+	for _, c := range s.Contexts {
+		if c.Phase != session.Off {
+			rows = append(rows, strings.Join(strings.Fields(rowTitle(c)), " "))
+		}
+	}
+	if len(rows) == 0 {
+		return Summary(s)
+	}
+	return shortEnd(Summary(s)+" ("+strings.Join(rows, ", ")+")", maxTooltip)
+}

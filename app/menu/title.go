@@ -1,0 +1,97 @@
+package menu
+
+import (
+	"net"
+	"strings"
+	"unicode"
+
+	"fairlead/app/session"
+)
+
+const (
+	indent      = "    " // for lines that belong to the row above
+	maxName     = 48     // runes of a context's name
+	maxSentence = 100    // runes of a sentence
+)
+
+// rowTitle is a context's name and state.
+func rowTitle(c session.State) string {
+	name := shortName(c.Name)
+	switch c.Phase {
+	case session.Starting:
+		return name + "  starting…"
+	case session.On:
+		return name + "  " + shortAddress(c.Address)
+	case session.Degraded:
+		return name + "  " + shortAddress(c.Address) + "  (degraded)"
+	case session.Stopping:
+		return name + "  stopping…"
+	case session.Failed:
+		return name + "  failed"
+	}
+	if !c.Usable {
+		return name + "  cannot be used"
+	}
+	return name
+}
+
+// rowTooltip has what has no room in the title.
+func rowTooltip(c session.State) string {
+	words := []string{clean(c.Name)}
+	if c.Cluster != "" {
+		words = append(words, "cluster "+clean(c.Cluster))
+	}
+	if c.Namespace != "" {
+		words = append(words, "namespace "+clean(c.Namespace))
+	}
+	return strings.Join(words, ", ")
+}
+
+// shortAddress leaves out the host where it is the usual one.
+func shortAddress(address string) string {
+	if host, port, err := net.SplitHostPort(address); err == nil && host == "127.0.0.1" {
+		return ":" + port
+	}
+	return address
+}
+
+func shortName(name string) string {
+	if name = strings.TrimSpace(clean(name)); name == "" {
+		return "(no name)"
+	}
+	return shortMiddle(name, maxName)
+}
+
+// clean makes text from a kubeconfig or a cluster fit for one line: valid UTF-8 without line breaks, control characters, or the
+// invisible ones that change the direction of what follows. The joiner that holds emoji together stays.
+func clean(text string) string {
+	const joiner = '\u200d'
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == joiner:
+			return r
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r), unicode.Is(unicode.Cf, r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
+// shortMiddle takes from the middle what is more than limit runes: names and paths differ at both ends.
+func shortMiddle(text string, limit int) string {
+	runes := []rune(text)
+	if len(runes) <= limit {
+		return text
+	}
+	head := limit / 2
+	return string(runes[:head]) + "…" + string(runes[len(runes)-(limit-head-1):])
+}
+
+func shortEnd(text string, limit int) string {
+	if runes := []rune(text); len(runes) > limit {
+		return string(runes[:limit-1]) + "…"
+	}
+	return text
+}
