@@ -1,0 +1,67 @@
+//go:build linux
+
+package desktoptest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// busConfiguration is a session bus where anyone may own any name. It has a directory of services of its own: with those of
+// the machine, calling org.freedesktop.Notifications would start whatever notification daemon is installed.
+const busConfiguration = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:runtime=yes</listen>
+  <auth>EXTERNAL</auth>
+  <servicedir>services</servicedir>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+`
+
+// xfconfService says how the panel's settings service is started; the bus starts it when the panel asks for it.
+const xfconfService = "/usr/share/dbus-1/services/org.xfce.Xfconf.service"
+
+// startBus starts a session bus and connects the test to it.
+func (d *Desktop) startBus(t testing.TB) {
+	t.Helper()
+	service, err := os.ReadFile(xfconfService)
+	if err != nil {
+		t.Fatalf("find the settings service of xfce4-panel: %v", err)
+	}
+	d.write(t, "bus/services/org.xfce.Xfconf.service", string(service))
+	daemon := d.start(t, exec.Command("dbus-daemon", "--nofork", "--nopidfile", "--nosyslog",
+		"--config-file="+d.write(t, "bus/session.conf", busConfiguration)))
+
+	address := "unix:path=" + filepath.Join(d.env["XDG_RUNTIME_DIR"], "bus")
+	waitFor(t, "the session bus", daemon.Output, func() bool {
+		d.bus, err = dbus.Connect(address)
+		return err == nil
+	})
+	d.env["DBUS_SESSION_BUS_ADDRESS"] = address
+}
+
+// Owned says whether a name on the session bus has an owner.
+func (d *Desktop) Owned(t testing.TB, name string) bool {
+	t.Helper()
+	return d.owner(t, name) != ""
+}
+
+// owner is the unique name of the connection that owns name, "" when none does.
+func (d *Desktop) owner(t testing.TB, name string) string {
+	t.Helper()
+	var owner string
+	if err := d.bus.BusObject().CallWithContext(t.Context(), "org.freedesktop.DBus.GetNameOwner", 0, name).Store(&owner); err != nil {
+		return ""
+	}
+	return owner
+}

@@ -1,0 +1,174 @@
+//go:build linux
+
+package desktoptest
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/godbus/dbus/v5"
+	"github.com/jezek/xgb"
+)
+
+// NotificationService says who owns org.freedesktop.Notifications on a desktop.
+type NotificationService int
+
+const (
+	// NoNotifications leaves the name without an owner: a program that notifies gets an error.
+	NoNotifications NotificationService = iota
+	// Recorder is the test itself: it shows nothing and remembers every call.
+	Recorder
+	// Dunst is the notification daemon dunst, which draws on the screen.
+	Dunst
+)
+
+// Options say what a desktop has. The zero value is an X server and a session bus: no panel, no notification service.
+type Options struct {
+	NoDisplay     bool                // no X server; nothing below that draws can be had either
+	NoBus         bool                // no session bus; no panel and no notification service can be had either
+	Panel         bool                // xfce4-panel along the upper edge, with a notification area at its right end
+	Notifications NotificationService // who takes notifications
+	Width, Height int                 // of the screen, in pixels; 0: 1024 by 640
+}
+
+// Desktop is one desktop and what runs on it. It belongs to the test that started it and ends with it.
+type Desktop struct {
+	options   Options
+	dir       string
+	env       map[string]string
+	display   *xgb.Conn
+	bus       *dbus.Conn
+	panel     *process
+	recorder  *recorder
+	processes []*process
+}
+
+// Start starts a desktop and waits until it is ready. A desktop that cannot be had fails the test; where programs are
+// missing, the message has the line that installs them.
+func Start(t testing.TB, o Options) *Desktop {
+	t.Helper()
+	if err := Missing(); err != nil {
+		t.Fatal(err)
+	}
+	if o.Width == 0 || o.Height == 0 {
+		o.Width, o.Height = 1024, 640
+	}
+	d := &Desktop{options: o}
+	d.makeDirectories(t)
+	t.Cleanup(func() { d.stop(t) })
+	if !o.NoDisplay {
+		d.startDisplay(t)
+	}
+	if !o.NoBus {
+		d.startBus(t)
+	}
+	switch {
+	case o.Notifications != NoNotifications && o.NoBus:
+		t.Fatal("a notification service needs a session bus")
+	case o.Notifications == Recorder:
+		d.recorder = startRecorder(t, d.bus)
+	case o.Notifications == Dunst:
+		d.startDunst(t)
+	}
+	if o.Panel {
+		d.startPanel(t)
+	}
+	return d
+}
+
+// makeDirectories makes the home directory of the desktop. It is not t.TempDir's: the path of a Unix socket ends at 108
+// bytes, and the name of a test may be long.
+func (d *Desktop) makeDirectories(t testing.TB) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "desktop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.dir = dir
+	d.env = map[string]string{
+		"PATH":                os.Getenv("PATH"),
+		"LANG":                "C.UTF-8",
+		"USER":                os.Getenv("USER"),
+		"SHELL":               "/bin/sh",
+		"HOME":                dir,
+		"TMPDIR":              filepath.Join(dir, "tmp"),
+		"XDG_RUNTIME_DIR":     filepath.Join(dir, "run"),
+		"XDG_CONFIG_HOME":     filepath.Join(dir, "config"),
+		"XDG_CACHE_HOME":      filepath.Join(dir, "cache"),
+		"XDG_DATA_HOME":       filepath.Join(dir, "data"),
+		"XDG_STATE_HOME":      filepath.Join(dir, "state"),
+		"XDG_SESSION_TYPE":    "x11",
+		"XDG_CURRENT_DESKTOP": "XFCE",
+		"GSETTINGS_BACKEND":   "memory", // the default would start dconf's service
+		"GTK_A11Y":            "none",
+		"NO_AT_BRIDGE":        "1",
+	}
+	for name, path := range d.env {
+		if name == "TMPDIR" || filepath.Dir(path) == dir {
+			if err := os.MkdirAll(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// Env is the environment of a program on this desktop, and nothing else of the environment of the test than PATH and USER.
+func (d *Desktop) Env() []string {
+	var env []string
+	for _, name := range slices.Sorted(maps.Keys(d.env)) {
+		env = append(env, name+"="+d.env[name])
+	}
+	return env
+}
+
+// Setenv sets a variable for the programs started from here on.
+func (d *Desktop) Setenv(name, value string) { d.env[name] = value }
+
+// Unsetenv removes a variable for the programs started from here on.
+func (d *Desktop) Unsetenv(name string) { delete(d.env, name) }
+
+// Getenv is the value that programs on this desktop see, "" when there is none.
+func (d *Desktop) Getenv(name string) string { return d.env[name] }
+
+// Home is the home directory of the desktop; the XDG directories are inside it. It is removed with the desktop.
+func (d *Desktop) Home() string { return d.dir }
+
+// stop ends what runs on the desktop, the last started first, and shows what it wrote when the test failed.
+func (d *Desktop) stop(t testing.TB) {
+	if d.recorder != nil {
+		d.recorder.stop()
+	}
+	if d.bus != nil {
+		// The peer may have gone first; either way the connection is over.
+		_ = d.bus.Close()
+	}
+	if d.display != nil {
+		d.display.Close()
+	}
+	for _, p := range slices.Backward(d.processes) {
+		p.stop()
+		if output := p.Output(); t.Failed() && output != "" {
+			t.Logf("%s wrote:\n%s", p.name, output)
+		}
+	}
+	if err := os.RemoveAll(d.dir); err != nil {
+		t.Errorf("remove the home directory of the desktop: %v", err)
+	}
+}
+
+// write creates a file below the home directory, with the directories it is in.
+func (d *Desktop) write(t testing.TB, name, content string) string {
+	t.Helper()
+	path := filepath.Join(d.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(fmt.Errorf("write %s: %w", name, err))
+	}
+	return path
+}

@@ -1,0 +1,96 @@
+//go:build linux
+
+package desktoptest
+
+import (
+	"bufio"
+	"fmt"
+	"image"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jezek/xgb"
+)
+
+// startDisplay starts an X server on a display number that is free. The server chooses the number and tells it when it
+// takes connections.
+func (d *Desktop) startDisplay(t testing.TB) {
+	t.Helper()
+	number, tell, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer number.Close()
+	cmd := exec.Command("Xvfb", "-displayfd", "3", "-nolisten", "tcp",
+		"-screen", "0", fmt.Sprintf("%dx%dx24", d.options.Width, d.options.Height))
+	cmd.ExtraFiles = []*os.File{tell}
+	server := d.start(t, cmd)
+	tell.Close()
+	if err := number.SetReadDeadline(time.Now().Add(bound)); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(number).ReadString('\n')
+	if err != nil {
+		t.Fatalf("wait for the X server: %v\n%s", err, server.Output())
+	}
+	d.env["DISPLAY"] = ":" + strings.TrimSpace(line)
+	// It tells of a cookie that it does not find; this server wants none.
+	xgb.Logger.SetOutput(io.Discard)
+	d.display, err = xgb.NewConnDisplay(d.env["DISPLAY"])
+	if err != nil {
+		t.Fatalf("connect to the X server: %v", err)
+	}
+}
+
+// Size is the size of the screen, in pixels.
+func (d *Desktop) Size() image.Point { return image.Pt(d.options.Width, d.options.Height) }
+
+// MovePointer moves the pointer, over what is between as well: menus follow a pointer that moves, not one that appears.
+func (d *Desktop) MovePointer(t testing.TB, x, y int) {
+	t.Helper()
+	d.command(t, "xdotool", "mousemove", fmt.Sprint(x-1), fmt.Sprint(y-1), "mousemove_relative", "--sync", "1", "1")
+}
+
+// Click moves the pointer and presses its first button.
+func (d *Desktop) Click(t testing.TB, x, y int) {
+	t.Helper()
+	d.MovePointer(t, x, y)
+	d.command(t, "xdotool", "click", "1")
+}
+
+// Key presses keys, one after the other, named as X names them: "Down", "Return", "Escape".
+func (d *Desktop) Key(t testing.TB, keys ...string) {
+	t.Helper()
+	d.command(t, "xdotool", append([]string{"key", "--delay", "30"}, keys...)...)
+}
+
+// Clipboard is the text that a paste would give now, "" when nobody offers any.
+func (d *Desktop) Clipboard(t testing.TB) string {
+	t.Helper()
+	// xclip refuses where there is no selection, or none that is text.
+	text, err := d.try(t, "xclip", "-selection", "clipboard", "-target", "UTF8_STRING", "-out")
+	if err != nil {
+		return ""
+	}
+	return text
+}
+
+// Screenshot writes a picture of a part of the screen, or of all of it when area is empty, as a PNG file.
+func (d *Desktop) Screenshot(t testing.TB, file string, area image.Rectangle) {
+	t.Helper()
+	path, err := filepath.Abs(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if area.Empty() {
+		area = image.Rectangle{Max: d.Size()}
+	}
+	area = area.Intersect(image.Rectangle{Max: d.Size()})
+	d.command(t, "import", "-silent", "-window", "root", "-crop",
+		fmt.Sprintf("%dx%d+%d+%d", area.Dx(), area.Dy(), area.Min.X, area.Min.Y), "+repage", "-strip", "png:"+path)
+}

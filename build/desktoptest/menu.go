@@ -1,0 +1,201 @@
+//go:build linux
+
+package desktoptest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// Node is an entry of a menu, or the menu itself, whose entries are its Children.
+type Node struct {
+	ID        int32
+	Label     string // as a person reads it: "__" is one "_", a single "_" (a mnemonic) is none
+	Checkable bool   // has a check mark that is on or off
+	Checked   bool
+	Enabled   bool
+	Visible   bool
+	Separator bool
+	Children  []Node
+}
+
+// layout is how com.canonical.dbusmenu writes an entry.
+type layout struct {
+	ID         int32
+	Properties map[string]dbus.Variant
+	Children   []dbus.Variant
+}
+
+// Menu reads the menu of the icon.
+func (i *TrayItem) Menu(t testing.TB) Node {
+	t.Helper()
+	root, err := i.read()
+	if err != nil {
+		t.Fatalf("read the menu of %s: %v", i.ID, err)
+	}
+	return root
+}
+
+// read reads the menu twice: the first answer after the menu was rebuilt may have no submenus in it.
+func (i *TrayItem) read() (Node, error) {
+	var root layout
+	for range 2 {
+		var revision uint32
+		call := i.menu.Call(menuInterface+".GetLayout", 0, int32(0), int32(-1), []string{})
+		if err := call.Store(&revision, &root); err != nil {
+			return Node{}, err
+		}
+	}
+	return node(root)
+}
+
+func node(l layout) (Node, error) {
+	n := Node{
+		ID:        l.ID,
+		Label:     unescape(property(l, "label", "")),
+		Checkable: property(l, "toggle-type", "") != "",
+		Checked:   property(l, "toggle-state", int32(0)) == 1,
+		Enabled:   property(l, "enabled", true),
+		Visible:   property(l, "visible", true),
+		Separator: property(l, "type", "") == "separator",
+	}
+	for _, v := range l.Children {
+		var child layout
+		if err := dbus.Store([]any{v.Value()}, &child); err != nil {
+			return Node{}, fmt.Errorf("decode an entry below %q: %w", n.Label, err)
+		}
+		c, err := node(child)
+		if err != nil {
+			return Node{}, err
+		}
+		n.Children = append(n.Children, c)
+	}
+	return n, nil
+}
+
+// property is a property of an entry; dbusmenu leaves those out that have their default value.
+func property[T any](l layout, name string, otherwise T) T {
+	if value, ok := l.Properties[name].Value().(T); ok {
+		return value
+	}
+	return otherwise
+}
+
+// unescape undoes what dbusmenu does to "_", which marks the letter to press.
+func unescape(label string) string {
+	const mark = "\x00"
+	label = strings.ReplaceAll(label, "__", mark)
+	label = strings.ReplaceAll(label, "_", "")
+	return strings.ReplaceAll(label, mark, "_")
+}
+
+// Find is the first entry, from the top and submenus included, for which is says so.
+func (n Node) Find(is func(Node) bool) (Node, bool) {
+	for _, child := range n.Children {
+		if is(child) {
+			return child, true
+		}
+		if found, ok := child.Find(is); ok {
+			return found, true
+		}
+	}
+	return Node{}, false
+}
+
+// At follows labels from the top, one a level.
+func (n Node) At(labels ...string) (Node, bool) {
+	for _, label := range labels {
+		var next *Node
+		for i := range n.Children {
+			if n.Children[i].Label == label && n.Children[i].Visible {
+				next = &n.Children[i]
+				break
+			}
+		}
+		if next == nil {
+			return Node{}, false
+		}
+		n = *next
+	}
+	return n, true
+}
+
+// String draws the menu, one line an entry, for the message of a test that fails.
+func (n Node) String() string {
+	var b strings.Builder
+	n.draw(&b, "")
+	return b.String()
+}
+
+func (n Node) draw(b *strings.Builder, indent string) {
+	for _, child := range n.Children {
+		switch {
+		case !child.Visible:
+			continue
+		case child.Separator:
+			b.WriteString(indent + "---\n")
+			continue
+		case child.Checked:
+			b.WriteString(indent + "[x] ")
+		case child.Checkable:
+			b.WriteString(indent + "[ ] ")
+		default:
+			b.WriteString(indent)
+		}
+		b.WriteString(child.Label)
+		if !child.Enabled {
+			b.WriteString(" (disabled)")
+		}
+		b.WriteString("\n")
+		child.draw(b, indent+"    ")
+	}
+}
+
+// WaitFor reads the menu until it is as wanted, and returns it as it was then.
+func (i *TrayItem) WaitFor(t testing.TB, what string, is func(Node) bool) Node {
+	t.Helper()
+	var last Node
+	waitFor(t, what, func() string { return "the menu is:\n" + last.String() }, func() bool {
+		menu, err := i.read()
+		if err != nil {
+			t.Fatalf("read the menu of %s: %v", i.ID, err)
+		}
+		last = menu
+		return is(menu)
+	})
+	return last
+}
+
+// WaitAt waits for an entry at a path of labels.
+func (i *TrayItem) WaitAt(t testing.TB, labels ...string) Node {
+	t.Helper()
+	menu := i.WaitFor(t, strings.Join(labels, " → "), func(menu Node) bool {
+		_, ok := menu.At(labels...)
+		return ok
+	})
+	found, _ := menu.At(labels...)
+	return found
+}
+
+// Click waits for an entry at a path of labels and clicks it, over D-Bus. That the program does something about it is for
+// the caller to see. An entry that no person could click fails the test: a program gets clicks on those as well.
+func (i *TrayItem) Click(t testing.TB, labels ...string) {
+	t.Helper()
+	i.ClickNode(t, i.WaitAt(t, labels...))
+}
+
+// ClickNode clicks an entry that was found before.
+func (i *TrayItem) ClickNode(t testing.TB, n Node) {
+	t.Helper()
+	if n.Separator || !n.Enabled || !n.Visible {
+		t.Fatalf("%q cannot be clicked: enabled %t, visible %t, separator %t", n.Label, n.Enabled, n.Visible, n.Separator)
+	}
+	call := i.menu.Call(menuInterface+".Event", 0, n.ID, "clicked", dbus.MakeVariant(int32(0)), uint32(time.Now().Unix()))
+	if call.Err != nil {
+		t.Fatalf("click %q: %v", n.Label, call.Err)
+	}
+}

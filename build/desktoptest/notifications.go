@@ -1,0 +1,118 @@
+//go:build linux
+
+package desktoptest
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"slices"
+	"testing"
+)
+
+// Notification is a notification that was sent.
+type Notification struct {
+	ID       uint32 // what the service called it
+	Replaces uint32 // the one it took the place of, 0 for none; unknown (0) with Dunst
+	App      string // the name of the program
+	Summary  string
+	Body     string // markup, as it was sent
+	HasIcon  bool   // it came with a picture or the name of one
+}
+
+// dunstSettings draw notifications below the panel and never hold them back because nobody is at the keyboard.
+const dunstSettings = `[global]
+monitor = 0
+width = 320
+origin = top-right
+offset = 10x44
+font = DejaVu Sans 10
+icon_position = left
+min_icon_size = 32
+max_icon_size = 48
+history_length = 50
+idle_threshold = 0
+`
+
+// startDunst starts the notification daemon and waits until it takes notifications.
+func (d *Desktop) startDunst(t testing.TB) {
+	t.Helper()
+	if d.options.NoDisplay {
+		t.Fatal("dunst needs a display")
+	}
+	daemon := d.start(t, exec.Command("dunst", "-conf", d.write(t, "dunstrc", dunstSettings)))
+	waitFor(t, "dunst", daemon.Output, func() bool { return d.Owned(t, notificationsName) })
+}
+
+// Notifications are those sent so far, the oldest first. Dunst remembers only those that are closed: reading them closes
+// what is on the screen.
+func (d *Desktop) Notifications(t testing.TB) []Notification {
+	t.Helper()
+	switch d.options.Notifications {
+	case Recorder:
+		return d.recorder.all()
+	case Dunst:
+		return d.dunstHistory(t)
+	default:
+		t.Fatal("this desktop has no notification service")
+		return nil
+	}
+}
+
+// dunstHistory reads what dunst remembers, which it tells newest first.
+func (d *Desktop) dunstHistory(t testing.TB) []Notification {
+	t.Helper()
+	d.command(t, "dunstctl", "close-all")
+	type text struct{ Data string }
+	var history struct {
+		Data [][]struct {
+			ID       struct{ Data uint32 }
+			AppName  text `json:"appname"`
+			Summary  text
+			Body     text
+			IconPath text `json:"icon_path"`
+		}
+	}
+	if err := json.Unmarshal([]byte(d.command(t, "dunstctl", "history")), &history); err != nil {
+		t.Fatalf("read dunst's history: %v", err)
+	}
+	var all []Notification
+	for _, group := range history.Data {
+		for _, n := range group {
+			all = append(all, Notification{
+				ID: n.ID.Data, App: n.AppName.Data, Summary: n.Summary.Data, Body: n.Body.Data, HasIcon: n.IconPath.Data != "",
+			})
+		}
+	}
+	slices.Reverse(all)
+	return all
+}
+
+// WaitNotification waits for a notification for which is says so.
+func (d *Desktop) WaitNotification(t testing.TB, what string, is func(Notification) bool) Notification {
+	t.Helper()
+	var all []Notification
+	var found Notification
+	describe := func() string { return fmt.Sprintf("there were: %+v", all) }
+	waitFor(t, "the notification "+what, describe, func() bool {
+		all = d.Notifications(t)
+		at := slices.IndexFunc(all, is)
+		if at >= 0 {
+			found = all[at]
+		}
+		return at >= 0
+	})
+	return found
+}
+
+// CloseNotification closes a notification as a person does, which tells the program that sent it.
+func (d *Desktop) CloseNotification(t testing.TB, id uint32) {
+	t.Helper()
+	if d.options.Notifications == Dunst {
+		d.command(t, "dunstctl", "close-all")
+		return
+	}
+	if err := d.recorder.close(id, 2); err != nil {
+		t.Fatalf("close notification %d: %v", id, err)
+	}
+}

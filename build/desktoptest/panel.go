@@ -1,0 +1,93 @@
+//go:build linux
+
+package desktoptest
+
+import (
+	"image"
+	"os/exec"
+	"slices"
+	"syscall"
+	"testing"
+)
+
+// watcher is who keeps the list of tray icons; the panel owns it.
+const watcher = "org.kde.StatusNotifierWatcher"
+
+// panelHeight is the height of the panel, and the width of an icon in it, in pixels.
+const panelHeight = 32
+
+// panelSettings put one panel along the upper edge with a notification area at its right end, so that one icon is always at
+// the same place.
+const panelSettings = `<?xml version="1.0" encoding="UTF-8"?>
+<channel name="xfce4-panel" version="1.0">
+  <property name="configver" type="int" value="2"/>
+  <property name="panels" type="array">
+    <value type="int" value="1"/>
+    <property name="panel-1" type="empty">
+      <property name="position" type="string" value="p=6;x=0;y=0"/>
+      <property name="length" type="uint" value="100"/>
+      <property name="position-locked" type="bool" value="true"/>
+      <property name="size" type="uint" value="32"/>
+      <property name="plugin-ids" type="array">
+        <value type="int" value="1"/>
+        <value type="int" value="2"/>
+      </property>
+    </property>
+  </property>
+  <property name="plugins" type="empty">
+    <property name="plugin-1" type="string" value="separator">
+      <property name="expand" type="bool" value="true"/>
+      <property name="style" type="uint" value="0"/>
+    </property>
+    <property name="plugin-2" type="string" value="systray">
+      <property name="square-icons" type="bool" value="true"/>
+      <property name="icon-size" type="int" value="22"/>
+    </property>
+  </property>
+</channel>
+`
+
+// startPanel starts the panel for the first time.
+func (d *Desktop) startPanel(t testing.TB) {
+	t.Helper()
+	if d.options.NoDisplay || d.options.NoBus {
+		t.Fatal("a panel needs a display and a session bus")
+	}
+	d.write(t, "config/xfce4/xfconf/xfce-perchannel-xml/xfce4-panel.xml", panelSettings)
+	d.write(t, "config/gtk-3.0/gtk.css", menuStyle)
+	d.runPanel(t)
+}
+
+// runPanel starts the panel and waits until tray icons can be registered.
+func (d *Desktop) runPanel(t testing.TB) {
+	t.Helper()
+	d.panel = d.start(t, exec.Command("xfce4-panel", "--disable-wm-check"))
+	waitFor(t, "the notification area of the panel", d.panel.Output, func() bool { return d.Owned(t, watcher) })
+}
+
+// StopPanel ends the panel, as when it crashes, and waits until nobody keeps tray icons.
+func (d *Desktop) StopPanel(t testing.TB) {
+	t.Helper()
+	d.panel.signal(syscall.SIGKILL)
+	<-d.panel.done
+	d.processes = slices.DeleteFunc(d.processes, func(p *process) bool { return p == d.panel })
+	waitFor(t, "the notification area to go", d.panel.Output, func() bool { return !d.Owned(t, watcher) })
+}
+
+// StartPanel starts a panel where there is none, or none any more.
+func (d *Desktop) StartPanel(t testing.TB) {
+	t.Helper()
+	d.startPanel(t)
+}
+
+// RestartPanel ends the panel and starts it again.
+func (d *Desktop) RestartPanel(t testing.TB) {
+	t.Helper()
+	d.StopPanel(t)
+	d.runPanel(t)
+}
+
+// IconAt is the middle of the first tray icon, counted from the right.
+func (d *Desktop) IconAt() image.Point {
+	return image.Pt(d.options.Width-panelHeight/2, panelHeight/2)
+}

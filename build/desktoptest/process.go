@@ -1,0 +1,160 @@
+//go:build linux
+
+package desktoptest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// bound is how long anything on the desktop may take. It is far more than a loaded machine needs: it is there to end a test
+// that waits for what never comes.
+const bound = 30 * time.Second
+
+// process is a program that runs beside the test, in a process group of its own. It dies with the test process, however
+// that one ends.
+type process struct {
+	name   string
+	cmd    *exec.Cmd
+	stdout output
+	stderr output
+	done   chan struct{} // closed when it has ended
+}
+
+// startProcess starts cmd and keeps what it writes.
+func startProcess(cmd *exec.Cmd) (*process, error) {
+	p := &process{name: filepath.Base(cmd.Path), cmd: cmd, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &p.stdout, &p.stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	// A grandchild that keeps the output open must not keep the test waiting.
+	cmd.WaitDelay = time.Second
+	started := make(chan error)
+	go p.run(started)
+	return p, <-started
+}
+
+// run starts the program and waits for it on one thread: the kernel sends Pdeathsig when the thread that started a process
+// ends, and Go ends a thread when it likes, unless it is locked.
+func (p *process) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(p.done)
+	err := p.cmd.Start()
+	started <- err
+	if err == nil {
+		// How it ended is in ProcessState.
+		_ = p.cmd.Wait()
+	}
+}
+
+// Output is what the program wrote so far, its standard output first.
+func (p *process) Output() string { return p.stdout.String() + p.stderr.String() }
+
+// stop asks the program to end, insists after two seconds, and returns when it and its children are gone.
+func (p *process) stop() {
+	p.signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(2 * time.Second):
+	}
+	// Also when it ended by itself: children of it may be left in its group.
+	p.signal(syscall.SIGKILL)
+	<-p.done
+}
+
+// signal sends a signal to the program and to its children. One that is gone needs none.
+func (p *process) signal(s syscall.Signal) {
+	_ = syscall.Kill(-p.cmd.Process.Pid, s)
+}
+
+// start starts a program of the desktop itself, on the desktop.
+func (d *Desktop) start(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
+	cmd.Env = d.Env()
+	cmd.Dir = d.dir
+	p, err := startProcess(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.processes = append(d.processes, p)
+	return p
+}
+
+// command runs a program on the desktop to its end and returns what it wrote to its standard output.
+func (d *Desktop) command(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	out, err := d.try(t, name, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// try is command for a program that may refuse.
+func (d *Desktop) try(t testing.TB, name string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
+	defer cancel()
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = d.Env()
+	cmd.Dir = d.dir
+	cmd.Stderr = &stderr
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		err = errors.Join(err, errors.New(name+": "+stderr.String()))
+	}
+	return string(out), err
+}
+
+// output is a buffer that may be written and read at once.
+type output struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buffer.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buffer.String()
+}
+
+// waitFor asks until it is true, and fails the test when it never is. describe, which may be nil, says how things stand then.
+func waitFor(t testing.TB, what string, describe func() string, is func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(bound)
+	ticker := time.NewTicker(25 * time.Millisecond)
+	defer ticker.Stop()
+	for !is() {
+		if time.Now().After(deadline) {
+			state := ""
+			if describe != nil {
+				state = "\n" + describe()
+			}
+			t.Fatalf("waited %s for %s%s", bound, what, state)
+		}
+		<-ticker.C
+	}
+}
+
+// exists says whether there is a file of that name.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -1,0 +1,114 @@
+//go:build linux
+
+package desktoptest
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/godbus/dbus/v5"
+)
+
+const (
+	notificationsName = "org.freedesktop.Notifications"
+	notificationsPath = "/org/freedesktop/Notifications"
+)
+
+// recorder is a notification service that shows nothing and remembers every call.
+type recorder struct {
+	bus *dbus.Conn
+
+	mu      sync.Mutex
+	calls   []Notification
+	last    uint32
+	senders map[uint32]string // who sent a notification, by its id
+}
+
+// startRecorder makes the test own the name of the notification service.
+func startRecorder(t testing.TB, bus *dbus.Conn) *recorder {
+	t.Helper()
+	r := &recorder{bus: bus, senders: make(map[uint32]string)}
+	if err := bus.Export(recorderMethods{r}, notificationsPath, notificationsName); err != nil {
+		t.Fatal(err)
+	}
+	reply, err := bus.RequestName(notificationsName, dbus.NameFlagDoNotQueue)
+	if err != nil || reply != dbus.RequestNameReplyPrimaryOwner {
+		t.Fatalf("own %s: reply %d, %v", notificationsName, reply, err)
+	}
+	return r
+}
+
+// stop gives the name back.
+func (r *recorder) stop() {
+	// The bus may be gone, and the name with it.
+	_, _ = r.bus.ReleaseName(notificationsName)
+}
+
+func (r *recorder) all() []Notification {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.calls)
+}
+
+// close tells the program that sent a notification that it was closed: reason 2 is "by the person", 3 "by the program".
+// It tells that program alone, as daemons do; a broadcast would not reach a program that has not asked for such signals.
+func (r *recorder) close(id, reason uint32) error {
+	r.mu.Lock()
+	sender, ok := r.senders[id]
+	r.mu.Unlock()
+	if !ok {
+		return fmt.Errorf("there is no notification %d", id)
+	}
+	return r.bus.Send(&dbus.Message{
+		Type: dbus.TypeSignal,
+		Headers: map[dbus.HeaderField]dbus.Variant{
+			dbus.FieldDestination: dbus.MakeVariant(sender),
+			dbus.FieldPath:        dbus.MakeVariant(dbus.ObjectPath(notificationsPath)),
+			dbus.FieldInterface:   dbus.MakeVariant(notificationsName),
+			dbus.FieldMember:      dbus.MakeVariant("NotificationClosed"),
+			dbus.FieldSignature:   dbus.MakeVariant(dbus.SignatureOf(id, reason)),
+		},
+		Body: []any{id, reason},
+	}, nil).Err
+}
+
+// recorderMethods are the methods of org.freedesktop.Notifications, Desktop Notifications Specification 1.2.
+type recorderMethods struct{ r *recorder }
+
+// Notify records a notification.
+func (m recorderMethods) Notify(sender dbus.Sender, app string, replaces uint32, icon, summary, body string,
+	_ []string, hints map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
+	m.r.mu.Lock()
+	defer m.r.mu.Unlock()
+	id := replaces
+	if id == 0 {
+		m.r.last++
+		id = m.r.last
+	}
+	m.r.senders[id] = string(sender)
+	_, picture := hints["image-data"]
+	m.r.calls = append(m.r.calls, Notification{
+		ID: id, Replaces: replaces, App: app, Summary: summary, Body: body, HasIcon: icon != "" || picture,
+	})
+	return id, nil
+}
+
+// CloseNotification closes a notification for the program that sent it.
+func (m recorderMethods) CloseNotification(id uint32) *dbus.Error {
+	if err := m.r.close(id, 3); err != nil {
+		return dbus.MakeFailedError(err)
+	}
+	return nil
+}
+
+// GetCapabilities says what the service can show: bodies, and markup in them.
+func (recorderMethods) GetCapabilities() ([]string, *dbus.Error) {
+	return []string{"body", "body-markup"}, nil
+}
+
+// GetServerInformation says what the service is.
+func (recorderMethods) GetServerInformation() (name, vendor, version, specification string, _ *dbus.Error) {
+	return "recorder", "desktoptest", "1", "1.2", nil
+}

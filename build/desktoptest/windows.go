@@ -1,0 +1,63 @@
+//go:build linux
+
+package desktoptest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"image"
+	"slices"
+
+	"github.com/jezek/xgb"
+	"github.com/jezek/xgb/xproto"
+)
+
+// menuTypes are the types of the windows of menus, Extended Window Manager Hints 1.5. By them a menu can be told from a
+// tooltip, which is the same program's.
+var menuTypes = []string{"_NET_WM_WINDOW_TYPE_DROPDOWN_MENU", "_NET_WM_WINDOW_TYPE_POPUP_MENU"}
+
+// openMenus are the areas of the menus that are on the screen.
+func openMenus(x *xgb.Conn) ([]image.Rectangle, error) {
+	tree, err := xproto.QueryTree(x, xproto.Setup(x).DefaultScreen(x).Root).Reply()
+	if err != nil {
+		return nil, fmt.Errorf("list the windows: %w", err)
+	}
+	types, err := atom(x, "_NET_WM_WINDOW_TYPE")
+	if err != nil {
+		return nil, err
+	}
+	var wanted []xproto.Atom
+	for _, name := range menuTypes {
+		a, err := atom(x, name)
+		if err != nil {
+			return nil, err
+		}
+		wanted = append(wanted, a)
+	}
+	var menus []image.Rectangle
+	for _, window := range tree.Children {
+		// A window may go at any time; then it has no attributes, no geometry and no type any more.
+		attributes, err := xproto.GetWindowAttributes(x, window).Reply()
+		if err != nil || attributes.MapState != xproto.MapStateViewable {
+			continue
+		}
+		kind, err := xproto.GetProperty(x, false, window, types, xproto.AtomAtom, 0, 1).Reply()
+		if err != nil || len(kind.Value) < 4 || !slices.Contains(wanted, xproto.Atom(binary.LittleEndian.Uint32(kind.Value))) {
+			continue
+		}
+		g, err := xproto.GetGeometry(x, xproto.Drawable(window)).Reply()
+		if err != nil {
+			continue
+		}
+		menus = append(menus, image.Rect(int(g.X), int(g.Y), int(g.X)+int(g.Width), int(g.Y)+int(g.Height)))
+	}
+	return menus, nil
+}
+
+func atom(x *xgb.Conn, name string) (xproto.Atom, error) {
+	reply, err := xproto.InternAtom(x, false, uint16(len(name)), name).Reply()
+	if err != nil {
+		return 0, fmt.Errorf("look up %s: %w", name, err)
+	}
+	return reply.Atom, nil
+}
