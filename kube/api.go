@@ -1,0 +1,256 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/rest"
+
+	"fairlead/kube/fault"
+)
+
+// The bounds of one question to the API server.
+const (
+	attemptTimeout = 4 * time.Second  // then a connection that died unseen is given up, and another one made
+	requestTimeout = 12 * time.Second // both attempts together
+	maxAnswer      = 32 << 20         // bytes
+	maxItems       = "100"            // EndpointSlices hold 100 endpoints each
+)
+
+// An api asks the API server of one context the few things that names need. It has no client-go clientset, which knows
+// every kind there is and would be most of the binary.
+type api struct {
+	core, discovery, authorization rest.Interface
+
+	transport http.RoundTripper // below all that client-go wraps around it, which keeps no connections
+	anonymous *http.Client      // without credentials, so that it never runs a plugin
+	ready     string            // URL that tells whether the API server is there
+	faults    faults
+	refreshes bool // credentials are fetched anew after a 401
+	login     *login
+	health    *health
+}
+
+// newAPI makes the clients; it sends nothing.
+func newAPI(config *rest.Config, contextName string, h *health) (*api, error) {
+	config = rest.CopyConfig(config)
+	// With HTTP/2 all questions share one connection, and after a laptop's sleep they all wait for the same dead one.
+	config.NextProtos = []string{"http/1.1"}
+	config.ContentType = runtime.ContentTypeProtobuf
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme, authorizationv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+
+	a := &api{
+		faults:    newFaults(config, contextName),
+		refreshes: config.ExecProvider != nil || config.AuthProvider != nil || config.BearerTokenFile != "",
+		login:     newLogin(config.ExecProvider != nil),
+		health:    h,
+	}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		a.transport = next
+		return boundedAnswers{next}
+	})
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	if a.anonymous, err = rest.HTTPClientFor(rest.AnonymousClientConfig(config)); err != nil {
+		return nil, err
+	}
+	for _, group := range []struct {
+		path    string
+		version schema.GroupVersion
+		into    *rest.Interface
+	}{
+		{"/api", corev1.SchemeGroupVersion, &a.core},
+		{"/apis", discoveryv1.SchemeGroupVersion, &a.discovery},
+		{"/apis", authorizationv1.SchemeGroupVersion, &a.authorization},
+	} {
+		config.APIPath, config.GroupVersion = group.path, &group.version
+		if *group.into, err = rest.RESTClientForConfigAndClient(config, client); err != nil {
+			return nil, err
+		}
+	}
+	a.ready = a.core.Get().AbsPath("/readyz").URL().String()
+	return a, nil
+}
+
+// errAbsent is the API server's 404: what was asked for by name is not there.
+var errAbsent = errors.New("not in the cluster")
+
+func (a *api) service(ctx context.Context, namespace, name string) (*corev1.Service, error) {
+	answer := &corev1.Service{}
+	asked := question{verb: "get", resource: "services", namespace: namespace, name: name}
+	return answer, a.ask(ctx, asked, answer, func() *rest.Request {
+		return a.core.Get().Namespace(namespace).Resource("services").Name(name)
+	})
+}
+
+func (a *api) endpointSlices(ctx context.Context, namespace, service string) ([]discoveryv1.EndpointSlice, error) {
+	answer := &discoveryv1.EndpointSliceList{}
+	asked := question{verb: "list", resource: "endpointslices.discovery.k8s.io", namespace: namespace}
+	selector := labels.Set{discoveryv1.LabelServiceName: service}.String()
+	err := a.ask(ctx, asked, answer, func() *rest.Request {
+		return a.discovery.Get().Namespace(namespace).Resource("endpointslices").
+			Param("labelSelector", selector).Param("limit", maxItems)
+	})
+	return answer.Items, err
+}
+
+// servicesAt lists the Services with a ClusterIP; in all namespaces when namespace is empty.
+func (a *api) servicesAt(ctx context.Context, namespace, clusterIP string) ([]corev1.Service, error) {
+	answer := &corev1.ServiceList{}
+	selector := fields.OneTermEqualSelector("spec.clusterIP", clusterIP).String()
+	err := a.ask(ctx, question{verb: "list", resource: "services", namespace: namespace}, answer, func() *rest.Request {
+		return cached(a.core.Get().NamespaceIfScoped(namespace, namespace != "").Resource("services"), selector)
+	})
+	return answer.Items, err
+}
+
+// podsAt lists the Pods with a first address, other than those that have ended and may have lost it to another one; in
+// all namespaces when namespace is empty.
+func (a *api) podsAt(ctx context.Context, namespace, podIP string) ([]corev1.Pod, error) {
+	answer := &corev1.PodList{}
+	selector := fields.AndSelectors(
+		fields.OneTermEqualSelector("status.podIP", podIP),
+		fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)),
+		fields.OneTermNotEqualSelector("status.phase", string(corev1.PodFailed)),
+	).String()
+	err := a.ask(ctx, question{verb: "list", resource: "pods", namespace: namespace}, answer, func() *rest.Request {
+		return cached(a.core.Get().NamespaceIfScoped(namespace, namespace != "").Resource("pods"), selector)
+	})
+	return answer.Items, err
+}
+
+// cached lets the API server answer from its memory: the list may be a moment old, and its database is left alone.
+func cached(r *rest.Request, fieldSelector string) *rest.Request {
+	return r.Param("fieldSelector", fieldSelector).Param("resourceVersion", "0")
+}
+
+// namespace tells whether a namespace is there; an error of its own when that may not be asked.
+func (a *api) namespace(ctx context.Context, name string) error {
+	asked := question{verb: "get", resource: "namespaces", namespace: name, name: name}
+	return a.ask(ctx, asked, &corev1.Namespace{}, func() *rest.Request {
+		return a.core.Get().Resource("namespaces").Name(name)
+	})
+}
+
+// review asks whether the context's user may open a port-forward in namespace. Every user who is logged in may ask.
+func (a *api) review(ctx context.Context, namespace string) (bool, error) {
+	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Namespace: namespace, Verb: "create", Resource: "pods", Subresource: "portforward",
+		},
+	}}
+	answer := &authorizationv1.SelfSubjectAccessReview{}
+	asked := question{verb: "create", resource: "selfsubjectaccessreviews.authorization.k8s.io"}
+	err := a.ask(ctx, asked, answer, func() *rest.Request {
+		return a.authorization.Post().Resource("selfsubjectaccessreviews").Body(review)
+	})
+	return answer.Status.Allowed, err
+}
+
+// A question says what is asked of the API server, in RBAC's words.
+type question struct{ verb, resource, namespace, name string }
+
+// ask sends one request, gives its error as a fault, and tells health how the API server fares.
+func (a *api) ask(ctx context.Context, asked question, answer runtime.Object, request func() *rest.Request) error {
+	leave, err := a.login.enter(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	err = a.send(ctx, answer, request)
+	err = a.faults.of(err, asked)
+	leave(err)
+	a.health.observe(err)
+	return err
+}
+
+// send sends a request, twice where the first attempt says nothing about the API server: on a connection that died
+// unseen, and with credentials that have been fetched anew meanwhile.
+func (a *api) send(ctx context.Context, answer runtime.Object, request func() *rest.Request) error {
+	attempt, cancelAttempt := context.WithTimeout(ctx, attemptTimeout)
+	err := request().MaxRetries(0).Do(attempt).Into(answer)
+	timedOut := attempt.Err() != nil
+	cancelAttempt()
+	if ctx.Err() == nil && (timedOut && err != nil || a.faults.deadConnection(err) || a.refreshes && isUnauthorized(err)) {
+		a.closeIdle()
+		return request().MaxRetries(0).Do(ctx).Into(answer)
+	}
+	return err
+}
+
+// reachable tells whether the API server is there, with no credentials sent: it is, when it answers for itself.
+func (a *api) reachable(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.ready, nil)
+	if err != nil {
+		return false
+	}
+	response, err := a.anonymous.Do(request)
+	if err != nil {
+		utilnet.CloseIdleConnectionsFor(a.anonymous.Transport)
+		return false
+	}
+	response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusOK, http.StatusUnauthorized, http.StatusForbidden:
+		return true
+	}
+	return false
+}
+
+// closeIdle lets go of the connections that are kept for the next question.
+func (a *api) closeIdle() {
+	utilnet.CloseIdleConnectionsFor(a.transport)
+	utilnet.CloseIdleConnectionsFor(a.anonymous.Transport)
+}
+
+// boundedAnswers ends answers that are larger than anything asked for here.
+type boundedAnswers struct{ next http.RoundTripper }
+
+func (b boundedAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := b.next.RoundTrip(r)
+	if err == nil {
+		response.Body = &boundedBody{response.Body, maxAnswer}
+	}
+	return response, err
+}
+
+type boundedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLarge
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+var errTooLarge = &fault.Unsupported{What: fmt.Sprintf("an answer of the API server of more than %d MiB", maxAnswer>>20)}

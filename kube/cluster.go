@@ -1,0 +1,284 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/kube/fault"
+)
+
+// Config says which context to reach into, and how.
+type Config struct {
+	Kubeconfig string // path; empty for the files kubectl reads
+	Context    string // the context's name; required
+
+	// Carrier forces how streams reach the API server: "spdy" or "websocket". Empty tries what works.
+	Carrier string
+
+	// Health is told, on change only, that the API server cannot be reached or refused the login (*fault.Unreachable,
+	// *fault.Login), and nil once it is well again. It is called from any goroutine, one call at a time, and must be
+	// quick. Nil is fine.
+	Health func(error)
+
+	Log zerolog.Logger // the zero Logger is silent
+}
+
+// A Cluster is the way into one context's cluster: a dialer for its names and addresses.
+type Cluster struct {
+	namespace string
+	resolver  *resolver
+	api       *api
+	health    *health
+	carrier   carrier
+	log       zerolog.Logger
+
+	started chan struct{} // closed by Run
+	stopped chan struct{} // closed when Run's context ends
+
+	mu      sync.Mutex // guards what follows, and that no dial begins once the last is waited for
+	phase   phase
+	dialing sync.WaitGroup
+}
+
+type phase int
+
+const (
+	idle phase = iota
+	running
+	ended
+)
+
+// Open reads the kubeconfig and prepares the way into one context. It asks no server and runs no credential plugin.
+func Open(c Config) (*Cluster, error) {
+	config, context, err := restConfig(c.Kubeconfig, c.Context)
+	if err != nil {
+		return nil, err
+	}
+	h := newHealth(c.Health)
+	a, err := newAPI(config, c.Context, h)
+	if err != nil {
+		return nil, fmt.Errorf("context %q: %w", c.Context, err)
+	}
+	carrier, err := newCarrier(config, c)
+	if err != nil {
+		return nil, fmt.Errorf("context %q: %w", c.Context, err)
+	}
+	return newCluster(context.Namespace, a, h, carrier, c.Log), nil
+}
+
+func newCluster(namespace string, a *api, h *health, carrier carrier, log zerolog.Logger) *Cluster {
+	return &Cluster{
+		namespace: namespace,
+		resolver:  newResolver(a, namespace),
+		api:       a,
+		health:    h,
+		carrier:   carrier,
+		log:       log,
+		started:   make(chan struct{}),
+		stopped:   make(chan struct{}),
+	}
+}
+
+// Namespace is where names that carry none are looked for.
+func (c *Cluster) Namespace() string { return c.namespace }
+
+// Owns tells whether host, a name or an IP address, is the cluster's by its form. It asks nobody: a Service of that name
+// need not be there, and of addresses it takes all of the private ranges for the cluster's.
+func (c *Cluster) Owns(host string) bool {
+	return parseName(host, c.namespace).meaning != outside
+}
+
+// Run owns what a Cluster does beside its dials, and is to be called once. When ctx ends it closes every connection, ends
+// every dial, waits for all that and returns nil. Dials wait for Run to begin.
+func (c *Cluster) Run(ctx context.Context) error {
+	c.mu.Lock()
+	if c.phase != idle {
+		c.mu.Unlock()
+		return errors.New("kube: Run was called before")
+	}
+	c.phase = running
+	close(c.started)
+	c.mu.Unlock()
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	var carrierErr error
+	wg.Go(func() {
+		defer cancel()
+		carrierErr = c.carrier.Run(ctx)
+	})
+	wg.Go(func() { c.awaitRecovery(ctx) })
+	<-ctx.Done()
+	c.mu.Lock()
+	c.phase = ended
+	close(c.stopped)
+	c.mu.Unlock()
+	c.dialing.Wait()
+	c.resolver.wait()
+	wg.Wait()
+	c.api.closeIdle()
+	return carrierErr
+}
+
+// begin lets a dial or a check go on until the returned end is called; its context ends with ctx and with Run's.
+func (c *Cluster) begin(ctx context.Context) (_ context.Context, end func(), err error) {
+	select {
+	case <-c.started:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase != running {
+		return nil, nil, net.ErrClosed
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	c.dialing.Go(func() {
+		select {
+		case <-c.stopped:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	c.dialing.Add(1)
+	return ctx, func() { cancel(); c.dialing.Done() }, nil
+}
+
+// DialContext connects to address, "host:port", where host is a Service or another form that Owns knows, and network is
+// "tcp". A connection may come back before its Pod has answered; it then has an Opened(context.Context) error that waits
+// for that. It has CloseWrite, and lives until it is closed or Run ends; ctx bounds the dial only.
+//
+// Errors are those of package fault, context.Canceled and context.DeadlineExceeded when ctx ended, and net.ErrClosed
+// once Run has ended.
+func (c *Cluster) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	n, port, err := c.target(network, address)
+	if err != nil {
+		return nil, err
+	}
+	dial, end, err := c.begin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	defer end()
+	conn, err := c.dial(dial, n, port)
+	if err != nil && dial.Err() != nil && ctx.Err() == nil {
+		err = net.ErrClosed
+	}
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	return conn, nil
+}
+
+func (c *Cluster) target(network, address string) (name, int, error) {
+	switch network {
+	case "tcp", "tcp4", "tcp6":
+	default:
+		return name{}, 0, fmt.Errorf("dial %s: %w", address, net.UnknownNetworkError(network))
+	}
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return name{}, 0, fmt.Errorf("dial: %w", err)
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil || port == 0 {
+		return name{}, 0, fmt.Errorf("dial: %w", &net.AddrError{Err: "invalid port", Addr: address})
+	}
+	n := parseName(host, c.namespace)
+	if n.meaning == outside {
+		return name{}, 0, fmt.Errorf("dial: %w", &fault.NotFound{Kind: fault.Address, Name: host})
+	}
+	return n, int(port), nil
+}
+
+// staleAfter is the age at which an answer may be to blame for a refusal. A younger one is believed: a client that hammers
+// a closed port then costs the API server little.
+const staleAfter = time.Second
+
+// dial resolves and connects, and does both once more when what it knew was out of date: a Pod that is gone, or one that
+// refuses because its program has ended. The second time it tries only Pods it has not tried.
+func (c *Cluster) dial(ctx context.Context, n name, port int) (net.Conn, error) {
+	first, err := c.resolver.resolve(ctx, n, port)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := c.connect(ctx, first.endpoints)
+	if err == nil || !outOfDate(err, time.Since(first.asked)) {
+		return conn, err
+	}
+	c.resolver.forget(first)
+	second, resolveErr := c.resolver.resolve(ctx, n, port)
+	untried := slices.DeleteFunc(second.endpoints, func(e endpoint) bool { return slices.Contains(first.endpoints, e) })
+	if resolveErr != nil || len(untried) == 0 {
+		return nil, err
+	}
+	c.log.Debug().Err(err).Int("endpoints", len(untried)).Msg("endpoints were out of date")
+	return c.connect(ctx, untried)
+}
+
+func (c *Cluster) connect(ctx context.Context, endpoints []endpoint) (net.Conn, error) {
+	conn, err := c.carrier.Dial(ctx, endpoints)
+	c.health.observe(err)
+	return conn, err
+}
+
+func outOfDate(err error, age time.Duration) bool {
+	var absent *fault.NotFound
+	if errors.As(err, &absent) && absent.Kind == fault.Pod {
+		return true
+	}
+	var refused *fault.Refused
+	return errors.As(err, &refused) && age > staleAfter
+}
+
+// Check asks the API server one cheap question: is it there, and does it accept this login? The answer is nil,
+// *fault.Unreachable or *fault.Login; *fault.Forbidden when the login may not even ask for its rights.
+func (c *Cluster) Check(ctx context.Context) error {
+	ctx, end, err := c.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	allowed, err := c.api.review(ctx, c.namespace)
+	if err == nil && !allowed {
+		c.log.Info().Str("namespace", c.namespace).Msg("no right to port-forward in the context's namespace")
+	}
+	return err
+}
+
+// How often an API server that could not be reached is looked for.
+const (
+	firstLook  = 2 * time.Second
+	seldomLook = 30 * time.Second
+)
+
+// awaitRecovery looks for the API server while it cannot be reached, without credentials, so that its coming back is told
+// even when nobody dials.
+func (c *Cluster) awaitRecovery(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.health.away:
+		}
+		for pause := firstLook; c.health.is(unreachable); pause = min(2*pause, seldomLook) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(pause):
+			}
+			if c.api.reachable(ctx) {
+				c.health.recovered()
+			}
+		}
+	}
+}

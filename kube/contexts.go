@@ -1,0 +1,161 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// A Context is one context of the kubeconfig.
+type Context struct {
+	Name      string
+	Cluster   string
+	User      string
+	Namespace string // for names that carry none; "default" where the kubeconfig has none
+	Server    string // the API server's URL, without credentials
+	File      string // where the context is written
+	Current   bool   // it is the kubeconfig's current-context
+	Err       error  // why it cannot be used, without secrets; nil when nothing speaks against it
+}
+
+// A Problem is a kubeconfig file, or a part of one, that could not be read. It is an error that reads
+// "FILE: line N: …" where the line is known.
+type Problem struct {
+	File string
+	Err  error // without anything the file says where a secret may stand
+}
+
+func (p Problem) Error() string { return p.File + ": " + p.Err.Error() }
+
+// Unwrap gives the cause.
+func (p Problem) Unwrap() error { return p.Err }
+
+// A Kubeconfig is what one or more kubeconfig files say, taken together.
+type Kubeconfig struct {
+	Contexts []Context // in the order of the files and within them
+	Problems []Problem
+	Files    []string // the files looked for, in order
+}
+
+// Load reads the kubeconfig at path. With an empty path it reads what kubectl reads: the files that the environment
+// variable KUBECONFIG lists, of which missing ones do not matter, else ~/.kube/config. Of contexts, clusters and users
+// with one name the first file's counts, and relative paths are relative to the file they stand in.
+//
+// A file that cannot be read is among the Problems, a context that cannot be used has its Err, and neither hides the
+// others. Nothing is run and no server is asked.
+func Load(path string) Kubeconfig {
+	m := readKubeconfig(path)
+	k := Kubeconfig{Problems: m.problems, Files: m.files}
+	for _, entry := range m.contexts {
+		k.Contexts = append(k.Contexts, m.context(entry))
+	}
+	return k
+}
+
+// context describes one entry, and finds what speaks against using it.
+func (m *merged) context(entry contextEntry) Context {
+	c := Context{
+		Name:    printable(entry.name),
+		File:    entry.file,
+		Current: entry.name == m.config.CurrentContext,
+		Err:     entry.err,
+	}
+	written := m.config.Contexts[entry.name]
+	if written == nil {
+		return c
+	}
+	c.Cluster, c.User, c.Namespace = printable(written.Cluster), printable(written.AuthInfo), printable(written.Namespace)
+	if c.Namespace == "" {
+		c.Namespace = "default"
+	}
+	var serverErr error
+	if cluster := m.config.Clusters[written.Cluster]; cluster != nil {
+		c.Server, serverErr = serverText(cluster.Server)
+	}
+	switch {
+	case c.Err != nil:
+	case c.Name != entry.name:
+		c.Err = errors.New("its name has characters that cannot be shown")
+	default:
+		c.Err = errors.Join(m.usable(entry.name, written), serverErr)
+	}
+	return c
+}
+
+// usable says what keeps a context from being used, as far as its files tell.
+func (m *merged) usable(name string, context *clientcmdapi.Context) error {
+	if err := m.broken[entryKey{"clusters", context.Cluster}]; err != nil {
+		return fmt.Errorf("its cluster %q: %w", context.Cluster, err)
+	}
+	if err := m.broken[entryKey{"users", context.AuthInfo}]; err != nil {
+		return fmt.Errorf("its user %q: %w", context.AuthInfo, err)
+	}
+	if cluster := m.config.Clusters[context.Cluster]; cluster != nil {
+		// client-go's own complaint repeats the URL, and with it the proxy's password.
+		if err := checkProxyURL(cluster.ProxyURL); err != nil {
+			return fmt.Errorf("its cluster %q: %w", context.Cluster, err)
+		}
+	}
+	err := clientcmd.ConfirmUsable(*m.config, name)
+	var several utilerrors.Aggregate
+	if !errors.As(err, &several) {
+		return err
+	}
+	var reasons []string
+	for _, reason := range several.Errors() {
+		text := strings.TrimSuffix(reason.Error(), ".")
+		if reason == clientcmd.ErrEmptyCluster && len(several.Errors()) > 1 {
+			continue // what follows from a cluster that was not found, and adds nothing
+		}
+		reasons = append(reasons, printable(text))
+	}
+	return errors.New(strings.Join(reasons, "; "))
+}
+
+func checkProxyURL(proxy string) error {
+	if proxy == "" {
+		return nil
+	}
+	u, err := url.Parse(proxy)
+	if err != nil {
+		return errors.New("its proxy-url is not a URL")
+	}
+	switch u.Scheme {
+	case "http", "https", "socks5":
+		return nil
+	}
+	return fmt.Errorf("its proxy-url has the scheme %q, not http, https or socks5", printable(u.Scheme))
+}
+
+// serverText gives a cluster's server as it may be shown: without the credentials that a URL can hold.
+func serverText(server string) (string, error) {
+	if server == "" {
+		return "", nil
+	}
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" {
+		// client-go takes host:port as well.
+		u, err = url.Parse("https://" + server)
+	}
+	if err != nil || u.Hostname() == "" {
+		return "", errors.New("its cluster's server is not a URL")
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return printable(u.String()), nil
+}
+
+// printable replaces what could change the look of a terminal or a menu.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}

@@ -1,0 +1,169 @@
+package kube
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"fairlead/kube/fault"
+)
+
+// maxText bounds what is kept of the API server's own words, in bytes.
+const maxText = 512
+
+// faults turns client-go's errors into those of package fault.
+type faults struct {
+	context string
+	server  string // host:port
+	plugin  string // the credential plugin's command; empty when there is none
+	oidc    bool
+}
+
+func newFaults(config *rest.Config, contextName string) faults {
+	f := faults{context: contextName, server: "unknown", oidc: config.AuthProvider != nil}
+	if u, _, err := rest.DefaultServerUrlFor(config); err == nil {
+		f.server = u.Host
+	}
+	if config.ExecProvider != nil {
+		f.plugin = config.ExecProvider.Command
+	}
+	return f
+}
+
+// of gives the fault behind the error of a request; errAbsent for a 404. An end of the caller's context stays what it is.
+func (f faults) of(err error, asked question) error {
+	var status apierrors.APIStatus
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errTooLarge):
+		return errTooLarge
+	case errors.As(err, &status):
+		return f.ofStatus(status, asked)
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	}
+	inner := err
+	var urlErr *url.Error
+	if errors.As(err, &urlErr) {
+		inner = urlErr.Err // the URL may hold a password, and says what was asked rather than what went wrong
+	} else if !isNetwork(err) {
+		inner = errForeign
+	}
+	if login := f.ofCredentials(inner); login != nil {
+		return login
+	}
+	return &fault.Unreachable{Server: f.server, Err: inner}
+}
+
+// ofStatus reads an answer of the API server, or of whatever answered in its place.
+func (f faults) ofStatus(err apierrors.APIStatus, asked question) error {
+	status := err.Status()
+	switch status.Code {
+	case http.StatusNotFound:
+		if isForeign(status) {
+			return &fault.Unreachable{Server: f.server, Err: errForeign}
+		}
+		return errAbsent
+	case http.StatusUnauthorized:
+		return &fault.Login{Context: f.context}
+	case http.StatusForbidden:
+		return &fault.Forbidden{
+			Verbs: []string{asked.verb}, Resource: asked.resource, Namespace: asked.namespace, Name: asked.name,
+			Text: bounded(status.Message),
+		}
+	}
+	return &fault.Unreachable{
+		Server: f.server,
+		Err:    fmt.Errorf("it answered %d %s", status.Code, bounded(string(status.Reason))),
+	}
+}
+
+var errForeign = errors.New("its answer is not the Kubernetes API's")
+
+// isForeign tells whether a status was made up by client-go for an answer that has none.
+func isForeign(status metav1.Status) bool {
+	return status.Details != nil && slices.ContainsFunc(status.Details.Causes, func(c metav1.StatusCause) bool {
+		return c.Type == metav1.CauseTypeUnexpectedServerResponse
+	})
+}
+
+// ofCredentials finds a login that failed before anything was sent. client-go gives these errors as text only, and some
+// of that text quotes what a plugin printed, so it is looked at and not passed on.
+func (f faults) ofCredentials(err error) error {
+	text := err.Error()
+	login := func(plugin, reason string) error {
+		return &fault.Login{Context: f.context, Plugin: plugin, Err: errors.New(reason)}
+	}
+	if detail, ok := strings.CutPrefix(text, "getting credentials: "); ok && f.plugin != "" {
+		return login(f.plugin, pluginReason(detail))
+	}
+	if strings.Contains(text, "failed to read token file") || strings.Contains(text, "read empty token from file") {
+		return login("", "its token file cannot be read, or is empty")
+	}
+	if f.oidc && !isNetwork(err) {
+		return login("", "its OpenID Connect login has expired and cannot be renewed")
+	}
+	// A server, or a proxy before it, that turns the client certificate down ends the handshake with one of RFC 8446's alerts.
+	if strings.Contains(text, "remote error: tls: ") && strings.Contains(text, "certificate") {
+		return login("", "its client certificate was not accepted")
+	}
+	return nil
+}
+
+// pluginReason says how a credential plugin failed, in a form without its output.
+func pluginReason(detail string) string {
+	if _, code, ok := strings.Cut(detail, "failed with exit code "); ok && len(code) < 8 {
+		return "exit code " + code
+	}
+	for _, known := range []struct{ sign, reason string }{
+		{"not found", "executable not found"},
+		{"permission denied", "permission denied"},
+		{"not allowed", "not allowed by the policy for plugins"},
+		{"interactive mode", "it asks for a terminal, which it cannot have in the background"},
+		{"decoding stdout", "its output is not an ExecCredential"},
+		{"didn't return", "its output has no credentials"},
+		{"plugin returned version", "its output has another API version than the kubeconfig asks for"},
+	} {
+		if strings.Contains(detail, known.sign) {
+			return known.reason
+		}
+	}
+	return "it could not be run"
+}
+
+// deadConnection tells an error that says more about a connection kept from earlier than about the API server.
+func (f faults) deadConnection(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE)
+}
+
+func isUnauthorized(err error) bool { return apierrors.IsUnauthorized(err) }
+
+// isNetwork tells the network's and TLS's errors from those of reading an answer.
+func isNetwork(err error) bool {
+	var netErr net.Error
+	var unknown x509.UnknownAuthorityError
+	return errors.As(err, &netErr) || errors.As(err, &unknown) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
+// bounded makes foreign text fit for a log.
+func bounded(s string) string {
+	if len(s) > maxText {
+		s = s[:maxText]
+	}
+	return printable(strings.ToValidUTF8(s, ""))
+}

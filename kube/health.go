@@ -1,0 +1,90 @@
+package kube
+
+import (
+	"errors"
+	"sync"
+
+	"fairlead/kube/fault"
+)
+
+// health remembers whether the API server was there and accepted the login when last asked, and tells of changes.
+type health struct {
+	report func(error) // may be nil
+
+	mu    sync.Mutex
+	state condition
+	away  chan struct{} // holds a value after the API server became unreachable
+}
+
+type condition int
+
+const (
+	well condition = iota
+	unreachable
+	loggedOut
+)
+
+func newHealth(report func(error)) *health {
+	return &health{report: report, away: make(chan struct{}, 1)}
+}
+
+// observe takes the outcome of a request. Reports are made in order, one at a time.
+func (h *health) observe(err error) {
+	state, known := conditionOf(err)
+	if !known {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.enter(state, err)
+}
+
+// recovered is told when the API server was found again without a login; a login that failed meanwhile stays failed.
+func (h *health) recovered() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.state == unreachable {
+		h.enter(well, nil)
+	}
+}
+
+func (h *health) enter(state condition, err error) {
+	if state == h.state {
+		return
+	}
+	h.state = state
+	if state == unreachable {
+		select {
+		case h.away <- struct{}{}:
+		default:
+		}
+	}
+	if h.report != nil {
+		if state == well {
+			err = nil
+		}
+		h.report(err)
+	}
+}
+
+func (h *health) is(state condition) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.state == state
+}
+
+// conditionOf says what an outcome tells of the API server; false when it tells nothing.
+func conditionOf(err error) (condition, bool) {
+	var away *fault.Unreachable
+	var login *fault.Login
+	var forbidden *fault.Forbidden
+	switch {
+	case errors.As(err, &away):
+		return unreachable, true
+	case errors.As(err, &login):
+		return loggedOut, true
+	case err == nil, errors.Is(err, errAbsent), errors.As(err, &forbidden):
+		return well, true
+	}
+	return well, false
+}

@@ -1,0 +1,141 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// maxKubeconfig bounds one file, in bytes.
+const maxKubeconfig = 16 << 20
+
+// merged is what can be read of several kubeconfig files together.
+type merged struct {
+	config   *clientcmdapi.Config
+	contexts []contextEntry
+	broken   map[entryKey]error // the clusters and users that could not be understood
+	problems []Problem
+	files    []string
+}
+
+// A contextEntry is a context in one of the files, whether it could be understood or not.
+type contextEntry struct {
+	name string
+	file string
+	err  error
+}
+
+// An entryKey names one entry of the lists "clusters" and "users".
+type entryKey struct{ list, name string }
+
+// readKubeconfig reads the file at path, or the files kubectl would read when path is empty.
+func readKubeconfig(path string) *merged {
+	rules := loadingRules(path)
+	m := &merged{config: clientcmdapi.NewConfig(), broken: map[entryKey]error{}, files: rules.GetLoadingPrecedence()}
+	for _, file := range m.files {
+		if file == "" {
+			continue
+		}
+		data, err := readBounded(file)
+		if path == "" && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			m.problems = append(m.problems, Problem{file, err})
+			continue
+		}
+		m.add(parseKubeconfig(data), file)
+	}
+	if err := clientcmd.ResolveLocalPaths(m.config); err != nil {
+		m.problems = append(m.problems, Problem{"kubeconfig", err})
+	}
+	return m
+}
+
+// loadingRules says which files kubectl would read, and write a renewed login to.
+func loadingRules(path string) *clientcmd.ClientConfigLoadingRules {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = path
+	return rules
+}
+
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, cause(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxKubeconfig+1))
+	if err != nil {
+		return nil, cause(err)
+	}
+	if len(data) > maxKubeconfig {
+		return nil, fmt.Errorf("larger than %d MiB", maxKubeconfig>>20)
+	}
+	return data, nil
+}
+
+// cause is err without the path, which a Problem has already.
+func cause(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}
+
+// add takes over what a file has and earlier files did not name.
+func (m *merged) add(p parsed, file string) {
+	for _, err := range p.errs {
+		m.problems = append(m.problems, Problem{file, err})
+	}
+	for name, cluster := range p.config.Clusters {
+		if m.config.Clusters[name] == nil && m.broken[entryKey{"clusters", name}] == nil {
+			cluster.LocationOfOrigin = file
+			m.config.Clusters[name] = cluster
+		}
+	}
+	for name, user := range p.config.AuthInfos {
+		if m.config.AuthInfos[name] == nil && m.broken[entryKey{"users", name}] == nil {
+			user.LocationOfOrigin = file
+			m.config.AuthInfos[name] = user
+		}
+	}
+	for key, err := range p.broken {
+		first := m.broken[key] == nil && m.config.Clusters[key.name] == nil
+		if key.list == "users" {
+			first = m.broken[key] == nil && m.config.AuthInfos[key.name] == nil
+		}
+		if first {
+			m.broken[key] = fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	for _, entry := range p.contexts {
+		if m.hasContext(entry.name) {
+			continue
+		}
+		entry.file = file
+		m.contexts = append(m.contexts, entry)
+		if context := p.config.Contexts[entry.name]; context != nil {
+			context.LocationOfOrigin = file
+			m.config.Contexts[entry.name] = context
+		}
+	}
+	if m.config.CurrentContext == "" {
+		m.config.CurrentContext = p.config.CurrentContext
+	}
+}
+
+func (m *merged) hasContext(name string) bool {
+	for _, entry := range m.contexts {
+		if entry.name == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,209 @@
+package kube
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	yamlnode "gopkg.in/yaml.v3"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/yaml"
+)
+
+// parsed is what one kubeconfig file says, and what in it could not be understood.
+type parsed struct {
+	config   *clientcmdapi.Config
+	contexts []contextEntry     // in the file's order
+	broken   map[entryKey]error // with the line
+	errs     []error            // about the file itself; with the line where it is known
+}
+
+// parseKubeconfig reads a kubeconfig as client-go does. Where client-go would turn down the whole file, it takes the
+// entries one by one, so that one broken entry hides no other. Errors never repeat what the file says, other than
+// names of entries: client-go's own, and those of YAML libraries, can hold tokens and keys.
+func parseKubeconfig(data []byte) parsed {
+	if config, err := clientcmd.Load(data); err == nil {
+		return parsed{config: config, contexts: contextOrder(data)}
+	}
+	p := parsed{config: clientcmdapi.NewConfig(), broken: map[entryKey]error{}}
+	var document yamlnode.Node
+	if err := yamlnode.Unmarshal(data, &document); err != nil {
+		p.errs = []error{syntaxError(err)}
+		return p
+	}
+	if len(document.Content) == 0 || document.Content[0].Kind != yamlnode.MappingNode {
+		p.errs = []error{errors.New("not a kubeconfig: no fields at the top")}
+		return p
+	}
+	p.salvage(document.Content[0])
+	if len(p.errs) == 0 && len(p.broken) == 0 && !p.hasBrokenContext() {
+		p.errs = []error{errors.New("not a kubeconfig that kubectl understands")}
+	}
+	return p
+}
+
+// contextOrder gives the names of the contexts in the order they are written, which client-go's maps lose.
+func contextOrder(data []byte) []contextEntry {
+	var file struct {
+		Contexts []struct {
+			Name string `json:"name"`
+		} `json:"contexts"`
+	}
+	if err := yaml.Unmarshal(data, &file); err != nil {
+		return nil // cannot be: client-go has just read the same
+	}
+	var entries []contextEntry
+	for _, c := range file.Contexts {
+		entries = append(entries, contextEntry{name: c.Name})
+	}
+	return entries
+}
+
+// salvage takes over every entry of a file's lists that can be understood by itself.
+func (p *parsed) salvage(root *yamlnode.Node) {
+	for _, want := range [][2]string{{"apiVersion", "v1"}, {"kind", "Config"}} {
+		if node := child(root, want[0]); node != nil && node.Value != "" && node.Value != want[1] {
+			p.errs = append(p.errs, fmt.Errorf("line %d: not a kubeconfig: its %s is not %q", node.Line, want[0], want[1]))
+			return
+		}
+	}
+	if node := child(root, "current-context"); node != nil && node.Kind == yamlnode.ScalarNode {
+		p.config.CurrentContext = node.Value
+	}
+	for _, list := range []string{"clusters", "users", "contexts"} {
+		node := child(root, list)
+		switch {
+		case node == nil || node.Tag == "!!null":
+		case node.Kind != yamlnode.SequenceNode:
+			p.errs = append(p.errs, fmt.Errorf("line %d: %q is not a list", node.Line, list))
+		default:
+			seen := map[string]bool{}
+			for _, item := range node.Content {
+				p.entry(list, item, seen)
+			}
+		}
+	}
+}
+
+// entry takes over one item of a list, or notes why it could not.
+func (p *parsed) entry(list string, item *yamlnode.Node, seen map[string]bool) {
+	singular := strings.TrimSuffix(list, "s")
+	node := child(item, "name")
+	if node == nil || node.Kind != yamlnode.ScalarNode || node.Value == "" {
+		p.errs = append(p.errs, fmt.Errorf("line %d: a %s without a name", item.Line, singular))
+		return
+	}
+	name := node.Value
+	if seen[name] {
+		p.errs = append(p.errs, fmt.Errorf("line %d: a second %s %q; the first one counts", item.Line, singular, printable(name)))
+		return
+	}
+	seen[name] = true
+	config, err := decodeEntry(list, item)
+	if err != nil {
+		err = fmt.Errorf("line %d: %w", item.Line, err)
+	}
+	switch {
+	case list == "contexts":
+		p.contexts = append(p.contexts, contextEntry{name: name, err: err})
+	case err != nil:
+		p.broken[entryKey{list, name}] = err
+	}
+	if err != nil {
+		return
+	}
+	for name, cluster := range config.Clusters {
+		p.config.Clusters[name] = cluster
+	}
+	for name, user := range config.AuthInfos {
+		p.config.AuthInfos[name] = user
+	}
+	for name, context := range config.Contexts {
+		p.config.Contexts[name] = context
+	}
+}
+
+// decodeEntry reads one item as if it were alone in its file.
+func decodeEntry(list string, item *yamlnode.Node) (*clientcmdapi.Config, error) {
+	var value any
+	if err := item.Decode(&value); err != nil {
+		return nil, errors.New("cannot be understood")
+	}
+	data, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Config", list: []any{value}})
+	if err != nil {
+		return nil, errors.New("cannot be understood")
+	}
+	config, err := clientcmd.Load(data)
+	if err != nil {
+		return nil, fieldError(err)
+	}
+	return config, nil
+}
+
+func (p *parsed) hasBrokenContext() bool {
+	for _, entry := range p.contexts {
+		if entry.err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// child gives the value of a mapping's key; nil when there is none.
+func child(mapping *yamlnode.Node, key string) *yamlnode.Node {
+	if mapping.Kind == yamlnode.AliasNode {
+		mapping = mapping.Alias
+	}
+	if mapping.Kind != yamlnode.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == key {
+			return mapping.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// The parts of a library's error that hold no value from the file: a place, a type's name, a field's name.
+var (
+	errorLine  = regexp.MustCompile(`line (\d+)`)
+	errorField = regexp.MustCompile(`cannot unmarshal (?:a |an )?([a-z]+) .*into Go struct field ([A-Za-z0-9]+\.)?([A-Za-z.-]+) of type`)
+)
+
+// syntaxError keeps the line and the kind of a YAML error.
+func syntaxError(err error) error {
+	line := 1 // the library names none for the first
+	if found := errorLine.FindStringSubmatch(err.Error()); found != nil {
+		line, _ = strconv.Atoi(found[1])
+	}
+	reason := "not valid YAML"
+	// These are constants of the library; its other errors can quote the file.
+	for _, known := range []string{
+		"found character that cannot start any token", "could not find expected ':'", "did not find expected key",
+		"did not find expected node content", "did not find expected '-' indicator", "mapping values are not allowed in this context",
+		"did not find expected ',' or ']'", "did not find expected ',' or '}'", "found unexpected end of stream",
+		"found a tab character that violates indentation", "control characters are not allowed", "block sequence entries are not allowed in this context",
+	} {
+		if strings.Contains(err.Error(), known) {
+			reason += ": " + known
+		}
+	}
+	return fmt.Errorf("line %d: %s", line, reason)
+}
+
+// fieldError keeps the field's name of a decoder's error.
+func fieldError(err error) error {
+	text := err.Error()
+	if found := errorField.FindStringSubmatch(text); found != nil {
+		return fmt.Errorf("its field %s cannot be %s", found[3], found[1])
+	}
+	if strings.Contains(text, "illegal base64 data") {
+		return errors.New("one of its fields is not base64")
+	}
+	return errors.New("cannot be understood")
+}

@@ -1,0 +1,51 @@
+package kube
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	// Contexts that log in through OpenID Connect name this provider in their user entry.
+	_ "k8s.io/client-go/plugin/pkg/client/auth/oidc"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// restConfig gives what client-go needs to talk to the API server of one context. It reads the kubeconfig and the files
+// it names; it asks no server and runs no credential plugin.
+func restConfig(path, name string) (*rest.Config, Context, error) {
+	m := readKubeconfig(path)
+	for _, entry := range m.contexts {
+		if entry.name != name {
+			continue
+		}
+		context := m.context(entry)
+		if context.Err != nil {
+			return nil, context, fmt.Errorf("context %q: %w", name, context.Err)
+		}
+		config, err := clientcmd.NewNonInteractiveClientConfig(*m.config, name, nil, loadingRules(path)).ClientConfig()
+		if err != nil {
+			return nil, context, fmt.Errorf("context %q: %w", name, err)
+		}
+		// Requests come one at a time, when a client connects: a limiter would only make that client wait.
+		config.QPS = -1
+		config.UserAgent = userAgent()
+		config.WarningHandler = rest.NoWarnings{}
+		if config.ExecProvider != nil {
+			// A desktop program has no terminal to lend, and a plugin must not read that of a foreground one.
+			config.ExecProvider.StdinUnavailable = true
+			config.ExecProvider.StdinUnavailableMessage = "fairlead runs it in the background"
+		}
+		return config, context, nil
+	}
+	return nil, Context{}, fmt.Errorf("no context %q in the kubeconfig", name)
+}
+
+// userAgent tells the cluster's audit log who asks.
+func userAgent() string {
+	version := "devel"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		version = info.Main.Version
+	}
+	return fmt.Sprintf("fairlead/%s (%s/%s)", version, runtime.GOOS, runtime.GOARCH)
+}

@@ -1,0 +1,314 @@
+package kube
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"fairlead/kube/fault"
+)
+
+// maxEndpoints is how many of a Service's endpoints one dial may try.
+const maxEndpoints = 8
+
+// A service is what the API server said of one Service: enough to answer for each of its ports.
+type service struct {
+	namespace, name string
+	externalName    string
+	headless        bool
+	selects         bool // its endpoints follow from a selector
+	ports           []servicePort
+	slices          []endpointSlice
+}
+
+type servicePort struct {
+	number   int
+	name     string
+	protocol corev1.Protocol
+}
+
+// An endpointSlice is a group of members that share their ports.
+type endpointSlice struct {
+	ports   []servicePort // number 0: any
+	members []member
+}
+
+// A member is one endpoint of a Service.
+type member struct {
+	namespace, pod, uid string // pod is empty for an endpoint that is no Pod
+	hostname            string
+	address             string
+	ready               bool // for new connections
+	terminating         bool // it still serves, and will be gone
+}
+
+// newService keeps the little that is needed of the API server's objects.
+func newService(svc *corev1.Service, slices []discoveryv1.EndpointSlice) *service {
+	s := &service{
+		namespace: svc.Namespace,
+		name:      svc.Name,
+		headless:  svc.Spec.ClusterIP == corev1.ClusterIPNone,
+		selects:   len(svc.Spec.Selector) > 0,
+	}
+	if svc.Spec.Type == corev1.ServiceTypeExternalName {
+		s.externalName = svc.Spec.ExternalName
+	}
+	for _, p := range svc.Spec.Ports {
+		s.ports = append(s.ports, servicePort{int(p.Port), p.Name, protocolOf(&p.Protocol)})
+	}
+	for _, slice := range slices {
+		s.slices = append(s.slices, newEndpointSlice(svc.Namespace, slice))
+	}
+	return s
+}
+
+func newEndpointSlice(namespace string, slice discoveryv1.EndpointSlice) endpointSlice {
+	var s endpointSlice
+	for _, p := range slice.Ports {
+		port := servicePort{protocol: protocolOf(p.Protocol)}
+		if p.Name != nil {
+			port.name = *p.Name
+		}
+		if p.Port != nil {
+			port.number = int(*p.Port)
+		}
+		s.ports = append(s.ports, port)
+	}
+	for _, e := range slice.Endpoints {
+		s.members = append(s.members, newMember(namespace, e))
+	}
+	return s
+}
+
+func newMember(namespace string, e discoveryv1.Endpoint) member {
+	is := func(condition *bool, unset bool) bool {
+		if condition == nil {
+			return unset
+		}
+		return *condition
+	}
+	m := member{namespace: namespace}
+	m.terminating = is(e.Conditions.Terminating, false)
+	// An unset ready is true by the API's definition, and an unset serving is what ready is. A Service that publishes
+	// endpoints that are not ready has ready true for those that end, too.
+	ready := is(e.Conditions.Ready, true)
+	m.ready = ready && !m.terminating
+	m.terminating = m.terminating && is(e.Conditions.Serving, ready)
+	if len(e.Addresses) > 0 {
+		m.address = e.Addresses[0]
+	}
+	if e.Hostname != nil {
+		m.hostname = *e.Hostname
+	}
+	if e.TargetRef != nil && e.TargetRef.Kind == "Pod" && isSubdomain(e.TargetRef.Name) {
+		m.pod, m.uid = e.TargetRef.Name, string(e.TargetRef.UID)
+		if isLabel(e.TargetRef.Namespace) {
+			m.namespace = e.TargetRef.Namespace
+		}
+	}
+	return m
+}
+
+func protocolOf(p *corev1.Protocol) corev1.Protocol {
+	if p == nil || *p == "" {
+		return corev1.ProtocolTCP
+	}
+	return *p
+}
+
+// isSubdomain tells whether s is a name that a Pod can have: what someone wrote into an EndpointSlice by hand need not be.
+func isSubdomain(s string) bool {
+	if s == "" || len(s) > maxHost {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if len(label) > maxLabel {
+			label = label[:maxLabel] // a Pod's name has no bound on its labels but that of the whole
+		}
+		if !isLabel(label) {
+			return false
+		}
+	}
+	return true
+}
+
+// endpoints gives the Pods that serve a port of the Service, in the order to try them: ready ones shuffled, then those
+// that are about to end.
+func (s *service) endpoints(port int) ([]endpoint, error) {
+	name, direct, err := s.portName(port)
+	if err != nil {
+		return nil, err
+	}
+	var f found
+	for _, slice := range s.slices {
+		for _, p := range slice.ports {
+			if p.protocol != corev1.ProtocolTCP || !direct && p.name != name || direct && p.number != port {
+				continue
+			}
+			number := p.number
+			if number == 0 {
+				number = port
+			}
+			f.add(slice.members, number)
+			break
+		}
+	}
+	if list := f.order(); len(list) > 0 {
+		return list, nil
+	}
+	return nil, s.nothingAt(port, f)
+}
+
+// portName gives the name that EndpointSlices have for a port of the Service. Of a headless Service clients know the
+// Pods' own ports, since its name leads them straight to the Pods: then direct is true.
+func (s *service) portName(port int) (name string, direct bool, err error) {
+	var has []string
+	var other corev1.Protocol
+	for _, p := range s.ports {
+		switch {
+		case p.protocol != corev1.ProtocolTCP:
+			if p.number == port {
+				other = p.protocol
+			}
+			continue
+		case p.number == port:
+			return p.name, false, nil
+		}
+		text := strconv.Itoa(p.number)
+		if p.name != "" {
+			text += " (" + p.name + ")"
+		}
+		has = append(has, text)
+	}
+	if s.headless && s.hasDirect(port) {
+		return "", true, nil
+	}
+	if other != "" {
+		return "", false, &fault.Unsupported{
+			What: fmt.Sprintf("port %d of Service %s/%s is %s only", port, s.namespace, s.name, other),
+		}
+	}
+	return "", false, &fault.NotFound{
+		Kind: fault.Port, Name: strconv.Itoa(port), Namespace: s.namespace, Service: s.name, Has: has,
+	}
+}
+
+func (s *service) hasDirect(port int) bool {
+	for _, slice := range s.slices {
+		for _, p := range slice.ports {
+			if p.protocol == corev1.ProtocolTCP && p.number == port {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// nothingAt says why no Pod can be dialled at a port that the Service has.
+func (s *service) nothingAt(port int, f found) error {
+	if len(f.elsewhere) > 0 {
+		return &fault.Unsupported{
+			What: fmt.Sprintf("Service %s/%s leads to %s, which is no Pod", s.namespace, s.name, printable(f.elsewhere[0])),
+		}
+	}
+	none := &fault.NoEndpoints{Service: s.name, Namespace: s.namespace, NotReady: len(f.notReady)}
+	members := 0
+	for _, slice := range s.slices {
+		members += len(slice.members)
+	}
+	switch {
+	case none.NotReady > 0:
+	case members > 0:
+		none.Detail = fmt.Sprintf("none of its Pods has the port that port %d leads to", port)
+	case s.selects:
+		none.Detail = "no Pod matches its selector"
+	default:
+		none.Detail = "it has neither a selector nor an EndpointSlice with endpoints"
+	}
+	return none
+}
+
+// member finds one Pod of the Service by its host name or its own name, and leads to any port of it.
+func (s *service) member(pod string, port int) ([]endpoint, error) {
+	var f found
+	for _, slice := range s.slices {
+		for _, m := range slice.members {
+			if m.pod != "" && (m.hostname == pod || m.pod == pod) {
+				f.add([]member{m}, port)
+			}
+		}
+	}
+	if list := f.order(); len(list) > 0 {
+		return list, nil
+	}
+	if len(f.notReady) > 0 {
+		return nil, &fault.NoEndpoints{Pod: pod, Namespace: s.namespace, NotReady: 1}
+	}
+	return nil, &fault.NotFound{Kind: fault.Pod, Name: pod, Namespace: s.namespace}
+}
+
+// hasReady tells whether anything could be dialled now.
+func (s *service) hasReady() bool {
+	for _, slice := range s.slices {
+		for _, m := range slice.members {
+			if m.ready {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// found collects members by what they are good for. A Pod with addresses of two families is in two slices and counts once.
+type found struct {
+	ready, terminating []endpoint
+	notReady           map[string]bool
+	elsewhere          []string // addresses of ready endpoints that are no Pods
+	seen               map[endpoint]bool
+}
+
+func (f *found) add(members []member, port int) {
+	for _, m := range members {
+		e := endpoint{Namespace: m.namespace, Pod: m.pod, UID: m.uid, Port: port}
+		switch {
+		case !m.ready && !m.terminating:
+			if f.notReady == nil {
+				f.notReady = map[string]bool{}
+			}
+			f.notReady[m.pod+"|"+m.uid+orAddress(m)] = true
+		case m.pod == "":
+			f.elsewhere = append(f.elsewhere, m.address)
+		case f.seen[e]:
+		default:
+			if f.seen == nil {
+				f.seen = map[endpoint]bool{}
+			}
+			f.seen[e] = true
+			if m.ready {
+				f.ready = append(f.ready, e)
+			} else {
+				f.terminating = append(f.terminating, e)
+			}
+		}
+	}
+}
+
+func orAddress(m member) string {
+	if m.pod != "" {
+		return ""
+	}
+	return m.address
+}
+
+// order gives the endpoints in the order to try them.
+func (f *found) order() []endpoint {
+	for _, list := range [][]endpoint{f.ready, f.terminating} {
+		rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	}
+	list := append(f.ready, f.terminating...)
+	return list[:min(len(list), maxEndpoints)]
+}
