@@ -1,0 +1,140 @@
+package main
+
+import (
+	"image"
+	"image/color"
+	"math"
+)
+
+// A point is in units of the icon's width, from its upper left corner.
+type point struct{ x, y float64 }
+
+func (p point) plus(q point) point       { return point{p.x + q.x, p.y + q.y} }
+func (p point) minus(q point) point      { return point{p.x - q.x, p.y - q.y} }
+func (p point) times(f float64) point    { return point{p.x * f, p.y * f} }
+func (p point) dot(q point) float64      { return p.x*q.x + p.y*q.y }
+func (p point) distance(q point) float64 { return math.Hypot(p.x-q.x, p.y-q.y) }
+
+// polar is the point in a direction, with 0° to the right and 90° up.
+func polar(length, degrees float64) point {
+	angle := degrees * math.Pi / 180
+	return point{length * math.Cos(angle), -length * math.Sin(angle)}
+}
+
+// A shape is how far a point is from its edge; negative inside.
+type shape func(point) float64
+
+// A layer is a shape in one colour. The outline around it keeps it apart from the panel, be that dark or light, and from the layers
+// below.
+type layer struct {
+	shape shape
+	fill  color.NRGBA
+}
+
+// drawing is layers, the uppermost first.
+type drawing []layer
+
+const (
+	outlineWidth = 0.04
+	radius       = 0.335 // of the ring, to the middle of its stroke
+	stroke       = 0.115
+)
+
+// drawings has one for each icon of the menu package. They differ in shape as well as in colour.
+func drawings() map[string]drawing {
+	grey := color.NRGBA{0xb4, 0xbc, 0xc8, 0xff}
+	blue := color.NRGBA{0x4a, 0xa8, 0xff, 0xff}
+	green := color.NRGBA{0x3d, 0xd0, 0x7c, 0xff}
+	amber := color.NRGBA{0xff, 0xb4, 0x2e, 0xff}
+	red := color.NRGBA{0xff, 0x5f, 0x57, 0xff}
+	middle := point{0.5, 0.5}
+	const reach = 0.54
+	const slope = 40 // degrees by which the line rises to the right
+	start, end := middle.plus(polar(reach, slope+180)), middle.plus(polar(reach, slope))
+	lower, upper := before(middle, slope), after(middle, slope)
+	rope := line(start, end)
+	return map[string]drawing{
+		// The ring alone.
+		"off": {{ring(middle), grey}},
+		// The line is on its way: it has come to the ring's middle.
+		"working": {{line(start, middle), blue}, {ring(middle), blue}},
+		// The line comes in over the ring, and leaves behind it.
+		"on": {{both(rope, lower), green}, {ring(middle), green}, {both(rope, upper), green}},
+		// It comes in, but not through; its far end lies there, cut off.
+		"degraded": {{line(start, middle), amber}, {ring(middle), amber}, {line(end, end), amber}},
+		// Nothing passes.
+		"failed": {{union(cross(middle, 45), cross(middle, -45)), red}, {ring(middle), red}},
+	}
+}
+
+func ring(middle point) shape {
+	return func(p point) float64 { return math.Abs(p.distance(middle)-radius) - stroke/2 }
+}
+
+func line(a, b point) shape {
+	return func(p point) float64 {
+		along := b.minus(a)
+		t := 0.0
+		if length := along.dot(along); length > 0 {
+			t = min(max(p.minus(a).dot(along)/length, 0), 1)
+		}
+		return p.distance(a.plus(along.times(t))) - stroke/2
+	}
+}
+
+func cross(middle point, degrees float64) shape {
+	return line(middle.plus(polar(0.12, degrees)), middle.plus(polar(0.12, degrees+180)))
+}
+
+func union(a, b shape) shape { return func(p point) float64 { return min(a(p), b(p)) } }
+func both(a, b shape) shape  { return func(p point) float64 { return max(a(p), b(p)) } }
+
+// after is the half of the plane beyond middle in the given direction. Its edge takes no outline: the other half goes on there.
+func after(middle point, degrees float64) shape {
+	direction := polar(1, degrees)
+	return func(p point) float64 {
+		if p.minus(middle).dot(direction) >= 0 {
+			return math.Inf(-1)
+		}
+		return math.Inf(1)
+	}
+}
+
+func before(middle point, degrees float64) shape { return after(middle, degrees+180) }
+
+// at is the colour of one point, without any smoothing.
+func (d drawing) at(p point) color.NRGBA {
+	for _, l := range d {
+		switch distance := l.shape(p); {
+		case distance <= 0:
+			return l.fill
+		case distance <= outlineWidth:
+			return color.NRGBA{0x4b, 0x53, 0x60, 0xff}
+		}
+	}
+	return color.NRGBA{}
+}
+
+// image draws at a size in pixels. Each pixel is the mean of the points in it, which smooths every edge.
+func (d drawing) image(size int) *image.NRGBA {
+	const points = 8 // in a row of a pixel
+	img := image.NewNRGBA(image.Rect(0, 0, size, size))
+	for y := range size {
+		for x := range size {
+			var r, g, b, n int
+			for i := range points * points {
+				c := d.at(point{
+					(float64(x) + (float64(i%points)+0.5)/points) / float64(size),
+					(float64(y) + (float64(i/points)+0.5)/points) / float64(size),
+				})
+				if c.A != 0 {
+					r, g, b, n = r+int(c.R), g+int(c.G), b+int(c.B), n+1
+				}
+			}
+			if n > 0 {
+				img.SetNRGBA(x, y, color.NRGBA{uint8(r / n), uint8(g / n), uint8(b / n), uint8(n * 255 / (points * points))})
+			}
+		}
+	}
+	return img
+}

@@ -1,0 +1,50 @@
+// Command icons draws the tray's icons into assets: `go run ./build/icons` at the top of the repository.
+//
+// The drawing is a fairlead: a ring through which a line passes. It is not run by the build; its output is committed, and a test
+// compares the two.
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+)
+
+// Panels show icons at 16 to 64 pixels. Where one picture is all they take, they are better at shrinking than at growing.
+const pngSize = 64
+
+// icoSizes are those that Windows asks for, from 100 % to 400 % scale.
+func icoSizes() []int { return []int{16, 20, 24, 32, 40, 48, 64} }
+
+func main() {
+	dir := flag.String("o", "assets", "the directory to write to")
+	flag.Parse()
+	if err := writeAll(*dir); err != nil {
+		fmt.Fprintln(os.Stderr, "icons:", err)
+		os.Exit(1)
+	}
+}
+
+func writeAll(dir string) error {
+	for name, d := range drawings() {
+		var picture bytes.Buffer
+		if err := png.Encode(&picture, d.image(pngSize)); err != nil {
+			return fmt.Errorf("encode %s: %w", name, err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".png"), picture.Bytes(), 0o644); err != nil {
+			return err
+		}
+		var images []*image.NRGBA
+		for _, size := range icoSizes() {
+			images = append(images, d.image(size))
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".ico"), ico(images), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
