@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Reply codes of SOCKS5, RFC 1928 section 6.
+const (
+	replySucceeded        byte = 0
+	replyGeneralFailure   byte = 1
+	replyNotAllowed       byte = 2
+	replyNetUnreachable   byte = 3
+	replyHostUnreachable  byte = 4
+	replyRefused          byte = 5
+	replyExpired          byte = 6
+	replyCommandUnknown   byte = 7
+	maxAnswerText         int  = 1000
+	defaultFailureStatus  int  = http.StatusBadGateway
+	malformedTargetStatus int  = http.StatusBadRequest
+)
+
+// Windows gives these of its own where other systems give ECONNREFUSED and its like; elsewhere no error has them.
+const (
+	wsaNetUnreachable  = syscall.Errno(10051)
+	wsaRefused         = syscall.Errno(10061)
+	wsaHostUnreachable = syscall.Errno(10065)
+)
+
+// An Answer is what a client is told of a failure.
+type Answer struct {
+	SOCKS5 byte   // reply code of RFC 1928; 0 means 1, since a failure is never told as success
+	Status int    // HTTP status, 400 to 599; anything else means 502
+	Text   string // one sentence for the body of an HTTP answer
+}
+
+// DefaultAnswer judges an error by the words of package net and the system, as a Dialer gives them.
+func DefaultAnswer(err error) Answer {
+	var dns *net.DNSError
+	var timeout net.Error
+	answer := Answer{SOCKS5: replyGeneralFailure, Status: http.StatusBadGateway, Text: err.Error()}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		answer.SOCKS5, answer.Status = replyNotAllowed, http.StatusForbidden
+	case errors.As(err, &dns) && dns.IsNotFound:
+		answer.SOCKS5 = replyHostUnreachable
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaRefused):
+		answer.SOCKS5 = replyRefused
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
+		errors.As(err, &timeout) && timeout.Timeout():
+		answer.SOCKS5, answer.Status = replyExpired, http.StatusGatewayTimeout
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, wsaHostUnreachable):
+		answer.SOCKS5, answer.Status = replyHostUnreachable, http.StatusServiceUnavailable
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, wsaNetUnreachable):
+		answer.SOCKS5 = replyNetUnreachable
+	case errors.Is(err, errors.ErrUnsupported):
+		answer.SOCKS5 = replyHostUnreachable
+	}
+	return answer
+}
+
+// answer asks the configuration and makes its answer one that can be sent.
+func (c *Config) answer(err error) Answer {
+	answer := c.Answer(err)
+	if answer.SOCKS5 == replySucceeded {
+		answer.SOCKS5 = replyGeneralFailure
+	}
+	if answer.Status < 400 || answer.Status > 599 {
+		answer.Status = defaultFailureStatus
+	}
+	answer.Text = oneLine(answer.Text)
+	return answer
+}
+
+// oneLine keeps a text to what fits a terminal's line: it may quote what a client or a cluster said.
+func oneLine(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, text)
+	if len(text) > maxAnswerText {
+		text = strings.ToValidUTF8(text[:maxAnswerText], "") + "…"
+	}
+	return strings.TrimSpace(text)
+}

@@ -1,0 +1,52 @@
+package proxy
+
+import (
+	"context"
+	"net"
+)
+
+// A Dialer carries one connection to address, which is "host:port"; host may be a name that nobody on this machine can
+// resolve. It is the method of net.Dialer, so that anything that dials can be one. network is always "tcp".
+//
+// The connection must have CloseWrite() error; one that has not is closed as a whole when the client ends its
+// direction, and the answer is lost. ctx bounds the dial, never the connection. Errors are in the words of package net
+// and the system, wrapped as one likes: *net.DNSError with IsNotFound for no such name, syscall.ECONNREFUSED,
+// syscall.EHOSTUNREACH for nothing there that is ready, syscall.ENETUNREACH for a way that is down, fs.ErrPermission
+// for not allowed, context.DeadlineExceeded. An end of the connection that is no orderly end must be an error of Read
+// other than io.EOF. A Dialer is used by many goroutines at once.
+type Dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Unconfirmed is offered by a connection that a Dialer handed out before its target answered. A tunnel writes to it
+// what the client has sent already, then calls Opened, then answers the client.
+type Unconfirmed interface {
+	// Opened returns nil once the target may be taken for connected, and else the refusal, in the words that a Dialer
+	// uses. ctx bounds the wait.
+	Opened(ctx context.Context) error
+}
+
+// closeWriter is the half-close that TCP connections and the connections of a Dialer have.
+type closeWriter interface{ CloseWrite() error }
+
+// closeWrite ends one direction of conn, or all of it where one direction cannot be ended alone.
+func closeWrite(conn net.Conn) error {
+	if half, ok := conn.(closeWriter); ok {
+		return half.CloseWrite()
+	}
+	return conn.Close()
+}
+
+// reset closes conn so that its peer sees an error and not an orderly end, where the connection can say so.
+func reset(conn net.Conn) {
+	_ = setLinger(conn, 0) // fails only on a connection that is closed already
+	_ = conn.Close()       // nobody is left to be told
+}
+
+// setLinger is TCP's SetLinger, for a connection that has it.
+func setLinger(conn net.Conn, seconds int) error {
+	if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {
+		return tcp.SetLinger(seconds)
+	}
+	return nil
+}

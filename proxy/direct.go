@@ -1,0 +1,95 @@
+package proxy
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// Direct is the Dialer that connects from this machine, with its resolver. It refuses what a proxy must not lend to
+// whoever may use it: this machine itself, link-local and multicast addresses, and the metadata services of clouds. It
+// judges the address that is finally dialled, so that a public name which points there is refused too. A refusal is a
+// *RouteError. The zero value is ready to use.
+type Direct struct {
+	// Allow lets an address through that would be refused; nil allows none.
+	Allow func(netip.AddrPort) bool
+}
+
+// DialContext connects to address, which may be a name.
+func (d Direct) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{
+		KeepAlive: 30 * time.Second,
+		ControlContext: func(_ context.Context, _, resolved string, _ syscall.RawConn) error {
+			return d.check(address, resolved)
+		},
+	}
+	return dialer.DialContext(ctx, network, address)
+}
+
+// check refuses resolved, to which address led.
+func (d Direct) check(address, resolved string) error {
+	to, err := netip.ParseAddrPort(resolved)
+	if err != nil {
+		return err
+	}
+	reason := refusedAddress(to.Addr())
+	if reason == "" || d.Allow != nil && d.Allow(to) {
+		return nil
+	}
+	return &RouteError{Target: address, Rule: "direct", Reason: to.Addr().String() + " is " + reason}
+}
+
+// refusedAddress says what is wrong with an address, or nothing.
+func refusedAddress(ip netip.Addr) string {
+	ip = embeddedIPv4(ip.Unmap().WithZone(""))
+	switch {
+	case isMetadata(ip):
+		return "a cloud's metadata service"
+	case ip.IsLoopback():
+		return "this machine's loopback"
+	case ip.IsUnspecified(), ip.Is4() && ip.As4()[0] == 0:
+		return "no address of a host"
+	case ip.IsLinkLocalUnicast():
+		return "link-local"
+	case ip.IsMulticast(), ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return "multicast or broadcast"
+	case isOwn(ip):
+		return "this machine's own"
+	}
+	return ""
+}
+
+// embeddedIPv4 is the IPv4 address to which an IPv6 address leads through NAT64 (RFC 6052 2.1), else the address.
+func embeddedIPv4(ip netip.Addr) netip.Addr {
+	if netip.MustParsePrefix("64:ff9b::/96").Contains(ip) {
+		b := ip.As16()
+		return netip.AddrFrom4([4]byte(b[12:]))
+	}
+	return ip
+}
+
+// isMetadata knows the metadata services that have addresses of their own; 169.254.169.254 is nearly everyone's.
+func isMetadata(ip netip.Addr) bool {
+	switch ip.String() {
+	case "169.254.169.254", "fd00:ec2::254", // AWS, Google, Azure and others; AWS over IPv6
+		"fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192": // Google over IPv6, Alibaba, Azure, Oracle
+		return true
+	}
+	return false
+}
+
+// isOwn tells whether an address is one of this machine's interfaces: what listens there listens here.
+func isOwn(ip netip.Addr) bool {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return false // the machine may not tell; loopback has been refused already
+	}
+	for _, addr := range addrs {
+		if prefix, err := netip.ParsePrefix(addr.String()); err == nil && prefix.Addr().Unmap() == ip {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,20 @@
+// Package proxy speaks SOCKS5 and HTTP on one local port and sends each connection where its rules say. It knows no
+// Kubernetes, resolves no names, and listens nowhere by itself: the ways into a cluster are Dialers that its user hands
+// in, and so are the sentences in which a client is told of a failure.
+//
+// The path of a connection:
+//
+//  1. server.go: accepted, numbered, owned until it is closed
+//  2. sniff.go: the first byte tells SOCKS5 from HTTP; anything else is closed
+//  3. socks5.go, http.go: the handshake, up to what the client asks for and not yet its answer
+//  4. target.go: the host and port asked for, checked; a name stays a name
+//  5. route.go: the first rule that matches names the Dialer
+//  6. tunnel.go: dial, while watch.go reads ahead and notices a client that leaves; then the answer
+//  7. relay.go: bytes both ways, half-close, and resets for what was cut
+//  8. report.go: one Report for each tunnel
+//
+// A failure is told to the client in answer.go's codes. A plain-HTTP request leaves the path at 3: forward.go sends it
+// on through net/http, over the connections that httpclient.go keeps for its client, and reports it; upgrade.go brings
+// a WebSocket back to 7. dialer.go says what a Dialer must do, direct.go is the one that dials from this machine, and
+// package dialtest holds every Dialer to it.
+package proxy

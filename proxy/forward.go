@@ -1,0 +1,229 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Times of connections to plain-HTTP targets.
+const (
+	poolIdle     = 5 * time.Second // short: what is behind a name may be replaced at any time
+	continueWait = time.Second     // for a target's 100 Continue before the body is sent all the same
+	confirmWait  = time.Second
+)
+
+// pseudonym stands for this proxy in Via, which RFC 9110 7.6.3 demands of every proxy, in both directions.
+const pseudonym = "fairlead"
+
+// An exchange is one plain-HTTP request and its response.
+type exchange struct {
+	client  *httpClient
+	record  *record
+	ctx     context.Context // the request's: a dial for it must end with it
+	rule    Rule
+	target  Target
+	dialled atomic.Pointer[httpTargetConn] // the connection made for it, if one had to be
+	bodyErr error                          // what cut the response
+	over    bool                           // reported, or to be reported by a tunnel
+	upgrade *http.Response                 // 101: the connection becomes a tunnel
+}
+
+type exchangeKey struct{}
+
+// newForwarder makes what carries plain-HTTP requests; all that differs between requests is in their exchange.
+func newForwarder(logger zerolog.Logger) httputil.ReverseProxy {
+	return httputil.ReverseProxy{
+		Rewrite:        rewriteRequest,
+		Transport:      exchangeTransport{},
+		FlushInterval:  -1,
+		ErrorLog:       log.New(serverLog{logger}, "", 0),
+		ModifyResponse: modifyResponse,
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			r.Context().Value(exchangeKey{}).(*exchange).failed(w, r, err)
+		},
+	}
+}
+
+// forward serves one plain-HTTP request and reports it.
+func (c *httpClient) forward(w http.ResponseWriter, r *http.Request) {
+	target, err := httpTarget(r.URL)
+	if err != nil {
+		sayHTTP(w, malformedTargetStatus, err.Error())
+		return
+	}
+	config := c.conn.server.config.Load()
+	rec := begin(config, c.conn.meter, c.conn.id, HTTP, c.RemoteAddr(), target)
+	x := &exchange{client: c, record: rec, ctx: r.Context(), target: target}
+	// A response that cannot be finished ends in a panic with http.ErrAbortHandler, which is net/http's own way.
+	defer x.end(r)
+
+	ctx, expire := context.WithTimeout(r.Context(), config.Dial)
+	x.rule, err = routed(ctx, rec, target)
+	expire()
+	if err != nil {
+		x.failed(w, r, err)
+		return
+	}
+	rec.setStage(StageRelay)
+	c.conn.http.forwarder.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+	if !x.over {
+		x.over = true
+		rec.finish(nil)
+	}
+}
+
+// end reports an exchange whose response broke off.
+func (x *exchange) end(r *http.Request) {
+	switch {
+	case x.over:
+	case x.client.conn.cut.Err() != nil:
+		x.record.finish(ErrStopped)
+	case x.bodyErr != nil:
+		if !r.ProtoAtLeast(1, 1) {
+			reset(x.client.sniffed) // HTTP/1.0 takes the end of the connection for the end of the body
+		}
+		x.record.finish(fmt.Errorf("the target broke off: %w", x.bodyErr))
+	default:
+		x.record.finish(nil) // the client broke off
+	}
+}
+
+// failed answers and reports a request that got no response.
+func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
+	if x.upgrade != nil {
+		if err = x.becomeTunnel(w, r); err == nil {
+			return
+		}
+	}
+	x.over = true
+	err = x.refusal(r, err)
+	if x.ctx.Err() != nil {
+		why := ErrClientLeft
+		if x.client.conn.cut.Err() != nil {
+			why = ErrStopped
+		}
+		x.record.finish(fmt.Errorf("%w (%w)", why, err))
+		return
+	}
+	x.record.Answer = x.record.config.answer(err)
+	x.record.finish(err)
+	sayHTTP(w, x.record.Answer.Status, x.record.Answer.Text)
+}
+
+// refusal finds the reason behind an error of a connection that its target had not confirmed.
+func (x *exchange) refusal(r *http.Request, err error) error {
+	conn := x.dialled.Load()
+	if conn == nil {
+		return err
+	}
+	unconfirmed, ok := conn.Conn.(Unconfirmed)
+	if !ok {
+		return err
+	}
+	ctx, expire := context.WithTimeout(r.Context(), confirmWait)
+	defer expire()
+	if refused := unconfirmed.Opened(ctx); refused != nil {
+		x.record.setStage(StageDial)
+		return refused
+	}
+	return err
+}
+
+// exchangeTransport sends a request on the client's own connections.
+type exchangeTransport struct{}
+
+func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	x := r.Context().Value(exchangeKey{}).(*exchange)
+	pooled, unpooled := x.client.transports(x.record.config)
+	transport := unpooled
+	if repeatable(r) {
+		transport = pooled
+	}
+	response, err := transport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	x.record.setStage(StageRelay)
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		x.upgrade = response
+		return nil, errUpgrade
+	}
+	return response, nil
+}
+
+// repeatable tells whether a request may go out on a connection that was used before. Such a connection may have been
+// closed a moment ago; then net/http repeats what RFC 9110 9.2.2 lets a proxy repeat, and nothing else can be.
+func repeatable(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return (r.Body == nil || r.Body == http.NoBody) && r.Header.Get("Upgrade") == ""
+	}
+	return false
+}
+
+func newTransport(c *httpClient) *http.Transport {
+	return &http.Transport{
+		DialContext:            c.dial,
+		DisableCompression:     true,
+		MaxIdleConns:           2,
+		IdleConnTimeout:        poolIdle,
+		ExpectContinueTimeout:  continueWait,
+		MaxResponseHeaderBytes: 1 << 20,
+		WriteBufferSize:        4 << 10,
+		ReadBufferSize:         4 << 10,
+	}
+}
+
+// rewriteRequest makes the client's request the proxy's. httputil has removed the hop-by-hop headers (RFC 9110 7.6.1);
+// what it also changes for the sake of reverse proxies is put back.
+func rewriteRequest(p *httputil.ProxyRequest) {
+	p.Out.URL.RawQuery = p.In.URL.RawQuery
+	p.Out.URL.User = nil
+	p.Out.Trailer = p.In.Trailer // filled when the body has been read
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if values, ok := p.In.Header[name]; ok {
+			p.Out.Header[name] = values
+		}
+	}
+	for name := range p.Out.Header {
+		if strings.HasPrefix(name, "Proxy-") {
+			p.Out.Header.Del(name)
+		}
+	}
+	addVia(p.Out.Header, p.In.ProtoMajor, p.In.ProtoMinor)
+}
+
+func modifyResponse(response *http.Response) error {
+	x := response.Request.Context().Value(exchangeKey{}).(*exchange)
+	addVia(response.Header, response.ProtoMajor, response.ProtoMinor)
+	response.Body = &watchedBody{ReadCloser: response.Body, exchange: x}
+	return nil
+}
+
+func addVia(header http.Header, major, minor int) {
+	header.Add("Via", fmt.Sprintf("%d.%d %s", major, minor, pseudonym))
+}
+
+// watchedBody remembers what cut a response.
+type watchedBody struct {
+	io.ReadCloser
+	exchange *exchange
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.exchange.bodyErr = err
+	}
+	return n, err
+}

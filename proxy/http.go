@@ -1,0 +1,194 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	maxHeader = 64 << 10
+	httpIdle  = 2 * time.Minute // between two requests of one client
+)
+
+// httpFront is the one http.Server behind all HTTP clients of a listener. It is the listener that this server accepts
+// from: a connection comes to it when its first byte has been seen.
+type httpFront struct {
+	server    http.Server
+	forwarder httputil.ReverseProxy
+	proxy     *Server
+	addr      net.Addr
+	arrived   chan *httpClient
+	closed    chan struct{}
+	closeOnce sync.Once
+}
+
+type httpClientKey struct{}
+
+func newHTTPFront(proxy *Server, addr net.Addr) *httpFront {
+	config := proxy.config.Load()
+	f := &httpFront{proxy: proxy, addr: addr, arrived: make(chan *httpClient), closed: make(chan struct{})}
+	f.forwarder = newForwarder(config.Log)
+	f.server = http.Server{
+		Handler:                      f,
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            config.Handshake,
+		IdleTimeout:                  httpIdle,
+		MaxHeaderBytes:               maxHeader,
+		ErrorLog:                     log.New(serverLog{config.Log}, "", 0),
+		ConnState:                    func(conn net.Conn, state http.ConnState) { conn.(*httpClient).setState(state) },
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, httpClientKey{}, conn)
+		},
+	}
+	return f
+}
+
+// run serves until drain.
+func (f *httpFront) run() { _ = f.server.Serve(f) } // ends with http.ErrServerClosed, always
+
+// drain closes idle clients at once and the others when their request is done, or when cut ends.
+func (f *httpFront) drain(cut context.Context) {
+	_ = f.server.Shutdown(cut) // the error is that of cut
+	_ = f.server.Close()
+}
+
+// Accept gives http.Server its next connection.
+func (f *httpFront) Accept() (net.Conn, error) {
+	select {
+	case client := <-f.arrived:
+		return client, nil
+	case <-f.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept.
+func (f *httpFront) Close() error {
+	f.closeOnce.Do(func() { close(f.closed) })
+	return nil
+}
+
+// Addr is the address of the real listener.
+func (f *httpFront) Addr() net.Addr { return f.addr }
+
+// serverLog is net/http's log: noise of broken clients, and panics.
+type serverLog struct{ log zerolog.Logger }
+
+func (l serverLog) Write(p []byte) (int, error) {
+	event := l.log.Debug()
+	if bytes.Contains(p, []byte("panic serving")) {
+		event = l.log.Error()
+	}
+	event.Str("said", oneLine(string(p))).Msg("http server")
+	return len(p), nil
+}
+
+// askHTTP lets net/http serve a client until the client is gone or has asked for a tunnel.
+func (c *connection) askHTTP(client *sniffed) (*request, error) {
+	_ = client.SetDeadline(time.Time{}) // net/http sets its own
+	h := newHTTPClient(c, client)
+	select {
+	case c.http.arrived <- h:
+		<-h.done
+		h.closeTargets()
+		return h.tunnel, nil
+	case <-c.http.closed:
+		return nil, ErrStopped
+	}
+}
+
+// ServeHTTP tells the kinds of requests apart: CONNECT, absolute form, and what is not for a proxy (RFC 9112 3.2).
+func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	client := r.Context().Value(httpClientKey{}).(*httpClient)
+	switch {
+	case r.Method == http.MethodConnect:
+		client.connect(w, r)
+	case r.URL.Scheme == "http" && r.URL.Host != "":
+		client.forward(w, r)
+	case r.URL.Scheme != "":
+		sayHTTP(w, http.StatusBadRequest, fmt.Sprintf("this proxy does not speak %q; use CONNECT", r.URL.Scheme))
+	default:
+		sayHTTP(w, http.StatusBadRequest, "this is a proxy; ask it for absolute URLs or CONNECT")
+	}
+}
+
+// connect hands the client over to a tunnel. The client is answered there, after the dial.
+func (c *httpClient) connect(w http.ResponseWriter, r *http.Request) {
+	target, err := ParseTarget(r.RequestURI)
+	if err != nil {
+		sayHTTP(w, malformedTargetStatus, err.Error())
+		return
+	}
+	early, err := c.takeOver(w)
+	if err != nil {
+		panic(fmt.Sprintf("hijack: %v", err)) // an HTTP/1 connection can always be
+	}
+	c.release(&request{protocol: Connect, target: target, early: early, dialect: connectDialect{}})
+}
+
+// takeOver ends net/http's part in the connection and returns what the client has sent behind its request.
+func (c *httpClient) takeOver(w http.ResponseWriter) ([]byte, error) {
+	_, ahead, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, err
+	}
+	early, _ := ahead.Reader.Peek(ahead.Reader.Buffered()) // cannot fail: they are there
+	return bytes.Clone(early), nil
+}
+
+// connectDialect answers HTTP CONNECT (RFC 9110 9.3.6).
+type connectDialect struct{}
+
+func (connectDialect) accept(w io.Writer) error {
+	_, err := io.WriteString(w, "HTTP/1.1 200 Connection established\r\n\r\n")
+	return err
+}
+
+func (connectDialect) refuse(w io.Writer, answer Answer) error {
+	body := answer.Text + "\n"
+	response := http.Response{
+		StatusCode: answer.Status, ProtoMajor: 1, ProtoMinor: 1, Close: true,
+		Header:        textHeader(http.Header{}),
+		ContentLength: int64(len(body)),
+		Body:          io.NopCloser(bytes.NewReader([]byte(body))),
+	}
+	return response.Write(w)
+}
+
+// sayHTTP answers with one line of text.
+func sayHTTP(w http.ResponseWriter, status int, text string) {
+	textHeader(w.Header())
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)+1))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n") // a client that is gone is net/http's to notice
+}
+
+func textHeader(header http.Header) http.Header {
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
+	return header
+}
+
+// httpTarget is what an absolute-form request asks to be connected with.
+func httpTarget(u *url.URL) (Target, error) {
+	if u.Port() == "" {
+		if u.Host != u.Hostname() && u.Host != "["+u.Hostname()+"]" {
+			return Target{}, malformed("address", u.Host)
+		}
+		return NewTarget(u.Hostname(), 80)
+	}
+	return ParseTarget(u.Host)
+}

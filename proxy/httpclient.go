@@ -1,0 +1,213 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+// finHold is how long an HTTP client that ended its direction while a request is under way is believed to wait for the
+// answer. net/http would give the request up at once, and a client may well send a request and then its FIN.
+const finHold = 2 * time.Second
+
+// An httpClient is one client connection in the hands of net/http, and what it has open towards its targets. Target
+// connections are kept for the client's next request but never for another client: a server may have tied what it
+// knows of a user to the connection.
+type httpClient struct {
+	*sniffed
+	conn *connection
+	done chan struct{} // net/http is through with the connection
+
+	doneOnce sync.Once
+	tunnel   *request // what the connection goes on as; set before done
+
+	mutex     sync.Mutex
+	busy      bool // a request is under way
+	unblocked chan struct{}
+	targets   map[*httpTargetConn]struct{}
+	finished  bool
+	config    *Config
+	pooled    *http.Transport
+	unpooled  *http.Transport
+}
+
+func newHTTPClient(c *connection, client *sniffed) *httpClient {
+	return &httpClient{
+		sniffed:   client,
+		conn:      c,
+		done:      make(chan struct{}),
+		unblocked: make(chan struct{}, 1),
+		targets:   make(map[*httpTargetConn]struct{}),
+	}
+}
+
+// release ends net/http's part; with a request the connection goes on as a tunnel.
+func (c *httpClient) release(tunnel *request) {
+	c.doneOnce.Do(func() {
+		c.tunnel = tunnel
+		close(c.done)
+	})
+}
+
+// Close is called by net/http when it is through.
+func (c *httpClient) Close() error {
+	c.unblock()
+	err := c.sniffed.Close()
+	c.release(nil)
+	return err
+}
+
+// setState is told by net/http between which of its calls a request is under way.
+func (c *httpClient) setState(state http.ConnState) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.busy = state == http.StateActive
+}
+
+// Read holds back the end of the client's direction for a while, as long as a request is under way.
+func (c *httpClient) Read(p []byte) (int, error) {
+	n, err := c.sniffed.Read(p)
+	if err != io.EOF || !c.hold() {
+		return n, err
+	}
+	return n, os.ErrDeadlineExceeded
+}
+
+// hold returns true when the wait was ended by a deadline: net/http interrupts its read of a waiting client so.
+func (c *httpClient) hold() bool {
+	c.mutex.Lock()
+	busy := c.busy
+	c.mutex.Unlock()
+	if !busy {
+		return false
+	}
+	timer := time.NewTimer(finHold)
+	defer timer.Stop()
+	select {
+	case <-c.unblocked:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// SetReadDeadline interrupts a held read when the deadline has passed.
+func (c *httpClient) SetReadDeadline(t time.Time) error {
+	if !t.IsZero() && !t.After(time.Now()) {
+		c.unblock()
+	} else {
+		select {
+		case <-c.unblocked:
+		default:
+		}
+	}
+	return c.sniffed.SetReadDeadline(t)
+}
+
+func (c *httpClient) unblock() {
+	select {
+	case c.unblocked <- struct{}{}:
+	default:
+	}
+}
+
+// transports returns the ways to send a request under config: on a connection that may have been used before, and on a
+// new one that is closed afterwards.
+func (c *httpClient) transports(config *Config) (pooled, unpooled *http.Transport) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.config != config {
+		if c.pooled != nil {
+			c.pooled.CloseIdleConnections() // made by rules that hold no more
+		}
+		c.config = config
+		c.pooled, c.unpooled = newTransport(c), newTransport(c)
+		c.unpooled.DisableKeepAlives = true
+	}
+	return c.pooled, c.unpooled
+}
+
+// own registers a connection to a target. It returns nil, and closes the connection, when the client is done.
+func (c *httpClient) own(conn net.Conn) *httpTargetConn {
+	t := &httpTargetConn{Conn: conn, client: c}
+	c.mutex.Lock()
+	finished := c.finished
+	if !finished {
+		c.targets[t] = struct{}{}
+	}
+	c.mutex.Unlock()
+	if finished {
+		_ = conn.Close()
+		return nil
+	}
+	return t
+}
+
+// closeTargets closes what is open towards targets, except for one that became part of a tunnel.
+func (c *httpClient) closeTargets() {
+	c.mutex.Lock()
+	c.finished = true
+	var open []*httpTargetConn
+	for t := range c.targets {
+		if c.tunnel == nil || c.tunnel.upgraded == nil || c.tunnel.upgraded.target != t {
+			open = append(open, t)
+		}
+	}
+	c.mutex.Unlock()
+	for _, t := range open {
+		_ = t.Close()
+	}
+}
+
+// An httpTargetConn is a connection to a target that belongs to one client and counts its bytes there.
+type httpTargetConn struct {
+	net.Conn
+	client *httpClient
+}
+
+func (t *httpTargetConn) Read(p []byte) (int, error) {
+	n, err := t.Conn.Read(p)
+	t.client.conn.meter.addReceived(n)
+	return n, err
+}
+
+func (t *httpTargetConn) Write(p []byte) (int, error) {
+	n, err := t.Conn.Write(p)
+	t.client.conn.meter.addSent(n)
+	return n, err
+}
+
+// CloseWrite ends the direction towards the target.
+func (t *httpTargetConn) CloseWrite() error { return closeWrite(t.Conn) }
+
+// SetLinger is TCP's, where the connection has it: a reset is made with it.
+func (t *httpTargetConn) SetLinger(seconds int) error { return setLinger(t.Conn, seconds) }
+
+// Close also forgets the connection.
+func (t *httpTargetConn) Close() error {
+	t.client.mutex.Lock()
+	delete(t.client.targets, t)
+	t.client.mutex.Unlock()
+	return t.Conn.Close()
+}
+
+// dial is the transports' way to a target. It ends with the request for which it is: net/http would let it go on.
+func (c *httpClient) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	x := ctx.Value(exchangeKey{}).(*exchange)
+	ctx, expire := context.WithTimeout(x.ctx, x.record.config.Dial)
+	defer expire()
+	conn, err := dial(ctx, x.record, x.rule, x.target)
+	if err != nil {
+		return nil, err
+	}
+	owned := c.own(conn)
+	if owned == nil {
+		return nil, ErrClientLeft
+	}
+	x.dialled.Store(owned)
+	return owned, nil
+}

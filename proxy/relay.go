@@ -1,0 +1,232 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	idleBuffer = 2 << 10  // held by a direction that waits
+	busyBuffer = 64 << 10 // borrowed by a direction that moves more than that at once
+	deafGrace  = 2 * time.Second
+	lingerTime = 2 * time.Second
+	lingerSize = 256 << 10
+)
+
+// errSilent ends a relay whose client waits for an answer that does not come.
+var errSilent = fmt.Errorf("the target stayed silent after the client's end: %w", os.ErrDeadlineExceeded)
+
+// A relay copies between a client and its target until both directions have ended.
+//
+// An orderly end of one direction is passed on as such, and the other may go on for as long as it moves bytes; silent
+// for longer than grace, it is ended. An error is never passed on as an orderly end: the other side is reset, so that
+// it cannot take a transfer that was cut for a complete one.
+type relay struct {
+	client, target net.Conn
+	grace          time.Duration
+	record         *record
+	buffers        *sync.Pool // of *[]byte, busyBuffer long
+	uncounted      bool       // the target's connection counts its bytes itself
+
+	moved atomic.Uint64 // chunks, in both directions
+
+	mutex      sync.Mutex
+	ended      int   // directions
+	deaf       error // why the target takes no more
+	answered   bool  // the target has ended its direction
+	closed     bool
+	err        error
+	graceTimer *time.Timer
+}
+
+// run returns when both directions have ended and both connections are closed. early is what the client has sent
+// already. When ctx ends, the relay is cut with its cause. nil means an orderly end, or a client that broke off.
+func (r *relay) run(ctx context.Context, early []byte) error {
+	stop := context.AfterFunc(ctx, func() { r.abort(context.Cause(ctx)) })
+	defer stop()
+	var down sync.WaitGroup
+	down.Go(func() { r.guarded(r.receive) })
+	r.guarded(func() { r.send(early) })
+	down.Wait()
+
+	r.mutex.Lock()
+	closed, deaf, err := r.closed, r.deaf, r.err
+	if r.graceTimer != nil {
+		r.graceTimer.Stop()
+	}
+	r.mutex.Unlock()
+	switch {
+	case closed && err == nil:
+		return context.Cause(ctx) // a client that was closed at stop looks as if it had broken off
+	case closed:
+		return err
+	case deaf != nil:
+		linger(r.client)
+	}
+	_ = r.client.Close() // both directions have ended: nothing is lost with an error here
+	_ = r.target.Close()
+	return nil
+}
+
+// send carries what the client sends.
+func (r *relay) send(early []byte) {
+	readErr, writeErr := r.copy(r.target, r.client, early, r.record.meter.addSent)
+	if readErr == nil && writeErr == nil {
+		writeErr = closeWrite(r.target)
+	}
+	switch {
+	case readErr != nil:
+		r.abort(nil) // the client broke off, which is its good right
+	case writeErr != nil:
+		// The target may have answered, closed, and refused the rest; what it said still reaches the client.
+		r.deafTo(writeErr)
+	default:
+		r.oneEnded(r.grace)
+	}
+}
+
+// receive carries what the target sends.
+func (r *relay) receive() {
+	readErr, writeErr := r.copy(r.client, r.target, nil, r.record.meter.addReceived)
+	switch {
+	case readErr != nil:
+		r.abort(fmt.Errorf("the target broke off: %w", readErr))
+	case writeErr != nil:
+		r.abort(nil)
+	default:
+		r.mutex.Lock()
+		r.answered = true
+		r.mutex.Unlock()
+		_ = closeWrite(r.client) // a client that is gone is met by the other direction
+		r.oneEnded(r.grace)
+	}
+}
+
+func (r *relay) copy(dst io.Writer, src io.Reader, first []byte, count func(int)) (readErr, writeErr error) {
+	if r.uncounted {
+		count = func(int) {}
+	}
+	if len(first) > 0 {
+		n, err := dst.Write(first)
+		count(n)
+		if err != nil {
+			return nil, err
+		}
+	}
+	idle := make([]byte, idleBuffer)
+	buffer, busy := idle, (*[]byte)(nil)
+	defer func() {
+		if busy != nil {
+			r.buffers.Put(busy)
+		}
+	}()
+	for {
+		n, err := src.Read(buffer)
+		if n > 0 {
+			r.moved.Add(1)
+			written, err := dst.Write(buffer[:n])
+			count(written)
+			if err != nil {
+				return nil, err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, nil
+		case err != nil:
+			return err, nil
+		case busy == nil && n == len(idle):
+			busy = r.buffers.Get().(*[]byte)
+			buffer = *busy
+		case busy != nil && n <= len(idle):
+			r.buffers.Put(busy)
+			buffer, busy = idle, nil
+		}
+	}
+}
+
+// guarded keeps a panic of a connection from ending the process.
+func (r *relay) guarded(direction func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.record.config.Log.Error().Uint64("conn", r.record.ID).Any("panic", p).Bytes("stack", debug.Stack()).Msg("relay panicked")
+			r.abort(errors.New("internal error in the relay"))
+		}
+	}()
+	direction()
+}
+
+// oneEnded gives the other direction its grace, when there is one left.
+func (r *relay) oneEnded(grace time.Duration) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if r.ended++; r.ended == 1 && !r.closed {
+		r.expireAfter(grace, r.moved.Load())
+	}
+}
+
+// deafTo notes that the target takes no more. How the target ends its own direction decides what that meant.
+func (r *relay) deafTo(err error) {
+	r.mutex.Lock()
+	r.deaf = fmt.Errorf("the target broke off: %w", err)
+	r.mutex.Unlock()
+	r.oneEnded(min(r.grace, deafGrace))
+}
+
+// expireAfter looks again after grace, for as long as bytes move. The mutex is held.
+func (r *relay) expireAfter(grace time.Duration, moved uint64) {
+	r.graceTimer = time.AfterFunc(grace, func() {
+		r.mutex.Lock()
+		defer r.mutex.Unlock()
+		now := r.moved.Load()
+		switch {
+		case r.closed || r.ended == 2:
+		case now != moved:
+			r.expireAfter(grace, now)
+		case r.answered:
+			r.close(nil)
+		case r.deaf != nil:
+			r.close(r.deaf)
+		default:
+			r.close(errSilent)
+		}
+	})
+}
+
+// abort cuts both sides; the first call decides.
+func (r *relay) abort(err error) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if !r.closed && r.ended < 2 {
+		r.close(err)
+	}
+}
+
+// close ends both sides while one of them still runs. A client that has been told the orderly end is not reset: it may
+// not have read everything yet. The mutex is held.
+func (r *relay) close(err error) {
+	r.closed, r.err = true, err
+	reset(r.target)
+	if r.answered {
+		_ = r.client.Close()
+	} else {
+		reset(r.client)
+	}
+}
+
+// linger ends the direction towards a client and reads for a while what it still sends: a close with unread bytes would
+// be a reset, and the client might lose what it was told last.
+func linger(client net.Conn) {
+	_ = client.SetReadDeadline(time.Now().Add(lingerTime))
+	if closeWrite(client) == nil {
+		_, _ = io.CopyN(io.Discard, client, lingerSize)
+	}
+}

@@ -1,0 +1,128 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"syscall"
+)
+
+// A request is a tunnel that a client asked for, in any protocol.
+type request struct {
+	protocol Protocol
+	target   Target
+	early    []byte // what the client sent behind its request
+	dialect  dialect
+	upgraded *upgrade // set instead of dialect when the target is connected and has answered
+}
+
+// A dialect tells a client in its protocol what became of its request.
+type dialect interface {
+	accept(io.Writer) error
+	refuse(io.Writer, Answer) error
+}
+
+// tunnel serves a request from dial to report.
+func (c *connection) tunnel(client net.Conn, asked *request) {
+	rec := begin(c.config, c.meter, c.id, asked.protocol, client.RemoteAddr(), asked.target)
+	target, early, err := c.reach(client, rec, asked)
+	if err != nil {
+		c.refuse(client, rec, asked, err)
+		return
+	}
+	if asked.dialect.accept(client) != nil {
+		reset(target)
+		rec.finish(ErrClientLeft)
+		return
+	}
+	rec.setStage(StageRelay)
+	r := &relay{client: client, target: target, grace: c.config.Grace, record: rec, buffers: &c.server.buffers}
+	err = r.run(c.cut, early)
+	if _, early := target.(Unconfirmed); early && refusal(err) && c.meter.received.Load() == 0 {
+		rec.setStage(StageDial) // the client was answered before its target was
+	}
+	rec.finish(err)
+}
+
+// reach dials while it watches the client. It returns what the client has sent and the target has not got yet.
+func (c *connection) reach(client net.Conn, rec *record, asked *request) (net.Conn, []byte, error) {
+	ctx, cancel := context.WithCancelCause(c.cut)
+	defer cancel(nil)
+	ctx, expire := context.WithTimeout(ctx, c.config.Dial)
+	defer expire()
+	gone := func() {
+		if c.cut.Err() == nil { // else it was closed on our side
+			cancel(ErrClientLeft)
+		}
+	}
+
+	w := watchClient(client, asked.early, gone)
+	rule, err := routed(ctx, rec, asked.target)
+	var target net.Conn
+	if err == nil {
+		target, err = dial(ctx, rec, rule, asked.target)
+	}
+	early := w.stop()
+	if err != nil {
+		return nil, nil, err
+	}
+	unconfirmed, ok := target.(Unconfirmed)
+	if !ok {
+		return target, early, nil
+	}
+	rest, err := c.confirm(ctx, client, target, unconfirmed, early, gone)
+	if err != nil {
+		reset(target)
+		return nil, nil, inTime(ctx, err)
+	}
+	return target, rest, nil
+}
+
+// confirm sends what the client has said, which may be what the target waits for, and waits for the target.
+func (c *connection) confirm(ctx context.Context, client, target net.Conn, u Unconfirmed, early []byte, gone func()) ([]byte, error) {
+	if len(early) > 0 {
+		stop := context.AfterFunc(ctx, func() { _ = target.Close() })
+		n, err := target.Write(early)
+		stop()
+		c.meter.addSent(n)
+		if err != nil {
+			return nil, openedOr(ctx, u, err)
+		}
+		// A client that has spoken and ends its direction has not left.
+		return nil, u.Opened(ctx)
+	}
+	w := watchClient(client, nil, gone)
+	err := u.Opened(ctx)
+	return w.stop(), err
+}
+
+// openedOr prefers the refusal to the write error that it caused.
+func openedOr(ctx context.Context, u Unconfirmed, writeErr error) error {
+	if err := u.Opened(ctx); err != nil {
+		return err
+	}
+	return writeErr
+}
+
+// refuse answers and reports a tunnel that did not come about.
+func (c *connection) refuse(client net.Conn, rec *record, asked *request, err error) {
+	if errors.Is(err, ErrClientLeft) {
+		rec.finish(err)
+		return
+	}
+	rec.Answer = c.config.answer(err)
+	sendErr := asked.dialect.refuse(client, rec.Answer)
+	rec.finish(err)
+	if sendErr == nil {
+		linger(client)
+	}
+}
+
+// refusal tells whether an error is in the words in which a Dialer refuses.
+func refusal(err error) bool {
+	var dns *net.DNSError
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) ||
+		errors.Is(err, fs.ErrPermission) || errors.As(err, &dns)
+}

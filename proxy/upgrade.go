@@ -1,0 +1,79 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+)
+
+// errUpgrade takes a response with 101 Switching Protocols past httputil, whose own copying would lose what the client
+// has sent ahead, count nothing, and pass a cut on as an orderly end.
+var errUpgrade = errors.New("the connection becomes a tunnel")
+
+// An upgrade is a plain-HTTP request that its target answered with 101 Switching Protocols (RFC 9110 15.2.2), a
+// WebSocket mostly. Its connection goes on as a tunnel, and its Report is the request's.
+type upgrade struct {
+	record *record
+	target *httpTargetConn
+	body   io.Reader // the target, with what net/http has read ahead
+	head   []byte    // the response that the client gets
+}
+
+// becomeTunnel hands client and target of an upgraded request over to a tunnel.
+func (x *exchange) becomeTunnel(w http.ResponseWriter, r *http.Request) error {
+	response, target := x.upgrade, x.dialled.Load()
+	body, ok := response.Body.(io.Reader)
+	if !ok || target == nil || !strings.EqualFold(r.Header.Get("Upgrade"), response.Header.Get("Upgrade")) {
+		_ = response.Body.Close()
+		return fmt.Errorf("%s switched to protocol %.40q unasked", x.target, response.Header.Get("Upgrade"))
+	}
+	addVia(response.Header, response.ProtoMajor, response.ProtoMinor)
+	var head bytes.Buffer
+	answer := http.Response{StatusCode: response.StatusCode, ProtoMajor: 1, ProtoMinor: 1, Header: response.Header}
+	if err := answer.Write(&head); err != nil {
+		return fmt.Errorf("write the head of a response: %w", err)
+	}
+	early, err := x.client.takeOver(w)
+	if err != nil {
+		return err
+	}
+	x.over = true
+	x.client.release(&request{
+		protocol: HTTP,
+		target:   x.target,
+		early:    early,
+		upgraded: &upgrade{record: x.record, target: target, body: body, head: head.Bytes()},
+	})
+	return nil
+}
+
+// serveUpgrade relays an upgraded request until its end.
+func (c *connection) serveUpgrade(client net.Conn, asked *request) {
+	u := asked.upgraded
+	if _, err := client.Write(u.head); err != nil {
+		reset(u.target)
+		u.record.finish(nil) // the client broke off
+		return
+	}
+	r := &relay{
+		client:    client,
+		target:    upgradedTarget{httpTargetConn: u.target, body: u.body},
+		grace:     c.config.Grace,
+		record:    u.record,
+		buffers:   &c.server.buffers,
+		uncounted: true,
+	}
+	u.record.finish(r.run(c.cut, asked.early))
+}
+
+// upgradedTarget is a target read through what net/http has read ahead.
+type upgradedTarget struct {
+	*httpTargetConn
+	body io.Reader
+}
+
+func (t upgradedTarget) Read(p []byte) (int, error) { return t.body.Read(p) }

@@ -1,0 +1,69 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"time"
+)
+
+// Sizes of what is read ahead of a dial.
+const (
+	aheadStart = 2 << 10
+	aheadLimit = 64 << 10
+)
+
+// A watch reads ahead from a client whose target is being dialled: what the client sends is kept for the target, and a
+// client that leaves ends the dial. A client that has sent something and then its FIN has not left: it may have said
+// all it has to say and wait for the answer. Once aheadLimit is full the client is believed to stay.
+type watch struct {
+	conn  net.Conn
+	ahead []byte
+	done  chan struct{}
+}
+
+// watchClient begins a watch; ahead is what the client has sent already. gone is called at most once, before stop
+// returns. stop must follow.
+func watchClient(conn net.Conn, ahead []byte, gone func()) *watch {
+	w := &watch{conn: conn, ahead: ahead, done: make(chan struct{})}
+	go func() {
+		defer close(w.done)
+		if w.read() {
+			gone()
+		}
+	}()
+	return w
+}
+
+// read returns true when the client left.
+func (w *watch) read() bool {
+	for len(w.ahead) < aheadLimit {
+		w.ahead = slices.Grow(w.ahead, aheadStart)
+		n, err := w.conn.Read(w.ahead[len(w.ahead):min(cap(w.ahead), aheadLimit)])
+		w.ahead = w.ahead[:len(w.ahead)+n]
+		var timeout net.Error
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			return len(w.ahead) == 0
+		case errors.As(err, &timeout) && timeout.Timeout():
+			return false
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// stop ends the watch and returns everything the client has sent so far. An end of the client's direction is met again
+// by the next read.
+func (w *watch) stop() []byte {
+	_ = w.conn.SetReadDeadline(time.Unix(1, 0)) // fails only on a closed connection, whose read has ended
+	<-w.done
+	_ = w.conn.SetReadDeadline(time.Time{})
+	if len(w.ahead) == 0 {
+		return nil // and not the memory behind it
+	}
+	return w.ahead
+}
