@@ -1,0 +1,94 @@
+//go:build !windows && !darwin
+
+package tray
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// busVariable is where the library looks for the session bus, and what starts a bus of its own where it is not set.
+const busVariable = "DBUS_SESSION_BUS_ADDRESS"
+
+// busTimeout bounds a bus that takes a connection and then says nothing.
+const busTimeout = 3 * time.Second
+
+// desktop is a connection to the session bus, used only to look around. The library has its own.
+type desktop struct {
+	bus    *dbus.Conn
+	cancel context.CancelCauseFunc
+}
+
+// openDesktop makes sure of what the library needs and does not check: without a bus it crashes when it is to quit.
+func openDesktop(ctx context.Context) (desktop, error) {
+	address := busAddress()
+	if address == "" {
+		return desktop{}, &NoDesktop{Missing: "D-Bus session bus"}
+	}
+	d, err := connect(ctx, address)
+	if err != nil {
+		return desktop{}, &NoDesktop{Missing: "D-Bus session bus that answers", Err: fmt.Errorf("connect to the session bus at %s: %w", address, err)}
+	}
+	if os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" && !d.hasPanel(ctx) {
+		d.close()
+		return desktop{}, &NoDesktop{Missing: "display"}
+	}
+	if err := os.Setenv(busVariable, address); err != nil {
+		d.close()
+		return desktop{}, fmt.Errorf("set %s: %w", busVariable, err)
+	}
+	return d, nil
+}
+
+// busAddress is where the session bus is, or empty: as told, or at the place where systemd puts it.
+func busAddress() string {
+	if address := os.Getenv(busVariable); address != "" && address != "autolaunch:" {
+		return address
+	}
+	dir := os.Getenv("XDG_RUNTIME_DIR")
+	if dir == "" {
+		dir = filepath.Join("/run/user", strconv.Itoa(os.Getuid()))
+	}
+	socket := filepath.Join(dir, "bus")
+	if info, err := os.Stat(socket); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return ""
+	}
+	return "unix:path=" + dbus.EscapeBusAddressValue(socket)
+}
+
+func connect(ctx context.Context, address string) (desktop, error) {
+	ctx, cancel := context.WithCancelCause(ctx) // the connection ends with ctx
+	slow := time.AfterFunc(busTimeout, func() { cancel(fmt.Errorf("no answer within %s", busTimeout)) })
+	bus, err := dbus.Connect(address, dbus.WithContext(ctx))
+	if slow.Stop() && err == nil {
+		return desktop{bus, cancel}, nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	cancel(nil)
+	if bus != nil {
+		_ = bus.Close()
+	}
+	return desktop{}, err
+}
+
+// hasPanel reports whether somebody shows tray icons: the watcher with whom they register.
+func (d desktop) hasPanel(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, busTimeout)
+	defer cancel()
+	var has bool
+	err := d.bus.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, "org.kde.StatusNotifierWatcher").Store(&has)
+	return err == nil && has
+}
+
+func (d desktop) close() {
+	_ = d.bus.Close() // nothing is pending on it
+	d.cancel(nil)
+}

@@ -1,0 +1,12 @@
+//go:build windows || darwin
+
+package tray
+
+import "context"
+
+// desktop stands for a system that always has a place for tray icons.
+type desktop struct{}
+
+func openDesktop(context.Context) (desktop, error) { return desktop{}, nil }
+func (desktop) hasPanel(context.Context) bool      { return true }
+func (desktop) close()                             {}

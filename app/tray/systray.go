@@ -1,0 +1,87 @@
+//go:build cgo || !darwin
+
+package tray
+
+import (
+	"os"
+	"runtime"
+
+	"fyne.io/systray"
+
+	"fairlead/app/menu"
+	"fairlead/assets"
+)
+
+// library is the toolkit by fyne.io/systray, whose state is the process's: there is one tray in a process, and once.
+type library struct{ desktops string }
+
+func newToolkit() (toolkit, error) { return library{desktops: os.Getenv("XDG_CURRENT_DESKTOP")}, nil }
+
+func (library) Run(ready func()) {
+	if runtime.GOOS != "darwin" {
+		// Before the start it is the name by which panels know the item; macOS would write it beside the icon.
+		systray.SetTitle("Fairlead")
+	}
+	systray.Run(ready, nil)
+}
+
+func (library) Quit()               { systray.Quit() }
+func (library) Icon(name string)    { systray.SetIcon(assets.Icon(name)) }
+func (library) Tooltip(text string) { systray.SetTooltip(text) }
+func (library) Reset()              { systray.ResetMenu() }
+
+func (l library) Add(parent handle, item menu.Item) (handle, <-chan struct{}) {
+	above, _ := parent.(*systray.MenuItem)
+	title := label(item.Title, runtime.GOOS, l.desktops)
+	var made *systray.MenuItem
+	switch {
+	case item.Separator && above == nil:
+		systray.AddSeparator()
+		return nil, nil
+	case item.Separator:
+		above.AddSeparator()
+		return nil, nil
+	case item.Checkable && above == nil:
+		made = systray.AddMenuItemCheckbox(title, item.Tooltip, item.Checked)
+	case item.Checkable:
+		made = above.AddSubMenuItemCheckbox(title, item.Tooltip, item.Checked)
+	case above == nil:
+		made = systray.AddMenuItem(title, item.Tooltip)
+	default:
+		made = above.AddSubMenuItem(title, item.Tooltip)
+	}
+	if item.Disabled {
+		made.Disable()
+	}
+	return made, made.ClickedCh
+}
+
+func (l library) Update(h handle, from, to menu.Item) {
+	made, ok := h.(*systray.MenuItem)
+	if !ok {
+		return // a separator
+	}
+	if to.Title != from.Title {
+		made.SetTitle(label(to.Title, runtime.GOOS, l.desktops))
+	}
+	if to.Tooltip != from.Tooltip {
+		made.SetTooltip(to.Tooltip)
+	}
+	if to.Checked != from.Checked {
+		call(to.Checked, made.Check, made.Uncheck)
+	}
+	if to.Disabled != from.Disabled {
+		call(to.Disabled, made.Disable, made.Enable)
+	}
+	if to.Hidden != from.Hidden {
+		call(to.Hidden, made.Hide, made.Show)
+	}
+}
+
+func call(which bool, yes, no func()) {
+	if which {
+		yes()
+	} else {
+		no()
+	}
+}

@@ -1,0 +1,8 @@
+//go:build darwin && !cgo
+
+package tray
+
+// newToolkit has none to offer: on macOS the tray library is Objective-C.
+func newToolkit() (toolkit, error) {
+	return nil, &NoDesktop{Missing: "tray library in this build, made without cgo"}
+}

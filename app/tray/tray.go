@@ -1,0 +1,179 @@
+// Package tray shows the model in the desktop's panel: it draws what package menu says, and turns clicks into intents.
+//
+// It decides neither what stands in the menu nor what a click does to a context. The tray library is known to systray.go only.
+package tray
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/app/menu"
+	"fairlead/app/session"
+)
+
+// drawEvery is the least time between two drawings, so that a burst of changes costs the panel one.
+const drawEvery = 100 * time.Millisecond
+
+// Model is what the tray shows and asks. A *session.Manager is one.
+type Model interface {
+	Watch(context.Context) iter.Seq[session.Snapshot]
+	Do(context.Context, session.Intent) error
+}
+
+// Config is what the tray works with. Only Model is required; a click on what is left out does nothing.
+type Config struct {
+	Model Model
+	// Copy puts text on the clipboard, and OpenLog opens the log. They are called one at a time, beside the drawing, must return in
+	// bounded time, and have errors that a user can read.
+	Copy    func(text string) error
+	OpenLog func() error
+	// Say tells the user the outcome of a click.
+	Say func(title, text string)
+	Log zerolog.Logger
+	// Stderr is told in one sentence when there is no panel to be seen in. Nil means os.Stderr.
+	Stderr io.Writer
+}
+
+// NoDesktop is why there can be no tray here.
+type NoDesktop struct {
+	Missing string // what there is not, as in "there is no …, which the tray icon needs"
+	Err     error  // may be nil
+}
+
+// Error says what is missing and what to do without.
+func (e *NoDesktop) Error() string {
+	detail := ""
+	if e.Err != nil {
+		detail = fmt.Sprintf(" (%v)", e.Err)
+	}
+	return "there is no " + e.Missing + ", which the tray icon needs" + detail + "; " + instead
+}
+
+func (e *NoDesktop) Unwrap() error { return e.Err }
+
+const instead = "`fairlead serve CONTEXT` does the same in the foreground, without a desktop"
+
+// Run is the program's tray: it shows it until ctx is cancelled, Quit is clicked, or the model ends. The first goroutine of the program must call it, and
+// only once: that is what desktops ask for. Where no tray is possible it returns a *NoDesktop without having tried.
+//
+// A panel that is not there yet is waited for, and when it has not come after some seconds, Stderr and Log are told.
+func Run(ctx context.Context, c Config) error {
+	if c.Copy == nil {
+		c.Copy = func(string) error { return nil }
+	}
+	if c.OpenLog == nil {
+		c.OpenLog = func() error { return nil }
+	}
+	if c.Say == nil {
+		c.Say = func(string, string) {}
+	}
+	if c.Stderr == nil {
+		c.Stderr = os.Stderr
+	}
+	kit, err := newToolkit()
+	if err != nil {
+		return err
+	}
+	d, err := openDesktop(ctx)
+	if err != nil {
+		return err
+	}
+	return run(ctx, c, kit, d)
+}
+
+// tray is the three goroutines of run: one owns the toolkit, one does what clicks ask for, one looks for the panel.
+type tray struct {
+	config  Config
+	canvas  *canvas
+	clicks  chan string          // IDs of items
+	showing atomic.Pointer[view] // what was drawn last
+	quit    context.CancelFunc
+}
+
+// view is a snapshot and the menu that shows it.
+type view struct {
+	snapshot session.Snapshot
+	items    []menu.Item
+}
+
+// surroundings are where the tray is to be seen. A desktop is one.
+type surroundings interface {
+	hasPanel(context.Context) bool
+	close()
+}
+
+func run(ctx context.Context, c Config, kit toolkit, around surroundings) error {
+	ctx, quit := context.WithCancel(ctx)
+	t := &tray{config: c, clicks: make(chan string, 16), quit: quit}
+	t.canvas = &canvas{toolkit: kit, clicked: t.clicked}
+	t.showing.Store(&view{})
+	var owned sync.WaitGroup
+	owned.Go(func() { t.act(ctx) })
+	owned.Go(func() { t.waitForPanel(ctx, around) })
+	kit.Run(func() {
+		// The panel gets the menu once this function has returned, so the first one is drawn by then.
+		drawn := make(chan struct{})
+		owned.Go(func() {
+			defer kit.Quit()
+			t.draw(ctx, sync.OnceFunc(func() { close(drawn) }))
+		})
+		<-drawn
+	})
+	quit()
+	owned.Wait()
+	return nil
+}
+
+// draw keeps the panel true to the model, until either ends. It calls drawn after the first time, or when there was none.
+func (t *tray) draw(ctx context.Context, drawn func()) {
+	defer drawn()
+	defer t.canvas.clear()
+	for snapshot := range t.config.Model.Watch(ctx) {
+		items := menu.Build(snapshot)
+		t.showing.Store(&view{snapshot, items})
+		t.canvas.draw(items, menu.Icon(snapshot), menu.Tooltip(snapshot))
+		drawn()
+		select {
+		case <-time.After(drawEvery):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// clicked is told of a click, in the goroutine that listens to the item, and must not keep it: the toolkit drops a click that nobody
+// is waiting for.
+func (t *tray) clicked(id string) {
+	select {
+	case t.clicks <- id:
+	default:
+		t.config.Log.Warn().Str("item", id).Msg("too many clicks, one dropped")
+	}
+}
+
+// panelWait is how long a panel may take to appear before its absence is said: desktops start it beside the programs in it.
+const panelWait = 5 * time.Second
+
+func (t *tray) waitForPanel(ctx context.Context, around surroundings) {
+	defer around.close()
+	waited, cancel := context.WithTimeout(ctx, panelWait)
+	defer cancel()
+	for !around.hasPanel(waited) {
+		select {
+		case <-time.After(panelWait / 50):
+		case <-waited.Done():
+			if ctx.Err() == nil {
+				t.config.Log.Warn().Msg("no panel shows tray icons")
+				fmt.Fprintln(t.config.Stderr, "fairlead: no panel here shows tray icons (on GNOME the AppIndicator extension does); Fairlead waits for one, and "+instead)
+			}
+			return
+		}
+	}
+}
