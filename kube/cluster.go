@@ -91,9 +91,27 @@ func newCluster(namespace string, a *api, h *health, carrier carrier, log zerolo
 func (c *Cluster) Namespace() string { return c.namespace }
 
 // Owns tells whether host, a name or an IP address, is the cluster's by its form. It asks nobody: a Service of that name
-// need not be there, and of addresses it takes all of the private ranges for the cluster's.
+// need not be there, and of addresses it takes all of the private ranges for the cluster's. A name that reads as one of
+// the Internet just as well, like web.dev, is not the cluster's by its form; Claims asks about it.
 func (c *Cluster) Owns(host string) bool {
-	return parseName(host, c.namespace).meaning != outside
+	n := parseName(host, c.namespace)
+	return n.meaning != outside && !n.doubtful
+}
+
+// Claims tells whether host is the cluster's, as Owns does, and for a name of two labels that the Internet may have too
+// it asks: such a name is the cluster's when there is a Service of that name. One that does not exist, or that may not be
+// looked at, is not. The answer is remembered for a minute. Errors are those of DialContext, and leave it open.
+func (c *Cluster) Claims(ctx context.Context, host string) (bool, error) {
+	n := parseName(host, c.namespace)
+	if !n.doubtful {
+		return n.meaning != outside, nil
+	}
+	ctx, end, err := c.begin(ctx)
+	if err != nil {
+		return false, fmt.Errorf("look for Service %s: %w", host, err)
+	}
+	defer end()
+	return c.resolver.exists(ctx, serviceKey{n.namespace, n.service})
 }
 
 // Run owns what a Cluster does beside its dials, and is to be called once. When ctx ends it closes every connection, ends
@@ -211,11 +229,12 @@ func (c *Cluster) dial(ctx context.Context, n name, port int) (net.Conn, error) 
 	if err != nil {
 		return nil, err
 	}
+	known := time.Now()
 	conn, err := c.connect(ctx, first.endpoints)
 	if err == nil || !outOfDate(err, time.Since(first.asked)) {
 		return conn, err
 	}
-	c.resolver.forget(first)
+	c.resolver.forget(first, known)
 	second, resolveErr := c.resolver.resolve(ctx, n, port)
 	untried := slices.DeleteFunc(second.endpoints, func(e endpoint) bool { return slices.Contains(first.endpoints, e) })
 	if resolveErr != nil || len(untried) == 0 {

@@ -139,7 +139,7 @@ func serverText(server string) (string, error) {
 		return "", nil
 	}
 	u, err := url.Parse(server)
-	if err != nil || u.Host == "" {
+	if !strings.Contains(server, "://") {
 		// client-go takes host:port as well.
 		u, err = url.Parse("https://" + server)
 	}

@@ -3,8 +3,8 @@
 //
 // One dial, in order, and the file each step is in:
 //
-//	"web.shop:80"                       what DialContext is asked for        cluster.go
-//	→ Service web, namespace shop       what the name means                  name.go
+//	"web.billing:80"                    what DialContext is asked for        cluster.go
+//	→ Service web, namespace billing    what the name means                  name.go
 //	→ Service and its EndpointSlices    two small requests, or the cache     api.go, cache.go, resolve.go
 //	→ ready Pods and the port in each   Service port → endpoint port by name service.go
 //	→ a stream                          the API server's pod port-forward    package portforward

@@ -24,6 +24,7 @@ type name struct {
 	service   string
 	pod       string
 	address   netip.Addr
+	doubtful  bool // it reads as a name of the Internet just as well: web.dev, web.prod
 }
 
 // The lengths that RFC 1035 allows, in octets.
@@ -40,7 +41,7 @@ const (
 //	10-1-2-3.ns.pod, 10-1-2-3.ns.pod.DOMAIN           a Pod by its address
 //	10.1.2.3, fd00::1, ::ffff:10.1.2.3                an address of a private range (RFC 1918, 4193, 6598)
 //
-// A name of two labels is the cluster's only when its last label is no public suffix: web.shop is, example.com is not.
+// A name of two labels whose last label is a public suffix, like web.dev or example.com, is doubtful.
 func parseName(host, namespace string) name {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return addressName(addr, "")
@@ -52,10 +53,7 @@ func parseName(host, namespace string) name {
 	case n == 1:
 		return name{meaning: serviceName, service: labels[0], namespace: namespace}
 	case n == 2:
-		if isPublic(labels[0], labels[1]) {
-			return name{}
-		}
-		return name{meaning: serviceName, service: labels[0], namespace: labels[1]}
+		return name{meaning: serviceName, service: labels[0], namespace: labels[1], doubtful: isPublic(labels[0], labels[1])}
 	case labels[2] == "svc":
 		return name{meaning: serviceName, service: labels[0], namespace: labels[1]}
 	case labels[2] == "pod":

@@ -1,10 +1,12 @@
 package kube
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -32,7 +34,7 @@ func parseKubeconfig(data []byte) parsed {
 	p := parsed{config: clientcmdapi.NewConfig(), broken: map[entryKey]error{}}
 	var document yamlnode.Node
 	if err := yamlnode.Unmarshal(data, &document); err != nil {
-		p.errs = []error{syntaxError(err)}
+		p.errs = []error{syntaxError(err, data)}
 		return p
 	}
 	if len(document.Content) == 0 || document.Content[0].Kind != yamlnode.MappingNode {
@@ -175,12 +177,13 @@ var (
 	errorField = regexp.MustCompile(`cannot unmarshal (?:a |an )?([a-z]+) .*into Go struct field ([A-Za-z0-9]+\.)?([A-Za-z.-]+) of type`)
 )
 
-// syntaxError keeps the line and the kind of a YAML error.
-func syntaxError(err error) error {
+// syntaxError keeps the kind of a YAML error, and finds its line.
+func syntaxError(err error, data []byte) error {
 	line := 1 // the library names none for the first
 	if found := errorLine.FindStringSubmatch(err.Error()); found != nil {
 		line, _ = strconv.Atoi(found[1])
 	}
+	line = firstBadLine(data, line)
 	reason := "not valid YAML"
 	// These are constants of the library; its other errors can quote the file.
 	for _, known := range []string{
@@ -194,6 +197,29 @@ func syntaxError(err error) error {
 		}
 	}
 	return fmt.Errorf("line %d: %s", line, reason)
+}
+
+// maxSearched bounds the files in which firstBadLine looks, in bytes.
+const maxSearched = 1 << 20
+
+// firstBadLine gives the line that follows the lines that are valid YAML without it. The library names the line on which
+// the enclosing list or mapping begins, which can be the file's first one; begin is that line.
+func firstBadLine(data []byte, begin int) int {
+	if len(data) > maxSearched {
+		return begin
+	}
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	length := make([]int, len(lines)+1)
+	for i, line := range lines {
+		length[i+1] = length[i] + len(line)
+	}
+	from := min(max(begin-1, 0), len(lines)-1)
+	// What lies before the enclosing list is valid, so this finds an end of validity, if not always the only one.
+	n := sort.Search(len(lines)-from, func(i int) bool {
+		var document yamlnode.Node
+		return yamlnode.Unmarshal(data[:length[from+i+1]], &document) != nil
+	})
+	return min(from+n+1, len(lines))
 }
 
 // fieldError keeps the field's name of a decoder's error.

@@ -18,6 +18,7 @@ import (
 const (
 	answerLasts  = 5 * time.Second
 	nothingLasts = time.Second // errors, and Services without a ready endpoint
+	claimLasts   = time.Minute // whether a name that may be the Internet's is a Service's
 )
 
 // maxAliases bounds how many ExternalName Services are followed one after the other.
@@ -30,6 +31,7 @@ type resolver struct {
 	namespace string // of the context: where to look when everywhere is forbidden
 	services  *cache[serviceKey, *service]
 	owners    *cache[name, owner]
+	claims    *cache[serviceKey, bool]
 }
 
 type serviceKey struct{ namespace, name string }
@@ -49,6 +51,12 @@ func newResolver(a *api, namespace string) *resolver {
 				return nothingLasts
 			}
 			return answerLasts
+		}),
+		claims: newCache[serviceKey](func(_ bool, err error) time.Duration {
+			if err != nil {
+				return nothingLasts
+			}
+			return claimLasts
 		}),
 		owners: newCache[name](func(_ owner, err error) time.Duration {
 			if err != nil {
@@ -129,24 +137,38 @@ func alias(s *service) (name, error) {
 	return n, nil
 }
 
-// forget drops the answers that a resolution rests on, for a dial found them out of date.
-func (r *resolver) forget(old resolution) {
-	now := time.Now()
+// forget drops the answers that a resolution rests on, unless they were asked for after it was known: a dial found them
+// out of date, and another one may have found that before.
+func (r *resolver) forget(old resolution, known time.Time) {
 	for _, n := range old.addresses {
-		r.owners.forget(n, now)
+		r.owners.forget(n, known)
 	}
 	for _, key := range old.services {
-		r.services.forget(key, now)
+		r.services.forget(key, known)
 	}
 }
 
 func (r *resolver) wait() {
 	r.services.wait()
 	r.owners.wait()
+	r.claims.wait()
 }
 
 func (r *resolver) service(ctx context.Context, key serviceKey) (*service, time.Time, error) {
 	return r.services.get(ctx, key, func(ctx context.Context) (*service, error) { return r.lookUp(ctx, key) })
+}
+
+// exists tells whether there is a Service that one may look at, by one request.
+func (r *resolver) exists(ctx context.Context, key serviceKey) (bool, error) {
+	exists, _, err := r.claims.get(ctx, key, func(ctx context.Context) (bool, error) {
+		_, err := r.api.service(ctx, key.namespace, key.name)
+		var forbidden *fault.Forbidden
+		if errors.Is(err, errAbsent) || errors.As(err, &forbidden) {
+			return false, nil
+		}
+		return err == nil, err
+	})
+	return exists, err
 }
 
 // lookUp asks for a Service and its EndpointSlices, both at once.

@@ -1,0 +1,365 @@
+package kube
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A valid file with one context; %s is its name.
+const oneContext = `apiVersion: v1
+kind: Config
+current-context: NAME
+clusters:
+- name: NAME-cluster
+  cluster: {server: "https://NAME.example:6443"}
+users:
+- name: NAME-user
+  user: {token: s3cret-NAME}
+contexts:
+- name: NAME
+  context: {cluster: NAME-cluster, user: NAME-user, namespace: NAME-ns}
+`
+
+func one(name string) string { return strings.ReplaceAll(oneContext, "NAME", name) }
+
+// write puts files into a directory, and names them in KUBECONFIG in the order given.
+func write(t *testing.T, files ...string) (paths []string) {
+	t.Helper()
+	dir := t.TempDir()
+	for i, content := range files {
+		path := filepath.Join(dir, string(rune('a'+i)), "config")
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	t.Setenv("KUBECONFIG", strings.Join(paths, string(os.PathListSeparator)))
+	return paths
+}
+
+func byName(t *testing.T, k Kubeconfig, name string) Context {
+	t.Helper()
+	for _, c := range k.Contexts {
+		if c.Name == name {
+			return c
+		}
+	}
+	t.Fatalf("no context %q in %+v", name, k)
+	return Context{}
+}
+
+func TestContextsSayWhatTheirFilesSay(t *testing.T) {
+	paths := write(t, one("b"), one("a"))
+	k := Load("")
+	if len(k.Problems) > 0 || len(k.Contexts) != 2 {
+		t.Fatalf("%+v", k)
+	}
+	want := Context{Name: "b", Cluster: "b-cluster", User: "b-user", Namespace: "b-ns", Server: "https://b.example:6443", File: paths[0], Current: true}
+	if k.Contexts[0] != want {
+		t.Errorf("got %+v, want %+v", k.Contexts[0], want)
+	}
+	want = Context{Name: "a", Cluster: "a-cluster", User: "a-user", Namespace: "a-ns", Server: "https://a.example:6443", File: paths[1]}
+	if k.Contexts[1] != want {
+		t.Errorf("got %+v, want %+v", k.Contexts[1], want)
+	}
+}
+
+func TestContextsKeepTheOrderOfTheFile(t *testing.T) {
+	write(t, `
+clusters: [{name: c, cluster: {server: "https://c.example"}}]
+users: [{name: u, user: {token: t}}]
+contexts:
+- {name: zebra, context: {cluster: c, user: u}}
+- {name: ant, context: {cluster: c, user: u}}
+- {name: mole, context: {cluster: c, user: u}}
+`)
+	var names []string
+	for _, c := range Load("").Contexts {
+		names = append(names, c.Name)
+		if c.Namespace != "default" || c.Err != nil {
+			t.Errorf("%+v", c)
+		}
+	}
+	if got := strings.Join(names, " "); got != "zebra ant mole" {
+		t.Errorf("order %s", got)
+	}
+}
+
+func TestFirstFileWinsAName(t *testing.T) {
+	second := strings.ReplaceAll(one("a"), "a.example", "other.example") + "- name: extra\n  context: {cluster: a-cluster, user: a-user}\n"
+	paths := write(t, one("a"), second)
+	k := Load("")
+	if len(k.Contexts) != 2 {
+		t.Fatalf("%+v", k)
+	}
+	if a := byName(t, k, "a"); a.Server != "https://a.example:6443" || a.File != paths[0] {
+		t.Errorf("%+v", a)
+	}
+	// The second file's context uses the first file's cluster of that name, as with kubectl.
+	if extra := byName(t, k, "extra"); extra.Server != "https://a.example:6443" || extra.File != paths[1] || extra.Err != nil {
+		t.Errorf("%+v", extra)
+	}
+}
+
+func TestMissingFilesOfTheListDoNotMatter(t *testing.T) {
+	paths := write(t, one("a"))
+	t.Setenv("KUBECONFIG", "/does/not/exist"+string(os.PathListSeparator)+paths[0])
+	if k := Load(""); len(k.Contexts) != 1 || len(k.Problems) != 0 || len(k.Files) != 2 {
+		t.Errorf("%+v", k)
+	}
+}
+
+func TestAMissingFileThatWasAskedForIsAProblem(t *testing.T) {
+	k := Load("/does/not/exist")
+	if len(k.Problems) != 1 || k.Problems[0].Error() != "/does/not/exist: no such file or directory" {
+		t.Errorf("%+v", k)
+	}
+}
+
+// Each broken file is told with its line, hides no other file, and gives away nothing that stands in it.
+func TestABrokenFileHidesNoOther(t *testing.T) {
+	for name, test := range map[string]struct{ content, want string }{
+		"tab":           {"apiVersion: v1\nkind: Config\nusers:\n- name: u\n\tuser: {token: s3cret}\n", "line 5: not valid YAML"},
+		"bad indent":    {"apiVersion: v1\nclusters:\n- name: c\n  cluster:\n    server: x\n   other: s3cret\n", "line 6: not valid YAML"},
+		"open quote":    {"apiVersion: v1\nkind: \"Config\nusers: s3cret\n", "line 2: not valid YAML"},
+		"unknown alias": {"users:\n- name: u\n  user: {password: *s3cret}\n", "line 3: not valid YAML"},
+		"a list":        {"- s3cret\n", "not a kubeconfig: no fields at the top"},
+		"a word":        {"s3cret", "not a kubeconfig: no fields at the top"},
+		"another kind":  {"apiVersion: v1\nkind: Secret\ndata: {x: s3cret}\n", `line 2: not a kubeconfig: its kind is not "Config"`},
+		"users no list": {"apiVersion: v1\nkind: Config\nusers: s3cret\n", `line 3: "users" is not a list`},
+		"no name":       {"users:\n- user: {token: s3cret}\n  name: [s3cret]\n", "line 2: a user without a name"},
+		"twice":         {"users:\n- {name: u, user: {token: s3cret}}\n- {name: u, user: {token: s3cret}}\n", `line 3: a second user "u"; the first one counts`},
+		"binary":        {"\x00\x01\x02s3cret", "line 1: not valid YAML: control characters are not allowed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			paths := write(t, one("first"), test.content, one("last"))
+			k := Load("")
+			byName(t, k, "first")
+			byName(t, k, "last")
+			if len(k.Problems) != 1 {
+				t.Fatalf("problems %v", k.Problems)
+			}
+			text := k.Problems[0].Error()
+			if !strings.HasPrefix(text, paths[1]+": ") || !strings.Contains(text, test.want) {
+				t.Errorf("problem %q, want %q", text, test.want)
+			}
+			if strings.Contains(text, "s3cret") {
+				t.Errorf("secret in %q", text)
+			}
+		})
+	}
+}
+
+// Each context is listed with what keeps it from being used, and hides no other.
+func TestABrokenContextHidesNoOther(t *testing.T) {
+	const good = `
+clusters:
+- {name: good, cluster: {server: "https://good.example"}}
+- {name: no-server, cluster: {insecure-skip-tls-verify: true}}
+- {name: secret-proxy, cluster: {server: "https://good.example", proxy-url: "ftp://joe:s3cret@proxy.example"}}
+- {name: bad-proxy, cluster: {server: "https://good.example", proxy-url: "http://joe:s3cret@[::1"}}
+- {name: no-url, cluster: {server: "https://joe:s3cret@"}}
+- {name: no-ca, cluster: {server: "https://good.example", certificate-authority: ca.crt}}
+users:
+- {name: good, user: {token: s3cret}}
+- {name: two-ways, user: {token: s3cret, username: joe, password: s3cret}}
+- {name: no-plugin, user: {exec: {apiVersion: client.authentication.k8s.io/v1}}}
+contexts:
+- {name: good, context: {cluster: good, user: good}}
+- {name: CONTEXT, context: {cluster: CLUSTER, user: USER, namespace: NAMESPACE}}
+- {name: also-good, context: {cluster: good, user: good}}
+`
+	for name, test := range map[string]struct{ context, cluster, user, namespace, want string }{
+		"no such cluster":    {"bad", "lost", "good", "ns", `cluster "lost" was not found for context "bad"`},
+		"no such user":       {"bad", "good", "lost", "ns", `user "lost" was not found for context "bad"`},
+		"no server":          {"bad", "no-server", "good", "ns", `no server found for cluster "no-server"`},
+		"bad namespace":      {"bad", "good", "good", "../etc", `namespace "../etc"`},
+		"proxy scheme":       {"bad", "secret-proxy", "good", "ns", `its proxy-url has the scheme "ftp"`},
+		"proxy URL":          {"bad", "bad-proxy", "good", "ns", "its proxy-url is not a URL"},
+		"server URL":         {"bad", "no-url", "good", "ns", "server is not a URL"},
+		"no CA file":         {"bad", "no-ca", "good", "ns", "no such file or directory"},
+		"two ways to log in": {"bad", "good", "two-ways", "ns", "more than one authentication method"},
+		"plugin unnamed":     {"bad", "good", "no-plugin", "ns", "command must be specified"},
+		"name unfit":         {`"ba\ed"`, "good", "good", "ns", "characters that cannot be shown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			write(t, strings.NewReplacer("CONTEXT", test.context, "CLUSTER", test.cluster, "USER", test.user, "NAMESPACE", test.namespace).Replace(good))
+			k := Load("")
+			if len(k.Problems) > 0 || len(k.Contexts) != 3 {
+				t.Fatalf("%+v", k)
+			}
+			if k.Contexts[0].Err != nil || k.Contexts[2].Err != nil {
+				t.Errorf("good contexts: %v, %v", k.Contexts[0].Err, k.Contexts[2].Err)
+			}
+			bad := k.Contexts[1]
+			if bad.Err == nil || !strings.Contains(bad.Err.Error(), test.want) {
+				t.Fatalf("error %v, want %q", bad.Err, test.want)
+			}
+			if text := bad.Err.Error() + bad.Server + bad.Name; strings.Contains(text, "s3cret") || strings.ContainsAny(text, "\n\x1b") {
+				t.Errorf("error %q", text)
+			}
+		})
+	}
+}
+
+// One entry that cannot be understood makes client-go turn the whole file down. Here it costs only who needs it.
+func TestABrokenEntryHidesNoOtherOfItsFile(t *testing.T) {
+	paths := write(t, `apiVersion: v1
+kind: Config
+current-context: good
+clusters:
+- name: good
+  cluster: {server: "https://good.example"}
+- name: bad
+  cluster: {server: ["s3cret"]}
+users:
+- name: good
+  user: {token: s3cret}
+- name: bad
+  user: {client-certificate-data: "%%s3cret%%"}
+contexts:
+- name: good
+  context: {cluster: good, user: good}
+- name: bad-cluster
+  context: {cluster: bad, user: good}
+- name: bad-user
+  context: {cluster: good, user: bad}
+- name: bad-context
+  context: s3cret
+- name: also-good
+  context: {cluster: good, user: good, namespace: ns}
+`)
+	k := Load("")
+	if len(k.Problems) > 0 || len(k.Contexts) != 5 {
+		t.Fatalf("%+v", k)
+	}
+	if good := byName(t, k, "good"); good.Err != nil || good.Server != "https://good.example" || !good.Current {
+		t.Errorf("%+v", good)
+	}
+	if good := byName(t, k, "also-good"); good.Err != nil || good.Namespace != "ns" {
+		t.Errorf("%+v", good)
+	}
+	for name, want := range map[string]string{
+		"bad-cluster": `its cluster "bad": ` + paths[0] + ": line 7: its field clusters.cluster.server cannot be array",
+		"bad-user":    `its user "bad": ` + paths[0] + ": line 12: one of its fields is not base64",
+		"bad-context": "line 21: its field contexts.context cannot be string",
+	} {
+		c := byName(t, k, name)
+		if c.Err == nil || c.Err.Error() != want {
+			t.Errorf("%s: %v, want %s", name, c.Err, want)
+		}
+	}
+}
+
+func TestRelativePathsAreTheirFiles(t *testing.T) {
+	paths := write(t, one("first"), `
+clusters: [{name: c, cluster: {server: "https://c.example", certificate-authority: pki/ca.crt}}]
+users: [{name: u, user: {tokenFile: token}}]
+contexts: [{name: a, context: {cluster: c, user: u}}]
+`)
+	dir := filepath.Dir(paths[1])
+	for file, content := range map[string]string{"pki/ca.crt": testCA(t), "token": "from-file"} {
+		path := filepath.Join(dir, file)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c := byName(t, Load(""), "a"); c.Err != nil {
+		t.Fatal(c.Err)
+	}
+	config, _, err := restConfig("", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.CAFile != filepath.Join(dir, "pki/ca.crt") || config.BearerTokenFile != filepath.Join(dir, "token") || config.BearerToken != "from-file" {
+		t.Errorf("CA %s, token file %s, token %q", config.CAFile, config.BearerTokenFile, config.BearerToken)
+	}
+	if config.QPS != -1 || !strings.HasPrefix(config.UserAgent, "fairlead/") {
+		t.Errorf("QPS %v, user agent %q", config.QPS, config.UserAgent)
+	}
+}
+
+func TestOpenRunsNoPluginAndAsksNobody(t *testing.T) {
+	mark := filepath.Join(t.TempDir(), "ran")
+	write(t, `
+clusters: [{name: c, cluster: {server: "https://192.0.2.1"}}]
+users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, args: ["`+mark+`"], interactiveMode: Never}}}]
+contexts: [{name: a, context: {cluster: c, user: u}}]
+`)
+	cluster, err := Open(Config{Context: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cluster.Namespace() != "default" || !cluster.Owns("web") || cluster.Owns("www.example.com") || cluster.Owns("web.dev") {
+		t.Error("the cluster does not know its names")
+	}
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("the plugin ran")
+	}
+}
+
+func TestOpenSaysWhyAContextCannotBeUsed(t *testing.T) {
+	write(t, one("a"), "contexts: [{name: b, context: {cluster: lost, user: a-user}}]")
+	for name, want := range map[string]string{"b": `cluster "lost" was not found`, "c": `no context "c"`} {
+		if _, err := Open(Config{Context: name}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Open(%s): %v, want %q", name, err, want)
+		}
+	}
+}
+
+func TestClosestNamesAreSuggested(t *testing.T) {
+	var contexts []Context
+	for _, name := range []string{
+		"staging", "production", "prod-eu", "demo", "demo-team", "kind-kind", "minikube", "gke_company_europe-west1_shop", strings.Repeat("x", 4000),
+	} {
+		contexts = append(contexts, Context{Name: name})
+	}
+	for name, want := range map[string]string{
+		"stagng":                  "staging",
+		"STAGING":                 "staging",
+		"prod":                    "prod-eu production",
+		"dmeo":                    "",
+		"demo-taem":               "demo-team demo",
+		"minikub":                 "minikube",
+		"europe-west1":            "gke_company_europe-west1_shop",
+		"shop":                    "gke_company_europe-west1_shop",
+		"something-else":          "",
+		"":                        "",
+		strings.Repeat("x", 3999): strings.Repeat("x", 4000),
+	} {
+		if got := strings.Join(Closest(name, contexts), " "); got != want {
+			t.Errorf("Closest(%.20q) = %.60q, want %.60q", name, got, want)
+		}
+	}
+}
+
+func FuzzKubeconfig(f *testing.F) {
+	f.Add([]byte(one("a")))
+	f.Add([]byte("users: *x"))
+	f.Add([]byte("contexts: [{name: a, context: x}, {name: a}, x, {context: {}}]"))
+	f.Add([]byte("a: &a [x]\nusers: [*a, {name: *a}, {<<: *a, name: x}]"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p := parseKubeconfig(data)
+		if p.config == nil {
+			t.Fatal("no configuration")
+		}
+		for _, err := range p.errs {
+			if strings.ContainsAny(err.Error(), "\n\x1b") {
+				t.Errorf("error %q", err)
+			}
+		}
+		for _, entry := range p.contexts {
+			if entry.err == nil && p.config.Contexts[entry.name] == nil {
+				t.Errorf("context %q is neither there nor broken", entry.name)
+			}
+		}
+	})
+}
