@@ -1,0 +1,223 @@
+// Package notify tells the user on the desktop what failed: at once, with the reason, and never in a storm. notify.go
+// decides when to speak, text.go what is said, and one send file per kind of desktop shows it.
+//
+// It is not where the sentences come from (explain), and nothing depends on a notification being seen: where there is
+// no desktop, or nobody who shows notifications, that is logged once and the program goes on.
+package notify
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/app/explain"
+)
+
+// A Notification is one message on the desktop. Title and Body are plain text of unknown origin, not markup; the Sender
+// escapes what its desktop would read as such.
+type Notification struct {
+	Key   string // a notification takes the place of the last one with the same key; empty: of none
+	Title string
+	Body  string // lines separated by "\n"
+}
+
+// A Sender shows notifications. Run is its only caller: calls never overlap.
+type Sender interface {
+	// Send returns when the desktop has taken n, or with the reason why it has not. It ends soon after ctx.
+	Send(ctx context.Context, n Notification) error
+	// Close gives back what Send has opened. Nothing is sent after it.
+	Close() error
+}
+
+// Config is what New needs. Its zero value is useful.
+type Config struct {
+	Sender  Sender        // nil: this machine's desktop
+	Icon    []byte        // a PNG image for the desktop's own Sender, shown beside the text; nil: none
+	Quiet   time.Duration // the least time between two notifications of one target in one context; 0: one minute
+	Targets int           // so many targets of one context are told apart at a time, the rest are summed up; 0: 5
+	Log     zerolog.Logger
+}
+
+// A Notifier speaks for the whole program. Its methods may be called from any goroutine and never block on the desktop.
+type Notifier struct {
+	sender  Sender
+	quiet   time.Duration
+	targets int
+	log     zerolog.Logger
+	wake    chan struct{} // holds one token when there may be something to send
+
+	mu       sync.Mutex
+	episodes []*episode // oldest first
+	messages []Notification
+}
+
+// An episode is a run of failures of one target: it begins with the first one and ends when a quiet time passes
+// without another.
+type episode struct {
+	context, target string
+	rest            bool // stands for the targets beyond Config.Targets; target is the latest of them
+	last            explain.Explanation
+	repeats         int // failures that were not told yet, the first one not counted
+	told            bool
+	due             time.Time // when it may be told, or ends
+}
+
+// New makes a Notifier that is silent until Run.
+func New(c Config) *Notifier {
+	if c.Sender == nil {
+		c.Sender = newDesktop(c.Icon)
+	}
+	if c.Quiet <= 0 {
+		c.Quiet = time.Minute
+	}
+	if c.Targets <= 0 {
+		c.Targets = 5
+	}
+	return &Notifier{sender: c.Sender, quiet: c.Quiet, targets: c.Targets, log: c.Log, wake: make(chan struct{}, 1)}
+}
+
+// Failure says that target could not be reached in that context. The first time it is told at once; what follows within
+// the quiet time is counted and told when that time is over. An empty target stands for the context as a whole.
+func (n *Notifier) Failure(context, target string, e explain.Explanation) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	ep := n.find(context, target)
+	if ep == nil {
+		n.episodes = append(n.episodes, n.begin(context, target, e))
+		n.poke()
+		return
+	}
+	ep.target, ep.last = target, e
+	ep.repeats++
+}
+
+// find is the running episode that a failure belongs to.
+func (n *Notifier) find(context, target string) *episode {
+	for _, ep := range n.episodes {
+		if ep.context == context && ep.target == target && !ep.rest {
+			return ep
+		}
+	}
+	if !n.full(context) {
+		return nil
+	}
+	for _, ep := range n.episodes {
+		if ep.context == context && ep.rest {
+			return ep
+		}
+	}
+	return nil
+}
+
+func (n *Notifier) begin(context, target string, e explain.Explanation) *episode {
+	return &episode{context: context, target: target, rest: n.full(context), last: e, due: time.Now()}
+}
+
+// full tells whether as many targets of a context are told apart as may be.
+func (n *Notifier) full(context string) bool {
+	count := 0
+	for _, ep := range n.episodes {
+		if ep.context == context && !ep.rest {
+			count++
+		}
+	}
+	return count >= n.targets
+}
+
+// maxMessages bounds what Say keeps for a desktop that is slow.
+const maxMessages = 4
+
+// Say shows a message that is no failure, such as an answer to a click, once and as soon as possible. It takes the
+// place of the last message of the same title.
+func (n *Notifier) Say(title, text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.messages = append(n.messages, message(title, text))
+	if len(n.messages) > maxMessages {
+		n.messages = slices.Delete(n.messages, 0, 1)
+	}
+	n.poke()
+}
+
+func (n *Notifier) poke() {
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run sends until ctx ends, then closes the Sender. What was not sent by then is dropped. A desktop that shows nothing
+// is logged once until it shows something again; it is no error of Run's, which returns nil.
+func (n *Notifier) Run(ctx context.Context) error {
+	defer n.close()
+	timer := time.NewTimer(n.quiet)
+	defer timer.Stop()
+	outage := false
+	for ctx.Err() == nil {
+		due, wait, ok := n.take(time.Now())
+		if ok {
+			outage = n.send(ctx, due, outage)
+			continue
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+		case <-n.wake:
+		case <-timer.C:
+		}
+	}
+	return nil
+}
+
+// take gives one notification that is due, or how long to wait for the next one.
+func (n *Notifier) take(now time.Time) (due Notification, wait time.Duration, ok bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.messages) > 0 {
+		due = n.messages[0]
+		n.messages = slices.Delete(n.messages, 0, 1)
+		return due, 0, true
+	}
+	n.episodes = slices.DeleteFunc(n.episodes, func(ep *episode) bool {
+		return ep.told && ep.repeats == 0 && !ep.due.After(now)
+	})
+	wait = n.quiet
+	for _, ep := range n.episodes {
+		if ep.due.After(now) {
+			wait = min(wait, ep.due.Sub(now))
+			continue
+		}
+		due = failure(ep, n.quiet)
+		ep.told, ep.repeats, ep.due = true, 0, now.Add(n.quiet)
+		return due, 0, true
+	}
+	return Notification{}, wait, false
+}
+
+// sendTimeout bounds one notification: a desktop that takes longer is stuck, and others wait behind it.
+const sendTimeout = 5 * time.Second
+
+// send shows one notification and tells whether the desktop is out of order now.
+func (n *Notifier) send(ctx context.Context, due Notification, outage bool) bool {
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	err := n.sender.Send(ctx, due)
+	switch {
+	case err == nil:
+		return false
+	case context.Cause(ctx) == context.Canceled:
+		return outage // the end of Run, not of the desktop
+	case !outage:
+		n.log.Warn().Err(err).Msg("no desktop notifications")
+	}
+	return true
+}
+
+func (n *Notifier) close() {
+	if err := n.sender.Close(); err != nil {
+		n.log.Debug().Err(err).Msg("close desktop notifications")
+	}
+}

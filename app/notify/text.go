@@ -1,0 +1,67 @@
+package notify
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"fairlead/app/explain"
+)
+
+// How much of a text from elsewhere is shown, in characters.
+const (
+	titleLength = 80
+	nameLength  = 130
+	lineLength  = 400
+)
+
+// failure is what is said of an episode: what went wrong with what, where, why, what to do, and how often.
+func failure(ep *episode, quiet time.Duration) Notification {
+	context, target := explain.Plain(ep.context, nameLength), explain.Plain(ep.target, nameLength)
+	n := Notification{Title: ep.last.Title, Key: "failure\x00" + ep.context + "\x00" + ep.target}
+	var lines []string
+	switch {
+	case ep.rest:
+		n.Key = "rest\x00" + ep.context
+		n.Title = "More connections fail"
+		lines = append(lines, fmt.Sprintf("Other targets in context %s fail too. The last one was %s.", context, target))
+	case ep.target == "":
+		lines = append(lines, "Context "+context)
+	default:
+		lines = append(lines, target+" in context "+context)
+	}
+	lines = append(lines, ep.last.Sentence, ep.last.Hint, times(ep.repeats, quiet))
+	n.Title, n.Body = explain.Plain(n.Title, titleLength), body(lines)
+	return n
+}
+
+// times says how often it failed since the last notification of the same episode.
+func times(repeats int, quiet time.Duration) string {
+	last := "the last " + quiet.String()
+	if quiet == time.Minute {
+		last = "the last minute"
+	}
+	switch repeats {
+	case 0:
+		return ""
+	case 1:
+		return "Once more in " + last + "."
+	}
+	return fmt.Sprintf("%d times in %s.", repeats, last)
+}
+
+// message is a notification that is no failure.
+func message(title, text string) Notification {
+	return Notification{Key: "message\x00" + title, Title: explain.Plain(title, titleLength), Body: body(strings.Split(text, "\n"))}
+}
+
+// body joins the lines that say something, each one made plain.
+func body(lines []string) string {
+	var plain []string
+	for _, line := range lines {
+		if line = explain.Plain(line, lineLength); line != "" {
+			plain = append(plain, line)
+		}
+	}
+	return strings.Join(plain, "\n")
+}
