@@ -42,6 +42,7 @@ type api struct {
 	refreshes bool // credentials are fetched anew after a 401
 	login     *login
 	health    *health
+	attempt   time.Duration // attemptTimeout; shorter in tests
 }
 
 // newAPI makes the clients; it sends nothing.
@@ -64,6 +65,7 @@ func newAPI(config *rest.Config, contextName string, h *health) (*api, error) {
 		refreshes: config.ExecProvider != nil || config.AuthProvider != nil || config.BearerTokenFile != "",
 		login:     newLogin(config.ExecProvider != nil),
 		health:    h,
+		attempt:   attemptTimeout,
 	}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		a.transport = next
@@ -190,7 +192,7 @@ func (a *api) ask(ctx context.Context, asked question, answer runtime.Object, re
 // send sends a request, twice where the first attempt says nothing about the API server: on a connection that died
 // unseen, and with credentials that have been fetched anew meanwhile.
 func (a *api) send(ctx context.Context, answer runtime.Object, request func() *rest.Request) error {
-	attempt, cancelAttempt := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancelAttempt := context.WithTimeout(ctx, a.attempt)
 	err := request().MaxRetries(0).Do(attempt).Into(answer)
 	timedOut := attempt.Err() != nil
 	cancelAttempt()
@@ -203,7 +205,7 @@ func (a *api) send(ctx context.Context, answer runtime.Object, request func() *r
 
 // reachable tells whether the API server is there, with no credentials sent: it is, when it answers for itself.
 func (a *api) reachable(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, a.attempt)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.ready, nil)
 	if err != nil {

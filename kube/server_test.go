@@ -1,15 +1,273 @@
 package kube
 
 import (
+	"context"
+	"encoding/json"
 	"encoding/pem"
+	"fmt"
+	"net"
+	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
-// testCA gives a certificate in PEM form.
-func testCA(t *testing.T) string {
-	t.Helper()
-	server := httptest.NewTLSServer(nil)
-	defer server.Close()
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+// An apiServer answers for a few objects and misbehaves as told, where a real one cannot be made to. What a real one
+// does is tested on a real one.
+type apiServer struct {
+	*httptest.Server
+
+	mu       sync.Mutex
+	services map[string]*corev1.Service             // by "namespace/name"
+	slices   map[string][]discoveryv1.EndpointSlice // by "namespace/service"
+	pods     []corev1.Pod
+	asked    []string // "GET path?query"
+	answer   func(w http.ResponseWriter, r *http.Request) bool
 }
+
+func newAPIServer(t *testing.T) *apiServer {
+	s := &apiServer{services: map[string]*corev1.Service{}, slices: map[string][]discoveryv1.EndpointSlice{}}
+	s.Server = httptest.NewTLSServer(s)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// pem gives the server's certificate.
+func (s *apiServer) pem() string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
+}
+
+// testCA gives a certificate in PEM form.
+func testCA(t *testing.T) string { return newAPIServer(t).pem() }
+
+// misbehave lets answer take requests; it returns false for those that are answered as usual.
+func (s *apiServer) misbehave(answer func(w http.ResponseWriter, r *http.Request) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
+}
+
+func (s *apiServer) requests() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.asked)
+}
+
+func (s *apiServer) forgetRequests() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = nil
+}
+
+func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.asked = append(s.asked, r.Method+" "+r.URL.RequestURI())
+	answer := s.answer
+	s.mu.Unlock()
+	if answer != nil && answer(w, r) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	part := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	switch {
+	case r.URL.Path == "/readyz":
+		fmt.Fprint(w, "ok")
+	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/selfsubjectaccessreviews"):
+		respond(w, http.StatusCreated, map[string]any{
+			"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": map[string]any{}, "status": map[string]any{"allowed": true},
+		})
+	case len(part) == 6 && part[4] == "services":
+		svc := s.services[part[3]+"/"+part[5]]
+		if svc == nil {
+			fail(w, http.StatusNotFound, "NotFound", `services "`+part[5]+`" not found`)
+			return
+		}
+		respond(w, http.StatusOK, svc)
+	case len(part) == 6 && part[5] == "endpointslices":
+		service := strings.TrimPrefix(r.URL.Query().Get("labelSelector"), discoveryv1.LabelServiceName+"=")
+		respond(w, http.StatusOK, discoveryv1.EndpointSliceList{
+			TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSliceList"}, Items: s.slices[part[4]+"/"+service],
+		})
+	case part[len(part)-1] == "pods":
+		list := corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}}
+		for _, pod := range s.pods {
+			if strings.HasPrefix(r.URL.Query().Get("fieldSelector"), "status.podIP="+pod.Status.PodIP+",") {
+				list.Items = append(list.Items, pod)
+			}
+		}
+		respond(w, http.StatusOK, list)
+	case part[len(part)-1] == "services":
+		list := corev1.ServiceList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceList"}}
+		for _, svc := range s.services {
+			if r.URL.Query().Get("fieldSelector") == "spec.clusterIP="+svc.Spec.ClusterIP {
+				list.Items = append(list.Items, *svc)
+			}
+		}
+		respond(w, http.StatusOK, list)
+	case len(part) == 4 && part[2] == "namespaces":
+		for key := range s.services {
+			if strings.HasPrefix(key, part[3]+"/") {
+				respond(w, http.StatusOK, corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}})
+				return
+			}
+		}
+		fail(w, http.StatusNotFound, "NotFound", `namespaces "`+part[3]+`" not found`)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func respond(w http.ResponseWriter, code int, object any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(object)
+}
+
+func fail(w http.ResponseWriter, code int, reason, message string) {
+	respond(w, code, metav1.Status{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: "Failure", Code: int32(code),
+		Reason: metav1.StatusReason(reason), Message: message,
+	})
+}
+
+// add puts a Service with one TCP port 80, named http, before Pods that listen on 8080.
+func (s *apiServer) add(namespace, name string, pods ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.services[namespace+"/"+name] = &corev1.Service{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: corev1.ServiceSpec{
+			ClusterIP: "10.96.0.10", Selector: map[string]string{"app": name},
+			Ports: []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}},
+		},
+	}
+	s.slices[namespace+"/"+name] = []discoveryv1.EndpointSlice{testSlice(8080, pods...)}
+}
+
+// testSlice has ready Pods behind the port named http.
+func testSlice(port int32, pods ...string) discoveryv1.EndpointSlice {
+	slice := discoveryv1.EndpointSlice{
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Ports:       []discoveryv1.EndpointPort{{Name: new("http"), Port: new(port), Protocol: new(corev1.ProtocolTCP)}},
+	}
+	for i, pod := range pods {
+		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{
+			Addresses: []string{fmt.Sprintf("10.244.0.%d", i+1)},
+			TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: pod, UID: types.UID("uid-" + pod)},
+		})
+	}
+	return slice
+}
+
+// kubeconfig points at the server; user is the user entry in YAML.
+func (s *apiServer) kubeconfig(t *testing.T, user string) string {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config")
+	content := fmt.Sprintf(`
+clusters: [{name: c, cluster: {server: "%s", certificate-authority: ca.crt}}]
+users: [{name: u, user: %s}]
+contexts: [{name: test, context: {cluster: c, user: u, namespace: team}}]
+`, s.URL, user)
+	for path, content := range map[string]string{path: content, filepath.Join(dir, "ca.crt"): s.pem()} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
+// A fakeCarrier takes every dial and remembers it; refuse may turn one down.
+type fakeCarrier struct {
+	refuse func([]endpoint) error
+
+	mu    sync.Mutex
+	dials [][]endpoint
+}
+
+func (f *fakeCarrier) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+func (f *fakeCarrier) Dial(_ context.Context, endpoints []endpoint) (net.Conn, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dials = append(f.dials, endpoints)
+	if f.refuse != nil {
+		if err := f.refuse(endpoints); err != nil {
+			return nil, err
+		}
+	}
+	near, far := net.Pipe()
+	far.Close()
+	return near, nil
+}
+
+func (f *fakeCarrier) dialled() [][]endpoint {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.dials)
+}
+
+// start runs a Cluster over the context "test" of a kubeconfig, with a carrier that goes nowhere.
+func start(t *testing.T, kubeconfig string, carrier carrier, report func(error)) *Cluster {
+	t.Helper()
+	config, context, err := restConfig(kubeconfig, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHealth(report)
+	a, err := newAPI(config, "test", h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCluster(context.Namespace, a, h, carrier, testLog())
+	run(t, c)
+	return c
+}
+
+// run runs a Cluster until the test ends, and sees that it ends then.
+func run(t *testing.T, c *Cluster) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Error("Run did not end")
+		}
+	})
+}
+
+// dial makes a dial with a bound and closes its connection.
+func dial(t *testing.T, c *Cluster, address string) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	conn, err := c.DialContext(ctx, "tcp", address)
+	if err == nil {
+		conn.Close()
+	}
+	return err
+}
+
+func testLog() zerolog.Logger { return zerolog.Nop() }

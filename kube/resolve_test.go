@@ -1,0 +1,332 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"fairlead/kube/fault"
+)
+
+func TestFirstConnectionToANameCostsTwoRequestsAndTheNextNone(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "web-1")
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	for _, host := range []string{"web", "WEB.team.svc.", "web.team.svc.cluster.local"} {
+		if err := dial(t, c, host+":80"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := server.requests()
+	if len(asked) != 2 {
+		t.Fatalf("asked %q", asked)
+	}
+	for _, request := range asked {
+		if !strings.Contains(request, "/namespaces/team/") || !strings.HasPrefix(request, "GET ") {
+			t.Errorf("%s is not a question about the namespace", request)
+		}
+	}
+}
+
+func TestManyDialsOfOneNameShareItsRequests(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "web-1")
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			if err := dial(t, c, "web:80"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if asked := server.requests(); len(asked) != 2 {
+		t.Errorf("asked %q", asked)
+	}
+}
+
+func TestADialThatEndsLeavesTheOthersTheirRequest(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "web-1")
+	hold, entered := make(chan struct{}), make(chan struct{}, 10)
+	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		entered <- struct{}{}
+		<-hold
+		return false
+	})
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	left, stayed := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := c.DialContext(ctx, "tcp", "web:80")
+		left <- err
+	}()
+	<-entered
+	go func() { stayed <- dial(t, c, "web:80") }()
+	waitFor(t, "two dials to wait for one answer", func() bool {
+		services := c.resolver.services
+		services.mu.Lock()
+		defer services.mu.Unlock()
+		e := services.entries[serviceKey{"team", "web"}]
+		return e != nil && e.waiting == 2
+	})
+	cancel()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled dial: %v", err)
+	}
+	close(hold)
+	if err := <-stayed; err != nil {
+		t.Errorf("the dial that stayed: %v", err)
+	}
+	if asked := server.requests(); len(asked) != 2 {
+		t.Errorf("asked %q", asked)
+	}
+}
+
+func TestAPodThatIsGoneIsReplacedBeforeTheClientHears(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "old")
+	carrier := &fakeCarrier{refuse: func(endpoints []endpoint) error {
+		if endpoints[0].Pod == "old" {
+			return &fault.NotFound{Kind: fault.Pod, Name: "old", Namespace: "team"}
+		}
+		return nil
+	}}
+	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
+	var gone *fault.NotFound
+	if err := dial(t, c, "web:80"); !errors.As(err, &gone) || gone.Kind != fault.Pod {
+		t.Fatalf("with the old Pod alone: %v", err)
+	}
+	server.add("team", "web", "new")
+	if err := dial(t, c, "web:80"); err != nil {
+		t.Fatalf("after a rollout: %v", err)
+	}
+	dials := carrier.dialled()
+	if last := dials[len(dials)-1]; len(last) != 1 || last[0] != (endpoint{"team", "new", "uid-new", 8080}) {
+		t.Errorf("dialled %v", last)
+	}
+}
+
+func TestReadyEndpointsShareTheDials(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "a", "b", "c")
+	carrier := &fakeCarrier{}
+	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
+	const dials = 300
+	for range dials {
+		if err := dial(t, c, "web:80"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := map[string]int{}
+	for _, endpoints := range carrier.dialled() {
+		if len(endpoints) != 3 {
+			t.Fatalf("%v", endpoints)
+		}
+		first[endpoints[0].Pod]++
+	}
+	for pod, n := range first {
+		if n < dials/6 {
+			t.Errorf("Pod %s was first %d times of %d", pod, n, dials)
+		}
+	}
+	if len(first) != 3 {
+		t.Errorf("first were %v", first)
+	}
+}
+
+func TestAliasesAreFollowedAndDoNotRunInCircles(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("other", "web", "web-1")
+	alias := func(name, external string) {
+		server.add("team", name)
+		server.services["team/"+name].Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: external}
+	}
+	alias("inside", "web.other.svc.cluster.local.")
+	alias("twice", "inside.team.svc.cluster.local")
+	alias("outside", "www.example.com")
+	alias("short", "web")
+	alias("me", "you.team.svc.cluster.local")
+	alias("you", "me.team.svc.cluster.local")
+	carrier := &fakeCarrier{}
+	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
+	for _, name := range []string{"inside", "twice"} {
+		if err := dial(t, c, name+":80"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if dials := carrier.dialled(); len(dials) != 2 || dials[1][0].Namespace != "other" {
+		t.Errorf("dialled %v", dials)
+	}
+	for name, want := range map[string]string{"outside": "www.example.com, which is outside", "short": "for web, which is outside", "me": "without end"} {
+		var unsupported *fault.Unsupported
+		if err := dial(t, c, name+":80"); !errors.As(err, &unsupported) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+}
+
+func TestADoubtfulNameIsTheClustersWhenThereIsSuchAService(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("dev", "web", "web-1")
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	for host, want := range map[string]bool{
+		"web.dev": true, "WEB.dev.": true, "example.com": false, "www.example.com": false, "web": true, "localhost": false, "10.1.2.3": true,
+	} {
+		for range 3 {
+			if got, err := c.Claims(context.Background(), host); got != want || err != nil {
+				t.Errorf("Claims(%s) = %v, %v", host, got, err)
+			}
+		}
+	}
+	if asked := server.requests(); len(asked) != 2 {
+		t.Errorf("asked %q", asked)
+	}
+	if err := dial(t, c, "web.dev:80"); err != nil {
+		t.Error(err)
+	}
+	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		fail(w, http.StatusForbidden, "Forbidden", "no")
+		return true
+	})
+	if got, err := c.Claims(context.Background(), "web.prod"); got || err != nil {
+		t.Errorf("a Service that may not be looked at: %v, %v", got, err)
+	}
+	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "no")
+		return true
+	})
+	if _, err := c.Claims(context.Background(), "web.app"); !errors.Is(err, syscall.EHOSTUNREACH) {
+		t.Errorf("an API server that does not answer: %v", err)
+	}
+}
+
+func TestAnAddressIsAServicesOrAPods(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "web-1")
+	pod := func(name, ip string, phase corev1.PodPhase, ready, hostNetwork bool) {
+		condition := corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionFalse}
+		if ready {
+			condition.Status = corev1.ConditionTrue
+		}
+		server.pods = append(server.pods, corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "other", Name: name, UID: "uid"},
+			Spec:       corev1.PodSpec{HostNetwork: hostNetwork},
+			Status:     corev1.PodStatus{PodIP: ip, Phase: phase, Conditions: []corev1.PodCondition{condition}},
+		})
+	}
+	pod("not-ready", "10.244.1.1", corev1.PodRunning, false, false)
+	pod("ready", "10.244.1.1", corev1.PodRunning, true, false)
+	pod("node", "10.0.0.7", corev1.PodRunning, true, true)
+	carrier := &fakeCarrier{}
+	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
+	for _, address := range []string{"10.96.0.10:80", "10.244.1.1:9999", "[::ffff:10.244.1.1]:9999", "10-244-1-1.other.pod:1"} {
+		if err := dial(t, c, address); err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	want := []endpoint{{"team", "web-1", "uid-web-1", 8080}, {"other", "ready", "uid", 9999}, {"other", "ready", "uid", 9999}, {"other", "ready", "uid", 1}}
+	for i, endpoints := range carrier.dialled() {
+		if len(endpoints) != 1 || endpoints[0] != want[i] {
+			t.Errorf("dial %d went to %v, want %v", i, endpoints, want[i])
+		}
+	}
+	var unsupported *fault.Unsupported
+	if err := dial(t, c, "10.0.0.7:80"); !errors.As(err, &unsupported) {
+		t.Errorf("a node's address: %v", err)
+	}
+	var absent *fault.NotFound
+	if err := dial(t, c, "10.9.9.9:80"); !errors.As(err, &absent) || absent.Kind != fault.Address || absent.Name != "10.9.9.9" {
+		t.Errorf("nobody's address: %v", err)
+	}
+}
+
+func TestAddressesFallBackToTheContextsNamespace(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "web-1")
+	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.URL.Path, "/namespaces/team/") {
+			return false
+		}
+		fail(w, http.StatusForbidden, "Forbidden", "only your own namespace")
+		return true
+	})
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	if err := dial(t, c, "10.96.0.10:80"); err != nil {
+		t.Errorf("%v after %q", err, server.requests())
+	}
+	var absent *fault.NotFound
+	if err := dial(t, c, "10.9.9.9:80"); !errors.As(err, &absent) || absent.Kind != fault.Address {
+		t.Errorf("nobody's address: %v", err)
+	}
+}
+
+func TestDialsThatAreNoTargets(t *testing.T) {
+	c := start(t, newAPIServer(t).kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	for address, want := range map[string]string{
+		"web":                "missing port",
+		"web:http":           "invalid port",
+		"web:0":              "invalid port",
+		"web:65536":          "invalid port",
+		"web:-1":             "invalid port",
+		"www.example.com:80": "no address www.example.com",
+		"127.0.0.1:80":       "no address 127.0.0.1",
+		":80":                "no address",
+	} {
+		if err := dial(t, c, address); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("dial %q: %v, want %q", address, err, want)
+		}
+	}
+	if _, err := c.DialContext(context.Background(), "udp", "web:80"); !errors.As(err, new(net.UnknownNetworkError)) {
+		t.Errorf("udp: %v", err)
+	}
+}
+
+func TestNothingIsRememberedForLong(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "other", "x")
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	var absent *fault.NotFound
+	if err := dial(t, c, "web:80"); !errors.As(err, &absent) || absent.Kind != fault.Service || absent.Name != "web" || absent.Namespace != "team" {
+		t.Fatalf("%v", err)
+	}
+	if err := dial(t, c, "web.lost:80"); !errors.As(err, &absent) || absent.Kind != fault.Namespace || absent.Name != "lost" {
+		t.Errorf("%v", err)
+	}
+	server.add("team", "web", "web-1")
+	waitFor(t, "the new Service to be found", func() bool { return dial(t, c, "web:80") == nil })
+}
+
+func TestTheCacheIsBounded(t *testing.T) {
+	c := newCache[int](func(int, error) time.Duration { return time.Hour })
+	for i := range 3 * maxCached {
+		if got, _, err := c.get(context.Background(), i, func(context.Context) (int, error) { return i, nil }); got != i || err != nil {
+			t.Fatalf("get(%d) = %d, %v", i, got, err)
+		}
+	}
+	c.wait()
+	if n := len(c.entries); n > maxCached {
+		t.Errorf("%d entries", n)
+	}
+}
+
+func waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !done() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited for %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
