@@ -48,6 +48,7 @@ func (d *Desktop) startBus(t testing.TB) {
 		return err == nil
 	})
 	d.env["DBUS_SESSION_BUS_ADDRESS"] = address
+	d.monitor = startMonitor(t, address)
 }
 
 // Owned says whether a name on the session bus has an owner.

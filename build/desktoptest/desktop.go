@@ -42,6 +42,7 @@ type Desktop struct {
 	env       map[string]string
 	display   *xgb.Conn
 	bus       *dbus.Conn
+	monitor   *monitor
 	panel     *process
 	recorder  *recorder
 	processes []*process
@@ -141,6 +142,9 @@ func (d *Desktop) Home() string { return d.dir }
 func (d *Desktop) stop(t testing.TB) {
 	if d.recorder != nil {
 		d.recorder.stop()
+	}
+	if d.monitor != nil {
+		d.monitor.stop()
 	}
 	if d.bus != nil {
 		// The peer may have gone first; either way the connection is over.

@@ -23,39 +23,45 @@ type Node struct {
 	Children  []Node
 }
 
-// layout is how com.canonical.dbusmenu writes an entry.
-type layout struct {
-	ID         int32
-	Properties map[string]dbus.Variant
-	Children   []dbus.Variant
-}
-
-// Menu reads the menu of the icon.
+// Menu waits until the menu can be read and returns it: as the panel knows it, or as the program tells it where there is no
+// panel.
 func (i *TrayItem) Menu(t testing.TB) Node {
 	t.Helper()
-	root, err := i.read()
-	if err != nil {
-		t.Fatalf("read the menu of %s: %v", i.ID, err)
-	}
-	return root
+	return i.WaitFor(t, "the menu of "+i.ID, func(Node) bool { return true })
 }
 
-// read reads the menu twice: the first answer after the menu was rebuilt may have no submenus in it.
-func (i *TrayItem) read() (Node, error) {
-	var root layout
-	for range 2 {
-		var revision uint32
-		call := i.menu.Call(menuInterface+".GetLayout", 0, int32(0), int32(-1), []string{})
-		if err := call.Store(&revision, &root); err != nil {
-			return Node{}, err
-		}
+func (i *TrayItem) read(t testing.TB) (Node, error) {
+	t.Helper()
+	root, err := i.layout(t)
+	if err != nil {
+		return Node{}, err
 	}
 	return node(root)
 }
 
+// layout is what the panel was last told, if there is one.
+func (i *TrayItem) layout(t testing.TB) (layout, error) {
+	t.Helper()
+	if panel := i.desktop.owner(t, watcher); panel != "" {
+		return i.desktop.monitor.layout(panel, i.Owner)
+	}
+	var root layout
+	for range 2 { // the first answer may have no submenus in it
+		call := i.menu.Call(menuInterface+".GetLayout", 0, int32(0), int32(-1), []string{})
+		if call.Err != nil {
+			return layout{}, call.Err
+		}
+		var err error
+		if root, err = decodeLayout(call.Body); err != nil {
+			return layout{}, err
+		}
+	}
+	return root, nil
+}
+
 func node(l layout) (Node, error) {
 	n := Node{
-		ID:        l.ID,
+		ID:        l.id,
 		Label:     unescape(property(l, "label", "")),
 		Checkable: property(l, "toggle-type", "") != "",
 		Checked:   property(l, "toggle-state", int32(0)) == 1,
@@ -63,26 +69,17 @@ func node(l layout) (Node, error) {
 		Visible:   property(l, "visible", true),
 		Separator: property(l, "type", "") == "separator",
 	}
-	for _, v := range l.Children {
-		var child layout
-		if err := dbus.Store([]any{v.Value()}, &child); err != nil {
-			return Node{}, fmt.Errorf("decode an entry below %q: %w", n.Label, err)
-		}
+	for _, child := range l.children {
 		c, err := node(child)
 		if err != nil {
 			return Node{}, err
 		}
 		n.Children = append(n.Children, c)
 	}
-	return n, nil
-}
-
-// property is a property of an entry; dbusmenu leaves those out that have their default value.
-func property[T any](l layout, name string, otherwise T) T {
-	if value, ok := l.Properties[name].Value().(T); ok {
-		return value
+	if property(l, "children-display", "") == "submenu" && n.Children == nil {
+		return Node{}, fmt.Errorf("the submenu %q is not known yet", n.Label)
 	}
-	return otherwise
+	return n, nil
 }
 
 // unescape undoes what dbusmenu does to "_", which marks the letter to press.
@@ -159,10 +156,12 @@ func (n Node) draw(b *strings.Builder, indent string) {
 func (i *TrayItem) WaitFor(t testing.TB, what string, is func(Node) bool) Node {
 	t.Helper()
 	var last Node
-	waitFor(t, what, func() string { return "the menu is:\n" + last.String() }, func() bool {
-		menu, err := i.read()
-		if err != nil {
-			t.Fatalf("read the menu of %s: %v", i.ID, err)
+	var err error
+	describe := func() string { return fmt.Sprintf("the menu is (%v):\n%s", err, last) }
+	waitFor(t, what, describe, func() bool {
+		var menu Node
+		if menu, err = i.read(t); err != nil {
+			return false
 		}
 		last = menu
 		return is(menu)

@@ -1,0 +1,70 @@
+//go:build linux
+
+package desktoptest
+
+import (
+	"fmt"
+	"maps"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// layout is an entry of a menu as com.canonical.dbusmenu tells it, with what is below it. It is not changed once decoded.
+type layout struct {
+	id         int32
+	properties map[string]dbus.Variant
+	children   []layout
+}
+
+// decodeLayout reads the answer to GetLayout.
+func decodeLayout(body []any) (layout, error) {
+	var revision uint32
+	var root any
+	if err := dbus.Store(body, &revision, &root); err != nil {
+		return layout{}, err
+	}
+	return decodeEntry(root)
+}
+
+func decodeEntry(value any) (layout, error) {
+	var l layout
+	var children []dbus.Variant
+	fields, ok := value.([]any)
+	if !ok {
+		return layout{}, fmt.Errorf("an entry of a menu is a %T", value)
+	}
+	if err := dbus.Store(fields, &l.id, &l.properties, &children); err != nil {
+		return layout{}, fmt.Errorf("decode an entry of a menu: %w", err)
+	}
+	for _, c := range children {
+		child, err := decodeEntry(c.Value())
+		if err != nil {
+			return layout{}, err
+		}
+		l.children = append(l.children, child)
+	}
+	return l, nil
+}
+
+// with is the layout with some properties of one entry set anew.
+func (l layout) with(id int32, properties map[string]dbus.Variant) layout {
+	if l.id == id {
+		l.properties = maps.Clone(l.properties)
+		maps.Copy(l.properties, properties)
+		return l
+	}
+	children := make([]layout, len(l.children))
+	for i, child := range l.children {
+		children[i] = child.with(id, properties)
+	}
+	l.children = children
+	return l
+}
+
+// property is a property of an entry; those that have their default value are left out.
+func property[T any](l layout, name string, otherwise T) T {
+	if value, ok := l.properties[name].Value().(T); ok {
+		return value
+	}
+	return otherwise
+}

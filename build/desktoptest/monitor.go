@@ -1,0 +1,134 @@
+//go:build linux
+
+package desktoptest
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// monitor overhears what a panel asks of menus and what it is answered.
+//
+// A test must not ask itself where a panel does: fyne.io/systray gives its first asker less than it asks for, because panels
+// lose submenus that come with the first answer. A test that came first would break the panel's menu.
+type monitor struct {
+	bus  *dbus.Conn
+	quit chan struct{}
+	done chan struct{}
+
+	mu      sync.Mutex
+	asked   map[question]bool // GetLayout, not answered yet
+	layouts map[parties]layout
+}
+
+// question is a call; its asker numbers it.
+type question struct {
+	asker  string
+	serial uint32
+}
+
+// parties are who asked for a menu and whose menu it is.
+type parties struct{ asker, owner string }
+
+// startMonitor connects to the bus and listens.
+func startMonitor(t testing.TB, address string) *monitor {
+	t.Helper()
+	bus, err := dbus.Connect(address)
+	if err != nil {
+		t.Fatalf("connect a monitor to the session bus: %v", err)
+	}
+	rules := []string{
+		"type='method_call',interface='" + menuInterface + "',member='GetLayout'",
+		"type='method_return'",
+		"type='signal',interface='" + menuInterface + "',member='ItemsPropertiesUpdated'",
+	}
+	if err := bus.BusObject().Call("org.freedesktop.DBus.Monitoring.BecomeMonitor", 0, rules, uint32(0)).Err; err != nil {
+		t.Fatalf("monitor the session bus: %v", err)
+	}
+	m := &monitor{
+		bus:     bus,
+		quit:    make(chan struct{}),
+		done:    make(chan struct{}),
+		asked:   make(map[question]bool),
+		layouts: make(map[parties]layout),
+	}
+	heard := make(chan *dbus.Message, 4096)
+	bus.Eavesdrop(heard)
+	go m.listen(heard)
+	return m
+}
+
+func (m *monitor) stop() {
+	// Close would close a channel that the connection may still be sending on.
+	m.bus.Eavesdrop(nil)
+	close(m.quit)
+	<-m.done
+	// The bus may have gone first; either way the connection is over.
+	_ = m.bus.Close()
+}
+
+func (m *monitor) listen(heard <-chan *dbus.Message) {
+	defer close(m.done)
+	for {
+		select {
+		case message := <-heard:
+			m.hear(message)
+		case <-m.quit:
+			return
+		}
+	}
+}
+
+func (m *monitor) hear(message *dbus.Message) {
+	sender, _ := message.Headers[dbus.FieldSender].Value().(string)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch message.Type {
+	case dbus.TypeMethodCall:
+		// Panels ask for the whole menu, which is entry 0.
+		if len(message.Body) == 3 && message.Body[0] == int32(0) {
+			m.asked[question{sender, message.Serial()}] = true
+		}
+	case dbus.TypeMethodReply:
+		asker, _ := message.Headers[dbus.FieldDestination].Value().(string)
+		serial, _ := message.Headers[dbus.FieldReplySerial].Value().(uint32)
+		q := question{asker, serial}
+		if !m.asked[q] {
+			return
+		}
+		delete(m.asked, q)
+		if root, err := decodeLayout(message.Body); err == nil {
+			m.layouts[parties{asker, sender}] = root
+		}
+	case dbus.TypeSignal:
+		var updated []struct {
+			ID         int32
+			Properties map[string]dbus.Variant
+		}
+		if len(message.Body) == 0 || dbus.Store(message.Body[:1], &updated) != nil {
+			return
+		}
+		for who, root := range m.layouts {
+			for _, u := range updated {
+				if who.owner == sender {
+					root = root.with(u.ID, u.Properties)
+				}
+			}
+			m.layouts[who] = root
+		}
+	}
+}
+
+// layout is the menu of owner as asker knows it.
+func (m *monitor) layout(asker, owner string) (layout, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	root, ok := m.layouts[parties{asker, owner}]
+	if !ok {
+		return layout{}, fmt.Errorf("the panel has not got the menu of %s yet", owner)
+	}
+	return root, nil
+}
