@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,6 +63,7 @@ func (b *bus) start() {
 	}
 	b.cmd = exec.Command(path, "--nofork", "--nopidfile", "--print-address=1", "--config-file="+config)
 	b.cmd.Stderr = b.t.Output()
+	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // not to outlive a test that was killed
 	out, err := b.cmd.StdoutPipe()
 	if err != nil {
 		b.t.Fatal(err)

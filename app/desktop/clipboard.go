@@ -1,0 +1,35 @@
+// Package desktop is the few services of a desktop that Fairlead uses beside the tray and notifications: the clipboard,
+// and opening a file with the user's own program for it. Each has one file, with a twin per operating system.
+//
+// It draws nothing and decides nothing: what is copied or opened, and when, is its callers' to say.
+package desktop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// MaxClipboardText is the greatest length, in bytes, of what WriteText takes.
+const MaxClipboardText = 64 << 10
+
+// WriteText makes text what the next paste gives. ctx bounds the attempt. The error names what is missing on this
+// desktop and never holds the text. Only one WriteText runs at a time; others wait.
+func (c *Clipboard) WriteText(ctx context.Context, text string) error {
+	if len(text) > MaxClipboardText {
+		return fmt.Errorf("copy to the clipboard: %d bytes are more than %d", len(text), MaxClipboardText)
+	}
+	if !utf8.ValidString(text) {
+		return errors.New("copy to the clipboard: the text is not UTF-8")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return errors.New("copy to the clipboard: it is closed")
+	}
+	if err := c.write(ctx, text); err != nil {
+		return fmt.Errorf("copy to the clipboard: %w", err)
+	}
+	return nil
+}

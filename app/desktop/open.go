@@ -1,0 +1,50 @@
+package desktop
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// openTimeout is how long OpenFile waits for the opener to say that it cannot: many openers live on as the viewer.
+const openTimeout = 3 * time.Second
+
+// OpenFile shows the file at path with the program that the user has for it. It returns when that program was started,
+// or when the desktop's opener has not given up within some seconds; ctx bounds that wait and does not end the viewer.
+// Every error names the path, so that it can be opened by hand.
+func OpenFile(ctx context.Context, path string) error {
+	// An absolute path cannot be taken for an option.
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return err
+	}
+	cmd, err := opener(path)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	ended := make(chan error, 1)
+	// Nobody waits for this goroutine: it lives as long as the viewer does, and only collects its exit status.
+	go func() { ended <- cmd.Wait() }()
+	timer := time.NewTimer(openTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		if err != nil {
+			return fmt.Errorf("open %s: %s: %w", path, filepath.Base(cmd.Path), err)
+		}
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
+}
