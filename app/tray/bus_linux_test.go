@@ -1,0 +1,294 @@
+package tray
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+	"github.com/godbus/dbus/v5/prop"
+)
+
+// busConfig is a session bus that starts nothing by itself.
+const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:dir=%s</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>`
+
+// eventually polls, for what happens in other processes.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 30 s: %s", what)
+		}
+	}
+}
+
+// startBus starts a private session bus and returns its address.
+func startBus(t *testing.T) string {
+	t.Helper()
+	program, err := exec.LookPath("dbus-daemon")
+	if err != nil {
+		t.Fatal("this test needs dbus-daemon: apt-get install -y --no-install-recommends dbus")
+	}
+	dir, err := os.MkdirTemp("", "bus") // short, for the path of a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	config := filepath.Join(dir, "bus.conf")
+	if err := os.WriteFile(config, fmt.Appendf(nil, busConfig, dir), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	daemon := exec.Command(program, "--config-file="+config, "--nofork", "--nopidfile", "--print-address=1")
+	daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := daemon.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = daemon.Process.Kill(); _ = daemon.Wait() })
+	address, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(address)
+}
+
+// connectTo is a connection of the test's own.
+func connectTo(t *testing.T, address string) *dbus.Conn {
+	t.Helper()
+	bus, err := dbus.Connect(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = bus.Close() })
+	return bus
+}
+
+// watcher is what a panel is on the bus: those who want to be seen register with it.
+type watcher struct {
+	bus   *dbus.Conn
+	mutex sync.Mutex
+	items []dbus.Sender
+}
+
+func startWatcher(t *testing.T, address string) *watcher {
+	t.Helper()
+	const name, path = "org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher"
+	w := &watcher{bus: connectTo(t, address)}
+	if err := w.bus.Export(w, path, name); err != nil {
+		t.Fatal(err)
+	}
+	_, err := prop.Export(w.bus, path, prop.Map{name: {
+		"IsStatusNotifierHostRegistered": {Value: true}, "ProtocolVersion": {Value: int32(0)},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reply, err := w.bus.RequestName(name, dbus.NameFlagDoNotQueue); err != nil || reply != dbus.RequestNameReplyPrimaryOwner {
+		t.Fatalf("RequestName = %v, %v", reply, err)
+	}
+	return w
+}
+
+// RegisterStatusNotifierItem is the watcher's method on the bus.
+func (w *watcher) RegisterStatusNotifierItem(_ string, sender dbus.Sender) *dbus.Error {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.items = append(w.items, sender)
+	return nil
+}
+
+// item waits for somebody to register, and returns what a panel knows of it.
+func (w *watcher) item(t *testing.T) *item {
+	t.Helper()
+	var sender dbus.Sender
+	eventually(t, "an item registers", func() bool {
+		w.mutex.Lock()
+		defer w.mutex.Unlock()
+		if len(w.items) > 0 {
+			sender = w.items[0]
+		}
+		return sender != ""
+	})
+	i := &item{bus: w.bus, name: string(sender)}
+	if id := i.property(t, "Id").Value(); id != "Fairlead" {
+		t.Errorf("the item's Id is %v", id)
+	}
+	i.menu = i.property(t, "Menu").Value().(dbus.ObjectPath)
+	i.layout(t) // the first is answered without submenus
+	return i
+}
+
+// item is a tray icon as the panel sees it.
+type item struct {
+	bus  *dbus.Conn
+	name string
+	menu dbus.ObjectPath
+}
+
+func (i *item) property(t *testing.T, name string) dbus.Variant {
+	t.Helper()
+	value, err := i.bus.Object(i.name, "/StatusNotifierItem").GetProperty("org.kde.StatusNotifierItem." + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// layout is an item of a menu, as com.canonical.dbusmenu has it.
+type layout struct {
+	ID         int32
+	Properties map[string]dbus.Variant
+	Children   []dbus.Variant
+}
+
+func (i *item) layout(t *testing.T) layout {
+	t.Helper()
+	var revision uint32
+	var root layout
+	call := i.bus.Object(i.name, i.menu).Call("com.canonical.dbusmenu.GetLayout", 0, int32(0), int32(-1), []string{})
+	if err := call.Store(&revision, &root); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// lines are the titles of what is visible, in order, with marks for what is checked, disabled or a separator.
+func (i *item) lines(t *testing.T) []string {
+	t.Helper()
+	var lines []string
+	i.layout(t).walk(t, func(l layout) bool {
+		label, _ := l.Properties["label"].Value().(string)
+		if visible, ok := l.Properties["visible"].Value().(bool); ok && !visible {
+			return false
+		}
+		switch {
+		case l.Properties["type"].Value() == "separator":
+			label = "--"
+		case l.Properties["toggle-state"].Value() == int32(1):
+			label = "[x] " + label
+		case l.Properties["enabled"].Value() == false:
+			label = ". " + label
+		}
+		lines = append(lines, label)
+		return true
+	})
+	return lines
+}
+
+func (l layout) walk(t *testing.T, visit func(layout) bool) {
+	t.Helper()
+	for _, value := range l.Children {
+		var child layout
+		if err := dbus.Store([]any{value.Value()}, &child); err != nil {
+			t.Fatal(err)
+		}
+		if visit(child) {
+			child.walk(t, visit)
+		}
+	}
+}
+
+// click clicks the first item with this label, whether or not it is to be seen.
+func (i *item) click(t *testing.T, label string) {
+	t.Helper()
+	id := int32(-1)
+	i.layout(t).walk(t, func(l layout) bool {
+		if id < 0 && l.Properties["label"].Value() == label {
+			id = l.ID
+		}
+		return true
+	})
+	if id < 0 {
+		t.Fatalf("no item %q in %q", label, i.lines(t))
+	}
+	call := i.bus.Object(i.name, i.menu).Call("com.canonical.dbusmenu.Event", 0, id, "clicked", dbus.MakeVariant(int32(0)), uint32(0))
+	if call.Err != nil {
+		t.Fatal(call.Err)
+	}
+}
+
+func (i *item) waitFor(t *testing.T, line string) {
+	t.Helper()
+	eventually(t, "the menu shows "+line, func() bool { return slices.Contains(i.lines(t), line) })
+}
+
+// program is the tray in a process of its own: the library can run only once in one.
+type program struct {
+	cmd    *exec.Cmd
+	mutex  sync.Mutex
+	output string
+	ended  chan struct{}
+}
+
+// startProgram runs this test binary as a tray, with nothing of the desktop in its environment but env.
+func startProgram(t *testing.T, env ...string) *program {
+	t.Helper()
+	p := &program{ended: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	p.cmd = exec.CommandContext(ctx, os.Args[0])
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// Under the race detector the library is found to have races of its own, between the calls it serves and those it is given. The
+	// tests with a screen instead of it look for ours.
+	p.cmd.Env = append([]string{asTray + "=1", "GORACE=exitcode=0 log_path=" + filepath.Join(t.TempDir(), "races"),
+		"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "XDG_RUNTIME_DIR=" + t.TempDir()}, env...)
+	p.cmd.Stdout, p.cmd.Stderr = p, p
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { defer close(p.ended); _ = p.cmd.Wait() }()
+	t.Cleanup(func() { cancel(); <-p.ended })
+	return p
+}
+
+// Write is what the program prints.
+func (p *program) Write(text []byte) (int, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.output += string(text)
+	return len(text), nil
+}
+
+func (p *program) printed() string {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.output
+}
+
+func (p *program) waitFor(t *testing.T, text string) {
+	t.Helper()
+	eventually(t, "the program prints "+text, func() bool { return strings.Contains(p.printed(), text) })
+}
+
+// end waits for the program and returns its exit status.
+func (p *program) end(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-p.ended:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(30 * time.Second):
+		t.Fatal("the program does not end")
+		return 0
+	}
+}

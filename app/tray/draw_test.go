@@ -1,0 +1,269 @@
+package tray
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"fairlead/app/menu"
+	"fairlead/app/session"
+)
+
+// screen stands in for a tray library. It shows what it is told to, counts the calls, and minds the rules that the real ones have.
+type screen struct {
+	t     *testing.T
+	calls []string
+	root  entry
+	icon  string
+	tip   string
+	quit  chan struct{}
+	mutex sync.Mutex // for quit and for tests that look while the tray runs
+}
+
+type entry struct {
+	item    menu.Item
+	entries []*entry
+	clicks  chan struct{}
+	gone    bool
+}
+
+func newScreen(t *testing.T) *screen { return &screen{t: t, quit: make(chan struct{})} }
+
+func (s *screen) call(format string, args ...any) func() {
+	s.mutex.Lock()
+	s.calls = append(s.calls, fmt.Sprintf(format, args...))
+	return s.mutex.Unlock
+}
+
+func (s *screen) Run(ready func()) { ready(); <-s.quit }
+func (s *screen) Quit()            { close(s.quit) }
+
+func (s *screen) Icon(name string)    { defer s.call("icon %s", name)(); s.icon = name }
+func (s *screen) Tooltip(text string) { defer s.call("tooltip %s", text)(); s.tip = text }
+
+func (s *screen) Reset() {
+	defer s.call("reset")()
+	s.root.remove()
+	s.root = entry{}
+}
+
+func (e *entry) remove() {
+	for _, child := range e.entries {
+		child.remove()
+		child.gone = true
+		close(child.clicks)
+	}
+}
+
+func (s *screen) Add(parent handle, item menu.Item) (handle, <-chan struct{}) {
+	defer s.call("add %s", item.ID)()
+	above, ok := parent.(*entry)
+	if !ok {
+		above = &s.root
+	}
+	if above.gone || above.item.Hidden {
+		s.t.Errorf("%s is added to an item that is not there", item.ID)
+	}
+	shown := alone(item)
+	shown.Hidden = false
+	e := &entry{item: shown, clicks: make(chan struct{})}
+	above.entries = append(above.entries, e)
+	return e, e.clicks
+}
+
+func (s *screen) Update(h handle, from, to menu.Item) {
+	defer s.call("update %s", to.ID)()
+	e := h.(*entry)
+	if e.gone {
+		s.t.Errorf("%s was removed, and would come back", to.ID)
+	}
+	if !reflect.DeepEqual(e.item, from) {
+		s.t.Errorf("%s looks like %+v, not like %+v", to.ID, e.item, from)
+	}
+	if reflect.DeepEqual(from, to) {
+		s.t.Errorf("%s is updated for nothing", to.ID)
+	}
+	e.item = to
+}
+
+// took returns the calls since the last time.
+func (s *screen) took() string {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	defer func() { s.calls = nil }()
+	return strings.Join(s.calls, "\n")
+}
+
+// visible is the menu as one sees it; what menu.Build says must be the same.
+func (e *entry) visible() (items []menu.Item) {
+	for _, child := range e.entries {
+		if !child.item.Hidden {
+			item := child.item
+			item.Items = child.visible()
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+func visible(items []menu.Item) (shown []menu.Item) {
+	for _, item := range items {
+		if !item.Hidden {
+			item.Items = visible(item.Items)
+			shown = append(shown, item)
+		}
+	}
+	return shown
+}
+
+func (s *screen) click(id string) bool {
+	s.mutex.Lock()
+	e := s.root.find(id)
+	s.mutex.Unlock()
+	if e == nil {
+		return false
+	}
+	select {
+	case e.clicks <- struct{}{}: // as the library does it
+		return true
+	default:
+		return false
+	}
+}
+
+func (e *entry) find(id string) *entry {
+	for _, child := range e.entries {
+		if child.item.ID == id {
+			return child
+		}
+		if found := child.find(id); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func snapshot(states ...session.State) session.Snapshot {
+	return session.Snapshot{Version: 1, Contexts: states}
+}
+
+func state(name string, phase session.Phase) session.State {
+	s := session.State{Name: name, Phase: phase, Wanted: phase != session.Off, Usable: true, Address: "127.0.0.1:1080"}
+	if phase == session.Degraded || phase == session.Failed {
+		s.Reason = "Because."
+	}
+	return s
+}
+
+func drawOn(s *screen, c *canvas, snapshot session.Snapshot) {
+	s.t.Helper()
+	items := menu.Build(snapshot)
+	c.draw(items, menu.Icon(snapshot), menu.Tooltip(snapshot))
+	if got, want := s.root.visible(), visible(items); !reflect.DeepEqual(got, want) {
+		s.t.Errorf("the panel shows\n%+v\nwant\n%+v", got, want)
+	}
+	if s.icon != menu.Icon(snapshot) || s.tip != menu.Tooltip(snapshot) {
+		s.t.Errorf("icon %q, tooltip %q", s.icon, s.tip)
+	}
+}
+
+func TestSwitchingPatchesInPlaceAndNeverResets(t *testing.T) {
+	s := newScreen(t)
+	c := &canvas{toolkit: s, clicked: func(string) {}}
+	defer c.clear()
+	drawOn(s, c, snapshot(state("a", session.Off), state("b", session.On)))
+	if first := s.took(); strings.Contains(first, "reset") {
+		t.Errorf("an empty panel was reset:\n%s", first)
+	}
+	for _, phase := range []session.Phase{session.Starting, session.On, session.Degraded, session.Failed, session.Starting, session.On, session.Stopping, session.Off} {
+		drawOn(s, c, snapshot(state("a", phase), state("b", session.On)))
+		if calls := s.took(); calls == "" || strings.Contains(calls, "reset") || strings.Contains(calls, "add") || strings.Contains(calls, "/b") {
+			t.Errorf("to show that a is %s took:\n%s", phase, calls)
+		}
+	}
+}
+
+func TestSameMenuIsNotDrawnAgain(t *testing.T) {
+	s := newScreen(t)
+	c := &canvas{toolkit: s, clicked: func(string) {}}
+	defer c.clear()
+	same := snapshot(state("a", session.Degraded), state("b", session.Off))
+	drawOn(s, c, same)
+	s.took()
+	drawOn(s, c, same)
+	if calls := s.took(); calls != "" {
+		t.Errorf("nothing changed, yet it took:\n%s", calls)
+	}
+	hidden := state("b", session.Off)
+	hidden.Address = "127.0.0.1:1099" // only in its hidden submenu
+	drawOn(s, c, snapshot(state("a", session.Degraded), hidden))
+	if calls := s.took(); calls != "" {
+		t.Errorf("nothing visible changed, yet it took:\n%s", calls)
+	}
+}
+
+func TestAnotherShapeIsDrawnAnew(t *testing.T) {
+	s := newScreen(t)
+	c := &canvas{toolkit: s, clicked: func(string) {}}
+	defer c.clear()
+	drawOn(s, c, session.Snapshot{})
+	for _, next := range []session.Snapshot{
+		snapshot(), snapshot(state("a", session.On)), snapshot(state("a", session.On), state("b", session.Off)),
+		snapshot(state("b", session.Off), state("a", session.On)),
+		{Version: 9, Contexts: []session.State{state("b", session.Off)}, Problems: []string{"oops"}},
+	} {
+		s.took()
+		drawOn(s, c, next)
+		if calls := s.took(); strings.Count(calls, "reset") != 1 {
+			t.Errorf("a new shape took:\n%s", calls)
+		}
+	}
+}
+
+func TestClearEndsTheListenersAndTellsNoPhantomClick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScreen(t)
+		clicks := make(chan string, 100)
+		c := &canvas{toolkit: s, clicked: func(id string) { clicks <- id }}
+		drawOn(s, c, snapshot(state("a", session.On)))
+		synctest.Wait()
+		if !s.click("toggle/a") || !s.click("copy-http/a") {
+			t.Error("nobody listens")
+		}
+		synctest.Wait()
+		drawOn(s, c, snapshot(state("a", session.On), state("b", session.Off)))
+		synctest.Wait()
+		s.click("toggle/b")
+		synctest.Wait()
+		c.clear()
+		close(clicks)
+		var got []string
+		for id := range clicks {
+			got = append(got, id)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, []string{"copy-http/a", "toggle/a", "toggle/b"}) {
+			t.Errorf("clicks: %s", got)
+		}
+	})
+}
+
+func TestLabelsShowAsTheyAreOnEachDesktop(t *testing.T) {
+	for _, test := range []struct{ goos, desktops, want string }{
+		{"linux", "XFCE", "gke__a__b & c"},
+		{"linux", "", "gke__a__b & c"},
+		{"linux", "ubuntu:GNOME", "gke__a_b & c"},
+		{"linux", "NOTGNOME", "gke__a__b & c"},
+		{"freebsd", "KDE", "gke__a__b & c"},
+		{"windows", "", "gke_a_b && c"},
+		{"darwin", "", "gke_a_b & c"},
+	} {
+		if got := label("gke_a_b & c", test.goos, test.desktops); got != test.want {
+			t.Errorf("label on %s (%s) = %q, want %q", test.goos, test.desktops, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,203 @@
+package tray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"fairlead/app/session"
+)
+
+// asTray makes the test binary a program with a tray.
+const asTray = "TRAY_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asTray) != "" {
+		os.Exit(trayProgram())
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// trayProgram shows two contexts, whose proxies do nothing, and prints what clicks do.
+func trayProgram() int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	model := session.New(session.Config{Start: func(context.Context, string, bool, func(error)) (session.Proxy, error) { return listener{}, nil }})
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := model.Run(ctx); err != nil {
+			fmt.Println(err)
+		}
+	})
+	err := model.Do(ctx, session.SetContexts{Entries: []session.Entry{{Name: "gke_lab_1"}, {Name: "b"}}})
+	if err == nil {
+		err = Run(ctx, Config{
+			Model:   model,
+			OpenLog: func() error { fmt.Println("open log"); return nil },
+			Say:     func(title, text string) { fmt.Printf("say %s: %s\n", title, text) },
+			Copy: func(text string) error {
+				if strings.HasPrefix(text, "http:") {
+					return errors.New("nothing to paste into")
+				}
+				fmt.Println("copy", text)
+				return nil
+			},
+		})
+	}
+	stop()
+	running.Wait()
+	var none *NoDesktop
+	switch {
+	case errors.As(err, &none):
+		fmt.Println("fairlead:", err)
+		return 3
+	case err != nil:
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("ended in good order")
+	return 0
+}
+
+func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
+	address := startBus(t)
+	panel := startWatcher(t, address)
+	p := startProgram(t, "DBUS_SESSION_BUS_ADDRESS="+address)
+	i := panel.item(t)
+	want := []string{". Fairlead: 0 of 2 on", "--", "gke__lab__1", "b", "--", ". Stop all", "Quit"}
+	if got := i.lines(t); !reflect.DeepEqual(got, want) {
+		t.Errorf("the menu is\n%q, want\n%q", got, want)
+	}
+	off := i.property(t, "IconPixmap")
+
+	i.click(t, "gke__lab__1")
+	i.waitFor(t, "[x] gke__lab__1  :1080")
+	want = []string{"Fairlead: 1 of 2 on", "--", "[x] gke__lab__1  :1080", "    gke__lab__1: copy, log, stop", "Copy socks5h://127.0.0.1:1080",
+		"Copy http://127.0.0.1:1080", "Open log", "Stop", "b", "--", "Stop all", "Quit"}
+	eventually(t, "all of the menu follows", func() bool {
+		got := i.lines(t)
+		got[0] = strings.TrimPrefix(got[0], ". ")
+		return reflect.DeepEqual(got, want)
+	})
+	if reflect.DeepEqual(i.property(t, "IconPixmap"), off) {
+		t.Error("the icon is as before")
+	}
+
+	i.click(t, "Copy socks5h://127.0.0.1:1080")
+	p.waitFor(t, "copy socks5h://127.0.0.1:1080\nsay Copied: socks5h://127.0.0.1:1080\n")
+	i.click(t, "Copy http://127.0.0.1:1080")
+	p.waitFor(t, "say Not copied: http://127.0.0.1:1080: nothing to paste into\n")
+	i.click(t, "Open log")
+	p.waitFor(t, "open log\n")
+	i.click(t, "Stop")
+	i.waitFor(t, "gke__lab__1")
+	i.click(t, "Copy socks5h://127.0.0.1:1080") // hidden now
+	i.click(t, "b")
+	i.waitFor(t, "[x] b  :1080")
+	i.click(t, "Stop all")
+	i.waitFor(t, "b")
+	i.click(t, "Quit")
+	if status := p.end(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	if strings.Count(p.printed(), "\ncopy ")+strings.Count(p.printed(), "copy socks5h") != 1 {
+		t.Errorf("a click on a hidden item copied, too:\n%s", p.printed())
+	}
+	if strings.Contains(p.printed(), "panic") || !strings.Contains(p.printed(), "ended in good order") {
+		t.Errorf("it printed\n%s", p.printed())
+	}
+}
+
+func TestLateAndRestartedPanelsGetTheIcon(t *testing.T) {
+	t.Parallel()
+	address := startBus(t)
+	p := startProgram(t, "DBUS_SESSION_BUS_ADDRESS="+address, "DISPLAY=:none", "XDG_CURRENT_DESKTOP=ubuntu:GNOME")
+	p.waitFor(t, "fairlead: no panel here shows tray icons")
+	first := startWatcher(t, address)
+	first.item(t)
+	if err := first.bus.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second := startWatcher(t, address)
+	i := second.item(t)
+	i.click(t, "gke__lab_1") // as GNOME has it
+	i.waitFor(t, "[x] gke__lab_1  :1080")
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if status := p.end(t); status != 0 || strings.Count(p.printed(), "no panel") != 1 {
+		t.Errorf("exit status %d; it printed\n%s", status, p.printed())
+	}
+}
+
+func TestWithoutADesktopItSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	address := startBus(t)
+	for name, test := range map[string]struct{ env, want string }{
+		"no bus":     {"", "fairlead: there is no D-Bus session bus, which the tray icon needs; `fairlead serve CONTEXT` does"},
+		"autolaunch": {"DBUS_SESSION_BUS_ADDRESS=autolaunch:", "there is no D-Bus session bus, which"},
+		"dead bus":   {"DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere/bus", "there is no D-Bus session bus that answers, which the tray icon needs (connect to the session bus at unix:path=/nowhere/bus: "},
+		"mute bus":   {"DBUS_SESSION_BUS_ADDRESS=unix:path=" + muteBus(t), "no answer within 3s"},
+		"no display": {"DBUS_SESSION_BUS_ADDRESS=" + address, "there is no display, which the tray icon needs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startProgram(t, "DISPLAY=", test.env)
+			if status := p.end(t); status != 3 || !strings.Contains(p.printed(), test.want) {
+				t.Errorf("exit status %d; it printed\n%s", status, p.printed())
+			}
+			if strings.Count(p.printed(), "\n") != 1 {
+				t.Errorf("more than a sentence:\n%s", p.printed())
+			}
+		})
+	}
+}
+
+// muteBus takes connections and says nothing.
+func muteBus(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "bus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "bus")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return path
+}
+
+func TestBusIsFoundWhereSystemdPutsIt(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "")
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	if got := busAddress(); got != "" {
+		t.Errorf("busAddress() = %q in an empty directory", got)
+	}
+	path := muteBus(t)
+	t.Setenv("XDG_RUNTIME_DIR", filepath.Dir(path))
+	if got := busAddress(); got != "unix:path="+path {
+		t.Errorf("busAddress() = %q, want the socket %s", got, path)
+	}
+}
+
+func TestConnectingEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	if _, err := connect(ctx, "unix:path="+muteBus(t)); !errors.Is(err, context.Canceled) {
+		t.Errorf("connect() = %v", err)
+	}
+}

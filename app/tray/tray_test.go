@@ -1,0 +1,265 @@
+package tray
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fairlead/app/session"
+)
+
+// place stands in for the desktop around the tray.
+type place struct {
+	panel  atomic.Bool
+	closed atomic.Bool
+}
+
+func (p *place) hasPanel(context.Context) bool { return p.panel.Load() }
+func (p *place) close()                        { p.closed.Store(true) }
+
+// listener is a proxy that does nothing but listen.
+type listener struct{}
+
+func (listener) Address() string                 { return "127.0.0.1:1080" }
+func (listener) Serve(ctx context.Context) error { <-ctx.Done(); return nil }
+
+// bench is a tray with the real model behind it and a screen in front.
+type bench struct {
+	screen *screen
+	model  *session.Manager
+	place  *place
+	mutex  sync.Mutex
+	stderr string
+	did    []string // what was copied, opened, said
+	fail   error    // what Copy and OpenLog return
+	stop   func()
+	ended  chan struct{}
+}
+
+func start(t *testing.T, panel bool) *bench {
+	t.Helper()
+	b := &bench{screen: newScreen(t), place: &place{}, ended: make(chan struct{})}
+	b.place.panel.Store(panel)
+	b.model = session.New(session.Config{Start: func(context.Context, string, bool, func(error)) (session.Proxy, error) {
+		time.Sleep(time.Second)
+		return listener{}, nil
+	}})
+	ctx, stop := context.WithCancel(t.Context())
+	b.stop = stop
+	var both sync.WaitGroup
+	both.Go(func() {
+		if err := b.model.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := b.model.Do(ctx, session.SetContexts{Entries: []session.Entry{{Name: "a"}, {Name: "b/c"}}}); err != nil {
+		t.Fatal(err)
+	}
+	did := func(what string) error {
+		b.mutex.Lock()
+		defer b.mutex.Unlock()
+		b.did = append(b.did, what)
+		return b.fail
+	}
+	both.Go(func() {
+		defer stop()
+		err := run(ctx, Config{
+			Model: b.model, Stderr: b,
+			Copy:    func(text string) error { return did("copy " + text) },
+			OpenLog: func() error { return did("open log") },
+			Say:     func(title, text string) { _ = did("say " + title + ": " + text) },
+		}, b.screen, b.place)
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	go func() { both.Wait(); close(b.ended) }()
+	t.Cleanup(func() { stop(); <-b.ended })
+	synctest.Wait()
+	return b
+}
+
+// Write is standard error.
+func (b *bench) Write(text []byte) (int, error) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	b.stderr += string(text)
+	return len(text), nil
+}
+
+func (b *bench) said() string {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.stderr
+}
+
+// shows reports whether a visible line of the menu has these words.
+func (b *bench) shows(words string) bool {
+	b.screen.mutex.Lock()
+	defer b.screen.mutex.Unlock()
+	for _, item := range b.screen.root.visible() {
+		if strings.Contains(item.Title, words) {
+			return true
+		}
+	}
+	return false
+}
+
+// click clicks and waits until the tray has drawn what came of it.
+func (b *bench) click(t *testing.T, id string) {
+	t.Helper()
+	if !b.screen.click(id) {
+		t.Errorf("nobody listens to %s", id)
+	}
+	time.Sleep(drawEvery)
+	synctest.Wait()
+}
+
+func (b *bench) actions() string {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	defer func() { b.did = nil }()
+	return strings.Join(b.did, "; ")
+}
+
+func TestClickSwitchesAndTheMenuFollows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, true)
+		if !b.shows("Fairlead: 0 of 2 on") {
+			t.Errorf("the panel shows %+v", b.screen.root.visible())
+		}
+		b.click(t, "toggle/b/c")
+		if !b.shows("b/c  starting…") {
+			t.Error("no word of its start")
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if !b.shows("b/c  :1080") || b.screen.icon != "on" {
+			t.Errorf("the panel shows %+v", b.screen.root.visible())
+		}
+		b.click(t, "copy-socks5/b/c")
+		b.click(t, "copy-http/b/c")
+		b.click(t, "open-log/b/c")
+		if got := b.actions(); got != "copy socks5h://127.0.0.1:1080; say Copied: socks5h://127.0.0.1:1080; "+
+			"copy http://127.0.0.1:1080; say Copied: http://127.0.0.1:1080; open log" {
+			t.Error(got)
+		}
+		b.click(t, "stop/b/c")
+		b.click(t, "toggle/a")
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if !b.shows("a  :1080") || b.shows("b/c  :1080") {
+			t.Errorf("the panel shows %+v", b.screen.root.visible())
+		}
+		b.click(t, "stop-all")
+		if b.shows(":1080") || b.screen.icon != "off" {
+			t.Errorf("the panel shows %+v", b.screen.root.visible())
+		}
+	})
+}
+
+func TestClicksOnWhatIsHiddenOrDisabledDoNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, true)
+		for _, id := range []string{"copy-socks5/a", "stop/a", "stop-all"} {
+			b.click(t, id)
+		}
+		if got := b.actions(); got != "" || b.model.Snapshot().Version != 1 {
+			t.Errorf("did %q, snapshot %+v", got, b.model.Snapshot())
+		}
+	})
+}
+
+func TestFailureToCopyOrOpenIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, true)
+		b.fail = errors.New("there is no clipboard")
+		b.click(t, "toggle/a")
+		time.Sleep(2 * time.Second)
+		b.click(t, "copy-http/a")
+		b.click(t, "open-log/a")
+		if got := b.actions(); got != "copy http://127.0.0.1:1080; say Not copied: http://127.0.0.1:1080: there is no clipboard; "+
+			"open log; say The log could not be opened: there is no clipboard" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestBurstOfChangesCostsThePanelLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, true)
+		time.Sleep(time.Second)
+		b.screen.took()
+		for range 201 {
+			if err := b.model.Do(t.Context(), session.Toggle{Name: "a"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(drawEvery)
+		synctest.Wait()
+		if calls := strings.Count(b.screen.took(), "\n"); calls > 20 {
+			t.Errorf("200 changes took %d calls", calls)
+		}
+		time.Sleep(time.Minute)
+		if !b.shows("a  :1080") {
+			t.Errorf("the panel shows %+v", b.screen.root.visible())
+		}
+	})
+}
+
+func TestQuitEndsTheTrayAndItsGoroutines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, true)
+		b.click(t, "quit")
+		<-b.ended
+		if len(b.screen.root.entries) != 0 || !b.place.closed.Load() {
+			t.Error("something is left")
+		}
+	})
+}
+
+func TestEndOfTheContextEndsTheTray(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, true)
+		b.stop()
+		<-b.ended
+		if b.said() != "" {
+			t.Errorf("said %q", b.said())
+		}
+	})
+}
+
+func TestAbsenceOfAPanelIsSaidOnceAndOnlyWhenItStaysAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, false)
+		time.Sleep(panelWait - time.Second)
+		synctest.Wait()
+		if b.said() != "" {
+			t.Errorf("said too soon: %q", b.said())
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if said := b.said(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "no panel") || !strings.Contains(said, "fairlead serve") {
+			t.Errorf("said %q", said)
+		}
+		b.click(t, "toggle/a") // it goes on all the same
+		if !b.shows("a  starting…") {
+			t.Errorf("the panel shows %+v", b.screen.root.visible())
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, false)
+		time.Sleep(panelWait - time.Second)
+		b.place.panel.Store(true)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if b.said() != "" {
+			t.Errorf("said %q of a panel that came late", b.said())
+		}
+	})
+}
