@@ -17,6 +17,9 @@ import (
 	"github.com/jezek/xgb"
 )
 
+// background is the colour of the screen where nothing is, as red, green and blue.
+const background = 0x3b5b76
+
 // startDisplay starts an X server on a display number that is free. The server chooses the number and tells it when it
 // takes connections.
 func (d *Desktop) startDisplay(t testing.TB) {
@@ -44,6 +47,9 @@ func (d *Desktop) startDisplay(t testing.TB) {
 	d.display, err = xgb.NewConnDisplay(d.env["DISPLAY"])
 	if err != nil {
 		t.Fatalf("connect to the X server: %v", err)
+	}
+	if err := paint(d.display, background); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -73,7 +79,7 @@ func (d *Desktop) Key(t testing.TB, keys ...string) {
 func (d *Desktop) Clipboard(t testing.TB) string {
 	t.Helper()
 	// xclip refuses where there is no selection, or none that is text.
-	text, err := d.try(t, "xclip", "-selection", "clipboard", "-target", "UTF8_STRING", "-out")
+	text, err := d.Output(t, "xclip", "-selection", "clipboard", "-target", "UTF8_STRING", "-out")
 	if err != nil {
 		return ""
 	}

@@ -43,7 +43,7 @@ func TestNobodyTakesNotificationsUnlessAsked(t *testing.T) {
 	if d.Owned(t, notificationsName) {
 		t.Error("somebody owns the name")
 	}
-	if _, err := d.try(t, "notify-send", "lost"); err == nil {
+	if _, err := d.Output(t, "notify-send", "lost"); err == nil {
 		t.Error("a notification was taken")
 	}
 	if d.Owned(t, notificationsName) {

@@ -5,11 +5,12 @@ package desktoptest
 import (
 	"bytes"
 	"context"
-	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -18,7 +19,7 @@ import (
 
 // bound is how long anything on the desktop may take. It is far more than a loaded machine needs: it is there to end a test
 // that waits for what never comes.
-const bound = 30 * time.Second
+const bound = time.Minute
 
 // process is a program that runs beside the test, in a process group of its own. It dies with the test process, however
 // that one ends.
@@ -89,18 +90,19 @@ func (d *Desktop) start(t testing.TB, cmd *exec.Cmd) *process {
 	return p
 }
 
-// command runs a program on the desktop to its end and returns what it wrote to its standard output.
+// command is Output of a program that must not fail.
 func (d *Desktop) command(t testing.TB, name string, args ...string) string {
 	t.Helper()
-	out, err := d.try(t, name, args...)
+	out, err := d.Output(t, name, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
-// try is command for a program that may refuse.
-func (d *Desktop) try(t testing.TB, name string, args ...string) (string, error) {
+// Output runs a program on the desktop to its end and returns what it wrote to its standard output. What it wrote to its
+// standard error is in the error, if there is one.
+func (d *Desktop) Output(t testing.TB, name string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), bound)
 	defer cancel()
@@ -112,7 +114,7 @@ func (d *Desktop) try(t testing.TB, name string, args ...string) (string, error)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	if err != nil {
-		err = errors.Join(err, errors.New(name+": "+stderr.String()))
+		err = fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(stderr.String()))
 	}
 	return string(out), err
 }

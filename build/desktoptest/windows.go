@@ -61,3 +61,15 @@ func atom(x *xgb.Conn, name string) (xproto.Atom, error) {
 	}
 	return reply.Atom, nil
 }
+
+// paint gives the screen a colour, where nothing is in front of it.
+func paint(x *xgb.Conn, colour uint32) error {
+	root := xproto.Setup(x).DefaultScreen(x).Root
+	if err := xproto.ChangeWindowAttributesChecked(x, root, xproto.CwBackPixel, []uint32{colour}).Check(); err != nil {
+		return fmt.Errorf("colour the screen: %w", err)
+	}
+	if err := xproto.ClearAreaChecked(x, false, root, 0, 0, 0, 0).Check(); err != nil {
+		return fmt.Errorf("paint the screen: %w", err)
+	}
+	return nil
+}
