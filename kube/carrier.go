@@ -4,18 +4,15 @@ import (
 	"context"
 	"net"
 
-	"k8s.io/client-go/rest"
+	"fairlead/kube/portforward"
 )
 
-// A carrier opens a connection into the first of several Pods that takes it. Package portforward has the real one.
+// An endpoint is a port of a Pod, as the carrier takes it.
+type endpoint = portforward.Endpoint
+
+// A carrier opens a connection into the first of several Pods that takes it. *portforward.Forwarder is the real one; the
+// interface is here so that a test can count and refuse dials.
 type carrier interface {
 	Run(ctx context.Context) error
 	Dial(ctx context.Context, endpoints []endpoint) (net.Conn, error)
 }
-
-type endpoint struct {
-	Namespace, Pod, UID string
-	Port                int
-}
-
-func newCarrier(config *rest.Config, c Config) (carrier, error) { return nil, nil }

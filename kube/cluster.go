@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/portforward"
 )
 
 // Config says which context to reach into, and how.
@@ -68,7 +69,7 @@ func Open(c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
-	carrier, err := newCarrier(config, c)
+	carrier, err := portforward.New(portforward.Config{REST: config, Context: c.Context, Carrier: c.Carrier, Log: c.Log})
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}

@@ -16,7 +16,7 @@ import (
 
 // How long answers count. A Pod that went away meanwhile is noticed by the dial, which then asks anew.
 const (
-	answerLasts  = 5 * time.Second
+	answerLasts  = 3 * time.Second
 	nothingLasts = time.Second // errors, and Services without a ready endpoint
 	claimLasts   = time.Minute // whether a name that may be the Internet's is a Service's
 )

@@ -112,7 +112,7 @@ func TestAPodThatIsGoneIsReplacedBeforeTheClientHears(t *testing.T) {
 		t.Fatalf("after a rollout: %v", err)
 	}
 	dials := carrier.dialled()
-	if last := dials[len(dials)-1]; len(last) != 1 || last[0] != (endpoint{"team", "new", "uid-new", 8080}) {
+	if last := dials[len(dials)-1]; len(last) != 1 || last[0] != at("team", "new", "uid-new", 8080) {
 		t.Errorf("dialled %v", last)
 	}
 }
@@ -235,7 +235,7 @@ func TestAnAddressIsAServicesOrAPods(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
-	want := []endpoint{{"team", "web-1", "uid-web-1", 8080}, {"other", "ready", "uid", 9999}, {"other", "ready", "uid", 9999}, {"other", "ready", "uid", 1}}
+	want := []endpoint{at("team", "web-1", "uid-web-1", 8080), at("other", "ready", "uid", 9999), at("other", "ready", "uid", 9999), at("other", "ready", "uid", 1)}
 	for i, endpoints := range carrier.dialled() {
 		if len(endpoints) != 1 || endpoints[0] != want[i] {
 			t.Errorf("dial %d went to %v, want %v", i, endpoints, want[i])

@@ -64,12 +64,6 @@ func (s *apiServer) requests() []string {
 	return slices.Clone(s.asked)
 }
 
-func (s *apiServer) forgetRequests() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asked = nil
-}
-
 func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.asked = append(s.asked, r.Method+" "+r.URL.RequestURI())
@@ -271,3 +265,7 @@ func dial(t *testing.T, c *Cluster, address string) error {
 }
 
 func testLog() zerolog.Logger { return zerolog.Nop() }
+
+func at(namespace, pod, uid string, port int) endpoint {
+	return endpoint{Namespace: namespace, Pod: pod, UID: uid, Port: port}
+}
