@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,14 +11,13 @@ import (
 
 	"fairlead/app/command"
 	"fairlead/app/explain"
-	"fairlead/app/notify"
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/kube"
 )
 
-// A program is what tray and serve share: the kubeconfig that was read, the state on disk, the log, and the model that
-// owns the proxies.
+// A program is what tray and serve share: the kubeconfig that was read, the state on disk, the log, and what makes
+// contexts into proxies.
 type program struct {
 	kubeconfig kube.Kubeconfig
 	settings   *settings.Store
@@ -27,11 +25,10 @@ type program struct {
 	logFile    io.Closer
 	dir        string
 	wiring     *wiring
-	model      *session.Manager
 }
 
 // open reads what there is on disk. It starts nothing and sends nothing.
-func open(o command.Options, notifier *notify.Notifier) (*program, error) {
+func open(o command.Options) (*program, error) {
 	dir, err := settings.Dir()
 	if err != nil {
 		return nil, err
@@ -45,7 +42,7 @@ func open(o command.Options, notifier *notify.Notifier) (*program, error) {
 		log.Warn().Err(damage).Msg("state file")
 	}
 	p := &program{kubeconfig: kube.Load(o.Kubeconfig), settings: store, log: log, logFile: logFile, dir: dir}
-	p.wiring = &wiring{kubeconfig: o.Kubeconfig, listen: o.Listen, settings: store, notifier: notifier, log: log}
+	p.wiring = &wiring{kubeconfig: o.Kubeconfig, listen: o.Listen, settings: store, log: log}
 	for _, problem := range p.kubeconfig.Problems {
 		log.Warn().Err(problem).Msg("kubeconfig")
 	}
@@ -99,8 +96,8 @@ func (p *program) problemErrors() []error {
 	return errs
 }
 
-// manager makes the model. save is told of each wish; nil forgets them.
-func (p *program) manager(save func(name string, on bool)) *session.Manager {
+// manager makes the model. save keeps each wish; nil forgets them.
+func (p *program) manager(save func(name string, on bool) error) *session.Manager {
 	return session.New(session.Config{
 		Start:  p.wiring.start,
 		Reason: explain.Short,

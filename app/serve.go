@@ -18,7 +18,7 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 	if err := loopbackOnly(o.Listen); err != nil {
 		return err
 	}
-	p, err := open(o, nil)
+	p, err := open(o)
 	if err != nil {
 		return err
 	}

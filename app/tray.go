@@ -13,6 +13,7 @@ import (
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/app/tray"
+	"fairlead/assets"
 )
 
 // runTray is the desktop program: the same proxies, owned by the same model, shown in the panel. One runs per user.
@@ -29,17 +30,18 @@ func runTray(ctx context.Context, o command.Options) error {
 		return errors.New("Fairlead is already running: look for its icon in the panel")
 	}
 	defer release()
-	notifier := notify.New(notify.Config{})
-	p, err := open(o, notifier)
+	p, err := open(o)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	return p.tray(ctx, notifier)
+	return p.tray(ctx)
 }
 
-func (p *program) tray(ctx context.Context, notifier *notify.Notifier) error {
-	model := p.manager(p.remember)
+func (p *program) tray(ctx context.Context) error {
+	notifier := notify.New(notify.Config{Icon: assets.Icon("on"), Log: p.log})
+	p.wiring.notifier = notifier
+	model := p.manager(p.settings.SetOn)
 	clipboard := &desktop.Clipboard{}
 	defer clipboard.Close()
 
@@ -51,7 +53,7 @@ func (p *program) tray(ctx context.Context, notifier *notify.Notifier) error {
 		quit()
 		return errors.Join(err, group.Wait())
 	}
-	// systray wants the main goroutine's thread.
+	// On some systems the panel's library wants the main goroutine's thread, which is this one.
 	err := tray.Run(groupCtx, tray.Config{
 		Model:   model,
 		Copy:    func(text string) error { return clipboard.WriteText(groupCtx, text) },
@@ -65,7 +67,8 @@ func (p *program) tray(ctx context.Context, notifier *notify.Notifier) error {
 
 // restore turns on what was on when Fairlead last ended.
 func (p *program) restore(ctx context.Context, model *session.Manager) error {
-	if err := model.Do(ctx, session.SetContexts{Entries: p.entries(), Problems: p.problems()}); err != nil {
+	contexts := session.SetContexts{Entries: p.entries(), Problems: p.problems(), Sources: p.kubeconfig.Files}
+	if err := model.Do(ctx, contexts); err != nil {
 		return err
 	}
 	for _, name := range p.settings.On() {
@@ -74,11 +77,4 @@ func (p *program) restore(ctx context.Context, model *session.Manager) error {
 		}
 	}
 	return nil
-}
-
-// remember keeps the wish for the next start.
-func (p *program) remember(name string, on bool) {
-	if err := p.settings.SetOn(name, on); err != nil {
-		p.log.Warn().Err(err).Str("context", name).Msg("state not saved")
-	}
 }

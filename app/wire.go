@@ -17,6 +17,9 @@ import (
 	"fairlead/proxy"
 )
 
+// clusterRule is the name, in logs, of the route into the cluster.
+const clusterRule = "cluster"
+
 // A wiring makes contexts into running proxies.
 type wiring struct {
 	kubeconfig string
@@ -40,8 +43,8 @@ func (w *wiring) start(ctx context.Context, name string, restored bool, health f
 	}
 	server := proxy.New(proxy.Config{
 		Rules: []proxy.Rule{
-			{Name: "cluster", Match: owned(cluster), Dialer: cluster},
-			{Name: "direct", Match: proxy.Any, Dialer: &proxy.Direct{}},
+			{Name: clusterRule, Match: claimed(cluster), Dialer: cluster},
+			{Name: "direct", Dialer: &proxy.Direct{}},
 		},
 		Answer: answer,
 		Report: func(r proxy.Report) { w.report(log, name, r) },
@@ -63,8 +66,8 @@ func (w *wiring) listener(ctx context.Context, name string) (net.Listener, error
 	return config.Listen(ctx, "tcp", address)
 }
 
-func owned(cluster *kube.Cluster) func(context.Context, proxy.Target) (bool, error) {
-	return func(_ context.Context, t proxy.Target) (bool, error) { return cluster.Owns(t.Host), nil }
+func claimed(cluster *kube.Cluster) func(context.Context, proxy.Target) (bool, error) {
+	return func(ctx context.Context, t proxy.Target) (bool, error) { return cluster.Claims(ctx, t.Host) }
 }
 
 func answer(err error) proxy.Answer {
@@ -72,16 +75,18 @@ func answer(err error) proxy.Answer {
 	return proxy.Answer{SOCKS5: e.SOCKS5, Status: e.Status, Text: e.Text()}
 }
 
-// report is where a connection's end becomes a log line and, for a failed dial, a notification.
+// report is where a connection's end becomes a log line and, when the cluster could not be reached for it, a
+// notification. What fails on the way to other hosts is for the client to tell: a browser asks for many.
 func (w *wiring) report(log zerolog.Logger, name string, r proxy.Report) {
+	failed := r.Err != nil && !errors.Is(r.Err, proxy.ErrClientLeft) && !errors.Is(r.Err, proxy.ErrStopped)
 	event := log.Debug()
-	if r.Failed() {
+	if failed {
 		event = log.Warn().Err(r.Err)
 	}
-	event.Uint64("conn", r.ID).Str("protocol", r.Protocol).Str("client", r.Client).Str("target", r.Target).
-		Str("route", r.Rule).Str("stage", r.Stage.String()).Int64("sent", r.Sent).Int64("received", r.Received).
+	event.Uint64("conn", r.ID).Str("protocol", string(r.Protocol)).Str("client", r.Client).Str("target", r.Target).
+		Str("route", r.Rule).Str("stage", string(r.Stage)).Int64("sent", r.Sent).Int64("received", r.Received).
 		Dur("lasted", r.Lasted).Msg("connection")
-	if r.Failed() && w.notifier != nil {
+	if failed && r.Stage == proxy.StageDial && r.Rule == clusterRule && w.notifier != nil {
 		w.notifier.Failure(name, r.Target, explain.Error(r.Err))
 	}
 }
