@@ -155,7 +155,7 @@ func permission(err error) (Explanation, bool) {
 	}
 	e := Explanation{Title: "Not allowed", SOCKS5: notAllowed, Status: http.StatusForbidden}
 	if cause := beneath(err, fs.ErrPermission); cause != nil {
-		e.Sentence = sentence("Fairlead does not carry this connection: " + cause.Error())
+		e.Sentence = sentence(cause.Error())
 		return e, true
 	}
 	e.Sentence = "This machine does not allow the connection."

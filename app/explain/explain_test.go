@@ -22,9 +22,11 @@ import (
 )
 
 // routeError has the shape of a proxy's refusal: its own text, and the word of io/fs.
-type routeError struct{ rule, target string }
+type routeError struct{ target, why string }
 
-func (e *routeError) Error() string { return fmt.Sprintf("rule %s refuses %s", e.rule, e.target) }
+func (e *routeError) Error() string {
+	return fmt.Sprintf("%s is not reachable through this proxy: %s", e.target, e.why)
+}
 func (e *routeError) Unwrap() error { return fs.ErrPermission }
 
 var notReady = &fault.NoEndpoints{Service: "web", Namespace: "shop", NotReady: 3}
@@ -110,10 +112,10 @@ var causes = []struct {
 	{"unsupported by the system", errors.ErrUnsupported, "Cannot be carried",
 		"Fairlead cannot carry this kind of connection.", 4, 502},
 
-	{"rule", &routeError{"local", "127.0.0.1:22"}, "Not allowed",
-		"Fairlead does not carry this connection: rule local refuses 127.0.0.1:22.", 2, 403},
-	{"rule, wrapped", fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Net: "tcp", Err: &routeError{"direct", "169.254.169.254:80"}}), "Not allowed",
-		"Fairlead does not carry this connection: rule direct refuses 169.254.169.254:80.", 2, 403},
+	{"rule", &routeError{"localhost:22", "no rule matches it"}, "Not allowed",
+		"localhost:22 is not reachable through this proxy: no rule matches it.", 2, 403},
+	{"rule, wrapped", fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Net: "tcp", Err: &routeError{"metadata.example:80", "169.254.169.254 is link-local"}}), "Not allowed",
+		"metadata.example:80 is not reachable through this proxy: 169.254.169.254 is link-local.", 2, 403},
 	{"firewall", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.EPERM)}, "Not allowed",
 		"This machine does not allow the connection. A firewall may forbid it.", 2, 403},
 

@@ -77,9 +77,9 @@ func sentence(text string) string {
 		return "It failed without saying why."
 	}
 	first, size := utf8.DecodeRuneInString(text)
-	// A word such as "kubeconfig" gets its capital, a path or a file name such as "config.yaml:" keeps its letters.
+	// A word such as "context" gets its capital; a path, an address or the name of a file keeps its letters.
 	word, _, _ := strings.Cut(text, " ")
-	if !strings.ContainsAny(word, "/.\\") {
+	if !strings.ContainsAny(word, "/.:\\") {
 		text = string(unicode.ToUpper(first)) + text[size:]
 	}
 	return text + "."
