@@ -25,19 +25,20 @@ func polar(length, degrees float64) point {
 type shape func(point) float64
 
 // A layer is a shape in one colour. The outline around it keeps it apart from the panel, be that dark or light, and from the layers
-// below.
+// below; one that lies on another may do without.
 type layer struct {
-	shape shape
-	fill  color.NRGBA
+	shape   shape
+	fill    color.NRGBA
+	outline float64
 }
 
 // drawing is layers, the uppermost first.
 type drawing []layer
 
 const (
-	outlineWidth = 0.04
-	radius       = 0.335 // of the ring, to the middle of its stroke
-	stroke       = 0.115
+	thin   = 0.04  // outline
+	radius = 0.335 // of the ring, to the middle of its stroke
+	stroke = 0.115
 )
 
 // drawings has one for each icon of the menu package. They differ in shape as well as in colour.
@@ -46,7 +47,8 @@ func drawings() map[string]drawing {
 	blue := color.NRGBA{0x4a, 0xa8, 0xff, 0xff}
 	green := color.NRGBA{0x3d, 0xd0, 0x7c, 0xff}
 	amber := color.NRGBA{0xff, 0xb4, 0x2e, 0xff}
-	red := color.NRGBA{0xff, 0x5f, 0x57, 0xff}
+	red := color.NRGBA{0xf0, 0x4b, 0x45, 0xff}
+	white := color.NRGBA{0xff, 0xff, 0xff, 0xff}
 	middle := point{0.5, 0.5}
 	const reach = 0.54
 	const slope = 40 // degrees by which the line rises to the right
@@ -55,15 +57,15 @@ func drawings() map[string]drawing {
 	rope := line(start, end)
 	return map[string]drawing{
 		// The ring alone.
-		"off": {{ring(middle), grey}},
+		"off": {{ring(middle), grey, thin}},
 		// The line is on its way: it has come to the ring's middle.
-		"working": {{line(start, middle), blue}, {ring(middle), blue}},
+		"working": {{line(start, middle), blue, thin}, {ring(middle), blue, thin}},
 		// The line comes in over the ring, and leaves behind it.
-		"on": {{both(rope, lower), green}, {ring(middle), green}, {both(rope, upper), green}},
+		"on": {{both(rope, lower), green, thin}, {ring(middle), green, thin}, {both(rope, upper), green, thin}},
 		// It comes in, but not through; its far end lies there, cut off.
-		"degraded": {{line(start, middle), amber}, {ring(middle), amber}, {line(end, end), amber}},
-		// Nothing passes.
-		"failed": {{union(cross(middle, 45), cross(middle, -45)), red}, {ring(middle), red}},
+		"degraded": {{line(start, middle), amber, thin}, {ring(middle), amber, thin}, {line(end, end), amber, thin}},
+		// The ring is stopped up.
+		"failed": {{cross(middle), white, 0}, {disc(middle), red, thin}},
 	}
 }
 
@@ -82,12 +84,18 @@ func line(a, b point) shape {
 	}
 }
 
-func cross(middle point, degrees float64) shape {
-	return line(middle.plus(polar(0.12, degrees)), middle.plus(polar(0.12, degrees+180)))
+func disc(middle point) shape {
+	return func(p point) float64 { return p.distance(middle) - radius - stroke/2 }
 }
 
-func union(a, b shape) shape { return func(p point) float64 { return min(a(p), b(p)) } }
-func both(a, b shape) shape  { return func(p point) float64 { return max(a(p), b(p)) } }
+func cross(middle point) shape {
+	const arm = 0.16
+	rising := line(middle.plus(polar(arm, 45)), middle.plus(polar(arm, 45+180)))
+	falling := line(middle.plus(polar(arm, -45)), middle.plus(polar(arm, -45+180)))
+	return func(p point) float64 { return min(rising(p), falling(p)) }
+}
+
+func both(a, b shape) shape { return func(p point) float64 { return max(a(p), b(p)) } }
 
 // after is the half of the plane beyond middle in the given direction. Its edge takes no outline: the other half goes on there.
 func after(middle point, degrees float64) shape {
@@ -108,7 +116,7 @@ func (d drawing) at(p point) color.NRGBA {
 		switch distance := l.shape(p); {
 		case distance <= 0:
 			return l.fill
-		case distance <= outlineWidth:
+		case distance <= l.outline:
 			return color.NRGBA{0x4b, 0x53, 0x60, 0xff}
 		}
 	}
