@@ -203,7 +203,8 @@ func (a *api) send(ctx context.Context, answer runtime.Object, request func() *r
 	return err
 }
 
-// reachable tells whether the API server is there, with no credentials sent: it is, when it answers for itself.
+// reachable tells whether the API server is there, with no credentials sent. It is when something that has its certificate
+// answers, be it that we are unknown, and does not say that there is nobody behind it.
 func (a *api) reachable(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, a.attempt)
 	defer cancel()
@@ -217,11 +218,7 @@ func (a *api) reachable(ctx context.Context) bool {
 		return false
 	}
 	response.Body.Close()
-	switch response.StatusCode {
-	case http.StatusOK, http.StatusUnauthorized, http.StatusForbidden:
-		return true
-	}
-	return false
+	return response.StatusCode < http.StatusInternalServerError
 }
 
 // closeIdle lets go of the connections that are kept for the next question.

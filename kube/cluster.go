@@ -249,7 +249,10 @@ func (c *Cluster) dial(ctx context.Context, n name, port int) (net.Conn, error) 
 
 func (c *Cluster) connect(ctx context.Context, endpoints []endpoint) (net.Conn, error) {
 	conn, err := c.carrier.Dial(ctx, endpoints)
-	c.health.observe(err)
+	var away *fault.Unreachable
+	if !errors.As(err, &away) || away.Server == c.api.faults.server {
+		c.health.observe(err) // else it was a node or a Pod that could not be reached
+	}
 	return conn, err
 }
 
