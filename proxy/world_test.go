@@ -239,3 +239,18 @@ func port(t *testing.T, rawURL string) string {
 	}
 	return u.Port()
 }
+
+// forgetLog is for a test that provoked a panic.
+func (w *world) forgetLog() {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.log.Reset()
+}
+
+func mustURL(text string) *url.URL {
+	u, err := url.Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	return u
+}
