@@ -15,9 +15,10 @@ import (
 )
 
 func login(e *fault.Login) Explanation {
+	context := name(e.Context)
 	x := Explanation{
 		Title:    "Login needed",
-		Sentence: fmt.Sprintf("The cluster does not accept the login of context %s.", name(e.Context)),
+		Sentence: fmt.Sprintf("The cluster does not accept the login of context %s%s.", context, reason(e.Err)),
 		Hint:     "Sign in again, the way this context's kubeconfig was made; Fairlead then uses the new login by itself.",
 		SOCKS5:   generalFailure,
 		Status:   http.StatusBadGateway,
@@ -25,22 +26,45 @@ func login(e *fault.Login) Explanation {
 	if e.Plugin == "" {
 		return x
 	}
-	plugin, context := name(e.Plugin), name(e.Context)
+	program := fmt.Sprintf("The program %s, which signs in to context %s,", name(e.Plugin), context)
 	x.Title = "Login plugin failed"
+	x.Hint = try(e.Context)
 	switch {
-	case errors.Is(e.Err, exec.ErrNotFound), errors.Is(e.Err, fs.ErrNotExist):
+	case missing(e.Err):
 		x.Title = "Login plugin missing"
-		x.Sentence = fmt.Sprintf("The program %s, which signs in to context %s, was not found on this machine.", plugin, context)
+		x.Sentence = program + " was not found on this machine."
 		x.Hint = "Install it, or put its folder on the PATH that Fairlead is started with."
 	case timedOut(e.Err):
-		x.Sentence = fmt.Sprintf("The program %s, which signs in to context %s, did not finish in time.", plugin, context)
-		x.Hint = try(e.Context)
+		x.Sentence = program + " did not finish in time."
 	default:
-		x.Sentence = fmt.Sprintf("The program %s, which signs in to context %s, failed.", plugin, context)
-		x.Hint = try(e.Context)
+		x.Sentence = program + " failed" + reason(e.Err) + "."
 	}
 	return x
 }
+
+// missing tells whether a program was not there to be run. client-go hands on no more than its text.
+func missing(err error) bool {
+	return errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) ||
+		err != nil && strings.HasSuffix(err.Error(), "not found")
+}
+
+// reason is what err says about a login, after a colon, if those are a few plain words. All else may quote what a
+// plugin printed, which may be a credential.
+func reason(err error) string {
+	const mostWords, longestWord = 16, 15
+	if err == nil {
+		return ""
+	}
+	words := strings.Split(strings.TrimSuffix(err.Error(), "."), " ")
+	for _, word := range words {
+		if len(words) > mostWords || len(word) > longestWord || strings.Trim(strings.TrimSuffix(word, ","), wordLetters) != "" {
+			return ""
+		}
+	}
+	return ": " + strings.Join(words, " ")
+}
+
+const wordLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'-"
 
 // try says how to see more of a login that fails.
 func try(context string) string {
@@ -51,32 +75,44 @@ func try(context string) string {
 }
 
 func unreachable(e *fault.Unreachable) Explanation {
-	server := name(e.Server)
+	server := "API server " + name(e.Server)
 	x := Explanation{
 		Title:    "Cluster unreachable",
-		Sentence: fmt.Sprintf("The API server %s cannot be reached.", server),
+		Sentence: fmt.Sprintf("The %s cannot be reached.", server),
 		Hint:     "Check the network connection or the VPN.",
 		SOCKS5:   networkUnreachable,
 		Status:   http.StatusBadGateway,
+	}
+	if strings.Contains(e.Server, " ") {
+		// No address but words: it lies behind the API server, which was reached.
+		x.Title = "Pod unreachable"
+		x.Sentence = fmt.Sprintf("%s cannot be reached from its node.", name(e.Server))
+		x.Hint = "The program there may listen on another address, or the Pod may be on its way out."
+		return x
 	}
 	if sentence, hint := certificate(e.Err, server); sentence != "" {
 		x.Title, x.Sentence, x.Hint = "Cluster not trusted", sentence, hint
 		return x
 	}
 	dns, isDNS := errors.AsType[*net.DNSError](e.Err)
+	_, isNet := errors.AsType[net.Error](e.Err)
 	switch {
 	case isDNS && dns.IsNotFound:
-		x.Sentence = fmt.Sprintf("The name of the API server %s is not known to this machine.", server)
+		x.Sentence = fmt.Sprintf("The name of the %s is not known to this machine.", server)
 	case isDNS:
-		x.Sentence = fmt.Sprintf("The name of the API server %s could not be looked up.", server)
+		x.Sentence = fmt.Sprintf("The name of the %s could not be looked up.", server)
 	case isAny(wordsRefused...)(e.Err):
-		x.Sentence = fmt.Sprintf("Nothing listens at the API server's address %s.", server)
+		x.Sentence = fmt.Sprintf("Nothing listens at the address of the %s.", server)
 		x.Hint = "The cluster may be stopped, or have moved to another address."
 	case timedOut(e.Err):
-		x.Sentence = fmt.Sprintf("The API server %s does not answer.", server)
+		x.Sentence = fmt.Sprintf("The %s does not answer.", server)
 	case isAny(wordsCut...)(e.Err):
-		x.Sentence = fmt.Sprintf("The API server %s closed the connection.", server)
+		x.Sentence = fmt.Sprintf("The %s closed the connection.", server)
 		x.Hint = "Something on the way may cut connections: check the VPN or the company's proxy."
+	case e.Err != nil && !isNet:
+		// It was reached, and is no use.
+		x.Sentence = sentence(fmt.Sprintf("The %s cannot be used: %v", server, e.Err))
+		x.Hint = ""
 	}
 	return x
 }
@@ -85,19 +121,19 @@ func unreachable(e *fault.Unreachable) Explanation {
 func certificate(err error, server string) (sentence, hint string) {
 	const other = "The context's certificate authority may be out of date, or something on the way answers in the cluster's place."
 	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
-		return fmt.Sprintf("The certificate of the API server %s has expired or is not valid yet.", server),
+		return fmt.Sprintf("The certificate of the %s has expired or is not valid yet.", server),
 			"The cluster's administrator has to renew it, unless this machine's clock is wrong."
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return fmt.Sprintf("The certificate of the API server %s is for another name.", server), other
+		return fmt.Sprintf("The certificate of the %s is for another name.", server), other
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
-		return fmt.Sprintf("The server %s answers, but not in TLS.", server), "Something on the way may answer in the cluster's place."
+		return fmt.Sprintf("The %s answers, but not in TLS.", server), "Something on the way may answer in the cluster's place."
 	}
 	_, verify := errors.AsType[*tls.CertificateVerificationError](err)
 	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
 	if verify || authority {
-		return fmt.Sprintf("The certificate of the API server %s is not one that this context trusts.", server), other
+		return fmt.Sprintf("The certificate of the %s is not one that this context trusts.", server), other
 	}
 	return "", ""
 }
