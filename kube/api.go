@@ -26,7 +26,7 @@ import (
 const (
 	attemptTimeout = 4 * time.Second  // then a connection that died unseen is given up, and another one made
 	requestTimeout = 12 * time.Second // both attempts together
-	maxAnswer      = 32 << 20         // bytes
+	maxAnswer      = 8 << 20          // bytes; twice what maxItems slices take
 	maxItems       = "100"            // EndpointSlices hold 100 endpoints each
 )
 

@@ -91,7 +91,7 @@ func (c *cache[K, V]) forget(key K, asked time.Time) {
 	}
 }
 
-// makeRoom drops what has expired, and when that is not enough, any answer.
+// makeRoom drops what has expired, and when that is not enough, any quarter of the answers.
 func (c *cache[K, V]) makeRoom(now time.Time) {
 	if len(c.entries) < maxCached {
 		return
@@ -101,8 +101,11 @@ func (c *cache[K, V]) makeRoom(now time.Time) {
 			delete(c.entries, key)
 		}
 	}
+	if len(c.entries) < maxCached {
+		return
+	}
 	for key, e := range c.entries {
-		if len(c.entries) < maxCached {
+		if len(c.entries) < maxCached*3/4 {
 			return
 		}
 		if e.isDone() {

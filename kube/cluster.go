@@ -43,7 +43,6 @@ type Cluster struct {
 
 	started chan struct{} // closed by Run
 	stopped chan struct{} // closed when Run's context ends
-	look    time.Duration // firstLook; shorter in tests
 
 	mu      sync.Mutex // guards what follows, and that no dial begins once the last is waited for
 	phase   phase
@@ -86,7 +85,6 @@ func newCluster(namespace string, a *api, h *health, carrier carrier, log zerolo
 		log:       log,
 		started:   make(chan struct{}),
 		stopped:   make(chan struct{}),
-		look:      firstLook,
 	}
 }
 
@@ -295,7 +293,7 @@ func (c *Cluster) awaitRecovery(ctx context.Context) {
 			return
 		case <-c.health.away:
 		}
-		for pause := c.look; c.health.is(unreachable); pause = min(2*pause, seldomLook) {
+		for pause := firstLook; c.health.is(unreachable); pause = min(2*pause, seldomLook) {
 			select {
 			case <-ctx.Done():
 				return
