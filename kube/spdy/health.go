@@ -5,13 +5,17 @@ import "time"
 // health is what a session knows of its connection's path.
 type health struct {
 	heard    time.Time // with its wall clock, which goes on while the machine sleeps
+	sentThen int64     // what had been sent when something was last heard
 	nextPing uint32
 	pingID   uint32
 	sent     time.Time // of the ping that is under way, zero if none is
 	rtt, min time.Duration
 }
 
-func (s *Session) heard() { s.health.heard = time.Now() }
+func (s *Session) heard() {
+	s.health.heard = time.Now()
+	s.health.sentThen = s.sent
+}
 
 // Ping asks the peer for a sign of life, unless a ping is under way already. It does not wait: State and RTT tell.
 func (s *Session) Ping() {

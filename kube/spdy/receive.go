@@ -91,6 +91,8 @@ func (s *Session) into(p []byte) (int, error) {
 	n, err := s.conn.Read(p)
 	s.mu.Lock()
 	s.in.left -= uint32(n)
+	s.received += int64(n)
+	s.heard()
 	s.mid = s.in.left > 0
 	if err != nil && (n == 0 || s.in.left > 0) {
 		return n, cutShort(err, true)

@@ -14,6 +14,7 @@ func (s *Session) writeLocked(b []byte) error {
 		return err
 	}
 	s.writing = time.Now()
+	s.sent += int64(len(b))
 	s.mu.Unlock()
 	_, err := s.conn.Write(b)
 	s.mu.Lock()

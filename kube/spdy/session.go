@@ -44,6 +44,9 @@ var ErrClosed = net.ErrClosed
 // ErrGoAway says that the peer takes no more streams on this session.
 var ErrGoAway = errors.New("the peer takes no more streams (GOAWAY)")
 
+// ErrUnsent says that nothing was sent, or nothing whole.
+var ErrUnsent = errors.New("nothing was sent")
+
 // A Session is one connection to a SPDY/3.1 server. Its methods may be called from several goroutines.
 type Session struct {
 	conn net.Conn
@@ -59,6 +62,8 @@ type Session struct {
 	live      int    // streams the local side has not closed
 	lingering int    // streams it has closed and the peer has not ended
 	dropped   int64
+	sent      int64
+	received  int64
 	away      bool // GOAWAY was seen
 	blockedBy *Stream
 	blockedAt time.Time
@@ -130,6 +135,9 @@ type State struct {
 	RTT       time.Duration // smoothed round trip of the pings; 0 before the first answer
 	MinRTT    time.Duration // the shortest
 	Used      uint32        // stream ids used up, of 2^31
+	Sent      int64         // bytes written to the connection, heads included
+	Received  int64         // bytes of payload that came
+	Unheard   int64         // of Sent, what was written since the last byte came
 	Mid       bool          // payload of a frame is only partly read
 }
 
@@ -140,7 +148,7 @@ func (s *Session) State() State {
 	defer s.mu.Unlock()
 	st := State{
 		Live: s.live, Lingering: s.lingering, Dropped: s.dropped, Away: s.away,
-		Heard: s.health.heard, RTT: s.health.rtt, MinRTT: s.health.min, Used: s.next,
+		Heard: s.health.heard, RTT: s.health.rtt, MinRTT: s.health.min, Used: s.next, Sent: s.sent, Received: s.received, Unheard: s.sent - s.health.sentThen,
 		Mid: s.mid,
 	}
 	if s.blockedBy != nil {
@@ -156,7 +164,8 @@ func (s *Session) State() State {
 }
 
 // Watch reads what the peer sends while no stream is in use: late ends of closed streams, pings, the end of the
-// connection. It returns nil at until or as soon as a stream is opened, else the error that ended the session.
+// connection. It returns nil at until, as soon as a stream is opened, or when the peer has ended the last of the closed
+// streams, else the error that ended the session.
 func (s *Session) Watch(until time.Time) error {
 	w := waiter{deadline: until, wake: make(chan struct{}, 1)}
 	s.mu.Lock()
@@ -166,7 +175,7 @@ func (s *Session) Watch(until time.Time) error {
 		s.turns.watcher = nil
 		s.turns.pass()
 	}()
-	for s.live == 0 {
+	for drained := s.lingering > 0; s.live == 0 && !(drained && s.lingering == 0); {
 		if s.err != nil {
 			return s.err
 		}

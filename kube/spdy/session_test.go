@@ -112,6 +112,12 @@ func TestEchoedBytesComeBackWhole(t *testing.T) {
 	}
 }
 
+// readALittle lets the session read for a moment.
+func readALittle(t *testing.T, st *Stream) {
+	st.SetReadDeadline(time.Now().Add(time.Millisecond))
+	st.WaitReadable(t.Context()) //nolint:errcheck // it only reads
+}
+
 type readerOnly struct{ io.Reader }
 
 func TestHeadersArriveAsSent(t *testing.T) {
@@ -329,7 +335,7 @@ func TestGoAwayEndsOpening(t *testing.T) {
 	server.Close()                                                 //nolint:errcheck // seen by the client
 	t.Cleanup(func() { s.Close(); server.Wait(30 * time.Second) }) //nolint:errcheck // its goroutine ends
 	for !s.State().Away {
-		st.WaitReadable(time.Now().Add(time.Millisecond)) //nolint:errcheck // it only reads
+		readALittle(t, st)
 	}
 	if _, err := s.Open(nil, Request{}); err == nil {
 		t.Fatal("opens a stream after GOAWAY")
@@ -361,7 +367,7 @@ func TestTextKeepsTheBeginning(t *testing.T) {
 		t.Fatal(err)
 	}
 	for streams[0].Progress().Ended == nil {
-		streams[1].WaitReadable(time.Now().Add(time.Millisecond)) //nolint:errcheck // it only reads
+		readALittle(t, streams[1])
 	}
 	if got := streams[0].Text(); got != "abcabca" {
 		t.Fatalf("kept %q", got)

@@ -2,6 +2,7 @@ package spdy
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"syscall"
@@ -49,12 +50,15 @@ type Stream struct {
 }
 
 // Open opens a stream for each request, in order, and sends first as the first bytes of the last one: all in one write.
-// It does not wait for an answer.
+// It does not wait for an answer. An error that wraps ErrUnsent says that the peer got nothing it could act on: a frame
+// that was not sent to its end is no frame.
 func (s *Session) Open(first []byte, requests ...Request) ([]*Stream, error) {
 	s.sending.Lock()
 	streams, b, err := s.prepare(first, requests)
 	if err == nil {
-		err = s.writeLocked(b)
+		if err = s.writeLocked(b); err != nil {
+			err = fmt.Errorf("%w: %w", ErrUnsent, err)
+		}
 	}
 	s.sending.Unlock()
 	if err != nil {
@@ -76,10 +80,10 @@ func (s *Session) prepare(first []byte, requests []Request) ([]*Stream, []byte, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
-		return nil, nil, ended(s.err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrUnsent, ended(s.err))
 	}
 	if s.away || s.next > 1<<31-64 {
-		return nil, nil, ErrGoAway
+		return nil, nil, fmt.Errorf("%w: %w", ErrUnsent, ErrGoAway)
 	}
 	b := s.control
 	s.control = nil
@@ -174,25 +178,29 @@ func (st *Stream) drained(n int) {
 	}
 }
 
-// WaitReadable waits until Read would answer at once, or until deadline (zero for none), which it answers with
-// os.ErrDeadlineExceeded. It needs no buffer. The read deadline does not count, and Read must not run meanwhile.
-func (st *Stream) WaitReadable(deadline time.Time) error {
-	return st.wait(deadline, st.readable)
+// WaitReadable waits until Read would answer at once, or until the read deadline, which it answers with
+// os.ErrDeadlineExceeded as Read does. It needs no buffer. Read must not run meanwhile.
+func (st *Stream) WaitReadable(ctx context.Context) error {
+	return st.wait(ctx, st.readable)
 }
 
 // WaitReply waits like WaitReadable, and also ends when the peer has accepted the stream (SYN_REPLY).
-func (st *Stream) WaitReply(deadline time.Time) error {
-	return st.wait(deadline, func() bool { return st.replied || st.readable() })
+func (st *Stream) WaitReply(ctx context.Context) error {
+	return st.wait(ctx, func() bool { return st.replied || st.readable() })
 }
 
-func (st *Stream) wait(deadline time.Time, done func() bool) error {
+func (st *Stream) wait(ctx context.Context, done func() bool) error {
 	s := st.session
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, st.look)()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.turns.pass()
-	defer func(old time.Time) { st.waiter.deadline = old }(st.waiter.deadline)
-	st.waiter.deadline = deadline
 	for !done() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if _, err := s.turn(&st.waiter, st, nil); err != nil {
 			return err
 		}
@@ -212,8 +220,8 @@ func (st *Stream) SetReadDeadline(t time.Time) {
 	st.waiter.deadline = t
 }
 
-// Wake makes a Read or a wait that is under way look at the world again: at its deadline, for one.
-func (st *Stream) Wake() {
+// look makes a wait that is under way look at the world again.
+func (st *Stream) look() {
 	st.session.mu.Lock()
 	st.session.interrupt(&st.waiter)
 	st.session.mu.Unlock()

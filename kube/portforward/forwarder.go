@@ -1,0 +1,289 @@
+package portforward
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fairlead/kube/spdy"
+
+	"github.com/rs/zerolog"
+	"k8s.io/client-go/rest"
+)
+
+// An Endpoint is a port of a Pod. UID tells Pods apart that follow each other under one name; it may be empty.
+type Endpoint struct {
+	Namespace, Pod, UID string
+	Port                int
+}
+
+func (e Endpoint) pod() podID { return podID{e.Namespace, e.Pod, e.UID} }
+
+func (e Endpoint) check() error {
+	if e.Namespace == "" || e.Pod == "" || e.Port < 1 || e.Port > 65535 {
+		return fmt.Errorf("port %d of Pod %q in namespace %q: %w", e.Port, e.Pod, e.Namespace, net.InvalidAddrError("no endpoint"))
+	}
+	return nil
+}
+
+// Config describes a Forwarder. Only REST is needed.
+type Config struct {
+	// REST is the way to the API server and the credentials, as client-go reads them from a kubeconfig. Its rate limits
+	// do not count here.
+	REST *rest.Config
+	// Context is the kubeconfig context's name, for errors.
+	Context string
+	// Carrier is CarrierSPDY, CarrierWebSocket, or empty for whichever gets through, SPDY first.
+	Carrier string
+	// PerPod and PerContext bound the sessions with one Pod and in all. A session costs the cluster up to 0.9 MB.
+	// Above them connections share. 0 means 32 and 128.
+	PerPod, PerContext int
+	// Dial bounds how long a new session may take. 0 means 20 s.
+	Dial time.Duration
+	// Idle is how long an unused session is kept. 0 means 75 s.
+	Idle time.Duration
+	// Grace is how long after its acceptance a connection to an unproven target may still be refused before the client
+	// is told that it is open. It grows by itself where runtimes are slow. 0 means 30 ms.
+	Grace time.Duration
+	// Quiet is how long the client's half-close is held back while the Pod says nothing. 0 means 5 s.
+	Quiet time.Duration
+	// Memory bounds what may wait in buffers for slow readers on shared sessions, in bytes. 0 means 64 MiB.
+	Memory int64
+	Log    zerolog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	set := func(d *time.Duration, to time.Duration) {
+		if *d <= 0 {
+			*d = to
+		}
+	}
+	set(&c.Dial, 20*time.Second)
+	set(&c.Idle, 75*time.Second)
+	set(&c.Grace, 30*time.Millisecond)
+	set(&c.Quiet, 5*time.Second)
+	if c.PerPod <= 0 {
+		c.PerPod = 32
+	}
+	if c.PerContext <= 0 {
+		c.PerContext = 128
+	}
+	if c.Memory <= 0 {
+		c.Memory = 64 << 20
+	}
+	return c
+}
+
+// A Forwarder dials ports of Pods of one cluster. Its methods may be called from several goroutines.
+type Forwarder struct {
+	cfg     Config
+	up      *upgrader
+	memory  *spdy.Memory
+	buffers bufferPool
+	targets targets
+	ready   chan struct{} // closed when Run has begun
+	kicked  chan struct{} // holds one token: housekeeping has something to do
+	work    sync.WaitGroup
+
+	requests atomic.Uint64 // stream pairs opened
+
+	mu      sync.Mutex
+	ctx     context.Context // of Run, for what it owns; nil before and after
+	ended   bool
+	pods    map[podID]*pod
+	total   int // sessions there are or are being dialled
+	rtt     time.Duration
+	creds   identity
+	counted Stats
+	began   time.Time // of Run
+	filling int       // connections being dialled for the stash
+	used    time.Time // when a connection was last asked for
+	looked  time.Time // when the credentials were last looked at
+}
+
+// New checks the configuration. It opens no connection.
+func New(cfg Config) (*Forwarder, error) {
+	cfg = cfg.withDefaults()
+	switch {
+	case cfg.REST == nil:
+		return nil, errors.New("port-forward without a REST configuration")
+	case cfg.Carrier != "" && cfg.Carrier != CarrierSPDY && cfg.Carrier != CarrierWebSocket:
+		return nil, fmt.Errorf("no carrier is called %q (%s, %s)", cfg.Carrier, CarrierSPDY, CarrierWebSocket)
+	}
+	up, err := newUpgrader(cfg.REST, cfg.Carrier, cfg.Context)
+	if err != nil {
+		return nil, fmt.Errorf("port-forward through %s: %w", cfg.REST.Host, err)
+	}
+	f := &Forwarder{
+		cfg: cfg, up: up, memory: spdy.NewMemory(cfg.Memory),
+		ready: make(chan struct{}), kicked: make(chan struct{}, 1), pods: make(map[podID]*pod),
+	}
+	up.route.handshook = f.measured
+	return f, nil
+}
+
+// Run keeps the sessions: it dials ahead of demand, looks after those that are idle, and closes them. When ctx ends, it
+// closes every session and so every connection, waits for its goroutines, and returns nil. It can run once.
+func (f *Forwarder) Run(ctx context.Context) error {
+	f.mu.Lock()
+	if f.ctx != nil || f.ended {
+		f.mu.Unlock()
+		return errors.New("a Forwarder runs once")
+	}
+	f.ctx = ctx
+	f.mu.Unlock()
+	close(f.ready)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-f.kicked:
+		case <-timer.C:
+		}
+		timer.Reset(f.housekeep(ctx, time.Now()))
+	}
+	f.shut()
+	f.work.Wait()
+	return nil
+}
+
+func (f *Forwarder) shut() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = true
+	for _, p := range f.pods {
+		for _, s := range p.sessions {
+			s.Close() //nolint:errcheck // always nil
+		}
+		p.answer(nil, net.ErrClosed)
+	}
+	f.up.stash.close()
+}
+
+// spawn runs work that Run waits for. mu is held. It says false after the end.
+func (f *Forwarder) spawn(work func(ctx context.Context)) bool {
+	if f.ended || f.ctx == nil {
+		return false
+	}
+	ctx := f.ctx
+	f.work.Go(func() { work(ctx) })
+	return true
+}
+
+// kick makes Run do its housekeeping now.
+func (f *Forwarder) kick() {
+	select {
+	case f.kicked <- struct{}{}:
+	default:
+	}
+}
+
+// Dial connects to the first of the endpoints that can be reached; the others are tried in order, later too, as long as
+// no program in a Pod can have seen a byte of the connection. It waits for a session with the Pod, not for the program's
+// answer: for that the connection has
+//
+//	Opened(ctx context.Context) error
+//
+// which says whether the target may be taken for connected. CloseWrite holds the end back while the Pod still sends, see
+// Config.Quiet. Errors are those of package fault. ctx bounds the dial, not the connection. Dial works while Run runs,
+// and waits for it to begin.
+func (f *Forwarder) Dial(ctx context.Context, endpoints []Endpoint) (net.Conn, error) {
+	if len(endpoints) == 0 {
+		return nil, errors.New("port-forward to no endpoint")
+	}
+	for _, ep := range endpoints {
+		if err := ep.check(); err != nil {
+			return nil, err
+		}
+	}
+	select {
+	case <-f.ready:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	c := newConn(f, endpoints)
+	if err := c.advance(ctx, nil); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// measured takes note of a round trip to the API server.
+func (f *Forwarder) measured(rtt time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.rtt == 0 || rtt < f.rtt {
+		f.rtt = rtt
+	}
+}
+
+// redialled counts a connection that went on elsewhere.
+func (f *Forwarder) redialled() {
+	f.mu.Lock()
+	f.counted.Redialled++
+	f.mu.Unlock()
+}
+
+// alone says that s carries one connection.
+func (f *Forwarder) alone(s *session) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return s.users <= 1
+}
+
+// retireSession is retire without mu held.
+func (f *Forwarder) retireSession(s *session, why string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.retire(s, why)
+}
+
+// roundTrip is the shortest round trip seen, 0 if none was.
+func (f *Forwarder) roundTrip() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rtt
+}
+
+// Stats counts what a Forwarder has done and what it holds.
+type Stats struct {
+	Sessions    int    // that are open
+	Idle        int    // of them, without a connection
+	Connections int    // that are open
+	Waiting     int    // connections that wait for a session
+	Unbound     int    // connections to the API server that wait for a use
+	Dialled     int    // sessions dialled, ever
+	Shared      int    // connections put on a session that had another, ever
+	Redialled   int    // connections that went on to another endpoint or session, ever
+	Retired     int    // sessions not reused because of their last use, ever
+	Carrier     string // what got through last
+	RTT         time.Duration
+}
+
+// Stats reports on this moment.
+func (f *Forwarder) Stats() Stats {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	st := f.counted
+	for _, p := range f.pods {
+		st.Sessions += len(p.sessions)
+		st.Waiting += len(p.waiting)
+		for _, s := range p.sessions {
+			st.Connections += s.users
+			if s.users == 0 {
+				st.Idle++
+			}
+		}
+	}
+	st.Unbound = stashSize - f.up.stash.room(time.Now())
+	st.RTT = f.rtt
+	f.up.mu.Lock()
+	st.Carrier = f.up.last
+	f.up.mu.Unlock()
+	return st
+}

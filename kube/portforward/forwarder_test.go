@@ -1,0 +1,347 @@
+package portforward
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"fairlead/kube/fault"
+)
+
+func certPEM(s *httptest.Server) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+}
+
+func TestBytesArriveBothWaysOverEitherCarrier(t *testing.T) {
+	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
+		t.Run(carrier, func(t *testing.T) {
+			w := newWorld(t)
+			f := w.forwarder(func(c *Config) { c.Carrier = carrier })
+			want := make([]byte, 5<<20)
+			rand.Read(want) //nolint:errcheck // never fails
+			for range 3 {
+				c := mustDial(t, f, 7)
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					if _, err := io.Copy(c, bytes.NewReader(want)); err != nil {
+						t.Error(err)
+					}
+				})
+				var got bytes.Buffer
+				if _, err := io.CopyN(&got, c, int64(len(want))); err != nil || !bytes.Equal(got.Bytes(), want) {
+					t.Fatalf("%d bytes, %v", got.Len(), err)
+				}
+				wg.Wait()
+				c.Close() //nolint:errcheck // always nil
+			}
+			for _, kind := range w.seen() {
+				if kind != carrier {
+					t.Errorf("a session over %s", kind)
+				}
+			}
+		})
+	}
+}
+
+func TestOtherCarrierIsTriedAndRemembered(t *testing.T) {
+	cases := []struct {
+		refused, works string
+		status         int
+		kind, body     string
+	}{
+		{CarrierSPDY, CarrierWebSocket, 403, "application/json", statusBody(403, "no create")},
+		{CarrierSPDY, CarrierWebSocket, 400, "text/plain", "Upgrade request required"},
+		{CarrierSPDY, CarrierWebSocket, 502, "text/html", "<html>bad gateway</html>"},
+		{CarrierSPDY, CarrierWebSocket, 200, "text/html", "<html>welcome</html>"},
+	}
+	for _, c := range cases {
+		t.Run(fmt.Sprint(c.refused, c.status), func(t *testing.T) {
+			w := newWorld(t)
+			w.refuseUpgrades(c.refused, c.status, c.kind, c.body)
+			f := w.forwarder(nil)
+			conn := mustDial(t, f, 7)
+			echoes(t, conn, "hello")
+			conn.Close() //nolint:errcheck // always nil
+			if got := f.Stats().Carrier; got != c.works {
+				t.Errorf("remembers %q", got)
+			}
+			// The other way round: what worked is refused now.
+			w.refuseUpgrades(c.works, c.status, c.kind, c.body)
+			w.cutAndNoticed(f)
+			eventually(t, "the other carrier is found", func() bool {
+				conn, err := dial(t, f, at(7))
+				if err != nil {
+					return false
+				}
+				defer conn.Close() //nolint:errcheck // always nil
+				echoes(t, conn, "again")
+				return f.Stats().Carrier == c.refused
+			})
+		})
+	}
+}
+
+func TestForcedCarrierIsTheOnlyOne(t *testing.T) {
+	w := newWorld(t)
+	w.refuseUpgrades(CarrierSPDY, 403, "application/json", statusBody(403, "no"))
+	f := w.forwarder(func(c *Config) { c.Carrier = CarrierSPDY })
+	_, err := dial(t, f, at(7))
+	var forbidden *fault.Forbidden
+	if !errors.As(err, &forbidden) {
+		t.Fatalf("got %v", err)
+	}
+	if slices.Contains(w.seen(), CarrierWebSocket) {
+		t.Error("a WebSocket was tried")
+	}
+	if _, err := New(Config{REST: w.rest(), Carrier: "pigeon"}); err == nil {
+		t.Error("an unknown carrier is no error")
+	}
+}
+
+func TestAnswersOfTheAPIServerAreTyped(t *testing.T) {
+	cases := []struct {
+		status int
+		body   string
+		want   func(error) bool
+	}{
+		{401, statusBody(401, "Unauthorized"), func(err error) bool { _, ok := errors.AsType[*fault.Login](err); return ok }},
+		{403, statusBody(403, "pods is forbidden"), func(err error) bool {
+			f, ok := errors.AsType[*fault.Forbidden](err)
+			return ok && f.Resource == "pods/portforward" && f.Namespace == "ns" && slices.Equal(f.Verbs, []string{"get", "create"})
+		}},
+		{404, statusBody(404, `pods "pod" not found`), func(err error) bool {
+			f, ok := errors.AsType[*fault.NotFound](err)
+			return ok && f.Kind == fault.Pod && f.Name == "pod"
+		}},
+		{400, statusBody(400, "pod pod does not have a host assigned"), func(err error) bool { _, ok := errors.AsType[*fault.NoEndpoints](err); return ok }},
+		{500, statusBody(500, `error dialing backend: dial tcp 10.0.0.1:10250: connect: connection refused`), func(err error) bool {
+			_, ok := errors.AsType[*fault.Unreachable](err)
+			return ok
+		}},
+		{500, `pod not found ("pod_ns")`, func(err error) bool { _, ok := errors.AsType[*fault.NotFound](err); return ok }},
+	}
+	for _, c := range cases {
+		t.Run(fmt.Sprint(c.status), func(t *testing.T) {
+			w := newWorld(t)
+			kind := "application/json"
+			if c.body[0] != '{' {
+				kind = "text/plain"
+			}
+			w.refuseUpgrades("", c.status, kind, c.body)
+			f := w.forwarder(nil)
+			_, err := dial(t, f, at(7))
+			if err == nil || !c.want(err) {
+				t.Fatalf("got %T %v", err, err)
+			}
+			if containsToken(err.Error()) {
+				t.Error("the error holds a token")
+			}
+		})
+	}
+}
+
+func TestUnreachableAPIServerIsSaid(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close() //nolint:errcheck // the end
+	w := newWorld(t)
+	f := w.forwarder(func(c *Config) { c.REST.Host = "https://" + ln.Addr().String() })
+	_, err = dial(t, f, at(7))
+	if u, ok := errors.AsType[*fault.Unreachable](err); !ok || u.Server != ln.Addr().String() || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestCancelledDialEndsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	hold := make(chan struct{})
+	f := func(http.ResponseWriter, *http.Request) bool { <-hold; return true }
+	w.refuse.Store(&f)
+	defer close(hold)
+	fw := w.forwarder(nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { _, err := fw.Dial(ctx, at(7)); done <- err }()
+	eventually(t, "the dial is under way", func() bool { return len(w.seen()) > 0 })
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestRefusedPortIsAnAnswerAndHarmsNobody(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(nil)
+	open := mustDial(t, f, 7)
+	defer open.Close() //nolint:errcheck // always nil
+	for i := range 20 {
+		_, err := dial(t, f, []Endpoint{{Namespace: "ns", Pod: "pod", UID: "uid", Port: 9000 + i}})
+		refused, ok := errors.AsType[*fault.Refused](err)
+		if !ok || refused.Port != 9000+i || !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Fatalf("got %v", err)
+		}
+		echoes(t, open, "still here")
+	}
+}
+
+func TestRefusalIsRememberedForAMoment(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(nil)
+	if _, err := dial(t, f, at(9)); err == nil {
+		t.Fatal("no refusal")
+	}
+	before := f.requests.Load()
+	ctx := context.Background()
+	if _, err := f.Dial(ctx, at(9)); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Fatalf("got %v", err)
+	}
+	if f.requests.Load() != before {
+		t.Error("the runtime was asked again")
+	}
+	w.program(9, func(c net.Conn) { io.Copy(c, c) }) //nolint:errcheck // an echo
+	eventually(t, "the port is asked again", func() bool { c, err := dial(t, f, at(9)); return err == nil && c.Close() == nil })
+}
+
+func TestNextEndpointIsTriedBeforeTheClientHears(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(nil)
+	ctx := context.Background()
+	raw, err := f.Dial(ctx, append(at(9), at(7)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close() //nolint:errcheck // always nil
+	c := raw.(tunnel)
+	// The client's early bytes were sent to the one that refuses, and must reach the other.
+	if _, err := io.WriteString(c, "early"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Opened(ctx); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 5)
+	if _, err := io.ReadFull(c, b); err != nil || string(b) != "early" {
+		t.Fatalf("%q, %v", b, err)
+	}
+	if f.Stats().Redialled != 1 {
+		t.Errorf("%+v", f.Stats())
+	}
+}
+
+func TestLateLinesSurviveTheClientsHalfClose(t *testing.T) {
+	w := newWorld(t)
+	w.program(25, func(c net.Conn) {
+		for i := range 5 {
+			time.Sleep(500 * time.Millisecond)
+			fmt.Fprintf(c, "line %d\n", i) //nolint:errcheck // seen by the client
+		}
+	})
+	f := w.forwarder(nil)
+	c := mustDial(t, f, 25)
+	defer c.Close() //nolint:errcheck // always nil
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(c)
+	if err != nil || bytes.Count(got, []byte("\n")) != 5 {
+		t.Fatalf("%q, %v", got, err)
+	}
+}
+
+func TestHalfClosedConnectionsEndInBoundedTime(t *testing.T) {
+	w := newWorld(t)
+	w.program(26, func(c net.Conn) {
+		io.Copy(io.Discard, c)        //nolint:errcheck // until its end, which a runtime never passes on
+		io.WriteString(c, "too late") //nolint:errcheck // nobody gets it
+	})
+	f := w.forwarder(nil)
+	var wg sync.WaitGroup
+	for port, size := range map[int]int{7: 1 << 20, 26: 1000} {
+		wg.Go(func() {
+			c := mustDial(t, f, port)
+			defer c.Close() //nolint:errcheck // always nil
+			start := time.Now()
+			go func() {
+				c.Write(make([]byte, size)) //nolint:errcheck // seen by the reader
+				c.CloseWrite()              //nolint:errcheck // seen by the reader
+			}()
+			n, err := io.Copy(io.Discard, c)
+			if err != nil || port == 7 && n != int64(size) {
+				t.Errorf("port %d: %d bytes, %v", port, n, err)
+			}
+			if took := time.Since(start); took > 7*time.Second {
+				t.Errorf("port %d: ended after %v", port, took)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestSessionsAreReused(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(nil)
+	for range 50 {
+		c := mustDial(t, f, 7)
+		echoes(t, c, "hello")
+		c.Close() //nolint:errcheck // always nil
+	}
+	if st := f.Stats(); st.Dialled > 6 {
+		t.Errorf("50 connections one after another took %d sessions", st.Dialled)
+	}
+}
+
+func TestCutSessionIsNoOrderlyEnd(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(nil)
+	c := mustDial(t, f, 7)
+	defer c.Close() //nolint:errcheck // always nil
+	echoes(t, c, "hello")
+	w.cutAndNoticed(f)
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("got %v", err)
+	}
+	// And the next connection knows nothing of it.
+	next := mustDial(t, f, 7)
+	defer next.Close() //nolint:errcheck // always nil
+	echoes(t, next, "hello")
+}
+
+func TestManyConnectionsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(func(c *Config) { c.PerPod = 16 })
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			c, err := dial(t, f, at(7))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close() //nolint:errcheck // always nil
+			want := bytes.Repeat([]byte{byte(i)}, 20_000)
+			go c.Write(want) //nolint:errcheck // seen by the reader
+			got := make([]byte, len(want))
+			if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("connection %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	if st := f.Stats(); st.Sessions > 16 {
+		t.Errorf("%d sessions", st.Sessions)
+	}
+}

@@ -1,0 +1,328 @@
+package portforward
+
+import (
+	"context"
+	"net"
+	"slices"
+	"time"
+)
+
+const (
+	// parallelDials bounds how many sessions with one Pod are dialled at once.
+	parallelDials = 4
+	minSpares     = 2
+	maxSpares     = 8
+	// near is the round trip below which a connection waits for a session of its own rather than share one: dialling
+	// takes three of them, and a guarantee is worth that.
+	near = 10 * time.Millisecond
+)
+
+type podID struct{ namespace, name, uid string }
+
+// A pod is the sessions with one Pod. The forwarder's lock guards it.
+type pod struct {
+	id       podID
+	sessions []*session // all that are open
+	idle     []*session // of them, those without a connection and fit for one; the last used is last
+	waiting  []*claim   // who waits for a session, the oldest first
+	dialling int
+	failed   time.Time // when dialling last failed
+	used     time.Time
+	rate     rate
+}
+
+// A claim waits for a session.
+type claim struct {
+	ep  Endpoint
+	got chan grant // holds one
+}
+
+type grant struct {
+	s   *session
+	err error
+}
+
+// acquire gives a session with ep's Pod to one more connection: the idle one used last, whose TCP window is open
+// widest, else a new one, else, where a new one would take long or may not be, one that has a connection already.
+func (f *Forwarder) acquire(ctx context.Context, ep Endpoint) (*session, error) {
+	now := time.Now()
+	f.mu.Lock()
+	if f.ended {
+		f.mu.Unlock()
+		return nil, net.ErrClosed
+	}
+	p := f.pods[ep.pod()]
+	if p == nil {
+		p = &pod{id: ep.pod()}
+		f.pods[p.id] = p
+	}
+	f.used, p.used = now, now
+	p.rate.count(now)
+	c := &claim{ep: ep, got: make(chan grant, 1)}
+	p.waiting = append(p.waiting, c)
+	f.serve(p, now)
+	f.mu.Unlock()
+	select {
+	case g := <-c.got:
+		return g.s, g.err
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p.waiting = slices.DeleteFunc(p.waiting, func(other *claim) bool { return other == c })
+	select {
+	case g := <-c.got:
+		if g.s != nil {
+			f.putBack(g.s, now)
+		}
+	default:
+	}
+	return nil, ctx.Err()
+}
+
+// serve gives sessions to those who wait, as far as there are any, and dials more. mu is held.
+func (f *Forwarder) serve(p *pod, now time.Time) {
+	for len(p.waiting) > 0 {
+		s := p.takeIdle(now)
+		if s == nil {
+			s = f.share(p, now)
+		}
+		if s == nil {
+			break
+		}
+		s.take(now)
+		p.waiting[0].got <- grant{s: s}
+		p.waiting = p.waiting[1:]
+	}
+	f.grow(p, now)
+}
+
+// answer gives everyone who waits the same answer. mu is held.
+func (p *pod) answer(s *session, err error) {
+	for _, c := range p.waiting {
+		c.got <- grant{s: s, err: err}
+	}
+	p.waiting = nil
+}
+
+// takeIdle gives the session that was used last, if it is fit.
+func (p *pod) takeIdle(now time.Time) *session {
+	for i := len(p.idle) - 1; i >= 0; i-- {
+		s := p.idle[i]
+		if !s.fit(now) {
+			continue // housekeeping looks after it
+		}
+		p.idle = slices.Delete(p.idle, i, i+1)
+		return s
+	}
+	return nil
+}
+
+// share gives a session that has a connection already. Below the caps it does so only in a burst: for a Pod that is far
+// away, and with connections that are as new as this one. mu is held.
+func (f *Forwarder) share(p *pod, now time.Time) *session {
+	full := !f.mayDial(p)
+	if !full && f.rtt < near {
+		return nil
+	}
+	var best *session
+	for _, s := range p.sessions {
+		if s.users == 0 || !s.shareable(now) || !full && !s.young(now, f.rtt) {
+			continue
+		}
+		if best == nil || s.burden(now) < best.burden(now) {
+			best = s
+		}
+	}
+	if best != nil {
+		f.counted.Shared++
+	}
+	return best
+}
+
+// mayDial says whether the caps allow one more session with p. Idle sessions with other Pods give way. mu is held.
+func (f *Forwarder) mayDial(p *pod) bool {
+	if len(p.sessions)+p.dialling >= f.cfg.PerPod {
+		return false
+	}
+	return f.total < f.cfg.PerContext || f.evictable(p) != nil
+}
+
+// evictable finds the idle session, of another Pod than p, that was used the longest time ago.
+func (f *Forwarder) evictable(p *pod) *session {
+	var oldest *session
+	for _, other := range f.pods {
+		if other == p {
+			continue
+		}
+		for _, s := range other.idle {
+			if oldest == nil || s.since.Before(oldest.since) {
+				oldest = s
+			}
+		}
+	}
+	return oldest
+}
+
+// grow dials for those who wait and some ahead of them. mu is held.
+func (f *Forwarder) grow(p *pod, now time.Time) {
+	want := len(p.waiting) + p.spares(now, f.rtt) - len(p.idle) - p.dialling
+	if f.total > f.cfg.PerContext*3/4 || now.Sub(p.failed) < 5*time.Second {
+		want = len(p.waiting) - p.dialling
+	}
+	for ; want > 0 && p.dialling < parallelDials && f.mayDial(p); want-- {
+		if f.total >= f.cfg.PerContext {
+			f.remove(f.evictable(p), "gives way")
+		}
+		ep := Endpoint{Namespace: p.id.namespace, Pod: p.id.name, UID: p.id.uid}
+		if !f.spawn(func(ctx context.Context) { f.dialSession(ctx, p, ep) }) {
+			return
+		}
+		p.dialling++
+		f.total++
+	}
+}
+
+// spares is how many sessions to hold ready: what is asked for while one is dialled.
+func (p *pod) spares(now time.Time, rtt time.Duration) int {
+	if now.Sub(p.used) > time.Minute {
+		return 0
+	}
+	dial := 3*rtt + 20*time.Millisecond
+	return min(max(int(p.rate.perSecond(now)*dial.Seconds()+0.99), minSpares), maxSpares)
+}
+
+// dialSession dials one session and gives it to who waits.
+func (f *Forwarder) dialSession(ctx context.Context, p *pod, ep Endpoint) {
+	ctx, cancel := context.WithTimeout(ctx, f.cfg.Dial)
+	defer cancel()
+	conn, err := f.up.dial(ctx, ep)
+	now := time.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p.dialling--
+	f.total--
+	switch {
+	case err != nil:
+		p.failed = now
+		f.cfg.Log.Debug().Err(err).Str("pod", ep.Pod).Str("namespace", ep.Namespace).Msg("no session")
+		p.answer(nil, err)
+		return
+	case f.ended:
+		conn.Close() //nolint:errcheck // of no more use
+		p.answer(nil, net.ErrClosed)
+		return
+	}
+	f.total++
+	f.counted.Dialled++
+	f.adopt(conn.who)
+	s := newSession(f, p, conn, now)
+	p.sessions = append(p.sessions, s)
+	p.idle = slices.Insert(p.idle, 0, s) // unused ones come after those whose window is open
+	f.serve(p, now)
+	f.attend(s)
+}
+
+// adopt takes note of whose sessions are dialled now. Those of former credentials get no more connections. mu is held.
+func (f *Forwarder) adopt(who identity) {
+	if f.creds == who {
+		return
+	}
+	f.creds = who
+	for _, p := range f.pods {
+		for _, s := range slices.Clone(p.sessions) {
+			if s.who != who {
+				f.retire(s, "credentials changed")
+			}
+		}
+	}
+}
+
+// giveBack takes a session back that a connection no longer needs. unsettled says that it must not carry another before
+// the runtime has ended the last.
+func (f *Forwarder) giveBack(s *session, unsettled bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.draining = s.draining || unsettled
+	f.putBack(s, time.Now())
+}
+
+// putBack is giveBack with mu held.
+func (f *Forwarder) putBack(s *session, now time.Time) {
+	s.users--
+	s.since = now
+	switch {
+	case s.users > 0:
+		return
+	case s.retired || s.Err() != nil || s.who != f.creds:
+		f.remove(s, "")
+	default:
+		s.pod.idle = append(s.pod.idle, s)
+	}
+	f.serve(s.pod, now)
+	f.attend(s)
+}
+
+// attend has someone read a session that stays idle. mu is held.
+func (f *Forwarder) attend(s *session) {
+	if s.users == 0 && !s.watched && s.Err() == nil {
+		s.watched = f.spawn(func(ctx context.Context) { f.watch(s) })
+	}
+}
+
+// retire keeps a session from getting more connections; it ends with its last. mu is held.
+func (f *Forwarder) retire(s *session, why string) {
+	if s.retired {
+		return
+	}
+	s.retired = true
+	f.counted.Retired++
+	f.cfg.Log.Debug().Str("pod", s.pod.id.name).Str("why", why).Msg("session retired")
+	if s.users == 0 {
+		f.remove(s, "")
+	}
+}
+
+// remove ends a session. mu is held.
+func (f *Forwarder) remove(s *session, why string) {
+	if s == nil {
+		return
+	}
+	p := s.pod
+	if i := slices.Index(p.sessions, s); i >= 0 {
+		p.sessions = slices.Delete(p.sessions, i, i+1)
+		f.total--
+	}
+	p.idle = slices.DeleteFunc(p.idle, func(other *session) bool { return other == s })
+	s.Close() //nolint:errcheck // always nil
+	if why != "" {
+		f.cfg.Log.Debug().Str("pod", p.id.name).Str("why", why).Msg("session closed")
+	}
+}
+
+// A rate counts events in the last second or two.
+type rate struct {
+	second time.Time
+	now    int
+	before int
+}
+
+func (r *rate) roll(t time.Time) {
+	switch passed := t.Sub(r.second); {
+	case passed < time.Second:
+	case passed < 2*time.Second:
+		r.before, r.now, r.second = r.now, 0, r.second.Add(time.Second)
+	default:
+		r.before, r.now, r.second = 0, 0, t
+	}
+}
+
+func (r *rate) count(t time.Time) {
+	r.roll(t)
+	r.now++
+}
+
+func (r *rate) perSecond(t time.Time) float64 {
+	r.roll(t)
+	return float64(max(r.now, r.before))
+}

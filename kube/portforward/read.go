@@ -1,0 +1,226 @@
+package portforward
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// Read reads what the Pod sends: io.EOF is its orderly end, everything else a connection that was cut. It is also what
+// passes the client's half-close on in time, and finds out that a session is dead.
+func (c *conn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	return c.next(p)
+}
+
+// copyBuffer is what a copy holds while bytes are on the move.
+const copyBuffer = 32 << 10
+
+// WriteTo copies what the Pod sends to w until its end. It holds a buffer only while there is something to copy.
+func (c *conn) WriteTo(w io.Writer) (int64, error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	var total int64
+	for {
+		_, err := c.next(nil)
+		if err == nil {
+			var n int
+			n, err = c.copyOnce(w)
+			total += int64(n)
+		}
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+func (c *conn) copyOnce(w io.Writer) (int, error) {
+	b := c.f.buffers.lend()
+	defer c.f.buffers.Put(b)
+	n, err := c.next(b[:])
+	if n > 0 {
+		if written, failed := w.Write(b[:n]); failed != nil {
+			return written, failed
+		}
+	}
+	return n, err
+}
+
+// A bufferPool lends the buffers of copies.
+type bufferPool struct{ sync.Pool }
+
+func (p *bufferPool) lend() *[copyBuffer]byte {
+	if b, ok := p.Get().(*[copyBuffer]byte); ok {
+		return b
+	}
+	return new([copyBuffer]byte)
+}
+
+// next reads into p, or waits until it could if p is nil. reading is held.
+func (c *conn) next(p []byte) (int, error) {
+	for {
+		a, err := c.attempt()
+		if err != nil {
+			return 0, err
+		}
+		if err := c.due(a, time.Now()); err != nil {
+			return 0, err
+		}
+		n := 0
+		if p == nil {
+			if err = a.data.WaitReadable(context.Background()); err == nil {
+				return 0, nil
+			}
+		} else if n, err = a.data.Read(p); n > 0 {
+			c.came(a, n)
+			return n, nil
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			continue
+		}
+		if err := c.ended(a, err); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// came takes note of bytes from the Pod.
+func (c *conn) came(a *attempt, n int) {
+	now := time.Now()
+	a.took(n, now)
+	c.prove(a, now)
+	c.mu.Lock()
+	c.heard = now
+	c.mu.Unlock()
+}
+
+// prove marks that the Pod has answered.
+func (c *conn) prove(a *attempt, now time.Time) {
+	if c.proven.Load() {
+		return
+	}
+	c.proven.Store(true)
+	c.f.targets.answered(a.ep, now)
+	c.mu.Lock()
+	c.kept = nil
+	c.mu.Unlock()
+}
+
+// ended explains the end of an attempt, or goes on to another.
+func (c *conn) ended(a *attempt, err error) error {
+	if c.life.Err() != nil {
+		return net.ErrClosed
+	}
+	end := a.ending(err, c.wrote())
+	if end.err == io.EOF {
+		c.prove(a, time.Now())
+		return io.EOF
+	}
+	if c.proven.Load() {
+		return c.end(end.err)
+	}
+	ctx, cancel := c.bounded()
+	defer cancel()
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	if err := c.replace(ctx, a, end); err != nil {
+		return c.end(err)
+	}
+	_, err = c.reopen(ctx)
+	return err
+}
+
+// due does what its time has come for, and sets the stream's read deadline to when to look again.
+func (c *conn) due(a *attempt, now time.Time) error {
+	c.mu.Lock()
+	if c.over != nil {
+		defer c.mu.Unlock()
+		return c.over
+	}
+	if !c.deadline.IsZero() && !now.Before(c.deadline) {
+		c.mu.Unlock()
+		return os.ErrDeadlineExceeded
+	}
+	if now.Before(c.wake) {
+		c.mu.Unlock()
+		return nil
+	}
+	fin := c.finish(now)
+	wake := c.health(a, now)
+	if !c.half.IsZero() && !c.finished {
+		wake = earlier(wake, later(c.half, c.heard).Add(c.f.cfg.Quiet))
+	}
+	c.wake = earlier(wake, c.deadline)
+	a.data.SetReadDeadline(c.wake)
+	c.mu.Unlock()
+	if fin {
+		a.data.CloseWrite() //nolint:errcheck // the read that follows explains a session's end
+	}
+	return nil
+}
+
+// finish says whether the client's half-close is to be passed on now. mu is held.
+func (c *conn) finish(now time.Time) bool {
+	if c.half.IsZero() || c.finished || now.Sub(later(c.half, c.heard)) < c.f.cfg.Quiet {
+		return false
+	}
+	c.finished = true
+	return true
+}
+
+// health looks whether the session is alive and says when to look again. A session whose peer takes no more bytes is not
+// dead: its pings wait behind what a program in the Pod does not read. mu is held.
+func (c *conn) health(a *attempt, now time.Time) time.Time {
+	st := a.s.State()
+	limit := deadline(st.RTT)
+	jammed := st.Writing > 0 || st.Unheard > small
+	switch silent := age(now, st.Heard); {
+	case st.Pinging > lost && silent > lost && !jammed:
+		a.s.Close() //nolint:errcheck // always nil
+	case !a.data.Progress().Replied && now.Sub(a.opened) >= limit && st.Heard.Before(a.opened) && !jammed:
+		if len(c.kept) == 0 && !c.spent || now.Sub(a.opened) >= lost {
+			a.s.Close() //nolint:errcheck // always nil
+		}
+		c.f.retireSession(a.s, "it does not answer")
+		return now.Add(limit)
+	case st.Pinging >= limit:
+		c.f.retireSession(a.s, "it does not answer")
+		return now.Add(limit)
+	case st.Pinging > 0:
+		return now.Add(limit - st.Pinging + time.Millisecond)
+	case silent >= fresh, st.Unheard > 0 && silent >= limit:
+		a.s.Ping()
+		return now.Add(limit + time.Millisecond)
+	case st.Unheard > 0:
+		return now.Add(limit - silent + time.Millisecond)
+	}
+	if silent := age(now, st.Heard); silent >= patience {
+		return now.Add(fresh - silent)
+	}
+	return now.Add(patience)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.IsZero() || !a.IsZero() && a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

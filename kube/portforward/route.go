@@ -1,0 +1,294 @@
+package portforward
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http/httpproxy"
+	"golang.org/x/net/proxy"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
+)
+
+// maxHead bounds the head of an HTTP answer, from the API server as from a proxy on the way to it.
+const maxHead = 64 << 10
+
+// A route is the way to the API server as a kubeconfig describes it: address, proxies, TLS.
+type route struct {
+	base      *url.URL // scheme, host and path prefix of the API server
+	address   string   // its host:port
+	proxyFor  func(*url.URL) (*url.URL, error)
+	dialTCP   func(ctx context.Context, network, address string) (net.Conn, error)
+	tls       *tls.Config // nil for plain HTTP
+	handshook func(time.Duration)
+
+	mu      sync.Mutex
+	ticket  identity // whose session tickets the cache holds
+	tickets tls.ClientSessionCache
+}
+
+// An identity tells sets of credentials apart without keeping them.
+type identity [sha256.Size]byte
+
+func newRoute(cfg *rest.Config, conf *transport.Config) (*route, error) {
+	base, _, err := rest.DefaultServerUrlFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if base.Path == "" {
+		base.Path = "/"
+	}
+	r := &route{base: base, address: hostPort(base), proxyFor: httpproxy.FromEnvironment().ProxyFunc(), dialTCP: cfg.Dial}
+	if conf.Proxy != nil {
+		r.proxyFor = func(*url.URL) (*url.URL, error) { return conf.Proxy(&http.Request{URL: base}) }
+	}
+	if r.dialTCP == nil {
+		r.dialTCP = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
+			Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3,
+		}, Control: boundUnacknowledged}).DialContext
+	}
+	if base.Scheme != "https" {
+		return r, nil
+	}
+	if r.tls, err = transport.TLSConfigFor(conf); err != nil {
+		return nil, err
+	}
+	if r.tls == nil {
+		r.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	r.tls = r.tls.Clone()
+	// Upgrades belong to HTTP/1.1.
+	r.tls.NextProtos = []string{"http/1.1"}
+	if r.tls.ServerName == "" {
+		r.tls.ServerName = base.Hostname()
+	}
+	return r, nil
+}
+
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "https":
+		port = "443"
+	case u.Scheme == "socks5", u.Scheme == "socks5h":
+		port = "1080"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// certificate is the client certificate to use now, which may run a credential plugin, and what tells it from others.
+func (r *route) certificate() (*tls.Certificate, identity, error) {
+	if r.tls == nil || r.tls.GetClientCertificate == nil {
+		return nil, identity{}, nil
+	}
+	cert, err := r.tls.GetClientCertificate(&tls.CertificateRequestInfo{})
+	if err != nil {
+		return nil, identity{}, &credentialError{err}
+	}
+	if cert == nil || len(cert.Certificate) == 0 {
+		return &tls.Certificate{}, identity{}, nil
+	}
+	return cert, sha256.Sum256(cert.Certificate[0]), nil
+}
+
+// A credentialError is a credential that could not be had.
+type credentialError struct{ err error }
+
+func (e *credentialError) Error() string { return e.err.Error() }
+func (e *credentialError) Unwrap() error { return e.err }
+
+// dial makes a connection over which HTTP can be spoken with the API server, and says whose it is.
+func (r *route) dial(ctx context.Context) (net.Conn, identity, error) {
+	cert, who, err := r.certificate()
+	if err != nil {
+		return nil, who, err
+	}
+	conn, err := r.reach(ctx)
+	if err != nil || r.tls == nil {
+		return conn, who, err
+	}
+	cfg := r.tls.Clone()
+	cfg.ClientSessionCache = r.cache(who)
+	if cert != nil {
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
+	}
+	secure := tls.Client(conn, cfg)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close() //nolint:errcheck // of no more use
+		return nil, who, fmt.Errorf("TLS with %s: %w", r.base.Host, err)
+	}
+	return &secureConn{Conn: secure, raw: conn}, who, nil
+}
+
+// A secureConn closes without a goodbye. A goodbye can wait for a peer that reads no more.
+type secureConn struct {
+	*tls.Conn
+	raw net.Conn
+}
+
+func (c *secureConn) Close() error { return c.raw.Close() }
+
+// cache holds session tickets of one client certificate only: a resumed session is that of the certificate it began with.
+func (r *route) cache(who identity) tls.ClientSessionCache {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.tickets == nil || r.ticket != who {
+		r.ticket, r.tickets = who, tls.NewLRUClientSessionCache(8)
+	}
+	return r.tickets
+}
+
+// reach connects to the API server's port, through a proxy where one is set.
+func (r *route) reach(ctx context.Context) (net.Conn, error) {
+	via, err := r.proxyFor(r.base)
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	if via == nil {
+		conn, err := r.dialTCP(ctx, "tcp", r.address)
+		if err == nil {
+			r.handshook(time.Since(start))
+		}
+		return conn, err
+	}
+	conn, err := r.through(ctx, via)
+	if err != nil {
+		return nil, fmt.Errorf("proxy %s: %w", via.Host, err)
+	}
+	return conn, nil
+}
+
+func (r *route) through(ctx context.Context, via *url.URL) (net.Conn, error) {
+	switch via.Scheme {
+	case "socks5", "socks5h":
+		var auth *proxy.Auth
+		if via.User != nil {
+			password, _ := via.User.Password()
+			auth = &proxy.Auth{User: via.User.Username(), Password: password}
+		}
+		socks, err := proxy.SOCKS5("tcp", hostPort(via), auth, contextDialer(r.dialTCP))
+		if err != nil {
+			return nil, err
+		}
+		return socks.(proxy.ContextDialer).DialContext(ctx, "tcp", r.address)
+	case "http", "https":
+	default:
+		return nil, fmt.Errorf("a proxy of kind %q: %w", via.Scheme, errors.ErrUnsupported)
+	}
+	conn, err := r.dialTCP(ctx, "tcp", hostPort(via))
+	if err != nil {
+		return nil, err
+	}
+	if via.Scheme == "https" {
+		secure := tls.Client(conn, &tls.Config{ServerName: via.Hostname(), MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+		if err := secure.HandshakeContext(ctx); err != nil {
+			conn.Close() //nolint:errcheck // of no more use
+			return nil, err
+		}
+		conn = &secureConn{Conn: secure, raw: conn}
+	}
+	tunnel, err := connect(ctx, conn, via, r.address)
+	if err != nil {
+		conn.Close() //nolint:errcheck // of no more use
+		return nil, err
+	}
+	return tunnel, nil
+}
+
+// connect asks an HTTP proxy for a tunnel (RFC 9110, section 9.3.6).
+func connect(ctx context.Context, conn net.Conn, via *url.URL, address string) (net.Conn, error) {
+	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: address}, Host: address, Header: http.Header{}}
+	if via.User != nil {
+		password, _ := via.User.Password()
+		pair := base64.StdEncoding.EncodeToString([]byte(via.User.Username() + ":" + password))
+		req.Header.Set("Proxy-Authorization", "Basic "+pair)
+	}
+	resp, rest, err := exchange(ctx, conn, req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("CONNECT is answered with %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	}
+	return withRest(conn, rest), nil
+}
+
+// exchange writes req in one write and reads the head of the answer. rest is what came behind the head. ctx ends it.
+func exchange(ctx context.Context, conn net.Conn, req *http.Request) (resp *http.Response, rest *bufio.Reader, err error) {
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // then it ends by itself
+	defer func() {
+		if !stop() && err == nil {
+			err = ctx.Err()
+		}
+		if cause := ctx.Err(); cause != nil && err != nil {
+			err = cause
+		}
+	}()
+	w := bufio.NewWriterSize(conn, maxHead)
+	if err := req.Write(w); err != nil {
+		return nil, nil, err
+	}
+	if err := w.Flush(); err != nil {
+		return nil, nil, err
+	}
+	r := bufio.NewReader(&io.LimitedReader{R: conn, N: maxHead})
+	for range 5 { // interim answers (1xx) may come before
+		resp, err = http.ReadResponse(r, req)
+		if err != nil {
+			return nil, nil, err
+		}
+		if resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, r, nil
+		}
+	}
+	return nil, nil, errors.New("too many interim answers")
+}
+
+// withRest puts back what was read too far.
+func withRest(conn net.Conn, rest *bufio.Reader) net.Conn {
+	n := rest.Buffered()
+	if n == 0 {
+		return conn
+	}
+	b, _ := rest.Peek(n) //nolint:errcheck // it is buffered
+	return &restConn{Conn: conn, rest: b}
+}
+
+type restConn struct {
+	net.Conn
+	rest []byte
+}
+
+func (c *restConn) Read(p []byte) (int, error) {
+	if len(c.rest) > 0 {
+		n := copy(p, c.rest)
+		c.rest = c.rest[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+type contextDialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+func (d contextDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return d(ctx, network, address)
+}
+
+func (d contextDialer) Dial(network, address string) (net.Conn, error) {
+	return d(context.Background(), network, address)
+}

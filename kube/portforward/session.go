@@ -1,0 +1,109 @@
+package portforward
+
+import (
+	"time"
+
+	"fairlead/kube/spdy"
+)
+
+const (
+	// fresh is how long after its last byte a session counts as alive without asking.
+	fresh = 20 * time.Second
+	// patience is the least that a sign of life may take; three round trips if those are longer.
+	patience = 2 * time.Second
+	// maxLingering is how many ended connections a session may drag along that the runtime has not let go of yet:
+	// it takes up to a second for that.
+	maxLingering = 64
+	// small is an upload that fits the socket buffers of any Pod, and so cannot be stuck on the way.
+	small = 64 << 10
+	// bulk is what no short request moves: such a connection has its session for itself.
+	bulk = 256 << 10
+)
+
+// A session is one upgraded connection with the container runtime of a Pod. The forwarder's lock guards its fields.
+type session struct {
+	*spdy.Session
+	f       *Forwarder
+	pod     *pod
+	who     identity
+	carrier string
+	users   int       // connections that have it
+	since   time.Time // of its last change between connections and idleness
+	took    time.Time // when it was last given to a connection
+	moved   int64     // bytes it had moved when it was given from idleness
+	dropped int64     // bytes that had come for ended connections by then
+	retired bool
+	// draining says that its last connection left something behind that must end first.
+	draining bool
+	watched  bool // a goroutine reads it while it is idle
+	sampled  sample
+}
+
+// A sample measures how busy a session is.
+type sample struct {
+	at    time.Time
+	moved int64
+	rate  float64 // bytes per second
+}
+
+func newSession(f *Forwarder, p *pod, conn *upgraded, now time.Time) *session {
+	return &session{
+		Session: spdy.NewSession(conn, spdy.Config{Memory: f.memory}),
+		f:       f, pod: p, who: conn.who, carrier: conn.carrier, since: now, took: now,
+	}
+}
+
+// take gives s to one more connection.
+func (s *session) take(now time.Time) {
+	if s.users == 0 {
+		st := s.State()
+		s.moved, s.dropped, s.draining = st.Sent+st.Received, st.Dropped, false
+		s.since = now
+	}
+	s.users++
+	s.took = now
+}
+
+// fit says whether an idle session can carry another connection.
+func (s *session) fit(now time.Time) bool {
+	st := s.State()
+	return !s.retired && !(s.draining && st.Lingering > 0) && s.Err() == nil && !st.Away && !st.Mid && st.Used < 1<<30 &&
+		st.Lingering <= maxLingering && st.Dropped-s.dropped < small &&
+		st.Pinging < deadline(st.RTT) && age(now, st.Heard) < fresh+patience
+}
+
+// age is the time since t by the wall clock, which goes on while the machine sleeps.
+func age(now, t time.Time) time.Duration { return now.Round(0).Sub(t.Round(0)) }
+
+// deadline is how long a sign of life may take.
+func deadline(rtt time.Duration) time.Duration { return max(patience, 3*rtt) }
+
+// shareable says whether a session with connections can carry one more: it moves, and has nothing that could jam it.
+func (s *session) shareable(now time.Time) bool {
+	st := s.State()
+	return !s.retired && s.Err() == nil && !st.Away && st.Used < 1<<30 && st.Blocked == 0 &&
+		st.Writing < 50*time.Millisecond && st.Pinging < deadline(st.RTT) && s.measure(now, st) < 1<<20
+}
+
+// young says that the session's connections belong to the burst of now, and are no bulk transfers.
+func (s *session) young(now time.Time, rtt time.Duration) bool {
+	st := s.State()
+	return now.Sub(s.since) < max(2*rtt, 250*time.Millisecond) && st.Sent+st.Received-s.moved < bulk
+}
+
+// burden orders sessions by how unwelcome one more connection is.
+func (s *session) burden(now time.Time) float64 {
+	return float64(s.users) + s.measure(now, s.State())/(64<<10)
+}
+
+// measure is how many bytes a second the session moves.
+func (s *session) measure(now time.Time, st spdy.State) float64 {
+	moved := st.Sent + st.Received
+	if passed := now.Sub(s.sampled.at); passed > 500*time.Millisecond {
+		if !s.sampled.at.IsZero() {
+			s.sampled.rate = float64(moved-s.sampled.moved) / passed.Seconds()
+		}
+		s.sampled.at, s.sampled.moved = now, moved
+	}
+	return s.sampled.rate
+}

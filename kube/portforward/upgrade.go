@@ -1,0 +1,281 @@
+package portforward
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
+)
+
+// The carriers: how SPDY gets through.
+const (
+	CarrierSPDY      = "spdy"      // the connection itself is upgraded to SPDY/3.1
+	CarrierWebSocket = "websocket" // SPDY inside WebSocket messages
+)
+
+const (
+	protocolV1   = "portforward.k8s.io"
+	protocolInWS = "SPDY/3.1+" + protocolV1
+)
+
+// An upgrader makes connections that speak SPDY with a Pod's container runtime. All that a kubeconfig says about
+// credentials is applied by the same round trippers that serve plain requests; the upgrader is the last of them.
+type upgrader struct {
+	route   *route
+	rt      http.RoundTripper // the kubeconfig's round trippers around RoundTrip
+	probe   http.RoundTripper // the same around one that only looks at the credentials
+	stash   stash
+	forced  string
+	context string // of the kubeconfig, for errors
+	plugin  string // the credential plugin's command, for errors
+
+	mu   sync.Mutex
+	last string // the carrier that worked
+}
+
+func newUpgrader(cfg *rest.Config, carrier, name string) (*upgrader, error) {
+	conf, err := cfg.TransportConfig()
+	if err != nil {
+		return nil, err
+	}
+	u := &upgrader{forced: carrier, context: name}
+	if cfg.ExecProvider != nil {
+		u.plugin = cfg.ExecProvider.Command
+	}
+	if u.route, err = newRoute(cfg, conf); err != nil {
+		return nil, err
+	}
+	if u.rt, err = transport.HTTPWrappersForConfig(conf, u); err != nil {
+		return nil, err
+	}
+	if u.probe, err = transport.HTTPWrappersForConfig(conf, looker{}); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// An upgraded connection carries SPDY.
+type upgraded struct {
+	net.Conn
+	who     identity
+	carrier string
+}
+
+// order is what to try, what worked last first.
+func (u *upgrader) order() []string {
+	if u.forced != "" {
+		return []string{u.forced}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.last == CarrierWebSocket {
+		return []string{CarrierWebSocket, CarrierSPDY}
+	}
+	return []string{CarrierSPDY, CarrierWebSocket}
+}
+
+// dial upgrades a connection for a Pod. What one carrier is refused the other tries: rights differ between them (create
+// for SPDY's POST, get for a WebSocket), and middleboxes know one and not the other.
+func (u *upgrader) dial(ctx context.Context, ep Endpoint) (*upgraded, error) {
+	var refusals []error
+	for _, carrier := range u.order() {
+		conn, err := u.try(ctx, carrier, ep)
+		if err == nil {
+			u.mu.Lock()
+			u.last = carrier
+			u.mu.Unlock()
+			return conn, nil
+		}
+		refusals = append(refusals, err)
+		if refused := new(refusal); !errors.As(err, &refused) || refused.final() {
+			break
+		}
+	}
+	return nil, u.explain(ctx, ep, refusals)
+}
+
+func (u *upgrader) try(ctx context.Context, carrier string, ep Endpoint) (*upgraded, error) {
+	for again := false; ; again = true {
+		req, check := u.request(ctx, carrier, ep)
+		resp, err := u.rt.RoundTrip(req)
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode == http.StatusSwitchingProtocols {
+			return switched(resp, carrier, check)
+		}
+		refused := readRefusal(resp)
+		// Credential plugins and token files are asked anew after a 401.
+		if refused.status != http.StatusUnauthorized || again {
+			return nil, refused
+		}
+	}
+}
+
+// switched looks whether the answer is the upgrade that was asked for.
+func switched(resp *http.Response, carrier string, check func(http.Header) error) (*upgraded, error) {
+	conn, ok := resp.Body.(*answered)
+	if !ok {
+		resp.Body.Close() //nolint:errcheck // of no more use
+		return nil, errors.New("the connection is hidden by a transport wrapper")
+	}
+	if err := check(resp.Header); err != nil {
+		conn.Close() //nolint:errcheck // of no more use
+		return nil, &refusal{status: resp.StatusCode, text: err.Error()}
+	}
+	up := &upgraded{Conn: conn.Conn, who: conn.who, carrier: carrier}
+	if carrier == CarrierWebSocket {
+		up.Conn = newWebSocket(conn.Conn)
+	}
+	return up, nil
+}
+
+// request asks for an upgrade; check looks at the answer's header.
+func (u *upgrader) request(ctx context.Context, carrier string, ep Endpoint) (req *http.Request, check func(http.Header) error) {
+	target := u.route.base.JoinPath("api/v1/namespaces", url.PathEscape(ep.Namespace), "pods", url.PathEscape(ep.Pod), "portforward")
+	target.User = nil
+	req = (&http.Request{Method: http.MethodPost, URL: target, Host: target.Host, Header: http.Header{}}).WithContext(ctx)
+	req.Header.Set("Connection", "Upgrade")
+	if carrier == CarrierSPDY {
+		req.Header.Set("Upgrade", "SPDY/3.1")
+		req.Header.Set("X-Stream-Protocol-Version", protocolV1)
+		return req, func(h http.Header) error {
+			if !strings.EqualFold(h.Get("Upgrade"), "SPDY/3.1") {
+				return fmt.Errorf("upgraded to %q instead of SPDY/3.1", h.Get("Upgrade"))
+			}
+			return nil
+		}
+	}
+	key, accept := wsKey()
+	req.Method = http.MethodGet
+	req.Header.Set("Upgrade", "websocket")
+	req.Header.Set("Sec-WebSocket-Version", "13")
+	req.Header.Set("Sec-WebSocket-Key", key)
+	req.Header.Set("Sec-WebSocket-Protocol", protocolInWS)
+	return req, func(h http.Header) error {
+		if !strings.EqualFold(h.Get("Upgrade"), "websocket") || h.Get("Sec-WebSocket-Accept") != accept {
+			return errors.New("not a WebSocket handshake")
+		}
+		if got := h.Get("Sec-WebSocket-Protocol"); got != protocolInWS {
+			return fmt.Errorf("WebSocket protocol %q instead of %s", got, protocolInWS)
+		}
+		return nil
+	}
+}
+
+// An answered connection is the body of a 101 answer.
+type answered struct {
+	net.Conn
+	who identity
+}
+
+// RoundTrip sends one request on a connection of its own and keeps the connection if it is upgraded. It ends the chain of
+// round trippers that a kubeconfig asks for.
+func (u *upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	if conn, who := u.stash.take(time.Now()); conn != nil {
+		resp, err := u.ask(ctx, conn, who, req)
+		if err == nil || ctx.Err() != nil {
+			return resp, err
+		}
+		// It had waited too long: nothing was asked with it.
+	}
+	conn, who, err := u.route.dial(ctx)
+	if err != nil {
+		return nil, u.failed(ctx, err)
+	}
+	resp, err := u.ask(ctx, conn, who, req)
+	if err != nil {
+		return nil, u.failed(ctx, &droppedError{err})
+	}
+	return resp, nil
+}
+
+func (u *upgrader) failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return &networkError{err}
+}
+
+// A networkError is what happened on the way, in contrast to what the kubeconfig's round trippers have to say.
+type networkError struct{ err error }
+
+func (e *networkError) Error() string { return e.err.Error() }
+func (e *networkError) Unwrap() error { return e.err }
+
+// A droppedError is a connection that ended in place of an answer: middleboxes do that to upgrades they do not know.
+type droppedError struct{ err error }
+
+func (e *droppedError) Error() string {
+	return "the request for an upgrade got no answer: " + e.err.Error()
+}
+func (e *droppedError) Unwrap() error { return e.err }
+
+// ask makes the exchange of one request.
+func (u *upgrader) ask(ctx context.Context, conn net.Conn, cert identity, req *http.Request) (*http.Response, error) {
+	resp, rest, err := exchange(ctx, conn, req)
+	if err != nil {
+		conn.Close() //nolint:errcheck // of no more use
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		resp.Body = &answered{Conn: withRest(conn, rest), who: credentials(req.Header, cert)}
+		return resp, nil
+	}
+	defer conn.Close()                             //nolint:errcheck // of no more use
+	conn.SetDeadline(time.Now().Add(bodyPatience)) //nolint:errcheck // then without
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil && len(body) == 0 {
+		body = nil
+	}
+	resp.Body = io.NopCloser(strings.NewReader(string(body)))
+	return resp, nil
+}
+
+const (
+	bodyPatience = 2 * time.Second
+	maxBody      = 16 << 10
+)
+
+// credentials tells apart who a request is from.
+func credentials(h http.Header, cert identity) identity {
+	sum := sha256.New()
+	sum.Write(cert[:])
+	for _, name := range []string{"Authorization", transport.ImpersonateUserHeader, transport.ImpersonateUIDHeader} {
+		fmt.Fprintf(sum, "%q", h.Values(name))
+	}
+	fmt.Fprintf(sum, "%q", h.Values(transport.ImpersonateGroupHeader))
+	return identity(sum.Sum(nil))
+}
+
+// A looker answers without asking anyone: its answer's body is who the request would have been from.
+type looker struct{}
+
+func (looker) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: req}, nil
+}
+
+// current says whose a session would be that was dialled now. It asks no server; token files are read.
+func (u *upgrader) current(ctx context.Context) (identity, error) {
+	_, cert, err := u.route.certificate()
+	if err != nil {
+		return identity{}, err
+	}
+	req := (&http.Request{Method: http.MethodGet, URL: u.route.base, Header: http.Header{}}).WithContext(ctx)
+	resp, err := u.probe.RoundTrip(req)
+	if err != nil {
+		return identity{}, err
+	}
+	return credentials(resp.Request.Header, cert), nil
+}

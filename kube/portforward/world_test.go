@@ -1,0 +1,383 @@
+package portforward
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"go.uber.org/goleak"
+	"k8s.io/client-go/rest"
+	"k8s.io/cri-streaming/pkg/streaming/portforward"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A world is an API server and a node in one: the real SPDY port-forward of container runtimes behind TLS, in front of
+// programs on loopback ports. Its runtime has containerd's manners: it never half-closes, and ends both directions a
+// second after one has ended.
+type world struct {
+	t      *testing.T
+	server *httptest.Server
+	refuse atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool] // answers true when it has answered
+
+	mu       sync.Mutex
+	programs map[int]func(net.Conn)
+	sessions map[net.Conn]struct{}
+	upgrades []string // "spdy" or "websocket", as they came
+	headers  []http.Header
+	handlers sync.WaitGroup
+	wire     func(net.Conn) net.Conn // between client and server
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, programs: map[int]func(net.Conn){}, sessions: map[net.Conn]struct{}{}}
+	w.programs[7] = func(c net.Conn) { io.Copy(c, c) } //nolint:errcheck // an echo
+	w.server = httptest.NewUnstartedServer(w)
+	w.server.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}
+	w.server.Config.ErrorLog = log.New(io.Discard, "", 0) // spare connections that end are no news
+	w.server.StartTLS()
+	t.Cleanup(func() {
+		w.cut()
+		w.server.CloseClientConnections()
+		w.server.Close()
+		w.handlers.Wait()
+	})
+	return w
+}
+
+// ServeHTTP is the API server's pods/portforward.
+func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w.handlers.Add(1)
+	defer w.handlers.Done()
+	kind := "websocket"
+	if r.Header.Get("Upgrade") == "SPDY/3.1" {
+		kind = "spdy"
+	}
+	inner := r.Header.Get("X-Test-Inner") != ""
+	if !inner {
+		w.mu.Lock()
+		w.upgrades = append(w.upgrades, kind)
+		w.headers = append(w.headers, r.Header.Clone())
+		w.mu.Unlock()
+		if refuse := w.refuse.Load(); refuse != nil && (*refuse)(rw, r) {
+			return
+		}
+	}
+	if kind == "websocket" {
+		w.tunnel(rw, r)
+		return
+	}
+	portforward.ServePortForward(w.hijackable(rw), r, w, "pod", "uid", &portforward.V4Options{}, time.Hour, 30*time.Second, portforward.SupportedProtocols)
+}
+
+// tunnel does what API servers do with a WebSocket: its messages are the bytes of an upgraded connection.
+func (w *world) tunnel(rw http.ResponseWriter, r *http.Request) {
+	up := websocket.Upgrader{Subprotocols: []string{protocolInWS}}
+	ws, err := up.Upgrade(rw, r, nil)
+	if err != nil {
+		return
+	}
+	defer ws.Close() //nolint:errcheck // the end
+	w.track(ws.NetConn())
+	defer w.forget(ws.NetConn())
+	inner, err := tls.Dial("tcp", w.server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		return
+	}
+	defer inner.Close()                                                                                                                                                               //nolint:errcheck // the end
+	fmt.Fprintf(inner, "POST %s HTTP/1.1\r\nHost: x\r\nX-Test-Inner: 1\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: %s\r\n\r\n", r.URL.Path, protocolV1) //nolint:errcheck // seen below
+	br := bufio.NewReader(inner)
+	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		return
+	}
+	done := make(chan struct{}, 2)
+	go func() {
+		defer func() { inner.Close(); done <- struct{}{} }() //nolint:errcheck // the end
+		for {
+			_, message, err := ws.ReadMessage()
+			if err != nil {
+				return
+			}
+			if _, err := inner.Write(message); err != nil {
+				return
+			}
+		}
+	}()
+	go func() {
+		defer func() { ws.Close(); done <- struct{}{} }() //nolint:errcheck // the end
+		b := make([]byte, 32<<10)
+		for {
+			n, err := br.Read(b)
+			if n > 0 && ws.WriteMessage(websocket.BinaryMessage, b[:n]) != nil {
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	<-done
+	<-done
+}
+
+type hijacker struct {
+	http.ResponseWriter
+	w *world
+}
+
+func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := h.ResponseWriter.(http.Hijacker).Hijack()
+	if err == nil {
+		h.w.track(c)
+	}
+	return c, rw, err
+}
+
+func (w *world) hijackable(rw http.ResponseWriter) http.ResponseWriter { return hijacker{rw, w} }
+
+func (w *world) track(c net.Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sessions[c] = struct{}{}
+}
+
+func (w *world) forget(c net.Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.sessions, c)
+}
+
+// cut ends all sessions at the server's side.
+func (w *world) cut() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := len(w.sessions)
+	for c := range w.sessions {
+		c.Close() //nolint:errcheck // the end
+		delete(w.sessions, c)
+	}
+	return n
+}
+
+// cutAndNoticed cuts all sessions and waits until f holds none of them idle.
+func (w *world) cutAndNoticed(f *Forwarder) {
+	f.mu.Lock()
+	var before []*session
+	for _, p := range f.pods {
+		before = append(before, p.idle...)
+	}
+	f.mu.Unlock()
+	w.cut()
+	eventually(w.t, "the dead sessions are gone", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, p := range f.pods {
+			for _, s := range before {
+				if slices.Contains(p.idle, s) {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+// PortForward is the container runtime's part, with containerd's manners.
+func (w *world) PortForward(_ context.Context, name, uid string, port int32, stream io.ReadWriteCloser) error {
+	w.mu.Lock()
+	program := w.programs[int(port)]
+	w.mu.Unlock()
+	if program == nil {
+		return fmt.Errorf(`failed to execute portforward in network namespace "/run/netns/x": failed to connect to localhost:%d inside namespace "x", IPv4: dial tcp4 127.0.0.1:%d: connect: connection refused IPv6 dial tcp6: address localhost: no suitable address found`, port, port)
+	}
+	near, far := tcpPair(w.t)
+	w.handlers.Add(1)
+	go func() {
+		defer w.handlers.Done()
+		defer far.Close() //nolint:errcheck // the end
+		program(far)
+	}()
+	defer near.Close() //nolint:errcheck // the end
+	ends := make(chan error, 2)
+	for _, pair := range [][2]io.ReadWriter{{stream, near}, {near, stream}} {
+		go func() {
+			_, err := io.Copy(pair[0], pair[1])
+			ends <- err
+		}()
+	}
+	err := <-ends
+	select {
+	case second := <-ends:
+		err = errors.Join(err, second)
+	case <-time.After(time.Second):
+	}
+	return err
+}
+
+func tcpPair(t *testing.T) (near, far net.Conn) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Error(err)
+		return net.Pipe()
+	}
+	defer ln.Close() //nolint:errcheck // the end
+	if near, err = net.Dial("tcp", ln.Addr().String()); err == nil {
+		far, err = ln.Accept()
+	}
+	if err != nil {
+		t.Error(err)
+		return net.Pipe()
+	}
+	return near, far
+}
+
+// program puts f behind a port of the Pod.
+func (w *world) program(port int, f func(net.Conn)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.programs[port] = f
+}
+
+func (w *world) seen() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string(nil), w.upgrades...)
+}
+
+// refuseUpgrades answers upgrades of one kind with a status.
+func (w *world) refuseUpgrades(kind string, status int, contentType, body string) {
+	f := func(rw http.ResponseWriter, r *http.Request) bool {
+		got := "websocket"
+		if r.Header.Get("Upgrade") == "SPDY/3.1" {
+			got = "spdy"
+		}
+		if kind != got && kind != "" {
+			return false
+		}
+		rw.Header().Set("Content-Type", contentType)
+		rw.WriteHeader(status)
+		io.WriteString(rw, body) //nolint:errcheck // seen by the client
+		return true
+	}
+	w.refuse.Store(&f)
+}
+
+func statusBody(code int, message string) string {
+	return fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":%q,"code":%d}`, message, code)
+}
+
+func (w *world) rest() *rest.Config {
+	return &rest.Config{
+		Host:            w.server.URL,
+		BearerToken:     "secret-token",
+		TLSClientConfig: rest.TLSClientConfig{CAData: certPEM(w.server)},
+	}
+}
+
+// forwarder runs a Forwarder until the test ends.
+func (w *world) forwarder(change func(*Config)) *Forwarder {
+	cfg := Config{REST: w.rest()}
+	if change != nil {
+		change(&cfg)
+	}
+	f, err := New(cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	run(w.t, f)
+	return f
+}
+
+func run(t *testing.T, f *Forwarder) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- f.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Error("Run does not end")
+		}
+	})
+}
+
+func at(port int) []Endpoint {
+	return []Endpoint{{Namespace: "ns", Pod: "pod", UID: "uid", Port: port}}
+}
+
+// A tunnel is what Dial gives.
+type tunnel interface {
+	net.Conn
+	CloseWrite() error
+	Opened(ctx context.Context) error
+}
+
+// dial opens a connection as the proxy does.
+func dial(t *testing.T, f *Forwarder, endpoints []Endpoint) (tunnel, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	c, err := f.Dial(ctx, endpoints)
+	if err != nil {
+		return nil, err
+	}
+	tun := c.(tunnel)
+	if err := tun.Opened(ctx); err != nil {
+		tun.Close() //nolint:errcheck // always nil
+		return nil, err
+	}
+	return tun, nil
+}
+
+func mustDial(t *testing.T, f *Forwarder, port int) tunnel {
+	t.Helper()
+	c, err := dial(t, f, at(port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// echoes sends text and expects it back.
+func echoes(t *testing.T, c net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, len(text))
+	if _, err := io.ReadFull(c, b); err != nil || string(b) != text {
+		t.Fatalf("echo of %q: %q, %v", text, b, err)
+	}
+}
+
+// eventually polls until ok or a generous bound.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+		if ok() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatalf("never: %s", what)
+}
+
+func containsToken(s string) bool { return strings.Contains(s, "secret-token") }
