@@ -5,7 +5,7 @@
 //
 //	"web.billing:80"                    what DialContext is asked for        cluster.go
 //	→ Service web, namespace billing    what the name means                  name.go
-//	→ Service and its EndpointSlices    two small requests, or the cache     api.go, cache.go, resolve.go
+//	→ Service and its EndpointSlices    two small requests, or the cache     api.go, cache.go, resolve.go, address.go
 //	→ ready Pods and the port in each   Service port → endpoint port by name service.go
 //	→ a stream                          the API server's pod port-forward    package portforward
 //
