@@ -75,6 +75,8 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rec.setStage(StageRelay)
+	// A target may answer while the client still sends; net/http would swallow the rest of the request.
+	_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/1 has it always
 	c.conn.http.forwarder.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
 	if !x.over {
 		x.over = true
@@ -88,7 +90,7 @@ func (x *exchange) end(r *http.Request) {
 	case x.over:
 	case x.client.conn.cut.Err() != nil:
 		x.record.finish(ErrStopped)
-	case x.bodyErr != nil:
+	case x.bodyErr != nil && x.ctx.Err() == nil:
 		if !r.ProtoAtLeast(1, 1) {
 			reset(x.client.sniffed) // HTTP/1.0 takes the end of the connection for the end of the body
 		}

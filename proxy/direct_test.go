@@ -1,0 +1,54 @@
+package proxy_test
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"net/netip"
+	"testing"
+
+	"fairlead/proxy"
+)
+
+func TestDirectRefusesWhatIsNotTheClientsToReach(t *testing.T) {
+	for _, address := range []string{
+		"127.0.0.1:80", "127.8.9.10:80", "[::1]:80", "0.0.0.0:80", "0.1.2.3:80", "[::]:80", "169.254.169.254:80", "169.254.1.1:80", "[fe80::1]:80",
+		"[fe80::1%lo]:80", "224.0.0.1:80", "[ff02::1]:80", "255.255.255.255:80", "[fd00:ec2::254]:80", "[fd20:ce::254]:80", "100.100.100.200:80",
+		"[::ffff:127.0.0.1]:80", "[64:ff9b::7f00:1]:80", "[64:ff9b::a9fe:a9fe]:80",
+	} {
+		conn, err := proxy.Direct{}.DialContext(t.Context(), "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		var refused *proxy.RouteError
+		if !errors.As(err, &refused) || refused.Reason == "" || !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+func TestDirectJudgesTheAddressBehindAName(t *testing.T) {
+	_, err := proxy.Direct{}.DialContext(t.Context(), "tcp", "localhost:80")
+	var refused *proxy.RouteError
+	if !errors.As(err, &refused) || refused.Target != "localhost:80" {
+		t.Errorf("localhost: %v", err)
+	}
+	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "direct", Dialer: proxy.Direct{}}}})
+	conn := w.connect()
+	_, _ = conn.Write(socksRequest("localhost:80"))
+	if code := readSOCKS(t, conn); code != 2 {
+		t.Errorf("reply %d", code)
+	}
+}
+
+func TestDirectConnectsToWhatIsAllowed(t *testing.T) {
+	to := target(t, echo)
+	allowed := netip.MustParseAddrPort(to)
+	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "direct", Dialer: proxy.Direct{Allow: func(a netip.AddrPort) bool { return a == allowed }}}}})
+	conn := w.tunnel(to)
+	_, _ = conn.Write([]byte("ping"))
+	_ = conn.CloseWrite()
+	if got, err := io.ReadAll(conn); err != nil || string(got) != "ping" {
+		t.Errorf("%q, %v", got, err)
+	}
+}

@@ -1,0 +1,65 @@
+package proxy_test
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"fairlead/proxy"
+)
+
+func TestTargetKeepsNamesAndCanonicalizesAddresses(t *testing.T) {
+	long := strings.Repeat("a", 63)
+	for address, want := range map[string]string{
+		"hello.default.svc.cluster.local:80": "hello.default.svc.cluster.local:80",
+		"Hello.Default:8080":                 "Hello.Default:8080",
+		"hello.:80":                          "hello.:80",
+		"_sip._tcp.example:5060":             "_sip._tcp.example:5060",
+		"10.0.0.1:1":                         "10.0.0.1:1",
+		"[2001:DB8::0:1]:65535":              "[2001:db8::1]:65535",
+		"[::ffff:10.0.0.1]:80":               "10.0.0.1:80",
+		long + ":80":                         long + ":80",
+		strings.Repeat("ab.", 84) + "a:80":   strings.Repeat("ab.", 84) + "a:80",
+	} {
+		if got, err := proxy.ParseTarget(address); err != nil || got.String() != want {
+			t.Errorf("%s: %v, %v", address, got, err)
+		}
+	}
+}
+
+func TestMalformedTargetsAreRefused(t *testing.T) {
+	for _, address := range []string{
+		"", ":80", "x", "x:", "x:0", "x:65536", "x:-1", "x:+80", "x:8 0", "x:http", "a b:80", "a\x00b:80", "a\r\nb:80", "é:80", ".:80", "..:80", ".x:80",
+		"x..y:80", "x:80:90", "::1:80", "[x]:80", "[10.0.0.1]:80", "[fe80::1%eth0]:80", "[::1:80", "x/y:80", "user@x:80", "x%41:80", "*:80",
+		strings.Repeat("a", 64) + ":80", strings.Repeat("ab.", 85) + "ab:80",
+	} {
+		if got, err := proxy.ParseTarget(address); err == nil {
+			t.Errorf("%q is taken for %v", address, got)
+		} else if strings.ContainsAny(err.Error(), "\r\n\x00") {
+			t.Errorf("%q: raw bytes in the error %q", address, err)
+		}
+	}
+}
+
+func FuzzTarget(f *testing.F) {
+	for _, seed := range []string{"a:1", "[::1]:80", "[::ffff:1.2.3.4]:5", "a.b.:65535", "[x]:1", "::1", "a\x00:3", "1.2.3.4.:9"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, address string) {
+		target, err := proxy.ParseTarget(address)
+		if err != nil {
+			return
+		}
+		if target.Port == 0 || target.Host == "" || len(target.Host) > 254 || strings.ContainsAny(target.Host, " \x00\r\n/@%[]") {
+			t.Errorf("%q became %+v", address, target)
+		}
+		if again, err := proxy.ParseTarget(target.String()); err != nil || again != target {
+			t.Errorf("%q became %v, and that %v, %v", address, target, again, err)
+		}
+		host, _, err := net.SplitHostPort(target.String())
+		if ip, notIP := netip.ParseAddr(host); err != nil || notIP == nil && ip.Is4In6() {
+			t.Errorf("%q became %v", address, target)
+		}
+	})
+}
