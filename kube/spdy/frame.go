@@ -26,16 +26,13 @@ const (
 	maxLength = 1<<24 - 1
 	// maxControl bounds what a control frame may claim to hold. The peer's header blocks are a few hundred bytes.
 	maxControl = 64 << 10
-	statusOK   = 0
 )
 
 // The RST_STREAM status codes of SPDY/3.1, section 2.6.3, that callers tell apart.
 const (
 	ProtocolError uint32 = 1
-	InvalidStream uint32 = 2
 	RefusedStream uint32 = 3
 	Cancel        uint32 = 5
-	InternalError uint32 = 6
 )
 
 // ErrProtocol is what every error unwraps to that came of a frame that SPDY/3.1 does not allow at that place.
@@ -61,11 +58,6 @@ func appendData(b []byte, id uint32, flags byte, length int) []byte {
 
 func appendPing(b []byte, id uint32) []byte {
 	return binary.BigEndian.AppendUint32(appendControl(b, typePing, 0, 4), id)
-}
-
-func appendReset(b []byte, id, status uint32) []byte {
-	b = binary.BigEndian.AppendUint32(appendControl(b, typeRstStream, 0, 8), id)
-	return binary.BigEndian.AppendUint32(b, status)
 }
 
 // appendSynStream appends a SYN_STREAM frame. first says that its header block is the first of the session: the
