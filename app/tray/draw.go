@@ -83,7 +83,10 @@ func (c *canvas) add(parent handle, items []menu.Item) []*node {
 	var nodes []*node
 	for _, item := range items {
 		h, clicks := c.toolkit.Add(parent, item)
-		n := &node{item: alone(item), handle: h, children: c.add(h, item.Items)}
+		n := &node{item: alone(item), handle: h}
+		if !item.Hidden {
+			n.children = c.add(h, item.Items)
+		}
 		if _, _, ok := menu.Parse(item.ID); ok && clicks != nil {
 			c.ears.Go(func() {
 				for range clicks {
@@ -92,7 +95,6 @@ func (c *canvas) add(parent handle, items []menu.Item) []*node {
 			})
 		}
 		if item.Hidden {
-			// Only now, for some desktops cannot give a submenu to an item that is not there.
 			shown := n.item
 			shown.Hidden = false
 			c.toolkit.Update(h, shown, n.item)
@@ -115,19 +117,24 @@ func (c *canvas) patch(nodes []*node, items []menu.Item) {
 			}
 			continue
 		}
-		c.patch(n.children, to.Items)
 		if !sameLook(n.item, to) {
 			c.toolkit.Update(n.handle, n.item, alone(to))
 			n.item = alone(to)
 		}
+		if len(n.children) == 0 {
+			n.children = c.add(n.handle, to.Items)
+		} else {
+			c.patch(n.children, to.Items)
+		}
 	}
 }
 
-// sameShape reports whether items differ from what is drawn only in what can be changed in place.
+// sameShape reports whether items differ from what is drawn only in what can be changed in place. A submenu is drawn when its item is
+// first shown, and stays: panels ask for every submenu there is when the menu opens, hidden or not.
 func sameShape(nodes []*node, items []menu.Item) bool {
 	return slices.EqualFunc(nodes, items, func(n *node, item menu.Item) bool {
 		return n.item.ID == item.ID && n.item.Checkable == item.Checkable && n.item.Separator == item.Separator &&
-			sameShape(n.children, item.Items)
+			(len(n.children) == 0 || sameShape(n.children, item.Items))
 	})
 }
 

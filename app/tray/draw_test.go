@@ -181,9 +181,17 @@ func TestSwitchingPatchesInPlaceAndNeverResets(t *testing.T) {
 	}
 	for _, phase := range []session.Phase{session.Starting, session.On, session.Degraded, session.Failed, session.Starting, session.On, session.Stopping, session.Off} {
 		drawOn(s, c, snapshot(state("a", phase), state("b", session.On)))
-		if calls := s.took(); calls == "" || strings.Contains(calls, "reset") || strings.Contains(calls, "add") || strings.Contains(calls, "/b") {
+		calls := s.took()
+		if calls == "" || strings.Contains(calls, "reset") || strings.Contains(calls, "/b") {
 			t.Errorf("to show that a is %s took:\n%s", phase, calls)
 		}
+		if added := strings.Count(calls, "add "); added != 0 && added != 4 {
+			t.Errorf("to show that a is %s took %d new items", phase, added)
+		}
+	}
+	drawOn(s, c, snapshot(state("a", session.On), state("b", session.On)))
+	if calls := s.took(); strings.Contains(calls, "add") {
+		t.Errorf("the second time, too, the submenu was added:\n%s", calls)
 	}
 }
 
