@@ -41,8 +41,8 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// startBus starts a private session bus and returns its address.
-func startBus(t *testing.T) string {
+// startBus starts a private session bus and returns its address, and what ends it before the test does.
+func startBus(t *testing.T) (address string, stop func()) {
 	t.Helper()
 	program, err := exec.LookPath("dbus-daemon")
 	if err != nil {
@@ -66,12 +66,13 @@ func startBus(t *testing.T) string {
 	if err := daemon.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = daemon.Process.Kill(); _ = daemon.Wait() })
-	address, err := bufio.NewReader(out).ReadString('\n')
+	stop = sync.OnceFunc(func() { _ = daemon.Process.Kill(); _ = daemon.Wait() })
+	t.Cleanup(stop)
+	address, err = bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSpace(address)
+	return strings.TrimSpace(address), stop
 }
 
 // connectTo is a connection of the test's own.

@@ -19,7 +19,7 @@ const busVariable = "DBUS_SESSION_BUS_ADDRESS"
 // busTimeout bounds a bus that takes a connection and then says nothing.
 const busTimeout = 3 * time.Second
 
-// desktop is a connection to the session bus, used only to look around. The library has its own.
+// desktop is a connection to the session bus, used only to look around. The library has its own, and does not tell when it ends.
 type desktop struct {
 	bus    *dbus.Conn
 	cancel context.CancelCauseFunc
@@ -62,14 +62,17 @@ func busAddress() string {
 	return "unix:path=" + dbus.EscapeBusAddressValue(socket)
 }
 
+// connect makes a connection that lasts until close or the bus ends it; ctx bounds the connecting only.
 func connect(ctx context.Context, address string) (desktop, error) {
-	ctx, cancel := context.WithCancelCause(ctx) // the connection ends with ctx
-	slow := time.AfterFunc(busTimeout, func() { cancel(fmt.Errorf("no answer within %s", busTimeout)) })
-	bus, err := dbus.Connect(address, dbus.WithContext(ctx))
-	if slow.Stop() && err == nil {
+	lasting, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	connecting, done := context.WithTimeoutCause(ctx, busTimeout, fmt.Errorf("no answer within %s", busTimeout))
+	defer done()
+	stop := context.AfterFunc(connecting, func() { cancel(context.Cause(connecting)) })
+	bus, err := dbus.Connect(address, dbus.WithContext(lasting))
+	if stop() && err == nil {
 		return desktop{bus, cancel}, nil
 	}
-	if cause := context.Cause(ctx); cause != nil {
+	if cause := context.Cause(lasting); cause != nil {
 		err = cause
 	}
 	cancel(nil)
@@ -87,6 +90,8 @@ func (d desktop) hasPanel(ctx context.Context) bool {
 	err := d.bus.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, "org.kde.StatusNotifierWatcher").Store(&has)
 	return err == nil && has
 }
+
+func (d desktop) gone() <-chan struct{} { return d.bus.Context().Done() }
 
 func (d desktop) close() {
 	_ = d.bus.Close() // nothing is pending on it

@@ -9,4 +9,5 @@ type desktop struct{}
 
 func openDesktop(context.Context) (desktop, error) { return desktop{}, nil }
 func (desktop) hasPanel(context.Context) bool      { return true }
+func (desktop) gone() <-chan struct{}              { return nil }
 func (desktop) close()                             {}

@@ -71,7 +71,8 @@ func trayProgram() int {
 }
 
 func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
-	address := startBus(t)
+	t.Parallel()
+	address, _ := startBus(t)
 	panel := startWatcher(t, address)
 	p := startProgram(t, "DBUS_SESSION_BUS_ADDRESS="+address)
 	i := panel.item(t)
@@ -121,7 +122,7 @@ func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 
 func TestLateAndRestartedPanelsGetTheIcon(t *testing.T) {
 	t.Parallel()
-	address := startBus(t)
+	address, _ := startBus(t)
 	p := startProgram(t, "DBUS_SESSION_BUS_ADDRESS="+address, "DISPLAY=:none", "XDG_CURRENT_DESKTOP=ubuntu:GNOME")
 	p.waitFor(t, "fairlead: no panel here shows tray icons")
 	first := startWatcher(t, address)
@@ -141,9 +142,21 @@ func TestLateAndRestartedPanelsGetTheIcon(t *testing.T) {
 	}
 }
 
+func TestEndOfTheSessionEndsTheProgram(t *testing.T) {
+	t.Parallel()
+	address, stop := startBus(t)
+	panel := startWatcher(t, address)
+	p := startProgram(t, "DBUS_SESSION_BUS_ADDRESS="+address)
+	panel.item(t)
+	stop()
+	if status := p.end(t); status != 1 || strings.Contains(p.printed(), "panic") || !strings.HasSuffix(p.printed(), "the desktop's session is over\n") {
+		t.Errorf("exit status %d; it printed\n%s", status, p.printed())
+	}
+}
+
 func TestWithoutADesktopItSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	address := startBus(t)
+	address, _ := startBus(t)
 	for name, test := range map[string]struct{ env, want string }{
 		"no bus":     {"", "fairlead: there is no D-Bus session bus, which the tray icon needs; `fairlead serve CONTEXT` does"},
 		"autolaunch": {"DBUS_SESSION_BUS_ADDRESS=autolaunch:", "there is no D-Bus session bus, which"},

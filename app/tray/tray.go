@@ -5,6 +5,7 @@ package tray
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -61,7 +62,8 @@ func (e *NoDesktop) Unwrap() error { return e.Err }
 
 const instead = "`fairlead serve CONTEXT` does the same in the foreground, without a desktop"
 
-// Run is the program's tray: it shows it until ctx is cancelled, Quit is clicked, or the model ends. The first goroutine of the program must call it, and
+// Run is the program's tray: it shows it until ctx is cancelled, Quit is clicked, or the model ends, and then returns nil. When the
+// user's session ends before, it returns an error: on some desktops nothing else tells programs of that. The first goroutine of the program must call it, and
 // only once: that is what desktops ask for. Where no tray is possible it returns a *NoDesktop without having tried.
 //
 // A panel that is not there yet is waited for, and when it has not come after some seconds, Stderr and Log are told.
@@ -95,7 +97,7 @@ type tray struct {
 	canvas  *canvas
 	clicks  chan string          // IDs of items
 	showing atomic.Pointer[view] // what was drawn last
-	quit    context.CancelFunc
+	quit    func()
 }
 
 // view is a snapshot and the menu that shows it.
@@ -107,17 +109,29 @@ type view struct {
 // surroundings are where the tray is to be seen. A desktop is one.
 type surroundings interface {
 	hasPanel(context.Context) bool
+	// gone is closed when the user's session is over, and no icon will ever be seen again.
+	gone() <-chan struct{}
 	close()
 }
 
+var errSessionOver = errors.New("the desktop's session is over")
+
 func run(ctx context.Context, c Config, kit toolkit, around surroundings) error {
-	ctx, quit := context.WithCancel(ctx)
-	t := &tray{config: c, clicks: make(chan string, 16), quit: quit}
+	ctx, quit := context.WithCancelCause(ctx)
+	t := &tray{config: c, clicks: make(chan string, 16), quit: func() { quit(nil) }}
 	t.canvas = &canvas{toolkit: kit, clicked: t.clicked}
 	t.showing.Store(&view{})
 	var owned sync.WaitGroup
 	owned.Go(func() { t.act(ctx) })
-	owned.Go(func() { t.waitForPanel(ctx, around) })
+	owned.Go(func() {
+		defer around.close()
+		t.waitForPanel(ctx, around)
+		select {
+		case <-around.gone():
+			quit(errSessionOver)
+		case <-ctx.Done():
+		}
+	})
 	kit.Run(func() {
 		// The panel gets the menu once this function has returned, so the first one is drawn by then.
 		drawn := make(chan struct{})
@@ -127,8 +141,11 @@ func run(ctx context.Context, c Config, kit toolkit, around surroundings) error 
 		})
 		<-drawn
 	})
-	quit()
+	quit(nil)
 	owned.Wait()
+	if err := context.Cause(ctx); errors.Is(err, errSessionOver) {
+		return err
+	}
 	return nil
 }
 
@@ -162,12 +179,13 @@ func (t *tray) clicked(id string) {
 const panelWait = 5 * time.Second
 
 func (t *tray) waitForPanel(ctx context.Context, around surroundings) {
-	defer around.close()
 	waited, cancel := context.WithTimeout(ctx, panelWait)
 	defer cancel()
 	for !around.hasPanel(waited) {
 		select {
 		case <-time.After(panelWait / 50):
+		case <-around.gone():
+			return
 		case <-waited.Done():
 			if ctx.Err() == nil {
 				t.config.Log.Warn().Msg("no panel shows tray icons")

@@ -20,6 +20,7 @@ type place struct {
 }
 
 func (p *place) hasPanel(context.Context) bool { return p.panel.Load() }
+func (p *place) gone() <-chan struct{}         { return nil }
 func (p *place) close()                        { p.closed.Store(true) }
 
 // listener is a proxy that does nothing but listen.
