@@ -1,0 +1,71 @@
+package proxy_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"fairlead/proxy"
+)
+
+// FuzzHandshake sends whatever it likes as the beginning of a connection and then its end. The proxy must answer or
+// close in time, dial nothing that is no proper target, and not panic.
+func FuzzHandshake(f *testing.F) {
+	for _, seed := range []string{
+		"", "\x05", "\x05\x01\x00\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x50hello", "\x05\x01\x00\x05\x01\x00\x03\x01x\x00\x50", "\x05\x00", "\x05\xff",
+		"\x05\x01\x00\x05\x03\x00\x01\x00\x00\x00\x00\x00\x00", "\x05\x01\x00\x05\x01\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x7f\x00\x00\x01\x00\x50",
+		"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\nearly", "CONNECT [::1]:1 HTTP/1.0\r\n\r\n", "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\nGET http://b/ HTTP/1.0\r\n\r\n",
+		"POST http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "GET http://a/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+		"GET http://u:p@[::1]:80/ HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+		"\x16\x03\x01\x00\x05hello", "\x04\x01\x00\x50\x00\x00\x00\x01\x00a\x00", "GET / HTTP/1.1\r\nHost: \x00\r\n\r\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, said []byte) {
+		config := by(func(_ context.Context, _, address string) (net.Conn, error) {
+			if target, err := proxy.ParseTarget(address); err != nil || target.String() != address {
+				t.Errorf("dialled %q", address)
+			}
+			return nil, errors.New("nobody")
+		})
+		reports := make(chan proxy.Report, 100)
+		config.Report = func(r proxy.Report) { reports <- r }
+		config.Handshake, config.Drain = time.Second, time.Millisecond
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- proxy.New(config).Serve(ctx, ln) }()
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		_, _ = conn.Write(said)
+		_ = conn.(*net.TCPConn).CloseWrite()
+		answer, err := io.ReadAll(conn)
+		_ = conn.Close()
+		if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+			t.Errorf("%q is neither answered nor closed", said)
+		}
+		if strings.HasPrefix(string(answer), "HTTP/1.1 200 Connection") {
+			t.Errorf("%q is connected with nobody", said)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		close(reports)
+		for r := range reports {
+			if r.Err == nil {
+				t.Errorf("a good end is reported for %q: %+v", said, r)
+			}
+		}
+	})
+}
