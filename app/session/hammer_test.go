@@ -1,0 +1,72 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+)
+
+func TestHammer(t *testing.T) {
+	p := newProxies(t)
+	m, stop := runManager(t, Config{Start: p.Start})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var watchers, clickers sync.WaitGroup
+	for range 4 {
+		watchers.Go(func() {
+			version := uint64(0)
+			for s := range m.Watch(ctx) {
+				if s.Version < version {
+					t.Errorf("version %d after %d", s.Version, version)
+				}
+				version = s.Version
+			}
+		})
+	}
+	for i := range 8 {
+		clickers.Go(func() {
+			random := rand.New(rand.NewPCG(1, uint64(i)))
+			for range 300 {
+				name := []string{"a", "b"}[random.IntN(2)]
+				switch random.IntN(6) {
+				case 0:
+					_ = m.Do(ctx, StopAll{})
+				case 1:
+					_ = m.Do(ctx, Set{Name: name, On: true})
+				case 2:
+					if one := p.get(name); one != nil {
+						one.health(errors.New("ill"))
+					}
+				case 3:
+					if one := p.get(name); one != nil {
+						select {
+						case one.fail <- errors.New("broke"):
+						default:
+						}
+					}
+				default:
+					_ = m.Do(ctx, Toggle{name})
+				}
+			}
+		})
+	}
+	clickers.Wait()
+	do(t, m, StopAll{})
+	for s := range m.Watch(ctx) {
+		if s.Contexts[0].Phase == Off && s.Contexts[1].Phase == Off {
+			break
+		}
+	}
+	if p.count() != 0 {
+		t.Errorf("%d proxies still serve", p.count())
+	}
+	if p.started.Load() < 10 {
+		t.Errorf("only %d starts", p.started.Load())
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	watchers.Wait()
+}

@@ -1,0 +1,50 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestHealthTurnsOnIntoDegradedAndBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProxies(t)
+		m, _ := runManager(t, Config{Start: p.Start})
+		do(t, m, Toggle{"a"})
+		synctest.Wait()
+		health := p.get("a").health
+		health(errors.New("no route"))
+		synctest.Wait()
+		want(t, m, "a", Degraded, "no route")
+		health(errors.New("login refused"))
+		synctest.Wait()
+		want(t, m, "a", Degraded, "login refused")
+		health(nil)
+		synctest.Wait()
+		want(t, m, "a", On, "")
+		do(t, m, StopAll{})
+		synctest.Wait()
+		health(errors.New("too late"))
+		synctest.Wait()
+		want(t, m, "a", Off, "")
+	})
+}
+
+func TestHealthToldDuringTheStartIsShownAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProxies(t)
+		m, _ := runManager(t, Config{Start: func(ctx context.Context, name string, restored bool, health func(error)) (Proxy, error) {
+			health(errors.New("no route"))
+			time.Sleep(time.Second)
+			return p.Start(ctx, name, restored, health)
+		}})
+		do(t, m, Toggle{"a"})
+		synctest.Wait()
+		want(t, m, "a", Starting, "")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		want(t, m, "a", Degraded, "no route")
+	})
+}

@@ -1,0 +1,81 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestRunStopsEverythingAndKeepsTheWishes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProxies(t)
+		p.drain = time.Second
+		saved := map[string]bool{}
+		m, stop := runManager(t, Config{Start: p.Start, Save: func(name string, on bool) error { saved[name] = on; return nil }})
+		do(t, m, Toggle{"a"})
+		do(t, m, Toggle{"b"})
+		synctest.Wait()
+		if err := stop(); err != nil {
+			t.Errorf("Run() = %v", err)
+		}
+		if p.count() != 0 {
+			t.Errorf("%d proxies still serve", p.count())
+		}
+		if fmt.Sprint(saved) != "map[a:true b:true]" {
+			t.Errorf("saved %v", saved)
+		}
+		if err := m.Do(t.Context(), Toggle{"a"}); !errors.Is(err, ErrNotRunning) {
+			t.Errorf("Do() after Run = %v", err)
+		}
+		want(t, m, "a", Off, "")
+	})
+}
+
+func TestRestoreStartsWithoutSavingAndAClickIsNoRestore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProxies(t)
+		m, _ := runManager(t, Config{Start: p.Start, Save: func(name string, on bool) error { t.Errorf("saved %s %t", name, on); return nil }})
+		do(t, m, Set{Name: "a", On: true, Restored: true})
+		synctest.Wait()
+		want(t, m, "a", On, "")
+		if !p.get("a").restored {
+			t.Error("Start was not told that it restores")
+		}
+		p.get("a").fail <- errors.New("over")
+		synctest.Wait()
+		want(t, m, "a", Failed, "over")
+		do(t, m, Toggle{"a"}) // already wished for, so nothing is saved
+		synctest.Wait()
+		if p.get("a").restored {
+			t.Error("Start was told that a click restores")
+		}
+	})
+}
+
+func TestSaveIsInOrderAndFailureToSaveDoesNotHurt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProxies(t)
+		var saved []string
+		m, stop := runManager(t, Config{Start: p.Start, Save: func(name string, on bool) error {
+			time.Sleep(time.Second)
+			saved = append(saved, fmt.Sprint(name, on))
+			return errors.New("disk full")
+		}})
+		do(t, m, Toggle{"a"})
+		synctest.Wait()
+		do(t, m, Toggle{"b"})
+		for range 4 {
+			do(t, m, Toggle{"a"})
+		}
+		do(t, m, Toggle{"a"})
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if got := strings.Join(saved, " "); got != "atrue btrue afalse" {
+			t.Errorf("saved %s", got)
+		}
+	})
+}
