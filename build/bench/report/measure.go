@@ -1,0 +1,194 @@
+// Package report is what a benchmark found: samples, their medians and spread, the goals they are held against, and the
+// table, JSON and picture made of them. It measures nothing, and no result is written in it.
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// A Measure is one kind of work, done in each of several ways.
+type Measure struct {
+	Row       int       `json:"row"`
+	Work      string    `json:"work"`
+	Unit      string    `json:"unit"`
+	Lower     bool      `json:"lowerIsBetter"`
+	Reference Reference `json:"reference,omitzero"`
+	Subjects  []Subject `json:"subjects"`
+	Goals     []Goal    `json:"goals,omitempty"` // of the subject that is judged
+}
+
+// A Reference is a value from the same run that results are compared with beside kubectl's: the round trip, or the
+// rate that it allows.
+type Reference struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+}
+
+// A Subject is one way with what was measured of it.
+type Subject struct {
+	Name    string    `json:"name"`
+	Samples []float64 `json:"samples"`
+	Problem string    `json:"problem,omitempty"` // why there are no samples, or fewer
+	Summary Summary   `json:"summary,omitzero"`
+}
+
+// The judged subject, and the one it is compared with.
+const (
+	Judged   = "fairlead"
+	Baseline = "kubectl"
+)
+
+// A Goal bounds the judged subject's median: AtMost or AtLeast times what is named, or, if nothing is, in the measure's unit.
+type Goal struct {
+	Of      string  `json:"of,omitempty"` // Baseline or the Reference's name
+	AtMost  float64 `json:"atMost,omitempty"`
+	AtLeast float64 `json:"atLeast,omitempty"`
+	Text    string  `json:"text,omitempty"` // how it is printed, if a bound in the unit was computed from something else
+	Verdict Verdict `json:"verdict"`
+}
+
+// A Verdict is what came of a goal.
+type Verdict string
+
+// Unknown is the verdict where one of the two sides could not be measured.
+const (
+	Met     Verdict = "met"
+	Missed  Verdict = "MISSED"
+	Unknown Verdict = "unknown"
+)
+
+// A Summary describes samples.
+type Summary struct {
+	Count  int     `json:"count"`
+	Median float64 `json:"median"`
+	Low    float64 `json:"low"`  // the first quartile; of fewer than 8 samples the smallest
+	High   float64 `json:"high"` // the third quartile; of fewer than 8 samples the largest
+}
+
+// quartilesFrom is the number of samples from which quartiles say more than the extremes.
+const quartilesFrom = 8
+
+// Summarize describes samples. Of none, all is zero.
+func Summarize(samples []float64) Summary {
+	if len(samples) == 0 {
+		return Summary{}
+	}
+	s := Summary{Count: len(samples), Median: Quantile(samples, 0.5), Low: slices.Min(samples), High: slices.Max(samples)}
+	if len(samples) >= quartilesFrom {
+		s.Low, s.High = Quantile(samples, 0.25), Quantile(samples, 0.75)
+	}
+	return s
+}
+
+// Quantile is the value below which the part q (0 to 1) of the samples lies, interpolated between neighbours. Of no
+// samples it is NaN.
+func Quantile(samples []float64, q float64) float64 {
+	if len(samples) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(samples))
+	at := q * float64(len(sorted)-1)
+	below := int(at)
+	if below == len(sorted)-1 {
+		return sorted[below]
+	}
+	return sorted[below] + (at-float64(below))*(sorted[below+1]-sorted[below])
+}
+
+// Judge fills in the summaries and the verdicts.
+func (m *Measure) Judge() {
+	for i := range m.Subjects {
+		m.Subjects[i].Summary = Summarize(m.Subjects[i].Samples)
+	}
+	for i := range m.Goals {
+		m.Goals[i].Verdict = m.verdict(m.Goals[i])
+	}
+}
+
+func (m *Measure) verdict(g Goal) Verdict {
+	value, ok := m.median(Judged)
+	if g.Of != "" {
+		var of float64
+		var known bool
+		if of, known = m.against(g.Of); !known {
+			return Unknown
+		}
+		value /= of
+	}
+	switch {
+	case !ok:
+		return Unknown
+	case g.AtMost != 0 && value > g.AtMost, g.AtLeast != 0 && value < g.AtLeast:
+		return Missed
+	}
+	return Met
+}
+
+// against is what a ratio is taken to, if it was measured and is not zero.
+func (m *Measure) against(name string) (float64, bool) {
+	if name == m.Reference.Name {
+		return m.Reference.Value, m.Reference.Value != 0
+	}
+	value, ok := m.median(name)
+	return value, ok && value != 0
+}
+
+func (m *Measure) median(name string) (float64, bool) {
+	for _, s := range m.Subjects {
+		if s.Name == name {
+			return s.Summary.Median, s.Summary.Count > 0
+		}
+	}
+	return 0, false
+}
+
+// String is the goal as it is printed.
+func (g Goal) String() string {
+	if g.Text != "" {
+		return g.Text
+	}
+	sign, bound := "≤", g.AtMost
+	if g.AtLeast != 0 {
+		sign, bound = "≥", g.AtLeast
+	}
+	if g.Of == "" {
+		return fmt.Sprintf("%s %s", sign, number(bound))
+	}
+	return fmt.Sprintf("%s %.2f × %s", sign, bound, g.Of)
+}
+
+// number prints a value with about three digits.
+func number(v float64) string {
+	switch a := math.Abs(v); {
+	case a == 0 || a >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case a >= 10:
+		return fmt.Sprintf("%.1f", v)
+	case a == math.Trunc(a):
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+// Add records samples of a subject.
+func (m *Measure) Add(subject string, samples ...float64) {
+	s := m.subject(subject)
+	s.Samples = append(s.Samples, samples...)
+}
+
+// Fail records why a subject has no sample, or no further one.
+func (m *Measure) Fail(subject string, err error) {
+	m.subject(subject).Problem = err.Error()
+}
+
+func (m *Measure) subject(name string) *Subject {
+	for i := range m.Subjects {
+		if m.Subjects[i].Name == name {
+			return &m.Subjects[i]
+		}
+	}
+	m.Subjects = append(m.Subjects, Subject{Name: name})
+	return &m.Subjects[len(m.Subjects)-1]
+}

@@ -1,0 +1,88 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+)
+
+func example() Run {
+	m := Measure{
+		Row: 1, Work: "first <byte>", Unit: "ms", Lower: true, Reference: Reference{"R", 40},
+		Goals: []Goal{{Of: "R", AtMost: 1.1}, {Of: Baseline, AtMost: 0.2}},
+	}
+	m.Add(Judged, 42, 41, 43)
+	m.Add(Baseline, 126)
+	m.Fail("other", errors.New("it did not start"))
+	m.Judge()
+	return Run{When: "some day", Measures: []Measure{m}}
+}
+
+func TestTableSaysWhatWasMeasuredAndWhatWasMissed(t *testing.T) {
+	var out strings.Builder
+	if err := example().WriteTable(&out); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		got = append(got, strings.Join(strings.Fields(line), " "))
+	}
+	want := []string{
+		"1 | first <byte>, ms | fairlead | 42.0 | 41.0–43.0 | 0.33 | 1.05 R | ≤ 1.10 × R | met",
+		"| | | | | | | ≤ 0.20 × kubectl | MISSED",
+		"| | kubectl | 126 | 126–126 | | 3.15 R | |",
+		"| | other | – | it did not start | | | |",
+	}
+	if len(got) < 2+len(want) {
+		t.Fatalf("%d lines:\n%s", len(got), out.String())
+	}
+	for i, line := range want {
+		if got[i+2] != line {
+			t.Errorf("line %d is\n%s\nwant\n%s", i+2, got[i+2], line)
+		}
+	}
+}
+
+func TestPictureIsWellFormedAndDrawsABarForEachSubject(t *testing.T) {
+	var out bytes.Buffer
+	if err := example().WritePicture(&out); err != nil {
+		t.Fatal(err)
+	}
+	bars := 0
+	for decoder := xml.NewDecoder(&out); ; {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if element, ok := token.(xml.StartElement); ok && element.Name.Local == "rect" {
+			bars++
+		}
+	}
+	if bars != 1+3 {
+		t.Errorf("%d rectangles, want the background and three bars", bars)
+	}
+}
+
+func TestSamplesCanBeReadBackFromJSON(t *testing.T) {
+	text, err := json.Marshal(example())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Run
+	if err := json.Unmarshal(text, &back); err != nil {
+		t.Fatal(err)
+	}
+	if got := back.Measures[0].Subjects[0].Samples; len(got) != 3 || got[0] != 42 {
+		t.Errorf("samples %v", got)
+	}
+	if got := back.Measures[0].Goals[1].Verdict; got != Missed {
+		t.Errorf("verdict %s", got)
+	}
+}

@@ -1,0 +1,92 @@
+package row
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"fairlead/build/bench/report"
+	"fairlead/build/bench/way"
+)
+
+const (
+	idleCount = 500
+	// settle is what a runtime gets to return to rest after the connections were made; no collection is forced.
+	settle = 2 * time.Second
+	// sessionCap is the number of sessions that one pod may be asked to bear.
+	sessionCap = 32
+)
+
+// idle measures what connections cost that do nothing.
+func idle(ctx context.Context, l *Lab) ([]report.Measure, error) {
+	memory := report.Measure{Work: "memory for each of 500 idle connections", Unit: "KiB", Lower: true, Goals: []report.Goal{{AtMost: 20}}}
+	goroutines := report.Measure{Work: "goroutines for each of 500 idle connections", Lower: true, Goals: []report.Goal{{AtMost: 2}}}
+	sessions := report.Measure{Work: "sessions on the node for 500 idle connections", Lower: true, Goals: []report.Goal{{AtMost: sessionCap}}}
+	target := l.target()
+	err := l.interleave(ctx, order{
+		kinds: l.kinds(false), r: none, targets: []way.Target{target}, rounds: 3, fresh: true,
+		do: func(ctx context.Context, t turn) error {
+			cost, err := l.idleCost(ctx, t.way, target)
+			if err == nil {
+				memory.Add(t.name, cost.kibibytes)
+				sessions.Add(t.name, cost.sessions)
+				goroutines.Add(t.name, cost.goroutines)
+			}
+			return err
+		},
+	}, &memory, &goroutines, &sessions)
+	return []report.Measure{memory, goroutines, sessions}, err
+}
+
+type idleCost struct{ kibibytes, goroutines, sessions float64 }
+
+// idleCost opens the connections and reads what the way's processes hold more than with one. It ends the processes.
+func (l *Lab) idleCost(ctx context.Context, w way.Way, target way.Target) (idleCost, error) {
+	first, err := connectAll(ctx, w, target, 1)
+	if err != nil {
+		return idleCost{}, err
+	}
+	defer closeAll(first)
+	before, err := settledMemory(ctx, w)
+	if err != nil {
+		return idleCost{}, err
+	}
+	conns, err := connectAll(ctx, w, target, idleCount)
+	if err != nil {
+		return idleCost{}, err
+	}
+	defer closeAll(conns)
+	after, err := settledMemory(ctx, w)
+	if err != nil {
+		return idleCost{}, err
+	}
+	sessions, err := l.Sessions(ctx)
+	if err != nil {
+		return idleCost{}, fmt.Errorf("sessions of the node: %w", err)
+	}
+	// Without those of the program at rest, some dozens: a part of one for each connection.
+	var goroutines int
+	for _, p := range w.Processes() {
+		n, err := p.Goroutines()
+		if err != nil {
+			return idleCost{}, err
+		}
+		goroutines += n
+	}
+	return idleCost{float64(after-before) / 1024 / idleCount, float64(goroutines) / idleCount, float64(sessions)}, nil
+}
+
+func settledMemory(ctx context.Context, w way.Way) (int64, error) {
+	if err := pause(ctx, settle); err != nil {
+		return 0, err
+	}
+	var total int64
+	for _, p := range w.Processes() {
+		bytes, err := p.Memory()
+		if err != nil {
+			return 0, err
+		}
+		total += bytes
+	}
+	return total, nil
+}

@@ -1,0 +1,197 @@
+package row
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"fairlead/build/bench/far"
+	"fairlead/build/bench/report"
+	"fairlead/build/bench/way"
+)
+
+const (
+	openWithin  = 30 * time.Second // a way, to take connections
+	roundWithin = 60 * time.Second // one subject's part of one round
+)
+
+// A Lab is what the rows find: the far side, the cluster, the subjects.
+type Lab struct {
+	Kinds []way.Kind
+	// Place says where the server is that is a round trip away: its address, and the kubeconfig that leads there.
+	Place map[time.Duration]Place
+	Ports far.Ports
+	Pod   Pod
+	// Sessions is how many port-forward sessions the cluster's node has open.
+	Sessions func(context.Context) (int, error)
+	// Dir is for what the processes write.
+	Dir string
+	Say func(format string, args ...any)
+}
+
+// A Place is the far side as it is reached with one round trip.
+type Place struct{ Host, Kubeconfig string }
+
+// A Pod is where the programs stand in the cluster.
+type Pod struct {
+	Namespace, Name, IP string
+	Port                int
+	Service             string // NAME.NAMESPACE:PORT
+}
+
+// target is the far side's programs, by their Service's name.
+func (l *Lab) target() way.Target {
+	return way.Target{Address: l.Pod.Service, Pod: l.Pod.Namespace + "/" + l.Pod.Name, PodPort: l.Pod.Port}
+}
+
+// targetByIP is a port of the pod by the pod's address.
+func (l *Lab) targetByIP(port int) way.Target {
+	t := l.target()
+	t.Address, t.PodPort = net.JoinHostPort(l.Pod.IP, strconv.Itoa(port)), port
+	return t
+}
+
+// kinds are the subjects, with or without those that are limits.
+func (l *Lab) kinds(limits bool) []way.Kind {
+	return slices.DeleteFunc(slices.Clone(l.Kinds), func(k way.Kind) bool { return !limits && !k.InCluster() })
+}
+
+func (l *Lab) open(ctx context.Context, k way.Kind, r time.Duration, targets []way.Target) (way.Way, error) {
+	place, ok := l.Place[r]
+	if !ok {
+		return nil, fmt.Errorf("there is no place %s away", r)
+	}
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	return k.Open(ctx, way.Site{RoundTrip: r, Host: place.Host, Kubeconfig: place.Kubeconfig, Ports: l.Ports, Targets: targets, Dir: l.Dir})
+}
+
+// A turn is a way whose turn it is.
+type turn struct {
+	name string
+	way  way.Way
+}
+
+// An order says how the subjects take turns.
+type order struct {
+	kinds   []way.Kind
+	r       time.Duration
+	targets []way.Target
+	rounds  int
+	fresh   bool // a new process for each round, not for the row
+	warm    func(context.Context, turn) error
+	do      func(context.Context, turn) error // once for each round and subject; it records the samples itself
+}
+
+// interleave lets the subjects take turns. A subject that fails is out, with the reason in each of the measures.
+func (l *Lab) interleave(ctx context.Context, o order, measures ...*report.Measure) error {
+	ways := map[string]way.Way{}
+	defer func() {
+		for _, w := range ways {
+			w.Close()
+		}
+	}()
+	failed := map[string]bool{}
+	for _, m := range measures {
+		for _, k := range o.kinds {
+			m.Add(k.Name())
+		}
+	}
+	for round := range o.rounds {
+		for _, k := range o.kinds {
+			if failed[k.Name()] {
+				continue
+			}
+			err := l.take(ctx, o, k, ways, round)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err != nil {
+				failed[k.Name()] = true
+				l.Say("%s: %v", k.Name(), err)
+				for _, m := range measures {
+					m.Fail(k.Name(), err)
+				}
+			}
+		}
+	}
+	for _, m := range measures {
+		l.tell(*m)
+	}
+	return nil
+}
+
+// take is one subject's part of one round.
+func (l *Lab) take(ctx context.Context, o order, k way.Kind, ways map[string]way.Way, round int) error {
+	ctx, cancel := context.WithTimeout(ctx, roundWithin)
+	defer cancel()
+	if w, ok := ways[k.Name()]; ok && o.fresh {
+		w.Close()
+		delete(ways, k.Name())
+	}
+	w, ok := ways[k.Name()]
+	if !ok {
+		var err error
+		if w, err = l.open(ctx, k, o.r, o.targets); err != nil {
+			return err
+		}
+		ways[k.Name()] = w
+		if o.warm != nil {
+			if err := o.warm(ctx, turn{k.Name(), w}); err != nil {
+				return fmt.Errorf("warm up: %w", err)
+			}
+		}
+	}
+	if err := o.do(ctx, turn{k.Name(), w}); err != nil {
+		return fmt.Errorf("round %d: %w", round+1, err)
+	}
+	if o.fresh {
+		w.Close()
+		delete(ways, k.Name())
+	}
+	return nil
+}
+
+// tell prints what came of a measure as it is known.
+func (l *Lab) tell(m report.Measure) {
+	line := m.Work
+	for _, s := range m.Subjects {
+		line += "; " + s.Name
+		if len(s.Samples) == 0 {
+			line += " –"
+			continue
+		}
+		line += fmt.Sprintf(" %.4g %s", report.Summarize(s.Samples).Median, m.Unit)
+	}
+	l.Say("%s", line)
+}
+
+// RoundTrip measures the round trip that is called r: the median of some TCP connects, in milliseconds.
+func (l *Lab) RoundTrip(ctx context.Context, r time.Duration) (float64, error) {
+	var samples []float64
+	var dialer net.Dialer
+	address := net.JoinHostPort(l.Place[r].Host, strconv.Itoa(l.Ports.Plain))
+	for range 9 {
+		begun := time.Now()
+		conn, err := dialer.DialContext(ctx, "tcp", address)
+		if err != nil {
+			return 0, fmt.Errorf("measure the round trip: %w", err)
+		}
+		samples = append(samples, milliseconds(time.Since(begun)))
+		if err := conn.Close(); err != nil {
+			return 0, err
+		}
+	}
+	return report.Quantile(samples, 0.5), nil
+}
+
+// reference is the measured round trip as what results are compared with.
+func (l *Lab) reference(ctx context.Context, r time.Duration) (report.Reference, error) {
+	value, err := l.RoundTrip(ctx, r)
+	return report.Reference{Name: "R", Value: value}, err
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,123 @@
+package row
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fairlead/build/bench/report"
+	"fairlead/build/bench/way"
+)
+
+const (
+	bystanders = 100
+	// closedPort is the first of some ports of the pod where nothing listens. Each is asked once, so that no refusal is
+	// one that was remembered.
+	closedPort  = 21001
+	closedPorts = 9
+	aliveWithin = 5 * time.Second
+)
+
+// refused times how a client learns that nobody listens, and counts which of the other connections live on.
+func refused(ctx context.Context, l *Lab) ([]report.Measure, error) {
+	reference, err := l.reference(ctx, near)
+	if err != nil {
+		return nil, err
+	}
+	known := report.Measure{
+		Work: "a refused port is known to the client, R = 40 ms", Unit: "ms", Lower: true, Reference: reference,
+		Goals: []report.Goal{{AtMost: 1.1*reference.Value + 10, Text: "≤ 1.1 R + 10 ms"}},
+	}
+	alive := report.Measure{Work: "of 100 other connections, alive after refusals", Goals: []report.Goal{{AtLeast: bystanders}}}
+	targets := []way.Target{l.target()}
+	for i := range closedPorts {
+		targets = append(targets, l.targetByIP(closedPort+i))
+	}
+	err = l.interleave(ctx, order{
+		kinds: l.kinds(false), r: near, targets: targets, rounds: 2, fresh: true,
+		do: func(ctx context.Context, t turn) error {
+			conns, err := connectAll(ctx, t.way, targets[0], bystanders)
+			if err != nil {
+				return err
+			}
+			defer closeAll(conns)
+			times, err := refusals(ctx, t.way, targets[1:])
+			if err != nil {
+				return err
+			}
+			known.Add(t.name, times...)
+			alive.Add(t.name, float64(countAlive(conns)))
+			return nil
+		},
+	}, &known, &alive)
+	return []report.Measure{known, alive}, err
+}
+
+// refusals asks each closed port and returns the times to the refusal. A way that is gone after the first ends it.
+func refusals(ctx context.Context, w way.Way, targets []way.Target) ([]float64, error) {
+	var times []float64
+	for _, target := range targets {
+		took, err := refusal(ctx, w, target)
+		switch {
+		case err != nil && len(times) > 0:
+			return times, nil
+		case err != nil:
+			return nil, err
+		}
+		times = append(times, milliseconds(took))
+	}
+	return times, nil
+}
+
+// refusal is the time from before the connect until the client knows: by a SOCKS5 answer, or by the end of the
+// connection it was given. A local port that refuses is no answer of the cluster's.
+func refusal(ctx context.Context, w way.Way, target way.Target) (time.Duration, error) {
+	begun := time.Now()
+	conn, err := connect(ctx, w, target)
+	var said *way.Refused
+	if errors.As(err, &said) {
+		return time.Since(begun), nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	// The client speaks first; nobody hears it.
+	_, writeErr := conn.Write([]byte("hello"))
+	n, err := conn.Read(make([]byte, 8))
+	took := time.Since(begun)
+	if n > 0 {
+		return 0, fmt.Errorf("a port where nobody listens answered")
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return 0, errors.Join(fmt.Errorf("a refused connection did not end: %w", err), writeErr)
+	}
+	return took, nil
+}
+
+// countAlive is how many of the connections still echo.
+func countAlive(conns []net.Conn) int64 {
+	var alive atomic.Int64
+	var wg sync.WaitGroup
+	for _, conn := range conns {
+		wg.Go(func() {
+			if err := conn.SetDeadline(time.Now().Add(aliveWithin)); err != nil {
+				return
+			}
+			back := make([]byte, 8)
+			if _, err := conn.Write([]byte("still")); err != nil {
+				return
+			}
+			if n, err := conn.Read(back); err == nil && n > 0 {
+				alive.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	return alive.Load()
+}

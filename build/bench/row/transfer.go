@@ -1,0 +1,148 @@
+package row
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fairlead/build/bench/far"
+	"fairlead/build/bench/way"
+)
+
+// A transfer is bulk data through some connections at once.
+type transfer struct {
+	target  way.Target
+	program far.Program
+	conns   int
+	ramp    time.Duration // before it is measured: TCP finds its window
+	window  time.Duration
+}
+
+// What a transfer moved and cost.
+type moved struct {
+	bytes int64
+	time  time.Duration
+	cpu   time.Duration // of the way's processes
+}
+
+func (m moved) mebibytesPerSecond() float64 { return float64(m.bytes) / (1 << 20) / m.time.Seconds() }
+
+func (m moved) cpuSecondsPerGibibyte() float64 {
+	return m.cpu.Seconds() / (float64(m.bytes) / (1 << 30))
+}
+
+const bulkBuffer = 256 << 10
+
+// run moves data and then closes the connections.
+func (t transfer) run(ctx context.Context, w way.Way) (moved, error) {
+	flow := &flow{program: t.program}
+	defer flow.stop()
+	for range t.conns {
+		conn, err := connect(ctx, w, t.target)
+		if err != nil {
+			return moved{}, err
+		}
+		if err := conn.SetDeadline(time.Time{}); err != nil {
+			return moved{}, err
+		}
+		flow.add(conn)
+	}
+	if err := pause(ctx, t.ramp); err != nil {
+		return moved{}, err
+	}
+	bytesBefore, begun := flow.bytes.Load(), time.Now()
+	cpuBefore, err := cpu(w)
+	if err != nil {
+		return moved{}, err
+	}
+	if err := pause(ctx, t.window); err != nil {
+		return moved{}, err
+	}
+	m := moved{bytes: flow.bytes.Load() - bytesBefore, time: time.Since(begun)}
+	cpuAfter, err := cpu(w)
+	if err != nil {
+		return moved{}, err
+	}
+	m.cpu = cpuAfter - cpuBefore
+	if err := flow.failed(); err != nil {
+		return moved{}, err
+	}
+	if m.bytes == 0 {
+		return moved{}, errors.New("nothing moved")
+	}
+	return m, nil
+}
+
+// A flow keeps connections busy until it is stopped.
+type flow struct {
+	program far.Program
+	bytes   atomic.Int64
+	wg      sync.WaitGroup
+	conns   []net.Conn
+	broken  atomic.Pointer[error]
+}
+
+func (f *flow) add(conn net.Conn) {
+	f.conns = append(f.conns, conn)
+	f.wg.Go(func() {
+		buffer := make([]byte, bulkBuffer)
+		move := conn.Write
+		if f.program == far.Source {
+			move = conn.Read
+		}
+		if _, err := conn.Write([]byte{byte(f.program)}); err != nil {
+			f.broken.CompareAndSwap(nil, &err)
+			return
+		}
+		for {
+			n, err := move(buffer)
+			f.bytes.Add(int64(n))
+			if err != nil {
+				f.broken.CompareAndSwap(nil, &err)
+				return
+			}
+		}
+	})
+}
+
+// failed is the error of the first connection that ended while it should not.
+func (f *flow) failed() error {
+	if err := f.broken.Load(); err != nil {
+		return fmt.Errorf("a connection of a transfer: %w", *err)
+	}
+	return nil
+}
+
+func (f *flow) stop() {
+	closeAll(f.conns)
+	f.wg.Wait()
+}
+
+// cpu is the processor time that the way's processes have used.
+func cpu(w way.Way) (time.Duration, error) {
+	var total time.Duration
+	for _, p := range w.Processes() {
+		used, err := p.CPU()
+		if err != nil {
+			return 0, err
+		}
+		total += used
+	}
+	return total, nil
+}
+
+// pause is a stretch of time in which others work.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}

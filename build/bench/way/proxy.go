@@ -1,0 +1,107 @@
+package way
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"fairlead/build/bench/process"
+)
+
+// A Proxy is a SOCKS5 proxy into the cluster, started by a command. {kubeconfig} and {port} in it are replaced.
+type Proxy struct {
+	Label   string
+	Command []string
+	// Announces says that it prints a line once it listens; else its port is tried until it does.
+	Announces bool
+}
+
+// Fairlead is the proxy of this repository, in the foreground on the context of the cluster's administrator.
+func Fairlead(binary string) *Proxy {
+	return &Proxy{
+		Label:     "fairlead",
+		Command:   []string{binary, "serve", "--kubeconfig", "{kubeconfig}", "--listen", "127.0.0.1:{port}", "demo"},
+		Announces: true,
+	}
+}
+
+func (p *Proxy) Name() string { return p.Label }
+
+func (p *Proxy) InCluster() bool { return true }
+
+// Open starts the proxy with a state directory of its own.
+func (p *Proxy) Open(ctx context.Context, s Site) (Way, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	state, err := os.MkdirTemp(s.Dir, "state-")
+	if err != nil {
+		return nil, err
+	}
+	replacer := strings.NewReplacer("{kubeconfig}", s.Kubeconfig, "{port}", strconv.Itoa(port))
+	var words []string
+	for _, word := range p.Command {
+		words = append(words, replacer.Replace(word))
+	}
+	proc, err := process.Start(process.Config{
+		Path: words[0], Args: words[1:], Dir: state, Name: filepath.Base(words[0]),
+		Env: []string{"KUBECONFIG=" + s.Kubeconfig, "XDG_STATE_HOME=" + state, "XDG_CONFIG_HOME=" + state, "XDG_CACHE_HOME=" + state, "XDG_RUNTIME_DIR=" + state},
+	})
+	if err != nil {
+		return nil, err
+	}
+	w := &proxyWay{address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), process: proc}
+	if err := p.ready(ctx, w); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (p *Proxy) ready(ctx context.Context, w *proxyWay) error {
+	if p.Announces {
+		_, err := w.process.Line(ctx)
+		return err
+	}
+	for {
+		conn, err := dial(ctx, w.address)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-w.process.Ended():
+			return fmt.Errorf("%s ended before it listened", p.Label)
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not listen on %s: %w", p.Label, w.address, err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+type proxyWay struct {
+	address string
+	process *process.Process
+}
+
+func (w *proxyWay) Dial(ctx context.Context, t Target) (net.Conn, error) {
+	return dialSOCKS5(ctx, w.address, t.Address)
+}
+
+func (w *proxyWay) Processes() []*process.Process { return []*process.Process{w.process} }
+
+func (w *proxyWay) Close() { w.process.Stop() }
+
+// freePort is one that nobody in this namespace uses now.
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
+}
