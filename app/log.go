@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	stdlog "log"
 	"os"
 	"path/filepath"
 
@@ -17,7 +18,6 @@ const logName = "fairlead.log"
 // openLog logs to dir/fairlead.log, every connection, and what matters to a person also to stderr. The closer ends the
 // file. A log that cannot be written is no reason not to start: then stderr alone has it.
 func openLog(dir string, stderr io.Writer) (zerolog.Logger, io.Closer) {
-	// Made here with its mode, since the rotation keeps the mode that it finds.
 	file := &lumberjack.Logger{Filename: filepath.Join(dir, logName), MaxSize: 10, MaxBackups: 3}
 	console := &levelled{
 		Writer: zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05", NoColor: !isTerminal(stderr)},
@@ -25,6 +25,9 @@ func openLog(dir string, stderr io.Writer) (zerolog.Logger, io.Closer) {
 	}
 	log := zerolog.New(zerolog.MultiLevelWriter(file, console)).With().Timestamp().Logger()
 	kube.LogTo(log)
+	// Libraries that know no better write there, to stderr: the panel's says so that it waits for one.
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(log.With().Str("from", "library").Logger())
 	return log, file
 }
 

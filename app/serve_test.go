@@ -1,0 +1,497 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// run runs a program of the test machine to its end, and fails the test when it fails or is missing.
+func run(t *testing.T, dir, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	// A proxy of the test machine's own would take what is meant for Fairlead.
+	cmd.Env = append(os.Environ(), "NO_PROXY=", "no_proxy=", "GIT_TERMINAL_PROMPT=0", "HOME="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// goClient is a Go program's HTTP client with the proxy set as its users set it.
+func goClient(t *testing.T, proxy string) *http.Client {
+	t.Helper()
+	u, err := url.Parse(proxy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{Proxy: http.ProxyURL(u)}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: time.Minute}
+}
+
+func get(client *http.Client, url string) (string, error) {
+	response, err := client.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", url, response.Status, body)
+	}
+	return string(body), err
+}
+
+// The pod's name in an answer proves the way: no route leads to a pod of this cluster.
+const helloFrom = "Hello from pod default/hello-"
+
+func TestEveryClientReachesAServiceByName(t *testing.T) {
+	address := serve(t, "demo")
+	const page = "http://hello.default.svc.cluster.local/"
+	t.Run("curl socks5h", func(t *testing.T) {
+		wantPage(t, run(t, "", "curl", "-sS", "--proxy", "socks5h://"+address, page))
+	})
+	t.Run("curl plain HTTP", func(t *testing.T) {
+		wantPage(t, run(t, "", "curl", "-sS", "--proxy", "http://"+address, page))
+	})
+	t.Run("curl CONNECT", func(t *testing.T) {
+		wantPage(t, run(t, "", "curl", "-sS", "--proxytunnel", "--proxy", "http://"+address, page))
+	})
+	t.Run("Go over SOCKS5", func(t *testing.T) { wantGet(t, "socks5h://"+address, page) })
+	t.Run("Go over HTTP", func(t *testing.T) { wantGet(t, "http://"+address, page) })
+	t.Run("short name", func(t *testing.T) { wantGet(t, "http://"+address, "http://hello/") })
+	t.Run("any case, trailing dot", func(t *testing.T) { wantGet(t, "http://"+address, "http://Hello.Default.SVC./") })
+}
+
+func wantPage(t *testing.T, body string) {
+	t.Helper()
+	if !strings.Contains(body, helloFrom) {
+		t.Errorf("the answer does not come from the pod:\n%s", body)
+	}
+}
+
+func wantGet(t *testing.T, proxy, page string) {
+	t.Helper()
+	body, err := get(goClient(t, proxy), page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantPage(t, body)
+}
+
+func TestGitClonesFromARepositoryInThePod(t *testing.T) {
+	address := serve(t, "demo")
+	repositories, content := bareRepository(t)
+	execPath := strings.TrimSpace(run(t, "", "git", "--exec-path"))
+	server := httptest.NewServer(&cgi.Handler{
+		Path: filepath.Join(execPath, "git-http-backend"),
+		Env:  []string{"GIT_PROJECT_ROOT=" + repositories, "GIT_HTTP_EXPORT_ALL=1"},
+	})
+	defer server.Close()
+	host := door(t, "git", server.Listener.Addr().String())
+
+	for _, proxy := range []string{"socks5h://" + address, "http://" + address} {
+		clone := filepath.Join(t.TempDir(), "clone")
+		run(t, "", "git", "-c", "http.proxy="+proxy, "clone", "-q", "http://"+host+"/demo.git", clone)
+		got, err := os.ReadFile(filepath.Join(clone, "file"))
+		if err != nil || !bytes.Equal(got, content) {
+			t.Errorf("through %s the clone differs (%v)", proxy, err)
+		}
+	}
+}
+
+// bareRepository makes demo.git with one commit of a file of random bytes.
+func bareRepository(t *testing.T) (root string, content []byte) {
+	t.Helper()
+	root, work := t.TempDir(), t.TempDir()
+	content = make([]byte, 1<<20)
+	rand.Read(content)
+	if err := os.WriteFile(filepath.Join(work, "file"), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, work, "git", "init", "-q", ".")
+	run(t, work, "git", "add", "file")
+	run(t, work, "git", "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "-q", "-m", "one file")
+	run(t, work, "git", "clone", "-q", "--bare", work, filepath.Join(root, "demo.git"))
+	return root, content
+}
+
+// door stands a program of this machine in a pod, behind a Service on port 80, and gives the Service's name.
+func door(t *testing.T, name, local string) string {
+	t.Helper()
+	apply(t, fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: %[1]s, labels: {app: %[1]s}, annotations: {fairlead.test/door: "%[2]s"}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{name: door, image: demo.local/door, ports: [{name: main, containerPort: 8000}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: %[1]s}
+spec: {selector: {app: %[1]s}, ports: [{name: main, port: 80, targetPort: main}]}
+`, name, local))
+	kubectl(t, "wait", "--for=condition=Ready", "pod/"+name, "--timeout=30s")
+	return name + ".default.svc"
+}
+
+func kubectl(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := cluster.Kubectl(t.Context(), args...)
+	if err != nil {
+		t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// apply makes objects, which are gone when the test has ended.
+func apply(t *testing.T, objects string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "objects.yaml")
+	if err := os.WriteFile(file, []byte(objects), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kubectl(t, "apply", "-f", file)
+	t.Cleanup(func() {
+		if out, err := cluster.Kubectl(context.Background(), "delete", "--wait=false", "-f", file); err != nil {
+			t.Errorf("kubectl delete: %v\n%s", err, out)
+		}
+	})
+}
+
+func TestTwoHundredConnectionsAtOnceKeepTheirBytes(t *testing.T) {
+	address := serve(t, "demo")
+	var group errgroup.Group
+	for range 200 {
+		group.Go(func() error { return echoOnce(t, address, 200<<10) })
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// echoOnce sends random bytes to the echo program and wants their like back.
+func echoOnce(t *testing.T, address string, size int) error {
+	conn, reply := socks5(t, address, "echo.default", 7)
+	if reply != 0 {
+		return fmt.Errorf("echo.default:7: SOCKS reply %d", reply)
+	}
+	defer conn.Close()
+	sent := make([]byte, size)
+	rand.Read(sent)
+	var group errgroup.Group
+	group.Go(func() error {
+		_, err := conn.Write(sent)
+		return err
+	})
+	got := make([]byte, size)
+	_, err := io.ReadFull(conn, got)
+	if err := errors.Join(err, group.Wait()); err != nil {
+		return err
+	}
+	if sha256.Sum256(sent) != sha256.Sum256(got) {
+		return errors.New("the echo differs from what was sent")
+	}
+	return nil
+}
+
+func TestCancelledDownloadsLeaveThePathWhole(t *testing.T) {
+	address := serve(t, "demo")
+	client := goClient(t, "socks5h://"+address)
+	for range 10 {
+		ctx, cancel := context.WithCancel(t.Context())
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://hello.default/big?bytes=33554432", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.CopyN(io.Discard, response.Body, 64<<10); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		response.Body.Close()
+	}
+	for i := range 100 {
+		if _, err := get(client, "http://hello.default/"); err != nil {
+			t.Fatalf("request %d after the cancelled downloads: %v", i, err)
+		}
+	}
+}
+
+func TestARefusedPortLeavesAnOpenConnectionAlive(t *testing.T) {
+	address := serve(t, "demo")
+	open, reply := socks5(t, address, "echo.default", 7)
+	if reply != 0 {
+		t.Fatalf("SOCKS reply %d", reply)
+	}
+	wantEcho(t, open, "before")
+	// The same pod, another port: the same session would carry both.
+	pod := strings.TrimSpace(kubectl(t, "get", "pods", "-l", "app=echo", "-o", "jsonpath={.items[0].status.podIP}"))
+	for range 5 {
+		if _, reply := socks5(t, address, pod, 9); reply != 5 {
+			t.Errorf("a closed port is answered with SOCKS %d, want 5", reply)
+		}
+	}
+	wantEcho(t, open, "after")
+}
+
+func wantEcho(t *testing.T, conn net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(text))
+	if _, err := io.ReadFull(conn, got); err != nil || string(got) != text {
+		t.Fatalf("echo of %q: %q, %v", text, got, err)
+	}
+}
+
+func TestAHalfClosedClientGetsItsWholeAnswer(t *testing.T) {
+	address := serve(t, "demo")
+	conn, reply := socks5(t, address, "five-lines.default", 7005)
+	if reply != 0 {
+		t.Fatalf("SOCKS reply %d", reply)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if lines := bytes.Count(answer, []byte("\n")); err != nil || lines != 5 {
+		t.Errorf("%d of 5 lines, %v:\n%s", lines, err, answer)
+	}
+}
+
+func TestAClientThatWaitsForTheEndGetsIt(t *testing.T) {
+	address := serve(t, "demo")
+	for _, c := range []struct {
+		host string
+		port int
+		send string
+		want string
+	}{
+		{"echo.default", 7, "all of it", "all of it"}, // echo ends when it sees the end, which the runtime does not pass on
+		{"after-eof.default", 7004, "question", ""},   // answers at an end that never comes
+	} {
+		t.Run(c.host, func(t *testing.T) {
+			t.Parallel()
+			conn, reply := socks5(t, address, c.host, c.port)
+			if reply != 0 {
+				t.Fatalf("SOCKS reply %d", reply)
+			}
+			if _, err := io.WriteString(conn, c.send); err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			// The deadline that socks5 has set bounds this.
+			if answer, err := io.ReadAll(conn); err != nil || string(answer) != c.want {
+				t.Errorf("answer %q, %v; want %q and an end", answer, err, c.want)
+			}
+		})
+	}
+}
+
+func TestDataSentTogetherWithConnectArrives(t *testing.T) {
+	address := serve(t, "demo")
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "CONNECT echo.default:7 HTTP/1.1\r\nHost: echo.default:7\r\n\r\nearly bytes"); err != nil {
+		t.Fatal(err)
+	}
+	var got []byte
+	for !bytes.HasSuffix(got, []byte("early bytes")) {
+		chunk := make([]byte, 512)
+		n, err := conn.Read(chunk)
+		if err != nil {
+			t.Fatalf("after %q: %v", got, err)
+		}
+		got = append(got, chunk[:n]...)
+	}
+	if !bytes.HasPrefix(got, []byte("HTTP/1.1 200 ")) {
+		t.Errorf("answer %q", got)
+	}
+}
+
+// What bad input gets, in both protocols.
+func TestFailuresSayWhatTheyAre(t *testing.T) {
+	admin, alice := serve(t, "demo"), serve(t, "demo-team")
+	for _, c := range []struct {
+		what, proxy, host string
+		port              int
+		socks             byte
+		status            int
+		says              string
+	}{
+		{"no such Service", admin, "nobody.default", 80, 4, 502, "nobody"},
+		{"no such namespace", admin, "hello.nowhere", 80, 4, 502, "nowhere"},
+		{"no such port", admin, "multi.default", 81, 4, 502, "80 (http)"},
+		{"no ready endpoint", admin, "not-ready.default", 80, 4, 503, "not-ready"},
+		{"an endpoint that is no pod", admin, "external.default", 80, 4, 502, "external"},
+		{"refused", admin, "refused.default", 80, 5, 502, "refused"},
+		{"forbidden", alice, "hello.default", 80, 2, 403, "default"},
+		{"this machine", admin, "127.0.0.1", 9, 2, 403, "loopback"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			if _, reply := socks5(t, c.proxy, c.host, c.port); reply != c.socks {
+				t.Errorf("SOCKS reply %d, want %d", reply, c.socks)
+			}
+			target := net.JoinHostPort(c.host, strconv.Itoa(c.port))
+			out := run(t, "", "curl", "-sS", "-w", "\n%{http_code}", "--proxy", "http://"+c.proxy, "http://"+target+"/")
+			body, status, _ := strings.Cut(strings.TrimSpace(out), "\n")
+			status = strings.TrimSpace(status)
+			if status != strconv.Itoa(c.status) || !strings.Contains(body, c.says) {
+				t.Errorf("HTTP %s %q, want %d and %q in one sentence", status, body, c.status, c.says)
+			}
+		})
+	}
+}
+
+func TestARestrictedUserReachesWhatIsTheirs(t *testing.T) {
+	address := serve(t, "demo-team")
+	body, err := get(goClient(t, "http://"+address), "http://app/")
+	if err != nil || !strings.Contains(body, "Hello from pod team/app-") {
+		t.Errorf("%v:\n%s", err, body)
+	}
+}
+
+func TestServePrintsOneLineForEachContext(t *testing.T) {
+	r := start(t, nil, "serve", "--kubeconfig", cluster.Kubeconfig, "demo-team", "demo")
+	for _, name := range []string{"demo-team", "demo"} {
+		line := r.line(t)
+		said, address, ok := strings.Cut(line, "  socks5h://")
+		if !ok || said != name {
+			t.Fatalf("line %q, want %s and its URL", line, name)
+		}
+		if conn, err := net.Dial("tcp", address); err != nil {
+			t.Errorf("%s: %v", line, err)
+		} else {
+			conn.Close()
+		}
+	}
+	r.stop(t)
+	if r.status() != 0 {
+		t.Errorf("exit status %d after Ctrl-C:\n%s", r.status(), r.stderr)
+	}
+}
+
+func TestUnknownContextNamesTheClosest(t *testing.T) {
+	r := start(t, nil, "serve", "--kubeconfig", cluster.Kubeconfig, "demoo")
+	r.wait(t, 30*time.Second)
+	if r.status() != 2 || !strings.Contains(r.stderr.String(), "close to it: demo") {
+		t.Errorf("exit status %d, stderr:\n%s", r.status(), r.stderr)
+	}
+}
+
+func TestABrokenKubeconfigIsNamedWithItsLine(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(broken, []byte("apiVersion: v1\nkind: Config\ncontexts:\n- name: a\n  context: [\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, nil, "serve", "--kubeconfig", broken, "a")
+	r.wait(t, 30*time.Second)
+	if r.status() != 2 || !strings.Contains(r.stderr.String(), broken+": line ") {
+		t.Errorf("exit status %d, stderr:\n%s", r.status(), r.stderr)
+	}
+	// Beside a good one it hides nothing.
+	both := start(t, []string{"KUBECONFIG=" + broken + string(os.PathListSeparator) + cluster.Kubeconfig}, "contexts")
+	both.wait(t, 30*time.Second)
+	var listed strings.Builder
+	for line := range both.lines {
+		listed.WriteString(line + "\n")
+	}
+	if !strings.Contains(listed.String(), "demo-team") || !strings.Contains(both.stderr.String(), broken) {
+		t.Errorf("stdout:\n%s\nstderr:\n%s", &listed, both.stderr)
+	}
+}
+
+func TestATakenPortIsAnErrorThatNamesIt(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	r := start(t, nil, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", taken.Addr().String(), "demo")
+	r.wait(t, 30*time.Second)
+	if r.status() != 1 || !strings.Contains(r.stderr.String(), taken.Addr().String()) {
+		t.Errorf("exit status %d, stderr:\n%s", r.status(), r.stderr)
+	}
+}
+
+func TestListenBeyondLoopbackIsRefused(t *testing.T) {
+	for _, address := range []string{"0.0.0.0:1080", ":1080", "192.0.2.1:1080"} {
+		r := start(t, nil, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", address, "demo")
+		r.wait(t, 30*time.Second)
+		if r.status() != 2 {
+			t.Errorf("--listen %s: exit status %d, stderr:\n%s", address, r.status(), r.stderr)
+		}
+	}
+}
+
+func TestStateAndLogAreTheUsersOwn(t *testing.T) {
+	r := start(t, nil, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", "127.0.0.1:0", "demo")
+	r.line(t)
+	r.stop(t)
+	dir := filepath.Join(r.state, "fairlead")
+	for path, mode := range map[string]os.FileMode{dir: os.ModeDir | 0o700, filepath.Join(dir, logName): 0o600} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode() != mode {
+			t.Errorf("%s has mode %s, want %s", path, info.Mode(), mode)
+		}
+	}
+}
+
+func TestStopIsBoundedWithConnectionsOpen(t *testing.T) {
+	r := start(t, nil, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", "127.0.0.1:0", "demo")
+	_, address, _ := strings.Cut(r.line(t), "socks5h://")
+	conn, reply := socks5(t, address, "echo.default", 7)
+	if reply != 0 {
+		t.Fatalf("SOCKS reply %d", reply)
+	}
+	wantEcho(t, conn, "open")
+	r.stop(t) // fails the test after 15 s
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
+		t.Errorf("the open connection ended with %v", err)
+	}
+	if again, err := net.Dial("tcp", address); err == nil {
+		again.Close()
+		t.Error("the port is still open")
+	}
+}
