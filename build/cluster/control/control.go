@@ -1,0 +1,110 @@
+// Package control serves the switches and counters of a running cluster as JSON over HTTP, for tests. It is meant for a
+// Unix socket in a private directory and asks nobody who they are.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"fairlead/build/cluster/kubelet"
+	"fairlead/build/cluster/middlebox"
+)
+
+// order is the body of every POST; each path reads the fields it needs.
+type order struct {
+	// Pod is NAMESPACE/NAME; "" means every pod where that makes sense.
+	Pod string `json:"pod"`
+	// Protocol is "spdy" or "websocket" (at the node also "websocket-v4"), Status the HTTP status it is refused with.
+	Protocol string `json:"protocol"`
+	Status   int    `json:"status"`
+	// On switches a black hole, and WebSockets at the node.
+	On bool `json:"on"`
+	// Upgrade and Connect are delays in milliseconds.
+	Upgrade int64 `json:"upgradeMilliseconds"`
+	Connect int64 `json:"connectMilliseconds"`
+}
+
+// Handler serves
+//
+//	GET  /stats                 kubelet.Stats
+//	POST /drop-streams          pod
+//	POST /drop-sessions         pod
+//	POST /refuse-upgrades       protocol, status: at the node
+//	POST /delay                 pod, upgradeMilliseconds, connectMilliseconds
+//	POST /blackhole             pod, on
+//	POST /heal                  ends all faults of the node and the middlebox
+//	POST /websockets            on: passed through to the node; else translated by the API server
+//	POST /middlebox             protocol, status: in front of the API server
+//
+// A POST answers 204, or 400 with a reason.
+func Handler(node *kubelet.Kubelet, box *middlebox.Middlebox) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(node.Stats())
+	})
+	for path, obey := range map[string]func(context.Context, order) error{
+		"drop-streams":    func(_ context.Context, o order) error { return node.DropStreams(o.Pod) },
+		"drop-sessions":   func(_ context.Context, o order) error { return node.DropSessions(o.Pod) },
+		"refuse-upgrades": func(_ context.Context, o order) error { return node.RefuseUpgrades(o.Protocol, o.Status) },
+		"delay": func(_ context.Context, o order) error {
+			return node.Delay(o.Pod, kubelet.Delay{
+				Upgrade: time.Duration(o.Upgrade) * time.Millisecond,
+				Connect: time.Duration(o.Connect) * time.Millisecond,
+			})
+		},
+		"blackhole": func(_ context.Context, o order) error { return node.Blackhole(o.Pod, o.On) },
+		"heal": func(context.Context, order) error {
+			node.Heal()
+			return errors.Join(box.RefuseUpgrades("spdy", 0), box.RefuseUpgrades("websocket", 0))
+		},
+		"websockets": func(ctx context.Context, o order) error { return node.SetWebSockets(ctx, o.On) },
+		"middlebox":  func(_ context.Context, o order) error { return box.RefuseUpgrades(o.Protocol, o.Status) },
+	} {
+		mux.HandleFunc("POST /"+path, func(w http.ResponseWriter, r *http.Request) {
+			var o order
+			if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&o); err != nil {
+				http.Error(w, "order: "+err.Error(), http.StatusBadRequest)
+				return
+			}
+			if err := obey(r.Context(), o); err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			w.WriteHeader(http.StatusNoContent)
+		})
+	}
+	return mux
+}
+
+// Listen opens the Unix socket.
+func Listen(path string) (net.Listener, error) {
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	return listener, nil
+}
+
+// Serve serves the handler on the listener until ctx ends.
+func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = server.Close()
+		close(closed)
+	})
+	err := server.Serve(listener)
+	if !stop() {
+		<-closed
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package kubelet
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Delay is how long a node makes its callers wait.
+type Delay struct {
+	// Upgrade passes before a session is answered, Connect before a stream reaches its program.
+	Upgrade, Connect time.Duration
+}
+
+// faults are the switches a test pulls. The zero value is a healthy node.
+type faults struct {
+	mu sync.Mutex
+	// refusals holds the HTTP status by protocol; 0 means that it is welcome.
+	refusals [protocolCount]int
+	delays   map[podName]Delay
+	frozen   map[podName]bool
+}
+
+// RefuseUpgrades makes the node answer every session of one protocol ("websocket", "websocket-v4" or "spdy") with an
+// HTTP status; 0 ends that. It is the node that refuses: what a middlebox in front of the API server refuses is another
+// thing.
+func (k *Kubelet) RefuseUpgrades(protocol string, status int) error {
+	index := slices.Index(protocolNames[:], protocol)
+	if index < 0 {
+		return fmt.Errorf("protocol %q: there are %s", protocol, strings.Join(protocolNames[:], ", "))
+	}
+	if status != 0 && (status < 400 || status > 599) {
+		return fmt.Errorf("status %d: not an HTTP error", status)
+	}
+	k.faults.mu.Lock()
+	defer k.faults.mu.Unlock()
+	k.faults.refusals[index] = status
+	return nil
+}
+
+// Delay slows a pod down, or every pod that has no delay of its own if the pod is "".
+func (k *Kubelet) Delay(pod string, delay Delay) error {
+	name, err := parsePodName(pod)
+	if err != nil {
+		return err
+	}
+	k.faults.mu.Lock()
+	defer k.faults.mu.Unlock()
+	if k.faults.delays == nil {
+		k.faults.delays = map[podName]Delay{}
+	}
+	k.faults.delays[name] = delay
+	return nil
+}
+
+// Blackhole stops, or lets go on, every byte of a pod's sessions, open and new ones, as a path that died without a word
+// would; "" means every pod.
+func (k *Kubelet) Blackhole(pod string, on bool) error {
+	name, err := parsePodName(pod)
+	if err != nil {
+		return err
+	}
+	k.faults.mu.Lock()
+	if k.faults.frozen == nil {
+		k.faults.frozen = map[podName]bool{}
+	}
+	k.faults.frozen[name] = on
+	k.faults.mu.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for s := range k.sessions {
+		s.conn.freeze(k.faults.isFrozen(s.pod))
+	}
+	return nil
+}
+
+// DropStreams resets every connection that is open to a pod, as if its programs had crashed; the sessions live on. The
+// pod is named NAMESPACE/NAME or by its UID.
+func (k *Kubelet) DropStreams(pod string) error {
+	p, err := k.find(pod)
+	if err != nil {
+		return err
+	}
+	p.drop()
+	return nil
+}
+
+// DropSessions closes the connections that the sessions of a pod run over, or all if the pod is "", as if the node had
+// crashed.
+func (k *Kubelet) DropSessions(pod string) error {
+	if pod == "" {
+		k.dropSessions(func(*session) bool { return true })
+		return nil
+	}
+	p, err := k.find(pod)
+	if err != nil {
+		return err
+	}
+	k.dropSessions(func(s *session) bool { return s.pod == p.name })
+	return nil
+}
+
+// Heal ends every delay, refusal and black hole.
+func (k *Kubelet) Heal() {
+	k.faults.mu.Lock()
+	k.faults.refusals = [protocolCount]int{}
+	k.faults.delays, k.faults.frozen = nil, nil
+	k.faults.mu.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for s := range k.sessions {
+		s.conn.freeze(false)
+	}
+}
+
+func (f *faults) refusalOf(protocol int) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.refusals[protocol]
+}
+
+func (f *faults) delayOf(name podName) Delay {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if delay, ok := f.delays[name]; ok {
+		return delay
+	}
+	return f.delays[podName{}]
+}
+
+func (f *faults) isFrozen(name podName) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.frozen[name] || f.frozen[podName{}]
+}
+
+func (k *Kubelet) find(which string) (*pod, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for name, p := range k.pods {
+		if name.String() == which || string(p.uid) == which {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("pod %q does not run here", which)
+}
+
+func parsePodName(text string) (podName, error) {
+	if text == "" {
+		return podName{}, nil
+	}
+	namespace, name, ok := strings.Cut(text, "/")
+	if !ok || namespace == "" || name == "" {
+		return podName{}, fmt.Errorf("pod %q: not NAMESPACE/NAME", text)
+	}
+	return podName{namespace, name}, nil
+}

@@ -1,0 +1,98 @@
+package kubelet
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"time"
+)
+
+// linger is how long one direction of a forwarded connection may go on after the other has ended.
+const linger = time.Second
+
+// PortForward carries one stream to a port of a pod. It behaves as containerd does: the end of one direction is never
+// passed on as a half-close, the other direction has one more second, and then both are closed. The CRI streaming
+// library calls it, writes its error to the error stream, and closes the stream when it returns.
+func (k *Kubelet) PortForward(ctx context.Context, sandbox string, number int32, stream io.ReadWriteCloser) error {
+	k.mu.Lock()
+	p := k.sandboxes[sandbox]
+	k.mu.Unlock()
+	if p == nil {
+		return fmt.Errorf("failed to find sandbox %q in store: not found", sandbox)
+	}
+	dropped, ok := p.enter()
+	if !ok {
+		return fmt.Errorf("failed to find sandbox %q in store: not found", sandbox)
+	}
+	defer p.leave()
+	p.counts.streamsOpen.Add(1)
+	p.counts.streams.Add(1)
+	defer p.counts.streamsOpen.Add(-1)
+	if !sleepUntil(p.alive.Done(), k.faults.delayOf(p.name).Connect) {
+		return fmt.Errorf("failed to find sandbox %q in store: not found", sandbox)
+	}
+	dialCtx, cancel := context.WithCancel(ctx)
+	defer context.AfterFunc(p.alive, cancel)()
+	defer cancel()
+	conn, err := p.dial(dialCtx, number)
+	if err != nil {
+		p.counts.refused.Add(1)
+		return err
+	}
+	defer conn.Close()
+	return k.carry(p, conn, stream, dropped)
+}
+
+// carry copies both ways until the connection is over. The copy that reads the stream ends only when its session or its
+// client ends it, so it is waited for by Run and not here.
+func (k *Kubelet) carry(p *pod, conn net.Conn, stream io.ReadWriter, dropped <-chan struct{}) error {
+	ended := make(chan error, 2)
+	k.work.Go(func() {
+		_, err := io.Copy(counted{stream, &p.counts.bytesOut}, conn)
+		ended <- err
+	})
+	k.work.Go(func() {
+		_, err := io.Copy(counted{conn, &p.counts.bytesIn}, stream)
+		ended <- err
+	})
+	reset := fmt.Errorf("failed to execute portforward in network namespace %q: %w",
+		"/var/run/netns/cni-"+string(p.uid), syscall.ECONNRESET)
+	var first error
+	select {
+	case first = <-ended:
+	case <-dropped:
+		return reset
+	case <-p.alive.Done():
+		return nil
+	}
+	timer := time.NewTimer(linger)
+	defer timer.Stop()
+	select {
+	case second := <-ended:
+		if first == nil {
+			first = second
+		}
+	case <-timer.C:
+	case <-dropped:
+		return reset
+	case <-p.alive.Done():
+		return nil
+	}
+	return first
+}
+
+func sleepUntil(done <-chan struct{}, pause time.Duration) bool {
+	if pause <= 0 {
+		return true
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return false
+	case <-timer.C:
+		return true
+	}
+}

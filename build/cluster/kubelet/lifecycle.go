@@ -1,0 +1,216 @@
+package kubelet
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+)
+
+// defaultGrace is what a pod gets that does not say (core/v1 PodSpec.terminationGracePeriodSeconds).
+const defaultGrace = 30 * time.Second
+
+// watchPods runs each pod that is bound to the node, until ctx ends.
+func (k *Kubelet) watchPods(ctx context.Context) {
+	// Node authorization grants pods only under this selector.
+	bound := fields.OneTermEqualSelector("spec.nodeName", k.config.Name)
+	source := cache.NewListWatchFromClient(k.config.Client.CoreV1().RESTClient(), "pods", metav1.NamespaceAll, bound)
+	known := map[types.UID]*pod{}
+	see := func(object any) {
+		seen, ok := object.(*corev1.Pod)
+		if !ok {
+			return
+		}
+		p := known[seen.UID]
+		if p == nil {
+			p = k.admit(ctx, seen)
+			if p == nil {
+				return
+			}
+			known[seen.UID] = p
+		}
+		if seen.DeletionTimestamp != nil {
+			select {
+			case p.deleted <- grace(seen):
+			default: // it has been told
+			}
+		}
+	}
+	_, controller := cache.NewInformerWithOptions(cache.InformerOptions{
+		ListerWatcher: source,
+		ObjectType:    &corev1.Pod{},
+		ResyncPeriod:  5 * time.Second, // a pod whose admission failed is tried again
+		Handler: cache.ResourceEventHandlerFuncs{
+			AddFunc:    see,
+			UpdateFunc: func(_, object any) { see(object) },
+			DeleteFunc: func(object any) {
+				if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
+					object = last.Obj
+				}
+				if seen, ok := object.(*corev1.Pod); ok && known[seen.UID] != nil {
+					close(known[seen.UID].gone)
+					delete(known, seen.UID)
+				}
+			},
+		},
+	})
+	controller.Run(ctx.Done())
+}
+
+func grace(object *corev1.Pod) time.Duration {
+	if seconds := object.DeletionGracePeriodSeconds; seconds != nil {
+		return time.Duration(*seconds) * time.Second
+	}
+	return defaultGrace
+}
+
+// admit starts a pod; nil means that it cannot run, which its status then says.
+func (k *Kubelet) admit(ctx context.Context, object *corev1.Pod) *pod {
+	k.mu.Lock()
+	k.addresses++
+	// From 10.244.0.2 on; the counter wraps only after more pods than a cluster of tests ever has.
+	number := k.addresses + 1
+	k.mu.Unlock()
+	address := fmt.Sprintf("10.244.%d.%d", number>>8, number&0xff)
+	p, err := newPod(object, address)
+	if err != nil {
+		k.log.Warn("pod cannot run", "pod", object.Namespace+"/"+object.Name, "error", err)
+		k.patchStatus(ctx, object, waiting(object, err))
+		return nil
+	}
+	p.counts = k.counts.add(object, address)
+	k.mu.Lock()
+	k.pods[p.name] = p
+	k.sandboxes[p.sandbox] = p
+	k.mu.Unlock()
+	k.work.Go(func() { k.live(ctx, p) })
+	return p
+}
+
+// live is the life of one pod: it runs, becomes ready, is told to stop, and is cut off.
+func (k *Kubelet) live(ctx context.Context, p *pod) {
+	defer k.forget(p)
+	started := time.Now()
+	k.log.Info("pod runs", "pod", p.name, "address", p.address)
+	var ready <-chan time.Time
+	switch {
+	case p.readyAfter == 0:
+		k.patchStatus(ctx, p.object, running(p, started, true))
+	case p.readyAfter > 0:
+		timer := time.NewTimer(p.readyAfter)
+		defer timer.Stop()
+		ready = timer.C
+		fallthrough
+	default:
+		k.patchStatus(ctx, p.object, running(p, started, false))
+	}
+	for {
+		select {
+		case <-ready:
+			k.patchStatus(ctx, p.object, running(p, started, true))
+		case <-ctx.Done():
+			return
+		case <-p.gone:
+			return
+		case grace := <-p.deleted:
+			k.terminate(ctx, p, grace)
+			return
+		}
+	}
+}
+
+// terminate lets the pod be reached until its programs are told to stop, and lets them finish within the grace period;
+// then it cuts what is left and lets the object go.
+func (k *Kubelet) terminate(ctx context.Context, p *pod, grace time.Duration) {
+	k.log.Info("pod terminates", "pod", p.name, "grace", grace)
+	end := time.NewTimer(grace)
+	defer end.Stop()
+	if p.stopAfter >= 0 && p.stopAfter < grace {
+		stop := time.NewTimer(p.stopAfter)
+		defer stop.Stop()
+		select {
+		case <-stop.C:
+			p.stop()
+			p.waitIdle(ctx, end.C)
+		case <-p.gone:
+		case <-ctx.Done():
+		}
+	} else {
+		select {
+		case <-end.C:
+		case <-p.gone:
+		case <-ctx.Done():
+		}
+	}
+	k.forget(p)
+	k.deleteObject(ctx, p)
+}
+
+// waitIdle waits for the last open connection, at most until the end of the grace period.
+func (p *pod) waitIdle(ctx context.Context, end <-chan time.Time) {
+	select {
+	case <-p.idle():
+	case <-end:
+	case <-p.gone:
+	case <-ctx.Done():
+	}
+}
+
+// deleteObject tells the API server that the pod is over, until it agrees.
+func (k *Kubelet) deleteObject(ctx context.Context, p *pod) {
+	zero := int64(0)
+	for {
+		err := k.config.Client.CoreV1().Pods(p.name.namespace).Delete(ctx, p.name.name, metav1.DeleteOptions{
+			GracePeriodSeconds: &zero, Preconditions: &metav1.Preconditions{UID: &p.uid},
+		})
+		if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) || ctx.Err() != nil {
+			return
+		}
+		k.log.Warn("delete pod", "pod", p.name, "error", err)
+		if !sleep(ctx, retryPause) {
+			return
+		}
+	}
+}
+
+// forget kills the pod's programs and cuts its streams. It may be called twice.
+func (k *Kubelet) forget(p *pod) {
+	k.mu.Lock()
+	if k.pods[p.name] == p {
+		delete(k.pods, p.name)
+	}
+	delete(k.sandboxes, p.sandbox)
+	k.mu.Unlock()
+	p.close()
+	p.counts.gone.Store(true)
+}
+
+// patchStatus writes a pod's status until it is accepted or the pod is no more.
+func (k *Kubelet) patchStatus(ctx context.Context, object *corev1.Pod, status corev1.PodStatus) {
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": object.UID},
+		"status":   status,
+	})
+	if err != nil {
+		k.log.Error("encode pod status", "error", err)
+		return
+	}
+	for {
+		_, err := k.config.Client.CoreV1().Pods(object.Namespace).Patch(
+			ctx, object.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+		if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) || ctx.Err() != nil {
+			return
+		}
+		k.log.Warn("pod status", "pod", object.Namespace+"/"+object.Name, "error", err)
+		if !sleep(ctx, retryPause) {
+			return
+		}
+	}
+}

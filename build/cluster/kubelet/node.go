@@ -1,0 +1,135 @@
+package kubelet
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
+)
+
+const (
+	leaseDuration = 40 * time.Second
+	leaseRenewal  = 10 * time.Second
+	retryPause    = 500 * time.Millisecond
+	version       = "v1.36.3"
+	// passThrough is the feature by which a node takes WebSocket upgrades itself.
+	passThrough = "ExtendWebSocketsToKubelet"
+)
+
+// register makes the Node object and reports it ready.
+func (k *Kubelet) register(ctx context.Context) error {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
+		Name:   k.config.Name,
+		Labels: map[string]string{corev1.LabelHostname: k.config.Name, corev1.LabelOSStable: "linux"},
+	}}
+	_, err := k.config.Client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("register node %s: %w", k.config.Name, err)
+	}
+	return k.reportNode(ctx)
+}
+
+// reportNode writes the node's status; the node lifecycle controller writes to it too, so conflicts are retried.
+func (k *Kubelet) reportNode(ctx context.Context) error {
+	nodes := k.config.Client.CoreV1().Nodes()
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		node, err := nodes.Get(ctx, k.config.Name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		k.describe(&node.Status)
+		_, err = nodes.UpdateStatus(ctx, node, metav1.UpdateOptions{})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("status of node %s: %w", k.config.Name, err)
+	}
+	return nil
+}
+
+func (k *Kubelet) describe(status *corev1.NodeStatus) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := metav1.Now()
+	resources := corev1.ResourceList{
+		corev1.ResourceCPU:    resource.MustParse("16"),
+		corev1.ResourceMemory: resource.MustParse("32Gi"),
+		corev1.ResourcePods:   resource.MustParse("1000"),
+	}
+	status.Capacity, status.Allocatable = resources, resources
+	status.Addresses = []corev1.NodeAddress{
+		{Type: corev1.NodeInternalIP, Address: "127.0.0.1"},
+		{Type: corev1.NodeHostName, Address: k.config.Name},
+	}
+	status.DaemonEndpoints.KubeletEndpoint.Port = k.port
+	status.NodeInfo.KubeletVersion = version
+	status.NodeInfo.OperatingSystem = "linux"
+	status.DeclaredFeatures = nil
+	if k.websockets {
+		status.DeclaredFeatures = []string{passThrough}
+	}
+	status.Conditions = []corev1.NodeCondition{{
+		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady",
+		Message: "the streaming kubelet is ready", LastHeartbeatTime: now, LastTransitionTime: now,
+	}}
+}
+
+// SetWebSockets declares, or declares no more, that the node takes WebSocket upgrades itself. Sessions that are open go
+// on as they are.
+func (k *Kubelet) SetWebSockets(ctx context.Context, takes bool) error {
+	k.mu.Lock()
+	k.websockets = takes
+	k.mu.Unlock()
+	return k.reportNode(ctx)
+}
+
+// renewLease keeps the node's heartbeat until ctx ends (KEP-589).
+func (k *Kubelet) renewLease(ctx context.Context) {
+	for {
+		pause := leaseRenewal
+		if err := k.writeLease(ctx); err != nil && ctx.Err() == nil {
+			k.log.Warn("node lease", "error", err)
+			pause = retryPause
+		}
+		if !sleep(ctx, pause) {
+			return
+		}
+	}
+}
+
+func (k *Kubelet) writeLease(ctx context.Context) error {
+	leases := k.config.Client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
+	seconds := int32(leaseDuration / time.Second)
+	now := metav1.NowMicro()
+	spec := coordinationv1.LeaseSpec{HolderIdentity: &k.config.Name, LeaseDurationSeconds: &seconds, RenewTime: &now}
+	lease, err := leases.Get(ctx, k.config.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		lease = &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: k.config.Name}, Spec: spec}
+		_, err = leases.Create(ctx, lease, metav1.CreateOptions{})
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	lease.Spec = spec
+	_, err = leases.Update(ctx, lease, metav1.UpdateOptions{})
+	return err
+}
+
+// sleep says whether the pause passed before ctx ended.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

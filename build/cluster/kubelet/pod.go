@@ -1,0 +1,215 @@
+package kubelet
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"fairlead/build/cluster/program"
+)
+
+// Annotations of a pod, each of which changes what its programs do.
+const (
+	// AnnotationProgram names the program of every container; without it the program is the last part of the image's
+	// name, as "echo" of demo.local/echo:1.
+	AnnotationProgram = "fairlead.test/program"
+	// AnnotationBytes is how many bytes a source sends.
+	AnnotationBytes = "fairlead.test/bytes"
+	// AnnotationDoor is the loopback address a door leads to, as 127.0.0.1:8080.
+	AnnotationDoor = "fairlead.test/door"
+	// AnnotationReadyAfter is how long after its start the pod becomes ready, as 3s, or "never".
+	AnnotationReadyAfter = "fairlead.test/ready-after"
+	// AnnotationStopAfter is how long after its deletion the pod's programs are told to stop, so that they refuse new
+	// connections; without it that is at the end of the grace period.
+	AnnotationStopAfter = "fairlead.test/stop-after"
+)
+
+// errCut is why the streams of a pod that is gone end.
+var errCut = errors.New("pod is gone")
+
+type podName struct{ namespace, name string }
+
+func (n podName) String() string { return n.namespace + "/" + n.name }
+
+// pod is one pod that runs on the node.
+type pod struct {
+	name    podName
+	uid     types.UID
+	sandbox string
+	address string
+	object  *corev1.Pod
+	counts  *podCounts
+
+	readyAfter time.Duration // negative means never
+	stopAfter  time.Duration // negative means at the end of the grace period
+
+	// alive ends, with errCut as its cause, when the pod does.
+	alive context.Context
+	cut   context.CancelCauseFunc
+	// deleted receives the grace period once deletion has been asked for; gone is closed when the object is no more.
+	deleted chan time.Duration
+	gone    chan struct{}
+	ports   map[int32]*program.Port
+
+	mu       sync.Mutex
+	dropping chan struct{}
+	forwards int
+	drained  chan struct{}
+}
+
+func newPod(object *corev1.Pod, address string) (*pod, error) {
+	p := &pod{
+		name:      podName{object.Namespace, object.Name},
+		uid:       object.UID,
+		sandbox:   fmt.Sprintf("%x", sha256.Sum256([]byte(object.UID))),
+		address:   address,
+		object:    object,
+		stopAfter: -1,
+		deleted:   make(chan time.Duration, 1),
+		gone:      make(chan struct{}),
+		ports:     map[int32]*program.Port{},
+		dropping:  make(chan struct{}),
+	}
+	p.alive, p.cut = context.WithCancelCause(context.Background())
+	var settings program.Settings
+	var err error
+	for key, value := range object.Annotations {
+		switch key {
+		case AnnotationBytes:
+			settings.Bytes, err = strconv.ParseInt(value, 10, 64)
+		case AnnotationDoor:
+			settings.Door = value
+		case AnnotationReadyAfter:
+			p.readyAfter = -1
+			if value != "never" {
+				p.readyAfter, err = time.ParseDuration(value)
+			}
+		case AnnotationStopAfter:
+			p.stopAfter, err = time.ParseDuration(value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("annotation %s of %s: %w", key, p.name, err)
+		}
+	}
+	if err := p.listen(settings); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// listen starts a program behind each port that the pod's containers declare.
+func (p *pod) listen(settings program.Settings) error {
+	for _, container := range p.object.Spec.Containers {
+		name := p.object.Annotations[AnnotationProgram]
+		if name == "" {
+			name, _, _ = strings.Cut(path.Base(container.Image), ":")
+		}
+		if !program.Known(name) {
+			return fmt.Errorf("container %s of %s: no program %q", container.Name, p.name, name)
+		}
+		for _, declared := range container.Ports {
+			self := program.Self{
+				Namespace: p.name.namespace, Name: p.name.name, Address: p.address, Port: declared.ContainerPort,
+			}
+			port, err := program.Listen(name, self, settings)
+			if err != nil {
+				return err
+			}
+			p.ports[declared.ContainerPort] = port
+		}
+	}
+	return nil
+}
+
+// dial connects to a port on the pod's localhost, with the errors of a network namespace.
+func (p *pod) dial(ctx context.Context, number int32) (net.Conn, error) {
+	port := p.ports[number]
+	err := error(syscall.ECONNREFUSED)
+	if port != nil {
+		var conn net.Conn
+		if conn, err = port.Dial(ctx); err == nil {
+			return conn, nil
+		}
+	}
+	reason := err.Error()
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		reason = "connect: connection refused"
+	}
+	namespace := "/var/run/netns/cni-" + string(p.uid)
+	return nil, fmt.Errorf("failed to execute portforward in network namespace %q: failed to connect to localhost:%d "+
+		"inside namespace %q, IPv4: dial tcp4 127.0.0.1:%d: %s IPv6 dial tcp6 [::1]:%d: %s ",
+		namespace, number, p.sandbox, number, reason, number, reason)
+}
+
+// enter counts a forwarded connection in; it says false when the pod is over.
+func (p *pod) enter() (dropped <-chan struct{}, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.alive.Err() != nil {
+		return nil, false
+	}
+	p.forwards++
+	return p.dropping, true
+}
+
+// leave counts a forwarded connection out.
+func (p *pod) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.forwards--
+	if p.forwards == 0 && p.drained != nil {
+		close(p.drained)
+		p.drained = nil
+	}
+}
+
+// idle is closed when no forwarded connection is open. One caller at a time may wait for it.
+func (p *pod) idle() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	idle := make(chan struct{})
+	if p.forwards == 0 {
+		close(idle)
+	} else {
+		p.drained = idle
+	}
+	return idle
+}
+
+// drop resets every connection that is open now; new ones are welcome.
+func (p *pod) drop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.dropping)
+	p.dropping = make(chan struct{})
+}
+
+// stop tells the programs to stop.
+func (p *pod) stop() {
+	for _, port := range p.ports {
+		port.Stop()
+	}
+}
+
+// close kills the programs and cuts the streams.
+func (p *pod) close() {
+	p.mu.Lock()
+	p.cut(errCut)
+	p.mu.Unlock()
+	for _, port := range p.ports {
+		port.Close()
+	}
+	<-p.idle()
+}

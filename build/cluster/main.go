@@ -1,0 +1,61 @@
+// Command cluster is a real Kubernetes on one machine, without root, in one binary: etcd, the API server, the controller
+// manager, the scheduler and kubectl, chosen by the first argument or by the name the binary is called by. Called
+// plainly it is the launcher that starts them all and is the cluster's kubelet itself. It is made for tests and
+// demonstrations; it is not a way to run workloads: pods are small programs inside the launcher.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"go.etcd.io/etcd/server/v3/etcdmain"
+	"k8s.io/component-base/cli"
+	// The upstream commands register these by import: JSON logs, client metrics, version metrics.
+	_ "k8s.io/component-base/logs/json/register"
+	_ "k8s.io/component-base/metrics/prometheus/clientgo"
+	_ "k8s.io/component-base/metrics/prometheus/version"
+	kubectl "k8s.io/kubectl/pkg/cmd"
+	kubectlerror "k8s.io/kubectl/pkg/cmd/util"
+	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+)
+
+func main() {
+	component := filepath.Base(os.Args[0])
+	if !isComponent(component) && len(os.Args) > 1 && isComponent(os.Args[1]) {
+		os.Args = os.Args[1:]
+		component = os.Args[0]
+	}
+	switch component {
+	case "etcd":
+		etcdmain.Main(os.Args)
+	case "kube-apiserver":
+		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
+	case "kube-controller-manager":
+		os.Exit(cli.Run(controllermanager.NewControllerManagerCommand()))
+	case "kube-scheduler":
+		os.Exit(cli.Run(scheduler.NewSchedulerCommand()))
+	case "kubectl":
+		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
+			kubectlerror.CheckErr(err)
+		}
+	default:
+		// Children die with the thread that started them: the launcher keeps this one until the process ends.
+		runtime.LockOSThread()
+		if err := run(os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, "cluster:", err)
+			os.Exit(1)
+		}
+	}
+}
+
+func isComponent(name string) bool {
+	switch name {
+	case "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+)
+
+// options are the launcher's command line.
+type options struct {
+	state         string
+	json          bool
+	fixtures      bool
+	webSockets    string
+	controllers   bool
+	audit         bool
+	exitWithStdin bool
+}
+
+func parse(args []string, usage io.Writer) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
+	flags.SetOutput(usage)
+	flags.Usage = func() {
+		fmt.Fprint(usage, "Usage: cluster [flags]\n"+
+			"       cluster kubectl|etcd|kube-apiserver|kube-controller-manager|kube-scheduler [arguments]\n\n"+
+			"Starts a Kubernetes cluster on this machine and runs until Ctrl-C.\n\n")
+		flags.PrintDefaults()
+	}
+	flags.StringVar(&o.state, "state", "", "`directory` of data, credentials and logs; it must be empty, absent, or an "+
+		"earlier cluster's (default: a fresh one, removed at the end)")
+	flags.BoolVar(&o.json, "json", false, "print one line of JSON when ready")
+	flags.BoolVar(&o.fixtures, "fixtures", true, "make the workloads of the demonstration")
+	flags.StringVar(&o.webSockets, "websockets", "passthrough", "how WebSocket upgrades reach the node: passthrough, or "+
+		"translated to SPDY by the API server")
+	flags.BoolVar(&o.controllers, "controllers", true, "run the controller manager and the scheduler; without them there "+
+		"are no workloads")
+	flags.BoolVar(&o.audit, "audit", false, "write the API server's audit log to audit.log in the state directory")
+	flags.BoolVar(&o.exitWithStdin, "exit-with-stdin", false, "stop when standard input is closed")
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+	if flags.NArg() > 0 {
+		return options{}, fmt.Errorf("argument %q: there are only flags, see --help", flags.Arg(0))
+	}
+	if o.webSockets != "passthrough" && o.webSockets != "translated" {
+		return options{}, fmt.Errorf("--websockets=%s: neither passthrough nor translated", o.webSockets)
+	}
+	if !o.controllers {
+		o.fixtures = false
+	}
+	return o, nil
+}
+
+// isHelp says that the usage was asked for and printed.
+func isHelp(err error) bool { return errors.Is(err, flag.ErrHelp) }

@@ -1,0 +1,97 @@
+// Package process runs the parts of a cluster as children that cannot outlive their parent. It restarts nothing: a
+// child that ends is an error for its owner to handle.
+package process
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// tailLines is how much of its log a child that died is quoted with.
+const tailLines = 12
+
+// Child is one running program. Its output goes to a log file.
+type Child struct {
+	name    string
+	logPath string
+	cmd     *exec.Cmd
+	done    chan struct{}
+	waitErr error
+}
+
+// Start runs the executable with argv (argv[0] included) in the directory dir and in a process group of its own; output
+// is appended to logPath, made with mode 0600. On Linux the kernel kills the child when the thread that started it ends, so the
+// caller must be locked to its thread (runtime.LockOSThread) for as long as the child shall live.
+func Start(executable string, argv []string, dir, logPath string) (*Child, error) {
+	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("log of %s: %w", argv[0], err)
+	}
+	defer log.Close()
+	cmd := &exec.Cmd{Path: executable, Args: argv, Dir: dir, Stdout: log, Stderr: log, SysProcAttr: attributes()}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", argv[0], err)
+	}
+	c := &Child{name: argv[0], logPath: logPath, cmd: cmd, done: make(chan struct{})}
+	go func() {
+		c.waitErr = cmd.Wait()
+		close(c.done)
+	}()
+	return c, nil
+}
+
+// Done is closed when the child has ended and been reaped.
+func (c *Child) Done() <-chan struct{} { return c.done }
+
+// PID is the child's process id.
+func (c *Child) PID() int { return c.cmd.Process.Pid }
+
+// Err says how a child ended, with the last lines of its log. It must be called after Done only.
+func (c *Child) Err() error {
+	how := "exit status 0"
+	if c.waitErr != nil {
+		how = c.waitErr.Error()
+	}
+	return fmt.Errorf("%s ended: %s\n%s", c.name, how, tail(c.logPath))
+}
+
+// Stop asks the child to end, kills it after the grace period, and returns when it has been reaped.
+func (c *Child) Stop(grace time.Duration) {
+	// An error means that the child has ended already, which the wait below sees.
+	_ = c.cmd.Process.Signal(syscall.SIGTERM)
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+		return
+	case <-timer.C:
+	}
+	_ = c.cmd.Process.Kill()
+	<-c.done
+}
+
+func tail(path string) string {
+	file, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	const window = 16 << 10
+	if info, err := file.Stat(); err == nil && info.Size() > window {
+		if _, err := file.Seek(-window, io.SeekEnd); err != nil {
+			return ""
+		}
+	}
+	content, err := io.ReadAll(file)
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(string(bytes.TrimSpace(content)), "\n")
+	return strings.Join(lines[max(0, len(lines)-tailLines):], "\n")
+}

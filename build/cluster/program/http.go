@@ -1,0 +1,185 @@
+package program
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// listenHTTP starts the web server of a pod: HTTP/1.1 as net/http speaks it, each answer naming the pod in its X-Pod
+// header.
+func listenHTTP(self Self, settings Settings) *Port {
+	queue := &listener{accepted: make(chan net.Conn), closed: make(chan struct{}), self: self}
+	server := &http.Server{
+		Handler:           site(self, settings),
+		ReadHeaderTimeout: time.Minute,
+		ErrorLog:          log.New(io.Discard, "", 0), // what clients do wrong is theirs to report
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(queue) })
+	port := newPort(queue.serve)
+	port.stopping = func() { server.SetKeepAlivesEnabled(false) }
+	port.closing = func() {
+		_ = server.Close()
+		serving.Wait()
+	}
+	return port
+}
+
+func site(self Self, settings Settings) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", describe(self))
+	mux.HandleFunc("/big", func(w http.ResponseWriter, r *http.Request) {
+		count := settings.Bytes
+		if text := r.FormValue("bytes"); text != "" {
+			var err error
+			if count, err = strconv.ParseInt(text, 10, 64); err != nil || count < 0 {
+				http.Error(w, "bytes: not a number of bytes", http.StatusBadRequest)
+				return
+			}
+		}
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Content-Length", strconv.FormatInt(count, 10))
+		_, _ = writePattern(w, count)
+	})
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		writeLines(r.Context(), flusher{w}, self, 500*time.Millisecond)
+	})
+	mux.HandleFunc("/status/{code}", func(w http.ResponseWriter, r *http.Request) {
+		code, err := strconv.Atoi(r.PathValue("code"))
+		if err != nil || code < 200 || code > 599 {
+			http.Error(w, "status: not between 200 and 599", http.StatusBadRequest)
+			return
+		}
+		w.WriteHeader(code)
+	})
+	mux.HandleFunc("/ws", echoMessages)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Pod", self.String())
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// describe answers with the pod's name and with what it was sent, one "key: value" a line.
+func describe(self Self) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		sum := sha256.New()
+		count, err := io.Copy(sum, r.Body)
+		if err != nil {
+			http.Error(w, "body: "+err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprintf(w, "Hello from pod %s\npod: %s\naddress: %s:%d\n", self, self, self.Address, self.Port)
+		fmt.Fprintf(w, "method: %s\npath: %s\nprotocol: %s\nhost: %s\n", r.Method, r.URL.RequestURI(), r.Proto, r.Host)
+		fmt.Fprintf(w, "body-bytes: %d\nbody-sha256: %x\n", count, sum.Sum(nil))
+		keys := make([]string, 0, len(r.Header))
+		for key := range r.Header {
+			keys = append(keys, key)
+		}
+		slices.Sort(keys)
+		for _, key := range keys {
+			for _, value := range r.Header[key] {
+				fmt.Fprintf(w, "header %s: %s\n", key, value)
+			}
+		}
+	}
+}
+
+// echoMessages answers each WebSocket message with itself. Any origin may come: there is nothing to protect in a pod.
+func echoMessages(w http.ResponseWriter, r *http.Request) {
+	upgrader := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+	conn, err := upgrader.Upgrade(w, r, w.Header())
+	if err != nil {
+		return // the upgrader has answered
+	}
+	defer conn.Close()
+	for {
+		kind, message, err := conn.ReadMessage()
+		if err != nil || conn.WriteMessage(kind, message) != nil {
+			return
+		}
+	}
+}
+
+// flusher sends each write on its way at once.
+type flusher struct{ w http.ResponseWriter }
+
+func (f flusher) Write(p []byte) (int, error) {
+	n, err := f.w.Write(p)
+	if err != nil {
+		return n, err
+	}
+	return n, http.NewResponseController(f.w).Flush()
+}
+
+// listener hands the connections of a port to net/http.
+type listener struct {
+	accepted chan net.Conn
+	closed   chan struct{}
+	once     sync.Once
+	self     Self
+}
+
+// serve is the behaviour of the port: it lasts as long as the server keeps the connection.
+func (l *listener) serve(_ context.Context, conn net.Conn) {
+	kept := &keptConn{Conn: conn, ended: make(chan struct{})}
+	select {
+	case l.accepted <- kept:
+		<-kept.ended
+	case <-l.closed:
+	}
+}
+
+// Accept yields the next connection.
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.accepted:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept.
+func (l *listener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+// Addr is the pod's address.
+func (l *listener) Addr() net.Addr {
+	return &net.TCPAddr{IP: net.ParseIP(l.self.Address), Port: int(l.self.Port)}
+}
+
+// keptConn tells when its server is done with it.
+type keptConn struct {
+	net.Conn
+	ended chan struct{}
+	once  sync.Once
+}
+
+// Close closes the connection.
+func (c *keptConn) Close() error {
+	err := net.ErrClosed
+	c.once.Do(func() {
+		err = c.Conn.Close()
+		close(c.ended)
+	})
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
