@@ -1,0 +1,233 @@
+// Package clustertest starts real Kubernetes clusters for tests and for the demonstration: it builds the program of
+// build/cluster when needed, runs it, and speaks to its control socket. The cluster runs in processes of its own, which
+// end when the test does, also when the test dies. The package holds no Kubernetes client: tests use their own, or
+// Kubectl.
+package clustertest
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// startTimeout bounds a start, and stopTimeout an orderly stop, before the cluster is killed.
+const (
+	startTimeout = 3 * time.Minute
+	stopTimeout  = 10 * time.Second
+)
+
+// Options say what cluster to start. The zero value has all fixtures and passes WebSockets through to the node.
+type Options struct {
+	// WebSocketsTranslated makes the API server translate WebSocket upgrades to SPDY, as it does for nodes before 1.36.
+	WebSocketsTranslated bool
+	// NoFixtures leaves the cluster empty but for the users and the namespace team.
+	NoFixtures bool
+	// NoControllers leaves the controller manager and the scheduler out, and with them the fixtures. Pods have to be
+	// bound to the node by their spec.nodeName, which is "node-1".
+	NoControllers bool
+	// Audit writes the API server's audit log to audit.log in the state directory.
+	Audit bool
+	// Log receives the progress of the build and of the start; nil means that nobody does.
+	Log io.Writer
+}
+
+// Cluster is a running cluster.
+type Cluster struct {
+	// Kubeconfig has the contexts demo (cluster-admin) and demo-team (user alice, namespace team only).
+	Kubeconfig string
+	// KubeconfigToken has demo-token (user bob, who may open port-forwards by the verb create alone) and demo-reader
+	// (user carol, who may open none). Both log in by a static token and may touch the namespace team only.
+	KubeconfigToken string
+	// KubeconfigMiddlebox has demo and demo-team by token, through the middlebox in front of the API server.
+	KubeconfigMiddlebox string
+	// State is the cluster's directory, with the logs of its parts.
+	State string
+
+	binary  string
+	client  *http.Client
+	command *exec.Cmd
+	stdin   io.Closer
+	output  *logTail
+	ended   chan struct{}
+	waitErr error
+	stop    sync.Once
+	stopErr error
+}
+
+// Start starts a cluster for a test and stops it when the test is over.
+func Start(t testing.TB, o Options) *Cluster {
+	t.Helper()
+	if o.Log == nil {
+		o.Log = os.Stderr
+	}
+	c, err := Launch(t.Context(), o)
+	if err != nil {
+		t.Fatalf("start a cluster: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Errorf("stop the cluster: %v", err)
+		}
+	})
+	return c
+}
+
+// Launch starts a cluster and returns when it is ready; the caller has to call Stop. Canceling ctx ends the start, not
+// the cluster.
+func Launch(ctx context.Context, o Options) (*Cluster, error) {
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	binary, err := Binary(ctx, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"--json", "--exit-with-stdin"}
+	if o.WebSocketsTranslated {
+		args = append(args, "--websockets=translated")
+	}
+	if o.NoFixtures {
+		args = append(args, "--fixtures=false")
+	}
+	if o.NoControllers {
+		args = append(args, "--controllers=false")
+	}
+	if o.Audit {
+		args = append(args, "--audit")
+	}
+	c := &Cluster{binary: binary, output: &logTail{w: o.Log}, ended: make(chan struct{})}
+	c.command = exec.Command(binary, args...)
+	c.command.Stderr = c.output
+	c.command.SysProcAttr = attributes()
+	if c.stdin, err = c.command.StdinPipe(); err != nil {
+		return nil, fmt.Errorf("cluster's lifeline: %w", err)
+	}
+	announcements, stdout, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("cluster's output: %w", err)
+	}
+	defer announcements.Close()
+	c.command.Stdout = stdout
+	err = c.command.Start()
+	stdout.Close()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", binary, err)
+	}
+	go func() {
+		c.waitErr = c.command.Wait()
+		close(c.ended)
+	}()
+	if err := c.awaitReady(ctx, announcements); err != nil {
+		return nil, errors.Join(err, c.Stop())
+	}
+	return c, nil
+}
+
+// awaitReady reads what the cluster says when it is up.
+func (c *Cluster) awaitReady(ctx context.Context, announcements *os.File) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready after %s", startTimeout))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { _ = announcements.SetReadDeadline(time.Unix(1, 0)) })()
+	line, err := bufio.NewReader(announcements).ReadBytes('\n')
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return fmt.Errorf("wait for the cluster: %w\n%s", err, c.output)
+	}
+	var a struct{ Kubeconfig, KubeconfigToken, KubeconfigMiddlebox, State, Control string }
+	if err := json.Unmarshal(line, &a); err != nil {
+		return fmt.Errorf("cluster's announcement: %w", err)
+	}
+	c.Kubeconfig, c.KubeconfigToken, c.KubeconfigMiddlebox = a.Kubeconfig, a.KubeconfigToken, a.KubeconfigMiddlebox
+	c.State = a.State
+	c.client = &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true, // so that a test's check for leaks finds nothing
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", a.Control)
+		},
+	}}
+	return nil
+}
+
+// Stop ends the cluster and returns when its processes are gone and its state directory is removed. It may be called
+// more than once.
+func (c *Cluster) Stop() error {
+	c.stop.Do(func() {
+		_ = c.stdin.Close() // the lifeline: an error means that nobody holds its other end
+		timer := time.NewTimer(stopTimeout)
+		defer timer.Stop()
+		select {
+		case <-c.ended:
+		case <-timer.C:
+			_ = c.command.Process.Kill()
+			<-c.ended
+		}
+		if c.waitErr != nil {
+			c.stopErr = fmt.Errorf("cluster: %w\n%s", c.waitErr, c.output)
+		}
+	})
+	return c.stopErr
+}
+
+// PID is the process id of the cluster's launcher.
+func (c *Cluster) PID() int { return c.command.Process.Pid }
+
+// Kubectl runs kubectl on the context demo, unless args name another, and returns its standard output. A failure's
+// error holds what kubectl wrote to standard error.
+func (c *Cluster) Kubectl(ctx context.Context, args ...string) ([]byte, error) {
+	command := c.KubectlCommand(ctx, args...)
+	var stderr strings.Builder
+	command.Stderr = &stderr
+	output, err := command.Output()
+	if err != nil {
+		return output, fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+	}
+	return output, nil
+}
+
+// KubectlCommand is kubectl on the context demo, ready to be started, for what runs longer, as port-forward does.
+func (c *Cluster) KubectlCommand(ctx context.Context, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, c.binary, append([]string{"kubectl"}, args...)...)
+	command.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig, "KUBECACHEDIR="+c.State+"/kubectl")
+	command.WaitDelay = stopTimeout
+	return command
+}
+
+// logTail passes a log on and keeps its end.
+type logTail struct {
+	w io.Writer
+
+	mu   sync.Mutex
+	last []byte
+}
+
+// Write passes p on; nothing that goes wrong there matters to the cluster.
+func (l *logTail) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, _ = l.w.Write(p)
+	l.last = append(l.last, p...)
+	if excess := len(l.last) - 4096; excess > 0 {
+		l.last = append(l.last[:0], l.last[excess:]...)
+	}
+	return len(p), nil
+}
+
+// String is the end of the log.
+func (l *logTail) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.last)
+}

@@ -1,0 +1,50 @@
+// Command run starts a cluster by hand: it builds the program of build/cluster when needed and becomes it, with the same
+// arguments. With --build-only it prints the program's path instead.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"syscall"
+
+	"fairlead/build/clustertest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	err := run(ctx, os.Args[1:])
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		os.Exit(exit.ExitCode()) // the cluster has said why
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	binary, err := clustertest.Binary(ctx, os.Stderr)
+	if err != nil {
+		return err
+	}
+	if slices.Equal(args, []string{"--build-only"}) {
+		_, err := fmt.Println(binary)
+		return err
+	}
+	command := exec.CommandContext(ctx, binary, args...)
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	// A Ctrl-C reaches the cluster by the terminal too, which is no harm: it stops once.
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	err = command.Run()
+	if ctx.Err() != nil && command.ProcessState != nil && command.ProcessState.Success() {
+		return nil
+	}
+	return err
+}
