@@ -13,18 +13,17 @@ import (
 
 // Reply codes of SOCKS5, RFC 1928 section 6.
 const (
-	replySucceeded        byte = 0
-	replyGeneralFailure   byte = 1
-	replyNotAllowed       byte = 2
-	replyNetUnreachable   byte = 3
-	replyHostUnreachable  byte = 4
-	replyRefused          byte = 5
-	replyExpired          byte = 6
-	replyCommandUnknown   byte = 7
-	maxAnswerText         int  = 1000
-	defaultFailureStatus  int  = http.StatusBadGateway
-	malformedTargetStatus int  = http.StatusBadRequest
+	replySucceeded       byte = 0
+	replyGeneralFailure  byte = 1
+	replyNotAllowed      byte = 2
+	replyNetUnreachable  byte = 3
+	replyHostUnreachable byte = 4
+	replyRefused         byte = 5
+	replyExpired         byte = 6
+	replyCommandUnknown  byte = 7
 )
+
+const maxAnswerText = 1000 // bytes
 
 // Windows gives these of its own where other systems give ECONNREFUSED and its like; elsewhere no error has them.
 const (
@@ -72,9 +71,11 @@ func (c *Config) answer(err error) Answer {
 		answer.SOCKS5 = replyGeneralFailure
 	}
 	if answer.Status < 400 || answer.Status > 599 {
-		answer.Status = defaultFailureStatus
+		answer.Status = http.StatusBadGateway
 	}
-	answer.Text = oneLine(answer.Text)
+	if answer.Text = oneLine(answer.Text); answer.Text == "" {
+		answer.Text = http.StatusText(answer.Status)
+	}
 	return answer
 }
 

@@ -1,12 +1,12 @@
-// Package proxy speaks SOCKS5 and HTTP on one local port and sends each connection where its rules say. It knows no
+// Package proxy speaks SOCKS (4, 4A, 5) and HTTP on one local port and sends each connection where its rules say. It knows no
 // Kubernetes, resolves no names, and listens nowhere by itself: the ways into a cluster are Dialers that its user hands
 // in, and so are the sentences in which a client is told of a failure.
 //
 // The path of a connection:
 //
 //  1. server.go: accepted, numbered, owned until it is closed
-//  2. sniff.go: the first byte tells SOCKS5 from HTTP; anything else is closed
-//  3. socks5.go, http.go: the handshake, up to what the client asks for and not yet its answer
+//  2. sniff.go: the first byte tells SOCKS4, SOCKS5 and HTTP apart; anything else is closed
+//  3. socks4.go, socks5.go, http.go: the handshake, up to what the client asks for and not yet its answer
 //  4. target.go: the host and port asked for, checked; a name stays a name
 //  5. route.go: the first rule that matches names the Dialer
 //  6. tunnel.go: dial, while watch.go reads ahead and notices a client that leaves; then the answer

@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httputil"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -58,7 +59,11 @@ func newForwarder(logger zerolog.Logger) httputil.ReverseProxy {
 func (c *httpClient) forward(w http.ResponseWriter, r *http.Request) {
 	target, err := httpTarget(r.URL)
 	if err != nil {
-		sayHTTP(w, malformedTargetStatus, err.Error())
+		sayHTTP(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if lastHop(r) {
+		sayHTTP(w, http.StatusOK, "this is the proxy, and Max-Forwards is 0")
 		return
 	}
 	config := c.conn.server.config.Load()
@@ -202,7 +207,25 @@ func rewriteRequest(p *httputil.ProxyRequest) {
 			p.Out.Header.Del(name)
 		}
 	}
+	if left, ok := maxForwards(p.In); ok {
+		p.Out.Header.Set("Max-Forwards", strconv.FormatUint(left-1, 10))
+	}
 	addVia(p.Out.Header, p.In.ProtoMajor, p.In.ProtoMinor)
+}
+
+// maxForwards is how many hops a request may still take, where that is limited (RFC 9110 7.6.2).
+func maxForwards(r *http.Request) (uint64, bool) {
+	if r.Method != http.MethodTrace && r.Method != http.MethodOptions {
+		return 0, false
+	}
+	left, err := strconv.ParseUint(r.Header.Get("Max-Forwards"), 10, 32)
+	return left, err == nil
+}
+
+// lastHop tells whether a request ends at this proxy.
+func lastHop(r *http.Request) bool {
+	left, ok := maxForwards(r)
+	return ok && left == 0
 }
 
 func modifyResponse(response *http.Response) error {

@@ -2,7 +2,6 @@ package proxy_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"fairlead/proxy"
 )
@@ -161,227 +159,6 @@ func TestHeadersOfOneHopStayThere(t *testing.T) {
 	}
 }
 
-func TestBodiesAndTrailersPassBothWays(t *testing.T) {
-	site := web(t, func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).EnableFullDuplex()
-		w.Header().Set("Trailer", "X-Sum")
-		n, err := io.Copy(w, r.Body)
-		w.Header().Set("X-Sum", fmt.Sprintf("%d %v %s %v", n, err, r.Trailer.Get("X-Sent"), r.TransferEncoding))
-	})
-	w := open(t, direct())
-	body := bytes.Repeat([]byte("0123456789"), 100_000)
-	r, _ := http.NewRequestWithContext(t.Context(), "PUT", site.URL, io.MultiReader(bytes.NewReader(body)))
-	r.Trailer = http.Header{"X-Sent": {"all of it"}}
-	response, err := w.client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	got, err := io.ReadAll(response.Body)
-	if err != nil || !bytes.Equal(got, body) {
-		t.Errorf("%d bytes came back, %v", len(got), err)
-	}
-	if sum := response.Trailer.Get("X-Sum"); sum != "1000000 <nil> all of it [chunked]" {
-		t.Errorf("trailer %q", sum)
-	}
-}
-
-func TestResponseIsStreamed(t *testing.T) {
-	next := make(chan struct{})
-	site := web(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", "10")
-		_, _ = w.Write([]byte("first"))
-		_ = http.NewResponseController(w).Flush()
-		<-next
-		_, _ = w.Write([]byte("later"))
-	})
-	w := open(t, direct())
-	response, err := w.client().Get(site.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	got := make([]byte, 5)
-	if _, err := io.ReadFull(response.Body, got); err != nil || string(got) != "first" {
-		t.Fatalf("%q, %v", got, err)
-	}
-	close(next)
-	if rest, err := io.ReadAll(response.Body); err != nil || string(rest) != "later" {
-		t.Errorf("%q, %v", rest, err)
-	}
-}
-
-func TestExpectContinueReachesTheTarget(t *testing.T) {
-	site := web(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("X-Refuse") != "" {
-			http.Error(w, "no", http.StatusExpectationFailed) // without reading the body
-			return
-		}
-		body, _ := io.ReadAll(r.Body)
-		_, _ = fmt.Fprintf(w, "%d", len(body))
-	})
-	w := open(t, direct())
-	out, code := curl(t, "-x", "http://"+w.addr, "-H", "Expect: 100-continue", "--expect100-timeout", "15", "-d", "12345", "-v", site.URL)
-	if code != 0 || !strings.Contains(out, "100 Continue") || !strings.Contains(out, "5") {
-		t.Errorf("exit %d: %s", code, out)
-	}
-	out, _ = curl(t, "-x", "http://"+w.addr, "-H", "Expect: 100-continue", "-H", "X-Refuse: 1", "-d", "12345", "-w", "%{http_code} %{size_upload}", "-o", "/dev/null", site.URL)
-	if out != "417 0" {
-		t.Errorf("refused: %q", out)
-	}
-}
-
-func TestHTTP10ClientIsServed(t *testing.T) {
-	site := web(t, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte("in "))
-		_ = http.NewResponseController(w).Flush()
-		_, _ = w.Write([]byte("pieces"))
-	})
-	w := open(t, direct())
-	response, body, err := w.rawHTTP("GET", "GET "+site.URL+" HTTP/1.0\r\n\r\n")
-	if err != nil || body != "in pieces" || len(response.TransferEncoding) != 0 {
-		t.Errorf("%q, %v, %+v", body, err, response)
-	}
-}
-
-func TestRequestFollowedByFINIsAnswered(t *testing.T) {
-	site := web(t, func(w http.ResponseWriter, _ *http.Request) {
-		<-time.After(100 * time.Millisecond)
-		_, _ = w.Write([]byte("answer"))
-	})
-	w := open(t, direct())
-	for _, version := range []string{"1.0", "1.1"} {
-		conn := w.connect()
-		_, _ = fmt.Fprintf(conn, "GET %s HTTP/%s\r\nHost: x\r\n\r\n", site.URL, version)
-		_ = conn.CloseWrite()
-		if got, err := io.ReadAll(conn); err != nil || !bytes.HasSuffix(got, []byte("answer")) {
-			t.Errorf("HTTP/%s: %q, %v", version, got, err)
-		}
-	}
-}
-
-func TestResponseThatWasCutDoesNotLookComplete(t *testing.T) {
-	for name, head := range map[string]string{
-		"length":          "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
-		"chunked":         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n",
-		"until the close": "HTTP/1.0 200 OK\r\n\r\n",
-	} {
-		t.Run(name, func(t *testing.T) {
-			to := target(t, func(conn *net.TCPConn) {
-				_, _ = http.ReadRequest(bufio.NewReader(conn))
-				_, _ = io.WriteString(conn, head+"only this")
-				<-time.After(50 * time.Millisecond) // or the reset overtakes the bytes
-				_ = conn.SetLinger(0)
-			})
-			w := open(t, direct())
-			for _, version := range []string{"1.0", "1.1"} {
-				_, body, err := w.rawHTTP("GET", fmt.Sprintf("GET http://%s/ HTTP/%s\r\nHost: x\r\n\r\n", to, version))
-				if err == nil {
-					t.Errorf("HTTP/%s client took %q for complete", version, body)
-				}
-			}
-			for _, r := range w.waitReports(2) {
-				if r.Err == nil || r.Stage != proxy.StageRelay {
-					t.Errorf("report %+v", r)
-				}
-			}
-		})
-	}
-}
-
-func TestUploadThatWasCutDoesNotLookComplete(t *testing.T) {
-	read := make(chan error, 1)
-	site := web(t, func(_ http.ResponseWriter, r *http.Request) {
-		_, err := io.Copy(io.Discard, r.Body)
-		read <- err
-	})
-	w := open(t, direct())
-	conn := w.connect()
-	_, _ = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", site.URL)
-	eventually(t, "the bytes to arrive", func() bool { return w.server.Traffic().Sent > 5 })
-	_ = conn.Close()
-	if err := <-read; err == nil {
-		t.Error("the target took the body for complete")
-	}
-}
-
-func TestClientThatLeavesADownloadEndsIt(t *testing.T) {
-	gone := make(chan struct{})
-	site := web(t, func(w http.ResponseWriter, r *http.Request) {
-		for r.Context().Err() == nil {
-			_, _ = w.Write(make([]byte, 32<<10))
-		}
-		close(gone)
-	})
-	w := open(t, direct())
-	conn := w.connect()
-	_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", site.URL)
-	_, _ = io.CopyN(io.Discard, conn, 1<<20)
-	_ = conn.Close()
-	<-gone
-	if r := w.waitReports(1)[0]; r.Err != nil || r.Received < 1<<20 {
-		t.Errorf("report %+v", r)
-	}
-}
-
-func TestUpgradePassesBytesBothWays(t *testing.T) {
-	to := target(t, func(conn *net.TCPConn) {
-		ahead := bufio.NewReader(conn)
-		r, err := http.ReadRequest(ahead)
-		if err != nil || r.Header.Get("Upgrade") != "chat" || r.Header.Get("Connection") != "Upgrade" {
-			return
-		}
-		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\nConnection: Upgrade\r\n\r\nhello")
-		_, _ = io.Copy(conn, ahead)
-	})
-	w := open(t, direct())
-	conn := w.connect()
-	_, _ = fmt.Fprintf(conn, "GET http://%s/ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\neager", to)
-	ahead := bufio.NewReader(conn)
-	response, err := http.ReadResponse(ahead, nil)
-	if err != nil || response.StatusCode != 101 || response.Header.Get("Upgrade") != "chat" {
-		t.Fatalf("%+v, %v", response, err)
-	}
-	_, _ = conn.Write([]byte(" and more"))
-	_ = conn.CloseWrite()
-	if got, err := io.ReadAll(ahead); err != nil || string(got) != "helloeager and more" {
-		t.Errorf("%q, %v", got, err)
-	}
-	if r := w.waitReports(1)[0]; r.Protocol != proxy.HTTP || r.Err != nil || r.Sent < 14 || r.Received < 19 {
-		t.Errorf("report %+v", r)
-	}
-}
-
-func TestRefusedUpgradeLeavesTheClientConnectionUsable(t *testing.T) {
-	site := web(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Header.Get("Upgrade")) })
-	w := open(t, direct())
-	conn := w.connect()
-	ahead := bufio.NewReader(conn)
-	for _, upgrade := range []string{"Connection: Upgrade\r\nUpgrade: chat\r\n", ""} {
-		_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n", site.URL, upgrade)
-		response, err := http.ReadResponse(ahead, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if body, err := io.ReadAll(response.Body); err != nil || response.StatusCode != 200 || (upgrade != "") != (string(body) == "chat") {
-			t.Errorf("%d, %q, %v", response.StatusCode, body, err)
-		}
-	}
-}
-
-func TestSwitchThatNobodyAskedForIsAnError(t *testing.T) {
-	to := target(t, func(conn *net.TCPConn) {
-		_, _ = http.ReadRequest(bufio.NewReader(conn))
-		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\nConnection: Upgrade\r\n\r\n")
-		_, _ = conn.Read(make([]byte, 1))
-	})
-	w := open(t, direct())
-	response, _, err := w.rawHTTP("GET", "GET http://"+to+"/ HTTP/1.1\r\nHost: x\r\n\r\n")
-	if err != nil || response.StatusCode != 502 {
-		t.Errorf("%+v, %v", response, err)
-	}
-}
-
 func TestWhatIsNotForAProxyIsSaidInOneLine(t *testing.T) {
 	w := open(t, direct())
 	for request, want := range map[string]int{
@@ -462,4 +239,16 @@ func TestHangingTargetDoesNotHoldUpOtherRequests(t *testing.T) {
 		t.Error(err)
 	}
 	<-h.ended
+}
+
+func TestMaxForwardsIsCounted(t *testing.T) {
+	site := web(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Left", r.Header.Get("Max-Forwards")) })
+	w := open(t, direct())
+	for given, want := range map[string]string{"5": "4", "1": "0", "0": ""} {
+		response, _, err := w.rawHTTP("OPTIONS", "OPTIONS "+site.URL+" HTTP/1.1\r\nHost: x\r\nMax-Forwards: "+given+"\r\n\r\n")
+		if err != nil || response.StatusCode != 200 || response.Header.Get("X-Left") != want {
+			t.Errorf("Max-Forwards %s: %+v, %v", given, response, err)
+		}
+	}
+	w.waitReports(2)
 }

@@ -21,7 +21,7 @@ func FuzzHandshake(f *testing.F) {
 		"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\nearly", "CONNECT [::1]:1 HTTP/1.0\r\n\r\n", "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\nGET http://b/ HTTP/1.0\r\n\r\n",
 		"POST http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "GET http://a/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
 		"GET http://u:p@[::1]:80/ HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
-		"\x16\x03\x01\x00\x05hello", "\x04\x01\x00\x50\x00\x00\x00\x01\x00a\x00", "GET / HTTP/1.1\r\nHost: \x00\r\n\r\n",
+		"\x04\x01\x00\x50\x00\x00\x00\x01me\x00e.cho\x00early", "\x16\x03\x01\x00\x05hello", "\x04\x01\x00\x50\x00\x00\x00\x01\x00a\x00", "GET / HTTP/1.1\r\nHost: \x00\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
 	}

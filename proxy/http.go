@@ -128,7 +128,7 @@ func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (c *httpClient) connect(w http.ResponseWriter, r *http.Request) {
 	target, err := ParseTarget(r.RequestURI)
 	if err != nil {
-		sayHTTP(w, malformedTargetStatus, err.Error())
+		sayHTTP(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	early, err := c.takeOver(w)

@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -169,16 +171,27 @@ type httpTargetConn struct {
 	client *httpClient
 }
 
-func (t *httpTargetConn) Read(p []byte) (int, error) {
-	n, err := t.Conn.Read(p)
+func (t *httpTargetConn) Read(p []byte) (n int, err error) {
+	defer t.recovered(&err)
+	n, err = t.Conn.Read(p)
 	t.client.conn.meter.addReceived(n)
 	return n, err
 }
 
-func (t *httpTargetConn) Write(p []byte) (int, error) {
-	n, err := t.Conn.Write(p)
+func (t *httpTargetConn) Write(p []byte) (n int, err error) {
+	defer t.recovered(&err)
+	n, err = t.Conn.Write(p)
 	t.client.conn.meter.addSent(n)
 	return n, err
+}
+
+// recovered turns a panic of the connection into an error: in the goroutines of a transport it would end the process.
+func (t *httpTargetConn) recovered(err *error) {
+	if p := recover(); p != nil {
+		c := t.client.conn
+		c.config.Log.Error().Uint64("conn", c.id).Any("panic", p).Bytes("stack", debug.Stack()).Msg("connection panicked")
+		*err = errors.New("internal error of the connection")
+	}
 }
 
 // CloseWrite ends the direction towards the target.

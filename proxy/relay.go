@@ -79,9 +79,6 @@ func (r *relay) run(ctx context.Context, early []byte) error {
 // send carries what the client sends.
 func (r *relay) send(early []byte) {
 	readErr, writeErr := r.copy(r.target, r.client, early, r.record.meter.addSent)
-	if readErr == nil && writeErr == nil {
-		writeErr = closeWrite(r.target)
-	}
 	switch {
 	case readErr != nil:
 		r.abort(nil) // the client broke off, which is its good right
@@ -89,6 +86,7 @@ func (r *relay) send(early []byte) {
 		// The target may have answered, closed, and refused the rest; what it said still reaches the client.
 		r.deafTo(writeErr)
 	default:
+		_ = closeWrite(r.target) // a target that is gone is met by the other direction
 		r.oneEnded(r.grace)
 	}
 }

@@ -21,6 +21,7 @@ type Protocol string
 
 // The protocols of a Report.
 const (
+	SOCKS4  Protocol = "socks4" // or SOCKS4A
 	SOCKS5  Protocol = "socks5"
 	Connect Protocol = "connect" // HTTP CONNECT
 	HTTP    Protocol = "http"    // one plain-HTTP request

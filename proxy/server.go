@@ -53,7 +53,7 @@ func (c Config) withDefaults() *Config {
 	return &c
 }
 
-// A Server speaks SOCKS5 and HTTP on the listeners it is given. It is made by New and used by many goroutines at once.
+// A Server speaks SOCKS4, SOCKS4A, SOCKS5 and HTTP on the listeners it is given. It is made by New and used by many goroutines at once.
 type Server struct {
 	config  atomic.Pointer[Config]
 	ids     atomic.Uint64
@@ -192,14 +192,17 @@ func (c *connection) ask(conn net.Conn) (net.Conn, *request, error) {
 		return nil, nil, err
 	}
 	var asked *request
-	if speaks == speaksHTTP {
+	switch speaks {
+	case speaksSOCKS4:
+		asked, err = askSOCKS4(client)
+	case speaksSOCKS5:
+		asked, err = askSOCKS5(c.server.socks5, client)
+	case speaksHTTP:
 		unleave() // net/http knows which of its connections wait
 		asked, err = c.askHTTP(client)
-	} else {
-		asked, err = askSOCKS5(c.server.socks5, client)
 	}
 	if err != nil {
-		if time.Now().Before(deadline) {
+		if time.Now().Before(deadline) && c.stopping.Err() == nil {
 			linger(client)
 		}
 		return nil, nil, err

@@ -245,7 +245,7 @@ func TestGarbageAndSlowConnectionsHarmNobody(t *testing.T) {
 			for i := range garbage {
 				garbage[i] = byte(random.Uint32())
 			}
-			garbage[0] = []byte{0, 3, 5, 'G', 0x16, 0x80, 0xff, 'P'}[seed%8]
+			garbage[0] = []byte{0, 4, 5, 'G', 0x16, 0x80, 0xff, 'P'}[seed%8]
 			_, _ = conn.Write(garbage)
 			_ = conn.(*net.TCPConn).CloseWrite()
 			_, _ = io.Copy(io.Discard, conn)

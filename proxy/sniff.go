@@ -9,7 +9,8 @@ import (
 type language int
 
 const (
-	speaksSOCKS5 language = iota + 1
+	speaksSOCKS4 language = iota + 1
+	speaksSOCKS5
 	speaksHTTP
 )
 
@@ -19,8 +20,8 @@ type sniffed struct {
 	early []byte
 }
 
-// sniff waits for the client's first bytes and tells its language by the first of them: 5 is SOCKS5 (RFC 1928 section
-// 3), a letter begins an HTTP request line (RFC 9112 section 3).
+// sniff waits for the client's first bytes and tells its language by the first of them: 4 is SOCKS4, 5 is SOCKS5
+// (RFC 1928 section 3), a letter begins an HTTP request line (RFC 9112 section 3).
 func sniff(conn net.Conn) (*sniffed, language, error) {
 	first := make([]byte, 1024)
 	n, err := conn.Read(first)
@@ -29,12 +30,14 @@ func sniff(conn net.Conn) (*sniffed, language, error) {
 	}
 	client := &sniffed{Conn: conn, early: first[:n]}
 	switch b := first[0]; {
+	case b == socks4Version:
+		return client, speaksSOCKS4, nil
 	case b == 5:
 		return client, speaksSOCKS5, nil
 	case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z':
 		return client, speaksHTTP, nil
 	default:
-		return nil, 0, fmt.Errorf("first byte %#02x is neither SOCKS5 nor HTTP", b)
+		return nil, 0, fmt.Errorf("first byte %#02x is neither SOCKS nor HTTP", b)
 	}
 }
 

@@ -231,15 +231,6 @@ func curl(t *testing.T, args ...string) (string, int) {
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-func port(t *testing.T, rawURL string) string {
-	t.Helper()
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u.Port()
-}
-
 // forgetLog is for a test that provoked a panic.
 func (w *world) forgetLog() {
 	w.mutex.Lock()

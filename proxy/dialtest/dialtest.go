@@ -23,7 +23,7 @@ const patience = 60 * time.Second
 // does not have; what would need it is not part of the suite then.
 type Suite struct {
 	Dialer proxy.Dialer
-	// Echo sends back what it gets, and ends its direction when the client's has ended, as far as it learns of that.
+	// Echo must be given. It sends back what it gets, and ends its direction when the client's has ended, as far as it learns of that.
 	Echo string
 	// Late waits for five bytes, and for the end of the client's direction where HalfClose holds, then sends LateAnswer
 	// in several pieces over a second or more, and closes.
@@ -45,8 +45,8 @@ type Suite struct {
 	Parallel int
 }
 
-// Run tests the Dialer. It fails when a goroutine that began meanwhile is left at the end; a Dialer that keeps some of
-// its own should be in use before.
+// Run tests the Dialer. It fails when a goroutine is left at the end that was not there after a first connection: what a
+// Dialer keeps for all of them is begun by then.
 func Run(t *testing.T, s Suite) {
 	if s.Bytes == 0 {
 		s.Bytes = 16 << 20
@@ -54,6 +54,7 @@ func Run(t *testing.T, s Suite) {
 	if s.Parallel == 0 {
 		s.Parallel = 50
 	}
+	t.Run("FirstConnection", func(t *testing.T) { roundTrip(t, s) })
 	before := goleak.IgnoreCurrent()
 	for _, part := range []struct {
 		name   string
