@@ -42,7 +42,7 @@ func (m Measure) lines() [][]string {
 		if i == 0 {
 			line[0], line[1] = fmt.Sprint(m.Row), m.Work
 			if m.Unit != "" {
-				line[1] += ", " + m.Unit
+				line[1] += " [" + m.Unit + "]"
 			}
 		}
 		line[2] = s.Name

@@ -32,7 +32,7 @@ func TestTableSaysWhatWasMeasuredAndWhatWasMissed(t *testing.T) {
 		got = append(got, strings.Join(strings.Fields(line), " "))
 	}
 	want := []string{
-		"1 | first <byte>, ms | fairlead | 42.0 | 41.0–43.0 | 0.33 | 1.05 R | ≤ 1.10 × R | met",
+		"1 | first <byte> [ms] | fairlead | 42.0 | 41.0–43.0 | 0.33 | 1.05 R | ≤ 1.10 × R | met",
 		"| | | | | | | ≤ 0.20 × kubectl | MISSED",
 		"| | kubectl | 126 | 126–126 | | 3.15 R | |",
 		"| | other | – | it did not start | | | |",

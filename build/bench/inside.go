@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"fairlead/build/bench/delayline"
+	"fairlead/build/bench/process"
+	"fairlead/build/bench/report"
+	"fairlead/build/bench/row"
+	"fairlead/build/bench/way"
+	"fairlead/build/clustertest"
+)
+
+// inside is the benchmark inside its namespace: it starts what there is to measure, runs the rows, and reports.
+func inside(ctx context.Context, p parameters) (err error) {
+	say := sayer(time.Now())
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	line, err := startRole(ctx, p, self, roleLine, strconv.Itoa(p.MTU))
+	if err != nil {
+		return err
+	}
+	defer line.process.Stop()
+	say("start a Kubernetes cluster")
+	cluster, err := clustertest.Launch(ctx, clustertest.Options{NoFixtures: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cluster.Stop()) }()
+	admin := kubectl{command: []string{p.Cluster, "kubectl"}, kubeconfig: cluster.Kubeconfig}
+	api, err := admin.server(ctx)
+	if err != nil {
+		return err
+	}
+	farSide, err := startRole(ctx, p, self, roleFar, api)
+	if err != nil {
+		return err
+	}
+	defer farSide.process.Stop()
+	var said announced
+	if err := json.Unmarshal([]byte(farSide.line), &said); err != nil {
+		return err
+	}
+	lab := &row.Lab{Ports: said.Ports, Dir: p.Dir, Say: say}
+	lab.Kinds = p.kinds(admin.command, &way.TLS{Command: []string{self, roleTLS}, Certificate: said.Certificate})
+	if lab.Place, err = places(ctx, admin, said.Ports.API, p.Dir); err != nil {
+		return err
+	}
+	if lab.Pod, err = admin.stand(ctx, said.Ports.Plain); err != nil {
+		return err
+	}
+	lab.Sessions = func(ctx context.Context) (int, error) {
+		stats, err := cluster.Stats(ctx)
+		return int(stats.Pod(lab.Pod.Namespace, lab.Pod.Name).SessionsOpen), err
+	}
+	return run(ctx, p, lab)
+}
+
+// A role is this program in another role, with the first line that it printed.
+type role struct {
+	process *process.Process
+	line    string
+}
+
+func startRole(ctx context.Context, p parameters, self, name string, args ...string) (role, error) {
+	started, err := process.Start(process.Config{Path: self, Args: append([]string{name}, args...), Dir: p.Dir, Name: name})
+	if err != nil {
+		return role{}, err
+	}
+	line, err := started.Line(ctx)
+	if err != nil {
+		started.Stop()
+		return role{}, err
+	}
+	return role{started, line}, nil
+}
+
+// kinds are the subjects that were asked for.
+func (p parameters) kinds(kubectl []string, tls *way.TLS) []way.Kind {
+	var kinds []way.Kind
+	if p.wants(report.Judged) {
+		kinds = append(kinds, way.Fairlead(p.Fairlead))
+	}
+	if p.wants(report.Baseline) {
+		kinds = append(kinds, &way.Kubectl{Command: kubectl})
+	}
+	if words := strings.Fields(p.Other); len(words) > 0 && p.wants("other") {
+		kinds = append(kinds, &way.Proxy{Label: "other", Command: words})
+	}
+	if p.wants("TCP") {
+		kinds = append(kinds, way.TCP{})
+	}
+	if p.wants("TLS") {
+		kinds = append(kinds, tls)
+	}
+	return kinds
+}
+
+// places are the far side without a delay and with each of the rows' round trips.
+func places(ctx context.Context, admin kubectl, port int, dir string) (map[time.Duration]row.Place, error) {
+	places := map[time.Duration]row.Place{0: {Host: "127.0.0.1", Kubeconfig: admin.kubeconfig}}
+	for _, r := range row.RoundTrips() {
+		address, err := delayline.Address(r)
+		if err != nil {
+			return nil, err
+		}
+		host := address.String()
+		kubeconfig, err := admin.kubeconfigFor(ctx, dir, net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			return nil, err
+		}
+		places[r] = row.Place{Host: host, Kubeconfig: kubeconfig}
+	}
+	return places, nil
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"fairlead/build/bench/row"
+)
+
+// kubectl sets the cluster up as a person would.
+type kubectl struct {
+	command    []string
+	kubeconfig string
+}
+
+// run returns what kubectl prints.
+func (k kubectl) run(ctx context.Context, stdin string, args ...string) (string, error) {
+	args = append(append(k.command[1:len(k.command):len(k.command)], "--kubeconfig", k.kubeconfig), args...)
+	cmd := exec.CommandContext(ctx, k.command[0], args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("kubectl %s: %w: %s", strings.Join(args[len(k.command)+1:], " "), err, strings.TrimSpace(stderr.String()))
+	}
+	return string(out), nil
+}
+
+// server is the API server's address.
+func (k kubectl) server(ctx context.Context) (string, error) {
+	text, err := k.run(ctx, "", "config", "view", "-o", "jsonpath={.clusters[0].cluster.server}")
+	if err != nil {
+		return "", err
+	}
+	server, err := url.Parse(text)
+	if err != nil {
+		return "", err
+	}
+	return server.Host, nil
+}
+
+// kubeconfigFor writes a kubeconfig into dir that is this one but for the address of its servers. Their certificates
+// are still checked, by the name that they have.
+func (k kubectl) kubeconfigFor(ctx context.Context, dir, address string) (string, error) {
+	text, err := k.run(ctx, "", "config", "view", "--raw", "--flatten")
+	if err != nil {
+		return "", err
+	}
+	host, _, _ := strings.Cut(address, ":")
+	copied := kubectl{k.command, filepath.Join(dir, "kubeconfig-"+host)}
+	if err := os.WriteFile(copied.kubeconfig, []byte(text), 0o600); err != nil {
+		return "", err
+	}
+	names, err := copied.run(ctx, "", "config", "view", "-o", "jsonpath={.clusters[*].name}")
+	if err != nil {
+		return "", err
+	}
+	for _, name := range strings.Fields(names) {
+		if _, err := copied.run(ctx, "", "config", "set-cluster", name, "--server=https://"+address, "--tls-server-name=localhost"); err != nil {
+			return "", err
+		}
+	}
+	return copied.kubeconfig, nil
+}
+
+const (
+	podName      = "bench"
+	podNamespace = "default"
+	podPort      = 8080
+)
+
+// manifest is a pod whose port leads to a port of this machine, with its Service.
+const manifest = `
+apiVersion: v1
+kind: Pod
+metadata:
+  name: %[1]s
+  namespace: %[2]s
+  labels: {app: %[1]s}
+  annotations: {fairlead.test/door: "127.0.0.1:%[3]d"}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: door
+    image: demo.local/door:1
+    ports: [{name: main, containerPort: %[4]d}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: %[1]s, namespace: %[2]s}
+spec:
+  selector: {app: %[1]s}
+  ports: [{name: main, port: 80, targetPort: main}]
+`
+
+const standWithin = 30 * time.Second
+
+// stand puts the programs behind the local port into a pod with a Service, and waits until both are ready.
+func (k kubectl) stand(ctx context.Context, port int) (row.Pod, error) {
+	ctx, cancel := context.WithTimeout(ctx, standWithin)
+	defer cancel()
+	k = k.as("demo")
+	// Until the namespace's service account is there, no pod can be made.
+	if err := poll(ctx, func() error {
+		_, err := k.run(ctx, fmt.Sprintf(manifest, podName, podNamespace, port, podPort), "apply", "-f", "-")
+		return err
+	}); err != nil {
+		return row.Pod{}, err
+	}
+	ready := func() error {
+		text, err := k.run(ctx, "", "--namespace", podNamespace, "get", "endpointslices", "-l", "kubernetes.io/service-name="+podName,
+			"-o", "jsonpath={.items[*].endpoints[*].conditions.ready}")
+		if err == nil && text != "true" {
+			err = errors.New("the Service has no ready endpoint")
+		}
+		return err
+	}
+	if err := poll(ctx, ready); err != nil {
+		return row.Pod{}, err
+	}
+	ip, err := k.run(ctx, "", "--namespace", podNamespace, "get", "pod", podName, "-o", "jsonpath={.status.podIP}")
+	return row.Pod{Namespace: podNamespace, Name: podName, IP: ip, Port: podPort, Service: podName + "." + podNamespace + ":80"}, err
+}
+
+// as is kubectl in the context of that name.
+func (k kubectl) as(name string) kubectl {
+	k.command = append(k.command[:len(k.command):len(k.command)], "--context", name)
+	return k
+}
+
+// poll tries until it works or ctx ends, and then returns the last reason.
+func poll(ctx context.Context, try func() error) error {
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,140 @@
+// Command bench compares ways into a cluster: Fairlead, kubectl port-forward, any other SOCKS5 proxy, and as limits plain
+// TCP and a TLS relay. It starts a small real Kubernetes and a delay line in a network namespace of its own, does the
+// work of each row through every way, interleaved, each with a fresh process, and prints one table with the goals.
+// It tests nothing: a goal that is missed is a result, and only work that could not be done is an error.
+//
+// Linux only: as root, or as a user who may make user namespaces; it needs the kernel's TUN driver.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"fairlead/build/bench/report"
+	"fairlead/build/bench/row"
+)
+
+// Exit statuses beside 0.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// A parameters value is the command line, and for the part inside the namespace what the part outside prepared.
+type parameters struct {
+	Row      int    // 0: all
+	Subjects string // comma-separated; empty: all
+	Other    string // the command of a further SOCKS5 proxy
+	JSON     string
+	Picture  string
+	MTU      int
+	Fairlead string // the built program
+	Cluster  string // the built program
+	Dir      string // for state and logs
+}
+
+func main() {
+	// The part inside the namespace is killed when the thread that started it ends; this one stays.
+	runtime.LockOSThread()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	var err error
+	if len(os.Args) > 1 && isRole(os.Args[1]) {
+		err = runRole(ctx, os.Args[1], os.Args[2:])
+	} else {
+		err = runCommand(ctx, os.Args[1:])
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		var usage *usageError
+		if errors.As(err, &usage) {
+			os.Exit(exitUsage)
+		}
+		os.Exit(exitFailed)
+	}
+}
+
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+// runCommand is what a person starts.
+func runCommand(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	var p parameters
+	list := flags.Bool("list", false, "list the rows and the subjects, and do nothing")
+	flags.IntVar(&p.Row, "row", 0, "run this row alone")
+	flags.StringVar(&p.Subjects, "subjects", "", "comma-separated `names` of the subjects (default: all)")
+	flags.StringVar(&p.Other, "other", "", "`command` of another SOCKS5 proxy to measure; {kubeconfig} and {port} in it are replaced")
+	flags.StringVar(&p.JSON, "json", "bin/bench/bench.json", "`file` to write the samples to")
+	flags.StringVar(&p.Picture, "picture", "bin/bench/bench.svg", "`file` to draw the medians into")
+	flags.IntVar(&p.MTU, "mtu", 1500, "`bytes` of a packet on the delay line")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return &usageError{err.Error()}
+	}
+	if flags.NArg() > 0 {
+		return &usageError{fmt.Sprintf("unknown argument %q", flags.Arg(0))}
+	}
+	if p.Row < 0 || p.Row > len(row.All()) {
+		return &usageError{fmt.Sprintf("no row %d: there is 1 to %d (--list)", p.Row, len(row.All()))}
+	}
+	if err := checkSubjects(p.Subjects); err != nil {
+		return err
+	}
+	if *list {
+		printList()
+		return nil
+	}
+	return prepare(ctx, p)
+}
+
+// subjectNames are those that --subjects may name; "other" is there with --other.
+func subjectNames() []string {
+	return []string{report.Judged, report.Baseline, "other", "TCP", "TLS"}
+}
+
+func checkSubjects(list string) error {
+	if list == "" {
+		return nil
+	}
+	for name := range strings.SplitSeq(list, ",") {
+		known := false
+		for _, n := range subjectNames() {
+			known = known || n == name
+		}
+		if !known {
+			return &usageError{fmt.Sprintf("no subject %q: there are %s", name, strings.Join(subjectNames(), ", "))}
+		}
+	}
+	return nil
+}
+
+// wants says whether the subject is to be measured.
+func (p parameters) wants(subject string) bool {
+	return p.Subjects == "" || strings.Contains(","+p.Subjects+",", ","+subject+",")
+}
+
+func printList() {
+	fmt.Println("rows (--row N):")
+	for _, r := range row.All() {
+		fmt.Printf("  %d  %s\n", r.Number, r.Title)
+	}
+	fmt.Println("subjects (--subjects A,B):", strings.Join(subjectNames(), ", "))
+}
+
+// sayer makes what prints a line of progress, with the time since the start.
+func sayer(begun time.Time) func(string, ...any) {
+	return func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, "bench %4.0fs  %s\n", time.Since(begun).Seconds(), fmt.Sprintf(format, args...))
+	}
+}
