@@ -158,7 +158,7 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	response, err := transport.RoundTrip(r)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("request to %s: %w", x.target, err)
 	}
 	x.record.setStage(StageRelay)
 	if response.StatusCode == http.StatusSwitchingProtocols {

@@ -47,7 +47,6 @@ func newHTTPFront(proxy *Server, addr net.Addr) *httpFront {
 		IdleTimeout:                  httpIdle,
 		MaxHeaderBytes:               maxHeader,
 		ErrorLog:                     log.New(serverLog{config.Log}, "", 0),
-		ConnState:                    func(conn net.Conn, state http.ConnState) { conn.(*httpClient).setState(state) },
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			return context.WithValue(ctx, httpClientKey{}, conn)
 		},

@@ -63,35 +63,25 @@ func (c *httpClient) Close() error {
 	return err
 }
 
-// setState is told by net/http between which of its calls a request is under way.
-func (c *httpClient) setState(state http.ConnState) {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	c.busy = state == http.StateActive
-}
-
-// Read holds back the end of the client's direction for a while, as long as a request is under way.
+// Read holds back the end of the client's direction for a while, as long as its request is being answered. That is when
+// net/http reads a single byte, in the background, and would take the end for a client that left.
 func (c *httpClient) Read(p []byte) (int, error) {
 	n, err := c.sniffed.Read(p)
-	if err != io.EOF || !c.hold() {
-		return n, err
+	if err == io.EOF && len(p) == 1 && c.hold() {
+		return n, os.ErrDeadlineExceeded
 	}
-	return n, os.ErrDeadlineExceeded
+	return n, err
 }
 
-// hold returns true when the wait was ended by a deadline: net/http interrupts its read of a waiting client so.
+// hold returns true when the wait was ended by a deadline: net/http ends its background read so.
 func (c *httpClient) hold() bool {
-	c.mutex.Lock()
-	busy := c.busy
-	c.mutex.Unlock()
-	if !busy {
-		return false
-	}
 	timer := time.NewTimer(finHold)
 	defer timer.Stop()
 	select {
 	case <-c.unblocked:
 		return true
+	case <-c.conn.cut.Done():
+		return false
 	case <-timer.C:
 		return false
 	}
