@@ -28,7 +28,6 @@ type httpClient struct {
 	tunnel   *request // what the connection goes on as; set before done
 
 	mutex     sync.Mutex
-	busy      bool // a request is under way
 	unblocked chan struct{}
 	targets   map[*httpTargetConn]struct{}
 	finished  bool
