@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"fairlead/kube/fault"
@@ -277,7 +278,8 @@ func (c *conn) confirm(ctx context.Context, a *attempt) (done bool, err error) {
 		if c.wrote() {
 			return true, nil // whoever reads will find out
 		}
-		a.s.Close() //nolint:errcheck // always nil
+		c.f.silent(a.s)
+		a.s.CloseWith(errSilent)
 		err = errSilent
 	}
 	if err == nil {
@@ -298,7 +300,7 @@ func (c *conn) confirm(ctx context.Context, a *attempt) (done bool, err error) {
 	return false, nil
 }
 
-var errSilent = fmt.Errorf("the session does not answer: %w", os.ErrDeadlineExceeded)
+var errSilent = fmt.Errorf("the session does not answer: %w", syscall.ETIMEDOUT)
 
 func (c *conn) wrote() bool {
 	c.mu.Lock()

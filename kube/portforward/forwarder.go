@@ -100,7 +100,9 @@ type Forwarder struct {
 	creds   identity
 	counted Stats
 	began   time.Time // of Run
+	next    time.Time // when housekeeping is due
 	filling int       // connections being dialled for the stash
+	doubted time.Time // when a session was last found silent
 	used    time.Time // when a connection was last asked for
 	looked  time.Time // when the credentials were last looked at
 }
@@ -145,7 +147,11 @@ func (f *Forwarder) Run(ctx context.Context) error {
 		case <-f.kicked:
 		case <-timer.C:
 		}
-		timer.Reset(f.housekeep(ctx, time.Now()))
+		next := f.housekeep(ctx, time.Now())
+		f.mu.Lock()
+		f.next = time.Now().Add(next)
+		f.mu.Unlock()
+		timer.Reset(next)
 	}
 	f.shut()
 	f.work.Wait()
@@ -236,11 +242,22 @@ func (f *Forwarder) alone(s *session) bool {
 	return s.users <= 1
 }
 
-// retireSession is retire without mu held.
-func (f *Forwarder) retireSession(s *session, why string) {
+// silent takes note that s does not answer. It gets no more connections, and no other session does that was not heard
+// since: what they share, the way to the API server, may be dead. They are asked.
+func (f *Forwarder) silent(s *session) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.retire(s, why)
+	if s.retired {
+		return
+	}
+	f.retire(s, "it does not answer")
+	f.doubted = time.Now()
+	f.up.stash.drop(func(identity) bool { return false })
+	for _, p := range f.pods {
+		for _, other := range p.idle {
+			f.spawn(func(context.Context) { other.Ping() })
+		}
+	}
 }
 
 // roundTrip is the shortest round trip seen, 0 if none was.

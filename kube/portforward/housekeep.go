@@ -96,7 +96,7 @@ func (f *Forwarder) watch(s *session) {
 		switch {
 		case st.Pinging > deadline(st.RTT):
 			f.cfg.Log.Debug().Str("pod", s.pod.id.name).Msg("session does not answer")
-			s.Close() //nolint:errcheck // always nil
+			s.CloseWith(errSilent)
 		case st.Pinging > 0:
 			until = now.Add(deadline(st.RTT) - st.Pinging + time.Millisecond)
 		case age(now, st.Heard) >= pingEvery:

@@ -57,6 +57,9 @@ func (f *Forwarder) acquire(ctx context.Context, ep Endpoint) (*session, error) 
 		f.pods[p.id] = p
 	}
 	f.used, p.used = now, now
+	if f.next.Sub(now) > lookEvery {
+		f.kick()
+	}
 	p.rate.count(now)
 	c := &claim{ep: ep, got: make(chan grant, 1)}
 	p.waiting = append(p.waiting, c)
@@ -221,6 +224,7 @@ func (f *Forwarder) dialSession(ctx context.Context, p *pod, ep Endpoint) {
 	p.idle = slices.Insert(p.idle, 0, s) // unused ones come after those whose window is open
 	f.serve(p, now)
 	f.attend(s)
+	f.kick()
 }
 
 // adopt takes note of whose sessions are dialled now. Those of former credentials get no more connections. mu is held.

@@ -187,15 +187,18 @@ func (c *conn) health(a *attempt, now time.Time) time.Time {
 	jammed := st.Writing > 0 || st.Unheard > small
 	switch silent := age(now, st.Heard); {
 	case st.Pinging > lost && silent > lost && !jammed:
-		a.s.Close() //nolint:errcheck // always nil
-	case !a.data.Progress().Replied && now.Sub(a.opened) >= limit && st.Heard.Before(a.opened) && !jammed:
-		if len(c.kept) == 0 && !c.spent || now.Sub(a.opened) >= lost {
-			a.s.Close() //nolint:errcheck // always nil
+		a.s.CloseWith(errSilent)
+	case !a.data.Progress().Replied && st.Heard.Before(a.opened) && !jammed:
+		if due := a.opened.Add(limit); now.Before(due) {
+			return due
 		}
-		c.f.retireSession(a.s, "it does not answer")
+		c.f.silent(a.s)
+		if len(c.kept) == 0 && !c.spent || now.Sub(a.opened) >= lost {
+			a.s.CloseWith(errSilent)
+		}
 		return now.Add(limit)
 	case st.Pinging >= limit:
-		c.f.retireSession(a.s, "it does not answer")
+		c.f.silent(a.s)
 		return now.Add(limit)
 	case st.Pinging > 0:
 		return now.Add(limit - st.Pinging + time.Millisecond)

@@ -69,7 +69,7 @@ func (s *session) fit(now time.Time) bool {
 	st := s.State()
 	return !s.retired && !(s.draining && st.Lingering > 0) && s.Err() == nil && !st.Away && !st.Mid && st.Used < 1<<30 &&
 		st.Lingering <= maxLingering && st.Dropped-s.dropped < small &&
-		st.Pinging < deadline(st.RTT) && age(now, st.Heard) < fresh+patience
+		st.Pinging < deadline(st.RTT) && age(now, st.Heard) < fresh+patience && st.Heard.After(s.f.doubted)
 }
 
 // age is the time since t by the wall clock, which goes on while the machine sleeps.
@@ -82,7 +82,7 @@ func deadline(rtt time.Duration) time.Duration { return max(patience, 3*rtt) }
 func (s *session) shareable(now time.Time) bool {
 	st := s.State()
 	return !s.retired && s.Err() == nil && !st.Away && st.Used < 1<<30 && st.Blocked == 0 &&
-		st.Writing < 50*time.Millisecond && st.Pinging < deadline(st.RTT) && s.measure(now, st) < 1<<20
+		st.Writing < 50*time.Millisecond && st.Heard.After(s.f.doubted) && st.Pinging < deadline(st.RTT) && s.measure(now, st) < 1<<20
 }
 
 // young says that the session's connections belong to the burst of now, and are no bulk transfers.

@@ -40,7 +40,6 @@ type world struct {
 	upgrades []string // "spdy" or "websocket", as they came
 	headers  []http.Header
 	handlers sync.WaitGroup
-	wire     func(net.Conn) net.Conn // between client and server
 }
 
 func newWorld(t *testing.T) *world {

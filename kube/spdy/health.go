@@ -17,7 +17,7 @@ func (s *Session) heard() {
 	s.health.sentThen = s.sent
 }
 
-// Ping asks the peer for a sign of life, unless a ping is under way already. It does not wait: State and RTT tell.
+// Ping asks the peer for a sign of life, unless a ping is under way already. It does not wait: State tells.
 func (s *Session) Ping() {
 	s.mu.Lock()
 	s.pingLocked()
@@ -33,6 +33,7 @@ func (s *Session) pingLocked() {
 	s.health.nextPing += 2
 	s.health.sent = time.Now()
 	s.control = appendPing(s.control, s.health.pingID)
+	s.interrupt(s.turns.watcher)
 }
 
 // maxControlQueue is how many bytes of small frames may wait to be sent. Only a peer that asks faster than it reads makes

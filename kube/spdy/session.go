@@ -2,6 +2,7 @@ package spdy
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -92,8 +93,15 @@ func NewSession(conn net.Conn, cfg Config) *Session {
 
 // Close ends the session and its connection at once. Streams that are still open end with an error.
 func (s *Session) Close() error {
-	s.fail(ErrClosed)
+	s.CloseWith(ErrClosed)
 	return nil
+}
+
+// CloseWith is Close with a reason, which Err and the streams will give.
+func (s *Session) CloseWith(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failLocked(err)
 }
 
 // Done is closed when the session has ended.
@@ -106,15 +114,12 @@ func (s *Session) Err() error {
 	return s.err
 }
 
-func (s *Session) fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failLocked(err)
-}
-
 func (s *Session) failLocked(err error) {
 	if s.err != nil {
 		return
+	}
+	if errors.Is(err, errDeadline) {
+		err = fmt.Errorf("the connection takes no more: %v", err) // no one's deadline passed but the session's own
 	}
 	s.err = err
 	close(s.done)
@@ -164,8 +169,8 @@ func (s *Session) State() State {
 }
 
 // Watch reads what the peer sends while no stream is in use: late ends of closed streams, pings, the end of the
-// connection. It returns nil at until, as soon as a stream is opened, or when the peer has ended the last of the closed
-// streams, else the error that ended the session.
+// connection. It returns nil at until, as soon as a stream is opened or a ping sent, or when the peer has ended the last
+// of the closed streams, else the error that ended the session.
 func (s *Session) Watch(until time.Time) error {
 	w := waiter{deadline: until, wake: make(chan struct{}, 1)}
 	s.mu.Lock()
@@ -175,7 +180,8 @@ func (s *Session) Watch(until time.Time) error {
 		s.turns.watcher = nil
 		s.turns.pass()
 	}()
-	for drained := s.lingering > 0; s.live == 0 && !(drained && s.lingering == 0); {
+	drained, pinged := s.lingering > 0, s.health.nextPing
+	for s.live == 0 && s.health.nextPing == pinged && !(drained && s.lingering == 0) {
 		if s.err != nil {
 			return s.err
 		}

@@ -92,11 +92,12 @@ func (s *Session) turn(w *waiter, self *Stream, p []byte) (n int, err error) {
 // sleep waits until w is poked or its deadline passes.
 func (s *Session) sleep(w *waiter) {
 	s.turns.waiting = append(s.turns.waiting, w)
+	deadline := w.deadline
 	s.mu.Unlock()
-	if w.deadline.IsZero() {
+	if deadline.IsZero() {
 		<-w.wake
 	} else {
-		timer := time.NewTimer(time.Until(w.deadline))
+		timer := time.NewTimer(time.Until(deadline))
 		select {
 		case <-w.wake:
 		case <-timer.C:

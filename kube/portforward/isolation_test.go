@@ -1,0 +1,163 @@
+package portforward
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// One connection whose client stopped reading and one whose program never reads hold up nobody, below the cap.
+func TestStalledConnectionsHoldOnlyThemselves(t *testing.T) {
+	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
+		t.Run(carrier, func(t *testing.T) {
+			w := newWorld(t)
+			var sourced atomic.Int64
+			release := make(chan struct{})
+			t.Cleanup(func() { close(release) })
+			w.program(1, func(c net.Conn) {
+				b := make([]byte, 64<<10)
+				for range 500 << 20 / len(b) {
+					n, err := c.Write(b)
+					sourced.Add(int64(n))
+					if err != nil {
+						return
+					}
+				}
+			})
+			w.program(2, func(net.Conn) { <-release })
+			f := w.forwarder(func(c *Config) { c.Carrier = carrier })
+
+			stalled := mustDial(t, f, 1)
+			defer stalled.Close() //nolint:errcheck // always nil
+			if _, err := io.ReadFull(stalled, make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+			stuck := mustDial(t, f, 2)
+			var uploaded atomic.Int64
+			var uploading sync.WaitGroup
+			uploading.Go(func() {
+				b := make([]byte, 64<<10)
+				for {
+					n, err := stuck.Write(b)
+					uploaded.Add(int64(n))
+					if err != nil {
+						return
+					}
+				}
+			})
+			still(t, &sourced)
+			still(t, &uploaded)
+
+			var wg sync.WaitGroup
+			for range 10 {
+				wg.Go(func() {
+					c, err := dial(t, f, at(7))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer c.Close()                                     //nolint:errcheck // always nil
+					c.SetReadDeadline(time.Now().Add(30 * time.Second)) //nolint:errcheck // always nil
+					b := make([]byte, 1000)
+					for range 50 {
+						if _, err := c.Write(b); err != nil {
+							t.Error(err)
+							return
+						}
+						if _, err := io.ReadFull(c, b); err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			// Closing the stuck one frees its writer, although nobody reads at the other end.
+			stuck.Close() //nolint:errcheck // always nil
+			uploading.Wait()
+			if n := sourced.Load(); n >= 500<<20 {
+				t.Errorf("the stalled download was not stalled: %d bytes", n)
+			}
+		})
+	}
+}
+
+// still waits until a count stands still: what is counted is blocked.
+func still(t *testing.T, n *atomic.Int64) {
+	t.Helper()
+	last, since := int64(-1), time.Now()
+	eventually(t, "the transfer blocks", func() bool {
+		if now := n.Load(); now != last {
+			last, since = now, time.Now()
+		}
+		return last > 0 && time.Since(since) > time.Second
+	})
+}
+
+func TestConnectionsAboveTheCapShare(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(func(c *Config) { c.PerPod = 2 })
+	var open []tunnel
+	for range 20 {
+		c := mustDial(t, f, 7)
+		defer c.Close() //nolint:errcheck // always nil
+		open = append(open, c)
+	}
+	for _, c := range open {
+		echoes(t, c, "hello")
+	}
+	if st := f.Stats(); st.Sessions > 2 || st.Connections != 20 || st.Shared < 18 {
+		t.Errorf("%+v", st)
+	}
+	// A refusal on a shared session is no one else's.
+	if _, err := dial(t, f, at(99)); err == nil {
+		t.Error("no refusal")
+	}
+	for _, c := range open {
+		echoes(t, c, "still here")
+	}
+}
+
+func TestContextCapCountsAllPods(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(func(c *Config) { c.PerPod, c.PerContext = 3, 5 })
+	for i := range 10 {
+		ep := Endpoint{Namespace: "ns", Pod: "pod", UID: string(rune('a' + i)), Port: 7}
+		c, err := dial(t, f, []Endpoint{ep})
+		if err != nil {
+			t.Fatal(err)
+		}
+		echoes(t, c, "hello")
+		c.Close() //nolint:errcheck // always nil
+		if st := f.Stats(); st.Sessions > 5 {
+			t.Fatalf("%+v", st)
+		}
+	}
+}
+
+// Ten downloads that their clients cancel leave nothing behind that harms the requests after them.
+func TestCancelledDownloadsLeaveNothingBehind(t *testing.T) {
+	w := newWorld(t)
+	w.program(1, func(c net.Conn) { io.CopyN(c, zeros{}, 32<<20) }) //nolint:errcheck // cancelled
+	f := w.forwarder(nil)
+	for range 10 {
+		c := mustDial(t, f, 1)
+		if _, err := io.ReadFull(c, make([]byte, 100_000)); err != nil {
+			t.Fatal(err)
+		}
+		c.Close() //nolint:errcheck // always nil
+	}
+	for range 100 {
+		if _, err := request(t, f, at(7)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all sessions are idle", func() bool { st := f.Stats(); return st.Connections == 0 && st.Idle == st.Sessions })
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }

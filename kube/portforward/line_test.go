@@ -1,0 +1,264 @@
+package portforward
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A line is a way to the API server with a round trip of its own. It can be cut in silence: bytes vanish and nobody is
+// told.
+type line struct {
+	rtt     time.Duration
+	dials   atomic.Int32
+	mu      sync.Mutex
+	relays  []*relay
+	working sync.WaitGroup
+}
+
+func newLine(t *testing.T, rtt time.Duration) *line {
+	l := &line{rtt: rtt}
+	t.Cleanup(func() {
+		l.mu.Lock()
+		for _, r := range l.relays {
+			r.far.Close()  //nolint:errcheck // the end
+			r.near.Close() //nolint:errcheck // the end
+		}
+		l.mu.Unlock()
+		l.working.Wait()
+	})
+	return l
+}
+
+type relay struct {
+	near, far net.Conn // of the client's side and the server's
+	dead      atomic.Bool
+}
+
+// dial is for rest.Config's Dial.
+func (l *line) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	l.dials.Add(1)
+	far, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-time.After(l.rtt):
+	case <-ctx.Done():
+		far.Close() //nolint:errcheck // of no more use
+		return nil, ctx.Err()
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	defer ln.Close() //nolint:errcheck // the end
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	near, err := ln.Accept()
+	if err != nil {
+		return nil, err
+	}
+	r := &relay{near: near, far: far}
+	l.mu.Lock()
+	l.relays = append(l.relays, r)
+	l.mu.Unlock()
+	l.working.Add(2)
+	go l.carry(r, near, far)
+	go l.carry(r, far, near)
+	return client, nil
+}
+
+type parcel struct {
+	bytes []byte
+	due   time.Time
+}
+
+// carry moves bytes from one side to the other, each half a round trip late.
+func (l *line) carry(r *relay, from, to net.Conn) {
+	defer l.working.Done()
+	way := make(chan parcel, 4096)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for p := range way {
+			time.Sleep(time.Until(p.due))
+			if !r.dead.Load() {
+				to.Write(p.bytes) //nolint:errcheck // then nobody is there to be told
+			}
+		}
+	}()
+	for {
+		b := make([]byte, 16<<10)
+		n, err := from.Read(b)
+		if n > 0 {
+			way <- parcel{b[:n], time.Now().Add(l.rtt / 2)}
+		}
+		if err != nil {
+			break
+		}
+	}
+	close(way)
+	<-done
+	if !r.dead.Load() {
+		to.Close() //nolint:errcheck // the end
+	}
+}
+
+// cut makes every connection that there is fall silent. New ones work.
+func (l *line) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.relays {
+		r.dead.Store(true)
+	}
+}
+
+// request dials, sends a word as the proxy's client would after it was answered, and gives the time to its echo.
+func request(t *testing.T, f *Forwarder, endpoints []Endpoint) (took time.Duration, err error) {
+	start := time.Now()
+	c, err := dial(t, f, endpoints)
+	if err != nil {
+		return time.Since(start), err
+	}
+	defer c.Close() //nolint:errcheck // always nil
+	if _, err := io.WriteString(c, "hello"); err != nil {
+		return 0, err
+	}
+	_, err = io.ReadFull(c, make([]byte, 5))
+	return time.Since(start), err
+}
+
+// The bounds of these tests are counts of round trips: one more costs more than a busy machine does.
+const slow = 400 * time.Millisecond
+
+func TestWarmConnectionTakesOneRoundTrip(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := newLine(t, slow)
+	f := w.forwarder(func(c *Config) { c.REST.Dial = l.dial })
+	eventually(t, "a connection to the API server waits", func() bool { return f.Stats().Unbound > 0 })
+	// The upgrade, the confirmation, the request: no round trip for TCP and TLS.
+	if took, err := request(t, f, at(7)); err != nil || took < 3*slow || took >= 4*slow {
+		t.Errorf("the first connection takes %v (%v), %.1f round trips", took, err, float64(took)/float64(slow))
+	}
+	for range 3 {
+		if took, err := request(t, f, at(7)); err != nil || took < slow || took >= 2*slow {
+			t.Errorf("a warm connection takes %v (%v), %.1f round trips", took, err, float64(took)/float64(slow))
+		}
+	}
+	start := time.Now()
+	if _, err := dial(t, f, at(99)); err == nil {
+		t.Error("no refusal")
+	} else if took := time.Since(start); took >= 2*slow {
+		t.Errorf("a refusal takes %v, %.1f round trips", took, float64(took)/float64(slow))
+	}
+}
+
+func TestBurstSharesRatherThanWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := newLine(t, slow)
+	f := w.forwarder(func(c *Config) { c.REST.Dial = l.dial })
+	if _, err := request(t, f, at(7)); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() {
+			if took, err := request(t, f, at(7)); err != nil || took >= 2*slow {
+				t.Errorf("one of a burst takes %v (%v), %.1f round trips", took, err, float64(took)/float64(slow))
+			}
+		})
+	}
+	wg.Wait()
+	if st := f.Stats(); st.Shared == 0 || st.Sessions > 32 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// A program that greets is heard although the client says nothing, and although the session that was at hand is dead:
+// nothing was written, so it is dialled anew.
+func TestDeadSessionIsReplacedWhileNothingWasWritten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.program(21, func(c net.Conn) { io.WriteString(c, "220 hello\n"); io.Copy(io.Discard, c) }) //nolint:errcheck // seen by the client
+	l := newLine(t, 0)
+	f := w.forwarder(func(c *Config) { c.REST.Dial = l.dial })
+	first := mustDial(t, f, 21)
+	io.ReadFull(first, make([]byte, 10)) //nolint:errcheck // seen below
+	first.Close()                        //nolint:errcheck // always nil
+	l.cut()
+	start := time.Now()
+	c := mustDial(t, f, 21)
+	defer c.Close() //nolint:errcheck // always nil
+	b := make([]byte, 10)
+	if _, err := io.ReadFull(c, b); err != nil || string(b) != "220 hello\n" {
+		t.Fatalf("%q, %v", b, err)
+	}
+	t.Logf("greeted after %v", time.Since(start))
+}
+
+// What was written may have been seen: the connection ends, and nothing is sent twice.
+func TestDeadSessionEndsWhatWasWritten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var got atomic.Int32
+	w.program(8, func(c net.Conn) {
+		b := make([]byte, 5)
+		for {
+			if _, err := io.ReadFull(c, b); err != nil {
+				return
+			}
+			got.Add(1)
+			c.Write(b) //nolint:errcheck // seen by the client
+		}
+	})
+	l := newLine(t, 0)
+	f := w.forwarder(func(c *Config) { c.REST.Dial = l.dial })
+	if _, err := request(t, f, at(8)); err != nil {
+		t.Fatal(err)
+	}
+	l.cut()
+	c := mustDial(t, f, 8)
+	defer c.Close()                   //nolint:errcheck // always nil
+	io.WriteString(c, "hello")        //nolint:errcheck // seen by the reader
+	_, err := c.Read(make([]byte, 5)) // ends without the TCP timeouts of minutes
+	if err == nil || got.Load() != 1 {
+		t.Fatalf("%v, and the program got %d requests", err, got.Load())
+	}
+	// Meanwhile others were given live sessions.
+	if _, err := request(t, f, at(8)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestIdleSessionsThatDiedInSilenceAreNotKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := newLine(t, 0)
+	f := w.forwarder(func(c *Config) { c.REST.Dial = l.dial })
+	if _, err := request(t, f, at(7)); err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	var before []*session
+	for _, p := range f.pods {
+		before = append(before, p.sessions...)
+	}
+	f.mu.Unlock()
+	l.cut()
+	for _, s := range before {
+		select {
+		case <-s.Done():
+		case <-time.After(60 * time.Second):
+			t.Fatal("a dead session is kept")
+		}
+	}
+}
