@@ -1,0 +1,255 @@
+package kube
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fairlead/build/clustertest"
+	"fairlead/kube/fault"
+)
+
+// TestOnARealCluster is what names, rights and failures are with a real API server and its port-forward.
+func TestOnARealCluster(t *testing.T) {
+	cluster := clustertest.Start(t, clustertest.Options{Audit: true})
+	for name, test := range map[string]func(*testing.T, *clustertest.Cluster){
+		"every form of a name leads to its Pod":              everyForm,
+		"what is not there is said":                          wrongTargets,
+		"ready endpoints share the connections":              spread,
+		"a refused port is refused and hurts no other":       refusedPort,
+		"rights in one namespace suffice for it":             oneNamespace,
+		"the right to create a port-forward suffices":        createOnly,
+		"without that right it is said which is wanted":      noForwarding,
+		"a login that is refused is a login failure":         refusedLogin,
+		"a first connection costs two requests and a stream": fewRequests,
+		"a name the Internet may have is asked for":          doubtfulNames,
+		"a Pod that is replaced is replaced here":            replacedPod,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, cluster) })
+	}
+}
+
+// openReal runs a Cluster over one of the real cluster's contexts.
+func openReal(t *testing.T, kubeconfig, context string) *Cluster {
+	t.Helper()
+	c, err := Open(Config{Kubeconfig: kubeconfig, Context: context, Health: func(err error) {
+		if err != nil && !errors.As(err, new(*fault.Login)) {
+			t.Errorf("health: %v", err)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, c)
+	return c
+}
+
+// ask makes a request of the web server at address and gives the Pod that answered, as "namespace/name".
+func ask(c *Cluster, address string) (pod string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	transport := &http.Transport{DialContext: openedDial(c), DisableKeepAlives: true}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return "", err
+	}
+	return response.Header.Get("X-Pod"), nil
+}
+
+// openedDial waits until a connection's target answered, as a proxy does before it tells its client.
+func openedDial(c *Cluster) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := c.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if unconfirmed, ok := conn.(interface{ Opened(context.Context) error }); ok {
+			if err := unconfirmed.Opened(ctx); err != nil {
+				conn.Close()
+				return nil, err
+			}
+		}
+		return conn, nil
+	}
+}
+
+// field reads one field of an object in the real cluster.
+func field(t *testing.T, cluster *clustertest.Cluster, path string, object ...string) string {
+	t.Helper()
+	out, err := cluster.Kubectl(t.Context(), append([]string{"get", "-o", "jsonpath={" + path + "}"}, object...)...)
+	if err != nil {
+		t.Fatalf("kubectl get %v: %v: %s", object, err, out)
+	}
+	return string(out)
+}
+
+func everyForm(t *testing.T, cluster *clustertest.Cluster) {
+	c := openReal(t, cluster.Kubeconfig, "demo")
+	serviceIP := field(t, cluster, ".spec.clusterIP", "service", "web")
+	podIP := field(t, cluster, ".status.podIP", "pod", "manual")
+	dashed := strings.ReplaceAll(podIP, ".", "-")
+	for address, pod := range map[string]string{
+		"hello:80":                                "default/hello-",
+		"HELLO:80":                                "default/hello-",
+		"hello.default:80":                        "default/hello-",
+		"hello.default.svc:80":                    "default/hello-",
+		"hello.default.svc.cluster.local:80":      "default/hello-",
+		"hello.default.svc.cluster.local.:80":     "default/hello-",
+		"Hello.Default.SVC.any.domain.example:80": "default/hello-",
+		"app.team:80":                             "team/app-",
+		"app.team.svc:80":                         "team/app-",
+		"web:80":                                  "default/web-",
+		serviceIP + ":80":                         "default/web-",
+		"[::ffff:" + serviceIP + "]:80":           "default/web-",
+		podIP + ":8080":                           "default/manual",
+		dashed + ".default.pod:8080":              "default/manual",
+		"manual:80":                               "default/manual",
+		"multi:80":                                "default/multi-",
+		"multi:9000":                              "default/multi-",
+	} {
+		if got, err := ask(c, address); err != nil || !strings.HasPrefix(got, pod) {
+			t.Errorf("%s: Pod %q, %v; want %s…", address, got, err, pod)
+		}
+	}
+	for _, address := range []string{"echo:7", "multi:7", "db:5432", "db-1.db.default.svc.cluster.local:5432"} {
+		conn, err := openedDial(c)(t.Context(), "tcp", address)
+		if err != nil {
+			t.Errorf("%s: %v", address, err)
+			continue
+		}
+		fmt.Fprintln(conn, address)
+		if line, err := bufio.NewReader(conn).ReadString('\n'); line != address+"\n" {
+			t.Errorf("%s: echo %q, %v", address, line, err)
+		}
+		conn.Close()
+	}
+}
+
+func wrongTargets(t *testing.T, cluster *clustertest.Cluster) {
+	c := openReal(t, cluster.Kubeconfig, "demo")
+	for address, want := range map[string]error{
+		"lost:80":               &fault.NotFound{Kind: fault.Service, Name: "lost", Namespace: "default"},
+		"lost.team.svc:80":      &fault.NotFound{Kind: fault.Service, Name: "lost", Namespace: "team"},
+		"hello.nowhere:80":      &fault.NotFound{Kind: fault.Namespace, Name: "nowhere"},
+		"hello:8080":            &fault.NotFound{Kind: fault.Port, Name: "8080", Namespace: "default", Service: "hello", Has: []string{"80 (http)"}},
+		"multi:1":               &fault.NotFound{Kind: fault.Port, Name: "1", Namespace: "default", Service: "multi", Has: []string{"80 (http)", "7 (echo)", "9000 (admin)"}},
+		"not-ready:80":          &fault.NoEndpoints{Service: "not-ready", Namespace: "default", NotReady: 1},
+		"external:80":           &fault.Unsupported{What: "Service default/external leads to 192.0.2.10, which is no Pod"},
+		"10.96.255.254:80":      &fault.NotFound{Kind: fault.Address, Name: "10.96.255.254"},
+		"10.244.255.254:80":     &fault.NotFound{Kind: fault.Address, Name: "10.244.255.254"},
+		"db-9.db.default.svc:5": &fault.NotFound{Kind: fault.Pod, Name: "db-9", Namespace: "default"},
+		"www.example.com:80":    &fault.NotFound{Kind: fault.Address, Name: "www.example.com"},
+	} {
+		err := dial(t, c, address)
+		if err == nil {
+			t.Errorf("%s: no error", address)
+			continue
+		}
+		// The fault is compared in all its facts, by their printed form.
+		inner := err
+		for errors.Unwrap(inner) != nil && fmt.Sprintf("%T", inner) != fmt.Sprintf("%T", want) {
+			inner = errors.Unwrap(inner)
+		}
+		got, _ := json.Marshal(inner)
+		expected, _ := json.Marshal(want)
+		if string(got) != string(expected) || fmt.Sprintf("%T", inner) != fmt.Sprintf("%T", want) {
+			t.Errorf("%s: %T %s, want %T %s", address, inner, got, want, expected)
+		}
+	}
+}
+
+func spread(t *testing.T, cluster *clustertest.Cluster) {
+	c := openReal(t, cluster.Kubeconfig, "demo")
+	pods := map[string]int{}
+	for range 60 {
+		pod, err := ask(c, "web:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pods[pod]++
+	}
+	// Each of three Pods is missed by 60 fair choices less often than once in 10^10.
+	if len(pods) != 3 {
+		t.Errorf("answers came from %v", pods)
+	}
+}
+
+func refusedPort(t *testing.T, cluster *clustertest.Cluster) {
+	c := openReal(t, cluster.Kubeconfig, "demo")
+	podIP := field(t, cluster, ".status.podIP", "pod", "manual")
+	other, err := openedDial(c)(t.Context(), "tcp", "manual:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	for _, address := range []string{"refused:80", podIP + ":9"} {
+		_, err := openedDial(c)(t.Context(), "tcp", address)
+		var refused *fault.Refused
+		if !errors.As(err, &refused) || !errors.Is(err, syscall.ECONNREFUSED) || refused.Namespace != "default" {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	fmt.Fprint(other, "GET / HTTP/1.0\r\n\r\n")
+	if response, err := http.ReadResponse(bufio.NewReader(other), nil); err != nil || response.Header.Get("X-Pod") != "default/manual" {
+		t.Errorf("the connection beside it: %v, %v", response, err)
+	}
+}
+
+func replacedPod(t *testing.T, cluster *clustertest.Cluster) {
+	c := openReal(t, cluster.Kubeconfig, "demo")
+	for range 3 {
+		old, err := ask(c, "hello:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{
+			{"delete", "pod", strings.TrimPrefix(old, "default/"), "--wait"}, {"rollout", "status", "deployment", "hello"},
+		} {
+			if out, err := cluster.Kubectl(t.Context(), args...); err != nil {
+				t.Fatalf("kubectl %v: %v: %s", args, err, out)
+			}
+		}
+		// What is remembered of hello leads to a Pod that is gone. One connection may be refused for it, if it was told to
+		// be open before; not a second one.
+		pod, err := ask(c, "hello:80")
+		var gone *fault.NotFound
+		if errors.As(err, &gone) && gone.Kind == fault.Pod {
+			pod, err = ask(c, "hello:80")
+		}
+		if err != nil || pod == old || !strings.HasPrefix(pod, "default/hello-") {
+			t.Errorf("Pod %q after %s, %v", pod, old, err)
+		}
+	}
+}
+
+func doubtfulNames(t *testing.T, cluster *clustertest.Cluster) {
+	// .team is a public suffix, and a namespace here.
+	for context, want := range map[string]map[string]bool{
+		"demo":      {"app.team": true, "lost.team": false, "example.com": false, "hello": true, "hello.default": true},
+		"demo-team": {"app.team": true, "lost.team": false, "example.com": false},
+	} {
+		c := openReal(t, cluster.Kubeconfig, context)
+		for host, want := range want {
+			if got, err := c.Claims(t.Context(), host); got != want || err != nil {
+				t.Errorf("%s: Claims(%s) = %v, %v", context, host, got, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package kube
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"fairlead/build/clustertest"
+	"fairlead/kube/fault"
+)
+
+func oneNamespace(t *testing.T, cluster *clustertest.Cluster) {
+	c := openReal(t, cluster.Kubeconfig, "demo-team")
+	if c.Namespace() != "team" {
+		t.Errorf("namespace %s", c.Namespace())
+	}
+	if err := c.Check(t.Context()); err != nil {
+		t.Errorf("Check: %v", err)
+	}
+	serviceIP := field(t, cluster, ".spec.clusterIP", "service", "app", "-n", "team")
+	podIP := field(t, cluster, ".items[0].status.podIP", "pods", "-n", "team", "-l", "app=app")
+	dashed := strings.ReplaceAll(podIP, ".", "-")
+	for _, address := range []string{
+		"app:80", "app.team:80", "app.team.svc.cluster.local:80", serviceIP + ":80", podIP + ":8080", dashed + ".team.pod:8080",
+	} {
+		if pod, err := ask(c, address); err != nil || !strings.HasPrefix(pod, "team/app-") {
+			t.Errorf("%s: Pod %q, %v", address, pod, err)
+		}
+	}
+	var forbidden *fault.Forbidden
+	if err := dial(t, c, "hello.default:80"); !errors.As(err, &forbidden) {
+		t.Errorf("another namespace: %v", err)
+	} else if !slices.Equal(forbidden.Verbs, []string{"get"}) && !slices.Equal(forbidden.Verbs, []string{"list"}) || forbidden.Namespace != "default" {
+		t.Errorf("%+v", forbidden)
+	}
+	other := field(t, cluster, ".spec.clusterIP", "service", "hello")
+	var absent *fault.NotFound
+	if err := dial(t, c, other+":80"); !errors.As(err, &absent) || absent.Kind != fault.Address {
+		t.Errorf("another namespace's address: %v", err)
+	}
+	var missing *fault.NotFound
+	if err := dial(t, c, "lost:80"); !errors.As(err, &missing) || missing.Kind != fault.Service {
+		t.Errorf("no such Service: %v", err)
+	}
+}
+
+func createOnly(t *testing.T, cluster *clustertest.Cluster) {
+	c := openReal(t, cluster.KubeconfigToken, "demo-token")
+	if pod, err := ask(c, "app:80"); err != nil || !strings.HasPrefix(pod, "team/app-") {
+		t.Errorf("Pod %q, %v", pod, err)
+	}
+}
+
+func noForwarding(t *testing.T, cluster *clustertest.Cluster) {
+	c := openReal(t, cluster.KubeconfigToken, "demo-reader")
+	_, err := openedDial(c)(t.Context(), "tcp", "app:80")
+	var forbidden *fault.Forbidden
+	if !errors.As(err, &forbidden) || forbidden.Resource != "pods/portforward" || forbidden.Namespace != "team" ||
+		!slices.Contains(forbidden.Verbs, "get") || !slices.Contains(forbidden.Verbs, "create") {
+		t.Errorf("%v", err)
+	}
+}
+
+func refusedLogin(t *testing.T, cluster *clustertest.Cluster) {
+	config, _, err := restConfig(cluster.Kubeconfig, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(ca, config.CAData, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig := filepath.Join(t.TempDir(), "config")
+	content := fmt.Sprintf(`
+clusters: [{name: c, cluster: {server: %q, certificate-authority: %q}}]
+users: [{name: u, user: {token: s3cret-and-wrong}}]
+contexts: [{name: stale, context: {cluster: c, user: u}}]
+`, config.Host, ca)
+	if err := os.WriteFile(kubeconfig, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := openReal(t, kubeconfig, "stale")
+	for what, err := range map[string]error{"dial": dial(t, c, "hello:80"), "Check": c.Check(t.Context())} {
+		var login *fault.Login
+		if !errors.As(err, &login) || login.Context != "stale" || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// fewRequests reads the API server's audit log, the one witness that misses nothing.
+func fewRequests(t *testing.T, cluster *clustertest.Cluster) {
+	c := openReal(t, cluster.Kubeconfig, "demo-team")
+	before := len(audited(t, cluster, "alice"))
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if _, err := ask(c, "app:80"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	var lookups []string
+	waitFor(t, "the audit log", func() bool {
+		lookups = lookups[:0]
+		forwards := 0
+		for _, uri := range audited(t, cluster, "alice")[before:] {
+			if strings.Contains(uri, "/portforward") {
+				forwards++
+			} else {
+				lookups = append(lookups, uri)
+			}
+		}
+		return forwards > 0 && len(lookups) >= 2
+	})
+	if len(lookups) != 2 {
+		t.Errorf("20 connections asked %q", lookups)
+	}
+	for _, uri := range lookups {
+		if !strings.Contains(uri, "/namespaces/team/") {
+			t.Errorf("asked beyond the namespace: %s", uri)
+		}
+	}
+}
+
+// audited gives what a user asked of the API server through this package.
+func audited(t *testing.T, cluster *clustertest.Cluster, user string) (uris []string) {
+	t.Helper()
+	file, err := os.Open(filepath.Join(cluster.State, "audit.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	seen := map[string]bool{}
+	for lines := bufio.NewScanner(bufio.NewReaderSize(file, 1<<20)); lines.Scan(); {
+		var event struct {
+			AuditID, RequestURI, UserAgent string
+			User                           struct{ Username string }
+		}
+		if json.Unmarshal(lines.Bytes(), &event) != nil || event.User.Username != user || seen[event.AuditID] {
+			continue // the last line may be half written
+		}
+		seen[event.AuditID] = true
+		uri, err := url.QueryUnescape(event.RequestURI)
+		if err != nil || !strings.HasPrefix(event.UserAgent, "fairlead/") {
+			t.Errorf("%q asks %q", event.UserAgent, event.RequestURI)
+		}
+		uris = append(uris, uri)
+	}
+	return uris
+}
