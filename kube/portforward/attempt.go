@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"sync"
 	"time"
 
 	"fairlead/kube/fault"
@@ -22,9 +23,32 @@ type attempt struct {
 	asking bool // request is under way; who asks sees to the end then
 	// replied is when the runtime's acceptance was seen, which comes before it connects to the program.
 	replied time.Time
-	// recent counts the bytes that came since the moment beside it, to tell a cancelled download from a finished one.
-	recent      int
-	recentSince time.Time
+	pace    pace
+}
+
+// A pace counts the bytes that came lately, to tell a cancelled download from a finished one: one goroutine reads while
+// another closes.
+type pace struct {
+	mu    sync.Mutex
+	bytes int
+	since time.Time
+}
+
+// took counts n bytes.
+func (p *pace) took(n int, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.since) > 100*time.Millisecond {
+		p.bytes, p.since = 0, now
+	}
+	p.bytes += n
+}
+
+// busy says that much came a moment ago.
+func (p *pace) busy(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.bytes > bulk && now.Sub(p.since) < time.Second
 }
 
 // request asks for the connection with its first bytes, all in one flight.
@@ -36,13 +60,6 @@ func (a *attempt) request(first []byte) ([]*spdy.Stream, error) {
 	return a.s.Open(first,
 		spdy.Request{Headers: headers("error"), Fin: true, Keep: 4 * maxText},
 		spdy.Request{Headers: headers("data")})
-}
-
-func (a *attempt) took(n int, now time.Time) {
-	if now.Sub(a.recentSince) > 100*time.Millisecond {
-		a.recent, a.recentSince = 0, now
-	}
-	a.recent += n
 }
 
 // An ending is how an attempt ended.
@@ -91,6 +108,5 @@ func (a *attempt) close() {
 		// connection does both.
 		a.s.Close() //nolint:errcheck // always nil
 	}
-	busy := a.recent > bulk && time.Since(a.recentSince) < time.Second
-	a.f.giveBack(a.s, !progress.Finished && (progress.Sent > small || busy))
+	a.f.giveBack(a.s, !progress.Finished && (progress.Sent > small || a.pace.busy(time.Now())))
 }

@@ -98,7 +98,7 @@ func (c *conn) next(p []byte) (int, error) {
 // came takes note of bytes from the Pod.
 func (c *conn) came(a *attempt, n int) {
 	now := time.Now()
-	a.took(n, now)
+	a.pace.took(n, now)
 	c.prove(a, now)
 	c.mu.Lock()
 	c.heard = now
