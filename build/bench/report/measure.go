@@ -162,12 +162,10 @@ func (g Goal) String() string {
 // number prints a value with about three digits.
 func number(v float64) string {
 	switch a := math.Abs(v); {
-	case a == 0 || a >= 100:
+	case a >= 100 || a == math.Trunc(a):
 		return fmt.Sprintf("%.0f", v)
 	case a >= 10:
 		return fmt.Sprintf("%.1f", v)
-	case a == math.Trunc(a):
-		return fmt.Sprintf("%.0f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
 }

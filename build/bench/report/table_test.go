@@ -15,7 +15,7 @@ func example() Run {
 		Row: 1, Work: "first <byte>", Unit: "ms", Lower: true, Reference: Reference{"R", 40},
 		Goals: []Goal{{Of: "R", AtMost: 1.1}, {Of: Baseline, AtMost: 0.2}},
 	}
-	m.Add(Judged, 42, 41, 43)
+	m.Add(Judged, 42, 41.5, 43)
 	m.Add(Baseline, 126)
 	m.Fail("other", errors.New("it did not start"))
 	m.Judge()
@@ -32,7 +32,7 @@ func TestTableSaysWhatWasMeasuredAndWhatWasMissed(t *testing.T) {
 		got = append(got, strings.Join(strings.Fields(line), " "))
 	}
 	want := []string{
-		"1 | first <byte> [ms] | fairlead | 42.0 | 41.0–43.0 | 0.33 | 1.05 R | ≤ 1.10 × R | met",
+		"1 | first <byte> [ms] | fairlead | 42 | 41.5–43 | 0.33 | 1.05 R | ≤ 1.10 × R | met",
 		"| | | | | | | ≤ 0.20 × kubectl | MISSED",
 		"| | kubectl | 126 | 126–126 | | 3.15 R | |",
 		"| | other | – | it did not start | | | |",

@@ -26,11 +26,15 @@ func idle(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	err := l.interleave(ctx, order{
 		kinds: l.kinds(false), r: none, targets: []way.Target{target}, rounds: 3, fresh: true,
 		do: func(ctx context.Context, t turn) error {
+			atRest, err := l.goroutinesAtRest(ctx, t.kind, target)
+			if err != nil {
+				return err
+			}
 			cost, err := l.idleCost(ctx, t.way, target)
 			if err == nil {
 				memory.Add(t.name, cost.kibibytes)
 				sessions.Add(t.name, cost.sessions)
-				goroutines.Add(t.name, cost.goroutines)
+				goroutines.Add(t.name, float64(cost.goroutines-atRest)/idleCount)
 			}
 			return err
 		},
@@ -38,7 +42,38 @@ func idle(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	return []report.Measure{memory, goroutines, sessions}, err
 }
 
-type idleCost struct{ kibibytes, goroutines, sessions float64 }
+// goroutinesAtRest is what a process of its own runs with one idle connection.
+func (l *Lab) goroutinesAtRest(ctx context.Context, k way.Kind, target way.Target) (int, error) {
+	w, err := l.open(ctx, k, none, []way.Target{target})
+	if err != nil {
+		return 0, err
+	}
+	defer w.Close()
+	conns, err := connectAll(ctx, w, target, 1)
+	if err != nil {
+		return 0, err
+	}
+	defer closeAll(conns)
+	return endForGoroutines(w)
+}
+
+// endForGoroutines ends the way's processes, each of which then says how many goroutines it ran.
+func endForGoroutines(w way.Way) (int, error) {
+	var total int
+	for _, p := range w.Processes() {
+		n, err := p.Goroutines()
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+type idleCost struct {
+	kibibytes, sessions float64
+	goroutines          int // in all
+}
 
 // idleCost opens the connections and reads what the way's processes hold more than with one. It ends the processes.
 func (l *Lab) idleCost(ctx context.Context, w way.Way, target way.Target) (idleCost, error) {
@@ -64,16 +99,8 @@ func (l *Lab) idleCost(ctx context.Context, w way.Way, target way.Target) (idleC
 	if err != nil {
 		return idleCost{}, fmt.Errorf("sessions of the node: %w", err)
 	}
-	// Without those of the program at rest, some dozens: a part of one for each connection.
-	var goroutines int
-	for _, p := range w.Processes() {
-		n, err := p.Goroutines()
-		if err != nil {
-			return idleCost{}, err
-		}
-		goroutines += n
-	}
-	return idleCost{float64(after-before) / 1024 / idleCount, float64(goroutines) / idleCount, float64(sessions)}, nil
+	goroutines, err := endForGoroutines(w)
+	return idleCost{float64(after-before) / 1024 / idleCount, float64(sessions), goroutines}, err
 }
 
 func settledMemory(ctx context.Context, w way.Way) (int64, error) {

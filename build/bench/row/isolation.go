@@ -187,7 +187,7 @@ func echoBesideBulk(ctx context.Context, w way.Way, target way.Target) ([]float6
 	}
 	var samples []float64
 	message := make([]byte, echoSize)
-	for range 21 {
+	for range 15 {
 		took, err := echo(conns[0], message, make([]byte, echoSize))
 		if err != nil {
 			return nil, err

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"fairlead/build/bench/far"
@@ -72,6 +73,7 @@ func (l *Lab) open(ctx context.Context, k way.Kind, r time.Duration, targets []w
 // A turn is a way whose turn it is.
 type turn struct {
 	name string
+	kind way.Kind
 	way  way.Way
 }
 
@@ -140,12 +142,12 @@ func (l *Lab) take(ctx context.Context, o order, k way.Kind, ways map[string]way
 		}
 		ways[k.Name()] = w
 		if o.warm != nil {
-			if err := o.warm(ctx, turn{k.Name(), w}); err != nil {
+			if err := o.warm(ctx, turn{k.Name(), k, w}); err != nil {
 				return fmt.Errorf("warm up: %w", err)
 			}
 		}
 	}
-	if err := o.do(ctx, turn{k.Name(), w}); err != nil {
+	if err := o.do(ctx, turn{k.Name(), k, w}); err != nil {
 		return fmt.Errorf("round %d: %w", round+1, err)
 	}
 	if o.fresh {
@@ -164,7 +166,7 @@ func (l *Lab) tell(m report.Measure) {
 			line += " –"
 			continue
 		}
-		line += fmt.Sprintf(" %.4g %s", report.Summarize(s.Samples).Median, m.Unit)
+		line += strings.TrimSuffix(fmt.Sprintf(" %.4g %s", report.Summarize(s.Samples).Median, m.Unit), " ")
 	}
 	l.Say("%s", line)
 }

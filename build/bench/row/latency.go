@@ -65,16 +65,18 @@ func firstConnection(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	for _, first := range []struct {
 		work   string
 		target way.Target
-		goal   float64
+		after  time.Duration
+		goals  []report.Goal
 	}{
-		{"first connection, a Pod by IP, R = 40 ms", byIP, 4.3},
-		{"first connection, a new Service by name, R = 40 ms", byName, 5.3},
+		{"first connection, at once, a Pod by IP, R = 40 ms", byIP, 0, []report.Goal{{Of: "R", AtMost: 4.3}}},
+		{"first connection, at once, a new Service by name, R = 40 ms", byName, 0, []report.Goal{{Of: "R", AtMost: 5.3}}},
+		// As a person does it: whoever clicks needs a moment to paste.
+		{"first connection, a second later, a new Service by name, R = 40 ms", byName, time.Second, nil},
 	} {
-		m := report.Measure{
-			Work: first.work, Unit: "ms", Lower: true, Reference: reference, Goals: []report.Goal{{Of: "R", AtMost: first.goal}},
-		}
+		m := report.Measure{Work: first.work, Unit: "ms", Lower: true, Reference: reference, Goals: first.goals}
 		err := l.interleave(ctx, order{
-			kinds: l.kinds(false), r: near, targets: []way.Target{first.target}, rounds: 7, fresh: true,
+			kinds: l.kinds(false), r: near, targets: []way.Target{first.target}, rounds: 5, fresh: true,
+			warm: func(ctx context.Context, _ turn) error { return pause(ctx, first.after) },
 			do: func(ctx context.Context, t turn) error {
 				took, err := ask(ctx, t.way, first.target)
 				if err == nil {
@@ -105,7 +107,7 @@ func burst(ctx context.Context, l *Lab, reference report.Reference, target way.T
 		Goals: []report.Goal{{Of: "R", AtMost: 2}},
 	}
 	err := l.interleave(ctx, order{
-		kinds: l.kinds(false), r: near, targets: []way.Target{target}, rounds: 7, fresh: true,
+		kinds: l.kinds(false), r: near, targets: []way.Target{target}, rounds: 5, fresh: true,
 		warm: func(ctx context.Context, t turn) error { return askTimes(ctx, t.way, target, 1) },
 		do: func(ctx context.Context, t turn) error {
 			times, err := askAtOnce(ctx, t.way, target)

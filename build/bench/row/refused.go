@@ -19,7 +19,7 @@ const (
 	// closedPort is the first of some ports of the pod where nothing listens. Each is asked once, so that no refusal is
 	// one that was remembered.
 	closedPort  = 21001
-	closedPorts = 9
+	closedPorts = 10
 	aliveWithin = 5 * time.Second
 )
 
@@ -46,7 +46,7 @@ func refused(ctx context.Context, l *Lab) ([]report.Measure, error) {
 				return err
 			}
 			defer closeAll(conns)
-			times, err := refusals(ctx, t.way, targets[1:])
+			times, err := refusals(ctx, t.way, targets[1:], conns[0])
 			if err != nil {
 				return err
 			}
@@ -58,18 +58,19 @@ func refused(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	return []report.Measure{known, alive}, err
 }
 
-// refusals asks each closed port and returns the times to the refusal. A way that is gone after the first ends it.
-func refusals(ctx context.Context, w way.Way, targets []way.Target) ([]float64, error) {
+// refusals asks closed ports and returns the times to each refusal. It stops after one that cost the bystander its
+// connection: what a broken way does then is no refusal any more.
+func refusals(ctx context.Context, w way.Way, targets []way.Target, bystander net.Conn) ([]float64, error) {
 	var times []float64
 	for _, target := range targets {
 		took, err := refusal(ctx, w, target)
-		switch {
-		case err != nil && len(times) > 0:
-			return times, nil
-		case err != nil:
+		if err != nil {
 			return nil, err
 		}
 		times = append(times, milliseconds(took))
+		if countAlive([]net.Conn{bystander}) == 0 {
+			break
+		}
 	}
 	return times, nil
 }
