@@ -81,23 +81,17 @@ func buildFairlead(ctx context.Context, to string) error {
 // program is a built fairlead and where the demo lets it live.
 type program struct{ path, kubeconfig, state string }
 
-// show runs Fairlead in the panel and, where there is none, in the foreground. It returns when Fairlead has ended.
-func (p program) show(ctx context.Context) error {
-	fmt.Print(`
-Fairlead is starting. In the panel, click its icon, then the context "demo". Then, in another terminal:
+const inPanel = `
+Fairlead is in the panel. Click its icon, then the context "demo". Then, in another terminal:
 
   curl --proxy socks5h://127.0.0.1:1080 http://hello.default.svc.cluster.local/
   curl --proxy http://127.0.0.1:1080 http://web.default/
 
-Ctrl-C, or Quit in the menu, takes everything down.
+The URL is in the menu, too: "demo: copy, log, stop". Ctrl-C here, or Quit there, takes everything down.
 
-`)
-	err := p.start(ctx)
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != noDesktop {
-		return err
-	}
-	fmt.Print(`
+`
+
+const inForeground = `
 So the same proxies run in the foreground. In another terminal:
 
   curl --proxy socks5h://127.0.0.1:1080 http://hello.default.svc.cluster.local/
@@ -106,7 +100,24 @@ So the same proxies run in the foreground. In another terminal:
 
 Ctrl-C takes everything down.
 
-`)
+`
+
+// show runs Fairlead in the panel and, where there is none, in the foreground. It returns when Fairlead has ended.
+func (p program) show(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() { ended <- p.start(ctx) }()
+	var err error
+	select {
+	case err = <-ended: // at once where there is no desktop
+	case <-time.After(2 * time.Second):
+		fmt.Print(inPanel)
+		err = <-ended
+	}
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != noDesktop {
+		return err
+	}
+	fmt.Print(inForeground)
 	return p.start(ctx, "serve", "demo", "demo-team")
 }
 
