@@ -244,6 +244,7 @@ func TestNextEndpointIsTriedBeforeTheClientHears(t *testing.T) {
 
 func TestLateLinesSurviveTheClientsHalfClose(t *testing.T) {
 	w := newWorld(t)
+	w.lag = time.Second
 	w.program(25, func(c net.Conn) {
 		for i := range 5 {
 			time.Sleep(500 * time.Millisecond)
@@ -264,6 +265,7 @@ func TestLateLinesSurviveTheClientsHalfClose(t *testing.T) {
 
 func TestHalfClosedConnectionsEndInBoundedTime(t *testing.T) {
 	w := newWorld(t)
+	w.lag = time.Second
 	w.program(26, func(c net.Conn) {
 		io.Copy(io.Discard, c)        //nolint:errcheck // until its end, which a runtime never passes on
 		io.WriteString(c, "too late") //nolint:errcheck // nobody gets it

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ type route struct {
 	dialTCP   func(ctx context.Context, network, address string) (net.Conn, error)
 	tls       *tls.Config // nil for plain HTTP
 	handshook func(time.Duration)
+	// proxyRoots are who may vouch for an https proxy; nil means the system's roots, as everywhere in the field.
+	proxyRoots *x509.CertPool
 
 	mu      sync.Mutex
 	ticket  identity // whose session tickets the cache holds
@@ -195,7 +198,7 @@ func (r *route) through(ctx context.Context, via *url.URL) (net.Conn, error) {
 		return nil, err
 	}
 	if via.Scheme == "https" {
-		secure := tls.Client(conn, &tls.Config{ServerName: via.Hostname(), MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+		secure := tls.Client(conn, &tls.Config{ServerName: via.Hostname(), RootCAs: r.proxyRoots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 		if err := secure.HandshakeContext(ctx); err != nil {
 			conn.Close() //nolint:errcheck // of no more use
 			return nil, err

@@ -40,10 +40,11 @@ type world struct {
 	upgrades []string // "spdy" or "websocket", as they came
 	headers  []http.Header
 	handlers sync.WaitGroup
+	lag      time.Duration // between the end of one direction and that of both; containerd's is a second
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, programs: map[int]func(net.Conn){}, sessions: map[net.Conn]struct{}{}}
+	w := &world{t: t, programs: map[int]func(net.Conn){}, sessions: map[net.Conn]struct{}{}, lag: 100 * time.Millisecond}
 	w.programs[7] = func(c net.Conn) { io.Copy(c, c) } //nolint:errcheck // an echo
 	w.server = httptest.NewUnstartedServer(w)
 	w.server.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}
@@ -222,7 +223,7 @@ func (w *world) PortForward(_ context.Context, name, uid string, port int32, str
 	select {
 	case second := <-ends:
 		err = errors.Join(err, second)
-	case <-time.After(time.Second):
+	case <-time.After(w.lag):
 	}
 	return err
 }
