@@ -88,7 +88,6 @@ func start(t *testing.T, env []string, args ...string) *running {
 	r.cmd = exec.Command(built, args...)
 	r.cmd.Env = append(append(os.Environ(), "XDG_STATE_HOME="+r.state), env...)
 	r.cmd.Stderr = r.stderr
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := r.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

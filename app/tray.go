@@ -27,7 +27,7 @@ func runTray(ctx context.Context, o command.Options) error {
 		return err
 	}
 	if !alone {
-		return errors.New("Fairlead is already running: look for its icon in the panel")
+		return errors.New("another one is already running for you: look for its icon in the panel")
 	}
 	defer release()
 	p, err := open(o)
