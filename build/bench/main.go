@@ -52,6 +52,10 @@ func main() {
 	} else {
 		err = runCommand(ctx, os.Args[1:])
 	}
+	var inner *reported
+	if errors.As(err, &inner) {
+		os.Exit(inner.status)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		var usage *usageError

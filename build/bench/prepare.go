@@ -47,6 +47,11 @@ func prepare(ctx context.Context, p parameters) (err error) {
 	return enter(p)
 }
 
+// reported is a failure inside the namespace, which has said what it was.
+type reported struct{ status int }
+
+func (e *reported) Error() string { return fmt.Sprintf("exit status %d inside the namespace", e.status) }
+
 // enter runs this program anew inside the namespace and waits for it.
 func enter(p parameters) error {
 	self, err := os.Executable()
@@ -78,6 +83,9 @@ func enter(p parameters) error {
 				return err
 			}
 		case err := <-ended:
+			if code := cmd.ProcessState.ExitCode(); code > 0 {
+				return &reported{code}
+			}
 			return err
 		}
 	}

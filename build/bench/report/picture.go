@@ -12,7 +12,7 @@ const (
 	pictureWidth = 860
 	labelWidth   = 330 // the work's name, right of which the bars begin
 	nameWidth    = 70
-	barHeight    = 11
+	barHeight    = 13
 	groupGap     = 12
 	barsFrom     = labelWidth + nameWidth
 	barsWidth    = pictureWidth - barsFrom - 110
@@ -30,7 +30,7 @@ func colour(subject string) string {
 	return "#b1bac4"
 }
 
-// WritePicture draws the run as SVG: for each work with a goal a bar for each subject, each work to its own scale.
+// WritePicture draws the run as SVG: for each work with a goal a bar for each subject, to a scale of its own.
 func (r Run) WritePicture(w io.Writer) error {
 	var body strings.Builder
 	y := headHeight
@@ -49,10 +49,7 @@ func (r Run) WritePicture(w io.Writer) error {
 
 // draw draws one group of bars with its top at y, and returns where it ends.
 func (m Measure) draw(out *strings.Builder, y int) int {
-	largest := 0.0
-	for _, s := range m.Subjects {
-		largest = max(largest, s.Summary.Median)
-	}
+	scale := m.scale()
 	better := "more is better"
 	if m.Lower {
 		better = "less is better"
@@ -63,8 +60,8 @@ func (m Measure) draw(out *strings.Builder, y int) int {
 		length, label := 0.0, "not measured"
 		if s.Summary.Count > 0 {
 			label = number(s.Summary.Median)
-			if largest > 0 {
-				length = s.Summary.Median / largest * barsWidth
+			if length = s.Summary.Median / scale * barsWidth; length > barsWidth {
+				length, label = barsWidth, label+" →"
 			}
 		}
 		fmt.Fprintf(out, `<text x="%d" y="%d" text-anchor="end" fill="#656d76">%s</text>`, barsFrom-6, y+barHeight-2, escape(s.Name))
@@ -73,6 +70,24 @@ func (m Measure) draw(out *strings.Builder, y int) int {
 		y += barHeight
 	}
 	return max(y, y+(3-len(m.Subjects))*barHeight)
+}
+
+// scale is the value of a bar of full length. Limits may be far beyond the two that are compared, and are then cut.
+func (m Measure) scale() float64 {
+	compared, largest := 0.0, 0.0
+	for _, s := range m.Subjects {
+		largest = max(largest, s.Summary.Median)
+		if s.Name == Judged || s.Name == Baseline {
+			compared = max(compared, s.Summary.Median)
+		}
+	}
+	switch {
+	case largest == 0:
+		return 1
+	case compared == 0:
+		return largest
+	}
+	return min(largest, 1.5*compared)
 }
 
 // mark says beside the judged subject's bar whether all its goals were met.

@@ -34,7 +34,7 @@ func isolation(ctx context.Context, l *Lab) ([]report.Measure, error) {
 
 func besideStalled(ctx context.Context, l *Lab) (report.Measure, error) {
 	m := report.Measure{
-		Work: "rate kept by ten that echo, beside a stalled reader and a stuck upload", Unit: "part of before",
+		Work: "rate kept beside a stalled reader and a stuck upload", Unit: "part of before",
 		Goals: []report.Goal{{AtLeast: 0.95}},
 	}
 	target := l.target()

@@ -54,7 +54,8 @@ func askTimes(ctx context.Context, w way.Way, t way.Target, n int) error {
 	return nil
 }
 
-// firstConnection times the first connection of a process, and a burst of them after one.
+// firstConnection times the first connection of a process, and a burst of them after one. kubectl port-forward has dialled
+// its session before it takes a connection; Fairlead, as a proxy, has not been told yet where to.
 func firstConnection(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	reference, err := l.reference(ctx, near)
 	if err != nil {
