@@ -50,7 +50,9 @@ func prepare(ctx context.Context, p parameters) (err error) {
 // reported is a failure inside the namespace, which has said what it was.
 type reported struct{ status int }
 
-func (e *reported) Error() string { return fmt.Sprintf("exit status %d inside the namespace", e.status) }
+func (e *reported) Error() string {
+	return fmt.Sprintf("exit status %d inside the namespace", e.status)
+}
 
 // enter runs this program anew inside the namespace and waits for it.
 func enter(p parameters) error {
