@@ -13,7 +13,7 @@ const (
 	patience = 2 * time.Second
 	// maxLingering is how many ended connections a session may drag along that the runtime has not let go of yet:
 	// it takes up to a second for that.
-	maxLingering = 64
+	maxLingering = 256
 	// small is an upload that fits the socket buffers of any Pod, and so cannot be stuck on the way.
 	small = 64 << 10
 	// bulk is what no short request moves: such a connection has its session for itself.

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // programs on loopback ports. Its runtime has containerd's manners: it never half-closes, and ends both directions a
 // second after one has ended.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	server *httptest.Server
 	refuse atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool] // answers true when it has answered
 
@@ -43,7 +43,7 @@ type world struct {
 	lag      time.Duration // between the end of one direction and that of both; containerd's is a second
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	w := &world{t: t, programs: map[int]func(net.Conn){}, sessions: map[net.Conn]struct{}{}, lag: 100 * time.Millisecond}
 	w.programs[7] = func(c net.Conn) { io.Copy(c, c) } //nolint:errcheck // an echo
 	w.server = httptest.NewUnstartedServer(w)
@@ -228,7 +228,7 @@ func (w *world) PortForward(_ context.Context, name, uid string, port int32, str
 	return err
 }
 
-func tcpPair(t *testing.T) (near, far net.Conn) {
+func tcpPair(t testing.TB) (near, far net.Conn) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Error(err)
@@ -302,7 +302,7 @@ func (w *world) forwarder(change func(*Config)) *Forwarder {
 	return f
 }
 
-func run(t *testing.T, f *Forwarder) {
+func run(t testing.TB, f *Forwarder) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- f.Run(ctx) }()
@@ -331,7 +331,7 @@ type tunnel interface {
 }
 
 // dial opens a connection as the proxy does.
-func dial(t *testing.T, f *Forwarder, endpoints []Endpoint) (tunnel, error) {
+func dial(t testing.TB, f *Forwarder, endpoints []Endpoint) (tunnel, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -347,7 +347,7 @@ func dial(t *testing.T, f *Forwarder, endpoints []Endpoint) (tunnel, error) {
 	return tun, nil
 }
 
-func mustDial(t *testing.T, f *Forwarder, port int) tunnel {
+func mustDial(t testing.TB, f *Forwarder, port int) tunnel {
 	t.Helper()
 	c, err := dial(t, f, at(port))
 	if err != nil {
@@ -369,7 +369,7 @@ func echoes(t *testing.T, c net.Conn, text string) {
 }
 
 // eventually polls until ok or a generous bound.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
 		if ok() {

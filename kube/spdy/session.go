@@ -61,6 +61,7 @@ type Session struct {
 	streams   map[uint32]*Stream
 	next      uint32 // the lowest id not yet used
 	live      int    // streams the local side has not closed
+	load      []int  // of them, by worker of the peer
 	lingering int    // streams it has closed and the peer has not ended
 	dropped   int64
 	sent      int64
@@ -81,9 +82,11 @@ type Session struct {
 
 // NewSession makes a client's session over conn, which it owns from then on. It sends nothing and starts nothing.
 func NewSession(conn net.Conn, cfg Config) *Session {
+	cfg = cfg.withDefaults()
 	return &Session{
 		conn:    conn,
-		cfg:     cfg.withDefaults(),
+		cfg:     cfg,
+		load:    make([]int, cfg.Workers),
 		done:    make(chan struct{}),
 		streams: make(map[uint32]*Stream),
 		next:    1,

@@ -98,6 +98,7 @@ func (s *Session) prepare(first []byte, requests []Request) ([]*Stream, []byte, 
 		s.next = st.id + 2
 		s.streams[st.id] = st
 		s.live++
+		st.use(1)
 		streams[i] = st
 	}
 	if n := min(len(first), s.cfg.MaxFrame); n > 0 {
@@ -107,25 +108,25 @@ func (s *Session) prepare(first []byte, requests []Request) ([]*Stream, []byte, 
 	return streams, b, nil
 }
 
-// freeID is the next id whose worker at the peer has the fewest streams.
+// freeID is the next id whose worker at the peer has the fewest streams in use.
 func (s *Session) freeID() uint32 {
-	if len(s.streams) == 0 {
+	if s.live == 0 {
 		return s.next
 	}
-	workers := uint32(s.cfg.Workers)
-	load := make([]int, workers)
-	for id, st := range s.streams {
-		if st.keep == 0 {
-			load[id%workers]++
-		}
-	}
-	best := s.next
+	best, workers := s.next, uint32(len(s.load))
 	for id := s.next; id < s.next+2*workers; id += 2 {
-		if load[id%workers] < load[best%workers] {
+		if s.load[id%workers] < s.load[best%workers] {
 			best = id
 		}
 	}
 	return best
+}
+
+// use counts a stream that is read as its bytes come for its worker, or takes it from the count.
+func (st *Stream) use(change int) {
+	if st.keep == 0 {
+		st.session.load[st.id%uint32(len(st.session.load))] += change
+	}
 }
 
 func (st *Stream) buffered() int { return st.pending.Len() }
@@ -349,6 +350,7 @@ func (st *Stream) Close() error {
 	if !st.closed {
 		st.closed = true
 		s.live--
+		st.use(-1)
 		st.drained(st.buffered())
 		st.pending = bytes.Buffer{}
 		if s.streams[st.id] != nil {
