@@ -156,11 +156,11 @@ func (a *api) namespace(ctx context.Context, name string) error {
 	})
 }
 
-// review asks whether the context's user may open a port-forward in namespace. Every user who is logged in may ask.
-func (a *api) review(ctx context.Context, namespace string) (bool, error) {
+// review asks whether the context's user has verb on port-forwards in namespace. Every user who is logged in may ask.
+func (a *api) review(ctx context.Context, namespace, verb string) (bool, error) {
 	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 		ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Namespace: namespace, Verb: "create", Resource: "pods", Subresource: "portforward",
+			Namespace: namespace, Verb: verb, Resource: "pods", Subresource: "portforward",
 		},
 	}}
 	answer := &authorizationv1.SelfSubjectAccessReview{}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"fairlead/kube/fault"
 	"fairlead/kube/portforward"
@@ -263,17 +264,24 @@ func outOfDate(err error, age time.Duration) bool {
 	return errors.As(err, &refused) && age > staleAfter
 }
 
-// Check asks the API server one cheap question: is it there, and does it accept this login? The answer is nil,
-// *fault.Unreachable or *fault.Login; *fault.Forbidden when the login may not even ask for its rights.
+// Check asks the API server two cheap questions: is it there, and does it accept this login, for either of the verbs that
+// carriers need? The answer is nil, *fault.Unreachable or *fault.Login; *fault.Forbidden when the login may not even ask
+// for its rights. A name needs two questions at once, too: the connections made here wait for the first of them.
 func (c *Cluster) Check(ctx context.Context) error {
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
-	allowed, err := c.api.review(ctx, c.namespace)
-	if err == nil && !allowed {
-		c.log.Info().Str("namespace", c.namespace).Msg("no right to port-forward in the context's namespace")
+	var group errgroup.Group
+	for _, verb := range []string{"create", "get"} {
+		group.Go(func() error {
+			allowed, err := c.api.review(ctx, c.namespace, verb)
+			if err == nil && !allowed {
+				c.log.Info().Str("namespace", c.namespace).Str("verb", verb).Msg("no right on pods/portforward in the context's namespace")
+			}
+			return err
+		})
 	}
-	return err
+	return group.Wait()
 }
