@@ -95,9 +95,10 @@ func launch(args ...string) (*running, error) {
 		err = json.Unmarshal(line, &c.announcement)
 	}
 	if err != nil {
-		stopErr := c.stop()
+		c.lifeline.Close()
+		<-c.ended
 		text, _ := os.ReadFile(c.log)
-		return nil, fmt.Errorf("launch: %w, %v\n%s", err, stopErr, text)
+		return nil, fmt.Errorf("launch: %w, %v\n%s", err, c.stop(), text)
 	}
 	return c, nil
 }

@@ -170,15 +170,12 @@ func TestFiveLinesComeOneByOne(t *testing.T) {
 
 func TestPodThatClosesFirstEndsTheStreamASecondLater(t *testing.T) {
 	overBoth(t, func(t *testing.T, protocol string) {
-		f := mustDial(t, shared, protocol, "closes-first").open(7007)
-		goodbye := f.receive(len("goodbye from default/closes-first\n"))
 		began := time.Now()
-		received, failure := f.rest()
-		if goodbye != "goodbye from default/closes-first\n" || received != "" || failure != "" {
-			t.Errorf("%q, then %q, %q", goodbye, received, failure)
+		received, failure := mustDial(t, shared, protocol, "closes-first").open(7007).rest()
+		if received != "goodbye from default/closes-first\n" || failure != "" {
+			t.Errorf("%q, %q", received, failure)
 		}
-		// The lower bound leaves room for a test that was late to look.
-		if took := time.Since(began); took < 500*time.Millisecond {
+		if took := time.Since(began); took < 900*time.Millisecond {
 			t.Errorf("the end came after %v, not after the second in which the client may still send", took)
 		}
 	})
@@ -202,11 +199,19 @@ func TestHalfCloseIsNotPassedOnAndEndsBothDirections(t *testing.T) {
 }
 
 func TestHalfCloseTruncatesASlowAnswer(t *testing.T) {
-	f := mustDial(t, shared, "spdy", "five-lines").open(7005)
-	f.data.Close()
-	if received, _ := f.rest(); strings.Count(received, "\n") >= 5 {
-		t.Errorf("all of %q came", received)
-	}
+	eventually(t, "a half-close in time", func() bool {
+		s := mustDial(t, shared, "spdy", "five-lines")
+		began := time.Now()
+		f := s.open(7005)
+		f.data.Close()
+		if time.Since(began) > time.Second {
+			return false // the machine is too slow to end the stream before the last lines: once more
+		}
+		if received, _ := f.rest(); strings.Count(received, "\n") >= 5 {
+			t.Errorf("all of %q came", received)
+		}
+		return true
+	})
 }
 
 func TestRefusedPortIsSaidOnTheErrorStreamAndHurtsNoOther(t *testing.T) {

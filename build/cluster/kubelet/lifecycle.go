@@ -10,7 +10,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -20,8 +22,18 @@ const defaultGrace = 30 * time.Second
 // watchPods runs each pod that is bound to the node, until ctx ends.
 func (k *Kubelet) watchPods(ctx context.Context) {
 	// Node authorization grants pods only under this selector.
-	bound := fields.OneTermEqualSelector("spec.nodeName", k.config.Name)
-	source := cache.NewListWatchFromClient(k.config.Client.CoreV1().RESTClient(), "pods", metav1.NamespaceAll, bound)
+	bound := fields.OneTermEqualSelector("spec.nodeName", k.config.Name).String()
+	pods := k.config.Client.CoreV1().Pods(metav1.NamespaceAll)
+	source := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			options.FieldSelector = bound
+			return pods.List(ctx, options)
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			options.FieldSelector = bound
+			return pods.Watch(ctx, options)
+		},
+	}, k.config.Client)
 	known := map[types.UID]*pod{}
 	see := func(object any) {
 		seen, ok := object.(*corev1.Pod)

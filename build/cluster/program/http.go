@@ -3,7 +3,6 @@ package program
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -12,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -21,14 +21,16 @@ import (
 // header.
 func listenHTTP(self Self, settings Settings) *Port {
 	queue := &listener{accepted: make(chan net.Conn), closed: make(chan struct{}), self: self}
+	port := newPort(queue.serve)
 	server := &http.Server{
 		Handler:           site(self, settings),
+		BaseContext:       func(net.Listener) context.Context { return port.ctx },
+		ConnState:         trackEnd,
 		ReadHeaderTimeout: time.Minute,
 		ErrorLog:          log.New(io.Discard, "", 0), // what clients do wrong is theirs to report
 	}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(queue) })
-	port := newPort(queue.serve)
 	port.stopping = func() { server.SetKeepAlivesEnabled(false) }
 	port.closing = func() {
 		_ = server.Close()
@@ -164,22 +166,33 @@ func (l *listener) Addr() net.Addr {
 	return &net.TCPAddr{IP: net.ParseIP(l.self.Address), Port: int(l.self.Port)}
 }
 
-// keptConn tells when its server is done with it.
+// keptConn is a connection that a server keeps until its handler has returned: net/http says when that is, but for a
+// connection that a handler has taken over, which that handler closes.
 type keptConn struct {
 	net.Conn
 	ended chan struct{}
 	once  sync.Once
+	taken atomic.Bool
 }
+
+// trackEnd is the server's http.Server.ConnState.
+func trackEnd(conn net.Conn, state http.ConnState) {
+	kept, ok := conn.(*keptConn)
+	switch {
+	case ok && state == http.StateHijacked:
+		kept.taken.Store(true)
+	case ok && state == http.StateClosed:
+		kept.end()
+	}
+}
+
+func (c *keptConn) end() { c.once.Do(func() { close(c.ended) }) }
 
 // Close closes the connection.
 func (c *keptConn) Close() error {
-	err := net.ErrClosed
-	c.once.Do(func() {
-		err = c.Conn.Close()
-		close(c.ended)
-	})
-	if errors.Is(err, net.ErrClosed) {
-		return nil
+	err := c.Conn.Close()
+	if c.taken.Load() {
+		c.end()
 	}
 	return err
 }

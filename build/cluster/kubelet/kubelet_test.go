@@ -1,0 +1,259 @@
+package kubelet
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport/spdy"
+
+	"fairlead/build/cluster/pki"
+)
+
+// TestMain checks for goroutines that are left, but for the library's own: spdystream waits without end for streams that
+// the other side never ends, and for a reader of each frame.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).shutdown"),
+		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).shutdown.func1"),
+		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).Serve"),
+		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).Serve.func2"))
+}
+
+// node is a kubelet that runs against a client without a server. What the real API server makes of it is tested beside
+// the launcher; here it is what the kubelet starts and ends.
+type node struct {
+	kubelet *Kubelet
+	client  *fake.Clientset
+	stop    func() error
+	config  *rest.Config
+}
+
+func startNode(t *testing.T) *node {
+	t.Helper()
+	authority, err := pki.NewAuthority("ca")
+	if err != nil {
+		t.Fatal(err)
+	}
+	issue := func(name string) (tls.Certificate, pki.Pair) {
+		issued, err := authority.Issue(pki.Subject{CommonName: name, Addresses: []net.IP{net.IPv4(127, 0, 0, 1)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pair, err := tls.X509KeyPair(issued.CertPEM, issued.KeyPEM)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pair, issued
+	}
+	certificate, _ := issue("node")
+	_, caller := issue("caller")
+	n := &node{client: fake.NewClientset()}
+	n.kubelet = New(Config{
+		Name: "node", Client: n.client, Certificate: certificate, Callers: authority.Pool(), CallerName: "caller",
+		Log: slog.New(slog.DiscardHandler),
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ready := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() { ended <- n.kubelet.Run(ctx, func() { close(ready) }) }()
+	n.stop = func() error {
+		cancel()
+		return <-ended
+	}
+	select {
+	case <-ready:
+	case err := <-ended:
+		t.Fatalf("node: %v", err)
+	}
+	n.config = &rest.Config{
+		Host: fmt.Sprintf("https://127.0.0.1:%d", n.kubelet.port),
+		TLSClientConfig: rest.TLSClientConfig{
+			CAData: authority.CertPEM, CertData: caller.CertPEM, KeyData: caller.KeyPEM,
+		},
+	}
+	return n
+}
+
+func (n *node) runPod(t *testing.T, name, program string) *pod {
+	t.Helper()
+	grace := int64(1)
+	object := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: "a-uid"},
+		Spec: corev1.PodSpec{
+			NodeName: "node", TerminationGracePeriodSeconds: &grace,
+			Containers: []corev1.Container{{
+				Name: "main", Image: "demo.local/" + program + ":1", Ports: []corev1.ContainerPort{{ContainerPort: 7000}},
+			}},
+		},
+	}
+	if _, err := n.client.CoreV1().Pods("ns").Create(t.Context(), object, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	var running *pod
+	eventually(t, "the pod runs", func() bool {
+		running, _ = n.kubelet.find("ns/" + name)
+		return running != nil
+	})
+	return running
+}
+
+// open opens a session and one connection in it.
+func (n *node) open(t *testing.T, pod string) (httpstream.Connection, httpstream.Stream) {
+	t.Helper()
+	transport, upgrader, err := spdy.RoundTripperFor(n.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	location, err := url.Parse(n.config.Host + "/portForward/ns/" + pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, _, err := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, location).Dial("portforward.k8s.io")
+	if err != nil {
+		t.Fatal(err)
+	}
+	headers := http.Header{}
+	headers.Set(corev1.PortHeader, "7000")
+	headers.Set(corev1.StreamType, corev1.StreamTypeError)
+	headers.Set(corev1.PortForwardRequestIDHeader, "1")
+	errorStream, err := conn.CreateStream(headers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	errorStream.Close()
+	headers.Set(corev1.StreamType, corev1.StreamTypeData)
+	data, err := conn.CreateStream(headers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn, data
+}
+
+func echoes(t *testing.T, data io.ReadWriter, text string) {
+	t.Helper()
+	if _, err := io.WriteString(data, text); err != nil {
+		t.Fatal(err)
+	}
+	received := make([]byte, len(text))
+	if _, err := io.ReadFull(data, received); err != nil || string(received) != text {
+		t.Fatalf("%q, %v", received, err)
+	}
+}
+
+func TestStoppedNodeLeavesNothingRunning(t *testing.T) {
+	n := startNode(t)
+	n.runPod(t, "echo-1", "echo")
+	conn, data := n.open(t, "echo-1")
+	echoes(t, data, "hello")
+	if err := n.stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	select {
+	case <-conn.CloseChan():
+	case <-time.After(20 * time.Second):
+		t.Error("the session outlives the node")
+	}
+	conn.Close()
+	if stats := n.kubelet.Stats(); stats.Pods[0].StreamsOpen != 0 || stats.Pods[0].SessionsOpen != 0 {
+		t.Errorf("%+v", stats.Pods)
+	}
+}
+
+func TestStoppedNodeReleasesBlockedAndFrozenSessions(t *testing.T) {
+	n := startNode(t)
+	n.runPod(t, "stuck", "never-reads")
+	conn, data := n.open(t, "stuck")
+	written := make(chan error, 1)
+	go func() {
+		block := make([]byte, 1<<16)
+		for {
+			if _, err := data.Write(block); err != nil {
+				written <- err
+				return
+			}
+		}
+	}()
+	eventually(t, "bytes arrive", func() bool { return n.kubelet.Stats().Pods[0].BytesIn > 0 })
+	if err := n.kubelet.Blackhole("", true); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	if err := <-written; err == nil {
+		t.Error("the writer ended well")
+	}
+	conn.Close()
+}
+
+func TestPodWhoseObjectIsGoneIsCut(t *testing.T) {
+	n := startNode(t)
+	p := n.runPod(t, "echo-1", "echo")
+	conn, data := n.open(t, "echo-1")
+	echoes(t, data, "hello")
+	if err := n.client.CoreV1().Pods("ns").Delete(t.Context(), "echo-1", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, data); err != nil {
+		t.Logf("the stream ended: %v", err)
+	}
+	if !errors.Is(context.Cause(p.alive), errCut) {
+		t.Error("the pod lives on")
+	}
+	conn.Close()
+	if err := n.stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+func TestNodeReportsItselfAndItsPod(t *testing.T) {
+	n := startNode(t)
+	n.runPod(t, "web", "http")
+	eventually(t, "the pod is ready", func() bool {
+		seen, err := n.client.CoreV1().Pods("ns").Get(t.Context(), "web", metav1.GetOptions{})
+		return err == nil && seen.Status.Phase == corev1.PodRunning && seen.Status.PodIP == "10.244.0.2"
+	})
+	for _, takes := range []bool{true, false} {
+		if err := n.kubelet.SetWebSockets(t.Context(), takes); err != nil {
+			t.Fatal(err)
+		}
+		seen, err := n.client.CoreV1().Nodes().Get(t.Context(), "node", metav1.GetOptions{})
+		if err != nil || (len(seen.Status.DeclaredFeatures) == 1) != takes {
+			t.Errorf("%v: %v, %v", takes, seen.Status.DeclaredFeatures, err)
+		}
+	}
+	eventually(t, "the lease is renewed", func() bool {
+		_, err := n.client.CoordinationV1().Leases("kube-node-lease").Get(t.Context(), "node", metav1.GetOptions{})
+		return err == nil || !apierrors.IsNotFound(err)
+	})
+	if err := n.stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within 30 s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
