@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"strconv"
@@ -139,7 +140,8 @@ func (x *exchange) refusal(r *http.Request, err error) error {
 	}
 	ctx, expire := context.WithTimeout(r.Context(), confirmWait)
 	defer expire()
-	if refused := unconfirmed.Opened(ctx); refused != nil {
+	// net/http may have closed the connection already, which says nothing of the target.
+	if refused := unconfirmed.Opened(ctx); refused != nil && !errors.Is(refused, net.ErrClosed) {
 		x.record.setStage(StageDial)
 		return refused
 	}
