@@ -1,6 +1,7 @@
 package spdy
 
 import (
+	"errors"
 	"io"
 	"time"
 )
@@ -84,16 +85,27 @@ func (s *Session) payload(self *Stream, p []byte) (n int, err error) {
 	return n, err
 }
 
+// into reads the rest of the frame's payload into p, or as much as it holds. The rest of a frame is on its way when its
+// beginning is here: whoever writes p on has half the writes. It comes back with less only at a deadline or an end.
 func (s *Session) into(p []byte) (int, error) {
 	p = p[:min(len(p), int(s.in.left))]
 	s.mid = true
 	s.mu.Unlock()
-	n, err := s.conn.Read(p)
+	n, err := 0, error(nil)
+	for n < len(p) && err == nil {
+		var more int
+		more, err = s.conn.Read(p[n:])
+		n += more
+	}
 	s.mu.Lock()
 	s.in.left -= uint32(n)
 	s.received += int64(n)
 	s.heard()
 	s.mid = s.in.left > 0
+	if n > 0 && errors.Is(err, errDeadline) {
+		s.turns.stale = true
+		err = nil
+	}
 	if err != nil && (n == 0 || s.in.left > 0) {
 		return n, cutShort(err, true)
 	}
