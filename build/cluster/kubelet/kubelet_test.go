@@ -25,14 +25,17 @@ import (
 	"fairlead/build/cluster/pki"
 )
 
-// TestMain checks for goroutines that are left, but for the library's own: spdystream waits without end for streams that
-// the other side never ends, and for a reader of each frame.
+// TestMain checks for goroutines that are left, but for the libraries' own: spdystream waits without end for streams
+// that the other side never ends and for a reader of each frame, and the streaming server waits for spdystream.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*idleAwareFramer).monitor"),
 		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).shutdown"),
 		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).shutdown.func1"),
 		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).Serve"),
-		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).Serve.func2"))
+		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).Serve.func1"),
+		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).Serve.func2"),
+		goleak.IgnoreAnyFunction("k8s.io/cri-streaming/pkg/streaming/portforward.(*httpStreamHandler).run"))
 }
 
 // node is a kubelet that runs against a client without a server. What the real API server makes of it is tested beside
