@@ -22,9 +22,16 @@ import (
 	"go.uber.org/goleak"
 	"k8s.io/client-go/rest"
 	"k8s.io/cri-streaming/pkg/streaming/portforward"
+	"k8s.io/klog/v2"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// What the server's library has to say of refused ports is what the tests provoke.
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+	// The same library waits for streams of a closed connection in a goroutine that nobody can wait for.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/moby/spdystream.(*Connection).shutdown"))
+}
 
 // A world is an API server and a node in one: the real SPDY port-forward of container runtimes behind TLS, in front of
 // programs on loopback ports. Its runtime has containerd's manners: it never half-closes, and ends both directions a
