@@ -98,7 +98,7 @@ func TestDeletedPodIsReachableForItsGracePeriodAndIsThenCut(t *testing.T) {
 			t.Errorf("cut after %v of a grace period of 6 s", took)
 		}
 		eventually(t, "the object goes", func() bool { return !exists(t, name) })
-		if _, failure := s.open(7000).rest(); !strings.Contains(failure, "failed to find sandbox") {
+		if failure := s.refusal(7000); !strings.Contains(failure, "failed to find sandbox") {
 			t.Errorf("a connection to a pod that is gone: %q", failure)
 		}
 		stats := shared.podStats(t, "default/"+name)
@@ -116,11 +116,7 @@ func TestProgramToldToStopRefusesNewConnectionsAndFinishesOldOnes(t *testing.T) 
 	old.receive(len("open"))
 	deletePod(t, name)
 	eventually(t, "new connections are refused", func() bool {
-		f := s.open(7000)
-		defer f.data.Reset()
-		f.data.Close()
-		_, failure := f.rest()
-		return strings.Contains(failure, "connection refused")
+		return strings.Contains(s.refusal(7000), "connection refused")
 	})
 	old.send("finish")
 	if got := old.receive(len("finish")); got != "finish" {

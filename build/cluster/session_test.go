@@ -11,10 +11,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 )
 
 // session is one port-forward session by client-go, whose streams the test owns.
@@ -41,10 +41,10 @@ func dial(t *testing.T, config *rest.Config, protocol, namespace, pod string) (*
 	location.Path = fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/portforward", namespace, pod)
 	var dialer httpstream.Dialer
 	if protocol == "websocket" {
-		dialer, err = portforward.NewSPDYOverWebsocketDialer(location, config)
+		dialer, err = portforward.NewSPDYOverWebsocketDialerForStreaming(location, config)
 	} else {
 		transport, upgrader, roundTripperErr := spdy.RoundTripperFor(config)
-		dialer, err = spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, location), roundTripperErr
+		dialer, err = spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, location), roundTripperErr
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +72,16 @@ func mustDial(t *testing.T, c *running, protocol, pod string) *session {
 // open opens the two streams of a forwarded connection.
 func (s *session) open(port int) *forward {
 	s.t.Helper()
+	f, err := s.tryOpen(port)
+	if err != nil {
+		s.t.Fatalf("data stream: %v", err)
+	}
+	return f
+}
+
+// tryOpen gives an error if the data stream was reset while it was opened; the error stream is there nevertheless.
+func (s *session) tryOpen(port int) (*forward, error) {
+	s.t.Helper()
 	headers := http.Header{}
 	headers.Set(corev1.PortHeader, fmt.Sprint(port))
 	headers.Set(corev1.PortForwardRequestIDHeader, fmt.Sprint(s.next.Add(1)))
@@ -83,10 +93,26 @@ func (s *session) open(port int) *forward {
 	errorStream.Close() // nothing is ever written to it from here
 	headers.Set(corev1.StreamType, corev1.StreamTypeData)
 	data, err := s.conn.CreateStream(headers)
-	if err != nil {
-		s.t.Fatalf("data stream: %v", err)
+	return &forward{t: s.t, data: data, error: errorStream}, err
+}
+
+// refusal opens a connection that cannot be and gives what the error stream says.
+func (s *session) refusal(port int) string {
+	s.t.Helper()
+	f, err := s.tryOpen(port)
+	if err == nil {
+		f.data.Close()
 	}
-	return &forward{t: s.t, data: data, error: errorStream}
+	var text string
+	err = within(20*time.Second, func() error {
+		said, err := io.ReadAll(f.error)
+		text = string(said)
+		return err
+	})
+	if err != nil {
+		s.t.Fatalf("error stream: %v", err)
+	}
+	return text
 }
 
 func (f *forward) send(text string) {

@@ -23,7 +23,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// holder in the environment makes the test program start a cluster, print its process id and wait.
+// holder in the environment makes the test program start a cluster, print its process id and state directory, and wait.
 const holder = "CLUSTERTEST_HOLD"
 
 func TestMain(m *testing.M) {
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-		fmt.Println(c.PID())
+		fmt.Println(c.PID(), c.State)
 		select {}
 	}
 	goleak.VerifyTestMain(m)
@@ -161,7 +161,8 @@ func TestClusterEndsWithTheProgramThatStartedIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	number, state, _ := strings.Cut(strings.TrimSpace(line), " ")
+	pid, err := strconv.Atoi(number)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,6 +171,9 @@ func TestClusterEndsWithTheProgramThatStartedIt(t *testing.T) {
 	}
 	_ = command.Wait() // killed
 	waitFor(t, "the cluster is gone", func() bool { return !lives(pid) })
+	if _, err := os.Stat(state); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the state directory is left: %v", err)
+	}
 }
 
 // lives says whether a process runs, and is not merely unreaped.

@@ -17,10 +17,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 
 	"fairlead/build/cluster/pki"
 )
@@ -127,7 +127,7 @@ func (n *node) open(t *testing.T, pod string) (httpstream.Connection, httpstream
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, _, err := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, location).Dial("portforward.k8s.io")
+	conn, _, err := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, location).Dial("portforward.k8s.io")
 	if err != nil {
 		t.Fatal(err)
 	}
