@@ -1,0 +1,292 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"fairlead/build/desktoptest"
+)
+
+// onDesktop is a fairlead with its icon in the panel of a desktop of its own.
+type onDesktop struct {
+	*desktoptest.Desktop
+	program *desktoptest.Program
+	icon    *desktoptest.TrayItem
+}
+
+// newDesktop starts a desktop on which Fairlead has not run yet. The contexts named have ports that are free here and now, for
+// the usual ones may be in use on the machine that runs the tests.
+func newDesktop(t *testing.T, o desktoptest.Options, contexts ...string) *onDesktop {
+	t.Helper()
+	d := &onDesktop{Desktop: desktoptest.Start(t, o)}
+	type entry struct {
+		Port int  `json:"port"`
+		On   bool `json:"on"`
+	}
+	state := struct {
+		Version  int              `json:"version"`
+		Contexts map[string]entry `json:"contexts"`
+	}{1, map[string]entry{}}
+	for _, name := range contexts {
+		state.Contexts[name] = entry{Port: freePort(t)}
+	}
+	data, err := json.Marshal(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(d.Getenv("XDG_STATE_HOME"), "fairlead")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "state.json"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// start starts Fairlead on a kubeconfig and waits for its icon and its contexts.
+func (d *onDesktop) start(t *testing.T, kubeconfig string, contexts ...string) {
+	t.Helper()
+	d.run(t, "--kubeconfig", kubeconfig)
+	d.icon = d.Tray(t, "Fairlead")
+	for _, name := range contexts {
+		d.row(t, name, "", func(desktoptest.Node) bool { return true })
+	}
+}
+
+// run starts Fairlead, which must not crash or race as long as it runs.
+func (d *onDesktop) run(t *testing.T, args ...string) *desktoptest.Program {
+	t.Helper()
+	d.Setenv("GORACE", "exitcode=0") // leaves the judgement to crashed
+	program := d.Run(t, built, args...)
+	d.program = program
+	t.Cleanup(func() {
+		if crashed(program.Stderr()) {
+			t.Errorf("fairlead wrote:\n%s", program.Stderr())
+		}
+	})
+	return program
+}
+
+// crashed says whether a program wrote of a panic, or of a data race between two goroutines in code of ours. Fyne.io/systray
+// and godbus have races of their own, in the number of the menu's version and in the pixels of the icon.
+func crashed(stderr string) bool {
+	ours := func(stack string) bool {
+		return strings.Contains(stack, "fairlead/") || strings.Contains(stack, "  main.")
+	}
+	for report := range strings.SplitSeq(stderr, "==================\n") {
+		accesses, _, _ := strings.Cut(report, "\nGoroutine ")
+		one, other, race := strings.Cut(accesses, "\nPrevious ")
+		switch {
+		case race && ours(one) && ours(other):
+			return true
+		case !race && (strings.Contains(report, "panic:") || strings.Contains(report, "fatal error:")):
+			return true
+		}
+	}
+	return false
+}
+
+// row waits until the row of a context is as wanted.
+func (d *onDesktop) row(t *testing.T, name, what string, is func(desktoptest.Node) bool) desktoptest.Node {
+	t.Helper()
+	var row desktoptest.Node
+	d.icon.WaitFor(t, "the row of "+name+" "+what, func(menu desktoptest.Node) bool {
+		var found bool
+		row, found = menu.Find(func(n desktoptest.Node) bool {
+			return n.Checkable && n.Visible && (n.Label == name || strings.HasPrefix(n.Label, name+"  "))
+		})
+		return found && is(row)
+	})
+	return row
+}
+
+// waitOn waits until a context is on, and returns the address it listens on.
+func (d *onDesktop) waitOn(t *testing.T, name string) string {
+	t.Helper()
+	var port string
+	d.row(t, name, "to be on", func(n desktoptest.Node) bool {
+		port = strings.TrimPrefix(n.Label, name+"  :")
+		_, err := strconv.ParseUint(port, 10, 16) // nothing else, such as "(degraded)", is behind it
+		return n.Checked && err == nil
+	})
+	return "127.0.0.1:" + port
+}
+
+// waitOff waits until a context is off, and sees that nobody listens where it did.
+func (d *onDesktop) waitOff(t *testing.T, name, address string) {
+	t.Helper()
+	d.row(t, name, "to be off", func(n desktoptest.Node) bool { return !n.Checked && n.Label == name })
+	if conn, err := net.Dial("tcp", address); err == nil {
+		conn.Close()
+		t.Errorf("%s is off and %s still answers", name, address)
+	}
+}
+
+// details is the path to an entry of the submenu of a context that is on.
+func details(name, entry string) []string {
+	return []string{"    " + name + ": copy, log, stop", entry}
+}
+
+// waitCopied waits until text can be pasted.
+func (d *onDesktop) waitCopied(t *testing.T, text string) string {
+	t.Helper()
+	var now string
+	d.icon.WaitFor(t, "the clipboard to have "+text, func(desktoptest.Node) bool {
+		now = d.Clipboard(t)
+		return now == text
+	})
+	return now
+}
+
+// curl fetches a page through a proxy with curl.
+func (d *onDesktop) curl(t *testing.T, proxy, url string) (string, error) {
+	t.Helper()
+	return d.Output(t, "curl", "--silent", "--show-error", "--max-time", "50", "--proxy", proxy, url)
+}
+
+// chromium fetches a page through a proxy with the browser, and returns it as it stands in the browser.
+func (d *onDesktop) chromium(t *testing.T, proxy, url string) (string, error) {
+	t.Helper()
+	return d.Output(t, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+		"--user-data-dir="+filepath.Join(d.Home(), "chromium"), "--proxy-server="+proxy, "--dump-dom", url)
+}
+
+const hello = "http://hello.default.svc.cluster.local/"
+
+// fromHello fails the test unless a page comes from the Pod behind hello.
+func fromHello(t *testing.T, with, page string, err error) {
+	t.Helper()
+	if err != nil || !strings.Contains(page, "default/hello-") {
+		t.Errorf("%s got %q, %v", with, page, err)
+	}
+}
+
+func TestClickedContextCarriesCurlAndChromium(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
+	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.icon.WaitShown(t)
+	d.icon.Click(t, "demo")
+	address := d.waitOn(t, "demo")
+
+	d.icon.Click(t, details("demo", "Copy socks5h://"+address)...)
+	url := d.waitCopied(t, "socks5h://"+address)
+	page, err := d.curl(t, url, hello)
+	fromHello(t, "curl", page, err)
+	// Chromium leaves names to a SOCKS5 proxy and knows no socks5h.
+	page, err = d.chromium(t, strings.Replace(url, "socks5h:", "socks5:", 1), hello)
+	fromHello(t, "chromium", page, err)
+
+	d.icon.Click(t, details("demo", "Copy http://"+address)...)
+	url = d.waitCopied(t, "http://"+address)
+	page, err = d.curl(t, url, hello)
+	fromHello(t, "curl over HTTP", page, err)
+
+	d.icon.Click(t, details("demo", "Stop")...)
+	d.waitOff(t, "demo", address)
+	d.icon.Click(t, "Quit")
+	if code := d.program.Wait(t); code != 0 {
+		t.Errorf("fairlead ended with %d", code)
+	}
+	d.icon.WaitGone(t)
+}
+
+func TestMouseAloneIsEnough(t *testing.T) {
+	contexts := []string{"demo", "demo-team"}
+	picture := os.Getenv("FAIRLEAD_SCREENSHOT")
+	free := contexts
+	if picture != "" {
+		free = nil // the picture shows the ports that a person gets
+	}
+	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, free...)
+	d.start(t, cluster.Kubeconfig, contexts...)
+	d.icon.WaitShown(t)
+
+	d.icon.ClickWithMouse(t, "demo")
+	address := d.waitOn(t, "demo")
+	copyURL := details("demo", "Copy socks5h://"+address)
+	d.icon.ClickWithMouse(t, copyURL...)
+	page, err := d.curl(t, d.waitCopied(t, "socks5h://"+address), hello)
+	fromHello(t, "curl", page, err)
+
+	d.icon.ClickWithMouse(t, "demo-team")
+	team := d.waitOn(t, "demo-team")
+	if picture != "" {
+		takePicture(t, d, picture, copyURL)
+	}
+	d.icon.ClickWithMouse(t, fmt.Sprintf("demo  :%s", portOf(t, address)))
+	d.waitOff(t, "demo", address)
+	page, err = d.curl(t, "socks5h://"+team, "http://app/")
+	if err != nil || !strings.Contains(page, "team/app-") {
+		t.Errorf("a short name in the other context: %q, %v", page, err)
+	}
+	d.icon.ClickWithMouse(t, "Quit")
+	if code := d.program.Wait(t); code != 0 {
+		t.Errorf("fairlead ended with %d", code)
+	}
+}
+
+func portOf(t *testing.T, address string) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// takePicture saves what the screen shows of the panel and the open menu, with the pointer on an entry.
+func takePicture(t *testing.T, d *onDesktop, file string, entry []string) {
+	t.Helper()
+	var area = d.icon.Point(t, entry...)
+	whole := area[0]
+	for _, menu := range area[1:] {
+		whole = whole.Union(menu)
+	}
+	whole = whole.Inset(-16)
+	whole.Min.Y = 0
+	d.Screenshot(t, file, whole)
+	d.CloseMenu(t)
+}
+
+func TestWhatWasOnIsOnAgain(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true}, "demo", "demo-team")
+	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.icon.Click(t, "demo-team")
+	address := d.waitOn(t, "demo-team")
+	d.icon.Click(t, "Quit")
+	d.program.Wait(t)
+	d.icon.WaitGone(t)
+	if conn, err := net.Dial("tcp", address); err == nil {
+		conn.Close()
+		t.Errorf("fairlead has ended and %s still answers", address)
+	}
+
+	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	if again := d.waitOn(t, "demo-team"); again != address {
+		t.Errorf("it listens on %s, and did on %s", again, address)
+	}
+	if page, err := d.curl(t, "socks5h://"+address, "http://app/"); err != nil || !strings.Contains(page, "team/app-") {
+		t.Errorf("curl got %q, %v", page, err)
+	}
+	d.row(t, "demo", "to be off", func(n desktoptest.Node) bool { return !n.Checked && n.Label == "demo" })
+}

@@ -1,0 +1,216 @@
+//go:build linux
+
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fairlead/build/desktoptest"
+)
+
+func TestDialToClosedPodPortIsNotified(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Dunst}, "demo")
+	d.start(t, cluster.Kubeconfig, "demo")
+	d.icon.Click(t, "demo")
+	address := d.waitOn(t, "demo")
+	if page, err := d.curl(t, "socks5h://"+address, "http://refused/"); err == nil {
+		t.Fatalf("a closed port answered %q", page)
+	}
+	n := d.WaitNotification(t, "of the refused connection", func(n desktoptest.Notification) bool {
+		return n.Summary == "Connection refused"
+	})
+	for _, part := range []string{"refused:80", "demo", "7008"} {
+		if !strings.Contains(n.Body, part) {
+			t.Errorf("%q is not in the notification: %q", part, n.Body)
+		}
+	}
+	if n.App != "Fairlead" {
+		t.Errorf("it is sent by %q", n.App)
+	}
+	// The failure is that target's alone.
+	page, err := d.curl(t, "socks5h://"+address, hello)
+	fromHello(t, "curl", page, err)
+}
+
+func TestFailuresOfOneTargetAreNotifiedOnce(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo")
+	d.start(t, cluster.Kubeconfig, "demo")
+	d.icon.Click(t, "demo")
+	address := d.waitOn(t, "demo")
+	began := time.Now()
+	for range 5 {
+		if page, err := d.curl(t, "http://"+address, "http://no-such-service/"); err == nil && !strings.Contains(page, "no-such-service") {
+			t.Fatalf("a Service that is not there answered %q", page)
+		}
+	}
+	d.WaitNotification(t, "of the missing Service", func(n desktoptest.Notification) bool {
+		return strings.Contains(n.Body, "no-such-service")
+	})
+	if all := d.Notifications(t); len(all) != 1 && time.Since(began) < time.Minute {
+		t.Errorf("5 failures in less than a minute made %d notifications: %+v", len(all), all)
+	}
+}
+
+func TestIconAndSubmenusComeBackWithThePanel(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
+	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.icon.Click(t, "demo")
+	address := d.waitOn(t, "demo")
+	if _, err := d.curl(t, "socks5h://"+address, "http://refused/"); err == nil {
+		t.Fatal("a closed port answered")
+	}
+	refused := d.WaitNotification(t, "of the refused connection", func(n desktoptest.Notification) bool { return n.HasIcon })
+	d.CloseNotification(t, refused.ID)
+
+	for range 3 {
+		d.RestartPanel(t)
+		d.icon.WaitShown(t)
+		// Not only the icon: panels are known to lose submenus.
+		d.icon.ClickWithMouse(t, details("demo", "Copy socks5h://"+address)...)
+		d.waitCopied(t, "socks5h://"+address)
+		d.icon.ClickWithMouse(t, details("demo", "Copy http://"+address)...)
+		d.waitCopied(t, "http://"+address)
+	}
+}
+
+func TestSecondStartSaysSoAndEnds(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true}, "demo")
+	d.start(t, cluster.Kubeconfig, "demo")
+	first := d.program
+	second := d.run(t, "--kubeconfig", cluster.Kubeconfig)
+	if code := second.Wait(t); code != 1 {
+		t.Errorf("the second one ended with %d", code)
+	}
+	sentence(t, second, "already running")
+	if !first.Running() {
+		t.Error("the first one has ended")
+	}
+	first.Signal(syscall.SIGINT)
+	if code := first.Wait(t); code != 0 {
+		t.Errorf("the first one ended with %d", code)
+	}
+	d.start(t, cluster.Kubeconfig, "demo")
+}
+
+func TestWithoutDesktopOneSentenceSaysWhatToDo(t *testing.T) {
+	for name, o := range map[string]desktoptest.Options{
+		"D-Bus":   {NoBus: true},
+		"display": {NoDisplay: true},
+		"bus":     {NoBus: true, NoDisplay: true},
+	} {
+		t.Run("no "+name, func(t *testing.T) {
+			program := newDesktop(t, o, "demo").run(t, "--kubeconfig", cluster.Kubeconfig)
+			if code := program.Wait(t); code != exitNoDesktop {
+				t.Errorf("it ended with %d", code)
+			}
+			sentence(t, program, name, "fairlead serve")
+		})
+	}
+}
+
+// sentence fails the test unless all that a program wrote is one line with these words in it.
+func sentence(t *testing.T, p *desktoptest.Program, words ...string) {
+	t.Helper()
+	text := strings.TrimSpace(p.Stdout() + p.Stderr())
+	if strings.Contains(text, "\n") {
+		t.Errorf("it wrote more than one line:\n%s", text)
+	}
+	for _, word := range words {
+		if !strings.Contains(text, word) {
+			t.Errorf("%q is not in %q", word, text)
+		}
+	}
+}
+
+func TestPanelThatComesLateIsWaitedFor(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{}, "demo")
+	d.start(t, cluster.Kubeconfig, "demo")
+	d.icon.WaitFor(t, "a word about the missing panel", func(desktoptest.Node) bool {
+		return strings.Contains(d.program.Stderr(), "fairlead serve")
+	})
+	d.StartPanel(t)
+	d.icon.WaitShown(t)
+	d.icon.ClickWithMouse(t, "demo")
+	address := d.waitOn(t, "demo")
+	d.icon.ClickWithMouse(t, details("demo", "Copy socks5h://"+address)...)
+	d.waitCopied(t, "socks5h://"+address)
+}
+
+func TestTakenPortIsAFailureAndNoOtherPort(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true}, "demo", "demo-team")
+	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.icon.Click(t, "demo")
+	address := d.waitOn(t, "demo")
+	d.icon.Click(t, details("demo", "Stop")...)
+	d.waitOff(t, "demo", address)
+
+	taken, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.icon.Click(t, "demo")
+	d.row(t, "demo", "to have failed", func(n desktoptest.Node) bool { return !n.Checked && n.Label == "demo  failed" })
+	d.icon.WaitFor(t, "the reason", func(menu desktoptest.Node) bool {
+		_, ok := menu.Find(func(n desktoptest.Node) bool {
+			return n.Visible && !n.Enabled && strings.Contains(n.Label, address)
+		})
+		return ok
+	})
+	d.icon.Click(t, "demo-team")
+	d.waitOn(t, "demo-team")
+
+	taken.Close()
+	// What failed is not on: a click tries again.
+	d.icon.Click(t, "demo  failed")
+	if again := d.waitOn(t, "demo"); again != address {
+		t.Errorf("it listens on %s, not %s", again, address)
+	}
+}
+
+func TestUnreachableClusterIsDegradedWithTheReason(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "away")
+	kubeconfig := filepath.Join(d.Home(), "kubeconfig")
+	if err := os.WriteFile(kubeconfig, []byte(unusableKubeconfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.start(t, kubeconfig, "away", "gke_my-proj_europe-west1_prod")
+	broken := d.row(t, "gke_my-proj_europe-west1_prod", "to be there", func(desktoptest.Node) bool { return true })
+	if broken.Enabled {
+		t.Error("a context without a cluster can be clicked")
+	}
+	d.icon.Click(t, "away")
+	row := d.row(t, "away", "to be degraded", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(degraded)") })
+	if !row.Checked {
+		t.Error("it is not on")
+	}
+	d.icon.WaitFor(t, "the reason", func(menu desktoptest.Node) bool {
+		_, ok := menu.Find(func(n desktoptest.Node) bool {
+			return n.Visible && !n.Enabled && strings.Contains(n.Label, "127.0.0.1:1")
+		})
+		return ok
+	})
+	d.icon.ClickNode(t, row)
+	d.row(t, "away", "to be off", func(n desktoptest.Node) bool { return !n.Checked && n.Label == "away" })
+}
+
+// unusableKubeconfig has a cluster that nobody answers for, and a context without a cluster.
+const unusableKubeconfig = `apiVersion: v1
+kind: Config
+clusters:
+- name: away
+  cluster: {server: "https://127.0.0.1:1"}
+users:
+- name: someone
+  user: {token: none}
+contexts:
+- name: away
+  context: {cluster: away, user: someone}
+- name: gke_my-proj_europe-west1_prod
+  context: {cluster: nowhere, user: someone}
+`
