@@ -127,7 +127,7 @@ func TestStateIsPrivate(t *testing.T) {
 		if path == shared.State && info.Mode().Perm() != 0o700 {
 			t.Errorf("%s: %v", path, info.Mode())
 		}
-		if strings.HasPrefix(filepath.Base(path), "kubeconfig") || strings.HasPrefix(path, filepath.Join(shared.State, "pki")) {
+		if strings.HasPrefix(filepath.Base(path), "kubeconfig") || path == shared.Control || strings.HasPrefix(path, filepath.Join(shared.State, "pki")) {
 			if info.Mode().Perm()&0o077 != 0 {
 				t.Errorf("%s: %v", path, info.Mode())
 			}

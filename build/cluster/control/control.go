@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"fairlead/build/cluster/kubelet"
@@ -82,11 +83,14 @@ func Handler(node *kubelet.Kubelet, box *middlebox.Middlebox) http.Handler {
 	return mux
 }
 
-// Listen opens the Unix socket.
+// Listen opens the Unix socket, for its owner alone.
 func Listen(path string) (net.Listener, error) {
 	listener, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, fmt.Errorf("control socket: %w", errors.Join(err, listener.Close()))
 	}
 	return listener, nil
 }
