@@ -101,7 +101,7 @@ func weight(err error) int {
 func (u *upgrader) refused(ep Endpoint, r *refusal) error {
 	switch r.status {
 	case http.StatusUnauthorized:
-		return &fault.Login{Context: u.context, Plugin: u.plugin, Err: r}
+		return &fault.Login{Context: u.context, Err: r}
 	case http.StatusForbidden:
 		return &fault.Forbidden{Verbs: []string{"get", "create"}, Resource: "pods/portforward", Namespace: ep.Namespace, Name: ep.Pod, Text: r.text}
 	case http.StatusNotFound:
