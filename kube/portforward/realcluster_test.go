@@ -30,6 +30,7 @@ type real struct {
 
 // TestOnARealCluster is the carrier against a real API server and the port-forward of a real runtime library.
 func TestOnARealCluster(t *testing.T) {
+	t.Parallel()
 	c := &real{Cluster: clustertest.Start(t, clustertest.Options{}), endpoints: map[string]Endpoint{}}
 	c.lookUp(t)
 	for name, test := range map[string]func(*real, *testing.T){
