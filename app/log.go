@@ -18,6 +18,10 @@ const logName = "fairlead.log"
 // openLog logs to dir/fairlead.log, every connection, and what matters to a person also to stderr. The closer ends the
 // file. A log that cannot be written is no reason not to start: then stderr alone has it.
 func openLog(dir string, stderr io.Writer) (zerolog.Logger, io.Closer) {
+	// A tray and a serve may write to one file: made here, it is opened to append, and neither overwrites the other.
+	if made, err := os.OpenFile(filepath.Join(dir, logName), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err == nil {
+		_ = made.Close() // nothing was written
+	}
 	file := &lumberjack.Logger{Filename: filepath.Join(dir, logName), MaxSize: 10, MaxBackups: 3}
 	console := &levelled{
 		Writer: zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05", NoColor: !isTerminal(stderr)},

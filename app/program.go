@@ -21,6 +21,7 @@ import (
 type program struct {
 	kubeconfig kube.Kubeconfig
 	settings   *settings.Store
+	damage     error // of the state file, which was kept aside
 	log        zerolog.Logger
 	logFile    io.Closer
 	dir        string
@@ -41,7 +42,7 @@ func open(o command.Options) (*program, error) {
 	if damage != nil {
 		log.Warn().Err(damage).Msg("state file")
 	}
-	p := &program{kubeconfig: kube.Load(o.Kubeconfig), settings: store, log: log, logFile: logFile, dir: dir}
+	p := &program{kubeconfig: kube.Load(o.Kubeconfig), settings: store, damage: damage, log: log, logFile: logFile, dir: dir}
 	p.wiring = &wiring{kubeconfig: o.Kubeconfig, listen: o.Listen, settings: store, log: log}
 	for _, problem := range p.kubeconfig.Problems {
 		log.Warn().Err(problem).Msg("kubeconfig")
@@ -66,6 +67,9 @@ func (p *program) entries() []session.Entry {
 
 func (p *program) problems() []string {
 	var lines []string
+	if p.damage != nil {
+		lines = append(lines, p.damage.Error())
+	}
 	for _, problem := range p.kubeconfig.Problems {
 		lines = append(lines, problem.Error())
 	}
@@ -82,10 +86,21 @@ func (p *program) find(name string) (kube.Context, error) {
 	text := fmt.Sprintf("no context %q in the kubeconfig", name)
 	if close := kube.Closest(name, p.kubeconfig.Contexts); len(close) > 0 {
 		text += "; close to it: " + strings.Join(close, ", ")
-	} else if len(p.kubeconfig.Contexts) == 0 {
+	} else if names := p.names(); len(names) > 0 {
+		text += ", which has " + strings.Join(names, ", ")
+	} else {
 		text += ", which has none"
 	}
 	return kube.Context{}, errors.Join(append([]error{&command.UsageError{Err: errors.New(text)}}, p.problemErrors()...)...)
+}
+
+// names are the first few of the contexts.
+func (p *program) names() []string {
+	var names []string
+	for _, c := range p.kubeconfig.Contexts[:min(len(p.kubeconfig.Contexts), 8)] {
+		names = append(names, c.Name)
+	}
+	return names
 }
 
 func (p *program) problemErrors() []error {

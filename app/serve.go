@@ -28,6 +28,7 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 		return err
 	}
 	model := p.manager(nil)
+	stopped := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return model.Run(ctx) })
 	group.Go(func() error {
@@ -41,10 +42,11 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 		}
 		return announce(ctx, model, names)
 	})
-	if err := group.Wait(); !errors.Is(err, context.Canceled) {
-		return err
+	err = group.Wait()
+	if stopped.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, session.ErrNotRunning)) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // servable checks the names before anything starts; none stands for the current context.

@@ -86,7 +86,7 @@ func (w *wiring) report(log zerolog.Logger, name string, r proxy.Report) {
 	event.Uint64("conn", r.ID).Str("protocol", string(r.Protocol)).Str("client", r.Client).Str("target", r.Target).
 		Str("route", r.Rule).Str("stage", string(r.Stage)).Int64("sent", r.Sent).Int64("received", r.Received).
 		Dur("lasted", r.Lasted).Msg("connection")
-	if failed && r.Stage == proxy.StageDial && r.Rule == clusterRule && w.notifier != nil {
+	if failed && r.Stage != proxy.StageRelay && r.Rule == clusterRule && w.notifier != nil {
 		w.notifier.Failure(name, r.Target, explain.Error(r.Err))
 	}
 }

@@ -101,8 +101,10 @@ func (c *Cluster) Owns(host string) bool {
 }
 
 // Claims tells whether host is the cluster's, as Owns does, and for a name of two labels that the Internet may have too
-// it asks: such a name is the cluster's when there is a Service of that name. One that does not exist, or that may not be
-// looked at, is not. The answer is remembered for a minute. Errors are those of DialContext, and leave it open.
+// it asks: such a name is the cluster's when there is a Service of that name. One that does not exist, that may not be
+// looked at, or that the API server says nothing about within doubtLasts, is not: with a cluster out of reach, the
+// Internet's names stay the Internet's. The answer is remembered for a minute. Errors are of ctx and of a Cluster that
+// does not run.
 func (c *Cluster) Claims(ctx context.Context, host string) (bool, error) {
 	n := parseName(host, c.namespace)
 	if !n.doubtful {
@@ -113,8 +115,21 @@ func (c *Cluster) Claims(ctx context.Context, host string) (bool, error) {
 		return false, fmt.Errorf("look for Service %s: %w", host, err)
 	}
 	defer end()
-	return c.resolver.exists(ctx, serviceKey{n.namespace, n.service})
+	if c.health.is(unreachable) || c.health.is(loggedOut) {
+		return false, nil
+	}
+	asked, cancel := context.WithTimeout(ctx, doubtLasts)
+	defer cancel()
+	exists, err := c.resolver.exists(asked, serviceKey{n.namespace, n.service})
+	if err != nil && ctx.Err() == nil {
+		c.log.Debug().Err(err).Str("host", host).Msg("taken for a name outside the cluster")
+		return false, nil
+	}
+	return exists, err
 }
+
+// doubtLasts bounds the question whose a name is.
+const doubtLasts = 3 * time.Second
 
 // Run owns what a Cluster does beside its dials, and is to be called once. When ctx ends it closes every connection, ends
 // every dial, waits for all that and returns nil. Dials wait for Run to begin.

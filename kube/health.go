@@ -13,6 +13,7 @@ type health struct {
 
 	mu    sync.Mutex
 	state condition
+	text  string        // of the error that brought it there
 	away  chan struct{} // holds a value after the API server became unreachable
 }
 
@@ -49,10 +50,14 @@ func (h *health) recovered() {
 }
 
 func (h *health) enter(state condition, err error) {
-	if state == h.state {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if state == h.state && (state == well || text == h.text) {
 		return
 	}
-	h.state = state
+	h.state, h.text = state, text
 	if state == unreachable {
 		select {
 		case h.away <- struct{}{}:

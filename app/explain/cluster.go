@@ -19,7 +19,7 @@ func login(e *fault.Login) Explanation {
 	x := Explanation{
 		Title:    "Login needed",
 		Sentence: fmt.Sprintf("The cluster does not accept the login of context %s%s.", context, reason(e.Err)),
-		Hint:     "Sign in again, the way this context's kubeconfig was made; Fairlead then uses the new login by itself.",
+		Hint:     "Sign in again, the way this context's kubeconfig was made; then switch the context off and on.",
 		SOCKS5:   generalFailure,
 		Status:   http.StatusBadGateway,
 	}

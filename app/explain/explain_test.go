@@ -76,9 +76,9 @@ var causes = []struct {
 		"Your login has no right to list nodes in this cluster. Ask the cluster's administrator for the right to list nodes there.", 2, 403},
 
 	{"login", &fault.Login{Context: "staging"}, "Login needed",
-		"The cluster does not accept the login of context staging. Sign in again, the way this context's kubeconfig was made; Fairlead then uses the new login by itself.", 1, 502},
+		"The cluster does not accept the login of context staging. Sign in again, the way this context's kubeconfig was made; then switch the context off and on.", 1, 502},
 	{"login with a reason", &fault.Login{Context: "staging", Err: errors.New("its token file cannot be read, or is empty")}, "Login needed",
-		"The cluster does not accept the login of context staging: its token file cannot be read, or is empty. Sign in again, the way this context's kubeconfig was made; Fairlead then uses the new login by itself.", 1, 502},
+		"The cluster does not accept the login of context staging: its token file cannot be read, or is empty. Sign in again, the way this context's kubeconfig was made; then switch the context off and on.", 1, 502},
 	{"login plugin missing", &fault.Login{Context: "staging", Plugin: "aws", Err: &exec.Error{Name: "aws", Err: exec.ErrNotFound}}, "Login plugin missing",
 		"The program aws, which signs in to context staging, was not found on this machine. Install it, or put its folder on the PATH that Fairlead is started with.", 1, 502},
 	{"login plugin missing, in words", &fault.Login{Context: "staging", Plugin: "aws", Err: errors.New("executable not found")}, "Login plugin missing",
