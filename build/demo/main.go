@@ -109,7 +109,7 @@ func (p program) show(ctx context.Context) error {
 	var err error
 	select {
 	case err = <-ended: // at once where there is no desktop
-	case <-time.After(2 * time.Second):
+	case <-time.After(4 * time.Second): // a session bus that hangs is given up sooner
 		fmt.Print(inPanel)
 		err = <-ended
 	}
