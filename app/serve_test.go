@@ -156,7 +156,13 @@ kind: Service
 metadata: {name: %[1]s}
 spec: {selector: {app: %[1]s}, ports: [{name: main, port: 80, targetPort: main}]}
 `, name, local))
-	kubectl(t, "wait", "--for=condition=Ready", "pod/"+name, "--timeout=30s")
+	// Its Service follows a moment after the pod is ready.
+	for begun := time.Now(); !strings.Contains(kubectl(t, "get", "endpointslices", "-l", "kubernetes.io/service-name="+name,
+		"-o", "jsonpath={.items[*].endpoints[*].conditions.ready}"), "true"); {
+		if time.Since(begun) > 30*time.Second {
+			t.Fatalf("Service %s has no ready endpoint after 30 s", name)
+		}
+	}
 	return name + ".default.svc"
 }
 
