@@ -5,7 +5,6 @@ package desktoptest
 import (
 	"fmt"
 	"image"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,32 +73,33 @@ func (d *Desktop) CloseMenu(t testing.TB) {
 func (i *TrayItem) Point(t testing.TB, labels ...string) []image.Rectangle {
 	t.Helper()
 	i.WaitAt(t, labels...)
-	open := []image.Rectangle{i.desktop.OpenMenu(t)}
-	for depth := range labels {
-		if depth > 0 {
-			open = append(open, i.submenu(t, open))
+	i.desktop.OpenMenu(t)
+	var menu Node
+	var err error
+	var open []image.Rectangle
+	var pointer image.Point
+	describe := func() string { return fmt.Sprintf("open are %v, and the menu is (%v):\n%s", open, err, menu) }
+	waitFor(t, "the pointer to reach "+strings.Join(labels, " → "), describe, func() bool {
+		if menu, err = i.read(t); err != nil {
+			return false
 		}
-		var at image.Point
-		area := open[depth]
-		i.WaitFor(t, "the menu on the screen to be the one on the bus", func(menu Node) bool {
-			parent, ok := menu.At(labels[:depth]...)
-			if !ok {
+		open = i.desktop.openMenus(t) // a submenu lies above the menu it belongs to, and so comes after it
+		for depth, label := range labels {
+			parent, known := menu.At(labels[:depth]...)
+			if !known || depth >= len(open) {
 				return false
 			}
-			// An open menu grows and shrinks with its entries.
-			now := i.desktop.openMenus(t)
-			for _, r := range now {
-				if r.Min == area.Min || r.Overlaps(area) && r.Dx() == area.Dx() {
-					area = r
-				}
+			at, height := place(parent, label, open[depth])
+			if height != open[depth].Dy() {
+				return false // an open menu grows and shrinks with its entries
 			}
-			var height int
-			at, height = place(parent, labels[depth], area)
-			return height == area.Dy()
-		})
-		open[depth] = area
-		i.desktop.MovePointer(t, at.X, at.Y)
-	}
+			if submenu := depth+1 < min(len(open), len(labels)); !submenu && at != pointer {
+				i.desktop.MovePointer(t, at.X, at.Y)
+				pointer = at
+			}
+		}
+		return true
+	})
 	return open
 }
 
@@ -119,22 +119,6 @@ func place(menu Node, label string, area image.Rectangle) (at image.Point, heigh
 		height += rowHeight
 	}
 	return at, height + borderHeight
-}
-
-// submenu waits for a menu beside those that are open.
-func (i *TrayItem) submenu(t testing.TB, open []image.Rectangle) image.Rectangle {
-	t.Helper()
-	var beside image.Rectangle
-	waitFor(t, "a submenu to open", i.desktop.panel.Output, func() bool {
-		for _, r := range i.desktop.openMenus(t) {
-			if !slices.Contains(open, r) {
-				beside = r
-				return true
-			}
-		}
-		return false
-	})
-	return beside
 }
 
 // ClickWithMouse opens the menu and clicks the entry at a path of labels, all with the pointer, and waits until the menu is
