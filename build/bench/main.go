@@ -35,6 +35,7 @@ type parameters struct {
 	Other    string // the command of a further SOCKS5 proxy
 	JSON     string
 	Picture  string
+	Readme   bool // print the table in Markdown too
 	MTU      int
 	Fairlead string // the built program
 	Cluster  string // the built program
@@ -80,6 +81,7 @@ func runCommand(ctx context.Context, args []string) error {
 	flags.StringVar(&p.Other, "other", "", "`command` of another SOCKS5 proxy to measure; {kubeconfig} and {port} in it are replaced")
 	flags.StringVar(&p.JSON, "json", "bin/bench/bench.json", "`file` to write the samples to")
 	flags.StringVar(&p.Picture, "picture", "bin/bench/bench.svg", "`file` to draw the medians into")
+	flags.BoolVar(&p.Readme, "readme", false, "print the table in Markdown too, as it is in the README")
 	flags.IntVar(&p.MTU, "mtu", 1500, "`bytes` of a packet on the delay line")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil

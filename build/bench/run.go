@@ -64,6 +64,10 @@ func write(p parameters, result report.Run) error {
 		return err
 	}
 	fmt.Printf("samples: %s; picture: %s\n", p.JSON, p.Picture)
+	if p.Readme {
+		fmt.Println()
+		return result.WriteMarkdown(os.Stdout)
+	}
 	return nil
 }
 

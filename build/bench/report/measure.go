@@ -46,6 +46,8 @@ type Goal struct {
 	AtMost  float64 `json:"atMost,omitempty"`
 	AtLeast float64 `json:"atLeast,omitempty"`
 	Text    string  `json:"text,omitempty"` // how it is printed, if a bound in the unit was computed from something else
+	// Value is what was measured, in the terms of the bound; it means nothing where the verdict is Unknown.
+	Value   float64 `json:"value"`
 	Verdict Verdict `json:"verdict"`
 }
 
@@ -103,28 +105,31 @@ func (m *Measure) Judge() {
 		m.Subjects[i].Summary = Summarize(m.Subjects[i].Samples)
 	}
 	for i := range m.Goals {
-		m.Goals[i].Verdict = m.verdict(m.Goals[i])
+		m.Goals[i].Value, m.Goals[i].Verdict = m.verdict(m.Goals[i])
 	}
 }
 
-func (m *Measure) verdict(g Goal) Verdict {
+// verdict is what was measured in the goal's terms, and what that means.
+func (m *Measure) verdict(g Goal) (float64, Verdict) {
 	value, ok := m.median(Judged)
+	if !ok {
+		return 0, Unknown
+	}
 	if g.Of != "" {
-		var of float64
-		var known bool
-		if of, known = m.against(g.Of); !known {
-			return Unknown
+		of, known := m.against(g.Of)
+		if !known {
+			return 0, Unknown
 		}
 		value /= of
 	}
-	switch {
-	case !ok:
-		return Unknown
-	case g.AtMost != 0 && value > g.AtMost, g.AtLeast != 0 && value < g.AtLeast:
-		return Missed
+	if g.most() && value > g.AtMost || !g.most() && value < g.AtLeast {
+		return value, Missed
 	}
-	return Met
+	return value, Met
 }
+
+// most says that the goal is an upper bound. Without any bound it is one of zero.
+func (g Goal) most() bool { return g.AtLeast == 0 }
 
 // against is what a ratio is taken to, if it was measured and is not zero.
 func (m *Measure) against(name string) (float64, bool) {
@@ -150,13 +155,25 @@ func (g Goal) String() string {
 		return g.Text
 	}
 	sign, bound := "≤", g.AtMost
-	if g.AtLeast != 0 {
+	if !g.most() {
 		sign, bound = "≥", g.AtLeast
 	}
-	if g.Of == "" {
-		return fmt.Sprintf("%s %s", sign, number(bound))
+	return sign + " " + g.inTerms(bound)
+}
+
+// Measured is what was measured, printed in the terms of the goal.
+func (g Goal) Measured() string {
+	if g.Verdict == Unknown {
+		return "–"
 	}
-	return fmt.Sprintf("%s %.2f × %s", sign, bound, g.Of)
+	return g.inTerms(g.Value)
+}
+
+func (g Goal) inTerms(value float64) string {
+	if g.Of == "" {
+		return number(value)
+	}
+	return fmt.Sprintf("%.2f × %s", value, g.Of)
 }
 
 // number prints a value with about three digits.

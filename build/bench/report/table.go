@@ -15,9 +15,27 @@ type Run struct {
 	Measures   []Measure          `json:"measures"`
 }
 
+// The columns of the table.
+const (
+	columnRow = iota
+	columnWork
+	columnSubject
+	columnMedian
+	columnSpread
+	columnBaseline
+	columnReference
+	columnGoal
+	columnMeasured
+	columnVerdict
+	columnCount
+)
+
+// noGoal stands in the goal's place of a measure that is there for information.
+const noGoal = "(none)"
+
 // WriteTable prints the run as one table: a line for each way of doing each work, and the goals beside the judged one.
 func (r Run) WriteTable(w io.Writer) error {
-	rows := [][]string{{"#", "work", "subject", "median", "spread", "× " + Baseline, "× reference", "goal", ""}}
+	rows := [][]string{{"#", "work", "subject", "median", "spread", "× " + Baseline, "× reference", "goal", "measured", ""}}
 	for _, m := range r.Measures {
 		rows = append(rows, m.lines()...)
 	}
@@ -29,53 +47,78 @@ func (r Run) WriteTable(w io.Writer) error {
 			out.WriteString(strings.Repeat("-", sum(widths)+3*(len(widths)-1)) + "\n")
 		}
 	}
-	fmt.Fprintf(&out, "\nspread: first and third quartile, of fewer than %d samples smallest and largest\n", quartilesFrom)
+	met, of := r.met()
+	fmt.Fprintf(&out, "\n%d of %d goals met\nspread: first and third quartile, of fewer than %d samples smallest and largest\n", met, of, quartilesFrom)
 	_, err := io.WriteString(w, out.String())
 	return err
 }
 
-// lines are the table's lines of one measure, the judged subject first with a further line for each further goal.
+// met counts the goals that were met, and all.
+func (r Run) met() (met, of int) {
+	for _, m := range r.Measures {
+		for _, g := range m.Goals {
+			of++
+			if g.Verdict == Met {
+				met++
+			}
+		}
+	}
+	return met, of
+}
+
+// lines are the table's lines of one measure, the judged subject with a further line for each further goal.
 func (m Measure) lines() [][]string {
 	var lines [][]string
 	for i, s := range m.Subjects {
-		line := make([]string, 9)
+		line := make([]string, columnCount)
 		if i == 0 {
-			line[0], line[1] = fmt.Sprint(m.Row), m.Work
-			if m.Unit != "" {
-				line[1] += " [" + m.Unit + "]"
-			}
+			line[columnRow], line[columnWork] = fmt.Sprint(m.Row), m.work()
 		}
-		line[2] = s.Name
+		line[columnSubject] = s.Name
 		m.fillValues(line, s)
 		lines = append(lines, line)
 		if s.Name != Judged {
 			continue
 		}
+		if len(m.Goals) == 0 {
+			line[columnGoal] = noGoal
+		}
 		for j, g := range m.Goals {
 			if j > 0 {
-				lines = append(lines, make([]string, 9))
+				line = make([]string, columnCount)
+				lines = append(lines, line)
 			}
-			lines[len(lines)-1][7], lines[len(lines)-1][8] = g.String(), string(g.Verdict)
+			line[columnGoal], line[columnMeasured], line[columnVerdict] = g.String(), g.Measured(), string(g.Verdict)
 		}
 	}
 	return lines
 }
 
+// work is what was done, and in which unit it was measured.
+func (m Measure) work() string {
+	if m.Unit == "" {
+		return m.Work
+	}
+	return m.Work + " [" + m.Unit + "]"
+}
+
 func (m Measure) fillValues(line []string, s Subject) {
 	if s.Summary.Count == 0 {
-		line[3] = "–"
-		line[4] = s.Problem
+		line[columnMedian] = "–"
+		line[columnSpread] = s.Problem
 		return
 	}
-	line[3] = number(s.Summary.Median)
-	line[4] = number(s.Summary.Low) + "–" + number(s.Summary.High)
+	line[columnMedian] = number(s.Summary.Median)
+	line[columnSpread] = s.Summary.spread()
 	if of, ok := m.against(Baseline); ok && s.Name != Baseline {
-		line[5] = fmt.Sprintf("%.2f", s.Summary.Median/of)
+		line[columnBaseline] = fmt.Sprintf("%.2f", s.Summary.Median/of)
 	}
 	if of, ok := m.against(m.Reference.Name); ok {
-		line[6] = fmt.Sprintf("%.2f %s", s.Summary.Median/of, m.Reference.Name)
+		line[columnReference] = fmt.Sprintf("%.2f %s", s.Summary.Median/of, m.Reference.Name)
 	}
 }
+
+func (s Summary) spread() string { return number(s.Low) + "–" + number(s.High) }
 
 func columnWidths(rows [][]string) []int {
 	widths := make([]int, len(rows[0]))
@@ -94,7 +137,7 @@ func writeLine(out *strings.Builder, row []string, widths []int) {
 		if i > 0 {
 			line.WriteString(" | ")
 		}
-		if numeric := i >= 3 && i <= 5; numeric {
+		if numeric := i >= columnMedian && i <= columnBaseline; numeric {
 			line.WriteString(padding + cell)
 		} else {
 			line.WriteString(cell + padding)

@@ -19,7 +19,26 @@ func example() Run {
 	m.Add(Baseline, 126)
 	m.Fail("other", errors.New("it did not start"))
 	m.Judge()
-	return Run{When: "some day", Measures: []Measure{m}}
+	aside := Measure{Row: 2, Work: "for information"}
+	aside.Add(Judged, 7)
+	aside.Judge()
+	return Run{When: "some day", Machine: "a machine", Measures: []Measure{m, aside}}
+}
+
+func TestMarkdownHasALineForEachWork(t *testing.T) {
+	var out strings.Builder
+	if err := example().WriteMarkdown(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"| 1 | first &lt;byte&gt; [ms] | 42 | 41.5–43 | 126 | ≤ 1.10 × R; ≤ 0.20 × kubectl | 1.05 × R; 0.33 × kubectl | met; MISSED |\n",
+		"| 2 | for information | 7 | 7–7 | – |  |  |  |\n",
+		"1 of 2 goals met. some day, a machine.",
+	} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("no %q in\n%s", line, out.String())
+		}
+	}
 }
 
 func TestTableSaysWhatWasMeasuredAndWhatWasMissed(t *testing.T) {
@@ -32,10 +51,13 @@ func TestTableSaysWhatWasMeasuredAndWhatWasMissed(t *testing.T) {
 		got = append(got, strings.Join(strings.Fields(line), " "))
 	}
 	want := []string{
-		"1 | first <byte> [ms] | fairlead | 42 | 41.5–43 | 0.33 | 1.05 R | ≤ 1.10 × R | met",
-		"| | | | | | | ≤ 0.20 × kubectl | MISSED",
-		"| | kubectl | 126 | 126–126 | | 3.15 R | |",
-		"| | other | – | it did not start | | | |",
+		"1 | first <byte> [ms] | fairlead | 42 | 41.5–43 | 0.33 | 1.05 R | ≤ 1.10 × R | 1.05 × R | met",
+		"| | | | | | | ≤ 0.20 × kubectl | 0.33 × kubectl | MISSED",
+		"| | kubectl | 126 | 126–126 | | 3.15 R | | |",
+		"| | other | – | it did not start | | | | |",
+		"2 | for information | fairlead | 7 | 7–7 | | | (none) | |",
+		"",
+		"1 of 2 goals met",
 	}
 	if len(got) < 2+len(want) {
 		t.Fatalf("%d lines:\n%s", len(got), out.String())

@@ -69,10 +69,12 @@ func firstConnection(ctx context.Context, l *Lab) ([]report.Measure, error) {
 		after  time.Duration
 		goals  []report.Goal
 	}{
-		{"first connection, at once, a Pod by IP, R = 40 ms", byIP, 0, []report.Goal{{Of: "R", AtMost: 4.3}}},
-		{"first connection, at once, a new Service by name, R = 40 ms", byName, 0, []report.Goal{{Of: "R", AtMost: 5.3}}},
 		// As a person does it: whoever clicks needs a moment to paste.
-		{"first connection, a second later, a new Service by name, R = 40 ms", byName, time.Second, nil},
+		{"first connection, a second later, a Pod by IP, R = 40 ms", byIP, time.Second, []report.Goal{{Of: "R", AtMost: 4.3}}},
+		{"first connection, a second later, a new Service by name, R = 40 ms", byName, time.Second, []report.Goal{{Of: "R", AtMost: 5.3}}},
+		// For information: nothing could be made ready before.
+		{"first connection, at once, a Pod by IP, R = 40 ms", byIP, 0, nil},
+		{"first connection, at once, a new Service by name, R = 40 ms", byName, 0, nil},
 	} {
 		m := report.Measure{Work: first.work, Unit: "ms", Lower: true, Reference: reference, Goals: first.goals}
 		err := l.interleave(ctx, order{

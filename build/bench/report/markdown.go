@@ -1,0 +1,65 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// WriteMarkdown prints the run as a table in Markdown, for people to read: a line for each work, with the judged subject
+// beside the one it is compared with. What a limit or another proxy made of it is in WriteTable alone.
+func (r Run) WriteMarkdown(w io.Writer) error {
+	var out strings.Builder
+	fmt.Fprintf(&out, "| # | work | %s | spread | %s | goal | measured | |\n|---|---|---|---|---|---|---|---|\n", Judged, Baseline)
+	for _, m := range r.Measures {
+		var goals, measured, verdicts []string
+		for _, g := range m.Goals {
+			goals = append(goals, g.String())
+			measured = append(measured, g.Measured())
+			verdicts = append(verdicts, string(g.Verdict))
+		}
+		median, spread := m.cells(Judged)
+		baseline, _ := m.cells(Baseline)
+		cells := []string{fmt.Sprint(m.Row), m.work(), median, spread, baseline,
+			strings.Join(goals, "; "), strings.Join(measured, "; "), same(verdicts)}
+		for i, cell := range cells {
+			cells[i] = cellText.Replace(cell)
+		}
+		out.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+	}
+	met, of := r.met()
+	fmt.Fprintf(&out, "\n%d of %d goals met. %s, %s. Round trips measured: %.2f, %.2f and %.2f ms.\n", met, of, r.When, cellText.Replace(r.Machine),
+		r.RoundTrips["0"], r.RoundTrips["40"], r.RoundTrips["160"])
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// cellText keeps a text within its cell.
+var cellText = strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", ">", "&gt;")
+
+// cells are a subject's median, with why there is none, and spread.
+func (m Measure) cells(subject string) (median, spread string) {
+	for _, s := range m.Subjects {
+		switch {
+		case s.Name != subject:
+		case s.Summary.Count == 0 && s.Problem != "":
+			return "– (" + s.Problem + ")", ""
+		case s.Summary.Count > 0:
+			return number(s.Summary.Median), s.Summary.spread()
+		}
+	}
+	return "–", ""
+}
+
+// same is the one verdict where all are alike, else each of them.
+func same(verdicts []string) string {
+	for _, v := range verdicts {
+		if v != verdicts[0] {
+			return strings.Join(verdicts, "; ")
+		}
+	}
+	if len(verdicts) == 0 {
+		return ""
+	}
+	return verdicts[0]
+}
