@@ -14,5 +14,5 @@ type endpoint = portforward.Endpoint
 // interface is here so that a test can count and refuse dials.
 type carrier interface {
 	Run(ctx context.Context) error
-	Dial(ctx context.Context, endpoints []endpoint) (net.Conn, error)
+	Dial(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error)
 }

@@ -239,30 +239,34 @@ func (c *Cluster) target(network, address string) (name, int, error) {
 // a closed port then costs the API server little.
 const staleAfter = time.Second
 
-// dial resolves and connects, and does both once more when what it knew was out of date: a Pod that is gone, or one that
-// refuses because its program has ended. The second time it tries only Pods it has not tried.
+// dial resolves and connects, and has the carrier resolve once more when what it knew was out of date: a Pod that is gone,
+// or one that refuses because its program has ended. That may turn out only after the dial, when the Pod is asked for the
+// connection. The second time only Pods are tried that were not.
 func (c *Cluster) dial(ctx context.Context, n name, port int) (net.Conn, error) {
 	first, err := c.resolver.resolve(ctx, n, port)
 	if err != nil {
 		return nil, err
 	}
 	known := time.Now()
-	conn, err := c.connect(ctx, first.endpoints)
-	if err == nil || !outOfDate(err, time.Since(first.asked)) {
-		return conn, err
-	}
-	c.resolver.forget(first, known)
-	second, resolveErr := c.resolver.resolve(ctx, n, port)
-	untried := slices.DeleteFunc(second.endpoints, func(e endpoint) bool { return slices.Contains(first.endpoints, e) })
-	if resolveErr != nil || len(untried) == 0 {
-		return nil, err
-	}
-	c.log.Debug().Err(err).Int("endpoints", len(untried)).Msg("endpoints were out of date")
-	return c.connect(ctx, untried)
+	return c.connect(ctx, first.endpoints, func(ctx context.Context, cause error) []endpoint {
+		if !outOfDate(cause, time.Since(first.asked)) {
+			return nil
+		}
+		ctx, end, err := c.begin(ctx)
+		if err != nil {
+			return nil
+		}
+		defer end()
+		c.resolver.forget(first, known)
+		second, err := c.resolver.resolve(ctx, n, port)
+		untried := slices.DeleteFunc(second.endpoints, func(e endpoint) bool { return slices.Contains(first.endpoints, e) })
+		c.log.Debug().AnErr("cause", cause).Err(err).Int("endpoints", len(untried)).Msg("endpoints were out of date")
+		return untried
+	})
 }
 
-func (c *Cluster) connect(ctx context.Context, endpoints []endpoint) (net.Conn, error) {
-	conn, err := c.carrier.Dial(ctx, endpoints)
+func (c *Cluster) connect(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error) {
+	conn, err := c.carrier.Dial(ctx, endpoints, renew)
 	var away *fault.Unreachable
 	if !errors.As(err, &away) || away.Server == c.api.faults.server {
 		c.health.observe(err) // else it was a node or a Pod that could not be reached
@@ -273,6 +277,10 @@ func (c *Cluster) connect(ctx context.Context, endpoints []endpoint) (net.Conn, 
 func outOfDate(err error, age time.Duration) bool {
 	var absent *fault.NotFound
 	if errors.As(err, &absent) && absent.Kind == fault.Pod {
+		return true
+	}
+	var ended *fault.NoEndpoints
+	if errors.As(err, &ended) && ended.Pod != "" {
 		return true
 	}
 	var refused *fault.Refused

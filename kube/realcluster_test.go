@@ -226,13 +226,8 @@ func replacedPod(t *testing.T, cluster *clustertest.Cluster) {
 				t.Fatalf("kubectl %v: %v: %s", args, err, out)
 			}
 		}
-		// What is remembered of hello leads to a Pod that is gone. One connection may be refused for it, if it was told to
-		// be open before; not a second one.
+		// What is remembered of hello leads to a Pod that is gone, and its client hears nothing of that.
 		pod, err := ask(c, "hello:80")
-		var gone *fault.NotFound
-		if errors.As(err, &gone) && gone.Kind == fault.Pod {
-			pod, err = ask(c, "hello:80")
-		}
 		if err != nil || pod == old || !strings.HasPrefix(pod, "default/hello-") {
 			t.Errorf("Pod %q after %s, %v", pod, old, err)
 		}

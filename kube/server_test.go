@@ -21,6 +21,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"fairlead/kube/portforward"
 )
 
 // An apiServer answers for a few objects and misbehaves as told, where a real one cannot be made to. What a real one
@@ -197,18 +199,26 @@ func (f *fakeCarrier) Run(ctx context.Context) error {
 	return nil
 }
 
-func (f *fakeCarrier) Dial(_ context.Context, endpoints []endpoint) (net.Conn, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.dials = append(f.dials, endpoints)
-	if f.refuse != nil {
-		if err := f.refuse(endpoints); err != nil {
+func (f *fakeCarrier) Dial(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error) {
+	if err := f.dial(endpoints); err != nil {
+		more := renew(ctx, err)
+		if len(more) == 0 || f.dial(more) != nil {
 			return nil, err
 		}
 	}
 	near, far := net.Pipe()
 	far.Close()
 	return near, nil
+}
+
+func (f *fakeCarrier) dial(endpoints []endpoint) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dials = append(f.dials, endpoints)
+	if f.refuse == nil {
+		return nil
+	}
+	return f.refuse(endpoints)
 }
 
 func (f *fakeCarrier) dialled() [][]endpoint {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -45,6 +46,7 @@ type conn struct {
 
 	mu       sync.Mutex
 	rest     []Endpoint // not yet tried
+	renew    Renew      // nil once it was asked
 	again    int
 	cur      *attempt
 	kept     []byte
@@ -57,8 +59,8 @@ type conn struct {
 	wake     time.Time // when the reader has to look at the time again
 }
 
-func newConn(f *Forwarder, endpoints []Endpoint) *conn {
-	c := &conn{f: f, rest: endpoints, begun: make(chan struct{})}
+func newConn(f *Forwarder, endpoints []Endpoint, renew Renew) *conn {
+	c := &conn{f: f, rest: endpoints, renew: renew, begun: make(chan struct{})}
 	c.life, c.quit = context.WithCancel(context.Background())
 	return c
 }
@@ -72,8 +74,13 @@ func (c *conn) advance(ctx context.Context, cause error) error {
 			return c.over
 		}
 		if len(c.rest) == 0 {
+			renew := c.renew
+			c.renew = nil
 			c.mu.Unlock()
-			return cause
+			if renew == nil || !c.renewed(renew(ctx, cause)) {
+				return cause
+			}
+			continue
 		}
 		ep := c.rest[0]
 		c.rest = c.rest[1:]
@@ -91,6 +98,15 @@ func (c *conn) advance(ctx context.Context, cause error) error {
 		}
 		cause = err
 	}
+}
+
+// renewed takes more endpoints. It says false if there are none.
+func (c *conn) renewed(endpoints []Endpoint) bool {
+	endpoints = slices.DeleteFunc(slices.Clone(endpoints), func(ep Endpoint) bool { return ep.check() != nil })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rest, c.again = endpoints, 0
+	return len(endpoints) > 0
 }
 
 // use makes a the attempt, unless the connection was closed meanwhile.

@@ -30,6 +30,10 @@ func (e Endpoint) check() error {
 	return nil
 }
 
+// Renew gives endpoints that are not among those tried so far, or none, when all of them failed and the last did with
+// cause. A connection calls it once at most, maybe long after its Dial.
+type Renew func(ctx context.Context, cause error) []Endpoint
+
 // Config describes a Forwarder. Only REST is needed.
 type Config struct {
 	// REST is the way to the API server and the credentials, as client-go reads them from a kubeconfig. Its rate limits
@@ -190,7 +194,8 @@ func (f *Forwarder) kick() {
 }
 
 // Dial connects to the first of the endpoints that can be reached; the others are tried in order, later too, as long as
-// no program in a Pod can have seen a byte of the connection. It waits for a session with the Pod, not for the program's
+// no program in a Pod can have seen a byte of the connection, and behind them those that renew, if it is not nil, then
+// gives. It waits for a session with the Pod, not for the program's
 // answer: for that the connection has
 //
 //	Opened(ctx context.Context) error
@@ -198,7 +203,7 @@ func (f *Forwarder) kick() {
 // which says whether the target may be taken for connected. CloseWrite holds the end back while the Pod still sends, see
 // Config.Quiet. Errors are those of package fault. ctx bounds the dial, not the connection. Dial works while Run runs,
 // and waits for it to begin.
-func (f *Forwarder) Dial(ctx context.Context, endpoints []Endpoint) (net.Conn, error) {
+func (f *Forwarder) Dial(ctx context.Context, endpoints []Endpoint, renew Renew) (net.Conn, error) {
 	if len(endpoints) == 0 {
 		return nil, errors.New("port-forward to no endpoint")
 	}
@@ -212,7 +217,7 @@ func (f *Forwarder) Dial(ctx context.Context, endpoints []Endpoint) (net.Conn, e
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	c := newConn(f, endpoints)
+	c := newConn(f, endpoints, renew)
 	if err := c.advance(ctx, nil); err != nil {
 		return nil, err
 	}

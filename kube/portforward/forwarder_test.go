@@ -175,7 +175,7 @@ func TestCancelledDialEndsAtOnce(t *testing.T) {
 	fw := w.forwarder(nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
-	go func() { _, err := fw.Dial(ctx, at(7)); done <- err }()
+	go func() { _, err := fw.Dial(ctx, at(7), nil); done <- err }()
 	eventually(t, "the dial is under way", func() bool { return len(w.seen()) > 0 })
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
@@ -206,7 +206,7 @@ func TestRefusalIsRememberedForAMoment(t *testing.T) {
 	}
 	before := f.requests.Load()
 	ctx := context.Background()
-	if _, err := f.Dial(ctx, at(9)); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := f.Dial(ctx, at(9), nil); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Fatalf("got %v", err)
 	}
 	if f.requests.Load() != before {
@@ -220,7 +220,7 @@ func TestNextEndpointIsTriedBeforeTheClientHears(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(nil)
 	ctx := context.Background()
-	raw, err := f.Dial(ctx, append(at(9), at(7)...))
+	raw, err := f.Dial(ctx, append(at(9), at(7)...), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -432,7 +432,7 @@ func TestProxyOfAKubeconfig(t *testing.T) {
 		run(t, f)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		if c, err := f.Dial(ctx, at(7)); err == nil {
+		if c, err := f.Dial(ctx, at(7), nil); err == nil {
 			c.Close() //nolint:errcheck // always nil
 		}
 		if got := seen(); len(got) == 0 || !strings.HasPrefix(got[0], "CONNECT example.com:"+port) {

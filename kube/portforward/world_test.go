@@ -342,7 +342,7 @@ func dial(t testing.TB, f *Forwarder, endpoints []Endpoint) (tunnel, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	c, err := f.Dial(ctx, endpoints)
+	c, err := f.Dial(ctx, endpoints, nil)
 	if err != nil {
 		return nil, err
 	}
