@@ -32,34 +32,40 @@ const (
 	wsaHostUnreachable = syscall.Errno(10065)
 )
 
-// An Answer is what a client is told of a failure.
+// An Answer is what a client is told of a failure, in each of the languages it may speak.
 type Answer struct {
+	SOCKS4 byte   // reply code of SOCKS4, 91 to 93; anything else means 91
 	SOCKS5 byte   // reply code of RFC 1928; 0 means 1, since a failure is never told as success
 	Status int    // HTTP status, 400 to 599; anything else means 502
 	Text   string // one sentence for the body of an HTTP answer
+	// ProxyStatus is the error type of RFC 9209 section 2.3 for the Proxy-Status header: "dns_error". What is no such
+	// word means "proxy_internal_error".
+	ProxyStatus string
+	// Page is the body for clients that ask for HTML, a whole document that loads nothing; empty means Text for them too.
+	Page string
 }
 
 // DefaultAnswer judges an error by the words of package net and the system, as a Dialer gives them.
 func DefaultAnswer(err error) Answer {
 	var dns *net.DNSError
 	var timeout net.Error
-	answer := Answer{SOCKS5: replyGeneralFailure, Status: http.StatusBadGateway, Text: err.Error()}
+	answer := Answer{SOCKS5: replyGeneralFailure, Status: http.StatusBadGateway, Text: err.Error(), ProxyStatus: statusInternal}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		answer.SOCKS5, answer.Status = replyNotAllowed, http.StatusForbidden
+		answer.SOCKS5, answer.Status, answer.ProxyStatus = replyNotAllowed, http.StatusForbidden, "http_request_denied"
 	case errors.As(err, &dns) && dns.IsNotFound:
-		answer.SOCKS5 = replyHostUnreachable
+		answer.SOCKS5, answer.ProxyStatus = replyHostUnreachable, "dns_error"
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaRefused):
-		answer.SOCKS5 = replyRefused
+		answer.SOCKS5, answer.ProxyStatus = replyRefused, "connection_refused"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
-		answer.SOCKS5, answer.Status = replyExpired, http.StatusGatewayTimeout
+		answer.SOCKS5, answer.Status, answer.ProxyStatus = replyExpired, http.StatusGatewayTimeout, "connection_timeout"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, wsaHostUnreachable):
-		answer.SOCKS5, answer.Status = replyHostUnreachable, http.StatusServiceUnavailable
+		answer.SOCKS5, answer.Status, answer.ProxyStatus = replyHostUnreachable, http.StatusServiceUnavailable, "destination_unavailable"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, wsaNetUnreachable):
-		answer.SOCKS5 = replyNetUnreachable
+		answer.SOCKS5, answer.ProxyStatus = replyNetUnreachable, "destination_ip_unroutable"
 	case errors.Is(err, errors.ErrUnsupported):
-		answer.SOCKS5 = replyHostUnreachable
+		answer.SOCKS5, answer.ProxyStatus = replyHostUnreachable, "destination_unavailable"
 	}
 	return answer
 }
@@ -67,11 +73,17 @@ func DefaultAnswer(err error) Answer {
 // answer asks the configuration and makes its answer one that can be sent.
 func (c *Config) answer(err error) Answer {
 	answer := c.Answer(err)
+	if answer.SOCKS4 < socks4Rejected || answer.SOCKS4 > socks4OtherUser {
+		answer.SOCKS4 = socks4Rejected
+	}
 	if answer.SOCKS5 == replySucceeded {
 		answer.SOCKS5 = replyGeneralFailure
 	}
 	if answer.Status < 400 || answer.Status > 599 {
 		answer.Status = http.StatusBadGateway
+	}
+	if !isErrorType(answer.ProxyStatus) {
+		answer.ProxyStatus = statusInternal
 	}
 	if answer.Text = oneLine(answer.Text); answer.Text == "" {
 		answer.Text = http.StatusText(answer.Status)

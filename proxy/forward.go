@@ -60,11 +60,11 @@ func newForwarder(logger zerolog.Logger) httputil.ReverseProxy {
 func (c *httpClient) forward(w http.ResponseWriter, r *http.Request) {
 	target, err := httpTarget(r.URL)
 	if err != nil {
-		sayHTTP(w, http.StatusBadRequest, err.Error())
+		badRequest(w, r, err.Error())
 		return
 	}
 	if lastHop(r) {
-		sayHTTP(w, http.StatusOK, "this is the proxy, and Max-Forwards is 0")
+		sayHTTP(w, r, Answer{Status: http.StatusOK, Text: "this is the proxy, and Max-Forwards is 0"})
 		return
 	}
 	config := c.conn.server.config.Load()
@@ -125,7 +125,7 @@ func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	x.record.Answer = x.record.config.answer(err)
 	x.record.finish(err)
-	sayHTTP(w, x.record.Answer.Status, x.record.Answer.Text)
+	sayHTTP(w, r, x.record.Answer)
 }
 
 // refusal finds the reason behind an error of a connection that its target had not confirmed.

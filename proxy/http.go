@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -117,9 +117,9 @@ func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Scheme == "http" && r.URL.Host != "":
 		client.forward(w, r)
 	case r.URL.Scheme != "":
-		sayHTTP(w, http.StatusBadRequest, fmt.Sprintf("this proxy does not speak %q; use CONNECT", r.URL.Scheme))
+		badRequest(w, r, fmt.Sprintf("this proxy does not speak %q; use CONNECT", r.URL.Scheme))
 	default:
-		sayHTTP(w, http.StatusBadRequest, "this is a proxy; ask it for absolute URLs or CONNECT")
+		badRequest(w, r, "this is a proxy; ask it for absolute URLs or CONNECT")
 	}
 }
 
@@ -127,7 +127,7 @@ func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (c *httpClient) connect(w http.ResponseWriter, r *http.Request) {
 	target, err := ParseTarget(r.RequestURI)
 	if err != nil {
-		sayHTTP(w, http.StatusBadRequest, err.Error())
+		badRequest(w, r, err.Error())
 		return
 	}
 	early, err := c.takeOver(w)
@@ -156,29 +156,14 @@ func (connectDialect) accept(w io.Writer) error {
 }
 
 func (connectDialect) refuse(w io.Writer, answer Answer) error {
-	body := answer.Text + "\n"
+	body := answer.Text + "\n" // a browser shows none of it, other programs print it
 	response := http.Response{
 		StatusCode: answer.Status, ProtoMajor: 1, ProtoMinor: 1, Close: true,
-		Header:        textHeader(http.Header{}),
+		Header:        answerHeader(http.Header{}, answer),
 		ContentLength: int64(len(body)),
-		Body:          io.NopCloser(bytes.NewReader([]byte(body))),
+		Body:          io.NopCloser(strings.NewReader(body)),
 	}
 	return response.Write(w)
-}
-
-// sayHTTP answers with one line of text.
-func sayHTTP(w http.ResponseWriter, status int, text string) {
-	textHeader(w.Header())
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)+1))
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text+"\n") // a client that is gone is net/http's to notice
-}
-
-func textHeader(header http.Header) http.Header {
-	header.Set("Content-Type", "text/plain; charset=utf-8")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Cache-Control", "no-store")
-	return header
 }
 
 // httpTarget is what an absolute-form request asks to be connected with.

@@ -2,9 +2,12 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -34,6 +37,30 @@ type Config struct {
 	Drain time.Duration
 	// Grace is how long one direction of a tunnel may stay silent after the other has ended; default 2 min.
 	Grace time.Duration
+	// Idle ends a tunnel through which no byte has gone for so long; 0 means never.
+	Idle time.Duration
+	// Connections is how many clients may be connected at a time; default 1024. One more is told so, where that is
+	// cheap, and else closed.
+	Connections int
+	// Credentials are wanted of SOCKS5 clients by RFC 1929 and of HTTP clients as Proxy-Authorization: Basic. SOCKS4
+	// has no password, and is refused with them. nil wants none.
+	Credentials *Credentials
+	// TLS makes the port speak TLS too, told by the first byte: inside are the same languages. Client certificates are
+	// required and checked against its ClientCAs, whatever its ClientAuth says. nil means no TLS.
+	TLS *tls.Config
+	// RequireTLS turns away clients that do not speak TLS.
+	RequireTLS bool
+	// Peer judges a client before a byte of it is read; an error turns it away and is logged. SameUser makes one. nil
+	// lets everybody in.
+	Peer func(client, local netip.AddrPort) error
+	// Pages serves requests to the proxy itself: GET and HEAD in origin form, with a loopback Host, from this machine,
+	// and not made by another site's page. nil answers them with one line.
+	Pages http.Handler
+}
+
+// Credentials are what a client must know to be served.
+type Credentials struct {
+	User, Password string // 1 to 255 bytes each; no colon in User
 }
 
 // withDefaults fills what was left out.
@@ -47,6 +74,9 @@ func (c Config) withDefaults() *Config {
 	set(&c.Dial, 30*time.Second)
 	set(&c.Drain, 2*time.Second)
 	set(&c.Grace, 2*time.Minute)
+	if c.Connections <= 0 {
+		c.Connections = 1024
+	}
 	if c.Answer == nil {
 		c.Answer = DefaultAnswer
 	}

@@ -12,11 +12,12 @@ import (
 
 // SOCKS4 in bytes: its version, the one command that is served, and the codes of its answers.
 const (
-	socks4Version  byte = 4
-	socks4Connect  byte = 1
-	socks4Granted  byte = 90
-	socks4Rejected byte = 91
-	socks4Field    int  = 255 // most bytes of a user id, and of a name
+	socks4Version   byte = 4
+	socks4Connect   byte = 1
+	socks4Granted   byte = 90
+	socks4Rejected  byte = 91
+	socks4OtherUser byte = 93  // "client program and identd report different user-ids"
+	socks4Field     int  = 255 // most bytes of a user id, and of a name
 )
 
 // askSOCKS4 reads a request of SOCKS4 or SOCKS4A and leaves it unanswered. A user id is read and means nothing. An error
@@ -25,7 +26,7 @@ func askSOCKS4(client *sniffed) (*request, error) {
 	ahead := bufio.NewReaderSize(client, 1<<10)
 	target, err := readSOCKS4(ahead)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("SOCKS4 request: %w", err), socks4Dialect{}.refuse(client, Answer{}))
+		return nil, errors.Join(fmt.Errorf("SOCKS4 request: %w", err), socks4Reply(client, socks4Rejected))
 	}
 	early, _ := ahead.Peek(ahead.Buffered()) // cannot fail: they are there
 	return &request{protocol: SOCKS4, target: target, early: bytes.Clone(early), dialect: socks4Dialect{}}, nil
@@ -72,12 +73,12 @@ func readField(r *bufio.Reader) (string, error) {
 	}
 }
 
-// socks4Dialect answers a SOCKS4 request. The protocol has one code for every failure of ours.
+// socks4Dialect answers a SOCKS4 request.
 type socks4Dialect struct{}
 
 func (socks4Dialect) accept(w io.Writer) error { return socks4Reply(w, socks4Granted) }
 
-func (socks4Dialect) refuse(w io.Writer, _ Answer) error { return socks4Reply(w, socks4Rejected) }
+func (socks4Dialect) refuse(w io.Writer, answer Answer) error { return socks4Reply(w, answer.SOCKS4) }
 
 func socks4Reply(w io.Writer, code byte) error {
 	_, err := w.Write([]byte{0, code, 0, 0, 0, 0, 0, 0})

@@ -1,0 +1,92 @@
+package proxy_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"fairlead/proxy"
+)
+
+// refusing answers everything with answer.
+func refusing(answer proxy.Answer) proxy.Config {
+	return proxy.Config{
+		Rules:  []proxy.Rule{{Name: "never"}},
+		Answer: func(error) proxy.Answer { return answer },
+	}
+}
+
+func TestFailureIsToldInEveryLanguage(t *testing.T) {
+	w := open(t, refusing(proxy.Answer{
+		SOCKS4: 92, SOCKS5: 4, Status: 504, ProxyStatus: "dns_error",
+		Text: `no "Service" \ é` + "\r\nX: y", Page: "<!doctype html><p>page",
+	}))
+	const status = `fairlead; error=dns_error; details="no \"Service\" \\ ?  X: y"`
+	for _, request := range []string{
+		"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\nAccept: text/html\r\n\r\n",
+		"GET http://a.example/ HTTP/1.1\r\nHost: a.example\r\nAccept: */*\r\n\r\n",
+	} {
+		response, body, err := w.rawHTTP(strings.Fields(request)[0], request)
+		if err != nil || response.StatusCode != 504 || response.Header.Get("Proxy-Status") != status ||
+			response.Header.Get("Content-Type") != "text/plain; charset=utf-8" || strings.Count(body, "\n") != 1 {
+			t.Errorf("%q: %+v %q, %v", request, response, body, err)
+		}
+	}
+	conn := w.connect()
+	_, _ = conn.Write(socksRequest("a.example:443"))
+	if code := readSOCKS(t, conn); code != 4 {
+		t.Errorf("SOCKS5 %d", code)
+	}
+	conn = w.connect()
+	_, _ = conn.Write([]byte("\x04\x01\x00\x50\x00\x00\x00\x01\x00a.example\x00"))
+	answer := make([]byte, 8)
+	if _, err := conn.Read(answer); err != nil || answer[1] != 92 {
+		t.Errorf("SOCKS4 % x, %v", answer, err)
+	}
+}
+
+func TestBrowserGetsAPage(t *testing.T) {
+	w := open(t, refusing(proxy.Answer{Status: 503, Text: "line", Page: "<!doctype html><p>page"}))
+	for accept, html := range map[string]bool{
+		"text/html,application/xhtml+xml,*/*;q=0.8": true,
+		"application/json, text/html;q=0.5":         true,
+		"text/html;q=0":                             false,
+		"*/*":                                       false,
+		"text/*":                                    false,
+		"":                                          false,
+		";;,,text/html;q=x":                         true,
+	} {
+		response, body, err := w.rawHTTP("GET", "GET http://a.example/ HTTP/1.1\r\nHost: a.example\r\nAccept: "+accept+"\r\n\r\n")
+		if err != nil || response.StatusCode != 503 || response.Header.Get("Vary") != "Accept" || response.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Fatalf("%q: %+v, %v", accept, response, err)
+		}
+		page := strings.HasPrefix(response.Header.Get("Content-Type"), "text/html")
+		if page != html || strings.Contains(body, "page") != html {
+			t.Errorf("Accept %q: %q of %s", accept, body, response.Header.Get("Content-Type"))
+		}
+		if policy := response.Header.Get("Content-Security-Policy"); html && !strings.Contains(policy, "default-src 'none'") {
+			t.Errorf("policy %q", policy)
+		}
+	}
+}
+
+func TestAnswerThatCannotBeSentIsMadeOneThatCan(t *testing.T) {
+	w := open(t, refusing(proxy.Answer{SOCKS4: 90, Status: 200, ProxyStatus: "no; such\r\nword"}))
+	response, body, err := w.rawHTTP("GET", "GET http://a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n")
+	if err != nil || response.StatusCode != 502 || body != "Bad Gateway\n" ||
+		response.Header.Get("Proxy-Status") != `fairlead; error=proxy_internal_error; details="Bad Gateway"` {
+		t.Errorf("%+v %q, %v", response, body, err)
+	}
+	if r := w.waitReports(1)[0]; r.Answer.SOCKS4 != 91 {
+		t.Errorf("report %+v", r)
+	}
+}
+
+func TestLongDetailsAreCut(t *testing.T) {
+	w := open(t, proxy.Config{Answer: func(error) proxy.Answer { return proxy.DefaultAnswer(errors.New(strings.Repeat("x", 2000))) }})
+	response, _, err := w.rawHTTP(http.MethodGet, "GET http://a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n")
+	if err != nil || len(response.Header.Get("Proxy-Status")) > 400 || !strings.HasSuffix(response.Header.Get("Proxy-Status"), `xxx..."`) {
+		t.Errorf("%+v, %v", response, err)
+	}
+}
