@@ -115,7 +115,7 @@ func (p *program) problemErrors() []error {
 func (p *program) manager(save func(name string, on bool) error) *session.Manager {
 	return session.New(session.Config{
 		Start:  p.wiring.start,
-		Reason: explain.Short,
+		Reason: func(err error) session.Reason { return session.Reason{Text: explain.Short(err)} },
 		Save:   save,
 		Log:    p.log,
 	})

@@ -36,7 +36,7 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 			return err
 		}
 		for _, name := range names {
-			if err := model.Do(ctx, session.Set{Name: name, On: true}); err != nil {
+			if err := model.Do(ctx, session.Set{Name: name, On: true, Confirmed: true}); err != nil {
 				return err
 			}
 		}

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
-// An Intent is something a view may ask of the Manager: Toggle, Set, StopAll or SetContexts.
+// An Intent is something a view may ask of the Manager: Toggle, Set, StopAll, AutoOff, Reload or SetContexts.
 type Intent interface {
 	// apply runs in the loop that owns the state.
 	apply(m *Manager) error
@@ -17,10 +18,11 @@ type Intent interface {
 var (
 	ErrUnknownContext = errors.New("no such context")
 	ErrUnusable       = errors.New("context cannot be used")
+	ErrUnconfirmed    = errors.New("context is marked as production and wants a confirmation")
 	ErrNotRunning     = errors.New("the program is stopping")
 )
 
-// Toggle turns a context on if it is off or has failed, and off otherwise.
+// Toggle turns a context on if it is off or has failed, and off otherwise. It does not turn on one of production: ErrUnconfirmed.
 type Toggle struct{ Name string }
 
 // Set turns a context on or off. A context that has failed and is set on is started again.
@@ -30,13 +32,27 @@ type Set struct {
 	// Restored tells that the wish was read from disk, where an earlier run of the program left it: it is not saved again, and
 	// Start learns that nobody clicked.
 	Restored bool
+	// Confirmed tells that the user was asked. A context of production is turned on only so, even when it is restored; else the
+	// answer is ErrUnconfirmed.
+	Confirmed bool
 }
 
 // StopAll turns every context off, and forgets failures.
 type StopAll struct{}
 
-// SetContexts tells which contexts there are. One that stays keeps its state. One that is gone is turned off, without saving that as
-// a wish, and disappears when it has stopped.
+// AutoOff makes a context that is on turn itself off once the time has passed, counted from now; 0 lets it stay on. It holds for this
+// run of the context, in place of its Entry's AutoOff.
+type AutoOff struct {
+	Name  string
+	After time.Duration
+}
+
+// Reload asks the proxy of a running context to take up what has changed about it: see Reconfigurer. One that does not run is left
+// alone, for its next start reads everything anew.
+type Reload struct{ Name string }
+
+// SetContexts tells which contexts there are. One that stays keeps its state; when it runs and its Fingerprint differs, it is
+// reloaded. One that is gone is turned off, without saving that as a wish, and disappears when it has stopped.
 type SetContexts struct {
 	Entries  []Entry
 	Problems []string // what is wrong with the kubeconfig as a whole, one sentence each
@@ -48,8 +64,20 @@ type Entry struct {
 	Name      string
 	Cluster   string
 	Namespace string
+	File      string // where it is written
 	Address   string // host:port it is to listen on, if known already
 	Problem   string // why it cannot be used, in one sentence; empty if it can
+
+	// Fingerprint stands for all that a running proxy must take up when it changes.
+	Fingerprint string
+
+	Outside    string        // the route of hosts outside the cluster, for the views
+	Production bool          // switching it on wants a confirmation
+	Password   bool          // clients must give one
+	AnyUser    bool          // other users of this machine are not turned away
+	Warning    string        // one sentence about who else may use its address
+	AutoOff    time.Duration // it turns itself off after so long; 0: it stays on
+	Used       time.Time     // when it was last switched on, as far as an earlier run of the program knows
 }
 
 // Do hands an intent to Run and returns when it was taken up: its effect is then in Snapshot, though what it set off may take a
@@ -77,7 +105,7 @@ func (i Toggle) apply(m *Manager) error {
 	if err != nil {
 		return err
 	}
-	return m.wish(s, !s.wanted || s.phase == Failed, false)
+	return m.wish(s, Set{On: !s.wanted || s.phase == Failed})
 }
 
 func (i Set) apply(m *Manager) error {
@@ -85,15 +113,35 @@ func (i Set) apply(m *Manager) error {
 	if err != nil {
 		return err
 	}
-	return m.wish(s, i.On, i.Restored)
+	return m.wish(s, i)
 }
 
 func (StopAll) apply(m *Manager) error {
 	var errs []error
 	for _, s := range m.sessions {
-		errs = append(errs, m.wish(s, false, false))
+		errs = append(errs, m.wish(s, Set{}))
 	}
 	return errors.Join(errs...)
+}
+
+func (i AutoOff) apply(m *Manager) error {
+	s, err := m.find(i.Name)
+	if err != nil {
+		return err
+	}
+	if s.run != nil && s.phase.Listening() {
+		m.offAfter(s, time.Now(), i.After)
+	}
+	return nil
+}
+
+func (i Reload) apply(m *Manager) error {
+	s, err := m.find(i.Name)
+	if err != nil {
+		return err
+	}
+	m.reload(s)
+	return nil
 }
 
 func (i SetContexts) apply(m *Manager) error {
@@ -109,11 +157,8 @@ func (i SetContexts) apply(m *Manager) error {
 		if at := slices.IndexFunc(before, func(s *session) bool { return s.entry.Name == entry.Name }); at >= 0 {
 			s = before[at]
 		}
-		s.entry, s.gone = entry, false
-		if s.run == nil && entry.Address != "" {
-			s.address = entry.Address
-		}
 		m.sessions = append(m.sessions, s)
+		m.enter(s, entry)
 	}
 	for _, s := range before {
 		if slices.Contains(m.sessions, s) {
@@ -128,6 +173,25 @@ func (i SetContexts) apply(m *Manager) error {
 	return nil
 }
 
+// enter gives a session its entry, new or changed.
+func (m *Manager) enter(s *session, entry Entry) {
+	before := s.entry
+	s.entry, s.gone = entry, false
+	if s.run == nil {
+		if entry.Address != "" {
+			s.address = entry.Address
+		}
+		return
+	}
+	if entry.AutoOff != before.AutoOff && s.phase.Listening() {
+		m.offAfter(s, s.since, entry.AutoOff)
+	}
+	// What cannot be used now cannot be taken up either; the proxy goes on as it was.
+	if entry.Fingerprint != before.Fingerprint && entry.Problem == "" {
+		m.reload(s)
+	}
+}
+
 func (m *Manager) find(name string) (*session, error) {
 	for _, s := range m.sessions {
 		if s.entry.Name == name {
@@ -138,17 +202,24 @@ func (m *Manager) find(name string) (*session, error) {
 }
 
 // wish records what the user wants of a context, here and on disk, and sets off what it takes.
-func (m *Manager) wish(s *session, on, restored bool) error {
-	if on && s.gone {
+func (m *Manager) wish(s *session, w Set) error {
+	if w.On && s.gone {
 		return fmt.Errorf("context %q: %w", s.entry.Name, ErrUnknownContext)
 	}
-	if on && s.entry.Problem != "" {
+	if w.On && s.entry.Problem != "" {
 		return fmt.Errorf("context %q: %w: %s", s.entry.Name, ErrUnusable, s.entry.Problem)
 	}
-	if s.wanted != on && !s.gone && !restored {
-		m.wishes.put(s.entry.Name, on)
+	idle := !s.wanted || s.phase == Failed
+	if w.On && idle && s.entry.Production && !w.Confirmed {
+		return fmt.Errorf("context %q: %w", s.entry.Name, ErrUnconfirmed)
 	}
-	s.wanted, s.restored = on, restored
+	if s.wanted != w.On && !s.gone && !w.Restored {
+		m.wishes.put(s.entry.Name, w.On)
+	}
+	if w.On && idle && !w.Restored {
+		s.used = time.Now().Round(0)
+	}
+	s.wanted, s.restored = w.On, w.Restored
 	m.drive(s)
 	return nil
 }

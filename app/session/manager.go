@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,11 +28,22 @@ type Proxy interface {
 	Address() string
 }
 
+// A Reconfigurer is a Proxy that can take up a change of its context's entry or settings without closing what is open.
+type Reconfigurer interface {
+	// Reconfigure reads anew what the proxy was started from and works by it from then on. It is called by one goroutine, between
+	// the start of Serve and its end. ErrRestart tells that it takes a stop and a start; with any other error the proxy goes on as
+	// it was. Address may differ after it.
+	Reconfigure(ctx context.Context) error
+}
+
+// ErrRestart is Reconfigure's answer when the change cannot be taken up in place.
+var ErrRestart = errors.New("the change takes a restart")
+
 // Config says how a Manager does its work. Only Start is required.
 type Config struct {
 	Start Start
-	// Reason puts an error into one plain sentence for State.Reason. Nil means the error's own text.
-	Reason func(error) string
+	// Reason explains an error in one plain sentence. Nil means the error's own text.
+	Reason func(error) Reason
 	// Save keeps a wish for the next run of the program. It is called by one goroutine, in order for each context, with the last
 	// wish when several came while it was busy. Run waits for it. Nil keeps nothing.
 	Save func(name string, on bool) error
@@ -72,7 +84,7 @@ type request struct {
 // New returns a Manager that knows no contexts yet; SetContexts tells it. It does nothing before Run.
 func New(c Config) *Manager {
 	if c.Reason == nil {
-		c.Reason = error.Error
+		c.Reason = func(err error) Reason { return Reason{Text: err.Error()} }
 	}
 	if c.Save == nil {
 		c.Save = func(string, bool) error { return nil }

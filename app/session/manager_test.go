@@ -190,11 +190,11 @@ func TestFailedStartSaysWhyAndNextToggleTriesAgain(t *testing.T) {
 		p := newProxies(t)
 		taken := errors.New("listen tcp 127.0.0.1:1080: address in use")
 		p.start = func(context.Context, string) error { return taken }
-		m, _ := runManager(t, Config{Start: p.Start, Reason: func(err error) string {
+		m, _ := runManager(t, Config{Start: p.Start, Reason: func(err error) Reason {
 			if !errors.Is(err, taken) {
 				t.Errorf("asked for the reason of %v", err)
 			}
-			return "The port is taken."
+			return Reason{Text: "The port is taken."}
 		}})
 		do(t, m, Toggle{"a"})
 		synctest.Wait()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -19,30 +20,45 @@ type session struct {
 	wanted   bool
 	restored bool // the wish is an earlier run's
 	phase    Phase
-	reason   string
+	reason   Reason
 	address  string
-	run      *run // nil if nothing runs
+	since    time.Time // when it began to listen
+	used     time.Time // when it was last switched on in this run of the program
+	run      *run      // nil if nothing runs
 }
 
 // run is one life of a context's proxy, from Start until Serve returns. Its fields but health belong to the loop.
 type run struct {
-	cancel  context.CancelFunc
-	step    int         // counts what it was told to do: start, stop
-	bound   *time.Timer // for the step
-	healthy bool
-	reason  string                 // why not
-	health  atomic.Pointer[health] // the last one told and not yet taken
+	cancel context.CancelFunc
+	step   int                    // counts what it was told to do: start, stop
+	bound  *time.Timer            // for the step
+	ill    Reason                 // why the cluster is not reached; none if it is
+	stale  Reason                 // why the last change was not taken up; none if it was
+	health atomic.Pointer[health] // the last one told and not yet taken
+	reload chan struct{}          // one token: there is a change to take up
+	offAt  time.Time              // when it turns itself off; zero: not
+	off    *time.Timer            // looks whether it is time
 }
 
 type health struct{ err error }
 
 func (s *session) state() State {
 	state := State{
-		Name: s.entry.Name, Phase: s.phase, Wanted: s.wanted, Usable: s.entry.Problem == "" && !s.gone, Reason: s.reason,
-		Address: s.address, Cluster: s.entry.Cluster, Namespace: s.entry.Namespace,
+		Name: s.entry.Name, Phase: s.phase, Wanted: s.wanted, Usable: s.entry.Problem == "" && !s.gone,
+		Reason: s.reason.Text, Trouble: s.reason.Trouble, Login: s.reason.Login,
+		Address: s.address, Warning: s.entry.Warning,
+		Cluster: s.entry.Cluster, Namespace: s.entry.Namespace, File: s.entry.File, Outside: s.entry.Outside,
+		Production: s.entry.Production, Password: s.entry.Password, AnyUser: s.entry.AnyUser,
+		Used: s.entry.Used,
 	}
-	if state.Reason == "" {
-		state.Reason = s.entry.Problem
+	if state.Reason == "" && s.entry.Problem != "" {
+		state.Reason, state.Trouble = s.entry.Problem, Unusable
+	}
+	if s.used.After(state.Used) {
+		state.Used = s.used
+	}
+	if s.phase.Listening() {
+		state.Since, state.OffAt = s.since, s.run.offAt
 	}
 	return state
 }
@@ -56,12 +72,12 @@ func (m *Manager) drive(s *session) {
 	case s.run == nil && m.stopping:
 		// A failure stays to be seen in the last snapshot.
 	case s.run == nil:
-		s.phase, s.reason = Off, ""
+		s.phase, s.reason = Off, Reason{}
 	case s.phase == Failed && m.stopping:
 	case s.phase == Failed:
-		s.phase, s.reason = Stopping, "" // its start was cancelled when it failed
+		s.phase, s.reason = Stopping, Reason{} // its start was cancelled when it failed
 	case !wanted && s.phase != Stopping:
-		s.phase, s.reason = Stopping, ""
+		s.phase, s.reason = Stopping, Reason{}
 		m.stop(s)
 	}
 }
@@ -69,8 +85,8 @@ func (m *Manager) drive(s *session) {
 // start begins a run. The goroutine that it starts ends by telling the loop so.
 func (m *Manager) start(s *session) {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &run{cancel: cancel, healthy: true}
-	s.run, s.phase, s.reason = r, Starting, ""
+	r := &run{cancel: cancel, reload: make(chan struct{}, 1)}
+	s.run, s.phase, s.reason = r, Starting, Reason{}
 	m.expect(s, m.config.StartWithin)
 	name, restored := s.entry.Name, s.restored
 	m.config.Log.Info().Str("context", name).Bool("restored", restored).Msg("switching on")
@@ -94,7 +110,13 @@ func (m *Manager) serve(ctx context.Context, s *session, r *run, name string, re
 	}
 	address := proxy.Address()
 	m.tell(func() { m.listens(s, r, address) })
-	return proxy.Serve(ctx)
+	var changes sync.WaitGroup
+	served, over := context.WithCancel(ctx)
+	changes.Go(func() { m.takeChanges(served, s, r, proxy) })
+	err = proxy.Serve(ctx)
+	over()
+	changes.Wait()
+	return err
 }
 
 func (m *Manager) stop(s *session) {
@@ -130,14 +152,15 @@ func (m *Manager) overdue(s *session) {
 	switch s.phase {
 	case Starting:
 		log.Dur("within", m.config.StartWithin).Msg("start takes too long")
-		s.phase, s.reason = Failed, fmt.Sprintf("It did not start within %s.", m.config.StartWithin)
+		s.phase, s.reason = Failed, Reason{Text: fmt.Sprintf("It did not start within %s.", m.config.StartWithin)}
 		m.stop(s)
 	case Stopping, Failed:
 		log.Dur("within", m.config.StopWithin).Msg("stop takes too long, left behind")
 		m.abandoned[s.run] = s.entry.Name
+		s.run.stayOn()
 		s.run = nil
 		if s.phase == Stopping {
-			s.phase, s.reason = Failed, fmt.Sprintf("It did not stop within %s.", m.config.StopWithin)
+			s.phase, s.reason = Failed, Reason{Text: fmt.Sprintf("It did not stop within %s.", m.config.StopWithin)}
 		}
 		m.drop(s)
 	}
@@ -151,7 +174,8 @@ func (m *Manager) listens(s *session, r *run, address string) {
 	r.finish()
 	s.address = address
 	m.config.Log.Info().Str("context", s.entry.Name).Str("address", address).Msg("listening")
-	s.phase = On
+	s.phase, s.since = On, time.Now().Round(0)
+	m.offAfter(s, s.since, s.entry.AutoOff)
 	m.applyHealth(s)
 }
 
@@ -165,6 +189,7 @@ func (m *Manager) ended(s *session, r *run, err error) {
 		return
 	}
 	r.finish()
+	r.stayOn()
 	s.run = nil
 	switch s.phase {
 	case Stopping:
@@ -173,7 +198,7 @@ func (m *Manager) ended(s *session, r *run, err error) {
 		} else {
 			log.Info().Msg("switched off")
 		}
-		s.phase, s.reason = Off, ""
+		s.phase, s.reason = Off, Reason{}
 		m.drive(s)
 	case Failed: // its start was too slow, and has ended now
 	default:
@@ -203,22 +228,23 @@ func (m *Manager) takeHealth() {
 		if told == nil {
 			continue
 		}
-		s.run.healthy, s.run.reason = told.err == nil, ""
+		s.run.ill = Reason{}
 		if told.err != nil {
-			s.run.reason = m.config.Reason(told.err)
+			s.run.ill = m.config.Reason(told.err)
 			m.config.Log.Warn().Str("context", s.entry.Name).Err(told.err).Msg("cluster not reached")
 		}
 		m.applyHealth(s)
 	}
 }
 
-// applyHealth shows a run's health, if it is in a phase that has one.
+// applyHealth shows how a run fares, if it is in a phase that tells: what keeps it from its cluster, or else a change that it did not
+// take up, with which it serves as before.
 func (m *Manager) applyHealth(s *session) {
 	switch {
 	case !s.phase.Listening():
-	case s.run.healthy:
-		s.phase, s.reason = On, ""
+	case s.run.ill == Reason{}:
+		s.phase, s.reason = On, s.run.stale
 	default:
-		s.phase, s.reason = Degraded, s.run.reason
+		s.phase, s.reason = Degraded, s.run.ill
 	}
 }

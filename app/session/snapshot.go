@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"time"
 )
 
 // A Phase is what a context is doing.
@@ -22,16 +23,48 @@ const (
 // Listening reports whether clients can connect in this phase.
 func (p Phase) Listening() bool { return p == On || p == Degraded }
 
+// A Trouble is the kind of a Reason, for views that offer something to do about it.
+type Trouble string
+
+// The kinds of trouble that a view may treat apart; all else has none of them.
+const (
+	LoginNeeded Trouble = "login"       // the credentials are missing, expired or refused
+	PortTaken   Trouble = "port"        // another program listens on the port
+	Unreachable Trouble = "unreachable" // no way to the API server
+	NotTakenUp  Trouble = "change"      // it serves as before, and a change of its entry or settings could not be taken up
+	Unusable    Trouble = "entry"       // its kubeconfig entry or its settings cannot be used
+)
+
+// A Reason is why a context is not as it should be. The zero Reason is none.
+type Reason struct {
+	Text    string // one plain sentence
+	Trouble Trouble
+	Login   string // for LoginNeeded: the command that logs in, to be pasted into a terminal; may be empty
+}
+
 // State is one context at one moment.
 type State struct {
-	Name      string `json:"name"`
-	Phase     Phase  `json:"phase"`
-	Wanted    bool   `json:"wanted"`            // the wish, which outlives a failure and a restart
-	Usable    bool   `json:"usable"`            // false if its kubeconfig entry cannot be used
-	Reason    string `json:"reason,omitempty"`  // one plain sentence for Degraded, Failed, and what is not usable
-	Address   string `json:"address,omitempty"` // host:port it listens on, or is to listen on; empty if not yet known
-	Cluster   string `json:"cluster,omitempty"`
-	Namespace string `json:"namespace,omitempty"`
+	Name    string  `json:"name"`
+	Phase   Phase   `json:"phase"`
+	Wanted  bool    `json:"wanted"`            // the wish, which outlives a failure and a restart
+	Usable  bool    `json:"usable"`            // false if its entry cannot be used
+	Reason  string  `json:"reason,omitempty"`  // one plain sentence for Degraded, Failed, and what is not usable
+	Trouble Trouble `json:"trouble,omitempty"` // the kind of the reason
+	Login   string  `json:"login,omitempty"`   // the command that logs in, when a login is needed and the command is known
+	Address string  `json:"address,omitempty"` // host:port it listens on, or is to listen on; empty if not yet known
+	Warning string  `json:"warning,omitempty"` // one plain sentence about who else may use the address
+
+	Cluster    string `json:"cluster,omitempty"`
+	Namespace  string `json:"namespace,omitempty"`
+	File       string `json:"file,omitempty"`       // where the context is written
+	Outside    string `json:"outside,omitempty"`    // the route of hosts outside the cluster: "direct" or "refuse"
+	Production bool   `json:"production,omitempty"` // switching it on wants a confirmation
+	Password   bool   `json:"password,omitempty"`   // clients must give one
+	AnyUser    bool   `json:"anyUser,omitempty"`    // other users of this machine are not turned away
+
+	Since time.Time `json:"since,omitzero"` // when it began to listen; zero while it does not
+	OffAt time.Time `json:"offAt,omitzero"` // when it turns itself off; zero if it does not
+	Used  time.Time `json:"used,omitzero"`  // when it was last switched on, in this run of the program or an earlier one
 }
 
 // Snapshot is all state at one moment. It is shared and must not be changed.
