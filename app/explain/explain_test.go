@@ -32,145 +32,149 @@ func (e *routeError) Unwrap() error { return fs.ErrPermission }
 var notReady = &fault.NoEndpoints{Service: "web", Namespace: "shop", NotReady: 3}
 
 var causes = []struct {
-	name   string
-	err    error
-	title  string
-	text   string
-	socks5 byte
-	status int
+	name        string
+	err         error
+	title       string
+	text        string
+	socks5      byte
+	socks4      byte
+	status      int
+	proxyStatus string
 }{
-	{"nothing", nil, "", "", 0, 0},
+	{"nothing", nil, "", "", 0, 0, 0, ""},
 
 	{"no Service", &fault.NotFound{Kind: fault.Service, Name: "helo", Namespace: "default"}, "No such Service",
-		"There is no Service helo in namespace default. Check the name: it is SERVICE, for the context's own namespace, or SERVICE.NAMESPACE.", 4, 502},
+		"There is no Service helo in namespace default. Check the name: it is SERVICE, for the context's own namespace, or SERVICE.NAMESPACE.", 4, 91, 502, "dns_error"},
 	{"no Pod", &fault.NotFound{Kind: fault.Pod, Name: "web-9", Namespace: "shop"}, "No such Pod",
-		"There is no Pod web-9 in namespace shop. It may have been replaced by another one.", 4, 502},
+		"There is no Pod web-9 in namespace shop. It may have been replaced by another one.", 4, 91, 502, "dns_error"},
 	{"no port", &fault.NotFound{Kind: fault.Port, Name: "81", Service: "hello", Namespace: "default", Has: []string{"80 (http)", "443 (https)"}}, "No such port",
-		"Service default/hello has no TCP port 81; it has 80 (http), 443 (https).", 4, 502},
+		"Service default/hello has no TCP port 81; it has 80 (http), 443 (https).", 4, 91, 502, "destination_not_found"},
 	{"no port at all", &fault.NotFound{Kind: fault.Port, Name: "81", Service: "hello", Namespace: "default"}, "No such port",
-		"Service default/hello has no TCP port 81; it has none.", 4, 502},
+		"Service default/hello has no TCP port 81; it has none.", 4, 91, 502, "destination_not_found"},
 	{"no port of many", &fault.NotFound{Kind: fault.Port, Name: "81", Service: "hello", Namespace: "default", Has: strings.Fields("1 2 3 4 5 6 7 8 9 10")}, "No such port",
-		"Service default/hello has no TCP port 81; it has 1, 2, 3, 4, 5, 6, 7, 8, 2 more.", 4, 502},
+		"Service default/hello has no TCP port 81; it has 1, 2, 3, 4, 5, 6, 7, 8, 2 more.", 4, 91, 502, "destination_not_found"},
 	{"no namespace", &fault.NotFound{Kind: fault.Namespace, Name: "prodd"}, "No such namespace",
-		"There is no namespace prodd in this cluster. Check the name: it is SERVICE.NAMESPACE or SERVICE.NAMESPACE.svc.", 4, 502},
+		"There is no namespace prodd in this cluster. Check the name: it is SERVICE.NAMESPACE or SERVICE.NAMESPACE.svc.", 4, 91, 502, "dns_error"},
 	{"no address", &fault.NotFound{Kind: fault.Address, Name: "10.0.0.9"}, "No such address",
-		"No Service and no Pod of this cluster has the address 10.0.0.9.", 4, 502},
+		"No Service and no Pod of this cluster has the address 10.0.0.9.", 4, 91, 502, "destination_ip_unroutable"},
 
 	{"no Pods", &fault.NoEndpoints{Service: "web", Namespace: "shop"}, "Nothing ready",
-		"Service shop/web has no Pod behind it. What it stands for may be scaled to zero, or its selector matches no Pod.", 4, 503},
+		"Service shop/web has no Pod behind it. What it stands for may be scaled to zero, or its selector matches no Pod.", 4, 91, 503, "destination_unavailable"},
 	{"one Pod not ready", &fault.NoEndpoints{Service: "web", Namespace: "shop", NotReady: 1}, "Nothing ready",
-		"The one Pod behind Service shop/web is not ready. Wait until it is ready, or look at the Pods: “kubectl get pods -n shop”.", 4, 503},
+		"The one Pod behind Service shop/web is not ready. Wait until it is ready, or look at the Pods: “kubectl get pods -n shop”.", 4, 91, 503, "destination_unavailable"},
 	{"Pods not ready", notReady, "Nothing ready",
-		"None of the 3 Pods behind Service shop/web is ready. Wait until one is ready, or look at the Pods: “kubectl get pods -n shop”.", 4, 503},
+		"None of the 3 Pods behind Service shop/web is ready. Wait until one is ready, or look at the Pods: “kubectl get pods -n shop”.", 4, 91, 503, "destination_unavailable"},
 	{"Pod not ready", &fault.NoEndpoints{Pod: "web-0", Namespace: "shop", Detail: "phase Pending"}, "Nothing ready",
-		"Pod shop/web-0 is not ready (phase Pending). Wait until it is ready, or look at the Pods: “kubectl get pods -n shop”.", 4, 503},
+		"Pod shop/web-0 is not ready (phase Pending). Wait until it is ready, or look at the Pods: “kubectl get pods -n shop”.", 4, 91, 503, "destination_unavailable"},
 
 	{"refused in the Pod", &fault.Refused{Pod: "hello-1", Namespace: "default", Port: 81, Text: "exit status 1, stderr: connect(5, …)"}, "Connection refused",
-		"Nothing listens on port 81 in Pod default/hello-1. The program there may be down, use another port, or listen on the Pod's own IP address only and not on its localhost.", 5, 502},
+		"Nothing listens on port 81 in Pod default/hello-1. The program there may be down, use another port, or listen on the Pod's own IP address only and not on its localhost.", 5, 91, 502, "connection_refused"},
 
 	{"forbidden", &fault.Forbidden{Verbs: []string{"get", "create"}, Resource: "pods/portforward", Namespace: "prod", Text: "RBAC: …"}, "Not allowed",
-		"Your login has no right to get and create pods/portforward in namespace prod. Ask the cluster's administrator for the right to get and create pods/portforward there.", 2, 403},
+		"Your login has no right to get and create pods/portforward in namespace prod. Ask the cluster's administrator for the right to get and create pods/portforward there.", 2, 91, 403, "http_request_denied"},
 	{"forbidden by name", &fault.Forbidden{Verbs: []string{"get"}, Resource: "services", Namespace: "prod", Name: "web"}, "Not allowed",
-		"Your login has no right to get services web in namespace prod. Ask the cluster's administrator for the right to get services there.", 2, 403},
+		"Your login has no right to get services web in namespace prod. Ask the cluster's administrator for the right to get services there.", 2, 91, 403, "http_request_denied"},
 	{"forbidden in the cluster", &fault.Forbidden{Verbs: []string{"list"}, Resource: "nodes"}, "Not allowed",
-		"Your login has no right to list nodes in this cluster. Ask the cluster's administrator for the right to list nodes there.", 2, 403},
+		"Your login has no right to list nodes in this cluster. Ask the cluster's administrator for the right to list nodes there.", 2, 91, 403, "http_request_denied"},
 
 	{"login", &fault.Login{Context: "staging"}, "Login needed",
-		"The cluster does not accept the login of context staging. Sign in again, the way this context's kubeconfig was made; then switch the context off and on.", 1, 502},
+		"The cluster does not accept the login of context staging. Sign in again, the way this context's kubeconfig was made; then switch the context off and on.", 1, 91, 502, "proxy_configuration_error"},
 	{"login with a reason", &fault.Login{Context: "staging", Err: errors.New("its token file cannot be read, or is empty")}, "Login needed",
-		"The cluster does not accept the login of context staging: its token file cannot be read, or is empty. Sign in again, the way this context's kubeconfig was made; then switch the context off and on.", 1, 502},
+		"The cluster does not accept the login of context staging: its token file cannot be read, or is empty. Sign in again, the way this context's kubeconfig was made; then switch the context off and on.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin missing", &fault.Login{Context: "staging", Plugin: "aws", Err: &exec.Error{Name: "aws", Err: exec.ErrNotFound}}, "Login plugin missing",
-		"The program aws, which signs in to context staging, was not found on this machine. Install it, or put its folder on the PATH that Fairlead is started with.", 1, 502},
+		"The program aws, which signs in to context staging, was not found on this machine. Install it, or put its folder on the PATH that Fairlead is started with.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin missing, in words", &fault.Login{Context: "staging", Plugin: "aws", Err: errors.New("executable not found")}, "Login plugin missing",
-		"The program aws, which signs in to context staging, was not found on this machine. Install it, or put its folder on the PATH that Fairlead is started with.", 1, 502},
+		"The program aws, which signs in to context staging, was not found on this machine. Install it, or put its folder on the PATH that Fairlead is started with.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin failing with a reason", &fault.Login{Context: "staging", Plugin: "aws", Err: errors.New("exit code 255")}, "Login plugin failed",
-		"The program aws, which signs in to context staging, failed: exit code 255. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 502},
+		"The program aws, which signs in to context staging, failed: exit code 255. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin printing a token", &fault.Login{Context: "staging", Plugin: "aws", Err: errors.New("printed hunter2hunter2hunter2")}, "Login plugin failed",
-		"The program aws, which signs in to context staging, failed. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 502},
+		"The program aws, which signs in to context staging, failed. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin failing", &fault.Login{Context: "staging", Plugin: "aws", Err: errors.New("exit status 255: token=hunter2")}, "Login plugin failed",
-		"The program aws, which signs in to context staging, failed. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 502},
+		"The program aws, which signs in to context staging, failed. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin of an odd context", &fault.Login{Context: "$(reboot)", Plugin: "aws", Err: errors.New("exit status 255")}, "Login plugin failed",
-		"The program aws, which signs in to context $(reboot), failed: exit status 255. Run kubectl with this context in a terminal to see what it says.", 1, 502},
+		"The program aws, which signs in to context $(reboot), failed: exit status 255. Run kubectl with this context in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin slow", &fault.Login{Context: "staging", Plugin: "aws", Err: context.DeadlineExceeded}, "Login plugin failed",
-		"The program aws, which signs in to context staging, did not finish in time. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 502},
+		"The program aws, which signs in to context staging, did not finish in time. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
 
 	{"unreachable", &fault.Unreachable{Server: "api.example:6443"}, "Cluster unreachable",
-		"The API server api.example:6443 cannot be reached. Check the network connection or the VPN.", 3, 502},
+		"The API server api.example:6443 cannot be reached. Check the network connection or the VPN.", 3, 91, 502, "destination_unavailable"},
 	{"unreachable by name", &fault.Unreachable{Server: "api.example:6443", Err: &net.DNSError{Name: "api.example", IsNotFound: true}}, "Cluster unreachable",
-		"The name of the API server api.example:6443 is not known to this machine. Check the network connection or the VPN.", 3, 502},
+		"The name of the API server api.example:6443 is not known to this machine. Check the network connection or the VPN.", 3, 91, 502, "destination_unavailable"},
 	{"unreachable without DNS", &fault.Unreachable{Server: "api.example:6443", Err: &net.DNSError{Name: "api.example", IsTemporary: true}}, "Cluster unreachable",
-		"The name of the API server api.example:6443 could not be looked up. Check the network connection or the VPN.", 3, 502},
+		"The name of the API server api.example:6443 could not be looked up. Check the network connection or the VPN.", 3, 91, 502, "destination_unavailable"},
 	{"unreachable, refused", &fault.Unreachable{Server: "127.0.0.1:6443", Err: syscall.ECONNREFUSED}, "Cluster unreachable",
-		"Nothing listens at the address of the API server 127.0.0.1:6443. The cluster may be stopped, or have moved to another address.", 3, 502},
+		"Nothing listens at the address of the API server 127.0.0.1:6443. The cluster may be stopped, or have moved to another address.", 3, 91, 502, "destination_unavailable"},
 	{"unreachable, silent", &fault.Unreachable{Server: "10.1.1.1:6443", Err: context.DeadlineExceeded}, "Cluster unreachable",
-		"The API server 10.1.1.1:6443 does not answer. Check the network connection or the VPN.", 3, 502},
+		"The API server 10.1.1.1:6443 does not answer. Check the network connection or the VPN.", 3, 91, 502, "destination_unavailable"},
 	{"unreachable, wrong answer", &fault.Unreachable{Server: "10.1.1.1:6443", Err: errors.New("it answered 500 InternalError")}, "Cluster unreachable",
-		"The API server 10.1.1.1:6443 cannot be used: it answered 500 InternalError.", 3, 502},
+		"The API server 10.1.1.1:6443 cannot be used: it answered 500 InternalError.", 3, 91, 502, "destination_unavailable"},
 	{"unreachable behind the API server", &fault.Unreachable{Server: "Pod shop/web-0 port 80", Err: syscall.EHOSTUNREACH}, "Pod unreachable",
-		"Pod shop/web-0 port 80 cannot be reached from its node. The program there may listen on another address, or the Pod may be on its way out.", 3, 502},
+		"Pod shop/web-0 port 80 cannot be reached from its node. The program there may listen on another address, or the Pod may be on its way out.", 4, 91, 502, "destination_unavailable"},
 	{"unreachable, cut", &fault.Unreachable{Server: "10.1.1.1:6443", Err: io.ErrUnexpectedEOF}, "Cluster unreachable",
-		"The API server 10.1.1.1:6443 closed the connection. Something on the way may cut connections: check the VPN or the company's proxy.", 3, 502},
+		"The API server 10.1.1.1:6443 closed the connection. Something on the way may cut connections: check the VPN or the company's proxy.", 3, 91, 502, "destination_unavailable"},
 	{"unknown authority", &fault.Unreachable{Server: "api.example:6443", Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}, "Cluster not trusted",
-		"The certificate of the API server api.example:6443 is not one that this context trusts. The context's certificate authority may be out of date, or something on the way answers in the cluster's place.", 3, 502},
+		"The certificate of the API server api.example:6443 is not one that this context trusts. The context's certificate authority may be out of date, or something on the way answers in the cluster's place.", 3, 91, 502, "tls_certificate_error"},
 	{"expired certificate", &fault.Unreachable{Server: "api.example:6443", Err: &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}}, "Cluster not trusted",
-		"The certificate of the API server api.example:6443 has expired or is not valid yet. The cluster's administrator has to renew it, unless this machine's clock is wrong.", 3, 502},
+		"The certificate of the API server api.example:6443 has expired or is not valid yet. The cluster's administrator has to renew it, unless this machine's clock is wrong.", 3, 91, 502, "tls_certificate_error"},
 	{"certificate of another", &fault.Unreachable{Server: "api.example:6443", Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "api.example"}}, "Cluster not trusted",
-		"The certificate of the API server api.example:6443 is for another name. The context's certificate authority may be out of date, or something on the way answers in the cluster's place.", 3, 502},
+		"The certificate of the API server api.example:6443 is for another name. The context's certificate authority may be out of date, or something on the way answers in the cluster's place.", 3, 91, 502, "tls_certificate_error"},
 	{"no TLS", &fault.Unreachable{Server: "api.example:6443", Err: tls.RecordHeaderError{}}, "Cluster not trusted",
-		"The API server api.example:6443 answers, but not in TLS. Something on the way may answer in the cluster's place.", 3, 502},
+		"The API server api.example:6443 answers, but not in TLS. Something on the way may answer in the cluster's place.", 3, 91, 502, "tls_protocol_error"},
 
 	{"unsupported", &fault.Unsupported{What: "port 53 of Service kube-system/dns is UDP only"}, "Cannot be carried",
-		"Fairlead cannot carry this connection: port 53 of Service kube-system/dns is UDP only.", 4, 502},
+		"Fairlead cannot carry this connection: port 53 of Service kube-system/dns is UDP only.", 4, 91, 502, "destination_not_found"},
 	{"unsupported by the system", errors.ErrUnsupported, "Cannot be carried",
-		"Fairlead cannot carry this kind of connection.", 4, 502},
+		"Fairlead cannot carry this kind of connection.", 4, 91, 502, "destination_not_found"},
 
 	{"rule", &routeError{"localhost:22", "no rule matches it"}, "Not allowed",
-		"localhost:22 is not reachable through this proxy: no rule matches it.", 2, 403},
+		"localhost:22 is not reachable through this proxy: no rule matches it.", 2, 91, 403, "http_request_denied"},
 	{"rule, wrapped", fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Net: "tcp", Err: &routeError{"metadata.example:80", "169.254.169.254 is link-local"}}), "Not allowed",
-		"metadata.example:80 is not reachable through this proxy: 169.254.169.254 is link-local.", 2, 403},
+		"metadata.example:80 is not reachable through this proxy: 169.254.169.254 is link-local.", 2, 91, 403, "http_request_denied"},
 	{"firewall", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.EPERM)}, "Not allowed",
-		"This machine does not allow the connection. A firewall may forbid it.", 2, 403},
+		"This machine does not allow the connection. A firewall may forbid it.", 2, 91, 403, "http_request_denied"},
 
 	{"timed out", fmt.Errorf("resolve web.shop: %w", context.DeadlineExceeded), "Timed out",
-		"The target did not answer in time. It may be overloaded, or something on the way drops the connection.", 6, 504},
+		"The target did not answer in time. It may be overloaded, or something on the way drops the connection.", 6, 91, 504, "connection_timeout"},
 	{"connect timed out", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ETIMEDOUT)}, "Timed out",
-		"The target did not answer in time. It may be overloaded, or something on the way drops the connection.", 6, 504},
+		"The target did not answer in time. It may be overloaded, or something on the way drops the connection.", 6, 91, 504, "connection_timeout"},
 	{"no such host", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "nope.invalid", Server: "127.0.0.53", IsNotFound: true}}, "Name not found",
-		"No host is named nope.invalid. Check the name.", 4, 502},
+		"No host is named nope.invalid. Check the name.", 4, 91, 502, "dns_error"},
+	{"silent DNS", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "i/o timeout", Name: "a.example", IsTimeout: true}}, "Name lookup failed",
+		"The name a.example could not be looked up. Check the network connection or the VPN.", 6, 91, 504, "dns_timeout"},
 	{"no DNS", &net.DNSError{Err: "server misbehaving", Name: "a.example", IsTemporary: true}, "Name lookup failed",
-		"The name a.example could not be looked up. Check the network connection or the VPN.", 4, 502},
+		"The name a.example could not be looked up. Check the network connection or the VPN.", 4, 91, 502, "dns_error"},
 	{"refused", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "Connection refused",
-		"The target refused the connection: nothing listens on that port.", 5, 502},
+		"The target refused the connection: nothing listens on that port.", 5, 91, 502, "connection_refused"},
 	{"refused on Windows", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connectex", syscall.Errno(10061))}, "Connection refused",
-		"The target refused the connection: nothing listens on that port.", 5, 502},
+		"The target refused the connection: nothing listens on that port.", 5, 91, 502, "connection_refused"},
 	{"no route", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}, "Host unreachable",
-		"The target cannot be reached. Check the address, and the network connection or the VPN.", 4, 502},
+		"The target cannot be reached. Check the address, and the network connection or the VPN.", 4, 91, 502, "destination_ip_unroutable"},
 	{"no network", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, "Network unreachable",
-		"No network leads to the target. Check the network connection or the VPN.", 3, 502},
+		"No network leads to the target. Check the network connection or the VPN.", 3, 91, 502, "destination_ip_unroutable"},
 	{"reset", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, "Connection lost",
-		"The connection was closed from the other side.", 1, 502},
+		"The connection was closed from the other side.", 1, 91, 502, "connection_terminated"},
 	{"given up", fmt.Errorf("dial: %w", context.Canceled), "Given up",
-		"The connection was given up before it was made.", 1, 502},
+		"The connection was given up before it was made.", 1, 91, 502, "connection_terminated"},
 
 	{"listen elsewhere", &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1080}, Err: os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)}, "Cannot listen",
-		"Fairlead cannot listen on 192.0.2.1:1080. Check that the address is one of this machine.", 1, 502},
+		"Fairlead cannot listen on 192.0.2.1:1080. Check that the address is one of this machine.", 1, 91, 502, "proxy_internal_error"},
 	{"listen low", &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}, Err: os.NewSyscallError("bind", syscall.EACCES)}, "Cannot listen",
-		"This machine does not let Fairlead listen on 127.0.0.1:80. Ports below 1024, and ports the system keeps for itself, need more rights.", 1, 502},
+		"This machine does not let Fairlead listen on 127.0.0.1:80. Ports below 1024, and ports the system keeps for itself, need more rights.", 1, 91, 502, "proxy_internal_error"},
 	{"listen twice on Windows", &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1080}, Err: os.NewSyscallError("bind", syscall.Errno(10048))}, "Port taken",
-		"Another program already listens on 127.0.0.1:1080. Stop that program, then start the context again.", 1, 502},
+		"Another program already listens on 127.0.0.1:1080. Stop that program, then start the context again.", 1, 91, 502, "proxy_internal_error"},
 
 	{"no file", &fs.PathError{Op: "open", Path: "/home/a/.kube/config", Err: syscall.ENOENT}, "No such file",
-		"There is no file /home/a/.kube/config.", 1, 502},
+		"There is no file /home/a/.kube/config.", 1, 91, 502, "proxy_internal_error"},
 	{"no right to a file", &fs.PathError{Op: "open", Path: "/root/config", Err: syscall.EACCES}, "File unusable",
-		"You have no right to the file /root/config.", 1, 502},
+		"You have no right to the file /root/config.", 1, 91, 502, "proxy_internal_error"},
 	{"a broken file", &fs.PathError{Op: "read", Path: "/etc", Err: syscall.EISDIR}, "File unusable",
-		"The file /etc cannot be used.", 1, 502},
+		"The file /etc cannot be used.", 1, 91, 502, "proxy_internal_error"},
 
 	{"anything else", errors.New("context \"a\" names no cluster"), "Failed",
-		"Context \"a\" names no cluster.", 1, 502},
+		"Context \"a\" names no cluster.", 1, 91, 502, "proxy_internal_error"},
 	{"a file's own error", errors.New("/home/a/config: line 4: did not find expected key"), "Failed",
-		"/home/a/config: line 4: did not find expected key.", 1, 502},
-	{"nothing to say", errors.New(""), "Failed", "It failed without saying why.", 1, 502},
+		"/home/a/config: line 4: did not find expected key.", 1, 91, 502, "proxy_internal_error"},
+	{"nothing to say", errors.New(""), "Failed", "It failed without saying why.", 1, 91, 502, "proxy_internal_error"},
 }
 
 func TestEveryCauseHasItsSentenceAndItsCodes(t *testing.T) {
@@ -183,8 +187,9 @@ func TestEveryCauseHasItsSentenceAndItsCodes(t *testing.T) {
 			if e.Text() != c.text {
 				t.Errorf("text\n %q, want\n %q", e.Text(), c.text)
 			}
-			if e.SOCKS5 != c.socks5 || e.Status != c.status {
-				t.Errorf("SOCKS5 %d, HTTP %d; want %d, %d", e.SOCKS5, e.Status, c.socks5, c.status)
+			if e.SOCKS5 != c.socks5 || e.SOCKS4 != c.socks4 || e.Status != c.status || e.ProxyStatus != c.proxyStatus {
+				t.Errorf("SOCKS5 %d, SOCKS4 %d, HTTP %d, Proxy-Status %s; want %d, %d, %d, %s",
+					e.SOCKS5, e.SOCKS4, e.Status, e.ProxyStatus, c.socks5, c.socks4, c.status, c.proxyStatus)
 			}
 		})
 	}

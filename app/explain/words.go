@@ -57,3 +57,22 @@ func timedOut(err error) bool {
 	e, ok := errors.AsType[net.Error](err)
 	return ok && e.Timeout()
 }
+
+// beneath is the error in err's tree that wraps word itself, or nil if none does.
+func beneath(err, word error) error {
+	switch x := err.(type) {
+	case interface{ Unwrap() error }:
+		next := x.Unwrap()
+		if next == word {
+			return err
+		}
+		return beneath(next, word)
+	case interface{ Unwrap() []error }:
+		for _, next := range x.Unwrap() {
+			if found := beneath(next, word); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
+}

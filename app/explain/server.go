@@ -1,0 +1,97 @@
+package explain
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"fairlead/kube/fault"
+)
+
+// unreachable explains an API server that cannot be used, whatever the way there says of it.
+func unreachable(e *fault.Unreachable) words {
+	server := "API server " + name(e.Server)
+	x := words{
+		title:    "Cluster unreachable",
+		sentence: fmt.Sprintf("The %s cannot be reached.", server),
+		hint:     "Check the network connection or the VPN.",
+	}
+	dns, isDNS := errors.AsType[*net.DNSError](e.Err)
+	_, isNet := errors.AsType[net.Error](e.Err)
+	switch {
+	case isDNS && dns.IsNotFound:
+		x.sentence = fmt.Sprintf("The name of the %s is not known to this machine.", server)
+	case isDNS:
+		x.sentence = fmt.Sprintf("The name of the %s could not be looked up.", server)
+	case isAny(wordsRefused...)(e.Err):
+		x.sentence = fmt.Sprintf("Nothing listens at the address of the %s.", server)
+		x.hint = "The cluster may be stopped, or have moved to another address."
+	case timedOut(e.Err):
+		x.sentence = fmt.Sprintf("The %s does not answer.", server)
+	case isAny(wordsCut...)(e.Err):
+		x.sentence = fmt.Sprintf("The %s closed the connection.", server)
+		x.hint = "Something on the way may cut connections: check the VPN or the company's proxy."
+	case e.Err != nil && !isNet:
+		// It was reached, and is no use.
+		x.sentence = sentence(fmt.Sprintf("The %s cannot be used: %v", server, e.Err))
+		x.hint = ""
+	}
+	return x
+}
+
+// isBehind knows what lies behind the API server, which was reached: it is named in words, and has no address.
+func isBehind(e *fault.Unreachable) bool { return strings.Contains(e.Server, " ") }
+
+func behind(e *fault.Unreachable) words {
+	return words{
+		title:    "Pod unreachable",
+		sentence: fmt.Sprintf("%s cannot be reached from its node.", name(e.Server)),
+		hint:     "The program there may listen on another address, or the Pod may be on its way out.",
+	}
+}
+
+// inPlace is the hint where it may not be the cluster that answers.
+const inPlace = "The context's certificate authority may be out of date, or something on the way answers in the cluster's place."
+
+// isCertificate knows a server that answered and is not trusted.
+func isCertificate(e *fault.Unreachable) bool {
+	_, verify := errors.AsType[*tls.CertificateVerificationError](e.Err)
+	_, authority := errors.AsType[x509.UnknownAuthorityError](e.Err)
+	_, host := errors.AsType[x509.HostnameError](e.Err)
+	_, invalid := errors.AsType[x509.CertificateInvalidError](e.Err)
+	return verify || authority || host || invalid
+}
+
+func certificate(e *fault.Unreachable) words {
+	server := "API server " + name(e.Server)
+	x := words{title: "Cluster not trusted", hint: inPlace}
+	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](e.Err)
+	_, isHost := errors.AsType[x509.HostnameError](e.Err)
+	switch {
+	case isInvalid && invalid.Reason == x509.Expired:
+		x.sentence = fmt.Sprintf("The certificate of the %s has expired or is not valid yet.", server)
+		x.hint = "The cluster's administrator has to renew it, unless this machine's clock is wrong."
+	case isHost:
+		x.sentence = fmt.Sprintf("The certificate of the %s is for another name.", server)
+	default:
+		x.sentence = fmt.Sprintf("The certificate of the %s is not one that this context trusts.", server)
+	}
+	return x
+}
+
+func isNoTLS(e *fault.Unreachable) bool {
+	_, ok := errors.AsType[tls.RecordHeaderError](e.Err)
+	return ok || errors.Is(e.Err, http.ErrSchemeMismatch)
+}
+
+func noTLS(e *fault.Unreachable) words {
+	return words{
+		title:    "Cluster not trusted",
+		sentence: fmt.Sprintf("The API server %s answers, but not in TLS.", name(e.Server)),
+		hint:     "Something on the way may answer in the cluster's place.",
+	}
+}

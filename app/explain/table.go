@@ -1,0 +1,139 @@
+package explain
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+
+	"fairlead/kube/fault"
+)
+
+// A row is one cause: what programs are told of it, and how it is known and said to people.
+type row struct {
+	socks5      byte
+	socks4      byte
+	status      int
+	proxyStatus string
+	words       func(error) (words, bool)
+}
+
+// words are what people are told.
+type words struct{ title, sentence, hint string }
+
+func (r row) explanation(said words) Explanation {
+	return Explanation{
+		Title: said.title, Sentence: said.sentence, Hint: said.hint,
+		SOCKS5: r.socks5, SOCKS4: r.socks4, Status: r.status, ProxyStatus: r.proxyStatus,
+	}
+}
+
+// The reply codes of RFC 1928, section 6, that a cause can have.
+const (
+	generalFailure     = 1
+	notAllowed         = 2
+	networkUnreachable = 3
+	hostUnreachable    = 4
+	connectionRefused  = 5
+	ttlExpired         = 6
+)
+
+// rejected is the reply code with which SOCKS4 tells any failure.
+const rejected = 91
+
+// The error types of RFC 9209, section 2.3, that a cause can have.
+const (
+	dnsTimeout         = "dns_timeout"
+	dnsError           = "dns_error"
+	notFoundError      = "destination_not_found"
+	unavailable        = "destination_unavailable"
+	addressUnroutable  = "destination_ip_unroutable"
+	refusedError       = "connection_refused"
+	terminated         = "connection_terminated"
+	connectionTimeout  = "connection_timeout"
+	tlsProtocolError   = "tls_protocol_error"
+	certificateError   = "tls_certificate_error"
+	denied             = "http_request_denied"
+	configurationError = "proxy_configuration_error"
+	internalError      = "proxy_internal_error"
+)
+
+// unknown is the row of what no other row knows.
+var unknown = row{generalFailure, rejected, http.StatusBadGateway, internalError, nil}
+
+// table lists the causes. The first row that knows an error explains it, so what says most stands first: an error may
+// hold several causes, and kube/fault's types contain the words of net that the last rows look for.
+func table() []row {
+	return []row{
+		// On the way into a cluster.
+		{generalFailure, rejected, http.StatusBadGateway, configurationError, typed(login)},
+		{networkUnreachable, rejected, http.StatusBadGateway, certificateError, typedIf(isCertificate, certificate)},
+		{networkUnreachable, rejected, http.StatusBadGateway, tlsProtocolError, typedIf(isNoTLS, noTLS)},
+		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isBehind, behind)},
+		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typed(unreachable)},
+		{notAllowed, rejected, http.StatusForbidden, denied, typed(forbidden)},
+		{hostUnreachable, rejected, http.StatusBadGateway, notFoundError, typedIf(isKind(fault.Port), noPort)},
+		{hostUnreachable, rejected, http.StatusBadGateway, addressUnroutable, typedIf(isKind(fault.Address), noAddress)},
+		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typed(notFound)},
+		{connectionRefused, rejected, http.StatusBadGateway, refusedError, typed(refused)},
+		{hostUnreachable, rejected, http.StatusServiceUnavailable, unavailable, typed(noEndpoints)},
+		{hostUnreachable, rejected, http.StatusBadGateway, notFoundError, typed(unsupported)},
+
+		// On this machine.
+		{generalFailure, rejected, http.StatusBadGateway, internalError, typed(path)},
+		{generalFailure, rejected, http.StatusBadGateway, internalError, listen},
+
+		// On any way.
+		{ttlExpired, rejected, http.StatusGatewayTimeout, dnsTimeout, typedIf(lookupTimedOut, lookup)},
+		{ttlExpired, rejected, http.StatusGatewayTimeout, connectionTimeout, when(timedOut, words{
+			"Timed out", "The target did not answer in time.", "It may be overloaded, or something on the way drops the connection.",
+		})},
+		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typed(lookup)},
+		{connectionRefused, rejected, http.StatusBadGateway, refusedError, when(isAny(wordsRefused...), words{
+			"Connection refused", "The target refused the connection: nothing listens on that port.", "",
+		})},
+		{networkUnreachable, rejected, http.StatusBadGateway, addressUnroutable, when(isAny(wordsNoNetwork...), words{
+			"Network unreachable", "No network leads to the target.", "Check the network connection or the VPN.",
+		})},
+		{hostUnreachable, rejected, http.StatusBadGateway, addressUnroutable, when(isAny(wordsNoHost...), words{
+			"Host unreachable", "The target cannot be reached.", "Check the address, and the network connection or the VPN.",
+		})},
+		{generalFailure, rejected, http.StatusBadGateway, terminated, when(isAny(wordsCut...), words{
+			"Connection lost", "The connection was closed from the other side.", "",
+		})},
+		{notAllowed, rejected, http.StatusForbidden, denied, permission},
+		{hostUnreachable, rejected, http.StatusBadGateway, notFoundError, when(isAny(errors.ErrUnsupported), words{
+			"Cannot be carried", "Fairlead cannot carry this kind of connection.", "",
+		})},
+		{generalFailure, rejected, http.StatusBadGateway, terminated, when(isAny(context.Canceled), words{
+			"Given up", "The connection was given up before it was made.", "",
+		})},
+	}
+}
+
+// typed is how one error type is known.
+func typed[E error](say func(E) words) func(error) (words, bool) {
+	return typedIf(func(E) bool { return true }, say)
+}
+
+// typedIf is how those errors of one type are known of which is is true.
+func typedIf[E error](is func(E) bool, say func(E) words) func(error) (words, bool) {
+	return func(err error) (words, bool) {
+		e, ok := errors.AsType[E](err)
+		if !ok || !is(e) {
+			return words{}, false
+		}
+		return say(e), true
+	}
+}
+
+// when is how errors are known of whose facts nothing is said.
+func when(is func(error) bool, said words) func(error) (words, bool) {
+	return func(err error) (words, bool) { return said, is(err) }
+}
+
+func isKind(kind fault.Kind) func(*fault.NotFound) bool {
+	return func(e *fault.NotFound) bool { return e.Kind == kind }
+}
+
+func lookupTimedOut(e *net.DNSError) bool { return e.IsTimeout }
