@@ -56,7 +56,7 @@ func (r *resolver) everywhere(namespace string, ask func(namespace string) error
 	err := ask(namespace)
 	var forbidden *fault.Forbidden
 	if namespace == "" && errors.As(err, &forbidden) {
-		return ask(r.namespace)
+		return ask(r.namespace())
 	}
 	return err
 }

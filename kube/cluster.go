@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -22,6 +23,12 @@ type Config struct {
 	Kubeconfig string // path; empty for the files kubectl reads
 	Context    string // the context's name; required
 
+	// Policy is the first one; SetPolicy replaces it.
+	Policy Policy
+
+	// PerPod and PerContext bound the sessions with one Pod and in all. 0 means the carrier's defaults.
+	PerPod, PerContext int
+
 	// Carrier forces how streams reach the API server: "spdy" or "websocket". Empty tries what works.
 	Carrier string
 
@@ -35,7 +42,8 @@ type Config struct {
 
 // A Cluster is the way into one context's cluster: a dialer for its names and addresses.
 type Cluster struct {
-	namespace string
+	namespace string // the context's
+	policy    atomic.Pointer[Policy]
 	resolver  *resolver
 	api       *api
 	health    *health
@@ -69,17 +77,20 @@ func Open(c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
-	carrier, err := portforward.New(portforward.Config{REST: config, Context: c.Context, Carrier: c.Carrier, Log: c.Log})
+	carrier, err := portforward.New(portforward.Config{
+		REST: config, Context: c.Context, Carrier: c.Carrier, PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
-	return newCluster(context.Namespace, a, h, carrier, c.Log), nil
+	cluster := newCluster(context.Namespace, a, h, carrier, c.Log)
+	cluster.SetPolicy(c.Policy)
+	return cluster, nil
 }
 
 func newCluster(namespace string, a *api, h *health, carrier carrier, log zerolog.Logger) *Cluster {
-	return &Cluster{
+	c := &Cluster{
 		namespace: namespace,
-		resolver:  newResolver(a, namespace),
 		api:       a,
 		health:    h,
 		carrier:   carrier,
@@ -87,16 +98,16 @@ func newCluster(namespace string, a *api, h *health, carrier carrier, log zerolo
 		started:   make(chan struct{}),
 		stopped:   make(chan struct{}),
 	}
+	c.SetPolicy(Policy{})
+	c.resolver = newResolver(a, c.Namespace)
+	return c
 }
-
-// Namespace is where names that carry none are looked for.
-func (c *Cluster) Namespace() string { return c.namespace }
 
 // Owns tells whether host, a name or an IP address, is the cluster's by its form. It asks nobody: a Service of that name
 // need not be there, and of addresses it takes all of the private ranges for the cluster's. A name that reads as one of
 // the Internet just as well, like web.dev, is not the cluster's by its form; Claims asks about it.
 func (c *Cluster) Owns(host string) bool {
-	n := parseName(host, c.namespace)
+	n := parseName(host, c.Namespace())
 	return n.meaning != outside && !n.doubtful
 }
 
@@ -106,7 +117,7 @@ func (c *Cluster) Owns(host string) bool {
 // Internet's names stay the Internet's. The answer is remembered for a minute. Errors are of ctx and of a Cluster that
 // does not run.
 func (c *Cluster) Claims(ctx context.Context, host string) (bool, error) {
-	n := parseName(host, c.namespace)
+	n := parseName(host, c.Namespace())
 	if !n.doubtful {
 		return n.meaning != outside, nil
 	}
@@ -228,7 +239,7 @@ func (c *Cluster) target(network, address string) (name, int, error) {
 	if err != nil || port == 0 {
 		return name{}, 0, fmt.Errorf("dial: %w", &net.AddrError{Err: "invalid port", Addr: address})
 	}
-	n := parseName(host, c.namespace)
+	n := parseName(host, c.Namespace())
 	if n.meaning == outside {
 		return name{}, 0, fmt.Errorf("dial: %w", &fault.NotFound{Kind: fault.Address, Name: host})
 	}
@@ -299,9 +310,9 @@ func (c *Cluster) Check(ctx context.Context) error {
 	var group errgroup.Group
 	for _, verb := range []string{"create", "get"} {
 		group.Go(func() error {
-			allowed, err := c.api.review(ctx, c.namespace, verb)
+			allowed, err := c.api.review(ctx, c.Namespace(), verb)
 			if err == nil && !allowed {
-				c.log.Info().Str("namespace", c.namespace).Str("verb", verb).Msg("no right on pods/portforward in the context's namespace")
+				c.log.Info().Str("namespace", c.Namespace()).Str("verb", verb).Msg("no right on pods/portforward in the context's namespace")
 			}
 			return err
 		})

@@ -27,7 +27,7 @@ const maxAliases = 4
 // is fresh.
 type resolver struct {
 	api       *api
-	namespace string // of the context: where to look when everywhere is forbidden
+	namespace func() string // where to look when everywhere is forbidden
 	services  *cache[serviceKey, *service]
 	owners    *cache[name, owner]
 	claims    *cache[serviceKey, bool]
@@ -35,7 +35,7 @@ type resolver struct {
 
 type serviceKey struct{ namespace, name string }
 
-func newResolver(a *api, namespace string) *resolver {
+func newResolver(a *api, namespace func() string) *resolver {
 	return &resolver{
 		api:       a,
 		namespace: namespace,

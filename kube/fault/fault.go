@@ -6,6 +6,7 @@
 //	NoEndpoints  syscall.EHOSTUNREACH
 //	Refused      syscall.ECONNREFUSED
 //	Forbidden    fs.ErrPermission
+//	HostNetwork  fs.ErrPermission
 //	Login        fs.ErrPermission
 //	Unreachable  what the network said, and syscall.EHOSTUNREACH
 //	Unsupported  errors.ErrUnsupported
@@ -109,6 +110,21 @@ func (e *Forbidden) Error() string {
 
 // Unwrap gives fs.ErrPermission.
 func (e *Forbidden) Unwrap() error { return fs.ErrPermission }
+
+// HostNetwork is a Pod on its node's network, which may not be dialled: a port-forward to it reaches the node's own
+// localhost, and whatever listens there.
+type HostNetwork struct {
+	Pod       string
+	Namespace string
+	Node      string // may be empty
+}
+
+func (e *HostNetwork) Error() string {
+	return fmt.Sprintf("Pod %s/%s shares the network of its node%s", e.Namespace, e.Pod, prefixed(" ", e.Node))
+}
+
+// Unwrap gives fs.ErrPermission.
+func (e *HostNetwork) Unwrap() error { return fs.ErrPermission }
 
 // Login is a credential that is missing, expired or refused (HTTP 401), or a credential plugin that failed.
 type Login struct {

@@ -1,0 +1,52 @@
+package kube
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+)
+
+// A Policy is what may change while a Cluster runs. The zero Policy is the strictest.
+type Policy struct {
+	// Namespace is where names that carry none are looked for; empty means the context's.
+	Namespace string
+	// HostNetwork allows Pods on their node's network. A port-forward to such a Pod reaches the node's own localhost, and
+	// whatever listens there; without it they are refused with *fault.HostNetwork.
+	HostNetwork bool
+	// Addresses are taken for the cluster's without asking.
+	Addresses []netip.Prefix
+	// Outside carries what a name of the cluster leads to that is no Pod: the host of an ExternalName, an endpoint without
+	// a Pod. The address has the form "host:port". Nil refuses it with *fault.Unsupported.
+	Outside func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// SetPolicy replaces the policy. Dials that begin now follow it; open connections stay.
+func (c *Cluster) SetPolicy(p Policy) {
+	p.Addresses = slices.Clone(p.Addresses)
+	for i, prefix := range p.Addresses {
+		p.Addresses[i] = unmapped(prefix)
+	}
+	c.policy.Store(&p)
+}
+
+// unmapped gives a prefix of IPv4-mapped addresses as one of IPv4.
+func unmapped(p netip.Prefix) netip.Prefix {
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p.Masked()
+}
+
+// Namespace is where names that carry none are looked for.
+func (c *Cluster) Namespace() string {
+	if namespace := c.policy.Load().Namespace; namespace != "" {
+		return namespace
+	}
+	return c.namespace
+}
+
+// covers tells whether an address is the cluster's by the settings.
+func (p *Policy) covers(addr netip.Addr) bool {
+	return slices.ContainsFunc(p.Addresses, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
+}
