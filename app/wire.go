@@ -72,7 +72,9 @@ func claimed(cluster *kube.Cluster) func(context.Context, proxy.Target) (bool, e
 
 func answer(err error) proxy.Answer {
 	e := explain.Error(err)
-	return proxy.Answer{SOCKS5: e.SOCKS5, Status: e.Status, Text: e.Text()}
+	return proxy.Answer{
+		SOCKS5: e.SOCKS5, SOCKS4: e.SOCKS4, Status: e.Status, ProxyStatus: e.ProxyStatus, Text: e.Text(), Page: e.Page(),
+	}
 }
 
 // report is where a connection's end becomes a log line and, when the cluster could not be reached for it, a
