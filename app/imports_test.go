@@ -38,6 +38,7 @@ var bans = []ban{
 	{"fairlead/app/explain", "k8s.io/", "sentences are made of kube/fault's types"},
 	{"fairlead/app/explain", "github.com/things-go/", "sentences are made of kube/fault's types"},
 	{"fairlead/app/command", "fairlead/", "the command line says which words there are, not what they do"},
+	{"fairlead/app/snippet", "fairlead/", "what is pasted is made of an address and a password alone"},
 	{"fairlead/assets", "fairlead/", "pictures know nobody"},
 
 	{"fairlead/app", "fairlead/build", "what makes and tests Fairlead is no part of it"},

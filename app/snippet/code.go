@@ -1,0 +1,121 @@
+package snippet
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// literal is s as a string of Go, Python, JavaScript, Java and C#, in which JSON's escapes mean the same.
+func literal(s string) string {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(s); err != nil {
+		panic("snippet: a string has a JSON form")
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func goLang(p Proxy) (Snippet, error) {
+	return Snippet{
+		Text: fmt.Sprintf(`proxyURL, err := url.Parse(%s)
+if err != nil {
+	return err
+}
+client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxyURL)}}
+response, err := client.Get(%s)
+if err != nil {
+	return err
+}
+defer response.Body.Close()
+`, literal(p.URL("socks5h")), literal(p.target())),
+		Note: "Programs that cannot be changed, gRPC's too, read HTTP_PROXY and HTTPS_PROXY: take the lines for a shell.",
+	}, nil
+}
+
+func python(p Proxy) (Snippet, error) {
+	return Snippet{
+		Text: fmt.Sprintf(`import requests
+
+proxy = %s
+answer = requests.get(%s, proxies={"http": proxy, "https": proxy})
+print(answer.text)
+`, literal(p.URL("http")), literal(p.target())),
+		Note: "The HTTP form needs no further package. With PySocks write socks5h, since socks5 looks names up on this machine.",
+	}, nil
+}
+
+func node(p Proxy) (Snippet, error) {
+	return Snippet{
+		Text: fmt.Sprintf(`const { fetch, ProxyAgent } = require("undici"); // npm install undici
+
+const dispatcher = new ProxyAgent(%s);
+fetch(%s, { dispatcher })
+  .then((answer) => answer.text())
+  .then(console.log);
+`, literal(p.URL("http")), literal(p.target())),
+		Note: "For http.request: https-proxy-agent with the http URL, or socks-proxy-agent with the socks5h one. Node.js 24 reads the shell's variables when NODE_USE_ENV_PROXY is 1.",
+	}, nil
+}
+
+func java(p Proxy) (Snippet, error) {
+	return Snippet{
+		Text: "java " + strings.Join(socksProperties(p), " ") + " -jar APP.jar\n",
+		Note: "By SOCKS every socket of the program goes through the proxy; -Dhttp.proxyHost and -Dhttps.proxyHost take HTTP alone.",
+	}, nil
+}
+
+func jdbc(p Proxy) (Snippet, error) {
+	return Snippet{
+		Text: strings.Join(socksProperties(p), " ") + "\n",
+		Note: "Options for the program's virtual machine. PostgreSQL's driver then leaves names to the proxy; MySQL's wants socksProxyHost and socksProxyPort in its URL.",
+	}, nil
+}
+
+// socksProperties are options of a Java virtual machine, quoted for a shell where they need it.
+func socksProperties(p Proxy) []string {
+	properties := []string{
+		fmt.Sprintf("-DsocksProxyHost=%s", p.Address.Addr()),
+		fmt.Sprintf("-DsocksProxyPort=%d", p.Address.Port()),
+	}
+	if p.User != "" {
+		properties = append(properties, "-Djava.net.socks.username="+p.User, "-Djava.net.socks.password="+p.Password)
+	}
+	for i := range properties {
+		properties[i] = posix(properties[i])
+	}
+	return properties
+}
+
+func dotnet(p Proxy) (Snippet, error) {
+	login := ""
+	if p.User != "" {
+		login = fmt.Sprintf(" { Credentials = new NetworkCredential(%s, %s) }", literal(p.User), literal(p.Password))
+	}
+	return Snippet{Text: fmt.Sprintf(`using System.Net;
+
+var handler = new HttpClientHandler { Proxy = new WebProxy(%s)%s };
+using var client = new HttpClient(handler);
+Console.WriteLine(await client.GetStringAsync(%s));
+`, literal("http://"+p.Address.String()), login, literal(p.target()))}, nil
+}
+
+func ruby(p Proxy) (Snippet, error) {
+	login := ""
+	if p.User != "" {
+		login = fmt.Sprintf(", %s, %s", quoteRuby(p.User), quoteRuby(p.Password))
+	}
+	return Snippet{Text: fmt.Sprintf(`require "net/http"
+
+uri = URI(%s)
+Net::HTTP.start(uri.host, uri.port, %s, %d%s, use_ssl: uri.scheme == "https") do |http|
+  puts http.get(uri).body
+end
+`, quoteRuby(p.target()), quoteRuby(p.Address.Addr().String()), p.Address.Port(), login)}, nil
+}
+
+// quoteRuby quotes in the way that knows no interpolation.
+func quoteRuby(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"
+}

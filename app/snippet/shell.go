@@ -1,0 +1,112 @@
+package snippet
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// local is what programs reach without the proxy. It replaces what NO_PROXY held: companies put cluster domains and the
+// private addresses there, which would then bypass the proxy.
+const local = "localhost,127.0.0.1,::1"
+
+// variables are those of a process's environment that programs read. All have the HTTP form: programs that know no SOCKS,
+// or that want another module for it, fail over a variable that they cannot use, even one for other protocols.
+func (p Proxy) variables() [][2]string {
+	url := p.URL("http")
+	return [][2]string{{"HTTP_PROXY", url}, {"HTTPS_PROXY", url}, {"ALL_PROXY", url}, {"NO_PROXY", local}}
+}
+
+// Both cases: curl reads http_proxy in small letters only, others the capitals only.
+func bothCases(name string) []string { return []string{name, strings.ToLower(name)} }
+
+func bash(p Proxy) (Snippet, error) { return Snippet{Text: exports(p)}, nil }
+
+func exports(p Proxy) string {
+	var b strings.Builder
+	for _, v := range p.variables() {
+		b.WriteString("export")
+		for _, name := range bothCases(v[0]) {
+			fmt.Fprintf(&b, " %s=%s", name, posix(v[1]))
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func fish(p Proxy) (Snippet, error) {
+	var b strings.Builder
+	for _, v := range p.variables() {
+		for _, name := range bothCases(v[0]) {
+			fmt.Fprintf(&b, "set -gx %s %s\n", name, quoteFish(v[1]))
+		}
+	}
+	return Snippet{Text: b.String()}, nil
+}
+
+func powershell(p Proxy) (Snippet, error) {
+	var b strings.Builder
+	for _, v := range p.variables() {
+		fmt.Fprintf(&b, "$env:%s = %s\n", v[0], quotePowerShell(v[1]))
+	}
+	return Snippet{
+		Text: b.String(),
+		Note: "Windows PowerShell's own Invoke-WebRequest does not read these variables: give it -Proxy.",
+	}, nil
+}
+
+func cmd(p Proxy) (Snippet, error) {
+	var b strings.Builder
+	for _, v := range p.variables() {
+		if strings.ContainsAny(v[1], `%"`) {
+			return Snippet{}, errors.New("cmd cannot be given a password with characters other than letters, digits, dot, dash and underscore: use PowerShell")
+		}
+		fmt.Fprintf(&b, "set \"%s=%s\"\n", v[0], v[1])
+	}
+	return Snippet{Text: b.String()}, nil
+}
+
+func docker(p Proxy) (Snippet, error) {
+	var b strings.Builder
+	b.WriteString("docker run --rm -it --network host")
+	for _, v := range p.variables() {
+		for _, name := range bothCases(v[0]) {
+			fmt.Fprintf(&b, " -e %s", posix(name+"="+v[1]))
+		}
+	}
+	b.WriteString(" IMAGE\n")
+	return Snippet{
+		Text: b.String(),
+		Note: fmt.Sprintf("--network host, since the proxy listens on this machine only. With Docker Desktop leave it out and write host.docker.internal:%d for the address.",
+			p.Address.Port()),
+	}, nil
+}
+
+func wsl(p Proxy) (Snippet, error) {
+	return Snippet{
+		Text: exports(p),
+		Note: "WSL 2 reaches Windows' own loopback only with networkingMode=mirrored below [wsl2] in %UserProfile%\\.wslconfig, then wsl --shutdown.",
+	}, nil
+}
+
+// posix quotes for sh, bash and zsh what is not plain.
+func posix(s string) string {
+	if s != "" && strings.Trim(s, plainLetters) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// plainLetters mean nothing to a POSIX shell wherever they stand in a word, save the first "=" of an assignment.
+const plainLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/,@=%-"
+
+// quoteFish quotes for fish, in whose single quotes a backslash takes the meaning of a quote and of itself.
+func quoteFish(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"
+}
+
+// quotePowerShell quotes for PowerShell, which takes typographic single quotes for plain ones.
+func quotePowerShell(s string) string {
+	return "'" + strings.NewReplacer("'", "''", "\u2018", "\u2018\u2018", "\u2019", "\u2019\u2019",
+		"\u201a", "\u201a\u201a", "\u201b", "\u201b\u201b").Replace(s) + "'"
+}

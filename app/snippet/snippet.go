@@ -1,0 +1,146 @@
+// Package snippet writes what a user pastes to make a program use a proxy: lines of a shell, a command, or a few lines of
+// code. It is pure: data in, text out.
+//
+// What is pasted into a shell holds no comments (an interactive zsh runs them as commands) and no name from a
+// kubeconfig. User and password stand in it percent-encoded (RFC 3986, section 2.1) or quoted in the way of the language.
+// Each snippet uses the form that its program takes best: mostly HTTP, which every program with a proxy setting knows and
+// which always leaves the name to the proxy; socks5h where a program tunnels other protocols through it.
+package snippet
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"unicode"
+)
+
+// A Proxy is what snippets say of a running proxy.
+type Proxy struct {
+	Address  netip.AddrPort // where it listens
+	User     string         // empty: it wants no password
+	Password string
+	// Target is the URL that examples ask for; empty: one to be filled in. An http or https URL, taken as it is.
+	Target string
+}
+
+// A Kind is one program or language there is a snippet for.
+type Kind struct {
+	ID    string // "bash"
+	Title string // "bash, zsh"
+}
+
+// A Snippet is what is copied, and what the user should know about it.
+type Snippet struct {
+	Text string // ends with a line break
+	Note string // one or two sentences, in no case part of what is pasted; may be empty
+}
+
+type maker struct {
+	Kind
+	aliases []string
+	write   func(Proxy) (Snippet, error)
+}
+
+var makers = []maker{
+	{Kind{"bash", "bash, zsh"}, []string{"zsh", "sh"}, bash},
+	{Kind{"fish", "fish"}, nil, fish},
+	{Kind{"powershell", "PowerShell"}, []string{"pwsh"}, powershell},
+	{Kind{"cmd", "cmd"}, nil, cmd},
+	{Kind{"docker", "Docker"}, nil, docker},
+	{Kind{"wsl", "WSL"}, nil, wsl},
+	{Kind{"git", "git"}, nil, git},
+	{Kind{"curl", "curl"}, nil, curl},
+	{Kind{"ssh", "ssh"}, nil, ssh},
+	{Kind{"go", "Go"}, []string{"golang"}, goLang},
+	{Kind{"python", "Python"}, nil, python},
+	{Kind{"node", "Node.js"}, []string{"nodejs", "node.js", "js"}, node},
+	{Kind{"java", "Java"}, nil, java},
+	{Kind{"dotnet", ".NET"}, []string{".net", "csharp", "c#"}, dotnet},
+	{Kind{"ruby", "Ruby"}, nil, ruby},
+	{Kind{"psql", "psql, redis-cli (proxychains)"}, []string{"proxychains", "redis-cli", "redis"}, psql},
+	{Kind{"jdbc", "JDBC"}, nil, jdbc},
+}
+
+// Kinds lists what there are snippets for, in the order of a menu.
+func Kinds() []Kind {
+	kinds := make([]Kind, len(makers))
+	for i, m := range makers {
+		kinds[i] = m.Kind
+	}
+	return kinds
+}
+
+// An UnknownKind is a kind there is no snippet for. Its text names those there are.
+type UnknownKind struct{ ID string }
+
+func (e *UnknownKind) Error() string {
+	ids := make([]string, len(makers))
+	for i, m := range makers {
+		ids[i] = m.ID
+	}
+	return fmt.Sprintf("no snippet for %q; there are %s", e.ID, strings.Join(ids, ", "))
+}
+
+// Make writes the snippet of a kind, which is a Kind's ID or another usual name for it ("zsh", "pwsh"), in any case. The
+// error is an *UnknownKind, or says what of the proxy cannot be written in that language.
+func Make(kind string, p Proxy) (Snippet, error) {
+	if !p.Address.IsValid() {
+		return Snippet{}, errors.New("the proxy has no address")
+	}
+	if p.User == "" && p.Password != "" {
+		return Snippet{}, errors.New("the proxy has a password and no user")
+	}
+	if strings.ContainsFunc(p.User+p.Password+p.Target, unicode.IsControl) {
+		return Snippet{}, errors.New("user, password or URL have characters that cannot be pasted")
+	}
+	if p.Target != "" && !strings.HasPrefix(p.Target, "http://") && !strings.HasPrefix(p.Target, "https://") {
+		return Snippet{}, fmt.Errorf("%q is no http or https URL", p.Target)
+	}
+	kind = strings.ToLower(kind)
+	for _, m := range makers {
+		if kind == m.ID {
+			return m.write(p)
+		}
+		for _, alias := range m.aliases {
+			if kind == alias {
+				return m.write(p)
+			}
+		}
+	}
+	return Snippet{}, &UnknownKind{ID: kind}
+}
+
+// URL is the proxy's URL, with user and password where it wants them. Scheme is "socks5h", "http" or another that the
+// proxy speaks.
+func (p Proxy) URL(scheme string) string {
+	login := ""
+	if p.User != "" {
+		login = encode(p.User) + ":" + encode(p.Password) + "@"
+	}
+	return scheme + "://" + login + p.Address.String()
+}
+
+// encode leaves only letters, digits, "-", "." and "_": those mean nothing to any shell.
+func encode(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_':
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// placeholder stands where the user puts a name.
+const placeholder = "http://SERVICE.NAMESPACE.svc/"
+
+func (p Proxy) target() string {
+	if p.Target == "" {
+		return placeholder
+	}
+	return p.Target
+}
