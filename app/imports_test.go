@@ -50,6 +50,7 @@ type home struct{ library, in string }
 var homes = []home{
 	{"fyne.io/systray", "fairlead/app/tray"},
 	{"github.com/things-go/go-socks5", "fairlead/proxy"},
+	{"github.com/fsnotify/fsnotify", "fairlead/kube"},
 	{"github.com/adrg/xdg", "fairlead/app/settings"},
 	{"github.com/gofrs/flock", "fairlead/app/settings"},
 	{"github.com/spf13/cobra", "fairlead/app/command"},

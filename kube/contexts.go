@@ -1,12 +1,16 @@
 package kube
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"unicode"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -22,7 +26,14 @@ type Context struct {
 	File      string // where the context is written
 	Current   bool   // it is the kubeconfig's current-context
 	Err       error  // why it cannot be used, without secrets; nil when nothing speaks against it
+
+	fingerprint string
 }
+
+// Fingerprint changes when what the kubeconfig says of this context changes: its own entry, its cluster's or its user's,
+// with the data and the names of files in them. What stands in other files does not count. It holds no secret, and is
+// of no use but to be compared.
+func (c Context) Fingerprint() string { return c.fingerprint }
 
 // A Problem is a kubeconfig file, or a part of one, that could not be read. It is an error that reads
 // "FILE: line N: …" where the line is known.
@@ -50,7 +61,10 @@ type Kubeconfig struct {
 // A file that cannot be read is among the Problems, a context that cannot be used has its Err, and neither hides the
 // others. Nothing is run and no server is asked.
 func Load(path string) Kubeconfig {
-	m := readKubeconfig(path)
+	return readKubeconfig(path).kubeconfig()
+}
+
+func (m *merged) kubeconfig() Kubeconfig {
 	k := Kubeconfig{Problems: m.problems, Files: m.files}
 	for _, entry := range m.contexts {
 		k.Contexts = append(k.Contexts, m.context(entry))
@@ -68,6 +82,7 @@ func (m *merged) context(entry contextEntry) Context {
 	}
 	written := m.config.Contexts[entry.name]
 	if written == nil {
+		c.fingerprint = fmt.Sprint(c.Err)
 		return c
 	}
 	c.Cluster, c.User, c.Namespace = printable(written.Cluster), printable(written.AuthInfo), printable(written.Namespace)
@@ -85,7 +100,34 @@ func (m *merged) context(entry contextEntry) Context {
 	default:
 		c.Err = errors.Join(m.usable(entry.name, written), serverErr)
 	}
+	c.fingerprint = m.fingerprint(c, written)
 	return c
+}
+
+// execExtension is the one extension of a cluster's entry that reaches the cluster: what a credential plugin is told.
+const execExtension = "client.authentication.k8s.io/exec"
+
+// fingerprint tells one state of a context from another. Paths in it are already those that are meant, so that a file
+// that moves with what it names counts as changed. Other programs keep dates in their extensions; those do not count.
+func (m *merged) fingerprint(c Context, written *clientcmdapi.Context) string {
+	var cluster clientcmdapi.Cluster
+	if found := m.config.Clusters[written.Cluster]; found != nil {
+		cluster = *found
+		cluster.Extensions = map[string]runtime.Object{execExtension: found.Extensions[execExtension]}
+	}
+	var user clientcmdapi.AuthInfo
+	if found := m.config.AuthInfos[written.AuthInfo]; found != nil {
+		user = *found
+		user.Extensions = nil
+	}
+	sum := sha256.New()
+	encoder := json.NewEncoder(sum)
+	for _, part := range []any{written.Cluster, written.AuthInfo, written.Namespace, cluster, user, fmt.Sprint(c.Err)} {
+		if err := encoder.Encode(part); err != nil {
+			fmt.Fprintf(sum, "%v", err) // an extension of the kubeconfig that is no JSON
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // usable says what keeps a context from being used, as far as its files tell.

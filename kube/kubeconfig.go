@@ -34,14 +34,17 @@ type contextEntry struct {
 type entryKey struct{ list, name string }
 
 // readKubeconfig reads the file at path, or the files kubectl would read when path is empty.
-func readKubeconfig(path string) *merged {
+func readKubeconfig(path string) *merged { return readKubeconfigBy(path, readBounded) }
+
+// readKubeconfigBy is readKubeconfig with the way to read one file.
+func readKubeconfigBy(path string, read func(file string) ([]byte, error)) *merged {
 	rules := loadingRules(path)
 	m := &merged{config: clientcmdapi.NewConfig(), broken: map[entryKey]error{}, files: rules.GetLoadingPrecedence()}
 	for _, file := range m.files {
 		if file == "" {
 			continue
 		}
-		data, err := readBounded(file)
+		data, err := read(file)
 		if path == "" && errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

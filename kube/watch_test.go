@@ -1,0 +1,319 @@
+package kube
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// A watching is a watch under test.
+type watching struct {
+	t    *testing.T
+	told chan Kubeconfig
+	last Kubeconfig
+}
+
+// patienceInTests bounds what a test waits for; a quiet machine needs a second.
+const patienceInTests = 30 * time.Second
+
+// watchFiles watches until the test ends, and takes in what is told first. polling does without the system's help.
+func watchFiles(t *testing.T, path string, polling bool) *watching {
+	t.Helper()
+	w := &watching{t: t, told: make(chan Kubeconfig, 100)}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		tell := func(k Kubeconfig) { w.told <- k }
+		if polling {
+			done <- (&watch{path: path, files: map[string]*watchedFile{}, folders: folders{}}).run(ctx, tell)
+			return
+		}
+		done <- Watch(ctx, path, tell)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Watch: %v", err)
+		}
+	})
+	w.next()
+	return w
+}
+
+func (w *watching) next() Kubeconfig {
+	w.t.Helper()
+	select {
+	case w.last = <-w.told:
+	case <-time.After(patienceInTests):
+		w.t.Fatalf("nothing was told; last %v, %v", w.names(), w.last.Problems)
+	}
+	return w.last
+}
+
+func (w *watching) names() []string {
+	var names []string
+	for _, c := range w.last.Contexts {
+		if c.Err == nil {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// until waits for the usable contexts to be these.
+func (w *watching) until(names ...string) {
+	w.t.Helper()
+	for !slices.Equal(w.names(), names) {
+		w.next()
+	}
+}
+
+func put(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// replace writes a file as careful editors do: beside the old one, and over it by renaming.
+func replace(t *testing.T, path, content string) {
+	t.Helper()
+	put(t, path+".new", content)
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestChangesOfTheKubeconfigAreTold(t *testing.T) {
+	for name, polling := range map[string]bool{"by the system": false, "by looking": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path := filepath.Join(dir, "config")
+			put(t, path, one("a"))
+			w := watchFiles(t, path, polling)
+			w.until("a")
+			put(t, path, one("b"))
+			w.until("b")
+			replace(t, path, one("c"))
+			w.until("c")
+			if err := os.Rename(path, path+".old"); err != nil {
+				t.Fatal(err)
+			}
+			w.until()
+			if len(w.last.Problems) != 1 {
+				t.Errorf("problems %v", w.last.Problems)
+			}
+			replace(t, path, one("d"))
+			w.until("d")
+			// A kubectl that changes one context locks the file, reads it and writes it anew.
+			change := func(c *clientcmd.ClientConfigLoadingRules) {
+				config, err := c.Load()
+				if err != nil {
+					t.Fatal(err)
+				}
+				config.Contexts["e"] = config.Contexts["d"].DeepCopy()
+				config.Contexts["e"].LocationOfOrigin = ""
+				if err := clientcmd.ModifyConfig(c, *config, true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			change(loadingRules(path))
+			w.until("d", "e")
+		})
+	}
+}
+
+func TestAContextIsTouchedOnlyIfItsOwnEntryChanged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config")
+	two := func(namespace, token, date string) string {
+		return `
+clusters:
+- {name: c, cluster: {server: "https://c.example", extensions: [{name: other, extension: {last-update: ` + date + `}}]}}
+users: [{name: u, user: {token: ` + token + `}}, {name: v, user: {token: t}}]
+contexts:
+- {name: mine, context: {cluster: c, user: u, namespace: mine}}
+- {name: other, context: {cluster: c, user: v, namespace: ` + namespace + `}}
+`
+	}
+	prints := func(content string) (mine, other string) {
+		put(t, path, content)
+		k := Load(path)
+		return byName(t, k, "mine").Fingerprint(), byName(t, k, "other").Fingerprint()
+	}
+	mine, other := prints(two("one", "s3cret", "today"))
+	if mine == other || mine == "" || strings.Contains(mine, "s3cret") {
+		t.Errorf("fingerprints %q, %q", mine, other)
+	}
+	if again, changed := prints(two("two", "s3cret", "today")); again != mine || changed == other {
+		t.Error("the other's namespace counts for both, or for none")
+	}
+	if changed, again := prints(two("one", "another", "today")); changed == mine || again != other {
+		t.Error("one's token counts for both, or for none")
+	}
+	if again, _ := prints(two("one", "s3cret", "tomorrow")); again != mine {
+		t.Error("another program's date counts")
+	}
+}
+
+func TestWhatSaysTheSameIsNotTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config")
+	put(t, path, one("a"))
+	w := watchFiles(t, path, false)
+	put(t, path, one("a")+"# a remark\n")
+	replace(t, path, one("a"))
+	put(t, filepath.Join(filepath.Dir(path), "config.lock"), "")
+	replace(t, path, one("b"))
+	w.until("b") // and nothing before
+	if len(w.told) > 0 {
+		t.Errorf("told %+v", <-w.told)
+	}
+}
+
+func TestAHalfWrittenFileCountsAsItWas(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config")
+	whole := one("a") + "- name: more\n  context: {cluster: a-cluster, user: a-user}\n"
+	now := time.Now()
+	f := &watchedFile{}
+	put(t, path, whole)
+	f.look(path, true, now)
+	for what, test := range map[string]struct {
+		content  string
+		patience time.Duration
+	}{
+		"nothing yet":                  {"", goneFor},
+		"cut within a word":            {whole[:strings.Index(whole, "server")+3], brokenFor},
+		"cut at the end of a line":     {whole[:strings.Index(whole, "users")], goneFor},
+		"without the last entry":       {one("a"), goneFor},
+		"with a line that is no sense": {whole + "\t- s3cret", brokenFor},
+	} {
+		put(t, path, test.content)
+		if changed, wait := f.look(path, true, now); changed || wait != test.patience || string(f.counts.data) != whole {
+			t.Errorf("%s: counts at once, or in %v", what, wait)
+		}
+		if changed, _ := f.look(path, true, now.Add(test.patience-time.Millisecond)); changed {
+			t.Errorf("%s: counts too early", what)
+		}
+		if changed, wait := f.look(path, true, now.Add(test.patience)); !changed || wait != 0 || string(f.counts.data) != test.content {
+			t.Errorf("%s: does not count in the end", what)
+		}
+		put(t, path, whole)
+		if changed, wait := f.look(path, true, now); !changed || wait != 0 {
+			t.Errorf("%s: what is whole again does not count at once", what)
+		}
+		now = now.Add(time.Minute)
+	}
+}
+
+func TestAFileThatStaysBrokenIsAProblem(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "config")
+	put(t, path, one("a"))
+	w := watchFiles(t, path, false)
+	put(t, path, one("a")+"\t- s3cret")
+	if k := w.next(); len(k.Problems) != 1 || !strings.Contains(k.Problems[0].Error(), "not valid YAML") || strings.Contains(k.Problems[0].Error(), "s3cret") {
+		t.Errorf("problems %v", k.Problems)
+	}
+	put(t, path, one("b"))
+	w.until("b")
+}
+
+func TestFilesAndFoldersThatComeLater(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "home", ".kube", "config")
+	w := watchFiles(t, path, false)
+	if len(w.last.Problems) != 1 {
+		t.Errorf("problems %v", w.last.Problems)
+	}
+	put(t, path, one("a"))
+	w.until("a")
+	// The folder is moved away, and another one takes its name.
+	if err := os.Rename(filepath.Dir(path), filepath.Join(dir, "away")); err != nil {
+		t.Fatal(err)
+	}
+	w.until()
+	put(t, path, one("b"))
+	w.until("b")
+	replace(t, path, one("c"))
+	w.until("c")
+}
+
+func TestLinksAreFollowed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	link := func(to, at string) {
+		t.Helper()
+		if err := os.Symlink(to, at+".new"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(at+".new", at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// As a mounted Secret is laid out: config → ..data/config, ..data → a folder with a date.
+	put(t, filepath.Join(dir, "secret", "..1", "config"), one("a"))
+	put(t, filepath.Join(dir, "secret", "..2", "config"), one("b"))
+	link("..1", filepath.Join(dir, "secret", "..data"))
+	link("..data/config", filepath.Join(dir, "secret", "config"))
+	link("secret/config", filepath.Join(dir, "mine"))
+	w := watchFiles(t, filepath.Join(dir, "mine"), false)
+	w.until("a")
+	link("..2", filepath.Join(dir, "secret", "..data"))
+	w.until("b")
+	replace(t, filepath.Join(dir, "secret", "..2", "config"), one("c"))
+	w.until("c")
+	link("nowhere", filepath.Join(dir, "mine"))
+	w.until()
+	put(t, filepath.Join(dir, "nowhere"), one("d"))
+	w.until("d")
+	link("mine", filepath.Join(dir, "mine"))
+	w.until()
+}
+
+func TestOneOfSeveralFilesChanges(t *testing.T) {
+	paths := write(t, one("a"), one("b"))
+	t.Setenv("KUBECONFIG", strings.Join(append(paths, filepath.Join(t.TempDir(), "none", "yet")), string(os.PathListSeparator)))
+	w := watchFiles(t, "", false)
+	w.until("a", "b")
+	before := byName(t, w.last, "a").Fingerprint()
+	put(t, paths[1], one("c"))
+	w.until("a", "c")
+	if byName(t, w.last, "a").Fingerprint() != before {
+		t.Error("a context changed with another's file")
+	}
+	if err := os.Remove(paths[0]); err != nil {
+		t.Fatal(err)
+	}
+	w.until("c")
+	if len(w.last.Problems) > 0 {
+		t.Errorf("problems %v", w.last.Problems)
+	}
+}
+
+// A system that has run out of watches leaves the files to be polled.
+func TestFoldersThatCannotBeWatchedArePolled(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config")
+	put(t, path, one("a"))
+	notifier, err := fsnotify.NewWatcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := notifier.Close(); err != nil { // so that it takes no folder
+		t.Fatal(err)
+	}
+	w := &watch{path: path, notifier: notifier, files: map[string]*watchedFile{}, folders: folders{}}
+	if again := w.look(true, func(Kubeconfig) {}); again != blindPoll {
+		t.Errorf("looks again in %v", again)
+	}
+}
