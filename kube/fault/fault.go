@@ -126,23 +126,6 @@ func (e *HostNetwork) Error() string {
 // Unwrap gives fs.ErrPermission.
 func (e *HostNetwork) Unwrap() error { return fs.ErrPermission }
 
-// Login is a credential that is missing, expired or refused (HTTP 401), or a credential plugin that failed.
-type Login struct {
-	Context string
-	Plugin  string // the exec plugin's command, when it was the plugin that failed
-	Err     error
-}
-
-func (e *Login) Error() string {
-	if e.Plugin != "" {
-		return fmt.Sprintf("credential plugin %s of context %s: %v", e.Plugin, e.Context, e.Err)
-	}
-	return fmt.Sprintf("the API server does not accept the credentials of context %s", e.Context)
-}
-
-// Unwrap gives the cause and fs.ErrPermission.
-func (e *Login) Unwrap() []error { return causes(fs.ErrPermission, e.Err) }
-
 // Unreachable is an API server, or the way from it to a node, that does not answer.
 type Unreachable struct {
 	Server string // host:port or URL, never with credentials

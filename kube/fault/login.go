@@ -1,0 +1,54 @@
+package fault
+
+import (
+	"fmt"
+	"io/fs"
+	"time"
+)
+
+// LoginCause says what is wrong with a login, as far as it is known.
+type LoginCause string
+
+// What can be wrong with a login.
+const (
+	LoginRefused     LoginCause = ""            // the API server answered 401, and nothing else is known
+	LoginExpired     LoginCause = "expired"     // refused, and the token or client certificate says it ran out at Expired
+	LoginCertificate LoginCause = "certificate" // the client certificate was not accepted in the TLS handshake
+	LoginFile        LoginCause = "file"        // a token file that cannot be read, or is empty
+	LoginRenewal     LoginCause = "renewal"     // an OpenID Connect login that cannot be renewed
+	PluginMissing    LoginCause = "missing"     // the plugin is not on this machine; SearchPath says where it was looked for
+	PluginDenied     LoginCause = "denied"      // the user's own kuberc does not allow the plugin
+	PluginTerminal   LoginCause = "terminal"    // the plugin wants a terminal (interactiveMode: Always)
+	PluginFailed     LoginCause = "failed"      // the plugin ended with status Exit, or could not be started
+	PluginSilent     LoginCause = "silent"      // the plugin still runs, or was ended after too long; it may wait for the user
+	PluginOutput     LoginCause = "output"      // the plugin printed something else than credentials
+)
+
+// Login is a credential that is missing, expired or refused (HTTP 401), or a credential plugin that gives none.
+type Login struct {
+	Context string
+	Plugin  string // the exec plugin's command, when the plugin is to blame
+
+	Cause      LoginCause
+	Expired    time.Time // LoginExpired: when it ran out
+	SearchPath string    // PluginMissing: the PATH it was looked for in; empty when Plugin is a path itself
+	Exit       int       // PluginFailed: its exit status; -1 when it was ended by a signal or could not be started
+	Detail     string    // the last line the plugin wrote to stderr, cleaned and bounded; may be empty
+	Hint       string    // the kubeconfig's own hint how to install the plugin, cleaned and bounded; may be empty
+	Command    string    // a command line that logs in again, to be run in a terminal; empty when none is known. No secrets
+
+	Err error // more for the log; may be nil
+}
+
+func (e *Login) Error() string {
+	if e.Plugin != "" {
+		return fmt.Sprintf("credential plugin %s of context %s: %v%s", e.Plugin, e.Context, e.Err, prefixed(": ", e.Detail))
+	}
+	if e.Cause == LoginExpired {
+		return fmt.Sprintf("the API server does not accept the credentials of context %s, which expired at %s", e.Context, e.Expired.UTC().Format(time.RFC3339))
+	}
+	return fmt.Sprintf("the API server does not accept the credentials of context %s", e.Context)
+}
+
+// Unwrap gives the cause and fs.ErrPermission.
+func (e *Login) Unwrap() []error { return causes(fs.ErrPermission, e.Err) }
