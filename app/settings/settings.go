@@ -1,8 +1,14 @@
-// Package settings keeps what the program must remember between runs: for each context its port, and whether it was on.
+// Package settings is what the user wants and what the program remembers, two files that are never mixed.
 //
-// It is one small file, state.json, in the XDG state directory. Every change reads the file anew under a lock between processes and
-// replaces it as a whole, so that the tray and a `serve` beside it do not lose each other's changes, and a crash leaves the old file
-// or the new one. The package is not the user's configuration: nobody is meant to edit this file, though it survives being edited.
+// config.yaml in the XDG configuration directory is the user's (Config, Parse): optional in all its parts, strict, read anew when it
+// changes, and never written by the program. While something is wrong in it, what it last said rightly stays in force.
+//
+// state.json in the XDG state directory is the program's (Store): for each context its port, whether it was on, and what was chosen in
+// the menu. Every change reads the file anew under a lock between processes and replaces it as a whole, so that the tray and a `serve`
+// beside it do not lose each other's changes, and a crash leaves the old file or the new one. Nobody is meant to edit it, though it
+// survives being edited.
+//
+// Settings takes both together: of what the file says and what was chosen in the menu, the later wins.
 package settings
 
 import (
@@ -13,6 +19,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/adrg/xdg"
 )
@@ -44,7 +51,7 @@ func Open(dir string) (s *Store, damage, err error) {
 	if err := privateDir(dir); err != nil {
 		return nil, nil, err
 	}
-	s = &Store{dir: dir, last: state{Contexts: map[string]contextState{}}}
+	s = &Store{dir: dir, last: state{}.clone()}
 	err = s.update(func(*state) error { return nil })
 	var damaged *DamagedError
 	if errors.As(err, &damaged) {
@@ -58,12 +65,15 @@ func Open(dir string) (s *Store, damage, err error) {
 
 // Port returns the port of a context. On first use that is the lowest number from FirstPort on which no other context has; from then
 // on it stays the same. Whether another program listens there is not asked.
-func (s *Store) Port(name string) (int, error) {
+func (s *Store) Port(name string) (int, error) { return s.port(name, nil) }
+
+// port is Port where the user's file gives some ports away, which no other context can keep.
+func (s *Store) port(name string, reserved map[int]string) (int, error) {
 	var port int
 	err := s.update(func(now *state) error {
 		c := now.Contexts[name]
-		if c.Port == 0 {
-			free, err := now.freePort()
+		if _, lost := reserved[c.Port]; c.Port == 0 || lost {
+			free, err := now.freePort(reserved)
 			if err != nil {
 				return fmt.Errorf("choose a port for context %q: %w", name, err)
 			}
@@ -80,16 +90,35 @@ func (s *Store) Port(name string) (int, error) {
 	return port, err
 }
 
-// SetOn remembers whether a context is to be on. A *DamagedError tells that the file was damaged since it was last read; what was
-// known before and the change were written anew.
+// SetOn remembers whether a context is to be on, and that it was used. A *DamagedError tells that the file was damaged since it was
+// last read; what was known before and the change were written anew.
 func (s *Store) SetOn(name string, on bool) error {
+	return s.change(name, func(c *contextState) {
+		if on && !c.On {
+			c.Used = time.Now().Unix()
+		}
+		c.On = on
+	})
+}
+
+// change changes what is remembered of one context.
+func (s *Store) change(name string, change func(*contextState)) error {
 	return s.update(func(now *state) error {
-		if c := now.Contexts[name]; c.On != on {
-			c.On = on
+		c := now.Contexts[name]
+		before := c
+		change(&c)
+		if c != before {
 			now.Contexts[name] = c
 		}
 		return nil
 	})
+}
+
+// remembered is what was last known of one context. It does not read the file.
+func (s *Store) remembered(name string) contextState {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.last.Contexts[name]
 }
 
 // On returns the contexts that were on when last seen, sorted by name. It does not read the file.

@@ -125,11 +125,11 @@ func TestNoPortIsLeft(t *testing.T) {
 	for n := FirstPort; n <= lastPort; n++ {
 		full.Contexts[fmt.Sprint(n)] = contextState{Port: n}
 	}
-	if port, err := full.freePort(); err == nil {
+	if port, err := full.freePort(nil); err == nil {
 		t.Errorf("freePort() = %d", port)
 	}
 	delete(full.Contexts, "65535")
-	if port, err := full.freePort(); port != lastPort || err != nil {
+	if port, err := full.freePort(nil); port != lastPort || err != nil {
 		t.Errorf("freePort() = %d, %v", port, err)
 	}
 }

@@ -22,13 +22,61 @@ const (
 
 // state is the file.
 type state struct {
-	Version  int                     `json:"version"`
-	Contexts map[string]contextState `json:"contexts"`
+	Version       int                     `json:"version"`
+	Contexts      map[string]contextState `json:"contexts"`
+	Notifications map[Notification]choice `json:"notifications,omitempty"`
 }
 
 type contextState struct {
-	Port int  `json:"port,omitempty"`
-	On   bool `json:"on"`
+	Port     int    `json:"port,omitempty"`
+	On       bool   `json:"on"`
+	Used     int64  `json:"used,omitempty"`     // when it was last switched on, in seconds since 1970
+	Password string `json:"password,omitempty"` // the one that was made up for its clients
+
+	// What was chosen in the menu.
+	Namespace  choice `json:"namespace,omitzero"`
+	Outside    choice `json:"outside,omitzero"`
+	Production choice `json:"production,omitzero"`
+	WantsOne   choice `json:"wantsPassword,omitzero"`
+}
+
+// A choice is a setting that was chosen in the menu, and what the user's file said of it at that time. It holds until the file says
+// something else: so the later of the two wins, and no clock is asked. The zero choice is none.
+type choice struct {
+	Value string `json:"value"`
+	Over  string `json:"over"`
+}
+
+// choose is the choice of a value where the file says another; choosing what it says is no choice.
+func choose(value, file string) choice {
+	if value == file {
+		return choice{}
+	}
+	return choice{value, file}
+}
+
+// pick is what holds where the file says so.
+func (c choice) pick(file string) string {
+	if c != (choice{}) && c.Over == file {
+		return c.Value
+	}
+	return file
+}
+
+func (s state) equal(other state) bool {
+	return maps.Equal(s.Contexts, other.Contexts) && maps.Equal(s.Notifications, other.Notifications)
+}
+
+// clone is a state that can be changed.
+func (s state) clone() state {
+	c := state{Version: version, Contexts: maps.Clone(s.Contexts), Notifications: maps.Clone(s.Notifications)}
+	if c.Contexts == nil {
+		c.Contexts = map[string]contextState{}
+	}
+	if c.Notifications == nil {
+		c.Notifications = map[Notification]choice{}
+	}
+	return c
 }
 
 // DamagedError tells of a state file that could not be understood.
@@ -68,14 +116,14 @@ func (s *Store) update(change func(*state) error) error {
 	} else if err != nil {
 		return err
 	}
-	now := state{Version: version, Contexts: maps.Clone(before.Contexts)}
+	now := before.clone()
 	if damaged != nil {
-		now.Contexts = maps.Clone(s.last.Contexts)
+		now = s.last.clone()
 	}
 	if err := change(&now); err != nil {
 		return errors.Join(damaged, err)
 	}
-	if !maps.Equal(now.Contexts, before.Contexts) {
+	if !now.equal(before) {
 		if err := write(path, now); err != nil {
 			return errors.Join(damaged, err)
 		}
@@ -141,13 +189,14 @@ func (s state) dropBadPorts() {
 	}
 }
 
-func (s state) freePort() (int, error) {
+// freePort is the lowest port that neither a context has nor the user's file gives away.
+func (s state) freePort(reserved map[int]string) (int, error) {
 	given := make(map[int]bool, len(s.Contexts))
 	for _, c := range s.Contexts {
 		given[c.Port] = true
 	}
 	for port := FirstPort; port <= lastPort; port++ {
-		if !given[port] {
+		if _, taken := reserved[port]; !given[port] && !taken {
 			return port, nil
 		}
 	}
@@ -169,23 +218,28 @@ func keepAside(path string, why error) (damaged, err error) {
 	return &DamagedError{Kept: kept, Err: why}, nil
 }
 
-// write replaces the file as a whole. The lock makes the fixed name of the new one safe, and leaves no litter after a crash.
+// write replaces the state as a whole.
 func write(path string, now state) error {
 	text, err := json.MarshalIndent(now, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write the state: %w", err)
 	}
-	fresh := path + ".new"
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("write the state: %w", err)
-	}
-	if err := writeSynced(fresh, append(text, '\n')); err != nil {
-		return fmt.Errorf("write the state: %w", errors.Join(err, os.Remove(fresh)))
-	}
-	if err := os.Rename(fresh, path); err != nil {
+	if err := replace(path, append(text, '\n')); err != nil {
 		return fmt.Errorf("write the state: %w", err)
 	}
 	return nil
+}
+
+// replace replaces a file as a whole. The lock makes the fixed name of the new one safe, and leaves no litter after a crash.
+func replace(path string, text []byte) error {
+	fresh := path + ".new"
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := writeSynced(fresh, text); err != nil {
+		return errors.Join(err, os.Remove(fresh))
+	}
+	return os.Rename(fresh, path)
 }
 
 func writeSynced(path string, text []byte) error {

@@ -1,0 +1,221 @@
+package settings
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/adrg/xdg"
+)
+
+// ConfigFile is the user's file: fairlead/config.yaml in the XDG configuration directory (its equivalent on macOS and Windows). It
+// need not exist.
+func ConfigFile() (string, error) {
+	if !filepath.IsAbs(xdg.ConfigHome) {
+		return "", errors.New("find the settings: neither XDG_CONFIG_HOME nor the home directory is known")
+	}
+	return filepath.Join(xdg.ConfigHome, "fairlead", "config.yaml"), nil
+}
+
+// goodName is, in the state directory, the last text of the user's file in which nothing was wrong.
+const goodName = "config.good.yaml"
+
+// Settings are the user's file and the program's state, taken together. Its methods may be called by any goroutine. Those that remember
+// something return a *DamagedError when they did, in a state file that was damaged and is written anew.
+type Settings struct {
+	store *Store
+	file  string
+
+	mutex   sync.Mutex // guards what follows
+	text    []byte     // as last read
+	missing bool
+	config  Config
+	problem error
+}
+
+// Load reads the user's file, or takes what it last said rightly; Problem says so then. store is the state it is taken together with.
+func Load(store *Store, file string) *Settings {
+	s := &Settings{store: store, file: file, missing: true}
+	s.Reload()
+	if s.problem == nil {
+		return s
+	}
+	good := filepath.Join(store.dir, goodName)
+	if text, err := readBounded(good); err == nil {
+		if config, err := Parse(text, file); err == nil {
+			s.config = config
+		}
+	}
+	return s
+}
+
+// Reload reads the user's file anew, and tells whether something about it differs: what it says, or what is wrong with it. While
+// something is wrong, what it last said rightly stays in force.
+func (s *Settings) Reload() bool {
+	text, err := readBounded(s.file)
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case missing:
+		text, err = nil, nil
+	case err != nil:
+		changed := s.problem == nil || s.problem.Error() != err.Error()
+		s.problem, s.text, s.missing = err, nil, false
+		return changed
+	}
+	if missing == s.missing && bytes.Equal(text, s.text) {
+		return false
+	}
+	s.text, s.missing = text, missing
+	config, err := Parse(text, s.file)
+	s.problem = err
+	if err == nil {
+		s.config = config
+		// A copy that cannot be written is missed only when the file breaks, and the state's own writing tells of the disk.
+		_ = replace(filepath.Join(s.store.dir, goodName), text)
+	}
+	return true
+}
+
+// File is the path of the user's file.
+func (s *Settings) File() string { return s.file }
+
+// Problem is what is wrong with the user's file as it is now: Problems, or what kept it from being read. Nil if nothing is.
+func (s *Settings) Problem() error {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.problem
+}
+
+// Config is what the user's file says, or said when nothing was wrong in it.
+func (s *Settings) Config() Config {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.config
+}
+
+// Effective is what holds for a context now. It reads and writes no file.
+func (s *Settings) Effective(name string) Context {
+	return s.Config().context(name, s.store.remembered(name))
+}
+
+// Prepare is Effective with the port and the password that a proxy needs: on first use they are given, and remembered.
+func (s *Settings) Prepare(name string) (Context, error) {
+	config := s.Config()
+	c := config.context(name, s.store.remembered(name))
+	if o := config.options(name); o.Port == nil {
+		if _, err := s.store.port(name, config.ports()); err != nil {
+			return Context{}, err
+		}
+	}
+	if c.Password && c.Credentials == (Credentials{}) {
+		if err := s.NewPassword(name); err != nil && !errors.As(err, new(*DamagedError)) {
+			return Context{}, err
+		}
+	}
+	return s.Effective(name), nil
+}
+
+// NewPassword makes up a password for a context's clients, in place of the one that was made up before.
+func (s *Settings) NewPassword(name string) error {
+	return s.store.change(name, func(c *contextState) { c.Password = rand.Text() })
+}
+
+// SetNamespace remembers the namespace chosen for names that carry none; empty is the kubeconfig's.
+func (s *Settings) SetNamespace(name, namespace string) error {
+	if namespace != "" && !namespaceName.MatchString(namespace) {
+		return fmt.Errorf("%q cannot be the name of a namespace", shown(namespace))
+	}
+	written := s.written(name).Namespace
+	return s.store.change(name, func(c *contextState) { c.Namespace = choose(namespace, written) })
+}
+
+// SetOutside remembers the route chosen for hosts outside the cluster.
+func (s *Settings) SetOutside(name string, outside Outside) error {
+	if outside != Direct && outside != Refuse {
+		return fmt.Errorf("%q is no route for hosts outside", shown(string(outside)))
+	}
+	written := string(s.written(name).Outside)
+	return s.store.change(name, func(c *contextState) { c.Outside = choose(string(outside), written) })
+}
+
+// SetProduction remembers whether a context was marked as one of production.
+func (s *Settings) SetProduction(name string, production bool) error {
+	written := strconv.FormatBool(s.written(name).Production)
+	return s.store.change(name, func(c *contextState) { c.Production = choose(strconv.FormatBool(production), written) })
+}
+
+// SetPassword remembers whether clients of a context are to give a password. Where the user's file wants one for a context that other
+// machines can reach, it stays wanted.
+func (s *Settings) SetPassword(name string, wanted bool) error {
+	written := strconv.FormatBool(s.written(name).Password)
+	return s.store.change(name, func(c *contextState) { c.WantsOne = choose(strconv.FormatBool(wanted), written) })
+}
+
+// written is what the user's file alone makes of a context.
+func (s *Settings) written(name string) Context { return s.Config().context(name, contextState{}) }
+
+// Notifies tells whether notifications of a kind are on; all are unless someone turned them off.
+func (s *Settings) Notifies(kind Notification) bool {
+	written := s.Config().notifies(kind)
+	s.store.mutex.Lock()
+	defer s.store.mutex.Unlock()
+	return s.store.last.Notifications[kind].pick(strconv.FormatBool(written)) == "true"
+}
+
+// SetNotifies remembers whether notifications of a kind are wanted.
+func (s *Settings) SetNotifies(kind Notification, on bool) error {
+	written := s.Config().notifies(kind)
+	return s.store.update(func(now *state) error {
+		now.Notifications[kind] = choose(strconv.FormatBool(on), strconv.FormatBool(written))
+		if now.Notifications[kind] == (choice{}) {
+			delete(now.Notifications, kind)
+		}
+		return nil
+	})
+}
+
+func (c Config) notifies(kind Notification) bool {
+	on, written := c.notifications[kind]
+	return on || !written
+}
+
+// readBounded reads a file of the size that config.yaml may have, and one byte more if it is larger.
+func readBounded(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the settings: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the settings: %w", err)
+	}
+	return text, nil
+}
+
+// Unknown are the names under contexts in the user's file that are not among those there are, each as a Problem. A kubeconfig may
+// lack a context today and have it tomorrow, so this is advice, not an error.
+func (s *Settings) Unknown(there func(name string) bool, closest func(name string) []string) []Problem {
+	var problems []Problem
+	for _, b := range s.Config().contexts {
+		if isGlob(b.pattern) || there(b.pattern) {
+			continue
+		}
+		text := fmt.Sprintf("no context %q in the kubeconfig", shown(b.pattern))
+		if near := closest(b.pattern); len(near) > 0 {
+			text += "; close to it: " + strings.Join(near, ", ")
+		}
+		problems = append(problems, Problem{s.file, b.line, text})
+	}
+	return problems
+}

@@ -1,0 +1,248 @@
+package settings
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// home is a state directory and a config.yaml of one test.
+type home struct {
+	t         *testing.T
+	dir, file string
+}
+
+func newHome(t *testing.T, text string) *home {
+	h := &home{t: t, dir: filepath.Join(t.TempDir(), "state"), file: filepath.Join(t.TempDir(), "config.yaml")}
+	h.write(text)
+	return h
+}
+
+func (h *home) write(text string) {
+	h.t.Helper()
+	if err := os.WriteFile(h.file, []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// load is what the program does at its start.
+func (h *home) load() *Settings {
+	h.t.Helper()
+	store, damage, err := Open(h.dir)
+	if damage != nil || err != nil {
+		h.t.Fatal(damage, err)
+	}
+	return Load(store, h.file)
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestOfFileAndMenuTheLaterWins(t *testing.T) {
+	h := newHome(t, "contexts: {a: {namespace: one, production: true}}\n")
+	s := h.load()
+	must(t, s.SetNamespace("a", "two"), s.SetOutside("a", Refuse), s.SetProduction("a", false), s.SetNotifies(NotifyDials, false))
+	check := func(s *Settings, namespace string, outside Outside, production, dials bool) {
+		t.Helper()
+		c := s.Effective("a")
+		if c.Namespace != namespace || c.Outside != outside || c.Production != production || s.Notifies(NotifyDials) != dials {
+			t.Errorf("namespace %q, outside %s, production %t, dials %t; want %q, %s, %t, %t",
+				c.Namespace, c.Outside, c.Production, s.Notifies(NotifyDials), namespace, outside, production, dials)
+		}
+	}
+	check(s, "two", Refuse, false, false)
+	check(h.load(), "two", Refuse, false, false)
+
+	// A change of something else in the file leaves the choices; a change of the setting itself ends its choice alone.
+	h.write("contexts: {a: {namespace: three, production: true}}\nnotifications: {logins: false}\n")
+	if !s.Reload() {
+		t.Error("the change was not seen")
+	}
+	check(s, "three", Refuse, false, false)
+
+	// A choice of what the file says is none.
+	must(t, s.SetNamespace("a", "four"), s.SetNamespace("a", "three"), s.SetOutside("a", Direct), s.SetProduction("a", true), s.SetNotifies(NotifyDials, true))
+	check(s, "three", Direct, true, true)
+	text, err := os.ReadFile(filepath.Join(h.dir, fileName))
+	if err != nil || strings.Contains(string(text), "over") {
+		t.Errorf("a choice is left: %v\n%s", err, text)
+	}
+
+	// Nothing is a choice, too.
+	must(t, s.SetNamespace("a", ""))
+	check(h.load(), "", Direct, true, true)
+}
+
+func TestBrokenFileLeavesInForceWhatItSaidBefore(t *testing.T) {
+	h := newHome(t, "defaults: {outside: refuse}\n")
+	s := h.load()
+	h.write("defaults: {outside: refuse, prot: 1}\n")
+	if !s.Reload() || s.Problem() == nil || s.Effective("a").Outside != Refuse {
+		t.Errorf("problem %v, outside %s", s.Problem(), s.Effective("a").Outside)
+	}
+	if s.Reload() {
+		t.Error("nothing has changed, and Reload says so")
+	}
+	// After a restart of the program as well.
+	if s := h.load(); s.Problem() == nil || s.Effective("a").Outside != Refuse {
+		t.Errorf("problem %v, outside %s", s.Problem(), s.Effective("a").Outside)
+	}
+	h.write("defaults: {outside: direct}\n")
+	if !s.Reload() || s.Problem() != nil || s.Effective("a").Outside != Direct {
+		t.Errorf("problem %v, outside %s", s.Problem(), s.Effective("a").Outside)
+	}
+	must(t, os.Remove(h.file))
+	if !s.Reload() || s.Problem() != nil {
+		t.Errorf("problem %v", s.Problem())
+	}
+	if s.Reload() {
+		t.Error("the file is still missing, and Reload sees a change")
+	}
+}
+
+func TestFileThatCannotBeReadIsAProblem(t *testing.T) {
+	h := newHome(t, "")
+	must(t, os.Remove(h.file), os.Mkdir(h.file, 0o700))
+	s := h.load()
+	if s.Problem() == nil || s.Reload() {
+		t.Errorf("problem %v", s.Problem())
+	}
+}
+
+func TestPortsOfTheFileAreTheirs(t *testing.T) {
+	h := newHome(t, "")
+	s := h.load()
+	port := func(name string) int {
+		t.Helper()
+		c, err := s.Prepare(name)
+		must(t, err)
+		return c.Port
+	}
+	if a, b := port("a"), port("b"); a != FirstPort || b != FirstPort+1 {
+		t.Fatalf("ports %d, %d", a, b)
+	}
+	h.write("contexts: {c: {port: 1080}, d: {port: 1082}}\n")
+	s.Reload()
+	if p := s.Effective("a").Port; p != 0 {
+		t.Errorf("a still has port %d, which the file gives to c", p)
+	}
+	for name, want := range map[string]int{"c": 1080, "d": 1082, "a": 1083, "b": 1081} {
+		if got := port(name); got != want {
+			t.Errorf("%s has port %d, want %d", name, got, want)
+		}
+	}
+	if got := s.Effective("c").Address(); got != "127.0.0.1:1080" {
+		t.Errorf("address %s", got)
+	}
+}
+
+func TestPasswordIsMadeUpOnceAndKeptToTheOwner(t *testing.T) {
+	h := newHome(t, "contexts: {a: {password: true}, b: {password: {user: me, password: mine}}}\n")
+	s := h.load()
+	if c := s.Effective("a"); !c.Password || c.Credentials != (Credentials{}) {
+		t.Errorf("before it is prepared: %+v", c)
+	}
+	a, err := s.Prepare("a")
+	must(t, err)
+	again, err := h.load().Prepare("a")
+	must(t, err)
+	if a.Credentials.User != "fairlead" || len(a.Credentials.Password) < 20 || again.Credentials != a.Credentials {
+		t.Errorf("%+v, then %+v", a.Credentials, again.Credentials)
+	}
+	must(t, s.NewPassword("a"))
+	if s.Effective("a").Credentials == a.Credentials {
+		t.Error("a new password is the old one")
+	}
+	if got := s.Effective("b").Credentials; got != (Credentials{"me", "mine"}) {
+		t.Errorf("got %+v", got)
+	}
+	for _, name := range []string{fileName, goodName} {
+		if info, err := os.Stat(filepath.Join(h.dir, name)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+	}
+	c, err := s.Prepare("c")
+	if must(t, err); c.Password {
+		t.Error("c wants a password")
+	}
+	must(t, s.SetPassword("c", true))
+	if c, err = s.Prepare("c"); err != nil || c.Credentials.Password == "" || c.Credentials.Password == again.Credentials.Password {
+		t.Errorf("%+v, %v", c.Credentials, err)
+	}
+}
+
+func TestNoClickOpensAProxyToTheNetwork(t *testing.T) {
+	h := newHome(t, `
+contexts:
+  a: {listen: 0.0.0.0, password: true}
+  b: {listen: 0.0.0.0, tls: {cert: c, key: k, client-ca: a}}
+  "c*": {listen: 0.0.0.0, password: true}
+  c: {password: false}
+`)
+	s := h.load()
+	must(t, s.Problem(), s.SetPassword("a", false))
+	if a := s.Effective("a"); !a.Password || !a.Exposed() || a.Problem != "" {
+		t.Errorf("a: %+v", a)
+	}
+	if b := s.Effective("b"); !b.RequireTLS || b.Password || b.Problem != "" {
+		t.Errorf("b: %+v", b)
+	}
+	if c := s.Effective("c"); c.Problem == "" {
+		t.Errorf("two blocks together open c: %+v", c)
+	}
+}
+
+func TestFingerprintIsOfWhatAProxyMustTakeUp(t *testing.T) {
+	h := newHome(t, "")
+	s := h.load()
+	before := s.Effective("a").Fingerprint()
+	must(t, s.SetProduction("a", true), s.store.SetOn("a", true))
+	if s.Effective("a").Fingerprint() != before {
+		t.Error("it differs for what is no concern of the proxy")
+	}
+	seen := map[string]string{before: "nothing"}
+	for _, text := range []string{
+		"namespace: x", "outside: refuse", "host-network: true", "addresses: [10.0.0.0/8]", "password: {user: a, password: b}",
+		"password: {user: a, password: c}", "tls: {cert: /a, key: /b, client-ca: /c}", "tls: {cert: /a, key: /b, client-ca: /d}",
+		"limits: {idle: 1s}", "carrier: spdy", "other-users: true",
+	} {
+		h.write("defaults: {" + text + "}\n")
+		s.Reload()
+		must(t, s.Problem())
+		print := s.Effective("a").Fingerprint()
+		if other, same := seen[print]; same {
+			t.Errorf("%s is the same as %s", text, other)
+		}
+		seen[print] = text
+	}
+}
+
+func TestUsedIsRemembered(t *testing.T) {
+	h := newHome(t, "")
+	s := h.load()
+	if !s.Effective("a").Used.IsZero() {
+		t.Error("a was used")
+	}
+	before := time.Now().Truncate(time.Second)
+	must(t, s.store.SetOn("a", true))
+	if used := h.load().Effective("a").Used; used.Before(before) || used.After(time.Now()) {
+		t.Errorf("used %v", used)
+	}
+}
+
+func TestNamesInNoKubeconfigAreAdvice(t *testing.T) {
+	h := newHome(t, "contexts:\n  stagin: {}\n  'prod*': {}\n  dev: {}\n")
+	s := h.load()
+	got := s.Unknown(func(name string) bool { return name == "dev" }, func(string) []string { return []string{"staging"} })
+	if len(got) != 1 || got[0].Line != 2 || !strings.HasSuffix(got[0].Error(), `config.yaml:2: no context "stagin" in the kubeconfig; close to it: staging`) {
+		t.Errorf("got %v", got)
+	}
+}

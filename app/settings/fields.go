@@ -1,0 +1,239 @@
+package settings
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"gopkg.in/yaml.v3"
+)
+
+// A field is a key that a mapping may have, and what its value means.
+type field struct {
+	key string
+	set func(value *yaml.Node)
+}
+
+// fields reads a mapping. A key that is not among the known ones is a problem that names the one that may have been meant.
+func (p *parser) fields(node *yaml.Node, where string, known []field) {
+	p.pairs(node, func(key, value *yaml.Node) {
+		at := slices.IndexFunc(known, func(f field) bool { return f.key == key.Value })
+		if at >= 0 {
+			if value.Tag != "!!null" { // a key without a value is as good as none
+				known[at].set(value)
+			}
+			return
+		}
+		in := ""
+		if where != "" {
+			in = " in " + where
+		}
+		p.bad(key, "unknown key %q%s: %s", shown(key.Value), in, meant(key.Value, known))
+	})
+}
+
+// meant names the known key that is nearest to one that is not, or else all of them.
+func meant(typed string, known []field) string {
+	plain := func(s string) string {
+		return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
+	}
+	nearest, least := "", 3
+	var keys []string
+	for _, f := range known {
+		keys = append(keys, f.key)
+		if d := distance(plain(typed), plain(f.key)); d < least && d < len(plain(f.key)) {
+			nearest, least = f.key, d
+		}
+	}
+	if nearest != "" {
+		return "did you mean " + nearest + "?"
+	}
+	return "there are " + strings.Join(keys, ", ")
+}
+
+// maxKey bounds what distance compares, in bytes.
+const maxKey = 64
+
+// distance is how many letters must be added, taken away or changed between two words.
+func distance(a, b string) int {
+	if len(a) > maxKey || len(b) > maxKey {
+		return maxKey
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// pairs calls do for each key of a mapping, and its value.
+func (p *parser) pairs(node *yaml.Node, do func(key, value *yaml.Node)) {
+	node = resolved(node)
+	if node.Tag == "!!null" {
+		return
+	}
+	if node.Kind != yaml.MappingNode {
+		p.bad(node, "this must be keys with values, and is %s", kind(node))
+		return
+	}
+	seen := map[string]int{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := resolved(node.Content[i]), resolved(node.Content[i+1])
+		if key.Kind != yaml.ScalarNode {
+			p.bad(key, "a key must be a text, and is %s", kind(key))
+			continue
+		}
+		if first, twice := seen[key.Value]; twice {
+			p.bad(key, "%s is here twice (the first is in line %d)", shown(key.Value), first)
+			continue
+		}
+		seen[key.Value] = key.Line
+		do(key, value)
+	}
+}
+
+// list calls do for each item of a list.
+func (p *parser) list(node *yaml.Node, do func(item *yaml.Node)) {
+	node = resolved(node)
+	if node.Kind != yaml.SequenceNode {
+		p.bad(node, "this must be a list, and is %s", kind(node))
+		return
+	}
+	for _, item := range node.Content {
+		do(resolved(item))
+	}
+}
+
+// resolved is the node that an alias stands for. YAML allows no alias of an alias.
+func resolved(node *yaml.Node) *yaml.Node {
+	if node.Kind == yaml.AliasNode {
+		return node.Alias
+	}
+	return node
+}
+
+func kind(node *yaml.Node) string {
+	switch node.Kind {
+	case yaml.MappingNode:
+		return "keys with values"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	return "a single value"
+}
+
+// text is any single value as it is written.
+func (p *parser) text(node *yaml.Node) (string, bool) {
+	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
+		p.bad(node, "this must be a text, and is %s", kind(node))
+		return "", false
+	}
+	if node.Value == "" || strings.ContainsFunc(node.Value, unicode.IsControl) {
+		p.bad(node, "this must be a text of one line, and is %q", shown(node.Value))
+		return "", false
+	}
+	return node.Value, true
+}
+
+func (p *parser) oneOf(node *yaml.Node, words ...string) (string, bool) {
+	text, ok := p.text(node)
+	if ok && !slices.Contains(words, text) {
+		p.bad(node, "%q is none of %s", shown(text), strings.Join(words, ", "))
+		return "", false
+	}
+	return text, ok
+}
+
+func (p *parser) boolean(node *yaml.Node) *bool {
+	text, ok := p.oneOf(node, "true", "false")
+	if !ok {
+		return nil
+	}
+	yes := text == "true"
+	return &yes
+}
+
+func (p *parser) integer(node *yaml.Node, least, most int) *int {
+	text, ok := p.text(node)
+	if !ok {
+		return nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		p.bad(node, "%q is not a number from %d to %d", shown(text), least, most)
+		return nil
+	}
+	return &n
+}
+
+// address is an address of this machine to listen on.
+func (p *parser) address(node *yaml.Node) *netip.Addr {
+	text, ok := p.text(node)
+	if !ok {
+		return nil
+	}
+	if text == "localhost" {
+		text = "127.0.0.1"
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil || addr.IsMulticast() {
+		p.bad(node, "%q is not an IP address to listen on (the port is a key of its own)", shown(text))
+		return nil
+	}
+	addr = addr.Unmap()
+	return &addr
+}
+
+var namespaceName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+func (p *parser) namespace(node *yaml.Node) *string {
+	text, ok := p.text(node)
+	if !ok {
+		return nil
+	}
+	if !namespaceName.MatchString(text) {
+		p.bad(node, "%q cannot be the name of a namespace", shown(text))
+		return nil
+	}
+	return &text
+}
+
+// shown is what a file says as a problem may repeat it: one line, not too long.
+func shown(text string) string {
+	const most = 60
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return text
+}
+
+func homeDir() (string, error) {
+	dir, err := os.UserHomeDir()
+	if err == nil && dir == "" {
+		err = errors.New("no home directory")
+	}
+	return dir, err
+}

@@ -1,0 +1,336 @@
+package settings
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// maxConfig bounds config.yaml, in bytes.
+const maxConfig = 1 << 20
+
+// A Problem is one thing that is wrong in config.yaml. It never repeats a password.
+type Problem struct {
+	File string
+	Line int // 0 where it is not known
+	Text string
+}
+
+func (p Problem) Error() string {
+	if p.Line == 0 {
+		return p.File + ": " + p.Text
+	}
+	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
+}
+
+// Problems are all that is wrong in config.yaml, in its order; at least one.
+type Problems []Problem
+
+// Error has a line for each.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, problem := range p {
+		lines[i] = problem.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Parse reads config.yaml. It is strict: what it does not know is an error, a Problems. file is the name for the errors, and where
+// relative paths in it begin.
+func Parse(text []byte, file string) (Config, error) {
+	p := &parser{file: file}
+	if len(text) > maxConfig {
+		return Config{}, p.whole("larger than %d KiB", maxConfig>>10)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	var document yaml.Node
+	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+		return Config{}, nil
+	} else if err != nil {
+		return Config{}, p.syntax(err)
+	}
+	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return Config{}, p.whole("more than one document: there must be no line of ---")
+	}
+	c := p.config(document.Content[0])
+	p.checkPorts(c)
+	p.checkListen(c)
+	if len(p.problems) > 0 {
+		return Config{}, p.problems
+	}
+	return c, nil
+}
+
+// syntax is the problem of text that is no YAML. The library's words begin with the line, if it knows one.
+func (p *parser) syntax(err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	var line int
+	if _, after, ok := strings.Cut(text, "line "); ok {
+		if n, err := fmt.Sscanf(after, "%d:", &line); n == 1 && err == nil {
+			_, text, _ = strings.Cut(after, ": ")
+		}
+	}
+	return Problems{{p.file, line, "not valid YAML: " + shown(text)}}
+}
+
+// parser collects the problems of a file.
+type parser struct {
+	file     string
+	problems Problems
+}
+
+func (p *parser) whole(format string, args ...any) error {
+	return Problems{{p.file, 0, fmt.Sprintf(format, args...)}}
+}
+
+func (p *parser) bad(node *yaml.Node, format string, args ...any) {
+	p.problems = append(p.problems, Problem{p.file, node.Line, fmt.Sprintf(format, args...)})
+}
+
+func (p *parser) config(root *yaml.Node) Config {
+	var c Config
+	p.fields(root, "", []field{
+		{"defaults", func(n *yaml.Node) { c.defaults = p.options(n, "defaults", false) }},
+		{"contexts", func(n *yaml.Node) { c.contexts = p.contexts(n) }},
+		{"production-names", func(n *yaml.Node) {
+			c.productionNames = []string{} // an empty list, unlike none, means that no name tells
+			p.list(n, func(n *yaml.Node) {
+				if s, ok := p.text(n); ok {
+					c.productionNames = append(c.productionNames, s)
+				}
+			})
+		}},
+		{"notifications", func(n *yaml.Node) { c.notifications = p.notifications(n) }},
+		{"login-shell", func(n *yaml.Node) {
+			if s, ok := p.oneOf(n, "auto", "true", "false"); ok {
+				c.LoginShell = LoginShell(s)
+			}
+		}},
+		{"browser", func(n *yaml.Node) { c.Browser, _ = p.text(n) }},
+		{"kubeconfig", func(n *yaml.Node) {
+			p.list(n, func(n *yaml.Node) {
+				if path, ok := p.path(n); ok {
+					c.Kubeconfig = append(c.Kubeconfig, path)
+				}
+			})
+		}},
+	})
+	return c
+}
+
+func (p *parser) contexts(node *yaml.Node) []block {
+	var blocks []block
+	p.pairs(node, func(key, value *yaml.Node) {
+		if key.Value == "" {
+			p.bad(key, "a context without a name")
+			return
+		}
+		options := p.options(value, shown(key.Value), !isGlob(key.Value))
+		blocks = append(blocks, block{key.Value, key.Line, options})
+	})
+	return blocks
+}
+
+func (p *parser) notifications(node *yaml.Node) map[Notification]bool {
+	on := map[Notification]bool{}
+	var fields []field
+	for _, kind := range Notifications() {
+		fields = append(fields, field{string(kind), func(n *yaml.Node) {
+			if b := p.boolean(n); b != nil {
+				on[kind] = *b
+			}
+		}})
+	}
+	p.fields(node, "notifications", fields)
+	return on
+}
+
+// options reads what can stand in defaults and below a context. one tells that they are for a single context.
+func (p *parser) options(node *yaml.Node, where string, one bool) Options {
+	var o Options
+	p.fields(node, where, []field{
+		{"port", func(n *yaml.Node) {
+			if o.Port, o.portLine = p.integer(n, 1, lastPort), n.Line; !one {
+				p.bad(n, "a port is one context's: it can stand below a full name only")
+			}
+		}},
+		{"listen", func(n *yaml.Node) { o.Listen, o.listenLine = p.address(n), n.Line }},
+		{"outside", func(n *yaml.Node) {
+			if s, ok := p.oneOf(n, string(Direct), string(Refuse)); ok {
+				outside := Outside(s)
+				o.Outside = &outside
+			}
+		}},
+		{"namespace", func(n *yaml.Node) { o.Namespace = p.namespace(n) }},
+		{"host-network", func(n *yaml.Node) { o.HostNetwork = p.boolean(n) }},
+		{"addresses", func(n *yaml.Node) { o.Addresses = p.prefixes(n) }},
+		{"password", func(n *yaml.Node) { o.Password = p.password(n) }},
+		{"tls", func(n *yaml.Node) { o.TLS = p.tls(n) }},
+		{"other-users", func(n *yaml.Node) { o.OtherUsers = p.boolean(n) }},
+		{"production", func(n *yaml.Node) { o.Production = p.boolean(n) }},
+		{"auto-off", func(n *yaml.Node) { o.AutoOff = p.duration(n) }},
+		{"carrier", func(n *yaml.Node) {
+			if s, ok := p.oneOf(n, "auto", "spdy", "websocket"); ok {
+				if s == "auto" {
+					s = ""
+				}
+				o.Carrier = &s
+			}
+		}},
+		{"limits", func(n *yaml.Node) {
+			p.fields(n, "limits", []field{
+				{"connections", func(n *yaml.Node) { o.Connections = p.integer(n, 1, 1_000_000) }},
+				{"handshake", func(n *yaml.Node) { o.Handshake = p.duration(n) }},
+				{"idle", func(n *yaml.Node) { o.Idle = p.duration(n) }},
+				{"sessions-per-pod", func(n *yaml.Node) { o.SessionsPerPod = p.integer(n, 1, 10_000) }},
+				{"sessions-per-context", func(n *yaml.Node) { o.SessionsPerContext = p.integer(n, 1, 10_000) }},
+			})
+		}},
+	})
+	return o
+}
+
+// password is a yes or no, or a user and a password.
+func (p *parser) password(node *yaml.Node) *Password {
+	if node.Kind != yaml.MappingNode {
+		wanted := p.boolean(node)
+		if wanted == nil {
+			return nil
+		}
+		return &Password{Wanted: *wanted}
+	}
+	given := Password{Wanted: true}
+	p.fields(node, "password", []field{
+		{"user", func(n *yaml.Node) { given.User = p.secret(n) }},
+		{"password", func(n *yaml.Node) { given.Password = p.secret(n) }},
+	})
+	if given.User == "" || given.Password == "" {
+		p.bad(node, "a password takes both a user and a password, or is true to have both made up")
+	}
+	return &given
+}
+
+// maxSecret is what a SOCKS5 client can send of either, in bytes (RFC 1929).
+const maxSecret = 255
+
+// secret is a text that no problem repeats.
+func (p *parser) secret(node *yaml.Node) string {
+	node = resolved(node)
+	switch {
+	case node.Kind != yaml.ScalarNode:
+		p.bad(node, "this must be a text")
+	case len(node.Value) > maxSecret:
+		p.bad(node, "this is longer than %d bytes, which SOCKS5 cannot carry", maxSecret)
+	case strings.ContainsFunc(node.Value, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		p.bad(node, "this has characters that cannot be typed")
+	default:
+		return node.Value
+	}
+	return ""
+}
+
+func (p *parser) tls(node *yaml.Node) *TLS {
+	var t TLS
+	file := func(path *string) func(*yaml.Node) { return func(n *yaml.Node) { *path, _ = p.path(n) } }
+	p.fields(node, "tls", []field{{"cert", file(&t.Cert)}, {"key", file(&t.Key)}, {"client-ca", file(&t.ClientCA)}})
+	if t.Cert == "" || t.Key == "" || t.ClientCA == "" {
+		p.bad(node, "tls takes three files: cert, key and client-ca, since it lets in only clients with a certificate")
+	}
+	return &t
+}
+
+// checkPorts finds ports given twice.
+func (p *parser) checkPorts(c Config) {
+	given := map[int]block{}
+	for _, b := range c.contexts {
+		if b.options.Port == nil {
+			continue
+		}
+		if other, twice := given[*b.options.Port]; twice {
+			p.problems = append(p.problems, Problem{p.file, b.options.portLine, fmt.Sprintf(
+				"port %d of %s is the one of %s already (line %d)",
+				*b.options.Port, shown(b.pattern), shown(other.pattern), other.options.portLine)})
+		}
+		given[*b.options.Port] = b
+	}
+}
+
+// checkListen finds blocks that open a proxy to the network without asking who comes. What several blocks make together is for
+// Context.Problem.
+func (p *parser) checkListen(c Config) {
+	check := func(where string, o Options) {
+		if o.Listen != nil && !o.Listen.IsLoopback() && !guarded(c.defaults.merge(o)) {
+			p.problems = append(p.problems, Problem{p.file, o.listenLine, fmt.Sprintf(
+				"%s would let in anybody who can reach %s: give it a password, or tls, which wants client certificates", where, o.Listen)})
+		}
+	}
+	check("defaults", c.defaults)
+	for _, b := range c.contexts {
+		check(shown(b.pattern), b.options)
+	}
+}
+
+// guarded tells whether clients must show who they are.
+func guarded(o Options) bool {
+	return o.TLS != nil || o.Password != nil && o.Password.Wanted
+}
+
+// path is a file; ~ is the home directory, and what is relative begins where config.yaml stands.
+func (p *parser) path(node *yaml.Node) (string, bool) {
+	path, ok := p.text(node)
+	if !ok {
+		return "", false
+	}
+	if rest, home := strings.CutPrefix(path, "~/"); home {
+		dir, err := homeDir()
+		if err != nil {
+			p.bad(node, "the home directory is not known: write the path in full")
+			return "", false
+		}
+		return filepath.Join(dir, rest), true
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(p.file), path)
+	}
+	return path, true
+}
+
+func (p *parser) duration(node *yaml.Node) *time.Duration {
+	text, ok := p.text(node)
+	if !ok {
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 || d > 10*365*24*time.Hour {
+		p.bad(node, "%q is not a time like 30s, 10m or 8h", shown(text))
+		return nil
+	}
+	return &d
+}
+
+func (p *parser) prefixes(node *yaml.Node) *[]netip.Prefix {
+	prefixes := []netip.Prefix{}
+	p.list(node, func(n *yaml.Node) {
+		text, ok := p.text(n)
+		if !ok {
+			return
+		}
+		prefix, err := netip.ParsePrefix(text)
+		if addr, addrErr := netip.ParseAddr(text); addrErr == nil && addr.Zone() == "" {
+			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			p.bad(n, "%q is not a range of addresses like 10.0.0.0/8", shown(text))
+			return
+		}
+		prefixes = append(prefixes, prefix.Masked())
+	})
+	return &prefixes
+}

@@ -1,0 +1,213 @@
+package settings
+
+import (
+	"net/netip"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func config(t *testing.T, text string) Config {
+	t.Helper()
+	c, err := Parse([]byte(text), "/home/me/.config/fairlead/config.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestExampleParsesAndSaysTheDefaults(t *testing.T) {
+	c := config(t, string(Example()))
+	for _, name := range []string{"dev", "prod-eu", "arn:aws:eks:eu-west-1:1:cluster/prod"} {
+		if got, want := c.context(name, contextState{}), (Config{}).context(name, contextState{}); !sameContext(got, want) {
+			t.Errorf("%s: the example makes %+v, an empty file %+v", name, got, want)
+		}
+	}
+	if !reflect.DeepEqual(c.productionNames, defaultProductionNames) {
+		t.Errorf("production-names %q", c.productionNames)
+	}
+	for _, kind := range Notifications() {
+		if c.notifies(kind) != (Config{}).notifies(kind) {
+			t.Errorf("notifications %s differ", kind)
+		}
+	}
+	if c.LoginShell != LoginShellAuto || c.Browser != "" || c.Kubeconfig != nil {
+		t.Errorf("got %+v", c)
+	}
+}
+
+// sameContext passes over the difference between no addresses and none.
+func sameContext(a, b Context) bool {
+	if len(a.Addresses) == 0 && len(b.Addresses) == 0 {
+		a.Addresses, b.Addresses = nil, nil
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+var commentedOut = regexp.MustCompile(`(?m)^( *)#(\S)`)
+
+// What the example shows as a comment parses as well, and so no key in it is misspelt.
+func TestExampleParsesWithEverythingInIt(t *testing.T) {
+	text := commentedOut.ReplaceAllString(string(Example()), "$1$2")
+	// Some keys are there with their default and with another value; the later one counts here.
+	text = strings.NewReplacer("  addresses: []\n", "", "  password: false\n", "").Replace(text)
+	t.Setenv("HOME", "/home/me")
+	c := config(t, text)
+	staging, prod := c.context("staging", contextState{}), c.context("prod-1", contextState{})
+	if staging.Port != 1090 || staging.Namespace != "shop" || prod.Outside != Refuse || prod.AutoOff != time.Hour {
+		t.Errorf("staging %+v\nprod-1 %+v", staging, prod)
+	}
+	if prod.Credentials.User != "me" || prod.TLS.Key != "/home/me/.config/fairlead/proxy.key" || len(prod.Addresses) != 2 {
+		t.Errorf("prod-1 %+v", prod)
+	}
+	if want := []string{"/home/me/.kube/config", "/home/me/.config/fairlead/work.yaml"}; !reflect.DeepEqual(c.Kubeconfig, want) {
+		t.Errorf("kubeconfig %q", c.Kubeconfig)
+	}
+	// Every key there is stands in the example.
+	for _, key := range []string{
+		"port", "listen", "outside", "namespace", "host-network", "addresses", "password", "tls", "other-users", "production",
+		"auto-off", "carrier", "connections", "handshake", "idle", "sessions-per-pod", "sessions-per-context",
+	} {
+		if !strings.Contains(text, "  "+key+":") {
+			t.Errorf("%s is not in the example", key)
+		}
+	}
+}
+
+func TestProblemsNameTheLineAndWhatMayHaveBeenMeant(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"near key", "defaults:\n  host_netwrk: true\n", `f:2: unknown key "host_netwrk" in defaults: did you mean host-network?`},
+		{"far key", "notifications:\n  everything: true\n", `f:2: unknown key "everything" in notifications: there are dials, contexts, logins, ports`},
+		{"top key", "context:\n  a: {}\n", `f:1: unknown key "context": did you mean contexts?`},
+		{"in a context", "contexts:\n  a:\n    portt: 1\n", `f:3: unknown key "portt" in a: did you mean port?`},
+		{"wrong type", "defaults: [1]\n", "f:1: this must be keys with values, and is a list"},
+		{"not a boolean", "defaults:\n  production: yes\n", `f:2: "yes" is none of true, false`},
+		{"not a number", "contexts:\n  a:\n    port: http\n", `f:3: "http" is not a number from 1 to 65535`},
+		{"port too great", "contexts:\n  a:\n    port: 70000\n", `f:3: "70000" is not a number from 1 to 65535`},
+		{"port for many", "defaults:\n  port: 1080\n", "f:2: a port is one context's: it can stand below a full name only"},
+		{"port for a glob", "contexts:\n  'a*': {port: 1080}\n", "f:2: a port is one context's: it can stand below a full name only"},
+		{"port twice", "contexts:\n  a: {port: 1}\n  b:\n    port: 1\n", "f:4: port 1 of b is the one of a already (line 2)"},
+		{"outside", "defaults: {outside: drect}\n", `f:1: "drect" is none of direct, refuse`},
+		{"not a time", "defaults:\n  auto-off: 8\n", `f:2: "8" is not a time like 30s, 10m or 8h`},
+		{"not a range", "defaults:\n  addresses:\n  - 10.0.0.0/8\n  - ten\n", `f:4: "ten" is not a range of addresses like 10.0.0.0/8`},
+		{"not a list", "kubeconfig: a\n", "f:1: this must be a list, and is a single value"},
+		{"listens to all", "contexts:\n  a:\n    listen: 0.0.0.0\n", "f:3: a would let in anybody who can reach 0.0.0.0: give it a password, or tls, which wants client certificates"},
+		{"defaults listen to all", "defaults:\n  listen: '::'\n", "f:2: defaults would let in anybody who can reach ::: give it a password, or tls, which wants client certificates"},
+		{"listen with a port", "defaults:\n  listen: 127.0.0.1:1080\n", `f:2: "127.0.0.1:1080" is not an IP address to listen on (the port is a key of its own)`},
+		{"password alone", "defaults:\n  password: {password: hunter2}\n", "f:2: a password takes both a user and a password, or is true to have both made up"},
+		{"tls alone", "defaults:\n  tls: {cert: a}\n", "f:2: tls takes three files: cert, key and client-ca, since it lets in only clients with a certificate"},
+		{"namespace", "defaults: {namespace: Team_A}\n", `f:1: "Team_A" cannot be the name of a namespace`},
+		{"key twice", "browser: a\nbrowser: b\n", "f:2: browser is here twice (the first is in line 1)"},
+		{"broken", "defaults:\n  listen: [\n", "f:2: not valid YAML: did not find expected node content"},
+		{"two documents", "browser: a\n---\nbrowser: b\n", "f: more than one document: there must be no line of ---"},
+		{"several", "a: 1\nb: 2\n", "f:1: unknown key \"a\": there are"},
+		{"control characters", "browser: \"a\\e[31m\"\n", "f:1: this must be a text of one line, and is \"a\uFFFD[31m\""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Parse([]byte(c.text), "f")
+			if err == nil || !strings.HasPrefix(err.Error(), c.want) {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+		})
+	}
+	_, err := Parse([]byte("a: 1\nb: 2\n"), "f")
+	if all, ok := err.(Problems); !ok || len(all) != 2 {
+		t.Errorf("got %v, want both problems", err)
+	}
+}
+
+func TestProblemsNeverRepeatAPassword(t *testing.T) {
+	for _, text := range []string{
+		"defaults:\n  password: {user: me, password: [hunter2]}\n",
+		"defaults:\n  password: {user: me, password: \"hunter2\\n\"}\n",
+		"defaults:\n  password: {user: me, password: " + strings.Repeat("hunter2", 100) + "}\n",
+	} {
+		if _, err := Parse([]byte(text), "f"); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestEmptyFilesAreAsGoodAsNone(t *testing.T) {
+	for _, text := range []string{"", "\n", "# nothing\n", "defaults:\n", "defaults:\n  listen:\ncontexts:\n  a:\n", "{}"} {
+		c := config(t, text)
+		if got, want := c.context("a", contextState{}), (Config{}).context("a", contextState{}); !sameContext(got, want) {
+			t.Errorf("%q makes %+v", text, got)
+		}
+	}
+}
+
+func TestLaterAndNearerBlocksWin(t *testing.T) {
+	c := config(t, `
+defaults: {namespace: base, outside: refuse, auto-off: 1h}
+contexts:
+  eu-1: {namespace: exact}
+  eu-*: {namespace: glob, outside: direct}
+  "*-1": {namespace: later, listen: 127.0.0.2}
+  "?u-*": {addresses: [10.1.2.3, 10.9.0.0/16]}
+`)
+	got := c.context("eu-1", contextState{})
+	want := Context{
+		Name: "eu-1", Namespace: "exact", Outside: Direct, AutoOff: time.Hour, Listen: netip.MustParseAddr("127.0.0.2"),
+		Addresses: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/32"), netip.MustParsePrefix("10.9.0.0/16")}, Limits: defaultLimits,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if got := c.context("us-2", contextState{}).Namespace; got != "base" {
+		t.Errorf("us-2 is in %s", got)
+	}
+}
+
+func TestNamesTellProduction(t *testing.T) {
+	for name, want := range map[string]bool{
+		"prod": true, "prod-eu": true, "eu_PROD": true, "arn:aws:eks:eu-west-1:1:cluster/prod": true, "production": true,
+		"admin@production.example": true, "live": false, "dev": false, "nonprod": false, "eu-non-prod": false, "PreProd-1": false,
+		"product-catalogue": false, "product-production": true, "pre-production": false,
+	} {
+		if got := (Config{}).production(name); got != want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+	c := config(t, "production-names: ['live*', '!*-test']\ncontexts: {shop: {production: true}}\n")
+	for name, want := range map[string]bool{"live-1": true, "live-test": false, "prod": false, "shop": true} {
+		if got := c.context(name, contextState{}).Production; got != want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+	if config(t, "production-names: []\n").production("prod") {
+		t.Error("an empty list still marks prod")
+	}
+}
+
+func TestMatch(t *testing.T) {
+	for _, c := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"", "", true}, {"*", "", true}, {"*", "a/b:c", true}, {"a*c", "abbc", true}, {"a*c", "abbcd", false}, {"a?c", "aéc", true},
+		{"a?c", "ac", false}, {"*a*a*", "xaxa", true}, {"*ab", "aab", true}, {"[a]", "a", false}, {"**", "x", true},
+	} {
+		if got := match(c.pattern, c.name); got != c.want {
+			t.Errorf("match(%q, %q) = %t", c.pattern, c.name, got)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(Example())
+	f.Add([]byte("contexts: {a: &x {tls: *x}}"))
+	f.Add([]byte("&a [*a]"))
+	f.Add([]byte("? {a: b}\n: c"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := Parse(text, "f")
+		if err != nil {
+			return
+		}
+		if e := c.context("a", contextState{}); e.Exposed() && !e.Password && !e.RequireTLS && e.Problem == "" {
+			t.Errorf("open to all: %+v", e)
+		}
+	})
+}
