@@ -122,3 +122,15 @@ func unsupported(e *fault.Unsupported) words {
 		sentence: sentence("Fairlead cannot carry this connection: " + e.What),
 	}
 }
+
+func hostNetwork(e *fault.HostNetwork) words {
+	node := "its node"
+	if e.Node != "" {
+		node = "its node " + name(e.Node)
+	}
+	return words{
+		title:    "Node's own network",
+		sentence: fmt.Sprintf("Pod %s/%s shares the network of %s: the connection would reach whatever listens on the node itself.", name(e.Namespace), name(e.Pod), node),
+		hint:     "If that is what you want, allow it for this context in the settings: host-network: true.",
+	}
+}

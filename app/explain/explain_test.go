@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"fairlead/app/explain"
@@ -78,9 +79,9 @@ var causes = []struct {
 		"Your login has no right to list nodes in this cluster. Ask the cluster's administrator for the right to list nodes there.", 2, 91, 403, "http_request_denied"},
 
 	{"login", &fault.Login{Context: "staging"}, "Login needed",
-		"The cluster does not accept the login of context staging. Sign in again, the way this context's kubeconfig was made; then switch the context off and on.", 1, 91, 502, "proxy_configuration_error"},
+		"The cluster does not accept the login of context staging. Sign in again, the way this context's kubeconfig was made.", 1, 91, 502, "proxy_configuration_error"},
 	{"login with a reason", &fault.Login{Context: "staging", Err: errors.New("its token file cannot be read, or is empty")}, "Login needed",
-		"The cluster does not accept the login of context staging: its token file cannot be read, or is empty. Sign in again, the way this context's kubeconfig was made; then switch the context off and on.", 1, 91, 502, "proxy_configuration_error"},
+		"The cluster does not accept the login of context staging: its token file cannot be read, or is empty. Sign in again, the way this context's kubeconfig was made.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin missing", &fault.Login{Context: "staging", Plugin: "aws", Err: &exec.Error{Name: "aws", Err: exec.ErrNotFound}}, "Login plugin missing",
 		"The program aws, which signs in to context staging, was not found on this machine. Install it, or put its folder on the PATH that Fairlead is started with.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin missing, in words", &fault.Login{Context: "staging", Plugin: "aws", Err: errors.New("executable not found")}, "Login plugin missing",
@@ -94,7 +95,33 @@ var causes = []struct {
 	{"login plugin of an odd context", &fault.Login{Context: "$(reboot)", Plugin: "aws", Err: errors.New("exit status 255")}, "Login plugin failed",
 		"The program aws, which signs in to context $(reboot), failed: exit status 255. Run kubectl with this context in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin slow", &fault.Login{Context: "staging", Plugin: "aws", Err: context.DeadlineExceeded}, "Login plugin failed",
-		"The program aws, which signs in to context staging, did not finish in time. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
+		"The program aws, which signs in to context staging, did not finish in time; it may be waiting for you. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
+
+	{"login expired", &fault.Login{Context: "staging", Cause: fault.LoginExpired, Expired: time.Date(2026, 11, 2, 9, 30, 0, 0, time.Local), Command: "aws sso login --profile dev"}, "Login needed",
+		"The login of context staging ran out at 09:30 on 2 November 2026. Sign in again: run “aws sso login --profile dev” in a terminal.", 1, 91, 502, "proxy_configuration_error"},
+	{"login with an odd command", &fault.Login{Context: "staging", Cause: fault.LoginCertificate, Command: "tsh login; reboot"}, "Login needed",
+		"The cluster does not accept the client certificate of context staging. Sign in again, the way this context's kubeconfig was made.", 1, 91, 502, "proxy_configuration_error"},
+	{"login file", &fault.Login{Context: "staging", Cause: fault.LoginFile}, "Login needed",
+		"The token file of context staging cannot be read, or is empty. Sign in again, the way this context's kubeconfig was made.", 1, 91, 502, "proxy_configuration_error"},
+	{"login renewal", &fault.Login{Context: "staging", Cause: fault.LoginRenewal}, "Login needed",
+		"The login of context staging has run out and cannot be renewed. Sign in again, the way this context's kubeconfig was made.", 1, 91, 502, "proxy_configuration_error"},
+	{"login plugin looked for", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginMissing, SearchPath: "/usr/bin:/bin", Hint: "get aws\nfrom its site"}, "Login plugin missing",
+		"The program aws, which signs in to context staging, was not found on this machine. Install it, or put its folder on the PATH that Fairlead is started with. It was looked for in /usr/bin:/bin. The kubeconfig says: Get aws from its site.", 1, 91, 502, "proxy_configuration_error"},
+	{"login plugin denied", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginDenied}, "Login plugin denied",
+		"The program aws, which signs in to context staging, may not be run: your kuberc does not allow it. Add it to the credential plugins that your kuberc allows, if you trust it.", 1, 91, 502, "proxy_configuration_error"},
+	{"login plugin in want of a terminal", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginTerminal}, "Login needed",
+		"The program aws, which signs in to context staging, wants a terminal to ask in, which it cannot have in the background. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
+	{"login plugin with last words", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginFailed, Exit: 3, Detail: "session ended, token=hunter2.", Command: "aws sso login"}, "Login plugin failed",
+		"The program aws, which signs in to context staging, failed: session ended, token=…. Sign in again: run “aws sso login” in a terminal.", 1, 91, 502, "proxy_configuration_error"},
+	{"login plugin with a status alone", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginFailed, Exit: 3, Err: errors.New("exit code 3")}, "Login plugin failed",
+		"The program aws, which signs in to context staging, failed with exit status 3. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
+	{"login plugin silent", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginSilent}, "Login plugin failed",
+		"The program aws, which signs in to context staging, did not finish in time; it may be waiting for you. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
+	{"login plugin that prints something else", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginOutput}, "Login plugin failed",
+		"The program aws, which signs in to context staging, printed no credentials that Kubernetes understands. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
+
+	{"node's network", &fault.HostNetwork{Pod: "agent-1", Namespace: "kube-system", Node: "node-1"}, "Node's own network",
+		"Pod kube-system/agent-1 shares the network of its node node-1: the connection would reach whatever listens on the node itself. If that is what you want, allow it for this context in the settings: host-network: true.", 2, 91, 403, "http_request_denied"},
 
 	{"unreachable", &fault.Unreachable{Server: "api.example:6443"}, "Cluster unreachable",
 		"The API server api.example:6443 cannot be reached. Check the network connection or the VPN.", 3, 91, 502, "destination_unavailable"},

@@ -11,35 +11,97 @@ import (
 )
 
 func login(e *fault.Login) words {
+	if e.Plugin != "" {
+		return plugin(e)
+	}
 	context := name(e.Context)
 	x := words{
 		title:    "Login needed",
 		sentence: fmt.Sprintf("The cluster does not accept the login of context %s%s.", context, reason(e.Err)),
-		hint:     "Sign in again, the way this context's kubeconfig was made; then switch the context off and on.",
+		hint:     "Sign in again, the way this context's kubeconfig was made.",
 	}
-	if e.Plugin == "" {
-		return x
+	switch e.Cause {
+	case fault.LoginExpired:
+		x.sentence = fmt.Sprintf("The login of context %s ran out at %s.", context, e.Expired.Local().Format("15:04 on 2 January 2006"))
+	case fault.LoginCertificate:
+		x.sentence = fmt.Sprintf("The cluster does not accept the client certificate of context %s.", context)
+	case fault.LoginFile:
+		x.sentence = fmt.Sprintf("The token file of context %s cannot be read, or is empty.", context)
+	case fault.LoginRenewal:
+		x.sentence = fmt.Sprintf("The login of context %s has run out and cannot be renewed.", context)
 	}
-	program := fmt.Sprintf("The program %s, which signs in to context %s,", name(e.Plugin), context)
-	x.title = "Login plugin failed"
-	x.hint = try(e.Context)
-	switch {
-	case missing(e.Err):
-		x.title = "Login plugin missing"
-		x.sentence = program + " was not found on this machine."
-		x.hint = "Install it, or put its folder on the PATH that Fairlead is started with."
-	case timedOut(e.Err):
-		x.sentence = program + " did not finish in time."
-	default:
-		x.sentence = program + " failed" + reason(e.Err) + "."
+	if pasteable(e.Command) {
+		x.hint = fmt.Sprintf("Sign in again: run \u201c%s\u201d in a terminal.", e.Command)
 	}
 	return x
+}
+
+// plugin explains a program that gives no login.
+func plugin(e *fault.Login) words {
+	program := fmt.Sprintf("The program %s, which signs in to context %s,", name(e.Plugin), name(e.Context))
+	x := words{title: "Login plugin failed", hint: try(e)}
+	switch cause(e) {
+	case fault.PluginMissing:
+		x.title = "Login plugin missing"
+		x.sentence = program + " was not found on this machine."
+		x.hint = install(e)
+	case fault.PluginDenied:
+		x.title = "Login plugin denied"
+		x.sentence = program + " may not be run: your kuberc does not allow it."
+		x.hint = "Add it to the credential plugins that your kuberc allows, if you trust it."
+	case fault.PluginTerminal:
+		x.title = "Login needed"
+		x.sentence = program + " wants a terminal to ask in, which it cannot have in the background."
+	case fault.PluginSilent:
+		x.sentence = program + " did not finish in time; it may be waiting for you."
+	case fault.PluginOutput:
+		x.sentence = program + " printed no credentials that Kubernetes understands."
+	default:
+		x.sentence = program + " failed" + lastWords(e) + "."
+	}
+	return x
+}
+
+// cause is what is wrong with a plugin, if need be by what its error says.
+func cause(e *fault.Login) fault.LoginCause {
+	switch {
+	case e.Cause != "":
+		return e.Cause
+	case missing(e.Err):
+		return fault.PluginMissing
+	case timedOut(e.Err):
+		return fault.PluginSilent
+	}
+	return fault.PluginFailed
 }
 
 // missing tells whether a program was not there to be run. client-go hands on no more than its text.
 func missing(err error) bool {
 	return errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) ||
 		err != nil && strings.HasSuffix(err.Error(), "not found")
+}
+
+// install says what to do about a plugin that is not there.
+func install(e *fault.Login) string {
+	hint := "Install it, or put its folder on the PATH that Fairlead is started with."
+	if e.SearchPath != "" {
+		hint += fmt.Sprintf(" It was looked for in %s.", Plain(e.SearchPath, textLength))
+	}
+	if e.Hint != "" {
+		hint += " The kubeconfig says: " + sentence(e.Hint)
+	}
+	return hint
+}
+
+// lastWords is what a plugin said at its end, else how it ended, after a colon.
+func lastWords(e *fault.Login) string {
+	if detail := strings.TrimRight(Plain(e.Detail, textLength), " .:"); detail != "" {
+		return ": " + detail
+	}
+	if e.Cause == fault.PluginFailed && e.Exit > 0 {
+		return fmt.Sprintf(" with exit status %d", e.Exit)
+	}
+	return reason(e.Err)
 }
 
 // reason is what err says about a login, after a colon, if those are a few plain words. All else may quote what a
@@ -61,9 +123,18 @@ func reason(err error) string {
 const wordLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'-"
 
 // try says how to see more of a login that fails.
-func try(context string) string {
-	if !simple(context) {
-		return "Run kubectl with this context in a terminal to see what it says."
+func try(e *fault.Login) string {
+	switch {
+	case pasteable(e.Command):
+		return fmt.Sprintf("Sign in again: run \u201c%s\u201d in a terminal.", e.Command)
+	case simple(e.Context):
+		return fmt.Sprintf("Run \u201ckubectl --context %s version\u201d in a terminal to see what it says.", e.Context)
 	}
-	return fmt.Sprintf("Run \u201ckubectl --context %s version\u201d in a terminal to see what it says.", context)
+	return "Run kubectl with this context in a terminal to see what it says."
+}
+
+// pasteable tells whether a command line means to any shell what it says: plain words with blanks between them.
+func pasteable(command string) bool {
+	const most = 300
+	return command != "" && len(command) <= most && command[0] != ' ' && strings.Trim(command, commandLetters+" =,+") == ""
 }

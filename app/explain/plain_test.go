@@ -75,6 +75,9 @@ func FuzzSentencesAreHarmless(f *testing.F) {
 			&fault.NotFound{Kind: fault.Port, Name: name, Namespace: text, Service: name, Has: []string{text, name}},
 			&fault.NoEndpoints{Service: name, Namespace: name, Detail: text},
 			&fault.Login{Context: name, Plugin: text, Err: errors.New(text)},
+			&fault.Login{Context: name, Plugin: name, Cause: fault.PluginMissing, SearchPath: text, Hint: text, Command: name},
+			&fault.Login{Context: name, Plugin: name, Cause: fault.PluginFailed, Detail: text, Command: text},
+			&fault.HostNetwork{Pod: name, Namespace: text, Node: text},
 			&fault.Unreachable{Server: name, Err: errors.New(text)},
 			&fault.Unsupported{What: text},
 		} {

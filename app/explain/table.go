@@ -72,6 +72,7 @@ func table() []row {
 		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isBehind, behind)},
 		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typed(unreachable)},
 		{notAllowed, rejected, http.StatusForbidden, denied, typed(forbidden)},
+		{notAllowed, rejected, http.StatusForbidden, denied, typed(hostNetwork)},
 		{hostUnreachable, rejected, http.StatusBadGateway, notFoundError, typedIf(isKind(fault.Port), noPort)},
 		{hostUnreachable, rejected, http.StatusBadGateway, addressUnroutable, typedIf(isKind(fault.Address), noAddress)},
 		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typed(notFound)},
