@@ -53,6 +53,8 @@ func DefaultAnswer(err error) Answer {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		answer.SOCKS5, answer.Status, answer.ProxyStatus = replyNotAllowed, http.StatusForbidden, "http_request_denied"
+	case errors.Is(err, ErrTooMany):
+		answer.Status, answer.ProxyStatus = http.StatusServiceUnavailable, "connection_limit_reached"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		answer.SOCKS5, answer.ProxyStatus = replyHostUnreachable, "dns_error"
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaRefused):

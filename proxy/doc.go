@@ -4,17 +4,18 @@
 //
 // The path of a connection:
 //
-//  1. server.go: accepted, numbered, owned until it is closed
-//  2. sniff.go: the first byte tells SOCKS4, SOCKS5 and HTTP apart; anything else is closed
-//  3. socks4.go, socks5.go, http.go: the handshake, up to what the client asks for and not yet its answer
+//  1. server.go, gate.go: accepted, its user judged (peer_linux.go), counted, owned until it is closed
+//  2. sniff.go: the first byte tells SOCKS4, SOCKS5, HTTP and TLS (tls.go) apart; anything else is closed
+//  3. socks4.go, socks5.go, http.go: the handshake, up to what the client asks for and not yet its answer; the password
+//     where one is wanted (credentials.go)
 //  4. target.go: the host and port asked for, checked; a name stays a name
 //  5. route.go: the first rule that matches names the Dialer
 //  6. tunnel.go: dial, while watch.go reads ahead and notices a client that leaves; then the answer
 //  7. relay.go: bytes both ways, half-close, and resets for what was cut
 //  8. report.go: one Report for each tunnel
 //
-// A failure is told to the client in answer.go's codes. A plain-HTTP request leaves the path at 3: forward.go sends it
+// A failure is told to the client in answer.go's codes, over HTTP by httpanswer.go. A plain-HTTP request leaves the path at 3: forward.go sends it
 // on through net/http, over the connections that httpclient.go keeps for its client, and reports it; upgrade.go brings
-// a WebSocket back to 7. dialer.go says what a Dialer must do, direct.go is the one that dials from this machine, and
+// a WebSocket back to 7. A request to the proxy itself is pages.go's. open.go lists what is under way, and cuts it. dialer.go says what a Dialer must do, direct.go is the one that dials from this machine, and
 // package dialtest holds every Dialer to it.
 package proxy

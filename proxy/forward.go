@@ -72,6 +72,11 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{client: c, record: rec, ctx: r.Context(), target: target}
 	// A response that cannot be finished ends in a panic with http.ErrAbortHandler, which is net/http's own way.
 	defer x.end(r)
+	if c.conn.surplus {
+		w.Header().Set("Connection", "close")
+		x.failed(w, r, ErrTooMany)
+		return
+	}
 
 	ctx, expire := context.WithTimeout(r.Context(), config.Dial)
 	x.rule, err = routed(ctx, rec, target)
@@ -95,7 +100,7 @@ func (x *exchange) end(r *http.Request) {
 	switch {
 	case x.over:
 	case x.client.conn.cut.Err() != nil:
-		x.record.finish(ErrStopped)
+		x.record.finish(context.Cause(x.client.conn.cut))
 	case x.bodyErr != nil && x.ctx.Err() == nil:
 		if !r.ProtoAtLeast(1, 1) {
 			reset(x.client.sniffed) // HTTP/1.0 takes the end of the connection for the end of the body
@@ -117,8 +122,8 @@ func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
 	err = x.refusal(r, err)
 	if x.ctx.Err() != nil {
 		why := ErrClientLeft
-		if x.client.conn.cut.Err() != nil {
-			why = ErrStopped
+		if cut := x.client.conn.cut; cut.Err() != nil {
+			why = context.Cause(cut)
 		}
 		x.record.finish(fmt.Errorf("%w (%w)", why, err))
 		return

@@ -111,7 +111,11 @@ func (c *connection) askHTTP(client *sniffed) (*request, error) {
 // ServeHTTP tells the kinds of requests apart: CONNECT, absolute form, and what is not for a proxy (RFC 9112 3.2).
 func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	client := r.Context().Value(httpClientKey{}).(*httpClient)
+	ours := r.Method != http.MethodConnect && r.URL.Scheme == "" && strings.HasPrefix(r.RequestURI, "/")
 	switch {
+	case ours:
+		client.page(w, r)
+	case !client.admitted(w, r):
 	case r.Method == http.MethodConnect:
 		client.connect(w, r)
 	case r.URL.Scheme == "http" && r.URL.Host != "":

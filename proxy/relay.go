@@ -24,6 +24,9 @@ const (
 // errSilent ends a relay whose client waits for an answer that does not come.
 var errSilent = fmt.Errorf("the target stayed silent after the client's end: %w", os.ErrDeadlineExceeded)
 
+// ErrIdle is in the Report of a tunnel that Config.Idle ended.
+var ErrIdle = fmt.Errorf("no byte went through for too long: %w", os.ErrDeadlineExceeded)
+
 // A relay copies between a client and its target until both directions have ended.
 //
 // An orderly end of one direction is passed on as such, and the other may go on for as long as it moves bytes; silent
@@ -32,6 +35,7 @@ var errSilent = fmt.Errorf("the target stayed silent after the client's end: %w"
 type relay struct {
 	client, target net.Conn
 	grace          time.Duration
+	idle           time.Duration // 0: it may be idle for ever
 	record         *record
 	buffers        *sync.Pool // of *[]byte, busyBuffer long
 	uncounted      bool       // the target's connection counts its bytes itself
@@ -45,6 +49,7 @@ type relay struct {
 	closed     bool
 	err        error
 	graceTimer *time.Timer
+	idleTimer  *time.Timer
 }
 
 // run returns when both directions have ended and both connections are closed. early is what the client has sent
@@ -52,6 +57,11 @@ type relay struct {
 func (r *relay) run(ctx context.Context, early []byte) error {
 	stop := context.AfterFunc(ctx, func() { r.abort(context.Cause(ctx)) })
 	defer stop()
+	if r.idle > 0 {
+		r.mutex.Lock()
+		r.watchIdle(r.moved.Load())
+		r.mutex.Unlock()
+	}
 	var down sync.WaitGroup
 	down.Go(func() { r.guarded(r.receive) })
 	r.guarded(func() { r.send(early) })
@@ -61,6 +71,9 @@ func (r *relay) run(ctx context.Context, early []byte) error {
 	closed, deaf, err := r.closed, r.deaf, r.err
 	if r.graceTimer != nil {
 		r.graceTimer.Stop()
+	}
+	if r.idleTimer != nil {
+		r.idleTimer.Stop()
 	}
 	r.mutex.Unlock()
 	switch {
@@ -195,6 +208,22 @@ func (r *relay) expireAfter(grace time.Duration, moved uint64) {
 			r.close(r.deaf)
 		default:
 			r.close(errSilent)
+		}
+	})
+}
+
+// watchIdle looks again after idle, for as long as bytes move. The mutex is held.
+func (r *relay) watchIdle(moved uint64) {
+	r.idleTimer = time.AfterFunc(r.idle, func() {
+		r.mutex.Lock()
+		defer r.mutex.Unlock()
+		now := r.moved.Load()
+		switch {
+		case r.closed || r.ended == 2:
+		case now != moved:
+			r.watchIdle(now)
+		default:
+			r.close(ErrIdle)
 		}
 	})
 }

@@ -51,7 +51,7 @@ type Report struct {
 	Opened   time.Time
 	Lasted   time.Duration
 	// Err is nil for an orderly end and for a client that broke off while bytes flowed. It wraps ErrClientLeft,
-	// ErrStopped, a *RouteError, or what the Dialer or its connection said.
+	// ErrStopped, ErrCut, ErrIdle, ErrTooMany, a *RouteError, or what the Dialer or its connection said.
 	Err error
 	// Answer is what the client was told of a failure; zero when it was told none.
 	Answer Answer
@@ -69,6 +69,7 @@ type Traffic struct {
 type counters struct {
 	open                  atomic.Int64
 	total, sent, received atomic.Uint64
+	records               records
 }
 
 // meter counts the bytes of one connection, and those of its Server with them.
@@ -102,13 +103,15 @@ type record struct {
 func begin(config *Config, m *meter, id uint64, protocol Protocol, client net.Addr, target Target) *record {
 	m.all.open.Add(1)
 	m.all.total.Add(1)
-	return &record{
+	rec := &record{
 		Report: Report{ID: id, Protocol: protocol, Client: client.String(), Target: target.String(), Stage: StageRoute, Opened: time.Now()},
 		config: config,
 		meter:  m,
 		sent:   m.sent.Load(),
 		recvd:  m.received.Load(),
 	}
+	m.all.records.add(rec)
+	return rec
 }
 
 func (r *record) setStage(stage Stage) {
@@ -148,6 +151,7 @@ func (r *record) finish(err error) {
 	r.Lasted = time.Since(r.Opened)
 	report := r.Report
 	r.mutex.Unlock()
+	r.meter.all.records.remove(r)
 	r.meter.all.open.Add(-1)
 	if r.config.Report != nil {
 		r.config.Report(report)

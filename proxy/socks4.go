@@ -22,11 +22,14 @@ const (
 
 // askSOCKS4 reads a request of SOCKS4 or SOCKS4A and leaves it unanswered. A user id is read and means nothing. An error
 // that is the request's fault has been answered.
-func askSOCKS4(client *sniffed) (*request, error) {
+func (c *connection) askSOCKS4(client *sniffed) (*request, error) {
 	ahead := bufio.NewReaderSize(client, 1<<10)
 	target, err := readSOCKS4(ahead)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("SOCKS4 request: %w", err), socks4Reply(client, socks4Rejected))
+	}
+	if c.config.Credentials != nil {
+		return nil, errors.Join(errNoPassword, socks4Reply(client, socks4OtherUser))
 	}
 	early, _ := ahead.Peek(ahead.Buffered()) // cannot fail: they are there
 	return &request{protocol: SOCKS4, target: target, early: bytes.Clone(early), dialect: socks4Dialect{}}, nil

@@ -17,6 +17,7 @@ import (
 // library would close the connection when its handler returns; this one stays open.
 type socks5Handshake struct {
 	net.Conn
+	asking *connection
 	target Target
 	early  []byte // what the client sent behind its request
 }
@@ -27,16 +28,46 @@ func (*socks5Handshake) Close() error { return nil }
 // errNotConnect is a SOCKS5 request for BIND or UDP ASSOCIATE.
 var errNotConnect = errors.New("only CONNECT is supported")
 
-// newSOCKS5 makes the library's server with everything replaced that is not the handshake: names are kept, commands
-// other than CONNECT are refused, and its dial, relay and reply codes are never reached. It has no state of its own and
-// serves every connection.
-func newSOCKS5() *socks5.Server {
-	return socks5.NewServer(
-		socks5.WithResolver(keepNames{}),
-		socks5.WithConnectHandle(socks5Asked),
-		socks5.WithBindHandle(socks5Unsupported),
-		socks5.WithAssociateHandle(socks5Unsupported),
-	)
+// socks5NoMethod says that none of the client's ways to say who it is will do (RFC 1928 section 3).
+const socks5NoMethod byte = 0xff
+
+// socks5Servers are the library's servers. They have no state of their own and serve every connection.
+type socks5Servers struct{ open, closed *socks5.Server }
+
+// newSOCKS5 makes the library's servers with everything replaced that is not the handshake: names are kept, commands
+// other than CONNECT are refused, and its dial, relay and reply codes are never reached.
+func newSOCKS5() socks5Servers {
+	with := func(methods ...socks5.Authenticator) *socks5.Server {
+		return socks5.NewServer(
+			socks5.WithAuthMethods(methods),
+			socks5.WithResolver(keepNames{}),
+			socks5.WithConnectHandle(socks5Asked),
+			socks5.WithBindHandle(socks5Unsupported),
+			socks5.WithAssociateHandle(socks5Unsupported),
+		)
+	}
+	return socks5Servers{
+		// A client that insists on telling who it is may, where nobody wants to know.
+		open:   with(socks5.NoAuthAuthenticator{}, socks5Password{}),
+		closed: with(socks5Password{}),
+	}
+}
+
+// socks5Password is the method of RFC 1929.
+type socks5Password struct{}
+
+// GetCode is the method's number (RFC 1928 section 3).
+func (socks5Password) GetCode() uint8 { return statute.MethodUserPassAuth }
+
+// Authenticate leads the method's exchange.
+func (socks5Password) Authenticate(r io.Reader, w io.Writer, client string) (*socks5.AuthContext, error) {
+	return socks5.UserPassAuthenticator{Credentials: w.(*socks5Handshake)}.Authenticate(r, w, client)
+}
+
+// Valid judges a user and a password.
+func (h *socks5Handshake) Valid(user, password, _ string) bool {
+	wanted := h.asking.config.Credentials
+	return wanted == nil || wanted.are(user, password) || h.asking.wrongPassword(SOCKS5)
 }
 
 // keepNames is the resolver that leaves names to the Dialer.
@@ -69,8 +100,12 @@ func socks5Unsupported(_ context.Context, w io.Writer, _ *socks5.Request) error 
 }
 
 // askSOCKS5 leads the handshake up to the request, which is left unanswered. An error has been answered.
-func askSOCKS5(server *socks5.Server, client *sniffed) (*request, error) {
-	handshake := &socks5Handshake{Conn: client}
+func (c *connection) askSOCKS5(client *sniffed) (*request, error) {
+	server := c.server.socks5.open
+	if c.config.Credentials != nil {
+		server = c.server.socks5.closed
+	}
+	handshake := &socks5Handshake{Conn: client, asking: c}
 	if err := server.ServeConn(handshake); err != nil {
 		return nil, fmt.Errorf("SOCKS5 handshake: %w", err)
 	}

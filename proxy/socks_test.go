@@ -171,7 +171,7 @@ func TestSOCKSCommandsAndMalformedRequests(t *testing.T) {
 		"empty name":       {[]byte{5, 1, 0, 5, 1, 0, 3, 0, 0, 80}, []byte{5, 0, 5, 1, 0, 1, 0, 0, 0, 0, 0, 0}},
 		"newline in name":  {[]byte{5, 1, 0, 5, 1, 0, 3, 3, 'a', '\n', 'b', 0, 80}, []byte{5, 0, 5, 1, 0, 1, 0, 0, 0, 0, 0, 0}},
 		"port 0":           {[]byte{5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, 0, 0}, []byte{5, 0, 5, 1, 0, 1, 0, 0, 0, 0, 0, 0}},
-		"no method fits":   {[]byte{5, 1, 2}, []byte{5, 255}},
+		"no method fits":   {[]byte{5, 1, 1}, []byte{5, 255}},
 		"no methods":       {[]byte{5, 0}, []byte{5, 255}},
 		"version changes":  {[]byte{5, 1, 0, 4, 1, 0, 1, 127, 0, 0, 1, 0, 80}, []byte{5, 0}},
 	} {

@@ -27,6 +27,10 @@ type dialect interface {
 // tunnel serves a request from dial to report.
 func (c *connection) tunnel(client net.Conn, asked *request) {
 	rec := begin(c.config, c.meter, c.id, asked.protocol, client.RemoteAddr(), asked.target)
+	if c.surplus {
+		c.refuse(client, rec, asked, ErrTooMany)
+		return
+	}
 	target, early, err := c.reach(client, rec, asked)
 	if err != nil {
 		c.refuse(client, rec, asked, err)
@@ -38,7 +42,9 @@ func (c *connection) tunnel(client net.Conn, asked *request) {
 		return
 	}
 	rec.setStage(StageRelay)
-	r := &relay{client: client, target: target, grace: c.config.Grace, record: rec, buffers: &c.server.buffers}
+	r := &relay{
+		client: client, target: target, grace: c.config.Grace, idle: c.config.Idle, record: rec, buffers: &c.server.buffers,
+	}
 	err = r.run(c.cut, early)
 	if _, early := target.(Unconfirmed); early && refusal(err) && c.meter.received.Load() == 0 {
 		rec.setStage(StageDial) // the client was answered before its target was

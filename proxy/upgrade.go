@@ -63,6 +63,7 @@ func (c *connection) serveUpgrade(client net.Conn, asked *request) {
 		client:    client,
 		target:    upgradedTarget{httpTargetConn: u.target, body: u.body},
 		grace:     c.config.Grace,
+		idle:      c.config.Idle,
 		record:    u.record,
 		buffers:   &c.server.buffers,
 		uncounted: true,

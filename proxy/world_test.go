@@ -245,3 +245,8 @@ func mustURL(text string) *url.URL {
 	}
 	return u
 }
+
+// hostIs matches one host.
+func hostIs(host string) func(context.Context, proxy.Target) (bool, error) {
+	return func(_ context.Context, to proxy.Target) (bool, error) { return to.Host == host, nil }
+}

@@ -1,0 +1,79 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Config says where a Server sends its clients and how long things may take. The zero value refuses every target.
+type Config struct {
+	// Rules are tried in order; what none matches is refused with a *RouteError.
+	Rules []Rule
+	// Answer tells a client of an error; nil means DefaultAnswer. It is called from many goroutines.
+	Answer func(error) Answer
+	// Report takes one Report for each tunnel and each plain-HTTP request, when it ends, from many goroutines; the
+	// connection waits for it. nil is fine.
+	Report func(Report)
+	// Log gets what concerns no single target: garbage and broken handshakes at debug level, trouble with the
+	// listener, panics. The zero Logger is silent.
+	Log zerolog.Logger
+	// Handshake bounds the time from the first connect to a complete request; default 15 s.
+	Handshake time.Duration
+	// Dial bounds route, dial and confirmation of a target; default 30 s.
+	Dial time.Duration
+	// Drain is what open connections get at stop to end by themselves before they are cut; default 2 s.
+	Drain time.Duration
+	// Grace is how long one direction of a tunnel may stay silent after the other has ended; default 2 min.
+	Grace time.Duration
+	// Idle ends a tunnel through which no byte has gone for so long; 0 means never.
+	Idle time.Duration
+	// Connections is how many clients may be connected at a time; default 1024. One more is told so, where that is
+	// cheap, and else closed.
+	Connections int
+	// Credentials are wanted of SOCKS5 clients by RFC 1929 and of HTTP clients as Proxy-Authorization: Basic. SOCKS4
+	// has no password, and is refused with them. nil wants none.
+	Credentials *Credentials
+	// TLS makes the port speak TLS too, told by the first byte: inside are the same languages. Client certificates are
+	// required and checked against its ClientCAs, whatever its ClientAuth says. nil means no TLS.
+	TLS *tls.Config
+	// RequireTLS turns away clients that do not speak TLS.
+	RequireTLS bool
+	// Peer judges a client before a byte of it is read; an error turns it away and is logged. SameUser makes one. nil
+	// lets everybody in.
+	Peer func(client, local netip.AddrPort) error
+	// Pages serves requests to the proxy itself: GET and HEAD in origin form, with a loopback Host, from this machine,
+	// and not made by another site's page. nil answers them with one line.
+	Pages http.Handler
+}
+
+// Credentials are what a client must know to be served.
+type Credentials struct {
+	User, Password string // 1 to 255 bytes each; no colon in User
+}
+
+// withDefaults fills what was left out.
+func (c Config) withDefaults() *Config {
+	set := func(d *time.Duration, value time.Duration) {
+		if *d <= 0 {
+			*d = value
+		}
+	}
+	set(&c.Handshake, 15*time.Second)
+	set(&c.Dial, 30*time.Second)
+	set(&c.Drain, 2*time.Second)
+	set(&c.Grace, 2*time.Minute)
+	if c.Connections <= 0 {
+		c.Connections = 1024
+	}
+	if c.TLS != nil {
+		c.TLS = strictTLS(c.TLS)
+	}
+	if c.Answer == nil {
+		c.Answer = DefaultAnswer
+	}
+	return &c
+}

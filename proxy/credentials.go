@@ -1,0 +1,63 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// errNoPassword is a SOCKS4 client where credentials are wanted.
+var errNoPassword = errors.New("SOCKS4 has no password, and one is wanted")
+
+// wrongPause is how long a client waits for the answer to a wrong password.
+const wrongPause = 500 * time.Millisecond
+
+// challenge is what an HTTP client is asked for (RFC 7617).
+const challenge = `Basic realm="fairlead", charset="UTF-8"`
+
+// are compares in a time that does not depend on what is compared.
+func (c *Credentials) are(user, password string) bool {
+	same := func(a, b string) int {
+		x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+		return subtle.ConstantTimeCompare(x[:], y[:])
+	}
+	return same(c.User, user)&same(c.Password, password) == 1
+}
+
+// wrongPassword logs a wrong user or password, lets the client wait, and returns false.
+func (c *connection) wrongPassword(protocol Protocol) bool {
+	if n, ok := c.server.gate.unauth.admit(time.Now()); ok {
+		c.config.Log.Warn().Uint64("conn", c.id).Str("protocol", string(protocol)).Int("others", n).Msg("wrong user or password")
+	}
+	timer := time.NewTimer(wrongPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.cut.Done():
+	case <-c.stopping.Done():
+	}
+	return false
+}
+
+// admitted tells whether a request says who it is, where that is wanted, and else answers it (RFC 9110 11.7).
+func (c *httpClient) admitted(w http.ResponseWriter, r *http.Request) bool {
+	wanted := c.conn.server.config.Load().Credentials
+	if wanted == nil {
+		return true
+	}
+	text := "this proxy wants a user and a password"
+	if given := r.Header.Values("Proxy-Authorization"); len(given) > 0 {
+		// net/http reads Basic credentials from the header of servers alone.
+		as := http.Request{Header: http.Header{"Authorization": given[:1]}}
+		if user, password, ok := as.BasicAuth(); ok && len(given) == 1 && wanted.are(user, password) {
+			return true
+		}
+		text = "this proxy wants another user or password"
+		c.conn.wrongPassword(HTTP)
+	}
+	w.Header().Set("Proxy-Authenticate", challenge)
+	sayHTTP(w, r, Answer{Status: http.StatusProxyAuthRequired, ProxyStatus: "http_request_denied", Text: text})
+	return false
+}

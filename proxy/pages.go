@@ -1,0 +1,61 @@
+package proxy
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// page serves a request to the proxy itself. Such a request may come from a page of any web site that the user's browser
+// shows, and by a name that leads here (DNS rebinding): it must name this machine's loopback as its Host, come from
+// there, and be nobody else's.
+func (c *httpClient) page(w http.ResponseWriter, r *http.Request) {
+	pages := c.conn.server.config.Load().Pages
+	own, ok := c.ownOrigin(r.Host)
+	switch {
+	case pages == nil || !ok:
+		badRequest(w, r, "this is a proxy; ask it for absolute URLs or CONNECT")
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		sayHTTP(w, r, Answer{Status: http.StatusMethodNotAllowed, Text: "this proxy's own pages can only be read"})
+	case crossSite(r, own):
+		sayHTTP(w, r, Answer{Status: http.StatusForbidden, Text: "this proxy's own pages are not for other sites"})
+	default:
+		header := answerHeader(w.Header(), Answer{})
+		confine(header)
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		pages.ServeHTTP(w, r)
+	}
+}
+
+// ownOrigin returns the origin (RFC 6454) that host stands for if it is this proxy by a name of the loopback, asked from
+// this machine.
+func (c *httpClient) ownOrigin(host string) (string, bool) {
+	client, _ := c.RemoteAddr().(*net.TCPAddr)
+	local, _ := c.LocalAddr().(*net.TCPAddr)
+	if client == nil || local == nil || !client.IP.IsLoopback() {
+		return "", false
+	}
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		name, port = strings.Trim(host, "[]"), "80"
+	}
+	ip, err := netip.ParseAddr(name)
+	loopback := strings.EqualFold(name, "localhost") || err == nil && ip.Zone() == "" && ip.Unmap().IsLoopback()
+	return strings.ToLower("http://" + host), loopback && port == strconv.Itoa(local.Port)
+}
+
+// crossSite tells whether a browser says that a page of another origin asks (Fetch Metadata, RFC 6454 section 7). What
+// is no browser says nothing of the kind.
+func crossSite(r *http.Request, own string) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+	default:
+		return true
+	}
+	origin, asked := r.Header["Origin"]
+	return asked && (len(origin) != 1 || strings.ToLower(origin[0]) != own)
+}

@@ -1,0 +1,70 @@
+package proxy_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestPagesAreForThisMachineAlone(t *testing.T) {
+	config := direct()
+	config.Pages = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "page "+r.URL.Path) })
+	w := open(t, config)
+	port := w.addr[strings.LastIndex(w.addr, ":"):]
+	for request, want := range map[string]int{
+		"GET / HTTP/1.1\r\nHost: 127.0.0.1" + port:                                                          200,
+		"GET /a HTTP/1.1\r\nHost: LOCALHOST" + port:                                                         200,
+		"GET /a HTTP/1.1\r\nHost: [::1]" + port:                                                             200,
+		"HEAD / HTTP/1.1\r\nHost: 127.0.0.1" + port:                                                         200,
+		"GET / HTTP/1.1\r\nHost: 127.0.0.1" + port + "\r\nSec-Fetch-Site: none":                             200,
+		"GET / HTTP/1.1\r\nHost: 127.0.0.1" + port + "\r\nSec-Fetch-Site: same-origin":                      200,
+		"GET / HTTP/1.1\r\nHost: 127.0.0.1" + port + "\r\nOrigin: http://127.0.0.1" + port:                  200,
+		"GET / HTTP/1.1\r\nHost: 127.0.0.1" + port + "\r\nSec-Fetch-Site: same-site":                        403,
+		"GET / HTTP/1.1\r\nHost: 127.0.0.1" + port + "\r\nSec-Fetch-Site: cross-site":                       403,
+		"GET / HTTP/1.1\r\nHost: 127.0.0.1" + port + "\r\nOrigin: null":                                     403,
+		"GET / HTTP/1.1\r\nHost: 127.0.0.1" + port + "\r\nOrigin: http://evil.example":                      403,
+		"GET / HTTP/1.1\r\nHost: 127.0.0.1" + port + "\r\nOrigin: http://localhost" + port:                  403,
+		"POST / HTTP/1.1\r\nHost: 127.0.0.1" + port + "\r\nContent-Length: 0":                               405,
+		"OPTIONS / HTTP/1.1\r\nHost: 127.0.0.1" + port + "\r\nAccess-Control-Request-Private-Network: true": 405,
+		"GET / HTTP/1.1\r\nHost: 127.0.0.1:1":                                                               400,
+		"GET / HTTP/1.1\r\nHost: 127.0.0.1":                                                                 400,
+		"GET / HTTP/1.1\r\nHost: evil.example" + port:                                                       400,
+		"GET / HTTP/1.1\r\nHost: localhost.evil.example" + port:                                             400,
+		"GET / HTTP/1.1\r\nHost: 192.0.2.1" + port:                                                          400,
+		"GET / HTTP/1.0": 400,
+		"GET http://127.0.0.1" + port + "x/ HTTP/1.1\r\nHost: 127.0.0.1" + port: 400,
+	} {
+		response, body, err := w.rawHTTP(strings.Fields(request)[0], request+"\r\n\r\n")
+		if err != nil {
+			t.Errorf("%q: %v", request, err)
+			continue
+		}
+		served := strings.HasPrefix(body, "page /")
+		if response.StatusCode != want || served != (want == 200 && !strings.HasPrefix(request, "HEAD")) {
+			t.Errorf("%q: %d %q, want %d", request, response.StatusCode, body, want)
+		}
+		header := response.Header
+		if want == 200 && (header.Get("X-Frame-Options") != "DENY" || header.Get("X-Content-Type-Options") != "nosniff" ||
+			!strings.Contains(header.Get("Content-Security-Policy"), "frame-ancestors 'none'") || header.Get("Cross-Origin-Resource-Policy") != "same-origin") {
+			t.Errorf("%q: header %v", request, header)
+		}
+		for name := range header {
+			if strings.HasPrefix(name, "Access-Control") {
+				t.Errorf("%q: %s", request, name)
+			}
+		}
+	}
+}
+
+func TestPagesNeedNoPasswordAndAreNoProxy(t *testing.T) {
+	config := guarded(direct())
+	config.Pages = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") })
+	w := open(t, config)
+	if out, code := curl(t, "http://"+w.addr+"/"); code != 0 || out != "page" {
+		t.Errorf("exit %d, %q", code, out)
+	}
+	if out, _ := curl(t, "-x", "http://"+w.addr, "-w", "%{http_code}", "-o", "/dev/null", "http://"+w.addr+"/"); out != "407" {
+		t.Errorf("through itself: %q", out)
+	}
+}

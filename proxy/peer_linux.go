@@ -1,0 +1,139 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The kernel's answer to whose socket one is (linux/sock_diag.h, linux/inet_diag.h), in bytes.
+const (
+	sockDiagByFamily = 20
+	diagRequestSize  = unix.NLMSG_HDRLEN + 56
+	diagAnswerSize   = unix.NLMSG_HDRLEN + 72
+	diagState        = unix.NLMSG_HDRLEN + 1
+	diagUID          = unix.NLMSG_HDRLEN + 64
+	diagInode        = unix.NLMSG_HDRLEN + 68
+)
+
+// tcpListen is the state of a listening socket (net/tcp_states.h).
+const tcpListen = 10
+
+// diagPatience bounds the wait for the kernel, which answers within the call that asks.
+const diagPatience = time.Second
+
+func sameUser() (func(client, local netip.AddrPort) error, bool) {
+	self := uint32(os.Geteuid())
+	check := func(client, local netip.AddrPort) error {
+		owner, err := socketOwner(client, local)
+		if err == nil && owner.state == tcpListen {
+			err = unix.ENOENT // that was on the same port, and there is no client any more
+		}
+		switch {
+		case errors.Is(err, unix.ENOENT) && !isLocal(client.Addr(), local.Addr()):
+			return nil // on another machine
+		case err != nil:
+			return &PeerError{Err: err}
+		case owner.uid == 0 && owner.inode == 0 && self != 0:
+			// A program that has closed its socket: older kernels forget whose it was, and say root.
+			return &PeerError{Err: errors.New("it has closed the connection already")}
+		case owner.uid != self && owner.uid != 0:
+			return &PeerError{UID: owner.uid}
+		}
+		return nil
+	}
+	return check, canTellOwners(self)
+}
+
+// canTellOwners tries the kernel with a socket of our own: it may lack the module, or the sandbox may forbid the question.
+func canTellOwners(self uint32) bool {
+	probe, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return false
+	}
+	defer func() { _ = probe.Close() }()
+	owner, err := socketOwner(probe.Addr().(*net.TCPAddr).AddrPort(), netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+	return err == nil && owner.uid == self
+}
+
+func isLocal(client, local netip.Addr) bool {
+	client, local = client.Unmap(), local.Unmap()
+	return client.IsLoopback() || client == local || isOwn(client)
+}
+
+// socketOf is the user that made a socket, its inode, 0 when no program has it open, and its state.
+type socketOf struct {
+	uid, inode uint32
+	state      byte
+}
+
+// socketOwner asks the kernel for the socket that is bound to from and connected to to.
+func socketOwner(from, to netip.AddrPort) (socketOf, error) {
+	// An IPv4 client may have an IPv6 socket (Java's do): those are found as IPv4 too.
+	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+	if err != nil {
+		return socketOf{}, fmt.Errorf("open netlink: %w", err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	wait := unix.NsecToTimeval(diagPatience.Nanoseconds())
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
+		return socketOf{}, fmt.Errorf("bound the wait for netlink: %w", err)
+	}
+	if err := unix.Sendto(fd, diagRequest(from, to), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return socketOf{}, fmt.Errorf("ask netlink: %w", err)
+	}
+	answer := make([]byte, 512)
+	n, _, err := unix.Recvfrom(fd, answer, 0)
+	if err != nil {
+		return socketOf{}, fmt.Errorf("hear netlink: %w", err)
+	}
+	return diagAnswer(answer[:n])
+}
+
+// diagRequest is an inet_diag_req_v2 for one socket by its four numbers.
+func diagRequest(from, to netip.AddrPort) []byte {
+	family := byte(unix.AF_INET)
+	if from.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	native := binary.NativeEndian
+	b := make([]byte, 0, diagRequestSize)
+	b = native.AppendUint32(b, diagRequestSize)
+	b = native.AppendUint16(b, sockDiagByFamily)
+	b = native.AppendUint16(b, unix.NLM_F_REQUEST)
+	b = append(b, make([]byte, 8)...) // sequence and port, which one question needs not
+	b = append(b, family, unix.IPPROTO_TCP, 0, 0)
+	b = native.AppendUint32(b, 0xffffffff) // in any state
+	b = binary.BigEndian.AppendUint16(b, from.Port())
+	b = binary.BigEndian.AppendUint16(b, to.Port())
+	for _, ip := range []netip.Addr{from.Addr(), to.Addr()} {
+		var field [16]byte
+		copy(field[:], ip.AsSlice())
+		b = append(b, field[:]...)
+	}
+	b = native.AppendUint32(b, 0)                               // on any interface
+	return append(b, 255, 255, 255, 255, 255, 255, 255, 255) // with any cookie
+}
+
+func diagAnswer(b []byte) (socketOf, error) {
+	native := binary.NativeEndian
+	if len(b) < unix.NLMSG_HDRLEN+4 {
+		return socketOf{}, errors.New("netlink said too little")
+	}
+	switch kind := native.Uint16(b[4:]); {
+	case kind == unix.NLMSG_ERROR:
+		code := -int32(native.Uint32(b[unix.NLMSG_HDRLEN:]))
+		return socketOf{}, fmt.Errorf("netlink: %w", unix.Errno(code))
+	case kind != sockDiagByFamily || len(b) < diagAnswerSize:
+		return socketOf{}, errors.New("netlink said something else")
+	}
+	return socketOf{uid: native.Uint32(b[diagUID:]), inode: native.Uint32(b[diagInode:]), state: b[diagState]}, nil
+}

@@ -1,0 +1,211 @@
+package proxy_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/proxy"
+)
+
+// Users of a test: the owner of the proxy, and somebody else. Neither needs an account.
+const (
+	ownerUID    = 64001
+	strangerUID = 64002
+)
+
+// asOwner is the environment variable that makes the test binary the owner's proxy, with the target's address in it.
+const asOwner = "FAIRLEAD_TEST_OWNED_PROXY"
+
+// TestMain runs the proxy of another user when it is asked to.
+func TestMain(m *testing.M) {
+	if to := os.Getenv(asOwner); to != "" {
+		if err := runOwnedProxy(to); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// runOwnedProxy serves until its input ends. It prints its ports, that of an IPv4 and of an IPv6 listener, and then its log.
+func runOwnedProxy(to string) error {
+	check, supported := proxy.SameUser()
+	if !supported {
+		return errors.New("SameUser is not supported here")
+	}
+	config := proxy.Config{
+		Rules: []proxy.Rule{{Name: "all", Dialer: through{names: map[string]string{"hello.test:80": to}}}},
+		Peer:  check,
+		Log:   zerolog.New(zerolog.SyncWriter(os.Stdout)),
+	}
+	server := proxy.New(config)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 2)
+	for _, address := range []string{"127.0.0.1:0", "[::]:0"} {
+		ln, err := net.Listen("tcp", address)
+		if err != nil {
+			cancel()
+			return err
+		}
+		fmt.Println(ln.Addr().(*net.TCPAddr).Port)
+		go func() { ended <- server.Serve(ctx, ln) }()
+	}
+	_, err := io.Copy(io.Discard, os.Stdin)
+	cancel()
+	return errors.Join(err, <-ended, <-ended)
+}
+
+// credential makes a command run as a user who has no rights of root. Only root may.
+func credential(uid uint32) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+}
+
+// ownedProxy starts the proxy of ownerUID, and returns its ports and its log.
+func ownedProxy(t *testing.T, to string) (port4, port6 string, log *bufio.Reader) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("a test with two users must run as root")
+	}
+	// The binary is where only root may go.
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary, err := os.Open(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = binary.Close() })
+	cmd := exec.Command("/proc/self/fd/3")
+	cmd.ExtraFiles = []*os.File{binary}
+	cmd.Env = []string{asOwner + "=" + to}
+	cmd.SysProcAttr = credential(ownerUID)
+	cmd.Dir, cmd.Stderr = "/", os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the owner's proxy: %v", err)
+		}
+	})
+	log = bufio.NewReader(out)
+	for _, port := range []*string{&port4, &port6} {
+		line, err := log.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		*port = strings.TrimSpace(line)
+	}
+	return port4, port6, log
+}
+
+// curlAs runs curl as a user.
+func curlAs(t *testing.T, uid uint32, args ...string) (string, int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "curl", append([]string{"-sS", "-q", "--noproxy", ""}, args...)...)
+	cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	cmd.Dir, cmd.SysProcAttr = "/", credential(uid)
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("curl: %v", err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+func TestOnlyTheOwnerAndRootAreServed(t *testing.T) {
+	site := web(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
+	port4, port6, log := ownedProxy(t, strings.TrimPrefix(site.URL, "http://"))
+	for _, address := range []string{"127.0.0.1:" + port4, "127.0.0.1:" + port6, "[::1]:" + port6, "[::ffff:127.0.0.1]:" + port6} {
+		for _, scheme := range []string{"socks5h", "http"} {
+			for _, uid := range []uint32{ownerUID, 0} {
+				if out, code := curlAs(t, uid, "--proxy", scheme+"://"+address, "http://hello.test/"); code != 0 || out != "hello" {
+					t.Errorf("user %d by %s at %s: exit %d, %q", uid, scheme, address, code, out)
+				}
+			}
+			if out, code := curlAs(t, strangerUID, "--proxy", scheme+"://"+address, "http://hello.test/"); code == 0 || strings.Contains(out, "hello") {
+				t.Errorf("a stranger by %s at %s: exit %d, %q", scheme, address, code, out)
+			}
+		}
+	}
+	if line, err := log.ReadString('\n'); err != nil || !strings.Contains(line, "the client belongs to user "+strconv.Itoa(strangerUID)) {
+		t.Errorf("log %q, %v", line, err)
+	}
+}
+
+func TestPeerCheckByAddress(t *testing.T) {
+	check, supported := proxy.SameUser()
+	if !supported {
+		t.Fatal("not supported on this machine")
+	}
+	ln := listen(t)
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	client, local := conn.LocalAddr().(*net.TCPAddr).AddrPort(), ln.Addr().(*net.TCPAddr).AddrPort()
+	if err := check(client, local); err != nil {
+		t.Errorf("our own: %v", err)
+	}
+	var stranger *proxy.PeerError
+	if err := check(netip.AddrPortFrom(client.Addr(), 1), local); !errors.As(err, &stranger) || !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("nobody: %v", err)
+	}
+	if err := check(local, netip.AddrPortFrom(client.Addr(), 1)); !errors.As(err, &stranger) {
+		t.Errorf("a listener: %v", err)
+	}
+	if err := check(netip.MustParseAddrPort("192.0.2.1:1000"), netip.MustParseAddrPort("192.0.2.2:1080")); err != nil {
+		t.Errorf("another machine: %v", err)
+	}
+	if err := check(netip.MustParseAddrPort("[2001:db8::1]:1000"), netip.MustParseAddrPort("[2001:db8::2]:1080")); err != nil {
+		t.Errorf("another machine: %v", err)
+	}
+}
+
+func BenchmarkPeerCheck(b *testing.B) {
+	check, _ := proxy.SameUser()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	client, local := conn.LocalAddr().(*net.TCPAddr).AddrPort(), ln.Addr().(*net.TCPAddr).AddrPort()
+	for b.Loop() {
+		if err := check(client, local); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package proxy
+
+import "net/netip"
+
+func sameUser() (func(client, local netip.AddrPort) error, bool) {
+	return func(netip.AddrPort, netip.AddrPort) error { return nil }, false
+}

@@ -1,0 +1,76 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+)
+
+// tlsHandshake is the first byte of a TLS connection: the content type of a record (RFC 8446 5.1).
+const tlsHandshake byte = 22
+
+// errPlaintext is a client that spoke without TLS where it is required.
+var errPlaintext = errors.New("the client does not speak TLS")
+
+// strictTLS is config made to do what Config.TLS promises.
+func strictTLS(config *tls.Config) *tls.Config {
+	strict := config.Clone()
+	strict.ClientAuth = tls.RequireAndVerifyClientCert
+	if strict.ClientCAs == nil {
+		strict.ClientCAs = x509.NewCertPool() // nil would be every authority that the system trusts
+	}
+	strict.MinVersion = max(strict.MinVersion, tls.VersionTLS12)
+	strict.NextProtos = []string{"http/1.1"} // RFC 7301; a client that offers none is fine
+	strict.GetConfigForClient = nil          // it could give a config that asks for less
+	return strict
+}
+
+// handshakeTLS is bounded by the deadline of its connection.
+func (c *connection) handshakeTLS(client *sniffed) (net.Conn, error) {
+	secured := &tlsClient{Conn: tls.Server(client, c.config.TLS), plain: client}
+	if err := secured.Handshake(); err != nil {
+		return nil, fmt.Errorf("TLS handshake: %w", err)
+	}
+	return secured, nil
+}
+
+// A tlsClient is a client inside TLS. A reset of it is one of the connection below, without the alert that would make
+// it look like an orderly end.
+type tlsClient struct {
+	*tls.Conn
+	plain net.Conn
+	cut   atomic.Bool
+}
+
+// SetLinger with 0 seconds makes the next Close a reset.
+func (c *tlsClient) SetLinger(seconds int) error {
+	c.cut.Store(seconds == 0)
+	return setLinger(c.plain, seconds)
+}
+
+// Close ends the connection.
+func (c *tlsClient) Close() error {
+	if c.cut.Load() {
+		return c.plain.Close()
+	}
+	return c.Conn.Close()
+}
+
+// sayPlaintext tells a client in its language that it cannot be served without TLS.
+func sayPlaintext(client io.Writer, speaks language) error {
+	switch speaks {
+	case speaksSOCKS4:
+		return socks4Reply(client, socks4Rejected)
+	case speaksSOCKS5:
+		_, err := client.Write([]byte{5, socks5NoMethod})
+		return err
+	}
+	return connectDialect{}.refuse(client, Answer{
+		Status: 400, ProxyStatus: "http_request_denied",
+		Text: "this proxy speaks TLS only, and wants a client certificate: use https:// in its address",
+	})
+}
