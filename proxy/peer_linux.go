@@ -119,7 +119,7 @@ func diagRequest(from, to netip.AddrPort) []byte {
 		copy(field[:], ip.AsSlice())
 		b = append(b, field[:]...)
 	}
-	b = native.AppendUint32(b, 0)                               // on any interface
+	b = native.AppendUint32(b, 0)                            // on any interface
 	return append(b, 255, 255, 255, 255, 255, 255, 255, 255) // with any cookie
 }
 
