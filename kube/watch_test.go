@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -32,7 +31,8 @@ func watchFiles(t *testing.T, path string, polling bool) *watching {
 	go func() {
 		tell := func(k Kubeconfig) { w.told <- k }
 		if polling {
-			done <- (&watch{path: path, files: map[string]*watchedFile{}, folders: folders{}}).run(ctx, tell)
+			(&watch{path: path, files: map[string]*watchedFile{}, changed: tell}).run(ctx, true)
+			done <- nil
 			return
 		}
 		done <- Watch(ctx, path, tell)
@@ -298,22 +298,5 @@ func TestOneOfSeveralFilesChanges(t *testing.T) {
 	w.until("c")
 	if len(w.last.Problems) > 0 {
 		t.Errorf("problems %v", w.last.Problems)
-	}
-}
-
-// A system that has run out of watches leaves the files to be polled.
-func TestFoldersThatCannotBeWatchedArePolled(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "config")
-	put(t, path, one("a"))
-	notifier, err := fsnotify.NewWatcher()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := notifier.Close(); err != nil { // so that it takes no folder
-		t.Fatal(err)
-	}
-	w := &watch{path: path, notifier: notifier, files: map[string]*watchedFile{}, folders: folders{}}
-	if again := w.look(true, func(Kubeconfig) {}); again != blindPoll {
-		t.Errorf("looks again in %v", again)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package kube
+package filewatch
 
 // isRemote would tell whether others change files in folder without this system hearing of it. Here the safety poll
 // finds such changes.
