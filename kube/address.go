@@ -3,80 +3,150 @@ package kube
 import (
 	"context"
 	"errors"
-	"fmt"
+	"net/netip"
+	"slices"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"fairlead/kube/fault"
 )
 
-// An owner is what an address belongs to: a Service, or a Pod.
+// An owner is what an address belongs to: a Service, a Pod, or neither, and then it is none of the cluster's.
 type owner struct {
-	service serviceKey
-	pod     endpoint
+	service     serviceKey
+	pod         candidate
+	hostNetwork bool // the Pod's address is its node's
+	expected    bool // the address is in a range of the cluster's
 }
 
-// owner finds what an address belongs to, by asking for both kinds at once.
-func (r *resolver) owner(ctx context.Context, n name) (owner, error) {
-	ip := n.address.String()
-	var services []corev1.Service
+// owner gives what an address belongs to, and when that was asked for.
+func (r *resolver) owner(ctx context.Context, n name) (owner, time.Time, error) {
+	return r.owners.get(ctx, n, func(ctx context.Context) (owner, error) {
+		o, err := r.findOwner(ctx, n)
+		o.expected = r.expects(n.address)
+		return o, err
+	})
+}
+
+// findOwner looks at what was seen to have the address first, which needs rights in one namespace only and knows more than
+// an API server can be asked for: of several addresses of a Pod or a Service only the first is a field to select by.
+func (r *resolver) findOwner(ctx context.Context, n name) (owner, error) {
+	if n.namespace == "" {
+		if o, err := r.ownerSeen(ctx, n.address); o != (owner{}) || err != nil {
+			return o, err
+		}
+	}
+	var services, balancers serviceKey
 	var pods []corev1.Pod
-	var servicesErr, podsErr error
+	var servicesErr, balancersErr, podsErr error
 	var wg sync.WaitGroup
 	if n.namespace == "" { // a name that has a namespace in it is a Pod's
-		wg.Go(func() {
-			servicesErr = r.everywhere(n.namespace, func(namespace string) (err error) {
-				services, err = r.api.servicesAt(ctx, namespace, ip)
-				return err
-			})
-		})
+		wg.Go(func() { services, servicesErr = r.serviceAt(ctx, n.address) })
+		wg.Go(func() { balancers, balancersErr = r.balancerAt(ctx, n.address) })
 	}
-	podsErr = r.everywhere(n.namespace, func(namespace string) (err error) {
-		pods, err = r.api.podsAt(ctx, namespace, ip)
-		return err
+	pods, podsErr = everywhere(r.namespaces, "pods", n.namespace, func(namespace string) ([]corev1.Pod, error) {
+		return r.api.podsAt(ctx, namespace, n.address.String())
 	})
 	wg.Wait()
-	if len(services) > 0 {
-		return owner{service: serviceKey{services[0].Namespace, services[0].Name}}, nil
+	switch {
+	case services.name != "":
+		return owner{service: services}, nil
+	case len(pods) > 0:
+		return r.podOwner(pods), nil
+	case balancers.name != "":
+		return owner{service: balancers}, nil
 	}
-	if len(pods) > 0 {
-		return podOwner(ip, pods)
-	}
-	for _, err := range []error{servicesErr, podsErr} {
+	return owner{}, firstError(servicesErr, podsErr, balancersErr)
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
 		if err != nil && !errors.Is(err, errAbsent) {
-			return owner{}, err
+			return err
 		}
 	}
-	return owner{}, &fault.NotFound{Kind: fault.Address, Name: ip}
+	return nil
 }
 
-// everywhere asks in one namespace, if one is given, or else in all of them, and where that is forbidden in the context's.
-func (r *resolver) everywhere(namespace string, ask func(namespace string) error) error {
-	err := ask(namespace)
-	var forbidden *fault.Forbidden
-	if namespace == "" && errors.As(err, &forbidden) {
-		return ask(r.namespace())
+// ownerSeen asks for what was seen to have the address, whether it still has it. The zero owner says that nothing does.
+func (r *resolver) ownerSeen(ctx context.Context, addr netip.Addr) (owner, error) {
+	hint, ok := r.seen.at(addr)
+	if !ok {
+		return owner{}, nil
 	}
-	return err
+	var err error
+	if hint.service.name != "" {
+		var s *service
+		if s, _, err = r.service(ctx, hint.service); err == nil && slices.Contains(s.addresses, addr) {
+			return owner{service: hint.service}, nil
+		}
+	} else {
+		var facts podFacts
+		if facts, err = r.pod(ctx, hint.pod); err == nil && slices.Contains(facts.addresses, addr) {
+			return facts.owner(hint.pod), nil
+		}
+	}
+	if isSilent(err) {
+		return owner{}, err
+	}
+	if !isForbidden(err) {
+		r.seen.drop(addr)
+	}
+	return owner{}, nil
 }
 
-// podOwner chooses the Pod that has an address now: one that is ready before one that is not.
-func podOwner(ip string, pods []corev1.Pod) (owner, error) {
+// serviceAt finds the Service that has addr as its first ClusterIP.
+func (r *resolver) serviceAt(ctx context.Context, addr netip.Addr) (serviceKey, error) {
+	list, err := everywhere(r.namespaces, "services", "", func(namespace string) ([]corev1.Service, error) {
+		return r.api.servicesAt(ctx, namespace, addr.String())
+	})
+	if err != nil || len(list) == 0 {
+		return serviceKey{}, err
+	}
+	return serviceKey{list[0].Namespace, list[0].Name}, nil
+}
+
+// balancerAt finds the Service whose load balancer has addr. That is no field to select by, but the type is, and Services
+// of that type are few.
+func (r *resolver) balancerAt(ctx context.Context, addr netip.Addr) (serviceKey, error) {
+	all, _, err := r.balancers.get(ctx, "", func(ctx context.Context) (map[netip.Addr]serviceKey, error) {
+		list, err := everywhere(r.namespaces, "services", "", func(namespace string) ([]corev1.Service, error) {
+			return r.api.balancers(ctx, namespace)
+		})
+		found := map[netip.Addr]serviceKey{}
+		for i := range list {
+			for _, addr := range serviceAddresses(&list[i]) {
+				found[addr] = serviceKey{list[i].Namespace, list[i].Name}
+			}
+		}
+		return found, err
+	})
+	return all[addr], err
+}
+
+// podOwner chooses the Pod that has an address now: one of its own network before one that shares its node's, and one that
+// is ready before one that is not.
+func (r *resolver) podOwner(pods []corev1.Pod) owner {
 	var chosen *corev1.Pod
 	for i, pod := range pods {
-		if pod.Spec.HostNetwork {
-			continue
-		}
-		if chosen == nil || isReady(&pod) && !isReady(chosen) {
+		if chosen == nil || rank(&pod) > rank(chosen) {
 			chosen = &pods[i]
 		}
 	}
-	if chosen == nil {
-		// Its port-forward would lead to the node's own loopback, and to whatever listens there.
-		return owner{}, &fault.Unsupported{What: fmt.Sprintf("%s is a node's address: the Pods that have it share the node's network", ip)}
+	facts := newPodFacts(chosen)
+	key := podKey{chosen.Namespace, chosen.Name}
+	r.note(key, facts)
+	return facts.owner(key)
+}
+
+func rank(pod *corev1.Pod) (rank int) {
+	if !pod.Spec.HostNetwork {
+		rank = 2
 	}
-	return owner{pod: endpoint{Namespace: chosen.Namespace, Pod: chosen.Name, UID: string(chosen.UID)}}, nil
+	if isReady(pod) {
+		rank++
+	}
+	return rank
 }
 
 func isReady(pod *corev1.Pod) bool {

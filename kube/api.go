@@ -11,6 +11,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -33,7 +34,7 @@ const (
 // An api asks the API server of one context the few things that names need. It has no client-go clientset, which knows
 // every kind there is and would be most of the binary.
 type api struct {
-	core, discovery, authorization rest.Interface
+	core, discovery, networking, authorization rest.Interface
 
 	transport http.RoundTripper // below all that client-go wraps around it, which keeps no connections
 	anonymous *http.Client      // without credentials, so that it never runs a plugin
@@ -53,7 +54,9 @@ func newAPI(config *rest.Config, contextName string, h *health) (*api, error) {
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme, authorizationv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{
+		corev1.AddToScheme, discoveryv1.AddToScheme, networkingv1.AddToScheme, authorizationv1.AddToScheme,
+	} {
 		if err := add(scheme); err != nil {
 			return nil, err
 		}
@@ -85,6 +88,7 @@ func newAPI(config *rest.Config, contextName string, h *health) (*api, error) {
 	}{
 		{"/api", corev1.SchemeGroupVersion, &a.core},
 		{"/apis", discoveryv1.SchemeGroupVersion, &a.discovery},
+		{"/apis", networkingv1.SchemeGroupVersion, &a.networking},
 		{"/apis", authorizationv1.SchemeGroupVersion, &a.authorization},
 	} {
 		config.APIPath, config.GroupVersion = group.path, &group.version

@@ -1,21 +1,25 @@
 package kube
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
 
 // maxEndpoints is how many of a Service's endpoints one dial may try.
 const maxEndpoints = 8
 
 // found collects members by what they are good for. A Pod with addresses of two families is in two slices and counts once.
 type found struct {
-	ready, terminating []endpoint
+	ready, terminating []candidate
 	notReady           map[string]bool
-	elsewhere          []string // addresses of ready endpoints that are no Pods
+	outside            []string // ready endpoints that are no Pods, as "host:port"
 	seen               map[endpoint]bool
 }
 
 func (f *found) add(members []member, port int) {
 	for _, m := range members {
-		e := endpoint{Namespace: m.namespace, Pod: m.pod, UID: m.uid, Port: port}
+		c := candidate{endpoint{Namespace: m.namespace, Pod: m.pod, UID: m.uid, Port: port}, m.node, m.address}
 		switch {
 		case !m.ready && !m.terminating:
 			if f.notReady == nil {
@@ -23,17 +27,17 @@ func (f *found) add(members []member, port int) {
 			}
 			f.notReady[m.pod+"|"+m.uid+orAddress(m)] = true
 		case m.pod == "":
-			f.elsewhere = append(f.elsewhere, m.address)
-		case f.seen[e]:
+			f.outside = append(f.outside, net.JoinHostPort(m.address, strconv.Itoa(port)))
+		case f.seen[c.endpoint]:
 		default:
 			if f.seen == nil {
 				f.seen = map[endpoint]bool{}
 			}
-			f.seen[e] = true
+			f.seen[c.endpoint] = true
 			if m.ready {
-				f.ready = append(f.ready, e)
+				f.ready = append(f.ready, c)
 			} else {
-				f.terminating = append(f.terminating, e)
+				f.terminating = append(f.terminating, c)
 			}
 		}
 	}
@@ -47,10 +51,12 @@ func orAddress(m member) string {
 }
 
 // order gives the endpoints in the order to try them.
-func (f *found) order() []endpoint {
-	for _, list := range [][]endpoint{f.ready, f.terminating} {
-		rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-	}
-	list := append(f.ready, f.terminating...)
+func (f *found) order() []candidate {
+	list := append(shuffled(f.ready), shuffled(f.terminating)...)
 	return list[:min(len(list), maxEndpoints)]
+}
+
+func shuffled[T any](list []T) []T {
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
 }

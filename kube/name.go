@@ -14,17 +14,18 @@ const (
 	outside        meaning = iota // not the cluster's
 	serviceName                   // a Service
 	memberName                    // one Pod behind a Service, by its host name or its own name
+	podName                       // a Pod by its own name
 	clusterAddress                // an IP address that may be a Service's or a Pod's
 )
 
 // A name is a host as the cluster understands it. It is comparable, and equal for all spellings of one thing.
 type name struct {
 	meaning   meaning
-	namespace string // for an address: the only namespace to look in; empty for everywhere
+	namespace string // for an address: the only namespace to look in, for a Pod; empty for everywhere
 	service   string
 	pod       string
 	address   netip.Addr
-	doubtful  bool // it reads as a name of the Internet just as well: web.dev, web.prod
+	doubtful  bool // it may as well be a name of another network: web.dev, db-0.db.billing
 }
 
 // The lengths that RFC 1035 allows, in octets.
@@ -37,11 +38,17 @@ const (
 // not one of these forms is outside, and never guessed at. Case does not matter and one trailing dot is allowed.
 //
 //	svc, svc.ns, svc.ns.svc, svc.ns.svc.DOMAIN        a Service
-//	pod.svc.ns.svc, pod.svc.ns.svc.DOMAIN             a Pod of a (headless) Service
+//	pod.svc.ns, pod.svc.ns.svc, pod.svc.ns.svc.DOMAIN a Pod of a (headless) Service, by host name or by its own name
 //	10-1-2-3.ns.pod, 10-1-2-3.ns.pod.DOMAIN           a Pod by its address
-//	10.1.2.3, fd00::1, ::ffff:10.1.2.3                an address of a private range (RFC 1918, 4193, 6598)
+//	pod.ns.pod                                        a Pod by its own name; a form that no DNS has
+//	10.1.2.3, fd00::1, ::ffff:10.1.2.3                an address that one machine can have on a network
 //
-// A name of two labels whose last label is a public suffix, like web.dev or example.com, is doubtful.
+// A name of two labels whose last label is a public suffix, like web.dev or example.com, is doubtful; and so is one of
+// three labels whose last label is none, like db-0.db.billing, which may be a company's. One of three labels that ends in
+// a public suffix is outside, so that www.example.com is never asked for: a Pod in a namespace of such a name has its
+// label svc. So do Services and Pods in namespaces called svc and pod.
+//
+// What reads as an address before .ns.pod is one: a Pod that is called 10-1-2-3 or a--b has its Service's name, or none.
 func parseName(host, namespace string) name {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return addressName(addr, "")
@@ -53,13 +60,20 @@ func parseName(host, namespace string) name {
 	case n == 1:
 		return name{meaning: serviceName, service: labels[0], namespace: namespace}
 	case n == 2:
-		return name{meaning: serviceName, service: labels[0], namespace: labels[1], doubtful: isPublic(labels[0], labels[1])}
+		return name{meaning: serviceName, service: labels[0], namespace: labels[1], doubtful: isPublic(labels)}
 	case labels[2] == "svc":
 		return name{meaning: serviceName, service: labels[0], namespace: labels[1]}
 	case labels[2] == "pod":
-		return dashedAddress(labels[0], labels[1])
+		if addr, ok := dashedAddress(labels[0]); ok {
+			return addressName(addr, labels[1])
+		}
+		if n == 3 {
+			return name{meaning: podName, pod: labels[0], namespace: labels[1]}
+		}
 	case n > 3 && labels[3] == "svc":
 		return name{meaning: memberName, pod: labels[0], service: labels[1], namespace: labels[2]}
+	case n == 3 && !isPublic(labels):
+		return name{meaning: memberName, pod: labels[0], service: labels[1], namespace: labels[2], doubtful: true}
 	}
 	return name{}
 }
@@ -114,37 +128,35 @@ func lowerASCII(s string) string {
 	return string(lower)
 }
 
-// isPublic tells whether the name of two labels belongs to the Internet: its last label is a public suffix, or all of it is.
-func isPublic(first, last string) bool {
-	if _, icann := publicsuffix.PublicSuffix(last); icann {
+// isPublic tells whether a name belongs to the Internet: its last label is a public suffix, or more of it is.
+func isPublic(labels []string) bool {
+	if _, icann := publicsuffix.PublicSuffix(labels[len(labels)-1]); icann {
 		return true
 	}
-	suffix, icann := publicsuffix.PublicSuffix(first + "." + last)
+	suffix, icann := publicsuffix.PublicSuffix(strings.Join(labels, "."))
 	return icann || strings.Contains(suffix, ".")
 }
 
-// sharedRange is the address range between a provider and its customers (RFC 6598), which some clusters use for Pods.
-var sharedRange = netip.MustParsePrefix("100.64.0.0/10")
-
+// addressName takes every address that can be a Pod's or a Service's: not this machine's own, its link's, or a group's.
 func addressName(addr netip.Addr, namespace string) name {
-	if addr.Zone() != "" {
-		return name{}
-	}
 	addr = addr.Unmap()
-	if !addr.IsPrivate() && !sharedRange.Contains(addr) {
+	if addr.Zone() != "" || !addr.IsGlobalUnicast() || addr.Is4() && addr.As4()[0] == 0 {
 		return name{}
 	}
 	return name{meaning: clusterAddress, address: addr, namespace: namespace}
 }
 
-// dashedAddress reads the form 10-1-2-3.ns.pod, and fd00--1.ns.pod for IPv6.
-func dashedAddress(label, namespace string) name {
+// sharedRange is the address range between a provider and its customers (RFC 6598), which some clusters use for Pods.
+var sharedRange = netip.MustParsePrefix("100.64.0.0/10")
+
+// isPrivate tells whether an address is one that many networks have (RFC 1918, 4193, 6598).
+func isPrivate(addr netip.Addr) bool { return addr.IsPrivate() || sharedRange.Contains(addr) }
+
+// dashedAddress reads 10-1-2-3, and fd00--1 for IPv6.
+func dashedAddress(label string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(strings.ReplaceAll(label, "-", "."))
 	if err != nil {
 		addr, err = netip.ParseAddr(strings.ReplaceAll(label, "-", ":"))
 	}
-	if err != nil {
-		return name{}
-	}
-	return addressName(addr, namespace)
+	return addr, err == nil
 }

@@ -13,6 +13,14 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 	doubtful := func(service, namespace string) name {
 		return name{meaning: serviceName, service: service, namespace: namespace, doubtful: true}
 	}
+	member := func(pod, service, namespace string) name {
+		return name{meaning: memberName, pod: pod, service: service, namespace: namespace}
+	}
+	maybeMember := func(pod, service, namespace string) name {
+		n := member(pod, service, namespace)
+		n.doubtful = true
+		return n
+	}
 	address := func(s string) name { return name{meaning: clusterAddress, address: netip.MustParseAddr(s)} }
 	long := strings.Repeat("a", 63)
 	for host, want := range map[string]name{
@@ -41,6 +49,20 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 		"fd00::1":                           address("fd00::1"),
 		"FD00:0:0::0:1":                     address("fd00::1"),
 		"10-1-2-3.billing.pod":              {meaning: clusterAddress, address: netip.MustParseAddr("10.1.2.3"), namespace: "billing"},
+		"8.8.8.8":                           address("8.8.8.8"),
+		"100.128.0.1":                       address("100.128.0.1"),
+		"2001:db8::1":                       address("2001:db8::1"),
+		"8-8-8-8.billing.pod":               {meaning: clusterAddress, address: netip.MustParseAddr("8.8.8.8"), namespace: "billing"},
+		"db-0.db.billing.svc.":              member("db-0", "db", "billing"),
+		"db-0.db.billing":                   maybeMember("db-0", "db", "billing"),
+		"DB-0.db.Billing.":                  maybeMember("db-0", "db", "billing"),
+		"svc.cluster.local":                 maybeMember("svc", "cluster", "local"),
+		"a.b.c":                             maybeMember("a", "b", "c"),
+		"web.billing.pod":                   {meaning: podName, pod: "web", namespace: "billing"},
+		"Web-7d9f.Billing.POD.":             {meaning: podName, pod: "web-7d9f", namespace: "billing"},
+		"web.dev.pod":                       {meaning: podName, pod: "web", namespace: "dev"},
+		"10-1-2.billing.pod":                {meaning: podName, pod: "10-1-2", namespace: "billing"},
+		"10-1-2-300.billing.pod":            {meaning: podName, pod: "10-1-2-300", namespace: "billing"},
 		"fd00--1.billing.pod.cluster.local": {meaning: clusterAddress, address: netip.MustParseAddr("fd00::1"), namespace: "billing"},
 
 		"":                              {},
@@ -57,16 +79,23 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 		"example.com":                   doubtful("example", "com"),
 		"www.example.com":               {},
 		"www.example.com.":              {},
+		"www.example.dev":               {},
+		"db-0.db.prod":                  {},
+		"a.github.io":                   {},
+		"web.billing.pod.cluster.local": {},
+		"web.billing.pod.example.com":   {},
+		"127-0-0-1.billing.pod":         {},
+		"169-254-169-254.billing.pod":   {},
+		"a.b.c.pod":                     {},
+		"255.255.255.255":               {},
+		"0.1.2.3":                       {},
+		"::ffff:169.254.169.254":        {},
+		"ff02::1":                       {},
 		"github.io":                     doubtful("github", "io"),
 		"web.ck":                        doubtful("web", "ck"),
 		"web.billing.cluster.local":     {},
-		"a.b.c":                         {},
 		"a.b.c.d.svc":                   {},
-		"svc.cluster.local":             {},
 		"1.2.3.4.pod":                   {},
-		"8-8-8-8.billing.pod":           {},
-		"web.billing.pod":               {},
-		"8.8.8.8":                       {},
 		"127.0.0.1":                     {},
 		"127.1":                         {},
 		"10.1":                          {},
@@ -83,7 +112,6 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 		"fd00::1%eth0":                  {},
 		"[fd00::1]":                     {},
 		"::ffff:127.0.0.1":              {},
-		"100.128.0.1":                   {},
 		"-web":                          {},
 		"web-":                          {},
 		"web_1":                         {},
@@ -119,6 +147,7 @@ func TestLongestHostIsStillAName(t *testing.T) {
 func FuzzName(f *testing.F) {
 	for _, host := range []string{
 		"web", "web.billing.", "web.billing.svc.cluster.local", "www.example.com", "db-0.db.billing.svc", "10-1-2-3.billing.pod", "::ffff:10.1.2.3",
+		"db-0.db.billing", "web.billing.pod", "a--b.billing.pod.x",
 		"fd00::1%eth0", "127.1", "0x7f.1", "a..b", "\u212a.b", strings.Repeat("a.", 200),
 	} {
 		f.Add(host)
@@ -147,8 +176,12 @@ func FuzzName(f *testing.F) {
 			if n.service == "" || n.namespace == "" || n.pod == "" || n.address.IsValid() {
 				t.Errorf("%q: %+v", host, n)
 			}
+		case podName:
+			if n.service != "" || n.namespace == "" || n.pod == "" || n.address.IsValid() || n.doubtful {
+				t.Errorf("%q: %+v", host, n)
+			}
 		case clusterAddress:
-			if a := n.address; !a.IsValid() || a.Zone() != "" || a.IsLoopback() || a.IsLinkLocalUnicast() || a.Is4In6() || a.IsUnspecified() {
+			if a := n.address; !a.IsValid() || n.doubtful || a.Zone() != "" || a.IsLoopback() || a.IsLinkLocalUnicast() || a.Is4In6() || a.IsUnspecified() {
 				t.Errorf("%q: address %v", host, a)
 			}
 		}

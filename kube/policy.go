@@ -27,7 +27,10 @@ func (c *Cluster) SetPolicy(p Policy) {
 	for i, prefix := range p.Addresses {
 		p.Addresses[i] = unmapped(prefix)
 	}
-	c.policy.Store(&p)
+	old := c.policy.Swap(&p)
+	if old.Namespace != p.Namespace {
+		c.resolver.owners.clear() // where an address was looked for in vain, it may not have been looked for everywhere
+	}
 }
 
 // unmapped gives a prefix of IPv4-mapped addresses as one of IPv4.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -13,95 +16,96 @@ import (
 	"fairlead/kube/fault"
 )
 
-// How long answers count. A Pod that went away meanwhile is noticed by the dial, which then asks anew.
-const (
-	answerLasts  = 3 * time.Second
-	nothingLasts = time.Second // errors, and Services without a ready endpoint
-	claimLasts   = time.Minute // whether a name that may be the Internet's is a Service's
-)
-
 // maxAliases bounds how many ExternalName Services are followed one after the other.
 const maxAliases = 4
 
 // A resolver turns names into Pods. It asks at most twice for the name of a Service, and not at all while the answer
-// is fresh.
+// counts; see remember.go for how long that is.
 type resolver struct {
-	api       *api
-	namespace func() string // where to look when everywhere is forbidden
-	services  *cache[serviceKey, *service]
-	owners    *cache[name, owner]
-	claims    *cache[serviceKey, bool]
+	api        *api
+	policy     func() *Policy
+	namespaces *namespaces
+	services   *cache[serviceKey, *service]
+	pods       *cache[podKey, podFacts]
+	owners     *cache[name, owner]
+	claims     *cache[serviceKey, bool]
+	balancers  *cache[string, map[netip.Addr]serviceKey]
+	ranges     *cache[struct{}, []netip.Prefix]
+	seen       *seen
+	networks   *networks
 }
 
 type serviceKey struct{ namespace, name string }
 
-func newResolver(a *api, namespace func() string) *resolver {
-	return &resolver{
-		api:       a,
-		namespace: namespace,
-		services: newCache[serviceKey](func(s *service, err error) time.Duration {
-			if err != nil || !s.hasReady() && s.externalName == "" {
-				return nothingLasts
-			}
-			return answerLasts
-		}),
-		claims: newCache[serviceKey](func(_ bool, err error) time.Duration {
-			if err != nil {
-				return nothingLasts
-			}
-			return claimLasts
-		}),
-		owners: newCache[name](func(_ owner, err error) time.Duration {
-			if err != nil {
-				return nothingLasts
-			}
-			return answerLasts
-		}),
-	}
+type podKey struct{ namespace, name string }
+
+// A candidate is an endpoint with what is known of its Pod's place.
+type candidate struct {
+	endpoint
+	node    string // may be empty
+	address string // one of the Pod's; may be empty
 }
 
 // A resolution is what a name led to, and which answers it rests on.
 type resolution struct {
-	endpoints []endpoint // to try in this order
-	asked     time.Time  // when the oldest of the answers was asked for
+	pods      []candidate // to try in this order
+	outside   []string    // where there are no Pods: "host:port" of what the name leads to instead
+	why       string      // says that, for those who may not go there
+	asked     time.Time   // when the oldest of the answers was asked for
 	addresses []name
 	services  []serviceKey
+	named     []podKey
 }
 
 // resolve gives the Pods to try for a port of what n names.
 func (r *resolver) resolve(ctx context.Context, n name, port int) (resolution, error) {
 	to := resolution{asked: time.Now()}
 	if n.meaning == clusterAddress {
-		o, asked, err := r.owners.get(ctx, n, func(ctx context.Context) (owner, error) { return r.owner(ctx, n) })
+		o, asked, err := r.owner(ctx, n)
 		if err != nil {
 			return to, err
 		}
 		to.addresses = append(to.addresses, n)
 		to.rest(asked)
-		if o.pod.Pod != "" {
+		switch {
+		case o.pod.Pod != "":
 			o.pod.Port = port
-			to.endpoints = []endpoint{o.pod}
+			to.pods = []candidate{o.pod}
 			return to, nil
+		case o.service.name == "":
+			return to, &fault.NotFound{Kind: fault.Address, Name: n.address.String()}
 		}
 		n = name{meaning: serviceName, namespace: o.service.namespace, service: o.service.name}
 	}
+	if n.meaning == podName {
+		return to, r.namedPod(ctx, n, port, &to)
+	}
+	return to, r.follow(ctx, n, port, &to)
+}
+
+// follow resolves the name of a Service or of one of its Pods, through ExternalName Services.
+func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution) error {
 	for range maxAliases + 1 {
 		key := serviceKey{n.namespace, n.service}
 		s, asked, err := r.service(ctx, key)
 		if err != nil {
-			return to, err
+			return err
 		}
 		to.services = append(to.services, key)
 		to.rest(asked)
 		if s.externalName == "" {
-			to.endpoints, err = n.of(s, port)
-			return to, err
+			return n.of(s, port, to)
 		}
-		if n, err = alias(s); err != nil {
-			return to, err
+		next, inside := alias(s)
+		if !inside {
+			to.outside = []string{net.JoinHostPort(strings.TrimSuffix(s.externalName, "."), strconv.Itoa(port))}
+			to.why = fmt.Sprintf("Service %s/%s is an ExternalName for %s, which is outside the cluster",
+				s.namespace, s.name, bounded(s.externalName))
+			return nil
 		}
+		n = next
 	}
-	return to, &fault.Unsupported{What: fmt.Sprintf(
+	return &fault.Unsupported{What: fmt.Sprintf(
 		"Service %s/%s is an ExternalName that leads to others without end", n.namespace, n.service)}
 }
 
@@ -111,23 +115,24 @@ func (to *resolution) rest(asked time.Time) {
 	}
 }
 
-// of gives the endpoints that a name stands for within its Service.
-func (n name) of(s *service, port int) ([]endpoint, error) {
+// of finds what a name stands for within its Service.
+func (n name) of(s *service, port int, to *resolution) (err error) {
 	if n.meaning == memberName {
-		return s.member(n.pod, port)
+		to.pods, err = s.member(n.pod, port)
+		return err
 	}
-	return s.endpoints(port)
+	to.pods, to.outside, err = s.endpoints(port)
+	if len(to.outside) > 0 {
+		to.why = fmt.Sprintf("Service %s/%s leads to %s, which is no Pod", s.namespace, s.name, printable(to.outside[0]))
+	}
+	return err
 }
 
 // alias follows a Service that stands for another name. That name is not the context's to complete: only one with the
 // label svc in it is a Service.
-func alias(s *service) (name, error) {
+func alias(s *service) (_ name, inside bool) {
 	n := parseName(s.externalName, "")
-	if strings.Count(s.externalName, ".") < 2 || n.meaning != serviceName && n.meaning != memberName {
-		return name{}, &fault.Unsupported{What: fmt.Sprintf(
-			"Service %s/%s is an ExternalName for %s, which is outside the cluster", s.namespace, s.name, bounded(s.externalName))}
-	}
-	return n, nil
+	return n, strings.Count(s.externalName, ".") >= 2 && !n.doubtful && (n.meaning == serviceName || n.meaning == memberName)
 }
 
 // forget drops the answers that a resolution rests on, unless they were asked for after it was known: a dial found them
@@ -139,12 +144,9 @@ func (r *resolver) forget(old resolution, known time.Time) {
 	for _, key := range old.services {
 		r.services.forget(key, known)
 	}
-}
-
-func (r *resolver) wait() {
-	r.services.wait()
-	r.owners.wait()
-	r.claims.wait()
+	for _, key := range old.named {
+		r.pods.forget(key, known)
+	}
 }
 
 func (r *resolver) service(ctx context.Context, key serviceKey) (*service, time.Time, error) {
@@ -185,7 +187,10 @@ func (r *resolver) lookUp(ctx context.Context, key serviceKey) (*service, error)
 	case slicesErr != nil:
 		return nil, slicesErr
 	}
-	return newService(svc, slices), nil
+	s := newService(svc, slices)
+	r.namespaces.used(key.namespace)
+	r.seen.service(s)
+	return s, nil
 }
 
 // absent says whether it is the Service that is not there, or its namespace. The API server gives one answer for both,

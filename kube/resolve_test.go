@@ -16,16 +16,25 @@ import (
 	"fairlead/kube/fault"
 )
 
+// Besides, the first Pod of a node is looked at once: it tells which addresses are the node's.
 func TestFirstConnectionToANameCostsTwoRequestsAndTheNextNone(t *testing.T) {
 	server := newAPIServer(t)
+	server.add("team", "other", "other-1")
 	server.add("team", "web", "web-1")
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	if err := dial(t, c, "other:80"); err != nil {
+		t.Fatal(err)
+	}
+	before := server.requests()
+	if len(before) != 3 || !strings.HasSuffix(before[2], "/pods/other-1") {
+		t.Errorf("asked %q", before)
+	}
 	for _, host := range []string{"web", "WEB.team.svc.", "web.team.svc.cluster.local"} {
 		if err := dial(t, c, host+":80"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	asked := server.requests()
+	asked := server.requests()[3:]
 	if len(asked) != 2 {
 		t.Fatalf("asked %q", asked)
 	}
@@ -49,7 +58,7 @@ func TestManyDialsOfOneNameShareItsRequests(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if asked := server.requests(); len(asked) != 2 {
+	if asked := server.requests(); len(asked) != 3 { // with the first look at the Pod
 		t.Errorf("asked %q", asked)
 	}
 }
@@ -77,7 +86,7 @@ func TestADialThatEndsLeavesTheOthersTheirRequest(t *testing.T) {
 		services.mu.Lock()
 		defer services.mu.Unlock()
 		e := services.entries[serviceKey{"team", "web"}]
-		return e != nil && e.waiting == 2
+		return e != nil && e.flight != nil && e.flight.waiting == 2
 	})
 	cancel()
 	if err := <-left; !errors.Is(err, context.Canceled) {
@@ -87,7 +96,7 @@ func TestADialThatEndsLeavesTheOthersTheirRequest(t *testing.T) {
 	if err := <-stayed; err != nil {
 		t.Errorf("the dial that stayed: %v", err)
 	}
-	if asked := server.requests(); len(asked) != 2 {
+	if asked := server.requests(); len(asked) != 3 {
 		t.Errorf("asked %q", asked)
 	}
 }
@@ -121,6 +130,9 @@ func TestReadyEndpointsShareTheDials(t *testing.T) {
 	server.add("team", "web", "a", "b", "c")
 	carrier := &fakeCarrier{}
 	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
+	if err := dial(t, c, "web:80"); err != nil { // which looks at a Pod, so that all of the node are known
+		t.Fatal(err)
+	}
 	const dials = 300
 	for range dials {
 		if err := dial(t, c, "web:80"); err != nil {
@@ -128,7 +140,7 @@ func TestReadyEndpointsShareTheDials(t *testing.T) {
 		}
 	}
 	first := map[string]int{}
-	for _, endpoints := range carrier.dialled() {
+	for _, endpoints := range carrier.dialled()[1:] {
 		if len(endpoints) != 3 {
 			t.Fatalf("%v", endpoints)
 		}
@@ -180,7 +192,8 @@ func TestADoubtfulNameIsTheClustersWhenThereIsSuchAService(t *testing.T) {
 	server.add("dev", "web", "web-1")
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
 	for host, want := range map[string]bool{
-		"web.dev": true, "WEB.dev.": true, "example.com": false, "www.example.com": false, "web": true, "localhost": false, "10.1.2.3": true,
+		"web.dev": true, "WEB.dev.": true, "example.com": false, "www.example.com": false, "web": true, "localhost": false, "8.8.8.8": false,
+		"web-0.web.dev": false, "www.example.lan": false, "web-1.web.dev.svc": true,
 	} {
 		for range 3 {
 			if got, err := c.Claims(context.Background(), host); got != want || err != nil {
@@ -188,7 +201,7 @@ func TestADoubtfulNameIsTheClustersWhenThereIsSuchAService(t *testing.T) {
 			}
 		}
 	}
-	if asked := server.requests(); len(asked) != 2 {
+	if asked := server.requests(); len(asked) != 3 {
 		t.Errorf("asked %q", asked)
 	}
 	if err := dial(t, c, "web.dev:80"); err != nil {
@@ -241,8 +254,8 @@ func TestAnAddressIsAServicesOrAPods(t *testing.T) {
 			t.Errorf("dial %d went to %v, want %v", i, endpoints, want[i])
 		}
 	}
-	var unsupported *fault.Unsupported
-	if err := dial(t, c, "10.0.0.7:80"); !errors.As(err, &unsupported) {
+	var shared *fault.HostNetwork
+	if err := dial(t, c, "10.0.0.7:80"); !errors.As(err, &shared) || shared.Pod != "node" {
 		t.Errorf("a node's address: %v", err)
 	}
 	var absent *fault.NotFound
@@ -308,14 +321,14 @@ func TestNothingIsRememberedForLong(t *testing.T) {
 }
 
 func TestTheCacheIsBounded(t *testing.T) {
-	c := newCache[int](func(int, error) time.Duration { return time.Hour })
+	c := newCache[int](func(int, error) shelfLife { return shelfLife{fresh: time.Hour} })
 	for i := range 3 * maxCached {
 		if got, _, err := c.get(context.Background(), i, func(context.Context) (int, error) { return i, nil }); got != i || err != nil {
 			t.Fatalf("get(%d) = %d, %v", i, got, err)
 		}
 	}
-	c.wait()
-	if n := len(c.entries); n > maxCached {
+	c.stop()
+	if n := c.size(); n > maxCached {
 		t.Errorf("%d entries", n)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -34,6 +35,8 @@ type apiServer struct {
 	services map[string]*corev1.Service             // by "namespace/name"
 	slices   map[string][]discoveryv1.EndpointSlice // by "namespace/service"
 	pods     []corev1.Pod
+	nodes    []corev1.Node
+	ranges   []networkingv1.ServiceCIDR
 	asked    []string // "GET path?query"
 	answer   func(w http.ResponseWriter, r *http.Request) bool
 }
@@ -96,6 +99,20 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		respond(w, http.StatusOK, discoveryv1.EndpointSliceList{
 			TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSliceList"}, Items: s.slices[part[4]+"/"+service],
 		})
+	case len(part) == 6 && part[4] == "pods":
+		for _, pod := range s.pods {
+			if pod.Namespace == part[3] && pod.Name == part[5] {
+				respond(w, http.StatusOK, pod)
+				return
+			}
+		}
+		fail(w, http.StatusNotFound, "NotFound", `pods "`+part[5]+`" not found`)
+	case part[len(part)-1] == "nodes":
+		respond(w, http.StatusOK, corev1.NodeList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "NodeList"}, Items: s.nodes})
+	case part[len(part)-1] == "servicecidrs":
+		respond(w, http.StatusOK, networkingv1.ServiceCIDRList{
+			TypeMeta: metav1.TypeMeta{APIVersion: "networking.k8s.io/v1", Kind: "ServiceCIDRList"}, Items: s.ranges,
+		})
 	case part[len(part)-1] == "pods":
 		list := corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}}
 		for _, pod := range s.pods {
@@ -107,7 +124,8 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case part[len(part)-1] == "services":
 		list := corev1.ServiceList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceList"}}
 		for _, svc := range s.services {
-			if r.URL.Query().Get("fieldSelector") == "spec.clusterIP="+svc.Spec.ClusterIP {
+			selector := r.URL.Query().Get("fieldSelector")
+			if selector == "spec.clusterIP="+svc.Spec.ClusterIP || selector == "spec.type="+string(svc.Spec.Type) || selector == "" {
 				list.Items = append(list.Items, *svc)
 			}
 		}
@@ -151,7 +169,26 @@ func (s *apiServer) add(namespace, name string, pods ...string) {
 		},
 	}
 	s.slices[namespace+"/"+name] = []discoveryv1.EndpointSlice{testSlice(8080, pods...)}
+	for i, pod := range pods {
+		s.pods = append(s.pods, testPod(namespace, pod, fmt.Sprintf("10.244.0.%d", i+1)))
+	}
 }
+
+// testPod runs, and is ready, on node-1.
+func testPod(namespace, name, ip string) corev1.Pod {
+	return corev1.Pod{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID("uid-" + name)},
+		Spec:       corev1.PodSpec{NodeName: "node-1"},
+		Status: corev1.PodStatus{
+			PodIP: ip, PodIPs: []corev1.PodIP{{IP: ip}}, HostIP: nodeAddress, HostIPs: []corev1.HostIP{{IP: nodeAddress}}, Phase: corev1.PodRunning,
+			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+		},
+	}
+}
+
+// nodeAddress is node-1's.
+const nodeAddress = "10.0.0.7"
 
 // testSlice has ready Pods behind the port named http.
 func testSlice(port int32, pods ...string) discoveryv1.EndpointSlice {
@@ -162,6 +199,7 @@ func testSlice(port int32, pods ...string) discoveryv1.EndpointSlice {
 	for i, pod := range pods {
 		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{
 			Addresses: []string{fmt.Sprintf("10.244.0.%d", i+1)},
+			NodeName:  new("node-1"),
 			TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: pod, UID: types.UID("uid-" + pod)},
 		})
 	}

@@ -2,6 +2,8 @@ package kube
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +21,7 @@ type service struct {
 	selects         bool // its endpoints follow from a selector
 	ports           []servicePort
 	slices          []endpointSlice
+	addresses       []netip.Addr // its ClusterIPs, external IPs and those of its load balancer
 }
 
 type servicePort struct {
@@ -36,14 +39,14 @@ type endpointSlice struct {
 // A member is one endpoint of a Service.
 type member struct {
 	namespace, pod, uid string // pod is empty for an endpoint that is no Pod
-	hostname            string
+	hostname, node      string
 	address             string
 	ready               bool // for new connections
 	terminating         bool // it still serves, and will be gone
 }
 
 // newService keeps the little that is needed of the API server's objects.
-func newService(svc *corev1.Service, slices []discoveryv1.EndpointSlice) *service {
+func newService(svc *corev1.Service, groups []discoveryv1.EndpointSlice) *service {
 	s := &service{
 		namespace: svc.Namespace,
 		name:      svc.Name,
@@ -56,11 +59,29 @@ func newService(svc *corev1.Service, slices []discoveryv1.EndpointSlice) *servic
 	for _, p := range svc.Spec.Ports {
 		s.ports = append(s.ports, servicePort{int(p.Port), p.Name, protocolOf(&p.Protocol)})
 	}
-	for _, slice := range slices {
+	for _, slice := range groups {
 		s.slices = append(s.slices, newEndpointSlice(svc.Namespace, slice))
 	}
+	s.addresses = serviceAddresses(svc)
 	return s
 }
+
+// serviceAddresses gives all that a Service is reached by. Its first ClusterIP can be asked for, the others cannot.
+func serviceAddresses(svc *corev1.Service) (list []netip.Addr) {
+	texts := slices.Concat([]string{svc.Spec.ClusterIP}, svc.Spec.ClusterIPs, svc.Spec.ExternalIPs)
+	for _, ingress := range svc.Status.LoadBalancer.Ingress {
+		texts = append(texts, ingress.IP)
+	}
+	for _, text := range texts[:min(len(texts), maxAddresses)] {
+		if addr, err := netip.ParseAddr(text); err == nil && !slices.Contains(list, addr.Unmap()) {
+			list = append(list, addr.Unmap())
+		}
+	}
+	return list
+}
+
+// maxAddresses bounds what is remembered of one Service.
+const maxAddresses = 32
 
 func newEndpointSlice(namespace string, slice discoveryv1.EndpointSlice) endpointSlice {
 	var s endpointSlice
@@ -100,6 +121,9 @@ func newMember(namespace string, e discoveryv1.Endpoint) member {
 	if e.Hostname != nil {
 		m.hostname = *e.Hostname
 	}
+	if e.NodeName != nil {
+		m.node = *e.NodeName
+	}
 	if e.TargetRef != nil && e.TargetRef.Kind == "Pod" && isSubdomain(e.TargetRef.Name) {
 		m.pod, m.uid = e.TargetRef.Name, string(e.TargetRef.UID)
 		if isLabel(e.TargetRef.Namespace) {
@@ -133,11 +157,11 @@ func isSubdomain(s string) bool {
 }
 
 // endpoints gives the Pods that serve a port of the Service, in the order to try them: ready ones shuffled, then those
-// that are about to end.
-func (s *service) endpoints(port int) ([]endpoint, error) {
+// that are about to end. Where there are none, it gives as "host:port" the ready endpoints that are no Pods.
+func (s *service) endpoints(port int) (pods []candidate, outside []string, err error) {
 	name, direct, err := s.portName(port)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var f found
 	for _, slice := range s.slices {
@@ -154,9 +178,12 @@ func (s *service) endpoints(port int) ([]endpoint, error) {
 		}
 	}
 	if list := f.order(); len(list) > 0 {
-		return list, nil
+		return list, nil, nil
 	}
-	return nil, s.nothingAt(port, f)
+	if len(f.outside) > 0 {
+		return nil, shuffled(f.outside), nil
+	}
+	return nil, nil, s.nothingReady(port, len(f.notReady))
 }
 
 // portName gives the name that EndpointSlices have for a port of the Service. Of a headless Service clients know the
@@ -204,14 +231,9 @@ func (s *service) hasDirect(port int) bool {
 	return false
 }
 
-// nothingAt says why no Pod can be dialled at a port that the Service has.
-func (s *service) nothingAt(port int, f found) error {
-	if len(f.elsewhere) > 0 {
-		return &fault.Unsupported{
-			What: fmt.Sprintf("Service %s/%s leads to %s, which is no Pod", s.namespace, s.name, printable(f.elsewhere[0])),
-		}
-	}
-	none := &fault.NoEndpoints{Service: s.name, Namespace: s.namespace, NotReady: len(f.notReady)}
+// nothingReady says why nothing can be dialled at a port that the Service has.
+func (s *service) nothingReady(port, notReady int) error {
+	none := &fault.NoEndpoints{Service: s.name, Namespace: s.namespace, NotReady: notReady}
 	members := 0
 	for _, slice := range s.slices {
 		members += len(slice.members)
@@ -229,7 +251,7 @@ func (s *service) nothingAt(port int, f found) error {
 }
 
 // member finds one Pod of the Service by its host name or its own name, and leads to any port of it.
-func (s *service) member(pod string, port int) ([]endpoint, error) {
+func (s *service) member(pod string, port int) ([]candidate, error) {
 	var f found
 	for _, slice := range s.slices {
 		for _, m := range slice.members {

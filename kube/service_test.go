@@ -112,7 +112,7 @@ func TestAServicesPortsLeadToItsPods(t *testing.T) {
 		},
 		"no Pod": {
 			corev1.ServiceSpec{Ports: []corev1.ServicePort{port("db", 5432, tcp)}},
-			[]discoveryv1.EndpointSlice{slice(ports(at("db", 5432, tcp)), discoveryv1.Endpoint{Addresses: []string{"192.0.2.10"}})}, 5432, "leads to 192.0.2.10, which is no Pod",
+			[]discoveryv1.EndpointSlice{slice(ports(at("db", 5432, tcp)), discoveryv1.Endpoint{Addresses: []string{"192.0.2.10"}})}, 5432, "192.0.2.10:5432",
 		},
 		"a Pod beside others": {
 			corev1.ServiceSpec{Ports: []corev1.ServicePort{port("db", 5432, tcp)}},
@@ -120,13 +120,13 @@ func TestAServicesPortsLeadToItsPods(t *testing.T) {
 		},
 		"a name that no Pod can have": {
 			corev1.ServiceSpec{Ports: []corev1.ServicePort{port("http", 80, tcp)}},
-			[]discoveryv1.EndpointSlice{slice(ports(at("http", 8080, tcp)), pod("../secrets", ready))}, 80, "which is no Pod",
+			[]discoveryv1.EndpointSlice{slice(ports(at("http", 8080, tcp)), pod("../secrets", ready))}, 80, "10.244.0.1:8080",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newService(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "svc"}, Spec: test.spec}, test.slices)
-			list, err := s.endpoints(test.port)
-			var got []string
+			list, outside, err := s.endpoints(test.port)
+			got := outside
 			for _, e := range list {
 				if e.Namespace != "ns" {
 					t.Errorf("namespace %s", e.Namespace)
@@ -150,7 +150,7 @@ func TestADialTriesAFewOfManyEndpoints(t *testing.T) {
 		pods = append(pods, fmt.Sprintf("pod-%d", i))
 	}
 	s := newService(&corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}}, []discoveryv1.EndpointSlice{testSlice(8080, pods...)})
-	if list, err := s.endpoints(80); err != nil || len(list) != maxEndpoints {
+	if list, _, err := s.endpoints(80); err != nil || len(list) != maxEndpoints {
 		t.Errorf("%d endpoints, %v", len(list), err)
 	}
 }

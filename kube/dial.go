@@ -1,0 +1,222 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"fairlead/kube/fault"
+)
+
+// staleAfter is the age at which an answer may be to blame for a refusal. A younger one is believed: a client that hammers
+// a closed port then costs the API server little.
+const staleAfter = time.Second
+
+// maxOutside bounds how many endpoints that are no Pods one dial tries.
+const maxOutside = 3
+
+// DialContext connects to address, "host:port", where host is a Service or another form that Claims knows, and network is
+// "tcp". A connection may come back before its Pod has answered; it then has an Opened(context.Context) error that waits
+// for that. It has CloseWrite, and lives until it is closed or Run ends; ctx bounds the dial only. What leads out of the
+// cluster is dialled by the policy's Outside, and its connection is that dialer's.
+//
+// Errors are those of package fault, context.Canceled and context.DeadlineExceeded when ctx ended, and net.ErrClosed
+// once Run has ended.
+func (c *Cluster) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	n, port, err := c.target(network, address)
+	if err != nil {
+		return nil, err
+	}
+	dial, end, err := c.begin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	defer end()
+	conn, err := c.dial(dial, network, n, port)
+	if err != nil && dial.Err() != nil && ctx.Err() == nil {
+		err = net.ErrClosed
+	}
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	return conn, nil
+}
+
+func (c *Cluster) target(network, address string) (name, int, error) {
+	switch network {
+	case "tcp", "tcp4", "tcp6":
+	default:
+		return name{}, 0, fmt.Errorf("dial %s: %w", address, net.UnknownNetworkError(network))
+	}
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return name{}, 0, fmt.Errorf("dial: %w", err)
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil || port == 0 {
+		return name{}, 0, fmt.Errorf("dial: %w", &net.AddrError{Err: "invalid port", Addr: address})
+	}
+	n := parseName(host, c.Namespace())
+	foreign := n.meaning == clusterAddress && n.namespace == "" && !isPrivate(n.address) && !c.policy.Load().covers(n.address)
+	if n.meaning == outside || foreign {
+		return name{}, 0, fmt.Errorf("dial: %w", &fault.NotFound{Kind: fault.Address, Name: host})
+	}
+	return n, int(port), nil
+}
+
+// dial resolves and connects.
+func (c *Cluster) dial(ctx context.Context, network string, n name, port int) (net.Conn, error) {
+	to, err := c.resolver.resolve(ctx, n, port)
+	if err != nil {
+		return nil, err
+	}
+	if len(to.pods) == 0 {
+		return c.dialOutside(ctx, network, to)
+	}
+	a := &attempt{cluster: c, name: n, port: port, to: to, known: time.Now()}
+	return a.dial(ctx, to.pods)
+}
+
+// dialOutside leaves the cluster for what a name of it leads to.
+func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution) (conn net.Conn, err error) {
+	dial := c.policy.Load().Outside
+	if dial == nil {
+		return nil, &fault.Unsupported{What: to.why}
+	}
+	for _, address := range to.outside[:min(len(to.outside), maxOutside)] {
+		if conn, err = dial(ctx, network, address); err == nil || ctx.Err() != nil {
+			return conn, err
+		}
+	}
+	return nil, err
+}
+
+// An attempt is one dial into the cluster, and what is left to try for its connection.
+type attempt struct {
+	cluster *Cluster
+	name    name
+	port    int
+	to      resolution
+	known   time.Time // when to was
+}
+
+// dial has the carrier connect to the first of the Pods that may be dialled, and hands it the others. Whether a Pod shares
+// its node's network is asked, where it is not known, while the carrier makes its session: it costs no round trip.
+func (a *attempt) dial(ctx context.Context, pods []candidate) (net.Conn, error) {
+	var refused error
+	for len(pods) > 0 {
+		var first candidate
+		first, pods = pods[0], pods[1:]
+		network := a.network(first)
+		if network == hostNetwork {
+			refused = first.refuseHost()
+			continue
+		}
+		list, later := []endpoint{first.endpoint}, []candidate(nil)
+		for _, pod := range pods {
+			switch a.network(pod) {
+			case ownNetwork:
+				list = append(list, pod.endpoint)
+			case unknownNetwork:
+				later = append(later, pod)
+			}
+		}
+		var wg sync.WaitGroup
+		if network == unknownNetwork {
+			wg.Go(func() { network = a.cluster.resolver.network(ctx, first) })
+		}
+		conn, err := a.connect(ctx, list, later)
+		wg.Wait()
+		if network == ownNetwork {
+			return conn, err
+		}
+		if err == nil {
+			conn.Close()
+		}
+		refused = first.refuseHost()
+	}
+	return nil, refused
+}
+
+// network tells what is known of a candidate's; by the policy, that may not matter.
+func (a *attempt) network(c candidate) network {
+	if a.cluster.policy.Load().HostNetwork {
+		return ownNetwork
+	}
+	return a.cluster.resolver.networks.of(c)
+}
+
+// connect hands Pods to the carrier, and to try after them those of which it is not known whether they may be dialled.
+func (a *attempt) connect(ctx context.Context, endpoints []endpoint, later []candidate) (net.Conn, error) {
+	c := a.cluster
+	conn, err := c.carrier.Dial(ctx, endpoints, func(ctx context.Context, cause error) []endpoint {
+		return a.renew(ctx, cause, later)
+	})
+	var away *fault.Unreachable
+	if !errors.As(err, &away) || away.Server == c.api.faults.server {
+		c.health.observe(err) // else it was a node or a Pod that could not be reached
+	}
+	return conn, err
+}
+
+// renew adds to the Pods that were not tried, and resolves once more when what was known was out of date: a Pod that is gone,
+// or one that refuses because its program has ended. That may turn out only after the dial, when the Pod is asked for the
+// connection.
+func (a *attempt) renew(ctx context.Context, cause error, untried []candidate) []endpoint {
+	c := a.cluster
+	ctx, end, err := c.begin(ctx)
+	if err != nil {
+		return nil
+	}
+	defer end()
+	if outOfDate(cause, time.Since(a.to.asked)) {
+		c.resolver.forget(a.to, a.known)
+		again, err := c.resolver.resolve(ctx, a.name, a.port)
+		for _, pod := range again.pods {
+			isPod := func(c candidate) bool { return c.endpoint == pod.endpoint }
+			if !slices.ContainsFunc(a.to.pods, isPod) {
+				untried = append(untried, pod)
+			}
+		}
+		c.log.Debug().AnErr("cause", cause).Err(err).Int("endpoints", len(untried)).Msg("endpoints were out of date")
+	}
+	return a.allowed(ctx, untried)
+}
+
+// allowed gives those of the Pods that may be dialled.
+func (a *attempt) allowed(ctx context.Context, pods []candidate) (list []endpoint) {
+	networks := make([]network, len(pods))
+	var wg sync.WaitGroup
+	for i, pod := range pods[:min(len(pods), maxEndpoints)] {
+		wg.Go(func() {
+			if networks[i] = a.network(pod); networks[i] == unknownNetwork {
+				networks[i] = a.cluster.resolver.network(ctx, pod)
+			}
+		})
+	}
+	wg.Wait()
+	for i, pod := range pods {
+		if networks[i] == ownNetwork {
+			list = append(list, pod.endpoint)
+		}
+	}
+	return list
+}
+
+func outOfDate(err error, age time.Duration) bool {
+	var absent *fault.NotFound
+	if errors.As(err, &absent) && absent.Kind == fault.Pod {
+		return true
+	}
+	var ended *fault.NoEndpoints
+	if errors.As(err, &ended) && ended.Pod != "" {
+		return true
+	}
+	var refused *fault.Refused
+	return errors.As(err, &refused) && age > staleAfter
+}

@@ -1,0 +1,80 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"fairlead/kube/fault"
+)
+
+// How long answers count. An answer in use is renewed beside its use, so that a name that is used costs no connection a
+// round trip; one that went out of date meanwhile is noticed by the dial, which then asks anew and tries again.
+const nothingLasts = time.Second // errors, and Services without a ready endpoint
+
+var (
+	answerLasts = shelfLife{fresh: 3 * time.Second, stale: 30 * time.Second, kept: 2 * time.Minute}
+	// Whether a name or an address that other networks may have as well is the cluster's. With the API server out of
+	// reach the last decision holds.
+	claimLasts  = shelfLife{fresh: time.Minute, stale: 10 * time.Minute, kept: time.Hour}
+	rangesLast  = shelfLife{fresh: time.Hour, stale: 24 * time.Hour, kept: 7 * 24 * time.Hour}
+	nobodyLasts = shelfLife{fresh: nothingLasts}
+)
+
+func newResolver(a *api, namespace string, policy func() *Policy) *resolver {
+	return &resolver{
+		api:        a,
+		policy:     policy,
+		namespaces: newNamespaces(namespace, policy),
+		seen:       newSeen(),
+		networks:   newNetworks(),
+		services: newCache[serviceKey](or(func(s *service) shelfLife {
+			if !s.hasReady() && s.externalName == "" {
+				return nobodyLasts
+			}
+			return answerLasts
+		})),
+		pods: newCache[podKey](or(func(podFacts) shelfLife { return answerLasts })),
+		owners: newCache[name](or(func(o owner) shelfLife {
+			switch {
+			case o.service.name != "" || o.pod.Pod != "" && !o.hostNetwork:
+				return shelfLife{fresh: answerLasts.fresh, stale: answerLasts.stale, kept: claimLasts.kept}
+			case o.expected:
+				return nobodyLasts
+			}
+			return claimLasts
+		})),
+		claims:    newCache[serviceKey](or(func(bool) shelfLife { return claimLasts })),
+		balancers: newCache[string](or(func(map[netip.Addr]serviceKey) shelfLife { return claimLasts })),
+		ranges:    newCache[struct{}](or(func([]netip.Prefix) shelfLife { return rangesLast })),
+	}
+}
+
+// or gives errors a short life, and calls those silent that say nothing of what was asked.
+func or[V any](lasts func(V) shelfLife) func(V, error) shelfLife {
+	return func(value V, err error) shelfLife {
+		if err == nil {
+			return lasts(value)
+		}
+		return shelfLife{fresh: nothingLasts, silent: isSilent(err)}
+	}
+}
+
+// isSilent tells an error that says nothing of what was asked for: the question reached nobody who knows.
+func isSilent(err error) bool {
+	var away *fault.Unreachable
+	var login *fault.Login
+	return errors.As(err, &away) || errors.As(err, &login) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// stop ends the requests under way and waits for them.
+func (r *resolver) stop() {
+	r.services.stop()
+	r.pods.stop()
+	r.owners.stop()
+	r.claims.stop()
+	r.balancers.stop()
+	r.ranges.stop()
+}
