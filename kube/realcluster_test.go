@@ -151,7 +151,7 @@ func wrongTargets(t *testing.T, cluster *clustertest.Cluster) {
 		"hello:8080":            &fault.NotFound{Kind: fault.Port, Name: "8080", Namespace: "default", Service: "hello", Has: []string{"80 (http)"}},
 		"multi:1":               &fault.NotFound{Kind: fault.Port, Name: "1", Namespace: "default", Service: "multi", Has: []string{"80 (http)", "7 (echo)", "9000 (admin)"}},
 		"not-ready:80":          &fault.NoEndpoints{Service: "not-ready", Namespace: "default", NotReady: 1},
-		"external:80":           &fault.Unsupported{What: "Service default/external leads to 192.0.2.10, which is no Pod"},
+		"external:80":           &fault.Unsupported{What: "Service default/external leads to 192.0.2.10:8080, which is no Pod"},
 		"10.96.255.254:80":      &fault.NotFound{Kind: fault.Address, Name: "10.96.255.254"},
 		"10.244.255.254:80":     &fault.NotFound{Kind: fault.Address, Name: "10.244.255.254"},
 		"db-9.db.default.svc:5": &fault.NotFound{Kind: fault.Pod, Name: "db-9", Namespace: "default"},
