@@ -24,8 +24,7 @@ var bans = []ban{
 	{"fairlead/kube/spdy", "k8s.io/", "frames and streams, and no Kubernetes"},
 	{"fairlead/kube/spdy", "fairlead/", "frames and streams, and nothing else of ours"},
 	{"fairlead/kube/fault", "k8s.io/", "views read these types, and must not be tied to client-go by them"},
-
-	{"fairlead/filewatch", "fairlead/", "when files change, and nothing of what is in them"},
+	{"fairlead/kube/filewatch", "fairlead/", "when files change, and nothing of what is in them"},
 
 	{"fairlead/app/session", "fairlead/", "the model knows nobody: wire.go hands it what starts a proxy"},
 	{"fairlead/app/settings", "fairlead/", "the state on disk knows nobody"},
@@ -52,7 +51,7 @@ type home struct{ library, in string }
 var homes = []home{
 	{"fyne.io/systray", "fairlead/app/tray"},
 	{"github.com/things-go/go-socks5", "fairlead/proxy"},
-	{"github.com/fsnotify/fsnotify", "fairlead/filewatch"},
+	{"github.com/fsnotify/fsnotify", "fairlead/kube/filewatch"},
 	{"github.com/adrg/xdg", "fairlead/app/settings"},
 	{"github.com/gofrs/flock", "fairlead/app/settings"},
 	{"github.com/spf13/cobra", "fairlead/app/command"},
@@ -75,7 +74,7 @@ type listed struct {
 func list(t *testing.T, system string) []listed {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}}|{{join .Imports " "}}|{{join .Deps " "}}`,
-		"fairlead/app/...", "fairlead/proxy/...", "fairlead/kube/...", "fairlead/filewatch/...", "fairlead/assets/...")
+		"fairlead/app/...", "fairlead/proxy/...", "fairlead/kube/...", "fairlead/assets/...")
 	cmd.Env = append(cmd.Environ(), "GOOS="+system, "CGO_ENABLED=0")
 	out, err := cmd.Output()
 	if err != nil {

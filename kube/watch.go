@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"fairlead/filewatch"
+	"fairlead/kube/filewatch"
 )
 
 // How long a change for the worse has to last.
