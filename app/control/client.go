@@ -1,0 +1,163 @@
+package control
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+)
+
+// maxAnswer bounds an answer and an event, in bytes.
+const maxAnswer = 64 << 20
+
+// Client speaks with a running Fairlead. Its methods answer ErrNotRunning when there is none, and the errors of package session.
+type Client struct {
+	http *http.Client
+}
+
+// NewClient returns a client for the socket at path. It opens nothing yet.
+func NewClient(path string) *Client {
+	return &Client{http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var dialer net.Dialer
+			conn, err := dialer.DialContext(ctx, "unix", path)
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+				return nil, ErrNotRunning
+			}
+			return conn, err
+		},
+	}}}
+}
+
+// Close closes what is open.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Status returns how everything is now.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var status Status
+	err := c.call(ctx, http.MethodGet, "/v1/status", nil, &status)
+	return status, err
+}
+
+// On switches contexts on, and returns when the model has taken that up; confirmed tells that the user was asked about those of
+// production. When some cannot be switched on, the others are.
+func (c *Client) On(ctx context.Context, names []string, confirmed bool) error {
+	return c.call(ctx, http.MethodPost, "/v1/on", switchRequest{Contexts: names, Confirmed: confirmed}, nil)
+}
+
+// Off switches contexts off, as On does on.
+func (c *Client) Off(ctx context.Context, names []string) error {
+	return c.call(ctx, http.MethodPost, "/v1/off", switchRequest{Contexts: names}, nil)
+}
+
+// AllOff switches every context off.
+func (c *Client) AllOff(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/v1/off", switchRequest{All: true}, nil)
+}
+
+// Env returns what to paste to make a program use a context's proxy.
+func (c *Client) Env(ctx context.Context, name, program string) (Snippet, error) {
+	var snippet Snippet
+	err := c.call(ctx, http.MethodPost, "/v1/env", contextRequest{name, program}, &snippet)
+	return snippet, err
+}
+
+// Open opens a browser in a context's cluster.
+func (c *Client) Open(ctx context.Context, name string) error {
+	return c.call(ctx, http.MethodPost, "/v1/open", contextRequest{Context: name}, nil)
+}
+
+// Watch yields the status now and after each change, until ctx ends or the program does; an error is the last it yields.
+func (c *Client) Watch(ctx context.Context) iter.Seq2[Status, error] {
+	return func(yield func(Status, error) bool) {
+		response, err := c.send(ctx, http.MethodGet, "/v1/watch", nil)
+		if err != nil {
+			yield(Status{}, err)
+			return
+		}
+		defer response.Body.Close()
+		lines := bufio.NewScanner(response.Body)
+		lines.Buffer(nil, maxAnswer)
+		for lines.Scan() {
+			data, ok := strings.CutPrefix(lines.Text(), "data: ")
+			if !ok {
+				continue
+			}
+			var status Status
+			err := json.Unmarshal([]byte(data), &status)
+			if !yield(status, err) || err != nil {
+				return
+			}
+		}
+		if err := lines.Err(); err != nil && ctx.Err() == nil {
+			yield(Status{}, fmt.Errorf("the running Fairlead ended: %w", err))
+		}
+	}
+}
+
+func (c *Client) call(ctx context.Context, method, path string, body, result any) error {
+	response, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if result == nil {
+		return nil
+	}
+	return json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(result)
+}
+
+// send returns the response to a request that was carried out.
+func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://fairlead"+path, bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	response, err := c.http.Do(request)
+	switch {
+	case errors.Is(err, ErrNotRunning):
+		return nil, ErrNotRunning
+	case err != nil:
+		return nil, fmt.Errorf("ask the running Fairlead: %w", err)
+	case response.StatusCode == http.StatusOK:
+		return response, nil
+	}
+	defer response.Body.Close()
+	return nil, failed(response)
+}
+
+// failed is the error that an answer stands for.
+func failed(response *http.Response) error {
+	var f failure
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(&f); err != nil || f.Error == "" {
+		return fmt.Errorf("the running Fairlead answers %s", response.Status)
+	}
+	for _, kind := range kinds {
+		if kind.name == f.Kind {
+			return &remoteError{f.Error, kind.err}
+		}
+	}
+	return errors.New(f.Error)
+}
+
+// A remoteError has the running program's text and the kind of its error.
+type remoteError struct {
+	text string
+	kind error
+}
+
+func (e *remoteError) Error() string { return e.text }
+func (e *remoteError) Unwrap() error { return e.kind }

@@ -1,0 +1,306 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"fairlead/app/session"
+)
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv("FAIRLEAD_TEST_SOCKET"); path != "" {
+		os.Exit(connectAsAnother(path))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// idle is a proxy that listens on nothing.
+type idle struct{}
+
+func (idle) Address() string                 { return "127.0.0.1:1080" }
+func (idle) Serve(ctx context.Context) error { <-ctx.Done(); return nil }
+
+// running is a model with contexts a, b and prod, and a server for it at a socket of its own. All end with the test.
+type running struct {
+	model  *session.Manager
+	path   string
+	client *Client
+	stop   func()
+}
+
+func run(t *testing.T, s Server) *running {
+	t.Helper()
+	r := &running{path: filepath.Join(t.TempDir(), "control.sock")}
+	r.model = session.New(session.Config{Start: func(context.Context, string, bool, func(error)) (session.Proxy, error) { return idle{}, nil }})
+	s.Model = r.model
+	ln, err := Listen(r.path, false, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() {
+		if err := r.model.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	group.Go(func() {
+		if err := s.Serve(ctx, ln); err != nil {
+			t.Errorf("Serve() = %v", err)
+		}
+	})
+	r.client = NewClient(r.path)
+	r.stop = sync.OnceFunc(func() { cancel(); group.Wait() })
+	t.Cleanup(func() { r.stop(); r.client.Close() })
+	contexts := session.SetContexts{Entries: []session.Entry{{Name: "a"}, {Name: "b"}, {Name: "prod", Production: true}, {Name: "bad", Problem: "It has no server."}}}
+	if err := r.model.Do(t.Context(), contexts); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// phases waits until the contexts are in these phases.
+func (r *running) phases(t *testing.T, want string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var got string
+	for status, err := range r.client.Watch(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		var phases []string
+		for _, c := range status.Contexts {
+			phases = append(phases, string(c.Phase))
+		}
+		if got = strings.Join(phases, " "); got == want {
+			return
+		}
+	}
+	t.Fatalf("phases %s, want %s", got, want)
+}
+
+func TestContextsAreSwitchedOverTheSocket(t *testing.T) {
+	r := run(t, Server{})
+	ctx := t.Context()
+	if err := r.client.On(ctx, []string{"a", "b"}, false); err != nil {
+		t.Fatal(err)
+	}
+	r.phases(t, "on on off off")
+	if err := r.client.On(ctx, []string{"prod"}, false); !errors.Is(err, session.ErrUnconfirmed) {
+		t.Errorf("On(prod) = %v", err)
+	}
+	if err := r.client.On(ctx, []string{"prod"}, true); err != nil {
+		t.Error(err)
+	}
+	r.phases(t, "on on on off")
+	if err := r.client.Off(ctx, []string{"a"}); err != nil {
+		t.Error(err)
+	}
+	r.phases(t, "off on on off")
+	if err := r.client.AllOff(ctx); err != nil {
+		t.Error(err)
+	}
+	r.phases(t, "off off off off")
+	if err := r.client.On(ctx, []string{"nope", "b"}, false); !errors.Is(err, session.ErrUnknownContext) || !strings.Contains(err.Error(), `"nope"`) {
+		t.Errorf("On(nope) = %v", err)
+	}
+	r.phases(t, "off on off off") // one that is unknown does not keep the other off
+	if err := r.client.On(ctx, []string{"bad"}, false); !errors.Is(err, session.ErrUnusable) {
+		t.Errorf("On(bad) = %v", err)
+	}
+}
+
+func TestStatusHasTheTrafficOfWhatRuns(t *testing.T) {
+	r := run(t, Server{
+		Program: Program{Version: "1", Kind: "tray", Log: "/log"},
+		Traffic: func() map[string]Traffic {
+			return map[string]Traffic{"a": {Open: 1, Total: 2, Sent: 3, Received: 4}, "b": {Total: 9}}
+		},
+	})
+	if err := r.client.On(t.Context(), []string{"a"}, false); err != nil {
+		t.Fatal(err)
+	}
+	r.phases(t, "on off off off")
+	status, err := r.client.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := status.Program; p.PID != os.Getpid() || p.Kind != "tray" || p.Log != "/log" || p.Since.IsZero() {
+		t.Errorf("program %+v", p)
+	}
+	if a := status.Contexts[0]; a.Name != "a" || a.Traffic == nil || *a.Traffic != (Traffic{1, 2, 3, 4}) || a.Address != "127.0.0.1:1080" {
+		t.Errorf("a: %+v", a)
+	}
+	if b := status.Contexts[1]; b.Traffic != nil {
+		t.Errorf("b is off and has traffic: %+v", b)
+	}
+}
+
+func TestWhatIsHandedInIsCalledAndWhatIsNotIsSaid(t *testing.T) {
+	var opened atomic.Value
+	r := run(t, Server{
+		Env: func(_ context.Context, name, program string) (Snippet, error) {
+			return Snippet{Text: name + " for " + program, Note: "note"}, nil
+		},
+		Open: func(_ context.Context, name string) error { opened.Store(name); return errors.New("no browser") },
+	})
+	if got, err := r.client.Env(t.Context(), "a", "fish"); err != nil || got != (Snippet{"a for fish", "note"}) {
+		t.Errorf("Env() = %+v, %v", got, err)
+	}
+	if err := r.client.Open(t.Context(), "b"); err == nil || err.Error() != "no browser" || opened.Load() != "b" {
+		t.Errorf("Open() = %v, opened %v", err, opened.Load())
+	}
+	bare := run(t, Server{})
+	if err := bare.client.Open(t.Context(), "b"); !errors.Is(err, ErrNotOffered) {
+		t.Errorf("Open() = %v", err)
+	}
+	if _, err := bare.client.Env(t.Context(), "b", ""); !errors.Is(err, ErrNotOffered) {
+		t.Errorf("Env() = %v", err)
+	}
+}
+
+func TestStreamsEndWithTheProgramAndTheSocketGoes(t *testing.T) {
+	r := run(t, Server{})
+	seen := make(chan struct{}, 10)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range r.client.Watch(context.Background()) {
+			seen <- struct{}{}
+		}
+	}()
+	<-seen
+	r.stop()
+	<-ended
+	if _, err := os.Lstat(r.path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is left: %v", err)
+	}
+	if _, err := r.client.Status(t.Context()); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("Status() = %v", err)
+	}
+	if err := NewClient(filepath.Join(t.TempDir(), "none")).AllOff(t.Context()); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("AllOff() = %v", err)
+	}
+}
+
+func TestRequestsThatCannotBeUnderstoodAreRefused(t *testing.T) {
+	r := run(t, Server{})
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"POST", "/v1/on", `{"contexts":["a"]`, 400},
+		{"POST", "/v1/on", `{"context":"a"}`, 400},
+		{"POST", "/v1/on", `{"contexts":["` + strings.Repeat("a", maxBody) + `"]}`, 400},
+		{"GET", "/v1/on", "", 405},
+		{"GET", "/", "", 404},
+		{"POST", "/v1/off", "", 200},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), c.method, "http://fairlead"+c.path, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := r.client.http.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		if response.StatusCode != c.status {
+			t.Errorf("%s %s %.30s: %s, want %d", c.method, c.path, c.body, response.Status, c.status)
+		}
+	}
+	r.phases(t, "off off off off")
+}
+
+func TestStatusIsFlatJSON(t *testing.T) {
+	text, err := json.Marshal(Context{State: session.State{Name: "a", Phase: session.On}, Traffic: &Traffic{Open: 1}})
+	if want := `{"name":"a","phase":"on","wanted":false,"usable":false,"traffic":{"open":1,"total":0,"sent":0,"received":0}}`; err != nil || string(text) != want {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+func TestSocketOfALivingProgramIsKeptAndOfADeadOneReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dir", "control.sock")
+	listen := func(replace bool) (net.Listener, error) { return Listen(path, replace, zerolog.Nop()) }
+	first, err := listen(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]os.FileMode{path: 0o600 | os.ModeSocket, filepath.Dir(path): 0o700 | os.ModeDir} {
+		if info, err := os.Lstat(file); err != nil || info.Mode() != want {
+			t.Errorf("%s: %v, %v", file, info.Mode(), err)
+		}
+	}
+	if _, err := listen(false); !errors.Is(err, ErrTaken) {
+		t.Errorf("beside a living one: %v", err)
+	}
+	second, err := listen(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := make(chan error, 1)
+	go func() {
+		conn, err := second.Accept()
+		if err == nil {
+			err = conn.Close()
+		}
+		accepted <- err
+	}()
+	if err := first.Close(); err != nil { // takes nothing away from the second
+		t.Error(err)
+	}
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if err := <-accepted; err != nil {
+		t.Error(err)
+	}
+	// A program that was killed leaves its socket behind.
+	if err := second.(*socket).UnixListener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	third, err := listen(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := third.Close(); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if _, err := Listen("/"+strings.Repeat("long/", 30), false, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "103 bytes") {
+		t.Errorf("a long path: %v", err)
+	}
+}
+
+// connectAsAnother connects as whoever runs it, and returns 0 when it was turned away without a byte.
+func connectAsAnother(path string) int {
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		return 2
+	}
+	defer conn.Close()
+	if text, _ := io.ReadAll(conn); len(text) > 0 {
+		return 1
+	}
+	return 0
+}

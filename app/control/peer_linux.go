@@ -1,0 +1,27 @@
+package control
+
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// peer tells which user's program connected.
+func peer(conn *net.UnixConn) (uid int, known bool, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return -1, true, err
+	}
+	var credentials *unix.Ucred
+	var failure error
+	err = raw.Control(func(fd uintptr) {
+		credentials, failure = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err == nil {
+		err = failure
+	}
+	if err != nil {
+		return -1, true, err
+	}
+	return int(credentials.Uid), true, nil
+}

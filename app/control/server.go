@@ -1,0 +1,182 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/app/session"
+)
+
+// maxBody bounds a request, in bytes: thousands of names fit.
+const maxBody = 1 << 20
+
+// Server answers at the socket. Only Model is required.
+type Server struct {
+	Model   Model
+	Program Program // PID and Since are filled in by Serve
+	// Traffic gives what the running proxies have carried, by the names of their contexts.
+	Traffic func() map[string]Traffic
+	// Env gives what to paste to make a program (a shell, a language, a command) use a context's proxy.
+	Env func(ctx context.Context, name, program string) (Snippet, error)
+	// Open opens a browser in a context's cluster.
+	Open func(ctx context.Context, name string) error
+	Log  zerolog.Logger
+}
+
+// Serve answers what comes to ln until ctx ends, and returns when every answer is done. It closes ln. A copy is served: what is changed
+// in s later does not matter.
+func (s Server) Serve(ctx context.Context, ln net.Listener) error {
+	s.Program.PID = os.Getpid()
+	if s.Program.Since.IsZero() {
+		s.Program.Since = time.Now().Round(0)
+	}
+	server := &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: 10 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		// So that streams end with the program.
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		within, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		stopped <- errors.Join(server.Shutdown(within), server.Close())
+	})
+	err := server.Serve(ln)
+	if !stop() {
+		return <-stopped
+	}
+	return fmt.Errorf("control socket: %w", err)
+}
+
+func (s Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, s.status(s.Model.Snapshot())) })
+	mux.HandleFunc("GET /v1/watch", s.watch)
+	mux.HandleFunc("POST /v1/on", answer(s, s.on))
+	mux.HandleFunc("POST /v1/off", answer(s, s.off))
+	mux.HandleFunc("POST /v1/env", answer(s, s.env))
+	mux.HandleFunc("POST /v1/open", answer(s, s.open))
+	return mux
+}
+
+func (s Server) status(snapshot session.Snapshot) Status {
+	traffic := map[string]Traffic{}
+	if s.Traffic != nil {
+		traffic = s.Traffic()
+	}
+	status := Status{
+		Program: s.Program, Version: snapshot.Version, Contexts: []Context{}, Problems: snapshot.Problems, Sources: snapshot.Sources,
+	}
+	for _, state := range snapshot.Contexts {
+		c := Context{State: state}
+		if carried, ok := traffic[state.Name]; ok && state.Phase.Listening() {
+			c.Traffic = &carried
+		}
+		status.Contexts = append(status.Contexts, c)
+	}
+	return status
+}
+
+// watch sends the status now and after each change, as an event of Server-Sent Events (WHATWG HTML, section 9.2) named status.
+func (s Server) watch(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	flusher := http.NewResponseController(w)
+	for snapshot := range s.Model.Watch(r.Context()) {
+		data, err := json.Marshal(s.status(snapshot))
+		if err != nil {
+			s.Log.Error().Err(err).Msg("status cannot be written")
+			return
+		}
+		if _, err := fmt.Fprintf(w, "event: status\nid: %d\ndata: %s\n\n", snapshot.Version, data); err != nil {
+			return // the client has left
+		}
+		if err := flusher.Flush(); err != nil {
+			return
+		}
+	}
+}
+
+func (s Server) on(ctx context.Context, r switchRequest) (any, error) {
+	var errs []error
+	for _, name := range r.Contexts {
+		errs = append(errs, s.Model.Do(ctx, session.Set{Name: name, On: true, Confirmed: r.Confirmed}))
+	}
+	return nil, errors.Join(errs...)
+}
+
+func (s Server) off(ctx context.Context, r switchRequest) (any, error) {
+	if r.All {
+		return nil, s.Model.Do(ctx, session.StopAll{})
+	}
+	var errs []error
+	for _, name := range r.Contexts {
+		errs = append(errs, s.Model.Do(ctx, session.Set{Name: name}))
+	}
+	return nil, errors.Join(errs...)
+}
+
+func (s Server) env(ctx context.Context, r contextRequest) (any, error) {
+	if s.Env == nil {
+		return nil, ErrNotOffered
+	}
+	return s.Env(ctx, r.Context, r.For)
+}
+
+func (s Server) open(ctx context.Context, r contextRequest) (any, error) {
+	if s.Open == nil {
+		return nil, ErrNotOffered
+	}
+	return nil, s.Open(ctx, r.Context)
+}
+
+// answer makes a handler of what takes a request's body and gives the answer's.
+func answer[R any](s Server, do func(context.Context, R) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var request R
+		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&request); err != nil && !errors.Is(err, io.EOF) {
+			write(w, http.StatusBadRequest, failure{Error: "the request cannot be understood: " + err.Error()})
+			return
+		}
+		s.Log.Info().Str("path", r.URL.Path).Interface("request", request).Msg("asked over the control socket")
+		result, err := do(r.Context(), request)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		if result == nil {
+			result = struct{}{}
+		}
+		write(w, http.StatusOK, result)
+	}
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	for _, kind := range kinds {
+		if errors.Is(err, kind.err) {
+			write(w, kind.status, failure{err.Error(), kind.name})
+			return
+		}
+	}
+	write(w, http.StatusInternalServerError, failure{Error: err.Error()})
+}
+
+func write(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // a client that has left needs no answer
+}
