@@ -40,6 +40,9 @@ type parameters struct {
 	Fairlead string // the built program
 	Cluster  string // the built program
 	Dir      string // for state and logs
+
+	Soak time.Duration // 0: no soak but the rows
+	Race bool          // soak a Fairlead that is built with the race detector
 }
 
 func main() {
@@ -83,6 +86,8 @@ func runCommand(ctx context.Context, args []string) error {
 	flags.StringVar(&p.Picture, "picture", "bin/bench/bench.svg", "`file` to draw the medians into")
 	flags.BoolVar(&p.Readme, "readme", false, "print the table in Markdown too, as it is in the README")
 	flags.IntVar(&p.MTU, "mtu", 1500, "`bytes` of a packet on the delay line")
+	flags.DurationVar(&p.Soak, "soak", 0, "no rows, but 50 connections a second for `so long`, with Pods deleted and sessions cut")
+	flags.BoolVar(&p.Race, "race", false, "with --soak: build Fairlead with the race detector")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -100,6 +105,9 @@ func runCommand(ctx context.Context, args []string) error {
 	if *list {
 		printList()
 		return nil
+	}
+	if p.Soak > 0 {
+		return runSoak(ctx, p)
 	}
 	return prepare(ctx, p)
 }

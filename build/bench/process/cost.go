@@ -91,3 +91,9 @@ func countGoroutines(traceback []byte) int {
 	}
 	return n
 }
+
+// Descriptors is how many files and sockets the program has open.
+func (p *Process) Descriptors() (int, error) {
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.pid))
+	return len(entries), err
+}

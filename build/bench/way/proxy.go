@@ -19,6 +19,7 @@ type Proxy struct {
 	Command []string
 	// Announces says that it prints a line once it listens; else its port is tried until it does.
 	Announces bool
+	Env       []string // added to its environment
 }
 
 // Fairlead is the proxy of this repository, in the foreground on the context of the cluster's administrator.
@@ -51,7 +52,7 @@ func (p *Proxy) Open(ctx context.Context, s Site) (Way, error) {
 	}
 	proc, err := process.Start(process.Config{
 		Path: words[0], Args: words[1:], Dir: state, Name: filepath.Base(words[0]),
-		Env: []string{"KUBECONFIG=" + s.Kubeconfig, "XDG_STATE_HOME=" + state, "XDG_CONFIG_HOME=" + state, "XDG_CACHE_HOME=" + state, "XDG_RUNTIME_DIR=" + state},
+		Env: append([]string{"KUBECONFIG=" + s.Kubeconfig, "XDG_STATE_HOME=" + state, "XDG_CONFIG_HOME=" + state, "XDG_CACHE_HOME=" + state, "XDG_RUNTIME_DIR=" + state}, p.Env...),
 	})
 	if err != nil {
 		return nil, err

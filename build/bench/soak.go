@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"fairlead/build/bench/soak"
+	"fairlead/build/clustertest"
+)
+
+// The soak's measures.
+const (
+	soakRate  = 50 // connections a second
+	soakLines = 40 // of the series, about
+	// soakRest is longer than Fairlead keeps sessions that nobody uses, but for the last of a Pod.
+	soakRest = 100 * time.Second
+)
+
+// runSoak soaks Fairlead on a cluster of its own. Unlike the rows it needs no delay line and no namespace. When a rule
+// was broken the logs stay.
+func runSoak(ctx context.Context, p parameters) (err error) {
+	say := sayer(time.Now())
+	if p.Dir, err = os.MkdirTemp("", "fairlead-soak-"); err != nil {
+		return err
+	}
+	defer func() {
+		if err == nil {
+			err = os.RemoveAll(p.Dir)
+		} else {
+			err = fmt.Errorf("%w\nthe logs are in %s", err, p.Dir)
+		}
+	}()
+	say("build Fairlead")
+	fairlead, err := soak.Build(ctx, p.Dir, p.Race)
+	if err != nil {
+		return err
+	}
+	say("start a Kubernetes cluster")
+	cluster, err := clustertest.Launch(ctx, clustertest.Options{NoFixtures: true, Log: os.Stderr})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cluster.Stop()) }()
+	err = soak.Run(ctx, soak.Config{
+		Cluster: cluster, Fairlead: fairlead, Dir: p.Dir, Rate: soakRate, Say: say,
+		For: p.Soak, Warm: max(p.Soak/20, 5*time.Second), Rest: min(soakRest, p.Soak), Every: max(p.Soak/soakLines, time.Second),
+	})
+	if err == nil {
+		say("nothing that the rules forbid, and no growth")
+	}
+	return err
+}

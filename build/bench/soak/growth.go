@@ -1,0 +1,140 @@
+package soak
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"fairlead/build/bench/process"
+	"fairlead/build/bench/soak/probe"
+	"fairlead/build/clustertest"
+)
+
+// A sample is what the process held at one moment.
+type sample struct {
+	at          time.Duration // since the begin
+	made        int           // connections so far
+	goroutines  int
+	heap        int64 // bytes of live objects
+	memory      int64 // bytes the process holds of the system's
+	descriptors int
+	sessions    int // open at the node
+	streams     int // of them, that carry a connection
+	programs    int // connections that the programs have open
+}
+
+const sampleHead = "      time  connections  goroutines  heap KiB  memory KiB  descriptors  sessions  streams  programs"
+
+func (s sample) String() string {
+	return fmt.Sprintf("%10s %12d %11d %9d %11d %12d %9d %8d %9d", s.at.Round(time.Second), s.made, s.goroutines, s.heap>>10, s.memory>>10,
+		s.descriptors, s.sessions, s.streams, s.programs)
+}
+
+// What may be held at the end beyond what was at the begin, both at rest.
+const (
+	moreGoroutines  = 12
+	moreDescriptors = 8
+	moreHeap        = 3 << 20
+	perSession      = 3 // goroutines of an idle session, and more than its descriptor
+)
+
+// leaks says what grew from one rest to another that should not.
+func leaks(before, after sample) error {
+	var errs []error
+	tooMany := func(what string, before, after, more int) {
+		if after > before+more {
+			errs = append(errs, fmt.Errorf("%s grew from %d to %d, by more than %d", what, before, after, more))
+		}
+	}
+	sessions := max(0, after.sessions-before.sessions)
+	tooMany("goroutines", before.goroutines, after.goroutines, moreGoroutines+perSession*sessions)
+	tooMany("descriptors", before.descriptors, after.descriptors, moreDescriptors+sessions)
+	tooMany("live heap (bytes)", int(before.heap), int(after.heap), moreHeap)
+	tooMany("connections of the programs", 0, after.programs, 0)
+	tooMany("connections at the node", 0, after.streams, 0)
+	return errors.Join(errs...)
+}
+
+// A gauge reads what one Fairlead holds.
+type gauge struct {
+	process  *process.Process
+	client   *http.Client
+	cluster  *clustertest.Cluster
+	programs *programs
+	begun    time.Time
+}
+
+func newGauge(p *process.Process, socket string, cluster *clustertest.Cluster, programs *programs) *gauge {
+	transport := &http.Transport{
+		DisableKeepAlives: true, // so that the connections of the one who asks do not count
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}
+	return &gauge{process: p, client: &http.Client{Transport: transport}, cluster: cluster, programs: programs, begun: time.Now()}
+}
+
+func (g *gauge) get(ctx context.Context, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://fairlead"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := g.client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("ask the probe: %w", err)
+	}
+	defer response.Body.Close()
+	return io.ReadAll(response.Body)
+}
+
+// read takes a sample. The probe's own connection and its goroutines are in it, each time alike.
+func (g *gauge) read(ctx context.Context, made int) (sample, error) {
+	s := sample{at: time.Since(g.begun), made: made, programs: g.programs.openNow()}
+	text, err := g.get(ctx, probe.PathNumbers)
+	if err != nil {
+		return s, err
+	}
+	var numbers probe.Numbers
+	if err := json.Unmarshal(text, &numbers); err != nil {
+		return s, err
+	}
+	s.goroutines, s.heap = numbers.Goroutines, int64(numbers.Heap)
+	if s.memory, err = g.process.Memory(); err != nil {
+		return s, err
+	}
+	if s.descriptors, err = g.process.Descriptors(); err != nil {
+		return s, err
+	}
+	stats, err := g.cluster.Stats(ctx)
+	s.sessions, s.streams = int(stats.SessionsOpen()), int(stats.StreamsOpen())
+	return s, err
+}
+
+// rest waits until settled says of a sample that nothing is under way, at most for so long, and returns the last.
+func (g *gauge) rest(ctx context.Context, made int, longest time.Duration, settled func(sample) bool) (sample, error) {
+	end := time.Now().Add(longest)
+	for {
+		s, err := g.read(ctx, made)
+		if err != nil || settled(s) || time.Now().After(end) {
+			return s, err
+		}
+		if err := sleep(ctx, 500*time.Millisecond); err != nil {
+			return s, err
+		}
+	}
+}
+
+// writeGoroutines writes what the goroutines do to a file.
+func (g *gauge) writeGoroutines(ctx context.Context, path string) error {
+	text, err := g.get(ctx, probe.PathGoroutines)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o600)
+}

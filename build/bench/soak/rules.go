@@ -1,0 +1,100 @@
+package soak
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"fairlead/build/bench/way"
+)
+
+// A record is how one connection went.
+type record struct {
+	id          uint64
+	stage       *stage
+	work        *work
+	begun, over time.Time
+	err         error
+}
+
+// An end is what became of a connection.
+type end int
+
+const (
+	well      end = iota
+	refused       // the proxy said no
+	broken        // reset, or failed in another way that nobody can take for the end
+	shortened     // ended in order with bytes missing
+	garbled       // other bytes came than were sent, or more
+	stuck         // nothing happened any more
+	accepted      // a port where nobody listens was connected
+	endCount
+)
+
+var endNames = [endCount]string{"well", "refused", "broken", "shortened", "garbled", "stuck", "accepted"}
+
+// socksRefused is "connection refused" (RFC 1928, section 6).
+const socksRefused = 5
+
+// end classifies an error.
+func (r record) end() end {
+	var said *way.Refused
+	switch {
+	case r.err == nil:
+		return well
+	case errors.As(r.err, &said):
+		return refused
+	case errors.Is(r.err, errWrong):
+		return garbled
+	case errors.Is(r.err, errAccepted):
+		return accepted
+	case errors.Is(r.err, errShort):
+		return shortened
+	case errors.Is(r.err, os.ErrDeadlineExceeded), r.over.Sub(r.begun) >= within:
+		return stuck
+	}
+	return broken
+}
+
+// during is the trouble of its stage that a connection lived through, if any.
+func (r record) during() (trouble, bool) {
+	i := slices.IndexFunc(r.stage.troubles, func(t trouble) bool { return r.begun.Before(t.to) && t.from.Before(r.over) })
+	if i < 0 {
+		return trouble{}, false
+	}
+	return r.stage.troubles[i], true
+}
+
+// broke says which rule the connection breaks, if one. seen is how often the programs got its request.
+func (r record) broke(seen int) error {
+	if seen > 1 {
+		return fmt.Errorf("its request was sent %d times", seen)
+	}
+	if r.work.leaves {
+		return nil
+	}
+	_, troubled := r.during()
+	troubled = troubled && r.stage.fails
+	var said *way.Refused
+	switch end := r.end(); {
+	case end == well && !r.work.refused && seen == 0:
+		return errors.New("it went well, and its request never came")
+	case end == well:
+		return nil
+	case end == refused && r.work.refused:
+		if errors.As(r.err, &said) && said.Code == socksRefused || troubled {
+			return nil
+		}
+		return fmt.Errorf("a port where nobody listens: %w", r.err)
+	case end == refused && seen > 0:
+		return errors.New("it was refused, and its request came")
+	case end == broken && troubled:
+		return nil
+	case end == shortened && troubled && r.stage.ends:
+		return nil
+	default:
+		return fmt.Errorf("%s: %w", endNames[end], r.err)
+	}
+}

@@ -1,0 +1,229 @@
+package soak
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"fairlead/build/bench/soak/probe"
+	"fairlead/build/bench/way"
+	"fairlead/build/clustertest"
+)
+
+// Config says what to soak. All fields are needed.
+type Config struct {
+	Cluster  *clustertest.Cluster
+	Fairlead string        // a program that Build built
+	Dir      string        // for logs; it must exist
+	For      time.Duration // how long connections are made while there is trouble
+	Warm     time.Duration // how long they are made before, without trouble
+	Rest     time.Duration // the longest wait for rest, after each of the two
+	Rate     int           // connections a second
+	Every    time.Duration // from one line of the series to the next
+	Say      func(format string, args ...any)
+}
+
+// soak is one run.
+type soak struct {
+	Config
+	theatre  *theatre
+	programs *programs
+	way      way.Way
+	gauge    *gauge
+
+	ids  atomic.Uint64
+	mu   sync.Mutex
+	made []record
+	late int // connections that were not made since too many were open
+}
+
+// atMost bounds the connections at a time: more means that they do not end.
+const atMost = 600
+
+// Run does it all. The error says what broke which rule, or why nothing could be judged.
+func Run(ctx context.Context, c Config) (err error) {
+	s := &soak{Config: c, theatre: &theatre{cluster: c.Cluster, stages: stages()}}
+	if s.programs, err = listenPrograms(); err != nil {
+		return err
+	}
+	programsCtx, stopPrograms := context.WithCancel(context.WithoutCancel(ctx))
+	served := make(chan error, 1)
+	go func() { served <- s.programs.run(programsCtx) }()
+	defer func() {
+		stopPrograms()
+		err = errors.Join(err, <-served)
+	}()
+	if err := s.theatre.set(ctx, c.Dir, s.programs.address()); err != nil {
+		return err
+	}
+	socket := filepath.Join(c.Dir, "probe")
+	subject := way.Fairlead(c.Fairlead)
+	subject.Env = []string{probe.Variable + "=" + socket}
+	if s.way, err = subject.Open(ctx, way.Site{Kubeconfig: c.Cluster.Kubeconfig, Dir: c.Dir}); err != nil {
+		return err
+	}
+	defer s.way.Close()
+	s.gauge = newGauge(s.way.Processes()[0], socket, c.Cluster, s.programs)
+	return s.run(ctx)
+}
+
+func (s *soak) run(ctx context.Context) error {
+	s.Say("warm up for %s", s.Warm)
+	s.Say("%s", sampleHead)
+	if err := s.work(ctx, s.Warm, false); err != nil {
+		return err
+	}
+	before, err := s.gauge.rest(ctx, s.count(), s.Rest, func(s sample) bool { return s.streams == 0 && s.programs == 0 })
+	if err != nil {
+		return err
+	}
+	s.Say("%s  at rest", before)
+	s.Say("%d connections a second for %s, with Pods deleted and sessions cut", s.Rate, s.For)
+	if err := s.work(ctx, s.For, true); err != nil {
+		return err
+	}
+	after, err := s.gauge.rest(ctx, s.count(), s.Rest, func(s sample) bool { return leaks(before, s) == nil })
+	if err != nil {
+		return err
+	}
+	s.Say("%s  at rest", after)
+	return s.judge(ctx, before, after)
+}
+
+// work makes connections for so long, and waits for the last to end.
+func (s *soak) work(ctx context.Context, span time.Duration, troubled bool) error {
+	group, ctx := errgroup.WithContext(ctx)
+	during, stop := context.WithTimeout(ctx, span)
+	defer stop()
+	if troubled {
+		for _, stage := range s.theatre.stages {
+			group.Go(func() error { return s.theatre.vex(ctx, during, stage) })
+		}
+	}
+	group.Go(func() error { return s.watch(during) })
+	group.Go(func() error {
+		ticker := time.NewTicker(time.Second / time.Duration(s.Rate))
+		defer ticker.Stop()
+		clients := errgroup.Group{}
+		clients.SetLimit(atMost)
+		for {
+			select {
+			case <-during.Done():
+				return clients.Wait()
+			case <-ticker.C:
+			}
+			if !clients.TryGo(func() error { s.connect(ctx); return nil }) {
+				s.late++
+			}
+		}
+	})
+	return group.Wait()
+}
+
+// connect is one client.
+func (s *soak) connect(ctx context.Context) {
+	r := record{
+		id: s.ids.Add(1), work: drawWork(), begun: time.Now(),
+		stage: s.theatre.stages[rand.IntN(len(s.theatre.stages))],
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	r.err = r.work.do(ctx, client{id: r.id, way: s.way, open: r.stage.open(), shut: r.stage.shut()})
+	r.over = time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.made = append(s.made, r)
+}
+
+func (s *soak) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.made)
+}
+
+// watch prints the series.
+func (s *soak) watch(ctx context.Context) error {
+	for sleep(ctx, s.Every) == nil {
+		now, err := s.gauge.read(ctx, s.count())
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if err == nil {
+			s.Say("%s", now)
+		}
+	}
+	return nil
+}
+
+// judge holds everything against the rules. It tells what there was, and the error tells the first of what is forbidden.
+func (s *soak) judge(ctx context.Context, before, after sample) error {
+	const shown = 20
+	var errs []error
+	wrong := 0
+	counts := map[string]int{}
+	for _, r := range s.made {
+		counts[fmt.Sprintf("%-10s %-18s %s", r.stage.name, r.work.name, endNames[r.end()])]++
+		err := r.broke(s.programs.times(r.id))
+		if err == nil {
+			continue
+		}
+		if wrong++; wrong <= shown {
+			near := "no trouble"
+			if t, ok := r.during(); ok {
+				near = t.what
+			}
+			errs = append(errs, fmt.Errorf("connection %d (%s, %s, at %s for %s, %s): %w", r.id, r.work.name, r.stage.name,
+				r.begun.Format("15:04:05.000"), r.over.Sub(r.begun).Round(time.Millisecond), near, err))
+		}
+	}
+	s.tell(counts)
+	if wrong > shown {
+		errs = append(errs, fmt.Errorf("and %d more", wrong-shown))
+	}
+	if s.late > 0 {
+		errs = append(errs, fmt.Errorf("%d connections were not made since %d others did not end", s.late, atMost))
+	}
+	if err := leaks(before, after); err != nil {
+		file := filepath.Join(s.Dir, "goroutines")
+		errs = append(errs, fmt.Errorf("%w (%s says what they do)", err, file), s.gauge.writeGoroutines(ctx, file))
+	}
+	return errors.Join(append(errs, s.raced())...)
+}
+
+// tell prints how the connections went.
+func (s *soak) tell(counts map[string]int) {
+	for _, stage := range s.theatre.stages {
+		for i := range works {
+			line := fmt.Sprintf("%-10s %-18s", stage.name, works[i].name)
+			for _, end := range endNames {
+				if n := counts[line+" "+end]; n > 0 {
+					line += fmt.Sprintf("  %d %s", n, end)
+				}
+			}
+			s.Say("%s", line)
+		}
+		s.Say("%-10s %d troubles", stage.name, len(stage.troubles))
+	}
+}
+
+// raced says whether the race detector, if Fairlead was built with it, found anything.
+func (s *soak) raced() error {
+	logs, err := filepath.Glob(filepath.Join(s.Dir, "state-*", "fairlead.log"))
+	for _, log := range logs {
+		text, readErr := os.ReadFile(log)
+		err = errors.Join(err, readErr)
+		if strings.Contains(string(text), "DATA RACE") {
+			err = errors.Join(err, fmt.Errorf("a data race in Fairlead (%s)", log))
+		}
+	}
+	return err
+}

@@ -1,0 +1,133 @@
+package soak
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"fairlead/build/clustertest"
+)
+
+// A stage is one Deployment with its Service, and what becomes of its Pods.
+type stage struct {
+	name string
+	// grace is the Pods' grace period in seconds, and finishes says that their programs are told to stop at once and
+	// finish what is open within it.
+	grace    int
+	finishes bool
+	// fails says that a connection may fail while there is trouble, and ends that it may also end in order then: a
+	// program that dies ends its connections as one that is done does.
+	fails, ends bool
+	trouble     func(ctx context.Context, t *theatre, s *stage, pod string) (trouble, error)
+	every       time.Duration // from one trouble to the next
+
+	troubles []trouble
+}
+
+const (
+	namespace = "default"
+	replicas  = 3
+	closed    = 9 // the port of the Pods where nobody listens
+)
+
+func stages() []*stage {
+	return []*stage{
+		{name: "finishing", grace: 60, finishes: true, trouble: deletePod, every: 5 * time.Second},
+		{name: "dying", fails: true, ends: true, trouble: deletePod, every: 8 * time.Second},
+		{name: "cut", grace: 1, fails: true, trouble: cut, every: 4 * time.Second},
+	}
+}
+
+func (s *stage) open() string { return s.name + "." + namespace + ":80" }
+func (s *stage) shut() string { return s.name + "." + namespace + ":81" }
+
+// manifest is a Deployment whose Pods' port leads to the programs, with a Service whose second port leads nowhere.
+const manifest = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: %[1]s, namespace: %[2]s}
+spec:
+  replicas: %[3]d
+  selector: {matchLabels: {app: %[1]s}}
+  template:
+    metadata:
+      labels: {app: %[1]s}
+      annotations: {fairlead.test/door: "%[4]s"%[5]s}
+    spec:
+      terminationGracePeriodSeconds: %[6]d
+      containers:
+      - name: door
+        image: demo.local/door:1
+        ports: [{name: main, containerPort: 8080}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: %[1]s, namespace: %[2]s}
+spec:
+  selector: {app: %[1]s}
+  ports: [{name: main, port: 80, targetPort: main}, {name: closed, port: 81, targetPort: %[7]d}]
+---
+`
+
+func (s *stage) manifest(programs string) string {
+	annotation := ""
+	if s.finishes {
+		annotation = `, fairlead.test/stop-after: "0s"`
+	}
+	return fmt.Sprintf(manifest, s.name, namespace, replicas, programs, annotation, s.grace, closed)
+}
+
+// A theatre is the cluster with all stages.
+type theatre struct {
+	cluster *clustertest.Cluster
+	stages  []*stage
+}
+
+const setWithin = time.Minute
+
+// set puts the stages up and waits until all their Pods are ready.
+func (t *theatre) set(ctx context.Context, dir, programs string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, setWithin, fmt.Errorf("the Pods are not ready after %s", setWithin))
+	defer cancel()
+	var all strings.Builder
+	for _, s := range t.stages {
+		all.WriteString(s.manifest(programs))
+	}
+	file := filepath.Join(dir, "stages.yaml")
+	if err := os.WriteFile(file, []byte(all.String()), 0o600); err != nil {
+		return err
+	}
+	if _, err := t.cluster.Kubectl(ctx, "apply", "--filename", file); err != nil {
+		return err
+	}
+	for _, s := range t.stages {
+		if _, err := t.whole(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ready are the names of the Pods that the Service leads to now.
+func (t *theatre) ready(ctx context.Context, s *stage) ([]string, error) {
+	text, err := t.cluster.Kubectl(ctx, "--namespace", namespace, "get", "endpointslices", "--selector", "kubernetes.io/service-name="+s.name,
+		"--output", `jsonpath={range .items[0].endpoints[?(@.conditions.ready==true)]}{.targetRef.name}{" "}{end}`)
+	return strings.Fields(string(text)), err
+}
+
+// whole waits until all replicas are ready, so that there is always more than one, and returns their names.
+func (t *theatre) whole(ctx context.Context, s *stage) ([]string, error) {
+	for {
+		pods, err := t.ready(ctx, s)
+		if err == nil && len(pods) == replicas {
+			return pods, nil
+		}
+		if waited := sleep(ctx, 500*time.Millisecond); waited != nil {
+			return nil, errors.Join(fmt.Errorf("wait for the Pods of %s: %w", s.name, waited), err)
+		}
+	}
+}
