@@ -51,6 +51,7 @@ type conn struct {
 	cur      *attempt
 	kept     []byte
 	spent    bool // more was written than is kept
+	settled  bool // more may be written than is kept: the attempt was accepted and not refused
 	over     error
 	deadline time.Time // the owner's, for reads
 	half     time.Time // when the client's half-close came
@@ -114,7 +115,7 @@ func (c *conn) use(a *attempt) error {
 	c.mu.Lock()
 	over := c.over
 	if over == nil {
-		c.cur, c.wake = a, time.Time{}
+		c.cur, c.settled, c.wake = a, false, time.Time{}
 	}
 	c.mu.Unlock()
 	if over != nil {

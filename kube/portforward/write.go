@@ -9,9 +9,23 @@ import (
 // Write sends p. Until the Pod has answered, a failure that allows the connection to go on elsewhere is no error: what was
 // written is sent there, and whoever reads, or asks Opened, learns how it went.
 func (c *conn) Write(p []byte) (int, error) {
-	if c.proven.Load() {
-		return c.send(p)
+	written := 0
+	for !c.proven.Load() {
+		part := p[written:]
+		part = part[:c.room(part)]
+		n, err := c.begin(part)
+		written += n
+		if err != nil || written == len(p) {
+			return written, err
+		}
+		c.settle()
 	}
+	n, err := c.send(p[written:])
+	return written + n, err
+}
+
+// begin is Write while the Pod has not answered.
+func (c *conn) begin(p []byte) (int, error) {
 	c.opening.Lock()
 	if c.proven.Load() {
 		c.opening.Unlock()

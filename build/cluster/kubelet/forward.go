@@ -45,10 +45,20 @@ func (k *Kubelet) PortForward(ctx context.Context, sandbox string, number int32,
 	return k.carry(p, conn, stream, dropped)
 }
 
+// resettable is what the streams of the CRI library have.
+type resettable interface{ Reset() error }
+
 // carry copies both ways until the connection is over. The copy that reads the stream ends only when its session or its
 // client ends it, so it is waited for by Run and not here.
 func (k *Kubelet) carry(p *pod, conn net.Conn, stream io.ReadWriter, dropped <-chan struct{}) error {
 	ended := make(chan error, 2)
+	// A session in which bytes wait that nobody reads is not read any further, and so its end is never seen: the stream
+	// that holds it up has to be given up first.
+	release := context.AfterFunc(k.stopping, func() {
+		if stream, ok := stream.(resettable); ok {
+			_ = stream.Reset()
+		}
+	})
 	k.work.Go(func() {
 		_, err := io.Copy(counted{stream, &p.counts.bytesOut}, conn)
 		ended <- err
@@ -56,6 +66,9 @@ func (k *Kubelet) carry(p *pod, conn net.Conn, stream io.ReadWriter, dropped <-c
 	k.work.Go(func() {
 		_, err := io.Copy(counted{conn, &p.counts.bytesIn}, stream)
 		ended <- err
+		if err == nil {
+			release() // it was read to its end
+		}
 	})
 	reset := fmt.Errorf("failed to execute portforward in network namespace %q: %w",
 		"/var/run/netns/cni-"+string(p.uid), syscall.ECONNRESET)

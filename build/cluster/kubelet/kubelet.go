@@ -54,8 +54,10 @@ type Kubelet struct {
 	sessions   map[*session]struct{}
 	addresses  uint16
 
-	// work is every goroutine that Run waits for.
-	work sync.WaitGroup
+	// work is every goroutine that Run waits for. stopping ends when Run is about to.
+	work     sync.WaitGroup
+	stopping context.Context
+	stop     context.CancelFunc
 }
 
 // New makes a node that does nothing until Run.
@@ -64,7 +66,10 @@ func New(config Config) *Kubelet {
 	if log == nil {
 		log = slog.Default()
 	}
+	stopping, stop := context.WithCancel(context.Background())
 	return &Kubelet{
+		stopping:   stopping,
+		stop:       stop,
 		config:     config,
 		log:        log,
 		websockets: config.WebSockets,
@@ -79,6 +84,7 @@ func New(config Config) *Kubelet {
 func (k *Kubelet) Run(ctx context.Context, ready func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer k.stop()
 	runtimeServer, err := k.serveRuntime()
 	if err != nil {
 		return fmt.Errorf("runtime's streaming server: %w", err)
@@ -94,6 +100,7 @@ func (k *Kubelet) Run(ctx context.Context, ready func()) error {
 		k.watchPods(ctx)
 	}
 	cancel()
+	k.stop()
 	err = errors.Join(err, nodeServer.Close())
 	k.dropSessions(func(*session) bool { return true })
 	err = errors.Join(err, runtimeServer.Close())

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,10 +132,16 @@ func (n *node) open(t *testing.T, pod string) (httpstream.Connection, httpstream
 	if err != nil {
 		t.Fatal(err)
 	}
+	return conn, openStream(t, conn, 1)
+}
+
+// openStream opens one more connection in a session.
+func openStream(t *testing.T, conn httpstream.Connection, request int) httpstream.Stream {
+	t.Helper()
 	headers := http.Header{}
 	headers.Set(corev1.PortHeader, "7000")
 	headers.Set(corev1.StreamType, corev1.StreamTypeError)
-	headers.Set(corev1.PortForwardRequestIDHeader, "1")
+	headers.Set(corev1.PortForwardRequestIDHeader, fmt.Sprint(request))
 	errorStream, err := conn.CreateStream(headers)
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +152,7 @@ func (n *node) open(t *testing.T, pod string) (httpstream.Connection, httpstream
 	if err != nil {
 		t.Fatal(err)
 	}
-	return conn, data
+	return data
 }
 
 func echoes(t *testing.T, data io.ReadWriter, text string) {
@@ -202,6 +209,50 @@ func TestStoppedNodeReleasesBlockedAndFrozenSessions(t *testing.T) {
 	if err := <-written; err == nil {
 		t.Error("the writer ended well")
 	}
+	conn.Close()
+}
+
+// A session whose frames wait for a program that does not read cannot be read to its end: the library's reader is stuck,
+// and with it every other connection in the session.
+func TestStoppedNodeReleasesWhatIsBehindAJam(t *testing.T) {
+	n := startNode(t)
+	n.runPod(t, "stuck", "never-reads")
+	conn, data := n.open(t, "stuck")
+	for request := range 3 {
+		openStream(t, conn, request+2)
+	}
+	eventually(t, "all are connected", func() bool { return n.kubelet.Stats().Pods[0].StreamsOpen == 4 })
+	var sent atomic.Int64
+	written := make(chan error, 1)
+	go func() {
+		block := make([]byte, 1<<16)
+		for {
+			if _, err := data.Write(block); err != nil {
+				written <- err
+				return
+			}
+			sent.Add(1)
+		}
+	}()
+	before := int64(-1)
+	eventually(t, "nothing moves any more", func() bool {
+		now := sent.Load()
+		still := now == before && now > 0
+		before = now
+		time.Sleep(300 * time.Millisecond)
+		return still
+	})
+	stopped := make(chan error, 1)
+	go func() { stopped <- n.stop() }()
+	select {
+	case err := <-stopped:
+		if err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the node does not stop")
+	}
+	<-written
 	conn.Close()
 }
 
