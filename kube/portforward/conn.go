@@ -50,8 +50,9 @@ type conn struct {
 	again    int
 	cur      *attempt
 	kept     []byte
-	spent    bool // more was written than is kept
-	settled  bool // more may be written than is kept: the attempt was accepted and not refused
+	spent    bool  // more was written than is kept
+	told     error // why there is no connection, as far as is known
+	settled  bool  // more may be written than is kept: the attempt was accepted and not refused
 	over     error
 	deadline time.Time // the owner's, for reads
 	half     time.Time // when the client's half-close came
@@ -70,6 +71,8 @@ func newConn(f *Forwarder, endpoints []Endpoint, renew Renew) *conn {
 func (c *conn) advance(ctx context.Context, cause error) error {
 	for {
 		c.mu.Lock()
+		c.told = telling(c.told, cause)
+		told := c.told
 		if c.over != nil {
 			c.mu.Unlock()
 			return c.over
@@ -79,7 +82,7 @@ func (c *conn) advance(ctx context.Context, cause error) error {
 			c.renew = nil
 			c.mu.Unlock()
 			if renew == nil || !c.renewed(renew(ctx, cause)) {
-				return cause
+				return told
 			}
 			continue
 		}
@@ -99,6 +102,15 @@ func (c *conn) advance(ctx context.Context, cause error) error {
 		}
 		cause = err
 	}
+}
+
+// telling is the reason that says more of a target. That one of its Pods is gone says nothing of the others.
+func telling(before, now error) error {
+	var absent *fault.NotFound
+	if before != nil && errors.As(now, &absent) && absent.Kind == fault.Pod {
+		return before
+	}
+	return now
 }
 
 // renewed takes more endpoints. It says false if there are none.

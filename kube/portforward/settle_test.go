@@ -2,10 +2,13 @@ package portforward
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"testing"
 	"time"
+
+	"fairlead/kube/fault"
 )
 
 // A refusal comes late and the client has much to say: all of it must reach the endpoint that is tried next.
@@ -44,6 +47,20 @@ func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 		c.Close() //nolint:errcheck // always nil
 		if err == nil && !bytes.Equal(<-got, sent) {
 			t.Errorf("%d bytes: others came", size)
+		}
+	}
+}
+
+// One Pod refuses and another is gone: it is the refusal that tells the client what it needs to know.
+func TestARefusalSaysMoreThanAPodThatIsGone(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(nil)
+	gone := Endpoint{Namespace: "ns", Pod: "gone", UID: "gone", Port: 7}
+	f.targets.refused(gone, &fault.NotFound{Kind: fault.Pod, Name: "gone", Namespace: "ns"}, time.Now())
+	for _, endpoints := range [][]Endpoint{append(at(9000), gone), append([]Endpoint{gone}, at(9001)...)} {
+		_, err := dial(t, f, endpoints)
+		if _, ok := errors.AsType[*fault.Refused](err); !ok {
+			t.Errorf("%v: %v", endpoints, err)
 		}
 	}
 }

@@ -203,9 +203,10 @@ func (s *soak) judge(ctx context.Context, before, after sample) error {
 func (s *soak) tell(counts map[string]int) {
 	for _, stage := range s.theatre.stages {
 		for i := range works {
-			line := fmt.Sprintf("%-10s %-18s", stage.name, works[i].name)
+			of := fmt.Sprintf("%-10s %-18s", stage.name, works[i].name)
+			line := of
 			for _, end := range endNames {
-				if n := counts[line+" "+end]; n > 0 {
+				if n := counts[of+" "+end]; n > 0 {
 					line += fmt.Sprintf("  %d %s", n, end)
 				}
 			}
