@@ -83,7 +83,7 @@ func (w *wiring) report(log zerolog.Logger, name string, r proxy.Report) {
 	failed := r.Err != nil && !errors.Is(r.Err, proxy.ErrClientLeft) && !errors.Is(r.Err, proxy.ErrStopped)
 	event := log.Debug()
 	if failed {
-		event = log.Warn().Err(r.Err)
+		event = log.Warn().Err(r.Err).Str("said", explain.Error(r.Err).Sentence)
 	}
 	event.Uint64("conn", r.ID).Str("protocol", string(r.Protocol)).Str("client", r.Client).Str("target", r.Target).
 		Str("route", r.Rule).Str("stage", string(r.Stage)).Int64("sent", r.Sent).Int64("received", r.Received).

@@ -1,0 +1,272 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"fairlead/app/explain"
+)
+
+// An entry is what one context of a kubeconfig leads to, in the kubeconfig's own words.
+type entry struct {
+	cluster   map[string]any
+	user      map[string]any
+	namespace string
+}
+
+// kubeconfigOf is a kubeconfig with these contexts, each with a cluster and a user of its own.
+func kubeconfigOf(entries map[string]entry) map[string]any {
+	var contexts, clusters, users []any
+	for name, e := range entries {
+		contexts = append(contexts, map[string]any{"name": name, "context": map[string]any{
+			"cluster": name, "user": name, "namespace": e.namespace,
+		}})
+		clusters = append(clusters, map[string]any{"name": name, "cluster": e.cluster})
+		users = append(users, map[string]any{"name": name, "user": e.user})
+	}
+	return map[string]any{"apiVersion": "v1", "kind": "Config", "contexts": contexts, "clusters": clusters, "users": users}
+}
+
+// entryOf reads a context of one of the test cluster's kubeconfigs.
+func entryOf(t *testing.T, kubeconfig, context string) entry {
+	t.Helper()
+	var config struct {
+		Clusters []struct{ Cluster map[string]any }
+		Users    []struct{ User map[string]any }
+		Contexts []struct{ Context struct{ Namespace string } }
+	}
+	raw := kubectl(t, "--kubeconfig", kubeconfig, "config", "view", "--raw", "--minify", "--context", context, "-o", "json")
+	if err := json.Unmarshal([]byte(raw), &config); err != nil {
+		t.Fatal(err)
+	}
+	return entry{config.Clusters[0].Cluster, config.Users[0].User, config.Contexts[0].Context.Namespace}
+}
+
+// with is an entry with other fields in its cluster and another user.
+func (e entry) with(cluster, user map[string]any) entry {
+	changed := map[string]any{}
+	for k, v := range e.cluster {
+		changed[k] = v
+	}
+	for k, v := range cluster {
+		changed[k] = v
+	}
+	if user == nil {
+		user = e.user
+	}
+	return entry{changed, user, e.namespace}
+}
+
+// causes are the rows of the answers table and how to come by them.
+func (b *troubled) causes(t *testing.T) []cause {
+	t.Helper()
+	admin, alice := entryOf(t, cluster.Kubeconfig, "demo"), entryOf(t, cluster.Kubeconfig, "demo-team")
+	server, _ := admin.cluster["server"].(string)
+	server = server[len("https://"):]
+	causes := append(b.names(t, admin), b.rights(t, alice)...)
+	causes = append(causes, b.servers(t, admin, server)...)
+	return append(causes, b.logins(t, admin)...)
+}
+
+// names are what is wrong with the target, in a cluster that is well.
+func (b *troubled) names(t *testing.T, admin entry) []cause {
+	t.Helper()
+	apply(t, `
+apiVersion: v1
+kind: Service
+metadata: {name: udp-only}
+spec: {selector: {app: hello}, ports: [{name: dns, protocol: UDP, port: 53}]}
+`)
+	const unavailable = "destination_unavailable"
+	return []cause{
+		{context: "no-service", entry: admin, host: "nobody.default", port: 80, want: explain.Explanation{
+			Title: "No such Service", Sentence: "There is no Service nobody in namespace default.",
+			Hint:   "Check the name: it is SERVICE, for the context's own namespace, or SERVICE.NAMESPACE.",
+			SOCKS5: 4, SOCKS4: 91, Status: 502, ProxyStatus: "dns_error"}},
+		{context: "no-namespace", entry: admin, host: "hello.nowhere", port: 80, want: explain.Explanation{
+			Title: "No such namespace", Sentence: "There is no namespace nowhere in this cluster.",
+			Hint:   "Check the name: it is SERVICE.NAMESPACE or SERVICE.NAMESPACE.svc.",
+			SOCKS5: 4, SOCKS4: 91, Status: 502, ProxyStatus: "dns_error"}},
+		{context: "no-pod", entry: admin, host: "db-9.db.default.svc", port: 5432, want: explain.Explanation{
+			Title: "No such Pod", Sentence: "There is no Pod db-9 in namespace default.", Hint: "It may have been replaced by another one.",
+			SOCKS5: 4, SOCKS4: 91, Status: 502, ProxyStatus: "dns_error"}},
+		{context: "no-port", entry: admin, host: "multi.default", port: 81, want: explain.Explanation{
+			Title: "No such port", Sentence: "Service default/multi has no TCP port 81; it has 80 (http), 7 (echo), 9000 (admin).",
+			SOCKS5: 4, SOCKS4: 91, Status: 502, ProxyStatus: "destination_not_found"}},
+		{context: "no-address", entry: admin, host: "10.96.255.254", port: 80, want: explain.Explanation{
+			Title: "No such address", Sentence: "No Service and no Pod of this cluster has the address 10.96.255.254.",
+			SOCKS5: 4, SOCKS4: 91, Status: 502, ProxyStatus: "destination_ip_unroutable"}},
+		{context: "not-ready", entry: admin, host: "not-ready.default", port: 80, want: explain.Explanation{
+			Title: "Nothing ready", Sentence: "The one Pod behind Service default/not-ready is not ready.",
+			Hint:   "Wait until it is ready, or look at the Pods: “kubectl get pods -n default”.",
+			SOCKS5: 4, SOCKS4: 91, Status: 503, ProxyStatus: unavailable}},
+		{context: "refused", entry: admin, host: "refused.default", port: 80, want: explain.Explanation{
+			Title: "Connection refused", Sentence: "Nothing listens on port 7008 in Pod default/refused.",
+			Hint:   "The program there may be down, use another port, or listen on the Pod's own IP address only and not on its localhost.",
+			SOCKS5: 5, SOCKS4: 91, Status: 502, ProxyStatus: "connection_refused"}},
+		{context: "udp", entry: admin, host: "udp-only.default", port: 53, want: explain.Explanation{
+			Title: "Cannot be carried", Sentence: "Fairlead cannot carry this connection: port 53 of Service default/udp-only is UDP only.",
+			SOCKS5: 4, SOCKS4: 91, Status: 502, ProxyStatus: "destination_not_found"}},
+		{context: "this-machine", entry: admin, silent: true, host: "127.0.0.1", port: 9, want: explain.Explanation{
+			Title: "Not allowed", Sentence: "127.0.0.1:9 is not reachable through this proxy: 127.0.0.1 is this machine's loopback.",
+			SOCKS5: 2, SOCKS4: 91, Status: 403, ProxyStatus: "http_request_denied"}},
+		{context: "unknown-host", entry: admin, silent: true, host: "nobody.fairlead.invalid", port: 80, want: explain.Explanation{
+			Title: "Name not found", Sentence: "No host is named nobody.fairlead.invalid.", Hint: "Check the name.",
+			SOCKS5: 4, SOCKS4: 91, Status: 502, ProxyStatus: "dns_error"}},
+	}
+}
+
+// rights are what a user may not do.
+func (b *troubled) rights(t *testing.T, alice entry) []cause {
+	t.Helper()
+	app := kubectl(t, "get", "pods", "-n", "team", "-l", "app=app", "-o", "jsonpath={.items[0].metadata.name}")
+	forbidden := explain.Explanation{Title: "Not allowed", SOCKS5: 2, SOCKS4: 91, Status: 403, ProxyStatus: "http_request_denied"}
+	look, forward := forbidden, forbidden
+	look.Sentence = "Your login has no right to get services hello in namespace default."
+	look.Hint = "Ask the cluster's administrator for the right to get services there."
+	forward.Sentence = "Your login has no right to get and create pods/portforward " + app + " in namespace team."
+	forward.Hint = "Ask the cluster's administrator for the right to get and create pods/portforward there."
+	return []cause{
+		{context: "may-not-look", entry: alice, host: "hello.default", port: 80, want: look},
+		{context: "may-not-forward", entry: entryOf(t, cluster.KubeconfigToken, "demo-reader"), host: "app", port: 80, want: forward},
+	}
+}
+
+// servers are what is wrong with the API server, and what stands in its place.
+func (b *troubled) servers(t *testing.T, admin entry, server string) []cause {
+	t.Helper()
+	const host, port = "hello.default", 80
+	// A Pod whose sessions do not come about is as good as one on a node that is out of reach.
+	if err := cluster.Delay(t.Context(), "default/closes-first", time.Hour, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cluster.Heal(context.Background()); err != nil {
+			t.Errorf("heal the cluster: %v", err)
+		}
+	})
+	const closed = "127.0.0.1:1" // nobody listens there
+	expired, authority := expiredServer(t)
+	plain := plainServer(t)
+	const inPlace = "The context's certificate authority may be out of date, or something on the way answers in the cluster's place."
+	return []cause{
+		{context: "timed-out", entry: admin, host: "closes-first.default", port: 7007, want: explain.Explanation{
+			Title: "Timed out", Sentence: "The target did not answer in time.", Hint: "It may be overloaded, or something on the way drops the connection.",
+			SOCKS5: 6, SOCKS4: 91, Status: 504, ProxyStatus: "connection_timeout"}},
+		{context: "away", entry: admin.with(map[string]any{"server": "https://" + closed}, nil), host: host, port: port, want: explain.Explanation{
+			Title: "Cluster unreachable", Sentence: "Nothing listens at the address of the API server " + closed + ".",
+			Hint:   "The cluster may be stopped, or have moved to another address.",
+			SOCKS5: 3, SOCKS4: 91, Status: 502, ProxyStatus: "destination_unavailable"}},
+		{context: "unknown-server", entry: admin.with(map[string]any{"server": "https://api.fairlead.invalid:6443"}, nil), host: host, port: port, want: explain.Explanation{
+			Title: "Cluster unreachable", Sentence: "The name of the API server api.fairlead.invalid:6443 is not known to this machine.",
+			Hint:   "Check the network connection or the VPN.",
+			SOCKS5: 3, SOCKS4: 91, Status: 502, ProxyStatus: "destination_unavailable"}},
+		{context: "untrusted", entry: admin.with(map[string]any{"certificate-authority-data": authority}, nil), host: host, port: port, want: explain.Explanation{
+			Title: "Cluster not trusted", Sentence: "The certificate of the API server " + server + " is not one that this context trusts.", Hint: inPlace,
+			SOCKS5: 3, SOCKS4: 91, Status: 502, ProxyStatus: "tls_certificate_error"}},
+		{context: "other-name", entry: admin.with(map[string]any{"tls-server-name": "api.example"}, nil), host: host, port: port, want: explain.Explanation{
+			Title: "Cluster not trusted", Sentence: "The certificate of the API server " + server + " is for another name.", Hint: inPlace,
+			SOCKS5: 3, SOCKS4: 91, Status: 502, ProxyStatus: "tls_certificate_error"}},
+		{context: "expired", entry: admin.with(map[string]any{"server": "https://" + expired, "certificate-authority-data": authority}, nil), host: host, port: port, want: explain.Explanation{
+			Title: "Cluster not trusted", Sentence: "The certificate of the API server " + expired + " has expired or is not valid yet.",
+			Hint:   "The cluster's administrator has to renew it, unless this machine's clock is wrong.",
+			SOCKS5: 3, SOCKS4: 91, Status: 502, ProxyStatus: "tls_certificate_error"}},
+		{context: "no-tls", entry: admin.with(map[string]any{"server": "https://" + plain}, nil), host: host, port: port, want: explain.Explanation{
+			Title: "Cluster not trusted", Sentence: "The API server " + plain + " answers, but not in TLS.",
+			Hint:   "Something on the way may answer in the cluster's place.",
+			SOCKS5: 3, SOCKS4: 91, Status: 502, ProxyStatus: "tls_protocol_error"}},
+	}
+}
+
+// logins are what is wrong with the user's credentials.
+func (b *troubled) logins(t *testing.T, admin entry) []cause {
+	t.Helper()
+	failing := filepath.Join(b.desktop.Home(), "failing-plugin")
+	if err := os.WriteFile(failing, []byte("#!/bin/sh\necho 'the session has ended' >&2\nexit 3\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run := func(command string) map[string]any {
+		return map[string]any{"exec": map[string]any{
+			"apiVersion": "client.authentication.k8s.io/v1", "command": command, "interactiveMode": "Never",
+		}}
+	}
+	const host, port = "hello.default", 80
+	told := explain.Explanation{SOCKS5: 1, SOCKS4: 91, Status: 502, ProxyStatus: "proxy_configuration_error"}
+	saying := func(title, sentence, hint string) explain.Explanation {
+		e := told
+		e.Title, e.Sentence, e.Hint = title, sentence, hint
+		return e
+	}
+	return []cause{
+		{context: "login-refused", entry: admin.with(nil, map[string]any{"token": "ran-out-long-ago"}), host: host, port: port,
+			want: saying("Login needed", "The cluster does not accept the login of context login-refused.",
+				"Sign in again, the way this context's kubeconfig was made.")},
+		{context: "plugin-missing", entry: admin.with(nil, run("fairlead-test-no-such-plugin")), host: host, port: port,
+			want: saying("Login plugin missing",
+				"The program fairlead-test-no-such-plugin, which signs in to context plugin-missing, was not found on this machine.",
+				"Install it, or put its folder on the PATH that Fairlead is started with.")},
+		{context: "plugin-failing", entry: admin.with(nil, run(failing)), host: host, port: port,
+			want: saying("Login plugin failed",
+				"The program "+failing+", which signs in to context plugin-failing, failed: exit code 3.",
+				"Run “kubectl --context plugin-failing version” in a terminal to see what it says.")},
+	}
+}
+
+// plainServer answers in HTTP where TLS is expected.
+func plainServer(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
+}
+
+// expiredServer is a TLS server whose certificate ran out an hour ago, with the authority that signed it, in PEM as a
+// kubeconfig holds it.
+func expiredServer(t *testing.T) (address string, authority []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "another authority"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(48 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "api"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(-time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	issue := func(template *x509.Certificate) []byte {
+		der, err := x509.CreateCertificate(rand.Reader, template, ca, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return der
+	}
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // each client turns away, as it should
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{issue(leaf)}, PrivateKey: key}}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issue(ca)})
+}
