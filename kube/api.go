@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -44,6 +45,7 @@ type api struct {
 	login     *login
 	health    *health
 	attempt   time.Duration // attemptTimeout; shorter in tests
+	asked     atomic.Uint64 // questions
 }
 
 // newAPI makes the clients; it sends nothing.
@@ -186,6 +188,7 @@ func (a *api) ask(ctx context.Context, asked question, answer runtime.Object, re
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	a.asked.Add(1)
 	err = a.send(ctx, answer, request)
 	err = a.faults.of(err, asked)
 	leave(err)

@@ -15,4 +15,5 @@ type endpoint = portforward.Endpoint
 type carrier interface {
 	Run(ctx context.Context) error
 	Dial(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error)
+	Stats() portforward.Stats
 }

@@ -237,6 +237,8 @@ func (f *fakeCarrier) Run(ctx context.Context) error {
 	return nil
 }
 
+func (f *fakeCarrier) Stats() portforward.Stats { return portforward.Stats{} }
+
 func (f *fakeCarrier) Dial(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error) {
 	if err := f.dial(endpoints); err != nil {
 		more := renew(ctx, err)

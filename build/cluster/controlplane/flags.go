@@ -39,7 +39,7 @@ func (c *ControlPlane) apiserverFlags() []string {
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file=" + c.path("pki", "sa.pub"),
 		"--service-account-signing-key-file=" + c.path("pki", "sa.key"),
-		"--service-cluster-ip-range=10.96.0.0/16",
+		"--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112",
 		"--kubelet-client-certificate=" + c.path("pki", "apiserver-kubelet.crt"),
 		"--kubelet-client-key=" + c.path("pki", "apiserver-kubelet.key"),
 		"--kubelet-certificate-authority=" + c.path("pki", "ca.crt"),

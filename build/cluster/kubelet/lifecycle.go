@@ -91,6 +91,9 @@ func (k *Kubelet) admit(ctx context.Context, object *corev1.Pod) *pod {
 	number := k.addresses + 1
 	k.mu.Unlock()
 	address := fmt.Sprintf("10.244.%d.%d", number>>8, number&0xff)
+	if object.Spec.HostNetwork {
+		address = hostAddress
+	}
 	p, err := newPod(object, address)
 	if err != nil {
 		k.log.Warn("pod cannot run", "pod", object.Namespace+"/"+object.Name, "error", err)

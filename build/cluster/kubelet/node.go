@@ -20,14 +20,21 @@ const (
 	version       = "v1.36.3"
 	// passThrough is the feature by which a node takes WebSocket upgrades itself.
 	passThrough = "ExtendWebSocketsToKubelet"
+	// podRange holds the addresses of the node's pods, and hostAddress is the node's own, which pods on its network have.
+	// Neither exists anywhere; the API server reaches the kubelet on the loopback.
+	podRange    = "10.244.0.0/16"
+	hostAddress = "172.30.0.1"
 )
 
 // register makes the Node object and reports it ready.
 func (k *Kubelet) register(ctx context.Context) error {
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
-		Name:   k.config.Name,
-		Labels: map[string]string{corev1.LabelHostname: k.config.Name, corev1.LabelOSStable: "linux"},
-	}}
+	node := &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   k.config.Name,
+			Labels: map[string]string{corev1.LabelHostname: k.config.Name, corev1.LabelOSStable: "linux"},
+		},
+		Spec: corev1.NodeSpec{PodCIDR: podRange, PodCIDRs: []string{podRange}},
+	}
 	_, err := k.config.Client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("register node %s: %w", k.config.Name, err)

@@ -12,8 +12,8 @@ func running(p *pod, started time.Time, ready bool) corev1.PodStatus {
 	start := metav1.NewTime(started)
 	status := corev1.PodStatus{
 		Phase:     corev1.PodRunning,
-		HostIP:    "127.0.0.1",
-		HostIPs:   []corev1.HostIP{{IP: "127.0.0.1"}},
+		HostIP:    hostAddress,
+		HostIPs:   []corev1.HostIP{{IP: hostAddress}},
 		PodIP:     p.address,
 		PodIPs:    []corev1.PodIP{{IP: p.address}},
 		StartTime: &start,

@@ -1,0 +1,104 @@
+package kube
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"fairlead/kube/fault"
+)
+
+// maxCatalogue bounds how many Services and how many namespaces a catalogue has.
+const maxCatalogue = 20_000
+
+// A Service is one entry of the catalogue.
+type Service struct {
+	Namespace, Name string
+	Ports           []ServicePort // the TCP ports; one of another protocol alone cannot be carried
+	External        string        // of an ExternalName: the host it stands for
+}
+
+// A ServicePort is a TCP port of a Service.
+type ServicePort struct {
+	Number int
+	Name   string // may be empty where it is the only one
+}
+
+// Namespaces lists the cluster's namespaces, in order. Where they may not be listed, it gives the context's, the policy's
+// and those in which something was found. Errors are those of package fault.
+func (c *Cluster) Namespaces(ctx context.Context) ([]string, error) {
+	ctx, end, err := c.begin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list namespaces: %w", err)
+	}
+	defer end()
+	var list []string
+	err = c.api.eachNamespace(ctx, func(n *corev1.Namespace) {
+		if len(list) < maxCatalogue {
+			list = append(list, n.Name)
+		}
+	})
+	if isForbidden(err) {
+		list, err = c.resolver.namespaces.visible(), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list namespaces: %w", known(err))
+	}
+	slices.Sort(list)
+	return list, nil
+}
+
+// Services lists the Services of a namespace in the order of their names; those of all namespaces when it is empty, and
+// where that is forbidden, of those that Namespaces gives, as far as they may be listed. Errors are those of package fault.
+func (c *Cluster) Services(ctx context.Context, namespace string) ([]Service, error) {
+	ctx, end, err := c.begin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list Services: %w", err)
+	}
+	defer end()
+	list, err := everywhere(c.resolver.namespaces, "services", namespace, func(namespace string) ([]Service, error) {
+		return c.servicesIn(ctx, namespace)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list Services: %w", known(err))
+	}
+	slices.SortFunc(list, func(a, b Service) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return list, nil
+}
+
+func (c *Cluster) servicesIn(ctx context.Context, namespace string) (list []Service, err error) {
+	err = c.api.eachService(ctx, namespace, func(svc *corev1.Service) {
+		if len(list) < maxCatalogue {
+			list = append(list, newCatalogued(svc))
+			c.resolver.seen.service(newService(svc, nil))
+		}
+	})
+	return list, err
+}
+
+func newCatalogued(svc *corev1.Service) Service {
+	s := Service{Namespace: svc.Namespace, Name: svc.Name}
+	if svc.Spec.Type == corev1.ServiceTypeExternalName {
+		s.External = bounded(svc.Spec.ExternalName)
+	}
+	for _, p := range svc.Spec.Ports {
+		if protocolOf(&p.Protocol) == corev1.ProtocolTCP {
+			s.Ports = append(s.Ports, ServicePort{int(p.Port), p.Name})
+		}
+	}
+	return s
+}
+
+// known puts a 404 for a whole list, which no Kubernetes gives, into words.
+func known(err error) error {
+	if errors.Is(err, errAbsent) {
+		return &fault.Unsupported{What: "the API server knows no such list"}
+	}
+	return err
+}
