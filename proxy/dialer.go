@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"net"
+	"net/url"
 )
 
 // A Dialer carries one connection to address, which is "host:port"; host may be a name that nobody on this machine can
@@ -16,6 +17,17 @@ import (
 // other than io.EOF. A Dialer is used by many goroutines at once.
 type Dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// A Forwarder is a Dialer that reaches some targets through a forward proxy. Plain-HTTP requests are sent to it as they
+// are, and not in a tunnel: many such proxies allow tunnels to port 443 alone.
+type Forwarder interface {
+	Dialer
+	// Forward returns the forward proxy on the way to address, nil for none. Only those of the schemes http and https
+	// take plain-HTTP requests.
+	Forward(address string) (*url.URL, error)
+	// DialForward connects to the forward proxy itself, inside TLS where its scheme says so.
+	DialForward(ctx context.Context, via *url.URL) (net.Conn, error)
 }
 
 // Unconfirmed is offered by a connection that a Dialer handed out before its target answered. A tunnel writes to it

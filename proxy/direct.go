@@ -2,31 +2,58 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
+	"net/url"
+	"os"
+	"strings"
 	"syscall"
 	"time"
 )
 
-// Direct is the Dialer that connects from this machine, with its resolver. It refuses what a proxy must not lend to
-// whoever may use it: this machine itself, link-local and multicast addresses, and the metadata services of clouds. It
-// judges the address that is finally dialled, so that a public name which points there is refused too. A refusal is a
-// *RouteError. The zero value is ready to use.
+// Direct is the Dialer that connects from this machine, with its resolver, or through the forward proxy that this
+// machine's programs are told to use. It refuses what a proxy must not lend to whoever may use it: this machine itself,
+// link-local and multicast addresses, and the metadata services of clouds. It judges the address that is finally
+// dialled, so that a public name which points there is refused too. What goes to a forward proxy is resolved there, and
+// judged by its name. A refusal is a *RouteError. The zero value is ready to use.
 type Direct struct {
 	// Allow lets an address through that would be refused; nil allows none.
 	Allow func(netip.AddrPort) bool
+	// Upstream names the forward proxy on the way to a URL (http for port 80, else https), or none; its scheme is http,
+	// https, socks5 or socks5h. nil means EnvironmentProxy.
+	Upstream func(*url.URL) (*url.URL, error)
+	// UpstreamTLS is for https forward proxies; nil trusts the system's authorities.
+	UpstreamTLS *tls.Config
+	// Own tells whether a proxy of this program listens at an address. Such a one is no forward proxy: what the
+	// environment would send there is dialled from here. nil knows none.
+	Own func(netip.AddrPort) bool
 }
 
 // DialContext connects to address, which may be a name.
 func (d Direct) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	via, err := d.Forward(address)
+	if err != nil {
+		return nil, err
+	}
+	if via != nil {
+		conn, err := d.through(ctx, via, address)
+		if !errors.Is(err, errOwn) {
+			return conn, err
+		}
+	}
 	dialer := net.Dialer{
-		KeepAlive: 30 * time.Second,
+		KeepAlive: keepAlive,
 		ControlContext: func(_ context.Context, _, resolved string, _ syscall.RawConn) error {
 			return d.check(address, resolved)
 		},
 	}
 	return dialer.DialContext(ctx, network, address)
 }
+
+// keepAlive is between two probes of a silent connection.
+const keepAlive = 30 * time.Second
 
 // check refuses resolved, to which address led.
 func (d Direct) check(address, resolved string) error {
@@ -39,6 +66,40 @@ func (d Direct) check(address, resolved string) error {
 		return nil
 	}
 	return &RouteError{Target: address, Rule: "direct", Reason: to.Addr().String() + " is " + reason}
+}
+
+// checkUnresolved refuses address before a forward proxy resolves it.
+func (d Direct) checkUnresolved(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return d.check(address, address)
+	}
+	if reason := refusedName(host); reason != "" {
+		return &RouteError{Target: address, Rule: "direct", Reason: host + " is " + reason}
+	}
+	return nil
+}
+
+// refusedName says what is wrong with a name that is resolved elsewhere, or nothing.
+func refusedName(name string) string {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	own, _ := os.Hostname() // a machine without a name has none to refuse
+	switch {
+	case last == "localhost", strings.HasPrefix(name, "localhost."), name == "localhost6", name == "ip6-localhost", name == "ip6-loopback":
+		return "this machine's loopback"
+	case own != "" && name == strings.ToLower(own):
+		return "this machine's own"
+	case name == "metadata", name == "metadata.google.internal", name == "metadata.goog", name == "instance-data",
+		strings.HasPrefix(name, "instance-data.") && strings.HasSuffix(name, ".internal"):
+		return "a cloud's metadata service"
+	case strings.Trim(last, "0123456789") == "", strings.HasPrefix(last, "0x") && strings.Trim(last[2:], "0123456789abcdef") == "":
+		return "no name, but may be read as an address" // WHATWG URL, "ends in a number"
+	}
+	return ""
 }
 
 // refusedAddress says what is wrong with an address, or nothing.

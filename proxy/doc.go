@@ -17,6 +17,7 @@
 // A failure is told to the client in answer.go's codes, over HTTP by httpanswer.go. A plain-HTTP request leaves the path
 // at 3: forward.go sends it on through net/http, over the connections that httpclient.go keeps for its client, and
 // reports it; upgrade.go brings a WebSocket back to 7. A request to the proxy itself is pages.go's. open.go lists what
-// is under way, and cuts it. dialer.go says what a Dialer must do, direct.go is the one that dials from this machine,
-// and package dialtest holds every Dialer to it.
+// is under way, and cuts it. dialer.go says what a Dialer must do; direct.go is the one that dials from this machine, or
+// through the forward proxy that this machine is told to use (upstream.go, upstreamsocks.go);
+// package dialtest holds every Dialer to it.
 package proxy

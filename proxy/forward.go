@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -34,6 +36,7 @@ type exchange struct {
 	ctx     context.Context // the request's: a dial for it must end with it
 	rule    Rule
 	target  Target
+	via     *url.URL                       // the forward proxy that gets the request, if any
 	dialled atomic.Pointer[httpTargetConn] // the connection made for it, if one had to be
 	bodyErr error                          // what cut the response
 	over    bool                           // reported, or to be reported by a tunnel
@@ -81,6 +84,9 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request) {
 	ctx, expire := context.WithTimeout(r.Context(), config.Dial)
 	x.rule, err = routed(ctx, rec, target)
 	expire()
+	if err == nil {
+		err = x.findForward(r)
+	}
 	if err != nil {
 		x.failed(w, r, err)
 		return
@@ -93,6 +99,19 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request) {
 		x.over = true
 		rec.finish(nil)
 	}
+}
+
+// findForward finds out whether the request is one for a forward proxy. An upgraded connection goes through a tunnel.
+func (x *exchange) findForward(r *http.Request) error {
+	forwarder, ok := x.rule.Dialer.(Forwarder)
+	if !ok || r.Header.Get("Upgrade") != "" {
+		return nil
+	}
+	via, err := forwarder.Forward(x.target.String())
+	if err == nil && via != nil && (via.Scheme == "http" || via.Scheme == "https") {
+		x.via = via
+	}
+	return err
 }
 
 // end reports an exchange whose response broke off.
@@ -168,6 +187,10 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("request to %s: %w", x.target, err)
 	}
 	x.record.setStage(StageRelay)
+	if x.via != nil && response.StatusCode == http.StatusProxyAuthRequired {
+		_ = response.Body.Close()
+		return nil, &UpstreamError{Proxy: x.via.Host, Err: fmt.Errorf("it wants to know who asks: %w", fs.ErrPermission)}
+	}
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		x.upgrade = response
 		return nil, errUpgrade
@@ -188,6 +211,7 @@ func repeatable(r *http.Request) bool {
 func newTransport(c *httpClient) *http.Transport {
 	return &http.Transport{
 		DialContext:            c.dial,
+		Proxy:                  forwardProxy,
 		DisableCompression:     true,
 		MaxIdleConns:           2,
 		IdleConnTimeout:        poolIdle,
@@ -196,6 +220,15 @@ func newTransport(c *httpClient) *http.Transport {
 		WriteBufferSize:        4 << 10,
 		ReadBufferSize:         4 << 10,
 	}
+}
+
+// forwardProxy tells a transport which proxy its request is for. The dial for it leads TLS already.
+func forwardProxy(r *http.Request) (*url.URL, error) {
+	via := r.Context().Value(exchangeKey{}).(*exchange).via
+	if via == nil {
+		return nil, nil
+	}
+	return &url.URL{Scheme: "http", Host: net.JoinHostPort(via.Hostname(), forwardPort(via)), User: via.User}, nil
 }
 
 // rewriteRequest makes the client's request the proxy's. httputil has removed the hop-by-hop headers (RFC 9110 7.6.1);

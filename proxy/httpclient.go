@@ -202,7 +202,13 @@ func (c *httpClient) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	x := ctx.Value(exchangeKey{}).(*exchange)
 	ctx, expire := context.WithTimeout(x.ctx, x.record.config.Dial)
 	defer expire()
-	conn, err := dial(ctx, x.record, x.rule, x.target)
+	var conn net.Conn
+	var err error
+	if x.via != nil {
+		conn, err = dialForward(ctx, x.record, x.rule, x.via)
+	} else {
+		conn, err = dial(ctx, x.record, x.rule, x.target)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 )
 
 // A Rule sends the targets that it matches through Dialer. Rules are tried in order and the first match decides.
@@ -77,6 +78,14 @@ func dial(ctx context.Context, rec *record, rule Rule, target Target) (conn net.
 		return nil, inTime(ctx, err)
 	}
 	return conn, nil
+}
+
+// dialForward reaches the forward proxy via of a rule.
+func dialForward(ctx context.Context, rec *record, rule Rule, via *url.URL) (conn net.Conn, err error) {
+	defer rec.recovered(&err)
+	rec.setStage(StageDial)
+	conn, err = rule.Dialer.(Forwarder).DialForward(ctx, via)
+	return conn, inTime(ctx, err)
 }
 
 // inTime adds to err why its context ended, so that a Dialer need not: the client left, or time was up.

@@ -31,29 +31,29 @@ func strictTLS(config *tls.Config) *tls.Config {
 
 // handshakeTLS is bounded by the deadline of its connection.
 func (c *connection) handshakeTLS(client *sniffed) (net.Conn, error) {
-	secured := &tlsClient{Conn: tls.Server(client, c.config.TLS), plain: client}
+	secured := &tlsConn{Conn: tls.Server(client, c.config.TLS), plain: client}
 	if err := secured.Handshake(); err != nil {
 		return nil, fmt.Errorf("TLS handshake: %w", err)
 	}
 	return secured, nil
 }
 
-// A tlsClient is a client inside TLS. A reset of it is one of the connection below, without the alert that would make
+// A tlsConn is a connection inside TLS. A reset of it is one of the connection below, without the alert that would make
 // it look like an orderly end.
-type tlsClient struct {
+type tlsConn struct {
 	*tls.Conn
 	plain net.Conn
 	cut   atomic.Bool
 }
 
 // SetLinger with 0 seconds makes the next Close a reset.
-func (c *tlsClient) SetLinger(seconds int) error {
+func (c *tlsConn) SetLinger(seconds int) error {
 	c.cut.Store(seconds == 0)
 	return setLinger(c.plain, seconds)
 }
 
 // Close ends the connection.
-func (c *tlsClient) Close() error {
+func (c *tlsConn) Close() error {
 	if c.cut.Load() {
 		return c.plain.Close()
 	}

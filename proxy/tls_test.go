@@ -141,10 +141,14 @@ func TestCurlSpeaksToAnHTTPSProxy(t *testing.T) {
 	w.waitReports(3) // the new configuration reports to nobody
 }
 
+func (a *authority) clientTLS(client tls.Certificate) *tls.Config {
+	return &tls.Config{RootCAs: a.pool(), ServerName: "localhost", Certificates: []tls.Certificate{client}}
+}
+
 // dialTLS opens a TLS connection to the proxy.
 func (w *world) dialTLS(a *authority, client tls.Certificate) *tls.Conn {
 	w.t.Helper()
-	conn := tls.Client(w.connect(), &tls.Config{RootCAs: a.pool(), ServerName: "localhost", Certificates: []tls.Certificate{client}})
+	conn := tls.Client(w.connect(), a.clientTLS(client))
 	if err := conn.HandshakeContext(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,0 +1,276 @@
+package proxy_test
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fairlead/proxy"
+	"fairlead/proxy/dialtest"
+)
+
+// by upstream: everything is sent to one forward proxy, and every address is let through.
+func upstream(address string) proxy.Direct {
+	via := mustURL(address)
+	return proxy.Direct{
+		Allow:    func(netip.AddrPort) bool { return true },
+		Upstream: func(*url.URL) (*url.URL, error) { return via, nil },
+	}
+}
+
+func viaUpstream(direct proxy.Direct) proxy.Config {
+	return proxy.Config{Rules: []proxy.Rule{{Name: "direct", Dialer: direct}}}
+}
+
+// tinyproxy runs a forward proxy that others wrote, with a user where one is named, and tunnels to the ports given only.
+func tinyproxy(t *testing.T, more ...string) string {
+	t.Helper()
+	ln := listen(t)
+	address := ln.Addr().String()
+	_ = ln.Close()
+	_, port, _ := net.SplitHostPort(address)
+	folder := t.TempDir()
+	config := filepath.Join(folder, "tinyproxy.conf")
+	text := fmt.Sprintf("Port %s\nListen 127.0.0.1\nTimeout 60\nAllow 127.0.0.1\nLogFile %q\n%s\n", port, filepath.Join(folder, "log"), strings.Join(more, "\n"))
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, "tinyproxy", "-d", "-c", config)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait() // it was killed
+	})
+	eventually(t, "tinyproxy to listen", func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
+	return address
+}
+
+func TestEveryKindOfUpstreamCarriesEveryKindOfClient(t *testing.T) {
+	site := web(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = fmt.Fprintf(w, "%s %s", r.Method, body)
+	})
+	a := newAuthority(t)
+	secured := a.secured(guarded(direct()))
+	plain, behindTLS := open(t, guarded(direct())), open(t, secured)
+	client := a.issue("client", x509.ExtKeyUsageClientAuth)
+	user := url.UserPassword("me", secret).String()
+	for _, address := range []string{
+		"http://" + user + "@" + plain.addr, "socks5://" + user + "@" + plain.addr, "socks5h://" + user + "@" + plain.addr,
+		"https://" + user + "@" + behindTLS.addr, "http://" + tinyproxy(t), "http://me:secret@" + tinyproxy(t, "BasicAuth me secret"),
+	} {
+		way := upstream(address)
+		way.UpstreamTLS = a.clientTLS(client)
+		w := open(t, viaUpstream(way))
+		for _, args := range [][]string{
+			{"--proxy", "socks5h://" + w.addr}, {"--proxy", "socks4a://" + w.addr}, {"--proxy", "http://" + w.addr}, {"--proxy", "http://" + w.addr, "--proxytunnel"},
+		} {
+			if out, code := curl(t, append(args, site.URL)...); code != 0 || out != "GET " {
+				t.Errorf("%s: curl %v: exit %d, %q", address, args, code, out)
+			}
+			if out, code := curl(t, append(args, site.URL, "-d", "body")...); code != 0 || out != "POST body" {
+				t.Errorf("%s: curl -d %v: exit %d, %q", address, args, code, out)
+			}
+		}
+	}
+}
+
+func TestPlainRequestsNeedNoTunnelUpstream(t *testing.T) {
+	site := web(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
+	w := open(t, viaUpstream(upstream("http://"+tinyproxy(t, "ConnectPort 443"))))
+	if out, code := curl(t, "--proxy", "http://"+w.addr, site.URL, site.URL); code != 0 || out != "hellohello" {
+		t.Errorf("exit %d, %q", code, out)
+	}
+	if out, _ := curl(t, "--proxy", "http://"+w.addr, "--proxytunnel", "-w", "%{http_connect}", site.URL); !strings.Contains(out, "403") {
+		t.Errorf("a tunnel: %q", out)
+	}
+}
+
+func TestUpstreamRefusalsKeepTheirMeaning(t *testing.T) {
+	const timeout = "error=connection_timeout"
+	up := open(t, guarded(by(func(_ context.Context, _, address string) (net.Conn, error) {
+		switch host, _, _ := net.SplitHostPort(address); host {
+		case "refused.example":
+			return nil, syscall.ECONNREFUSED
+		case "late.example":
+			return nil, os.ErrDeadlineExceeded
+		case "forbidden.example":
+			return nil, fs.ErrPermission
+		case "down.example":
+			return nil, syscall.EHOSTUNREACH
+		}
+		return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
+	})))
+	user := url.UserPassword("me", secret).String()
+	for _, kind := range []string{"http", "socks5"} {
+		dialer := upstream(kind + "://" + user + "@" + up.addr)
+		for host, want := range map[string]error{
+			"refused.example": syscall.ECONNREFUSED, "late.example": os.ErrDeadlineExceeded, "forbidden.example": fs.ErrPermission, "down.example": syscall.EHOSTUNREACH,
+		} {
+			_, err := dialer.DialContext(t.Context(), "tcp", host+":443")
+			var upstream *proxy.UpstreamError
+			if !errors.Is(err, want) || !errors.As(err, &upstream) || upstream.Proxy != up.addr || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%s to %s: %v", kind, host, err)
+			}
+		}
+		if _, err := dialer.DialContext(t.Context(), "tcp", "nobody.example:443"); kind == "http" && !notFound(err) || err == nil {
+			t.Errorf("%s to nobody: %v", kind, err)
+		}
+		_, err := upstream(kind+"://me:wrong@"+up.addr).DialContext(t.Context(), "tcp", "a.example:443")
+		if !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%s with a wrong password: %v", kind, err)
+		}
+	}
+	// A plain-HTTP client must not take the upstream's challenge for ours.
+	w := open(t, viaUpstream(upstream("http://me:wrong@"+up.addr)))
+	if out, _ := curl(t, "--proxy", "http://"+w.addr, "-w", "%{http_code}", "-o", "/dev/null", "http://a.example/"); out != "403" {
+		t.Errorf("status %q", out)
+	}
+}
+
+func notFound(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound
+}
+
+func TestUpstreamThatIsDownIsNoRefusalOfTheTarget(t *testing.T) {
+	ln := listen(t)
+	_ = ln.Close()
+	_, err := upstream("http://"+ln.Addr().String()).DialContext(t.Context(), "tcp", "a.example:443")
+	if !errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("down: %v", err)
+	}
+	_, err = upstream("gopher://"+ln.Addr().String()).DialContext(t.Context(), "tcp", "a.example:443")
+	if !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("gopher: %v", err)
+	}
+}
+
+func TestUpstreamIsNotAskedForWhatIsRefused(t *testing.T) {
+	up := open(t, by(func(_ context.Context, _, address string) (net.Conn, error) {
+		t.Errorf("asked for %s", address)
+		return nil, syscall.ECONNREFUSED
+	}))
+	for _, kind := range []string{"http", "socks5"} {
+		dialer := upstream(kind + "://" + up.addr)
+		dialer.Allow = nil
+		host, _ := os.Hostname()
+		for _, address := range []string{
+			"localhost:80", "LOCALHOST.:80", "a.localhost:80", "localhost.localdomain:80", "127.0.0.1:80", "[::1]:80", "127.1:80", "2130706433:80", "0x7f000001:80",
+			"169.254.169.254:80", "metadata.google.internal:80", "instance-data.ec2.internal:80", "[64:ff9b::a9fe:a9fe]:443", host + ":80",
+		} {
+			_, err := dialer.DialContext(t.Context(), "tcp", address)
+			var refused *proxy.RouteError
+			if !errors.As(err, &refused) {
+				t.Errorf("%s through %s: %v", address, kind, err)
+			}
+		}
+		w := open(t, viaUpstream(dialer))
+		if out, _ := curl(t, "--proxy", "http://"+w.addr, "-w", "%{http_code}", "-o", "/dev/null", "http://127.1/"); out != "403" {
+			t.Errorf("plain HTTP through %s: %q", kind, out)
+		}
+	}
+}
+
+func TestOurOwnPortIsNoUpstream(t *testing.T) {
+	site := web(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
+	ln := listen(t)
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	own := func(to netip.AddrPort) bool { return to.String() == ln.Addr().String() }
+	var config proxy.Config
+	for _, address := range []string{"http://127.0.0.1:" + port, "http://localhost:" + port, "socks5://LOCALHOST:" + port} {
+		way := upstream(address)
+		way.Own = own
+		config.Rules = append(config.Rules, proxy.Rule{Name: address, Match: hostIs("x"), Dialer: way})
+	}
+	w := openOn(t, config, ln)
+	for i, rule := range config.Rules {
+		rule.Match = nil
+		w.server.Reconfigure(proxy.Config{Rules: []proxy.Rule{rule}})
+		for _, args := range [][]string{{"--proxy", "http://" + w.addr}, {"--proxy", "socks5h://" + w.addr}} {
+			if out, code := curl(t, append(args, site.URL)...); code != 0 || out != "hello" {
+				t.Errorf("%d: curl %v: exit %d, %q", i, args, code, out)
+			}
+		}
+	}
+}
+
+func TestEnvironmentNamesTheUpstream(t *testing.T) {
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"} {
+		t.Setenv(name, "")
+	}
+	via := func(to string) string {
+		u, err := proxy.EnvironmentProxy(mustURL(to))
+		if err != nil {
+			return err.Error()
+		}
+		if u == nil {
+			return ""
+		}
+		return u.String()
+	}
+	if got := via("https://a.example"); got != "" {
+		t.Errorf("nothing set: %s", got)
+	}
+	t.Setenv("all_proxy", "socks5://all.example:1")
+	t.Setenv("HTTPS_PROXY", "secure.example:2")
+	t.Setenv("no_proxy", "direct.example,10.0.0.0/8")
+	for to, want := range map[string]string{
+		"http://a.example:80": "socks5://all.example:1", "https://a.example:443": "http://secure.example:2", "https://b.direct.example:443": "", "http://10.1.2.3:80": "", "http://localhost:80": "",
+	} {
+		if got := via(to); got != want {
+			t.Errorf("%s by %q, want %q", to, got, want)
+		}
+	}
+}
+
+func TestSilentUpstreamEndsWithTheDial(t *testing.T) {
+	silent := target(t, func(conn *net.TCPConn) { _, _ = io.Copy(io.Discard, conn) })
+	for _, kind := range []string{"http", "https", "socks5"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_, err := upstream(kind+"://"+silent).DialContext(ctx, "tcp", "a.example:443")
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
+// A way through our own proxy must be as good as the Dialer behind it.
+func TestUpstreamIsADialer(t *testing.T) {
+	up := open(t, direct())
+	for _, kind := range []string{"http", "socks5"} {
+		t.Run(kind, func(t *testing.T) {
+			suite := dialtest.Loopback(t)
+			suite.Dialer, suite.Unknown = upstream(kind+"://"+up.addr), "nobody.example:443"
+			if kind == "socks5" {
+				suite.Unknown = "" // SOCKS5 does not tell an unknown host from an unreachable one
+			}
+			dialtest.Run(t, suite)
+		})
+	}
+}
