@@ -19,5 +19,5 @@
 // reports it; upgrade.go brings a WebSocket back to 7. A request to the proxy itself is pages.go's. open.go lists what
 // is under way, and cuts it. dialer.go says what a Dialer must do; direct.go is the one that dials from this machine, or
 // through the forward proxy that this machine is told to use (upstream.go, upstreamsocks.go);
-// package dialtest holds every Dialer to it.
+// and package dialtest holds every Dialer to it.
 package proxy
