@@ -180,6 +180,8 @@ var causes = []struct {
 		"No network leads to the target. Check the network connection or the VPN.", 3, 91, 502, "destination_ip_unroutable"},
 	{"reset", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, "Connection lost",
 		"The connection was closed from the other side.", 1, 91, 502, "connection_terminated"},
+	{"too many", fmt.Errorf("too many connections are open through this proxy: %w", syscall.EMFILE), "Too many connections",
+		"Too many connections are open. Close some, or set a higher limit for this context in the settings.", 1, 91, 503, "connection_limit_reached"},
 	{"given up", fmt.Errorf("dial: %w", context.Canceled), "Given up",
 		"The connection was given up before it was made.", 1, 91, 502, "connection_terminated"},
 

@@ -50,6 +50,7 @@ const (
 	addressUnroutable  = "destination_ip_unroutable"
 	refusedError       = "connection_refused"
 	terminated         = "connection_terminated"
+	limitReached       = "connection_limit_reached"
 	connectionTimeout  = "connection_timeout"
 	tlsProtocolError   = "tls_protocol_error"
 	certificateError   = "tls_certificate_error"
@@ -103,6 +104,9 @@ func table() []row {
 			"Connection lost", "The connection was closed from the other side.", "",
 		})},
 		{notAllowed, rejected, http.StatusForbidden, denied, permission},
+		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, when(isAny(wordsTooMany...), words{
+			"Too many connections", "Too many connections are open.", "Close some, or set a higher limit for this context in the settings.",
+		})},
 		{hostUnreachable, rejected, http.StatusBadGateway, notFoundError, when(isAny(errors.ErrUnsupported), words{
 			"Cannot be carried", "Fairlead cannot carry this kind of connection.", "",
 		})},

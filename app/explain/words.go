@@ -14,6 +14,7 @@ import (
 // these numbers, so one list serves all.
 const (
 	wsaEACCES        = syscall.Errno(10013)
+	wsaEMFILE        = syscall.Errno(10024)
 	wsaEADDRINUSE    = syscall.Errno(10048)
 	wsaEADDRNOTAVAIL = syscall.Errno(10049)
 	wsaENETUNREACH   = syscall.Errno(10051)
@@ -33,6 +34,7 @@ var (
 		syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, wsaECONNRESET, wsaECONNABORTED,
 		io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed,
 	}
+	wordsTooMany   = []error{syscall.EMFILE, syscall.ENFILE, wsaEMFILE}
 	wordsTaken     = []error{syscall.EADDRINUSE, wsaEADDRINUSE}
 	wordsForbidden = []error{fs.ErrPermission, wsaEACCES}
 	wordsTimedOut  = []error{context.DeadlineExceeded, os.ErrDeadlineExceeded, syscall.ETIMEDOUT, wsaETIMEDOUT}
