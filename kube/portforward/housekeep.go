@@ -30,6 +30,9 @@ func (f *Forwarder) housekeep(ctx context.Context, now time.Time) time.Duration 
 			f.tend(s, now, due)
 		}
 		f.grow(p, now)
+		if !p.due.IsZero() && now.Before(p.due) {
+			due(p.due.Sub(now))
+		}
 		if len(p.sessions) == 0 && len(p.waiting) == 0 && p.dialling == 0 && now.Sub(p.used) > time.Minute {
 			delete(f.pods, id)
 		} else {

@@ -12,6 +12,8 @@ const (
 	parallelDials = 4
 	minSpares     = 2
 	maxSpares     = 8
+	// maxLater bounds how long spares wait for those who ask for them to be through.
+	maxLater = 200 * time.Millisecond
 	// near is the round trip below which a connection waits for a session of its own rather than share one: dialling
 	// takes three of them, and a guarantee is worth that.
 	near = 10 * time.Millisecond
@@ -29,6 +31,7 @@ type pod struct {
 	failed   time.Time // when dialling last failed
 	used     time.Time
 	rate     rate
+	due      time.Time // when spares are to be dialled; zero while none is missing
 }
 
 // A claim waits for a session.
@@ -167,11 +170,14 @@ func (f *Forwarder) evictable(p *pod) *session {
 	return oldest
 }
 
-// grow dials for those who wait and some ahead of them. mu is held.
+// grow dials for those who wait, and, a moment later, some ahead of demand. mu is held.
 func (f *Forwarder) grow(p *pod, now time.Time) {
-	want := len(p.waiting) + p.spares(now, f.rtt) - len(p.idle) - p.dialling
-	if f.total > f.cfg.PerContext*3/4 || now.Sub(p.failed) < 5*time.Second {
-		want = len(p.waiting) - p.dialling
+	want := len(p.waiting) - p.dialling
+	if f.total <= f.cfg.PerContext*3/4 && now.Sub(p.failed) >= 5*time.Second {
+		ahead := want + p.spares(now, f.rtt) - len(p.idle)
+		if f.later(p, now, ahead > max(want, 0)) {
+			want = ahead
+		}
 	}
 	for ; want > 0 && p.dialling < parallelDials && f.mayDial(p); want-- {
 		if f.total >= f.cfg.PerContext {
@@ -184,6 +190,21 @@ func (f *Forwarder) grow(p *pod, now time.Time) {
 		p.dialling++
 		f.total++
 	}
+}
+
+// later says whether the time has come for spares. They wait for a round trip: what asks for them is a first connection
+// or a burst, whose own requests are on their way meanwhile, and a TLS handshake and an upgrade cost more than those. mu
+// is held.
+func (f *Forwarder) later(p *pod, now time.Time, missing bool) bool {
+	if !missing {
+		p.due = time.Time{}
+		return false
+	}
+	if p.due.IsZero() {
+		p.due = now.Add(min(f.rtt, maxLater))
+		f.kick()
+	}
+	return !now.Before(p.due)
 }
 
 // spares is how many sessions to hold ready: what is asked for while one is dialled.
