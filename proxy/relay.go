@@ -50,6 +50,7 @@ type relay struct {
 	err        error
 	graceTimer *time.Timer
 	idleTimer  *time.Timer
+	departure  *time.Timer
 }
 
 // run returns when both directions have ended and both connections are closed. early is what the client has sent
@@ -75,6 +76,9 @@ func (r *relay) run(ctx context.Context, early []byte) error {
 	if r.idleTimer != nil {
 		r.idleTimer.Stop()
 	}
+	if r.departure != nil {
+		r.departure.Stop()
+	}
 	r.mutex.Unlock()
 	switch {
 	case closed && err == nil:
@@ -99,8 +103,25 @@ func (r *relay) send(early []byte) {
 		// The target may have answered, closed, and refused the rest; what it said still reaches the client.
 		r.deafTo(writeErr)
 	default:
+		r.clientEnded()
+	}
+}
+
+// clientEnded passes the client's end on: of its direction, or of all.
+func (r *relay) clientEnded() {
+	gone := departed(r.client)
+	if !gone {
 		_ = closeWrite(r.target) // a target that is gone is met by the other direction
 		r.oneEnded(r.grace)
+	}
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	switch {
+	case r.closed || r.ended == 2:
+	case gone:
+		r.depart()
+	default:
+		r.awaitDeparture(departedFirst)
 	}
 }
 
