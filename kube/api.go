@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
 
 	"fairlead/kube/fault"
 )
@@ -49,7 +50,7 @@ type api struct {
 }
 
 // newAPI makes the clients; it sends nothing.
-func newAPI(config *rest.Config, contextName string, h *health) (*api, error) {
+func newAPI(config *rest.Config, contextName string, l *login, h *health) (*api, error) {
 	config = rest.CopyConfig(config)
 	// With HTTP/2 all questions share one connection, and after a laptop's sleep they all wait for the same dead one.
 	config.NextProtos = []string{"http/1.1"}
@@ -67,8 +68,8 @@ func newAPI(config *rest.Config, contextName string, h *health) (*api, error) {
 
 	a := &api{
 		faults:    newFaults(config, contextName),
-		refreshes: config.ExecProvider != nil || config.AuthProvider != nil || config.BearerTokenFile != "",
-		login:     newLogin(config.ExecProvider != nil),
+		refreshes: l.plugin != nil || config.AuthProvider != nil || config.BearerTokenFile != "",
+		login:     l,
 		health:    h,
 		attempt:   attemptTimeout,
 	}
@@ -76,10 +77,15 @@ func newAPI(config *rest.Config, contextName string, h *health) (*api, error) {
 		a.transport = next
 		return boundedAnswers{next}
 	})
-	client, err := rest.HTTPClientFor(config)
+	conf, err := l.transport(config)
 	if err != nil {
 		return nil, err
 	}
+	authorized, err := transport.New(conf)
+	if err != nil {
+		return nil, err
+	}
+	client := &http.Client{Transport: authorized}
 	if a.anonymous, err = rest.HTTPClientFor(rest.AnonymousClientConfig(config)); err != nil {
 		return nil, err
 	}
@@ -182,16 +188,14 @@ type question struct{ verb, resource, namespace, name string }
 
 // ask sends one request, gives its error as a fault, and tells health how the API server fares.
 func (a *api) ask(ctx context.Context, asked question, answer runtime.Object, request func() *rest.Request) error {
-	leave, err := a.login.enter(ctx)
-	if err != nil {
+	if err := a.login.ensure(ctx); err != nil {
+		a.health.observe(err)
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	a.asked.Add(1)
-	err = a.send(ctx, answer, request)
-	err = a.faults.of(err, asked)
-	leave(err)
+	err := a.login.explain(a.faults.of(a.send(ctx, answer, request), asked))
 	a.health.observe(err)
 	return err
 }
@@ -205,6 +209,9 @@ func (a *api) send(ctx context.Context, answer runtime.Object, request func() *r
 	cancelAttempt()
 	if ctx.Err() == nil && (timedOut && err != nil || a.faults.deadConnection(err) || a.refreshes && isUnauthorized(err)) {
 		a.closeIdle()
+		if err := a.login.ensure(ctx); err != nil {
+			return err
+		}
 		return request().MaxRetries(0).Do(ctx).Into(answer)
 	}
 	return err

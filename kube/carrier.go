@@ -2,8 +2,10 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"net"
 
+	"fairlead/kube/fault"
 	"fairlead/kube/portforward"
 )
 
@@ -16,4 +18,20 @@ type carrier interface {
 	Run(ctx context.Context) error
 	Dial(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error)
 	Stats() portforward.Stats
+}
+
+// dialCarrier sees to a login before it dials, since the carrier runs no credential plugin, and once more when the login
+// turns out to have expired.
+func (c *Cluster) dialCarrier(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error) {
+	if err := c.api.login.ensure(ctx); err != nil {
+		return nil, err
+	}
+	conn, err := c.carrier.Dial(ctx, endpoints, renew)
+	if c.api.login.plugin != nil && errors.As(err, new(*fault.Login)) {
+		if err := c.api.login.ensure(ctx); err != nil {
+			return nil, err
+		}
+		conn, err = c.carrier.Dial(ctx, endpoints, renew)
+	}
+	return conn, c.api.login.explain(err)
 }

@@ -70,12 +70,16 @@ func Open(c Config) (*Cluster, error) {
 		return nil, err
 	}
 	h := newHealth(c.Health)
-	a, err := newAPI(config, c.Context, h)
+	l, err := newLogin(config, c.Context)
+	if err != nil {
+		return nil, fmt.Errorf("context %q: %w", c.Context, err)
+	}
+	a, err := newAPI(config, c.Context, l, h)
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
 	carrier, err := portforward.New(portforward.Config{
-		REST: config, Context: c.Context, Carrier: c.Carrier, PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
+		REST: config, Certificate: l.certificate(), Context: c.Context, Carrier: c.Carrier, PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
@@ -109,6 +113,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 		return errors.New("kube: Run was called before")
 	}
 	c.phase = running
+	endLogin := c.api.login.begin(c.health.loggedIn)
 	close(c.started)
 	c.mu.Unlock()
 
@@ -129,6 +134,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	c.dialing.Wait()
 	c.resolver.stop()
 	wg.Wait()
+	endLogin()
 	c.api.closeIdle()
 	return carrierErr
 }
@@ -160,12 +166,15 @@ func (c *Cluster) begin(ctx context.Context) (_ context.Context, end func(), err
 // Check asks the API server two cheap questions: is it there, and does it accept this login, for either of the verbs that
 // carriers need? The answer is nil, *fault.Unreachable or *fault.Login; *fault.Forbidden when the login may not even ask
 // for its rights. A name needs two questions at once, too: the connections made here wait for the first of them.
+//
+// It is for when the user asked for it: a credential plugin that failed lately is run again at once.
 func (c *Cluster) Check(ctx context.Context) error {
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
+	c.api.login.retry()
 	var group errgroup.Group
 	for _, verb := range []string{"create", "get"} {
 		group.Go(func() error {

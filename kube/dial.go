@@ -154,7 +154,7 @@ func (a *attempt) network(c candidate) network {
 // connect hands Pods to the carrier, and to try after them those of which it is not known whether they may be dialled.
 func (a *attempt) connect(ctx context.Context, endpoints []endpoint, later []candidate) (net.Conn, error) {
 	c := a.cluster
-	conn, err := c.carrier.Dial(ctx, endpoints, func(ctx context.Context, cause error) []endpoint {
+	conn, err := c.dialCarrier(ctx, endpoints, func(ctx context.Context, cause error) []endpoint {
 		return a.renew(ctx, cause, later)
 	})
 	var away *fault.Unreachable

@@ -27,7 +27,6 @@ const maxText = 512
 type faults struct {
 	context string
 	server  string // host:port
-	plugin  string // the credential plugin's command; empty when there is none
 	oidc    bool
 }
 
@@ -36,18 +35,18 @@ func newFaults(config *rest.Config, contextName string) faults {
 	if u, _, err := rest.DefaultServerUrlFor(config); err == nil {
 		f.server = u.Host
 	}
-	if config.ExecProvider != nil {
-		f.plugin = config.ExecProvider.Command
-	}
 	return f
 }
 
 // of gives the fault behind the error of a request; errAbsent for a 404. An end of the caller's context stays what it is.
 func (f faults) of(err error, asked question) error {
 	var status apierrors.APIStatus
+	var failed *fault.Login
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &failed):
+		return failed // by the plugin, before anything was sent
 	case errors.Is(err, errTooLarge):
 		return errTooLarge
 	case errors.As(err, &status):
@@ -100,48 +99,23 @@ func isForeign(status metav1.Status) bool {
 	})
 }
 
-// ofCredentials finds a login that failed before anything was sent. client-go gives these errors as text only, and some
-// of that text quotes what a plugin printed, so it is looked at and not passed on.
+// ofCredentials finds a login that failed before anything was sent. client-go gives these errors as text only.
 func (f faults) ofCredentials(err error) error {
 	text := err.Error()
-	login := func(plugin, reason string) error {
-		return &fault.Login{Context: f.context, Plugin: plugin, Err: errors.New(reason)}
-	}
-	if detail, ok := strings.CutPrefix(text, "getting credentials: "); ok && f.plugin != "" {
-		return login(f.plugin, pluginReason(detail))
+	login := func(cause fault.LoginCause, reason string) error {
+		return &fault.Login{Context: f.context, Cause: cause, Err: errors.New(reason)}
 	}
 	if strings.Contains(text, "failed to read token file") || strings.Contains(text, "read empty token from file") {
-		return login("", "its token file cannot be read, or is empty")
+		return login(fault.LoginFile, "its token file cannot be read, or is empty")
 	}
 	if f.oidc && !isNetwork(err) {
-		return login("", "its OpenID Connect login has expired and cannot be renewed")
+		return login(fault.LoginRenewal, "its OpenID Connect login has expired and cannot be renewed")
 	}
 	// A server, or a proxy before it, that turns the client certificate down ends the handshake with one of RFC 8446's alerts.
 	if strings.Contains(text, "remote error: tls: ") && strings.Contains(text, "certificate") {
-		return login("", "its client certificate was not accepted")
+		return login(fault.LoginCertificate, "its client certificate was not accepted")
 	}
 	return nil
-}
-
-// pluginReason says how a credential plugin failed, in a form without its output.
-func pluginReason(detail string) string {
-	if _, code, ok := strings.Cut(detail, "failed with exit code "); ok && len(code) < 8 {
-		return "exit code " + code
-	}
-	for _, known := range []struct{ sign, reason string }{
-		{"not found", "executable not found"},
-		{"permission denied", "permission denied"},
-		{"not allowed", "not allowed by the policy for plugins"},
-		{"interactive mode", "it asks for a terminal, which it cannot have in the background"},
-		{"decoding stdout", "its output is not an ExecCredential"},
-		{"didn't return", "its output has no credentials"},
-		{"plugin returned version", "its output has another API version than the kubeconfig asks for"},
-	} {
-		if strings.Contains(detail, known.sign) {
-			return known.reason
-		}
-	}
-	return "it could not be run"
 }
 
 // deadConnection tells an error that says more about a connection kept from earlier than about the API server.

@@ -188,7 +188,7 @@ func TestStoppingEndsEveryDial(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := newHealth(nil)
-	a, err := newAPI(config, "test", h)
+	a, err := newAPI(config, "test", &login{config: config}, h)
 	if err != nil {
 		t.Fatal(err)
 	}

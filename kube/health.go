@@ -49,6 +49,15 @@ func (h *health) recovered() {
 	}
 }
 
+// loggedIn is told when a credential plugin gave a login after all, while nobody was waiting for it.
+func (h *health) loggedIn() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.state == loggedOut {
+		h.enter(well, nil)
+	}
+}
+
 func (h *health) enter(state condition, err error) {
 	text := ""
 	if err != nil {

@@ -2,92 +2,155 @@ package kube
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
-	"sync"
+	"os"
+	"strings"
 	"time"
 
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
+
 	"fairlead/kube/fault"
+	"fairlead/kube/plugin"
 )
 
-// How long a credential plugin that failed is left alone: it may open a browser window each time.
-const (
-	firstRest   = 2 * time.Second
-	longestRest = 30 * time.Second
-)
-
-// A login keeps requests from running a credential plugin again and again. Until one request has been accepted they go
-// one at a time, and after a failure none goes for a while; the others get the same answer.
+// A login is how the API server knows a context's user: by a credential plugin, or by what the kubeconfig holds.
 type login struct {
-	turn chan struct{} // holds a value while a request tries the login; nil where there is no plugin
-
-	mu       sync.Mutex
-	accepted bool
-	failures int
-	last     error // of the latest failure
-	retry    time.Time
+	plugin *plugin.Plugin // nil: none
+	config *rest.Config
 }
 
-func newLogin(plugin bool) *login {
-	l := &login{}
-	if plugin {
-		l.turn = make(chan struct{}, 1)
+// newLogin takes the credential plugin out of a configuration, where client-go would run it for every request, spares
+// included. In its place the configuration gets what puts the plugin's token on requests.
+func newLogin(config *rest.Config, contextName string) (*login, error) {
+	l := &login{config: config}
+	exec := config.ExecProvider
+	if exec == nil {
+		return l, nil
 	}
-	return l
-}
-
-// enter waits for a request's turn. The request's outcome goes to the returned function.
-func (l *login) enter(ctx context.Context) (leave func(error), err error) {
-	if l.turn == nil {
-		return func(error) {}, nil
+	c := plugin.Config{Exec: exec, Context: contextName}
+	if exec.ProvideClusterInfo {
+		var err error
+		if c.Cluster, err = rest.ConfigToExecCluster(config); err != nil {
+			return nil, err
+		}
 	}
-	if l.isAccepted() {
-		return l.learn, nil
-	}
-	select {
-	case l.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if l.isAccepted() {
-		<-l.turn
-		return l.learn, nil
-	}
-	if err := l.resting(); err != nil {
-		<-l.turn
+	config.ExecProvider = nil
+	fixed, err := config.TransportConfig()
+	if err != nil {
 		return nil, err
 	}
-	return func(err error) { l.learn(err); <-l.turn }, nil
-}
-
-func (l *login) isAccepted() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.accepted
-}
-
-// resting gives the latest failure while it is too early to try again.
-func (l *login) resting() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if time.Now().Before(l.retry) {
-		return l.last
+	if fixed.HasTokenAuth() || fixed.HasBasicAuth() || fixed.HasCertAuth() {
+		return l, nil // these count, as they do for kubectl
 	}
-	return nil
+	if l.plugin, err = plugin.New(c); err != nil {
+		return nil, err
+	}
+	config.Wrap(l.plugin.Wrap)
+	return l, nil
 }
 
-func (l *login) learn(err error) {
-	state, known := conditionOf(err)
-	if !known || state == unreachable {
-		return
+// begin lets the plugin run until end is called. renewed is told when it has given credentials.
+func (l *login) begin(renewed func()) (end func()) {
+	if l.plugin == nil {
+		return func() {}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	return l.plugin.Begin(renewed)
+}
+
+// ensure runs the plugin if there are no credentials. It is for work that a client waits for, or that the user asked
+// for; nothing else may call it.
+func (l *login) ensure(ctx context.Context) error {
+	if l.plugin == nil {
+		return nil
+	}
+	return l.plugin.Login(ctx)
+}
+
+// retry lets the plugin run again at once, since the user asked for it.
+func (l *login) retry() {
+	if l.plugin != nil {
+		l.plugin.Retry()
+	}
+}
+
+// certificate gives the plugin's client certificate; nil when there is no plugin to ask.
+func (l *login) certificate() func() (*tls.Certificate, error) {
+	if l.plugin == nil {
+		return nil
+	}
+	return l.plugin.Certificate
+}
+
+// transport makes a transport with a configuration's credentials.
+func (l *login) transport(config *rest.Config) (*transport.Config, error) {
+	c, err := config.TransportConfig()
+	if err == nil && l.plugin != nil {
+		c.TLS.GetCertHolder = &transport.GetCertHolder{GetCert: l.plugin.Certificate}
+	}
+	return c, err
+}
+
+// explain adds to a login that was refused what is known of its credentials: whose they are, and that they have expired.
+func (l *login) explain(err error) error {
 	var refused *fault.Login
-	if !errors.As(err, &refused) {
-		l.accepted, l.failures, l.last, l.retry = true, 0, nil, time.Time{}
-		return
+	if !errors.As(err, &refused) || refused.Cause != fault.LoginRefused || refused.Plugin != "" {
+		return err
 	}
-	rest := min(firstRest<<min(l.failures, 8), longestRest)
-	l.accepted, l.last, l.retry = false, err, time.Now().Add(rest)
-	l.failures++
+	if l.plugin != nil {
+		return l.plugin.Refused()
+	}
+	if expired := l.expired(); !expired.IsZero() && expired.Before(time.Now()) {
+		named := *refused
+		named.Cause, named.Expired = fault.LoginExpired, expired
+		return &named
+	}
+	return err
+}
+
+// expired is when the kubeconfig's own credentials run out; zero when they do not say.
+func (l *login) expired() time.Time {
+	token := l.config.BearerToken
+	if l.config.BearerTokenFile != "" {
+		if data, err := readBounded(l.config.BearerTokenFile); err == nil {
+			token = string(data)
+		}
+	}
+	if at := tokenExpiry(token); !at.IsZero() {
+		return at
+	}
+	certificate := l.config.CertData
+	if len(certificate) == 0 && l.config.CertFile != "" {
+		certificate, _ = os.ReadFile(l.config.CertFile) //nolint:errcheck // then it is not known
+	}
+	if block, _ := pem.Decode(certificate); block != nil {
+		if leaf, err := x509.ParseCertificate(block.Bytes); err == nil {
+			return leaf.NotAfter
+		}
+	}
+	return time.Time{}
+}
+
+// tokenExpiry reads the claim exp of a JSON web token (RFC 7519, section 4.1.4), without checking anything of it.
+func tokenExpiry(token string) time.Time {
+	part := strings.Split(strings.TrimSpace(token), ".")
+	if len(part) != 3 {
+		return time.Time{}
+	}
+	claims, err := base64.RawURLEncoding.DecodeString(part[1])
+	if err != nil {
+		return time.Time{}
+	}
+	var c struct {
+		Exp float64 `json:"exp"`
+	}
+	if json.Unmarshal(claims, &c) != nil || c.Exp <= 0 || c.Exp > 1<<40 {
+		return time.Time{}
+	}
+	return time.Unix(int64(c.Exp), 0)
 }

@@ -31,11 +31,6 @@ func restConfig(path, name string) (*rest.Config, Context, error) {
 		config.QPS = -1
 		config.UserAgent = userAgent()
 		config.WarningHandler = rest.NoWarnings{}
-		if config.ExecProvider != nil {
-			// A desktop program has no terminal to lend, and a plugin must not read that of a foreground one.
-			config.ExecProvider.StdinUnavailable = true
-			config.ExecProvider.StdinUnavailableMessage = "fairlead runs it in the background"
-		}
 		return config, context, nil
 	}
 	return nil, Context{}, fmt.Errorf("no context %q in the kubeconfig", name)

@@ -275,7 +275,11 @@ func start(t *testing.T, kubeconfig string, carrier carrier, report func(error))
 		t.Fatal(err)
 	}
 	h := newHealth(report)
-	a, err := newAPI(config, "test", h)
+	l, err := newLogin(config, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := newAPI(config, "test", l, h)
 	if err != nil {
 		t.Fatal(err)
 	}

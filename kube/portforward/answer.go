@@ -76,6 +76,10 @@ func (u *upgrader) explain(ctx context.Context, ep Endpoint, told []error) error
 	if errors.As(best, &refused) {
 		return u.refused(ep, refused)
 	}
+	var login *fault.Login
+	if errors.As(best, &login) {
+		return login
+	}
 	if network := new(networkError); errors.As(best, &network) {
 		if credential := new(credentialError); errors.As(best, &credential) {
 			return &fault.Login{Plugin: u.plugin, Context: u.context, Err: credential.err}

@@ -2,6 +2,7 @@ package portforward
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -39,6 +40,9 @@ type Config struct {
 	// REST is the way to the API server and the credentials, as client-go reads them from a kubeconfig. Its rate limits
 	// do not count here.
 	REST *rest.Config
+	// Certificate gives the client certificate to use now; an error, or one without content, when there is none. It is
+	// called for spare connections too, and must not run a credential plugin. Nil leaves it to REST.
+	Certificate func() (*tls.Certificate, error)
 	// Context is the kubeconfig context's name, for errors.
 	Context string
 	// Carrier is CarrierSPDY, CarrierWebSocket, or empty for whichever gets through, SPDY first.
@@ -120,7 +124,7 @@ func New(cfg Config) (*Forwarder, error) {
 	case cfg.Carrier != "" && cfg.Carrier != CarrierSPDY && cfg.Carrier != CarrierWebSocket:
 		return nil, fmt.Errorf("no carrier is called %q (%s, %s)", cfg.Carrier, CarrierSPDY, CarrierWebSocket)
 	}
-	up, err := newUpgrader(cfg.REST, cfg.Carrier, cfg.Context)
+	up, err := newUpgrader(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("port-forward through %s: %w", cfg.REST.Host, err)
 	}

@@ -440,7 +440,7 @@ func TestProxyOfAKubeconfig(t *testing.T) {
 		}
 		t.Setenv("NO_PROXY", "example.com")
 		before := len(seen())
-		excepted, err := newUpgrader(cfg, "", "")
+		excepted, err := newUpgrader(Config{REST: cfg})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -500,7 +500,7 @@ func TestLookingAtCredentialsSeesChanges(t *testing.T) {
 		writeFile(t, certFile, string(cert), 0o600)
 	}
 	replace("alice")
-	u, err := newUpgrader(&rest.Config{Host: "https://127.0.0.1:1", TLSClientConfig: rest.TLSClientConfig{CertFile: certFile, KeyFile: keyFile}}, "", "")
+	u, err := newUpgrader(Config{REST: &rest.Config{Host: "https://127.0.0.1:1", TLSClientConfig: rest.TLSClientConfig{CertFile: certFile, KeyFile: keyFile}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
 )
 
@@ -43,16 +42,19 @@ type upgrader struct {
 	last string // the carrier that worked
 }
 
-func newUpgrader(cfg *rest.Config, carrier, name string) (*upgrader, error) {
-	conf, err := cfg.TransportConfig()
+func newUpgrader(cfg Config) (*upgrader, error) {
+	conf, err := cfg.REST.TransportConfig()
 	if err != nil {
 		return nil, err
 	}
-	u := &upgrader{forced: carrier, context: name}
-	if cfg.ExecProvider != nil {
-		u.plugin = cfg.ExecProvider.Command
+	if cfg.Certificate != nil {
+		conf.TLS.GetCertHolder = &transport.GetCertHolder{GetCert: cfg.Certificate}
 	}
-	if u.route, err = newRoute(cfg, conf); err != nil {
+	u := &upgrader{forced: cfg.Carrier, context: cfg.Context}
+	if cfg.REST.ExecProvider != nil {
+		u.plugin = cfg.REST.ExecProvider.Command
+	}
+	if u.route, err = newRoute(cfg.REST, conf); err != nil {
 		return nil, err
 	}
 	if u.rt, err = transport.HTTPWrappersForConfig(conf, u); err != nil {

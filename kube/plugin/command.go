@@ -1,0 +1,84 @@
+package plugin
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// LoginCommand is a command line that logs in by hand what a plugin does not; empty when none can be given. It holds no
+// secret, and nothing from the kubeconfig that a shell could take for more than a word.
+func LoginCommand(c *clientcmdapi.ExecConfig, context string) string {
+	words, option, value := known(c)
+	if words == "" {
+		// kubectl runs the plugin with a terminal, where it may ask.
+		words, option, value = "kubectl version", "--context", context
+	}
+	switch {
+	case option == "" || value == "":
+		return words
+	case !plainWord.MatchString(value):
+		return ""
+	}
+	return words + " " + option + " " + value
+}
+
+// plainWord is what every shell, and every program, takes as it stands.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:/@+-]{0,200}$`)
+
+// known is the command that logs in to what many plugins get their credentials from, with an option and its value.
+func known(c *clientcmdapi.ExecConfig) (words, option, value string) {
+	name := strings.TrimSuffix(strings.ToLower(filepath.Base(filepath.ToSlash(c.Command))), ".exe")
+	switch name {
+	case "aws", "aws-iam-authenticator":
+		return "aws sso login", "--profile", first(argument(c, "--profile"), variable(c, "AWS_PROFILE"))
+	case "gke-gcloud-auth-plugin", "gcloud":
+		return "gcloud auth login", "", ""
+	case "az":
+		return "az login", "", ""
+	case "kubelogin":
+		if first(argument(c, "--login"), argument(c, "-l"), variable(c, "AAD_LOGIN_METHOD")) == "azurecli" {
+			return "az login", "--tenant", argument(c, "--tenant-id")
+		}
+	case "tsh":
+		return "tsh login", "--proxy", argument(c, "--proxy")
+	case "doctl":
+		return "doctl auth init", "", ""
+	case "oci":
+		return "oci session authenticate", "--profile-name", argument(c, "--profile")
+	}
+	return "", "", ""
+}
+
+func first(values ...string) string {
+	for _, value := range values {
+		if value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+// argument is the value of an option among the plugin's arguments, written as one word or as two.
+func argument(c *clientcmdapi.ExecConfig, option string) string {
+	for i, arg := range c.Args {
+		if value, ok := strings.CutPrefix(arg, option+"="); ok {
+			return value
+		}
+		if arg == option && i+1 < len(c.Args) {
+			return c.Args[i+1]
+		}
+	}
+	return ""
+}
+
+func variable(c *clientcmdapi.ExecConfig, name string) string {
+	for _, v := range c.Env {
+		if v.Name == name {
+			return v.Value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,72 @@
+package plugin
+
+import (
+	"crypto/sha256"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/util/dump"
+)
+
+// accounts are those in use in this process. A user's login is shared by whatever the user does, so they are the
+// process's and not a Plugin's.
+var accounts = registry{byKey: map[accountKey]*account{}}
+
+type registry struct {
+	mu    sync.Mutex
+	byKey map[accountKey]*account
+}
+
+// An accountKey tells accounts apart, by all that their plugins are run with.
+type accountKey struct{ exec, cluster [sha256.Size]byte }
+
+func keyOf(c Config) (key accountKey) {
+	key.exec = sha256.Sum256([]byte(dump.Pretty([]any{c.Exec.Command, c.Exec.Args, c.Exec.Env, c.Exec.APIVersion, c.Exec.InteractiveMode})))
+	if c.Cluster != nil {
+		key.cluster = sha256.Sum256([]byte(dump.Pretty(*c.Cluster)))
+	}
+	return key
+}
+
+// join gives the account for a configuration. Its plugin may run until leave is called.
+func (r *registry) join(c Config, renewed func()) (a *account, leave func()) {
+	key := keyOf(c)
+	m := &member{renewed}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if a = r.byKey[key]; a == nil {
+		a = &account{config: c, turn: r.turn(key.exec), members: map[*member]struct{}{}}
+		r.byKey[key] = a
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.members[m] = struct{}{}
+	return a, func() { r.leave(key, a, m) }
+}
+
+// turn is that of the accounts of one user entry. mu is held.
+func (r *registry) turn(exec [sha256.Size]byte) chan struct{} {
+	for key, a := range r.byKey {
+		if key.exec == exec {
+			return a.turn
+		}
+	}
+	return make(chan struct{}, 1)
+}
+
+// leave takes a member away. With the last one the account goes, and its run.
+func (r *registry) leave(key accountKey, a *account, m *member) {
+	r.mu.Lock()
+	a.mu.Lock()
+	delete(a.members, m)
+	running := a.running
+	last := len(a.members) == 0
+	if last && r.byKey[key] == a {
+		delete(r.byKey, key)
+	}
+	a.mu.Unlock()
+	r.mu.Unlock()
+	if last && running != nil {
+		running.stop()
+		<-running.done
+	}
+}

@@ -1,0 +1,109 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"fairlead/kube/fault"
+)
+
+const (
+	maxOutput = 1 << 20         // bytes of what a plugin may print
+	lingering = 2 * time.Second // that a plugin which was told to end may take, and its children may hold its output
+)
+
+// execute runs the plugin once, without a terminal. Errors are *fault.Login without the context's facts, and ctx's when
+// it was canceled.
+func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) {
+	if c.Exec.InteractiveMode == clientcmdapi.AlwaysExecInteractiveMode {
+		return nil, &fault.Login{Cause: fault.PluginTerminal, Err: errors.New("it asks for a terminal, which it cannot have in the background")}
+	}
+	codec, err := codecOf(c.Exec.APIVersion)
+	if err != nil {
+		return nil, &fault.Login{Cause: fault.PluginOutput, Err: err}
+	}
+	info, err := codec.request(c.Cluster)
+	if err != nil {
+		return nil, &fault.Login{Cause: fault.PluginOutput, Err: errors.New("what it is to be told cannot be written")}
+	}
+	cmd := exec.CommandContext(ctx, filepath.Clean(c.Exec.Command), c.Exec.Args...)
+	cmd.Env = os.Environ()
+	for _, variable := range c.Exec.Env {
+		cmd.Env = append(cmd.Env, variable.Name+"="+variable.Value)
+	}
+	cmd.Env = append(cmd.Env, "KUBERNETES_EXEC_INFO="+string(info))
+	stdout := &limited{left: maxOutput}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.WaitDelay = lingering
+	alone(cmd)
+	// The policy comes before the search's failure: what may not run need not be there.
+	if err := permitted(cmd); err != nil {
+		return nil, &fault.Login{Cause: fault.PluginDenied, Err: err}
+	}
+	err = cmd.Run()
+	switch {
+	case ctx.Err() == nil:
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil, &fault.Login{Cause: fault.PluginSilent, Detail: stderr.lastLine(), Err: errors.New("it did not finish in time")}
+	default:
+		return nil, ctx.Err()
+	}
+	// Its output may be held open by a browser that it started, when there was none.
+	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
+		return nil, failure(c, err, stderr.lastLine())
+	}
+	given, err := codec.read(stdout.Bytes())
+	if stdout.left < 0 {
+		err = fmt.Errorf("its output is larger than %d KiB", maxOutput>>10)
+	}
+	if err != nil {
+		return nil, &fault.Login{Cause: fault.PluginOutput, Detail: stderr.lastLine(), Err: err}
+	}
+	return given, nil
+}
+
+// failure says how a plugin failed to run.
+func failure(c Config, err error, detail string) error {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		login := &fault.Login{Cause: fault.PluginFailed, Exit: exit.ExitCode(), Detail: detail, Err: fmt.Errorf("exit code %d", exit.ExitCode())}
+		if login.Exit < 0 {
+			login.Err = errors.New("it was ended by a signal")
+		}
+		return login
+	}
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		login := &fault.Login{Cause: fault.PluginMissing, Hint: clean(c.Exec.InstallHint), Err: errors.New("executable not found")}
+		if filepath.Base(c.Exec.Command) == c.Exec.Command {
+			login.SearchPath = os.Getenv("PATH")
+		}
+		return login
+	}
+	reason := errors.New("it could not be run")
+	if errors.Is(err, fs.ErrPermission) {
+		reason = errors.New("permission denied")
+	}
+	return &fault.Login{Cause: fault.PluginFailed, Exit: -1, Detail: detail, Err: reason}
+}
+
+// limited keeps what is written to it, up to a bound, and takes all of it.
+type limited struct {
+	bytes.Buffer
+	left int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	l.left -= len(p)
+	if l.left >= 0 {
+		l.Buffer.Write(p)
+	}
+	return len(p), nil
+}
