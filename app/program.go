@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 
@@ -14,23 +17,31 @@ import (
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/kube"
+	"fairlead/proxy"
 )
 
-// A program is what tray and serve share: the kubeconfig that was read, the state on disk, the log, and what makes
-// contexts into proxies.
+// A program is what tray and serve share: the kubeconfig and the settings as they are now, the state on disk, the log,
+// and what makes contexts into proxies.
 type program struct {
-	kubeconfig kube.Kubeconfig
-	settings   *settings.Store
+	path       string // of the kubeconfig; empty for what kubectl reads
+	kubeconfig atomic.Pointer[kube.Kubeconfig]
+	store      *settings.Store
+	settings   *settings.Settings
 	damage     error // of the state file, which was kept aside
 	log        zerolog.Logger
 	logFile    io.Closer
 	dir        string
 	wiring     *wiring
+	telling    sync.Mutex // of the model: what is read later is told later
 }
 
 // open reads what there is on disk. It starts nothing and sends nothing.
 func open(o command.Options) (*program, error) {
 	dir, err := settings.Dir()
+	if err != nil {
+		return nil, err
+	}
+	file, err := settings.ConfigFile()
 	if err != nil {
 		return nil, err
 	}
@@ -42,12 +53,32 @@ func open(o command.Options) (*program, error) {
 	if damage != nil {
 		log.Warn().Err(damage).Msg("state file")
 	}
-	p := &program{kubeconfig: kube.Load(o.Kubeconfig), settings: store, damage: damage, log: log, logFile: logFile, dir: dir}
-	p.wiring = &wiring{kubeconfig: o.Kubeconfig, listen: o.Listen, settings: store, log: log}
-	for _, problem := range p.kubeconfig.Problems {
-		log.Warn().Err(problem).Msg("kubeconfig")
+	p := &program{
+		path: o.Kubeconfig, store: store, settings: settings.Load(store, file), damage: damage, log: log, logFile: logFile, dir: dir,
+	}
+	p.useKubeconfigs()
+	p.wiring = &wiring{kubeconfig: o.Kubeconfig, listen: o.Listen, settings: p.settings, log: log}
+	p.learn(kube.Load(o.Kubeconfig))
+	if err := p.settings.Problem(); err != nil {
+		log.Warn().Err(err).Msg("settings")
 	}
 	return p, nil
+}
+
+// useKubeconfigs makes the files that the settings name the ones that kubectl would read, for us and for credential
+// plugins. A file named on the command line comes before them.
+func (p *program) useKubeconfigs() {
+	if files := p.settings.Config().Kubeconfig; len(files) > 0 && p.path == "" {
+		_ = os.Setenv("KUBECONFIG", strings.Join(files, string(os.PathListSeparator))) // fails for a NUL only, which YAML has not
+	}
+}
+
+// learn takes up what the kubeconfig says now.
+func (p *program) learn(k kube.Kubeconfig) {
+	for _, problem := range k.Problems {
+		p.log.Warn().Err(problem).Msg("kubeconfig")
+	}
+	p.kubeconfig.Store(&k)
 }
 
 func (p *program) Close() error { return p.logFile.Close() }
@@ -55,14 +86,40 @@ func (p *program) Close() error { return p.logFile.Close() }
 // entries are the contexts as the model knows them.
 func (p *program) entries() []session.Entry {
 	var entries []session.Entry
-	for _, c := range p.kubeconfig.Contexts {
-		e := session.Entry{Name: c.Name, Namespace: c.Namespace, Cluster: c.Cluster}
-		if c.Err != nil {
-			e.Problem = c.Err.Error()
-		}
-		entries = append(entries, e)
+	for _, c := range p.kubeconfig.Load().Contexts {
+		entries = append(entries, p.entry(c))
 	}
 	return entries
+}
+
+// entry is a context with its settings.
+func (p *program) entry(c kube.Context) session.Entry {
+	s := p.settings.Effective(c.Name)
+	e := session.Entry{
+		Name: c.Name, Namespace: c.Namespace, Cluster: c.Cluster, File: c.File,
+		Fingerprint: c.Fingerprint() + " " + s.Fingerprint(),
+		Outside:     string(s.Outside), Production: s.Production, Password: s.Password, AnyUser: s.OtherUsers,
+		AutoOff: s.AutoOff, Used: s.Used,
+	}
+	if s.Namespace != "" {
+		e.Namespace = s.Namespace
+	}
+	if s.Port != 0 {
+		e.Address = s.Address()
+	}
+	if s.Exposed() {
+		e.Warning = "Other machines can reach it."
+	}
+	if _, tells := proxy.SameUser(); !tells {
+		e.AnyUser = true
+	}
+	switch {
+	case c.Err != nil:
+		e.Problem = c.Err.Error()
+	case s.Problem != "":
+		e.Problem = s.Problem
+	}
+	return e
 }
 
 func (p *program) problems() []string {
@@ -70,21 +127,33 @@ func (p *program) problems() []string {
 	if p.damage != nil {
 		lines = append(lines, p.damage.Error())
 	}
-	for _, problem := range p.kubeconfig.Problems {
+	if err := p.settings.Problem(); err != nil {
+		lines = append(lines, strings.Split(err.Error(), "\n")...)
+	}
+	for _, problem := range p.kubeconfig.Load().Problems {
 		lines = append(lines, problem.Error())
 	}
 	return lines
 }
 
+// tell hands the model what kubeconfig and settings say now.
+func (p *program) tell(ctx context.Context, model *session.Manager) error {
+	p.telling.Lock()
+	defer p.telling.Unlock()
+	return model.Do(ctx, session.SetContexts{
+		Entries: p.entries(), Problems: p.problems(), Sources: p.kubeconfig.Load().Files,
+	})
+}
+
 // find is the context of that name, or a usage error that names the closest ones.
 func (p *program) find(name string) (kube.Context, error) {
-	for _, c := range p.kubeconfig.Contexts {
+	for _, c := range p.kubeconfig.Load().Contexts {
 		if c.Name == name {
 			return c, nil
 		}
 	}
 	text := fmt.Sprintf("no context %q in the kubeconfig", name)
-	if close := kube.Closest(name, p.kubeconfig.Contexts); len(close) > 0 {
+	if close := kube.Closest(name, p.kubeconfig.Load().Contexts); len(close) > 0 {
 		text += "; close to it: " + strings.Join(close, ", ")
 	} else if names := p.names(); len(names) > 0 {
 		text += ", which has " + strings.Join(names, ", ")
@@ -97,7 +166,7 @@ func (p *program) find(name string) (kube.Context, error) {
 // names are the first few of the contexts.
 func (p *program) names() []string {
 	var names []string
-	for _, c := range p.kubeconfig.Contexts[:min(len(p.kubeconfig.Contexts), 8)] {
+	for _, c := range p.kubeconfig.Load().Contexts[:min(len(p.kubeconfig.Load().Contexts), 8)] {
 		names = append(names, c.Name)
 	}
 	return names
@@ -105,7 +174,7 @@ func (p *program) names() []string {
 
 func (p *program) problemErrors() []error {
 	var errs []error
-	for _, problem := range p.kubeconfig.Problems {
+	for _, problem := range p.kubeconfig.Load().Problems {
 		errs = append(errs, problem)
 	}
 	return errs

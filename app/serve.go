@@ -15,9 +15,6 @@ import (
 
 // runServe runs the proxies of the named contexts in the foreground, until ctx ends. Each must listen, or none stays.
 func runServe(ctx context.Context, o command.Options, names []string) error {
-	if err := loopbackOnly(o.Listen); err != nil {
-		return err
-	}
 	p, err := open(o)
 	if err != nil {
 		return err
@@ -27,12 +24,15 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 	if err != nil {
 		return err
 	}
+	if err := p.mayListen(o.Listen, names); err != nil {
+		return err
+	}
 	model := p.manager(nil)
 	stopped := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return model.Run(ctx) })
 	group.Go(func() error {
-		if err := model.Do(ctx, session.SetContexts{Entries: p.entries()}); err != nil {
+		if err := p.tell(ctx, model); err != nil {
 			return err
 		}
 		for _, name := range names {
@@ -42,6 +42,7 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 		}
 		return announce(ctx, model, names)
 	})
+	group.Go(func() error { return p.follow(ctx, model) })
 	err = group.Wait()
 	if stopped.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, session.ErrNotRunning)) {
 		return nil
@@ -52,7 +53,7 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 // servable checks the names before anything starts; none stands for the current context.
 func (p *program) servable(names []string) ([]string, error) {
 	if len(names) == 0 {
-		for _, c := range p.kubeconfig.Contexts {
+		for _, c := range p.kubeconfig.Load().Contexts {
 			if c.Current {
 				names = []string{c.Name}
 			}
@@ -91,7 +92,11 @@ func announce(ctx context.Context, model *session.Manager, names []string) error
 			states[s.Name] = s
 		}
 		for _, name := range names {
-			if s := states[name]; s.Phase == session.Failed {
+			s, there := states[name]
+			if !there {
+				return fmt.Errorf("context %s is no longer in the kubeconfig", name)
+			}
+			if s.Phase == session.Failed {
 				return fmt.Errorf("context %s: %s", name, s.Reason)
 			}
 		}
@@ -117,17 +122,19 @@ func sayChange(s session.State) {
 	fmt.Fprintf(os.Stderr, "%s  %s\n", s.Name, s.Reason)
 }
 
-// loopbackOnly refuses to open the proxy to other machines, which would need a password.
-func loopbackOnly(address string) error {
+// mayListen refuses to open the proxy to other machines without a password or client certificates.
+func (p *program) mayListen(address string, names []string) error {
 	if address == "" {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
+	if _, _, err := net.SplitHostPort(address); err != nil {
 		return &command.UsageError{Err: fmt.Errorf("--listen %s: %w", address, err)}
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return &command.UsageError{Err: fmt.Errorf("--listen %s: only a loopback address (127.0.0.1 or [::1]) may be used, since others would let anyone on the network in", address)}
+	for _, name := range names {
+		if c := p.settings.Effective(name); exposed(address) && !c.Password && !c.RequireTLS {
+			return &command.UsageError{Err: fmt.Errorf("--listen %s would let anyone on the network in: use a loopback address "+
+				"(127.0.0.1 or [::1]), or give context %s a password or client certificates in %s", address, name, p.settings.File())}
+		}
 	}
 	return nil
 }

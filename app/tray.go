@@ -41,7 +41,7 @@ func runTray(ctx context.Context, o command.Options) error {
 func (p *program) tray(ctx context.Context) error {
 	notifier := notify.New(notify.Config{Icon: assets.Icon("on"), Log: p.log})
 	p.wiring.notifier = notifier
-	model := p.manager(p.settings.SetOn)
+	model := p.manager(p.store.SetOn)
 	clipboard := &desktop.Clipboard{}
 	defer clipboard.Close()
 
@@ -53,6 +53,7 @@ func (p *program) tray(ctx context.Context) error {
 		quit()
 		return errors.Join(err, group.Wait())
 	}
+	group.Go(func() error { return p.follow(groupCtx, model) })
 	// On some systems the panel's library wants the main goroutine's thread, which is this one.
 	err := tray.Run(groupCtx, tray.Config{
 		Model:   model,
@@ -65,13 +66,12 @@ func (p *program) tray(ctx context.Context) error {
 	return errors.Join(err, group.Wait())
 }
 
-// restore turns on what was on when Fairlead last ended.
+// restore turns on what was on when Fairlead last ended, but for contexts of production: those want a click each time.
 func (p *program) restore(ctx context.Context, model *session.Manager) error {
-	contexts := session.SetContexts{Entries: p.entries(), Problems: p.problems(), Sources: p.kubeconfig.Files}
-	if err := model.Do(ctx, contexts); err != nil {
+	if err := p.tell(ctx, model); err != nil {
 		return err
 	}
-	for _, name := range p.settings.On() {
+	for _, name := range p.store.On() {
 		if err := model.Do(ctx, session.Set{Name: name, On: true, Restored: true}); err != nil {
 			p.log.Info().Str("context", name).Err(err).Msg("not turned on again")
 		}

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
-	"strconv"
+	"net/netip"
+	"os"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -17,57 +21,144 @@ import (
 	"fairlead/proxy"
 )
 
-// clusterRule is the name, in logs, of the route into the cluster.
-const clusterRule = "cluster"
-
 // A wiring makes contexts into running proxies.
 type wiring struct {
 	kubeconfig string
-	listen     string // instead of 127.0.0.1 and the context's port; empty but for serve --listen
-	settings   *settings.Store
+	listen     string // instead of the context's own address; empty but for serve --listen
+	settings   *settings.Settings
 	notifier   *notify.Notifier // nil: nobody to notify
 	log        zerolog.Logger
+	running    proxies
 }
 
-// start is the way from a context to its proxy: the cluster, the rules, the server, the listener. It listens before it
-// returns, and sends nothing to the cluster. It is a session.Start.
+// start is the way from a context to its proxy: the plan, the cluster, the rules, the server, the listener. It listens
+// before it returns, and sends nothing to the cluster. It is a session.Start.
 func (w *wiring) start(ctx context.Context, name string, restored bool, health func(error)) (session.Proxy, error) {
-	log := w.log.With().Str("context", name).Logger()
-	cluster, err := kube.Open(kube.Config{Kubeconfig: w.kubeconfig, Context: name, Health: health, Log: log})
+	p := &contextProxy{
+		name: name, wiring: w, check: !restored, health: health, log: w.log.With().Str("context", name).Logger(),
+	}
+	plan, err := w.plan(name)
 	if err != nil {
 		return nil, err
 	}
-	listener, err := w.listener(ctx, name)
-	if err != nil {
+	if p.current, err = p.open(plan); err != nil {
 		return nil, err
-	}
-	server := proxy.New(proxy.Config{
-		Rules: []proxy.Rule{
-			{Name: clusterRule, Match: claimed(cluster), Dialer: cluster},
-			{Name: "direct", Dialer: &proxy.Direct{}},
-		},
-		Answer: answer,
-		Report: func(r proxy.Report) { w.report(log, name, r) },
-		Log:    log,
-	})
-	return &contextProxy{cluster: cluster, server: server, listener: listener, check: !restored, health: health}, nil
-}
-
-func (w *wiring) listener(ctx context.Context, name string) (net.Listener, error) {
-	address := w.listen
-	if address == "" {
-		port, err := w.settings.Port(name)
-		if err != nil {
-			return nil, err
-		}
-		address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	}
 	var config net.ListenConfig
-	return config.Listen(ctx, "tcp", address)
+	if p.listener, err = config.Listen(ctx, "tcp", plan.listen); err != nil {
+		return nil, err
+	}
+	p.server = proxy.New(w.serverConfig(p.current, name, p.log))
+	return p, nil
 }
 
-func claimed(cluster *kube.Cluster) func(context.Context, proxy.Target) (bool, error) {
-	return func(ctx context.Context, t proxy.Target) (bool, error) { return cluster.Claims(ctx, t.Host) }
+// A plan is what a context's proxy is made of: its kubeconfig entry and its settings, read at one moment.
+type plan struct {
+	entry    string // differs when the cluster must be opened anew
+	listen   string // host:port
+	cluster  kube.Config
+	policy   kube.Policy
+	settings settings.Context
+	tls      *tls.Config
+}
+
+// plan reads what there is to know about a context. It asks nobody.
+func (w *wiring) plan(name string) (plan, error) {
+	entry, err := kubeContext(kube.Load(w.kubeconfig), name)
+	if err != nil {
+		return plan{}, err
+	}
+	c, err := w.settings.Prepare(name)
+	if err != nil {
+		return plan{}, err
+	}
+	if c.Problem != "" {
+		return plan{}, errors.New(c.Problem)
+	}
+	p := plan{listen: c.Address(), settings: c}
+	if w.listen != "" {
+		p.listen = w.listen
+	}
+	if exposed(p.listen) && !c.Password && !c.RequireTLS {
+		return plan{}, fmt.Errorf("%s can be reached by other machines: that takes a password or client certificates in the settings", p.listen)
+	}
+	if c.TLS != nil {
+		if p.tls, err = listenerTLS(*c.TLS); err != nil {
+			return plan{}, err
+		}
+	}
+	p.cluster = kube.Config{
+		Kubeconfig: w.kubeconfig, Context: name, Carrier: c.Carrier,
+		PerPod: c.Limits.SessionsPerPod, PerContext: c.Limits.SessionsPerContext,
+	}
+	p.policy = kube.Policy{
+		Namespace: c.Namespace, HostNetwork: c.HostNetwork, Addresses: c.Addresses,
+	}
+	if outside := w.outside(c.Outside); outside != nil {
+		p.policy.Outside = outside.DialContext
+	}
+	p.entry = fmt.Sprintf("%s %s %d %d", entry.Fingerprint(), c.Carrier, c.Limits.SessionsPerPod, c.Limits.SessionsPerContext)
+	return p, nil
+}
+
+// kubeContext is the context of that name, if it can be used.
+func kubeContext(k kube.Kubeconfig, name string) (kube.Context, error) {
+	for _, c := range k.Contexts {
+		if c.Name == name {
+			return c, c.Err
+		}
+	}
+	return kube.Context{}, fmt.Errorf("context %q is no longer in the kubeconfig", name)
+}
+
+// exposed tells whether other machines can reach what listens at an address.
+func exposed(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return err != nil || !ip.Unmap().IsLoopback()
+}
+
+// listenerTLS reads the certificates of a listener.
+func listenerTLS(files settings.TLS) (*tls.Config, error) {
+	own, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	if err != nil {
+		return nil, fmt.Errorf("the listener's certificate: %w", err)
+	}
+	pem, err := os.ReadFile(files.ClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("who signs the clients' certificates: %w", err)
+	}
+	clients := x509.NewCertPool()
+	if !clients.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("who signs the clients' certificates: %s has no certificate", files.ClientCA)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{own}, ClientCAs: clients, ClientAuth: tls.RequireAndVerifyClientCert}, nil
+}
+
+// serverConfig is how a context's proxy treats its clients.
+func (w *wiring) serverConfig(way *way, name string, log zerolog.Logger) proxy.Config {
+	c := way.plan.settings
+	config := proxy.Config{
+		Rules:       w.rules(way.cluster, c),
+		Answer:      answer,
+		Report:      func(r proxy.Report) { w.report(log, name, r) },
+		Log:         log,
+		Handshake:   c.Limits.Handshake,
+		Idle:        c.Limits.Idle,
+		Connections: c.Limits.Connections,
+		TLS:         way.plan.tls,
+		RequireTLS:  c.RequireTLS,
+	}
+	if c.Password {
+		config.Credentials = &proxy.Credentials{User: c.Credentials.User, Password: c.Credentials.Password}
+	}
+	if !c.OtherUsers {
+		config.Peer, _ = proxy.SameUser()
+	}
+	return config
 }
 
 func answer(err error) proxy.Answer {
@@ -77,47 +168,49 @@ func answer(err error) proxy.Answer {
 	}
 }
 
-// report is where a connection's end becomes a log line and, when the cluster could not be reached for it, a
-// notification. What fails on the way to other hosts is for the client to tell: a browser asks for many.
-func (w *wiring) report(log zerolog.Logger, name string, r proxy.Report) {
-	failed := r.Err != nil && !errors.Is(r.Err, proxy.ErrClientLeft) && !errors.Is(r.Err, proxy.ErrStopped)
-	event := log.Debug()
-	if failed {
-		event = log.Warn().Err(r.Err).Str("said", explain.Error(r.Err).Sentence)
-	}
-	event.Uint64("conn", r.ID).Str("protocol", string(r.Protocol)).Str("client", r.Client).Str("target", r.Target).
-		Str("route", r.Rule).Str("stage", string(r.Stage)).Int64("sent", r.Sent).Int64("received", r.Received).
-		Dur("lasted", r.Lasted).Msg("connection")
-	if failed && r.Stage != proxy.StageRelay && r.Rule == clusterRule && w.notifier != nil {
-		w.notifier.Failure(name, r.Target, explain.Error(r.Err))
-	}
+// proxies are those that serve now.
+type proxies struct {
+	mutex     sync.Mutex
+	addresses map[*contextProxy]netip.AddrPort
 }
 
-// contextProxy is one context switched on: a session.Proxy.
-type contextProxy struct {
-	cluster  *kube.Cluster
-	server   *proxy.Server
-	listener net.Listener
-	check    bool // ask the API server once, at the start
-	health   func(error)
+func (r *proxies) add(p *contextProxy) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if r.addresses == nil {
+		r.addresses = map[*contextProxy]netip.AddrPort{}
+	}
+	address, _ := netip.ParseAddrPort(p.Address()) // a listener's own is well-formed
+	r.addresses[p] = address
 }
 
-func (p *contextProxy) Address() string { return p.listener.Addr().String() }
+func (r *proxies) remove(p *contextProxy) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	delete(r.addresses, p)
+}
 
-// Serve runs until ctx ends. The cluster outlives the server, whose open connections end first.
-func (p *contextProxy) Serve(ctx context.Context) error {
-	clusterCtx, closeCluster := context.WithCancel(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
-	var clusterErr error
-	wg.Go(func() { clusterErr = p.cluster.Run(clusterCtx) })
-	if p.check {
-		wg.Go(func() {
-			// The cluster reports what it finds to health; there is no more to do with it here.
-			_ = p.cluster.Check(ctx)
-		})
+// of is the proxy of a context, nil while it does not serve.
+func (r *proxies) of(name string) *contextProxy {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	for p := range r.addresses {
+		if p.name == name {
+			return p
+		}
 	}
-	err := p.server.Serve(ctx, p.listener)
-	closeCluster()
-	wg.Wait()
-	return errors.Join(err, clusterErr)
+	return nil
+}
+
+// own tells whether one of our proxies listens at an address: no way may lead through ourselves.
+func (r *proxies) own(address netip.AddrPort) bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	for _, own := range r.addresses {
+		same := own.Addr().Unmap() == address.Addr().Unmap() || own.Addr().IsUnspecified()
+		if own.Port() == address.Port() && same {
+			return true
+		}
+	}
+	return false
 }

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/app/session"
+	"fairlead/kube"
+	"fairlead/proxy"
+)
+
+// A contextProxy is one context switched on: a session.Proxy that takes up changes of its settings and of its kubeconfig
+// entry without closing what is open.
+type contextProxy struct {
+	name     string
+	wiring   *wiring
+	server   *proxy.Server
+	listener net.Listener
+	check    bool // ask the API server once, at the start
+	health   func(error)
+	log      zerolog.Logger
+
+	mutex   sync.Mutex
+	current *way // into the cluster, for new connections
+	ways    sync.WaitGroup
+	serving context.Context // of the clusters; nil before Serve
+}
+
+// A way is one kube.Cluster, opened from one state of the kubeconfig. When the entry changes, new connections take a new
+// way, and the old one ends with its last connection.
+type way struct {
+	cluster *kube.Cluster
+	plan    plan
+	retired atomic.Bool
+	cancel  context.CancelFunc
+	err     error // of the cluster's Run; to be read when ways are done
+}
+
+func (p *contextProxy) Address() string { return p.listener.Addr().String() }
+
+// Serve runs until ctx ends. The clusters outlive the server, whose open connections end first.
+func (p *contextProxy) Serve(ctx context.Context) error {
+	p.wiring.running.add(p)
+	defer p.wiring.running.remove(p)
+	clusters, closeClusters := context.WithCancel(context.WithoutCancel(ctx))
+	defer closeClusters()
+	p.mutex.Lock()
+	p.serving = clusters
+	first := p.current
+	p.mutex.Unlock()
+	p.run(first)
+	var wg sync.WaitGroup
+	if p.check {
+		wg.Go(func() {
+			// The cluster reports what it finds to health; there is no more to do with it here.
+			_ = first.cluster.Check(ctx)
+		})
+	}
+	err := p.server.Serve(ctx, p.listener)
+	closeClusters()
+	wg.Wait()
+	p.ways.Wait()
+	return errors.Join(err, first.err)
+}
+
+// run owns a way's cluster until Serve ends or the way is closed.
+func (p *contextProxy) run(w *way) {
+	ctx, cancel := context.WithCancel(p.serving)
+	w.cancel = cancel
+	p.ways.Go(func() {
+		defer cancel()
+		w.err = w.cluster.Run(ctx)
+	})
+}
+
+// Reconfigure takes up what has changed in the kubeconfig and the settings. It is a session.Reconfigurer's.
+func (p *contextProxy) Reconfigure(context.Context) error {
+	next, err := p.wiring.plan(p.name)
+	if err != nil {
+		return err
+	}
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	old := p.current
+	switch {
+	case next.listen != old.plan.listen:
+		return session.ErrRestart
+	case next.entry == old.plan.entry:
+		old.plan = next
+		old.cluster.SetPolicy(next.policy)
+	default:
+		w, err := p.open(next)
+		if err != nil {
+			return err
+		}
+		p.current = w
+		p.retire(old)
+		p.health(nil) // what was wrong with the old entry says nothing about the new one
+		p.run(w)
+	}
+	p.server.Reconfigure(p.wiring.serverConfig(p.current, p.name, p.log))
+	return nil
+}
+
+// open prepares the way that a plan describes. What a way that was replaced finds of the API server is of no interest.
+func (p *contextProxy) open(next plan) (*way, error) {
+	w := &way{plan: next}
+	config := next.cluster
+	config.Policy = next.policy
+	config.Log = p.log
+	config.Health = func(err error) {
+		if !w.retired.Load() {
+			p.health(err)
+		}
+	}
+	var err error
+	w.cluster, err = kube.Open(config)
+	return w, err
+}
+
+// retireLook is how often a way that was replaced is asked whether connections still use it. The first time it must be
+// longer than a dial, which may be under way.
+const retireLook = 40 * time.Second
+
+// retire closes a way when its last connection has ended.
+func (p *contextProxy) retire(w *way) {
+	w.retired.Store(true)
+	p.ways.Go(func() {
+		ticker := time.NewTicker(retireLook)
+		defer ticker.Stop()
+		defer w.cancel()
+		for {
+			select {
+			case <-ticker.C:
+			case <-p.serving.Done():
+				return
+			}
+			if w.cluster.Stats().Connections == 0 {
+				return
+			}
+		}
+	})
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"fairlead/app/session"
+	"fairlead/kube"
+	"fairlead/kube/filewatch"
+)
+
+// follow tells the model of every change of the kubeconfig and of the settings, until ctx ends.
+func (p *program) follow(ctx context.Context, model *session.Manager) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return kube.Watch(ctx, p.path, func(k kube.Kubeconfig) {
+			p.learn(k)
+			p.retell(ctx, model)
+		})
+	})
+	group.Go(func() error {
+		filewatch.Watcher{
+			Files: func() []string { return []string{p.settings.File()} },
+			Look: func(bool) time.Duration {
+				if p.settings.Reload() {
+					p.settingsChanged(ctx, model)
+				}
+				return 0
+			},
+		}.Run(ctx)
+		return nil
+	})
+	return group.Wait()
+}
+
+func (p *program) settingsChanged(ctx context.Context, model *session.Manager) {
+	if err := p.settings.Problem(); err != nil {
+		p.log.Warn().Err(err).Msg("settings")
+	} else {
+		p.log.Info().Str("file", p.settings.File()).Msg("settings read")
+	}
+	p.useKubeconfigs()
+	p.retell(ctx, model)
+}
+
+// retell is tell where the model may have stopped meanwhile.
+func (p *program) retell(ctx context.Context, model *session.Manager) {
+	if err := p.tell(ctx, model); err != nil && ctx.Err() == nil {
+		p.log.Debug().Err(err).Msg("model not told")
+	}
+}

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/app/explain"
+	"fairlead/proxy"
+)
+
+// report is where a connection's end becomes a log line and, when the cluster could not be reached for it, a
+// notification. What fails on the way to other hosts is for the client to tell: a browser asks for many.
+func (w *wiring) report(log zerolog.Logger, name string, r proxy.Report) {
+	failed := r.Err != nil && !errors.Is(r.Err, proxy.ErrClientLeft) && !errors.Is(r.Err, proxy.ErrStopped)
+	event := log.Debug()
+	if failed {
+		event = log.Warn().Err(r.Err).Str("said", explain.Error(r.Err).Sentence)
+	}
+	event.Uint64("conn", r.ID).Str("protocol", string(r.Protocol)).Str("client", r.Client).Str("target", r.Target).
+		Str("route", r.Rule).Str("stage", string(r.Stage)).Int64("sent", r.Sent).Int64("received", r.Received).
+		Dur("lasted", r.Lasted).Msg("connection")
+	if failed && r.Stage != proxy.StageRelay && r.Rule == clusterRule && w.notifier != nil {
+		w.notifier.Failure(name, r.Target, explain.Error(r.Err))
+	}
+}

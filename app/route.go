@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+
+	"fairlead/app/settings"
+	"fairlead/kube"
+	"fairlead/proxy"
+)
+
+// The names of the routes, in logs.
+const (
+	clusterRule = "cluster"
+	directRule  = "direct"
+	outsideRule = "outside hosts are refused"
+)
+
+// rules say where a context's clients are sent: what is the cluster's into the cluster, all else as the settings have it.
+func (w *wiring) rules(cluster *kube.Cluster, c settings.Context) []proxy.Rule {
+	rules := []proxy.Rule{{Name: clusterRule, Match: claimed(cluster), Dialer: cluster}}
+	if outside := w.outside(c.Outside); outside != nil {
+		return append(rules, proxy.Rule{Name: directRule, Dialer: outside})
+	}
+	return append(rules, proxy.Rule{Name: outsideRule})
+}
+
+// outside carries connections to hosts outside the cluster; nil where they are refused.
+func (w *wiring) outside(route settings.Outside) proxy.Dialer {
+	if route == settings.Refuse {
+		return nil
+	}
+	return &proxy.Direct{}
+}
+
+func claimed(cluster *kube.Cluster) func(context.Context, proxy.Target) (bool, error) {
+	return func(ctx context.Context, t proxy.Target) (bool, error) { return cluster.Claims(ctx, t.Host) }
+}
