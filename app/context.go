@@ -42,6 +42,13 @@ type way struct {
 	err     error // of the cluster's Run; to be read when ways are done
 }
 
+// cluster is the way of new connections.
+func (p *contextProxy) cluster() *kube.Cluster {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.current.cluster
+}
+
 func (p *contextProxy) Address() string { return p.listener.Addr().String() }
 
 // Serve runs until ctx ends. The clusters outlive the server, whose open connections end first.
