@@ -1,0 +1,224 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"fairlead/kube/fault"
+)
+
+// addressed is an API server with ranges, a node, a Service with addresses of all kinds, and Pods of both kinds.
+func addressed(t *testing.T) *apiServer {
+	server := newAPIServer(t)
+	server.add("team", "web", "web-1")
+	web := server.services["team/web"]
+	web.Spec.Type = corev1.ServiceTypeLoadBalancer
+	web.Spec.ClusterIPs = []string{"10.96.0.10", "fd00:10:96::10"}
+	web.Spec.ExternalIPs = []string{"192.168.77.1", "203.0.113.7"}
+	web.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "192.168.77.2"}, {Hostname: "lb.example.com"}, {IP: "203.0.113.8"}}
+	server.pods[0].Status.PodIPs = []corev1.PodIP{{IP: "10.244.0.1"}, {IP: "fd00:10:244::1"}}
+	host := testPod("kube-system", "proxy", nodeAddress)
+	host.Spec.HostNetwork = true
+	stray := testPod("other", "stray", "172.31.9.9")
+	server.pods = append(server.pods, host, stray)
+	server.nodes = []corev1.Node{{Spec: corev1.NodeSpec{PodCIDR: "10.244.0.0/24", PodCIDRs: []string{"10.244.0.0/24", "fd00:10:244::/64"}}}}
+	server.ranges = []networkingv1.ServiceCIDR{{Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.96.0.0/16"}}}}
+	return server
+}
+
+func claims(t *testing.T, c *Cluster, host string) bool {
+	t.Helper()
+	claimed, err := c.Claims(t.Context(), host)
+	if err != nil {
+		t.Errorf("Claims(%s): %v", host, err)
+	}
+	return claimed
+}
+
+func TestAnAddressIsTheClustersWhenSomethingOfItHasIt(t *testing.T) {
+	server := addressed(t)
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	for range 2 {
+		for host, want := range map[string]bool{
+			"10.96.200.200":    true,  // in a range of Services, though nobody's
+			"10.244.0.200":     true,  // in a range of Pods
+			"fd00:10:244::77":  true,  // the same
+			"172.31.9.9":       true,  // a Pod's, outside the ranges
+			"192.168.77.1":     true,  // an external address of the Service
+			"192.168.77.2":     true,  // its load balancer's
+			"::ffff:10.96.0.1": true,  // an address of version 4
+			"203.0.113.7":      false, // of the Internet
+			"203.0.113.8":      false,
+			"10.7.7.7":         false, // somebody else's
+			"fd99::1":          false,
+			nodeAddress:        false,
+			"127.0.0.1":        false,
+			"169.254.169.254":  false,
+			"10.0.0.1%eth0":    false,
+		} {
+			if got := claims(t, c, host); got != want {
+				t.Errorf("Claims(%s) = %v", host, got)
+			}
+		}
+	}
+	lists := 0
+	for _, request := range server.requests() {
+		if strings.Contains(request, "limit=100") && !strings.Contains(request, "endpointslices") {
+			lists++
+		}
+		if strings.Contains(request, "203.0.113.7") {
+			t.Errorf("asked %s", request)
+		}
+	}
+	if lists != 2 {
+		t.Errorf("the ranges cost %d requests of %q", lists, server.requests())
+	}
+}
+
+func TestAnAddressThatWasSeenNeedsNoRangeAndNoClusterWideRight(t *testing.T) {
+	server := addressed(t)
+	server.nodes, server.ranges = nil, nil
+	server.services["team/web"].Spec.Type = corev1.ServiceTypeClusterIP // those of load balancers can be asked for
+	server.slices["team/web"] = append(server.slices["team/web"], discoveryv1.EndpointSlice{
+		AddressType: discoveryv1.AddressTypeIPv6, Ports: server.slices["team/web"][0].Ports,
+		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"fd00:10:244::1"}, TargetRef: server.slices["team/web"][0].Endpoints[0].TargetRef}},
+	})
+	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.URL.Path, "/namespaces/team") {
+			return false
+		}
+		fail(w, http.StatusForbidden, "Forbidden", "only your own namespace")
+		return true
+	})
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	for _, addr := range []string{"fd00:10:96::10", "fd00:10:244::1"} {
+		if claims(t, c, addr) {
+			t.Errorf("%s was known before", addr)
+		}
+	}
+	if err := dial(t, c, "web:80"); err != nil {
+		t.Fatal(err)
+	}
+	c.resolver.owners.clear() // what was decided lasts a minute
+	for _, address := range []string{"[fd00:10:96::10]:80", "[fd00:10:244::1]:8080", "192.168.77.1:80", "10.244.0.1:8080"} {
+		host := strings.Trim(address[:strings.LastIndex(address, ":")], "[]")
+		if !claims(t, c, host) {
+			t.Errorf("%s is not claimed", host)
+		}
+		if err := dial(t, c, address); err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	known := c.Known()
+	for _, want := range []string{"10.96.0.10/32", "fd00:10:96::10/128", "10.244.0.1/32", "192.168.77.2/32"} {
+		if !slices.Contains(known, netip.MustParsePrefix(want)) {
+			t.Errorf("%s is not known: %v", want, known)
+		}
+	}
+	for _, p := range known {
+		if p.Contains(netip.MustParseAddr("203.0.113.7")) || p.Contains(netip.MustParseAddr(nodeAddress)) {
+			t.Errorf("%v is known", p)
+		}
+	}
+	// What was seen is looked at again: an address that moved on leads nowhere old.
+	server.mu.Lock()
+	server.services["team/web"].Spec.ExternalIPs = nil
+	server.mu.Unlock()
+	c.resolver.services.clear()
+	c.resolver.owners.clear()
+	if claims(t, c, "192.168.77.1") {
+		t.Error("an address that the Service has no more is claimed")
+	}
+}
+
+func TestThePolicySaysWhichAddressesAreTheClusters(t *testing.T) {
+	server := addressed(t)
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	c.SetPolicy(Policy{Addresses: []netip.Prefix{
+		netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("::ffff:10.50.0.0/112"),
+	}})
+	for host, want := range map[string]bool{"203.0.113.8": true, "203.0.114.1": false, "10.50.1.1": true} {
+		if got := claims(t, c, host); got != want || got != c.Owns(host) {
+			t.Errorf("Claims(%s) = %v, Owns = %v", host, got, c.Owns(host))
+		}
+	}
+	if asked := server.requests(); len(asked) != 0 {
+		t.Errorf("asked %q", asked)
+	}
+	if err := dial(t, c, "203.0.113.8:80"); err != nil {
+		t.Errorf("the load balancer: %v", err)
+	}
+	var absent *fault.NotFound
+	if err := dial(t, c, "203.0.113.99:80"); !errors.As(err, &absent) || absent.Kind != fault.Address {
+		t.Errorf("nobody's: %v", err)
+	}
+	if !slices.Contains(c.Ranges(t.Context()), netip.MustParsePrefix("10.96.0.0/16")) {
+		t.Errorf("%v", c.Ranges(t.Context()))
+	}
+}
+
+func TestWithoutAnAnswerADecisionHoldsAndAnAddressIsNotLetOut(t *testing.T) {
+	server := addressed(t)
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	decided := map[string]bool{"10.7.7.7": false, "172.31.9.9": true, "web.team": true, "example.com": false}
+	for host, want := range decided {
+		if got := claims(t, c, host); got != want {
+			t.Errorf("Claims(%s) = %v", host, got)
+		}
+	}
+	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "no")
+		return true
+	})
+	var away *fault.Unreachable
+	if err := dial(t, c, "lost:80"); !errors.As(err, &away) {
+		t.Fatalf("%v", err)
+	}
+	for host, want := range decided {
+		if got := claims(t, c, host); got != want {
+			t.Errorf("afterwards Claims(%s) = %v", host, got)
+		}
+	}
+	for _, host := range []string{"10.66.6.6", "172.29.66.66", "192.168.166.6"} {
+		addr := netip.MustParseAddr(host)
+		if got := claims(t, c, host); got == onOwnNetwork(addr) {
+			t.Errorf("Claims(%s) = %v, and this machine's network is it: %v", host, got, !got)
+		}
+	}
+	if claims(t, c, "web.dev") || claims(t, c, "db-0.db.lan") {
+		t.Error("a name of another network is claimed")
+	}
+	if err := dial(t, c, "10.66.6.6:80"); !errors.As(err, &away) {
+		t.Errorf("an address that was not decided on: %v", err)
+	}
+}
+
+func TestClaimsEndWithTheirContext(t *testing.T) {
+	server := newAPIServer(t)
+	hold := make(chan struct{})
+	server.misbehave(func(http.ResponseWriter, *http.Request) bool { <-hold; return false })
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	t.Cleanup(func() { close(hold) })
+	for _, host := range []string{"web.dev", "10.7.7.7"} {
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Claims(ctx, host)
+			done <- err
+		}()
+		waitFor(t, "a question", func() bool { return len(server.requests()) > 0 })
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
