@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -27,6 +28,10 @@ type Config struct {
 
 	// Carrier forces how streams reach the API server: "spdy" or "websocket". Empty tries what works.
 	Carrier string
+
+	// Own tells whether a proxy of this program listens at an address. The environment's proxy is not taken for the way to
+	// the API server when it is one of those. Nil means that none does.
+	Own func(netip.AddrPort) bool
 
 	// Health is told, on change only, that the API server cannot be reached or refused the login (*fault.Unreachable,
 	// *fault.Login), and nil once it is well again. It is called from any goroutine, one call at a time, and must be
@@ -74,6 +79,7 @@ func Open(c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
+	throughEnvironment(config, c.Own)
 	a, err := newAPI(config, c.Context, l, h)
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)

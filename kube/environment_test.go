@@ -1,0 +1,101 @@
+package kube
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+
+	"fairlead/build/clustertest"
+)
+
+// ownProxy is the environment's proxy being one of ours: a listener that nobody may connect to.
+func ownProxy(t *testing.T, cluster *clustertest.Cluster) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := func(a netip.AddrPort) bool { return a == netip.MustParseAddrPort(listener.Addr().String()) }
+	kubeconfig := renamedServer(t, cluster)
+	for _, variable := range []string{"socks5://127.0.0.1:" + port, "http://localhost:" + port} {
+		t.Setenv("HTTPS_PROXY", variable)
+		c, err := Open(Config{Kubeconfig: kubeconfig, Context: "demo", Own: ours})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(t, c)
+		if pod, err := ask(c, "hello:80"); err != nil {
+			t.Errorf("%s: Pod %q, %v", variable, pod, err)
+		}
+	}
+	if err := listener.(*net.TCPListener).SetDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if conn, err := listener.Accept(); err == nil {
+		t.Errorf("%v came for our own proxy", conn.RemoteAddr())
+	}
+	// Another one is asked, so that the above says something.
+	t.Setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")
+	c, err := Open(Config{Kubeconfig: kubeconfig, Context: "demo", Own: ours})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, c)
+	if err := dial(t, c, "hello:80"); !isUnreachable(err) {
+		t.Errorf("through a proxy that is not there: %v", err)
+	}
+}
+
+func TestTheAddressesOfAProxy(t *testing.T) {
+	for text, want := range map[string]string{
+		"http://127.0.0.1":              "127.0.0.1:80",
+		"https://127.0.0.1":             "127.0.0.1:443",
+		"socks5://127.0.0.1":            "127.0.0.1:1080",
+		"http://[::ffff:127.0.0.1]:999": "127.0.0.1:999",
+		"http://[::1]:999":              "[::1]:999",
+	} {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list := addresses(t.Context(), u); len(list) != 1 || list[0].String() != want {
+			t.Errorf("%s: %v, want %s", text, list, want)
+		}
+	}
+}
+
+func isUnreachable(err error) bool {
+	state, known := conditionOf(err)
+	return known && state == unreachable
+}
+
+// renamedServer is the cluster's kubeconfig with the API server at a name that leads to this machine and that the
+// environment's proxy is asked for: in small letters it would not be.
+func renamedServer(t *testing.T, cluster *clustertest.Cluster) string {
+	t.Helper()
+	config, err := clientcmd.LoadFromFile(cluster.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range config.Clusters {
+		u, err := url.Parse(c.Server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Server, c.TLSServerName = "https://LOCALHOST:"+u.Port(), "localhost"
+	}
+	path := filepath.Join(t.TempDir(), "config")
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
