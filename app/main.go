@@ -22,6 +22,7 @@ const (
 	exitFailed    = 1
 	exitUsage     = 2 // a wrong command line, or a context that does not exist
 	exitNoDesktop = 3 // there is no panel to sit in
+	exitNoProgram = 4 // there is no Fairlead that runs
 )
 
 func main() {
@@ -29,11 +30,22 @@ func main() {
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
 	err := command.Run(ctx, command.Actions{
-		Tray:     runTray,
-		Serve:    runServe,
-		Contexts: listContexts,
-		Names:    contextNames,
-		Version:  version(),
+		Tray:            runTray,
+		Serve:           runServe,
+		List:            runList,
+		On:              runOn,
+		Off:             runOff,
+		Status:          runStatus,
+		Env:             runEnv,
+		Open:            runOpen,
+		Logs:            runLogs,
+		SettingsExample: printExample,
+		SettingsPath:    printSettingsPath,
+		SettingsCheck:   checkSettings,
+		Names:           contextNames,
+		Running:         runningNames,
+		For:             snippetKinds,
+		Version:         version(),
 	}, os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fairlead:", err)
@@ -50,6 +62,8 @@ func status(err error) int {
 		return exitUsage
 	case errors.As(err, &noDesktop):
 		return exitNoDesktop
+	case errors.Is(err, errNotRunning):
+		return exitNoProgram
 	}
 	return exitFailed
 }

@@ -86,7 +86,7 @@ func start(t *testing.T, env []string, args ...string) *running {
 	t.Helper()
 	r := &running{state: t.TempDir(), lines: make(chan string, 100), stderr: &lockedBuffer{}, ended: make(chan struct{})}
 	r.cmd = exec.Command(built, args...)
-	r.cmd.Env = append(append(os.Environ(), "XDG_STATE_HOME="+r.state), env...)
+	r.cmd.Env = append(r.home(), env...)
 	r.cmd.Stderr = r.stderr
 	stdout, err := r.cmd.StdoutPipe()
 	if err != nil {
@@ -114,6 +114,12 @@ func start(t *testing.T, env []string, args ...string) *running {
 		}
 	})
 	return r
+}
+
+// home is the environment of a program that shares its state, settings and control socket with r, and with no other.
+func (r *running) home() []string {
+	return append(os.Environ(), "XDG_STATE_HOME="+r.state, "XDG_CONFIG_HOME="+filepath.Join(r.state, "config"),
+		"XDG_RUNTIME_DIR="+filepath.Join(r.state, "none"))
 }
 
 // line is the next line of stdout.

@@ -31,6 +31,7 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 	stopped := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return model.Run(ctx) })
+	group.Go(func() error { return p.control(ctx, model, "serve") })
 	group.Go(func() error {
 		if err := p.tell(ctx, model); err != nil {
 			return err
@@ -60,7 +61,7 @@ func (p *program) servable(names []string) ([]string, error) {
 		}
 	}
 	if len(names) == 0 {
-		err := &command.UsageError{Err: errors.New("the kubeconfig has no current context: name one (fairlead contexts lists them)")}
+		err := &command.UsageError{Err: errors.New("the kubeconfig has no current context: name one (fairlead list shows them)")}
 		return nil, errors.Join(append([]error{err}, p.problemErrors()...)...)
 	}
 	var unique []string

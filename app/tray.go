@@ -49,6 +49,7 @@ func (p *program) tray(ctx context.Context) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return notifier.Run(groupCtx) })
 	group.Go(func() error { return model.Run(groupCtx) })
+	group.Go(func() error { return p.control(groupCtx, model, "tray") })
 	if err := p.restore(groupCtx, model); err != nil {
 		quit()
 		return errors.Join(err, group.Wait())

@@ -11,20 +11,38 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Actions are what the commands do.
+// Actions are what the commands do. A command whose action is nil is not there.
 type Actions struct {
-	Tray     func(context.Context, Options) error
-	Serve    func(context.Context, Options, []string) error
-	Contexts func(context.Context, Options) error
-	Names    func(Options) []string // the context names that shell completion offers
-	Version  string
+	Tray  func(context.Context, Options) error
+	Serve func(ctx context.Context, o Options, contexts []string) error
+
+	List   func(context.Context, Options) error
+	On     func(ctx context.Context, o Options, contexts []string) error
+	Off    func(ctx context.Context, o Options, contexts []string) error
+	Status func(context.Context, Options) error
+	Env    func(ctx context.Context, o Options, name string) error
+	Open   func(ctx context.Context, o Options, name string) error
+	Logs   func(context.Context, Options) error
+	Doctor func(ctx context.Context, o Options, name, target string) error // target may be empty
+
+	SettingsExample, SettingsPath, SettingsCheck func(context.Context, Options) error
+
+	Names   func(Options) []string // the context names that shell completion offers
+	Running func(Options) []string // those of contexts that are on; nil: Names
+	For     func() []string        // what env can be for, for shell completion
+	Version string
 }
 
 // Options are the flags of all commands; a command reads those it has.
 type Options struct {
 	Kubeconfig string // empty: KUBECONFIG, else ~/.kube/config, as kubectl
 	Listen     string // serve: the address of the one context
-	Output     string // contexts: "" or "json"
+	Output     string // list and status: "" or "json"
+	All        bool   // off: every context
+	Yes        bool   // on: the user was asked about contexts of production
+	For        string // env: the shell, language or program; empty: the shell it is called from
+	Follow     bool   // logs: go on with what comes
+	Write      bool   // settings example: into the settings file
 }
 
 // A UsageError is a command line that cannot be carried out as it stands. Its exit status is 2.
@@ -58,7 +76,26 @@ func root(actions Actions) *cobra.Command {
 	}
 	cmd.PersistentFlags().StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig `file` to use (default: KUBECONFIG, else ~/.kube/config)")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &UsageError{err} })
-	cmd.AddCommand(serve(actions, &o), contexts(actions, &o), version(actions))
+	for _, c := range []struct {
+		there bool
+		cmd   *cobra.Command
+	}{
+		{actions.Serve != nil, serve(actions, &o)},
+		{actions.List != nil, list(actions, &o)},
+		{actions.On != nil, on(actions, &o)},
+		{actions.Off != nil, off(actions, &o)},
+		{actions.Status != nil, status(actions, &o)},
+		{actions.Env != nil, env(actions, &o)},
+		{actions.Open != nil, open(actions, &o)},
+		{actions.Logs != nil, logs(actions, &o)},
+		{actions.Doctor != nil, doctor(actions, &o)},
+		{actions.SettingsExample != nil, settings(actions, &o)},
+		{true, version(actions)},
+	} {
+		if c.there {
+			cmd.AddCommand(c.cmd)
+		}
+	}
 	return cmd
 }
 
@@ -68,10 +105,8 @@ func serve(actions Actions, o *Options) *cobra.Command {
 		Short: "Run the proxies in the foreground, without a tray",
 		Long: "Run the proxies of the named contexts (default: the kubeconfig's current context) in the foreground,\n" +
 			"and print one line for each: its name and its URL. Ctrl-C stops them.",
-		Example: "  fairlead serve staging\n  curl --proxy socks5h://127.0.0.1:1080 http://hello.default.svc.cluster.local/",
-		ValidArgsFunction: func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-			return actions.Names(*o), cobra.ShellCompDirectiveNoFileComp
-		},
+		Example:           "  fairlead serve staging\n  curl --proxy socks5h://127.0.0.1:1080 http://hello.default.svc.cluster.local/",
+		ValidArgsFunction: names(actions.Names, o, many),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if o.Listen != "" && len(names) > 1 {
 				return &UsageError{fmt.Errorf("--listen is the address of one context, and %d are named", len(names))}
@@ -80,22 +115,6 @@ func serve(actions Actions, o *Options) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&o.Listen, "listen", "", "loopback `address` to listen on, with one context (default: 127.0.0.1 and the context's own port)")
-	return cmd
-}
-
-func contexts(actions Actions, o *Options) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "contexts",
-		Short: "List the contexts, their addresses, and what is wrong with those that cannot be used",
-		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.Output != "" && o.Output != "json" {
-				return &UsageError{fmt.Errorf("unknown output format %q: there is json, or none", o.Output)}
-			}
-			return actions.Contexts(cmd.Context(), *o)
-		},
-	}
-	cmd.Flags().StringVarP(&o.Output, "output", "o", "", "output `format`: json")
 	return cmd
 }
 

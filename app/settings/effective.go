@@ -57,6 +57,17 @@ func Load(store *Store, file string) *Settings {
 	return s
 }
 
+// Peek reads the state in dir and the user's file to be looked at: nothing on disk is changed, a directory need not be there, and a
+// state that cannot be read is empty. Neither Prepare nor what remembers something may be called on it.
+func Peek(dir, file string) *Settings {
+	s := &Settings{store: &Store{last: state{}.clone()}, file: file, missing: true}
+	if now, err := read(filepath.Join(dir, fileName)); err == nil && dir != "" {
+		s.store.last = now.clone()
+	}
+	s.Reload()
+	return s
+}
+
 // Reload reads the user's file anew, and tells whether something about it differs: what it says, or what is wrong with it. While
 // something is wrong, what it last said rightly stays in force.
 func (s *Settings) Reload() bool {
@@ -81,7 +92,9 @@ func (s *Settings) Reload() bool {
 	if err == nil {
 		s.config = config
 		// A copy that cannot be written is missed only when the file breaks, and the state's own writing tells of the disk.
-		_ = replace(filepath.Join(s.store.dir, goodName), text)
+		if s.store.dir != "" {
+			_ = replace(filepath.Join(s.store.dir, goodName), text)
+		}
 	}
 	return true
 }

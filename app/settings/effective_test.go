@@ -246,3 +246,16 @@ func TestNamesInNoKubeconfigAreAdvice(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+func TestExampleIsWrittenOverNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "fairlead", "config.yaml")
+	for _, want := range []bool{true, false} {
+		if written, err := WriteExample(file); err != nil || written != want {
+			t.Errorf("WriteExample() = %t, %v", written, err)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if must(t, err); string(text) != string(Example()) {
+		t.Error("it is not the example")
+	}
+}

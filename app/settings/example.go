@@ -2,6 +2,11 @@ package settings
 
 import (
 	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -10,3 +15,18 @@ var example []byte
 
 // Example is a config.yaml that says what every setting is for, and sets each to its default.
 func Example() []byte { return slices.Clone(example) }
+
+// WriteExample writes Example to file, and makes its directory. One that is there already is left alone: written is false then.
+func WriteExample(file string) (written bool, err error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return false, fmt.Errorf("make the directory of the settings: %w", err)
+	}
+	err = writeSynced(file, example)
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("write the settings: %w", err)
+	}
+	return true, nil
+}

@@ -17,9 +17,8 @@ const lockWait = 10 * time.Second
 // Lock makes this process the user's one tray: ok is false if another one is it already. The lock is a file in the XDG runtime
 // directory or, where there is none, in dir. It ends with release or with the process, however that ends.
 func Lock(dir string) (release func(), ok bool, err error) {
-	if runtimeDir := filepath.Join(xdg.RuntimeDir, "fairlead"); isDir(xdg.RuntimeDir) && os.MkdirAll(runtimeDir, 0o700) == nil {
-		dir = runtimeDir
-	} else if err := privateDir(dir); err != nil {
+	dir, err = runtimeDir(dir)
+	if err != nil {
 		return nil, false, err
 	}
 	lock := flock.New(filepath.Join(dir, "tray.lock"), flock.SetPermissions(0o600))
@@ -29,6 +28,23 @@ func Lock(dir string) (release func(), ok bool, err error) {
 	}
 	// The file stays: removing it would let two processes hold a lock each, on two files of one name.
 	return func() { _ = lock.Close() }, ok, nil
+}
+
+// Socket is the path of the control socket: in the XDG runtime directory or, where there is none, in dir. The directory is made.
+func Socket(dir string) (string, error) {
+	dir, err := runtimeDir(dir)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "control.sock"), nil
+}
+
+// runtimeDir is the directory for what lives no longer than the user's session, or dir.
+func runtimeDir(dir string) (string, error) {
+	if runtime := filepath.Join(xdg.RuntimeDir, "fairlead"); isDir(xdg.RuntimeDir) && os.MkdirAll(runtime, 0o700) == nil {
+		return runtime, nil
+	}
+	return dir, privateDir(dir)
 }
 
 // lockState waits its turn among the processes that change the state in dir.

@@ -135,21 +135,6 @@ func (s *Store) On() []string {
 	return names
 }
 
-// Ports returns the port of each context that was given one in dir. It changes nothing, and needs no directory to be there.
-func Ports(dir string) (map[string]int, error) {
-	now, err := read(filepath.Join(dir, fileName))
-	if err != nil {
-		return nil, err
-	}
-	ports := make(map[string]int, len(now.Contexts))
-	for name, c := range now.Contexts {
-		if c.Port != 0 {
-			ports[name] = c.Port
-		}
-	}
-	return ports, nil
-}
-
 // privateDir makes a directory that only its owner can look into, or makes it so.
 func privateDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {

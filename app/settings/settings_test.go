@@ -96,9 +96,12 @@ func TestPortsAreTheLowestFreeOnesAndStay(t *testing.T) {
 	if got := port(t, again, "🚢\n\"x\""); got != 1082 {
 		t.Errorf("after reopening it has port %d", got)
 	}
-	ports, err := Ports(dir)
-	if err != nil || len(ports) != 3 || ports["staging"] != 1080 {
-		t.Errorf("Ports() = %v, %v", ports, err)
+	peek := Peek(dir, filepath.Join(dir, "none"))
+	if got := peek.Effective("staging").Port; got != 1080 {
+		t.Errorf("to be looked at it has port %d", got)
+	}
+	if got := Peek(filepath.Join(dir, "none"), "").Effective("staging").Port; got != 0 {
+		t.Errorf("without a state it has port %d", got)
 	}
 }
 

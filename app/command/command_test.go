@@ -1,0 +1,140 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// recorded is what an action was called with.
+func recorded(args []string) (called string, out string, err error) {
+	record := func(word string) func(context.Context, Options, []string) error {
+		return func(_ context.Context, o Options, names []string) error {
+			called = fmt.Sprintf("%s %q %+v", word, names, o)
+			return nil
+		}
+	}
+	plain := func(word string) func(context.Context, Options) error {
+		return func(ctx context.Context, o Options) error { return record(word)(ctx, o, nil) }
+	}
+	named := func(word string) func(context.Context, Options, string) error {
+		return func(ctx context.Context, o Options, name string) error { return record(word)(ctx, o, []string{name}) }
+	}
+	cmd := root(Actions{
+		Tray: plain("tray"), Serve: record("serve"), List: plain("list"), On: record("on"), Off: record("off"), Status: plain("status"),
+		Env: named("env"), Open: named("open"), Logs: plain("logs"),
+		Doctor: func(ctx context.Context, o Options, name, target string) error {
+			return record("doctor")(ctx, o, []string{name, target})
+		},
+		SettingsExample: plain("example"), SettingsPath: plain("path"), SettingsCheck: plain("check"),
+		Names:   func(o Options) []string { return []string{"staging", "prod", "of " + o.Kubeconfig} },
+		Running: func(Options) []string { return []string{"staging"} },
+		For:     func() []string { return []string{"bash", "fish"} },
+		Version: "fairlead 1",
+	})
+	var buffer bytes.Buffer
+	cmd.SetOut(&buffer)
+	cmd.SetErr(&bytes.Buffer{})
+	cmd.SetArgs(args)
+	err = cmd.ExecuteContext(context.Background())
+	return called, buffer.String(), err
+}
+
+func TestWordsCallTheirActions(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                                `tray [] {}`,
+		"serve a b":                       `serve ["a" "b"] {}`,
+		"list -o json":                    `list [] {Output:json}`,
+		"contexts":                        `list [] {}`,
+		"on a b --yes":                    `on ["a" "b"] {Yes:true}`,
+		"off a":                           `off ["a"] {}`,
+		"off --all":                       `off [] {All:true}`,
+		"status --output json":            `status [] {Output:json}`,
+		"env a --for fish --kubeconfig k": `env ["a"] {Kubeconfig:k For:fish}`,
+		"open a":                          `open ["a"] {}`,
+		"logs -f":                         `logs [] {Follow:true}`,
+		"doctor a":                        `doctor ["a" ""] {}`,
+		"doctor a hello:80":               `doctor ["a" "hello:80"] {}`,
+		"settings example --write":        `example [] {Write:true}`,
+		"settings path":                   `path [] {}`,
+		"settings check":                  `check [] {}`,
+		"env --kubeconfig=k -- -strange":  `env ["-strange"] {Kubeconfig:k}`,
+	} {
+		called, _, err := recorded(strings.Fields(line))
+		// Only the flags that are set are compared.
+		words, flags, _ := strings.Cut(called, "{")
+		var set []string
+		for _, flag := range strings.Fields(strings.TrimSuffix(flags, "}")) {
+			if !strings.HasSuffix(flag, ":") && !strings.HasSuffix(flag, ":false") {
+				set = append(set, flag)
+			}
+		}
+		if got := words + "{" + strings.Join(set, " ") + "}"; err != nil || got != want {
+			t.Errorf("fairlead %s: %s, %v; want %s", line, got, err, want)
+		}
+	}
+}
+
+func TestWrongLinesAreUsageErrorsAndCallNothing(t *testing.T) {
+	for line, want := range map[string]string{
+		"nonsense":                       `no command "nonsense"`,
+		"on":                             "fairlead on takes the name of a context",
+		"off":                            "name the contexts to switch off, or say --all",
+		"off a --all":                    "--all is every context",
+		"env":                            "takes the name of a context",
+		"env a b":                        `takes one context, and got "b" as well`,
+		"list -o yaml":                   `unknown output format "yaml"`,
+		"status -o yaml":                 `unknown output format "yaml"`,
+		"list a":                         `takes no argument`,
+		"doctor":                         "takes the name of a context",
+		"doctor a b c":                   `got "c" as well`,
+		"settings":                       "example, path or check",
+		"settings nonsense":              `no command "nonsense"`,
+		"serve a b --listen 127.0.0.1:1": "--listen is the address of one context",
+		"on a --no":                      "unknown flag: --no",
+	} {
+		called, _, err := recorded(strings.Fields(line))
+		if !errors.As(err, new(*UsageError)) || !strings.Contains(err.Error(), want) || called != "" {
+			t.Errorf("fairlead %s: %v, called %q", line, err, called)
+		}
+	}
+}
+
+func TestContextNamesAreCompleted(t *testing.T) {
+	for line, want := range map[string]string{
+		"serve |":             "staging prod",
+		"on staging |":        "prod",
+		"on --kubeconfig k |": "staging prod of k",
+		"off |":               "staging",
+		"off staging |":       "",
+		"env |":               "staging prod",
+		"env staging |":       "",
+		"env staging --for |": "bash fish",
+		"open |":              "staging prod",
+		"doctor |":            "staging prod",
+		"doctor staging |":    "",
+		"list -o |":           "json",
+	} {
+		args := append([]string{"__completeNoDesc"}, strings.Fields(strings.TrimSuffix(line, " |"))...)
+		_, out, err := recorded(append(args, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		got := strings.Join(lines[:len(lines)-1], " ")
+		if !strings.HasPrefix(got, want) || want == "" && got != "" {
+			t.Errorf("fairlead %s: %q, want %q", line, got, want)
+		}
+	}
+}
+
+func TestCommandsWithoutAnActionAreNotThere(t *testing.T) {
+	cmd := root(Actions{Tray: func(context.Context, Options) error { return nil }})
+	cmd.SetArgs([]string{"doctor", "a"})
+	if err := cmd.Execute(); !IsUsage(err) {
+		t.Errorf("doctor: %v", err)
+	}
+}

@@ -1,0 +1,81 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func logs(actions Actions, o *Options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "logs",
+		Short: "Show the end of the log",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return actions.Logs(cmd.Context(), *o) },
+	}
+	cmd.Flags().BoolVarP(&o.Follow, "follow", "f", false, "go on with what comes, until Ctrl-C")
+	return cmd
+}
+
+func doctor(actions Actions, o *Options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor CONTEXT [TARGET]",
+		Short: "Walk the way into a cluster, or to one target in it, and show where it breaks",
+		Long: "Walk the way into a context's cluster step by step, from the kubeconfig over the credentials and the API\n" +
+			"server to the user's rights, and with a TARGET (HOST or HOST:PORT, as a client would ask for it) on to its\n" +
+			"Service, its endpoints, a Pod and the port. It stops where the way breaks, and says what to do.",
+		Example:           "  fairlead doctor staging\n  fairlead doctor staging hello.default:80",
+		Args:              doctorArgs,
+		ValidArgsFunction: names(actions.Names, o, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target := ""
+			if len(args) == 2 {
+				target = args[1]
+			}
+			return actions.Doctor(cmd.Context(), *o, args[0], target)
+		},
+	}
+}
+
+func doctorArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 2 {
+		return &UsageError{fmt.Errorf("%s takes a context and a target, and got %q as well", cmd.CommandPath(), args[2])}
+	}
+	return contexts(1, 2)(cmd, args)
+}
+
+func settings(actions Actions, o *Options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "settings",
+		Short: "Show an example of the settings file, where it is, or what is wrong in it",
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return &UsageError{errors.New("settings takes a word more: example, path or check")}
+		},
+	}
+	example := &cobra.Command{
+		Use:     "example",
+		Short:   "Print a settings file that explains every setting, with its default",
+		Example: "  fairlead settings example --write",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return actions.SettingsExample(cmd.Context(), *o) },
+	}
+	example.Flags().BoolVar(&o.Write, "write", false, "write it where the settings file belongs, if there is none")
+	for _, sub := range []*cobra.Command{
+		example,
+		{
+			Use:   "path",
+			Short: "Print where the settings file is",
+			RunE:  func(cmd *cobra.Command, _ []string) error { return actions.SettingsPath(cmd.Context(), *o) },
+		},
+		{
+			Use:   "check",
+			Short: "Say what is wrong in the settings file, with lines",
+			RunE:  func(cmd *cobra.Command, _ []string) error { return actions.SettingsCheck(cmd.Context(), *o) },
+		},
+	} {
+		sub.Args = noArgs
+		cmd.AddCommand(sub)
+	}
+	return cmd
+}

@@ -1,0 +1,145 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+)
+
+func list(actions Actions, o *Options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"contexts", "ls"},
+		Short:   "List the contexts, how they fare, and what is wrong with those that cannot be used",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := knownOutput(o); err != nil {
+				return err
+			}
+			return actions.List(cmd.Context(), *o)
+		},
+	}
+	output(cmd, o)
+	return cmd
+}
+
+func on(actions Actions, o *Options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "on CONTEXT...",
+		Short:             "Switch contexts on in the Fairlead that runs, and print their URLs",
+		Args:              contexts(1, many),
+		ValidArgsFunction: names(actions.Names, o, many),
+		RunE:              func(cmd *cobra.Command, names []string) error { return actions.On(cmd.Context(), *o, names) },
+	}
+	cmd.Flags().BoolVarP(&o.Yes, "yes", "y", false, "also contexts that are marked as production")
+	return cmd
+}
+
+func off(actions Actions, o *Options) *cobra.Command {
+	running := actions.Running
+	if running == nil {
+		running = actions.Names
+	}
+	cmd := &cobra.Command{
+		Use:               "off CONTEXT... | --all",
+		Short:             "Switch contexts off in the Fairlead that runs",
+		Args:              contexts(0, many),
+		ValidArgsFunction: names(running, o, many),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			switch {
+			case len(names) == 0 && !o.All:
+				return &UsageError{errors.New("name the contexts to switch off, or say --all")}
+			case len(names) > 0 && o.All:
+				return &UsageError{errors.New("--all is every context, so none can be named beside it")}
+			}
+			return actions.Off(cmd.Context(), *o, names)
+		},
+	}
+	cmd.Flags().BoolVarP(&o.All, "all", "a", false, "every context")
+	return cmd
+}
+
+func status(actions Actions, o *Options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what runs, where it listens and what it has carried",
+		Long: "Show the contexts that are on: where they listen, since when, and what they have carried.\n" +
+			"The exit status is 4 when no Fairlead runs.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := knownOutput(o); err != nil {
+				return err
+			}
+			return actions.Status(cmd.Context(), *o)
+		},
+	}
+	output(cmd, o)
+	return cmd
+}
+
+func env(actions Actions, o *Options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "env CONTEXT",
+		Short:             "Print what makes a shell or another program use a context's proxy",
+		Example:           "  eval \"$(fairlead env staging)\"\n  fairlead env staging --for fish | source\n  fairlead env staging --for java",
+		Args:              contexts(1, 1),
+		ValidArgsFunction: names(actions.Names, o, 1),
+		RunE:              func(cmd *cobra.Command, names []string) error { return actions.Env(cmd.Context(), *o, names[0]) },
+	}
+	cmd.Flags().StringVar(&o.For, "for", "", "the shell, language or `program` (default: this shell)")
+	if actions.For != nil {
+		_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(actions.For(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	}
+	return cmd
+}
+
+func open(actions Actions, o *Options) *cobra.Command {
+	return &cobra.Command{
+		Use:               "open CONTEXT",
+		Short:             "Open a browser that is inside a context's cluster",
+		Args:              contexts(1, 1),
+		ValidArgsFunction: names(actions.Names, o, 1),
+		RunE:              func(cmd *cobra.Command, names []string) error { return actions.Open(cmd.Context(), *o, names[0]) },
+	}
+}
+
+// many is no bound to the number of contexts.
+const many = 1 << 20
+
+// contexts wants so many context names.
+func contexts(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return &UsageError{fmt.Errorf("%s takes the name of a context (fairlead list shows them)", cmd.CommandPath())}
+		case len(args) > most:
+			return &UsageError{fmt.Errorf("%s takes one context, and got %q as well", cmd.CommandPath(), args[most])}
+		}
+		return nil
+	}
+}
+
+// names completes context names, up to so many, and offers none twice.
+func names(of func(Options) []string, o *Options, most int) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if of == nil || len(args) >= most {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		left := slices.DeleteFunc(of(*o), func(name string) bool { return slices.Contains(args, name) })
+		return left, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+func output(cmd *cobra.Command, o *Options) {
+	cmd.Flags().StringVarP(&o.Output, "output", "o", "", "output `format`: json")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+}
+
+func knownOutput(o *Options) error {
+	if o.Output != "" && o.Output != "json" {
+		return &UsageError{fmt.Errorf("unknown output format %q: there is json, or none", o.Output)}
+	}
+	return nil
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fairlead/app/settings"
+)
+
+// said is what a fairlead that ended printed, and its exit status.
+type said struct {
+	stdout, stderr string
+	status         int
+}
+
+// ask runs fairlead to its end in the home of r.
+func (r *running) ask(t *testing.T, args ...string) said {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), built, args...)
+	cmd.Env = append(r.home(), "SHELL=/bin/bash")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if strings.Contains(stderr.String(), "DATA RACE") {
+		t.Errorf("a data race in fairlead:\n%s", &stderr)
+	}
+	return said{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// must is ask where all has to go well.
+func (r *running) must(t *testing.T, args ...string) string {
+	t.Helper()
+	got := r.ask(t, args...)
+	if got.status != 0 {
+		t.Fatalf("fairlead %s ended with %d:\n%s%s", strings.Join(args, " "), got.status, got.stdout, got.stderr)
+	}
+	return got.stdout
+}
+
+// serving is a serve of demo whose other context has a port that is free here and now.
+func serving(t *testing.T, contexts ...string) *running {
+	t.Helper()
+	state := t.TempDir()
+	dir := filepath.Join(state, "fairlead")
+	text := `{"version":1,"contexts":{`
+	for i, name := range []string{"demo", "demo-team"} {
+		if i > 0 {
+			text += ","
+		}
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(listener.Addr().String())
+		listener.Close()
+		text += `"` + name + `":{"port":` + port + `}`
+	}
+	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "state.json"), []byte(text+"}}"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"serve", "--kubeconfig", cluster.Kubeconfig}, contexts...)
+	r := start(t, []string{"XDG_STATE_HOME=" + state, "XDG_CONFIG_HOME=" + filepath.Join(state, "config"), "XDG_RUNTIME_DIR=" + filepath.Join(state, "none")}, args...)
+	r.state = state
+	for range contexts {
+		r.line(t)
+	}
+	return r
+}
+
+func TestCommandsSteerTheFairleadThatRuns(t *testing.T) {
+	r := serving(t, "demo")
+
+	// A context is switched on, and what env prints makes a shell's curl reach a Service.
+	line := r.must(t, "on", "demo-team")
+	name, address, ok := strings.Cut(strings.TrimSpace(line), "  socks5h://")
+	if !ok || name != "demo-team" {
+		t.Fatalf("on printed %q", line)
+	}
+	page := run(t, "", "bash", "-c", r.must(t, "env", "demo")+"curl -sS http://hello/")
+	wantPage(t, page)
+	if text := r.must(t, "env", "demo-team", "--for", "fish"); !strings.Contains(text, "set -gx") || !strings.Contains(text, address) {
+		t.Errorf("env for fish: %s", text)
+	}
+
+	// What runs is seen.
+	var status struct {
+		Running bool
+		Program struct {
+			Kind, Log string
+			PID       int
+		}
+		Contexts []struct{ Name, Phase, Address string }
+	}
+	if err := json.Unmarshal([]byte(r.must(t, "status", "-o", "json")), &status); err != nil {
+		t.Fatal(err)
+	}
+	if !status.Running || status.Program.Kind != "serve" || status.Program.PID != r.cmd.Process.Pid || len(status.Contexts) < 2 {
+		t.Errorf("status %+v", status)
+	}
+	for _, c := range status.Contexts {
+		if (c.Name == "demo" || c.Name == "demo-team") && c.Phase != "on" {
+			t.Errorf("%+v", c)
+		}
+	}
+	if text := r.must(t, "status"); !strings.Contains(text, "runs in the foreground") || !strings.Contains(text, address) {
+		t.Errorf("status:\n%s", text)
+	}
+	if text := r.must(t, "list", "--kubeconfig", cluster.Kubeconfig); strings.Count(text, "  on  ") != 2 {
+		t.Errorf("list:\n%s", text)
+	}
+
+	// Switched off, nobody listens.
+	r.must(t, "off", "demo-team")
+	if conn, err := net.Dial("tcp", address); err == nil {
+		conn.Close()
+		t.Errorf("%s still answers", address)
+	}
+	if got := r.ask(t, "env", "demo-team"); got.status != 1 || !strings.Contains(got.stderr, "context demo-team is off") || got.stdout != "" {
+		t.Errorf("env of one that is off: %+v", got)
+	}
+	r.must(t, "off", "--all")
+	if text := r.must(t, "status"); !strings.Contains(text, "No context is on.") {
+		t.Errorf("status:\n%s", text)
+	}
+	if got := r.ask(t, "on", "demo-tem"); got.status != 2 || !strings.Contains(got.stderr, "close to it: demo-team") {
+		t.Errorf("on of an unknown one: %+v", got)
+	}
+}
+
+func TestWithoutARunningFairleadCommandsSaySo(t *testing.T) {
+	r := &running{state: t.TempDir()}
+	for _, args := range [][]string{{"on", "demo"}, {"off", "--all"}, {"status"}, {"env", "demo"}, {"open", "demo"}} {
+		got := r.ask(t, args...)
+		if got.status != 4 || !strings.Contains(got.stderr, "Fairlead is not running: start it with `fairlead`") || got.stdout != "" {
+			t.Errorf("%s: %+v", args, got)
+		}
+	}
+	if got := r.ask(t, "status", "-o", "json"); got.status != 4 || strings.TrimSpace(got.stdout) != "{\n  \"running\": false\n}" {
+		t.Errorf("status -o json: %+v", got)
+	}
+	if text := r.must(t, "list", "--kubeconfig", cluster.Kubeconfig); !strings.Contains(text, "demo-team") {
+		t.Errorf("list:\n%s", text)
+	}
+}
+
+func TestSocketOfAFairleadThatWasKilledIsReplaced(t *testing.T) {
+	r := serving(t, "demo")
+	if err := r.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-r.ended
+	if got := r.ask(t, "status"); got.status != 4 {
+		t.Errorf("status: %+v", got)
+	}
+	again := start(t, []string{"XDG_STATE_HOME=" + r.state, "XDG_CONFIG_HOME=" + filepath.Join(r.state, "config"), "XDG_RUNTIME_DIR=" + filepath.Join(r.state, "none")},
+		"serve", "--kubeconfig", cluster.Kubeconfig, "demo")
+	again.line(t)
+	again.state = r.state
+	if text := again.must(t, "status"); !strings.Contains(text, "demo") {
+		t.Errorf("status:\n%s", text)
+	}
+	again.stop(t)
+	if _, err := os.Lstat(filepath.Join(r.state, "fairlead", "control.sock")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is left behind: %v", err)
+	}
+}
+
+func TestSettingsAreExplainedAndChecked(t *testing.T) {
+	r := &running{state: t.TempDir()}
+	file := strings.TrimSpace(r.must(t, "settings", "path"))
+	if text := r.must(t, "settings", "check"); !strings.Contains(text, "there is none") {
+		t.Errorf("check: %s", text)
+	}
+	if got := r.must(t, "settings", "example", "--write"); strings.TrimSpace(got) != file {
+		t.Errorf("written to %s, want %s", got, file)
+	}
+	if text := r.must(t, "settings", "check"); !strings.Contains(text, "nothing is wrong") {
+		t.Errorf("check: %s", text)
+	}
+	if r.must(t, "settings", "example") != string(settings.Example()) {
+		t.Error("the example differs")
+	}
+	if err := os.WriteFile(file, []byte("contexts:\n  demo-tem: {outsid: refuse}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.ask(t, "settings", "check"); got.status != 1 || !strings.Contains(got.stderr, file+`:2: unknown key "outsid" in demo-tem: did you mean outside?`) {
+		t.Errorf("check: %+v", got)
+	}
+	if err := os.WriteFile(file, []byte("contexts:\n  demo-tem: {outside: refuse}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text := r.must(t, "settings", "check", "--kubeconfig", cluster.Kubeconfig); !strings.Contains(text, "close to it: demo-team") {
+		t.Errorf("check: %s", text)
+	}
+}
+
+func TestLogIsShownAndFollowed(t *testing.T) {
+	r := serving(t, "demo")
+	if text := r.must(t, "logs"); !strings.Contains(text, "listening") || !strings.Contains(text, "context=demo") || strings.Contains(text, "{") {
+		t.Errorf("logs:\n%s", text)
+	}
+	following := start(t, []string{"XDG_STATE_HOME=" + r.state}, "logs", "-f")
+	wait := func(what string) {
+		t.Helper()
+		for !strings.Contains(following.line(t), what) {
+		}
+	}
+	wait("listening")
+	r.must(t, "on", "demo-team")
+	wait("context=demo-team")
+	// The log is begun anew.
+	log := filepath.Join(r.state, "fairlead", logName)
+	if err := os.Rename(log, log+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(log, []byte(`{"level":"info","time":"2026-11-21T12:00:00Z","message":"begun \u001b[31manew"}`+"\nno JSON\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wait("begun \uFFFD[31manew")
+	wait("no JSON")
+	began := time.Now()
+	following.stop(t)
+	if following.status() != 0 || time.Since(began) > 10*time.Second {
+		t.Errorf("status %d", following.status())
+	}
+}

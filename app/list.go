@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"fairlead/app/command"
+	"fairlead/app/control"
+	"fairlead/app/session"
+	"fairlead/app/settings"
+	"fairlead/kube"
+)
+
+// A contextLine is what the list command says of one context; its JSON form is for scripts and stays as it is.
+type contextLine struct {
+	Name       string        `json:"name"`
+	Cluster    string        `json:"cluster"`
+	Namespace  string        `json:"namespace"`
+	Server     string        `json:"server,omitempty"`
+	File       string        `json:"file"`
+	Current    bool          `json:"current"`
+	Production bool          `json:"production,omitempty"`
+	Port       int           `json:"port,omitempty"`    // the settings' or one remembered from an earlier start
+	Phase      session.Phase `json:"phase,omitempty"`   // in the Fairlead that runs; empty if none does
+	Address    string        `json:"address,omitempty"` // where it listens; empty if it does not
+	Problem    string        `json:"problem,omitempty"`
+}
+
+// runList prints the contexts. Files that cannot be read are named on stderr and make the command fail, after the others were
+// listed.
+func runList(ctx context.Context, o command.Options) error {
+	kubeconfig := kube.Load(o.Kubeconfig)
+	lines := contextLines(kubeconfig.Contexts, effective())
+	if status, err := ask(ctx); err == nil {
+		addRunning(lines, status)
+	}
+	var err error
+	if o.Output == "json" {
+		encoder := json.NewEncoder(os.Stdout)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(lines)
+	} else {
+		err = printContexts(os.Stdout, lines)
+	}
+	for _, problem := range kubeconfig.Problems {
+		fmt.Fprintln(os.Stderr, "fairlead:", problem)
+	}
+	if err == nil && len(kubeconfig.Problems) > 0 {
+		err = fmt.Errorf("%d kubeconfig file(s) could not be read", len(kubeconfig.Problems))
+	}
+	return err
+}
+
+func contextLines(contexts []kube.Context, effective func(name string) settings.Context) []contextLine {
+	lines := []contextLine{}
+	for _, c := range contexts {
+		e := effective(c.Name)
+		line := contextLine{
+			Name: c.Name, Cluster: c.Cluster, Namespace: c.Namespace, Server: c.Server, File: c.File,
+			Current: c.Current, Production: e.Production, Port: e.Port,
+		}
+		if e.Namespace != "" {
+			line.Namespace = e.Namespace
+		}
+		if c.Err != nil {
+			line.Problem = c.Err.Error()
+		} else {
+			line.Problem = e.Problem
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// addRunning adds how the contexts fare in the Fairlead that runs. It may have been started with another kubeconfig, so only
+// contexts of the same file are taken for the same.
+func addRunning(lines []contextLine, status control.Status) {
+	states := map[string]session.State{}
+	for _, c := range status.Contexts {
+		states[c.Name] = c.State
+	}
+	for i := range lines {
+		s, there := states[lines[i].Name]
+		if !there || s.File != "" && s.File != lines[i].File {
+			continue
+		}
+		lines[i].Phase = s.Phase
+		if s.Phase.Listening() {
+			lines[i].Address = s.Address
+		}
+		if s.Reason != "" {
+			lines[i].Problem = s.Reason
+		}
+	}
+}
+
+func printContexts(out io.Writer, lines []contextLine) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CURRENT\tNAME\tSTATE\tPORT\tCLUSTER\tNAMESPACE\tPROBLEM")
+	for _, l := range lines {
+		current, port, state := "", "", string(l.Phase)
+		if l.Current {
+			current = "*"
+		}
+		if l.Port != 0 {
+			port = fmt.Sprint(l.Port)
+		}
+		if l.Phase == session.Off {
+			state = ""
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", current, l.Name, state, port, l.Cluster, l.Namespace, l.Problem)
+	}
+	return w.Flush()
+}
+
+// effective gives the settings of contexts as far as they can be read; the defaults otherwise. It changes nothing on disk.
+func effective() func(name string) settings.Context {
+	dir, err := settings.Dir()
+	if err != nil {
+		dir = ""
+	}
+	file, err := settings.ConfigFile()
+	if err != nil {
+		file = ""
+	}
+	return settings.Peek(dir, file).Effective
+}
+
+func contextNames(o command.Options) []string {
+	var names []string
+	for _, c := range kube.Load(o.Kubeconfig).Contexts {
+		names = append(names, c.Name)
+	}
+	return names
+}

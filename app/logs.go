@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/app/command"
+	"fairlead/app/settings"
+	"fairlead/kube/filewatch"
+)
+
+// logTail is how much of the log's end is shown, in bytes.
+const logTail = 64 << 10
+
+// runLogs prints the end of the log for people, and with follow what comes, until ctx ends.
+func runLogs(ctx context.Context, o command.Options) error {
+	dir, err := settings.Dir()
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, logName)
+	t := &tail{path: path, out: os.Stdout, people: logPrinter(os.Stdout)}
+	defer t.close()
+	if err := t.begin(); errors.Is(err, fs.ErrNotExist) && !o.Follow {
+		return fmt.Errorf("there is no log yet: %s", path)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if !o.Follow {
+		return t.err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	filewatch.Watcher{Files: func() []string { return []string{path} }, Look: func(bool) time.Duration {
+		if t.more(); t.err != nil {
+			cancel()
+		}
+		return 0
+	}}.Run(ctx)
+	return t.err
+}
+
+// logPrinter turns lines of the log into lines for people.
+func logPrinter(out io.Writer) io.Writer {
+	return zerolog.ConsoleWriter{
+		Out: out, TimeFormat: time.DateTime, NoColor: !isTerminal(out),
+		FormatMessage: func(message any) string { return printableText(fmt.Sprint(message)) },
+	}
+}
+
+func printableText(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
+}
+
+// tail reads the log as it grows, also when it is begun anew under its name.
+type tail struct {
+	path   string
+	out    io.Writer
+	people io.Writer // writes a line of the log to out as people read it
+	file   *os.File
+	rest   []byte // of a line that is not whole yet
+	err    error  // of out
+}
+
+// begin shows the end of what is there.
+func (t *tail) begin() error {
+	file, err := os.Open(t.path)
+	if err != nil {
+		return err
+	}
+	t.file = file
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if skip := info.Size() - logTail; skip > 0 {
+		if _, err := file.Seek(skip, io.SeekStart); err != nil {
+			return err
+		}
+		t.drain(true) // it begins in the midst of a line
+	}
+	t.more()
+	return nil
+}
+
+// more shows what has come since.
+func (t *tail) more() {
+	t.drain(false)
+	now, err := os.Stat(t.path)
+	if err != nil {
+		return
+	}
+	if t.file != nil {
+		if old, err := t.file.Stat(); err == nil && os.SameFile(old, now) {
+			return
+		}
+		t.drain(false) // what came before the other took its place
+		t.close()
+	}
+	if t.file, err = os.Open(t.path); err != nil {
+		t.file = nil
+		return
+	}
+	t.rest = nil
+	t.drain(false)
+}
+
+// drain shows the whole lines there are, or passes over the first.
+func (t *tail) drain(skip bool) {
+	chunk := make([]byte, 32<<10)
+	for t.file != nil && t.err == nil {
+		n, err := t.file.Read(chunk)
+		t.rest = append(t.rest, chunk[:n]...)
+		for t.err == nil {
+			line, rest, whole := bytes.Cut(t.rest, []byte("\n"))
+			if !whole {
+				break
+			}
+			t.rest = rest
+			if skip {
+				return
+			}
+			t.show(line)
+		}
+		if n == 0 || err != nil {
+			return
+		}
+	}
+}
+
+// show prints a line, as it is where it is not the log's.
+func (t *tail) show(line []byte) {
+	if _, err := t.people.Write(line); err != nil {
+		_, t.err = fmt.Fprintln(t.out, printableText(string(line)))
+	}
+}
+
+func (t *tail) close() {
+	if t.file != nil {
+		_ = t.file.Close() // it was only read
+		t.file = nil
+	}
+}

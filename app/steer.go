@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"fairlead/app/command"
+	"fairlead/app/control"
+	"fairlead/app/session"
+	"fairlead/app/snippet"
+)
+
+// settleWithin bounds what contexts may take to switch; the model's own bounds are shorter.
+const settleWithin = time.Minute
+
+// runOn switches contexts on in the Fairlead that runs, and prints a line for each as serve does.
+func runOn(ctx context.Context, o command.Options, names []string) error {
+	return withClient(func(c *control.Client) error {
+		if err := c.On(ctx, names, o.Yes); err != nil {
+			return advise(ctx, c, names, err)
+		}
+		states, err := settled(ctx, c, names, func(s session.State) bool {
+			return s.Phase.Listening() || s.Phase == session.Failed || s.Phase == session.Off
+		})
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for _, s := range states {
+			switch {
+			case !s.Phase.Listening():
+				errs = append(errs, fmt.Errorf("context %s is %s: %s", s.Name, s.Phase, orElse(s.Reason, "it was switched off meanwhile")))
+				continue
+			case s.Reason != "":
+				fmt.Fprintf(os.Stderr, "%s  %s\n", s.Name, s.Reason)
+			}
+			if s.Password {
+				fmt.Fprintf(os.Stderr, "%s  wants a password: `fairlead env %s` has it\n", s.Name, s.Name)
+			}
+			fmt.Printf("%s  socks5h://%s\n", s.Name, s.Address)
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// runOff switches contexts off in the Fairlead that runs, and returns when they are.
+func runOff(ctx context.Context, o command.Options, names []string) error {
+	return withClient(func(c *control.Client) error {
+		var err error
+		if o.All {
+			err = c.AllOff(ctx)
+		} else {
+			err = c.Off(ctx, names)
+		}
+		if err != nil {
+			return advise(ctx, c, names, err)
+		}
+		states, err := settled(ctx, c, names, func(s session.State) bool {
+			return s.Wanted || s.Phase == session.Off || s.Phase == session.Failed // wanted again by somebody else
+		})
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for _, s := range states {
+			if !s.Wanted && s.Phase == session.Failed {
+				errs = append(errs, fmt.Errorf("context %s: %s", s.Name, s.Reason))
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// settled waits until all the named contexts are as done wants them; without names, all contexts there are. One that vanishes
+// counts as done.
+func settled(ctx context.Context, c *control.Client, names []string, done func(session.State) bool) ([]session.State, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	wanted := map[string]bool{}
+	for _, name := range names {
+		wanted[name] = true
+	}
+	for status, err := range c.Watch(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		var states []session.State
+		all := true
+		for _, s := range status.Contexts {
+			if len(names) > 0 && !wanted[s.Name] {
+				continue
+			}
+			states = append(states, s.State)
+			all = all && done(s.State)
+		}
+		if all {
+			return states, nil
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("not done yet: %w", ctx.Err())
+	}
+	return nil, errors.New("the running Fairlead ended before it was done")
+}
+
+// runEnv prints what makes a program use a context's proxy; what to know about it goes to stderr, for the rest may be evaluated.
+func runEnv(ctx context.Context, o command.Options, name string) error {
+	program := orElse(o.For, thisShell())
+	return withClient(func(c *control.Client) error {
+		text, err := c.Env(ctx, name, program)
+		if err != nil {
+			return advise(ctx, c, []string{name}, err)
+		}
+		if text.Note != "" {
+			fmt.Fprintln(os.Stderr, text.Note)
+		}
+		_, err = fmt.Print(text.Text)
+		return err
+	})
+}
+
+// thisShell is the kind of snippet for the shell that this was called from, as far as it can be known.
+func thisShell() string {
+	shell := filepath.Base(os.Getenv("SHELL"))
+	for _, kind := range []string{"fish", "zsh", "bash", "sh"} {
+		if shell == kind {
+			return kind
+		}
+	}
+	if runtime.GOOS == "windows" {
+		return "powershell"
+	}
+	return "sh"
+}
+
+// snippetKinds are what env can be for.
+func snippetKinds() []string {
+	var ids []string
+	for _, kind := range snippet.Kinds() {
+		ids = append(ids, kind.ID)
+	}
+	return ids
+}
+
+// runOpen has the Fairlead that runs open a browser in a context's cluster.
+func runOpen(ctx context.Context, _ command.Options, name string) error {
+	return withClient(func(c *control.Client) error {
+		return advise(ctx, c, []string{name}, c.Open(ctx, name))
+	})
+}
+
+func orElse(text, instead string) string {
+	if text == "" {
+		return instead
+	}
+	return text
+}
