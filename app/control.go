@@ -37,7 +37,8 @@ func (p *program) control(ctx context.Context, model control.Model, kind string)
 		Env: func(_ context.Context, name, program string) (control.Snippet, error) {
 			return p.snippet(model.Snapshot(), name, program)
 		},
-		Log: p.log,
+		Traffic: p.wiring.running.traffic,
+		Log:     p.log,
 	}
 	return server.Serve(ctx, ln)
 }
@@ -61,21 +62,21 @@ func (p *program) snippet(snapshot session.Snapshot, name, program string) (cont
 	}
 	proxy := snippet.Proxy{Address: address}
 	if state.Password {
-		credentials, err := p.credentials(name)
-		if err != nil {
-			return control.Snippet{}, err
-		}
-		proxy.User, proxy.Password = credentials.User, credentials.Password
+		c := p.settings.Effective(name).Credentials
+		proxy.User, proxy.Password = c.User, c.Password
 	}
 	made, err := snippet.Make(program, proxy)
 	return control.Snippet{Text: made.Text, Note: made.Note}, err
 }
 
-// credentials are what a context's clients give.
-func (p *program) credentials(name string) (settings.Credentials, error) {
-	file, err := settings.ConfigFile()
-	if err != nil {
-		return settings.Credentials{}, err
+// traffic is what the running proxies have carried.
+func (r *proxies) traffic() map[string]control.Traffic {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	carried := map[string]control.Traffic{}
+	for p := range r.addresses {
+		t := p.server.Traffic()
+		carried[p.name] = control.Traffic{Open: t.Open, Total: t.Total, Sent: t.Sent, Received: t.Received}
 	}
-	return settings.Load(p.settings, file).Effective(name).Credentials, nil
+	return carried
 }

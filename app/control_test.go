@@ -100,7 +100,10 @@ func TestCommandsSteerTheFairleadThatRuns(t *testing.T) {
 			Kind, Log string
 			PID       int
 		}
-		Contexts []struct{ Name, Phase, Address string }
+		Contexts []struct {
+			Name, Phase, Address string
+			Traffic              struct{ Total, Sent, Received uint64 }
+		}
 	}
 	if err := json.Unmarshal([]byte(r.must(t, "status", "-o", "json")), &status); err != nil {
 		t.Fatal(err)
@@ -111,6 +114,9 @@ func TestCommandsSteerTheFairleadThatRuns(t *testing.T) {
 	for _, c := range status.Contexts {
 		if (c.Name == "demo" || c.Name == "demo-team") && c.Phase != "on" {
 			t.Errorf("%+v", c)
+		}
+		if carried := c.Traffic; c.Name == "demo" && (carried.Total == 0 || carried.Sent == 0 || carried.Received < uint64(len(page))) {
+			t.Errorf("demo has carried a page, and says %+v", carried)
 		}
 	}
 	if text := r.must(t, "status"); !strings.Contains(text, "runs in the foreground") || !strings.Contains(text, address) {
