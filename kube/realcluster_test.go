@@ -23,6 +23,10 @@ func TestOnARealCluster(t *testing.T) {
 	cluster := clustertest.Start(t, clustertest.Options{Audit: true})
 	for name, test := range map[string]func(*testing.T, *clustertest.Cluster){
 		"every form of a name leads to its Pod":              everyForm,
+		"every kind of Service and address":                  everyKind,
+		"a policy allows more":                               allowedByPolicy,
+		"the cluster's ranges are its own":                   realRanges,
+		"the catalogue lists what may be seen":               catalogue,
 		"what is not there is said":                          wrongTargets,
 		"ready endpoints share the connections":              spread,
 		"a refused port is refused and hurts no other":       refusedPort,

@@ -1,0 +1,341 @@
+package kube
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"fairlead/build/clustertest"
+	"fairlead/kube/fault"
+)
+
+// forms are Services of every kind that the fixtures lack, in a namespace of their own. The program http says in each answer
+// which Pod it is in.
+const forms = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: forms}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: one, namespace: forms, labels: {app: one}}
+spec:
+  hostname: primary
+  subdomain: members
+  terminationGracePeriodSeconds: 0
+  serviceAccountName: default
+  automountServiceAccountToken: false
+  containers: [{name: http, image: demo.local/http, imagePullPolicy: Never, ports: [{name: http, containerPort: 8080}, {name: admin, containerPort: 9100}]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: shared, namespace: forms, labels: {app: shared}}
+spec:
+  hostNetwork: true
+  terminationGracePeriodSeconds: 0
+  automountServiceAccountToken: false
+  containers: [{name: http, image: demo.local/http, imagePullPolicy: Never, ports: [{name: http, containerPort: 8080}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: members, namespace: forms}
+spec: {clusterIP: None, selector: {app: one}, ports: [{name: http, port: 80, targetPort: http}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: dual, namespace: forms}
+spec: {ipFamilyPolicy: RequireDualStack, selector: {app: one}, ports: [{name: http, port: 80, targetPort: http}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: both, namespace: forms}
+spec: {selector: {app: one}, ports: [{name: udp, port: 53, protocol: UDP, targetPort: 9}, {name: tcp, port: 53, protocol: TCP, targetPort: admin}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: udp, namespace: forms}
+spec: {selector: {app: one}, ports: [{name: udp, port: 53, protocol: UDP}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: balanced, namespace: forms}
+spec: {type: LoadBalancer, externalIPs: [192.168.77.1], selector: {app: one}, ports: [{name: http, port: 80, targetPort: http}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shared, namespace: forms}
+spec: {selector: {app: shared}, ports: [{name: http, port: 80, targetPort: http}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: several, namespace: forms}
+spec: {ports: [{name: http, port: 80}, {name: admin, port: 81}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: several-a, namespace: forms, labels: {kubernetes.io/service-name: several}}
+addressType: IPv4
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [10.244.255.1], targetRef: {kind: Pod, name: one, namespace: forms}}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: several-b, namespace: forms, labels: {kubernetes.io/service-name: several}}
+addressType: IPv6
+ports: [{name: admin, port: 9100}]
+endpoints: [{addresses: ["fd00:10:244::1"], targetRef: {kind: Pod, name: one, namespace: forms}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: beyond, namespace: forms}
+spec: {ports: [{name: http, port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: beyond, namespace: forms, labels: {kubernetes.io/service-name: beyond}}
+addressType: FQDN
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [db.example.com]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: alias, namespace: forms}
+spec: {type: ExternalName, externalName: members.forms.svc.cluster.local}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: alias2, namespace: forms}
+spec: {type: ExternalName, externalName: alias.forms.svc.cluster.local}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: site, namespace: forms}
+spec: {type: ExternalName, externalName: www.example.com}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: circle, namespace: forms}
+spec: {type: ExternalName, externalName: circle.forms.svc.cluster.local}
+`
+
+// makeForms makes them, and what only a controller of a cloud, or a kubelet of two families, would write.
+func makeForms(t *testing.T, cluster *clustertest.Cluster) {
+	t.Helper()
+	apply := cluster.KubectlCommand(t.Context(), "apply", "-f", "-")
+	apply.Stdin = strings.NewReader(forms)
+	if out, err := apply.CombinedOutput(); err != nil {
+		t.Fatalf("kubectl apply: %v: %s", err, out)
+	}
+	kubectl(t, cluster, "wait", "--for=condition=Ready", "--timeout=60s", "-n", "forms", "pod/one", "pod/shared")
+	kubectl(t, cluster, "patch", "service", "balanced", "-n", "forms", "--subresource=status", "-p",
+		`{"status":{"loadBalancer":{"ingress":[{"ip":"192.168.77.2"}]}}}`)
+	ip := field(t, cluster, ".status.podIP", "pod", "one", "-n", "forms")
+	kubectl(t, cluster, "patch", "pod", "one", "-n", "forms", "--subresource=status", "-p",
+		fmt.Sprintf(`{"status":{"podIPs":[{"ip":%q},{"ip":"fd00:10:244::1"}]}}`, ip))
+	for _, service := range []string{"members", "dual", "both", "balanced", "shared"} {
+		waitFor(t, "the endpoints of "+service, func() bool {
+			return strings.Contains(kubectl(t, cluster, "get", "endpointslices", "-n", "forms", "-l", "kubernetes.io/service-name="+service,
+				"-o", "jsonpath={.items[*].endpoints[*].conditions.ready}"), "true")
+		})
+	}
+}
+
+func kubectl(t *testing.T, cluster *clustertest.Cluster, args ...string) string {
+	t.Helper()
+	out, err := cluster.Kubectl(t.Context(), args...)
+	if err != nil {
+		t.Fatalf("kubectl %v: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+// everyKind is the table of forms: where each leads, and what is said of those that lead nowhere.
+func everyKind(t *testing.T, cluster *clustertest.Cluster) {
+	makeForms(t, cluster)
+	c := openReal(t, cluster.Kubeconfig, "demo")
+	podIP := field(t, cluster, ".status.podIP", "pod", "one", "-n", "forms")
+	clusterIPs := strings.Fields(kubectl(t, cluster, "get", "service", "dual", "-n", "forms", "-o", "jsonpath={.spec.clusterIPs[*]}"))
+	if len(clusterIPs) != 2 {
+		t.Fatalf("dual has %q", clusterIPs)
+	}
+	second := "[" + clusterIPs[1] + "]:80"
+	for _, row := range []struct {
+		address string
+		want    any // the Pod's name, or a fault
+	}{
+		{"members.forms:80", "one"},
+		{"members.forms:8080", "one"}, // headless, by the Pod's own port
+		{"members.forms:9100", &fault.NotFound{Kind: fault.Port, Name: "9100", Namespace: "forms", Service: "members", Has: []string{"80 (http)"}}},
+		{"primary.members.forms:9100", "one"},
+		{"primary.members.forms.svc:8080", "one"},
+		{"Primary.Members.Forms.svc.cluster.local.:8080", "one"},
+		{"one.members.forms.svc.any.domain:8080", "one"},
+		{"two.members.forms.svc:8080", &fault.NotFound{Kind: fault.Pod, Name: "two", Namespace: "forms"}},
+		{"one.forms.pod:8080", "one"},
+		{"one.forms.pod:9100", "one"},
+		{"one.forms.pod:9", &fault.Refused{Pod: "one", Namespace: "forms", Port: 9}},
+		{"two.forms.pod:8080", &fault.NotFound{Kind: fault.Pod, Name: "two", Namespace: "forms"}},
+		{"one.forms.pod.cluster.local:8080", &fault.NotFound{Kind: fault.Address, Name: "one.forms.pod.cluster.local"}},
+		{strings.ReplaceAll(podIP, ".", "-") + ".forms.pod:8080", "one"},
+		{strings.ReplaceAll(podIP, ".", "-") + ".forms.pod.cluster.local:8080", "one"},
+		{strings.ReplaceAll(podIP, ".", "-") + ".default.pod:8080", &fault.NotFound{Kind: fault.Address, Name: podIP}},
+		{podIP + ":8080", "one"},
+		{"[::ffff:" + podIP + "]:8080", "one"},
+		{"dual.forms:80", "one"},
+		{clusterIPs[0] + ":80", "one"},
+		{second, "one"}, // known since dual was looked at
+		{clusterIPs[0] + ":81", &fault.NotFound{Kind: fault.Port, Name: "81", Namespace: "forms", Service: "dual", Has: []string{"80 (http)"}}},
+		{"several.forms:80", "one"},
+		{"several.forms:81", "one"},
+		{"[fd00:10:244::1]:9100", "one"}, // the Pod's second address
+		{"both.forms:53", "one"},
+		{"udp.forms:53", &fault.Unsupported{What: "port 53 of Service forms/udp is UDP only"}},
+		{"balanced.forms:80", "one"},
+		{"192.168.77.1:80", "one"},
+		{"192.168.77.2:80", "one"},
+		{"alias.forms:80", "one"},
+		{"alias2.forms.svc.cluster.local:8080", "one"},
+		{"circle.forms:80", &fault.Unsupported{What: "Service forms/circle is an ExternalName that leads to others without end"}},
+		{"site.forms:80", &fault.Unsupported{What: "Service forms/site is an ExternalName for www.example.com, which is outside the cluster"}},
+		{"beyond.forms:80", &fault.Unsupported{What: "Service forms/beyond leads to db.example.com:8080, which is no Pod"}},
+		{"shared.forms:80", &fault.HostNetwork{Pod: "shared", Namespace: "forms", Node: "node-1"}},
+		{"shared.forms.pod:8080", &fault.HostNetwork{Pod: "shared", Namespace: "forms", Node: "node-1"}},
+		{"172.30.0.1:8080", &fault.HostNetwork{Pod: "shared", Namespace: "forms", Node: "node-1"}},
+		{"8.8.8.8:53", &fault.NotFound{Kind: fault.Address, Name: "8.8.8.8"}},
+		{"www.example.com:80", &fault.NotFound{Kind: fault.Address, Name: "www.example.com"}},
+		{"169.254.169.254:80", &fault.NotFound{Kind: fault.Address, Name: "169.254.169.254"}},
+	} {
+		got, err := ask(c, row.address)
+		if pod, ok := row.want.(string); ok {
+			if err != nil || got != "forms/"+pod {
+				t.Errorf("%s: Pod %q, %v; want %s", row.address, got, err, pod)
+			}
+			continue
+		}
+		if want, have := row.want.(error), faultOf(err, row.want.(error)); have != facts(want) {
+			t.Errorf("%s: %s (%v), want %s", row.address, have, err, facts(want))
+		}
+	}
+}
+
+// facts prints a fault with all it knows but the runtime's own words.
+func facts(err error) string {
+	if refused, ok := err.(*fault.Refused); ok {
+		plain := *refused
+		plain.Text = ""
+		err = &plain
+	}
+	text, _ := json.Marshal(err)
+	return fmt.Sprintf("%T %s", err, text)
+}
+
+// faultOf prints the fault in err that is of want's type.
+func faultOf(err, want error) string {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if fmt.Sprintf("%T", e) == fmt.Sprintf("%T", want) {
+			return facts(e)
+		}
+	}
+	return fmt.Sprintf("%T", err)
+}
+
+// allowedByPolicy dials what a policy allows that is refused without.
+func allowedByPolicy(t *testing.T, cluster *clustertest.Cluster) {
+	makeForms(t, cluster)
+	c := openReal(t, cluster.Kubeconfig, "demo")
+	out := &outsideDialer{}
+	c.SetPolicy(Policy{Namespace: "forms", HostNetwork: true, Outside: out.dial, Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}})
+	for _, address := range []string{"shared:80", "shared.forms.pod:8080", "172.30.0.1:8080"} {
+		if pod, err := ask(c, address); err != nil || pod != "forms/shared" {
+			t.Errorf("%s: Pod %q, %v", address, pod, err)
+		}
+	}
+	for address, want := range map[string]string{"site:443": "tcp www.example.com:443", "beyond:80": "tcp db.example.com:8080"} {
+		if err := dial(t, c, address); err != nil || !slices.Contains(out.went, want) {
+			t.Errorf("%s: %v, went to %q", address, err, out.went)
+		}
+	}
+	for host, want := range map[string]bool{"198.51.100.1": true, "198.51.101.1": false, "172.30.0.1": true} {
+		if got := claims(t, c, host); got != want {
+			t.Errorf("Claims(%s) = %v", host, got)
+		}
+	}
+}
+
+// realRanges sees whose addresses are, as the API server's own objects tell it.
+func realRanges(t *testing.T, cluster *clustertest.Cluster) {
+	c := openReal(t, cluster.Kubeconfig, "demo")
+	if known := c.Known(); len(known) != 0 {
+		t.Errorf("before anybody asked, %v are known", known)
+	}
+	for host, want := range map[string]bool{
+		"10.96.255.254": true, "10.244.255.254": true, "fd00:10:96::ffff": true, // in the ranges, though nobody's
+		"172.30.0.1": false, "10.7.7.7": false, "192.168.1.1": false, "8.8.8.8": false, "127.0.0.1": false,
+	} {
+		if got := claims(t, c, host); got != want {
+			t.Errorf("Claims(%s) = %v", host, got)
+		}
+	}
+	for _, text := range []string{"10.96.0.0/16", "fd00:10:96::/112", "10.244.0.0/16"} {
+		if !slices.Contains(c.Known(), netip.MustParsePrefix(text)) {
+			t.Errorf("%s is not known, but %v", text, c.Known())
+		}
+	}
+	narrow := openReal(t, cluster.Kubeconfig, "demo-team")
+	own := field(t, cluster, ".spec.clusterIP", "service", "app", "-n", "team")
+	for host, want := range map[string]bool{"10.96.255.254": false, own: true} {
+		if got := claims(t, narrow, host); got != want {
+			t.Errorf("with rights in one namespace, Claims(%s) = %v", host, got)
+		}
+	}
+	if known := narrow.Ranges(t.Context()); slices.Contains(known, netip.MustParsePrefix("10.96.0.0/16")) {
+		t.Errorf("with rights in one namespace, %v are known", known)
+	}
+}
+
+func catalogue(t *testing.T, cluster *clustertest.Cluster) {
+	c := openReal(t, cluster.Kubeconfig, "demo")
+	namespaces, err := c.Namespaces(t.Context())
+	if err != nil || !slices.Contains(namespaces, "team") || !slices.IsSorted(namespaces) {
+		t.Errorf("%v, %v", namespaces, err)
+	}
+	find := func(c *Cluster, namespace, in, name string) *Service {
+		list, err := c.Services(t.Context(), namespace)
+		if err != nil {
+			t.Errorf("Services(%q): %v", namespace, err)
+		}
+		for _, s := range list {
+			if s.Namespace == in && s.Name == name {
+				return &s
+			}
+		}
+		return nil
+	}
+	want := []ServicePort{{80, "http"}, {7, "echo"}, {9000, "admin"}}
+	for _, namespace := range []string{"", "default"} {
+		if s := find(c, namespace, "default", "multi"); s == nil || !slices.Equal(s.Ports, want) {
+			t.Errorf("multi in %q: %v", namespace, s)
+		}
+	}
+	if find(c, "", "team", "app") == nil || find(c, "default", "team", "app") != nil {
+		t.Error("app is not where it should be")
+	}
+	narrow := openReal(t, cluster.Kubeconfig, "demo-team")
+	if namespaces, err := narrow.Namespaces(t.Context()); err != nil || !slices.Equal(namespaces, []string{"team"}) {
+		t.Errorf("with rights in one namespace: %v, %v", namespaces, err)
+	}
+	if find(narrow, "", "team", "app") == nil {
+		t.Error("app is not in the catalogue of its own namespace")
+	}
+	var forbidden *fault.Forbidden
+	if _, err := narrow.Services(t.Context(), "default"); !errors.As(err, &forbidden) || forbidden.Namespace != "default" {
+		t.Errorf("another namespace: %v", err)
+	}
+	if s := c.Stats(); s.Questions == 0 {
+		t.Errorf("%+v", s)
+	}
+}
