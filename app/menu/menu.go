@@ -1,83 +1,44 @@
 // Package menu is the view as data: what the tray's menu, icon and tooltip say about a Snapshot of the model.
 //
-// It is pure: no clock, no desktop, no state. Drawing is the tray's, and so are a desktop's own rules for labels.
+// It is pure: no clock, no desktop, no state. Drawing is the tray's, and so are a desktop's own rules for labels. row.go is the line of
+// one context, details.go the submenu of one that runs, services.go what is in its cluster, groups.go how many contexts are made few,
+// foot.go all below them, and click.go what a click asks for.
 package menu
 
 import (
 	"fmt"
-	"slices"
 
 	"fairlead/app/session"
 )
 
 // An Item is one line of the menu.
 type Item struct {
-	ID        string `json:"id"` // stable across snapshots; what a click sends back, see Parse
+	ID        string `json:"id"` // stable across snapshots, and one line's alone
 	Title     string `json:"title,omitempty"`
 	Tooltip   string `json:"tooltip,omitempty"`
 	Checkable bool   `json:"checkable,omitempty"`
 	Checked   bool   `json:"checked,omitempty"`
 	Disabled  bool   `json:"disabled,omitempty"`
 	// Hidden items have their place but are not shown. With them, switching a context on or off leaves the menu's shape as it is, and
-	// a desktop can patch it in place.
+	// a desktop that can only append can patch it in place.
 	Hidden    bool   `json:"hidden,omitempty"`
 	Separator bool   `json:"separator,omitempty"`
+	Click     Click  `json:"click,omitzero"`  // what a click asks for; zero for what only says something
 	Items     []Item `json:"items,omitempty"` // the submenu; an item that has one cannot be clicked itself
 }
 
 // Build returns the whole menu, from top to bottom.
-func Build(s session.Snapshot) []Item {
+func Build(s session.Snapshot, x Extras) []Item {
 	items := []Item{line("status", Summary(s))}
 	if s.Version > 0 {
 		items = append(items, separator("above contexts"))
 	}
-	for _, c := range s.Contexts {
-		items = append(items, row(c), details(c), reason(c))
-	}
+	items = append(items, contexts(s.Contexts, x)...)
 	if len(s.Contexts) == 0 && s.Version > 0 {
 		items = append(items, noContexts(s.Sources)...)
 	}
 	items = append(items, problems(s.Problems)...)
-	return append(items,
-		separator("below contexts"),
-		Item{ID: string(StopAll), Title: "Stop all", Disabled: !slices.ContainsFunc(s.Contexts, stoppable)},
-		Item{ID: string(Quit), Title: "Quit"},
-	)
-}
-
-// row is the line that switches a context. It has no submenu, for desktops do not click lines that have one.
-func row(c session.State) Item {
-	return Item{
-		ID:        id(Toggle, c.Name),
-		Title:     rowTitle(c),
-		Tooltip:   rowTooltip(c),
-		Checkable: true,
-		Checked:   c.Wanted && c.Phase != session.Failed,
-		Disabled:  !c.Usable && !stoppable(c),
-	}
-}
-
-// details is the line below the row of a running context, with what there is to do with it.
-func details(c session.State) Item {
-	running := c.Phase.Listening()
-	return Item{
-		ID:     id("details", c.Name),
-		Title:  indent + shortName(c.Name) + ": copy, log, stop",
-		Hidden: !running,
-		Items: []Item{
-			{ID: id(CopySOCKS5, c.Name), Title: "Copy " + orWord(SOCKS5URL(c), "socks5h URL"), Disabled: !running},
-			{ID: id(CopyHTTP, c.Name), Title: "Copy " + orWord(HTTPURL(c), "http URL"), Disabled: !running},
-			{ID: id(OpenLog, c.Name), Title: "Open log", Disabled: !running},
-			{ID: id(Stop, c.Name), Title: "Stop", Disabled: !running},
-		},
-	}
-}
-
-// reason is the line that says why a context is not as it should be.
-func reason(c session.State) Item {
-	item := line(id("reason", c.Name), indent+shortEnd(clean(c.Reason), maxSentence))
-	item.Hidden = c.Reason == ""
-	return item
+	return append(items, foot(s, x)...)
 }
 
 func noContexts(sources []string) []Item {
@@ -101,19 +62,41 @@ func problems(sentences []string) []Item {
 	return items
 }
 
-// stoppable reports whether there is something of a context to stop, a failure that is shown included.
-func stoppable(c session.State) bool { return c.Phase != session.Off }
-
 // line is an item that only says something.
 func line(id, title string) Item { return Item{ID: id, Title: title, Disabled: true} }
 
+// button is an item to click. Its ID is made of what it asks for.
+func button(title string, click Click) Item {
+	return Item{ID: id(click), Title: title, Click: click}
+}
+
+// check is a button with a mark.
+func check(title string, on bool, click Click) Item {
+	item := button(title, click)
+	item.Checkable, item.Checked = true, on
+	return item
+}
+
+// toggle is a check whose click turns it around, and whose ID stays when it does: name tells it from others of its action and context.
+func toggle(title string, on bool, click Click, name string) Item {
+	item := check(title, on, click)
+	item.ID = fmt.Sprintf("%s/%d/%s/%s", click.Action, len(name), name, click.Context)
+	return item
+}
+
+// submenu is an item that opens others. Without any it only says its title.
+func submenu(id, title string, items []Item) Item {
+	return Item{ID: id, Title: title, Items: items, Disabled: len(items) == 0}
+}
+
 func separator(where string) Item { return Item{ID: "separator/" + where, Separator: true} }
 
-func firstFew(lines []string) []string { return lines[:min(len(lines), 5)] }
-
-func orWord(url, word string) string {
-	if url == "" {
-		return word
+// id makes an ID of a click. The context stands last, for it may contain anything.
+func id(c Click) string {
+	if c.Context == "" && c.Argument == "" {
+		return string(c.Action)
 	}
-	return url
+	return fmt.Sprintf("%s/%d/%s/%s", c.Action, len(c.Argument), c.Argument, c.Context)
 }
+
+func firstFew(lines []string) []string { return lines[:min(len(lines), 5)] }

@@ -55,16 +55,24 @@ func Summary(s session.Snapshot) string {
 	return fmt.Sprintf("Fairlead: %d of %d on", on, len(s.Contexts))
 }
 
-// Tooltip says the state in words: Summary, and what is not off.
-func Tooltip(s session.Snapshot) string {
+// Tooltip says the state in words: Summary, and what is not off, with the connections that are open.
+func Tooltip(s session.Snapshot, x Extras) string {
 	var rows []string
 	for _, c := range s.Contexts {
-		if c.Phase != session.Off {
-			rows = append(rows, strings.Join(strings.Fields(rowTitle(c)), " "))
+		if c.Phase == session.Off {
+			continue
 		}
+		row := strings.Join(strings.Fields(rowTitle(c)), " ")
+		switch open := x.Contexts[c.Name].Connections; {
+		case open == 1:
+			row += ", 1 connection"
+		case open > 1:
+			row += fmt.Sprintf(", %d connections", open)
+		}
+		rows = append(rows, row)
 	}
 	if len(rows) == 0 {
 		return Summary(s)
 	}
-	return shortEnd(Summary(s)+" ("+strings.Join(rows, ", ")+")", maxTooltip)
+	return shortEnd(Summary(s)+" ("+strings.Join(rows, "; ")+")", maxTooltip)
 }

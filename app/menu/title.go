@@ -4,48 +4,15 @@ import (
 	"net"
 	"strings"
 	"unicode"
-
-	"fairlead/app/session"
 )
 
 const (
 	indent      = "    " // for lines that belong to the row above
 	maxName     = 48     // runes of a context's name
 	maxSentence = 100    // runes of a sentence
+	maxCommand  = 70     // runes of a command line
+	badge       = "⚠ "   // before what wants care
 )
-
-// rowTitle is a context's name and state.
-func rowTitle(c session.State) string {
-	name := shortName(c.Name)
-	switch c.Phase {
-	case session.Starting:
-		return name + "  starting…"
-	case session.On:
-		return name + "  " + shortAddress(c.Address)
-	case session.Degraded:
-		return name + "  " + shortAddress(c.Address) + "  (degraded)"
-	case session.Stopping:
-		return name + "  stopping…"
-	case session.Failed:
-		return name + "  failed"
-	}
-	if !c.Usable {
-		return name + "  cannot be used"
-	}
-	return name
-}
-
-// rowTooltip has what has no room in the title.
-func rowTooltip(c session.State) string {
-	words := []string{clean(c.Name)}
-	if c.Cluster != "" {
-		words = append(words, "cluster "+clean(c.Cluster))
-	}
-	if c.Namespace != "" {
-		words = append(words, "namespace "+clean(c.Namespace))
-	}
-	return strings.Join(words, ", ")
-}
 
 // shortAddress leaves out the host where it is the usual one.
 func shortAddress(address string) string {
@@ -61,6 +28,9 @@ func shortName(name string) string {
 	}
 	return shortMiddle(name, maxName)
 }
+
+// oneLine is text without what is at its ends and indents it.
+func oneLine(text string) string { return strings.TrimSpace(clean(text)) }
 
 // clean makes text from a kubeconfig or a cluster fit for one line: valid UTF-8 without line breaks, control characters, or the
 // invisible ones that change the direction of what follows. The joiner that holds emoji together stays.

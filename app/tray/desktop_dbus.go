@@ -13,19 +13,20 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// busVariable is where the library looks for the session bus, and what starts a bus of its own where it is not set.
+// busVariable is where the session bus is said to be.
 const busVariable = "DBUS_SESSION_BUS_ADDRESS"
 
 // busTimeout bounds a bus that takes a connection and then says nothing.
 const busTimeout = 3 * time.Second
 
-// desktop is a connection to the session bus, used only to look around. The library has its own, and does not tell when it ends.
+// desktop is a connection to the session bus, used only to look around. What is shown has one of its own.
 type desktop struct {
-	bus    *dbus.Conn
-	cancel context.CancelCauseFunc
+	address string
+	bus     *dbus.Conn
+	cancel  context.CancelCauseFunc
 }
 
-// openDesktop makes sure of what the library needs and does not check: without a bus it crashes when it is to quit.
+// openDesktop makes sure that there is a desktop.
 func openDesktop(ctx context.Context) (desktop, error) {
 	address := busAddress()
 	if address == "" {
@@ -38,10 +39,6 @@ func openDesktop(ctx context.Context) (desktop, error) {
 	if os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" && !d.hasPanel(ctx) {
 		d.close()
 		return desktop{}, &NoDesktop{Missing: "display"}
-	}
-	if err := os.Setenv(busVariable, address); err != nil {
-		d.close()
-		return desktop{}, fmt.Errorf("set %s: %w", busVariable, err)
 	}
 	return d, nil
 }
@@ -70,7 +67,7 @@ func connect(ctx context.Context, address string) (desktop, error) {
 	stop := context.AfterFunc(connecting, func() { cancel(context.Cause(connecting)) })
 	bus, err := dbus.Connect(address, dbus.WithContext(lasting))
 	if stop() && err == nil {
-		return desktop{bus, cancel}, nil
+		return desktop{address, bus, cancel}, nil
 	}
 	if cause := context.Cause(lasting); cause != nil {
 		err = cause

@@ -7,9 +7,9 @@ import (
 	"fairlead/app/menu"
 )
 
-// toolkit is what the tray needs of a tray library: small enough to stand in for. Its methods are called by one goroutine at a time,
-// and those from Icon on only after Run has called ready and before Quit.
-type toolkit interface {
+// painter is a tray library that draws item by item, and can only append: small enough to stand in for. Its methods are called by one
+// goroutine at a time, and those from Icon on only after Run has called ready and before Quit.
+type painter interface {
 	// Run shows the icon until Quit. It calls ready once, in a goroutine of its own, and shows the menu when that has returned.
 	Run(ready func())
 	Quit()
@@ -23,12 +23,30 @@ type toolkit interface {
 	Update(h handle, from, to menu.Item)
 }
 
-// handle is a toolkit's own name for an item.
+// handle is a painter's own name for an item.
 type handle any
 
-// canvas remembers what the toolkit shows, to change only what differs.
+// painted is the toolkit made of a painter.
+type painted struct {
+	painter
+	canvas *canvas
+}
+
+func newPainted(p painter, clicked func(id string)) *painted {
+	return &painted{p, &canvas{painter: p, clicked: clicked}}
+}
+
+// Show draws, and Quit clears what was drawn before it ends Run.
+func (p *painted) Show(d drawing) { p.canvas.draw(d.items, d.icon, d.tooltip) }
+
+func (p *painted) Quit() {
+	p.canvas.clear()
+	p.painter.Quit()
+}
+
+// canvas remembers what the painter shows, to change only what differs.
 type canvas struct {
-	toolkit toolkit
+	painter painter
 	clicked func(id string)
 
 	drawn   bool
@@ -46,13 +64,13 @@ type node struct {
 }
 
 // draw shows a menu. If it has the shape of the one before, items are changed in place, which leaves an open menu open. Otherwise all
-// of it is drawn anew: toolkits can only append.
+// of it is drawn anew: painters can only append.
 func (c *canvas) draw(items []menu.Item, icon, tooltip string) {
 	if !c.drawn || icon != c.icon {
-		c.toolkit.Icon(icon)
+		c.painter.Icon(icon)
 	}
 	if !c.drawn || tooltip != c.tooltip {
-		c.toolkit.Tooltip(tooltip)
+		c.painter.Tooltip(tooltip)
 	}
 	if c.drawn && sameShape(c.nodes, items) {
 		c.patch(c.nodes, items)
@@ -74,7 +92,7 @@ func (c *canvas) clear() {
 
 // reset forgets all handles: using one after its item was removed would bring the item back.
 func (c *canvas) reset() {
-	c.toolkit.Reset()
+	c.painter.Reset()
 	c.nodes = nil
 	c.ears.Wait()
 }
@@ -82,12 +100,12 @@ func (c *canvas) reset() {
 func (c *canvas) add(parent handle, items []menu.Item) []*node {
 	var nodes []*node
 	for _, item := range items {
-		h, clicks := c.toolkit.Add(parent, item)
+		h, clicks := c.painter.Add(parent, item)
 		n := &node{item: alone(item), handle: h}
 		if !item.Hidden {
 			n.children = c.add(h, item.Items)
 		}
-		if _, _, ok := menu.Parse(item.ID); ok && clicks != nil {
+		if clicks != nil && len(item.Items) == 0 {
 			c.ears.Go(func() {
 				for range clicks {
 					c.clicked(item.ID)
@@ -97,7 +115,7 @@ func (c *canvas) add(parent handle, items []menu.Item) []*node {
 		if item.Hidden {
 			shown := n.item
 			shown.Hidden = false
-			c.toolkit.Update(h, shown, n.item)
+			c.painter.Update(h, shown, n.item)
 		}
 		nodes = append(nodes, n)
 	}
@@ -112,13 +130,13 @@ func (c *canvas) patch(nodes []*node, items []menu.Item) {
 			if !n.item.Hidden {
 				hidden := n.item
 				hidden.Hidden = true
-				c.toolkit.Update(n.handle, n.item, hidden)
+				c.painter.Update(n.handle, n.item, hidden)
 				n.item = hidden
 			}
 			continue
 		}
 		if !sameLook(n.item, to) {
-			c.toolkit.Update(n.handle, n.item, alone(to))
+			c.painter.Update(n.handle, n.item, alone(to))
 			n.item = alone(to)
 		}
 		if len(n.children) == 0 {
@@ -130,11 +148,11 @@ func (c *canvas) patch(nodes []*node, items []menu.Item) {
 }
 
 // sameShape reports whether items differ from what is drawn only in what can be changed in place. A submenu is drawn when its item is
-// first shown, and stays: panels ask for every submenu there is when the menu opens, hidden or not.
+// first shown, and stays while the item is hidden.
 func sameShape(nodes []*node, items []menu.Item) bool {
 	return slices.EqualFunc(nodes, items, func(n *node, item menu.Item) bool {
 		return n.item.ID == item.ID && n.item.Checkable == item.Checkable && n.item.Separator == item.Separator &&
-			(len(n.children) == 0 || sameShape(n.children, item.Items))
+			(item.Hidden || len(n.children) == 0 || sameShape(n.children, item.Items))
 	})
 }
 

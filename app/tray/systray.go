@@ -1,9 +1,8 @@
-//go:build cgo || !darwin
+//go:build windows || (darwin && cgo)
 
 package tray
 
 import (
-	"os"
 	"runtime"
 
 	"fyne.io/systray"
@@ -12,27 +11,23 @@ import (
 	"fairlead/assets"
 )
 
-// library is the toolkit by fyne.io/systray, whose state is the process's: there is one tray in a process, and once.
-type library struct{ desktops string }
+// library is the painter by fyne.io/systray, whose state is the process's: there is one tray in a process, and once.
+type library struct{}
 
-func newToolkit() (toolkit, error) { return library{desktops: os.Getenv("XDG_CURRENT_DESKTOP")}, nil }
-
-func (library) Run(ready func()) {
-	if runtime.GOOS != "darwin" {
-		// Before the start it is the name by which panels know the item; macOS would write it beside the icon.
-		systray.SetTitle("Fairlead")
-	}
-	systray.Run(ready, nil)
+func newToolkit(_ desktop, clicked func(id string)) (toolkit, error) {
+	return newPainted(library{}, clicked), nil
 }
+
+func (library) Run(ready func()) { systray.Run(ready, nil) }
 
 func (library) Quit()               { systray.Quit() }
 func (library) Icon(name string)    { systray.SetIcon(assets.Icon(name)) }
 func (library) Tooltip(text string) { systray.SetTooltip(text) }
 func (library) Reset()              { systray.ResetMenu() }
 
-func (l library) Add(parent handle, item menu.Item) (handle, <-chan struct{}) {
+func (library) Add(parent handle, item menu.Item) (handle, <-chan struct{}) {
 	above, _ := parent.(*systray.MenuItem)
-	title := label(item.Title, runtime.GOOS, l.desktops)
+	title := label(item.Title, runtime.GOOS, "")
 	var made *systray.MenuItem
 	switch {
 	case item.Separator && above == nil:
@@ -56,13 +51,13 @@ func (l library) Add(parent handle, item menu.Item) (handle, <-chan struct{}) {
 	return made, made.ClickedCh
 }
 
-func (l library) Update(h handle, from, to menu.Item) {
+func (library) Update(h handle, from, to menu.Item) {
 	made, ok := h.(*systray.MenuItem)
 	if !ok {
 		return // a separator
 	}
 	if to.Title != from.Title {
-		made.SetTitle(label(to.Title, runtime.GOOS, l.desktops))
+		made.SetTitle(label(to.Title, runtime.GOOS, ""))
 	}
 	if to.Tooltip != from.Tooltip {
 		made.SetTooltip(to.Tooltip)

@@ -32,15 +32,33 @@ type Model interface {
 // Config is what the tray works with. Only Model is required; a click on what is left out does nothing.
 type Config struct {
 	Model Model
-	// Copy puts text on the clipboard, and OpenLog opens the log. They are called one at a time, beside the drawing, must return in
-	// bounded time, and have errors that a user can read.
-	Copy    func(text string) error
-	OpenLog func() error
-	// Say tells the user the outcome of a click.
+	// Extras are what the menu says beyond the snapshot. It is called before each drawing, by one goroutine, and must not block.
+	Extras func() menu.Extras
+	// Redraw asks for a drawing though the model is as it was: for other Extras. It is best given room for one token.
+	Redraw <-chan struct{}
+	// Act does what a click asks for, all but menu.Quit. It is called beside the drawing, once at a time, with a click on what stands
+	// in the menu and can be clicked there, and must return in bounded time. Its error is what the user is told by Say.
+	Act func(context.Context, menu.Click) error
+	// Say tells the user that a click came to nothing.
 	Say func(title, text string)
 	Log zerolog.Logger
 	// Stderr is told in one sentence when there is no panel to be seen in. Nil means os.Stderr.
 	Stderr io.Writer
+}
+
+// toolkit is what the tray needs of a desktop. Show is called by one goroutine at a time, only after Run has called ready and before Quit.
+type toolkit interface {
+	// Run shows the icon until Quit. It calls ready once, and shows what was drawn by then when that has returned.
+	Run(ready func())
+	Quit()
+	// Show makes the panel show a drawing, changing as little as it can.
+	Show(drawing)
+}
+
+// drawing is all that the panel shows.
+type drawing struct {
+	items         []menu.Item
+	icon, tooltip string
 }
 
 // NoDesktop is why there can be no tray here.
@@ -68,11 +86,11 @@ const instead = "`fairlead serve CONTEXT` does the same in the foreground, witho
 //
 // A panel that is not there yet is waited for, and when it has not come after some seconds, Stderr and Log are told.
 func Run(ctx context.Context, c Config) error {
-	if c.Copy == nil {
-		c.Copy = func(string) error { return nil }
+	if c.Extras == nil {
+		c.Extras = func() menu.Extras { return menu.Extras{} }
 	}
-	if c.OpenLog == nil {
-		c.OpenLog = func() error { return nil }
+	if c.Act == nil {
+		c.Act = func(context.Context, menu.Click) error { return nil }
 	}
 	if c.Say == nil {
 		c.Say = func(string, string) {}
@@ -80,30 +98,19 @@ func Run(ctx context.Context, c Config) error {
 	if c.Stderr == nil {
 		c.Stderr = os.Stderr
 	}
-	kit, err := newToolkit()
-	if err != nil {
-		return err
-	}
 	d, err := openDesktop(ctx)
 	if err != nil {
 		return err
 	}
-	return run(ctx, c, kit, d)
+	return run(ctx, c, d, func(clicked func(string)) (toolkit, error) { return newToolkit(d, clicked) })
 }
 
 // tray is the three goroutines of run: one owns the toolkit, one does what clicks ask for, one looks for the panel.
 type tray struct {
 	config  Config
-	canvas  *canvas
-	clicks  chan string          // IDs of items
-	showing atomic.Pointer[view] // what was drawn last
+	clicks  chan string                 // IDs of items
+	showing atomic.Pointer[[]menu.Item] // what was drawn last
 	quit    func()
-}
-
-// view is a snapshot and the menu that shows it.
-type view struct {
-	snapshot session.Snapshot
-	items    []menu.Item
 }
 
 // surroundings are where the tray is to be seen. A desktop is one.
@@ -116,11 +123,16 @@ type surroundings interface {
 
 var errSessionOver = errors.New("the desktop's session is over")
 
-func run(ctx context.Context, c Config, kit toolkit, around surroundings) error {
+func run(ctx context.Context, c Config, around surroundings, kitFor func(clicked func(id string)) (toolkit, error)) error {
 	ctx, quit := context.WithCancelCause(ctx)
+	defer quit(nil)
 	t := &tray{config: c, clicks: make(chan string, 16), quit: func() { quit(nil) }}
-	t.canvas = &canvas{toolkit: kit, clicked: t.clicked}
-	t.showing.Store(&view{})
+	t.showing.Store(&[]menu.Item{})
+	kit, err := kitFor(t.clicked)
+	if err != nil {
+		around.close()
+		return err
+	}
 	var owned sync.WaitGroup
 	owned.Go(func() { t.act(ctx) })
 	owned.Go(func() {
@@ -137,7 +149,7 @@ func run(ctx context.Context, c Config, kit toolkit, around surroundings) error 
 		drawn := make(chan struct{})
 		owned.Go(func() {
 			defer kit.Quit()
-			t.draw(ctx, sync.OnceFunc(func() { close(drawn) }))
+			t.draw(ctx, kit, sync.OnceFunc(func() { close(drawn) }))
 		})
 		<-drawn
 	})
@@ -149,18 +161,37 @@ func run(ctx context.Context, c Config, kit toolkit, around surroundings) error 
 	return nil
 }
 
-// draw keeps the panel true to the model, until either ends. It calls drawn after the first time, or when there was none.
-func (t *tray) draw(ctx context.Context, drawn func()) {
+// draw keeps the panel true to the model and the extras, until the model or ctx ends. It calls drawn after each time, or once when there was none.
+func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 	defer drawn()
-	defer t.canvas.clear()
-	for snapshot := range t.config.Model.Watch(ctx) {
-		items := menu.Build(snapshot)
-		t.showing.Store(&view{snapshot, items})
-		t.canvas.draw(items, menu.Icon(snapshot), menu.Tooltip(snapshot))
+	ctx, cancel := context.WithCancel(ctx)
+	snapshots := make(chan session.Snapshot)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	watching.Go(func() {
+		defer close(snapshots)
+		for snapshot := range t.config.Model.Watch(ctx) {
+			select {
+			case snapshots <- snapshot:
+			case <-ctx.Done():
+			}
+		}
+	})
+	snapshot, ok := <-snapshots
+	for ok {
+		extras := t.config.Extras()
+		items := menu.Build(snapshot, extras)
+		t.showing.Store(&items)
+		kit.Show(drawing{items, menu.Icon(snapshot), menu.Tooltip(snapshot, extras)})
 		drawn()
 		select {
 		case <-time.After(drawEvery):
 		case <-ctx.Done():
+		}
+		select {
+		case snapshot, ok = <-snapshots:
+		case <-t.config.Redraw:
 		}
 	}
 }

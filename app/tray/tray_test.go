@@ -3,6 +3,7 @@ package tray
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -10,18 +11,19 @@ import (
 	"testing/synctest"
 	"time"
 
+	"fairlead/app/menu"
 	"fairlead/app/session"
 )
 
-// place stands in for the desktop around the tray.
-type place struct {
+// spot stands in for the desktop around the tray.
+type spot struct {
 	panel  atomic.Bool
 	closed atomic.Bool
 }
 
-func (p *place) hasPanel(context.Context) bool { return p.panel.Load() }
-func (p *place) gone() <-chan struct{}         { return nil }
-func (p *place) close()                        { p.closed.Store(true) }
+func (p *spot) hasPanel(context.Context) bool { return p.panel.Load() }
+func (p *spot) gone() <-chan struct{}         { return nil }
+func (p *spot) close()                        { p.closed.Store(true) }
 
 // listener is a proxy that does nothing but listen.
 type listener struct{}
@@ -33,18 +35,20 @@ func (listener) Serve(ctx context.Context) error { <-ctx.Done(); return nil }
 type bench struct {
 	screen *screen
 	model  *session.Manager
-	place  *place
+	place  *spot
 	mutex  sync.Mutex
 	stderr string
 	did    []string // what was copied, opened, said
-	fail   error    // what Copy and OpenLog return
+	fail   error    // what Act returns
+	extras menu.Extras
+	redraw chan struct{}
 	stop   func()
 	ended  chan struct{}
 }
 
 func start(t *testing.T, panel bool) *bench {
 	t.Helper()
-	b := &bench{screen: newScreen(t), place: &place{}, ended: make(chan struct{})}
+	b := &bench{screen: newScreen(t), place: &spot{}, ended: make(chan struct{}), redraw: make(chan struct{}, 1)}
 	b.place.panel.Store(panel)
 	b.model = session.New(session.Config{Start: func(context.Context, string, bool, func(error)) (session.Proxy, error) {
 		time.Sleep(time.Second)
@@ -70,11 +74,21 @@ func start(t *testing.T, panel bool) *bench {
 	both.Go(func() {
 		defer stop()
 		err := run(ctx, Config{
-			Model: b.model, Stderr: b,
-			Copy:    func(text string) error { return did("copy " + text) },
-			OpenLog: func() error { return did("open log") },
-			Say:     func(title, text string) { _ = did("say " + title + ": " + text) },
-		}, b.screen, b.place)
+			Model: b.model, Stderr: b, Redraw: b.redraw,
+			Extras: func() menu.Extras { b.mutex.Lock(); defer b.mutex.Unlock(); return b.extras },
+			Act: func(ctx context.Context, c menu.Click) error {
+				switch c.Action {
+				case menu.Toggle:
+					return b.model.Do(ctx, session.Toggle{Name: c.Context})
+				case menu.Stop:
+					return b.model.Do(ctx, session.Set{Name: c.Context})
+				case menu.StopAll:
+					return b.model.Do(ctx, session.StopAll{})
+				}
+				return did(fmt.Sprint(c))
+			},
+			Say: func(title, text string) { _ = did("say " + title + ": " + text) },
+		}, b.place, func(clicked func(string)) (toolkit, error) { return newPainted(b.screen, clicked), nil })
 		if err != nil {
 			t.Error(err)
 		}
@@ -134,7 +148,7 @@ func TestClickSwitchesAndTheMenuFollows(t *testing.T) {
 		if !b.shows("Fairlead: 0 of 2 on") {
 			t.Errorf("the panel shows %+v", b.screen.root.visible())
 		}
-		b.click(t, "toggle/b/c")
+		b.click(t, "row/b/c")
 		if !b.shows("b/c  starting…") {
 			t.Error("no word of its start")
 		}
@@ -143,15 +157,14 @@ func TestClickSwitchesAndTheMenuFollows(t *testing.T) {
 		if !b.shows("b/c  :1080") || b.screen.icon != "on" {
 			t.Errorf("the panel shows %+v", b.screen.root.visible())
 		}
-		b.click(t, "copy-socks5/b/c")
-		b.click(t, "copy-http/b/c")
-		b.click(t, "open-log/b/c")
-		if got := b.actions(); got != "copy socks5h://127.0.0.1:1080; say Copied: socks5h://127.0.0.1:1080; "+
-			"copy http://127.0.0.1:1080; say Copied: http://127.0.0.1:1080; open log" {
+		b.click(t, "copy-socks5/0//b/c")
+		b.click(t, "copy-latest")
+		b.click(t, "open-log/0//b/c")
+		if got := b.actions(); got != "{copy-socks5 b/c }; {copy-socks5 b/c }; {open-log b/c }" {
 			t.Error(got)
 		}
-		b.click(t, "stop/b/c")
-		b.click(t, "toggle/a")
+		b.click(t, "stop/0//b/c")
+		b.click(t, "row/a")
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if !b.shows("a  :1080") || b.shows("b/c  :1080") {
@@ -167,11 +180,11 @@ func TestClickSwitchesAndTheMenuFollows(t *testing.T) {
 func TestClicksOnWhatIsHiddenOrDisabledDoNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, true)
-		b.click(t, "toggle/a")
+		b.click(t, "row/a")
 		time.Sleep(2 * time.Second)
-		b.click(t, "toggle/a")
+		b.click(t, "row/a")
 		before := b.model.Snapshot().Version
-		for _, id := range []string{"copy-socks5/a", "stop/a", "stop-all"} {
+		for _, id := range []string{"copy-socks5/0//a", "stop/0//a", "stop-all"} {
 			b.click(t, id)
 		}
 		if got := b.actions(); got != "" || b.model.Snapshot().Version != before {
@@ -180,17 +193,36 @@ func TestClicksOnWhatIsHiddenOrDisabledDoNothing(t *testing.T) {
 	})
 }
 
-func TestFailureToCopyOrOpenIsSaid(t *testing.T) {
+func TestFailureOfAClickIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, true)
 		b.fail = errors.New("there is no clipboard")
-		b.click(t, "toggle/a")
+		b.click(t, "row/a")
 		time.Sleep(2 * time.Second)
-		b.click(t, "copy-http/a")
-		b.click(t, "open-log/a")
-		if got := b.actions(); got != "copy http://127.0.0.1:1080; say Not copied: http://127.0.0.1:1080: there is no clipboard; "+
-			"open log; say The log could not be opened: there is no clipboard" {
+		b.click(t, "copy-http/0//a")
+		b.click(t, "open-log/0//a")
+		b.click(t, "log-in/0//a")
+		if got := b.actions(); got != "{copy-http a }; say Not copied: there is no clipboard; {open-log a }; say Not opened: there is no clipboard; "+
+			"{log-in a }; say Not done: Log in again: there is no clipboard" {
 			t.Error(got)
+		}
+	})
+}
+
+func TestOtherExtrasAreDrawnWhenAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, true)
+		time.Sleep(time.Second)
+		b.mutex.Lock()
+		b.extras.Version = "v9"
+		b.mutex.Unlock()
+		b.redraw <- struct{}{}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		b.screen.mutex.Lock()
+		defer b.screen.mutex.Unlock()
+		if b.screen.root.find("copy-version") == nil {
+			t.Errorf("the panel shows %+v", b.screen.root.visible())
 		}
 	})
 }
@@ -252,7 +284,7 @@ func TestAbsenceOfAPanelIsSaidOnceAndOnlyWhenItStaysAway(t *testing.T) {
 		if said := b.said(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "no panel") || !strings.Contains(said, "fairlead serve") {
 			t.Errorf("said %q", said)
 		}
-		b.click(t, "toggle/a") // it goes on all the same
+		b.click(t, "row/a") // it goes on all the same
 		if !b.shows("a  starting…") {
 			t.Errorf("the panel shows %+v", b.screen.root.visible())
 		}

@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"fairlead/app/menu"
 	"fairlead/app/session"
 )
 
@@ -43,14 +44,20 @@ func trayProgram() int {
 	err := model.Do(ctx, session.SetContexts{Entries: []session.Entry{{Name: "gke_lab_1"}, {Name: "b"}}})
 	if err == nil {
 		err = Run(ctx, Config{
-			Model:   model,
-			OpenLog: func() error { fmt.Println("open log"); return nil },
-			Say:     func(title, text string) { fmt.Printf("say %s: %s\n", title, text) },
-			Copy: func(text string) error {
-				if strings.HasPrefix(text, "http:") {
+			Model: model,
+			Say:   func(title, text string) { fmt.Printf("say %s: %s\n", title, text) },
+			Act: func(ctx context.Context, c menu.Click) error {
+				switch c.Action {
+				case menu.Toggle:
+					return model.Do(ctx, session.Toggle{Name: c.Context})
+				case menu.Stop:
+					return model.Do(ctx, session.Set{Name: c.Context})
+				case menu.StopAll:
+					return model.Do(ctx, session.StopAll{})
+				case menu.CopyHTTP:
 					return errors.New("nothing to paste into")
 				}
-				fmt.Println("copy", text)
+				fmt.Println(c.Action, c.Context)
 				return nil
 			},
 		})
@@ -76,7 +83,7 @@ func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 	panel := startWatcher(t, address)
 	p := startProgram(t, "DBUS_SESSION_BUS_ADDRESS="+address)
 	i := panel.item(t)
-	want := []string{". Fairlead: 0 of 2 on", "--", "gke__lab__1", "b", "--", ". Stop all", "Quit"}
+	want := []string{". Fairlead: 0 of 2 on", "--", "gke__lab__1", "b", "--", ". All off", "More", "Log folder", "Quit"}
 	if got := i.lines(t); !reflect.DeepEqual(got, want) {
 		t.Errorf("the menu is\n%q, want\n%q", got, want)
 	}
@@ -84,36 +91,36 @@ func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 
 	i.click(t, "gke__lab__1")
 	i.waitFor(t, "[x] gke__lab__1  :1080")
-	want = []string{"Fairlead: 1 of 2 on", "--", "[x] gke__lab__1  :1080", "    gke__lab__1: copy, log, stop", "Copy socks5h://127.0.0.1:1080",
-		"Copy http://127.0.0.1:1080", "Open log", "Stop", "b", "--", "Stop all", "Quit"}
-	eventually(t, "all of the menu follows", func() bool {
-		got := i.lines(t)
-		got[0] = strings.TrimPrefix(got[0], ". ")
-		return reflect.DeepEqual(got, want)
-	})
+	want = []string{". Fairlead: 1 of 2 on", "--", "[x] gke__lab__1  :1080", "    gke__lab__1: copy, open, more", "Copy socks5h://127.0.0.1:1080",
+		"Copy http://127.0.0.1:1080", "--", "Namespace: default", "Load namespaces", "Services", "Load Services",
+		"Production: ask before it starts", "Turn itself off", "[x] Never", "In 15 minutes", "In an hour", "In 4 hours", "In 8 hours", "--",
+		"Close all its connections", "Log in again", "Show log", "Stop", "b", "--", "Copy socks5h URL of gke__lab__1", "All off", "More", "Log folder", "Quit"}
+	eventually(t, "all of the menu follows", func() bool { return reflect.DeepEqual(i.lines(t), want) })
 	if reflect.DeepEqual(i.property(t, "IconPixmap"), off) {
 		t.Error("the icon is as before")
 	}
 
 	i.click(t, "Copy socks5h://127.0.0.1:1080")
-	p.waitFor(t, "copy socks5h://127.0.0.1:1080\nsay Copied: socks5h://127.0.0.1:1080\n")
+	p.waitFor(t, "copy-socks5 gke_lab_1\n")
 	i.click(t, "Copy http://127.0.0.1:1080")
-	p.waitFor(t, "say Not copied: http://127.0.0.1:1080: nothing to paste into\n")
-	i.click(t, "Open log")
-	p.waitFor(t, "open log\n")
+	p.waitFor(t, "say Not copied: nothing to paste into\n")
+	i.click(t, "Show log")
+	p.waitFor(t, "open-log gke_lab_1\n")
+	gone := i.number(t, "Close all its connections")
 	i.click(t, "Stop")
 	i.waitFor(t, "gke__lab__1")
-	i.click(t, "Copy socks5h://127.0.0.1:1080") // hidden now
+	i.event(t, gone) // it was in the menu a moment ago
+	i.click(t, ". All off")
 	i.click(t, "b")
 	i.waitFor(t, "[x] b  :1080")
-	i.click(t, "Stop all")
+	i.click(t, "All off")
 	i.waitFor(t, "b")
 	i.click(t, "Quit")
 	if status := p.end(t); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
-	if strings.Count(p.printed(), "\ncopy ")+strings.Count(p.printed(), "copy socks5h") != 1 {
-		t.Errorf("a click on a hidden item copied, too:\n%s", p.printed())
+	if strings.Contains(p.printed(), "close-connections") {
+		t.Errorf("a click on what had gone did something:\n%s", p.printed())
 	}
 	if strings.Contains(p.printed(), "panic") || !strings.Contains(p.printed(), "ended in good order") {
 		t.Errorf("it printed\n%s", p.printed())

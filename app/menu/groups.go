@@ -1,0 +1,208 @@
+package menu
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"fairlead/app/session"
+)
+
+const (
+	maxFlat   = 14 // contexts that stand in the menu one below the other
+	maxRecent = 5  // contexts that are off and stand above the groups, because they were used of late
+	maxGroup  = 25 // lines of a submenu
+)
+
+// contexts are the lines of all contexts. A few stand as in the kubeconfig. Of many, those that are on or were on of late stand so, and
+// the rest in submenus: by file, and by what their names begin with.
+func contexts(all []session.State, x Extras) []Item {
+	var items []Item
+	show := func(c session.State) { items = append(items, rows(c, x)...) }
+	if len(all) <= maxFlat {
+		for _, c := range all {
+			show(c)
+		}
+		return items
+	}
+	recent := recent(all)
+	var rest []session.State
+	for _, c := range all {
+		if stoppable(c) {
+			show(c)
+		} else if !slices.Contains(recent, c.Name) {
+			rest = append(rest, c)
+		}
+	}
+	for _, name := range recent {
+		c, _ := Context(session.Snapshot{Contexts: all}, name)
+		show(c)
+	}
+	if len(items) > 0 {
+		items = append(items, separator("above groups"))
+	}
+	for _, g := range byFile(rest) {
+		items = append(items, g.item(x))
+	}
+	return items
+}
+
+// recent are the names of those that are off and were on last, the latest first.
+func recent(all []session.State) []string {
+	var used []session.State
+	for _, c := range all {
+		if !stoppable(c) && c.Usable && !c.Used.IsZero() {
+			used = append(used, c)
+		}
+	}
+	slices.SortStableFunc(used, func(a, b session.State) int { return b.Used.Compare(a.Used) })
+	var names []string
+	for _, c := range used[:min(len(used), maxRecent)] {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// group is a submenu of contexts.
+type group struct {
+	id, title string
+	contexts  []session.State
+	groups    []group // instead of contexts
+}
+
+func (g group) item(x Extras) Item {
+	var items []Item
+	for _, inner := range g.groups {
+		items = append(items, inner.item(x))
+	}
+	for _, c := range g.contexts {
+		for _, item := range rows(c, x) {
+			if !item.Hidden {
+				items = append(items, item)
+			}
+		}
+	}
+	return submenu("group/"+g.id, g.title, items)
+}
+
+func (g group) size() int {
+	size := len(g.contexts)
+	for _, inner := range g.groups {
+		size += inner.size()
+	}
+	return size
+}
+
+// byFile makes a group for each file, when there are several.
+func byFile(all []session.State) []group {
+	var files []string
+	by := map[string][]session.State{}
+	for _, c := range all {
+		if _, known := by[c.File]; !known {
+			files = append(files, c.File)
+		}
+		by[c.File] = append(by[c.File], c)
+	}
+	if len(files) < 2 {
+		return byName("", all)
+	}
+	var groups []group
+	for _, file := range files {
+		g := group{id: file, contexts: by[file]}
+		if len(g.contexts) > maxGroup {
+			g.groups, g.contexts = byName(file, g.contexts), nil
+		}
+		g.title = counted(shortMiddle(clean(shortFile(file, files)), maxName), g.size())
+		groups = append(groups, g)
+	}
+	return groups
+}
+
+// shortFile is as much of a path's end as tells it from the others.
+func shortFile(file string, files []string) string {
+	if file == "" {
+		return "(no file)"
+	}
+	short := filepath.Base(file)
+	for dir := filepath.Dir(file); ; dir = filepath.Dir(dir) {
+		same := 0
+		for _, other := range files {
+			if other == short || strings.HasSuffix(other, string(filepath.Separator)+short) {
+				same++
+			}
+		}
+		if same < 2 || dir == filepath.Dir(dir) {
+			return short
+		}
+		short = filepath.Join(filepath.Base(dir), short)
+	}
+}
+
+// byName makes groups of those whose names begin alike, up to a mark such as a dash. What is alone is put together by the alphabet.
+func byName(id string, all []session.State) []group {
+	common := commonWords(all)
+	var heads []string
+	by := map[string][]session.State{}
+	for _, c := range all {
+		head := common + firstWord(strings.TrimPrefix(c.Name, common))
+		if _, known := by[head]; !known {
+			heads = append(heads, head)
+		}
+		by[head] = append(by[head], c)
+	}
+	var groups []group
+	var alone []session.State
+	for _, head := range heads {
+		if len(by[head]) < 2 {
+			alone = append(alone, by[head]...)
+			continue
+		}
+		groups = append(groups, pages(id+"\x00"+head, shortMiddle(oneLine(head), maxName)+"…", by[head])...)
+	}
+	slices.SortStableFunc(alone, func(a, b session.State) int { return strings.Compare(a.Name, b.Name) })
+	return append(groups, pages(id, "Others", alone)...)
+}
+
+// pages makes one group, or several when it would be too long.
+func pages(id, title string, all []session.State) []group {
+	if len(all) == 0 {
+		return nil
+	}
+	if len(all) <= maxGroup {
+		return []group{{id: id + "\x00", title: counted(title, len(all)), contexts: all}}
+	}
+	var groups []group
+	for page := range slices.Chunk(all, maxGroup) {
+		first, last := shortMiddle(oneLine(page[0].Name), maxName/2), shortMiddle(oneLine(page[len(page)-1].Name), maxName/2)
+		groups = append(groups, group{id: fmt.Sprint(id, "\x00", len(groups)), title: counted(first+" – "+last, len(page)), contexts: page})
+	}
+	return groups
+}
+
+func counted(title string, size int) string { return fmt.Sprintf("%s  (%d)", title, size) }
+
+// marks end a word of a name.
+const marks = "-_./:@ "
+
+// firstWord is the beginning of a name up to its first mark, with it; empty where there is none.
+func firstWord(name string) string {
+	if at := strings.IndexAny(name, marks); at >= 0 {
+		return name[:at+1]
+	}
+	return ""
+}
+
+// commonWords is the beginning that all names share, up to a mark.
+func commonWords(all []session.State) string {
+	if len(all) == 0 {
+		return ""
+	}
+	common := all[0].Name
+	for _, c := range all[1:] {
+		for !strings.HasPrefix(c.Name, common) {
+			common = common[:len(common)-1]
+		}
+	}
+	return common[:strings.LastIndexAny(common, marks)+1]
+}

@@ -1,0 +1,102 @@
+package menu
+
+import (
+	"fmt"
+
+	"fairlead/app/session"
+)
+
+// rows are the lines of one context: the one that switches it, and those below it that have something to say or to offer.
+func rows(c session.State, x Extras) []Item {
+	return []Item{row(c), details(c, x), reason(c), warning(c)}
+}
+
+// row is the line that switches a context. It has no submenu, for desktops do not click lines that have one; but one of production asks
+// before it starts.
+func row(c session.State) Item {
+	if c.Production && c.Usable && !c.Wanted && !stoppable(c) {
+		return submenu("ask/"+c.Name, rowTitle(c), []Item{
+			submenu("start/"+c.Name, "Start "+shortName(c.Name)+"…", []Item{
+				button("Yes, start "+shortName(c.Name), Click{Action: Start, Context: c.Name}),
+			}),
+		})
+	}
+	return Item{
+		ID:        "row/" + c.Name,
+		Title:     rowTitle(c),
+		Tooltip:   rowTooltip(c),
+		Checkable: true,
+		Checked:   c.Wanted && c.Phase != session.Failed,
+		Disabled:  !c.Usable && !stoppable(c),
+		Click:     rowClick(c),
+	}
+}
+
+// rowClick is a toggle, except that a start of production that failed was asked for already.
+func rowClick(c session.State) Click {
+	if c.Production && c.Phase == session.Failed {
+		return Click{Action: Start, Context: c.Name}
+	}
+	return Click{Action: Toggle, Context: c.Name}
+}
+
+// reason is the line that says why a context is not as it should be. Where a command mends it, a click copies that; one of several
+// lines is not offered, for a shell would run it at once when it is pasted.
+func reason(c session.State) Item {
+	item := line("reason/"+c.Name, indent+shortEnd(clean(c.Reason), maxSentence))
+	item.Hidden = c.Reason == ""
+	if c.Trouble != session.LoginNeeded || c.Login == "" || c.Login != clean(c.Login) || item.Hidden {
+		return item
+	}
+	item = button(indent+"login needed: copy “"+shortEnd(clean(c.Login), maxCommand)+"”", Click{CopyLogin, c.Name, c.Login})
+	item.ID, item.Tooltip = "login/"+c.Name, shortEnd(clean(c.Reason), maxSentence)
+	return item
+}
+
+// warning is the line that says who else may use a context's address.
+func warning(c session.State) Item {
+	item := line("warning/"+c.Name, indent+badge+shortEnd(clean(c.Warning), maxSentence))
+	item.Hidden = c.Warning == "" || !c.Phase.Listening()
+	return item
+}
+
+// stoppable reports whether there is something of a context to stop, a failure that is shown included.
+func stoppable(c session.State) bool { return c.Phase != session.Off }
+
+// rowTitle is a context's name and state.
+func rowTitle(c session.State) string {
+	name := shortName(c.Name)
+	if c.Production {
+		name = badge + name
+	}
+	switch c.Phase {
+	case session.Starting:
+		return name + "  starting…"
+	case session.On:
+		return name + "  " + shortAddress(c.Address)
+	case session.Degraded:
+		return name + "  " + shortAddress(c.Address) + "  (degraded)"
+	case session.Stopping:
+		return name + "  stopping…"
+	case session.Failed:
+		return name + "  failed"
+	}
+	if !c.Usable {
+		return name + "  cannot be used"
+	}
+	if c.Production {
+		return name + "  (production)"
+	}
+	return name
+}
+
+// rowTooltip has what has no room in the title.
+func rowTooltip(c session.State) string {
+	words := clean(c.Name)
+	for _, more := range []struct{ what, value string }{{"cluster", c.Cluster}, {"namespace", c.Namespace}, {"from", c.File}} {
+		if more.value != "" {
+			words += fmt.Sprintf(", %s %s", more.what, clean(more.value))
+		}
+	}
+	return words
+}

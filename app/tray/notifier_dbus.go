@@ -1,0 +1,204 @@
+//go:build !windows && !darwin
+
+package tray
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// The names of the freedesktop.org StatusNotifierItem, as KDE and all panels after it have them, and of Canonical's dbusmenu.
+const (
+	itemPath      dbus.ObjectPath = "/StatusNotifierItem"
+	menuPath      dbus.ObjectPath = "/StatusNotifierItem/menu"
+	itemInterface                 = "org.kde.StatusNotifierItem"
+	menuInterface                 = "com.canonical.dbusmenu"
+	watcherName                   = "org.kde.StatusNotifierWatcher"
+	busName                       = "org.freedesktop.DBus"
+)
+
+// notifier is the toolkit of free desktops: an icon and a menu that panels read over D-Bus.
+//
+// It is not built on a tray library, nor on what godbus exports, for one reason: all questions are answered by one goroutine, in the
+// order in which they came. A panel asks for the layout, then for the properties of each submenu, without waiting in between; answers
+// that overtake each other leave it with entries whose parent it has not made yet, and it drops them. Godbus answers each question in a
+// goroutine of its own.
+type notifier struct {
+	own      desktop // a connection of its own
+	clicked  func(id string)
+	messages chan *dbus.Message
+	quit     chan struct{}
+	poke     chan struct{} // holds one token when there is something new to show
+
+	mutex sync.Mutex
+	next  *drawing
+
+	// These belong to the goroutine in Run.
+	tree    *tree
+	icon    string
+	tooltip string
+}
+
+// maxMessages is how many questions may wait for their answer; what comes beyond it is lost, and panels ask again.
+const maxMessages = 4096
+
+func newToolkit(around desktop, clicked func(id string)) (toolkit, error) {
+	own, err := connect(around.bus.Context(), around.address)
+	if err != nil {
+		return nil, &NoDesktop{Missing: "D-Bus session bus that answers", Err: err}
+	}
+	desktops := os.Getenv("XDG_CURRENT_DESKTOP")
+	n := &notifier{
+		own: own, clicked: clicked, messages: make(chan *dbus.Message, maxMessages), quit: make(chan struct{}), poke: make(chan struct{}, 1),
+		tree: newTree(func(title string) string { return label(title, runtime.GOOS, desktops) }),
+	}
+	return n, nil
+}
+
+// Run answers panels until Quit.
+func (n *notifier) Run(ready func()) {
+	defer func() {
+		n.own.bus.Eavesdrop(nil) // closing would close the channel while the connection may still send on it
+		n.own.close()
+	}()
+	ready()
+	n.takeNext()
+	n.own.bus.Eavesdrop(n.messages)
+	n.call("AddMatch", "type='signal',sender='"+busName+"',interface='"+busName+"',member='NameOwnerChanged',arg0='"+watcherName+"'")
+	n.call("RequestName", fmt.Sprintf("%s-%d-1", itemInterface, os.Getpid()), uint32(dbus.NameFlagDoNotQueue))
+	n.register()
+	for messages := n.messages; ; {
+		select {
+		case message, ok := <-messages:
+			if !ok {
+				messages = nil // the bus has gone; whoever looks around the desktop says so
+				continue
+			}
+			n.hear(message)
+		case <-n.poke:
+			n.takeNext()
+		case <-n.quit:
+			return
+		}
+	}
+}
+
+// Quit makes Run return.
+func (n *notifier) Quit() { close(n.quit) }
+
+// Show has the panel show a drawing in a moment.
+func (n *notifier) Show(d drawing) {
+	n.mutex.Lock()
+	n.next = &d
+	n.mutex.Unlock()
+	select {
+	case n.poke <- struct{}{}:
+	default:
+	}
+}
+
+// takeNext shows the last drawing that came, and tells panels what is different.
+func (n *notifier) takeNext() {
+	n.mutex.Lock()
+	next := n.next
+	n.next = nil
+	n.mutex.Unlock()
+	if next == nil {
+		return
+	}
+	if next.icon != n.icon {
+		n.icon = next.icon
+		n.emit(itemPath, itemInterface, "NewIcon")
+	}
+	if next.tooltip != n.tooltip {
+		n.tooltip = next.tooltip
+		n.emit(itemPath, itemInterface, "NewToolTip")
+	}
+	changed, moved := n.tree.show(next.items)
+	if len(changed) > 0 {
+		updated := make([]numbered, 0, len(changed))
+		for _, e := range changed {
+			updated = append(updated, numbered{e.number, e.properties})
+		}
+		n.emit(menuPath, menuInterface, "ItemsPropertiesUpdated", updated, []struct {
+			Number int32
+			Names  []string
+		}{})
+	}
+	if moved {
+		n.emit(menuPath, menuInterface, "LayoutUpdated", n.tree.revision, int32(0))
+	}
+}
+
+// hear takes up one message of the bus.
+func (n *notifier) hear(message *dbus.Message) {
+	switch message.Type {
+	case dbus.TypeMethodCall:
+		n.answer(message)
+	case dbus.TypeSignal:
+		// NameOwnerChanged has a name, its old and its new owner. A panel that has started anew knows nobody.
+		if header(message, dbus.FieldMember) != "NameOwnerChanged" || header(message, dbus.FieldSender) != busName || len(message.Body) < 3 {
+			return
+		}
+		if owner, _ := message.Body[2].(string); message.Body[0] == watcherName && owner != "" {
+			n.register()
+		}
+	}
+}
+
+// register asks to be shown. Where nobody shows icons the bus answers with an error, which does not matter: whoever comes is asked then.
+func (n *notifier) register() {
+	n.send(&dbus.Message{Type: dbus.TypeMethodCall, Flags: dbus.FlagNoReplyExpected | dbus.FlagNoAutoStart, Headers: map[dbus.HeaderField]dbus.Variant{
+		dbus.FieldDestination: dbus.MakeVariant(watcherName),
+		dbus.FieldPath:        dbus.MakeVariant(dbus.ObjectPath("/StatusNotifierWatcher")),
+		dbus.FieldInterface:   dbus.MakeVariant(watcherName),
+		dbus.FieldMember:      dbus.MakeVariant("RegisterStatusNotifierItem"),
+	}, Body: []any{string(itemPath)}})
+}
+
+// call calls a method of the bus itself and does not wait.
+func (n *notifier) call(method string, arguments ...any) {
+	n.send(&dbus.Message{Type: dbus.TypeMethodCall, Flags: dbus.FlagNoReplyExpected, Headers: map[dbus.HeaderField]dbus.Variant{
+		dbus.FieldDestination: dbus.MakeVariant(busName),
+		dbus.FieldPath:        dbus.MakeVariant(dbus.ObjectPath("/org/freedesktop/DBus")),
+		dbus.FieldInterface:   dbus.MakeVariant(busName),
+		dbus.FieldMember:      dbus.MakeVariant(method),
+	}, Body: arguments})
+}
+
+func (n *notifier) emit(path dbus.ObjectPath, name, member string, values ...any) {
+	n.send(&dbus.Message{Type: dbus.TypeSignal, Headers: map[dbus.HeaderField]dbus.Variant{
+		dbus.FieldPath:      dbus.MakeVariant(path),
+		dbus.FieldInterface: dbus.MakeVariant(name),
+		dbus.FieldMember:    dbus.MakeVariant(member),
+	}, Body: values})
+}
+
+// send sends a message. That the bus has gone is noticed elsewhere.
+func (n *notifier) send(message *dbus.Message) {
+	if len(message.Body) > 0 {
+		message.Headers[dbus.FieldSignature] = dbus.MakeVariant(dbus.SignatureOf(message.Body...))
+	}
+	_ = n.own.bus.Send(message, nil)
+}
+
+func header(message *dbus.Message, field dbus.HeaderField) string {
+	switch value := message.Headers[field].Value().(type) {
+	case string:
+		return value
+	case dbus.ObjectPath:
+		return string(value)
+	}
+	return ""
+}
+
+// click tells of a click on an entry, if it is there and can be clicked.
+func (n *notifier) click(number int32, event string) {
+	if e, ok := n.tree.entries[number]; ok && event == "clicked" && e.properties["enabled"].Value() == true {
+		n.clicked(e.item)
+	}
+}

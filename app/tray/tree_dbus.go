@@ -1,0 +1,189 @@
+//go:build !windows && !darwin
+
+package tray
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/godbus/dbus/v5"
+
+	"fairlead/app/menu"
+)
+
+// tree is the menu as com.canonical.dbusmenu has it: entries with a number, properties, and what is below them. It belongs to one
+// goroutine.
+//
+// A number stands for one item for as long as the item is in the menu at the same place, and is not given again after: panels know
+// entries by it, keep open what has not changed, and may send a click on one that has just gone.
+type tree struct {
+	label    func(title string) string
+	root     *entry
+	entries  map[int32]*entry // all of them, the root too, which is number 0
+	numbers  map[place]int32
+	last     int32 // the highest number that was given
+	revision uint32
+}
+
+// entry is one line of the menu. It is not changed once it is in the tree.
+type entry struct {
+	number     int32
+	item       string // the menu.Item's ID
+	properties map[string]dbus.Variant
+	children   []*entry
+}
+
+// place is what makes an item the same as one before. Panels do not take it well when an entry gets or loses a submenu or a check mark,
+// so that makes another one.
+type place struct {
+	parent                        int32
+	item                          string
+	submenu, checkable, separator bool
+}
+
+func newTree(label func(string) string) *tree {
+	t := &tree{label: label, numbers: map[place]int32{}, revision: 1}
+	t.root = &entry{properties: map[string]dbus.Variant{"children-display": dbus.MakeVariant("submenu")}}
+	t.entries = map[int32]*entry{0: t.root}
+	return t
+}
+
+// show takes over a menu. It returns the entries that are where they were and look different now, and whether any came, went or moved.
+func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
+	before, numbers := t.entries, t.numbers
+	t.entries, t.numbers = map[int32]*entry{}, map[place]int32{}
+	t.root = &entry{properties: t.root.properties, children: t.add(0, items, numbers)}
+	t.entries[0] = t.root
+	for number, now := range t.entries {
+		was, known := before[number]
+		switch {
+		case !known:
+			moved = true
+		case !slices.EqualFunc(was.children, now.children, func(a, b *entry) bool { return a.number == b.number }):
+			moved = true
+			fallthrough
+		default:
+			if !sameProperties(was.properties, now.properties) {
+				changed = append(changed, now)
+			}
+		}
+	}
+	slices.SortFunc(changed, func(a, b *entry) int { return int(a.number - b.number) })
+	if moved {
+		t.revision++
+	}
+	return changed, moved
+}
+
+// add makes the entries of a menu and of those below it. What is hidden has none.
+func (t *tree) add(parent int32, items []menu.Item, numbers map[place]int32) []*entry {
+	var made []*entry
+	for _, item := range items {
+		if item.Hidden {
+			continue
+		}
+		at := place{parent, item.ID, len(item.Items) > 0, item.Checkable, item.Separator}
+		number, known := numbers[at]
+		if !known {
+			t.last++
+			number = t.last
+		}
+		t.numbers[at] = number
+		e := &entry{number: number, item: item.ID, properties: t.properties(item), children: t.add(number, item.Items, numbers)}
+		t.entries[number] = e
+		made = append(made, e)
+	}
+	return made
+}
+
+// properties are those of one item. What may change is always among them, so that no property is ever taken back.
+func (t *tree) properties(item menu.Item) map[string]dbus.Variant {
+	if item.Separator {
+		return map[string]dbus.Variant{"type": dbus.MakeVariant("separator")}
+	}
+	p := map[string]dbus.Variant{"label": dbus.MakeVariant(t.label(item.Title)), "enabled": dbus.MakeVariant(!item.Disabled)}
+	if item.Checkable {
+		state := int32(0)
+		if item.Checked {
+			state = 1
+		}
+		p["toggle-type"], p["toggle-state"] = dbus.MakeVariant("checkmark"), dbus.MakeVariant(state)
+	}
+	if len(item.Items) > 0 {
+		p["children-display"] = dbus.MakeVariant("submenu")
+	}
+	return p
+}
+
+func sameProperties(a, b map[string]dbus.Variant) bool {
+	for name, value := range a {
+		if b[name].Value() != value.Value() {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// layout is an entry on the bus: (ia{sv}av).
+type layout struct {
+	Number     int32
+	Properties map[string]dbus.Variant
+	Children   []dbus.Variant
+}
+
+// properties of one entry on the bus: (ia{sv}).
+type numbered struct {
+	Number     int32
+	Properties map[string]dbus.Variant
+}
+
+// layout is an entry with what is below it, down to a depth, or all of it when that is negative, and with the named properties, or all
+// of them when there are no names.
+func (t *tree) layout(number, depth int32, names []string) (layout, error) {
+	e, ok := t.entries[number]
+	if !ok {
+		return layout{}, fmt.Errorf("there is no entry %d", number)
+	}
+	return e.layout(depth, names), nil
+}
+
+func (e *entry) layout(depth int32, names []string) layout {
+	l := layout{Number: e.number, Properties: e.only(names), Children: []dbus.Variant{}}
+	if depth == 0 {
+		return l
+	}
+	for _, child := range e.children {
+		l.Children = append(l.Children, dbus.MakeVariant(child.layout(depth-1, names)))
+	}
+	return l
+}
+
+func (e *entry) only(names []string) map[string]dbus.Variant {
+	if len(names) == 0 {
+		return e.properties
+	}
+	some := map[string]dbus.Variant{}
+	for _, name := range names {
+		if value, ok := e.properties[name]; ok {
+			some[name] = value
+		}
+	}
+	return some
+}
+
+// group is the properties of some entries, or of all when none are given. Those that are not there are left out.
+func (t *tree) group(wanted []int32, names []string) []numbered {
+	if len(wanted) == 0 {
+		for number := range t.entries {
+			wanted = append(wanted, number)
+		}
+		slices.Sort(wanted)
+	}
+	found := []numbered{}
+	for _, number := range wanted {
+		if e, ok := t.entries[number]; ok {
+			found = append(found, numbered{number, e.only(names)})
+		}
+	}
+	return found
+}
