@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
 
@@ -57,11 +56,10 @@ func (p *program) tray(ctx context.Context) error {
 	group.Go(func() error { return p.follow(groupCtx, model) })
 	// On some systems the panel's library wants the main goroutine's thread, which is this one.
 	err := tray.Run(groupCtx, tray.Config{
-		Model:   model,
-		Copy:    func(text string) error { return clipboard.WriteText(groupCtx, text) },
-		OpenLog: func() error { return desktop.OpenFile(groupCtx, filepath.Join(p.dir, logName)) },
-		Say:     notifier.Say,
-		Log:     p.log,
+		Model: model,
+		Act:   (&actor{model: model, clipboard: clipboard, say: notifier.Say, dir: p.dir}).act,
+		Say:   notifier.Say,
+		Log:   p.log,
 	})
 	quit()
 	return errors.Join(err, group.Wait())

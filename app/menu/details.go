@@ -10,7 +10,7 @@ import (
 func details(c session.State, x Extras) Item {
 	title := indent + shortName(c.Name) + ": copy, open, more"
 	if !c.Phase.Listening() {
-		return Item{ID: "details/" + c.Name, Title: title, Hidden: true}
+		return Item{ID: "details/" + c.Name, Title: title, Hidden: true, Submenu: true}
 	}
 	extra := x.Contexts[c.Name]
 	var items []Item

@@ -20,8 +20,9 @@ type Item struct {
 	Checked   bool   `json:"checked,omitempty"`
 	Disabled  bool   `json:"disabled,omitempty"`
 	// Hidden items have their place but are not shown. With them, switching a context on or off leaves the menu's shape as it is, and
-	// a desktop that can only append can patch it in place.
+	// a desktop can patch it in place: one that is open grows, and does not collapse.
 	Hidden    bool   `json:"hidden,omitempty"`
+	Submenu   bool   `json:"submenu,omitempty"` // it has a submenu when it is shown
 	Separator bool   `json:"separator,omitempty"`
 	Click     Click  `json:"click,omitzero"`  // what a click asks for; zero for what only says something
 	Items     []Item `json:"items,omitempty"` // the submenu; an item that has one cannot be clicked itself

@@ -133,7 +133,7 @@ func TestOnlyWhatIsShownAndEnabledCanBeClicked(t *testing.T) {
 		}
 	}
 	if _, ok := Find(Build(snapshots()["all-off"], extras()), "stop-all"); ok {
-		t.Error("there is nothing to stop, yet Stop all can be clicked")
+		t.Error("there is nothing to stop, yet All off can be clicked")
 	}
 }
 

@@ -199,6 +199,6 @@ func header(message *dbus.Message, field dbus.HeaderField) string {
 // click tells of a click on an entry, if it is there and can be clicked.
 func (n *notifier) click(number int32, event string) {
 	if e, ok := n.tree.entries[number]; ok && event == "clicked" && e.properties["enabled"].Value() == true {
-		n.clicked(e.item)
+		n.clicked(e.at.item)
 	}
 }

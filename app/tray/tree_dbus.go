@@ -4,6 +4,7 @@ package tray
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/godbus/dbus/v5"
@@ -28,7 +29,7 @@ type tree struct {
 // entry is one line of the menu. It is not changed once it is in the tree.
 type entry struct {
 	number     int32
-	item       string // the menu.Item's ID
+	at         place
 	properties map[string]dbus.Variant
 	children   []*entry
 }
@@ -50,10 +51,14 @@ func newTree(label func(string) string) *tree {
 
 // show takes over a menu. It returns the entries that are where they were and look different now, and whether any came, went or moved.
 func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
-	before, numbers := t.entries, t.numbers
-	t.entries, t.numbers = map[int32]*entry{}, map[place]int32{}
-	t.root = &entry{properties: t.root.properties, children: t.add(0, items, numbers)}
+	before := t.entries
+	t.entries = map[int32]*entry{}
+	t.root = &entry{properties: t.root.properties, children: t.add(0, items, before)}
 	t.entries[0] = t.root
+	clear(t.numbers)
+	for number, e := range t.entries {
+		t.numbers[e.at] = number
+	}
 	for number, now := range t.entries {
 		was, known := before[number]
 		switch {
@@ -75,25 +80,42 @@ func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
 	return changed, moved
 }
 
-// add makes the entries of a menu and of those below it. What is hidden has none.
-func (t *tree) add(parent int32, items []menu.Item, numbers map[place]int32) []*entry {
+// add makes the entries of a menu and of those below it. What is hidden stays as it was before: panels make room in an open menu for an
+// entry that is shown again, but not for a new one, and some never draw a submenu again that was empty for a while.
+func (t *tree) add(parent int32, items []menu.Item, before map[int32]*entry) []*entry {
 	var made []*entry
 	for _, item := range items {
-		if item.Hidden {
-			continue
-		}
-		at := place{parent, item.ID, len(item.Items) > 0, item.Checkable, item.Separator}
-		number, known := numbers[at]
+		at := place{parent, item.ID, len(item.Items) > 0 || item.Submenu, item.Checkable, item.Separator}
+		number, known := t.numbers[at]
 		if !known {
 			t.last++
 			number = t.last
 		}
-		t.numbers[at] = number
-		e := &entry{number: number, item: item.ID, properties: t.properties(item), children: t.add(number, item.Items, numbers)}
+		var e *entry
+		if was := before[number]; known && item.Hidden && was != nil {
+			e = &entry{number, at, hidden(was.properties), was.children}
+			t.keep(was.children)
+		} else {
+			e = &entry{number, at, t.properties(item), t.add(number, item.Items, before)}
+		}
 		t.entries[number] = e
 		made = append(made, e)
 	}
 	return made
+}
+
+// keep leaves entries as they are, with those below them.
+func (t *tree) keep(entries []*entry) {
+	for _, e := range entries {
+		t.entries[e.number] = e
+		t.keep(e.children)
+	}
+}
+
+func hidden(properties map[string]dbus.Variant) map[string]dbus.Variant {
+	properties = maps.Clone(properties)
+	properties["visible"] = dbus.MakeVariant(false)
+	return properties
 }
 
 // properties are those of one item. What may change is always among them, so that no property is ever taken back.
@@ -101,7 +123,9 @@ func (t *tree) properties(item menu.Item) map[string]dbus.Variant {
 	if item.Separator {
 		return map[string]dbus.Variant{"type": dbus.MakeVariant("separator")}
 	}
-	p := map[string]dbus.Variant{"label": dbus.MakeVariant(t.label(item.Title)), "enabled": dbus.MakeVariant(!item.Disabled)}
+	p := map[string]dbus.Variant{
+		"label": dbus.MakeVariant(t.label(item.Title)), "enabled": dbus.MakeVariant(!item.Disabled), "visible": dbus.MakeVariant(!item.Hidden),
+	}
 	if item.Checkable {
 		state := int32(0)
 		if item.Checked {
@@ -109,7 +133,7 @@ func (t *tree) properties(item menu.Item) map[string]dbus.Variant {
 		}
 		p["toggle-type"], p["toggle-state"] = dbus.MakeVariant("checkmark"), dbus.MakeVariant(state)
 	}
-	if len(item.Items) > 0 {
+	if len(item.Items) > 0 || item.Submenu {
 		p["children-display"] = dbus.MakeVariant("submenu")
 	}
 	return p

@@ -87,7 +87,7 @@ Fairlead is in the panel. Click its icon, then the context "demo". Then, in anot
   curl --proxy socks5h://127.0.0.1:1080 http://hello.default.svc.cluster.local/
   curl --proxy http://127.0.0.1:1080 http://web.default/
 
-The URL is in the menu, too: "demo: copy, log, stop". Ctrl-C here, or Quit there, takes everything down.
+The URL is in the menu, too: "demo: copy, open, more". Ctrl-C here, or Quit there, takes everything down.
 
 `
 

@@ -46,6 +46,36 @@ func decodeEntry(value any) (layout, error) {
 	return l, nil
 }
 
+// knowing is the layout with the properties that an earlier one has and this one lacks: panels ask for some of them with the
+// layout, and for all of them after it.
+func (l layout) knowing(earlier layout) layout {
+	known := map[int32]map[string]dbus.Variant{}
+	var note func(layout)
+	note = func(e layout) {
+		known[e.id] = e.properties
+		for _, child := range e.children {
+			note(child)
+		}
+	}
+	note(earlier)
+	var fill func(layout) layout
+	fill = func(e layout) layout {
+		properties := maps.Clone(known[e.id])
+		if properties == nil {
+			properties = map[string]dbus.Variant{}
+		}
+		maps.Copy(properties, e.properties)
+		e.properties = properties
+		children := make([]layout, len(e.children))
+		for i, child := range e.children {
+			children[i] = fill(child)
+		}
+		e.children = children
+		return e
+	}
+	return fill(l)
+}
+
 // with is the layout with some properties of one entry set anew.
 func (l layout) with(id int32, properties map[string]dbus.Variant) layout {
 	if l.id == id {

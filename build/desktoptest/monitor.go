@@ -12,15 +12,15 @@ import (
 
 // monitor overhears what a panel asks of menus and what it is answered.
 //
-// A test must not ask itself where a panel does: fyne.io/systray gives its first asker less than it asks for, because panels
-// lose submenus that come with the first answer. A test that came first would break the panel's menu.
+// A test that asked by itself would learn what the program says, and not whether the panel has heard it. Some programs also
+// give their first asker less than the others: a test that came first would break the panel's menu.
 type monitor struct {
 	bus  *dbus.Conn
 	quit chan struct{}
 	done chan struct{}
 
 	mu      sync.Mutex
-	asked   map[question]bool // GetLayout, not answered yet
+	asked   map[question]string // the methods that are not answered yet
 	layouts map[parties]layout
 }
 
@@ -42,6 +42,7 @@ func startMonitor(t testing.TB, address string) *monitor {
 	}
 	rules := []string{
 		"type='method_call',interface='" + menuInterface + "',member='GetLayout'",
+		"type='method_call',interface='" + menuInterface + "',member='GetGroupProperties'",
 		"type='method_return'",
 		"type='signal',interface='" + menuInterface + "',member='ItemsPropertiesUpdated'",
 	}
@@ -52,7 +53,7 @@ func startMonitor(t testing.TB, address string) *monitor {
 		bus:     bus,
 		quit:    make(chan struct{}),
 		done:    make(chan struct{}),
-		asked:   make(map[question]bool),
+		asked:   make(map[question]string),
 		layouts: make(map[parties]layout),
 	}
 	heard := make(chan *dbus.Message, 4096)
@@ -88,38 +89,48 @@ func (m *monitor) hear(message *dbus.Message) {
 	defer m.mu.Unlock()
 	switch message.Type {
 	case dbus.TypeMethodCall:
-		// Panels ask for the whole menu, which is entry 0.
-		if len(message.Body) == 3 && message.Body[0] == int32(0) {
-			m.asked[question{sender, message.Serial()}] = true
+		member, _ := message.Headers[dbus.FieldMember].Value().(string)
+		// Panels ask for the whole menu, which is entry 0, and then for the properties of its entries.
+		if member != "GetLayout" || len(message.Body) == 3 && message.Body[0] == int32(0) {
+			m.asked[question{sender, message.Serial()}] = member
 		}
 	case dbus.TypeMethodReply:
 		asker, _ := message.Headers[dbus.FieldDestination].Value().(string)
 		serial, _ := message.Headers[dbus.FieldReplySerial].Value().(uint32)
 		q := question{asker, serial}
-		if !m.asked[q] {
-			return
-		}
+		member := m.asked[q]
 		delete(m.asked, q)
-		if root, err := decodeLayout(message.Body); err == nil {
-			m.layouts[parties{asker, sender}] = root
+		switch who := (parties{asker, sender}); member {
+		case "GetLayout":
+			if root, err := decodeLayout(message.Body); err == nil {
+				m.layouts[who] = root.knowing(m.layouts[who])
+			}
+		case "GetGroupProperties":
+			m.update(who, message.Body)
 		}
 	case dbus.TypeSignal:
-		var updated []struct {
-			ID         int32
-			Properties map[string]dbus.Variant
-		}
-		if len(message.Body) == 0 || dbus.Store(message.Body[:1], &updated) != nil {
-			return
-		}
-		for who, root := range m.layouts {
-			for _, u := range updated {
-				if who.owner == sender {
-					root = root.with(u.ID, u.Properties)
-				}
+		for who := range m.layouts {
+			if who.owner == sender {
+				m.update(who, message.Body)
 			}
-			m.layouts[who] = root
 		}
 	}
+}
+
+// update takes over properties of entries that somebody was told, by a signal or an answer.
+func (m *monitor) update(who parties, body []any) {
+	var updated []struct {
+		ID         int32
+		Properties map[string]dbus.Variant
+	}
+	root, known := m.layouts[who]
+	if !known || len(body) == 0 || dbus.Store(body[:1], &updated) != nil {
+		return
+	}
+	for _, u := range updated {
+		root = root.with(u.ID, u.Properties)
+	}
+	m.layouts[who] = root
 }
 
 // layout is the menu of owner as asker knows it.
