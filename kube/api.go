@@ -170,17 +170,9 @@ func (a *api) namespace(ctx context.Context, name string) error {
 
 // review asks whether the context's user has verb on port-forwards in namespace. Every user who is logged in may ask.
 func (a *api) review(ctx context.Context, namespace, verb string) (bool, error) {
-	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
-		ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Namespace: namespace, Verb: verb, Resource: "pods", Subresource: "portforward",
-		},
-	}}
-	answer := &authorizationv1.SelfSubjectAccessReview{}
-	asked := question{verb: "create", resource: "selfsubjectaccessreviews.authorization.k8s.io"}
-	err := a.ask(ctx, asked, answer, func() *rest.Request {
-		return a.authorization.Post().Resource("selfsubjectaccessreviews").Body(review)
+	return a.may(ctx, &authorizationv1.ResourceAttributes{
+		Namespace: namespace, Verb: verb, Resource: "pods", Subresource: "portforward",
 	})
-	return answer.Status.Allowed, err
 }
 
 // A question says what is asked of the API server, in RBAC's words.

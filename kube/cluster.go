@@ -44,6 +44,7 @@ type Config struct {
 // A Cluster is the way into one context's cluster: a dialer for its names and addresses.
 type Cluster struct {
 	namespace string // the context's
+	described Context
 	policy    atomic.Pointer[Policy]
 	resolver  *resolver
 	api       *api
@@ -92,6 +93,7 @@ func Open(c Config) (*Cluster, error) {
 	}
 	cluster := newCluster(context.Namespace, a, h, carrier, c.Log)
 	cluster.SetPolicy(c.Policy)
+	cluster.described = context
 	return cluster, nil
 }
 

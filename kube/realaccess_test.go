@@ -9,8 +9,14 @@ import (
 // TestAccessToARealCluster is what logins, certificates and the ways to a real API server are.
 func TestAccessToARealCluster(t *testing.T) {
 	cluster := clustertest.Start(t, clustertest.Options{})
+	visitor(t, cluster)
 	for name, test := range map[string]func(*testing.T, *clustertest.Cluster){
 		"the environment's proxy is not one of ours": ownProxy,
+		"a walk goes along the whole chain":          walksThatHold,
+		"a walk stops where the chain breaks":        walksThatBreak,
+		"certificates that are not to be trusted":    certificates,
+		"a plugin runs when somebody asks":           pluginWhenAsked,
+		"a token file is read anew":                  renewedTokenFile,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, cluster) })
 	}

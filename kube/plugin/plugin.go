@@ -23,6 +23,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"k8s.io/client-go/pkg/apis/clientauthentication"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -54,6 +55,15 @@ func New(c Config) (*Plugin, error) {
 
 // Command is the plugin's command as the kubeconfig has it.
 func (p *Plugin) Command() string { return p.config.Exec.Command }
+
+// Expires is when the credentials there are run out; zero when there are none, or they do not say.
+func (p *Plugin) Expires() time.Time {
+	_, c, err := p.current()
+	if err != nil {
+		return time.Time{}
+	}
+	return c.expires
+}
 
 // Begin lets the plugin run until the returned function is called, which ends a run that nobody else waits for, and
 // waits for its process to be gone. renewed is told, from any goroutine, when a run has given credentials.

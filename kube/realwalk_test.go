@@ -1,0 +1,171 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"k8s.io/client-go/tools/clientcmd"
+
+	"fairlead/build/clustertest"
+	"fairlead/kube/fault"
+)
+
+// open runs a Cluster that is expected to fail.
+func open(t *testing.T, kubeconfig, context string) *Cluster {
+	t.Helper()
+	c, err := Open(Config{Kubeconfig: kubeconfig, Context: context})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, c)
+	return c
+}
+
+// changed is a kubeconfig with something else in it.
+func changed(t *testing.T, kubeconfig string, change func(*clientcmdapi.Config)) string {
+	t.Helper()
+	config, err := clientcmd.LoadFromFile(kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(config)
+	path := filepath.Join(t.TempDir(), "config")
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func walked(t *testing.T, c *Cluster, target string) (names []string, steps map[string]Step, last error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	steps = map[string]Step{}
+	c.Walk(ctx, target, func(s Step) {
+		names = append(names, s.Name)
+		steps[s.Name] = s
+		if last != nil {
+			t.Errorf("step %s follows on %v", s.Name, last)
+		}
+		last = s.Err
+		if s.Took <= 0 && s.Err == nil {
+			t.Errorf("step %s took %v", s.Name, s.Took)
+		}
+	})
+	return names, steps, last
+}
+
+var toRights = []string{StepKubeconfig, StepCredentials, StepServer, StepRights}
+
+func walksThatHold(t *testing.T, cluster *clustertest.Cluster) {
+	c := openReal(t, cluster.Kubeconfig, "demo")
+	c.SetPolicy(Policy{HostNetwork: true})
+	whole := append(slices.Clone(toRights), StepName, StepService, StepEndpoints, StepPod, StepPort)
+	podIP := field(t, cluster, ".status.podIP", "pod", "manual")
+	serviceIP := field(t, cluster, ".spec.clusterIP", "service", "hello")
+	for target, want := range map[string][]string{
+		"":                        toRights,
+		"hello":                   whole,
+		"hello:80":                whole,
+		"hello.default.svc:80":    whole,
+		serviceIP + ":80":         whole,
+		podIP + ":8080":           append(slices.Clone(toRights), StepName, StepPod, StepPort),
+		"manual.default.pod:8080": append(slices.Clone(toRights), StepName, StepPod, StepPort),
+		"www.example.com:443":     append(slices.Clone(toRights), StepName),
+	} {
+		names, steps, err := walked(t, c, target)
+		if err != nil || !slices.Equal(names, want) {
+			t.Errorf("%q: %v, %v", target, names, err)
+		}
+		if d := steps[StepServer].Detail; !strings.Contains(d, "TCP ") || !strings.Contains(d, "TLS ") || !strings.Contains(d, "Kubernetes v1.") {
+			t.Errorf("%q: API server %q", target, d)
+		}
+		if d := steps[StepKubeconfig].Detail; !strings.HasPrefix(d, cluster.Kubeconfig+": ") || !strings.HasSuffix(d, "namespace default") {
+			t.Errorf("%q: kubeconfig %q", target, d)
+		}
+		if d := steps[StepCredentials].Detail; !strings.HasPrefix(d, "client certificate, valid until 2") {
+			t.Errorf("%q: credentials %q", target, d)
+		}
+		if d, there := steps[StepPort]; there && !strings.HasSuffix(d.Detail, " is open") {
+			t.Errorf("%q: port %q", target, d.Detail)
+		}
+	}
+}
+
+// walksThatBreak has one walk for each link that can break.
+func walksThatBreak(t *testing.T, cluster *clustertest.Cluster) {
+	admin := func(change func(c *clientcmdapi.Cluster, u *clientcmdapi.AuthInfo)) string {
+		return changed(t, cluster.Kubeconfig, func(config *clientcmdapi.Config) {
+			context := config.Contexts["demo"]
+			change(config.Clusters[context.Cluster], config.AuthInfos[context.AuthInfo])
+		})
+	}
+	missing := admin(func(_ *clientcmdapi.Cluster, u *clientcmdapi.AuthInfo) {
+		*u = clientcmdapi.AuthInfo{Exec: &clientcmdapi.ExecConfig{
+			Command: "fairlead-no-such-plugin", APIVersion: "client.authentication.k8s.io/v1", InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
+		}}
+	})
+	unknown := admin(func(_ *clientcmdapi.Cluster, u *clientcmdapi.AuthInfo) {
+		*u = clientcmdapi.AuthInfo{Token: "s3cret-and-wrong"}
+	})
+	expired := admin(func(_ *clientcmdapi.Cluster, u *clientcmdapi.AuthInfo) {
+		*u = clientcmdapi.AuthInfo{Token: "e30.eyJleHAiOjE1MTYyMzkwMjJ9.s3cret"} // {"exp":1516239022}
+	})
+	away := admin(func(c *clientcmdapi.Cluster, _ *clientcmdapi.AuthInfo) { c.Server = "https://127.0.0.1:1" })
+	for _, test := range []struct {
+		kubeconfig, context, target string
+		step                        string
+		is                          func(error) bool
+	}{
+		{missing, "demo", "hello:80", StepCredentials, func(err error) bool {
+			return isLogin(err, fault.PluginMissing)
+		}},
+		{expired, "demo", "hello:80", StepCredentials, func(err error) bool { return isLogin(err, fault.LoginExpired) }},
+		{unknown, "demo", "hello:80", StepServer, func(err error) bool { return isLogin(err, fault.LoginRefused) }},
+		{away, "demo", "hello:80", StepServer, isUnreachable},
+		{cluster.KubeconfigToken, "demo-reader", "app:80", StepRights, func(err error) bool {
+			var e *fault.Forbidden
+			return errors.As(err, &e) && e.Resource == "pods/portforward" && len(e.Verbs) == 2 && e.Namespace == "team"
+		}},
+		{cluster.Kubeconfig, "demo-team", "hello.default:80", StepRights, func(err error) bool {
+			var e *fault.Forbidden
+			return errors.As(err, &e) && e.Resource == "services" && e.Namespace == "default"
+		}},
+		{cluster.Kubeconfig, "demo", "10.244.255.254:80", StepName, func(err error) bool { return isAbsent(err, fault.Address) }},
+		{cluster.Kubeconfig, "demo", "lost:80", StepService, func(err error) bool { return isAbsent(err, fault.Service) }},
+		{cluster.Kubeconfig, "demo", "hello.nowhere:80", StepService, func(err error) bool { return isAbsent(err, fault.Namespace) }},
+		{cluster.Kubeconfig, "demo", "hello:8080", StepService, func(err error) bool { return isAbsent(err, fault.Port) }},
+		{cluster.Kubeconfig, "demo", "not-ready:80", StepEndpoints, func(err error) bool { return errors.As(err, new(*fault.NoEndpoints)) }},
+		{cluster.Kubeconfig, "demo", "external:80", StepEndpoints, func(err error) bool { return errors.As(err, new(*fault.Unsupported)) }},
+		{cluster.Kubeconfig, "demo", "lost.default.pod:80", StepPod, func(err error) bool { return isAbsent(err, fault.Pod) }},
+		{cluster.Kubeconfig, "demo", "refused:80", StepPort, isRefusal},
+	} {
+		c := open(t, test.kubeconfig, test.context)
+		names, steps, err := walked(t, c, test.target)
+		if at := names[len(names)-1]; at != test.step || err == nil || !test.is(err) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: breaks at %s: %v, want %s", test.target, at, err, test.step)
+		}
+		for _, s := range steps {
+			if strings.Contains(s.Detail, "s3cret") {
+				t.Errorf("secret in %q", s.Detail)
+			}
+		}
+	}
+}
+
+func isLogin(err error, cause fault.LoginCause) bool {
+	var login *fault.Login
+	return errors.As(err, &login) && login.Cause == cause
+}
+
+func isAbsent(err error, kind fault.Kind) bool {
+	var absent *fault.NotFound
+	return errors.As(err, &absent) && absent.Kind == kind
+}

@@ -1,0 +1,212 @@
+package kube
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net/http/httptrace"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/rest"
+
+	"fairlead/kube/fault"
+)
+
+// kubeconfig says where the context is written. That it can be used, Open has seen.
+func (w *walk) kubeconfig(context.Context) (string, error) {
+	c := w.cluster.described
+	return fmt.Sprintf("%s: cluster %s, user %s, namespace %s", c.File, c.Cluster, c.User, w.cluster.Namespace()), nil
+}
+
+// credentials sees to a login, and says of what kind it is.
+func (w *walk) credentials(ctx context.Context) (string, error) {
+	l := w.cluster.api.login
+	detail := l.kind()
+	l.retry()
+	if err := l.ensure(ctx); err != nil {
+		return detail, err
+	}
+	expires := l.expired()
+	if l.plugin != nil {
+		expires = l.plugin.Expires()
+	}
+	if expires.IsZero() {
+		return detail, nil
+	}
+	detail = fmt.Sprintf("%s, valid until %s", detail, expires.Local().Format("2006-01-02 15:04:05"))
+	if expires.Before(time.Now()) {
+		return detail, &fault.Login{Context: w.cluster.api.faults.context, Cause: fault.LoginExpired, Expired: expires}
+	}
+	return detail, nil
+}
+
+// kind says how a context logs in.
+func (l *login) kind() string {
+	c := l.config
+	switch {
+	case l.plugin != nil:
+		return "credential plugin " + l.plugin.Command()
+	case c.AuthProvider != nil:
+		return "OpenID Connect"
+	case c.BearerTokenFile != "":
+		return "token file " + c.BearerTokenFile
+	case c.BearerToken != "":
+		return "token"
+	case c.Username != "":
+		return "user name and password"
+	case len(c.CertData) > 0 || c.CertFile != "":
+		return "client certificate"
+	}
+	return "none"
+}
+
+// server asks the API server for its version, on a connection of its own, and says what making that took.
+func (w *walk) server(ctx context.Context) (string, error) {
+	a := w.cluster.api
+	a.closeIdle()
+	var t timings
+	version, err := a.version(httptrace.WithClientTrace(ctx, t.trace()))
+	parts := append([]string{a.faults.server}, t.list()...)
+	if version != "" {
+		parts = append(parts, "Kubernetes "+bounded(version))
+	}
+	return strings.Join(parts, ", "), err
+}
+
+// version asks for the API server's version, which everybody who is logged in may, as a rule; empty where one may not.
+func (a *api) version(ctx context.Context) (string, error) {
+	if err := a.login.ensure(ctx); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	body, err := a.core.Get().AbsPath("/version").MaxRetries(0).Do(ctx).Raw()
+	err = a.login.explain(a.faults.of(err, question{verb: "get", resource: "/version"}))
+	a.health.observe(err)
+	if isForbidden(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var info version.Info
+	if err := json.Unmarshal(body, &info); err != nil {
+		return "", &fault.Unreachable{Server: a.faults.server, Err: errForeign}
+	}
+	return info.GitVersion, nil
+}
+
+// rights asks which of the rights that a dial needs the user has.
+func (w *walk) rights(ctx context.Context) (string, error) {
+	wanted := []authorizationv1.ResourceAttributes{
+		{Verb: "get", Resource: "services"},
+		{Verb: "list", Group: "discovery.k8s.io", Resource: "endpointslices"},
+		{Verb: "create", Resource: "pods", Subresource: "portforward"},
+		{Verb: "get", Resource: "pods", Subresource: "portforward"},
+	}
+	has := make([]bool, len(wanted))
+	var group errgroup.Group
+	for i := range wanted {
+		wanted[i].Namespace = w.namespace
+		group.Go(func() (err error) {
+			has[i], err = w.cluster.api.may(ctx, &wanted[i])
+			return err
+		})
+	}
+	where := "in namespace " + w.namespace
+	if err := group.Wait(); err != nil {
+		return where, err
+	}
+	switch {
+	case !has[0] && !w.direct:
+		return where, &fault.Forbidden{Verbs: []string{"get"}, Resource: "services", Namespace: w.namespace}
+	case !has[1] && !w.direct:
+		return where, &fault.Forbidden{Verbs: []string{"list"}, Resource: "endpointslices.discovery.k8s.io", Namespace: w.namespace}
+	case !has[2] && !has[3]:
+		return where, &fault.Forbidden{Verbs: []string{"get", "create"}, Resource: "pods/portforward", Namespace: w.namespace}
+	}
+	detail := "get services, list endpointslices, port-forward to Pods " + where
+	if w.direct {
+		detail = "port-forward to Pods " + where
+	}
+	switch {
+	case !has[2]:
+		detail += " (by get alone: through WebSockets only)"
+	case !has[3]:
+		detail += " (by create alone: through SPDY only)"
+	}
+	return detail, nil
+}
+
+// may asks for one right of the user.
+func (a *api) may(ctx context.Context, right *authorizationv1.ResourceAttributes) (bool, error) {
+	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: right}}
+	answer := &authorizationv1.SelfSubjectAccessReview{}
+	asked := question{verb: "create", resource: "selfsubjectaccessreviews.authorization.k8s.io"}
+	err := a.ask(ctx, asked, answer, func() *rest.Request {
+		return a.authorization.Post().Resource("selfsubjectaccessreviews").Body(review)
+	})
+	return answer.Status.Allowed, err
+}
+
+// timings are how long the parts of making a connection took.
+type timings struct {
+	mu    sync.Mutex
+	began map[string]time.Time
+	took  []string
+}
+
+func (t *timings) begin(part string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.began == nil {
+		t.began = map[string]time.Time{}
+	}
+	t.began[part] = time.Now()
+}
+
+func (t *timings) end(part string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.took = append(t.took, fmt.Sprintf("%s %s", part, brief(time.Since(t.began[part]))))
+}
+
+func (t *timings) list() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.took)
+}
+
+func (t *timings) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		DNSStart:     func(httptrace.DNSStartInfo) { t.begin("DNS") },
+		DNSDone:      func(httptrace.DNSDoneInfo) { t.end("DNS") },
+		ConnectStart: func(string, string) { t.begin("TCP") },
+		ConnectDone: func(_, _ string, err error) {
+			if err == nil {
+				t.end("TCP")
+			}
+		},
+		TLSHandshakeStart: func() { t.begin("TLS") },
+		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
+			if err == nil {
+				t.end("TLS")
+			}
+		},
+	}
+}
+
+// brief rounds a duration for people.
+func brief(d time.Duration) time.Duration {
+	if d < 10*time.Millisecond {
+		return d.Round(100 * time.Microsecond)
+	}
+	return d.Round(time.Millisecond)
+}
