@@ -29,7 +29,7 @@ func (w *wiring) outside(route settings.Outside) proxy.Dialer {
 	if route == settings.Refuse {
 		return nil
 	}
-	return &proxy.Direct{}
+	return &proxy.Direct{Own: w.running.own}
 }
 
 func claimed(cluster *kube.Cluster) func(context.Context, proxy.Target) (bool, error) {

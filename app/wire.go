@@ -88,7 +88,7 @@ func (w *wiring) plan(name string) (plan, error) {
 		}
 	}
 	p.cluster = kube.Config{
-		Kubeconfig: w.kubeconfig, Context: name, Carrier: c.Carrier,
+		Kubeconfig: w.kubeconfig, Context: name, Carrier: c.Carrier, Own: w.running.own,
 		PerPod: c.Limits.SessionsPerPod, PerContext: c.Limits.SessionsPerContext,
 	}
 	p.policy = kube.Policy{
