@@ -2,66 +2,199 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"fairlead/app/desktop"
 	"fairlead/app/menu"
+	"fairlead/app/notify"
 	"fairlead/app/session"
+	"fairlead/app/settings"
+	"fairlead/app/snippet"
 )
 
-// An actor does what clicks in the menu ask for.
-type actor struct {
+// A clerk does what clicks in the menu ask for.
+type clerk struct {
+	*program
 	model     *session.Manager
+	catalogue *catalogue
 	clipboard *desktop.Clipboard
-	say       func(title, text string)
-	dir       string // of the log
+	notifier  *notify.Notifier
+	redraw    func()
 }
 
-// act is tray.Config's Act.
-func (a *actor) act(ctx context.Context, click menu.Click) error {
+// act is a tray.Config's Act.
+func (c *clerk) act(ctx context.Context, click menu.Click) error {
 	name := click.Context
 	switch click.Action {
 	case menu.Toggle:
-		return a.model.Do(ctx, session.Toggle{Name: name})
+		return c.model.Do(ctx, session.Toggle{Name: name})
 	case menu.Start:
-		return a.model.Do(ctx, session.Set{Name: name, On: true, Confirmed: true})
+		return c.model.Do(ctx, session.Set{Name: name, On: true, Confirmed: true})
 	case menu.Stop:
-		return a.model.Do(ctx, session.Set{Name: name})
+		return c.model.Do(ctx, session.Set{Name: name})
 	case menu.StopAll:
-		return a.model.Do(ctx, session.StopAll{})
+		return c.model.Do(ctx, session.StopAll{})
 	case menu.SetAutoOff:
 		after, err := time.ParseDuration(click.Argument)
 		if err != nil {
 			return err
 		}
-		return a.model.Do(ctx, session.AutoOff{Name: name, After: after})
-	case menu.CopySOCKS5, menu.CopyHTTP:
-		url := menu.SOCKS5URL
-		if click.Action == menu.CopyHTTP {
-			url = menu.HTTPURL
-		}
-		if c, ok := menu.Context(a.model.Snapshot(), name); ok {
-			a.copy(ctx, url(c))
-		}
-		return nil
-	case menu.CopyService, menu.CopyLogin, menu.CopyVersion:
-		a.copy(ctx, click.Argument)
-		return nil
-	case menu.OpenLog:
-		return desktop.OpenFile(ctx, filepath.Join(a.dir, logName))
-	case menu.OpenLogFolder:
-		return desktop.OpenFile(ctx, a.dir)
+		return c.model.Do(ctx, session.AutoOff{Name: name, After: after})
+	case menu.CopySOCKS5, menu.CopyHTTP, menu.CopyPAC, menu.CopySnippet, menu.CopyService, menu.CopyLogin, menu.CopyVersion:
+		return c.copy(ctx, click)
+	case menu.SetNamespace, menu.SetOutside, menu.SetProduction, menu.SetNotify:
+		return c.set(ctx, click)
+	case menu.LoadServices, menu.CloseConnections, menu.LogIn:
+		return c.ask(ctx, click)
 	}
-	return fmt.Errorf("%q is not there yet", click.Action)
+	return c.open(ctx, click)
 }
 
-// copy says the text when it cannot be copied, so that it can be typed.
-func (a *actor) copy(ctx context.Context, text string) {
-	if err := a.clipboard.WriteText(ctx, text); err != nil {
-		a.say("Not copied: "+text, err.Error())
-		return
+// copy puts on the clipboard what a click names, and says what that is. What cannot be copied is said too, so that it can
+// be typed; but a password is never on the screen.
+func (c *clerk) copy(ctx context.Context, click menu.Click) error {
+	text, said, err := c.copied(click)
+	if err != nil {
+		return err
 	}
-	a.say("Copied", text)
+	if err := c.clipboard.WriteText(ctx, text); err != nil {
+		c.notifier.Say("Not copied: "+said, err.Error())
+		return nil
+	}
+	c.notifier.Say("Copied", said)
+	return nil
+}
+
+// copied is what a click copies, and what is said of it.
+func (c *clerk) copied(click menu.Click) (text, said string, err error) {
+	switch click.Action {
+	case menu.CopyService, menu.CopyLogin, menu.CopyVersion:
+		return click.Argument, click.Argument, nil
+	}
+	proxy, err := c.proxyOf(click.Context)
+	if err != nil {
+		return "", "", err
+	}
+	open := proxy
+	open.User, open.Password = "", ""
+	switch click.Action {
+	case menu.CopySOCKS5:
+		return proxy.URL("socks5h"), open.URL("socks5h"), nil
+	case menu.CopyHTTP:
+		return proxy.URL("http"), open.URL("http"), nil
+	case menu.CopyPAC:
+		url := "http://" + proxy.Address.String() + "/proxy.pac"
+		return url, url, nil
+	}
+	made, err := snippet.Make(click.Argument, proxy)
+	if made.Note == "" {
+		made.Note = "It is ready to be pasted."
+	}
+	return made.Text, made.Note, err
+}
+
+// proxyOf is a context's proxy as its clients set it, with the password where one is wanted.
+func (p *program) proxyOf(name string) (snippet.Proxy, error) {
+	c, err := p.settings.Prepare(name)
+	if err != nil {
+		return snippet.Proxy{}, err
+	}
+	address := c.Address()
+	if running := p.wiring.running.of(name); running != nil {
+		address = running.Address()
+	}
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return snippet.Proxy{}, err
+	}
+	if at.Addr().IsUnspecified() {
+		at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
+	}
+	proxy := snippet.Proxy{Address: at}
+	if c.Password {
+		proxy.User, proxy.Password = c.Credentials.User, c.Credentials.Password
+	}
+	return proxy, nil
+}
+
+// set remembers a choice and lets the model take it up.
+func (c *clerk) set(ctx context.Context, click menu.Click) error {
+	var err error
+	switch click.Action {
+	case menu.SetNamespace:
+		err = c.settings.SetNamespace(click.Context, click.Argument)
+	case menu.SetOutside:
+		err = c.settings.SetOutside(click.Context, settings.Outside(click.Argument))
+	case menu.SetProduction:
+		err = c.settings.SetProduction(click.Context, click.Argument == strconv.FormatBool(true))
+	case menu.SetNotify:
+		kind, on, _ := strings.Cut(click.Argument, "=")
+		err = c.settings.SetNotifies(settings.Notification(kind), on == strconv.FormatBool(true))
+		c.redraw()
+	}
+	if err != nil && !errors.As(err, new(*settings.DamagedError)) {
+		return err
+	}
+	return c.tell(ctx, c.model)
+}
+
+var errNotOn = errors.New("the context is not on")
+
+// ask turns to a running proxy.
+func (c *clerk) ask(ctx context.Context, click menu.Click) error {
+	proxy := c.wiring.running.of(click.Context)
+	if proxy == nil {
+		return errNotOn
+	}
+	switch click.Action {
+	case menu.LoadServices:
+		c.catalogue.load(ctx, click.Context, proxy.cluster())
+	case menu.CloseConnections:
+		cut := proxy.server.CloseConnections()
+		c.log.Info().Str("context", click.Context).Int("connections", cut).Msg("connections closed")
+	case menu.LogIn:
+		c.catalogue.loading.Go(func() { _ = proxy.cluster().Check(ctx) }) // it reports to the model
+	}
+	return nil
+}
+
+// open shows something with another program.
+func (c *clerk) open(ctx context.Context, click menu.Click) error {
+	switch click.Action {
+	case menu.OpenLog:
+		return desktop.OpenFile(ctx, filepath.Join(c.dir, logName))
+	case menu.OpenLogFolder:
+		return desktop.OpenFile(ctx, c.dir)
+	case menu.OpenSettings:
+		if err := writeExample(c.settings.File()); err != nil {
+			return err
+		}
+		return desktop.OpenFile(ctx, c.settings.File())
+	}
+	return fmt.Errorf("%s is not known here", click.Action)
+}
+
+// writeExample writes the commented example where there is no settings file yet. It changes nothing: all its values are
+// the defaults.
+func writeExample(file string) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(settings.Example())
+	return errors.Join(err, f.Close())
 }

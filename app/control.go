@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"path/filepath"
 	"slices"
 
@@ -53,17 +52,9 @@ func (p *program) snippet(snapshot session.Snapshot, name, program string) (cont
 	if !state.Phase.Listening() {
 		return control.Snippet{}, fmt.Errorf("context %s is %s: `fairlead on %s` switches it on", name, state.Phase, name)
 	}
-	address, err := netip.ParseAddrPort(state.Address)
+	proxy, err := p.proxyOf(name)
 	if err != nil {
 		return control.Snippet{}, fmt.Errorf("context %s: %w", name, err)
-	}
-	if address.Addr().IsUnspecified() {
-		address = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), address.Port())
-	}
-	proxy := snippet.Proxy{Address: address}
-	if state.Password {
-		c := p.settings.Effective(name).Credentials
-		proxy.User, proxy.Password = c.User, c.Password
 	}
 	made, err := snippet.Make(program, proxy)
 	return control.Snippet{Text: made.Text, Note: made.Note}, err

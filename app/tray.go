@@ -54,14 +54,19 @@ func (p *program) tray(ctx context.Context) error {
 		return errors.Join(err, group.Wait())
 	}
 	group.Go(func() error { return p.follow(groupCtx, model) })
+	redraw := make(chan struct{}, 1)
+	clerk := p.clerk(model, clipboard, notifier, redraw)
 	// On some systems the panel's library wants the main goroutine's thread, which is this one.
 	err := tray.Run(groupCtx, tray.Config{
-		Model: model,
-		Act:   (&actor{model: model, clipboard: clipboard, say: notifier.Say, dir: p.dir}).act,
-		Say:   notifier.Say,
-		Log:   p.log,
+		Model:  model,
+		Extras: clerk.extras,
+		Redraw: redraw,
+		Act:    clerk.act,
+		Say:    notifier.Say,
+		Log:    p.log,
 	})
 	quit()
+	clerk.catalogue.wait()
 	return errors.Join(err, group.Wait())
 }
 

@@ -6,9 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -200,6 +202,13 @@ func (r *proxies) of(name string) *contextProxy {
 		}
 	}
 	return nil
+}
+
+// all are those that serve now.
+func (r *proxies) all() []*contextProxy {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	return slices.Collect(maps.Keys(r.addresses))
 }
 
 // own tells whether one of our proxies listens at an address: no way may lead through ourselves.

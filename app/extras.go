@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fairlead/app/desktop"
+	"fairlead/app/menu"
+	"fairlead/app/notify"
+	"fairlead/app/session"
+	"fairlead/app/settings"
+	"fairlead/app/snippet"
+)
+
+// clerk makes the one who serves the menu. A token in redraw has it drawn anew.
+func (p *program) clerk(model *session.Manager, clipboard *desktop.Clipboard, notifier *notify.Notifier, redraw chan<- struct{}) *clerk {
+	again := func() {
+		select {
+		case redraw <- struct{}{}:
+		default: // it will be drawn anyway
+		}
+	}
+	return &clerk{
+		program: p, model: model, clipboard: clipboard, notifier: notifier, redraw: again, catalogue: &catalogue{changed: again},
+	}
+}
+
+// extras are what the menu says beyond the model. It is a tray.Config's Extras, and asks nobody.
+func (c *clerk) extras() menu.Extras {
+	extras := menu.Extras{Contexts: map[string]menu.Extra{}, Settings: true, Version: version()}
+	for _, kind := range snippet.Kinds() {
+		extras.Snippets = append(extras.Snippets, menu.Choice{ID: kind.ID, Title: kind.Title})
+	}
+	for _, kind := range settings.Notifications() {
+		extras.Notifications = append(extras.Notifications, menu.Switch{
+			Choice: menu.Choice{ID: string(kind), Title: notificationTitles[kind]}, On: c.settings.Notifies(kind),
+		})
+	}
+	for _, proxy := range c.wiring.running.all() {
+		extra := menu.Extra{Connections: int(proxy.server.Traffic().Open)}
+		c.catalogue.fill(proxy.name, &extra)
+		extras.Contexts[proxy.name] = extra
+	}
+	return extras
+}
+
+var notificationTitles = map[settings.Notification]string{
+	settings.NotifyDials:    "A connection that failed",
+	settings.NotifyContexts: "A context that failed or came back",
+	settings.NotifyLogins:   "A login that is needed",
+	settings.NotifyPorts:    "Another program on a port",
+}
