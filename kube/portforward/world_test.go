@@ -205,6 +205,8 @@ func (w *world) cutAndNoticed(f *Forwarder) {
 
 // PortForward is the container runtime's part, with containerd's manners.
 func (w *world) PortForward(_ context.Context, name, uid string, port int32, stream io.ReadWriteCloser) error {
+	w.handlers.Add(1)
+	defer w.handlers.Done()
 	w.mu.Lock()
 	program := w.programs[int(port)]
 	w.mu.Unlock()
