@@ -22,8 +22,6 @@ const (
 	keep = 64 << 10
 	// retries bounds how often a connection goes on after the endpoints it was given are used up.
 	retries = 2
-	// firstWrite is how long the opening waits for the client's first bytes to go with it.
-	firstWrite = 300 * time.Microsecond
 	// lost is how long a session may be silent that owes an answer before its connections end.
 	lost = 15 * time.Second
 )
@@ -214,7 +212,7 @@ func (c *conn) replace(ctx context.Context, a *attempt, end ending) error {
 // attempt gives the opened attempt to a reader. It gives the client's first bytes a moment to come along.
 func (c *conn) attempt() (*attempt, error) {
 	if !c.isBegun() {
-		timer := time.NewTimer(firstWrite)
+		timer := time.NewTimer(c.firstWrite())
 		defer timer.Stop()
 		select {
 		case <-c.begun:
@@ -234,6 +232,17 @@ func (c *conn) attempt() (*attempt, error) {
 	c.opening.Lock()
 	defer c.opening.Unlock()
 	return c.reopen(ctx)
+}
+
+// firstWrite is how long the opening waits for the client's first bytes to go with it.
+func (c *conn) firstWrite() time.Duration {
+	c.mu.Lock()
+	a := c.cur
+	c.mu.Unlock()
+	if a == nil {
+		return 0
+	}
+	return c.f.targets.firstWrite(a.ep, time.Now())
 }
 
 func (c *conn) isBegun() bool {
@@ -294,7 +303,7 @@ func (c *conn) confirm(ctx context.Context, a *attempt) (done bool, err error) {
 	if err == nil && a.data.Progress().Ended == nil && a.data.Progress().Received == 0 {
 		a.replied = time.Now()
 		slow := max(0, a.replied.Sub(a.opened)-c.f.roundTrip())
-		a.data.SetReadDeadline(a.replied.Add(c.f.targets.grace(c.f.cfg.Grace) + min(2*slow, maxGrace)))
+		a.data.SetReadDeadline(a.replied.Add(max(c.f.targets.grace(c.f.cfg.Grace), min(2*slow, maxGrace))))
 		err = a.data.WaitReadable(ctx)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return true, nil

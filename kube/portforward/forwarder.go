@@ -55,7 +55,7 @@ type Config struct {
 	// Idle is how long an unused session is kept. 0 means 75 s.
 	Idle time.Duration
 	// Grace is how long after its acceptance a connection to an unproven target may still be refused before the client
-	// is told that it is open. It grows by itself where runtimes are slow. 0 means 20 ms.
+	// is told that it is open. It grows by itself where runtimes are slow. 0 means 5 ms.
 	Grace time.Duration
 	// Quiet is how long the client's half-close is held back while the Pod says nothing. 0 means 5 s.
 	Quiet time.Duration
@@ -72,7 +72,7 @@ func (c Config) withDefaults() Config {
 	}
 	set(&c.Dial, 20*time.Second)
 	set(&c.Idle, 75*time.Second)
-	set(&c.Grace, 20*time.Millisecond)
+	set(&c.Grace, 5*time.Millisecond)
 	set(&c.Quiet, 5*time.Second)
 	if c.PerPod <= 0 {
 		c.PerPod = 32

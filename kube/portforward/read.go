@@ -111,7 +111,7 @@ func (c *conn) prove(a *attempt, now time.Time) {
 		return
 	}
 	c.proven.Store(true)
-	c.f.targets.answered(a.ep, now)
+	c.f.targets.answered(a.ep, c.wrote(), now)
 	c.mu.Lock()
 	c.kept = nil
 	c.mu.Unlock()

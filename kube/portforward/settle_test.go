@@ -26,7 +26,7 @@ func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 		f := w.forwarder(nil)
 		endpoints := append(at(9000), at(8)...)
 		// It is taken for connected, as a target is that answered lately.
-		f.targets.answered(endpoints[0], time.Now())
+		f.targets.answered(endpoints[0], true, time.Now())
 		c, err := dial(t, f, endpoints)
 		if err != nil {
 			t.Fatal(err)

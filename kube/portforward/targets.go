@@ -21,8 +21,25 @@ type targets struct {
 }
 
 type outcome struct {
-	err   error // nil for a proof
-	until time.Time
+	err     error // nil for a proof
+	waited  bool  // the Pod said nothing before the client did
+	greeted bool  // the Pod spoke first
+	until   time.Time
+}
+
+// firstWrite is how long a connection with ep waits for the client's first bytes before it is asked for without them:
+// long where the Pod says nothing before the client, not at all where it speaks first.
+func (t *targets) firstWrite(ep Endpoint, now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch o := t.seen[ep]; {
+	case now.After(o.until):
+	case o.greeted:
+		return 0
+	case o.waited:
+		return 5 * time.Millisecond
+	}
+	return 300 * time.Microsecond
 }
 
 func (t *targets) proven(ep Endpoint, now time.Time) bool {
@@ -41,8 +58,9 @@ func (t *targets) refusal(ep Endpoint, now time.Time) error {
 	return nil
 }
 
-func (t *targets) answered(ep Endpoint, now time.Time) {
-	t.note(ep, outcome{until: now.Add(provenFor)}, now)
+// answered takes note that ep sent something; asked says that the client had sent something before.
+func (t *targets) answered(ep Endpoint, asked bool, now time.Time) {
+	t.note(ep, outcome{waited: asked, greeted: !asked, until: now.Add(provenFor)}, now)
 }
 
 func (t *targets) refused(ep Endpoint, err error, now time.Time) {
