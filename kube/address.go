@@ -56,16 +56,15 @@ func (r *resolver) findOwner(ctx context.Context, n name) (owner, error) {
 	case balancers.name != "":
 		return owner{service: balancers}, nil
 	}
-	return owner{}, firstError(servicesErr, podsErr, balancersErr)
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
+	if servicesErr == nil && isSilent(balancersErr) {
+		servicesErr = balancersErr // else there are too many of them, or the API server is too old for that question
+	}
+	for _, err := range []error{servicesErr, podsErr} {
 		if err != nil && !errors.Is(err, errAbsent) {
-			return err
+			return owner{}, err
 		}
 	}
-	return nil
+	return owner{}, nil
 }
 
 // ownerSeen asks for what was seen to have the address, whether it still has it. The zero owner says that nothing does.

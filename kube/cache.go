@@ -50,7 +50,7 @@ type answer[V any] struct {
 type flight[V any] struct {
 	answer[V]
 	done     chan struct{} // closed once the answer is there
-	waiting  int           // guarded by the cache's lock
+	waiting  int           // guarded by the cache's lock, as is renewing
 	renewing bool          // it goes on though nobody waits
 	cancel   context.CancelFunc
 }
@@ -75,6 +75,16 @@ func (c *cache[K, V]) get(ctx context.Context, key K, fetch func(context.Context
 	case <-ctx.Done():
 		var none V
 		return none, time.Time{}, context.Cause(ctx)
+	}
+}
+
+// start asks for key, if there is no answer that counts, and waits for nothing.
+func (c *cache[K, V]) start(key K, fetch func(context.Context) (V, error)) {
+	if _, f := c.join(key, fetch); f != nil {
+		c.mu.Lock()
+		f.renewing = true
+		c.mu.Unlock()
+		c.leave(key, f)
 	}
 }
 

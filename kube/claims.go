@@ -111,12 +111,12 @@ func (c *Cluster) claimsAddress(ctx context.Context, n name) (claimed bool, why 
 	switch {
 	case c.resolver.expects(n.address):
 		return true, "it is in a range of the cluster's"
-	case isForbidden(err):
-		return false, "it may not be looked for"
-	case err != nil && onOwnNetwork(n.address):
+	case isSilent(err) && onOwnNetwork(n.address):
 		return false, "this machine is on its network, and the API server cannot be asked"
-	case err != nil:
+	case isSilent(err):
 		return true, "the API server cannot be asked, and it may be the cluster's"
+	case err != nil:
+		return false, "it may not be looked for, or cannot be"
 	case o.hostNetwork:
 		return c.policy.Load().HostNetwork, "it is a node's"
 	case o.pod.Pod != "":
@@ -127,12 +127,14 @@ func (c *Cluster) claimsAddress(ctx context.Context, n name) (claimed bool, why 
 	return false, "no Service and no Pod has it"
 }
 
-// askOwner asks for an address's owner, and beside that, once, for the ranges.
+// askOwner asks for an address's owner, and beside that, once, for the ranges, which matter where it has none.
 func (c *Cluster) askOwner(ctx context.Context, n name) (owner, error) {
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = c.resolver.askRanges(ctx) }) // without them the owner decides
-	o, _, err := c.resolver.owner(ctx, n)
-	wg.Wait()
+	r := c.resolver
+	r.ranges.start(struct{}{}, r.fetchRanges)
+	o, _, err := r.owner(ctx, n)
+	if o == (owner{}) {
+		_ = r.askRanges(ctx) // without them it is as if there were none
+	}
 	return o, err
 }
 

@@ -222,3 +222,48 @@ func TestClaimsEndWithTheirContext(t *testing.T) {
 		}
 	}
 }
+
+// Before 1.31 a Service's type and ClusterIP were no fields to select by.
+func TestAnAPIServerThatCannotBeAskedForAddressesIsWellOtherwise(t *testing.T) {
+	server := addressed(t)
+	server.nodes, server.ranges = nil, nil
+	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasPrefix(r.URL.Query().Get("fieldSelector"), "spec.") {
+			return false
+		}
+		fail(w, http.StatusBadRequest, "BadRequest", `field label not supported: spec.clusterIP`)
+		return true
+	})
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, func(err error) {
+		if err != nil {
+			t.Errorf("health: %v", err)
+		}
+	})
+	if err := dial(t, c, "web:80"); err != nil {
+		t.Error(err)
+	}
+	if !claims(t, c, "172.31.9.9") || !claims(t, c, "10.96.0.10") || claims(t, c, "10.7.7.7") {
+		t.Error("what can be known without those questions is not")
+	}
+}
+
+// Ranges that come late are waited for only where they decide.
+func TestAnAddressWithAnOwnerDoesNotWaitForTheRanges(t *testing.T) {
+	server := addressed(t)
+	hold := make(chan struct{})
+	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/nodes") {
+			select {
+			case <-hold:
+			case <-r.Context().Done():
+			}
+		}
+		return false
+	})
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	if !claims(t, c, "172.31.9.9") {
+		t.Error("a Pod's address is not claimed")
+	}
+	close(hold)
+	waitFor(t, "the ranges", func() bool { return len(c.resolver.knownRanges()) > 0 })
+}

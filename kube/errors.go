@@ -83,6 +83,11 @@ func (f faults) ofStatus(err apierrors.APIStatus, asked question) error {
 			Verbs: []string{asked.verb}, Resource: asked.resource, Namespace: asked.namespace, Name: asked.name,
 			Text: bounded(status.Message),
 		}
+	case http.StatusBadRequest:
+		if asked.verb == "list" && !isForeign(status) {
+			// Older ones know fewer fields to select by, and are well otherwise.
+			return &fault.Unsupported{What: fmt.Sprintf("the API server cannot be asked for %s in this way", asked.resource)}
+		}
 	}
 	return &fault.Unreachable{
 		Server: f.server,

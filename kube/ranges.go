@@ -38,21 +38,23 @@ func (c *Cluster) Ranges(ctx context.Context) []netip.Prefix {
 
 // askRanges asks for the ranges once. Its error is that nobody could be asked.
 func (r *resolver) askRanges(ctx context.Context) error {
-	_, _, err := r.ranges.get(ctx, struct{}{}, func(ctx context.Context) ([]netip.Prefix, error) {
-		var services, pods []string
-		var servicesErr, podsErr error
-		var wg sync.WaitGroup
-		wg.Go(func() { services, servicesErr = r.api.serviceRanges(ctx) })
-		pods, podsErr = r.api.podRanges(ctx)
-		wg.Wait()
-		for _, err := range []error{servicesErr, podsErr} {
-			if isSilent(err) {
-				return nil, err
-			}
-		}
-		return privateRanges(append(services, pods...)), nil
-	})
+	_, _, err := r.ranges.get(ctx, struct{}{}, r.fetchRanges)
 	return err
+}
+
+func (r *resolver) fetchRanges(ctx context.Context) ([]netip.Prefix, error) {
+	var services, pods []string
+	var servicesErr, podsErr error
+	var wg sync.WaitGroup
+	wg.Go(func() { services, servicesErr = r.api.serviceRanges(ctx) })
+	pods, podsErr = r.api.podRanges(ctx)
+	wg.Wait()
+	for _, err := range []error{servicesErr, podsErr} {
+		if isSilent(err) {
+			return nil, err
+		}
+	}
+	return privateRanges(append(services, pods...)), nil
 }
 
 // privateRanges reads CIDRs and keeps those that lie in the private ranges. Addresses of the Internet are the cluster's by

@@ -96,6 +96,138 @@ contexts: [{name: stale, context: {cluster: c, user: u}}]
 	}
 }
 
+// onlyItsNamespace reads in the audit log that names lead nowhere beyond the namespace that one has rights in.
+func onlyItsNamespace(t *testing.T, cluster *clustertest.Cluster) {
+	c := openReal(t, cluster.Kubeconfig, "demo-team")
+	before := len(audited(t, cluster, "alice"))
+	if err := c.Check(t.Context()); err != nil {
+		t.Errorf("Check: %v", err)
+	}
+	podIP := field(t, cluster, ".items[0].status.podIP", "pods", "-n", "team", "-l", "app=app")
+	pod := field(t, cluster, ".items[0].metadata.name", "pods", "-n", "team", "-l", "app=app")
+	for _, address := range []string{
+		"app:80", "app.team:80", "app.team.svc:80", "app.team.svc.cluster.local:80", pod + ".app.team.svc:8080",
+		pod + ".team.pod:8080", strings.ReplaceAll(podIP, ".", "-") + ".team.pod:8080",
+	} {
+		host, _, _ := strings.Cut(address, ":")
+		if !claims(t, c, host) {
+			t.Errorf("%s is not claimed", host)
+		}
+		if got, err := ask(c, address); err != nil || got != "team/"+pod {
+			t.Errorf("%s: Pod %q, %v", address, got, err)
+		}
+	}
+	for _, address := range []string{"lost:80", "app:81", pod + "-x.team.pod:8080", "lost.app.team.svc:80"} {
+		if err := dial(t, c, address); !errors.As(err, new(*fault.NotFound)) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	if list, err := c.Services(t.Context(), "team"); err != nil || len(list) == 0 {
+		t.Errorf("Services: %v, %v", list, err)
+	}
+	var last string
+	waitFor(t, "the audit log", func() bool {
+		uris := audited(t, cluster, "alice")[before:]
+		last = strings.Join(uris, "\n")
+		return strings.Contains(last, "lost")
+	})
+	reviews := 0
+	for _, uri := range audited(t, cluster, "alice")[before:] {
+		switch {
+		case strings.HasSuffix(uri, "/selfsubjectaccessreviews"):
+			reviews++
+		case uri == "/version", strings.HasPrefix(uri, "/api/v1/namespaces/team/"), uri == "/api/v1/namespaces/team",
+			strings.HasPrefix(uri, "/apis/discovery.k8s.io/v1/namespaces/team/"):
+		default:
+			t.Errorf("asked %s", uri)
+		}
+	}
+	if reviews == 0 {
+		t.Error("the log shows no review of the user's own rights, and so not all that was asked")
+	}
+}
+
+// barely has the least rights that the name of a Service needs: not even to look at Pods.
+const barely = `
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: barely, namespace: team}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: barely, namespace: team}
+rules:
+- {apiGroups: [""], resources: [services], verbs: [get]}
+- {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list]}
+- {apiGroups: [""], resources: [pods/portforward], verbs: [get, create]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: barely, namespace: team}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: barely}
+subjects: [{kind: ServiceAccount, name: barely, namespace: team}]
+`
+
+func leastRights(t *testing.T, cluster *clustertest.Cluster) {
+	apply := cluster.KubectlCommand(t.Context(), "apply", "-f", "-")
+	apply.Stdin = strings.NewReader(barely)
+	if out, err := apply.CombinedOutput(); err != nil {
+		t.Fatalf("kubectl apply: %v: %s", err, out)
+	}
+	token := strings.TrimSpace(kubectl(t, cluster, "create", "token", "barely", "-n", "team"))
+	c := openReal(t, withToken(t, cluster, "barely", "team", token), "barely")
+	pod := field(t, cluster, ".items[0].metadata.name", "pods", "-n", "team", "-l", "app=app")
+	for _, address := range []string{"app:80", "app.team.svc:80", "app:80", pod + ".app.team.svc:8080", pod + ".team.pod:8080"} {
+		if got, err := ask(c, address); err != nil || got != "team/"+pod {
+			t.Errorf("%s: Pod %q, %v", address, got, err)
+		}
+	}
+	service := field(t, cluster, ".spec.clusterIP", "service", "app", "-n", "team")
+	if got, err := ask(c, service+":80"); err != nil || got != "team/"+pod {
+		t.Errorf("an address that was seen: Pod %q, %v", got, err)
+	}
+	var forbidden *fault.Forbidden
+	if err := dial(t, c, "10.96.250.250:80"); !errors.As(err, &forbidden) || !slices.Equal(forbidden.Verbs, []string{"list"}) ||
+		forbidden.Namespace != "team" {
+		t.Errorf("an address that may not be looked for: %v", err)
+	}
+	if claims(t, c, "10.96.250.250") {
+		t.Error("an address that may not be looked for is claimed")
+	}
+	looks := 0
+	for _, uri := range audited(t, cluster, "system:serviceaccount:team:barely") {
+		if strings.HasPrefix(uri, "/api/v1/namespaces/team/pods/"+pod) && !strings.Contains(uri, "/portforward") {
+			looks++
+		}
+	}
+	if looks > 2 { // once for its network, once for its name
+		t.Errorf("looked at the Pod %d times, though that is forbidden", looks)
+	}
+}
+
+// withToken writes a kubeconfig with one context that logs in by a token.
+func withToken(t *testing.T, cluster *clustertest.Cluster, name, namespace, token string) string {
+	t.Helper()
+	config, _, err := restConfig(cluster.Kubeconfig, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(ca, config.CAData, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig := filepath.Join(t.TempDir(), "config")
+	content := fmt.Sprintf(`
+clusters: [{name: c, cluster: {server: %q, certificate-authority: %q}}]
+users: [{name: u, user: {token: %q}}]
+contexts: [{name: %s, context: {cluster: c, user: u, namespace: %q}}]
+`, config.Host, ca, token, name, namespace)
+	if err := os.WriteFile(kubeconfig, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return kubeconfig
+}
+
 // fewRequests reads the API server's audit log, the one witness that misses nothing. Besides the two requests that a name
 // costs, the first Pod of a node is looked at once.
 func fewRequests(t *testing.T, cluster *clustertest.Cluster) {

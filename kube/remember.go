@@ -36,15 +36,19 @@ func newResolver(a *api, namespace string, policy func() *Policy) *resolver {
 			return answerLasts
 		})),
 		pods: newCache[podKey](or(func(podFacts) shelfLife { return answerLasts })),
-		owners: newCache[name](or(func(o owner) shelfLife {
+		owners: newCache[name](func(o owner, err error) shelfLife {
 			switch {
+			case isForbidden(err):
+				return claimLasts
+			case err != nil:
+				return shelfLife{fresh: nothingLasts, silent: isSilent(err)}
 			case o.service.name != "" || o.pod.Pod != "" && !o.hostNetwork:
 				return shelfLife{fresh: answerLasts.fresh, stale: answerLasts.stale, kept: claimLasts.kept}
 			case o.expected:
 				return nobodyLasts
 			}
 			return claimLasts
-		})),
+		}),
 		claims:    newCache[serviceKey](or(func(bool) shelfLife { return claimLasts })),
 		balancers: newCache[string](or(func(map[netip.Addr]serviceKey) shelfLife { return claimLasts })),
 		ranges:    newCache[struct{}](or(func([]netip.Prefix) shelfLife { return rangesLast })),

@@ -1,0 +1,106 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"fairlead/build/clustertest"
+)
+
+// rolled is a Deployment whose programs, told to stop, refuse what is new and finish what is open.
+const rolled = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: rolled, namespace: default}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: rolled}}
+  template:
+    metadata: {labels: {app: rolled}, annotations: {fairlead.test/stop-after: 0s}}
+    spec:
+      terminationGracePeriodSeconds: 60
+      automountServiceAccountToken: false
+      containers: [{name: http, image: demo.local/http, imagePullPolicy: Never, ports: [{name: http, containerPort: 8080}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: rolled, namespace: default}
+spec: {selector: {app: rolled}, ports: [{name: http, port: 80, targetPort: http}]}
+`
+
+// rollout replaces all Pods of a Service, twice, under steady requests. None may be lost, be it short or long.
+func rollout(t *testing.T, cluster *clustertest.Cluster) {
+	apply := cluster.KubectlCommand(t.Context(), "apply", "-f", "-")
+	apply.Stdin = strings.NewReader(rolled)
+	if out, err := apply.CombinedOutput(); err != nil {
+		t.Fatalf("kubectl apply: %v: %s", err, out)
+	}
+	kubectl(t, cluster, "rollout", "status", "deployment", "rolled", "--timeout=60s")
+	c := openReal(t, cluster.Kubeconfig, "demo")
+	waitFor(t, "the Service to answer", func() bool { _, err := ask(c, "rolled:80"); return err == nil })
+
+	var short, long atomic.Int64
+	var pods sync.Map
+	over := make(chan struct{})
+	var wg sync.WaitGroup
+	steadily := func(count *atomic.Int64, path string, want int64) {
+		wg.Go(func() {
+			for ; ; count.Add(1) {
+				select {
+				case <-over:
+					return
+				case <-time.After(10 * time.Millisecond):
+				}
+				pod, n, err := fetch(c, "http://rolled"+path)
+				if err != nil || n < want {
+					t.Errorf("%s: Pod %s, %d bytes, %v", path, pod, n, err)
+				}
+				pods.Store(pod, true)
+			}
+		})
+	}
+	for range 4 {
+		steadily(&short, "/", 1)
+	}
+	const size = 4 << 20
+	for range 2 {
+		steadily(&long, fmt.Sprintf("/big?bytes=%d", size), size)
+	}
+	for range 2 {
+		kubectl(t, cluster, "rollout", "restart", "deployment", "rolled")
+		kubectl(t, cluster, "rollout", "status", "deployment", "rolled", "--timeout=120s")
+	}
+	close(over)
+	wg.Wait()
+	served := 0
+	pods.Range(func(any, any) bool { served++; return true })
+	t.Logf("%d short and %d long requests, served by %d Pods", short.Load(), long.Load(), served)
+	if served < 6 || short.Load() < 20 || long.Load() < 4 {
+		t.Errorf("%d short and %d long requests to %d Pods are no steady load", short.Load(), long.Load(), served)
+	}
+}
+
+// fetch makes one request over a connection of its own, and counts the bytes of the answer.
+func fetch(c *Cluster, url string) (pod string, bytes int64, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	transport := &http.Transport{DialContext: openedDial(c), DisableKeepAlives: true}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", 0, err
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return "", 0, err
+	}
+	defer response.Body.Close()
+	bytes, err = io.Copy(io.Discard, response.Body)
+	return response.Header.Get("X-Pod"), bytes, err
+}
