@@ -22,6 +22,38 @@ type Notification struct {
 	Key   string // a notification takes the place of the last one with the same key; empty: of none
 	Title string
 	Body  string // lines separated by "\n"
+	// Actions are offered beside it, where the desktop has a way to: choosing one calls Config.Chosen.
+	Actions []Action
+	About   Choice // what is told of a choice, all but its Action
+}
+
+// A Kind is a sort of notification that can be turned off by itself. The names are those of the settings.
+type Kind string
+
+// The kinds. What Say shows is of none.
+const (
+	Dials    Kind = "dials"    // a connection that could not be made
+	Contexts Kind = "contexts" // a context that failed, or came back
+	Logins   Kind = "logins"   // a login that is needed
+	Ports    Kind = "ports"    // another program on a context's port
+)
+
+// An Action is what a notification offers to do.
+type Action string
+
+// The actions.
+const (
+	OpenLog     Action = "open-log"
+	CopyDetails Action = "copy-details" // Choice.Text
+	CopyLogin   Action = "copy-login"   // Choice.Text is the command
+	Retry       Action = "retry"        // start the context again, or try its credentials again
+)
+
+// A Choice is an action that the user chose on a notification.
+type Choice struct {
+	Action  Action
+	Context string
+	Text    string // to be copied
 }
 
 // A Sender shows notifications. Run is its only caller: calls never overlap.
@@ -38,7 +70,11 @@ type Config struct {
 	Icon    []byte        // a PNG image for the desktop's own Sender, shown beside the text; nil: none
 	Quiet   time.Duration // the least time between two notifications of one target in one context; 0: one minute
 	Targets int           // so many targets of one context are told apart at a time, the rest are summed up; 0: 5
-	Log     zerolog.Logger
+	// Wanted tells whether a kind is to be shown; it must not block. Nil: all are.
+	Wanted func(Kind) bool
+	// Chosen is called when the user chose an action, by a goroutine of the desktop's own Sender, and must not block.
+	Chosen func(Choice)
+	Log    zerolog.Logger
 }
 
 // A Notifier speaks for the whole program. Its methods may be called from any goroutine and never block on the desktop.
@@ -46,19 +82,23 @@ type Notifier struct {
 	sender  Sender
 	quiet   time.Duration
 	targets int
+	wanted  func(Kind) bool
 	log     zerolog.Logger
 	wake    chan struct{} // holds one token when there may be something to send
 
 	mu       sync.Mutex
 	episodes []*episode // oldest first
 	messages []Notification
+	failing  map[string]bool // the contexts of which the last that was told is bad
 }
 
-// An episode is a run of failures of one target: it begins with the first one and ends when a quiet time passes
-// without another.
+// An episode is a run of failures of one target for one cause: it begins with the first one and ends when a quiet time
+// passes without another.
 type episode struct {
-	context, target string
-	rest            bool // stands for the targets beyond Config.Targets; target is the latest of them
+	kind            Kind
+	context, target string // an empty target stands for the context as a whole
+	command         string // that logs in
+	rest            bool   // stands for the targets beyond Config.Targets; target is the latest of them
 	last            explain.Explanation
 	repeats         int // failures that were not told yet, the first one not counted
 	told            bool
@@ -68,7 +108,7 @@ type episode struct {
 // New makes a Notifier that is silent until Run.
 func New(c Config) *Notifier {
 	if c.Sender == nil {
-		c.Sender = newDesktop(c.Icon)
+		c.Sender = newDesktop(c.Icon, c.Chosen)
 	}
 	if c.Quiet <= 0 {
 		c.Quiet = time.Minute
@@ -76,51 +116,87 @@ func New(c Config) *Notifier {
 	if c.Targets <= 0 {
 		c.Targets = 5
 	}
-	return &Notifier{sender: c.Sender, quiet: c.Quiet, targets: c.Targets, log: c.Log, wake: make(chan struct{}, 1)}
+	if c.Wanted == nil {
+		c.Wanted = func(Kind) bool { return true }
+	}
+	return &Notifier{
+		sender: c.Sender, quiet: c.Quiet, targets: c.Targets, wanted: c.Wanted, log: c.Log, wake: make(chan struct{}, 1), failing: map[string]bool{},
+	}
 }
 
 // Failure says that target could not be reached in that context. The first time it is told at once; what follows within
-// the quiet time is counted and told when that time is over. An empty target stands for the context as a whole.
+// the quiet time for the same cause is counted and told when that time is over.
 func (n *Notifier) Failure(context, target string, e explain.Explanation) {
+	n.tell(episode{kind: Dials, context: context, target: target, last: e})
+}
+
+// Trouble says that something is wrong with a context as a whole. command is what logs in, for Logins, and may be empty.
+// All that is told of one context as a whole stands in one notification, the last one.
+func (n *Notifier) Trouble(kind Kind, context string, e explain.Explanation, command string) {
+	n.tell(episode{kind: kind, context: context, last: e, command: command})
+}
+
+// Back says that a context is well again. It is told only if the last that was told of the context is something else.
+func (n *Notifier) Back(context string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	ep := n.find(context, target)
-	if ep == nil {
-		n.episodes = append(n.episodes, n.begin(context, target, e))
-		n.poke()
+	if n.drop(context) && n.wanted(Contexts) {
+		n.put(back(context))
+	}
+}
+
+// drop forgets what is still to be told of a context as a whole, and reports whether something bad was told last.
+func (n *Notifier) drop(context string) (told bool) {
+	for _, ep := range n.episodes {
+		if ep.context == context && ep.kind != Dials {
+			ep.repeats, ep.told = 0, true
+		}
+	}
+	told = n.failing[context]
+	delete(n.failing, context)
+	return told
+}
+
+func (n *Notifier) tell(failure episode) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.wanted(failure.kind) {
 		return
 	}
-	ep.target, ep.last = target, e
-	ep.repeats++
+	if ep := n.find(failure); ep != nil {
+		ep.target, ep.last, ep.command = failure.target, failure.last, failure.command
+		ep.repeats++
+		return
+	}
+	failure.rest = failure.kind == Dials && n.full(failure.context)
+	failure.due = time.Now()
+	n.episodes = append(n.episodes, &failure)
+	n.poke()
 }
 
 // find is the running episode that a failure belongs to.
-func (n *Notifier) find(context, target string) *episode {
+func (n *Notifier) find(failure episode) *episode {
 	for _, ep := range n.episodes {
-		if ep.context == context && ep.target == target && !ep.rest {
+		if ep.kind == failure.kind && ep.context == failure.context && ep.target == failure.target && ep.last.Title == failure.last.Title && !ep.rest {
 			return ep
 		}
 	}
-	if !n.full(context) {
+	if failure.kind != Dials || !n.full(failure.context) {
 		return nil
 	}
 	for _, ep := range n.episodes {
-		if ep.context == context && ep.rest {
+		if ep.context == failure.context && ep.rest {
 			return ep
 		}
 	}
 	return nil
 }
 
-func (n *Notifier) begin(context, target string, e explain.Explanation) *episode {
-	return &episode{context: context, target: target, rest: n.full(context), last: e, due: time.Now()}
-}
-
 // full tells whether as many targets of a context are told apart as may be.
 func (n *Notifier) full(context string) bool {
 	count := 0
 	for _, ep := range n.episodes {
-		if ep.context == context && !ep.rest {
+		if ep.kind == Dials && ep.context == context && !ep.rest {
 			count++
 		}
 	}
@@ -135,7 +211,11 @@ const maxMessages = 4
 func (n *Notifier) Say(title, text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.messages = append(n.messages, message(title, text))
+	n.put(message(title, text))
+}
+
+func (n *Notifier) put(m Notification) {
+	n.messages = append(n.messages, m)
 	if len(n.messages) > maxMessages {
 		n.messages = slices.Delete(n.messages, 0, 1)
 	}
@@ -191,6 +271,9 @@ func (n *Notifier) take(now time.Time) (due Notification, wait time.Duration, ok
 			continue
 		}
 		due = failure(ep, n.quiet)
+		if ep.kind != Dials {
+			n.failing[ep.context] = true
+		}
 		ep.told, ep.repeats, ep.due = true, 0, now.Add(n.quiet)
 		return due, 0, true
 	}

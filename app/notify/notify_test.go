@@ -150,14 +150,18 @@ func TestRepeatsAreCountedAndToldOnceAMinute(t *testing.T) {
 	})
 }
 
-func TestTheLastReasonIsTheOneTold(t *testing.T) {
+func TestOneCauseIsCountedAndAnotherIsToldAtOnce(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s, Quiet: 10 * time.Second}, func(t *testing.T, n *notify.Notifier) {
 		n.Failure("staging", "web:81", refused)
 		pass(time.Second)
 		n.Failure("staging", "web:81", explain.Explanation{Title: "Login needed", Sentence: "Sign in."})
+		synctest.Wait()
+		other := "[Login needed] web:81 in context staging | Sign in."
+		expect(t, s, first+other+"\n")
+		n.Failure("staging", "web:81", explain.Explanation{Title: "Login needed", Sentence: "Sign in."})
 		pass(10 * time.Second)
-		expect(t, s, first+"[Login needed] web:81 in context staging | Sign in. | Once more in the last 10s.\n")
+		expect(t, s, first+other+"\n"+other+" | Once more in the last 10s.\n")
 	})
 }
 

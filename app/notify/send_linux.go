@@ -7,7 +7,9 @@ import (
 	"image"
 	"image/draw"
 	"image/png"
+	"slices"
 	"strings"
+	"sync"
 
 	freedesktop "github.com/esiqveland/notify"
 	"github.com/godbus/dbus/v5"
@@ -16,17 +18,30 @@ import (
 // A desktop shows notifications by the freedesktop.org Desktop Notifications Specification, on a D-Bus connection of its
 // own: the tray's connection must not receive the signals that a notification service answers with.
 type desktop struct {
-	image *dbus.Variant
+	image  *dbus.Variant
+	chosen func(Choice)
 
 	conn  *dbus.Conn
 	owner string            // the unique name of the service that gave out ids
+	can   []string          // what that service can do
 	ids   map[string]uint32 // by key
+
+	listening sync.WaitGroup // the goroutine that hears of choices on conn
+	mutex     sync.Mutex
+	about     map[uint32]Choice // what a choice on a notification is about, by id
 }
+
+const notifications = "org.freedesktop.Notifications"
 
 // maxIDs bounds how many notifications can be replaced; the ids of all are forgotten beyond it.
 const maxIDs = 256
 
-func newDesktop(icon []byte) Sender { return &desktop{image: pixels(icon)} }
+func newDesktop(icon []byte, chosen func(Choice)) Sender {
+	if chosen == nil {
+		chosen = func(Choice) {}
+	}
+	return &desktop{image: pixels(icon), chosen: chosen, about: map[uint32]Choice{}}
+}
 
 // Send opens the connection on first use and again after the bus was restarted.
 func (d *desktop) Send(ctx context.Context, n Notification) error {
@@ -42,7 +57,8 @@ func (d *desktop) Send(ctx context.Context, n Notification) error {
 		AppName:       "Fairlead",
 		ReplacesID:    d.ids[n.Key],
 		Summary:       n.Title,
-		Body:          escape(n.Body),
+		Body:          d.escape(n.Body),
+		Actions:       d.actions(n.Actions),
 		Hints:         d.hints(),
 		ExpireTimeout: freedesktop.ExpireTimeoutSetByNotificationServer,
 	})
@@ -54,9 +70,14 @@ func (d *desktop) Send(ctx context.Context, n Notification) error {
 	}
 	if n.Key != "" {
 		if len(d.ids) >= maxIDs {
-			clear(d.ids)
+			d.forget(d.owner)
 		}
 		d.ids[n.Key] = id
+	}
+	if len(n.Actions) > 0 {
+		d.mutex.Lock()
+		d.about[id] = n.About
+		d.mutex.Unlock()
 	}
 	return nil
 }
@@ -65,7 +86,9 @@ func (d *desktop) Close() error {
 	if d.conn == nil {
 		return nil
 	}
-	return d.conn.Close()
+	err := d.conn.Close()
+	d.listening.Wait()
+	return err
 }
 
 // connect makes sure of a connection that was alive a moment ago.
@@ -88,26 +111,72 @@ func (d *desktop) connect(ctx context.Context) error {
 		conn.Close()
 		return err
 	}
+	d.listening.Wait() // the one before has ended with its connection
 	d.conn = conn
 	d.forget("")
+	d.listen(conn)
 	return nil
+}
+
+// listen hears of choices until conn is closed.
+func (d *desktop) listen(conn *dbus.Conn) {
+	if conn.AddMatchSignal(dbus.WithMatchInterface(notifications), dbus.WithMatchMember("ActionInvoked")) != nil {
+		return // then there are no choices; what cannot be sent either is told by Send
+	}
+	signals := make(chan *dbus.Signal, 16)
+	conn.Signal(signals)
+	d.listening.Go(func() {
+		for signal := range signals {
+			var id uint32
+			var action string
+			if signal.Name != notifications+".ActionInvoked" || dbus.Store(signal.Body, &id, &action) != nil {
+				continue
+			}
+			d.mutex.Lock()
+			choice, ours := d.about[id]
+			d.mutex.Unlock()
+			if choice.Action = Action(action); ours && choice.Action.title() != "" {
+				d.chosen(choice)
+			}
+		}
+	})
 }
 
 // meet asks who shows the notifications. A service that was restarted counts its ids anew: an id of the old one may be
 // another program's notification by now.
 func (d *desktop) meet() {
 	var owner string
-	err := d.conn.BusObject().Call("org.freedesktop.DBus.GetNameOwner", 0, "org.freedesktop.Notifications").Store(&owner)
+	err := d.conn.BusObject().Call("org.freedesktop.DBus.GetNameOwner", 0, notifications).Store(&owner)
 	if err != nil {
 		owner = "" // nobody yet: the bus may start one when it is called
 	}
-	if owner != d.owner {
-		d.forget(owner)
+	if owner == d.owner && owner != "" {
+		return
+	}
+	d.forget(owner)
+	d.can, _ = freedesktop.GetCapabilities(d.conn) // one that does not answer shows nothing either, as Send finds out
+	if owner == "" {
+		_ = d.conn.BusObject().Call("org.freedesktop.DBus.GetNameOwner", 0, notifications).Store(&d.owner)
 	}
 }
 
+// forget drops the ids of a service that has gone, or too many of them.
 func (d *desktop) forget(owner string) {
 	d.owner, d.ids = owner, map[string]uint32{}
+	d.mutex.Lock()
+	clear(d.about)
+	d.mutex.Unlock()
+}
+
+// actions are keys and titles in turn, or none where they cannot be shown.
+func (d *desktop) actions(wanted []Action) (actions []freedesktop.Action) {
+	if !slices.Contains(d.can, "actions") {
+		return nil
+	}
+	for _, a := range wanted {
+		actions = append(actions, freedesktop.Action{Key: string(a), Label: a.title()})
+	}
+	return actions
 }
 
 func (d *desktop) hints() map[string]dbus.Variant {
@@ -118,8 +187,12 @@ func (d *desktop) hints() map[string]dbus.Variant {
 	return hints
 }
 
-// escape keeps the body from being read as markup, which the specification allows in bodies, and only there.
-func escape(body string) string {
+// escape keeps the body from being read as markup, which the specification allows in bodies, and only there, and only by services that
+// say so. Where it is not known, a service that comes later may be one of those.
+func (d *desktop) escape(body string) string {
+	if d.can != nil && !slices.Contains(d.can, "body-markup") {
+		return body
+	}
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(body)
 }
 

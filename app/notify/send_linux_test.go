@@ -21,6 +21,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"fairlead/app/explain"
 	"fairlead/app/notify"
 )
 
@@ -87,6 +88,7 @@ func (b *bus) stop() {
 type call struct {
 	App, Icon, Title, Body string
 	Replaces               uint32
+	Actions                []string
 	Hints                  map[string]dbus.Variant
 }
 
@@ -95,6 +97,7 @@ type daemon struct {
 	conn  *dbus.Conn
 	calls chan call
 	hang  chan struct{} // if not nil, answers wait for its end
+	can   []string
 
 	mu   sync.Mutex
 	last uint32
@@ -119,8 +122,8 @@ func (b *bus) serve(d *daemon) *daemon {
 	return d
 }
 
-func (d *daemon) Notify(app string, replaces uint32, icon, title, body string, _ []string, hints map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
-	d.calls <- call{App: app, Icon: icon, Title: title, Body: body, Replaces: replaces, Hints: hints}
+func (d *daemon) Notify(app string, replaces uint32, icon, title, body string, actions []string, hints map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
+	d.calls <- call{App: app, Icon: icon, Title: title, Body: body, Replaces: replaces, Actions: actions, Hints: hints}
 	if d.hang != nil {
 		<-d.hang
 	}
@@ -132,6 +135,8 @@ func (d *daemon) Notify(app string, replaces uint32, icon, title, body string, _
 	}
 	return replaces, nil
 }
+
+func (d *daemon) GetCapabilities() ([]string, *dbus.Error) { return d.can, nil }
 
 func (d *daemon) next(t *testing.T) call {
 	t.Helper()
@@ -165,7 +170,7 @@ func noLeaks(t *testing.T) {
 
 func TestTheDesktopIsToldWhatWhereAndWhy(t *testing.T) {
 	noLeaks(t)
-	d := startBus(t).serve(&daemon{})
+	d := startBus(t).serve(&daemon{can: []string{"body", "body-markup"}})
 	n := notify.New(notify.Config{Icon: icon(t)})
 	run(t, n)
 	e := refused
@@ -200,6 +205,40 @@ func icon(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+func TestWhatIsChosenOnANotificationIsDone(t *testing.T) {
+	noLeaks(t)
+	b := startBus(t)
+	d := b.serve(&daemon{can: []string{"actions", "body"}})
+	chosen := make(chan notify.Choice, 10)
+	n := notify.New(notify.Config{Chosen: func(c notify.Choice) { chosen <- c }})
+	run(t, n)
+	n.Trouble(notify.Logins, "a <b>", explain.Explanation{Title: "Login needed", Sentence: "The login has expired."}, "tsh login a")
+	got := d.next(t)
+	if strings.Join(got.Actions, ", ") != "copy-login, Copy login command, retry, Try again" || !strings.Contains(got.Body, "Context a <b>\n") {
+		t.Errorf("%+v", got)
+	}
+	invoke := func(id uint32, action string) {
+		if err := d.conn.Emit("/org/freedesktop/Notifications", service+".ActionInvoked", id, action); err != nil {
+			t.Fatal(err)
+		}
+	}
+	invoke(77, "retry")      // of another program
+	invoke(1, "no such one") // never offered
+	invoke(1, "copy-login")
+	select {
+	case c := <-chosen:
+		if want := (notify.Choice{Action: notify.CopyLogin, Context: "a <b>", Text: "tsh login a"}); c != want {
+			t.Errorf("%+v, want %+v", c, want)
+		}
+	case <-time.After(within):
+		t.Fatal("nothing came of the choice")
+	}
+	n.Failure("b", "web:81", refused)
+	if got := d.next(t); strings.Join(got.Actions, ", ") != "copy-details, Copy details, open-log, Open log" {
+		t.Errorf("%+v", got)
+	}
 }
 
 func TestANotificationTakesThePlaceOfItsOwnOnly(t *testing.T) {

@@ -10,12 +10,12 @@ import (
 )
 
 // A desktop shows notifications by what the system has: toasts on Windows, Notification Center on macOS. Neither takes
-// one back, so keys mean nothing here, and neither can be cancelled.
+// one back or has buttons here, so keys and actions mean nothing, and neither can be cancelled.
 type desktop struct {
 	icon any
 }
 
-func newDesktop(icon []byte) Sender {
+func newDesktop(icon []byte, _ func(Choice)) Sender {
 	if len(icon) == 0 {
 		return &desktop{icon: ""}
 	}

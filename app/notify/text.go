@@ -18,7 +18,7 @@ const (
 // failure is what is said of an episode: what went wrong with what, where, why, what to do, and how often.
 func failure(ep *episode, quiet time.Duration) Notification {
 	context, target := explain.Plain(ep.context, nameLength), explain.Plain(ep.target, nameLength)
-	n := Notification{Title: ep.last.Title, Key: "failure\x00" + ep.context + "\x00" + ep.target}
+	n := Notification{Title: ep.last.Title, Key: "failure\x00" + ep.context + "\x00" + ep.target + "\x00" + ep.last.Title}
 	var lines []string
 	switch {
 	case ep.rest:
@@ -26,13 +26,46 @@ func failure(ep *episode, quiet time.Duration) Notification {
 		n.Title = "More connections fail"
 		lines = append(lines, fmt.Sprintf("Other targets in context %s fail too. The last one was %s.", context, target))
 	case ep.target == "":
+		n.Key = wholeKey(ep.context)
 		lines = append(lines, "Context "+context)
 	default:
 		lines = append(lines, target+" in context "+context)
 	}
-	lines = append(lines, ep.last.Sentence, ep.last.Hint, times(ep.repeats, quiet))
+	lines = append(lines, ep.last.Sentence, ep.last.Hint)
+	if ep.command != "" {
+		lines = append(lines, "To log in: "+ep.command)
+	}
+	lines = append(lines, times(ep.repeats, quiet))
 	n.Title, n.Body = explain.Plain(n.Title, titleLength), body(lines)
+	n.Actions, n.About = offers(ep), Choice{Context: ep.context, Text: n.Title + "\n" + n.Body}
+	if ep.command != "" {
+		n.About.Text = ep.command
+	}
 	return n
+}
+
+// wholeKey is the key of what is told of a context as a whole.
+func wholeKey(context string) string { return "context\x00" + context }
+
+// offers are the actions that make sense for a failure.
+func offers(ep *episode) []Action {
+	switch {
+	case ep.kind == Dials:
+		return []Action{CopyDetails, OpenLog}
+	case ep.kind == Logins && ep.command != "":
+		return []Action{CopyLogin, Retry}
+	}
+	return []Action{Retry, OpenLog}
+}
+
+// back says that a context is well again, in the place of what was said of it before.
+func back(context string) Notification {
+	return Notification{Key: wholeKey(context), Title: "Works again", Body: "Context " + explain.Plain(context, nameLength)}
+}
+
+// title is what the button of an action says.
+func (a Action) title() string {
+	return map[Action]string{OpenLog: "Open log", CopyDetails: "Copy details", CopyLogin: "Copy login command", Retry: "Try again"}[a]
 }
 
 // times says how often it failed since the last notification of the same episode.

@@ -1,0 +1,54 @@
+package notify
+
+import (
+	"iter"
+
+	"fairlead/app/explain"
+	"fairlead/app/session"
+)
+
+// Follow tells of contexts that fail and come back, from one snapshot to the next, and returns when there are no more.
+func (n *Notifier) Follow(snapshots iter.Seq[session.Snapshot]) {
+	before := map[string]session.State{}
+	for snapshot := range snapshots {
+		now := map[string]session.State{}
+		for _, c := range snapshot.Contexts {
+			now[c.Name] = c
+			n.compare(before[c.Name], c)
+		}
+		before = now
+	}
+}
+
+// compare tells what is new about a context. That it was switched off, or is on its way, is no news: the user did that.
+func (n *Notifier) compare(was, is session.State) {
+	bad := func(c session.State) bool {
+		return c.Usable && (c.Phase == session.Failed || c.Phase == session.Degraded || c.Phase == session.On && c.Reason != "")
+	}
+	switch {
+	case bad(is) && (!bad(was) || was.Trouble != is.Trouble || was.Reason != is.Reason):
+		kind, title := Contexts, "Cluster not reached"
+		switch {
+		case is.Trouble == session.LoginNeeded:
+			kind, title = Logins, "Login needed"
+		case is.Trouble == session.PortTaken:
+			kind, title = Ports, "Port taken"
+		case is.Phase == session.Failed:
+			title = "Context failed"
+		case is.Trouble == session.NotTakenUp:
+			title = "Change not taken up"
+		}
+		n.Trouble(kind, is.Name, explain.Explanation{Title: title, Sentence: is.Reason}, is.Login)
+	case is.Phase == session.On && is.Reason == "":
+		n.Back(is.Name)
+	case is.Phase == session.Off:
+		n.forget(is.Name)
+	}
+}
+
+// forget drops what is to be told of a context as a whole.
+func (n *Notifier) forget(context string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.drop(context)
+}

@@ -1,0 +1,81 @@
+package notify_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fairlead/app/notify"
+	"fairlead/app/session"
+)
+
+// state is a context in a phase, with a reason that may be empty.
+func state(phase session.Phase, reason string, trouble session.Trouble) session.State {
+	return session.State{Name: "staging", Usable: true, Phase: phase, Reason: reason, Trouble: trouble}
+}
+
+// follow lets the notifier see one state after the other, with a time between them.
+func follow(n *notify.Notifier, between time.Duration, states ...session.State) {
+	n.Follow(func(yield func(session.Snapshot) bool) {
+		for _, s := range states {
+			if !yield(session.Snapshot{Contexts: []session.State{s}}) {
+				return
+			}
+			pass(between)
+		}
+	})
+}
+
+func TestContextsThatFailAndComeBackAreTold(t *testing.T) {
+	on := state(session.On, "", "")
+	away := state(session.Degraded, "The API server does not answer.", session.Unreachable)
+	login := state(session.Degraded, "The login has expired.", session.LoginNeeded)
+	login.Login = "tsh login staging"
+	for name, test := range map[string]struct {
+		states []session.State
+		want   string
+	}{
+		"all is well":     {[]session.State{state(session.Off, "", ""), state(session.Starting, "", ""), on, state(session.Stopping, "", "")}, ""},
+		"away and back":   {[]session.State{on, away, away, on, on}, "[Cluster not reached] Context staging | The API server does not answer.\n[Works again] Context staging\n"},
+		"login":           {[]session.State{on, login, on}, "[Login needed] Context staging | The login has expired. | To log in: tsh login staging\n[Works again] Context staging\n"},
+		"port":            {[]session.State{state(session.Failed, "Another program listens on 127.0.0.1:1080.", session.PortTaken)}, "[Port taken] Context staging | Another program listens on 127.0.0.1:1080.\n"},
+		"failed, and off": {[]session.State{state(session.Failed, "It ended.", ""), state(session.Off, "", ""), on}, "[Context failed] Context staging | It ended.\n"},
+		"unusable entry":  {[]session.State{{Name: "staging", Phase: session.Off, Reason: "No cluster.", Trouble: session.Unusable}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &screen{}
+			bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+				follow(n, time.Second, test.states...)
+				expect(t, s, test.want)
+				for _, shown := range s.all() {
+					if shown.Key != s.all()[0].Key {
+						t.Errorf("%q does not take the place of the one before", shown.Title)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestAContextThatComesAndGoesIsToldOnceAMinute(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		on, away := state(session.On, "", ""), state(session.Degraded, "The API server does not answer.", session.Unreachable)
+		follow(n, time.Second, on, away, on, away, on, away, on, away)
+		pass(time.Minute)
+		expect(t, s, "[Cluster not reached] Context staging | The API server does not answer.\n[Works again] Context staging\n"+
+			"[Cluster not reached] Context staging | The API server does not answer. | Once more in the last minute.\n")
+	})
+}
+
+func TestAKindThatIsOffIsNotTold(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s, Wanted: func(k notify.Kind) bool { return k == notify.Ports }}, func(t *testing.T, n *notify.Notifier) {
+		n.Failure("staging", "web:81", refused)
+		follow(n, time.Second, state(session.Degraded, "Away.", session.Unreachable), state(session.On, "", ""),
+			state(session.Failed, "Taken.", session.PortTaken))
+		n.Say("Copied", "this")
+		synctest.Wait()
+		expect(t, s, "[Port taken] Context staging | Taken.\n[Copied] this\n")
+	})
+}
