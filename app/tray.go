@@ -38,7 +38,17 @@ func runTray(ctx context.Context, o command.Options) error {
 }
 
 func (p *program) tray(ctx context.Context) error {
-	notifier := notify.New(notify.Config{Icon: assets.Icon("on"), Log: p.log})
+	choices := make(chan notify.Choice, 8)
+	notifier := notify.New(notify.Config{
+		Icon: assets.Icon("on"), Log: p.log,
+		Wanted: func(kind notify.Kind) bool { return p.settings.Notifies(settings.Notification(kind)) },
+		Chosen: func(c notify.Choice) {
+			select {
+			case choices <- c:
+			default: // nobody clicks faster than that
+			}
+		},
+	})
 	p.wiring.notifier = notifier
 	model := p.manager(p.store.SetOn)
 	clipboard := &desktop.Clipboard{}
@@ -47,6 +57,7 @@ func (p *program) tray(ctx context.Context) error {
 	ctx, quit := context.WithCancel(ctx)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return notifier.Run(groupCtx) })
+	group.Go(func() error { notifier.Follow(model.Watch(groupCtx)); return nil })
 	group.Go(func() error { return model.Run(groupCtx) })
 	group.Go(func() error { return p.control(groupCtx, model, "tray") })
 	if err := p.restore(groupCtx, model); err != nil {
@@ -56,6 +67,7 @@ func (p *program) tray(ctx context.Context) error {
 	group.Go(func() error { return p.follow(groupCtx, model) })
 	redraw := make(chan struct{}, 1)
 	clerk := p.clerk(model, clipboard, notifier, redraw)
+	group.Go(func() error { clerk.choose(groupCtx, choices); return nil })
 	// On some systems the panel's library wants the main goroutine's thread, which is this one.
 	err := tray.Run(groupCtx, tray.Config{
 		Model:  model,

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+
+	"fairlead/app/menu"
+	"fairlead/app/notify"
+)
+
+// choose does what the user chooses on notifications, until ctx ends.
+func (c *clerk) choose(ctx context.Context, choices <-chan notify.Choice) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case choice := <-choices:
+			if err := c.chosen(ctx, choice); err != nil && ctx.Err() == nil {
+				c.notifier.Say("Not done", err.Error())
+			}
+		}
+	}
+}
+
+func (c *clerk) chosen(ctx context.Context, choice notify.Choice) error {
+	switch choice.Action {
+	case notify.OpenLog:
+		return c.act(ctx, menu.Click{Action: menu.OpenLog, Context: choice.Context})
+	case notify.CopyDetails, notify.CopyLogin:
+		return c.act(ctx, menu.Click{Action: menu.CopyLogin, Context: choice.Context, Argument: choice.Text})
+	case notify.Retry:
+		// What runs asks for its credentials again; what failed is started again, and was confirmed before.
+		if state, _ := menu.Context(c.model.Snapshot(), choice.Context); state.Phase.Listening() {
+			return c.act(ctx, menu.Click{Action: menu.LogIn, Context: choice.Context})
+		}
+		return c.act(ctx, menu.Click{Action: menu.Start, Context: choice.Context})
+	}
+	return nil
+}
