@@ -1,0 +1,31 @@
+package shellenv
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// sessionMembers are the processes of a session. A shell with job control gives each of its programs a group of its own.
+func sessionMembers(session int) []int {
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil
+	}
+	var members []int
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		// proc(5): PID (NAME) STATE PPID PGRP SESSION; the name may have anything in it.
+		_, after, _ := bytes.Cut(text[max(0, bytes.LastIndexByte(text, ')')):], []byte(" "))
+		field := bytes.Fields(after)
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err == nil && len(field) > 3 && string(field[3]) == strconv.Itoa(session) {
+			members = append(members, pid)
+		}
+	}
+	return members
+}
