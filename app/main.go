@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"fairlead/app/command"
+	"fairlead/app/shellenv"
 	"fairlead/app/tray"
 )
 
@@ -26,6 +27,13 @@ const (
 )
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == shellenv.Word {
+		// The user's login shell asks, on behalf of another Fairlead.
+		if err := shellenv.Print(os.Stdout); err != nil {
+			os.Exit(exitFailed)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)

@@ -65,6 +65,7 @@ func (p *program) tray(ctx context.Context) error {
 		return errors.Join(err, group.Wait())
 	}
 	group.Go(func() error { return p.follow(groupCtx, model) })
+	group.Go(func() error { p.environment(groupCtx, model); return nil })
 	redraw := make(chan struct{}, 1)
 	clerk := p.clerk(model, clipboard, notifier, redraw)
 	group.Go(func() error { clerk.choose(groupCtx, choices); return nil })
@@ -87,10 +88,6 @@ func (p *program) restore(ctx context.Context, model *session.Manager) error {
 	if err := p.tell(ctx, model); err != nil {
 		return err
 	}
-	for _, name := range p.store.On() {
-		if err := model.Do(ctx, session.Set{Name: name, On: true, Restored: true}); err != nil {
-			p.log.Info().Str("context", name).Err(err).Msg("not turned on again")
-		}
-	}
+	p.turnOnAgain(ctx, model, func(string) bool { return true })
 	return nil
 }
