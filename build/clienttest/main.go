@@ -1,0 +1,107 @@
+//go:build linux
+
+// Command clienttest is the compatibility run: real programs, each doing a real job through one context of a real
+// cluster, by "fairlead serve" built from this checkout. Where Fairlead has a snippet for a program, the row pastes that
+// snippet and nothing else.
+//
+// It prints a table with the line to paste for each program, and fails when a row does. The servers that the programs want
+// (git over HTTP, sshd, gRPC, Redis, PostgreSQL) run on this machine and stand in pods of the cluster by its door program,
+// under names that this machine cannot resolve: an answer proves that the name went to the proxy.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// rowTimeout bounds one row: browsers are slow to start on a machine that does other work.
+const rowTimeout = 2 * time.Minute
+
+// A row is one program with one way to set its proxy.
+type row struct {
+	program string
+	line    string // what a user sets or pastes; "snippet KIND" is replaced by that snippet
+	note    string
+	try     func(ctx context.Context, l *lab) error
+}
+
+func main() {
+	only := flag.String("only", "", "run only the rows whose program has this in its name")
+	programs := flag.Bool("missing", false, "print the packages that are missing, and no more")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if *programs {
+		fmt.Println(strings.Join(missing(), " "))
+		return
+	}
+	if err := run(ctx, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "clienttest:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, only string) error {
+	if packages := missing(); len(packages) > 0 {
+		return fmt.Errorf("programs are missing; install them with: %s", installLine(packages))
+	}
+	l, err := newLab(ctx)
+	if err != nil {
+		return errors.Join(err, l.close())
+	}
+	rows := selected(only)
+	failed := 0
+	var t table
+	for _, r := range rows {
+		began := time.Now()
+		rowCtx, cancel := context.WithTimeout(ctx, rowTimeout)
+		err := r.try(rowCtx, l)
+		cancel()
+		if ctx.Err() != nil {
+			return errors.Join(ctx.Err(), l.close())
+		}
+		fmt.Fprintf(os.Stderr, "%-34s %5.1fs  %s\n", r.program, time.Since(began).Seconds(), verdict(err))
+		if err != nil {
+			failed++
+			fmt.Fprintf(os.Stderr, "%s\n", indented(err.Error()))
+		}
+		t.add(r, err, l)
+	}
+	fmt.Print(t.String())
+	err = l.close()
+	if failed > 0 {
+		err = errors.Join(fmt.Errorf("%d of %d rows failed", failed, len(rows)), err)
+	}
+	return err
+}
+
+// selected are the rows to run, those of one program side by side.
+func selected(only string) []row {
+	var rows []row
+	for _, group := range [][]row{shells(), commands(), languages(), tunnels(), browsers()} {
+		for _, r := range group {
+			if strings.Contains(strings.ToLower(r.program), strings.ToLower(only)) {
+				rows = append(rows, r)
+			}
+		}
+	}
+	return rows
+}
+
+func verdict(err error) string {
+	if err != nil {
+		return "FAILED"
+	}
+	return "ok"
+}
+
+func indented(text string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ")
+}

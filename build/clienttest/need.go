@@ -1,0 +1,48 @@
+//go:build linux
+
+package main
+
+import (
+	_ "embed"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+//go:embed packages.txt
+var packagesText string
+
+// missing are the packages whose programs or files are not on this machine, sorted.
+func missing() []string {
+	var packages []string
+	for line := range strings.Lines(packagesText) {
+		line, _, _ = strings.Cut(line, "#")
+		field := strings.Fields(line)
+		if len(field) != 2 || there(field[0]) || slices.Contains(packages, field[1]) {
+			continue
+		}
+		packages = append(packages, field[1])
+	}
+	slices.Sort(packages)
+	return packages
+}
+
+// there tells whether a program is on the PATH, or a file, which may be a pattern, on the disk.
+func there(what string) bool {
+	if !strings.Contains(what, "/") {
+		_, err := exec.LookPath(what)
+		return err == nil
+	}
+	found, err := filepath.Glob(what)
+	return err == nil && len(found) > 0
+}
+
+func installLine(packages []string) string {
+	sudo := ""
+	if os.Getuid() != 0 {
+		sudo = "sudo "
+	}
+	return sudo + "apt-get install -y --no-install-recommends " + strings.Join(packages, " ")
+}

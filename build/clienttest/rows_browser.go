@@ -1,0 +1,95 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// browsers load a page whose script asks for more: that it ran, its title and which browser ran it is the proof.
+func browsers() []row {
+	var rows []row
+	for _, scheme := range []string{"socks5", "http"} {
+		rows = append(rows, row{"Chromium, " + scheme, "chromium --proxy-server=" + scheme + "://" + usual, "socks5 leaves names to the proxy; a socks4 URL would not.",
+			func(ctx context.Context, l *lab) error {
+				tag := "chromium-" + scheme
+				args := []string{"--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+					"--disable-background-networking", "--user-data-dir=" + filepath.Join(l.dir, tag),
+					"--proxy-server=" + l.url(scheme), "--virtual-time-budget=5000", "--dump-dom", "http://" + webHost + "/?" + tag}
+				if os.Getuid() == 0 {
+					args = append([]string{"--no-sandbox"}, args...) // which root cannot have
+				}
+				output, err := l.run(ctx, "chromium", args...)
+				if err := wants("inside the cluster")(output, err); err != nil {
+					return err
+				}
+				return l.awaitScript(ctx, tag)
+			}})
+	}
+	for name, preferences := range firefoxProxies {
+		rows = append(rows, row{"Firefox, " + name, preferences.line, preferences.note, func(ctx context.Context, l *lab) error {
+			tag := "firefox-" + name
+			set := strings.NewReplacer("PORT", fmt.Sprint(l.proxy.Port())).Replace(preferences.set)
+			if _, err := l.file(tag+"/user.js", firefoxQuiet+set); err != nil {
+				return err
+			}
+			_, err := l.run(ctx, "firefox-esr", "--headless", "--no-remote", "--profile", filepath.Join(l.dir, tag),
+				"--screenshot", filepath.Join(l.dir, tag+".png"), "http://"+webHost+"/?"+tag)
+			if err != nil {
+				return err
+			}
+			return l.awaitScript(ctx, tag)
+		}})
+	}
+	return rows
+}
+
+// awaitScript waits until the script of the page with that tag has asked.
+func (l *lab) awaitScript(ctx context.Context, tag string) error {
+	for !l.http.has("GET /script?inside-" + tag + " Mozilla/5.0") {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the script of the page did not run: %w", ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// firefoxQuiet keeps a new profile from asking and from calling home.
+const firefoxQuiet = `user_pref("browser.shell.checkDefaultBrowser", false);
+user_pref("browser.aboutwelcome.enabled", false);
+user_pref("datareporting.policy.dataSubmissionEnabled", false);
+user_pref("app.update.auto", false);
+user_pref("network.captive-portal-service.enabled", false);
+user_pref("dom.security.https_only_mode", false);
+user_pref("dom.security.https_first", false);
+`
+
+// firefoxProxies are what a user sets in Settings, Network Settings.
+var firefoxProxies = map[string]struct{ set, line, note string }{
+	"SOCKS": {
+		set: `user_pref("network.proxy.type", 1);
+user_pref("network.proxy.socks", "127.0.0.1");
+user_pref("network.proxy.socks_port", PORT);
+user_pref("network.proxy.socks_version", 5);
+user_pref("network.proxy.socks_remote_dns", true);
+`,
+		line: "Manual: SOCKS Host 127.0.0.1, Port 1080, SOCKS v5",
+		note: "with *Proxy DNS when using SOCKS v5*, which is the default.",
+	},
+	"HTTP": {
+		set: `user_pref("network.proxy.type", 1);
+user_pref("network.proxy.http", "127.0.0.1");
+user_pref("network.proxy.http_port", PORT);
+user_pref("network.proxy.ssl", "127.0.0.1");
+user_pref("network.proxy.ssl_port", PORT);
+`,
+		line: "Manual: HTTP Proxy 127.0.0.1, Port 1080, also for HTTPS",
+	},
+}

@@ -1,0 +1,32 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A table is what the run prints: Markdown, for the README.
+type table struct{ b strings.Builder }
+
+// usual is the address that the lines show, whatever port this run had.
+const usual = "127.0.0.1:1080"
+
+func (t *table) add(r row, err error, l *lab) {
+	if t.b.Len() == 0 {
+		t.b.WriteString("\n| program | line to paste | note | |\n|---|---|---|---|\n")
+	}
+	line := r.line
+	if kind, ok := strings.CutPrefix(line, "snippet "); ok {
+		line = strings.TrimSpace(l.shown(kind))
+		if strings.Contains(line, "\n") {
+			first, _, _ := strings.Cut(line, "\n")
+			line = first + " …"
+		}
+		r.note = strings.TrimSpace("*Copy for …* " + kind + ". " + r.note)
+	}
+	fmt.Fprintf(&t.b, "| %s | `%s` | %s | %s |\n", r.program, strings.ReplaceAll(line, "|", `\|`), r.note, verdict(err))
+}
+
+func (t *table) String() string { return t.b.String() }
