@@ -95,10 +95,21 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request) {
 	// A target may answer while the client still sends; net/http would swallow the rest of the request.
 	_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/1 has it always
 	c.conn.http.forwarder.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+	finishBody(w, r)
 	if !x.over {
 		x.over = true
 		rec.finish(nil)
 	}
+}
+
+// finishBody reads what is left of a request when its answer is complete. Net/http would do so after the handler, and in
+// full duplex it then panics at the next request, since the end of the body begins a read that nobody ends.
+func finishBody(w http.ResponseWriter, r *http.Request) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	_ = http.NewResponseController(w).Flush() // a client that waits for its answer before it goes on sending has it
+	_ = r.Body.Close()                        // what could go wrong is the next request's to meet
 }
 
 // findForward finds out whether the request is one for a forward proxy. An upgraded connection goes through a tunnel.
