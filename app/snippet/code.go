@@ -60,10 +60,16 @@ fetch(%s, { dispatcher })
 }
 
 func java(p Proxy) (Snippet, error) {
-	return Snippet{
-		Text: "java " + strings.Join(socksProperties(p), " ") + " -jar APP.jar\n",
-		Note: "By SOCKS every socket of the program goes through the proxy; -Dhttp.proxyHost and -Dhttps.proxyHost take HTTP alone.",
-	}, nil
+	properties, note := socksProperties(p), "A password can be given for SOCKS alone, which java.net.http.HttpClient does not know."
+	if p.User == "" {
+		// HttpClient knows no SOCKS; all else needs no more than SOCKS.
+		for _, scheme := range []string{"http", "https"} {
+			properties = append(properties, posix(fmt.Sprintf("-D%s.proxyHost=%s", scheme, p.Address.Addr())),
+				fmt.Sprintf("-D%s.proxyPort=%d", scheme, p.Address.Port()))
+		}
+		note = "By SOCKS every socket of the program goes through the proxy; HttpClient takes the HTTP properties."
+	}
+	return Snippet{Text: "java " + strings.Join(properties, " ") + " -jar APP.jar\n", Note: note}, nil
 }
 
 func jdbc(p Proxy) (Snippet, error) {

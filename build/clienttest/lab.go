@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -15,7 +14,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -90,7 +88,12 @@ func beside(path string) string {
 func (l *lab) serve(ctx context.Context, program string) error {
 	command := exec.Command(program, "serve", "--kubeconfig", l.cluster.Kubeconfig, "--listen", "127.0.0.1:0", "demo")
 	command.Env = append(l.environment(), "XDG_STATE_HOME="+filepath.Join(l.dir, "state"))
-	command.Stderr = os.Stderr
+	log, err := os.Create(filepath.Join(l.dir, "fairlead.err"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	command.Stderr = log
 	stdout, err := command.StdoutPipe()
 	if err != nil {
 		return err
@@ -141,7 +144,30 @@ func (l *lab) environment() []string {
 			env = append(env, name+"="+value)
 		}
 	}
+	// Go looks for its caches below HOME, and would compile its library anew.
+	if cache, err := os.UserCacheDir(); err == nil && os.Getenv("GOCACHE") == "" {
+		env = append(env, "GOCACHE="+filepath.Join(cache, "go-build"))
+	}
 	return env
+}
+
+// complaints are the lines of Fairlead's log that say that Fairlead itself is broken: whatever a client does, there are
+// none.
+func (l *lab) complaints() error {
+	content, err := os.ReadFile(filepath.Join(l.dir, "fairlead.err"))
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for line := range strings.Lines(string(content)) {
+		if strings.Contains(line, " ERR ") || strings.Contains(line, "panic") {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) > 0 {
+		return fmt.Errorf("fairlead complains:\n%s", strings.Join(lines, ""))
+	}
+	return nil
 }
 
 // run runs a program to its end and gives what it wrote. The error of one that fails has that text.
@@ -253,26 +279,3 @@ func await(ctx context.Context, address string) error {
 		}
 	}
 }
-
-// A tail is the end of what a server wrote, for the message of a row that fails.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-// Write keeps the last 4 KiB.
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, p...)
-	t.text = t.text[max(0, len(t.text)-4096):]
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.text)
-}
-
-var _ io.Writer = (*tail)(nil)

@@ -15,7 +15,7 @@ import (
 func browsers() []row {
 	var rows []row
 	for _, scheme := range []string{"socks5", "http"} {
-		rows = append(rows, row{"Chromium, " + scheme, "chromium --proxy-server=" + scheme + "://" + usual, "socks5 leaves names to the proxy; a socks4 URL would not.",
+		rows = append(rows, row{"Chromium, " + scheme, "chromium --proxy-server=" + scheme + "://" + usual, map[string]string{"socks5": "Chromium leaves names to a SOCKS5 proxy; with socks4 it would look them up itself."}[scheme],
 			func(ctx context.Context, l *lab) error {
 				tag := "chromium-" + scheme
 				args := []string{"--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
@@ -31,7 +31,8 @@ func browsers() []row {
 				return l.awaitScript(ctx, tag)
 			}})
 	}
-	for name, preferences := range firefoxProxies {
+	for _, preferences := range firefoxProxies {
+		name := preferences.name
 		rows = append(rows, row{"Firefox, " + name, preferences.line, preferences.note, func(ctx context.Context, l *lab) error {
 			tag := "firefox-" + name
 			set := strings.NewReplacer("PORT", fmt.Sprint(l.proxy.Port())).Replace(preferences.set)
@@ -72,8 +73,9 @@ user_pref("dom.security.https_first", false);
 `
 
 // firefoxProxies are what a user sets in Settings, Network Settings.
-var firefoxProxies = map[string]struct{ set, line, note string }{
-	"SOCKS": {
+var firefoxProxies = []struct{ name, set, line, note string }{
+	{
+		name: "SOCKS",
 		set: `user_pref("network.proxy.type", 1);
 user_pref("network.proxy.socks", "127.0.0.1");
 user_pref("network.proxy.socks_port", PORT);
@@ -83,7 +85,8 @@ user_pref("network.proxy.socks_remote_dns", true);
 		line: "Manual: SOCKS Host 127.0.0.1, Port 1080, SOCKS v5",
 		note: "with *Proxy DNS when using SOCKS v5*, which is the default.",
 	},
-	"HTTP": {
+	{
+		name: "HTTP",
 		set: `user_pref("network.proxy.type", 1);
 user_pref("network.proxy.http", "127.0.0.1");
 user_pref("network.proxy.http_port", PORT);

@@ -88,6 +88,14 @@ func languages() []row {
 				return fromHello(l.run(ctx, "node", path, agent.name, agent.class, l.url(agent.scheme), helloURL))
 			}})
 	}
+	rows = append(rows, row{"Node.js undici WebSocket", `new WebSocket(url, { dispatcher: new ProxyAgent("http://` + usual + `") })`, "by CONNECT.",
+		func(ctx context.Context, l *lab) error {
+			path, err := l.program("websocket.js")
+			if err != nil {
+				return err
+			}
+			return wants("echoed: inside")(l.run(ctx, "node", path, l.url("http"), "ws://"+helloHost+"/ws"))
+		}})
 	return append(append(rows, javaRows()...), rubyRows()...)
 }
 
@@ -138,7 +146,7 @@ func rubyRows() []row {
 		{"Ruby net/http", "snippet ruby", "", func(ctx context.Context, l *lab) error {
 			return l.runSnippet(ctx, "ruby", "snippet.rb", nil, "ruby")
 		}},
-		{"Ruby socksify", `Net::HTTP.SOCKSProxy("127.0.0.1", 1080).start(…)`, "", func(ctx context.Context, l *lab) error {
+		{"Ruby socksify", `Socksify::proxy("127.0.0.1", 1080) { TCPSocket.new(…) }`, "plain sockets; net/http of Ruby 3.1 does not go through it.", func(ctx context.Context, l *lab) error {
 			path, err := l.program("socksify.rb")
 			if err != nil {
 				return err

@@ -116,14 +116,6 @@ func curlKinds() []row {
 		}},
 		row{"curl https through CONNECT", "curl --proxy http://" + usual + " https://…", "", func(ctx context.Context, l *lab) error {
 			return wants(secureWords)(l.run(ctx, "curl", "-sS", "--cacert", "ca.crt", "--proxy", l.url("http"), "https://"+secureHost+"/"))
-		}},
-		row{"curl WebSocket", "curl --proxy http://" + usual + " -H 'Upgrade: websocket' …", "An upgrade passes plain HTTP too.", func(ctx context.Context, l *lab) error {
-			output, err := l.run(ctx, "timeout", "3", "curl", "-sS", "-i", "-N", "--proxy", l.url("http"), "-H", "Connection: Upgrade", "-H", "Upgrade: websocket",
-				"-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", helloURL+"ws")
-			if strings.Contains(output, "101 Switching Protocols") {
-				return nil // it stays open until timeout ends it
-			}
-			return errors.Join(errors.New("no upgrade"), err)
 		}})
 }
 

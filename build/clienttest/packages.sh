@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Makes sure the programs of the client run are there: installs the missing ones as root, without starting the services
+# among them, else prints the one line that does and fails. Never skips.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+missing=$(go run ./build/clienttest -missing)
+[ -z "$missing" ] && exit 0
+
+install="apt-get install -y --no-install-recommends $missing"
+if ! command -v apt-get >/dev/null; then
+  echo "The client run needs these programs, named here as Debian's packages: $missing" >&2
+  exit 1
+fi
+if [ "$(id -u)" -ne 0 ]; then
+  echo "The client run needs more programs. Install them with:" >&2
+  echo "  sudo apt-get update && sudo $install" >&2
+  exit 1
+fi
+echo "install $missing"
+log=$(mktemp)
+policy=/usr/sbin/policy-rc.d # what Debian's packages ask before they start a service
+if [ -e "$policy" ]; then policy=; else printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"; fi
+trap 'rm -f "$log" ${policy:+"$policy"}' EXIT
+export DEBIAN_FRONTEND=noninteractive
+if ! { apt-get -o DPkg::Lock::Timeout=300 update && apt-get -o DPkg::Lock::Timeout=300 ${install#apt-get}; } >"$log" 2>&1; then
+  tail -n 20 "$log" >&2
+  exit 1
+fi
