@@ -47,6 +47,7 @@ func main() {
 		Env:             runEnv,
 		Open:            runOpen,
 		Logs:            runLogs,
+		Doctor:          runDoctor,
 		SettingsExample: printExample,
 		SettingsPath:    printSettingsPath,
 		SettingsCheck:   checkSettings,

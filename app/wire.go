@@ -89,18 +89,22 @@ func (w *wiring) plan(name string) (plan, error) {
 			return plan{}, err
 		}
 	}
-	p.cluster = kube.Config{
+	p.cluster, p.policy = w.into(name, c)
+	p.entry = fmt.Sprintf("%s %s %d %d", entry.Fingerprint(), c.Carrier, c.Limits.SessionsPerPod, c.Limits.SessionsPerContext)
+	return p, nil
+}
+
+// into is how a context's cluster is opened, and what its policy is.
+func (w *wiring) into(name string, c settings.Context) (kube.Config, kube.Policy) {
+	config := kube.Config{
 		Kubeconfig: w.kubeconfig, Context: name, Carrier: c.Carrier, Own: w.running.own,
 		PerPod: c.Limits.SessionsPerPod, PerContext: c.Limits.SessionsPerContext,
 	}
-	p.policy = kube.Policy{
-		Namespace: c.Namespace, HostNetwork: c.HostNetwork, Addresses: c.Addresses,
-	}
+	policy := kube.Policy{Namespace: c.Namespace, HostNetwork: c.HostNetwork, Addresses: c.Addresses}
 	if outside := w.outside(c.Outside); outside != nil {
-		p.policy.Outside = outside.DialContext
+		policy.Outside = outside.DialContext
 	}
-	p.entry = fmt.Sprintf("%s %s %d %d", entry.Fingerprint(), c.Carrier, c.Limits.SessionsPerPod, c.Limits.SessionsPerContext)
-	return p, nil
+	return config, policy
 }
 
 // kubeContext is the context of that name, if it can be used.

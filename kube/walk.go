@@ -264,6 +264,7 @@ const answerLater = time.Second
 func (w *walk) dial(ctx context.Context) (string, error) {
 	target := w.to.pods[0].endpoint
 	detail := fmt.Sprintf("port %d of Pod %s/%s", target.Port, target.Namespace, target.Pod)
+	begin := time.Now()
 	conn, err := w.cluster.dialCarrier(ctx, []endpoint{target}, nil)
 	if err != nil {
 		return detail, err
@@ -274,6 +275,7 @@ func (w *walk) dial(ctx context.Context) (string, error) {
 			return detail, err
 		}
 	}
+	opened := fmt.Sprintf("%s is open after %v", detail, brief(time.Since(begin)))
 	if err := conn.SetReadDeadline(time.Now().Add(answerLater)); err != nil {
 		return detail, err
 	}
@@ -281,13 +283,13 @@ func (w *walk) dial(ctx context.Context) (string, error) {
 	var silent net.Error
 	switch {
 	case n > 0:
-		return detail + " is open, and speaks first", nil
+		return opened + ", and speaks first", nil
 	case errors.As(err, &silent) && silent.Timeout():
-		return detail + " is open", nil
+		return opened, nil
 	case isRefusal(err):
 		return detail, err
 	}
-	return detail + " is open, and closes at once", nil
+	return opened + ", and closes at once", nil
 }
 
 func isRefusal(err error) bool {
