@@ -13,7 +13,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"fairlead/app/command"
-	"fairlead/app/explain"
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/kube"
@@ -184,7 +183,7 @@ func (p *program) problemErrors() []error {
 func (p *program) manager(save func(name string, on bool) error) *session.Manager {
 	return session.New(session.Config{
 		Start:  p.wiring.start,
-		Reason: func(err error) session.Reason { return session.Reason{Text: explain.Short(err)} },
+		Reason: reason,
 		Save:   save,
 		Log:    p.log,
 	})

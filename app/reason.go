@@ -1,0 +1,29 @@
+package main
+
+import (
+	"errors"
+	"syscall"
+
+	"fairlead/app/explain"
+	"fairlead/app/session"
+	"fairlead/kube/fault"
+)
+
+// windowsAddressInUse is WSAEADDRINUSE, which package syscall has no word for.
+const windowsAddressInUse = syscall.Errno(10048)
+
+// reason puts what is wrong with a context as a whole into the model's words. It is a session.Config's Reason.
+func reason(err error) session.Reason {
+	r := session.Reason{Text: explain.Short(err)}
+	login, loggedOut := errors.AsType[*fault.Login](err)
+	_, unreachable := errors.AsType[*fault.Unreachable](err)
+	switch {
+	case loggedOut:
+		r.Trouble, r.Login = session.LoginNeeded, login.Command
+	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, windowsAddressInUse):
+		r.Trouble = session.PortTaken
+	case unreachable:
+		r.Trouble = session.Unreachable
+	}
+	return r
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+
+	"fairlead/app/session"
+	"fairlead/kube/fault"
+)
+
+func TestReasonsTellWhatViewsCanOffer(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, inUse := net.Listen("tcp", taken.Addr().String())
+	for _, c := range []struct {
+		err     error
+		trouble session.Trouble
+		login   string
+	}{
+		{fmt.Errorf("start: %w", &fault.Login{Context: "a", Command: "aws sso login", Err: errors.New("401")}), session.LoginNeeded, "aws sso login"},
+		{&fault.Unreachable{Server: "https://api", Err: errors.New("no route")}, session.Unreachable, ""},
+		{inUse, session.PortTaken, ""},
+		{errors.New("odd"), "", ""},
+	} {
+		if r := reason(c.err); r.Trouble != c.trouble || r.Login != c.login || r.Text == "" {
+			t.Errorf("%v: %+v", c.err, r)
+		}
+	}
+}
