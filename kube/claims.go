@@ -32,6 +32,15 @@ func (c *Cluster) knows(addr netip.Addr) bool {
 	return c.resolver.expects(addr) || seen && h.sure && isPrivate(addr)
 }
 
+// foreign tells whether a name is none that the cluster is ever asked about: addresses of the Internet are its by the policy
+// alone.
+func (c *Cluster) foreign(n name) bool {
+	if n.meaning != clusterAddress || n.namespace != "" {
+		return n.meaning == outside
+	}
+	return !isPrivate(n.address) && !c.policy.Load().covers(n.address)
+}
+
 // Claims tells whether host is the cluster's, as Owns does, and asks about what other networks may have as well:
 //
 // A name of two labels that the Internet may have too, or one of three that a company may have, is the cluster's when
@@ -50,11 +59,11 @@ func (c *Cluster) knows(addr netip.Addr) bool {
 func (c *Cluster) Claims(ctx context.Context, host string) (bool, error) {
 	n := parseName(host, c.Namespace())
 	address := n.meaning == clusterAddress && n.namespace == ""
-	switch {
-	case address && !isPrivate(n.address), address && c.resolver.policy().covers(n.address):
-		return c.Owns(host), nil
-	case !address && !n.doubtful:
-		return n.meaning != outside, nil
+	if c.foreign(n) {
+		return false, nil
+	}
+	if !address && !n.doubtful || address && c.resolver.expects(n.address) {
+		return true, nil
 	}
 	asked, end, err := c.begin(ctx)
 	if err != nil {
@@ -97,9 +106,6 @@ func (c *Cluster) claimsName(ctx context.Context, key serviceKey) (claimed bool,
 }
 
 func (c *Cluster) claimsAddress(ctx context.Context, n name) (claimed bool, why string) {
-	if c.resolver.expects(n.address) {
-		return true, "it is in a range of the cluster's"
-	}
 	o, known := c.resolver.owners.peek(n)
 	var err error
 	switch {

@@ -37,7 +37,7 @@ func (c *Cluster) DialContext(ctx context.Context, network, address string) (net
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
 	defer end()
-	conn, err := c.dial(dial, network, n, port)
+	conn, err := c.dial(dial, network, n, port, maxAliases)
 	if err != nil && dial.Err() != nil && ctx.Err() == nil {
 		err = net.ErrClosed
 	}
@@ -62,38 +62,52 @@ func (c *Cluster) target(network, address string) (name, int, error) {
 		return name{}, 0, fmt.Errorf("dial: %w", &net.AddrError{Err: "invalid port", Addr: address})
 	}
 	n := parseName(host, c.Namespace())
-	foreign := n.meaning == clusterAddress && n.namespace == "" && !isPrivate(n.address) && !c.policy.Load().covers(n.address)
-	if n.meaning == outside || foreign {
+	if c.foreign(n) {
 		return name{}, 0, fmt.Errorf("dial: %w", &fault.NotFound{Kind: fault.Address, Name: host})
 	}
 	return n, int(port), nil
 }
 
-// dial resolves and connects.
-func (c *Cluster) dial(ctx context.Context, network string, n name, port int) (net.Conn, error) {
+// dial resolves and connects. An endpoint that is no Pod may be an address that leads on, hops times at most.
+func (c *Cluster) dial(ctx context.Context, network string, n name, port, hops int) (net.Conn, error) {
 	to, err := c.resolver.resolve(ctx, n, port)
 	if err != nil {
 		return nil, err
 	}
 	if len(to.pods) == 0 {
-		return c.dialOutside(ctx, network, to)
+		return c.dialOutside(ctx, network, to, hops)
 	}
 	a := &attempt{cluster: c, name: n, port: port, to: to, known: time.Now()}
 	return a.dial(ctx, to.pods)
 }
 
-// dialOutside leaves the cluster for what a name of it leads to.
-func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution) (conn net.Conn, err error) {
+// dialOutside leaves the cluster for what a name of it leads to, unless that leads back into it: an EndpointSlice made by
+// hand may have the address of a Pod or a Service without saying so.
+func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution, hops int) (conn net.Conn, err error) {
 	dial := c.policy.Load().Outside
-	if dial == nil {
-		return nil, &fault.Unsupported{What: to.why}
-	}
 	for _, address := range to.outside[:min(len(to.outside), maxOutside)] {
-		if conn, err = dial(ctx, network, address); err == nil || ctx.Err() != nil {
-			return conn, err
+		n, port, _ := c.target(network, address)
+		switch {
+		case n.meaning == clusterAddress && c.owned(ctx, n) && hops == 0:
+			return nil, &fault.Unsupported{What: to.why + ", but leads to others without end"}
+		case n.meaning == clusterAddress && c.owned(ctx, n):
+			conn, err = c.dial(ctx, network, n, port, hops-1)
+		case dial == nil:
+			return nil, &fault.Unsupported{What: to.why}
+		default:
+			conn, err = dial(ctx, network, address)
+		}
+		if err == nil || ctx.Err() != nil {
+			break
 		}
 	}
-	return nil, err
+	return conn, err
+}
+
+// owned tells whether an address is that of a Service, or of a Pod that may be dialled.
+func (c *Cluster) owned(ctx context.Context, n name) bool {
+	o, _, err := c.resolver.owner(ctx, n)
+	return err == nil && (o.service.name != "" || o.pod.Pod != "" && (!o.hostNetwork || c.policy.Load().HostNetwork))
 }
 
 // An attempt is one dial into the cluster, and what is left to try for its connection.

@@ -210,3 +210,22 @@ func TestNamesThatCarryNoNamespaceFollowThePolicy(t *testing.T) {
 		t.Errorf("%v, and namespace %s", pods, c.Namespace())
 	}
 }
+
+// A Service may lead to its own address by hand-made EndpointSlices.
+func TestAddressesThatLeadInCirclesEnd(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "circle")
+	server.slices["team/circle"] = []discoveryv1.EndpointSlice{testSlice(80)}
+	server.slices["team/circle"][0].Endpoints = []discoveryv1.Endpoint{{Addresses: []string{"10.96.0.10"}}}
+	out := &outsideDialer{}
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	c.SetPolicy(Policy{Outside: out.dial})
+	for _, address := range []string{"circle:80", "10.96.0.10:80"} {
+		if err := dial(t, c, address); !errors.As(err, new(*fault.Unsupported)) || !strings.Contains(err.Error(), "without end") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	if len(out.went) != 0 {
+		t.Errorf("went to %q", out.went)
+	}
+}

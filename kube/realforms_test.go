@@ -103,6 +103,16 @@ endpoints: [{addresses: [db.example.com]}]
 ---
 apiVersion: v1
 kind: Service
+metadata: {name: by-address-of-pod, namespace: forms}
+spec: {ports: [{name: http, port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: by-address-of-service, namespace: forms}
+spec: {ports: [{name: http, port: 80}]}
+---
+apiVersion: v1
+kind: Service
 metadata: {name: alias, namespace: forms}
 spec: {type: ExternalName, externalName: members.forms.svc.cluster.local}
 ---
@@ -122,6 +132,23 @@ metadata: {name: circle, namespace: forms}
 spec: {type: ExternalName, externalName: circle.forms.svc.cluster.local}
 `
 
+// byAddress are EndpointSlices that do not say whose their addresses are.
+const byAddress = `
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: by-address-%s, namespace: forms, labels: {kubernetes.io/service-name: by-address-of-%s}}
+addressType: IPv4
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [%s]}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: by-address-%s, namespace: forms, labels: {kubernetes.io/service-name: by-address-of-%s}}
+addressType: IPv4
+ports: [{name: http, port: 80}]
+endpoints: [{addresses: [%s]}]
+`
+
 // makeForms makes them, and what only a controller of a cloud, or a kubelet of two families, would write.
 func makeForms(t *testing.T, cluster *clustertest.Cluster) {
 	t.Helper()
@@ -136,6 +163,12 @@ func makeForms(t *testing.T, cluster *clustertest.Cluster) {
 	ip := field(t, cluster, ".status.podIP", "pod", "one", "-n", "forms")
 	kubectl(t, cluster, "patch", "pod", "one", "-n", "forms", "--subresource=status", "-p",
 		fmt.Sprintf(`{"status":{"podIPs":[{"ip":%q},{"ip":"fd00:10:244::1"}]}}`, ip))
+	bare := cluster.KubectlCommand(t.Context(), "apply", "-f", "-")
+	bare.Stdin = strings.NewReader(fmt.Sprintf(byAddress, "pod", "pod", ip, "service", "service",
+		field(t, cluster, ".spec.clusterIP", "service", "dual", "-n", "forms")))
+	if out, err := bare.CombinedOutput(); err != nil {
+		t.Fatalf("kubectl apply: %v: %s", err, out)
+	}
 	for _, service := range []string{"members", "dual", "both", "balanced", "shared"} {
 		waitFor(t, "the endpoints of "+service, func() bool {
 			return strings.Contains(kubectl(t, cluster, "get", "endpointslices", "-n", "forms", "-l", "kubernetes.io/service-name="+service,
@@ -197,6 +230,8 @@ func everyKind(t *testing.T, cluster *clustertest.Cluster) {
 		{"balanced.forms:80", "one"},
 		{"192.168.77.1:80", "one"},
 		{"192.168.77.2:80", "one"},
+		{"by-address-of-pod.forms:80", "one"},
+		{"by-address-of-service.forms:80", "one"},
 		{"alias.forms:80", "one"},
 		{"alias2.forms.svc.cluster.local:8080", "one"},
 		{"circle.forms:80", &fault.Unsupported{What: "Service forms/circle is an ExternalName that leads to others without end"}},

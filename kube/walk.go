@@ -119,9 +119,10 @@ func (w *walk) aim(target string) error {
 // meaning says what the target's host stands for, and asks whose an address is.
 func (w *walk) meaning(ctx context.Context) (string, error) {
 	n := w.name
-	switch n.meaning {
-	case outside:
+	if w.cluster.foreign(n) {
 		return "outside the cluster: it goes the way of all other hosts", nil
+	}
+	switch n.meaning {
 	case podName:
 		w.to.pods = []candidate{{endpoint: endpoint{Namespace: n.namespace, Pod: n.pod, Port: w.port}}}
 		return w.thenPod(fmt.Sprintf("Pod %s in namespace %s", n.pod, n.namespace))
