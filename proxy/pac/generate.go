@@ -1,0 +1,46 @@
+//go:build ignore
+
+// This program writes toplevel.txt from the tables of golang.org/x/net/publicsuffix, which has them whole only in the
+// source of its test. Run it with go generate after an update of that module.
+package main
+
+import (
+	"bufio"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+)
+
+func main() {
+	folder, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/net").Output()
+	if err != nil {
+		log.Fatal(err)
+	}
+	table, err := os.Open(filepath.Join(strings.TrimSpace(string(folder)), "publicsuffix", "table_test.go"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	var labels []string
+	for scan := bufio.NewScanner(table); scan.Scan() && scan.Text() != "}"; {
+		rule, ok := strings.CutPrefix(scan.Text(), "\t\"")
+		if rule, ok = strings.CutSuffix(rule, "\","); !ok {
+			continue
+		}
+		label := rule[strings.LastIndexByte(rule, '.')+1:]
+		// Some top-level domains take names two levels down only: *.ck.
+		_, itself := publicsuffix.PublicSuffix(label)
+		_, below := publicsuffix.PublicSuffix("x." + label)
+		if (itself || below) && !slices.Contains(labels, label) {
+			labels = append(labels, label)
+		}
+	}
+	slices.Sort(labels)
+	if err := os.WriteFile("toplevel.txt", []byte(strings.Join(labels, "\n")+"\n"), 0o644); err != nil {
+		log.Fatal(err)
+	}
+}

@@ -1,0 +1,153 @@
+// Package pac writes what tells a browser of a proxy: a proxy auto-configuration file, which sends a cluster's names and
+// addresses to the proxy and everything else its usual way, and the page that a proxy shows of itself. It knows no
+// cluster: which names and addresses are one's is data to it.
+package pac
+
+import (
+	"cmp"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// ContentType is that of a proxy auto-configuration file.
+const ContentType = "application/x-ns-proxy-autoconfig"
+
+// Sizes in bytes: a script stays below 64 KiB with all of them.
+const (
+	maxNamespaces = 16 << 10
+	maxKnown      = 24 << 10
+	maxLabel      = 63 // RFC 1035 2.3.4
+)
+
+// A Config says where the proxy is, and what it is for.
+type Config struct {
+	// Address is the proxy's host:port, as the browser reaches it.
+	Address string
+	// Password says that the proxy wants one. Browsers send none over SOCKS: the script names the HTTP proxy alone then.
+	Password bool
+	// TLS says that the proxy is an https one. The script names that alone then.
+	TLS bool
+	// Namespaces are those for which svc.namespace is a name of the cluster though its last label is a public suffix.
+	// What cannot be a namespace is left out.
+	Namespaces []string
+	// Known are the cluster's addresses. IPv4 addresses mapped into IPv6 count as IPv4.
+	Known []netip.Prefix
+}
+
+//go:generate go run generate.go
+
+// topLevel are the labels at the end of the Internet's names: the last ones of all rules in the ICANN section of the
+// public suffix list, one a line.
+//
+//go:embed toplevel.txt
+var topLevel string
+
+//go:embed script.js
+var script string
+
+// Script returns a proxy auto-configuration file, in an old JavaScript that every system understands. It asks no DNS,
+// whatever it is asked. To the proxy it sends, with no other way behind it:
+//
+//   - names of one label
+//   - svc.ns.svc, ip.ns.pod and pod.svc.ns.svc, alone or in any domain
+//   - svc.ns where ns is one of Config.Namespaces
+//   - names whose last label is no public suffix: no public DNS knows them
+//   - the addresses that Config.Known contains
+//
+// localhost and what is below it, loopback addresses and all else go their usual way (DIRECT).
+func Script(c Config) string {
+	forHTTP, forRest := ways(c)
+	return strings.NewReplacer(
+		"$HTTP$", quote(forHTTP),
+		"$REST$", quote(forRest),
+		"$SPACES$", quote(spaces(c.Namespaces)),
+		"$TOP$", quote(" "+strings.Join(strings.Fields(topLevel), " ")+" "),
+		"$KNOWN$", known(c.Known),
+	).Replace(script)
+}
+
+// ways are the script's answers for the proxy. Plain HTTP goes to the HTTP side, whose failures are pages that say why.
+func ways(c Config) (forHTTP, forRest string) {
+	switch {
+	case c.TLS:
+		return "HTTPS " + c.Address, "HTTPS " + c.Address
+	case c.Password:
+		return "PROXY " + c.Address, "PROXY " + c.Address
+	}
+	return "PROXY " + c.Address + "; SOCKS5 " + c.Address, "SOCKS5 " + c.Address + "; PROXY " + c.Address
+}
+
+// quote writes a string for JavaScript, which JSON's are, with < and > escaped too.
+func quote(s string) string {
+	quoted, err := json.Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("a string for JSON: %v", err)) // there is none that cannot be
+	}
+	return string(quoted)
+}
+
+// spaces lists namespaces between spaces, sorted, as many as fit.
+func spaces(namespaces []string) string {
+	namespaces = slices.Clone(namespaces)
+	slices.Sort(namespaces)
+	var list strings.Builder
+	list.WriteByte(' ')
+	for _, namespace := range slices.Compact(namespaces) {
+		if isLabel(namespace) && list.Len()+len(namespace) < maxNamespaces {
+			list.WriteString(namespace)
+			list.WriteByte(' ')
+		}
+	}
+	return list.String()
+}
+
+// isLabel tells whether s is a label as Kubernetes wants namespaces to be (RFC 1123).
+func isLabel(s string) bool {
+	return s != "" && len(s) <= maxLabel && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && s[0] != '-' && s[len(s)-1] != '-'
+}
+
+// known writes prefixes as [bits, group, group, ...], of two groups of 16 bits for IPv4 and eight for IPv6; the widest,
+// without those that lie in others, as many as fit.
+func known(prefixes []netip.Prefix) string {
+	var list strings.Builder
+	var in []netip.Prefix
+	for _, prefix := range widestFirst(prefixes) {
+		if slices.ContainsFunc(in, func(p netip.Prefix) bool { return p.Overlaps(prefix) }) {
+			continue
+		}
+		entry := fmt.Sprintf("[%d", prefix.Bits())
+		for raw := prefix.Addr().AsSlice(); len(raw) > 0; raw = raw[2:] {
+			entry += fmt.Sprintf(",%d", int(raw[0])<<8|int(raw[1]))
+		}
+		if list.Len()+len(entry) >= maxKnown {
+			break
+		}
+		if list.Len() > 0 {
+			list.WriteByte(',')
+		}
+		list.WriteString(entry + "]")
+		in = append(in, prefix)
+	}
+	return "[" + list.String() + "]"
+}
+
+// widestFirst returns the prefixes that are any, in their canonical form and without doubles.
+func widestFirst(prefixes []netip.Prefix) []netip.Prefix {
+	var sorted []netip.Prefix
+	for _, p := range prefixes {
+		if p.Addr().Is4In6() {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		if p = p.Masked(); p.IsValid() {
+			sorted = append(sorted, p)
+		}
+	}
+	slices.SortFunc(sorted, func(a, b netip.Prefix) int {
+		return cmp.Or(cmp.Compare(a.Bits(), b.Bits()), a.Addr().Compare(b.Addr()))
+	})
+	return slices.Compact(sorted)
+}
