@@ -8,7 +8,11 @@
 //	session.go    one session: whether it is fit for another connection, and what becomes of it after one
 //	upgrade.go    a connection to the API server that is upgraded to SPDY, or to SPDY in a WebSocket
 //	route.go      the way to the API server: proxies, TLS, credentials
-//	conn.go       a connection: opened at its first byte, answered by guess or by proof, half-closed with patience
+//	conn.go       a connection, half-closed with patience
+//	opening.go    opened with its first bytes, at the next endpoint if the last one failed
+//	confirm.go    answered by guess or by proof
+//	read.go       what comes, and whether the session is alive that brings it
+//	write.go      what goes, kept while it may have to go once more (settle.go: until when)
 //	attempt.go    one try of a connection at one endpoint
 //	runtime.go    what the container runtime says when it cannot connect
 //

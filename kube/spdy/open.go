@@ -1,0 +1,93 @@
+package spdy
+
+import "fmt"
+
+// A Request asks for one stream.
+type Request struct {
+	Headers []Header
+	// Fin says that nothing will be written to the stream.
+	Fin bool
+	// Keep, when above zero, is for a stream that nobody reads as its bytes come: the first Keep of them are kept for
+	// Text and the rest is dropped.
+	Keep int
+}
+
+// Open opens a stream for each request, in order, and sends first as the first bytes of the last one: all in one write.
+// It does not wait for an answer. An error that wraps ErrUnsent says that the peer got nothing it could act on: a frame
+// that was not sent to its end is no frame.
+func (s *Session) Open(first []byte, requests ...Request) ([]*Stream, error) {
+	s.sending.Lock()
+	streams, b, err := s.prepare(first, requests)
+	if err == nil {
+		if err = s.writeLocked(b); err != nil {
+			err = fmt.Errorf("%w: %w", ErrUnsent, err)
+		}
+	}
+	s.sending.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	last := streams[len(streams)-1]
+	last.sent += int64(min(len(first), s.cfg.MaxFrame))
+	if len(first) > s.cfg.MaxFrame {
+		if _, err := last.Write(first[s.cfg.MaxFrame:]); err != nil {
+			return nil, err
+		}
+	}
+	s.flush()
+	return streams, nil
+}
+
+// prepare gives ids and encodes. sending is held, so that ids go out in rising order.
+func (s *Session) prepare(first []byte, requests []Request) ([]*Stream, []byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrUnsent, ended(s.err))
+	}
+	if s.away || s.next > 1<<31-64 {
+		return nil, nil, fmt.Errorf("%w: %w", ErrUnsent, ErrGoAway)
+	}
+	b := s.control
+	s.control = nil
+	streams := make([]*Stream, len(requests))
+	for i, r := range requests {
+		st := &Stream{session: s, id: s.freeID(), keep: r.Keep, fin: r.Fin, waiter: waiter{wake: make(chan struct{}, 1)}}
+		flags := byte(0)
+		if r.Fin {
+			flags = flagFin
+		}
+		b = appendSynStream(b, st.id, flags, s.next == 1, r.Headers)
+		s.next = st.id + 2
+		s.streams[st.id] = st
+		s.live++
+		st.use(1)
+		streams[i] = st
+	}
+	if n := min(len(first), s.cfg.MaxFrame); n > 0 {
+		b = append(appendData(b, streams[len(streams)-1].id, 0, n), first[:n]...)
+	}
+	s.interrupt(s.turns.watcher)
+	return streams, b, nil
+}
+
+// freeID is the next id whose worker at the peer has the fewest streams in use.
+func (s *Session) freeID() uint32 {
+	if s.live == 0 {
+		return s.next
+	}
+	best, workers := s.next, uint32(len(s.load))
+	for id := s.next; id < s.next+2*workers; id += 2 {
+		if s.load[id%workers] < s.load[best%workers] {
+			best = id
+		}
+	}
+	return best
+}
+
+// use counts a stream that is read as its bytes come for its worker, or takes it from the count.
+func (st *Stream) use(change int) {
+	if st.keep == 0 {
+		st.session.load[st.id%uint32(len(st.session.load))] += change
+	}
+}

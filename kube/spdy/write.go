@@ -1,0 +1,120 @@
+package spdy
+
+import (
+	"io"
+	"syscall"
+)
+
+// Write sends p in DATA frames, each in one write of the connection. There is no flow control in between: the write
+// waits while the connection takes no more.
+func (st *Stream) Write(p []byte) (int, error) {
+	m := st.session.cfg.Memory
+	written := 0
+	for len(p) > 0 {
+		n := min(len(p), st.session.cfg.MaxFrame)
+		b := m.lendLarge()
+		copy(b[headSize:], p[:n])
+		err := st.send(b[:headSize+n])
+		m.large.Put(b)
+		if err != nil {
+			return written, err
+		}
+		written += n
+		p = p[n:]
+	}
+	return written, nil
+}
+
+// ReadFrom sends what r gives until r ends, without copying it in between. While r has nothing, it holds a small buffer.
+func (st *Stream) ReadFrom(r io.Reader) (int64, error) {
+	m := st.session.cfg.Memory
+	small := make([]byte, headSize+2<<10)
+	var total int64
+	bulk := false
+	for {
+		var n int
+		var err error
+		if bulk {
+			b := m.lendLarge()
+			n, err = st.relay(r, b[:headSize+st.session.cfg.MaxFrame])
+			m.large.Put(b)
+			bulk = n > len(small)
+		} else {
+			n, err = st.relay(r, small)
+			bulk = headSize+n == len(small)
+		}
+		total += int64(n)
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// relay moves one read of r into one frame. b has room for the head.
+func (st *Stream) relay(r io.Reader, b []byte) (int, error) {
+	n, err := r.Read(b[headSize:])
+	if n > 0 {
+		if failed := st.send(b[:headSize+n]); failed != nil {
+			return 0, failed
+		}
+	}
+	return n, err
+}
+
+// send sends one DATA frame: b has room for the head before its payload.
+func (st *Stream) send(b []byte) error {
+	s := st.session
+	s.sending.Lock()
+	err := st.writable(len(b) - headSize)
+	if err == nil {
+		appendData(b[:0], st.id, 0, len(b)-headSize)
+		err = s.writeLocked(b)
+	}
+	s.sending.Unlock()
+	s.flush()
+	return err
+}
+
+// writable says whether n more bytes may be sent, and counts them.
+func (st *Stream) writable(n int) error {
+	s := st.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case st.closed || st.fin:
+		return ErrClosed
+	case st.ended:
+		return syscall.EPIPE
+	}
+	st.sent += int64(n)
+	return nil
+}
+
+// CloseWrite ends what is written (FIN). What the peer still sends can be read.
+func (st *Stream) CloseWrite() error {
+	s := st.session
+	s.mu.Lock()
+	if s.err != nil {
+		defer s.mu.Unlock()
+		return ended(s.err)
+	}
+	st.finish()
+	s.mu.Unlock()
+	s.flush()
+	return nil
+}
+
+// finish queues the FIN. The session's lock is held.
+func (st *Stream) finish() {
+	if st.fin {
+		return
+	}
+	st.fin = true
+	if !st.ended || st.endErr == io.EOF {
+		st.session.control = appendData(st.session.control, st.id, flagFin, 0)
+	}
+	st.settle()
+}
