@@ -14,6 +14,7 @@ import (
 // The soak's measures.
 const (
 	soakRate  = 50 // connections a second
+	soakPace  = 4 * time.Second
 	soakLines = 40 // of the series, about
 	// soakRest is longer than Fairlead keeps sessions that nobody uses, but for the last of a Pod.
 	soakRest = 100 * time.Second
@@ -45,7 +46,7 @@ func runSoak(ctx context.Context, p parameters) (err error) {
 	}
 	defer func() { err = errors.Join(err, cluster.Stop()) }()
 	err = soak.Run(ctx, soak.Config{
-		Cluster: cluster, Fairlead: fairlead, Dir: p.Dir, Rate: soakRate, Say: say,
+		Cluster: cluster, Fairlead: fairlead, Dir: p.Dir, Rate: soakRate, Pace: soakPace, Say: say,
 		For: p.Soak, Warm: max(p.Soak/20, 5*time.Second), Rest: min(soakRest, p.Soak), Every: max(p.Soak/soakLines, time.Second),
 	})
 	if err == nil {

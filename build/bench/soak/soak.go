@@ -28,6 +28,7 @@ type Config struct {
 	Warm     time.Duration // how long they are made before, without trouble
 	Rest     time.Duration // the longest wait for rest, after each of the two
 	Rate     int           // connections a second
+	Pace     time.Duration // from one trouble to the next, about
 	Every    time.Duration // from one line of the series to the next
 	Say      func(format string, args ...any)
 }
@@ -51,7 +52,7 @@ const atMost = 600
 
 // Run does it all. The error says what broke which rule, or why nothing could be judged.
 func Run(ctx context.Context, c Config) (err error) {
-	s := &soak{Config: c, theatre: &theatre{cluster: c.Cluster, stages: stages()}}
+	s := &soak{Config: c, theatre: &theatre{cluster: c.Cluster, stages: stages(c.Pace)}}
 	if s.programs, err = listenPrograms(); err != nil {
 		return err
 	}

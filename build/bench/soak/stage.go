@@ -23,7 +23,7 @@ type stage struct {
 	// program that dies ends its connections as one that is done does.
 	fails, ends bool
 	trouble     func(ctx context.Context, t *theatre, s *stage, pod string) (trouble, error)
-	every       time.Duration // from one trouble to the next
+	every       time.Duration // from the end of one trouble to the next
 
 	troubles []trouble
 }
@@ -34,11 +34,11 @@ const (
 	closed    = 9 // the port of the Pods where nobody listens
 )
 
-func stages() []*stage {
+func stages(pace time.Duration) []*stage {
 	return []*stage{
-		{name: "finishing", grace: 60, finishes: true, trouble: deletePod, every: 5 * time.Second},
-		{name: "dying", fails: true, ends: true, trouble: deletePod, every: 8 * time.Second},
-		{name: "cut", grace: 1, fails: true, trouble: cut, every: 4 * time.Second},
+		{name: "finishing", grace: 60, finishes: true, trouble: deletePod, every: pace},
+		{name: "dying", fails: true, ends: true, trouble: deletePod, every: 2 * pace},
+		{name: "cut", grace: 1, fails: true, trouble: cut, every: pace},
 	}
 }
 

@@ -1,0 +1,33 @@
+package soak
+
+import (
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"fairlead/build/clustertest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// raced says that the tests run with the race detector, and so shall Fairlead.
+var raced bool
+
+// TestConnectionsWhilePodsAreDeletedAndSessionsCut is the soak in short: what breaks a rule fails it.
+func TestConnectionsWhilePodsAreDeletedAndSessionsCut(t *testing.T) {
+	dir := t.TempDir()
+	fairlead, err := Build(t.Context(), dir, raced)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Run(t.Context(), Config{
+		Cluster:  clustertest.Start(t, clustertest.Options{NoFixtures: true}),
+		Fairlead: fairlead, Dir: dir, Say: t.Logf,
+		// Rest is a bound for slow machines: half-closed connections take the seven seconds that they may.
+		Warm: 2 * time.Second, For: 10 * time.Second, Rest: 30 * time.Second,
+		Rate: 50, Pace: 2 * time.Second, Every: 2 * time.Second,
+	}); err != nil {
+		t.Error(err)
+	}
+}
