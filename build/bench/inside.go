@@ -62,6 +62,7 @@ func inside(ctx context.Context, p parameters) (err error) {
 		stats, err := cluster.Stats(ctx)
 		return int(stats.Pod(lab.Pod.Namespace, lab.Pod.Name).SessionsOpen), err
 	}
+	lab.StartCrowd = func(ctx context.Context) (row.Crowd, func() error, error) { return startCrowd(ctx, p, say) }
 	return run(ctx, p, lab)
 }
 

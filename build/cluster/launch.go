@@ -125,9 +125,13 @@ func (l *launcher) start(ctx, innerCtx context.Context) error {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	l.progress("starting etcd and the API server in " + l.state.dir)
-	l.plane, err = controlplane.Start(ctx, controlplane.Config{
+	config := controlplane.Config{
 		State: l.state.dir, Executable: executable, Audit: l.options.audit, Controllers: l.options.controllers,
-	})
+	}
+	if l.options.crowd > 0 {
+		config.Fill = func(ctx context.Context, etcd string) error { return fixture.Crowd(ctx, etcd, l.options.crowd) }
+	}
+	l.plane, err = controlplane.Start(ctx, config)
 	if err != nil {
 		return err
 	}

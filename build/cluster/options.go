@@ -15,6 +15,7 @@ type options struct {
 	webSockets    string
 	controllers   bool
 	audit         bool
+	crowd         int
 	exitWithStdin bool
 }
 
@@ -37,6 +38,8 @@ func parse(args []string, usage io.Writer) (options, error) {
 	flags.BoolVar(&o.controllers, "controllers", true, "run the controller manager and the scheduler; without them there "+
 		"are no workloads")
 	flags.BoolVar(&o.audit, "audit", false, "write the API server's audit log to audit.log in the state directory")
+	flags.IntVar(&o.crowd, "crowd", 0, "begin with so many `Services`, each with two Pods, a tenth of them real, in namespaces "+
+		"crowd-000 and so on; they are written straight into etcd")
 	flags.BoolVar(&o.exitWithStdin, "exit-with-stdin", false, "stop when standard input is closed")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
@@ -46,6 +49,9 @@ func parse(args []string, usage io.Writer) (options, error) {
 	}
 	if o.webSockets != "passthrough" && o.webSockets != "translated" {
 		return options{}, fmt.Errorf("--websockets=%s: neither passthrough nor translated", o.webSockets)
+	}
+	if o.crowd < 0 || o.crowd > 60_000 {
+		return options{}, fmt.Errorf("--crowd=%d: the addresses of Services last for 60000", o.crowd)
 	}
 	if !o.controllers {
 		o.fixtures = false

@@ -38,6 +38,9 @@ type Options struct {
 	NoControllers bool
 	// Audit writes the API server's audit log to audit.log in the state directory.
 	Audit bool
+	// Crowd is how many Services the cluster begins with, each with two Pods: svc-000 to svc-099 in the namespaces
+	// crowd-000 and so on, port 80. Those from svc-000 to svc-009 are real, and answer HTTP. 0 means none.
+	Crowd int
 	// Log receives the progress of the build and of the start; nil means that nobody does.
 	Log io.Writer
 }
@@ -105,6 +108,9 @@ func Launch(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	if o.Audit {
 		args = append(args, "--audit")
+	}
+	if o.Crowd > 0 {
+		args = append(args, fmt.Sprintf("--crowd=%d", o.Crowd))
 	}
 	c := &Cluster{binary: binary, output: &logTail{w: o.Log}, ended: make(chan struct{})}
 	c.command = exec.Command(binary, args...)

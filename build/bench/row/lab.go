@@ -28,6 +28,8 @@ type Lab struct {
 	Pod   Pod
 	// Sessions is how many port-forward sessions the cluster's node has open.
 	Sessions func(context.Context) (int, error)
+	// StartCrowd starts the big cluster; the caller calls stop.
+	StartCrowd func(context.Context) (crowd Crowd, stop func() error, err error)
 	// Dir is for what the processes write.
 	Dir string
 	Say func(format string, args ...any)

@@ -29,6 +29,7 @@ func All() []Row {
 		{7, "500 idle connections", idle},
 		{8, "a refused port", refused},
 		{9, "half-close", halfClose},
+		{10, "a big cluster", crowded},
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 // pollInterval is how often a part that starts is asked whether it is ready.
 const pollInterval = 20 * time.Millisecond
 
-// Config says what to run. All fields but Audit and Controllers are needed.
+// Config says what to run. All fields but Audit, Controllers and Fill are needed.
 type Config struct {
 	// State is a private directory for data, credentials and logs.
 	State string
@@ -32,6 +32,8 @@ type Config struct {
 	Audit bool
 	// Controllers starts the controller manager and the scheduler too.
 	Controllers bool
+	// Fill, unless nil, writes what the cluster begins with into etcd, before the API server starts.
+	Fill func(ctx context.Context, etcd string) error
 }
 
 // ControlPlane is a running control plane.
@@ -71,6 +73,11 @@ func Start(ctx context.Context, config Config) (_ *ControlPlane, err error) {
 	// The API server retries etcd only a second after a refused connection.
 	if err := c.poll(ctx, "etcd", c.etcdListens); err != nil {
 		return nil, err
+	}
+	if config.Fill != nil {
+		if err := config.Fill(ctx, "unix://"+c.path(etcdSocket)); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.start(ctx, "kube-apiserver", c.apiserverFlags()); err != nil {
 		return nil, err

@@ -1,0 +1,111 @@
+package row
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// A asked is one request that the API server's audit log has.
+type asked struct {
+	verb, resource, namespace, name string
+}
+
+// portForward says that it is a connection, and no question about what there is.
+func (a asked) portForward() bool { return a.resource == "pods/portforward" }
+
+// review says that it is about the user's own rights.
+func (a asked) review() bool { return strings.HasPrefix(a.resource, "selfsubject") }
+
+// everywhere says that it lists or watches a kind in all namespaces, without naming the one object.
+func (a asked) everywhere() bool {
+	return (a.verb == "list" || a.verb == "watch") && a.namespace == ""
+}
+
+// An audit reads what Fairlead asks of the API server.
+type audit struct {
+	path string
+	read int64 // bytes
+}
+
+const (
+	auditQuiet  = 300 * time.Millisecond // the log is written a moment after the answer
+	auditWithin = 10 * time.Second
+)
+
+// next is what was asked since the last call, once nothing more comes for a moment. Requests come into the log when they
+// are over; those of port-forwards that are still open are not in it.
+func (a *audit) next(ctx context.Context) ([]asked, error) {
+	var all []asked
+	for end := time.Now().Add(auditWithin); time.Now().Before(end); {
+		if err := pause(ctx, auditQuiet); err != nil {
+			return nil, err
+		}
+		more, err := a.more()
+		if err != nil {
+			return nil, err
+		}
+		if len(more) == 0 {
+			return all, nil
+		}
+		all = append(all, more...)
+	}
+	return nil, fmt.Errorf("Fairlead still asks after %s", auditWithin)
+}
+
+// more reads the lines that are there.
+func (a *audit) more() ([]asked, error) {
+	file, err := os.Open(a.path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if _, err := file.Seek(a.read, io.SeekStart); err != nil {
+		return nil, err
+	}
+	var all []asked
+	for reader := bufio.NewReader(file); ; {
+		line, err := reader.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return all, nil // what is left is not whole yet
+		}
+		if err != nil {
+			return nil, err
+		}
+		a.read += int64(len(line))
+		request, ours, err := parseAudit(line)
+		if err != nil {
+			return nil, err
+		}
+		if ours {
+			all = append(all, request)
+		}
+	}
+}
+
+// parseAudit reads one event (audit.k8s.io/v1) and says whether it is of Fairlead.
+func parseAudit(line []byte) (request asked, ours bool, err error) {
+	var event struct {
+		Stage, Verb, RequestURI, UserAgent string
+		ObjectRef                          struct{ Resource, Subresource, Namespace, Name string }
+	}
+	if err := json.Unmarshal(line, &event); err != nil {
+		return asked{}, false, fmt.Errorf("audit log: %w", err)
+	}
+	of := event.ObjectRef
+	request = asked{event.Verb, of.Resource, of.Namespace, of.Name}
+	if of.Subresource != "" {
+		request.resource += "/" + of.Subresource
+	}
+	if request.resource == "" {
+		request.resource = event.RequestURI
+	}
+	// What stays open has an event when it begins, too; a request is counted when it ends.
+	return request, event.Stage == "ResponseComplete" && strings.HasPrefix(event.UserAgent, "fairlead/"), nil
+}

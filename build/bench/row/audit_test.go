@@ -1,0 +1,46 @@
+package row
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+func TestAuditCountsWhatFairleadAsksAndNothingElse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	lines := `{"stage":"ResponseComplete","verb":"get","userAgent":"fairlead/1","objectRef":{"resource":"services","namespace":"a","name":"b"}}
+{"stage":"ResponseStarted","verb":"create","userAgent":"fairlead/1","objectRef":{"resource":"pods","subresource":"portforward","namespace":"a","name":"p"}}
+{"stage":"ResponseComplete","verb":"create","userAgent":"fairlead/1","objectRef":{"resource":"pods","subresource":"portforward","namespace":"a","name":"p"}}
+{"stage":"ResponseComplete","verb":"list","userAgent":"kubectl/v1","objectRef":{"resource":"pods"}}
+{"stage":"ResponseComplete","verb":"list","userAgent":"fairlead/1","objectRef":{"resource":"pods"}}
+{"stage":"ResponseComplete","verb":"get","userAgent":"fairlead/1","requestURI":"/version"}
+{"stage":"ResponseComplete","verb":"create","userAgent":"fairlead/1","objectRef":{"resource":"selfsubjectaccessreviews"}}
+`
+	const rest = `{"stage":"ResponseComplete","verb":"get","userAgent":"fairlead/1","objectRef":{"resource":"namespaces","name":"a"}}` + "\n"
+	if err := os.WriteFile(path, []byte(lines+rest[:40]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := &audit{path: path}
+	got, err := log.next(t.Context())
+	want := []asked{
+		{"get", "services", "a", "b"}, {"create", "pods/portforward", "a", "p"}, {"list", "pods", "", ""},
+		{"get", "/version", "", ""}, {"create", "selfsubjectaccessreviews", "", ""},
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if n := countAsked(got, asked.everywhere); n != 1 {
+		t.Errorf("%d lists in all namespaces", n)
+	}
+	if !got[1].portForward() || got[0].portForward() || !got[4].review() {
+		t.Error("kinds of requests are mistaken")
+	}
+	// The line that was half there is read when it is whole, and once.
+	if err := os.WriteFile(path, []byte(lines+rest), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := log.next(t.Context()); err != nil || !slices.Equal(got, []asked{{"get", "namespaces", "", "a"}}) {
+		t.Errorf("%v, %v", got, err)
+	}
+}

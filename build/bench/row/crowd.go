@@ -1,0 +1,286 @@
+package row
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"fairlead/build/bench/report"
+	"fairlead/build/bench/way"
+)
+
+// A Crowd is a big cluster. Of its namespaces crowd-000 and so on, the Services svc-000 to svc-009 answer HTTP.
+type Crowd struct {
+	Kubeconfig string
+	Audit      string // the API server's audit log
+	Namespaces int
+	// Addresses are those of svc-000 in crowd-000, and of one of its Pods.
+	Service, Pod string
+}
+
+// The size of the big cluster, and what is made of it.
+const (
+	CrowdServices = 10_000 // and twice as many Pods
+	realServices  = 10     // of a namespace, that answer
+	crowdRounds   = 3
+	firstNames    = 10 // in a round, that are asked for the first time
+	repeats       = 20 // of one name, within the second in which it must be fresh
+	manyAtOnce    = 8
+	manyMiB       = 20
+)
+
+// crowded measures what a big cluster costs: in requests, as the API server's audit log has them, in time, and in memory.
+// It is about Fairlead alone: kubectl port-forward is told the Pod.
+func crowded(ctx context.Context, l *Lab) (measures []report.Measure, err error) {
+	if !slices.ContainsFunc(l.Kinds, func(k way.Kind) bool { return k.Name() == report.Judged }) {
+		return nil, nil
+	}
+	if l.StartCrowd == nil {
+		return nil, errors.New("there is no big cluster here")
+	}
+	crowd, stop, err := l.StartCrowd(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	c := newCrowdCosts()
+	for round := range crowdRounds {
+		l.Say("big cluster, round %d", round+1)
+		if err := c.round(ctx, l, crowd, round); err != nil {
+			c.fail(err)
+			break
+		}
+	}
+	for _, m := range c.all() {
+		l.tell(*m)
+		measures = append(measures, *m)
+	}
+	return measures, nil
+}
+
+// crowdCosts are the measures.
+type crowdCosts struct {
+	switchedOn, lists, first, outside, fresh, address, firstTime, addressTime, memory, memoryMany report.Measure
+}
+
+func newCrowdCosts() *crowdCosts {
+	atMost := func(work, unit string, goal float64) report.Measure {
+		return report.Measure{Work: work, Unit: unit, Lower: true, Goals: []report.Goal{{AtMost: goal}}}
+	}
+	told := func(work, unit string) report.Measure { return report.Measure{Work: work, Unit: unit, Lower: true} }
+	return &crowdCosts{
+		lists:       atMost("10,000 Services: lists and watches in all namespaces, for switching on and names", "requests", 0),
+		switchedOn:  told("10,000 Services: switching a context on", "requests"),
+		first:       atMost("10,000 Services: the first connection to a name, the worst of 10", "requests", 2),
+		outside:     atMost("10,000 Services: requests outside the name's namespace", "requests", 0),
+		firstTime:   told("10,000 Services: the first connection to a name, R = 0 ms", "ms"),
+		fresh:       atMost("10,000 Services: 20 more connections to a name within a second", "requests", 0),
+		address:     told("10,000 Services: the first connections to a ClusterIP and to a Pod IP", "requests"),
+		addressTime: told("10,000 Services: the first connection to a Pod IP, R = 0 ms", "ms"),
+		memory:      atMost("10,000 Services: memory more than when switched on, after 10 names", "MiB", manyMiB),
+		memoryMany:  atMost("10,000 Services: memory more than when switched on, after 1,000 names", "MiB", manyMiB),
+	}
+}
+
+func (c *crowdCosts) all() []*report.Measure {
+	return []*report.Measure{&c.switchedOn, &c.lists, &c.first, &c.outside, &c.firstTime, &c.fresh, &c.address, &c.addressTime, &c.memory, &c.memoryMany}
+}
+
+func (c *crowdCosts) fail(err error) {
+	for _, m := range c.all() {
+		m.Fail(report.Judged, err)
+	}
+}
+
+// round is one process: switched on, asked for new names, for one again, for addresses, and for many names.
+func (c *crowdCosts) round(ctx context.Context, l *Lab, crowd Crowd, round int) error {
+	log := &audit{path: crowd.Audit}
+	if _, err := log.more(); err != nil {
+		return err
+	}
+	at := slices.IndexFunc(l.Kinds, func(k way.Kind) bool { return k.Name() == report.Judged })
+	opening, cancel := context.WithTimeout(ctx, openWithin)
+	w, err := l.Kinds[at].Open(opening, way.Site{Kubeconfig: crowd.Kubeconfig, Dir: l.Dir})
+	cancel()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	// The lists of a careless program would take longer than its start.
+	before, err := settledMemory(ctx, w)
+	if err != nil {
+		return err
+	}
+	requests, err := log.next(ctx)
+	if err != nil {
+		return err
+	}
+	c.switchedOn.Add(report.Judged, float64(len(requests)))
+	lists := countAsked(requests, asked.everywhere)
+	more, err := c.names(ctx, w, log, crowd, round)
+	if err != nil {
+		return err
+	}
+	lists += more
+	if err := c.grown(ctx, w, before, &c.memory); err != nil {
+		return err
+	}
+	if err := c.addresses(ctx, w, log, crowd); err != nil {
+		return err
+	}
+	if err := askMany(ctx, w, crowd); err != nil {
+		return err
+	}
+	if requests, err = log.next(ctx); err != nil {
+		return err
+	}
+	c.lists.Add(report.Judged, float64(lists+countAsked(requests, asked.everywhere)))
+	return c.grown(ctx, w, before, &c.memoryMany)
+}
+
+func (c *crowdCosts) grown(ctx context.Context, w way.Way, before int64, m *report.Measure) error {
+	now, err := settledMemory(ctx, w)
+	if err == nil {
+		m.Add(report.Judged, float64(now-before)/(1<<20))
+	}
+	return err
+}
+
+// names asks for new names, each in a namespace of its own, and for the last again. It returns the lists there were.
+func (c *crowdCosts) names(ctx context.Context, w way.Way, log *audit, crowd Crowd, round int) (lists int, err error) {
+	worst, outside := 0, 0
+	var target way.Target
+	for i := range firstNames {
+		namespace := fmt.Sprintf("crowd-%03d", (round*firstNames+i+1)%crowd.Namespaces)
+		target = way.Target{Address: "svc-000." + namespace + ":80"}
+		took, err := get(ctx, w, target)
+		if err != nil {
+			return 0, err
+		}
+		c.firstTime.Add(report.Judged, milliseconds(took))
+		requests, err := log.next(ctx)
+		if err != nil {
+			return 0, err
+		}
+		questions := slices.DeleteFunc(requests, asked.portForward)
+		worst = max(worst, len(questions))
+		outside += countAsked(questions, func(a asked) bool { return a.namespace != namespace && !a.review() })
+		lists += countAsked(questions, asked.everywhere)
+	}
+	c.first.Add(report.Judged, float64(worst))
+	c.outside.Add(report.Judged, float64(outside))
+	// What was known of it may be older than what is fresh.
+	if _, err := get(ctx, w, target); err != nil {
+		return 0, err
+	}
+	if _, err := log.next(ctx); err != nil {
+		return 0, err
+	}
+	for range repeats {
+		if _, err := get(ctx, w, target); err != nil {
+			return 0, err
+		}
+	}
+	requests, err := log.next(ctx)
+	if err != nil {
+		return 0, err
+	}
+	questions := slices.DeleteFunc(requests, asked.portForward)
+	c.fresh.Add(report.Judged, float64(len(questions)))
+	return lists + countAsked(questions, asked.everywhere), nil
+}
+
+// addresses asks for a Service and for a Pod by their addresses. Which namespace has them nobody can know: both are asked
+// for in all, by a selector that at most one object meets.
+func (c *crowdCosts) addresses(ctx context.Context, w way.Way, log *audit, crowd Crowd) error {
+	if _, err := get(ctx, w, way.Target{Address: net.JoinHostPort(crowd.Service, "80")}); err != nil {
+		return err
+	}
+	took, err := get(ctx, w, way.Target{Address: net.JoinHostPort(crowd.Pod, "8080")})
+	if err != nil {
+		return err
+	}
+	requests, err := log.next(ctx)
+	if err != nil {
+		return err
+	}
+	c.addressTime.Add(report.Judged, milliseconds(took))
+	c.address.Add(report.Judged, float64(len(slices.DeleteFunc(requests, asked.portForward))))
+	return nil
+}
+
+// askMany asks for every name that answers, some at once.
+func askMany(ctx context.Context, w way.Way, crowd Crowd) error {
+	names := make(chan string)
+	errs := make([]error, manyAtOnce)
+	var wg sync.WaitGroup
+	for i := range manyAtOnce {
+		wg.Go(func() {
+			for name := range names {
+				if _, err := get(ctx, w, way.Target{Address: name}); err != nil {
+					errs[i] = errors.Join(errs[i], fmt.Errorf("%s: %w", name, err))
+				}
+			}
+		})
+	}
+	for n := range crowd.Namespaces {
+		for s := range realServices {
+			names <- fmt.Sprintf("svc-%03d.crowd-%03d:80", s, n)
+		}
+	}
+	close(names)
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		return errors.New(first)
+	}
+	return nil
+}
+
+// get makes one request with a connection of its own, and returns the time to its answer's first byte.
+func get(ctx context.Context, w way.Way, t way.Target) (time.Duration, error) {
+	begun := time.Now()
+	conn, err := connect(ctx, w, t)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n"); err != nil {
+		return 0, err
+	}
+	reader := bufio.NewReader(conn)
+	if _, err := reader.Peek(1); err != nil {
+		return 0, fmt.Errorf("%s: read the answer: %w", t.Address, err)
+	}
+	first := time.Since(begun)
+	response, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return 0, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("%s: %s", t.Address, response.Status)
+	}
+	return first, nil
+}
+
+func countAsked(requests []asked, is func(asked) bool) int {
+	n := 0
+	for _, r := range requests {
+		if is(r) {
+			n++
+		}
+	}
+	return n
+}
