@@ -30,10 +30,11 @@ const (
 	garbled       // other bytes came than were sent, or more
 	stuck         // nothing happened any more
 	accepted      // a port where nobody listens was connected
+	late          // it was connected, and reset when the refusal came
 	endCount
 )
 
-var endNames = [endCount]string{"well", "refused", "broken", "shortened", "garbled", "stuck", "accepted"}
+var endNames = [endCount]string{"well", "refused", "broken", "shortened", "garbled", "stuck", "accepted", "late"}
 
 // socksRefused is "connection refused" (RFC 1928, section 6).
 const socksRefused = 5
@@ -50,6 +51,8 @@ func (r record) end() end {
 		return garbled
 	case errors.Is(r.err, errAccepted):
 		return accepted
+	case errors.Is(r.err, errLate):
+		return late
 	case errors.Is(r.err, errShort):
 		return shortened
 	case errors.Is(r.err, os.ErrDeadlineExceeded), r.over.Sub(r.begun) >= within:
@@ -81,7 +84,7 @@ func (r record) broke(seen int) error {
 	switch end := r.end(); {
 	case end == well && !r.work.refused && seen == 0:
 		return errors.New("it went well, and its request never came")
-	case end == well:
+	case end == well, end == late:
 		return nil
 	case end == refused && r.work.refused:
 		if errors.As(r.err, &said) && said.Code == socksRefused || troubled {

@@ -51,6 +51,7 @@ func TestRulesForbidWhatTheySay(t *testing.T) {
 		"refused port with another answer":          {finishing, shut, 1, 2, &way.Refused{Code: 4}, 0, true},
 		"refused port with another, in trouble":     {dying, shut, 10, 11, &way.Refused{Code: 4}, 0, false},
 		"refused port that is connected":            {dying, shut, 10, 11, errAccepted, 0, true},
+		"refused port whose refusal comes late":     {finishing, shut, 1, 2, errLate, 0, false},
 		"refused port whose connection broke alone": {cut, shut, 1, 2, reset, 0, true},
 	} {
 		r := record{stage: c.stage, work: c.work, begun: at(c.begun), over: at(c.end), err: c.err}

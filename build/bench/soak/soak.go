@@ -27,6 +27,7 @@ type Config struct {
 	For      time.Duration // how long connections are made while there is trouble
 	Warm     time.Duration // how long they are made before, without trouble
 	Rest     time.Duration // the longest wait for rest, after each of the two
+	Idle     int           // how many sessions are to be left at rest; 0: any number
 	Rate     int           // connections a second
 	Pace     time.Duration // from one trouble to the next, about
 	Every    time.Duration // from one line of the series to the next
@@ -83,7 +84,7 @@ func (s *soak) run(ctx context.Context) error {
 	if err := s.work(ctx, s.Warm, false); err != nil {
 		return err
 	}
-	before, err := s.gauge.rest(ctx, s.count(), s.Rest, func(s sample) bool { return s.streams == 0 && s.programs == 0 })
+	before, err := s.gauge.rest(ctx, s.count(), s.Rest, func(now sample) bool { return now.streams == 0 && now.programs == 0 && s.idle(now) })
 	if err != nil {
 		return err
 	}
@@ -92,13 +93,20 @@ func (s *soak) run(ctx context.Context) error {
 	if err := s.work(ctx, s.For, true); err != nil {
 		return err
 	}
-	after, err := s.gauge.rest(ctx, s.count(), s.Rest, func(s sample) bool { return leaks(before, s) == nil })
+	after, err := s.gauge.rest(ctx, s.count(), s.Rest, func(now sample) bool { return leaks(before, now) == nil && s.idle(now) })
 	if err != nil {
 		return err
 	}
 	s.Say("%s  at rest", after)
-	return s.judge(ctx, before, after)
+	err = s.judge(ctx, before, after)
+	if !s.idle(after) {
+		err = errors.Join(err, fmt.Errorf("%d sessions are left at rest, more than %d", after.sessions, s.Idle))
+	}
+	return err
 }
+
+// idle says that no more sessions are open than shall be at rest.
+func (s *soak) idle(now sample) bool { return s.Idle == 0 || now.sessions <= s.Idle }
 
 // work makes connections for so long, and waits for the last to end.
 func (s *soak) work(ctx context.Context, span time.Duration, troubled bool) error {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"fairlead/build/bench/way"
@@ -180,15 +181,27 @@ func longEcho(ctx context.Context, c client) error {
 	return nil
 }
 
-// errAccepted is of a port where nobody listens.
-var errAccepted = errors.New("a port where nobody listens was connected")
+// errAccepted is of a port where nobody listens, and errLate of one whose refusal came after the client was told that it
+// is connected: then the connection is reset.
+var (
+	errAccepted = errors.New("a port where nobody listens was connected")
+	errLate     = errors.New("the refusal came late")
+)
 
 func refusedPort(ctx context.Context, c client) error {
 	conn, err := c.way.Dial(ctx, way.Target{Address: c.shut})
 	if err != nil {
 		return err
 	}
-	return errors.Join(errAccepted, conn.Close())
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return err
+	}
+	if _, err := conn.Read(make([]byte, 1)); errors.Is(err, syscall.ECONNRESET) {
+		return errLate
+	}
+	return errAccepted
 }
 
 // leave goes away at some point: before the proxy has answered, with a request under way, in the middle of a transfer;
