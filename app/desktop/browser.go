@@ -1,0 +1,196 @@
+package desktop
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Browser is a web browser on this machine.
+type Browser struct {
+	ID    string // "chromium"
+	Title string // "Chromium"
+	Path  string // of its program
+	gecko bool   // takes Firefox's profile and arguments, not Chromium's
+}
+
+// A Window is what a browser is opened with.
+type Window struct {
+	PAC   string // the URL of a PAC file; empty: all goes through Proxy
+	Proxy string // host:port of an HTTP proxy, for where there is no PAC file
+	URL   string // the page, an http or https URL
+}
+
+// Browsers are the browser windows of this program, each with a profile of its own that is thrown away. Its zero value is ready to use.
+type Browsers struct {
+	mu      sync.Mutex
+	closed  bool
+	running sync.WaitGroup
+	windows map[*exec.Cmd]struct{}
+}
+
+// FindBrowsers looks for the browsers that Open can drive, Chromium and its kin first. It reads folders and starts nothing.
+func FindBrowsers() []Browser {
+	var found []Browser
+	for _, kind := range browserKinds {
+		for _, name := range kind.programs {
+			if path, ok := findProgram(name); ok {
+				found = append(found, Browser{ID: kind.id, Title: kind.title, Path: path, gecko: kind.gecko})
+				break
+			}
+		}
+	}
+	return found
+}
+
+// startTime is how long Open watches a browser that has just been started: one that cannot run ends at once.
+const startTime = 2 * time.Second
+
+// closeTime is how long Close waits for windows to close before it ends them.
+const closeTime = 3 * time.Second
+
+// Open opens a window of a browser that uses only this proxy: with a new profile, no pages of a first run, and the browser's own sandbox
+// as it is. It returns when the browser has run for some seconds, or has opened nothing and says why. The profile is removed when the
+// window is closed. ctx bounds the start only.
+func (b *Browsers) Open(ctx context.Context, browser Browser, w Window) error {
+	if u, err := url.Parse(w.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("open %q in %s: it is no web page", w.URL, browser.Title)
+	}
+	profile, err := os.MkdirTemp("", "fairlead-browser-")
+	if err != nil {
+		return fmt.Errorf("make a profile for %s: %w", browser.Title, err)
+	}
+	cmd, err := command(browser, profile, w)
+	if err != nil {
+		return errors.Join(fmt.Errorf("make a profile for %s: %w", browser.Title, err), os.RemoveAll(profile))
+	}
+	said := &tail{}
+	cmd.Stderr = said
+	cmd.WaitDelay = time.Second // a helper process that keeps the output open is not waited for
+	inOwnGroup(cmd)
+	ended, err := b.start(cmd, profile)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", browser.Title, err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			return fmt.Errorf("%s did not start: %w%s", browser.Title, err, said)
+		}
+	case <-time.After(startTime):
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// start runs a browser and removes its profile after it.
+func (b *Browsers) start(cmd *exec.Cmd, profile string) (<-chan error, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err := errors.New("Fairlead is about to end")
+	if !b.closed {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(profile))
+	}
+	if b.windows == nil {
+		b.windows = map[*exec.Cmd]struct{}{}
+	}
+	b.windows[cmd] = struct{}{}
+	ended := make(chan error, 1)
+	b.running.Go(func() {
+		err := cmd.Wait()
+		endGroup(cmd, true) // what it left behind would write to the profile again
+		removeProfile(profile)
+		b.mu.Lock()
+		delete(b.windows, cmd)
+		b.mu.Unlock()
+		ended <- err
+	})
+	return ended, nil
+}
+
+// removeProfile tries for a moment: the last of a browser's processes may still write.
+func removeProfile(profile string) {
+	for range 20 {
+		if os.RemoveAll(profile) == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// Close closes all windows and removes their profiles. Nothing can be opened after it.
+func (b *Browsers) Close() error {
+	b.end(false)
+	gone := make(chan struct{})
+	go func() { b.running.Wait(); close(gone) }()
+	select {
+	case <-gone:
+	case <-time.After(closeTime):
+		b.end(true)
+		<-gone
+	}
+	return nil
+}
+
+func (b *Browsers) end(now bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	for cmd := range b.windows {
+		endGroup(cmd, now)
+	}
+}
+
+// command is the command line of a browser, with the profile it is to use written.
+func command(browser Browser, profile string, w Window) (*exec.Cmd, error) {
+	if browser.gecko {
+		if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(preferences(w)), 0o600); err != nil {
+			return nil, err
+		}
+		return exec.Command(browser.Path, "--no-remote", "--new-instance", "--profile", profile, w.URL), nil
+	}
+	proxy := "--proxy-pac-url=" + w.PAC
+	if w.PAC == "" {
+		proxy = "--proxy-server=http://" + w.Proxy
+	}
+	return exec.Command(browser.Path, "--user-data-dir="+profile, proxy,
+		"--no-first-run", "--no-default-browser-check", "--disable-sync", "--disable-background-networking", "--disable-component-update",
+		"--disable-quic", "--password-store=basic", "--new-window", w.URL), nil
+}
+
+// tail keeps the end of what a program writes.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	t.text = t.text[max(0, len(t.text)-4096):]
+	return len(p), nil
+}
+
+// String is the last line, behind a colon, or nothing.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lines := bytes.Split(bytes.TrimSpace(t.text), []byte("\n"))
+	last := strings.ToValidUTF8(string(lines[len(lines)-1]), "?")
+	if last == "" {
+		return ""
+	}
+	return ": " + last[:min(len(last), 200)]
+}

@@ -1,0 +1,35 @@
+package desktop
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+)
+
+var browserKinds = []browserKind{
+	{"chromium", "Chromium", false, []string{`Chromium\Application\chrome.exe`}},
+	{"chrome", "Chrome", false, []string{`Google\Chrome\Application\chrome.exe`}},
+	{"edge", "Edge", false, []string{`Microsoft\Edge\Application\msedge.exe`}},
+	{"brave", "Brave", false, []string{`BraveSoftware\Brave-Browser\Application\brave.exe`}},
+	{"firefox", "Firefox", true, []string{`Mozilla Firefox\firefox.exe`}},
+}
+
+// findProgram finds a program where Windows has those of all users, and of this one.
+func findProgram(name string) (string, bool) {
+	for _, variable := range []string{"ProgramFiles", "ProgramFiles(x86)", "LocalAppData"} {
+		dir := os.Getenv(variable)
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); dir != "" && err == nil && info.Mode().IsRegular() {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+func inOwnGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+}
+
+// endGroup ends a browser's first process, with which the others end.
+func endGroup(cmd *exec.Cmd, _ bool) { _ = cmd.Process.Kill() }
