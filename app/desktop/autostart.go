@@ -1,0 +1,60 @@
+package desktop
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Autostart reports whether Fairlead starts when the user logs in to the desktop. The error says what could not be looked at.
+func Autostart() (bool, error) {
+	on, err := autostart()
+	if err != nil {
+		return false, fmt.Errorf("start at login: %w", err)
+	}
+	return on, nil
+}
+
+// SetAutostart has this very program, where it is now, start when the user logs in, without arguments, or not any more.
+func SetAutostart(on bool) error {
+	program, err := os.Executable()
+	if err == nil && on {
+		err = setAutostart(program)
+	} else if err == nil {
+		err = unsetAutostart()
+	}
+	if err != nil {
+		return fmt.Errorf("start at login: %w", err)
+	}
+	return nil
+}
+
+// writeWhole writes a file of settings at once, so that nobody reads half of it, with the folders it is in.
+func writeWhole(path, text string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), ".fairlead-*")
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	err = errors.Join(err, file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
+}
+
+// removeFile removes a file; that it is not there is as good.
+func removeFile(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
