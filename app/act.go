@@ -27,6 +27,7 @@ type clerk struct {
 	catalogue *catalogue
 	clipboard *desktop.Clipboard
 	notifier  *notify.Notifier
+	windows   *desktop.Browsers
 	redraw    func()
 }
 
@@ -54,6 +55,11 @@ func (c *clerk) act(ctx context.Context, click menu.Click) error {
 		return c.set(ctx, click)
 	case menu.LoadServices, menu.CloseConnections, menu.LogIn:
 		return c.ask(ctx, click)
+	case menu.OpenBrowser, menu.OpenService:
+		return c.browse(ctx, click)
+	case menu.SetAutostart:
+		defer c.redraw()
+		return desktop.SetAutostart(click.Argument == "true")
 	}
 	return c.open(ctx, click)
 }

@@ -19,12 +19,19 @@ func (p *program) clerk(model *session.Manager, clipboard *desktop.Clipboard, no
 	}
 	return &clerk{
 		program: p, model: model, clipboard: clipboard, notifier: notifier, redraw: again, catalogue: &catalogue{changed: again},
+		windows: &desktop.Browsers{},
 	}
 }
 
 // extras are what the menu says beyond the model. It is a tray.Config's Extras, and asks nobody.
 func (c *clerk) extras() menu.Extras {
 	extras := menu.Extras{Contexts: map[string]menu.Extra{}, Settings: true, Version: version()}
+	if on, err := desktop.Autostart(); err == nil {
+		extras.Autostart = &on
+	}
+	for _, browser := range desktop.FindBrowsers(c.settings.Config().Browser) {
+		extras.Browsers = append(extras.Browsers, menu.Choice{ID: browser.ID, Title: browser.Title})
+	}
 	for _, kind := range snippet.Kinds() {
 		extras.Snippets = append(extras.Snippets, menu.Choice{ID: kind.ID, Title: kind.Title})
 	}

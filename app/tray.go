@@ -80,7 +80,7 @@ func (p *program) tray(ctx context.Context) error {
 	})
 	quit()
 	clerk.catalogue.wait()
-	return errors.Join(err, group.Wait())
+	return errors.Join(err, clerk.windows.Close(), group.Wait())
 }
 
 // restore turns on what was on when Fairlead last ended, but for contexts of production: those want a click each time.

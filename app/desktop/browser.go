@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,9 +38,14 @@ type Browsers struct {
 	windows map[*exec.Cmd]struct{}
 }
 
-// FindBrowsers looks for the browsers that Open can drive, Chromium and its kin first. It reads folders and starts nothing.
-func FindBrowsers() []Browser {
+// FindBrowsers looks for the browsers that Open can drive, Chromium and its kin first. The preferred one, a name or the path of one of
+// these or of another browser that takes the same arguments, stands before them; empty: none is. It reads folders and starts nothing.
+func FindBrowsers(preferred string) []Browser {
 	var found []Browser
+	if filepath.IsAbs(preferred) {
+		name := filepath.Base(preferred)
+		found = append(found, Browser{ID: "preferred", Title: name, Path: preferred, gecko: strings.Contains(strings.ToLower(name), "firefox")})
+	}
 	for _, kind := range browserKinds {
 		for _, name := range kind.programs {
 			if path, ok := findProgram(name); ok {
@@ -48,7 +54,18 @@ func FindBrowsers() []Browser {
 			}
 		}
 	}
+	slices.SortStableFunc(found, func(a, b Browser) int { return rank(a, preferred) - rank(b, preferred) })
 	return found
+}
+
+// rank is 0 for the preferred browser and 1 for all others.
+func rank(b Browser, preferred string) int {
+	for _, name := range []string{b.ID, b.Title, b.Path, filepath.Base(b.Path)} {
+		if strings.EqualFold(name, preferred) {
+			return 0
+		}
+	}
+	return 1
 }
 
 // startTime is how long Open watches a browser that has just been started: one that cannot run ends at once.

@@ -30,7 +30,7 @@ func TestOpenAsUser(t *testing.T) {
 	if len(order) != 4 {
 		return
 	}
-	all := desktop.FindBrowsers()
+	all := desktop.FindBrowsers("")
 	at := slices.IndexFunc(all, func(b desktop.Browser) bool { return b.ID == order[0] })
 	if at < 0 {
 		t.Fatalf("no %s among %v", order[0], all)
@@ -162,7 +162,7 @@ func TestABrowserThatCannotRunSaysWhy(t *testing.T) {
 	noLeaks(t)
 	dir := script(t, "chromium", "echo 'first line' >&2; echo 'Missing X server' >&2; exit 1")
 	t.Setenv("TMPDIR", t.TempDir())
-	found := desktop.FindBrowsers()
+	found := desktop.FindBrowsers("")
 	if len(found) == 0 || found[0] != (desktop.Browser{ID: "chromium", Title: "Chromium", Path: dir + "/chromium"}) {
 		t.Fatalf("found %v", found)
 	}
@@ -187,7 +187,7 @@ func TestClosingEndsABrowserThatDoesNotWantTo(t *testing.T) {
 	script(t, "chromium", "trap '' TERM; sleep 1000 & wait; sleep 1000")
 	t.Setenv("TMPDIR", t.TempDir())
 	var browsers desktop.Browsers
-	if err := browsers.Open(t.Context(), desktop.FindBrowsers()[0], desktop.Window{Proxy: "127.0.0.1:1080", URL: "http://hello/"}); err != nil {
+	if err := browsers.Open(t.Context(), desktop.FindBrowsers("")[0], desktop.Window{Proxy: "127.0.0.1:1080", URL: "http://hello/"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := browsers.Close(); err != nil {
@@ -196,7 +196,29 @@ func TestClosingEndsABrowserThatDoesNotWantTo(t *testing.T) {
 	if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) != 0 {
 		t.Errorf("left: %v, %v", left, err)
 	}
-	if err := browsers.Open(t.Context(), desktop.FindBrowsers()[0], desktop.Window{URL: "http://hello/"}); err == nil {
+	if err := browsers.Open(t.Context(), desktop.FindBrowsers("")[0], desktop.Window{URL: "http://hello/"}); err == nil {
 		t.Error("opened after the end")
+	}
+}
+
+func TestThePreferredBrowserStandsFirst(t *testing.T) {
+	dir := script(t, "chromium", "")
+	for _, name := range []string{"firefox", "brave-browser"} {
+		if err := os.Symlink(dir+"/chromium", dir+"/"+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir)
+	for preferred, want := range map[string]string{
+		"": "Chromium Brave Firefox", "Brave": "Brave Chromium Firefox", "brave-browser": "Brave Chromium Firefox", "firefox": "Firefox Chromium Brave",
+		"/opt/iron": "iron Chromium Brave Firefox", "netscape": "Chromium Brave Firefox",
+	} {
+		var titles []string
+		for _, b := range desktop.FindBrowsers(preferred) {
+			titles = append(titles, b.Title)
+		}
+		if got := strings.Join(titles, " "); got != want {
+			t.Errorf("preferred %q: %s, want %s", preferred, got, want)
+		}
 	}
 }

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"fairlead/app/desktop"
+	"fairlead/app/menu"
+)
+
+var errNoBrowser = errors.New("none of the browsers that Fairlead can drive was found: Chromium, Chrome, Edge, Brave, Firefox")
+
+// browse opens a browser window that is inside a context's cluster: on a page of a Service, or on the proxy's own page, which says where
+// one is.
+func (c *clerk) browse(ctx context.Context, click menu.Click) error {
+	browsers := desktop.FindBrowsers(c.settings.Config().Browser)
+	at := slices.IndexFunc(browsers, func(b desktop.Browser) bool { return b.ID == click.Argument })
+	page := ""
+	if click.Action == menu.OpenService {
+		at, page = 0, click.Argument
+	}
+	if at < 0 || at >= len(browsers) {
+		return errNoBrowser
+	}
+	proxy, err := c.proxyOf(click.Context)
+	if err != nil {
+		return err
+	}
+	address := proxy.Address.String()
+	if page == "" {
+		page = "http://" + address + "/"
+	}
+	return c.windows.Open(ctx, browsers[at], desktop.Window{Proxy: address, URL: page})
+}
