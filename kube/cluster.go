@@ -121,7 +121,10 @@ func (c *Cluster) Run(ctx context.Context) error {
 		return errors.New("kube: Run was called before")
 	}
 	c.phase = running
-	endLogin := c.api.login.begin(c.health.loggedIn)
+	endLogin := c.api.login.begin(func() {
+		c.api.closeIdle() // connections with the former client certificate
+		c.health.loggedIn()
+	})
 	close(c.started)
 	c.mu.Unlock()
 
@@ -169,6 +172,13 @@ func (c *Cluster) begin(ctx context.Context) (_ context.Context, end func(), err
 	})
 	c.dialing.Add(1)
 	return ctx, func() { cancel(); c.dialing.Done() }, nil
+}
+
+// LogIn logs in anew, which runs a credential plugin even if its credentials are still good, and then does as Check does.
+// It is for when the user asked for it.
+func (c *Cluster) LogIn(ctx context.Context) error {
+	c.api.login.forget()
+	return c.Check(ctx)
 }
 
 // Check asks the API server two cheap questions: is it there, and does it accept this login, for either of the verbs that

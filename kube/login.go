@@ -72,6 +72,13 @@ func (l *login) ensure(ctx context.Context) error {
 	return l.plugin.Login(ctx)
 }
 
+// forget drops a plugin's credentials.
+func (l *login) forget() {
+	if l.plugin != nil {
+		l.plugin.Forget()
+	}
+}
+
 // retry lets the plugin run again at once, since the user asked for it.
 func (l *login) retry() {
 	if l.plugin != nil {

@@ -16,6 +16,7 @@ func TestAccessToARealCluster(t *testing.T) {
 		"a walk stops where the chain breaks":        walksThatBreak,
 		"certificates that are not to be trusted":    certificates,
 		"a plugin runs when somebody asks":           pluginWhenAsked,
+		"a plugin may give a client certificate":     pluginCertificate,
 		"a token file is read anew":                  renewedTokenFile,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, cluster) })

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"fairlead/build/clustertest"
@@ -165,6 +167,42 @@ func pluginWhenAsked(t *testing.T, cluster *clustertest.Cluster) {
 	}
 	if last != nil {
 		t.Errorf("health in the end: %v", last)
+	}
+}
+
+// pluginCertificate is a plugin that gives a client certificate, to the questions about names as to the carrier.
+func pluginCertificate(t *testing.T, cluster *clustertest.Cluster) {
+	config, err := clientcmd.LoadFromFile(cluster.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := config.AuthInfos[config.Contexts["demo-team"].AuthInfo]
+	credential, err := json.Marshal(map[string]any{
+		"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": map[string]string{
+			"clientCertificateData": string(user.ClientCertificateData), "clientKeyData": string(user.ClientKeyData),
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPluginLogin(t, cluster)
+	if err := os.WriteFile(p.path(""), []byte("#!/bin/sh\necho run >> \"$0.runs\"\ncat <<'END'\n"+string(credential)+"\nEND\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := openReal(t, p.kubeconfig, "demo-team")
+	for range 3 {
+		if pod, err := ask(c, "app:80"); err != nil || !strings.HasPrefix(pod, "team/app-") {
+			t.Errorf("Pod %q, %v", pod, err)
+		}
+	}
+	if n := p.runs(t); n != 1 {
+		t.Errorf("%d runs", n)
+	}
+	if err := c.LogIn(t.Context()); err != nil || p.runs(t) != 2 {
+		t.Errorf("a login anew: %v, %d runs", err, p.runs(t))
+	}
+	if _, err := ask(c, "app:80"); err != nil {
+		t.Error(err)
 	}
 }
 

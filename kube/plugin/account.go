@@ -134,10 +134,10 @@ func (a *account) run(ctx context.Context, r *run) {
 		a.failed(err, time.Since(r.began))
 	}
 	a.mu.Unlock()
-	close(r.done)
 	for _, renewed := range tell {
 		renewed()
 	}
+	close(r.done)
 }
 
 // failed takes note of a failure, and leaves the plugin alone for a while. mu is held.
@@ -162,7 +162,7 @@ func (a *account) refused(c *credentials) {
 }
 
 // errNotAccepted is what becomes of a plugin's credentials at the API server.
-var errNotAccepted = &fault.Login{Err: errors.New("the API server does not accept the login it gives")}
+var errNotAccepted = &fault.Login{}
 
 // accepted takes note that the API server takes the credentials.
 func (a *account) accepted(c *credentials) {
@@ -171,6 +171,14 @@ func (a *account) accepted(c *credentials) {
 	if a.has == c && !a.good {
 		a.good, a.refusals, a.failures, a.last, a.rest = true, 0, 0, nil, time.Time{}
 	}
+}
+
+// forget drops the credentials, whether they are any good or not.
+func (a *account) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.has = nil
+	a.refusals, a.failures, a.rest = 0, 0, time.Time{}
 }
 
 // rested ends the time in which the plugin is left alone.

@@ -89,6 +89,13 @@ func (p *Plugin) Login(ctx context.Context) error {
 	return p.named(a.login(ctx))
 }
 
+// Forget drops the credentials there are, so that the next Login runs the plugin: the user wants to log in anew.
+func (p *Plugin) Forget() {
+	if a := p.account.Load(); a != nil {
+		a.forget()
+	}
+}
+
 // Retry lets the next Login run the plugin whatever happened before: the user asked for it.
 func (p *Plugin) Retry() {
 	if a := p.account.Load(); a != nil {
@@ -111,14 +118,18 @@ func (p *Plugin) Refused() error {
 	return p.named(errNotAccepted)
 }
 
-// named completes an account's error for this context.
+// named completes an account's error for this context, and says whether the plugin is to blame.
 func (p *Plugin) named(err error) error {
 	var login *fault.Login
 	if !errors.As(err, &login) {
 		return err
 	}
 	named := *login
-	named.Context, named.Plugin, named.Command = p.config.Context, p.config.Exec.Command, p.command
+	named.Context, named.Command = p.config.Context, p.command
+	switch login.Cause {
+	case fault.PluginMissing, fault.PluginDenied, fault.PluginTerminal, fault.PluginFailed, fault.PluginSilent, fault.PluginOutput:
+		named.Plugin = p.config.Exec.Command // else it did what it can
+	}
 	return &named
 }
 

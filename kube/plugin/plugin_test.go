@@ -119,7 +119,7 @@ func TestOneRunServesAllUntilItsCredentialsExpire(t *testing.T) {
 		`echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t'$n'","expirationTimestamp":"'$at'"}}'`)
 	p := begin(t, s.config())
 	server := &apiServer{status: http.StatusOK}
-	if login := loginError(t, server.ask(t, p)); login.Context != "test" || login.Plugin != s.path || s.runs() != 0 {
+	if login := loginError(t, server.ask(t, p)); login.Context != "test" || login.Plugin != "" || s.runs() != 0 {
 		t.Errorf("a request ran the plugin, or said %+v", login)
 	}
 	if _, err := p.Certificate(); !errors.As(err, new(*fault.Login)) || s.runs() != 0 {
@@ -161,7 +161,7 @@ func TestAPluginThatFailsSaysHowAndIsLeftAlone(t *testing.T) {
 		`printf '\033[31mError: token \teyJhbGciOiJIUzI1NiJ9.s3cret.x has expired at https://user:s3cret@idp.example/login?code=s3cret\033[0m\n\n' >&2`, `exit 7`)
 	p := begin(t, s.config())
 	login := loginError(t, p.Login(t.Context()))
-	if login.Cause != fault.PluginFailed || login.Exit != 7 || login.Detail != "Error: token … has expired at https://idp.example/login" {
+	if login.Cause != fault.PluginFailed || login.Plugin != s.path || login.Exit != 7 || login.Detail != "Error: token … has expired at https://idp.example/login" {
 		t.Errorf("%+v", login)
 	}
 	if strings.Contains(login.Error(), "s3cret") {
@@ -226,8 +226,19 @@ func TestCredentialsThatAreRefusedAreNotFetchedAgainAndAgain(t *testing.T) {
 	if err := server.ask(t, p); err != nil {
 		t.Fatal(err)
 	}
-	if _, c, err := p.current(); err != nil || !p.account.Load().good || c.token != "t" {
+	if _, c, err := p.current(); err != nil || c == nil || !p.account.Load().good || c.token != "t" {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestALoginAnewRunsThePlugin(t *testing.T) {
+	s := newScript(t, fmt.Sprintf(token, "t"))
+	p := begin(t, s.config())
+	for want := 1; want < 4; want++ {
+		p.Forget()
+		if err := p.Login(t.Context()); err != nil || s.runs() != want {
+			t.Errorf("%v, %d runs", err, s.runs())
+		}
 	}
 }
 

@@ -185,6 +185,9 @@ type answered struct {
 // round trippers that a kubeconfig asks for.
 func (u *upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
+	if _, now, err := u.route.certificate(); err == nil {
+		u.stash.drop(func(who identity) bool { return who == now })
+	}
 	if conn, who := u.stash.take(time.Now()); conn != nil {
 		resp, err := u.ask(ctx, conn, who, req)
 		if err == nil || ctx.Err() != nil {
