@@ -41,7 +41,7 @@ func (c *clerk) extras() menu.Extras {
 		})
 	}
 	for _, proxy := range c.wiring.running.all() {
-		extra := menu.Extra{Connections: int(proxy.server.Traffic().Open)}
+		extra := menu.Extra{PAC: true, Connections: int(proxy.server.Traffic().Open)}
 		c.catalogue.fill(proxy.name, &extra)
 		extras.Contexts[proxy.name] = extra
 	}

@@ -501,3 +501,21 @@ func TestStopIsBoundedWithConnectionsOpen(t *testing.T) {
 		t.Error("the port is still open")
 	}
 }
+
+func TestAProxyShowsItselfToItsOwnMachineAlone(t *testing.T) {
+	address := serve(t, "demo")
+	page := run(t, "", "curl", "-sS", "--noproxy", "*", "http://"+address+"/")
+	if !strings.Contains(page, "demo") || !strings.Contains(page, "/proxy.pac") {
+		t.Errorf("the proxy's page says:\n%s", page)
+	}
+	script := run(t, "", "curl", "-sS", "--noproxy", "*", "http://"+address+"/proxy.pac")
+	if !strings.Contains(script, "function FindProxyForURL") || !strings.Contains(script, address) {
+		t.Errorf("the proxy's settings for browsers are:\n%s", script)
+	}
+	for _, deny := range [][]string{{"-H", "Host: rebound.example"}, {"-H", "Sec-Fetch-Site: cross-site"}} {
+		args := append([]string{"-sS", "-o", "/dev/null", "-w", "%{http_code}", "--noproxy", "*"}, deny...)
+		if status := run(t, "", "curl", append(args, "http://"+address+"/proxy.pac")...); !strings.HasPrefix(status, "4") {
+			t.Errorf("%v is answered %s", deny, status)
+		}
+	}
+}
