@@ -3,15 +3,25 @@
 //
 // One dial, in order, and the file each step is in:
 //
-//	"web.billing:80"                    what DialContext is asked for        cluster.go
+//	"web.billing:80"                    what DialContext is asked for        dial.go
 //	→ Service web, namespace billing    what the name means                  name.go
-//	→ Service and its EndpointSlices    two small requests, or the cache     api.go, cache.go, resolve.go, address.go
-//	→ ready Pods and the port in each   Service port → endpoint port by name service.go
+//	→ Service and its EndpointSlices    two small requests, or the cache     api.go, cache.go, resolve.go
+//	  or what has an address            by field, or because it was seen     address.go, seen.go
+//	→ ready Pods and the port in each   Service port → endpoint port by name service.go, endpoints.go
+//	→ none that shares its node's       a look at one Pod of each node       networks.go, pod.go
 //	→ a stream                          the API server's pod port-forward    package portforward
 //
-// Nothing is listed cluster-wide and nothing is watched: a name costs a get of its Service and a list of that Service's
-// EndpointSlices, so rights in one namespace suffice for the names of that namespace. Only an IP literal is asked for in
-// all namespaces, and where that is forbidden in the context's own.
+// Before a dial a route asks whose a host is: claims.go, and ranges.go for addresses. What may change meanwhile is a
+// [Policy]. A [Cluster.Walk] goes the same way step by step and says where it ends.
+//
+// For a name nothing is listed cluster-wide and nothing is watched: it costs a get of its Service and a list of that
+// Service's EndpointSlices, so rights in one namespace suffice for the names of that namespace. An answer is good for some
+// seconds, and then renewed beside its use, so that a name in use costs no connection a round trip; how long is in
+// remember.go. Besides, the first Pod of each node is got once, while a session with it is made: no EndpointSlice says that
+// a Pod shares its node's network, and one look at a Pod tells it for all of that node.
+//
+// An IP address is asked for in all namespaces, and where that is forbidden in those that one may see. Only then are the
+// ranges of Services and Pods read, once, where they may be.
 //
 // The package knows no proxy and no desktop. Its errors are those of package fault, in package net's words; it has no
 // sentences for users.
