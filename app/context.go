@@ -22,7 +22,8 @@ type contextProxy struct {
 	wiring   *wiring
 	server   *proxy.Server
 	listener net.Listener
-	check    bool // ask the API server once, at the start
+	check    bool   // ask the API server once, at the start
+	looked   uint64 // connections there had been at the last look after a wake; owned by proxies
 	health   func(error)
 	log      zerolog.Logger
 

@@ -44,6 +44,7 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 		return announce(ctx, model, names)
 	})
 	group.Go(func() error { return p.follow(ctx, model) })
+	group.Go(func() error { p.stayTrue(ctx, model); return nil })
 	err = group.Wait()
 	if stopped.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, session.ErrNotRunning)) {
 		return nil

@@ -66,6 +66,7 @@ func (p *program) tray(ctx context.Context) error {
 	}
 	group.Go(func() error { return p.follow(groupCtx, model) })
 	group.Go(func() error { p.environment(groupCtx, model); return nil })
+	group.Go(func() error { p.stayTrue(groupCtx, model); return nil })
 	redraw := make(chan struct{}, 1)
 	clerk := p.clerk(model, clipboard, notifier, redraw)
 	group.Go(func() error { clerk.choose(groupCtx, choices); return nil })

@@ -209,22 +209,25 @@ func (a *api) send(ctx context.Context, answer runtime.Object, request func() *r
 	return err
 }
 
-// reachable tells whether the API server is there, with no credentials sent. It is when something that has its certificate
-// answers, be it that we are unknown, and does not say that there is nobody behind it.
-func (a *api) reachable(ctx context.Context) bool {
+// look tells whether the API server is there, with no credentials sent. It is when something that has its certificate
+// answers, be it that we are unknown, and does not say that there is nobody behind it. The error is a *fault.Unreachable.
+func (a *api) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, a.attempt)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.ready, nil)
 	if err != nil {
-		return false
+		return a.faults.of(err, question{})
 	}
 	response, err := a.anonymous.Do(request)
 	if err != nil {
 		utilnet.CloseIdleConnectionsFor(a.anonymous.Transport)
-		return false
+		return a.faults.of(err, question{})
 	}
 	response.Body.Close()
-	return response.StatusCode < http.StatusInternalServerError
+	if response.StatusCode >= http.StatusInternalServerError {
+		return &fault.Unreachable{Server: a.faults.server, Err: fmt.Errorf("it answered %d", response.StatusCode)}
+	}
+	return nil
 }
 
 // closeIdle lets go of the connections that are kept for the next question.

@@ -26,9 +26,31 @@ func (c *Cluster) awaitRecovery(ctx context.Context) {
 				return
 			case <-time.After(pause):
 			}
-			if c.api.reachable(ctx) {
+			if c.api.look(ctx) == nil {
 				c.health.recovered()
 			}
 		}
 	}
+}
+
+// Look tells Health whether the API server can be reached now, for when something else tells that what was known may no
+// longer hold: the machine woke up, or its network is another. It sends no credentials and runs no plugin. Connections
+// that are kept for the next question are let go of, for they may lead nowhere.
+func (c *Cluster) Look(ctx context.Context) error {
+	ctx, end, err := c.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	c.api.closeIdle()
+	err = c.api.look(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err == nil:
+		c.health.recovered()
+	default:
+		c.health.observe(err)
+	}
+	return err
 }

@@ -29,6 +29,9 @@ type Context struct {
 	Limits      Limits
 	Used        time.Time // when it was last switched on; zero if never
 
+	fixed bool // the port is the file's
+	lost  bool // the port it had is now another's
+
 	// Problem is why its proxy must not start with these settings, in one sentence; empty if it can.
 	Problem string
 }
@@ -57,6 +60,9 @@ func (c Context) Exposed() bool { return !c.Listen.IsLoopback() }
 func (c Context) Fingerprint() string {
 	// What the model itself looks after is no concern of the proxy.
 	c.Production, c.AutoOff, c.Used = false, 0, time.Time{}
+	if !c.fixed {
+		c.Port = 0 // which is given once, and stays
+	}
 	var tls TLS
 	if c.TLS != nil {
 		tls = *c.TLS
@@ -84,10 +90,12 @@ func (c Config) context(name string, now contextState) Context {
 	}
 	for port, owner := range c.ports() {
 		if port == e.Port && owner != name {
-			e.Port = 0 // lost to the context that the file gives it to
+			e.Port, e.lost = 0, true
 		}
 	}
 	put(&e.Port, o.Port)
+	e.fixed = o.Port != nil
+	e.lost = e.lost && !e.fixed
 	put(&e.Listen, o.Listen)
 	put(&e.Outside, o.Outside)
 	put(&e.Namespace, o.Namespace)

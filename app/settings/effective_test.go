@@ -205,14 +205,18 @@ func TestFingerprintIsOfWhatAProxyMustTakeUp(t *testing.T) {
 	s := h.load()
 	before := s.Effective("a").Fingerprint()
 	must(t, s.SetProduction("a", true), s.store.SetOn("a", true))
-	if s.Effective("a").Fingerprint() != before {
-		t.Error("it differs for what is no concern of the proxy")
+	if _, err := s.Prepare("a"); err != nil || s.Effective("a").Fingerprint() != before {
+		t.Errorf("it differs for what is no concern of the proxy (%v)", err)
+	}
+	h.write("contexts: {b: {port: 1080}}")
+	if s.Reload(); s.Effective("a").Fingerprint() == before {
+		t.Error("its port is another's, and it does not differ")
 	}
 	seen := map[string]string{before: "nothing"}
 	for _, text := range []string{
 		"namespace: x", "outside: refuse", "host-network: true", "addresses: [10.0.0.0/8]", "password: {user: a, password: b}",
 		"password: {user: a, password: c}", "tls: {cert: /a, key: /b, client-ca: /c}", "tls: {cert: /a, key: /b, client-ca: /d}",
-		"limits: {idle: 1s}", "carrier: spdy", "other-users: true",
+		"limits: {idle: 1s}", "carrier: spdy", "other-users: true", "listen: 127.0.0.2",
 	} {
 		h.write("defaults: {" + text + "}\n")
 		s.Reload()

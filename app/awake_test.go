@@ -1,0 +1,144 @@
+//go:build unix
+
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"fairlead/app/session"
+)
+
+// A cutLine is a way to the API server that can be cut.
+type cutLine struct {
+	to       string
+	listener net.Listener
+	mutex    sync.Mutex
+	cut      bool
+	open     map[net.Conn]bool
+	done     sync.WaitGroup
+}
+
+func newCutLine(t *testing.T, to string) *cutLine {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &cutLine{to: to, listener: listener, open: map[net.Conn]bool{}}
+	l.done.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			l.done.Go(func() { l.carry(conn) })
+		}
+	})
+	t.Cleanup(func() { listener.Close(); l.set(true); l.done.Wait() })
+	return l
+}
+
+func (l *cutLine) carry(conn net.Conn) {
+	defer conn.Close()
+	far, err := net.Dial("tcp", l.to)
+	if err != nil || !l.keep(conn, far) {
+		return
+	}
+	defer far.Close()
+	l.done.Go(func() { _, _ = io.Copy(far, conn); far.Close() })
+	_, _ = io.Copy(conn, far)
+}
+
+// keep remembers connections to be cut; false when the line is cut already.
+func (l *cutLine) keep(conns ...net.Conn) bool {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	for _, conn := range conns {
+		if l.cut {
+			conn.Close()
+		}
+		l.open[conn] = true
+	}
+	return !l.cut
+}
+
+// set cuts the line, or lets new connections through again.
+func (l *cutLine) set(cut bool) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.cut = cut
+	for conn := range l.open {
+		conn.Close()
+		delete(l.open, conn)
+	}
+}
+
+func TestStateIsTrueSoonAfterASleep(t *testing.T) {
+	config, err := os.ReadFile(cluster.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := strings.TrimSpace(kubectl(t, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"))
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := newCutLine(t, u.Host)
+	moved := strings.ReplaceAll(string(config), u.Host, line.listener.Addr().String())
+	kubeconfig := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(kubeconfig, []byte(moved), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, nil, "serve", "--kubeconfig", kubeconfig, "--listen", "127.0.0.1:0", "demo")
+	_, address, _ := strings.Cut(r.line(t), "  socks5h://")
+	wantGet(t, "http://"+address, "http://hello/")
+
+	// The machine sleeps, and wakes up where no way leads to the cluster. Nobody asks for anything.
+	process := r.cmd.Process
+	if err := process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	line.set(true)
+	time.Sleep(6 * time.Second) // the sleep itself: shorter ones are taken for a busy machine
+	if err := process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	took := r.phase(t, "demo", session.Degraded)
+	t.Logf("degraded %v after the wake", took)
+
+	line.set(false)
+	r.phase(t, "demo", session.On)
+	wantGet(t, "http://"+address, "http://hello/")
+}
+
+// phase waits until a context is in a phase, and says how long that took.
+func (r *running) phase(t *testing.T, name string, want session.Phase) time.Duration {
+	t.Helper()
+	began := time.Now()
+	for now := session.Phase(""); time.Since(began) < time.Minute; {
+		var status struct{ Contexts []session.State }
+		if err := json.Unmarshal([]byte(r.must(t, "status", "-o", "json")), &status); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range status.Contexts {
+			if c.Name == name {
+				now = c.Phase
+			}
+		}
+		if now == want {
+			return time.Since(began)
+		}
+	}
+	t.Fatalf("%s is not %s after a minute", name, want)
+	return 0
+}
