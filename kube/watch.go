@@ -11,8 +11,8 @@ import (
 
 // How long a change for the worse has to last.
 const (
-	goneFor   = time.Second     // before a file or an entry counts as gone: some editors move a file away to write it anew
-	brokenFor = 3 * time.Second // before a file that cannot be read counts as broken
+	goneFor   = 700 * time.Millisecond // before a file or an entry counts as gone: some editors move a file away to write it anew
+	brokenFor = 3 * time.Second        // before a file that cannot be read counts as broken
 )
 
 // Watch reads the kubeconfig at path as Load does, calls changed with what it says, and calls it again whenever that
