@@ -167,7 +167,7 @@ func (c *clerk) ask(ctx context.Context, click menu.Click) error {
 		cut := proxy.server.CloseConnections()
 		c.log.Info().Str("context", click.Context).Int("connections", cut).Msg("connections closed")
 	case menu.LogIn:
-		c.catalogue.loading.Go(func() { _ = proxy.cluster().Check(ctx) }) // it reports to the model
+		c.catalogue.loading.Go(func() { _ = proxy.cluster().LogIn(ctx) }) // it reports to the model
 	}
 	return nil
 }

@@ -33,3 +33,15 @@ func (c *clerk) browse(ctx context.Context, click menu.Click) error {
 	}
 	return c.windows.Open(ctx, browsers[at], desktop.Window{Proxy: address, URL: page})
 }
+
+// browseFirst opens the first browser on the page of a context that is on.
+func (c *clerk) browseFirst(ctx context.Context, name string) error {
+	if c.wiring.running.of(name) == nil {
+		return errNotOn
+	}
+	browsers := desktop.FindBrowsers(c.settings.Config().Browser)
+	if len(browsers) == 0 {
+		return errNoBrowser
+	}
+	return c.browse(ctx, menu.Click{Action: menu.OpenBrowser, Context: name, Argument: browsers[0].ID})
+}

@@ -13,9 +13,10 @@ import (
 	"fairlead/app/snippet"
 )
 
-// control answers at the control socket until ctx ends. The tray takes the socket over from a serve that has it; a serve goes without
-// where another Fairlead answers. Fairlead does its work without the socket, too, so what goes wrong with it is logged.
-func (p *program) control(ctx context.Context, model control.Model, kind string) error {
+// control answers at the control socket until ctx ends. The tray takes the socket over from a serve that has it; a serve
+// goes without where another Fairlead answers. open opens a browser; nil where there is no desktop. Fairlead does its work
+// without the socket, too, so what goes wrong with it is logged.
+func (p *program) control(ctx context.Context, model control.Model, kind string, open func(context.Context, string) error) error {
 	path, err := settings.Socket(p.dir)
 	if err != nil {
 		p.log.Warn().Err(err).Msg("no control socket")
@@ -37,6 +38,7 @@ func (p *program) control(ctx context.Context, model control.Model, kind string)
 			return p.snippet(model.Snapshot(), name, program)
 		},
 		Traffic: p.wiring.running.traffic,
+		Open:    open,
 		Log:     p.log,
 	}
 	return server.Serve(ctx, ln)

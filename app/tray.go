@@ -59,7 +59,6 @@ func (p *program) tray(ctx context.Context) error {
 	group.Go(func() error { return notifier.Run(groupCtx) })
 	group.Go(func() error { notifier.Follow(model.Watch(groupCtx)); return nil })
 	group.Go(func() error { return model.Run(groupCtx) })
-	group.Go(func() error { return p.control(groupCtx, model, "tray") })
 	if err := p.restore(groupCtx, model); err != nil {
 		quit()
 		return errors.Join(err, group.Wait())
@@ -70,6 +69,7 @@ func (p *program) tray(ctx context.Context) error {
 	redraw := make(chan struct{}, 1)
 	clerk := p.clerk(model, clipboard, notifier, redraw)
 	group.Go(func() error { clerk.choose(groupCtx, choices); return nil })
+	group.Go(func() error { return p.control(groupCtx, model, "tray", clerk.browseFirst) })
 	// On some systems the panel's library wants the main goroutine's thread, which is this one.
 	err := tray.Run(groupCtx, tray.Config{
 		Model:  model,
