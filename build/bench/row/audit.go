@@ -35,7 +35,7 @@ type audit struct {
 }
 
 const (
-	auditQuiet  = 300 * time.Millisecond // the log is written a moment after the answer
+	auditQuiet  = 200 * time.Millisecond // the log is written a moment after the answer
 	auditWithin = 10 * time.Second
 )
 
