@@ -77,8 +77,8 @@ func newCrowdCosts() *crowdCosts {
 	}
 	told := func(work, unit string) report.Measure { return report.Measure{Work: work, Unit: unit, Lower: true} }
 	return &crowdCosts{
-		lists:       atMost("10,000 Services: lists and watches in all namespaces, for switching on and names", "requests", 0),
-		switchedOn:  told("10,000 Services: switching a context on", "requests"),
+		lists:      atMost("10,000 Services: lists and watches in all namespaces, for switching on and names", "requests", 0),
+		switchedOn: told("10,000 Services: switching a context on", "requests"),
 		// The first one on a node is also asked whether it is on the node's own network, where it would not be dialled.
 		veryFirst:   atMost("10,000 Services: the first connection to a name, the first of all", "requests", 2),
 		first:       atMost("10,000 Services: the first connection to a name, the worst of 9 more", "requests", 2),
