@@ -38,6 +38,9 @@ func run(ctx context.Context, p parameters, lab *row.Lab) error {
 		lab.Say("row %d: %s", r.Number, r.Title)
 		measures, err := r.Run(ctx, lab)
 		result.Measures = append(result.Measures, measures...)
+		if r.Note != "" && len(measures) > 0 {
+			result.Notes = append(result.Notes, r.Note)
+		}
 		if err != nil {
 			failed = fmt.Errorf("row %d: %w", r.Number, err)
 			break

@@ -30,6 +30,9 @@ func (r Run) WriteMarkdown(w io.Writer) error {
 	met, of := r.met()
 	fmt.Fprintf(&out, "\n%d of %d goals met. %s, %s. Round trips measured: %.2f, %.2f and %.2f ms.\n", met, of, r.When, cellText.Replace(r.Machine),
 		r.RoundTrips["0"], r.RoundTrips["40"], r.RoundTrips["160"])
+	for _, note := range r.Notes {
+		out.WriteString("\n" + cellText.Replace(note) + "\n")
+	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }

@@ -9,8 +9,8 @@ import (
 
 // The picture's measures, in pixels.
 const (
-	pictureWidth = 860
-	labelWidth   = 330 // the work's name, right of which the bars begin
+	pictureWidth = 910
+	labelWidth   = 380 // the work's name, right of which the bars begin
 	nameWidth    = 70
 	barHeight    = 13
 	groupGap     = 12

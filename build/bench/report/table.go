@@ -13,6 +13,7 @@ type Run struct {
 	Machine    string             `json:"machine"`
 	RoundTrips map[string]float64 `json:"roundTripsMs"` // asked for → measured, in ms
 	Measures   []Measure          `json:"measures"`
+	Notes      []string           `json:"notes,omitempty"` // on what some of the work is
 }
 
 // The columns of the table.
@@ -49,6 +50,9 @@ func (r Run) WriteTable(w io.Writer) error {
 	}
 	met, of := r.met()
 	fmt.Fprintf(&out, "\n%d of %d goals met\nspread: first and third quartile, of fewer than %d samples smallest and largest\n", met, of, quartilesFrom)
+	for _, note := range r.Notes {
+		out.WriteString(note + "\n")
+	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }

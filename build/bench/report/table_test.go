@@ -22,7 +22,7 @@ func example() Run {
 	aside := Measure{Row: 2, Work: "for information"}
 	aside.Add(Judged, 7)
 	aside.Judge()
-	return Run{When: "some day", Machine: "a machine", Measures: []Measure{m, aside}}
+	return Run{When: "some day", Machine: "a machine", Measures: []Measure{m, aside}, Notes: []string{"a note"}}
 }
 
 func TestMarkdownHasALineForEachWork(t *testing.T) {
@@ -34,6 +34,7 @@ func TestMarkdownHasALineForEachWork(t *testing.T) {
 		"| 1 | first &lt;byte&gt; [ms] | 42 | 41.5–43 | 126 | ≤ 1.10 × R; ≤ 0.20 × kubectl | 1.05 × R; 0.33 × kubectl | met; MISSED |\n",
 		"| 2 | for information | 7 | 7–7 | – |  |  |  |\n",
 		"1 of 2 goals met. some day, a machine.",
+		"\na note\n",
 	} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("no %q in\n%s", line, out.String())
@@ -58,6 +59,8 @@ func TestTableSaysWhatWasMeasuredAndWhatWasMissed(t *testing.T) {
 		"2 | for information | fairlead | 7 | 7–7 | | | (none) | |",
 		"",
 		"1 of 2 goals met",
+		"spread: first and third quartile, of fewer than 8 samples smallest and largest",
+		"a note",
 	}
 	if len(got) < 2+len(want) {
 		t.Fatalf("%d lines:\n%s", len(got), out.String())

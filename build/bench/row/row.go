@@ -14,22 +14,23 @@ import (
 type Row struct {
 	Number int
 	Title  string
+	Note   string // what its works' names do not say
 	run    func(context.Context, *Lab) ([]report.Measure, error)
 }
 
 // All are the rows in their order.
 func All() []Row {
 	return []Row{
-		{1, "connect to first answer byte, warm", firstByte},
-		{2, "first connection after switching on; a burst of 32", firstConnection},
-		{3, "short requests, 32 at once", shortRequests},
-		{4, "downloads", downloads},
-		{5, "processor time of the proxy", processorTime},
-		{6, "stalled and stuck connections beside good ones", isolation},
-		{7, "500 idle connections", idle},
-		{8, "a refused port", refused},
-		{9, "half-close", halfClose},
-		{10, "a big cluster", crowded},
+		{Number: 1, Title: "connect to first answer byte, warm", run: firstByte},
+		{Number: 2, Title: "first connection after switching on; a burst of 32", run: firstConnection},
+		{Number: 3, Title: "short requests, 32 at once", run: shortRequests},
+		{Number: 4, Title: "downloads", run: downloads},
+		{Number: 5, Title: "processor time of the proxy", run: processorTime},
+		{Number: 6, Title: "stalled and stuck connections beside good ones", run: isolation},
+		{Number: 7, Title: "500 idle connections", run: idle},
+		{Number: 8, Title: "a refused port", run: refused},
+		{Number: 9, Title: "half-close", run: halfClose},
+		{Number: 10, Title: "a big cluster", Note: CrowdNote, run: crowded},
 	}
 }
 
