@@ -92,6 +92,10 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rec.setStage(StageRelay)
+	if !r.ProtoAtLeast(1, 1) {
+		r.Header.Del("Upgrade") // RFC 9110 7.8
+		w = noInterim{w}
+	}
 	// A target may answer while the client still sends; net/http would swallow the rest of the request.
 	_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/1 has it always
 	c.conn.http.forwarder.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
@@ -111,6 +115,19 @@ func finishBody(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).Flush() // a client that waits for its answer before it goes on sending has it
 	_ = r.Body.Close()                        // what could go wrong is the next request's to meet
 }
+
+// noInterim is for HTTP/1.0, which knows no interim responses (RFC 9110 15.2).
+type noInterim struct{ http.ResponseWriter }
+
+// WriteHeader leaves interim ones out.
+func (w noInterim) WriteHeader(status int) {
+	if status >= 200 {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Unwrap is for http.ResponseController.
+func (w noInterim) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // findForward finds out whether the request is one for a forward proxy. An upgraded connection goes through a tunnel.
 func (x *exchange) findForward(r *http.Request) error {
@@ -247,6 +264,10 @@ func forwardProxy(r *http.Request) (*url.URL, error) {
 func rewriteRequest(p *httputil.ProxyRequest) {
 	p.Out.URL.RawQuery = p.In.URL.RawQuery
 	p.Out.URL.User = nil
+	x := p.In.Context().Value(exchangeKey{}).(*exchange)
+	if p.In.Method == http.MethodOptions && p.In.URL.Path == "" && p.In.URL.RawQuery == "" && x.via == nil {
+		p.Out.URL.Path = "*" // RFC 9112 3.2.4
+	}
 	p.Out.Trailer = p.In.Trailer // filled when the body has been read
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 		if values, ok := p.In.Header[name]; ok {

@@ -245,7 +245,7 @@ func TestMaxForwardsIsCounted(t *testing.T) {
 	site := web(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Left", r.Header.Get("Max-Forwards")) })
 	w := open(t, direct())
 	for given, want := range map[string]string{"5": "4", "1": "0", "0": ""} {
-		response, _, err := w.rawHTTP("OPTIONS", "OPTIONS "+site.URL+" HTTP/1.1\r\nHost: x\r\nMax-Forwards: "+given+"\r\n\r\n")
+		response, _, err := w.rawHTTP("OPTIONS", "OPTIONS "+site.URL+"/ HTTP/1.1\r\nHost: x\r\nMax-Forwards: "+given+"\r\n\r\n")
 		if err != nil || response.StatusCode != 200 || response.Header.Get("X-Left") != want {
 			t.Errorf("Max-Forwards %s: %+v, %v", given, response, err)
 		}

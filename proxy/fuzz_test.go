@@ -22,6 +22,8 @@ func FuzzHandshake(f *testing.F) {
 		"POST http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "GET http://a/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
 		"GET http://u:p@[::1]:80/ HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
 		"\x04\x01\x00\x50\x00\x00\x00\x01me\x00e.cho\x00early", "\x16\x03\x01\x00\x05hello", "\x04\x01\x00\x50\x00\x00\x00\x01\x00a\x00", "GET / HTTP/1.1\r\nHost: \x00\r\n\r\n",
+		"\x05\x02\x00\x02\x01\x01u\x01p", "\x05\x01\x02\x01\x00\x00", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\nProxy-Authorization: Basic dTpw\r\n\r\n",
+		"\x16\x03\x01\x00\x05hello!", "\x04\x01\x00\x50\x7f\x00\x00\x01u\x00", "GET / HTTP/1.1\r\nHost: 127.0.0.1:1\r\nOrigin: null\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -35,6 +37,14 @@ func FuzzHandshake(f *testing.F) {
 		reports := make(chan proxy.Report, 100)
 		config.Report = func(r proxy.Report) { reports <- r }
 		config.Handshake, config.Drain = time.Second, time.Millisecond
+		if guarded := len(said)%2 == 1; guarded {
+			config.Credentials = &proxy.Credentials{User: "u", Password: strings.Repeat("never guessed", 4)}
+			dial := config.Rules[0].Dialer
+			config.Rules[0].Dialer = dialerFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+				t.Errorf("%q is let in without the password", said)
+				return dial.DialContext(ctx, network, address)
+			})
+		}
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -67,5 +77,52 @@ func FuzzHandshake(f *testing.F) {
 				t.Errorf("a good end is reported for %q: %+v", said, r)
 			}
 		}
+	})
+}
+
+// FuzzUpstream answers a tunnel with whatever it likes. A dial must end, and take nothing but an answer for success.
+func FuzzUpstream(f *testing.F) {
+	for _, seed := range []string{
+		"HTTP/1.1 200 OK\r\n\r\nearly", "HTTP/1.1 407 No\r\n\r\n", "HTTP/1.0 502 x\r\nProxy-Status: x; error=dns_error\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n",
+		"\x05\x00\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00early", "\x05\x02\x01\x00\x05\x05\x00\x03\x01a\x00\x00", "\x05\xff", "\x05\x00\x05\x00\x00\x09", "",
+	} {
+		f.Add([]byte(seed), true)
+		f.Add([]byte(seed), false)
+	}
+	f.Fuzz(func(t *testing.T, said []byte, socks bool) {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = ln.Close() }()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			_, _ = conn.Write(said)
+			_ = conn.(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, conn)
+		}()
+		kind := "http"
+		if socks {
+			kind = "socks5"
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		conn, err := upstream(kind+"://u:p@"+ln.Addr().String()).DialContext(ctx, "tcp", "a.example:443")
+		if err == nil {
+			if socks && !strings.HasPrefix(string(said), "\x05") || !socks && !strings.HasPrefix(string(said), "HTTP/") {
+				t.Errorf("%q is taken for success", said)
+			}
+			_ = conn.Close()
+		}
+		if ctx.Err() != nil {
+			t.Errorf("%q holds the dial", said)
+		}
+		<-ended
 	})
 }
