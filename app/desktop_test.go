@@ -202,28 +202,18 @@ func TestClickedContextCarriesCurlAndChromium(t *testing.T) {
 }
 
 func TestMouseAloneIsEnough(t *testing.T) {
-	contexts := []string{"demo", "demo-team"}
-	picture := os.Getenv("FAIRLEAD_SCREENSHOT")
-	free := contexts
-	if picture != "" {
-		free = nil // the picture shows the ports that a person gets
-	}
-	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, free...)
-	d.start(t, cluster.Kubeconfig, contexts...)
+	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
+	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
 	d.icon.WaitShown(t)
 
 	d.icon.ClickWithMouse(t, "demo")
 	address := d.waitOn(t, "demo")
-	copyURL := details("demo", "Copy socks5h://"+address)
-	d.icon.ClickWithMouse(t, copyURL...)
+	d.icon.ClickWithMouse(t, details("demo", "Copy socks5h://"+address)...)
 	page, err := d.curl(t, d.waitCopied(t, "socks5h://"+address), hello)
 	fromHello(t, "curl", page, err)
 
 	d.icon.ClickWithMouse(t, "demo-team")
 	team := d.waitOn(t, "demo-team")
-	if picture != "" {
-		takePicture(t, d, picture, copyURL)
-	}
 	d.icon.ClickWithMouse(t, fmt.Sprintf("demo  :%s", portOf(t, address)))
 	d.waitOff(t, "demo", address)
 	page, err = d.curl(t, "socks5h://"+team, "http://app/")
@@ -243,20 +233,6 @@ func portOf(t *testing.T, address string) string {
 		t.Fatal(err)
 	}
 	return port
-}
-
-// takePicture saves what the screen shows of the panel and the open menu, with the pointer on an entry.
-func takePicture(t *testing.T, d *onDesktop, file string, entry []string) {
-	t.Helper()
-	var area = d.icon.Point(t, entry...)
-	whole := area[0]
-	for _, menu := range area[1:] {
-		whole = whole.Union(menu)
-	}
-	whole = whole.Inset(-16)
-	whole.Min.Y = 0
-	d.Screenshot(t, file, whole)
-	d.CloseMenu(t)
 }
 
 func TestWhatWasOnIsOnAgain(t *testing.T) {

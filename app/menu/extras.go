@@ -8,7 +8,7 @@ type Extras struct {
 	Notifications []Switch         // the kinds of notifications
 	Autostart     *bool            // whether Fairlead starts at login; nil: unknown here
 	Settings      bool             // there is a settings file to open, or one can be written
-	Version       string           // of Fairlead
+	Version       string           // of Fairlead, with its name: "Fairlead v1.2"
 }
 
 // Extra is what the menu says of one context beyond its session.State.

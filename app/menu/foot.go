@@ -25,11 +25,12 @@ func foot(s session.Snapshot, x Extras) []Item {
 	return append(items, button("Quit", Click{Action: Quit}))
 }
 
-// latest is the context that came to listen last.
+// latest is the context that came to listen last, of those that are well if there are any.
 func latest(s session.Snapshot) (session.State, bool) {
 	var found session.State
 	for _, c := range s.Contexts {
-		if c.Phase.Listening() && (found.Name == "" || c.Since.After(found.Since)) {
+		better := found.Phase == "" || c.Phase == session.On && found.Phase != session.On || c.Phase == found.Phase && c.Since.After(found.Since)
+		if c.Phase.Listening() && better {
 			found = c
 		}
 	}
@@ -53,7 +54,7 @@ func more(x Extras) []Item {
 	}
 	items = append(items, button("Log folder", Click{Action: OpenLogFolder}))
 	if x.Version != "" {
-		about := button("Fairlead "+shortEnd(clean(x.Version), maxName)+" (copy)", Click{Action: CopyVersion, Argument: x.Version})
+		about := button(shortEnd(clean(x.Version), maxName)+" (copy)", Click{Action: CopyVersion, Argument: x.Version})
 		about.ID = string(CopyVersion)
 		items = append(items, about)
 	}

@@ -20,7 +20,7 @@ func extras() Extras {
 		Notifications: []Switch{{Choice{"dials", "Failed connections"}, true}, {Choice{"logins", "Logins"}, false}},
 		Autostart:     &on,
 		Settings:      true,
-		Version:       "v1.2.3",
+		Version:       "Fairlead v1.2.3",
 		Contexts: map[string]Extra{
 			"staging": {PAC: true, Connections: 3, Namespaces: []string{"kube-system", "web"}, Services: []Service{
 				{"kube-system", "dns", []Port{{53, "dns-tcp"}, {9153, "metrics"}}},
