@@ -43,21 +43,36 @@ func (t *tail) lastLine() string {
 
 var (
 	escapes = regexp.MustCompile("\x1b(\\[[0-9;?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)?)")
-	// What may be a token, a key or a password's hash; and a URL's part that may hold one.
-	secrets = regexp.MustCompile(`[A-Za-z0-9+/=_.~-]{40,}|eyJ[A-Za-z0-9_-]+[A-Za-z0-9_.-]*`)
+	// What may be a token, a key or a hash; and the parts of a URL that may hold one.
+	tokens  = regexp.MustCompile(`eyJ[A-Za-z0-9_.-]+|[A-Za-z0-9+/=_~-]{32,}`)
+	digits  = regexp.MustCompile(`[0-9]`)
 	queries = regexp.MustCompile(`(://)[^/\s@]*@|[?#]\S*`)
 )
 
 // clean makes foreign text fit to be shown in one line: bounded, printable, and without what may be a secret.
 func clean(s string) string {
 	s = escapes.ReplaceAllString(strings.ToValidUTF8(s, ""), "")
-	if strings.Contains(s, "://") {
-		s = queries.ReplaceAllString(s, "$1")
+	words := strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
+	for i, word := range words {
+		words[i] = withoutSecrets(word)
 	}
-	s = secrets.ReplaceAllString(s, "…")
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	s = strings.Join(words, " ")
 	if len(s) > maxLine {
 		s = strings.ToValidUTF8(s[:maxLine], "") + "…"
 	}
 	return s
+}
+
+func withoutSecrets(word string) string {
+	if strings.Contains(word, "://") {
+		word = queries.ReplaceAllString(word, "$1")
+	} else if strings.ContainsAny(word[:1], "/~.") {
+		return word // a file's path, which can be long
+	}
+	return tokens.ReplaceAllStringFunc(word, func(t string) string {
+		if !strings.HasPrefix(t, "eyJ") && !digits.MatchString(t) {
+			return t // a long word
+		}
+		return "…"
+	})
 }
