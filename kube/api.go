@@ -31,6 +31,7 @@ const (
 	requestTimeout = 12 * time.Second // both attempts together
 	maxAnswer      = 8 << 20          // bytes; twice what maxItems slices take
 	maxItems       = "100"            // EndpointSlices hold 100 endpoints each
+	maxQuestions   = 32               // at a time: each has a connection of its own
 )
 
 // An api asks the API server of one context the few things that names need. It has no client-go clientset, which knows
@@ -47,6 +48,7 @@ type api struct {
 	health    *health
 	attempt   time.Duration // attemptTimeout; shorter in tests
 	asked     atomic.Uint64 // questions
+	turns     chan struct{} // holds a value for each question under way
 }
 
 // newAPI makes the clients; it sends nothing.
@@ -72,6 +74,7 @@ func newAPI(config *rest.Config, contextName string, l *login, h *health) (*api,
 		login:     l,
 		health:    h,
 		attempt:   attemptTimeout,
+		turns:     make(chan struct{}, maxQuestions),
 	}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		a.transport = next
@@ -183,6 +186,12 @@ func (a *api) ask(ctx context.Context, asked question, answer runtime.Object, re
 	if err := a.login.ensure(ctx); err != nil {
 		a.health.observe(err)
 		return err
+	}
+	select {
+	case a.turns <- struct{}{}:
+		defer func() { <-a.turns }()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

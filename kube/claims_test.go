@@ -1,13 +1,19 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -266,4 +272,51 @@ func TestAnAddressWithAnOwnerDoesNotWaitForTheRanges(t *testing.T) {
 	}
 	close(hold)
 	waitFor(t, "the ranges", func() bool { return len(c.resolver.knownRanges()) > 0 })
+}
+
+func TestADecisionIsLoggedOnce(t *testing.T) {
+	server := addressed(t)
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	var log bytes.Buffer
+	c.log = zerolog.New(&log)
+	for range 3 {
+		claims(t, c, "web.dev")
+		claims(t, c, "172.31.9.9")
+		claims(t, c, "web")
+	}
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], "web.dev") || !strings.Contains(lines[1], "Pod other/stray has it") {
+		t.Errorf("%q", lines)
+	}
+}
+
+func TestManyQuestionsTakeTurns(t *testing.T) {
+	server := newAPIServer(t)
+	hold, entered := make(chan struct{}), make(chan struct{}, 1000)
+	server.misbehave(func(http.ResponseWriter, *http.Request) bool {
+		entered <- struct{}{}
+		<-hold
+		return false
+	})
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	c.api.attempt = requestTimeout // so that none is sent twice
+	var wg sync.WaitGroup
+	for i := range 3 * maxQuestions {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			defer cancel()
+			_, _ = c.DialContext(ctx, "tcp", fmt.Sprintf("web-%d:80", i))
+		})
+	}
+	for range maxQuestions {
+		<-entered
+	}
+	if n := len(server.requests()); n != maxQuestions {
+		t.Errorf("%d questions at once", n)
+	}
+	close(hold)
+	wg.Wait()
+	if n := len(server.requests()); n < 6*maxQuestions {
+		t.Errorf("%d questions in all", n)
+	}
 }

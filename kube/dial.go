@@ -85,6 +85,9 @@ func (c *Cluster) dial(ctx context.Context, network string, n name, port, hops i
 // hand may have the address of a Pod or a Service without saying so.
 func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution, hops int) (conn net.Conn, err error) {
 	dial := c.policy.Load().Outside
+	if len(to.outside) == 0 {
+		return nil, &fault.Unsupported{What: to.why}
+	}
 	for _, address := range to.outside[:min(len(to.outside), maxOutside)] {
 		n, port, _ := c.target(network, address)
 		switch {

@@ -165,6 +165,27 @@ func TestWhatIsNoPodIsDialledOutsideWhenThePolicyAllows(t *testing.T) {
 	}
 }
 
+// What is no host is not dialled, whoever wrote it into an object.
+func TestWhatIsNoHostIsNotDialled(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "odd")
+	server.services["team/odd"].Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "a\nb/../c@d"}
+	server.add("team", "manual")
+	server.slices["team/manual"] = []discoveryv1.EndpointSlice{testSlice(5432)}
+	server.slices["team/manual"][0].Endpoints = []discoveryv1.Endpoint{{Addresses: []string{"x\x00y:22"}}}
+	out := &outsideDialer{}
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	c.SetPolicy(Policy{Outside: out.dial, Namespace: "../kube-system"})
+	for _, address := range []string{"odd:80", "manual:80"} {
+		if err := dial(t, c, address); err == nil || strings.ContainsAny(err.Error(), "\n\x00") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	if len(out.went) != 0 || c.Namespace() != "team" {
+		t.Errorf("went to %q, in namespace %s", out.went, c.Namespace())
+	}
+}
+
 func TestAPodOfItsOwnNameIsLookedAt(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "web", "web-1", "ended", "waiting")

@@ -26,6 +26,7 @@ func (f *found) add(members []member, port int) {
 				f.notReady = map[string]bool{}
 			}
 			f.notReady[m.pod+"|"+m.uid+orAddress(m)] = true
+		case m.pod == "" && !isHost(m.address): // what someone wrote by hand
 		case m.pod == "":
 			f.outside = append(f.outside, net.JoinHostPort(m.address, strconv.Itoa(port)))
 		case f.seen[c.endpoint]:

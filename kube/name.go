@@ -97,6 +97,12 @@ func hostLabels(host string) []string {
 	return labels
 }
 
+// isHost tells whether s can be dialled: an address or a name of labels.
+func isHost(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil || hostLabels(s) != nil
+}
+
 // isLabel tells whether s is a label as RFC 1123 has it, in lower case.
 func isLabel(s string) bool {
 	if s == "" || len(s) > maxLabel || s[0] == '-' || s[len(s)-1] == '-' {

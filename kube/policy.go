@@ -9,7 +9,7 @@ import (
 
 // A Policy is what may change while a Cluster runs. The zero Policy is the strictest.
 type Policy struct {
-	// Namespace is where names that carry none are looked for; empty means the context's.
+	// Namespace is where names that carry none are looked for; the context's when it is empty, or no name of a namespace.
 	Namespace string
 	// HostNetwork allows Pods on their node's network. A port-forward to such a Pod reaches the node's own localhost, and
 	// whatever listens there; without it they are refused with *fault.HostNetwork.
@@ -23,6 +23,10 @@ type Policy struct {
 
 // SetPolicy replaces the policy. Dials that begin now follow it; open connections stay.
 func (c *Cluster) SetPolicy(p Policy) {
+	if p.Namespace != "" && !isLabel(p.Namespace) {
+		c.log.Warn().Str("namespace", printable(p.Namespace)).Msg("the policy's namespace is none")
+		p.Namespace = ""
+	}
 	p.Addresses = slices.Clone(p.Addresses)
 	for i, prefix := range p.Addresses {
 		p.Addresses[i] = unmapped(prefix)

@@ -30,6 +30,7 @@ func TestOnARealCluster(t *testing.T) {
 		"names lead nowhere beyond their namespace":          onlyItsNamespace,
 		"the least rights suffice":                           leastRights,
 		"a rollout loses no request":                         rollout,
+		"a Pod that refuses is not heard of beside another":  secondEndpoint,
 		"what is not there is said":                          wrongTargets,
 		"ready endpoints share the connections":              spread,
 		"a refused port is refused and hurts no other":       refusedPort,

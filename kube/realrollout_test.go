@@ -104,3 +104,47 @@ func fetch(c *Cluster, url string) (pod string, bytes int64, err error) {
 	bytes, err = io.Copy(io.Discard, response.Body)
 	return response.Header.Get("X-Pod"), bytes, err
 }
+
+// half is a Service with two ready Pods of which one refuses every connection.
+const half = `
+apiVersion: v1
+kind: Pod
+metadata: {name: half-good, namespace: default, labels: {app: half}}
+spec:
+  automountServiceAccountToken: false
+  containers: [{name: http, image: demo.local/http, imagePullPolicy: Never, ports: [{name: http, containerPort: 8080}]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: half-bad, namespace: default, labels: {app: half}}
+spec:
+  automountServiceAccountToken: false
+  containers: [{name: refuses, image: demo.local/refuses, imagePullPolicy: Never, ports: [{name: http, containerPort: 8080}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: half, namespace: default}
+spec: {selector: {app: half}, ports: [{name: http, port: 80, targetPort: http}]}
+`
+
+// secondEndpoint sees that a client never hears of a Pod that refuses, while another one serves.
+func secondEndpoint(t *testing.T, cluster *clustertest.Cluster) {
+	apply := cluster.KubectlCommand(t.Context(), "apply", "-f", "-")
+	apply.Stdin = strings.NewReader(half)
+	if out, err := apply.CombinedOutput(); err != nil {
+		t.Fatalf("kubectl apply: %v: %s", err, out)
+	}
+	waitFor(t, "both Pods to be ready", func() bool {
+		return strings.Count(kubectl(t, cluster, "get", "endpointslices", "-l", "kubernetes.io/service-name=half",
+			"-o", "jsonpath={.items[*].endpoints[*].conditions.ready}"), "true") == 2
+	})
+	// Each of these knows nothing of the Pods at first, and so tries either of them with the same chance.
+	for range 20 {
+		c := openReal(t, cluster.Kubeconfig, "demo")
+		for range 3 {
+			if pod, err := ask(c, "half:80"); err != nil || pod != "default/half-good" {
+				t.Errorf("Pod %q, %v", pod, err)
+			}
+		}
+	}
+}

@@ -98,7 +98,9 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 		}
 		next, inside := alias(s)
 		if !inside {
-			to.outside = []string{net.JoinHostPort(strings.TrimSuffix(s.externalName, "."), strconv.Itoa(port))}
+			if isHost(s.externalName) {
+				to.outside = []string{net.JoinHostPort(strings.TrimSuffix(s.externalName, "."), strconv.Itoa(port))}
+			}
 			to.why = fmt.Sprintf("Service %s/%s is an ExternalName for %s, which is outside the cluster",
 				s.namespace, s.name, bounded(s.externalName))
 			return nil
