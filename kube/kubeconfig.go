@@ -68,6 +68,14 @@ func loadingRules(path string) *clientcmd.ClientConfigLoadingRules {
 }
 
 func readBounded(path string) ([]byte, error) {
+	// To open a pipe waits for its writer, and what is read of it is gone for the next reading.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, cause(err)
+	}
+	if !info.Mode().IsRegular() && !info.IsDir() && !isNull(info) {
+		return nil, errors.New("not a regular file")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, cause(err)
@@ -81,6 +89,12 @@ func readBounded(path string) ([]byte, error) {
 		return nil, fmt.Errorf("larger than %d MiB", maxKubeconfig>>20)
 	}
 	return data, nil
+}
+
+// isNull tells whether a file is the system's empty one, which stands for no kubeconfig.
+func isNull(info fs.FileInfo) bool {
+	null, err := os.Stat(os.DevNull)
+	return err == nil && os.SameFile(info, null)
 }
 
 // cause is err without the path, which a Problem has already.

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"fairlead/kube/fault"
 )
@@ -106,5 +108,20 @@ func TestATokenFileThatIsGone(t *testing.T) {
 	}
 	if _, err := Open(Config{Kubeconfig: server.kubeconfig(t, fmt.Sprintf("{tokenFile: %q}", token)), Context: "test"}); err == nil || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("Open: %v", err)
+	}
+}
+
+// That Run ends all the same is seen to when the test ends.
+func TestAPluginThatHangsHoldsUpNothing(t *testing.T) {
+	server := newAPIServer(t)
+	user := `{exec: {apiVersion: client.authentication.k8s.io/v1, command: sleep, args: ["1000"], interactiveMode: Never}}`
+	c := start(t, server.kubeconfig(t, user), &fakeCarrier{}, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := c.DialContext(ctx, "tcp", "web:80"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a client in a hurry: %v", err)
+	}
+	if claimed, err := c.Claims(t.Context(), "example.com"); claimed || err != nil {
+		t.Errorf("a name of the Internet: %t, %v", claimed, err)
 	}
 }

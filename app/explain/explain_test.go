@@ -117,6 +117,8 @@ var causes = []struct {
 		"The program aws, which signs in to context staging, failed with exit status 3. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin silent", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginSilent}, "Login plugin failed",
 		"The program aws, which signs in to context staging, did not finish in time; it may be waiting for you. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
+	{"login plugin that waits", &fault.Login{Context: "staging", Plugin: "kubelogin", Cause: fault.PluginSilent, Detail: "open https://idp.example/device and enter ABCD-EFGH"}, "Login plugin failed",
+		"The program kubelogin, which signs in to context staging, did not finish in time; it may be waiting for you: open https://idp.example/device and enter ABCD-EFGH. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin that prints something else", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginOutput}, "Login plugin failed",
 		"The program aws, which signs in to context staging, printed no credentials that Kubernetes understands. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
 

@@ -53,7 +53,7 @@ func plugin(e *fault.Login) words {
 		x.title = "Login needed"
 		x.sentence = program + " wants a terminal to ask in, which it cannot have in the background."
 	case fault.PluginSilent:
-		x.sentence = program + " did not finish in time; it may be waiting for you."
+		x.sentence = program + " did not finish in time; it may be waiting for you" + lastLine(e) + "."
 	case fault.PluginOutput:
 		x.sentence = program + " printed no credentials that Kubernetes understands."
 	default:
@@ -95,13 +95,21 @@ func install(e *fault.Login) string {
 
 // lastWords is what a plugin said at its end, else how it ended, after a colon.
 func lastWords(e *fault.Login) string {
-	if detail := strings.TrimRight(Plain(e.Detail, textLength), " .:"); detail != "" {
-		return ": " + detail
+	if line := lastLine(e); line != "" {
+		return line
 	}
 	if e.Cause == fault.PluginFailed && e.Exit > 0 {
 		return fmt.Sprintf(" with exit status %d", e.Exit)
 	}
 	return reason(e.Err)
+}
+
+// lastLine is the last that a plugin printed for its user, after a colon.
+func lastLine(e *fault.Login) string {
+	if detail := strings.TrimRight(Plain(e.Detail, textLength), " .:"); detail != "" {
+		return ": " + detail
+	}
+	return ""
 }
 
 // reason is what err says about a login, after a colon, if those are a few plain words. All else may quote what a
