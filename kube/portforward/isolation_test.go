@@ -1,12 +1,15 @@
 package portforward
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"fairlead/kube/fault"
 )
 
 // One connection whose client stopped reading and one whose program never reads hold up nobody, below the cap.
@@ -161,3 +164,75 @@ func TestCancelledDownloadsLeaveNothingBehind(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// A refused port ends nothing else, on a session of its own or on one that many share.
+func TestARefusedPortLeavesAHundredOthersAlone(t *testing.T) {
+	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
+		t.Run(carrier, func(t *testing.T) {
+			w := newWorld(t)
+			f := w.forwarder(func(c *Config) { c.Carrier, c.PerPod = carrier, 8 })
+			var open []tunnel
+			for range 100 {
+				c := mustDial(t, f, 7)
+				defer c.Close() //nolint:errcheck // always nil
+				echoes(t, c, "hello")
+				open = append(open, c)
+			}
+			for port := 100; port < 110; port++ { // each for the first time: none is told from memory
+				_, err := dial(t, f, at(port))
+				if refused, ok := errors.AsType[*fault.Refused](err); !ok || refused.Port != port {
+					t.Errorf("port %d: %v", port, err)
+				}
+			}
+			for _, c := range open {
+				echoes(t, c, "still here")
+			}
+		})
+	}
+}
+
+// Below the cap a download that fills its connection does not stand before anybody else's bytes, although this Pod is far
+// enough away for connections of a burst to share.
+func TestNobodySharesWithADownload(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.program(1, func(c net.Conn) {
+		b := make([]byte, 64<<10)
+		for {
+			if _, err := c.Write(b); err != nil {
+				return
+			}
+		}
+	})
+	l := newLine(t, 5*near)
+	f := w.forwarder(func(c *Config) { c.REST.Dial = l.dial })
+	download := mustDial(t, f, 1)
+	var received atomic.Int64
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		b := make([]byte, 64<<10)
+		for {
+			n, err := download.Read(b)
+			if received.Add(int64(n)); err != nil {
+				return
+			}
+		}
+	})
+	defer reading.Wait()
+	defer download.Close() //nolint:errcheck // always nil
+	eventually(t, "the download is under way", func() bool { return received.Load() > 1<<20 })
+	for range 10 {
+		c := mustDial(t, f, 7)
+		defer c.Close() //nolint:errcheck // always nil
+		echoes(t, c, "hello")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.pods {
+		for _, s := range p.sessions {
+			if st := s.State(); s.users > 1 && st.Received > bulk {
+				t.Errorf("%d connections share the download's session", s.users)
+			}
+		}
+	}
+}

@@ -41,6 +41,8 @@ type world struct {
 	server *httptest.Server
 	refuse atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool] // answers true when it has answered
 
+	resumed atomic.Int32 // upgrades that came over a resumed TLS session
+
 	mu       sync.Mutex
 	programs map[int]func(net.Conn)
 	sessions map[net.Conn]struct{}
@@ -78,6 +80,9 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if !inner {
 		w.mu.Lock()
 		w.upgrades = append(w.upgrades, kind)
+		if r.TLS != nil && r.TLS.DidResume {
+			w.resumed.Add(1)
+		}
 		w.headers = append(w.headers, r.Header.Clone())
 		w.mu.Unlock()
 		if refuse := w.refuse.Load(); refuse != nil && (*refuse)(rw, r) {

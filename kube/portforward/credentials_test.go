@@ -1,0 +1,83 @@
+package portforward
+
+import (
+	"path/filepath"
+	"testing"
+
+	"k8s.io/client-go/rest"
+)
+
+// A client certificate that is replaced in its file, as tools that rotate them do, is soon that of all sessions. What is
+// open stays.
+func TestARotatedCertificateRetiresSessions(t *testing.T) {
+	w := newWorld(t)
+	a := newAuthority(t)
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "crt"), filepath.Join(dir, "key")
+	replace := func(name string) {
+		cert, key := a.issue(t, name)
+		writeFile(t, keyFile, string(key), 0o600)
+		writeFile(t, certFile, string(cert), 0o600)
+	}
+	replace("alice")
+	address, who := mutual(t, w, a, "api.example")
+	f := w.forwarder(func(c *Config) {
+		c.REST = &rest.Config{Host: "https://" + address, TLSClientConfig: rest.TLSClientConfig{CertFile: certFile, KeyFile: keyFile, CAData: a.pem, ServerName: "api.example"}}
+	})
+	open := mustDial(t, f, 7)
+	defer open.Close() //nolint:errcheck // always nil
+	echoes(t, open, "hello")
+	if who() != "alice" {
+		t.Fatalf("the API server saw %q", who())
+	}
+	replace("alice-renewed")
+	eventually(t, "the open connection's session is retired", func() bool {
+		f.lookAtCredentials(t.Context())
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, p := range f.pods {
+			for _, s := range p.sessions {
+				if s.users > 0 && s.retired {
+					return true
+				}
+			}
+		}
+		return false
+	})
+	next := mustDial(t, f, 7)
+	defer next.Close() //nolint:errcheck // always nil
+	echoes(t, next, "hello")
+	if who() != "alice-renewed" {
+		t.Errorf("a new session came from %q", who())
+	}
+	echoes(t, open, "an open connection lives on")
+}
+
+// TLS sessions are resumed: with their tickets a handshake costs a third of the work.
+func TestTLSSessionsAreResumed(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(nil)
+	eventually(t, "a session is resumed", func() bool {
+		if _, err := request(t, f, at(7)); err != nil {
+			t.Fatal(err)
+		}
+		w.cutAndNoticed(f)
+		return w.resumed.Load() > 0
+	})
+}
+
+// A resumed session is that of the certificate it began with.
+func TestTicketsBelongToOneCertificate(t *testing.T) {
+	var r route
+	alice, bob := identity{1}, identity{2}
+	first := r.cache(alice)
+	if r.cache(alice) != first {
+		t.Error("tickets are thrown away")
+	}
+	if r.cache(bob) == first {
+		t.Error("tickets of one certificate are used with another")
+	}
+	if r.cache(alice) == first {
+		t.Error("tickets are kept for who was replaced")
+	}
+}

@@ -1,0 +1,92 @@
+package portforward
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The API server's side may end connections that wait for a use, at any time.
+func TestUnboundConnectionsThatEndedAreNoFailure(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(nil)
+	for range 3 {
+		eventually(t, "a connection to the API server waits", func() bool { return f.Stats().Unbound > 0 })
+		w.server.CloseClientConnections()
+		if _, err := request(t, f, at(7)); err != nil {
+			t.Fatal(err)
+		}
+		w.cutAndNoticed(f)
+	}
+}
+
+func TestIdleSessionsAreGivenUpButForTheLast(t *testing.T) {
+	t.Parallel() // housekeeping takes its time
+	w := newWorld(t)
+	f := w.forwarder(func(c *Config) { c.Idle = 200 * time.Millisecond })
+	var open []tunnel
+	for range 10 {
+		open = append(open, mustDial(t, f, 7))
+	}
+	for _, c := range open {
+		echoes(t, c, "hello")
+	}
+	if st := f.Stats(); st.Sessions < 10 {
+		t.Fatalf("%+v", st)
+	}
+	for _, c := range open {
+		c.Close() //nolint:errcheck // always nil
+	}
+	eventually(t, "idle sessions are given up", func() bool { st := f.Stats(); return st.Sessions <= minSpares })
+	if st := f.Stats(); st.Sessions == 0 {
+		t.Errorf("none is kept: %+v", st)
+	}
+}
+
+// A kubeconfig's client has five requests a second for its own; a session is none of them.
+func TestNoBrakeOnSessions(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(func(c *Config) { c.REST.QPS, c.REST.Burst = 0.1, 1 })
+	start := time.Now()
+	for i := range 12 {
+		if _, err := request(t, f, []Endpoint{{Namespace: "ns", Pod: "pod", UID: fmt.Sprint(i), Port: 7}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(start); took > time.Minute { // at that rate it would be two
+		t.Errorf("12 sessions took %v", took)
+	}
+}
+
+// An idle connection has no goroutine but its reader's, above the cap too.
+func TestIdleConnectionsHaveNoGoroutinesOfTheirOwn(t *testing.T) {
+	const idle, sessions = 60, 8
+	w := newWorld(t)
+	f := w.forwarder(func(c *Config) { c.PerPod = sessions })
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	for range idle {
+		c := mustDial(t, f, 7)
+		defer c.Close() //nolint:errcheck // always nil
+		echoes(t, c, "hello")
+		reading.Go(func() { c.Read(make([]byte, 1)) }) //nolint:errcheck // until its end
+	}
+	if st := f.Stats(); st.Sessions > sessions || st.Connections != idle {
+		t.Errorf("%+v", st)
+	}
+	eventually(t, "nothing but readers is left", func() bool { return carrying() <= idle+sessions })
+}
+
+// carrying counts the goroutines that are inside the carrier.
+func carrying() (n int) {
+	b := make([]byte, 16<<20)
+	for stack := range strings.SplitSeq(string(b[:runtime.Stack(b, true)]), "\n\n") {
+		if strings.Contains(stack, "fairlead/kube/spdy.(") || strings.Contains(stack, "fairlead/kube/portforward.(*conn)") {
+			n++
+		}
+	}
+	return n
+}
