@@ -19,7 +19,7 @@ const (
 	// soakRest is longer than Fairlead keeps sessions that nobody uses, but for the last two of each Pod, which soakIdle
 	// allows. A short soak does not wait for that.
 	soakRest = 2 * time.Minute
-	soakIdle = 18
+	soakIdle = 24
 )
 
 // runSoak soaks Fairlead on a cluster of its own. Unlike the rows it needs no delay line and no namespace. When a rule

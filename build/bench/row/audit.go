@@ -56,7 +56,7 @@ func (a *audit) next(ctx context.Context) ([]asked, error) {
 		}
 		all = append(all, more...)
 	}
-	return nil, fmt.Errorf("Fairlead still asks after %s", auditWithin)
+	return nil, fmt.Errorf("requests still come after %s", auditWithin)
 }
 
 // more reads the lines that are there.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,7 +91,17 @@ func (s *soak) run(ctx context.Context) error {
 	}
 	s.Say("%s  at rest", before)
 	s.Say("%d connections a second for %s, with Pods deleted and sessions cut", s.Rate, s.For)
-	if err := s.work(ctx, s.For, true); err != nil {
+	if err := s.work(ctx, s.For/2, true); err != nil {
+		return err
+	}
+	s.Say("the node takes no more SPDY: new sessions are WebSockets")
+	if err := s.Cluster.RefuseUpgrades(ctx, clustertest.SPDY, http.StatusForbidden); err != nil {
+		return err
+	}
+	if err := s.work(ctx, s.For-s.For/2, true); err != nil {
+		return err
+	}
+	if err := s.carriers(ctx); err != nil {
 		return err
 	}
 	after, err := s.gauge.rest(ctx, s.count(), s.Rest, func(now sample) bool { return leaks(before, now) == nil && s.idle(now) })
@@ -101,6 +112,15 @@ func (s *soak) run(ctx context.Context) error {
 	err = s.judge(ctx, before, after)
 	if !s.idle(after) {
 		err = errors.Join(err, fmt.Errorf("%d sessions are left at rest, more than %d", after.sessions, s.Idle))
+	}
+	return err
+}
+
+// carriers sees that both were in use.
+func (s *soak) carriers(ctx context.Context) error {
+	stats, err := s.Cluster.Stats(ctx)
+	if err == nil && (stats.Sessions[clustertest.SPDY] == 0 || stats.Sessions[clustertest.WebSocket] == 0) {
+		err = fmt.Errorf("sessions by carrier: %v", stats.Sessions)
 	}
 	return err
 }
@@ -195,6 +215,11 @@ func (s *soak) judge(ctx context.Context, before, after sample) error {
 		}
 	}
 	s.tell(counts)
+	for _, stage := range s.theatre.stages {
+		if len(stage.troubles) == 0 {
+			errs = append(errs, fmt.Errorf("there was no trouble for %s", stage.name))
+		}
+	}
 	if wrong > shown {
 		errs = append(errs, fmt.Errorf("and %d more", wrong-shown))
 	}

@@ -39,6 +39,7 @@ func stages(pace time.Duration) []*stage {
 		{name: "finishing", grace: 60, finishes: true, trouble: deletePod, every: pace},
 		{name: "dying", fails: true, ends: true, trouble: deletePod, every: 2 * pace},
 		{name: "cut", grace: 1, fails: true, trouble: cut, every: pace},
+		{name: "silent", grace: 1, fails: true, trouble: silence, every: 2 * pace},
 	}
 }
 

@@ -2,6 +2,7 @@ package soak
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -64,6 +65,20 @@ func cut(ctx context.Context, t *theatre, _ *stage, pod string) (trouble, error)
 		order, made.what = t.cluster.DropStreams, "connections of Pod "+pod+" reset"
 	}
 	err := order(ctx, namespace+"/"+pod)
+	made.to = time.Now().Add(settled)
+	return made, err
+}
+
+// silentFor is longer than it takes to find a dead session, and shorter than any patience.
+const silentFor = 4 * time.Second
+
+// silence keeps every byte of a Pod's sessions back for a while, as a path does that died without a word and came back.
+func silence(ctx context.Context, t *theatre, _ *stage, pod string) (trouble, error) {
+	made := trouble{what: "sessions of Pod " + pod + " silent", from: time.Now()}
+	err := t.cluster.Blackhole(ctx, namespace+"/"+pod, true)
+	if err == nil {
+		err = errors.Join(sleep(ctx, silentFor), t.cluster.Blackhole(context.WithoutCancel(ctx), namespace+"/"+pod, false))
+	}
 	made.to = time.Now().Add(settled)
 	return made, err
 }
