@@ -7,6 +7,7 @@ import (
 
 	"fairlead/app/desktop"
 	"fairlead/app/menu"
+	"fairlead/app/session"
 )
 
 var errNoBrowser = errors.New("none of the browsers that Fairlead can drive was found: Chromium, Chrome, Edge, Brave, Firefox")
@@ -23,7 +24,12 @@ func (c *clerk) browse(ctx context.Context, click menu.Click) error {
 	if at < 0 || at >= len(browsers) {
 		return errNoBrowser
 	}
-	proxy, err := c.proxyOf(click.Context)
+	return c.openIn(ctx, c.windows, browsers[at], click.Context, page)
+}
+
+// openIn opens a window of a browser, on the proxy's own page when none is named.
+func (p *program) openIn(ctx context.Context, windows *desktop.Browsers, browser desktop.Browser, name, page string) error {
+	proxy, err := p.proxyOf(name)
 	if err != nil {
 		return err
 	}
@@ -31,7 +37,7 @@ func (c *clerk) browse(ctx context.Context, click menu.Click) error {
 	if page == "" {
 		page = "http://" + address + "/"
 	}
-	return c.windows.Open(ctx, browsers[at], desktop.Window{Proxy: address, URL: page})
+	return windows.Open(ctx, browser, desktop.Window{Proxy: address, URL: page})
 }
 
 // browseFirst opens the first browser on the page of a context that is on.
@@ -44,4 +50,16 @@ func (c *clerk) browseFirst(ctx context.Context, name string) error {
 		return errNoBrowser
 	}
 	return c.browse(ctx, menu.Click{Action: menu.OpenBrowser, Context: name, Argument: browsers[0].ID})
+}
+
+// openFirst opens the first browser there is in the cluster of a context that is on, for the command line.
+func (p *program) openFirst(ctx context.Context, windows *desktop.Browsers, state session.State) error {
+	if !state.Phase.Listening() {
+		return notOn(state)
+	}
+	browsers := desktop.FindBrowsers(p.settings.Config().Browser)
+	if len(browsers) == 0 {
+		return errNoBrowser
+	}
+	return p.openIn(ctx, windows, browsers[0], state.Name, "")
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"fairlead/app/control"
+	"fairlead/app/desktop"
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/app/snippet"
@@ -31,32 +32,52 @@ func (p *program) control(ctx context.Context, model control.Model, kind string,
 		p.log.Warn().Err(err).Msg("no control socket")
 		return nil
 	}
+	windows := &desktop.Browsers{}
 	server := control.Server{
 		Model:   model,
 		Program: control.Program{Version: version(), Kind: kind, Log: filepath.Join(p.dir, logName)},
 		Env: func(_ context.Context, name, program string) (control.Snippet, error) {
-			return p.snippet(model.Snapshot(), name, program)
+			state, err := stateOf(model, name)
+			if err != nil {
+				return control.Snippet{}, err
+			}
+			return p.snippet(state, program)
+		},
+		Open: func(ctx context.Context, name string) error {
+			state, err := stateOf(model, name)
+			if err != nil {
+				return err
+			}
+			return p.openFirst(ctx, windows, state)
 		},
 		Traffic: p.wiring.running.traffic,
-		Open:    open,
 		Log:     p.log,
 	}
-	return server.Serve(ctx, ln)
+	return errors.Join(server.Serve(ctx, ln), windows.Close())
+}
+
+// stateOf is how one context fares.
+func stateOf(model control.Model, name string) (session.State, error) {
+	contexts := model.Snapshot().Contexts
+	at := slices.IndexFunc(contexts, func(s session.State) bool { return s.Name == name })
+	if at < 0 {
+		return session.State{}, fmt.Errorf("context %q: %w", name, session.ErrUnknownContext)
+	}
+	return contexts[at], nil
+}
+
+func notOn(s session.State) error {
+	return fmt.Errorf("context %s is %s: `fairlead on %s` switches it on", s.Name, s.Phase, s.Name)
 }
 
 // snippet is what to paste to make a program use a running context's proxy.
-func (p *program) snippet(snapshot session.Snapshot, name, program string) (control.Snippet, error) {
-	at := slices.IndexFunc(snapshot.Contexts, func(s session.State) bool { return s.Name == name })
-	if at < 0 {
-		return control.Snippet{}, fmt.Errorf("context %q: %w", name, session.ErrUnknownContext)
-	}
-	state := snapshot.Contexts[at]
+func (p *program) snippet(state session.State, program string) (control.Snippet, error) {
 	if !state.Phase.Listening() {
-		return control.Snippet{}, fmt.Errorf("context %s is %s: `fairlead on %s` switches it on", name, state.Phase, name)
+		return control.Snippet{}, notOn(state)
 	}
-	proxy, err := p.proxyOf(name)
+	proxy, err := p.proxyOf(state.Name)
 	if err != nil {
-		return control.Snippet{}, fmt.Errorf("context %s: %w", name, err)
+		return control.Snippet{}, err
 	}
 	made, err := snippet.Make(program, proxy)
 	return control.Snippet{Text: made.Text, Note: made.Note}, err

@@ -48,8 +48,14 @@ func (r *running) must(t *testing.T, args ...string) string {
 	return got.stdout
 }
 
-// serving is a serve of demo whose other context has a port that is free here and now.
+// serving is a serve of some contexts, whose ports are free here and now, and those of demo's others too.
 func serving(t *testing.T, contexts ...string) *running {
+	t.Helper()
+	return servingBy(t, "", contexts...)
+}
+
+// servingBy is serving with settings.
+func servingBy(t *testing.T, config string, contexts ...string) *running {
 	t.Helper()
 	state := t.TempDir()
 	dir := filepath.Join(state, "fairlead")
@@ -66,7 +72,11 @@ func serving(t *testing.T, contexts ...string) *running {
 		listener.Close()
 		text += `"` + name + `":{"port":` + port + `}`
 	}
-	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "state.json"), []byte(text+"}}"), 0o600)); err != nil {
+	file := filepath.Join(state, "config", "fairlead", "config.yaml")
+	if err := errors.Join(
+		os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "state.json"), []byte(text+"}}"), 0o600),
+		os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(config), 0o600),
+	); err != nil {
 		t.Fatal(err)
 	}
 	args := append([]string{"serve", "--kubeconfig", cluster.Kubeconfig}, contexts...)
@@ -142,6 +152,24 @@ func TestCommandsSteerTheFairleadThatRuns(t *testing.T) {
 	if got := r.ask(t, "on", "demo-tem"); got.status != 2 || !strings.Contains(got.stderr, "close to it: demo-team") {
 		t.Errorf("on of an unknown one: %+v", got)
 	}
+}
+
+// The browser is a program that only writes down how it was started: real ones are for the menu's tests.
+func TestOpenStartsTheBrowserOfTheSettings(t *testing.T) {
+	dir := t.TempDir()
+	browser, started := filepath.Join(dir, "browser"), filepath.Join(dir, "started")
+	if err := os.WriteFile(browser, []byte("#!/bin/sh\necho \"$@\" > "+started+"\nexec sleep 1000\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := servingBy(t, "browser: "+browser+"\n", "demo")
+	r.must(t, "open", "demo")
+	if text, err := os.ReadFile(started); err != nil || !strings.Contains(string(text), "http://127.0.0.1:") || !strings.Contains(string(text), "--user-data-dir=") {
+		t.Errorf("it was started with %s, %v", text, err)
+	}
+	if got := r.ask(t, "open", "demo-team"); got.status != 1 || !strings.Contains(got.stderr, "context demo-team is off") {
+		t.Errorf("open of one that is off: %+v", got)
+	}
+	r.stop(t) // closes the browser, too
 }
 
 func TestWithoutARunningFairleadCommandsSaySo(t *testing.T) {
