@@ -95,7 +95,21 @@ apiVersion: v1
 kind: Service
 metadata: {name: udp-only}
 spec: {selector: {app: hello}, ports: [{name: dns, protocol: UDP, port: 53}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: on-the-node, labels: {app: on-the-node}}
+spec:
+  hostNetwork: true
+  terminationGracePeriodSeconds: 0
+  containers: [{name: http, image: demo.local/http, imagePullPolicy: Never, ports: [{name: http, containerPort: 8080}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: on-the-node}
+spec: {selector: {app: on-the-node}, ports: [{name: http, port: 80, targetPort: http}]}
 `)
+	waitReady(t, "on-the-node")
 	const unavailable = "destination_unavailable"
 	return []cause{
 		{context: "no-service", entry: admin, host: "nobody.default", port: 80, want: explain.Explanation{
@@ -128,6 +142,17 @@ spec: {selector: {app: hello}, ports: [{name: dns, protocol: UDP, port: 53}]}
 			SOCKS5: 4, SOCKS4: 91, Status: 502, ProxyStatus: "destination_not_found"}},
 		{context: "this-machine", entry: admin, silent: true, host: "127.0.0.1", port: 9, want: explain.Explanation{
 			Title: "Not allowed", Sentence: "127.0.0.1:9 is not reachable through this proxy: 127.0.0.1 is this machine's loopback.",
+			SOCKS5: 2, SOCKS4: 91, Status: 403, ProxyStatus: "http_request_denied"}},
+		{context: "no-outside", entry: admin, silent: true, host: "www.example.com", port: 443, want: explain.Explanation{
+			Title: "Not allowed", Sentence: "www.example.com:443 is not reachable through this proxy: this context refuses hosts outside its cluster (outside: refuse, in the settings or the menu).",
+			SOCKS5: 2, SOCKS4: 91, Status: 403, ProxyStatus: "http_request_denied"}},
+		{context: "full", entry: admin, silent: true, full: true, host: "echo.default", port: 7, want: explain.Explanation{
+			Title: "Too many connections", Sentence: "Too many connections are open.",
+			Hint:   "Close some, or let this context have more in the settings: connections, below limits.",
+			SOCKS5: 1, SOCKS4: 91, Status: 503, ProxyStatus: "connection_limit_reached"}},
+		{context: "host-network", entry: admin, host: "on-the-node.default", port: 80, want: explain.Explanation{
+			Title: "Node's own network", Sentence: "Pod default/on-the-node shares the network of its node node-1: the connection would reach whatever listens on the node itself.",
+			Hint:   "If that is what you want, allow it for this context in the settings: host-network: true.",
 			SOCKS5: 2, SOCKS4: 91, Status: 403, ProxyStatus: "http_request_denied"}},
 		{context: "unknown-host", entry: admin, silent: true, host: "nobody.fairlead.invalid", port: 80, want: explain.Explanation{
 			Title: "Name not found", Sentence: "No host is named nobody.fairlead.invalid.", Hint: "Check the name.",
@@ -204,9 +229,9 @@ func (b *troubled) logins(t *testing.T, admin entry) []cause {
 	if err := os.WriteFile(failing, []byte("#!/bin/sh\necho 'the session has ended' >&2\nexit 3\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	run := func(command string) map[string]any {
+	run := func(command, mode string) map[string]any {
 		return map[string]any{"exec": map[string]any{
-			"apiVersion": "client.authentication.k8s.io/v1", "command": command, "interactiveMode": "Never",
+			"apiVersion": "client.authentication.k8s.io/v1", "command": command, "interactiveMode": mode,
 		}}
 	}
 	const host, port = "hello.default", 80
@@ -220,14 +245,23 @@ func (b *troubled) logins(t *testing.T, admin entry) []cause {
 		{context: "login-refused", entry: admin.with(nil, map[string]any{"token": "ran-out-long-ago"}), host: host, port: port,
 			want: saying("Login needed", "The cluster does not accept the login of context login-refused.",
 				"Sign in again, the way this context's kubeconfig was made.")},
-		{context: "plugin-missing", entry: admin.with(nil, run("fairlead-test-no-such-plugin")), host: host, port: port,
+		{context: "plugin-missing", entry: admin.with(nil, run("fairlead-test-no-such-plugin", "Never")), host: host, port: port,
 			want: saying("Login plugin missing",
 				"The program fairlead-test-no-such-plugin, which signs in to context plugin-missing, was not found on this machine.",
-				"Install it, or put its folder on the PATH that Fairlead is started with.")},
-		{context: "plugin-failing", entry: admin.with(nil, run(failing)), host: host, port: port,
+				"Install it, or put its folder on the PATH that Fairlead is started with. It was looked for in "+
+					explain.Plain(b.desktop.Getenv("PATH"), 240)+".")},
+		{context: "plugin-failing", entry: admin.with(nil, run(failing, "Never")), host: host, port: port,
 			want: saying("Login plugin failed",
-				"The program "+failing+", which signs in to context plugin-failing, failed: exit code 3.",
+				"The program "+failing+", which signs in to context plugin-failing, failed: the session has ended.",
 				"Run “kubectl --context plugin-failing version” in a terminal to see what it says.")},
+		{context: "plugin-asking", entry: admin.with(nil, run(failing, "Always")), host: host, port: port,
+			want: saying("Login needed",
+				"The program "+failing+", which signs in to context plugin-asking, wants a terminal to ask in, which it cannot have in the background.",
+				"Run “kubectl --context plugin-asking version” in a terminal to see what it says.")},
+		{context: "plugin-printing", entry: admin.with(nil, run("/bin/pwd", "Never")), host: host, port: port,
+			want: saying("Login plugin failed",
+				"The program /bin/pwd, which signs in to context plugin-printing, printed no credentials that Kubernetes understands.",
+				"Run “kubectl --context plugin-printing version” in a terminal to see what it says.")},
 	}
 }
 

@@ -31,7 +31,8 @@ type cause struct {
 	host    string
 	port    int
 	want    explain.Explanation
-	silent  bool // fails on the way to a host outside, of which nobody is notified
+	silent  bool // concerns the client alone: nobody is notified
+	full    bool // a connection is open already where one may be
 }
 
 // TestEveryCauseIsToldInEveryColumn provokes each row of app/explain's table with the real cluster and the built program,
@@ -44,6 +45,13 @@ func TestEveryCauseIsToldInEveryColumn(t *testing.T) {
 		t.Run(c.context, func(t *testing.T) {
 			t.Parallel()
 			address := net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[c.context]))
+			if c.full {
+				conn, reply := socks5(t, address, "echo.default", 7)
+				if reply != 0 {
+					t.Fatalf("the one connection: SOCKS reply %d", reply)
+				}
+				wantEcho(t, conn, "open")
+			}
 			var told sync.WaitGroup
 			for _, ask := range []func(*testing.T, string, cause){wantSOCKS5, wantSOCKS4, wantConnect, wantPlainHTTP, wantErrorPage} {
 				told.Go(func() { ask(t, address, c) })
@@ -172,6 +180,13 @@ func (b *troubled) start(t *testing.T, causes []cause) map[string]int {
 		contexts[c.context] = map[string]any{"port": ports[c.context], "on": true}
 	}
 	b.write(t, filepath.Join(b.dir, "state.json"), map[string]any{"version": 1, "contexts": contexts})
+	b.write(t, filepath.Join(b.desktop.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), map[string]any{
+		"login-shell": false, // the PATH is the test's
+		"contexts": map[string]any{
+			"no-outside": map[string]any{"outside": "refuse"},
+			"full":       map[string]any{"limits": map[string]any{"connections": 1}},
+		},
+	})
 	kubeconfig := filepath.Join(b.desktop.Home(), "kubeconfig")
 	b.write(t, kubeconfig, kubeconfigOf(entries))
 	b.desktop.start(t, kubeconfig)
@@ -191,6 +206,9 @@ func (b *troubled) write(t *testing.T, file string, content any) {
 	t.Helper()
 	data, err := json.Marshal(content)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(file, data, 0o600); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net"
 
 	"fairlead/app/settings"
 	"fairlead/kube"
@@ -12,7 +13,7 @@ import (
 const (
 	clusterRule = "cluster"
 	directRule  = "direct"
-	outsideRule = "outside hosts are refused"
+	outsideRule = "outside"
 )
 
 // rules say where a context's clients are sent: what is the cluster's into the cluster, all else as the settings have it.
@@ -21,7 +22,18 @@ func (w *wiring) rules(cluster *kube.Cluster, c settings.Context) []proxy.Rule {
 	if outside := w.outside(c.Outside); outside != nil {
 		return append(rules, proxy.Rule{Name: directRule, Dialer: outside})
 	}
-	return append(rules, proxy.Rule{Name: outsideRule})
+	return append(rules, proxy.Rule{Name: outsideRule, Dialer: refuseOutside{}})
+}
+
+// refuseOutside is the route to hosts outside where they are refused: it says why, and where that is changed.
+type refuseOutside struct{}
+
+// DialContext gives a *proxy.RouteError.
+func (refuseOutside) DialContext(_ context.Context, _, address string) (net.Conn, error) {
+	return nil, &proxy.RouteError{
+		Target: address, Rule: outsideRule,
+		Reason: "this context refuses hosts outside its cluster (outside: refuse, in the settings or the menu)",
+	}
 }
 
 // outside carries connections to hosts outside the cluster; nil where they are refused.

@@ -156,14 +156,19 @@ kind: Service
 metadata: {name: %[1]s}
 spec: {selector: {app: %[1]s}, ports: [{name: main, port: 80, targetPort: main}]}
 `, name, local))
-	// Its Service follows a moment after the pod is ready.
+	waitReady(t, name)
+	return name + ".default.svc"
+}
+
+// waitReady waits for the endpoint of a Service, which follows a moment after its pod is ready.
+func waitReady(t *testing.T, name string) {
+	t.Helper()
 	for begun := time.Now(); !strings.Contains(kubectl(t, "get", "endpointslices", "-l", "kubernetes.io/service-name="+name,
 		"-o", "jsonpath={.items[*].endpoints[*].conditions.ready}"), "true"); {
 		if time.Since(begun) > 30*time.Second {
 			t.Fatalf("Service %s has no ready endpoint after 30 s", name)
 		}
 	}
-	return name + ".default.svc"
 }
 
 func kubectl(t *testing.T, args ...string) string {

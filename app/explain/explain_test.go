@@ -119,6 +119,8 @@ var causes = []struct {
 		"The program aws, which signs in to context staging, did not finish in time; it may be waiting for you. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin that waits", &fault.Login{Context: "staging", Plugin: "kubelogin", Cause: fault.PluginSilent, Detail: "open https://idp.example/device and enter ABCD-EFGH"}, "Login plugin failed",
 		"The program kubelogin, which signs in to context staging, did not finish in time; it may be waiting for you: open https://idp.example/device and enter ABCD-EFGH. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
+	{"login plugin with an old login", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.LoginExpired, Expired: time.Date(2026, 11, 2, 9, 30, 0, 0, time.Local)}, "Login needed",
+		"The program aws, which signs in to context staging, gives a login that ran out at 09:30 on 2 November 2026. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin that prints something else", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginOutput}, "Login plugin failed",
 		"The program aws, which signs in to context staging, printed no credentials that Kubernetes understands. Run “kubectl --context staging version” in a terminal to see what it says.", 1, 91, 502, "proxy_configuration_error"},
 
@@ -183,7 +185,7 @@ var causes = []struct {
 	{"reset", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, "Connection lost",
 		"The connection was closed from the other side.", 1, 91, 502, "connection_terminated"},
 	{"too many", fmt.Errorf("too many connections are open through this proxy: %w", syscall.EMFILE), "Too many connections",
-		"Too many connections are open. Close some, or set a higher limit for this context in the settings.", 1, 91, 503, "connection_limit_reached"},
+		"Too many connections are open. Close some, or let this context have more in the settings: connections, below limits.", 1, 91, 503, "connection_limit_reached"},
 	{"given up", fmt.Errorf("dial: %w", context.Canceled), "Given up",
 		"The connection was given up before it was made.", 1, 91, 502, "connection_terminated"},
 

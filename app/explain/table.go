@@ -105,7 +105,7 @@ func table() []row {
 		})},
 		{notAllowed, rejected, http.StatusForbidden, denied, permission},
 		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, when(isAny(wordsTooMany...), words{
-			"Too many connections", "Too many connections are open.", "Close some, or set a higher limit for this context in the settings.",
+			"Too many connections", "Too many connections are open.", "Close some, or let this context have more in the settings: connections, below limits.",
 		})},
 		{hostUnreachable, rejected, http.StatusBadGateway, notFoundError, when(isAny(errors.ErrUnsupported), words{
 			"Cannot be carried", "Fairlead cannot carry this kind of connection.", "",

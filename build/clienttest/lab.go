@@ -239,7 +239,7 @@ spec: {selector: {app: %[1]s}, ports: [{name: main, port: %[3]d, targetPort: mai
 	if _, err := l.cluster.Kubectl(ctx, "apply", "-f", objects); err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, fmt.Errorf("Service %s has no ready endpoint", name))
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, fmt.Errorf("endpoints of %s: none is ready", name))
 	defer cancel()
 	for {
 		ready, err := l.cluster.Kubectl(ctx, "get", "endpointslices", "-l", "kubernetes.io/service-name="+name,
