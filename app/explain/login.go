@@ -32,7 +32,7 @@ func login(e *fault.Login) words {
 		x.sentence = fmt.Sprintf("The login of context %s has run out and cannot be renewed.", context)
 	}
 	if pasteable(e.Command) {
-		x.hint = fmt.Sprintf("Sign in again: run \u201c%s\u201d in a terminal.", e.Command)
+		x.hint = signIn(e.Command)
 	}
 	return x
 }
@@ -137,15 +137,24 @@ func reason(err error) string {
 
 const wordLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'-"
 
-// try says how to see more of a login that fails.
+// try says how to see more of a plugin that fails.
 func try(e *fault.Login) string {
-	switch {
-	case pasteable(e.Command):
-		return fmt.Sprintf("Sign in again: run \u201c%s\u201d in a terminal.", e.Command)
-	case simple(e.Context):
-		return fmt.Sprintf("Run \u201ckubectl --context %s version\u201d in a terminal to see what it says.", e.Context)
+	command := e.Command
+	if !pasteable(command) {
+		if !simple(e.Context) {
+			return "Run kubectl with this context in a terminal: it signs in, or says why it cannot."
+		}
+		command = "kubectl version --context " + e.Context
 	}
-	return "Run kubectl with this context in a terminal to see what it says."
+	return signIn(command)
+}
+
+// signIn is the hint with a command line. Kubectl runs the plugin with a terminal, which may be all that it wants.
+func signIn(command string) string {
+	if strings.HasPrefix(command, "kubectl ") {
+		return fmt.Sprintf("Run \u201c%s\u201d in a terminal: it signs in, or says why it cannot.", command)
+	}
+	return fmt.Sprintf("Sign in again: run \u201c%s\u201d in a terminal.", command)
 }
 
 // pasteable tells whether a command line means to any shell what it says: plain words with blanks between them.

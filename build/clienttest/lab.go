@@ -26,11 +26,26 @@ type lab struct {
 	dir     string // a home for the programs, removed at the end
 	cluster *clustertest.Cluster
 	proxy   netip.AddrPort
-	http    *seenServer // a web server that remembers who asked
-	address string      // the ClusterIP of the Service hello
+	login   credentials    // that proxy wants; none by default
+	locked  netip.AddrPort // another one into the same cluster, which wants them
+	http    *seenServer    // a web server that remembers who asked
+	address string         // the ClusterIP of the Service hello
 
 	processes []*exec.Cmd // what runs until the end
 	closing   []func() error
+}
+
+// credentials are what a proxy wants of its clients.
+type credentials struct{ user, password string }
+
+// wanted are those of the locked proxy: a password that no program must take apart.
+var wanted = credentials{"me", "it's-5&100%"}
+
+// withPassword is the lab with its locked proxy in the other one's place.
+func (l *lab) withPassword() *lab {
+	locked := *l
+	locked.proxy, locked.login = l.locked, wanted
+	return &locked
 }
 
 // newLab starts everything. It returns what it has started also with an error: close ends it.
@@ -54,7 +69,11 @@ func newLab(ctx context.Context) (*lab, error) {
 		return l, err
 	}
 	l.closing = append(l.closing, l.cluster.Stop)
-	if err := l.serve(ctx, program); err != nil {
+	if l.proxy, err = l.serve(ctx, program, "open", ""); err != nil {
+		return l, err
+	}
+	settings := fmt.Sprintf("defaults: {password: {user: %q, password: %q}}\n", wanted.user, wanted.password)
+	if l.locked, err = l.serve(ctx, program, "locked", settings); err != nil {
 		return l, err
 	}
 	address, err := l.cluster.Kubectl(ctx, "get", "service", "hello", "-o", "jsonpath={.spec.clusterIP}")
@@ -84,31 +103,34 @@ func beside(path string) string {
 	return filepath.Join(filepath.Dir(file), path)
 }
 
-// serve starts fairlead serve and reads where it listens.
-func (l *lab) serve(ctx context.Context, program string) error {
+// serve starts fairlead serve with a configuration of its own, and reads where it listens.
+func (l *lab) serve(ctx context.Context, program, name, settings string) (netip.AddrPort, error) {
+	var none netip.AddrPort
+	if _, err := l.file(name+"/config/fairlead/config.yaml", settings); err != nil {
+		return none, err
+	}
 	command := exec.Command(program, "serve", "--kubeconfig", l.cluster.Kubeconfig, "--listen", "127.0.0.1:0", "demo")
-	command.Env = append(l.environment(), "XDG_STATE_HOME="+filepath.Join(l.dir, "state"))
-	log, err := os.Create(filepath.Join(l.dir, "fairlead.err"))
+	command.Env = append(l.environment(), "XDG_STATE_HOME="+filepath.Join(l.dir, name, "state"), "XDG_CONFIG_HOME="+filepath.Join(l.dir, name, "config"))
+	log, err := os.Create(filepath.Join(l.dir, name+".err"))
 	if err != nil {
-		return err
+		return none, err
 	}
 	defer log.Close()
 	command.Stderr = log
 	stdout, err := command.StdoutPipe()
 	if err != nil {
-		return err
+		return none, err
 	}
 	if err := l.start(command); err != nil {
-		return err
+		return none, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = stdout.Close() })() // ends the read
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		return fmt.Errorf("fairlead serve says nothing: %w", err)
+		return none, errors.Join(fmt.Errorf("fairlead serve says nothing: %w", err), l.complaints())
 	}
 	_, address, _ := strings.Cut(strings.TrimSpace(line), "socks5h://")
-	l.proxy, err = netip.ParseAddrPort(address)
-	return err
+	return netip.ParseAddrPort(address)
 }
 
 // start starts a process that lasts as long as the lab.
@@ -154,14 +176,16 @@ func (l *lab) environment() []string {
 // complaints are the lines of Fairlead's log that say that Fairlead itself is broken: whatever a client does, there are
 // none.
 func (l *lab) complaints() error {
-	content, err := os.ReadFile(filepath.Join(l.dir, "fairlead.err"))
-	if err != nil {
-		return err
-	}
 	var lines []string
-	for line := range strings.Lines(string(content)) {
-		if strings.Contains(line, " ERR ") || strings.Contains(line, "panic") {
-			lines = append(lines, line)
+	for _, name := range []string{"open.err", "locked.err"} {
+		content, err := os.ReadFile(filepath.Join(l.dir, name))
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(content)) {
+			if strings.Contains(line, " ERR ") || strings.Contains(line, "panic") || strings.HasPrefix(line, "fairlead: ") {
+				lines = append(lines, line)
+			}
 		}
 	}
 	if len(lines) > 0 {
@@ -202,7 +226,7 @@ func (l *lab) file(name, content string) (string, error) {
 
 // snippet is what a user copies for a kind; target is the URL it asks for, "" for one to be filled in.
 func (l *lab) snippet(kind, target string) (string, error) {
-	s, err := snippet.Make(kind, snippet.Proxy{Address: l.proxy, Target: target})
+	s, err := snippet.Make(kind, snippet.Proxy{Address: l.proxy, User: l.login.user, Password: l.login.password, Target: target})
 	return s.Text, err
 }
 

@@ -85,7 +85,7 @@ func run(ctx context.Context, only string) error {
 // selected are the rows to run, those of one program side by side.
 func selected(only string) []row {
 	var rows []row
-	for _, group := range [][]row{shells(), commands(), languages(), tunnels(), browsers()} {
+	for _, group := range [][]row{shells(), commands(), languages(), tunnels(), browsers(), locked()} {
 		for _, r := range group {
 			if strings.Contains(strings.ToLower(r.program), strings.ToLower(only)) {
 				rows = append(rows, r)

@@ -14,13 +14,17 @@ import (
 // browsers load a page whose script asks for more: that it ran, its title and which browser ran it is the proof.
 func browsers() []row {
 	var rows []row
-	for _, scheme := range []string{"socks5", "http"} {
-		rows = append(rows, row{"Chromium, " + scheme, "chromium --proxy-server=" + scheme + "://" + usual, map[string]string{"socks5": "Chromium leaves names to a SOCKS5 proxy; with socks4 it would look them up itself."}[scheme],
+	for _, way := range []struct{ name, option, url, note string }{
+		{"socks5", "--proxy-server", "socks5://" + usual, "Chromium leaves names to a SOCKS5 proxy; with socks4 it would look them up itself."},
+		{"http", "--proxy-server", "http://" + usual, ""},
+		{"PAC", "--proxy-pac-url", "http://" + usual + "/proxy.pac", "cluster names to the proxy, all else direct."},
+	} {
+		rows = append(rows, row{"Chromium, " + way.name, "chromium " + way.option + "=" + way.url, way.note,
 			func(ctx context.Context, l *lab) error {
-				tag := "chromium-" + scheme
+				tag := "chromium-" + way.name
 				args := []string{"--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
 					"--disable-background-networking", "--user-data-dir=" + filepath.Join(l.dir, tag),
-					"--proxy-server=" + l.url(scheme), "--virtual-time-budget=5000", "--dump-dom", "http://" + webHost + "/?" + tag}
+					way.option + "=" + strings.Replace(way.url, usual, l.proxy.String(), 1), "--virtual-time-budget=5000", "--dump-dom", "http://" + webHost + "/?" + tag}
 				if os.Getuid() == 0 {
 					args = append([]string{"--no-sandbox"}, args...) // which root cannot have
 				}
@@ -94,5 +98,13 @@ user_pref("network.proxy.ssl", "127.0.0.1");
 user_pref("network.proxy.ssl_port", PORT);
 `,
 		line: "Manual: HTTP Proxy 127.0.0.1, Port 1080, also for HTTPS",
+	},
+	{
+		name: "PAC",
+		set: `user_pref("network.proxy.type", 2);
+user_pref("network.proxy.autoconfig_url", "http://127.0.0.1:PORT/proxy.pac");
+`,
+		line: "Automatic: http://127.0.0.1:1080/proxy.pac",
+		note: "cluster names to the proxy, all else direct.",
 	},
 }

@@ -62,7 +62,7 @@ func shells() []row {
 		environment("bash: curl, https", "curl -sS --cacert ca.crt https://"+secureHost+"/", wants(secureWords)),
 		environment("bash: wget", "wget -qO- "+helloURL, fromHello),
 		environment("bash: wget, https", "wget -qO- --ca-certificate ca.crt https://"+secureHost+"/", wants(secureWords)),
-		environment("bash: git", "git clone -q http://"+gitHost+"/demo.git from-bash && wc -c from-bash/file", wants(fmt.Sprint(len(gitContent)))),
+		environment("bash: git", "rm -rf from-bash && git clone -q http://"+gitHost+"/demo.git from-bash && wc -c from-bash/file", wants(fmt.Sprint(len(gitContent)))),
 		environment("bash: Python urllib", `/usr/bin/python3 -c 'import urllib.request as u; print(u.urlopen("`+helloURL+`").read().decode())'`, fromHello),
 		environment("bash: Python requests", `/usr/bin/python3 -c 'import requests; print(requests.get("`+helloURL+`").text)'`, fromHello),
 		environment("bash: Ruby net/http", `ruby -rnet/http -e 'puts Net::HTTP.get(URI("`+helloURL+`"))'`, fromHello),
@@ -134,7 +134,7 @@ func commands() []row {
 			if err != nil {
 				return err
 			}
-			return wants(fmt.Sprint(len(gitContent)))(l.runWith(ctx, nil, text+"wc -c demo/file\n", "sh", "-e"))
+			return wants(fmt.Sprint(len(gitContent)))(l.runWith(ctx, nil, "rm -rf demo\n"+text+"wc -c demo/file\n", "sh", "-e"))
 		}},
 		{"git, http", "git -c http.proxy=http://" + usual + " clone URL", "", func(ctx context.Context, l *lab) error {
 			_, err := l.run(ctx, "git", "-c", "http.proxy="+l.url("http"), "clone", "-q", "http://"+gitHost+"/demo.git", filepath.Join(l.dir, "over-http"))

@@ -1,0 +1,37 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// locked are the rows that paste a snippet, against a proxy that wants a password, which the snippet then holds.
+func locked() []row {
+	var rows []row
+	for _, r := range slices.Concat(shells(), commands(), languages(), tunnels()) {
+		// Without a password the line for ssh is another, and java.net.http.HttpClient gives none over SOCKS.
+		if !strings.HasPrefix(r.line, "snippet ") || r.line == "snippet ssh" || r.program == "Java HttpClient" {
+			continue
+		}
+		try := r.try
+		r.program += ", password"
+		r.try = func(ctx context.Context, l *lab) error { return try(ctx, l.withPassword()) }
+		rows = append(rows, r)
+	}
+	return append(rows, row{"curl, wrong password", "", "turned away, by SOCKS and by HTTP.", func(ctx context.Context, l *lab) error {
+		locked := l.withPassword()
+		for _, scheme := range []string{"socks5h", "http"} {
+			for _, login := range []string{"", "me:wrong@"} {
+				url := scheme + "://" + login + locked.proxy.String()
+				if output, err := l.run(ctx, "curl", "-sSf", "--proxy", url, helloURL); err == nil {
+					return errors.New(url + " is let in: " + output)
+				}
+			}
+		}
+		return nil
+	}})
+}
