@@ -60,38 +60,54 @@ fetch(%s, { dispatcher })
 }
 
 func java(p Proxy) (Snippet, error) {
-	properties, note := socksProperties(p), "A password can be given for SOCKS alone, which java.net.http.HttpClient does not know."
-	if p.User == "" {
-		// HttpClient knows no SOCKS; all else needs no more than SOCKS.
-		for _, scheme := range []string{"http", "https"} {
-			properties = append(properties, posix(fmt.Sprintf("-D%s.proxyHost=%s", scheme, p.Address.Addr())),
-				fmt.Sprintf("-D%s.proxyPort=%d", scheme, p.Address.Port()))
-		}
-		note = "By SOCKS every socket of the program goes through the proxy; HttpClient takes the HTTP properties."
+	if p.User != "" {
+		return javaCode(p), nil
 	}
-	return Snippet{Text: "java " + strings.Join(properties, " ") + " -jar APP.jar\n", Note: note}, nil
+	properties := socksProperties(p)
+	// HttpClient knows no SOCKS; all else needs no more than SOCKS.
+	for _, scheme := range []string{"http", "https"} {
+		properties = append(properties, posix(fmt.Sprintf("-D%s.proxyHost=%s", scheme, p.Address.Addr())),
+			fmt.Sprintf("-D%s.proxyPort=%d", scheme, p.Address.Port()))
+	}
+	return Snippet{
+		Text: "java " + strings.Join(properties, " ") + " -jar APP.jar\n",
+		Note: "By SOCKS every socket of the program goes through the proxy; HttpClient takes the HTTP properties.",
+	}, nil
 }
 
 func jdbc(p Proxy) (Snippet, error) {
+	if p.User != "" {
+		return javaCode(p), nil
+	}
 	return Snippet{
 		Text: strings.Join(socksProperties(p), " ") + "\n",
 		Note: "Options for the program's virtual machine. PostgreSQL's driver then leaves names to the proxy; MySQL's wants socksProxyHost and socksProxyPort in its URL.",
 	}, nil
 }
 
+// javaCode is what a program says at its start where there is a password: no property gives one to a SOCKS proxy. It is
+// given to this proxy alone, since every server may ask an Authenticator.
+func javaCode(p Proxy) Snippet {
+	return Snippet{
+		Text: fmt.Sprintf(`System.setProperty("socksProxyHost", %s);
+System.setProperty("socksProxyPort", "%d");
+java.net.Authenticator.setDefault(new java.net.Authenticator() {
+  @Override
+  protected java.net.PasswordAuthentication getPasswordAuthentication() {
+    if (!getRequestingProtocol().startsWith("SOCKS") || getRequestingPort() != %[2]d) {
+      return null;
+    }
+    return new java.net.PasswordAuthentication(%[3]s, %[4]s.toCharArray());
+  }
+});
+`, literal(p.Address.Addr().String()), p.Address.Port(), literal(p.User), literal(p.Password)),
+		Note: "At the start of main: a virtual machine takes no password by its options. java.net.http.HttpClient knows no SOCKS.",
+	}
+}
+
 // socksProperties are options of a Java virtual machine, quoted for a shell where they need it.
 func socksProperties(p Proxy) []string {
-	properties := []string{
-		fmt.Sprintf("-DsocksProxyHost=%s", p.Address.Addr()),
-		fmt.Sprintf("-DsocksProxyPort=%d", p.Address.Port()),
-	}
-	if p.User != "" {
-		properties = append(properties, "-Djava.net.socks.username="+p.User, "-Djava.net.socks.password="+p.Password)
-	}
-	for i := range properties {
-		properties[i] = posix(properties[i])
-	}
-	return properties
+	return []string{posix(fmt.Sprintf("-DsocksProxyHost=%s", p.Address.Addr())), fmt.Sprintf("-DsocksProxyPort=%d", p.Address.Port())}
 }
 
 func dotnet(p Proxy) (Snippet, error) {

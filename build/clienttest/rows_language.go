@@ -99,21 +99,38 @@ func languages() []row {
 	return append(append(rows, javaRows()...), rubyRows()...)
 }
 
+// runJava runs a Java program with its snippet. What the snippet holds is options of the virtual machine or, with a
+// password, code for the start of main.
+func (l *lab) runJava(ctx context.Context, kind, name, classPath string, args ...string) (string, error) {
+	path, err := l.program(name)
+	if err != nil {
+		return "", err
+	}
+	text, err := l.snippet(kind, "")
+	if err != nil {
+		return "", err
+	}
+	options := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(text), "java "), " -jar APP.jar")
+	if strings.Contains(text, "Authenticator") {
+		source, err := programs.ReadFile("programs/" + name)
+		if err != nil {
+			return "", err
+		}
+		const main = "main(String[] args) throws Exception {\n"
+		if path, err = l.file("password/"+name, strings.Replace(string(source), main, main+text, 1)); err != nil {
+			return "", err
+		}
+		options = ""
+	}
+	line := "java " + options + classPath + " " + path + " '" + strings.Join(args, "' '") + "'\n"
+	return l.runWith(ctx, nil, line, "sh", "-e")
+}
+
 func javaRows() []row {
 	var rows []row
 	for _, way := range []struct{ name, title string }{{"url", "URL"}, {"client", "HttpClient"}, {"socket", "Socket"}} {
 		rows = append(rows, row{"Java " + way.title, "snippet java", "", func(ctx context.Context, l *lab) error {
-			path, err := l.program("Fetch.java")
-			if err != nil {
-				return err
-			}
-			text, err := l.snippet("java", "")
-			if err != nil {
-				return err
-			}
-			// The snippet starts a program that a user has: here it is another.
-			line := strings.Replace(text, "-jar APP.jar", path+" "+way.name+" "+helloURL, 1)
-			return fromHello(l.runWith(ctx, nil, line, "sh", "-e"))
+			return fromHello(l.runJava(ctx, "java", "Fetch.java", "", way.name, helloURL))
 		}})
 	}
 	return append(rows,
@@ -127,17 +144,8 @@ func javaRows() []row {
 				return fromHello(l.run(ctx, "java", "-Dhttp.proxyHost=127.0.0.1", "-Dhttp.proxyPort="+port, path, "url", helloURL))
 			}},
 		row{"JDBC (PostgreSQL)", "snippet jdbc", "", func(ctx context.Context, l *lab) error {
-			path, err := l.program("Query.java")
-			if err != nil {
-				return err
-			}
-			text, err := l.snippet("jdbc", "")
-			if err != nil {
-				return err
-			}
-			line := "java " + strings.TrimSpace(text) + " -cp /usr/share/java/postgresql.jar " + path +
-				" 'jdbc:postgresql://" + postgresHost + "/postgres?user=fairlead'\n"
-			return wants("answer 42")(l.runWith(ctx, nil, line, "sh", "-e"))
+			return wants("answer 42")(l.runJava(ctx, "jdbc", "Query.java", " -cp /usr/share/java/postgresql.jar",
+				"jdbc:postgresql://"+postgresHost+"/postgres?user=fairlead"))
 		}})
 }
 
