@@ -36,30 +36,31 @@ func (r *resolver) findOwner(ctx context.Context, n name) (owner, error) {
 			return o, err
 		}
 	}
-	var services, balancers serviceKey
+	var service serviceKey
 	var pods []corev1.Pod
-	var servicesErr, balancersErr, podsErr error
+	var serviceErr, podsErr error
 	var wg sync.WaitGroup
 	if n.namespace == "" { // a name that has a namespace in it is a Pod's
-		wg.Go(func() { services, servicesErr = r.serviceAt(ctx, n.address) })
-		wg.Go(func() { balancers, balancersErr = r.balancerAt(ctx, n.address) })
+		wg.Go(func() { service, serviceErr = r.serviceAt(ctx, n.address) })
 	}
 	pods, podsErr = everywhere(r.namespaces, "pods", n.namespace, func(namespace string) ([]corev1.Pod, error) {
 		return r.api.podsAt(ctx, namespace, n.address.String())
 	})
 	wg.Wait()
+	if n.namespace == "" && service.name == "" && len(pods) == 0 && !isSilent(serviceErr) && !isSilent(podsErr) {
+		var err error
+		// Other errors than of silence say that there are too many, or that the API server is too old for the question.
+		if service, err = r.balancerAt(ctx, n.address); isSilent(err) {
+			return owner{}, err
+		}
+	}
 	switch {
-	case services.name != "":
-		return owner{service: services}, nil
+	case service.name != "":
+		return owner{service: service}, nil
 	case len(pods) > 0:
 		return r.podOwner(pods), nil
-	case balancers.name != "":
-		return owner{service: balancers}, nil
 	}
-	if servicesErr == nil && isSilent(balancersErr) {
-		servicesErr = balancersErr // else there are too many of them, or the API server is too old for that question
-	}
-	for _, err := range []error{servicesErr, podsErr} {
+	for _, err := range []error{serviceErr, podsErr} {
 		if err != nil && !errors.Is(err, errAbsent) {
 			return owner{}, err
 		}

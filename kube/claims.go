@@ -133,13 +133,16 @@ func (c *Cluster) claimsAddress(ctx context.Context, n name) (claimed bool, why 
 	return false, "no Service and no Pod has it"
 }
 
-// askOwner asks for an address's owner, and beside that, once, for the ranges, which matter where it has none.
+// askOwner asks for an address's owner, and after that, once, for the ranges. They are waited for where it has none.
 func (c *Cluster) askOwner(ctx context.Context, n name) (owner, error) {
 	r := c.resolver
-	r.ranges.start(struct{}{}, r.fetchRanges)
 	o, _, err := r.owner(ctx, n)
-	if o == (owner{}) {
+	switch {
+	case isSilent(err):
+	case o == (owner{}):
 		_ = r.askRanges(ctx) // without them it is as if there were none
+	default:
+		r.ranges.start(struct{}{}, r.fetchRanges)
 	}
 	return o, err
 }

@@ -183,8 +183,8 @@ func (c *Cluster) LogIn(ctx context.Context) error {
 
 // Check asks the API server two cheap questions: is it there, and does it accept this login, for either of the verbs that
 // carriers need? The answer is nil, *fault.Unreachable or *fault.Login; *fault.Forbidden when the login may not even ask
-// for its rights. A name needs two questions at once, too, and an address three: the connections made here wait for the
-// first of them.
+// for its rights. A name and an address need two questions at once, too: the connections made here wait for the first of
+// them.
 //
 // It is for when the user asked for it: a credential plugin that failed lately is run again at once.
 func (c *Cluster) Check(ctx context.Context) error {
@@ -204,9 +204,5 @@ func (c *Cluster) Check(ctx context.Context) error {
 			return err
 		})
 	}
-	group.Go(func() error {
-		_, _ = c.resolver.balancerAt(ctx, netip.Addr{}) // whatever the answer is, an address will need it
-		return nil
-	})
 	return group.Wait()
 }
