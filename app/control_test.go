@@ -176,7 +176,7 @@ func TestWithoutARunningFairleadCommandsSaySo(t *testing.T) {
 	r := &running{state: t.TempDir()}
 	for _, args := range [][]string{{"on", "demo"}, {"off", "--all"}, {"status"}, {"env", "demo"}, {"open", "demo"}} {
 		got := r.ask(t, args...)
-		if got.status != 4 || !strings.Contains(got.stderr, "Fairlead is not running: start it with `fairlead`") || got.stdout != "" {
+		if got.status != 4 || !strings.Contains(got.stderr, "no Fairlead is running: start one with `fairlead`") || got.stdout != "" {
 			t.Errorf("%s: %+v", args, got)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"fairlead/app/command"
@@ -45,6 +46,9 @@ func runList(ctx context.Context, o command.Options) error {
 		err = encoder.Encode(lines)
 	} else {
 		err = printContexts(os.Stdout, lines)
+	}
+	if len(lines) == 0 {
+		fmt.Fprintf(os.Stderr, "fairlead: no contexts found in %s\n", strings.Join(kubeconfig.Files, ", "))
 	}
 	for _, problem := range kubeconfig.Problems {
 		fmt.Fprintln(os.Stderr, "fairlead:", problem)

@@ -15,7 +15,7 @@ import (
 )
 
 // errNotRunning is what the commands say that need a running Fairlead. Its exit status is 4.
-var errNotRunning = errors.New("Fairlead is not running: start it with `fairlead`, or without a desktop with `fairlead serve CONTEXT`")
+var errNotRunning = errors.New("no Fairlead is running: start one with `fairlead`, or without a desktop with `fairlead serve CONTEXT`")
 
 // askWithin bounds what a running Fairlead may take to answer.
 const askWithin = 5 * time.Second

@@ -63,7 +63,7 @@ type Snippet struct {
 // What a Client answers beside the errors of package session, which it gives as the model did.
 var (
 	// ErrNotRunning tells that no Fairlead answers at the socket.
-	ErrNotRunning = errors.New("Fairlead is not running")
+	ErrNotRunning = errors.New("no Fairlead is running")
 	// ErrNotOffered tells that the Fairlead that runs cannot do this.
 	ErrNotOffered = errors.New("the running Fairlead does not offer this")
 )

@@ -112,7 +112,7 @@ func (b *Browsers) Open(ctx context.Context, browser Browser, w Window) error {
 func (b *Browsers) start(cmd *exec.Cmd, profile string) (<-chan error, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	err := errors.New("Fairlead is about to end")
+	err := errors.New("the program is about to end")
 	if !b.closed {
 		err = cmd.Start()
 	}
