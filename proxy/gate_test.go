@@ -123,7 +123,7 @@ func TestStrangersAreTurnedAwayUnheard(t *testing.T) {
 func TestIdleTunnelIsEnded(t *testing.T) {
 	to := target(t, echo)
 	config := direct()
-	config.Idle = 400 * time.Millisecond
+	config.Idle = 2 * time.Second
 	w := open(t, config)
 	quiet, busy := w.tunnel(to), w.tunnel(to)
 	ended := make(chan error, 1)

@@ -13,14 +13,13 @@ import (
 // there, and be nobody else's.
 func (c *httpClient) page(w http.ResponseWriter, r *http.Request) {
 	pages := c.conn.server.config.Load().Pages
-	own, ok := c.ownOrigin(r.Host)
 	switch {
-	case pages == nil || !ok:
+	case pages == nil || !c.isOwnHost(r.Host):
 		badRequest(w, r, "this is a proxy; ask it for absolute URLs or CONNECT")
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
 		sayHTTP(w, r, Answer{Status: http.StatusMethodNotAllowed, Text: "this proxy's own pages can only be read"})
-	case crossSite(r, own):
+	case crossSite(r):
 		sayHTTP(w, r, Answer{Status: http.StatusForbidden, Text: "this proxy's own pages are not for other sites"})
 	default:
 		header := answerHeader(w.Header(), Answer{})
@@ -31,13 +30,12 @@ func (c *httpClient) page(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// ownOrigin returns the origin (RFC 6454) that host stands for if it is this proxy by a name of the loopback, asked from
-// this machine.
-func (c *httpClient) ownOrigin(host string) (string, bool) {
+// isOwnHost tells whether host is this proxy by a name of the loopback, asked from this machine.
+func (c *httpClient) isOwnHost(host string) bool {
 	client, _ := c.RemoteAddr().(*net.TCPAddr)
 	local, _ := c.LocalAddr().(*net.TCPAddr)
 	if client == nil || local == nil || !client.IP.IsLoopback() {
-		return "", false
+		return false
 	}
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
@@ -45,17 +43,20 @@ func (c *httpClient) ownOrigin(host string) (string, bool) {
 	}
 	ip, err := netip.ParseAddr(name)
 	loopback := strings.EqualFold(name, "localhost") || err == nil && ip.Zone() == "" && ip.Unmap().IsLoopback()
-	return strings.ToLower("http://" + host), loopback && port == strconv.Itoa(local.Port)
+	return loopback && port == strconv.Itoa(local.Port)
 }
 
 // crossSite tells whether a browser says that a page of another origin asks (Fetch Metadata, RFC 6454 section 7). What
 // is no browser says nothing of the kind.
-func crossSite(r *http.Request, own string) bool {
+func crossSite(r *http.Request) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "none", "same-origin":
 	default:
 		return true
 	}
 	origin, asked := r.Header["Origin"]
-	return asked && (len(origin) != 1 || strings.ToLower(origin[0]) != own)
+	if !asked {
+		return false
+	}
+	return len(origin) != 1 || !strings.EqualFold(origin[0], "http://"+r.Host) && !strings.EqualFold(origin[0], "https://"+r.Host)
 }
