@@ -62,11 +62,6 @@ func canTellOwners(self uint32) bool {
 	return err == nil && owner.uid == self
 }
 
-func isLocal(client, local netip.Addr) bool {
-	client, local = client.Unmap(), local.Unmap()
-	return client.IsLoopback() || client == local || isOwn(client)
-}
-
 // socketOf is the user that made a socket, its inode, 0 when no program has it open, and its state.
 type socketOf struct {
 	uid, inode uint32
