@@ -2,6 +2,7 @@ package notify
 
 import (
 	"iter"
+	"slices"
 
 	"fairlead/app/explain"
 	"fairlead/app/session"
@@ -46,9 +47,10 @@ func (n *Notifier) compare(was, is session.State) {
 	}
 }
 
-// forget drops what is to be told of a context as a whole.
+// forget drops what is known of a context as a whole: what fails after the next click is told at once.
 func (n *Notifier) forget(context string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.drop(context)
+	n.episodes = slices.DeleteFunc(n.episodes, func(ep *episode) bool { return ep.context == context && ep.kind != Dials })
 }

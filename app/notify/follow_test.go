@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,7 @@ func TestContextsThatFailAndComeBackAreTold(t *testing.T) {
 		"login":           {[]session.State{on, login, on}, "[Login needed] Context staging | The login has expired. | To log in: tsh login staging\n[Works again] Context staging\n"},
 		"port":            {[]session.State{state(session.Failed, "Another program listens on 127.0.0.1:1080.", session.PortTaken)}, "[Port taken] Context staging | Another program listens on 127.0.0.1:1080.\n"},
 		"failed, and off": {[]session.State{state(session.Failed, "It ended.", ""), state(session.Off, "", ""), on}, "[Context failed] Context staging | It ended.\n"},
+		"off, and again":  {[]session.State{away, state(session.Off, "", ""), away}, strings.Repeat("[Cluster not reached] Context staging | The API server does not answer.\n", 2)},
 		"unusable entry":  {[]session.State{{Name: "staging", Phase: session.Off, Reason: "No cluster.", Trouble: session.Unusable}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,6 +18,7 @@ type Notification struct {
 	Summary  string
 	Body     string // markup, as it was sent
 	HasIcon  bool   // it came with a picture or the name of one
+	Actions  string // what its buttons say, with commas between; unknown with Dunst
 }
 
 // dunstSettings draw notifications below the panel and never hold them back because nobody is at the keyboard.
@@ -86,6 +87,13 @@ func (d *Desktop) dunstHistory(t testing.TB) []Notification {
 	}
 	slices.Reverse(all)
 	return all
+}
+
+// RestartRecorder ends the recorder and starts it again, as one that knows of no notification.
+func (d *Desktop) RestartRecorder(t testing.TB) {
+	t.Helper()
+	d.recorder.stop()
+	d.recorder = startRecorder(t, d.bus)
 }
 
 // WaitNotification waits for a notification for which is says so.

@@ -5,6 +5,7 @@ package desktoptest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -79,7 +80,7 @@ type recorderMethods struct{ r *recorder }
 
 // Notify records a notification.
 func (m recorderMethods) Notify(sender dbus.Sender, app string, replaces uint32, icon, summary, body string,
-	_ []string, hints map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
+	actions []string, hints map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
 	m.r.mu.Lock()
 	defer m.r.mu.Unlock()
 	id := replaces
@@ -89,9 +90,13 @@ func (m recorderMethods) Notify(sender dbus.Sender, app string, replaces uint32,
 	}
 	m.r.senders[id] = string(sender)
 	_, picture := hints["image-data"]
-	m.r.calls = append(m.r.calls, Notification{
-		ID: id, Replaces: replaces, App: app, Summary: summary, Body: body, HasIcon: icon != "" || picture,
-	})
+	n := Notification{ID: id, Replaces: replaces, App: app, Summary: summary, Body: body, HasIcon: icon != "" || picture}
+	var titles []string
+	for i := 1; i < len(actions); i += 2 { // keys and titles in turn
+		titles = append(titles, actions[i])
+	}
+	n.Actions = strings.Join(titles, ", ")
+	m.r.calls = append(m.r.calls, n)
 	return id, nil
 }
 
@@ -105,7 +110,7 @@ func (m recorderMethods) CloseNotification(id uint32) *dbus.Error {
 
 // GetCapabilities says what the service can show: bodies, and markup in them.
 func (recorderMethods) GetCapabilities() ([]string, *dbus.Error) {
-	return []string{"body", "body-markup"}, nil
+	return []string{"actions", "body", "body-markup"}, nil
 }
 
 // GetServerInformation says what the service is.

@@ -1,0 +1,110 @@
+//go:build linux
+
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"fairlead/build/desktoptest"
+)
+
+// sameMenu compares the whole menu, as the panel knows it, with a golden file. Ports and versions differ from run to run.
+func (d *onDesktop) sameMenu(t *testing.T, name string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(plainMenu(d.icon.Menu(t))), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.icon.WaitFor(t, "the menu to be as in "+path+"\n"+string(want), func(menu desktoptest.Node) bool { return plainMenu(menu) == string(want) })
+}
+
+var (
+	portPattern    = regexp.MustCompile(`127\.0\.0\.1:\d+|  :\d+`)
+	versionPattern = regexp.MustCompile(`fairlead .* \(copy\)`)
+)
+
+func plainMenu(menu desktoptest.Node) string {
+	text := portPattern.ReplaceAllStringFunc(menu.String(), func(port string) string { return port[:strings.LastIndex(port, ":")+1] + "PORT" })
+	return versionPattern.ReplaceAllString(text, "VERSION (copy)")
+}
+
+func TestTheWholeMenuIsAsItShouldBe(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
+	browsers := t.TempDir()
+	for _, name := range []string{"chromium", "firefox"} {
+		if err := os.WriteFile(filepath.Join(browsers, name), []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.Setenv("PATH", browsers) // these and no others
+	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.sameMenu(t, "menu-off")
+	d.icon.Click(t, "demo")
+	d.waitOn(t, "demo")
+	d.sameMenu(t, "menu-on")
+	d.icon.Click(t, details("demo", "Services")[0], "Services", "Load Services")
+	d.icon.WaitAt(t, details("demo", "Services")[0], "Services", "default", "hello")
+	d.sameMenu(t, "menu-services")
+}
+
+func TestProductionAsksBeforeItStarts(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
+	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.icon.Click(t, "demo")
+	d.waitOn(t, "demo")
+	d.icon.Click(t, details("demo", "Production: ask before it starts")...)
+	d.row(t, "⚠ demo", "to be marked", func(n desktoptest.Node) bool { return n.Checked })
+	d.icon.Click(t, details("demo", "Turn itself off")[0], "Turn itself off", "In an hour")
+	d.icon.WaitFor(t, "a word about when it turns itself off", func(menu desktoptest.Node) bool {
+		_, ok := menu.Find(func(n desktoptest.Node) bool { return strings.HasPrefix(n.Label, "Turns itself off at ") })
+		return ok
+	})
+	d.icon.Click(t, details("demo", "Stop")...)
+	ask := []string{"⚠ demo  (production)", "Start demo…", "Yes, start demo"}
+	d.icon.WaitAt(t, ask...)
+	if row, ok := d.icon.Menu(t).At(ask[0]); !ok || row.Checkable {
+		t.Errorf("one click starts it: %+v", row)
+	}
+	d.icon.ClickWithMouse(t, ask...)
+	page, err := d.curl(t, "socks5h://"+d.waitOn(t, "⚠ demo"), hello)
+	fromHello(t, "curl", page, err)
+}
+
+// A cluster that goes away and comes back is told of, in one notification, with something to do about it; and also by a notification
+// service that was started anew in between.
+func TestAContextThatFailsAndComesBackIsNotified(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "away")
+	away := httptest.NewTLSServer(http.NotFoundHandler())
+	kubeconfig := filepath.Join(d.Home(), "kubeconfig")
+	text := strings.Replace(unusableKubeconfig, "https://127.0.0.1:1", away.URL, 1)
+	away.Close() // nobody listens there any more
+	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.start(t, kubeconfig, "away")
+	d.icon.Click(t, "away")
+	told := d.WaitNotification(t, "of the cluster that is away", func(n desktoptest.Notification) bool { return n.Summary == "Cluster not reached" })
+	if !strings.Contains(told.Body, "Context away") || told.Actions != "Try again, Open log" {
+		t.Errorf("%+v", told)
+	}
+	d.RestartRecorder(t)
+	d.icon.Click(t, details("away", "Stop")...)
+	d.row(t, "away", "to be off", func(n desktoptest.Node) bool { return !n.Checked })
+	d.icon.Click(t, "away")
+	d.WaitNotification(t, "by the service that was started anew", func(n desktoptest.Notification) bool { return n.Summary == "Cluster not reached" })
+}
