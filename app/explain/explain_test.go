@@ -117,7 +117,7 @@ var causes = []struct {
 		"The program aws, which signs in to context staging, failed with exit status 3. Run “kubectl version --context staging” in a terminal: it signs in, or says why it cannot.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin silent", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginSilent}, "Login plugin failed",
 		"The program aws, which signs in to context staging, did not finish in time; it may be waiting for you. Run “kubectl version --context staging” in a terminal: it signs in, or says why it cannot.", 1, 91, 502, "proxy_configuration_error"},
-	{"login plugin that waits", &fault.Login{Context: "staging", Plugin: "kubelogin", Cause: fault.PluginSilent, Detail: "open https://idp.example/device and enter ABCD-EFGH"}, "Login plugin failed",
+	{"login plugin that waits", &fault.Login{Context: "staging", Plugin: "/usr/local/bin/kubelogin", Cause: fault.PluginSilent, Detail: "open https://idp.example/device and enter ABCD-EFGH"}, "Login plugin failed",
 		"The program kubelogin, which signs in to context staging, did not finish in time; it may be waiting for you: open https://idp.example/device and enter ABCD-EFGH. Run “kubectl version --context staging” in a terminal: it signs in, or says why it cannot.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin with an old login", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.LoginExpired, Expired: time.Date(2026, 11, 2, 9, 30, 0, 0, time.Local)}, "Login needed",
 		"The program aws, which signs in to context staging, gives a login that ran out at 09:30 on 2 November 2026. Run “kubectl version --context staging” in a terminal: it signs in, or says why it cannot.", 1, 91, 502, "proxy_configuration_error"},

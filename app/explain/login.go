@@ -42,7 +42,11 @@ func moment(t time.Time) string { return t.Local().Format("15:04 on 2 January 20
 
 // plugin explains a program that gives no login.
 func plugin(e *fault.Login) words {
-	program := fmt.Sprintf("The program %s, which signs in to context %s,", name(e.Plugin), name(e.Context))
+	shown := e.Plugin
+	if known := cause(e); known != fault.PluginMissing && known != fault.PluginDenied {
+		shown = shown[strings.LastIndexAny(shown, `/\`)+1:] // where it is matters to those alone
+	}
+	program := fmt.Sprintf("The program %s, which signs in to context %s,", name(shown), name(e.Context))
 	x := words{title: "Login plugin failed", hint: try(e)}
 	switch cause(e) {
 	case fault.PluginMissing:

@@ -127,7 +127,8 @@ func (p *Plugin) named(err error) error {
 	named := *login
 	named.Context, named.Command = p.config.Context, p.command
 	switch login.Cause {
-	case fault.PluginMissing, fault.PluginDenied, fault.PluginTerminal, fault.PluginFailed, fault.PluginSilent, fault.PluginOutput:
+	case fault.PluginMissing, fault.PluginDenied, fault.PluginTerminal, fault.PluginFailed, fault.PluginSilent, fault.PluginOutput,
+		fault.LoginExpired:
 		named.Plugin = p.config.Exec.Command // else it did what it can
 	}
 	return &named

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pluginContext is the context demo-token with its token behind a credential plugin: a script that prints it, valid for
+// two seconds, while the user is logged in, and counts how often it runs.
+func pluginContext(t *testing.T) (kubeconfig, login, runs string) {
+	t.Helper()
+	data, err := os.ReadFile(cluster.KubeconfigToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := regexp.MustCompile(`(?m)^- name: bob\n  user:\n    token: (\S+)$`).FindSubmatch(data)
+	if user == nil {
+		t.Fatal("no user bob with a token")
+	}
+	dir := t.TempDir()
+	plugin := filepath.Join(dir, "plugin")
+	script := `#!/bin/sh
+echo run >> "$0.runs"
+test -e "$0.login" || { echo "your session has ended" >&2; exit 3; }
+until=$(date -u -d "@$(($(date +%s) + 2))" +%Y-%m-%dT%H:%M:%SZ)
+echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"` + string(user[1]) + `","expirationTimestamp":"'$until'"}}'
+`
+	exec := fmt.Sprintf("- name: bob\n  user:\n    exec: {apiVersion: client.authentication.k8s.io/v1, command: %q, interactiveMode: Never}", plugin)
+	kubeconfig, login, runs = filepath.Join(dir, "config"), plugin+".login", plugin+".runs"
+	for path, content := range map[string]string{
+		plugin: script, login: "", kubeconfig: strings.Replace(string(data), string(user[0]), exec, 1),
+	} {
+		if err := os.WriteFile(path, []byte(content), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return kubeconfig, login, runs
+}
+
+func TestALoginThatRunsOutIsSaidAndHealsByItself(t *testing.T) {
+	kubeconfig, login, runs := pluginContext(t)
+	r := start(t, nil, "serve", "--kubeconfig", kubeconfig, "--listen", "127.0.0.1:0", "demo-token")
+	_, address, _ := strings.Cut(r.line(t), "  socks5h://")
+	// Each request comes on a connection of its own: one that is open stays so without a login.
+	ask := func() string {
+		return run(t, "", "curl", "-sS", "-w", " %{http_code}", "--proxy", "http://"+address, "http://app/")
+	}
+	if said := ask(); !strings.HasSuffix(said, " 200") {
+		t.Fatalf("logged in: %q", said)
+	}
+	if err := os.Remove(login); err != nil {
+		t.Fatal(err)
+	}
+	wait := func(what string, done func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(90 * time.Second); !done(); time.Sleep(200 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("no %s; stderr:\n%s", what, r.stderr)
+			}
+		}
+	}
+	wait("end of the login", func() bool { return strings.Contains(ask(), "your session has ended") })
+	before := count(t, runs)
+	begin := time.Now()
+	for range 10 {
+		said := ask()
+		for _, want := range []string{"failed: your session has ended.", "kubectl version --context demo-token", " 502"} {
+			if !strings.Contains(said, want) {
+				t.Errorf("logged out, a client is told %q", said)
+			}
+		}
+	}
+	if n := count(t, runs) - before; n > 1+int(time.Since(begin)/(2*time.Second)) {
+		t.Errorf("the plugin ran %d times in %v", n, time.Since(begin))
+	}
+	wait("word of it on stderr", func() bool { return strings.Contains(r.stderr.String(), "your session has ended") })
+	if err := os.WriteFile(login, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wait("new login", func() bool { return strings.HasSuffix(ask(), " 200") })
+	wait("word of that on stderr", func() bool { return strings.Contains(r.stderr.String(), "is reached again") })
+}
+
+func count(t *testing.T, runs string) int {
+	t.Helper()
+	data, err := os.ReadFile(runs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Count(string(data), "run")
+}
