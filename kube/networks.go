@@ -61,7 +61,9 @@ func (n *networks) note(f podFacts) {
 			n.pods[f.uid] = hostNetwork
 		}
 	}
-	if f.node != "" && len(f.nodes) > 0 {
+	// There are nodes of one Pod each, which has a network of its own and the node's address: they tell nothing.
+	alike := !f.hostNetwork && slices.ContainsFunc(f.addresses, func(a netip.Addr) bool { return slices.Contains(f.nodes, a) })
+	if f.node != "" && len(f.nodes) > 0 && !alike {
 		n.nodes[f.node] = nodeFacts{f.nodes, time.Now()}
 	}
 }

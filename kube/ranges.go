@@ -13,12 +13,16 @@ const (
 	widest6 = 32
 )
 
+// maxKnown bounds how many single addresses are among those known: they are written into files for browsers.
+const maxKnown = 256
+
 // Known gives the addresses that are known to be the cluster's: those of the settings, the ranges of its Services and
-// Pods as far as they were asked for, and addresses seen in its objects. It asks nobody.
+// Pods as far as they were asked for, and some of the addresses seen in its objects. It asks nobody.
 func (c *Cluster) Known() []netip.Prefix {
 	list := slices.Concat(c.policy.Load().Addresses, c.resolver.knownRanges())
+	most := len(list) + maxKnown
 	for _, p := range c.resolver.seen.sure() {
-		if !slices.ContainsFunc(list, func(wider netip.Prefix) bool { return wider.Contains(p.Addr()) }) {
+		if len(list) < most && !slices.ContainsFunc(list, func(wider netip.Prefix) bool { return wider.Contains(p.Addr()) }) {
 			list = append(list, p)
 		}
 	}
