@@ -41,7 +41,8 @@ const (
 	moreGoroutines  = 12
 	moreDescriptors = 8
 	moreHeap        = 3 << 20
-	perSession      = 3 // goroutines of an idle session, and more than its descriptor
+	perSession      = 3 // goroutines of an idle session
+	heapPerSession  = 32 << 10
 )
 
 // leaks says what grew from one rest to another that should not.
@@ -55,7 +56,7 @@ func leaks(before, after sample) error {
 	sessions := max(0, after.sessions-before.sessions)
 	tooMany("goroutines", before.goroutines, after.goroutines, moreGoroutines+perSession*sessions)
 	tooMany("descriptors", before.descriptors, after.descriptors, moreDescriptors+sessions)
-	tooMany("live heap (bytes)", int(before.heap), int(after.heap), moreHeap)
+	tooMany("live heap (bytes)", int(before.heap), int(after.heap), moreHeap+heapPerSession*sessions)
 	tooMany("connections of the programs", 0, after.programs, 0)
 	tooMany("connections at the node", 0, after.streams, 0)
 	return errors.Join(errs...)
