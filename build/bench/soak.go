@@ -16,10 +16,9 @@ const (
 	soakRate  = 50 // connections a second
 	soakPace  = 4 * time.Second
 	soakLines = 40 // of the series, about
-	// soakRest is longer than Fairlead keeps sessions that nobody uses, but for the last two of each Pod, which soakIdle
-	// allows. A short soak does not wait for that.
+	// soakRest is longer than Fairlead keeps sessions that nobody uses, but for the last two of each Pod. A short soak does
+	// not wait for that.
 	soakRest = 2 * time.Minute
-	soakIdle = 24
 )
 
 // runSoak soaks Fairlead on a cluster of its own. Unlike the rows it needs no delay line and no namespace. When a rule
@@ -47,14 +46,11 @@ func runSoak(ctx context.Context, p parameters) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cluster.Stop()) }()
-	config := soak.Config{
+	err = soak.Run(ctx, soak.Config{
 		Cluster: cluster, Fairlead: fairlead, Dir: p.Dir, Rate: soakRate, Pace: soakPace, Say: say,
 		For: p.Soak, Warm: max(p.Soak/20, 5*time.Second), Rest: soakRest, Every: max(p.Soak/soakLines, time.Second),
-	}
-	if p.Soak > soakRest {
-		config.Idle = soakIdle
-	}
-	err = soak.Run(ctx, config)
+		Reaped: p.Soak > soakRest,
+	})
 	if err == nil {
 		say("nothing that the rules forbid, and no growth")
 	}

@@ -25,6 +25,7 @@ type sample struct {
 	memory      int64 // bytes the process holds of the system's
 	descriptors int
 	sessions    int // open at the node
+	spare       int // of them, beyond the two that Fairlead keeps for a Pod
 	streams     int // of them, that carry a connection
 	programs    int // connections that the programs have open
 }
@@ -43,6 +44,7 @@ const (
 	moreHeap        = 3 << 20
 	perSession      = 3 // goroutines of an idle session
 	heapPerSession  = 32 << 10
+	keptSessions    = 2 // of each Pod, gone or not, for five minutes; those above are closed sooner
 )
 
 // leaks says what grew from one rest to another that should not.
@@ -114,6 +116,9 @@ func (g *gauge) read(ctx context.Context, made int) (sample, error) {
 	}
 	stats, err := g.cluster.Stats(ctx)
 	s.sessions, s.streams = int(stats.SessionsOpen()), int(stats.StreamsOpen())
+	for _, pod := range stats.Pods {
+		s.spare += max(0, int(pod.SessionsOpen)-keptSessions)
+	}
 	return s, err
 }
 

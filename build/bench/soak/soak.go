@@ -28,7 +28,7 @@ type Config struct {
 	For      time.Duration // how long connections are made while there is trouble
 	Warm     time.Duration // how long they are made before, without trouble
 	Rest     time.Duration // the longest wait for rest, after each of the two
-	Idle     int           // how many sessions are to be left at rest; 0: any number
+	Reaped   bool          // rest means also that Fairlead has closed the sessions that it need not keep
 	Rate     int           // connections a second
 	Pace     time.Duration // from one trouble to the next, about
 	Every    time.Duration // from one line of the series to the next
@@ -111,7 +111,7 @@ func (s *soak) run(ctx context.Context) error {
 	s.Say("%s  at rest", after)
 	err = s.judge(ctx, before, after)
 	if !s.idle(after) {
-		err = errors.Join(err, fmt.Errorf("%d sessions are left at rest, more than %d", after.sessions, s.Idle))
+		err = errors.Join(err, fmt.Errorf("at rest there are %d sessions beyond %d of each Pod", after.spare, keptSessions))
 	}
 	return err
 }
@@ -125,8 +125,8 @@ func (s *soak) carriers(ctx context.Context) error {
 	return err
 }
 
-// idle says that no more sessions are open than shall be at rest.
-func (s *soak) idle(now sample) bool { return s.Idle == 0 || now.sessions <= s.Idle }
+// idle says that no more sessions are open than may be at rest.
+func (s *soak) idle(now sample) bool { return !s.Reaped || now.spare == 0 }
 
 // work makes connections for so long, and waits for the last to end.
 func (s *soak) work(ctx context.Context, span time.Duration, troubled bool) error {
