@@ -30,12 +30,13 @@ func colour(subject string) string {
 	return "#b1bac4"
 }
 
-// WritePicture draws the run as SVG: for each work with a goal a bar for each subject, to a scale of its own.
+// WritePicture draws the run as SVG: for each work with a goal a bar for each subject, to a scale of its own. Work of one
+// subject alone has nothing to be compared with, and is left to the table.
 func (r Run) WritePicture(w io.Writer) error {
 	var body strings.Builder
 	y := headHeight
 	for _, m := range r.Measures {
-		if len(m.Goals) > 0 {
+		if len(m.Goals) > 0 && len(m.Subjects) > 1 {
 			y = m.draw(&body, y) + groupGap
 		}
 	}
