@@ -121,14 +121,19 @@ func (p *program) proxyOf(name string) (snippet.Proxy, error) {
 	if err != nil {
 		return snippet.Proxy{}, err
 	}
-	if at.Addr().IsUnspecified() {
-		at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
-	}
-	proxy := snippet.Proxy{Address: at}
+	proxy := snippet.Proxy{Address: fromHere(at)}
 	if c.Password {
 		proxy.User, proxy.Password = c.Credentials.User, c.Credentials.Password
 	}
 	return proxy, nil
+}
+
+// fromHere is where programs of this machine find what listens at an address.
+func fromHere(at netip.AddrPort) netip.AddrPort {
+	if at.Addr().IsUnspecified() {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
+	}
+	return at
 }
 
 // set remembers a choice and lets the model take it up.

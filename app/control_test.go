@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/app/session"
 	"fairlead/app/settings"
 )
 
@@ -268,4 +269,38 @@ func TestLogIsShownAndFollowed(t *testing.T) {
 	if following.status() != 0 || time.Since(began) > 10*time.Second {
 		t.Errorf("status %d", following.status())
 	}
+}
+
+func TestSettingsHoldForWhatTheCommandsSwitch(t *testing.T) {
+	r := servingBy(t, `
+contexts:
+  demo: {password: true, listen: 0.0.0.0}
+  demo-team: {production: true, auto-off: 5s}
+`, "demo")
+	// The password is made up, asked for, and in what env prints.
+	env := r.must(t, "env", "demo")
+	wantPage(t, run(t, "", "bash", "-c", env+"curl -sS http://hello/"))
+	if text := r.must(t, "status"); !strings.Contains(text, "0.0.0.0:") || !strings.Contains(text, "Other machines") {
+		t.Errorf("an address for everybody is not warned of:\n%s", text)
+	}
+	if text := r.must(t, "on", "demo"); strings.Contains(text, "@") || !strings.Contains(text, "socks5h://127.0.0.1:") {
+		t.Errorf("on prints the password: %s", text)
+	}
+	_, secret, _ := strings.Cut(env, "fairlead:")
+	secret, _, _ = strings.Cut(secret, "@")
+	if len(secret) < 20 {
+		t.Fatalf("no password in %s", env)
+	}
+	for _, args := range [][]string{{"status", "-o", "json"}, {"list", "-o", "json", "--kubeconfig", cluster.Kubeconfig}, {"logs"}} {
+		if strings.Contains(r.must(t, args...), secret) {
+			t.Errorf("%s has the password", args)
+		}
+	}
+
+	// One of production wants to be confirmed, and turns itself off.
+	if got := r.ask(t, "on", "demo-team"); got.status != 1 || !strings.Contains(got.stderr, "`fairlead on --yes demo-team`") {
+		t.Errorf("on of production: %+v", got)
+	}
+	r.must(t, "on", "--yes", "demo-team")
+	r.phase(t, "demo-team", session.Off)
 }

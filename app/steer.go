@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -42,7 +43,11 @@ func runOn(ctx context.Context, o command.Options, names []string) error {
 			if s.Password {
 				fmt.Fprintf(os.Stderr, "%s  wants a password: `fairlead env %s` has it\n", s.Name, s.Name)
 			}
-			fmt.Printf("%s  socks5h://%s\n", s.Name, s.Address)
+			address := s.Address
+			if at, err := netip.ParseAddrPort(address); err == nil {
+				address = fromHere(at).String()
+			}
+			fmt.Printf("%s  socks5h://%s\n", s.Name, address)
 		}
 		return errors.Join(errs...)
 	})

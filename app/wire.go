@@ -47,7 +47,7 @@ func (w *wiring) start(ctx context.Context, name string, restored bool, health f
 		return nil, err
 	}
 	var config net.ListenConfig
-	if p.listener, err = config.Listen(ctx, "tcp", plan.listen); err != nil {
+	if p.listener, err = config.Listen(ctx, network(plan.listen), plan.listen); err != nil {
 		return nil, err
 	}
 	p.server = proxy.New(w.serverConfig(p.current, name, p.log))
@@ -115,6 +115,14 @@ func kubeContext(k kube.Kubeconfig, name string) (kube.Context, error) {
 		}
 	}
 	return kube.Context{}, fmt.Errorf("context %q is no longer in the kubeconfig", name)
+}
+
+// network is the one to listen in. For "tcp", package net takes all of IPv4's addresses for those of IPv6, too.
+func network(address string) string {
+	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 // exposed tells whether other machines can reach what listens at an address.
