@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -25,7 +26,7 @@ type contextLine struct {
 	File       string        `json:"file"`
 	Current    bool          `json:"current"`
 	Production bool          `json:"production,omitempty"`
-	Port       int           `json:"port,omitempty"`    // the settings' or one remembered from an earlier start
+	Port       int           `json:"port,omitempty"`    // that it listens on; else the settings', or one remembered from an earlier start
 	Phase      session.Phase `json:"phase,omitempty"`   // in the Fairlead that runs; empty if none does
 	Address    string        `json:"address,omitempty"` // where it listens; empty if it does not
 	Problem    string        `json:"problem,omitempty"`
@@ -95,6 +96,9 @@ func addRunning(lines []contextLine, status control.Status) {
 		lines[i].Phase = s.Phase
 		if s.Phase.Listening() {
 			lines[i].Address = s.Address
+			if at, err := netip.ParseAddrPort(s.Address); err == nil {
+				lines[i].Port = int(at.Port())
+			}
 		}
 		if s.Reason != "" {
 			lines[i].Problem = s.Reason

@@ -92,6 +92,12 @@ func noEndpoints(e *fault.NoEndpoints) words {
 	case e.Pod != "":
 		text = fmt.Sprintf("Pod %s/%s is not ready", namespace, name(e.Pod))
 		x.hint = strings.Replace(x.hint, "one is", "it is", 1)
+	case e.NotReady == 0 && e.Detail != "":
+		text = fmt.Sprintf("Service %s/%s leads to no Pod", namespace, name(e.Service))
+		x.hint = "Look at the Service and at what it selects."
+		if simple(e.Namespace) && simple(e.Service) {
+			x.hint = fmt.Sprintf("Look at the Service: \u201ckubectl describe service %s -n %s\u201d.", e.Service, e.Namespace)
+		}
 	case e.NotReady == 0:
 		text = fmt.Sprintf("Service %s/%s has no Pod behind it", namespace, name(e.Service))
 		x.hint = "What it stands for may be scaled to zero, or its selector matches no Pod."

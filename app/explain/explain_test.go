@@ -61,6 +61,8 @@ var causes = []struct {
 
 	{"no Pods", &fault.NoEndpoints{Service: "web", Namespace: "shop"}, "Nothing ready",
 		"Service shop/web has no Pod behind it. What it stands for may be scaled to zero, or its selector matches no Pod.", 4, 91, 503, "destination_unavailable"},
+	{"no Pods, and why", &fault.NoEndpoints{Service: "web", Namespace: "shop", Detail: "no Pod matches its selector"}, "Nothing ready",
+		"Service shop/web leads to no Pod (no Pod matches its selector). Look at the Service: “kubectl describe service web -n shop”.", 4, 91, 503, "destination_unavailable"},
 	{"one Pod not ready", &fault.NoEndpoints{Service: "web", Namespace: "shop", NotReady: 1}, "Nothing ready",
 		"The one Pod behind Service shop/web is not ready. Wait until it is ready, or look at the Pods: “kubectl get pods -n shop”.", 4, 91, 503, "destination_unavailable"},
 	{"Pods not ready", notReady, "Nothing ready",
