@@ -1,10 +1,24 @@
-//go:build !windows
+//go:build !windows && !darwin
 
 package assets
 
-import "embed"
+import (
+	"embed"
+	"fmt"
+)
 
-//go:embed off.png working.png on.png degraded.png failed.png
+//go:embed off*.png working*.png on*.png degraded*.png failed*.png
 var icons embed.FS
 
 const extension = ".png"
+
+// Sizes returns the tray icon of that name in all sizes that panels show it in, as PNGs, the smallest first.
+func Sizes(name string) [][]byte {
+	var all [][]byte
+	for _, size := range []int{16, 22, 24, 32, 48} {
+		if icon, err := icons.ReadFile(fmt.Sprintf("%s-%d.png", name, size)); err == nil {
+			all = append(all, icon)
+		}
+	}
+	return append(all, Icon(name))
+}

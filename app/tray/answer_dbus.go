@@ -171,11 +171,13 @@ func (n *notifier) itemProperties() map[string]any {
 	}
 }
 
-// pictures are an icon in the form of the bus.
+// pictures are an icon in the form of the bus, in several sizes: panels choose.
 func pictures(name string) []picture {
 	all := []picture{}
-	if decoded, err := png.Decode(bytes.NewReader(assets.Icon(name))); err == nil { // they are built in, and are PNGs
-		all = append(all, pixels(decoded))
+	for _, size := range assets.Sizes(name) {
+		if decoded, err := png.Decode(bytes.NewReader(size)); err == nil { // they are built in, and are PNGs
+			all = append(all, pixels(decoded))
+		}
 	}
 	return all
 }

@@ -21,7 +21,7 @@ func newToolkit(_ desktop, clicked func(id string)) (toolkit, error) {
 func (library) Run(ready func()) { systray.Run(ready, nil) }
 
 func (library) Quit()               { systray.Quit() }
-func (library) Icon(name string)    { systray.SetIcon(assets.Icon(name)) }
+func (library) Icon(name string)    { systray.SetTemplateIcon(assets.Template(name), assets.Icon(name)) }
 func (library) Tooltip(text string) { systray.SetTooltip(text) }
 func (library) Reset()              { systray.ResetMenu() }
 

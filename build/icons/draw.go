@@ -123,15 +123,31 @@ func (d drawing) at(p point) color.NRGBA {
 	return color.NRGBA{}
 }
 
+// template is the drawing as macOS wants it for its menu bar, which gives it the bar's own colour: black where there is colour, and
+// nothing where there is an outline, or a layer without one, which lies on another.
+func (d drawing) template(p point) color.NRGBA {
+	for _, l := range d {
+		switch distance := l.shape(p); {
+		case distance <= 0 && l.outline > 0:
+			return color.NRGBA{A: 0xff}
+		case distance <= max(l.outline, 0):
+			return color.NRGBA{}
+		}
+	}
+	return color.NRGBA{}
+}
+
 // image draws at a size in pixels. Each pixel is the mean of the points in it, which smooths every edge.
-func (d drawing) image(size int) *image.NRGBA {
+func (d drawing) image(size int) *image.NRGBA { return render(d.at, size) }
+
+func render(at func(point) color.NRGBA, size int) *image.NRGBA {
 	const points = 8 // in a row of a pixel
 	img := image.NewNRGBA(image.Rect(0, 0, size, size))
 	for y := range size {
 		for x := range size {
 			var r, g, b, n int
 			for i := range points * points {
-				c := d.at(point{
+				c := at(point{
 					(float64(x) + (float64(i%points)+0.5)/points) / float64(size),
 					(float64(y) + (float64(i/points)+0.5)/points) / float64(size),
 				})

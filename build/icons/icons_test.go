@@ -13,9 +13,9 @@ import (
 	"fairlead/assets"
 )
 
-func decode(t *testing.T, name string) image.Image {
+func decode(t *testing.T, file string) image.Image {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "assets", name+".png"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "assets", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,15 +28,17 @@ func decode(t *testing.T, name string) image.Image {
 
 func TestCommittedIconsAreWhatTheProgramDraws(t *testing.T) {
 	for name, d := range drawings() {
-		want, got := d.image(pngSize), decode(t, name)
-		if got.Bounds() != want.Bounds() {
-			t.Errorf("%s.png is %v", name, got.Bounds())
-			continue
-		}
-		for y := range pngSize {
-			for x := range pngSize {
-				if !close(color.NRGBAModel.Convert(got.At(x, y)).(color.NRGBA), want.NRGBAAt(x, y)) {
-					t.Fatalf("%s.png differs at %d,%d: run go run ./build/icons", name, x, y)
+		for file, want := range pictures(name, d) {
+			got := decode(t, file)
+			if got.Bounds() != want.Bounds() {
+				t.Errorf("%s is %v", file, got.Bounds())
+				continue
+			}
+			for y := range want.Rect.Dy() {
+				for x := range want.Rect.Dx() {
+					if !close(color.NRGBAModel.Convert(got.At(x, y)).(color.NRGBA), want.NRGBAAt(x, y)) {
+						t.Fatalf("%s differs at %d,%d: run go run ./build/icons", file, x, y)
+					}
 				}
 			}
 		}
@@ -71,6 +73,31 @@ func TestEachIconStandsOutOnDarkAndLightPanels(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The system gives a template one colour: what tells the states apart is the shape.
+func TestTemplatesAreBlackAndEachOfAShapeOfItsOwn(t *testing.T) {
+	shapes := map[string]string{}
+	for name, d := range drawings() {
+		img := render(d.template, templateSize)
+		var shape []byte
+		visible := 0
+		for i := 0; i < len(img.Pix); i += 4 {
+			if img.Pix[i] != 0 || img.Pix[i+1] != 0 || img.Pix[i+2] != 0 {
+				t.Fatalf("%s has a colour", name)
+			}
+			if shape = append(shape, img.Pix[i+3]/64); img.Pix[i+3] > 0 {
+				visible++
+			}
+		}
+		if share := float64(visible) / templateSize / templateSize; share < 0.15 || share > 0.8 {
+			t.Errorf("%s covers %.0f %%", name, 100*share)
+		}
+		if other := shapes[string(shape)]; other != "" {
+			t.Errorf("%s looks like %s", name, other)
+		}
+		shapes[string(shape)] = name
 	}
 }
 

@@ -17,6 +17,12 @@ import (
 // Panels show icons at 16 to 64 pixels. Where one picture is all they take, they are better at shrinking than at growing.
 const pngSize = 64
 
+// panelSizes are the others that panels of free desktops are given to choose from.
+func panelSizes() []int { return []int{16, 22, 24, 32, 48} }
+
+// templateSize is macOS' 18 points, twice as fine.
+const templateSize = 36
+
 // icoSizes are those that Windows asks for, from 100 % to 400 % scale.
 func icoSizes() []int { return []int{16, 20, 24, 32, 40, 48, 64} }
 
@@ -31,12 +37,14 @@ func main() {
 
 func writeAll(dir string) error {
 	for name, d := range drawings() {
-		var picture bytes.Buffer
-		if err := png.Encode(&picture, d.image(pngSize)); err != nil {
-			return fmt.Errorf("encode %s: %w", name, err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name+".png"), picture.Bytes(), 0o644); err != nil {
-			return err
+		for file, img := range pictures(name, d) {
+			var picture bytes.Buffer
+			if err := png.Encode(&picture, img); err != nil {
+				return fmt.Errorf("encode %s: %w", file, err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, file), picture.Bytes(), 0o644); err != nil {
+				return err
+			}
 		}
 		var images []*image.NRGBA
 		for _, size := range icoSizes() {
@@ -47,4 +55,13 @@ func writeAll(dir string) error {
 		}
 	}
 	return nil
+}
+
+// pictures are the PNG files of one drawing.
+func pictures(name string, d drawing) map[string]*image.NRGBA {
+	files := map[string]*image.NRGBA{name + ".png": d.image(pngSize), name + "-template.png": render(d.template, templateSize)}
+	for _, size := range panelSizes() {
+		files[fmt.Sprintf("%s-%d.png", name, size)] = d.image(size)
+	}
+	return files
 }
