@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	idleBuffer = 2 << 10  // held by a direction that waits
-	busyBuffer = 64 << 10 // borrowed by a direction that moves more than that at once
 	deafGrace  = 2 * time.Second
 	lingerTime = 2 * time.Second
 	lingerSize = 256 << 10
@@ -53,21 +51,40 @@ type relay struct {
 	departure  *time.Timer
 }
 
-// run returns when both directions have ended and both connections are closed. early is what the client has sent
-// already. When ctx ends, the relay is cut with its cause. nil means an orderly end, or a client that broke off.
+// run is start, and returns what done would be given.
 func (r *relay) run(ctx context.Context, early []byte) error {
+	ended := make(chan error, 1)
+	r.start(ctx, early, func(err error) { ended <- err })
+	return <-ended
+}
+
+// start calls done once both directions have ended and both connections are closed. early is what the client has sent
+// already. When ctx ends, the relay is cut with its cause. A nil error means an orderly end, or a client that broke off.
+//
+// Each direction has a goroutine that has done nothing before: what waits then waits on a small stack. The caller's has
+// grown with a handshake and a dial, and may end.
+func (r *relay) start(ctx context.Context, early []byte, done func(error)) {
 	stop := context.AfterFunc(ctx, func() { r.abort(context.Cause(ctx)) })
-	defer stop()
 	if r.idle > 0 {
 		r.mutex.Lock()
 		r.watchIdle(r.moved.Load())
 		r.mutex.Unlock()
 	}
-	var down sync.WaitGroup
-	down.Go(func() { r.guarded(r.receive) })
-	r.guarded(func() { r.send(early) })
-	down.Wait()
+	var under atomic.Int32
+	under.Store(2)
+	carry := func(direction func()) {
+		r.guarded(direction)
+		if under.Add(-1) == 0 {
+			stop()
+			done(r.finish(ctx))
+		}
+	}
+	go carry(r.receive)
+	go carry(func() { r.send(early) })
+}
 
+// finish closes both connections when both directions have ended, and says how it went.
+func (r *relay) finish(ctx context.Context) error {
 	r.mutex.Lock()
 	closed, deaf, err := r.closed, r.deaf, r.err
 	if r.graceTimer != nil {
@@ -153,18 +170,13 @@ func (r *relay) copy(dst io.Writer, src io.Reader, first []byte, count func(int)
 			return nil, err
 		}
 	}
-	idle := make([]byte, idleBuffer)
-	buffer, busy := idle, (*[]byte)(nil)
-	defer func() {
-		if busy != nil {
-			r.buffers.Put(busy)
-		}
-	}()
+	b := holder{all: r.buffers, wait: waiting(src)}
+	defer b.giveBack()
 	for {
-		n, err := src.Read(buffer)
+		n, err := src.Read(b.next())
 		if n > 0 {
 			r.moved.Add(1)
-			written, err := dst.Write(buffer[:n])
+			written, err := dst.Write(b.buffer[:n])
 			count(written)
 			if err != nil {
 				return nil, err
@@ -175,13 +187,8 @@ func (r *relay) copy(dst io.Writer, src io.Reader, first []byte, count func(int)
 			return nil, nil
 		case err != nil:
 			return err, nil
-		case busy == nil && n == len(idle):
-			busy = r.buffers.Get().(*[]byte)
-			buffer = *busy
-		case busy != nil && n <= len(idle):
-			r.buffers.Put(busy)
-			buffer, busy = idle, nil
 		}
+		b.used(n)
 	}
 }
 

@@ -111,7 +111,8 @@ func (v *serving) accept(ln net.Listener, connections *sync.WaitGroup) error {
 		case err == nil:
 			pause = least
 			cut := v.cutContext()
-			connections.Go(func() { v.serve(conn, cut) })
+			connections.Add(1)
+			go v.serve(conn, cut, connections.Done)
 		case v.stopping.Err() != nil, errors.Is(err, net.ErrClosed):
 			return err
 		default:
@@ -131,39 +132,60 @@ type connection struct {
 	id      uint64
 	config  *Config
 	meter   *meter
+	conn    net.Conn
 	cut     context.Context // ended: the connection is cut, for its cause
-	surplus bool            // one more than Config.Connections: asked what it wants, and refused
+	uncut   func() bool
+	entered bool
+	done    func() // to be called at its end
+	surplus bool   // one more than Config.Connections: asked what it wants, and refused
 }
 
-// serve owns conn, which is cut when cut ends.
-func (v *serving) serve(conn net.Conn, cut context.Context) {
+// serve owns conn, which is cut when cut ends. done is called when all is over, which may be after it has returned.
+func (v *serving) serve(conn net.Conn, cut context.Context, done func()) {
 	c := &connection{
 		serving: v, id: v.server.ids.Add(1), config: v.server.config.Load(),
-		meter: &meter{all: &v.server.traffic}, cut: cut,
+		meter: &meter{all: &v.server.traffic}, conn: conn, cut: cut, done: done,
 	}
-	log := c.config.Log
-	defer func() { _ = conn.Close() }() // whoever wrote last has met what could go wrong
+	goesOn := false
 	defer func() {
-		if p := recover(); p != nil {
-			log.Error().Uint64("conn", c.id).Any("panic", p).Bytes("stack", debug.Stack()).Msg("connection panicked")
+		if !goesOn {
+			c.end()
 		}
 	}()
-	if !c.enter(conn) {
+	defer c.survive()
+	if c.entered = c.enter(conn); !c.entered {
 		return
 	}
-	defer v.server.gate.leave()
-	uncut := context.AfterFunc(c.cut, func() { reset(conn) })
-	defer uncut()
+	c.uncut = context.AfterFunc(c.cut, func() { reset(conn) })
 	client, asked, err := c.ask(conn)
 	switch {
 	case err != nil:
-		log.Debug().Uint64("conn", c.id).Stringer("client", conn.RemoteAddr()).Err(err).Msg("no request")
+		c.config.Log.Debug().Uint64("conn", c.id).Stringer("client", conn.RemoteAddr()).Err(err).Msg("no request")
 	case asked == nil:
 	case asked.upgraded != nil:
 		c.serveUpgrade(client, asked)
 	default:
-		c.tunnel(client, asked)
+		goesOn = c.tunnel(client, asked)
 	}
+}
+
+// survive keeps a panic of a connection from ending the process. It is to be deferred.
+func (c *connection) survive() {
+	if p := recover(); p != nil {
+		c.config.Log.Error().Uint64("conn", c.id).Any("panic", p).Bytes("stack", debug.Stack()).Msg("connection panicked")
+	}
+}
+
+// end is the last of a connection.
+func (c *connection) end() {
+	defer c.done()
+	if c.uncut != nil {
+		c.uncut()
+	}
+	if c.entered {
+		c.server.gate.leave()
+	}
+	_ = c.conn.Close() // whoever wrote last has met what could go wrong
 }
 
 // ask finds out what the client wants. It returns no request for an HTTP client that has been served already.

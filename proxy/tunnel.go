@@ -24,32 +24,37 @@ type dialect interface {
 	refuse(io.Writer, Answer) error
 }
 
-// tunnel serves a request from dial to report.
-func (c *connection) tunnel(client net.Conn, asked *request) {
+// tunnel serves a request from dial to report. It says true when the relay goes on and will end the connection.
+func (c *connection) tunnel(client net.Conn, asked *request) (goesOn bool) {
 	rec := begin(c.config, c.meter, c.id, asked.protocol, client.RemoteAddr(), asked.target)
 	if c.surplus {
 		c.refuse(client, rec, asked, ErrTooMany)
-		return
+		return false
 	}
 	target, early, err := c.reach(client, rec, asked)
 	if err != nil {
 		c.refuse(client, rec, asked, err)
-		return
+		return false
 	}
 	if asked.dialect.accept(client) != nil {
 		reset(target)
 		rec.finish(ErrClientLeft)
-		return
+		return false
 	}
 	rec.setStage(StageRelay)
 	r := &relay{
 		client: client, target: target, grace: c.config.Grace, idle: c.config.Idle, record: rec, buffers: &c.server.buffers,
 	}
-	err = r.run(c.cut, early)
-	if _, early := target.(Unconfirmed); early && refusal(err) && c.meter.received.Load() == 0 {
-		rec.setStage(StageDial) // the client was answered before its target was
-	}
-	rec.finish(err)
+	_, unconfirmed := target.(Unconfirmed)
+	r.start(c.cut, early, func(err error) {
+		defer c.end()
+		defer c.survive()
+		if unconfirmed && refusal(err) && c.meter.received.Load() == 0 {
+			rec.setStage(StageDial) // the client was answered before its target was
+		}
+		rec.finish(err)
+	})
+	return true
 }
 
 // reach dials while it watches the client. It returns what the client has sent and the target has not got yet.

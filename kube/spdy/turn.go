@@ -13,6 +13,7 @@ var errDeadline = os.ErrDeadlineExceeded
 type waiter struct {
 	wake     chan struct{} // holds one token
 	deadline time.Time
+	alarm    *time.Timer // pokes at a deadline; its owner's, while he sleeps
 }
 
 func (w *waiter) poke() {
@@ -94,15 +95,16 @@ func (s *Session) sleep(w *waiter) {
 	s.turns.waiting = append(s.turns.waiting, w)
 	deadline := w.deadline
 	s.mu.Unlock()
-	if deadline.IsZero() {
-		<-w.wake
-	} else {
-		timer := time.NewTimer(time.Until(deadline))
-		select {
-		case <-w.wake:
-		case <-timer.C:
-		}
-		timer.Stop()
+	switch {
+	case deadline.IsZero():
+	case w.alarm == nil:
+		w.alarm = time.AfterFunc(time.Until(deadline), w.poke)
+	default:
+		w.alarm.Reset(time.Until(deadline))
+	}
+	<-w.wake
+	if w.alarm != nil {
+		w.alarm.Stop()
 	}
 	s.mu.Lock()
 	s.turns.waiting = slices.DeleteFunc(s.turns.waiting, func(other *waiter) bool { return other == w })
