@@ -110,7 +110,7 @@ func (a *account) ensureRun() (*run, error) {
 func (a *account) run(ctx context.Context, r *run) {
 	defer r.stop()
 	var c *credentials
-	err := ctx.Err()
+	var err error
 	select {
 	case a.turn <- struct{}{}:
 		c, err = execute(ctx, a.config, &r.stderr)

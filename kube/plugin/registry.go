@@ -2,9 +2,9 @@ package plugin
 
 import (
 	"crypto/sha256"
+	"encoding/json"
+	"fmt"
 	"sync"
-
-	"k8s.io/apimachinery/pkg/util/dump"
 )
 
 // accounts are those in use in this process. A user's login is shared by whatever the user does, so they are the
@@ -20,11 +20,19 @@ type registry struct {
 type accountKey struct{ exec, cluster [sha256.Size]byte }
 
 func keyOf(c Config) (key accountKey) {
-	key.exec = sha256.Sum256([]byte(dump.Pretty([]any{c.Exec.Command, c.Exec.Args, c.Exec.Env, c.Exec.APIVersion, c.Exec.InteractiveMode})))
+	key.exec = sumOf(c.Exec.Command, c.Exec.Args, c.Exec.Env, c.Exec.APIVersion, c.Exec.InteractiveMode)
 	if c.Cluster != nil {
-		key.cluster = sha256.Sum256([]byte(dump.Pretty(*c.Cluster)))
+		key.cluster = sumOf(*c.Cluster)
 	}
 	return key
+}
+
+func sumOf(parts ...any) [sha256.Size]byte {
+	text, err := json.Marshal(parts)
+	if err != nil {
+		text = fmt.Appendf(nil, "%#v", parts) // an extension of the kubeconfig that is no JSON
+	}
+	return sha256.Sum256(text)
 }
 
 // join gives the account for a configuration. Its plugin may run until leave is called.
