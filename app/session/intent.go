@@ -17,8 +17,8 @@ type Intent interface {
 // What Do answers when an intent cannot be taken up.
 var (
 	ErrUnknownContext = errors.New("no such context")
-	ErrUnusable       = errors.New("context cannot be used")
-	ErrUnconfirmed    = errors.New("context is marked as production and wants a confirmation")
+	ErrUnusable       = errors.New("it cannot be used")
+	ErrUnconfirmed    = errors.New("it is marked as production and wants a confirmation")
 	ErrNotRunning     = errors.New("the program is stopping")
 )
 
