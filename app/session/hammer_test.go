@@ -3,14 +3,20 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func TestHammer(t *testing.T) {
 	p := newProxies(t)
-	m, stop := runManager(t, Config{Start: p.Start})
+	var changes atomic.Int64
+	m, stop := runManager(t, Config{Start: withChanges(p, func(context.Context, *changing) error {
+		return []error{nil, ErrRestart, errors.New("cannot")}[changes.Add(1)%3]
+	})})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var watchers, clickers sync.WaitGroup
@@ -30,7 +36,7 @@ func TestHammer(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, uint64(i)))
 			for range 300 {
 				name := []string{"a", "b"}[random.IntN(2)]
-				switch random.IntN(6) {
+				switch random.IntN(9) {
 				case 0:
 					_ = m.Do(ctx, StopAll{})
 				case 1:
@@ -46,6 +52,13 @@ func TestHammer(t *testing.T) {
 						default:
 						}
 					}
+				case 4:
+					_ = m.Do(ctx, Reload{name})
+				case 5:
+					_ = m.Do(ctx, AutoOff{Name: name, After: time.Duration(random.IntN(3)) * time.Millisecond})
+				case 6:
+					print := fmt.Sprint(random.IntN(3))
+					_ = m.Do(ctx, SetContexts{Entries: []Entry{{Name: "a", Fingerprint: print}, {Name: "b", Fingerprint: print}, {Name: "c", Problem: "none"}}})
 				default:
 					_ = m.Do(ctx, Toggle{name})
 				}
@@ -61,6 +74,9 @@ func TestHammer(t *testing.T) {
 	}
 	if p.count() != 0 {
 		t.Errorf("%d proxies still serve", p.count())
+	}
+	if changes.Load() < 10 {
+		t.Errorf("only %d changes", changes.Load())
 	}
 	if p.started.Load() < 10 {
 		t.Errorf("only %d starts", p.started.Load())
