@@ -46,6 +46,9 @@ func Listen(path string, replace bool, log zerolog.Logger) (net.Listener, error)
 	}
 	ln.SetUnlinkOnClose(false)
 	s := &socket{UnixListener: ln, path: path, owner: os.Getuid(), log: log}
+	if runtime.GOOS == "windows" {
+		return s, nil // the directory's rights are the user's, and its sockets have none of their own
+	}
 	err = os.Chmod(fresh, 0o600)
 	if err == nil && fresh != path {
 		err = os.Rename(fresh, path)
@@ -74,7 +77,7 @@ type socket struct {
 	*net.UnixListener
 	path  string
 	owner int
-	file  os.FileInfo
+	file  os.FileInfo // nil on Windows
 	log   zerolog.Logger
 }
 
@@ -96,7 +99,7 @@ func (s *socket) Accept() (net.Conn, error) {
 
 // Close stops listening, and removes the file unless another program has put its own there.
 func (s *socket) Close() error {
-	if now, err := os.Lstat(s.path); err == nil && os.SameFile(now, s.file) {
+	if now, err := os.Lstat(s.path); s.file == nil || err == nil && os.SameFile(now, s.file) {
 		_ = os.Remove(s.path) // what is left is replaced by the next program
 	}
 	return s.UnixListener.Close()
