@@ -35,6 +35,7 @@ var bans = []ban{
 	{"fairlead/app/tray", "fairlead/kube", "the tray is one client of the model"},
 	{"fairlead/app/tray", "github.com/esiqveland/", "notifications need a D-Bus connection that is not the tray's"},
 	{"fairlead/app/tray", "github.com/gen2brain/", "notifications need a D-Bus connection that is not the tray's"},
+	{"fairlead/app/desktop", "fairlead/", "the services of a desktop know nobody"},
 	{"fairlead/app/notify", "fyne.io/", "notifications need a D-Bus connection that is not the tray's"},
 	{"fairlead/app/explain", "k8s.io/", "sentences are made of kube/fault's types"},
 	{"fairlead/app/explain", "github.com/things-go/", "sentences are made of kube/fault's types"},

@@ -1,6 +1,8 @@
-// Package tray shows the model in the desktop's panel: it draws what package menu says, and turns clicks into intents.
+// Package tray shows the model in the desktop's panel: it draws what package menu says, and hands on clicks.
 //
-// It decides neither what stands in the menu nor what a click does to a context. The tray library is known to systray.go only.
+// It decides neither what stands in the menu nor what a click does. On free desktops panels ask for the icon and the menu over D-Bus:
+// notifier_dbus.go answers them, answer_dbus.go has the answers and tree_dbus.go the menu in their form. On Windows and macOS a library
+// draws, which systray.go alone knows; draw.go tells it as little as it can.
 package tray
 
 import (
