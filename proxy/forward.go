@@ -39,6 +39,7 @@ type exchange struct {
 	via     *url.URL                       // the forward proxy that gets the request, if any
 	dialled atomic.Pointer[httpTargetConn] // the connection made for it, if one had to be
 	bodyErr error                          // what cut the response
+	old     bool                           // the client speaks HTTP/1.0
 	over    bool                           // reported, or to be reported by a tunnel
 	upgrade *http.Response                 // 101: the connection becomes a tunnel
 }
@@ -95,6 +96,7 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request) {
 	if !r.ProtoAtLeast(1, 1) {
 		r.Header.Del("Upgrade") // RFC 9110 7.8
 		w = noInterim{w}
+		x.old = true
 	}
 	// A target may answer while the client still sends; net/http would swallow the rest of the request.
 	_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/1 has it always
@@ -303,6 +305,9 @@ func lastHop(r *http.Request) bool {
 func modifyResponse(response *http.Response) error {
 	x := response.Request.Context().Value(exchangeKey{}).(*exchange)
 	addVia(response.Header, response.ProtoMajor, response.ProtoMinor)
+	if x.old {
+		response.Header.Set("Connection", "close") // a proxy keeps no connection of HTTP/1.0, even if asked to (RFC 9112 9.3)
+	}
 	response.Body = &watchedBody{ReadCloser: response.Body, exchange: x}
 	return nil
 }

@@ -90,6 +90,17 @@ func TestOldClientsGetNothingNew(t *testing.T) {
 	}
 }
 
+func TestOldConnectionIsNotKept(t *testing.T) {
+	site := web(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+	w := open(t, direct())
+	conn := w.connect()
+	_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.0\r\nConnection: keep-alive\r\nProxy-Connection: keep-alive\r\n\r\n", site.URL)
+	got, err := io.ReadAll(conn)
+	if err != nil || !strings.HasSuffix(string(got), "\r\n\r\nok") || strings.Contains(strings.ToLower(string(got)), "keep-alive") {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 func TestFirstOfTwoLengthsIsNotBelieved(t *testing.T) {
 	site := web(t, func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

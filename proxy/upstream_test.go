@@ -111,7 +111,6 @@ func TestPlainRequestsNeedNoTunnelUpstream(t *testing.T) {
 }
 
 func TestUpstreamRefusalsKeepTheirMeaning(t *testing.T) {
-	const timeout = "error=connection_timeout"
 	up := open(t, guarded(by(func(_ context.Context, _, address string) (net.Conn, error) {
 		switch host, _, _ := net.SplitHostPort(address); host {
 		case "refused.example":
