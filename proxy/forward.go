@@ -39,6 +39,7 @@ type exchange struct {
 	via     *url.URL                       // the forward proxy that gets the request, if any
 	dialled atomic.Pointer[httpTargetConn] // the connection made for it, if one had to be
 	bodyErr error                          // what cut the response
+	single  bool                           // its connection carries no other request
 	old     bool                           // the client speaks HTTP/1.0
 	over    bool                           // reported, or to be reported by a tunnel
 	upgrade *http.Response                 // 101: the connection becomes a tunnel
@@ -148,8 +149,8 @@ func (x *exchange) findForward(r *http.Request) error {
 func (x *exchange) end(r *http.Request) {
 	switch {
 	case x.over:
-	case x.client.conn.cut.Err() != nil:
-		x.record.finish(context.Cause(x.client.conn.cut))
+	case x.client.conn.whyCut() != nil:
+		x.record.finish(x.client.conn.whyCut())
 	case x.bodyErr != nil && x.ctx.Err() == nil:
 		if !r.ProtoAtLeast(1, 1) {
 			reset(x.client.sniffed) // HTTP/1.0 takes the end of the connection for the end of the body
@@ -171,8 +172,8 @@ func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
 	err = x.refusal(r, err)
 	if x.ctx.Err() != nil {
 		why := ErrClientLeft
-		if cut := x.client.conn.cut; cut.Err() != nil {
-			why = context.Cause(cut)
+		if cut := x.client.conn.whyCut(); cut != nil {
+			why = cut
 		}
 		x.record.finish(fmt.Errorf("%w (%w)", why, err))
 		return
@@ -209,7 +210,7 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	x := r.Context().Value(exchangeKey{}).(*exchange)
 	pooled, unpooled := x.client.transports(x.record.config)
 	transport := unpooled
-	if repeatable(r) {
+	if x.single = !repeatable(r); !x.single {
 		transport = pooled
 	}
 	response, err := transport.RoundTrip(r)

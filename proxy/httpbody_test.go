@@ -176,3 +176,23 @@ func TestClientThatLeavesADownloadEndsIt(t *testing.T) {
 		t.Errorf("report %+v", r)
 	}
 }
+
+// A target that answers an upload early and takes no more of it: its answer reaches the client whole.
+func TestEarlyAnswerToAnUploadArrives(t *testing.T) {
+	to := target(t, func(conn *net.TCPConn) {
+		ahead := bufio.NewReader(conn)
+		if _, err := http.ReadRequest(ahead); err == nil {
+			_, _ = io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 9\r\nConnection: close\r\n\r\ntoo ")
+			<-time.After(100 * time.Millisecond) // the answer is on its way when the upload breaks
+			_, _ = io.WriteString(conn, "large")
+			_ = conn.CloseWrite()
+		}
+	})
+	w := open(t, direct())
+	for range 5 {
+		out, _ := curl(t, "-x", "http://"+w.addr, "-H", "Expect:", "-w", " %{http_code}", "--data-binary", strings.Repeat("x", 100_000), "http://"+to+"/")
+		if out != "too large 413" {
+			t.Errorf("curl got %q", out)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -158,19 +159,34 @@ func (c *httpClient) closeTargets() {
 type httpTargetConn struct {
 	net.Conn
 	client *httpClient
+	single atomic.Bool // it carries one request, and no tunnel
+	deaf   atomic.Bool // the target takes no more of that request
 }
 
 func (t *httpTargetConn) Read(p []byte) (n int, err error) {
 	defer t.recovered(&err)
+	if t.deaf.Load() {
+		_ = t.Conn.SetReadDeadline(time.Now().Add(deafGrace)) // fails only on a closed connection, as the read does
+	}
 	n, err = t.Conn.Read(p)
 	t.client.conn.meter.addReceived(n)
 	return n, err
 }
 
+// Write takes the rest of a request for a target that takes no more: it may have answered already, and net/http would
+// lose the answer with an error here. How its direction ends says what it meant.
 func (t *httpTargetConn) Write(p []byte) (n int, err error) {
 	defer t.recovered(&err)
+	if t.deaf.Load() {
+		return len(p), nil
+	}
 	n, err = t.Conn.Write(p)
 	t.client.conn.meter.addSent(n)
+	if err != nil && t.single.Load() && !errors.Is(err, net.ErrClosed) {
+		t.deaf.Store(true)
+		_ = t.Conn.SetReadDeadline(time.Now().Add(deafGrace))
+		return len(p), nil
+	}
 	return n, err
 }
 
@@ -216,6 +232,7 @@ func (c *httpClient) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if owned == nil {
 		return nil, ErrClientLeft
 	}
+	owned.single.Store(x.single)
 	x.dialled.Store(owned)
 	return owned, nil
 }

@@ -140,6 +140,14 @@ type connection struct {
 	surplus bool   // one more than Config.Connections: asked what it wants, and refused
 }
 
+// whyCut is nil as long as the connection is not cut.
+func (c *connection) whyCut() error {
+	if c.serving.end.Err() != nil {
+		return context.Cause(c.serving.end) // which ends a moment before the batches do
+	}
+	return context.Cause(c.cut)
+}
+
 // serve owns conn, which is cut when cut ends. done is called when all is over, which may be after it has returned.
 func (v *serving) serve(conn net.Conn, cut context.Context, done func()) {
 	c := &connection{

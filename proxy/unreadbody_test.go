@@ -37,7 +37,7 @@ func TestAnUnreadBodyDoesNotEndTheConnection(t *testing.T) {
 				t.Fatalf("request %d to %s: %v\n%s", i, url, err, w.logText())
 			}
 			if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != want {
-				t.Fatalf("request %d to %s: %s, %v", i, url, response.Status, err)
+				t.Fatalf("request %d to %s: %s (%s), %v", i, url, response.Status, response.Header.Get("Proxy-Status"), err)
 			}
 			_ = response.Body.Close()
 		}

@@ -42,6 +42,7 @@ func (x *exchange) becomeTunnel(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	x.over = true
+	target.single.Store(false)
 	x.client.release(&request{
 		protocol: HTTP,
 		target:   x.target,
