@@ -120,7 +120,7 @@ func (c *conn) prove(a *attempt, now time.Time) {
 	c.proven.Store(true)
 	c.f.targets.answered(a.ep, c.wrote(), now)
 	c.mu.Lock()
-	c.kept = nil
+	c.kept, c.rest, c.renew, c.told = nil, nil, nil, nil // there is no next attempt
 	c.mu.Unlock()
 }
 
