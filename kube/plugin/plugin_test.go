@@ -14,14 +14,12 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -242,84 +240,6 @@ func TestALoginAnewRunsThePlugin(t *testing.T) {
 	}
 }
 
-func TestPluginsThatCannotBeRun(t *testing.T) {
-	t.Setenv("PATH", "/nowhere:"+os.Getenv("PATH"))
-	missing := &clientcmdapi.ExecConfig{Command: "fairlead-no-such-plugin", APIVersion: "client.authentication.k8s.io/v1beta1", InstallHint: "get it\nat https://plugin.example/"}
-	if login := loginError(t, begin(t, missing).Login(t.Context())); login.Cause != fault.PluginMissing ||
-		login.SearchPath != os.Getenv("PATH") || login.Hint != "get it at https://plugin.example/" || login.Command != "kubectl version --context test" {
-		t.Errorf("missing: %+v", login)
-	}
-	path := script{t, filepath.Join(t.TempDir(), "none")}
-	if login := loginError(t, begin(t, path.config()).Login(t.Context())); login.Cause != fault.PluginMissing || login.SearchPath != "" {
-		t.Errorf("a path: %+v", login)
-	}
-	interactive := newScript(t, fmt.Sprintf(token, "t"))
-	config := interactive.config()
-	config.InteractiveMode = clientcmdapi.AlwaysExecInteractiveMode
-	if login := loginError(t, begin(t, config).Login(t.Context())); login.Cause != fault.PluginTerminal || interactive.runs() != 0 {
-		t.Errorf("interactive: %+v, %d runs", login, interactive.runs())
-	}
-	if _, err := New(Config{Exec: &clientcmdapi.ExecConfig{Command: "x", APIVersion: "client.authentication.k8s.io/v1alpha1"}}); err == nil {
-		t.Error("an API version that is no more was taken")
-	}
-	for name, output := range map[string]string{
-		"nothing":        "",
-		"no JSON":        "echo s3cret: [s3cret",
-		"no status":      `echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential"}'`,
-		"no credentials": fmt.Sprintf(token, ""),
-		"half a pair":    `echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"clientCertificateData":"s3cret"}}'`,
-		"another kind":   `echo '{"apiVersion":"v1","kind":"Secret"}'`,
-		"another API":    strings.Replace(fmt.Sprintf(token, "t"), "/v1", "/v1beta1", 1),
-		"too much":       fmt.Sprintf(token, "t") + "; head -c 2000000 /dev/zero",
-	} {
-		s := newScript(t, output)
-		login := loginError(t, begin(t, s.config()).Login(t.Context()))
-		if login.Cause != fault.PluginOutput || strings.Contains(login.Error(), "s3cret") {
-			t.Errorf("%s: %+v", name, login)
-		}
-	}
-	expired := newScript(t, `echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t","expirationTimestamp":"2020-01-01T00:00:00Z"}}'`)
-	p := begin(t, expired.config())
-	for range 5 {
-		if login := loginError(t, p.Login(t.Context())); login.Cause != fault.LoginExpired {
-			t.Errorf("expired: %+v", login)
-		}
-	}
-	if n := expired.runs(); n > 2 {
-		t.Errorf("%d runs for credentials that had expired", n)
-	}
-}
-
-func TestAPluginHasNoTerminalAndNoInput(t *testing.T) {
-	s := newScript(t, `if read line; then exit 1; fi`, `if (: < /dev/tty) 2> /dev/null; then exit 2; fi`,
-		`echo "$KUBERNETES_EXEC_INFO" > "$0.info"`, `test "$GREETING" = hello || exit 3`, fmt.Sprintf(token, "t"))
-	config := s.config()
-	config.InteractiveMode = clientcmdapi.IfAvailableExecInteractiveMode
-	config.Env = []clientcmdapi.ExecEnvVar{{Name: "GREETING", Value: "hello"}}
-	p, err := New(Config{Exec: config, Context: "test", Cluster: &clientauthentication.Cluster{Server: "https://api.example"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Begin(func() {})()
-	if err := p.Login(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	var info struct {
-		Kind string
-		Spec struct {
-			Interactive bool
-			Cluster     struct{ Server string }
-		}
-	}
-	data, err := os.ReadFile(s.path + ".info")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(data, &info); err != nil || info.Kind != "ExecCredential" || info.Spec.Interactive || info.Spec.Cluster.Server != "https://api.example" {
-		t.Errorf("told %s", data)
-	}
-}
-
 func TestOneUserEntryRunsOneAtATime(t *testing.T) {
 	s := newScript(t, `mkdir "$0.here" || exit 1`, `sleep 0.2`, `rmdir "$0.here"`, fmt.Sprintf(token, "t"))
 	var wg sync.WaitGroup
@@ -339,48 +259,6 @@ func TestOneUserEntryRunsOneAtATime(t *testing.T) {
 	// Two clusters, which it is told of, and two contexts in each.
 	if n := s.runs(); n != 2 {
 		t.Errorf("%d runs", n)
-	}
-}
-
-func TestAPluginThatHangsDelaysNoEnd(t *testing.T) {
-	for name, lines := range map[string][]string{
-		"it does":         {`echo $$ > "$0.pid"`, `exec sleep 1000`},
-		"it wants to":     {`trap '' TERM`, `echo $$ > "$0.pid"`, `while :; do sleep 1; done`},
-		"its child holds": {`echo $$ > "$0.pid"`, `sleep 5`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newScript(t, lines...)
-			p, err := New(Config{Exec: s.config(), Context: "test"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			end := p.Begin(func() {})
-			done := make(chan error, 1)
-			go func() { done <- p.Login(context.Background()) }()
-			var pid int
-			for deadline := time.Now().Add(30 * time.Second); pid == 0; time.Sleep(10 * time.Millisecond) {
-				data, _ := os.ReadFile(s.path + ".pid")
-				pid, _ = strconv.Atoi(strings.TrimSpace(string(data)))
-				if time.Now().After(deadline) {
-					t.Fatal("it does not start")
-				}
-			}
-			begin := time.Now()
-			end()
-			if took := time.Since(begin); took > 15*time.Second {
-				t.Errorf("the end took %v", took)
-			}
-			if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
-				t.Errorf("its process is there: %v", err)
-			}
-			if err := <-done; err == nil {
-				t.Error("a login succeeded")
-			}
-			if err := p.Login(t.Context()); !errors.Is(err, net.ErrClosed) {
-				t.Errorf("after the end: %v", err)
-			}
-		})
 	}
 }
 
