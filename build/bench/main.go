@@ -1,7 +1,10 @@
 // Command bench compares ways into a cluster: Fairlead, kubectl port-forward, any other SOCKS5 proxy, and as limits plain
 // TCP and a TLS relay. It starts a small real Kubernetes and a delay line in a network namespace of its own, does the
 // work of each row through every way, interleaved, each with a fresh process, and prints one table with the goals.
-// It tests nothing: a goal that is missed is a result, and only work that could not be done is an error.
+// It tests nothing: a goal that is missed is a result, and only work that could not be done is an error. One row is of
+// another kind: it has a big cluster of its own, and counts what Fairlead asks of it.
+//
+// With --soak there are no rows. Package soak says what is done instead; what it finds forbidden is an error.
 //
 // Linux only: as root, or as a user who may make user namespaces; it needs the kernel's TUN driver.
 package main
