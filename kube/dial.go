@@ -13,9 +13,9 @@ import (
 	"fairlead/kube/fault"
 )
 
-// staleAfter is the age at which an answer may be to blame for a refusal. A younger one is believed: a client that hammers
-// a closed port then costs the API server little.
-const staleAfter = time.Second
+// staleAfter is the age at which an answer may be to blame for a refusal: in a rollout Pods stop one after the other. A
+// younger one is believed: a client that hammers a closed port then costs the API server little.
+const staleAfter = 300 * time.Millisecond
 
 // maxOutside bounds how many endpoints that are no Pods one dial tries.
 const maxOutside = 3
@@ -181,9 +181,9 @@ func (a *attempt) connect(ctx context.Context, endpoints []endpoint, later []can
 	return conn, err
 }
 
-// renew adds to the Pods that were not tried, and resolves once more when what was known was out of date: a Pod that is gone,
-// or one that refuses because its program has ended. That may turn out only after the dial, when the Pod is asked for the
-// connection.
+// renew adds to the Pods that were not tried those of a newer answer, and asks for one when what was known was out of date:
+// a Pod that is gone, or those of a Service that refuse because their programs have ended. That may turn out only after
+// the dial, when the Pod is asked for the connection.
 func (a *attempt) renew(ctx context.Context, cause error, untried []candidate) []endpoint {
 	c := a.cluster
 	ctx, end, err := c.begin(ctx)
@@ -191,8 +191,11 @@ func (a *attempt) renew(ctx context.Context, cause error, untried []candidate) [
 		return nil
 	}
 	defer end()
-	if outOfDate(cause, time.Since(a.to.asked)) {
+	refused := isRefusal(cause) && len(a.to.services) > 0 && a.name.meaning != memberName // else there is no other Pod
+	if isGone(cause) || refused && time.Since(a.to.asked) > staleAfter {
 		c.resolver.forget(a.to, a.known)
+	}
+	if isGone(cause) || refused {
 		again, err := c.resolver.resolve(ctx, a.name, a.port)
 		for _, pod := range again.pods {
 			isPod := func(c candidate) bool { return c.endpoint == pod.endpoint }
@@ -225,15 +228,9 @@ func (a *attempt) allowed(ctx context.Context, pods []candidate) (list []endpoin
 	return list
 }
 
-func outOfDate(err error, age time.Duration) bool {
+// isGone tells that a Pod is no more, or has ended.
+func isGone(err error) bool {
 	var absent *fault.NotFound
-	if errors.As(err, &absent) && absent.Kind == fault.Pod {
-		return true
-	}
 	var ended *fault.NoEndpoints
-	if errors.As(err, &ended) && ended.Pod != "" {
-		return true
-	}
-	var refused *fault.Refused
-	return errors.As(err, &refused) && age > staleAfter
+	return errors.As(err, &absent) && absent.Kind == fault.Pod || errors.As(err, &ended) && ended.Pod != ""
 }

@@ -50,6 +50,8 @@ func rollout(t *testing.T, cluster *clustertest.Cluster) {
 	var pods sync.Map
 	over := make(chan struct{})
 	var wg sync.WaitGroup
+	finish := sync.OnceFunc(func() { close(over); wg.Wait() })
+	defer finish()
 	steadily := func(count *atomic.Int64, path string, want int64) {
 		wg.Go(func() {
 			for ; ; count.Add(1) {
@@ -73,12 +75,12 @@ func rollout(t *testing.T, cluster *clustertest.Cluster) {
 	for range 2 {
 		steadily(&long, fmt.Sprintf("/big?bytes=%d", size), size)
 	}
-	for range 2 {
-		kubectl(t, cluster, "rollout", "restart", "deployment", "rolled")
+	for i := range 2 {
+		kubectl(t, cluster, "patch", "deployment", "rolled", "-p",
+			fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"round":"%d"}}}}}`, i))
 		kubectl(t, cluster, "rollout", "status", "deployment", "rolled", "--timeout=120s")
 	}
-	close(over)
-	wg.Wait()
+	finish()
 	served := 0
 	pods.Range(func(any, any) bool { served++; return true })
 	t.Logf("%d short and %d long requests, served by %d Pods", short.Load(), long.Load(), served)
