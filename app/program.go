@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -132,7 +133,20 @@ func (p *program) problems() []string {
 	for _, problem := range p.kubeconfig.Load().Problems {
 		lines = append(lines, problem.Error())
 	}
+	for i := range lines {
+		lines[i] = fromHome(lines[i])
+	}
 	return lines
+}
+
+// fromHome writes the paths of a line as from the home directory: a line of the menu is short, and what matters stands
+// behind the path.
+func fromHome(line string) string {
+	home, err := os.UserHomeDir()
+	if err != nil || home == "" || home == string(filepath.Separator) {
+		return line
+	}
+	return strings.ReplaceAll(line, home+string(filepath.Separator), "~"+string(filepath.Separator))
 }
 
 // tell hands the model what kubeconfig and settings say now.
