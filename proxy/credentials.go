@@ -47,14 +47,14 @@ func (c *httpClient) admitted(w http.ResponseWriter, r *http.Request) bool {
 	if wanted == nil {
 		return true
 	}
-	text := "this proxy wants a user and a password"
+	text := "This proxy wants a user and a password: they are in the URL that Fairlead copies for it."
 	if given := r.Header.Values("Proxy-Authorization"); len(given) > 0 {
 		// net/http reads Basic credentials from the header of servers alone.
 		as := http.Request{Header: http.Header{"Authorization": given[:1]}}
 		if user, password, ok := as.BasicAuth(); ok && len(given) == 1 && wanted.are(user, password) {
 			return true
 		}
-		text = "this proxy wants another user or password"
+		text = "This proxy wants another user or password: the right ones are in the URL that Fairlead copies for it."
 		c.conn.wrongPassword(HTTP)
 	}
 	w.Header().Set("Proxy-Authenticate", challenge)
