@@ -22,6 +22,28 @@ type said struct {
 	status         int
 }
 
+// phase waits until a context is in a phase, and says how long that took.
+func (r *running) phase(t *testing.T, name string, want session.Phase) time.Duration {
+	t.Helper()
+	began := time.Now()
+	for now := session.Phase(""); time.Since(began) < time.Minute; {
+		var status struct{ Contexts []session.State }
+		if err := json.Unmarshal([]byte(r.must(t, "status", "-o", "json")), &status); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range status.Contexts {
+			if c.Name == name {
+				now = c.Phase
+			}
+		}
+		if now == want {
+			return time.Since(began)
+		}
+	}
+	t.Fatalf("%s is not %s after a minute", name, want)
+	return 0
+}
+
 // ask runs fairlead to its end in the home of r.
 func (r *running) ask(t *testing.T, args ...string) said {
 	t.Helper()
