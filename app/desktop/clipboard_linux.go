@@ -14,12 +14,18 @@ import (
 	"github.com/atotto/clipboard"
 )
 
-// Clipboard is the desktop's clipboard. Its zero value is ready to use. On X11 a text stays in the clipboard only as
+// Clipboard is the desktop's clipboard. Its zero value is ready to use. On X11 and Wayland a text stays in the clipboard only as
 // long as the program that copied it lives, or until a clipboard manager has taken it: Close gives it up.
 type Clipboard struct {
 	mu      sync.Mutex
 	closed  bool
-	current *selection // the last text copied over X11; nil: none
+	current held // the last text that this program holds; nil: none
+}
+
+// held is a text in the clipboard that a goroutine of this program hands out.
+type held interface {
+	end()                   // gives it up
+	ended() <-chan struct{} // is closed when it was given up, or lost
 }
 
 // closeTimeout bounds the wait for an X server that does not answer.
@@ -33,12 +39,12 @@ func (c *Clipboard) Close() error {
 	if c.current == nil {
 		return nil
 	}
-	c.current.stop()
+	c.current.end()
 	select {
-	case <-c.current.done:
+	case <-c.current.ended():
 		return nil
 	case <-time.After(closeTimeout):
-		return errors.New("close the clipboard: the X server does not answer")
+		return errors.New("close the clipboard: the display does not answer")
 	}
 }
 
@@ -47,9 +53,16 @@ func (c *Clipboard) write(ctx context.Context, text string) error {
 	wayland, display := os.Getenv("WAYLAND_DISPLAY"), os.Getenv("DISPLAY")
 	switch {
 	case wayland != "":
-		err := wlCopy(ctx, text)
-		if err == nil || display == "" {
-			return err
+		selection, err := newWaylandSelection(ctx, wayland, text)
+		if err == nil {
+			c.hold(selection)
+			return nil
+		}
+		if wl := wlCopy(ctx, text); wl == nil || display == "" {
+			if wl != nil {
+				wl = fmt.Errorf("%w; %w", err, wl)
+			}
+			return wl
 		}
 		if x11 := c.own(ctx, display, text); x11 != nil {
 			return fmt.Errorf("%w; %w", err, x11)
@@ -91,9 +104,13 @@ func (c *Clipboard) own(ctx context.Context, display, text string) error {
 	if err != nil {
 		return err
 	}
+	c.hold(next)
+	return nil
+}
+
+func (c *Clipboard) hold(next held) {
 	if c.current != nil {
-		c.current.stop() // it has lost the clipboard to next already, and ends by itself
+		c.current.end() // it has lost the clipboard to next already, and ends by itself
 	}
 	c.current = next
-	return nil
 }

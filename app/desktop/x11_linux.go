@@ -26,6 +26,9 @@ type selection struct {
 	plain     xproto.Atom // text/plain;charset=utf-8
 }
 
+func (s *selection) end()                   { s.stop() }
+func (s *selection) ended() <-chan struct{} { return s.done }
+
 // newSelection returns when the clipboard is owned. When ctx ends first, the attempt is given up: the goroutine then
 // ends as soon as the X server answers or goes.
 func newSelection(ctx context.Context, display, text string) (*selection, error) {

@@ -12,7 +12,7 @@ var packages string
 
 // programs are what the packages of packages.txt are installed for.
 var programs = []string{
-	"Xvfb", "chromium", "curl", "dbus-daemon", "dunst", "dunstctl", "firefox-esr", "git", "import", "notify-send", "xclip", "xdotool", "xfce4-panel",
+	"Xvfb", "chromium", "curl", "dbus-daemon", "dunst", "dunstctl", "firefox-esr", "git", "import", "notify-send", "sway", "wl-copy", "wl-paste", "xclip", "xdotool", "xfce4-panel",
 }
 
 // Requirements are the Debian packages a desktop and its tests need, as listed in packages.txt.

@@ -1,0 +1,143 @@
+package desktop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+// errNoDataControl is of compositors that let no program copy which has no window in front. GNOME's is one.
+var errNoDataControl = errors.New("this Wayland compositor lets no program without a window copy")
+
+// dataControls are the two names of the protocol by which a program without a window owns the clipboard; they differ in the name only:
+// ext-data-control-v1 and wlr-data-control-unstable-v1.
+var dataControls = []string{"ext_data_control_manager_v1", "zwlr_data_control_manager_v1"}
+
+// The numbers that this client gives to its objects, in the order in which it makes them; wl_display has number 1.
+const (
+	wlDisplay = iota + 1
+	wlRegistry
+	wlFirstSync
+	wlSeat
+	wlManager
+	wlDevice
+	wlSource
+	wlSecondSync
+)
+
+// A waylandSelection is one text that this program owns as the Wayland clipboard, on a connection of its own. One goroutine answers those
+// who paste. It ends when another program copies something, when the compositor goes, or when end is called.
+type waylandSelection struct {
+	text string
+	wire *waylandWire
+	done chan struct{}
+	gave sync.WaitGroup // those who write to programs that paste
+}
+
+func (s *waylandSelection) end()                   { _ = s.wire.conn.Close() }
+func (s *waylandSelection) ended() <-chan struct{} { return s.done }
+
+// newWaylandSelection returns when the clipboard is owned.
+func newWaylandSelection(ctx context.Context, display, text string) (*waylandSelection, error) {
+	if !filepath.IsAbs(display) {
+		display = filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), display)
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", display)
+	if err != nil {
+		return nil, fmt.Errorf("Wayland: %w", err)
+	}
+	s := &waylandSelection{text: text, wire: &waylandWire{conn: conn.(*net.UnixConn)}, done: make(chan struct{})}
+	give := context.AfterFunc(ctx, s.end) // a compositor that does not answer is given up
+	if err := s.own(); err != nil {
+		give()
+		s.end()
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("Wayland: %w", err)
+	}
+	if !give() {
+		return nil, fmt.Errorf("Wayland: %w", context.Cause(ctx))
+	}
+	go s.serve()
+	return s, nil
+}
+
+// own takes the clipboard over from whoever has it.
+func (s *waylandSelection) own() error {
+	globals := map[string]uint32{}
+	s.wire.request(wlDisplay, 1, arg(wlRegistry)) // get_registry
+	s.wire.request(wlDisplay, 0, arg(wlFirstSync))
+	err := s.wire.until(wlFirstSync, func(e waylandEvent) {
+		if e.object == wlRegistry && e.code == 0 { // global: number, interface, version
+			number, name := e.uint(), e.text()
+			if _, known := globals[name]; !known {
+				globals[name] = number
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(dataControls, func(name string) bool { return globals[name] != 0 })
+	if at < 0 || globals["wl_seat"] == 0 {
+		return errNoDataControl
+	}
+	bind := func(name string, object uint32) {
+		s.wire.request(wlRegistry, 0, arg(globals[name]), argText(name), arg(1), arg(object))
+	}
+	bind("wl_seat", wlSeat)
+	bind(dataControls[at], wlManager)
+	s.wire.request(wlManager, 1, arg(wlDevice), arg(wlSeat)) // get_data_device
+	s.wire.request(wlManager, 0, arg(wlSource))              // create_data_source
+	for _, form := range []string{"text/plain;charset=utf-8", "text/plain", "UTF8_STRING", "STRING", "TEXT"} {
+		s.wire.request(wlSource, 0, argText(form)) // offer
+	}
+	s.wire.request(wlDevice, 0, arg(wlSource)) // set_selection
+	s.wire.request(wlDisplay, 0, arg(wlSecondSync))
+	return s.wire.until(wlSecondSync, s.event)
+}
+
+var errTaken = errors.New("another program copied something")
+
+// serve answers pastes until the clipboard is another's or the connection ends.
+func (s *waylandSelection) serve() {
+	defer close(s.done)
+	defer s.gave.Wait()
+	defer s.wire.drop()
+	defer s.end()
+	for {
+		e, err := s.wire.next()
+		if err != nil || e.object == wlSource && e.code == 1 { // cancelled
+			return
+		}
+		s.event(e)
+	}
+}
+
+// pasteTime bounds a program that asks for the text and does not read it.
+const pasteTime = 10 * time.Second
+
+// event answers a program that pastes. Nothing else needs an answer.
+func (s *waylandSelection) event(e waylandEvent) {
+	if e.object != wlSource || e.code != 0 { // send: form, and where to write to
+		return
+	}
+	file := s.wire.file()
+	if file == nil {
+		return
+	}
+	s.gave.Go(func() {
+		defer file.Close()
+		// A program that goes away in between has its reasons.
+		_ = file.SetWriteDeadline(time.Now().Add(pasteTime))
+		_, _ = file.WriteString(s.text)
+	})
+}
