@@ -3,11 +3,15 @@ package proxy_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -177,22 +181,44 @@ func TestClientThatLeavesADownloadEndsIt(t *testing.T) {
 	}
 }
 
+// deafConn takes one piece of what is sent, and says what its target said only after the next one has failed.
+type deafConn struct {
+	*net.TCPConn
+	took   atomic.Bool
+	failed chan struct{}
+	once   sync.Once
+}
+
+func (c *deafConn) Write(p []byte) (int, error) {
+	if c.took.Swap(true) {
+		c.once.Do(func() { close(c.failed) })
+		return 0, syscall.EPIPE
+	}
+	return c.TCPConn.Write(p)
+}
+
+func (c *deafConn) Read(p []byte) (int, error) {
+	<-c.failed
+	return c.TCPConn.Read(p)
+}
+
 // A target that answers an upload early and takes no more of it: its answer reaches the client whole.
 func TestEarlyAnswerToAnUploadArrives(t *testing.T) {
 	to := target(t, func(conn *net.TCPConn) {
-		ahead := bufio.NewReader(conn)
-		if _, err := http.ReadRequest(ahead); err == nil {
-			_, _ = io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 9\r\nConnection: close\r\n\r\ntoo ")
-			<-time.After(100 * time.Millisecond) // the answer is on its way when the upload breaks
-			_, _ = io.WriteString(conn, "large")
-			_ = conn.CloseWrite()
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+			_, _ = io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 9\r\nConnection: close\r\n\r\ntoo large")
+			_, _ = io.Copy(io.Discard, conn)
 		}
 	})
-	w := open(t, direct())
-	for range 5 {
-		out, _ := curl(t, "-x", "http://"+w.addr, "-H", "Expect:", "-w", " %{http_code}", "--data-binary", strings.Repeat("x", 100_000), "http://"+to+"/")
-		if out != "too large 413" {
-			t.Errorf("curl got %q", out)
+	w := open(t, by(func(ctx context.Context, network, _ string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, to)
+		if err != nil {
+			return nil, err
 		}
+		return &deafConn{TCPConn: conn.(*net.TCPConn), failed: make(chan struct{})}, nil
+	}))
+	out, _ := curl(t, "-x", "http://"+w.addr, "-H", "Expect:", "-w", " %{http_code}", "--data-binary", strings.Repeat("x", 100_000), "http://deaf.example/")
+	if out != "too large 413" {
+		t.Errorf("curl got %q", out)
 	}
 }

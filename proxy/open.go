@@ -56,7 +56,7 @@ func (v *serving) cutAll() {
 	v.mutex.Lock()
 	defer v.mutex.Unlock()
 	v.cutBatch(ErrCut)
-	v.batch, v.cutBatch = context.WithCancelCause(v.end)
+	v.batch, v.cutBatch = context.WithCancelCause(v.ending)
 }
 
 func (s *Server) register(v *serving) {

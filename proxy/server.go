@@ -53,7 +53,7 @@ func (s *Server) Traffic() Traffic {
 type serving struct {
 	server   *Server
 	stopping context.Context // ended: nothing new is begun
-	end      context.Context // ended: open connections are cut
+	ending   context.Context // ended: open connections are cut
 	http     *httpFront
 
 	mutex    sync.Mutex
@@ -76,7 +76,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	defer stop()
 	cut, cutNow := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cutNow(nil)
-	v := &serving{server: s, stopping: stopping, end: cut, http: newHTTPFront(s, ln.Addr())}
+	v := &serving{server: s, stopping: stopping, ending: cut, http: newHTTPFront(s, ln.Addr())}
 	v.batch, v.cutBatch = context.WithCancelCause(cut)
 	s.register(v)
 	defer s.unregister(v)
@@ -142,8 +142,8 @@ type connection struct {
 
 // whyCut is nil as long as the connection is not cut.
 func (c *connection) whyCut() error {
-	if c.serving.end.Err() != nil {
-		return context.Cause(c.serving.end) // which ends a moment before the batches do
+	if c.ending.Err() != nil {
+		return context.Cause(c.ending) // which ends a moment before the batches do
 	}
 	return context.Cause(c.cut)
 }
