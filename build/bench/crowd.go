@@ -36,12 +36,10 @@ func startCrowd(ctx context.Context, p parameters, say func(string, ...any)) (cr
 	crowd = row.Crowd{
 		Kubeconfig: cluster.Kubeconfig, Audit: filepath.Join(cluster.State, "audit.log"), Namespaces: row.CrowdServices / crowdNamespaceSize,
 	}
-	running := 0
 	if err := poll(ctx, func() error {
 		stats, err := cluster.Stats(ctx)
-		before := running
-		if running = len(stats.Pods); err == nil && (running == 0 || running != before) {
-			err = fmt.Errorf("%d Pods run so far", running)
+		if err == nil && len(stats.Pods) < row.CrowdPods {
+			err = fmt.Errorf("%d of %d Pods run", len(stats.Pods), row.CrowdPods)
 		}
 		return err
 	}); err != nil {
@@ -60,6 +58,6 @@ func startCrowd(ctx context.Context, p parameters, say func(string, ...any)) (cr
 	}); err != nil {
 		return row.Crowd{}, nil, err
 	}
-	say("%d of its Pods are real", running)
+	say("%d of its Pods are real, and run", row.CrowdPods)
 	return crowd, cluster.Stop, nil
 }

@@ -12,8 +12,8 @@ const (
 	pictureWidth = 910
 	labelWidth   = 380 // the work's name, right of which the bars begin
 	nameWidth    = 70
-	barHeight    = 13
-	groupGap     = 12
+	barHeight    = 11
+	groupGap     = 7
 	barsFrom     = labelWidth + nameWidth
 	barsWidth    = pictureWidth - barsFrom - 110
 	headHeight   = 34
@@ -40,7 +40,7 @@ func (r Run) WritePicture(w io.Writer) error {
 			y = m.draw(&body, y) + groupGap
 		}
 	}
-	_, err := fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" font-family="system-ui, sans-serif" font-size="11">
+	_, err := fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" font-family="system-ui, sans-serif" font-size="10">
 <rect width="100%%" height="100%%" fill="#ffffff"/>
 <text x="12" y="20" font-size="13" font-weight="bold" fill="#1f2328">Medians of one run, %s</text>
 %s</svg>
@@ -56,7 +56,7 @@ func (m Measure) draw(out *strings.Builder, y int) int {
 		better = "less is better"
 	}
 	fmt.Fprintf(out, `<text x="12" y="%d" fill="#1f2328">%s</text>`+"\n", y+barHeight-2, escape(m.Work))
-	fmt.Fprintf(out, `<text x="12" y="%d" fill="#656d76" font-size="10">%s</text>`+"\n", y+2*barHeight, escape(strings.TrimPrefix(m.Unit+", "+better, ", ")))
+	fmt.Fprintf(out, `<text x="12" y="%d" fill="#656d76" font-size="9">%s</text>`+"\n", y+2*barHeight, escape(strings.TrimPrefix(m.Unit+", "+better, ", ")))
 	for _, s := range m.Subjects {
 		length, label := 0.0, "not measured"
 		if s.Summary.Count > 0 {
@@ -70,7 +70,7 @@ func (m Measure) draw(out *strings.Builder, y int) int {
 		fmt.Fprintf(out, `<text x="%.1f" y="%d" fill="#1f2328">%s%s</text>`+"\n", barsFrom+length+5, y+barHeight-2, label, m.mark(s))
 		y += barHeight
 	}
-	return max(y, y+(3-len(m.Subjects))*barHeight)
+	return max(y, y+(2-len(m.Subjects))*barHeight)
 }
 
 // scale is the value of a bar of full length. Limits may be far beyond the two that are compared, and are then cut.

@@ -28,8 +28,9 @@ type Crowd struct {
 
 // The size of the big cluster, and what is made of it.
 const (
-	CrowdServices = 10_000 // and twice as many Pods
-	realServices  = 10     // of a namespace, that answer
+	CrowdServices = 10_000            // and twice as many Pods
+	CrowdPods     = CrowdServices / 5 // of them, that run
+	realServices  = 10                // of a namespace, that answer
 	crowdRounds   = 2
 	firstNames    = 10 // in a round, that are asked for the first time
 	repeats       = 20 // of one name, within the second in which it must be fresh
