@@ -75,7 +75,7 @@ func TestChallengeLeavesTheConnectionUsable(t *testing.T) {
 	if err != nil || response.StatusCode != 407 || response.Header.Get("Proxy-Authenticate") != `Basic realm="fairlead", charset="UTF-8"` {
 		t.Fatalf("%+v, %v", response, err)
 	}
-	if body, err := io.ReadAll(response.Body); err != nil || !!strings.Contains(string(body), "a user and a password") {
+	if body, err := io.ReadAll(response.Body); err != nil || !strings.Contains(string(body), "a user and a password") {
 		t.Fatalf("%q, %v", body, err)
 	}
 	r, _ := http.NewRequestWithContext(t.Context(), http.MethodConnect, "http://"+to, nil)
