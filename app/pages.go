@@ -3,15 +3,13 @@ package main
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"time"
 
-	"fairlead/kube"
 	"fairlead/proxy/pac"
 )
 
-// rangesWait bounds what a browser waits for its proxy settings. What is not known by then is looked up when it is used.
-const rangesWait = 2 * time.Second
+// knownWait bounds what a browser waits for its proxy settings.
+const knownWait = 2 * time.Second
 
 // pages are what a context's proxy shows of itself: how to use it, and the file that tells a browser.
 func pages(name string, w *way) http.Handler {
@@ -24,17 +22,18 @@ func pages(name string, w *way) http.Handler {
 		Context: name,
 		Hint:    hint,
 		Script: func(ctx context.Context) pac.Config {
-			return pac.Config{
+			ctx, cancel := context.WithTimeout(ctx, knownWait)
+			defer cancel()
+			config := pac.Config{
 				Password: c.Password, TLS: c.RequireTLS,
 				Namespaces: []string{w.cluster.Namespace()},
-				Known:      ranges(ctx, w.cluster),
+				Known:      w.cluster.Ranges(ctx),
 			}
+			// Without them a name like web.dev goes its usual way, for dev is a top-level domain, too.
+			if namespaces, err := w.cluster.Namespaces(ctx); err == nil {
+				config.Namespaces = namespaces
+			}
+			return config
 		},
 	})
-}
-
-func ranges(ctx context.Context, cluster *kube.Cluster) []netip.Prefix {
-	ctx, cancel := context.WithTimeout(ctx, rangesWait)
-	defer cancel()
-	return cluster.Ranges(ctx)
 }
