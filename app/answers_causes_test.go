@@ -252,15 +252,15 @@ func (b *troubled) logins(t *testing.T, admin entry) []cause {
 					explain.Plain(b.desktop.Getenv("PATH"), 240)+".")},
 		{context: "plugin-failing", entry: admin.with(nil, run(failing, "Never")), host: host, port: port,
 			want: saying("Login plugin failed",
-				"The program "+failing+", which signs in to context plugin-failing, failed: the session has ended.",
+				"The program failing-plugin, which signs in to context plugin-failing, failed: the session has ended.",
 				"Run “kubectl version --context plugin-failing” in a terminal: it signs in, or says why it cannot.")},
 		{context: "plugin-asking", entry: admin.with(nil, run(failing, "Always")), host: host, port: port,
 			want: saying("Login needed",
-				"The program "+failing+", which signs in to context plugin-asking, wants a terminal to ask in, which it cannot have in the background.",
+				"The program failing-plugin, which signs in to context plugin-asking, wants a terminal to ask in, which it cannot have in the background.",
 				"Run “kubectl version --context plugin-asking” in a terminal: it signs in, or says why it cannot.")},
 		{context: "plugin-printing", entry: admin.with(nil, run("/bin/pwd", "Never")), host: host, port: port,
 			want: saying("Login plugin failed",
-				"The program /bin/pwd, which signs in to context plugin-printing, printed no credentials that Kubernetes understands.",
+				"The program pwd, which signs in to context plugin-printing, printed no credentials that Kubernetes understands.",
 				"Run “kubectl version --context plugin-printing” in a terminal: it signs in, or says why it cannot.")},
 	}
 }
