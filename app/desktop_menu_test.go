@@ -22,6 +22,7 @@ func (d *onDesktop) sameMenu(t *testing.T, name string) {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			t.Fatal(err)
 		}
+		d.icon.WaitShown(t) // what it shows then may still be on its way: look at what is written
 		if err := os.WriteFile(path, []byte(plainMenu(d.icon.Menu(t))), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -57,9 +58,19 @@ func TestTheWholeMenuIsAsItShouldBe(t *testing.T) {
 	d.icon.Click(t, "demo")
 	d.waitOn(t, "demo")
 	d.sameMenu(t, "menu-on")
-	d.icon.Click(t, details("demo", "Services")[0], "Services", "Load Services")
-	d.icon.WaitAt(t, details("demo", "Services")[0], "Services", "default", "hello")
-	d.sameMenu(t, "menu-services")
+}
+
+func TestServicesAreLoadedAndCopied(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
+	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.icon.Click(t, "demo")
+	address := d.waitOn(t, "demo")
+	services := details("demo", "Services")
+	d.icon.Click(t, append(services, "Load Services")...)
+	d.icon.ClickWithMouse(t, append(services, "default", "hello", "Copy http://hello.default.svc/  (http)")...)
+	page, err := d.curl(t, "socks5h://"+address, d.waitCopied(t, "http://hello.default.svc/"))
+	fromHello(t, "curl", page, err)
+	d.icon.WaitAt(t, append(details("demo", "Namespace: default"), "team")...)
 }
 
 func TestProductionAsksBeforeItStarts(t *testing.T) {
