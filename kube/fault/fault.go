@@ -128,12 +128,15 @@ func (e *HostNetwork) Unwrap() error { return fs.ErrPermission }
 
 // Unreachable is an API server, or the way from it to a node, that does not answer.
 type Unreachable struct {
-	Server string // host:port or URL, never with credentials
+	Server string // the API server as host:port or URL, never with credentials; or what is behind it: "Pod shop/web-0 port 80"
 	Err    error
 }
 
 func (e *Unreachable) Error() string {
-	return fmt.Sprintf("cannot reach the cluster's API server %s: %v", e.Server, e.Err)
+	if e.Err == nil {
+		return "cannot reach " + e.Server
+	}
+	return fmt.Sprintf("cannot reach %s: %v", e.Server, e.Err)
 }
 
 // Unwrap gives the cause and syscall.EHOSTUNREACH.
