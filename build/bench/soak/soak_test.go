@@ -25,8 +25,8 @@ func TestConnectionsWhilePodsAreDeletedAndSessionsCut(t *testing.T) {
 		Cluster:  clustertest.Start(t, clustertest.Options{NoFixtures: true}),
 		Fairlead: fairlead, Dir: dir, Say: t.Logf,
 		// Rest is a bound for slow machines: half-closed connections take the seven seconds that they may.
-		Warm: 2 * time.Second, For: 10 * time.Second, Rest: 30 * time.Second,
-		Rate: 50, Pace: 2 * time.Second, Every: 2 * time.Second,
+		Warm: time.Second, For: 8 * time.Second, Rest: 30 * time.Second,
+		Rate: 50, Pace: 1500 * time.Millisecond, Every: 2 * time.Second,
 	}); err != nil {
 		t.Error(err)
 	}

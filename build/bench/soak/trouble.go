@@ -70,7 +70,7 @@ func cut(ctx context.Context, t *theatre, _ *stage, pod string) (trouble, error)
 }
 
 // silentFor is longer than it takes to find a dead session, and shorter than any patience.
-const silentFor = 4 * time.Second
+const silentFor = 3 * time.Second
 
 // silence keeps every byte of a Pod's sessions back for a while, as a path does that died without a word and came back.
 func silence(ctx context.Context, t *theatre, _ *stage, pod string) (trouble, error) {
