@@ -12,9 +12,19 @@ import (
 	"fairlead/kube"
 )
 
+// restore turns on what was on when Fairlead last ended, but for contexts of production: those want a click each time. Before that it
+// sees to the environment: a context goes by the proxies, and perhaps the kubeconfig, that stand there. The icon waits for neither.
+func (p *program) restore(ctx context.Context, model *session.Manager) {
+	p.environment(ctx, model)
+	for _, name := range p.store.On() {
+		if err := model.Do(ctx, session.Set{Name: name, On: true, Restored: true}); err != nil {
+			p.log.Info().Str("context", name).Err(err).Msg("not turned on again")
+		}
+	}
+}
+
 // environment gives the program what it would have in a terminal, where a desktop started it or the settings ask for it: credential
-// plugins are found then, and the kubeconfig that the user's files name. It takes its time beside everything else; a context that
-// comes to light so late and was on when Fairlead last ended is turned on.
+// plugins are found then, and the kubeconfig that the user's files name.
 func (p *program) environment(ctx context.Context, model *session.Manager) {
 	switch wanted := p.settings.Config().LoginShell; {
 	case wanted == settings.LoginShellNever, wanted != settings.LoginShellYes && !shellenv.Poor(os.Environ()):
@@ -36,27 +46,10 @@ func (p *program) environment(ctx context.Context, model *session.Manager) {
 	if err != nil {
 		p.log.Warn().Err(err).Msg("environment of the login shell")
 	}
-	p.log.Info().Strs("variables", changed).Msg("environment taken over from the login shell")
-	if !slices.Contains(changed, "KUBECONFIG") {
-		return
-	}
-	before := p.kubeconfig.Load().Contexts
-	p.useKubeconfigs() // the settings' own come first
-	p.learn(kube.Load(p.path))
-	p.retell(ctx, model)
-	p.turnOnAgain(ctx, model, func(name string) bool {
-		return !slices.ContainsFunc(before, func(c kube.Context) bool { return c.Name == name })
-	})
-}
-
-// turnOnAgain turns on those of the contexts that were on when Fairlead last ended.
-func (p *program) turnOnAgain(ctx context.Context, model *session.Manager, those func(name string) bool) {
-	for _, name := range p.store.On() {
-		if !those(name) {
-			continue
-		}
-		if err := model.Do(ctx, session.Set{Name: name, On: true, Restored: true}); err != nil {
-			p.log.Info().Str("context", name).Err(err).Msg("not turned on again")
-		}
+	p.log.Info().Strs("variables", changed).Msg("environment completed")
+	if slices.Contains(changed, "KUBECONFIG") {
+		p.useKubeconfigs() // the settings' own come first
+		p.learn(kube.Load(p.path))
+		p.retell(ctx, model)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"fairlead/app/command"
 	"fairlead/app/desktop"
 	"fairlead/app/notify"
-	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/app/tray"
 	"fairlead/assets"
@@ -59,12 +58,12 @@ func (p *program) tray(ctx context.Context) error {
 	group.Go(func() error { return notifier.Run(groupCtx) })
 	group.Go(func() error { notifier.Follow(model.Watch(groupCtx)); return nil })
 	group.Go(func() error { return model.Run(groupCtx) })
-	if err := p.restore(groupCtx, model); err != nil {
+	if err := p.tell(groupCtx, model); err != nil {
 		quit()
 		return errors.Join(err, group.Wait())
 	}
 	group.Go(func() error { return p.follow(groupCtx, model) })
-	group.Go(func() error { p.environment(groupCtx, model); return nil })
+	group.Go(func() error { p.restore(groupCtx, model); return nil })
 	group.Go(func() error { p.stayTrue(groupCtx, model); return nil })
 	redraw := make(chan struct{}, 1)
 	clerk := p.clerk(model, clipboard, notifier, redraw)
@@ -82,13 +81,4 @@ func (p *program) tray(ctx context.Context) error {
 	quit()
 	clerk.catalogue.wait()
 	return errors.Join(err, clerk.windows.Close(), group.Wait())
-}
-
-// restore turns on what was on when Fairlead last ended, but for contexts of production: those want a click each time.
-func (p *program) restore(ctx context.Context, model *session.Manager) error {
-	if err := p.tell(ctx, model); err != nil {
-		return err
-	}
-	p.turnOnAgain(ctx, model, func(string) bool { return true })
-	return nil
 }
