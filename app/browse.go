@@ -8,6 +8,7 @@ import (
 	"fairlead/app/desktop"
 	"fairlead/app/menu"
 	"fairlead/app/session"
+	"fairlead/app/settings"
 )
 
 var errNoBrowser = errors.New("none of the browsers that Fairlead can drive was found: Chromium, Chrome, Edge, Brave, Firefox")
@@ -37,7 +38,12 @@ func (p *program) openIn(ctx context.Context, windows *desktop.Browsers, browser
 	if page == "" {
 		page = "http://" + address + "/"
 	}
-	return windows.Open(ctx, browser, desktop.Window{Proxy: address, URL: page})
+	window := desktop.Window{Proxy: address, URL: page}
+	// Where outside hosts are refused, the window must not reach them past the proxy.
+	if p.settings.Effective(name).Outside == settings.Direct {
+		window.PAC = "http://" + address + "/proxy.pac"
+	}
+	return windows.Open(ctx, browser, window)
 }
 
 // browseFirst opens the first browser on the page of a context that is on.
