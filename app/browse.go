@@ -46,18 +46,6 @@ func (p *program) openIn(ctx context.Context, windows *desktop.Browsers, browser
 	return windows.Open(ctx, browser, window)
 }
 
-// browseFirst opens the first browser on the page of a context that is on.
-func (c *clerk) browseFirst(ctx context.Context, name string) error {
-	if c.wiring.running.of(name) == nil {
-		return errNotOn
-	}
-	browsers := desktop.FindBrowsers(c.settings.Config().Browser)
-	if len(browsers) == 0 {
-		return errNoBrowser
-	}
-	return c.browse(ctx, menu.Click{Action: menu.OpenBrowser, Context: name, Argument: browsers[0].ID})
-}
-
 // openFirst opens the first browser there is in the cluster of a context that is on, for the command line.
 func (p *program) openFirst(ctx context.Context, windows *desktop.Browsers, state session.State) error {
 	if !state.Phase.Listening() {

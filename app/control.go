@@ -15,9 +15,9 @@ import (
 )
 
 // control answers at the control socket until ctx ends. The tray takes the socket over from a serve that has it; a serve
-// goes without where another Fairlead answers. open opens a browser; nil where there is no desktop. Fairlead does its work
-// without the socket, too, so what goes wrong with it is logged.
-func (p *program) control(ctx context.Context, model control.Model, kind string, open func(context.Context, string) error) error {
+// goes without where another Fairlead answers. Fairlead does its work without the socket, too, so what goes wrong with it
+// is logged.
+func (p *program) control(ctx context.Context, model control.Model, kind string) error {
 	path, err := settings.Socket(p.dir)
 	if err != nil {
 		p.log.Warn().Err(err).Msg("no control socket")

@@ -31,7 +31,7 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 	stopped := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return model.Run(ctx) })
-	group.Go(func() error { return p.control(ctx, model, "serve", nil) })
+	group.Go(func() error { return p.control(ctx, model, "serve") })
 	group.Go(func() error {
 		if err := p.tell(ctx, model); err != nil {
 			return err
