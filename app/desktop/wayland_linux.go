@@ -51,7 +51,7 @@ func newWaylandSelection(ctx context.Context, display, text string) (*waylandSel
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", display)
 	if err != nil {
-		return nil, fmt.Errorf("Wayland: %w", err)
+		return nil, fmt.Errorf("the Wayland clipboard: %w", err)
 	}
 	s := &waylandSelection{text: text, wire: &waylandWire{conn: conn.(*net.UnixConn)}, done: make(chan struct{})}
 	give := context.AfterFunc(ctx, s.end) // a compositor that does not answer is given up
@@ -61,10 +61,10 @@ func newWaylandSelection(ctx context.Context, display, text string) (*waylandSel
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return nil, fmt.Errorf("Wayland: %w", err)
+		return nil, fmt.Errorf("the Wayland clipboard: %w", err)
 	}
 	if !give() {
-		return nil, fmt.Errorf("Wayland: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("the Wayland clipboard: %w", context.Cause(ctx))
 	}
 	go s.serve()
 	return s, nil
