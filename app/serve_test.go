@@ -361,6 +361,11 @@ func TestDataSentTogetherWithConnectArrives(t *testing.T) {
 // What bad input gets, in both protocols.
 func TestFailuresSayWhatTheyAre(t *testing.T) {
 	admin, alice := serve(t, "demo"), serve(t, "demo-team")
+	// Where hosts outside may be dialled, so is an endpoint that is no Pod.
+	config := t.TempDir()
+	writeFile(t, filepath.Join(config, "fairlead", "config.yaml"), "defaults: {outside: refuse}\n")
+	closed := start(t, []string{"XDG_CONFIG_HOME=" + config}, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", "127.0.0.1:0", "demo")
+	_, within, _ := strings.Cut(closed.line(t), "socks5h://")
 	for _, c := range []struct {
 		what, proxy, host string
 		port              int
@@ -372,7 +377,7 @@ func TestFailuresSayWhatTheyAre(t *testing.T) {
 		{"no such namespace", admin, "hello.nowhere", 80, 4, 502, "nowhere"},
 		{"no such port", admin, "multi.default", 81, 4, 502, "80 (http)"},
 		{"no ready endpoint", admin, "not-ready.default", 80, 4, 503, "not-ready"},
-		{"an endpoint that is no pod", admin, "external.default", 80, 4, 502, "external"},
+		{"an endpoint that is no pod", within, "external.default", 80, 4, 502, "external"},
 		{"refused", admin, "refused.default", 80, 5, 502, "refused"},
 		{"forbidden", alice, "hello.default", 80, 2, 403, "default"},
 		{"this machine", admin, "127.0.0.1", 9, 2, 403, "loopback"},
