@@ -28,7 +28,7 @@ import (
 // The bounds of one question to the API server.
 const (
 	attemptTimeout = 4 * time.Second  // then a connection that died unseen is given up, and another one made
-	requestTimeout = 12 * time.Second // both attempts together
+	requestTimeout = 10 * time.Second // both attempts together
 	maxAnswer      = 8 << 20          // bytes; twice what maxItems slices take
 	maxItems       = "100"            // EndpointSlices hold 100 endpoints each
 	maxQuestions   = 32               // at a time: each has a connection of its own

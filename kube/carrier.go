@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"time"
 
 	"fairlead/kube/fault"
 	"fairlead/kube/portforward"
@@ -26,12 +27,29 @@ func (c *Cluster) dialCarrier(ctx context.Context, endpoints []endpoint, renew p
 	if err := c.api.login.ensure(ctx); err != nil {
 		return nil, err
 	}
-	conn, err := c.carrier.Dial(ctx, endpoints, renew)
+	conn, err := c.dialOnce(ctx, endpoints, renew)
 	if c.api.login.plugin != nil && errors.As(err, new(*fault.Login)) {
 		if err := c.api.login.ensure(ctx); err != nil {
 			return nil, err
 		}
-		conn, err = c.carrier.Dial(ctx, endpoints, renew)
+		conn, err = c.dialOnce(ctx, endpoints, renew)
 	}
 	return conn, c.api.login.explain(err)
+}
+
+// hopeless bounds a dial while the API server is known to be out of reach. The carrier goes on for longer, so that who comes
+// later finds a session if it was only slow.
+const hopeless = 4 * time.Second
+
+func (c *Cluster) dialOnce(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error) {
+	if !c.health.is(unreachable) {
+		return c.carrier.Dial(ctx, endpoints, renew)
+	}
+	bounded, cancel := context.WithTimeout(ctx, hopeless)
+	defer cancel()
+	conn, err := c.carrier.Dial(bounded, endpoints, renew)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		err = &fault.Unreachable{Server: c.api.faults.server, Err: bounded.Err()}
+	}
+	return conn, err
 }

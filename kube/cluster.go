@@ -50,6 +50,7 @@ type Cluster struct {
 	api       *api
 	health    *health
 	carrier   carrier
+	doubted   chan struct{} // holds a value after the carrier doubted that the API server answers
 	decisions decisions
 	log       zerolog.Logger
 
@@ -85,13 +86,16 @@ func Open(c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
+	doubted := make(chan struct{}, 1)
 	carrier, err := portforward.New(portforward.Config{
 		REST: config, Certificate: l.certificate(), Context: c.Context, Carrier: c.Carrier, PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
+		Doubt: func() { signal(doubted) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
 	cluster := newCluster(context.Namespace, a, h, carrier, c.Log)
+	cluster.doubted = doubted
 	cluster.SetPolicy(c.Policy)
 	cluster.described = context
 	return cluster, nil
@@ -137,6 +141,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 		carrierErr = c.carrier.Run(ctx)
 	})
 	wg.Go(func() { c.awaitRecovery(ctx) })
+	wg.Go(func() { c.settleDoubts(ctx) })
 	<-ctx.Done()
 	c.mu.Lock()
 	c.phase = ended

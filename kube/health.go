@@ -68,16 +68,21 @@ func (h *health) enter(state condition, err error) {
 	}
 	h.state, h.text = state, text
 	if state == unreachable {
-		select {
-		case h.away <- struct{}{}:
-		default:
-		}
+		signal(h.away)
 	}
 	if h.report != nil {
 		if state == well {
 			err = nil
 		}
 		h.report(err)
+	}
+}
+
+// signal puts a value into a channel that holds one.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 

@@ -65,6 +65,11 @@ func openReal(t *testing.T, kubeconfig, context string) *Cluster {
 func ask(c *Cluster, address string) (pod string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
+	return askWithin(ctx, c, address)
+}
+
+// askWithin is ask until ctx ends.
+func askWithin(ctx context.Context, c *Cluster, address string) (pod string, err error) {
 	transport := &http.Transport{DialContext: openedDial(c), DisableKeepAlives: true}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
 	if err != nil {

@@ -33,6 +33,21 @@ func (c *Cluster) awaitRecovery(ctx context.Context) {
 	}
 }
 
+// settleDoubts looks for the API server when the carrier doubts that it answers: a session may be silent for its Pod's sake
+// or its node's. So a context is said to be ill while the first use still waits, or with no use at all.
+func (c *Cluster) settleDoubts(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.doubted:
+		}
+		if !c.health.is(unreachable) {
+			c.Look(ctx) //nolint:errcheck // health has it
+		}
+	}
+}
+
 // Look tells Health whether the API server can be reached now, for when something else tells that what was known may no
 // longer hold: the machine woke up, or its network is another. It sends no credentials and runs no plugin. Connections
 // that are kept for the next question are let go of, for they may lead nowhere.

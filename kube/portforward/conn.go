@@ -17,6 +17,8 @@ const (
 	retries = 2
 	// lost is how long a session may be silent that owes an answer before its connections end.
 	lost = 15 * time.Second
+	// unaccepted is the same for a session that has not accepted the connection yet, though bytes were sent with it.
+	unaccepted = 9 * time.Second
 )
 
 // A conn is a connection with a port of a Pod.

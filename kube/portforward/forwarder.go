@@ -50,8 +50,12 @@ type Config struct {
 	// PerPod and PerContext bound the sessions with one Pod and in all. A session costs the cluster up to 0.9 MB.
 	// Above them connections share. 0 means 32 and 128.
 	PerPod, PerContext int
-	// Dial bounds how long a new session may take. 0 means 20 s.
+	// Dial bounds how long a new session may take. 0 means 12 s. Of that, 7 s are for a connection to the API server; where
+	// round trips are long, eight of them.
 	Dial time.Duration
+	// Doubt is told that the API server may not answer any more: a session or a new connection to it is silent, or none
+	// can be made. It is called from any goroutine and must not block. Nil is fine.
+	Doubt func()
 	// Idle is how long an unused session is kept. 0 means 75 s.
 	Idle time.Duration
 	// Grace is how long after its acceptance a connection to an unproven target may still be refused before the client
@@ -70,10 +74,13 @@ func (c Config) withDefaults() Config {
 			*d = to
 		}
 	}
-	set(&c.Dial, 20*time.Second)
+	set(&c.Dial, 12*time.Second)
 	set(&c.Idle, 75*time.Second)
 	set(&c.Grace, 5*time.Millisecond)
 	set(&c.Quiet, 5*time.Second)
+	if c.Doubt == nil {
+		c.Doubt = func() {}
+	}
 	if c.PerPod <= 0 {
 		c.PerPod = 32
 	}
@@ -132,7 +139,7 @@ func New(cfg Config) (*Forwarder, error) {
 		cfg: cfg, up: up, memory: spdy.NewMemory(cfg.Memory),
 		ready: make(chan struct{}), kicked: make(chan struct{}, 1), pods: make(map[podID]*pod),
 	}
-	up.route.handshook = f.measured
+	up.route.handshook, up.route.roundTrip, up.route.away = f.measured, f.roundTrip, cfg.Doubt
 	return f, nil
 }
 
@@ -259,6 +266,7 @@ func (f *Forwarder) silent(s *session) {
 	if s.retired {
 		return
 	}
+	f.cfg.Doubt()
 	f.retire(s, "it does not answer")
 	f.doubted = time.Now()
 	f.up.stash.drop(func(identity) bool { return false })

@@ -99,6 +99,7 @@ func (f *Forwarder) watch(s *session) {
 		switch {
 		case st.Pinging > deadline(st.RTT):
 			f.cfg.Log.Debug().Str("pod", s.pod.id.name).Msg("session does not answer")
+			f.cfg.Doubt()
 			s.CloseWith(errSilent)
 		case st.Pinging > 0:
 			until = now.Add(deadline(st.RTT) - st.Pinging + time.Millisecond)

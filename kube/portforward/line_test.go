@@ -2,12 +2,18 @@ package portforward
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"k8s.io/client-go/rest"
+
+	"fairlead/kube/fault"
 )
 
 // A line is a way to the API server with a round trip of its own. It can be cut in silence: bytes vanish and nobody is
@@ -262,4 +268,42 @@ func TestIdleSessionsThatDiedInSilenceAreNotKept(t *testing.T) {
 			t.Fatal("a dead session is kept")
 		}
 	}
+}
+
+// Who waits for an API server that accepts connections and says nothing is told so, by that name.
+func TestAnAPIServerThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // the system accepts for it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() }) //nolint:errcheck // the end
+	var doubts atomic.Int32
+	f, err := New(Config{REST: &rest.Config{Host: "https://" + ln.Addr().String()}, Doubt: func() { doubts.Add(1) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, f)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err = f.Dial(ctx, at(7), nil)
+	away, ok := errors.AsType[*fault.Unreachable](err)
+	if !ok || away.Server != ln.Addr().String() || !errors.Is(err, syscall.ETIMEDOUT) || doubts.Load() == 0 {
+		t.Errorf("%v, with %d doubts", err, doubts.Load())
+	}
+}
+
+// A connection to the API server that waited for a use may have died in silence: another one is made.
+func TestSpareConnectionThatDiedInSilenceIsGivenUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := newLine(t, 0)
+	var doubts atomic.Int32
+	f := w.forwarder(func(c *Config) { c.REST.Dial, c.Doubt = l.dial, func() { doubts.Add(1) } })
+	eventually(t, "connections to the API server wait", func() bool { return f.Stats().Unbound == stashSize })
+	l.cut()
+	if _, err := request(t, f, at(7)); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "it is doubted that the API server answers", func() bool { return doubts.Load() > 0 })
 }

@@ -200,7 +200,7 @@ func (c *conn) health(a *attempt, now time.Time) time.Time {
 			return due
 		}
 		c.f.silent(a.s)
-		if len(c.kept) == 0 && !c.spent || now.Sub(a.opened) >= lost {
+		if len(c.kept) == 0 && !c.spent || now.Sub(a.opened) >= unaccepted {
 			a.s.CloseWith(errSilent)
 		}
 		return now.Add(limit)

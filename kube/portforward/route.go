@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
@@ -33,6 +34,8 @@ type route struct {
 	dialTCP   func(ctx context.Context, network, address string) (net.Conn, error)
 	tls       *tls.Config // nil for plain HTTP
 	handshook func(time.Duration)
+	roundTrip func() time.Duration // the shortest seen, 0 if none was
+	away      func()               // told when no connection could be made
 	// proxyRoots are who may vouch for an https proxy; nil means the system's roots, as everywhere in the field.
 	proxyRoots *x509.CertPool
 
@@ -52,7 +55,10 @@ func newRoute(cfg *rest.Config, conf *transport.Config) (*route, error) {
 	if base.Path == "" {
 		base.Path = "/"
 	}
-	r := &route{base: base, address: hostPort(base), proxyFor: httpproxy.FromEnvironment().ProxyFunc(), dialTCP: cfg.Dial}
+	r := &route{
+		base: base, address: hostPort(base), proxyFor: httpproxy.FromEnvironment().ProxyFunc(), dialTCP: cfg.Dial,
+		handshook: func(time.Duration) {}, roundTrip: func() time.Duration { return 0 }, away: func() {},
+	}
 	if conf.Proxy != nil {
 		r.proxyFor = func(*url.URL) (*url.URL, error) { return conf.Proxy(&http.Request{URL: base}) }
 	}
@@ -114,15 +120,33 @@ type credentialError struct{ err error }
 func (e *credentialError) Error() string { return e.err.Error() }
 func (e *credentialError) Unwrap() error { return e.err }
 
+// reaching bounds how long a connection to the API server may take, with TLS and through proxies. A lost packet or two
+// are waited for.
+const reaching = 7 * time.Second
+
 // dial makes a connection over which HTTP can be spoken with the API server, and says whose it is.
 func (r *route) dial(ctx context.Context) (net.Conn, identity, error) {
 	cert, who, err := r.certificate()
 	if err != nil {
 		return nil, who, err
 	}
+	patience := max(reaching, 8*r.roundTrip())
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, err := r.connected(bounded, cert, who)
+	if err != nil && ctx.Err() == nil {
+		r.away()
+		if bounded.Err() != nil {
+			err = fmt.Errorf("no connection in %v: %w", patience, syscall.ETIMEDOUT)
+		}
+	}
+	return conn, who, err
+}
+
+func (r *route) connected(ctx context.Context, cert *tls.Certificate, who identity) (net.Conn, error) {
 	conn, err := r.reach(ctx)
 	if err != nil || r.tls == nil {
-		return conn, who, err
+		return conn, err
 	}
 	cfg := r.tls.Clone()
 	cfg.ClientSessionCache = r.cache(who)
@@ -132,9 +156,9 @@ func (r *route) dial(ctx context.Context) (net.Conn, identity, error) {
 	secure := tls.Client(conn, cfg)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close() //nolint:errcheck // of no more use
-		return nil, who, fmt.Errorf("TLS with %s: %w", r.base.Host, err)
+		return nil, fmt.Errorf("TLS with %s: %w", r.base.Host, err)
 	}
-	return &secureConn{Conn: secure, raw: conn}, who, nil
+	return &secureConn{Conn: secure, raw: conn}, nil
 }
 
 // A secureConn closes without a goodbye. A goodbye can wait for a peer that reads no more.

@@ -189,11 +189,18 @@ func (u *upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
 		u.stash.drop(func(who identity) bool { return who == now })
 	}
 	if conn, who := u.stash.take(time.Now()); conn != nil {
-		resp, err := u.ask(ctx, conn, who, req)
+		bounded, cancel := context.WithTimeout(ctx, deadline(u.route.roundTrip()))
+		resp, err := u.ask(bounded, conn, who, req)
+		unanswered := bounded.Err() != nil
+		cancel()
 		if err == nil || ctx.Err() != nil {
 			return resp, err
 		}
-		// It had waited too long: nothing was asked with it.
+		// It had waited too long: nothing was asked with it. Or the API server is slow, or hangs, which a new one tells.
+		if unanswered {
+			u.stash.drop(func(identity) bool { return false })
+			u.route.away()
+		}
 	}
 	conn, who, err := u.route.dial(ctx)
 	if err != nil {

@@ -1,0 +1,52 @@
+//go:build unix
+
+package clustertest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// HangAPIServer stops the API server's process, or lets it go on: connections to it are accepted by the system, and
+// nobody answers. It knows processes as Linux shows them.
+func (c *Cluster) HangAPIServer(on bool) error {
+	pid, err := c.child("kube-apiserver")
+	if err != nil {
+		return fmt.Errorf("hang the API server: %w", err)
+	}
+	signal := syscall.SIGCONT
+	if on {
+		signal = syscall.SIGSTOP
+	}
+	if err := syscall.Kill(pid, signal); err != nil {
+		return fmt.Errorf("hang the API server: %w", err)
+	}
+	return nil
+}
+
+// child finds a process that the launcher started, by its name.
+func (c *Cluster) child(name string) (pid int, err error) {
+	// Each thread of the launcher has children of its own.
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", c.PID()))
+	if err != nil {
+		return 0, err
+	}
+	for _, list := range lists {
+		children, err := os.ReadFile(list)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, child := range bytes.Fields(children) {
+			line, err := os.ReadFile("/proc/" + string(child) + "/cmdline")
+			if program, _, _ := bytes.Cut(line, []byte{0}); err == nil && filepath.Base(string(program)) == name {
+				return strconv.Atoi(string(child))
+			}
+		}
+	}
+	return 0, errors.New("no process " + name)
+}

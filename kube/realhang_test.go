@@ -1,0 +1,89 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"fairlead/build/clustertest"
+	"fairlead/kube/fault"
+)
+
+// An API server that hangs accepts connections and says nothing. Who waits is told so, in time and by that name, and what
+// was open before goes on by itself.
+func TestAnAPIServerThatHangs(t *testing.T) {
+	cluster := clustertest.Start(t, clustertest.Options{})
+	told := make(chan error, 64)
+	c, err := Open(Config{Kubeconfig: cluster.Kubeconfig, Context: "demo", Health: func(err error) { told <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, c)
+	if pod, err := ask(c, "hello:80"); err != nil {
+		t.Fatal(pod, err)
+	}
+
+	if err := cluster.HangAPIServer(true); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cluster.HangAPIServer(false) }) //nolint:errcheck // it may go on already
+	refused := make(chan error, 3)
+	begin := time.Now()
+	// One whose Pod has answered, one whose Service is known and Pod is not, and one that has to be asked for.
+	for _, address := range []string{"hello:80", "hello:80", "web:80"} {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			_, err := askWithin(ctx, c, address)
+			refused <- err
+		}()
+	}
+	wantAway(t, "health", told)
+	t.Logf("health told after %v", time.Since(begin))
+	for range cap(refused) {
+		wantAway(t, "a use", refused)
+		t.Logf("refused after %v", time.Since(begin))
+	}
+	again := time.Now()
+	_, err = askWithin(t.Context(), c, "hello:80")
+	refused <- err
+	wantAway(t, "a use that follows", refused)
+	t.Logf("a use that follows is refused after %v", time.Since(again))
+	if took := time.Since(begin); took > 45*time.Second {
+		t.Errorf("all that took %v", took)
+	}
+
+	if err := cluster.HangAPIServer(false); err != nil {
+		t.Fatal(err)
+	}
+	for timeout := time.After(time.Minute); ; {
+		var err error
+		select {
+		case err = <-told: // another word for the same comes first, maybe
+		case <-timeout:
+			t.Fatal("its going on is not told")
+		}
+		if err == nil {
+			break
+		}
+	}
+	if pod, err := ask(c, "hello:80"); err != nil || !strings.HasPrefix(pod, "default/hello-") {
+		t.Errorf("after it went on: %q, %v", pod, err)
+	}
+}
+
+// wantAway wants the next to say that the API server is out of reach.
+func wantAway(t *testing.T, what string, from <-chan error) {
+	t.Helper()
+	select {
+	case err := <-from:
+		var away *fault.Unreachable
+		if !errors.As(err, &away) || strings.Contains(away.Server, " ") {
+			t.Errorf("%s: %v", what, err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatalf("%s: nothing for a minute", what)
+	}
+}
