@@ -1,6 +1,6 @@
 // Command demo shows Fairlead on a real, small Kubernetes: it builds both, starts the cluster, starts Fairlead on the
 // cluster's kubeconfig (in the panel, or in the foreground where there is none), and takes everything down at the end.
-// It touches no kubeconfig, state or log of the user's own.
+// It touches no kubeconfig, settings, state or log of the user's own.
 package main
 
 import (
@@ -123,7 +123,7 @@ func (p program) show(ctx context.Context) error {
 
 func (p program) start(ctx context.Context, args ...string) error {
 	cmd := exec.CommandContext(ctx, p.path, append([]string{"--kubeconfig", p.kubeconfig}, args...)...)
-	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+p.state)
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+p.state, "XDG_CONFIG_HOME="+filepath.Join(p.state, "config"))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 15 * time.Second
