@@ -30,8 +30,15 @@ const (
 // asOwner is the environment variable that makes the test binary the owner's proxy, with the target's address in it.
 const asOwner = "FAIRLEAD_TEST_OWNED_PROXY"
 
-// TestMain runs the proxy of another user when it is asked to.
+// TestMain runs the proxy of another user, or a check in a sandbox, when it is asked to.
 func TestMain(m *testing.M) {
+	if os.Getenv(inSandbox) != "" {
+		if err := runInSandbox(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if to := os.Getenv(asOwner); to != "" {
 		if err := runOwnedProxy(to); err != nil {
 			fmt.Fprintln(os.Stderr, err)
