@@ -185,7 +185,7 @@ func TestCancelledDialEndsAtOnce(t *testing.T) {
 
 func TestRefusedPortIsAnAnswerAndHarmsNobody(t *testing.T) {
 	w := newWorld(t)
-	f := w.forwarder(nil)
+	f := w.forwarder(patient)
 	open := mustDial(t, f, 7)
 	defer open.Close() //nolint:errcheck // always nil
 	for i := range 20 {
@@ -200,7 +200,7 @@ func TestRefusedPortIsAnAnswerAndHarmsNobody(t *testing.T) {
 
 func TestRefusalIsRememberedForAMoment(t *testing.T) {
 	w := newWorld(t)
-	f := w.forwarder(nil)
+	f := w.forwarder(patient)
 	if _, err := dial(t, f, at(9)); err == nil {
 		t.Fatal("no refusal")
 	}

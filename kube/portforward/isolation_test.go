@@ -102,11 +102,12 @@ func still(t *testing.T, n *atomic.Int64) {
 
 func TestConnectionsAboveTheCapShare(t *testing.T) {
 	w := newWorld(t)
-	f := w.forwarder(func(c *Config) { c.PerPod = 2 })
+	f := w.forwarder(func(c *Config) { patient(c); c.PerPod = 2 })
 	var open []tunnel
 	for range 20 {
 		c := mustDial(t, f, 7)
 		defer c.Close() //nolint:errcheck // always nil
+		echoes(t, c, "first")
 		open = append(open, c)
 	}
 	for _, c := range open {
@@ -170,7 +171,7 @@ func TestARefusedPortLeavesAHundredOthersAlone(t *testing.T) {
 	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
 		t.Run(carrier, func(t *testing.T) {
 			w := newWorld(t)
-			f := w.forwarder(func(c *Config) { c.Carrier, c.PerPod = carrier, 8 })
+			f := w.forwarder(func(c *Config) { patient(c); c.Carrier, c.PerPod = carrier, 8 })
 			var open []tunnel
 			for range 100 {
 				c := mustDial(t, f, 7)

@@ -100,7 +100,12 @@ func loaded(t *testing.T, kubeconfig, context string) *rest.Config {
 
 func (c *real) forwarder(t *testing.T, kubeconfig, context, carrier string) *Forwarder {
 	t.Helper()
-	f, err := New(Config{REST: loaded(t, kubeconfig, context), Context: context, Carrier: carrier})
+	return started(t, Config{REST: loaded(t, kubeconfig, context), Context: context, Carrier: carrier})
+}
+
+func started(t *testing.T, cfg Config) *Forwarder {
+	t.Helper()
+	f, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +210,9 @@ func (c *real) rights(t *testing.T) {
 
 func (c *real) refusedPort(t *testing.T) {
 	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
-		f := c.forwarder(t, c.Kubeconfig, "demo", carrier)
+		cfg := Config{REST: loaded(t, c.Kubeconfig, "demo"), Context: "demo", Carrier: carrier}
+		patient(&cfg)
+		f := started(t, cfg)
 		var open []tunnel
 		for range 5 {
 			conn, err := dial(t, f, c.at(t, "echo"))
@@ -213,6 +220,7 @@ func (c *real) refusedPort(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close() //nolint:errcheck // always nil
+			echoes(t, conn, "first")
 			open = append(open, conn)
 		}
 		for i := range 10 {

@@ -48,7 +48,7 @@ func TestEndpointsAreRenewedBeforeTheClientHears(t *testing.T) {
 
 func TestEndpointsAreRenewedOnce(t *testing.T) {
 	w := newWorld(t)
-	f := w.forwarder(nil)
+	f := w.forwarder(patient)
 	var asked atomic.Int32
 	c, err := f.Dial(t.Context(), at(9), func(context.Context, error) []Endpoint {
 		asked.Add(1)

@@ -54,7 +54,7 @@ func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 // One Pod refuses and another is gone: it is the refusal that tells the client what it needs to know.
 func TestARefusalSaysMoreThanAPodThatIsGone(t *testing.T) {
 	w := newWorld(t)
-	f := w.forwarder(nil)
+	f := w.forwarder(patient)
 	gone := Endpoint{Namespace: "ns", Pod: "gone", UID: "gone", Port: 7}
 	f.targets.refused(gone, &fault.NotFound{Kind: fault.Pod, Name: "gone", Namespace: "ns"}, time.Now())
 	for _, endpoints := range [][]Endpoint{append(at(9000), gone), append([]Endpoint{gone}, at(9001)...)} {

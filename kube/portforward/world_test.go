@@ -316,6 +316,9 @@ func (w *world) forwarder(change func(*Config)) *Forwarder {
 	return f
 }
 
+// patient is for tests that want a refusal: a busy machine may take longer over one than a client is kept waiting.
+func patient(c *Config) { c.Grace = 2 * time.Second }
+
 func run(t testing.TB, f *Forwarder) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
