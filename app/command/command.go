@@ -56,6 +56,7 @@ func (e *UsageError) Unwrap() error { return e.Err }
 // Run parses args and runs the command they name. A wrong command line is a *UsageError; all else is the action's own
 // error.
 func Run(ctx context.Context, actions Actions, args []string) error {
+	cobra.MousetrapHelpText = "" // on Windows a program started by a double click would be told to use cmd.exe, and end
 	root := root(actions)
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)
