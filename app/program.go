@@ -17,7 +17,6 @@ import (
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/kube"
-	"fairlead/proxy"
 )
 
 // A program is what tray and serve share: the kubeconfig and the settings as they are now, the state on disk, the log,
@@ -110,7 +109,7 @@ func (p *program) entry(c kube.Context) session.Entry {
 	if s.Exposed() {
 		e.Warning = "Other machines can reach it."
 	}
-	if _, tells := proxy.SameUser(); !tells {
+	if _, tells := sameUser(); !tells {
 		e.AnyUser = true
 	}
 	switch {

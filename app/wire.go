@@ -171,7 +171,7 @@ func (w *wiring) serverConfig(way *way, name string, log zerolog.Logger) proxy.C
 		config.Credentials = &proxy.Credentials{User: c.Credentials.User, Password: c.Credentials.Password}
 	}
 	if !c.OtherUsers {
-		config.Peer, _ = proxy.SameUser()
+		config.Peer, _ = sameUser()
 	}
 	return config
 }
@@ -236,3 +236,6 @@ func (r *proxies) own(address netip.AddrPort) bool {
 	}
 	return false
 }
+
+// sameUser is proxy.SameUser, which on some systems tries itself out first.
+var sameUser = sync.OnceValues(proxy.SameUser)
