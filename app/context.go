@@ -61,8 +61,8 @@ func (p *contextProxy) Serve(ctx context.Context) error {
 	p.mutex.Lock()
 	p.serving = clusters
 	first := p.current
-	p.mutex.Unlock()
 	p.run(first)
+	p.mutex.Unlock()
 	var wg sync.WaitGroup
 	if p.check {
 		wg.Go(func() {
@@ -71,13 +71,15 @@ func (p *contextProxy) Serve(ctx context.Context) error {
 		})
 	}
 	err := p.server.Serve(ctx, p.listener)
-	closeClusters()
+	p.mutex.Lock()
+	closeClusters() // from here on there are no new ways to wait for
+	p.mutex.Unlock()
 	wg.Wait()
 	p.ways.Wait()
 	return errors.Join(err, first.err)
 }
 
-// run owns a way's cluster until Serve ends or the way is closed.
+// run owns a way's cluster until Serve ends or the way is closed. The mutex is held.
 func (p *contextProxy) run(w *way) {
 	ctx, cancel := context.WithCancel(p.serving)
 	w.cancel = cancel
@@ -87,7 +89,8 @@ func (p *contextProxy) run(w *way) {
 	})
 }
 
-// Reconfigure takes up what has changed in the kubeconfig and the settings. It is a session.Reconfigurer's.
+// Reconfigure takes up what has changed in the kubeconfig and the settings. It is a session.Reconfigurer's, and may come before Serve
+// and at its end.
 func (p *contextProxy) Reconfigure(context.Context) error {
 	next, err := p.wiring.plan(p.name)
 	if err != nil {
@@ -97,6 +100,8 @@ func (p *contextProxy) Reconfigure(context.Context) error {
 	defer p.mutex.Unlock()
 	old := p.current
 	switch {
+	case p.serving != nil && p.serving.Err() != nil:
+		return nil // it is over
 	case next.listen != old.plan.listen:
 		return session.ErrRestart
 	case next.entry == old.plan.entry:
@@ -108,9 +113,11 @@ func (p *contextProxy) Reconfigure(context.Context) error {
 			return err
 		}
 		p.current = w
-		p.retire(old)
 		p.health(nil) // what was wrong with the old entry says nothing about the new one
-		p.run(w)
+		if p.serving != nil {
+			p.retire(old)
+			p.run(w)
+		}
 	}
 	p.server.Reconfigure(p.wiring.serverConfig(p.current, p.name, p.log))
 	return nil

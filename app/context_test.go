@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"testing"
+
+	"github.com/rs/zerolog"
+)
+
+// kubeconfigFor is a kubeconfig with one context, demo, of an API server that nobody asks.
+func kubeconfigFor(server string) string {
+	return fmt.Sprintf(`apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: %q}}]
+users: [{name: u, user: {token: t}}]
+contexts: [{name: demo, context: {cluster: c, user: u}}]
+`, server)
+}
+
+// A change may be seen at any moment from the start of a proxy to its end, and its goroutines end with Serve.
+func TestAChangeIsTakenUpWhileAProxyStartsAndEnds(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	writeFile(t, file, kubeconfigFor("https://127.0.0.1:1"))
+	w := clerkWith(t, "").wiring
+	*w = wiring{kubeconfig: file, listen: "127.0.0.1:0", settings: clerkWith(t, "").settings, log: zerolog.Nop()}
+	started, err := w.start(t.Context(), "demo", true, func(error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := started.(*contextProxy)
+	change := func(server string) {
+		t.Helper()
+		before := p.cluster()
+		writeFile(t, file, kubeconfigFor(server))
+		if err := p.Reconfigure(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if p.cluster() == before && server != "https://127.0.0.1:9" {
+			t.Errorf("%s was not taken up", server)
+		}
+	}
+	change("https://127.0.0.1:2")
+
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- p.Serve(ctx) }()
+	change("https://127.0.0.1:3")
+	conn, err := net.Dial("tcp", p.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	stop()
+	change("https://127.0.0.1:9")
+	if err := <-served; err != nil {
+		t.Errorf("served: %v", err)
+	}
+	change("https://127.0.0.1:9")
+}
