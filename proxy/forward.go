@@ -78,7 +78,6 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request) {
 	// A response that cannot be finished ends in a panic with http.ErrAbortHandler, which is net/http's own way.
 	defer x.end(r)
 	if c.conn.surplus {
-		w.Header().Set("Connection", "close")
 		x.failed(w, r, ErrTooMany)
 		return
 	}

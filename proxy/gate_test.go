@@ -219,3 +219,21 @@ func TestOpenConnectionsAreListedAndCut(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+// A client over the limit gets no connection to keep, whatever it asks for.
+func TestOneClientTooManyKeepsNoConnection(t *testing.T) {
+	to := target(t, echo)
+	config := direct()
+	config.Connections = 1
+	config.Pages = http.NotFoundHandler()
+	w := open(t, config)
+	w.tunnel(to)
+	for _, request := range []string{
+		"GET / HTTP/1.1\r\nHost: " + w.addr + "\r\n\r\n", "GET /x HTTP/1.1\r\nHost: elsewhere\r\n\r\n",
+		"OPTIONS http://" + to + "/ HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\n\r\n",
+	} {
+		if response, _, err := w.rawHTTP(strings.Fields(request)[0], request); err != nil || !response.Close {
+			t.Errorf("%q: %+v, %v", request, response, err)
+		}
+	}
+}

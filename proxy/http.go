@@ -111,6 +111,9 @@ func (c *connection) askHTTP(client *sniffed) (*request, error) {
 // ServeHTTP tells the kinds of requests apart: CONNECT, absolute form, and what is not for a proxy (RFC 9112 3.2).
 func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	client := r.Context().Value(httpClientKey{}).(*httpClient)
+	if client.conn.surplus {
+		w.Header().Set("Connection", "close") // its place is the next one's
+	}
 	ours := r.Method != http.MethodConnect && r.URL.Scheme == "" && strings.HasPrefix(r.RequestURI, "/")
 	switch {
 	case ours:
