@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"fairlead/app/desktop"
 	"fairlead/app/menu"
@@ -42,8 +43,24 @@ func (p *program) openIn(ctx context.Context, windows *desktop.Browsers, browser
 	// Where outside hosts are refused, the window must not reach them past the proxy.
 	if p.settings.Effective(name).Outside == settings.Direct {
 		window.PAC = "http://" + address + "/proxy.pac"
+		p.logIn(ctx, name)
 	}
 	return windows.Open(ctx, browser, window)
+}
+
+// logInWait bounds how long a browser window waits for a login.
+const logInWait = 5 * time.Second
+
+// logIn sees to a login before a browser asks for the proxy's settings: by itself that runs no credential plugin, and the user has
+// asked for the window. What comes of it the cluster tells the model; the window opens in any case.
+func (p *program) logIn(ctx context.Context, name string) {
+	running := p.wiring.running.of(name)
+	if running == nil || running.cluster().LoggedIn() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, logInWait)
+	defer cancel()
+	_ = running.cluster().Check(ctx)
 }
 
 // openFirst opens the first browser there is in the cluster of a context that is on, for the command line.

@@ -29,7 +29,11 @@ func pages(name string, w *way) http.Handler {
 				Namespaces: []string{w.cluster.Namespace()},
 				Known:      w.cluster.Ranges(ctx),
 			}
-			// Without them a name like web.dev goes its usual way, for dev is a top-level domain, too.
+			// Without them a name like web.dev goes its usual way, for dev is a top-level domain, too. Browsers ask whenever they
+			// start or the network changes, which is nothing to run a credential plugin for.
+			if !w.cluster.LoggedIn() {
+				return config
+			}
 			if namespaces, err := w.cluster.Namespaces(ctx); err == nil {
 				config.Namespaces = namespaces
 			}

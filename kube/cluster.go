@@ -186,6 +186,9 @@ func (c *Cluster) LogIn(ctx context.Context) error {
 	return c.Check(ctx)
 }
 
+// LoggedIn tells whether the API server can be asked without running a credential plugin. It asks nobody.
+func (c *Cluster) LoggedIn() bool { return c.api.login.has() }
+
 // Check asks the API server two cheap questions: is it there, and does it accept this login, for either of the verbs that
 // carriers need? The answer is nil, *fault.Unreachable or *fault.Login; *fault.Forbidden when the login may not even ask
 // for its rights. A name and an address need two questions at once, too: the connections made here wait for the first of

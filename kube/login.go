@@ -72,6 +72,9 @@ func (l *login) ensure(ctx context.Context) error {
 	return l.plugin.Login(ctx)
 }
 
+// has tells whether a question to the API server would run no plugin.
+func (l *login) has() bool { return l.plugin == nil || l.plugin.LoggedIn() }
+
 // forget drops a plugin's credentials.
 func (l *login) forget() {
 	if l.plugin != nil {

@@ -125,3 +125,24 @@ func TestAPluginThatHangsHoldsUpNothing(t *testing.T) {
 		t.Errorf("a name of the Internet: %t, %v", claimed, err)
 	}
 }
+
+// Browsers ask for their settings by themselves: that is nothing to log in for.
+func TestRangesRunNoPlugin(t *testing.T) {
+	server := newAPIServer(t)
+	runs := filepath.Join(t.TempDir(), "runs")
+	script := fmt.Sprintf(`echo run >> %s; echo '{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":{\"token\":\"t\"}}'`, runs)
+	user := fmt.Sprintf(`{exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, args: ["-c", "%s"], interactiveMode: Never}}`, script)
+	c := start(t, server.kubeconfig(t, user), &fakeCarrier{}, nil)
+	c.Ranges(t.Context())
+	if _, err := os.Stat(runs); !errors.Is(err, os.ErrNotExist) || c.LoggedIn() || len(server.requests()) > 0 {
+		t.Errorf("without a login: plugin %v, logged in %t, asked %q", err, c.LoggedIn(), server.requests())
+	}
+	if err := c.LogIn(t.Context()); err != nil || !c.LoggedIn() {
+		t.Errorf("LogIn: %v, logged in %t", err, c.LoggedIn())
+	}
+	before := len(server.requests())
+	c.Ranges(t.Context())
+	if len(server.requests()) == before {
+		t.Error("with a login nobody was asked")
+	}
+}

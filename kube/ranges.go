@@ -31,10 +31,13 @@ func (c *Cluster) Known() []netip.Prefix {
 }
 
 // Ranges is Known after asking for the ranges of Services and Pods, which costs two requests once an hour at most. Where
-// they may not be read, or the API server is out of reach, it gives what is known without them.
+// they may not be read, the API server is out of reach, or there is no login, it gives what is known without them: browsers
+// ask for this by themselves, so that it runs no credential plugin.
 func (c *Cluster) Ranges(ctx context.Context) []netip.Prefix {
 	if asked, end, err := c.begin(ctx); err == nil {
-		_ = c.resolver.askRanges(asked) // what could not be asked for is not known
+		if c.LoggedIn() {
+			_ = c.resolver.askRanges(asked) // what could not be asked for is not known
+		}
 		end()
 	}
 	return c.Known()

@@ -65,6 +65,12 @@ func (p *Plugin) Expires() time.Time {
 	return c.expires
 }
 
+// LoggedIn tells whether there are credentials that have not expired, so that Login would run nothing.
+func (p *Plugin) LoggedIn() bool {
+	_, _, err := p.current()
+	return err == nil
+}
+
 // Begin lets the plugin run until the returned function is called, which ends a run that nobody else waits for, and
 // waits for its process to be gone. renewed is told, from any goroutine, when a run has given credentials.
 func (p *Plugin) Begin(renewed func()) (end func()) {
