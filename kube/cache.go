@@ -159,7 +159,7 @@ func (c *cache[K, V]) land(e *entry[V], f *flight[V], value V, err error) {
 			e.retry = now.Add(f.lasts.fresh)
 		}
 		f.answer = *old
-	case e.flight == f:
+	case e.flight == f && !f.asked.Before(e.outdated):
 		kept := f.answer
 		e.answer, e.retry = &kept, time.Time{}
 	}

@@ -131,6 +131,14 @@ func TestAForgottenAnswerIsNotBroughtBackByAnOldRequest(t *testing.T) {
 		if got, _, err := c.get(t.Context(), "k", s.fetch); got != 3 || err != nil {
 			t.Errorf("then %d, %v", got, err)
 		}
+		time.Sleep(2 * time.Second)
+		c.get(t.Context(), "k", s.fetch) // begins the fourth request
+		time.Sleep(s.delay / 2)
+		c.forget("k", time.Now())
+		time.Sleep(s.delay) // in which its answer comes, before anybody asks
+		if got, _, err := c.get(t.Context(), "k", s.fetch); got != 5 || err != nil {
+			t.Errorf("later %d, %v", got, err)
+		}
 	})
 }
 
