@@ -5,6 +5,7 @@ import (
 
 	"fairlead/app/menu"
 	"fairlead/app/notify"
+	"fairlead/app/session"
 )
 
 // choose does what the user chooses on notifications, until ctx ends.
@@ -28,11 +29,15 @@ func (c *clerk) chosen(ctx context.Context, choice notify.Choice) error {
 	case notify.CopyDetails, notify.CopyLogin:
 		return c.act(ctx, menu.Click{Action: menu.CopyLogin, Context: choice.Context, Argument: choice.Text})
 	case notify.Retry:
-		// What runs asks for its credentials again; what failed is started again, and was confirmed before.
-		if state, _ := menu.Context(c.model.Snapshot(), choice.Context); state.Phase.Listening() {
+		// What runs asks for its credentials again; what failed is started again, and was confirmed before. Notifications stay
+		// for long: what was switched off meanwhile is started as by its name, and one of production is not.
+		switch state, _ := menu.Context(c.model.Snapshot(), choice.Context); {
+		case state.Phase.Listening():
 			return c.act(ctx, menu.Click{Action: menu.LogIn, Context: choice.Context})
+		case state.Phase == session.Failed:
+			return c.act(ctx, menu.Click{Action: menu.Start, Context: choice.Context})
 		}
-		return c.act(ctx, menu.Click{Action: menu.Start, Context: choice.Context})
+		return c.model.Do(ctx, session.Set{Name: choice.Context, On: true})
 	}
 	return nil
 }
