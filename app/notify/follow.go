@@ -42,6 +42,8 @@ func (n *Notifier) compare(was, is session.State) {
 		n.Trouble(kind, is.Name, explain.Explanation{Title: title, Sentence: is.Reason}, is.Login)
 	case is.Phase == session.On && is.Reason == "":
 		n.Back(is.Name)
+	case is.Phase == session.Starting:
+		n.again(is.Name)
 	case is.Phase == session.Off:
 		n.forget(is.Name)
 	}
@@ -52,5 +54,17 @@ func (n *Notifier) forget(context string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.drop(context)
+	n.end(context)
+}
+
+// again has what fails after a click on what has failed before told at once, too. That it works then is still news.
+func (n *Notifier) again(context string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.end(context)
+}
+
+// end ends the episodes of a context as a whole. mu is held.
+func (n *Notifier) end(context string) {
 	n.episodes = slices.DeleteFunc(n.episodes, func(ep *episode) bool { return ep.context == context && ep.kind != Dials })
 }

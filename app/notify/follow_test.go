@@ -70,6 +70,15 @@ func TestAContextThatComesAndGoesIsToldOnceAMinute(t *testing.T) {
 	})
 }
 
+func TestWhatFailsAfterAClickIsToldAtOnce(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		failed, starting := state(session.Failed, "The port is taken.", ""), state(session.Starting, "", "")
+		follow(n, time.Second, starting, failed, starting, failed)
+		expect(t, s, strings.Repeat("[Context failed] Context staging | The port is taken.\n", 2))
+	})
+}
+
 func TestAKindThatIsOffIsNotTold(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s, Wanted: func(k notify.Kind) bool { return k == notify.Ports }}, func(t *testing.T, n *notify.Notifier) {
