@@ -56,12 +56,24 @@ func (c *clerk) act(ctx context.Context, click menu.Click) error {
 	case menu.LoadServices, menu.CloseConnections, menu.LogIn:
 		return c.ask(ctx, click)
 	case menu.OpenBrowser, menu.OpenService:
-		return c.browse(ctx, click)
+		c.beside(ctx, click, c.browse)
+		return nil
 	case menu.SetAutostart:
 		defer c.redraw()
 		return desktop.SetAutostart(click.Argument == "true")
 	}
-	return c.open(ctx, click)
+	c.beside(ctx, click, c.open)
+	return nil
+}
+
+// beside does what a click asks for while the next clicks are done, and says how it failed: another program is watched
+// for seconds before it may be taken for started.
+func (c *clerk) beside(ctx context.Context, click menu.Click, do func(context.Context, menu.Click) error) {
+	c.catalogue.loading.Go(func() {
+		if err := do(ctx, click); err != nil && ctx.Err() == nil {
+			c.notifier.Say(menu.Failure(menu.Item{Click: click}), err.Error())
+		}
+	})
 }
 
 // copy puts on the clipboard what a click names, and says what that is. What cannot be copied is said too, so that it can

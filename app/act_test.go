@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"fairlead/app/desktop"
 	"fairlead/app/menu"
+	"fairlead/app/notify"
 	"fairlead/app/settings"
 )
 
@@ -67,5 +72,43 @@ func TestTheExampleIsWrittenOnceAndChangesNothing(t *testing.T) {
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "# mine\n" {
 		t.Errorf("the user's file is %q now, %v", text, err)
+	}
+}
+
+// A recorder stands for the desktop's notifications.
+type recorder chan notify.Notification
+
+func (s recorder) Send(_ context.Context, n notify.Notification) error {
+	s <- n
+	return nil
+}
+
+func (recorder) Close() error { return nil }
+
+// A program that is opened is watched for seconds. The clicks that follow must not wait for it.
+func TestWhatIsOpenedKeepsNoClickWaiting(t *testing.T) {
+	browser := filepath.Join(t.TempDir(), "browser")
+	if err := os.WriteFile(browser, []byte("#!/bin/sh\nexit 3\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := clerkWith(t, "browser: "+browser+"\ncontexts: {demo: {port: 1234}}\n")
+	told := make(recorder, 1)
+	c.notifier, c.catalogue, c.windows = notify.New(notify.Config{Sender: told}), &catalogue{}, &desktop.Browsers{}
+	ctx, cancel := context.WithCancel(t.Context())
+	var run sync.WaitGroup
+	run.Go(func() { _ = c.notifier.Run(ctx) })
+	defer run.Wait()
+	defer cancel()
+	defer c.catalogue.wait()
+	if err := c.act(ctx, menu.Click{Action: menu.OpenBrowser, Context: "demo", Argument: "preferred"}); err != nil {
+		t.Fatalf("the click waited for the browser, which failed: %v", err)
+	}
+	select {
+	case n := <-told:
+		if n.Title != "Not opened" || !strings.Contains(n.Body, "did not start") {
+			t.Errorf("%+v", n)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("nothing is said of a browser that does not start")
 	}
 }
