@@ -23,8 +23,6 @@ func (t *tray) click(ctx context.Context, id string) {
 	switch {
 	case !ok:
 		t.config.Log.Debug().Str("item", id).Msg("click on what is not there any more")
-	case item.Click.Action == menu.Quit:
-		t.quit()
 	default:
 		if err := t.config.Act(ctx, item.Click); err != nil && ctx.Err() == nil {
 			t.config.Say(menu.Failure(item), err.Error())

@@ -199,8 +199,12 @@ func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 }
 
 // clicked is told of a click, in the goroutine that listens to the item, and must not keep it: the toolkit drops a click that nobody
-// is waiting for.
+// is waiting for. Quit does not wait for what earlier clicks ask for, and ends that.
 func (t *tray) clicked(id string) {
+	if item, ok := menu.Find(*t.showing.Load(), id); ok && item.Click.Action == menu.Quit {
+		t.quit()
+		return
+	}
 	select {
 	case t.clicks <- id:
 	default:

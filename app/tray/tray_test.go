@@ -38,8 +38,9 @@ type bench struct {
 	place  *spot
 	mutex  sync.Mutex
 	stderr string
-	did    []string // what was copied, opened, said
-	fail   error    // what Act returns
+	did    []string    // what was copied, opened, said
+	fail   error       // what Act returns
+	hangs  atomic.Bool // Act returns when its context ends
 	extras menu.Extras
 	redraw chan struct{}
 	stop   func()
@@ -77,6 +78,10 @@ func start(t *testing.T, panel bool) *bench {
 			Model: b.model, Stderr: b, Redraw: b.redraw,
 			Extras: func() menu.Extras { b.mutex.Lock(); defer b.mutex.Unlock(); return b.extras },
 			Act: func(ctx context.Context, c menu.Click) error {
+				if b.hangs.Load() {
+					<-ctx.Done()
+					return ctx.Err()
+				}
 				switch c.Action {
 				case menu.Toggle:
 					return b.model.Do(ctx, session.Toggle{Name: c.Context})
@@ -256,6 +261,20 @@ func TestQuitEndsTheTrayAndItsGoroutines(t *testing.T) {
 		<-b.ended
 		if len(b.screen.root.entries) != 0 || !b.place.closed.Load() {
 			t.Error("something is left")
+		}
+	})
+}
+
+func TestQuitWaitsForNoOtherClick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, true)
+		b.hangs.Store(true)
+		b.click(t, "row/a")
+		b.click(t, "quit")
+		select {
+		case <-b.ended:
+		default:
+			t.Error("it waits for what another click asks for")
 		}
 	})
 }
