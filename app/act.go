@@ -119,7 +119,8 @@ func (c *clerk) copied(click menu.Click) (text, said string, err error) {
 	return made.Text, made.Note, err
 }
 
-// proxyOf is a context's proxy as its clients set it, with the password where one is wanted.
+// proxyOf is a context's proxy as its clients set it, with the password where one is wanted. What takes TLS alone is an error that
+// gives its URL: no certificate can be handed to a client in what is copied.
 func (p *program) proxyOf(name string) (snippet.Proxy, error) {
 	c, err := p.settings.Prepare(name)
 	if err != nil {
@@ -134,6 +135,9 @@ func (p *program) proxyOf(name string) (snippet.Proxy, error) {
 		return snippet.Proxy{}, err
 	}
 	proxy := snippet.Proxy{Address: fromHere(at)}
+	if c.RequireTLS {
+		return snippet.Proxy{}, fmt.Errorf("this proxy takes only clients with TLS and a certificate: its address is %s", proxy.URL("https"))
+	}
 	if c.Password {
 		proxy.User, proxy.Password = c.Credentials.User, c.Credentials.Password
 	}

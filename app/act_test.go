@@ -112,3 +112,13 @@ func TestWhatIsOpenedKeepsNoClickWaiting(t *testing.T) {
 		t.Error("nothing is said of a browser that does not start")
 	}
 }
+
+func TestNoURLIsCopiedThatAProxyOfTLSAloneRefuses(t *testing.T) {
+	c := clerkWith(t, "contexts: {demo: {port: 1234, listen: 0.0.0.0, tls: {cert: a, key: b, client-ca: c}}}\n")
+	for _, action := range []menu.Action{menu.CopySOCKS5, menu.CopyHTTP, menu.CopyPAC, menu.CopySnippet} {
+		text, _, err := c.copied(menu.Click{Action: action, Context: "demo", Argument: "curl"})
+		if err == nil || !strings.Contains(err.Error(), "https://127.0.0.1:1234") {
+			t.Errorf("%s copies %q, %v", action, text, err)
+		}
+	}
+}
