@@ -330,3 +330,38 @@ func TestAClientCertificateOfAPluginIsUsed(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A context that is switched on while the last one of its user entry is being switched off waits for that one's plugin.
+func TestAPluginThatIsBeingEndedIsTheOnlyOne(t *testing.T) {
+	s := newScript(t, `if other=$(cat "$0.pid"); then`,
+		`  ! kill -0 "$other" || echo two > "$0.two"`, fmt.Sprintf("  "+token, "t"), `  exit`, `fi`,
+		`trap 'echo told > "$0.told"; sleep 1; exit 1' TERM`, `echo $$ > "$0.pid"`, `while :; do sleep 0.05; done`)
+	wait := func(suffix string) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+			if data, err := os.ReadFile(s.path + suffix); err == nil && len(data) > 0 {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("no " + suffix)
+			}
+		}
+	}
+	first, err := New(Config{Exec: s.config(), Context: "first"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := first.Begin(func() {})
+	var leaving sync.WaitGroup
+	defer leaving.Wait()
+	leaving.Go(func() { _ = first.Login(context.Background()) })
+	wait(".pid")
+	leaving.Go(end)
+	wait(".told")
+	if err := begin(t, s.config()).Login(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(s.path + ".two"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("two ran at a time: %v", err)
+	}
+}

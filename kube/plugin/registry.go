@@ -9,11 +9,18 @@ import (
 
 // accounts are those in use in this process. A user's login is shared by whatever the user does, so they are the
 // process's and not a Plugin's.
-var accounts = registry{byKey: map[accountKey]*account{}}
+var accounts = registry{byKey: map[accountKey]*account{}, turns: map[[sha256.Size]byte]*turn{}}
 
 type registry struct {
 	mu    sync.Mutex
 	byKey map[accountKey]*account
+	turns map[[sha256.Size]byte]*turn // by the user entry
+}
+
+// A turn is what the accounts of one user entry share. It outlives the last of them until its plugin has ended.
+type turn struct {
+	taken    chan struct{}
+	accounts int
 }
 
 // An accountKey tells accounts apart, by all that their plugins are run with.
@@ -51,14 +58,25 @@ func (r *registry) join(c Config, renewed func()) (a *account, leave func()) {
 	return a, func() { r.leave(key, a, m) }
 }
 
-// turn is that of the accounts of one user entry. mu is held.
+// turn is that of one user entry, for one account more. mu is held.
 func (r *registry) turn(exec [sha256.Size]byte) chan struct{} {
-	for key, a := range r.byKey {
-		if key.exec == exec {
-			return a.turn
-		}
+	t := r.turns[exec]
+	if t == nil {
+		t = &turn{taken: make(chan struct{}, 1)}
+		r.turns[exec] = t
 	}
-	return make(chan struct{}, 1)
+	t.accounts++
+	return t.taken
+}
+
+// give takes back what turn gave.
+func (r *registry) give(exec [sha256.Size]byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.turns[exec]
+	if t.accounts--; t.accounts == 0 {
+		delete(r.turns, exec)
+	}
 }
 
 // leave takes a member away. With the last one the account goes, and its run.
@@ -67,14 +85,18 @@ func (r *registry) leave(key accountKey, a *account, m *member) {
 	a.mu.Lock()
 	delete(a.members, m)
 	running := a.running
-	last := len(a.members) == 0
-	if last && r.byKey[key] == a {
+	last := len(a.members) == 0 && r.byKey[key] == a
+	if last {
 		delete(r.byKey, key)
 	}
 	a.mu.Unlock()
 	r.mu.Unlock()
-	if last && running != nil {
+	if !last {
+		return
+	}
+	if running != nil {
 		running.stop()
 		<-running.done
 	}
+	r.give(key.exec)
 }
