@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"testing"
 
@@ -59,4 +60,16 @@ func TestAChangeIsTakenUpWhileAProxyStartsAndEnds(t *testing.T) {
 		t.Errorf("served: %v", err)
 	}
 	change("https://127.0.0.1:9")
+}
+
+// A proxy that listens on all addresses listens on none of another machine.
+func TestAnotherMachinesProxyIsNotOurOwn(t *testing.T) {
+	running := proxies{addresses: map[*contextProxy]netip.AddrPort{{}: netip.MustParseAddrPort("[::]:1080")}}
+	for address, own := range map[string]bool{
+		"127.0.0.1:1080": true, "[::1]:1080": true, "0.0.0.0:1080": true, "127.0.0.1:1081": false, "192.0.2.1:1080": false,
+	} {
+		if got := running.own(netip.MustParseAddrPort(address)); got != own {
+			t.Errorf("%s is our own: %v", address, got)
+		}
+	}
 }

@@ -229,12 +229,25 @@ func (r *proxies) own(address netip.AddrPort) bool {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	for _, own := range r.addresses {
-		same := own.Addr().Unmap() == address.Addr().Unmap() || own.Addr().IsUnspecified()
+		same := own.Addr().Unmap() == address.Addr().Unmap() || own.Addr().IsUnspecified() && isHere(address.Addr())
 		if own.Port() == address.Port() && same {
 			return true
 		}
 	}
 	return false
+}
+
+// isHere tells whether an address is this machine's.
+func isHere(ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	if ip.IsLoopback() || ip.IsUnspecified() {
+		return true
+	}
+	addrs, err := net.InterfaceAddrs()
+	return err != nil || slices.ContainsFunc(addrs, func(a net.Addr) bool { // where the machine does not tell, it may be
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr().Unmap() == ip
+	})
 }
 
 // sameUser is proxy.SameUser, which on some systems tries itself out first.
