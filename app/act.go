@@ -51,7 +51,7 @@ func (c *clerk) act(ctx context.Context, click menu.Click) error {
 		return c.model.Do(ctx, session.AutoOff{Name: name, After: after})
 	case menu.CopySOCKS5, menu.CopyHTTP, menu.CopyPAC, menu.CopySnippet, menu.CopyService, menu.CopyLogin, menu.CopyVersion:
 		return c.copy(ctx, click)
-	case menu.SetNamespace, menu.SetOutside, menu.SetProduction, menu.SetNotify:
+	case menu.SetNamespace, menu.SetOutside, menu.SetProduction, menu.SetPassword, menu.SetNotify:
 		return c.set(ctx, click)
 	case menu.LoadServices, menu.CloseConnections, menu.LogIn:
 		return c.ask(ctx, click)
@@ -162,6 +162,8 @@ func (c *clerk) set(ctx context.Context, click menu.Click) error {
 		err = c.settings.SetOutside(click.Context, settings.Outside(click.Argument))
 	case menu.SetProduction:
 		err = c.settings.SetProduction(click.Context, click.Argument == strconv.FormatBool(true))
+	case menu.SetPassword:
+		err = c.settings.SetPassword(click.Context, click.Argument == strconv.FormatBool(true))
 	case menu.SetNotify:
 		kind, on, _ := strings.Cut(click.Argument, "=")
 		err = c.settings.SetNotifies(settings.Notification(kind), on == strconv.FormatBool(true))

@@ -106,11 +106,13 @@ func (p *program) entry(c kube.Context) session.Entry {
 	if s.Port != 0 {
 		e.Address = s.Address()
 	}
-	if s.Exposed() {
+	_, tells := sameUser()
+	e.AnyUser = e.AnyUser || !tells
+	switch {
+	case s.Exposed():
 		e.Warning = "Other machines can reach it."
-	}
-	if _, tells := sameUser(); !tells {
-		e.AnyUser = true
+	case !tells && !s.Password && !s.RequireTLS:
+		e.Warning = "Every user of this machine can use it, for the system does not tell them apart: a password would."
 	}
 	switch {
 	case c.Err != nil:

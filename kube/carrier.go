@@ -42,14 +42,16 @@ func (c *Cluster) dialCarrier(ctx context.Context, endpoints []endpoint, renew p
 const hopeless = 4 * time.Second
 
 func (c *Cluster) dialOnce(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error) {
-	if !c.health.is(unreachable) {
-		return c.carrier.Dial(ctx, endpoints, renew)
+	dial := ctx
+	if c.health.is(unreachable) {
+		bounded, cancel := context.WithTimeout(ctx, hopeless)
+		defer cancel()
+		dial = bounded
 	}
-	bounded, cancel := context.WithTimeout(ctx, hopeless)
-	defer cancel()
-	conn, err := c.carrier.Dial(bounded, endpoints, renew)
-	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-		err = &fault.Unreachable{Server: c.api.faults.server, Err: bounded.Err()}
+	conn, err := c.carrier.Dial(dial, endpoints, renew)
+	// What took too long did so for the API server's sake.
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && c.health.is(unreachable) {
+		err = &fault.Unreachable{Server: c.api.faults.server, Err: context.DeadlineExceeded}
 	}
 	return conn, err
 }

@@ -124,11 +124,10 @@ func newMember(namespace string, e discoveryv1.Endpoint) member {
 	if e.NodeName != nil {
 		m.node = *e.NodeName
 	}
-	if e.TargetRef != nil && e.TargetRef.Kind == "Pod" && isSubdomain(e.TargetRef.Name) {
-		m.pod, m.uid = e.TargetRef.Name, string(e.TargetRef.UID)
-		if isLabel(e.TargetRef.Namespace) {
-			m.namespace = e.TargetRef.Namespace
-		}
+	// A slice speaks for its own namespace: whoever may write one there shall not lead us, with our user's rights, to the
+	// Pods of another.
+	if r := e.TargetRef; r != nil && r.Kind == "Pod" && isSubdomain(r.Name) && (r.Namespace == "" || r.Namespace == m.namespace) {
+		m.pod, m.uid = r.Name, string(r.UID)
 	}
 	return m
 }

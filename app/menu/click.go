@@ -33,6 +33,7 @@ const (
 	SetNamespace     Action = "set-namespace"     // Argument: the namespace
 	SetOutside       Action = "set-outside"       // Argument: direct or refuse
 	SetProduction    Action = "set-production"    // Argument: true or false
+	SetPassword      Action = "set-password"      // Argument: true or false
 	SetAutoOff       Action = "set-auto-off"      // Argument: a time.Duration's text; 0s for never
 	CloseConnections Action = "close-connections" // those that are open now
 	LogIn            Action = "log-in"            // forget the credentials, and ask for them again

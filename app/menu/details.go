@@ -21,6 +21,7 @@ func details(c session.State, x Extras) Item {
 		items = append(items, toggle("Refuse hosts outside the cluster", c.Outside == refuse, Click{SetOutside, c.Name, other(c.Outside)}, ""))
 	}
 	items = append(items,
+		toggle("Clients must give a password", c.Password, Click{SetPassword, c.Name, word(!c.Password)}, ""),
 		toggle("Production: ask before it starts", c.Production, Click{SetProduction, c.Name, word(!c.Production)}, ""),
 		autoOff(c),
 		separator("do/"+c.Name),
