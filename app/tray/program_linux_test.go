@@ -93,7 +93,7 @@ func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 	i.waitFor(t, "[x] gke__lab__1  :1080")
 	want = []string{". Fairlead: 1 of 2 on", "--", "[x] gke__lab__1  :1080", "    gke__lab__1: copy, open, more", "Copy socks5h://127.0.0.1:1080",
 		"Copy http://127.0.0.1:1080", "--", "Namespace: default", "Load namespaces", "Services", "Load Services",
-		"Production: ask before it starts", "Turn itself off", "[x] Never", "In 15 minutes", "In an hour", "In 4 hours", "In 8 hours", "--",
+		"Clients must give a password", "Production: ask before it starts", "Turn itself off", "[x] Never", "In 15 minutes", "In an hour", "In 4 hours", "In 8 hours", "--",
 		"Close all its connections", "Log in again", "Show log", "Stop", "b", "--", "Copy socks5h URL of gke__lab__1", "All off", "More", "Log folder", "Quit"}
 	eventually(t, "all of the menu follows", func() bool { return reflect.DeepEqual(i.lines(t), want) })
 	if reflect.DeepEqual(i.property(t, "IconPixmap"), off) {
