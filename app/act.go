@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"fairlead/app/desktop"
@@ -29,6 +28,13 @@ type clerk struct {
 	notifier  *notify.Notifier
 	windows   *desktop.Browsers
 	redraw    func()
+	errands   sync.WaitGroup // what clicks began and nobody waits for on the spot; wait does at the end
+}
+
+// wait returns when all that clicks began has ended. Nobody may click any more.
+func (c *clerk) wait() {
+	c.errands.Wait()
+	c.catalogue.loading.Wait()
 }
 
 // act is a tray.Config's Act.
@@ -60,7 +66,7 @@ func (c *clerk) act(ctx context.Context, click menu.Click) error {
 		return nil
 	case menu.SetAutostart:
 		defer c.redraw()
-		return desktop.SetAutostart(click.Argument == "true")
+		return desktop.SetAutostart(click.Argument == strconv.FormatBool(true))
 	}
 	c.beside(ctx, click, c.open)
 	return nil
@@ -69,7 +75,7 @@ func (c *clerk) act(ctx context.Context, click menu.Click) error {
 // beside does what a click asks for while the next clicks are done, and says how it failed: another program is watched
 // for seconds before it may be taken for started.
 func (c *clerk) beside(ctx context.Context, click menu.Click, do func(context.Context, menu.Click) error) {
-	c.catalogue.loading.Go(func() {
+	c.errands.Go(func() {
 		if err := do(ctx, click); err != nil && ctx.Err() == nil {
 			c.notifier.Say(menu.Failure(menu.Item{Click: click}), err.Error())
 		}
@@ -190,7 +196,7 @@ func (c *clerk) ask(ctx context.Context, click menu.Click) error {
 		cut := proxy.server.CloseConnections()
 		c.log.Info().Str("context", click.Context).Int("connections", cut).Msg("connections closed")
 	case menu.LogIn:
-		c.catalogue.loading.Go(func() { _ = proxy.cluster().LogIn(ctx) }) // it reports to the model
+		c.errands.Go(func() { _ = proxy.cluster().LogIn(ctx) }) // it reports to the model
 	}
 	return nil
 }
@@ -203,27 +209,10 @@ func (c *clerk) open(ctx context.Context, click menu.Click) error {
 	case menu.OpenLogFolder:
 		return desktop.OpenFile(ctx, c.dir)
 	case menu.OpenSettings:
-		if err := writeExample(c.settings.File()); err != nil {
+		if _, err := settings.WriteExample(c.settings.File()); err != nil {
 			return err
 		}
 		return desktop.OpenFile(ctx, c.settings.File())
 	}
 	return fmt.Errorf("%s is not known here", click.Action)
-}
-
-// writeExample writes the commented example where there is no settings file yet. It changes nothing: all its values are
-// the defaults.
-func writeExample(file string) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(settings.Example())
-	return errors.Join(err, f.Close())
 }

@@ -58,7 +58,7 @@ func TestWhatIsCopiedHasThePasswordAndWhatIsSaidHasNot(t *testing.T) {
 func TestTheExampleIsWrittenOnceAndChangesNothing(t *testing.T) {
 	c := clerkWith(t, "")
 	file := filepath.Join(t.TempDir(), "not there yet", "config.yaml")
-	if err := writeExample(file); err != nil {
+	if _, err := settings.WriteExample(file); err != nil {
 		t.Fatal(err)
 	}
 	if got := settings.Load(c.store, file); got.Problem() != nil || got.Effective("any").Fingerprint() != c.settings.Effective("any").Fingerprint() {
@@ -67,7 +67,7 @@ func TestTheExampleIsWrittenOnceAndChangesNothing(t *testing.T) {
 	if err := os.WriteFile(file, []byte("# mine\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeExample(file); err != nil {
+	if _, err := settings.WriteExample(file); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "# mine\n" {
@@ -99,7 +99,7 @@ func TestWhatIsOpenedKeepsNoClickWaiting(t *testing.T) {
 	run.Go(func() { _ = c.notifier.Run(ctx) })
 	defer run.Wait()
 	defer cancel()
-	defer c.catalogue.wait()
+	defer c.wait()
 	if err := c.act(ctx, menu.Click{Action: menu.OpenBrowser, Context: "demo", Argument: "preferred"}); err != nil {
 		t.Fatalf("the click waited for the browser, which failed: %v", err)
 	}

@@ -32,7 +32,7 @@ type cataloguePage struct {
 	services   []menu.Service
 }
 
-// load asks the API server, beside its caller. close waits for it.
+// load asks the API server, beside its caller, who waits for loading at the end.
 func (c *catalogue) load(ctx context.Context, name string, cluster *kube.Cluster) {
 	page := &cataloguePage{loading: true}
 	c.mutex.Lock()
@@ -102,6 +102,3 @@ func (c *catalogue) fill(name string, extra *menu.Extra) {
 	extra.Loading, extra.LoadFailed = page.loading, page.failed
 	extra.Namespaces, extra.Services = page.namespaces, page.services
 }
-
-// wait returns when nothing is being asked any more.
-func (c *catalogue) wait() { c.loading.Wait() }

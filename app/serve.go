@@ -133,7 +133,7 @@ func (p *program) mayListen(address string, names []string) error {
 		return &command.UsageError{Err: fmt.Errorf("--listen %s: %w", address, err)}
 	}
 	for _, name := range names {
-		if c := p.settings.Effective(name); exposed(address) && !c.Password && !c.RequireTLS {
+		if !guarded(address, p.settings.Effective(name)) {
 			return &command.UsageError{Err: fmt.Errorf("--listen %s would let anyone on the network in: use a loopback address "+
 				"(127.0.0.1 or [::1]), or give context %s a password or client certificates in %s", address, name, p.settings.File())}
 		}

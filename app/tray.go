@@ -79,6 +79,7 @@ func (p *program) tray(ctx context.Context) error {
 		Log:    p.log,
 	})
 	quit()
-	clerk.catalogue.wait()
-	return errors.Join(err, clerk.windows.Close(), group.Wait())
+	err = errors.Join(err, clerk.windows.Close(), group.Wait())
+	clerk.wait() // only now, for until the group has ended a notification may be clicked
+	return err
 }

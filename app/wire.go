@@ -6,11 +6,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -81,7 +79,7 @@ func (w *wiring) plan(name string) (plan, error) {
 	if w.listen != "" {
 		p.listen = w.listen
 	}
-	if exposed(p.listen) && !c.Password && !c.RequireTLS {
+	if !guarded(p.listen, c) {
 		return plan{}, fmt.Errorf("%s can be reached by other machines: that takes a password or client certificates in the settings", p.listen)
 	}
 	if c.TLS != nil {
@@ -123,6 +121,11 @@ func network(address string) string {
 		return "tcp4"
 	}
 	return "tcp"
+}
+
+// guarded tells whether nobody but this machine's users and those who show a password or a certificate are let in.
+func guarded(address string, c settings.Context) bool {
+	return !exposed(address) || c.Password || c.RequireTLS
 }
 
 // exposed tells whether other machines can reach what listens at an address.
@@ -181,73 +184,6 @@ func answer(err error) proxy.Answer {
 	return proxy.Answer{
 		SOCKS5: e.SOCKS5, SOCKS4: e.SOCKS4, Status: e.Status, ProxyStatus: e.ProxyStatus, Text: e.Text(), Page: e.Page(),
 	}
-}
-
-// proxies are those that serve now.
-type proxies struct {
-	mutex     sync.Mutex
-	addresses map[*contextProxy]netip.AddrPort
-}
-
-func (r *proxies) add(p *contextProxy) {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	if r.addresses == nil {
-		r.addresses = map[*contextProxy]netip.AddrPort{}
-	}
-	address, _ := netip.ParseAddrPort(p.Address()) // a listener's own is well-formed
-	r.addresses[p] = address
-}
-
-func (r *proxies) remove(p *contextProxy) {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	delete(r.addresses, p)
-}
-
-// of is the proxy of a context, nil while it does not serve.
-func (r *proxies) of(name string) *contextProxy {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	for p := range r.addresses {
-		if p.name == name {
-			return p
-		}
-	}
-	return nil
-}
-
-// all are those that serve now.
-func (r *proxies) all() []*contextProxy {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	return slices.Collect(maps.Keys(r.addresses))
-}
-
-// own tells whether one of our proxies listens at an address: no way may lead through ourselves.
-func (r *proxies) own(address netip.AddrPort) bool {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	for _, own := range r.addresses {
-		same := own.Addr().Unmap() == address.Addr().Unmap() || own.Addr().IsUnspecified() && isHere(address.Addr())
-		if own.Port() == address.Port() && same {
-			return true
-		}
-	}
-	return false
-}
-
-// isHere tells whether an address is this machine's.
-func isHere(ip netip.Addr) bool {
-	ip = ip.Unmap().WithZone("")
-	if ip.IsLoopback() || ip.IsUnspecified() {
-		return true
-	}
-	addrs, err := net.InterfaceAddrs()
-	return err != nil || slices.ContainsFunc(addrs, func(a net.Addr) bool { // where the machine does not tell, it may be
-		prefix, err := netip.ParsePrefix(a.String())
-		return err == nil && prefix.Addr().Unmap() == ip
-	})
 }
 
 // sameUser is proxy.SameUser, which on some systems tries itself out first.

@@ -28,7 +28,7 @@ func TestAnAPIServerThatHangs(t *testing.T) {
 	if err := cluster.HangAPIServer(true); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cluster.HangAPIServer(false) }) //nolint:errcheck // it may go on already
+	t.Cleanup(func() { cluster.HangAPIServer(false) }) // it may go on already
 	refused := make(chan error, 3)
 	begin := time.Now()
 	// One whose Pod has answered, one whose Service is known and Pod is not, and one that has to be asked for.

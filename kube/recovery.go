@@ -43,7 +43,7 @@ func (c *Cluster) settleDoubts(ctx context.Context) {
 		case <-c.doubted:
 		}
 		if !c.health.is(unreachable) {
-			c.Look(ctx) //nolint:errcheck // health has it
+			c.Look(ctx) // health has it
 		}
 	}
 }

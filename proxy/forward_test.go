@@ -225,7 +225,7 @@ func TestHangingTargetDoesNotHoldUpOtherRequests(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		r, _ := http.NewRequestWithContext(ctx, "GET", "http://hang.example/", nil)
-		_, err := client.Do(r) //nolint:bodyclose // there is none with an error
+		_, err := client.Do(r) // there is none with an error
 		ended <- err
 	}()
 	<-h.began

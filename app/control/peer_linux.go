@@ -1,27 +1,12 @@
 package control
 
-import (
-	"net"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// peer tells which user's program connected.
-func peer(conn *net.UnixConn) (uid int, known bool, err error) {
-	raw, err := conn.SyscallConn()
+// socketUser is the user whose program is at the other end of a Unix socket.
+func socketUser(fd int) (uid int, err error) {
+	credentials, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
-		return -1, true, err
+		return -1, err
 	}
-	var credentials *unix.Ucred
-	var failure error
-	err = raw.Control(func(fd uintptr) {
-		credentials, failure = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err == nil {
-		err = failure
-	}
-	if err != nil {
-		return -1, true, err
-	}
-	return int(credentials.Uid), true, nil
+	return int(credentials.Uid), nil
 }

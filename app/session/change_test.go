@@ -60,14 +60,14 @@ func TestOnlyTheContextThatChangedIsReloadedAndInPlace(t *testing.T) {
 		if s := get(t, m, "a"); s.Address != "127.0.0.1:2080" || s.Namespace != "new" {
 			t.Errorf("got %+v", s)
 		}
-		do(t, m, Reload{"b"})
+		do(t, m, reload{"b"})
 		synctest.Wait()
 		if reloads != 2 {
 			t.Errorf("%d reloads after Reload", reloads)
 		}
 		do(t, m, StopAll{})
 		synctest.Wait()
-		do(t, m, Reload{"b"})
+		do(t, m, reload{"b"})
 		if reloads != 2 {
 			t.Errorf("a context that is off was reloaded")
 		}
@@ -81,7 +81,7 @@ func TestChangeThatCannotBeTakenUpIsSaidAndTheProxyServesOn(t *testing.T) {
 		m, _ := runManager(t, Config{Start: withChanges(p, func(context.Context, *changing) error { return broken })})
 		do(t, m, Toggle{"a"})
 		synctest.Wait()
-		do(t, m, Reload{"a"})
+		do(t, m, reload{"a"})
 		synctest.Wait()
 		want(t, m, "a", On, "its cluster has no server")
 		if s := get(t, m, "a"); s.Trouble != NotTakenUp {
@@ -91,7 +91,7 @@ func TestChangeThatCannotBeTakenUpIsSaidAndTheProxyServesOn(t *testing.T) {
 		synctest.Wait()
 		want(t, m, "a", Degraded, "no route")
 		broken = nil
-		do(t, m, Reload{"a"})
+		do(t, m, reload{"a"})
 		p.get("a").health(nil)
 		synctest.Wait()
 		want(t, m, "a", On, "")
@@ -112,7 +112,7 @@ func TestChangeThatTakesARestartGetsOne(t *testing.T) {
 				m, _ := runManager(t, Config{Start: start(p)})
 				do(t, m, Toggle{"a"})
 				synctest.Wait()
-				do(t, m, Reload{"a"})
+				do(t, m, reload{"a"})
 				synctest.Wait()
 				want(t, m, "a", Stopping, "")
 				time.Sleep(time.Second)
@@ -132,7 +132,7 @@ func TestSwitchingOffDoesNotWaitForAChange(t *testing.T) {
 		m, _ := runManager(t, Config{Start: withChanges(p, func(ctx context.Context, _ *changing) error { <-ctx.Done(); return ctx.Err() })})
 		do(t, m, Toggle{"a"})
 		synctest.Wait()
-		do(t, m, Reload{"a"})
+		do(t, m, reload{"a"})
 		synctest.Wait()
 		do(t, m, Toggle{"a"})
 		synctest.Wait()
@@ -193,4 +193,16 @@ func TestTimerOfAnEarlierRunTurnsNothingOff(t *testing.T) {
 		synctest.Wait()
 		want(t, m, "a", On, "")
 	})
+}
+
+// reload is SetContexts with another Fingerprint for one context.
+type reload struct{ name string }
+
+func (i reload) apply(m *Manager) error {
+	s, err := m.find(i.name)
+	if err != nil {
+		return err
+	}
+	m.reload(s)
+	return nil
 }

@@ -53,7 +53,7 @@ func TestHammer(t *testing.T) {
 						}
 					}
 				case 4:
-					_ = m.Do(ctx, Reload{name})
+					_ = m.Do(ctx, reload{name})
 				case 5:
 					_ = m.Do(ctx, AutoOff{Name: name, After: time.Duration(random.IntN(3)) * time.Millisecond})
 				case 6:

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// An Intent is something a view may ask of the Manager: Toggle, Set, StopAll, AutoOff, Reload or SetContexts.
+// An Intent is something a view may ask of the Manager: Toggle, Set, StopAll, AutoOff or SetContexts.
 type Intent interface {
 	// apply runs in the loop that owns the state.
 	apply(m *Manager) error
@@ -46,10 +46,6 @@ type AutoOff struct {
 	Name  string
 	After time.Duration
 }
-
-// Reload asks the proxy of a running context to take up what has changed about it: see Reconfigurer. One that does not run is left
-// alone, for its next start reads everything anew.
-type Reload struct{ Name string }
 
 // SetContexts tells which contexts there are. One that stays keeps its state; when it runs and its Fingerprint differs, it is
 // reloaded. One that is gone is turned off, without saving that as a wish, and disappears when it has stopped.
@@ -132,15 +128,6 @@ func (i AutoOff) apply(m *Manager) error {
 	if s.run != nil && s.phase.Listening() {
 		m.offAfter(s, time.Now(), i.After)
 	}
-	return nil
-}
-
-func (i Reload) apply(m *Manager) error {
-	s, err := m.find(i.Name)
-	if err != nil {
-		return err
-	}
-	m.reload(s)
 	return nil
 }
 

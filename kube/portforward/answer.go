@@ -32,7 +32,7 @@ func (r *refusal) final() bool {
 const maxText = 1 << 10
 
 func readRefusal(resp *http.Response) *refusal {
-	defer resp.Body.Close()                                     //nolint:errcheck // of no more use
+	defer resp.Body.Close()                                     // of no more use
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // it is in memory already
 	if err != nil {
 		body = nil

@@ -101,12 +101,12 @@ func (a *attempt) close() {
 	progress := a.data.Progress()
 	alone := a.f.alone(a.s)
 	stuck := st.Writing > patience || alone && (st.Writing > 0 || st.Mid && progress.Ended == nil)
-	a.errs.Close() //nolint:errcheck // always nil
-	a.data.Close() //nolint:errcheck // always nil
+	a.errs.Close() // always nil
+	a.data.Close() // always nil
 	if stuck {
 		// A write that waits cannot be taken back, and a download that goes on has to be: only the end of the
 		// connection does both.
-		a.s.Close() //nolint:errcheck // always nil
+		a.s.Close() // always nil
 	}
 	a.f.giveBack(a.s, !progress.Finished && (progress.Sent > small || a.pace.busy(time.Now())))
 }

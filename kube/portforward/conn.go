@@ -130,7 +130,7 @@ func (c *conn) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
 
 // SetDeadline sets the read deadline, and says that there is none for writes.
 func (c *conn) SetDeadline(t time.Time) error {
-	c.SetReadDeadline(t) //nolint:errcheck // always nil
+	c.SetReadDeadline(t) // always nil
 	return os.ErrNoDeadline
 }
 

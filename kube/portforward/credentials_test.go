@@ -25,7 +25,7 @@ func TestARotatedCertificateRetiresSessions(t *testing.T) {
 		c.REST = &rest.Config{Host: "https://" + address, TLSClientConfig: rest.TLSClientConfig{CertFile: certFile, KeyFile: keyFile, CAData: a.pem, ServerName: "api.example"}}
 	})
 	open := mustDial(t, f, 7)
-	defer open.Close() //nolint:errcheck // always nil
+	defer open.Close() // always nil
 	echoes(t, open, "hello")
 	if who() != "alice" {
 		t.Fatalf("the API server saw %q", who())
@@ -45,7 +45,7 @@ func TestARotatedCertificateRetiresSessions(t *testing.T) {
 		return false
 	})
 	next := mustDial(t, f, 7)
-	defer next.Close() //nolint:errcheck // always nil
+	defer next.Close() // always nil
 	echoes(t, next, "hello")
 	if who() != "alice-renewed" {
 		t.Errorf("a new session came from %q", who())

@@ -179,7 +179,7 @@ func (f *Forwarder) shut() {
 	f.ended = true
 	for _, p := range f.pods {
 		for _, s := range p.sessions {
-			s.Close() //nolint:errcheck // always nil
+			s.Close() // always nil
 		}
 		p.answer(nil, net.ErrClosed)
 	}

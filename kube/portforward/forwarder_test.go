@@ -30,7 +30,7 @@ func TestBytesArriveBothWaysOverEitherCarrier(t *testing.T) {
 			w := newWorld(t)
 			f := w.forwarder(func(c *Config) { c.Carrier = carrier })
 			want := make([]byte, 5<<20)
-			rand.Read(want) //nolint:errcheck // never fails
+			rand.Read(want) // never fails
 			for range 3 {
 				c := mustDial(t, f, 7)
 				var wg sync.WaitGroup
@@ -44,7 +44,7 @@ func TestBytesArriveBothWaysOverEitherCarrier(t *testing.T) {
 					t.Fatalf("%d bytes, %v", got.Len(), err)
 				}
 				wg.Wait()
-				c.Close() //nolint:errcheck // always nil
+				c.Close() // always nil
 			}
 			for _, kind := range w.seen() {
 				if kind != carrier {
@@ -73,7 +73,7 @@ func TestOtherCarrierIsTriedAndRemembered(t *testing.T) {
 			f := w.forwarder(nil)
 			conn := mustDial(t, f, 7)
 			echoes(t, conn, "hello")
-			conn.Close() //nolint:errcheck // always nil
+			conn.Close() // always nil
 			if got := f.Stats().Carrier; got != c.works {
 				t.Errorf("remembers %q", got)
 			}
@@ -85,7 +85,7 @@ func TestOtherCarrierIsTriedAndRemembered(t *testing.T) {
 				if err != nil {
 					return false
 				}
-				defer conn.Close() //nolint:errcheck // always nil
+				defer conn.Close() // always nil
 				echoes(t, conn, "again")
 				return f.Stats().Carrier == c.refused
 			})
@@ -157,7 +157,7 @@ func TestUnreachableAPIServerIsSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln.Close() //nolint:errcheck // the end
+	ln.Close() // the end
 	w := newWorld(t)
 	f := w.forwarder(func(c *Config) { c.REST.Host = "https://" + ln.Addr().String() })
 	_, err = dial(t, f, at(7))
@@ -187,7 +187,7 @@ func TestRefusedPortIsAnAnswerAndHarmsNobody(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(patient)
 	open := mustDial(t, f, 7)
-	defer open.Close() //nolint:errcheck // always nil
+	defer open.Close() // always nil
 	for i := range 20 {
 		_, err := dial(t, f, []Endpoint{{Namespace: "ns", Pod: "pod", UID: "uid", Port: 9000 + i}})
 		refused, ok := errors.AsType[*fault.Refused](err)
@@ -212,7 +212,7 @@ func TestRefusalIsRememberedForAMoment(t *testing.T) {
 	if f.requests.Load() != before {
 		t.Error("the runtime was asked again")
 	}
-	w.program(9, func(c net.Conn) { io.Copy(c, c) }) //nolint:errcheck // an echo
+	w.program(9, func(c net.Conn) { io.Copy(c, c) }) // an echo
 	eventually(t, "the port is asked again", func() bool { c, err := dial(t, f, at(9)); return err == nil && c.Close() == nil })
 }
 
@@ -224,7 +224,7 @@ func TestNextEndpointIsTriedBeforeTheClientHears(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer raw.Close() //nolint:errcheck // always nil
+	defer raw.Close() // always nil
 	c := raw.(tunnel)
 	// The client's early bytes were sent to the one that refuses, and must reach the other.
 	if _, err := io.WriteString(c, "early"); err != nil {
@@ -248,12 +248,12 @@ func TestLateLinesSurviveTheClientsHalfClose(t *testing.T) {
 	w.program(25, func(c net.Conn) {
 		for i := range 5 {
 			time.Sleep(500 * time.Millisecond)
-			fmt.Fprintf(c, "line %d\n", i) //nolint:errcheck // seen by the client
+			fmt.Fprintf(c, "line %d\n", i) // seen by the client
 		}
 	})
 	f := w.forwarder(nil)
 	c := mustDial(t, f, 25)
-	defer c.Close() //nolint:errcheck // always nil
+	defer c.Close() // always nil
 	if err := c.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
@@ -267,19 +267,19 @@ func TestHalfClosedConnectionsEndInBoundedTime(t *testing.T) {
 	w := newWorld(t)
 	w.lag = time.Second
 	w.program(26, func(c net.Conn) {
-		io.Copy(io.Discard, c)        //nolint:errcheck // until its end, which a runtime never passes on
-		io.WriteString(c, "too late") //nolint:errcheck // nobody gets it
+		io.Copy(io.Discard, c)        // until its end, which a runtime never passes on
+		io.WriteString(c, "too late") // nobody gets it
 	})
 	f := w.forwarder(nil)
 	var wg sync.WaitGroup
 	for port, size := range map[int]int{7: 1 << 20, 26: 1000} {
 		wg.Go(func() {
 			c := mustDial(t, f, port)
-			defer c.Close() //nolint:errcheck // always nil
+			defer c.Close() // always nil
 			start := time.Now()
 			go func() {
-				c.Write(make([]byte, size)) //nolint:errcheck // seen by the reader
-				c.CloseWrite()              //nolint:errcheck // seen by the reader
+				c.Write(make([]byte, size)) // seen by the reader
+				c.CloseWrite()              // seen by the reader
 			}()
 			n, err := io.Copy(io.Discard, c)
 			if err != nil || port == 7 && n != int64(size) {
@@ -299,7 +299,7 @@ func TestSessionsAreReused(t *testing.T) {
 	for range 50 {
 		c := mustDial(t, f, 7)
 		echoes(t, c, "hello")
-		c.Close() //nolint:errcheck // always nil
+		c.Close() // always nil
 	}
 	if st := f.Stats(); st.Dialled > 6 {
 		t.Errorf("50 connections one after another took %d sessions", st.Dialled)
@@ -310,7 +310,7 @@ func TestCutSessionIsNoOrderlyEnd(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(nil)
 	c := mustDial(t, f, 7)
-	defer c.Close() //nolint:errcheck // always nil
+	defer c.Close() // always nil
 	echoes(t, c, "hello")
 	w.cutAndNoticed(f)
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
@@ -318,7 +318,7 @@ func TestCutSessionIsNoOrderlyEnd(t *testing.T) {
 	}
 	// And the next connection knows nothing of it.
 	next := mustDial(t, f, 7)
-	defer next.Close() //nolint:errcheck // always nil
+	defer next.Close() // always nil
 	echoes(t, next, "hello")
 }
 
@@ -333,9 +333,9 @@ func TestManyConnectionsAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer c.Close() //nolint:errcheck // always nil
+			defer c.Close() // always nil
 			want := bytes.Repeat([]byte{byte(i)}, 20_000)
-			go c.Write(want) //nolint:errcheck // seen by the reader
+			go c.Write(want) // seen by the reader
 			got := make([]byte, len(want))
 			if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, want) {
 				t.Errorf("connection %d: %v", i, err)

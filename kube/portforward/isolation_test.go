@@ -34,7 +34,7 @@ func TestStalledConnectionsHoldOnlyThemselves(t *testing.T) {
 			f := w.forwarder(func(c *Config) { c.Carrier = carrier })
 
 			stalled := mustDial(t, f, 1)
-			defer stalled.Close() //nolint:errcheck // always nil
+			defer stalled.Close() // always nil
 			if _, err := io.ReadFull(stalled, make([]byte, 1000)); err != nil {
 				t.Fatal(err)
 			}
@@ -62,8 +62,8 @@ func TestStalledConnectionsHoldOnlyThemselves(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					defer c.Close()                                     //nolint:errcheck // always nil
-					c.SetReadDeadline(time.Now().Add(30 * time.Second)) //nolint:errcheck // always nil
+					defer c.Close()                                     // always nil
+					c.SetReadDeadline(time.Now().Add(30 * time.Second)) // always nil
 					b := make([]byte, 1000)
 					for range 50 {
 						if _, err := c.Write(b); err != nil {
@@ -79,7 +79,7 @@ func TestStalledConnectionsHoldOnlyThemselves(t *testing.T) {
 			}
 			wg.Wait()
 			// Closing the stuck one frees its writer, although nobody reads at the other end.
-			stuck.Close() //nolint:errcheck // always nil
+			stuck.Close() // always nil
 			uploading.Wait()
 			if n := sourced.Load(); n >= 500<<20 {
 				t.Errorf("the stalled download was not stalled: %d bytes", n)
@@ -106,7 +106,7 @@ func TestConnectionsAboveTheCapShare(t *testing.T) {
 	var open []tunnel
 	for range 20 {
 		c := mustDial(t, f, 7)
-		defer c.Close() //nolint:errcheck // always nil
+		defer c.Close() // always nil
 		echoes(t, c, "first")
 		open = append(open, c)
 	}
@@ -135,7 +135,7 @@ func TestContextCapCountsAllPods(t *testing.T) {
 			t.Fatal(err)
 		}
 		echoes(t, c, "hello")
-		c.Close() //nolint:errcheck // always nil
+		c.Close() // always nil
 		if st := f.Stats(); st.Sessions > 5 {
 			t.Fatalf("%+v", st)
 		}
@@ -145,14 +145,14 @@ func TestContextCapCountsAllPods(t *testing.T) {
 // Ten downloads that their clients cancel leave nothing behind that harms the requests after them.
 func TestCancelledDownloadsLeaveNothingBehind(t *testing.T) {
 	w := newWorld(t)
-	w.program(1, func(c net.Conn) { io.CopyN(c, zeros{}, 32<<20) }) //nolint:errcheck // cancelled
+	w.program(1, func(c net.Conn) { io.CopyN(c, zeros{}, 32<<20) }) // cancelled
 	f := w.forwarder(nil)
 	for range 10 {
 		c := mustDial(t, f, 1)
 		if _, err := io.ReadFull(c, make([]byte, 100_000)); err != nil {
 			t.Fatal(err)
 		}
-		c.Close() //nolint:errcheck // always nil
+		c.Close() // always nil
 	}
 	for range 100 {
 		if _, err := request(t, f, at(7)); err != nil {
@@ -175,7 +175,7 @@ func TestARefusedPortLeavesAHundredOthersAlone(t *testing.T) {
 			var open []tunnel
 			for range 100 {
 				c := mustDial(t, f, 7)
-				defer c.Close() //nolint:errcheck // always nil
+				defer c.Close() // always nil
 				echoes(t, c, "hello")
 				open = append(open, c)
 			}
@@ -220,11 +220,11 @@ func TestNobodySharesWithADownload(t *testing.T) {
 		}
 	})
 	defer reading.Wait()
-	defer download.Close() //nolint:errcheck // always nil
+	defer download.Close() // always nil
 	eventually(t, "the download is under way", func() bool { return received.Load() > 1<<20 })
 	for range 10 {
 		c := mustDial(t, f, 7)
-		defer c.Close() //nolint:errcheck // always nil
+		defer c.Close() // always nil
 		echoes(t, c, "hello")
 	}
 	f.mu.Lock()

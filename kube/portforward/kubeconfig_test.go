@@ -198,10 +198,10 @@ func relayTo(t *testing.T, ln net.Listener, dial func(net.Conn) (net.Conn, error
 	var mu sync.Mutex
 	var open []net.Conn
 	t.Cleanup(func() {
-		ln.Close() //nolint:errcheck // the end
+		ln.Close() // the end
 		mu.Lock()
 		for _, c := range open {
-			c.Close() //nolint:errcheck // the end
+			c.Close() // the end
 		}
 		mu.Unlock()
 		wg.Wait()
@@ -216,7 +216,7 @@ func relayTo(t *testing.T, ln net.Listener, dial func(net.Conn) (net.Conn, error
 			open = append(open, near)
 			mu.Unlock()
 			wg.Go(func() {
-				defer near.Close() //nolint:errcheck // the end
+				defer near.Close() // the end
 				far, err := dial(near)
 				if err != nil {
 					return
@@ -224,9 +224,9 @@ func relayTo(t *testing.T, ln net.Listener, dial func(net.Conn) (net.Conn, error
 				mu.Lock()
 				open = append(open, far)
 				mu.Unlock()
-				wg.Go(func() { io.Copy(near, far); near.Close() }) //nolint:errcheck // the end
-				io.Copy(far, near)                                 //nolint:errcheck // the end
-				far.Close()                                        //nolint:errcheck // the end
+				wg.Go(func() { io.Copy(near, far); near.Close() }) // the end
+				io.Copy(far, near)                                 // the end
+				far.Close()                                        // the end
 			})
 		}
 	})
@@ -324,9 +324,9 @@ func connectProxy(t *testing.T, secure bool) (proxy *httptest.Server, seen func(
 		mu.Lock()
 		open = append(open, near, far)
 		mu.Unlock()
-		io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")         //nolint:errcheck // seen by the client
-		tunnels.Go(func() { io.Copy(near, far); near.Close() }) //nolint:errcheck // the end
-		tunnels.Go(func() { io.Copy(far, near); far.Close() })  //nolint:errcheck // the end
+		io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")         // seen by the client
+		tunnels.Go(func() { io.Copy(near, far); near.Close() }) // the end
+		tunnels.Go(func() { io.Copy(far, near); far.Close() })  // the end
 	}))
 	if secure {
 		proxy.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}
@@ -337,7 +337,7 @@ func connectProxy(t *testing.T, secure bool) (proxy *httptest.Server, seen func(
 	t.Cleanup(func() {
 		mu.Lock()
 		for _, c := range open {
-			c.Close() //nolint:errcheck // the end
+			c.Close() // the end
 		}
 		mu.Unlock()
 		proxy.Close()
@@ -399,14 +399,14 @@ func TestProxyOfAKubeconfig(t *testing.T) {
 				mu.Lock()
 				open = append(open, c)
 				mu.Unlock()
-				served.Go(func() { server.ServeConn(c) }) //nolint:errcheck // seen by the client
+				served.Go(func() { server.ServeConn(c) }) // seen by the client
 			}
 		})
 		t.Cleanup(func() {
-			ln.Close() //nolint:errcheck // the end
+			ln.Close() // the end
 			mu.Lock()
 			for _, c := range open {
-				c.Close() //nolint:errcheck // the end
+				c.Close() // the end
 			}
 			mu.Unlock()
 			w.cut()
@@ -422,7 +422,7 @@ func TestProxyOfAKubeconfig(t *testing.T) {
 		proxy, seen := connectProxy(t, false)
 		t.Setenv("HTTPS_PROXY", "http://"+proxy.Listener.Addr().String())
 		t.Setenv("NO_PROXY", "")
-		_, port, _ := net.SplitHostPort(w.server.Listener.Addr().String()) //nolint:errcheck // it has one
+		_, port, _ := net.SplitHostPort(w.server.Listener.Addr().String()) // it has one
 		cfg := w.rest()
 		cfg.Host = "https://example.com:" + port // loopback goes past proxies
 		f, err := New(Config{REST: cfg})
@@ -433,7 +433,7 @@ func TestProxyOfAKubeconfig(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		if c, err := f.Dial(ctx, at(7), nil); err == nil {
-			c.Close() //nolint:errcheck // always nil
+			c.Close() // always nil
 		}
 		if got := seen(); len(got) == 0 || !strings.HasPrefix(got[0], "CONNECT example.com:"+port) {
 			t.Errorf("the proxy saw %q", got)
@@ -468,7 +468,7 @@ func TestChangedCredentialsRetireSessions(t *testing.T) {
 	writeFile(t, file, "old", 0o600)
 	f := w.forwarder(func(c *Config) { c.REST.BearerToken, c.REST.BearerTokenFile = "", file })
 	open := mustDial(t, f, 7)
-	defer open.Close() //nolint:errcheck // always nil
+	defer open.Close() // always nil
 	echoes(t, open, "hello")
 	f.mu.Lock()
 	var before []*session

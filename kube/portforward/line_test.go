@@ -31,8 +31,8 @@ func newLine(t *testing.T, rtt time.Duration) *line {
 	t.Cleanup(func() {
 		l.mu.Lock()
 		for _, r := range l.relays {
-			r.far.Close()  //nolint:errcheck // the end
-			r.near.Close() //nolint:errcheck // the end
+			r.far.Close()  // the end
+			r.near.Close() // the end
 		}
 		l.mu.Unlock()
 		l.working.Wait()
@@ -55,14 +55,14 @@ func (l *line) dial(ctx context.Context, network, address string) (net.Conn, err
 	select {
 	case <-time.After(l.rtt):
 	case <-ctx.Done():
-		far.Close() //nolint:errcheck // of no more use
+		far.Close() // of no more use
 		return nil, ctx.Err()
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	defer ln.Close() //nolint:errcheck // the end
+	defer ln.Close() // the end
 	client, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (l *line) carry(r *relay, from, to net.Conn) {
 		for p := range way {
 			time.Sleep(time.Until(p.due))
 			if !r.dead.Load() {
-				to.Write(p.bytes) //nolint:errcheck // then nobody is there to be told
+				to.Write(p.bytes) // then nobody is there to be told
 			}
 		}
 	}()
@@ -113,7 +113,7 @@ func (l *line) carry(r *relay, from, to net.Conn) {
 	close(way)
 	<-done
 	if !r.dead.Load() {
-		to.Close() //nolint:errcheck // the end
+		to.Close() // the end
 	}
 }
 
@@ -133,7 +133,7 @@ func request(t *testing.T, f *Forwarder, endpoints []Endpoint) (took time.Durati
 	if err != nil {
 		return time.Since(start), err
 	}
-	defer c.Close() //nolint:errcheck // always nil
+	defer c.Close() // always nil
 	if _, err := io.WriteString(c, "hello"); err != nil {
 		return 0, err
 	}
@@ -195,16 +195,16 @@ func TestBurstSharesRatherThanWaits(t *testing.T) {
 func TestDeadSessionIsReplacedWhileNothingWasWritten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.program(21, func(c net.Conn) { io.WriteString(c, "220 hello\n"); io.Copy(io.Discard, c) }) //nolint:errcheck // seen by the client
+	w.program(21, func(c net.Conn) { io.WriteString(c, "220 hello\n"); io.Copy(io.Discard, c) }) // seen by the client
 	l := newLine(t, 0)
 	f := w.forwarder(func(c *Config) { c.REST.Dial = l.dial })
 	first := mustDial(t, f, 21)
-	io.ReadFull(first, make([]byte, 10)) //nolint:errcheck // seen below
-	first.Close()                        //nolint:errcheck // always nil
+	io.ReadFull(first, make([]byte, 10)) // seen below
+	first.Close()                        // always nil
 	l.cut()
 	start := time.Now()
 	c := mustDial(t, f, 21)
-	defer c.Close() //nolint:errcheck // always nil
+	defer c.Close() // always nil
 	b := make([]byte, 10)
 	if _, err := io.ReadFull(c, b); err != nil || string(b) != "220 hello\n" {
 		t.Fatalf("%q, %v", b, err)
@@ -224,7 +224,7 @@ func TestDeadSessionEndsWhatWasWritten(t *testing.T) {
 				return
 			}
 			got.Add(1)
-			c.Write(b) //nolint:errcheck // seen by the client
+			c.Write(b) // seen by the client
 		}
 	})
 	l := newLine(t, 0)
@@ -234,8 +234,8 @@ func TestDeadSessionEndsWhatWasWritten(t *testing.T) {
 	}
 	l.cut()
 	c := mustDial(t, f, 8)
-	defer c.Close()                   //nolint:errcheck // always nil
-	io.WriteString(c, "hello")        //nolint:errcheck // seen by the reader
+	defer c.Close()                   // always nil
+	io.WriteString(c, "hello")        // seen by the reader
 	_, err := c.Read(make([]byte, 5)) // ends without the TCP timeouts of minutes
 	if err == nil || got.Load() != 1 {
 		t.Fatalf("%v, and the program got %d requests", err, got.Load())
@@ -277,7 +277,7 @@ func TestAnAPIServerThatSaysNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { ln.Close() }) //nolint:errcheck // the end
+	t.Cleanup(func() { ln.Close() }) // the end
 	var doubts atomic.Int32
 	f, err := New(Config{REST: &rest.Config{Host: "https://" + ln.Addr().String()}, Doubt: func() { doubts.Add(1) }})
 	if err != nil {

@@ -233,7 +233,7 @@ func (f *Forwarder) dialSession(ctx context.Context, p *pod, ep Endpoint) {
 		p.answer(nil, err)
 		return
 	case f.ended:
-		conn.Close() //nolint:errcheck // of no more use
+		conn.Close() // of no more use
 		p.answer(nil, net.ErrClosed)
 		return
 	}
@@ -319,7 +319,7 @@ func (f *Forwarder) remove(s *session, why string) {
 		f.total--
 	}
 	p.idle = slices.DeleteFunc(p.idle, func(other *session) bool { return other == s })
-	s.Close() //nolint:errcheck // always nil
+	s.Close() // always nil
 	if why != "" {
 		f.cfg.Log.Debug().Str("pod", p.id.name).Str("why", why).Msg("session closed")
 	}

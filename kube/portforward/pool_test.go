@@ -38,7 +38,7 @@ func TestIdleSessionsAreGivenUpButForTheLast(t *testing.T) {
 		t.Fatalf("%+v", st)
 	}
 	for _, c := range open {
-		c.Close() //nolint:errcheck // always nil
+		c.Close() // always nil
 	}
 	eventually(t, "idle sessions are given up", func() bool { st := f.Stats(); return st.Sessions <= minSpares })
 	if st := f.Stats(); st.Sessions == 0 {
@@ -70,9 +70,9 @@ func TestIdleConnectionsHaveNoGoroutinesOfTheirOwn(t *testing.T) {
 	defer reading.Wait()
 	for range idle {
 		c := mustDial(t, f, 7)
-		defer c.Close() //nolint:errcheck // always nil
+		defer c.Close() // always nil
 		echoes(t, c, "hello")
-		reading.Go(func() { c.Read(make([]byte, 1)) }) //nolint:errcheck // until its end
+		reading.Go(func() { c.Read(make([]byte, 1)) }) // until its end
 	}
 	if st := f.Stats(); st.Sessions > sessions || st.Connections != idle {
 		t.Errorf("%+v", st)

@@ -25,7 +25,7 @@ func (c *conn) Read(p []byte) (int, error) {
 func (c *conn) WaitRead() {
 	c.reading.Lock()
 	defer c.reading.Unlock()
-	c.next(nil) //nolint:errcheck // Read gives it again
+	_, _ = c.next(nil) // Read gives it again
 }
 
 // copyBuffer is what a copy holds while bytes are on the move.
@@ -172,7 +172,7 @@ func (c *conn) due(a *attempt, now time.Time) error {
 	a.data.SetReadDeadline(c.wake)
 	c.mu.Unlock()
 	if fin {
-		a.data.CloseWrite() //nolint:errcheck // the read that follows explains a session's end
+		a.data.CloseWrite() // the read that follows explains a session's end
 	}
 	return nil
 }

@@ -130,9 +130,9 @@ func (c *real) eitherCarrier(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		io.WriteString(conn, "GET / HTTP/1.0\r\nHost: hello\r\n\r\n") //nolint:errcheck // seen by the reader
+		io.WriteString(conn, "GET / HTTP/1.0\r\nHost: hello\r\n\r\n") // seen by the reader
 		page, err := io.ReadAll(conn)
-		conn.Close() //nolint:errcheck // always nil
+		conn.Close() // always nil
 		if err != nil || !bytes.Contains(page, []byte("default/"+c.endpoints["hello"].Pod)) {
 			t.Errorf("%s: %v, %q", carrier, err, page)
 		}
@@ -146,7 +146,7 @@ func (c *real) eitherCarrier(t *testing.T) {
 }
 
 func (c *real) refusedAtNode(t *testing.T) {
-	defer c.Heal(context.Background()) //nolint:errcheck // the next test would tell
+	defer c.Heal(context.Background()) // the next test would tell
 	for refused, works := range map[string]string{CarrierSPDY: CarrierWebSocket, CarrierWebSocket: CarrierSPDY} {
 		if err := errors.Join(c.Heal(t.Context()), c.RefuseUpgrades(t.Context(), refused, 403)); err != nil {
 			t.Fatal(err)
@@ -193,7 +193,7 @@ func (c *real) rights(t *testing.T) {
 		f := c.forwarder(t, c.KubeconfigToken, context, carrier)
 		conn, err := dial(t, f, app)
 		if err == nil {
-			conn.Close() //nolint:errcheck // always nil
+			conn.Close() // always nil
 		}
 		return err
 	}
@@ -219,7 +219,7 @@ func (c *real) refusedPort(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer conn.Close() //nolint:errcheck // always nil
+			defer conn.Close() // always nil
 			echoes(t, conn, "first")
 			open = append(open, conn)
 		}
@@ -248,13 +248,13 @@ func (c *real) halfClose(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				defer conn.Close() //nolint:errcheck // always nil
+				defer conn.Close() // always nil
 				start := time.Now()
 				var sending sync.WaitGroup
 				defer sending.Wait()
 				sending.Go(func() {
-					conn.Write(make([]byte, size)) //nolint:errcheck // seen by the reader
-					conn.CloseWrite()              //nolint:errcheck // seen by the reader
+					conn.Write(make([]byte, size)) // seen by the reader
+					conn.CloseWrite()              // seen by the reader
 				})
 				got, err := io.ReadAll(conn)
 				took := time.Since(start)
@@ -282,7 +282,7 @@ func (c *real) bulk(t *testing.T) {
 		}
 		hash := sha256.New()
 		n, err := io.CopyN(hash, conn, size)
-		conn.Close() //nolint:errcheck // always nil
+		conn.Close() // always nil
 		if got := fmt.Sprintf("%x", hash.Sum(nil)); got != want || err != nil {
 			t.Errorf("%s: %d bytes down, %v", carrier, n, err)
 		}
@@ -298,7 +298,7 @@ func (c *real) bulk(t *testing.T) {
 		})
 		n, err = io.CopyN(hash, conn, size)
 		sending.Wait()
-		conn.Close() //nolint:errcheck // always nil
+		conn.Close() // always nil
 		if got := fmt.Sprintf("%x", hash.Sum(nil)); got != want || err != nil {
 			t.Errorf("%s: %d bytes there and back, %v", carrier, n, err)
 		}
@@ -311,7 +311,7 @@ func (c *real) reset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // always nil
+	defer conn.Close() // always nil
 	echoes(t, conn, "hello")
 	ep := c.endpoints["echo"]
 	if err := c.DropStreams(t.Context(), ep.Namespace+"/"+ep.Pod); err != nil {
@@ -333,12 +333,12 @@ func (c *real) lostSessions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lost.Close() //nolint:errcheck // always nil
+	defer lost.Close() // always nil
 	kept, err := dial(t, f, c.at(t, "db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer kept.Close() //nolint:errcheck // always nil
+	defer kept.Close() // always nil
 	echoes(t, lost, "hello")
 	ep := c.endpoints["echo"]
 	if err := c.DropSessions(t.Context(), ep.Namespace+"/"+ep.Pod); err != nil {
@@ -361,11 +361,11 @@ func (c *real) crowd(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer conn.Close() //nolint:errcheck // always nil
+			defer conn.Close() // always nil
 			want := bytes.Repeat([]byte{byte(i)}, 20_000)
 			var sending sync.WaitGroup
 			defer sending.Wait()
-			sending.Go(func() { conn.Write(want) }) //nolint:errcheck // seen by the reader
+			sending.Go(func() { conn.Write(want) }) // seen by the reader
 			got := make([]byte, len(want))
 			if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, want) {
 				t.Errorf("connection %d: %v", i, err)

@@ -27,7 +27,7 @@ func TestEndpointsAreRenewedBeforeTheClientHears(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer raw.Close() //nolint:errcheck // always nil
+		defer raw.Close() // always nil
 		c := raw.(tunnel)
 		if _, err := io.WriteString(c, early); err != nil {
 			t.Fatal(err)
@@ -57,7 +57,7 @@ func TestEndpointsAreRenewedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // always nil
+	defer c.Close() // always nil
 	err = c.(tunnel).Opened(t.Context())
 	if refused, ok := errors.AsType[*fault.Refused](err); !ok || refused.Port != 10 || asked.Load() != 1 {
 		t.Errorf("%v after %d renewals", err, asked.Load())
@@ -75,7 +75,7 @@ func TestEndpointsAreNotRenewedForWhatWasSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer raw.Close() //nolint:errcheck // always nil
+	defer raw.Close() // always nil
 	c := raw.(tunnel)
 	if err := c.Opened(t.Context()); err != nil {
 		t.Fatal(err)

@@ -155,7 +155,7 @@ func (r *route) connected(ctx context.Context, cert *tls.Certificate, who identi
 	}
 	secure := tls.Client(conn, cfg)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		conn.Close() //nolint:errcheck // of no more use
+		conn.Close() // of no more use
 		return nil, fmt.Errorf("TLS with %s: %w", r.base.Host, err)
 	}
 	return &secureConn{Conn: secure, raw: conn}, nil
@@ -224,14 +224,14 @@ func (r *route) through(ctx context.Context, via *url.URL) (net.Conn, error) {
 	if via.Scheme == "https" {
 		secure := tls.Client(conn, &tls.Config{ServerName: via.Hostname(), RootCAs: r.proxyRoots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 		if err := secure.HandshakeContext(ctx); err != nil {
-			conn.Close() //nolint:errcheck // of no more use
+			conn.Close() // of no more use
 			return nil, err
 		}
 		conn = &secureConn{Conn: secure, raw: conn}
 	}
 	tunnel, err := connect(ctx, conn, via, r.address)
 	if err != nil {
-		conn.Close() //nolint:errcheck // of no more use
+		conn.Close() // of no more use
 		return nil, err
 	}
 	return tunnel, nil
@@ -257,7 +257,7 @@ func connect(ctx context.Context, conn net.Conn, via *url.URL, address string) (
 
 // exchange writes req in one write and reads the head of the answer. rest is what came behind the head. ctx ends it.
 func exchange(ctx context.Context, conn net.Conn, req *http.Request) (resp *http.Response, rest *bufio.Reader, err error) {
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // then it ends by itself
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) }) // then it ends by itself
 	defer func() {
 		if !stop() && err == nil {
 			err = ctx.Err()
@@ -292,7 +292,7 @@ func withRest(conn net.Conn, rest *bufio.Reader) net.Conn {
 	if n == 0 {
 		return conn
 	}
-	b, _ := rest.Peek(n) //nolint:errcheck // it is buffered
+	b, _ := rest.Peek(n) // it is buffered
 	return &restConn{Conn: conn, rest: b}
 }
 

@@ -37,7 +37,7 @@ func (e *CutError) Unwrap() []error {
 
 // runtimeError reads what a container runtime writes to a connection's error stream, which is free text: the one place
 // that does. never says that the text means that the runtime did not connect to the program in the Pod at all.
-func runtimeError(ep Endpoint, text string) (err error, never bool) { //nolint:revive // the error is the answer
+func runtimeError(ep Endpoint, text string) (err error, never bool) { // the error is the answer
 	text = printable(text)
 	low := strings.ToLower(text)
 	has := func(parts ...string) bool {

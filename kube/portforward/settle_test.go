@@ -17,11 +17,11 @@ func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 		w := newWorld(t)
 		got := make(chan []byte, 1)
 		w.program(8, func(c net.Conn) {
-			c.SetDeadline(time.Now().Add(20 * time.Second)) //nolint:errcheck // so that a failure ends
+			c.SetDeadline(time.Now().Add(20 * time.Second)) // so that a failure ends
 			b := make([]byte, size)
-			n, _ := io.ReadFull(c, b) //nolint:errcheck // told by what was got
+			n, _ := io.ReadFull(c, b) // told by what was got
 			got <- b[:n]
-			io.WriteString(c, "done") //nolint:errcheck // seen by the client
+			io.WriteString(c, "done") // seen by the client
 		})
 		f := w.forwarder(nil)
 		endpoints := append(at(9000), at(8)...)
@@ -44,7 +44,7 @@ func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 		if err := <-wrote; err != nil {
 			t.Errorf("%d bytes: write: %v", size, err)
 		}
-		c.Close() //nolint:errcheck // always nil
+		c.Close() // always nil
 		if err == nil && !bytes.Equal(<-got, sent) {
 			t.Errorf("%d bytes: others came", size)
 		}

@@ -44,7 +44,7 @@ func (s *stash) put(conn net.Conn, who identity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || len(s.waits) >= stashSize {
-		conn.Close() //nolint:errcheck // of no use
+		conn.Close() // of no use
 		return
 	}
 	s.waits = append(s.waits, stashed{conn: conn, who: who, since: time.Now()})
@@ -66,7 +66,7 @@ func (s *stash) expire(now time.Time) {
 			fresh = append(fresh, w)
 			continue
 		}
-		w.conn.Close() //nolint:errcheck // of no more use
+		w.conn.Close() // of no more use
 	}
 	s.waits = fresh
 }
@@ -81,7 +81,7 @@ func (s *stash) drop(keep func(identity) bool) {
 			kept = append(kept, w)
 			continue
 		}
-		w.conn.Close() //nolint:errcheck // of no more use
+		w.conn.Close() // of no more use
 	}
 	s.waits = kept
 }

@@ -10,16 +10,16 @@ import (
 
 func TestWhoSpeaksFirstIsRemembered(t *testing.T) {
 	w := newWorld(t)
-	w.program(21, func(c net.Conn) { io.WriteString(c, "220 hello\n"); io.Copy(io.Discard, c) }) //nolint:errcheck // seen by the client
+	w.program(21, func(c net.Conn) { io.WriteString(c, "220 hello\n"); io.Copy(io.Discard, c) }) // seen by the client
 	f := w.forwarder(nil)
 	unknown := f.targets.firstWrite(at(21)[0], time.Now())
 	greeting := mustDial(t, f, 21)
-	defer greeting.Close() //nolint:errcheck // always nil
+	defer greeting.Close() // always nil
 	if _, err := io.ReadFull(greeting, make([]byte, 10)); err != nil {
 		t.Fatal(err)
 	}
 	asked := mustDial(t, f, 7)
-	defer asked.Close() //nolint:errcheck // always nil
+	defer asked.Close() // always nil
 	echoes(t, asked, "hello")
 	now := time.Now()
 	if got := f.targets.firstWrite(at(21)[0], now); got != 0 {

@@ -128,11 +128,11 @@ func (u *upgrader) try(ctx context.Context, carrier string, ep Endpoint) (*upgra
 func switched(resp *http.Response, carrier string, check func(http.Header) error) (*upgraded, error) {
 	conn, ok := resp.Body.(*answered)
 	if !ok {
-		resp.Body.Close() //nolint:errcheck // of no more use
+		resp.Body.Close() // of no more use
 		return nil, errors.New("the connection is hidden by a transport wrapper")
 	}
 	if err := check(resp.Header); err != nil {
-		conn.Close() //nolint:errcheck // of no more use
+		conn.Close() // of no more use
 		return nil, &refusal{status: resp.StatusCode, text: err.Error()}
 	}
 	up := &upgraded{Conn: conn.Conn, who: conn.who, carrier: carrier}
@@ -238,15 +238,15 @@ func (e *droppedError) Unwrap() error { return e.err }
 func (u *upgrader) ask(ctx context.Context, conn net.Conn, cert identity, req *http.Request) (*http.Response, error) {
 	resp, rest, err := exchange(ctx, conn, req)
 	if err != nil {
-		conn.Close() //nolint:errcheck // of no more use
+		conn.Close() // of no more use
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		resp.Body = &answered{Conn: withRest(conn, rest), who: credentials(req.Header, cert)}
 		return resp, nil
 	}
-	defer conn.Close()                             //nolint:errcheck // of no more use
-	conn.SetDeadline(time.Now().Add(bodyPatience)) //nolint:errcheck // then without
+	defer conn.Close()                             // of no more use
+	conn.SetDeadline(time.Now().Add(bodyPatience)) // then without
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil && len(body) == 0 {
 		body = nil

@@ -46,14 +46,14 @@ type webSocket struct {
 
 func newWebSocket(conn net.Conn) *webSocket {
 	var seed [32]byte
-	rand.Read(seed[:]) //nolint:errcheck // it never fails
+	rand.Read(seed[:]) // it never fails
 	return &webSocket{Conn: conn, masks: mathrand.NewChaCha8(seed)}
 }
 
 // wsKey makes a Sec-WebSocket-Key and the Sec-WebSocket-Accept that must answer it (RFC 6455, section 4.1).
 func wsKey() (key, accept string) {
 	var nonce [16]byte
-	rand.Read(nonce[:]) //nolint:errcheck // it never fails
+	rand.Read(nonce[:]) // it never fails
 	key = base64.StdEncoding.EncodeToString(nonce[:])
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	return key, base64.StdEncoding.EncodeToString(sum[:])

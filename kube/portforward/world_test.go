@@ -54,7 +54,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, programs: map[int]func(net.Conn){}, sessions: map[net.Conn]struct{}{}, lag: 100 * time.Millisecond}
-	w.programs[7] = func(c net.Conn) { io.Copy(c, c) } //nolint:errcheck // an echo
+	w.programs[7] = func(c net.Conn) { io.Copy(c, c) } // an echo
 	w.server = httptest.NewUnstartedServer(w)
 	w.server.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}
 	w.server.Config.ErrorLog = log.New(io.Discard, "", 0) // spare connections that end are no news
@@ -103,22 +103,22 @@ func (w *world) tunnel(rw http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	defer ws.Close() //nolint:errcheck // the end
+	defer ws.Close() // the end
 	w.track(ws.NetConn())
 	defer w.forget(ws.NetConn())
 	inner, err := tls.Dial("tcp", w.server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		return
 	}
-	defer inner.Close()                                                                                                                                                               //nolint:errcheck // the end
-	fmt.Fprintf(inner, "POST %s HTTP/1.1\r\nHost: x\r\nX-Test-Inner: 1\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: %s\r\n\r\n", r.URL.Path, protocolV1) //nolint:errcheck // seen below
+	defer inner.Close()                                                                                                                                                               // the end
+	fmt.Fprintf(inner, "POST %s HTTP/1.1\r\nHost: x\r\nX-Test-Inner: 1\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: %s\r\n\r\n", r.URL.Path, protocolV1) // seen below
 	br := bufio.NewReader(inner)
 	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
 		return
 	}
 	done := make(chan struct{}, 2)
 	go func() {
-		defer func() { inner.Close(); done <- struct{}{} }() //nolint:errcheck // the end
+		defer func() { inner.Close(); done <- struct{}{} }() // the end
 		for {
 			_, message, err := ws.ReadMessage()
 			if err != nil {
@@ -130,7 +130,7 @@ func (w *world) tunnel(rw http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	go func() {
-		defer func() { ws.Close(); done <- struct{}{} }() //nolint:errcheck // the end
+		defer func() { ws.Close(); done <- struct{}{} }() // the end
 		b := make([]byte, 32<<10)
 		for {
 			n, err := br.Read(b)
@@ -179,7 +179,7 @@ func (w *world) cut() int {
 	defer w.mu.Unlock()
 	n := len(w.sessions)
 	for c := range w.sessions {
-		c.Close() //nolint:errcheck // the end
+		c.Close() // the end
 		delete(w.sessions, c)
 	}
 	return n
@@ -222,10 +222,10 @@ func (w *world) PortForward(_ context.Context, name, uid string, port int32, str
 	w.handlers.Add(1)
 	go func() {
 		defer w.handlers.Done()
-		defer far.Close() //nolint:errcheck // the end
+		defer far.Close() // the end
 		program(far)
 	}()
-	defer near.Close() //nolint:errcheck // the end
+	defer near.Close() // the end
 	ends := make(chan error, 2)
 	for _, pair := range [][2]io.ReadWriter{{stream, near}, {near, stream}} {
 		go func() {
@@ -248,7 +248,7 @@ func tcpPair(t testing.TB) (near, far net.Conn) {
 		t.Error(err)
 		return net.Pipe()
 	}
-	defer ln.Close() //nolint:errcheck // the end
+	defer ln.Close() // the end
 	if near, err = net.Dial("tcp", ln.Addr().String()); err == nil {
 		far, err = ln.Accept()
 	}
@@ -284,7 +284,7 @@ func (w *world) refuseUpgrades(kind string, status int, contentType, body string
 		}
 		rw.Header().Set("Content-Type", contentType)
 		rw.WriteHeader(status)
-		io.WriteString(rw, body) //nolint:errcheck // seen by the client
+		io.WriteString(rw, body) // seen by the client
 		return true
 	}
 	w.refuse.Store(&f)
@@ -358,7 +358,7 @@ func dial(t testing.TB, f *Forwarder, endpoints []Endpoint) (tunnel, error) {
 	}
 	tun := c.(tunnel)
 	if err := tun.Opened(ctx); err != nil {
-		tun.Close() //nolint:errcheck // always nil
+		tun.Close() // always nil
 		return nil, err
 	}
 	return tun, nil

@@ -31,12 +31,12 @@ func scripted(t testing.TB, script []byte) (*Session, *Stream) {
 	t.Helper()
 	near, far := net.Pipe()
 	go func() {
-		go io.Copy(io.Discard, far) //nolint:errcheck // what it is told does not matter
-		far.Write(script)           //nolint:errcheck // the session may have ended
-		far.Close()                 //nolint:errcheck // the end
+		go io.Copy(io.Discard, far) // what it is told does not matter
+		far.Write(script)           // the session may have ended
+		far.Close()                 // the end
 	}()
 	s := NewSession(near, Config{Buffer: 64 << 10})
-	t.Cleanup(func() { s.Close(); far.Close() }) //nolint:errcheck // the end
+	t.Cleanup(func() { s.Close(); far.Close() }) // the end
 	streams, err := s.Open(nil, Request{Keep: 10, Fin: true}, Request{})
 	if err != nil {
 		t.Fatal(err)
@@ -152,9 +152,9 @@ func TestAnnouncedLengthsCostNoMemory(t *testing.T) {
 // A peer that pings without reading the answers ends its own session, and no memory fills with answers.
 func TestPingFloodIsBounded(t *testing.T) {
 	near, far := net.Pipe()
-	defer far.Close() //nolint:errcheck // the end
+	defer far.Close() // the end
 	s := NewSession(near, Config{})
-	defer s.Close() //nolint:errcheck // always nil
+	defer s.Close() // always nil
 	go func() {
 		for id := uint32(2); ; id += 2 {
 			if _, err := far.Write(appendPing(nil, id)); err != nil {
@@ -201,9 +201,9 @@ func FuzzFrames(f *testing.F) {
 		}
 		for s.Err() == nil {
 			for _, st := range streams {
-				st.Close() //nolint:errcheck // always nil
+				st.Close() // always nil
 			}
-			s.Watch(time.Time{}) //nolint:errcheck // until the end
+			s.Watch(time.Time{}) // until the end
 		}
 	})
 }

@@ -42,9 +42,9 @@ func (s *Session) flush() {
 		s.mu.Unlock()
 		if len(b) > 0 {
 			// Who closes a stream, or answers a ping, must not wait for a peer that reads no more.
-			s.conn.SetWriteDeadline(time.Now().Add(controlPatience)) //nolint:errcheck // then without
-			s.writeLocked(b)                                         //nolint:errcheck // the session has ended then, which everyone sees
-			s.conn.SetWriteDeadline(time.Time{})                     //nolint:errcheck // as above
+			s.conn.SetWriteDeadline(time.Now().Add(controlPatience)) // then without
+			s.writeLocked(b)                                         // the session has ended then, which everyone sees
+			s.conn.SetWriteDeadline(time.Time{})                     // as above
 		}
 		s.sending.Unlock()
 	}

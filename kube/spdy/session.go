@@ -126,7 +126,7 @@ func (s *Session) failLocked(err error) {
 	}
 	s.err = err
 	close(s.done)
-	s.conn.Close() //nolint:errcheck // the session's own end is what is told
+	s.conn.Close() // the session's own end is what is told
 	s.turns.wakeAll()
 }
 

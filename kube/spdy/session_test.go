@@ -41,8 +41,8 @@ func startServerConn(t *testing.T, cfg Config, handle func(*spdystream.Stream)) 
 	})
 	s := NewSession(near, cfg)
 	t.Cleanup(func() {
-		s.Close()   //nolint:errcheck // always nil
-		far.Close() //nolint:errcheck // the end
+		s.Close()   // always nil
+		far.Close() // the end
 		wg.Wait()
 	})
 	return s, server
@@ -54,7 +54,7 @@ func tcpPair(t *testing.T) (near, far net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close() //nolint:errcheck // the end
+	defer ln.Close() // the end
 	near, err = net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -63,13 +63,13 @@ func tcpPair(t *testing.T) (near, far net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { near.Close(); far.Close() }) //nolint:errcheck // the end
+	t.Cleanup(func() { near.Close(); far.Close() }) // the end
 	return near, far
 }
 
 func echo(st *spdystream.Stream) {
-	io.Copy(st, st) //nolint:errcheck // seen by the client
-	st.Close()      //nolint:errcheck // seen by the client
+	io.Copy(st, st) // seen by the client
+	st.Close()      // seen by the client
 }
 
 func open(t *testing.T, s *Session, first []byte) *Stream {
@@ -84,7 +84,7 @@ func open(t *testing.T, s *Session, first []byte) *Stream {
 func TestEchoedBytesComeBackWhole(t *testing.T) {
 	s := startServer(t, Config{}, echo)
 	want := make([]byte, 5<<20)
-	rand.Read(want) //nolint:errcheck // never fails
+	rand.Read(want) // never fails
 	for range 3 {
 		st := open(t, s, want[:100])
 		var wg sync.WaitGroup
@@ -107,7 +107,7 @@ func TestEchoedBytesComeBackWhole(t *testing.T) {
 		if p := st.Progress(); !p.Finished || p.Sent != int64(len(want)) || p.Received != int64(len(want)) {
 			t.Errorf("after an orderly end: %+v", p)
 		}
-		st.Close() //nolint:errcheck // always nil
+		st.Close() // always nil
 	}
 	if st := s.State(); st.Live != 0 || st.Lingering != 0 {
 		t.Errorf("session keeps streams: %+v", st)
@@ -117,14 +117,14 @@ func TestEchoedBytesComeBackWhole(t *testing.T) {
 // readALittle lets the session read for a moment.
 func readALittle(t *testing.T, st *Stream) {
 	st.SetReadDeadline(time.Now().Add(time.Millisecond))
-	st.WaitReadable(t.Context()) //nolint:errcheck // it only reads
+	st.WaitReadable(t.Context()) // it only reads
 }
 
 type readerOnly struct{ io.Reader }
 
 func TestHeadersArriveAsSent(t *testing.T) {
 	got := make(chan http.Header, 3)
-	s := startServer(t, Config{}, func(st *spdystream.Stream) { got <- st.Headers(); st.Close() }) //nolint:errcheck // the end
+	s := startServer(t, Config{}, func(st *spdystream.Stream) { got <- st.Headers(); st.Close() }) // the end
 	for i, value := range []string{"1", "", "a longer value, with \x7f and ÿ"} {
 		if _, err := s.Open(nil, Request{Headers: []Header{{"one", value}, {"two", "2"}}}); err != nil {
 			t.Fatal(err)
@@ -138,8 +138,8 @@ func TestHeadersArriveAsSent(t *testing.T) {
 
 func TestResetIsNoOrderlyEnd(t *testing.T) {
 	s := startServer(t, Config{}, func(st *spdystream.Stream) {
-		st.Write([]byte("partly")) //nolint:errcheck // seen by the client
-		st.Reset()                 //nolint:errcheck // seen by the client
+		st.Write([]byte("partly")) // seen by the client
+		st.Reset()                 // seen by the client
 	})
 	st := open(t, s, nil)
 	got, err := io.ReadAll(st)
@@ -154,9 +154,9 @@ func TestResetIsNoOrderlyEnd(t *testing.T) {
 func TestLostConnectionIsNoOrderlyEnd(t *testing.T) {
 	near, far := tcpPair(t)
 	s := NewSession(near, Config{})
-	defer s.Close() //nolint:errcheck // always nil
+	defer s.Close() // always nil
 	st := open(t, s, nil)
-	far.Close() //nolint:errcheck // the end
+	far.Close() // the end
 	if _, err := io.ReadAll(st); err == nil {
 		t.Fatal("a lost connection reads as an orderly end")
 	}
@@ -198,7 +198,7 @@ func TestPingMeasuresAndIsAnswered(t *testing.T) {
 func TestReadDeadlineCanBePutOff(t *testing.T) {
 	s := startServer(t, Config{}, echo)
 	st := open(t, s, nil)
-	defer st.Close() //nolint:errcheck // always nil
+	defer st.Close() // always nil
 	done := make(chan error)
 	go func() {
 		_, err := st.Read(make([]byte, 1))
@@ -209,7 +209,7 @@ func TestReadDeadlineCanBePutOff(t *testing.T) {
 		t.Fatalf("read ends with %v", err)
 	}
 	st.SetReadDeadline(time.Time{})
-	st.Write([]byte("again")) //nolint:errcheck // seen by the read
+	st.Write([]byte("again")) // seen by the read
 	b := make([]byte, 10)
 	if n, err := io.ReadFull(st, b[:5]); string(b[:n]) != "again" {
 		t.Fatalf("after the deadline was put off: %q, %v", b[:n], err)
@@ -224,7 +224,7 @@ func TestCloseEndsAReadUnderWay(t *testing.T) {
 		_, err := st.Read(make([]byte, 1))
 		done <- err
 	}()
-	st.Close() //nolint:errcheck // always nil
+	st.Close() // always nil
 	if err := <-done; !errors.Is(err, ErrClosed) {
 		t.Fatalf("read ends with %v", err)
 	}
@@ -238,7 +238,7 @@ func TestCloseEndsAReadUnderWay(t *testing.T) {
 func TestStalledReaderWithinItsBufferHoldsNobody(t *testing.T) {
 	s := startServer(t, Config{}, func(st *spdystream.Stream) {
 		if st.Identifier() == 1 {
-			st.Write(make([]byte, 900<<10)) //nolint:errcheck // seen by the client
+			st.Write(make([]byte, 900<<10)) // seen by the client
 		}
 		echo(st)
 	})
@@ -249,7 +249,7 @@ func TestStalledReaderWithinItsBufferHoldsNobody(t *testing.T) {
 		if _, err := io.ReadFull(st, b); err != nil {
 			t.Fatal(err)
 		}
-		st.Close() //nolint:errcheck // always nil
+		st.Close() // always nil
 	}
 	if n, err := io.CopyN(io.Discard, readerOnly{stalled}, 900<<10); err != nil {
 		t.Fatalf("the stalled reader gets %d bytes: %v", n, err)
@@ -263,8 +263,8 @@ func TestStalledReaderBeyondItsBufferIsBounded(t *testing.T) {
 		t.Run(end, func(t *testing.T) {
 			s := startServer(t, Config{Buffer: 64 << 10}, func(st *spdystream.Stream) {
 				if st.Identifier() == 1 {
-					st.Write(make([]byte, size)) //nolint:errcheck // seen by the client
-					st.Close()                   //nolint:errcheck // seen by the client
+					st.Write(make([]byte, size)) // seen by the client
+					st.Close()                   // seen by the client
 					return
 				}
 				echo(st)
@@ -294,7 +294,7 @@ func TestStalledReaderBeyondItsBufferIsBounded(t *testing.T) {
 				t.Fatalf("%d bytes wait", held)
 			}
 			if end == "closes" {
-				stalled.Close() //nolint:errcheck // always nil
+				stalled.Close() // always nil
 			} else if n, err := io.Copy(io.Discard, readerOnly{stalled}); n != size || err != nil {
 				t.Fatalf("%d bytes, %v", n, err)
 			}
@@ -312,11 +312,11 @@ func TestManyStreamsShareASession(t *testing.T) {
 		wg.Go(func() {
 			want := bytes.Repeat([]byte{byte(i)}, 100_000+i)
 			st := open(t, s, want[:10])
-			defer st.Close() //nolint:errcheck // always nil
+			defer st.Close() // always nil
 			var sender sync.WaitGroup
 			sender.Go(func() {
-				st.Write(want[10:]) //nolint:errcheck // seen by the reader
-				st.CloseWrite()     //nolint:errcheck // seen by the reader
+				st.Write(want[10:]) // seen by the reader
+				st.CloseWrite()     // seen by the reader
 			})
 			got, err := io.ReadAll(readerOnly{st})
 			if err != nil || !bytes.Equal(got, want) {
@@ -334,8 +334,8 @@ func TestGoAwayEndsOpening(t *testing.T) {
 	if _, err := st.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
-	server.Close()                                                 //nolint:errcheck // seen by the client
-	t.Cleanup(func() { s.Close(); server.Wait(30 * time.Second) }) //nolint:errcheck // its goroutine ends
+	server.Close()                                                 // seen by the client
+	t.Cleanup(func() { s.Close(); server.Wait(30 * time.Second) }) // its goroutine ends
 	for !s.State().Away {
 		readALittle(t, st)
 	}
@@ -360,8 +360,8 @@ func TestWatchEndsWhenAStreamOpens(t *testing.T) {
 func TestTextKeepsTheBeginning(t *testing.T) {
 	s := startServer(t, Config{}, func(st *spdystream.Stream) {
 		if st.Headers().Get("kind") == "text" {
-			st.Write(bytes.Repeat([]byte("abc"), 1000)) //nolint:errcheck // seen by the client
-			st.Close()                                  //nolint:errcheck // seen by the client
+			st.Write(bytes.Repeat([]byte("abc"), 1000)) // seen by the client
+			st.Close()                                  // seen by the client
 		}
 	})
 	streams, err := s.Open(nil, Request{Headers: []Header{{"kind", "text"}}, Fin: true, Keep: 7}, Request{})

@@ -64,7 +64,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 			return 0, ErrClosed
 		}
 		if st.buffered() > 0 {
-			n, _ := st.pending.Read(p) //nolint:errcheck // a bytes.Buffer with bytes has no error
+			n, _ := st.pending.Read(p) // a bytes.Buffer with bytes has no error
 			st.drained(n)
 			return n, nil
 		}

@@ -53,7 +53,7 @@ func (s *Session) interrupt(w *waiter) {
 	}
 	if s.turns.reader == w && !s.turns.interrupted {
 		s.turns.interrupted = true
-		s.conn.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // a connection without deadlines ends with its session
+		s.conn.SetReadDeadline(time.Unix(1, 0)) // a connection without deadlines ends with its session
 	}
 	w.poke()
 }
@@ -123,5 +123,5 @@ func (s *Session) arm(deadline time.Time) {
 		}
 	}
 	t.stale, t.interrupted, t.armed = false, false, deadline
-	s.conn.SetReadDeadline(deadline) //nolint:errcheck // a connection without deadlines ends with its session
+	s.conn.SetReadDeadline(deadline) // a connection without deadlines ends with its session
 }
