@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"fairlead/build/desktoptest"
@@ -52,14 +53,25 @@ func newDesktop(t *testing.T, o desktoptest.Options, contexts ...string) *onDesk
 	return d
 }
 
+// lastPort is the port that freePort gave last. They begin where systems take none for a client's end of a connection.
+var lastPort atomic.Int32
+
+func init() { lastPort.Store(int32(20000 + os.Getpid()%100*100)) }
+
+// freePort is a port that nobody listens on now, another one each time.
 func freePort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		port := int(lastPort.Add(1))
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			listener.Close()
+			return port
+		}
+		if port > 32000 {
+			t.Fatal("no port is free: ", err)
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
 }
 
 // start starts Fairlead on a kubeconfig and waits for its icon and its contexts.

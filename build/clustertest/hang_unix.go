@@ -10,10 +10,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // HangAPIServer stops the API server's process, or lets it go on: connections to it are accepted by the system, and
-// nobody answers. It knows processes as Linux shows them.
+// nobody answers. It knows processes as Linux shows them. When it returns, not one of the threads runs any more: a signal
+// alone is only on its way, and on a busy machine the server answers for a while.
 func (c *Cluster) HangAPIServer(on bool) error {
 	pid, err := c.child("kube-apiserver")
 	if err != nil {
@@ -26,7 +28,25 @@ func (c *Cluster) HangAPIServer(on bool) error {
 	if err := syscall.Kill(pid, signal); err != nil {
 		return fmt.Errorf("hang the API server: %w", err)
 	}
+	for deadline := time.Now().Add(10 * time.Second); on && !stopped(pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return errors.New("hang the API server: it does not stop")
+		}
+	}
 	return nil
+}
+
+// stopped says whether every thread of a process has been stopped by a signal.
+func stopped(pid int) bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, thread := range threads {
+		line, err := os.ReadFile(thread)
+		// The state follows the program's name, which is in brackets.
+		if _, state, known := bytes.Cut(line, []byte(") ")); err == nil && (!known || state[0] != 'T') {
+			return false
+		}
+	}
+	return err == nil && len(threads) > 0
 }
 
 // child finds a process that the launcher started, by its name.
