@@ -39,7 +39,7 @@ func runTray(ctx context.Context, o command.Options) error {
 func (p *program) tray(ctx context.Context) error {
 	choices := make(chan notify.Choice, 8)
 	notifier := notify.New(notify.Config{
-		Icon: assets.Icon("on"), Log: p.log,
+		Icon: assets.Picture, Log: p.log,
 		Wanted: func(kind notify.Kind) bool { return p.settings.Notifies(settings.Notification(kind)) },
 		Chosen: func(c notify.Choice) {
 			select {

@@ -22,6 +22,7 @@ type Notification struct {
 	Key   string // a notification takes the place of the last one with the same key; empty: of none
 	Title string
 	Body  string // lines separated by "\n"
+	Icon  string // the name of the picture beside it, for Config.Icon
 	// Actions are offered beside it, where the desktop has a way to: choosing one calls Config.Chosen.
 	Actions []Action
 	About   Choice // what is told of a choice, all but its Action
@@ -66,8 +67,9 @@ type Sender interface {
 
 // Config is what New needs. Its zero value is useful.
 type Config struct {
-	Sender  Sender        // nil: this machine's desktop
-	Icon    []byte        // a PNG image for the desktop's own Sender, shown beside the text; nil: none
+	Sender Sender // nil: this machine's desktop
+	// Icon gives the desktop's own Sender the picture beside a text, as a PNG: of "failed" for bad news, of "on" for other. Nil: none.
+	Icon    func(name string) []byte
 	Quiet   time.Duration // the least time between two notifications of one target in one context; 0: one minute
 	Targets int           // so many targets of one context are told apart at a time, the rest are summed up; 0: 5
 	// Wanted tells whether a kind is to be shown; it must not block. Nil: all are.
@@ -107,6 +109,9 @@ type episode struct {
 
 // New makes a Notifier that is silent until Run.
 func New(c Config) *Notifier {
+	if c.Icon == nil {
+		c.Icon = func(string) []byte { return nil }
+	}
 	if c.Sender == nil {
 		c.Sender = newDesktop(c.Icon, c.Chosen)
 	}

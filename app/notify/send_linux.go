@@ -18,16 +18,16 @@ import (
 // A desktop shows notifications by the freedesktop.org Desktop Notifications Specification, on a D-Bus connection of its
 // own: the tray's connection must not receive the signals that a notification service answers with.
 type desktop struct {
-	image  *dbus.Variant
+	icon   func(name string) []byte
 	chosen func(Choice)
 
-	conn  *dbus.Conn
-	owner string            // the unique name of the service that gave out ids
-	can   []string          // what that service can do
-	ids   map[string]uint32 // by key
+	conn *dbus.Conn
+	can  []string          // what the service that gave out ids can do
+	ids  map[string]uint32 // by key
 
 	listening sync.WaitGroup // the goroutine that hears of choices on conn
 	mutex     sync.Mutex
+	owner     string            // the unique name of the service that gave out ids
 	about     map[uint32]Choice // what a choice on a notification is about, by id
 }
 
@@ -36,11 +36,11 @@ const notifications = "org.freedesktop.Notifications"
 // maxIDs bounds how many notifications can be replaced; the ids of all are forgotten beyond it.
 const maxIDs = 256
 
-func newDesktop(icon []byte, chosen func(Choice)) Sender {
+func newDesktop(icon func(string) []byte, chosen func(Choice)) Sender {
 	if chosen == nil {
 		chosen = func(Choice) {}
 	}
-	return &desktop{image: pixels(icon), chosen: chosen, about: map[uint32]Choice{}}
+	return &desktop{icon: icon, chosen: chosen, ids: map[string]uint32{}, about: map[uint32]Choice{}}
 }
 
 // Send opens the connection on first use and again after the bus was restarted.
@@ -59,7 +59,7 @@ func (d *desktop) Send(ctx context.Context, n Notification) error {
 		Summary:       n.Title,
 		Body:          d.escape(n.Body),
 		Actions:       d.actions(n.Actions),
-		Hints:         d.hints(),
+		Hints:         d.hints(n.Icon),
 		ExpireTimeout: freedesktop.ExpireTimeoutSetByNotificationServer,
 	})
 	if err != nil {
@@ -70,7 +70,7 @@ func (d *desktop) Send(ctx context.Context, n Notification) error {
 	}
 	if n.Key != "" {
 		if len(d.ids) >= maxIDs {
-			d.forget(d.owner)
+			d.forget()
 		}
 		d.ids[n.Key] = id
 	}
@@ -113,7 +113,7 @@ func (d *desktop) connect(ctx context.Context) error {
 	}
 	d.listening.Wait() // the one before has ended with its connection
 	d.conn = conn
-	d.forget("")
+	d.serves("")
 	d.listen(conn)
 	return nil
 }
@@ -134,6 +134,7 @@ func (d *desktop) listen(conn *dbus.Conn) {
 			}
 			d.mutex.Lock()
 			choice, ours := d.about[id]
+			ours = ours && signal.Sender == d.owner // any program on the bus can send such a signal
 			d.mutex.Unlock()
 			if choice.Action = Action(action); ours && choice.Action.title() != "" {
 				d.chosen(choice)
@@ -150,19 +151,31 @@ func (d *desktop) meet() {
 	if err != nil {
 		owner = "" // nobody yet: the bus may start one when it is called
 	}
-	if owner == d.owner && owner != "" {
+	if !d.serves(owner) && owner != "" {
 		return
 	}
-	d.forget(owner)
 	d.can, _ = freedesktop.GetCapabilities(d.conn) // one that does not answer shows nothing either, as Send finds out
 	if owner == "" {
-		_ = d.conn.BusObject().Call("org.freedesktop.DBus.GetNameOwner", 0, notifications).Store(&d.owner)
+		_ = d.conn.BusObject().Call("org.freedesktop.DBus.GetNameOwner", 0, notifications).Store(&owner)
+		d.serves(owner)
 	}
 }
 
+// serves notes who shows the notifications now, and reports whether that is somebody else, whose ids are others.
+func (d *desktop) serves(owner string) (changed bool) {
+	d.mutex.Lock()
+	changed = owner != d.owner
+	d.owner = owner
+	d.mutex.Unlock()
+	if changed {
+		d.forget()
+	}
+	return changed
+}
+
 // forget drops the ids of a service that has gone, or too many of them.
-func (d *desktop) forget(owner string) {
-	d.owner, d.ids = owner, map[string]uint32{}
+func (d *desktop) forget() {
+	d.ids = map[string]uint32{}
 	d.mutex.Lock()
 	clear(d.about)
 	d.mutex.Unlock()
@@ -179,10 +192,10 @@ func (d *desktop) actions(wanted []Action) (actions []freedesktop.Action) {
 	return actions
 }
 
-func (d *desktop) hints() map[string]dbus.Variant {
+func (d *desktop) hints(icon string) map[string]dbus.Variant {
 	hints := map[string]dbus.Variant{"category": dbus.MakeVariant("network")}
-	if d.image != nil {
-		hints["image-data"] = *d.image
+	if image := pixels(d.icon(icon)); image != nil {
+		hints["image-data"] = *image
 	}
 	return hints
 }

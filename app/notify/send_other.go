@@ -12,22 +12,21 @@ import (
 // A desktop shows notifications by what the system has: toasts on Windows, Notification Center on macOS. Neither takes
 // one back or has buttons here, so keys and actions mean nothing, and neither can be cancelled.
 type desktop struct {
-	icon any
+	icon func(name string) []byte
 }
 
-func newDesktop(icon []byte, _ func(Choice)) Sender {
-	if len(icon) == 0 {
-		return &desktop{icon: ""}
-	}
-	return &desktop{icon: icon}
-}
+func newDesktop(icon func(string) []byte, _ func(Choice)) Sender { return &desktop{icon} }
 
 func (d *desktop) Send(ctx context.Context, n Notification) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	beeep.AppName = "Fairlead"
-	if err := beeep.Notify(defuse(n.Title), defuse(n.Body), d.icon); err != nil {
+	var icon any = "" // none
+	if picture := d.icon(n.Icon); len(picture) > 0 {
+		icon = picture
+	}
+	if err := beeep.Notify(defuse(n.Title), defuse(n.Body), icon); err != nil {
 		return fmt.Errorf("desktop notification: %w", err)
 	}
 	return nil

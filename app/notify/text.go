@@ -18,7 +18,7 @@ const (
 // failure is what is said of an episode: what went wrong with what, where, why, what to do, and how often.
 func failure(ep *episode, quiet time.Duration) Notification {
 	context, target := explain.Plain(ep.context, nameLength), explain.Plain(ep.target, nameLength)
-	n := Notification{Title: ep.last.Title, Key: "failure\x00" + ep.context + "\x00" + ep.target + "\x00" + ep.last.Title}
+	n := Notification{Icon: "failed", Title: ep.last.Title, Key: "failure\x00" + ep.context + "\x00" + ep.target + "\x00" + ep.last.Title}
 	var lines []string
 	switch {
 	case ep.rest:
@@ -60,7 +60,7 @@ func offers(ep *episode) []Action {
 
 // back says that a context is well again, in the place of what was said of it before.
 func back(context string) Notification {
-	return Notification{Key: wholeKey(context), Title: "Works again", Body: "Context " + explain.Plain(context, nameLength)}
+	return Notification{Icon: "on", Key: wholeKey(context), Title: "Works again", Body: "Context " + explain.Plain(context, nameLength)}
 }
 
 // title is what the button of an action says.
@@ -85,7 +85,7 @@ func times(repeats int, quiet time.Duration) string {
 
 // message is a notification that is no failure.
 func message(title, text string) Notification {
-	return Notification{Key: "message\x00" + title, Title: explain.Plain(title, titleLength), Body: body(strings.Split(text, "\n"))}
+	return Notification{Icon: "on", Key: "message\x00" + title, Title: explain.Plain(title, titleLength), Body: body(strings.Split(text, "\n"))}
 }
 
 // body joins the lines that say something, each one made plain.
