@@ -13,6 +13,9 @@ type painter interface {
 	// Run shows the icon until Quit. It calls ready once, in a goroutine of its own, and shows the menu when that has returned.
 	Run(ready func())
 	Quit()
+	// Held says whether the menu is open and must not be changed now; Release closes one that is.
+	Held() bool
+	Release()
 	Icon(name string)
 	Tooltip(text string)
 	// Reset removes all items, and closes their channels.
@@ -40,6 +43,7 @@ func newPainted(p painter, clicked func(id string)) *painted {
 func (p *painted) Show(d drawing) { p.canvas.draw(d.items, d.icon, d.tooltip) }
 
 func (p *painted) Quit() {
+	p.painter.Release()
 	p.canvas.clear()
 	p.painter.Quit()
 }

@@ -21,6 +21,7 @@ type screen struct {
 	icon  string
 	tip   string
 	quit  chan struct{}
+	held  bool
 	mutex sync.Mutex // for quit and for tests that look while the tray runs
 }
 
@@ -45,8 +46,25 @@ func (s *screen) Quit()            { close(s.quit) }
 func (s *screen) Icon(name string)    { defer s.call("icon %s", name)(); s.icon = name }
 func (s *screen) Tooltip(text string) { defer s.call("tooltip %s", text)(); s.tip = text }
 
+func (s *screen) Held() bool {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.held
+}
+
+func (s *screen) Release() { s.hold(false) }
+
+func (s *screen) hold(open bool) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.held = open
+}
+
 func (s *screen) Reset() {
 	defer s.call("reset")()
+	if s.held {
+		s.t.Error("the open menu was taken away")
+	}
 	s.root.remove()
 	s.root = drawn{}
 }

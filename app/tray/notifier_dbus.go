@@ -90,6 +90,9 @@ func (n *notifier) Run(ready func()) {
 // Quit makes Run return.
 func (n *notifier) Quit() { close(n.quit) }
 
+// Held is never so: panels draw the menu, and take changes to an open one.
+func (n *notifier) Held() bool { return false }
+
 // Show has the panel show a drawing in a moment.
 func (n *notifier) Show(d drawing) {
 	n.mutex.Lock()

@@ -8,22 +8,13 @@ import (
 	"fyne.io/systray"
 
 	"fairlead/app/menu"
-	"fairlead/assets"
 )
 
 // library is the painter by fyne.io/systray, whose state is the process's: there is one tray in a process, and once.
 type library struct{}
 
-func newToolkit(_ desktop, clicked func(id string)) (toolkit, error) {
-	return newPainted(library{}, clicked), nil
-}
-
-func (library) Run(ready func()) { systray.Run(ready, nil) }
-
-func (library) Quit()               { systray.Quit() }
-func (library) Icon(name string)    { systray.SetTemplateIcon(assets.Template(name), assets.Icon(name)) }
-func (library) Tooltip(text string) { systray.SetTooltip(text) }
-func (library) Reset()              { systray.ResetMenu() }
+func (library) Quit()  { systray.Quit() }
+func (library) Reset() { systray.ResetMenu() }
 
 func (library) Add(parent handle, item menu.Item) (handle, <-chan struct{}) {
 	above, _ := parent.(*systray.MenuItem)

@@ -22,7 +22,8 @@ import (
 	"fairlead/app/session"
 )
 
-// drawEvery is the least time between two drawings, so that a burst of changes costs the panel one.
+// drawEvery is the least time between two drawings, so that a burst of changes costs the panel one; and between two looks at whether a
+// menu is still open.
 const drawEvery = 100 * time.Millisecond
 
 // Model is what the tray shows and asks. A *session.Manager is one.
@@ -53,6 +54,8 @@ type toolkit interface {
 	// Run shows the icon until Quit. It calls ready once, and shows what was drawn by then when that has returned.
 	Run(ready func())
 	Quit()
+	// Held says whether the menu is open on the screen where one that is open must not be changed.
+	Held() bool
 	// Show makes the panel show a drawing, changing as little as it can.
 	Show(drawing)
 }
@@ -182,19 +185,29 @@ func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 	})
 	snapshot, ok := <-snapshots
 	for ok {
+		for kit.Held() {
+			if ctx.Err() != nil {
+				return
+			}
+			rest(ctx)
+		}
 		extras := t.config.Extras()
 		items := menu.Build(snapshot, extras)
 		t.showing.Store(&items)
 		kit.Show(drawing{items, menu.Icon(snapshot), menu.Tooltip(snapshot, extras)})
 		drawn()
-		select {
-		case <-time.After(drawEvery):
-		case <-ctx.Done():
-		}
+		rest(ctx)
 		select {
 		case snapshot, ok = <-snapshots:
 		case <-t.config.Redraw:
 		}
+	}
+}
+
+func rest(ctx context.Context) {
+	select {
+	case <-time.After(drawEvery):
+	case <-ctx.Done():
 	}
 }
 

@@ -265,6 +265,37 @@ func TestQuitEndsTheTrayAndItsGoroutines(t *testing.T) {
 	})
 }
 
+func TestAnOpenMenuIsLeftAloneWhereItMustBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, true)
+		b.screen.hold(true)
+		b.click(t, "row/a")
+		time.Sleep(time.Minute)
+		if !b.shows("Fairlead: 0 of 2 on") || b.shows(":1080") {
+			t.Errorf("the open menu became %+v", b.screen.root.visible())
+		}
+		b.screen.hold(false)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if !b.shows("a  :1080") {
+			t.Errorf("the closed menu stayed %+v", b.screen.root.visible())
+		}
+	})
+}
+
+func TestTheEndClosesAMenuThatIsOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, true)
+		b.screen.hold(true)
+		b.click(t, "row/a")
+		b.stop()
+		<-b.ended
+		if len(b.screen.root.entries) != 0 {
+			t.Error("something is left")
+		}
+	})
+}
+
 func TestQuitWaitsForNoOtherClick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, true)

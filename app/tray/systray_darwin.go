@@ -1,0 +1,22 @@
+//go:build cgo
+
+package tray
+
+import (
+	"fyne.io/systray"
+
+	"fairlead/assets"
+)
+
+// menuBar is the library on macOS, where an open menu takes changes well.
+type menuBar struct{ library }
+
+func newToolkit(_ desktop, clicked func(id string)) (toolkit, error) {
+	return newPainted(menuBar{}, clicked), nil
+}
+
+func (menuBar) Run(ready func())    { systray.Run(ready, nil) }
+func (menuBar) Held() bool          { return false }
+func (menuBar) Release()            {}
+func (menuBar) Icon(name string)    { systray.SetTemplateIcon(assets.Template(name), assets.Icon(name)) }
+func (menuBar) Tooltip(text string) { systray.SetTooltip(text) }
