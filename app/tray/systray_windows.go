@@ -64,8 +64,9 @@ func (t *taskbar) Icon(name string) {
 	if err != nil {
 		return // the icon before says nearly as much
 	}
-	defer os.RemoveAll(dir)
+	defer os.Remove(dir)
 	file := filepath.Join(dir, name+".ico")
+	defer os.Remove(file)
 	if os.WriteFile(file, assets.Icon(name), 0o600) != nil || systray.SetIconFromFilePath(file) != nil {
 		return
 	}
