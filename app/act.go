@@ -55,7 +55,7 @@ func (c *clerk) act(ctx context.Context, click menu.Click) error {
 			return err
 		}
 		return c.model.Do(ctx, session.AutoOff{Name: name, After: after})
-	case menu.CopySOCKS5, menu.CopyHTTP, menu.CopyPAC, menu.CopySnippet, menu.CopyService, menu.CopyLogin, menu.CopyVersion:
+	case menu.CopySOCKS5, menu.CopyHTTP, menu.CopyTLS, menu.CopyPAC, menu.CopySnippet, menu.CopyService, menu.CopyLogin, menu.CopyVersion:
 		return c.copy(ctx, click)
 	case menu.SetNamespace, menu.SetOutside, menu.SetProduction, menu.SetPassword, menu.SetNotify:
 		return c.set(ctx, click)
@@ -109,11 +109,16 @@ func (c *clerk) copied(click menu.Click) (text, said string, err error) {
 	}
 	open := proxy
 	open.User, open.Password = "", ""
+	if proxy.TLS && (click.Action == menu.CopySOCKS5 || click.Action == menu.CopyHTTP || click.Action == menu.CopyPAC) {
+		return "", "", tlsAlone(click.Context) // its menu was drawn before
+	}
 	switch click.Action {
 	case menu.CopySOCKS5:
 		return proxy.URL("socks5h"), open.URL("socks5h"), nil
 	case menu.CopyHTTP:
 		return proxy.URL("http"), open.URL("http"), nil
+	case menu.CopyTLS:
+		return proxy.URL("https"), open.URL("https") + ", for clients with a certificate", nil
 	case menu.CopyPAC:
 		url := "http://" + proxy.Address.String() + "/proxy.pac"
 		return url, url, nil
@@ -125,8 +130,7 @@ func (c *clerk) copied(click menu.Click) (text, said string, err error) {
 	return made.Text, made.Note, err
 }
 
-// proxyOf is a context's proxy as its clients set it, with the password where one is wanted. What takes TLS alone is an error that
-// gives its URL: no certificate can be handed to a client in what is copied.
+// proxyOf is a context's proxy as its clients set it, with the password where one is wanted.
 func (p *program) proxyOf(name string) (snippet.Proxy, error) {
 	c, err := p.settings.Prepare(name)
 	if err != nil {
@@ -136,26 +140,15 @@ func (p *program) proxyOf(name string) (snippet.Proxy, error) {
 	if running := p.wiring.running.of(name); running != nil {
 		address = running.Address()
 	}
-	at, err := netip.ParseAddrPort(address)
+	at, err := netip.ParseAddrPort(session.Here(address))
 	if err != nil {
 		return snippet.Proxy{}, err
 	}
-	proxy := snippet.Proxy{Address: fromHere(at)}
-	if c.RequireTLS {
-		return snippet.Proxy{}, fmt.Errorf("this proxy takes only clients with TLS and a certificate: its address is %s", proxy.URL("https"))
-	}
+	proxy := snippet.Proxy{Address: at, TLS: c.RequireTLS}
 	if c.Password {
 		proxy.User, proxy.Password = c.Credentials.User, c.Credentials.Password
 	}
 	return proxy, nil
-}
-
-// fromHere is where programs of this machine find what listens at an address.
-func fromHere(at netip.AddrPort) netip.AddrPort {
-	if at.Addr().IsUnspecified() {
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
-	}
-	return at
 }
 
 // set remembers a choice and lets the model take it up.

@@ -113,12 +113,20 @@ func TestWhatIsOpenedKeepsNoClickWaiting(t *testing.T) {
 	}
 }
 
-func TestNoURLIsCopiedThatAProxyOfTLSAloneRefuses(t *testing.T) {
+func TestNothingIsCopiedThatAProxyOfTLSAloneRefuses(t *testing.T) {
 	c := clerkWith(t, "contexts: {demo: {port: 1234, listen: 0.0.0.0, tls: {cert: a, key: b, client-ca: c}}}\n")
-	for _, action := range []menu.Action{menu.CopySOCKS5, menu.CopyHTTP, menu.CopyPAC, menu.CopySnippet} {
-		text, _, err := c.copied(menu.Click{Action: action, Context: "demo", Argument: "curl"})
-		if err == nil || !strings.Contains(err.Error(), "https://127.0.0.1:1234") {
-			t.Errorf("%s copies %q, %v", action, text, err)
+	for _, click := range []menu.Click{
+		{Action: menu.CopySOCKS5}, {Action: menu.CopyHTTP}, {Action: menu.CopyPAC}, {Action: menu.CopySnippet, Argument: "bash"},
+	} {
+		click.Context = "demo"
+		if text, _, err := c.copied(click); err == nil || !strings.Contains(err.Error(), "TLS and a certificate") {
+			t.Errorf("%s copies %q, %v", click.Action, text, err)
+		}
+	}
+	for _, click := range []menu.Click{{Action: menu.CopyTLS}, {Action: menu.CopySnippet, Argument: "curl"}} {
+		click.Context = "demo"
+		if text, _, err := c.copied(click); err != nil || !strings.Contains(text, "https://127.0.0.1:1234") {
+			t.Errorf("%s copies %q, %v", click.Action, text, err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -13,6 +14,11 @@ import (
 )
 
 var errNoBrowser = errors.New("none of the browsers that Fairlead can drive was found: Chromium, Chrome, Edge, Brave, Firefox")
+
+// tlsAlone is why nothing leads a program to a proxy when it cannot be told of a certificate.
+func tlsAlone(name string) error {
+	return fmt.Errorf("this proxy takes only clients with TLS and a certificate: `fairlead env %s --for curl` shows how", name)
+}
 
 // browse opens a browser window that is inside a context's cluster: on a page of a Service, or on the proxy's own page, which says where
 // one is.
@@ -34,6 +40,9 @@ func (p *program) openIn(ctx context.Context, windows *desktop.Browsers, browser
 	proxy, err := p.proxyOf(name)
 	if err != nil {
 		return err
+	}
+	if proxy.TLS {
+		return tlsAlone(name)
 	}
 	address := proxy.Address.String()
 	if page == "" {

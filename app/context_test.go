@@ -26,7 +26,8 @@ func TestAChangeIsTakenUpWhileAProxyStartsAndEnds(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	writeFile(t, file, kubeconfigFor("https://127.0.0.1:1"))
 	w := clerkWith(t, "").wiring
-	*w = wiring{kubeconfig: file, listen: "127.0.0.1:0", settings: clerkWith(t, "").settings, log: zerolog.Nop()}
+	*w = wiring{kubeconfig: file, settings: clerkWith(t, "").settings, log: zerolog.Nop()}
+	w.settings.ListenAt("demo", netip.MustParseAddrPort("127.0.0.1:0"))
 	started, err := w.start(t.Context(), "demo", true, func(error) {})
 	if err != nil {
 		t.Fatal(err)

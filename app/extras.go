@@ -35,6 +35,9 @@ func (c *clerk) extras() menu.Extras {
 	for _, kind := range snippet.Kinds() {
 		extras.Snippets = append(extras.Snippets, menu.Choice{ID: kind.ID, Title: kind.Title})
 	}
+	for _, kind := range snippet.TLSKinds() {
+		extras.TLSSnippets = append(extras.TLSSnippets, menu.Choice{ID: kind.ID, Title: kind.Title})
+	}
 	for _, kind := range settings.Notifications() {
 		extras.Notifications = append(extras.Notifications, menu.Switch{
 			Choice: menu.Choice{ID: string(kind), Title: notificationTitles[kind]}, On: c.settings.Notifies(kind),

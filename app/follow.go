@@ -11,7 +11,7 @@ import (
 	"fairlead/kube/filewatch"
 )
 
-// follow tells the model of every change of the kubeconfig and of the settings, until ctx ends.
+// follow tells the model of every change of the kubeconfig, of the settings, and of the files they name, until ctx ends.
 func (p *program) follow(ctx context.Context, model *session.Manager) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -26,6 +26,21 @@ func (p *program) follow(ctx context.Context, model *session.Manager) error {
 			Look: func(bool) time.Duration {
 				if p.settings.Reload() {
 					p.settingsChanged(ctx, model)
+				}
+				return 0
+			},
+		}.Run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		// A certificate that was renewed makes the fingerprint of its context another.
+		last := ""
+		filewatch.Watcher{
+			Files: p.listenerFiles,
+			Look: func(bool) time.Duration {
+				if now := dates(p.listenerFiles()...); now != last {
+					last = now
+					p.retell(ctx, model)
 				}
 				return 0
 			},

@@ -56,7 +56,7 @@ func open(o command.Options) (*program, error) {
 		path: o.Kubeconfig, store: store, settings: settings.Load(store, file), damage: damage, log: log, logFile: logFile, dir: dir,
 	}
 	p.useKubeconfigs()
-	p.wiring = &wiring{kubeconfig: o.Kubeconfig, listen: o.Listen, settings: p.settings, log: log}
+	p.wiring = &wiring{kubeconfig: o.Kubeconfig, settings: p.settings, log: log}
 	p.learn(kube.Load(o.Kubeconfig))
 	if err := p.settings.Problem(); err != nil {
 		log.Warn().Err(err).Msg("settings")
@@ -97,8 +97,11 @@ func (p *program) entry(c kube.Context) session.Entry {
 	e := session.Entry{
 		Name: c.Name, Namespace: c.Namespace, Cluster: c.Cluster, File: c.File,
 		Fingerprint: c.Fingerprint() + " " + s.Fingerprint(),
-		Outside:     string(s.Outside), Production: s.Production, Password: s.Password, AnyUser: s.OtherUsers,
+		Outside:     string(s.Outside), Production: s.Production, Password: s.Password, TLS: s.RequireTLS, AnyUser: s.OtherUsers,
 		AutoOff: s.AutoOff, Used: s.Used,
+	}
+	if s.TLS != nil {
+		e.Fingerprint += " " + dates(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
 	}
 	if s.Namespace != "" {
 		e.Namespace = s.Namespace

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"os"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,8 +25,10 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.mayListen(o.Listen, names); err != nil {
-		return err
+	if o.Listen != "" {
+		if err := p.listenAt(o.Listen, names[0]); err != nil { // there is one
+			return err
+		}
 	}
 	model := p.manager(nil)
 	stopped := ctx
@@ -103,7 +106,7 @@ func announce(ctx context.Context, model *session.Manager, names []string) error
 			}
 		}
 		for said < len(names) && states[names[said]].Phase.Listening() {
-			fmt.Printf("%s  socks5h://%s\n", names[said], states[names[said]].Address)
+			sayOn(states[names[said]])
 			said++
 		}
 		for _, name := range names[:said] {
@@ -124,19 +127,21 @@ func sayChange(s session.State) {
 	fmt.Fprintf(os.Stderr, "%s  %s\n", s.Name, s.Reason)
 }
 
-// mayListen refuses to open the proxy to other machines without a password or client certificates.
-func (p *program) mayListen(address string, names []string) error {
-	if address == "" {
-		return nil
+// listenAt has a context listen at host:port, which may be open to other machines only where they must show a password or
+// a client certificate.
+func (p *program) listenAt(address, name string) error {
+	full := strings.Replace(address, "localhost:", "127.0.0.1:", 1)
+	if strings.HasPrefix(full, ":") {
+		full = "[::]" + full
 	}
-	if _, _, err := net.SplitHostPort(address); err != nil {
-		return &command.UsageError{Err: fmt.Errorf("--listen %s: %w", address, err)}
+	at, err := netip.ParseAddrPort(full)
+	if err != nil {
+		return &command.UsageError{Err: fmt.Errorf("--listen %s is not an IP address and a port, such as 127.0.0.1:1080", address)}
 	}
-	for _, name := range names {
-		if !guarded(address, p.settings.Effective(name)) {
-			return &command.UsageError{Err: fmt.Errorf("--listen %s would let anyone on the network in: use a loopback address "+
-				"(127.0.0.1 or [::1]), or give context %s a password or client certificates in %s", address, name, p.settings.File())}
-		}
+	p.settings.ListenAt(name, at)
+	if c := p.settings.Effective(name); c.Exposed() && !c.Password && !c.RequireTLS {
+		return &command.UsageError{Err: fmt.Errorf("--listen %s would let anyone on the network in: use a loopback address "+
+			"(127.0.0.1 or [::1]), or give context %s a password or client certificates in %s", address, name, p.settings.File())}
 	}
 	return nil
 }

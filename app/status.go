@@ -92,6 +92,9 @@ func printNotes(out io.Writer, c control.Context, now time.Time) {
 	if c.Login != "" {
 		notes = append(notes, "To log in: "+c.Login)
 	}
+	if c.TLS {
+		notes = append(notes, fmt.Sprintf("It takes only clients with TLS and a certificate: `fairlead env %s --for curl` shows how.", c.Name))
+	}
 	if c.Warning != "" {
 		notes = append(notes, c.Warning)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -12,6 +11,7 @@ import (
 
 	"fairlead/app/command"
 	"fairlead/app/control"
+	"fairlead/app/menu"
 	"fairlead/app/session"
 	"fairlead/app/snippet"
 )
@@ -40,17 +40,27 @@ func runOn(ctx context.Context, o command.Options, names []string) error {
 			case s.Reason != "":
 				fmt.Fprintf(os.Stderr, "%s  %s\n", s.Name, s.Reason)
 			}
-			if s.Password {
-				fmt.Fprintf(os.Stderr, "%s  wants a password: `fairlead env %s` has it\n", s.Name, s.Name)
-			}
-			address := s.Address
-			if at, err := netip.ParseAddrPort(address); err == nil {
-				address = fromHere(at).String()
-			}
-			fmt.Printf("%s  socks5h://%s\n", s.Name, address)
+			sayOn(s)
 		}
 		return errors.Join(errs...)
 	})
+}
+
+// sayOn prints how programs of this machine reach a context's proxy; what to know about it goes to stderr.
+func sayOn(s session.State) {
+	for _, note := range []struct {
+		is   bool
+		text string
+	}{
+		{s.Password, fmt.Sprintf("wants a password: `fairlead env %s` has it", s.Name)},
+		{s.TLS, fmt.Sprintf("takes only clients with TLS and a certificate: `fairlead env %s --for curl` shows how", s.Name)},
+		{s.Warning != "", fmt.Sprintf("listens on %s. %s", s.Address, s.Warning)},
+	} {
+		if note.is {
+			fmt.Fprintf(os.Stderr, "%s  %s\n", s.Name, note.text)
+		}
+	}
+	fmt.Printf("%s  %s\n", s.Name, menu.URL(s))
 }
 
 // runOff switches contexts off in the Fairlead that runs, and returns when they are.

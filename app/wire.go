@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -24,7 +22,6 @@ import (
 // A wiring makes contexts into running proxies.
 type wiring struct {
 	kubeconfig string
-	listen     string // instead of the context's own address; empty but for serve --listen
 	settings   *settings.Settings
 	notifier   *notify.Notifier // nil: nobody to notify
 	log        zerolog.Logger
@@ -76,12 +73,6 @@ func (w *wiring) plan(name string) (plan, error) {
 		return plan{}, errors.New(c.Problem)
 	}
 	p := plan{listen: c.Address(), settings: c}
-	if w.listen != "" {
-		p.listen = w.listen
-	}
-	if !guarded(p.listen, c) {
-		return plan{}, fmt.Errorf("%s can be reached by other machines: that takes a password or client certificates in the settings", p.listen)
-	}
 	if c.TLS != nil {
 		if p.tls, err = listenerTLS(*c.TLS); err != nil {
 			return plan{}, err
@@ -121,38 +112,6 @@ func network(address string) string {
 		return "tcp4"
 	}
 	return "tcp"
-}
-
-// guarded tells whether nobody but this machine's users and those who show a password or a certificate are let in.
-func guarded(address string, c settings.Context) bool {
-	return !exposed(address) || c.Password || c.RequireTLS
-}
-
-// exposed tells whether other machines can reach what listens at an address.
-func exposed(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil || host == "localhost" {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return err != nil || !ip.Unmap().IsLoopback()
-}
-
-// listenerTLS reads the certificates of a listener.
-func listenerTLS(files settings.TLS) (*tls.Config, error) {
-	own, err := tls.LoadX509KeyPair(files.Cert, files.Key)
-	if err != nil {
-		return nil, fmt.Errorf("the listener's certificate: %w", err)
-	}
-	pem, err := os.ReadFile(files.ClientCA)
-	if err != nil {
-		return nil, fmt.Errorf("who signs the clients' certificates: %w", err)
-	}
-	clients := x509.NewCertPool()
-	if !clients.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("who signs the clients' certificates: %s has no certificate", files.ClientCA)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{own}, ClientCAs: clients, ClientAuth: tls.RequireAndVerifyClientCert}, nil
 }
 
 // serverConfig is how a context's proxy treats its clients.

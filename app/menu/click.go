@@ -23,6 +23,7 @@ const (
 	Stop             Action = "stop"
 	CopySOCKS5       Action = "copy-socks5"
 	CopyHTTP         Action = "copy-http"
+	CopyTLS          Action = "copy-tls" // the https URL of a proxy that takes TLS alone
 	CopyPAC          Action = "copy-pac"
 	CopySnippet      Action = "copy-snippet"      // Argument: the ID of a Choice in Extras.Snippets
 	CopyService      Action = "copy-service"      // Argument: the text to copy
@@ -71,7 +72,7 @@ func Find(items []Item, id string) (Item, bool) {
 // Failure is the title of what is said when a click on an item came to nothing.
 func Failure(item Item) string {
 	switch item.Click.Action {
-	case CopySOCKS5, CopyHTTP, CopyPAC, CopySnippet, CopyService, CopyLogin, CopyVersion:
+	case CopySOCKS5, CopyHTTP, CopyTLS, CopyPAC, CopySnippet, CopyService, CopyLogin, CopyVersion:
 		return "Not copied"
 	case OpenBrowser, OpenService, OpenLog, OpenLogFolder, OpenSettings:
 		return "Not opened"
@@ -79,17 +80,20 @@ func Failure(item Item) string {
 	return "Not done: " + oneLine(item.Title)
 }
 
-// SOCKS5URL is the address of a context's proxy for programs that speak SOCKS5 and leave names to the proxy; empty while it has none.
-func SOCKS5URL(c session.State) string { return proxyURL("socks5h://", c) }
-
-// HTTPURL is the address of a context's proxy for programs that speak HTTP to a proxy; empty while it has none.
-func HTTPURL(c session.State) string { return proxyURL("http://", c) }
+// URL is the address of a context's proxy as programs of this machine set it, without a password: for SOCKS5 with names left to the
+// proxy, or for HTTPS where it takes TLS alone. It is empty while there is none.
+func URL(c session.State) string {
+	if c.TLS {
+		return proxyURL("https", c)
+	}
+	return proxyURL("socks5h", c)
+}
 
 func proxyURL(scheme string, c session.State) string {
 	if c.Address == "" {
 		return ""
 	}
-	return scheme + c.Address
+	return scheme + "://" + session.Here(c.Address)
 }
 
 // Context returns the state of one context.

@@ -13,6 +13,9 @@ func details(c session.State, x Extras) Item {
 		return Item{ID: "details/" + c.Name, Title: title, Hidden: true, Submenu: true}
 	}
 	extra := x.Contexts[c.Name]
+	if c.TLS {
+		x.Browsers = nil // whose window would have no certificate to show
+	}
 	var items []Item
 	items = append(items, copies(c, x, extra)...)
 	items = append(items, browsers(c, x)...)
@@ -34,21 +37,28 @@ func details(c session.State, x Extras) Item {
 }
 
 func copies(c session.State, x Extras, extra Extra) []Item {
+	if c.TLS {
+		return append([]Item{button("Copy "+URL(c), Click{Action: CopyTLS, Context: c.Name})}, snippets(c, x.TLSSnippets)...)
+	}
 	items := []Item{
-		button("Copy "+SOCKS5URL(c), Click{Action: CopySOCKS5, Context: c.Name}),
-		button("Copy "+HTTPURL(c), Click{Action: CopyHTTP, Context: c.Name}),
+		button("Copy "+URL(c), Click{Action: CopySOCKS5, Context: c.Name}),
+		button("Copy "+proxyURL("http", c), Click{Action: CopyHTTP, Context: c.Name}),
 	}
 	if extra.PAC {
 		items = append(items, button("Copy PAC URL", Click{Action: CopyPAC, Context: c.Name}))
 	}
-	if len(x.Snippets) == 0 {
-		return items
+	return append(items, snippets(c, x.Snippets)...)
+}
+
+func snippets(c session.State, kinds []Choice) []Item {
+	var items []Item
+	for _, kind := range kinds {
+		items = append(items, button(kind.Title, Click{CopySnippet, c.Name, kind.ID}))
 	}
-	var kinds []Item
-	for _, kind := range x.Snippets {
-		kinds = append(kinds, button(kind.Title, Click{CopySnippet, c.Name, kind.ID}))
+	if items == nil {
+		return nil
 	}
-	return append(items, submenu("snippets/"+c.Name, "Copy for", kinds))
+	return []Item{submenu("snippets/"+c.Name, "Copy for", items)}
 }
 
 func browsers(c session.State, x Extras) []Item {

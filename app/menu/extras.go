@@ -4,6 +4,7 @@ package menu
 type Extras struct {
 	Contexts      map[string]Extra // by the context's name
 	Snippets      []Choice         // what there is to "Copy for"
+	TLSSnippets   []Choice         // those for a proxy that wants a certificate
 	Browsers      []Choice         // those found on this machine, the preferred one first
 	Notifications []Switch         // the kinds of notifications
 	Autostart     *bool            // whether Fairlead starts at login; nil: unknown here

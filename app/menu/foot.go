@@ -11,6 +11,9 @@ func foot(s session.Snapshot, x Extras) []Item {
 	items := []Item{separator("below contexts")}
 	if latest, ok := latest(s); ok {
 		item := button("Copy socks5h URL of "+shortName(latest.Name), Click{Action: CopySOCKS5, Context: latest.Name})
+		if latest.TLS {
+			item = button("Copy https URL of "+shortName(latest.Name), Click{Action: CopyTLS, Context: latest.Name})
+		}
 		item.ID = "copy-latest"
 		items = append(items, item)
 	} else {

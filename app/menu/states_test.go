@@ -16,6 +16,7 @@ func extras() Extras {
 	on := true
 	return Extras{
 		Snippets:      []Choice{{"bash", "bash, zsh"}, {"fish", "fish"}, {"java", "Java"}},
+		TLSSnippets:   []Choice{{"curl", "curl"}},
 		Browsers:      []Choice{{"chromium", "Chromium"}, {"firefox", "Firefox"}},
 		Notifications: []Switch{{Choice{"dials", "Failed connections"}, true}, {Choice{"logins", "Logins"}, false}},
 		Autostart:     &on,
@@ -88,6 +89,10 @@ func snapshots() map[string]session.Snapshot {
 			{Name: "prod-us", Phase: session.On, Wanted: true, Usable: true, Production: true, Address: "127.0.0.1:1081", Since: noon, OffAt: noon.Add(90 * time.Minute), Warning: "Every machine on this network can use it."},
 			{Name: "prod-asia", Phase: session.Failed, Wanted: true, Usable: true, Production: true, Reason: "It did not start within 30s."},
 			{Name: "prod-broken", Phase: session.Off, Production: true, Reason: "Its user is not in the kubeconfig."},
+		}},
+		"other-machines": {Version: 7, Contexts: []session.State{
+			{Name: "tls", Phase: session.On, Wanted: true, Usable: true, Address: "0.0.0.0:1080", TLS: true, Since: noon.Add(time.Hour), Warning: "Other machines can reach it."},
+			{Name: "password", Phase: session.On, Wanted: true, Usable: true, Address: "[::]:1081", Password: true, Since: noon, Warning: "Other machines can reach it."},
 		}},
 		"login-needed": {Version: 3, Contexts: []session.State{
 			{Name: "staging", Phase: session.Degraded, Wanted: true, Usable: true, Address: "127.0.0.1:1080", Since: noon, Reason: "The login has expired.", Trouble: session.LoginNeeded, Login: "tsh kube login --proxy teleport.example.com staging"},

@@ -70,6 +70,7 @@ type Entry struct {
 	Outside    string        // the route of hosts outside the cluster, for the views
 	Production bool          // switching it on wants a confirmation
 	Password   bool          // clients must give one
+	TLS        bool          // clients must speak TLS, and show a certificate
 	AnyUser    bool          // other users of this machine are not turned away
 	Warning    string        // one sentence about who else may use its address
 	AutoOff    time.Duration // it turns itself off after so long; 0: it stays on

@@ -48,8 +48,8 @@ func (s *session) state() State {
 		Reason: s.reason.Text, Trouble: s.reason.Trouble, Login: s.reason.Login,
 		Address: s.address, Warning: s.entry.Warning,
 		Cluster: s.entry.Cluster, Namespace: s.entry.Namespace, File: s.entry.File, Outside: s.entry.Outside,
-		Production: s.entry.Production, Password: s.entry.Password, AnyUser: s.entry.AnyUser,
-		Used: s.entry.Used,
+		Production: s.entry.Production, Password: s.entry.Password, TLS: s.entry.TLS,
+		AnyUser: s.entry.AnyUser, Used: s.entry.Used,
 	}
 	if state.Reason == "" && s.entry.Problem != "" {
 		state.Reason, state.Trouble = s.entry.Problem, Unusable

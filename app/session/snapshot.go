@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"iter"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -60,11 +61,22 @@ type State struct {
 	Outside    string `json:"outside,omitempty"`    // the route of hosts outside the cluster: "direct" or "refuse"
 	Production bool   `json:"production,omitempty"` // switching it on wants a confirmation
 	Password   bool   `json:"password,omitempty"`   // clients must give one
+	TLS        bool   `json:"tls,omitempty"`        // clients must speak TLS, and show a certificate
 	AnyUser    bool   `json:"anyUser,omitempty"`    // other users of this machine are not turned away
 
 	Since time.Time `json:"since,omitzero"` // when it began to listen; zero while it does not
 	OffAt time.Time `json:"offAt,omitzero"` // when it turns itself off; zero if it does not
 	Used  time.Time `json:"used,omitzero"`  // when it was last switched on, in this run of the program or an earlier one
+}
+
+// Here is an address that a proxy listens on as programs of this machine dial it: all of a machine's are its loopback one, too. What
+// is no address is left as it is.
+func Here(address string) string {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || !at.Addr().IsUnspecified() {
+		return address
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port()).String()
 }
 
 // Snapshot is all state at one moment. It is shared and must not be changed.

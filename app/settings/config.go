@@ -18,6 +18,8 @@ type Config struct {
 	LoginShell      LoginShell // how the environment of the user's login shell is had
 	Browser         string     // the browser's name or path; empty: the first one found
 	Kubeconfig      []string   // the files to read in place of KUBECONFIG and ~/.kube/config; empty: those
+
+	at map[string]netip.AddrPort // where contexts listen in place of what stands here, by name
 }
 
 // A block is the options that the file gives to one context, or to those whose names match.
@@ -128,7 +130,7 @@ func over[T any](older **T, newer *T) {
 }
 
 // options are what the file says of one context: the defaults, then each block that matches in the file's order, then the one with its
-// very name. Later ones win.
+// very name, then where ListenAt has it. Later ones win.
 func (c Config) options(name string) Options {
 	merged := c.defaults
 	for _, b := range c.contexts {
@@ -140,6 +142,10 @@ func (c Config) options(name string) Options {
 		if b.pattern == name {
 			merged = merged.merge(b.options)
 		}
+	}
+	if at, there := c.at[name]; there {
+		listen, port := at.Addr(), int(at.Port())
+		merged = merged.merge(Options{Listen: &listen, Port: &port})
 	}
 	return merged
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -39,6 +41,7 @@ type Settings struct {
 	missing bool
 	config  Config
 	problem error
+	at      map[string]netip.AddrPort // by context, in place of the file's
 }
 
 // Load reads the user's file, or takes what it last said rightly; Problem says so then. store is the state it is taken together with.
@@ -113,7 +116,21 @@ func (s *Settings) Problem() error {
 func (s *Settings) Config() Config {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	return s.config
+	config := s.config
+	config.at = s.at
+	return config
+}
+
+// ListenAt has a context listen at an address in place of the one that its settings give, while this program runs. Port 0 is any that
+// is free. Who is let in there is as if the file said it.
+func (s *Settings) ListenAt(name string, at netip.AddrPort) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.at = maps.Clone(s.at) // others may be reading the one there was
+	if s.at == nil {
+		s.at = map[string]netip.AddrPort{}
+	}
+	s.at[name] = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
 // Effective is what holds for a context now. It reads and writes no file.

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -197,6 +198,36 @@ contexts:
 	}
 	if c := s.Effective("c"); c.Problem == "" {
 		t.Errorf("two blocks together open c: %+v", c)
+	}
+}
+
+func TestWhereAContextIsToldToListenItsSettingsHold(t *testing.T) {
+	h := newHome(t, `
+contexts:
+  a: {port: 2000, tls: {cert: c, key: k, client-ca: a}}
+  b: {password: true}
+`)
+	s := h.load()
+	everywhere := netip.MustParseAddrPort("0.0.0.0:1500")
+	for _, name := range []string{"a", "b", "c"} {
+		s.ListenAt(name, everywhere)
+	}
+	must(t, s.SetPassword("b", false))
+	h.write(strings.ReplaceAll(string(s.text), "2000", "3000"))
+	if !s.Reload() {
+		t.Fatal("not read again")
+	}
+	if a, err := s.Prepare("a"); err != nil || a.Address() != "0.0.0.0:1500" || !a.RequireTLS || a.Problem != "" {
+		t.Errorf("a: %+v, %v", a, err)
+	}
+	if b := s.Effective("b"); !b.Password || b.Problem != "" {
+		t.Errorf("b: %+v", b)
+	}
+	if c := s.Effective("c"); c.Problem == "" {
+		t.Errorf("c lets everybody in: %+v", c)
+	}
+	if d, err := s.Prepare("d"); err != nil || d.Exposed() || d.Port == 1500 {
+		t.Errorf("d: %+v, %v", d, err)
 	}
 }
 

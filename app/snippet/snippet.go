@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -20,6 +21,7 @@ type Proxy struct {
 	Address  netip.AddrPort // where it listens
 	User     string         // empty: it wants no password
 	Password string
+	TLS      bool // it takes only clients that speak TLS, and show a certificate
 	// Target is the URL that examples ask for; empty: one to be filled in. An http or https URL, taken as it is.
 	Target string
 }
@@ -40,26 +42,27 @@ type maker struct {
 	Kind
 	aliases []string
 	write   func(Proxy) (Snippet, error)
+	tls     func(Proxy) (Snippet, error) // nil: it cannot be told of a certificate for the proxy
 }
 
 var makers = []maker{
-	{Kind{"bash", "bash, zsh"}, []string{"zsh", "sh"}, bash},
-	{Kind{"fish", "fish"}, nil, fish},
-	{Kind{"powershell", "PowerShell"}, []string{"pwsh"}, powershell},
-	{Kind{"cmd", "cmd"}, nil, cmd},
-	{Kind{"docker", "Docker"}, nil, docker},
-	{Kind{"wsl", "WSL"}, nil, wsl},
-	{Kind{"git", "git"}, nil, git},
-	{Kind{"curl", "curl"}, nil, curl},
-	{Kind{"ssh", "ssh"}, nil, ssh},
-	{Kind{"go", "Go"}, []string{"golang"}, goLang},
-	{Kind{"python", "Python"}, nil, python},
-	{Kind{"node", "Node.js"}, []string{"nodejs", "node.js", "js"}, node},
-	{Kind{"java", "Java"}, nil, java},
-	{Kind{"dotnet", ".NET"}, []string{".net", "csharp", "c#"}, dotnet},
-	{Kind{"ruby", "Ruby"}, nil, ruby},
-	{Kind{"psql", "psql, redis-cli (proxychains)"}, []string{"proxychains", "redis-cli", "redis"}, psql},
-	{Kind{"jdbc", "JDBC"}, nil, jdbc},
+	{Kind{"bash", "bash, zsh"}, []string{"zsh", "sh"}, bash, nil},
+	{Kind{"fish", "fish"}, nil, fish, nil},
+	{Kind{"powershell", "PowerShell"}, []string{"pwsh"}, powershell, nil},
+	{Kind{"cmd", "cmd"}, nil, cmd, nil},
+	{Kind{"docker", "Docker"}, nil, docker, nil},
+	{Kind{"wsl", "WSL"}, nil, wsl, nil},
+	{Kind{"git", "git"}, nil, git, gitTLS},
+	{Kind{"curl", "curl"}, nil, curl, curlTLS},
+	{Kind{"ssh", "ssh"}, nil, ssh, nil},
+	{Kind{"go", "Go"}, []string{"golang"}, goLang, goTLS},
+	{Kind{"python", "Python"}, nil, python, nil},
+	{Kind{"node", "Node.js"}, []string{"nodejs", "node.js", "js"}, node, nil},
+	{Kind{"java", "Java"}, nil, java, nil},
+	{Kind{"dotnet", ".NET"}, []string{".net", "csharp", "c#"}, dotnet, nil},
+	{Kind{"ruby", "Ruby"}, nil, ruby, nil},
+	{Kind{"psql", "psql, redis-cli (proxychains)"}, []string{"proxychains", "redis-cli", "redis"}, psql, nil},
+	{Kind{"jdbc", "JDBC"}, nil, jdbc, nil},
 }
 
 // Kinds lists what there are snippets for, in the order of a menu.
@@ -67,6 +70,17 @@ func Kinds() []Kind {
 	kinds := make([]Kind, len(makers))
 	for i, m := range makers {
 		kinds[i] = m.Kind
+	}
+	return kinds
+}
+
+// TLSKinds lists those of Kinds that can reach a proxy of TLS alone.
+func TLSKinds() []Kind {
+	var kinds []Kind
+	for _, m := range makers {
+		if m.tls != nil {
+			kinds = append(kinds, m.Kind)
+		}
 	}
 	return kinds
 }
@@ -99,16 +113,26 @@ func Make(kind string, p Proxy) (Snippet, error) {
 	}
 	kind = strings.ToLower(kind)
 	for _, m := range makers {
-		if kind == m.ID {
-			return m.write(p)
-		}
-		for _, alias := range m.aliases {
-			if kind == alias {
-				return m.write(p)
-			}
+		if kind == m.ID || slices.Contains(m.aliases, kind) {
+			return m.make(p)
 		}
 	}
 	return Snippet{}, &UnknownKind{ID: kind}
+}
+
+func (m maker) make(p Proxy) (Snippet, error) {
+	switch {
+	case !p.TLS:
+		return m.write(p)
+	case m.tls == nil:
+		var ids []string
+		for _, kind := range TLSKinds() {
+			ids = append(ids, kind.ID)
+		}
+		return Snippet{}, fmt.Errorf("this proxy takes only clients with TLS and a certificate, at %s: there are lines with one for %s, not for %s",
+			Proxy{Address: p.Address}.URL("https"), strings.Join(ids, ", "), m.Title)
+	}
+	return m.tls(p)
 }
 
 // URL is the proxy's URL, with user and password where it wants them. Scheme is "socks5h", "http" or another that the

@@ -19,6 +19,7 @@ var update = flag.Bool("update", false, "write the golden file anew")
 var (
 	open   = snippet.Proxy{Address: netip.MustParseAddrPort("127.0.0.1:1080")}
 	locked = snippet.Proxy{Address: netip.MustParseAddrPort("127.0.0.1:1081"), User: "fairlead", Password: "xk2b9fQ7"}
+	secure = snippet.Proxy{Address: netip.MustParseAddrPort("127.0.0.1:1083"), TLS: true}
 	six    = snippet.Proxy{Address: netip.MustParseAddrPort("[::1]:1082"), Target: "https://hello.default.svc/a?b=c&d='e'"}
 )
 
@@ -37,6 +38,10 @@ func TestEverySnippetIsAsItWasLookedAt(t *testing.T) {
 				fmt.Fprintf(&b, "--- %s\n", s.Note)
 			}
 		}
+	}
+	for _, k := range snippet.Kinds() {
+		s, err := snippet.Make(k.ID, secure)
+		fmt.Fprintf(&b, "=== %s, TLS alone\n%s--- %s%v\n", k.ID, s.Text, s.Note, err)
 	}
 	golden := filepath.Join("testdata", "snippets.txt")
 	if *update {
