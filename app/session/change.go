@@ -47,7 +47,7 @@ func (m *Manager) changeTaken(s *session, r *run, address string, err error) {
 	switch {
 	case errors.Is(err, ErrRestart):
 		log.Info().Msg("starting again to take up a change")
-		s.phase, s.reason = Stopping, Reason{}
+		s.phase, s.reason, s.restored = Stopping, Reason{}, true
 		m.stop(s)
 		return
 	case err != nil:

@@ -118,8 +118,8 @@ func TestChangeThatTakesARestartGetsOne(t *testing.T) {
 				time.Sleep(time.Second)
 				synctest.Wait()
 				want(t, m, "a", On, "")
-				if p.starts["a"] != 2 {
-					t.Errorf("%d starts", p.starts["a"])
+				if p.starts["a"] != 2 || !p.get("a").restored {
+					t.Errorf("%d starts, the last as if somebody had clicked: %v", p.starts["a"], !p.get("a").restored)
 				}
 			})
 		})

@@ -61,6 +61,9 @@ func TestContextThatComesBackInTimeGoesOn(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		want(t, m, "a", On, "")
+		if !p.get("a").restored {
+			t.Error("it starts again as if somebody had clicked")
+		}
 	})
 }
 

@@ -31,10 +31,12 @@ func TestHammer(t *testing.T) {
 			}
 		})
 	}
+	patience := time.Now().Add(30 * time.Second)
 	for i := range 8 {
 		clickers.Go(func() {
 			random := rand.New(rand.NewPCG(1, uint64(i)))
-			for range 300 {
+			// Clicks are quick; the runs that they start may have hardly begun after the first hundreds.
+			for n := 0; n < 300 || changes.Load() < 10 && time.Now().Before(patience); n++ {
 				name := []string{"a", "b"}[random.IntN(2)]
 				switch random.IntN(9) {
 				case 0:

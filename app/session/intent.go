@@ -152,7 +152,7 @@ func (i SetContexts) apply(m *Manager) error {
 		if slices.Contains(m.sessions, s) {
 			continue
 		}
-		s.gone = true
+		s.gone, s.restored = true, true // should it come back before it has stopped
 		m.drive(s)
 		if s.run != nil {
 			m.sessions = append(m.sessions, s)

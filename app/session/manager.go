@@ -14,8 +14,8 @@ import (
 )
 
 // Start opens the proxy of one context; it listens before it returns. ctx is cancelled when the context is to stop, and bounds both
-// the start and what Serve does later. restored tells that nobody clicked just now: the wish comes from an earlier run of the program.
-// health may be called at any time until Serve has returned, by any goroutine, and never blocks: nil when the cluster was reached,
+// the start and what Serve does later. restored tells that nobody clicked just now: the wish comes from an earlier run of the program,
+// or a change took a restart. health may be called at any time until Serve has returned, by any goroutine, and never blocks: nil when the cluster was reached,
 // an error when it could not be.
 type Start func(ctx context.Context, name string, restored bool, health func(error)) (Proxy, error)
 

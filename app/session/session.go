@@ -18,7 +18,7 @@ type session struct {
 	entry    Entry
 	gone     bool // no longer in the kubeconfig; kept until it has stopped
 	wanted   bool
-	restored bool // the wish is an earlier run's
+	restored bool // what starts next, nobody has clicked for
 	phase    Phase
 	reason   Reason
 	address  string
