@@ -4,30 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"fairlead/app/control"
 	"fairlead/app/desktop"
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/app/snippet"
+	"fairlead/kube/filewatch"
 )
 
 // control answers at the control socket until ctx ends. The tray takes the socket over from a serve that has it; a serve
-// goes without where another Fairlead answers. Fairlead does its work without the socket, too, so what goes wrong with it
-// is logged.
+// goes without where another Fairlead answers, until that has ended. Fairlead does its work without the socket, too, so what
+// goes wrong with it is logged.
 func (p *program) control(ctx context.Context, model control.Model, kind string) error {
 	path, err := settings.Socket(p.dir)
-	if err != nil {
-		p.log.Warn().Err(err).Msg("no control socket")
-		return nil
-	}
-	ln, err := control.Listen(path, kind == "tray", p.log)
-	if errors.Is(err, control.ErrTaken) {
-		p.log.Info().Msg("another Fairlead answers the command line")
-		return nil
-	}
 	if err != nil {
 		p.log.Warn().Err(err).Msg("no control socket")
 		return nil
@@ -53,7 +47,53 @@ func (p *program) control(ctx context.Context, model control.Model, kind string)
 		Traffic: p.wiring.running.traffic,
 		Log:     p.log,
 	}
+	if kind == "serve" {
+		return errors.Join(p.answerWhenFree(ctx, path, server), windows.Close())
+	}
+	ln, err := control.Listen(path, true, p.log)
+	if err != nil {
+		p.log.Warn().Err(err).Msg("no control socket")
+		return nil
+	}
 	return errors.Join(server.Serve(ctx, ln), windows.Close())
+}
+
+// answerWhenFree answers at the control socket whenever nobody else does, until ctx ends. The file of the socket is watched for that,
+// and asked for twice a minute, since a program that was killed leaves it behind.
+func (p *program) answerWhenFree(ctx context.Context, path string, server control.Server) error {
+	var own os.FileInfo // the socket as we made it; nil: we have none
+	var problem string  // as it was logged last
+	end, ended := func() {}, make(chan error, 1)
+	ended <- nil
+	filewatch.Watcher{
+		Files: func() []string { return []string{path} },
+		Look: func(bool) time.Duration {
+			if now, err := os.Lstat(path); err == nil && own != nil && os.SameFile(now, own) {
+				return 0
+			}
+			ln, err := control.Listen(path, false, p.log)
+			if said := fmt.Sprint(err); err != nil {
+				if said != problem {
+					p.log.Info().Err(err).Msg("no control socket")
+				}
+				problem = said
+				return 0
+			}
+			// Who is still connected to the socket that we had before comes back to this one.
+			end()
+			if err := <-ended; err != nil {
+				p.log.Warn().Err(err).Msg("control socket")
+			}
+			own, _ = os.Lstat(path)
+			problem = ""
+			var serving context.Context
+			serving, end = context.WithCancel(ctx)
+			go func() { ended <- server.Serve(serving, ln) }()
+			return 0
+		},
+	}.Run(ctx)
+	end()
+	return <-ended
 }
 
 // stateOf is how one context fares.

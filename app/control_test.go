@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -290,6 +291,28 @@ func TestLogIsShownAndFollowed(t *testing.T) {
 	following.stop(t)
 	if following.status() != 0 || time.Since(began) > 10*time.Second {
 		t.Errorf("status %d", following.status())
+	}
+}
+
+// One Fairlead answers the command line; when it has ended, another one that runs does.
+func TestCommandLineFindsWhoIsLeft(t *testing.T) {
+	first := serving(t, "demo")
+	second := start(t, first.home(), "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", "127.0.0.1:0", "demo-team")
+	second.line(t)
+	answers := func(want *running) bool {
+		return strings.Contains(first.ask(t, "status").stdout, fmt.Sprintf("process %d,", want.cmd.Process.Pid))
+	}
+	if !answers(first) {
+		t.Error("the first one lost the command line to the second")
+	}
+	first.stop(t)
+	eventually(t, "the second one answers", func() bool { return answers(second) })
+	if got := first.must(t, "env", "demo-team"); !strings.Contains(got, "HTTP_PROXY") {
+		t.Errorf("env: %s", got)
+	}
+	second.stop(t)
+	if got := first.ask(t, "status"); got.status != 4 {
+		t.Errorf("after both have ended: %+v", got)
 	}
 }
 
