@@ -82,23 +82,9 @@ func serving(t *testing.T, contexts ...string) *running {
 func servingBy(t *testing.T, config string, contexts ...string) *running {
 	t.Helper()
 	state := t.TempDir()
-	dir := filepath.Join(state, "fairlead")
-	text := `{"version":1,"contexts":{`
-	for i, name := range []string{"demo", "demo-team"} {
-		if i > 0 {
-			text += ","
-		}
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, port, _ := net.SplitHostPort(listener.Addr().String())
-		listener.Close()
-		text += `"` + name + `":{"port":` + port + `}`
-	}
+	givePorts(t, state, "demo", "demo-team")
 	file := filepath.Join(state, "config", "fairlead", "config.yaml")
 	if err := errors.Join(
-		os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "state.json"), []byte(text+"}}"), 0o600),
 		os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(config), 0o600),
 	); err != nil {
 		t.Fatal(err)

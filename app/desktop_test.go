@@ -3,14 +3,11 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"fairlead/build/desktoptest"
@@ -28,50 +25,8 @@ type onDesktop struct {
 func newDesktop(t *testing.T, o desktoptest.Options, contexts ...string) *onDesktop {
 	t.Helper()
 	d := &onDesktop{Desktop: desktoptest.Start(t, o)}
-	type entry struct {
-		Port int  `json:"port"`
-		On   bool `json:"on"`
-	}
-	state := struct {
-		Version  int              `json:"version"`
-		Contexts map[string]entry `json:"contexts"`
-	}{1, map[string]entry{}}
-	for _, name := range contexts {
-		state.Contexts[name] = entry{Port: freePort(t)}
-	}
-	data, err := json.Marshal(state)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(d.Getenv("XDG_STATE_HOME"), "fairlead")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "state.json"), data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	givePorts(t, d.Getenv("XDG_STATE_HOME"), contexts...)
 	return d
-}
-
-// lastPort is the port that freePort gave last. They begin where systems take none for a client's end of a connection.
-var lastPort atomic.Int32
-
-func init() { lastPort.Store(int32(20000 + os.Getpid()%100*100)) }
-
-// freePort is a port that nobody listens on now, another one each time.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for {
-		port := int(lastPort.Add(1))
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			listener.Close()
-			return port
-		}
-		if port > 32000 {
-			t.Fatal("no port is free: ", err)
-		}
-	}
 }
 
 // start starts Fairlead on a kubeconfig and waits for its icon and its contexts.

@@ -406,7 +406,9 @@ func TestARestrictedUserReachesWhatIsTheirs(t *testing.T) {
 }
 
 func TestServePrintsOneLineForEachContext(t *testing.T) {
-	r := start(t, nil, "serve", "--kubeconfig", cluster.Kubeconfig, "demo-team", "demo")
+	state := t.TempDir()
+	givePorts(t, state, "demo", "demo-team")
+	r := start(t, []string{"XDG_STATE_HOME=" + state}, "serve", "--kubeconfig", cluster.Kubeconfig, "demo-team", "demo")
 	for _, name := range []string{"demo-team", "demo"} {
 		line := r.line(t)
 		said, address, ok := strings.Cut(line, "  socks5h://")
