@@ -144,16 +144,20 @@ func (a *attempt) dial(ctx context.Context, pods []candidate) (net.Conn, error) 
 			}
 		}
 		var wg sync.WaitGroup
+		var unknown error
 		if network == unknownNetwork {
-			wg.Go(func() { network = a.cluster.resolver.network(ctx, first) })
+			wg.Go(func() { network, unknown = a.cluster.resolver.network(ctx, first) })
 		}
 		conn, err := a.connect(ctx, list, later)
 		wg.Wait()
-		if network == ownNetwork {
+		if network == ownNetwork || network == unknownNetwork && err != nil {
 			return conn, err
 		}
 		if err == nil {
 			conn.Close()
+		}
+		if network == unknownNetwork {
+			return nil, unknown
 		}
 		refused = first.refuseHost()
 	}
@@ -215,7 +219,7 @@ func (a *attempt) allowed(ctx context.Context, pods []candidate) (list []endpoin
 	for i, pod := range pods[:min(len(pods), maxEndpoints)] {
 		wg.Go(func() {
 			if networks[i] = a.network(pod); networks[i] == unknownNetwork {
-				networks[i] = a.cluster.resolver.network(ctx, pod)
+				networks[i], _ = a.cluster.resolver.network(ctx, pod) // one that stays unknown may not be dialled
 			}
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -79,6 +80,26 @@ func TestPodsOnTheirNodesNetworkAreRefusedUnlessAllowed(t *testing.T) {
 	}
 	if !claims(t, c, nodeAddress) {
 		t.Error("the node's address is not claimed, though allowed")
+	}
+}
+
+// What cannot be found out is no leave: the client is told why.
+func TestAPodIsNotDialledWhileNobodySaysWhoseNetworkItIsOn(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "ingress", "ingress-0")
+	server.onHost("team", "ingress", "ingress-0")
+	server.misbehave(func(_ http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/pods") {
+			return false
+		}
+		<-r.Context().Done()
+		return true
+	})
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if conn, err := c.DialContext(ctx, "tcp", "ingress:80"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("connection %v, %v", conn, err)
 	}
 }
 

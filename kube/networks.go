@@ -104,19 +104,23 @@ func (n *networks) refuse(namespace string) {
 }
 
 // network tells which network a candidate is on, and asks if it has to. Where that is forbidden, or the Pod is gone, it is
-// believed to have its own: the port-forward is the user's right, and a Pod that is gone is found out by it.
-func (r *resolver) network(ctx context.Context, c candidate) network {
+// believed to have its own: the port-forward is the user's right, and a Pod that is gone is found out by it. It stays unknown
+// with an error.
+func (r *resolver) network(ctx context.Context, c candidate) (network, error) {
 	if known := r.networks.of(c); known != unknownNetwork {
-		return known
+		return known, nil
 	}
 	facts, err := r.pod(ctx, podKey{c.Namespace, c.Pod})
-	if isForbidden(err) {
+	switch {
+	case isForbidden(err):
 		r.networks.refuse(c.Namespace)
+	case isGone(err):
+	case err != nil:
+		return unknownNetwork, err
+	case facts.hostNetwork:
+		return hostNetwork, nil
 	}
-	if err == nil && facts.hostNetwork {
-		return hostNetwork
-	}
-	return ownNetwork
+	return ownNetwork, nil
 }
 
 // refuseHost gives the fault of a Pod on its node's network.
