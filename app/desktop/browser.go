@@ -81,7 +81,10 @@ func (b *Browsers) Open(ctx context.Context, browser Browser, w Window) error {
 	if u, err := url.Parse(w.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return fmt.Errorf("open %q in %s: it is no web page", w.URL, browser.Title)
 	}
-	profile, err := os.MkdirTemp("", "fairlead-browser-")
+	profile, err := profileFolder(browser)
+	if err == nil {
+		profile, err = os.MkdirTemp(profile, "fairlead-browser-")
+	}
 	if err != nil {
 		return fmt.Errorf("make a profile for %s: %w", browser.Title, err)
 	}
@@ -99,6 +102,10 @@ func (b *Browsers) Open(ctx context.Context, browser Browser, w Window) error {
 	}
 	select {
 	case err := <-ended:
+		if err != nil && os.Geteuid() == 0 && said.contains("as root") {
+			return fmt.Errorf("%s does not run as root, where its sandbox would be of no use: run Fairlead as an ordinary user, "+
+				"or name another browser in the settings (browser: firefox)", browser.Title)
+		}
 		if err != nil {
 			return fmt.Errorf("%s did not start: %w%s", browser.Title, err, said)
 		}
@@ -198,6 +205,12 @@ func (t *tail) Write(p []byte) (int, error) {
 	t.text = append(t.text, p...)
 	t.text = t.text[max(0, len(t.text)-4096):]
 	return len(p), nil
+}
+
+func (t *tail) contains(text string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return bytes.Contains(t.text, []byte(text))
 }
 
 // String is the last line, behind a colon, or nothing.

@@ -6,29 +6,42 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"syscall"
 )
 
 var browserKinds = []browserKind{
-	{"chromium", "Chromium", false, []string{"chromium", "chromium-browser", "/Applications/Chromium.app/Contents/MacOS/Chromium"}},
-	{"chrome", "Chrome", false, []string{"google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"}},
-	{"edge", "Edge", false, []string{"microsoft-edge", "microsoft-edge-stable", "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge"}},
-	{"brave", "Brave", false, []string{"brave-browser", "brave", "/Applications/Brave Browser.app/Contents/MacOS/Brave Browser"}},
-	{"firefox", "Firefox", true, []string{"firefox", "firefox-esr", "/Applications/Firefox.app/Contents/MacOS/firefox"}},
+	{"chromium", "Chromium", false, []string{"chromium", "chromium-browser", snapFolder + "chromium", flatpakFolder + "org.chromium.Chromium",
+		"/Applications/Chromium.app/Contents/MacOS/Chromium"}},
+	{"chrome", "Chrome", false, []string{"google-chrome", "google-chrome-stable", flatpakFolder + "com.google.Chrome",
+		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"}},
+	{"edge", "Edge", false, []string{"microsoft-edge", "microsoft-edge-stable", flatpakFolder + "com.microsoft.Edge",
+		"/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge"}},
+	{"brave", "Brave", false, []string{"brave-browser", "brave", snapFolder + "brave", flatpakFolder + "com.brave.Browser",
+		"/Applications/Brave Browser.app/Contents/MacOS/Brave Browser"}},
+	{"firefox", "Firefox", true, []string{"firefox", "firefox-esr", snapFolder + "firefox", flatpakFolder + "org.mozilla.firefox",
+		"/Applications/Firefox.app/Contents/MacOS/firefox"}},
 }
 
-// findProgram finds a name on the PATH, or a file where macOS has it, for one user or for all.
+// Where browsers are that are in no folder of the PATH.
+const (
+	snapFolder     = "/snap/bin/"
+	flatpakFolder  = "/var/lib/flatpak/exports/bin/"
+	flatpaksOfUser = ".local/share/flatpak/exports/bin/" // below the home directory
+)
+
+// findProgram finds a name on the PATH, or a file where it stands for all users or for one.
 func findProgram(name string) (string, bool) {
 	if !filepath.IsAbs(name) {
 		path, err := exec.LookPath(name)
 		return path, err == nil && filepath.IsAbs(path)
 	}
-	if runtime.GOOS != "darwin" {
-		return "", false
-	}
 	home, _ := os.UserHomeDir()
-	for _, path := range []string{name, filepath.Join(home, name)} {
+	own := filepath.Join(home, name) // as macOS has it
+	if app, ok := strings.CutPrefix(name, flatpakFolder); ok {
+		own = filepath.Join(home, flatpaksOfUser, app)
+	}
+	for _, path := range []string{name, own} {
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 			return path, true
 		}

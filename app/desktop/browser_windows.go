@@ -27,6 +27,9 @@ func findProgram(name string) (string, bool) {
 	return "", false
 }
 
+// profileFolder is the system's folder for temporary files: browsers are not confined here.
+func profileFolder(Browser) (string, error) { return "", nil }
+
 func inOwnGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }

@@ -1,0 +1,53 @@
+//go:build !windows
+
+package desktop
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// profileFolder is where a browser's profile can be made, for the browser to write to it: some are confined to a folder of their own
+// and have another /tmp than we. Empty is the system's folder for temporary files.
+func profileFolder(browser Browser) (string, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", nil // then it has none there either
+	}
+	folder := ""
+	if snap := snapOf(browser.Path); snap != "" {
+		folder = filepath.Join(home, "snap", snap, "common")
+	} else if strings.HasSuffix(filepath.Dir(browser.Path), "/flatpak/exports/bin") {
+		folder = filepath.Join(home, ".var", "app", filepath.Base(browser.Path), "cache")
+	}
+	if folder == "" {
+		return "", nil
+	}
+	return folder, os.MkdirAll(folder, 0o700)
+}
+
+var snapScript = regexp.MustCompile(`exec ` + snapFolder + `([a-z0-9-]+)`)
+
+// snapOf is the snap that a program is in; empty if it is in none. Snaps are links to snapd's own program or, where a distribution has
+// taken a package's place with one, scripts that start it.
+func snapOf(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil && filepath.Base(real) == "snap" {
+		return filepath.Base(path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, 16<<10))
+	if err != nil || len(text) < 2 || string(text[:2]) != "#!" {
+		return ""
+	}
+	if found := snapScript.FindSubmatch(text); found != nil {
+		return string(found[1])
+	}
+	return ""
+}
