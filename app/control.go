@@ -73,8 +73,12 @@ func (p *program) answerWhenFree(ctx context.Context, path string, server contro
 			}
 			ln, err := control.Listen(path, false, p.log)
 			if said := fmt.Sprint(err); err != nil {
-				if said != problem {
-					p.log.Info().Err(err).Msg("no control socket")
+				switch {
+				case said == problem:
+				case errors.Is(err, control.ErrTaken):
+					p.log.Info().Msg("another Fairlead answers the command line")
+				default:
+					p.log.Warn().Err(err).Msg("no control socket")
 				}
 				problem = said
 				return 0

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -277,6 +278,38 @@ func TestLogIsShownAndFollowed(t *testing.T) {
 	following.stop(t)
 	if following.status() != 0 || time.Since(began) > 10*time.Second {
 		t.Errorf("status %d", following.status())
+	}
+}
+
+func TestMistakesAreToldInOneSentence(t *testing.T) {
+	r := serving(t, "demo")
+	for line, want := range map[string]string{
+		"on nonsense":               `no context "nonsense" in the Fairlead that runs, which has demo, demo-team`,
+		"off demo x":                `no context "x" in the Fairlead that runs, which has demo, demo-team`,
+		"open demi":                 `no context "demi" in the Fairlead that runs; close to it: demo`,
+		"env demo --for cobol":      `no snippet for "cobol"; there are bash,`,
+		"env":                       "env takes the name of a context (fairlead list shows them)",
+		"serve x":                   `no context "x" in the kubeconfig, which has `,
+		"serve demo --listen x:1":   "--listen x:1 is not an IP address and a port, such as 127.0.0.1:1080",
+		"serve demo --listen [::1]": "--listen [::1] is not an IP address and a port, such as 127.0.0.1:1080",
+	} {
+		args := strings.Fields(line)
+		if args[0] == "serve" {
+			args = append(args, "--kubeconfig", cluster.Kubeconfig)
+		}
+		if got := r.ask(t, args...); got.status != 2 || got.stdout != "" || !strings.HasPrefix(got.stderr, "fairlead: "+want) || strings.Count(got.stderr, "\n") != 1 {
+			t.Errorf("fairlead %s: status %d\n%s%s", line, got.status, got.stdout, got.stderr)
+		}
+	}
+	// One that hangs is told of.
+	if err := r.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.cmd.Process.Signal(syscall.SIGCONT) }()
+	for _, args := range [][]string{{"status"}, {"on", "demo"}} {
+		if got := r.ask(t, args...); got.status != 1 || got.stderr != "fairlead: the Fairlead that runs does not answer: end it, and start it again\n" {
+			t.Errorf("%s of a Fairlead that hangs: %+v", args, got)
+		}
 	}
 }
 

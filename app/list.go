@@ -48,7 +48,7 @@ func runList(ctx context.Context, o command.Options) error {
 	} else {
 		err = printContexts(os.Stdout, lines)
 	}
-	if len(lines) == 0 {
+	if len(lines) == 0 && len(kubeconfig.Problems) == 0 {
 		fmt.Fprintf(os.Stderr, "fairlead: no contexts found in %s\n", strings.Join(kubeconfig.Files, ", "))
 	}
 	for _, problem := range kubeconfig.Problems {
@@ -107,6 +107,9 @@ func addRunning(lines []contextLine, status control.Status) {
 }
 
 func printContexts(out io.Writer, lines []contextLine) error {
+	if len(lines) == 0 {
+		return nil
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "CURRENT\tNAME\tSTATE\tPORT\tCLUSTER\tNAMESPACE\tPROBLEM")
 	for _, l := range lines {

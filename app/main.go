@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"fairlead/app/command"
@@ -57,7 +58,7 @@ func main() {
 		Version:         version(),
 	}, os.Args[1:])
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "fairlead:", err)
+		fmt.Fprintln(os.Stderr, "fairlead:", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: "))
 	}
 	os.Exit(status(err))
 }

@@ -169,24 +169,8 @@ func (p *program) find(name string) (kube.Context, error) {
 			return c, nil
 		}
 	}
-	text := fmt.Sprintf("no context %q in the kubeconfig", name)
-	if close := kube.Closest(name, p.kubeconfig.Load().Contexts); len(close) > 0 {
-		text += "; close to it: " + strings.Join(close, ", ")
-	} else if names := p.names(); len(names) > 0 {
-		text += ", which has " + strings.Join(names, ", ")
-	} else {
-		text += ", which has none"
-	}
-	return kube.Context{}, errors.Join(append([]error{&command.UsageError{Err: errors.New(text)}}, p.problemErrors()...)...)
-}
-
-// names are the first few of the contexts.
-func (p *program) names() []string {
-	var names []string
-	for _, c := range p.kubeconfig.Load().Contexts[:min(len(p.kubeconfig.Load().Contexts), 8)] {
-		names = append(names, c.Name)
-	}
-	return names
+	err := fmt.Errorf("no context %q in the kubeconfig%s", name, instead(name, p.kubeconfig.Load().Contexts))
+	return kube.Context{}, errors.Join(append([]error{&command.UsageError{Err: err}}, p.problemErrors()...)...)
 }
 
 func (p *program) problemErrors() []error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,8 +34,11 @@ func withClient(do func(*control.Client) error) error {
 	client := control.NewClient(path)
 	defer client.Close()
 	err = do(client)
-	if errors.Is(err, control.ErrNotRunning) {
+	switch {
+	case errors.Is(err, control.ErrNotRunning):
 		return errNotRunning
+	case errors.Is(err, control.ErrSilent):
+		return fmt.Errorf("%w: end it, and start it again", err)
 	}
 	return err
 }
@@ -60,20 +64,44 @@ func advise(ctx context.Context, c *control.Client, names []string, err error) e
 		if statusErr != nil {
 			return &command.UsageError{Err: err}
 		}
-		var contexts []kube.Context
-		there := map[string]bool{}
-		for _, s := range status.Contexts {
-			contexts = append(contexts, kube.Context{Name: s.Name})
-			there[s.Name] = true
-		}
-		for _, name := range names {
-			if close := kube.Closest(name, contexts); !there[name] && len(close) > 0 {
-				err = fmt.Errorf("%w; close to it: %s", err, strings.Join(close, ", "))
-			}
-		}
-		return &command.UsageError{Err: err}
+		return &command.UsageError{Err: unknown(names, status)}
 	}
 	return err
+}
+
+// unknown names the contexts that the Fairlead that runs does not have, and those that may have been meant.
+func unknown(names []string, status control.Status) error {
+	var contexts []kube.Context
+	for _, s := range status.Contexts {
+		contexts = append(contexts, kube.Context{Name: s.Name})
+	}
+	var errs []error
+	for _, name := range names {
+		if !slices.ContainsFunc(contexts, func(c kube.Context) bool { return c.Name == name }) {
+			errs = append(errs, fmt.Errorf("no context %q in the Fairlead that runs%s", name, instead(name, contexts)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// instead says which contexts there are, the closest ones if some are close.
+func instead(name string, contexts []kube.Context) string {
+	if close := kube.Closest(name, contexts); len(close) > 0 {
+		return "; close to it: " + strings.Join(close, ", ")
+	}
+	if len(contexts) == 0 {
+		return ", which has none"
+	}
+	const most = 8
+	var names []string
+	for _, c := range contexts[:min(len(contexts), most)] {
+		names = append(names, c.Name)
+	}
+	more := ""
+	if len(contexts) > most {
+		more = fmt.Sprintf(" and %d more", len(contexts)-most)
+	}
+	return ", which has " + strings.Join(names, ", ") + more
 }
 
 // runningNames are the contexts that are not off, for completion.

@@ -102,7 +102,7 @@ func announce(ctx context.Context, model *session.Manager, names []string) error
 				return fmt.Errorf("context %s is no longer in the kubeconfig", name)
 			}
 			if s.Phase == session.Failed {
-				return fmt.Errorf("context %s: %s", name, s.Reason)
+				return fmt.Errorf("context %s: %s%s", name, s.Reason, whosePort(ctx, s))
 			}
 		}
 		for said < len(names) && states[names[said]].Phase.Listening() {
@@ -117,6 +117,24 @@ func announce(ctx context.Context, model *session.Manager, names []string) error
 		}
 	}
 	return ctx.Err()
+}
+
+// whosePort tells of a context's port that is taken whether it is the Fairlead that runs who has it.
+func whosePort(ctx context.Context, s session.State) string {
+	port := func(address string) uint16 {
+		at, _ := netip.ParseAddrPort(address) // what is none has no port
+		return at.Port()
+	}
+	status, err := ask(ctx)
+	if s.Trouble != session.PortTaken || err != nil {
+		return ""
+	}
+	for _, c := range status.Contexts {
+		if c.Phase.Listening() && port(c.Address) == port(s.Address) {
+			return fmt.Sprintf(" It is the Fairlead that runs, process %d, with context %s; --listen takes another address.", status.Program.PID, c.Name)
+		}
+	}
+	return ""
 }
 
 func sayChange(s session.State) {

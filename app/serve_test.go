@@ -470,6 +470,15 @@ func TestATakenPortIsAnErrorThatNamesIt(t *testing.T) {
 	}
 }
 
+func TestAPortOfTheFairleadThatRunsIsCalledSo(t *testing.T) {
+	first := serving(t, "demo")
+	second := start(t, first.home(), "serve", "--kubeconfig", cluster.Kubeconfig, "demo")
+	second.wait(t, 30*time.Second)
+	if said := second.stderr.String(); second.status() != 1 || !strings.Contains(said, fmt.Sprintf("It is the Fairlead that runs, process %d", first.cmd.Process.Pid)) {
+		t.Errorf("exit status %d, stderr:\n%s", second.status(), said)
+	}
+}
+
 func TestListenBeyondLoopbackIsRefused(t *testing.T) {
 	for _, address := range []string{"0.0.0.0:1080", ":1080", "192.0.2.1:1080"} {
 		r := start(t, nil, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", address, "demo")

@@ -126,6 +126,9 @@ func settled(ctx context.Context, c *control.Client, names []string, done func(s
 // runEnv prints what makes a program use a context's proxy; what to know about it goes to stderr, for the rest may be evaluated.
 func runEnv(ctx context.Context, o command.Options, name string) error {
 	program := orElse(o.For, thisShell())
+	if !snippet.Known(program) {
+		return &command.UsageError{Err: &snippet.UnknownKind{ID: program}}
+	}
 	return withClient(func(c *control.Client) error {
 		text, err := c.Env(ctx, name, program)
 		if err != nil {

@@ -142,7 +142,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		}
 	}
 	if len(there) == 0 {
-		return &UsageError{fmt.Errorf("%s takes no argument, and got %q", cmd.CommandPath(), args[0])}
+		return &UsageError{fmt.Errorf("%s takes no argument, and got %q", cmd.Name(), args[0])}
 	}
 	return &UsageError{fmt.Errorf("no command %q: there are %s", args[0], strings.Join(there, ", "))}
 }

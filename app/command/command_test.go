@@ -81,7 +81,7 @@ func TestWordsCallTheirActions(t *testing.T) {
 func TestWrongLinesAreUsageErrorsAndCallNothing(t *testing.T) {
 	for line, want := range map[string]string{
 		"nonsense":                       `no command "nonsense"`,
-		"on":                             "fairlead on takes the name of a context",
+		"on":                             "on takes the name of a context",
 		"off":                            "name the contexts to switch off, or say --all",
 		"off a --all":                    "--all is every context",
 		"env":                            "takes the name of a context",

@@ -40,7 +40,7 @@ func doctor(actions Actions, o *Options) *cobra.Command {
 
 func doctorArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 2 {
-		return &UsageError{fmt.Errorf("%s takes a context and a target, and got %q as well", cmd.CommandPath(), args[2])}
+		return &UsageError{fmt.Errorf("%s takes a context and a target, and got %q as well", cmd.Name(), args[2])}
 	}
 	return contexts(1, 2)(cmd, args)
 }

@@ -113,9 +113,9 @@ func contexts(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:
-			return &UsageError{fmt.Errorf("%s takes the name of a context (fairlead list shows them)", cmd.CommandPath())}
+			return &UsageError{fmt.Errorf("%s takes the name of a context (fairlead list shows them)", cmd.Name())}
 		case len(args) > most:
-			return &UsageError{fmt.Errorf("%s takes one context, and got %q as well", cmd.CommandPath(), args[most])}
+			return &UsageError{fmt.Errorf("%s takes one context, and got %q as well", cmd.Name(), args[most])}
 		}
 		return nil
 	}

@@ -14,12 +14,17 @@ import (
 	"net/http"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // maxAnswer bounds an answer and an event, in bytes.
 const maxAnswer = 64 << 20
 
-// Client speaks with a running Fairlead. Its methods answer ErrNotRunning when there is none, and the errors of package session.
+// answerWithin bounds what a running Fairlead may take to begin an answer. A browser window waits for a login first.
+const answerWithin = 15 * time.Second
+
+// Client speaks with a running Fairlead. Its methods answer ErrNotRunning when there is none, ErrSilent when it takes
+// longer than it should or ctx allows, and the errors of package session.
 type Client struct {
 	http *http.Client
 }
@@ -35,6 +40,7 @@ func NewClient(path string) *Client {
 			}
 			return conn, err
 		},
+		ResponseHeaderTimeout: answerWithin,
 	}}}
 }
 
@@ -127,7 +133,10 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 		return nil, err
 	}
 	response, err := c.http.Do(request)
+	var late net.Error
 	switch {
+	case errors.As(err, &late) && late.Timeout():
+		return nil, ErrSilent
 	case errors.Is(err, ErrNotRunning):
 		return nil, ErrNotRunning
 	case err != nil:

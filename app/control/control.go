@@ -64,6 +64,8 @@ type Snippet struct {
 var (
 	// ErrNotRunning tells that no Fairlead answers at the socket.
 	ErrNotRunning = errors.New("no Fairlead is running")
+	// ErrSilent tells that the Fairlead that runs does not answer: it hangs, or was stopped.
+	ErrSilent = errors.New("the Fairlead that runs does not answer")
 	// ErrNotOffered tells that the Fairlead that runs cannot do this.
 	ErrNotOffered = errors.New("the running Fairlead does not offer this")
 )

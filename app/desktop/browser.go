@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -105,6 +106,9 @@ func (b *Browsers) Open(ctx context.Context, browser Browser, w Window) error {
 		if err != nil && os.Geteuid() == 0 && said.contains("as root") {
 			return fmt.Errorf("%s does not run as root, where its sandbox would be of no use: run Fairlead as an ordinary user, "+
 				"or name another browser in the settings (browser: firefox)", browser.Title)
+		}
+		if err != nil && runtime.GOOS == "linux" && os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" {
+			return fmt.Errorf("%s did not start, for Fairlead runs without a desktop: neither WAYLAND_DISPLAY nor DISPLAY is set", browser.Title)
 		}
 		if err != nil {
 			return fmt.Errorf("%s did not start: %w%s", browser.Title, err, said)

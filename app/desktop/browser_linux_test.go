@@ -160,6 +160,7 @@ func homeOfUser(t *testing.T) (home, binary string) {
 
 func TestABrowserThatCannotRunSaysWhy(t *testing.T) {
 	noLeaks(t)
+	t.Setenv("DISPLAY", ":9")
 	dir := script(t, "chromium", "echo 'first line' >&2; echo 'Missing X server' >&2; exit 1")
 	t.Setenv("TMPDIR", t.TempDir())
 	found := desktop.FindBrowsers("")
@@ -170,6 +171,12 @@ func TestABrowserThatCannotRunSaysWhy(t *testing.T) {
 	defer browsers.Close()
 	err := browsers.Open(t.Context(), found[0], desktop.Window{Proxy: "127.0.0.1:1080", URL: "http://hello/"})
 	if err == nil || !strings.Contains(err.Error(), "Chromium did not start") || !strings.HasSuffix(err.Error(), "Missing X server") {
+		t.Errorf("%v", err)
+	}
+	t.Setenv("DISPLAY", "")
+	t.Setenv("WAYLAND_DISPLAY", "")
+	err = browsers.Open(t.Context(), found[0], desktop.Window{Proxy: "127.0.0.1:1080", URL: "http://hello/"})
+	if err == nil || !strings.Contains(err.Error(), "without a desktop") {
 		t.Errorf("%v", err)
 	}
 	for _, url := range []string{"file:///etc/passwd", "javascript:alert(1)", "--no-sandbox", "http:///", ""} {

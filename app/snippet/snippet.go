@@ -111,13 +111,26 @@ func Make(kind string, p Proxy) (Snippet, error) {
 	if p.Target != "" && !strings.HasPrefix(p.Target, "http://") && !strings.HasPrefix(p.Target, "https://") {
 		return Snippet{}, fmt.Errorf("%q is no http or https URL", p.Target)
 	}
-	kind = strings.ToLower(kind)
-	for _, m := range makers {
-		if kind == m.ID || slices.Contains(m.aliases, kind) {
-			return m.make(p)
-		}
+	m, ok := find(kind)
+	if !ok {
+		return Snippet{}, &UnknownKind{ID: kind}
 	}
-	return Snippet{}, &UnknownKind{ID: kind}
+	return m.make(p)
+}
+
+// Known tells whether there is a snippet for a kind.
+func Known(kind string) bool {
+	_, ok := find(kind)
+	return ok
+}
+
+func find(kind string) (maker, bool) {
+	kind = strings.ToLower(kind)
+	at := slices.IndexFunc(makers, func(m maker) bool { return kind == m.ID || slices.Contains(m.aliases, kind) })
+	if at < 0 {
+		return maker{}, false
+	}
+	return makers[at], true
 }
 
 func (m maker) make(p Proxy) (Snippet, error) {
