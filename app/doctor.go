@@ -15,6 +15,7 @@ import (
 	"fairlead/app/command"
 	"fairlead/app/explain"
 	"fairlead/kube"
+	"fairlead/proxy"
 )
 
 // doctorLasts bounds a walk; a healthy one takes a second.
@@ -29,6 +30,10 @@ func runDoctor(ctx context.Context, o command.Options, name, target string) erro
 	}
 	defer p.Close()
 	entry, err := p.find(name)
+	if err != nil {
+		return err
+	}
+	target, err = hostAndPort(target)
 	if err != nil {
 		return err
 	}
@@ -50,7 +55,7 @@ func runDoctor(ctx context.Context, o command.Options, name, target string) erro
 	var wg sync.WaitGroup
 	var runErr error
 	wg.Go(func() { runErr = cluster.Run(running) })
-	cluster.Walk(ctx, hostAndPort(target), chart.step)
+	cluster.Walk(ctx, target, chart.step)
 	stop()
 	wg.Wait()
 	if runErr != nil {
@@ -70,20 +75,22 @@ func (p *program) ownAddress(address netip.AddrPort) bool {
 	return false
 }
 
-// hostAndPort takes a URL for its host and port, and anything else as it is.
-func hostAndPort(target string) string {
-	u, err := url.Parse(target)
-	if err != nil || u.Host == "" {
-		return target
+// hostAndPort takes a URL for its host and port, and anything else as it is. What no client could ask for is a usage error.
+func hostAndPort(target string) (string, error) {
+	if u, err := url.Parse(target); err == nil && u.Host != "" {
+		target = u.Host
+		port := map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443"}[u.Scheme]
+		if u.Port() == "" && port != "" {
+			target = net.JoinHostPort(u.Hostname(), port)
+		}
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443"}[u.Scheme]
+	if _, err := proxy.ParseTarget(target); err == nil || target == "" {
+		return target, nil
 	}
-	if port == "" {
-		return u.Host
+	if _, err := proxy.NewTarget(target, 1); err == nil {
+		return target, nil
 	}
-	return net.JoinHostPort(u.Hostname(), port)
+	return "", &command.UsageError{Err: fmt.Errorf("%q is neither HOST nor HOST:PORT, as a client would ask for it", target)}
 }
 
 // A chart prints the steps of a walk.

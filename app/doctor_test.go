@@ -38,6 +38,16 @@ func TestTheDoctorShowsEachStep(t *testing.T) {
 	}
 }
 
+// The doctor sends a host where the proxy would.
+func TestTheDoctorKnowsWhoseAHostIs(t *testing.T) {
+	for _, target := range []string{"example.com:443", "https://example.com/", "10.255.255.254:80", "www.example.com"} {
+		steps, said, _, status := doctored(t, cluster.Kubeconfig, "demo", target)
+		if status != 0 || len(steps) == 0 || steps[len(steps)-1] != "ok name" || !strings.Contains(said, "outside the cluster: it goes the way of all other hosts") {
+			t.Errorf("%s: exit %d\n%s", target, status, said)
+		}
+	}
+}
+
 func TestTheDoctorStopsWhereTheWayBreaksAndSaysWhatToDo(t *testing.T) {
 	for name, test := range map[string]struct {
 		kubeconfig string
@@ -50,6 +60,9 @@ func TestTheDoctorStopsWhereTheWayBreaksAndSaysWhatToDo(t *testing.T) {
 		"no Service":  {cluster.Kubeconfig, []string{"demo", "lost:80"}, "BROKEN Service", "There is no Service lost in namespace default.", 1},
 		"no program":  {cluster.Kubeconfig, []string{"demo", "refused:80"}, "BROKEN port", "Nothing listens on port 7008", 1},
 		"no context":  {cluster.Kubeconfig, []string{"dem"}, "", "", 2},
+		"no target":   {cluster.Kubeconfig, []string{"demo", "hello:80:90"}, "", "", 2},
+		"no port":     {cluster.Kubeconfig, []string{"demo", "hello:http"}, "", "", 2},
+		"no host":     {cluster.Kubeconfig, []string{"demo", "a b:80"}, "", "", 2},
 		"no endpoint": {cluster.Kubeconfig, []string{"demo", "not-ready:80"}, "BROKEN EndpointSlice", "is not ready.", 1},
 	} {
 		t.Run(name, func(t *testing.T) {

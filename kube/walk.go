@@ -119,8 +119,16 @@ func (w *walk) aim(target string) error {
 // meaning says what the target's host stands for, and asks whose an address is.
 func (w *walk) meaning(ctx context.Context) (string, error) {
 	n := w.name
+	const outsideWay = "outside the cluster: it goes the way of all other hosts"
 	if w.cluster.foreign(n) {
-		return "outside the cluster: it goes the way of all other hosts", nil
+		return outsideWay, nil
+	}
+	if claimed, err := w.cluster.Claims(ctx, w.host); err != nil {
+		return "", err
+	} else if !claimed && n.service != "" {
+		return fmt.Sprintf("no Service %s in namespace %s can be seen, so that it is %s", n.service, n.namespace, outsideWay), nil
+	} else if !claimed {
+		return "the address of no Service or Pod that can be seen, " + outsideWay, nil
 	}
 	switch n.meaning {
 	case podName:
