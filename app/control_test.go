@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -299,16 +298,6 @@ func TestMistakesAreToldInOneSentence(t *testing.T) {
 		}
 		if got := r.ask(t, args...); got.status != 2 || got.stdout != "" || !strings.HasPrefix(got.stderr, "fairlead: "+want) || strings.Count(got.stderr, "\n") != 1 {
 			t.Errorf("fairlead %s: status %d\n%s%s", line, got.status, got.stdout, got.stderr)
-		}
-	}
-	// One that hangs is told of.
-	if err := r.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = r.cmd.Process.Signal(syscall.SIGCONT) }()
-	for _, args := range [][]string{{"status"}, {"on", "demo"}} {
-		if got := r.ask(t, args...); got.status != 1 || got.stderr != "fairlead: the Fairlead that runs does not answer: end it, and start it again\n" {
-			t.Errorf("%s of a Fairlead that hangs: %+v", args, got)
 		}
 	}
 }

@@ -2,9 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"net/netip"
+	"slices"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"fairlead/app/settings"
 	"fairlead/proxy/pac"
 )
 
@@ -12,8 +18,8 @@ import (
 const knownWait = 2 * time.Second
 
 // pages are what a context's proxy shows of itself: how to use it, and the file that tells a browser.
-func pages(name string, w *way) http.Handler {
-	c := w.plan.settings
+func (w *wiring) pages(name string, way *way, log zerolog.Logger) http.Handler {
+	c := way.plan.settings
 	hint := ""
 	if c.Password {
 		hint = "This proxy wants a password. It is in the URLs that Fairlead's menu and `fairlead env` copy."
@@ -22,22 +28,47 @@ func pages(name string, w *way) http.Handler {
 		Context: name,
 		Hint:    hint,
 		Script: func(ctx context.Context) pac.Config {
-			ctx, cancel := context.WithTimeout(ctx, knownWait)
-			defer cancel()
-			config := pac.Config{
-				Password: c.Password, TLS: c.RequireTLS,
-				Namespaces: []string{w.cluster.Namespace()},
-				Known:      w.cluster.Ranges(ctx),
-			}
-			// Without them a name like web.dev goes its usual way, for dev is a top-level domain, too. Browsers ask whenever they
-			// start or the network changes, which is nothing to run a credential plugin for.
-			if !w.cluster.LoggedIn() {
-				return config
-			}
-			if namespaces, err := w.cluster.Namespaces(ctx); err == nil {
-				config.Namespaces = namespaces
-			}
+			config := pac.Config{Password: c.Password, TLS: c.RequireTLS}
+			config.Known, config.Namespaces = w.seen(ctx, name, way, log)
 			return config
 		},
 	})
+}
+
+// seen gives the ranges and namespaces of a context's cluster: those it has or, while it cannot be asked, those it was last seen to have.
+// Without the namespaces a name like web.dev goes its usual way, for dev is a top-level domain, too. Browsers ask whenever they start or
+// the network changes, which is nothing to run a credential plugin for; and they hardly ever ask again.
+func (w *wiring) seen(ctx context.Context, name string, way *way, log zerolog.Logger) (ranges []netip.Prefix, namespaces []string) {
+	ctx, cancel := context.WithTimeout(ctx, knownWait)
+	defer cancel()
+	ranges = way.cluster.Ranges(ctx)
+	before := w.settings.Seen(name)
+	known, err := way.namespaces(ctx)
+	if err != nil {
+		return append(ranges, before.Ranges...), append(before.Namespaces, way.cluster.Namespace())
+	}
+	now := settings.Seen{Namespaces: pac.Doubtful(known)}
+	for _, p := range ranges {
+		if !p.IsSingleIP() && !slices.Contains(way.plan.policy.Addresses, p) { // those of the settings are there anyway
+			now.Ranges = append(now.Ranges, p)
+		}
+	}
+	if len(now.Ranges) == 0 { // they could not be asked for
+		now.Ranges = before.Ranges
+		ranges = append(ranges, before.Ranges...)
+	}
+	if err := w.settings.SetSeen(name, now); err != nil {
+		log.Warn().Err(err).Msg("the cluster's ranges are not remembered")
+	}
+	return ranges, known
+}
+
+var errLoggedOut = errors.New("there is no login")
+
+// namespaces are the cluster's, where asking for them runs no credential plugin.
+func (w *way) namespaces(ctx context.Context) ([]string, error) {
+	if !w.cluster.LoggedIn() {
+		return nil, errLoggedOut
+	}
+	return w.cluster.Namespaces(ctx)
 }

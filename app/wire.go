@@ -127,7 +127,7 @@ func (w *wiring) serverConfig(way *way, name string, log zerolog.Logger) proxy.C
 		Connections: c.Limits.Connections,
 		TLS:         way.plan.tls,
 		RequireTLS:  c.RequireTLS,
-		Pages:       pages(name, way),
+		Pages:       w.pages(name, way, log),
 	}
 	if c.Password {
 		config.Credentials = &proxy.Credentials{User: c.Credentials.User, Password: c.Credentials.Password}

@@ -33,6 +33,10 @@ type contextState struct {
 	Used     int64  `json:"used,omitempty"`     // when it was last switched on, in seconds since 1970
 	Password string `json:"password,omitempty"` // the one that was made up for its clients
 
+	// What its cluster was last seen to have, between blanks.
+	Ranges     string `json:"ranges,omitempty"`
+	Namespaces string `json:"namespaces,omitempty"`
+
 	// What was chosen in the menu.
 	Namespace  choice `json:"namespace,omitzero"`
 	Outside    choice `json:"outside,omitzero"`

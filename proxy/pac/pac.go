@@ -90,14 +90,25 @@ func quote(s string) string {
 	return string(quoted)
 }
 
-// spaces lists namespaces between spaces, sorted, as many as fit.
-func spaces(namespaces []string) string {
-	namespaces = slices.Clone(namespaces)
+// Doubtful gives those of some namespaces that names of the Internet end in, too: of all others a script needs not be told.
+// They are sorted.
+func Doubtful(namespaces []string) []string {
+	namespaces = slices.DeleteFunc(slices.Clone(namespaces), func(namespace string) bool {
+		return !isLabel(namespace) || !strings.Contains(topLevelLines, "\n"+namespace+"\n")
+	})
 	slices.Sort(namespaces)
+	return slices.Compact(namespaces)
+}
+
+// topLevelLines has a line break before and behind every label.
+var topLevelLines = "\n" + topLevel
+
+// spaces lists the doubtful namespaces between spaces, as many as fit.
+func spaces(namespaces []string) string {
 	var list strings.Builder
 	list.WriteByte(' ')
-	for _, namespace := range slices.Compact(namespaces) {
-		if isLabel(namespace) && list.Len()+len(namespace) < maxNamespaces {
+	for _, namespace := range Doubtful(namespaces) {
+		if list.Len()+len(namespace) < maxNamespaces {
 			list.WriteString(namespace)
 			list.WriteByte(' ')
 		}
