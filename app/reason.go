@@ -14,12 +14,16 @@ const windowsAddressInUse = syscall.Errno(10048)
 
 // reason puts what is wrong with a context as a whole into the model's words. It is a session.Config's Reason.
 func reason(err error) session.Reason {
-	r := session.Reason{Text: explain.Short(err)}
+	said := explain.Error(err)
+	r := session.Reason{Title: said.Title, Text: said.Sentence, Hint: said.Hint}
 	login, loggedOut := errors.AsType[*fault.Login](err)
 	_, unreachable := errors.AsType[*fault.Unreachable](err)
 	switch {
 	case loggedOut:
 		r.Trouble, r.Login = session.LoginNeeded, login.Command
+		if login.Cause == fault.PluginMissing || login.Cause == fault.PluginDenied {
+			r.Login = "" // to log in does not help where the program that would use the login is not there
+		}
 	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, windowsAddressInUse):
 		r.Trouble = session.PortTaken
 	case unreachable:

@@ -25,9 +25,11 @@ func TestReasonsTellWhatViewsCanOffer(t *testing.T) {
 		{fmt.Errorf("start: %w", &fault.Login{Context: "a", Command: "aws sso login", Err: errors.New("401")}), session.LoginNeeded, "aws sso login"},
 		{&fault.Unreachable{Server: "https://api", Err: errors.New("no route")}, session.Unreachable, ""},
 		{inUse, session.PortTaken, ""},
+		{&fault.Login{Context: "a", Plugin: "aws", Cause: fault.PluginMissing, Command: "aws sso login"}, session.LoginNeeded, ""},
+		{&fault.Login{Context: "a", Plugin: "aws", Cause: fault.PluginDenied, Command: "aws sso login"}, session.LoginNeeded, ""},
 		{errors.New("odd"), "", ""},
 	} {
-		if r := reason(c.err); r.Trouble != c.trouble || r.Login != c.login || r.Text == "" {
+		if r := reason(c.err); r.Trouble != c.trouble || r.Login != c.login || r.Text == "" || r.Title == "" || (r.Hint == "" && c.trouble != "") {
 			t.Errorf("%v: %+v", c.err, r)
 		}
 	}

@@ -102,7 +102,10 @@ func announce(ctx context.Context, model *session.Manager, names []string) error
 				return fmt.Errorf("context %s is no longer in the kubeconfig", name)
 			}
 			if s.Phase == session.Failed {
-				return fmt.Errorf("context %s: %s%s", name, s.Reason, whosePort(ctx, s))
+				if holder := whosePort(ctx, s); holder != "" {
+					return fmt.Errorf("context %s: %s%s", name, s.Reason, holder)
+				}
+				return fmt.Errorf("context %s: %s", name, why(s))
 			}
 		}
 		for said < len(names) && states[names[said]].Phase.Listening() {

@@ -89,8 +89,11 @@ func printNotes(out io.Writer, c control.Context, now time.Time) {
 	if c.Reason != "" {
 		notes = append(notes, c.Reason)
 	}
-	if c.Login != "" {
+	switch {
+	case c.Login != "":
 		notes = append(notes, "To log in: "+c.Login)
+	case c.Hint != "":
+		notes = append(notes, c.Hint)
 	}
 	if c.TLS {
 		notes = append(notes, fmt.Sprintf("It takes only clients with TLS and a certificate: `fairlead env %s --for curl` shows how.", c.Name))

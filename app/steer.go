@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"fairlead/app/command"
@@ -35,7 +36,7 @@ func runOn(ctx context.Context, o command.Options, names []string) error {
 		for _, s := range states {
 			switch {
 			case !s.Phase.Listening():
-				errs = append(errs, fmt.Errorf("context %s is %s: %s", s.Name, s.Phase, orElse(s.Reason, "it was switched off meanwhile")))
+				errs = append(errs, fmt.Errorf("context %s is %s: %s", s.Name, s.Phase, orElse(why(s), "it was switched off meanwhile")))
 				continue
 			case s.Reason != "":
 				fmt.Fprintf(os.Stderr, "%s  %s\n", s.Name, s.Reason)
@@ -84,7 +85,7 @@ func runOff(ctx context.Context, o command.Options, names []string) error {
 		var errs []error
 		for _, s := range states {
 			if !s.Wanted && s.Phase == session.Failed {
-				errs = append(errs, fmt.Errorf("context %s: %s", s.Name, s.Reason))
+				errs = append(errs, fmt.Errorf("context %s: %s", s.Name, why(s)))
 			}
 		}
 		return errors.Join(errs...)
@@ -171,6 +172,9 @@ func runOpen(ctx context.Context, _ command.Options, name string) error {
 		return advise(ctx, c, []string{name}, c.Open(ctx, name))
 	})
 }
+
+// why is the reason of a context's state, and what to do about it.
+func why(s session.State) string { return strings.TrimSpace(s.Reason + " " + s.Hint) }
 
 func orElse(text, instead string) string {
 	if text == "" {

@@ -224,7 +224,10 @@ func (w *walk) endpoints(ctx context.Context) (string, error) {
 		w.service.slices = append(w.service.slices, newEndpointSlice(w.service.namespace, slice))
 	}
 	ready, other := w.service.count()
-	detail := fmt.Sprintf("%d ready, %d not, in %d EndpointSlices", ready, other, len(slices))
+	detail := fmt.Sprintf("%d ready, %d not, in %d EndpointSlice", ready, other, len(slices))
+	if len(slices) != 1 {
+		detail += "s"
+	}
 	if err := w.name.of(w.service, w.port, &w.to); err != nil {
 		return detail, err
 	}

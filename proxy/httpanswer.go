@@ -68,6 +68,9 @@ func sfString(text string) string {
 			quoted.WriteString("...")
 			quoted.WriteByte('"')
 			return quoted.String()
+		case c == '\u201c' || c == '\u201d': // of a command to paste
+			quoted.WriteByte('\'')
+			continue
 		case c < ' ' || c > '~':
 			quoted.WriteByte('?')
 			continue

@@ -20,9 +20,9 @@ func refusing(answer proxy.Answer) proxy.Config {
 func TestFailureIsToldInEveryLanguage(t *testing.T) {
 	w := open(t, refusing(proxy.Answer{
 		SOCKS4: 92, SOCKS5: 4, Status: 504, ProxyStatus: "dns_error",
-		Text: `no "Service" \ é` + "\r\nX: y", Page: "<!doctype html><p>page",
+		Text: `no "Service" \ é “x”` + "\r\nX: y", Page: "<!doctype html><p>page",
 	}))
-	const status = `fairlead; error=dns_error; details="no \"Service\" \\ ?  X: y"`
+	const status = `fairlead; error=dns_error; details="no \"Service\" \\ ? 'x'  X: y"`
 	for _, request := range []string{
 		"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\nAccept: text/html\r\n\r\n",
 		"GET http://a.example/ HTTP/1.1\r\nHost: a.example\r\nAccept: */*\r\n\r\n",

@@ -26,7 +26,7 @@ func listen(err error) (words, bool) {
 	case isAny(wordsTaken...)(err):
 		e.title = "Port taken"
 		e.sentence = fmt.Sprintf("Another program already listens on %s.", address)
-		e.hint = "Stop that program, then start the context again."
+		e.hint = "Stop that program, then start the context again, or give the context another port in the settings."
 	case isAny(wordsForbidden...)(err):
 		e.sentence = fmt.Sprintf("This machine does not let Fairlead listen on %s.", address)
 		e.hint = "Ports below 1024, and ports the system keeps for itself, need more rights."

@@ -154,7 +154,7 @@ func byName(id string, all []session.State) []group {
 	var groups []group
 	var alone []session.State
 	for _, head := range heads {
-		if len(by[head]) < 2 {
+		if len(by[head]) < 2 || head == "" { // names of a single word have no beginning in common
 			alone = append(alone, by[head]...)
 			continue
 		}

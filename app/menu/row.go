@@ -8,7 +8,7 @@ import (
 
 // rows are the lines of one context: the one that switches it, and those below it that have something to say or to offer.
 func rows(c session.State, x Extras) []Item {
-	return []Item{row(c), details(c, x), reason(c), warning(c)}
+	return []Item{row(c), details(c, x), reason(c), hint(c), warning(c)}
 }
 
 // row is the line that switches a context. It has no submenu, for desktops do not click lines that have one; but one of production asks
@@ -50,6 +50,13 @@ func reason(c session.State) Item {
 	}
 	item = button(indent+"login needed: copy “"+shortEnd(clean(c.Login), maxCommand)+"”", Click{CopyLogin, c.Name, c.Login})
 	item.ID, item.Tooltip = "login/"+c.Name, shortEnd(clean(c.Reason), maxSentence)
+	return item
+}
+
+// hint is the line that says what to do about a context that failed: of one that listens, the rest of its menu offers it.
+func hint(c session.State) Item {
+	item := line("hint/"+c.Name, indent+shortEnd(clean(c.Hint), maxSentence))
+	item.Hidden = c.Hint == "" || c.Phase != session.Failed
 	return item
 }
 

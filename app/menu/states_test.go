@@ -75,12 +75,12 @@ func snapshots() map[string]session.Snapshot {
 	return map[string]session.Snapshot{
 		"all-phases": {Version: 7, Contexts: []session.State{
 			{Name: "staging", Phase: session.On, Wanted: true, Usable: true, Address: "127.0.0.1:1080", Cluster: "east", Namespace: "web", Outside: "direct", Since: noon},
-			{Name: "prod_eu", Phase: session.Degraded, Wanted: true, Usable: true, Address: "127.0.0.1:1081", Reason: "The API server 10.1.2.3:6443 does not answer.", Trouble: session.Unreachable, Since: noon.Add(-time.Hour)},
+			{Name: "prod_eu", Phase: session.Degraded, Wanted: true, Usable: true, Address: "127.0.0.1:1081", Reason: "The API server 10.1.2.3:6443 does not answer.", Hint: "Check the network.", Trouble: session.Unreachable, Since: noon.Add(-time.Hour)},
 			{Name: "dev", Phase: session.Off, Usable: true, Address: "127.0.0.1:1082"},
 			{Name: "lab", Phase: session.Starting, Wanted: true, Usable: true},
 			{Name: "edge", Phase: session.Stopping, Usable: true, Address: "127.0.0.1:1083"},
 			{Name: "edge-2", Phase: session.Stopping, Wanted: true, Usable: true, Address: "127.0.0.1:1084"},
-			{Name: "legacy", Phase: session.Failed, Wanted: true, Usable: true, Address: "127.0.0.1:1085", Reason: "Another program listens on 127.0.0.1:1085.", Trouble: session.PortTaken},
+			{Name: "legacy", Phase: session.Failed, Wanted: true, Usable: true, Address: "127.0.0.1:1085", Reason: "Another program listens on 127.0.0.1:1085.", Hint: "Stop that program, or take another port.", Trouble: session.PortTaken},
 			{Name: "broken", Phase: session.Off, Reason: "Its cluster \"x\" is not in the kubeconfig.", Trouble: session.Unusable},
 			{Name: "v6", Phase: session.On, Wanted: true, Usable: true, Address: "[::1]:1086", Since: noon.Add(-time.Minute), Outside: "refuse"},
 		}},
@@ -104,7 +104,7 @@ func snapshots() map[string]session.Snapshot {
 		}},
 		"all-off":        {Version: 1, Contexts: []session.State{{Name: "a", Phase: session.Off, Usable: true}, {Name: "b", Phase: session.Off, Usable: true}}},
 		"many":           {Version: 9, Contexts: some},
-		"many-one-file":  {Version: 9, Contexts: many(80, 1)},
+		"many-one-file":  {Version: 9, Contexts: append(many(80, 1), session.State{Name: "minikube", Usable: true, Phase: session.Off, File: "/home/someone/.kube/work/config"}, session.State{Name: "colima", Usable: true, Phase: session.Off, File: "/home/someone/.kube/work/config"})},
 		"not-yet-known":  {},
 		"no-contexts":    {Version: 1, Sources: []string{"/home/someone/.kube/config"}},
 		"nothing-usable": {Version: 1, Sources: []string{"/a", "/b"}, Problems: []string{"/a: line 3: did not find expected key", "/b: permission denied"}},

@@ -28,7 +28,7 @@ func (n *Notifier) compare(was, is session.State) {
 	}
 	switch {
 	case bad(is) && (!bad(was) || was.Trouble != is.Trouble || was.Reason != is.Reason):
-		kind, title := Contexts, "Cluster not reached"
+		kind, title := Contexts, "Cluster unreachable"
 		switch {
 		case is.Trouble == session.LoginNeeded:
 			kind, title = Logins, "Login needed"
@@ -39,7 +39,14 @@ func (n *Notifier) compare(was, is session.State) {
 		case is.Trouble == session.NotTakenUp:
 			title = "Change not taken up"
 		}
-		n.Trouble(kind, is.Name, explain.Explanation{Title: title, Sentence: is.Reason}, is.Login)
+		if is.Title != "" && is.Trouble != session.NotTakenUp {
+			title = is.Title
+		}
+		said := explain.Explanation{Title: title, Sentence: is.Reason, Hint: is.Hint}
+		if is.Login != "" {
+			said.Hint = "" // the command says it
+		}
+		n.Trouble(kind, is.Name, said, is.Login)
 	case is.Phase == session.On && is.Reason == "":
 		n.Back(is.Name)
 	case is.Phase == session.Starting:

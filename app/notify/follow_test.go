@@ -32,16 +32,22 @@ func TestContextsThatFailAndComeBackAreTold(t *testing.T) {
 	away := state(session.Degraded, "The API server does not answer.", session.Unreachable)
 	login := state(session.Degraded, "The login has expired.", session.LoginNeeded)
 	login.Login = "tsh login staging"
+	taken := state(session.Failed, "Another program listens on 127.0.0.1:1080.", session.PortTaken)
+	taken.Hint = "Stop it."
+	missing := state(session.Degraded, "The program aws was not found.", session.LoginNeeded)
+	missing.Title, missing.Hint = "Login plugin missing", "Install it."
+	login.Hint = "Run tsh login staging." // the command says as much
 	for name, test := range map[string]struct {
 		states []session.State
 		want   string
 	}{
 		"all is well":     {[]session.State{state(session.Off, "", ""), state(session.Starting, "", ""), on, state(session.Stopping, "", "")}, ""},
-		"away and back":   {[]session.State{on, away, away, on, on}, "[Cluster not reached] Context staging | The API server does not answer.\n[Works again] Context staging\n"},
+		"away and back":   {[]session.State{on, away, away, on, on}, "[Cluster unreachable] Context staging | The API server does not answer.\n[Works again] Context staging\n"},
 		"login":           {[]session.State{on, login, on}, "[Login needed] Context staging | The login has expired. | To log in: tsh login staging\n[Works again] Context staging\n"},
-		"port":            {[]session.State{state(session.Failed, "Another program listens on 127.0.0.1:1080.", session.PortTaken)}, "[Port taken] Context staging | Another program listens on 127.0.0.1:1080.\n"},
+		"port":            {[]session.State{taken}, "[Port taken] Context staging | Another program listens on 127.0.0.1:1080. | Stop it.\n"},
+		"no plugin":       {[]session.State{missing}, "[Login plugin missing] Context staging | The program aws was not found. | Install it.\n"},
 		"failed, and off": {[]session.State{state(session.Failed, "It ended.", ""), state(session.Off, "", ""), on}, "[Context failed] Context staging | It ended.\n"},
-		"off, and again":  {[]session.State{away, state(session.Off, "", ""), away}, strings.Repeat("[Cluster not reached] Context staging | The API server does not answer.\n", 2)},
+		"off, and again":  {[]session.State{away, state(session.Off, "", ""), away}, strings.Repeat("[Cluster unreachable] Context staging | The API server does not answer.\n", 2)},
 		"unusable entry":  {[]session.State{{Name: "staging", Phase: session.Off, Reason: "No cluster.", Trouble: session.Unusable}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -65,8 +71,8 @@ func TestAContextThatComesAndGoesIsToldOnceAMinute(t *testing.T) {
 		on, away := state(session.On, "", ""), state(session.Degraded, "The API server does not answer.", session.Unreachable)
 		follow(n, time.Second, on, away, on, away, on, away, on, away)
 		pass(time.Minute)
-		expect(t, s, "[Cluster not reached] Context staging | The API server does not answer.\n[Works again] Context staging\n"+
-			"[Cluster not reached] Context staging | The API server does not answer. | Once more in the last minute.\n")
+		expect(t, s, "[Cluster unreachable] Context staging | The API server does not answer.\n[Works again] Context staging\n"+
+			"[Cluster unreachable] Context staging | The API server does not answer. | Once more in the last minute.\n")
 	})
 }
 

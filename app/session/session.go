@@ -45,7 +45,7 @@ type health struct{ err error }
 func (s *session) state() State {
 	state := State{
 		Name: s.entry.Name, Phase: s.phase, Wanted: s.wanted, Usable: s.entry.Problem == "" && !s.gone,
-		Reason: s.reason.Text, Trouble: s.reason.Trouble, Login: s.reason.Login,
+		Title: s.reason.Title, Reason: s.reason.Text, Hint: s.reason.Hint, Trouble: s.reason.Trouble, Login: s.reason.Login,
 		Address: s.address, Warning: s.entry.Warning,
 		Cluster: s.entry.Cluster, Namespace: s.entry.Namespace, File: s.entry.File, Outside: s.entry.Outside,
 		Production: s.entry.Production, Password: s.entry.Password, TLS: s.entry.TLS,

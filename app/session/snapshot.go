@@ -38,7 +38,9 @@ const (
 
 // A Reason is why a context is not as it should be. The zero Reason is none.
 type Reason struct {
+	Title   string // what it is called, in two to four words; may be empty
 	Text    string // one plain sentence
+	Hint    string // what to do about it, in one or two sentences; may be empty
 	Trouble Trouble
 	Login   string // for LoginNeeded: the command that logs in, to be pasted into a terminal; may be empty
 }
@@ -49,7 +51,9 @@ type State struct {
 	Phase   Phase   `json:"phase"`
 	Wanted  bool    `json:"wanted"`            // the wish, which outlives a failure and a restart
 	Usable  bool    `json:"usable"`            // false if its entry cannot be used
+	Title   string  `json:"title,omitempty"`   // what the reason is called, in two to four words; may be empty
 	Reason  string  `json:"reason,omitempty"`  // one plain sentence for Degraded, Failed, and what is not usable
+	Hint    string  `json:"hint,omitempty"`    // what to do about it; may be empty
 	Trouble Trouble `json:"trouble,omitempty"` // the kind of the reason
 	Login   string  `json:"login,omitempty"`   // the command that logs in, when a login is needed and the command is known
 	Address string  `json:"address,omitempty"` // host:port it listens on, or is to listen on; empty if not yet known

@@ -10,7 +10,7 @@ func curl(p Proxy) (Snippet, error) {
 	return Snippet{
 		// A NO_PROXY of the environment would count even with --proxy.
 		Text: fmt.Sprintf("curl --noproxy localhost --proxy %s %s\n", posix(p.URL("socks5h")), posix(p.target())),
-		Note: "socks5h, not socks5: with that and with --socks4 curl looks names up on this machine, where the cluster's are not known.",
+		Note: "It must be socks5h: with socks5 and socks4 curl looks names up on this machine, which does not know the cluster's.",
 	}, nil
 }
 
