@@ -49,6 +49,48 @@ func TestContextGoneFromTheKubeconfigStopsAndDisappears(t *testing.T) {
 	})
 }
 
+func TestContextThatComesBackIsOnAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		saves := 0
+		m, _ := runManager(t, Config{Start: newProxies(t).Start, Save: func(string, bool) error { saves++; return nil }})
+		lost := func() {
+			t.Helper()
+			do(t, m, SetContexts{})
+			synctest.Wait()
+			if got := names(m.Snapshot()); got != "" {
+				t.Fatalf("contexts %s", got)
+			}
+		}
+		do(t, m, Toggle{"a"})
+		synctest.Wait()
+		lost()
+		do(t, m, SetContexts{Entries: []Entry{{Name: "a", Problem: "Half of it is missing."}, {Name: "b"}}})
+		synctest.Wait()
+		want(t, m, "a", Off, "Half of it is missing.")
+		do(t, m, SetContexts{Entries: []Entry{{Name: "a"}, {Name: "b"}}})
+		synctest.Wait()
+		want(t, m, "a", On, "")
+		want(t, m, "b", Off, "")
+
+		lost()
+		do(t, m, SetContexts{Entries: []Entry{{Name: "a", Production: true}}})
+		synctest.Wait()
+		want(t, m, "a", Off, "") // it asks
+
+		do(t, m, SetContexts{Entries: []Entry{{Name: "b"}}})
+		do(t, m, Toggle{"b"})
+		synctest.Wait()
+		lost()
+		do(t, m, StopAll{})
+		do(t, m, SetContexts{Entries: []Entry{{Name: "b"}}})
+		synctest.Wait()
+		want(t, m, "b", Off, "")
+		if saves != 3 {
+			t.Errorf("%d wishes saved, want those of the three clicks", saves)
+		}
+	})
+}
+
 func TestContextThatComesBackInTimeGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)

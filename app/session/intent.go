@@ -48,7 +48,8 @@ type AutoOff struct {
 }
 
 // SetContexts tells which contexts there are. One that stays keeps its state; when it runs and its Fingerprint differs, it is
-// reloaded. One that is gone is turned off, without saving that as a wish, and disappears when it has stopped.
+// reloaded. One that is gone is turned off, without saving that as a wish, and disappears when it has stopped; when it comes
+// back, it is turned on again, unless it is one of production or the user has turned it or everything off meanwhile.
 type SetContexts struct {
 	Entries  []Entry
 	Problems []string // what is wrong with the kubeconfig as a whole, one sentence each
@@ -114,6 +115,10 @@ func (i Set) apply(m *Manager) error {
 }
 
 func (StopAll) apply(m *Manager) error {
+	for name := range m.away {
+		m.wishes.put(name, false)
+	}
+	clear(m.away)
 	var errs []error
 	for _, s := range m.sessions {
 		errs = append(errs, m.wish(s, Set{}))
@@ -147,12 +152,17 @@ func (i SetContexts) apply(m *Manager) error {
 		}
 		m.sessions = append(m.sessions, s)
 		m.enter(s, entry)
+		m.welcome(s)
 	}
 	for _, s := range before {
 		if slices.Contains(m.sessions, s) {
 			continue
 		}
 		s.gone, s.restored = true, true // should it come back before it has stopped
+		if s.wanted {
+			m.away[s.entry.Name] = true
+			m.config.Log.Info().Str("context", s.entry.Name).Msg("gone from the kubeconfig")
+		}
 		m.drive(s)
 		if s.run != nil {
 			m.sessions = append(m.sessions, s)
@@ -178,6 +188,19 @@ func (m *Manager) enter(s *session, entry Entry) {
 	if entry.Fingerprint != before.Fingerprint && entry.Problem == "" {
 		m.reload(s)
 	}
+}
+
+// welcome turns on a context that was on when the kubeconfig lost it, once it can be used again.
+func (m *Manager) welcome(s *session) {
+	if !m.away[s.entry.Name] || s.entry.Problem != "" {
+		return
+	}
+	delete(m.away, s.entry.Name)
+	if s.wanted || s.entry.Production {
+		return
+	}
+	s.wanted, s.restored = true, true
+	m.drive(s)
 }
 
 func (m *Manager) find(name string) (*session, error) {
@@ -207,6 +230,7 @@ func (m *Manager) wish(s *session, w Set) error {
 	if w.On && idle && !w.Restored {
 		s.used = time.Now().Round(0)
 	}
+	delete(m.away, s.entry.Name)
 	s.wanted, s.restored = w.On, w.Restored
 	m.drive(s)
 	return nil

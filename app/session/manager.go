@@ -64,6 +64,7 @@ type Manager struct {
 
 	// Owned by the goroutine in Run.
 	sessions  []*session
+	away      map[string]bool // contexts that were on when the kubeconfig lost them, by name
 	problems  []string
 	sources   []string
 	known     bool // SetContexts has come
@@ -101,6 +102,7 @@ func New(c Config) *Manager {
 		ailing:    make(chan struct{}, 1),
 		done:      make(chan struct{}),
 		wishes:    newWishes(),
+		away:      make(map[string]bool),
 		abandoned: make(map[*run]string),
 		changed:   make(chan struct{}),
 	}
