@@ -49,7 +49,7 @@ func runList(ctx context.Context, o command.Options) error {
 		err = printContexts(os.Stdout, lines)
 	}
 	if len(lines) == 0 && len(kubeconfig.Problems) == 0 {
-		fmt.Fprintf(os.Stderr, "fairlead: no contexts found in %s\n", strings.Join(kubeconfig.Files, ", "))
+		fmt.Fprintf(os.Stderr, "fairlead: no contexts found in %s\n", strings.Join(sources(kubeconfig.Files), ", "))
 	}
 	for _, problem := range kubeconfig.Problems {
 		fmt.Fprintln(os.Stderr, "fairlead:", problem)

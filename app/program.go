@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,8 +159,20 @@ func (p *program) tell(ctx context.Context, model *session.Manager) error {
 	p.telling.Lock()
 	defer p.telling.Unlock()
 	return model.Do(ctx, session.SetContexts{
-		Entries: p.entries(), Problems: p.problems(), Sources: p.kubeconfig.Load().Files,
+		Entries: p.entries(), Problems: p.problems(), Sources: sources(p.kubeconfig.Load().Files),
 	})
+}
+
+// sources are the kubeconfig files that were looked at, and which of them there are not.
+func sources(files []string) []string {
+	shown := make([]string, len(files))
+	for i, file := range files {
+		shown[i] = fromHome(file)
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			shown[i] += " (no such file)"
+		}
+	}
+	return shown
 }
 
 // find is the context of that name, or a usage error that names the closest ones.

@@ -41,7 +41,7 @@ func OpenFile(ctx context.Context, path string) error {
 	select {
 	case err := <-ended:
 		if err != nil {
-			return fmt.Errorf("open %s: %s: %w", path, filepath.Base(cmd.Path), err)
+			return fmt.Errorf("no program of this desktop shows %s (%s: %w)", path, filepath.Base(cmd.Path), err)
 		}
 	case <-timer.C:
 	case <-ctx.Done():

@@ -77,7 +77,11 @@ func (p *parser) syntax(err error) error {
 			_, text, _ = strings.Cut(after, ": ")
 		}
 	}
-	return Problems{{p.file, line, "not valid YAML: " + shown(text)}}
+	text = shown(text)
+	if strings.Contains(text, "cannot start any token") {
+		text += " (perhaps a tab: YAML is indented with spaces)"
+	}
+	return Problems{{p.file, line, "not valid YAML: " + text}}
 }
 
 // parser collects the problems of a file.

@@ -100,6 +100,7 @@ func TestProblemsNameTheLineAndWhatMayHaveBeenMeant(t *testing.T) {
 		{"tls alone", "defaults:\n  tls: {cert: a}\n", "f:2: tls takes three files: cert, key and client-ca, since it lets in only clients with a certificate"},
 		{"namespace", "defaults: {namespace: Team_A}\n", `f:1: "Team_A" cannot be the name of a namespace`},
 		{"key twice", "browser: a\nbrowser: b\n", "f:2: browser is here twice (the first is in line 1)"},
+		{"tab", "defaults:\n\tlisten: 127.0.0.1\n", "f:2: not valid YAML: found character that cannot start any token (perhaps a tab: YAML is indented with spaces)"},
 		{"broken", "defaults:\n  listen: [\n", "f:2: not valid YAML: did not find expected node content"},
 		{"two documents", "browser: a\n---\nbrowser: b\n", "f: more than one document: there must be no line of ---"},
 		{"several", "a: 1\nb: 2\n", "f:1: unknown key \"a\": there are"},
