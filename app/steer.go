@@ -36,7 +36,7 @@ func runOn(ctx context.Context, o command.Options, names []string) error {
 		for _, s := range states {
 			switch {
 			case !s.Phase.Listening():
-				errs = append(errs, fmt.Errorf("context %s is %s: %s", s.Name, s.Phase, orElse(why(s), "it was switched off meanwhile")))
+				errs = append(errs, fmt.Errorf("context %s is not on: %s", s.Name, orElse(why(s), "it was switched off meanwhile")))
 				continue
 			case s.Reason != "":
 				fmt.Fprintf(os.Stderr, "%s  %s\n", s.Name, s.Reason)

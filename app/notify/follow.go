@@ -17,6 +17,11 @@ func (n *Notifier) Follow(snapshots iter.Seq[session.Snapshot]) {
 			now[c.Name] = c
 			n.compare(before[c.Name], c)
 		}
+		for name := range before {
+			if _, there := now[name]; !there {
+				n.forget(name) // should it come back, that is no recovery
+			}
+		}
 		before = now
 	}
 }

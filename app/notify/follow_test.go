@@ -65,6 +65,20 @@ func TestContextsThatFailAndComeBackAreTold(t *testing.T) {
 	}
 }
 
+func TestAContextThatLeavesTheKubeconfigDoesNotWorkAgain(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		away := state(session.Degraded, "The API server does not answer.", session.Unreachable)
+		n.Follow(func(yield func(session.Snapshot) bool) {
+			for _, contexts := range [][]session.State{{away}, {}, {state(session.Starting, "", "")}, {state(session.On, "", "")}} {
+				yield(session.Snapshot{Contexts: contexts})
+				pass(time.Second)
+			}
+		})
+		expect(t, s, "[Cluster unreachable] Context staging | The API server does not answer.\n")
+	})
+}
+
 func TestAContextThatComesAndGoesIsToldOnceAMinute(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
