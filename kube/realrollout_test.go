@@ -75,18 +75,21 @@ func rollout(t *testing.T, cluster *clustertest.Cluster) {
 	for range 2 {
 		steadily(&long, fmt.Sprintf("/big?bytes=%d", size), size)
 	}
+	served := func() (n int) {
+		pods.Range(func(any, any) bool { n++; return true })
+		return n
+	}
 	for i := range 2 {
+		waitFor(t, "Pods to serve the requests", func() bool { return served() > 3*i })
 		kubectl(t, cluster, "patch", "deployment", "rolled", "-p",
 			fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"round":"%d"}}}}}`, i))
 		kubectl(t, cluster, "rollout", "status", "deployment", "rolled", "--timeout=120s")
 	}
+	waitFor(t, "new Pods to serve the requests, short and long", func() bool {
+		return served() > 6 && short.Load() >= 20 && long.Load() >= 4
+	})
 	finish()
-	served := 0
-	pods.Range(func(any, any) bool { served++; return true })
-	t.Logf("%d short and %d long requests, served by %d Pods", short.Load(), long.Load(), served)
-	if served < 6 || short.Load() < 20 || long.Load() < 4 {
-		t.Errorf("%d short and %d long requests to %d Pods are no steady load", short.Load(), long.Load(), served)
-	}
+	t.Logf("%d short and %d long requests, served by %d Pods", short.Load(), long.Load(), served())
 }
 
 // fetch makes one request over a connection of its own, and counts the bytes of the answer.

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -65,6 +66,7 @@ func TestOtherCarrierIsTriedAndRemembered(t *testing.T) {
 		{CarrierSPDY, CarrierWebSocket, 400, "text/plain", "Upgrade request required"},
 		{CarrierSPDY, CarrierWebSocket, 502, "text/html", "<html>bad gateway</html>"},
 		{CarrierSPDY, CarrierWebSocket, 200, "text/html", "<html>welcome</html>"},
+		{CarrierSPDY, CarrierWebSocket, 0, "", ""}, // cut in place of an answer
 	}
 	for _, c := range cases {
 		t.Run(fmt.Sprint(c.refused, c.status), func(t *testing.T) {
@@ -90,6 +92,23 @@ func TestOtherCarrierIsTriedAndRemembered(t *testing.T) {
 				return f.Stats().Carrier == c.refused
 			})
 		})
+	}
+}
+
+func TestAnUpgradeThatIsCutOnceIsAskedForAgain(t *testing.T) {
+	w := newWorld(t)
+	var cuts atomic.Int32
+	once := func(http.ResponseWriter, *http.Request) bool {
+		if cuts.Add(1) == 1 {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	}
+	w.refuse.Store(&once)
+	f := w.forwarder(nil)
+	echoes(t, mustDial(t, f, 7), "hello")
+	if got := f.Stats().Carrier; got != CarrierSPDY {
+		t.Errorf("goes on over %s", got)
 	}
 }
 

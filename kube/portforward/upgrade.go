@@ -87,7 +87,7 @@ func (u *upgrader) order() []string {
 }
 
 // dial upgrades a connection for a Pod. What one carrier is refused the other tries: rights differ between them (create
-// for SPDY's POST, get for a WebSocket), and middleboxes know one and not the other.
+// for SPDY's POST, get for a WebSocket), and middleboxes know one and not the other, which they refuse or cut.
 func (u *upgrader) dial(ctx context.Context, ep Endpoint) (*upgraded, error) {
 	var refusals []error
 	for _, carrier := range u.order() {
@@ -99,7 +99,7 @@ func (u *upgrader) dial(ctx context.Context, ep Endpoint) (*upgraded, error) {
 			return conn, nil
 		}
 		refusals = append(refusals, err)
-		if refused := new(refusal); !errors.As(err, &refused) || refused.final() {
+		if refused, dropped := new(refusal), new(droppedError); !errors.As(err, &dropped) && (!errors.As(err, &refused) || refused.final()) {
 			break
 		}
 	}
@@ -202,15 +202,20 @@ func (u *upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
 			u.route.away()
 		}
 	}
-	conn, who, err := u.route.dial(ctx)
-	if err != nil {
-		return nil, u.failed(ctx, err)
+	// One that ends in place of an answer may have met an API server that restarts: the next is another's.
+	for again := false; ; again = true {
+		conn, who, err := u.route.dial(ctx)
+		if err != nil {
+			return nil, u.failed(ctx, err)
+		}
+		resp, err := u.ask(ctx, conn, who, req)
+		if err == nil {
+			return resp, nil
+		}
+		if again || ctx.Err() != nil {
+			return nil, u.failed(ctx, &droppedError{err})
+		}
 	}
-	resp, err := u.ask(ctx, conn, who, req)
-	if err != nil {
-		return nil, u.failed(ctx, &droppedError{err})
-	}
-	return resp, nil
 }
 
 func (u *upgrader) failed(ctx context.Context, err error) error {
