@@ -16,57 +16,175 @@ import (
 	"fairlead/build/desktoptest"
 )
 
-// TestPictures makes the pictures of the menu: go test -tags pictures -run Pictures ./app ; FAIRLEAD_PICTURES says where to.
+// A panelLook is one of the desktops that the pictures are made on.
+type panelLook struct {
+	suffix  string
+	options desktoptest.Options
+	theme   string // of GTK
+	style   string // of GNOME Shell
+}
+
+var looks = []panelLook{
+	{"", desktoptest.Options{}, "Adwaita", ""},
+	{"-dark", desktoptest.Options{}, "Adwaita:dark", ""},
+	{"-gnome-dark", desktoptest.Options{GNOME: true}, "Adwaita", ""}, // GNOME Shell 43 has no other
+	{"-gnome-light", desktoptest.Options{GNOME: true}, "Adwaita", desktoptest.LightStyle},
+}
+
+// TestPictures makes the pictures of the menu: task pictures. FAIRLEAD_PICTURES says where to.
 func TestPictures(t *testing.T) {
 	dir := os.Getenv("FAIRLEAD_PICTURES")
 	if !filepath.IsAbs(dir) {
 		t.Fatal("FAIRLEAD_PICTURES is no absolute path")
 	}
-	for theme, suffix := range map[string]string{"Adwaita": "", "Adwaita:dark": "-dark"} {
-		t.Run(theme, func(t *testing.T) {
-			d := newDesktop(t, desktoptest.Options{Notifications: desktoptest.Recorder, Width: 1280, Height: 900})
-			d.Setenv("GTK_THEME", theme)
-			d.StartPanel(t)
-			taken, err := net.Listen("tcp", "127.0.0.1:1083")
-			if err != nil {
-				t.Fatal(err)
+	for _, look := range looks {
+		t.Run("look"+look.suffix, func(t *testing.T) {
+			take := func(t *testing.T, d *onDesktop, name string, entry ...string) {
+				d.shoot(t, filepath.Join(dir, name+look.suffix+".png"), entry...)
 			}
-			defer taken.Close()
-			d.start(t, fewContexts(t, d.Home()), "dev")
-			d.shoot(t, filepath.Join(dir, "menu-off"+suffix+".png"), "dev")
-			d.icon.Click(t, "staging")
-			d.waitOn(t, "staging")
-			d.shoot(t, filepath.Join(dir, "menu-production"+suffix+".png"), "⚠ prod-eu  (production)", "Start prod-eu…", "Yes, start prod-eu")
-			d.icon.Click(t, "⚠ prod-eu  (production)", "Start prod-eu…", "Yes, start prod-eu")
-			d.waitOn(t, "⚠ prod-eu")
-			d.icon.Click(t, "away")
-			d.row(t, "away", "to be degraded", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(degraded)") })
-			d.icon.Click(t, "legacy")
-			d.row(t, "legacy", "to have failed", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "failed") })
-			staging := "    staging: copy, open, more"
-			d.shoot(t, filepath.Join(dir, "menu"+suffix+".png"), staging, "Copy for", "bash, zsh")
-			d.icon.Click(t, staging, "Services", "Load Services")
-			d.icon.WaitAt(t, staging, "Services", "default", "hello")
-			d.shoot(t, filepath.Join(dir, "menu-services"+suffix+".png"), staging, "Services", "default", "hello", "Copy http://hello.default.svc/  (http)")
-			d.shoot(t, filepath.Join(dir, "menu-more"+suffix+".png"), "More", "Notify of", "A context that failed or came back")
-			d.icon.Click(t, "Quit")
-			d.program.Wait(t)
-
-			d.Setenv("KUBECONFIG", manyContexts(t, d.Home()))
-			d.run(t)
-			d.icon = d.Tray(t, "Fairlead")
-			d.shoot(t, filepath.Join(dir, "menu-many"+suffix+".png"), "work.yaml  (17)", "gke_my-project-0_europe-west1_cluster-0")
+			t.Run("few", func(t *testing.T) { fewPictures(t, look, take) })
+			t.Run("many", func(t *testing.T) { manyPictures(t, look, take) })
+			t.Run("hostile", func(t *testing.T) { hostilePictures(t, look, take) })
+			t.Run("full", func(t *testing.T) { fullPictures(t, look, take) })
 		})
 	}
 }
 
-// shoot saves a picture of the panel and the open menu, with the pointer on an entry.
+type taker func(t *testing.T, d *onDesktop, name string, entry ...string)
+
+// desktop starts the desktop of a look, with a screen of the size that a small laptop has.
+func (l panelLook) desktop(t *testing.T) *onDesktop {
+	t.Helper()
+	l.options.Width, l.options.Height, l.options.Notifications = 1366, 768, desktoptest.Recorder
+	d := newDesktop(t, l.options)
+	d.Setenv("GTK_THEME", l.theme)
+	d.StartPanel(t)
+	if l.style != "" {
+		d.Style(t, l.style)
+	}
+	return d
+}
+
+func fewPictures(t *testing.T, l panelLook, take taker) {
+	d := l.desktop(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:1083")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	d.start(t, fewContexts(t, d.Home()), "dev")
+	take(t, d, "menu-off", "dev")
+	d.icon.Click(t, "staging")
+	d.waitOn(t, "staging")
+	take(t, d, "menu-production", "⚠ prod-eu  (production)", "Start prod-eu…", "Yes, start prod-eu")
+	d.icon.Click(t, "⚠ prod-eu  (production)", "Start prod-eu…", "Yes, start prod-eu")
+	d.waitOn(t, "⚠ prod-eu")
+	d.icon.Click(t, "away")
+	d.row(t, "away", "to be degraded", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(degraded)") })
+	d.icon.Click(t, "legacy")
+	d.row(t, "legacy", "to have failed", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "failed") })
+	take(t, d, "menu-on", "Quit")
+	take(t, d, "menu-details", d.in(t, "staging", "Show log")...)
+	take(t, d, "menu", d.in(t, "staging", "Copy for", "bash, zsh")...)
+	d.icon.Click(t, d.in(t, "staging", "Services", "Load Services")...)
+	d.icon.WaitAt(t, d.in(t, "staging", "Services", "default", "hello")...)
+	take(t, d, "menu-services", d.in(t, "staging", "Services", "default", "hello", "Copy http://hello.default.svc/  (http)")...)
+	take(t, d, "menu-more", "More", "Notify of", "A context that failed or came back")
+}
+
+func manyPictures(t *testing.T, l panelLook, take taker) {
+	d := l.desktop(t)
+	d.Setenv("KUBECONFIG", manyContexts(t, d.Home()))
+	d.run(t)
+	d.icon = d.Tray(t, "Fairlead")
+	path := []string{"work.yaml  (17)", "gke_my-project-0_europe-west1_cluster-0"}
+	d.icon.WaitFor(t, "the contexts", func(menu desktoptest.Node) bool {
+		_, beside := menu.At(path...)
+		_, inside := menu.At(append([]string{"Other contexts  (200)"}, path...)...)
+		if inside {
+			path = append([]string{"Other contexts  (200)"}, path...)
+		}
+		return beside || inside
+	})
+	take(t, d, "menu-many", path...)
+}
+
+// hostilePictures are of names that are long, or have what menus take for something else.
+func hostilePictures(t *testing.T, l panelLook, take taker) {
+	d := l.desktop(t)
+	long := strings.Repeat("a-very-long-name-", 7) + "x"
+	path := write(t, filepath.Join(d.Home(), "names.yaml"), map[string]any{
+		"apiVersion": "v1", "kind": "Config",
+		"clusters": []any{map[string]any{"name": "c", "cluster": map[string]any{"server": "https://127.0.0.1:1"}}},
+		"users":    []any{map[string]any{"name": "u", "user": map[string]any{"token": "none"}}},
+		"contexts": contextsNamed("arn:aws:eks:eu-central-1:123456789012:cluster/payments-production-blue-2026", "gke_my-proj_europe-west1_prod & more",
+			"🚢 ship", "日本語-クラスター", long, "_under_", "end_", "<b>bold</b>"),
+	})
+	d.start(t, path, "🚢 ship")
+	d.icon.Click(t, "_under_")
+	d.row(t, "_under_", "to be degraded", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(degraded)") })
+	take(t, d, "menu-names", "end_")
+	take(t, d, "menu-names-details", d.in(t, "_under_", "Copy for")...)
+}
+
+// fullPictures are of as many contexts as stand one below the other, all on.
+func fullPictures(t *testing.T, l panelLook, take taker) {
+	d := l.desktop(t)
+	var names []string
+	for i := range 14 {
+		names = append(names, fmt.Sprintf("cluster-%02d", i))
+	}
+	path := write(t, filepath.Join(d.Home(), "full.yaml"), map[string]any{
+		"apiVersion": "v1", "kind": "Config",
+		"clusters": []any{map[string]any{"name": "c", "cluster": map[string]any{"server": "https://127.0.0.1:1"}}},
+		"users":    []any{map[string]any{"name": "u", "user": map[string]any{"token": "none"}}},
+		"contexts": contextsNamed(names...),
+	})
+	d.start(t, path, names...)
+	take(t, d, "menu-full-off")
+	for _, name := range names[:8] {
+		d.icon.Click(t, name)
+		d.row(t, name, "to be degraded", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(degraded)") })
+	}
+	take(t, d, "menu-full")
+	take(t, d, "menu-full-details", d.in(t, "cluster-03", "Copy for")...)
+}
+
+// in is the path to what there is to do with a context: below its row, or in a submenu for all of them where there is little room.
+func (d *onDesktop) in(t *testing.T, context string, labels ...string) []string {
+	t.Helper()
+	var path []string
+	d.icon.WaitFor(t, "what there is to do with "+context, func(menu desktoptest.Node) bool {
+		for _, start := range [][]string{{"    " + context + ": copy, open, more"}, {"Copy, open, more", context}} {
+			if _, ok := menu.At(start...); ok {
+				path = start
+				return true
+			}
+		}
+		return false
+	})
+	return append(path, labels...)
+}
+
+func contextsNamed(names ...string) []any {
+	var contexts []any
+	for _, name := range names {
+		contexts = append(contexts, map[string]any{"name": name, "context": map[string]any{"cluster": "c", "user": "u"}})
+	}
+	return contexts
+}
+
+// shoot saves a picture of the panel and the open menu, with the pointer on an entry if there is one.
 func (d *onDesktop) shoot(t *testing.T, file string, entry ...string) {
 	t.Helper()
 	d.icon.WaitShown(t)
 	whole := image.Rectangle{}
-	for _, menu := range d.icon.Point(t, entry...) {
-		whole = whole.Union(menu)
+	if len(entry) == 0 {
+		whole = d.OpenMenu(t)
+	} else {
+		for _, menu := range d.icon.Point(t, entry...) {
+			whole = whole.Union(menu)
+		}
 	}
 	whole = whole.Inset(-12)
 	whole.Min.Y = 0

@@ -10,6 +10,7 @@ type Extras struct {
 	Autostart     *bool            // whether Fairlead starts at login; nil: unknown here
 	Settings      bool             // there is a settings file to open, or one can be written
 	Version       string           // of Fairlead, with its name: "Fairlead v1.2"
+	Lines         int              // how many the menu has room for, without those of submenus; 0: any number
 }
 
 // Extra is what the menu says of one context beyond its session.State.

@@ -2,11 +2,12 @@
 //
 // It is pure: no clock, no desktop, no state. Drawing is the tray's, and so are a desktop's own rules for labels. row.go is the line of
 // one context, details.go the submenu of one that runs, services.go what is in its cluster, groups.go how many contexts are made few,
-// foot.go all below them, and click.go what a click asks for.
+// room.go how they are made to fit on a low screen, foot.go all below them, and click.go what a click asks for.
 package menu
 
 import (
 	"fmt"
+	"slices"
 
 	"fairlead/app/session"
 )
@@ -34,12 +35,17 @@ func Build(s session.Snapshot, x Extras) []Item {
 	if s.Version > 0 {
 		items = append(items, separator("above contexts"))
 	}
-	items = append(items, contexts(s.Contexts, x)...)
+	var below []Item
 	if len(s.Contexts) == 0 && s.Version > 0 {
-		items = append(items, noContexts(s.Sources)...)
+		below = append(below, noContexts(s.Sources)...)
 	}
-	items = append(items, problems(s.Problems)...)
-	return append(items, foot(s, x)...)
+	below = append(below, problems(s.Problems)...)
+	below = append(below, foot(s, x)...)
+	room := 0
+	if x.Lines > 0 {
+		room = max(minRoom, x.Lines-lines(items)-lines(below))
+	}
+	return slices.Concat(items, contextsIn(room, s.Contexts, x), below)
 }
 
 func noContexts(sources []string) []Item {

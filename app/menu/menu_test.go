@@ -20,7 +20,11 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func TestMenusAreAsTheGoldenFilesSay(t *testing.T) {
 	for name, s := range snapshots() {
 		t.Run(name, func(t *testing.T) {
-			got := fmt.Sprintf("icon:    %s\ntooltip: %s\n\n%s", Icon(s), Tooltip(s, extras()), text(Build(s, extras()), ""))
+			x := extras()
+			if strings.HasPrefix(name, "low-screen") {
+				x.Lines = 12
+			}
+			got := fmt.Sprintf("icon:    %s\ntooltip: %s\n\n%s", Icon(s), Tooltip(s, x), text(Build(s, x), ""))
 			path := filepath.Join("testdata", name+".txt")
 			if *update {
 				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {

@@ -72,7 +72,19 @@ func snapshots() map[string]session.Snapshot {
 	some[7].Phase, some[7].Wanted, some[7].Address, some[7].Since = session.On, true, "127.0.0.1:1080", noon
 	some[90].Phase, some[90].Wanted, some[90].Reason = session.Failed, true, "Another program listens on 127.0.0.1:1081."
 	some[33].Used, some[34].Used, some[35].Production, some[35].Used = noon, noon.Add(time.Hour), true, noon.Add(time.Minute)
+	low := session.Snapshot{Version: 7}
+	for i, phase := range []session.Phase{session.On, session.Degraded, session.Off, session.Failed, session.On, session.Off, session.Off, session.Off} {
+		c := session.State{Name: fmt.Sprint("cluster-", i), Usable: i != 5, Phase: phase, Wanted: phase != session.Off, Address: fmt.Sprint("127.0.0.1:108", i)}
+		if phase == session.Failed || phase == session.Degraded || !c.Usable {
+			c.Reason = "A sentence."
+		}
+		low.Contexts = append(low.Contexts, c)
+	}
+	low.Contexts[6].Used = noon
 	return map[string]session.Snapshot{
+		"low-screen":         low,
+		"low-screen-all-off": {Version: 9, Contexts: many(14, 1)},
+		"low-screen-many":    {Version: 9, Contexts: some},
 		"all-phases": {Version: 7, Contexts: []session.State{
 			{Name: "staging", Phase: session.On, Wanted: true, Usable: true, Address: "127.0.0.1:1080", Cluster: "east", Namespace: "web", Outside: "direct", Since: noon},
 			{Name: "prod_eu", Phase: session.Degraded, Wanted: true, Usable: true, Address: "127.0.0.1:1081", Reason: "The API server 10.1.2.3:6443 does not answer.", Hint: "Check the network.", Trouble: session.Unreachable, Since: noon.Add(-time.Hour)},

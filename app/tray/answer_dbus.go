@@ -167,6 +167,8 @@ func (n *notifier) itemProperties() map[string]any {
 			Title    string
 			Text     string
 		}{"", []picture{}, n.tooltip, ""},
+		// What GNOME Shell has a screen reader say; it asks for it whenever the icon changes.
+		"IconAccessibleDesc": n.tooltip, "AttentionAccessibleDesc": "",
 		"ItemIsMenu": true, "Menu": menuPath,
 	}
 }

@@ -7,7 +7,8 @@ import "context"
 // desktop stands for a system that always has a place for tray icons.
 type desktop struct{}
 
-func openDesktop(context.Context) (desktop, error) { return desktop{}, nil }
-func (desktop) hasPanel(context.Context) bool      { return true }
-func (desktop) gone() <-chan struct{}              { return nil }
-func (desktop) close()                             {}
+func openDesktop(context.Context) (desktop, error)   { return desktop{}, nil }
+func (desktop) hasPanel(context.Context) bool        { return true }
+func (desktop) watchRoom(context.Context, func(int)) {}
+func (desktop) gone() <-chan struct{}                { return nil }
+func (desktop) close()                               {}

@@ -284,12 +284,18 @@ func TestLabelsShowAsTheyAreOnEachDesktop(t *testing.T) {
 		{"linux", "", "gke__a__b & c"},
 		{"linux", "ubuntu:GNOME", "gke__a_b & c"},
 		{"linux", "NOTGNOME", "gke__a__b & c"},
+		{"linux", "Budgie:GNOME", "gke__a__b & c"},
 		{"freebsd", "KDE", "gke__a__b & c"},
 		{"windows", "", "gke_a_b && c"},
 		{"darwin", "", "gke_a_b & c"},
 	} {
 		if got := label("gke_a_b & c", test.goos, test.desktops); got != test.want {
 			t.Errorf("label on %s (%s) = %q, want %q", test.goos, test.desktops, got, test.want)
+		}
+	}
+	for title, want := range map[string]string{"end_": "end_", "_": "_", "__a": "___a", "a__b_c": "a___b_c", "_a": "__a"} {
+		if got := label(title, "linux", "GNOME"); got != want {
+			t.Errorf("label of %q in GNOME Shell = %q, want %q", title, got, want)
 		}
 	}
 }

@@ -116,11 +116,15 @@ type tray struct {
 	clicks  chan string                 // IDs of items
 	showing atomic.Pointer[[]menu.Item] // what was drawn last
 	quit    func()
+	room    atomic.Int64  // how many lines the menu may have; 0: any number
+	resized chan struct{} // holds one token when room changed
 }
 
 // surroundings are where the tray is to be seen. A desktop is one.
 type surroundings interface {
 	hasPanel(context.Context) bool
+	// watchRoom tells how many lines the menu may have, at first and whenever that changes, until ctx ends. It may tell nothing, and return.
+	watchRoom(ctx context.Context, tell func(lines int))
 	// gone is closed when the user's session is over, and no icon will ever be seen again.
 	gone() <-chan struct{}
 	close()
@@ -131,7 +135,7 @@ var errSessionOver = errors.New("the desktop's session is over")
 func run(ctx context.Context, c Config, around surroundings, kitFor func(clicked func(id string)) (toolkit, error)) error {
 	ctx, quit := context.WithCancelCause(ctx)
 	defer quit(nil)
-	t := &tray{config: c, clicks: make(chan string, 16), quit: func() { quit(nil) }}
+	t := &tray{config: c, clicks: make(chan string, 16), quit: func() { quit(nil) }, resized: make(chan struct{}, 1)}
 	t.showing.Store(&[]menu.Item{})
 	kit, err := kitFor(t.clicked)
 	if err != nil {
@@ -142,6 +146,9 @@ func run(ctx context.Context, c Config, around surroundings, kitFor func(clicked
 	owned.Go(func() { t.act(ctx) })
 	owned.Go(func() {
 		defer around.close()
+		var watching sync.WaitGroup
+		defer watching.Wait()
+		watching.Go(func() { around.watchRoom(ctx, t.resize) })
 		t.waitForPanel(ctx, around)
 		select {
 		case <-around.gone():
@@ -192,6 +199,7 @@ func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 			rest(ctx)
 		}
 		extras := t.config.Extras()
+		extras.Lines = int(t.room.Load())
 		items := menu.Build(snapshot, extras)
 		t.showing.Store(&items)
 		kit.Show(drawing{items, menu.Icon(snapshot), menu.Tooltip(snapshot, extras)})
@@ -200,6 +208,7 @@ func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 		select {
 		case snapshot, ok = <-snapshots:
 		case <-t.config.Redraw:
+		case <-t.resized:
 		}
 	}
 }
@@ -208,6 +217,17 @@ func rest(ctx context.Context) {
 	select {
 	case <-time.After(drawEvery):
 	case <-ctx.Done():
+	}
+}
+
+// resize takes over how many lines the menu may have.
+func (t *tray) resize(lines int) {
+	if t.room.Swap(int64(lines)) == int64(lines) {
+		return
+	}
+	select {
+	case t.resized <- struct{}{}:
+	default: // it will be drawn anyway
 	}
 }
 

@@ -19,11 +19,22 @@ import (
 type spot struct {
 	panel  atomic.Bool
 	closed atomic.Bool
+	room   chan int // what watchRoom tells; nil: nothing
 }
 
 func (p *spot) hasPanel(context.Context) bool { return p.panel.Load() }
 func (p *spot) gone() <-chan struct{}         { return nil }
-func (p *spot) close()                        { p.closed.Store(true) }
+func (p *spot) watchRoom(ctx context.Context, tell func(int)) {
+	for {
+		select {
+		case lines := <-p.room:
+			tell(lines)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+func (p *spot) close() { p.closed.Store(true) }
 
 // listener is a proxy that does nothing but listen.
 type listener struct{}
@@ -49,7 +60,7 @@ type bench struct {
 
 func start(t *testing.T, panel bool) *bench {
 	t.Helper()
-	b := &bench{screen: newScreen(t), place: &spot{}, ended: make(chan struct{}), redraw: make(chan struct{}, 1)}
+	b := &bench{screen: newScreen(t), place: &spot{room: make(chan int)}, ended: make(chan struct{}), redraw: make(chan struct{}, 1)}
 	b.place.panel.Store(panel)
 	b.model = session.New(session.Config{Start: func(context.Context, string, bool, func(error)) (session.Proxy, error) {
 		time.Sleep(time.Second)
@@ -228,6 +239,30 @@ func TestOtherExtrasAreDrawnWhenAsked(t *testing.T) {
 		defer b.screen.mutex.Unlock()
 		if b.screen.root.find("copy-version") == nil {
 			t.Errorf("the panel shows %+v", b.screen.root.visible())
+		}
+	})
+}
+
+func TestMenuFitsTheScreenThatThereIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, true)
+		var entries []session.Entry
+		for i := range 12 {
+			entries = append(entries, session.Entry{Name: fmt.Sprint("context-", i)})
+		}
+		if err := b.model.Do(t.Context(), session.SetContexts{Entries: entries}); err != nil {
+			t.Fatal(err)
+		}
+		for _, screen := range []struct {
+			lines, others int // others is how many contexts are in a submenu
+		}{{0, 0}, {12, 5}, {40, 0}, {11, 6}} {
+			b.place.room <- screen.lines
+			time.Sleep(time.Second)
+			synctest.Wait()
+			want := fmt.Sprintf("Other contexts  (%d)", screen.others)
+			if b.shows("Other contexts") != (screen.others > 0) || screen.others > 0 && !b.shows(want) {
+				t.Errorf("with room for %d lines %d contexts are not in a submenu", screen.lines, screen.others)
+			}
 		}
 	})
 }

@@ -31,6 +31,7 @@ type Options struct {
 	NoDisplay     bool                // no X server; nothing below that draws can be had either
 	NoBus         bool                // no session bus; no panel and no notification service can be had either
 	Panel         bool                // xfce4-panel along the upper edge, with a notification area at its right end
+	GNOME         bool                // GNOME Shell with the AppIndicator extension instead; see MissingGNOME
 	Notifications NotificationService // who takes notifications
 	Width, Height int                 // of the screen, in pixels; 0: 1024 by 640
 }
@@ -75,7 +76,10 @@ func Start(t testing.TB, o Options) *Desktop {
 	case o.Notifications == Dunst:
 		d.startDunst(t)
 	}
-	if o.Panel {
+	if o.GNOME {
+		d.env["XDG_CURRENT_DESKTOP"] = "GNOME"
+	}
+	if o.Panel || o.GNOME {
 		d.startPanel(t)
 	}
 	return d

@@ -20,7 +20,7 @@ func TestUpdatedPropertiesChangeOneEntry(t *testing.T) {
 	}
 	after := before.with(3, label("drei"))
 	for of, want := range map[*layout]string{&before: "one\ntwo\n    three\n", &after: "one\ntwo\n    drei\n"} {
-		menu, err := node(*of)
+		menu, err := node(*of, false)
 		if err != nil {
 			t.Fatal(err)
 		}

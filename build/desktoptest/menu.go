@@ -4,6 +4,7 @@ package desktoptest
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func (i *TrayItem) read(t testing.TB) (Node, error) {
 	if err != nil {
 		return Node{}, err
 	}
-	return node(root)
+	return node(root, i.desktop.options.GNOME)
 }
 
 // layout is what the panel was last told, if there is one.
@@ -59,10 +60,10 @@ func (i *TrayItem) layout(t testing.TB) (layout, error) {
 	return root, nil
 }
 
-func node(l layout) (Node, error) {
+func node(l layout, gnome bool) (Node, error) {
 	n := Node{
 		ID:        l.id,
-		Label:     unescape(property(l, "label", "")),
+		Label:     unescape(property(l, "label", ""), gnome),
 		Checkable: property(l, "toggle-type", "") != "",
 		Checked:   property(l, "toggle-state", int32(0)) == 1,
 		Enabled:   property(l, "enabled", true),
@@ -70,7 +71,7 @@ func node(l layout) (Node, error) {
 		Separator: property(l, "type", "") == "separator",
 	}
 	for _, child := range l.children {
-		c, err := node(child)
+		c, err := node(child, gnome)
 		if err != nil {
 			return Node{}, err
 		}
@@ -82,13 +83,22 @@ func node(l layout) (Node, error) {
 	return n, nil
 }
 
-// unescape undoes what dbusmenu does to "_", which marks the letter to press.
-func unescape(label string) string {
+// unescape undoes what dbusmenu does to "_", which marks the letter to press. GNOME Shell takes the first alone for a mark.
+func unescape(label string, gnome bool) string {
+	if gnome {
+		if at := marked.FindStringIndex(label); at != nil {
+			label = label[:at[0]] + label[at[0]+1:]
+		}
+		return label
+	}
 	const mark = "\x00"
 	label = strings.ReplaceAll(label, "__", mark)
 	label = strings.ReplaceAll(label, "_", "")
 	return strings.ReplaceAll(label, mark, "_")
 }
+
+// marked is how GNOME Shell's extension finds a mark.
+var marked = regexp.MustCompile(`_[^_]`)
 
 // Find is the first entry, from the top and submenus included, for which is says so.
 func (n Node) Find(is func(Node) bool) (Node, bool) {

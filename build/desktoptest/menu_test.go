@@ -58,11 +58,15 @@ func TestFindLooksIntoSubmenus(t *testing.T) {
 }
 
 func TestUnderscoresAreReadAsTheyAreShown(t *testing.T) {
-	for label, want := range map[string]string{
-		"_Quit": "Quit", "gke__my-proj__prod": "gke_my-proj_prod", "____": "__", "___x": "_x", "plain": "plain",
+	for _, test := range []struct{ label, specification, gnome string }{
+		{"_Quit", "Quit", "Quit"}, {"gke__my-proj__prod", "gke_my-proj_prod", "gke_my-proj__prod"}, {"____", "__", "____"},
+		{"___x", "_x", "__x"}, {"plain", "plain", "plain"}, {"end_", "end", "end_"},
 	} {
-		if got := unescape(label); got != want {
-			t.Errorf("%q is read as %q, want %q", label, got, want)
+		if got := unescape(test.label, false); got != test.specification {
+			t.Errorf("%q is read as %q, want %q", test.label, got, test.specification)
+		}
+		if got := unescape(test.label, true); got != test.gnome {
+			t.Errorf("%q is read in GNOME as %q, want %q", test.label, got, test.gnome)
 		}
 	}
 }

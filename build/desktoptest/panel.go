@@ -53,6 +53,10 @@ func (d *Desktop) startPanel(t testing.TB) {
 	if d.options.NoDisplay || d.options.NoBus {
 		t.Fatal("a panel needs a display and a session bus")
 	}
+	if d.options.GNOME {
+		d.startGNOME(t)
+		return
+	}
 	d.write(t, "config/xfce4/xfconf/xfce-perchannel-xml/xfce4-panel.xml", panelSettings)
 	d.write(t, "config/gtk-3.0/gtk.css", menuStyle)
 	d.runPanel(t)
@@ -61,6 +65,10 @@ func (d *Desktop) startPanel(t testing.TB) {
 // runPanel starts the panel and waits until tray icons can be registered.
 func (d *Desktop) runPanel(t testing.TB) {
 	t.Helper()
+	if d.options.GNOME {
+		d.runGNOME(t)
+		return
+	}
 	d.panel = d.start(t, exec.Command("xfce4-panel", "--disable-wm-check"))
 	waitFor(t, "the notification area of the panel", d.panel.Output, func() bool { return d.Owned(t, watcher) })
 }

@@ -37,6 +37,9 @@ func (d *Desktop) openMenus(t testing.TB) []image.Rectangle {
 // screen.
 func (d *Desktop) OpenMenu(t testing.TB) image.Rectangle {
 	t.Helper()
+	if d.options.GNOME {
+		return d.openGNOMEMenu(t)
+	}
 	var menus []image.Rectangle
 	var clicked time.Time
 	pause := 500 * time.Millisecond
@@ -59,6 +62,10 @@ func (d *Desktop) OpenMenu(t testing.TB) image.Rectangle {
 // CloseMenu closes all menus that are open, by the keyboard.
 func (d *Desktop) CloseMenu(t testing.TB) {
 	t.Helper()
+	if d.options.GNOME {
+		d.closeGNOMEMenu(t)
+		return
+	}
 	waitFor(t, "the menu to close", d.panel.Output, func() bool {
 		if len(d.openMenus(t)) == 0 {
 			return true
@@ -73,6 +80,9 @@ func (d *Desktop) CloseMenu(t testing.TB) {
 func (i *TrayItem) Point(t testing.TB, labels ...string) []image.Rectangle {
 	t.Helper()
 	i.WaitAt(t, labels...)
+	if i.desktop.options.GNOME {
+		return i.pointInGNOME(t, labels...)
+	}
 	i.desktop.OpenMenu(t)
 	var menu Node
 	var err error
@@ -138,6 +148,16 @@ func (i *TrayItem) ClickWithMouse(t testing.TB, labels ...string) {
 	i.Point(t, labels...)
 	i.desktop.command(t, "xdotool", "click", "1")
 	waitFor(t, "the menu to close after a click on "+strings.Join(labels, " → "), i.desktop.panel.Output, func() bool {
-		return len(i.desktop.openMenus(t)) == 0
+		return !i.desktop.menuOpen(t)
 	})
+}
+
+// menuOpen reports whether any menu is on the screen.
+func (d *Desktop) menuOpen(t testing.TB) bool {
+	t.Helper()
+	if !d.options.GNOME {
+		return len(d.openMenus(t)) > 0
+	}
+	drawn, err := d.drawn()
+	return err != nil || drawn.Open
 }

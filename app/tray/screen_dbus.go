@@ -1,0 +1,120 @@
+//go:build !windows && !darwin
+
+package tray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// GNOME Shell unfolds submenus within the menu, in what the menu's own lines leave of the screen, and does not scroll the menu: what is
+// below the screen's edge cannot be reached. These are its measures, in pixels of its own, which a scaled screen has fewer of.
+const (
+	shellLine    = 37  // of a line
+	shellAround  = 115 // of the panel, the margins, and separators
+	submenuLines = 5   // that a submenu gets at least; it scrolls
+)
+
+// usualScreen is a height to go by until the right one is known.
+const usualScreen = 1080
+
+// watchRoom tells how many lines the menu may have, at first and whenever screens change, until ctx ends. On desktops that scroll menus
+// and open submenus beside them it tells nothing.
+func (d desktop) watchRoom(ctx context.Context, tell func(lines int)) {
+	if !isGNOMEShell(os.Getenv("XDG_CURRENT_DESKTOP")) {
+		return
+	}
+	changes := make(chan *dbus.Signal, 4)
+	d.bus.Signal(changes)
+	defer d.bus.RemoveSignal(changes)
+	// Without it, the room is as it was at first.
+	_ = d.bus.AddMatchSignalContext(ctx, dbus.WithMatchInterface(displayInterface), dbus.WithMatchMember("MonitorsChanged"))
+	for {
+		height, err := d.screenHeight(ctx)
+		if err != nil {
+			height = usualScreen
+		}
+		tell(roomFor(height))
+		select {
+		case _, ok := <-changes:
+			if !ok {
+				return // the bus has gone
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func roomFor(height int) int { return (height-shellAround)/shellLine - submenuLines }
+
+const displayInterface = "org.gnome.Mutter.DisplayConfig"
+
+// These are what GetCurrentState of org.gnome.Mutter.DisplayConfig answers with.
+type (
+	connector struct{ Name, Vendor, Product, Serial string }
+	monitor   struct {
+		Connector  connector
+		Modes      []mode
+		Properties map[string]dbus.Variant
+	}
+	mode struct {
+		Name          string
+		Width, Height int32
+		Refresh       float64
+		Preferred     float64
+		Scales        []float64
+		Properties    map[string]dbus.Variant
+	}
+	logicalMonitor struct {
+		X, Y       int32
+		Scale      float64
+		Transform  uint32 // odd ones are turned by 90 degrees
+		Primary    bool
+		Monitors   []connector
+		Properties map[string]dbus.Variant
+	}
+)
+
+// screenHeight is the height of the screen with the panel, in the shell's pixels.
+func (d desktop) screenHeight(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var serial uint32
+	var monitors []monitor
+	var screens []logicalMonitor
+	var properties map[string]dbus.Variant
+	call := d.bus.Object(displayInterface, "/org/gnome/Mutter/DisplayConfig").CallWithContext(ctx, displayInterface+".GetCurrentState", dbus.FlagNoAutoStart)
+	if err := call.Store(&serial, &monitors, &screens, &properties); err != nil {
+		return 0, fmt.Errorf("ask for the screens: %w", err)
+	}
+	return heightOf(monitors, screens)
+}
+
+var errNoScreen = errors.New("there is no screen with a panel")
+
+func heightOf(monitors []monitor, screens []logicalMonitor) (int, error) {
+	for _, screen := range screens {
+		if !screen.Primary || len(screen.Monitors) == 0 || screen.Scale <= 0 {
+			continue
+		}
+		for _, m := range monitors {
+			for _, mode := range m.Modes {
+				if current, _ := mode.Properties["is-current"].Value().(bool); m.Connector != screen.Monitors[0] || !current {
+					continue
+				}
+				height := mode.Height
+				if screen.Transform%2 == 1 {
+					height = mode.Width
+				}
+				return int(float64(height) / screen.Scale), nil
+			}
+		}
+	}
+	return 0, errNoScreen
+}

@@ -1,0 +1,98 @@
+// Tells a test where the menu of the first tray icon is on the screen, over D-Bus. It changes nothing: the test moves the pointer.
+// For GNOME Shell 42 to 44, whose extensions are no ES modules.
+const {Gio, St} = imports.gi;
+const Main = imports.ui.main;
+const PopupMenu = imports.ui.popupMenu;
+
+const NAME = 'fairlead.desktoptest.Shell';
+const INTERFACE = `<node><interface name="${NAME}">
+  <method name="Menu"><arg type="s" direction="out"/></method>
+  <method name="Style"><arg type="s" direction="in"/></method>
+</interface></node>`;
+
+let exported, owned, started;
+
+function box(actor) {
+    const [x, y] = actor.get_transformed_position();
+    const [width, height] = actor.get_transformed_size();
+    return {x: Math.round(x), y: Math.round(y), width: Math.round(width), height: Math.round(height)};
+}
+
+// What submenus that scroll leave to be seen of an item.
+function view(actor) {
+    let seen = {x: 0, y: 0, width: global.stage.width, height: global.stage.height};
+    for (let a = actor.get_parent(); a; a = a.get_parent()) {
+        if (a instanceof St.ScrollView)
+            seen = common(seen, box(a));
+    }
+    return seen;
+}
+
+function common(a, b) {
+    const x = Math.max(a.x, b.x), y = Math.max(a.y, b.y);
+    return {
+        x, y,
+        width: Math.max(0, Math.min(a.x + a.width, b.x + b.width) - x),
+        height: Math.max(0, Math.min(a.y + a.height, b.y + b.height) - y),
+    };
+}
+
+function row(item) {
+    if (!item.visible)
+        return null;
+    const separator = item instanceof PopupMenu.PopupSeparatorMenuItem;
+    const label = item.label ? item.label.text : '';
+    const layout = !separator && item.label ? item.label.clutter_text.get_layout() : null;
+    return {
+        label, separator, box: box(item), seen: common(box(item), view(item)), view: view(item),
+        enabled: item.sensitive, checked: item._ornament === PopupMenu.Ornament.CHECK,
+        cut: layout !== null && layout.is_ellipsized(),
+        submenu: Boolean(item.menu), open: Boolean(item.menu && item.menu.isOpen),
+        rows: item.menu ? rows(item.menu) : [],
+    };
+}
+
+function rows(menu) {
+    return menu._getMenuItems().map(row).filter(r => r !== null);
+}
+
+const service = {
+    Menu() {
+        for (const role in Main.panel.statusArea) {
+            const button = Main.panel.statusArea[role];
+            if (role.startsWith('appindicator-') && button.visible && button.menu)
+                return JSON.stringify({icon: box(button), open: button.menu.isOpen, box: box(button.menu.box), rows: rows(button.menu)});
+        }
+        return JSON.stringify({});
+    },
+    // Style takes a stylesheet of the shell, as the extension "User Themes" does.
+    Style(path) {
+        Main.setThemeStylesheet(path);
+        Main.loadTheme();
+    },
+};
+
+function init() {}
+
+function enable() {
+    exported = Gio.DBusExportedObject.wrapJSObject(INTERFACE, service);
+    exported.export(Gio.DBus.session, '/Shell');
+    const own = () => {
+        // A session starts in the overview, which is in front of nothing here.
+        Main.overview.hide();
+        owned = Gio.DBus.session.own_name(NAME, Gio.BusNameOwnerFlags.NONE, null, null);
+    };
+    if (Main.layoutManager._startingUp)
+        started = Main.layoutManager.connect('startup-complete', own);
+    else
+        own();
+}
+
+function disable() {
+    if (started)
+        Main.layoutManager.disconnect(started);
+    if (owned)
+        Gio.DBus.session.unown_name(owned);
+    exported.unexport();
+    exported = owned = started = null;
+}
