@@ -1,4 +1,4 @@
-//go:build linux && pictures
+//go:build linux && gnome
 
 package main
 
@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"sigs.k8s.io/yaml"
 
 	"fairlead/build/desktoptest"
 )
@@ -113,13 +111,8 @@ func manyPictures(t *testing.T, l panelLook, take taker) {
 func hostilePictures(t *testing.T, l panelLook, take taker) {
 	d := l.desktop(t)
 	long := strings.Repeat("a-very-long-name-", 7) + "x"
-	path := write(t, filepath.Join(d.Home(), "names.yaml"), map[string]any{
-		"apiVersion": "v1", "kind": "Config",
-		"clusters": []any{map[string]any{"name": "c", "cluster": map[string]any{"server": "https://127.0.0.1:1"}}},
-		"users":    []any{map[string]any{"name": "u", "user": map[string]any{"token": "none"}}},
-		"contexts": contextsNamed("arn:aws:eks:eu-central-1:123456789012:cluster/payments-production-blue-2026", "gke_my-proj_europe-west1_prod & more",
-			"🚢 ship", "日本語-クラスター", long, "_under_", "end_", "<b>bold</b>"),
-	})
+	path := write(t, filepath.Join(d.Home(), "names.yaml"), contextsNamed("arn:aws:eks:eu-central-1:123456789012:cluster/payments-production-blue-2026", "gke_my-proj_europe-west1_prod & more",
+		"🚢 ship", "日本語-クラスター", long, "_under_", "end_", "<b>bold</b>"))
 	d.start(t, path, "🚢 ship")
 	d.icon.Click(t, "_under_")
 	d.row(t, "_under_", "to be degraded", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(degraded)") })
@@ -134,12 +127,7 @@ func fullPictures(t *testing.T, l panelLook, take taker) {
 	for i := range 14 {
 		names = append(names, fmt.Sprintf("cluster-%02d", i))
 	}
-	path := write(t, filepath.Join(d.Home(), "full.yaml"), map[string]any{
-		"apiVersion": "v1", "kind": "Config",
-		"clusters": []any{map[string]any{"name": "c", "cluster": map[string]any{"server": "https://127.0.0.1:1"}}},
-		"users":    []any{map[string]any{"name": "u", "user": map[string]any{"token": "none"}}},
-		"contexts": contextsNamed(names...),
-	})
+	path := write(t, filepath.Join(d.Home(), "full.yaml"), contextsNamed(names...))
 	d.start(t, path, names...)
 	take(t, d, "menu-full-off")
 	for _, name := range names[:8] {
@@ -166,14 +154,6 @@ func (d *onDesktop) in(t *testing.T, context string, labels ...string) []string 
 	return append(path, labels...)
 }
 
-func contextsNamed(names ...string) []any {
-	var contexts []any
-	for _, name := range names {
-		contexts = append(contexts, map[string]any{"name": name, "context": map[string]any{"cluster": "c", "user": "u"}})
-	}
-	return contexts
-}
-
 // shoot saves a picture of the panel and the open menu, with the pointer on an entry if there is one.
 func (d *onDesktop) shoot(t *testing.T, file string, entry ...string) {
 	t.Helper()
@@ -190,61 +170,4 @@ func (d *onDesktop) shoot(t *testing.T, file string, entry ...string) {
 	whole.Min.Y = 0
 	d.Screenshot(t, file, whole)
 	d.CloseMenu(t)
-}
-
-// fewContexts is the cluster's kubeconfig with names as people have them, and with a cluster that nobody answers for.
-func fewContexts(t *testing.T, dir string) string {
-	t.Helper()
-	text, err := os.ReadFile(cluster.Kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var config map[string]any
-	if err := yaml.Unmarshal(text, &config); err != nil {
-		t.Fatal(err)
-	}
-	context := func(name, cluster, user, namespace string) any {
-		return map[string]any{"name": name, "context": map[string]any{"cluster": cluster, "user": user, "namespace": namespace}}
-	}
-	config["clusters"] = append(config["clusters"].([]any), map[string]any{"name": "away", "cluster": map[string]any{"server": "https://127.0.0.1:1"}})
-	config["contexts"] = []any{
-		context("staging", "cluster", "admin", "default"), context("prod-eu", "cluster", "alice", "team"), context("away", "away", "alice", "web"),
-		context("legacy", "cluster", "admin", "default"), context("dev", "cluster", "alice", "team"), context("old", "gone", "alice", "default"),
-	}
-	return write(t, filepath.Join(dir, "few.yaml"), config)
-}
-
-// manyContexts are 200 contexts in 12 files.
-func manyContexts(t *testing.T, dir string) string {
-	t.Helper()
-	kinds := []string{
-		"gke_my-project-%[2]d_europe-west1_cluster-%[1]d", "arn:aws:eks:eu-central-1:12345678901%[2]d:cluster/team-%[1]d", "team%[2]d-app-%[1]d", "kind-%[1]d", "%[1]d.lab",
-	}
-	files := []string{"work", "home", "lab", "customer-a", "customer-b", "customer-c", "eu", "us", "asia", "edge", "training", "attic"}
-	contexts := make([][]any, len(files))
-	for i := range 200 {
-		name := fmt.Sprintf(kinds[i%len(kinds)], i, i%3)
-		contexts[i%len(files)] = append(contexts[i%len(files)], map[string]any{"name": name, "context": map[string]any{"cluster": "c", "user": "u"}})
-	}
-	var paths []string
-	for i, file := range files {
-		paths = append(paths, write(t, filepath.Join(dir, file+".yaml"), map[string]any{
-			"apiVersion": "v1", "kind": "Config", "contexts": contexts[i],
-			"clusters": []any{map[string]any{"name": "c", "cluster": map[string]any{"server": "https://127.0.0.1:1"}}},
-			"users":    []any{map[string]any{"name": "u", "user": map[string]any{"token": "none"}}},
-		}))
-	}
-	return strings.Join(paths, string(filepath.ListSeparator))
-}
-
-func write(t *testing.T, path string, config map[string]any) string {
-	t.Helper()
-	text, err := yaml.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

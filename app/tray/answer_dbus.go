@@ -98,7 +98,7 @@ func (n *notifier) menu(call *dbus.Message) ([]any, *busError) {
 		if err := dbus.Store(call.Body, &number, &event, &data, &time); err != nil {
 			return nil, invalid(err)
 		}
-		n.click(number, event)
+		n.event(number, event)
 		return nil, nil
 	case "EventGroup":
 		var events []struct {
@@ -111,7 +111,7 @@ func (n *notifier) menu(call *dbus.Message) ([]any, *busError) {
 			return nil, invalid(err)
 		}
 		for _, e := range events {
-			n.click(e.Number, e.Event)
+			n.event(e.Number, e.Event)
 		}
 		return []any{[]int32{}}, nil
 	case "AboutToShow": // the menu is always as it should be

@@ -121,20 +121,27 @@ func (n *notifier) takeNext() {
 		n.tooltip = next.tooltip
 		n.emit(itemPath, itemInterface, "NewToolTip")
 	}
+	n.tree.room = next.lines
 	changed, moved := n.tree.show(next.items)
-	if len(changed) > 0 {
-		updated := make([]numbered, 0, len(changed))
-		for _, e := range changed {
-			updated = append(updated, numbered{e.number, e.properties})
-		}
-		n.emit(menuPath, menuInterface, "ItemsPropertiesUpdated", updated, []struct {
-			Number int32
-			Names  []string
-		}{})
-	}
+	n.tellChanged(changed)
 	if moved {
 		n.emit(menuPath, menuInterface, "LayoutUpdated", n.tree.revision, int32(0))
 	}
+}
+
+// tellChanged tells panels how entries look now.
+func (n *notifier) tellChanged(changed []*entry) {
+	if len(changed) == 0 {
+		return
+	}
+	updated := make([]numbered, 0, len(changed))
+	for _, e := range changed {
+		updated = append(updated, numbered{e.number, n.tree.shown(e)})
+	}
+	n.emit(menuPath, menuInterface, "ItemsPropertiesUpdated", updated, []struct {
+		Number int32
+		Names  []string
+	}{})
 }
 
 // hear takes up one message of the bus.
@@ -199,8 +206,11 @@ func header(message *dbus.Message, field dbus.HeaderField) string {
 	return ""
 }
 
-// click tells of a click on an entry, if it is there and can be clicked.
-func (n *notifier) click(number int32, event string) {
+// event takes up what happens to an entry: a click, if it is there and can be clicked, and that its submenu opens or closes.
+func (n *notifier) event(number int32, event string) {
+	if event == "opened" || event == "closed" {
+		n.tellChanged(n.tree.unfold(number, event == "opened"))
+	}
 	if e, ok := n.tree.entries[number]; ok && event == "clicked" && e.properties["enabled"].Value() == true {
 		n.clicked(e.at.item)
 	}

@@ -15,15 +15,14 @@ import (
 // GNOME Shell unfolds submenus within the menu, in what the menu's own lines leave of the screen, and does not scroll the menu: what is
 // below the screen's edge cannot be reached. These are its measures, in pixels of its own, which a scaled screen has fewer of.
 const (
-	shellLine    = 37  // of a line
-	shellAround  = 115 // of the panel, the margins, and separators
-	submenuLines = 5   // that a submenu gets at least; it scrolls
+	shellLine   = 37  // of a line
+	shellAround = 115 // of the panel, the margins, and separators
 )
 
 // usualScreen is a height to go by until the right one is known.
 const usualScreen = 1080
 
-// watchRoom tells how many lines the menu may have, at first and whenever screens change, until ctx ends. On desktops that scroll menus
+// watchRoom tells how many lines the screen has room for, at first and whenever screens change, until ctx ends. On desktops that scroll menus
 // and open submenus beside them it tells nothing.
 func (d desktop) watchRoom(ctx context.Context, tell func(lines int)) {
 	if !isGNOMEShell(os.Getenv("XDG_CURRENT_DESKTOP")) {
@@ -51,7 +50,7 @@ func (d desktop) watchRoom(ctx context.Context, tell func(lines int)) {
 	}
 }
 
-func roomFor(height int) int { return (height-shellAround)/shellLine - submenuLines }
+func roomFor(height int) int { return (height - shellAround) / shellLine }
 
 const displayInterface = "org.gnome.Mutter.DisplayConfig"
 

@@ -64,6 +64,7 @@ type toolkit interface {
 type drawing struct {
 	items         []menu.Item
 	icon, tooltip string
+	lines         int // of the screen, where submenus unfold within the menu; else 0
 }
 
 // NoDesktop is why there can be no tray here.
@@ -116,14 +117,14 @@ type tray struct {
 	clicks  chan string                 // IDs of items
 	showing atomic.Pointer[[]menu.Item] // what was drawn last
 	quit    func()
-	room    atomic.Int64  // how many lines the menu may have; 0: any number
+	room    atomic.Int64  // how many lines the screen has room for; 0: any number
 	resized chan struct{} // holds one token when room changed
 }
 
 // surroundings are where the tray is to be seen. A desktop is one.
 type surroundings interface {
 	hasPanel(context.Context) bool
-	// watchRoom tells how many lines the menu may have, at first and whenever that changes, until ctx ends. It may tell nothing, and return.
+	// watchRoom tells how many lines of the menu and its submenus the screen has room for, at first and whenever that changes, until ctx ends. It may tell nothing, and return.
 	watchRoom(ctx context.Context, tell func(lines int))
 	// gone is closed when the user's session is over, and no icon will ever be seen again.
 	gone() <-chan struct{}
@@ -199,10 +200,13 @@ func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 			rest(ctx)
 		}
 		extras := t.config.Extras()
-		extras.Lines = int(t.room.Load())
+		lines := int(t.room.Load())
+		if lines > 0 {
+			extras.Lines = max(1, lines-2) // so that a line may be higher than thought
+		}
 		items := menu.Build(snapshot, extras)
 		t.showing.Store(&items)
-		kit.Show(drawing{items, menu.Icon(snapshot), menu.Tooltip(snapshot, extras)})
+		kit.Show(drawing{items, menu.Icon(snapshot), menu.Tooltip(snapshot, extras), lines})
 		drawn()
 		rest(ctx)
 		select {
@@ -220,7 +224,7 @@ func rest(ctx context.Context) {
 	}
 }
 
-// resize takes over how many lines the menu may have.
+// resize takes over how many lines there is room for.
 func (t *tray) resize(lines int) {
 	if t.room.Swap(int64(lines)) == int64(lines) {
 		return

@@ -255,7 +255,7 @@ func TestMenuFitsTheScreenThatThereIs(t *testing.T) {
 		}
 		for _, screen := range []struct {
 			lines, others int // others is how many contexts are in a submenu
-		}{{0, 0}, {12, 5}, {40, 0}, {11, 6}} {
+		}{{0, 0}, {14, 5}, {40, 0}, {13, 6}} {
 			b.place.room <- screen.lines
 			time.Sleep(time.Second)
 			synctest.Wait()

@@ -24,6 +24,7 @@ type tree struct {
 	numbers  map[place]int32
 	last     int32 // the highest number that was given
 	revision uint32
+	unfolded
 }
 
 // entry is one line of the menu. It is not changed once it is in the tree.
@@ -73,10 +74,16 @@ func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
 			}
 		}
 	}
-	slices.SortFunc(changed, func(a, b *entry) int { return int(a.number - b.number) })
 	if moved {
 		t.revision++
+		clear(t.open) // GNOME Shell folds everything then
 	}
+	for number := range t.recover() {
+		if now := t.entries[number]; before[number] != nil && !slices.Contains(changed, now) {
+			changed = append(changed, now)
+		}
+	}
+	slices.SortFunc(changed, func(a, b *entry) int { return int(a.number - b.number) })
 	return changed, moved
 }
 
@@ -84,9 +91,13 @@ func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
 // entry that is shown again, but not for a new one, and some never draw a submenu again that was empty for a while.
 func (t *tree) add(parent int32, items []menu.Item, before map[int32]*entry) []*entry {
 	var made []*entry
+	numbers := t.numbers
+	if t.room > 0 && !t.followed(parent, items, before) {
+		numbers = nil
+	}
 	for _, item := range items {
-		at := place{parent, item.ID, len(item.Items) > 0 || item.Submenu, item.Checkable, item.Separator}
-		number, known := t.numbers[at]
+		at := placeOf(parent, item)
+		number, known := numbers[at]
 		if !known {
 			t.last++
 			number = t.last
@@ -102,6 +113,10 @@ func (t *tree) add(parent int32, items []menu.Item, before map[int32]*entry) []*
 		made = append(made, e)
 	}
 	return made
+}
+
+func placeOf(parent int32, item menu.Item) place {
+	return place{parent, item.ID, len(item.Items) > 0 || item.Submenu, item.Checkable, item.Separator}
 }
 
 // keep leaves entries as they are, with those below them.
@@ -121,7 +136,7 @@ func hidden(properties map[string]dbus.Variant) map[string]dbus.Variant {
 // properties are those of one item. What may change is always among them, so that no property is ever taken back.
 func (t *tree) properties(item menu.Item) map[string]dbus.Variant {
 	if item.Separator {
-		return map[string]dbus.Variant{"type": dbus.MakeVariant("separator")}
+		return map[string]dbus.Variant{"type": dbus.MakeVariant("separator"), "visible": dbus.MakeVariant(true)}
 	}
 	p := map[string]dbus.Variant{
 		"label": dbus.MakeVariant(t.label(item.Title)), "enabled": dbus.MakeVariant(!item.Disabled), "visible": dbus.MakeVariant(!item.Hidden),
@@ -168,27 +183,27 @@ func (t *tree) layout(number, depth int32, names []string) (layout, error) {
 	if !ok {
 		return layout{}, fmt.Errorf("there is no entry %d", number)
 	}
-	return e.layout(depth, names), nil
+	return t.layoutOf(e, depth, names), nil
 }
 
-func (e *entry) layout(depth int32, names []string) layout {
-	l := layout{Number: e.number, Properties: e.only(names), Children: []dbus.Variant{}}
+func (t *tree) layoutOf(e *entry, depth int32, names []string) layout {
+	l := layout{Number: e.number, Properties: only(t.shown(e), names), Children: []dbus.Variant{}}
 	if depth == 0 {
 		return l
 	}
 	for _, child := range e.children {
-		l.Children = append(l.Children, dbus.MakeVariant(child.layout(depth-1, names)))
+		l.Children = append(l.Children, dbus.MakeVariant(t.layoutOf(child, depth-1, names)))
 	}
 	return l
 }
 
-func (e *entry) only(names []string) map[string]dbus.Variant {
+func only(properties map[string]dbus.Variant, names []string) map[string]dbus.Variant {
 	if len(names) == 0 {
-		return e.properties
+		return properties
 	}
 	some := map[string]dbus.Variant{}
 	for _, name := range names {
-		if value, ok := e.properties[name]; ok {
+		if value, ok := properties[name]; ok {
 			some[name] = value
 		}
 	}
@@ -206,7 +221,7 @@ func (t *tree) group(wanted []int32, names []string) []numbered {
 	found := []numbered{}
 	for _, number := range wanted {
 		if e, ok := t.entries[number]; ok {
-			found = append(found, numbered{number, e.only(names)})
+			found = append(found, numbered{number, only(t.shown(e), names)})
 		}
 	}
 	return found

@@ -2,6 +2,7 @@ package tray
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -128,5 +129,134 @@ func TestLayoutsAreAsDeepAndWideAsAskedFor(t *testing.T) {
 	}
 	if got := tree.group(nil, nil); len(got) != 4 {
 		t.Errorf("all are %+v", got)
+	}
+}
+
+// shell is what GNOME Shell's AppIndicator extension 46 makes of a menu: it does not move what has changed places.
+type shell struct{ known, drawn []int32 }
+
+// update is its DbusMenuItem.addChild, moveChild and removeChild, and what the view does about each.
+func (s *shell) update(children []int32) {
+	old := slices.Clone(s.known)
+	for i, number := range children {
+		if at := slices.Index(old, number); at < 0 {
+			s.known = slices.Insert(s.known, i, number)
+			s.drawn = slices.Insert(s.drawn, min(i, len(s.drawn)), number)
+		} else {
+			old = slices.Delete(old, at, at+1)
+			at = slices.Index(s.known, number)
+			s.known = slices.Insert(slices.Delete(s.known, at, at+1), i, number)
+		}
+	}
+	gone := func(number int32) bool { return slices.Contains(old, number) }
+	s.known, s.drawn = slices.DeleteFunc(s.known, gone), slices.DeleteFunc(s.drawn, gone)
+}
+
+func TestGNOMEShellGetsNoOrderWrong(t *testing.T) {
+	tree, shell := newTestTree(), &shell{}
+	tree.room = 20
+	random := rand.New(rand.NewPCG(1, 2))
+	renewed, kept := 0, 0
+	for round := range 2000 {
+		var items []menu.Item
+		for _, n := range random.Perm(5)[:random.IntN(6)] {
+			items = append(items, menu.Item{ID: fmt.Sprint(n), Title: "x"})
+		}
+		if round%2 == 0 { // as they mostly are
+			slices.SortFunc(items, func(a, b menu.Item) int { return strings.Compare(a.ID, b.ID) })
+		}
+		last := tree.last
+		tree.show(items)
+		if tree.last == last {
+			kept++
+		} else {
+			renewed++
+		}
+		var children []int32
+		for _, e := range tree.root.children {
+			children = append(children, e.number)
+		}
+		shell.update(children)
+		if !slices.Equal(shell.drawn, children) {
+			t.Fatalf("it draws %v, and the menu is %v", shell.drawn, children)
+		}
+		tree.check(t)
+	}
+	if kept < 100 || renewed < 100 {
+		t.Errorf("%d times entries were kept, and %d times there were others", kept, renewed)
+	}
+}
+
+// coveredLabels are what is left out for want of room, in order.
+func (t *tree) coveredLabels(entries []*entry) (all []string) {
+	for _, e := range entries {
+		if t.shown(e)["visible"].Value() == false {
+			all = append(all, fmt.Sprint(e.at.item))
+		}
+		all = append(all, t.coveredLabels(e.children)...)
+	}
+	return all
+}
+
+func TestOpenSubmenusGetRoomWhereTheyUnfoldInTheMenu(t *testing.T) {
+	items := func(prefix string, count int) (items []menu.Item) {
+		for i := range count {
+			items = append(items, menu.Item{ID: fmt.Sprint(prefix, i), Title: "x"})
+		}
+		return items
+	}
+	inner := append(items("in", 3), menu.Item{ID: "deep", Items: items("deep", 12)}, menu.Item{ID: "in-line", Separator: true})
+	whole := slices.Concat(items("up", 2), []menu.Item{{ID: "sub", Items: inner}, {ID: "line", Separator: true}}, items("down", 2))
+	for _, test := range []struct {
+		room         int
+		one, deepest string // what is covered with sub open, and with deep in it
+	}{
+		{0, "", ""}, // submenus open elsewhere
+		{20, "", ""},
+		{18, "", "line down0 down1"},
+		{17, "", "in-line line down0 down1"},
+		{16, "", "up0 up1 in-line line down0 down1"},
+		{9, "line down0 down1", "up0 up1 in0 in1 in2 in-line line down0 down1"},
+		{7, "up0 up1 line down0 down1", "up0 up1 in0 in1 in2 in-line line down0 down1"},
+	} {
+		tree := newTestTree()
+		tree.room = test.room
+		tree.show(whole)
+		number := func(id string) int32 {
+			for n, e := range tree.entries {
+				if e.at.item == id {
+					return n
+				}
+			}
+			t.Fatalf("there is no %q", id)
+			return 0
+		}
+		is := func(when, want string) {
+			t.Helper()
+			if got := strings.Join(tree.coveredLabels(tree.root.children), " "); got != want {
+				t.Errorf("with room for %d lines and %s, covered are %q and should be %q", test.room, when, got, want)
+			}
+			tree.check(t)
+		}
+		changed := tree.unfold(number("sub"), true)
+		is("sub open", test.one)
+		if len(changed) != len(strings.Fields(test.one)) {
+			t.Errorf("panels are told of %q, and %q are covered", labels(changed), test.one)
+		}
+		tree.unfold(number("deep"), true)
+		is("deep open", test.deepest)
+		tree.unfold(number("deep"), false)
+		is("deep closed", test.one)
+		tree.unfold(number("sub"), false)
+		is("sub closed", "")
+		tree.unfold(number("sub"), true)
+		tree.unfold(0, false)
+		is("the menu closed", "")
+		tree.unfold(number("sub"), true)
+		changed, moved := tree.show(slices.Concat(whole, items("new", 1)))
+		is("another line in the menu", "")
+		if !moved || len(changed) != len(strings.Fields(test.one)) {
+			t.Errorf("panels are told of %q, moved %t, and %q were covered", labels(changed), moved, test.one)
+		}
 	}
 }
