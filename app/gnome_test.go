@@ -3,7 +3,12 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"image"
+	"image/draw"
+	"image/png"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -76,9 +81,146 @@ func TestGNOMEDrawsWhatItIsTold(t *testing.T) {
 	d.sameAsDrawn(t)
 }
 
+func TestGNOMEShowsWhatThePointerDid(t *testing.T) {
+	d := onGNOME(t, 768, "a", "b_c_")
+	d.OpenMenu(t) // then it has been drawn
+	d.CloseMenu(t)
+	off := d.iconPicture(t)
+	d.icon.ClickWithMouse(t, "b_c_")
+	d.row(t, "b_c_", "to be degraded", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(degraded)") })
+	d.icon.WaitFor(t, "another icon", func(desktoptest.Node) bool { return !bytes.Equal(d.iconPicture(t), off) })
+	d.OpenMenu(t)
+	d.sameAsDrawn(t)
+	d.CloseMenu(t)
+	d.icon.ClickWithMouse(t, d.in(t, "b_c_", "Stop")...)
+	d.row(t, "b_c_", "to be off", func(n desktoptest.Node) bool { return !n.Checked })
+	d.icon.WaitFor(t, "the icon as it was", func(desktoptest.Node) bool { return bytes.Equal(d.iconPicture(t), off) })
+	d.OpenMenu(t)
+	d.sameAsDrawn(t)
+}
+
+// iconPicture is the pixels where the icon is, while no menu is open.
+func (d *onDesktop) iconPicture(t *testing.T) []byte {
+	t.Helper()
+	d.MovePointer(t, 600, 600) // an icon under the pointer looks different
+	file := filepath.Join(d.Home(), "icon.png")
+	d.Screenshot(t, file, d.Drawn(t).Icon.Rectangle())
+	picture, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer picture.Close()
+	decoded, err := png.Decode(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixels := image.NewRGBA(decoded.Bounds())
+	draw.Draw(pixels, pixels.Bounds(), decoded, decoded.Bounds().Min, draw.Src)
+	return pixels.Pix
+}
+
+func TestGNOMELeavesASubmenuOpenWhileStatesChange(t *testing.T) {
+	d := onGNOME(t, 1080, "a", "b")
+	d.clickRow(t, "a")
+	d.clickRow(t, "b")
+	d.sameAsDrawn(t)
+	submenu := d.in(t, "a", "Copy for")
+	d.icon.Point(t, submenu...)
+	for range 3 {
+		for _, on := range []bool{false, true} {
+			d.icon.ClickNode(t, d.row(t, "b", "to be there", func(desktoptest.Node) bool { return true }))
+			d.row(t, "b", "to be other", func(n desktoptest.Node) bool {
+				return n.Checked == on && strings.HasSuffix(n.Label, "(degraded)") == on
+			})
+			d.sameAsDrawn(t)
+			if row, ok := d.Drawn(t).At(submenu[0]); !ok || !row.Open {
+				t.Error("the submenu was closed")
+			}
+		}
+	}
+}
+
+func TestGNOMESubmenusHaveRoomOnALowScreen(t *testing.T) {
+	var names []string
+	for i := range 14 {
+		names = append(names, fmt.Sprintf("cluster-%02d", i))
+	}
+	d := onGNOME(t, 768, names...)
+	d.fitsTheScreen(t)
+	for _, name := range names[:8] {
+		d.clickRow(t, name)
+	}
+	d.sameAsDrawn(t)
+	d.fitsTheScreen(t)
+	d.icon.Point(t, d.in(t, "cluster-03", "Copy for")...)
+	d.fitsTheScreen(t)
+	var seen int
+	d.Drawn(t).Walk(func(row desktoptest.DrawnRow, depth int) {
+		if depth > 0 && row.Seen.Height > row.Box.Height/2 {
+			seen++
+		}
+		if row.Cut {
+			t.Errorf("%q has no room", row.Label)
+		}
+	})
+	if seen < 8 {
+		t.Errorf("%d lines of the submenu are seen", seen)
+	}
+	d.CloseMenu(t)
+	d.fitsTheScreen(t)
+	d.sameAsDrawn(t)
+	d.icon.ClickWithMouse(t, "Quit")
+	if code := d.program.Wait(t); code != 0 {
+		t.Errorf("fairlead ended with %d", code)
+	}
+}
+
+// fitsTheScreen opens the menu and sees that its last line can be clicked.
+func (d *onDesktop) fitsTheScreen(t *testing.T) {
+	t.Helper()
+	d.icon.WaitFor(t, "the menu to fit the screen", func(desktoptest.Node) bool {
+		menu := d.OpenMenu(t)
+		return menu.In(image.Rectangle{Max: d.Size()})
+	})
+}
+
+func TestGNOMEShowsTheIconAgain(t *testing.T) {
+	d := onGNOME(t, 768, "a")
+	for _, what := range []struct {
+		name string
+		do   func()
+	}{
+		{"extension", func() { d.SetExtension(t, false); d.SetExtension(t, true) }},
+		{"shell", func() { d.RestartPanel(t) }},
+	} {
+		what.do()
+		d.icon.WaitShown(t)
+		d.icon.WaitFor(t, "the icon after the "+what.name+" was started again", func(desktoptest.Node) bool { return d.Drawn(t).Icon.Width > 0 })
+		d.OpenMenu(t)
+		d.sameAsDrawn(t)
+		d.CloseMenu(t)
+	}
+}
+
 // clickRow clicks the row of a context, wherever it is.
 func (d *onDesktop) clickRow(t *testing.T, name string) {
 	t.Helper()
 	d.icon.ClickNode(t, d.row(t, name, "to be there", func(desktoptest.Node) bool { return true }))
 	d.row(t, name, "to be degraded", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(degraded)") })
+}
+
+// in is the path to what there is to do with a context: below its row, or in a submenu for all of them where there is little room.
+func (d *onDesktop) in(t *testing.T, context string, labels ...string) []string {
+	t.Helper()
+	var path []string
+	d.icon.WaitFor(t, "what there is to do with "+context, func(menu desktoptest.Node) bool {
+		for _, start := range [][]string{{"    " + context + ": copy, open, more"}, {"Copy, open, more", context}} {
+			if _, ok := menu.At(start...); ok {
+				path = start
+				return true
+			}
+		}
+		return false
+	})
+	return append(path, labels...)
 }

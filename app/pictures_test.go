@@ -138,22 +138,6 @@ func fullPictures(t *testing.T, l panelLook, take taker) {
 	take(t, d, "menu-full-details", d.in(t, "cluster-03", "Copy for")...)
 }
 
-// in is the path to what there is to do with a context: below its row, or in a submenu for all of them where there is little room.
-func (d *onDesktop) in(t *testing.T, context string, labels ...string) []string {
-	t.Helper()
-	var path []string
-	d.icon.WaitFor(t, "what there is to do with "+context, func(menu desktoptest.Node) bool {
-		for _, start := range [][]string{{"    " + context + ": copy, open, more"}, {"Copy, open, more", context}} {
-			if _, ok := menu.At(start...); ok {
-				path = start
-				return true
-			}
-		}
-		return false
-	})
-	return append(path, labels...)
-}
-
 // shoot saves a picture of the panel and the open menu, with the pointer on an entry if there is one.
 func (d *onDesktop) shoot(t *testing.T, file string, entry ...string) {
 	t.Helper()

@@ -10,6 +10,7 @@ if [ -n "$unformatted" ]; then
 fi
 echo "vet   linux"
 go vet ./...
+go vet -tags gnome ./app
 for system in darwin windows; do
   echo "vet   $system"
   # Without cgo, as one builds for them from here; the programs that make and test Fairlead run on Linux only.

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # Makes sure the Debian packages that the tests drive (a real panel, a browser, curl, git) are there: installs the
-# missing ones as root, else prints the one line that does and fails. Never skips.
+# missing ones as root, else prints the one line that does and fails. Never skips. Arguments are files with more of them.
 set -euo pipefail
-list="$(dirname "$0")/desktoptest/packages.txt"
-mapfile -t wanted < <(grep -vE '^\s*(#|$)' "$list")
+mapfile -t wanted < <(grep -hvE '^\s*(#|$)' "$(dirname "$0")/desktoptest/packages.txt" "$@")
 
 missing=()
 for package in "${wanted[@]}"; do
