@@ -50,20 +50,15 @@ func drawings() map[string]drawing {
 	red := color.NRGBA{0xf0, 0x4b, 0x45, 0xff}
 	white := color.NRGBA{0xff, 0xff, 0xff, 0xff}
 	middle := point{0.5, 0.5}
-	const reach = 0.54
-	const slope = 40 // degrees by which the line rises to the right
-	start, end := middle.plus(polar(reach, slope+180)), middle.plus(polar(reach, slope))
-	lower, upper := before(middle, slope), after(middle, slope)
-	rope := line(start, end)
 	return map[string]drawing{
 		// The ring alone.
 		"off": {{ring(middle), grey, thin}},
-		// The line is on its way: it has come to the ring's middle.
-		"working": {{line(start, middle), blue, thin}, {ring(middle), blue, thin}},
-		// The line comes in over the ring, and leaves behind it.
-		"on": {{both(rope, lower), green, thin}, {ring(middle), green, thin}, {both(rope, upper), green, thin}},
-		// It comes in, but not through; its far end lies there, cut off.
-		"degraded": {{line(start, middle), amber, thin}, {ring(middle), amber, thin}, {line(end, end), amber, thin}},
+		// The line is on its way: it is still far.
+		"working": {{dot(middle, 0.085), blue, thin}, {ring(middle), blue, thin}},
+		// The line passes through.
+		"on": {{dot(middle, 0.165), green, thin}, {ring(middle), green, thin}},
+		// Look here.
+		"degraded": {{exclamation(middle), amber, thin}, {ring(middle), amber, thin}},
 		// The ring is stopped up.
 		"failed": {{cross(middle), white, 0}, {disc(middle), red, thin}},
 	}
@@ -84,8 +79,15 @@ func line(a, b point) shape {
 	}
 }
 
-func disc(middle point) shape {
-	return func(p point) float64 { return p.distance(middle) - radius - stroke/2 }
+func dot(middle point, radius float64) shape {
+	return func(p point) float64 { return p.distance(middle) - radius }
+}
+
+func disc(middle point) shape { return dot(middle, radius+stroke/2) }
+
+func exclamation(middle point) shape {
+	bar, below := line(middle.plus(polar(0.17, 90)), middle.plus(polar(0.03, 90))), dot(middle.plus(polar(0.17, -90)), stroke/2)
+	return func(p point) float64 { return min(bar(p), below(p)) }
 }
 
 func cross(middle point) shape {
@@ -94,21 +96,6 @@ func cross(middle point) shape {
 	falling := line(middle.plus(polar(arm, -45)), middle.plus(polar(arm, -45+180)))
 	return func(p point) float64 { return min(rising(p), falling(p)) }
 }
-
-func both(a, b shape) shape { return func(p point) float64 { return max(a(p), b(p)) } }
-
-// after is the half of the plane beyond middle in the given direction. Its edge takes no outline: the other half goes on there.
-func after(middle point, degrees float64) shape {
-	direction := polar(1, degrees)
-	return func(p point) float64 {
-		if p.minus(middle).dot(direction) >= 0 {
-			return math.Inf(-1)
-		}
-		return math.Inf(1)
-	}
-}
-
-func before(middle point, degrees float64) shape { return after(middle, degrees+180) }
 
 // at is the colour of one point, without any smoothing.
 func (d drawing) at(p point) color.NRGBA {

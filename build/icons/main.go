@@ -1,7 +1,7 @@
 // Command icons draws the tray's icons into assets: `go run ./build/icons` at the top of the repository.
 //
-// The drawing is a fairlead: a ring through which a line passes. It is not run by the build; its output is committed, and a test
-// compares the two.
+// The drawing is a fairlead: a ring through which a line passes, seen along the line. It is not run by the build; its
+// output is committed, and a test compares the two.
 package main
 
 import (
