@@ -131,7 +131,7 @@ spec: {selector: {app: on-the-node}, ports: [{name: http, port: 80, targetPort: 
 			SOCKS5: 4, SOCKS4: 91, Status: 502, ProxyStatus: "destination_ip_unroutable"}},
 		{context: "not-ready", entry: admin, host: "not-ready.default", port: 80, want: explain.Explanation{
 			Title: "Nothing ready", Sentence: "The one Pod behind Service default/not-ready is not ready.",
-			Hint:   "Wait until it is ready, or look at the Pods: “kubectl get pods -n default”.",
+			Hint:   "Wait until it is ready, or look at the Pods: “kubectl --context not-ready get pods -n default”.",
 			SOCKS5: 4, SOCKS4: 91, Status: 503, ProxyStatus: unavailable}},
 		{context: "refused", entry: admin, host: "refused.default", port: 80, want: explain.Explanation{
 			Title: "Connection refused", Sentence: "Nothing listens on port 7008 in Pod default/refused.",

@@ -37,7 +37,7 @@ func runDoctor(ctx context.Context, o command.Options, name, target string) erro
 	if err != nil {
 		return err
 	}
-	chart := &chart{to: os.Stdout}
+	chart := &chart{to: os.Stdout, context: name}
 	if entry.Err != nil {
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: entry.Err})
 		return chart.verdict()
@@ -95,8 +95,9 @@ func hostAndPort(target string) (string, error) {
 
 // A chart prints the steps of a walk.
 type chart struct {
-	to     io.Writer
-	broken string // the step that broke
+	to      io.Writer
+	context string
+	broken  string // the step that broke
 }
 
 func (c *chart) step(s kube.Step) {
@@ -109,7 +110,7 @@ func (c *chart) step(s kube.Step) {
 	if s.Err == nil {
 		return
 	}
-	e := explain.Error(s.Err)
+	e := explain.Error(s.Err).In(c.context)
 	for _, line := range []string{e.Sentence, e.Hint} {
 		if line != "" {
 			fmt.Fprintf(c.to, "        %s\n", line)

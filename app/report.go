@@ -13,14 +13,14 @@ import (
 // notification. What fails on the way to other hosts is for the client to tell: a browser asks for many.
 func (w *wiring) report(log zerolog.Logger, name string, r proxy.Report) {
 	failed := r.Err != nil && !errors.Is(r.Err, proxy.ErrClientLeft) && !errors.Is(r.Err, proxy.ErrStopped)
-	event := log.Debug()
+	event, said := log.Debug(), explain.Error(r.Err).In(name)
 	if failed {
-		event = log.Warn().Err(r.Err).Str("said", explain.Error(r.Err).Sentence)
+		event = log.Warn().Err(r.Err).Str("said", said.Sentence)
 	}
 	event.Uint64("conn", r.ID).Str("protocol", string(r.Protocol)).Str("client", r.Client).Str("target", r.Target).
 		Str("route", r.Rule).Str("stage", string(r.Stage)).Int64("sent", r.Sent).Int64("received", r.Received).
 		Dur("lasted", r.Lasted).Msg("connection")
 	if failed && r.Stage != proxy.StageRelay && r.Rule == clusterRule && w.notifier != nil {
-		w.notifier.Failure(name, r.Target, explain.Error(r.Err))
+		w.notifier.Failure(name, r.Target, said)
 	}
 }

@@ -119,7 +119,7 @@ func (w *wiring) serverConfig(way *way, name string, log zerolog.Logger) proxy.C
 	c := way.plan.settings
 	config := proxy.Config{
 		Rules:       w.rules(way.cluster, c),
-		Answer:      answer,
+		Answer:      func(err error) proxy.Answer { return answer(explain.Error(err).In(name)) },
 		Report:      func(r proxy.Report) { w.report(log, name, r) },
 		Log:         log,
 		Handshake:   c.Limits.Handshake,
@@ -138,8 +138,7 @@ func (w *wiring) serverConfig(way *way, name string, log zerolog.Logger) proxy.C
 	return config
 }
 
-func answer(err error) proxy.Answer {
-	e := explain.Error(err)
+func answer(e explain.Explanation) proxy.Answer {
 	return proxy.Answer{
 		SOCKS5: e.SOCKS5, SOCKS4: e.SOCKS4, Status: e.Status, ProxyStatus: e.ProxyStatus, Text: e.Text(), Page: e.Page(),
 	}

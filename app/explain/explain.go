@@ -7,6 +7,8 @@
 // packages whose errors it explains, save kube/fault: the others speak the words of package net and of the system.
 package explain
 
+import "strings"
+
 // Explanation is what is told of one error. The zero value, which stands for no error, has no text and says success in
 // SOCKS5 (0).
 type Explanation struct {
@@ -25,6 +27,17 @@ func (e Explanation) Text() string {
 		return e.Sentence
 	}
 	return e.Sentence + " " + e.Hint
+}
+
+// kubectl is how the commands in hints begin.
+const kubectl = "\u201ckubectl "
+
+// In is e with the context named in the commands that the hint offers: the current one may be another.
+func (e Explanation) In(context string) Explanation {
+	if simple(context) && !strings.Contains(e.Hint, "--context") {
+		e.Hint = strings.ReplaceAll(e.Hint, kubectl, kubectl+"--context "+context+" ")
+	}
+	return e
 }
 
 // Error explains err. It understands kube/fault's types, then the words of net, os and syscall, wherever they are in

@@ -339,3 +339,20 @@ func TestShortIsOneLineOfAMenu(t *testing.T) {
 		}
 	}
 }
+
+func TestCommandsInHintsNameTheContext(t *testing.T) {
+	e := explain.Error(&fault.NoEndpoints{Namespace: "shop", Service: "web", NotReady: 3})
+	for context, want := range map[string]string{
+		"arn:aws:eks:eu-1:123:cluster/a": "“kubectl --context arn:aws:eks:eu-1:123:cluster/a get pods -n shop”",
+		"a b; rm -rf ~":                  "“kubectl get pods -n shop”",
+		"":                               "“kubectl get pods -n shop”",
+	} {
+		if got := e.In(context); !strings.Contains(got.Hint, want) || got.Sentence != e.Sentence {
+			t.Errorf("in %q: %q", context, got.Text())
+		}
+	}
+	login := explain.Error(&fault.Login{Context: "prod"})
+	if got := login.In("prod"); got != login {
+		t.Errorf("%+v", got)
+	}
+}
