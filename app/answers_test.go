@@ -219,7 +219,11 @@ func (b *troubled) write(t *testing.T, file string, content any) {
 // wantNotification waits for the notification of a cause, and wants none of those that are the client's alone to tell.
 func (b *troubled) wantNotification(t *testing.T, c cause) {
 	target := net.JoinHostPort(c.host, strconv.Itoa(c.port)) + " in context " + c.context
-	of := func(n desktoptest.Notification) bool { return strings.Contains(html.UnescapeString(n.Body), target) }
+	whole := "Context " + c.context + "\n" + c.want.Sentence // told of the context, it holds for its targets
+	of := func(n desktoptest.Notification) bool {
+		body := html.UnescapeString(n.Body)
+		return strings.Contains(body, target) || strings.Contains(body, whole)
+	}
 	if c.silent {
 		for _, n := range b.desktop.Notifications(t) {
 			if of(n) {

@@ -91,7 +91,7 @@ type Notifier struct {
 	mu       sync.Mutex
 	episodes []*episode // oldest first
 	messages []Notification
-	failing  map[string]bool // the contexts of which the last that was told is bad
+	failing  map[string]*episode // what was told last of contexts as a whole, where that is bad
 }
 
 // An episode is a run of failures of one target for one cause: it begins with the first one and ends when a quiet time
@@ -125,12 +125,13 @@ func New(c Config) *Notifier {
 		c.Wanted = func(Kind) bool { return true }
 	}
 	return &Notifier{
-		sender: c.Sender, quiet: c.Quiet, targets: c.Targets, wanted: c.Wanted, log: c.Log, wake: make(chan struct{}, 1), failing: map[string]bool{},
+		sender: c.Sender, quiet: c.Quiet, targets: c.Targets, wanted: c.Wanted, log: c.Log, wake: make(chan struct{}, 1), failing: map[string]*episode{},
 	}
 }
 
 // Failure says that target could not be reached in that context. The first time it is told at once; what follows within
-// the quiet time for the same cause is counted and told when that time is over.
+// the quiet time for the same cause is counted and told when that time is over. Where the cause is what is wrong with the
+// context as a whole, and was told as that, it is counted there.
 func (n *Notifier) Failure(context, target string, e explain.Explanation) {
 	n.tell(episode{kind: Dials, context: context, target: target, last: e})
 }
@@ -157,7 +158,7 @@ func (n *Notifier) drop(context string) (told bool) {
 			ep.repeats, ep.told = 0, true
 		}
 	}
-	told = n.failing[context]
+	told = n.failing[context] != nil
 	delete(n.failing, context)
 	return told
 }
@@ -165,6 +166,9 @@ func (n *Notifier) drop(context string) (told bool) {
 func (n *Notifier) tell(failure episode) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if whole := n.whole(failure); whole != nil {
+		failure = episode{kind: whole.kind, context: whole.context, last: failure.last, command: whole.command}
+	}
 	if !n.wanted(failure.kind) {
 		return
 	}
@@ -177,6 +181,19 @@ func (n *Notifier) tell(failure episode) {
 	failure.due = time.Now()
 	n.episodes = append(n.episodes, &failure)
 	n.poke()
+}
+
+// whole is what is told of the failure's context as a whole, if it has the same cause.
+func (n *Notifier) whole(failure episode) *episode {
+	for _, ep := range append(slices.Clone(n.episodes), n.failing[failure.context]) {
+		if ep == nil || ep.kind == Dials || ep.context != failure.context || ep.last.Title != failure.last.Title {
+			continue
+		}
+		if !ep.told || ep == n.failing[ep.context] { // else it is over
+			return ep
+		}
+	}
+	return nil
 }
 
 // find is the running episode that a failure belongs to.
@@ -277,7 +294,7 @@ func (n *Notifier) take(now time.Time) (due Notification, wait time.Duration, ok
 		}
 		due = failure(ep, n.quiet)
 		if ep.kind != Dials {
-			n.failing[ep.context] = true
+			n.failing[ep.context] = ep
 		}
 		ep.told, ep.repeats, ep.due = true, 0, now.Add(n.quiet)
 		return due, 0, true

@@ -351,3 +351,41 @@ func (l *lines) wait(t *testing.T, n int) {
 		}
 	}
 }
+
+func TestWhatIsWrongWithTheContextIsNotToldOfEachTarget(t *testing.T) {
+	away := explain.Explanation{Title: "Cluster unreachable", Sentence: "It is away.", Hint: "Check the VPN."}
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		n.Trouble(notify.Contexts, "staging", away, "")
+		pass(time.Second)
+		n.Failure("staging", "web:81", away)
+		n.Failure("staging", "db:5432", away)
+		pass(time.Second)
+		want := "[Cluster unreachable] Context staging | It is away. | Check the VPN.\n"
+		expect(t, s, want)
+
+		n.Failure("staging", "web:81", refused) // something else
+		pass(time.Second)
+		want += first
+		expect(t, s, want)
+
+		pass(time.Minute)
+		want += "[Cluster unreachable] Context staging | It is away. | Check the VPN. | 2 times in the last minute.\n"
+		expect(t, s, want)
+		if shown := s.all(); shown[0].Key != shown[2].Key {
+			t.Error("the third does not take the first one's place")
+		}
+
+		pass(10 * time.Minute)
+		n.Failure("staging", "web:81", away) // it still is
+		pass(time.Second)
+		want += "[Cluster unreachable] Context staging | It is away. | Check the VPN.\n"
+		expect(t, s, want)
+
+		n.Back("staging")
+		n.Failure("staging", "web:81", away) // the target's way alone
+		pass(time.Second)
+		want += "[Works again] Context staging\n[Cluster unreachable] web:81 in context staging | It is away. | Check the VPN.\n"
+		expect(t, s, want)
+	})
+}
