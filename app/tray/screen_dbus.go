@@ -34,12 +34,15 @@ func (d desktop) watchRoom(ctx context.Context, tell func(lines int)) {
 	// Without it, the room is as it was at first.
 	_ = d.bus.AddMatchSignalContext(ctx, dbus.WithMatchInterface(displayInterface), dbus.WithMatchMember("MonitorsChanged"))
 	for {
+		var again <-chan time.Time
 		height, err := d.screenHeight(ctx)
 		if err != nil {
-			height = usualScreen
+			// The shell may have much to do, as when a session starts.
+			height, again = usualScreen, time.After(5*time.Second)
 		}
 		tell(roomFor(height))
 		select {
+		case <-again:
 		case _, ok := <-changes:
 			if !ok {
 				return // the bus has gone

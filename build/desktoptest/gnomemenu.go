@@ -79,8 +79,13 @@ func (i *TrayItem) pointInGNOME(t testing.TB, labels ...string) []image.Rectangl
 		if drawn, err = d.drawn(); err != nil {
 			return false
 		}
-		if time.Since(acted) < 500*time.Millisecond {
+		if time.Since(acted) < time.Second {
 			return false // lines may come and go for what was done last
+		}
+		if !drawn.Open {
+			d.openGNOMEMenu(t)
+			acted = time.Now()
+			return false
 		}
 		for depth := range labels {
 			row, ok := drawn.At(labels[:depth+1]...)
