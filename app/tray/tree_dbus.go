@@ -78,7 +78,7 @@ func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
 		t.revision++
 		clear(t.open) // GNOME Shell folds everything then
 	}
-	for number := range t.recover() {
+	for number := range t.coverAnew() {
 		if now := t.entries[number]; before[number] != nil && !slices.Contains(changed, now) {
 			changed = append(changed, now)
 		}

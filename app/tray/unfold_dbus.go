@@ -37,7 +37,7 @@ func (t *tree) unfold(number int32, open bool) (changed []*entry) {
 	default:
 		delete(t.open, number)
 	}
-	for number := range t.recover() {
+	for number := range t.coverAnew() {
 		changed = append(changed, t.entries[number])
 	}
 	slices.SortFunc(changed, func(a, b *entry) int { return int(a.number - b.number) })
@@ -75,8 +75,8 @@ func (t *tree) shown(e *entry) map[string]dbus.Variant {
 	return e.properties
 }
 
-// recover decides anew what is covered, and returns the numbers of entries for which that is something else than before.
-func (t *tree) recover() (changed map[int32]bool) {
+// coverAnew decides anew what is covered, and returns the numbers of entries for which that is something else than before.
+func (t *tree) coverAnew() (changed map[int32]bool) {
 	before := t.covered
 	t.covered = t.cover()
 	changed = map[int32]bool{}
