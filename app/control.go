@@ -21,6 +21,8 @@ import (
 // goes without where another Fairlead answers, until that has ended. Fairlead does its work without the socket, too, so what
 // goes wrong with it is logged.
 func (p *program) control(ctx context.Context, model control.Model, kind string) error {
+	p.log.Debug().Str("version", version()).Str("kind", kind).Msg("started")
+	defer func() { p.log.Debug().Str("kind", kind).Msg("ended") }()
 	path, err := settings.Socket(p.dir)
 	if err != nil {
 		p.log.Warn().Err(err).Msg("no control socket")

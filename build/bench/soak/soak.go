@@ -128,16 +128,25 @@ func (s *soak) carriers(ctx context.Context) error {
 // idle says that no more sessions are open than may be at rest.
 func (s *soak) idle(now sample) bool { return !s.Reaped || now.spare == 0 }
 
-// work makes connections for so long, and waits for the last to end.
+// work makes connections for so long, and while a stage has had no trouble yet, and waits for the last to end.
 func (s *soak) work(ctx context.Context, span time.Duration, troubled bool) error {
 	group, ctx := errgroup.WithContext(ctx)
-	during, stop := context.WithTimeout(ctx, span)
+	during, stop := context.WithCancel(ctx)
 	defer stop()
+	var spared sync.WaitGroup // the stages without trouble
 	if troubled {
 		for _, stage := range s.theatre.stages {
-			group.Go(func() error { return s.theatre.vex(ctx, during, stage) })
+			spared.Add(1)
+			begun := sync.OnceFunc(spared.Done)
+			group.Go(func() error { defer begun(); return s.theatre.vex(ctx, during, stage, begun) })
 		}
 	}
+	group.Go(func() error {
+		defer stop()
+		err := sleep(ctx, span)
+		spared.Wait()
+		return err
+	})
 	group.Go(func() error { return s.watch(during) })
 	group.Go(func() error {
 		ticker := time.NewTicker(time.Second / time.Duration(s.Rate))

@@ -17,8 +17,9 @@ type trouble struct {
 // settled is what passes from the end of a trouble until everyone on the way has noticed, on a slow machine too.
 const settled = 2 * time.Second
 
-// vex makes trouble for a stage from time to time until during ends. What it began then it brings to its end.
-func (t *theatre) vex(ctx, during context.Context, s *stage) error {
+// vex makes trouble for a stage from time to time until during ends. What it began then it brings to its end. It calls made
+// after each.
+func (t *theatre) vex(ctx, during context.Context, s *stage, made func()) error {
 	for sleep(during, s.every) == nil {
 		pods, err := t.whole(during, s)
 		if err != nil {
@@ -27,11 +28,12 @@ func (t *theatre) vex(ctx, during context.Context, s *stage) error {
 			}
 			return err
 		}
-		made, err := s.trouble(ctx, t, s, pods[rand.IntN(len(pods))])
+		trouble, err := s.trouble(ctx, t, s, pods[rand.IntN(len(pods))])
 		if err != nil {
 			return fmt.Errorf("trouble for %s: %w", s.name, err)
 		}
-		s.troubles = append(s.troubles, made)
+		s.troubles = append(s.troubles, trouble)
+		made()
 	}
 	return nil
 }
