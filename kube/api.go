@@ -208,7 +208,7 @@ func (a *api) send(ctx context.Context, answer runtime.Object, request func() *r
 	err := request().MaxRetries(0).Do(attempt).Into(answer)
 	timedOut := attempt.Err() != nil
 	cancelAttempt()
-	if ctx.Err() == nil && (timedOut && err != nil || a.faults.deadConnection(err) || a.refreshes && isUnauthorized(err)) {
+	if ctx.Err() == nil && (timedOut && err != nil || fault.Ended(err) || a.refreshes && isUnauthorized(err)) {
 		a.closeIdle()
 		if err := a.login.ensure(ctx); err != nil {
 			return err

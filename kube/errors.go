@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"syscall"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -121,12 +120,6 @@ func (f faults) ofCredentials(err error) error {
 		return login(fault.LoginCertificate, "its client certificate was not accepted")
 	}
 	return nil
-}
-
-// deadConnection tells an error that says more about a connection kept from earlier than about the API server.
-func (f faults) deadConnection(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
-		errors.Is(err, syscall.EPIPE)
 }
 
 func isUnauthorized(err error) bool { return apierrors.IsUnauthorized(err) }

@@ -18,11 +18,18 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"strings"
 	"syscall"
 )
+
+// Ended tells an error that says no more than that the other end closed the connection, and nothing of who it is.
+func Ended(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE)
+}
 
 // Kind says what was not found.
 type Kind string

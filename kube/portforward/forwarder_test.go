@@ -112,6 +112,43 @@ func TestAnUpgradeThatIsCutOnceIsAskedForAgain(t *testing.T) {
 	}
 }
 
+// As when an API server restarts behind a load balancer.
+func TestAConnectionThatEndsBeforeTLSIsMadeAgain(t *testing.T) {
+	w := newWorld(t)
+	ends, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ends.Close() }) // the end
+	var dials atomic.Int32
+	conf := w.rest()
+	conf.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if dials.Add(1) > 1 {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}
+		conn, err := net.Dial("tcp", ends.Addr().String())
+		if err == nil {
+			var other net.Conn
+			if other, err = ends.Accept(); err == nil {
+				other.Close() // the end
+			}
+		}
+		return conn, err
+	}
+	f, err := New(Config{REST: conf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := f.up.dial(t.Context(), at(7)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close() // of no more use
+	if dials.Load() != 2 {
+		t.Errorf("%d dials", dials.Load())
+	}
+}
+
 func TestForcedCarrierIsTheOnlyOne(t *testing.T) {
 	w := newWorld(t)
 	w.refuseUpgrades(CarrierSPDY, 403, "application/json", statusBody(403, "no"))

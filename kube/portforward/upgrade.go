@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/transport"
+
+	"fairlead/kube/fault"
 )
 
 // The carriers: how SPDY gets through.
@@ -205,6 +207,9 @@ func (u *upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
 	// One that ends in place of an answer may have met an API server that restarts: the next is another's.
 	for again := false; ; again = true {
 		conn, who, err := u.route.dial(ctx)
+		if err != nil && fault.Ended(err) && !again {
+			continue
+		}
 		if err != nil {
 			return nil, u.failed(ctx, err)
 		}
