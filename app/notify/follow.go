@@ -47,11 +47,7 @@ func (n *Notifier) compare(was, is session.State) {
 		if is.Title != "" && is.Trouble != session.NotTakenUp {
 			title = is.Title
 		}
-		said := explain.Explanation{Title: title, Sentence: is.Reason, Hint: is.Hint}
-		if is.Login != "" {
-			said.Hint = "" // the command says it
-		}
-		n.Trouble(kind, is.Name, said, is.Login)
+		n.Trouble(kind, is.Name, explain.Explanation{Title: title, Sentence: is.Reason, Hint: is.Hint}, is.Login)
 	case is.Phase == session.On && is.Reason == "":
 		n.Back(is.Name)
 	case is.Phase == session.Starting:

@@ -36,14 +36,14 @@ func TestContextsThatFailAndComeBackAreTold(t *testing.T) {
 	taken.Hint = "Stop it."
 	missing := state(session.Degraded, "The program aws was not found.", session.LoginNeeded)
 	missing.Title, missing.Hint = "Login plugin missing", "Install it."
-	login.Hint = "Run tsh login staging." // the command says as much
+	login.Hint = "Run tsh login staging."
 	for name, test := range map[string]struct {
 		states []session.State
 		want   string
 	}{
 		"all is well":     {[]session.State{state(session.Off, "", ""), state(session.Starting, "", ""), on, state(session.Stopping, "", "")}, ""},
 		"away and back":   {[]session.State{on, away, away, on, on}, "[Cluster unreachable] Context staging | The API server does not answer.\n[Works again] Context staging\n"},
-		"login":           {[]session.State{on, login, on}, "[Login needed] Context staging | The login has expired. | To log in: tsh login staging\n[Works again] Context staging\n"},
+		"login":           {[]session.State{on, login, on}, "[Login needed] Context staging | The login has expired. | Run tsh login staging.\n[Works again] Context staging\n"},
 		"port":            {[]session.State{taken}, "[Port taken] Context staging | Another program listens on 127.0.0.1:1080. | Stop it.\n"},
 		"no plugin":       {[]session.State{missing}, "[Login plugin missing] Context staging | The program aws was not found. | Install it.\n"},
 		"failed, and off": {[]session.State{state(session.Failed, "It ended.", ""), state(session.Off, "", ""), on}, "[Context failed] Context staging | It ended.\n"},

@@ -32,7 +32,7 @@ func failure(ep *episode, quiet time.Duration) Notification {
 		lines = append(lines, target+" in context "+context)
 	}
 	lines = append(lines, ep.last.Sentence, ep.last.Hint)
-	if ep.command != "" {
+	if ep.command != "" && !strings.Contains(ep.last.Hint, ep.command) {
 		lines = append(lines, "To log in: "+ep.command)
 	}
 	lines = append(lines, times(ep.repeats, quiet))
