@@ -180,8 +180,7 @@ func (t *httpTargetConn) Write(p []byte) (n int, err error) {
 	if t.deaf.Load() {
 		return len(p), nil
 	}
-	n, err = t.Conn.Write(p)
-	t.client.conn.meter.addSent(n)
+	n, err = t.client.conn.meter.send(t.Conn, p)
 	if err != nil && t.single.Load() && !errors.Is(err, net.ErrClosed) {
 		t.deaf.Store(true)
 		_ = t.Conn.SetReadDeadline(time.Now().Add(deafGrace))

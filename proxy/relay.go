@@ -112,7 +112,7 @@ func (r *relay) finish(ctx context.Context) error {
 
 // send carries what the client sends.
 func (r *relay) send(early []byte) {
-	readErr, writeErr := r.copy(r.target, r.client, early, r.record.meter.addSent)
+	readErr, writeErr := r.copy(r.toTarget, r.client, early)
 	switch {
 	case readErr != nil:
 		r.abort(nil) // the client broke off, which is its good right
@@ -144,7 +144,7 @@ func (r *relay) clientEnded() {
 
 // receive carries what the target sends.
 func (r *relay) receive() {
-	readErr, writeErr := r.copy(r.client, r.target, nil, r.record.meter.addReceived)
+	readErr, writeErr := r.copy(r.toClient, r.target, nil)
 	switch {
 	case readErr != nil:
 		r.abort(fmt.Errorf("the target broke off: %w", readErr))
@@ -159,14 +159,30 @@ func (r *relay) receive() {
 	}
 }
 
-func (r *relay) copy(dst io.Writer, src io.Reader, first []byte, count func(int)) (readErr, writeErr error) {
+// toTarget writes what the client sent.
+func (r *relay) toTarget(p []byte) error {
+	var err error
 	if r.uncounted {
-		count = func(int) {}
+		_, err = r.target.Write(p)
+	} else {
+		_, err = r.record.meter.send(r.target, p)
 	}
+	return err
+}
+
+// toClient writes what the target sent.
+func (r *relay) toClient(p []byte) error {
+	if !r.uncounted {
+		r.record.meter.addReceived(len(p))
+	}
+	_, err := r.client.Write(p)
+	return err
+}
+
+// copy writes first, and then what src says until its end.
+func (r *relay) copy(write func([]byte) error, src io.Reader, first []byte) (readErr, writeErr error) {
 	if len(first) > 0 {
-		n, err := dst.Write(first)
-		count(n)
-		if err != nil {
+		if err := write(first); err != nil {
 			return nil, err
 		}
 	}
@@ -176,9 +192,7 @@ func (r *relay) copy(dst io.Writer, src io.Reader, first []byte, count func(int)
 		n, err := src.Read(b.next())
 		if n > 0 {
 			r.moved.Add(1)
-			written, err := dst.Write(b.buffer[:n])
-			count(written)
-			if err != nil {
+			if err := write(b.buffer[:n]); err != nil {
 				return nil, err
 			}
 		}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -78,11 +79,23 @@ type meter struct {
 	all            *counters
 }
 
-func (m *meter) addSent(n int) {
-	m.sent.Add(int64(n))
-	m.all.sent.Add(uint64(n))
+// send writes p to a target. Bytes are counted before they are written, so that a target that has received them, and a
+// client that has its answer, sees them counted. What was not written is subtracted again.
+func (m *meter) send(target io.Writer, p []byte) (int, error) {
+	m.addSent(len(p))
+	n, err := target.Write(p)
+	if n < len(p) {
+		m.addSent(n - len(p))
+	}
+	return n, err
 }
 
+func (m *meter) addSent(n int) {
+	m.sent.Add(int64(n))
+	m.all.sent.Add(uint64(n)) // of a negative n, too: the sum wraps around
+}
+
+// addReceived is called before bytes from a target are passed on.
 func (m *meter) addReceived(n int) {
 	m.received.Add(int64(n))
 	m.all.received.Add(uint64(n))

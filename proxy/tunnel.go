@@ -95,9 +95,8 @@ func (c *connection) reach(client net.Conn, rec *record, asked *request) (net.Co
 func (c *connection) confirm(ctx context.Context, client, target net.Conn, u Unconfirmed, early []byte, gone func()) ([]byte, error) {
 	if len(early) > 0 {
 		stop := context.AfterFunc(ctx, func() { _ = target.Close() })
-		n, err := target.Write(early)
+		_, err := c.meter.send(target, early)
 		stop()
-		c.meter.addSent(n)
 		if err != nil {
 			return nil, openedOr(ctx, u, err)
 		}

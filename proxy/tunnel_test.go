@@ -209,3 +209,28 @@ func TestFailureIsReportedWhileTheClientLingers(t *testing.T) {
 		t.Errorf("the answer is followed by %v, want an orderly end", err)
 	}
 }
+
+// shortConn takes the first three bytes of what is sent and fails.
+type shortConn struct{ net.Conn }
+
+func (c shortConn) Write(p []byte) (int, error) {
+	n, _ := c.Conn.Write(p[:3])
+	return n, syscall.EPIPE
+}
+
+func TestOnlyWhatWasWrittenIsCounted(t *testing.T) {
+	to := target(t, func(conn *net.TCPConn) { _, _ = io.Copy(io.Discard, conn) })
+	w := open(t, by(func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := through{}.DialContext(ctx, network, address)
+		return shortConn{conn}, err
+	}))
+	conn := w.tunnel(to)
+	_, _ = conn.Write([]byte("12345"))
+	_, _ = io.ReadAll(conn)
+	if r := w.waitReports(1)[0]; r.Sent != 3 || r.Received != 0 {
+		t.Errorf("report %+v", r)
+	}
+	if traffic := w.server.Traffic(); traffic.Sent != 3 || traffic.Received != 0 {
+		t.Errorf("traffic %+v", traffic)
+	}
+}
