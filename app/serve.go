@@ -34,13 +34,14 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 	stopped := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return model.Run(ctx) })
-	group.Go(func() error { return p.control(ctx, model, "serve") })
+	commands := orderedModel{model, p.settings}
+	group.Go(func() error { return p.control(ctx, commands, "serve") })
 	group.Go(func() error {
 		if err := p.tell(ctx, model); err != nil {
 			return err
 		}
 		for _, name := range names {
-			if err := model.Do(ctx, session.Set{Name: name, On: true, Confirmed: true}); err != nil {
+			if err := commands.Do(ctx, session.Set{Name: name, On: true, Confirmed: true}); err != nil {
 				return err
 			}
 		}

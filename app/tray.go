@@ -68,7 +68,7 @@ func (p *program) tray(ctx context.Context) error {
 	redraw := make(chan struct{}, 1)
 	clerk := p.clerk(model, clipboard, notifier, redraw)
 	group.Go(func() error { clerk.choose(groupCtx, choices); return nil })
-	group.Go(func() error { return p.control(groupCtx, model, "tray") })
+	group.Go(func() error { return p.control(groupCtx, orderedModel{model, p.settings}, "tray") })
 	// On some systems the panel's library wants the main goroutine's thread, which is this one.
 	err := tray.Run(groupCtx, tray.Config{
 		Model:  model,
