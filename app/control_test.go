@@ -254,6 +254,12 @@ func TestLogIsShownAndFollowed(t *testing.T) {
 	if text := r.must(t, "logs"); !strings.Contains(text, "listening") || !strings.Contains(text, "context=demo") || strings.Contains(text, "{") {
 		t.Errorf("logs:\n%s", text)
 	}
+	for _, line := range strings.Split(strings.TrimSpace(r.must(t, "logs", "-o", "json")), "\n") {
+		var said struct{ Level, Time, Message string }
+		if err := json.Unmarshal([]byte(line), &said); err != nil || said.Level == "" || said.Time == "" || said.Message == "" {
+			t.Errorf("logs -o json printed %q: %v", line, err)
+		}
+	}
 	following := start(t, []string{"XDG_STATE_HOME=" + r.state}, "logs", "-f")
 	wait := func(what string) {
 		t.Helper()
@@ -273,6 +279,9 @@ func TestLogIsShownAndFollowed(t *testing.T) {
 	}
 	wait("begun \uFFFD[31manew")
 	wait("no JSON")
+	if text := r.must(t, "logs", "--output", "json"); !strings.HasSuffix(text, "\n"+`{"message":"no JSON"}`+"\n") {
+		t.Errorf("logs -o json printed:\n%s", text)
+	}
 	began := time.Now()
 	following.stop(t)
 	if following.status() != 0 || time.Since(began) > 10*time.Second {
@@ -299,6 +308,18 @@ func TestMistakesAreToldInOneSentence(t *testing.T) {
 		if got := r.ask(t, args...); got.status != 2 || got.stdout != "" || !strings.HasPrefix(got.stderr, "fairlead: "+want) || strings.Count(got.stderr, "\n") != 1 {
 			t.Errorf("fairlead %s: status %d\n%s%s", line, got.status, got.stdout, got.stderr)
 		}
+	}
+}
+
+func TestShellsGetTheirCompletion(t *testing.T) {
+	r := &running{state: t.TempDir()}
+	for _, shell := range []string{"bash", "fish", "powershell", "zsh"} {
+		if text := r.must(t, "completion", shell); !strings.Contains(text, " for fairlead ") {
+			t.Errorf("completion %s: %.200s", shell, text)
+		}
+	}
+	if got := r.ask(t, "completion", "tcsh"); got.status != 2 || got.stdout != "" || !strings.Contains(got.stderr, `no completion for "tcsh"`) {
+		t.Errorf("completion tcsh: %+v", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,14 +24,18 @@ import (
 // logTail is how much of the log's end is shown, in bytes.
 const logTail = 64 << 10
 
-// runLogs prints the end of the log for people, and with follow what comes, until ctx ends.
+// runLogs prints the end of the log, for people or line by line as it was written, and with follow what comes, until ctx
+// ends.
 func runLogs(ctx context.Context, o command.Options) error {
 	dir, err := settings.Dir()
 	if err != nil {
 		return err
 	}
 	path := filepath.Join(dir, logName)
-	t := &tail{path: path, out: os.Stdout, people: logPrinter(os.Stdout)}
+	t := &tail{path: path, show: logPrinter(os.Stdout)}
+	if o.Output == "json" {
+		t.show = logLines(os.Stdout)
+	}
 	defer t.close()
 	if err := t.begin(); errors.Is(err, fs.ErrNotExist) && !o.Follow {
 		return fmt.Errorf("there is no log yet: %s", path)
@@ -51,11 +56,34 @@ func runLogs(ctx context.Context, o command.Options) error {
 	return t.err
 }
 
-// logPrinter turns lines of the log into lines for people.
-func logPrinter(out io.Writer) io.Writer {
-	return zerolog.ConsoleWriter{
+// logPrinter returns what prints a line of the log for people, and as it is where it is not the log's.
+func logPrinter(out io.Writer) func(line []byte) error {
+	people := zerolog.ConsoleWriter{
 		Out: out, TimeFormat: time.DateTime, NoColor: !isTerminal(out),
 		FormatMessage: func(message any) string { return printableText(fmt.Sprint(message)) },
+	}
+	return func(line []byte) error {
+		if _, err := people.Write(line); err != nil {
+			_, err = fmt.Fprintln(out, printableText(string(line)))
+			return err
+		}
+		return nil
+	}
+}
+
+// logLines returns what prints a line of the log as it was written, an object in JSON. A line that is none is wrapped in
+// one as its message.
+func logLines(out io.Writer) func(line []byte) error {
+	return func(line []byte) error {
+		if !json.Valid(line) {
+			wrapped, err := json.Marshal(map[string]string{"message": printableText(string(line))})
+			if err != nil {
+				return err
+			}
+			line = wrapped
+		}
+		_, err := fmt.Fprintf(out, "%s\n", line)
+		return err
 	}
 }
 
@@ -70,12 +98,11 @@ func printableText(text string) string {
 
 // tail reads the log as it grows, also when it is begun anew under its name.
 type tail struct {
-	path   string
-	out    io.Writer
-	people io.Writer // writes a line of the log to out as people read it
-	file   *os.File
-	rest   []byte // of a line that is not whole yet
-	err    error  // of out
+	path string
+	show func(line []byte) error // prints a line
+	file *os.File
+	rest []byte // of a line that is not whole yet
+	err  error  // of show
 }
 
 // begin shows the end of what is there.
@@ -136,18 +163,11 @@ func (t *tail) drain(skip bool) {
 			if skip {
 				return
 			}
-			t.show(line)
+			t.err = t.show(line)
 		}
 		if n == 0 || err != nil {
 			return
 		}
-	}
-}
-
-// show prints a line, as it is where it is not the log's.
-func (t *tail) show(line []byte) {
-	if _, err := t.people.Write(line); err != nil {
-		_, t.err = fmt.Fprintln(t.out, printableText(string(line)))
 	}
 }
 

@@ -37,7 +37,7 @@ type Actions struct {
 type Options struct {
 	Kubeconfig string // empty: KUBECONFIG, else ~/.kube/config, as kubectl
 	Listen     string // serve: the address of the one context
-	Output     string // list and status: "" or "json"
+	Output     string // list, status, logs and doctor: "" or "json"
 	All        bool   // off: every context
 	Yes        bool   // on: the user was asked about contexts of production
 	For        string // env: the shell, language or program; empty: the shell it is called from
@@ -73,8 +73,14 @@ func root(actions Actions) *cobra.Command {
 		Args:          noArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return actions.Tray(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asked, err := cmd.Flags().GetBool("version"); err != nil || asked {
+				return errors.Join(err, printVersion(cmd, actions))
+			}
+			return actions.Tray(cmd.Context(), o)
+		},
 	}
+	cmd.Flags().Bool("version", false, "print the version")
 	cmd.PersistentFlags().StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig `file` to use (default: KUBECONFIG, else ~/.kube/config)")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &UsageError{err} })
 	for _, c := range []struct {
@@ -97,7 +103,23 @@ func root(actions Actions) *cobra.Command {
 			cmd.AddCommand(c.cmd)
 		}
 	}
+	strictCompletion(cmd)
 	return cmd
+}
+
+// strictCompletion has cobra's own command completion, which prints its help for a shell that it does not know, answer a
+// wrong line as the other commands do.
+func strictCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "completion" {
+			continue
+		}
+		cmd.Args = noArgs
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+			return &UsageError{fmt.Errorf("completion takes the name of a shell: %s", strings.Join(available(cmd), ", "))}
+		}
+	}
 }
 
 func serve(actions Actions, o *Options) *cobra.Command {
@@ -124,27 +146,39 @@ func version(actions Actions) *cobra.Command {
 		Use:   "version",
 		Short: "Print the version",
 		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), actions.Version)
-			return err
-		},
+		RunE:  func(cmd *cobra.Command, _ []string) error { return printVersion(cmd, actions) },
 	}
+}
+
+func printVersion(cmd *cobra.Command, actions Actions) error {
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), actions.Version)
+	return err
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	var there []string
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			there = append(there, c.Name())
-		}
-	}
+	there := available(cmd)
 	if len(there) == 0 {
 		return &UsageError{fmt.Errorf("%s takes no argument, and got %q", cmd.Name(), args[0])}
 	}
-	return &UsageError{fmt.Errorf("no command %q: there are %s", args[0], strings.Join(there, ", "))}
+	what := "command"
+	if cmd.Name() == "completion" {
+		what = "completion for"
+	}
+	return &UsageError{fmt.Errorf("no %s %q: there are %s", what, args[0], strings.Join(there, ", "))}
+}
+
+// available returns the names of cmd's own commands.
+func available(cmd *cobra.Command) []string {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return names
 }
 
 // IsUsage says whether err is a wrong command line.

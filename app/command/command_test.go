@@ -56,7 +56,9 @@ func TestWordsCallTheirActions(t *testing.T) {
 		"env a --for fish --kubeconfig k": `env ["a"] {Kubeconfig:k For:fish}`,
 		"open a":                          `open ["a"] {}`,
 		"logs -f":                         `logs [] {Follow:true}`,
+		"logs -o json":                    `logs [] {Output:json}`,
 		"doctor a":                        `doctor ["a" ""] {}`,
+		"doctor a b:1 --output json":      `doctor ["a" "b:1"] {Output:json}`,
 		"doctor a hello:80":               `doctor ["a" "hello:80"] {}`,
 		"settings example --write":        `example [] {Write:true}`,
 		"settings path":                   `path [] {}`,
@@ -95,10 +97,23 @@ func TestWrongLinesAreUsageErrorsAndCallNothing(t *testing.T) {
 		"settings nonsense":              `no command "nonsense"`,
 		"serve a b --listen 127.0.0.1:1": "--listen is the address of one context",
 		"on a --no":                      "unknown flag: --no",
+		"logs -o yaml":                   `unknown output format "yaml"`,
+		"doctor a -o yaml":               `unknown output format "yaml"`,
+		"completion":                     "completion takes the name of a shell: bash, fish, powershell, zsh",
+		"completion tcsh":                `no completion for "tcsh": there are bash, fish, powershell, zsh`,
+		"--version x":                    `no command "x"`,
 	} {
 		called, _, err := recorded(strings.Fields(line))
 		if !errors.As(err, new(*UsageError)) || !strings.Contains(err.Error(), want) || called != "" {
 			t.Errorf("fairlead %s: %v, called %q", line, err, called)
+		}
+	}
+}
+
+func TestTheVersionIsPrintedByFlagAndByCommand(t *testing.T) {
+	for _, line := range []string{"--version", "version"} {
+		if called, out, err := recorded([]string{line}); called != "" || out != "fairlead 1\n" || err != nil {
+			t.Errorf("fairlead %s: %q, %v, called %q", line, out, err, called)
 		}
 	}
 }

@@ -12,23 +12,33 @@ func logs(actions Actions, o *Options) *cobra.Command {
 		Use:   "logs",
 		Short: "Show the end of the log",
 		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return actions.Logs(cmd.Context(), *o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := knownOutput(o); err != nil {
+				return err
+			}
+			return actions.Logs(cmd.Context(), *o)
+		},
 	}
+	output(cmd, o)
 	cmd.Flags().BoolVarP(&o.Follow, "follow", "f", false, "go on with what comes, until Ctrl-C")
 	return cmd
 }
 
 func doctor(actions Actions, o *Options) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "doctor CONTEXT [TARGET]",
 		Short: "Walk the way into a cluster, or to one target in it, and show where it breaks",
 		Long: "Walk the way into a context's cluster step by step, from the kubeconfig over the credentials and the API\n" +
 			"server to the user's rights, and with a TARGET (HOST or HOST:PORT, as a client would ask for it) on to its\n" +
-			"Service, its endpoints, a Pod and the port. It stops where the way breaks, and says what to do.",
+			"Service, its endpoints, a Pod and the port; a host that is not the cluster's is tried the way that the proxy\n" +
+			"would go. It stops where the way breaks, and says what to do.",
 		Example:           "  fairlead doctor staging\n  fairlead doctor staging hello.default:80",
 		Args:              doctorArgs,
 		ValidArgsFunction: names(actions.Names, o, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := knownOutput(o); err != nil {
+				return err
+			}
 			target := ""
 			if len(args) == 2 {
 				target = args[1]
@@ -36,6 +46,8 @@ func doctor(actions Actions, o *Options) *cobra.Command {
 			return actions.Doctor(cmd.Context(), *o, args[0], target)
 		},
 	}
+	output(cmd, o)
+	return cmd
 }
 
 func doctorArgs(cmd *cobra.Command, args []string) error {
