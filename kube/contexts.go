@@ -144,6 +144,9 @@ func (m *merged) usable(name string, context *clientcmdapi.Context) error {
 			return fmt.Errorf("its cluster %q: %w", context.Cluster, err)
 		}
 	}
+	if err := m.dangling(context); err != nil {
+		return err
+	}
 	err := clientcmd.ConfirmUsable(*m.config, name)
 	var several utilerrors.Aggregate
 	if !errors.As(err, &several) {
@@ -158,6 +161,35 @@ func (m *merged) usable(name string, context *clientcmdapi.Context) error {
 		reasons = append(reasons, printable(text))
 	}
 	return errors.New(strings.Join(reasons, "; "))
+}
+
+// dangling returns what is wrong with the names of a context's cluster and user, of which client-go complains up to three
+// times.
+func (m *merged) dangling(context *clientcmdapi.Context) error {
+	var unnamed, missing []string
+	switch {
+	case context.Cluster == "":
+		unnamed = append(unnamed, "cluster")
+	case m.config.Clusters[context.Cluster] == nil:
+		missing = append(missing, fmt.Sprintf("the cluster %q", printable(context.Cluster)))
+	}
+	switch {
+	case context.AuthInfo == "":
+		unnamed = append(unnamed, "user")
+	case m.config.AuthInfos[context.AuthInfo] == nil:
+		missing = append(missing, fmt.Sprintf("the user %q", printable(context.AuthInfo)))
+	}
+	var parts []string
+	if len(unnamed) > 0 {
+		parts = append(parts, "names no "+strings.Join(unnamed, " and no "))
+	}
+	if len(missing) > 0 {
+		parts = append(parts, "names "+strings.Join(missing, " and ")+", which the kubeconfig does not have")
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return errors.New("it " + strings.Join(parts, ", and "))
 }
 
 func checkProxyURL(proxy string) error {
