@@ -1,38 +1,120 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	stdlog "log"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 	"gopkg.in/natefinch/lumberjack.v2"
 
+	"fairlead/app/spool"
 	"fairlead/kube"
 )
 
 // logName is the file in the state directory; older ones stand beside it with their date.
 const logName = "fairlead.log"
 
-// openLog logs to dir/fairlead.log, every connection, and what matters to a person also to stderr. The closer ends the
-// file. A log that cannot be written is no reason not to start: then stderr alone has it.
-func openLog(dir string, stderr io.Writer) (zerolog.Logger, io.Closer) {
-	// A tray and a serve may write to one file: made here, it is opened to append, and neither overwrites the other.
-	if made, err := os.OpenFile(filepath.Join(dir, logName), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err == nil {
-		_ = made.Close() // nothing was written
+// flushWithin bounds what the end of the program waits for a console or a disk.
+const flushWithin = time.Second
+
+// outputs are where the program writes while proxies run: the log's file, stderr and stdout. Each has a goroutine that
+// writes, and nobody else waits for a console that is not read or a disk that hangs.
+type outputs struct {
+	log                  zerolog.Logger
+	out                  io.Writer // stdout, for whole lines
+	err                  io.Writer // stderr, for whole lines
+	file, stderr, stdout *spool.Writer
+	close                func() error // of the file
+}
+
+// openOutputs begins to log to dir/fairlead.log, every connection, and what matters to a person also to stderr. A log
+// that cannot be written is no reason not to start: then stderr alone has it. Close ends what it starts.
+func openOutputs(dir string, stdout, stderr io.Writer) *outputs {
+	o := &outputs{
+		stdout: spool.New(spool.Config{To: stdout}),
+		stderr: spool.New(spool.Config{To: stderr, Lost: func(n int) []byte {
+			return fmt.Appendf(nil, "fairlead: %d lines are missing here, for nothing read them; the log file has them\n", n)
+		}}),
 	}
-	file := &lumberjack.Logger{Filename: filepath.Join(dir, logName), MaxSize: 10, MaxBackups: 3}
+	o.out, o.err = o.stdout, o.stderr
 	console := &levelled{
-		Writer: zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05", NoColor: !isTerminal(stderr)},
+		Writer: zerolog.ConsoleWriter{Out: o.stderr, TimeFormat: "15:04:05", NoColor: !isTerminal(stderr)},
 		from:   zerolog.InfoLevel,
 	}
-	log := zerolog.New(zerolog.MultiLevelWriter(file, console)).With().Timestamp().Logger()
-	kube.LogTo(log)
+	file := &logFile{path: filepath.Join(dir, logName)}
+	o.close = file.Close
+	o.file = spool.New(spool.Config{
+		To: file,
+		Lost: func(n int) []byte {
+			return fmt.Appendf(nil, `{"level":"warn","lines":%d,"time":%q,"message":"lines are missing here"}`+"\n", n, time.Now().Format(zerolog.TimeFieldFormat))
+		},
+		Failed: func(err error) {
+			alone := zerolog.New(console).With().Timestamp().Logger()
+			alone.Warn().Err(err).Msg("the log file cannot be written")
+		},
+	})
+	o.log = zerolog.New(zerolog.MultiLevelWriter(o.file, console)).With().Timestamp().Logger()
+	for _, w := range []*spool.Writer{o.stdout, o.stderr, o.file} {
+		go w.Run()
+	}
+	kube.LogTo(o.log)
 	// Libraries that know no better write there, to stderr: the panel's says so that it waits for one.
 	stdlog.SetFlags(0)
-	stdlog.SetOutput(log.With().Str("from", "library").Logger())
-	return log, file
+	stdlog.SetOutput(o.log.With().Str("from", "library").Logger())
+	return o
+}
+
+// Close writes what is left, as far as that takes no longer than flushWithin.
+func (o *outputs) Close() error {
+	var closing sync.WaitGroup
+	closing.Go(func() {
+		if o.file.Close(flushWithin) == nil {
+			_ = o.close() // every line is in the file, and there is no one left to hear of it
+		}
+	})
+	closing.Go(func() { _ = o.stdout.Close(flushWithin) }) // what nobody reads is not missed
+	closing.Wait()
+	// Last, since it may have to say that the file could not be written.
+	_ = o.stderr.Close(flushWithin)
+	return nil
+}
+
+// lastWords writes text to stderr, and waits for that no longer than flushWithin: the end of the program does not depend on
+// whether its console is read.
+func lastWords(text string) {
+	w := spool.New(spool.Config{To: os.Stderr})
+	go w.Run()
+	_, _ = io.WriteString(w, text) // it never fails
+	_ = w.Close(flushWithin)       // there is no other place to say that nobody listens
+}
+
+// A logFile is the log's file, which is opened by the goroutine that writes to it: opening may hang, too.
+type logFile struct {
+	path string
+	file *lumberjack.Logger
+}
+
+func (f *logFile) Write(line []byte) (int, error) {
+	if f.file == nil {
+		// A tray and a serve may write to one file: made here, it is opened to append, and neither overwrites the other.
+		if made, err := os.OpenFile(f.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err == nil {
+			_ = made.Close() // nothing was written
+		}
+		f.file = &lumberjack.Logger{Filename: f.path, MaxSize: 10, MaxBackups: 3}
+	}
+	return f.file.Write(line)
+}
+
+func (f *logFile) Close() error {
+	if f.file == nil {
+		return nil
+	}
+	return f.file.Close()
 }
 
 // levelled passes on lines of a level and above.

@@ -58,7 +58,7 @@ func main() {
 		Version:         version(),
 	}, os.Args[1:])
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "fairlead:", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: "))
+		lastWords(fmt.Sprintf("fairlead: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: ")))
 	}
 	os.Exit(status(err))
 }

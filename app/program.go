@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,13 +28,13 @@ type program struct {
 	settings   *settings.Settings
 	damage     error // of the state file, which was kept aside
 	log        zerolog.Logger
-	logFile    io.Closer
+	outputs    *outputs // of which log is one
 	dir        string
 	wiring     *wiring
 	telling    sync.Mutex // of the model: what is read later is told later
 }
 
-// open reads what there is on disk. It starts nothing and sends nothing.
+// open reads what there is on disk and begins to log. It starts nothing else and sends nothing.
 func open(o command.Options) (*program, error) {
 	dir, err := settings.Dir()
 	if err != nil {
@@ -49,12 +48,13 @@ func open(o command.Options) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, logFile := openLog(dir, os.Stderr)
+	outputs := openOutputs(dir, os.Stdout, os.Stderr)
+	log := outputs.log
 	if damage != nil {
 		log.Warn().Err(damage).Msg("state file")
 	}
 	p := &program{
-		path: o.Kubeconfig, store: store, settings: settings.Load(store, file), damage: damage, log: log, logFile: logFile, dir: dir,
+		path: o.Kubeconfig, store: store, settings: settings.Load(store, file), damage: damage, log: log, outputs: outputs, dir: dir,
 	}
 	p.useKubeconfigs()
 	p.wiring = &wiring{kubeconfig: o.Kubeconfig, settings: p.settings, log: log}
@@ -81,7 +81,8 @@ func (p *program) learn(k kube.Kubeconfig) {
 	p.kubeconfig.Store(&k)
 }
 
-func (p *program) Close() error { return p.logFile.Close() }
+// Close ends the log.
+func (p *program) Close() error { return p.outputs.Close() }
 
 // entries are the contexts as the model knows them.
 func (p *program) entries() []session.Entry {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
-	"os"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -45,7 +45,7 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 				return err
 			}
 		}
-		return announce(ctx, model, names)
+		return p.announce(ctx, model, names)
 	})
 	group.Go(func() error { return p.follow(ctx, model) })
 	group.Go(func() error { p.stayTrue(ctx, model); return nil })
@@ -89,7 +89,7 @@ func (p *program) servable(names []string) ([]string, error) {
 
 // announce prints a line for each context as it begins to listen, in the order named, and then its changes for the
 // worse and the better. It returns when ctx ends, or with an error when one could not start.
-func announce(ctx context.Context, model *session.Manager, names []string) error {
+func (p *program) announce(ctx context.Context, model *session.Manager, names []string) error {
 	said := 0
 	reasons := map[string]string{}
 	for snapshot := range model.Watch(ctx) {
@@ -110,13 +110,13 @@ func announce(ctx context.Context, model *session.Manager, names []string) error
 			}
 		}
 		for said < len(names) && states[names[said]].Phase.Listening() {
-			sayOn(states[names[said]])
+			sayOn(p.outputs.out, p.outputs.err, states[names[said]])
 			said++
 		}
 		for _, name := range names[:said] {
 			if s := states[name]; s.Reason != reasons[name] {
 				reasons[name] = s.Reason
-				sayChange(s)
+				sayChange(p.outputs.err, s)
 			}
 		}
 	}
@@ -141,12 +141,12 @@ func whosePort(ctx context.Context, s session.State) string {
 	return ""
 }
 
-func sayChange(s session.State) {
+func sayChange(stderr io.Writer, s session.State) {
 	if s.Reason == "" {
-		fmt.Fprintf(os.Stderr, "%s  is reached again\n", s.Name)
+		fmt.Fprintf(stderr, "%s  is reached again\n", s.Name)
 		return
 	}
-	fmt.Fprintf(os.Stderr, "%s  %s\n", s.Name, s.Reason)
+	fmt.Fprintf(stderr, "%s  %s\n", s.Name, s.Reason)
 }
 
 // listenAt has a context listen at host:port, which may be open to other machines only where they must show a password or

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -41,14 +42,14 @@ func runOn(ctx context.Context, o command.Options, names []string) error {
 			case s.Reason != "":
 				fmt.Fprintf(os.Stderr, "%s  %s\n", s.Name, s.Reason)
 			}
-			sayOn(s)
+			sayOn(os.Stdout, os.Stderr, s)
 		}
 		return errors.Join(errs...)
 	})
 }
 
-// sayOn prints how programs of this machine reach a context's proxy; what to know about it goes to stderr.
-func sayOn(s session.State) {
+// sayOn prints how programs of this machine reach a context's proxy to out; what to know about it goes to stderr.
+func sayOn(out, stderr io.Writer, s session.State) {
 	for _, note := range []struct {
 		is   bool
 		text string
@@ -58,10 +59,10 @@ func sayOn(s session.State) {
 		{s.Warning != "", fmt.Sprintf("listens on %s. %s", s.Address, s.Warning)},
 	} {
 		if note.is {
-			fmt.Fprintf(os.Stderr, "%s  %s\n", s.Name, note.text)
+			fmt.Fprintf(stderr, "%s  %s\n", s.Name, note.text)
 		}
 	}
-	fmt.Printf("%s  %s\n", s.Name, menu.URL(s))
+	fmt.Fprintf(out, "%s  %s\n", s.Name, menu.URL(s))
 }
 
 // runOff switches contexts off in the Fairlead that runs, and returns when they are.

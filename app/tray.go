@@ -77,6 +77,7 @@ func (p *program) tray(ctx context.Context) error {
 		Act:    clerk.act,
 		Say:    notifier.Say,
 		Log:    p.log,
+		Stderr: p.outputs.err,
 	})
 	quit()
 	err = errors.Join(err, clerk.windows.Close(), group.Wait())
