@@ -45,7 +45,7 @@ type Config struct {
 	// Reason explains an error in one plain sentence. Nil means the error's own text.
 	Reason func(error) Reason
 	// Save keeps a wish for the next run of the program. It is called by one goroutine, in order for each context, with the last
-	// wish when several came while it was busy. Run waits for it. Nil keeps nothing.
+	// wish when several came while it was busy. Run waits for it, no longer than StopWithin at the end. Nil keeps nothing.
 	Save func(name string, on bool) error
 	// StartWithin is how long Start may take; 0 means 30 s.
 	StartWithin time.Duration
@@ -109,13 +109,15 @@ func New(c Config) *Manager {
 }
 
 // Run owns the state until ctx is cancelled; then it stops every context, keeping the wishes, and returns when all have ended and
-// all wishes are saved. What does not end within StopWithin is left behind, and named in the error. Run may be called once.
+// all wishes are saved. What does not end within StopWithin is left behind, and named in the error; so are wishes that a disk does not
+// take within StopWithin. Run may be called once.
 func (m *Manager) Run(ctx context.Context) error {
-	var saving sync.WaitGroup
-	saving.Go(func() { m.wishes.save(m.config.Save, m.config.Log) })
+	saved := make(chan struct{})
+	go func() {
+		defer close(saved)
+		m.wishes.save(m.config.Save, m.config.Log)
+	}()
 	defer close(m.done)
-	defer saving.Wait()
-	defer m.wishes.close()
 
 	cancelled := ctx.Done()
 	for !m.stopping || m.running() {
@@ -138,11 +140,18 @@ func (m *Manager) Run(ctx context.Context) error {
 			m.publish()
 		}
 	}
+	var errs []error
 	if len(m.abandoned) > 0 {
 		names := slices.Sorted(maps.Values(m.abandoned))
-		return fmt.Errorf("stop %s: not done within %s", strings.Join(names, ", "), m.config.StopWithin)
+		errs = append(errs, fmt.Errorf("stop %s: not done within %s", strings.Join(names, ", "), m.config.StopWithin))
 	}
-	return nil
+	m.wishes.close()
+	select {
+	case <-saved:
+	case <-time.After(m.config.StopWithin):
+		errs = append(errs, fmt.Errorf("remember what was switched: not done within %s", m.config.StopWithin))
+	}
+	return errors.Join(errs...)
 }
 
 // tell makes Run call apply, unless Run has returned.

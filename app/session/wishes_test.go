@@ -79,3 +79,20 @@ func TestSaveIsInOrderAndFailureToSaveDoesNotHurt(t *testing.T) {
 		}
 	})
 }
+
+func TestTheEndDoesNotWaitForADiskThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hangs := make(chan struct{})
+		m, stop := runManager(t, Config{Start: newProxies(t).Start, Save: func(string, bool) error { <-hangs; return nil }})
+		do(t, m, Toggle{"a"})
+		synctest.Wait()
+		begun := time.Now()
+		if err := stop(); err == nil || !strings.Contains(err.Error(), "remember what was switched") {
+			t.Errorf("Run() = %v", err)
+		}
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		close(hangs)
+	})
+}

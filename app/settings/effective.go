@@ -75,6 +75,17 @@ func Peek(dir, file string) *Settings {
 // something is wrong, what it last said rightly stays in force.
 func (s *Settings) Reload() bool {
 	text, err := readBounded(s.file)
+	good, changed := s.take(text, err)
+	if good && s.store.dir != "" {
+		// A copy that cannot be written is missed only when the file breaks, and the state's own writing tells of the disk.
+		_ = replace(filepath.Join(s.store.dir, goodName), text)
+	}
+	return changed
+}
+
+// take makes what reading the user's file gave the settings. It reports whether that is a change, and one for which the
+// text is good.
+func (s *Settings) take(text []byte, err error) (good, changed bool) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	missing := errors.Is(err, fs.ErrNotExist)
@@ -82,24 +93,20 @@ func (s *Settings) Reload() bool {
 	case missing:
 		text, err = nil, nil
 	case err != nil:
-		changed := s.problem == nil || s.problem.Error() != err.Error()
+		changed = s.problem == nil || s.problem.Error() != err.Error()
 		s.problem, s.text, s.missing = err, nil, false
-		return changed
+		return false, changed
 	}
 	if missing == s.missing && bytes.Equal(text, s.text) {
-		return false
+		return false, false
 	}
 	s.text, s.missing = text, missing
 	config, err := Parse(text, s.file)
 	s.problem = err
 	if err == nil {
 		s.config = config
-		// A copy that cannot be written is missed only when the file breaks, and the state's own writing tells of the disk.
-		if s.store.dir != "" {
-			_ = replace(filepath.Join(s.store.dir, goodName), text)
-		}
 	}
-	return true
+	return err == nil, true
 }
 
 // File is the path of the user's file.
@@ -197,9 +204,7 @@ func (s *Settings) written(name string) Context { return s.Config().context(name
 // Notifies tells whether notifications of a kind are on; all are unless someone turned them off.
 func (s *Settings) Notifies(kind Notification) bool {
 	written := s.Config().notifies(kind)
-	s.store.mutex.Lock()
-	defer s.store.mutex.Unlock()
-	return s.store.last.Notifications[kind].pick(strconv.FormatBool(written)) == "true"
+	return s.store.known().Notifications[kind].pick(strconv.FormatBool(written)) == "true"
 }
 
 // SetNotifies remembers whether notifications of a kind are wanted.

@@ -40,9 +40,11 @@ func Dir() (string, error) {
 
 // Store is the state of one directory. Its methods may be called by any goroutine.
 type Store struct {
-	dir   string
-	mutex sync.Mutex // before the file's lock, which is slow to wait for
-	last  state      // as last read or written
+	dir      string
+	changing sync.Mutex // held by the one change under way, while it waits for the disk
+
+	mutex sync.Mutex // guards what follows; never held while waiting
+	last  state      // as last read or written; its maps are not changed
 }
 
 // Open makes the directory if need be, for its owner only, and reads the state in it. A state file that cannot be understood is kept
@@ -116,17 +118,13 @@ func (s *Store) change(name string, change func(*contextState)) error {
 
 // remembered is what was last known of one context. It does not read the file.
 func (s *Store) remembered(name string) contextState {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	return s.last.Contexts[name]
+	return s.known().Contexts[name]
 }
 
 // On returns the contexts that were on when last seen, sorted by name. It does not read the file.
 func (s *Store) On() []string {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
 	var names []string
-	for name, c := range s.last.Contexts {
+	for name, c := range s.known().Contexts {
 		if c.On {
 			names = append(names, name)
 		}

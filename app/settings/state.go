@@ -101,8 +101,8 @@ var errNotUnderstood = errors.New("not a state file")
 // update reads the state, lets change change it, and writes it if it did, all under the lock. A *DamagedError comes after the change
 // was made, to the state as it was last known.
 func (s *Store) update(change func(*state) error) error {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	release, err := lockState(s.dir)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (s *Store) update(change func(*state) error) error {
 	}
 	now := before.clone()
 	if damaged != nil {
-		now = s.last.clone()
+		now = s.known().clone()
 	}
 	if err := change(&now); err != nil {
 		return errors.Join(damaged, err)
@@ -132,8 +132,17 @@ func (s *Store) update(change func(*state) error) error {
 			return errors.Join(damaged, err)
 		}
 	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
 	s.last = now
 	return damaged
+}
+
+// known is the state as last read or written, which must not be changed.
+func (s *Store) known() state {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.last
 }
 
 // read returns the state in a file, which is empty if there is none.
