@@ -44,6 +44,11 @@ func (f *found) add(members []member, port int) {
 	}
 }
 
+// empty reports whether no member was found, ready or not.
+func (f *found) empty() bool {
+	return len(f.ready)+len(f.terminating)+len(f.outside)+len(f.notReady) == 0
+}
+
 func orAddress(m member) string {
 	if m.pod != "" {
 		return ""

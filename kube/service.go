@@ -155,25 +155,27 @@ func isSubdomain(s string) bool {
 	return true
 }
 
-// endpoints gives the Pods that serve a port of the Service, in the order to try them: ready ones shuffled, then those
-// that are about to end. Where there are none, it gives as "host:port" the ready endpoints that are no Pods.
+// endpoints returns the Pods that serve a port of the Service, in the order to try them: ready ones shuffled, then those
+// that are about to end. Where there are none, it returns as "host:port" the ready endpoints that are no Pods.
+//
+// The name of a headless Service leads clients straight to its Pods, so that they take any port there: those that are known
+// to have it if there are some, else all of them. A port that the Service lists leads as with any other Service to the
+// Pods' port of that name.
 func (s *service) endpoints(port int) (pods []candidate, outside []string, err error) {
-	name, direct, err := s.portName(port)
-	if err != nil {
+	name, err := s.portName(port)
+	if err != nil && !s.headless {
 		return nil, nil, err
 	}
 	var f found
-	for _, slice := range s.slices {
-		for _, p := range slice.ports {
-			if p.protocol != corev1.ProtocolTCP || !direct && p.name != name || direct && p.number != port {
-				continue
-			}
-			number := p.number
-			if number == 0 {
-				number = port
-			}
-			f.add(slice.members, number)
-			break
+	if err == nil {
+		f = s.having(port, func(p servicePort) bool { return p.name == name })
+	}
+	if s.headless && f.empty() {
+		f = s.having(port, func(p servicePort) bool { return p.number == port })
+	}
+	if s.headless && f.empty() {
+		for _, slice := range s.slices {
+			f.add(slice.members, port)
 		}
 	}
 	if list := f.order(); len(list) > 0 {
@@ -185,9 +187,26 @@ func (s *service) endpoints(port int) (pods []candidate, outside []string, err e
 	return nil, nil, s.nothingReady(port, len(f.notReady))
 }
 
-// portName gives the name that EndpointSlices have for a port of the Service. Of a headless Service clients know the
-// Pods' own ports, since its name leads them straight to the Pods: then direct is true.
-func (s *service) portName(port int) (name string, direct bool, err error) {
+// having returns the members whose EndpointSlices have such a TCP port, which is asked for as port.
+func (s *service) having(port int, such func(servicePort) bool) (f found) {
+	for _, slice := range s.slices {
+		for _, p := range slice.ports {
+			if p.protocol != corev1.ProtocolTCP || !such(p) {
+				continue
+			}
+			number := p.number
+			if number == 0 {
+				number = port
+			}
+			f.add(slice.members, number)
+			break
+		}
+	}
+	return f
+}
+
+// portName returns the name that EndpointSlices have for a port of the Service.
+func (s *service) portName(port int) (name string, err error) {
 	var has []string
 	var other corev1.Protocol
 	for _, p := range s.ports {
@@ -198,7 +217,7 @@ func (s *service) portName(port int) (name string, direct bool, err error) {
 			}
 			continue
 		case p.number == port:
-			return p.name, false, nil
+			return p.name, nil
 		}
 		text := strconv.Itoa(p.number)
 		if p.name != "" {
@@ -206,28 +225,14 @@ func (s *service) portName(port int) (name string, direct bool, err error) {
 		}
 		has = append(has, text)
 	}
-	if s.headless && s.hasDirect(port) {
-		return "", true, nil
-	}
 	if other != "" {
-		return "", false, &fault.Unsupported{
+		return "", &fault.Unsupported{
 			What: fmt.Sprintf("port %d of Service %s/%s is %s only", port, s.namespace, s.name, other),
 		}
 	}
-	return "", false, &fault.NotFound{
+	return "", &fault.NotFound{
 		Kind: fault.Port, Name: strconv.Itoa(port), Namespace: s.namespace, Service: s.name, Has: has,
 	}
-}
-
-func (s *service) hasDirect(port int) bool {
-	for _, slice := range s.slices {
-		for _, p := range slice.ports {
-			if p.protocol == corev1.ProtocolTCP && p.number == port {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // nothingReady says why nothing can be dialled at a port that the Service has.

@@ -95,6 +95,39 @@ func TestAServicesPortsLeadToItsPods(t *testing.T) {
 			corev1.ServiceSpec{ClusterIP: "None", Ports: []corev1.ServicePort{port("http", 80, tcp)}},
 			[]discoveryv1.EndpointSlice{slice(ports(at("http", 8080, tcp)), pod("p", ready))}, 80, "p:8080",
 		},
+		"headless without ports": {
+			corev1.ServiceSpec{ClusterIP: "None"},
+			[]discoveryv1.EndpointSlice{slice(nil, pod("p", ready), pod("q", notReady))}, 8080, "p:8080",
+		},
+		"headless by a port that nobody lists": {
+			corev1.ServiceSpec{ClusterIP: "None", Ports: []corev1.ServicePort{port("http", 80, tcp)}},
+			[]discoveryv1.EndpointSlice{slice(ports(at("http", 8080, tcp)), pod("p", ready), pod("r", ending))}, 9100, "p:9100 r:9100",
+		},
+		"headless by the own port of some Pods": {
+			corev1.ServiceSpec{ClusterIP: "None", Ports: []corev1.ServicePort{port("http", 80, tcp)}},
+			[]discoveryv1.EndpointSlice{
+				slice(ports(at("http", 8080, tcp)), pod("old", ready)), slice(ports(at("http", 9090, tcp)), pod("new", ready)),
+			}, 9090, "new:9090",
+		},
+		"headless by a listed port that no Pod names": {
+			corev1.ServiceSpec{ClusterIP: "None", Ports: []corev1.ServicePort{port("http", 80, tcp)}},
+			[]discoveryv1.EndpointSlice{slice(nil, pod("p", ready))}, 80, "p:80",
+		},
+		"headless by a port that is listed for UDP": {
+			corev1.ServiceSpec{ClusterIP: "None", Ports: []corev1.ServicePort{port("dns", 53, udp)}},
+			[]discoveryv1.EndpointSlice{slice(ports(at("dns", 53, udp)), pod("p", ready))}, 53, "p:53",
+		},
+		"headless without ready Pods": {
+			corev1.ServiceSpec{ClusterIP: "None", Selector: map[string]string{"a": "b"}},
+			[]discoveryv1.EndpointSlice{slice(nil, pod("p", notReady))}, 8080, "has no ready endpoint (1 not ready)",
+		},
+		"headless without Pods": {
+			corev1.ServiceSpec{ClusterIP: "None", Selector: map[string]string{"a": "b"}}, nil, 8080, "no Pod matches its selector",
+		},
+		"headless before what is no Pod": {
+			corev1.ServiceSpec{ClusterIP: "None"},
+			[]discoveryv1.EndpointSlice{slice(nil, discoveryv1.Endpoint{Addresses: []string{"192.0.2.10"}})}, 5432, "192.0.2.10:5432",
+		},
 		"none ready": {
 			corev1.ServiceSpec{Ports: []corev1.ServicePort{port("http", 80, tcp)}, Selector: map[string]string{"a": "b"}},
 			[]discoveryv1.EndpointSlice{slice(ports(at("http", 8080, tcp)), pod("p", notReady), pod("q", ended))}, 80, "has no ready endpoint (2 not ready)",

@@ -190,7 +190,7 @@ func (w *walk) findService(ctx context.Context) (string, error) {
 		return detail, nil // whose Pod takes any port
 	}
 	// A headless Service leads to ports that only its EndpointSlices have.
-	if _, _, err := w.service.portName(w.port); err != nil && !w.service.headless {
+	if _, err := w.service.portName(w.port); err != nil && !w.service.headless {
 		return detail, err
 	}
 	return detail, nil
