@@ -44,7 +44,8 @@ func (c *Cluster) foreign(n name) bool {
 // Claims tells whether host is the cluster's, as Owns does, and asks about what other networks may have as well:
 //
 // A name of two labels that the Internet may have too, or one of three that a company may have, is the cluster's when
-// there is a Service of that name. One that does not exist, that may not be looked at, or that the API server says nothing
+// there is a Service of that name, and one of two labels also when it is a Pod's of a Service in the context's namespace.
+// One that does not exist, that may not be looked at, or that the API server says nothing
 // about within doubtLasts, is not: with a cluster out of reach, the names of other networks stay theirs.
 //
 // An address of the private ranges is the cluster's when it is in a range of its Services or Pods, or when a Service or a
@@ -77,7 +78,7 @@ func (c *Cluster) Claims(ctx context.Context, host string) (bool, error) {
 	if address {
 		claimed, why = c.claimsAddress(asked, n)
 	} else {
-		claimed, why = c.claimsName(asked, serviceKey{n.namespace, n.service})
+		claimed, why = c.claimsName(asked, n)
 	}
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -88,21 +89,44 @@ func (c *Cluster) Claims(ctx context.Context, host string) (bool, error) {
 	return claimed, nil
 }
 
-func (c *Cluster) claimsName(ctx context.Context, key serviceKey) (claimed bool, why string) {
+func (c *Cluster) claimsName(ctx context.Context, n name) (claimed bool, why string) {
+	key := serviceKey{n.namespace, n.service}
 	exists, known := c.resolver.claims.peek(key)
 	if !known && c.outOfReach() {
 		return false, "the API server is out of reach"
 	}
+	isMember, _ := c.resolver.members.peek(n)
 	if !known || !c.outOfReach() {
 		var err error
-		if exists, err = c.resolver.exists(ctx, key); err != nil {
+		if exists, isMember, err = c.askName(ctx, n); err != nil {
 			return false, "the API server cannot be asked for such a Service"
 		}
 	}
-	if exists {
+	switch {
+	case exists:
 		return true, "there is such a Service"
+	case isMember:
+		return true, "a Service of the context's namespace has such a Pod"
 	}
 	return false, "there is no such Service, or it may not be looked at"
+}
+
+// askName asks for the Service of a name and, where it has two labels, for the one whose Pod it may be, both at once: the
+// name of another network costs one round trip. The second is the same for all names with one last label.
+func (c *Cluster) askName(ctx context.Context, n name) (exists, isMember bool, err error) {
+	r := c.resolver
+	var wg sync.WaitGroup
+	if n.own != "" {
+		wg.Go(func() {
+			if there, err := r.exists(ctx, serviceKey{n.own, n.namespace}); err == nil && there {
+				completed, err := r.complete(ctx, n)
+				isMember = err == nil && completed.meaning == memberName
+			}
+		})
+	}
+	exists, err = r.exists(ctx, serviceKey{n.namespace, n.service})
+	wg.Wait()
+	return exists, isMember, err
 }
 
 func (c *Cluster) claimsAddress(ctx context.Context, n name) (claimed bool, why string) {

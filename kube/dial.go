@@ -62,7 +62,10 @@ func (c *Cluster) target(network, address string) (name, int, error) {
 		return name{}, 0, fmt.Errorf("dial: %w", &net.AddrError{Err: "invalid port", Addr: address})
 	}
 	n := parseName(host, c.Namespace())
-	if c.foreign(n) {
+	switch {
+	case n.meaning == noName:
+		return name{}, 0, fmt.Errorf("dial: %w", &fault.NotFound{Kind: fault.Name, Name: host})
+	case c.foreign(n):
 		return name{}, 0, fmt.Errorf("dial: %w", &fault.NotFound{Kind: fault.Address, Name: host})
 	}
 	return n, int(port), nil
@@ -89,11 +92,15 @@ func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution
 		return nil, &fault.Unsupported{What: to.why}
 	}
 	for _, address := range to.outside[:min(len(to.outside), maxOutside)] {
-		n, port, _ := c.target(network, address)
+		n, port, wrong := c.target(network, address)
+		host, _, _ := net.SplitHostPort(address)
+		inside := n.meaning == clusterAddress && c.owned(ctx, n) || endsInCluster(host)
 		switch {
-		case n.meaning == clusterAddress && c.owned(ctx, n) && hops == 0:
+		case inside && hops == 0:
 			return nil, &fault.Unsupported{What: to.why + ", but leads to others without end"}
-		case n.meaning == clusterAddress && c.owned(ctx, n):
+		case inside && wrong != nil:
+			conn, err = nil, wrong
+		case inside:
 			conn, err = c.dial(ctx, network, n, port, hops-1)
 		case dial == nil:
 			return nil, &fault.Unsupported{What: to.why}
@@ -195,7 +202,7 @@ func (a *attempt) renew(ctx context.Context, cause error, untried []candidate) [
 		return nil
 	}
 	defer end()
-	refused := isRefusal(cause) && len(a.to.services) > 0 && a.name.meaning != memberName // else there is no other Pod
+	refused := isRefusal(cause) && len(a.to.services) > 0 && !a.to.single // else there is no other Pod
 	if isGone(cause) || refused && time.Since(a.to.asked) > staleAfter {
 		c.resolver.forget(a.to, a.known)
 	}

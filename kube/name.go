@@ -2,18 +2,20 @@ package kube
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
 )
 
-// meaning says what a host name or address stands for in a cluster.
+// meaning is what a host name or address stands for in a cluster.
 type meaning int
 
 const (
 	outside        meaning = iota // not the cluster's
+	noName                        // ends as the cluster's names do, and is none of them
 	serviceName                   // a Service
-	memberName                    // one Pod behind a Service, by its host name or its own name
+	memberName                    // one Pod behind a Service, by its host name, its own name or its dashed address
 	podName                       // a Pod by its own name
 	clusterAddress                // an IP address that may be a Service's or a Pod's
 )
@@ -25,7 +27,8 @@ type name struct {
 	service   string
 	pod       string
 	address   netip.Addr
-	doubtful  bool // it may as well be a name of another network: web.dev, db-0.db.billing
+	doubtful  bool   // it may as well be a name of another network: web.dev, db-0.db.billing
+	own       string // of a name of two labels: the namespace in which it may be POD.SERVICE instead
 }
 
 // The lengths that RFC 1035 allows, in octets.
@@ -34,48 +37,126 @@ const (
 	maxLabel = 63
 )
 
-// parseName reads a host as the cluster's DNS would, with namespace for names that carry none. It is strict: whatever is
-// not one of these forms is outside, and never guessed at. Case does not matter and one trailing dot is allowed.
+// zone is the domain that clusters have unless their administrator chose another one.
+const zone = "cluster.local"
+
+// parseName reads a host as the cluster's DNS would for a Pod in namespace. What that DNS has is in
+// https://github.com/kubernetes/dns/blob/master/docs/specification.md; a Pod there completes a name by the search list
+// "NS.svc.ZONE svc.ZONE ZONE", NS being its own namespace. So these forms have an address:
 //
-//	svc, svc.ns, svc.ns.svc, svc.ns.svc.DOMAIN        a Service
-//	pod.svc.ns, pod.svc.ns.svc, pod.svc.ns.svc.DOMAIN a Pod of a (headless) Service, by host name or by its own name
-//	10-1-2-3.ns.pod, 10-1-2-3.ns.pod.DOMAIN           a Pod by its address
-//	pod.ns.pod                                        a Pod by its own name; a form that no DNS has
-//	10.1.2.3, fd00::1, ::ffff:10.1.2.3                an address that one machine can have on a network
+//	written                      stands for                    what it is
+//	SERVICE                      SERVICE.NS.svc.ZONE           a Service in the context's own namespace
+//	POD.SERVICE                  POD.SERVICE.NS.svc.ZONE       a Pod of a Service in the context's own namespace
+//	SERVICE.NAMESPACE            SERVICE.NAMESPACE.svc.ZONE    a Service
+//	SERVICE.NAMESPACE.svc        SERVICE.NAMESPACE.svc.ZONE    a Service
+//	POD.SERVICE.NAMESPACE        (the same).svc.ZONE           a Pod of a Service: POD is its host name or, where it has
+//	POD.SERVICE.NAMESPACE.svc    (the same).ZONE               none, its address with dashes: 10-1-2-3, fd00--1
+//	10-1-2-3.NAMESPACE.pod       (the same).ZONE               a Pod by its address
+//
+// Beyond that DNS, POD may be a Pod's own name, with its dots if it has some, and POD.NAMESPACE.pod is a Pod by its own
+// name: so web.v1.default.pod is the Pod web.v1. An address itself is the cluster's too.
+//
+// ZONE is cluster.local, or any other domain where the name is a single Service, Pod of a Service or Pod's address:
+// nothing tells which domain a cluster has. Case does not matter, and one trailing dot changes nothing.
+//
+// What is not one of these forms is never guessed at. It is outside, unless it ends in .svc, .pod or .cluster.local: no
+// other network has such names, and no DNS but the cluster's is to be asked for them. Among those are the names of SRV
+// records (_http._tcp.web.default.svc), wildcards and cluster.local itself.
+//
+// SERVICE.NAMESPACE and POD.SERVICE look the same. The first is meant if there is such a Service; the cluster's own DNS
+// would look for the second first, but then a new Pod could take a Service's name. See resolver.complete.
 //
 // A name of two labels whose last label is a public suffix, like web.dev or example.com, is doubtful; and so is one of
 // three labels whose last label is none, like db-0.db.billing, which may be a company's. One of three labels that ends in
 // a public suffix is outside, so that www.example.com is never asked for: a Pod in a namespace of such a name has its
-// label svc. So do Services and Pods in namespaces called svc and pod.
+// label svc. What ends in a number is an old spelling of an IPv4 address, or nothing: the Service 8080 and those in a
+// namespace 123 need the label svc as well.
 //
-// What reads as an address before .ns.pod is one: a Pod that is called 10-1-2-3 or a--b has its Service's name, or none.
+// What reads as an address before .NAMESPACE.pod is one: a Pod that is called 10-1-2-3 or a--b has its Service's name, or
+// none.
 func parseName(host, namespace string) name {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return addressName(addr, "")
 	}
 	labels := hostLabels(host)
-	switch n := len(labels); {
+	n := len(labels)
+	switch {
+	case endsInCluster(host):
+		return clusterName(labels, namespace)
 	case n == 0 || labels[n-1] == "localhost":
 		return name{}
 	case n == 1:
 		return name{meaning: serviceName, service: labels[0], namespace: namespace}
 	case n == 2:
-		return name{meaning: serviceName, service: labels[0], namespace: labels[1], doubtful: isPublic(labels)}
-	case labels[2] == "svc":
-		return name{meaning: serviceName, service: labels[0], namespace: labels[1]}
+		return shortName(labels, namespace)
+	case labels[2] == "svc", n > 3 && labels[3] == "svc":
+		return nameInService(labels[:slices.Index(labels[2:], "svc")+2])
 	case labels[2] == "pod":
 		if addr, ok := dashedAddress(labels[0]); ok {
 			return addressName(addr, labels[1])
 		}
-		if n == 3 {
-			return name{meaning: podName, pod: labels[0], namespace: labels[1]}
-		}
-	case n > 3 && labels[3] == "svc":
-		return name{meaning: memberName, pod: labels[0], service: labels[1], namespace: labels[2]}
 	case n == 3 && !isPublic(labels):
 		return name{meaning: memberName, pod: labels[0], service: labels[1], namespace: labels[2], doubtful: true}
 	}
 	return name{}
+}
+
+// endsInCluster reports whether a host, well formed or not, ends as no name outside a cluster does.
+func endsInCluster(host string) bool {
+	host = "." + lowerASCII(strings.TrimRight(host, "."))
+	return strings.HasSuffix(host, ".svc") || strings.HasSuffix(host, ".pod") || strings.HasSuffix(host, "."+zone)
+}
+
+// clusterName reads the labels of a host that endsInCluster; none stand for a host that is not well formed.
+func clusterName(labels []string, namespace string) (n name) {
+	rest, zoned := labels, false
+	if before, ok := strings.CutSuffix(strings.Join(labels, "."), "."+zone); ok {
+		rest, zoned = strings.Split(before, "."), true
+	}
+	last := len(rest) - 1
+	switch {
+	case last < 0 || slices.Equal(labels, strings.Split(zone, ".")):
+	case last == 0 && !zoned:
+		n = name{meaning: serviceName, service: rest[0], namespace: namespace} // one that is called svc or pod
+	case last == 1 && !zoned:
+		n = shortName(rest, namespace)
+	case last >= 2 && rest[last] == "svc":
+		n = nameInService(rest[:last])
+	case last >= 2 && rest[last] == "pod":
+		n = nameOfPod(rest[:last], zoned)
+	}
+	if n.meaning == outside {
+		n = name{meaning: noName}
+	}
+	return n
+}
+
+// shortName is SERVICE.NAMESPACE, or POD.SERVICE in namespace.
+func shortName(labels []string, namespace string) name {
+	return name{meaning: serviceName, service: labels[0], namespace: labels[1], own: namespace, doubtful: isPublic(labels)}
+}
+
+// nameInService reads what stands before .svc: SERVICE.NAMESPACE or POD.SERVICE.NAMESPACE.
+func nameInService(labels []string) name {
+	n := len(labels)
+	if n == 2 {
+		return name{meaning: serviceName, service: labels[0], namespace: labels[1]}
+	}
+	return name{meaning: memberName, pod: strings.Join(labels[:n-2], "."), service: labels[n-2], namespace: labels[n-1]}
+}
+
+// nameOfPod reads what stands before .pod: ADDRESS.NAMESPACE or, outside of the cluster's zone, POD.NAMESPACE.
+func nameOfPod(labels []string, zoned bool) name {
+	n := len(labels)
+	if n == 2 {
+		if addr, ok := dashedAddress(labels[0]); ok {
+			return addressName(addr, labels[1])
+		}
+	}
+	if zoned {
+		return name{}
+	}
+	return name{meaning: podName, pod: strings.Join(labels[:n-1], "."), namespace: labels[n-1]}
 }
 
 // hostLabels splits host into lower-case DNS-1123 labels; none when it is not made of such.

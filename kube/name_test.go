@@ -10,8 +10,13 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 	service := func(service, namespace string) name {
 		return name{meaning: serviceName, service: service, namespace: namespace}
 	}
+	short := func(service, namespace string) name {
+		return name{meaning: serviceName, service: service, namespace: namespace, own: "team"}
+	}
 	doubtful := func(service, namespace string) name {
-		return name{meaning: serviceName, service: service, namespace: namespace, doubtful: true}
+		n := short(service, namespace)
+		n.doubtful = true
+		return n
 	}
 	member := func(pod, service, namespace string) name {
 		return name{meaning: memberName, pod: pod, service: service, namespace: namespace}
@@ -21,50 +26,145 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 		n.doubtful = true
 		return n
 	}
+	pod := func(pod, namespace string) name { return name{meaning: podName, pod: pod, namespace: namespace} }
 	address := func(s string) name { return name{meaning: clusterAddress, address: netip.MustParseAddr(s)} }
+	addressIn := func(s, namespace string) name {
+		n := address(s)
+		n.namespace = namespace
+		return n
+	}
+	none := name{meaning: noName}
 	long := strings.Repeat("a", 63)
 	for host, want := range map[string]name{
-		"web":                               service("web", "team"),
-		"web.":                              service("web", "team"),
-		"WEB":                               service("web", "team"),
-		"my-web-2":                          service("my-web-2", "team"),
-		long:                                service(long, "team"),
-		"web.billing":                       service("web", "billing"),
-		"Web.Billing.":                      service("web", "billing"),
-		"web.default":                       service("web", "default"),
-		"web.kube-system":                   service("web", "kube-system"),
-		"web.billing.svc":                   service("web", "billing"),
-		"web.billing.SVC":                   service("web", "billing"),
-		"web.billing.svc.cluster.local":     service("web", "billing"),
-		"WEB.billing.svc.Cluster.Local.":    service("web", "billing"),
-		"web.billing.svc.k8s.example.com":   service("web", "billing"),
-		"web.com.svc":                       service("web", "com"),
-		"db-0.db.billing.svc":               {meaning: memberName, pod: "db-0", service: "db", namespace: "billing"},
-		"db-0.db.billing.svc.any.where":     {meaning: memberName, pod: "db-0", service: "db", namespace: "billing"},
-		"10.1.2.3":                          address("10.1.2.3"),
-		"172.16.0.1":                        address("172.16.0.1"),
-		"192.168.255.254":                   address("192.168.255.254"),
-		"100.64.0.1":                        address("100.64.0.1"),
-		"::ffff:10.1.2.3":                   address("10.1.2.3"),
-		"fd00::1":                           address("fd00::1"),
-		"FD00:0:0::0:1":                     address("fd00::1"),
-		"10-1-2-3.billing.pod":              {meaning: clusterAddress, address: netip.MustParseAddr("10.1.2.3"), namespace: "billing"},
-		"8.8.8.8":                           address("8.8.8.8"),
-		"100.128.0.1":                       address("100.128.0.1"),
-		"2001:db8::1":                       address("2001:db8::1"),
-		"8-8-8-8.billing.pod":               {meaning: clusterAddress, address: netip.MustParseAddr("8.8.8.8"), namespace: "billing"},
-		"db-0.db.billing.svc.":              member("db-0", "db", "billing"),
-		"db-0.db.billing":                   maybeMember("db-0", "db", "billing"),
-		"DB-0.db.Billing.":                  maybeMember("db-0", "db", "billing"),
-		"svc.cluster.local":                 maybeMember("svc", "cluster", "local"),
-		"a.b.c":                             maybeMember("a", "b", "c"),
-		"web.billing.pod":                   {meaning: podName, pod: "web", namespace: "billing"},
-		"Web-7d9f.Billing.POD.":             {meaning: podName, pod: "web-7d9f", namespace: "billing"},
-		"web.dev.pod":                       {meaning: podName, pod: "web", namespace: "dev"},
-		"10-1-2.billing.pod":                {meaning: podName, pod: "10-1-2", namespace: "billing"},
-		"10-1-2-300.billing.pod":            {meaning: podName, pod: "10-1-2-300", namespace: "billing"},
-		"fd00--1.billing.pod.cluster.local": {meaning: clusterAddress, address: netip.MustParseAddr("fd00::1"), namespace: "billing"},
+		// SERVICE
+		"web":      service("web", "team"),
+		"web.":     service("web", "team"),
+		"WEB":      service("web", "team"),
+		"my-web-2": service("my-web-2", "team"),
+		"8080-web": service("8080-web", "team"),
+		"svc":      service("svc", "team"),
+		"pod":      service("pod", "team"),
+		long:       service(long, "team"),
 
+		// SERVICE.NAMESPACE, or POD.SERVICE
+		"web.billing":     short("web", "billing"),
+		"Web.Billing.":    short("web", "billing"),
+		"web.default":     short("web", "default"),
+		"web.kube-system": short("web", "kube-system"),
+		"123.billing":     short("123", "billing"),
+		"10-1-2-3.web":    short("10-1-2-3", "web"),
+		"web.svc":         short("web", "svc"),
+		"web.pod":         short("web", "pod"),
+		"web.dev":         doubtful("web", "dev"),
+		"Web.Prod.":       doubtful("web", "prod"),
+		"example.com":     doubtful("example", "com"),
+		"github.io":       doubtful("github", "io"),
+		"web.ck":          doubtful("web", "ck"),
+
+		// SERVICE.NAMESPACE.svc
+		"web.billing.svc":                 service("web", "billing"),
+		"web.billing.SVC":                 service("web", "billing"),
+		"web.billing.svc.":                service("web", "billing"),
+		"web.billing.svc.cluster.local":   service("web", "billing"),
+		"WEB.billing.svc.Cluster.Local.":  service("web", "billing"),
+		"web.billing.svc.k8s.example.com": service("web", "billing"),
+		"web.com.svc":                     service("web", "com"),
+		"123.billing.svc":                 service("123", "billing"),
+		"web.123.svc":                     service("web", "123"),
+		"web.svc.svc":                     service("web", "svc"),
+		"web.pod.svc":                     service("web", "pod"),
+		"localhost.billing.svc":           service("localhost", "billing"),
+
+		// POD.SERVICE.NAMESPACE[.svc]
+		"db-0.db.billing":                           maybeMember("db-0", "db", "billing"),
+		"DB-0.db.Billing.":                          maybeMember("db-0", "db", "billing"),
+		"a.b.c":                                     maybeMember("a", "b", "c"),
+		"db-0.db.billing.svc":                       member("db-0", "db", "billing"),
+		"db-0.db.billing.svc.":                      member("db-0", "db", "billing"),
+		"db-0.db.billing.svc.cluster.local":         member("db-0", "db", "billing"),
+		"db-0.db.billing.svc.any.where":             member("db-0", "db", "billing"),
+		"10-1-2-3.db.billing.svc.cluster.local":     member("10-1-2-3", "db", "billing"),
+		"fd00--1.db.billing.svc":                    member("fd00--1", "db", "billing"),
+		"web.v1.dotted.billing.svc":                 member("web.v1", "dotted", "billing"),
+		"Web.V1.dotted.billing.svc.cluster.local.":  member("web.v1", "dotted", "billing"),
+		"a.b.c.d.e.svc":                             member("a.b.c", "d", "e"),
+		"web.billing.svc.svc":                       member("web", "billing", "svc"),
+		"web.billing.pod.svc":                       member("web", "billing", "pod"),
+		"web.billing.svc.svc.cluster.local":         member("web", "billing", "svc"),
+		"web.v1.dotted.billing.svc.k8s.example.com": {}, // a name of several labels, in a domain that may be any
+
+		// 10-1-2-3.NAMESPACE.pod
+		"10-1-2-3.billing.pod":                  addressIn("10.1.2.3", "billing"),
+		"10-1-2-3.billing.pod.":                 addressIn("10.1.2.3", "billing"),
+		"10-1-2-3.billing.pod.cluster.local":    addressIn("10.1.2.3", "billing"),
+		"10-1-2-3.billing.pod.k8s.example.com":  addressIn("10.1.2.3", "billing"),
+		"8-8-8-8.billing.pod":                   addressIn("8.8.8.8", "billing"),
+		"fd00--1.billing.pod":                   addressIn("fd00::1", "billing"),
+		"fd00--1.billing.pod.cluster.local":     addressIn("fd00::1", "billing"),
+		"FD00-0-0-0-0-0-0-1.billing.pod":        addressIn("fd00::1", "billing"),
+		"2001-db8--a-1.billing.pod":             addressIn("2001:db8::a:1", "billing"),
+		"127-0-0-1.billing.pod":                 none,
+		"169-254-169-254.billing.pod":           none,
+		"fe80--1.billing.pod.cluster.local":     none,
+		"127-0-0-1.billing.pod.k8s.example.com": {},
+
+		// POD.NAMESPACE.pod
+		"web.billing.pod":           pod("web", "billing"),
+		"Web-7d9f.Billing.POD.":     pod("web-7d9f", "billing"),
+		"web.dev.pod":               pod("web", "dev"),
+		"web.svc.pod":               pod("web", "svc"),
+		"web.v1.billing.pod":        pod("web.v1", "billing"),
+		"a.b.c.pod":                 pod("a.b", "c"),
+		"1.2.3.4.pod":               pod("1.2.3", "4"),
+		"10-1-2.billing.pod":        pod("10-1-2", "billing"),
+		"10-1-2-300.billing.pod":    pod("10-1-2-300", "billing"),
+		"a.10-1-2-3.billing.pod":    pod("a.10-1-2-3", "billing"),
+		"web.billing.pod.k8s.local": {}, // no DNS has it
+
+		// An address.
+		"10.1.2.3":        address("10.1.2.3"),
+		"172.16.0.1":      address("172.16.0.1"),
+		"192.168.255.254": address("192.168.255.254"),
+		"100.64.0.1":      address("100.64.0.1"),
+		"::ffff:10.1.2.3": address("10.1.2.3"),
+		"fd00::1":         address("fd00::1"),
+		"FD00:0:0::0:1":   address("fd00::1"),
+		"8.8.8.8":         address("8.8.8.8"),
+		"100.128.0.1":     address("100.128.0.1"),
+		"2001:db8::1":     address("2001:db8::1"),
+
+		// What ends as the cluster's names do, and is none of them.
+		"cluster.local":                             none,
+		"Cluster.Local.":                            none,
+		"svc.cluster.local":                         none,
+		"pod.cluster.local":                         none,
+		"billing.svc.cluster.local":                 none,
+		"billing.pod.cluster.local":                 none,
+		"web.cluster.local":                         none,
+		"web.billing.cluster.local":                 none,
+		"dns-version.cluster.local":                 none,
+		"a.b.c.cluster.local":                       none,
+		"web.billing.pod.cluster.local":             none, // no DNS has it
+		"web.v1.billing.pod.cluster.local":          none,
+		"_http._tcp.web.billing.svc":                none,
+		"_http._tcp.web.billing.svc.cluster.local":  none,
+		"_http._tcp.web.billing.svc.cluster.local.": none,
+		"_http.web.svc":                             none,
+		"*.billing.svc":                             none,
+		"*.svc.cluster.local":                       none,
+		"web..billing.svc":                          none,
+		".svc":                                      none,
+		"..pod":                                     none,
+		"web.billing.svc..":                         none,
+		"-web.billing.svc":                          none,
+		"web-.billing.pod":                          none,
+		"web_1.billing.svc":                         none,
+		"w\u00e9b.billing.svc":                      none,
+		"web\n.billing.svc":                         none,
+		long + "a.billing.svc":                      none,
+		strings.Repeat("a.", 127) + "svc":           none,
+
+		// What is not the cluster's.
 		"":                              {},
 		".":                             {},
 		"..":                            {},
@@ -74,31 +174,27 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 		"localhost":                     {},
 		"LOCALHOST.":                    {},
 		"web.localhost":                 {},
-		"web.dev":                       doubtful("web", "dev"),
-		"Web.Prod.":                     doubtful("web", "prod"),
-		"example.com":                   doubtful("example", "com"),
+		"svc.localhost":                 {},
 		"www.example.com":               {},
 		"www.example.com.":              {},
 		"www.example.dev":               {},
+		"svc.example.com":               {},
+		"web.svc.example.com":           {},
+		"cluster.local.example.com":     {},
+		"mycluster.local.":              short("mycluster", "local"),
+		"xcluster.local":                short("xcluster", "local"),
 		"db-0.db.prod":                  {},
 		"a.github.io":                   {},
-		"web.billing.pod.cluster.local": {},
 		"web.billing.pod.example.com":   {},
-		"127-0-0-1.billing.pod":         {},
-		"169-254-169-254.billing.pod":   {},
-		"a.b.c.pod":                     {},
 		"255.255.255.255":               {},
 		"0.1.2.3":                       {},
 		"::ffff:169.254.169.254":        {},
 		"ff02::1":                       {},
-		"github.io":                     doubtful("github", "io"),
-		"web.ck":                        doubtful("web", "ck"),
-		"web.billing.cluster.local":     {},
-		"a.b.c.d.svc":                   {},
-		"1.2.3.4.pod":                   {},
 		"127.0.0.1":                     {},
 		"127.1":                         {},
 		"10.1":                          {},
+		"123":                           {},
+		"web.123":                       {},
 		"0x7f000001":                    {},
 		"web.0x10":                      {},
 		"2130706433":                    {},
@@ -115,14 +211,16 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 		"-web":                          {},
 		"web-":                          {},
 		"web_1":                         {},
-		"_http._tcp.web.billing.svc":    {},
+		"*":                             {},
+		"*.billing":                     {},
+		"_http._tcp.web":                {},
 		"web.-billing":                  {},
 		"web billing":                   {},
 		"web\x00":                       {},
 		"web\n.billing":                 {},
 		"web/../x":                      {},
 		"web%2e":                        {},
-		"wéb":                           {},
+		"w\u00e9b":                      {},
 		"\u212aube.billing":             {},
 		long + "a":                      {},
 		strings.Repeat("a.", 127) + "a": {},
@@ -148,6 +246,7 @@ func FuzzName(f *testing.F) {
 	for _, host := range []string{
 		"web", "web.billing.", "web.billing.svc.cluster.local", "www.example.com", "db-0.db.billing.svc", "10-1-2-3.billing.pod", "::ffff:10.1.2.3",
 		"db-0.db.billing", "web.billing.pod", "a--b.billing.pod.x",
+		"web.v1.dotted.billing.svc", "a.b.c.d.pod", "svc.cluster.local", "_http._tcp.web.svc", "*.svc",
 		"fd00::1%eth0", "127.1", "0x7f.1", "a..b", "\u212a.b", strings.Repeat("a.", 200),
 	} {
 		f.Add(host)
@@ -157,15 +256,21 @@ func FuzzName(f *testing.F) {
 		if n != parseName(host, "team") {
 			t.Fatal("not the same twice")
 		}
-		for _, part := range []string{n.service, n.namespace, n.pod} {
+		for _, part := range []string{n.service, n.namespace, n.own} {
 			if part != "" && !isLabel(part) {
 				t.Errorf("%q: %q is no label", host, part)
 			}
 		}
+		if n.pod != "" && !isSubdomain(n.pod) {
+			t.Errorf("%q: %q is no name of a Pod", host, n.pod)
+		}
+		if endsInCluster(host) && n.meaning == outside {
+			t.Errorf("%q leaves the cluster", host)
+		}
 		switch n.meaning {
-		case outside:
-			if n != (name{}) {
-				t.Errorf("%q: outside, and yet %+v", host, n)
+		case outside, noName:
+			if n != (name{meaning: n.meaning}) {
+				t.Errorf("%q: no name, and yet %+v", host, n)
 			}
 			return
 		case serviceName:

@@ -25,6 +25,7 @@ func TestOnARealCluster(t *testing.T) {
 		"every form of a name leads to its Pod":              everyForm,
 		"every kind of Service and address":                  everyKind,
 		"a policy allows more":                               allowedByPolicy,
+		"a short name is a Service's or a Pod's":             shortNames,
 		"the cluster's ranges are its own":                   realRanges,
 		"the catalogue lists what may be seen":               catalogue,
 		"names lead nowhere beyond their namespace":          onlyItsNamespace,

@@ -38,7 +38,10 @@ func everyKind(t *testing.T, cluster *clustertest.Cluster) {
 	}{
 		{"members.forms:80", "one"},
 		{"members.forms:8080", "one"}, // headless, by the Pod's own port
-		{"members.forms:9100", &fault.NotFound{Kind: fault.Port, Name: "9100", Namespace: "forms", Service: "members", Has: []string{"80 (http)"}}},
+		{"members.forms:9100", "one"}, // and by one that the Service does not list
+		{"members.forms:9", &fault.Refused{Pod: "one", Namespace: "forms", Port: 9}},
+		{"bare.forms:8080", "web.v1"},
+		{"bare.forms:9100", "web.v1"},
 		{"primary.members.forms:9100", "one"},
 		{"primary.members.forms.svc:8080", "one"},
 		{"Primary.Members.Forms.svc.cluster.local.:8080", "one"},
@@ -48,7 +51,13 @@ func everyKind(t *testing.T, cluster *clustertest.Cluster) {
 		{"one.forms.pod:9100", "one"},
 		{"one.forms.pod:9", &fault.Refused{Pod: "one", Namespace: "forms", Port: 9}},
 		{"two.forms.pod:8080", &fault.NotFound{Kind: fault.Pod, Name: "two", Namespace: "forms"}},
-		{"one.forms.pod.cluster.local:8080", &fault.NotFound{Kind: fault.Address, Name: "one.forms.pod.cluster.local"}},
+		{"one.forms.pod.cluster.local:8080", &fault.NotFound{Kind: fault.Name, Name: "one.forms.pod.cluster.local"}},
+		{"web.v1.forms.pod:8080", "web.v1"},
+		{"web.v1.bare.forms.svc:8080", "web.v1"},
+		{"Web.V1.bare.forms.svc.cluster.local.:9100", "web.v1"},
+		{"web.v2.forms.pod:8080", &fault.NotFound{Kind: fault.Pod, Name: "web.v2", Namespace: "forms"}},
+		{"_http._tcp.dual.forms.svc.cluster.local:80", &fault.NotFound{Kind: fault.Name, Name: "_http._tcp.dual.forms.svc.cluster.local"}},
+		{"forms.svc.cluster.local:80", &fault.NotFound{Kind: fault.Name, Name: "forms.svc.cluster.local"}},
 		{strings.ReplaceAll(podIP, ".", "-") + ".forms.pod:8080", "one"},
 		{strings.ReplaceAll(podIP, ".", "-") + ".forms.pod.cluster.local:8080", "one"},
 		{strings.ReplaceAll(podIP, ".", "-") + ".default.pod:8080", &fault.NotFound{Kind: fault.Address, Name: podIP}},
@@ -69,6 +78,7 @@ func everyKind(t *testing.T, cluster *clustertest.Cluster) {
 		{"by-address-of-pod.forms:80", "one"},
 		{"by-address-of-service.forms:80", "one"},
 		{"alias.forms:80", "one"},
+		{"alias-of-address.forms:8080", "one"},
 		{"alias2.forms.svc.cluster.local:8080", "one"},
 		{"circle.forms:80", &fault.Unsupported{What: "Service forms/circle is an ExternalName that leads to others without end"}},
 		{"site.forms:80", &fault.Unsupported{What: "Service forms/site is an ExternalName for www.example.com, which is outside the cluster"}},
@@ -90,6 +100,38 @@ func everyKind(t *testing.T, cluster *clustertest.Cluster) {
 		if want, have := row.want.(error), faultOf(err, row.want.(error)); have != facts(want) {
 			t.Errorf("%s: %s (%v), want %s", row.address, have, err, facts(want))
 		}
+	}
+}
+
+// shortNames resolves names of two labels as the search list of a Pod's own namespace does.
+func shortNames(t *testing.T, cluster *clustertest.Cluster) {
+	makeForms(t, cluster)
+	c := openReal(t, cluster.Kubeconfig, "demo")
+	c.SetPolicy(Policy{Namespace: "forms"})
+	for address, want := range map[string]string{
+		"primary.members:8080": "forms/one",
+		"one.members:9100":     "forms/one",
+		"one.members.:9100":    "forms/one",
+		"hello.default:80":     "default/hello-",
+	} {
+		if got, err := ask(c, address); err != nil || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: Pod %q, %v; want %s", address, got, err, want)
+		}
+	}
+	for address, want := range map[string]*fault.NotFound{
+		"two.members:80":   {Kind: fault.Pod, Name: "two", Namespace: "forms"},
+		"lost.default:80":  {Kind: fault.Service, Name: "lost", Namespace: "default"},
+		"one.nowhere:8080": {Kind: fault.Namespace, Name: "nowhere"},
+	} {
+		if err := dial(t, c, address); faultOf(err, want) != facts(want) {
+			t.Errorf("%s: %v, want %v", address, err, want)
+		}
+	}
+	// With rights in one namespace alone, and so none to look for others.
+	narrow := openReal(t, cluster.Kubeconfig, "demo-team")
+	pod := field(t, cluster, ".items[0].metadata.name", "pods", "-n", "team", "-l", "app=app")
+	if got, err := ask(narrow, pod+".app:8080"); err != nil || got != "team/"+pod {
+		t.Errorf("%s.app: Pod %q, %v", pod, got, err)
 	}
 }
 

@@ -118,6 +118,19 @@ spec: {type: ExternalName, externalName: alias.forms.svc.cluster.local}
 ---
 apiVersion: v1
 kind: Service
+metadata: {name: bare, namespace: forms}
+spec: {clusterIP: None, selector: {app: dotted}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web.v1, namespace: forms, labels: {app: dotted}}
+spec:
+  terminationGracePeriodSeconds: 0
+  automountServiceAccountToken: false
+  containers: [{name: http, image: demo.local/http, imagePullPolicy: Never, ports: [{name: http, containerPort: 8080}, {name: admin, containerPort: 9100}]}]
+---
+apiVersion: v1
+kind: Service
 metadata: {name: site, namespace: forms}
 spec: {type: ExternalName, externalName: www.example.com}
 ---
@@ -144,6 +157,14 @@ ports: [{name: http, port: 80}]
 endpoints: [{addresses: [%s]}]
 `
 
+// aliasOfAddress is an ExternalName for a Pod's address.
+const aliasOfAddress = `
+apiVersion: v1
+kind: Service
+metadata: {name: alias-of-address, namespace: forms}
+spec: {type: ExternalName, externalName: %s.forms.pod.cluster.local}
+`
+
 // makeForms makes them, and what only a controller of a cloud, or a kubelet of two families, would write.
 func makeForms(t *testing.T, cluster *clustertest.Cluster) {
 	t.Helper()
@@ -152,19 +173,24 @@ func makeForms(t *testing.T, cluster *clustertest.Cluster) {
 	if out, err := apply.CombinedOutput(); err != nil {
 		t.Fatalf("kubectl apply: %v: %s", err, out)
 	}
-	kubectl(t, cluster, "wait", "--for=condition=Ready", "--timeout=60s", "-n", "forms", "pod/one", "pod/shared")
+	kubectl(t, cluster, "wait", "--for=condition=Ready", "--timeout=60s", "-n", "forms", "pod/one", "pod/shared", "pod/web.v1")
 	kubectl(t, cluster, "patch", "service", "balanced", "-n", "forms", "--subresource=status", "-p",
 		`{"status":{"loadBalancer":{"ingress":[{"ip":"192.168.77.2"}]}}}`)
 	ip := field(t, cluster, ".status.podIP", "pod", "one", "-n", "forms")
 	kubectl(t, cluster, "patch", "pod", "one", "-n", "forms", "--subresource=status", "-p",
 		fmt.Sprintf(`{"status":{"podIPs":[{"ip":%q},{"ip":"fd00:10:244::1"}]}}`, ip))
+	alias := cluster.KubectlCommand(t.Context(), "apply", "-f", "-")
+	alias.Stdin = strings.NewReader(fmt.Sprintf(aliasOfAddress, strings.ReplaceAll(ip, ".", "-")))
+	if out, err := alias.CombinedOutput(); err != nil {
+		t.Fatalf("kubectl apply: %v: %s", err, out)
+	}
 	bare := cluster.KubectlCommand(t.Context(), "apply", "-f", "-")
 	bare.Stdin = strings.NewReader(fmt.Sprintf(byAddress, "pod", "pod", ip, "service", "service",
 		field(t, cluster, ".spec.clusterIP", "service", "dual", "-n", "forms")))
 	if out, err := bare.CombinedOutput(); err != nil {
 		t.Fatalf("kubectl apply: %v: %s", err, out)
 	}
-	for _, service := range []string{"members", "dual", "both", "balanced", "shared"} {
+	for _, service := range []string{"members", "dual", "both", "balanced", "shared", "bare"} {
 		waitFor(t, "the endpoints of "+service, func() bool {
 			return strings.Contains(kubectl(t, cluster, "get", "endpointslices", "-n", "forms", "-l", "kubernetes.io/service-name="+service,
 				"-o", "jsonpath={.items[*].endpoints[*].conditions.ready}"), "true")

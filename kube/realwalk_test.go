@@ -77,6 +77,8 @@ func walksThatHold(t *testing.T, cluster *clustertest.Cluster) {
 		"hello.default.svc:80":    whole,
 		serviceIP + ":80":         whole,
 		podIP + ":8080":           append(slices.Clone(toRights), StepName, StepPod, StepPort),
+		"db-0.db:5432":            whole,
+		"db:5432":                 whole,
 		"manual.default.pod:8080": append(slices.Clone(toRights), StepName, StepPod, StepPort),
 		"www.example.com:443":     append(slices.Clone(toRights), StepName),
 	} {
@@ -140,6 +142,9 @@ func walksThatBreak(t *testing.T, cluster *clustertest.Cluster) {
 		}},
 		{cluster.Kubeconfig, "demo", "10.244.255.254:80", StepName, func(err error) bool { return isAbsent(err, fault.Address) }},
 		{cluster.Kubeconfig, "demo", "lost:80", StepService, func(err error) bool { return isAbsent(err, fault.Service) }},
+		{cluster.Kubeconfig, "demo", "db-9.db:5432", StepService, func(err error) bool { return isAbsent(err, fault.Pod) }},
+		{cluster.Kubeconfig, "demo", "db:5433", StepPort, isRefusal},
+		{cluster.Kubeconfig, "demo", "_echo._tcp.db.default.svc:5432", StepName, func(err error) bool { return isAbsent(err, fault.Name) }},
 		{cluster.Kubeconfig, "demo", "hello.nowhere:80", StepService, func(err error) bool { return isAbsent(err, fault.Namespace) }},
 		{cluster.Kubeconfig, "demo", "hello:8080", StepService, func(err error) bool { return isAbsent(err, fault.Port) }},
 		{cluster.Kubeconfig, "demo", "not-ready:80", StepEndpoints, func(err error) bool { return errors.As(err, new(*fault.NoEndpoints)) }},
@@ -163,9 +168,4 @@ func walksThatBreak(t *testing.T, cluster *clustertest.Cluster) {
 func isLogin(err error, cause fault.LoginCause) bool {
 	var login *fault.Login
 	return errors.As(err, &login) && login.Cause == cause
-}
-
-func isAbsent(err error, kind fault.Kind) bool {
-	var absent *fault.NotFound
-	return errors.As(err, &absent) && absent.Kind == kind
 }

@@ -49,6 +49,13 @@ func newResolver(a *api, namespace string, policy func() *Policy) *resolver {
 			}
 			return claimLasts
 		}),
+		members: newCache[name](or(func(bool) shelfLife { return claimLasts })),
+		missing: newCache[string](or(func(missing bool) shelfLife {
+			if missing {
+				return nobodyLasts
+			}
+			return claimLasts
+		})),
 		claims:    newCache[serviceKey](or(func(bool) shelfLife { return claimLasts })),
 		balancers: newCache[string](or(func(map[netip.Addr]serviceKey) shelfLife { return claimLasts })),
 		ranges:    newCache[struct{}](or(func([]netip.Prefix) shelfLife { return rangesLast })),
@@ -75,7 +82,9 @@ func isSilent(err error) bool {
 
 // stop ends the requests under way and waits for them.
 func (r *resolver) stop() {
+	r.members.stop() // which asks the others
 	r.services.stop()
+	r.missing.stop()
 	r.pods.stop()
 	r.owners.stop()
 	r.claims.stop()

@@ -26,6 +26,8 @@ type resolver struct {
 	policy     func() *Policy
 	namespaces *namespaces
 	services   *cache[serviceKey, *service]
+	members    *cache[name, bool]   // of names of two labels: that they are a Pod's
+	missing    *cache[string, bool] // of namespaces: that they are not there
 	pods       *cache[podKey, podFacts]
 	owners     *cache[name, owner]
 	claims     *cache[serviceKey, bool]
@@ -49,6 +51,7 @@ type candidate struct {
 // A resolution is what a name led to, and which answers it rests on.
 type resolution struct {
 	pods      []candidate // to try in this order
+	single    bool        // one Pod was asked for, and no other can take its place
 	outside   []string    // where there are no Pods: "host:port" of what the name leads to instead
 	why       string      // says that, for those who may not go there
 	asked     time.Time   // when the oldest of the answers was asked for
@@ -60,36 +63,28 @@ type resolution struct {
 // resolve gives the Pods to try for a port of what n names.
 func (r *resolver) resolve(ctx context.Context, n name, port int) (resolution, error) {
 	to := resolution{asked: time.Now()}
-	if n.meaning == clusterAddress {
-		o, asked, err := r.owner(ctx, n)
-		if err != nil {
-			return to, err
-		}
-		to.addresses = append(to.addresses, n)
-		to.rest(asked)
-		switch {
-		case o.pod.Pod != "":
-			o.pod.Port = port
-			to.pods = []candidate{o.pod}
-			return to, nil
-		case o.service.name == "":
-			return to, &fault.NotFound{Kind: fault.Address, Name: n.address.String()}
-		}
-		n = name{meaning: serviceName, namespace: o.service.namespace, service: o.service.name}
-	}
-	if n.meaning == podName {
-		return to, r.namedPod(ctx, n, port, &to)
+	n, err := r.complete(ctx, n)
+	if err != nil {
+		return to, err
 	}
 	return to, r.follow(ctx, n, port, &to)
 }
 
-// follow resolves the name of a Service or of one of its Pods, through ExternalName Services.
-func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution) error {
+// follow resolves a name of any meaning, through ExternalName Services.
+func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution) (err error) {
 	for range maxAliases + 1 {
+		if n.meaning == clusterAddress {
+			if n, err = r.at(ctx, n, port, to); err != nil || n.meaning != serviceName {
+				return err
+			}
+		}
+		if n.meaning == podName {
+			return r.namedPod(ctx, n, port, to)
+		}
 		key := serviceKey{n.namespace, n.service}
 		s, asked, err := r.service(ctx, key)
 		if err != nil {
-			return err
+			return r.absent(ctx, key, err)
 		}
 		to.services = append(to.services, key)
 		to.rest(asked)
@@ -97,7 +92,10 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 			return n.of(s, port, to)
 		}
 		next, inside := alias(s)
-		if !inside {
+		switch {
+		case inside && next.meaning == noName:
+			return &fault.NotFound{Kind: fault.Name, Name: bounded(s.externalName)}
+		case !inside:
 			if isHost(s.externalName) {
 				to.outside = []string{net.JoinHostPort(strings.TrimSuffix(s.externalName, "."), strconv.Itoa(port))}
 			}
@@ -111,6 +109,68 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 		"Service %s/%s is an ExternalName that leads to others without end", n.namespace, n.service)}
 }
 
+// at finds what has an address: a Pod, which is taken into to, or the Service that is returned.
+func (r *resolver) at(ctx context.Context, n name, port int, to *resolution) (name, error) {
+	o, asked, err := r.owner(ctx, n)
+	if err != nil {
+		return name{}, err
+	}
+	to.addresses = append(to.addresses, n)
+	to.rest(asked)
+	switch {
+	case o.pod.Pod != "":
+		o.pod.Port = port
+		to.pods = []candidate{o.pod}
+		return name{}, nil
+	case o.service.name == "":
+		return name{}, &fault.NotFound{Kind: fault.Address, Name: n.address.String()}
+	}
+	return name{meaning: serviceName, namespace: o.service.namespace, service: o.service.name}, nil
+}
+
+// complete decides what a name of two labels stands for, as a search list does: SERVICE.NAMESPACE if there is such a
+// Service, else POD.SERVICE in the context's own namespace if that Service has such a Pod. Where there is neither, the
+// error says what is missing. A Service's name costs no question of its own, a Pod's those for a Service that is not
+// there; either decision is remembered as long as the one whose a name is.
+func (r *resolver) complete(ctx context.Context, n name) (name, error) {
+	if n.own == "" {
+		return n, nil
+	}
+	isMember, _, err := r.members.get(ctx, n, func(ctx context.Context) (bool, error) { return r.isMember(ctx, n) })
+	if err != nil {
+		return name{}, err
+	}
+	if isMember {
+		return name{meaning: memberName, pod: n.service, service: n.namespace, namespace: n.own}, nil
+	}
+	n.own, n.doubtful = "", false
+	return n, nil
+}
+
+// isMember reports whether a name of two labels is POD.SERVICE.
+func (r *resolver) isMember(ctx context.Context, n name) (bool, error) {
+	key := serviceKey{n.namespace, n.service}
+	_, _, err := r.service(ctx, key)
+	if !isNotFound(err) && !isForbidden(err) {
+		return false, err
+	}
+	s, _, ownErr := r.service(ctx, serviceKey{n.own, n.namespace})
+	if ownErr != nil {
+		if isSilent(ownErr) {
+			return false, ownErr
+		}
+		return false, r.absent(ctx, key, err)
+	}
+	_, ownErr = s.member(n.service, 0)
+	if !isNotFound(ownErr) {
+		return true, nil // though it may not be ready
+	}
+	if err = r.absent(ctx, key, err); isNotFound(err) && !isAbsent(err, fault.Namespace) {
+		return false, err
+	}
+	return false, ownErr
+}
+
 func (to *resolution) rest(asked time.Time) {
 	if asked.Before(to.asked) {
 		to.asked = asked
@@ -120,6 +180,7 @@ func (to *resolution) rest(asked time.Time) {
 // of finds what a name stands for within its Service.
 func (n name) of(s *service, port int, to *resolution) (err error) {
 	if n.meaning == memberName {
+		to.single = true
 		to.pods, err = s.member(n.pod, port)
 		return err
 	}
@@ -131,10 +192,16 @@ func (n name) of(s *service, port int, to *resolution) (err error) {
 }
 
 // alias follows a Service that stands for another name. That name is not the context's to complete: only one with the
-// label svc in it is a Service.
+// label svc or pod in it is the cluster's.
 func alias(s *service) (_ name, inside bool) {
 	n := parseName(s.externalName, "")
-	return n, strings.Count(s.externalName, ".") >= 2 && !n.doubtful && (n.meaning == serviceName || n.meaning == memberName)
+	switch n.meaning {
+	case noName, podName:
+		return n, true
+	case serviceName, memberName:
+		return n, n.namespace != "" && n.own == "" && !n.doubtful && strings.Count(s.externalName, ".") >= 2
+	}
+	return n, n.meaning == clusterAddress && n.namespace != ""
 }
 
 // forget drops the answers that a resolution rests on, unless they were asked for after it was known: a dial found them
@@ -183,7 +250,7 @@ func (r *resolver) lookUp(ctx context.Context, key serviceKey) (*service, error)
 	wg.Wait()
 	switch {
 	case errors.Is(err, errAbsent):
-		return nil, r.absent(ctx, key)
+		return nil, &fault.NotFound{Kind: fault.Service, Name: key.name, Namespace: key.namespace}
 	case err != nil:
 		return nil, err
 	case slicesErr != nil:
@@ -195,11 +262,33 @@ func (r *resolver) lookUp(ctx context.Context, key serviceKey) (*service, error)
 	return s, nil
 }
 
-// absent says whether it is the Service that is not there, or its namespace. The API server gives one answer for both,
-// and not everybody may ask for the namespace.
-func (r *resolver) absent(ctx context.Context, key serviceKey) error {
-	if errors.Is(r.api.namespace(ctx, key.namespace), errAbsent) {
+// absent adds to the error of looking for a Service whether its namespace is there: the API server gives one answer for
+// both. Not every login may ask for the namespace.
+func (r *resolver) absent(ctx context.Context, key serviceKey, err error) error {
+	if !isAbsent(err, fault.Service) {
+		return err
+	}
+	missing, _, _ := r.missing.get(ctx, key.namespace, func(ctx context.Context) (bool, error) {
+		err := r.api.namespace(ctx, key.namespace)
+		if errors.Is(err, errAbsent) {
+			return true, nil
+		}
+		return false, err
+	})
+	if missing {
 		return &fault.NotFound{Kind: fault.Namespace, Name: key.namespace}
 	}
-	return &fault.NotFound{Kind: fault.Service, Name: key.name, Namespace: key.namespace}
+	return err
+}
+
+// isNotFound reports whether something is not in the cluster.
+func isNotFound(err error) bool {
+	var absent *fault.NotFound
+	return errors.As(err, &absent)
+}
+
+// isAbsent reports whether it is a thing of this kind that is not in the cluster.
+func isAbsent(err error, kind fault.Kind) bool {
+	var absent *fault.NotFound
+	return errors.As(err, &absent) && absent.Kind == kind
 }

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"fairlead/kube/fault"
@@ -169,16 +171,31 @@ func TestAliasesAreFollowedAndDoNotRunInCircles(t *testing.T) {
 	alias("short", "web")
 	alias("me", "you.team.svc.cluster.local")
 	alias("you", "me.team.svc.cluster.local")
+	alias("member", "web-1.web.other.svc.cluster.local")
+	alias("address", "10-244-0-1.other.pod.cluster.local")
+	alias("pod", "web-1.other.pod")
+	alias("wrong", "web.other.cluster.local")
+	alias("record", "_http._tcp.web.other.svc.cluster.local.")
 	carrier := &fakeCarrier{}
 	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
-	for _, name := range []string{"inside", "twice"} {
+	c.SetPolicy(Policy{Outside: func(_ context.Context, _, address string) (net.Conn, error) {
+		return nil, fmt.Errorf("%s went outside", address)
+	}})
+	names := []string{"inside", "twice", "member", "address", "pod"}
+	for _, name := range names {
 		if err := dial(t, c, name+":80"); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if dials := carrier.dialled(); len(dials) != 2 || dials[1][0].Namespace != "other" {
+	if dials := carrier.dialled(); len(dials) != len(names) || dials[1][0].Namespace != "other" || dials[4][0].Pod != "web-1" {
 		t.Errorf("dialled %v", dials)
 	}
+	for _, name := range []string{"wrong", "record"} {
+		if err := dial(t, c, name+":80"); !isAbsent(err, fault.Name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c.SetPolicy(Policy{})
 	for name, want := range map[string]string{"outside": "www.example.com, which is outside", "short": "for web, which is outside", "me": "without end"} {
 		var unsupported *fault.Unsupported
 		if err := dial(t, c, name+":80"); !errors.As(err, &unsupported) || !strings.Contains(err.Error(), want) {
@@ -201,7 +218,8 @@ func TestADoubtfulNameIsTheClustersWhenThereIsSuchAService(t *testing.T) {
 			}
 		}
 	}
-	if asked := server.requests(); len(asked) != 3 {
+	// Three names, and the Services com and dev in the context's own namespace, whose Pods two of them may be.
+	if asked := server.requests(); len(asked) != 5 {
 		t.Errorf("asked %q", asked)
 	}
 	if err := dial(t, c, "web.dev:80"); err != nil {
@@ -221,6 +239,144 @@ func TestADoubtfulNameIsTheClustersWhenThereIsSuchAService(t *testing.T) {
 	// The Internet goes on when the cluster is out of reach.
 	if got, err := c.Claims(context.Background(), "web.app"); got || err != nil {
 		t.Errorf("an API server that does not answer: %v, %v", got, err)
+	}
+}
+
+// searched is a server with a headless Service in the context's namespace, and a Service elsewhere that a name may mean.
+func searched(t *testing.T) *apiServer {
+	server := newAPIServer(t)
+	server.add("team", "db", "db-0", "db-1")
+	server.services["team/db"].Spec = corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone}
+	server.slices["team/db"][0].Ports = nil
+	server.slices["team/db"][0].Endpoints[0].Hostname = new("primary")
+	server.slices["team/db"][0].Endpoints[1].Conditions.Ready = new(false)
+	server.add("db", "primary", "another")
+	return server
+}
+
+// Two labels are a Service's name or, where there is no such Service, the one of a Pod in the context's own namespace.
+func TestANameOfTwoLabelsMayBeAPods(t *testing.T) {
+	server := searched(t)
+	carrier := &fakeCarrier{}
+	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
+	if err := dial(t, c, "db-0.db:5432"); err != nil {
+		t.Fatal(err)
+	}
+	// The Service db-0 in namespace db and the Service db with their EndpointSlices, and the first look at a Pod.
+	if asked := server.requests(); len(asked) > 5 {
+		t.Errorf("asked %q", asked)
+	}
+	before := len(server.requests())
+	for _, host := range []string{"db-0.db", "DB-0.db."} {
+		if err := dial(t, c, host+":77"); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+	if asked := server.requests()[before:]; len(asked) != 0 {
+		t.Errorf("a second time asked %q", asked)
+	}
+	if err := dial(t, c, "primary.db:80"); err != nil {
+		t.Fatal(err)
+	}
+	dials := carrier.dialled()
+	if last := dials[len(dials)-1]; last[0] != at("db", "another", "uid-another", 8080) {
+		t.Errorf("a Service that is there: %v", last)
+	}
+	if dials[1][0] != at("team", "db-0", "uid-db-0", 77) {
+		t.Errorf("the Pod: %v", dials)
+	}
+	if err := dial(t, c, "db-1.db:80"); !errors.As(err, new(*fault.NoEndpoints)) {
+		t.Errorf("a Pod that is not ready: %v", err)
+	}
+	for host, want := range map[string]fault.NotFound{
+		"db-9.db":    {Kind: fault.Service, Name: "db-9", Namespace: "db"}, // for that namespace is there
+		"db-9.lost":  {Kind: fault.Namespace, Name: "lost"},
+		"web.db.svc": {Kind: fault.Service, Name: "web", Namespace: "db"}, // its label svc leaves no doubt
+	} {
+		var absent *fault.NotFound
+		if err := dial(t, c, host+":80"); !errors.As(err, &absent) || facts(absent) != facts(&want) {
+			t.Errorf("%s: %v, want %v", host, err, want)
+		}
+	}
+	delete(server.services, "db/primary")
+	c.resolver.services.clear()
+	c.resolver.missing.clear()
+	var absent *fault.NotFound
+	if err := dial(t, c, "db-8.db:80"); !errors.As(err, &absent) || absent.Kind != fault.Pod || absent.Namespace != "team" {
+		t.Errorf("a Pod that is not there, and no namespace of that name: %v", err)
+	}
+}
+
+// A login with rights in one namespace is not told what there is in others.
+func TestAPodsShortNameNeedsNoRightElsewhere(t *testing.T) {
+	server := searched(t)
+	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.URL.Path, "/namespaces/team/") {
+			return false
+		}
+		fail(w, http.StatusForbidden, "Forbidden", "only your own namespace")
+		return true
+	})
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	for _, host := range []string{"db-0.db", "primary.db"} {
+		if err := dial(t, c, host+":80"); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+	if err := dial(t, c, "web.lost:80"); !isForbidden(err) {
+		t.Errorf("a name that leads nowhere: %v", err)
+	}
+}
+
+// A Service may be called like a top-level domain. Only its own Pods are then the cluster's.
+func TestAPodsShortNameMayBeDoubtful(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "app", "app-0")
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	for range 2 {
+		for host, want := range map[string]bool{"app-0.app": true, "www.app": false, "example.com": false} {
+			if got := claims(t, c, host); got != want {
+				t.Errorf("Claims(%s) = %v", host, got)
+			}
+		}
+	}
+	if err := dial(t, c, "app-0.app:80"); err != nil {
+		t.Error(err)
+	}
+	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "no")
+		return true
+	})
+	if err := dial(t, c, "lost:80"); !errors.As(err, new(*fault.Unreachable)) {
+		t.Fatal(err)
+	}
+	if !claims(t, c, "app-0.app") {
+		t.Error("the last decision does not hold")
+	}
+}
+
+// Names that end as the cluster's do are never asked of any other DNS, whether they are names or not.
+func TestWhatEndsAsTheClustersNamesNeverLeaves(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "beyond")
+	beyond := &server.slices["team/beyond"][0]
+	beyond.AddressType, beyond.Endpoints = discoveryv1.AddressTypeFQDN, []discoveryv1.Endpoint{{Addresses: []string{"x.lost.svc"}}}
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	c.SetPolicy(Policy{Outside: func(_ context.Context, _, address string) (net.Conn, error) {
+		t.Errorf("%s went outside", address)
+		return nil, net.ErrClosed
+	}})
+	for host, want := range map[string]fault.Kind{
+		"_http._tcp.web.team.svc": fault.Name, "*.team.svc": fault.Name, "web.cluster.local": fault.Name,
+		"web.team.pod.cluster.local": fault.Name, "127-0-0-1.team.pod": fault.Name, "web..svc": fault.Name,
+		"web.v1.team.pod": fault.Pod, "a.b.lost.team.svc": fault.Service, "beyond": fault.Namespace,
+	} {
+		if !claims(t, c, host) {
+			t.Errorf("%s is not claimed", host)
+		}
+		if err := dial(t, c, host+":80"); !isAbsent(err, want) {
+			t.Errorf("%s: %v, want no such %s", host, err, want)
+		}
 	}
 }
 

@@ -109,7 +109,7 @@ func (w *walk) aim(target string) error {
 	}
 	w.host = host
 	w.name = parseName(host, w.cluster.Namespace())
-	w.direct = w.name.meaning == podName || w.name.meaning == clusterAddress || w.name.meaning == outside
+	w.direct = w.name.meaning != serviceName && w.name.meaning != memberName
 	if w.name.namespace != "" {
 		w.namespace = w.name.namespace
 	}
@@ -120,7 +120,10 @@ func (w *walk) aim(target string) error {
 func (w *walk) meaning(ctx context.Context) (string, error) {
 	n := w.name
 	const outsideWay = "outside the cluster: it goes the way of all other hosts"
-	if w.cluster.foreign(n) {
+	switch {
+	case n.meaning == noName:
+		return "", &fault.NotFound{Kind: fault.Name, Name: w.host}
+	case w.cluster.foreign(n):
 		return outsideWay, nil
 	}
 	if claimed, err := w.cluster.Claims(ctx, w.host); err != nil {
@@ -130,7 +133,15 @@ func (w *walk) meaning(ctx context.Context) (string, error) {
 	} else if !claimed {
 		return "the address of no Service or Pod that can be seen, " + outsideWay, nil
 	}
+	return w.stands(ctx)
+}
+
+// stands says what a name of the cluster stands for.
+func (w *walk) stands(ctx context.Context) (string, error) {
+	n := w.name
 	switch n.meaning {
+	case noName:
+		return "", &fault.NotFound{Kind: fault.Name, Name: bounded(w.service.externalName)}
 	case podName:
 		w.to.pods = []candidate{{endpoint: endpoint{Namespace: n.namespace, Pod: n.pod, Port: w.port}}}
 		return w.thenPod(fmt.Sprintf("Pod %s in namespace %s", n.pod, n.namespace))
@@ -169,27 +180,35 @@ func (w *walk) thenPod(detail string) (string, error) {
 
 // findService looks at the Service, and follows one that stands for another name.
 func (w *walk) findService(ctx context.Context) (string, error) {
-	a, key := w.cluster.api, serviceKey{w.name.namespace, w.name.service}
+	n, err := w.cluster.resolver.complete(ctx, w.name)
+	if err != nil {
+		return "", err
+	}
+	w.name = n
+	a, key := w.cluster.api, serviceKey{n.namespace, n.service}
 	svc, err := a.service(ctx, key.namespace, key.name)
 	if errors.Is(err, errAbsent) {
-		err = w.cluster.resolver.absent(ctx, key)
+		err = w.cluster.resolver.absent(ctx, key, &fault.NotFound{Kind: fault.Service, Name: key.name, Namespace: key.namespace})
 	}
 	if err != nil {
 		return "", err
 	}
 	w.service = newService(svc, nil)
 	if w.service.externalName != "" {
-		return w.follow()
+		return w.follow(ctx)
 	}
 	if w.port == 0 {
 		w.port = w.service.firstPort()
+	}
+	if w.port == 0 && w.service.headless {
+		return "", &net.AddrError{Err: "a headless Service takes any port, so one has to be named", Addr: w.host}
 	}
 	detail := fmt.Sprintf("ClusterIP %s, TCP ports %s", svc.Spec.ClusterIP, orNone(w.service.tcpPorts()))
 	w.next = []link{{StepEndpoints, w.endpoints}}
 	if w.name.meaning == memberName {
 		return detail, nil // whose Pod takes any port
 	}
-	// A headless Service leads to ports that only its EndpointSlices have.
+	// A headless Service takes any port.
 	if _, err := w.service.portName(w.port); err != nil && !w.service.headless {
 		return detail, err
 	}
@@ -197,7 +216,7 @@ func (w *walk) findService(ctx context.Context) (string, error) {
 }
 
 // follow goes on with the name that an ExternalName Service stands for.
-func (w *walk) follow() (string, error) {
+func (w *walk) follow(ctx context.Context) (string, error) {
 	s := w.service
 	detail := "an ExternalName for " + bounded(s.externalName)
 	n, inside := alias(s)
@@ -210,8 +229,9 @@ func (w *walk) follow() (string, error) {
 	if w.aliases++; w.aliases > maxAliases {
 		return detail, &fault.Unsupported{What: fmt.Sprintf("Service %s/%s is an ExternalName that leads to others without end", s.namespace, s.name)}
 	}
-	w.name, w.next = n, []link{{StepService, w.findService}}
-	return detail, nil
+	w.name = n
+	_, err := w.stands(ctx)
+	return detail, err
 }
 
 // endpoints looks for Pods behind the port.

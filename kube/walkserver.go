@@ -105,6 +105,9 @@ func (a *api) version(ctx context.Context) (string, error) {
 
 // rights asks which of the rights that a dial needs the user has.
 func (w *walk) rights(ctx context.Context) (string, error) {
+	if n, err := w.cluster.resolver.complete(ctx, w.name); err == nil && n.own != w.name.own {
+		w.name, w.namespace = n, n.namespace // whose rights count; what is not there is said by a later step
+	}
 	wanted := []authorizationv1.ResourceAttributes{
 		{Verb: "get", Resource: "services"},
 		{Verb: "list", Group: "discovery.k8s.io", Resource: "endpointslices"},

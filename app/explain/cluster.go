@@ -45,6 +45,20 @@ func noAddress(e *fault.NotFound) words {
 	}
 }
 
+// noName explains a host that ends as the cluster's names do, and is none of them.
+func noName(e *fault.NotFound) words {
+	x := words{
+		title:    "No such name",
+		sentence: fmt.Sprintf("%s is no name that this cluster has.", name(e.Name)),
+		hint:     "A name is SERVICE.NAMESPACE.svc, POD.SERVICE.NAMESPACE.svc or POD.NAMESPACE.pod.",
+	}
+	if strings.HasPrefix(e.Name, "_") {
+		x.sentence = fmt.Sprintf("%s is the name of an SRV record, which says where a port is and has no address itself.", name(e.Name))
+		x.hint = "Ask for the Service: SERVICE.NAMESPACE.svc, with its port."
+	}
+	return x
+}
+
 func notFound(e *fault.NotFound) words {
 	x := words{
 		title:    "No such " + name(string(e.Kind)),

@@ -56,6 +56,10 @@ var causes = []struct {
 		"Service default/hello has no TCP port 81; it has 1, 2, 3, 4, 5, 6, 7, 8, 2 more.", 4, 91, 502, "destination_not_found"},
 	{"no namespace", &fault.NotFound{Kind: fault.Namespace, Name: "prodd"}, "No such namespace",
 		"There is no namespace prodd in this cluster. Check the name: it is SERVICE.NAMESPACE or SERVICE.NAMESPACE.svc.", 4, 91, 502, "dns_error"},
+	{"no name", &fault.NotFound{Kind: fault.Name, Name: "web.cluster.local"}, "No such name",
+		"web.cluster.local is no name that this cluster has. A name is SERVICE.NAMESPACE.svc, POD.SERVICE.NAMESPACE.svc or POD.NAMESPACE.pod.", 4, 91, 502, "dns_error"},
+	{"SRV name", &fault.NotFound{Kind: fault.Name, Name: "_http._tcp.web.default.svc"}, "No such name",
+		"_http._tcp.web.default.svc is the name of an SRV record, which says where a port is and has no address itself. Ask for the Service: SERVICE.NAMESPACE.svc, with its port.", 4, 91, 502, "dns_error"},
 	{"no address", &fault.NotFound{Kind: fault.Address, Name: "10.0.0.9"}, "No such address",
 		"No Service and no Pod of this cluster has the address 10.0.0.9.", 4, 91, 502, "destination_ip_unroutable"},
 

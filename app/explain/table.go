@@ -76,6 +76,7 @@ func table() []row {
 		{notAllowed, rejected, http.StatusForbidden, denied, typed(hostNetwork)},
 		{hostUnreachable, rejected, http.StatusBadGateway, notFoundError, typedIf(isKind(fault.Port), noPort)},
 		{hostUnreachable, rejected, http.StatusBadGateway, addressUnroutable, typedIf(isKind(fault.Address), noAddress)},
+		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typedIf(isKind(fault.Name), noName)},
 		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typed(notFound)},
 		{connectionRefused, rejected, http.StatusBadGateway, refusedError, typed(refused)},
 		{hostUnreachable, rejected, http.StatusServiceUnavailable, unavailable, typed(noEndpoints)},

@@ -41,13 +41,14 @@ const (
 	Port      Kind = "port"
 	Namespace Kind = "Namespace"
 	Address   Kind = "address"
+	Name      Kind = "name" // a host that ends as the cluster's names do, and is none of them
 )
 
 // NotFound is a target that names something the cluster does not have.
 type NotFound struct {
 	Kind      Kind
-	Name      string   // of the Service, Pod or Namespace; the address for Address; the number asked for when Kind is Port
-	Namespace string   // empty for Namespace and Address
+	Name      string   // of the Service, Pod or Namespace; the address for Address, the host for Name; the number asked for when Kind is Port
+	Namespace string   // empty for Namespace, Address and Name
 	Service   string   // the Service that lacks the port; only when Kind is Port
 	Has       []string // the ports there are, as "80 (http)"; only when Kind is Port
 }
@@ -56,7 +57,7 @@ func (e *NotFound) Error() string {
 	switch e.Kind {
 	case Port:
 		return fmt.Sprintf("Service %s/%s has no TCP port %s (it has %s)", e.Namespace, e.Service, e.Name, orNone(e.Has))
-	case Namespace, Address:
+	case Namespace, Address, Name:
 		return fmt.Sprintf("no %s %s in the cluster", e.Kind, e.Name)
 	}
 	return fmt.Sprintf("no %s %s in namespace %s", e.Kind, e.Name, e.Namespace)
