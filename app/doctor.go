@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,7 +26,7 @@ const doctorLasts = time.Minute
 // runDoctor walks the way into a context's cluster, with the settings that its proxy would have, and prints each step.
 // What was broken is an error.
 func runDoctor(ctx context.Context, o command.Options, name, target string) error {
-	p, err := open(o)
+	p, err := open(o, io.Discard) // the log's lines are no steps
 	if err != nil {
 		return err
 	}
@@ -37,17 +39,35 @@ func runDoctor(ctx context.Context, o command.Options, name, target string) erro
 	if err != nil {
 		return err
 	}
-	chart := &chart{to: os.Stdout, context: name}
+	chart := &chart{to: os.Stdout, Context: name, Target: target, Steps: []chartStep{}}
+	if o.Output == "json" {
+		chart.to = io.Discard
+	}
+	err = p.walk(ctx, entry, chart)
+	chart.OK = err == nil && chart.Broken == ""
+	if o.Output == "json" {
+		encoder := json.NewEncoder(os.Stdout)
+		encoder.SetIndent("", "  ")
+		err = errors.Join(err, encoder.Encode(chart))
+	}
+	return errors.Join(err, chart.verdict())
+}
+
+// walk draws the way to the chart's target.
+func (p *program) walk(ctx context.Context, entry kube.Context, chart *chart) error {
 	if entry.Err != nil {
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: entry.Err})
-		return chart.verdict()
+		return nil
 	}
-	config, policy := p.wiring.into(name, p.settings.Effective(name))
-	config.Policy, config.Log, config.Own = policy, p.log, p.ownAddress
+	p.wiring.isOwn = p.ownAddress
+	c := p.settings.Effective(entry.Name)
+	chart.others = p.wiring.others(c.Outside).Dialer
+	config, policy := p.wiring.into(entry.Name, c)
+	config.Policy, config.Log = policy, p.log
 	cluster, err := kube.Open(config)
 	if err != nil {
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: err})
-		return chart.verdict()
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, doctorLasts)
 	defer cancel()
@@ -55,13 +75,10 @@ func runDoctor(ctx context.Context, o command.Options, name, target string) erro
 	var wg sync.WaitGroup
 	var runErr error
 	wg.Go(func() { runErr = cluster.Run(running) })
-	cluster.Walk(ctx, target, chart.step)
+	cluster.Walk(ctx, chart.Target, chart.others.DialContext, chart.step)
 	stop()
 	wg.Wait()
-	if runErr != nil {
-		return runErr
-	}
-	return chart.verdict()
+	return runErr
 }
 
 // ownAddress tells whether a proxy of ours listens at an address, or will: the app itself is another process.
@@ -93,24 +110,43 @@ func hostAndPort(target string) (string, error) {
 	return "", &command.UsageError{Err: fmt.Errorf("%q is neither HOST nor HOST:PORT, as a client would ask for it", target)}
 }
 
-// A chart prints the steps of a walk.
+// A chart prints the steps of a walk. Its JSON form is for scripts and stays as it is.
 type chart struct {
-	to      io.Writer
-	context string
-	broken  string // the step that broke
+	Context string      `json:"context"`
+	Target  string      `json:"target,omitempty"`
+	OK      bool        `json:"ok"`
+	Broken  string      `json:"broken,omitempty"` // the step that broke
+	Steps   []chartStep `json:"steps"`
+
+	to     io.Writer
+	others proxy.Dialer // to what is not the cluster's
+}
+
+type chartStep struct {
+	Name         string  `json:"name"`
+	OK           bool    `json:"ok"`
+	Detail       string  `json:"detail,omitempty"`
+	Milliseconds float64 `json:"milliseconds"`
+	Sentence     string  `json:"sentence,omitempty"` // what is broken
+	Hint         string  `json:"hint,omitempty"`     // what to do about it
 }
 
 func (c *chart) step(s kube.Step) {
+	if s.Name == kube.StepOutside {
+		address, _, _ := strings.Cut(s.Detail, " ")
+		s.Detail += c.through(address)
+	}
+	e := explain.Error(s.Err).In(c.Context)
+	c.Steps = append(c.Steps, chartStep{
+		Name: s.Name, OK: s.Err == nil, Detail: s.Detail, Milliseconds: float64(s.Took.Microseconds()) / 1000,
+		Sentence: e.Sentence, Hint: e.Hint,
+	})
 	state := "ok    "
 	if s.Err != nil {
-		state, c.broken = "BROKEN", s.Name
+		state, c.Broken = "BROKEN", s.Name
 	}
 	line := fmt.Sprintf("%s  %-13s  %8s  %s", state, s.Name, took(s.Took), s.Detail)
 	fmt.Fprintln(c.to, strings.TrimRight(line, " "))
-	if s.Err == nil {
-		return
-	}
-	e := explain.Error(s.Err).In(c.context)
 	for _, line := range []string{e.Sentence, e.Hint} {
 		if line != "" {
 			fmt.Fprintf(c.to, "        %s\n", line)
@@ -118,11 +154,24 @@ func (c *chart) step(s kube.Step) {
 	}
 }
 
+// through says which forward proxy is on the way to a host outside, if there is one.
+func (c *chart) through(address string) string {
+	forwarder, ok := c.others.(proxy.Forwarder)
+	if !ok {
+		return ""
+	}
+	via, err := forwarder.Forward(address)
+	if err != nil || via == nil {
+		return ""
+	}
+	return ", through the proxy " + via.Host
+}
+
 func (c *chart) verdict() error {
-	if c.broken == "" {
+	if c.Broken == "" {
 		return nil
 	}
-	return fmt.Errorf("the way breaks at: %s", c.broken)
+	return fmt.Errorf("the way breaks at: %s", c.Broken)
 }
 
 // took is a duration with as many digits as matter.

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +17,12 @@ import (
 // doctored runs the doctor and gives what it prints, its error line and its exit status.
 func doctored(t *testing.T, kubeconfig string, args ...string) (steps []string, said, complaint string, status int) {
 	t.Helper()
-	dir := t.TempDir()
+	return doctoredIn(t, t.TempDir(), kubeconfig, args...)
+}
+
+// doctoredIn is doctored with a home directory that has the settings, too.
+func doctoredIn(t *testing.T, dir, kubeconfig string, args ...string) (steps []string, said, complaint string, status int) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), built, append([]string{"--kubeconfig", kubeconfig, "doctor"}, args...)...)
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_STATE_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	var stderr bytes.Buffer
@@ -38,12 +46,84 @@ func TestTheDoctorShowsEachStep(t *testing.T) {
 	}
 }
 
-// The doctor sends a host where the proxy would.
-func TestTheDoctorKnowsWhoseAHostIs(t *testing.T) {
-	for _, target := range []string{"example.com:443", "https://example.com/", "10.255.255.254:80", "www.example.com"} {
-		steps, said, _, status := doctored(t, cluster.Kubeconfig, "demo", target)
-		if status != 0 || len(steps) == 0 || steps[len(steps)-1] != "ok name" || !strings.Contains(said, "outside the cluster: it goes the way of all other hosts") {
-			t.Errorf("%s: exit %d\n%s", target, status, said)
+// connectProxy is a forward proxy that connects to one host alone, and says of all others that it may not.
+func connectProxy(t *testing.T, to string) (address string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect || r.Host != to {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+	}))
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
+}
+
+// The doctor goes where the proxy would, and tries it.
+func TestTheDoctorTriesWhatIsOutside(t *testing.T) {
+	via := connectProxy(t, "example.com:443")
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		t.Setenv(name, "http://user:s3cret@"+via)
+	}
+	refuse := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(refuse, []byte("defaults: {outside: refuse}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		target, settings string
+		steps            string
+		says             string
+		status           int
+	}{
+		{"example.com:443", "", "ok kubeconfig ok credentials ok API server ok name ok outside", "example.com:443 is open after ", 0},
+		{"https://example.com/", "", "ok kubeconfig ok credentials ok API server ok name ok outside", ", through the proxy " + via, 0},
+		{"www.example.com", "", "ok kubeconfig ok name", "it goes the way of all other hosts; it is tried when a port is named", 0},
+		{"other.example.com:443", "", "ok kubeconfig ok name BROKEN outside", "other.example.com:443", 1},
+		{"10.255.255.254:80", "", "ok kubeconfig ok credentials ok API server ok rights ok name BROKEN outside", "10.255.255.254:80", 1},
+		{"external:80", "", "ok kubeconfig ok credentials ok API server ok rights ok name ok Service ok EndpointSlice BROKEN outside", "192.0.2.10:8080", 1},
+		{"localhost:80", "", "ok kubeconfig ok name BROKEN outside", "this machine's loopback", 1},
+		{"www.example.com:443", refuse, "ok kubeconfig ok name BROKEN outside", "this context refuses hosts outside its cluster", 1},
+	} {
+		home := t.TempDir()
+		if test.settings != "" {
+			copyFile(t, test.settings, filepath.Join(home, "fairlead", "config.yaml"))
+		}
+		steps, said, complaint, status := doctoredIn(t, home, cluster.Kubeconfig, "demo", test.target)
+		if strings.Join(steps, " ") != test.steps || !strings.Contains(said, test.says) || status != test.status || strings.Contains(said+complaint, "s3cret") {
+			t.Errorf("%s: exit %d, %q\n%s", test.target, status, complaint, said)
+		}
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, to, string(text))
+}
+
+func TestTheDoctorSpeaksJSON(t *testing.T) {
+	for target, broken := range map[string]string{"hello:80": "", "refused:80": "port"} {
+		_, said, complaint, status := doctored(t, cluster.Kubeconfig, "demo", target, "-o", "json")
+		var got struct {
+			Context, Target, Broken string
+			OK                      bool
+			Steps                   []struct {
+				Name, Detail, Sentence string
+				OK                     bool
+				Milliseconds           float64
+			}
+		}
+		if err := json.Unmarshal([]byte(said), &got); err != nil {
+			t.Fatalf("%v\n%s", err, said)
+		}
+		last := got.Steps[len(got.Steps)-1]
+		if got.Context != "demo" || got.Target != target || got.Broken != broken || got.OK != (broken == "") || got.OK != (status == 0) || len(got.Steps) != 9 ||
+			last.OK != got.OK || last.Name != "port" || last.Detail == "" || got.OK == (last.Sentence != "") || got.OK && last.Milliseconds <= 0 {
+			t.Errorf("%s: exit %d, %q\n%s", target, status, complaint, said)
 		}
 	}
 }

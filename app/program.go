@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -34,8 +35,9 @@ type program struct {
 	telling    sync.Mutex // of the model: what is read later is told later
 }
 
-// open reads what there is on disk and begins to log. It starts nothing else and sends nothing.
-func open(o command.Options) (*program, error) {
+// open reads what there is on disk and begins to log. It starts nothing else and sends nothing. What the log has for a
+// person goes to console, too.
+func open(o command.Options, console io.Writer) (*program, error) {
 	dir, err := settings.Dir()
 	if err != nil {
 		return nil, err
@@ -48,7 +50,7 @@ func open(o command.Options) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	outputs := openOutputs(dir, os.Stdout, os.Stderr)
+	outputs := openOutputs(dir, os.Stdout, console)
 	log := outputs.log
 	if damage != nil {
 		log.Warn().Err(damage).Msg("state file")

@@ -18,11 +18,15 @@ const (
 
 // rules say where a context's clients are sent: what is the cluster's into the cluster, all else as the settings have it.
 func (w *wiring) rules(cluster *kube.Cluster, c settings.Context) []proxy.Rule {
-	rules := []proxy.Rule{{Name: clusterRule, Match: claimed(cluster), Dialer: cluster}}
-	if outside := w.outside(c.Outside); outside != nil {
-		return append(rules, proxy.Rule{Name: directRule, Dialer: outside})
+	return []proxy.Rule{{Name: clusterRule, Match: claimed(cluster), Dialer: cluster}, w.others(c.Outside)}
+}
+
+// others is the rule for what is not the cluster's.
+func (w *wiring) others(route settings.Outside) proxy.Rule {
+	if outside := w.outside(route); outside != nil {
+		return proxy.Rule{Name: directRule, Dialer: outside}
 	}
-	return append(rules, proxy.Rule{Name: outsideRule, Dialer: refuseOutside{}})
+	return proxy.Rule{Name: outsideRule, Dialer: refuseOutside{}}
 }
 
 // refuseOutside is the route to hosts outside where they are refused: it says why, and where that is changed.
@@ -41,7 +45,7 @@ func (w *wiring) outside(route settings.Outside) proxy.Dialer {
 	if route == settings.Refuse {
 		return nil
 	}
-	return &proxy.Direct{Own: w.running.own}
+	return &proxy.Direct{Own: w.own}
 }
 
 func claimed(cluster *kube.Cluster) func(context.Context, proxy.Target) (bool, error) {

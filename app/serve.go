@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -16,7 +17,7 @@ import (
 
 // runServe runs the proxies of the named contexts in the foreground, until ctx ends. Each must listen, or none stays.
 func runServe(ctx context.Context, o command.Options, names []string) error {
-	p, err := open(o)
+	p, err := open(o, os.Stderr)
 	if err != nil {
 		return err
 	}

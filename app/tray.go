@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 
 	"golang.org/x/sync/errgroup"
 
@@ -28,7 +29,7 @@ func runTray(ctx context.Context, o command.Options) error {
 		return errors.New("another one is already running for you: look for its icon in the panel")
 	}
 	defer release()
-	p, err := open(o)
+	p, err := open(o, os.Stderr)
 	if err != nil {
 		return err
 	}

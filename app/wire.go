@@ -26,6 +26,15 @@ type wiring struct {
 	notifier   *notify.Notifier // nil: nobody to notify
 	log        zerolog.Logger
 	running    proxies
+	isOwn      func(netip.AddrPort) bool // in place of running's, in a program that runs no proxy itself
+}
+
+// own reports whether one of Fairlead's proxies listens at an address.
+func (w *wiring) own(address netip.AddrPort) bool {
+	if w.isOwn != nil {
+		return w.isOwn(address)
+	}
+	return w.running.own(address)
 }
 
 // start is the way from a context to its proxy: the plan, the cluster, the rules, the server, the listener. It listens
@@ -86,7 +95,7 @@ func (w *wiring) plan(name string) (plan, error) {
 // into is how a context's cluster is opened, and what its policy is.
 func (w *wiring) into(name string, c settings.Context) (kube.Config, kube.Policy) {
 	config := kube.Config{
-		Kubeconfig: w.kubeconfig, Context: name, Carrier: c.Carrier, Own: w.running.own,
+		Kubeconfig: w.kubeconfig, Context: name, Carrier: c.Carrier, Own: w.own,
 		PerPod: c.Limits.SessionsPerPod, PerContext: c.Limits.SessionsPerContext,
 	}
 	policy := kube.Policy{Namespace: c.Namespace, HostNetwork: c.HostNetwork, Addresses: c.Addresses}

@@ -43,12 +43,12 @@ func changed(t *testing.T, kubeconfig string, change func(*clientcmdapi.Config))
 	return path
 }
 
-func walked(t *testing.T, c *Cluster, target string) (names []string, steps map[string]Step, last error) {
+func walked(t *testing.T, c *Cluster, target string, direct Dial) (names []string, steps map[string]Step, last error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	steps = map[string]Step{}
-	c.Walk(ctx, target, func(s Step) {
+	c.Walk(ctx, target, direct, func(s Step) {
 		names = append(names, s.Name)
 		steps[s.Name] = s
 		if last != nil {
@@ -65,8 +65,11 @@ func walked(t *testing.T, c *Cluster, target string) (names []string, steps map[
 var toRights = []string{StepKubeconfig, StepCredentials, StepServer, StepRights}
 
 func walksThatHold(t *testing.T, cluster *clustertest.Cluster) {
+	makeForms(t, cluster)
 	c := openReal(t, cluster.Kubeconfig, "demo")
-	c.SetPolicy(Policy{HostNetwork: true})
+	out := &outsideDialer{}
+	c.SetPolicy(Policy{HostNetwork: true, Outside: out.dial})
+	toName := append(slices.Clone(toRights), StepName)
 	whole := append(slices.Clone(toRights), StepName, StepService, StepEndpoints, StepPod, StepPort)
 	podIP := field(t, cluster, ".status.podIP", "pod", "manual")
 	serviceIP := field(t, cluster, ".spec.clusterIP", "service", "hello")
@@ -80,24 +83,46 @@ func walksThatHold(t *testing.T, cluster *clustertest.Cluster) {
 		"db-0.db:5432":            whole,
 		"db:5432":                 whole,
 		"manual.default.pod:8080": append(slices.Clone(toRights), StepName, StepPod, StepPort),
-		"www.example.com:443":     append(slices.Clone(toRights), StepName),
+		// What is not the cluster's is tried, too: by the caller's way, or by the policy's where the cluster leads there.
+		"www.example.com:443": {StepKubeconfig, StepName, StepOutside},
+		"www.example.com":     {StepKubeconfig, StepName},
+		"example.com:443":     {StepKubeconfig, StepCredentials, StepServer, StepName, StepOutside},
+		"10.7.7.7:22":         append(slices.Clone(toName), StepOutside),
+		"external:80":         append(slices.Clone(toName), StepService, StepEndpoints, StepOutside),
+		"app.team:80":         {StepKubeconfig, StepCredentials, StepServer, StepName, StepRights, StepService, StepEndpoints, StepPod, StepPort},
+		"site.forms:443":      append(slices.Clone(toName), StepService, StepOutside),
+		"site.forms":          append(slices.Clone(toName), StepService),
 	} {
-		names, steps, err := walked(t, c, target)
+		direct := &outsideDialer{}
+		names, steps, err := walked(t, c, target, direct.dial)
+		if d := steps[StepOutside].Detail; steps[StepOutside].Name != "" && !strings.Contains(d, " is open after ") {
+			t.Errorf("%q: outside %q", target, d)
+		}
+		if own := target == "www.example.com:443" || target == "example.com:443" || target == "10.7.7.7:22"; own != slices.Equal(direct.went, []string{"tcp " + target}) {
+			t.Errorf("%q: went directly to %q", target, direct.went)
+		}
+		if took := steps[StepPort].Took; took >= time.Second {
+			t.Errorf("%q: that a port is open was known after %v", target, took)
+		}
 		if err != nil || !slices.Equal(names, want) {
 			t.Errorf("%q: %v, %v", target, names, err)
 		}
-		if d := steps[StepServer].Detail; !strings.Contains(d, "TCP ") || !strings.Contains(d, "TLS ") || !strings.Contains(d, "Kubernetes v1.") {
+		if d := steps[StepServer].Detail; slices.Contains(names, StepServer) && (!strings.Contains(d, "TCP ") || !strings.Contains(d, "TLS ") || !strings.Contains(d, "Kubernetes v1.")) {
 			t.Errorf("%q: API server %q", target, d)
 		}
 		if d := steps[StepKubeconfig].Detail; !strings.HasPrefix(d, cluster.Kubeconfig+": ") || !strings.HasSuffix(d, "namespace default") {
 			t.Errorf("%q: kubeconfig %q", target, d)
 		}
-		if d := steps[StepCredentials].Detail; !strings.HasPrefix(d, "client certificate, valid until 2") {
+		if d := steps[StepCredentials].Detail; slices.Contains(names, StepServer) && !strings.HasPrefix(d, "client certificate, valid until 2") {
 			t.Errorf("%q: credentials %q", target, d)
 		}
 		if d, there := steps[StepPort]; there && !strings.Contains(d.Detail, " is open after ") || strings.Contains(d.Detail, ",") {
 			t.Errorf("%q: port %q", target, d.Detail)
 		}
+	}
+	slices.Sort(out.went)
+	if want := []string{"tcp 192.0.2.10:8080", "tcp www.example.com:443"}; !slices.Equal(out.went, want) {
+		t.Errorf("by the policy's way it went to %q, want %q", out.went, want)
 	}
 }
 
@@ -151,9 +176,11 @@ func walksThatBreak(t *testing.T, cluster *clustertest.Cluster) {
 		{cluster.Kubeconfig, "demo", "external:80", StepEndpoints, func(err error) bool { return errors.As(err, new(*fault.Unsupported)) }},
 		{cluster.Kubeconfig, "demo", "lost.default.pod:80", StepPod, func(err error) bool { return isAbsent(err, fault.Pod) }},
 		{cluster.Kubeconfig, "demo", "refused:80", StepPort, isRefusal},
+		{away, "demo", "www.example.com:80", StepOutside, func(err error) bool { return err.Error() == "refused out there" }},
 	} {
 		c := open(t, test.kubeconfig, test.context)
-		names, steps, err := walked(t, c, test.target)
+		direct := &outsideDialer{refuse: "www.example.com"}
+		names, steps, err := walked(t, c, test.target, direct.dial)
 		if at := names[len(names)-1]; at != test.step || err == nil || !test.is(err) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: breaks at %s: %v, want %s", test.target, at, err, test.step)
 		}

@@ -23,6 +23,7 @@ const (
 	StepEndpoints   = "EndpointSlice"
 	StepPod         = "Pod"
 	StepPort        = "port"
+	StepOutside     = "outside" // in place of the steps in the cluster, for what is not in it
 )
 
 // A Step is one link of the chain from a kubeconfig to a program in a Pod, and whether it holds.
@@ -35,16 +36,17 @@ type Step struct {
 
 // Walk goes along the chain that a connection to target depends on, tells step of each link in order, from one goroutine,
 // and stops at the first that breaks. The target is "host:port", or a host alone: of a Service then the first TCP port is
-// taken. With an empty target the walk ends at the rights. It caches nothing and believes no cache of answers, and the
-// user is taken to have asked for it: a credential plugin may run.
-func (c *Cluster) Walk(ctx context.Context, target string, step func(Step)) {
+// taken. With an empty target the walk ends at the rights. What is not the cluster's is dialled by direct, which is the
+// caller's way for such hosts. Walk caches nothing and believes no cache of answers, and the user is taken to have asked
+// for it: a credential plugin may run.
+func (c *Cluster) Walk(ctx context.Context, target string, direct Dial, step func(Step)) {
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
 		step(Step{Name: StepKubeconfig, Err: err})
 		return
 	}
 	defer end()
-	w := &walk{cluster: c, namespace: c.Namespace()}
+	w := &walk{cluster: c, namespace: c.Namespace(), direct: direct}
 	if target != "" {
 		if err := w.aim(target); err != nil {
 			step(Step{Name: StepName, Err: err})
@@ -54,7 +56,12 @@ func (c *Cluster) Walk(ctx context.Context, target string, step func(Step)) {
 	links := []link{
 		{StepKubeconfig, w.kubeconfig}, {StepCredentials, w.credentials}, {StepServer, w.server}, {StepRights, w.rights},
 	}
-	if target != "" {
+	switch {
+	case target != "" && c.foreign(w.name):
+		links = []link{{StepKubeconfig, w.kubeconfig}, {StepName, w.meaning}} // the cluster is not asked about it
+	case target != "" && w.name.doubtful:
+		links[len(links)-1] = link{StepName, w.doubtful}
+	case target != "":
 		links = append(links, link{StepName, w.meaning})
 	}
 	for len(links) > 0 {
@@ -82,13 +89,14 @@ type link struct {
 // A walk is one call of Walk, and what it has found so far.
 type walk struct {
 	cluster *Cluster
+	direct  Dial   // the way of hosts that are not the cluster's
 	next    []link // what follows from the step being made
 
 	host      string
 	port      int // 0: not given
 	name      name
 	namespace string // whose rights count
-	direct    bool   // no Service is on the way
+	noService bool   // none is on the way
 	aliases   int
 	service   *service
 	to        resolution
@@ -109,7 +117,7 @@ func (w *walk) aim(target string) error {
 	}
 	w.host = host
 	w.name = parseName(host, w.cluster.Namespace())
-	w.direct = w.name.meaning != serviceName && w.name.meaning != memberName
+	w.noService = w.name.meaning != serviceName && w.name.meaning != memberName
 	if w.name.namespace != "" {
 		w.namespace = w.name.namespace
 	}
@@ -124,14 +132,14 @@ func (w *walk) meaning(ctx context.Context) (string, error) {
 	case n.meaning == noName:
 		return "", &fault.NotFound{Kind: fault.Name, Name: w.host}
 	case w.cluster.foreign(n):
-		return outsideWay, nil
+		return w.thenDirect(outsideWay)
 	}
 	if claimed, err := w.cluster.Claims(ctx, w.host); err != nil {
 		return "", err
 	} else if !claimed && n.service != "" {
-		return fmt.Sprintf("no Service %s in namespace %s can be seen, so that it is %s", n.service, n.namespace, outsideWay), nil
+		return w.thenDirect(fmt.Sprintf("no Service %s in namespace %s can be seen, so that it is %s", n.service, n.namespace, outsideWay))
 	} else if !claimed {
-		return "the address of no Service or Pod that can be seen, " + outsideWay, nil
+		return w.thenDirect("the address of no Service or Pod that can be seen, " + outsideWay)
 	}
 	return w.stands(ctx)
 }
@@ -224,7 +232,7 @@ func (w *walk) follow(ctx context.Context) (string, error) {
 	case !inside && w.cluster.policy.Load().Outside == nil:
 		return detail, &fault.Unsupported{What: fmt.Sprintf("Service %s/%s is %s, which is outside the cluster", s.namespace, s.name, detail)}
 	case !inside:
-		return detail + ", outside the cluster: it goes the way of all other hosts", nil
+		return w.thenOutside(detail)
 	}
 	if w.aliases++; w.aliases > maxAliases {
 		return detail, &fault.Unsupported{What: fmt.Sprintf("Service %s/%s is an ExternalName that leads to others without end", s.namespace, s.name)}
@@ -259,6 +267,7 @@ func (w *walk) endpoints(ctx context.Context) (string, error) {
 	if w.cluster.policy.Load().Outside == nil {
 		return detail, &fault.Unsupported{What: w.to.why}
 	}
+	w.next = []link{{StepOutside, w.dialOutside}}
 	return fmt.Sprintf("%s; %s: it goes the way of all other hosts", detail, w.to.why), nil
 }
 
@@ -286,42 +295,6 @@ func (w *walk) pod(ctx context.Context) (string, error) {
 		return detail + ", ready", nil
 	}
 	return detail + ", not ready", nil
-}
-
-// answerLater is how long dial waits for a program to say something of itself, or for its runtime to say that nothing
-// listens.
-const answerLater = time.Second
-
-// dial opens a connection to the first Pod alone, and reads the runtime's verdict.
-func (w *walk) dial(ctx context.Context) (string, error) {
-	target := w.to.pods[0].endpoint
-	detail := fmt.Sprintf("port %d of Pod %s/%s", target.Port, target.Namespace, target.Pod)
-	begin := time.Now()
-	conn, err := w.cluster.dialCarrier(ctx, []endpoint{target}, nil)
-	if err != nil {
-		return detail, err
-	}
-	defer conn.Close()
-	if unconfirmed, ok := conn.(interface{ Opened(context.Context) error }); ok {
-		if err := unconfirmed.Opened(ctx); err != nil {
-			return detail, err
-		}
-	}
-	opened := fmt.Sprintf("%s is open after %v", detail, brief(time.Since(begin)))
-	if err := conn.SetReadDeadline(time.Now().Add(answerLater)); err != nil {
-		return detail, err
-	}
-	n, err := conn.Read(make([]byte, 512))
-	var silent net.Error
-	switch {
-	case n > 0:
-		return opened + ", and speaks first", nil
-	case errors.As(err, &silent) && silent.Timeout():
-		return opened, nil
-	case isRefusal(err):
-		return detail, err
-	}
-	return opened + ", and closes at once", nil
 }
 
 func isRefusal(err error) bool {

@@ -128,15 +128,15 @@ func (w *walk) rights(ctx context.Context) (string, error) {
 		return where, err
 	}
 	switch {
-	case !has[0] && !w.direct:
+	case !has[0] && !w.noService:
 		return where, &fault.Forbidden{Verbs: []string{"get"}, Resource: "services", Namespace: w.namespace}
-	case !has[1] && !w.direct:
+	case !has[1] && !w.noService:
 		return where, &fault.Forbidden{Verbs: []string{"list"}, Resource: "endpointslices.discovery.k8s.io", Namespace: w.namespace}
 	case !has[2] && !has[3]:
 		return where, &fault.Forbidden{Verbs: []string{"get", "create"}, Resource: "pods/portforward", Namespace: w.namespace}
 	}
 	detail := "get services, list endpointslices, port-forward to Pods " + where
-	if w.direct {
+	if w.noService {
 		detail = "port-forward to Pods " + where
 	}
 	switch {
