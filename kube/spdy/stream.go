@@ -100,6 +100,11 @@ func (st *Stream) WaitReply(ctx context.Context) error {
 	return st.wait(ctx, func() bool { return st.replied || st.readable() })
 }
 
+// WaitEnd waits like WaitReadable, but until the peer sends no more. It is for a stream that is kept for Text.
+func (st *Stream) WaitEnd(ctx context.Context) error {
+	return st.wait(ctx, func() bool { return st.closed || st.ended || st.session.err != nil })
+}
+
 func (st *Stream) wait(ctx context.Context, done func() bool) error {
 	s := st.session
 	if ctx.Done() != nil {
@@ -164,6 +169,8 @@ func (st *Stream) Close() error {
 // end marks that the peer sends no more. The session's lock is held.
 func (st *Stream) end(err error) {
 	if st.ended {
+		st.fin = st.fin || err != io.EOF // a reset after the peer's FIN: it reads no more either
+		st.settle()
 		return
 	}
 	st.ended, st.endErr = true, err
