@@ -19,7 +19,7 @@ type found struct {
 
 func (f *found) add(members []member, port int) {
 	for _, m := range members {
-		c := candidate{endpoint{Namespace: m.namespace, Pod: m.pod, UID: m.uid, Port: port}, m.node, m.address}
+		c := candidate{endpoint{Namespace: m.namespace, Pod: m.pod, UID: m.uid, Port: port, Service: f.service}, m.node, m.address}
 		switch {
 		case !m.ready && !m.terminating:
 			if f.notReady == nil {

@@ -1,10 +1,14 @@
 package portforward
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"fairlead/kube/fault"
@@ -15,12 +19,13 @@ import (
 // connection's lock guards data, errs, opened and asking; streams that are set stay.
 type attempt struct {
 	f      *Forwarder
+	conn   *conn
 	ep     Endpoint
 	s      *session
 	data   *spdy.Stream // nil until it is opened
 	errs   *spdy.Stream
 	opened time.Time
-	asking bool // request is under way; who asks sees to the end then
+	asking bool // request is under way; its caller handles the end then
 	// replied is when the runtime's acceptance was seen, which comes before it connects to the program.
 	replied time.Time
 	pace    pace
@@ -44,7 +49,7 @@ func (p *pace) took(n int, now time.Time) {
 	p.bytes += n
 }
 
-// busy says that much came a moment ago.
+// busy reports whether much came a moment ago.
 func (p *pace) busy(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -62,14 +67,46 @@ func (a *attempt) request(first []byte) ([]*spdy.Stream, error) {
 		spdy.Request{Headers: headers("data")})
 }
 
+var (
+	errSilent    = fmt.Errorf("the session does not answer: %w", syscall.ETIMEDOUT)
+	errNoReply   = fmt.Errorf("the runtime accepts no stream, though the session lives: %w", syscall.ETIMEDOUT)
+	errNoVerdict = errors.New("the runtime ended the data and did not say how")
+	errPodGone   = errors.New("the Pod is gone and has not answered")
+	errPodEnds   = errors.New("the Pod ended without an answer")
+)
+
+// verdict waits for the runtime to say how a connection ended whose data stream ended with err, and returns the error that
+// counts. A FIN of the data stream says nothing by itself: container runtimes send it first, whatever happened, and
+// then either the reason on the error stream or that stream's FIN (k8s.io/cri-streaming, httpStreamHandler.portForward).
+func (a *attempt) verdict(ctx context.Context, err error) error {
+	if err != io.EOF {
+		return err
+	}
+	rtt := a.s.State().RTT
+	a.errs.SetReadDeadline(time.Now().Add(deadline(rtt)))
+	waited := a.errs.WaitEnd(ctx)
+	switch said := a.errs.Progress().Ended; {
+	case said != nil:
+		return io.EOF
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case waited == nil:
+		return fmt.Errorf("%w: %v", errNoVerdict, a.s.Err())
+	case errors.Is(waited, os.ErrDeadlineExceeded) && a.data.Progress().Received > 0:
+		return io.EOF // a runtime that never ends its error streams; what was to come has come
+	}
+	return errNoVerdict
+}
+
 // An ending is how an attempt ended.
 type ending struct {
 	err error // io.EOF in order, else of package fault or a *CutError
-	// unseen says that no program in a Pod can have seen a byte: none was sent, or the runtime says it never connected.
+	// unseen reports that no program in a Pod can have seen a byte: none was sent, or the runtime says it never connected.
 	unseen bool
 }
 
-// ending explains err, the end of the data stream. sent says that bytes of the client went out on it.
+// ending explains err, the end of the data stream by verdict, or why it is given up. sent reports that bytes of the client
+// went out on it.
 func (a *attempt) ending(err error, sent bool) ending {
 	if a.data != nil {
 		if text := a.errs.Text(); text != "" {
@@ -80,33 +117,43 @@ func (a *attempt) ending(err error, sent bool) ending {
 	if err == io.EOF {
 		return ending{err: io.EOF}
 	}
+	cut := &CutError{Pod: a.ep.Pod, Namespace: a.ep.Namespace, Port: a.ep.Port, Err: err}
+	if err == errPodGone && !sent {
+		return ending{&fault.NotFound{Kind: fault.Pod, Name: a.ep.Pod, Namespace: a.ep.Namespace}, true}
+	}
 	reset := new(spdy.ResetError)
 	if errors.As(err, &reset) && reset.Status != spdy.RefusedStream {
-		return ending{&CutError{Pod: a.ep.Pod, Namespace: a.ep.Namespace, Port: a.ep.Port, Err: err}, false}
+		return ending{cut, false}
 	}
 	unseen := !sent || errors.Is(err, spdy.ErrUnsent) || errors.As(err, &reset)
 	if a.data == nil || !a.data.Progress().Replied {
 		return ending{&fault.Unreachable{Server: a.f.up.route.base.Host, Err: err}, unseen}
 	}
-	return ending{&CutError{Pod: a.ep.Pod, Namespace: a.ep.Namespace, Port: a.ep.Port, Err: err}, unseen}
+	return ending{cut, unseen}
 }
 
 // close ends the attempt and decides what becomes of its session.
 func (a *attempt) close() {
 	if a.data == nil {
-		a.f.giveBack(a.s, false)
+		a.f.giveBack(a, false)
 		return
 	}
 	st := a.s.State()
 	progress := a.data.Progress()
 	alone := a.f.alone(a.s)
 	stuck := st.Writing > patience || alone && (st.Writing > 0 || st.Mid && progress.Ended == nil)
-	a.errs.Close() // always nil
-	a.data.Close() // always nil
-	if stuck {
-		// A write that waits cannot be taken back, and a download that goes on has to be: only the end of the
+	_ = a.errs.Close()
+	_ = a.data.Close()
+	switch {
+	case stuck:
+		// A write that waits cannot be taken back, and a download that is under way has to be: only the end of the
 		// connection does both.
-		a.s.Close() // always nil
+		_ = a.s.Close()
+	case progress.Sent > 0 && a.errs.Text() != "":
+		// The runtime reads a stream no more that it has refused. Bytes that reach it later can hold up a worker of the
+		// runtime's library, and with it every fifth stream of the session, while its pings are answered.
+		a.f.doubt(a.s, "bytes were under way to a program that was not there")
 	}
-	a.f.giveBack(a.s, !progress.Finished && (progress.Sent > small || a.pace.busy(time.Now())))
+	unanswered := progress.Sent > 0 && progress.Received == 0
+	a.f.giveBack(a, !progress.Finished && (unanswered || progress.Sent > small || a.pace.busy(time.Now())))
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 	"time"
 )
 
@@ -40,28 +39,13 @@ func (c *conn) Opened(ctx context.Context) error {
 
 // confirm waits for a sign that a is connected. It is not done when another attempt has taken a's place.
 func (c *conn) confirm(ctx context.Context, a *attempt) (done bool, err error) {
-	rtt := a.s.State().RTT
-	a.data.SetReadDeadline(a.opened.Add(deadline(rtt)))
-	err = a.data.WaitReply(ctx)
+	err = c.accepted(ctx, a)
 	if err == nil && a.data.Progress().Ended == nil && a.data.Progress().Received == 0 {
 		a.replied = time.Now()
-		slow := max(0, a.replied.Sub(a.opened)-c.f.roundTrip())
-		a.data.SetReadDeadline(a.replied.Add(max(c.f.targets.grace(c.f.cfg.Grace), min(2*slow, maxGrace))))
-		err = a.data.WaitReadable(ctx)
+		err = c.awaitRefusal(ctx, a)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return true, nil
 		}
-	}
-	if ctx.Err() != nil {
-		return true, fmt.Errorf("port-forward to Pod %s/%s: %w", a.ep.Namespace, a.ep.Pod, ctx.Err())
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		if c.wrote() {
-			return true, nil // whoever reads will find out
-		}
-		c.f.silent(a.s)
-		a.s.CloseWith(errSilent)
-		err = errSilent
 	}
 	if err == nil {
 		progress := a.data.Progress()
@@ -69,8 +53,11 @@ func (c *conn) confirm(ctx context.Context, a *attempt) (done bool, err error) {
 			return true, nil
 		}
 	}
-	end := a.ending(err, c.wrote())
-	if end.err == io.EOF {
+	end := c.ending(ctx, a, err)
+	switch {
+	case ctx.Err() != nil:
+		return true, fmt.Errorf("port-forward to Pod %s/%s: %w", a.ep.Namespace, a.ep.Pod, ctx.Err())
+	case end.err == io.EOF:
 		return true, nil
 	}
 	c.opening.Lock()
@@ -81,4 +68,33 @@ func (c *conn) confirm(ctx context.Context, a *attempt) (done bool, err error) {
 	return false, nil
 }
 
-var errSilent = fmt.Errorf("the session does not answer: %w", syscall.ETIMEDOUT)
+// accepted waits until the runtime accepts a's stream, or something comes on it. An attempt that is not accepted in time
+// is given up: by the rules of reads, where bytes were sent.
+func (c *conn) accepted(ctx context.Context, a *attempt) error {
+	for {
+		now := time.Now()
+		c.mu.Lock()
+		next, given := c.health(a, now)
+		c.mu.Unlock()
+		if given != nil {
+			return given
+		}
+		a.data.SetReadDeadline(next)
+		if err := a.data.WaitReply(ctx); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+	}
+}
+
+// awaitRefusal waits for a refusal after the runtime has accepted the stream. os.ErrDeadlineExceeded means that none came.
+func (c *conn) awaitRefusal(ctx context.Context, a *attempt) error {
+	slow := a.replied.Sub(a.opened) - c.f.roundTrip()
+	until := a.replied.Add(max(c.f.targets.grace(c.f.cfg.Grace), min(slow, maxGrace)))
+	for {
+		a.data.SetReadDeadline(until)
+		err := a.data.WaitReadable(ctx)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(until) {
+			return err
+		}
+	}
+}

@@ -19,6 +19,10 @@ const (
 	lost = 15 * time.Second
 	// unaccepted is the same for a session that has not accepted the connection yet, though bytes were sent with it.
 	unaccepted = 9 * time.Second
+	// jammed is how long a connection waits to be accepted whose session answers pings.
+	jammed = 2 * time.Second
+	// lastWord is how long a Pod that is gone may take to answer a connection, or to end it.
+	lastWord = time.Second
 )
 
 // A conn is a connection with a port of a Pod.
@@ -91,7 +95,14 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// nudge makes the reader look at the time again. mu is held.
+// look makes the reader look at the time, and at the Pod, again.
+func (c *conn) look() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nudge()
+}
+
+// nudge is look with mu held.
 func (c *conn) nudge() {
 	c.wake = time.Time{}
 	if c.cur != nil && c.cur.data != nil {

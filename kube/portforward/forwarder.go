@@ -20,6 +20,9 @@ import (
 type Endpoint struct {
 	Namespace, Pod, UID string
 	Port                int
+	// Service names the port of a Service that led here, in any form that is the same for all of its Pods and for no
+	// other port; empty if none did. What one Pod of a Service port proves holds for the others.
+	Service string
 }
 
 func (e Endpoint) pod() podID { return podID{e.Namespace, e.Pod, e.UID} }
@@ -59,7 +62,8 @@ type Config struct {
 	// Idle is how long an unused session is kept. 0 means 75 s.
 	Idle time.Duration
 	// Grace is how long after its acceptance a connection to an unproven target may still be refused before the client
-	// is told that it is open. It grows by itself where runtimes are slow. 0 means 5 ms.
+	// is told that it is open. It grows by itself where runtimes are slower. 0 means 55 ms: what a busy node takes to
+	// refuse, and what a line's jitter adds to it. It is waited for once for each port of a Service.
 	Grace time.Duration
 	// Quiet is how long the client's half-close is held back while the Pod says nothing. 0 means 5 s.
 	Quiet time.Duration
@@ -76,7 +80,7 @@ func (c Config) withDefaults() Config {
 	}
 	set(&c.Dial, 12*time.Second)
 	set(&c.Idle, 75*time.Second)
-	set(&c.Grace, 5*time.Millisecond)
+	set(&c.Grace, 55*time.Millisecond)
 	set(&c.Quiet, 5*time.Second)
 	if c.Doubt == nil {
 		c.Doubt = func() {}
@@ -228,11 +232,25 @@ func (f *Forwarder) Dial(ctx context.Context, endpoints []Endpoint, renew Renew)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	c := newConn(f, endpoints, renew)
+	c := newConn(f, f.inOrder(endpoints), renew)
 	if err := c.advance(ctx, nil); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// inOrder returns endpoints with those last whose Pods are out of use, or cut a connection a moment ago.
+func (f *Forwarder) inOrder(endpoints []Endpoint) []Endpoint {
+	now := time.Now()
+	var good, bad []Endpoint
+	for _, ep := range endpoints {
+		if withdrawn, _ := f.withdrawn(ep); withdrawn || f.targets.hasCut(ep, now) {
+			bad = append(bad, ep)
+		} else {
+			good = append(good, ep)
+		}
+	}
+	return append(good, bad...)
 }
 
 // measured takes note of a round trip to the API server.

@@ -38,7 +38,7 @@ func (c *conn) advance(ctx context.Context, cause error) error {
 		}
 		s, err := c.f.acquire(ctx, ep)
 		if err == nil {
-			return c.use(&attempt{f: c.f, ep: ep, s: s})
+			return c.use(&attempt{f: c.f, conn: c, ep: ep, s: s})
 		}
 		if ctx.Err() != nil || !elsewhere(err) {
 			return err
@@ -73,6 +73,7 @@ func (c *conn) use(a *attempt) error {
 		c.cur, c.settled, c.wake = a, false, time.Time{}
 	}
 	c.mu.Unlock()
+	c.f.give(a)
 	if over != nil {
 		a.close()
 	}
@@ -140,6 +141,9 @@ func (c *conn) replace(ctx context.Context, a *attempt, end ending) error {
 	}
 	if !end.unseen || c.spent || c.proven.Load() {
 		c.mu.Unlock()
+		if !c.proven.Load() {
+			c.f.targets.cut(a.ep, now)
+		}
 		return end.err
 	}
 	if !refused && c.again < retries {
@@ -151,7 +155,11 @@ func (c *conn) replace(ctx context.Context, a *attempt, end ending) error {
 	c.mu.Unlock()
 	a.close()
 	c.f.redialled()
-	return c.advance(ctx, end.err)
+	err := c.advance(ctx, end.err)
+	if err != nil && refused {
+		c.f.targets.disprove(a.ep)
+	}
+	return err
 }
 
 // attempt gives the opened attempt to a reader. It gives the client's first bytes a moment to come along.

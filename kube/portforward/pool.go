@@ -32,12 +32,16 @@ type pod struct {
 	used     time.Time
 	rate     rate
 	due      time.Time // when spares are to be dialled; zero while none is missing
+
+	withdrawn bool      // see Withdraw: no session with it is kept for later
+	gone      time.Time // when it was reported gone; zero while it is not
 }
 
 // A claim waits for a session.
 type claim struct {
-	ep  Endpoint
-	got chan grant // holds one
+	ep     Endpoint
+	proven bool       // its target answered lately
+	got    chan grant // holds one
 }
 
 type grant struct {
@@ -64,7 +68,7 @@ func (f *Forwarder) acquire(ctx context.Context, ep Endpoint) (*session, error) 
 		f.kick()
 	}
 	p.rate.count(now)
-	c := &claim{ep: ep, got: make(chan grant, 1)}
+	c := &claim{ep: ep, proven: f.targets.proven(ep, now), got: make(chan grant, 1)}
 	p.waiting = append(p.waiting, c)
 	f.serve(p, now)
 	f.mu.Unlock()
@@ -89,15 +93,16 @@ func (f *Forwarder) acquire(ctx context.Context, ep Endpoint) (*session, error) 
 // serve gives sessions to those who wait, as far as there are any, and dials more. mu is held.
 func (f *Forwarder) serve(p *pod, now time.Time) {
 	for len(p.waiting) > 0 {
+		c := p.waiting[0]
 		s := p.takeIdle(now)
 		if s == nil {
-			s = f.share(p, now)
+			s = f.share(p, c, now)
 		}
 		if s == nil {
 			break
 		}
-		s.take(now)
-		p.waiting[0].got <- grant{s: s}
+		s.take(now, c.proven)
+		c.got <- grant{s: s}
 		p.waiting = p.waiting[1:]
 	}
 	f.grow(p, now)
@@ -124,16 +129,17 @@ func (p *pod) takeIdle(now time.Time) *session {
 	return nil
 }
 
-// share gives a session that has a connection already. Below the caps it does so only in a burst: for a Pod that is far
-// away, and with connections that are as new as this one. mu is held.
-func (f *Forwarder) share(p *pod, now time.Time) *session {
+// share returns a session that has a connection already, or nil. Below the caps it does so only in a burst: for a Pod that
+// is far away, with connections that are as new as this one, and for targets that answered lately. One that refuses, or
+// is not there any more, can hold up what shares a session with it. mu is held.
+func (f *Forwarder) share(p *pod, c *claim, now time.Time) *session {
 	full := !f.mayDial(p)
-	if !full && f.rtt < near {
+	if !full && (f.rtt < near || !c.proven) {
 		return nil
 	}
 	var best *session
 	for _, s := range p.sessions {
-		if s.users == 0 || !s.shareable(now) || !full && !s.young(now, f.rtt) {
+		if s.users == 0 || !s.shareable(now) || !full && !(s.proven && s.young(now, f.rtt)) {
 			continue
 		}
 		if best == nil || s.burden(now) < best.burden(now) {
@@ -209,7 +215,7 @@ func (f *Forwarder) later(p *pod, now time.Time, missing bool) bool {
 
 // spares is how many sessions to hold ready: what is asked for while one is dialled.
 func (p *pod) spares(now time.Time, rtt time.Duration) int {
-	if now.Sub(p.used) > time.Minute {
+	if p.withdrawn || now.Sub(p.used) > time.Minute {
 		return 0
 	}
 	dial := 3*rtt + 20*time.Millisecond
@@ -263,11 +269,22 @@ func (f *Forwarder) adopt(who identity) {
 	}
 }
 
-// giveBack takes a session back that a connection no longer needs. unsettled says that it must not carry another before
-// the runtime has ended the last.
-func (f *Forwarder) giveBack(s *session, unsettled bool) {
+// give attaches an attempt to its session, until giveBack.
+func (f *Forwarder) give(a *attempt) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	a.s.attempts = append(a.s.attempts, a)
+}
+
+// giveBack returns the session that an attempt no longer needs. unsettled reports that it must not carry another
+// connection before the runtime has ended this one.
+func (f *Forwarder) giveBack(a *attempt, unsettled bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := a.s
+	if i := slices.Index(s.attempts, a); i >= 0 {
+		s.attempts = slices.Delete(s.attempts, i, i+1)
+	}
 	s.draining = s.draining || unsettled
 	f.putBack(s, time.Now())
 }
@@ -279,7 +296,7 @@ func (f *Forwarder) putBack(s *session, now time.Time) {
 	switch {
 	case s.users > 0:
 		return
-	case s.retired || s.Err() != nil || s.who != f.creds:
+	case s.retired || s.Err() != nil || s.who != f.creds || s.pod.withdrawn:
 		f.remove(s, "")
 	default:
 		s.pod.idle = append(s.pod.idle, s)
@@ -293,6 +310,13 @@ func (f *Forwarder) attend(s *session) {
 	if s.users == 0 && !s.watched && s.Err() == nil {
 		s.watched = f.spawn(func(ctx context.Context) { f.watch(s) })
 	}
+}
+
+// doubt retires s, which may hold up the connections on it.
+func (f *Forwarder) doubt(s *session, why string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.retire(s, why)
 }
 
 // retire keeps a session from getting more connections; it ends with its last. mu is held.

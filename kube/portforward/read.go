@@ -81,17 +81,23 @@ func (c *conn) next(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := c.due(a, time.Now()); err != nil {
+		given, err := c.due(a, time.Now())
+		if err != nil {
 			return 0, err
 		}
 		n := 0
-		if p == nil {
+		switch {
+		case given != nil:
+			err = given
+		case p == nil:
 			if err = a.data.WaitReadable(context.Background()); err == nil {
 				return 0, nil
 			}
-		} else if n, err = a.data.Read(p); n > 0 {
-			c.came(a, n)
-			return n, nil
+		default:
+			if n, err = a.data.Read(p); n > 0 {
+				c.came(a, n)
+				return n, nil
+			}
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			continue
@@ -129,7 +135,10 @@ func (c *conn) ended(a *attempt, err error) error {
 	if c.life.Err() != nil {
 		return net.ErrClosed
 	}
-	end := a.ending(err, c.wrote())
+	end := c.ending(c.life, a, err)
+	if c.life.Err() != nil {
+		return net.ErrClosed
+	}
 	if end.err == io.EOF {
 		c.prove(a, time.Now())
 		return io.EOF
@@ -148,23 +157,45 @@ func (c *conn) ended(a *attempt, err error) error {
 	return err
 }
 
-// due does what its time has come for, and sets the stream's read deadline to when to look again.
-func (c *conn) due(a *attempt, now time.Time) error {
+// ending explains the end of an attempt, once the runtime has given its verdict.
+func (c *conn) ending(ctx context.Context, a *attempt, err error) ending {
+	wrote := c.wrote()
+	end := a.ending(a.verdict(ctx, err), wrote)
+	if end.err != io.EOF || !wrote || a.data.Progress().Received > 0 {
+		return end
+	}
+	// Nothing was answered. Of a Pod that ends, that is no orderly end.
+	c.mu.Lock()
+	halfClosed := !c.half.IsZero()
+	c.mu.Unlock()
+	if withdrawn, _ := c.f.withdrawn(a.ep); withdrawn && !halfClosed {
+		end.err = &CutError{Pod: a.ep.Pod, Namespace: a.ep.Namespace, Port: a.ep.Port, Err: errPodEnds}
+	}
+	return end
+}
+
+// due does what its time has come for, and sets the stream's read deadline to when to look again. given is why the attempt
+// is to be given up, nil if it is not.
+func (c *conn) due(a *attempt, now time.Time) (given, err error) {
 	c.mu.Lock()
 	if c.over != nil {
 		defer c.mu.Unlock()
-		return c.over
+		return nil, c.over
 	}
 	if !c.deadline.IsZero() && !now.Before(c.deadline) {
 		c.mu.Unlock()
-		return os.ErrDeadlineExceeded
+		return nil, os.ErrDeadlineExceeded
 	}
 	if now.Before(c.wake) {
 		c.mu.Unlock()
-		return nil
+		return nil, nil
 	}
 	fin := c.finish(now)
-	wake := c.health(a, now)
+	wake, given := c.health(a, now)
+	if given != nil {
+		c.mu.Unlock()
+		return given, nil
+	}
 	if !c.half.IsZero() && !c.finished {
 		wake = earlier(wake, later(c.half, c.heard).Add(c.f.cfg.Quiet))
 	}
@@ -174,7 +205,7 @@ func (c *conn) due(a *attempt, now time.Time) error {
 	if fin {
 		a.data.CloseWrite() // the read that follows explains a session's end
 	}
-	return nil
+	return nil, nil
 }
 
 // finish says whether the client's half-close is to be passed on now. mu is held.
@@ -186,24 +217,73 @@ func (c *conn) finish(now time.Time) bool {
 	return true
 }
 
-// health looks whether the session is alive and says when to look again. A session whose peer takes no more bytes is not
-// dead: its pings wait behind what a program in the Pod does not read. mu is held.
-func (c *conn) health(a *attempt, now time.Time) time.Time {
+// health looks whether the session, and the Pod, is alive. It returns when to look again, or why the attempt is to be given
+// up. A session whose peer takes no more bytes is not dead: its pings wait behind what a program in the Pod does not
+// read. mu is held.
+func (c *conn) health(a *attempt, now time.Time) (time.Time, error) {
+	progress := a.data.Progress()
+	if !progress.Replied {
+		return c.unaccepted(a, now)
+	}
+	wake := c.sessionHealth(a, now)
+	if progress.Received > 0 {
+		return wake, nil
+	}
+	if _, gone := c.f.withdrawn(a.ep); !gone.IsZero() {
+		due := later(gone, a.opened).Add(lastWord)
+		if !now.Before(due) {
+			return time.Time{}, errPodGone
+		}
+		wake = earlier(wake, due)
+	}
+	return wake, nil
+}
+
+// unaccepted is health of an attempt that the runtime has not accepted yet, which takes it no time when it is well. Its
+// library can hold up some of a session's streams for good and still answer pings, so those prove nothing; but a session
+// from which nothing comes at all may have a path that is interrupted, and has more time.
+func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
+	st := a.s.State()
+	due := a.opened.Add(replyWithin(st.RTT))
+	if now.Before(due) {
+		return due, nil
+	}
+	alive := st.Heard.After(a.opened)
+	stuck := st.Writing > 0 || st.Unheard > small
+	sent := len(c.kept) > 0 || c.spent
+	switch waited := now.Sub(a.opened); {
+	case alive:
+		c.f.doubt(a.s, "it accepts no stream")
+		if !sent || waited >= jammed {
+			return time.Time{}, errNoReply
+		}
+		return a.opened.Add(jammed), nil
+	case stuck:
+		return c.sessionHealth(a, now), nil
+	case waited < deadline(st.RTT):
+		c.f.doubt(a.s, "it accepts no stream")
+		a.s.Ping()
+		return earlier(a.opened.Add(deadline(st.RTT)), now.Add(max(st.RTT, 10*time.Millisecond))), nil
+	case sent && waited < unaccepted:
+		c.f.silent(a.s)
+		return now.Add(max(st.RTT, 100*time.Millisecond)), nil
+	}
+	c.f.silent(a.s)
+	a.s.CloseWith(errSilent)
+	return now.Add(deadline(st.RTT)), nil
+}
+
+// replyWithin is how long a session that is well may take to accept a stream.
+func replyWithin(rtt time.Duration) time.Duration { return 500*time.Millisecond + 4*rtt }
+
+// sessionHealth looks whether the session is alive, and returns when to look again.
+func (c *conn) sessionHealth(a *attempt, now time.Time) time.Time {
 	st := a.s.State()
 	limit := deadline(st.RTT)
-	jammed := st.Writing > 0 || st.Unheard > small
+	stuck := st.Writing > 0 || st.Unheard > small
 	switch silent := age(now, st.Heard); {
-	case st.Pinging > lost && silent > lost && !jammed:
+	case st.Pinging > lost && silent > lost && !stuck:
 		a.s.CloseWith(errSilent)
-	case !a.data.Progress().Replied && st.Heard.Before(a.opened) && !jammed:
-		if due := a.opened.Add(limit); now.Before(due) {
-			return due
-		}
-		c.f.silent(a.s)
-		if len(c.kept) == 0 && !c.spent || now.Sub(a.opened) >= unaccepted {
-			a.s.CloseWith(errSilent)
-		}
-		return now.Add(limit)
 	case st.Pinging >= limit:
 		c.f.silent(a.s)
 		return now.Add(limit)

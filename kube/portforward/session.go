@@ -33,6 +33,9 @@ type session struct {
 	moved   int64     // bytes it had moved when it was given from idleness
 	dropped int64     // bytes that had come for ended connections by then
 	retired bool
+	// proven reports that the targets of all its connections, since it was last idle, had answered before they got it.
+	proven   bool
+	attempts []*attempt // that have it
 	// draining says that its last connection left something behind that must end first.
 	draining bool
 	watched  bool // a goroutine reads it while it is idle
@@ -53,13 +56,14 @@ func newSession(f *Forwarder, p *pod, conn *upgraded, now time.Time) *session {
 	}
 }
 
-// take gives s to one more connection.
-func (s *session) take(now time.Time) {
+// take gives s to one more connection. proven reports that its target answered lately.
+func (s *session) take(now time.Time, proven bool) {
 	if s.users == 0 {
 		st := s.State()
 		s.moved, s.dropped, s.draining = st.Sent+st.Received, st.Dropped, false
-		s.since = now
+		s.since, s.proven = now, true
 	}
+	s.proven = s.proven && proven
 	s.users++
 	s.took = now
 }

@@ -10,80 +10,157 @@ const (
 	provenFor = 5 * time.Minute
 	// refusedFor is how long a refusal is told without asking again.
 	refusedFor = 1500 * time.Millisecond
+	// avoidedFor is how long a Pod is tried last after it cut a connection that it had not answered.
+	avoidedFor = 2 * time.Second
 	maxTargets = 4096
 )
 
-// targets remembers which ports of which Pods answered lately, and which refused.
+// targets remembers which ports of which Pods and Services answered lately, which refused, and which Pods cut connections.
+// Its zero value remembers nothing.
 type targets struct {
-	mu   sync.Mutex
-	seen map[Endpoint]outcome
-	slow time.Duration // the longest a refusal lately came after its acceptance
+	mu       sync.Mutex
+	answers  memory[proof, answer]
+	refusals memory[proof, error]
+	cuts     memory[podID, struct{}]
+	slow     time.Duration // the longest a refusal lately came after its acceptance
 }
 
-type outcome struct {
-	err     error // nil for a proof
-	waited  bool  // the Pod said nothing before the client did
-	greeted bool  // the Pod spoke first
-	until   time.Time
+// A proof is what an answer proves to be there: a port of a Service, through any of its Pods, or a port of one Pod.
+type proof struct {
+	namespace, service string
+	pod                podID
+	port               int
+}
+
+// proofs returns what an answer of ep proves, the widest first.
+func (e Endpoint) proofs() []proof {
+	if e.Service == "" {
+		return []proof{e.own()}
+	}
+	return []proof{{namespace: e.Namespace, service: e.Service}, e.own()}
+}
+
+// An answer is what is known of a target that sent something.
+type answer struct {
+	greeted bool // before its client did
+}
+
+// A memory is a bounded number of facts that hold for a time.
+type memory[K comparable, V any] struct{ facts map[K]fact[V] }
+
+type fact[V any] struct {
+	value V
+	until time.Time
+}
+
+func (m *memory[K, V]) get(key K, now time.Time) (value V, ok bool) {
+	f, ok := m.facts[key]
+	if !ok || !now.Before(f.until) {
+		return value, false
+	}
+	return f.value, true
+}
+
+func (m *memory[K, V]) put(key K, value V, now time.Time, lasts time.Duration) {
+	if m.facts == nil {
+		m.facts = make(map[K]fact[V])
+	}
+	if len(m.facts) >= maxTargets {
+		for old, f := range m.facts {
+			if !now.Before(f.until) {
+				delete(m.facts, old)
+			}
+		}
+		if len(m.facts) >= maxTargets {
+			clear(m.facts)
+		}
+	}
+	m.facts[key] = fact[V]{value, now.Add(lasts)}
 }
 
 // firstWrite is how long a connection with ep waits for the client's first bytes before it is asked for without them:
-// long where the Pod says nothing before the client, not at all where it speaks first.
+// long where the target says nothing before the client, not at all where it speaks first.
 func (t *targets) firstWrite(ep Endpoint, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch o := t.seen[ep]; {
-	case now.After(o.until):
-	case o.greeted:
+	switch a, ok := t.answer(ep, now); {
+	case !ok:
+		return 300 * time.Microsecond
+	case a.greeted:
 		return 0
-	case o.waited:
-		return 5 * time.Millisecond
 	}
-	return 300 * time.Microsecond
+	return 5 * time.Millisecond
 }
 
+// proven reports whether ep is taken to be there: it, or another Pod of its Service's port, answered lately.
 func (t *targets) proven(ep Endpoint, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	o, ok := t.seen[ep]
-	return ok && o.err == nil && now.Before(o.until)
+	_, ok := t.answer(ep, now)
+	return ok
 }
 
+func (t *targets) answer(ep Endpoint, now time.Time) (a answer, ok bool) {
+	for _, p := range ep.proofs() {
+		if a, ok = t.answers.get(p, now); ok {
+			return a, true
+		}
+	}
+	return a, false
+}
+
+// refusal is ep's last refusal, if it was a moment ago, else nil.
 func (t *targets) refusal(ep Endpoint, now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if o, ok := t.seen[ep]; ok && now.Before(o.until) {
-		return o.err
-	}
-	return nil
+	err, _ := t.refusals.get(ep.own(), now)
+	return err
 }
 
-// answered takes note that ep sent something; asked says that the client had sent something before.
+// own is the proof of ep's Pod alone.
+func (e Endpoint) own() proof { return proof{namespace: e.Namespace, pod: e.pod(), port: e.Port} }
+
+// answered takes note that ep sent something; asked reports that the client had sent something before.
 func (t *targets) answered(ep Endpoint, asked bool, now time.Time) {
-	t.note(ep, outcome{waited: asked, greeted: !asked, until: now.Add(provenFor)}, now)
-}
-
-func (t *targets) refused(ep Endpoint, err error, now time.Time) {
-	t.note(ep, outcome{err: err, until: now.Add(refusedFor)}, now)
-}
-
-func (t *targets) note(ep Endpoint, o outcome, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.seen == nil {
-		t.seen = make(map[Endpoint]outcome)
+	for _, p := range ep.proofs() {
+		t.answers.put(p, answer{greeted: !asked}, now, provenFor)
 	}
-	if len(t.seen) >= maxTargets {
-		for old, o := range t.seen {
-			if !now.Before(o.until) {
-				delete(t.seen, old)
-			}
-		}
-		if len(t.seen) >= maxTargets {
-			clear(t.seen)
-		}
+	delete(t.refusals.facts, ep.own())
+	delete(t.cuts.facts, ep.pod())
+}
+
+// refused takes note that ep refused a connection. Nothing is proven of that Pod's port any more.
+func (t *targets) refused(ep Endpoint, err error, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refusals.put(ep.own(), err, now, refusedFor)
+	delete(t.answers.facts, ep.own())
+}
+
+// disprove forgets that any Pod of ep's Service answered: all that could be tried refused.
+func (t *targets) disprove(ep Endpoint) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range ep.proofs() {
+		delete(t.answers.facts, p)
 	}
-	t.seen[ep] = o
+}
+
+// cut takes note that ep's Pod ended a connection without an answer.
+func (t *targets) cut(ep Endpoint, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cuts.put(ep.pod(), struct{}{}, now, avoidedFor)
+}
+
+// hasCut reports whether ep's Pod did so a moment ago.
+func (t *targets) hasCut(ep Endpoint, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.cuts.get(ep.pod(), now)
+	return ok
 }
 
 const maxGrace = 300 * time.Millisecond
@@ -95,9 +172,12 @@ func (t *targets) late(by time.Duration) {
 	t.slow = max(by, t.slow-t.slow/8)
 }
 
-// grace is how long to wait for a refusal, of which least is the least.
+// grace is how long to wait for a refusal: least, or longer where they came later than that lately.
 func (t *targets) grace(least time.Duration) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return min(max(least, 3*t.slow), max(least, maxGrace))
+	if t.slow <= least {
+		return least
+	}
+	return max(least, min(2*t.slow, maxGrace))
 }

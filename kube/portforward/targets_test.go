@@ -40,7 +40,7 @@ func TestTargetsAreBoundedAndForgotten(t *testing.T) {
 	for i := range 3 * maxTargets {
 		seen.refused(Endpoint{Namespace: "ns", Pod: "pod", Port: i}, refused, now)
 	}
-	if n := len(seen.seen); n > maxTargets {
+	if n := len(seen.refusals.facts); n > maxTargets {
 		t.Errorf("%d targets", n)
 	}
 	ep := at(7)[0]

@@ -52,6 +52,7 @@ type world struct {
 	headers  []http.Header
 	handlers sync.WaitGroup
 	lag      time.Duration // between the end of one direction and that of both; containerd's is a second
+	hesitate time.Duration // between the end of the data stream and the reason on the error stream
 }
 
 func newWorld(t testing.TB) *world {
@@ -226,8 +227,13 @@ func (w *world) PortForward(_ context.Context, name, uid string, port int32, str
 	w.handlers.Add(1)
 	defer w.handlers.Done()
 	w.mu.Lock()
-	program := w.programs[int(port)]
+	program, hesitate := w.programs[int(port)], w.hesitate
 	w.mu.Unlock()
+	// A runtime closes the data stream before it returns, and so before the library writes the error.
+	defer func() {
+		_ = stream.Close()
+		time.Sleep(hesitate)
+	}()
 	if program == nil {
 		return fmt.Errorf(`failed to execute portforward in network namespace "/run/netns/x": failed to connect to localhost:%d inside namespace "x", IPv4: dial tcp4 127.0.0.1:%d: connect: connection refused IPv6 dial tcp6: address localhost: no suitable address found`, port, port)
 	}

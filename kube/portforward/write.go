@@ -92,9 +92,7 @@ func (c *conn) wakeHealth(a *attempt) {
 	if st.Pinging > 0 || st.Unheard > 0 || age(time.Now(), st.Heard) < patience {
 		return
 	}
-	c.mu.Lock()
-	c.nudge()
-	c.mu.Unlock()
+	c.look()
 }
 
 // A nudger wakes the health of the connection that it is sent on.
