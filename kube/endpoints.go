@@ -14,6 +14,7 @@ type found struct {
 	ready, terminating []candidate
 	notReady           map[string]bool
 	outside            []string // ready endpoints that are no Pods, as "host:port"
+	service            string   // the Service's name and port that lead to them; empty where a Pod was named
 	seen               map[endpoint]bool
 }
 

@@ -166,7 +166,7 @@ func (s *service) endpoints(port int) (pods []candidate, outside []string, err e
 	if err != nil && !s.headless {
 		return nil, nil, err
 	}
-	var f found
+	f := found{service: s.name + ":" + strconv.Itoa(port)}
 	if err == nil {
 		f = s.having(port, func(p servicePort) bool { return p.name == name })
 	}
