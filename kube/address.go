@@ -77,7 +77,7 @@ func (r *resolver) ownerSeen(ctx context.Context, addr netip.Addr) (owner, error
 	var err error
 	if hint.service.name != "" {
 		var s *service
-		if s, _, err = r.service(ctx, hint.service); err == nil && slices.Contains(s.addresses, addr) {
+		if s, _, err = r.described(ctx, hint.service); err == nil && slices.Contains(s.addresses, addr) {
 			return owner{service: hint.service}, nil
 		}
 	} else {

@@ -38,6 +38,7 @@ const (
 // every kind there is and would be most of the binary.
 type api struct {
 	core, discovery, networking, authorization rest.Interface
+	streams                                    *sliceStreams
 
 	transport http.RoundTripper // below all that client-go wraps around it, which keeps no connections
 	anonymous *http.Client      // without credentials, so that it never runs a plugin
@@ -75,6 +76,10 @@ func newAPI(config *rest.Config, contextName string, l *login, h *health) (*api,
 		health:    h,
 		attempt:   attemptTimeout,
 		turns:     make(chan struct{}, maxQuestions),
+	}
+	var err error
+	if a.streams, err = newSliceStreams(config, l); err != nil {
+		return nil, err
 	}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		a.transport = next
@@ -122,15 +127,18 @@ func (a *api) service(ctx context.Context, namespace, name string) (*corev1.Serv
 	})
 }
 
-func (a *api) endpointSlices(ctx context.Context, namespace, service string) ([]discoveryv1.EndpointSlice, error) {
+func (a *api) endpointSlices(ctx context.Context, namespace, service string) (*discoveryv1.EndpointSliceList, error) {
 	answer := &discoveryv1.EndpointSliceList{}
 	asked := question{verb: "list", resource: "endpointslices.discovery.k8s.io", namespace: namespace}
-	selector := labels.Set{discoveryv1.LabelServiceName: service}.String()
-	err := a.ask(ctx, asked, answer, func() *rest.Request {
-		return a.discovery.Get().Namespace(namespace).Resource("endpointslices").
-			Param("labelSelector", selector).Param("limit", maxItems)
+	return answer, a.ask(ctx, asked, answer, func() *rest.Request {
+		return slicesOf(a.discovery.Get(), namespace, service).Param("limit", maxItems)
 	})
-	return answer.Items, err
+}
+
+// slicesOf makes a request one for the EndpointSlices of a Service.
+func slicesOf(r *rest.Request, namespace, service string) *rest.Request {
+	selector := labels.Set{discoveryv1.LabelServiceName: service}.String()
+	return r.Namespace(namespace).Resource("endpointslices").Param("labelSelector", selector)
 }
 
 // servicesAt lists the Services with a ClusterIP; in all namespaces when namespace is empty.
@@ -243,6 +251,7 @@ func (a *api) look(ctx context.Context) error {
 func (a *api) closeIdle() {
 	utilnet.CloseIdleConnectionsFor(a.transport)
 	utilnet.CloseIdleConnectionsFor(a.anonymous.Transport)
+	utilnet.CloseIdleConnectionsFor(a.streams.transport)
 }
 
 // boundedAnswers ends answers that are larger than anything asked for here.

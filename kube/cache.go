@@ -99,6 +99,20 @@ func (c *cache[K, V]) peek(key K) (value V, ok bool) {
 	return e.answer.value, true
 }
 
+// put makes value the answer for key, as if it had been asked for just now.
+func (c *cache[K, V]) put(key K, value V) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	e := c.entries[key]
+	if e == nil {
+		c.makeRoom(now)
+		e = &entry[V]{}
+		c.entries[key] = e
+	}
+	e.answer, e.retry = &answer[V]{value: value, asked: now, got: now, lasts: c.lasts(value, nil)}, time.Time{}
+}
+
 // join gives the answer, or the flight to wait for.
 func (c *cache[K, V]) join(key K, fetch func(context.Context) (V, error)) (*answer[V], *flight[V]) {
 	c.mu.Lock()

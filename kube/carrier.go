@@ -19,6 +19,10 @@ type carrier interface {
 	Run(ctx context.Context) error
 	Dial(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error)
 	Stats() portforward.Stats
+
+	// Withdraw takes a Pod out of use; gone means that nothing leads to it any more. Restore puts it back. Both are quick.
+	Withdraw(namespace, pod, uid string, gone bool)
+	Restore(namespace, pod, uid string)
 }
 
 // dialCarrier sees to a login before it dials, since the carrier runs no credential plugin, and once more when the login

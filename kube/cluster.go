@@ -113,6 +113,7 @@ func newCluster(namespace string, a *api, h *health, carrier carrier, log zerolo
 	}
 	c.policy.Store(&Policy{})
 	c.resolver = newResolver(a, namespace, c.policy.Load)
+	c.resolver.watches = newEndpointWatches(a, c.resolver.endpoints, carrier, log)
 	return c
 }
 
@@ -125,6 +126,9 @@ func (c *Cluster) Run(ctx context.Context) error {
 		return errors.New("kube: Run was called before")
 	}
 	c.phase = running
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	waitForWatches := c.resolver.watches.open(ctx)
 	endLogin := c.api.login.begin(func() {
 		c.api.closeIdle() // connections with the former client certificate
 		c.health.loggedIn()
@@ -132,8 +136,6 @@ func (c *Cluster) Run(ctx context.Context) error {
 	close(c.started)
 	c.mu.Unlock()
 
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	var wg sync.WaitGroup
 	var carrierErr error
 	wg.Go(func() {
@@ -149,6 +151,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	c.mu.Unlock()
 	c.dialing.Wait()
 	c.resolver.stop()
+	waitForWatches()
 	wg.Wait()
 	endLogin()
 	c.api.closeIdle()

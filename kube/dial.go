@@ -17,6 +17,9 @@ import (
 // younger one is believed: a client that hammers a closed port then costs the API server little.
 const staleAfter = 300 * time.Millisecond
 
+// replacedWithin bounds how long a dial whose Pods are all gone waits for the first new one.
+const replacedWithin = 1500 * time.Millisecond
+
 // maxOutside bounds how many endpoints that are no Pods one dial tries.
 const maxOutside = 3
 
@@ -207,16 +210,41 @@ func (a *attempt) renew(ctx context.Context, cause error, untried []candidate) [
 		c.resolver.forget(a.to, a.known)
 	}
 	if isGone(cause) || refused {
-		again, err := c.resolver.resolve(ctx, a.name, a.port)
-		for _, pod := range again.pods {
-			isPod := func(c candidate) bool { return c.endpoint == pod.endpoint }
-			if !slices.ContainsFunc(a.to.pods, isPod) {
-				untried = append(untried, pod)
-			}
-		}
+		var err error
+		untried, err = a.newer(ctx, isGone(cause), untried)
 		c.log.Debug().AnErr("cause", cause).Err(err).Int("endpoints", len(untried)).Msg("endpoints were out of date")
 	}
 	return a.allowed(ctx, untried)
+}
+
+// newer adds to the Pods that were not tried those that the name leads to by now. Where the Pods it led to are gone, it
+// waits a little for the first new one.
+func (a *attempt) newer(ctx context.Context, gone bool, untried []candidate) ([]candidate, error) {
+	bound, cancel := context.WithTimeout(ctx, replacedWithin)
+	defer cancel()
+	for {
+		changed := a.cluster.resolver.changes(a.to)
+		again, err := a.cluster.resolver.resolve(ctx, a.name, a.port)
+		for _, pod := range again.pods {
+			if !contains(a.to.pods, pod) {
+				untried = append(untried, pod)
+			} else if !gone {
+				changed = nil // it refuses, and is there
+			}
+		}
+		if len(untried) > 0 || changed == nil {
+			return untried, err
+		}
+		select {
+		case <-changed:
+		case <-bound.Done():
+			return nil, err
+		}
+	}
+}
+
+func contains(list []candidate, pod candidate) bool {
+	return slices.ContainsFunc(list, func(c candidate) bool { return c.endpoint == pod.endpoint })
 }
 
 // allowed gives those of the Pods that may be dialled.

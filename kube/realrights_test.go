@@ -229,7 +229,7 @@ contexts: [{name: %s, context: {cluster: c, user: u, namespace: %q}}]
 }
 
 // fewRequests reads the API server's audit log, the one witness that misses nothing. Besides the two requests that a name
-// costs, the first Pod of a node is looked at once.
+// costs, the first Pod of a node is looked at once, and the Service is watched from then on.
 func fewRequests(t *testing.T, cluster *clustertest.Cluster) {
 	c := openReal(t, cluster.Kubeconfig, "demo-team")
 	before := len(audited(t, cluster, "alice"))
@@ -243,24 +243,26 @@ func fewRequests(t *testing.T, cluster *clustertest.Cluster) {
 	}
 	wg.Wait()
 	var lookups []string
-	looks := 0
+	looks, watches := 0, 0
 	waitFor(t, "the audit log", func() bool {
 		lookups = lookups[:0]
 		forwards := 0
-		looks = 0
+		looks, watches = 0, 0
 		for _, uri := range audited(t, cluster, "alice")[before:] {
 			if strings.Contains(uri, "/portforward") {
 				forwards++
 			} else if strings.Contains(uri, "/namespaces/team/pods/") {
 				looks++
+			} else if strings.Contains(uri, "&watch=true") {
+				watches++
 			} else {
 				lookups = append(lookups, uri)
 			}
 		}
-		return forwards > 0 && len(lookups) >= 2
+		return forwards > 0 && len(lookups) >= 2 && watches > 0
 	})
-	if len(lookups) != 2 || looks > 1 {
-		t.Errorf("20 connections asked %q, and looked at %d Pods", lookups, looks)
+	if len(lookups) != 2 || looks > 1 || watches != 1 {
+		t.Errorf("20 connections asked %q, looked at %d Pods, and made %d watches", lookups, looks, watches)
 	}
 	for _, uri := range lookups {
 		if !strings.Contains(uri, "/namespaces/team/") {

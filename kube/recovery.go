@@ -43,7 +43,7 @@ func (c *Cluster) settleDoubts(ctx context.Context) {
 		case <-c.doubted:
 		}
 		if !c.health.is(unreachable) {
-			c.Look(ctx) // health has it
+			c.look(ctx) // health has it
 		}
 	}
 }
@@ -57,8 +57,13 @@ func (c *Cluster) Look(ctx context.Context) error {
 		return err
 	}
 	defer end()
+	c.resolver.watches.restart()
+	return c.look(ctx)
+}
+
+func (c *Cluster) look(ctx context.Context) error {
 	c.api.closeIdle()
-	err = c.api.look(ctx)
+	err := c.api.look(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()

@@ -15,6 +15,9 @@ const nothingLasts = time.Second // errors, and Services without a ready endpoin
 
 var (
 	answerLasts = shelfLife{fresh: 3 * time.Second, stale: 30 * time.Second, kept: 2 * time.Minute}
+	// A Service seldom changes but for its endpoints. It is asked for again before it is said that it has not what a client
+	// wants; see follow.
+	serviceLasts = shelfLife{fresh: 30 * time.Second, stale: 2 * time.Minute, kept: 2 * time.Minute}
 	// Whether a name or an address that other networks may have as well is the cluster's. With the API server out of
 	// reach the last decision holds.
 	claimLasts  = shelfLife{fresh: time.Minute, stale: 10 * time.Minute, kept: time.Hour}
@@ -30,7 +33,13 @@ func newResolver(a *api, namespace string, policy func() *Policy) *resolver {
 		seen:       newSeen(),
 		networks:   newNetworks(),
 		services: newCache[serviceKey](or(func(s *service) shelfLife {
-			if !s.hasReady() && s.externalName == "" {
+			if s.externalName != "" {
+				return answerLasts
+			}
+			return serviceLasts
+		})),
+		endpoints: newCache[serviceKey](or(func(set endpointSet) shelfLife {
+			if !set.hasReady() {
 				return nobodyLasts
 			}
 			return answerLasts
@@ -84,6 +93,7 @@ func isSilent(err error) bool {
 func (r *resolver) stop() {
 	r.members.stop() // which asks the others
 	r.services.stop()
+	r.endpoints.stop()
 	r.missing.stop()
 	r.pods.stop()
 	r.owners.stop()

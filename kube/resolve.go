@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	discoveryv1 "k8s.io/api/discovery/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"fairlead/kube/fault"
 )
@@ -25,7 +25,9 @@ type resolver struct {
 	api        *api
 	policy     func() *Policy
 	namespaces *namespaces
-	services   *cache[serviceKey, *service]
+	services   *cache[serviceKey, *service] // without their endpoints
+	endpoints  *cache[serviceKey, endpointSet]
+	watches    *endpointWatches     // of the Services in use, whose answers count before those of endpoints
 	members    *cache[name, bool]   // of names of two labels: that they are a Pod's
 	missing    *cache[string, bool] // of namespaces: that they are not there
 	pods       *cache[podKey, podFacts]
@@ -89,7 +91,12 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 		to.services = append(to.services, key)
 		to.rest(asked)
 		if s.externalName == "" {
-			return n.of(s, port, to)
+			err := n.of(s, port, to)
+			if err == nil || time.Since(s.described) < nothingLasts {
+				return err
+			}
+			r.services.forget(key, s.described) // it may have another port by now, or be gone
+			continue
 		}
 		next, inside := alias(s)
 		switch {
@@ -211,14 +218,46 @@ func (r *resolver) forget(old resolution, known time.Time) {
 		r.owners.forget(n, known)
 	}
 	for _, key := range old.services {
-		r.services.forget(key, known)
+		r.endpoints.forget(key, known)
 	}
 	for _, key := range old.named {
 		r.pods.forget(key, known)
 	}
 }
 
+// changes returns a channel that is closed when a resolution may have become another one; nil when nobody watches for that.
+func (r *resolver) changes(of resolution) <-chan struct{} {
+	if len(of.services) == 0 {
+		return nil
+	}
+	return r.watches.changes(of.services[len(of.services)-1])
+}
+
+// service returns a Service with its endpoints, and when those were asked for. While they are watched they are known now.
 func (r *resolver) service(ctx context.Context, key serviceKey) (*service, time.Time, error) {
+	facts, asked, err := r.described(ctx, key)
+	if err != nil || facts.externalName != "" {
+		return facts, asked, err
+	}
+	s := *facts
+	s.described = asked
+	if set, ok := r.watches.current(key); ok {
+		s.slices = set.slices
+		return &s, time.Now(), nil
+	}
+	set, asked, err := r.endpoints.get(ctx, key, func(ctx context.Context) (endpointSet, error) { return r.askEndpoints(ctx, key) })
+	if err != nil {
+		return nil, asked, err
+	}
+	if time.Since(asked) < answerLasts.fresh {
+		r.watches.begin(key, set)
+	}
+	s.slices = set.slices
+	return &s, asked, nil
+}
+
+// described returns a Service without its endpoints.
+func (r *resolver) described(ctx context.Context, key serviceKey) (*service, time.Time, error) {
 	return r.services.get(ctx, key, func(ctx context.Context) (*service, error) { return r.lookUp(ctx, key) })
 }
 
@@ -235,31 +274,41 @@ func (r *resolver) exists(ctx context.Context, key serviceKey) (bool, error) {
 	return exists, err
 }
 
-// lookUp asks for a Service and its EndpointSlices, both at once.
+// lookUp asks for a Service, and at the same time for its EndpointSlices if they are not known.
 func (r *resolver) lookUp(ctx context.Context, key serviceKey) (*service, error) {
 	wanted, unwanted := context.WithCancel(ctx)
-	defer unwanted()
-	var slices []discoveryv1.EndpointSlice
-	var slicesErr error
 	var wg sync.WaitGroup
-	wg.Go(func() { slices, slicesErr = r.api.endpointSlices(wanted, key.namespace, key.name) })
-	svc, err := r.api.service(ctx, key.namespace, key.name)
-	if err != nil {
-		unwanted()
+	defer wg.Wait()
+	defer unwanted()
+	if _, ok := r.watches.current(key); !ok {
+		wg.Go(func() {
+			_, _, _ = r.endpoints.get(wanted, key, func(ctx context.Context) (endpointSet, error) { return r.askEndpoints(ctx, key) })
+		})
 	}
-	wg.Wait()
+	svc, err := r.api.service(ctx, key.namespace, key.name)
 	switch {
 	case errors.Is(err, errAbsent):
 		return nil, &fault.NotFound{Kind: fault.Service, Name: key.name, Namespace: key.namespace}
 	case err != nil:
 		return nil, err
-	case slicesErr != nil:
-		return nil, slicesErr
 	}
-	s := newService(svc, slices)
+	if svc.Spec.Type != corev1.ServiceTypeExternalName {
+		wg.Wait()
+	}
+	s := newService(svc, nil)
 	r.namespaces.used(key.namespace)
 	r.seen.service(s)
 	return s, nil
+}
+
+func (r *resolver) askEndpoints(ctx context.Context, key serviceKey) (endpointSet, error) {
+	list, err := r.api.endpointSlices(ctx, key.namespace, key.name)
+	if err != nil {
+		return endpointSet{}, err
+	}
+	set := newEndpointSet(key.namespace, list)
+	r.seen.endpoints(set)
+	return set, nil
 }
 
 // absent adds to the error of looking for a Service whether its namespace is there: the API server gives one answer for

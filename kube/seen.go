@@ -38,14 +38,19 @@ func (s *seen) drop(addr netip.Addr) {
 	delete(s.hints, addr)
 }
 
-// service takes the addresses of a Service and of the Pods behind it. Those of Pods may be their nodes': an EndpointSlice
-// does not say.
+// service takes the addresses of a Service.
 func (s *seen) service(found *service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, addr := range found.addresses {
 		s.put(addr, hint{service: serviceKey{found.namespace, found.name}, sure: true})
 	}
+}
+
+// endpoints takes the addresses of the Pods behind a Service. They may be their nodes': an EndpointSlice does not say.
+func (s *seen) endpoints(found endpointSet) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, slice := range found.slices {
 		for _, m := range slice.members {
 			addr, err := netip.ParseAddr(m.address)

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"encoding/pem"
@@ -37,7 +38,10 @@ type apiServer struct {
 	pods     []corev1.Pod
 	nodes    []corev1.Node
 	ranges   []networkingv1.ServiceCIDR
-	asked    []string // "GET path?query"
+	asked    []string         // "GET path?query", but for watches
+	watched  []string         // the Services, as "namespace/name", that a watch was asked for
+	watching int              // that are open
+	refuse   http.HandlerFunc // answers watches; nil watches
 	answer   func(w http.ResponseWriter, r *http.Request) bool
 }
 
@@ -70,6 +74,10 @@ func (s *apiServer) requests() []string {
 }
 
 func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Get("watch") == "true" {
+		s.watch(w, r)
+		return
+	}
 	s.mu.Lock()
 	s.asked = append(s.asked, r.Method+" "+r.URL.RequestURI())
 	answer := s.answer
@@ -97,7 +105,8 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(part) == 6 && part[5] == "endpointslices":
 		service := strings.TrimPrefix(r.URL.Query().Get("labelSelector"), discoveryv1.LabelServiceName+"=")
 		respond(w, http.StatusOK, discoveryv1.EndpointSliceList{
-			TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSliceList"}, Items: s.slices[part[4]+"/"+service],
+			TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSliceList"},
+			ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: s.slices[part[4]+"/"+service],
 		})
 	case len(part) == 6 && part[4] == "pods":
 		for _, pod := range s.pods {
@@ -154,6 +163,46 @@ func fail(w http.ResponseWriter, code int, reason, message string) {
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: "Failure", Code: int32(code),
 		Reason: metav1.StatusReason(reason), Message: message,
 	})
+}
+
+// watch sends the EndpointSlices of a Service whenever they are others, until the client has enough of it.
+func (s *apiServer) watch(w http.ResponseWriter, r *http.Request) {
+	part := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	key := part[4] + "/" + strings.TrimPrefix(r.URL.Query().Get("labelSelector"), discoveryv1.LabelServiceName+"=")
+	s.mu.Lock()
+	s.watched = append(s.watched, key)
+	s.watching++
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.watching--
+	}()
+	if s.refuse != nil {
+		s.refuse(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	send := json.NewEncoder(w)
+	sent := []byte(nil)
+	for r.Context().Err() == nil {
+		s.mu.Lock()
+		list := slices.Clone(s.slices[key])
+		s.mu.Unlock()
+		if now, _ := json.Marshal(list); !bytes.Equal(now, sent) {
+			sent = now
+			for _, slice := range list {
+				slice.ResourceVersion = "2"
+				slice.TypeMeta = metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}
+				_ = send.Encode(map[string]any{"type": "MODIFIED", "object": slice})
+			}
+		}
+		w.(http.Flusher).Flush()
+		select {
+		case <-r.Context().Done():
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // add puts a Service with one TCP port 80, named http, before Pods that listen on 8080.
@@ -228,13 +277,29 @@ contexts: [{name: test, context: {cluster: c, user: u, namespace: team}}]
 type fakeCarrier struct {
 	refuse func([]endpoint) error
 
-	mu    sync.Mutex
-	dials [][]endpoint
+	mu        sync.Mutex
+	dials     [][]endpoint
+	withdrawn []string // "pod", "pod gone" or "pod restored", in the order they came
 }
 
 func (f *fakeCarrier) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return nil
+}
+
+func (f *fakeCarrier) Withdraw(namespace, pod, uid string, gone bool) {
+	if gone {
+		pod += " gone"
+	}
+	f.note(pod)
+}
+
+func (f *fakeCarrier) Restore(namespace, pod, uid string) { f.note(pod + " restored") }
+
+func (f *fakeCarrier) note(what string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.withdrawn = append(f.withdrawn, what)
 }
 
 func (f *fakeCarrier) Stats() portforward.Stats { return portforward.Stats{} }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -22,6 +23,7 @@ type service struct {
 	ports           []servicePort
 	slices          []endpointSlice
 	addresses       []netip.Addr // its ClusterIPs, external IPs and those of its load balancer
+	described       time.Time    // when all but its slices was asked for
 }
 
 type servicePort struct {
@@ -32,6 +34,7 @@ type servicePort struct {
 
 // An endpointSlice is a group of members that share their ports.
 type endpointSlice struct {
+	name    string
 	ports   []servicePort // number 0: any
 	members []member
 }
@@ -84,7 +87,7 @@ func serviceAddresses(svc *corev1.Service) (list []netip.Addr) {
 const maxAddresses = 32
 
 func newEndpointSlice(namespace string, slice discoveryv1.EndpointSlice) endpointSlice {
-	var s endpointSlice
+	s := endpointSlice{name: slice.Name}
 	for _, p := range slice.Ports {
 		port := servicePort{protocol: protocolOf(p.Protocol)}
 		if p.Name != nil {
@@ -254,12 +257,12 @@ func (s *service) nothingReady(port, notReady int) error {
 	return none
 }
 
-// member finds one Pod of the Service by its host name or its own name, and leads to any port of it.
+// member finds one Pod of the Service, and leads to any port of it.
 func (s *service) member(pod string, port int) ([]candidate, error) {
 	var f found
 	for _, slice := range s.slices {
 		for _, m := range slice.members {
-			if m.pod != "" && (m.hostname == pod || m.pod == pod) {
+			if m.pod != "" && m.isCalled(pod) {
 				f.add([]member{m}, port)
 			}
 		}
@@ -273,14 +276,22 @@ func (s *service) member(pod string, port int) ([]candidate, error) {
 	return nil, &fault.NotFound{Kind: fault.Pod, Name: pod, Namespace: s.namespace}
 }
 
-// hasReady tells whether anything could be dialled now.
-func (s *service) hasReady() bool {
-	for _, slice := range s.slices {
-		for _, m := range slice.members {
-			if m.ready {
-				return true
-			}
-		}
+// isCalled reports whether label stands for the member in the name of a Pod of its Service: its host name, as in the
+// cluster's DNS, which has the address with dashes for a member without host name, or the Pod's own name.
+func (m member) isCalled(label string) bool {
+	if m.pod == label || m.hostname == label {
+		return true
 	}
-	return false
+	return m.hostname == "" && label == dashed(m.address)
+}
+
+// dashed returns an address as a label. One that begins or ends in "::" gets a zero there.
+func dashed(address string) string {
+	if strings.HasPrefix(address, ":") {
+		address = "0" + address
+	}
+	if strings.HasSuffix(address, ":") {
+		address += "0"
+	}
+	return strings.NewReplacer(".", "-", ":", "-").Replace(address)
 }

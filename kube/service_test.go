@@ -198,6 +198,15 @@ func TestAPodOfAServiceIsReachedByItsName(t *testing.T) {
 			t.Errorf("%s: %v, %v", pod, list, err)
 		}
 	}
+	slice.AddressType, slice.Endpoints[2].Addresses = discoveryv1.AddressTypeIPv6, []string{"fd00::"}
+	slice.Endpoints[2].Conditions.Ready = nil
+	six := newService(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "db"}}, []discoveryv1.EndpointSlice{slice})
+	for label, want := range map[string]string{"10-244-0-1": "db-0", "10-244-0-2": "", "fd00--0": "db-2", "10-244-0-9": ""} {
+		list, err := six.member(label, 77)
+		if want == "" && !errors.As(err, new(*fault.NotFound)) || want != "" && (err != nil || len(list) != 1 || list[0].Pod != want) {
+			t.Errorf("%q: %v, %v", label, list, err)
+		}
+	}
 	if _, err := s.member("db-2", 77); !errors.As(err, new(*fault.NoEndpoints)) {
 		t.Errorf("a Pod that is not ready: %v", err)
 	}

@@ -244,13 +244,12 @@ func (w *walk) follow(ctx context.Context) (string, error) {
 
 // endpoints looks for Pods behind the port.
 func (w *walk) endpoints(ctx context.Context) (string, error) {
-	slices, err := w.cluster.api.endpointSlices(ctx, w.service.namespace, w.service.name)
+	list, err := w.cluster.api.endpointSlices(ctx, w.service.namespace, w.service.name)
 	if err != nil {
 		return "", err
 	}
-	for _, slice := range slices {
-		w.service.slices = append(w.service.slices, newEndpointSlice(w.service.namespace, slice))
-	}
+	slices := newEndpointSet(w.service.namespace, list).slices
+	w.service.slices = slices
 	ready, other := w.service.count()
 	detail := fmt.Sprintf("%d ready, %d not, in %d EndpointSlice", ready, other, len(slices))
 	if len(slices) != 1 {

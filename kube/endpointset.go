@@ -1,0 +1,69 @@
+package kube
+
+import (
+	"slices"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// An endpointSet is the endpoints of a Service at one moment. Its content never changes.
+type endpointSet struct {
+	slices  []endpointSlice
+	version string // of the API server's list
+}
+
+func newEndpointSet(namespace string, list *discoveryv1.EndpointSliceList) endpointSet {
+	set := endpointSet{version: list.ResourceVersion}
+	for _, slice := range list.Items {
+		set.slices = append(set.slices, newEndpointSlice(namespace, slice))
+	}
+	return set
+}
+
+// maxSlices bounds how many EndpointSlices of one Service are kept.
+const maxSlices = 1000
+
+// with returns the set after an EndpointSlice was added or changed.
+func (s endpointSet) with(slice endpointSlice) endpointSet {
+	at := slices.IndexFunc(s.slices, func(other endpointSlice) bool { return other.name == slice.name })
+	switch {
+	case at >= 0:
+		s.slices = slices.Clone(s.slices)
+		s.slices[at] = slice
+	case len(s.slices) < maxSlices:
+		s.slices = append(slices.Clip(s.slices), slice)
+	}
+	return s
+}
+
+// without returns the set after an EndpointSlice was deleted.
+func (s endpointSet) without(name string) endpointSet {
+	s.slices = slices.DeleteFunc(slices.Clone(s.slices), func(other endpointSlice) bool { return other.name == name })
+	return s
+}
+
+// hasReady reports whether anything could be dialled now.
+func (s endpointSet) hasReady() bool {
+	return slices.ContainsFunc(s.slices, func(slice endpointSlice) bool {
+		return slices.ContainsFunc(slice.members, func(m member) bool { return m.ready })
+	})
+}
+
+// A podID is a Pod; the UID tells Pods apart that follow each other under one name.
+type podID struct{ namespace, name, uid string }
+
+// pods returns the Pods of the set, and whether each is for new connections: those that are ready or, while none is, those
+// that are about to end and still serve.
+func (s endpointSet) pods() map[podID]bool {
+	pods := map[podID]bool{}
+	ready := s.hasReady()
+	for _, slice := range s.slices {
+		for _, m := range slice.members {
+			if m.pod != "" {
+				id := podID{m.namespace, m.pod, m.uid}
+				pods[id] = pods[id] || m.ready || !ready && m.terminating
+			}
+		}
+	}
+	return pods
+}

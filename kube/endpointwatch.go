@@ -1,0 +1,374 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+)
+
+// What watching may cost, and how often a Service is asked for where it cannot be watched.
+const (
+	maxWatches  = 64
+	watchedFor  = 3 * time.Minute        // after the last use
+	polledFor   = 30 * time.Second       // after the last use
+	busyFor     = 10 * time.Second       // after the last use, in which polls are frequent
+	busyPoll    = 500 * time.Millisecond // between polls
+	quietPoll   = 5 * time.Second        // between polls when there was no use lately, or they fail
+	oneInAll    = 50 * time.Millisecond  // changes within that time count as one
+	firstRetry  = time.Second            // of a watch that did not last; it doubles
+	longRetry   = time.Minute
+	lastingLong = 2 * headersWithin // what a watch lasts that is worth beginning again at once
+)
+
+// endpointWatches keeps the endpoints of the Services in use as the API server has them: by a watch for each, or by polls
+// where there can be none. What goes wrong there is nobody's error: an answer that is not kept up to date any more counts as
+// long as others do; see remember.go.
+type endpointWatches struct {
+	streams *sliceStreams
+	answers *cache[serviceKey, endpointSet]
+	log     zerolog.Logger
+	most    int           // maxWatches; what follows is smaller in tests, too
+	spared  time.Duration // busyFor
+	lasts   time.Duration // watchedFor
+
+	mu          sync.Mutex
+	life        context.Context // nil outside of open and its end
+	work        sync.WaitGroup
+	watches     map[serviceKey]*endpointWatch
+	withdrawals *withdrawals
+	forbidden   map[string]time.Time // by namespace: when a watch was last refused
+}
+
+// An endpointWatch is a Service in use. The lock of endpointWatches guards it; set belongs to its goroutine, which alone
+// changes it, and pods are those the withdrawals know.
+type endpointWatch struct {
+	key     serviceKey
+	set     endpointSet
+	pods    map[podID]bool
+	live    bool // set is what the API server has now
+	used    time.Time
+	changed chan struct{} // closed at the next change
+	again   chan struct{} // holds a value: the connection may be dead
+	end     context.CancelFunc
+}
+
+func newEndpointWatches(a *api, answers *cache[serviceKey, endpointSet], c carrier, log zerolog.Logger) *endpointWatches {
+	return &endpointWatches{
+		streams: a.streams, answers: answers, log: log, most: maxWatches, spared: busyFor, lasts: watchedFor, withdrawals: newWithdrawals(c),
+		watches: map[serviceKey]*endpointWatch{}, forbidden: map[string]time.Time{},
+	}
+}
+
+// open lets watches begin until ctx ends. The returned function waits for them to end.
+func (e *endpointWatches) open(ctx context.Context) (wait func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.life = ctx
+	return func() {
+		<-ctx.Done()
+		e.mu.Lock()
+		e.life = nil
+		e.mu.Unlock()
+		e.work.Wait()
+	}
+}
+
+// current returns the endpoints of a Service if a watch keeps them up to date. To ask is to use the Service.
+func (e *endpointWatches) current(key serviceKey) (endpointSet, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	w := e.watches[key]
+	if w == nil {
+		return endpointSet{}, false
+	}
+	w.used = time.Now()
+	return w.set, w.live
+}
+
+// changes returns a channel that is closed at the next change of a Service's endpoints; nil while nobody watches for one.
+func (e *endpointWatches) changes(key serviceKey) <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if w := e.watches[key]; w != nil {
+		return w.changed
+	}
+	return nil
+}
+
+// begin watches a Service from what is known of it on. It waits for nothing.
+func (e *endpointWatches) begin(key serviceKey, set endpointSet) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.life == nil || e.watches[key] != nil || set.version == "" {
+		return
+	}
+	if len(e.watches) >= e.most && !e.dropOldest() {
+		return
+	}
+	ctx, cancel := context.WithCancel(e.life)
+	w := &endpointWatch{
+		key: key, set: set, pods: set.pods(), used: time.Now(),
+		changed: make(chan struct{}), again: make(chan struct{}, 1), end: cancel,
+	}
+	e.watches[key] = w
+	e.withdrawals.change(nil, w.pods)
+	e.work.Go(func() {
+		defer e.drop(w)
+		e.keep(ctx, w)
+	})
+}
+
+// dropOldest ends the watch whose Service was not in use for longest, unless that is in use, too: watches that take turns
+// would cost more than they are worth. mu is held.
+func (e *endpointWatches) dropOldest() bool {
+	var oldest *endpointWatch
+	for _, w := range e.watches {
+		if oldest == nil || w.used.Before(oldest.used) {
+			oldest = w
+		}
+	}
+	if time.Since(oldest.used) < e.spared {
+		return false
+	}
+	e.forget(oldest)
+	return true
+}
+
+// drop ends a watch.
+func (e *endpointWatches) drop(w *endpointWatch) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.forget(w)
+}
+
+// forget takes a watch out. mu is held.
+func (e *endpointWatches) forget(w *endpointWatch) {
+	w.end()
+	if e.watches[w.key] != w {
+		return
+	}
+	e.setLive(w, false)
+	delete(e.watches, w.key)
+	e.withdrawals.drop(w.pods)
+}
+
+// restart has every watch made again: their connection may be dead.
+func (e *endpointWatches) restart() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, w := range e.watches {
+		e.setLive(w, false)
+		signal(w.again)
+	}
+}
+
+// setLive notes whether a watch keeps its Service's endpoints up to date. What it knew last becomes an answer like others.
+// mu is held.
+func (e *endpointWatches) setLive(w *endpointWatch, live bool) {
+	if w.live && !live {
+		e.answers.put(w.key, w.set)
+	}
+	w.live = live
+}
+
+// change publishes the endpoints of a Service.
+func (e *endpointWatches) change(w *endpointWatch, set endpointSet) {
+	pods := set.pods()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.watches[w.key] != w {
+		return
+	}
+	e.withdrawals.change(w.pods, pods)
+	w.set, w.pods = set, pods
+	if !w.live {
+		e.answers.put(w.key, set)
+	}
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+// idle returns how long a Service has not been used.
+func (e *endpointWatches) idle(w *endpointWatch) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return time.Since(w.used)
+}
+
+// keep keeps the endpoints of a Service up to date until it is not used any more.
+func (e *endpointWatches) keep(ctx context.Context, w *endpointWatch) {
+	var retry time.Duration
+	for next := time.Now(); ctx.Err() == nil; {
+		if time.Now().Before(next) || !e.mayWatch(w.key.namespace) {
+			if !e.poll(ctx, w) {
+				return
+			}
+			continue
+		}
+		begun := time.Now()
+		err := e.watch(ctx, w)
+		e.log.Debug().Str("service", w.key.name).Str("namespace", w.key.namespace).AnErr("cause", err).Msg("watch ended")
+		switch {
+		case errors.Is(err, errUnused), isLoggedOut(err):
+			return
+		case errors.Is(err, errStale):
+			e.streams.reconnect(ctx)
+			e.list(ctx, w)
+			continue
+		case isTooOld(err):
+			if e.list(ctx, w) && retry == 0 {
+				retry = firstRetry
+				continue
+			}
+		case apierrors.IsForbidden(err):
+			e.refuse(w.key.namespace)
+		case errors.Is(err, context.DeadlineExceeded):
+			retry = longRetry
+		}
+		if time.Since(begun) >= lastingLong {
+			retry = 0
+			continue
+		}
+		retry = min(max(firstRetry, 2*retry), longRetry)
+		next = time.Now().Add(retry)
+	}
+}
+
+// mayWatch reports whether a watch is worth a try in a namespace.
+func (e *endpointWatches) mayWatch(namespace string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return time.Since(e.forbidden[namespace]) > forbiddenLasts
+}
+
+func (e *endpointWatches) refuse(namespace string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.forbidden) >= maxNetworks {
+		clear(e.forbidden)
+	}
+	e.forbidden[namespace] = time.Now()
+}
+
+// poll asks for a Service once, after a pause. It returns false when that is not worth it any more.
+func (e *endpointWatches) poll(ctx context.Context, w *endpointWatch) bool {
+	pause := busyPoll
+	if e.idle(w) > busyFor {
+		pause = quietPoll
+	}
+	if !sleep(ctx, pause) || e.idle(w) > min(polledFor, e.lasts) || !e.streams.login.has() {
+		return false
+	}
+	return e.list(ctx, w) || sleep(ctx, quietPoll-pause)
+}
+
+// list asks for a Service's endpoints anew.
+func (e *endpointWatches) list(ctx context.Context, w *endpointWatch) bool {
+	list, err := e.streams.list(ctx, w.key)
+	if err != nil {
+		return false
+	}
+	e.change(w, newEndpointSet(w.key.namespace, list))
+	return true
+}
+
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+var (
+	errUnused = errors.New("the Service is not in use any more")
+	errStale  = errors.New("the connection may be dead")
+	errEnded  = errors.New("the API server ended the watch")
+)
+
+// watch follows the changes of a Service's endpoints. The error says why it ended.
+func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
+	select {
+	case <-w.again: // it was about another connection
+	default:
+	}
+	events, err := e.streams.watch(ctx, w.key, w.set.version)
+	if err != nil {
+		return err
+	}
+	defer events.Stop()
+	e.live(w, true)
+	defer e.live(w, false)
+	next := w.set
+	defer func() { e.change(w, next) }()
+	unused := time.NewTimer(e.lasts)
+	defer unused.Stop()
+	// The first change counts at once, and those that follow closely count together.
+	var published time.Time
+	var due <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.again:
+			return errStale
+		case <-unused.C:
+			left := e.lasts - e.idle(w)
+			if left <= 0 {
+				return errUnused
+			}
+			unused.Reset(left)
+		case event, open := <-events.ResultChan():
+			if !open {
+				return errEnded
+			}
+			changed, err := next.apply(w.key.namespace, event)
+			if err != nil {
+				return err
+			}
+			if changed && due == nil {
+				due = time.After(oneInAll - time.Since(published))
+			}
+		case <-due:
+			e.change(w, next)
+			published, due = time.Now(), nil
+		}
+	}
+}
+
+// apply takes an event of a watch, and reports whether the endpoints are others after it.
+func (s *endpointSet) apply(namespace string, event apiwatch.Event) (changed bool, err error) {
+	if event.Type == apiwatch.Error {
+		return false, apierrors.FromObject(event.Object)
+	}
+	slice, ok := event.Object.(*discoveryv1.EndpointSlice)
+	if !ok {
+		return false, errForeign
+	}
+	switch event.Type {
+	case apiwatch.Added, apiwatch.Modified:
+		*s = s.with(newEndpointSlice(namespace, *slice))
+	case apiwatch.Deleted:
+		*s = s.without(slice.Name)
+	}
+	if slice.ResourceVersion != "" {
+		s.version = slice.ResourceVersion
+	}
+	return event.Type != apiwatch.Bookmark, nil
+}
+
+// live notes whether a watch is under way.
+func (e *endpointWatches) live(w *endpointWatch, live bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.setLive(w, live)
+}

@@ -1,0 +1,328 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"fairlead/kube/fault"
+)
+
+// setReady changes whether a Pod of a Service is ready.
+func (s *apiServer) setReady(service, pod string, ready bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slice := *s.slices[service][0].DeepCopy()
+	for i := range slice.Endpoints {
+		if slice.Endpoints[i].TargetRef.Name == pod {
+			slice.Endpoints[i].Conditions.Ready = &ready
+		}
+	}
+	s.slices[service] = []discoveryv1.EndpointSlice{slice}
+}
+
+func (s *apiServer) watches() (asked []string, open int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.watched), s.watching
+}
+
+// isWatched reports whether a watch keeps a Service's endpoints up to date.
+func isWatched(c *Cluster, namespace, service string) bool {
+	e := c.resolver.watches
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	w := e.watches[serviceKey{namespace, service}]
+	return w != nil && w.live
+}
+
+func (f *fakeCarrier) told() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.withdrawn)
+}
+
+func TestAServiceInUseIsWatched(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "a", "b")
+	carrier := &fakeCarrier{}
+	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
+	if err := dial(t, c, "web:80"); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the watch", func() bool { return isWatched(c, "team", "web") })
+	server.setReady("team/web", "a", false)
+	waitFor(t, "the carrier to be told", func() bool { return slices.Contains(carrier.told(), "a") })
+	before := len(carrier.dialled())
+	for range 30 {
+		if err := dial(t, c, "web:80"); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, endpoints := range carrier.dialled()[before:] {
+		if len(endpoints) != 1 || endpoints[0].Pod != "b" {
+			t.Errorf("dialled %v", endpoints)
+		}
+	}
+	server.setReady("team/web", "a", true)
+	waitFor(t, "the Pod to be back", func() bool { return slices.Contains(carrier.told(), "a restored") })
+	server.add("team", "web", "c")
+	waitFor(t, "the carrier to be told of Pods that are gone", func() bool {
+		told := carrier.told()
+		return slices.Contains(told, "a gone") && slices.Contains(told, "b gone")
+	})
+	if asked, open := server.watches(); len(asked) != 1 || open != 1 {
+		t.Errorf("asked for watches of %q, and %d are open", asked, open)
+	}
+	if asked := server.requests(); len(asked) != 3 { // with the first look at a Pod
+		t.Errorf("asked %q", asked)
+	}
+}
+
+func TestAWatchedServiceWithoutPodsHasThemAtOnce(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "a")
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	if err := dial(t, c, "web:80"); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the watch", func() bool { return isWatched(c, "team", "web") })
+	for range 3 {
+		server.setReady("team/web", "a", false)
+		waitFor(t, "no ready endpoint", func() bool { return errors.As(dial(t, c, "web:80"), new(*fault.NoEndpoints)) })
+		server.setReady("team/web", "a", true)
+		begun := time.Now()
+		waitFor(t, "a ready endpoint", func() bool { return dial(t, c, "web:80") == nil })
+		if took := time.Since(begun); took > 600*time.Millisecond {
+			t.Errorf("it took %s", took)
+		}
+	}
+}
+
+// A dial that finds all Pods gone goes to the first new one.
+func TestADialWhosePodsAreGoneWaitsForTheFirstNewOne(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "old")
+	refused := make(chan struct{}, 1)
+	carrier := &fakeCarrier{refuse: func(endpoints []endpoint) error {
+		if endpoints[0].Pod == "old" {
+			signal(refused)
+			return &fault.NotFound{Kind: fault.Pod, Name: "old", Namespace: "team"}
+		}
+		return nil
+	}}
+	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
+	done := make(chan error, 1)
+	go func() { done <- dial(t, c, "web:80") }()
+	<-refused
+	waitFor(t, "the watch", func() bool { return isWatched(c, "team", "web") })
+	server.add("team", "web", "new")
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWatchesEndSomeTimeAfterTheLastUse(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "a", "b")
+	server.setReady("team/web", "b", false)
+	carrier := &fakeCarrier{}
+	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
+	c.resolver.watches.lasts = 100 * time.Millisecond
+	for i := range 2 {
+		if err := dial(t, c, "web:80"); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "the watch to end", func() bool { asked, open := server.watches(); return len(asked) == i+1 && open == 0 })
+	}
+	if told := carrier.told(); !slices.Contains(told, "b restored") {
+		t.Errorf("nobody watches, and the carrier was told %q", told)
+	}
+	if asked := server.requests(); len(asked) != 3 { // the answers are fresh
+		t.Errorf("asked %q", asked)
+	}
+}
+
+func TestThereAreSoManyWatchesAndNoMore(t *testing.T) {
+	server := newAPIServer(t)
+	for i := range 8 {
+		server.add("team", fmt.Sprintf("web-%d", i), fmt.Sprintf("pod-%d", i))
+	}
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	e := c.resolver.watches
+	e.most = 4
+	names := func() (list []string) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for key := range maps.Keys(e.watches) {
+			list = append(list, key.name)
+		}
+		slices.Sort(list)
+		return list
+	}
+	for _, test := range []struct {
+		spared time.Duration
+		want   string
+	}{
+		{time.Hour, "web-0 web-1 web-2 web-3"}, // all are in use
+		{0, "web-0 web-1 web-6 web-7"},
+	} {
+		e.spared = test.spared
+		for _, i := range []int{0, 1, 2, 3, 4, 5, 0, 1, 6, 7} {
+			if err := dial(t, c, fmt.Sprintf("web-%d:80", i)); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := strings.Join(names(), " "); got != test.want {
+			t.Errorf("watched are %s, want %s", got, test.want)
+		}
+		waitFor(t, "the others to end", func() bool { _, open := server.watches(); return open == 4 })
+	}
+}
+
+// TestWhereThereIsNoWatch is about API servers, and what is before them, that let none through.
+func TestWhereThereIsNoWatch(t *testing.T) {
+	for name, refuse := range map[string]http.HandlerFunc{
+		"forbidden":      func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusForbidden, "Forbidden", "no watch") },
+		"not for proxy":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
+		"ends at once":   func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "application/json") },
+		"is no watch":    func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
+		"held back":      func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"always too old": func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusGone, "Expired", "too old") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := newAPIServer(t)
+			server.add("team", "web", "a", "b")
+			server.refuse = refuse
+			carrier := &fakeCarrier{}
+			c := start(t, server.kubeconfig(t, "{token: t}"), carrier, func(err error) {
+				if err != nil {
+					t.Errorf("health: %v", err)
+				}
+			})
+			if err := dial(t, c, "web:80"); err != nil {
+				t.Fatal(err)
+			}
+			server.setReady("team/web", "a", false)
+			waitFor(t, "the poll", func() bool { return slices.Contains(carrier.told(), "a") })
+			before := len(carrier.dialled())
+			for range 10 {
+				if err := dial(t, c, "web:80"); err != nil {
+					t.Error(err)
+				}
+			}
+			for _, endpoints := range carrier.dialled()[before:] {
+				if len(endpoints) != 1 || endpoints[0].Pod != "b" {
+					t.Errorf("dialled %v", endpoints)
+				}
+			}
+			if asked, _ := server.watches(); len(asked) > 4 {
+				t.Errorf("asked for %d watches", len(asked))
+			}
+		})
+	}
+}
+
+func TestAWatchThatIsCutIsMadeAgain(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "a", "b")
+	carrier := &fakeCarrier{}
+	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
+	if err := dial(t, c, "web:80"); err != nil {
+		t.Fatal(err)
+	}
+	for i, cut := range []func(){
+		server.CloseClientConnections,
+		func() { _ = c.Look(t.Context()) }, // the machine woke up
+	} {
+		waitFor(t, "the watch", func() bool { return isWatched(c, "team", "web") })
+		cut()
+		server.setReady("team/web", "a", i%2 == 1)
+		waitFor(t, "the change", func() bool {
+			told := carrier.told()
+			return len(told) > 0 && told[len(told)-1] == []string{"a", "a restored"}[i]
+		})
+		waitFor(t, "another watch", func() bool { asked, open := server.watches(); return len(asked) == i+2 && open == 1 })
+	}
+}
+
+// A Service that rolls changes many times a second. What follows closely is worked on once.
+func TestAStormOfChangesIsWorkedOnAFewTimes(t *testing.T) {
+	server := newAPIServer(t)
+	var pods []string
+	for i := range 1000 {
+		pods = append(pods, fmt.Sprintf("pod-%d", i))
+	}
+	server.add("team", "web", pods...)
+	carrier := &fakeCarrier{}
+	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
+	if err := dial(t, c, "web:80"); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the watch", func() bool { return isWatched(c, "team", "web") })
+	before, changes := len(carrier.told()), 0
+	begun := time.Now()
+	for ready := false; time.Since(begun) < time.Second; ready = !ready {
+		server.setReady("team/web", "pod-7", ready)
+		changes++
+		time.Sleep(10 * time.Millisecond) // longer than the server waits before it sends them
+	}
+	worked := len(carrier.told()) - before
+	if most := int(time.Since(begun)/oneInAll) + 2; worked > most || changes < most {
+		t.Errorf("%d changes were worked on %d times, want %d at most", changes, worked, most)
+	}
+	server.setReady("team/web", "pod-7", false)
+	waitFor(t, "the last change", func() bool { told := carrier.told(); return told[len(told)-1] == "pod-7" })
+}
+
+func TestAPodIsWithdrawnWhenNoServiceHasItAnyMore(t *testing.T) {
+	a, b := podID{"ns", "a", "1"}, podID{"ns", "b", "2"}
+	carrier := &fakeCarrier{}
+	w := newWithdrawals(carrier)
+	type pods = map[podID]bool
+	for i, step := range []struct {
+		before, after pods // of a Service
+		want          string
+	}{
+		{nil, pods{a: true, b: false}, "a restored, b"},
+		{nil, pods{a: true, b: true}, "b restored"}, // another Service
+		{pods{a: true, b: false}, pods{a: false, b: false}, ""},
+		{pods{a: true, b: true}, pods{a: false, b: true}, "a"},
+		{pods{a: false, b: true}, pods{b: true}, ""},
+		{pods{a: false, b: false}, pods{b: false}, "a gone"},
+		{pods{b: true}, nil, "b"},
+		{pods{b: false}, pods{a: true, b: false}, "a restored"}, // it came back
+		{pods{a: true, b: false}, nil, "a gone, b gone"},
+	} {
+		carrier.withdrawn = nil
+		w.change(step.before, step.after)
+		slices.Sort(carrier.withdrawn)
+		if got := strings.Join(carrier.withdrawn, ", "); got != step.want {
+			t.Errorf("step %d: %q, want %q", i, got, step.want)
+		}
+	}
+	if len(w.pods) != 0 {
+		t.Errorf("%d Pods are remembered", len(w.pods))
+	}
+}
+
+func TestPodsThatEndAreForUseWhileNoneIsReady(t *testing.T) {
+	ready := member{namespace: "ns", pod: "ready", ready: true}
+	ending := member{namespace: "ns", pod: "ending", terminating: true}
+	set := endpointSet{slices: []endpointSlice{{members: []member{ready, ending}}}}
+	if pods := set.pods(); !pods[podID{"ns", "ready", ""}] || pods[podID{"ns", "ending", ""}] {
+		t.Errorf("beside a ready one: %v", pods)
+	}
+	set = endpointSet{slices: []endpointSlice{{members: []member{ending}}}}
+	if pods := set.pods(); !pods[podID{"ns", "ending", ""}] {
+		t.Errorf("alone: %v", pods)
+	}
+}
