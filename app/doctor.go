@@ -31,6 +31,7 @@ func runDoctor(ctx context.Context, o command.Options, name, target string) erro
 		return err
 	}
 	defer p.Close()
+	p.sayProblems(os.Stderr)
 	entry, err := p.find(name)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -32,11 +33,19 @@ type contextLine struct {
 	Problem    string        `json:"problem,omitempty"`
 }
 
-// runList prints the contexts. Files that cannot be read are named on stderr and make the command fail, after the others were
-// listed.
+// runList prints the contexts of the files that serve would read. What is wrong with the files is said first, on stderr;
+// a kubeconfig that cannot be read makes the command fail, after the contexts of the others were listed.
 func runList(ctx context.Context, o command.Options) error {
+	read := peek()
+	useKubeconfigs(o.Kubeconfig, read)
 	kubeconfig := kube.Load(o.Kubeconfig)
-	lines := contextLines(kubeconfig.Contexts, effective())
+	lines := contextLines(kubeconfig.Contexts, read.Effective)
+	if err := read.Problem(); err != nil {
+		fmt.Fprintln(os.Stderr, "fairlead:", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: "))
+	}
+	for _, problem := range kubeconfig.Problems {
+		fmt.Fprintln(os.Stderr, "fairlead:", problem)
+	}
 	if status, err := ask(ctx); err == nil {
 		addRunning(lines, status)
 	}
@@ -49,15 +58,23 @@ func runList(ctx context.Context, o command.Options) error {
 		err = printContexts(os.Stdout, lines)
 	}
 	if len(lines) == 0 && len(kubeconfig.Problems) == 0 {
-		fmt.Fprintf(os.Stderr, "fairlead: no contexts found in %s\n", strings.Join(sources(kubeconfig.Files), ", "))
+		fmt.Fprintln(os.Stderr, "fairlead:", noContexts(kubeconfig))
 	}
-	for _, problem := range kubeconfig.Problems {
-		fmt.Fprintln(os.Stderr, "fairlead:", problem)
-	}
-	if err == nil && len(kubeconfig.Problems) > 0 {
-		err = fmt.Errorf("%d kubeconfig file(s) could not be read", len(kubeconfig.Problems))
+	if broken := brokenFiles(kubeconfig); err == nil && len(broken) > 0 {
+		err = fmt.Errorf("something is wrong with %s", strings.Join(broken, ", "))
 	}
 	return err
+}
+
+// brokenFiles names the files that something is wrong with, each once.
+func brokenFiles(k kube.Kubeconfig) []string {
+	var files []string
+	for _, problem := range k.Problems {
+		if !slices.Contains(files, problem.File) {
+			files = append(files, problem.File)
+		}
+	}
+	return files
 }
 
 func contextLines(contexts []kube.Context, effective func(name string) settings.Context) []contextLine {
@@ -128,8 +145,8 @@ func printContexts(out io.Writer, lines []contextLine) error {
 	return w.Flush()
 }
 
-// effective gives the settings of contexts as far as they can be read; the defaults otherwise. It changes nothing on disk.
-func effective() func(name string) settings.Context {
+// peek reads the settings as far as they can be read; the defaults hold otherwise. It changes nothing on disk.
+func peek() *settings.Settings {
 	dir, err := settings.Dir()
 	if err != nil {
 		dir = ""
@@ -138,10 +155,11 @@ func effective() func(name string) settings.Context {
 	if err != nil {
 		file = ""
 	}
-	return settings.Peek(dir, file).Effective
+	return settings.Peek(dir, file)
 }
 
 func contextNames(o command.Options) []string {
+	useKubeconfigs(o.Kubeconfig, peek())
 	var names []string
 	for _, c := range kube.Load(o.Kubeconfig).Contexts {
 		names = append(names, c.Name)

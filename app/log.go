@@ -26,8 +26,9 @@ const flushWithin = time.Second
 // writes, and nobody else waits for a console that is not read or a disk that hangs.
 type outputs struct {
 	log                  zerolog.Logger
-	out                  io.Writer // stdout, for whole lines
-	err                  io.Writer // stderr, for whole lines
+	quiet                zerolog.Logger // the log's file alone, for what a person is told in another way
+	out                  io.Writer      // stdout, for whole lines
+	err                  io.Writer      // stderr, for whole lines
 	file, stderr, stdout *spool.Writer
 	close                func() error // of the file
 }
@@ -59,6 +60,7 @@ func openOutputs(dir string, stdout, stderr io.Writer) *outputs {
 		},
 	})
 	o.log = zerolog.New(zerolog.MultiLevelWriter(o.file, console)).With().Timestamp().Logger()
+	o.quiet = zerolog.New(o.file).With().Timestamp().Logger()
 	for _, w := range []*spool.Writer{o.stdout, o.stderr, o.file} {
 		go w.Run()
 	}

@@ -36,7 +36,7 @@ type program struct {
 }
 
 // open reads what there is on disk and begins to log. It starts nothing else and sends nothing. What the log has for a
-// person goes to console, too.
+// person goes to console, too; what is wrong in the files at the start is the caller's to say, by sayProblems.
 func open(o command.Options, console io.Writer) (*program, error) {
 	dir, err := settings.Dir()
 	if err != nil {
@@ -53,32 +53,41 @@ func open(o command.Options, console io.Writer) (*program, error) {
 	outputs := openOutputs(dir, os.Stdout, console)
 	log := outputs.log
 	if damage != nil {
-		log.Warn().Err(damage).Msg("state file")
+		outputs.quiet.Warn().Err(damage).Msg("state file")
 	}
 	p := &program{
 		path: o.Kubeconfig, store: store, settings: settings.Load(store, file), damage: damage, log: log, outputs: outputs, dir: dir,
 	}
 	p.useKubeconfigs()
 	p.wiring = &wiring{kubeconfig: o.Kubeconfig, settings: p.settings, log: log}
-	p.learn(kube.Load(o.Kubeconfig))
+	p.learn(kube.Load(o.Kubeconfig), outputs.quiet)
 	if err := p.settings.Problem(); err != nil {
-		log.Warn().Err(err).Msg("settings")
+		outputs.quiet.Warn().Err(err).Msg("settings")
 	}
 	return p, nil
 }
 
+// sayProblems prints what is wrong in the files that were read at the start, and where they are.
+func (p *program) sayProblems(to io.Writer) {
+	for _, problem := range p.problems() {
+		fmt.Fprintln(to, "fairlead:", problem)
+	}
+}
+
 // useKubeconfigs makes the files that the settings name the ones that kubectl would read, for us and for credential
 // plugins. A file named on the command line comes before them.
-func (p *program) useKubeconfigs() {
-	if files := p.settings.Config().Kubeconfig; len(files) > 0 && p.path == "" {
+func (p *program) useKubeconfigs() { useKubeconfigs(p.path, p.settings) }
+
+func useKubeconfigs(path string, s *settings.Settings) {
+	if files := s.Config().Kubeconfig; len(files) > 0 && path == "" {
 		_ = os.Setenv("KUBECONFIG", strings.Join(files, string(os.PathListSeparator))) // fails for a NUL only, which YAML has not
 	}
 }
 
-// learn takes up what the kubeconfig says now.
-func (p *program) learn(k kube.Kubeconfig) {
+// learn takes up what the kubeconfig says now, and logs what is wrong with it.
+func (p *program) learn(k kube.Kubeconfig, log zerolog.Logger) {
 	for _, problem := range k.Problems {
-		p.log.Warn().Err(problem).Msg("kubeconfig")
+		log.Warn().Err(problem).Msg("kubeconfig")
 	}
 	p.kubeconfig.Store(&k)
 }
@@ -178,23 +187,23 @@ func sources(files []string) []string {
 	return shown
 }
 
-// find is the context of that name, or a usage error that names the closest ones.
+// find is the context of that name, or a usage error that names the closest ones, or where contexts were looked for.
 func (p *program) find(name string) (kube.Context, error) {
 	for _, c := range p.kubeconfig.Load().Contexts {
 		if c.Name == name {
 			return c, nil
 		}
 	}
-	err := fmt.Errorf("no context %q in the kubeconfig%s", name, instead(name, p.kubeconfig.Load().Contexts))
-	return kube.Context{}, errors.Join(append([]error{&command.UsageError{Err: err}}, p.problemErrors()...)...)
+	k := p.kubeconfig.Load()
+	if len(k.Contexts) == 0 {
+		return kube.Context{}, &command.UsageError{Err: errors.New(noContexts(*k))}
+	}
+	return kube.Context{}, &command.UsageError{Err: fmt.Errorf("no context %q in the kubeconfig%s", name, instead(name, k.Contexts))}
 }
 
-func (p *program) problemErrors() []error {
-	var errs []error
-	for _, problem := range p.kubeconfig.Load().Problems {
-		errs = append(errs, problem)
-	}
-	return errs
+// noContexts says that a kubeconfig has none, and which files were looked at.
+func noContexts(k kube.Kubeconfig) string {
+	return "no contexts found in " + strings.Join(sources(k.Files), ", ")
 }
 
 // manager makes the model. save keeps each wish; nil forgets them.

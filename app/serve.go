@@ -22,6 +22,7 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 		return err
 	}
 	defer p.Close()
+	p.sayProblems(p.outputs.err)
 	names, err = p.servable(names)
 	if err != nil {
 		return err
@@ -59,16 +60,19 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 
 // servable checks the names before anything starts; none stands for the current context.
 func (p *program) servable(names []string) ([]string, error) {
+	k := p.kubeconfig.Load()
 	if len(names) == 0 {
-		for _, c := range p.kubeconfig.Load().Contexts {
+		for _, c := range k.Contexts {
 			if c.Current {
 				names = []string{c.Name}
 			}
 		}
 	}
-	if len(names) == 0 {
-		err := &command.UsageError{Err: errors.New("the kubeconfig has no current context: name one (fairlead list shows them)")}
-		return nil, errors.Join(append([]error{err}, p.problemErrors()...)...)
+	switch {
+	case len(names) == 0 && len(k.Contexts) == 0:
+		return nil, &command.UsageError{Err: errors.New(noContexts(*k))}
+	case len(names) == 0:
+		return nil, &command.UsageError{Err: errors.New("the kubeconfig has no current context: name one (fairlead list shows them)")}
 	}
 	var unique []string
 	seen := map[string]bool{}

@@ -49,7 +49,7 @@ func (p *program) environment(ctx context.Context, model *session.Manager) {
 	p.log.Info().Strs("variables", changed).Msg("environment completed")
 	if slices.Contains(changed, "KUBECONFIG") {
 		p.useKubeconfigs() // the settings' own come first
-		p.learn(kube.Load(p.path))
+		p.learn(kube.Load(p.path), p.log)
 		p.retell(ctx, model)
 	}
 }

@@ -34,6 +34,7 @@ func runTray(ctx context.Context, o command.Options) error {
 		return err
 	}
 	defer p.Close()
+	p.sayProblems(p.outputs.err)
 	return p.tray(ctx)
 }
 

@@ -61,12 +61,17 @@ func FindBrowsers(preferred string) []Browser {
 
 // rank is 0 for the preferred browser and 1 for all others.
 func rank(b Browser, preferred string) int {
-	for _, name := range []string{b.ID, b.Title, b.Path, filepath.Base(b.Path)} {
-		if strings.EqualFold(name, preferred) {
-			return 0
-		}
+	if b.Is(preferred) {
+		return 0
 	}
 	return 1
+}
+
+// Is reports whether name means b: by its ID, its title, its path or the last part of that.
+func (b Browser) Is(name string) bool {
+	return slices.ContainsFunc([]string{b.ID, b.Title, b.Path, filepath.Base(b.Path)}, func(own string) bool {
+		return strings.EqualFold(own, name)
+	})
 }
 
 // startTime is how long Open watches a browser that has just been started: one that cannot run ends at once.

@@ -18,8 +18,17 @@ type Config struct {
 	LoginShell      LoginShell // how the environment of the user's login shell is had
 	Browser         string     // the browser's name or path; empty: the first one found
 	Kubeconfig      []string   // the files to read in place of KUBECONFIG and ~/.kube/config; empty: those
+	references      []Reference
 
 	at map[string]netip.AddrPort // where contexts listen in place of what stands here, by name
+}
+
+// A Reference is something outside the file that it names. One of the fields behind Line is set.
+type Reference struct {
+	Line       int
+	TLS        *TLS
+	Browser    string
+	Kubeconfig string
 }
 
 // A block is the options that the file gives to one context, or to those whose names match.

@@ -48,16 +48,20 @@ type Settings struct {
 func Load(store *Store, file string) *Settings {
 	s := &Settings{store: store, file: file, missing: true}
 	s.Reload()
-	if s.problem == nil {
-		return s
+	s.fallBack(store.dir)
+	return s
+}
+
+// fallBack takes what the user's file last said rightly, from the copy in dir, if it is wrong now.
+func (s *Settings) fallBack(dir string) {
+	if s.problem == nil || dir == "" {
+		return
 	}
-	good := filepath.Join(store.dir, goodName)
-	if text, err := readBounded(good); err == nil {
-		if config, err := Parse(text, file); err == nil {
+	if text, err := readBounded(filepath.Join(dir, goodName)); err == nil {
+		if config, err := Parse(text, s.file); err == nil {
 			s.config = config
 		}
 	}
-	return s
 }
 
 // Peek reads the state in dir and the user's file to be looked at: nothing on disk is changed, a directory need not be there, and a
@@ -68,6 +72,7 @@ func Peek(dir, file string) *Settings {
 		s.store.last = now.clone()
 	}
 	s.Reload()
+	s.fallBack(dir)
 	return s
 }
 
@@ -236,6 +241,18 @@ func readBounded(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read the settings: %w", err)
 	}
 	return text, nil
+}
+
+// Check returns what is wrong with what the user's file names outside itself, each as a Problem, in the file's order. wrong
+// looks at one thing, and returns nil when it can be used.
+func (s *Settings) Check(wrong func(Reference) error) []Problem {
+	var problems []Problem
+	for _, r := range s.Config().references {
+		if err := wrong(r); err != nil {
+			problems = append(problems, Problem{s.file, r.Line, err.Error()})
+		}
+	}
+	return problems
 }
 
 // Unknown are the names under contexts in the user's file that are not among those there are, each as a Problem. A kubeconfig may

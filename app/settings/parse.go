@@ -62,6 +62,7 @@ func Parse(text []byte, file string) (Config, error) {
 	c := p.config(document.Content[0])
 	p.checkPorts(c)
 	p.checkListen(c)
+	c.references = p.references
 	if len(p.problems) > 0 {
 		return Config{}, p.problems
 	}
@@ -86,8 +87,9 @@ func (p *parser) syntax(err error) error {
 
 // parser collects the problems of a file.
 type parser struct {
-	file     string
-	problems Problems
+	file       string
+	problems   Problems
+	references []Reference
 }
 
 func (p *parser) whole(format string, args ...any) error {
@@ -117,11 +119,16 @@ func (p *parser) config(root *yaml.Node) Config {
 				c.LoginShell = LoginShell(s)
 			}
 		}},
-		{"browser", func(n *yaml.Node) { c.Browser, _ = p.text(n) }},
+		{"browser", func(n *yaml.Node) {
+			if c.Browser, _ = p.text(n); c.Browser != "" {
+				p.references = append(p.references, Reference{Line: n.Line, Browser: c.Browser})
+			}
+		}},
 		{"kubeconfig", func(n *yaml.Node) {
 			p.list(n, func(n *yaml.Node) {
 				if path, ok := p.path(n); ok {
 					c.Kubeconfig = append(c.Kubeconfig, path)
+					p.references = append(p.references, Reference{Line: n.Line, Kubeconfig: path})
 				}
 			})
 		}},
@@ -247,6 +254,7 @@ func (p *parser) tls(node *yaml.Node) *TLS {
 	if t.Cert == "" || t.Key == "" || t.ClientCA == "" {
 		p.bad(node, "tls takes three files: cert, key and client-ca, since it lets in only clients with a certificate")
 	}
+	p.references = append(p.references, Reference{Line: node.Line, TLS: &t})
 	return &t
 }
 

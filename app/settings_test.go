@@ -1,0 +1,112 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// checked runs settings check for a settings file with this text, in a folder that has the certificate files named in it.
+func checked(t *testing.T, text string) said {
+	t.Helper()
+	r := &running{state: t.TempDir()}
+	dir := filepath.Join(r.state, "config", "fairlead")
+	newAuthority(t, filepath.Join(dir, "ca.crt")).issue(t, 2, filepath.Join(dir, "own.crt"), filepath.Join(dir, "own.key"))
+	writeFile(t, filepath.Join(dir, "no.crt"), "no certificate\n")
+	writeFile(t, filepath.Join(dir, "broken.kubeconfig"), "contexts: [\n")
+	writeFile(t, filepath.Join(dir, "empty.kubeconfig"), "apiVersion: v1\nkind: Config\n")
+	for _, name := range []string{"browser", "text"} {
+		writeFile(t, filepath.Join(dir, name), "#!/bin/sh\n")
+	}
+	if err := os.Chmod(filepath.Join(dir, "browser"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "config.yaml"), strings.ReplaceAll(text, "DIR", dir))
+	return r.ask(t, "settings", "check")
+}
+
+func TestSettingsCheckLooksAtWhatTheSettingsName(t *testing.T) {
+	good := "kubeconfig: [" + cluster.Kubeconfig + "]\n"
+	for name, test := range map[string]struct {
+		text, says string
+		status     int
+	}{
+		"certificates":       {good + "defaults: {tls: {cert: own.crt, key: own.key, client-ca: ca.crt}}\n", "", 0},
+		"no certificate":     {good + "defaults:\n  tls: {cert: none.crt, key: own.key, client-ca: ca.crt}\n", "config.yaml:3: the listener's certificate: open DIR/none.crt: no such file", 1},
+		"no key":             {good + "contexts:\n  demo:\n    tls: {cert: own.crt, key: no.crt, client-ca: ca.crt}\n", "config.yaml:4: the listener's certificate: ", 1},
+		"no authority":       {good + "defaults: {tls: {cert: own.crt, key: own.key, client-ca: no.crt}}\n", "config.yaml:2: who signs the clients' certificates: DIR/no.crt has no certificate", 1},
+		"missing kubeconfig": {"kubeconfig:\n  - " + cluster.Kubeconfig + "\n  - none.kubeconfig\n", "config.yaml:3: DIR/none.kubeconfig: no such file", 1},
+		"broken kubeconfig":  {"kubeconfig: [broken.kubeconfig]\n", "config.yaml:1: DIR/broken.kubeconfig: line 1: not valid YAML", 1},
+		"empty kubeconfig":   {"kubeconfig: [empty.kubeconfig]\n", "config.yaml:1: DIR/empty.kubeconfig has no context", 1},
+		"a browser":          {good + "browser: DIR/browser\n", "", 0},
+		"no browser":         {good + "browser: netscape\n", `config.yaml:2: no browser "netscape" was found`, 1},
+		"missing browser":    {good + "browser: DIR/none\n", "config.yaml:2: the browser DIR/none cannot be run: ", 1},
+		"no program":         {good + "browser: DIR/text\n", "config.yaml:2: the browser DIR/text cannot be run: permission denied", 1},
+		"unknown context":    {good + "contexts: {demo-tem: {outside: refuse}}\n", `config.yaml:2: no context "demo-tem" in the kubeconfig; close to it: demo-team`, 0},
+		"open to all":        {good + "defaults: {password: true, listen: 0.0.0.0}\ncontexts: {demo: {password: false}}\n", "context demo: It would let in anybody who can reach 0.0.0.0", 1},
+		"two":                {"kubeconfig: [none.kubeconfig]\nbrowser: netscape\n", "config.yaml:2: no browser", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := checked(t, test.text)
+			dir, _, _ := strings.Cut(got.stdout+got.stderr, "/config.yaml")
+			dir = strings.TrimPrefix(dir[strings.LastIndex(dir, "\n")+1:], "fairlead: ")
+			says := strings.ReplaceAll(test.says, "DIR", dir)
+			fine := strings.Contains(got.stdout, "nothing is wrong")
+			if got.status != test.status || !strings.Contains(got.stdout, says) || fine != (test.says == "") || (got.stderr == "") != (got.status == 0) {
+				t.Errorf("%q is not in %+v", says, got)
+			}
+		})
+	}
+}
+
+func TestListObeysTheKubeconfigOfTheSettings(t *testing.T) {
+	r := &running{state: t.TempDir()}
+	config := filepath.Join(r.state, "config", "fairlead", "config.yaml")
+	writeFile(t, config, "kubeconfig: ["+cluster.Kubeconfig+"]\n")
+	t.Setenv("KUBECONFIG", filepath.Join(r.state, "none"))
+	if text := r.must(t, "list"); !strings.Contains(text, "demo-team") {
+		t.Errorf("list:\n%s", text)
+	}
+	if text := r.must(t, "__completeNoDesc", "serve", ""); !strings.Contains(text, "demo-team") {
+		t.Errorf("completion:\n%s", text)
+	}
+	// One named on the command line comes first.
+	other := filepath.Join(r.state, "other")
+	writeFile(t, other, "contexts: [{name: lonely, context: {cluster: none, user: none}}]\n")
+	if text := r.must(t, "list", "--kubeconfig", other); strings.Contains(text, "demo") || !strings.Contains(text, "lonely") {
+		t.Errorf("list --kubeconfig:\n%s", text)
+	}
+	writeFile(t, config, "kubeconfig: ["+cluster.Kubeconfig+"]\nbrowsr: firefox\n")
+	if got := r.ask(t, "list"); !strings.Contains(got.stderr, config+`:2: unknown key "browsr"`) || got.status != 0 {
+		t.Errorf("list with a mistake in the settings: %+v", got)
+	}
+}
+
+// What is wrong with the kubeconfig is said first, and nothing is said twice.
+func TestAKubeconfigThatCannotBeReadIsSaidFirst(t *testing.T) {
+	r := &running{state: t.TempDir()}
+	t.Setenv("HOME", r.state)
+	t.Setenv("KUBECONFIG", "")
+	missing, broken := filepath.Join(r.state, "missing"), filepath.Join(r.state, "broken")
+	writeFile(t, broken, "contexts: [\n")
+	for _, test := range []struct{ kubeconfig, first string }{
+		{missing, "/missing: no such file or directory"},
+		{broken, "/broken: line 1: not valid YAML"},
+		{"", "no contexts found in ~/.kube/config (no such file)"},
+	} {
+		for _, args := range [][]string{{"list"}, {"serve"}, {"serve", "demo"}, {"doctor", "demo"}} {
+			if test.kubeconfig != "" {
+				args = append(args, "--kubeconfig", test.kubeconfig)
+			}
+			got := r.ask(t, args...)
+			first, rest, _ := strings.Cut(got.stderr, "\n")
+			if !strings.HasPrefix(first, "fairlead: ") || !strings.Contains(first, test.first) || strings.Contains(rest, test.first) {
+				t.Errorf("%s:\n%s", args, got.stderr)
+			}
+			if lines := strings.Count(got.stderr, "\n"); lines > 2 || test.kubeconfig == "" && lines != 1 {
+				t.Errorf("%s says %d lines:\n%s", args, lines, got.stderr)
+			}
+		}
+	}
+}
