@@ -25,6 +25,8 @@ type order struct {
 	Status   int    `json:"status"`
 	// On switches a black hole, and WebSockets at the node.
 	On bool `json:"on"`
+	// Runtime is the container runtime whose words the node has, see kubelet.SetRuntime.
+	Runtime string `json:"runtime"`
 	// Upgrade and Connect are delays in milliseconds.
 	Upgrade int64 `json:"upgradeMilliseconds"`
 	Connect int64 `json:"connectMilliseconds"`
@@ -38,6 +40,7 @@ type order struct {
 //	POST /refuse-upgrades       protocol, status: at the node
 //	POST /delay                 pod, upgradeMilliseconds, connectMilliseconds
 //	POST /blackhole             pod, on
+//	POST /runtime               runtime
 //	POST /heal                  ends all faults of the node and the middlebox
 //	POST /websockets            on: passed through to the node; else translated by the API server
 //	POST /middlebox             protocol, status: in front of the API server
@@ -52,6 +55,7 @@ func Handler(node *kubelet.Kubelet, box *middlebox.Middlebox) http.Handler {
 	for path, obey := range map[string]func(context.Context, order) error{
 		"drop-streams":    func(_ context.Context, o order) error { return node.DropStreams(o.Pod) },
 		"drop-sessions":   func(_ context.Context, o order) error { return node.DropSessions(o.Pod) },
+		"runtime":         func(_ context.Context, o order) error { return node.SetRuntime(o.Runtime) },
 		"refuse-upgrades": func(_ context.Context, o order) error { return node.RefuseUpgrades(o.Protocol, o.Status) },
 		"delay": func(_ context.Context, o order) error {
 			return node.Delay(o.Pod, kubelet.Delay{

@@ -1,7 +1,9 @@
 package kubelet
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +23,46 @@ type faults struct {
 	refusals [protocolCount]int
 	delays   map[podName]Delay
 	frozen   map[podName]bool
+	runtime  string
+}
+
+// runtimes are the container runtimes whose words a node can have, and what they say of a port that refuses.
+var runtimes = map[string]func(port int32) error{
+	"containerd": nil,
+	// cri-dockerd and old CRI-O enter the Pod's network with nsenter and run socat there; the error is its last words.
+	"socat": func(port int32) error {
+		return fmt.Errorf("exit status 1: 2026/01/01 00:00:00 socat[4711] E connect(5, AF=2 127.0.0.1:%d, 16): Connection refused", port)
+	},
+	"no-socat": func(int32) error {
+		return errors.New("unable to do port forwarding: socat not found")
+	},
+	// The newest containerd dials the Pod's own addresses from the node when its localhost refuses.
+	"pod-address": func(port int32) error {
+		return fmt.Errorf("failed to connect to localhost:%d inside namespace and to Pod addresses: "+
+			"dial tcp4 127.0.0.1:%d: connect: connection refused; dial tcp 10.244.0.2:%d: connect: connection refused", port, port, port)
+	},
+}
+
+// SetRuntime makes the node speak of refused ports as another container runtime does: "containerd", "socat", "no-socat" or
+// "pod-address".
+func (k *Kubelet) SetRuntime(name string) error {
+	if _, ok := runtimes[name]; !ok {
+		return fmt.Errorf("runtime %q: there are %s", name, strings.Join(slices.Sorted(maps.Keys(runtimes)), ", "))
+	}
+	k.faults.mu.Lock()
+	defer k.faults.mu.Unlock()
+	k.faults.runtime = name
+	return nil
+}
+
+// refusedBy is what the runtime says of a port that refuses, nil where that is containerd.
+func (f *faults) refusedBy(port int32) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if words := runtimes[f.runtime]; words != nil {
+		return words(port)
+	}
+	return nil
 }
 
 // RefuseUpgrades makes the node answer every session of one protocol ("websocket", "websocket-v4" or "spdy") with an
@@ -106,7 +148,7 @@ func (k *Kubelet) DropSessions(pod string) error {
 func (k *Kubelet) Heal() {
 	k.faults.mu.Lock()
 	k.faults.refusals = [protocolCount]int{}
-	k.faults.delays, k.faults.frozen = nil, nil
+	k.faults.delays, k.faults.frozen, k.faults.runtime = nil, nil, ""
 	k.faults.mu.Unlock()
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -12,9 +12,16 @@ import (
 // linger is how long one direction of a forwarded connection may go on after the other has ended.
 const linger = time.Second
 
+// teardown is how long a Pod's network takes to go, after its programs have ended: a connection to it gets no answer then,
+// not even a refusal.
+const teardown = 30 * time.Millisecond
+
+// synPatience is how long a connection that gets no answer is tried (tcp(7), tcp_syn_retries).
+const synPatience = 130 * time.Second
+
 // PortForward carries one stream to a port of a pod. It behaves as containerd does: the end of one direction is never
-// passed on as a half-close, the other direction has one more second, and then both are closed. The CRI streaming
-// library calls it, writes its error to the error stream, and closes the stream when it returns.
+// passed on as a half-close, the other direction has one more second, and then both are closed; and the data stream is
+// closed before it returns, which is before the CRI streaming library, its caller, writes its error to the error stream.
 func (k *Kubelet) PortForward(ctx context.Context, sandbox string, number int32, stream io.ReadWriteCloser) error {
 	k.mu.Lock()
 	p := k.sandboxes[sandbox]
@@ -22,21 +29,23 @@ func (k *Kubelet) PortForward(ctx context.Context, sandbox string, number int32,
 	if p == nil {
 		return fmt.Errorf("failed to find sandbox %q in store: not found", sandbox)
 	}
-	dropped, ok := p.enter()
-	if !ok {
-		return fmt.Errorf("failed to find sandbox %q in store: not found", sandbox)
-	}
+	dropped, phase := p.enter()
 	defer p.leave()
+	if phase == networkGone {
+		return fmt.Errorf("network namespace for sandbox %q is closed", sandbox)
+	}
+	defer func() { _ = stream.Close() }()
 	p.counts.streamsOpen.Add(1)
 	p.counts.streams.Add(1)
 	defer p.counts.streamsOpen.Add(-1)
-	if !sleepUntil(p.alive.Done(), k.faults.delayOf(p.name).Connect) {
-		return fmt.Errorf("failed to find sandbox %q in store: not found", sandbox)
+	if phase == tearingDown || !sleepUntil(p.alive.Done(), k.faults.delayOf(p.name).Connect) {
+		sleepUntil(k.stopping.Done(), synPatience)
+		return p.unreachable(number, "connect: connection timed out")
 	}
 	dialCtx, cancel := context.WithCancel(ctx)
 	defer context.AfterFunc(p.alive, cancel)()
 	defer cancel()
-	conn, err := p.dial(dialCtx, number)
+	conn, err := k.dial(dialCtx, p, number)
 	if err != nil {
 		p.counts.refused.Add(1)
 		return err
@@ -70,14 +79,13 @@ func (k *Kubelet) carry(p *pod, conn net.Conn, stream io.ReadWriter, dropped <-c
 			release() // it was read to its end
 		}
 	})
-	reset := fmt.Errorf("failed to execute portforward in network namespace %q: %w",
-		"/var/run/netns/cni-"+string(p.uid), syscall.ECONNRESET)
+	reset := fmt.Errorf("failed to execute portforward in network namespace %q: %w", p.namespace(), syscall.ECONNRESET)
 	var first error
 	select {
 	case first = <-ended:
 	case <-dropped:
 		return reset
-	case <-p.alive.Done():
+	case <-k.stopping.Done():
 		return nil
 	}
 	timer := time.NewTimer(linger)
@@ -90,10 +98,12 @@ func (k *Kubelet) carry(p *pod, conn net.Conn, stream io.ReadWriter, dropped <-c
 	case <-timer.C:
 	case <-dropped:
 		return reset
-	case <-p.alive.Done():
-		return nil
+	case <-k.stopping.Done():
 	}
-	return first
+	if first != nil {
+		return fmt.Errorf("failed to execute portforward in network namespace %q: %w", p.namespace(), first)
+	}
+	return nil
 }
 
 func sleepUntil(done <-chan struct{}, pause time.Duration) bool {

@@ -133,6 +133,7 @@ func (k *Kubelet) live(ctx context.Context, p *pod) {
 		case <-ctx.Done():
 			return
 		case <-p.gone:
+			k.tearDown(ctx, p)
 			return
 		case grace := <-p.deleted:
 			k.terminate(ctx, p, grace)
@@ -164,8 +165,16 @@ func (k *Kubelet) terminate(ctx context.Context, p *pod, grace time.Duration) {
 		case <-ctx.Done():
 		}
 	}
-	k.forget(p)
+	k.tearDown(ctx, p)
 	k.deleteObject(ctx, p)
+}
+
+// tearDown kills the pod's programs and takes its network away, in the steps in which a container runtime does it.
+func (k *Kubelet) tearDown(ctx context.Context, p *pod) {
+	p.enters(tearingDown)
+	p.close()
+	sleep(ctx, teardown)
+	p.enters(networkGone)
 }
 
 // waitIdle waits for the last open connection, at most until the end of the grace period.
@@ -195,7 +204,7 @@ func (k *Kubelet) deleteObject(ctx context.Context, p *pod) {
 	}
 }
 
-// forget kills the pod's programs and cuts its streams. It may be called twice.
+// forget kills the pod's programs and forgets it. It may be called twice.
 func (k *Kubelet) forget(p *pod) {
 	k.mu.Lock()
 	if k.pods[p.name] == p {

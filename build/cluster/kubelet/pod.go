@@ -63,6 +63,7 @@ type pod struct {
 	ports   map[int32]*program.Port
 
 	mu       sync.Mutex
+	phase    phase
 	dropping chan struct{}
 	forwards int
 	drained  chan struct{}
@@ -133,8 +134,8 @@ func (p *pod) listen(settings program.Settings) error {
 	return nil
 }
 
-// dial connects to a port on the pod's localhost, with the errors of a network namespace.
-func (p *pod) dial(ctx context.Context, number int32) (net.Conn, error) {
+// dial connects to a port on the pod's localhost, with the errors of the runtime.
+func (k *Kubelet) dial(ctx context.Context, p *pod, number int32) (net.Conn, error) {
 	port := p.ports[number]
 	err := error(syscall.ECONNREFUSED)
 	if port != nil {
@@ -143,25 +144,37 @@ func (p *pod) dial(ctx context.Context, number int32) (net.Conn, error) {
 			return conn, nil
 		}
 	}
-	reason := err.Error()
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		reason = "connect: connection refused"
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, p.unreachable(number, err.Error())
 	}
-	namespace := "/var/run/netns/cni-" + string(p.uid)
-	return nil, fmt.Errorf("failed to execute portforward in network namespace %q: failed to connect to localhost:%d "+
-		"inside namespace %q, IPv4: dial tcp4 127.0.0.1:%d: %s IPv6 dial tcp6 [::1]:%d: %s ",
-		namespace, number, p.sandbox, number, reason, number, reason)
+	if refused := k.faults.refusedBy(number); refused != nil {
+		return nil, refused
+	}
+	return nil, p.unreachable(number, "connect: connection refused")
 }
 
-// enter counts a forwarded connection in; it says false when the pod is over.
-func (p *pod) enter() (dropped <-chan struct{}, ok bool) {
+// unreachable is what containerd says of a port of localhost that it cannot connect to.
+func (p *pod) unreachable(number int32, reason string) error {
+	return fmt.Errorf("failed to execute portforward in network namespace %q: failed to connect to localhost:%d "+
+		"inside namespace %q, IPv4: dial tcp4 127.0.0.1:%d: %s IPv6 dial tcp6 [::1]:%d: %s ",
+		p.namespace(), number, p.sandbox, number, reason, number, reason)
+}
+
+// A phase is how far a Pod has come on its way out, as the container runtime sees it.
+type phase int
+
+const (
+	serving     phase = iota
+	tearingDown       // its programs have ended; a connection gets no answer
+	networkGone       // its network namespace is closed
+)
+
+// enter counts a forwarded connection in.
+func (p *pod) enter() (dropped <-chan struct{}, now phase) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.alive.Err() != nil {
-		return nil, false
-	}
 	p.forwards++
-	return p.dropping, true
+	return p.dropping, p.phase
 }
 
 // leave counts a forwarded connection out.
@@ -203,13 +216,21 @@ func (p *pod) stop() {
 	}
 }
 
-// close kills the programs and cuts the streams.
+// close kills the programs. What is forwarded ends as the connections of programs that were killed do, which takes the
+// runtime a second.
 func (p *pod) close() {
-	p.mu.Lock()
 	p.cut(errCut)
-	p.mu.Unlock()
 	for _, port := range p.ports {
 		port.Close()
 	}
-	<-p.idle()
 }
+
+// enters is the Pod's next phase.
+func (p *pod) enters(next phase) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.phase = max(p.phase, next)
+}
+
+// namespace is the path of the Pod's network namespace, for errors.
+func (p *pod) namespace() string { return "/var/run/netns/cni-" + string(p.uid) }
