@@ -281,9 +281,10 @@ func (f *Forwarder) alone(s *session) bool {
 func (f *Forwarder) silent(s *session) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if s.retired {
+	if s.silent {
 		return
 	}
+	s.silent = true
 	f.cfg.Doubt()
 	f.retire(s, "it does not answer")
 	f.doubted = time.Now()

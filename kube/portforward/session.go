@@ -33,6 +33,7 @@ type session struct {
 	moved   int64     // bytes it had moved when it was given from idleness
 	dropped int64     // bytes that had come for ended connections by then
 	retired bool
+	silent  bool // it was found silent
 	// proven reports that the targets of all its connections, since it was last idle, had answered before they got it.
 	proven   bool
 	attempts []*attempt // that have it
