@@ -13,6 +13,7 @@ import (
 
 	"fairlead/app/command"
 	"fairlead/app/control"
+	"fairlead/app/explain"
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/kube"
@@ -33,6 +34,14 @@ type contextLine struct {
 	Problem    string        `json:"problem,omitempty"`
 }
 
+// problemLine is what is said of a problem: a sentence, or the file and the place in it.
+func problemLine(p kube.Problem) string {
+	if p.Harmless {
+		return explain.Error(p.Err).Text()
+	}
+	return p.Error()
+}
+
 // runList prints the contexts of the files that serve would read. What is wrong with the files is said first, on stderr;
 // a kubeconfig that cannot be read makes the command fail, after the contexts of the others were listed.
 func runList(ctx context.Context, o command.Options) error {
@@ -44,7 +53,7 @@ func runList(ctx context.Context, o command.Options) error {
 		fmt.Fprintln(os.Stderr, "fairlead:", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: "))
 	}
 	for _, problem := range kubeconfig.Problems {
-		fmt.Fprintln(os.Stderr, "fairlead:", problem)
+		fmt.Fprintln(os.Stderr, "fairlead:", problemLine(problem))
 	}
 	if status, err := ask(ctx); err == nil {
 		addRunning(lines, status)
@@ -70,7 +79,7 @@ func runList(ctx context.Context, o command.Options) error {
 func brokenFiles(k kube.Kubeconfig) []string {
 	var files []string
 	for _, problem := range k.Problems {
-		if !slices.Contains(files, problem.File) {
+		if !problem.Harmless && !slices.Contains(files, problem.File) {
 			files = append(files, problem.File)
 		}
 	}
@@ -88,10 +97,13 @@ func contextLines(contexts []kube.Context, effective func(name string) settings.
 		if e.Namespace != "" {
 			line.Namespace = e.Namespace
 		}
-		if c.Err != nil {
-			line.Problem = c.Err.Error()
-		} else {
+		switch {
+		case c.Err != nil:
+			line.Problem = explain.Error(c.Err).Text()
+		case e.Problem != "":
 			line.Problem = e.Problem
+		case c.Warning != nil:
+			line.Problem = explain.Error(c.Warning).Text()
 		}
 		lines = append(lines, line)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"fairlead/app/command"
+	"fairlead/app/explain"
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/kube"
@@ -130,9 +131,13 @@ func (p *program) entry(c kube.Context) session.Entry {
 	case !tells && !s.Password && !s.RequireTLS:
 		e.Warning = "Every user of this machine can use it, for the system does not tell them apart: a password would."
 	}
+	if c.Warning != nil {
+		e.Warning = strings.TrimSpace(e.Warning + " " + fromHome(explain.Error(c.Warning).Sentence))
+	}
 	switch {
 	case c.Err != nil:
-		e.Problem = c.Err.Error()
+		said := explain.Error(c.Err)
+		e.Problem, e.Hint = fromHome(said.Sentence), fromHome(said.Hint)
 	case s.Problem != "":
 		e.Problem = s.Problem
 	}
@@ -148,7 +153,7 @@ func (p *program) problems() []string {
 		lines = append(lines, strings.Split(err.Error(), "\n")...)
 	}
 	for _, problem := range p.kubeconfig.Load().Problems {
-		lines = append(lines, problem.Error())
+		lines = append(lines, problemLine(problem))
 	}
 	for i := range lines {
 		lines[i] = fromHome(lines[i])

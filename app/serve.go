@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fairlead/app/command"
+	"fairlead/app/explain"
 	"fairlead/app/session"
 )
 
@@ -82,7 +83,7 @@ func (p *program) servable(names []string) ([]string, error) {
 			return nil, err
 		}
 		if c.Err != nil {
-			return nil, fmt.Errorf("context %s: %w", name, c.Err)
+			return nil, fmt.Errorf("context %s: %s", name, explain.Error(c.Err).Text())
 		}
 		if !seen[name] {
 			unique = append(unique, name)

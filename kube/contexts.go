@@ -11,9 +11,9 @@ import (
 	"unicode"
 
 	"k8s.io/apimachinery/pkg/runtime"
-	utilerrors "k8s.io/apimachinery/pkg/util/errors"
-	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"fairlead/kube/fault"
 )
 
 // A Context is one context of the kubeconfig.
@@ -26,6 +26,7 @@ type Context struct {
 	File      string // where the context is written
 	Current   bool   // it is the kubeconfig's current-context
 	Err       error  // why it cannot be used, without secrets; nil when nothing speaks against it
+	Warning   error  // what is to be known before it is used, such as that it leads elsewhere than its own file says; nil for nothing
 
 	fingerprint string
 }
@@ -40,6 +41,9 @@ func (c Context) Fingerprint() string { return c.fingerprint }
 type Problem struct {
 	File string
 	Err  error // without anything the file says where a secret may stand
+
+	// Harmless means that the file was read whole, and that it is only to be known what of it does not count.
+	Harmless bool
 }
 
 func (p Problem) Error() string { return p.File + ": " + p.Err.Error() }
@@ -56,7 +60,8 @@ type Kubeconfig struct {
 
 // Load reads the kubeconfig at path. With an empty path it reads what kubectl reads: the files that the environment
 // variable KUBECONFIG lists, of which missing ones do not matter, else ~/.kube/config. Of contexts, clusters and users
-// with one name the first file's counts, and relative paths are relative to the file they stand in.
+// with one name the first file's counts, and relative paths are relative to the file they stand in. Where that makes a
+// difference, the context has a Warning, or is among the Problems if it does not count itself.
 //
 // A file that cannot be read is among the Problems, a context that cannot be used has its Err, and neither hides the
 // others. Nothing is run and no server is asked.
@@ -78,7 +83,9 @@ func (m *merged) context(entry contextEntry) Context {
 		Name:    printable(entry.name),
 		File:    entry.file,
 		Current: entry.name == m.config.CurrentContext,
-		Err:     entry.err,
+	}
+	if entry.err != nil {
+		c.Err = &fault.Kubeconfig{Entry: "context", Name: c.Name, Source: c.File, Err: entry.err}
 	}
 	written := m.config.Contexts[entry.name]
 	if written == nil {
@@ -89,16 +96,18 @@ func (m *merged) context(entry contextEntry) Context {
 	if c.Namespace == "" {
 		c.Namespace = "default"
 	}
-	var serverErr error
 	if cluster := m.config.Clusters[written.Cluster]; cluster != nil {
-		c.Server, serverErr = serverText(cluster.Server)
+		c.Server, _ = serverText(cluster.Server)
 	}
 	switch {
 	case c.Err != nil:
 	case c.Name != entry.name:
-		c.Err = errors.New("its name has characters that cannot be shown")
+		c.Err = &fault.Kubeconfig{Cause: fault.KubeconfigName, Entry: "context", Name: c.Name, Source: c.File}
 	default:
-		c.Err = errors.Join(m.usable(entry.name, written), serverErr)
+		c.Err = m.usable(entry, written)
+	}
+	if overruled := m.overruled(entry.name, entry.file, written); overruled != nil {
+		c.Warning = overruled
 	}
 	c.fingerprint = m.fingerprint(c, written)
 	return c
@@ -130,83 +139,6 @@ func (m *merged) fingerprint(c Context, written *clientcmdapi.Context) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// usable says what keeps a context from being used, as far as its files tell.
-func (m *merged) usable(name string, context *clientcmdapi.Context) error {
-	if err := m.broken[entryKey{"clusters", context.Cluster}]; err != nil {
-		return fmt.Errorf("its cluster %q: %w", context.Cluster, err)
-	}
-	if err := m.broken[entryKey{"users", context.AuthInfo}]; err != nil {
-		return fmt.Errorf("its user %q: %w", context.AuthInfo, err)
-	}
-	if cluster := m.config.Clusters[context.Cluster]; cluster != nil {
-		// client-go's own complaint repeats the URL, and with it the proxy's password.
-		if err := checkProxyURL(cluster.ProxyURL); err != nil {
-			return fmt.Errorf("its cluster %q: %w", context.Cluster, err)
-		}
-	}
-	if err := m.dangling(context); err != nil {
-		return err
-	}
-	err := clientcmd.ConfirmUsable(*m.config, name)
-	var several utilerrors.Aggregate
-	if !errors.As(err, &several) {
-		return err
-	}
-	var reasons []string
-	for _, reason := range several.Errors() {
-		text := strings.TrimSuffix(reason.Error(), ".")
-		if reason == clientcmd.ErrEmptyCluster && len(several.Errors()) > 1 {
-			continue // what follows from a cluster that was not found, and adds nothing
-		}
-		reasons = append(reasons, printable(text))
-	}
-	return errors.New(strings.Join(reasons, "; "))
-}
-
-// dangling returns what is wrong with the names of a context's cluster and user, of which client-go complains up to three
-// times.
-func (m *merged) dangling(context *clientcmdapi.Context) error {
-	var unnamed, missing []string
-	switch {
-	case context.Cluster == "":
-		unnamed = append(unnamed, "cluster")
-	case m.config.Clusters[context.Cluster] == nil:
-		missing = append(missing, fmt.Sprintf("the cluster %q", printable(context.Cluster)))
-	}
-	switch {
-	case context.AuthInfo == "":
-		unnamed = append(unnamed, "user")
-	case m.config.AuthInfos[context.AuthInfo] == nil:
-		missing = append(missing, fmt.Sprintf("the user %q", printable(context.AuthInfo)))
-	}
-	var parts []string
-	if len(unnamed) > 0 {
-		parts = append(parts, "names no "+strings.Join(unnamed, " and no "))
-	}
-	if len(missing) > 0 {
-		parts = append(parts, "names "+strings.Join(missing, " and ")+", which the kubeconfig does not have")
-	}
-	if len(parts) == 0 {
-		return nil
-	}
-	return errors.New("it " + strings.Join(parts, ", and "))
-}
-
-func checkProxyURL(proxy string) error {
-	if proxy == "" {
-		return nil
-	}
-	u, err := url.Parse(proxy)
-	if err != nil {
-		return errors.New("its proxy-url is not a URL")
-	}
-	switch u.Scheme {
-	case "http", "https", "socks5":
-		return nil
-	}
-	return fmt.Errorf("its proxy-url has the scheme %q, not http, https or socks5", printable(u.Scheme))
-}
-
 // serverText gives a cluster's server as it may be shown: without the credentials that a URL can hold.
 func serverText(server string) (string, error) {
 	if server == "" {
@@ -218,7 +150,7 @@ func serverText(server string) (string, error) {
 		u, err = url.Parse("https://" + server)
 	}
 	if err != nil || u.Hostname() == "" {
-		return "", errors.New("its cluster's server is not a URL")
+		return "", errors.New("its server is not a URL")
 	}
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
 	return printable(u.String()), nil

@@ -21,6 +21,8 @@ type merged struct {
 	broken   map[entryKey]error // the clusters and users that could not be understood
 	problems []Problem
 	files    []string
+	named    map[string]content // by path: the files that entries name, as far as they were read
+	hidden   map[hiddenEntry]string
 }
 
 // A contextEntry is a context in one of the files, whether it could be understood or not.
@@ -28,6 +30,12 @@ type contextEntry struct {
 	name string
 	file string
 	err  error
+}
+
+// A hiddenEntry is an entry that does not count, for a file before its own has another one of that name.
+type hiddenEntry struct {
+	entryKey
+	file string
 }
 
 // An entryKey names one entry of the lists "clusters" and "users".
@@ -39,7 +47,10 @@ func readKubeconfig(path string) *merged { return readKubeconfigBy(path, readBou
 // readKubeconfigBy is readKubeconfig with the way to read one file.
 func readKubeconfigBy(path string, read func(file string) ([]byte, error)) *merged {
 	rules := loadingRules(path)
-	m := &merged{config: clientcmdapi.NewConfig(), broken: map[entryKey]error{}, files: rules.GetLoadingPrecedence()}
+	m := &merged{
+		config: clientcmdapi.NewConfig(), broken: map[entryKey]error{}, files: rules.GetLoadingPrecedence(),
+		named: map[string]content{}, hidden: map[hiddenEntry]string{},
+	}
 	for _, file := range m.files {
 		if file == "" {
 			continue
@@ -49,13 +60,10 @@ func readKubeconfigBy(path string, read func(file string) ([]byte, error)) *merg
 			continue
 		}
 		if err != nil {
-			m.problems = append(m.problems, Problem{file, err})
+			m.problems = append(m.problems, Problem{File: file, Err: err})
 			continue
 		}
 		m.add(parseKubeconfig(data), file)
-	}
-	if err := clientcmd.ResolveLocalPaths(m.config); err != nil {
-		m.problems = append(m.problems, Problem{"kubeconfig", err})
 	}
 	return m
 }
@@ -109,18 +117,33 @@ func cause(err error) error {
 // add takes over what a file has and earlier files did not name.
 func (m *merged) add(p parsed, file string) {
 	for _, err := range p.errs {
-		m.problems = append(m.problems, Problem{file, err})
+		m.problems = append(m.problems, Problem{File: file, Err: err})
+	}
+	for _, cluster := range p.config.Clusters {
+		cluster.LocationOfOrigin = file
+	}
+	for _, user := range p.config.AuthInfos {
+		user.LocationOfOrigin = file
+	}
+	if err := clientcmd.ResolveLocalPaths(p.config); err != nil {
+		m.problems = append(m.problems, Problem{File: file, Err: err})
 	}
 	for name, cluster := range p.config.Clusters {
-		if m.config.Clusters[name] == nil && m.broken[entryKey{"clusters", name}] == nil {
-			cluster.LocationOfOrigin = file
+		key := entryKey{"clusters", name}
+		switch first := m.config.Clusters[name]; {
+		case first == nil && m.broken[key] == nil:
 			m.config.Clusters[name] = cluster
+		case first != nil && !sameCluster(first, cluster):
+			m.hidden[hiddenEntry{key, file}] = first.LocationOfOrigin
 		}
 	}
 	for name, user := range p.config.AuthInfos {
-		if m.config.AuthInfos[name] == nil && m.broken[entryKey{"users", name}] == nil {
-			user.LocationOfOrigin = file
+		key := entryKey{"users", name}
+		switch first := m.config.AuthInfos[name]; {
+		case first == nil && m.broken[key] == nil:
 			m.config.AuthInfos[name] = user
+		case first != nil && !sameUser(first, user):
+			m.hidden[hiddenEntry{key, file}] = first.LocationOfOrigin
 		}
 	}
 	for key, err := range p.broken {
@@ -134,6 +157,7 @@ func (m *merged) add(p parsed, file string) {
 	}
 	for _, entry := range p.contexts {
 		if m.hasContext(entry.name) {
+			m.hideContext(entry.name, file, p.config.Contexts[entry.name])
 			continue
 		}
 		entry.file = file

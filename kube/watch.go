@@ -81,7 +81,7 @@ func (w *watch) tell() {
 func summary(k Kubeconfig) string {
 	var b strings.Builder
 	for _, c := range k.Contexts {
-		fmt.Fprintf(&b, "%q %q %q %t %v\n", c.Name, c.Fingerprint(), c.File, c.Current, c.Err)
+		fmt.Fprintf(&b, "%q %q %q %t %v %v\n", c.Name, c.Fingerprint(), c.File, c.Current, c.Err, c.Warning)
 	}
 	for _, p := range k.Problems {
 		fmt.Fprintf(&b, "%q\n", p.Error())

@@ -66,6 +66,9 @@ var unknown = row{generalFailure, rejected, http.StatusBadGateway, internalError
 // hold several causes, and kube/fault's types contain the words of net that the last rows look for.
 func table() []row {
 	return []row{
+		// Before any way.
+		{generalFailure, rejected, http.StatusBadGateway, configurationError, typed(kubeconfig)},
+
 		// On the way into a cluster.
 		{generalFailure, rejected, http.StatusBadGateway, configurationError, typed(login)},
 		{networkUnreachable, rejected, http.StatusBadGateway, certificateError, typedIf(isCertificate, certificate)},

@@ -53,10 +53,11 @@ func reason(c session.State) Item {
 	return item
 }
 
-// hint is the line that says what to do about a context that failed: of one that listens, the rest of its menu offers it.
+// hint is the line that says what to do about a context that failed or cannot be used: of one that listens, the rest of its
+// menu offers it.
 func hint(c session.State) Item {
 	item := line("hint/"+c.Name, indent+shortEnd(clean(c.Hint), maxSentence))
-	item.Hidden = c.Hint == "" || c.Phase != session.Failed
+	item.Hidden = c.Hint == "" || c.Phase != session.Failed && c.Usable
 	return item
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -64,6 +65,7 @@ type Entry struct {
 	File      string // where it is written
 	Address   string // host:port it is to listen on, if known already
 	Problem   string // why it cannot be used, in one sentence; empty if it can
+	Hint      string // what to do about the problem; may be empty
 
 	// Fingerprint stands for all that a running proxy must take up when it changes.
 	Fingerprint string
@@ -73,7 +75,7 @@ type Entry struct {
 	Password   bool          // clients must give one
 	TLS        bool          // clients must speak TLS, and show a certificate
 	AnyUser    bool          // other users of this machine are not turned away
-	Warning    string        // one sentence about who else may use its address
+	Warning    string        // what is to be known of it while it is on: who else may use its address, and where it leads; may be empty
 	AutoOff    time.Duration // it turns itself off after so long; 0: it stays on
 	Used       time.Time     // when it was last switched on, as far as an earlier run of the program knows
 }
@@ -218,7 +220,7 @@ func (m *Manager) wish(s *session, w Set) error {
 		return fmt.Errorf("context %q: %w", s.entry.Name, ErrUnknownContext)
 	}
 	if w.On && s.entry.Problem != "" {
-		return fmt.Errorf("context %q: %w: %s", s.entry.Name, ErrUnusable, s.entry.Problem)
+		return fmt.Errorf("context %q: %w: %s", s.entry.Name, ErrUnusable, strings.TrimSpace(s.entry.Problem+" "+s.entry.Hint))
 	}
 	idle := !s.wanted || s.phase == Failed
 	if w.On && idle && s.entry.Production && !w.Confirmed {

@@ -52,7 +52,7 @@ func (s *session) state() State {
 		AnyUser: s.entry.AnyUser, Used: s.entry.Used,
 	}
 	if state.Reason == "" && s.entry.Problem != "" {
-		state.Reason, state.Trouble = s.entry.Problem, Unusable
+		state.Reason, state.Hint, state.Trouble = s.entry.Problem, s.entry.Hint, Unusable
 	}
 	if s.used.After(state.Used) {
 		state.Used = s.used

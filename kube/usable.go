@@ -1,0 +1,212 @@
+package kube
+
+import (
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	clientauthv1 "k8s.io/client-go/pkg/apis/clientauthentication/v1"
+	clientauthv1beta1 "k8s.io/client-go/pkg/apis/clientauthentication/v1beta1"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"fairlead/kube/fault"
+)
+
+// usable returns what keeps a context from being used, as far as its files tell: nothing is run and nobody asked. Each of
+// these stops kubectl too, if only when it connects, and mostly in other words.
+func (m *merged) usable(entry contextEntry, context *clientcmdapi.Context) error {
+	of := func(kind, name, source string) fault.Kubeconfig {
+		return fault.Kubeconfig{Entry: kind, Name: printable(name), Source: source}
+	}
+	own := of("context", entry.name, entry.file)
+	for _, part := range []entryKey{{"clusters", context.Cluster}, {"users", context.AuthInfo}} {
+		if err := m.broken[part]; err != nil {
+			broken := of(strings.TrimSuffix(part.list, "s"), part.name, "")
+			broken.Err = err
+			return &broken
+		}
+	}
+	if err := m.dangling(context); err != nil {
+		own.Err = err
+		return &own
+	}
+	cluster, user := m.config.Clusters[context.Cluster], m.config.AuthInfos[context.AuthInfo]
+	if cluster != nil {
+		if err := m.cluster(of("cluster", context.Cluster, cluster.LocationOfOrigin), cluster); err != nil {
+			return err
+		}
+	}
+	if user != nil {
+		if err := m.user(of("user", context.AuthInfo, user.LocationOfOrigin), user); err != nil {
+			return err
+		}
+	}
+	// What was looked at by now is what client-go says less about, and what it would open without asking what it is.
+	if own.Err = confirm(m.config, entry.name); own.Err != nil {
+		return &own
+	}
+	return nil
+}
+
+// dangling returns what is wrong with the names of a context's cluster and user, of which client-go complains up to three
+// times.
+func (m *merged) dangling(context *clientcmdapi.Context) error {
+	var unnamed, missing []string
+	switch {
+	case context.Cluster == "":
+		unnamed = append(unnamed, "cluster")
+	case m.config.Clusters[context.Cluster] == nil:
+		missing = append(missing, fmt.Sprintf("the cluster %q", printable(context.Cluster)))
+	}
+	switch {
+	case context.AuthInfo == "":
+		unnamed = append(unnamed, "user")
+	case m.config.AuthInfos[context.AuthInfo] == nil:
+		missing = append(missing, fmt.Sprintf("the user %q", printable(context.AuthInfo)))
+	}
+	var parts []string
+	if len(unnamed) > 0 {
+		parts = append(parts, "names no "+strings.Join(unnamed, " and no "))
+	}
+	if len(missing) > 0 {
+		parts = append(parts, "names "+strings.Join(missing, " and ")+", which the kubeconfig does not have")
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return errors.New("it " + strings.Join(parts, ", and "))
+}
+
+// confirm returns what else client-go has against a context, in one line.
+func confirm(config *clientcmdapi.Config, name string) error {
+	err := clientcmd.ConfirmUsable(*config, name)
+	var several utilerrors.Aggregate
+	if !errors.As(err, &several) {
+		return err
+	}
+	var reasons []string
+	for _, reason := range several.Errors() {
+		reasons = append(reasons, printable(strings.TrimSuffix(reason.Error(), ".")))
+	}
+	return errors.New(strings.Join(reasons, "; "))
+}
+
+// cluster returns what keeps a cluster's entry, which is described by is, from being used.
+func (m *merged) cluster(is fault.Kubeconfig, cluster *clientcmdapi.Cluster) error {
+	if _, is.Err = serverText(cluster.Server); is.Err != nil {
+		return &is
+	}
+	if err := proxyScheme(is, cluster.ProxyURL); err != nil {
+		return err
+	}
+	authority := len(cluster.CertificateAuthorityData) > 0 || cluster.CertificateAuthority != ""
+	if authority && cluster.InsecureSkipTLSVerify {
+		is.Cause = fault.KubeconfigTrust
+		return &is
+	}
+	return m.material(is, "certificate-authority", cluster.CertificateAuthority, cluster.CertificateAuthorityData, "CERTIFICATE")
+}
+
+// proxyScheme looks at a proxy-url. client-go's own complaint repeats it, and with it the proxy's password.
+func proxyScheme(is fault.Kubeconfig, proxy string) error {
+	u, err := url.Parse(proxy)
+	switch {
+	case proxy == "":
+		return nil
+	case err != nil:
+		is.Err = errors.New("its proxy-url is not a URL")
+		return &is
+	case slices.Contains([]string{"http", "https", "socks5"}, u.Scheme):
+		return nil
+	}
+	is.Cause, is.Value = fault.KubeconfigProxy, printable(u.Scheme)
+	return &is
+}
+
+// user returns what keeps a user's entry, which is described by is, from being used.
+func (m *merged) user(is fault.Kubeconfig, user *clientcmdapi.AuthInfo) error {
+	if p := user.AuthProvider; p != nil && p.Name != "oidc" {
+		is.Cause, is.Value = fault.KubeconfigProvider, printable(p.Name)
+		return &is
+	}
+	if user.Exec != nil && user.Exec.Command != "" {
+		if err := execEntry(is, user.Exec); err != nil {
+			return err
+		}
+	}
+	if user.Token == "" && user.TokenFile != "" {
+		if _, is.Err = m.read(user.TokenFile); is.Err != nil {
+			is.Cause, is.Field, is.File = fault.KubeconfigFile, "tokenFile", user.TokenFile
+			return &is
+		}
+	}
+	if len(user.ClientCertificateData) == 0 && user.ClientCertificate == "" {
+		return nil
+	}
+	if len(user.ClientKeyData) == 0 && user.ClientKey == "" {
+		is.Cause = fault.KubeconfigKey
+		return &is
+	}
+	if err := m.material(is, "client-certificate", user.ClientCertificate, user.ClientCertificateData, "CERTIFICATE"); err != nil {
+		return err
+	}
+	return m.material(is, "client-key", user.ClientKey, user.ClientKeyData, "PRIVATE KEY")
+}
+
+// execEntry looks at how a credential plugin is to be run.
+func execEntry(is fault.Kubeconfig, exec *clientcmdapi.ExecConfig) error {
+	is.Command = printable(exec.Command)
+	if v := exec.APIVersion; v != clientauthv1.SchemeGroupVersion.String() && v != clientauthv1beta1.SchemeGroupVersion.String() {
+		is.Cause, is.Value = fault.KubeconfigVersion, printable(v)
+		return &is
+	}
+	switch exec.InteractiveMode {
+	case clientcmdapi.NeverExecInteractiveMode, clientcmdapi.IfAvailableExecInteractiveMode, clientcmdapi.AlwaysExecInteractiveMode:
+		return nil
+	}
+	is.Cause, is.Value = fault.KubeconfigMode, printable(string(exec.InteractiveMode))
+	return &is
+}
+
+// material looks at certificates and keys, be they data or in a file, whether there is a PEM block of such a type. Of more
+// than that, whether they are valid and belong together, the server judges.
+func (m *merged) material(is fault.Kubeconfig, field, file string, data []byte, block string) error {
+	is.Field, is.File = field, file
+	switch {
+	case len(data) > 0:
+		is.Field, is.File = field+"-data", ""
+	case file == "":
+		return nil
+	default:
+		if data, is.Err = m.read(file); is.Err != nil {
+			is.Cause = fault.KubeconfigFile
+			return &is
+		}
+	}
+	for {
+		found, rest := pem.Decode(data)
+		if found == nil {
+			is.Cause = fault.KubeconfigPEM
+			return &is
+		}
+		if strings.HasSuffix(found.Type, block) {
+			return nil
+		}
+		data = rest
+	}
+}
+
+// read reads a file that the kubeconfig names, once for all entries that name it.
+func (m *merged) read(file string) ([]byte, error) {
+	c, ok := m.named[file]
+	if !ok {
+		c.data, c.err = readBounded(file)
+		m.named[file] = c
+	}
+	return c.data, c.err
+}
