@@ -2,10 +2,16 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"fairlead/kube/fault"
 	"fairlead/kube/filewatch"
 )
 
@@ -15,12 +21,16 @@ const (
 	brokenFor = 3 * time.Second        // before a file that cannot be read counts as broken
 )
 
+// soon is when a watch looks again after it found other files to watch.
+const soon = 10 * time.Millisecond
+
 // Watch reads the kubeconfig at path as Load does, calls changed with what it says, and calls it again whenever that
 // becomes something else, until ctx ends; then it returns nil. It calls changed from one goroutine.
 //
 // The files need not be there yet, nor their folders, and may be links, or be replaced by renaming. A change is told
 // within a second, one for the worse (a file that is gone, or lost an entry) within two. A file that cannot be
-// understood, as one that is half-written, counts as it was before until it has been so for three seconds.
+// understood, as one that is half-written, counts as it was before until it has been so for three seconds. A file that
+// keeps a context from being used, such as a token file that is not there, is watched as well.
 func Watch(ctx context.Context, path string, changed func(Kubeconfig)) error {
 	w := &watch{path: path, files: map[string]*watchedFile{}, changed: changed}
 	w.run(ctx, false)
@@ -32,11 +42,17 @@ type watch struct {
 	path    string
 	changed func(Kubeconfig)
 	files   map[string]*watchedFile
-	told    string // what was last told, see summary
+	told    string                 // what was last told, see summary
+	missing map[string]fs.FileInfo // the files that keep contexts from being used, by path; nil for one that is not there
 }
 
 func (w *watch) run(ctx context.Context, poll bool) {
-	filewatch.Watcher{Files: w.paths, Look: w.look, Poll: poll}.Run(ctx)
+	filewatch.Watcher{Files: w.watched, Look: w.look, Poll: poll}.Run(ctx)
+}
+
+// watched are the kubeconfig files, and the files that keep contexts from being used.
+func (w *watch) watched() []string {
+	return slices.AppendSeq(w.paths(), maps.Keys(w.missing))
 }
 
 func (w *watch) paths() []string { return loadingRules(w.path).GetLoadingPrecedence() }
@@ -57,14 +73,22 @@ func (w *watch) look(event bool) (again time.Duration) {
 			again = wait
 		}
 	}
-	if different {
-		w.tell()
+	for file, before := range w.missing {
+		info, err := os.Stat(file)
+		if err != nil {
+			info = nil
+		}
+		different = different || !sameFile(info, before)
+	}
+	if different && w.tell() {
+		return soon // for those are watched from the next look on
 	}
 	return again
 }
 
-// tell calls changed if the files, taken together, say something else than before.
-func (w *watch) tell() {
+// tell calls changed if the files, taken together, say something else than before. It reports whether there are other files
+// to watch now.
+func (w *watch) tell() (others bool) {
 	k := readKubeconfigBy(w.path, func(file string) ([]byte, error) {
 		if f := w.files[file]; f != nil {
 			return f.counts.data, f.counts.err
@@ -75,6 +99,31 @@ func (w *watch) tell() {
 		w.told = s
 		w.changed(k)
 	}
+	before := w.missing
+	w.missing = missingFiles(k)
+	for file := range w.missing {
+		if _, known := before[file]; !known {
+			others = true
+		}
+	}
+	return others
+}
+
+// missingFiles are the files that keep contexts from being used, for they are not there or not what they should be.
+func missingFiles(k Kubeconfig) map[string]fs.FileInfo {
+	files := map[string]fs.FileInfo{}
+	for _, c := range k.Contexts {
+		var bad *fault.Kubeconfig
+		if !errors.As(c.Err, &bad) || bad.File == "" {
+			continue
+		}
+		info, err := os.Stat(bad.File)
+		if err != nil {
+			info = nil
+		}
+		files[bad.File] = info
+	}
+	return files
 }
 
 // summary is equal for two kubeconfigs that say the same.

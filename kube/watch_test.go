@@ -300,3 +300,30 @@ func TestOneOfSeveralFilesChanges(t *testing.T) {
 		t.Errorf("problems %v", w.last.Problems)
 	}
 }
+
+// A file that keeps a context from being used is watched, so that the context can be used once it is there.
+func TestWatchSeesTheFileThatAContextLacks(t *testing.T) {
+	for name, polling := range map[string]bool{"told": false, "polling": true} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path, token := filepath.Join(dir, "config"), filepath.Join(dir, "secrets", "token")
+			lacking := strings.Replace(one("a"), "token: s3cret-a", "tokenFile: "+token, 1)
+			if err := os.WriteFile(path, []byte(lacking), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			w := watchFiles(t, path, polling)
+			if w.last.Contexts[0].Err == nil {
+				t.Fatal("a context without its token file can be used")
+			}
+			if err := os.Mkdir(filepath.Dir(token), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(token, []byte("t"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.next().Contexts[0].Err; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
