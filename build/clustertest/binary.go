@@ -1,7 +1,6 @@
 package clustertest
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"fairlead/build/gobuild"
 )
 
 // kubernetesVersion is what the binary's go.mod requires; kubectl and the API server would call themselves v0.0.0
@@ -132,8 +133,9 @@ func build(ctx context.Context, source, binary string, progress io.Writer) error
 	command.Dir = source
 	// Whatever the caller was built with, a workspace or flags, is not for this module.
 	command.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
-	output := &buildOutput{}
+	output := &gobuild.Output{}
 	command.Stdout, command.Stderr = output, output
+	defer output.CountPackages(ctx, command)()
 	began := time.Now()
 	if err := command.Start(); err != nil {
 		return fmt.Errorf("build the cluster: %w", err)
@@ -145,10 +147,10 @@ func build(ctx context.Context, source, binary string, progress io.Writer) error
 	for {
 		select {
 		case <-ticker.C:
-			fmt.Fprintf(progress, "building the cluster: %s, %s\n", time.Since(began).Round(time.Second), output.summary())
+			fmt.Fprintf(progress, "building the cluster: %s, %s\n", time.Since(began).Round(time.Second), output.Summary())
 		case err := <-done:
 			if err != nil {
-				return fmt.Errorf("build the cluster: %w\n%s", errors.Join(err, context.Cause(ctx)), output.tail())
+				return fmt.Errorf("build the cluster: %w\n%s", errors.Join(err, context.Cause(ctx)), output.Tail())
 			}
 			fmt.Fprintf(progress, "building the cluster: done after %s\n", time.Since(began).Round(time.Second))
 			if err := os.Rename(partial, binary); err != nil {
@@ -192,10 +194,4 @@ func prune(cache, key string) error {
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular()
-}
-
-// lastLines are the last lines of a text.
-func lastLines(text []byte, count int) []byte {
-	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	return bytes.Join(lines[max(0, len(lines)-count):], []byte("\n"))
 }

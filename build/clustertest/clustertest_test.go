@@ -234,23 +234,6 @@ func TestCacheKeyFollowsTheSources(t *testing.T) {
 	}
 }
 
-func TestBuildOutputSaysHowFarItIs(t *testing.T) {
-	o := &buildOutput{}
-	for _, step := range []struct{ said, summary string }{
-		{"", "linking"},
-		{"go: downloading k8s.io/api v0.36.3\ngo: down", "1 modules downloaded, now k8s.io/api v0.36.3"},
-		{"loading k8s.io/kms v0.36.3\n", "2 modules downloaded, now k8s.io/kms v0.36.3"},
-		{"errors\nio\n", "2 packages compiled, now after io"},
-	} {
-		if _, err := o.Write([]byte(step.said)); err != nil {
-			t.Fatal(err)
-		}
-		if o.summary() != step.summary {
-			t.Errorf("after %q: %s", step.said, o.summary())
-		}
-	}
-}
-
 func TestPruneKeepsTheNewestBinaries(t *testing.T) {
 	cache := t.TempDir()
 	for age, name := range []string{"current", "newest", "second", "third", "oldest"} {
