@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
 	"strconv"
@@ -36,6 +37,7 @@ type exchange struct {
 	ctx     context.Context // the request's: a dial for it must end with it
 	rule    Rule
 	target  Target
+	asked   absoluteTarget
 	via     *url.URL                       // the forward proxy that gets the request, if any
 	dialled atomic.Pointer[httpTargetConn] // the connection made for it, if one had to be
 	bodyErr error                          // what cut the response
@@ -62,8 +64,8 @@ func newForwarder(logger zerolog.Logger) httputil.ReverseProxy {
 }
 
 // forward serves one plain-HTTP request and reports it.
-func (c *httpClient) forward(w http.ResponseWriter, r *http.Request) {
-	target, err := httpTarget(r.URL)
+func (c *httpClient) forward(w http.ResponseWriter, r *http.Request, asked absoluteTarget) {
+	target, err := asked.target()
 	if err != nil {
 		badRequest(w, r, err.Error())
 		return
@@ -74,7 +76,8 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request) {
 	}
 	config := c.conn.server.config.Load()
 	rec := begin(config, c.conn.meter, c.conn.id, HTTP, c.RemoteAddr(), target)
-	x := &exchange{client: c, record: rec, ctx: r.Context(), target: target}
+	x := &exchange{client: c, record: rec, ctx: r.Context(), target: target, asked: asked}
+	r.URL, r.Host = asked.url(), asked.authority // RFC 9112 3.2.2: whatever Host says
 	// A response that cannot be finished ends in a panic with http.ErrAbortHandler, which is net/http's own way.
 	defer x.end(r)
 	if c.conn.surplus {
@@ -168,13 +171,23 @@ func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	x.over = true
-	err = x.refusal(r, err)
+	if x.client.requests.broken.Load() {
+		err = badHead("The body of the request is no chunked one.")
+	} else {
+		err = x.refusal(r, err)
+	}
 	if x.ctx.Err() != nil {
 		why := ErrClientLeft
 		if cut := x.client.conn.whyCut(); cut != nil {
 			why = cut
 		}
 		x.record.finish(fmt.Errorf("%w (%w)", why, err))
+		return
+	}
+	if broken, ok := errors.AsType[*requestError](err); ok {
+		x.record.Answer = broken.answer()
+		x.record.finish(err)
+		x.client.refuse(w, r, broken)
 		return
 	}
 	x.record.Answer = x.record.config.answer(err)
@@ -212,7 +225,10 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if x.single = !repeatable(r); !x.single {
 		transport = pooled
 	}
-	response, err := transport.RoundTrip(r)
+	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		info.Conn.(*httpTargetConn).carry(x.asked.line(r.Method, x.via != nil))
+	}}
+	response, err := transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
 	if err != nil {
 		return nil, fmt.Errorf("request to %s: %w", x.target, err)
 	}
@@ -264,12 +280,6 @@ func forwardProxy(r *http.Request) (*url.URL, error) {
 // rewriteRequest makes the client's request the proxy's. httputil has removed the hop-by-hop headers (RFC 9110 7.6.1);
 // what it also changes for the sake of reverse proxies is put back.
 func rewriteRequest(p *httputil.ProxyRequest) {
-	p.Out.URL.RawQuery = p.In.URL.RawQuery
-	p.Out.URL.User = nil
-	x := p.In.Context().Value(exchangeKey{}).(*exchange)
-	if p.In.Method == http.MethodOptions && p.In.URL.Path == "" && p.In.URL.RawQuery == "" && x.via == nil {
-		p.Out.URL.Path = "*" // RFC 9112 3.2.4
-	}
 	p.Out.Trailer = p.In.Trailer // filled when the body has been read
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 		if values, ok := p.In.Header[name]; ok {

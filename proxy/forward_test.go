@@ -174,7 +174,7 @@ func TestWhatIsNotForAProxyIsSaidInOneLine(t *testing.T) {
 		"CONNECT x:http HTTP/1.1\r\nHost: x\r\n\r\n":                      400,
 		"CONNECT :80 HTTP/1.1\r\nHost: x\r\n\r\n":                         400,
 		"CONNECT /path HTTP/1.1\r\nHost: x\r\n\r\n":                       400,
-		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":                                400,
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":                                505,
 		"GET http://nobody.example/ HTTP/1.1\r\nHost: x\r\n\r\n":          502,
 		"GET http://nobody.example HTTP/1.1\r\n\r\n":                      400, // no Host
 		"GET http://x/ HTTP/1.1\r\nX: " + strings.Repeat("y", 1<<20) + "": 431,

@@ -25,6 +25,8 @@ func FuzzHandshake(f *testing.F) {
 		"\x04\x01\x00\x50\x00\x00\x00\x01me\x00e.cho\x00early", "\x16\x03\x01\x00\x05hello", "\x04\x01\x00\x50\x00\x00\x00\x01\x00a\x00", "GET / HTTP/1.1\r\nHost: \x00\r\n\r\n",
 		"\x05\x02\x00\x02\x01\x01u\x01p", "\x05\x01\x02\x01\x00\x00", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\nProxy-Authorization: Basic dTpw\r\n\r\n",
 		"\x16\x03\x01\x00\x05hello!", "\x04\x01\x00\x50\x7f\x00\x00\x01u\x00", "GET / HTTP/1.1\r\nHost: 127.0.0.1:1\r\nOrigin: null\r\n\r\n",
+		"POST http://a/%|x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;\r\nhello\r\n0\n\r\n", "GET http://a/\\ HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n",
+		"GET http://a:1/ HTTP/1.1\r\nHost: a@\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -69,6 +71,11 @@ func FuzzHandshake(f *testing.F) {
 		}
 		if strings.HasPrefix(string(answer), "HTTP/1.1 200 Connection") {
 			t.Errorf("%q is connected with nobody", said)
+		}
+		// Nobody is reached, so every answer is the proxy's own, and none is net/http's.
+		if bare := "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"; strings.Contains(string(answer), bare) ||
+			strings.HasPrefix(string(answer), "HTTP/1.1 4") && !strings.Contains(string(answer), "\r\nProxy-Status: ") {
+			t.Errorf("%q is answered with %q", said, answer)
 		}
 		cancel()
 		if err := <-ended; err != nil {

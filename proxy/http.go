@@ -3,13 +3,13 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +47,11 @@ func newHTTPFront(proxy *Server, addr net.Addr) *httpFront {
 		IdleTimeout:                  httpIdle,
 		MaxHeaderBytes:               maxHeader,
 		ErrorLog:                     log.New(serverLog{config.Log}, "", 0),
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			if state == http.StateIdle {
+				conn.(*httpClient).requests.done()
+			}
+		},
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			return context.WithValue(ctx, httpClientKey{}, conn)
 		},
@@ -114,19 +119,52 @@ func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if client.conn.surplus {
 		w.Header().Set("Connection", "close") // its place is the next one's
 	}
-	ours := r.Method != http.MethodConnect && r.URL.Scheme == "" && strings.HasPrefix(r.RequestURI, "/")
+	head := client.requests.head
+	r.RequestURI = head.target
 	switch {
-	case ours:
+	case head.refused != nil:
+		client.refuse(w, r, head.refused)
+	case r.Method != http.MethodConnect && strings.HasPrefix(head.target, "/"):
 		client.page(w, r)
 	case !client.admitted(w, r):
 	case r.Method == http.MethodConnect:
 		client.connect(w, r)
-	case r.URL.Scheme == "http" && r.URL.Host != "":
-		client.forward(w, r)
-	case r.URL.Scheme != "":
-		badRequest(w, r, fmt.Sprintf("this proxy does not speak %q; use CONNECT", r.URL.Scheme))
 	default:
+		client.absolute(w, r)
+	}
+}
+
+// absolute serves a request whose target is a URL.
+func (c *httpClient) absolute(w http.ResponseWriter, r *http.Request) {
+	target, ok := parseAbsolute(r.RequestURI)
+	switch {
+	case !ok:
 		badRequest(w, r, "this is a proxy; ask it for absolute URLs or CONNECT")
+	case !strings.EqualFold(target.scheme, "http"):
+		badRequest(w, r, fmt.Sprintf("this proxy does not speak %q; use CONNECT", target.scheme))
+	default:
+		c.forward(w, r, target)
+	}
+}
+
+// refuse answers a request behind which nothing can be read, and ends the connection when its client has had time to
+// read the answer.
+func (c *httpClient) refuse(w http.ResponseWriter, r *http.Request, refused *requestError) {
+	w.Header().Set("Connection", "close")
+	sayHTTP(w, r, refused.answer())
+	_ = http.NewResponseController(w).Flush()
+	_ = closeWrite(c.sniffed) // what fails here has no client
+	if c.requests.head.refused == nil {
+		_ = c.sniffed.SetReadDeadline(time.Now().Add(lingerTime))
+		_ = c.requests.discard()
+		return
+	}
+	timer := time.NewTimer(lingerTime)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.conn.cut.Done():
+	case <-r.Context().Done(): // net/http, which reads, has met the client's end
 	}
 }
 
@@ -146,12 +184,13 @@ func (c *httpClient) connect(w http.ResponseWriter, r *http.Request) {
 
 // takeOver ends net/http's part in the connection and returns what the client has sent behind its request.
 func (c *httpClient) takeOver(w http.ResponseWriter) ([]byte, error) {
-	_, ahead, err := http.NewResponseController(w).Hijack()
-	if err != nil {
+	if !c.requests.whole.Load() {
+		return nil, errors.New("the target takes the connection over before it has the request")
+	}
+	if _, _, err := http.NewResponseController(w).Hijack(); err != nil {
 		return nil, err
 	}
-	early, _ := ahead.Reader.Peek(ahead.Reader.Buffered()) // cannot fail: they are there
-	return bytes.Clone(early), nil
+	return c.requests.rest(), nil
 }
 
 // connectDialect answers HTTP CONNECT (RFC 9110 9.3.6).
@@ -171,15 +210,4 @@ func (connectDialect) refuse(w io.Writer, answer Answer) error {
 		Body:          io.NopCloser(strings.NewReader(body)),
 	}
 	return response.Write(w)
-}
-
-// httpTarget is what an absolute-form request asks to be connected with.
-func httpTarget(u *url.URL) (Target, error) {
-	if u.Port() == "" {
-		if u.Host != u.Hostname() && u.Host != "["+u.Hostname()+"]" {
-			return Target{}, malformed("address", u.Host)
-		}
-		return NewTarget(u.Hostname(), 80)
-	}
-	return ParseTarget(u.Host)
 }

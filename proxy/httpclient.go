@@ -3,10 +3,8 @@ package proxy
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
-	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -22,8 +20,9 @@ const finHold = 2 * time.Second
 // knows of a user to the connection.
 type httpClient struct {
 	*sniffed
-	conn *connection
-	done chan struct{} // net/http is through with the connection
+	conn     *connection
+	requests requestReader
+	done     chan struct{} // net/http is through with the connection
 
 	doneOnce sync.Once
 	tunnel   *request // what the connection goes on as; set before done
@@ -38,13 +37,15 @@ type httpClient struct {
 }
 
 func newHTTPClient(c *connection, client *sniffed) *httpClient {
-	return &httpClient{
+	h := &httpClient{
 		sniffed:   client,
 		conn:      c,
 		done:      make(chan struct{}),
 		unblocked: make(chan struct{}, 1),
 		targets:   make(map[*httpTargetConn]struct{}),
 	}
+	h.requests.client = h
+	return h
 }
 
 // release ends net/http's part; with a request the connection goes on as a tunnel.
@@ -63,26 +64,30 @@ func (c *httpClient) Close() error {
 	return err
 }
 
-// Read holds back the end of the client's direction for a while, as long as its request is being answered. That is when
-// net/http reads a single byte, in the background, and would take the end for a client that left.
-func (c *httpClient) Read(p []byte) (int, error) {
-	n, err := c.sniffed.Read(p)
-	if err == io.EOF && len(p) == 1 && c.hold() {
-		return n, os.ErrDeadlineExceeded
-	}
-	return n, err
+// Read gives net/http the client's requests, one at a time.
+func (c *httpClient) Read(p []byte) (int, error) { return c.requests.Read(p) }
+
+// limitHead bounds the wait for the rest of a request's head. Net/http, which waits for its first bytes, sets another
+// deadline when it has it all.
+func (c *httpClient) limitHead() {
+	_ = c.sniffed.SetReadDeadline(time.Now().Add(c.conn.config.Handshake)) // fails only on a closed connection
 }
 
-// hold returns true when the wait was ended by a deadline: net/http ends its background read so.
-func (c *httpClient) hold() bool {
-	timer := time.NewTimer(finHold)
-	defer timer.Stop()
+// hold keeps a read waiting until a deadline ends it, which net/http sets when the request has been served. It returns
+// false when the client is cut first, or after finHold if the wait is bounded.
+func (c *httpClient) hold(bounded bool) bool {
+	var expired <-chan time.Time
+	if bounded {
+		timer := time.NewTimer(finHold)
+		defer timer.Stop()
+		expired = timer.C
+	}
 	select {
 	case <-c.unblocked:
 		return true
 	case <-c.conn.cut.Done():
 		return false
-	case <-timer.C:
+	case <-expired:
 		return false
 	}
 }
@@ -159,8 +164,10 @@ func (c *httpClient) closeTargets() {
 type httpTargetConn struct {
 	net.Conn
 	client *httpClient
-	single atomic.Bool // it carries one request, and no tunnel
-	deaf   atomic.Bool // the target takes no more of that request
+	single atomic.Bool  // it carries one request, and no tunnel
+	deaf   atomic.Bool  // the target takes no more of that request
+	line   string       // the target of the request that net/http writes next
+	heard  atomic.Int64 // bytes of what answers it
 }
 
 func (t *httpTargetConn) Read(p []byte) (n int, err error) {
@@ -169,6 +176,7 @@ func (t *httpTargetConn) Read(p []byte) (n int, err error) {
 		_ = t.Conn.SetReadDeadline(time.Now().Add(deafGrace)) // fails only on a closed connection, as the read does
 	}
 	n, err = t.Conn.Read(p)
+	t.heard.Add(int64(n))
 	t.client.conn.meter.addReceived(n)
 	return n, err
 }
@@ -180,13 +188,30 @@ func (t *httpTargetConn) Write(p []byte) (n int, err error) {
 	if t.deaf.Load() {
 		return len(p), nil
 	}
-	n, err = t.client.conn.meter.send(t.Conn, p)
-	if err != nil && t.single.Load() && !errors.Is(err, net.ErrClosed) {
+	out := p
+	if t.line != "" {
+		if out, err = withTarget(p, t.line); err != nil {
+			return 0, err
+		}
+		t.line = ""
+	}
+	n, err = t.client.conn.meter.send(t.Conn, out)
+	if err == nil {
+		return len(p), nil
+	}
+	n = min(n, len(p))
+	if t.single.Load() && !errors.Is(err, net.ErrClosed) {
 		t.deaf.Store(true)
 		_ = t.Conn.SetReadDeadline(time.Now().Add(deafGrace))
 		return len(p), nil
 	}
 	return n, err
+}
+
+// carry prepares the connection for the next request.
+func (t *httpTargetConn) carry(target string) {
+	t.line = target
+	t.heard.Store(0)
 }
 
 // recovered turns a panic of the connection into an error: in the goroutines of a transport it would end the process.

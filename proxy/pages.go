@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -13,6 +14,7 @@ import (
 // there, and be nobody else's.
 func (c *httpClient) page(w http.ResponseWriter, r *http.Request) {
 	pages := c.conn.server.config.Load().Pages
+	asked, err := url.ParseRequestURI(r.RequestURI)
 	switch {
 	case pages == nil || !c.isOwnHost(r.Host):
 		badRequest(w, r, "this is a proxy; ask it for absolute URLs or CONNECT")
@@ -21,7 +23,10 @@ func (c *httpClient) page(w http.ResponseWriter, r *http.Request) {
 		sayHTTP(w, r, Answer{Status: http.StatusMethodNotAllowed, Text: "this proxy's own pages can only be read"})
 	case crossSite(r):
 		sayHTTP(w, r, Answer{Status: http.StatusForbidden, Text: "this proxy's own pages are not for other sites"})
+	case err != nil:
+		badRequest(w, r, "this proxy has no page of that name")
 	default:
+		r.URL = asked
 		header := answerHeader(w.Header(), Answer{})
 		confine(header)
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")

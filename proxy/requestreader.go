@@ -1,0 +1,305 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+)
+
+// maxChunkLine bounds the line before a chunk, and the trailer after the last.
+const maxChunkLine = 4 << 10
+
+// malformedChunk stands for a body that ends nobody knows where. Net/http does not read on after it.
+const malformedChunk = "!\r\n"
+
+// A requestReader is between a client and net/http, which reads the client's requests from it. It gives them one at a
+// time: each as its requestHead says, and no byte of the next before net/http is done with it. So net/http and it never
+// disagree about where a request ends, and what a client sends after a request for a tunnel is the tunnel's.
+//
+// A chunked body is passed on with sizes and line ends that have only one way to be read.
+type requestReader struct {
+	client *httpClient
+	in     []byte // read from the client, and not passed on
+	out    []byte // for net/http, before anything else
+	head   *requestHead
+	state  bodyState
+	left   int64 // of the body, or of its chunk
+
+	serving bool        // net/http has the head, and is not done with the request
+	whole   atomic.Bool // net/http has all of the request
+	broken  atomic.Bool // the request's body cannot be read
+}
+
+// bodyState is where in a body a requestReader is.
+type bodyState int
+
+const (
+	noBody    bodyState = iota // between two requests
+	sized                      // in a body that ends after left bytes
+	chunkSize                  // before a chunk
+	chunkData                  // in a chunk that ends after left bytes
+	chunkEnd                   // behind a chunk's data
+	lost                       // nothing after it can be read
+)
+
+// Read gives net/http its requests.
+func (r *requestReader) Read(p []byte) (int, error) {
+	for len(r.out) == 0 {
+		var err error
+		switch r.state {
+		case noBody:
+			if r.serving {
+				return 0, r.await()
+			}
+			err = r.readHead()
+		case sized, chunkData:
+			return r.readData(p)
+		case chunkSize:
+			err = r.readChunkSize()
+		case chunkEnd:
+			err = r.readChunkEnd()
+		case lost:
+			return 0, r.discard()
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.out)
+	if r.out = r.out[n:]; len(r.out) == 0 {
+		r.out = nil
+	}
+	r.noteWhole()
+	return n, nil
+}
+
+func (r *requestReader) noteWhole() { r.whole.Store(r.state == noBody && len(r.out) == 0) }
+
+// fill reads more from the client.
+func (r *requestReader) fill() error {
+	if len(r.in) == 0 {
+		r.in = nil
+	}
+	r.in = slices.Grow(r.in, aheadStart)
+	n, err := r.client.sniffed.Read(r.in[len(r.in):cap(r.in)])
+	r.in = r.in[:len(r.in)+n]
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// skip drops what was read from the client and has been passed on.
+func (r *requestReader) skip(n int) {
+	if r.in = r.in[n:]; len(r.in) == 0 {
+		r.in = nil // an idle client keeps no memory
+	}
+}
+
+// readHead waits for the head of the next request. A client that ends its direction within one is told so.
+func (r *requestReader) readHead() error {
+	limited := false
+	for seen := 0; ; {
+		if seen == 0 {
+			r.skip(len(r.in) - len(bytes.TrimLeft(r.in, "\r\n"))) // RFC 9112 2.2
+		}
+		end := headEnd(r.in, seen)
+		switch {
+		case end > maxHeader, end == 0 && len(r.in) > maxHeader:
+			r.begin(refuseHead("", errHeadTooLarge))
+			return nil
+		case end > 0:
+			head := parseHead(r.in[:end])
+			r.skip(end)
+			r.begin(head)
+			return nil
+		case len(r.in) > 0 && !limited:
+			limited = true
+			r.client.limitHead()
+		}
+		seen = max(0, len(r.in)-2)
+		if err := r.fill(); err == io.EOF && len(r.in) > 0 {
+			r.begin(refuseHead("", badHead("The request ends within its head.")))
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// begin passes on a head.
+func (r *requestReader) begin(head *requestHead) {
+	r.head, r.out, r.serving = head, head.text, true
+	r.whole.Store(false)
+	switch {
+	case head.refused != nil:
+		r.state = lost
+	case head.chunked:
+		r.state = chunkSize
+	case head.length > 0:
+		r.state, r.left = sized, head.length
+	default:
+		r.state = noBody
+	}
+}
+
+// done says that net/http is done with the request. The next read is for another.
+func (r *requestReader) done() { r.serving = false }
+
+// readData passes on a body's data.
+func (r *requestReader) readData(p []byte) (int, error) {
+	p = p[:min(int64(len(p)), r.left)]
+	var n int
+	var err error
+	if len(r.in) > 0 {
+		n = copy(p, r.in)
+		r.skip(n)
+	} else {
+		n, err = r.client.sniffed.Read(p)
+	}
+	if r.left -= int64(n); r.left > 0 {
+		return n, err
+	}
+	if r.state == chunkData {
+		r.state = chunkEnd
+	} else {
+		r.state = noBody
+	}
+	r.noteWhole()
+	return n, nil // the next read meets what went wrong
+}
+
+// readChunkSize passes on the line before a chunk (RFC 9112 7.1), or the last chunk with its trailer.
+func (r *requestReader) readChunkSize() error {
+	for {
+		end := bytes.IndexByte(r.in, '\n')
+		if end < 0 && len(r.in) <= maxChunkLine {
+			if err := r.fill(); err != nil {
+				return err
+			}
+			continue
+		}
+		size, ok := parseChunkSize(r.in[:end+1])
+		switch {
+		case !ok, end > maxChunkLine:
+			r.lose()
+			return nil
+		case size == 0:
+			return r.readTrailer(end + 1)
+		}
+		r.skip(end + 1)
+		r.out = fmt.Appendf(nil, "%x\r\n", size)
+		r.state, r.left = chunkData, size
+		return nil
+	}
+}
+
+// parseChunkSize reads a line before a chunk. What is said there besides the size is for this hop alone.
+func parseChunkSize(line []byte) (int64, bool) {
+	text, ok := strings.CutSuffix(string(line), "\r\n")
+	digits, _, extended := strings.Cut(text, ";")
+	digits = strings.TrimRight(digits, " \t")
+	if !ok || digits == "" || len(digits) > 15 || strings.Trim(digits, "0123456789abcdefABCDEF") != "" ||
+		hasControl(strings.ReplaceAll(text, "\t", " ")) || !extended && len(digits) != len(strings.TrimRight(text, " \t")) {
+		return 0, false
+	}
+	size, err := strconv.ParseInt(digits, 16, 64)
+	return size, err == nil && size < math.MaxInt64
+}
+
+// readChunkEnd passes on the line end behind a chunk's data.
+func (r *requestReader) readChunkEnd() error {
+	for len(r.in) < 2 {
+		if err := r.fill(); err != nil {
+			return err
+		}
+	}
+	if !bytes.HasPrefix(r.in, []byte("\r\n")) {
+		r.lose()
+		return nil
+	}
+	r.skip(2)
+	r.out, r.state = []byte("\r\n"), chunkSize
+	return nil
+}
+
+// readTrailer passes on the last chunk, whose line is from bytes long, and what follows it.
+func (r *requestReader) readTrailer(from int) error {
+	for {
+		end := headEnd(r.in, from-1)
+		if end == 0 && len(r.in) <= from+maxChunkLine {
+			if err := r.fill(); err != nil {
+				return err
+			}
+			continue
+		}
+		if end == 0 || end > from+maxChunkLine {
+			r.lose()
+			return nil
+		}
+		fields, err := parseFields(r.in[from:end])
+		if err != nil {
+			r.lose()
+			return nil
+		}
+		r.skip(end)
+		r.out = []byte("0\r\n")
+		for _, f := range fields {
+			r.out = fmt.Appendf(r.out, "%s: %s\r\n", f.name, f.value)
+		}
+		r.out, r.state = append(r.out, "\r\n"...), noBody
+		return nil
+	}
+}
+
+// lose gives a body up. An error here would be taken for a client that left.
+func (r *requestReader) lose() {
+	r.broken.Store(true)
+	r.out, r.state = []byte(malformedChunk), lost
+}
+
+// await waits, while a request is served, for its client to leave. What the client sends meanwhile is kept. A client
+// that has sent something and ends its direction has not left, and one that has sent nothing is believed to wait for the
+// answer for some time: net/http would give the request up at once.
+func (r *requestReader) await() error {
+	for len(r.in) < aheadLimit {
+		err := r.fill()
+		if err == io.EOF && r.client.hold(len(r.in) == 0) {
+			return os.ErrDeadlineExceeded
+		}
+		if err != nil {
+			return err
+		}
+	}
+	r.client.hold(false)
+	return os.ErrDeadlineExceeded
+}
+
+// discard reads, while a request that cannot be read is answered, what its client still sends: with unread bytes the end
+// of the connection would be a reset, and the client might lose the answer.
+func (r *requestReader) discard() error {
+	r.in = nil
+	rest := make([]byte, idleBuffer)
+	for r.serving {
+		if _, err := r.client.sniffed.Read(rest); err != nil {
+			return err
+		}
+	}
+	return io.EOF
+}
+
+// rest returns what the client has sent after the request that is served.
+func (r *requestReader) rest() []byte {
+	rest := r.in
+	r.in = nil
+	return rest
+}
