@@ -14,6 +14,7 @@ import (
 
 	"fairlead/app/spool"
 	"fairlead/kube"
+	"fairlead/proxy/safetext"
 )
 
 // logName is the file in the state directory; older ones stand beside it with their date.
@@ -44,7 +45,7 @@ func openOutputs(dir string, stdout, stderr io.Writer) *outputs {
 	}
 	o.out, o.err = o.stdout, o.stderr
 	console := &levelled{
-		Writer: zerolog.ConsoleWriter{Out: o.stderr, TimeFormat: "15:04:05", NoColor: !isTerminal(stderr)},
+		Writer: forPeople(o.stderr, stderr, "15:04:05"),
 		from:   zerolog.InfoLevel,
 	}
 	file := &logFile{path: filepath.Join(dir, logName)}
@@ -69,6 +70,20 @@ func openOutputs(dir string, stdout, stderr io.Writer) *outputs {
 	stdlog.SetFlags(0)
 	stdlog.SetOutput(o.log.With().Str("from", "library").Logger())
 	return o
+}
+
+// forPeople returns a writer of log lines as people read them, to out, which leads to a file or a terminal. Whatever a line
+// says, it leaves the terminal and the lines after it alone.
+func forPeople(out, to io.Writer, timeFormat string) zerolog.ConsoleWriter {
+	safe := func(value any) string {
+		if value == nil {
+			return ""
+		}
+		return safetext.Clean(fmt.Sprintf("%s", value))
+	}
+	return zerolog.ConsoleWriter{
+		Out: out, TimeFormat: timeFormat, NoColor: !isTerminal(to), FormatMessage: safe, FormatFieldValue: safe,
+	}
 }
 
 // Close writes what is left, as far as that takes no longer than flushWithin.

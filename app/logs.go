@@ -10,15 +10,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
-	"unicode"
-
-	"github.com/rs/zerolog"
 
 	"fairlead/app/command"
 	"fairlead/app/settings"
 	"fairlead/kube/filewatch"
+	"fairlead/proxy/safetext"
 )
 
 // logTail is how much of the log's end is shown, in bytes.
@@ -58,13 +55,10 @@ func runLogs(ctx context.Context, o command.Options) error {
 
 // logPrinter returns what prints a line of the log for people, and as it is where it is not the log's.
 func logPrinter(out io.Writer) func(line []byte) error {
-	people := zerolog.ConsoleWriter{
-		Out: out, TimeFormat: time.DateTime, NoColor: !isTerminal(out),
-		FormatMessage: func(message any) string { return printableText(fmt.Sprint(message)) },
-	}
+	people := forPeople(out, out, time.DateTime)
 	return func(line []byte) error {
 		if _, err := people.Write(line); err != nil {
-			_, err = fmt.Fprintln(out, printableText(string(line)))
+			_, err = fmt.Fprintln(out, safetext.Clean(string(line)))
 			return err
 		}
 		return nil
@@ -76,7 +70,7 @@ func logPrinter(out io.Writer) func(line []byte) error {
 func logLines(out io.Writer) func(line []byte) error {
 	return func(line []byte) error {
 		if !json.Valid(line) {
-			wrapped, err := json.Marshal(map[string]string{"message": printableText(string(line))})
+			wrapped, err := json.Marshal(map[string]string{"message": safetext.Clean(string(line))})
 			if err != nil {
 				return err
 			}
@@ -85,15 +79,6 @@ func logLines(out io.Writer) func(line []byte) error {
 		_, err := fmt.Fprintf(out, "%s\n", line)
 		return err
 	}
-}
-
-func printableText(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, text)
 }
 
 // tail reads the log as it grows, also when it is begun anew under its name.

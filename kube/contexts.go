@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"unicode"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"fairlead/kube/fault"
+	"fairlead/proxy/safetext"
 )
 
 // A Context is one context of the kubeconfig.
@@ -157,11 +157,4 @@ func serverText(server string) (string, error) {
 }
 
 // printable replaces what could change the look of a terminal or a menu.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
-}
+func printable(s string) string { return safetext.Clean(s) }

@@ -1,10 +1,14 @@
 package kube
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"fairlead/kube/fault"
+	"fairlead/proxy/safetext"
 )
 
 // A valid file with one context; %s is its name.
@@ -261,6 +265,55 @@ contexts:
 		c := byName(t, k, name)
 		if c.Err == nil || c.Err.Error() != want {
 			t.Errorf("%s: %v, want %s", name, c.Err, want)
+		}
+	}
+}
+
+// A context may be called anything that does no harm where it is shown.
+func TestNamesOfContexts(t *testing.T) {
+	for yamlName, want := range map[string]string{
+		`"\U0001F469\u200D\U0001F467 family"`: "\U0001f469\u200d\U0001f467 family", // emoji held together by a joiner
+		`"team\_a"`:                           "team\u00a0a",                       // a no-break space
+		`"a\u3000b"`:                          "a\u3000b",
+		`"\u2764\uFE0F"`:                      "\u2764\ufe0f",
+		`"می\u200Cخواهم"`:                     "می\u200cخواهم",
+		`"\uE0B0 main"`:                       "\ue0b0 main", // an icon font's
+		`"\U0001FAE9"`:                        "\U0001fae9",  // younger than Go's tables
+		`"zero\u200Bwidth"`:                   "zero\u200bwidth",
+		`"e\u0301"`:                           "e\u0301",
+		`"a/b?c#d%e&f <i>'$(x)' \"q\""`:       `a/b?c#d%e&f <i>'$(x)' "q"`,
+		`"ba\ed"`:                             "", // the rest cannot be shown
+		`"a\nb"`:                              "",
+		`"a\tb"`:                              "",
+		`"a\x9bb"`:                            "",
+		`"a\Nb"`:                              "",
+		`"evil\u202Egnp"`:                     "",
+		`"a\u2066b"`:                          "",
+		`"a\Lb"`:                              "",
+	} {
+		write(t, strings.Replace(`
+clusters: [{name: c, cluster: {server: "https://c.example"}}]
+users: [{name: u, user: {token: t}}]
+contexts: [{name: NAME, context: {cluster: c, user: u}}]
+`, "NAME", yamlName, 1))
+		k := Load("")
+		if len(k.Problems) > 0 || len(k.Contexts) != 1 {
+			t.Errorf("%s: %+v", yamlName, k)
+			continue
+		}
+		c := k.Contexts[0]
+		var unfit *fault.Kubeconfig
+		if want == "" {
+			if !errors.As(c.Err, &unfit) || unfit.Cause != fault.KubeconfigName || strings.ContainsFunc(c.Name, func(r rune) bool { return !safetext.Safe(r) }) {
+				t.Errorf("%s: %q, %v", yamlName, c.Name, c.Err)
+			}
+			continue
+		}
+		if c.Err != nil || c.Name != want {
+			t.Errorf("%s: %q, %v", yamlName, c.Name, c.Err)
+		}
+		if _, err := Open(Config{Context: want}); err != nil {
+			t.Errorf("%s: %v", yamlName, err)
 		}
 	}
 }

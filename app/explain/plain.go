@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"fairlead/proxy/safetext"
 )
 
 // nameLength is the greatest length in characters of one name inside a sentence: more than Kubernetes allows for a
@@ -21,8 +23,8 @@ var secrets = regexp.MustCompile(`(?i)(://)[^/@\s]+@` +
 	`|\b((?:[a-z_-]*token|password|passwd|secret|api-?key|client-key-data)["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s,;&]+)` +
 	`|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?`)
 
-// Plain makes text of unknown origin fit for a sentence on a screen: one line, printable characters only (no controls,
-// no invisible or direction-changing ones), nothing that looks like a credential, and at most limit characters, the
+// Plain makes text of unknown origin fit for a sentence on a screen: one line, no controls, no characters that change the
+// direction or are invisible, but those that belong to the ones next to them, nothing that looks like a credential, and at most limit characters, the
 // middle left out of what is longer.
 func Plain(text string, limit int) string {
 	// What is far beyond the limit is dropped before anything looks at it: the text may be megabytes.
@@ -34,7 +36,7 @@ func Plain(text string, limit int) string {
 		switch {
 		case unicode.IsSpace(r):
 			return ' '
-		case unicode.IsControl(r), r == utf8.RuneError, !unicode.IsPrint(r):
+		case !safetext.Safe(r), r == utf8.RuneError, unicode.Is(unicode.Cf, r) && !safetext.Joins(r):
 			return -1
 		}
 		return r

@@ -9,6 +9,7 @@ import (
 
 	"fairlead/app/explain"
 	"fairlead/kube/fault"
+	"fairlead/proxy/safetext"
 )
 
 func TestHostileTextBecomesOneHarmlessLine(t *testing.T) {
@@ -20,6 +21,9 @@ func TestHostileTextBecomesOneHarmlessLine(t *testing.T) {
 		{"bad \xff\xfe bytes", "bad bytes"},
 		{"  many \t spaces  ", "many spaces"},
 		{"Zürich 東京", "Zürich 東京"},
+		{"\U0001f469\u200d\U0001f467 \u2764\ufe0f", "\U0001f469\u200d\U0001f467 \u2764\ufe0f"},
+		{"\ue0b0\U0001fae9", "\ue0b0\U0001fae9"}, // an icon font's, and one younger than Go's tables
+		{"a\u2066b\u2069\u2028c", "ab c"},
 		{"", ""},
 	} {
 		if got := explain.Plain(c.text, 100); got != c.want {
@@ -86,8 +90,11 @@ func FuzzSentencesAreHarmless(f *testing.F) {
 				if !utf8.ValidString(s) || s == "" {
 					t.Fatalf("%q", s)
 				}
-				if i := strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
-					t.Fatalf("%q has a character that is not printable at %d", s, i)
+				unfit := func(r rune) bool {
+					return !safetext.Safe(r) || r == utf8.RuneError || unicode.Is(unicode.Cf, r) && !safetext.Joins(r)
+				}
+				if i := strings.IndexFunc(s, unfit); i >= 0 {
+					t.Fatalf("%q has a character that is not fit for a sentence at %d", s, i)
 				}
 			}
 			if n := utf8.RuneCountInString(explain.Short(err)); n > explain.ShortLength {

@@ -106,6 +106,31 @@ func TestEveryTextIsOneValidLineOfBoundedLength(t *testing.T) {
 	}
 }
 
+// A name is shown as it is as long as it leaves the rest of its line alone.
+func TestNamesAreShownAsTheyAre(t *testing.T) {
+	for name, want := range map[string]string{
+		"\U0001f469\u200d\U0001f467 family": "\U0001f469\u200d\U0001f467 family",
+		"می\u200cخواهم":                     "می\u200cخواهم",
+		"\ue0b0 \U0001fae9":                 "\ue0b0 \U0001fae9",
+		"team\u00a0a":                       "team a",
+		"a\u202eb\x1b":                      "a\ufffdb\ufffd",
+	} {
+		rows := 0
+		walk(Build(session.Snapshot{Contexts: []session.State{{Name: name, Usable: true}}}, extras()), func(item Item) {
+			if item.ID != "row/"+name {
+				return
+			}
+			rows++
+			if item.Title != want || item.Click.Context != name {
+				t.Errorf("%q is shown as %q and leads to %q", name, item.Title, item.Click.Context)
+			}
+		})
+		if rows != 1 {
+			t.Errorf("%q has %d rows", name, rows)
+		}
+	}
+}
+
 func TestIDsAreUniqueAndClicksFindTheirContext(t *testing.T) {
 	for name, s := range snapshots() {
 		seen := map[string]bool{}

@@ -4,6 +4,8 @@ import (
 	"net"
 	"strings"
 	"unicode"
+
+	"fairlead/proxy/safetext"
 )
 
 const (
@@ -32,21 +34,15 @@ func shortName(name string) string {
 // oneLine is text without what is at its ends and indents it.
 func oneLine(text string) string { return strings.TrimSpace(clean(text)) }
 
-// clean makes text from a kubeconfig or a cluster fit for one line: valid UTF-8 without line breaks, control characters, or the
-// invisible ones that change the direction of what follows. The joiner that holds emoji together stays.
+// clean makes text from a kubeconfig or a cluster fit for one line: valid UTF-8 without line breaks, control characters, or
+// those that change the direction of what follows.
 func clean(text string) string {
-	const joiner = '\u200d'
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == joiner:
-			return r
-		case unicode.IsSpace(r):
+	return safetext.Clean(strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
 			return ' '
-		case unicode.IsControl(r), unicode.Is(unicode.Cf, r):
-			return unicode.ReplacementChar
 		}
 		return r
-	}, text)
+	}, text))
 }
 
 // shortMiddle takes from the middle what is more than limit runes: names and paths differ at both ends.

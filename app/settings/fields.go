@@ -11,6 +11,8 @@ import (
 	"unicode"
 
 	"gopkg.in/yaml.v3"
+
+	"fairlead/proxy/safetext"
 )
 
 // A field is a key that a mapping may have, and what its value means.
@@ -218,12 +220,7 @@ func (p *parser) namespace(node *yaml.Node) *string {
 // shown is what a file says as a problem may repeat it: one line, not too long.
 func shown(text string) string {
 	const most = 60
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, text)
+	text = safetext.Clean(text)
 	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most-1]) + "…"
 	}
