@@ -135,7 +135,7 @@ spec: {selector: {app: on-the-node}, ports: [{name: http, port: 80, targetPort: 
 			SOCKS5: 4, SOCKS4: 91, Status: 503, ProxyStatus: unavailable}},
 		{context: "refused", entry: admin, host: "refused.default", port: 80, want: explain.Explanation{
 			Title: "Connection refused", Sentence: "Nothing listens on port 7008 in Pod default/refused.",
-			Hint:   "The program there may be down, use another port, or listen on the Pod's own IP address only and not on its localhost.",
+			Hint:   "The program there may be down, or use another port. One that listens on the Pod's own address only, and not on its localhost, is reached on some nodes and not on others.",
 			SOCKS5: 5, SOCKS4: 91, Status: 502, ProxyStatus: "connection_refused"}},
 		{context: "udp", entry: admin, host: "udp-only.default", port: 53, want: explain.Explanation{
 			Title: "Cannot be carried", Sentence: "Fairlead cannot carry this connection: port 53 of Service default/udp-only is UDP only.",

@@ -132,7 +132,7 @@ func refused(e *fault.Refused) words {
 	return words{
 		title:    "Connection refused",
 		sentence: fmt.Sprintf("Nothing listens on port %d in Pod %s/%s.", e.Port, name(e.Namespace), name(e.Pod)),
-		hint:     "The program there may be down, use another port, or listen on the Pod's own IP address only and not on its localhost.",
+		hint:     "The program there may be down, or use another port. One that listens on the Pod's own address only, and not on its localhost, is reached on some nodes and not on others.",
 	}
 }
 

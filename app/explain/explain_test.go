@@ -118,7 +118,7 @@ var causes = []struct {
 		"Pod shop/web-0 is not ready (phase Pending). Wait until it is ready, or look at the Pods: “kubectl get pods -n shop”.", 4, 91, 503, "destination_unavailable"},
 
 	{"refused in the Pod", &fault.Refused{Pod: "hello-1", Namespace: "default", Port: 81, Text: "exit status 1, stderr: connect(5, …)"}, "Connection refused",
-		"Nothing listens on port 81 in Pod default/hello-1. The program there may be down, use another port, or listen on the Pod's own IP address only and not on its localhost.", 5, 91, 502, "connection_refused"},
+		"Nothing listens on port 81 in Pod default/hello-1. The program there may be down, or use another port. One that listens on the Pod's own address only, and not on its localhost, is reached on some nodes and not on others.", 5, 91, 502, "connection_refused"},
 
 	{"forbidden", &fault.Forbidden{Verbs: []string{"get", "create"}, Resource: "pods/portforward", Namespace: "prod", Text: "RBAC: …"}, "Not allowed",
 		"Your login has no right to get and create pods/portforward in namespace prod. Ask the cluster's administrator for the right to get and create pods/portforward there.", 2, 91, 403, "http_request_denied"},
@@ -173,6 +173,32 @@ var causes = []struct {
 	{"login plugin that prints something else", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginOutput}, "Login plugin failed",
 		"The program aws, which signs in to context staging, printed no credentials that Kubernetes understands. Run “kubectl version --context staging” in a terminal: it signs in, or says why it cannot.", 1, 91, 502, "proxy_configuration_error"},
 
+	{"node unreachable", &fault.Node{Node: "node-7", Pod: "lone-1", Namespace: "shop", Problem: fault.NodeUnreachable, Status: 500, Text: "error dialing backend: dial tcp 10.0.0.7:10250: connect: no route to host"}, "Node unreachable",
+		"Node node-7 of Pod shop/lone-1 cannot be reached by the API server. Look at the node: “kubectl describe node node-7”. The rest of the cluster can be reached.", 4, 91, 502, "destination_unavailable"},
+	{"node unreachable, of no name", &fault.Node{Pod: "lone-1", Namespace: "shop", Problem: fault.NodeUnreachable}, "Node unreachable",
+		"The node of Pod shop/lone-1 cannot be reached by the API server. Tell the cluster's administrator; the rest of the cluster can be reached.", 4, 91, 502, "destination_unavailable"},
+	{"node refuses the API server", &fault.Node{Node: "node-7", Pod: "lone-1", Namespace: "shop", Problem: fault.NodeRefuses, Status: 401, Text: "Unauthorized"}, "Node out of order",
+		"Node node-7 of Pod shop/lone-1 refuses the API server's own login, so no port-forward gets there. The cluster's administrator has to repair how the API server logs in to that node; your own login is accepted.", 4, 91, 502, "destination_unavailable"},
+	{"virtual node", &fault.Node{Node: "fargate-1", Pod: "lone-1", Namespace: "shop", Problem: fault.NodeUnable, Status: 404, Text: "404 request not found"}, "No port-forward there",
+		"Node fargate-1 of Pod shop/lone-1 has no port-forward (404 request not found). Virtual nodes, such as Fargate's, have none, and some nodes lack the program for it: use a Pod on another node, or another way in.", 4, 91, 502, "destination_unavailable"},
+	{"node fails", &fault.Node{Node: "node-7", Pod: "lone-1", Namespace: "shop", Problem: fault.NodeFailed, Status: 500, Text: "rpc error: token=hunter2."}, "Node out of order",
+		"Node node-7 of Pod shop/lone-1 could not carry the connection (rpc error: token=…). Look at the node: “kubectl describe node node-7”. The rest of the cluster can be reached.", 4, 91, 502, "destination_unavailable"},
+	{"blocked on the way", &fault.Blocked{Server: "api.example:6443", Status: 403}, "Port-forward blocked",
+		"Something on the way to the API server api.example:6443 does not let port-forwards through: it answered 403 Forbidden. Ask those who run that proxy or load balancer to pass WebSocket upgrades on.", 3, 91, 502, "destination_unavailable"},
+	{"busy", &fault.Unreachable{Server: "api.example:6443", Err: &fault.Busy{Status: 429, After: 90 * time.Second}}, "API server busy",
+		"The API server api.example:6443 takes no requests just now, and asks to wait 1m30s. Try again then; if it lasts, tell the cluster's administrator.", 1, 91, 503, "destination_unavailable"},
+
+	{"too many files of ours", &fault.Unreachable{Server: "api.example:6443", Err: &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", syscall.EMFILE)}}, "Too many open files",
+		"There are too many open files on this machine: Fairlead may open no more. Close some connections, or start Fairlead with a higher limit (ulimit -n).", 1, 91, 503, "connection_limit_reached"},
+	{"too many files of all", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", syscall.ENFILE)}, "Too many open files",
+		"There are too many open files on this machine: no program can open more. Close programs, or raise the system's limit (fs.file-max on Linux).", 1, 91, 503, "connection_limit_reached"},
+	{"no memory", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ENOBUFS)}, "Out of memory",
+		"This machine has no memory left for another connection. Close some programs.", 1, 91, 503, "proxy_internal_error"},
+	{"no port left", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)}, "No local port left",
+		"This machine has no address or port of its own left for the connection. Many connections may be open, or have just been closed: wait a minute. Or this machine has no address of that kind (IPv6).", 1, 91, 503, "connection_limit_reached"},
+	{"forbidden by this machine", &fault.Unreachable{Server: "api.example:6443", Err: &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.EPERM)}}, "Not allowed",
+		"This machine does not allow the connection. A firewall on it may forbid it, or a sandbox that Fairlead runs in.", 2, 91, 403, "http_request_denied"},
+
 	{"node's network", &fault.HostNetwork{Pod: "agent-1", Namespace: "kube-system", Node: "node-1"}, "Node's own network",
 		"Pod kube-system/agent-1 shares the network of its node node-1: the connection would reach whatever listens on the node itself. If that is what you want, allow it for this context in the settings: host-network: true.", 2, 91, 403, "http_request_denied"},
 
@@ -211,7 +237,7 @@ var causes = []struct {
 	{"rule, wrapped", fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Net: "tcp", Err: &routeError{"metadata.example:80", "169.254.169.254 is link-local"}}), "Not allowed",
 		"metadata.example:80 is not reachable through this proxy: 169.254.169.254 is link-local.", 2, 91, 403, "http_request_denied"},
 	{"firewall", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.EPERM)}, "Not allowed",
-		"This machine does not allow the connection. A firewall may forbid it.", 2, 91, 403, "http_request_denied"},
+		"This machine does not allow the connection. A firewall on it may forbid it, or a sandbox that Fairlead runs in.", 2, 91, 403, "http_request_denied"},
 
 	{"timed out", fmt.Errorf("resolve web.shop: %w", context.DeadlineExceeded), "Timed out",
 		"The target did not answer in time. It may be overloaded, or something on the way drops the connection.", 6, 91, 504, "connection_timeout"},

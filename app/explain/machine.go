@@ -5,7 +5,41 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+
+	"fairlead/kube/fault"
 )
+
+// lacks is how a fault of this machine is known by what it lacks.
+func lacks(what fault.Lack) func(error) (words, bool) {
+	return func(err error) (words, bool) {
+		machine := fault.OfMachine(err)
+		if machine == nil || machine.Lack != what {
+			return words{}, false
+		}
+		return lacking[what], true
+	}
+}
+
+var lacking = map[fault.Lack]words{
+	fault.LackFiles: {
+		"Too many open files", "There are too many open files on this machine: Fairlead may open no more.",
+		"Close some connections, or start Fairlead with a higher limit (ulimit -n).",
+	},
+	fault.LackAllFiles: {
+		"Too many open files", "There are too many open files on this machine: no program can open more.",
+		"Close programs, or raise the system's limit (fs.file-max on Linux).",
+	},
+	fault.LackMemory: {
+		"Out of memory", "This machine has no memory left for another connection.", "Close some programs.",
+	},
+	fault.LackAddress: {
+		"No local port left", "This machine has no address or port of its own left for the connection.",
+		"Many connections may be open, or have just been closed: wait a minute. Or this machine has no address of that kind (IPv6).",
+	},
+	fault.LackPermission: {
+		"Not allowed", "This machine does not allow the connection.", "A firewall on it may forbid it, or a sandbox that Fairlead runs in.",
+	},
+}
 
 // listen explains a port of this machine that could not be opened.
 func listen(err error) (words, bool) {

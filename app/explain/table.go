@@ -66,6 +66,13 @@ var unknown = row{generalFailure, rejected, http.StatusBadGateway, internalError
 // hold several causes, and kube/fault's types contain the words of net that the last rows look for.
 func table() []row {
 	return []row{
+		// This machine's own, whatever it kept from being done.
+		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, lacks(fault.LackFiles)},
+		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, lacks(fault.LackAllFiles)},
+		{generalFailure, rejected, http.StatusServiceUnavailable, internalError, lacks(fault.LackMemory)},
+		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, lacks(fault.LackAddress)},
+		{notAllowed, rejected, http.StatusForbidden, denied, lacks(fault.LackPermission)},
+
 		// Before any way.
 		{generalFailure, rejected, http.StatusBadGateway, configurationError, typed(kubeconfig)},
 
@@ -73,6 +80,9 @@ func table() []row {
 		{generalFailure, rejected, http.StatusBadGateway, configurationError, typed(login)},
 		{networkUnreachable, rejected, http.StatusBadGateway, certificateError, typedIf(isCertificate, certificate)},
 		{networkUnreachable, rejected, http.StatusBadGateway, tlsProtocolError, typedIf(isNoTLS, noTLS)},
+		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typed(node)},
+		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typed(blocked)},
+		{generalFailure, rejected, http.StatusServiceUnavailable, unavailable, typedIf(isBusy, busy)},
 		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isBehind, behind)},
 		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typed(unreachable)},
 		{notAllowed, rejected, http.StatusForbidden, denied, typed(forbidden)},

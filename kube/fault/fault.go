@@ -9,6 +9,9 @@
 //	HostNetwork  fs.ErrPermission
 //	Login        fs.ErrPermission
 //	Unreachable  what the network said, and syscall.EHOSTUNREACH
+//	Node         syscall.EHOSTUNREACH
+//	Blocked      syscall.EHOSTUNREACH
+//	Machine      what the system said
 //	Unsupported  errors.ErrUnsupported
 //
 // A dial that ran out of time wraps context.DeadlineExceeded as usual. The package holds no sentences for users: those
@@ -23,6 +26,7 @@ import (
 	"net"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Ended tells an error that says no more than that the other end closed the connection, and nothing of who it is.
@@ -149,6 +153,16 @@ func (e *Unreachable) Error() string {
 
 // Unwrap gives the cause and syscall.EHOSTUNREACH.
 func (e *Unreachable) Unwrap() []error { return causes(syscall.EHOSTUNREACH, e.Err) }
+
+// Busy is the cause of an Unreachable: the API server has too much to do, and asked not to be asked again for a while.
+type Busy struct {
+	Status int // of the HTTP answer
+	After  time.Duration
+}
+
+func (e *Busy) Error() string {
+	return fmt.Sprintf("it answered %d, and asks for %v of patience", e.Status, e.After)
+}
 
 // Unsupported is a target that exists and cannot be carried: a UDP port, an endpoint that is no Pod.
 type Unsupported struct {

@@ -1,0 +1,107 @@
+package fault
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Lack says what this machine does not have, or does not grant, for a connection.
+type Lack string
+
+// What this machine may lack.
+const (
+	LackFiles      Lack = "files"      // the process has as many files open as it may
+	LackAllFiles   Lack = "all files"  // all processes together have
+	LackMemory     Lack = "memory"     // for the connection's buffers
+	LackAddress    Lack = "address"    // no local address or port is free
+	LackPermission Lack = "permission" // the system forbids the connection, as a local firewall makes it
+)
+
+// Machine is a fault of the machine that this program runs on. It says nothing about the other end.
+type Machine struct {
+	Lack Lack
+	Err  error
+}
+
+func (e *Machine) Error() string {
+	if e.Err == nil {
+		return "this machine lacks " + string(e.Lack)
+	}
+	return "this machine: " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Machine) Unwrap() error { return e.Err }
+
+// Windows has numbers of its own, which the portable names do not match there. No other system uses these numbers.
+const (
+	wsaEACCES        = syscall.Errno(10013)
+	wsaEMFILE        = syscall.Errno(10024)
+	wsaEADDRNOTAVAIL = syscall.Errno(10049)
+	wsaENOBUFS       = syscall.Errno(10055)
+)
+
+// OfMachine finds the fault of this machine that err comes from, or returns nil. A connection's error says so only where
+// the system call that failed is known: the same numbers mean other things elsewhere.
+func OfMachine(err error) *Machine {
+	if err == nil {
+		return nil
+	}
+	if known, ok := errors.AsType[*Machine](err); ok {
+		return known
+	}
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
+		if number, ok := errors.AsType[syscall.Errno](call.Err); ok {
+			return machine(lackOf(call.Syscall, number), err)
+		}
+		return nil
+	}
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		if number, ok := errors.AsType[syscall.Errno](path.Err); ok {
+			return machine(lackOf(path.Op, number), err)
+		}
+		return nil
+	}
+	// A lookup keeps no more of its cause than the text.
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		for _, number := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE} {
+			if strings.HasSuffix(dns.Err, number.Error()) {
+				return machine(lackOf("socket", number), err)
+			}
+		}
+	}
+	return nil
+}
+
+func machine(lack Lack, err error) *Machine {
+	if lack == "" {
+		return nil
+	}
+	return &Machine{Lack: lack, Err: err}
+}
+
+// lackOf returns what the machine lacks when a system call fails with number; empty when that is not its fault.
+func lackOf(call string, number syscall.Errno) Lack {
+	connecting := call == "connect" || call == "connectex" || call == "socket"
+	switch number {
+	case syscall.EMFILE, wsaEMFILE:
+		return LackFiles
+	case syscall.ENFILE:
+		return LackAllFiles
+	case syscall.ENOBUFS, syscall.ENOMEM, wsaENOBUFS:
+		return LackMemory
+	case syscall.EADDRNOTAVAIL, wsaEADDRNOTAVAIL:
+		if connecting {
+			return LackAddress
+		}
+	case syscall.EPERM, syscall.EACCES, wsaEACCES:
+		if connecting {
+			return LackPermission
+		}
+	}
+	return ""
+}

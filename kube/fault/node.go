@@ -1,0 +1,50 @@
+package fault
+
+import (
+	"fmt"
+	"syscall"
+)
+
+// NodeProblem says why a node carries no port-forward.
+type NodeProblem string
+
+// The reasons why a node carries no port-forward.
+const (
+	NodeUnreachable NodeProblem = "unreachable" // the API server cannot connect to it
+	NodeRefuses     NodeProblem = "refuses"     // it does not accept the API server's credentials or rights
+	NodeUnable      NodeProblem = "unable"      // it has no port-forward, or lacks a program that one needs
+	NodeFailed      NodeProblem = "failed"      // it answered with some other error
+)
+
+// Node is a node that does not carry a port-forward to a Pod on it. The API server itself was reached and accepted the
+// login; it reports the problem, or passes on what the node answered.
+type Node struct {
+	Node      string // the node's name; empty when it is not known
+	Pod       string
+	Namespace string
+	Problem   NodeProblem
+	Status    int    // of the HTTP answer; 0 when the container runtime reported the problem
+	Text      string // the words of the API server, the node or its container runtime
+}
+
+func (e *Node) Error() string {
+	return fmt.Sprintf("node%s of Pod %s/%s carries no port-forward (%s)%s",
+		prefixed(" ", e.Node), e.Namespace, e.Pod, e.Problem, prefixed(": ", e.Text))
+}
+
+// Unwrap returns syscall.EHOSTUNREACH.
+func (e *Node) Unwrap() error { return syscall.EHOSTUNREACH }
+
+// Blocked is a proxy or load balancer between this machine and the API server that answers port-forwards itself.
+type Blocked struct {
+	Server string // the API server, as in Unreachable
+	Status int    // of the HTTP answer
+	Text   string // its words; may be empty
+}
+
+func (e *Blocked) Error() string {
+	return fmt.Sprintf("something on the way to %s answers port-forwards with status %d%s", e.Server, e.Status, prefixed(": ", e.Text))
+}
+
+// Unwrap returns syscall.EHOSTUNREACH.
+func (e *Blocked) Unwrap() error { return syscall.EHOSTUNREACH }
