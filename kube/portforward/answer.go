@@ -5,46 +5,124 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/retryafter"
+)
+
+// A speaker is whose answer to an upgrade is. The API server passes the answers of nodes on byte for byte, and proxies
+// on the way answer in its place.
+type speaker int
+
+const (
+	onTheWay  speaker = iota // a proxy or load balancer before the API server
+	node                     // the Pod's node, or the API server about it
+	apiServer                // the API server itself
 )
 
 // A refusal is an HTTP answer that is not the upgrade.
 type refusal struct {
 	status  int
-	text    string // the server's own words
-	cluster bool   // they are a Kubernetes Status: the API server spoke, and no box on the way
+	text    string // the speaker's own words
+	by      speaker
+	problem fault.NodeProblem // when by is node
+	about   status            // when by is apiServer
+	after   time.Duration     // the pause it asks for; 0 for none
 }
 
 func (r *refusal) Error() string {
 	return fmt.Sprintf("the upgrade is answered with %d %s: %s", r.status, http.StatusText(r.status), r.text)
 }
 
-// final says that another carrier would be told the same.
+// final reports whether another carrier would be told the same.
 func (r *refusal) final() bool {
-	return r.cluster && (r.status == http.StatusUnauthorized || r.status == http.StatusNotFound)
+	switch r.by {
+	case apiServer:
+		return r.status == http.StatusUnauthorized || r.status == http.StatusNotFound
+	case node:
+		return r.problem == fault.NodeUnreachable || r.problem == fault.NodeRefuses
+	}
+	return false
 }
 
 // maxText bounds what is kept of words that came from outside.
 const maxText = 1 << 10
 
-func readRefusal(resp *http.Response) *refusal {
-	defer resp.Body.Close()                                     // of no more use
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // it is in memory already
-	if err != nil {
-		body = nil
+// A status is the part of a Kubernetes Status that matters here.
+type status struct {
+	Kind, Message string
+	Details       struct{ Name, Kind string }
+}
+
+// newRefusal reads an answer, and finds whose it is.
+func newRefusal(code int, header http.Header, body []byte) *refusal {
+	r := &refusal{status: code, after: retryafter.Of(code, header)}
+	var s status
+	if json.Unmarshal(body, &s) == nil && s.Kind == "Status" {
+		r.by, r.about, r.text = apiServer, s, printable(s.Message)
+		if problem, ok := passedOn(code, s); ok {
+			r.by, r.problem = node, problem
+		}
+		return r
 	}
-	var status struct{ Kind, Message string }
-	r := &refusal{status: resp.StatusCode}
-	if json.Unmarshal(body, &status) == nil && status.Kind == "Status" {
-		r.cluster, r.text = true, printable(status.Message)
-	} else if kind := resp.Header.Get("Content-Type"); strings.HasPrefix(kind, "text/plain") {
-		r.text = printable(string(body))
+	if kind := header.Get("Content-Type"); kind != "" && !strings.HasPrefix(kind, "text/plain") {
+		return r
+	}
+	r.text = printable(string(body))
+	if problem, ok := byNode(code, r.text); ok {
+		r.by, r.problem = node, problem
 	}
 	return r
+}
+
+// passedOn recognizes a Status of the API server that reports what it met at the node.
+func passedOn(code int, s status) (fault.NodeProblem, bool) {
+	switch text := strings.ToLower(s.Message); {
+	case strings.Contains(text, "unable to upgrade connection"), strings.Contains(text, "user=kube-apiserver"):
+		if strings.Contains(text, "forbidden (user=") || strings.Contains(text, "unauthorized") {
+			return fault.NodeRefuses, true
+		}
+		return fault.NodeFailed, !isOfPod(text)
+	case strings.Contains(text, "error dialing backend"), strings.Contains(text, "no preferred addresses found"):
+		return fault.NodeUnreachable, true
+	case strings.Contains(text, "invalid upgrade response"):
+		return fault.NodeUnable, true
+	case code == http.StatusNotFound && s.Details.Kind == "nodes":
+		return fault.NodeUnreachable, true // the Pod is bound to a node that is no more
+	}
+	return "", false
+}
+
+// byNode recognizes what kubelets and virtual nodes answer, all of it plain text.
+func byNode(code int, text string) (fault.NodeProblem, bool) {
+	low := strings.ToLower(text)
+	switch code {
+	case http.StatusUnauthorized:
+		return fault.NodeRefuses, low == "unauthorized"
+	case http.StatusForbidden:
+		return fault.NodeRefuses, strings.HasPrefix(low, "forbidden (user=")
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return fault.NodeUnable, true
+	case http.StatusInternalServerError:
+		return fault.NodeFailed, true
+	}
+	return "", false
+}
+
+// isOfPod reports whether a text, in lower case, is about the Pod rather than its node.
+func isOfPod(text string) bool {
+	return podAbsent(text) || podNotRunning(text)
+}
+
+func podAbsent(text string) bool {
+	return strings.Contains(text, "pod does not exist") || strings.Contains(text, "pod not found")
+}
+
+func podNotRunning(text string) bool {
+	return strings.Contains(text, "not running") || strings.Contains(text, "does not have a host assigned") || strings.Contains(text, "completed pod")
 }
 
 // printable makes words from outside fit for a log line.
@@ -80,6 +158,9 @@ func (u *upgrader) explain(ctx context.Context, ep Endpoint, told []error) error
 	if errors.As(best, &login) {
 		return login
 	}
+	if machine := fault.OfMachine(best); machine != nil {
+		return machine
+	}
 	if network := new(networkError); errors.As(best, &network) {
 		if credential := new(credentialError); errors.As(best, &credential) {
 			return &fault.Login{Plugin: u.plugin, Context: u.context, Err: credential.err}
@@ -96,27 +177,43 @@ func weight(err error) int {
 		return 1
 	}
 	w := map[int]int{http.StatusUnauthorized: 5, http.StatusNotFound: 4, http.StatusForbidden: 3}[refused.status]
-	if refused.cluster {
-		w += 10
-	}
-	return w
+	return w + 10*int(refused.by)
 }
 
 func (u *upgrader) refused(ep Endpoint, r *refusal) error {
+	text := strings.ToLower(r.text)
+	switch {
+	case r.by != onTheWay && podNotRunning(text):
+		return &fault.NoEndpoints{Pod: ep.Pod, Namespace: ep.Namespace, NotReady: 1, Detail: r.text}
+	case r.by != onTheWay && podAbsent(text):
+		return &fault.NotFound{Kind: fault.Pod, Name: ep.Pod, Namespace: ep.Namespace}
+	case r.by == node:
+		return &fault.Node{Node: nodeOf(r), Pod: ep.Pod, Namespace: ep.Namespace, Problem: r.problem, Status: r.status, Text: r.text}
+	case r.after > 0:
+		return &fault.Unreachable{Server: u.route.base.Host, Err: &fault.Busy{Status: r.status, After: r.after}}
+	case r.by == onTheWay && r.status < http.StatusInternalServerError:
+		return &fault.Blocked{Server: u.route.base.Host, Status: r.status, Text: r.text}
+	case r.by == onTheWay:
+		return &fault.Unreachable{Server: u.route.base.Host, Err: r}
+	}
 	switch r.status {
 	case http.StatusUnauthorized:
 		return &fault.Login{Context: u.context, Err: r}
 	case http.StatusForbidden:
 		return &fault.Forbidden{Verbs: []string{"get", "create"}, Resource: "pods/portforward", Namespace: ep.Namespace, Name: ep.Pod, Text: r.text}
 	case http.StatusNotFound:
-		return &fault.NotFound{Kind: fault.Pod, Name: ep.Pod, Namespace: ep.Namespace}
-	}
-	text := strings.ToLower(r.text)
-	switch {
-	case strings.Contains(text, "not running"), strings.Contains(text, "does not have a host assigned"), strings.Contains(text, "completed pod"):
-		return &fault.NoEndpoints{Pod: ep.Pod, Namespace: ep.Namespace, NotReady: 1, Detail: r.text}
-	case strings.Contains(text, "pod does not exist"), strings.Contains(text, "pod not found"):
+		if r.about.Details.Kind == "namespaces" {
+			return &fault.NotFound{Kind: fault.Namespace, Name: ep.Namespace}
+		}
 		return &fault.NotFound{Kind: fault.Pod, Name: ep.Pod, Namespace: ep.Namespace}
 	}
 	return &fault.Unreachable{Server: u.route.base.Host, Err: r}
+}
+
+// nodeOf is the node that an answer names; empty when it names none.
+func nodeOf(r *refusal) string {
+	if r.about.Details.Kind == "nodes" {
+		return printable(r.about.Details.Name)
+	}
+	return ""
 }

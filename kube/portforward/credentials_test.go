@@ -1,6 +1,7 @@
 package portforward
 
 import (
+	"crypto/x509"
 	"path/filepath"
 	"testing"
 
@@ -70,14 +71,19 @@ func TestTLSSessionsAreResumed(t *testing.T) {
 func TestTicketsBelongToOneCertificate(t *testing.T) {
 	var r route
 	alice, bob := identity{1}, identity{2}
-	first := r.cache(alice)
-	if r.cache(alice) != first {
+	roots, others := x509.NewCertPool(), x509.NewCertPool()
+	first := r.cache(alice, roots)
+	if r.cache(alice, roots) != first {
 		t.Error("tickets are thrown away")
 	}
-	if r.cache(bob) == first {
+	if r.cache(bob, roots) == first {
 		t.Error("tickets of one certificate are used with another")
 	}
-	if r.cache(alice) == first {
+	second := r.cache(alice, roots)
+	if second == first {
 		t.Error("tickets are kept for who was replaced")
+	}
+	if r.cache(alice, others) == second {
+		t.Error("tickets are kept of a server that another authority vouched for")
 	}
 }

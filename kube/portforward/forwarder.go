@@ -3,6 +3,7 @@ package portforward
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -46,6 +47,8 @@ type Config struct {
 	// Certificate gives the client certificate to use now; an error, or one without content, when there is none. It is
 	// called for spare connections too, and must not run a credential plugin. Nil leaves it to REST.
 	Certificate func() (*tls.Certificate, error)
+	// Roots returns who may vouch for the API server now. Nil, or a nil pool, leaves that to REST.
+	Roots func() *x509.CertPool
 	// Context is the kubeconfig context's name, for errors.
 	Context string
 	// Carrier is CarrierSPDY, CarrierWebSocket, or empty for whichever gets through, SPDY first.

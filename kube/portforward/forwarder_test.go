@@ -182,10 +182,6 @@ func TestAnswersOfTheAPIServerAreTyped(t *testing.T) {
 			return ok && f.Kind == fault.Pod && f.Name == "pod"
 		}},
 		{400, statusBody(400, "pod pod does not have a host assigned"), func(err error) bool { _, ok := errors.AsType[*fault.NoEndpoints](err); return ok }},
-		{500, statusBody(500, `error dialing backend: dial tcp 10.0.0.1:10250: connect: connection refused`), func(err error) bool {
-			_, ok := errors.AsType[*fault.Unreachable](err)
-			return ok
-		}},
 		{500, `pod not found ("pod_ns")`, func(err error) bool { _, ok := errors.AsType[*fault.NotFound](err); return ok }},
 	}
 	for _, c := range cases {
@@ -205,6 +201,95 @@ func TestAnswersOfTheAPIServerAreTyped(t *testing.T) {
 				t.Error("the error holds a token")
 			}
 		})
+	}
+}
+
+// The API server passes on what nodes answer, and reports what it met there. Neither says anything about itself, the
+// login or the user's rights.
+func TestAnswersFromBehindTheAPIServerAreTheNodes(t *testing.T) {
+	text := func(status int, body string) *refusal {
+		return newRefusal(status, http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, []byte(body))
+	}
+	server := func(status int, message string) *refusal {
+		return newRefusal(status, http.Header{"Content-Type": {"application/json"}}, []byte(statusBody(status, message)))
+	}
+	for name, c := range map[string]struct {
+		answer *refusal
+		want   fault.NodeProblem
+	}{
+		"no route to the node":        {server(500, "error dialing backend: dial tcp 10.0.0.1:10250: connect: no route to host"), fault.NodeUnreachable},
+		"nobody listens on the node":  {server(500, "Internal error occurred: error dialing backend: dial tcp 10.0.0.1:10250: connect: connection refused"), fault.NodeUnreachable},
+		"no tunnel to the node":       {server(500, "error dialing backend: No agent available"), fault.NodeUnreachable},
+		"a node without an address":   {server(500, "no preferred addresses found; known addresses: []"), fault.NodeUnreachable},
+		"a node that is no more":      {newRefusal(404, http.Header{}, []byte(`{"kind":"Status","message":"nodes \"n7\" not found","details":{"name":"n7","kind":"nodes"}}`)), fault.NodeUnreachable},
+		"a kubelet's 401":             {text(401, "Unauthorized"), fault.NodeRefuses},
+		"a kubelet's 403":             {text(403, "Forbidden (user=kube-apiserver, verb=create, resource=nodes, subresource(s)=[proxy])\n"), fault.NodeRefuses},
+		"a kubelet's 403, translated": {server(500, "unable to upgrade connection: Forbidden (user=kube-apiserver, verb=create, resource=nodes, subresource=proxy)"), fault.NodeRefuses},
+		"a virtual node":              {text(404, "404 request not found"), fault.NodeUnable},
+		"a virtual node's method":     {text(405, "Method Not Allowed"), fault.NodeUnable},
+		"a virtual node's 501":        {text(501, "501 not implemented"), fault.NodeUnable},
+		"a node that does not speak":  {server(500, "invalid upgrade response: status code 200"), fault.NodeUnable},
+		"a runtime's own":             {text(500, "rpc error: code = Unknown desc = no luck"), fault.NodeFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := new(upgrader).refused(at(7)[0], c.answer)
+			n, ok := errors.AsType[*fault.Node](err)
+			if !ok || n.Problem != c.want || n.Pod != "pod" || n.Namespace != "ns" || n.Status != c.answer.status {
+				t.Errorf("%T %v", err, err)
+			}
+			if !elsewhere(err) {
+				t.Error("no other Pod is tried")
+			}
+		})
+	}
+}
+
+// A proxy on the way that answers in the API server's place is neither it nor the node.
+func TestAnswersOnTheWayAreNobodysElse(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		status     int
+		kind, body string
+	}{
+		{401, "text/html", "<html>sign in</html>"}, {401, "text/plain", "no token, no entry"}, {403, "text/plain", "this proxy passes no such upgrade"},
+		{404, "text/html", "<html>nothing</html>"}, {400, "application/json", `{"type":"error"}`}, {200, "text/html", "<html>sign in</html>"},
+	} {
+		t.Run(fmt.Sprint(c.status, c.kind), func(t *testing.T) {
+			w.refuseUpgrades("", c.status, c.kind, c.body)
+			_, err := dial(t, w.forwarder(nil), at(7))
+			if b, ok := errors.AsType[*fault.Blocked](err); !ok || b.Status != c.status || b.Server != w.server.Listener.Addr().String() {
+				t.Errorf("%T %v", err, err)
+			}
+		})
+	}
+	for _, status := range []int{502, 503, 504} {
+		w.refuseUpgrades("", status, "text/plain", "no healthy upstream")
+		_, err := dial(t, w.forwarder(nil), at(7))
+		if _, ok := errors.AsType[*fault.Unreachable](err); !ok {
+			t.Errorf("%d: %T %v", status, err, err)
+		}
+	}
+}
+
+func TestWhatRuntimesWriteIsTyped(t *testing.T) {
+	ep := at(9999)[0]
+	refused := func(err error) bool { _, ok := errors.AsType[*fault.Refused](err); return ok }
+	unable := func(err error) bool {
+		n, ok := errors.AsType[*fault.Node](err)
+		return ok && n.Problem == fault.NodeUnable && n.Text != ""
+	}
+	for text, want := range map[string]func(error) bool{
+		`failed to execute portforward in network namespace "/var/run/netns/cni-1": failed to dial 9999: dial tcp4 127.0.0.1:9999: connect: connection refused`:            refused,
+		`error forwarding port 9999 to pod 1, uid : exit status 1: 2026/11/27 16:00:00 socat[7] E connect(5, AF=2 127.0.0.1:9999, 16): Connection refused`:                 refused,
+		`error forwarding port 9999 to pod 1, uid : failed to connect to localhost:9999 inside namespace "1", IPv4: dial tcp4 127.0.0.1:9999: connect: connection refused`: refused,
+		`error forwarding port 9999 to pod 1, uid : unable to do port forwarding: socat not found`:                                                                         unable,
+		`error forwarding port 9999 to pod 1, uid : unable to do port forwarding: nsenter not found`:                                                                       unable,
+		`error forwarding port 9999 to pod 1, uid : exec: "socat": executable file not found in $PATH`:                                                                     unable,
+	} {
+		err, never := runtimeError(ep, text)
+		if !want(err) || !never {
+			t.Errorf("%s: %T %v, never connected: %t", text, err, err, never)
+		}
 	}
 }
 

@@ -226,10 +226,11 @@ func elsewhere(err error) bool {
 		login       *fault.Login
 		forbidden   *fault.Forbidden
 		unreachable *fault.Unreachable
+		machine     *fault.Machine
 		answered    *refusal
 	)
 	switch {
-	case errors.As(err, &login), errors.As(err, &forbidden):
+	case errors.As(err, &login), errors.As(err, &forbidden), errors.As(err, &machine):
 		return false
 	case errors.As(err, &unreachable):
 		return errors.As(err, &answered) // the API server is there, the Pod's node is not

@@ -34,13 +34,15 @@ type route struct {
 	dialTCP   func(ctx context.Context, network, address string) (net.Conn, error)
 	tls       *tls.Config // nil for plain HTTP
 	handshook func(time.Duration)
-	roundTrip func() time.Duration // the shortest seen, 0 if none was
-	away      func()               // told when no connection could be made
+	roundTrip func() time.Duration  // the shortest seen, 0 if none was
+	away      func()                // told when no connection could be made
+	roots     func() *x509.CertPool // who may vouch for the API server; nil leaves that to tls
 	// proxyRoots are who may vouch for an https proxy; nil means the system's roots, as everywhere in the field.
 	proxyRoots *x509.CertPool
 
 	mu      sync.Mutex
-	ticket  identity // whose session tickets the cache holds
+	ticket  identity       // whose session tickets the cache holds
+	vouched *x509.CertPool // and whom the API server was trusted by
 	tickets tls.ClientSessionCache
 }
 
@@ -57,6 +59,7 @@ func newRoute(cfg *rest.Config, conf *transport.Config) (*route, error) {
 	}
 	r := &route{
 		base: base, address: hostPort(base), proxyFor: httpproxy.FromEnvironment().ProxyFunc(), dialTCP: cfg.Dial,
+		roots:     func() *x509.CertPool { return nil },
 		handshook: func(time.Duration) {}, roundTrip: func() time.Duration { return 0 }, away: func() {},
 	}
 	if conf.Proxy != nil {
@@ -149,7 +152,10 @@ func (r *route) connected(ctx context.Context, cert *tls.Certificate, who identi
 		return conn, err
 	}
 	cfg := r.tls.Clone()
-	cfg.ClientSessionCache = r.cache(who)
+	if roots := r.roots(); roots != nil {
+		cfg.RootCAs = roots
+	}
+	cfg.ClientSessionCache = r.cache(who, cfg.RootCAs)
 	if cert != nil {
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
 	}
@@ -169,12 +175,13 @@ type secureConn struct {
 
 func (c *secureConn) Close() error { return c.raw.Close() }
 
-// cache holds session tickets of one client certificate only: a resumed session is that of the certificate it began with.
-func (r *route) cache(who identity) tls.ClientSessionCache {
+// cache holds session tickets of one client certificate only, and of one certificate authority: a resumed session is
+// that of the certificates it began with.
+func (r *route) cache(who identity, roots *x509.CertPool) tls.ClientSessionCache {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.tickets == nil || r.ticket != who {
-		r.ticket, r.tickets = who, tls.NewLRUClientSessionCache(8)
+	if r.tickets == nil || r.ticket != who || r.vouched != roots {
+		r.ticket, r.vouched, r.tickets = who, roots, tls.NewLRUClientSessionCache(8)
 	}
 	return r.tickets
 }

@@ -55,6 +55,8 @@ func runtimeError(ep Endpoint, text string) (err error, never bool) { // the err
 		return &fault.NotFound{Kind: fault.Pod, Name: ep.Pod, Namespace: ep.Namespace}, true
 	case has("sandbox") && has("is not running", "is not ready", "sandbox_notready"), has("network namespace for sandbox") && has("is closed"):
 		return &fault.NoEndpoints{Pod: ep.Pod, Namespace: ep.Namespace, NotReady: 1, Detail: text}, true
+	case has("socat not found", "nsenter not found", `exec: "socat"`, `exec: "nsenter"`):
+		return &fault.Node{Pod: ep.Pod, Namespace: ep.Namespace, Problem: fault.NodeUnable, Text: text}, true
 	case has("timed out waiting for streams"):
 		return &CutError{Pod: ep.Pod, Namespace: ep.Namespace, Port: ep.Port, Text: text}, true
 	case has("failed to connect to localhost", "failed to dial", "dial tcp"):

@@ -1,6 +1,7 @@
 package portforward
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/client-go/transport"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/retryafter"
 )
 
 // The carriers: how SPDY gets through.
@@ -58,6 +60,9 @@ func newUpgrader(cfg Config) (*upgrader, error) {
 	}
 	if u.route, err = newRoute(cfg.REST, conf); err != nil {
 		return nil, err
+	}
+	if cfg.Roots != nil {
+		u.route.roots = cfg.Roots
 	}
 	if u.rt, err = transport.HTTPWrappersForConfig(conf, u); err != nil {
 		return nil, err
@@ -109,21 +114,40 @@ func (u *upgrader) dial(ctx context.Context, ep Endpoint) (*upgraded, error) {
 }
 
 func (u *upgrader) try(ctx context.Context, carrier string, ep Endpoint) (*upgraded, error) {
-	for again := false; ; again = true {
+	renewed := false
+	for tries := 1; ; tries++ {
 		req, check := u.request(ctx, carrier, ep)
 		resp, err := u.rt.RoundTrip(req)
-		if err != nil {
-			return nil, err
-		}
-		if resp.StatusCode == http.StatusSwitchingProtocols {
+		if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
 			return switched(resp, carrier, check)
 		}
-		refused := readRefusal(resp)
-		// Credential plugins and token files are asked anew after a 401.
-		if refused.status != http.StatusUnauthorized || again {
+		refused, err := refusalOf(resp, err)
+		switch {
+		case err != nil:
+			return nil, err
+		case refused.after > 0 && tries < retryafter.Tries && retryafter.Wait(ctx, refused.after):
+		case refused.by == apiServer && refused.status == http.StatusUnauthorized && !renewed:
+			renewed = true // credential plugins and token files are asked again after a 401
+		default:
 			return nil, refused
 		}
 	}
+}
+
+// refusalOf is the refusal that the round trippers passed on, as an answer or as an error; any other error is returned.
+func refusalOf(resp *http.Response, err error) (*refusal, error) {
+	if refused := new(refusal); errors.As(err, &refused) {
+		return refused, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody)) // it is in memory already
+	if err != nil {
+		return nil, err
+	}
+	return newRefusal(resp.StatusCode, resp.Header, body), nil
 }
 
 // switched looks whether the answer is the upgrade that was asked for.
@@ -184,8 +208,26 @@ type answered struct {
 }
 
 // RoundTrip sends one request on a connection of its own and keeps the connection if it is upgraded. It ends the chain of
-// round trippers that a kubeconfig asks for.
+// round trippers that a kubeconfig asks for. Those judge credentials by the answers, so an answer that is not the API
+// server's own, such as a kubelet's 401, does not get to them: it is an error.
 func (u *upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := u.roundTrip(req)
+	if err != nil || resp.StatusCode == http.StatusSwitchingProtocols {
+		return resp, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body) // it is in memory already
+	if err != nil {
+		return nil, err
+	}
+	if refused := newRefusal(resp.StatusCode, resp.Header, body); refused.by != apiServer {
+		return nil, refused
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, nil
+}
+
+func (u *upgrader) roundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	if _, now, err := u.route.certificate(); err == nil {
 		u.stash.drop(func(who identity) bool { return who == now })
