@@ -35,6 +35,7 @@ type account struct {
 	good     bool         // they were accepted
 	running  *run         // nil: none
 	refusals int          // since credentials were last accepted
+	refusal  *fault.Login // what the last of them was
 	failures int
 	last     error // of the latest failure; nil after a success
 	rest     time.Time
@@ -119,8 +120,8 @@ func (a *account) run(ctx context.Context, r *run) {
 		err = ctx.Err()
 	}
 	a.mu.Lock()
-	if err == nil && c.expired(time.Now()) {
-		err = &fault.Login{Cause: fault.LoginExpired, Expired: c.expires, Err: errors.New("what it gives has expired")}
+	if err == nil {
+		c.late = c.past(time.Now())
 	}
 	r.err = err
 	a.running, a.ended = nil, time.Now()
@@ -156,13 +157,24 @@ func (a *account) refused(c *credentials) {
 		return
 	}
 	a.has = nil
+	a.refusal = &fault.Login{}
+	if c.past(time.Now()) {
+		a.refusal = &fault.Login{Cause: fault.LoginExpired, Expired: c.expires, Err: errors.New("what it gives has expired")}
+	}
 	if a.refusals++; a.refusals > 1 || a.good && time.Since(a.ended) < firstRest {
-		a.failed(errNotAccepted, 0)
+		a.failed(a.refusal, 0)
 	}
 }
 
-// errNotAccepted is what becomes of a plugin's credentials at the API server.
-var errNotAccepted = &fault.Login{}
+// turnedDown is the error of the credentials that the API server did not accept last.
+func (a *account) turnedDown() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.refusal == nil {
+		return &fault.Login{}
+	}
+	return a.refusal
+}
 
 // accepted takes note that the API server takes the credentials.
 func (a *account) accepted(c *credentials) {

@@ -21,11 +21,16 @@ type credentials struct {
 	token       string
 	certificate *tls.Certificate
 	expires     time.Time // zero: not known
+	// late says that they had expired by this machine's clock when the plugin gave them. Then that clock or the plugin's
+	// is wrong, or the plugin's cache is old: the API server decides, and nothing else can tell when they end.
+	late bool
 }
 
-func (c *credentials) expired(now time.Time) bool {
-	return !c.expires.IsZero() && !now.Before(c.expires)
-}
+// expired reports whether it is time for others.
+func (c *credentials) expired(now time.Time) bool { return !c.late && c.past(now) }
+
+// past reports whether they have expired by this machine's clock.
+func (c *credentials) past(now time.Time) bool { return !c.expires.IsZero() && !now.Before(c.expires) }
 
 // A codec reads and writes ExecCredential in one version of its API.
 type codec struct {

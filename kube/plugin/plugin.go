@@ -65,7 +65,7 @@ func (p *Plugin) Expires() time.Time {
 	return c.expires
 }
 
-// LoggedIn tells whether there are credentials that have not expired, so that Login would run nothing.
+// LoggedIn reports whether there are credentials to use, so that Login would run nothing.
 func (p *Plugin) LoggedIn() bool {
 	_, _, err := p.current()
 	return err == nil
@@ -121,7 +121,10 @@ func (p *Plugin) current() (*account, *credentials, error) {
 
 // Refused is the error of credentials that the API server does not accept.
 func (p *Plugin) Refused() error {
-	return p.named(errNotAccepted)
+	if a := p.account.Load(); a != nil {
+		return p.named(a.turnedDown())
+	}
+	return p.named(&fault.Login{})
 }
 
 // named completes an account's error for this context, and says whether the plugin is to blame.

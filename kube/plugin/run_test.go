@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -58,15 +59,40 @@ func TestPluginsThatCannotBeRun(t *testing.T) {
 			t.Errorf("%s: %+v", name, login)
 		}
 	}
-	expired := newScript(t, `echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t","expirationTimestamp":"2020-01-01T00:00:00Z"}}'`)
-	p := begin(t, expired.config())
+}
+
+// late prints a token that expired long ago by this machine's clock.
+const late = `echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t","expirationTimestamp":"2020-01-01T00:00:00Z"}}'`
+
+func TestTheServerDecidesAboutAnExpiryThatThisMachinesClockPutsInThePast(t *testing.T) {
+	s := newScript(t, late)
+	p := begin(t, s.config())
+	server := &apiServer{status: http.StatusOK}
 	for range 5 {
-		if login := loginError(t, p.Login(t.Context())); login.Cause != fault.LoginExpired {
-			t.Errorf("expired: %+v", login)
+		if err := p.Login(t.Context()); err != nil {
+			t.Fatalf("what the plugin has just given is not tried: %v", err)
+		}
+		if err := server.ask(t, p); err != nil || server.token != "t" {
+			t.Errorf("token %q, %v", server.token, err)
 		}
 	}
-	if n := expired.runs(); n > 2 {
-		t.Errorf("%d runs for credentials that had expired", n)
+	if n := s.runs(); n != 1 {
+		t.Errorf("%d runs for credentials that the server accepts", n)
+	}
+
+	server.status = http.StatusUnauthorized
+	for range 5 {
+		if err := p.Login(t.Context()); err == nil {
+			server.ask(t, p) // it is refused
+		} else if login := loginError(t, err); login.Cause != fault.LoginExpired || login.Plugin != s.path || login.Expired.Year() != 2020 {
+			t.Errorf("refused: %+v", login)
+		}
+	}
+	if login := loginError(t, p.Refused()); login.Cause != fault.LoginExpired {
+		t.Errorf("the refusal: %+v", login)
+	}
+	if n := s.runs(); n > 3 {
+		t.Errorf("%d runs for credentials that the server does not accept", n)
 	}
 }
 
