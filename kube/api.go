@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/transport"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/retryafter"
 )
 
 // The bounds of one question to the API server.
@@ -31,6 +32,7 @@ const (
 	requestTimeout = 10 * time.Second // both attempts together
 	maxAnswer      = 8 << 20          // bytes; twice what maxItems slices take
 	maxItems       = "100"            // EndpointSlices hold 100 endpoints each
+	longestPause   = 20 * time.Second // that Retry-After is obeyed for
 	maxQuestions   = 32               // at a time: each has a connection of its own
 )
 
@@ -201,13 +203,38 @@ func (a *api) ask(ctx context.Context, asked question, answer runtime.Object, re
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	patient, cancel := context.WithTimeout(ctx, longestPause)
 	defer cancel()
 	a.asked.Add(1)
-	err := a.login.explain(a.faults.of(a.send(ctx, answer, request), asked))
-	a.health.observe(err)
-	return err
+	for tries := 1; ; tries++ {
+		pause, err := a.askOnce(ctx, asked, answer, request)
+		if pause == 0 || tries == retryafter.Tries || !retryafter.Wait(patient, pause) {
+			a.health.observe(err)
+			return err
+		}
+	}
 }
+
+// askOnce sends one request, and returns the pause that its answer asks for before the next.
+func (a *api) askOnce(ctx context.Context, asked question, answer runtime.Object, request func() *rest.Request) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	var wish pauseWish
+	err := a.send(context.WithValue(ctx, pauseKey{}, &wish), answer, request)
+	if wish.after > 0 && err != nil {
+		return wish.after, &fault.Unreachable{Server: a.faults.server, Err: &fault.Busy{Status: wish.status, After: wish.after}}
+	}
+	return 0, a.login.explain(a.faults.of(err, asked))
+}
+
+// A pauseWish is what the last answer to a request asked for by Retry-After. The request's context carries it to
+// boundedAnswers, which sees the header; client-go keeps it only for some answers.
+type pauseWish struct {
+	status int
+	after  time.Duration
+}
+
+type pauseKey struct{}
 
 // send sends a request, twice where the first attempt says nothing about the API server: on a connection that died
 // unseen, and with credentials that have been fetched anew meanwhile.
@@ -254,13 +281,16 @@ func (a *api) closeIdle() {
 	utilnet.CloseIdleConnectionsFor(a.streams.transport)
 }
 
-// boundedAnswers ends answers that are larger than anything asked for here.
+// boundedAnswers ends answers that are larger than anything asked for here, and notes the pause that they ask for.
 type boundedAnswers struct{ next http.RoundTripper }
 
 func (b boundedAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := b.next.RoundTrip(r)
 	if err == nil {
 		response.Body = &boundedBody{response.Body, maxAnswer}
+		if wish, ok := r.Context().Value(pauseKey{}).(*pauseWish); ok {
+			*wish = pauseWish{response.StatusCode, retryafter.Of(response.StatusCode, response.Header)}
+		}
 	}
 	return response, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"time"
 
 	"fairlead/kube/fault"
@@ -32,6 +33,7 @@ func (c *Cluster) dialCarrier(ctx context.Context, endpoints []endpoint, renew p
 		return nil, err
 	}
 	conn, err := c.dialOnce(ctx, endpoints, renew)
+	err = c.vouched(ctx, err)
 	if c.api.login.plugin != nil && errors.As(err, new(*fault.Login)) {
 		if err := c.api.login.ensure(ctx); err != nil {
 			return nil, err
@@ -39,6 +41,30 @@ func (c *Cluster) dialCarrier(ctx context.Context, endpoints []endpoint, renew p
 		conn, err = c.dialOnce(ctx, endpoints, renew)
 	}
 	return conn, c.api.login.explain(err)
+}
+
+// vouchedFor is how long an accepted login is not asked about again.
+const vouchedFor = 5 * time.Second
+
+// vouched finds out what a 401 that is not the API server's own means. It may be a kubelet's, who does not know the API
+// server, or that of a proxy that checks logins in the API server's place: then a question is refused, too.
+func (c *Cluster) vouched(ctx context.Context, err error) error {
+	var node *fault.Node
+	var inTheWay *fault.Blocked
+	switch {
+	case errors.As(err, &node) && node.Status == http.StatusUnauthorized:
+	case errors.As(err, &inTheWay) && inTheWay.Status == http.StatusUnauthorized:
+	default:
+		return err
+	}
+	if c.health.acceptedWithin(vouchedFor) {
+		return err
+	}
+	var login *fault.Login
+	if _, refused := c.api.review(ctx, c.Namespace(), "create"); errors.As(refused, &login) {
+		return refused
+	}
+	return err
 }
 
 // hopeless bounds a dial while the API server is known to be out of reach. The carrier goes on for longer, so that who comes

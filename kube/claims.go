@@ -1,18 +1,12 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
-	"time"
-
-	"fairlead/kube/fault"
 )
-
-// doubtLasts bounds the question whose a name or an address is.
-const doubtLasts = 3 * time.Second
 
 // Owns tells whether host, a name or an IP address, is the cluster's as far as is known. It asks nobody: a Service of that
 // name need not be there, and an address is the cluster's when Known has it. Claims asks about the others.
@@ -45,18 +39,17 @@ func (c *Cluster) foreign(n name) bool {
 //
 // A name of two labels that the Internet may have too, or one of three that a company may have, is the cluster's when
 // there is a Service of that name, and one of two labels also when it is a Pod's of a Service in the context's namespace.
-// One that does not exist, that may not be looked at, or that the API server says nothing
-// about within doubtLasts, is not: with a cluster out of reach, the names of other networks stay theirs.
+// One that does not exist, or that may not be looked at, is not.
 //
 // An address of the private ranges is the cluster's when it is in a range of its Services or Pods, or when a Service or a
 // Pod has it, in all namespaces or in those that one may see. One that nobody has is outside, and so is a node's, unless
-// the policy allows Pods on their node's network. When the API server says nothing, the last decision holds; an address
-// that none was made about is outside if it lies on a network that this machine is on itself, and else the cluster's, so
-// that the dial fails and says why. For a name a wrong guess leads nowhere, but of two hosts with one address the wrong
-// one would be sent what is meant for the other.
+// the policy allows Pods on their node's network.
+//
+// When the API server does not answer, the last decision holds. Without one there is none to make, and the error says why:
+// what is meant for the cluster must not leave it for want of an answer.
 //
 // Addresses of the Internet are the cluster's by the policy alone. Decisions are remembered for a minute, renewed in use,
-// and logged. Errors are of ctx and of a Cluster that does not run.
+// and logged.
 func (c *Cluster) Claims(ctx context.Context, host string) (bool, error) {
 	n := parseName(host, c.Namespace())
 	address := n.meaning == clusterAddress && n.namespace == ""
@@ -71,17 +64,18 @@ func (c *Cluster) Claims(ctx context.Context, host string) (bool, error) {
 		return false, fmt.Errorf("look for %s: %w", host, err)
 	}
 	defer end()
-	asked, cancel := context.WithTimeout(asked, doubtLasts)
-	defer cancel()
 	var claimed bool
 	var why string
 	if address {
-		claimed, why = c.claimsAddress(asked, n)
+		claimed, why, err = c.claimsAddress(asked, n)
 	} else {
-		claimed, why = c.claimsName(asked, n)
+		claimed, why, err = c.claimsName(asked, n)
 	}
 	if err := ctx.Err(); err != nil {
 		return false, err
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", host, err)
 	}
 	if c.decisions.changed(host, claimed) {
 		c.log.Info().Str("host", host).Bool("cluster", claimed).Str("because", why).Msg("decided whose a host is")
@@ -89,72 +83,80 @@ func (c *Cluster) Claims(ctx context.Context, host string) (bool, error) {
 	return claimed, nil
 }
 
-func (c *Cluster) claimsName(ctx context.Context, n name) (claimed bool, why string) {
-	key := serviceKey{n.namespace, n.service}
-	exists, known := c.resolver.claims.peek(key)
-	if !known && c.outOfReach() {
-		return false, "the API server is out of reach"
-	}
+func (c *Cluster) claimsName(ctx context.Context, n name) (claimed bool, why string, err error) {
+	exists, known := c.resolver.claims.peek(serviceKey{n.namespace, n.service})
 	isMember, _ := c.resolver.members.peek(n)
-	if !known || !c.outOfReach() {
-		var err error
-		if exists, isMember, err = c.askName(ctx, n); err != nil {
-			return false, "the API server cannot be asked for such a Service"
-		}
+	trouble := c.health.trouble(known)
+	switch {
+	case trouble == nil:
+		exists, isMember, err = c.askName(ctx, n)
+	case !known:
+		err = trouble
 	}
 	switch {
+	case err != nil:
+		return false, "", err
 	case exists:
-		return true, "there is such a Service"
+		return true, "there is such a Service", nil
 	case isMember:
-		return true, "a Service of the context's namespace has such a Pod"
+		return true, "a Service of the context's namespace has such a Pod", nil
 	}
-	return false, "there is no such Service, or it may not be looked at"
+	return false, "there is no such Service, or it may not be looked at", nil
 }
 
 // askName asks for the Service of a name and, where it has two labels, for the one whose Pod it may be, both at once: the
 // name of another network costs one round trip. The second is the same for all names with one last label.
 func (c *Cluster) askName(ctx context.Context, n name) (exists, isMember bool, err error) {
-	r := c.resolver
+	var memberErr error
 	var wg sync.WaitGroup
-	if n.own != "" {
-		wg.Go(func() {
-			if there, err := r.exists(ctx, serviceKey{n.own, n.namespace}); err == nil && there {
-				completed, err := r.complete(ctx, n)
-				isMember = err == nil && completed.meaning == memberName
-			}
-		})
-	}
-	exists, err = r.exists(ctx, serviceKey{n.namespace, n.service})
+	wg.Go(func() { isMember, memberErr = c.askMember(ctx, n) })
+	exists, err = c.resolver.exists(ctx, serviceKey{n.namespace, n.service})
 	wg.Wait()
-	return exists, isMember, err
+	if exists || isMember {
+		return exists, isMember, nil
+	}
+	return false, false, cmp.Or(err, memberErr)
 }
 
-func (c *Cluster) claimsAddress(ctx context.Context, n name) (claimed bool, why string) {
+// askMember reports whether a name of two labels is that of a Pod of a Service in the context's namespace.
+func (c *Cluster) askMember(ctx context.Context, n name) (bool, error) {
+	if n.own == "" {
+		return false, nil
+	}
+	if there, err := c.resolver.exists(ctx, serviceKey{n.own, n.namespace}); err != nil || !there {
+		return false, err
+	}
+	completed, err := c.resolver.complete(ctx, n)
+	if isSilent(err) {
+		return false, err
+	}
+	return err == nil && completed.meaning == memberName, nil // else it says that there is no such Pod
+}
+
+func (c *Cluster) claimsAddress(ctx context.Context, n name) (claimed bool, why string, err error) {
 	o, known := c.resolver.owners.peek(n)
-	var err error
+	trouble := c.health.trouble(known)
 	switch {
-	case !c.outOfReach():
+	case trouble == nil:
 		o, err = c.askOwner(ctx, n)
 	case !known:
-		err = &fault.Unreachable{Server: c.api.faults.server}
+		err = trouble
 	}
 	switch {
 	case c.resolver.expects(n.address):
-		return true, "it is in a range of the cluster's"
-	case isSilent(err) && onOwnNetwork(n.address):
-		return false, "this machine is on its network, and the API server cannot be asked"
+		return true, "it is in a range of the cluster's", nil
 	case isSilent(err):
-		return true, "the API server cannot be asked, and it may be the cluster's"
+		return false, "", err
 	case err != nil:
-		return false, "it may not be looked for, or cannot be"
+		return false, "it may not be looked for, or cannot be", nil
 	case o.hostNetwork:
-		return c.policy.Load().HostNetwork, "it is a node's"
+		return c.policy.Load().HostNetwork, "it is a node's", nil
 	case o.pod.Pod != "":
-		return true, fmt.Sprintf("Pod %s/%s has it", o.pod.Namespace, o.pod.Pod)
+		return true, fmt.Sprintf("Pod %s/%s has it", o.pod.Namespace, o.pod.Pod), nil
 	case o.service.name != "":
-		return true, fmt.Sprintf("Service %s/%s has it", o.service.namespace, o.service.name)
+		return true, fmt.Sprintf("Service %s/%s has it", o.service.namespace, o.service.name), nil
 	}
-	return false, "no Service and no Pod has it"
+	return false, "no Service and no Pod has it", nil
 }
 
 // askOwner asks for an address's owner, and after that, once, for the ranges. They are waited for where it has none.
@@ -169,23 +171,6 @@ func (c *Cluster) askOwner(ctx context.Context, n name) (owner, error) {
 		r.ranges.start(struct{}{}, r.fetchRanges)
 	}
 	return o, err
-}
-
-// outOfReach tells that the API server answered the last question with nothing of use.
-func (c *Cluster) outOfReach() bool { return c.health.is(unreachable) || c.health.is(loggedOut) }
-
-// onOwnNetwork tells whether this machine has an address of addr's network.
-func onOwnNetwork(addr netip.Addr) bool {
-	own, err := net.InterfaceAddrs()
-	if err != nil {
-		return false
-	}
-	for _, a := range own {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && unmapped(p).Contains(addr) {
-			return true
-		}
-	}
-	return false
 }
 
 // maxDecisions bounds how many decisions are remembered for the log.

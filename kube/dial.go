@@ -161,7 +161,7 @@ func (a *attempt) dial(ctx context.Context, pods []candidate) (net.Conn, error) 
 		conn, err := a.connect(ctx, list, later)
 		wg.Wait()
 		if network == ownNetwork || network == unknownNetwork && err != nil {
-			return conn, err
+			return conn, a.named(err)
 		}
 		if err == nil {
 			conn.Close()
@@ -189,10 +189,31 @@ func (a *attempt) connect(ctx context.Context, endpoints []endpoint, later []can
 		return a.renew(ctx, cause, later)
 	})
 	var away *fault.Unreachable
+	if errors.As(err, &away) && away.Server == c.api.faults.server {
+		c.api.closeIdle() // what is kept may still work, and would say that all is well
+	}
 	if !errors.As(err, &away) || away.Server == c.api.faults.server {
-		c.health.observe(err) // else it was a node or a Pod that could not be reached
+		c.health.observeDial(err) // else it was a Pod that could not be reached
 	}
 	return conn, err
+}
+
+// named adds to the error of a node which it is, where that is known.
+func (a *attempt) named(err error) error {
+	var failed *fault.Node
+	if !errors.As(err, &failed) || failed.Node != "" {
+		return err
+	}
+	with := *failed
+	if facts, known := a.cluster.resolver.pods.peek(podKey{failed.Namespace, failed.Pod}); known {
+		with.Node = facts.node
+	}
+	for _, pod := range a.to.pods {
+		if pod.node != "" && pod.Pod == failed.Pod && pod.Namespace == failed.Namespace {
+			with.Node = pod.node
+		}
+	}
+	return &with
 }
 
 // renew adds to the Pods that were not tried those of a newer answer, and asks for one when what was known was out of date:

@@ -53,6 +53,9 @@ func (f faults) of(err error, asked question) error {
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	}
+	if machine := fault.OfMachine(err); machine != nil {
+		return machine
+	}
 	inner := err
 	var urlErr *url.Error
 	if errors.As(err, &urlErr) {
@@ -60,8 +63,8 @@ func (f faults) of(err error, asked question) error {
 	} else if !isNetwork(err) {
 		inner = errForeign
 	}
-	if login := f.ofCredentials(inner); login != nil {
-		return login
+	if own := f.ofCredentials(inner); own != nil {
+		return own
 	}
 	return &fault.Unreachable{Server: f.server, Err: inner}
 }
@@ -78,6 +81,9 @@ func (f faults) ofStatus(err apierrors.APIStatus, asked question) error {
 	case http.StatusUnauthorized:
 		return &fault.Login{Context: f.context}
 	case http.StatusForbidden:
+		if isForeign(status) {
+			return &fault.Blocked{Server: f.server, Status: http.StatusForbidden}
+		}
 		return &fault.Forbidden{
 			Verbs: []string{asked.verb}, Resource: asked.resource, Namespace: asked.namespace, Name: asked.name,
 			Text: bounded(status.Message),
@@ -108,9 +114,6 @@ func (f faults) ofCredentials(err error) error {
 	text := err.Error()
 	login := func(cause fault.LoginCause, reason string) error {
 		return &fault.Login{Context: f.context, Cause: cause, Err: errors.New(reason)}
-	}
-	if strings.Contains(text, "failed to read token file") || strings.Contains(text, "read empty token from file") {
-		return login(fault.LoginFile, "its token file cannot be read, or is empty")
 	}
 	if f.oidc && !isNetwork(err) {
 		return login(fault.LoginRenewal, "its OpenID Connect login has expired and cannot be renewed")

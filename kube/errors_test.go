@@ -70,7 +70,28 @@ func TestAnswersOfTheAPIServerKeepTheirFacts(t *testing.T) {
 				return true
 			},
 			func(err error) bool {
-				return errors.As(err, new(*fault.Unreachable)) && errors.Is(err, syscall.EHOSTUNREACH) && strings.Contains(err.Error(), "503 ServiceUnavailable")
+				var busy *fault.Busy
+				return errors.As(err, new(*fault.Unreachable)) && errors.Is(err, syscall.EHOSTUNREACH) && errors.As(err, &busy) &&
+					busy.Status == 503 && busy.After == time.Hour
+			},
+		},
+		"503 without a pause": {
+			func(w http.ResponseWriter, r *http.Request) bool {
+				fail(w, 503, "ServiceUnavailable", "etcd is away")
+				return true
+			},
+			func(err error) bool {
+				return errors.As(err, new(*fault.Unreachable)) && !errors.As(err, new(*fault.Busy)) && strings.Contains(err.Error(), "503 ServiceUnavailable")
+			},
+		},
+		"403 of a proxy on the way": {
+			func(w http.ResponseWriter, r *http.Request) bool {
+				http.Error(w, "no entry", 403)
+				return true
+			},
+			func(err error) bool {
+				var blocked *fault.Blocked
+				return errors.As(err, &blocked) && blocked.Status == 403 && !errors.As(err, new(*fault.Forbidden))
 			},
 		},
 		"a page": {

@@ -3,6 +3,7 @@ package kube
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"fairlead/kube/fault"
 )
@@ -13,7 +14,8 @@ type health struct {
 
 	mu    sync.Mutex
 	state condition
-	text  string        // of the error that brought it there
+	err   error         // that brought it there; nil when it is well
+	took  time.Time     // when a question's login was last accepted
 	away  chan struct{} // holds a value after the API server became unreachable
 }
 
@@ -23,13 +25,15 @@ const (
 	well condition = iota
 	unreachable
 	loggedOut
+	blocked // questions are answered, and port-forwards do not get through
 )
 
 func newHealth(report func(error)) *health {
 	return &health{report: report, away: make(chan struct{}, 1)}
 }
 
-// observe takes the outcome of a request. Reports are made in order, one at a time.
+// observe takes the outcome of a question. Reports are made in order, one at a time. That questions are answered says
+// nothing about port-forwards that do not get through.
 func (h *health) observe(err error) {
 	state, known := conditionOf(err)
 	if !known {
@@ -37,7 +41,41 @@ func (h *health) observe(err error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if state == well {
+		h.took = time.Now()
+	}
+	if h.state != blocked || state != well {
+		h.enter(state, err)
+	}
+}
+
+// acceptedWithin reports whether a question's login was accepted a short while ago.
+func (h *health) acceptedWithin(d time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.took.IsZero() && time.Since(h.took) < d
+}
+
+// observeDial takes the outcome of a port-forward.
+func (h *health) observeDial(err error) {
+	state, known := conditionOf(err)
+	if !known {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.enter(state, err)
+}
+
+// trouble is what keeps a question from being answered; nil when it is worth asking. While the user is logged out only what
+// is not known yet is asked: the question brings the login about, and nothing else may come that does.
+func (h *health) trouble(known bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.state == unreachable || h.state == loggedOut && known {
+		return h.err
+	}
+	return nil
 }
 
 // recovered is told when the API server was found again without a login; a login that failed meanwhile stays failed.
@@ -59,21 +97,17 @@ func (h *health) loggedIn() {
 }
 
 func (h *health) enter(state condition, err error) {
-	text := ""
-	if err != nil {
-		text = err.Error()
+	if state == well {
+		err = nil
 	}
-	if state == h.state && (state == well || text == h.text) {
+	if state == h.state && (state == well || err.Error() == h.err.Error()) {
 		return
 	}
-	h.state, h.text = state, text
+	h.state, h.err = state, err
 	if state == unreachable {
 		signal(h.away)
 	}
 	if h.report != nil {
-		if state == well {
-			err = nil
-		}
 		h.report(err)
 	}
 }
@@ -97,13 +131,17 @@ func conditionOf(err error) (condition, bool) {
 	var away *fault.Unreachable
 	var login *fault.Login
 	var forbidden *fault.Forbidden
+	var inTheWay *fault.Blocked
+	var node *fault.Node
 	switch {
 	case errors.As(err, &away):
 		return unreachable, true
 	case errors.As(err, &login):
 		return loggedOut, true
-	case err == nil, errors.Is(err, errAbsent), errors.As(err, &forbidden):
-		return well, true
+	case errors.As(err, &inTheWay):
+		return blocked, true
+	case err == nil, errors.Is(err, errAbsent), errors.As(err, &forbidden), errors.As(err, &node):
+		return well, true // a node's trouble is its own
 	}
 	return well, false
 }

@@ -85,7 +85,9 @@ func or[V any](lasts func(V) shelfLife) func(V, error) shelfLife {
 func isSilent(err error) bool {
 	var away *fault.Unreachable
 	var login *fault.Login
-	return errors.As(err, &away) || errors.As(err, &login) ||
+	var inTheWay *fault.Blocked
+	var machine *fault.Machine
+	return errors.As(err, &away) || errors.As(err, &login) || errors.As(err, &inTheWay) || errors.As(err, &machine) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
