@@ -42,9 +42,10 @@ type api struct {
 	core, discovery, networking, authorization rest.Interface
 	streams                                    *sliceStreams
 
-	transport http.RoundTripper // below all that client-go wraps around it, which keeps no connections
-	anonymous *http.Client      // without credentials, so that it never runs a plugin
-	ready     string            // URL that tells whether the API server is there
+	transport *renewable   // below all that client-go wraps around it, which keeps no connections
+	unknown   *renewable   // the same for anonymous
+	anonymous *http.Client // without credentials, so that it never runs a plugin
+	ready     string       // URL that tells whether the API server is there
 	faults    faults
 	refreshes bool // credentials are fetched anew after a 401
 	login     *login
@@ -73,19 +74,22 @@ func newAPI(config *rest.Config, contextName string, l *login, h *health) (*api,
 
 	a := &api{
 		faults:    newFaults(config, contextName),
-		refreshes: l.plugin != nil || config.AuthProvider != nil || config.BearerTokenFile != "",
+		refreshes: l.plugin != nil || l.file != nil || config.AuthProvider != nil,
 		login:     l,
 		health:    h,
 		attempt:   attemptTimeout,
 		turns:     make(chan struct{}, maxQuestions),
 	}
-	var err error
+	base, err := l.transport(config)
+	if err != nil {
+		return nil, err
+	}
 	if a.streams, err = newSliceStreams(config, l); err != nil {
 		return nil, err
 	}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		a.transport = next
-		return boundedAnswers{next}
+		a.transport = newRenewable(*base, next)
+		return boundedAnswers{a.transport}
 	})
 	conf, err := l.transport(config)
 	if err != nil {
@@ -96,9 +100,10 @@ func newAPI(config *rest.Config, contextName string, l *login, h *health) (*api,
 		return nil, err
 	}
 	client := &http.Client{Transport: authorized}
-	if a.anonymous, err = rest.HTTPClientFor(rest.AnonymousClientConfig(config)); err != nil {
+	if a.unknown, err = anonymous(config); err != nil {
 		return nil, err
 	}
+	a.anonymous = &http.Client{Transport: a.unknown}
 	for _, group := range []struct {
 		path    string
 		version schema.GroupVersion
@@ -116,6 +121,24 @@ func newAPI(config *rest.Config, contextName string, l *login, h *health) (*api,
 	}
 	a.ready = a.core.Get().AbsPath("/readyz").URL().String()
 	return a, nil
+}
+
+// anonymous makes a round tripper without credentials.
+func anonymous(config *rest.Config) (*renewable, error) {
+	conf, err := rest.AnonymousClientConfig(config).TransportConfig()
+	if err != nil {
+		return nil, err
+	}
+	next, err := transport.New(conf)
+	if err != nil {
+		return nil, err
+	}
+	return newRenewable(*conf, next), nil
+}
+
+// trust makes new connections trust the certificates in pem alone.
+func (a *api) trust(pem []byte) error {
+	return errors.Join(a.transport.trust(pem), a.unknown.trust(pem), a.streams.transport.trust(pem))
 }
 
 // errAbsent is the API server's 404: what was asked for by name is not there.
@@ -277,7 +300,7 @@ func (a *api) look(ctx context.Context) error {
 // closeIdle lets go of the connections that are kept for the next question.
 func (a *api) closeIdle() {
 	utilnet.CloseIdleConnectionsFor(a.transport)
-	utilnet.CloseIdleConnectionsFor(a.anonymous.Transport)
+	utilnet.CloseIdleConnectionsFor(a.unknown)
 	utilnet.CloseIdleConnectionsFor(a.streams.transport)
 }
 

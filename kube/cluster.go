@@ -49,6 +49,7 @@ type Cluster struct {
 	resolver  *resolver
 	api       *api
 	health    *health
+	authority *authority
 	carrier   carrier
 	doubted   chan struct{} // holds a value after the carrier doubted that the API server answers
 	decisions decisions
@@ -87,15 +88,17 @@ func Open(c Config) (*Cluster, error) {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
 	doubted := make(chan struct{}, 1)
+	trusted := authorityOf(config)
 	carrier, err := portforward.New(portforward.Config{
 		REST: config, Certificate: l.certificate(), Context: c.Context, Carrier: c.Carrier, PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
-		Doubt: func() { signal(doubted) },
+		Doubt: func() { signal(doubted) }, Roots: trusted.roots.Load,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
 	cluster := newCluster(context.Namespace, a, h, carrier, c.Log)
 	cluster.doubted = doubted
+	cluster.authority = trusted
 	cluster.SetPolicy(c.Policy)
 	cluster.described = context
 	return cluster, nil
@@ -106,6 +109,7 @@ func newCluster(namespace string, a *api, h *health, carrier carrier, log zerolo
 		namespace: namespace,
 		api:       a,
 		health:    h,
+		authority: &authority{},
 		carrier:   carrier,
 		log:       log,
 		started:   make(chan struct{}),
@@ -144,6 +148,8 @@ func (c *Cluster) Run(ctx context.Context) error {
 	})
 	wg.Go(func() { c.awaitRecovery(ctx) })
 	wg.Go(func() { c.settleDoubts(ctx) })
+	wg.Go(func() { c.api.login.follow(ctx) })
+	wg.Go(func() { c.authority.follow(ctx, func(pem []byte) { c.trust(ctx, pem) }) })
 	<-ctx.Done()
 	c.mu.Lock()
 	c.phase = ended

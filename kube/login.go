@@ -22,13 +22,20 @@ import (
 // A login is how the API server knows a context's user: by a credential plugin, or by what the kubeconfig holds.
 type login struct {
 	plugin *plugin.Plugin // nil: none
+	file   *tokenFile     // nil: none
 	config *rest.Config
 }
 
-// newLogin takes the credential plugin out of a configuration, where client-go would run it for every request, spares
-// included. In its place the configuration gets what puts the plugin's token on requests.
+// newLogin takes the token file and the credential plugin out of a configuration: client-go would keep the one for up to a
+// minute, and run the other for every request, spares included. In their place the configuration gets what puts the token
+// on requests.
 func newLogin(config *rest.Config, contextName string) (*login, error) {
 	l := &login{config: config}
+	if config.BearerTokenFile != "" {
+		l.file = newTokenFile(config.BearerTokenFile, contextName)
+		config.BearerToken, config.BearerTokenFile, config.ExecProvider = "", "", nil // the file counts, as it does for kubectl
+		config.Wrap(l.file.wrap)
+	}
 	exec := config.ExecProvider
 	if exec == nil {
 		return l, nil
@@ -70,6 +77,13 @@ func (l *login) ensure(ctx context.Context) error {
 		return nil
 	}
 	return l.plugin.Login(ctx)
+}
+
+// follow takes up what changes in the token file, until ctx ends.
+func (l *login) follow(ctx context.Context) {
+	if l.file != nil {
+		followFile(ctx, l.file.path, func(content []byte) { l.file.take(content) })
+	}
 }
 
 // has tells whether a question to the API server would run no plugin.
@@ -126,8 +140,8 @@ func (l *login) explain(err error) error {
 // expired is when the kubeconfig's own credentials run out; zero when they do not say.
 func (l *login) expired() time.Time {
 	token := l.config.BearerToken
-	if l.config.BearerTokenFile != "" {
-		if data, err := readBounded(l.config.BearerTokenFile); err == nil {
+	if l.file != nil {
+		if data, err := readBounded(l.file.path); err == nil {
 			token = string(data)
 		}
 	}

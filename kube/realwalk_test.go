@@ -154,7 +154,7 @@ func walksThatBreak(t *testing.T, cluster *clustertest.Cluster) {
 		{missing, "demo", "hello:80", StepCredentials, func(err error) bool {
 			return isLogin(err, fault.PluginMissing)
 		}},
-		{expired, "demo", "hello:80", StepCredentials, func(err error) bool { return isLogin(err, fault.LoginExpired) }},
+		{expired, "demo", "hello:80", StepServer, func(err error) bool { return isLogin(err, fault.LoginExpired) }},
 		{unknown, "demo", "hello:80", StepServer, func(err error) bool { return isLogin(err, fault.LoginRefused) }},
 		{away, "demo", "hello:80", StepServer, isUnreachable},
 		{cluster.KubeconfigToken, "demo-reader", "app:80", StepRights, func(err error) bool {

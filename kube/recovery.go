@@ -74,3 +74,15 @@ func (c *Cluster) look(ctx context.Context) error {
 	}
 	return err
 }
+
+// trust takes up another certificate authority. Connections that are open stay.
+func (c *Cluster) trust(ctx context.Context, pem []byte) {
+	if err := c.api.trust(pem); err != nil {
+		c.log.Warn().Err(err).Str("file", c.authority.file).Msg("certificate authority not taken up")
+		return
+	}
+	c.log.Info().Str("file", c.authority.file).Msg("certificate authority has changed")
+	if c.health.is(unreachable) && c.api.look(ctx) == nil {
+		c.health.recovered()
+	}
+}

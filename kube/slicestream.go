@@ -23,7 +23,7 @@ const headersWithin = 4 * time.Second
 // API server's health.
 type sliceStreams struct {
 	client    rest.Interface
-	transport http.RoundTripper // without client-go's wrappers, which keep no connections
+	transport *renewable // without client-go's wrappers, which keep no connections
 	login     *login
 }
 
@@ -38,9 +38,13 @@ func newSliceStreams(config *rest.Config, l *login) (*sliceStreams, error) {
 		config.Dial = (&net.Dialer{Timeout: headersWithin, KeepAliveConfig: alive}).DialContext
 	}
 	s := &sliceStreams{login: l}
+	base, err := l.transport(config)
+	if err != nil {
+		return nil, err
+	}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		s.transport = next
-		return boundedAnswers{next} // a watch that brought so much ends, and goes on as another one
+		s.transport = newRenewable(*base, next)
+		return boundedAnswers{s.transport} // a watch that brought so much ends, and goes on as another one
 	})
 	conf, err := l.transport(config)
 	if err != nil {

@@ -1,0 +1,86 @@
+package kube
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"net/http"
+	"sync/atomic"
+
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
+)
+
+// An authority is who may vouch for the API server: the certificates in the file that the kubeconfig names, which may be
+// replaced while the context is on. Without a file there is nothing to follow.
+type authority struct {
+	file  string
+	roots atomic.Pointer[x509.CertPool] // nil: those that the configuration was read with
+	data  []byte                        // the file's content as it counts; owned by follow
+}
+
+// follow takes the file up when it changes, and calls changed with its content, until ctx ends. What holds no certificate,
+// as a file that is half-written, changes nothing.
+func (a *authority) follow(ctx context.Context, changed func(pem []byte)) {
+	followFile(ctx, a.file, func(content []byte) { a.take(content, changed) })
+}
+
+func (a *authority) take(pem []byte, changed func(pem []byte)) {
+	pool := x509.NewCertPool()
+	if bytes.Equal(pem, a.data) || !pool.AppendCertsFromPEM(pem) {
+		return
+	}
+	a.data = pem
+	a.roots.Store(pool)
+	changed(pem)
+}
+
+// A renewable round tripper is replaced when the certificate authority is.
+type renewable struct {
+	config  *transport.Config // what the round tripper is made from
+	current atomic.Pointer[http.RoundTripper]
+}
+
+// newRenewable begins with next, which was made from config. All in it that concerns single requests is left out of
+// what follows next: that is in the round trippers above.
+func newRenewable(config transport.Config, next http.RoundTripper) *renewable {
+	config.WrapTransport, config.Transport = nil, nil
+	config.Username, config.Password, config.BearerToken, config.BearerTokenFile = "", "", "", ""
+	config.Impersonate, config.UserAgent = transport.ImpersonationConfig{}, ""
+	r := &renewable{config: &config}
+	r.current.Store(&next)
+	return r
+}
+
+func (r *renewable) RoundTrip(request *http.Request) (*http.Response, error) {
+	return (*r.current.Load()).RoundTrip(request)
+}
+
+// WrappedRoundTripper lets client-go find what is below, to close idle connections.
+func (r *renewable) WrappedRoundTripper() http.RoundTripper { return *r.current.Load() }
+
+// trust makes new connections trust the certificates in pem alone.
+func (r *renewable) trust(pem []byte) error {
+	config := *r.config
+	config.TLS.CAFile, config.TLS.CAData = "", pem
+	next, err := transport.New(&config)
+	if err != nil {
+		return err
+	}
+	old := r.current.Swap(&next)
+	utilnet.CloseIdleConnectionsFor(*old)
+	return nil
+}
+
+// authorityOf is the authority of a configuration.
+func authorityOf(config *rest.Config) *authority {
+	if config.Insecure || len(config.CAData) > 0 {
+		return &authority{}
+	}
+	a := &authority{file: config.CAFile}
+	if pem, err := readBounded(a.file); err == nil {
+		a.data = pem // else the clients cannot be made either
+	}
+	return a
+}

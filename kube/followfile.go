@@ -1,0 +1,34 @@
+package kube
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// followEvery is how often a file that the kubeconfig names is looked at.
+const followEvery = 5 * time.Second
+
+// followFile reads a file whenever it has changed, and at the beginning, until ctx ends. What cannot be read is as before.
+func followFile(ctx context.Context, path string, read func(content []byte)) {
+	if path == "" {
+		return
+	}
+	var seen fs.FileInfo
+	ticker := time.NewTicker(followEvery)
+	defer ticker.Stop()
+	for {
+		if info, err := os.Stat(path); err == nil && !sameFile(info, seen) {
+			if content, err := readBounded(path); err == nil {
+				seen = info
+				read(content)
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
