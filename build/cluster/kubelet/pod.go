@@ -28,10 +28,12 @@ const (
 	AnnotationBytes = "fairlead.test/bytes"
 	// AnnotationDoor is the loopback address a door leads to, as 127.0.0.1:8080.
 	AnnotationDoor = "fairlead.test/door"
+	// AnnotationWork is how long a web server works on each request, as 5ms.
+	AnnotationWork = "fairlead.test/work"
 	// AnnotationReadyAfter is how long after its start the pod becomes ready, as 3s, or "never".
 	AnnotationReadyAfter = "fairlead.test/ready-after"
 	// AnnotationStopAfter is how long after its deletion the pod's programs are told to stop, so that they refuse new
-	// connections; without it that is at the end of the grace period.
+	// connections; without it that is at the end of the grace period, or at once for the programs made for rollouts.
 	AnnotationStopAfter = "fairlead.test/stop-after"
 )
 
@@ -91,11 +93,10 @@ func newPod(object *corev1.Pod, address string) (*pod, error) {
 			settings.Bytes, err = strconv.ParseInt(value, 10, 64)
 		case AnnotationDoor:
 			settings.Door = value
+		case AnnotationWork:
+			settings.Work, err = time.ParseDuration(value)
 		case AnnotationReadyAfter:
-			p.readyAfter = -1
-			if value != "never" {
-				p.readyAfter, err = time.ParseDuration(value)
-			}
+			p.readyAfter, err = program.ParseReadyAfter(value)
 		case AnnotationStopAfter:
 			p.stopAfter, err = time.ParseDuration(value)
 		}
@@ -103,6 +104,7 @@ func newPod(object *corev1.Pod, address string) (*pod, error) {
 			return nil, fmt.Errorf("annotation %s of %s: %w", key, p.name, err)
 		}
 	}
+	settings.ReadyAfter = p.readyAfter
 	if err := p.listen(settings); err != nil {
 		p.close()
 		return nil, err
@@ -119,6 +121,9 @@ func (p *pod) listen(settings program.Settings) error {
 		}
 		if !program.Known(name) {
 			return fmt.Errorf("container %s of %s: no program %q", container.Name, p.name, name)
+		}
+		if _, says := p.object.Annotations[AnnotationStopAfter]; !says && program.HeedsStop(name) {
+			p.stopAfter = 0
 		}
 		for _, declared := range container.Ports {
 			self := program.Self{

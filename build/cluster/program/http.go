@@ -40,8 +40,16 @@ func listenHTTP(self Self, settings Settings) *Port {
 }
 
 func site(self Self, settings Settings) http.Handler {
+	began := time.Now()
 	mux := http.NewServeMux()
-	mux.HandleFunc("/", describe(self))
+	mux.HandleFunc("/", working(settings.Work, describe(self)))
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if settings.ReadyAfter < 0 || time.Since(began) < settings.ReadyAfter {
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
 	mux.HandleFunc("/big", func(w http.ResponseWriter, r *http.Request) {
 		count := settings.Bytes
 		if text := r.FormValue("bytes"); text != "" {
@@ -72,6 +80,22 @@ func site(self Self, settings Settings) http.Handler {
 		w.Header().Set("X-Pod", self.String())
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// working lets a request take its time before it is answered.
+func working(work time.Duration, next http.HandlerFunc) http.HandlerFunc {
+	if work <= 0 {
+		return next
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		timer := time.NewTimer(work)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			next(w, r)
+		case <-r.Context().Done():
+		}
+	}
 }
 
 // describe answers with the pod's name and with what it was sent, one "key: value" a line.

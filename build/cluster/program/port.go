@@ -11,9 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// onStop is what a program does when it is told to stop.
+type onStop int
+
+const (
+	finish onStop = iota // it refuses new connections and finishes those that are open
+	ignore               // it goes on until it is killed
+	exit                 // it ends at once, and with it every connection
+)
+
 // Port is one listening port of a pod.
 type Port struct {
-	serve behaviour
+	serve  behaviour
+	onStop onStop
 	// door, if set, is dialled instead of the program.
 	door string
 	// stopping and closing let a server that keeps connections of its own join in.
@@ -22,10 +32,11 @@ type Port struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	mu      sync.Mutex
-	stopped bool
-	open    map[net.Conn]struct{}
-	serving sync.WaitGroup
+	mu       sync.Mutex
+	stopped  bool
+	listener net.Listener // nil unless the port is one of a container
+	open     map[net.Conn]struct{}
+	serving  sync.WaitGroup
 }
 
 func newPort(serve behaviour) *Port {
@@ -63,6 +74,12 @@ func (p *Port) accept(conn net.Conn) bool {
 	if p.stopped {
 		return false
 	}
+	p.start(conn)
+	return true
+}
+
+// start serves a connection; the caller holds p.mu.
+func (p *Port) start(conn net.Conn) {
 	p.open[conn] = struct{}{}
 	p.serving.Go(func() {
 		p.serve(p.ctx, conn)
@@ -71,17 +88,30 @@ func (p *Port) accept(conn net.Conn) bool {
 		defer p.mu.Unlock()
 		delete(p.open, conn)
 	})
-	return true
 }
 
-// Stop tells the program to stop: it refuses new connections and finishes those that are open.
+// Stop tells the program to stop, as SIGTERM would: most refuse new connections and finish those that are open, some
+// ignore it, some end at once.
 func (p *Port) Stop() {
+	switch p.onStop {
+	case finish:
+		p.refuse()
+	case exit:
+		p.Close()
+	}
+}
+
+// refuse makes the port refuse new connections.
+func (p *Port) refuse() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped {
 		return
 	}
 	p.stopped = true
+	if p.listener != nil {
+		p.listener.Close()
+	}
 	if p.stopping != nil {
 		p.stopping()
 	}
@@ -89,7 +119,7 @@ func (p *Port) Stop() {
 
 // Close kills the program: every connection ends at once, and Close returns when nothing of it runs any more.
 func (p *Port) Close() {
-	p.Stop()
+	p.refuse()
 	p.cancel()
 	p.mu.Lock()
 	for conn := range p.open {
