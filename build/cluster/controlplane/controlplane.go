@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,12 +23,16 @@ import (
 // pollInterval is how often a part that starts is asked whether it is ready.
 const pollInterval = 20 * time.Millisecond
 
-// Config says what to run. All fields but Audit, Controllers and Fill are needed.
+// Config says what to run. All fields but Port, NodeAddress, Audit, Controllers and Fill are needed.
 type Config struct {
 	// State is a private directory for data, credentials and logs.
 	State string
 	// Executable holds the components; each is called by its name as argv[0].
 	Executable string
+	// Port is the API server's port on the loopback interface; 0 means a free one.
+	Port uint16
+	// NodeAddress, unless nil, is an address of the node besides 127.0.0.1, for its certificate.
+	NodeAddress net.IP
 	// Audit makes the API server write STATE/audit.log at level Metadata.
 	Audit bool
 	// Controllers starts the controller manager and the scheduler too.
@@ -60,7 +65,7 @@ func Start(ctx context.Context, config Config) (_ *ControlPlane, err error) {
 			c.Stop()
 		}
 	}()
-	if c.address, err = reserve(); err != nil {
+	if c.address, err = reserve(config.Port); err != nil {
 		return nil, fmt.Errorf("reserve a port for the API server: %w", err)
 	}
 	c.Server = "https://" + c.address.String()
@@ -123,7 +128,9 @@ func (c *ControlPlane) start(ctx context.Context, name string, flags []string) e
 		return fmt.Errorf("start %s: %w", name, err)
 	}
 	argv := append([]string{name}, flags...)
-	child, err := process.Start(c.config.Executable, argv, c.config.State, c.path(name+".log"))
+	child, err := process.Start(process.Config{
+		Executable: c.config.Executable, Argv: argv, Dir: c.config.State, Log: c.path(name + ".log"),
+	})
 	if err != nil {
 		return err
 	}

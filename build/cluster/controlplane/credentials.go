@@ -39,6 +39,10 @@ func (c *ControlPlane) writeCredentials() error {
 	}
 	c.Authority = authority
 	loopback := []net.IP{net.IPv4(127, 0, 0, 1)}
+	node := loopback
+	if c.config.NodeAddress != nil {
+		node = []net.IP{loopback[0], c.config.NodeAddress}
+	}
 	subjects := map[string]pki.Subject{
 		"apiserver": {
 			CommonName: "kube-apiserver",
@@ -46,7 +50,7 @@ func (c *ControlPlane) writeCredentials() error {
 			Addresses:  append(loopback, net.IPv4(10, 96, 0, 1)),
 		},
 		"apiserver-kubelet":  {CommonName: KubeletClient, Groups: []string{"system:masters"}},
-		"kubelet":            {CommonName: "system:node:" + NodeName, Groups: []string{"system:nodes"}, Names: []string{NodeName}, Addresses: loopback},
+		"kubelet":            {CommonName: "system:node:" + NodeName, Groups: []string{"system:nodes"}, Names: []string{NodeName}, Addresses: node},
 		"controller-manager": {CommonName: "system:kube-controller-manager"},
 		"scheduler":          {CommonName: "system:kube-scheduler"},
 		"admin":              {CommonName: "admin", Groups: []string{"system:masters"}},

@@ -17,7 +17,8 @@ type reservation struct {
 	address    netip.AddrPort
 }
 
-func reserve() (_ reservation, err error) {
+// reserve takes a port; 0 means a free one.
+func reserve(port uint16) (_ reservation, err error) {
 	descriptor, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
 		return reservation{}, fmt.Errorf("socket: %w", err)
@@ -31,7 +32,7 @@ func reserve() (_ reservation, err error) {
 	if err := unix.SetsockoptInt(descriptor, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
 		return reservation{}, fmt.Errorf("SO_REUSEPORT: %w", err)
 	}
-	if err := unix.Bind(descriptor, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := unix.Bind(descriptor, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: int(port)}); err != nil {
 		return reservation{}, fmt.Errorf("bind: %w", err)
 	}
 	name, err := unix.Getsockname(descriptor)

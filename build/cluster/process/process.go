@@ -25,20 +25,34 @@ type Child struct {
 	waitErr error
 }
 
-// Start runs the executable with argv (argv[0] included) in the directory dir and in a process group of its own; output
-// is appended to logPath, made with mode 0600. On Linux the kernel kills the child when the thread that started it ends, so the
-// caller must be locked to its thread (runtime.LockOSThread) for as long as the child shall live.
-func Start(executable string, argv []string, dir, logPath string) (*Child, error) {
-	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+// Config says what to run. All fields but Env are needed.
+type Config struct {
+	Executable string
+	Argv       []string // argv[0] included
+	Dir        string
+	// Log is the file that output is appended to; it is made with mode 0600.
+	Log string
+	// Env is the environment; nil means this process's.
+	Env []string
+}
+
+// Start runs a program in a process group of its own. On Linux the kernel kills the child when the thread that started
+// it ends, so the caller must be locked to its thread (runtime.LockOSThread) for as long as the child shall live.
+func Start(config Config) (*Child, error) {
+	name := config.Argv[0]
+	log, err := os.OpenFile(config.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("log of %s: %w", argv[0], err)
+		return nil, fmt.Errorf("log of %s: %w", name, err)
 	}
 	defer log.Close()
-	cmd := &exec.Cmd{Path: executable, Args: argv, Dir: dir, Stdout: log, Stderr: log, SysProcAttr: attributes()}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", argv[0], err)
+	cmd := &exec.Cmd{
+		Path: config.Executable, Args: config.Argv, Dir: config.Dir, Env: config.Env, Stdout: log, Stderr: log,
+		SysProcAttr: attributes(),
 	}
-	c := &Child{name: argv[0], logPath: logPath, cmd: cmd, done: make(chan struct{})}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	c := &Child{name: name, logPath: config.Log, cmd: cmd, done: make(chan struct{})}
 	go func() {
 		c.waitErr = cmd.Wait()
 		close(c.done)

@@ -13,7 +13,9 @@ func start(t *testing.T, script string) *Child {
 	t.Helper()
 	runtime.LockOSThread()
 	dir := t.TempDir()
-	c, err := Start("/bin/sh", []string{"sh", "-c", script}, dir, filepath.Join(dir, "log"))
+	c, err := Start(Config{
+		Executable: "/bin/sh", Argv: []string{"sh", "-c", script}, Dir: dir, Log: filepath.Join(dir, "log"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
