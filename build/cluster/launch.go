@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"sync"
@@ -22,6 +23,7 @@ import (
 	"fairlead/build/cluster/control"
 	"fairlead/build/cluster/controlplane"
 	"fairlead/build/cluster/fixture"
+	"fairlead/build/cluster/isolation"
 	"fairlead/build/cluster/kubelet"
 	"fairlead/build/cluster/middlebox"
 )
@@ -35,6 +37,10 @@ type launcher struct {
 	state   *state
 	log     *slog.Logger
 	began   time.Time
+
+	// inside is set if this process runs in namespaces of its own, next to a real node; else the node is the streaming
+	// one, in this process.
+	inside *inside
 
 	plane  *controlplane.ControlPlane
 	node   *kubelet.Kubelet
@@ -59,6 +65,13 @@ func run(args []string) error {
 	defer stop()
 	// Who started the cluster may be gone, and progress that nobody reads must not kill it before it has cleaned up.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	confined, err := enter()
+	if err != nil {
+		return err
+	}
+	if confined != nil {
+		return runInside(ctx, o, confined)
+	}
 	if o.exitWithStdin {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
@@ -73,8 +86,12 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	l := &launcher{options: o, state: s, began: time.Now(), failed: make(chan error, 8)}
-	err = l.live(ctx)
+	if o.node == realNode {
+		err = confine(ctx, o, args, s)
+	} else {
+		l := &launcher{options: o, state: s, began: time.Now(), failed: make(chan error, 8)}
+		err = l.live(ctx)
+	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		err = nil // it was told to stop
 	}
@@ -82,9 +99,13 @@ func run(args []string) error {
 }
 
 func (l *launcher) live(ctx context.Context) (err error) {
-	logFile, err := os.OpenFile(l.state.path("kubelet.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	logName := "kubelet.log"
+	if l.inside != nil {
+		logName = "launcher.log"
+	}
+	logFile, err := os.OpenFile(l.state.path(logName), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return fmt.Errorf("kubelet's log: %w", err)
+		return fmt.Errorf("launcher's log: %w", err)
 	}
 	defer logFile.Close()
 	l.log = slog.New(slog.NewTextHandler(logFile, nil))
@@ -95,7 +116,7 @@ func (l *launcher) live(ctx context.Context) (err error) {
 		l.progress("stopping")
 		stopInner()
 		l.inner.Wait()
-		if l.plane != nil {
+		if l.plane != nil && l.inside == nil { // else it ends with the namespaces, at once
 			l.plane.Stop()
 		}
 	}()
@@ -131,6 +152,12 @@ func (l *launcher) start(ctx, innerCtx context.Context) error {
 	if l.options.crowd > 0 {
 		config.Fill = func(ctx context.Context, etcd string) error { return fixture.Crowd(ctx, etcd, l.options.crowd) }
 	}
+	if l.inside != nil {
+		config.Port, config.NodeAddress = l.inside.port(), net.ParseIP(isolation.NodeAddress)
+		if err := l.prepareRealNode(ctx, innerCtx, executable); err != nil {
+			return err
+		}
+	}
 	l.plane, err = controlplane.Start(ctx, config)
 	if err != nil {
 		return err
@@ -159,6 +186,9 @@ func (l *launcher) start(ctx, innerCtx context.Context) error {
 }
 
 func (l *launcher) startNode(ctx, innerCtx context.Context) error {
+	if l.inside != nil {
+		return l.startRealNode(ctx)
+	}
 	certificate, err := tls.LoadX509KeyPair(l.state.path("pki/kubelet.crt"), l.state.path("pki/kubelet.key"))
 	if err != nil {
 		return fmt.Errorf("kubelet's certificate: %w", err)
@@ -189,9 +219,13 @@ func (l *launcher) startMiddlebox(innerCtx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("middlebox's certificate: %w", err)
 	}
-	l.box, err = middlebox.Listen(middlebox.Config{
+	config := middlebox.Config{
 		Server: l.plane.Server, Authority: l.plane.Authority.Pool(), Certificate: certificate, Log: l.log,
-	})
+	}
+	if l.inside != nil {
+		config.Listener = l.inside.middlebox
+	}
+	l.box, err = middlebox.Listen(config)
 	if err != nil {
 		return err
 	}
@@ -204,7 +238,11 @@ func (l *launcher) startControl(innerCtx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.runs("control", func() error { return control.Serve(innerCtx, listener, control.Handler(l.node, l.box)) })
+	handler := control.Streaming(l.node, l.box)
+	if l.inside != nil {
+		handler = control.Real(l.inside.node, l.box)
+	}
+	l.runs("control", func() error { return control.Serve(innerCtx, listener, handler) })
 	return nil
 }
 
@@ -275,6 +313,9 @@ func (l *launcher) announce(w io.Writer) error {
 		Control:             l.state.path("control.sock"),
 		State:               l.state.dir,
 		PID:                 os.Getpid(),
+	}
+	if l.inside != nil {
+		a.PID = l.inside.launcher
 	}
 	if l.options.json {
 		return json.NewEncoder(w).Encode(a)

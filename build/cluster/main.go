@@ -1,7 +1,8 @@
 // Command cluster is a real Kubernetes on one machine, without root, in one binary: etcd, the API server, the controller
-// manager, the scheduler and kubectl, chosen by the first argument or by the name the binary is called by. Called
-// plainly it is the launcher that starts them all and is the cluster's kubelet itself. It is made for tests and
-// demonstrations; it is not a way to run workloads: pods are small programs inside the launcher.
+// manager, the scheduler, kubectl and, on Linux, the kubelet, chosen by the first argument or by the name the binary is
+// called by. Called plainly it is the launcher that starts them all and is the cluster's node itself, or, with
+// --node=real, starts a real one in namespaces of its own (as root). It is made for tests and demonstrations; it is not
+// a way to run workloads: pods are small programs inside the launcher, or containers of them.
 package main
 
 import (
@@ -21,6 +22,8 @@ import (
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+
+	"fairlead/build/cluster/isolation"
 )
 
 func main() {
@@ -30,6 +33,12 @@ func main() {
 		component = os.Args[0]
 	}
 	switch component {
+	case isolation.InitName:
+		os.Exit(isolation.Init(os.Args[1:]))
+	case isolation.JanitorName:
+		os.Exit(isolation.Janitor(os.Args[1:]))
+	case "kubelet":
+		runKubelet()
 	case "etcd":
 		etcdmain.Main(os.Args)
 	case "kube-apiserver":
@@ -54,7 +63,8 @@ func main() {
 
 func isComponent(name string) bool {
 	switch name {
-	case "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl":
+	case "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet",
+		isolation.InitName, isolation.JanitorName:
 		return true
 	}
 	return false

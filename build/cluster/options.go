@@ -17,7 +17,18 @@ type options struct {
 	audit         bool
 	crowd         int
 	exitWithStdin bool
+
+	node          string
+	containerd    string
+	containerdDir string
+	program       string
 }
+
+// Kinds of node.
+const (
+	streamingNode = "streaming"
+	realNode      = "real"
+)
 
 func parse(args []string, usage io.Writer) (options, error) {
 	var o options
@@ -41,6 +52,11 @@ func parse(args []string, usage io.Writer) (options, error) {
 	flags.IntVar(&o.crowd, "crowd", 0, "begin with so many `Services`, each with two Pods, a tenth of them real, in namespaces "+
 		"crowd-000 and so on; they are written straight into etcd")
 	flags.BoolVar(&o.exitWithStdin, "exit-with-stdin", false, "stop when standard input is closed")
+	flags.StringVar(&o.node, "node", streamingNode, "the `kind` of node: streaming, whose Pods are programs in this process, or "+
+		"real: kubelet, containerd, runc and a CNI bridge, in namespaces of their own (root, Linux)")
+	flags.StringVar(&o.containerd, "containerd", "1.6", "the `version` of containerd of the real node: 1.6, or 2.2")
+	flags.StringVar(&o.containerdDir, "containerd-dir", "", "`directory` of containerd's programs (default: PATH)")
+	flags.StringVar(&o.program, "program", "", "static `executable` that the images of the real node are made of (package program/run)")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -56,7 +72,21 @@ func parse(args []string, usage io.Writer) (options, error) {
 	if !o.controllers {
 		o.fixtures = false
 	}
-	return o, nil
+	return o, o.checkNode()
+}
+
+func (o options) checkNode() error {
+	switch {
+	case o.node == streamingNode:
+		return nil
+	case o.node != realNode:
+		return fmt.Errorf("--node=%s: neither streaming nor real", o.node)
+	case o.crowd > 0:
+		return errors.New("--crowd: a crowd needs the streaming node")
+	case o.program == "":
+		return errors.New("--node=real needs --program; build/clustertest/run makes one")
+	}
+	return nil
 }
 
 // isHelp says that the usage was asked for and printed.

@@ -76,6 +76,7 @@ func (s *state) clear() error {
 	left := []string{
 		"audit-policy.yaml", "audit.log", "control.sock", "etcd", "etcd-peer.sock", "etcd.sock", "etcd.sock.lock", "flex",
 		"kubeconfig", "kubeconfig-middlebox", "kubeconfig-token", "pki", "kubelet.log",
+		"containerd.log", "init.pid", "launcher.log", "node",
 		"etcd.log", "kube-apiserver.log", "kube-controller-manager.log", "kube-scheduler.log",
 	}
 	for _, name := range left {
@@ -88,6 +89,9 @@ func (s *state) clear() error {
 
 // release unlocks the directory, and removes it if claim made it.
 func (s *state) release() error {
+	if s.lock == nil {
+		return nil // another process holds it
+	}
 	err := s.lock.Close()
 	if s.made {
 		err = errors.Join(err, os.RemoveAll(s.dir))

@@ -14,6 +14,7 @@ import (
 
 	"fairlead/build/cluster/kubelet"
 	"fairlead/build/cluster/middlebox"
+	"fairlead/build/cluster/realnode"
 )
 
 // order is the body of every POST; each path reads the fields it needs.
@@ -30,9 +31,14 @@ type order struct {
 	// Upgrade and Connect are delays in milliseconds.
 	Upgrade int64 `json:"upgradeMilliseconds"`
 	Connect int64 `json:"connectMilliseconds"`
+	// Container names one of a pod that has several.
+	Container string `json:"container"`
 }
 
-// Handler serves
+// obeyer carries out one kind of order.
+type obeyer func(context.Context, order) error
+
+// Streaming serves a cluster whose node is the streaming kubelet:
 //
 //	GET  /stats                 kubelet.Stats
 //	POST /drop-streams          pod
@@ -46,13 +52,8 @@ type order struct {
 //	POST /middlebox             protocol, status: in front of the API server
 //
 // A POST answers 204, or 400 with a reason.
-func Handler(node *kubelet.Kubelet, box *middlebox.Middlebox) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(node.Stats())
-	})
-	for path, obey := range map[string]func(context.Context, order) error{
+func Streaming(node *kubelet.Kubelet, box *middlebox.Middlebox) http.Handler {
+	mux := obeying(map[string]obeyer{
 		"drop-streams":    func(_ context.Context, o order) error { return node.DropStreams(o.Pod) },
 		"drop-sessions":   func(_ context.Context, o order) error { return node.DropSessions(o.Pod) },
 		"runtime":         func(_ context.Context, o order) error { return node.SetRuntime(o.Runtime) },
@@ -66,11 +67,47 @@ func Handler(node *kubelet.Kubelet, box *middlebox.Middlebox) http.Handler {
 		"blackhole": func(_ context.Context, o order) error { return node.Blackhole(o.Pod, o.On) },
 		"heal": func(context.Context, order) error {
 			node.Heal()
-			return errors.Join(box.RefuseUpgrades("spdy", 0), box.RefuseUpgrades("websocket", 0))
+			return heal(box)
 		},
 		"websockets": func(ctx context.Context, o order) error { return node.SetWebSockets(ctx, o.On) },
-		"middlebox":  func(_ context.Context, o order) error { return box.RefuseUpgrades(o.Protocol, o.Status) },
-	} {
+		"middlebox":  refuse(box),
+	})
+	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(node.Stats())
+	})
+	return mux
+}
+
+// Real serves a cluster whose node is a real kubelet, which counts nothing and has no switches:
+//
+//	POST /restart-containerd    returns when containerd answers again
+//	POST /restart-kubelet
+//	POST /kill-container        pod, container: kill -9 of its main process
+//	POST /heal                  ends all faults of the middlebox
+//	POST /middlebox             protocol, status: in front of the API server
+func Real(node *realnode.Node, box *middlebox.Middlebox) http.Handler {
+	return obeying(map[string]obeyer{
+		"restart-containerd": func(ctx context.Context, _ order) error { return node.RestartContainerd(ctx) },
+		"restart-kubelet":    func(ctx context.Context, _ order) error { return node.RestartKubelet(ctx) },
+		"kill-container":     func(ctx context.Context, o order) error { return node.KillContainer(ctx, o.Pod, o.Container) },
+		"heal":               func(context.Context, order) error { return heal(box) },
+		"middlebox":          refuse(box),
+	})
+}
+
+func heal(box *middlebox.Middlebox) error {
+	return errors.Join(box.RefuseUpgrades("spdy", 0), box.RefuseUpgrades("websocket", 0))
+}
+
+func refuse(box *middlebox.Middlebox) obeyer {
+	return func(_ context.Context, o order) error { return box.RefuseUpgrades(o.Protocol, o.Status) }
+}
+
+// obeying answers a POST to each path by carrying out the order in its body.
+func obeying(orders map[string]obeyer) *http.ServeMux {
+	mux := http.NewServeMux()
+	for path, obey := range orders {
 		mux.HandleFunc("POST /"+path, func(w http.ResponseWriter, r *http.Request) {
 			var o order
 			if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&o); err != nil {

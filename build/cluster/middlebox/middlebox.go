@@ -18,13 +18,15 @@ import (
 	"time"
 )
 
-// Config says what stands behind the middlebox. All fields but Log are needed.
+// Config says what stands behind the middlebox. All fields but Listener and Log are needed.
 type Config struct {
 	// Server is the API server's URL, Authority what signed its certificate.
 	Server    string
 	Authority *x509.CertPool
 	// Certificate is shown to the clients; it may be the API server's own.
 	Certificate tls.Certificate
+	// Listener is where clients connect; nil means a free loopback port.
+	Listener net.Listener
 	// Log receives what is refused; nil means slog's default.
 	Log *slog.Logger
 }
@@ -38,14 +40,17 @@ type Middlebox struct {
 	refusals map[string]int
 }
 
-// Listen opens a free loopback port. The caller has to call Serve, which closes it.
+// Listen opens the middlebox's port. The caller has to call Serve, which closes it.
 func Listen(config Config) (*Middlebox, error) {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("middlebox: %w", err)
+	listener := config.Listener
+	if listener == nil {
+		var err error
+		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return nil, fmt.Errorf("middlebox: %w", err)
+		}
 	}
 	return &Middlebox{config: config, listener: listener, refusals: map[string]int{}}, nil
 }

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+
+	"fairlead/build/cluster/controlplane"
+	"fairlead/build/cluster/isolation"
+	"fairlead/build/cluster/realnode"
+)
+
+// With a real node the whole cluster runs in namespaces of its own: the launcher that was called starts itself again in
+// them (confine) and waits. Two listeners of the machine's own loopback interface are handed in, so that the cluster is
+// reached as if it ran outside: one for the API server, one for the middlebox.
+const (
+	apiListener       = 3
+	middleboxListener = 4
+)
+
+// confineGrace is how long the launcher inside may take to end before all of it is killed.
+const confineGrace = 5 * time.Second
+
+// confine runs the cluster in namespaces until it ends or ctx does.
+func confine(ctx context.Context, o options, args []string, s *state) error {
+	if err := realnode.Check(o.containerdDir, o.containerd); err != nil {
+		return err
+	}
+	var listeners []*os.File
+	defer func() {
+		for _, listener := range listeners {
+			listener.Close()
+		}
+	}()
+	for range 2 {
+		listener, err := listenerFile()
+		if err != nil {
+			return err
+		}
+		listeners = append(listeners, listener)
+	}
+	config := isolation.Config{
+		Argv: append(append([]string{"cluster"}, args...), "--state="+s.dir), Files: listeners, Keep: []string{s.dir, filepath.Dir(o.program)},
+	}
+	if o.containerdDir != "" {
+		config.Keep = append(config.Keep, o.containerdDir)
+	}
+	if s.made {
+		config.Remove = s.dir
+	}
+	confined, err := isolation.Start(config)
+	if err != nil {
+		return err
+	}
+	err = os.WriteFile(s.path("init.pid"), []byte(strconv.Itoa(confined.PID())), 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // it has ended already, and the directory is removed
+	}
+	if err == nil {
+		select {
+		case <-confined.Done():
+			if err := confined.Err(); err != nil {
+				return fmt.Errorf("the cluster in its namespaces ended: %w", err)
+			}
+			return nil
+		case <-ctx.Done():
+		}
+	}
+	confined.Stop(confineGrace)
+	return errors.Join(err, confined.Err())
+}
+
+// listenerFile listens on a free loopback port.
+func listenerFile() (*os.File, error) {
+	listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return nil, fmt.Errorf("listen for the cluster: %w", err)
+	}
+	defer listener.Close() // the file goes on listening
+	file, err := listener.File()
+	if err != nil {
+		return nil, fmt.Errorf("listen for the cluster: %w", err)
+	}
+	return file, nil
+}
+
+// inside is what a launcher has that was started by confine.
+type inside struct {
+	launcher       int // the process id of the launcher outside
+	api, middlebox net.Listener
+	node           *realnode.Node
+	prepared       chan error
+}
+
+// enter returns what was handed to this process, or nil if it runs in no namespaces of its own.
+func enter() (*inside, error) {
+	launcher, confined := isolation.Parent()
+	if !confined {
+		return nil, nil
+	}
+	i := &inside{launcher: launcher, prepared: make(chan error, 1)}
+	var err error
+	if i.api, err = isolation.Listener(apiListener); err != nil {
+		return nil, fmt.Errorf("listener of the API server: %w", err)
+	}
+	if i.middlebox, err = isolation.Listener(middleboxListener); err != nil {
+		return nil, fmt.Errorf("listener of the middlebox: %w", err)
+	}
+	return i, nil
+}
+
+// port is the API server's, the same inside as outside.
+func (i *inside) port() uint16 {
+	address, ok := i.api.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0
+	}
+	return uint16(address.Port)
+}
+
+// runInside is the launcher inside: it starts a cluster with a real node and runs until it is told to stop.
+func runInside(ctx context.Context, o options, confined *inside) error {
+	s := &state{dir: o.state}
+	if err := os.Mkdir(realnode.Dir(s.dir), 0o700); err != nil {
+		return fmt.Errorf("node's directory: %w", err)
+	}
+	if err := isolation.MountMemory(realnode.Dir(s.dir)); err != nil {
+		return err
+	}
+	l := &launcher{options: o, state: s, inside: confined, began: time.Now(), failed: make(chan error, 8)}
+	err := l.live(ctx)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil // it was told to stop
+	}
+	return err
+}
+
+// prepareRealNode starts the container runtime, which needs no API server, and lets connections in.
+func (l *launcher) prepareRealNode(ctx, innerCtx context.Context, executable string) error {
+	node, err := realnode.New(realnode.Config{
+		Name: controlplane.NodeName, Address: isolation.NodeAddress, State: l.state.dir, Executable: executable,
+		Program: l.options.program, ContainerdDir: l.options.containerdDir,
+		Cgroup: isolation.Cgroup(), WebSockets: l.options.webSockets == "passthrough",
+		Client: func() (kubernetes.Interface, error) { return l.clientOf("kubeconfig") },
+	})
+	if err != nil {
+		return err
+	}
+	l.inside.node = node
+	l.runs("real node", func() error {
+		defer node.Close() // it ends with the namespaces in any case
+		select {
+		case err := <-node.Ended():
+			return err
+		case <-innerCtx.Done():
+			return nil
+		}
+	})
+	l.runs("relay", func() error {
+		return isolation.Relay(innerCtx, l.inside.api, l.inside.api.Addr().String(), l.log)
+	})
+	l.runs("container runtime", func() error {
+		l.inside.prepared <- node.Start(ctx)
+		return nil
+	})
+	return nil
+}
+
+// startRealNode returns when the node is ready.
+func (l *launcher) startRealNode(ctx context.Context) error {
+	return l.watched(ctx, func(ctx context.Context) error {
+		select {
+		case err := <-l.inside.prepared:
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		l.progress("containerd is ready, starting the kubelet")
+		return l.inside.node.Join(ctx)
+	})
+}
