@@ -37,34 +37,53 @@ func Binary(ctx context.Context, progress io.Writer) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key, err := cacheKey(ctx, source)
+	return product{
+		name: "the cluster", cache: "cluster", source: source, file: "cluster", slow: true,
+		args: []string{"-ldflags", linkerFlags(), "."},
+	}.cached(ctx, progress)
+}
+
+// product is something that go build makes of one module, and that stays in the user's cache.
+type product struct {
+	name      string // for people
+	cache     string // the folder of its kind in the cache
+	source    string // the module's directory
+	file      string // the name of what is made
+	directory bool   // it is a directory of several programs
+	args, env []string
+	slow      bool // it takes minutes the first time
+}
+
+// cached returns the path of the product, which is built if the cache has none of these sources.
+func (p product) cached(ctx context.Context, progress io.Writer) (string, error) {
+	key, err := cacheKey(ctx, p.source)
 	if err != nil {
 		return "", err
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("cache of the cluster: %w", err)
+		return "", fmt.Errorf("cache of %s: %w", p.name, err)
 	}
-	cache = filepath.Join(cache, "fairlead", "cluster")
-	binary := filepath.Join(cache, key, "cluster")
-	if isFile(binary) {
-		return binary, nil
+	cache = filepath.Join(cache, "fairlead", p.cache)
+	path := filepath.Join(cache, key, p.file)
+	if exists(path) {
+		return path, nil
 	}
-	if err := os.MkdirAll(filepath.Dir(binary), 0o700); err != nil {
-		return "", fmt.Errorf("cache of the cluster: %w", err)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", fmt.Errorf("cache of %s: %w", p.name, err)
 	}
 	unlock, err := lock(ctx, filepath.Join(cache, "lock"), progress)
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	if isFile(binary) {
-		return binary, nil // another process built it meanwhile
+	if exists(path) {
+		return path, nil // another process built it meanwhile
 	}
-	if err := build(ctx, source, binary, progress); err != nil {
+	if err := p.build(ctx, path, progress); err != nil {
 		return "", err
 	}
-	return binary, prune(cache, key)
+	return path, prune(cache, key)
 }
 
 // sourceDir is build/cluster beside this file.
@@ -74,7 +93,7 @@ func sourceDir() (string, error) {
 		return "", errors.New("find build/cluster: this program was built without file names")
 	}
 	dir := filepath.Join(filepath.Dir(file), "..", "cluster")
-	if !isFile(filepath.Join(dir, "go.mod")) {
+	if !exists(filepath.Join(dir, "go.mod")) {
 		return "", fmt.Errorf("find build/cluster: no module in %s", dir)
 	}
 	return dir, nil
@@ -91,8 +110,14 @@ func cacheKey(ctx context.Context, source string) (string, error) {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s%q", version, linkerFlags())
 	err = filepath.WalkDir(source, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasSuffix(path, "_test.go") {
+		if err != nil || strings.HasSuffix(path, "_test.go") {
 			return err
+		}
+		if entry.IsDir() {
+			if path != source && exists(filepath.Join(path, "go.mod")) {
+				return filepath.SkipDir // a module of its own
+			}
+			return nil
 		}
 		if extension := filepath.Ext(path); extension != ".go" && extension != ".mod" && extension != ".sum" {
 			return nil
@@ -123,22 +148,30 @@ func linkerFlags() string {
 		variable + "gitCommit=" + strings.Repeat("0", 40) + variable + "buildDate=2026-01-01T00:00:00Z"
 }
 
-// build compiles the binary beside its place and moves it there, so that nobody ever sees half of it.
-func build(ctx context.Context, source, binary string, progress io.Writer) error {
-	fmt.Fprintln(progress, "building the cluster: Kubernetes is large, the first time takes minutes")
-	partial := fmt.Sprintf("%s.%d", binary, os.Getpid())
-	defer os.Remove(partial)
+// build compiles the product next to its place and moves it there, so that no caller ever sees half of it.
+func (p product) build(ctx context.Context, path string, progress io.Writer) error {
+	if p.slow {
+		fmt.Fprintf(progress, "building %s: it is large, the first time takes minutes\n", p.name)
+	}
+	partial := fmt.Sprintf("%s.%d", path, os.Getpid())
+	defer os.RemoveAll(partial)
+	if p.directory {
+		if err := os.Mkdir(partial, 0o700); err != nil {
+			return fmt.Errorf("build %s: %w", p.name, err)
+		}
+	}
 	// -v names each package when it is compiled: that is the progress.
-	command := exec.CommandContext(ctx, "go", "build", "-v", "-buildvcs=false", "-ldflags", linkerFlags(), "-o", partial, ".")
-	command.Dir = source
+	args := []string{"build", "-v", "-buildvcs=false", "-o", partial}
+	command := exec.CommandContext(ctx, "go", append(args, p.args...)...)
+	command.Dir = p.source
 	// Whatever the caller was built with, a workspace or flags, is not for this module.
-	command.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	command.Env = append(append(os.Environ(), "GOWORK=off", "GOFLAGS="), p.env...)
 	output := &gobuild.Output{}
 	command.Stdout, command.Stderr = output, output
 	defer output.CountPackages(ctx, command)()
 	began := time.Now()
 	if err := command.Start(); err != nil {
-		return fmt.Errorf("build the cluster: %w", err)
+		return fmt.Errorf("build %s: %w", p.name, err)
 	}
 	done := make(chan error, 1)
 	go func() { done <- command.Wait() }()
@@ -147,26 +180,26 @@ func build(ctx context.Context, source, binary string, progress io.Writer) error
 	for {
 		select {
 		case <-ticker.C:
-			fmt.Fprintf(progress, "building the cluster: %s, %s\n", time.Since(began).Round(time.Second), output.Summary())
+			fmt.Fprintf(progress, "building %s: %s, %s\n", p.name, time.Since(began).Round(time.Second), output.Summary())
 		case err := <-done:
 			if err != nil {
-				return fmt.Errorf("build the cluster: %w\n%s", errors.Join(err, context.Cause(ctx)), output.Tail())
+				return fmt.Errorf("build %s: %w\n%s", p.name, errors.Join(err, context.Cause(ctx)), output.Tail())
 			}
-			fmt.Fprintf(progress, "building the cluster: done after %s\n", time.Since(began).Round(time.Second))
-			if err := os.Rename(partial, binary); err != nil {
-				return fmt.Errorf("build the cluster: %w", err)
+			fmt.Fprintf(progress, "building %s: done after %s\n", p.name, time.Since(began).Round(time.Second))
+			if err := os.Rename(partial, path); err != nil {
+				return fmt.Errorf("build %s: %w", p.name, err)
 			}
 			return nil
 		}
 	}
 }
 
-// prune removes all but the newest binaries and the one of this key. Running clusters keep theirs: removing a file does
+// prune removes all but the newest products of a kind and the one of this key. Running clusters keep theirs: removing a file does
 // not take it from those who run it, but they start no further programs from it, so only old ones go.
 func prune(cache, key string) error {
 	entries, err := os.ReadDir(cache)
 	if err != nil {
-		return fmt.Errorf("prune the cache of the cluster: %w", err)
+		return fmt.Errorf("prune %s: %w", cache, err)
 	}
 	type aged struct {
 		name string
@@ -185,13 +218,13 @@ func prune(cache, key string) error {
 	slices.SortFunc(old, func(a, b aged) int { return b.when.Compare(a.when) })
 	for _, entry := range old[min(len(old), kept-1):] {
 		if err := os.RemoveAll(filepath.Join(cache, entry.name)); err != nil {
-			return fmt.Errorf("prune the cache of the cluster: %w", err)
+			return fmt.Errorf("prune %s: %w", cache, err)
 		}
 	}
 	return nil
 }
 
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -41,9 +42,28 @@ type Options struct {
 	// Crowd is how many Services the cluster begins with, each with two Pods: svc-000 to svc-099 in the namespaces
 	// crowd-000 and so on, port 80. Those from svc-000 to svc-009 are real, and answer HTTP. 0 means none.
 	Crowd int
+	// Node is the kind of node: StreamingNode, which "" means too, or RealNode.
+	Node string
+	// Containerd is the version of the real node's container runtime: Containerd16, which "" means too, or Containerd22.
+	Containerd string
 	// Log receives the progress of the build and of the start; nil means that nobody does.
 	Log io.Writer
 }
+
+// Kinds of node.
+const (
+	// StreamingNode is a node whose Pods are programs in the cluster's own process.
+	StreamingNode = "streaming"
+	// RealNode has the real kubelet, containerd, runc and a CNI bridge, in namespaces of their own. It needs root, Linux
+	// and their programs. It has no counters and no faults; Stats and those orders fail.
+	RealNode = "real"
+)
+
+// Versions of containerd.
+const (
+	Containerd16 = "1.6" // Debian's
+	Containerd22 = "2.2" // built from its module
+)
 
 // Cluster is a running cluster.
 type Cluster struct {
@@ -112,6 +132,13 @@ func Launch(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Crowd > 0 {
 		args = append(args, fmt.Sprintf("--crowd=%d", o.Crowd))
 	}
+	if o.Node == RealNode {
+		node, err := NodeArgs(ctx, o.Containerd, o.Log)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, node...)
+	}
 	c := &Cluster{binary: binary, output: &logTail{w: o.Log}, ended: make(chan struct{})}
 	c.command = exec.Command(binary, args...)
 	c.command.Stderr = c.output
@@ -139,6 +166,42 @@ func Launch(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	return c, nil
 }
+
+// NodeArgs returns the arguments by which the cluster's program starts a real node with a version of containerd; "" means
+// Containerd16. What they name is built when the user's cache has none of it.
+func NodeArgs(ctx context.Context, containerd string, progress io.Writer) ([]string, error) {
+	source, err := sourceDir()
+	if err != nil {
+		return nil, err
+	}
+	program, err := product{
+		name: "the programs of the Pods", cache: "program", source: source, file: "program",
+		args: []string{"-trimpath", "-ldflags", "-s -w", "./program/run"}, env: []string{"CGO_ENABLED=0"},
+	}.cached(ctx, progress)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"--node=" + RealNode, "--program=" + program}
+	switch containerd {
+	case "", Containerd16:
+		return append(args, "--containerd="+Containerd16), nil
+	case Containerd22:
+	default:
+		return nil, fmt.Errorf("containerd %s: there are %s and %s", containerd, Containerd16, Containerd22)
+	}
+	dir, err := product{
+		name: "containerd", cache: "containerd", source: filepath.Join(source, "containerd"), file: "bin", directory: true, slow: true,
+		args: []string{"-trimpath", "-tags", "no_btrfs,no_zfs,no_devmapper", "-ldflags", "-s -w " + containerdVersion, "tool"},
+		env:  []string{"CGO_ENABLED=0"},
+	}.cached(ctx, progress)
+	if err != nil {
+		return nil, err
+	}
+	return append(args, "--containerd="+Containerd22, "--containerd-dir="+dir), nil
+}
+
+// containerdVersion is a flag of the linker: what containerd calls itself.
+const containerdVersion = "-X github.com/containerd/containerd/v2/version.Version=v2.2.9"
 
 // awaitReady reads what the cluster says when it is up.
 func (c *Cluster) awaitReady(ctx context.Context, announcements *os.File) error {
@@ -185,6 +248,16 @@ func (c *Cluster) Stop() error {
 		}
 	})
 	return c.stopErr
+}
+
+// Running reports whether the cluster's launcher has not ended yet.
+func (c *Cluster) Running() bool {
+	select {
+	case <-c.ended:
+		return false
+	default:
+		return true
+	}
 }
 
 // PID is the process id of the cluster's launcher.

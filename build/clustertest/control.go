@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -82,6 +85,9 @@ func (c *Cluster) Stats(ctx context.Context) (Stats, error) {
 		return stats, fmt.Errorf("stats: %w", err)
 	}
 	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return stats, fmt.Errorf("stats: %s; the real node counts nothing", response.Status)
+	}
 	if err := json.NewDecoder(response.Body).Decode(&stats); err != nil {
 		return stats, fmt.Errorf("stats: %w", err)
 	}
@@ -130,6 +136,36 @@ func (c *Cluster) Heal(ctx context.Context) error { return c.order(ctx, "heal", 
 // PassWebSockets says whether new WebSocket sessions are passed through to the node, or translated by the API server.
 func (c *Cluster) PassWebSockets(ctx context.Context, on bool) error {
 	return c.order(ctx, "websockets", map[string]any{"on": on})
+}
+
+// RestartContainerd stops the real node's container runtime, as an upgrade of its package does, and returns when it
+// answers again. Containers go on meanwhile.
+func (c *Cluster) RestartContainerd(ctx context.Context) error {
+	return c.order(ctx, "restart-containerd", map[string]any{})
+}
+
+// RestartKubelet stops the real node's kubelet and starts it again.
+func (c *Cluster) RestartKubelet(ctx context.Context) error {
+	return c.order(ctx, "restart-kubelet", map[string]any{})
+}
+
+// KillContainer kills the main process of a container of the real node, as kill -9 does. The pod is named
+// NAMESPACE/NAME; the container may be "" if the pod has one.
+func (c *Cluster) KillContainer(ctx context.Context, pod, container string) error {
+	return c.order(ctx, "kill-container", map[string]any{"pod": pod, "container": container})
+}
+
+// Inside is a command in the namespaces of a cluster with a real node, ready to be started: it sees the node's
+// processes, mounts and network.
+func (c *Cluster) Inside(ctx context.Context, args ...string) (*exec.Cmd, error) {
+	pid, err := os.ReadFile(filepath.Join(c.State, "init.pid"))
+	if err != nil {
+		return nil, fmt.Errorf("namespaces of the cluster: %w", err)
+	}
+	enter := []string{"--target", strings.TrimSpace(string(pid)), "--mount", "--pid", "--net", "--ipc", "--uts", "--"}
+	command := exec.CommandContext(ctx, "nsenter", append(enter, args...)...)
+	command.WaitDelay = stopTimeout
+	return command, nil
 }
 
 func (c *Cluster) order(ctx context.Context, what string, body map[string]any) error {

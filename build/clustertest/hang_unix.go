@@ -49,24 +49,31 @@ func stopped(pid int) bool {
 	return err == nil && len(threads) > 0
 }
 
-// child finds a process that the launcher started, by its name.
+// child finds a process that the launcher started, itself or through others, by its name.
 func (c *Cluster) child(name string) (pid int, err error) {
-	// Each thread of the launcher has children of its own.
-	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", c.PID()))
-	if err != nil {
-		return 0, err
-	}
-	for _, list := range lists {
-		children, err := os.ReadFile(list)
-		if err != nil {
-			continue // the thread has ended
-		}
-		for _, child := range bytes.Fields(children) {
-			line, err := os.ReadFile("/proc/" + string(child) + "/cmdline")
+	for pending := []int{c.PID()}; len(pending) > 0; pending = pending[1:] {
+		for _, child := range childrenOf(pending[0]) {
+			line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
 			if program, _, _ := bytes.Cut(line, []byte{0}); err == nil && filepath.Base(string(program)) == name {
-				return strconv.Atoi(string(child))
+				return child, nil
 			}
+			pending = append(pending, child)
 		}
 	}
 	return 0, errors.New("no process " + name)
+}
+
+func childrenOf(pid int) []int {
+	// Each thread has children of its own. The pattern is well-formed.
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	var children []int
+	for _, list := range lists {
+		content, _ := os.ReadFile(list) // the thread may have ended
+		for _, field := range bytes.Fields(content) {
+			if child, err := strconv.Atoi(string(field)); err == nil {
+				children = append(children, child)
+			}
+		}
+	}
+	return children
 }

@@ -1,5 +1,6 @@
 // Command run starts a cluster by hand: it builds the program of build/cluster when needed and becomes it, with the same
-// arguments. With --build-only it prints the program's path instead.
+// arguments. With --build-only it prints the program's path instead. With --node=real (root, Linux) it builds what the
+// real node needs too; --build-only --node=real builds all of it.
 package main
 
 import (
@@ -9,7 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"slices"
+	"strings"
 	"syscall"
 
 	"fairlead/build/clustertest"
@@ -34,7 +35,18 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if slices.Equal(args, []string{"--build-only"}) {
+	buildOnly := len(args) > 0 && args[0] == "--build-only"
+	if buildOnly {
+		args = args[1:]
+	}
+	if kind, containerd := wanted(args); kind == clustertest.RealNode {
+		node, err := clustertest.NodeArgs(ctx, containerd, os.Stderr)
+		if err != nil {
+			return err
+		}
+		args = append(args, node...)
+	}
+	if buildOnly {
 		_, err := fmt.Println(binary)
 		return err
 	}
@@ -47,4 +59,22 @@ func run(ctx context.Context, args []string) error {
 		return nil
 	}
 	return err
+}
+
+// wanted finds the kind of node and the version of containerd among the cluster's flags.
+func wanted(args []string) (node, containerd string) {
+	for i, arg := range args {
+		name, value, ok := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		if !ok && i+1 < len(args) {
+			value = args[i+1]
+		}
+		switch {
+		case !strings.HasPrefix(arg, "-"):
+		case name == "node":
+			node = value
+		case name == "containerd":
+			containerd = value
+		}
+	}
+	return node, containerd
 }
