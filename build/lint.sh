@@ -11,6 +11,7 @@ fi
 echo "vet   linux"
 go vet ./...
 go vet -tags gnome ./app
+go vet -tags node ./build/nodetest
 for system in darwin windows; do
   echo "vet   $system"
   # Without cgo, as one builds for them from here; the programs that make and test Fairlead run on Linux only.

@@ -1,0 +1,125 @@
+//go:build node
+
+package nodetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fairlead/build/clustertest"
+)
+
+// holder in the environment makes the test program start a cluster of that version of containerd, print the launcher's
+// process id and the state directory, and wait.
+const holder = "NODETEST_HOLD"
+
+// runtimes are the versions of containerd that every test runs on.
+var runtimes = []string{clustertest.Containerd16, clustertest.Containerd22}
+
+// clusters are those that tests share, by version of containerd; each is started when it is first asked for.
+var clusters struct {
+	mu      sync.Mutex
+	running map[string]*clustertest.Cluster
+}
+
+func TestMain(m *testing.M) {
+	if version := os.Getenv(holder); version != "" {
+		c, err := clustertest.Launch(context.Background(), clustertest.Options{
+			Node: clustertest.RealNode, Containerd: version, NoFixtures: true, Log: os.Stderr,
+		})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println(c.PID(), c.State)
+		select {}
+	}
+	clusters.running = map[string]*clustertest.Cluster{}
+	status := m.Run()
+	var err error
+	for _, c := range clusters.running {
+		err = errors.Join(err, c.Stop())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "stop the clusters:", err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+// onEach runs a test on a shared cluster of each version of containerd, with the fixtures and an audit log. What a test
+// changes in it, it has to undo.
+func onEach(t *testing.T, test func(t *testing.T, c *clustertest.Cluster)) {
+	for _, version := range runtimes {
+		t.Run("containerd-"+version, func(t *testing.T) { test(t, sharedCluster(t, version)) })
+	}
+}
+
+func sharedCluster(t *testing.T, version string) *clustertest.Cluster {
+	t.Helper()
+	clusters.mu.Lock()
+	defer clusters.mu.Unlock()
+	if c := clusters.running[version]; c != nil {
+		return c
+	}
+	c, err := clustertest.Launch(t.Context(), clustertest.Options{
+		Node: clustertest.RealNode, Containerd: version, Audit: true, Log: os.Stderr,
+	})
+	if err != nil {
+		t.Fatalf("start a cluster with containerd %s: %v", version, err)
+	}
+	clusters.running[version] = c
+	return c
+}
+
+// kubectl returns what kubectl says, without the space around it.
+func kubectl(t *testing.T, c *clustertest.Cluster, args ...string) string {
+	t.Helper()
+	output, err := c.Kubectl(t.Context(), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(output))
+}
+
+// apply makes the objects of a manifest, and deletes them when the test is over, unless its cluster is by then.
+func apply(t *testing.T, c *clustertest.Cluster, manifest string) {
+	t.Helper()
+	feed := func(ctx context.Context, args ...string) error {
+		command := c.KubectlCommand(ctx, args...)
+		command.Stdin = strings.NewReader(manifest)
+		if output, err := command.CombinedOutput(); err != nil {
+			return fmt.Errorf("kubectl %v: %w\n%s", args, err, output)
+		}
+		return nil
+	}
+	if err := feed(t.Context(), "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if !c.Running() {
+			return
+		}
+		if err := feed(context.Background(), "delete", "--ignore-not-found", "--wait=false", "-f", "-"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// eventually polls until the condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within 30 s", what)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
