@@ -12,9 +12,12 @@ import (
 // linger is how long one direction of a forwarded connection may go on after the other has ended.
 const linger = time.Second
 
-// teardown is how long a Pod's network takes to go, after its programs have ended: a connection to it gets no answer then,
-// not even a refusal.
-const teardown = 30 * time.Millisecond
+const (
+	// noticed is how long it takes after the end of a Pod's programs until its network begins to go: ports refuse then.
+	noticed = 200 * time.Millisecond
+	// teardown is how long the network takes to go: a connection gets no answer then, not even a refusal.
+	teardown = 30 * time.Millisecond
+)
 
 // synPatience is how long a connection that gets no answer is tried (tcp(7), tcp_syn_retries).
 const synPatience = 130 * time.Second

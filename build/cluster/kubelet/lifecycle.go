@@ -171,8 +171,9 @@ func (k *Kubelet) terminate(ctx context.Context, p *pod, grace time.Duration) {
 
 // tearDown kills the pod's programs and takes its network away, in the steps in which a container runtime does it.
 func (k *Kubelet) tearDown(ctx context.Context, p *pod) {
-	p.enters(tearingDown)
 	p.close()
+	sleep(ctx, noticed)
+	p.enters(tearingDown)
 	sleep(ctx, teardown)
 	p.enters(networkGone)
 }
