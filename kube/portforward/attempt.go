@@ -98,9 +98,17 @@ func (a *attempt) verdict(ctx context.Context, err error) error {
 	return errNoVerdict
 }
 
+// accepted reports whether the runtime has accepted both streams. Each is handled by a worker of its own.
+func (a *attempt) accepted() bool {
+	data := a.data.Progress()
+	return data.Replied && a.errs.Progress().Replied || data.Received > 0
+}
+
 // An ending is how an attempt ended.
 type ending struct {
 	err error // io.EOF in order, else of package fault or a *CutError
+	// endpoint reports that it was the endpoint that failed, and not the session.
+	endpoint bool
 	// unseen reports that no program in a Pod can have seen a byte: none was sent, or the runtime says it never connected.
 	unseen bool
 }
@@ -111,7 +119,7 @@ func (a *attempt) ending(err error, sent bool) ending {
 	if a.data != nil {
 		if text := a.errs.Text(); text != "" {
 			told, never := runtimeError(a.ep, text)
-			return ending{told, never}
+			return ending{err: told, endpoint: never, unseen: never}
 		}
 	}
 	if err == io.EOF {
@@ -119,17 +127,18 @@ func (a *attempt) ending(err error, sent bool) ending {
 	}
 	cut := &CutError{Pod: a.ep.Pod, Namespace: a.ep.Namespace, Port: a.ep.Port, Err: err}
 	if err == errPodGone && !sent {
-		return ending{&fault.NotFound{Kind: fault.Pod, Name: a.ep.Pod, Namespace: a.ep.Namespace}, true}
+		absent := &fault.NotFound{Kind: fault.Pod, Name: a.ep.Pod, Namespace: a.ep.Namespace}
+		return ending{err: absent, endpoint: true, unseen: true}
 	}
 	reset := new(spdy.ResetError)
 	if errors.As(err, &reset) && reset.Status != spdy.RefusedStream {
-		return ending{cut, false}
+		return ending{err: cut}
 	}
 	unseen := !sent || errors.Is(err, spdy.ErrUnsent) || errors.As(err, &reset)
-	if a.data == nil || !a.data.Progress().Replied {
-		return ending{&fault.Unreachable{Server: a.f.up.route.base.Host, Err: err}, unseen}
+	if a.data == nil || !a.accepted() {
+		return ending{err: &fault.Unreachable{Server: a.f.up.route.base.Host, Err: err}, unseen: unseen}
 	}
-	return ending{cut, unseen}
+	return ending{err: cut, unseen: unseen}
 }
 
 // close ends the attempt and decides what becomes of its session.

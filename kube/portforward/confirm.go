@@ -68,8 +68,8 @@ func (c *conn) confirm(ctx context.Context, a *attempt) (done bool, err error) {
 	return false, nil
 }
 
-// accepted waits until the runtime accepts a's stream, or something comes on it. An attempt that is not accepted in time
-// is given up: by the rules of reads, where bytes were sent.
+// accepted waits until the runtime accepts a's streams, or something comes. An attempt that is not accepted in time is
+// given up: by the rules of reads, where bytes were sent.
 func (c *conn) accepted(ctx context.Context, a *attempt) error {
 	for {
 		now := time.Now()
@@ -79,8 +79,13 @@ func (c *conn) accepted(ctx context.Context, a *attempt) error {
 		if given != nil {
 			return given
 		}
-		a.data.SetReadDeadline(next)
-		if err := a.data.WaitReply(ctx); !errors.Is(err, os.ErrDeadlineExceeded) {
+		a.errs.SetReadDeadline(next)
+		err := a.errs.WaitReply(ctx)
+		if err == nil {
+			a.data.SetReadDeadline(next)
+			err = a.data.WaitReply(ctx)
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
 	}

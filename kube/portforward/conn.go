@@ -19,7 +19,7 @@ const (
 	lost = 15 * time.Second
 	// unaccepted is the same for a session that has not accepted the connection yet, though bytes were sent with it.
 	unaccepted = 9 * time.Second
-	// jammed is how long a connection waits to be accepted whose session answers pings.
+	// jammed is how long a connection waits to be accepted, or answered on a doubtful session, while pings are answered.
 	jammed = 2 * time.Second
 	// lastWord is how long a Pod that is gone may take to answer a connection, or to end it.
 	lastWord = time.Second
@@ -35,6 +35,7 @@ type conn struct {
 	// reading is held by the one who reads.
 	reading sync.Mutex
 	proven  atomic.Bool   // the Pod has answered: the attempt is the last
+	sentAt  atomic.Int64  // when something was last sent to it after that, in Unix nanoseconds
 	begun   chan struct{} // closed when the first attempt is opened
 	once    sync.Once     // for that
 	// life ends with Close. It is kept because the connection dials anew long after the context of its Dial.

@@ -126,8 +126,7 @@ func (c *conn) asked(a *attempt, streams []*spdy.Stream) error {
 // The new attempt is not open. opening is held.
 func (c *conn) replace(ctx context.Context, a *attempt, end ending) error {
 	now := time.Now()
-	refused := end.unseen && a.data != nil && a.errs.Text() != ""
-	if refused {
+	if end.endpoint {
 		if !a.replied.IsZero() {
 			c.f.targets.late(now.Sub(a.replied))
 		}
@@ -146,8 +145,7 @@ func (c *conn) replace(ctx context.Context, a *attempt, end ending) error {
 		}
 		return end.err
 	}
-	if !refused && c.again < retries {
-		// The session failed and not the endpoint.
+	if !end.endpoint && c.again < retries {
 		c.again++
 		c.rest = append([]Endpoint{a.ep}, c.rest...)
 	}
@@ -156,7 +154,7 @@ func (c *conn) replace(ctx context.Context, a *attempt, end ending) error {
 	a.close()
 	c.f.redialled()
 	err := c.advance(ctx, end.err)
-	if err != nil && refused {
+	if err != nil && end.endpoint {
 		c.f.targets.disprove(a.ep)
 	}
 	return err

@@ -152,9 +152,16 @@ func (f *Forwarder) share(p *pod, c *claim, now time.Time) *session {
 	return best
 }
 
-// mayDial says whether the caps allow one more session with p. Idle sessions with other Pods give way. mu is held.
+// mayDial reports whether the caps allow one more session with p. Idle sessions with other Pods give way, and those that
+// only wait for their last connection to end do not count for the Pod. mu is held.
 func (f *Forwarder) mayDial(p *pod) bool {
-	if len(p.sessions)+p.dialling >= f.cfg.PerPod {
+	usable := 0
+	for _, s := range p.sessions {
+		if !s.retired {
+			usable++
+		}
+	}
+	if usable+p.dialling >= f.cfg.PerPod {
 		return false
 	}
 	return f.total < f.cfg.PerContext || f.evictable(p) != nil
@@ -312,11 +319,23 @@ func (f *Forwarder) attend(s *session) {
 	}
 }
 
-// doubt retires s, which may hold up the connections on it.
+// doubt retires s, which may hold up the connections on it. Those look after themselves from then on.
 func (f *Forwarder) doubt(s *session, why string) {
+	if s.doubtful.Swap(true) {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.retire(s, why)
+	f.lookAt(s)
+}
+
+// lookAt has every connection on s look at its state. mu is held.
+func (f *Forwarder) lookAt(s *session) {
+	for _, a := range s.attempts {
+		// A connection takes its own lock before the forwarder's.
+		f.spawn(func(context.Context) { a.conn.look() })
+	}
 }
 
 // retire keeps a session from getting more connections; it ends with its last. mu is held.

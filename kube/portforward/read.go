@@ -221,12 +221,18 @@ func (c *conn) finish(now time.Time) bool {
 // up. A session whose peer takes no more bytes is not dead: its pings wait behind what a program in the Pod does not
 // read. mu is held.
 func (c *conn) health(a *attempt, now time.Time) (time.Time, error) {
-	progress := a.data.Progress()
-	if !progress.Replied {
+	if !a.accepted() {
 		return c.unaccepted(a, now)
 	}
 	wake := c.sessionHealth(a, now)
-	if progress.Received > 0 {
+	asked := later(a.opened, time.Unix(0, c.sentAt.Load()))
+	if a.s.doubtful.Load() && a.data.Progress().Sent > 0 && c.heard.Before(asked) {
+		if !now.Before(asked.Add(jammed)) {
+			return time.Time{}, errNoReply
+		}
+		wake = earlier(wake, asked.Add(jammed))
+	}
+	if a.data.Progress().Received > 0 {
 		return wake, nil
 	}
 	if _, gone := c.f.withdrawn(a.ep); !gone.IsZero() {

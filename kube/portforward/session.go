@@ -1,6 +1,7 @@
 package portforward
 
 import (
+	"sync/atomic"
 	"time"
 
 	"fairlead/kube/spdy"
@@ -34,6 +35,8 @@ type session struct {
 	dropped int64     // bytes that had come for ended connections by then
 	retired bool
 	silent  bool // it was found silent
+	// doubtful reports that some of its streams may be held up for good, though it answers pings.
+	doubtful atomic.Bool
 	// proven reports that the targets of all its connections, since it was last idle, had answered before they got it.
 	proven   bool
 	attempts []*attempt // that have it

@@ -1,7 +1,6 @@
 package portforward
 
 import (
-	"context"
 	"slices"
 	"time"
 )
@@ -32,10 +31,7 @@ func (f *Forwarder) Withdraw(namespace, name, uid string, gone bool) {
 	}
 	p.gone = now
 	for _, s := range p.sessions {
-		for _, a := range s.attempts {
-			// A connection takes its own lock before the forwarder's.
-			f.spawn(func(context.Context) { a.conn.look() })
-		}
+		f.lookAt(s)
 	}
 }
 

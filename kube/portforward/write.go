@@ -88,8 +88,14 @@ func (c *conn) send(p []byte) (int, error) {
 
 // wakeHealth has a session looked after that was silent when something is sent on it.
 func (c *conn) wakeHealth(a *attempt) {
+	now := time.Now()
+	c.sentAt.Store(now.UnixNano())
+	if a.s.doubtful.Load() {
+		c.look()
+		return
+	}
 	st := a.s.State()
-	if st.Pinging > 0 || st.Unheard > 0 || age(time.Now(), st.Heard) < patience {
+	if st.Pinging > 0 || st.Unheard > 0 || age(now, st.Heard) < patience {
 		return
 	}
 	c.look()

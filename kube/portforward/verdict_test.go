@@ -1,0 +1,136 @@
+package portforward
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"fairlead/kube/fault"
+)
+
+// Runtimes end the data stream before they say why.
+func TestAReasonThatComesAfterTheEndOfTheDataCounts(t *testing.T) {
+	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
+		for _, early := range []string{"", "early"} {
+			w := newWorld(t)
+			w.hesitate = 100 * time.Millisecond
+			f := w.forwarder(func(c *Config) { c.Carrier = carrier })
+			raw, err := f.Dial(t.Context(), at(9), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := raw.(tunnel)
+			if _, err := io.WriteString(c, early); err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := errors.AsType[*fault.Refused](c.Opened(t.Context())); !ok {
+				t.Errorf("%s, %q: no refusal", carrier, early)
+			}
+			if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("%s, %q: read gives %d, %v", carrier, early, n, err)
+			}
+			_ = c.Close()
+		}
+	}
+}
+
+// A target that is taken for connected, and refuses then, is reset and does not end in order.
+func TestALateRefusalIsNoOrderlyEnd(t *testing.T) {
+	w := newWorld(t)
+	w.hesitate = 50 * time.Millisecond
+	f := w.forwarder(nil)
+	f.targets.answered(at(9)[0], true, time.Now())
+	c := mustDial(t, f, 9)
+	defer c.Close() // always nil
+	if got, err := io.ReadAll(c); len(got) > 0 || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if f.targets.proven(at(9)[0], time.Now()) {
+		t.Error("the port is still taken to be there")
+	}
+}
+
+func TestAProgramThatEndsFirstEndsInOrder(t *testing.T) {
+	w := newWorld(t)
+	w.hesitate = 50 * time.Millisecond
+	w.program(1, func(c net.Conn) { io.WriteString(c, "bye"); c.Close() }) // seen by the client
+	w.program(2, func(c net.Conn) { c.Close() })
+	f := w.forwarder(nil)
+	for port, want := range map[int]string{1: "bye", 2: ""} {
+		c := mustDial(t, f, port)
+		if got, err := io.ReadAll(c); string(got) != want || err != nil {
+			t.Errorf("port %d: %q, %v", port, got, err)
+		}
+		_ = c.Close()
+	}
+}
+
+func TestAResetInThePodIsAReset(t *testing.T) {
+	w := newWorld(t)
+	w.program(1, func(c net.Conn) {
+		io.ReadFull(c, make([]byte, 5)) // so that there is something to reset
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+	})
+	f := w.forwarder(nil)
+	c := mustDial(t, f, 1)
+	defer c.Close() // always nil
+	if _, err := io.WriteString(c, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(c); len(got) > 0 || !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// Bytes that reach a runtime for a stream that it has refused can hold up every fifth stream of their session.
+func TestASessionIsNotUsedAgainAfterARefusalWithBytesUnderWay(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(patient)
+	mustDial(t, f, 7).Close() // so that there is a session
+	for i, early := range []string{"", "early"} {
+		before := f.Stats().Retired
+		raw, err := f.Dial(t.Context(), at(100+i), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := raw.(tunnel)
+		if _, err := io.WriteString(c, early); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Opened(t.Context()); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%q: %v", early, err)
+		}
+		_ = c.Close()
+		if retired := f.Stats().Retired - before; retired != len(early)/len("early") {
+			t.Errorf("%q: %d sessions are not used again", early, retired)
+		}
+	}
+}
+
+func TestWhatOnePodProvesHoldsForTheOthersOfItsService(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(func(c *Config) { c.Grace = time.Minute })
+	behind := func(pod, service string) []Endpoint {
+		return []Endpoint{{Namespace: "ns", Pod: pod, UID: pod, Port: 7, Service: service}}
+	}
+	raw, err := f.Dial(t.Context(), behind("a", "web:80"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	echoes(t, raw, "hello")
+	defer raw.Close() // always nil
+	if c, err := dial(t, f, behind("b", "web:80")); err != nil {
+		t.Error(err)
+	} else {
+		_ = c.Close()
+	}
+	for _, ep := range [][]Endpoint{behind("b", ""), behind("b", "other:80")} {
+		if f.targets.proven(ep[0], time.Now()) {
+			t.Errorf("%v is taken to be there", ep)
+		}
+	}
+}
