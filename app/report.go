@@ -17,6 +17,9 @@ func (w *wiring) report(log zerolog.Logger, name string, r proxy.Report) {
 	if failed {
 		event = log.Warn().Err(r.Err).Str("said", said.Sentence)
 	}
+	if r.Repeated {
+		event.Bool("repeated", true)
+	}
 	event.Uint64("conn", r.ID).Str("protocol", string(r.Protocol)).Str("client", r.Client).Str("target", r.Target).
 		Str("route", r.Rule).Str("stage", string(r.Stage)).Int64("sent", r.Sent).Int64("received", r.Received).
 		Dur("lasted", r.Lasted).Msg("connection")

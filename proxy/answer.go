@@ -28,6 +28,8 @@ const maxAnswerText = 1000 // bytes
 // Windows gives these of its own where other systems give ECONNREFUSED and its like; elsewhere no error has them.
 const (
 	wsaNetUnreachable  = syscall.Errno(10051)
+	wsaAborted         = syscall.Errno(10053)
+	wsaReset           = syscall.Errno(10054)
 	wsaRefused         = syscall.Errno(10061)
 	wsaHostUnreachable = syscall.Errno(10065)
 )
@@ -49,6 +51,7 @@ type Answer struct {
 func DefaultAnswer(err error) Answer {
 	var dns *net.DNSError
 	var timeout net.Error
+	var unanswered *NoAnswerError
 	answer := Answer{SOCKS5: replyGeneralFailure, Status: http.StatusBadGateway, Text: err.Error(), ProxyStatus: statusInternal}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -66,6 +69,8 @@ func DefaultAnswer(err error) Answer {
 		answer.SOCKS5, answer.Status, answer.ProxyStatus = replyHostUnreachable, http.StatusServiceUnavailable, "destination_unavailable"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, wsaNetUnreachable):
 		answer.SOCKS5, answer.ProxyStatus = replyNetUnreachable, "destination_ip_unroutable"
+	case errors.As(err, &unanswered):
+		answer.ProxyStatus = "connection_terminated"
 	case errors.Is(err, errors.ErrUnsupported):
 		answer.SOCKS5, answer.ProxyStatus = replyHostUnreachable, "destination_unavailable"
 	}

@@ -40,6 +40,7 @@ type exchange struct {
 	asked   absoluteTarget
 	via     *url.URL                       // the forward proxy that gets the request, if any
 	dialled atomic.Pointer[httpTargetConn] // the connection made for it, if one had to be
+	carried atomic.Pointer[httpTargetConn] // the connection that it was sent on last, until a dial fails
 	bodyErr error                          // what cut the response
 	single  bool                           // its connection carries no other request
 	old     bool                           // the client speaks HTTP/1.0
@@ -173,7 +174,7 @@ func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
 	x.over = true
 	if x.client.requests.broken.Load() {
 		err = badHead("The body of the request is no chunked one.")
-	} else {
+	} else if _, ok := errors.AsType[*NoAnswerError](err); !ok {
 		err = x.refusal(r, err)
 	}
 	if x.ctx.Err() != nil {
@@ -225,11 +226,16 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if x.single = !repeatable(r); !x.single {
 		transport = pooled
 	}
-	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		info.Conn.(*httpTargetConn).carry(x.asked.line(r.Method, x.via != nil))
-	}}
-	response, err := transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	response, err := x.send(transport, r)
+	if err != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) && !x.single && x.unanswered(r) != nil {
+		x.record.repeat()
+		pooled.CloseIdleConnections() // which may lead to where the last one did
+		response, err = x.send(pooled, r)
+	}
 	if err != nil {
+		if cause := x.unanswered(r); cause != nil && !refusal(cause) {
+			return nil, x.noAnswer(cause)
+		}
 		return nil, fmt.Errorf("request to %s: %w", x.target, err)
 	}
 	x.record.setStage(StageRelay)
@@ -242,6 +248,51 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errUpgrade
 	}
 	return response, nil
+}
+
+// send sends a request once, or again where a connection that was used before turns out to be closed.
+func (x *exchange) send(transport *http.Transport, r *http.Request) (*http.Response, error) {
+	x.carried.Store(nil)
+	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		conn := info.Conn.(*httpTargetConn)
+		conn.carry(x.asked.line(r.Method, x.via != nil))
+		x.carried.Store(conn)
+	}}
+	return transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+}
+
+// unanswered returns what ended the connection with a request on it before a byte of an answer came: it was cut, it
+// ended in good order, or it turned out that nothing had accepted it. It returns nil when that is not what happened, or
+// when the client has no more use for an answer.
+func (x *exchange) unanswered(r *http.Request) error {
+	conn := x.carried.Load()
+	if conn == nil || conn.heard.Load() > 0 || x.ctx.Err() != nil || x.client.conn.whyCut() != nil {
+		return nil
+	}
+	cause := conn.failure()
+	if cause == nil {
+		return nil
+	}
+	cause = x.refusal(r, cause)
+	var timeout net.Error
+	if errors.As(cause, &timeout) && timeout.Timeout() || errors.Is(cause, fs.ErrPermission) {
+		return nil
+	}
+	for _, word := range wordsUnanswered {
+		if errors.Is(cause, word) {
+			return cause
+		}
+	}
+	return nil
+}
+
+// noAnswer says whose connection ended, and whether the request was sent twice.
+func (x *exchange) noAnswer(cause error) error {
+	e := &NoAnswerError{Target: x.target.String(), Repeated: x.record.Repeated, Err: cause}
+	if x.via != nil {
+		e.Target = x.via.Host
+	}
+	return e
 }
 
 // repeatable tells whether a request may go out on a connection that was used before. Such a connection may have been

@@ -168,6 +168,7 @@ type httpTargetConn struct {
 	deaf   atomic.Bool  // the target takes no more of that request
 	line   string       // the target of the request that net/http writes next
 	heard  atomic.Int64 // bytes of what answers it
+	failed atomic.Pointer[error]
 }
 
 func (t *httpTargetConn) Read(p []byte) (n int, err error) {
@@ -178,6 +179,7 @@ func (t *httpTargetConn) Read(p []byte) (n int, err error) {
 	n, err = t.Conn.Read(p)
 	t.heard.Add(int64(n))
 	t.client.conn.meter.addReceived(n)
+	t.fail(err)
 	return n, err
 }
 
@@ -199,6 +201,7 @@ func (t *httpTargetConn) Write(p []byte) (n int, err error) {
 	if err == nil {
 		return len(p), nil
 	}
+	t.fail(err)
 	n = min(n, len(p))
 	if t.single.Load() && !errors.Is(err, net.ErrClosed) {
 		t.deaf.Store(true)
@@ -206,6 +209,21 @@ func (t *httpTargetConn) Write(p []byte) (n int, err error) {
 		return len(p), nil
 	}
 	return n, err
+}
+
+// fail notes the first error of the connection.
+func (t *httpTargetConn) fail(err error) {
+	if err != nil {
+		t.failed.CompareAndSwap(nil, &err)
+	}
+}
+
+// failure returns the first error of the connection, which is what ended it.
+func (t *httpTargetConn) failure() error {
+	if err := t.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // carry prepares the connection for the next request.
@@ -250,6 +268,7 @@ func (c *httpClient) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err = dial(ctx, x.record, x.rule, x.target)
 	}
 	if err != nil {
+		x.carried.Store(nil) // net/http gave that one up
 		return nil, err
 	}
 	owned := c.own(conn)

@@ -51,6 +51,7 @@ type Report struct {
 	Received int64  // bytes from the target
 	Opened   time.Time
 	Lasted   time.Duration
+	Repeated bool // a plain-HTTP request that was sent once more, since its connection ended before an answer came
 	// Err is nil for an orderly end and for a client that broke off while bytes flowed. It wraps ErrClientLeft,
 	// ErrStopped, ErrCut, ErrIdle, ErrTooMany, a *RouteError, or what the Dialer or its connection said.
 	Err error
@@ -140,6 +141,15 @@ func (r *record) setRule(name string) {
 	defer r.mutex.Unlock()
 	if !r.ended {
 		r.Rule = name
+	}
+}
+
+// repeat notes that a request is sent once more.
+func (r *record) repeat() {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if !r.ended {
+		r.Repeated = true
 	}
 }
 

@@ -259,6 +259,10 @@ var causes = []struct {
 		"No network leads to the target. Check the network connection or the VPN.", 3, 91, 502, "destination_ip_unroutable"},
 	{"reset", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, "Connection lost",
 		"The connection was closed from the other side.", 1, 91, 502, "connection_terminated"},
+	{"no answer", fmt.Errorf("request: %w", closedOn{"web.shop:80", false}), "No answer",
+		"web.shop:80 closed the connection before it answered. It may have carried the request out, so Fairlead did not send it again.", 1, 91, 502, "connection_terminated"},
+	{"no answer twice", closedOn{"web.shop:80", true}, "No answer",
+		"web.shop:80 closed the connection before it answered. Fairlead asked twice. The program there may speak no HTTP on this port, or may have crashed: its log says more.", 1, 91, 502, "connection_terminated"},
 	{"too many", fmt.Errorf("too many connections are open through this proxy: %w", syscall.EMFILE), "Too many connections",
 		"Too many connections are open. Close some, or let this context have more in the settings: connections, below limits.", 1, 91, 503, "connection_limit_reached"},
 	{"given up", fmt.Errorf("dial: %w", context.Canceled), "Given up",
@@ -429,3 +433,13 @@ func TestCommandsInHintsNameTheContext(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// closedOn is what proxy.NoAnswerError is to this package.
+type closedOn struct {
+	target   string
+	repeated bool
+}
+
+func (e closedOn) Error() string                       { return "closed" }
+func (e closedOn) Unwrap() error                       { return io.EOF }
+func (e closedOn) Unanswered() (target string, _ bool) { return e.target, e.repeated }

@@ -114,6 +114,7 @@ func table() []row {
 		{hostUnreachable, rejected, http.StatusBadGateway, addressUnroutable, when(isAny(wordsNoHost...), words{
 			"Host unreachable", "The target cannot be reached.", "Check the address, and the network connection or the VPN.",
 		})},
+		{generalFailure, rejected, http.StatusBadGateway, terminated, typed(noAnswer)},
 		{generalFailure, rejected, http.StatusBadGateway, terminated, when(isAny(wordsCut...), words{
 			"Connection lost", "The connection was closed from the other side.", "",
 		})},
