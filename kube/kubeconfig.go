@@ -16,8 +16,10 @@ const maxKubeconfig = 16 << 20
 
 // merged is what can be read of several kubeconfig files together.
 type merged struct {
+	path     string // as it was asked for; empty for the files that kubectl reads
 	config   *clientcmdapi.Config
 	contexts []contextEntry
+	has      map[string]bool    // the names in contexts
 	broken   map[entryKey]error // the clusters and users that could not be understood
 	problems []Problem
 	files    []string
@@ -42,30 +44,63 @@ type hiddenEntry struct {
 type entryKey struct{ list, name string }
 
 // readKubeconfig reads the file at path, or the files kubectl would read when path is empty.
-func readKubeconfig(path string) *merged { return readKubeconfigBy(path, readBounded) }
+func readKubeconfig(path string) *merged { return readKubeconfigBy(path, readFile) }
 
 // readKubeconfigBy is readKubeconfig with the way to read one file.
-func readKubeconfigBy(path string, read func(file string) ([]byte, error)) *merged {
+func readKubeconfigBy(path string, read func(file string) reading) *merged {
 	rules := loadingRules(path)
 	m := &merged{
-		config: clientcmdapi.NewConfig(), broken: map[entryKey]error{}, files: rules.GetLoadingPrecedence(),
+		path: path, config: clientcmdapi.NewConfig(), has: map[string]bool{}, broken: map[entryKey]error{}, files: rules.GetLoadingPrecedence(),
 		named: map[string]content{}, hidden: map[hiddenEntry]string{},
 	}
 	for _, file := range m.files {
 		if file == "" {
 			continue
 		}
-		data, err := read(file)
-		if path == "" && errors.Is(err, fs.ErrNotExist) {
+		s := read(file)
+		if path == "" && errors.Is(s.err, fs.ErrNotExist) {
 			continue
 		}
-		if err != nil {
-			m.problems = append(m.problems, Problem{File: file, Err: err})
-			continue
+		if s.err != nil {
+			m.problems = append(m.problems, Problem{File: file, Err: s.err})
 		}
-		m.add(parseKubeconfig(data), file)
+		if s.parsed != nil {
+			m.add(s.parsed, file)
+		}
 	}
 	return m
+}
+
+// A reading is what one file counts as.
+type reading struct {
+	parsed *parsed // nil when nothing is known of what it says; shared, and must not be changed
+	err    error   // why it could not be read, or not as a whole
+}
+
+func readFile(file string) reading {
+	data, err := readBounded(file)
+	if err != nil {
+		return reading{err: err}
+	}
+	return parseFile(data, file)
+}
+
+// parseFile is what a file with this text says. What the entries name by relative paths is relative to the file.
+func parseFile(data []byte, file string) reading {
+	p := parseKubeconfig(data)
+	for _, cluster := range p.config.Clusters {
+		cluster.LocationOfOrigin = file
+	}
+	for _, user := range p.config.AuthInfos {
+		user.LocationOfOrigin = file
+	}
+	for _, context := range p.config.Contexts {
+		context.LocationOfOrigin = file
+	}
+	if err := clientcmd.ResolveLocalPaths(p.config); err != nil {
+		p.errs = append(p.errs, err)
+	}
+	return reading{parsed: &p}
 }
 
 // loadingRules says which files kubectl would read, and write a renewed login to.
@@ -115,17 +150,8 @@ func cause(err error) error {
 }
 
 // add takes over what a file has and earlier files did not name.
-func (m *merged) add(p parsed, file string) {
+func (m *merged) add(p *parsed, file string) {
 	for _, err := range p.errs {
-		m.problems = append(m.problems, Problem{File: file, Err: err})
-	}
-	for _, cluster := range p.config.Clusters {
-		cluster.LocationOfOrigin = file
-	}
-	for _, user := range p.config.AuthInfos {
-		user.LocationOfOrigin = file
-	}
-	if err := clientcmd.ResolveLocalPaths(p.config); err != nil {
 		m.problems = append(m.problems, Problem{File: file, Err: err})
 	}
 	for name, cluster := range p.config.Clusters {
@@ -156,27 +182,17 @@ func (m *merged) add(p parsed, file string) {
 		}
 	}
 	for _, entry := range p.contexts {
-		if m.hasContext(entry.name) {
+		if m.has[entry.name] {
 			m.hideContext(entry.name, file, p.config.Contexts[entry.name])
 			continue
 		}
 		entry.file = file
-		m.contexts = append(m.contexts, entry)
+		m.contexts, m.has[entry.name] = append(m.contexts, entry), true
 		if context := p.config.Contexts[entry.name]; context != nil {
-			context.LocationOfOrigin = file
 			m.config.Contexts[entry.name] = context
 		}
 	}
 	if m.config.CurrentContext == "" {
 		m.config.CurrentContext = p.config.CurrentContext
 	}
-}
-
-func (m *merged) hasContext(name string) bool {
-	for _, entry := range m.contexts {
-		if entry.name == name {
-			return true
-		}
-	}
-	return false
 }

@@ -93,15 +93,14 @@ func (p *parsed) salvage(root *yamlnode.Node) {
 
 // entry takes over one item of a list, or notes why it could not.
 func (p *parsed) entry(list string, item *yamlnode.Node, seen map[string]bool) {
-	singular := strings.TrimSuffix(list, "s")
 	node := child(item, "name")
 	if node == nil || node.Kind != yamlnode.ScalarNode || node.Value == "" {
-		p.errs = append(p.errs, fmt.Errorf("line %d: a %s without a name", item.Line, singular))
+		p.errs = append(p.errs, fmt.Errorf("line %d: a %s without a name", item.Line, singular(list)))
 		return
 	}
 	name := node.Value
 	if seen[name] {
-		p.errs = append(p.errs, fmt.Errorf("line %d: a second %s %q; the first one counts", item.Line, singular, printable(name)))
+		p.errs = append(p.errs, fmt.Errorf("line %d: a second %s %q; the first one counts", item.Line, singular(list), printable(name)))
 		return
 	}
 	seen[name] = true
@@ -128,6 +127,8 @@ func (p *parsed) entry(list string, item *yamlnode.Node, seen map[string]bool) {
 		p.config.Contexts[name] = context
 	}
 }
+
+func singular(list string) string { return strings.TrimSuffix(list, "s") }
 
 // decodeEntry reads one item as if it were alone in its file.
 func decodeEntry(list string, item *yamlnode.Node) (*clientcmdapi.Config, error) {

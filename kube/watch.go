@@ -17,7 +17,8 @@ import (
 
 // How long a change for the worse has to last.
 const (
-	goneFor   = 700 * time.Millisecond // before a file or an entry counts as gone: some editors move a file away to write it anew
+	goneFor   = 700 * time.Millisecond // before an entry counts as gone
+	awayFor   = 3 * time.Second        // before a file counts as gone: editors and tools move one away to write it anew
 	brokenFor = 3 * time.Second        // before a file that cannot be read counts as broken
 )
 
@@ -28,9 +29,10 @@ const soon = 10 * time.Millisecond
 // becomes something else, until ctx ends; then it returns nil. It calls changed from one goroutine.
 //
 // The files need not be there yet, nor their folders, and may be links, or be replaced by renaming. A change is told
-// within a second, one for the worse (a file that is gone, or lost an entry) within two. A file that cannot be
-// understood, as one that is half-written, counts as it was before until it has been so for three seconds. A file that
-// keeps a context from being used, such as a token file that is not there, is watched as well.
+// within a second, an entry that is gone within two. A file that is gone counts as it was before for three seconds. One
+// that cannot be read or understood, as one that is half-written, counts as it was before for as long as it is so, and
+// after three seconds it is among the Problems, too. A file that keeps a context from being used, such as a token file that
+// is not there, is watched as well.
 func Watch(ctx context.Context, path string, changed func(Kubeconfig)) error {
 	w := &watch{path: path, files: map[string]*watchedFile{}, changed: changed}
 	w.run(ctx, false)
@@ -89,11 +91,11 @@ func (w *watch) look(event bool) (again time.Duration) {
 // tell calls changed if the files, taken together, say something else than before. It reports whether there are other files
 // to watch now.
 func (w *watch) tell() (others bool) {
-	k := readKubeconfigBy(w.path, func(file string) ([]byte, error) {
+	k := readKubeconfigBy(w.path, func(file string) reading {
 		if f := w.files[file]; f != nil {
-			return f.counts.data, f.counts.err
+			return f.counts
 		}
-		return readBounded(file) // KUBECONFIG names others since a moment ago
+		return readFile(file) // KUBECONFIG names others since a moment ago
 	}).kubeconfig()
 	if s := summary(k); s != w.told {
 		w.told = s

@@ -190,42 +190,116 @@ func TestAHalfWrittenFileCountsAsItWas(t *testing.T) {
 	for what, test := range map[string]struct {
 		content  string
 		patience time.Duration
+		counts   string // the contexts that count in the end, and what is wrong with the file
 	}{
-		"nothing yet":                  {"", goneFor},
-		"cut within a word":            {whole[:strings.Index(whole, "server")+3], brokenFor},
-		"cut at the end of a line":     {whole[:strings.Index(whole, "users")], goneFor},
-		"without the last entry":       {one("a"), goneFor},
-		"with a line that is no sense": {whole + "\t- s3cret", brokenFor},
+		"nothing yet":                  {"", brokenFor, "a more, it is empty; until"},
+		"cut within a word":            {whole[:strings.Index(whole, "server")+3], brokenFor, "a more, line 6: not valid YAML"},
+		"cut within a list":            {whole[:strings.Index(whole, "more")] + "x: [", brokenFor, "a more, line"},
+		"cut at the end of a line":     {whole[:strings.Index(whole, "users")], goneFor, ""},
+		"without the last entry":       {one("a"), goneFor, "a"},
+		"with a line that is no sense": {whole + "\t- s3cret", brokenFor, "a more, line"},
+		"an entry that is no entry":    {strings.Replace(whole, "- name: more", "- more\n- name: other", 1), brokenFor, "a more, line"},
+		"of another kind":              {"kind: Deployment\nclusters: []\n", brokenFor, "a more, line"},
 	} {
 		put(t, path, test.content)
-		if changed, wait := f.look(path, true, now); changed || wait != test.patience || string(f.counts.data) != whole {
-			t.Errorf("%s: counts at once, or in %v", what, wait)
+		if changed, wait := f.look(path, true, now); changed || wait != test.patience || said(f) != "a more" {
+			t.Errorf("%s: counts at once, or in %v: %s", what, wait, said(f))
 		}
 		if changed, _ := f.look(path, true, now.Add(test.patience-time.Millisecond)); changed {
 			t.Errorf("%s: counts too early", what)
 		}
-		if changed, wait := f.look(path, true, now.Add(test.patience)); !changed || wait != 0 || string(f.counts.data) != test.content {
-			t.Errorf("%s: does not count in the end", what)
+		if changed, wait := f.look(path, true, now.Add(test.patience)); !changed || wait != 0 || !strings.HasPrefix(said(f), test.counts) || strings.Contains(said(f), "s3cret") {
+			t.Errorf("%s: counts as %q in the end", what, said(f))
+		}
+		if changed, _ := f.look(path, true, now.Add(time.Hour)); changed {
+			t.Errorf("%s: counts twice", what)
 		}
 		put(t, path, whole)
-		if changed, wait := f.look(path, true, now); !changed || wait != 0 {
-			t.Errorf("%s: what is whole again does not count at once", what)
+		if changed, wait := f.look(path, true, now); !changed || wait != 0 || said(f) != "a more" {
+			t.Errorf("%s: what is whole again does not count at once: %s", what, said(f))
 		}
 		now = now.Add(time.Minute)
 	}
 }
 
-func TestAFileThatStaysBrokenIsAProblem(t *testing.T) {
+// said is what a file counts as: the names of its contexts, and what is wrong with it.
+func said(f *watchedFile) string {
+	var names []string
+	if f.counts.parsed != nil {
+		for _, entry := range f.counts.parsed.contexts {
+			names = append(names, entry.name)
+		}
+	}
+	if text := strings.Join(names, " "); f.counts.err == nil {
+		return text
+	} else {
+		return text + ", " + f.counts.err.Error()
+	}
+}
+
+// What cannot be read any more keeps what it said, for as long as that lasts, and what is wrong is told; a file that is
+// not there says nothing.
+func TestAFileThatCannotBeReadKeepsWhatItSaid(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "config")
 	put(t, path, one("a"))
 	w := watchFiles(t, path, false)
+	before := byName(t, w.last, "a").Fingerprint()
+	kept := func(problem string) {
+		t.Helper()
+		if k := w.next(); len(k.Problems) != 1 || !strings.Contains(k.Problems[0].Error(), problem) || strings.Contains(k.Problems[0].Error(), "s3cret") ||
+			!strings.HasPrefix(k.Problems[0].Error(), path) || !strings.Contains(k.Problems[0].Error(), "what it said before holds") {
+			t.Errorf("problems %v, want %q", k.Problems, problem)
+		}
+		if !slices.Equal(w.names(), []string{"a"}) || byName(t, w.last, "a").Fingerprint() != before {
+			t.Errorf("contexts %v, or others than before", w.names())
+		}
+	}
 	put(t, path, one("a")+"\t- s3cret")
-	if k := w.next(); len(k.Problems) != 1 || !strings.Contains(k.Problems[0].Error(), "not valid YAML") || strings.Contains(k.Problems[0].Error(), "s3cret") {
-		t.Errorf("problems %v", k.Problems)
+	kept("not valid YAML")
+	put(t, path, "") // in another way
+	kept("it is empty")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	kept("is a directory")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
 	}
 	put(t, path, one("b"))
 	w.until("b")
+	if len(w.last.Problems) != 0 {
+		t.Errorf("problems %v", w.last.Problems)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	w.until()
+}
+
+// An editor or a tool that moves a file away to write it anew takes nothing away.
+func TestAFileThatIsAwayForTwoSecondsIsNotGone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config")
+	now := time.Now()
+	f := &watchedFile{}
+	put(t, path, one("a"))
+	f.look(path, true, now)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if changed, wait := f.look(path, true, now); changed || wait != awayFor {
+		t.Errorf("it counts at once, or in %s", wait)
+	}
+	if changed, _ := f.look(path, false, now.Add(2*time.Second)); changed {
+		t.Error("it counts as gone after two seconds")
+	}
+	put(t, path, one("a"))
+	if changed, _ := f.look(path, true, now.Add(2*time.Second)); changed || said(f) != "a" {
+		t.Error("that it is back is a change")
+	}
 }
 
 func TestFilesAndFoldersThatComeLater(t *testing.T) {
@@ -277,8 +351,10 @@ func TestLinksAreFollowed(t *testing.T) {
 	w.until()
 	put(t, filepath.Join(dir, "nowhere"), one("d"))
 	w.until("d")
-	link("mine", filepath.Join(dir, "mine"))
-	w.until()
+	link("mine", filepath.Join(dir, "mine")) // which cannot be read
+	if k := w.next(); len(k.Problems) != 1 || !slices.Equal(w.names(), []string{"d"}) {
+		t.Errorf("contexts %v, problems %v", w.names(), k.Problems)
+	}
 }
 
 func TestOneOfSeveralFilesChanges(t *testing.T) {

@@ -9,13 +9,15 @@ import (
 	"time"
 )
 
-// A watchedFile is one kubeconfig file over time: what it counts as, which is what was last read of it, or what it was
-// before it became worse a moment ago.
+// A watchedFile is one kubeconfig file over time: what it counts as, which is what was last read of it, or what it said
+// before it became worse.
 type watchedFile struct {
 	seen   fs.FileInfo // of the last reading; nil when the file was not there
 	latest content
-	counts content
-	since  time.Time // when latest became worse than counts; zero while they are the same
+	says   reading // latest, parsed
+	taken  content // which was latest when counts was last decided about
+	counts reading
+	since  time.Time // when latest became worse than taken; zero while they are the same
 	read   bool
 }
 
@@ -35,9 +37,9 @@ func (f *watchedFile) look(file string, event bool, now time.Time) (changed bool
 	if event || !f.read || !sameFile(info, f.seen) {
 		f.seen = info
 		data, err := readBounded(file)
-		f.latest = content{data, err}
+		f.take(file, content{data, err})
 	}
-	if f.read && f.latest.same(f.counts) {
+	if f.read && f.latest.same(f.taken) {
 		f.since = time.Time{}
 		return false, 0
 	}
@@ -45,12 +47,26 @@ func (f *watchedFile) look(file string, event bool, now time.Time) (changed bool
 		if f.since.IsZero() {
 			f.since = now
 		}
-		if wait = f.since.Add(f.latest.patience(f.counts)).Sub(now); wait > 0 {
+		if wait = f.since.Add(f.patience()).Sub(now); wait > 0 {
 			return false, wait
 		}
 	}
-	f.read, f.counts, f.since = true, f.latest, time.Time{}
+	f.counts = f.becomes()
+	f.read, f.taken, f.since = true, f.latest, time.Time{}
 	return true, 0
+}
+
+// take makes a content the latest. It is parsed here, once.
+func (f *watchedFile) take(file string, latest content) {
+	if f.read && latest.same(f.latest) {
+		return
+	}
+	f.latest = latest
+	if latest.err != nil {
+		f.says = reading{err: latest.err}
+	} else {
+		f.says = parseFile(latest.data, file)
+	}
 }
 
 func sameFile(a, b fs.FileInfo) bool {
@@ -64,51 +80,103 @@ func (c content) same(other content) bool {
 	return bytes.Equal(c.data, other.data) && fmt.Sprint(c.err) == fmt.Sprint(other.err)
 }
 
-// none tells whether there is no file, or nothing in it.
-func (c content) none() bool {
-	return errors.Is(c.err, fs.ErrNotExist) || c.err == nil && len(bytes.TrimSpace(c.data)) == 0
+// errEmpty is why a file without content, as one has that a program has only begun to write, does not count.
+var errEmpty = errors.New("it is empty")
+
+// unreadable returns why the latest content says nothing of the entries that the file had before, nil if it does: it
+// cannot be read or understood, or not as a whole, and lacks some of them, as a file that is half-written or cut off does.
+// A file that is not there is not unreadable.
+func (f *watchedFile) unreadable() error {
+	before := f.counts.parsed
+	switch {
+	case before == nil || before.empty() || f.latest.missing():
+		return nil
+	case f.latest.err != nil:
+		return f.latest.err
+	case len(bytes.TrimSpace(f.latest.data)) == 0:
+		return errEmpty
+	case f.says.parsed.lacks(before):
+		return f.says.parsed.trouble()
+	}
+	return nil
 }
 
-// patience is how long c has to last before it counts in place of before. What is whole and takes nothing away counts
-// at once, and so does what follows on something that was broken already.
-func (c content) patience(before content) time.Duration {
-	if before.err != nil && !before.none() {
-		return 0
+func (c content) missing() bool { return errors.Is(c.err, fs.ErrNotExist) }
+
+// becomes is what the file counts as from now on.
+func (f *watchedFile) becomes() reading {
+	if err := f.unreadable(); err != nil {
+		return reading{parsed: f.counts.parsed, err: fmt.Errorf("%w; until it can be read, what it said before holds", err)}
 	}
-	old := parseKubeconfig(before.data)
-	p := parseKubeconfig(c.data)
+	return f.says
+}
+
+// patience is how long the latest content has to last before it counts. What is whole and takes nothing away counts at
+// once, and so does what follows on something that was broken already.
+func (f *watchedFile) patience() time.Duration {
+	before := f.counts.parsed
 	switch {
-	case !old.whole():
+	case before == nil:
 		return 0
-	case c.none() && before.none():
-		return 0
-	case c.none():
-		return goneFor
-	case c.err != nil || !p.whole():
+	case f.latest.missing():
+		return awayFor
+	case f.unreadable() != nil && f.counts.err != nil:
+		return 0 // as unreadable as before, for another reason
+	case f.unreadable() != nil:
 		return brokenFor
-	case p.lacks(old):
+	case f.latest.err != nil:
+		return 0 // there was nothing to lose
+	case before.trouble() == nil && f.says.parsed.trouble() != nil:
+		return brokenFor
+	case f.says.parsed.lacks(before):
 		return goneFor
 	}
 	return 0
 }
 
-// whole tells whether everything in a file could be understood.
-func (p *parsed) whole() bool { return len(p.errs) == 0 && len(p.broken) == 0 && !p.hasBrokenContext() }
+// trouble returns the first reason why something in a file could not be understood, nil when everything could.
+func (p *parsed) trouble() error {
+	if len(p.errs) > 0 {
+		return p.errs[0]
+	}
+	for _, entry := range p.contexts {
+		if entry.err != nil {
+			return fmt.Errorf("context %q: %w", printable(entry.name), entry.err)
+		}
+	}
+	var first error
+	for key, err := range p.broken {
+		err = fmt.Errorf("%s %q: %w", singular(key.list), printable(key.name), err)
+		if first == nil || err.Error() < first.Error() {
+			first = err
+		}
+	}
+	return first
+}
 
-// lacks tells whether an entry of before is gone. A file that is cut off at the end of a line may be valid.
-func (p *parsed) lacks(before parsed) bool {
-	for name := range before.config.Contexts {
-		if p.config.Contexts[name] == nil {
+func (p *parsed) empty() bool {
+	return len(p.contexts) == 0 && len(p.config.Clusters) == 0 && len(p.config.AuthInfos) == 0
+}
+
+// lacks tells whether an entry of before is gone; one that is there and cannot be understood is not. A file that is cut
+// off at the end of a line may be valid.
+func (p *parsed) lacks(before *parsed) bool {
+	contexts := map[string]bool{}
+	for _, entry := range p.contexts {
+		contexts[entry.name] = true
+	}
+	for _, entry := range before.contexts {
+		if !contexts[entry.name] {
 			return true
 		}
 	}
 	for name := range before.config.Clusters {
-		if p.config.Clusters[name] == nil {
+		if p.config.Clusters[name] == nil && p.broken[entryKey{"clusters", name}] == nil {
 			return true
 		}
 	}
 	for name := range before.config.AuthInfos {
-		if p.config.AuthInfos[name] == nil {
+		if p.config.AuthInfos[name] == nil && p.broken[entryKey{"users", name}] == nil {
 			return true
 		}
 	}
