@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"fairlead/kube"
 )
 
 // kubeconfigFor is a kubeconfig with one context, demo, of an API server that nobody asks.
@@ -26,7 +28,7 @@ func TestAChangeIsTakenUpWhileAProxyStartsAndEnds(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	writeFile(t, file, kubeconfigFor("https://127.0.0.1:1"))
 	w := clerkWith(t, "").wiring
-	*w = wiring{kubeconfig: file, settings: clerkWith(t, "").settings, log: zerolog.Nop()}
+	*w = wiring{kubeconfig: func() *kube.Kubeconfig { k := kube.Load(file); return &k }, settings: clerkWith(t, "").settings, log: zerolog.Nop()}
 	w.settings.ListenAt("demo", netip.MustParseAddrPort("127.0.0.1:0"))
 	started, err := w.start(t.Context(), "demo", true, func(error) {})
 	if err != nil {

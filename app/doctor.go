@@ -63,7 +63,7 @@ func (p *program) walk(ctx context.Context, entry kube.Context, chart *chart) er
 	p.wiring.isOwn = p.ownAddress
 	c := p.settings.Effective(entry.Name)
 	chart.others = p.wiring.others(c.Outside).Dialer
-	config, policy := p.wiring.into(entry.Name, c)
+	config, policy := p.wiring.into(p.kubeconfig.Load(), entry.Name, c)
 	config.Policy, config.Log = policy, p.log
 	cluster, err := kube.Open(config)
 	if err != nil {

@@ -60,7 +60,7 @@ func open(o command.Options, console io.Writer) (*program, error) {
 		path: o.Kubeconfig, store: store, settings: settings.Load(store, file), damage: damage, log: log, outputs: outputs, dir: dir,
 	}
 	p.useKubeconfigs()
-	p.wiring = &wiring{kubeconfig: o.Kubeconfig, settings: p.settings, log: log}
+	p.wiring = &wiring{kubeconfig: p.kubeconfig.Load, settings: p.settings, log: log}
 	p.learn(kube.Load(o.Kubeconfig), outputs.quiet)
 	if err := p.settings.Problem(); err != nil {
 		outputs.quiet.Warn().Err(err).Msg("settings")

@@ -21,7 +21,7 @@ import (
 
 // A wiring makes contexts into running proxies.
 type wiring struct {
-	kubeconfig string
+	kubeconfig func() *kube.Kubeconfig // as it counts now
 	settings   *settings.Settings
 	notifier   *notify.Notifier // nil: nobody to notify
 	log        zerolog.Logger
@@ -68,9 +68,10 @@ type plan struct {
 	tls      *tls.Config
 }
 
-// plan reads what there is to know about a context. It asks nobody.
+// plan collects what there is to know about a context. It asks no server.
 func (w *wiring) plan(name string) (plan, error) {
-	entry, err := kubeContext(kube.Load(w.kubeconfig), name)
+	k := w.kubeconfig()
+	entry, err := kubeContext(k, name)
 	if err != nil {
 		return plan{}, err
 	}
@@ -87,15 +88,15 @@ func (w *wiring) plan(name string) (plan, error) {
 			return plan{}, err
 		}
 	}
-	p.cluster, p.policy = w.into(name, c)
+	p.cluster, p.policy = w.into(k, name, c)
 	p.entry = fmt.Sprintf("%s %s %d %d", entry.Fingerprint(), c.Carrier, c.Limits.SessionsPerPod, c.Limits.SessionsPerContext)
 	return p, nil
 }
 
 // into is how a context's cluster is opened, and what its policy is.
-func (w *wiring) into(name string, c settings.Context) (kube.Config, kube.Policy) {
+func (w *wiring) into(k *kube.Kubeconfig, name string, c settings.Context) (kube.Config, kube.Policy) {
 	config := kube.Config{
-		Kubeconfig: w.kubeconfig, Context: name, Carrier: c.Carrier, Own: w.own,
+		Loaded: k, Context: name, Carrier: c.Carrier, Own: w.own,
 		PerPod: c.Limits.SessionsPerPod, PerContext: c.Limits.SessionsPerContext,
 	}
 	policy := kube.Policy{Namespace: c.Namespace, HostNetwork: c.HostNetwork, Addresses: c.Addresses}
@@ -106,7 +107,7 @@ func (w *wiring) into(name string, c settings.Context) (kube.Config, kube.Policy
 }
 
 // kubeContext is the context of that name, if it can be used.
-func kubeContext(k kube.Kubeconfig, name string) (kube.Context, error) {
+func kubeContext(k *kube.Kubeconfig, name string) (kube.Context, error) {
 	for _, c := range k.Contexts {
 		if c.Name == name {
 			return c, c.Err

@@ -18,7 +18,10 @@ import (
 // Config says which context to reach into, and how.
 type Config struct {
 	Kubeconfig string // path; empty for the files kubectl reads
-	Context    string // the context's name; required
+	// Loaded is the kubeconfig as Load returned it or Watch reported it last, which holds while a file cannot be read. Nil
+	// reads what the files say now.
+	Loaded  *Kubeconfig
+	Context string // the context's name; required
 
 	// Policy is the first one; SetPolicy replaces it.
 	Policy Policy
@@ -73,7 +76,13 @@ const (
 
 // Open reads the kubeconfig and prepares the way into one context. It asks no server and runs no credential plugin.
 func Open(c Config) (*Cluster, error) {
-	config, context, err := restConfig(c.Kubeconfig, c.Context)
+	var m *merged
+	if c.Loaded != nil && c.Loaded.merged != nil {
+		m = c.Loaded.merged
+	} else {
+		m = readKubeconfig(c.Kubeconfig)
+	}
+	config, context, err := m.restConfig(c.Context)
 	if err != nil {
 		return nil, err
 	}

@@ -56,6 +56,8 @@ type Kubeconfig struct {
 	Contexts []Context // in the order of the files and within them
 	Problems []Problem
 	Files    []string // the files looked for, in order
+
+	merged *merged // nil in the zero Kubeconfig; shared, and must not be changed
 }
 
 // Load reads the kubeconfig at path. With an empty path it reads what kubectl reads: the files that the environment
@@ -70,7 +72,7 @@ func Load(path string) Kubeconfig {
 }
 
 func (m *merged) kubeconfig() Kubeconfig {
-	k := Kubeconfig{Problems: m.problems, Files: m.files}
+	k := Kubeconfig{Problems: m.problems, Files: m.files, merged: m}
 	for _, entry := range m.contexts {
 		k.Contexts = append(k.Contexts, m.context(entry))
 	}

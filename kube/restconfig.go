@@ -11,10 +11,14 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// restConfig gives what client-go needs to talk to the API server of one context. It reads the kubeconfig and the files
-// it names; it asks no server and runs no credential plugin.
+// restConfig returns what client-go needs to talk to the API server of one context, by the kubeconfig at path as it is now.
 func restConfig(path, name string) (*rest.Config, Context, error) {
-	m := readKubeconfig(path)
+	return readKubeconfig(path).restConfig(name)
+}
+
+// restConfig returns what client-go needs to talk to the API server of one context. It reads the files that the kubeconfig
+// names; it asks no server and runs no credential plugin.
+func (m *merged) restConfig(name string) (*rest.Config, Context, error) {
 	for _, entry := range m.contexts {
 		if entry.name != name {
 			continue
@@ -23,7 +27,7 @@ func restConfig(path, name string) (*rest.Config, Context, error) {
 		if context.Err != nil {
 			return nil, context, fmt.Errorf("context %q: %w", name, context.Err)
 		}
-		config, err := clientcmd.NewNonInteractiveClientConfig(*m.config, name, nil, loadingRules(path)).ClientConfig()
+		config, err := clientcmd.NewNonInteractiveClientConfig(*m.config, name, nil, loadingRules(m.path)).ClientConfig()
 		if err != nil {
 			return nil, context, fmt.Errorf("context %q: %w", name, err)
 		}
