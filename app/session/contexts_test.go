@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -105,6 +106,70 @@ func TestContextThatComesBackInTimeGoesOn(t *testing.T) {
 		want(t, m, "a", On, "")
 		if !p.get("a").restored {
 			t.Error("it starts again as if somebody had clicked")
+		}
+	})
+}
+
+func TestContextThatFailedStartsAgainWhenItsEntryChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProxies(t)
+		taken := errors.New("taken")
+		p.start = func(context.Context, string) error { return taken }
+		m, _ := runManager(t, Config{Start: p.Start})
+		entries := func(fingerprint, problem string, production bool) {
+			t.Helper()
+			do(t, m, SetContexts{Entries: []Entry{{Name: "a", Fingerprint: fingerprint, Problem: problem, Production: production}}})
+			synctest.Wait()
+		}
+		do(t, m, Toggle{"a"})
+		synctest.Wait()
+		p.start = nil
+		entries("", "", false) // as before
+		want(t, m, "a", Failed, "taken")
+		entries("1", "Half of it is missing.", false)
+		want(t, m, "a", Failed, "taken")
+		entries("2", "", true)
+		want(t, m, "a", Failed, "taken") // it asks
+		entries("3", "", false)
+		want(t, m, "a", On, "")
+		if !p.get("a").restored {
+			t.Error("it starts again as if somebody had clicked")
+		}
+	})
+}
+
+func TestContextThatCannotBeUsedYetIsOnWhenItCan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, _ := runManager(t, Config{Start: newProxies(t).Start})
+		for _, when := range []bool{false, true} {
+			if err := m.Do(t.Context(), Set{Name: "c", On: true, WhenUsable: when}); !errors.Is(err, ErrUnusable) {
+				t.Errorf("Do() = %v", err)
+			}
+			do(t, m, SetContexts{Entries: []Entry{{Name: "c"}}})
+			synctest.Wait()
+			if phase := get(t, m, "c").Phase; (phase == On) != when {
+				t.Errorf("it is %s when it can be used, asked for: %t", phase, when)
+			}
+			do(t, m, SetContexts{Entries: []Entry{{Name: "c", Problem: "It has no server."}}})
+		}
+	})
+}
+
+func TestAConfirmationCanHoldForTheWholeRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, _ := runManager(t, Config{Start: newProxies(t).Start, ConfirmedOnce: true})
+		production := SetContexts{Entries: []Entry{{Name: "a", Production: true}, {Name: "b", Production: true}}}
+		do(t, m, production)
+		do(t, m, Set{Name: "a", On: true, Confirmed: true})
+		synctest.Wait()
+		do(t, m, SetContexts{})
+		synctest.Wait()
+		do(t, m, production)
+		synctest.Wait()
+		want(t, m, "a", On, "")
+		want(t, m, "b", Off, "")
+		if err := m.Do(t.Context(), Set{Name: "b", On: true}); !errors.Is(err, ErrUnconfirmed) {
+			t.Errorf("Do() = %v", err)
 		}
 	})
 }

@@ -36,6 +36,8 @@ type Set struct {
 	// Confirmed tells that the user was asked. A context of production is turned on only so, even when it is restored; else the
 	// answer is ErrUnconfirmed.
 	Confirmed bool
+	// WhenUsable has a context that cannot be used, for which the answer is ErrUnusable, turned on as soon as it can.
+	WhenUsable bool
 }
 
 // StopAll turns every context off, and forgets failures.
@@ -48,8 +50,8 @@ type AutoOff struct {
 	After time.Duration
 }
 
-// SetContexts tells which contexts there are. One that stays keeps its state; when it runs and its Fingerprint differs, it is
-// reloaded. One that is gone is turned off, without saving that as a wish, and disappears when it has stopped; when it comes
+// SetContexts tells which contexts there are. One that stays keeps its state; when its Fingerprint differs, it is reloaded if it
+// runs, and started again if it has failed and is not one of production. One that is gone is turned off, without saving that as a wish, and disappears when it has stopped; when it comes
 // back, it is turned on again, unless it is one of production or the user has turned it or everything off meanwhile.
 type SetContexts struct {
 	Entries  []Entry
@@ -143,21 +145,27 @@ func (i SetContexts) apply(m *Manager) error {
 	m.known = true
 	m.problems, m.sources = slices.Clone(i.Problems), slices.Clone(i.Sources)
 	before := m.sessions
+	were := make(map[string]*session, len(before))
+	for _, s := range before {
+		were[s.entry.Name] = s
+	}
 	m.sessions = make([]*session, 0, len(i.Entries))
+	stay := make(map[string]bool, len(i.Entries))
 	for _, entry := range i.Entries {
-		if _, err := m.find(entry.Name); err == nil {
+		if stay[entry.Name] {
 			continue // kubectl, too, takes the first of two entries with one name
 		}
-		s := &session{phase: Off}
-		if at := slices.IndexFunc(before, func(s *session) bool { return s.entry.Name == entry.Name }); at >= 0 {
-			s = before[at]
+		stay[entry.Name] = true
+		s := were[entry.Name]
+		if s == nil {
+			s = &session{phase: Off}
 		}
 		m.sessions = append(m.sessions, s)
 		m.enter(s, entry)
 		m.welcome(s)
 	}
 	for _, s := range before {
-		if slices.Contains(m.sessions, s) {
+		if stay[s.entry.Name] {
 			continue
 		}
 		s.gone, s.restored = true, true // should it come back before it has stopped
@@ -177,9 +185,14 @@ func (i SetContexts) apply(m *Manager) error {
 func (m *Manager) enter(s *session, entry Entry) {
 	before := s.entry
 	s.entry, s.gone = entry, false
+	changed := entry.Fingerprint != before.Fingerprint && entry.Problem == ""
 	if s.run == nil {
 		if entry.Address != "" {
 			s.address = entry.Address
+		}
+		if changed && s.phase == Failed && s.wanted && m.comesBack(s) {
+			s.restored = true
+			m.drive(s)
 		}
 		return
 	}
@@ -187,10 +200,13 @@ func (m *Manager) enter(s *session, entry Entry) {
 		m.offAfter(s, s.since, entry.AutoOff)
 	}
 	// What cannot be used now cannot be taken up either; the proxy goes on as it was.
-	if entry.Fingerprint != before.Fingerprint && entry.Problem == "" {
+	if changed {
 		m.reload(s)
 	}
 }
+
+// comesBack reports whether a context may be turned on without asking, for it was on before.
+func (m *Manager) comesBack(s *session) bool { return !s.entry.Production || m.config.ConfirmedOnce }
 
 // welcome turns on a context that was on when the kubeconfig lost it, once it can be used again.
 func (m *Manager) welcome(s *session) {
@@ -198,7 +214,7 @@ func (m *Manager) welcome(s *session) {
 		return
 	}
 	delete(m.away, s.entry.Name)
-	if s.wanted || s.entry.Production {
+	if s.wanted || !m.comesBack(s) {
 		return
 	}
 	s.wanted, s.restored = true, true
@@ -220,6 +236,9 @@ func (m *Manager) wish(s *session, w Set) error {
 		return fmt.Errorf("context %q: %w", s.entry.Name, ErrUnknownContext)
 	}
 	if w.On && s.entry.Problem != "" {
+		if w.WhenUsable {
+			m.away[s.entry.Name] = true
+		}
 		return fmt.Errorf("context %q: %w: %s", s.entry.Name, ErrUnusable, strings.TrimSpace(s.entry.Problem+" "+s.entry.Hint))
 	}
 	idle := !s.wanted || s.phase == Failed

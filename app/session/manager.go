@@ -47,6 +47,9 @@ type Config struct {
 	// Save keeps a wish for the next run of the program. It is called by one goroutine, in order for each context, with the last
 	// wish when several came while it was busy. Run waits for it, no longer than StopWithin at the end. Nil keeps nothing.
 	Save func(name string, on bool) error
+	// ConfirmedOnce makes a confirmation hold while Run lasts: a context of production that comes back, or is repaired, is on again without
+	// another. It is for a program that was told on its command line what to serve.
+	ConfirmedOnce bool
 	// StartWithin is how long Start may take; 0 means 30 s.
 	StartWithin time.Duration
 	// StopWithin is how long a run may take to end after it was cancelled, before it is given up; 0 means 10 s.
@@ -64,7 +67,7 @@ type Manager struct {
 
 	// Owned by the goroutine in Run.
 	sessions  []*session
-	away      map[string]bool // contexts that were on when the kubeconfig lost them, by name
+	away      map[string]bool // contexts to be switched on once they are there and can be used, by name
 	problems  []string
 	sources   []string
 	known     bool // SetContexts has come
