@@ -50,19 +50,28 @@ func (p *program) control(ctx context.Context, model control.Model, kind string)
 		Log:     p.log,
 	}
 	if kind == "serve" {
-		return errors.Join(p.answerWhenFree(ctx, path, server), windows.Close())
+		p.answerWhenFree(ctx, path, server)
+		return windows.Close()
 	}
 	ln, err := control.Listen(path, true, p.log)
 	if err != nil {
 		p.log.Warn().Err(err).Msg("no control socket")
 		return nil
 	}
-	return errors.Join(server.Serve(ctx, ln), windows.Close())
+	p.logEnd(server.Serve(ctx, ln))
+	return windows.Close()
+}
+
+// logEnd logs why the control socket was given up, if it was.
+func (p *program) logEnd(err error) {
+	if err != nil {
+		p.log.Warn().Err(err).Msg("control socket")
+	}
 }
 
 // answerWhenFree answers at the control socket whenever nobody else does, until ctx ends. The file of the socket is watched for that,
 // and asked for twice a minute, since a program that was killed leaves it behind.
-func (p *program) answerWhenFree(ctx context.Context, path string, server control.Server) error {
+func (p *program) answerWhenFree(ctx context.Context, path string, server control.Server) {
 	var own os.FileInfo // the socket as we made it; nil: we have none
 	var problem string  // as it was logged last
 	end, ended := func() {}, make(chan error, 1)
@@ -87,9 +96,7 @@ func (p *program) answerWhenFree(ctx context.Context, path string, server contro
 			}
 			// Who is still connected to the socket that we had before comes back to this one.
 			end()
-			if err := <-ended; err != nil {
-				p.log.Warn().Err(err).Msg("control socket")
-			}
+			p.logEnd(<-ended)
 			own, _ = os.Lstat(path)
 			problem = ""
 			var serving context.Context
@@ -99,7 +106,7 @@ func (p *program) answerWhenFree(ctx context.Context, path string, server contro
 		},
 	}.Run(ctx)
 	end()
-	return <-ended
+	p.logEnd(<-ended)
 }
 
 // stateOf is how one context fares.

@@ -56,6 +56,7 @@ func runList(ctx context.Context, o command.Options) error {
 		fmt.Fprintln(os.Stderr, "fairlead:", problemLine(problem))
 	}
 	if status, err := ask(ctx); err == nil {
+		lines = addKept(lines, brokenFiles(kubeconfig), status)
 		addRunning(lines, status)
 	}
 	var err error
@@ -106,6 +107,20 @@ func contextLines(contexts []kube.Context, effective func(name string) settings.
 			line.Problem = explain.Error(c.Warning).Text()
 		}
 		lines = append(lines, line)
+	}
+	return lines
+}
+
+// addKept adds the contexts that the running Fairlead still has of files that cannot be read now.
+func addKept(lines []contextLine, broken []string, status control.Status) []contextLine {
+	listed := map[string]bool{}
+	for _, l := range lines {
+		listed[l.Name] = true
+	}
+	for _, c := range status.Contexts {
+		if !listed[c.Name] && slices.Contains(broken, c.File) {
+			lines = append(lines, contextLine{Name: c.Name, Cluster: c.Cluster, Namespace: c.Namespace, File: c.File, Production: c.Production})
+		}
 	}
 	return lines
 }

@@ -211,12 +211,8 @@ func noContexts(k kube.Kubeconfig) string {
 	return "no contexts found in " + strings.Join(sources(k.Files), ", ")
 }
 
-// manager makes the model. save keeps each wish; nil forgets them.
-func (p *program) manager(save func(name string, on bool) error) *session.Manager {
-	return session.New(session.Config{
-		Start:  p.wiring.start,
-		Reason: reason,
-		Save:   save,
-		Log:    p.log,
-	})
+// manager returns the model of this program's contexts, which c says the rest of.
+func (p *program) manager(c session.Config) *session.Manager {
+	c.Start, c.Reason, c.Log = p.wiring.start, reason, p.log
+	return session.New(c)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"strings"
@@ -12,11 +11,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fairlead/app/command"
-	"fairlead/app/explain"
 	"fairlead/app/session"
 )
 
-// runServe runs the proxies of the named contexts in the foreground, until ctx ends. Each must listen, or none stays.
+// runServe runs the proxies of the named contexts in the foreground, until ctx ends or none of them is
+// left. The trouble of one is its own: it is off, and the others stay.
 func runServe(ctx context.Context, o command.Options, names []string) error {
 	p, err := open(o, os.Stderr)
 	if err != nil {
@@ -33,7 +32,7 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 			return err
 		}
 	}
-	model := p.manager(nil)
+	model := p.manager(session.Config{ConfirmedOnce: true})
 	stopped := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return model.Run(ctx) })
@@ -44,11 +43,12 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 			return err
 		}
 		for _, name := range names {
-			if err := commands.Do(ctx, session.Set{Name: name, On: true, Confirmed: true}); err != nil {
-				return err
+			err := commands.Do(ctx, session.Set{Name: name, On: true, Confirmed: true, WhenUsable: true})
+			if err != nil && !errors.Is(err, session.ErrUnusable) && !errors.Is(err, session.ErrUnknownContext) {
+				return err // else the announcer says why it is off
 			}
 		}
-		return p.announce(ctx, model, names)
+		return p.announcer(ctx, names).run(ctx, model)
 	})
 	group.Go(func() error { return p.follow(ctx, model) })
 	group.Go(func() error { p.stayTrue(ctx, model); return nil })
@@ -78,12 +78,8 @@ func (p *program) servable(names []string) ([]string, error) {
 	var unique []string
 	seen := map[string]bool{}
 	for _, name := range names {
-		c, err := p.find(name)
-		if err != nil {
+		if _, err := p.find(name); err != nil {
 			return nil, err
-		}
-		if c.Err != nil {
-			return nil, fmt.Errorf("context %s: %s", name, explain.Error(c.Err).Text())
 		}
 		if !seen[name] {
 			unique = append(unique, name)
@@ -91,42 +87,6 @@ func (p *program) servable(names []string) ([]string, error) {
 		seen[name] = true
 	}
 	return unique, nil
-}
-
-// announce prints a line for each context as it begins to listen, in the order named, and then its changes for the
-// worse and the better. It returns when ctx ends, or with an error when one could not start.
-func (p *program) announce(ctx context.Context, model *session.Manager, names []string) error {
-	said := 0
-	reasons := map[string]string{}
-	for snapshot := range model.Watch(ctx) {
-		states := map[string]session.State{}
-		for _, s := range snapshot.Contexts {
-			states[s.Name] = s
-		}
-		for _, name := range names {
-			s, there := states[name]
-			if !there {
-				return fmt.Errorf("context %s is no longer in the kubeconfig", name)
-			}
-			if s.Phase == session.Failed {
-				if holder := whosePort(ctx, s); holder != "" {
-					return fmt.Errorf("context %s: %s%s", name, s.Reason, holder)
-				}
-				return fmt.Errorf("context %s: %s", name, why(s))
-			}
-		}
-		for said < len(names) && states[names[said]].Phase.Listening() {
-			sayOn(p.outputs.out, p.outputs.err, states[names[said]])
-			said++
-		}
-		for _, name := range names[:said] {
-			if s := states[name]; s.Reason != reasons[name] {
-				reasons[name] = s.Reason
-				sayChange(p.outputs.err, s)
-			}
-		}
-	}
-	return ctx.Err()
 }
 
 // whosePort tells of a context's port that is taken whether it is the Fairlead that runs who has it.
@@ -145,14 +105,6 @@ func whosePort(ctx context.Context, s session.State) string {
 		}
 	}
 	return ""
-}
-
-func sayChange(stderr io.Writer, s session.State) {
-	if s.Reason == "" {
-		fmt.Fprintf(stderr, "%s  is reached again\n", s.Name)
-		return
-	}
-	fmt.Fprintf(stderr, "%s  %s\n", s.Name, s.Reason)
 }
 
 // listenAt has a context listen at host:port, which may be open to other machines only where they must show a password or

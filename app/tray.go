@@ -10,6 +10,7 @@ import (
 	"fairlead/app/command"
 	"fairlead/app/desktop"
 	"fairlead/app/notify"
+	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/app/tray"
 	"fairlead/assets"
@@ -51,7 +52,7 @@ func (p *program) tray(ctx context.Context) error {
 		},
 	})
 	p.wiring.notifier = notifier
-	model := p.manager(p.store.SetOn)
+	model := p.manager(session.Config{Save: p.store.SetOn})
 	clipboard := &desktop.Clipboard{}
 	defer clipboard.Close()
 

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fairlead/app/session"
+)
+
+// A team is a serve of demo and demo-team from a kubeconfig of its own, with a connection open through demo.
+type team struct {
+	*running
+	file, settings string
+	open           echoing // through demo
+	demo, team     string  // addresses
+}
+
+func serveTeam(t *testing.T) *team {
+	t.Helper()
+	text, err := os.ReadFile(cluster.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := t.TempDir()
+	givePorts(t, state, "demo", "demo-team")
+	s := &team{file: filepath.Join(t.TempDir(), "kubeconfig"), settings: filepath.Join(state, "config", "fairlead", "config.yaml")}
+	writeFile(t, s.file, string(text))
+	s.running = start(t, []string{"XDG_STATE_HOME=" + state, "XDG_CONFIG_HOME=" + filepath.Join(state, "config"), "XDG_RUNTIME_DIR=" + filepath.Join(state, "none")},
+		"serve", "--kubeconfig", s.file, "demo", "demo-team")
+	s.state = state
+	_, s.demo, _ = strings.Cut(s.line(t), "socks5h://")
+	_, s.team, _ = strings.Cut(s.line(t), "socks5h://")
+	conn, reply := socks5(t, s.demo, "echo.default", 7)
+	if reply != 0 {
+		t.Fatalf("echo: reply %d", reply)
+	}
+	s.open = echoing{conn}
+	s.open.stillEchoes(t)
+	return s
+}
+
+// says waits for a line on stderr.
+func (s *team) says(t *testing.T, text string) {
+	t.Helper()
+	eventually(t, "it says "+text, func() bool { return strings.Contains(s.stderr.String(), text) })
+}
+
+func (s *team) listens(address string) bool {
+	conn, err := net.Dial("tcp", address)
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
+}
+
+func TestADeletedContextIsOffAndTheOthersStay(t *testing.T) {
+	t.Parallel()
+	s := serveTeam(t)
+	whole, err := os.ReadFile(s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubectl(t, "config", "--kubeconfig", s.file, "delete-context", "demo-team")
+	s.says(t, "demo-team  is off: it is no longer in the kubeconfig")
+	s.open.stillEchoes(t)
+	if s.listens(s.team) {
+		t.Error("the port of the context that was deleted is open")
+	}
+	// It comes back with its entry, at its port.
+	writeFile(t, s.file, string(whole))
+	if line := s.line(t); line != "demo-team  socks5h://"+s.team {
+		t.Errorf("with the entry there again it prints %q", line)
+	}
+	s.open.stillEchoes(t)
+
+	// The file is away: both are off, until it is there again.
+	if err := os.Rename(s.file, s.file+".away"); err != nil {
+		t.Fatal(err)
+	}
+	s.says(t, "demo  is off: its kubeconfig "+s.file+" is not there")
+	s.says(t, "demo-team  is off: its kubeconfig "+s.file+" is not there")
+	eventually(t, "no port is open", func() bool { return !s.listens(s.demo) && !s.listens(s.team) })
+	if err := os.Rename(s.file+".away", s.file); err != nil {
+		t.Fatal(err)
+	}
+	back := []string{s.line(t), s.line(t)}
+	slices.Sort(back) // whichever is first
+	if want := []string{"demo  socks5h://" + s.demo, "demo-team  socks5h://" + s.team}; !slices.Equal(back, want) {
+		t.Errorf("with the file there again it prints %q, want %q", back, want)
+	}
+
+	// Both are deleted for good.
+	writeFile(t, s.file, "apiVersion: v1\nkind: Config\n")
+	s.wait(t, time.Minute)
+	said := strings.Split(strings.TrimSpace(s.stderr.String()), "\n")
+	if s.status() != exitFailed || said[len(said)-1] != "fairlead: context demo-team: it is no longer in the kubeconfig" {
+		t.Errorf("with nothing left it ends with %d and says %q", s.status(), said[len(said)-1])
+	}
+}
+
+func TestAKubeconfigThatIsAwayForTwoSecondsHurtsNobody(t *testing.T) {
+	t.Parallel()
+	s := serveTeam(t)
+	if err := os.Rename(s.file, s.file+".away"); err != nil {
+		t.Fatal(err)
+	}
+	for begun := time.Now(); time.Since(begun) < 2*time.Second; time.Sleep(200 * time.Millisecond) {
+		s.open.stillEchoes(t)
+	}
+	if err := os.Rename(s.file+".away", s.file); err != nil {
+		t.Fatal(err)
+	}
+	s.open.stillEchoes(t)
+	// Whatever was seen of it was followed by another change by now.
+	kubectl(t, "config", "--kubeconfig", s.file, "delete-context", "demo-team")
+	s.says(t, "demo-team  is off: it is no longer in the kubeconfig")
+	s.open.stillEchoes(t)
+	if strings.Contains(s.stderr.String(), "demo  is off") {
+		t.Error("demo was off")
+	}
+}
+
+func TestAContextThatIsGivenATakenPortIsOffAndTheOthersStay(t *testing.T) {
+	t.Parallel()
+	s := serveTeam(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	writeFile(t, s.settings, "contexts:\n  demo-team:\n    port: "+port+"\n")
+	s.says(t, "demo-team  is off: ")
+	if s.phase(t, "demo-team", session.Failed); s.listens(s.team) {
+		t.Error("its former port is open")
+	}
+	s.open.stillEchoes(t)
+	// With its own port again it is on by itself.
+	writeFile(t, s.settings, "contexts: {}\n")
+	if line := s.line(t); line != "demo-team  socks5h://"+s.team {
+		t.Errorf("with its port back it prints %q", line)
+	}
+	s.open.stillEchoes(t)
+}
+
+func TestAServeStartsWhatCanBeStarted(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	givePorts(t, state, "demo", "demo-team")
+	text, err := os.ReadFile(cluster.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	writeFile(t, file, strings.Replace(string(text), "contexts:\n", "contexts:\n- context: {cluster: none, user: none}\n  name: broken\n", 1))
+	r := start(t, []string{"XDG_STATE_HOME=" + state}, "serve", "--kubeconfig", file, "broken", "demo")
+	if line := r.line(t); !strings.HasPrefix(line, "demo  socks5h://") {
+		t.Errorf("it prints %q", line)
+	}
+	eventually(t, "it says what is wrong with the other", func() bool { return strings.Contains(r.stderr.String(), "broken  is off: ") })
+	alone := start(t, nil, "serve", "--kubeconfig", file, "broken")
+	alone.wait(t, 30*time.Second)
+	if alone.status() != exitFailed || !strings.Contains(alone.stderr.String(), "fairlead: context broken: ") {
+		t.Errorf("alone it ends with %d:\n%s", alone.status(), alone.stderr)
+	}
+}
+
+// A syntax error takes nothing away: not the open tunnels, not the contexts, not what is switched on meanwhile.
+func TestABrokenKubeconfigKeepsWhatItSaid(t *testing.T) {
+	t.Parallel()
+	s := serveTeam(t)
+	whole, err := os.ReadFile(s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, s.file, string(whole)+"\t- s3cret\n")
+	const problem = "what it said before holds"
+	eventually(t, "status shows the problem", func() bool { return strings.Contains(s.must(t, "status"), problem) })
+	s.says(t, problem)
+	s.open.stillEchoes(t)
+	s.must(t, "off", "demo-team")
+	s.must(t, "on", "demo-team")
+	if conn, reply := socks5(t, s.team, "app.team", 80); reply != 0 {
+		t.Errorf("a context that was switched on meanwhile answers %d", reply)
+	} else {
+		conn.Close()
+	}
+	listed := s.ask(t, "list", "--kubeconfig", s.file)
+	if !strings.Contains(listed.stdout, "demo-team") || !strings.Contains(listed.stderr, s.file+": line ") || listed.status != exitFailed {
+		t.Errorf("list ends with %d:\n%s%s", listed.status, listed.stdout, listed.stderr)
+	}
+	s.open.stillEchoes(t)
+	// What it says when it can be read again is taken up.
+	writeFile(t, s.file, strings.Replace(string(whole), "namespace: default", "namespace: kube-system", 1))
+	eventually(t, "the problem is gone", func() bool { return !strings.Contains(s.must(t, "status"), problem) })
+	s.open.stillEchoes(t)
+	if said := s.stderr.String(); strings.Contains(said, "s3cret") || strings.Contains(said, "demo  is off") {
+		t.Errorf("it says:\n%s", said)
+	}
+}
