@@ -76,6 +76,7 @@ func (m *merged) kubeconfig() Kubeconfig {
 	for _, entry := range m.contexts {
 		k.Contexts = append(k.Contexts, m.context(entry))
 	}
+	m.named = nil // what keys and tokens were read is not kept
 	return k
 }
 

@@ -19,11 +19,13 @@ func restConfig(path, name string) (*rest.Config, Context, error) {
 // restConfig returns what client-go needs to talk to the API server of one context. It reads the files that the kubeconfig
 // names; it asks no server and runs no credential plugin.
 func (m *merged) restConfig(name string) (*rest.Config, Context, error) {
+	now := *m // the files that entries name are read as they are now
+	now.named = map[string]content{}
 	for _, entry := range m.contexts {
 		if entry.name != name {
 			continue
 		}
-		context := m.context(entry)
+		context := now.context(entry)
 		if context.Err != nil {
 			return nil, context, fmt.Errorf("context %q: %w", name, context.Err)
 		}

@@ -120,7 +120,7 @@ func missingFiles(k Kubeconfig) map[string]fs.FileInfo {
 			continue
 		}
 		info, err := os.Stat(bad.File)
-		if err != nil {
+		if err != nil || errors.Is(bad.Err, fs.ErrNotExist) { // what came since it was looked for is a change
 			info = nil
 		}
 		files[bad.File] = info
