@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -83,29 +84,68 @@ type socketOf struct {
 	state      byte
 }
 
+// A diag is a netlink socket to ask whose sockets are. It is kept, since a process that may open no more files could not
+// tell its clients apart otherwise, and would turn all of them away.
+type diag struct {
+	mu   sync.Mutex
+	fd   int
+	open bool
+}
+
+// sockets is the process's own.
+var sockets diag
+
 // socketOwner asks the kernel for the socket that is bound to from and connected to to.
 func socketOwner(from, to netip.AddrPort) (socketOf, error) {
 	// An IPv4 client may have an IPv6 socket (Java's do): those are found as IPv4 too.
 	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	answer, err := sockets.ask(diagRequest(from, to))
+	if err != nil {
+		return socketOf{}, err
+	}
+	return diagAnswer(answer)
+}
+
+// ask sends one question and returns the kernel's answer to it. After a failure, which may leave an answer behind, the
+// next question has a socket of its own.
+func (d *diag) ask(question []byte) (answer []byte, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.open {
+		if d.fd, err = openDiag(); err != nil {
+			return nil, err
+		}
+		d.open = true
+	}
+	defer func() {
+		if err != nil {
+			_ = unix.Close(d.fd)
+			d.open = false
+		}
+	}()
+	if err := unix.Sendto(d.fd, question, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, fmt.Errorf("ask netlink: %w", err)
+	}
+	answer = make([]byte, 512)
+	n, _, err := unix.Recvfrom(d.fd, answer, 0)
+	if err != nil {
+		return nil, fmt.Errorf("hear netlink: %w", err)
+	}
+	return answer[:n], nil
+}
+
+func openDiag() (int, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
-		return socketOf{}, fmt.Errorf("open netlink: %w", err)
+		return 0, fmt.Errorf("open netlink: %w", err)
 	}
-	defer func() { _ = unix.Close(fd) }()
 	wait := unix.NsecToTimeval(diagPatience.Nanoseconds())
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
-		return socketOf{}, fmt.Errorf("bound the wait for netlink: %w", err)
+		_ = unix.Close(fd)
+		return 0, fmt.Errorf("bound the wait for netlink: %w", err)
 	}
-	if err := unix.Sendto(fd, diagRequest(from, to), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return socketOf{}, fmt.Errorf("ask netlink: %w", err)
-	}
-	answer := make([]byte, 512)
-	n, _, err := unix.Recvfrom(fd, answer, 0)
-	if err != nil {
-		return socketOf{}, fmt.Errorf("hear netlink: %w", err)
-	}
-	return diagAnswer(answer[:n])
+	return fd, nil
 }
 
 // diagRequest is an inet_diag_req_v2 for one socket by its four numbers.
