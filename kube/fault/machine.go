@@ -56,13 +56,13 @@ func OfMachine(err error) *Machine {
 	}
 	if call, ok := errors.AsType[*os.SyscallError](err); ok {
 		if number, ok := errors.AsType[syscall.Errno](call.Err); ok {
-			return machine(lackOf(call.Syscall, number), err)
+			return machine(lackOf(call.Syscall, number), call) // what is around it may name a URL
 		}
 		return nil
 	}
 	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		if number, ok := errors.AsType[syscall.Errno](path.Err); ok {
-			return machine(lackOf(path.Op, number), err)
+			return machine(lackOf(path.Op, number), path)
 		}
 		return nil
 	}
@@ -70,7 +70,7 @@ func OfMachine(err error) *Machine {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		for _, number := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE} {
 			if strings.HasSuffix(dns.Err, number.Error()) {
-				return machine(lackOf("socket", number), err)
+				return machine(lackOf("socket", number), dns)
 			}
 		}
 	}

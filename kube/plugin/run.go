@@ -21,8 +21,8 @@ const (
 	lingering = 2 * time.Second // that a plugin which was told to end may take, and its children may hold its output
 )
 
-// execute runs the plugin once, without a terminal. Errors are *fault.Login without the context's facts, and ctx's when
-// it was canceled.
+// execute runs the plugin once, without a terminal. Errors are *fault.Login without the context's facts,
+// *fault.Machine, and ctx's when it was canceled.
 func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) {
 	if c.Exec.InteractiveMode == clientcmdapi.AlwaysExecInteractiveMode {
 		return nil, &fault.Login{Cause: fault.PluginTerminal, Err: errors.New("it asks for a terminal, which it cannot have in the background")}
@@ -73,6 +73,9 @@ func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) 
 
 // failure says how a plugin failed to run.
 func failure(c Config, err error, detail string) error {
+	if machine := fault.OfMachine(err); machine != nil {
+		return machine // the plugin never ran
+	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		login := &fault.Login{Cause: fault.PluginFailed, Exit: exit.ExitCode(), Detail: detail, Err: fmt.Errorf("exit code %d", exit.ExitCode())}
 		if login.Exit < 0 {

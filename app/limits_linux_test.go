@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Fairlead that may open no more files says that it is this machine that lacks them, and not the cluster. Each client
+// gets an answer, and the context stays on.
+func TestTooManyOpenFilesAreThisMachinesFault(t *testing.T) {
+	r := start(t, nil, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", "127.0.0.1:0", "demo")
+	_, address, ok := strings.Cut(r.line(t), "  socks5h://")
+	if !ok {
+		t.Fatal("no address")
+	}
+	limit := unix.Rlimit{Cur: 40, Max: 40}
+	if err := unix.Prlimit(r.cmd.Process.Pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
+		t.Fatal(err)
+	}
+	const clients = 100
+	answers := make(chan string, clients)
+	open := make(chan struct{})
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				answers <- err.Error()
+				return
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(time.Minute))
+			fmt.Fprint(conn, "CONNECT hello.default:80 HTTP/1.1\r\nHost: hello.default:80\r\n\r\n")
+			response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: http.MethodConnect})
+			if err != nil {
+				answers <- err.Error()
+				return
+			}
+			if response.StatusCode == http.StatusOK {
+				answers <- "open"
+				<-open
+				return
+			}
+			body, _ := io.ReadAll(response.Body) // what there is of it is compared
+			answers <- fmt.Sprint(response.StatusCode, " ", response.Header.Get("Proxy-Status"), " ", string(body))
+		})
+	}
+	counts := map[string]int{}
+	for range clients {
+		counts[<-answers]++
+	}
+	close(open)
+	wg.Wait()
+	const want = "There are too many open files on this machine"
+	for answer, n := range counts {
+		if answer != "open" && !(strings.HasPrefix(answer, "503 ") && strings.Contains(answer, want) && strings.Contains(answer, "error=connection_limit_reached")) {
+			t.Errorf("%d clients: %s", n, answer)
+		}
+	}
+	if counts["open"] == clients {
+		t.Error("the limit was not met")
+	}
+	if told := r.stderr.String(); strings.Contains(told, "cluster not reached") {
+		t.Errorf("the context flipped:\n%s", told)
+	}
+}
+
+// Fairlead takes what open files it may have, and what it runs gets the limit that it was started with.
+func TestTheLimitOfOpenFilesIsRaisedForFairleadAlone(t *testing.T) {
+	dir := t.TempDir()
+	plugin := filepath.Join(dir, "plugin")
+	script := "#!/bin/sh\nulimit -Sn > \"$0.limit\"\nexit 1\n"
+	if err := os.WriteFile(plugin, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig := filepath.Join(dir, "config")
+	writeFile(t, kubeconfig, `
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: `+plugin+`, interactiveMode: Never}}}]
+contexts: [{name: limited, context: {cluster: c, user: u}}]
+`)
+	address := freeAddress(t)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `ulimit -Sn 256; exec "$0" "$@"`, built, "serve", "--kubeconfig", kubeconfig, "--listen", address, "limited")
+	cmd.Env = (&running{state: dir}).home()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait() // how it ends is another test's
+	}()
+	eventually(t, "the proxy listens", func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	var limit unix.Rlimit
+	if err := unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil {
+		t.Fatal(err)
+	}
+	// The runtime keeps a little distance from the hard limit on some systems.
+	if limit.Cur <= 256 || limit.Cur < limit.Max-1 {
+		t.Errorf("Fairlead's limit is %+v", limit)
+	}
+	socks5(t, address, "web.team.svc", 80)
+	if got, err := os.ReadFile(plugin + ".limit"); err != nil || strings.TrimSpace(string(got)) != "256" {
+		t.Errorf("the plugin's limit is %q, %v", got, err)
+	}
+}
