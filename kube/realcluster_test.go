@@ -42,6 +42,12 @@ func TestOnARealCluster(t *testing.T) {
 		"a first connection costs two requests and a stream": fewRequests,
 		"a name the Internet may have is asked for":          doubtfulNames,
 		"a Pod that is replaced is replaced here":            replacedPod,
+		"a Pod that is not ready any more gets nothing":      unready,
+		"a member that is replaced is there at once":         replacedMember,
+		"a Service in use is watched once":                   watchedOnce,
+		"a Service that may not be watched is polled":        unwatched,
+		"a watch that begins too late begins again":          tooOld,
+		"a watch goes through a middlebox":                   throughMiddlebox,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, cluster) })
 	}
