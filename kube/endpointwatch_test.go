@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -324,5 +326,50 @@ func TestPodsThatEndAreForUseWhileNoneIsReady(t *testing.T) {
 	set = endpointSet{slices: []endpointSlice{{members: []member{ending}}}}
 	if pods := set.pods(); !pods[podID{"ns", "ending", ""}] {
 		t.Errorf("alone: %v", pods)
+	}
+}
+
+// A watch is nothing to log in for. Without a login it ends, and nobody polls.
+func TestWatchesRunNoPlugin(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "a")
+	runs := filepath.Join(t.TempDir(), "runs")
+	script := fmt.Sprintf(`echo run >> %s; echo '{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":{\"token\":\"t\"}}'`, runs)
+	user := fmt.Sprintf(`{exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, args: ["-c", "%s"], interactiveMode: Never}}`, script)
+	c := start(t, server.kubeconfig(t, user), &fakeCarrier{}, func(err error) {
+		if err != nil {
+			t.Errorf("health: %v", err)
+		}
+	})
+	if err := dial(t, c, "web:80"); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the watch", func() bool { return isWatched(c, "team", "web") })
+	c.api.login.forget()
+	server.CloseClientConnections()
+	waitFor(t, "the watch to be given up", func() bool {
+		e := c.resolver.watches
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return len(e.watches) == 0
+	})
+	ran := func() int {
+		data, err := os.ReadFile(runs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(data), "run")
+	}
+	if asked := server.requests(); ran() != 1 || len(asked) != 3 {
+		t.Errorf("the plugin ran %d times, and there were %q", ran(), asked)
+	}
+	waitFor(t, "another watch", func() bool {
+		if err := dial(t, c, "web:80"); err != nil { // which logs in again
+			t.Error(err)
+		}
+		return isWatched(c, "team", "web")
+	})
+	if ran() != 2 {
+		t.Errorf("the plugin ran %d times for two logins", ran())
 	}
 }

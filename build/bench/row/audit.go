@@ -20,6 +20,9 @@ type asked struct {
 // portForward says that it is a connection, and no question about what there is.
 func (a asked) portForward() bool { return a.resource == "pods/portforward" }
 
+// watch says that it follows the changes of something, for as long as that is in use.
+func (a asked) watch() bool { return a.verb == "watch" }
+
 // review says that it is about the user's own rights.
 func (a asked) review() bool { return strings.HasPrefix(a.resource, "selfsubject") }
 
@@ -40,7 +43,7 @@ const (
 )
 
 // next is what was asked since the last call, once nothing more comes for a moment. Requests come into the log when they
-// are over; those of port-forwards that are still open are not in it.
+// are over, watches when they begin; those of port-forwards that are still open are not in it.
 func (a *audit) next(ctx context.Context) ([]asked, error) {
 	var all []asked
 	for end := time.Now().Add(auditWithin); time.Now().Before(end); {
@@ -106,6 +109,7 @@ func parseAudit(line []byte) (request asked, ours bool, err error) {
 	if request.resource == "" {
 		request.resource = event.RequestURI
 	}
-	// What stays open has an event when it begins, too; a request is counted when it ends.
-	return request, event.Stage == "ResponseComplete" && strings.HasPrefix(event.UserAgent, "fairlead/"), nil
+	// What stays open has an event when it begins, too. A request is counted when it ends, and a watch when it begins.
+	counted := map[bool]string{false: "ResponseComplete", true: "ResponseStarted"}[request.watch()]
+	return request, event.Stage == counted && strings.HasPrefix(event.UserAgent, "fairlead/"), nil
 }

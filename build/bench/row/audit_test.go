@@ -15,6 +15,8 @@ func TestAuditCountsWhatFairleadAsksAndNothingElse(t *testing.T) {
 {"stage":"ResponseComplete","verb":"list","userAgent":"kubectl/v1","objectRef":{"resource":"pods"}}
 {"stage":"ResponseComplete","verb":"list","userAgent":"fairlead/1","objectRef":{"resource":"pods"}}
 {"stage":"ResponseComplete","verb":"get","userAgent":"fairlead/1","requestURI":"/version"}
+{"stage":"ResponseStarted","verb":"watch","userAgent":"fairlead/1","objectRef":{"resource":"endpointslices","namespace":"a"}}
+{"stage":"ResponseComplete","verb":"watch","userAgent":"fairlead/1","objectRef":{"resource":"endpointslices","namespace":"a"}}
 {"stage":"ResponseComplete","verb":"create","userAgent":"fairlead/1","objectRef":{"resource":"selfsubjectaccessreviews"}}
 `
 	const rest = `{"stage":"ResponseComplete","verb":"get","userAgent":"fairlead/1","objectRef":{"resource":"namespaces","name":"a"}}` + "\n"
@@ -25,7 +27,7 @@ func TestAuditCountsWhatFairleadAsksAndNothingElse(t *testing.T) {
 	got, err := log.next(t.Context())
 	want := []asked{
 		{"get", "services", "a", "b"}, {"create", "pods/portforward", "a", "p"}, {"list", "pods", "", ""},
-		{"get", "/version", "", ""}, {"create", "selfsubjectaccessreviews", "", ""},
+		{"get", "/version", "", ""}, {"watch", "endpointslices", "a", ""}, {"create", "selfsubjectaccessreviews", "", ""},
 	}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v", got, err)
@@ -33,7 +35,7 @@ func TestAuditCountsWhatFairleadAsksAndNothingElse(t *testing.T) {
 	if n := countAsked(got, asked.everywhere); n != 1 {
 		t.Errorf("%d lists in all namespaces", n)
 	}
-	if !got[1].portForward() || got[0].portForward() || !got[4].review() {
+	if !got[1].portForward() || got[0].portForward() || !got[4].watch() || got[2].watch() || !got[5].review() {
 		t.Error("kinds of requests are mistaken")
 	}
 	// The line that was half there is read when it is whole, and once.
