@@ -55,6 +55,7 @@ type endpointWatch struct {
 	used    time.Time
 	changed chan struct{} // closed at the next change
 	again   chan struct{} // holds a value: the connection may be dead
+	doubted chan struct{} // holds a value: a dial found that set was out of date
 	end     context.CancelFunc
 }
 
@@ -114,7 +115,7 @@ func (e *endpointWatches) begin(key serviceKey, set endpointSet) {
 	ctx, cancel := context.WithCancel(e.life)
 	w := &endpointWatch{
 		key: key, set: set, pods: set.pods(), used: time.Now(),
-		changed: make(chan struct{}), again: make(chan struct{}, 1), end: cancel,
+		changed: make(chan struct{}), again: make(chan struct{}, 1), doubted: make(chan struct{}, 1), end: cancel,
 	}
 	e.watches[key] = w
 	e.withdrawals.change(nil, w.pods)
@@ -165,6 +166,16 @@ func (e *endpointWatches) restart() {
 	for _, w := range e.watches {
 		e.setLive(w, false)
 		signal(w.again)
+	}
+}
+
+// doubt has the endpoints of a Service listed anew, since one of them turned out to be gone. A watch may lag behind, or be
+// held back by a proxy.
+func (e *endpointWatches) doubt(key serviceKey) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if w := e.watches[key]; w != nil {
+		signal(w.doubted)
 	}
 }
 
@@ -313,7 +324,7 @@ func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 	unused := time.NewTimer(e.lasts)
 	defer unused.Stop()
 	// The first change counts at once, and those that follow closely count together.
-	var published time.Time
+	var published, listed time.Time
 	var due <-chan time.Time
 	for {
 		select {
@@ -337,6 +348,10 @@ func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 			}
 			if changed && due == nil {
 				due = time.After(oneInAll - time.Since(published))
+			}
+		case <-w.doubted:
+			if time.Since(listed) > staleAfter && e.list(ctx, w) {
+				next, listed = w.set, time.Now()
 			}
 		case <-due:
 			e.change(w, next)

@@ -373,3 +373,65 @@ func TestWatchesRunNoPlugin(t *testing.T) {
 		t.Errorf("the plugin ran %d times for two logins", ran())
 	}
 }
+
+// A proxy may let a watch begin, and hold back what comes on it.
+func TestAWatchThatSaysNothingIsDoubted(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "old")
+	server.refuse = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
+	gone := false
+	carrier := &fakeCarrier{refuse: func(endpoints []endpoint) error {
+		if gone && endpoints[0].Pod == "old" {
+			return &fault.NotFound{Kind: fault.Pod, Name: "old", Namespace: "team"}
+		}
+		return nil
+	}}
+	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
+	if err := dial(t, c, "web:80"); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the watch", func() bool { return isWatched(c, "team", "web") })
+	gone = true
+	server.add("team", "web", "new")
+	for range 3 {
+		if err := dial(t, c, "web:80"); err != nil {
+			t.Error(err)
+		}
+	}
+	if asked := server.requests(); len(asked) > 5 { // one list more, and a look at the new Pod
+		t.Errorf("asked %q", asked)
+	}
+}
+
+// A Service is remembered for longer than its endpoints, but what it is said not to have was looked for just now.
+func TestAServiceThatChangedIsLookedAtAgain(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "a")
+	server.add("team", "other", "b")
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	if err := dial(t, c, "web:80"); err != nil {
+		t.Fatal(err)
+	}
+	server.mu.Lock()
+	changed := server.services["team/web"].DeepCopy()
+	changed.Spec.Ports[0].Port = 81
+	server.services["team/web"] = changed
+	server.mu.Unlock()
+	begun := time.Now()
+	waitFor(t, "the new port", func() bool { return dial(t, c, "web:81") == nil })
+	server.mu.Lock()
+	delete(server.services, "team/web")
+	delete(server.slices, "team/web")
+	server.mu.Unlock()
+	waitFor(t, "the Service to be gone", func() bool {
+		var absent *fault.NotFound
+		return errors.As(dial(t, c, "web:81"), &absent) && absent.Kind == fault.Service
+	})
+	if took := time.Since(begun); took > 2*nothingLasts+time.Second {
+		t.Errorf("it took %s", took)
+	}
+}

@@ -219,6 +219,7 @@ func (r *resolver) forget(old resolution, known time.Time) {
 	}
 	for _, key := range old.services {
 		r.endpoints.forget(key, known)
+		r.watches.doubt(key)
 	}
 	for _, key := range old.named {
 		r.pods.forget(key, known)

@@ -184,18 +184,25 @@ func (s *apiServer) watch(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	send := json.NewEncoder(w)
-	sent := []byte(nil)
+	event := func(kind string, slice discoveryv1.EndpointSlice) {
+		slice.ResourceVersion = "2"
+		slice.TypeMeta = metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}
+		_ = send.Encode(map[string]any{"type": kind, "object": slice})
+	}
+	var sent []byte
+	var before []discoveryv1.EndpointSlice
 	for r.Context().Err() == nil {
 		s.mu.Lock()
 		list := slices.Clone(s.slices[key])
 		s.mu.Unlock()
 		if now, _ := json.Marshal(list); !bytes.Equal(now, sent) {
-			sent = now
 			for _, slice := range list {
-				slice.ResourceVersion = "2"
-				slice.TypeMeta = metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}
-				_ = send.Encode(map[string]any{"type": "MODIFIED", "object": slice})
+				event("MODIFIED", slice)
 			}
+			for _, slice := range before[min(len(before), len(list)):] {
+				event("DELETED", slice)
+			}
+			sent, before = now, list
 		}
 		w.(http.Flusher).Flush()
 		select {
