@@ -230,25 +230,30 @@ func (e *endpointWatches) keep(ctx context.Context, w *endpointWatch) {
 			return
 		case errors.Is(err, errStale):
 			e.streams.reconnect(ctx)
-			e.list(ctx, w)
-			continue
-		case isTooOld(err):
-			if e.list(ctx, w) && retry == 0 {
-				retry = firstRetry
-				continue
-			}
 		case apierrors.IsForbidden(err):
 			e.refuse(w.key.namespace)
-		case errors.Is(err, context.DeadlineExceeded):
-			retry = longRetry
-		}
-		if time.Since(begun) >= lastingLong {
+		case time.Since(begun) >= lastingLong && !isTooOld(err):
 			retry = 0
 			continue
 		}
-		retry = min(max(firstRetry, 2*retry), longRetry)
-		next = time.Now().Add(retry)
+		atOnce := errors.Is(err, errStale) || isTooOld(err) && retry == 0
+		retry = e.afterFailure(ctx, w, err, retry)
+		if !atOnce {
+			next = time.Now().Add(retry)
+		}
 	}
+}
+
+// afterFailure lists the endpoints of a Service whose watch did not last, and returns how long to poll before another watch.
+// last is what it returned before.
+func (e *endpointWatches) afterFailure(ctx context.Context, w *endpointWatch, err error, last time.Duration) time.Duration {
+	switch listed := e.list(ctx, w); {
+	case !listed: // the API server is away, which says nothing of watches
+		return firstRetry
+	case errors.Is(err, context.DeadlineExceeded):
+		return longRetry
+	}
+	return min(max(firstRetry, 2*last), longRetry)
 }
 
 // mayWatch reports whether a watch is worth a try in a namespace.

@@ -24,6 +24,7 @@ func TestAnAPIServerThatHangs(t *testing.T) {
 	if pod, err := ask(c, "hello:80"); err != nil {
 		t.Fatal(pod, err)
 	}
+	waitFor(t, "the watch", func() bool { return isWatched(c, "default", "hello") })
 
 	if err := cluster.HangAPIServer(true); err != nil {
 		t.Fatal(err)
@@ -46,6 +47,8 @@ func TestAnAPIServerThatHangs(t *testing.T) {
 		wantAway(t, "a use", refused)
 		t.Logf("refused after %v", time.Since(begin))
 	}
+	waitFor(t, "the watch to be given up", func() bool { return !isWatched(c, "default", "hello") })
+	t.Logf("the watch was given up after %v", time.Since(begin))
 	again := time.Now()
 	_, err = askWithin(t.Context(), c, "hello:80")
 	refused <- err
@@ -72,6 +75,7 @@ func TestAnAPIServerThatHangs(t *testing.T) {
 	if pod, err := ask(c, "hello:80"); err != nil || !strings.HasPrefix(pod, "default/hello-") {
 		t.Errorf("after it went on: %q, %v", pod, err)
 	}
+	waitFor(t, "another watch", func() bool { return isWatched(c, "default", "hello") })
 }
 
 // wantAway wants the next to say that the API server is out of reach.

@@ -33,7 +33,6 @@ func newSliceStreams(config *rest.Config, l *login) (*sliceStreams, error) {
 	config.NextProtos = nil
 	config.APIPath, config.GroupVersion = "/apis", &discoveryv1.SchemeGroupVersion
 	if config.Dial == nil {
-		// Nothing is sent on a watch, so only the kernel finds out that its connection is dead.
 		alive := net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
 		config.Dial = (&net.Dialer{Timeout: headersWithin, KeepAliveConfig: alive}).DialContext
 	}
@@ -54,8 +53,25 @@ func newSliceStreams(config *rest.Config, l *login) (*sliceStreams, error) {
 	if err != nil {
 		return nil, err
 	}
+	sendPings(s.transport)
 	s.client, err = rest.RESTClientForConfigAndClient(config, &http.Client{Transport: authorized})
 	return s, err
+}
+
+// sendPings has a transport find out that a connection is dead though nothing is sent on it, over HTTP/2. Over HTTP/1.1 the
+// kernel does.
+func sendPings(t http.RoundTripper) {
+	for {
+		switch under := t.(type) {
+		case *http.Transport:
+			under.HTTP2 = &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 3 * time.Second}
+			return
+		case utilnet.RoundTripperWrapper:
+			t = under.WrappedRoundTripper()
+		default:
+			return
+		}
+	}
 }
 
 // errLoggedOut reports that there are no credentials, and that getting some is not worth running a plugin.
