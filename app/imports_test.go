@@ -45,6 +45,7 @@ var bans = []ban{
 	{"fairlead/app/control", "fairlead/kube", "the socket is one client of the model"},
 	{"fairlead/app/shellenv", "fairlead/", "the shell's environment knows nobody"},
 	{"fairlead/app/spool", "fairlead/", "lines and where they go know nobody"},
+	{"fairlead/app/portholder", "fairlead/", "who has a port is no matter of what listens there"},
 	{"fairlead/app/wake", "fairlead/", "a wake concerns nobody in particular"},
 	{"fairlead/app/command", "fairlead/", "the command line says which words there are, not what they do"},
 	{"fairlead/app/snippet", "fairlead/", "what is pasted is made of an address and a password alone"},

@@ -465,7 +465,8 @@ func TestATakenPortIsAnErrorThatNamesIt(t *testing.T) {
 	defer taken.Close()
 	r := start(t, nil, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", taken.Addr().String(), "demo")
 	r.wait(t, 30*time.Second)
-	if r.status() != 1 || !strings.Contains(r.stderr.String(), taken.Addr().String()) {
+	want := fmt.Sprintf(", process %d, already listens on %s.", os.Getpid(), taken.Addr())
+	if said := r.stderr.String(); r.status() != 1 || !strings.Contains(said, "context demo: The program ") || !strings.Contains(said, want) {
 		t.Errorf("exit status %d, stderr:\n%s", r.status(), r.stderr)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"fairlead/app/explain"
 	"fairlead/app/notify"
+	"fairlead/app/portholder"
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/kube"
@@ -52,7 +53,7 @@ func (w *wiring) start(ctx context.Context, name string, restored bool, health f
 	}
 	var config net.ListenConfig
 	if p.listener, err = config.Listen(ctx, network(plan.listen), plan.listen); err != nil {
-		return nil, err
+		return nil, portholder.Explain(err)
 	}
 	p.server = proxy.New(w.serverConfig(p.current, name, p.log))
 	return p, nil
@@ -129,7 +130,7 @@ func (w *wiring) serverConfig(way *way, name string, log zerolog.Logger) proxy.C
 	c := way.plan.settings
 	config := proxy.Config{
 		Rules:       w.rules(way.cluster, c),
-		Answer:      func(err error) proxy.Answer { return answer(explain.Error(err).In(name)) },
+		Answer:      func(target string, err error) proxy.Answer { return answer(explain.Error(err).In(name).For(target)) },
 		Report:      func(r proxy.Report) { w.report(log, name, r) },
 		Log:         log,
 		Handshake:   c.Limits.Handshake,
