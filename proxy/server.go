@@ -167,6 +167,10 @@ func (v *serving) serve(conn net.Conn, cut context.Context, done func()) {
 	c.uncut = context.AfterFunc(c.cut, func() { reset(conn) })
 	client, asked, err := c.ask(conn)
 	switch {
+	case errors.Is(err, errUnwantedTLS):
+		if n, ok := c.server.gate.unwanted.admit(time.Now()); ok {
+			c.config.Log.Warn().Uint64("conn", c.id).Stringer("client", conn.RemoteAddr()).Int("others", n).Err(err).Msg("TLS spoken to a plain port")
+		}
 	case err != nil:
 		c.config.Log.Debug().Uint64("conn", c.id).Stringer("client", conn.RemoteAddr()).Err(err).Msg("no request")
 	case asked == nil:

@@ -41,7 +41,7 @@ func (c *connection) sniff(conn net.Conn) (*sniffed, language, error) {
 			return nil, 0, errFirstByte(tlsHandshake)
 		}
 	case speaks == speaksTLS:
-		return nil, 0, errFirstByte(tlsHandshake)
+		return nil, 0, errUnwantedTLS
 	case c.config.RequireTLS:
 		return client, 0, errors.Join(errPlaintext, sayPlaintext(client, speaks))
 	}

@@ -16,6 +16,10 @@ const tlsHandshake byte = 22
 // errPlaintext is a client that spoke without TLS where it is required.
 var errPlaintext = errors.New("the client does not speak TLS")
 
+// errUnwantedTLS is a client that spoke TLS to a port that does not: its user wrote https:// in the proxy's address.
+var errUnwantedTLS = errors.New("the client speaks TLS (first byte 0x16), and this port does not: " +
+	"begin the proxy's address with http:// or socks5h:// in place of https://, whatever the target is")
+
 // strictTLS is config made to do what Config.TLS promises.
 func strictTLS(config *tls.Config) *tls.Config {
 	strict := config.Clone()

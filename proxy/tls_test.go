@@ -224,7 +224,16 @@ func TestTLSIsRefusedWhereThereIsNone(t *testing.T) {
 	if n, err := conn.Read(make([]byte, 1)); err == nil {
 		t.Errorf("%d bytes", n)
 	}
-	if !w.logged("0x16") {
+	if !w.logged("0x16") || !strings.Contains(w.logText(), `"level":"warn"`) || !strings.Contains(w.logText(), "http:// or socks5h:// in place of https://") {
 		t.Errorf("log:\n%s", w.logText())
+	}
+	// A client that tries again and again fills no log.
+	for range 3 {
+		again := w.connect()
+		_, _ = again.Write([]byte("\x16\x03\x01\x00\x05hello"))
+		_, _ = again.Read(make([]byte, 1)) // waits for its end
+	}
+	if n := strings.Count(w.logText(), "TLS spoken to a plain port"); n != 1 {
+		t.Errorf("%d lines:\n%s", n, w.logText())
 	}
 }
