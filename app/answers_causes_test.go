@@ -163,12 +163,11 @@ spec: {selector: {app: on-the-node}, ports: [{name: http, port: 80, targetPort: 
 // rights are what a user may not do.
 func (b *troubled) rights(t *testing.T, alice entry) []cause {
 	t.Helper()
-	app := kubectl(t, "get", "pods", "-n", "team", "-l", "app=app", "-o", "jsonpath={.items[0].metadata.name}")
 	forbidden := explain.Explanation{Title: "Not allowed", SOCKS5: 2, SOCKS4: 91, Status: 403, ProxyStatus: "http_request_denied"}
 	look, forward := forbidden, forbidden
-	look.Sentence = "Your login has no right to get services hello in namespace default."
+	look.Sentence = "Your login may not get Services in namespace default."
 	look.Hint = "Ask the cluster's administrator for the right to get services there."
-	forward.Sentence = "Your login has no right to get and create pods/portforward " + app + " in namespace team."
+	forward.Sentence = "Your login may not get and create pods/portforward in namespace team."
 	forward.Hint = "Ask the cluster's administrator for the right to get and create pods/portforward there."
 	return []cause{
 		{context: "may-not-look", entry: alice, host: "hello.default", port: 80, want: look},
@@ -195,7 +194,7 @@ func (b *troubled) servers(t *testing.T, admin entry, server string) []cause {
 	const inPlace = "The context's certificate authority may be out of date, or something on the way answers in the cluster's place."
 	return []cause{
 		{context: "timed-out", entry: admin, host: "closes-first.default", port: 7007, want: explain.Explanation{
-			Title: "Timed out", Sentence: "The target did not answer in time.", Hint: "It may be overloaded, or something on the way drops the connection.",
+			Title: "Timed out", Sentence: "closes-first.default:7007 did not answer in time.", Hint: "It may be overloaded, or something on the way drops the connection.",
 			SOCKS5: 6, SOCKS4: 91, Status: 504, ProxyStatus: "connection_timeout"}},
 		{context: "away", entry: admin.with(map[string]any{"server": "https://" + closed}, nil), host: host, port: port, want: explain.Explanation{
 			Title: "Cluster unreachable", Sentence: "Nothing listens at the address of the API server " + closed + ".",

@@ -138,6 +138,9 @@ func (c *chart) step(s kube.Step) {
 		s.Detail += c.through(address)
 	}
 	e := explain.Error(s.Err).In(c.Context)
+	if c.Target != "" {
+		e = e.For(c.Target)
+	}
 	c.Steps = append(c.Steps, chartStep{
 		Name: s.Name, OK: s.Err == nil, Detail: s.Detail, Milliseconds: float64(s.Took.Microseconds()) / 1000,
 		Sentence: e.Sentence, Hint: e.Hint,

@@ -13,7 +13,7 @@ import (
 // notification. What fails on the way to other hosts is for the client to tell: a browser asks for many.
 func (w *wiring) report(log zerolog.Logger, name string, r proxy.Report) {
 	failed := r.Err != nil && !errors.Is(r.Err, proxy.ErrClientLeft) && !errors.Is(r.Err, proxy.ErrStopped)
-	event, said := log.Debug(), explain.Error(r.Err).In(name)
+	event, said := log.Debug(), explain.Error(r.Err).In(name).For(r.Target)
 	if failed {
 		event = log.Warn().Err(r.Err).Str("said", said.Sentence)
 	}

@@ -78,8 +78,8 @@ func DefaultAnswer(err error) Answer {
 }
 
 // answer asks the configuration and makes its answer one that can be sent.
-func (c *Config) answer(err error) Answer {
-	answer := c.Answer(err)
+func (c *Config) answer(target Target, err error) Answer {
+	answer := c.Answer(target.String(), err)
 	if answer.SOCKS4 < socks4Rejected || answer.SOCKS4 > socks4OtherUser {
 		answer.SOCKS4 = socks4Rejected
 	}

@@ -13,8 +13,9 @@ import (
 type Config struct {
 	// Rules are tried in order; what none matches is refused with a *RouteError.
 	Rules []Rule
-	// Answer tells a client of an error; nil means DefaultAnswer. It is called from many goroutines.
-	Answer func(error) Answer
+	// Answer tells a client why it does not get what it asked for at a target, "host:port"; nil means DefaultAnswer. It is
+	// called from many goroutines.
+	Answer func(target string, err error) Answer
 	// Report takes one Report for each tunnel and each plain-HTTP request, when it ends, from many goroutines; the
 	// connection waits for it. nil is fine.
 	Report func(Report)
@@ -73,7 +74,7 @@ func (c Config) withDefaults() *Config {
 		c.TLS = strictTLS(c.TLS)
 	}
 	if c.Answer == nil {
-		c.Answer = DefaultAnswer
+		c.Answer = func(_ string, err error) Answer { return DefaultAnswer(err) }
 	}
 	return &c
 }

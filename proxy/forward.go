@@ -191,7 +191,7 @@ func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
 		x.client.refuse(w, r, broken)
 		return
 	}
-	x.record.Answer = x.record.config.answer(err)
+	x.record.Answer = x.record.config.answer(x.target, err)
 	x.record.finish(err)
 	sayHTTP(w, r, x.record.Answer)
 }

@@ -194,7 +194,7 @@ func TestWhatIsNotForAProxyIsSaidInOneLine(t *testing.T) {
 func TestConnectRefusalIsAnOrderlyResponse(t *testing.T) {
 	w := open(t, proxy.Config{
 		Rules: []proxy.Rule{{Name: "never"}},
-		Answer: func(err error) proxy.Answer {
+		Answer: func(_ string, err error) proxy.Answer {
 			return proxy.Answer{SOCKS5: 0, Status: 200, Text: "no:\r\nSet-Cookie: x\x1b[31m " + err.Error()}
 		},
 	})

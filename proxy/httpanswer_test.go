@@ -13,7 +13,7 @@ import (
 func refusing(answer proxy.Answer) proxy.Config {
 	return proxy.Config{
 		Rules:  []proxy.Rule{{Name: "never"}},
-		Answer: func(error) proxy.Answer { return answer },
+		Answer: func(string, error) proxy.Answer { return answer },
 	}
 }
 
@@ -84,7 +84,7 @@ func TestAnswerThatCannotBeSentIsMadeOneThatCan(t *testing.T) {
 }
 
 func TestLongDetailsAreCut(t *testing.T) {
-	w := open(t, proxy.Config{Answer: func(error) proxy.Answer { return proxy.DefaultAnswer(errors.New(strings.Repeat("x", 2000))) }})
+	w := open(t, proxy.Config{Answer: func(string, error) proxy.Answer { return proxy.DefaultAnswer(errors.New(strings.Repeat("x", 2000))) }})
 	response, _, err := w.rawHTTP(http.MethodGet, "GET http://a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n")
 	if err != nil || len(response.Header.Get("Proxy-Status")) > 400 || !strings.HasSuffix(response.Header.Get("Proxy-Status"), `xxx..."`) {
 		t.Errorf("%+v, %v", response, err)

@@ -122,7 +122,7 @@ func (c *connection) refuse(client net.Conn, rec *record, asked *request, err er
 		rec.finish(err)
 		return
 	}
-	rec.Answer = c.config.answer(err)
+	rec.Answer = c.config.answer(asked.target, err)
 	sendErr := asked.dialect.refuse(client, rec.Answer)
 	rec.finish(err)
 	if sendErr == nil {

@@ -12,10 +12,6 @@ func forbidden(e *fault.Forbidden) words {
 	for i, verb := range e.Verbs {
 		verbs[i] = name(verb)
 	}
-	object := name(e.Resource)
-	if e.Name != "" {
-		object += " " + name(e.Name)
-	}
 	where := "in this cluster"
 	if e.Namespace != "" {
 		where = "in namespace " + name(e.Namespace)
@@ -26,9 +22,26 @@ func forbidden(e *fault.Forbidden) words {
 	}
 	return words{
 		title:    "Not allowed",
-		sentence: fmt.Sprintf("Your login has no right to %s %s %s.", right, object, where),
+		sentence: fmt.Sprintf("Your login may not %s %s %s.", right, kinds(e.Resource), where),
 		hint:     fmt.Sprintf("Ask the cluster's administrator for the right to %s %s there.", right, name(e.Resource)),
 	}
+}
+
+// kinds are the objects of a resource, as Kubernetes' documentation calls them.
+func kinds(resource string) string {
+	switch resource {
+	case "services":
+		return "Services"
+	case "pods":
+		return "Pods"
+	case "nodes":
+		return "Nodes"
+	case "namespaces":
+		return "Namespaces"
+	case "endpointslices", "endpointslices.discovery.k8s.io":
+		return "EndpointSlices"
+	}
+	return name(resource)
 }
 
 func noPort(e *fault.NotFound) words {

@@ -40,6 +40,15 @@ func (e Explanation) In(context string) Explanation {
 	return e
 }
 
+// For is e with the target named that a client asked for, where the error did not know it.
+func (e Explanation) For(target string) Explanation {
+	target = name(target)
+	for _, unnamed := range []string{"The target ", " the target "} {
+		e.Sentence = strings.Replace(e.Sentence, unnamed, strings.Replace(unnamed, strings.TrimSpace(unnamed), target, 1), 1)
+	}
+	return e
+}
+
 // Error explains err. It understands kube/fault's types, then the words of net, os and syscall, wherever they are in
 // err's tree; of anything else it repeats the text, cleaned as by Plain. A nil err gives the zero Explanation.
 func Error(err error) Explanation {

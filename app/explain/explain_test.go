@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/textproto"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +30,18 @@ func (e *routeError) Error() string {
 	return fmt.Sprintf("%s is not reachable through this proxy: %s", e.target, e.why)
 }
 func (e *routeError) Unwrap() error { return fs.ErrPermission }
+
+// held has the shape of an error that knows who has a port.
+type held struct {
+	error
+	program string
+	pid     int
+}
+
+func (h *held) Unwrap() error         { return h.error }
+func (h *held) Holder() (string, int) { return h.program, h.pid }
+
+var taken = &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1080}, Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}
 
 var notReady = &fault.NoEndpoints{Service: "web", Namespace: "shop", NotReady: 3}
 
@@ -121,11 +134,11 @@ var causes = []struct {
 		"Nothing listens on port 81 in Pod default/hello-1. The program there may be down, or use another port. One that listens on the Pod's own address only, and not on its localhost, is reached on some nodes and not on others.", 5, 91, 502, "connection_refused"},
 
 	{"forbidden", &fault.Forbidden{Verbs: []string{"get", "create"}, Resource: "pods/portforward", Namespace: "prod", Text: "RBAC: …"}, "Not allowed",
-		"Your login has no right to get and create pods/portforward in namespace prod. Ask the cluster's administrator for the right to get and create pods/portforward there.", 2, 91, 403, "http_request_denied"},
+		"Your login may not get and create pods/portforward in namespace prod. Ask the cluster's administrator for the right to get and create pods/portforward there.", 2, 91, 403, "http_request_denied"},
 	{"forbidden by name", &fault.Forbidden{Verbs: []string{"get"}, Resource: "services", Namespace: "prod", Name: "web"}, "Not allowed",
-		"Your login has no right to get services web in namespace prod. Ask the cluster's administrator for the right to get services there.", 2, 91, 403, "http_request_denied"},
+		"Your login may not get Services in namespace prod. Ask the cluster's administrator for the right to get services there.", 2, 91, 403, "http_request_denied"},
 	{"forbidden in the cluster", &fault.Forbidden{Verbs: []string{"list"}, Resource: "nodes"}, "Not allowed",
-		"Your login has no right to list nodes in this cluster. Ask the cluster's administrator for the right to list nodes there.", 2, 91, 403, "http_request_denied"},
+		"Your login may not list Nodes in this cluster. Ask the cluster's administrator for the right to list nodes there.", 2, 91, 403, "http_request_denied"},
 
 	{"login", &fault.Login{Context: "staging"}, "Login needed",
 		"The cluster does not accept the login of context staging. Sign in again, the way this context's kubeconfig was made.", 1, 91, 502, "proxy_configuration_error"},
@@ -256,9 +269,13 @@ var causes = []struct {
 	{"no route", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}, "Host unreachable",
 		"The target cannot be reached. Check the address, and the network connection or the VPN.", 4, 91, 502, "destination_ip_unroutable"},
 	{"no network", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, "Network unreachable",
-		"No network leads to the target. Check the network connection or the VPN.", 3, 91, 502, "destination_ip_unroutable"},
+		"No network leads to the target from here. Check the network connection or the VPN.", 3, 91, 502, "destination_ip_unroutable"},
+	{"no HTTP", fmt.Errorf("request: %w", textproto.ProtocolError("the answer is no HTTP")), "No HTTP there",
+		"What answers at the target does not speak HTTP. Reach it through this proxy by SOCKS or CONNECT, with the program that is made for it.", 1, 91, 502, "http_protocol_error"},
+	{"no HTTP but TLS", textproto.ProtocolError("the answer is TLS"), "No HTTP there",
+		"What answers at the target speaks TLS, and not plain HTTP. Ask for it by https://.", 1, 91, 502, "http_protocol_error"},
 	{"reset", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, "Connection lost",
-		"The connection was closed from the other side.", 1, 91, 502, "connection_terminated"},
+		"The connection to the target was closed from the other side.", 1, 91, 502, "connection_terminated"},
 	{"no answer", fmt.Errorf("request: %w", closedOn{"web.shop:80", false}), "No answer",
 		"web.shop:80 closed the connection before it answered. It may have carried the request out, so Fairlead did not send it again.", 1, 91, 502, "connection_terminated"},
 	{"no answer twice", closedOn{"web.shop:80", true}, "No answer",
@@ -266,7 +283,7 @@ var causes = []struct {
 	{"too many", fmt.Errorf("too many connections are open through this proxy: %w", syscall.EMFILE), "Too many connections",
 		"Too many connections are open. Close some, or let this context have more in the settings: connections, below limits.", 1, 91, 503, "connection_limit_reached"},
 	{"given up", fmt.Errorf("dial: %w", context.Canceled), "Given up",
-		"The connection was given up before it was made.", 1, 91, 502, "connection_terminated"},
+		"The connection to the target was given up before it was made.", 1, 91, 502, "connection_terminated"},
 
 	{"listen elsewhere", &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1080}, Err: os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)}, "Cannot listen",
 		"Fairlead cannot listen on 192.0.2.1:1080. Check that the address is one of this machine.", 1, 91, 502, "proxy_internal_error"},
@@ -274,6 +291,9 @@ var causes = []struct {
 		"This machine does not let Fairlead listen on 127.0.0.1:80. Ports below 1024, and ports the system keeps for itself, need more rights.", 1, 91, 502, "proxy_internal_error"},
 	{"listen twice on Windows", &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1080}, Err: os.NewSyscallError("bind", syscall.Errno(10048))}, "Port taken",
 		"Another program already listens on 127.0.0.1:1080. Stop that program, then start the context again, or give the context another port in the settings.", 1, 91, 502, "proxy_internal_error"},
+
+	{"listen twice, by whom", &held{taken, "nginx: master", 812}, "Port taken",
+		"The program nginx: master, process 812, already listens on 127.0.0.1:1080. Stop that program, then start the context again, or give the context another port in the settings.", 1, 91, 502, "proxy_internal_error"},
 
 	{"no file", &fs.PathError{Op: "open", Path: "/home/a/.kube/config", Err: syscall.ENOENT}, "No such file",
 		"There is no file /home/a/.kube/config.", 1, 91, 502, "proxy_internal_error"},
@@ -414,6 +434,25 @@ func TestShortIsOneLineOfAMenu(t *testing.T) {
 		if !strings.HasSuffix(short, "…") || !utf8.ValidString(short) {
 			t.Errorf("%q does not say that it was cut", short)
 		}
+	}
+}
+
+func TestSentencesNameTheTarget(t *testing.T) {
+	for _, c := range causes {
+		if !strings.Contains(strings.ToLower(c.text), "the target") {
+			continue
+		}
+		said := explain.Error(c.err).For("db.example.com:5432")
+		if strings.Count(said.Sentence, "db.example.com:5432") != 1 || strings.Contains(strings.ToLower(said.Sentence), "the target") {
+			t.Errorf("%s: %s", c.name, said.Sentence)
+		}
+		if strings.Contains(explain.Error(c.err).For("a\nb").Sentence, "\n") {
+			t.Errorf("%s: a line break is taken over", c.name)
+		}
+	}
+	named := explain.Error(&fault.Refused{Pod: "a", Namespace: "b", Port: 1})
+	if got := named.For("web:80"); got != named {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/textproto"
 
 	"fairlead/kube/fault"
 )
@@ -59,13 +60,26 @@ func listen(err error) (words, bool) {
 	switch {
 	case isAny(wordsTaken...)(err):
 		e.title = "Port taken"
-		e.sentence = fmt.Sprintf("Another program already listens on %s.", address)
+		e.sentence = fmt.Sprintf("%s already listens on %s.", holder(err), address)
 		e.hint = "Stop that program, then start the context again, or give the context another port in the settings."
 	case isAny(wordsForbidden...)(err):
 		e.sentence = fmt.Sprintf("This machine does not let Fairlead listen on %s.", address)
 		e.hint = "Ports below 1024, and ports the system keeps for itself, need more rights."
 	}
 	return e, true
+}
+
+// holder is the program that has a port, if err knows it.
+func holder(err error) string {
+	known, ok := errors.AsType[interface {
+		error
+		Holder() (program string, pid int)
+	}](err)
+	if !ok {
+		return "Another program"
+	}
+	program, pid := known.Holder()
+	return fmt.Sprintf("The program %s, process %d,", name(program), pid)
 }
 
 // path explains a file that could not be used.
@@ -98,6 +112,24 @@ func lookup(d *net.DNSError) words {
 	}
 	return e
 }
+
+// notHTTP explains a target of a plain-HTTP request that answers in another language. Package net/textproto has the word
+// for an answer that cannot be read.
+func notHTTP(e textproto.ProtocolError) words {
+	x := words{
+		title:    "No HTTP there",
+		sentence: "What answers at the target does not speak HTTP.",
+		hint:     "Reach it through this proxy by SOCKS or CONNECT, with the program that is made for it.",
+	}
+	if e == speaksTLS {
+		x.sentence = "What answers at the target speaks TLS, and not plain HTTP."
+		x.hint = "Ask for it by https://."
+	}
+	return x
+}
+
+// speaksTLS is what a target that answered with a TLS record is said to have done.
+const speaksTLS = textproto.ProtocolError("the answer is TLS")
 
 // permission explains what was refused on this machine: by a rule of the proxy, whose own text says which and what, or
 // by the system, which says only a number.

@@ -54,6 +54,7 @@ const (
 	connectionTimeout  = "connection_timeout"
 	tlsProtocolError   = "tls_protocol_error"
 	certificateError   = "tls_certificate_error"
+	protocolError      = "http_protocol_error"
 	denied             = "http_request_denied"
 	configurationError = "proxy_configuration_error"
 	internalError      = "proxy_internal_error"
@@ -105,18 +106,19 @@ func table() []row {
 			"Timed out", "The target did not answer in time.", "It may be overloaded, or something on the way drops the connection.",
 		})},
 		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typed(lookup)},
+		{generalFailure, rejected, http.StatusBadGateway, protocolError, typed(notHTTP)},
 		{connectionRefused, rejected, http.StatusBadGateway, refusedError, when(isAny(wordsRefused...), words{
 			"Connection refused", "The target refused the connection: nothing listens on that port.", "",
 		})},
 		{networkUnreachable, rejected, http.StatusBadGateway, addressUnroutable, when(isAny(wordsNoNetwork...), words{
-			"Network unreachable", "No network leads to the target.", "Check the network connection or the VPN.",
+			"Network unreachable", "No network leads to the target from here.", "Check the network connection or the VPN.",
 		})},
 		{hostUnreachable, rejected, http.StatusBadGateway, addressUnroutable, when(isAny(wordsNoHost...), words{
 			"Host unreachable", "The target cannot be reached.", "Check the address, and the network connection or the VPN.",
 		})},
 		{generalFailure, rejected, http.StatusBadGateway, terminated, typed(noAnswer)},
 		{generalFailure, rejected, http.StatusBadGateway, terminated, when(isAny(wordsCut...), words{
-			"Connection lost", "The connection was closed from the other side.", "",
+			"Connection lost", "The connection to the target was closed from the other side.", "",
 		})},
 		{notAllowed, rejected, http.StatusForbidden, denied, permission},
 		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, when(isAny(wordsTooMany...), words{
@@ -126,7 +128,7 @@ func table() []row {
 			"Cannot be carried", "Fairlead cannot carry this kind of connection.", "",
 		})},
 		{generalFailure, rejected, http.StatusBadGateway, terminated, when(isAny(context.Canceled), words{
-			"Given up", "The connection was given up before it was made.", "",
+			"Given up", "The connection to the target was given up before it was made.", "",
 		})},
 	}
 }
