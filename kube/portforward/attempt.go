@@ -82,7 +82,7 @@ func (a *attempt) verdict(ctx context.Context, err error) error {
 	if err != io.EOF {
 		return err
 	}
-	rtt := a.s.State().RTT
+	rtt := max(a.s.State().RTT, a.f.roundTrip())
 	a.errs.SetReadDeadline(time.Now().Add(deadline(rtt)))
 	waited := a.errs.WaitEnd(ctx)
 	switch said := a.errs.Progress().Ended; {

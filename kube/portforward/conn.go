@@ -19,8 +19,6 @@ const (
 	lost = 15 * time.Second
 	// unaccepted is the same for a session that has not accepted the connection yet, though bytes were sent with it.
 	unaccepted = 9 * time.Second
-	// jammed is how long a connection waits to be accepted, or answered on a doubtful session, while pings are answered.
-	jammed = 2 * time.Second
 	// lastWord is how long a Pod that is gone may take to answer a connection, or to end it.
 	lastWord = time.Second
 )

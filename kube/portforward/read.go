@@ -227,10 +227,11 @@ func (c *conn) health(a *attempt, now time.Time) (time.Time, error) {
 	wake := c.sessionHealth(a, now)
 	asked := later(a.opened, time.Unix(0, c.sentAt.Load()))
 	if a.s.doubtful.Load() && a.data.Progress().Sent > 0 && c.heard.Before(asked) {
-		if !now.Before(asked.Add(jammed)) {
+		due := asked.Add(jammed(c.f.roundTrip()))
+		if !now.Before(due) {
 			return time.Time{}, errNoReply
 		}
-		wake = earlier(wake, asked.Add(jammed))
+		wake = earlier(wake, due)
 	}
 	if a.data.Progress().Received > 0 {
 		return wake, nil
@@ -250,7 +251,8 @@ func (c *conn) health(a *attempt, now time.Time) (time.Time, error) {
 // from which nothing comes at all may have a path that is interrupted, and has more time.
 func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
 	st := a.s.State()
-	due := a.opened.Add(replyWithin(st.RTT))
+	rtt := max(st.RTT, c.f.roundTrip())
+	due := a.opened.Add(replyWithin(rtt))
 	if now.Before(due) {
 		return due, nil
 	}
@@ -260,27 +262,30 @@ func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
 	switch waited := now.Sub(a.opened); {
 	case alive:
 		c.f.doubt(a.s, "it accepts no stream")
-		if !sent || waited >= jammed {
+		if !sent || waited >= jammed(rtt) {
 			return time.Time{}, errNoReply
 		}
-		return a.opened.Add(jammed), nil
+		return a.opened.Add(jammed(rtt)), nil
 	case stuck:
 		return c.sessionHealth(a, now), nil
-	case waited < deadline(st.RTT):
+	case waited < max(deadline(rtt), replyWithin(rtt)+rtt):
 		c.f.doubt(a.s, "it accepts no stream")
 		a.s.Ping()
-		return earlier(a.opened.Add(deadline(st.RTT)), now.Add(max(st.RTT, 10*time.Millisecond))), nil
+		return now.Add(max(rtt, 10*time.Millisecond)), nil
 	case sent && waited < unaccepted:
 		c.f.silent(a.s)
-		return now.Add(max(st.RTT, 100*time.Millisecond)), nil
+		return now.Add(max(rtt, 100*time.Millisecond)), nil
 	}
 	c.f.silent(a.s)
 	a.s.CloseWith(errSilent)
-	return now.Add(deadline(st.RTT)), nil
+	return now.Add(deadline(rtt)), nil
 }
 
 // replyWithin is how long a session that is well may take to accept a stream.
 func replyWithin(rtt time.Duration) time.Duration { return 500*time.Millisecond + 4*rtt }
+
+// jammed is how long a connection waits to be accepted, or answered on a doubtful session, while pings are answered.
+func jammed(rtt time.Duration) time.Duration { return max(2*time.Second, replyWithin(2*rtt)) }
 
 // sessionHealth looks whether the session is alive, and returns when to look again.
 func (c *conn) sessionHealth(a *attempt, now time.Time) time.Time {
