@@ -37,7 +37,7 @@ func TestAServeSaysWhatBecomesOfItsContexts(t *testing.T) {
 	}{
 		{"the second listens first", 0, []session.State{in(b, session.Starting, ""), first}, "", ""},
 		{"both listen", 0, []session.State{b, first}, "b  socks5h://127.0.0.1:1081 a  socks5h://127.0.0.1:1080", ""},
-		{"one is not reached", 0, []session.State{b, in(first, session.Degraded, "No way.")}, "a  No way.", ""},
+		{"one is not reached", 0, []session.State{b, in(first, session.Unavailable, "No way.")}, "a  No way.", ""},
 		{"it is", 0, []session.State{b, first}, "a  is reached again", ""},
 		{"it gets a taken port", 0, []session.State{b, in(first, session.Stopping, "")}, "", ""},
 		{"which fails", 0, []session.State{b, in(first, session.Failed, "The port is taken.")}, "a  is off: The port is taken. Another Fairlead has it.", ""},

@@ -112,8 +112,8 @@ func TestStateIsTrueSoonAfterASleep(t *testing.T) {
 	if err := process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	took := r.phase(t, "demo", session.Degraded)
-	t.Logf("degraded %v after the wake", took)
+	took := r.phase(t, "demo", session.Unavailable)
+	t.Logf("unavailable %v after the wake", took)
 
 	line.set(false)
 	r.phase(t, "demo", session.On)

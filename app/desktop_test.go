@@ -83,7 +83,7 @@ func (d *onDesktop) waitOn(t *testing.T, name string) string {
 	var port string
 	d.row(t, name, "to be on", func(n desktoptest.Node) bool {
 		port = strings.TrimPrefix(n.Label, name+"  :")
-		_, err := strconv.ParseUint(port, 10, 16) // nothing else, such as "(degraded)", is behind it
+		_, err := strconv.ParseUint(port, 10, 16) // nothing else, such as "(unavailable)", is behind it
 		return n.Checked && err == nil
 	})
 	return "127.0.0.1:" + port

@@ -178,7 +178,7 @@ func TestTakenPortIsAFailureAndNoOtherPort(t *testing.T) {
 	}
 }
 
-func TestUnreachableClusterIsDegradedWithTheReason(t *testing.T) {
+func TestUnreachableClusterIsUnavailableWithTheReason(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "away")
 	kubeconfig := filepath.Join(d.Home(), "kubeconfig")
 	if err := os.WriteFile(kubeconfig, []byte(unusableKubeconfig), 0o600); err != nil {
@@ -190,7 +190,7 @@ func TestUnreachableClusterIsDegradedWithTheReason(t *testing.T) {
 		t.Error("a context without a cluster can be clicked")
 	}
 	d.icon.Click(t, "away")
-	row := d.row(t, "away", "to be degraded", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(degraded)") })
+	row := d.row(t, "away", "to be unavailable", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(unavailable)") })
 	if !row.Checked {
 		t.Error("it is not on")
 	}

@@ -83,7 +83,7 @@ func TestGNOMEDrawsWhatItIsTold(t *testing.T) {
 func TestGNOMEShowsWhatThePointerDid(t *testing.T) {
 	d := onGNOME(t, 768, "a", "b_c_")
 	d.icon.ClickWithMouse(t, "b_c_")
-	d.row(t, "b_c_", "to be degraded", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(degraded)") })
+	d.row(t, "b_c_", "to be unavailable", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(unavailable)") })
 	d.icon.WaitFor(t, "an amber icon", func(desktoptest.Node) bool { return d.amber(t) })
 	d.OpenMenu(t)
 	d.sameAsDrawn(t)
@@ -130,7 +130,7 @@ func TestGNOMELeavesASubmenuOpenWhileStatesChange(t *testing.T) {
 		for _, on := range []bool{false, true} {
 			d.icon.ClickNode(t, d.row(t, "b", "to be there", func(desktoptest.Node) bool { return true }))
 			d.row(t, "b", "to be other", func(n desktoptest.Node) bool {
-				return n.Checked == on && strings.HasSuffix(n.Label, "(degraded)") == on
+				return n.Checked == on && strings.HasSuffix(n.Label, "(unavailable)") == on
 			})
 			d.sameAsDrawn(t)
 			if row, ok := d.Drawn(t).At(submenu[0]); !ok || !row.Open {
@@ -206,7 +206,7 @@ func TestGNOMEShowsTheIconAgain(t *testing.T) {
 func (d *onDesktop) clickRow(t *testing.T, name string) {
 	t.Helper()
 	d.icon.ClickNode(t, d.row(t, name, "to be there", func(desktoptest.Node) bool { return true }))
-	d.row(t, name, "to be degraded", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(degraded)") })
+	d.row(t, name, "to be unavailable", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(unavailable)") })
 }
 
 // in is the path to what there is to do with a context: below its row, or in a submenu for all of them where there is little room.

@@ -78,7 +78,7 @@ func fewPictures(t *testing.T, l panelLook, take taker) {
 	d.icon.Click(t, "⚠ prod-eu  (production)", "Start prod-eu…", "Yes, start prod-eu")
 	d.waitOn(t, "⚠ prod-eu")
 	d.icon.Click(t, "away")
-	d.row(t, "away", "to be degraded", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(degraded)") })
+	d.row(t, "away", "to be unavailable", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(unavailable)") })
 	d.icon.Click(t, "legacy")
 	d.row(t, "legacy", "to have failed", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "failed") })
 	take(t, d, "menu-on", "Quit")
@@ -115,7 +115,7 @@ func hostilePictures(t *testing.T, l panelLook, take taker) {
 		"🚢 ship", "日本語-クラスター", long, "_under_", "end_", "<b>bold</b>"))
 	d.start(t, path, "🚢 ship")
 	d.icon.Click(t, "_under_")
-	d.row(t, "_under_", "to be degraded", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(degraded)") })
+	d.row(t, "_under_", "to be unavailable", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(unavailable)") })
 	take(t, d, "menu-names", "end_")
 	take(t, d, "menu-names-details", d.in(t, "_under_", "Copy for")...)
 }

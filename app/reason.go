@@ -18,6 +18,7 @@ func reason(err error) session.Reason {
 	r := session.Reason{Title: said.Title, Text: said.Sentence, Hint: said.Hint}
 	login, loggedOut := errors.AsType[*fault.Login](err)
 	_, unreachable := errors.AsType[*fault.Unreachable](err)
+	_, blocked := errors.AsType[*fault.Blocked](err)
 	switch {
 	case loggedOut:
 		r.Trouble, r.Login = session.LoginNeeded, login.Command
@@ -26,7 +27,7 @@ func reason(err error) session.Reason {
 		}
 	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, windowsAddressInUse):
 		r.Trouble = session.PortTaken
-	case unreachable:
+	case unreachable, blocked:
 		r.Trouble = session.Unreachable
 	}
 	return r

@@ -24,6 +24,7 @@ func TestReasonsTellWhatViewsCanOffer(t *testing.T) {
 	}{
 		{fmt.Errorf("start: %w", &fault.Login{Context: "a", Command: "aws sso login", Err: errors.New("401")}), session.LoginNeeded, "aws sso login"},
 		{&fault.Unreachable{Server: "https://api", Err: errors.New("no route")}, session.Unreachable, ""},
+		{&fault.Blocked{Server: "api:6443", Status: 403}, session.Unreachable, ""},
 		{inUse, session.PortTaken, ""},
 		{&fault.Login{Context: "a", Plugin: "aws", Cause: fault.PluginMissing, Command: "aws sso login"}, session.LoginNeeded, ""},
 		{&fault.Login{Context: "a", Plugin: "aws", Cause: fault.PluginDenied, Command: "aws sso login"}, session.LoginNeeded, ""},

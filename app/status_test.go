@@ -42,7 +42,7 @@ func TestStatusAndListForPeople(t *testing.T) {
 		Contexts: []control.Context{
 			{State: session.State{Name: "staging", Phase: session.On, Address: "127.0.0.1:1080", Since: now.Add(-125 * time.Minute)},
 				Traffic: &control.Traffic{Open: 3, Total: 120, Sent: 1 << 20, Received: 3 << 30}},
-			{State: session.State{Name: "prod-eu", Phase: session.Degraded, Address: "0.0.0.0:1081", Since: now.Add(-5 * time.Second), OffAt: now.Add(time.Hour),
+			{State: session.State{Name: "prod-eu", Phase: session.Unavailable, Address: "0.0.0.0:1081", Since: now.Add(-5 * time.Second), OffAt: now.Add(time.Hour),
 				Reason: "The login has expired.", Login: "aws sso login", Warning: "Other machines can reach it."}, Traffic: &control.Traffic{}},
 			{State: session.State{Name: "dev", Phase: session.Off}},
 			{State: session.State{Name: "legacy", Phase: session.Failed, Reason: "Another program listens on 127.0.0.1:1083."}},

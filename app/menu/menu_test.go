@@ -170,9 +170,9 @@ func TestIconTellsWhatGoesOnThenWhatNeedsAttention(t *testing.T) {
 	for want, phases := range map[string][]session.Phase{
 		IconOff:      {session.Off, session.Off},
 		IconOn:       {session.Off, session.On},
-		IconDegraded: {session.On, session.Degraded},
-		IconFailed:   {session.Degraded, session.Failed, session.On},
-		IconWorking:  {session.Failed, session.Degraded, session.On, session.Stopping},
+		IconDegraded: {session.On, session.Unavailable},
+		IconFailed:   {session.Unavailable, session.Failed, session.On},
+		IconWorking:  {session.Failed, session.Unavailable, session.On, session.Stopping},
 	} {
 		var s session.Snapshot
 		for _, phase := range phases {

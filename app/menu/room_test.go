@@ -25,7 +25,7 @@ func TestEverythingOnFitsOnLowScreens(t *testing.T) {
 	for _, count := range []int{5, 14, 60} {
 		s := session.Snapshot{Version: 1}
 		for _, c := range many(count, 3) {
-			c.Phase, c.Wanted, c.Address, c.Reason = session.Degraded, true, "127.0.0.1:1080", "The API server does not answer."
+			c.Phase, c.Wanted, c.Address, c.Reason = session.Unavailable, true, "127.0.0.1:1080", "The API server does not answer."
 			s.Contexts = append(s.Contexts, c)
 		}
 		for _, room := range []int{10, 12, 20, 30} {

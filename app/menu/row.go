@@ -82,8 +82,8 @@ func rowTitle(c session.State) string {
 		return name + "  starting…"
 	case session.On:
 		return name + "  " + shortAddress(c.Address)
-	case session.Degraded:
-		return name + "  " + shortAddress(c.Address) + "  (degraded)"
+	case session.Unavailable:
+		return name + "  " + shortAddress(c.Address) + "  (unavailable)"
 	case session.Stopping:
 		return name + "  stopping…"
 	case session.Failed:

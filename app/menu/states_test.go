@@ -73,9 +73,9 @@ func snapshots() map[string]session.Snapshot {
 	some[90].Phase, some[90].Wanted, some[90].Reason = session.Failed, true, "Another program listens on 127.0.0.1:1081."
 	some[33].Used, some[34].Used, some[35].Production, some[35].Used = noon, noon.Add(time.Hour), true, noon.Add(time.Minute)
 	low := session.Snapshot{Version: 7}
-	for i, phase := range []session.Phase{session.On, session.Degraded, session.Off, session.Failed, session.On, session.Off, session.Off, session.Off} {
+	for i, phase := range []session.Phase{session.On, session.Unavailable, session.Off, session.Failed, session.On, session.Off, session.Off, session.Off} {
 		c := session.State{Name: fmt.Sprint("cluster-", i), Usable: i != 5, Phase: phase, Wanted: phase != session.Off, Address: fmt.Sprint("127.0.0.1:108", i)}
-		if phase == session.Failed || phase == session.Degraded || !c.Usable {
+		if phase == session.Failed || phase == session.Unavailable || !c.Usable {
 			c.Reason = "A sentence."
 		}
 		low.Contexts = append(low.Contexts, c)
@@ -87,7 +87,7 @@ func snapshots() map[string]session.Snapshot {
 		"low-screen-many":    {Version: 9, Contexts: some},
 		"all-phases": {Version: 7, Contexts: []session.State{
 			{Name: "staging", Phase: session.On, Wanted: true, Usable: true, Address: "127.0.0.1:1080", Cluster: "east", Namespace: "web", Outside: "direct", Since: noon},
-			{Name: "prod_eu", Phase: session.Degraded, Wanted: true, Usable: true, Address: "127.0.0.1:1081", Reason: "The API server 10.1.2.3:6443 does not answer.", Hint: "Check the network.", Trouble: session.Unreachable, Since: noon.Add(-time.Hour)},
+			{Name: "prod_eu", Phase: session.Unavailable, Wanted: true, Usable: true, Address: "127.0.0.1:1081", Reason: "The API server 10.1.2.3:6443 does not answer.", Hint: "Check the network.", Trouble: session.Unreachable, Since: noon.Add(-time.Hour)},
 			{Name: "dev", Phase: session.Off, Usable: true, Address: "127.0.0.1:1082"},
 			{Name: "lab", Phase: session.Starting, Wanted: true, Usable: true},
 			{Name: "edge", Phase: session.Stopping, Usable: true, Address: "127.0.0.1:1083"},
@@ -107,8 +107,8 @@ func snapshots() map[string]session.Snapshot {
 			{Name: "password", Phase: session.On, Wanted: true, Usable: true, Address: "[::]:1081", Password: true, Since: noon, Warning: "Other machines can reach it."},
 		}},
 		"login-needed": {Version: 3, Contexts: []session.State{
-			{Name: "staging", Phase: session.Degraded, Wanted: true, Usable: true, Address: "127.0.0.1:1080", Since: noon, Reason: "The login has expired.", Trouble: session.LoginNeeded, Login: "tsh kube login --proxy teleport.example.com staging"},
-			{Name: "dev", Phase: session.Degraded, Wanted: true, Usable: true, Address: "127.0.0.1:1081", Since: noon.Add(time.Second), Reason: "The credential plugin failed.", Trouble: session.LoginNeeded},
+			{Name: "staging", Phase: session.Unavailable, Wanted: true, Usable: true, Address: "127.0.0.1:1080", Since: noon, Reason: "The login has expired.", Trouble: session.LoginNeeded, Login: "tsh kube login --proxy teleport.example.com staging"},
+			{Name: "dev", Phase: session.Unavailable, Wanted: true, Usable: true, Address: "127.0.0.1:1081", Since: noon.Add(time.Second), Reason: "The credential plugin failed.", Trouble: session.LoginNeeded},
 		}},
 		"services": {Version: 3, Contexts: []session.State{
 			{Name: "one", Phase: session.On, Wanted: true, Usable: true, Address: "127.0.0.1:1080", Namespace: "gone", Since: noon},

@@ -30,7 +30,7 @@ func Icon(s session.Snapshot) string {
 		return IconWorking
 	case has(session.Failed):
 		return IconFailed
-	case has(session.Degraded):
+	case has(session.Unavailable):
 		return IconDegraded
 	case has(session.On):
 		return IconOn

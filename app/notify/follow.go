@@ -29,7 +29,7 @@ func (n *Notifier) Follow(snapshots iter.Seq[session.Snapshot]) {
 // compare tells what is new about a context. That it was switched off, or is on its way, is no news: the user did that.
 func (n *Notifier) compare(was, is session.State) {
 	bad := func(c session.State) bool {
-		return c.Usable && (c.Phase == session.Failed || c.Phase == session.Degraded || c.Phase == session.On && c.Reason != "")
+		return c.Usable && (c.Phase == session.Failed || c.Phase == session.Unavailable || c.Phase == session.On && c.Reason != "")
 	}
 	switch {
 	case bad(is) && (!bad(was) || was.Trouble != is.Trouble || was.Reason != is.Reason):

@@ -29,12 +29,12 @@ func follow(n *notify.Notifier, between time.Duration, states ...session.State) 
 
 func TestContextsThatFailAndComeBackAreTold(t *testing.T) {
 	on := state(session.On, "", "")
-	away := state(session.Degraded, "The API server does not answer.", session.Unreachable)
-	login := state(session.Degraded, "The login has expired.", session.LoginNeeded)
+	away := state(session.Unavailable, "The API server does not answer.", session.Unreachable)
+	login := state(session.Unavailable, "The login has expired.", session.LoginNeeded)
 	login.Login = "tsh login staging"
 	taken := state(session.Failed, "Another program listens on 127.0.0.1:1080.", session.PortTaken)
 	taken.Hint = "Stop it."
-	missing := state(session.Degraded, "The program aws was not found.", session.LoginNeeded)
+	missing := state(session.Unavailable, "The program aws was not found.", session.LoginNeeded)
 	missing.Title, missing.Hint = "Login plugin missing", "Install it."
 	login.Hint = "Run tsh login staging."
 	for name, test := range map[string]struct {
@@ -68,7 +68,7 @@ func TestContextsThatFailAndComeBackAreTold(t *testing.T) {
 func TestAContextThatLeavesTheKubeconfigDoesNotWorkAgain(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
-		away := state(session.Degraded, "The API server does not answer.", session.Unreachable)
+		away := state(session.Unavailable, "The API server does not answer.", session.Unreachable)
 		n.Follow(func(yield func(session.Snapshot) bool) {
 			for _, contexts := range [][]session.State{{away}, {}, {state(session.Starting, "", "")}, {state(session.On, "", "")}} {
 				yield(session.Snapshot{Contexts: contexts})
@@ -82,7 +82,7 @@ func TestAContextThatLeavesTheKubeconfigDoesNotWorkAgain(t *testing.T) {
 func TestAContextThatComesAndGoesIsToldOnceAMinute(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
-		on, away := state(session.On, "", ""), state(session.Degraded, "The API server does not answer.", session.Unreachable)
+		on, away := state(session.On, "", ""), state(session.Unavailable, "The API server does not answer.", session.Unreachable)
 		follow(n, time.Second, on, away, on, away, on, away, on, away)
 		pass(time.Minute)
 		expect(t, s, "[Cluster unreachable] Context staging | The API server does not answer.\n[Works again] Context staging\n"+
@@ -103,7 +103,7 @@ func TestAKindThatIsOffIsNotTold(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s, Wanted: func(k notify.Kind) bool { return k == notify.Ports }}, func(t *testing.T, n *notify.Notifier) {
 		n.Failure("staging", "web:81", refused)
-		follow(n, time.Second, state(session.Degraded, "Away.", session.Unreachable), state(session.On, "", ""),
+		follow(n, time.Second, state(session.Unavailable, "Away.", session.Unreachable), state(session.On, "", ""),
 			state(session.Failed, "Taken.", session.PortTaken))
 		n.Say("Copied", "this")
 		synctest.Wait()

@@ -89,7 +89,7 @@ func TestChangeThatCannotBeTakenUpIsSaidAndTheProxyServesOn(t *testing.T) {
 		}
 		p.get("a").health(errors.New("no route"))
 		synctest.Wait()
-		want(t, m, "a", Degraded, "no route")
+		want(t, m, "a", Unavailable, "no route")
 		broken = nil
 		do(t, m, reload{"a"})
 		p.get("a").health(nil)

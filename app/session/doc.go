@@ -4,7 +4,7 @@
 // a wish (State.Wanted) and a reality (State.Phase); an intent changes the wish, and Run makes it true:
 //
 //	      switched on         listens        cluster not reached
-//	Off ──────────────▶ Starting ─────▶ On ───────────────────────▶ Degraded
+//	Off ──────────────▶ Starting ─────▶ On ───────────────────────▶ Unavailable
 //	 ▲                   │    │         │  ◀───────────────────────    │
 //	 │                   │    │ cannot  │ ends by itself  reached      │
 //	 │      switched off │    ▼         ▼                              │

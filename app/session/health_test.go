@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestHealthTurnsOnIntoDegradedAndBack(t *testing.T) {
+func TestHealthTurnsOnIntoUnavailableAndBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		m, _ := runManager(t, Config{Start: p.Start})
@@ -17,10 +17,10 @@ func TestHealthTurnsOnIntoDegradedAndBack(t *testing.T) {
 		health := p.get("a").health
 		health(errors.New("no route"))
 		synctest.Wait()
-		want(t, m, "a", Degraded, "no route")
+		want(t, m, "a", Unavailable, "no route")
 		health(errors.New("login refused"))
 		synctest.Wait()
-		want(t, m, "a", Degraded, "login refused")
+		want(t, m, "a", Unavailable, "login refused")
 		health(nil)
 		synctest.Wait()
 		want(t, m, "a", On, "")
@@ -45,6 +45,6 @@ func TestHealthToldDuringTheStartIsShownAfterIt(t *testing.T) {
 		want(t, m, "a", Starting, "")
 		time.Sleep(time.Second)
 		synctest.Wait()
-		want(t, m, "a", Degraded, "no route")
+		want(t, m, "a", Unavailable, "no route")
 	})
 }

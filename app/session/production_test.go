@@ -65,7 +65,7 @@ func TestLoginNeededIsShownWithItsCommand(t *testing.T) {
 		synctest.Wait()
 		p.get("a").health(errors.New("401"))
 		synctest.Wait()
-		if s := get(t, m, "a"); s.Phase != Degraded || s.Trouble != LoginNeeded || s.Login != "gcloud auth login" {
+		if s := get(t, m, "a"); s.Phase != Unavailable || s.Trouble != LoginNeeded || s.Login != "gcloud auth login" {
 			t.Errorf("got %+v", s)
 		}
 		p.get("a").health(nil)

@@ -245,6 +245,6 @@ func (m *Manager) applyHealth(s *session) {
 	case s.run.ill == Reason{}:
 		s.phase, s.reason = On, s.run.stale
 	default:
-		s.phase, s.reason = Degraded, s.run.ill
+		s.phase, s.reason = Unavailable, s.run.ill
 	}
 }

@@ -13,16 +13,16 @@ type Phase string
 
 // The phases of a context; doc.go draws how they follow each other.
 const (
-	Off      Phase = "off"
-	Starting Phase = "starting"
-	On       Phase = "on"       // it listens
-	Degraded Phase = "degraded" // it listens, and its cluster could not be reached when last tried
-	Stopping Phase = "stopping"
-	Failed   Phase = "failed" // it does not listen, though it was asked to
+	Off         Phase = "off"
+	Starting    Phase = "starting"
+	On          Phase = "on"          // it listens
+	Unavailable Phase = "unavailable" // it listens, and the next connection will fail for the context's sake
+	Stopping    Phase = "stopping"
+	Failed      Phase = "failed" // it does not listen, though it was asked to
 )
 
 // Listening reports whether clients can connect in this phase.
-func (p Phase) Listening() bool { return p == On || p == Degraded }
+func (p Phase) Listening() bool { return p == On || p == Unavailable }
 
 // A Trouble is the kind of a Reason, for views that offer something to do about it.
 type Trouble string
@@ -52,7 +52,7 @@ type State struct {
 	Wanted  bool    `json:"wanted"`            // the wish, which outlives a failure and a restart
 	Usable  bool    `json:"usable"`            // false if its entry cannot be used
 	Title   string  `json:"title,omitempty"`   // what the reason is called, in two to four words; may be empty
-	Reason  string  `json:"reason,omitempty"`  // one plain sentence for Degraded, Failed, and what is not usable
+	Reason  string  `json:"reason,omitempty"`  // one plain sentence for Unavailable, Failed, and what is not usable
 	Hint    string  `json:"hint,omitempty"`    // what to do about it; may be empty
 	Trouble Trouble `json:"trouble,omitempty"` // the kind of the reason
 	Login   string  `json:"login,omitempty"`   // the command that logs in, when a login is needed and the command is known

@@ -171,7 +171,7 @@ func snapshot(states ...session.State) session.Snapshot {
 
 func state(name string, phase session.Phase) session.State {
 	s := session.State{Name: name, Phase: phase, Wanted: phase != session.Off, Usable: true, Address: "127.0.0.1:1080"}
-	if phase == session.Degraded || phase == session.Failed {
+	if phase == session.Unavailable || phase == session.Failed {
 		s.Reason = "Because."
 	}
 	return s
@@ -197,7 +197,7 @@ func TestSwitchingPatchesInPlaceAndNeverResets(t *testing.T) {
 	if first := s.took(); strings.Contains(first, "reset") {
 		t.Errorf("an empty panel was reset:\n%s", first)
 	}
-	for i, phase := range []session.Phase{session.Starting, session.On, session.Degraded, session.Failed, session.Starting, session.On, session.Stopping, session.Off} {
+	for i, phase := range []session.Phase{session.Starting, session.On, session.Unavailable, session.Failed, session.Starting, session.On, session.Stopping, session.Off} {
 		drawOn(s, c, snapshot(state("a", phase), state("b", session.On)))
 		calls := s.took()
 		if calls == "" || strings.Contains(calls, "reset") || strings.Contains(calls, "/b") {
@@ -217,7 +217,7 @@ func TestSameMenuIsNotDrawnAgain(t *testing.T) {
 	s := newScreen(t)
 	c := &canvas{painter: s, clicked: func(string) {}}
 	defer c.clear()
-	same := snapshot(state("a", session.Degraded), state("b", session.Off))
+	same := snapshot(state("a", session.Unavailable), state("b", session.Off))
 	drawOn(s, c, same)
 	s.took()
 	drawOn(s, c, same)
@@ -226,7 +226,7 @@ func TestSameMenuIsNotDrawnAgain(t *testing.T) {
 	}
 	hidden := state("b", session.Off)
 	hidden.Address = "127.0.0.1:1099" // only in its hidden submenu
-	drawOn(s, c, snapshot(state("a", session.Degraded), hidden))
+	drawOn(s, c, snapshot(state("a", session.Unavailable), hidden))
 	if calls := s.took(); calls != "" {
 		t.Errorf("nothing visible changed, yet it took:\n%s", calls)
 	}

@@ -60,7 +60,7 @@ func TestEntriesKeepTheirNumbersAndTellOnlyWhatChanged(t *testing.T) {
 	}
 	tree.check(t)
 	// From here on nothing but looks changes, whatever happens.
-	for _, phase := range []session.Phase{session.Degraded, session.On, session.Stopping, session.Off, session.Starting, session.On, session.Failed} {
+	for _, phase := range []session.Phase{session.Unavailable, session.On, session.Stopping, session.Off, session.Starting, session.On, session.Failed} {
 		before := tree.revision
 		changed, moved := tree.show(build(state("a", phase), state("b", session.Off)))
 		if len(changed) == 0 || len(changed) > 7 || moved || tree.revision != before {
