@@ -66,6 +66,8 @@ func TestClusterNamesGoToTheProxyAndOthersDoNot(t *testing.T) {
 		"web.default.svc": true, "web.default.svc.": true, "web.default.svc.cluster.local": true, "web.default.svc.example.com": true,
 		"db-0.db.default.svc": true, "db-0.db.default.svc.cluster.local": true, "db-0.db.default.svc.example.com": true,
 		"10-1-2-3.default.pod": true, "10-1-2-3.default.pod.cluster.local": true,
+		"web.v1.default.pod": true, "a.b.c.d.svc": true, "cluster.local": true, "x..svc": true, "web.svc..": true, strings.Repeat("x", 64) + ".svc": true,
+		"!.default.svc.cluster.local": true, "web.default.svc.cluster.local.example.com": true, "mycluster.local": true, "a.b.xsvc.com": false,
 		"wiki.hq.corp": true, "printer.local": true, "a_b.internal": true, "xn--mnchen-3ya": true,
 
 		"example.com": false, "www.example.com": false, "www.example.com.": false, "a.b.c.d.example.co.uk": false, "svc.example.com": false,
@@ -192,6 +194,9 @@ func isCluster(config pac.Config, host string) bool {
 			return p.Contains(ip)
 		})
 	}
+	if ends := "." + strings.TrimRight(host, "."); strings.HasSuffix(ends, ".svc") || strings.HasSuffix(ends, ".pod") || strings.HasSuffix(ends, ".cluster.local") {
+		return true
+	}
 	host = strings.TrimSuffix(host, ".")
 	labels := strings.Split(host, ".")
 	if len(host) > 253 {
@@ -216,7 +221,7 @@ func isCluster(config pac.Config, host string) bool {
 func FuzzScriptAgreesWithGo(f *testing.F) {
 	for _, host := range []string{
 		"web.default", "web.dev", "example.com", "10.96.0.1", "[fd00:10:96::1]", "::ffff:10.96.0.1", "1::", "::1.2.3.4", "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7::",
-		"a.b.svc.com", "a.b.c.svc", "0x1", "localhost", "web.ck", "a.b.pod", "[::1", "00.0.0.0", "fe80::1%a",
+		"a.b.svc.com", "a.b.c.svc", "x..svc", "cluster.local.", ".pod.", "0x1", "localhost", "web.ck", "a.b.pod", "[::1", "00.0.0.0", "fe80::1%a",
 	} {
 		f.Add(host)
 	}

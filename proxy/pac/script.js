@@ -25,6 +25,10 @@ function isCluster(host) {
 }
 
 function isName(host) {
+  // No other network has such names, and no other DNS is to be asked for them, well formed or not.
+  if (/\.(svc|pod|cluster\.local)\.*$/.test("." + host)) {
+    return true;
+  }
   if (host.charAt(host.length - 1) === ".") {
     host = host.substring(0, host.length - 1);
   }
