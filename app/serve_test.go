@@ -397,6 +397,14 @@ func TestFailuresSayWhatTheyAre(t *testing.T) {
 	}
 }
 
+func TestPlainHTTPToWhatSpeaksNoneSaysSo(t *testing.T) {
+	address := serve(t, "demo")
+	said := run(t, "", "curl", "-sS", "--proxy", "http://"+address, "http://five-lines.default:7005/")
+	if want := "What answers at five-lines.default:7005 does not speak HTTP. Reach it through this proxy by SOCKS or CONNECT"; !strings.Contains(said, want) {
+		t.Errorf("%q does not say %q", said, want)
+	}
+}
+
 func TestARestrictedUserReachesWhatIsTheirs(t *testing.T) {
 	address := serve(t, "demo-team")
 	body, err := get(goClient(t, "http://"+address), "http://app/")

@@ -227,6 +227,9 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		transport = pooled
 	}
 	response, err := x.send(transport, r)
+	if errors.As(err, new(*NotHTTPError)) {
+		return nil, err
+	}
 	if err != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) && !x.single && x.unanswered(r) != nil {
 		x.record.repeat()
 		pooled.CloseIdleConnections() // which may lead to where the last one did
@@ -258,7 +261,13 @@ func (x *exchange) send(transport *http.Transport, r *http.Request) (*http.Respo
 		conn.carry(x.asked.line(r.Method, x.via != nil))
 		x.carried.Store(conn)
 	}}
-	return transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	response, err := transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	if err != nil {
+		if foreign := x.notHTTP(); foreign != nil {
+			return nil, foreign
+		}
+	}
+	return response, err
 }
 
 // unanswered returns what ended the connection with a request on it before a byte of an answer came: it was cut, it

@@ -164,10 +164,11 @@ func (c *httpClient) closeTargets() {
 type httpTargetConn struct {
 	net.Conn
 	client *httpClient
-	single atomic.Bool  // it carries one request, and no tunnel
-	deaf   atomic.Bool  // the target takes no more of that request
-	line   string       // the target of the request that net/http writes next
-	heard  atomic.Int64 // bytes of what answers it
+	single atomic.Bool            // it carries one request, and no tunnel
+	deaf   atomic.Bool            // the target takes no more of that request
+	line   string                 // the target of the request that net/http writes next
+	heard  atomic.Int64           // bytes of what answers it
+	begins atomic.Pointer[[]byte] // the first bytes that ever came
 	failed atomic.Pointer[error]
 }
 
@@ -177,6 +178,7 @@ func (t *httpTargetConn) Read(p []byte) (n int, err error) {
 		_ = t.Conn.SetReadDeadline(time.Now().Add(deafGrace)) // fails only on a closed connection, as the read does
 	}
 	n, err = t.Conn.Read(p)
+	t.listen(p[:n])
 	t.heard.Add(int64(n))
 	t.client.conn.meter.addReceived(n)
 	t.fail(err)
