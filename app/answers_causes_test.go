@@ -123,6 +123,14 @@ spec: {selector: {app: on-the-node}, ports: [{name: http, port: 80, targetPort: 
 		{context: "no-pod", entry: admin, host: "db-9.db.default.svc", port: 5432, want: explain.Explanation{
 			Title: "No such Pod", Sentence: "There is no Pod db-9 in namespace default.", Hint: "It may have been replaced by another one.",
 			SOCKS5: 4, SOCKS4: 91, Status: 502, ProxyStatus: "dns_error"}},
+		{context: "no-short-pod", entry: admin, host: "db-9.db", port: 5432, want: explain.Explanation{
+			Title: "No such Pod", Sentence: "There is no Pod db-9 in namespace default.", Hint: "It may have been replaced by another one.",
+			SOCKS5: 4, SOCKS4: 91, Status: 502, ProxyStatus: "dns_error"}},
+		{context: "no-name", entry: admin, host: "_echo._tcp.db.default.svc.cluster.local", port: 5432, want: explain.Explanation{
+			Title:    "No such name",
+			Sentence: "_echo._tcp.db.default.svc.cluster.local is the name of an SRV record, which says where a port is and has no address itself.",
+			Hint:     "Ask for the Service: SERVICE.NAMESPACE.svc, with its port.",
+			SOCKS5:   4, SOCKS4: 91, Status: 502, ProxyStatus: "dns_error"}},
 		{context: "no-port", entry: admin, host: "multi.default", port: 81, want: explain.Explanation{
 			Title: "No such port", Sentence: "Service default/multi has no TCP port 81; it has 80 (http), 7 (echo), 9000 (admin).",
 			SOCKS5: 4, SOCKS4: 91, Status: 502, ProxyStatus: "destination_not_found"}},
