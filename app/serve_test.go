@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -355,6 +356,53 @@ func TestDataSentTogetherWithConnectArrives(t *testing.T) {
 	}
 	if !bytes.HasPrefix(got, []byte("HTTP/1.1 200 ")) {
 		t.Errorf("answer %q", got)
+	}
+}
+
+// A target asked for in plain HTTP reaches the Pod as through a tunnel, where Fairlead does not read it.
+func TestTargetsReachThePodAsTheyAre(t *testing.T) {
+	address := serve(t, "demo")
+	ask := func(tunnel bool, path string) string {
+		conn, target := net.Conn(nil), "http://hello.default"+path
+		if tunnel {
+			conn, _ = socks5(t, address, "hello.default", 80)
+			target = path
+		} else {
+			var err error
+			if conn, err = net.Dial("tcp", address); err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+		}
+		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: hello.default\r\n\r\n", target); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("%q: %v", target, err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatalf("%q: %v", target, err)
+		}
+		_, rest, _ := strings.Cut(string(body), "\npath: ")
+		path, _, _ = strings.Cut(rest, "\n")
+		return fmt.Sprintf("%d %s %s", response.StatusCode, path, response.Header.Get("Location"))
+	}
+	for path, want := range map[string]string{
+		"/?a|b\"^{}\\\xff#%": "200 /?a|b\"^{}\\\xff#% ", "/a|b": "200 /a%7Cb ", "/\"^{}\\": "200 /%22%5E%7B%7D%5C ", "/stra\u00dfe": "200 /stra%C3%9Fe ",
+		"/a%2Fb%7c": "200 /a%2Fb%7c ", "//double": "307  /double", "/x/../dots": "307  /dots", "/100%": "400  ", // the Pod's own answer
+	} {
+		if got := ask(false, path); got != want {
+			t.Errorf("plain HTTP: %q gets %q, want %q", path, got, want)
+		}
+		if got := ask(true, path); got != want {
+			t.Errorf("a tunnel: %q gets %q, want %q", path, got, want)
+		}
 	}
 }
 

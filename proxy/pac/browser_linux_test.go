@@ -211,7 +211,17 @@ func (s *site) run(browser ...string) {
 	s.t.Helper()
 	// Browsers have many processes: all of them end with the first one of their own process namespace.
 	cmd := exec.Command("unshare", append([]string{"--pid", "--fork", "--mount-proc", "--kill-child"}, browser...)...)
-	cmd.Env = append(os.Environ(), "HOME="+s.t.TempDir())
+	// Not t.TempDir's: a browser puts a socket there, the path of which ends at 108 bytes.
+	temporary, err := os.MkdirTemp("", "browser")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := os.RemoveAll(temporary); err != nil {
+			s.t.Error(err)
+		}
+	})
+	cmd.Env = append(os.Environ(), "HOME="+s.t.TempDir(), "TMPDIR="+temporary)
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
