@@ -40,8 +40,10 @@ func (c *connection) sniff(conn net.Conn) (*sniffed, language, error) {
 		if speaks == speaksTLS {
 			return nil, 0, errFirstByte(tlsHandshake)
 		}
-	case speaks == speaksTLS:
+	case speaks == speaksTLS && beginsTLS(client.early):
 		return nil, 0, errUnwantedTLS
+	case speaks == speaksTLS:
+		return nil, 0, errFirstByte(tlsHandshake)
 	case c.config.RequireTLS:
 		return client, 0, errors.Join(errPlaintext, sayPlaintext(client, speaks))
 	}

@@ -20,6 +20,11 @@ var errPlaintext = errors.New("the client does not speak TLS")
 var errUnwantedTLS = errors.New("the client speaks TLS (first byte 0x16), and this port does not: " +
 	"begin the proxy's address with http:// or socks5h:// in place of https://, whatever the target is")
 
+// beginsTLS reports whether p begins with the header of a TLS handshake record (RFC 8446 5.1), and not with garbage.
+func beginsTLS(p []byte) bool {
+	return len(p) > 2 && p[0] == tlsHandshake && p[1] == 3 && p[2] <= 4
+}
+
 // strictTLS is config made to do what Config.TLS promises.
 func strictTLS(config *tls.Config) *tls.Config {
 	strict := config.Clone()
