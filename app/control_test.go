@@ -289,6 +289,42 @@ func TestLogIsShownAndFollowed(t *testing.T) {
 	}
 }
 
+func TestLogLinesSayTheirContextAndUnits(t *testing.T) {
+	r := serving(t, "demo")
+	wantPage(t, run(t, "", "bash", "-c", r.must(t, "env", "demo")+"curl -sS http://hello/"))
+	r.must(t, "off", "demo")
+	r.stop(t)
+	ofTheProgram := map[string]bool{"started": true, "ended": true, "asked over the control socket": true}
+	seen := map[string]int{}
+	for _, line := range strings.Split(strings.TrimSpace(r.must(t, "logs", "-o", "json")), "\n") {
+		var said struct {
+			Message, Context, From, Why, Pod, Namespace             string
+			LastedMS, SentBytes, ReceivedBytes, Connections, Lasted float64
+		}
+		if err := json.Unmarshal([]byte(strings.NewReplacer(`"lasted_ms"`, `"lastedMS"`, `"sent_bytes"`, `"sentBytes"`, `"received_bytes"`, `"receivedBytes"`).Replace(line)), &said); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		seen[said.Message]++
+		if said.Context != "demo" && !ofTheProgram[said.Message] && said.From == "" {
+			t.Errorf("no context: %s", line)
+		}
+		switch said.Message {
+		case "connection":
+			if said.LastedMS <= 0 || said.SentBytes <= 0 || said.ReceivedBytes <= 0 {
+				t.Errorf("no units: %s", line)
+			}
+		case "session ended":
+			if said.Why == "" || !strings.HasPrefix(said.Pod, "hello-") || said.Namespace != "default" || said.LastedMS <= 0 {
+				t.Errorf("of a session: %s", line)
+			}
+			seen["carried"] += int(said.Connections)
+		}
+	}
+	if seen["connection"] != 1 || seen["session ended"] == 0 || seen["carried"] != 1 {
+		t.Errorf("seen %v", seen)
+	}
+}
+
 func TestMistakesAreToldInOneSentence(t *testing.T) {
 	r := serving(t, "demo")
 	for line, want := range map[string]string{

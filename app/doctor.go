@@ -64,7 +64,7 @@ func (p *program) walk(ctx context.Context, entry kube.Context, chart *chart) er
 	c := p.settings.Effective(entry.Name)
 	chart.others = p.wiring.others(c.Outside).Dialer
 	config, policy := p.wiring.into(p.kubeconfig.Load(), entry.Name, c)
-	config.Policy, config.Log = policy, p.log
+	config.Policy, config.Log = policy, p.log.With().Str("context", entry.Name).Logger()
 	cluster, err := kube.Open(config)
 	if err != nil {
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: err})

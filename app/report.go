@@ -21,8 +21,8 @@ func (w *wiring) report(log zerolog.Logger, name string, r proxy.Report) {
 		event.Bool("repeated", true)
 	}
 	event.Uint64("conn", r.ID).Str("protocol", string(r.Protocol)).Str("client", r.Client).Str("target", r.Target).
-		Str("route", r.Rule).Str("stage", string(r.Stage)).Int64("sent", r.Sent).Int64("received", r.Received).
-		Dur("lasted", r.Lasted).Msg("connection")
+		Str("route", r.Rule).Str("stage", string(r.Stage)).Int64("sent_bytes", r.Sent).Int64("received_bytes", r.Received).
+		Dur("lasted_ms", r.Lasted).Msg("connection")
 	if failed && r.Stage != proxy.StageRelay && r.Rule == clusterRule && w.notifier != nil {
 		w.notifier.Failure(name, r.Target, said)
 	}

@@ -116,7 +116,7 @@ func (v *serving) accept(ln net.Listener, connections *sync.WaitGroup) error {
 		case v.stopping.Err() != nil, errors.Is(err, net.ErrClosed):
 			return err
 		default:
-			v.server.config.Load().Log.Warn().Err(err).Stringer("listener", ln.Addr()).Dur("pause", pause).Msg("accept")
+			v.server.config.Load().Log.Warn().Err(err).Stringer("listener", ln.Addr()).Dur("pause_ms", pause).Msg("accept")
 			select {
 			case <-time.After(pause):
 			case <-v.stopping.Done():

@@ -151,11 +151,11 @@ func (m *Manager) overdue(s *session) {
 	log := m.config.Log.Warn().Str("context", s.entry.Name)
 	switch s.phase {
 	case Starting:
-		log.Dur("within", m.config.StartWithin).Msg("start takes too long")
+		log.Dur("within_ms", m.config.StartWithin).Msg("start takes too long")
 		s.phase, s.reason = Failed, Reason{Text: fmt.Sprintf("It did not start within %s.", m.config.StartWithin)}
 		m.stop(s)
 	case Stopping, Failed:
-		log.Dur("within", m.config.StopWithin).Msg("stop takes too long, left behind")
+		log.Dur("within_ms", m.config.StopWithin).Msg("stop takes too long, left behind")
 		m.abandoned[s.run] = s.entry.Name
 		s.run.stayOn()
 		s.run = nil

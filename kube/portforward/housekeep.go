@@ -98,7 +98,6 @@ func (f *Forwarder) watch(s *session) {
 		until := st.Heard.Add(pingEvery)
 		switch {
 		case st.Pinging > deadline(st.RTT):
-			f.cfg.Log.Debug().Str("pod", s.pod.id.name).Msg("session does not answer")
 			f.cfg.Doubt()
 			s.CloseWith(errSilent)
 		case st.Pinging > 0:

@@ -343,9 +343,8 @@ func (f *Forwarder) retire(s *session, why string) {
 	if s.retired {
 		return
 	}
-	s.retired = true
+	s.retired, s.why = true, why
 	f.counted.Retired++
-	f.cfg.Log.Debug().Str("pod", s.pod.id.name).Str("why", why).Msg("session retired")
 	if s.users == 0 {
 		f.remove(s, "")
 	}
@@ -360,10 +359,27 @@ func (f *Forwarder) remove(s *session, why string) {
 	if i := slices.Index(p.sessions, s); i >= 0 {
 		p.sessions = slices.Delete(p.sessions, i, i+1)
 		f.total--
+		f.logEnd(s, why)
 	}
 	p.idle = slices.DeleteFunc(p.idle, func(other *session) bool { return other == s })
 	s.Close() // always nil
-	if why != "" {
-		f.cfg.Log.Debug().Str("pod", p.id.name).Str("why", why).Msg("session closed")
+}
+
+// logEnd writes the one line about a session, at its end. mu is held.
+func (f *Forwarder) logEnd(s *session, why string) {
+	switch {
+	case why != "":
+	case s.why != "":
+		why = s.why
+	case s.Err() != nil:
+		why = "ended"
+	case s.who != f.creds:
+		why = "credentials changed"
+	default:
+		why = "the Pod was withdrawn"
 	}
+	st := s.State()
+	f.cfg.Log.Debug().Str("pod", s.pod.id.name).Str("namespace", s.pod.id.namespace).Str("carrier", s.carrier).Str("why", why).
+		Int("connections", s.carried).Int64("sent_bytes", st.Sent).Int64("received_bytes", st.Received).
+		Dur("lasted_ms", time.Since(s.begun)).AnErr("cause", s.Err()).Msg("session ended")
 }

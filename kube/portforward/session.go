@@ -28,13 +28,16 @@ type session struct {
 	pod     *pod
 	who     identity
 	carrier string
+	begun   time.Time
+	carried int       // connections that have had it
 	users   int       // connections that have it
 	since   time.Time // of its last change between connections and idleness
 	took    time.Time // when it was last given to a connection
 	moved   int64     // bytes it had moved when it was given from idleness
 	dropped int64     // bytes that had come for ended connections by then
 	retired bool
-	silent  bool // it was found silent
+	why     string // it was retired; empty when it was not
+	silent  bool   // it was found silent
 	// doubtful reports that some of its streams may be held up for good, though it answers pings.
 	doubtful atomic.Bool
 	// proven reports that the targets of all its connections, since it was last idle, had answered before they got it.
@@ -56,7 +59,7 @@ type sample struct {
 func newSession(f *Forwarder, p *pod, conn *upgraded, now time.Time) *session {
 	return &session{
 		Session: spdy.NewSession(conn, spdy.Config{Memory: f.memory}),
-		f:       f, pod: p, who: conn.who, carrier: conn.carrier, since: now, took: now,
+		f:       f, pod: p, who: conn.who, carrier: conn.carrier, begun: now, since: now, took: now,
 	}
 }
 
@@ -68,6 +71,7 @@ func (s *session) take(now time.Time, proven bool) {
 		s.since, s.proven = now, true
 	}
 	s.proven = s.proven && proven
+	s.carried++
 	s.users++
 	s.took = now
 }
