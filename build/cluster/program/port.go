@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +38,8 @@ type Port struct {
 	listener net.Listener // nil unless the port is one of a container
 	open     map[net.Conn]struct{}
 	serving  sync.WaitGroup
+
+	accepted atomic.Int64 // when the system's last connection came, in Unix nanoseconds
 }
 
 func newPort(serve behaviour) *Port {

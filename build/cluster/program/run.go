@@ -164,6 +164,7 @@ func (p *Port) listen(address string) error {
 				time.Sleep(10 * time.Millisecond) // out of descriptors
 				continue
 			}
+			p.accepted.Store(time.Now().UnixNano())
 			// Connections that the system accepted before the port was stopped are open ones.
 			p.mu.Lock()
 			p.start(conn)
@@ -173,8 +174,15 @@ func (p *Port) listen(address string) error {
 	return nil
 }
 
-// finish stops listening, and returns when every open connection is over.
+// quiet is how long no connection has to come before a port that finishes stops listening. The system resets those that
+// it accepted and the program did not, and to their clients they were open.
+const quiet = 100 * time.Millisecond
+
+// finish stops listening as soon as no more connections come, and returns when every open one is over.
 func (p *Port) finish() {
+	for wait := quiet; wait > 0; wait = quiet - time.Since(time.Unix(0, p.accepted.Load())) {
+		time.Sleep(wait)
+	}
 	p.refuse()
 	p.serving.Wait()
 }
