@@ -176,7 +176,7 @@ func (p *Port) listen(address string) error {
 
 // quiet is how long no connection has to come before a port that finishes stops listening. The system resets those that
 // it accepted and the program did not, and to their clients they were open.
-const quiet = 100 * time.Millisecond
+const quiet = 300 * time.Millisecond
 
 // finish stops listening as soon as no more connections come, and returns when every open one is over.
 func (p *Port) finish() {
