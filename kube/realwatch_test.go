@@ -2,6 +2,7 @@ package kube
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -19,8 +20,8 @@ import (
 // freshWithin is how soon no new connection goes to a Pod that the API server says is out of use.
 const freshWithin = 200 * time.Millisecond
 
-// watchedObjects are a Service with two Pods, a headless one with the same, and a StatefulSet with two; and an account
-// that may list EndpointSlices but not watch them. The Pods' content is put in.
+// watchedObjects are a Service with two Pods, a headless one with the same, a StatefulSet and a Deployment with two; and an
+// account that may list EndpointSlices but not watch them. The Pods' content is put in.
 const watchedObjects = `
 apiVersion: v1
 kind: Namespace
@@ -59,6 +60,19 @@ apiVersion: v1
 kind: Service
 metadata: {name: set, namespace: watched}
 spec: {clusterIP: None, selector: {app: set}, ports: [{name: http, port: 80, targetPort: http}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: all, namespace: watched}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: all}}
+  template: {metadata: {labels: {app: all}}, spec: %[1]s}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: all, namespace: watched}
+spec: {selector: {app: all}, ports: [{name: http, port: 80, targetPort: http}]}
 ---
 apiVersion: v1
 kind: ServiceAccount
@@ -214,6 +228,53 @@ func watchedOnce(t *testing.T, cluster *clustertest.Cluster) {
 				t.Errorf("%d watches of %s begun in %d rounds", begun-before[service].begun, service, round)
 			}
 		}
+	}
+}
+
+// allDeleted deletes all Pods of a Service at once, by force, under steady requests. None takes long, and the first new Pod
+// serves as soon as the EndpointSlice has it ready.
+func allDeleted(t *testing.T, cluster *clustertest.Cluster) {
+	makeWatched(t, cluster)
+	waitFor(t, "the Deployment's Pods", func() bool { return strings.Count(readyPods(t, cluster, "all"), "all-") == 2 })
+	c := openReal(t, cluster.Kubeconfig, "demo")
+	if _, err := ask(c, "all.watched:80"); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var asking sync.WaitGroup
+	for range 4 {
+		asking.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(10 * time.Millisecond):
+				}
+				begun := time.Now()
+				_, err := ask(c, "all.watched:80") // which may fail while there is no Pod
+				if took := time.Since(begun); took > 3*time.Second {
+					t.Errorf("a request took %s: %v", took, err)
+				}
+			}
+		})
+	}
+	defer asking.Wait()
+	defer close(stop)
+	for range 3 {
+		old := strings.Fields(readyPods(t, cluster, "all"))
+		kubectl(t, cluster, append([]string{"delete", "pod", "-n", "watched", "--force", "--grace-period=0"}, old...)...)
+		waitFor(t, "a new Pod", func() bool {
+			now := readyPods(t, cluster, "all")
+			return now != "" && !strings.Contains(now, old[0]) && !strings.Contains(now, old[1])
+		})
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		pod, err := askWithin(ctx, c, "all.watched:80")
+		cancel()
+		if err != nil || slices.Contains(old, strings.TrimPrefix(pod, "watched/")) {
+			t.Errorf("after %s: Pod %q, %v", time.Since(begun), pod, err)
+		}
+		waitFor(t, "both Pods", func() bool { return strings.Count(readyPods(t, cluster, "all"), "all-") == 2 })
 	}
 }
 
