@@ -126,7 +126,7 @@ func newCluster(namespace string, a *api, h *health, carrier carrier, log zerolo
 	}
 	c.policy.Store(&Policy{})
 	c.resolver = newResolver(a, namespace, c.policy.Load)
-	c.resolver.watches = newEndpointWatches(a, c.resolver.endpoints, carrier, log)
+	c.resolver.watches = newEndpointWatches(c.resolver, carrier, log)
 	return c
 }
 

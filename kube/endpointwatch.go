@@ -32,6 +32,7 @@ const (
 type endpointWatches struct {
 	streams *sliceStreams
 	answers *cache[serviceKey, endpointSet]
+	seen    *seen
 	log     zerolog.Logger
 	most    int           // maxWatches; what follows is smaller in tests, too
 	spared  time.Duration // busyFor
@@ -59,10 +60,11 @@ type endpointWatch struct {
 	end     context.CancelFunc
 }
 
-func newEndpointWatches(a *api, answers *cache[serviceKey, endpointSet], c carrier, log zerolog.Logger) *endpointWatches {
+func newEndpointWatches(r *resolver, c carrier, log zerolog.Logger) *endpointWatches {
 	return &endpointWatches{
-		streams: a.streams, answers: answers, log: log, most: maxWatches, spared: busyFor, lasts: watchedFor, withdrawals: newWithdrawals(c),
-		watches: map[serviceKey]*endpointWatch{}, forbidden: map[string]time.Time{},
+		streams: r.api.streams, answers: r.endpoints, seen: r.seen, log: log,
+		most: maxWatches, spared: busyFor, lasts: watchedFor,
+		withdrawals: newWithdrawals(c), watches: map[serviceKey]*endpointWatch{}, forbidden: map[string]time.Time{},
 	}
 }
 
@@ -191,6 +193,7 @@ func (e *endpointWatches) setLive(w *endpointWatch, live bool) {
 // change publishes the endpoints of a Service.
 func (e *endpointWatches) change(w *endpointWatch, set endpointSet) {
 	pods := set.pods()
+	e.seen.endpoints(set)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.watches[w.key] != w {

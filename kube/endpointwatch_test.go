@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -75,7 +76,11 @@ func TestAServiceInUseIsWatched(t *testing.T) {
 	}
 	server.setReady("team/web", "a", true)
 	waitFor(t, "the Pod to be back", func() bool { return slices.Contains(carrier.told(), "a restored") })
-	server.add("team", "web", "c")
+	server.add("team", "web", "c", "d", "e")
+	waitFor(t, "the new Pod's address", func() bool {
+		hint, _ := c.resolver.seen.at(netip.MustParseAddr("10.244.0.3"))
+		return hint.pod.name == "e"
+	})
 	waitFor(t, "the carrier to be told of Pods that are gone", func() bool {
 		told := carrier.told()
 		return slices.Contains(told, "a gone") && slices.Contains(told, "b gone")
