@@ -7,6 +7,7 @@
 //	→ Service web, namespace billing    what the name means                  name.go
 //	→ Service and its EndpointSlices    two small requests, or the cache     api.go, cache.go, resolve.go
 //	  or what has an address            by field, or because it was seen     address.go, seen.go
+//	  which is then watched             from the version of that list on    endpointwatch.go, slicestream.go
 //	→ ready Pods and the port in each   Service port → endpoint port by name service.go, endpoints.go
 //	→ none that shares its node's       a look at one Pod of each node       networks.go, pod.go
 //	→ a stream                          the API server's pod port-forward    package portforward
@@ -14,18 +15,20 @@
 // Before a dial a route asks whose a host is: claims.go, and ranges.go for addresses. What may change meanwhile is a
 // [Policy]. A [Cluster.Walk] goes the same way step by step and says where it ends.
 //
-// For a name nothing is listed cluster-wide and nothing is watched: it costs a get of its Service and a list of that
-// Service's EndpointSlices, so rights in one namespace suffice for the names of that namespace. An answer is good for some
-// seconds, and then renewed beside its use, so that a name in use costs no connection a round trip; how long is in
-// remember.go. Besides, the first Pod of each node is got once, while a session with it is made: no EndpointSlice says that
-// a Pod shares its node's network, and one look at a Pod tells it for all of that node.
+// For a name nothing is listed or watched cluster-wide: it costs a get of its Service and a list of that Service's
+// EndpointSlices, so rights in one namespace suffice for the names of that namespace. Once a Service is in use its
+// EndpointSlices are watched, until some minutes after the last use; where watching is not granted, or does not work, they
+// are polled while the Service is in use. Nobody hears of that, and no connection waits for it. Pods that are out of use are
+// withdrawn from the carrier (withdrawal.go). What is neither watched nor polled is good for some seconds, and then renewed
+// beside its use; how long is in remember.go. Besides, the first Pod of each node is got once, while a session with it is
+// made: no EndpointSlice says that a Pod shares its node's network, and one look at a Pod tells it for all of that node.
 //
 // An IP address is asked for in all namespaces, and where that is forbidden in those that one may see. Only then are the
 // ranges of Services and Pods read, once, where they may be.
 //
 // The user logs in by what the kubeconfig holds or by a credential plugin, which runs only for a dial, for a question that
-// the user asked for, or for Check: login.go and package plugin. Spare connections, pings and the look for an API server
-// that is away run none. [Watch] tells when the kubeconfig becomes another, and [Context.Fingerprint] which of its contexts.
+// the user asked for, or for Check: login.go and package plugin. Spare connections, pings, watches and the look for an
+// API server that is away run none. [Watch] tells when the kubeconfig becomes another, and [Context.Fingerprint] which of its contexts.
 //
 // The package knows no proxy and no desktop. Its errors are those of package fault, in package net's words; it has no
 // sentences for users.
