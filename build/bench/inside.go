@@ -18,9 +18,8 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// inside is the benchmark inside its namespace: it starts what there is to measure, runs the rows, and reports.
-func inside(ctx context.Context, p parameters) (err error) {
-	say := sayer(time.Now())
+// inside is the benchmark inside its namespace: it measures on each node and reports.
+func inside(ctx context.Context, p parameters) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -30,40 +29,64 @@ func inside(ctx context.Context, p parameters) (err error) {
 		return err
 	}
 	defer line.process.Stop()
-	say("start a Kubernetes cluster")
-	cluster, err := clustertest.Launch(ctx, clustertest.Options{NoFixtures: true})
+	var runs []report.Run
+	if p.Beside != "" {
+		earlier, err := readRun(p.Beside)
+		if err != nil {
+			return err
+		}
+		runs = append(runs, earlier)
+	}
+	for _, node := range p.nodes() {
+		result, err := measure(ctx, p, self, node)
+		if len(result.Measures) > 0 {
+			err = errors.Join(err, write(p, node, result))
+		}
+		if err != nil {
+			return err
+		}
+		runs = append(runs, result)
+	}
+	if p.Node != clustertest.RealNode {
+		return nil
+	}
+	return report.WriteBeside(os.Stdout, runs[0], runs[1])
+}
+
+// measure starts a cluster with that kind of node and what else there is to measure, and runs the rows.
+func measure(ctx context.Context, p parameters, self, node string) (result report.Run, err error) {
+	say := sayer(time.Now())
+	say("start a Kubernetes cluster, node: %s", p.nodeName(node))
+	cluster, err := clustertest.Launch(ctx, clustertest.Options{NoFixtures: true, Node: node, Containerd: p.Containerd})
 	if err != nil {
-		return err
+		return result, err
 	}
 	defer func() { err = errors.Join(err, cluster.Stop()) }()
 	admin := kubectl{command: []string{p.Cluster, "kubectl"}, kubeconfig: cluster.Kubeconfig}
 	api, err := admin.server(ctx)
 	if err != nil {
-		return err
+		return result, err
 	}
 	farSide, err := startRole(ctx, p, self, roleFar, api)
 	if err != nil {
-		return err
+		return result, err
 	}
 	defer farSide.process.Stop()
 	var said announced
 	if err := json.Unmarshal([]byte(farSide.line), &said); err != nil {
-		return err
+		return result, err
 	}
 	lab := &row.Lab{Ports: said.Ports, Dir: p.Dir, Say: say}
 	lab.Kinds = p.kinds(admin.command, &way.TLS{Command: []string{self, roleTLS}, Certificate: said.Certificate})
 	if lab.Place, err = places(ctx, admin, said.Ports.API, p.Dir); err != nil {
-		return err
+		return result, err
 	}
-	if lab.Pod, err = admin.stand(ctx, said.Ports.Plain); err != nil {
-		return err
+	if lab.Pod, err = admin.stand(ctx, p.pod(node, said.Ports.Plain)); err != nil {
+		return result, err
 	}
-	lab.Sessions = func(ctx context.Context) (int, error) {
-		stats, err := cluster.Stats(ctx)
-		return int(stats.Pod(lab.Pod.Namespace, lab.Pod.Name).SessionsOpen), err
-	}
+	lab.Sessions = sessions(node, cluster, admin.as("demo"), lab.Pod)
 	lab.StartCrowd = func(ctx context.Context) (row.Crowd, func() error, error) { return startCrowd(ctx, p, say) }
-	return run(ctx, p, lab)
+	return run(ctx, p, node, lab)
 }
 
 // A role is this program in another role, with the first line that it printed.

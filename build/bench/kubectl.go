@@ -78,8 +78,9 @@ const (
 	podPort      = 8080
 )
 
-// manifest is a pod whose port leads to a port of this machine, with its Service.
-const manifest = `
+// doorPod is a Pod of the streaming node whose port leads to a port of this machine.
+func doorPod(port int) string {
+	return fmt.Sprintf(`
 apiVersion: v1
 kind: Pod
 metadata:
@@ -93,6 +94,35 @@ spec:
   - name: door
     image: demo.local/door:1
     ports: [{name: main, containerPort: %[4]d}]
+`, podName, podNamespace, port, podPort)
+}
+
+// containerPod is a Pod of the real node with the far side's programs in a container. Their executable is this program's,
+// linked statically, at a path of this machine; the image only has to be there.
+func containerPod(executable string) string {
+	return fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata:
+  name: %[1]s
+  namespace: %[2]s
+  labels: {app: %[1]s}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: programs
+    image: demo.local/sink:1
+    imagePullPolicy: Never
+    command: [/bench, %[5]s, "%[4]d"]
+    securityContext: {runAsUser: 0}
+    ports: [{name: main, containerPort: %[4]d}]
+    volumeMounts: [{name: bench, mountPath: /bench, readOnly: true}]
+  volumes: [{name: bench, hostPath: {path: %[3]q, type: File}}]
+`, podName, podNamespace, executable, podPort, rolePod)
+}
+
+// service is the Service of either Pod.
+var service = fmt.Sprintf(`
 ---
 apiVersion: v1
 kind: Service
@@ -100,18 +130,18 @@ metadata: {name: %[1]s, namespace: %[2]s}
 spec:
   selector: {app: %[1]s}
   ports: [{name: main, port: 80, targetPort: main}]
-`
+`, podName, podNamespace)
 
 const standWithin = 30 * time.Second
 
-// stand puts the programs behind the local port into a pod with a Service, and waits until both are ready.
-func (k kubectl) stand(ctx context.Context, port int) (row.Pod, error) {
+// stand makes a Pod with its Service, and waits until both are ready.
+func (k kubectl) stand(ctx context.Context, pod string) (row.Pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, standWithin)
 	defer cancel()
 	k = k.as("demo")
 	// Until the namespace's service account is there, no pod can be made.
 	if err := poll(ctx, func() error {
-		_, err := k.run(ctx, fmt.Sprintf(manifest, podName, podNamespace, port, podPort), "apply", "-f", "-")
+		_, err := k.run(ctx, pod+service, "apply", "-f", "-")
 		return err
 	}); err != nil {
 		return row.Pod{}, err

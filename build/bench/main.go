@@ -4,6 +4,9 @@
 // It tests nothing: a goal that is missed is a result, and only work that could not be done is an error. One row is of
 // another kind: it has a big cluster of its own, and counts what Fairlead asks of it.
 //
+// With --node real the rows that can run there are run on a cluster with a real kubelet and containerd as well, and the
+// figures of both nodes are printed in one table.
+//
 // With --soak there are no rows. Package soak says what is done instead; what it finds forbidden is an error.
 //
 // Linux only: as root, or as a user who may make user namespaces; it needs the kernel's TUN driver.
@@ -23,6 +26,7 @@ import (
 
 	"fairlead/build/bench/report"
 	"fairlead/build/bench/row"
+	"fairlead/build/clustertest"
 )
 
 // Exit statuses beside 0.
@@ -42,7 +46,12 @@ type parameters struct {
 	MTU      int
 	Fairlead string // the built program
 	Cluster  string // the built program
+	Programs string // the built program of the real node's Pod
 	Dir      string // for state and logs
+
+	Node       string // clustertest.StreamingNode or clustertest.RealNode
+	Containerd string // the version that the real node has
+	Beside     string // the JSON of a run on the streaming node to print next to that on the real one; empty: it is measured
 
 	Soak time.Duration // 0: no soak but the rows
 	Race bool          // soak a Fairlead that is built with the race detector
@@ -89,6 +98,9 @@ func runCommand(ctx context.Context, args []string) error {
 	flags.StringVar(&p.Picture, "picture", "bin/bench/bench.svg", "`file` to draw the medians into")
 	flags.BoolVar(&p.Readme, "readme", false, "print the table in Markdown too, as it is in the README")
 	flags.IntVar(&p.MTU, "mtu", 1500, "`bytes` of a packet on the delay line")
+	flags.StringVar(&p.Node, "node", clustertest.StreamingNode, "the `kind` of node: streaming; or real, which measures on both and prints one table (root)")
+	flags.StringVar(&p.Containerd, "containerd", clustertest.Containerd16, "the real node's `version` of containerd: 1.6, or 2.2")
+	flags.StringVar(&p.Beside, "beside", "", "with --node real: the JSON `file` of a run on the streaming node, which is not measured then")
 	flags.DurationVar(&p.Soak, "soak", 0, "no rows, but 50 connections a second for `so long`, with Pods deleted and sessions cut")
 	flags.BoolVar(&p.Race, "race", false, "with --soak: build Fairlead with the race detector")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -103,6 +115,9 @@ func runCommand(ctx context.Context, args []string) error {
 		return &usageError{fmt.Sprintf("no row %d: there is 1 to %d (--list)", p.Row, len(row.All()))}
 	}
 	if err := checkSubjects(p.Subjects); err != nil {
+		return err
+	}
+	if err := p.checkNode(); err != nil {
 		return err
 	}
 	if *list {

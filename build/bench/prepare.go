@@ -36,6 +36,16 @@ func prepare(ctx context.Context, p parameters) (err error) {
 	if p.Cluster, err = clustertest.Binary(ctx, os.Stderr); err != nil {
 		return err
 	}
+	if p.Node == clustertest.RealNode {
+		if p.Programs, err = prepareRealNode(ctx, p); err != nil {
+			return err
+		}
+	}
+	if p.Beside != "" {
+		if p.Beside, err = filepath.Abs(p.Beside); err != nil {
+			return err
+		}
+	}
 	for _, path := range []*string{&p.JSON, &p.Picture} {
 		if *path, err = filepath.Abs(*path); err != nil {
 			return err

@@ -19,10 +19,11 @@ const (
 	roleLine   = "line"   // the delay line
 	roleFar    = "far"    // the far side
 	roleTLS    = "tls"    // the near end of the TLS relay
+	rolePod    = "pod"    // the far side's programs, in a container
 )
 
 func isRole(word string) bool {
-	return word == roleInside || word == roleLine || word == roleFar || word == roleTLS
+	return word == roleInside || word == roleLine || word == roleFar || word == roleTLS || word == rolePod
 }
 
 func runRole(ctx context.Context, role string, args []string) error {
@@ -32,6 +33,9 @@ func runRole(ctx context.Context, role string, args []string) error {
 			return err
 		}
 		return inside(ctx, p)
+	}
+	if role == rolePod && len(args) == 1 {
+		return far.Serve(ctx, ":"+args[0])
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -6,35 +6,35 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
 
 	"fairlead/build/bench/report"
 	"fairlead/build/bench/row"
+	"fairlead/build/clustertest"
 )
 
-// bound is what the rows may take in all; it stops a run that hangs.
-const bound = 10 * time.Minute
+// bound is what the rows may take in all on one node; it stops a run that hangs.
+const bound = 15 * time.Minute
 
-// run does the rows and writes what came of them. What was measured before an error is written too.
-func run(ctx context.Context, p parameters, lab *row.Lab) error {
+// run does the rows. What was measured before an error is returned too.
+func run(ctx context.Context, p parameters, node string, lab *row.Lab) (report.Run, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("the rows took longer than %s", bound))
 	defer cancel()
-	result := report.Run{When: time.Now().UTC().Format("2006-01-02 15:04 UTC"), Machine: machine(), RoundTrips: map[string]float64{}}
+	result := report.Run{
+		When: time.Now().UTC().Format("2006-01-02 15:04 UTC"), Node: p.nodeName(node), Machine: machine(), RoundTrips: map[string]float64{},
+	}
 	for _, r := range append([]time.Duration{0}, row.RoundTrips()...) {
 		measured, err := lab.RoundTrip(ctx, r)
 		if err != nil {
-			return err
+			return result, err
 		}
 		result.RoundTrips[fmt.Sprint(r.Milliseconds())] = measured
 		lab.Say("R = %d ms: a TCP connect takes %.2f ms", r.Milliseconds(), measured)
 	}
-	var failed error
-	for _, r := range row.All() {
-		if p.Row != 0 && p.Row != r.Number {
-			continue
-		}
+	for _, r := range p.rows() {
 		lab.Say("row %d: %s", r.Number, r.Title)
 		measures, err := r.Run(ctx, lab)
 		result.Measures = append(result.Measures, measures...)
@@ -42,15 +42,17 @@ func run(ctx context.Context, p parameters, lab *row.Lab) error {
 			result.Notes = append(result.Notes, r.Note)
 		}
 		if err != nil {
-			failed = fmt.Errorf("row %d: %w", r.Number, err)
-			break
+			return result, fmt.Errorf("row %d: %w", r.Number, err)
 		}
 	}
-	return errors.Join(failed, write(p, result))
+	return result, nil
 }
 
-// write prints the table and writes the files.
-func write(p parameters, result report.Run) error {
+// write prints the table and writes the files. Those of the real node have its kind in their names.
+func write(p parameters, node string, result report.Run) error {
+	if node == clustertest.RealNode {
+		p.JSON, p.Picture = withNode(p.JSON, node), withNode(p.Picture, node)
+	}
 	if err := writeFile(p.JSON, func(f *os.File) error {
 		encoder := json.NewEncoder(f)
 		encoder.SetIndent("", "  ")
@@ -61,17 +63,23 @@ func write(p parameters, result report.Run) error {
 	if err := writeFile(p.Picture, func(f *os.File) error { return result.WritePicture(f) }); err != nil {
 		return err
 	}
-	fmt.Printf("\n%s\n%s\n", result.When, result.Machine)
+	fmt.Printf("\n%s, node: %s\n%s\n", result.When, result.Node, result.Machine)
 	fmt.Printf("R measured: %.2f ms for 0, %.2f ms for 40, %.2f ms for 160\n\n", result.RoundTrips["0"], result.RoundTrips["40"], result.RoundTrips["160"])
 	if err := result.WriteTable(os.Stdout); err != nil {
 		return err
 	}
 	fmt.Printf("samples: %s; picture: %s\n", p.JSON, p.Picture)
-	if p.Readme {
+	if p.Readme && p.Node == clustertest.StreamingNode {
 		fmt.Println()
 		return result.WriteMarkdown(os.Stdout)
 	}
 	return nil
+}
+
+// withNode puts the kind of node before a path's extension.
+func withNode(path, node string) string {
+	extension := filepath.Ext(path)
+	return strings.TrimSuffix(path, extension) + "-" + node + extension
 }
 
 func writeFile(path string, write func(*os.File) error) error {

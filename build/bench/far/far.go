@@ -74,6 +74,16 @@ func (s *Side) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// Serve serves the programs alone on a TCP address until ctx ends.
+func Serve(ctx context.Context, address string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	s := &Side{listeners: []net.Listener{listener}, handlers: []func(net.Conn){serve}}
+	return s.Run(ctx)
+}
+
 func (s *Side) close() error {
 	var err error
 	for _, listener := range s.listeners {

@@ -10,6 +10,7 @@ import (
 // Run is one run of the benchmark: what is written as JSON.
 type Run struct {
 	When       string             `json:"when"`
+	Node       string             `json:"node"` // the kind of the cluster's node
 	Machine    string             `json:"machine"`
 	RoundTrips map[string]float64 `json:"roundTripsMs"` // asked for → measured, in ms
 	Measures   []Measure          `json:"measures"`

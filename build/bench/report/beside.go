@@ -1,0 +1,68 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// WriteBeside prints, in Markdown, what was measured on two kinds of node, with the judged subject's ratio to the baseline
+// on each. Goals are not shown: they are those of the first run. A work that only one run has gets a line too.
+func WriteBeside(w io.Writer, first, second Run) error {
+	var out strings.Builder
+	out.WriteString("| # | work |")
+	for _, r := range []Run{second, first} {
+		fmt.Fprintf(&out, " %s: %s | spread | %s | × %[3]s |", r.Node, Judged, Baseline)
+	}
+	out.WriteString("\n|" + strings.Repeat("---|", 10) + "\n")
+	for _, work := range worksOf(second, first) {
+		cells := []string{fmt.Sprint(work.Row), work.work()}
+		for _, r := range []Run{second, first} {
+			cells = append(cells, r.measure(work).beside()...)
+		}
+		for i, cell := range cells {
+			cells[i] = cellText.Replace(cell)
+		}
+		out.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+	}
+	out.WriteString("\n")
+	for _, r := range []Run{second, first} {
+		fmt.Fprintf(&out, "%s: %s, %s. Round trips measured: %.2f, %.2f and %.2f ms.\n\n", r.Node, r.When, cellText.Replace(r.Machine),
+			r.RoundTrips["0"], r.RoundTrips["40"], r.RoundTrips["160"])
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// worksOf returns the works of both runs, those of the first in its order and then what the second has more.
+func worksOf(first, second Run) []Measure {
+	works := first.Measures
+	for _, m := range second.Measures {
+		if first.measure(m).Work == "" {
+			works = append(works[:len(works):len(works)], m)
+		}
+	}
+	return works
+}
+
+// measure is the run's measure of a work; the zero value if it has none.
+func (r Run) measure(work Measure) Measure {
+	for _, m := range r.Measures {
+		if m.Row == work.Row && m.Work == work.Work {
+			return m
+		}
+	}
+	return Measure{}
+}
+
+// beside are the cells of one node.
+func (m Measure) beside() []string {
+	judged, spread := m.cells(Judged)
+	baseline, _ := m.cells(Baseline)
+	ratio := "–"
+	value, ok := m.median(Judged)
+	if of, known := m.against(Baseline); ok && known {
+		ratio = fmt.Sprintf("%.2f", value/of)
+	}
+	return []string{judged, spread, baseline, ratio}
+}
