@@ -133,7 +133,7 @@ func (p parameters) kinds(kubectl []string, tls *way.TLS) []way.Kind {
 func places(ctx context.Context, admin kubectl, port int, dir string) (map[time.Duration]row.Place, error) {
 	places := map[time.Duration]row.Place{0: {Host: "127.0.0.1", Kubeconfig: admin.kubeconfig}}
 	for _, r := range row.RoundTrips() {
-		address, err := delayline.Address(r)
+		address, err := delayline.Address(r, 0)
 		if err != nil {
 			return nil, err
 		}

@@ -93,7 +93,7 @@ func serveEcho(t *testing.T) uint16 {
 }
 
 func dialFar(t *testing.T, r time.Duration, port uint16) *net.TCPConn {
-	address, err := delayline.Address(r)
+	address, err := delayline.Address(r, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"time"
@@ -16,22 +17,34 @@ type held struct {
 	due   time.Time
 }
 
-// queueLength bounds the frames of one round trip that are on their way, as a router's queue does. It is far above
-// what a window of TCP on each of some hundred connections fills.
-const queueLength = 1 << 17
+// Bounds of the frames of one road that are on their way, as a router's queue has one. The first is far above what a
+// window of TCP on each of some hundred connections fills; a road with jitter has one direction of one connection.
+const (
+	queueLength         = 1 << 17
+	jitteredQueueLength = 1 << 12
+)
 
 // A Line carries the packets of one device.
 type Line struct {
 	device io.ReadWriteCloser // one packet a Read or Write
 	wait   func(held)         // returns when it is due
 	frames frames
-	queues map[time.Duration]chan held
+	random *rand.Rand // of the goroutine that reads
+	queues map[road]*queue
 	wg     sync.WaitGroup
+}
+
+// A queue has the frames of one road.
+type queue struct {
+	frames chan held
+	last   time.Time // when the last frame that was put in is due
 }
 
 // New makes the line of a device that Open returned. It does nothing until Run.
 func New(device io.ReadWriteCloser) *Line {
-	return &Line{device: device, wait: func(h held) { sleepUntil(h.due) }, queues: map[time.Duration]chan held{}}
+	return &Line{
+		device: device, wait: func(h held) { sleepUntil(h.due) }, random: rand.New(rand.NewPCG(1, 1)), queues: map[road]*queue{},
+	}
 }
 
 // Run carries packets until ctx ends (then it returns nil) or the device fails. It closes the device.
@@ -42,7 +55,7 @@ func (l *Line) Run(ctx context.Context) error {
 		l.device.Close()
 	}
 	for _, queue := range l.queues {
-		close(queue)
+		close(queue.frames)
 	}
 	l.wg.Wait()
 	if ctx.Err() != nil || errors.Is(err, os.ErrClosed) || errors.Is(err, io.EOF) {
@@ -51,8 +64,7 @@ func (l *Line) Run(ctx context.Context) error {
 	return fmt.Errorf("delay line: %w", err)
 }
 
-// read takes packets from the device and queues them, each round trip apart so that a short one never waits behind a
-// long one.
+// read takes packets from the device and queues them, each road apart so that a short one never waits behind a long one.
 func (l *Line) read() error {
 	for {
 		frame := l.frames.largest()
@@ -60,29 +72,47 @@ func (l *Line) read() error {
 		if err != nil {
 			return err
 		}
-		r, ok := roundTrip(frame[:n])
+		r, ok := roadOf(frame[:n])
 		if !ok {
 			l.frames.put(frame)
 			continue
 		}
+		queue := l.queue(r)
+		due := time.Now().Add(l.hold(r))
+		if due.Before(queue.last) {
+			due = queue.last
+		}
 		select {
-		case l.queue(r) <- held{l.frames.fit(frame, n), time.Now().Add(r / 2)}:
+		case queue.frames <- held{l.frames.fit(frame, n), due}:
+			queue.last = due
 		default: // a full queue drops, as on any road
 		}
 	}
 }
 
-func (l *Line) queue(r time.Duration) chan<- held {
-	queue, ok := l.queues[r]
-	if !ok {
-		queue = make(chan held, queueLength)
-		l.queues[r] = queue
-		l.wg.Go(func() { l.deliver(queue) })
+// hold is how long a packet takes one way: half the round trip, give or take half the jitter.
+func (l *Line) hold(r road) time.Duration {
+	if r.jitter == 0 {
+		return r.roundTrip / 2
 	}
-	return queue
+	return (r.roundTrip-r.jitter)/2 + time.Duration(l.random.Int64N(int64(r.jitter)+1))
 }
 
-// deliver writes the packets of one round trip back, in order, each when it is due.
+func (l *Line) queue(r road) *queue {
+	q, ok := l.queues[r]
+	if !ok {
+		length := queueLength
+		if r.jitter > 0 {
+			length = jitteredQueueLength
+		}
+		q = &queue{frames: make(chan held, length)}
+		l.queues[r] = q
+		l.wg.Go(func() { l.deliver(q.frames) })
+	}
+	return q
+}
+
+// deliver writes the packets of one road back, in order, each when it is due.
 func (l *Line) deliver(queue <-chan held) {
 	for h := range queue {
 		l.wait(h)

@@ -3,10 +3,13 @@ package delayline
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -89,6 +92,80 @@ func TestEachPacketIsHeldHalfItsRoundTrip(t *testing.T) {
 		t.Errorf("due %s after it was sent, want 80 ms", at.Sub(before))
 	}
 	<-d.out
+}
+
+// jittered is a frame to the line of 40 ms with 15 ms of jitter, from a port.
+func jittered(port uint16, payload string) []byte {
+	frame := frameTo(40, payload)
+	frame[offloadHeader+19] = noJitter + 15
+	binary.BigEndian.PutUint16(frame[offloadHeader+ipv4Header:], port)
+	return frame
+}
+
+// holds returns how long a line holds packets of one road.
+func holds(r road) []time.Duration {
+	line := New(newDevice())
+	var all []time.Duration
+	for range 1000 {
+		all = append(all, line.hold(r))
+	}
+	return all
+}
+
+func TestJitterVariesTheRoundTripBothWays(t *testing.T) {
+	all := slices.Sorted(slices.Values(holds(road{roundTrip: 40 * time.Millisecond, jitter: 15 * time.Millisecond})))
+	// One way it is half of 40 ms, give or take half of 15; both ways together are 25 to 55 ms.
+	const least, most, near = 12500 * time.Microsecond, 27500 * time.Microsecond, 100 * time.Microsecond
+	if low := all[0]; low < least || low > least+near {
+		t.Errorf("the shortest is held %s, want %s or a little more", low, least)
+	}
+	if high := all[len(all)-1]; high > most || high < most-near {
+		t.Errorf("the longest is held %s, want %s or a little less", high, most)
+	}
+	if middle := all[len(all)/2]; middle < 19*time.Millisecond || middle > 21*time.Millisecond {
+		t.Errorf("half are held for more than %s, want 20 ms", middle)
+	}
+}
+
+func TestJitterIsTheSameInEveryRun(t *testing.T) {
+	r := road{roundTrip: 40 * time.Millisecond, jitter: 15 * time.Millisecond}
+	if first, second := holds(r), holds(r); !slices.Equal(first, second) {
+		t.Errorf("%v, then %v", first[:5], second[:5])
+	}
+}
+
+func TestWithJitterAConnectionKeepsItsOrderAndWaitsForNoOther(t *testing.T) {
+	d := newDevice()
+	const count = 200
+	for i := range count {
+		d.in <- jittered(1, fmt.Sprint("a", i))
+		d.in <- jittered(2, fmt.Sprint("b", i))
+	}
+	var mu sync.Mutex
+	last := map[byte]time.Time{}
+	release := make(chan struct{})
+	runLine(t, d, func(h held) {
+		of := payload(h.frame)[0]
+		mu.Lock()
+		if h.due.Before(last[of]) {
+			t.Errorf("%s is due before the one before it", payload(h.frame))
+		}
+		last[of] = h.due
+		mu.Unlock()
+		if of == 'a' {
+			<-release
+		}
+	})
+	for _, of := range []string{"b", "a"} {
+		for i := range count {
+			if got, want := payload(<-d.out), fmt.Sprint(of, i); got != want {
+				t.Fatalf("%s came, want %s", got, want)
+			}
+		}
+		if of == "b" {
+			close(release)
+		}
+	}
 }
 
 func TestAShortRoundTripDoesNotWaitBehindALongOne(t *testing.T) {

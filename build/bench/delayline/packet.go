@@ -14,20 +14,34 @@ const (
 	frameSize = offloadHeader + 65535
 )
 
-// roundTrip is the round trip asked for by the destination of frame (an IPv4 packet behind its offload header), and
-// whether the frame is one for a far address.
-func roundTrip(frame []byte) (time.Duration, bool) {
+// A road is what a packet's destination asks for. Packets of one road keep their order.
+type road struct {
+	roundTrip, jitter time.Duration
+	// ports are those of the packet's sender and receiver where there is jitter: one connection's packets then do not wait
+	// for another's, nor for those that come the other way.
+	ports [4]byte
+}
+
+// roadOf returns the road of a frame (an IPv4 packet behind its offload header), and whether it is one to a far address.
+func roadOf(frame []byte) (road, bool) {
 	if len(frame) < offloadHeader+ipv4Header {
-		return 0, false
+		return road{}, false
 	}
 	packet := frame[offloadHeader:]
 	if packet[0]>>4 != 4 || int(binary.BigEndian.Uint16(packet[2:])) > len(packet) {
-		return 0, false
+		return road{}, false
 	}
-	if packet[16] != 10 || packet[17] != 98 || packet[18] == 0 {
-		return 0, false
+	if packet[16] != 10 || packet[17] != 98 || packet[18] == 0 || packet[19] < noJitter {
+		return road{}, false
 	}
-	return time.Duration(packet[18]) * time.Millisecond, true
+	r := road{
+		roundTrip: time.Duration(packet[18]) * time.Millisecond,
+		jitter:    time.Duration(packet[19]-noJitter) * time.Millisecond,
+	}
+	if header := int(packet[0]&0xf) * 4; r.jitter > 0 && len(packet) >= header+len(r.ports) {
+		copy(r.ports[:], packet[header:])
+	}
+	return r, true
 }
 
 // turn swaps the packet's source and destination. The checksums of IPv4, TCP and UDP stay right, finished or not: they

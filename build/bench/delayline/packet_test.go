@@ -73,33 +73,43 @@ func TestChecksumsStayRight(t *testing.T) {
 func TestOnlyPacketsToFarAddressesAreHeld(t *testing.T) {
 	tests := map[string]struct {
 		change func([]byte) []byte
-		want   time.Duration
+		want   road
 		ok     bool
 	}{
-		"to a far address":         {func(f []byte) []byte { return f }, 40 * time.Millisecond, true},
-		"to the farthest":          {func(f []byte) []byte { f[offloadHeader+18] = 255; return f }, Longest, true},
-		"without a delay":          {func(f []byte) []byte { f[offloadHeader+18] = 0; return f }, 0, false},
-		"to another network":       {func(f []byte) []byte { f[offloadHeader+17] = 99; return f }, 0, false},
-		"IPv6":                     {func(f []byte) []byte { f[offloadHeader] = 0x60; return f }, 0, false},
-		"cut off":                  {func(f []byte) []byte { return f[:offloadHeader+ipv4Header-1] }, 0, false},
-		"shorter than it declares": {func(f []byte) []byte { return f[:len(f)-1] }, 0, false},
-		"empty":                    {func([]byte) []byte { return nil }, 0, false},
+		"to a far address":         {func(f []byte) []byte { return f }, road{roundTrip: 40 * time.Millisecond}, true},
+		"to the farthest":          {func(f []byte) []byte { f[offloadHeader+18] = 255; return f }, road{roundTrip: Longest}, true},
+		"with jitter":              {func(f []byte) []byte { f[offloadHeader+19] = 16; return f }, road{40 * time.Millisecond, 15 * time.Millisecond, [4]byte{40000 >> 8, 40000 & 0xff, 443 >> 8, 443 & 0xff}}, true},
+		"without a delay":          {func(f []byte) []byte { f[offloadHeader+18] = 0; return f }, road{}, false},
+		"without a last octet":     {func(f []byte) []byte { f[offloadHeader+19] = 0; return f }, road{}, false},
+		"to another network":       {func(f []byte) []byte { f[offloadHeader+17] = 99; return f }, road{}, false},
+		"IPv6":                     {func(f []byte) []byte { f[offloadHeader] = 0x60; return f }, road{}, false},
+		"cut off":                  {func(f []byte) []byte { return f[:offloadHeader+ipv4Header-1] }, road{}, false},
+		"shorter than it declares": {func(f []byte) []byte { return f[:len(f)-1] }, road{}, false},
+		"empty":                    {func([]byte) []byte { return nil }, road{}, false},
 	}
 	for name, test := range tests {
-		if r, ok := roundTrip(test.change(frameTo(40, "x"))); r != test.want || ok != test.ok {
-			t.Errorf("%s: %s, %v; want %s, %v", name, r, ok, test.want, test.ok)
+		if r, ok := roadOf(test.change(frameTo(40, "x"))); r != test.want || ok != test.ok {
+			t.Errorf("%s: %v, %v; want %v, %v", name, r, ok, test.want, test.ok)
 		}
 	}
 }
 
-func TestAddressHoldsTheRoundTrip(t *testing.T) {
-	address, err := Address(160*time.Millisecond + 300*time.Microsecond)
-	if err != nil || address.String() != "10.98.160.1" {
-		t.Errorf("%s, %v", address, err)
+func TestAddressHoldsRoundTripAndJitter(t *testing.T) {
+	for want, of := range map[string][2]time.Duration{
+		"10.98.160.1":   {160*time.Millisecond + 300*time.Microsecond, 0},
+		"10.98.40.16":   {40 * time.Millisecond, 15*time.Millisecond + 300*time.Microsecond},
+		"10.98.255.255": {255 * time.Millisecond, 254 * time.Millisecond},
+	} {
+		if address, err := Address(of[0], of[1]); err != nil || address.String() != want {
+			t.Errorf("%s, %v; want %s", address, err, want)
+		}
 	}
-	for _, r := range []time.Duration{0, -time.Second, 999 * time.Microsecond, 256 * time.Millisecond} {
-		if address, err := Address(r); err == nil {
-			t.Errorf("%s has the address %s", r, address)
+	for _, of := range [][2]time.Duration{
+		{0, 0}, {-time.Second, 0}, {999 * time.Microsecond, 0}, {256 * time.Millisecond, 0},
+		{40 * time.Millisecond, -1}, {40 * time.Millisecond, 41 * time.Millisecond}, {255 * time.Millisecond, 255 * time.Millisecond},
+	} {
+		if address, err := Address(of[0], of[1]); err == nil {
+			t.Errorf("%s give or take %s has the address %s", of[0], of[1], address)
 		}
 	}
 }
