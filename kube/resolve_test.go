@@ -122,7 +122,7 @@ func TestAPodThatIsGoneIsReplacedBeforeTheClientHears(t *testing.T) {
 		t.Fatalf("after a rollout: %v", err)
 	}
 	dials := carrier.dialled()
-	if last := dials[len(dials)-1]; len(last) != 1 || last[0] != at("team", "new", "uid-new", 8080) {
+	if last := dials[len(dials)-1]; len(last) != 1 || last[0] != behind("web:80", at("team", "new", "uid-new", 8080)) {
 		t.Errorf("dialled %v", last)
 	}
 }
@@ -278,7 +278,7 @@ func TestANameOfTwoLabelsMayBeAPods(t *testing.T) {
 		t.Fatal(err)
 	}
 	dials := carrier.dialled()
-	if last := dials[len(dials)-1]; last[0] != at("db", "another", "uid-another", 8080) {
+	if last := dials[len(dials)-1]; last[0] != behind("primary:80", at("db", "another", "uid-another", 8080)) {
 		t.Errorf("a Service that is there: %v", last)
 	}
 	if dials[1][0] != at("team", "db-0", "uid-db-0", 77) {
@@ -403,7 +403,10 @@ func TestAnAddressIsAServicesOrAPods(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
-	want := []endpoint{at("team", "web-1", "uid-web-1", 8080), at("other", "ready", "uid", 9999), at("other", "ready", "uid", 9999), at("other", "ready", "uid", 1)}
+	want := []endpoint{
+		behind("web:80", at("team", "web-1", "uid-web-1", 8080)),
+		at("other", "ready", "uid", 9999), at("other", "ready", "uid", 9999), at("other", "ready", "uid", 1),
+	}
 	for i, endpoints := range carrier.dialled() {
 		if len(endpoints) != 1 || endpoints[0] != want[i] {
 			t.Errorf("dial %d went to %v, want %v", i, endpoints, want[i])

@@ -395,3 +395,9 @@ func testLog() zerolog.Logger { return zerolog.Nop() }
 func at(namespace, pod, uid string, port int) endpoint {
 	return endpoint{Namespace: namespace, Pod: pod, UID: uid, Port: port}
 }
+
+// behind is an endpoint that a Service's port, "name:port", led to.
+func behind(service string, e endpoint) endpoint {
+	e.Service = service
+	return e
+}

@@ -169,7 +169,7 @@ func (s *service) endpoints(port int) (pods []candidate, outside []string, err e
 	if err != nil && !s.headless {
 		return nil, nil, err
 	}
-	f := found{service: s.name + ":" + strconv.Itoa(port)}
+	f := s.found(port)
 	if err == nil {
 		f = s.having(port, func(p servicePort) bool { return p.name == name })
 	}
@@ -190,8 +190,12 @@ func (s *service) endpoints(port int) (pods []candidate, outside []string, err e
 	return nil, nil, s.nothingReady(port, len(f.notReady))
 }
 
+// found is where the Pods of a port are collected.
+func (s *service) found(port int) found { return found{service: s.name + ":" + strconv.Itoa(port)} }
+
 // having returns the members whose EndpointSlices have such a TCP port, which is asked for as port.
-func (s *service) having(port int, such func(servicePort) bool) (f found) {
+func (s *service) having(port int, such func(servicePort) bool) found {
+	f := s.found(port)
 	for _, slice := range s.slices {
 		for _, p := range slice.ports {
 			if p.protocol != corev1.ProtocolTCP || !such(p) {

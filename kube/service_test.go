@@ -164,6 +164,10 @@ func TestAServicesPortsLeadToItsPods(t *testing.T) {
 				if e.Namespace != "ns" {
 					t.Errorf("namespace %s", e.Namespace)
 				}
+				// What one of its Pods proves holds for the others only where they have this in common.
+				if want := fmt.Sprintf("svc:%d", test.port); e.Service != want {
+					t.Errorf("%s is of %q, want %q", e.Pod, e.Service, want)
+				}
 				got = append(got, fmt.Sprintf("%s:%d", e.Pod, e.Port))
 			}
 			if err != nil {
