@@ -196,6 +196,7 @@ func TestRootIsToldWhyABrowserDoesNotRun(t *testing.T) {
 	}
 	need(t, "chromium", "chromium")
 	startX(t)
+	t.Setenv("HOME", t.TempDir()) // where it keeps what it knows of crashes
 	var browsers desktop.Browsers
 	defer browsers.Close()
 	err := browsers.Open(t.Context(), desktop.FindBrowsers("")[0], desktop.Window{Proxy: "127.0.0.1:1080", URL: "http://hello/"})
