@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -48,6 +49,7 @@ type front struct {
 type rule struct {
 	method string
 	path   *regexp.Regexp
+	query  string // a part of it
 	times  int
 	status int
 	header http.Header
@@ -203,7 +205,8 @@ func (f *front) rule(r *http.Request) *rule {
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, r.Method+" "+r.URL.Path)
 	for _, rule := range f.rules {
-		if rule.times == 0 || rule.method != "" && rule.method != r.Method || !rule.path.MatchString(r.URL.Path) {
+		if rule.times == 0 || rule.method != "" && rule.method != r.Method || !rule.path.MatchString(r.URL.Path) ||
+			!strings.Contains(r.URL.RawQuery, rule.query) {
 			continue
 		}
 		if rule.times > 0 {

@@ -48,6 +48,7 @@ func TestOnARealCluster(t *testing.T) {
 		"a Service in use is watched once":                   watchedOnce,
 		"a Service that may not be watched is polled":        unwatched,
 		"a watch that begins too late begins again":          tooOld,
+		"a watch that is cut is made again":                  cutWatch,
 		"a watch goes through a middlebox":                   throughMiddlebox,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, cluster) })

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -389,4 +391,26 @@ func throughMiddlebox(t *testing.T, cluster *clustertest.Cluster) {
 	if usable, listed := set.pods()[id]; !live || usable || !listed {
 		t.Errorf("the change did not come within %s; live: %v", freshWithin, live)
 	}
+}
+
+// cutWatch cuts what is before the API server, which lets no watch through for a while then. Nobody hears of that.
+func cutWatch(t *testing.T, cluster *clustertest.Cluster) {
+	makeWatched(t, cluster)
+	f := newFront(t, cluster)
+	c := openReal(t, f.kubeconfig(t, nil), "front")
+	askBoth(t, c)
+	waitFor(t, "the watch", func() bool { return isWatched(c, "watched", "pair") })
+	f.obey(rule{method: http.MethodGet, path: regexp.MustCompile("/endpointslices$"), query: "watch=true", times: -1, status: http.StatusBadGateway})
+	f.CloseClientConnections()
+	waitFor(t, "the end of the watch", func() bool { return !isWatched(c, "watched", "pair") })
+	setRealReady(t, cluster, "pair-b", false)
+	defer setRealReady(t, cluster, "pair-b", true)
+	<-time.After(busyPoll + freshWithin)
+	for range 10 {
+		if pod, err := ask(c, "pair.watched:80"); err != nil || pod != "watched/pair-a" {
+			t.Errorf("Pod %q, %v", pod, err)
+		}
+	}
+	f.pass()
+	waitFor(t, "another watch", func() bool { return isWatched(c, "watched", "pair") })
 }
