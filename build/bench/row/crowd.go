@@ -232,7 +232,7 @@ func (c *crowdCosts) addresses(ctx context.Context, w way.Way, log *audit, crowd
 		return err
 	}
 	c.addressTime.Add(report.Judged, milliseconds(took))
-	c.address.Add(report.Judged, float64(len(slices.DeleteFunc(requests, asked.portForward))))
+	c.address.Add(report.Judged, float64(len(slices.DeleteFunc(requests, func(a asked) bool { return a.portForward() || a.watch() }))))
 	return nil
 }
 
