@@ -70,6 +70,12 @@ func writeLines(ctx context.Context, w io.Writer, self Self, pause time.Duration
 
 func neverReads(ctx context.Context, _ net.Conn) { <-ctx.Done() }
 
+// resets closes the connection on the client's first bytes while it has not read all of them, which resets it. A client
+// has to send two bytes or more at once.
+func resets(_ context.Context, conn net.Conn) {
+	_, _ = conn.Read(make([]byte, 1))
+}
+
 func closesFirst(self Self) behaviour {
 	return func(_ context.Context, conn net.Conn) {
 		_, _ = fmt.Fprintf(conn, "goodbye from %s\n", self)

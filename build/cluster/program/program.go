@@ -48,7 +48,7 @@ type behaviour func(ctx context.Context, conn net.Conn)
 // names of the programs, in alphabetical order.
 var names = []string{
 	"answers-after-eof", "closes-first", "door", "echo", "five-lines", "greets-first", "http", "http-finishes",
-	"http-ignores-stop", "http-stops-at-once", "never-reads", "refuses", "sink", "source",
+	"http-ignores-stop", "http-stops-at-once", "never-reads", "refuses", "resets", "sink", "source",
 }
 
 // Names returns the names of all programs, in alphabetical order.
@@ -104,6 +104,7 @@ func Listen(name string, self Self, settings Settings) (*Port, error) {
 		"five-lines":        fiveLines(self, 500*time.Millisecond),
 		"greets-first":      greetsFirst(self),
 		"never-reads":       neverReads,
+		"resets":            resets,
 		"sink":              sink,
 		"source":            source(settings.Bytes),
 	}[name]
