@@ -149,8 +149,8 @@ func (c *Cluster) RestartKubelet(ctx context.Context) error {
 	return c.order(ctx, "restart-kubelet", map[string]any{})
 }
 
-// KillContainer kills the main process of a container of the real node, as kill -9 does. The pod is named
-// NAMESPACE/NAME; the container may be "" if the pod has one.
+// KillContainer kills the main process of a container, as kill -9 does; the node starts it again. The pod is named
+// NAMESPACE/NAME; the container may be "" if the pod has one. The streaming node kills all of a pod's.
 func (c *Cluster) KillContainer(ctx context.Context, pod, container string) error {
 	return c.order(ctx, "kill-container", map[string]any{"pod": pod, "container": container})
 }

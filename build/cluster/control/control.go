@@ -46,6 +46,7 @@ type obeyer func(context.Context, order) error
 //	POST /refuse-upgrades       protocol, status: at the node
 //	POST /delay                 pod, upgradeMilliseconds, connectMilliseconds
 //	POST /blackhole             pod, on
+//	POST /kill-container        pod: kill -9 of all its programs
 //	POST /runtime               runtime
 //	POST /heal                  ends all faults of the node and the middlebox
 //	POST /websockets            on: passed through to the node; else translated by the API server
@@ -64,7 +65,8 @@ func Streaming(node *kubelet.Kubelet, box *middlebox.Middlebox) http.Handler {
 				Connect: time.Duration(o.Connect) * time.Millisecond,
 			})
 		},
-		"blackhole": func(_ context.Context, o order) error { return node.Blackhole(o.Pod, o.On) },
+		"blackhole":      func(_ context.Context, o order) error { return node.Blackhole(o.Pod, o.On) },
+		"kill-container": func(_ context.Context, o order) error { return node.KillContainer(o.Pod) },
 		"heal": func(context.Context, order) error {
 			node.Heal()
 			return heal(box)

@@ -132,6 +132,8 @@ func (k *Kubelet) live(ctx context.Context, p *pod) {
 			k.patchStatus(ctx, p.object, running(p, started, true))
 		case <-ctx.Done():
 			return
+		case <-p.killed:
+			k.restart(ctx, p, started)
 		case <-p.gone:
 			k.tearDown(ctx, p)
 			return

@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,9 +64,13 @@ type pod struct {
 	// deleted receives the grace period once deletion has been asked for; gone is closed when the object is no more.
 	deleted chan time.Duration
 	gone    chan struct{}
-	ports   map[int32]*program.Port
+	// killed says that the programs have been killed, and are to be started again.
+	killed   chan struct{}
+	settings program.Settings
 
 	mu       sync.Mutex
+	ports    map[int32]*program.Port
+	restarts int32
 	phase    phase
 	dropping chan struct{}
 	forwards int
@@ -81,11 +87,12 @@ func newPod(object *corev1.Pod, address string) (*pod, error) {
 		stopAfter: -1,
 		deleted:   make(chan time.Duration, 1),
 		gone:      make(chan struct{}),
+		killed:    make(chan struct{}, 1),
 		ports:     map[int32]*program.Port{},
 		dropping:  make(chan struct{}),
 	}
 	p.alive, p.cut = context.WithCancelCause(context.Background())
-	var settings program.Settings
+	settings := &p.settings
 	var err error
 	for key, value := range object.Annotations {
 		switch key {
@@ -105,7 +112,7 @@ func newPod(object *corev1.Pod, address string) (*pod, error) {
 		}
 	}
 	settings.ReadyAfter = p.readyAfter
-	if err := p.listen(settings); err != nil {
+	if err := p.listen(); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -113,7 +120,9 @@ func newPod(object *corev1.Pod, address string) (*pod, error) {
 }
 
 // listen starts a program behind each port that the pod's containers declare.
-func (p *pod) listen(settings program.Settings) error {
+func (p *pod) listen() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, container := range p.object.Spec.Containers {
 		name := p.object.Annotations[AnnotationProgram]
 		if name == "" {
@@ -129,7 +138,7 @@ func (p *pod) listen(settings program.Settings) error {
 			self := program.Self{
 				Namespace: p.name.namespace, Name: p.name.name, Address: p.address, Port: declared.ContainerPort,
 			}
-			port, err := program.Listen(name, self, settings)
+			port, err := program.Listen(name, self, p.settings)
 			if err != nil {
 				return err
 			}
@@ -141,7 +150,9 @@ func (p *pod) listen(settings program.Settings) error {
 
 // dial connects to a port on the pod's localhost, with the errors of the runtime.
 func (k *Kubelet) dial(ctx context.Context, p *pod, number int32) (net.Conn, error) {
+	p.mu.Lock()
 	port := p.ports[number]
+	p.mu.Unlock()
 	err := error(syscall.ECONNREFUSED)
 	if port != nil {
 		var conn net.Conn
@@ -216,7 +227,7 @@ func (p *pod) drop() {
 
 // stop tells the programs to stop.
 func (p *pod) stop() {
-	for _, port := range p.ports {
+	for _, port := range p.listening() {
 		port.Stop()
 	}
 }
@@ -225,9 +236,16 @@ func (p *pod) stop() {
 // runtime a second.
 func (p *pod) close() {
 	p.cut(errCut)
-	for _, port := range p.ports {
+	for _, port := range p.listening() {
 		port.Close()
 	}
+}
+
+// listening returns the pod's ports.
+func (p *pod) listening() []*program.Port {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Values(p.ports))
 }
 
 // enters is the Pod's next phase.

@@ -32,7 +32,7 @@ func running(p *pod, started time.Time, ready bool) corev1.PodStatus {
 		isStarted := true
 		status.ContainerStatuses = append(status.ContainerStatuses, corev1.ContainerStatus{
 			Name: container.Name, Image: container.Image, ImageID: container.Image,
-			ContainerID: "program://" + p.sandbox, Ready: ready, Started: &isStarted,
+			ContainerID: "program://" + p.sandbox, Ready: ready, Started: &isStarted, RestartCount: p.restartCount(),
 			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: start}},
 		})
 	}
