@@ -168,10 +168,17 @@ func prebuild(t *testing.T) {
 	}
 }
 
+// webPod is a Pod that answers HTTP on port 8080, and is ready when it does.
+func webPod(name string) string {
+	return `{apiVersion: v1, kind: Pod, metadata: {name: ` + name + `}, spec: {terminationGracePeriodSeconds: 1,
+		containers: [{name: http, image: "demo.local/http:1", imagePullPolicy: Never,
+			startupProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}}]}}`
+}
+
+// runPod makes a Pod of the name one.
 func runPod(t *testing.T, c *clustertest.Cluster) {
 	t.Helper()
-	apply(t, c, `{apiVersion: v1, kind: Pod, metadata: {name: one}, spec: {terminationGracePeriodSeconds: 1,
-		containers: [{name: http, image: "demo.local/http:1", imagePullPolicy: Never}]}}`)
+	apply(t, c, webPod("one"))
 	kubectl(t, c, "wait", "--for=condition=Ready", "--timeout=30s", "pod/one")
 }
 
@@ -310,8 +317,7 @@ func TestTwoClustersSideBySide(t *testing.T) {
 	if ready := kubectl(t, other, "get", "pod", "one", "-o", "jsonpath={.status.containerStatuses[0].ready} {.status.containerStatuses[0].restartCount}"); ready != "true 0" {
 		t.Errorf("the second's Pod after the first's end: ready and restarts %s", ready)
 	}
-	apply(t, other, `{apiVersion: v1, kind: Pod, metadata: {name: two}, spec: {terminationGracePeriodSeconds: 1,
-		containers: [{name: http, image: "demo.local/http:1", imagePullPolicy: Never}]}}`)
+	apply(t, other, webPod("two"))
 	kubectl(t, other, "wait", "--for=condition=Ready", "--timeout=30s", "pod/two")
 }
 

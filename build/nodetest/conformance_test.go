@@ -1,0 +1,314 @@
+//go:build node
+
+package nodetest
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fairlead/build/clustertest"
+)
+
+// The same scripts are played against a real node with each version of containerd and against the streaming one, and
+// what a client sees on the wire is compared event by event: the streaming node must do nothing that no real one does.
+
+// linger is how long a runtime keeps a connection after one direction of it has ended. Half of it is what no delay on a
+// busy machine can take away.
+const (
+	linger     = time.Second
+	lingerHalf = linger / 2
+)
+
+// stage is where a script is played: a Pod and a session with it.
+type stage struct {
+	*wire
+	c   *clustertest.Cluster
+	pod string
+}
+
+// outcome is what a script found out.
+type outcome struct {
+	story string
+	text  string // what came on the error stream
+	times string
+	waits time.Duration // from what the script did until the end that it was to see
+}
+
+// script is one thing that a client may meet.
+type script struct {
+	name    string
+	program string // it stands in the Pod, behind port 7000
+	play    func(t *testing.T, s *stage) outcome
+	// old and new are the stories that containerd 1.6 and 2.2 may tell; the streaming node may tell both.
+	old, new []string
+	text     string        // a pattern of what comes on the error stream
+	waits    time.Duration // the least that outcome.waits may be
+}
+
+// The ends that containerd's two versions give to a connection: the newer one resets where there is an error.
+var (
+	refusedEnd = [2]string{"data fin, error text, error fin", "data fin, error text, error rst 5"}
+	goneEnd    = [2]string{"error text, error fin, data fin", "error text, data rst 5, error rst 5"}
+)
+
+// podPrefix begins the names of the scripts' Pods: the fixtures have others.
+const podPrefix = "wire-"
+
+const (
+	orderly  = "data bytes, data fin, error fin"
+	openPort = 7000
+	deafPort = 9999
+
+	refusedText = `^error forwarding port \d+ to pod SANDBOX, uid : failed to execute portforward in network namespace "NETNS": ` +
+		`failed to connect to localhost:\d+ inside namespace "SANDBOX", ` +
+		`IPv4: dial tcp4 127\.0\.0\.1:\d+: connect: connection refused IPv6 dial tcp6.*$`
+	resetText = `^error forwarding port \d+ to pod SANDBOX, uid : failed to execute portforward in network namespace "NETNS": ` +
+		`.*read: connection reset by peer$`
+	goneText = `^error forwarding port \d+ to pod SANDBOX, uid : ` +
+		`(network namespace for sandbox "SANDBOX" is closed|failed to find sandbox "SANDBOX" in store: not found)$`
+)
+
+var scripts = []script{
+	{
+		name: "refused", program: "echo", old: []string{refusedEnd[0]}, new: []string{refusedEnd[1]}, text: refusedText,
+		play: func(_ *testing.T, s *stage) outcome { return s.end(s.open(deafPort, ""), time.Now()) },
+	},
+	{
+		name: "refused-with-data", program: "echo", old: []string{refusedEnd[0]}, new: []string{refusedEnd[1]}, text: refusedText,
+		play: func(_ *testing.T, s *stage) outcome { return s.end(s.open(deafPort, "hello"), time.Now()) },
+	},
+	{
+		name: "held-up-by-refusals-with-data", program: "echo", old: []string{"no reply"}, new: []string{"data bytes"}, text: "^$",
+		play: heldUp,
+	},
+	{
+		name: "closes-first", program: "closes-first", old: []string{orderly}, new: []string{orderly}, text: "^$", waits: lingerHalf,
+		play: func(_ *testing.T, s *stage) outcome { return s.end(s.open(openPort, ""), time.Now()) },
+	},
+	{
+		name: "half-closed", program: "echo", old: []string{orderly}, new: []string{orderly}, text: "^$", waits: lingerHalf,
+		play: func(_ *testing.T, s *stage) outcome {
+			p := s.open(openPort, "hello")
+			began := time.Now()
+			s.send(p, " there", true)
+			return s.end(p, began)
+		},
+	},
+	{
+		name: "reset-in-the-pod", program: "resets", text: resetText, waits: lingerHalf,
+		old: []string{refusedEnd[0]}, new: []string{refusedEnd[1]},
+		play: func(_ *testing.T, s *stage) outcome { return s.end(s.open(openPort, "hello"), time.Now()) },
+	},
+	{
+		name: "never-reads", program: "never-reads", old: []string{""}, new: []string{""}, text: "^$",
+		play: func(_ *testing.T, s *stage) outcome {
+			p := s.open(openPort, "hello")
+			s.await(2*linger, func() bool { return p.over() })
+			return s.told(p, time.Now())
+		},
+	},
+	{
+		name: "never-reads-half-closed", program: "never-reads", text: "^$", waits: lingerHalf,
+		old: []string{"data fin, error fin"}, new: []string{"data fin, error fin"},
+		play: func(_ *testing.T, s *stage) outcome {
+			p := s.open(openPort, "hello")
+			began := time.Now()
+			s.send(p, " there", true)
+			return s.end(p, began)
+		},
+	},
+	{
+		name: "killed", program: "echo", old: []string{orderly}, new: []string{orderly}, text: "^$", waits: lingerHalf,
+		play: func(t *testing.T, s *stage) outcome {
+			p := s.echoed(t)
+			began := time.Now()
+			if err := s.c.KillContainer(t.Context(), "default/"+s.pod, ""); err != nil {
+				t.Fatal(err)
+			}
+			return s.end(p, began)
+		},
+	},
+	{
+		// A grace period of a second, and then the linger.
+		name: "deleted-while-open", program: "echo", old: []string{orderly}, new: []string{orderly}, text: "^$", waits: linger + lingerHalf,
+		play: func(t *testing.T, s *stage) outcome {
+			p := s.echoed(t)
+			began := time.Now()
+			kubectl(t, s.c, "delete", "pod", s.pod, "--wait=false")
+			return s.end(p, began)
+		},
+	},
+	{
+		name: "opened-after-the-end", program: "echo", old: []string{goneEnd[0]}, new: []string{goneEnd[1]}, text: goneText,
+		play: openedAfterTheEnd,
+	},
+}
+
+// heldUp opens a connection in a session that has seen refusals with bytes under way. Old runtimes do not answer it then,
+// though they may answer pings.
+func heldUp(t *testing.T, s *stage) outcome {
+	for range 3 {
+		p := s.open(deafPort, "hello")
+		s.await(linger/2, func() bool { return p.over() })
+	}
+	p := s.open(openPort, "hello")
+	s.await(2*linger, func() bool { return p.data.Len() > 0 })
+	const pings = 5 // each goes to another of the runtime's frame workers
+	for id := range pings {
+		s.ping(uint32(2*id + 1))
+	}
+	s.await(linger, func() bool { return s.pings == pings })
+	s.mu.Lock()
+	t.Logf("answered %d of %d pings", s.pings, pings)
+	s.mu.Unlock()
+	return s.told(p, time.Now())
+}
+
+// openedAfterTheEnd opens connections in the session of a Pod that is being deleted, until one finds the network gone.
+// Those before it were accepted, refused or not answered, in this order.
+func openedAfterTheEnd(t *testing.T, s *stage) outcome {
+	s.echoed(t)
+	kubectl(t, s.c, "delete", "pod", s.pod, "--wait=false")
+	steps := []string{"accepted", "refused", "unanswered", "gone"}
+	step := 0
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		p := s.open(openPort, "")
+		now := "accepted"
+		if s.await(100*time.Millisecond, func() bool { return p.over() }) {
+			switch o := s.told(p, time.Now()); {
+			case regexp.MustCompile(goneText).MatchString(o.text):
+				s.ping(1)
+				if !s.await(5*time.Second, func() bool { return s.pings > 0 }) {
+					return outcome{story: "no answer to a ping"}
+				}
+				return s.told(p, time.Now())
+			case regexp.MustCompile(refusedText).MatchString(o.text):
+				now = "refused"
+			default:
+				t.Errorf("a connection to a Pod that ends: %s; %q", o.story, o.text)
+			}
+		} else if steps[step] != "accepted" {
+			now = "unanswered"
+		}
+		next := slices.Index(steps, now)
+		if next < step {
+			t.Errorf("connections to a Pod that ends are %s after they were %s", now, steps[step])
+		}
+		step = next
+	}
+	return outcome{story: "the network never goes"}
+}
+
+// echoed opens a connection that is known to have reached its program.
+func (s *stage) echoed(t *testing.T) *pair {
+	t.Helper()
+	p := s.open(openPort, "hello")
+	if !s.await(10*time.Second, func() bool { return p.data.String() == "hello" }) {
+		t.Fatal("no echo")
+	}
+	return p
+}
+
+// end waits until nothing more can come on a pair.
+func (s *stage) end(p *pair, began time.Time) outcome {
+	if !s.await(20*time.Second, func() bool { return p.over() }) {
+		o := s.told(p, began)
+		o.story += ", and no end"
+		return o
+	}
+	return s.told(p, began)
+}
+
+// over reports whether both streams have ended; the wire's lock is held.
+func (p *pair) over() bool {
+	ended := func(kind string) bool {
+		return slices.ContainsFunc(p.events, func(e event) bool {
+			return e.what == kind+" fin" || strings.HasPrefix(e.what, kind+" rst") || e.what == "session ends"
+		})
+	}
+	return ended("error") && ended("data") && p.has("error reply") && p.has("data reply")
+}
+
+// told is what has come on a pair so far. The replies are left out: on real nodes they come in any order, and now and
+// then after the end of their stream.
+func (s *stage) told(p *pair, began time.Time) outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var story, times []string
+	var end time.Duration
+	for _, e := range p.events {
+		times = append(times, fmt.Sprintf("%s %.1f ms", e.what, float64(e.at.Microseconds())/1000))
+		end = e.at
+		if !strings.HasSuffix(e.what, " reply") {
+			story = append(story, e.what)
+		}
+	}
+	if !p.has("error reply") || !p.has("data reply") {
+		story = append([]string{"no reply"}, story...)
+	}
+	return outcome{
+		story: strings.Join(story, ", "), text: normal(p.text.String()), times: strings.Join(times, ", "),
+		waits: p.opened.Add(end).Sub(began),
+	}
+}
+
+func TestNodesAgreeOnTheWire(t *testing.T) {
+	for _, node := range []struct {
+		name  string
+		start func(t *testing.T) *clustertest.Cluster
+		tells func(script) []string
+	}{
+		{
+			"containerd-1.6", func(t *testing.T) *clustertest.Cluster { return sharedCluster(t, clustertest.Containerd16) },
+			func(s script) []string { return s.old },
+		},
+		{
+			"containerd-2.2", func(t *testing.T) *clustertest.Cluster { return sharedCluster(t, clustertest.Containerd22) },
+			func(s script) []string { return s.new },
+		},
+		{
+			"streaming", func(t *testing.T) *clustertest.Cluster {
+				return clustertest.Start(t, clustertest.Options{NoFixtures: true, Log: t.Output()})
+			},
+			func(s script) []string { return append(slices.Clone(s.old), s.new...) },
+		},
+	} {
+		t.Run(node.name, func(t *testing.T) {
+			c := node.start(t)
+			var pods []string
+			for _, s := range scripts {
+				pods = append(pods, podOf(s))
+			}
+			apply(t, c, strings.Join(pods, "\n---\n"))
+			for _, s := range scripts {
+				t.Run(s.name, func(t *testing.T) {
+					t.Parallel()
+					kubectl(t, c, "wait", "--for=condition=Ready", "--timeout=60s", "pod/"+podPrefix+s.name)
+					o := s.play(t, &stage{wire: dialWire(t, c, podPrefix+s.name), c: c, pod: podPrefix + s.name})
+					t.Logf("%s\n%q", o.times, o.text)
+					if tells := node.tells(s); !slices.Contains(tells, o.story) {
+						t.Errorf("came: %q\nwant one of: %q", o.story, tells)
+					}
+					if !regexp.MustCompile(s.text).MatchString(o.text) {
+						t.Errorf("text: %q\nwant: %s", o.text, s.text)
+					}
+					if s.waits > 0 && o.waits < s.waits {
+						t.Errorf("the end came after %v, sooner than %v", o.waits, s.waits)
+					}
+				})
+			}
+		})
+	}
+}
+
+// podOf is the Pod that a script plays with.
+func podOf(s script) string {
+	return fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: %[1]s%[2]s}, spec: {terminationGracePeriodSeconds: 1,
+		containers: [{name: main, image: "demo.local/%[3]s:1", imagePullPolicy: Never, ports: [{containerPort: %[4]d}],
+			startupProbe: {tcpSocket: {port: %[4]d}, periodSeconds: 1},
+			env: [{name: PORTS, value: "%[4]d"}]}]}}`, podPrefix, s.name, s.program, openPort)
+}
