@@ -187,6 +187,12 @@ func anotherNode(t *testing.T, cluster *clustertest.Cluster) {
 	for range 12 {
 		wantPod(t, c, "web:80", "default/"+pods[0])
 	}
+	// Each is tried once, maybe with two sessions to spare, and then after the others.
+	for _, pod := range pods[1:] {
+		if n := f.count("POST", "pods/"+pod+"/portforward$") + f.count("GET", "pods/"+pod+"/portforward$"); n > 3 {
+			t.Errorf("Pod %s was tried %d times", pod, n)
+		}
+	}
 	told.wantQuiet(t)
 }
 

@@ -242,18 +242,30 @@ func (f *Forwarder) Dial(ctx context.Context, endpoints []Endpoint, renew Renew)
 	return c, nil
 }
 
-// inOrder returns endpoints with those last whose Pods are out of use, or cut a connection a moment ago.
+// failedLately is how long a Pod with which no session could be made is tried after the others.
+const failedLately = 30 * time.Second
+
+// inOrder returns endpoints with those last whose Pods are out of use, cut a connection a moment ago, or are on a node
+// that carried none: to find that out again may take as long as a dial may.
 func (f *Forwarder) inOrder(endpoints []Endpoint) []Endpoint {
 	now := time.Now()
 	var good, bad []Endpoint
 	for _, ep := range endpoints {
-		if withdrawn, _ := f.withdrawn(ep); withdrawn || f.targets.hasCut(ep, now) {
+		if withdrawn, _ := f.withdrawn(ep); withdrawn || f.targets.hasCut(ep, now) || f.unreached(ep, now) {
 			bad = append(bad, ep)
 		} else {
 			good = append(good, ep)
 		}
 	}
 	return append(good, bad...)
+}
+
+// unreached reports whether no session could be made with an endpoint's Pod when that was last tried.
+func (f *Forwarder) unreached(ep Endpoint, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.pods[ep.pod()]
+	return p != nil && len(p.sessions) == 0 && now.Sub(p.failed) < failedLately
 }
 
 // measured takes note of a round trip to the API server.
