@@ -36,8 +36,9 @@ type Config struct {
 	// the API server when it is one of those. Nil means that none does.
 	Own func(netip.AddrPort) bool
 
-	// Health is told, on change only, that the API server cannot be reached or refused the login (*fault.Unreachable,
-	// *fault.Login), and nil once it is well again. It is called from any goroutine, one call at a time, and must be
+	// Health is told, on change only, what keeps connections from being made: the API server cannot be reached, refused the
+	// login, or port-forwards are blocked on the way to it (*fault.Unreachable, *fault.Login, *fault.Blocked). It is told
+	// nil once connections can be made again. It is called from any goroutine, one call at a time, and must be
 	// quick. Nil is fine.
 	Health func(error)
 

@@ -86,7 +86,7 @@ func TestAnswersOfTheAPIServerKeepTheirFacts(t *testing.T) {
 		},
 		"403 of a proxy on the way": {
 			func(w http.ResponseWriter, r *http.Request) bool {
-				http.Error(w, "no entry", 403)
+				http.Error(w, "no entry", http.StatusForbidden)
 				return true
 			},
 			func(err error) bool {
