@@ -26,6 +26,8 @@ var bans = []ban{
 	{"fairlead/kube/spdy", "k8s.io/", "frames and streams, and no Kubernetes"},
 	{"fairlead/kube/spdy", "fairlead/", "frames and streams, and nothing else of ours"},
 	{"fairlead/kube/fault", "k8s.io/", "views read these types, and must not be tied to client-go by them"},
+	{"fairlead/kube/retryafter", "fairlead/", "a header and a wait, and nothing else of ours"},
+	{"fairlead/kube/retryafter", "k8s.io/", "a header and a wait, and no Kubernetes"},
 	{"fairlead/kube/filewatch", "fairlead/", "when files change, and nothing of what is in them"},
 
 	{"fairlead/app/session", "fairlead/", "the model knows nobody: wire.go hands it what starts a proxy"},
