@@ -78,6 +78,17 @@ func (c *cache[K, V]) get(ctx context.Context, key K, fetch func(context.Context
 	}
 }
 
+// each calls do with every answer there is that is no error. do must not use the cache.
+func (c *cache[K, V]) each(do func(K, V)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, e := range c.entries {
+		if e.answer != nil && e.answer.err == nil {
+			do(key, e.answer.value)
+		}
+	}
+}
+
 // start asks for key, if there is no answer that counts, and waits for nothing.
 func (c *cache[K, V]) start(key K, fetch func(context.Context) (V, error)) {
 	if _, f := c.join(key, fetch); f != nil {

@@ -14,6 +14,7 @@ func TestAccessToARealCluster(t *testing.T) {
 		"the environment's proxy is not one of ours": ownProxy,
 		"a walk goes along the whole chain":          walksThatHold,
 		"a walk stops where the chain breaks":        walksThatBreak,
+		"a walk says what may have been meant":       walksSuggest,
 		"certificates that are not to be trusted":    certificates,
 		"a plugin runs when somebody asks":           pluginWhenAsked,
 		"a plugin may give a client certificate":     pluginCertificate,

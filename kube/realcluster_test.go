@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -169,6 +170,7 @@ func wrongTargets(t *testing.T, cluster *clustertest.Cluster) {
 	for address, want := range map[string]error{
 		"lost:80":               &fault.NotFound{Kind: fault.Service, Name: "lost", Namespace: "default"},
 		"lost.team.svc:80":      &fault.NotFound{Kind: fault.Service, Name: "lost", Namespace: "team"},
+		"helo:80":               &fault.NotFound{Kind: fault.Service, Name: "helo", Namespace: "default", Near: []string{"hello"}},
 		"hello.nowhere:80":      &fault.NotFound{Kind: fault.Namespace, Name: "nowhere"},
 		"hello:8080":            &fault.NotFound{Kind: fault.Port, Name: "8080", Namespace: "default", Service: "hello", Has: []string{"80 (http)"}},
 		"multi:1":               &fault.NotFound{Kind: fault.Port, Name: "1", Namespace: "default", Service: "multi", Has: []string{"80 (http)", "7 (echo)", "9000 (admin)"}},
@@ -194,6 +196,38 @@ func wrongTargets(t *testing.T, cluster *clustertest.Cluster) {
 		if string(got) != string(expected) || fmt.Sprintf("%T", inner) != fmt.Sprintf("%T", want) {
 			t.Errorf("%s: %T %s, want %T %s", address, inner, got, want, expected)
 		}
+	}
+	// A Service that was used is known.
+	var absent *fault.NotFound
+	if err := dial(t, c, "app.team.svc:80"); err != nil {
+		t.Error(err)
+	}
+	if err := dial(t, c, "app:80"); !errors.As(err, &absent) || !slices.Equal(absent.Elsewhere, []string{"team"}) {
+		t.Errorf("%v, %+v", err, absent)
+	}
+	// What may have been meant is looked for once, and not for a client that makes names up.
+	before := c.api.asked.Load()
+	if err := dial(t, c, "helo:80"); err == nil {
+		t.Error("helo is there")
+	}
+	if asked := c.api.asked.Load() - before; asked > 2 {
+		t.Errorf("for the same name again %d questions", asked)
+	}
+	const many = 60
+	before = c.api.asked.Load()
+	for i := range many {
+		_ = dial(t, c, fmt.Sprintf("made-up-%d:80", i)) // none is there
+	}
+	if asked := c.api.asked.Load() - before; asked > 2*many+nearbyPerMinute {
+		t.Errorf("for %d made-up names %d questions", many, asked)
+	}
+	// A user of one namespace is told of what is there, and of nothing else.
+	narrow := openReal(t, cluster.Kubeconfig, "demo-team")
+	if err := dial(t, narrow, "ap:80"); !errors.As(err, &absent) || !slices.Equal(absent.Near, []string{"app"}) || len(absent.Elsewhere) > 0 {
+		t.Errorf("in one namespace: %v, %+v", err, absent)
+	}
+	if err := dial(t, narrow, "hello:80"); !errors.As(err, &absent) || len(absent.Near)+len(absent.Elsewhere) > 0 {
+		t.Errorf("in one namespace: %v, %+v", err, absent)
 	}
 }
 

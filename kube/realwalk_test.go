@@ -192,6 +192,23 @@ func walksThatBreak(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
+// walksSuggest has what a user may have meant by the name of a Service that is not there.
+func walksSuggest(t *testing.T, cluster *clustertest.Cluster) {
+	for _, test := range []struct {
+		context, target string
+		want            fault.NotFound
+	}{
+		{"demo", "app:80", fault.NotFound{Kind: fault.Service, Name: "app", Namespace: "default", Elsewhere: []string{"team"}}},
+		{"demo", "helo:80", fault.NotFound{Kind: fault.Service, Name: "helo", Namespace: "default", Near: []string{"hello"}}},
+		{"demo-team", "hello:80", fault.NotFound{Kind: fault.Service, Name: "hello", Namespace: "team"}},
+	} {
+		_, _, err := walked(t, open(t, cluster.Kubeconfig, test.context), test.target, (&outsideDialer{}).dial)
+		if facts(err) != facts(&test.want) {
+			t.Errorf("%s in %s: %s, want %s", test.target, test.context, facts(err), facts(&test.want))
+		}
+	}
+}
+
 func isLogin(err error, cause fault.LoginCause) bool {
 	var login *fault.Login
 	return errors.As(err, &login) && login.Cause == cause

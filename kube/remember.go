@@ -67,6 +67,7 @@ func newResolver(a *api, namespace string, policy func() *Policy) *resolver {
 		})),
 		claims:    newCache[serviceKey](or(func(bool) shelfLife { return claimLasts })),
 		balancers: newCache[string](or(func(map[netip.Addr]serviceKey) shelfLife { return claimLasts })),
+		nearby:    newCache[serviceKey](or(func([]string) shelfLife { return nearbyLasts })),
 		ranges:    newCache[struct{}](or(func([]netip.Prefix) shelfLife { return rangesLast })),
 	}
 }
@@ -102,4 +103,5 @@ func (r *resolver) stop() {
 	r.claims.stop()
 	r.balancers.stop()
 	r.ranges.stop()
+	r.nearby.stop()
 }

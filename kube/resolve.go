@@ -22,21 +22,23 @@ const maxAliases = 4
 // A resolver turns names into Pods. It asks at most twice for the name of a Service, and not at all while the answer
 // counts; see remember.go for how long that is.
 type resolver struct {
-	api        *api
-	policy     func() *Policy
-	namespaces *namespaces
-	services   *cache[serviceKey, *service] // without their endpoints
-	endpoints  *cache[serviceKey, endpointSet]
-	watches    *endpointWatches     // of the Services in use, whose answers count before those of endpoints
-	members    *cache[name, bool]   // of names of two labels: that they are a Pod's
-	missing    *cache[string, bool] // of namespaces: that they are not there
-	pods       *cache[podKey, podFacts]
-	owners     *cache[name, owner]
-	claims     *cache[serviceKey, bool]
-	balancers  *cache[string, map[netip.Addr]serviceKey]
-	ranges     *cache[struct{}, []netip.Prefix]
-	seen       *seen
-	networks   *networks
+	api         *api
+	policy      func() *Policy
+	namespaces  *namespaces
+	services    *cache[serviceKey, *service] // without their endpoints
+	endpoints   *cache[serviceKey, endpointSet]
+	watches     *endpointWatches     // of the Services in use, whose answers count before those of endpoints
+	members     *cache[name, bool]   // of names of two labels: that they are a Pod's
+	missing     *cache[string, bool] // of namespaces: that they are not there
+	pods        *cache[podKey, podFacts]
+	owners      *cache[name, owner]
+	claims      *cache[serviceKey, bool]
+	balancers   *cache[string, map[netip.Addr]serviceKey]
+	ranges      *cache[struct{}, []netip.Prefix]
+	nearby      *cache[serviceKey, []string] // of Services that are not there: names like theirs
+	suggestions quota                        // of what nearby looks for
+	seen        *seen
+	networks    *networks
 }
 
 type serviceKey struct{ namespace, name string }
@@ -86,7 +88,7 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 		key := serviceKey{n.namespace, n.service}
 		s, asked, err := r.service(ctx, key)
 		if err != nil {
-			return r.absent(ctx, key, err)
+			return r.suggest(ctx, key, r.absent(ctx, key, err))
 		}
 		to.services = append(to.services, key)
 		to.rest(asked)

@@ -196,7 +196,8 @@ func (w *walk) findService(ctx context.Context) (string, error) {
 	a, key := w.cluster.api, serviceKey{n.namespace, n.service}
 	svc, err := a.service(ctx, key.namespace, key.name)
 	if errors.Is(err, errAbsent) {
-		err = w.cluster.resolver.absent(ctx, key, &fault.NotFound{Kind: fault.Service, Name: key.name, Namespace: key.namespace})
+		r := w.cluster.resolver
+		err = r.suggestWidely(ctx, key, r.absent(ctx, key, &fault.NotFound{Kind: fault.Service, Name: key.name, Namespace: key.namespace}))
 	}
 	if err != nil {
 		return "", err

@@ -85,9 +85,42 @@ func notFound(e *fault.NotFound) words {
 	case fault.Pod:
 		x.hint = "It may have been replaced by another one."
 	default:
-		x.hint = "Check the name: it is SERVICE, for the context's own namespace, or SERVICE.NAMESPACE."
+		meant := elsewhere(e.Name, e.Elsewhere)
+		if near := some(e.Near); meant == "" && near != "" {
+			meant = fmt.Sprintf("Perhaps %s was meant.", near)
+		}
+		x.hint = orElse(meant, "Check the name: it is SERVICE, for the context's own namespace, or SERVICE.NAMESPACE.")
 	}
 	return x
+}
+
+// elsewhere says under which names a Service is found that is not where it was looked for; nothing if it is nowhere.
+func elsewhere(service string, namespaces []string) string {
+	var names []string
+	for _, namespace := range namespaces {
+		names = append(names, service+"."+namespace+".svc")
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Perhaps %s was meant.", some(names))
+}
+
+// some lists a few names.
+func some(names []string) string {
+	const most = 3
+	var list []string
+	for _, n := range names[:min(len(names), most)] {
+		list = append(list, name(n))
+	}
+	return strings.Join(list, " or ")
+}
+
+func orElse(text, instead string) string {
+	if text == "" {
+		return instead
+	}
+	return text
 }
 
 // list names up to eight ports.

@@ -102,6 +102,10 @@ var causes = []struct {
 
 	{"no Service", &fault.NotFound{Kind: fault.Service, Name: "helo", Namespace: "default"}, "No such Service",
 		"There is no Service helo in namespace default. Check the name: it is SERVICE, for the context's own namespace, or SERVICE.NAMESPACE.", 4, 91, 502, "dns_error"},
+	{"no Service here, but there", &fault.NotFound{Kind: fault.Service, Name: "web", Namespace: "default", Elsewhere: []string{"shop", "team"}, Near: []string{"webs"}}, "No such Service",
+		"There is no Service web in namespace default. Perhaps web.shop.svc or web.team.svc was meant.", 4, 91, 502, "dns_error"},
+	{"no Service, but one like it", &fault.NotFound{Kind: fault.Service, Name: "helo", Namespace: "default", Near: []string{"hello"}}, "No such Service",
+		"There is no Service helo in namespace default. Perhaps hello was meant.", 4, 91, 502, "dns_error"},
 	{"no Pod", &fault.NotFound{Kind: fault.Pod, Name: "web-9", Namespace: "shop"}, "No such Pod",
 		"There is no Pod web-9 in namespace shop. It may have been replaced by another one.", 4, 91, 502, "dns_error"},
 	{"no port", &fault.NotFound{Kind: fault.Port, Name: "81", Service: "hello", Namespace: "default", Has: []string{"80 (http)", "443 (https)"}}, "No such port",

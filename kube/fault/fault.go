@@ -55,6 +55,10 @@ type NotFound struct {
 	Namespace string   // empty for Namespace, Address and Name
 	Service   string   // the Service that lacks the port; only when Kind is Port
 	Has       []string // the ports there are, as "80 (http)"; only when Kind is Port
+
+	// Of a Service that is not there: what may have been meant, as far as the user may see it.
+	Elsewhere []string // namespaces that have a Service of that name
+	Near      []string // names of Services in its namespace, the likeliest first
 }
 
 func (e *NotFound) Error() string {

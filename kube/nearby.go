@@ -1,0 +1,123 @@
+package kube
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/rest"
+
+	"fairlead/kube/fault"
+)
+
+// The bounds of a suggestion: how long a dial that has failed waits for it, for how many names a minute it is looked for,
+// how many Services of a namespace are compared, and how many are named.
+const (
+	nearbyWithin    = time.Second
+	nearbyPerMinute = 20
+	nearbyLimit     = "200"
+	maxNearby       = 3
+)
+
+// nearbyLasts is for a name that is asked for again and again.
+var nearbyLasts = shelfLife{fresh: time.Minute}
+
+// A quota allows so many events a minute. Its zero value is ready to use.
+type quota struct {
+	mu    sync.Mutex
+	began time.Time
+	used  int
+}
+
+func (q *quota) take(now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if now.Sub(q.began) > time.Minute {
+		q.began, q.used = now, 0
+	}
+	q.used++
+	return q.used <= nearbyPerMinute
+}
+
+// suggest adds to the error about a Service that is not there what may have been meant: Services of that name that are
+// known in other namespaces, and names like it in its own. A name leads nowhere beyond its namespace.
+func (r *resolver) suggest(ctx context.Context, key serviceKey, err error) error {
+	return r.suggested(ctx, key, err, r.knownElsewhere(key))
+}
+
+// suggestWidely is suggest for a user who wants to know: all namespaces are asked, where that is allowed.
+func (r *resolver) suggestWidely(ctx context.Context, key serviceKey, err error) error {
+	if !isAbsent(err, fault.Service) {
+		return err
+	}
+	elsewhere := r.knownElsewhere(key)
+	if r.namespaces.mayAskAll("services") {
+		list, err := r.api.servicesNamed(ctx, key.name)
+		if isForbidden(err) {
+			r.namespaces.refuseAll("services")
+		}
+		for _, s := range list {
+			elsewhere = append(elsewhere, s.Namespace)
+		}
+	}
+	return r.suggested(ctx, key, err, elsewhere)
+}
+
+func (r *resolver) suggested(ctx context.Context, key serviceKey, err error, elsewhere []string) error {
+	absent, ok := err.(*fault.NotFound)
+	if !ok || absent.Kind != fault.Service {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, nearbyWithin)
+	defer cancel()
+	names, _, _ := r.nearby.get(ctx, key, func(ctx context.Context) ([]string, error) { return r.namesLike(ctx, key) })
+	slices.Sort(elsewhere)
+	elsewhere = slices.Compact(elsewhere)
+	e := *absent
+	e.Elsewhere, e.Near = elsewhere[:min(len(elsewhere), maxNearby)], names
+	return &e
+}
+
+// knownElsewhere lists the other namespaces in which a Service of that name was found.
+func (r *resolver) knownElsewhere(key serviceKey) (namespaces []string) {
+	r.services.each(func(other serviceKey, _ *service) {
+		if other.name == key.name && other.namespace != key.namespace {
+			namespaces = append(namespaces, other.namespace)
+		}
+	})
+	return namespaces
+}
+
+// namesLike asks for the Services of a namespace, where that is allowed, and returns the names that may have been meant.
+func (r *resolver) namesLike(ctx context.Context, key serviceKey) ([]string, error) {
+	if !r.suggestions.take(time.Now()) {
+		return nil, nil
+	}
+	list, err := r.api.someServices(ctx, key.namespace)
+	var names []Context
+	for _, s := range list {
+		names = append(names, Context{Name: s.Name})
+	}
+	return Closest(key.name, names), err
+}
+
+// servicesNamed lists the Services of one name in all namespaces.
+func (a *api) servicesNamed(ctx context.Context, name string) ([]corev1.Service, error) {
+	answer := &corev1.ServiceList{}
+	err := a.ask(ctx, question{verb: "list", resource: "services"}, answer, func() *rest.Request {
+		return cached(a.core.Get().Resource("services"), fields.OneTermEqualSelector("metadata.name", name).String())
+	})
+	return answer.Items, err
+}
+
+// someServices lists the first Services of a namespace.
+func (a *api) someServices(ctx context.Context, namespace string) ([]corev1.Service, error) {
+	answer := &corev1.ServiceList{}
+	err := a.ask(ctx, question{verb: "list", resource: "services", namespace: namespace}, answer, func() *rest.Request {
+		return a.core.Get().Namespace(namespace).Resource("services").Param("limit", nearbyLimit)
+	})
+	return answer.Items, err
+}
