@@ -81,10 +81,18 @@ func measure(ctx context.Context, p parameters, self, node string) (result repor
 	if lab.Place, err = places(ctx, admin, said.Ports.API, p.Dir); err != nil {
 		return result, err
 	}
+	if lab.Jittery, err = placeAt(ctx, admin, said.Ports.API, p.Dir, row.JitteryRoundTrip, row.Jitter); err != nil {
+		return result, err
+	}
 	if lab.Pod, err = admin.stand(ctx, p.pod(node, said.Ports.Plain)); err != nil {
 		return result, err
 	}
 	lab.Sessions = sessions(node, cluster, admin.as("demo"), lab.Pod)
+	lab.Streams = func(ctx context.Context, pods []string) (map[string]int64, error) { return streams(ctx, cluster, pods) }
+	lab.Slow = func(ctx context.Context, d time.Duration) error {
+		return cluster.Delay(ctx, lab.Pod.Namespace+"/"+lab.Pod.Name, 0, d)
+	}
+	lab.StandPair = func(ctx context.Context) (row.Pair, error) { return admin.standPair(ctx, said.Ports.Plain) }
 	lab.StartCrowd = func(ctx context.Context) (row.Crowd, func() error, error) { return startCrowd(ctx, p, say) }
 	return run(ctx, p, node, lab)
 }
@@ -133,16 +141,22 @@ func (p parameters) kinds(kubectl []string, tls *way.TLS) []way.Kind {
 func places(ctx context.Context, admin kubectl, port int, dir string) (map[time.Duration]row.Place, error) {
 	places := map[time.Duration]row.Place{0: {Host: "127.0.0.1", Kubeconfig: admin.kubeconfig}}
 	for _, r := range row.RoundTrips() {
-		address, err := delayline.Address(r, 0)
+		place, err := placeAt(ctx, admin, port, dir, r, 0)
 		if err != nil {
 			return nil, err
 		}
-		host := address.String()
-		kubeconfig, err := admin.kubeconfigFor(ctx, dir, net.JoinHostPort(host, strconv.Itoa(port)))
-		if err != nil {
-			return nil, err
-		}
-		places[r] = row.Place{Host: host, Kubeconfig: kubeconfig}
+		places[r] = place
 	}
 	return places, nil
+}
+
+// placeAt is the far side behind the delay line.
+func placeAt(ctx context.Context, admin kubectl, port int, dir string, r, jitter time.Duration) (row.Place, error) {
+	address, err := delayline.Address(r, jitter)
+	if err != nil {
+		return row.Place{}, err
+	}
+	host := address.String()
+	kubeconfig, err := admin.kubeconfigFor(ctx, dir, net.JoinHostPort(host, strconv.Itoa(port)))
+	return row.Place{Host: host, Kubeconfig: kubeconfig}, err
 }

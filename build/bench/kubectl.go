@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -139,26 +138,30 @@ func (k kubectl) stand(ctx context.Context, pod string) (row.Pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, standWithin)
 	defer cancel()
 	k = k.as("demo")
-	// Until the namespace's service account is there, no pod can be made.
-	if err := poll(ctx, func() error {
-		_, err := k.run(ctx, pod+service, "apply", "-f", "-")
-		return err
-	}); err != nil {
-		return row.Pod{}, err
-	}
-	ready := func() error {
-		text, err := k.run(ctx, "", "--namespace", podNamespace, "get", "endpointslices", "-l", "kubernetes.io/service-name="+podName,
-			"-o", "jsonpath={.items[*].endpoints[*].conditions.ready}")
-		if err == nil && text != "true" {
-			err = errors.New("the Service has no ready endpoint")
-		}
-		return err
-	}
-	if err := poll(ctx, ready); err != nil {
+	if err := k.apply(ctx, pod+service, podName, 1); err != nil {
 		return row.Pod{}, err
 	}
 	ip, err := k.run(ctx, "", "--namespace", podNamespace, "get", "pod", podName, "-o", "jsonpath={.status.podIP}")
 	return row.Pod{Namespace: podNamespace, Name: podName, IP: ip, Port: podPort, Service: podName + "." + podNamespace + ":80"}, err
+}
+
+// apply makes objects, and waits until a Service among them has that many ready endpoints.
+func (k kubectl) apply(ctx context.Context, manifest, service string, endpoints int) error {
+	// Until the namespace's service account is there, no Pod can be made.
+	if err := poll(ctx, func() error {
+		_, err := k.run(ctx, manifest, "apply", "-f", "-")
+		return err
+	}); err != nil {
+		return err
+	}
+	return poll(ctx, func() error {
+		text, err := k.run(ctx, "", "--namespace", podNamespace, "get", "endpointslices", "-l", "kubernetes.io/service-name="+service,
+			"-o", "jsonpath={.items[*].endpoints[*].conditions.ready}")
+		if ready := strings.Count(text, "true"); err == nil && ready < endpoints {
+			err = fmt.Errorf("the Service %s has %d of %d ready endpoints", service, ready, endpoints)
+		}
+		return err
+	})
 }
 
 // as is kubectl in the context of that name.

@@ -20,6 +20,7 @@ func TestUnsuitableNodesAreRefusedBeforeAnythingStarts(t *testing.T) {
 		"--node real --containerd 1.7":      "there are 1.6 and 2.2",
 		"--beside bench.json":               "--node real",
 		"--node real --row 10":              "row 10 needs the streaming node",
+		"--node real --row 11":              "row 11 needs the streaming node",
 		"--node real --row 10 --beside x.x": "row 10 needs the streaming node",
 	} {
 		err := runCommand(context.Background(), strings.Fields(line))

@@ -64,7 +64,7 @@ func (l *Lab) sessionsLeft(ctx context.Context) (int, error) {
 
 // goroutinesAtRest is what a process of its own runs with one idle connection.
 func (l *Lab) goroutinesAtRest(ctx context.Context, k way.Kind, target way.Target) (int, error) {
-	w, err := l.open(ctx, k, none, []way.Target{target})
+	w, err := l.open(ctx, k, order{r: none, targets: []way.Target{target}})
 	if err != nil {
 		return 0, err
 	}

@@ -24,10 +24,18 @@ type Lab struct {
 	Kinds []way.Kind
 	// Place says where the server is that is a round trip away: its address, and the kubeconfig that leads there.
 	Place map[time.Duration]Place
-	Ports far.Ports
-	Pod   Pod
+	// Jittery is the place that is near with Jitter.
+	Jittery Place
+	Ports   far.Ports
+	Pod     Pod
 	// Sessions is how many port-forward sessions the cluster's node has open.
 	Sessions func(context.Context) (int, error)
+	// Streams is how many connections each of those Pods in the Pod's namespace has had.
+	Streams func(ctx context.Context, pods []string) (map[string]int64, error)
+	// Slow makes the node take so long for each connection with the Pod before its program has it, or refuses.
+	Slow func(context.Context, time.Duration) error
+	// StandPair makes a Pair, which stays.
+	StandPair func(context.Context) (Pair, error)
 	// StartCrowd starts the big cluster; the caller calls stop.
 	StartCrowd func(context.Context) (crowd Crowd, stop func() error, err error)
 	// Dir is for what the processes write.
@@ -62,14 +70,18 @@ func (l *Lab) kinds(limits bool) []way.Kind {
 	return slices.DeleteFunc(slices.Clone(l.Kinds), func(k way.Kind) bool { return !limits && !k.InCluster() })
 }
 
-func (l *Lab) open(ctx context.Context, k way.Kind, r time.Duration, targets []way.Target) (way.Way, error) {
-	place, ok := l.Place[r]
+// open opens a way to the order's place, for its targets.
+func (l *Lab) open(ctx context.Context, k way.Kind, o order) (way.Way, error) {
+	place, ok := l.Place[o.r]
+	if o.jitter {
+		place = l.Jittery
+	}
 	if !ok {
-		return nil, fmt.Errorf("there is no place %s away", r)
+		return nil, fmt.Errorf("there is no place %s away", o.r)
 	}
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
-	return k.Open(ctx, way.Site{RoundTrip: r, Host: place.Host, Kubeconfig: place.Kubeconfig, Ports: l.Ports, Targets: targets, Dir: l.Dir})
+	return k.Open(ctx, way.Site{RoundTrip: o.r, Host: place.Host, Kubeconfig: place.Kubeconfig, Ports: l.Ports, Targets: o.targets, Dir: l.Dir})
 }
 
 // A turn is a way whose turn it is.
@@ -83,6 +95,7 @@ type turn struct {
 type order struct {
 	kinds   []way.Kind
 	r       time.Duration
+	jitter  bool // r is near, give or take Jitter
 	targets []way.Target
 	rounds  int
 	fresh   bool // a new process for each round, not for the row
@@ -139,7 +152,7 @@ func (l *Lab) take(ctx context.Context, o order, k way.Kind, ways map[string]way
 	w, ok := ways[k.Name()]
 	if !ok {
 		var err error
-		if w, err = l.open(ctx, k, o.r, o.targets); err != nil {
+		if w, err = l.open(ctx, k, o); err != nil {
 			return err
 		}
 		ways[k.Name()] = w
