@@ -4,6 +4,8 @@
 // The path of a connection:
 //
 //	forwarder.go  Dial: which endpoint, and a session with its Pod
+//	rollout.go    which Pods come first while others are replaced
+//	withdraw.go   which come last, and keep no session
 //	pool.go       the sessions of a Pod: one connection each, a few ahead of demand, shared when there are no more
 //	session.go    one session: whether it is fit for another connection, and what becomes of it after one
 //	upgrade.go    a connection to the API server that is upgraded to SPDY, or to SPDY in a WebSocket

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,14 +103,15 @@ func (c Config) withDefaults() Config {
 
 // A Forwarder dials ports of Pods of one cluster. Its methods may be called from several goroutines.
 type Forwarder struct {
-	cfg     Config
-	up      *upgrader
-	memory  *spdy.Memory
-	buffers bufferPool
-	targets targets
-	ready   chan struct{} // closed when Run has begun
-	kicked  chan struct{} // holds one token: housekeeping has something to do
-	work    sync.WaitGroup
+	cfg      Config
+	up       *upgrader
+	memory   *spdy.Memory
+	buffers  bufferPool
+	targets  targets
+	rollouts rollouts
+	ready    chan struct{} // closed when Run has begun
+	kicked   chan struct{} // holds one token: housekeeping has something to do
+	work     sync.WaitGroup
 
 	requests atomic.Uint64 // stream pairs opened
 
@@ -245,19 +247,23 @@ func (f *Forwarder) Dial(ctx context.Context, endpoints []Endpoint, renew Renew)
 // failedLately is how long a Pod with which no session could be made is tried after the others.
 const failedLately = 30 * time.Second
 
-// inOrder returns endpoints with those last whose Pods are out of use, cut a connection a moment ago, or are on a node
-// that carried none: to find that out again may take as long as a dial may.
+// inOrder returns endpoints with those first whose Pods replace others now, and those last whose Pods are out of use, cut
+// a connection a moment ago, or are on a node that carried none: to find that out again may take as long as a dial may.
 func (f *Forwarder) inOrder(endpoints []Endpoint) []Endpoint {
 	now := time.Now()
-	var good, bad []Endpoint
+	f.rollouts.named(endpoints, now)
+	var young, good, bad []Endpoint
 	for _, ep := range endpoints {
-		if withdrawn, _ := f.withdrawn(ep); withdrawn || f.targets.hasCut(ep, now) || f.unreached(ep, now) {
+		switch withdrawn, _ := f.withdrawn(ep); {
+		case withdrawn || f.targets.hasCut(ep, now) || f.unreached(ep, now):
 			bad = append(bad, ep)
-		} else {
+		case f.rollouts.younger(ep, now):
+			young = append(young, ep)
+		default:
 			good = append(good, ep)
 		}
 	}
-	return append(good, bad...)
+	return slices.Concat(young, good, bad)
 }
 
 // unreached reports whether no session could be made with an endpoint's Pod when that was last tried.

@@ -23,6 +23,7 @@ func (f *Forwarder) Withdraw(namespace, name, uid string, gone bool) {
 		f.pods[id] = p
 	}
 	p.withdrawn = true
+	f.rollouts.withdrawn(id, now)
 	for _, s := range slices.Clone(p.sessions) {
 		f.retire(s, "the Pod was withdrawn")
 	}

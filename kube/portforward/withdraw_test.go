@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -123,5 +124,28 @@ func TestAnEndWithoutAnAnswerOfAPodThatEndsIsAReset(t *testing.T) {
 		if _, err := io.ReadAll(c); errors.Is(err, syscall.ECONNRESET) != withdrawn {
 			t.Errorf("withdrawn %v: %v", withdrawn, err)
 		}
+	}
+}
+
+// While the Pods of a Service are replaced, those that were there before are about to go.
+func TestInARolloutTheNewPodsComeFirst(t *testing.T) {
+	w := newWorld(t)
+	f := w.forwarder(nil)
+	behind := func(pod string) Endpoint {
+		return Endpoint{Namespace: "ns", Pod: pod, UID: pod, Port: 7, Service: "web:80"}
+	}
+	begun := time.Now().Add(-time.Minute)
+	f.rollouts.named([]Endpoint{behind("old-1"), behind("old-2")}, begun)
+	f.rollouts.named([]Endpoint{behind("new-1"), behind("new-2")}, begun.Add(time.Second+1))
+	list := []Endpoint{behind("old-1"), behind("new-1"), behind("old-2"), behind("new-2")}
+	if got := f.inOrder(list); !slices.Equal(got, list) {
+		t.Errorf("nothing is replaced: %v", got)
+	}
+	f.Withdraw("ns", "old-1", "old-1", false)
+	if got := f.inOrder(list); !slices.Equal(got, []Endpoint{behind("new-1"), behind("new-2"), behind("old-2"), behind("old-1")}) {
+		t.Errorf("old-1 was withdrawn: %v", got)
+	}
+	if f.rollouts.younger(behind("new-1"), time.Now().Add(rollingFor)) {
+		t.Error("a rollout is never over")
 	}
 }
