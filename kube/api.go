@@ -99,11 +99,11 @@ func newAPI(config *rest.Config, contextName string, l *login, h *health) (*api,
 	if err != nil {
 		return nil, err
 	}
-	client := &http.Client{Transport: authorized}
+	client := newClient(authorized)
 	if a.unknown, err = anonymous(config); err != nil {
 		return nil, err
 	}
-	a.anonymous = &http.Client{Transport: a.unknown}
+	a.anonymous = newClient(a.unknown)
 	for _, group := range []struct {
 		path    string
 		version schema.GroupVersion

@@ -41,6 +41,7 @@ func newFaults(config *rest.Config, contextName string) faults {
 func (f faults) of(err error, asked question) error {
 	var status apierrors.APIStatus
 	var failed *fault.Login
+	var redirect *fault.Redirect
 	switch {
 	case err == nil:
 		return nil
@@ -48,6 +49,8 @@ func (f faults) of(err error, asked question) error {
 		return failed // by the plugin, before anything was sent
 	case errors.Is(err, errTooLarge):
 		return errTooLarge
+	case errors.As(err, &redirect):
+		return &fault.Unreachable{Server: f.server, Err: redirect}
 	case errors.As(err, &status):
 		return f.ofStatus(status, asked)
 	case errors.Is(err, context.Canceled):

@@ -54,7 +54,7 @@ func newSliceStreams(config *rest.Config, l *login) (*sliceStreams, error) {
 		return nil, err
 	}
 	sendPings(s.transport)
-	s.client, err = rest.RESTClientForConfigAndClient(config, &http.Client{Transport: authorized})
+	s.client, err = rest.RESTClientForConfigAndClient(config, newClient(authorized))
 	return s, err
 }
 

@@ -202,6 +202,10 @@ var causes = []struct {
 		"Node node-7 of Pod shop/lone-1 could not carry the connection (rpc error: token=…). Look at the node: “kubectl describe node node-7”. The rest of the cluster can be reached.", 4, 91, 502, "destination_unavailable"},
 	{"blocked on the way", &fault.Blocked{Server: "api.example:6443", Status: 403}, "Port-forward blocked",
 		"Something on the way to the API server api.example:6443 does not let port-forwards through: it answered 403 Forbidden. Ask those who run that proxy or load balancer to pass WebSocket upgrades on.", 3, 91, 502, "destination_unavailable"},
+	{"redirected port-forwards", &fault.Blocked{Server: "api.example:6443", Status: 307, To: "https://other.example"}, "Port-forward blocked",
+		"Something on the way to the API server api.example:6443 redirects port-forwards to https://other.example, which is not followed. Ask those who run that proxy or load balancer to pass WebSocket upgrades on.", 3, 91, 502, "destination_unavailable"},
+	{"redirect", &fault.Unreachable{Server: "api.example:6443", Err: &fault.Redirect{To: "http://127.0.0.1:8080"}}, "Cluster not trusted",
+		"The API server api.example:6443 redirects to http://127.0.0.1:8080, which is not followed: the login would go along. Check the server's address in the kubeconfig. A sign-in page or a proxy on the way may answer in the cluster's place.", 3, 91, 502, "destination_unavailable"},
 	{"busy", &fault.Unreachable{Server: "api.example:6443", Err: &fault.Busy{Status: 429, After: 90 * time.Second}}, "API server busy",
 		"The API server api.example:6443 takes no requests just now, and asks to wait 1m30s. Try again then; if it lasts, tell the cluster's administrator.", 1, 91, 503, "destination_unavailable"},
 

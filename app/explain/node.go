@@ -47,6 +47,13 @@ func quoted(text string) string {
 }
 
 func blocked(e *fault.Blocked) words {
+	if e.To != "" {
+		return words{
+			title:    "Port-forward blocked",
+			sentence: fmt.Sprintf("Something on the way to the API server %s redirects port-forwards to %s, which is not followed.", name(e.Server), name(e.To)),
+			hint:     "Ask those who run that proxy or load balancer to pass WebSocket upgrades on.",
+		}
+	}
 	answer := fmt.Sprint(e.Status)
 	if text := http.StatusText(e.Status); text != "" {
 		answer += " " + text

@@ -95,3 +95,18 @@ func noTLS(e *fault.Unreachable) words {
 		hint:     "Something on the way may answer in the cluster's place.",
 	}
 }
+
+// isRedirect knows an API server that sends requests on to another server.
+func isRedirect(e *fault.Unreachable) bool {
+	_, ok := errors.AsType[*fault.Redirect](e.Err)
+	return ok
+}
+
+func redirect(e *fault.Unreachable) words {
+	cause, _ := errors.AsType[*fault.Redirect](e.Err)
+	return words{
+		title:    "Cluster not trusted",
+		sentence: fmt.Sprintf("The API server %s redirects to %s, which is not followed: the login would go along.", name(e.Server), name(cause.To)),
+		hint:     "Check the server's address in the kubeconfig. A sign-in page or a proxy on the way may answer in the cluster's place.",
+	}
+}

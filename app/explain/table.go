@@ -81,6 +81,7 @@ func table() []row {
 		{generalFailure, rejected, http.StatusBadGateway, configurationError, typed(login)},
 		{networkUnreachable, rejected, http.StatusBadGateway, certificateError, typedIf(isCertificate, certificate)},
 		{networkUnreachable, rejected, http.StatusBadGateway, tlsProtocolError, typedIf(isNoTLS, noTLS)},
+		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isRedirect, redirect)},
 		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typed(node)},
 		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typed(blocked)},
 		{generalFailure, rejected, http.StatusServiceUnavailable, unavailable, typedIf(isBusy, busy)},

@@ -24,6 +24,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -167,6 +168,19 @@ type Busy struct {
 func (e *Busy) Error() string {
 	return fmt.Sprintf("it answered %d, and asks for %v of patience", e.Status, e.After)
 }
+
+// Redirect is the cause of an Unreachable: the API server, or something in its place, sends requests on to another server.
+// They are not sent there, since credentials would go with them.
+type Redirect struct {
+	To string // scheme, host and port of the other server
+}
+
+// NewRedirect returns the Redirect for a Location, of which it keeps nothing that may be secret.
+func NewRedirect(location *url.URL) *Redirect {
+	return &Redirect{To: (&url.URL{Scheme: location.Scheme, Host: location.Host}).String()}
+}
+
+func (e *Redirect) Error() string { return "it redirects to " + e.To }
 
 // Unsupported is a target that exists and cannot be carried: a UDP port, an endpoint that is no Pod.
 type Unsupported struct {

@@ -40,9 +40,13 @@ type Blocked struct {
 	Server string // the API server, as in Unreachable
 	Status int    // of the HTTP answer
 	Text   string // its words; may be empty
+	To     string // the server that it redirects to, as in Redirect; empty for other answers
 }
 
 func (e *Blocked) Error() string {
+	if e.To != "" {
+		return fmt.Sprintf("something on the way to %s redirects port-forwards to %s", e.Server, e.To)
+	}
 	return fmt.Sprintf("something on the way to %s answers port-forwards with status %d%s", e.Server, e.Status, prefixed(": ", e.Text))
 }
 

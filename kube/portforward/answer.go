@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ type refusal struct {
 	problem fault.NodeProblem // when by is node
 	about   status            // when by is apiServer
 	after   time.Duration     // the pause it asks for; 0 for none
+	to      string            // the server that it redirects to; empty for other answers
 }
 
 func (r *refusal) Error() string {
@@ -60,6 +62,9 @@ type status struct {
 // newRefusal reads an answer, and finds whose it is.
 func newRefusal(code int, header http.Header, body []byte) *refusal {
 	r := &refusal{status: code, after: retryafter.Of(code, header)}
+	if r.to = redirectOf(code, header); r.to != "" {
+		return r // whose it is does not matter, and what it says is about another server
+	}
 	var s status
 	if json.Unmarshal(body, &s) == nil && s.Kind == "Status" {
 		r.by, r.about, r.text = apiServer, s, printable(s.Message)
@@ -76,6 +81,19 @@ func newRefusal(code int, header http.Header, body []byte) *refusal {
 		r.by, r.problem = node, problem
 	}
 	return r
+}
+
+// redirectOf returns the server that a redirect leads to; empty for other answers. No redirect is followed, since credentials
+// would go with it.
+func redirectOf(code int, header http.Header) string {
+	if code < http.StatusMultipleChoices || code >= http.StatusBadRequest {
+		return ""
+	}
+	location, err := url.Parse(header.Get("Location"))
+	if err != nil || location.Host == "" {
+		return ""
+	}
+	return fault.NewRedirect(location).To
 }
 
 // passedOn recognizes a Status of the API server that reports what it met at the node.
@@ -183,6 +201,8 @@ func weight(err error) int {
 func (u *upgrader) refused(ep Endpoint, r *refusal) error {
 	text := strings.ToLower(r.text)
 	switch {
+	case r.to != "":
+		return &fault.Blocked{Server: u.route.base.Host, Status: r.status, To: r.to}
 	case r.by != onTheWay && podNotRunning(text):
 		return &fault.NoEndpoints{Pod: ep.Pod, Namespace: ep.Namespace, NotReady: 1, Detail: r.text}
 	case r.by != onTheWay && podAbsent(text):

@@ -271,6 +271,24 @@ func TestAnswersOnTheWayAreNobodysElse(t *testing.T) {
 	}
 }
 
+// A redirected port-forward is not followed, and says where it should have gone.
+func TestARedirectedUpgradeNamesBothServers(t *testing.T) {
+	w := newWorld(t)
+	var followed atomic.Bool
+	other := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Store(true) }))
+	defer other.Close()
+	refuse := func(rw http.ResponseWriter, r *http.Request) bool {
+		http.Redirect(rw, r, other.URL+r.URL.Path+"?token=s3cret", http.StatusTemporaryRedirect)
+		return true
+	}
+	w.refuse.Store(&refuse)
+	_, err := dial(t, w.forwarder(nil), at(7))
+	b, ok := errors.AsType[*fault.Blocked](err)
+	if !ok || b.To != other.URL || b.Server != w.server.Listener.Addr().String() || followed.Load() {
+		t.Errorf("%T %v, followed: %v", err, err, followed.Load())
+	}
+}
+
 func TestWhatRuntimesWriteIsTyped(t *testing.T) {
 	ep := at(9999)[0]
 	refused := func(err error) bool { _, ok := errors.AsType[*fault.Refused](err); return ok }
