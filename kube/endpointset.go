@@ -20,8 +20,8 @@ func newEndpointSet(namespace string, list *discoveryv1.EndpointSliceList) endpo
 	return set
 }
 
-// maxSlices bounds how many EndpointSlices of one Service are kept.
-const maxSlices = 1000
+// maxSlices bounds how many EndpointSlices of one Service are kept: as many as a list of them has, see maxItems.
+const maxSlices = 100
 
 // with returns the set after an EndpointSlice was added or changed.
 func (s endpointSet) with(slice endpointSlice) endpointSet {
