@@ -15,7 +15,7 @@ import (
 func (p *program) follow(ctx context.Context, model *session.Manager) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return kube.Watch(ctx, p.path, func(k kube.Kubeconfig) {
+		return kube.Watch(ctx, p.path, p.kubeconfig.Load(), func(k kube.Kubeconfig) {
 			p.learn(k, p.log)
 			p.retell(ctx, model)
 		})

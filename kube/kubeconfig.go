@@ -23,6 +23,7 @@ type merged struct {
 	broken   map[entryKey]error // the clusters and users that could not be understood
 	problems []Problem
 	files    []string
+	readings map[string]reading // by file, as it was read for this
 	named    map[string]content // by path: the files that entries name, as far as they were read
 	hidden   map[hiddenEntry]string
 }
@@ -51,13 +52,14 @@ func readKubeconfigBy(path string, read func(file string) reading) *merged {
 	rules := loadingRules(path)
 	m := &merged{
 		path: path, config: clientcmdapi.NewConfig(), has: map[string]bool{}, broken: map[entryKey]error{}, files: rules.GetLoadingPrecedence(),
-		named: map[string]content{}, hidden: map[hiddenEntry]string{},
+		readings: map[string]reading{}, named: map[string]content{}, hidden: map[hiddenEntry]string{},
 	}
 	for _, file := range m.files {
 		if file == "" {
 			continue
 		}
 		s := read(file)
+		m.readings[file] = s
 		if path == "" && errors.Is(s.err, fs.ErrNotExist) {
 			continue
 		}
@@ -75,19 +77,20 @@ func readKubeconfigBy(path string, read func(file string) reading) *merged {
 type reading struct {
 	parsed *parsed // nil when nothing is known of what it says; shared, and must not be changed
 	err    error   // why it could not be read, or not as a whole
+	from   content // of which it was made
 }
 
 func readFile(file string) reading {
 	data, err := readBounded(file)
-	if err != nil {
-		return reading{err: err}
-	}
-	return parseFile(data, file)
+	return parseFile(content{data, err}, file)
 }
 
-// parseFile is what a file with this text says. What the entries name by relative paths is relative to the file.
-func parseFile(data []byte, file string) reading {
-	p := parseKubeconfig(data)
+// parseFile is what a file with this content says. What the entries name by relative paths is relative to the file.
+func parseFile(from content, file string) reading {
+	if from.err != nil {
+		return reading{err: from.err, from: from}
+	}
+	p := parseKubeconfig(from.data)
 	for _, cluster := range p.config.Clusters {
 		cluster.LocationOfOrigin = file
 	}
@@ -100,7 +103,7 @@ func parseFile(data []byte, file string) reading {
 	if err := clientcmd.ResolveLocalPaths(p.config); err != nil {
 		p.errs = append(p.errs, err)
 	}
-	return reading{parsed: &p}
+	return reading{parsed: &p, from: from}
 }
 
 // loadingRules says which files kubectl would read, and write a renewed login to.

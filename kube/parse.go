@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -29,7 +30,7 @@ type parsed struct {
 // names of entries: client-go's own, and those of YAML libraries, can hold tokens and keys.
 func parseKubeconfig(data []byte) parsed {
 	if config, err := clientcmd.Load(data); err == nil {
-		return parsed{config: config, contexts: contextOrder(data)}
+		return parsed{config: config, contexts: contextOrder(data, config)}
 	}
 	p := parsed{config: clientcmdapi.NewConfig(), broken: map[entryKey]error{}}
 	var document yamlnode.Node
@@ -48,15 +49,42 @@ func parseKubeconfig(data []byte) parsed {
 	return p
 }
 
-// contextOrder gives the names of the contexts in the order they are written, which client-go's maps lose.
-func contextOrder(data []byte) []contextEntry {
+// contextOrder gives the names of the contexts in the order they are written, which client-go's maps lose. Of a large file
+// the list of contexts alone is read again, where it can be told apart.
+func contextOrder(data []byte, config *clientcmdapi.Config) []contextEntry {
+	entries := contextNames(contextList(data))
+	known := func(entry contextEntry) bool { return config.Contexts[entry.name] != nil }
+	if len(entries) != len(config.Contexts) || slices.ContainsFunc(entries, func(e contextEntry) bool { return !known(e) }) {
+		return contextNames(data)
+	}
+	return entries
+}
+
+// contextList is the part of a file that begins with "contexts:" and ends where another field at the top begins, if it is
+// written as usual.
+func contextList(data []byte) []byte {
+	begin := 0
+	if field := []byte("contexts:"); !bytes.HasPrefix(data, field) {
+		begin = bytes.Index(data, append([]byte("\n"), field...)) + 1
+	}
+	end := begin
+	for line := range bytes.Lines(data[begin:]) {
+		if end > begin && !bytes.ContainsAny(line[:1], " \t-#\r\n") {
+			break
+		}
+		end += len(line)
+	}
+	return data[begin:end]
+}
+
+func contextNames(data []byte) []contextEntry {
 	var file struct {
 		Contexts []struct {
 			Name string `json:"name"`
 		} `json:"contexts"`
 	}
 	if err := yaml.Unmarshal(data, &file); err != nil {
-		return nil // cannot be: client-go has just read the same
+		return nil // client-go has just read the whole
 	}
 	var entries []contextEntry
 	for _, c := range file.Contexts {

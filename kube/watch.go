@@ -26,15 +26,22 @@ const (
 const soon = 10 * time.Millisecond
 
 // Watch reads the kubeconfig at path as Load does, calls changed with what it says, and calls it again whenever that
-// becomes something else, until ctx ends; then it returns nil. It calls changed from one goroutine.
+// becomes something else, until ctx ends; then it returns nil. It calls changed from one goroutine. With since, which Load
+// has returned for the same path, it calls changed only for what has become different since then; nil is for none.
 //
 // The files need not be there yet, nor their folders, and may be links, or be replaced by renaming. A change is told
 // within a second, an entry that is gone within two. A file that is gone counts as it was before for three seconds. One
 // that cannot be read or understood, as one that is half-written, counts as it was before for as long as it is so, and
 // after three seconds it is among the Problems, too. A file that keeps a context from being used, such as a token file that
 // is not there, is watched as well.
-func Watch(ctx context.Context, path string, changed func(Kubeconfig)) error {
+func Watch(ctx context.Context, path string, since *Kubeconfig, changed func(Kubeconfig)) error {
 	w := &watch{path: path, files: map[string]*watchedFile{}, changed: changed}
+	if since != nil && since.merged != nil {
+		for file, read := range since.merged.readings {
+			w.files[file] = &watchedFile{latest: read, taken: read.from, counts: read, read: true}
+		}
+		w.told, w.missing = summary(*since), missingFiles(*since)
+	}
 	w.run(ctx, false)
 	return nil
 }

@@ -35,7 +35,7 @@ func watchFiles(t *testing.T, path string, polling bool) *watching {
 			done <- nil
 			return
 		}
-		done <- Watch(ctx, path, tell)
+		done <- Watch(ctx, path, nil, tell)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -177,6 +177,36 @@ func TestWhatSaysTheSameIsNotTold(t *testing.T) {
 	w.until("b") // and nothing before
 	if len(w.told) > 0 {
 		t.Errorf("told %+v", <-w.told)
+	}
+}
+
+// What was loaded before is not told again, and what became different since then is.
+func TestAWatchSinceALoadTellsWhatIsDifferent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config")
+	put(t, path, one("a"))
+	since := Load(path)
+	for _, name := range []string{"a", "b"} {
+		put(t, path, one(name)) // before the watch begins
+		told := make(chan Kubeconfig, 100)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- Watch(ctx, path, &since, func(k Kubeconfig) { told <- k }) }()
+		if name == "a" {
+			put(t, path, one("c"))
+		}
+		want := map[string]string{"a": "c", "b": "b"}[name]
+		select {
+		case k := <-told:
+			if len(k.Contexts) != 1 || k.Contexts[0].Name != want {
+				t.Errorf("told %v, want %s", k.Contexts, want)
+			}
+		case <-time.After(patienceInTests):
+			t.Errorf("%s is not told", want)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 }
 

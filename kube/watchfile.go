@@ -13,9 +13,8 @@ import (
 // before it became worse.
 type watchedFile struct {
 	seen   fs.FileInfo // of the last reading; nil when the file was not there
-	latest content
-	says   reading // latest, parsed
-	taken  content // which was latest when counts was last decided about
+	latest reading     // the last one
+	taken  content     // of the reading that was the latest when counts was last decided about
 	counts reading
 	since  time.Time // when latest became worse than taken; zero while they are the same
 	read   bool
@@ -39,7 +38,7 @@ func (f *watchedFile) look(file string, event bool, now time.Time) (changed bool
 		data, err := readBounded(file)
 		f.take(file, content{data, err})
 	}
-	if f.read && f.latest.same(f.taken) {
+	if f.read && f.latest.from.same(f.taken) {
 		f.since = time.Time{}
 		return false, 0
 	}
@@ -52,20 +51,14 @@ func (f *watchedFile) look(file string, event bool, now time.Time) (changed bool
 		}
 	}
 	f.counts = f.becomes()
-	f.read, f.taken, f.since = true, f.latest, time.Time{}
+	f.read, f.taken, f.since = true, f.latest.from, time.Time{}
 	return true, 0
 }
 
 // take makes a content the latest. It is parsed here, once.
 func (f *watchedFile) take(file string, latest content) {
-	if f.read && latest.same(f.latest) {
-		return
-	}
-	f.latest = latest
-	if latest.err != nil {
-		f.says = reading{err: latest.err}
-	} else {
-		f.says = parseFile(latest.data, file)
+	if !f.read || !latest.same(f.latest.from) {
+		f.latest = parseFile(latest, file)
 	}
 }
 
@@ -89,14 +82,14 @@ var errEmpty = errors.New("it is empty")
 func (f *watchedFile) unreadable() error {
 	before := f.counts.parsed
 	switch {
-	case before == nil || before.empty() || f.latest.missing():
+	case before == nil || before.empty() || f.latest.from.missing():
 		return nil
 	case f.latest.err != nil:
 		return f.latest.err
-	case len(bytes.TrimSpace(f.latest.data)) == 0:
+	case len(bytes.TrimSpace(f.latest.from.data)) == 0:
 		return errEmpty
-	case f.says.parsed.lacks(before):
-		return f.says.parsed.trouble()
+	case f.latest.parsed.lacks(before):
+		return f.latest.parsed.trouble()
 	}
 	return nil
 }
@@ -108,7 +101,7 @@ func (f *watchedFile) becomes() reading {
 	if err := f.unreadable(); err != nil {
 		return reading{parsed: f.counts.parsed, err: fmt.Errorf("%w; until it can be read, what it said before holds", err)}
 	}
-	return f.says
+	return f.latest
 }
 
 // patience is how long the latest content has to last before it counts. What is whole and takes nothing away counts at
@@ -118,7 +111,7 @@ func (f *watchedFile) patience() time.Duration {
 	switch {
 	case before == nil:
 		return 0
-	case f.latest.missing():
+	case f.latest.from.missing():
 		return awayFor
 	case f.unreadable() != nil && f.counts.err != nil:
 		return 0 // as unreadable as before, for another reason
@@ -126,9 +119,9 @@ func (f *watchedFile) patience() time.Duration {
 		return brokenFor
 	case f.latest.err != nil:
 		return 0 // there was nothing to lose
-	case before.trouble() == nil && f.says.parsed.trouble() != nil:
+	case before.trouble() == nil && f.latest.parsed.trouble() != nil:
 		return brokenFor
-	case f.says.parsed.lacks(before):
+	case f.latest.parsed.lacks(before):
 		return goneFor
 	}
 	return 0

@@ -1,0 +1,92 @@
+// Package scaletest checks that work grows in proportion to the number of contexts: it counts what a thousand and ten thousand of them
+// take, so that its verdict does not depend on how fast or busy the machine is.
+package scaletest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	few, many = 1000, 10000
+	// The bounds are of what a context takes among many in proportion to among few. Tables that grow by doubling, and caches of the
+	// processor that are too small for many, make it more than 1; an algorithm that looks at each context for each makes it 10.
+	maxAllocations = 1.3
+	maxProcessor   = 2.5
+	runs           = 2 // of which the fastest counts
+)
+
+// Linear fails the test when work on many contexts takes more for each of them than work on few: allocations, and time of the processor
+// where the system tells it. prepare gets ready for n contexts and returns the work.
+func Linear(t *testing.T, prepare func(t *testing.T, n int) (work func())) {
+	t.Helper()
+	a, b := measure(prepare(t, few)), measure(prepare(t, many))
+	perContext := func(count func(cost) float64) float64 {
+		return count(b) / many / (count(a) / few)
+	}
+	allocations := perContext(func(c cost) float64 { return float64(c.allocations) })
+	processor := perContext(func(c cost) float64 { return c.processor.Seconds() })
+	t.Logf("%d contexts: %d allocations, %d KiB, %s; %d: %d, %d KiB, %s; for each context × %.2f allocations, × %.2f processor time",
+		few, a.allocations, a.bytes>>10, a.processor, many, b.allocations, b.bytes>>10, b.processor, allocations, processor)
+	if allocations > maxAllocations {
+		t.Errorf("a context among %d takes %.2f times the allocations of one among %d", many, allocations, few)
+	}
+	if processor > maxProcessor {
+		t.Errorf("a context among %d takes %.2f times the processor time of one among %d", many, processor, few)
+	}
+}
+
+// A cost is what one run of some work took.
+type cost struct {
+	allocations, bytes uint64
+	processor          time.Duration
+}
+
+func measure(work func()) cost {
+	var least cost
+	for run := range runs {
+		runtime.GC()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		began := processorTime()
+		work()
+		took := processorTime() - began
+		runtime.ReadMemStats(&after)
+		c := cost{after.Mallocs - before.Mallocs, after.TotalAlloc - before.TotalAlloc, max(took, time.Microsecond)}
+		if run == 0 {
+			least = c
+		}
+		least.allocations, least.bytes = min(least.allocations, c.allocations), min(least.bytes, c.bytes)
+		least.processor = min(least.processor, c.processor)
+	}
+	return least
+}
+
+// Kubeconfig is the text of a kubeconfig with n contexts, each with a cluster and a user of its own.
+func Kubeconfig(n int) string {
+	var clusters, users, contexts strings.Builder
+	for i := range n {
+		fmt.Fprintf(&clusters, "- {name: cluster-%d, cluster: {server: \"https://10.0.%d.%d:6443\"}}\n", i, i/256, i%256)
+		fmt.Fprintf(&users, "- {name: user-%d, user: {token: token-%d}}\n", i, i)
+		fmt.Fprintf(&contexts, "- {name: %s, context: {cluster: cluster-%d, user: user-%d, namespace: web}}\n", Name(i), i, i)
+	}
+	return "apiVersion: v1\nkind: Config\ncurrent-context: " + Name(0) + "\nclusters:\n" + clusters.String() + "users:\n" + users.String() + "contexts:\n" + contexts.String()
+}
+
+// Name is the name of the context with a number.
+func Name(i int) string { return fmt.Sprintf("team%d-region%d-ctx-%d", i%7, i%40, i) }
+
+// File writes Kubeconfig(n) to a file of the test's and returns its path.
+func File(t *testing.T, n int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(path, []byte(Kubeconfig(n)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
