@@ -314,7 +314,7 @@ func TestLogLinesSayTheirContextAndUnits(t *testing.T) {
 				t.Errorf("no units: %s", line)
 			}
 		case "session ended":
-			if said.Why == "" || !strings.HasPrefix(said.Pod, "hello-") || said.Namespace != "default" || said.LastedMS <= 0 {
+			if said.Why != "closed" || !strings.HasPrefix(said.Pod, "hello-") || said.Namespace != "default" || said.LastedMS <= 0 {
 				t.Errorf("of a session: %s", line)
 			}
 			seen["carried"] += int(said.Connections)

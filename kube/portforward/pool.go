@@ -367,11 +367,14 @@ func (f *Forwarder) remove(s *session, why string) {
 
 // logEnd writes the one line about a session, at its end. mu is held.
 func (f *Forwarder) logEnd(s *session, why string) {
+	cause := s.Err()
 	switch {
+	case f.ended:
+		why, cause = "closed", nil
 	case why != "":
 	case s.why != "":
 		why = s.why
-	case s.Err() != nil:
+	case cause != nil:
 		why = "ended"
 	case s.who != f.creds:
 		why = "credentials changed"
@@ -381,5 +384,5 @@ func (f *Forwarder) logEnd(s *session, why string) {
 	st := s.State()
 	f.cfg.Log.Debug().Str("pod", s.pod.id.name).Str("namespace", s.pod.id.namespace).Str("carrier", s.carrier).Str("why", why).
 		Int("connections", s.carried).Int64("sent_bytes", st.Sent).Int64("received_bytes", st.Received).
-		Dur("lasted_ms", time.Since(s.begun)).AnErr("cause", s.Err()).Msg("session ended")
+		Dur("lasted_ms", time.Since(s.begun)).AnErr("cause", cause).Msg("session ended")
 }
