@@ -104,7 +104,27 @@ func root(actions Actions) *cobra.Command {
 		}
 	}
 	strictCompletion(cmd)
+	strictHelp(cmd)
 	return cmd
+}
+
+// strictHelp has cobra's own command help answer a command that is not there as a wrong line.
+func strictHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "help" {
+			continue
+		}
+		help := cmd.Run
+		cmd.Run = nil
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			if found, rest, err := root.Find(args); err != nil || found == root && len(rest) > 0 {
+				return noArgs(root, args)
+			}
+			help(cmd, args)
+			return nil
+		}
+	}
 }
 
 // strictCompletion has cobra's own command completion, which prints its help for a shell that it does not know, answer a

@@ -99,6 +99,7 @@ func TestWrongLinesAreUsageErrorsAndCallNothing(t *testing.T) {
 		"on a --no":                      "unknown flag: --no",
 		"logs -o yaml":                   `unknown output format "yaml"`,
 		"doctor a -o yaml":               `unknown output format "yaml"`,
+		"help nonsense":                  `no command "nonsense"`,
 		"completion":                     "completion takes the name of a shell: bash, fish, powershell, zsh",
 		"completion tcsh":                `no completion for "tcsh": there are bash, fish, powershell, zsh`,
 		"--version x":                    `no command "x"`,
@@ -113,6 +114,14 @@ func TestWrongLinesAreUsageErrorsAndCallNothing(t *testing.T) {
 func TestTheVersionIsPrintedByFlagAndByCommand(t *testing.T) {
 	for _, line := range []string{"--version", "version"} {
 		if called, out, err := recorded([]string{line}); called != "" || out != "fairlead 1\n" || err != nil {
+			t.Errorf("fairlead %s: %q, %v, called %q", line, out, err, called)
+		}
+	}
+}
+
+func TestHelpIsThereForEveryCommand(t *testing.T) {
+	for line, want := range map[string]string{"help": "Available Commands", "help logs": "Show the end of the log", "help settings check": "what is wrong in the settings"} {
+		if called, out, err := recorded(strings.Fields(line)); called != "" || !strings.Contains(out, want) || err != nil {
 			t.Errorf("fairlead %s: %q, %v, called %q", line, out, err, called)
 		}
 	}
