@@ -35,6 +35,7 @@ func (a asked) everywhere() bool {
 type audit struct {
 	path string
 	read int64 // bytes
+	open int   // watches that began and have not ended, among the lines that were read
 }
 
 const (
@@ -82,24 +83,39 @@ func (a *audit) more() ([]asked, error) {
 			return nil, err
 		}
 		a.read += int64(len(line))
-		request, ours, err := parseAudit(line)
+		request, stage, err := parseAudit(line)
 		if err != nil {
 			return nil, err
 		}
-		if ours {
+		switch {
+		case request.watch() && stage == began:
+			a.open++
+			all = append(all, request)
+		case request.watch() && stage == ended:
+			a.open--
+		case stage == ended:
 			all = append(all, request)
 		}
 	}
 }
 
-// parseAudit reads one event (audit.k8s.io/v1) and says whether it is of Fairlead.
-func parseAudit(line []byte) (request asked, ours bool, err error) {
+// Stages of a request in the log. What stays open has both.
+const (
+	began = "ResponseStarted"
+	ended = "ResponseComplete"
+)
+
+// parseAudit reads one event (audit.k8s.io/v1). The stage is empty for one that is not of Fairlead.
+func parseAudit(line []byte) (request asked, stage string, err error) {
 	var event struct {
 		Stage, Verb, RequestURI, UserAgent string
 		ObjectRef                          struct{ Resource, Subresource, Namespace, Name string }
 	}
 	if err := json.Unmarshal(line, &event); err != nil {
-		return asked{}, false, fmt.Errorf("audit log: %w", err)
+		return asked{}, "", fmt.Errorf("audit log: %w", err)
+	}
+	if !strings.HasPrefix(event.UserAgent, "fairlead/") {
+		return asked{}, "", nil
 	}
 	of := event.ObjectRef
 	request = asked{event.Verb, of.Resource, of.Namespace, of.Name}
@@ -109,7 +125,5 @@ func parseAudit(line []byte) (request asked, ours bool, err error) {
 	if request.resource == "" {
 		request.resource = event.RequestURI
 	}
-	// What stays open has an event when it begins, too. A request is counted when it ends, and a watch when it begins.
-	counted := map[bool]string{false: "ResponseComplete", true: "ResponseStarted"}[request.watch()]
-	return request, event.Stage == counted && strings.HasPrefix(event.UserAgent, "fairlead/"), nil
+	return request, event.Stage, nil
 }

@@ -17,6 +17,8 @@ func TestAuditCountsWhatFairleadAsksAndNothingElse(t *testing.T) {
 {"stage":"ResponseComplete","verb":"get","userAgent":"fairlead/1","requestURI":"/version"}
 {"stage":"ResponseStarted","verb":"watch","userAgent":"fairlead/1","objectRef":{"resource":"endpointslices","namespace":"a"}}
 {"stage":"ResponseComplete","verb":"watch","userAgent":"fairlead/1","objectRef":{"resource":"endpointslices","namespace":"a"}}
+{"stage":"ResponseStarted","verb":"watch","userAgent":"fairlead/1","objectRef":{"resource":"endpointslices","namespace":"b"}}
+{"stage":"ResponseStarted","verb":"watch","userAgent":"kubectl/v1","objectRef":{"resource":"pods"}}
 {"stage":"ResponseComplete","verb":"create","userAgent":"fairlead/1","objectRef":{"resource":"selfsubjectaccessreviews"}}
 `
 	const rest = `{"stage":"ResponseComplete","verb":"get","userAgent":"fairlead/1","objectRef":{"resource":"namespaces","name":"a"}}` + "\n"
@@ -27,7 +29,7 @@ func TestAuditCountsWhatFairleadAsksAndNothingElse(t *testing.T) {
 	got, err := log.next(t.Context())
 	want := []asked{
 		{"get", "services", "a", "b"}, {"create", "pods/portforward", "a", "p"}, {"list", "pods", "", ""},
-		{"get", "/version", "", ""}, {"watch", "endpointslices", "a", ""}, {"create", "selfsubjectaccessreviews", "", ""},
+		{"get", "/version", "", ""}, {"watch", "endpointslices", "a", ""}, {"watch", "endpointslices", "b", ""}, {"create", "selfsubjectaccessreviews", "", ""},
 	}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v", got, err)
@@ -35,8 +37,11 @@ func TestAuditCountsWhatFairleadAsksAndNothingElse(t *testing.T) {
 	if n := countAsked(got, asked.everywhere); n != 1 {
 		t.Errorf("%d lists in all namespaces", n)
 	}
-	if !got[1].portForward() || got[0].portForward() || !got[4].watch() || got[2].watch() || !got[5].review() {
+	if !got[1].portForward() || got[0].portForward() || !got[4].watch() || got[2].watch() || !got[6].review() {
 		t.Error("kinds of requests are mistaken")
+	}
+	if log.open != 1 {
+		t.Errorf("%d watches are open, want the one that has not ended", log.open)
 	}
 	// The line that was half there is read when it is whole, and once.
 	if err := os.WriteFile(path, []byte(lines+rest), 0o600); err != nil {

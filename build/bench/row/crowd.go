@@ -36,6 +36,7 @@ const (
 	repeats       = 20 // of one name, within the second in which it must be fresh
 	manyAtOnce    = 8
 	manyMiB       = 20
+	mostWatches   = 64
 )
 
 // crowded measures what a big cluster costs: in requests, as the API server's audit log has them, in time, and in memory.
@@ -70,7 +71,7 @@ func crowded(ctx context.Context, l *Lab) (measures []report.Measure, err error)
 // crowdCosts are the measures.
 type crowdCosts struct {
 	switchedOn, lists, veryFirst, first, outside, fresh, address, firstTime, addressTime, memory, memoryMany report.Measure
-	watches, watchesMany                                                                                     report.Measure
+	watches, watchesMany, watchesOpen                                                                        report.Measure
 }
 
 func newCrowdCosts() *crowdCosts {
@@ -87,6 +88,7 @@ func newCrowdCosts() *crowdCosts {
 		outside:     atMost("big cluster: outside the name's namespace", "requests", 0),
 		watches:     atMost("big cluster: watches for 10 names in use", "requests", firstNames),
 		watchesMany: told("big cluster: watches for 1,000 names", "requests"),
+		watchesOpen: atMost("big cluster: watches open after 1,000 names", "requests", mostWatches),
 		firstTime:   told("big cluster: first connection by name, R = 0 ms", "ms"),
 		fresh:       atMost("big cluster: 20 more to a name at once", "requests", 0),
 		address:     told("big cluster: a ClusterIP and a Pod's IP", "requests"),
@@ -102,7 +104,7 @@ const CrowdNote = "big cluster: 10,000 Services and 20,000 Pods, a tenth of them
 	"that a Service in use gets is counted by itself."
 
 func (c *crowdCosts) all() []*report.Measure {
-	return []*report.Measure{&c.switchedOn, &c.lists, &c.veryFirst, &c.first, &c.outside, &c.watches, &c.firstTime, &c.fresh, &c.address, &c.addressTime, &c.memory, &c.memoryMany, &c.watchesMany}
+	return []*report.Measure{&c.switchedOn, &c.lists, &c.veryFirst, &c.first, &c.outside, &c.watches, &c.firstTime, &c.fresh, &c.address, &c.addressTime, &c.memory, &c.memoryMany, &c.watchesMany, &c.watchesOpen}
 }
 
 func (c *crowdCosts) fail(err error) {
@@ -135,6 +137,7 @@ func (c *crowdCosts) round(ctx context.Context, l *Lab, crowd Crowd, round int) 
 		return err
 	}
 	c.switchedOn.Add(report.Judged, float64(len(requests)))
+	log.open = 0 // those of the process of the round before have ended by now
 	lists := countAsked(requests, asked.everywhere)
 	more, err := c.names(ctx, w, log, crowd, round)
 	if err != nil {
@@ -155,6 +158,7 @@ func (c *crowdCosts) round(ctx context.Context, l *Lab, crowd Crowd, round int) 
 	}
 	c.lists.Add(report.Judged, float64(lists+countAsked(requests, asked.everywhere)))
 	c.watchesMany.Add(report.Judged, float64(countAsked(requests, asked.watch)))
+	c.watchesOpen.Add(report.Judged, float64(log.open))
 	return c.grown(ctx, w, before, &c.memoryMany)
 }
 
