@@ -74,6 +74,7 @@ func TestClusterServesKubectlCountsAndObeys(t *testing.T) {
 		"middlebox":     c.RefuseAtMiddlebox(t.Context(), WebSocket, http.StatusBadRequest),
 		"delay":         c.Delay(t.Context(), "default/db-0", time.Millisecond, time.Millisecond),
 		"blackhole":     c.Blackhole(t.Context(), "", true),
+		"kill":          c.KillContainer(t.Context(), "default/db-1", ""),
 		"heal":          c.Heal(t.Context()),
 	} {
 		if err != nil {
