@@ -12,6 +12,8 @@ import (
 	"iter"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -24,24 +26,42 @@ const maxAnswer = 64 << 20
 const answerWithin = 15 * time.Second
 
 // Client speaks with a running Fairlead. Its methods answer ErrNotRunning when there is none, ErrSilent when it takes
-// longer than it should or ctx allows, and the errors of package session.
+// longer than it should or ctx allows, ErrUntrusted when the socket may be another user's, and the errors of package session.
 type Client struct {
 	http *http.Client
 }
 
 // NewClient returns a client for the socket at path. It opens nothing yet.
-func NewClient(path string) *Client {
+func NewClient(path string) *Client { return newClient(path, os.Getuid()) }
+
+// newClient returns a client that speaks with programs of one user only.
+func newClient(path string, owner int) *Client {
 	return &Client{http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var dialer net.Dialer
-			conn, err := dialer.DialContext(ctx, "unix", path)
-			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-				return nil, ErrNotRunning
-			}
-			return conn, err
+			return dial(ctx, path, owner)
 		},
 		ResponseHeaderTimeout: answerWithin,
 	}}}
+}
+
+// dial connects to the socket at path, if a program of owner alone can have put it there and answers at it. Not a byte is sent
+// before.
+func dial(ctx context.Context, path string, owner int) (net.Conn, error) {
+	if err := checkFiles(path, owner); err != nil {
+		return nil, err
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, ErrNotRunning
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPeer(conn, owner); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
 // Close closes what is open.
@@ -134,11 +154,14 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	}
 	response, err := c.http.Do(request)
 	var late net.Error
+	var outer *url.Error
 	switch {
 	case errors.As(err, &late) && late.Timeout():
 		return nil, ErrSilent
 	case errors.Is(err, ErrNotRunning):
 		return nil, ErrNotRunning
+	case errors.Is(err, ErrUntrusted) && errors.As(err, &outer):
+		return nil, outer.Err // without the URL, which says nothing
 	case err != nil:
 		return nil, fmt.Errorf("ask the running Fairlead: %w", err)
 	case response.StatusCode == http.StatusOK:

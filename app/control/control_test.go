@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -24,6 +25,9 @@ import (
 func TestMain(m *testing.M) {
 	if path := os.Getenv("FAIRLEAD_TEST_SOCKET"); path != "" {
 		os.Exit(connectAsAnother(path))
+	}
+	if path := os.Getenv("FAIRLEAD_TEST_LISTEN"); path != "" {
+		os.Exit(listenAs(path))
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -302,5 +306,21 @@ func connectAsAnother(path string) int {
 	if text, _ := io.ReadAll(conn); len(text) > 0 {
 		return 1
 	}
+	return 0
+}
+
+// listenAs listens at path as whoever runs it, and prints what one client says.
+func listenAs(path string) int {
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		return 2
+	}
+	fmt.Println("listening")
+	conn, err := ln.Accept()
+	if err != nil {
+		return 3
+	}
+	text, _ := io.ReadAll(conn)
+	fmt.Printf("heard %q\n", text)
 	return 0
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -26,8 +27,8 @@ func Listen(path string, replace bool, log zerolog.Logger) (net.Listener, error)
 	if len(path) > maxPath {
 		return nil, fmt.Errorf("the path of the control socket is longer than the %d bytes that systems take: %s", maxPath, path)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make the directory of the control socket: %w", err)
+	if err := makePrivate(filepath.Dir(path), os.Getuid()); err != nil {
+		return nil, err
 	}
 	if !replace && answers(path) {
 		return nil, ErrTaken
@@ -62,9 +63,32 @@ func Listen(path string, replace bool, log zerolog.Logger) (net.Listener, error)
 	return s, nil
 }
 
-// answers tells whether a program listens at path.
+// makePrivate makes the folder of the control socket if need be, and lets none but owner into it. Another user's folder is an error.
+func makePrivate(dir string, owner int) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the directory of the control socket: %w", err)
+	}
+	if runtime.GOOS == "windows" {
+		return nil // its directories have other rights
+	}
+	info, err := os.Stat(dir)
+	if err == nil && fileOwner(info) == owner && info.Mode().Perm()&0o077 != 0 {
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return fmt.Errorf("make the directory of the control socket private: %w", err)
+		}
+		info, err = os.Stat(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("make the directory of the control socket: %w", err)
+	}
+	return checkOwn(dir, info, owner)
+}
+
+// answers reports whether a program of this user listens at path.
 func answers(path string) bool {
-	conn, err := net.DialTimeout("unix", path, time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	conn, err := dial(ctx, path, os.Getuid())
 	if err != nil {
 		return false
 	}

@@ -39,10 +39,11 @@ func Socket(dir string) (string, error) {
 	return filepath.Join(dir, "control.sock"), nil
 }
 
-// runtimeDir is the directory for what lives no longer than the user's session, or dir.
+// runtimeDir is the directory for what lives no longer than the user's session, or dir. Where others can write in the XDG
+// runtime directory, one of them may have made ours first: that is left alone.
 func runtimeDir(dir string) (string, error) {
-	if runtime := filepath.Join(xdg.RuntimeDir, "fairlead"); isDir(xdg.RuntimeDir) && os.MkdirAll(runtime, 0o700) == nil {
-		return runtime, nil
+	if runtime := filepath.Join(xdg.RuntimeDir, "fairlead"); isDir(xdg.RuntimeDir) && os.MkdirAll(runtime, 0o700) == nil && isOwn(runtime) {
+		return runtime, privateDir(runtime)
 	}
 	return dir, privateDir(dir)
 }

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,4 +55,41 @@ func TestSecondTrayIsRefusedUntilTheFirstIsGone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where the runtime directory is /tmp, say, another user may be there first, with a folder or a link of our name.
+func TestOnlyAFolderOfOurOwnHoldsSocketAndLock(t *testing.T) {
+	for what, make := range map[string]func(path string) error{
+		"a link":               func(path string) error { return os.Symlink(t.TempDir(), path) },
+		"a file":               func(path string) error { return os.WriteFile(path, nil, 0o600) },
+		"another user's":       func(path string) error { return errors.Join(os.Mkdir(path, 0o777), chownOrReplace(path)) },
+		"ours, open to others": func(path string) error { return errors.Join(os.Mkdir(path, 0o700), os.Chmod(path, 0o777)) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir, runtimeDir := t.TempDir(), t.TempDir()
+			t.Setenv("XDG_RUNTIME_DIR", runtimeDir)
+			xdg.Reload()
+			if err := make(filepath.Join(runtimeDir, "fairlead")); err != nil {
+				t.Fatal(err)
+			}
+			want := dir
+			if what == "ours, open to others" {
+				want = filepath.Join(runtimeDir, "fairlead")
+			}
+			if got, err := Socket(dir); err != nil || got != filepath.Join(want, "control.sock") {
+				t.Errorf("Socket() = %s, %v, want one in %s", got, err, want)
+			}
+			if info, err := os.Stat(want); err != nil || info.Mode().Perm() != 0o700 {
+				t.Errorf("the folder: %v, %v", info.Mode(), err)
+			}
+		})
+	}
+}
+
+// chownOrReplace gives a folder away; who is not root and cannot puts a link to another user's in its place.
+func chownOrReplace(path string) error {
+	if err := os.Chown(path, 65534, -1); err == nil {
+		return nil
+	}
+	return errors.Join(os.Remove(path), os.Symlink("/", path))
 }

@@ -1,0 +1,68 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// ErrUntrusted reports that a control socket or its folder is another user's, or that another user could put one there. What
+// answers at it would have its words run by a shell (`eval "$(fairlead env …)"`), so it is not spoken to.
+var ErrUntrusted = errors.New("the control socket is not to be trusted")
+
+// checkFiles reports why the socket at path, or its folder, may not be owner's alone; nil where nothing is.
+func checkFiles(path string, owner int) error {
+	if runtime.GOOS == "windows" {
+		return nil // the profile's rights keep others out
+	}
+	dir := filepath.Dir(path)
+	folder, err := os.Stat(dir)
+	if err != nil {
+		return ignoreAbsent(err)
+	}
+	if err := checkOwn(dir, folder, owner); err != nil {
+		return err
+	}
+	socket, err := os.Lstat(path)
+	if err != nil {
+		return ignoreAbsent(err)
+	}
+	return checkOwn(path, socket, owner)
+}
+
+func ignoreAbsent(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrUntrusted, err)
+}
+
+func checkOwn(path string, info fs.FileInfo, owner int) error {
+	if uid := fileOwner(info); uid != owner {
+		return fmt.Errorf("%w: %s belongs to another user (uid %d)", ErrUntrusted, path, uid)
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("%w: %s can be written by other users", ErrUntrusted, path)
+	}
+	return nil
+}
+
+// checkPeer reports whether another user's program is at the other end of a connection, where the system tells.
+func checkPeer(conn net.Conn, owner int) error {
+	unixConn, ok := conn.(*net.UnixConn)
+	if !ok {
+		return fmt.Errorf("%w: it is a %T", ErrUntrusted, conn)
+	}
+	uid, known, err := peer(unixConn)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: whose program answers cannot be asked: %w", ErrUntrusted, err)
+	case known && uid != owner:
+		return fmt.Errorf("%w: a program of another user (uid %d) answers at it", ErrUntrusted, uid)
+	}
+	return nil
+}
