@@ -68,6 +68,7 @@ func (r *renewable) trust(pem []byte) error {
 	if err != nil {
 		return err
 	}
+	sendPings(next)
 	old := r.current.Swap(&next)
 	utilnet.CloseIdleConnectionsFor(*old)
 	return nil
