@@ -25,7 +25,20 @@ func TestTooManyOpenFilesAreThisMachinesFault(t *testing.T) {
 	if !ok {
 		t.Fatal("no address")
 	}
-	limit := unix.Rlimit{Cur: 40, Max: 40}
+	var held []net.Conn
+	for range 4 {
+		conn, reply := socks5(t, address, "echo.default", 7)
+		if reply != 0 {
+			t.Fatalf("SOCKS reply %d", reply)
+		}
+		held = append(held, conn)
+	}
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", r.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	few := uint64(len(files) + 3)
+	limit := unix.Rlimit{Cur: few, Max: few}
 	if err := unix.Prlimit(r.cmd.Process.Pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +84,9 @@ func TestTooManyOpenFilesAreThisMachinesFault(t *testing.T) {
 	}
 	if counts["open"] == clients {
 		t.Error("the limit was not met")
+	}
+	for _, conn := range held {
+		wantEcho(t, conn, "still open")
 	}
 	if told := r.stderr.String(); strings.Contains(told, "cluster not reached") {
 		t.Errorf("the context flipped:\n%s", told)

@@ -82,7 +82,7 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request, asked absol
 	// A response that cannot be finished ends in a panic with http.ErrAbortHandler, which is net/http's own way.
 	defer x.end(r)
 	if c.conn.surplus {
-		x.failed(w, r, ErrTooMany)
+		x.failed(w, r, c.conn.full)
 		return
 	}
 

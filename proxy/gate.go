@@ -47,9 +47,14 @@ func (c *connection) enter(conn net.Conn) bool {
 		}
 	}
 	clients, limit := gate.clients.Add(1), int64(c.config.Connections)
-	if clients <= limit {
+	switch {
+	case c.full != nil:
+		c.surplus = true
+		return true
+	case clients <= limit:
 		return true
 	}
+	c.full = ErrTooMany
 	if n, ok := gate.surplus.admit(time.Now()); ok {
 		log.Warn().Int64("limit", limit).Int("others", n).Msg("too many connections")
 	}

@@ -105,14 +105,17 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 func (v *serving) accept(ln net.Listener, connections *sync.WaitGroup) error {
 	const least, most = 5 * time.Millisecond, time.Second
 	pause := least
+	var spare spareFile
+	defer spare.give()
 	for {
-		conn, err := ln.Accept()
+		spare.fill()
+		conn, full, err := acceptWith(ln, &spare)
 		switch {
 		case err == nil:
 			pause = least
 			cut := v.cutContext()
 			connections.Add(1)
-			go v.serve(conn, cut, connections.Done)
+			go v.serve(conn, full, cut, connections.Done)
 		case v.stopping.Err() != nil, errors.Is(err, net.ErrClosed):
 			return err
 		default:
@@ -126,6 +129,19 @@ func (v *serving) accept(ln net.Listener, connections *sync.WaitGroup) error {
 	}
 }
 
+// acceptWith accepts one connection. When it takes the spare file for that, full is the error that the client is to be told.
+func acceptWith(ln net.Listener, spare *spareFile) (conn net.Conn, full, err error) {
+	conn, err = ln.Accept()
+	if !isOutOfFiles(err) || !spare.give() {
+		return conn, nil, err
+	}
+	full = err
+	if conn, err = ln.Accept(); err == nil && spare.fill() {
+		full = nil // another client has left meanwhile
+	}
+	return conn, full, err
+}
+
 // connection is one client's, from accept to close.
 type connection struct {
 	*serving
@@ -137,7 +153,8 @@ type connection struct {
 	uncut   func() bool
 	entered bool
 	done    func() // to be called at its end
-	surplus bool   // one more than Config.Connections: asked what it wants, and refused
+	surplus bool   // it is asked what it wants, and refused
+	full    error  // with this: there are as many as Config.Connections, or no files for more
 }
 
 // whyCut is nil as long as the connection is not cut.
@@ -148,11 +165,12 @@ func (c *connection) whyCut() error {
 	return context.Cause(c.cut)
 }
 
-// serve owns conn, which is cut when cut ends. done is called when all is over, which may be after it has returned.
-func (v *serving) serve(conn net.Conn, cut context.Context, done func()) {
+// serve owns conn, which is cut when cut ends. With full it is only told that. done is called when all is over, which may
+// be after it has returned.
+func (v *serving) serve(conn net.Conn, full error, cut context.Context, done func()) {
 	c := &connection{
 		serving: v, id: v.server.ids.Add(1), config: v.server.config.Load(),
-		meter: &meter{all: &v.server.traffic}, conn: conn, cut: cut, done: done,
+		meter: &meter{all: &v.server.traffic}, conn: conn, cut: cut, done: done, full: full,
 	}
 	goesOn := false
 	defer func() {

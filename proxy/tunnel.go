@@ -28,7 +28,7 @@ type dialect interface {
 func (c *connection) tunnel(client net.Conn, asked *request) (goesOn bool) {
 	rec := begin(c.config, c.meter, c.id, asked.protocol, client.RemoteAddr(), asked.target)
 	if c.surplus {
-		c.refuse(client, rec, asked, ErrTooMany)
+		c.refuse(client, rec, asked, c.full)
 		return false
 	}
 	target, early, err := c.reach(client, rec, asked)
