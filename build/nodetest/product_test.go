@@ -42,6 +42,7 @@ type product struct {
 	t       *testing.T
 	env     []string
 	address string
+	pid     int
 	errors  *lines
 }
 
@@ -91,6 +92,7 @@ func serve(t *testing.T, c *clustertest.Cluster, carrier string) *product {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
+	p.pid = command.Process.Pid
 	t.Cleanup(func() {
 		_ = command.Process.Signal(os.Interrupt)
 		ended := make(chan error, 1)

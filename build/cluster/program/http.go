@@ -3,11 +3,14 @@ package program
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -76,10 +79,30 @@ func site(self Self, settings Settings) http.Handler {
 		w.WriteHeader(code)
 	})
 	mux.HandleFunc("/ws", echoMessages)
+	mux.HandleFunc("/note/{text}", func(w http.ResponseWriter, r *http.Request) {
+		if err := note(settings.Notes, self, r.PathValue("text")); err != nil {
+			http.Error(w, "note: "+err.Error(), http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprintf(w, "noted by %s\n", self)
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Pod", self.String())
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// note writes a line into the pod's file.
+func note(directory string, self Self, text string) error {
+	if directory == "" {
+		return errors.New("there is no place for notes")
+	}
+	file, err := os.OpenFile(filepath.Join(directory, self.Name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text + "\n") // in one write, so that lines stay whole
+	return errors.Join(err, file.Close())
 }
 
 // working lets a request take its time before it is answered.

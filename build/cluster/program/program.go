@@ -37,6 +37,9 @@ type Settings struct {
 	Work time.Duration
 	// ReadyAfter is how long after its start a web server's /healthz answers 200; a negative value means never.
 	ReadyAfter time.Duration
+	// Notes is the directory in which a web server writes down what it was asked for below /note/, a line each, in a file
+	// with the name of its Pod; "" means nowhere.
+	Notes string
 }
 
 // DefaultWork is how long the web servers made for rollouts work on a request.

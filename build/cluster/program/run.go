@@ -24,6 +24,7 @@ const (
 	VariableWork       = "WORK"
 	VariableReadyAfter = "READY_AFTER"
 	VariableStopAfter  = "STOP_AFTER"
+	VariableNotes      = "NOTES"
 )
 
 // never is the value of VariableReadyAfter of a program that never becomes ready.
@@ -109,6 +110,7 @@ func readEnvironment(name string, get func(string) string) (environment, error) 
 			}
 		}
 	}
+	e.settings.Notes = get(VariableNotes)
 	if e.ports == nil {
 		e.ports = []int32{defaultPort}
 		if port := defaultPorts[name]; port != 0 {
