@@ -41,6 +41,10 @@ func (p parameters) checkNode() error {
 	return nil
 }
 
+// realNodeNote says what is different on the real node besides the node itself.
+const realNodeNote = "real node: the far side's programs run in a container, every connection with the API server passes one more relay, into the " +
+	"namespaces that the node and the API server are in, and sessions are counted by the API server's metrics."
+
 // nodes are the kinds of node to measure on, in this order.
 func (p parameters) nodes() []string {
 	switch {

@@ -34,6 +34,9 @@ func run(ctx context.Context, p parameters, node string, lab *row.Lab) (report.R
 		result.RoundTrips[fmt.Sprint(r.Milliseconds())] = measured
 		lab.Say("R = %d ms: a TCP connect takes %.2f ms", r.Milliseconds(), measured)
 	}
+	if node == clustertest.RealNode {
+		result.Notes = append(result.Notes, realNodeNote)
+	}
 	for _, r := range p.rows() {
 		lab.Say("row %d: %s", r.Number, r.Title)
 		measures, err := r.Run(ctx, lab)

@@ -29,6 +29,9 @@ func WriteBeside(w io.Writer, first, second Run) error {
 	for _, r := range []Run{second, first} {
 		fmt.Fprintf(&out, "%s: %s, %s. Round trips measured: %.2f, %.2f and %.2f ms.\n\n", r.Node, r.When, cellText.Replace(r.Machine),
 			r.RoundTrips["0"], r.RoundTrips["40"], r.RoundTrips["160"])
+		for _, note := range r.Notes {
+			out.WriteString(cellText.Replace(note) + "\n\n")
+		}
 	}
 	_, err := io.WriteString(w, out.String())
 	return err

@@ -17,7 +17,7 @@ func TestNodesStandBesideEachOther(t *testing.T) {
 	failed.Fail(Judged, errors.New("broke | down"))
 	failed.Judge()
 	var out strings.Builder
-	if err := WriteBeside(&out, streaming, Run{Node: "real", Machine: "a machine", Measures: []Measure{first, failed}}); err != nil {
+	if err := WriteBeside(&out, streaming, Run{Node: "real", Machine: "a machine", Notes: []string{"another node"}, Measures: []Measure{first, failed}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range []string{
@@ -25,7 +25,7 @@ func TestNodesStandBesideEachOther(t *testing.T) {
 		"| 1 | first &lt;byte&gt; [ms] | 60 | 60–60 | 240 | 0.25 | 42 | 41.5–43 | 126 | 0.33 |\n",
 		`| 3 | only there | – (broke \| down) |  | – | – | – |  | – | – |` + "\n",
 		"| 2 | for information | – |  | – | – | 7 | 7–7 | – | – |\n",
-		"real: , a machine.",
+		"real: , a machine.", "\nanother node\n", "\na note\n",
 	} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("no %q in\n%s", line, out.String())
