@@ -7,7 +7,7 @@ import (
 )
 
 // WriteBeside prints, in Markdown, what was measured on two kinds of node, with the judged subject's ratio to the baseline
-// on each. Goals are not shown: they are those of the first run. A work that only one run has gets a line too.
+// on each. The second says which works; goals are not shown.
 func WriteBeside(w io.Writer, first, second Run) error {
 	var out strings.Builder
 	out.WriteString("| # | work |")
@@ -15,7 +15,7 @@ func WriteBeside(w io.Writer, first, second Run) error {
 		fmt.Fprintf(&out, " %s: %s | spread | %s | × %[3]s |", r.Node, Judged, Baseline)
 	}
 	out.WriteString("\n|" + strings.Repeat("---|", 10) + "\n")
-	for _, work := range worksOf(second, first) {
+	for _, work := range second.Measures {
 		cells := []string{fmt.Sprint(work.Row), work.work()}
 		for _, r := range []Run{second, first} {
 			cells = append(cells, r.measure(work).beside()...)
@@ -35,17 +35,6 @@ func WriteBeside(w io.Writer, first, second Run) error {
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
-}
-
-// worksOf returns the works of both runs, those of the first in its order and then what the second has more.
-func worksOf(first, second Run) []Measure {
-	works := first.Measures
-	for _, m := range second.Measures {
-		if first.measure(m).Work == "" {
-			works = append(works[:len(works):len(works)], m)
-		}
-	}
-	return works
 }
 
 // measure is the run's measure of a work; the zero value if it has none.
