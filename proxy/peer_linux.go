@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +32,7 @@ const tcpListen = 10
 const diagPatience = time.Second
 
 func sameUser() (func(client, local netip.AddrPort) error, bool) {
-	self := uint32(os.Geteuid())
+	self, overflow := uint32(os.Geteuid()), overflowUID()
 	if !canTellOwners(self) {
 		return func(netip.AddrPort, netip.AddrPort) error { return nil }, false
 	}
@@ -44,9 +46,12 @@ func sameUser() (func(client, local netip.AddrPort) error, bool) {
 			return nil // on another machine
 		case err != nil:
 			return &PeerError{Err: err}
-		case owner.uid == 0 && owner.inode == 0 && self != 0:
-			// A program that has closed its socket: older kernels forget whose it was, and say root.
+		case owner.inode == 0:
+			// Its program has closed the socket. In FIN-WAIT-2, and in other states with older kernels, the kernel then
+			// reports user 0, whoever it was: what no program holds is nobody's, for root as well.
 			return &PeerError{Err: errors.New("it has closed the connection already")}
+		case owner.uid == overflow:
+			return &PeerError{Err: errors.New("its user has no number in this user namespace")}
 		case owner.uid != self && owner.uid != 0:
 			return &PeerError{UID: owner.uid}
 		}
@@ -54,6 +59,34 @@ func sameUser() (func(client, local netip.AddrPort) error, bool) {
 	}
 	return check, true
 }
+
+// noUID is no user's number (setreuid(2)).
+const noUID = ^uint32(0)
+
+// overflowUID returns the number that stands for all users who have none in this process's user namespace, a container's
+// perhaps, which may share the host's network and so see the sockets of all of its users. It returns noUID where every user
+// has a number.
+func overflowUID() uint32 {
+	// Lines of a first number inside, the one outside, and how many.
+	if uids, err := os.ReadFile("/proc/self/uid_map"); err == nil {
+		fields := strings.Fields(string(uids))
+		if len(fields) == 3 && fields[0] == "0" && fields[2] == strconv.FormatUint(uint64(noUID), 10) {
+			return noUID
+		}
+	}
+	text, err := os.ReadFile("/proc/sys/kernel/overflowuid")
+	if err != nil {
+		return defaultOverflowUID
+	}
+	uid, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
+	if err != nil {
+		return defaultOverflowUID
+	}
+	return uint32(uid)
+}
+
+// defaultOverflowUID is the kernel's own choice (linux/highuid.h).
+const defaultOverflowUID = 65534
 
 // canTellOwners tries the kernel with a socket of our own: it may lack the module, or the sandbox may forbid the question.
 // Trouble of the moment, as a lack of file descriptors, does not count: it must let nobody in.

@@ -82,8 +82,8 @@ func credential(uid uint32) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 }
 
-// ownedProxy starts the proxy of ownerUID, and returns its ports and its log.
-func ownedProxy(t *testing.T, to string) (port4, port6 string, log *bufio.Reader) {
+// ownedProxy starts the proxy of ownerUID, unless it is changed, and returns its ports and its log.
+func ownedProxy(t *testing.T, to string, change ...func(*exec.Cmd)) (port4, port6 string, log *bufio.Reader) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("a test with two users must run as root")
@@ -103,6 +103,9 @@ func ownedProxy(t *testing.T, to string) (port4, port6 string, log *bufio.Reader
 	cmd.Env = []string{asOwner + "=" + to}
 	cmd.SysProcAttr = credential(ownerUID)
 	cmd.Dir, cmd.Stderr = "/", os.Stderr
+	for _, change := range change {
+		change(cmd)
+	}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -163,6 +166,65 @@ func TestOnlyTheOwnerAndRootAreServed(t *testing.T) {
 		}
 	}
 	if line, err := log.ReadString('\n'); err != nil || !strings.Contains(line, "the client belongs to user "+strconv.Itoa(strangerUID)) {
+		t.Errorf("log %q, %v", line, err)
+	}
+}
+
+// TestAClientThatHasClosedIsNobodys sends a request, half-closes and closes before the proxy, which is root's, takes the
+// connection: the kernel then says that the socket is root's, whoever it was.
+func TestAClientThatHasClosedIsNobodys(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("a test with two users must run as root")
+	}
+	for _, uid := range []uint32{strangerUID, 0} {
+		site := make(chan struct{}, 1)
+		to := target(t, func(*net.TCPConn) { site <- struct{}{} })
+		check, supported := proxy.SameUser()
+		if !supported {
+			t.Fatal("not supported on this machine")
+		}
+		ln := listen(t)
+		_, port, _ := net.SplitHostPort(ln.Addr().String())
+		blind := exec.CommandContext(t.Context(), "perl", "-MIO::Socket::INET", "-e", `
+			my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]) or die "$@";
+			print $s "CONNECT hello.test:80 HTTP/1.1\r\nHost: hello.test:80\r\n\r\n";
+			$s->flush;
+			shutdown($s, 1) or die "$!";
+			close($s);`, port)
+		blind.Dir, blind.SysProcAttr = "/", credential(uid)
+		if out, err := blind.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		eventually(t, "FIN-WAIT-2", func() bool {
+			sockets, err := os.ReadFile("/proc/net/tcp")
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The address of the far end and the state (Documentation/networking/proc_net_tcp.rst).
+			return strings.Contains(string(sockets), fmt.Sprintf(":%04X 05 ", ln.Addr().(*net.TCPAddr).Port))
+		})
+		w := openOn(t, proxy.Config{
+			Rules: []proxy.Rule{{Name: "all", Dialer: through{names: map[string]string{"hello.test:80": to}}}},
+			Peer:  check,
+		}, ln)
+		eventually(t, "a verdict", func() bool { return len(site) > 0 || w.logged("client turned away") })
+		if len(site) > 0 || !w.logged("it has closed the connection already") {
+			t.Errorf("user %d: served %t, log %s", uid, len(site) > 0, w.logText())
+		}
+	}
+}
+
+// TestAUserWithoutANumberIsNobodys runs the proxy in a user namespace that knows no users: all are the same one there,
+// and so is the proxy's own.
+func TestAUserWithoutANumberIsNobodys(t *testing.T) {
+	site := web(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
+	port, _, log := ownedProxy(t, strings.TrimPrefix(site.URL, "http://"), func(cmd *exec.Cmd) {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
+	})
+	if out, code := curlAs(t, strangerUID, "--proxy", "http://127.0.0.1:"+port, "http://hello.test/"); code == 0 || strings.Contains(out, "hello") {
+		t.Fatalf("a stranger: exit %d, %q", code, out)
+	}
+	if line, err := log.ReadString('\n'); err != nil || !strings.Contains(line, "no number in this user namespace") {
 		t.Errorf("log %q, %v", line, err)
 	}
 }
