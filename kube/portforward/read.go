@@ -247,8 +247,9 @@ func (c *conn) health(a *attempt, now time.Time) (time.Time, error) {
 }
 
 // unaccepted is health of an attempt that the runtime has not accepted yet, which takes it no time when it is well. Its
-// library can hold up some of a session's streams for good and still answer pings, so those prove nothing; but a session
-// from which nothing comes at all may have a path that is interrupted, and has more time.
+// library can hold up some of a session's streams for good and go on with others, so what else comes proves nothing. A
+// probe does: once it is answered, the request for the streams was read. Before that it may wait behind what others
+// upload, or the path may be interrupted.
 func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
 	st := a.s.State()
 	rtt := max(st.RTT, c.f.roundTrip())
@@ -256,27 +257,33 @@ func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
 	if now.Before(due) {
 		return due, nil
 	}
-	alive := st.Heard.After(a.opened)
-	stuck := st.Writing > 0 || st.Unheard > small
+	look := now.Add(max(rtt, 50*time.Millisecond))
 	sent := len(c.kept) > 0 || c.spent
-	switch waited := now.Sub(a.opened); {
-	case alive:
+	waited := now.Sub(a.opened)
+	switch {
+	case !st.Proved.Before(a.opened):
 		c.f.doubt(a.s, "it accepts no stream")
 		if !sent || waited >= jammed(rtt) {
 			return time.Time{}, errNoReply
 		}
 		return a.opened.Add(jammed(rtt)), nil
-	case stuck:
-		return c.sessionHealth(a, now), nil
-	case waited < max(deadline(rtt), replyWithin(rtt)+rtt):
+	case st.Probed.Before(a.opened):
+		a.s.Probe()
+		return look, nil
+	case waited < deadline(rtt):
+		return look, nil
+	case st.Heard.After(a.opened) && waited < unaccepted:
+		return look, nil
+	case st.Heard.After(a.opened):
 		c.f.doubt(a.s, "it accepts no stream")
-		a.s.Ping()
-		return now.Add(max(rtt, 10*time.Millisecond)), nil
-	case sent && waited < unaccepted:
-		c.f.silent(a.s)
-		return now.Add(max(rtt, 100*time.Millisecond)), nil
+		return time.Time{}, errNoReply
+	case st.Writing > 0 || st.Unheard > small:
+		return c.sessionHealth(a, now), nil
 	}
 	c.f.silent(a.s)
+	if sent && waited < unaccepted {
+		return look, nil
+	}
 	a.s.CloseWith(errSilent)
 	return now.Add(deadline(rtt)), nil
 }

@@ -10,6 +10,10 @@ type health struct {
 	pingID   uint32
 	sent     time.Time // of the ping that is under way, zero if none is
 	rtt, min time.Duration
+
+	probes [2]uint32 // the first and the last of the pings of the last probe
+	probed time.Time // when they were sent, zero if there was none
+	proved time.Time // when those were sent of which one was answered
 }
 
 func (s *Session) heard() {
@@ -36,6 +40,25 @@ func (s *Session) pingLocked() {
 	s.interrupt(s.turns.watcher)
 }
 
+// Probe asks for a sign that the peer has read all that was sent so far. A peer may spread pings over workers, of which
+// some stand still, so that a ping may stay unanswered by a peer that reads: a probe is one ping for each worker. It does
+// not wait: State tells.
+func (s *Session) Probe() {
+	s.mu.Lock()
+	if h := &s.health; s.err == nil && len(s.control) <= maxControlQueue {
+		h.probed = time.Now()
+		h.probes[0] = h.nextPing
+		for range s.cfg.Workers {
+			h.probes[1] = h.nextPing
+			s.control = appendPing(s.control, h.nextPing)
+			h.nextPing += 2
+		}
+		s.interrupt(s.turns.watcher)
+	}
+	s.mu.Unlock()
+	s.flush()
+}
+
 // maxControlQueue is how many bytes of small frames may wait to be sent. Only a peer that asks faster than it reads makes
 // more of them.
 const maxControlQueue = 16 << 10
@@ -51,6 +74,10 @@ func (s *Session) pinged(id uint32) error {
 		s.mu.Unlock()
 		s.flush()
 		s.mu.Lock()
+		return nil
+	}
+	if id >= h.probes[0] && id <= h.probes[1] && !h.probed.IsZero() {
+		h.proved = h.probed
 		return nil
 	}
 	if id != h.pingID || h.sent.IsZero() {

@@ -140,6 +140,8 @@ type State struct {
 	Writing   time.Duration // for how long the write has lasted that is under way
 	Pinging   time.Duration // for how long a ping has gone unanswered
 	Heard     time.Time     // when the last byte came
+	Probed    time.Time     // when the last probe was sent
+	Proved    time.Time     // when the last probe was sent that was answered: what was sent before was read
 	RTT       time.Duration // smoothed round trip of the pings; 0 before the first answer
 	MinRTT    time.Duration // the shortest
 	Used      uint32        // stream ids used up, of 2^31
@@ -156,7 +158,7 @@ func (s *Session) State() State {
 	defer s.mu.Unlock()
 	st := State{
 		Live: s.live, Lingering: s.lingering, Dropped: s.dropped, Away: s.away,
-		Heard: s.health.heard, RTT: s.health.rtt, MinRTT: s.health.min, Used: s.next, Sent: s.sent, Received: s.received, Unheard: s.sent - s.health.sentThen,
+		Heard: s.health.heard, Probed: s.health.probed, Proved: s.health.proved, RTT: s.health.rtt, MinRTT: s.health.min, Used: s.next, Sent: s.sent, Received: s.received, Unheard: s.sent - s.health.sentThen,
 		Mid: s.mid,
 	}
 	if s.blockedBy != nil {
