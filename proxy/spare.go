@@ -7,7 +7,8 @@ import (
 )
 
 // A spareFile is kept open to be given up for a client that could not be accepted otherwise: so it is told why, where it
-// would wait for as long as other clients stay. One goroutine owns it.
+// would wait for as long as other clients stay. Now and then a dial is faster and takes what was given up; then clients
+// wait until some file is closed. One goroutine owns it.
 type spareFile struct{ file *os.File }
 
 // fill opens the file, if it is not, and reports whether it is open.
