@@ -94,6 +94,8 @@ func refusedName(name string) string {
 	case own != "" && name == strings.ToLower(own):
 		return "this machine's own"
 	case name == "metadata", name == "metadata.google.internal", name == "metadata.goog", name == "instance-data",
+		name == "metadata.azure.internal", name == "metadata.tencentyun.com", name == "metadata.platformequinix.com",
+		name == "api.metadata.cloud.ibm.com",
 		strings.HasPrefix(name, "instance-data.") && strings.HasSuffix(name, ".internal"):
 		return "a cloud's metadata service"
 	case strings.Trim(last, "0123456789") == "", strings.HasPrefix(last, "0x") && strings.Trim(last[2:], "0123456789abcdef") == "":
@@ -104,7 +106,8 @@ func refusedName(name string) string {
 
 // refusedAddress says what is wrong with an address, or nothing.
 func refusedAddress(ip netip.Addr) string {
-	ip = embeddedIPv4(ip.Unmap().WithZone(""))
+	whole := ip.Unmap().WithZone("")
+	ip = embeddedIPv4(whole)
 	switch {
 	case isMetadata(ip):
 		return "a cloud's metadata service"
@@ -116,29 +119,49 @@ func refusedAddress(ip netip.Addr) string {
 		return "link-local"
 	case ip.IsMulticast(), ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return "multicast or broadcast"
-	case isOwn(ip):
+	case isOwn(ip), ip != whole && isOwn(whole):
 		return "this machine's own"
 	}
 	return ""
 }
 
-// embeddedIPv4 is the IPv4 address to which an IPv6 address leads through NAT64 (RFC 6052 2.1), else the address.
+// embeddedIPv4 returns the IPv4 address to which an IPv6 address may lead: through NAT64 (RFC 6052, and RFC 8215 with the
+// address last), 6to4 (RFC 3056), or as an IPv4-compatible address (RFC 4291 2.5.5.1). Others it returns as they are.
 func embeddedIPv4(ip netip.Addr) netip.Addr {
-	if netip.MustParsePrefix("64:ff9b::/96").Contains(ip) {
-		b := ip.As16()
+	if !ip.Is6() {
+		return ip
+	}
+	b := ip.As16()
+	switch {
+	case ip == netip.IPv6Loopback(), ip == netip.IPv6Unspecified():
+		return ip
+	case sixToFour.Contains(ip):
+		return netip.AddrFrom4([4]byte(b[2:]))
+	case nat64.Contains(ip), localNAT64.Contains(ip), ipv4Compatible.Contains(ip):
 		return netip.AddrFrom4([4]byte(b[12:]))
 	}
 	return ip
 }
 
-// isMetadata knows the metadata services that have addresses of their own; 169.254.169.254 is nearly everyone's.
+var (
+	nat64          = netip.MustParsePrefix("64:ff9b::/96")
+	localNAT64     = netip.MustParsePrefix("64:ff9b:1::/48")
+	sixToFour      = netip.MustParsePrefix("2002::/16")
+	ipv4Compatible = netip.MustParsePrefix("::/96")
+)
+
+// awsServices has the metadata service, the credentials of EKS Pods, DNS and NTP of AWS over IPv6.
+var awsServices = netip.MustParsePrefix("fd00:ec2::/32")
+
+// isMetadata reports whether ip is that of a metadata service; 169.254.169.254 is nearly everyone's.
 func isMetadata(ip netip.Addr) bool {
 	switch ip.String() {
-	case "169.254.169.254", "fd00:ec2::254", // AWS, Google, Azure and others; AWS over IPv6
-		"fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192": // Google over IPv6, Alibaba, Azure, Oracle
+	case "169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", // AWS, Google, Azure and others; Alibaba, Azure, Oracle
+		"fd20:ce::254", "fd00:c1::a9fe:a9fe", "fd00:42::42", // Google, Oracle, Scaleway
+		"fd00:a9fe:a9fe::1", "fd00:100::100:200": // Akamai, Alibaba
 		return true
 	}
-	return false
+	return awsServices.Contains(ip)
 }
 
 // isOwn tells whether an address is one of this machine's interfaces: what listens there listens here.
