@@ -7,16 +7,28 @@ import (
 	"os"
 	"strings"
 
+	"fairlead/app/ownfile"
 	"fairlead/app/settings"
 )
 
+// maxCertificate bounds the files of a listener's certificates, in bytes.
+const maxCertificate = 4 << 20
+
 // listenerTLS reads the certificates of a listener.
 func listenerTLS(files settings.TLS) (*tls.Config, error) {
-	own, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	cert, err := ownfile.ReadAny(files.Cert, maxCertificate)
 	if err != nil {
 		return nil, fmt.Errorf("the listener's certificate: %w", err)
 	}
-	pem, err := os.ReadFile(files.ClientCA)
+	key, err := ownfile.ReadAny(files.Key, maxCertificate)
+	if err != nil {
+		return nil, fmt.Errorf("the listener's certificate: %w", err)
+	}
+	own, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("the listener's certificate: %w", err)
+	}
+	pem, err := ownfile.ReadAny(files.ClientCA, maxCertificate)
 	if err != nil {
 		return nil, fmt.Errorf("who signs the clients' certificates: %w", err)
 	}

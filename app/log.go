@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 	"gopkg.in/natefinch/lumberjack.v2"
 
+	"fairlead/app/ownfile"
 	"fairlead/app/spool"
 	"fairlead/kube"
 	"fairlead/proxy/safetext"
@@ -119,9 +120,11 @@ type logFile struct {
 func (f *logFile) Write(line []byte) (int, error) {
 	if f.file == nil {
 		// A tray and a serve may write to one file: made here, it is opened to append, and neither overwrites the other.
-		if made, err := os.OpenFile(f.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err == nil {
-			_ = made.Close() // nothing was written
+		made, err := ownfile.Create(f.path)
+		if err != nil {
+			return 0, err // the library would wait for a pipe's reader
 		}
+		_ = made.Close() // nothing was written
 		f.file = &lumberjack.Logger{Filename: f.path, MaxSize: 10, MaxBackups: 3}
 	}
 	return f.file.Write(line)

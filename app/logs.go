@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fairlead/app/command"
+	"fairlead/app/ownfile"
 	"fairlead/app/settings"
 	"fairlead/kube/filewatch"
 	"fairlead/proxy/safetext"
@@ -92,7 +93,7 @@ type tail struct {
 
 // begin shows the end of what is there.
 func (t *tail) begin() error {
-	file, err := os.Open(t.path)
+	file, err := ownfile.Open(t.path)
 	if err != nil {
 		return err
 	}
@@ -125,7 +126,7 @@ func (t *tail) more() {
 		t.drain(false) // what came before the other took its place
 		t.close()
 	}
-	if t.file, err = os.Open(t.path); err != nil {
+	if t.file, err = ownfile.Open(t.path); err != nil {
 		t.file = nil
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"fairlead/app/command"
 	"fairlead/app/shellenv"
@@ -38,6 +39,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
+	endAfter(ctx, endWithin, func() {
+		lastWords("fairlead: something hangs, and is not waited for\n")
+		os.Exit(exitFailed)
+	})
 	err := command.Run(ctx, command.Actions{
 		Tray:            runTray,
 		Serve:           runServe,
@@ -61,6 +66,15 @@ func main() {
 		lastWords(fmt.Sprintf("fairlead: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: ")))
 	}
 	os.Exit(status(err))
+}
+
+// endWithin bounds what the program takes to end after a signal. All that is waited for has a bound of its own, in all less than
+// this: what is left hangs, such as a disk that is gone.
+const endWithin = 12 * time.Second
+
+// endAfter calls end when ctx ended a while ago.
+func endAfter(ctx context.Context, within time.Duration, end func()) {
+	context.AfterFunc(ctx, func() { time.AfterFunc(within, end) })
 }
 
 func status(err error) int {

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"os"
 	"strings"
 	"time"
 
@@ -150,7 +149,7 @@ func (l *login) expired() time.Time {
 	}
 	certificate := l.config.CertData
 	if len(certificate) == 0 && l.config.CertFile != "" {
-		certificate, _ = os.ReadFile(l.config.CertFile) // then it is not known
+		certificate, _ = readBounded(l.config.CertFile) // then it is not known
 	}
 	if block, _ := pem.Decode(certificate); block != nil {
 		if leaf, err := x509.ParseCertificate(block.Bytes); err == nil {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"fairlead/app/ownfile"
 )
 
 // ErrTaken tells that another Fairlead answers at the socket.
@@ -72,7 +74,7 @@ func makePrivate(dir string, owner int) error {
 		return nil // its directories have other rights
 	}
 	info, err := os.Stat(dir)
-	if err == nil && fileOwner(info) == owner && info.Mode().Perm()&0o077 != 0 {
+	if err == nil && ownfile.Owner(info) == owner && info.Mode().Perm()&0o077 != 0 {
 		if err := os.Chmod(dir, 0o700); err != nil {
 			return fmt.Errorf("make the directory of the control socket private: %w", err)
 		}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"fairlead/app/ownfile"
 )
 
 // ErrUntrusted reports that a control socket or its folder is another user's, or that another user could put one there. What
@@ -42,7 +44,7 @@ func ignoreAbsent(err error) error {
 }
 
 func checkOwn(path string, info fs.FileInfo, owner int) error {
-	if uid := fileOwner(info); uid != owner {
+	if uid := ownfile.Owner(info); uid != owner {
 		return fmt.Errorf("%w: %s belongs to another user (uid %d)", ErrUntrusted, path, uid)
 	}
 	if info.Mode().Perm()&0o022 != 0 {

@@ -9,13 +9,14 @@ import (
 	"io/fs"
 	"maps"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/adrg/xdg"
+
+	"fairlead/app/ownfile"
 )
 
 // ConfigFile is the user's file: fairlead/config.yaml in the XDG configuration directory (its equivalent on macOS and Windows). It
@@ -231,7 +232,7 @@ func (c Config) notifies(kind Notification) bool {
 
 // readBounded reads a file of the size that config.yaml may have, and one byte more if it is larger.
 func readBounded(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	file, err := ownfile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the settings: %w", err)
 	}

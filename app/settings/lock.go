@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/adrg/xdg"
 	"github.com/gofrs/flock"
+
+	"fairlead/app/ownfile"
 )
 
 // lockWait bounds how long a change waits for other processes, whose changes take milliseconds.
@@ -21,7 +24,7 @@ func Lock(dir string) (release func(), ok bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	lock := flock.New(filepath.Join(dir, "tray.lock"), flock.SetPermissions(0o600))
+	lock := newLock(filepath.Join(dir, "tray.lock"))
 	ok, err = lock.TryLock()
 	if err != nil {
 		return nil, false, fmt.Errorf("lock %s: %w", lock.Path(), err)
@@ -42,8 +45,8 @@ func Socket(dir string) (string, error) {
 // runtimeDir is the directory for what lives no longer than the user's session, or dir. Where others can write in the XDG
 // runtime directory, one of them may have made ours first: that is left alone.
 func runtimeDir(dir string) (string, error) {
-	if runtime := filepath.Join(xdg.RuntimeDir, "fairlead"); isDir(xdg.RuntimeDir) && os.MkdirAll(runtime, 0o700) == nil && isOwn(runtime) {
-		return runtime, privateDir(runtime)
+	if session := filepath.Join(xdg.RuntimeDir, "fairlead"); isDir(xdg.RuntimeDir) && os.MkdirAll(session, 0o700) == nil && isOwn(session) {
+		return session, privateDir(session)
 	}
 	return dir, privateDir(dir)
 }
@@ -52,7 +55,7 @@ func runtimeDir(dir string) (string, error) {
 func lockState(dir string) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
 	defer cancel()
-	lock := flock.New(filepath.Join(dir, fileName+".lock"), flock.SetPermissions(0o600))
+	lock := newLock(filepath.Join(dir, fileName+".lock"))
 	if _, err := lock.TryLockContext(ctx, 5*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", lock.Path(), err)
 	}
@@ -62,4 +65,15 @@ func lockState(dir string) (release func(), err error) {
 func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir() && filepath.IsAbs(path)
+}
+
+// isOwn reports whether path is this user's own directory, and no link to one. On Windows the profile's rights keep others out.
+func isOwn(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.IsDir() && (runtime.GOOS == "windows" || ownfile.Owner(info) == os.Getuid())
+}
+
+// newLock returns a lock between processes. What stands in its file's place, such as a pipe, does not hold up its opening.
+func newLock(path string) *flock.Flock {
+	return flock.New(path, flock.SetPermissions(0o600), flock.SetFlag(os.O_CREATE|os.O_RDONLY|ownfile.NoWait))
 }

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"fairlead/app/ownfile"
 )
 
 const (
@@ -148,7 +150,7 @@ func (s *Store) known() state {
 // read returns the state in a file, which is empty if there is none.
 func read(path string) (state, error) {
 	empty := state{Version: version, Contexts: map[string]contextState{}}
-	file, err := os.Open(path)
+	file, err := ownfile.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return empty, nil
 	}

@@ -67,6 +67,10 @@ const maxKuberc = 1 << 20
 // readPolicy reads the first preferences of a kuberc, which may hold several versions of them.
 func readPolicy(file string) (clientcmdapi.PluginPolicy, error) {
 	var policy clientcmdapi.PluginPolicy
+	info, err := os.Stat(file)
+	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return policy, errors.New("it is not a regular file") // to open a pipe waits for its writer
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		var pathErr *fs.PathError

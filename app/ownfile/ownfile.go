@@ -1,0 +1,76 @@
+// Package ownfile opens files that only their user should have put there: settings, state, log. What stands in their place, such
+// as a pipe, a folder or another user's file, is an error; opening never waits for it.
+package ownfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// Errors of what is found in place of a file; they come in a *fs.PathError.
+var (
+	ErrNotRegular = errors.New("it is not a regular file")
+	ErrForeign    = errors.New("it belongs to another user")
+)
+
+// Open opens a regular file of this user, or of root, for reading.
+func Open(path string) (*os.File, error) {
+	return open(path, os.O_RDONLY, func(info fs.FileInfo) error {
+		if uid := Owner(info); uid > 0 && uid != os.Getuid() {
+			return fmt.Errorf("%w (uid %d)", ErrForeign, uid)
+		}
+		return nil
+	})
+}
+
+// OpenAny opens a regular file, whoever's it is, for reading.
+func OpenAny(path string) (*os.File, error) {
+	return open(path, os.O_RDONLY, func(fs.FileInfo) error { return nil })
+}
+
+// Create opens a regular file of this user to append to it, and makes it if need be, for its owner only.
+func Create(path string) (*os.File, error) {
+	return open(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, func(info fs.FileInfo) error {
+		if uid := Owner(info); uid >= 0 && uid != os.Getuid() {
+			return fmt.Errorf("%w (uid %d)", ErrForeign, uid)
+		}
+		return nil
+	})
+}
+
+// ReadAny reads a regular file, whoever's it is, of at most max bytes.
+func ReadAny(path string, max int64) ([]byte, error) {
+	file, err := OpenAny(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, max+1))
+	if err == nil && int64(len(data)) > max {
+		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is larger than %d bytes", max)}
+	}
+	return data, err
+}
+
+// open opens a file, and looks at what was opened rather than at its name, which may be another's by then.
+func open(path string, flags int, check func(fs.FileInfo) error) (*os.File, error) {
+	file, err := os.OpenFile(path, flags|NoWait, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = ErrNotRegular
+	}
+	if err == nil {
+		err = check(info)
+	}
+	if err != nil {
+		_ = file.Close() // it is of no use
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return file, nil
+}
