@@ -62,7 +62,7 @@ func (p *program) walk(ctx context.Context, entry kube.Context, chart *chart) er
 	}
 	p.wiring.isOwn = p.ownAddress
 	c := p.settings.Effective(entry.Name)
-	chart.others = p.wiring.others(c.Outside).Dialer
+	chart.others = p.wiring.others(c).Dialer
 	config, policy := p.wiring.into(p.kubeconfig.Load(), entry.Name, c)
 	config.Policy, config.Log = policy, p.log.With().Str("context", entry.Name).Logger()
 	cluster, err := kube.Open(config)
@@ -76,7 +76,13 @@ func (p *program) walk(ctx context.Context, entry kube.Context, chart *chart) er
 	var wg sync.WaitGroup
 	var runErr error
 	wg.Go(func() { runErr = cluster.Run(running) })
-	cluster.Walk(ctx, chart.Target, chart.others.DialContext, chart.step)
+	cluster.Walk(ctx, chart.Target, chart.others.DialContext, func(s kube.Step) {
+		if s.Name == kube.StepOutside {
+			address, _, _ := strings.Cut(s.Detail, " ")
+			s.Detail += chart.through(ctx, address)
+		}
+		chart.step(s)
+	})
 	stop()
 	wg.Wait()
 	return runErr
@@ -133,10 +139,6 @@ type chartStep struct {
 }
 
 func (c *chart) step(s kube.Step) {
-	if s.Name == kube.StepOutside {
-		address, _, _ := strings.Cut(s.Detail, " ")
-		s.Detail += c.through(address)
-	}
 	e := explain.Error(s.Err).In(c.Context)
 	if c.Target != "" {
 		e = e.For(c.Target)
@@ -159,12 +161,12 @@ func (c *chart) step(s kube.Step) {
 }
 
 // through says which forward proxy is on the way to a host outside, if there is one.
-func (c *chart) through(address string) string {
+func (c *chart) through(ctx context.Context, address string) string {
 	forwarder, ok := c.others.(proxy.Forwarder)
 	if !ok {
 		return ""
 	}
-	via, err := forwarder.Forward(address)
+	via, err := forwarder.Forward(ctx, address)
 	if err != nil || via == nil {
 		return ""
 	}

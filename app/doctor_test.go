@@ -70,16 +70,21 @@ func TestTheDoctorTriesWhatIsOutside(t *testing.T) {
 	if err := os.WriteFile(refuse, []byte("defaults: {outside: refuse}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	allow := filepath.Join(t.TempDir(), "config.yaml") // example.com may have no address where the test runs
+	if err := os.WriteFile(allow, []byte("defaults: {forward-unresolved: true}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		target, settings string
 		steps            string
 		says             string
 		status           int
 	}{
-		{"example.com:443", "", "ok kubeconfig ok credentials ok API server ok name ok outside", "example.com:443 is open after ", 0},
-		{"https://example.com/", "", "ok kubeconfig ok credentials ok API server ok name ok outside", ", through the proxy " + via, 0},
+		{"example.com:443", allow, "ok kubeconfig ok credentials ok API server ok name ok outside", "example.com:443 is open after ", 0},
+		{"https://example.com/", allow, "ok kubeconfig ok credentials ok API server ok name ok outside", ", through the proxy " + via, 0},
 		{"www.example.com", "", "ok kubeconfig ok name", "it goes the way of all other hosts; it is tried when a port is named", 0},
-		{"other.example.com:443", "", "ok kubeconfig ok name BROKEN outside", "other.example.com:443", 1},
+		{"www.nobody.invalid:443", "", "ok kubeconfig ok credentials ok API server ok name BROKEN outside", ": forward-unresolved: true, in the settings, allows it", 1},
+		{"other.example.com:443", allow, "ok kubeconfig ok name BROKEN outside", "other.example.com:443", 1},
 		{"10.255.255.254:80", "", "ok kubeconfig ok credentials ok API server ok rights ok name BROKEN outside", "10.255.255.254:80", 1},
 		{"external:80", "", "ok kubeconfig ok credentials ok API server ok rights ok name ok Service ok EndpointSlice BROKEN outside", "192.0.2.10:8080", 1},
 		{"localhost:80", "", "ok kubeconfig ok name BROKEN outside", "this machine's loopback", 1},

@@ -18,12 +18,12 @@ const (
 
 // rules say where a context's clients are sent: what is the cluster's into the cluster, all else as the settings have it.
 func (w *wiring) rules(cluster *kube.Cluster, c settings.Context) []proxy.Rule {
-	return []proxy.Rule{{Name: clusterRule, Match: claimed(cluster), Dialer: cluster}, w.others(c.Outside)}
+	return []proxy.Rule{{Name: clusterRule, Match: claimed(cluster), Dialer: cluster}, w.others(c)}
 }
 
 // others is the rule for what is not the cluster's.
-func (w *wiring) others(route settings.Outside) proxy.Rule {
-	if outside := w.outside(route); outside != nil {
+func (w *wiring) others(c settings.Context) proxy.Rule {
+	if outside := w.outside(c); outside != nil {
 		return proxy.Rule{Name: directRule, Dialer: outside}
 	}
 	return proxy.Rule{Name: outsideRule, Dialer: refuseOutside{}}
@@ -41,11 +41,14 @@ func (refuseOutside) DialContext(_ context.Context, _, address string) (net.Conn
 }
 
 // outside carries connections to hosts outside the cluster; nil where they are refused.
-func (w *wiring) outside(route settings.Outside) proxy.Dialer {
-	if route == settings.Refuse {
+func (w *wiring) outside(c settings.Context) proxy.Dialer {
+	if c.Outside == settings.Refuse {
 		return nil
 	}
-	return &proxy.Direct{Own: w.own}
+	return &proxy.Direct{
+		Own: w.own, Unresolved: c.ForwardUnresolved,
+		Remedy: "forward-unresolved: true, in the settings, allows it",
+	}
 }
 
 func claimed(cluster *kube.Cluster) func(context.Context, proxy.Target) (bool, error) {

@@ -101,7 +101,7 @@ func (w *wiring) into(k *kube.Kubeconfig, name string, c settings.Context) (kube
 		PerPod: c.Limits.SessionsPerPod, PerContext: c.Limits.SessionsPerContext,
 	}
 	policy := kube.Policy{Namespace: c.Namespace, HostNetwork: c.HostNetwork, Addresses: c.Addresses}
-	if outside := w.outside(c.Outside); outside != nil {
+	if outside := w.outside(c); outside != nil {
 		policy.Outside = outside.DialContext
 	}
 	return config, policy

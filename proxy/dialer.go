@@ -24,8 +24,8 @@ type Dialer interface {
 type Forwarder interface {
 	Dialer
 	// Forward returns the forward proxy on the way to address, nil for none. Only those of the schemes http and https
-	// take plain-HTTP requests.
-	Forward(address string) (*url.URL, error)
+	// take plain-HTTP requests. ctx bounds it.
+	Forward(ctx context.Context, address string) (*url.URL, error)
 	// DialForward connects to the forward proxy itself, inside TLS where its scheme says so.
 	DialForward(ctx context.Context, via *url.URL) (net.Conn, error)
 }

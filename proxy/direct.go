@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -17,13 +19,20 @@ import (
 // machine's programs are told to use. It refuses what a proxy must not lend to whoever may use it: this machine itself,
 // link-local and multicast addresses, and the metadata services of clouds. It judges the address that is finally
 // dialled, so that a public name which points there is refused too. What goes to a forward proxy is resolved there, and
-// judged by its name. A refusal is a *RouteError. The zero value is ready to use.
+// judged by its name; where that proxy is on this machine, and so would reach what is here, it is judged by the addresses
+// that the name has here as well. A refusal is a *RouteError. The zero value is ready to use.
 type Direct struct {
 	// Allow lets an address through that would be refused; nil allows none.
 	Allow func(netip.AddrPort) bool
 	// Upstream names the forward proxy on the way to a URL (http for port 80, else https), or none; its scheme is http,
 	// https, socks5 or socks5h. nil means EnvironmentProxy.
 	Upstream func(*url.URL) (*url.URL, error)
+	// Unresolved lets names to a forward proxy on this machine that have no address here, and so cannot be judged.
+	// Where it does not, Remedy is said with the refusal.
+	Unresolved bool
+	Remedy     string
+	// Resolver is this machine's; nil means net.DefaultResolver.
+	Resolver *net.Resolver
 	// UpstreamTLS is for https forward proxies; nil trusts the system's authorities.
 	UpstreamTLS *tls.Config
 	// Own tells whether a proxy of this program listens at an address. Such a one is no forward proxy: what the
@@ -33,7 +42,7 @@ type Direct struct {
 
 // DialContext connects to address, which may be a name.
 func (d Direct) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	via, err := d.Forward(address)
+	via, err := d.Forward(ctx, address)
 	if err != nil {
 		return nil, err
 	}
@@ -45,6 +54,7 @@ func (d Direct) DialContext(ctx context.Context, network, address string) (net.C
 	}
 	dialer := net.Dialer{
 		KeepAlive: keepAlive,
+		Resolver:  d.Resolver,
 		ControlContext: func(_ context.Context, _, resolved string, _ syscall.RawConn) error {
 			return d.check(address, resolved)
 		},
@@ -68,8 +78,8 @@ func (d Direct) check(address, resolved string) error {
 	return &RouteError{Target: address, Rule: "direct", Reason: to.Addr().String() + " is " + reason}
 }
 
-// checkUnresolved refuses address before a forward proxy resolves it.
-func (d Direct) checkUnresolved(address string) error {
+// checkForward refuses address before the forward proxy via resolves it.
+func (d Direct) checkForward(ctx context.Context, via *url.URL, address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return err
@@ -80,7 +90,47 @@ func (d Direct) checkUnresolved(address string) error {
 	if reason := refusedName(host); reason != "" {
 		return &RouteError{Target: address, Rule: "direct", Reason: host + " is " + reason}
 	}
-	return nil
+	if !d.isHere(ctx, via) {
+		return nil
+	}
+	return d.checkResolved(ctx, via, host, address)
+}
+
+// checkResolved refuses address, which has a name for its host, by the addresses that the name has here.
+func (d Direct) checkResolved(ctx context.Context, via *url.URL, host, address string) error {
+	_, port, _ := net.SplitHostPort(address)
+	ips, err := d.lookup(ctx, host)
+	for _, ip := range ips {
+		if err := d.check(address, net.JoinHostPort(ip.String(), port)); err != nil {
+			return err
+		}
+	}
+	if d.Unresolved || len(ips) > 0 {
+		return nil
+	}
+	reason := fmt.Sprintf("%s has no address here (%s), and may lead back here through %s", host, plainReason(err), via.Host)
+	if d.Remedy != "" {
+		reason += ": " + d.Remedy
+	}
+	return &RouteError{Target: address, Rule: "direct", Reason: reason}
+}
+
+// isHere reports whether a forward proxy is on this machine. One whose name is not known cannot be reached either.
+func (d Direct) isHere(ctx context.Context, via *url.URL) bool {
+	ips, err := d.lookup(ctx, via.Hostname())
+	return err == nil && slices.ContainsFunc(ips, func(ip netip.Addr) bool {
+		ip = ip.Unmap().WithZone("")
+		return ip.IsLoopback() || ip.IsUnspecified() || isOwn(ip)
+	})
+}
+
+// lookup returns the addresses of host, which may be one.
+func (d Direct) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	resolver := d.Resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
+	}
+	return resolver.LookupNetIP(ctx, "ip", host)
 }
 
 // refusedName says what is wrong with a name that is resolved elsewhere, or nothing.

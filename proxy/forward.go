@@ -88,10 +88,10 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request, asked absol
 
 	ctx, expire := context.WithTimeout(r.Context(), config.Dial)
 	x.rule, err = routed(ctx, rec, target)
-	expire()
 	if err == nil {
-		err = x.findForward(r)
+		err = x.findForward(ctx, r)
 	}
+	expire()
 	if err != nil {
 		x.failed(w, r, err)
 		return
@@ -136,16 +136,16 @@ func (w noInterim) WriteHeader(status int) {
 func (w noInterim) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // findForward finds out whether the request is one for a forward proxy. An upgraded connection goes through a tunnel.
-func (x *exchange) findForward(r *http.Request) error {
+func (x *exchange) findForward(ctx context.Context, r *http.Request) error {
 	forwarder, ok := x.rule.Dialer.(Forwarder)
 	if !ok || r.Header.Get("Upgrade") != "" {
 		return nil
 	}
-	via, err := forwarder.Forward(x.target.String())
+	via, err := forwarder.Forward(ctx, x.target.String())
 	if err == nil && via != nil && (via.Scheme == "http" || via.Scheme == "https") {
 		x.via = via
 	}
-	return err
+	return inTime(ctx, err)
 }
 
 // end reports an exchange whose response broke off.

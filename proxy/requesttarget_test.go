@@ -125,7 +125,8 @@ func TestTargetsAreCarriedAsByConnect(t *testing.T) {
 func TestTargetsAreCarriedAsTheyAreToAForwardProxy(t *testing.T) {
 	to := newWire(t)
 	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "via", Dialer: proxy.Direct{
-		Upstream: func(*url.URL) (*url.URL, error) { return mustURL("http://" + to.addr), nil },
+		Upstream:   func(*url.URL) (*url.URL, error) { return mustURL("http://" + to.addr), nil },
+		Unresolved: true,
 	}}}})
 	for rest := range requestTargets {
 		response, _, err := w.rawHTTP("GET", "GET http://user:pw@far.example:8080"+rest+" HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -58,7 +58,7 @@ func EnvironmentProxy(to *url.URL) (*url.URL, error) {
 }
 
 // Forward returns the forward proxy on the way to address, nil for none. It refuses what may not be asked of one.
-func (d Direct) Forward(address string) (*url.URL, error) {
+func (d Direct) Forward(ctx context.Context, address string) (*url.URL, error) {
 	find := d.Upstream
 	if find == nil {
 		find = EnvironmentProxy
@@ -71,7 +71,7 @@ func (d Direct) Forward(address string) (*url.URL, error) {
 	if err != nil || via == nil || d.leadsHere(via) {
 		return nil, err
 	}
-	return via, d.checkUnresolved(address)
+	return via, d.checkForward(ctx, via, address)
 }
 
 // leadsHere tells whether a forward proxy is seen to be one of this program's own by its URL alone.
@@ -126,6 +126,7 @@ func (d Direct) DialForward(ctx context.Context, via *url.URL) (net.Conn, error)
 	var own atomic.Bool // of several addresses, any
 	dialer := net.Dialer{
 		KeepAlive: keepAlive,
+		Resolver:  d.Resolver,
 		ControlContext: func(_ context.Context, _, resolved string, _ syscall.RawConn) error {
 			if to, err := netip.ParseAddrPort(resolved); err == nil && d.Own != nil && d.Own(to) {
 				own.Store(true)
@@ -154,6 +155,9 @@ func (d Direct) DialForward(ctx context.Context, via *url.URL) (net.Conn, error)
 func plainReason(err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Err.Error()
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return dns.Err
 	}
 	return err.Error()
 }

@@ -15,9 +15,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
 
 	"fairlead/proxy"
 	"fairlead/proxy/dialtest"
@@ -29,6 +32,8 @@ func upstream(address string) proxy.Direct {
 	return proxy.Direct{
 		Allow:    func(netip.AddrPort) bool { return true },
 		Upstream: func(*url.URL) (*url.URL, error) { return via, nil },
+		// The tests' names mean something to that proxy alone.
+		Unresolved: true,
 	}
 }
 
@@ -176,11 +181,15 @@ func TestUpstreamIsNotAskedForWhatIsRefused(t *testing.T) {
 	}))
 	for _, kind := range []string{"http", "socks5"} {
 		dialer := upstream(kind + "://" + up.addr)
-		dialer.Allow = nil
+		dialer.Allow, dialer.Unresolved, dialer.Resolver = nil, false, names(t, map[string]netip.Addr{
+			"loopback.example.": netip.MustParseAddr("127.0.0.1"), "loopback6.example.": netip.MustParseAddr("::1"),
+			"metadata.example.": netip.MustParseAddr("169.254.169.254"), "pods.example.": netip.MustParseAddr("fd00:ec2::23"),
+		})
 		host, _ := os.Hostname()
 		for _, address := range []string{
 			"localhost:80", "LOCALHOST.:80", "a.localhost:80", "localhost.localdomain:80", "127.0.0.1:80", "[::1]:80", "127.1:80", "2130706433:80", "0x7f000001:80",
 			"169.254.169.254:80", "metadata.google.internal:80", "instance-data.ec2.internal:80", "[64:ff9b::a9fe:a9fe]:443", host + ":80",
+			"loopback.example:80", "loopback6.example:443", "metadata.example:80", "pods.example:443", "nobody.example:443",
 		} {
 			_, err := dialer.DialContext(t.Context(), "tcp", address)
 			var refused *proxy.RouteError
@@ -189,10 +198,89 @@ func TestUpstreamIsNotAskedForWhatIsRefused(t *testing.T) {
 			}
 		}
 		w := open(t, viaUpstream(dialer))
-		if out, _ := curl(t, "--proxy", "http://"+w.addr, "-w", "%{http_code}", "-o", "/dev/null", "http://127.1/"); out != "403" {
-			t.Errorf("plain HTTP through %s: %q", kind, out)
+		for _, url := range []string{"http://127.1/", "http://loopback.example/", "http://nobody.example/"} {
+			if out, _ := curl(t, "--proxy", "http://"+w.addr, "-w", "%{http_code}", "-o", "/dev/null", url); out != "403" {
+				t.Errorf("plain HTTP to %s through %s: %q", url, kind, out)
+			}
 		}
 	}
+}
+
+func TestAnUpstreamOnThisMachineIsAskedForWhatResolvesHere(t *testing.T) {
+	up := open(t, by(func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED }))
+	resolver := names(t, map[string]netip.Addr{"site.example.": netip.MustParseAddr("192.0.2.1"), "loopback.example.": netip.MustParseAddr("127.0.0.1")})
+	for _, row := range []struct {
+		address    string
+		unresolved bool
+		want       error
+	}{
+		{"site.example:443", false, syscall.ECONNREFUSED},
+		{"nobody.example:443", true, syscall.ECONNREFUSED},
+		{"nobody.example:443", false, fs.ErrPermission},
+		{"loopback.example:443", true, fs.ErrPermission},
+	} {
+		dialer := upstream("http://" + url.UserPassword("me", secret).String() + "@" + up.addr)
+		dialer.Allow, dialer.Resolver, dialer.Unresolved, dialer.Remedy = nil, resolver, row.unresolved, "allow it"
+		_, err := dialer.DialContext(t.Context(), "tcp", row.address)
+		if !errors.Is(err, row.want) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s, unresolved %t: %v", row.address, row.unresolved, err)
+		}
+		if row.address == "nobody.example:443" && !row.unresolved && !strings.Contains(err.Error(), "allow it") {
+			t.Errorf("no remedy: %v", err)
+		}
+	}
+}
+
+// names returns a resolver that asks a DNS server of the test, which knows these names and no others.
+func names(t *testing.T, known map[string]netip.Addr) *net.Resolver {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		question := make([]byte, 4096)
+		for {
+			n, from, err := conn.ReadFrom(question)
+			if err != nil {
+				return
+			}
+			if answer, err := answerDNS(question[:n], known); err == nil {
+				_, _ = conn.WriteTo(answer, from)
+			}
+		}
+	})
+	t.Cleanup(func() {
+		_ = conn.Close()
+		serving.Wait()
+	})
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", conn.LocalAddr().String())
+	}}
+}
+
+func answerDNS(raw []byte, known map[string]netip.Addr) ([]byte, error) {
+	var message dnsmessage.Message
+	if err := message.Unpack(raw); err != nil {
+		return nil, err
+	}
+	if len(message.Questions) != 1 {
+		return nil, errors.New("not one question")
+	}
+	question := message.Questions[0]
+	ip, ok := known[strings.ToLower(question.Name.String())]
+	message.Response, message.Additionals = true, nil
+	header := dnsmessage.ResourceHeader{Name: question.Name, Class: question.Class, TTL: 60}
+	switch {
+	case !ok:
+		message.RCode = dnsmessage.RCodeNameError
+	case ip.Is4() && question.Type == dnsmessage.TypeA:
+		message.Answers = []dnsmessage.Resource{{Header: header, Body: &dnsmessage.AResource{A: ip.As4()}}}
+	case ip.Is6() && question.Type == dnsmessage.TypeAAAA:
+		message.Answers = []dnsmessage.Resource{{Header: header, Body: &dnsmessage.AAAAResource{AAAA: ip.As16()}}}
+	}
+	return message.Pack()
 }
 
 func TestOurOwnPortIsNoUpstream(t *testing.T) {

@@ -40,18 +40,19 @@ type block struct {
 
 // Options are the settings a context can have. What is nil was not written.
 type Options struct {
-	Port        *int
-	Listen      *netip.Addr
-	Outside     *Outside
-	Namespace   *string
-	HostNetwork *bool
-	Addresses   *[]netip.Prefix
-	Password    *Password
-	TLS         *TLS
-	OtherUsers  *bool
-	Production  *bool
-	AutoOff     *time.Duration
-	Carrier     *string
+	Port              *int
+	Listen            *netip.Addr
+	Outside           *Outside
+	ForwardUnresolved *bool
+	Namespace         *string
+	HostNetwork       *bool
+	Addresses         *[]netip.Prefix
+	Password          *Password
+	TLS               *TLS
+	OtherUsers        *bool
+	Production        *bool
+	AutoOff           *time.Duration
+	Carrier           *string
 
 	Connections        *int
 	Handshake          *time.Duration
@@ -115,6 +116,7 @@ func (o Options) merge(newer Options) Options {
 	over(&o.Port, newer.Port)
 	over(&o.Listen, newer.Listen)
 	over(&o.Outside, newer.Outside)
+	over(&o.ForwardUnresolved, newer.ForwardUnresolved)
 	over(&o.Namespace, newer.Namespace)
 	over(&o.HostNetwork, newer.HostNetwork)
 	over(&o.Addresses, newer.Addresses)

@@ -11,23 +11,24 @@ import (
 
 // Context is what holds for one context: the user's file and what was chosen in the menu, taken together.
 type Context struct {
-	Name        string
-	Port        int // 0 where none is given yet; Prepare gives one
-	Listen      netip.Addr
-	Outside     Outside
-	Namespace   string         // for names that carry none; empty: the kubeconfig's
-	HostNetwork bool           // Pods on their node's network may be reached
-	Addresses   []netip.Prefix // the cluster's, besides those found out
-	Password    bool           // clients must give the Credentials
-	Credentials Credentials    // empty where none are wanted, or none are made up yet; Prepare makes them up
-	TLS         *TLS           // nil: no TLS on the port
-	RequireTLS  bool           // clients without TLS are turned away, for they show nothing else
-	OtherUsers  bool           // other users of this machine are let in
-	Production  bool
-	AutoOff     time.Duration // 0: it stays on
-	Carrier     string        // "spdy" or "websocket"; empty: what works
-	Limits      Limits
-	Used        time.Time // when it was last switched on; zero if never
+	Name              string
+	Port              int // 0 where none is given yet; Prepare gives one
+	Listen            netip.Addr
+	Outside           Outside
+	ForwardUnresolved bool           // a forward proxy on this machine is given names that do not resolve here
+	Namespace         string         // for names that carry none; empty: the kubeconfig's
+	HostNetwork       bool           // Pods on their node's network may be reached
+	Addresses         []netip.Prefix // the cluster's, besides those found out
+	Password          bool           // clients must give the Credentials
+	Credentials       Credentials    // empty where none are wanted, or none are made up yet; Prepare makes them up
+	TLS               *TLS           // nil: no TLS on the port
+	RequireTLS        bool           // clients without TLS are turned away, for they show nothing else
+	OtherUsers        bool           // other users of this machine are let in
+	Production        bool
+	AutoOff           time.Duration // 0: it stays on
+	Carrier           string        // "spdy" or "websocket"; empty: what works
+	Limits            Limits
+	Used              time.Time // when it was last switched on; zero if never
 
 	fixed bool // the port is the file's
 	lost  bool // the port it had is now another's
@@ -98,6 +99,7 @@ func (c Config) context(name string, now contextState) Context {
 	e.lost = e.lost && !e.fixed
 	put(&e.Listen, o.Listen)
 	put(&e.Outside, o.Outside)
+	put(&e.ForwardUnresolved, o.ForwardUnresolved)
 	put(&e.Namespace, o.Namespace)
 	put(&e.HostNetwork, o.HostNetwork)
 	put(&e.Addresses, o.Addresses)

@@ -245,7 +245,7 @@ func TestFingerprintIsOfWhatAProxyMustTakeUp(t *testing.T) {
 	}
 	seen := map[string]string{before: "nothing"}
 	for _, text := range []string{
-		"namespace: x", "outside: refuse", "host-network: true", "addresses: [10.0.0.0/8]", "password: {user: a, password: b}",
+		"namespace: x", "outside: refuse", "forward-unresolved: true", "host-network: true", "addresses: [10.0.0.0/8]", "password: {user: a, password: b}",
 		"password: {user: a, password: c}", "tls: {cert: /a, key: /b, client-ca: /c}", "tls: {cert: /a, key: /b, client-ca: /d}",
 		"limits: {idle: 1s}", "carrier: spdy", "other-users: true", "listen: 127.0.0.2",
 	} {

@@ -179,6 +179,7 @@ func (p *parser) options(node *yaml.Node, where string, one bool) Options {
 				o.Outside = &outside
 			}
 		}},
+		{"forward-unresolved", func(n *yaml.Node) { o.ForwardUnresolved = p.boolean(n) }},
 		{"namespace", func(n *yaml.Node) { o.Namespace = p.namespace(n) }},
 		{"host-network", func(n *yaml.Node) { o.HostNetwork = p.boolean(n) }},
 		{"addresses", func(n *yaml.Node) { o.Addresses = p.prefixes(n) }},
