@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,6 +43,9 @@ type Settings struct {
 	missing bool
 	config  Config
 	problem error
+	unread  bool                      // it could not be read
+	good    []byte                    // what config was made of; nil: nothing
+	unsure  bool                      // a password may be wanted that config does not have, for the file as it is cannot be understood
 	at      map[string]netip.AddrPort // by context, in place of the file's
 }
 
@@ -60,9 +64,28 @@ func (s *Settings) fallBack(dir string) {
 	}
 	if text, err := readBounded(filepath.Join(dir, goodName)); err == nil {
 		if config, err := Parse(text, s.file); err == nil {
-			s.config = config
+			s.config, s.good = config, text
+			s.unsure = !s.unread && asksForMore(s.text, s.good)
 		}
 	}
+}
+
+// asksForMore reports whether text, in which something is wrong, may want a password that good does not.
+func asksForMore(text, good []byte) bool {
+	return len(text) > maxConfig || !slices.Equal(passwordLines(text), passwordLines(good))
+}
+
+// passwordLines returns the lines about a password that is wanted.
+func passwordLines(text []byte) []string {
+	var about []string
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(" "+line, " #")
+		line = strings.TrimSpace(line)
+		if strings.Contains(line, "password") && line != "password: false" {
+			about = append(about, line)
+		}
+	}
+	return about
 }
 
 // Peek reads the state in dir and the user's file to be looked at: nothing on disk is changed, a directory need not be there, and a
@@ -100,17 +123,19 @@ func (s *Settings) take(text []byte, err error) (good, changed bool) {
 		text, err = nil, nil
 	case err != nil:
 		changed = s.problem == nil || s.problem.Error() != err.Error()
-		s.problem, s.text, s.missing = err, nil, false
+		s.problem, s.text, s.missing, s.unread = err, nil, false, true
+		s.unsure = s.unsure || s.good == nil
 		return false, changed
 	}
-	if missing == s.missing && bytes.Equal(text, s.text) {
+	if missing == s.missing && !s.unread && bytes.Equal(text, s.text) {
 		return false, false
 	}
-	s.text, s.missing = text, missing
+	s.text, s.missing, s.unread = text, missing, false
 	config, err := Parse(text, s.file)
 	s.problem = err
+	s.unsure = err != nil && asksForMore(text, s.good)
 	if err == nil {
-		s.config = config
+		s.config, s.good = config, append([]byte{}, text...)
 	}
 	return err == nil, true
 }
@@ -148,7 +173,13 @@ func (s *Settings) ListenAt(name string, at netip.AddrPort) {
 
 // Effective is what holds for a context now. It reads and writes no file.
 func (s *Settings) Effective(name string) Context {
-	return s.Config().context(name, s.store.remembered(name))
+	c := s.Config().context(name, s.store.remembered(name))
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.unsure && c.Problem == "" && !c.Password && !c.RequireTLS {
+		c.Problem = "The settings may ask for a password and cannot be read, and it does not start without one: `fairlead settings check` says what is wrong."
+	}
+	return c
 }
 
 // Prepare is Effective with the port and the password that a proxy needs: on first use they are given, and remembered.

@@ -118,6 +118,53 @@ func TestFileThatCannotBeReadIsAProblem(t *testing.T) {
 	}
 }
 
+func TestNoProxyStartsWithoutAPasswordThatCannotBeRead(t *testing.T) {
+	const wanted, broken = "defaults:\n  password: {user: me, password: s3cret}\n", "nonsense: x\n"
+	for _, row := range []struct {
+		name         string
+		before, text string // the file as it was, if it was, and as it is; empty: a folder, which cannot be read
+		starts       bool
+	}{
+		{"never read", "", "", false},
+		{"broken", "", wanted + broken, false},
+		{"broken and long", "", wanted + broken + strings.Repeat("#", maxConfig), false},
+		{"broken since it asks for one", "browser: x\n", wanted + broken, false},
+		{"broken, and asks for none", "", broken + "#password: true\ndefaults: {host-network: true}\n", true},
+		{"broken, and says that none is wanted", "", "defaults:\n  password: false\n" + broken, true},
+		{"asked for none when it could be read", "browser: x\n", "", true},
+		{"asked for the same when it was right", wanted, wanted + broken, true},
+		{"another context's, when it was right", "contexts:\n  b:\n    password: true\n", "contexts:\n  b:\n    password: true\n" + broken, true},
+	} {
+		for _, again := range []bool{false, true} { // read again by the same program, or by the next one
+			h := newHome(t, row.before)
+			var s *Settings
+			if row.before != "" {
+				s = h.load()
+			}
+			must(t, os.Remove(h.file))
+			if row.text == "" {
+				must(t, os.Mkdir(h.file, 0o700))
+			} else {
+				h.write(row.text)
+			}
+			if s == nil || again {
+				s = h.load()
+			}
+			s.Reload()
+			s.Reload()
+			c := s.Effective("a")
+			if s.Problem() == nil || (c.Problem == "") != row.starts {
+				t.Errorf("%s, again %t: problem %v, starts %t: %s", row.name, again, s.Problem(), c.Problem == "", c.Problem)
+			}
+			must(t, os.RemoveAll(h.file))
+			h.write("")
+			if s.Reload(); s.Problem() != nil || s.Effective("a").Problem != "" {
+				t.Errorf("%s, mended: %v, %s", row.name, s.Problem(), s.Effective("a").Problem)
+			}
+		}
+	}
+}
+
 func TestPortsOfTheFileAreTheirs(t *testing.T) {
 	h := newHome(t, "")
 	s := h.load()
