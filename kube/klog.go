@@ -5,6 +5,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"k8s.io/klog/v2"
+
+	"fairlead/proxy/safetext"
 )
 
 // LogTo sends what the Kubernetes libraries log of themselves, for the whole process, to log at debug level: by default
@@ -17,6 +19,6 @@ func LogTo(log zerolog.Logger) {
 type klogLines struct{ log zerolog.Logger }
 
 func (k klogLines) Write(line []byte) (int, error) {
-	k.log.Debug().Msg(string(bytes.TrimSpace(line)))
+	k.log.Debug().Msg(safetext.Mask(string(bytes.TrimSpace(line))))
 	return len(line), nil
 }

@@ -35,6 +35,10 @@ func (p *parser) fields(node *yaml.Node, where string, known []field) {
 		if where != "" {
 			in = " in " + where
 		}
+		if p.secrets {
+			p.bad(key, "unknown key%s: %s", in, meant(key.Value, known))
+			return
+		}
 		p.bad(key, "unknown key %q%s: %s", shown(key.Value), in, meant(key.Value, known))
 	})
 }
@@ -103,7 +107,11 @@ func (p *parser) pairs(node *yaml.Node, do func(key, value *yaml.Node)) {
 			continue
 		}
 		if first, twice := seen[key.Value]; twice {
-			p.bad(key, "%s is here twice (the first is in line %d)", shown(key.Value), first)
+			name := shown(key.Value)
+			if p.secrets {
+				name = "a key"
+			}
+			p.bad(key, "%s is here twice (the first is in line %d)", name, first)
 			continue
 		}
 		seen[key.Value] = key.Line

@@ -78,6 +78,9 @@ func (p *parser) syntax(err error) error {
 			_, text, _ = strings.Cut(after, ": ")
 		}
 	}
+	if before, _, ok := strings.Cut(text, "unknown anchor "); ok {
+		text = before + "an alias (*) of an anchor (&) that is not there: a text that begins so needs quotes" // which may be a password
+	}
 	text = shown(text)
 	if strings.Contains(text, "cannot start any token") {
 		text += " (perhaps a tab: YAML is indented with spaces)"
@@ -90,6 +93,7 @@ type parser struct {
 	file       string
 	problems   Problems
 	references []Reference
+	secrets    bool // what is being read may be a secret, its keys as well
 }
 
 func (p *parser) whole(format string, args ...any) error {
@@ -211,13 +215,16 @@ func (p *parser) options(node *yaml.Node, where string, one bool) Options {
 
 // password is a yes or no, or a user and a password.
 func (p *parser) password(node *yaml.Node) *Password {
-	if node.Kind != yaml.MappingNode {
-		wanted := p.boolean(node)
-		if wanted == nil {
-			return nil
-		}
-		return &Password{Wanted: *wanted}
+	switch {
+	case node.Kind == yaml.MappingNode:
+	case node.Value == "true" || node.Value == "false":
+		return &Password{Wanted: node.Value == "true"}
+	default:
+		p.bad(node, "a password is true, false, or a user and a password: {user: me, password: something}")
+		return nil
 	}
+	p.secrets = true
+	defer func() { p.secrets = false }()
 	given := Password{Wanted: true}
 	p.fields(node, "password", []field{
 		{"user", func(n *yaml.Node) { given.User = p.secret(n) }},

@@ -123,6 +123,21 @@ func TestProblemsNeverRepeatAPassword(t *testing.T) {
 	for _, text := range []string{
 		"defaults:\n  password: {user: me, password: [hunter2]}\n",
 		"defaults:\n  password: {user: me, password: \"hunter2\\n\"}\n",
+		"defaults:\n  password: hunter2\n",
+		"defaults:\n  password: *hunter2\n",
+		"defaults:\n  password: [hunter2]\n",
+		"defaults:\n  password: {hunter2}\n",
+		"defaults:\n  password: {user: me, password: a, hunter2, hunter2}\n",
+		"defaults:\n  password: {user: me, password: {hunter2: a}}\n",
+		"defaults:\n  pasword: hunter2\n",
+		"password: hunter2\n",
+		"defaults: {password: hunter2\n",
+		"defaults:\n  password: 'hunter2\n",
+		"defaults:\n  password: \"\\hunter2\"\n",
+		"defaults:\n  password: !!hunter2 {hunter2}\n",
+		"defaults:\n  password: %hunter2\n",
+		"defaults:\n  password: @hunter2\n",
+		"defaults:\n  password: {user: me, password: hunter2: x}\n",
 		"defaults:\n  password: {user: me, password: " + strings.Repeat("hunter2", 100) + "}\n",
 	} {
 		if _, err := Parse([]byte(text), "f"); err == nil || strings.Contains(err.Error(), "hunter2") {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"fairlead/proxy/safetext"
 )
 
 const (
@@ -56,7 +58,7 @@ func clean(s string) string {
 	for i, word := range words {
 		words[i] = withoutSecrets(word)
 	}
-	s = strings.Join(words, " ")
+	s = safetext.Mask(strings.Join(words, " "))
 	if len(s) > maxLine {
 		s = strings.ToValidUTF8(s[:maxLine], "") + "…"
 	}
