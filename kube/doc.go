@@ -9,7 +9,7 @@
 //	  or what has an address            by field, or because it was seen     address.go, seen.go
 //	  which is then watched             from the version of that list on    endpointwatch.go, slicestream.go
 //	→ ready Pods and the port in each   Service port → endpoint port by name service.go, endpoints.go
-//	→ none that shares its node's       a look at one Pod of each node       networks.go, pod.go
+//	→ none that shares its node's       a look at each Pod                   networks.go, pod.go
 //	→ a stream                          the API server's pod port-forward    package portforward
 //
 // Before a dial a route asks whose a host is: claims.go, and ranges.go for addresses. What may change meanwhile is a

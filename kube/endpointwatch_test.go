@@ -88,7 +88,9 @@ func TestAServiceInUseIsWatched(t *testing.T) {
 	if asked, open := server.watches(); len(asked) != 1 || open != 1 {
 		t.Errorf("asked for watches of %q, and %d are open", asked, open)
 	}
-	if asked := server.requests(); len(asked) != 3 { // with the first look at a Pod
+	asked := server.requests()
+	slices.Sort(asked)
+	if len(asked) > 4 || len(slices.Compact(slices.Clone(asked))) != len(asked) { // with one look at each Pod that was the first to try
 		t.Errorf("asked %q", asked)
 	}
 }

@@ -20,20 +20,26 @@ const (
 )
 
 const (
-	// nodeLasts is how long a node is believed to have its addresses.
-	nodeLasts = 10 * time.Minute
+	// networkLasts is how long what a look at a Pod told of it and its node is believed.
+	networkLasts = 10 * time.Minute
 	// maxNetworks bounds how many Pods and how many nodes are remembered.
 	maxNetworks = 4096
 )
 
-// networks knows which Pods share their node's network. An EndpointSlice does not say, so that a Pod must be looked at;
-// but that tells its node's addresses as well, and with them what every other Pod of that node does: the address of a Pod
-// is its node's, or it has a network of its own. So this costs one request per node, and none per Pod.
+// networks knows which Pods share their node's network. Only the Pod itself says so: what an EndpointSlice has of it, such as
+// its UID, its address and its node, is the claim of whoever may write slices in that namespace. So each Pod is looked at
+// once, while the carrier makes its session. A claim counts against the Pod alone: one that has its node's address is
+// refused without a look.
 type networks struct {
 	mu    sync.Mutex
-	pods  map[string]network // by UID; it never changes
+	pods  map[podID]networkFacts
 	nodes map[string]nodeFacts
 	blind map[string]time.Time // namespaces where Pods may not be looked at, and when that was said
+}
+
+type networkFacts struct {
+	network network
+	seen    time.Time
 }
 
 type nodeFacts struct {
@@ -42,11 +48,11 @@ type nodeFacts struct {
 }
 
 func newNetworks() *networks {
-	return &networks{pods: map[string]network{}, nodes: map[string]nodeFacts{}, blind: map[string]time.Time{}}
+	return &networks{pods: map[podID]networkFacts{}, nodes: map[string]nodeFacts{}, blind: map[string]time.Time{}}
 }
 
 // note takes what a look at a Pod told.
-func (n *networks) note(f podFacts) {
+func (n *networks) note(key podKey, f podFacts) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.pods) >= maxNetworks {
@@ -56,10 +62,7 @@ func (n *networks) note(f podFacts) {
 		clear(n.nodes)
 	}
 	if f.uid != "" {
-		n.pods[f.uid] = ownNetwork
-		if f.hostNetwork {
-			n.pods[f.uid] = hostNetwork
-		}
+		n.pods[podID{key.namespace, key.name, f.uid}] = networkFacts{f.network(), time.Now()}
 	}
 	// There are nodes of one Pod each, which has a network of its own and the node's address: they tell nothing.
 	alike := !f.hostNetwork && slices.ContainsFunc(f.addresses, func(a netip.Addr) bool { return slices.Contains(f.nodes, a) })
@@ -68,29 +71,22 @@ func (n *networks) note(f podFacts) {
 	}
 }
 
-// of tells what is known of a candidate without asking.
+// of returns what is known of a candidate without asking.
 func (n *networks) of(c candidate) network {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if known := n.pods[c.UID]; c.UID != "" && known != unknownNetwork {
-		return known
-	}
-	if time.Since(n.blind[c.Namespace]) < forbiddenLasts {
+	known := n.pods[podID{c.Namespace, c.Pod, c.UID}]
+	switch {
+	case known.network != unknownNetwork && time.Since(known.seen) < networkLasts:
+		return known.network
+	case time.Since(n.blind[c.Namespace]) < forbiddenLasts:
 		return ownNetwork
 	}
 	addr, err := netip.ParseAddr(c.address)
-	node, ok := n.nodes[c.node]
-	if err != nil || !ok || time.Since(node.seen) > nodeLasts {
-		return unknownNetwork
-	}
-	addr = addr.Unmap()
-	switch {
-	case slices.Contains(node.addresses, addr):
+	if node := n.nodes[c.node]; err == nil && time.Since(node.seen) < networkLasts && slices.Contains(node.addresses, addr.Unmap()) {
 		return hostNetwork
-	case slices.ContainsFunc(node.addresses, func(a netip.Addr) bool { return a.Is4() == addr.Is4() }):
-		return ownNetwork
 	}
-	return unknownNetwork // of the other family than all that is known of the node
+	return unknownNetwork
 }
 
 // refuse takes note that one may not look at the Pods of a namespace.
@@ -117,8 +113,8 @@ func (r *resolver) network(ctx context.Context, c candidate) (network, error) {
 	case isGone(err):
 	case err != nil:
 		return unknownNetwork, err
-	case facts.hostNetwork:
-		return hostNetwork, nil
+	default:
+		return facts.network(), nil
 	}
 	return ownNetwork, nil
 }

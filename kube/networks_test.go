@@ -1,13 +1,17 @@
 package kube
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"fairlead/kube/fault"
 )
 
-func TestOneLookTellsTheNetworkOfAllPodsOfANode(t *testing.T) {
+func TestOneLookTellsWhichAddressesAreTheNodes(t *testing.T) {
 	n := newNetworks()
 	pod := testPod("ns", "seen", "10.244.0.1")
 	other := func(address, uid string) candidate {
@@ -16,10 +20,11 @@ func TestOneLookTellsTheNetworkOfAllPodsOfANode(t *testing.T) {
 	if got := n.of(other("10.244.0.2", "u")); got != unknownNetwork {
 		t.Errorf("before any look: %v", got)
 	}
-	n.note(newPodFacts(&pod))
+	n.note(podKey{"ns", pod.Name}, newPodFacts(&pod))
 	for address, want := range map[string]network{
-		"10.244.0.2": ownNetwork, nodeAddress: hostNetwork, "::ffff:" + nodeAddress: hostNetwork,
-		"fd00::2": unknownNetwork, // of the family that nothing is known of
+		"10.244.0.2": unknownNetwork, // it says so itself, or nobody does
+		nodeAddress:  hostNetwork, "::ffff:" + nodeAddress: hostNetwork,
+		"fd00::2": unknownNetwork,
 		"":        unknownNetwork,
 	} {
 		if got := n.of(other(address, "u")); got != want {
@@ -37,7 +42,7 @@ func TestOneLookTellsTheNetworkOfAllPodsOfANode(t *testing.T) {
 func TestANodeThatIsItsPodTellsNothing(t *testing.T) {
 	n := newNetworks()
 	pod := testPod("ns", "only", nodeAddress)
-	n.note(newPodFacts(&pod))
+	n.note(podKey{"ns", pod.Name}, newPodFacts(&pod))
 	c := newPodFacts(&pod).candidate(podKey{"ns", "only"})
 	if got := n.of(c); got != ownNetwork {
 		t.Errorf("the Pod itself: %v", got)
@@ -48,13 +53,46 @@ func TestANodeThatIsItsPodTellsNothing(t *testing.T) {
 	}
 }
 
+// An EndpointSlice is the claim of whoever may write one: that a Pod has the UID of another, an address of its own, or another
+// node. The Pod itself says that it is on its node's network.
+func TestASliceDoesNotSayWhichNetworkAPodIsOn(t *testing.T) {
+	for what, claim := range map[string]discoveryv1.Endpoint{
+		"the UID of a Pod that was looked at": {Addresses: []string{"10.244.0.1"}, NodeName: new("node-1"), TargetRef: &corev1.ObjectReference{UID: "uid-web-1"}},
+		"a UID that no Pod has":               {Addresses: []string{"10.244.0.99"}, NodeName: new("node-1"), TargetRef: &corev1.ObjectReference{UID: "uid-x"}},
+		"no UID":                              {Addresses: []string{"10.244.0.99"}, NodeName: new("node-1"), TargetRef: &corev1.ObjectReference{}},
+		"no node":                             {Addresses: []string{"10.244.0.99"}, TargetRef: &corev1.ObjectReference{UID: "uid-agent"}},
+		"the Pod's UID, and a false address":  {Addresses: []string{"10.244.0.99"}, NodeName: new("node-1"), TargetRef: &corev1.ObjectReference{UID: "uid-agent"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			server := newAPIServer(t)
+			server.add("team", "web", "web-1")
+			server.add("team", "agent", "agent")
+			server.onHost("team", "agent", "agent")
+			c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+			if err := dial(t, c, "web:80"); err != nil { // web-1 and its node are known
+				t.Fatal(err)
+			}
+			claim.TargetRef.Kind, claim.TargetRef.Name = "Pod", "agent"
+			server.mu.Lock()
+			server.slices["team/agent"][0].Endpoints = []discoveryv1.Endpoint{claim}
+			server.mu.Unlock()
+			for range 2 {
+				var shared *fault.HostNetwork
+				if err := dial(t, c, "agent:80"); !errors.As(err, &shared) || shared.Pod != "agent" {
+					t.Errorf("it is dialled: %v", err)
+				}
+			}
+		})
+	}
+}
+
 func TestWhatIsRememberedOfNetworksIsBounded(t *testing.T) {
 	n := newNetworks()
 	for i := range 3 * maxNetworks {
 		pod := testPod("ns", fmt.Sprint("p", i), "10.244.0.1")
 		pod.Spec.NodeName = fmt.Sprint("node-", i)
 		pod.Status.Phase = corev1.PodRunning
-		n.note(newPodFacts(&pod))
+		n.note(podKey{"ns", pod.Name}, newPodFacts(&pod))
 		n.refuse(fmt.Sprint("ns-", i))
 	}
 	if len(n.pods) > maxNetworks || len(n.nodes) > maxNetworks || len(n.blind) > maxNetworks {

@@ -42,6 +42,14 @@ func newPodFacts(pod *corev1.Pod) podFacts {
 	return f
 }
 
+// network is the one the Pod is on.
+func (f podFacts) network() network {
+	if f.hostNetwork {
+		return hostNetwork
+	}
+	return ownNetwork
+}
+
 // candidate is the Pod as an endpoint without a port.
 func (f podFacts) candidate(key podKey) candidate {
 	c := candidate{endpoint: endpoint{Namespace: key.namespace, Pod: key.name, UID: f.uid}, node: f.node}
@@ -75,7 +83,7 @@ func (r *resolver) pod(ctx context.Context, key podKey) (podFacts, error) {
 // note keeps what a look at a Pod tells beyond the question.
 func (r *resolver) note(key podKey, facts podFacts) {
 	r.namespaces.used(key.namespace)
-	r.networks.note(facts)
+	r.networks.note(key, facts)
 	if !facts.hostNetwork && !facts.ended {
 		r.seen.pod(key, facts.addresses)
 	}
