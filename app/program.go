@@ -152,6 +152,9 @@ func (p *program) problems() []string {
 	if err := p.settings.Problem(); err != nil {
 		lines = append(lines, strings.Split(err.Error(), "\n")...)
 	}
+	if err := p.settings.Exposed(); err != nil {
+		lines = append(lines, err.Error())
+	}
 	for _, problem := range p.kubeconfig.Load().Problems {
 		lines = append(lines, problemLine(problem))
 	}

@@ -62,7 +62,11 @@ func checkSettings(_ context.Context, o command.Options) error {
 	}
 	useKubeconfigs(o.Kubeconfig, read)
 	contexts := kube.Load(o.Kubeconfig).Contexts
-	wrong := slices.Concat(read.Check(wrongReference), unsafeContexts(read, contexts))
+	var exposed []settings.Problem
+	if problem, ok := errors.AsType[settings.Problem](read.Exposed()); ok {
+		exposed = append(exposed, problem)
+	}
+	wrong := slices.Concat(exposed, read.Check(wrongReference), unsafeContexts(read, contexts))
 	for _, problem := range wrong {
 		fmt.Println(problem)
 	}

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"fairlead/app/settings"
+	"fairlead/kube"
 )
 
 // checked runs settings check for a settings file with this text, in a folder that has the certificate files named in it.
@@ -57,6 +61,49 @@ func TestSettingsCheckLooksAtWhatTheSettingsName(t *testing.T) {
 				t.Errorf("%q is not in %+v", says, got)
 			}
 		})
+	}
+}
+
+// A settings file with a password is its owner's alone.
+func TestAPasswordThatOthersCanReadIsSaid(t *testing.T) {
+	for _, test := range []struct {
+		text         string
+		file, folder os.FileMode
+		said         bool
+	}{
+		{"defaults: {password: {user: me, password: s3cret}}\n", 0o644, 0o755, true},
+		{"contexts: {demo: {password: {user: me, password: s3cret}}}\n", 0o640, 0o750, true},
+		{"defaults: {password: {user: me, password: s3cret}}\n", 0o644, 0o700, false},
+		{"defaults: {password: {user: me, password: s3cret}}\n", 0o604, 0o750, false},
+		{"defaults: {password: {user: me, password: s3cret}}\n", 0o600, 0o755, false},
+		{"defaults: {password: true}\n", 0o644, 0o755, false},
+	} {
+		r := &running{state: t.TempDir()}
+		file := filepath.Join(r.state, "config", "fairlead", "config.yaml")
+		writeFile(t, file, "kubeconfig: ["+cluster.Kubeconfig+"]\n"+test.text)
+		if err := errors.Join(os.Chmod(file, test.file), os.Chmod(filepath.Dir(file), test.folder)); err != nil {
+			t.Fatal(err)
+		}
+		const text = "config.yaml: other users of this machine can read the password in it: chmod 600 "
+		got := r.ask(t, "settings", "check")
+		if strings.Contains(got.stdout, text+file) != test.said || (got.status == 1) != test.said || strings.Contains(got.stdout+got.stderr, "s3cret") {
+			t.Errorf("%q in a file of %o in a folder of %o: %+v", test.text, test.file, test.folder, got)
+		}
+		store, _, err := settings.Open(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &program{store: store, settings: settings.Load(store, file)}
+		p.kubeconfig.Store(&kube.Kubeconfig{})
+		if lines := strings.Join(p.problems(), "\n"); strings.Contains(lines, text) != test.said {
+			t.Errorf("the menu says %q", lines)
+		}
+		if err := os.Chmod(file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if changed := p.settings.Reload(); changed != (test.file != 0o600 && test.folder != 0o700 && test.file != 0o604) || len(p.problems()) != 0 {
+			t.Errorf("after chmod 600: changed %t, %q", changed, p.problems())
+		}
 	}
 }
 

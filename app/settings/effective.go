@@ -38,15 +38,16 @@ type Settings struct {
 	store *Store
 	file  string
 
-	mutex   sync.Mutex // guards what follows
-	text    []byte     // as last read
-	missing bool
-	config  Config
-	problem error
-	unread  bool                      // it could not be read
-	good    []byte                    // what config was made of; nil: nothing
-	unsure  bool                      // a password may be wanted that config does not have, for the file as it is cannot be understood
-	at      map[string]netip.AddrPort // by context, in place of the file's
+	mutex    sync.Mutex // guards what follows
+	text     []byte     // as last read
+	missing  bool
+	config   Config
+	problem  error
+	readable bool                      // by other users of this machine
+	unread   bool                      // it could not be read
+	good     []byte                    // what config was made of; nil: nothing
+	unsure   bool                      // a password may be wanted that config does not have, for the file as it is cannot be understood
+	at       map[string]netip.AddrPort // by context, in place of the file's
 }
 
 // Load reads the user's file, or takes what it last said rightly; Problem says so then. store is the state it is taken together with.
@@ -105,10 +106,20 @@ func Peek(dir, file string) *Settings {
 func (s *Settings) Reload() bool {
 	text, err := readBounded(s.file)
 	good, changed := s.take(text, err)
+	changed = s.takeMode(readableByOthers(s.file)) || changed
 	if good && s.store.dir != "" {
 		// A copy that cannot be written is missed only when the file breaks, and the state's own writing tells of the disk.
 		_ = replace(filepath.Join(s.store.dir, goodName), text)
 	}
+	return changed
+}
+
+// takeMode notes whether other users can read the file, and reports whether that is a change.
+func (s *Settings) takeMode(readable bool) (changed bool) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	changed = readable != s.readable
+	s.readable = readable
 	return changed
 }
 
