@@ -99,7 +99,7 @@ func (b *Browsers) Open(ctx context.Context, browser Browser, w Window) error {
 		return errors.Join(fmt.Errorf("make a profile for %s: %w", browser.Title, err), os.RemoveAll(profile))
 	}
 	said := &tail{}
-	cmd.Stderr = said
+	cmd.Stderr, cmd.Env = said, windowEnvironment()
 	cmd.WaitDelay = time.Second // a helper process that keeps the output open is not waited for
 	inOwnGroup(cmd)
 	ended, err := b.start(cmd, profile)
