@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
+	"time"
 
 	"fairlead/app/settings"
 	"fairlead/kube"
@@ -45,6 +47,10 @@ func (w *wiring) outside(c settings.Context) proxy.Dialer {
 	if c.Outside == settings.Refuse {
 		return nil
 	}
+	return w.direct(c)
+}
+
+func (w *wiring) direct(c settings.Context) *proxy.Direct {
 	return &proxy.Direct{
 		Own: w.own, Unresolved: c.ForwardUnresolved,
 		Remedy: "forward-unresolved: true, in the settings, allows it",
@@ -53,4 +59,23 @@ func (w *wiring) outside(c settings.Context) proxy.Dialer {
 
 func claimed(cluster *kube.Cluster) func(context.Context, proxy.Target) (bool, error) {
 	return func(ctx context.Context, t proxy.Target) (bool, error) { return cluster.Claims(ctx, t.Host) }
+}
+
+// lookupWithin bounds the look-up of a name that may be another network's.
+const lookupWithin = 5 * time.Second
+
+// isPublic reports whether a name leads somewhere outside: it resolves on this machine, or a forward proxy would be asked for it,
+// whose names are not known here.
+func isPublic(ctx context.Context, direct *proxy.Direct, host string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookupWithin)
+	defer cancel()
+	if via, _ := direct.Forward(ctx, net.JoinHostPort(host, "443")); via != nil {
+		return true, nil // though it may refuse the name
+	}
+	// With the dot no search list completes it.
+	_, err := direct.Resolver.LookupNetIP(ctx, "ip", host+".")
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -100,7 +100,9 @@ func (w *wiring) into(k *kube.Kubeconfig, name string, c settings.Context) (kube
 		Loaded: k, Context: name, Carrier: c.Carrier, Own: w.own,
 		PerPod: c.Limits.SessionsPerPod, PerContext: c.Limits.SessionsPerContext,
 	}
-	policy := kube.Policy{Namespace: c.Namespace, HostNetwork: c.HostNetwork, Addresses: c.Addresses}
+	policy := kube.Policy{Namespace: c.Namespace, HostNetwork: c.HostNetwork, Addresses: c.Addresses, Namespaces: c.Namespaces}
+	direct := w.direct(c)
+	policy.Public = func(ctx context.Context, host string) (bool, error) { return isPublic(ctx, direct, host) }
 	if outside := w.outside(c); outside != nil {
 		policy.Outside = outside.DialContext
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -39,7 +40,8 @@ func (c *Cluster) foreign(n name) bool {
 //
 // A name of two labels that the Internet may have too, or one of three that a company may have, is the cluster's when
 // there is a Service of that name, and one of two labels also when it is a Pod's of a Service in the context's namespace.
-// One that does not exist, or that may not be looked at, is not.
+// One that does not exist, or that may not be looked at, is not; nor is one of two labels that the policy knows to be public,
+// unless its namespace is the context's or one of the policy's.
 //
 // An address of the private ranges is the cluster's when it is in a range of its Services or Pods, or when a Service or a
 // Pod has it, in all namespaces or in those that one may see. One that nobody has is outside, and so is a node's, unless
@@ -93,15 +95,33 @@ func (c *Cluster) claimsName(ctx context.Context, n name) (claimed bool, why str
 	case !known:
 		err = trouble
 	}
+	public := false
+	if err == nil && exists {
+		public, err = c.isTaken(ctx, n)
+	}
 	switch {
 	case err != nil:
 		return false, "", err
-	case exists:
+	case exists && !public:
 		return true, "there is such a Service", nil
 	case isMember:
 		return true, "a Service of the context's namespace has such a Pod", nil
+	case public:
+		return false, "other networks have it, too, and neither the context nor the settings name its namespace", nil
 	}
 	return false, "there is no such Service, or it may not be looked at", nil
+}
+
+// isTaken reports whether other networks have a name that the Internet may have as well. In the context's namespace and those of
+// the policy that does not matter. Else whoever may make a namespace that is called com could have http://example.com/.
+func (c *Cluster) isTaken(ctx context.Context, n name) (bool, error) {
+	policy := c.policy.Load()
+	if n.meaning != serviceName || policy.Public == nil || n.namespace == c.Namespace() || slices.Contains(policy.Namespaces, n.namespace) {
+		return false, nil
+	}
+	host := n.service + "." + n.namespace
+	taken, _, err := c.resolver.public.get(ctx, host, func(ctx context.Context) (bool, error) { return policy.Public(ctx, host) })
+	return taken, err
 }
 
 // askName asks for the Service of a name and, where it has two labels, for the one whose Pod it may be, both at once: the

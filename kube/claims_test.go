@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -315,4 +316,50 @@ func TestManyQuestionsTakeTurns(t *testing.T) {
 	if n := len(server.requests()); n <= 3*maxQuestions { // a Service each, and their namespace
 		t.Errorf("%d questions in all", n)
 	}
+}
+
+// A namespace that is called com, with a Service example, does not have the Internet's example.com.
+func TestPublicNamesStayPublic(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("com", "example", "example-1")
+	server.add("dev", "web", "web-1")
+	server.add("app", "broken", "broken-1")
+	server.add("team", "shop", "shop-1")
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	var mu sync.Mutex
+	looked := map[string]int{}
+	public := func(_ context.Context, host string) (bool, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		looked[host]++
+		if host == "broken.app" {
+			return false, &net.DNSError{Err: "server misbehaving", Name: host, IsTemporary: true}
+		}
+		return host == "example.com" || host == "shop.team", nil
+	}
+	expect := func(policy Policy, want map[string]bool) {
+		t.Helper()
+		c.SetPolicy(policy)
+		for host, want := range want {
+			for range 2 {
+				if got, err := c.Claims(t.Context(), host); got != want || err != nil {
+					t.Errorf("Claims(%s) = %v, %v", host, got, err)
+				}
+			}
+		}
+	}
+	expect(Policy{Public: public}, map[string]bool{
+		"example.com": false, "EXAMPLE.com.": false, "example.com.svc": true, // what has the label svc is no other's
+		"web.dev": true, "other.dev": false, "shop.team": true,
+	})
+	var failed *net.DNSError
+	if got, err := c.Claims(t.Context(), "broken.app"); got || !errors.As(err, &failed) {
+		t.Errorf("where it cannot be found out: %v, %v", got, err)
+	}
+	if len(looked) != 3 || looked["example.com"] != 1 || looked["web.dev"] != 1 || looked["broken.app"] != 1 {
+		t.Errorf("looked up %v", looked) // no name that is no Service's
+	}
+	expect(Policy{Public: public, Namespaces: []string{"com"}}, map[string]bool{"example.com": true})
+	expect(Policy{Public: public, Namespace: "com"}, map[string]bool{"example.com": true})
+	expect(Policy{Public: public}, map[string]bool{"example.com": false})
 }

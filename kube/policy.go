@@ -16,6 +16,11 @@ type Policy struct {
 	HostNetwork bool
 	// Addresses are taken for the cluster's without asking.
 	Addresses []netip.Prefix
+	// Namespaces are those whose Services may have names that other networks have as well: web.dev. Namespace is one anyway.
+	Namespaces []string
+	// Public reports whether other networks have a name of two labels, by which it is not the cluster's, unless its namespace
+	// is among those. Nil: none is.
+	Public func(ctx context.Context, host string) (bool, error)
 	// Outside carries what a name of the cluster leads to that is no Pod: the host of an ExternalName, an endpoint without
 	// a Pod. The address has the form "host:port". Nil refuses it with *fault.Unsupported.
 	Outside func(ctx context.Context, network, address string) (net.Conn, error)
@@ -28,6 +33,7 @@ func (c *Cluster) SetPolicy(p Policy) {
 		p.Namespace = ""
 	}
 	p.Addresses = slices.Clone(p.Addresses)
+	p.Namespaces = slices.Clone(p.Namespaces)
 	for i, prefix := range p.Addresses {
 		p.Addresses[i] = unmapped(prefix)
 	}

@@ -66,6 +66,7 @@ func newResolver(a *api, namespace string, policy func() *Policy) *resolver {
 			return claimLasts
 		})),
 		claims:    newCache[serviceKey](or(func(bool) shelfLife { return claimLasts })),
+		public:    newCache[string](or(func(bool) shelfLife { return claimLasts })),
 		balancers: newCache[string](or(func(map[netip.Addr]serviceKey) shelfLife { return claimLasts })),
 		nearby:    newCache[serviceKey](or(func([]string) shelfLife { return nearbyLasts })),
 		ranges:    newCache[struct{}](or(func([]netip.Prefix) shelfLife { return rangesLast })),
@@ -101,6 +102,7 @@ func (r *resolver) stop() {
 	r.pods.stop()
 	r.owners.stop()
 	r.claims.stop()
+	r.public.stop()
 	r.balancers.stop()
 	r.ranges.stop()
 	r.nearby.stop()

@@ -33,6 +33,7 @@ type resolver struct {
 	pods        *cache[podKey, podFacts]
 	owners      *cache[name, owner]
 	claims      *cache[serviceKey, bool]
+	public      *cache[string, bool] // names of two labels: that other networks have them
 	balancers   *cache[string, map[netip.Addr]serviceKey]
 	ranges      *cache[struct{}, []netip.Prefix]
 	nearby      *cache[serviceKey, []string] // of Services that are not there: names like theirs

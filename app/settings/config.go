@@ -47,6 +47,7 @@ type Options struct {
 	Namespace         *string
 	HostNetwork       *bool
 	Addresses         *[]netip.Prefix
+	Namespaces        *[]string
 	Password          *Password
 	TLS               *TLS
 	OtherUsers        *bool
@@ -120,6 +121,7 @@ func (o Options) merge(newer Options) Options {
 	over(&o.Namespace, newer.Namespace)
 	over(&o.HostNetwork, newer.HostNetwork)
 	over(&o.Addresses, newer.Addresses)
+	over(&o.Namespaces, newer.Namespaces)
 	over(&o.Password, newer.Password)
 	over(&o.TLS, newer.TLS)
 	over(&o.OtherUsers, newer.OtherUsers)

@@ -19,6 +19,7 @@ type Context struct {
 	Namespace         string         // for names that carry none; empty: the kubeconfig's
 	HostNetwork       bool           // Pods on their node's network may be reached
 	Addresses         []netip.Prefix // the cluster's, besides those found out
+	Namespaces        []string       // those whose Services may have names that other networks have, too
 	Password          bool           // clients must give the Credentials
 	Credentials       Credentials    // empty where none are wanted, or none are made up yet; Prepare makes them up
 	TLS               *TLS           // nil: no TLS on the port
@@ -103,6 +104,7 @@ func (c Config) context(name string, now contextState) Context {
 	put(&e.Namespace, o.Namespace)
 	put(&e.HostNetwork, o.HostNetwork)
 	put(&e.Addresses, o.Addresses)
+	put(&e.Namespaces, o.Namespaces)
 	put(&e.OtherUsers, o.OtherUsers)
 	put(&e.Production, o.Production)
 	put(&e.AutoOff, o.AutoOff)

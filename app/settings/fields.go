@@ -225,6 +225,17 @@ func (p *parser) namespace(node *yaml.Node) *string {
 	return &text
 }
 
+// namespaces are names of namespaces.
+func (p *parser) namespaces(node *yaml.Node) *[]string {
+	names := []string{}
+	p.list(node, func(n *yaml.Node) {
+		if name := p.namespace(n); name != nil {
+			names = append(names, *name)
+		}
+	})
+	return &names
+}
+
 // shown is what a file says as a problem may repeat it: one line, not too long.
 func shown(text string) string {
 	const most = 60

@@ -59,7 +59,7 @@ func TestExampleParsesWithEverythingInIt(t *testing.T) {
 	if staging.Port != 1090 || staging.Namespace != "shop" || prod.Outside != Refuse || prod.AutoOff != time.Hour {
 		t.Errorf("staging %+v\nprod-1 %+v", staging, prod)
 	}
-	if prod.Credentials.User != "me" || prod.TLS.Key != "/home/me/.config/fairlead/proxy.key" || len(prod.Addresses) != 2 {
+	if prod.Credentials.User != "me" || prod.TLS.Key != "/home/me/.config/fairlead/proxy.key" || len(prod.Addresses) != 2 || strings.Join(prod.Namespaces, " ") != "dev prod" {
 		t.Errorf("prod-1 %+v", prod)
 	}
 	if want := []string{"/home/me/.kube/config", "/home/me/.config/fairlead/work.yaml"}; !reflect.DeepEqual(c.Kubeconfig, want) {
@@ -67,7 +67,7 @@ func TestExampleParsesWithEverythingInIt(t *testing.T) {
 	}
 	// Every key there is stands in the example.
 	for _, key := range []string{
-		"port", "listen", "outside", "forward-unresolved", "namespace", "host-network", "addresses", "password", "tls", "other-users", "production",
+		"port", "listen", "outside", "forward-unresolved", "namespace", "host-network", "addresses", "namespaces", "password", "tls", "other-users", "production",
 		"auto-off", "carrier", "connections", "handshake", "idle", "sessions-per-pod", "sessions-per-context",
 	} {
 		if !strings.Contains(text, "  "+key+":") {
@@ -98,6 +98,8 @@ func TestProblemsNameTheLineAndWhatMayHaveBeenMeant(t *testing.T) {
 		{"listen with a port", "defaults:\n  listen: 127.0.0.1:1080\n", `f:2: "127.0.0.1:1080" is not an IP address to listen on (the port is a key of its own)`},
 		{"password alone", "defaults:\n  password: {password: hunter2}\n", "f:2: a password takes both a user and a password, or is true to have both made up"},
 		{"tls alone", "defaults:\n  tls: {cert: a}\n", "f:2: tls takes three files: cert, key and client-ca, since it lets in only clients with a certificate"},
+		{"namespaces", "defaults: {namespaces: [dev, Team_A]}\n", `f:1: "Team_A" cannot be the name of a namespace`},
+		{"namespaces", "defaults: {namespaces: dev}\n", `f:1: this must be a list, and is a single value`},
 		{"namespace", "defaults: {namespace: Team_A}\n", `f:1: "Team_A" cannot be the name of a namespace`},
 		{"key twice", "browser: a\nbrowser: b\n", "f:2: browser is here twice (the first is in line 1)"},
 		{"tab", "defaults:\n\tlisten: 127.0.0.1\n", "f:2: not valid YAML: found character that cannot start any token (perhaps a tab: YAML is indented with spaces)"},
