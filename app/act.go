@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"fairlead/app/desktop"
 	"fairlead/app/menu"
@@ -17,6 +19,7 @@ import (
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/app/snippet"
+	"fairlead/proxy/safetext"
 )
 
 // A clerk does what clicks in the menu ask for.
@@ -85,11 +88,15 @@ func (c *clerk) beside(ctx context.Context, click menu.Click, do func(context.Co
 // copy puts on the clipboard what a click names, and says what that is. What cannot be copied is said too, so that it can
 // be typed; but a password is never on the screen.
 func (c *clerk) copy(ctx context.Context, click menu.Click) error {
-	text, said, err := c.copied(click)
+	text, said, secret, err := c.copied(click)
 	if err != nil {
 		return err
 	}
-	if err := c.clipboard.WriteText(ctx, text); err != nil {
+	write := c.clipboard.WriteText
+	if secret {
+		write = c.clipboard.WriteSecret
+	}
+	if err := write(ctx, text); err != nil {
 		c.notifier.Say("Not copied: "+said, err.Error())
 		return nil
 	}
@@ -97,37 +104,52 @@ func (c *clerk) copy(ctx context.Context, click menu.Click) error {
 	return nil
 }
 
-// copied is what a click copies, and what is said of it.
-func (c *clerk) copied(click menu.Click) (text, said string, err error) {
+// copied returns what a click copies, what is said of it, and whether a password is in it. A name may be what somebody
+// else's cluster or kubeconfig makes of it: pasted into a terminal, it must not end a line.
+func (c *clerk) copied(click menu.Click) (text, said string, secret bool, err error) {
 	switch click.Action {
-	case menu.CopyService, menu.CopyLogin, menu.CopyVersion:
-		return click.Argument, click.Argument, nil
+	case menu.CopyService:
+		text = strings.Map(addressOnly, click.Argument)
+		return text, text, false, nil
+	case menu.CopyLogin, menu.CopyVersion:
+		text = safetext.Clean(click.Argument)
+		return text, text, false, nil
 	}
 	proxy, err := c.proxyOf(click.Context)
 	if err != nil {
-		return "", "", err
+		return "", "", false, err
 	}
+	secret = proxy.Password != ""
 	open := proxy
 	open.User, open.Password = "", ""
 	if proxy.TLS && (click.Action == menu.CopySOCKS5 || click.Action == menu.CopyHTTP || click.Action == menu.CopyPAC) {
-		return "", "", tlsAlone(click.Context) // its menu was drawn before
+		return "", "", false, tlsAlone(click.Context) // its menu was drawn before
 	}
 	switch click.Action {
 	case menu.CopySOCKS5:
-		return proxy.URL("socks5h"), open.URL("socks5h"), nil
+		return proxy.URL("socks5h"), open.URL("socks5h"), secret, nil
 	case menu.CopyHTTP:
-		return proxy.URL("http"), open.URL("http"), nil
+		return proxy.URL("http"), open.URL("http"), secret, nil
 	case menu.CopyTLS:
-		return proxy.URL("https"), open.URL("https") + ", for clients with a certificate", nil
+		return proxy.URL("https"), open.URL("https") + ", for clients with a certificate", secret, nil
 	case menu.CopyPAC:
 		url := "http://" + proxy.Address.String() + "/proxy.pac"
-		return url, url, nil
+		return url, url, false, nil
 	}
 	made, err := snippet.Make(click.Argument, proxy)
 	if made.Note == "" {
 		made.Note = "It is ready to be pasted."
 	}
-	return made.Text, made.Note, err
+	return made.Text, made.Note, secret, err
+}
+
+// addressOnly replaces what is in no URL or address of a Service: an API server that is not what it says may name a Service
+// like a command of a shell.
+func addressOnly(r rune) rune {
+	if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(".:/-_[]", r)) {
+		return r
+	}
+	return unicode.ReplacementChar
 }
 
 // proxyOf is a context's proxy as its clients set it, with the password where one is wanted.

@@ -45,12 +45,34 @@ func TestWhatIsCopiedHasThePasswordAndWhatIsSaidHasNot(t *testing.T) {
 		{menu.Click{Action: menu.CopyHTTP, Context: "demo"}, "http://me:a%2Flong%3Apassword@127.0.0.1:1234"},
 		{menu.Click{Action: menu.CopySnippet, Context: "demo", Argument: "curl"}, "me:a%2Flong%3Apassword@127.0.0.1:1234"},
 	} {
-		text, said, err := c.copied(test.click)
-		if err != nil || !strings.Contains(text, test.want) {
+		text, said, marked, err := c.copied(test.click)
+		if err != nil || !marked || !strings.Contains(text, test.want) {
 			t.Errorf("%s copies %q, %v; want %q in it", test.click.Action, text, err, test.want)
 		}
 		if said == "" || strings.Contains(said, "password") {
 			t.Errorf("%s says %q", test.click.Action, said)
+		}
+	}
+}
+
+// What a cluster or a kubeconfig calls something may be pasted into a terminal.
+func TestNamesAreCopiedCleaned(t *testing.T) {
+	c := clerkWith(t, "")
+	for _, test := range []struct {
+		action     menu.Action
+		name, want string
+	}{
+		{menu.CopyService, "http://hello.default.svc:8080/", "http://hello.default.svc:8080/"},
+		{menu.CopyService, "[fd00::1]:5432", "[fd00::1]:5432"},
+		{menu.CopyService, "a\nrm -rf ~\n.b.svc:80", "a\ufffdrm\ufffd-rf\ufffd\ufffd\ufffd.b.svc:80"},
+		{menu.CopyService, "http://$(id).`id`;.svc/", "http://\ufffd\ufffdid\ufffd.\ufffdid\ufffd\ufffd.svc/"},
+		{menu.CopyService, "\x1b[201~\u202eh", "\ufffd[201\ufffd\ufffdh"},
+		{menu.CopyLogin, "aws sso login --profile 'my dev'", "aws sso login --profile 'my dev'"},
+		{menu.CopyLogin, "aws sso login\nrm -rf ~\r\x1b[201~", "aws sso login\ufffdrm -rf ~\ufffd\ufffd[201~"},
+	} {
+		text, said, marked, err := c.copied(menu.Click{Action: test.action, Context: "demo", Argument: test.name})
+		if text != test.want || said != text || marked || err != nil {
+			t.Errorf("%s of %q copies %q and says %q, marked %t, %v", test.action, test.name, text, said, marked, err)
 		}
 	}
 }
@@ -119,13 +141,13 @@ func TestNothingIsCopiedThatAProxyOfTLSAloneRefuses(t *testing.T) {
 		{Action: menu.CopySOCKS5}, {Action: menu.CopyHTTP}, {Action: menu.CopyPAC}, {Action: menu.CopySnippet, Argument: "bash"},
 	} {
 		click.Context = "demo"
-		if text, _, err := c.copied(click); err == nil || !strings.Contains(err.Error(), "TLS and a certificate") {
+		if text, _, _, err := c.copied(click); err == nil || !strings.Contains(err.Error(), "TLS and a certificate") {
 			t.Errorf("%s copies %q, %v", click.Action, text, err)
 		}
 	}
 	for _, click := range []menu.Click{{Action: menu.CopyTLS}, {Action: menu.CopySnippet, Argument: "curl"}} {
 		click.Context = "demo"
-		if text, _, err := c.copied(click); err != nil || !strings.Contains(text, "https://127.0.0.1:1234") {
+		if text, _, _, err := c.copied(click); err != nil || !strings.Contains(text, "https://127.0.0.1:1234") {
 			t.Errorf("%s copies %q, %v", click.Action, text, err)
 		}
 	}

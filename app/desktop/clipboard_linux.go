@@ -49,30 +49,30 @@ func (c *Clipboard) Close() error {
 }
 
 // write tries the ways there are on this desktop, the best one first.
-func (c *Clipboard) write(ctx context.Context, text string) error {
+func (c *Clipboard) write(ctx context.Context, what copied) error {
 	wayland, display := os.Getenv("WAYLAND_DISPLAY"), os.Getenv("DISPLAY")
 	switch {
 	case wayland != "":
-		selection, err := newWaylandSelection(ctx, wayland, text)
+		selection, err := newWaylandSelection(ctx, wayland, what)
 		if err == nil {
 			c.hold(selection)
 			return nil
 		}
-		if wl := wlCopy(ctx, text); wl == nil || display == "" {
+		if wl := wlCopy(ctx, what.text); wl == nil || display == "" {
 			if wl != nil {
 				wl = fmt.Errorf("%w; %w", err, wl)
 			}
 			return wl
 		}
-		if x11 := c.own(ctx, display, text); x11 != nil {
+		if x11 := c.own(ctx, display, what); x11 != nil {
 			return fmt.Errorf("%w; %w", err, x11)
 		}
 		return nil
 	case display != "":
-		return c.own(ctx, display, text)
+		return c.own(ctx, display, what)
 	}
 	// Neither kind of desktop, but perhaps a tool that knows another one, such as Windows' clip.exe under WSL.
-	if !clipboard.Unsupported && clipboard.WriteAll(text) == nil {
+	if !clipboard.Unsupported && clipboard.WriteAll(what.text) == nil {
 		return nil
 	}
 	return errNoDesktop
@@ -99,8 +99,8 @@ func wlCopy(ctx context.Context, text string) error {
 }
 
 // own makes this program the owner of the X11 clipboard.
-func (c *Clipboard) own(ctx context.Context, display, text string) error {
-	next, err := newSelection(ctx, display, text)
+func (c *Clipboard) own(ctx context.Context, display string, what copied) error {
+	next, err := newSelection(ctx, display, what)
 	if err != nil {
 		return err
 	}

@@ -80,6 +80,27 @@ func TestTheClipboardSaysInWhichForms(t *testing.T) {
 	}
 }
 
+func TestAPasswordIsMarkedForClipboardManagers(t *testing.T) {
+	noLeaks(t)
+	startX(t)
+	c := closed(t, &desktop.Clipboard{})
+	if err := c.WriteSecret(t.Context(), "socks5h://me:s3cret@127.0.0.1:1080"); err != nil {
+		t.Fatal(err)
+	}
+	const hint = "x-kde-passwordManagerHint"
+	if forms, err := paste(t, "-target", "TARGETS"); err != nil || !strings.Contains("\n"+forms+"\n", "\n"+hint+"\n") {
+		t.Errorf("%q, %v", forms, err)
+	}
+	pasted(t, "secret", "-target", hint)
+	pasted(t, "socks5h://me:s3cret@127.0.0.1:1080")
+	if err := c.WriteText(t.Context(), "socks5h://127.0.0.1:1080"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := paste(t, "-target", hint); err == nil {
+		t.Errorf("no secret has the hint %q", got)
+	}
+}
+
 func TestTheClipboardIsGivenUpToTheNextProgram(t *testing.T) {
 	noLeaks(t)
 	startX(t)

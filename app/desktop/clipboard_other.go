@@ -23,9 +23,9 @@ func (c *Clipboard) Close() error {
 	return nil
 }
 
-func (c *Clipboard) write(ctx context.Context, text string) error {
+func (c *Clipboard) write(ctx context.Context, what copied) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return clipboard.WriteAll(text)
+	return clipboard.WriteAll(what.text)
 }

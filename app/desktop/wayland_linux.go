@@ -34,7 +34,7 @@ const (
 // A waylandSelection is one text that this program owns as the Wayland clipboard, on a connection of its own. One goroutine answers those
 // who paste. It ends when another program copies something, when the compositor goes, or when end is called.
 type waylandSelection struct {
-	text string
+	copied
 	wire *waylandWire
 	done chan struct{}
 	gave sync.WaitGroup // those who write to programs that paste
@@ -44,7 +44,7 @@ func (s *waylandSelection) end()                   { _ = s.wire.conn.Close() }
 func (s *waylandSelection) ended() <-chan struct{} { return s.done }
 
 // newWaylandSelection returns when the clipboard is owned.
-func newWaylandSelection(ctx context.Context, display, text string) (*waylandSelection, error) {
+func newWaylandSelection(ctx context.Context, display string, what copied) (*waylandSelection, error) {
 	if !filepath.IsAbs(display) {
 		display = filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), display)
 	}
@@ -53,7 +53,7 @@ func newWaylandSelection(ctx context.Context, display, text string) (*waylandSel
 	if err != nil {
 		return nil, fmt.Errorf("the Wayland clipboard: %w", err)
 	}
-	s := &waylandSelection{text: text, wire: &waylandWire{conn: conn.(*net.UnixConn)}, done: make(chan struct{})}
+	s := &waylandSelection{copied: what, wire: &waylandWire{conn: conn.(*net.UnixConn)}, done: make(chan struct{})}
 	give := context.AfterFunc(ctx, s.end) // a compositor that does not answer is given up
 	if err := s.own(); err != nil {
 		give()
@@ -97,7 +97,11 @@ func (s *waylandSelection) own() error {
 	bind(dataControls[at], wlManager)
 	s.wire.request(wlManager, 1, arg(wlDevice), arg(wlSeat)) // get_data_device
 	s.wire.request(wlManager, 0, arg(wlSource))              // create_data_source
-	for _, form := range []string{"text/plain;charset=utf-8", "text/plain", "UTF8_STRING", "STRING", "TEXT"} {
+	forms := []string{"text/plain;charset=utf-8", "text/plain", "UTF8_STRING", "STRING", "TEXT"}
+	if s.secret {
+		forms = append(forms, secretHint)
+	}
+	for _, form := range forms {
 		s.wire.request(wlSource, 0, argText(form)) // offer
 	}
 	s.wire.request(wlDevice, 0, arg(wlSource)) // set_selection
@@ -130,6 +134,10 @@ func (s *waylandSelection) event(e waylandEvent) {
 	if e.object != wlSource || e.code != 0 { // send: form, and where to write to
 		return
 	}
+	text := s.text
+	if e.text() == secretHint {
+		text = secretValue
+	}
 	file := s.wire.file()
 	if file == nil {
 		return
@@ -138,6 +146,6 @@ func (s *waylandSelection) event(e waylandEvent) {
 		defer file.Close()
 		// A program that goes away in between has its reasons.
 		_ = file.SetWriteDeadline(time.Now().Add(pasteTime))
-		_, _ = file.WriteString(s.text)
+		_, _ = file.WriteString(text)
 	})
 }

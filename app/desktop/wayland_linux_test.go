@@ -82,8 +82,15 @@ func TestOnWaylandWhatIsCopiedCanBePasted(t *testing.T) {
 			}
 		}
 	}
-	if got := wlPaste(t, "--list-types"); !strings.Contains(got, "text/plain;charset=utf-8") {
+	const hint = "x-kde-passwordManagerHint"
+	if got := wlPaste(t, "--list-types"); !strings.Contains(got, "text/plain;charset=utf-8") || strings.Contains(got, hint) {
 		t.Errorf("forms: %q", got)
+	}
+	if err := c.WriteSecret(t.Context(), "socks5h://me:s3cret@127.0.0.1:1080"); err != nil {
+		t.Fatal(err)
+	}
+	if text, got := wlPaste(t), wlPaste(t, "--type", hint); text != "socks5h://me:s3cret@127.0.0.1:1080" || got != "secret" {
+		t.Errorf("a secret: %q, marked with %q", text, got)
 	}
 	// Another program copies; then we do again.
 	if err := exec.Command(copier, "theirs").Run(); err != nil { // it leaves a process behind, until we copy again

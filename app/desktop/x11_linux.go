@@ -14,7 +14,7 @@ import (
 // One goroutine answers those who paste. It ends when another program copies something, when the X server goes, or
 // when stop is called.
 type selection struct {
-	text string
+	copied
 	stop context.CancelFunc
 	done chan struct{} // closed at the goroutine's end
 
@@ -24,6 +24,7 @@ type selection struct {
 	targets   xproto.Atom
 	utf8      xproto.Atom
 	plain     xproto.Atom // text/plain;charset=utf-8
+	hint      xproto.Atom // secretHint
 }
 
 func (s *selection) end()                   { s.stop() }
@@ -31,9 +32,9 @@ func (s *selection) ended() <-chan struct{} { return s.done }
 
 // newSelection returns when the clipboard is owned. When ctx ends first, the attempt is given up: the goroutine then
 // ends as soon as the X server answers or goes.
-func newSelection(ctx context.Context, display, text string) (*selection, error) {
+func newSelection(ctx context.Context, display string, what copied) (*selection, error) {
 	life, stop := context.WithCancel(context.Background())
-	s := &selection{text: text, stop: stop, done: make(chan struct{})}
+	s := &selection{copied: what, stop: stop, done: make(chan struct{})}
 	owned := make(chan error, 1)
 	go s.run(life, display, owned)
 	select {
@@ -74,7 +75,7 @@ func (s *selection) run(life context.Context, display string, owned chan<- error
 // own takes the clipboard over from whoever has it.
 func (s *selection) own() error {
 	for name, atom := range map[string]*xproto.Atom{
-		"CLIPBOARD": &s.clipboard, "TARGETS": &s.targets, "UTF8_STRING": &s.utf8, "text/plain;charset=utf-8": &s.plain,
+		"CLIPBOARD": &s.clipboard, "TARGETS": &s.targets, "UTF8_STRING": &s.utf8, "text/plain;charset=utf-8": &s.plain, secretHint: &s.hint,
 	} {
 		reply, err := xproto.InternAtom(s.conn, false, uint16(len(name)), name).Reply()
 		if err != nil {
@@ -140,6 +141,8 @@ func (s *selection) answer(r xproto.SelectionRequestEvent) {
 		s.put(r.Requestor, property, xproto.AtomAtom, 32, s.forms())
 	case r.Target == s.utf8, r.Target == s.plain:
 		s.put(r.Requestor, property, r.Target, 8, []byte(s.text))
+	case r.Target == s.hint && s.secret:
+		s.put(r.Requestor, property, r.Target, 8, []byte(secretValue))
 	case r.Target == xproto.AtomString:
 		s.put(r.Requestor, property, r.Target, 8, latin1(s.text))
 	default:
@@ -158,6 +161,9 @@ func (s *selection) put(window xproto.Window, property, form xproto.Atom, format
 // forms lists what the text can be had as.
 func (s *selection) forms() []byte {
 	atoms := []xproto.Atom{s.targets, s.utf8, s.plain, xproto.AtomString}
+	if s.secret {
+		atoms = append(atoms, s.hint)
+	}
 	data := make([]byte, 4*len(atoms))
 	for i, atom := range atoms {
 		xgb.Put32(data[4*i:], uint32(atom))
