@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -374,12 +375,29 @@ func lastHop(r *http.Request) bool {
 
 func modifyResponse(response *http.Response) error {
 	x := response.Request.Context().Value(exchangeKey{}).(*exchange)
+	disown(response.Header)
 	addVia(response.Header, response.ProtoMajor, response.ProtoMinor)
 	if x.old {
 		response.Header.Set("Connection", "close") // a proxy keeps no connection of HTTP/1.0, even if asked to (RFC 9112 9.3)
 	}
 	response.Body = &watchedBody{ReadCloser: response.Body, exchange: x}
 	return nil
+}
+
+// disown takes out of a response what would tell of this proxy in Proxy-Status (RFC 9209): a target has no say in that.
+func disown(header http.Header) {
+	lines := header["Proxy-Status"]
+	for i, line := range lines {
+		if strings.Contains(strings.ToLower(line), pseudonym) {
+			lines[i] = ""
+		}
+	}
+	lines = slices.DeleteFunc(lines, func(line string) bool { return line == "" })
+	if len(lines) == 0 {
+		header.Del("Proxy-Status")
+		return
+	}
+	header["Proxy-Status"] = lines
 }
 
 func addVia(header http.Header, major, minor int) {

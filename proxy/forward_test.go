@@ -162,7 +162,7 @@ func TestHeadersOfOneHopStayThere(t *testing.T) {
 func TestWhatIsNotForAProxyIsSaidInOneLine(t *testing.T) {
 	w := open(t, direct())
 	for request, want := range map[string]int{
-		"GET / HTTP/1.1\r\nHost: x\r\n\r\n":                               400,
+		"GET / HTTP/1.1\r\nHost: " + w.addr + "\r\n\r\n":                  400,
 		"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n":                           400,
 		"GET https://x/ HTTP/1.1\r\nHost: x\r\n\r\n":                      400,
 		"GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n":                        400,

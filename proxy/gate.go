@@ -28,8 +28,8 @@ const burstPause = 10 * time.Second
 
 // A gate counts the clients of a Server, and keeps the log short about those that may not pass.
 type gate struct {
-	clients                              atomic.Int64
-	strangers, surplus, unauth, unwanted burst
+	clients                                      atomic.Int64
+	strangers, surplus, unauth, unwanted, hidden burst
 }
 
 func (g *gate) leave() { g.clients.Add(-1) }

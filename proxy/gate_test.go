@@ -229,7 +229,7 @@ func TestOneClientTooManyKeepsNoConnection(t *testing.T) {
 	w := open(t, config)
 	w.tunnel(to)
 	for _, request := range []string{
-		"GET / HTTP/1.1\r\nHost: " + w.addr + "\r\n\r\n", "GET /x HTTP/1.1\r\nHost: elsewhere\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: " + w.addr + "\r\n\r\n", "GET /x HTTP/1.1\r\nHost: " + w.addr + "\r\n\r\n",
 		"OPTIONS http://" + to + "/ HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\n\r\n",
 	} {
 		if response, _, err := w.rawHTTP(strings.Fields(request)[0], request); err != nil || !response.Close {

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,27 @@ func refusing(answer proxy.Answer) proxy.Config {
 	return proxy.Config{
 		Rules:  []proxy.Rule{{Name: "never"}},
 		Answer: func(string, error) proxy.Answer { return answer },
+	}
+}
+
+func TestATargetDoesNotSpeakForTheProxy(t *testing.T) {
+	for said, want := range map[string][]string{
+		"fairlead; error=connection_refused":                nil,
+		"fairlead":                                          nil,
+		"Fairlead; error=dns_error":                         nil,
+		`"fairlead"; error=dns_error`:                       nil,
+		"cdn.example; error=dns_timeout, fairlead; error=x": nil,
+		"cdn.example; error=dns_timeout":                    {"cdn.example; error=dns_timeout"},
+	} {
+		site := web(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Proxy-Status"] = []string{said}
+			w.WriteHeader(http.StatusBadGateway)
+		})
+		w := open(t, direct())
+		response, _, err := w.rawHTTP("GET", "GET "+site.URL+"/ HTTP/1.1\r\nHost: x\r\n\r\n")
+		if err != nil || response.StatusCode != http.StatusBadGateway || !slices.Equal(response.Header["Proxy-Status"], want) {
+			t.Errorf("%q: %v, %v, want %q", said, response, err, want)
+		}
 	}
 }
 

@@ -7,22 +7,27 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // page serves a request to the proxy itself. Such a request may come from a page of any web site that the user's browser
 // shows, and by a name that leads here (DNS rebinding): it must name this machine's loopback as its Host, come from
-// there, and be nobody else's.
+// there, and be nobody else's. All others are not told that a proxy is here: their connection ends without an answer.
 func (c *httpClient) page(w http.ResponseWriter, r *http.Request) {
 	pages := c.conn.server.config.Load().Pages
 	asked, err := url.ParseRequestURI(r.RequestURI)
 	switch {
-	case pages == nil || !c.isOwnHost(r.Host):
+	case !c.isOwnHost(r.Host) || crossSite(r):
+		if n, ok := c.conn.server.gate.hidden.admit(time.Now()); ok {
+			c.conn.config.Log.Info().Uint64("conn", c.conn.id).Str("host", oneLine(r.Host)).Int("others", n).
+				Msg("not answered: this proxy's own pages were asked for by another name, or for a page of another site")
+		}
+		panic(http.ErrAbortHandler)
+	case pages == nil:
 		badRequest(w, r, "this is a proxy; ask it for absolute URLs or CONNECT")
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
 		sayHTTP(w, r, Answer{Status: http.StatusMethodNotAllowed, Text: "this proxy's own pages can only be read"})
-	case crossSite(r):
-		sayHTTP(w, r, Answer{Status: http.StatusForbidden, Text: "this proxy's own pages are not for other sites"})
 	case err != nil:
 		badRequest(w, r, "this proxy has no page of that name")
 	default:

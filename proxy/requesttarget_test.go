@@ -168,7 +168,7 @@ func TestRefusedRequestsGetASentence(t *testing.T) {
 		"GET http:" + to.addr + "/ HTTP/1.1\r\nHost: x\r\n\r\n":                               400,
 		"GET " + to.addr + " HTTP/1.1\r\nHost: x\r\n\r\n":                                     400,
 		"GET x: HTTP/1.1\r\nHost: x\r\n\r\n":                                                  400,
-		"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n":                                                400,
+		"GET /%zz HTTP/1.1\r\nHost: " + w.addr + "\r\n\r\n":                                   400,
 		good + "Host: y\r\n\r\n":                                                              400,
 		good + "host: x\r\n\r\n":                                                              400,
 		"GET http://" + to.addr + "/ HTTP/1.1\r\nHost: x y\r\n\r\n":                           400,
