@@ -52,9 +52,8 @@ func (p *contextProxy) cluster() *kube.Cluster {
 
 func (p *contextProxy) Address() string { return p.listener.Addr().String() }
 
-// Serve runs until ctx ends. The clusters outlive the server, whose open connections end first.
+// Serve runs until ctx ends. It is called once for each contextProxy. The clusters outlive the server, whose open connections end first.
 func (p *contextProxy) Serve(ctx context.Context) error {
-	p.wiring.running.add(p)
 	defer p.wiring.running.remove(p)
 	clusters, closeClusters := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeClusters()

@@ -56,6 +56,7 @@ func (w *wiring) start(ctx context.Context, name string, restored bool, health f
 		return nil, portholder.Explain(err)
 	}
 	p.server = proxy.New(w.serverConfig(p.current, name, p.log))
+	w.running.add(p) // Serve removes it: it is among those that run before anybody is told that it is on
 	return p, nil
 }
 
