@@ -211,7 +211,9 @@ func (c *clerk) ask(ctx context.Context, click menu.Click) error {
 		cut := proxy.server.CloseConnections()
 		c.log.Info().Str("context", click.Context).Int("connections", cut).Msg("connections closed")
 	case menu.LogIn:
-		c.errands.Go(func() { _ = proxy.cluster().LogIn(ctx) }) // it reports to the model
+		cluster := proxy.cluster()
+		c.wiring.approve(click.Context, cluster)
+		c.errands.Go(func() { _ = cluster.LogIn(ctx) }) // it reports to the model
 	}
 	return nil
 }

@@ -128,6 +128,7 @@ func (p *contextProxy) open(next plan) (*way, error) {
 	config := next.cluster
 	config.Policy = next.policy
 	config.Log = p.log
+	config.Approved = p.wiring.settings.Approved
 	config.Health = func(err error) {
 		if !w.retired.Load() {
 			p.health(err)

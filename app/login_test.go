@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -93,4 +95,52 @@ func count(t *testing.T, runs string) int {
 		t.Fatal(err)
 	}
 	return strings.Count(string(data), "run")
+}
+
+// Who can write to the kubeconfig does not thereby run programs of theirs: one that is new waits for a click.
+func TestAPluginThatIsNewInTheKubeconfigIsNotRun(t *testing.T) {
+	kubeconfig, _, runs := pluginContext(t)
+	data, err := os.ReadFile(kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugin := strings.TrimSuffix(runs, ".runs")
+	other := filepath.Join(filepath.Dir(plugin), "other")
+	script, err := os.ReadFile(plugin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, nil, "serve", "--kubeconfig", kubeconfig, "--listen", fmt.Sprintf("127.0.0.1:%d", freePort(t)), "demo-token")
+	_, address, _ := strings.Cut(r.line(t), "  socks5h://")
+	ask := func() string {
+		return run(t, "", "curl", "-sS", "-w", " %{http_code}", "--proxy", "http://"+address, "http://app/")
+	}
+	if said := ask(); !strings.HasSuffix(said, " 200") {
+		t.Fatalf("the plugin that was switched on: %q", said)
+	}
+	if err := errors.Join(
+		os.WriteFile(other, script, 0o700), os.WriteFile(other+".login", nil, 0o600),
+		os.WriteFile(kubeconfig, []byte(strings.ReplaceAll(string(data), strconv.Quote(plugin), strconv.Quote(other))), 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	eventually := func(want string) {
+		t.Helper()
+		said := ""
+		for deadline := time.Now().Add(time.Minute); !strings.Contains(said, want); time.Sleep(100 * time.Millisecond) {
+			if said = ask(); time.Now().After(deadline) {
+				t.Fatalf("a client is told %q, want %q", said, want)
+			}
+		}
+	}
+	eventually("is new in the kubeconfig, and was not run")
+	if _, err := os.Stat(other + ".runs"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the new plugin ran: %v", err)
+	}
+	r.must(t, "off", "demo-token")
+	r.must(t, "on", "demo-token")
+	eventually(" 200")
+	if n := count(t, other+".runs"); n == 0 {
+		t.Error("the new plugin did not run after the click")
+	}
 }

@@ -22,7 +22,7 @@ func reason(err error) session.Reason {
 	switch {
 	case loggedOut:
 		r.Trouble, r.Login = session.LoginNeeded, login.Command
-		if login.Cause == fault.PluginMissing || login.Cause == fault.PluginDenied {
+		if login.Cause == fault.PluginMissing || login.Cause == fault.PluginDenied || login.Cause == fault.PluginNew {
 			r.Login = "" // to log in does not help where the program that would use the login is not there
 		}
 	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, windowsAddressInUse):

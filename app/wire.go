@@ -28,6 +28,10 @@ type wiring struct {
 	log        zerolog.Logger
 	running    proxies
 	isOwn      func(netip.AddrPort) bool // in place of running's, in a program that runs no proxy itself
+
+	adoptOnce sync.Once
+	adopting  sync.Mutex
+	adopted   map[string]bool // the contexts whose plugins an earlier version let run
 }
 
 // own reports whether one of Fairlead's proxies listens at an address.
@@ -51,6 +55,9 @@ func (w *wiring) start(ctx context.Context, name string, restored bool, health f
 	if p.current, err = p.open(plan); err != nil {
 		return nil, err
 	}
+	if !restored || w.adopts(name) {
+		w.approve(name, p.current.cluster)
+	}
 	var config net.ListenConfig
 	if p.listener, err = config.Listen(ctx, network(plan.listen), plan.listen); err != nil {
 		return nil, portholder.Explain(err)
@@ -58,6 +65,28 @@ func (w *wiring) start(ctx context.Context, name string, restored bool, health f
 	p.server = proxy.New(w.serverConfig(p.current, name, p.log))
 	w.running.add(p) // Serve removes it: it is among those that run before anybody is told that it is on
 	return p, nil
+}
+
+// approve remembers that the user clicked, and so let the credential plugin run that the kubeconfig has for a context now.
+func (w *wiring) approve(name string, cluster *kube.Cluster) {
+	if err := w.settings.Approve(cluster.Plugin()); err != nil {
+		w.log.Warn().Err(err).Str("context", name).Msg("state not written")
+	}
+}
+
+// adopts reports whether a context was on before approvals were remembered, once for each.
+func (w *wiring) adopts(name string) bool {
+	w.adoptOnce.Do(func() {
+		w.adopted = map[string]bool{}
+		for _, name := range w.settings.Unapproved() {
+			w.adopted[name] = true
+		}
+	})
+	w.adopting.Lock()
+	defer w.adopting.Unlock()
+	was := w.adopted[name]
+	delete(w.adopted, name)
+	return was
 }
 
 // A plan is what a context's proxy is made of: its kubeconfig entry and its settings, read at one moment.

@@ -42,6 +42,10 @@ type Config struct {
 	// quick. Nil is fine.
 	Health func(error)
 
+	// Approved reports whether the user has let a credential plugin run, by the hash that Plugin returns. It is asked before each
+	// run, from any goroutine. Nil lets all run.
+	Approved func(hash string) bool
+
 	Log zerolog.Logger // the zero Logger is silent
 }
 
@@ -88,7 +92,7 @@ func Open(c Config) (*Cluster, error) {
 		return nil, err
 	}
 	h := newHealth(c.Health)
-	l, err := newLogin(config, c.Context)
+	l, err := newLogin(config, c.Context, c.Approved)
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
@@ -203,6 +207,14 @@ func (c *Cluster) begin(ctx context.Context) (_ context.Context, end func(), err
 func (c *Cluster) LogIn(ctx context.Context) error {
 	c.api.login.forget()
 	return c.Check(ctx)
+}
+
+// Plugin returns a hash of the command, the arguments and the environment of the context's credential plugin; empty without one.
+func (c *Cluster) Plugin() string {
+	if p := c.api.login.plugin; p != nil {
+		return p.Hash()
+	}
+	return ""
 }
 
 // LoggedIn tells whether the API server can be asked without running a credential plugin. It asks nobody.

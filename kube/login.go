@@ -28,7 +28,7 @@ type login struct {
 // newLogin takes the token file and the credential plugin out of a configuration: client-go would keep the one for up to a
 // minute, and run the other for every request, spares included. In their place the configuration gets what puts the token
 // on requests.
-func newLogin(config *rest.Config, contextName string) (*login, error) {
+func newLogin(config *rest.Config, contextName string, approved func(hash string) bool) (*login, error) {
 	l := &login{config: config}
 	if config.BearerTokenFile != "" {
 		l.file = newTokenFile(config.BearerTokenFile, contextName)
@@ -39,7 +39,7 @@ func newLogin(config *rest.Config, contextName string) (*login, error) {
 	if exec == nil {
 		return l, nil
 	}
-	c := plugin.Config{Exec: exec, Context: contextName}
+	c := plugin.Config{Exec: exec, Context: contextName, Approved: approved}
 	if exec.ProvideClusterInfo {
 		var err error
 		if c.Cluster, err = rest.ConfigToExecCluster(config); err != nil {

@@ -347,7 +347,7 @@ func start(t *testing.T, kubeconfig string, carrier carrier, report func(error))
 		t.Fatal(err)
 	}
 	h := newHealth(report)
-	l, err := newLogin(config, "test")
+	l, err := newLogin(config, "test", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

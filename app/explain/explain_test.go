@@ -187,6 +187,8 @@ var causes = []struct {
 		"The program kubelogin, which signs in to context staging, did not finish in time; it may be waiting for you: open https://idp.example/device and enter ABCD-EFGH. Run “kubectl version --context staging” in a terminal: it signs in, or says why it cannot.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin with an old login", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.LoginExpired, Expired: time.Date(2026, 11, 2, 9, 30, 0, 0, time.Local)}, "Login needed",
 		"The program aws, which signs in to context staging, gives a login that ran out at 09:30 on 2 November 2026. Run “kubectl version --context staging” in a terminal: it signs in, or says why it cannot.", 1, 91, 502, "proxy_configuration_error"},
+	{"login plugin that is new", &fault.Login{Context: "staging", Plugin: "/tmp/aws", Cause: fault.PluginNew}, "Login plugin is new",
+		"The program /tmp/aws, which signs in to context staging, is new in the kubeconfig, and was not run. If you trust it, click “Log in again” in the context's menu, or switch the context off and on.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin that prints something else", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginOutput}, "Login plugin failed",
 		"The program aws, which signs in to context staging, printed no credentials that Kubernetes understands. Run “kubectl version --context staging” in a terminal: it signs in, or says why it cannot.", 1, 91, 502, "proxy_configuration_error"},
 

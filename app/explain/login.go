@@ -43,7 +43,7 @@ func moment(t time.Time) string { return t.Local().Format("15:04 on 2 January 20
 // plugin explains a program that gives no login.
 func plugin(e *fault.Login) words {
 	shown := e.Plugin
-	if known := cause(e); known != fault.PluginMissing && known != fault.PluginDenied {
+	if known := cause(e); known != fault.PluginMissing && known != fault.PluginDenied && known != fault.PluginNew {
 		shown = shown[strings.LastIndexAny(shown, `/\`)+1:] // where it is matters to those alone
 	}
 	program := fmt.Sprintf("The program %s, which signs in to context %s,", name(shown), name(e.Context))
@@ -57,6 +57,10 @@ func plugin(e *fault.Login) words {
 		x.title = "Login plugin denied"
 		x.sentence = program + " may not be run: your kuberc does not allow it."
 		x.hint = "Add it to the credential plugins that your kuberc allows, if you trust it."
+	case fault.PluginNew:
+		x.title = "Login plugin is new"
+		x.sentence = program + " is new in the kubeconfig, and was not run."
+		x.hint = "If you trust it, click “Log in again” in the context's menu, or switch the context off and on."
 	case fault.PluginTerminal:
 		x.title = "Login needed"
 		x.sentence = program + " wants a terminal to ask in, which it cannot have in the background."

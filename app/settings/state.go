@@ -27,6 +27,7 @@ type state struct {
 	Version       int                     `json:"version"`
 	Contexts      map[string]contextState `json:"contexts"`
 	Notifications map[Notification]choice `json:"notifications,omitempty"`
+	Plugins       map[string]bool         `json:"plugins,omitempty"` // hashes of the credential plugins that the user has let run
 }
 
 type contextState struct {
@@ -70,14 +71,17 @@ func (c choice) pick(file string) string {
 }
 
 func (s state) equal(other state) bool {
-	return maps.Equal(s.Contexts, other.Contexts) && maps.Equal(s.Notifications, other.Notifications)
+	return maps.Equal(s.Contexts, other.Contexts) && maps.Equal(s.Notifications, other.Notifications) && maps.Equal(s.Plugins, other.Plugins)
 }
 
 // clone is a state that can be changed.
 func (s state) clone() state {
-	c := state{Version: version, Contexts: maps.Clone(s.Contexts), Notifications: maps.Clone(s.Notifications)}
+	c := state{Version: version, Contexts: maps.Clone(s.Contexts), Notifications: maps.Clone(s.Notifications), Plugins: maps.Clone(s.Plugins)}
 	if c.Contexts == nil {
 		c.Contexts = map[string]contextState{}
+	}
+	if c.Plugins == nil {
+		c.Plugins = map[string]bool{}
 	}
 	if c.Notifications == nil {
 		c.Notifications = map[Notification]choice{}

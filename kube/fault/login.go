@@ -18,6 +18,7 @@ const (
 	LoginRenewal     LoginCause = "renewal"     // an OpenID Connect login that cannot be renewed
 	PluginMissing    LoginCause = "missing"     // the plugin is not on this machine; SearchPath says where it was looked for
 	PluginDenied     LoginCause = "denied"      // the user's own kuberc does not allow the plugin
+	PluginNew        LoginCause = "new"         // the kubeconfig names it, or its arguments, since the user last let it run
 	PluginTerminal   LoginCause = "terminal"    // the plugin wants a terminal (interactiveMode: Always)
 	PluginFailed     LoginCause = "failed"      // the plugin ended with status Exit, or could not be started
 	PluginSilent     LoginCause = "silent"      // the plugin still runs, or was ended after too long; it may wait for the user

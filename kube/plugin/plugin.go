@@ -17,6 +17,7 @@ package plugin
 import (
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -36,6 +37,14 @@ type Config struct {
 	Exec    *clientcmdapi.ExecConfig
 	Cluster *clientauthentication.Cluster // what the plugin is told of the cluster; nil unless the user entry wants that
 	Context string                        // the kubeconfig context's name, for errors
+	// Approved reports whether the user has let a command run, by its Hash. It is asked before each run. Nil lets all run.
+	Approved func(hash string) bool
+}
+
+// Hash stands for all that a plugin is started with: its command, its arguments and its environment.
+func Hash(exec *clientcmdapi.ExecConfig) string {
+	sum := sumOf(exec.Command, exec.Args, exec.Env)
+	return hex.EncodeToString(sum[:])
 }
 
 // A Plugin is one context's login by a credential plugin.
@@ -55,6 +64,9 @@ func New(c Config) (*Plugin, error) {
 
 // Command is the plugin's command as the kubeconfig has it.
 func (p *Plugin) Command() string { return p.config.Exec.Command }
+
+// Hash stands for the plugin's command, as the function Hash has it.
+func (p *Plugin) Hash() string { return Hash(p.config.Exec) }
 
 // Expires is when the credentials there are run out; zero when there are none, or they do not say.
 func (p *Plugin) Expires() time.Time {
@@ -136,7 +148,7 @@ func (p *Plugin) named(err error) error {
 	named := *login
 	named.Context, named.Command = p.config.Context, p.command
 	switch login.Cause {
-	case fault.PluginMissing, fault.PluginDenied, fault.PluginTerminal, fault.PluginFailed, fault.PluginSilent, fault.PluginOutput,
+	case fault.PluginMissing, fault.PluginDenied, fault.PluginNew, fault.PluginTerminal, fault.PluginFailed, fault.PluginSilent, fault.PluginOutput,
 		fault.LoginExpired:
 		named.Plugin = p.config.Exec.Command // else it did what it can
 	}

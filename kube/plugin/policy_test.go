@@ -3,10 +3,12 @@
 package plugin
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -98,5 +100,67 @@ func TestTheCommandToLogInBy(t *testing.T) {
 		if got := LoginCommand(&clientcmdapi.ExecConfig{Command: "x"}, hostile); got != "" {
 			t.Errorf("context %q: %q", hostile, got)
 		}
+	}
+}
+
+// A command that the kubeconfig has since the user last clicked runs only after a click. kuberc's policy stays above it.
+func TestANewCommandRunsOnlyOnceTheUserLetIt(t *testing.T) {
+	s := newScript(t, fmt.Sprintf(token, "t"))
+	var mu sync.Mutex
+	approved := map[string]bool{}
+	p, err := New(Config{Exec: s.config(), Context: "test", Approved: func(hash string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return approved[hash]
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Begin(func() {}))
+	refused := func(cause fault.LoginCause) {
+		t.Helper()
+		p.Retry()
+		var login *fault.Login
+		if err := p.Login(t.Context()); !errors.As(err, &login) || login.Cause != cause || login.Plugin != s.path || s.runs() != 0 {
+			t.Errorf("Login() = %v, after %d runs", err, s.runs())
+		}
+	}
+	other := s.config()
+	other.Args = []string{"token"}
+	approved[Hash(other)] = true
+	refused(fault.PluginNew)
+	mu.Lock()
+	approved[p.Hash()] = true
+	mu.Unlock()
+	kuberc := filepath.Join(t.TempDir(), "kuberc")
+	if err := os.WriteFile(kuberc, []byte("apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\ncredentialPluginPolicy: DenyAll\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KUBERC", kuberc)
+	refused(fault.PluginDenied)
+	t.Setenv("KUBERC", "off")
+	p.Retry()
+	if err := p.Login(t.Context()); err != nil || s.runs() != 1 {
+		t.Errorf("approved: %v, after %d runs", err, s.runs())
+	}
+}
+
+func TestAHashIsOfAllThatAPluginIsStartedWith(t *testing.T) {
+	one := clientcmdapi.ExecConfig{Command: "aws", Args: []string{"eks", "get-token"}}
+	hashes := map[string]bool{}
+	for _, change := range []func(*clientcmdapi.ExecConfig){
+		func(*clientcmdapi.ExecConfig) {},
+		func(c *clientcmdapi.ExecConfig) { c.Command = "/tmp/aws" },
+		func(c *clientcmdapi.ExecConfig) { c.Args = []string{"eks get-token"} },
+		func(c *clientcmdapi.ExecConfig) {
+			c.Env = []clientcmdapi.ExecEnvVar{{Name: "LD_PRELOAD", Value: "/tmp/x.so"}}
+		},
+	} {
+		c := one
+		change(&c)
+		hashes[Hash(&c)] = true
+	}
+	if len(hashes) != 4 {
+		t.Errorf("%d hashes of 4 commands", len(hashes))
 	}
 }

@@ -49,6 +49,9 @@ func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) 
 	if err := permitted(cmd); err != nil {
 		return nil, &fault.Login{Cause: fault.PluginDenied, Err: err}
 	}
+	if c.Approved != nil && !c.Approved(Hash(c.Exec)) {
+		return nil, &fault.Login{Cause: fault.PluginNew, Err: errors.New("it is new in the kubeconfig, and was not let run")}
+	}
 	err = cmd.Run()
 	switch {
 	case ctx.Err() == nil:

@@ -1,0 +1,30 @@
+package settings
+
+// maxPlugins bounds how many credential plugins are remembered.
+const maxPlugins = 1000
+
+// Approved reports whether the user has let a credential plugin run, by a hash of its command. It does not read the file.
+func (s *Settings) Approved(plugin string) bool { return s.store.known().Plugins[plugin] }
+
+// Approve remembers that the user has let a credential plugin run.
+func (s *Settings) Approve(plugin string) error {
+	if plugin == "" || s.Approved(plugin) {
+		return nil
+	}
+	return s.store.update(func(now *state) error {
+		if len(now.Plugins) >= maxPlugins {
+			clear(now.Plugins)
+		}
+		now.Plugins[plugin] = true
+		return nil
+	})
+}
+
+// Unapproved returns the contexts that were on when last seen, if no plugin is remembered: an earlier version, which remembered
+// none, let theirs run.
+func (s *Settings) Unapproved() []string {
+	if len(s.store.known().Plugins) > 0 {
+		return nil
+	}
+	return s.store.On()
+}
