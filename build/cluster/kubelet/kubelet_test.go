@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -296,6 +297,51 @@ func TestNodeReportsItselfAndItsPod(t *testing.T) {
 		_, err := n.client.CoordinationV1().Leases("kube-node-lease").Get(t.Context(), "node", metav1.GetOptions{})
 		return err == nil || !apierrors.IsNotFound(err)
 	})
+	if err := n.stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+// The node lifecycle controller takes a node whose lease was not renewed to be gone, and its pods not to be ready.
+func TestNodeThatWasAwayComesBackWithItsPods(t *testing.T) {
+	n := startNode(t)
+	n.runPod(t, "web", "http")
+	podIsReady := func() bool {
+		seen, err := n.client.CoreV1().Pods("ns").Get(t.Context(), "web", metav1.GetOptions{})
+		return err == nil && slices.ContainsFunc(seen.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		})
+	}
+	eventually(t, "the pod is ready", podIsReady)
+	pod, err := n.client.CoreV1().Pods("ns").Get(t.Context(), "web", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range pod.Status.Conditions {
+		pod.Status.Conditions[i].Status = corev1.ConditionFalse
+	}
+	if _, err := n.client.CoreV1().Pods("ns").UpdateStatus(t.Context(), pod, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	node, err := n.client.CoreV1().Nodes().Get(t.Context(), "node", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	node.Status.Conditions[0].Status = corev1.ConditionUnknown
+	if _, err := n.client.CoreV1().Nodes().UpdateStatus(t.Context(), node, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if podIsReady() {
+		t.Fatal("the pod is ready")
+	}
+	if err := n.kubelet.comeBack(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the pod is ready again", podIsReady)
+	node, err = n.client.CoreV1().Nodes().Get(t.Context(), "node", metav1.GetOptions{})
+	if err != nil || node.Status.Conditions[0].Status != corev1.ConditionTrue {
+		t.Errorf("the node is %v, %v", node.Status.Conditions, err)
+	}
 	if err := n.stop(); err != nil {
 		t.Errorf("stop: %v", err)
 	}

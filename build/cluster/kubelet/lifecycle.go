@@ -115,8 +115,9 @@ func (k *Kubelet) live(ctx context.Context, p *pod) {
 	started := time.Now()
 	k.log.Info("pod runs", "pod", p.name, "address", p.address)
 	var ready <-chan time.Time
+	isReady := p.readyAfter == 0
 	switch {
-	case p.readyAfter == 0:
+	case isReady:
 		k.patchStatus(ctx, p.object, running(p, started, true))
 	case p.readyAfter > 0:
 		timer := time.NewTimer(p.readyAfter)
@@ -129,7 +130,10 @@ func (k *Kubelet) live(ctx context.Context, p *pod) {
 	for {
 		select {
 		case <-ready:
+			isReady = true
 			k.patchStatus(ctx, p.object, running(p, started, true))
+		case <-p.report:
+			k.patchStatus(ctx, p.object, running(p, started, isReady))
 		case <-ctx.Done():
 			return
 		case <-p.killed:

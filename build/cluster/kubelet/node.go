@@ -3,6 +3,7 @@ package kubelet
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -100,7 +101,11 @@ func (k *Kubelet) SetWebSockets(ctx context.Context, takes bool) error {
 func (k *Kubelet) renewLease(ctx context.Context) {
 	for {
 		pause := leaseRenewal
-		if err := k.writeLease(ctx); err != nil && ctx.Err() == nil {
+		err := k.writeLease(ctx)
+		if err == nil {
+			err = k.comeBack(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
 			k.log.Warn("node lease", "error", err)
 			pause = retryPause
 		}
@@ -108,6 +113,33 @@ func (k *Kubelet) renewLease(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// comeBack reports the node and its pods again if the node lifecycle controller has taken the node to be gone, and its pods
+// not to be ready: the machine slept, or the API server stood still.
+func (k *Kubelet) comeBack(ctx context.Context) error {
+	node, err := k.config.Client.CoreV1().Nodes().Get(ctx, k.config.Name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	isReady := func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+	}
+	if slices.ContainsFunc(node.Status.Conditions, isReady) {
+		return nil
+	}
+	if err := k.reportNode(ctx); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, p := range k.pods {
+		select {
+		case p.report <- struct{}{}:
+		default: // it has been asked
+		}
+	}
+	return nil
 }
 
 func (k *Kubelet) writeLease(ctx context.Context) error {

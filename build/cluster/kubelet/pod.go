@@ -64,6 +64,8 @@ type pod struct {
 	// deleted receives the grace period once deletion has been asked for; gone is closed when the object is no more.
 	deleted chan time.Duration
 	gone    chan struct{}
+	// report asks for the status to be written again.
+	report chan struct{}
 	// killed says that the programs have been killed, and are to be started again.
 	killed   chan struct{}
 	settings program.Settings
@@ -86,6 +88,7 @@ func newPod(object *corev1.Pod, address string) (*pod, error) {
 		object:    object,
 		stopAfter: -1,
 		deleted:   make(chan time.Duration, 1),
+		report:    make(chan struct{}, 1),
 		gone:      make(chan struct{}),
 		killed:    make(chan struct{}, 1),
 		ports:     map[int32]*program.Port{},
