@@ -414,3 +414,42 @@ contexts:
 	r.must(t, "on", "--yes", "demo-team")
 	r.phase(t, "demo-team", session.Off)
 }
+
+// A tray that cannot be shown takes nothing from a serve that runs, and a serve that makes its socket again is as old as before.
+func TestATrayWithoutADesktopLeavesTheControlSocketToTheServe(t *testing.T) {
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+filepath.Join(t.TempDir(), "none"))
+	r := serving(t, "demo")
+	began := r.began(t)
+	for range 3 {
+		if got := r.ask(t, "--kubeconfig", cluster.Kubeconfig); got.status != exitNoDesktop {
+			t.Errorf("without a desktop: %+v", got)
+		}
+		if got := r.ask(t, "status"); got.status != 0 {
+			t.Errorf("status straight after that: %+v", got)
+		}
+	}
+	if now := r.began(t); !now.Equal(began) {
+		t.Errorf("it began at %s, and then at %s", began, now)
+	}
+	path, err := filepath.Glob(filepath.Join(r.state, "fairlead", "*.sock"))
+	if err != nil || len(path) != 1 {
+		t.Fatalf("control sockets: %q, %v", path, err)
+	}
+	if err := os.Remove(path[0]); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it answers again", func() bool { return r.ask(t, "status").status == 0 })
+	if now := r.began(t); !now.Equal(began) {
+		t.Errorf("it began at %s, and at another socket at %s", began, now)
+	}
+}
+
+// began is when the Fairlead in the home of r says that it was started.
+func (r *running) began(t *testing.T) time.Time {
+	t.Helper()
+	var status struct{ Program struct{ Since time.Time } }
+	if err := json.Unmarshal([]byte(r.must(t, "status", "-o", "json")), &status); err != nil || status.Program.Since.IsZero() {
+		t.Fatalf("began: %v", err)
+	}
+	return status.Program.Since
+}

@@ -18,6 +18,10 @@ import (
 
 // runTray is the desktop program: the same proxies, owned by the same model, shown in the panel. One runs per user.
 func runTray(ctx context.Context, o command.Options) error {
+	// First of all, since a serve that runs gives its control socket up to the tray.
+	if err := tray.Possible(ctx); err != nil {
+		return err
+	}
 	dir, err := settings.Dir()
 	if err != nil {
 		return err

@@ -86,6 +86,16 @@ func (e *NoDesktop) Unwrap() error { return e.Err }
 
 const instead = "`fairlead serve CONTEXT` does the same in the foreground, without a desktop"
 
+// Possible returns a *NoDesktop where no tray is possible, and shows nothing. The panel may be missing still.
+func Possible(ctx context.Context) error {
+	d, err := openDesktop(ctx)
+	if err != nil {
+		return err
+	}
+	d.close()
+	return nil
+}
+
 // Run is the program's tray: it shows it until ctx is cancelled, Quit is clicked, or the model ends, and then returns nil. When the
 // user's session ends before, it returns an error: on some desktops nothing else tells programs of that. The first goroutine of the program must call it, and
 // only once: that is what desktops ask for. Where no tray is possible it returns a *NoDesktop without having tried.
