@@ -31,7 +31,7 @@ func (p *program) control(ctx context.Context, model control.Model, kind string)
 	windows := &desktop.Browsers{}
 	server := control.Server{
 		Model:   model,
-		Program: control.Program{Version: version(), Kind: kind, Log: filepath.Join(p.dir, logName)},
+		Program: control.Program{Version: version(), Kind: kind, Since: p.began, Log: filepath.Join(p.dir, logName)},
 		Env: func(_ context.Context, name, program string) (control.Snippet, error) {
 			state, err := stateOf(model, name)
 			if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -28,6 +29,7 @@ type program struct {
 	kubeconfig atomic.Pointer[kube.Kubeconfig]
 	store      *settings.Store
 	settings   *settings.Settings
+	began      time.Time
 	damage     error // of the state file, which was kept aside
 	log        zerolog.Logger
 	outputs    *outputs // of which log is one
@@ -57,7 +59,7 @@ func open(o command.Options, console io.Writer) (*program, error) {
 		outputs.quiet.Warn().Err(damage).Msg("state file")
 	}
 	p := &program{
-		path: o.Kubeconfig, store: store, settings: settings.Load(store, file), damage: damage, log: log, outputs: outputs, dir: dir,
+		began: time.Now().Round(0), path: o.Kubeconfig, store: store, settings: settings.Load(store, file), damage: damage, log: log, outputs: outputs, dir: dir,
 	}
 	p.useKubeconfigs()
 	p.wiring = &wiring{kubeconfig: p.kubeconfig.Load, settings: p.settings, log: log}

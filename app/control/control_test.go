@@ -130,8 +130,9 @@ func TestContextsAreSwitchedOverTheSocket(t *testing.T) {
 }
 
 func TestStatusHasTheTrafficOfWhatRuns(t *testing.T) {
+	began := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 	r := run(t, Server{
-		Program: Program{Version: "1", Kind: "tray", Log: "/log"},
+		Program: Program{Version: "1", Kind: "tray", Since: began, Log: "/log"},
 		Traffic: func() map[string]Traffic {
 			return map[string]Traffic{"a": {Open: 1, Total: 2, Sent: 3, Received: 4}, "b": {Total: 9}}
 		},
@@ -144,7 +145,7 @@ func TestStatusHasTheTrafficOfWhatRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := status.Program; p.PID != os.Getpid() || p.Kind != "tray" || p.Log != "/log" || p.Since.IsZero() {
+	if p := status.Program; p.PID != os.Getpid() || p.Kind != "tray" || p.Log != "/log" || !p.Since.Equal(began) {
 		t.Errorf("program %+v", p)
 	}
 	if a := status.Contexts[0]; a.Name != "a" || a.Traffic == nil || *a.Traffic != (Traffic{1, 2, 3, 4}) || a.Address != "127.0.0.1:1080" {

@@ -22,7 +22,7 @@ const maxBody = 1 << 20
 // Server answers at the socket. Only Model is required.
 type Server struct {
 	Model   Model
-	Program Program // PID and Since are filled in by Serve
+	Program Program // PID is filled in by Serve
 	// Traffic gives what the running proxies have carried, by the names of their contexts.
 	Traffic func() map[string]Traffic
 	// Env gives what to paste to make a program (a shell, a language, a command) use a context's proxy.
@@ -36,9 +36,6 @@ type Server struct {
 // in s later does not matter.
 func (s Server) Serve(ctx context.Context, ln net.Listener) error {
 	s.Program.PID = os.Getpid()
-	if s.Program.Since.IsZero() {
-		s.Program.Since = time.Now().Round(0)
-	}
 	server := &http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: 10 * time.Second,
