@@ -71,10 +71,17 @@ func serve(t *testing.T, c *clustertest.Cluster, carrier string) *product {
 	if err != nil {
 		t.Fatal(err)
 	}
-	home := t.TempDir()
-	config := filepath.Join(home, "config", "fairlead")
-	if err := os.MkdirAll(config, 0o700); err != nil {
+	// Not t.TempDir's: the path of a Unix socket ends at 108 bytes, and the name of a test may be long.
+	home, err := os.MkdirTemp("", "nodetest-")
+	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(home) })
+	config := filepath.Join(home, "config", "fairlead")
+	for _, dir := range []string{config, filepath.Join(home, "run")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	settings := fmt.Sprintf("defaults:\n  carrier: %s\n", carrier)
 	if err := os.WriteFile(filepath.Join(config, "config.yaml"), []byte(settings), 0o600); err != nil {

@@ -208,6 +208,9 @@ func TestANodeInTrouble(t *testing.T) {
 					defer conn.Close()
 					return echoes(conn, "hello") == nil
 				})
+				// The kubelet looks at every Pod again, and other tests have no part in that.
+				kubectl(t, c, "wait", "--for=condition=Ready", "--timeout=60s", "pod", "-l", "app=echo")
+				kubectl(t, c, "wait", "--for=condition=Ready", "--timeout=60s", "pod/five-lines", "pod/never-reads", "pod/refused")
 			})
 		}
 	})
