@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -46,11 +47,23 @@ func TestMain(m *testing.M) {
 	for _, c := range clusters.running {
 		err = errors.Join(err, c.Stop())
 	}
+	if path, _ := built(); path != "" {
+		err = errors.Join(err, os.RemoveAll(filepath.Dir(path)))
+	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "stop the clusters:", err)
+		fmt.Fprintln(os.Stderr, "clean up:", err)
 		status = 1
 	}
 	os.Exit(status)
+}
+
+// onOwn runs a test on a cluster of its own of each version of containerd: it does to the node what others would notice.
+func onOwn(t *testing.T, test func(t *testing.T, c *clustertest.Cluster)) {
+	for _, version := range runtimes {
+		t.Run("containerd-"+version, func(t *testing.T) {
+			test(t, clustertest.Start(t, clustertest.Options{Node: clustertest.RealNode, Containerd: version}))
+		})
+	}
 }
 
 // onEach runs a test on a shared cluster of each version of containerd, with the fixtures and an audit log. What a test

@@ -142,7 +142,7 @@ func TestPortForwardOverBothProtocols(t *testing.T) {
 }
 
 func TestContainerdAndKubeletRestartAndContainerIsKilled(t *testing.T) {
-	onEach(t, func(t *testing.T, c *clustertest.Cluster) {
+	onOwn(t, func(t *testing.T, c *clustertest.Cluster) {
 		runPod(t, c)
 		id := func() string {
 			return kubectl(t, c, "get", "pod", "one", "-o", "jsonpath={.status.containerStatuses[0].containerID}")
