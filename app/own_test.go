@@ -198,8 +198,50 @@ func TestABrokenKubeconfigKeepsWhatItSaid(t *testing.T) {
 	// What it says when it can be read again is taken up.
 	writeFile(t, s.file, strings.Replace(string(whole), "namespace: default", "namespace: kube-system", 1))
 	eventually(t, "the problem is gone", func() bool { return !strings.Contains(s.must(t, "status"), problem) })
+	s.says(t, "kubeconfig read again")
 	s.open.stillEchoes(t)
 	if said := s.stderr.String(); strings.Contains(said, "s3cret") || strings.Contains(said, "demo  is off") {
 		t.Errorf("it says:\n%s", said)
+	}
+}
+
+// Of a kubeconfig that is moved away the terminal, the log and status say so, and the terminal that it is back; be it named or not.
+func TestAKubeconfigThatIsMovedAwayIsSaid(t *testing.T) {
+	t.Parallel()
+	whole, err := os.ReadFile(cluster.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, named := range []bool{true, false} {
+		state := t.TempDir()
+		givePorts(t, state, "demo", "demo-team")
+		file := filepath.Join(state, "kubeconfig")
+		writeFile(t, file, string(whole))
+		env, args := []string{"XDG_STATE_HOME=" + state, "XDG_CONFIG_HOME=" + filepath.Join(state, "config"), "XDG_RUNTIME_DIR=" + filepath.Join(state, "none")}, []string{"serve", "demo"}
+		if named {
+			args = append(args, "--kubeconfig", file)
+		} else {
+			env = append(env, "KUBECONFIG="+file)
+		}
+		r := start(t, env, args...)
+		r.state = state
+		r.line(t)
+		problem := file + ": no such file or directory"
+		if err := os.Rename(file, file+".away"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "status shows the problem", func() bool { return strings.Contains(r.must(t, "status"), problem) })
+		if err := os.Rename(file+".away", file); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the problem is gone", func() bool { return !strings.Contains(r.must(t, "status"), problem) })
+		eventually(t, "it says so", func() bool { return strings.Contains(r.stderr.String(), "kubeconfig read again") })
+		if said := r.stderr.String(); strings.Count(said, problem) != 1 || strings.Count(said, "kubeconfig read again") != 1 {
+			t.Errorf("named %t: it says:\n%s", named, said)
+		}
+		logged, err := os.ReadFile(filepath.Join(state, "fairlead", "fairlead.log"))
+		if err != nil || strings.Count(string(logged), problem) != 1 {
+			t.Errorf("named %t: the log, %v:\n%s", named, err, logged)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -87,12 +88,24 @@ func useKubeconfigs(path string, s *settings.Settings) {
 	}
 }
 
-// learn takes up what the kubeconfig says now, and logs what is wrong with it.
+// learn takes up what the kubeconfig says now, and logs what is wrong with it, once, and that it no longer is.
 func (p *program) learn(k kube.Kubeconfig, log zerolog.Logger) {
-	for _, problem := range k.Problems {
-		log.Warn().Err(problem).Msg("kubeconfig")
+	before := p.kubeconfig.Swap(&k)
+	if before == nil {
+		before = &kube.Kubeconfig{}
 	}
-	p.kubeconfig.Store(&k)
+	for _, problem := range k.Problems {
+		known := func(b kube.Problem) bool { return b.Error() == problem.Error() }
+		if !slices.ContainsFunc(before.Problems, known) {
+			log.Warn().Err(problem).Msg("kubeconfig")
+		}
+	}
+	broken := brokenFiles(k)
+	for _, file := range brokenFiles(*before) {
+		if !slices.Contains(broken, file) {
+			log.Info().Str("file", file).Msg("kubeconfig read again")
+		}
+	}
 }
 
 // Close ends the log.

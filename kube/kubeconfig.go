@@ -54,6 +54,7 @@ func readKubeconfigBy(path string, read func(file string) reading) *merged {
 		path: path, config: clientcmdapi.NewConfig(), has: map[string]bool{}, broken: map[entryKey]error{}, files: rules.GetLoadingPrecedence(),
 		readings: map[string]reading{}, named: map[string]content{}, hidden: map[hiddenEntry]string{},
 	}
+	var gone []Problem
 	for _, file := range m.files {
 		if file == "" {
 			continue
@@ -61,6 +62,9 @@ func readKubeconfigBy(path string, read func(file string) reading) *merged {
 		s := read(file)
 		m.readings[file] = s
 		if path == "" && errors.Is(s.err, fs.ErrNotExist) {
+			if s.gone {
+				gone = append(gone, Problem{File: file, Err: s.err})
+			}
 			continue
 		}
 		if s.err != nil {
@@ -70,6 +74,9 @@ func readKubeconfigBy(path string, read func(file string) reading) *merged {
 			m.add(s.parsed, file)
 		}
 	}
+	if len(m.contexts) == 0 { // else it is one of several, which may be taken away
+		m.problems = append(m.problems, gone...)
+	}
 	return m
 }
 
@@ -78,6 +85,7 @@ type reading struct {
 	parsed *parsed // nil when nothing is known of what it says; shared, and must not be changed
 	err    error   // why it could not be read, or not as a whole
 	from   content // of which it was made
+	gone   bool    // it is not there, and had entries before
 }
 
 func readFile(file string) reading {

@@ -30,7 +30,8 @@ const soon = 10 * time.Millisecond
 // has returned for the same path, it calls changed only for what has become different since then; nil is for none.
 //
 // The files need not be there yet, nor their folders, and may be links, or be replaced by renaming. A change is told
-// within a second, an entry that is gone within two. A file that is gone counts as it was before for three seconds. One
+// within a second, an entry that is gone within two. A file that is gone counts as it was before for three seconds; if no
+// context is left then, it is among the Problems until it is there again. One
 // that cannot be read or understood, as one that is half-written, counts as it was before for as long as it is so, and
 // after three seconds it is among the Problems, too. A file that keeps a context from being used, such as a token file that
 // is not there, is watched as well.

@@ -101,7 +101,10 @@ func (f *watchedFile) becomes() reading {
 	if err := f.unreadable(); err != nil {
 		return reading{parsed: f.counts.parsed, err: fmt.Errorf("%w; until it can be read, what it said before holds", err)}
 	}
-	return f.latest
+	latest := f.latest
+	before := f.counts.parsed
+	latest.gone = latest.from.missing() && (f.counts.gone || before != nil && !before.empty())
+	return latest
 }
 
 // patience is how long the latest content has to last before it counts. What is whole and takes nothing away counts at
