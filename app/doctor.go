@@ -31,8 +31,14 @@ func runDoctor(ctx context.Context, o command.Options, name, target string) erro
 		return err
 	}
 	defer p.Close()
-	p.sayProblems(os.Stderr)
-	entry, err := p.find(name)
+	entry, problem, err := p.diagnosed(name)
+	said := p.problems()
+	if problem != nil {
+		said = p.settingsProblems() // the step has the others
+	}
+	for _, line := range said {
+		fmt.Fprintln(os.Stderr, "fairlead:", line)
+	}
 	if err != nil {
 		return err
 	}
@@ -44,7 +50,11 @@ func runDoctor(ctx context.Context, o command.Options, name, target string) erro
 	if o.Output == "json" {
 		chart.to = io.Discard
 	}
-	err = p.walk(ctx, entry, chart)
+	if problem != nil {
+		chart.step(kube.Step{Name: kube.StepKubeconfig, Err: problem})
+	} else {
+		err = p.walk(ctx, entry, chart)
+	}
 	chart.OK = err == nil && chart.Broken == ""
 	if o.Output == "json" {
 		encoder := json.NewEncoder(os.Stdout)
@@ -52,6 +62,23 @@ func runDoctor(ctx context.Context, o command.Options, name, target string) erro
 		err = errors.Join(err, encoder.Encode(chart))
 	}
 	return errors.Join(err, chart.verdict())
+}
+
+// diagnosed returns the context of that name or, where a kubeconfig that cannot be read may have it, the problem of that.
+func (p *program) diagnosed(name string) (entry kube.Context, problem, err error) {
+	entry, err = p.find(name)
+	k := p.kubeconfig.Load()
+	switch {
+	case err == nil:
+		return entry, nil, nil
+	case len(k.Contexts) == 0 && len(k.Problems) == 0:
+		return entry, errors.New(noContexts(*k)), nil
+	case len(k.Contexts) == 0:
+		return entry, errors.New(strings.Join(p.kubeconfigProblems(), "; ")), nil
+	case len(brokenFiles(*k)) > 0:
+		return entry, errors.New(strings.Join(append(p.kubeconfigProblems(), err.Error()), "; ")), nil
+	}
+	return entry, nil, err
 }
 
 // walk draws the way to the chart's target.

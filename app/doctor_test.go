@@ -174,3 +174,47 @@ func TestTheDoctorSaysWhatIsWrongInTheKubeconfig(t *testing.T) {
 		t.Errorf("exit %d\n%s", status, said)
 	}
 }
+
+// A kubeconfig that cannot be read is the first step's, in the text and in JSON.
+func TestTheDoctorFindsAKubeconfigThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("KUBECONFIG", "")
+	for name, content := range map[string]string{"broken": "a: [\n", "plain": "hello\n"} {
+		writeFile(t, filepath.Join(dir, name), content)
+	}
+	for name, want := range map[string]string{
+		"broken": "broken: line 1: not valid YAML", "plain": "plain: not a kubeconfig", "": "is a directory", "missing": "missing: no such file or directory",
+	} {
+		path := dir + "/" + name
+		steps, said, complaint, status := doctoredIn(t, dir, path, "demo", "hello:80")
+		if strings.Join(steps, " ") != "BROKEN kubeconfig" || status != exitFailed || strings.Count(said, want) != 1 || complaint != "fairlead: the way breaks at: kubeconfig\n" {
+			t.Errorf("%s: exit %d, %q\n%s", path, status, complaint, said)
+		}
+		_, said, _, status = doctoredIn(t, dir, path, "demo", "-o", "json")
+		var got struct {
+			OK     bool
+			Broken string
+			Steps  []struct{ Name, Sentence string }
+		}
+		if err := json.Unmarshal([]byte(said), &got); err != nil || got.OK || got.Broken != "kubeconfig" || len(got.Steps) != 1 ||
+			!strings.Contains(got.Steps[0].Sentence, want) || status != exitFailed {
+			t.Errorf("%s: exit %d, %v\n%s", path, status, err, said)
+		}
+	}
+	// It may have the context that no other file has, and takes none away that another has.
+	both := filepath.Join(dir, "broken") + string(os.PathListSeparator) + cluster.Kubeconfig
+	t.Setenv("KUBECONFIG", both)
+	if steps, said, _, status := doctoredIn(t, dir, "", "lost"); strings.Join(steps, " ") != "BROKEN kubeconfig" || status != exitFailed ||
+		!strings.Contains(said, "broken: line 1: not valid YAML") || !strings.Contains(said, `no context "lost"`) {
+		t.Errorf("a context of no file: exit %d\n%s", status, said)
+	}
+	if _, said, complaint, status := doctoredIn(t, dir, "", "demo"); status != 0 || !strings.Contains(complaint, "broken: line 1: not valid YAML") {
+		t.Errorf("a context of another file: exit %d, %q\n%s", status, complaint, said)
+	}
+	t.Setenv("KUBECONFIG", "")
+	// The same holds where there is none at all.
+	steps, said, _, status := doctoredIn(t, dir, "", "demo")
+	if strings.Join(steps, " ") != "BROKEN kubeconfig" || status != exitFailed || !strings.Contains(said, ".kube/config (no such file)") {
+		t.Errorf("without a kubeconfig: exit %d\n%s", status, said)
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -42,6 +43,9 @@ func problemLine(p kube.Problem) string {
 	return p.Error()
 }
 
+// errSaid is the error of a command that has said by itself what is wrong.
+var errSaid = errors.New("something is wrong, as was said")
+
 // runList prints the contexts of the files that serve would read. What is wrong with the files is said first, on stderr;
 // a kubeconfig that cannot be read makes the command fail, after the contexts of the others were listed.
 func runList(ctx context.Context, o command.Options) error {
@@ -70,8 +74,8 @@ func runList(ctx context.Context, o command.Options) error {
 	if len(lines) == 0 && len(kubeconfig.Problems) == 0 {
 		fmt.Fprintln(os.Stderr, "fairlead:", noContexts(kubeconfig))
 	}
-	if broken := brokenFiles(kubeconfig); err == nil && len(broken) > 0 {
-		err = fmt.Errorf("something is wrong with %s", strings.Join(broken, ", "))
+	if err == nil && len(brokenFiles(kubeconfig)) > 0 {
+		err = errSaid
 	}
 	return err
 }

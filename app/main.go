@@ -62,7 +62,7 @@ func main() {
 		For:             snippetKinds,
 		Version:         version(),
 	}, os.Args[1:])
-	if err != nil {
+	if err != nil && !errors.Is(err, errSaid) {
 		lastWords(fmt.Sprintf("fairlead: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: ")))
 	}
 	os.Exit(status(err))

@@ -159,7 +159,10 @@ func (p *program) entry(c kube.Context) session.Entry {
 	return e
 }
 
-func (p *program) problems() []string {
+// problems are what is wrong in the files, one line each.
+func (p *program) problems() []string { return append(p.settingsProblems(), p.kubeconfigProblems()...) }
+
+func (p *program) settingsProblems() []string {
 	var lines []string
 	if p.damage != nil {
 		lines = append(lines, p.damage.Error())
@@ -170,11 +173,16 @@ func (p *program) problems() []string {
 	if err := p.settings.Exposed(); err != nil {
 		lines = append(lines, err.Error())
 	}
-	for _, problem := range p.kubeconfig.Load().Problems {
-		lines = append(lines, problemLine(problem))
-	}
 	for i := range lines {
 		lines[i] = fromHome(lines[i])
+	}
+	return lines
+}
+
+func (p *program) kubeconfigProblems() []string {
+	var lines []string
+	for _, problem := range p.kubeconfig.Load().Problems {
+		lines = append(lines, fromHome(problemLine(problem)))
 	}
 	return lines
 }
@@ -222,6 +230,14 @@ func (p *program) find(name string) (kube.Context, error) {
 		return kube.Context{}, &command.UsageError{Err: errors.New(noContexts(*k))}
 	}
 	return kube.Context{}, &command.UsageError{Err: fmt.Errorf("no context %q in the kubeconfig%s", name, instead(name, k.Contexts))}
+}
+
+// unread returns all that is wrong in the files, if no context is left for a kubeconfig that could not be read.
+func (p *program) unread() error {
+	if k := p.kubeconfig.Load(); len(k.Contexts) == 0 && len(brokenFiles(*k)) > 0 {
+		return errors.New(strings.Join(p.problems(), "\n"))
+	}
+	return nil
 }
 
 // noContexts says that a kubeconfig has none, and which files were looked at.

@@ -22,6 +22,9 @@ func runServe(ctx context.Context, o command.Options, names []string) error {
 		return err
 	}
 	defer p.Close()
+	if err := p.unread(); err != nil {
+		return &command.UsageError{Err: err}
+	}
 	p.sayProblems(p.outputs.err)
 	names, err = p.servable(names)
 	if err != nil {
