@@ -137,7 +137,7 @@ func (w *walk) meaning(ctx context.Context) (string, error) {
 	if claimed, err := w.cluster.Claims(ctx, w.host); err != nil {
 		return "", err
 	} else if !claimed && n.service != "" {
-		return w.thenDirect(fmt.Sprintf("no Service %s in namespace %s can be seen, so that it is %s", n.service, n.namespace, outsideWay))
+		return w.thenDirect(fmt.Sprintf("no Service %s in namespace %s can be seen, so it is %s", n.service, n.namespace, outsideWay))
 	} else if !claimed {
 		return w.thenDirect("the address of no Service or Pod that can be seen, " + outsideWay)
 	}
