@@ -87,6 +87,7 @@ func TestTheDoctorTriesWhatIsOutside(t *testing.T) {
 		{"other.example.com:443", allow, "ok kubeconfig ok name BROKEN outside", "other.example.com:443", 1},
 		{"10.255.255.254:80", "", "ok kubeconfig ok credentials ok API server ok rights ok name BROKEN outside", "10.255.255.254:80", 1},
 		{"external:80", "", "ok kubeconfig ok credentials ok API server ok rights ok name ok Service ok EndpointSlice BROKEN outside", "192.0.2.10:8080", 1},
+		{"lost.team", "", "ok kubeconfig ok credentials ok API server ok name", "no Service lost in namespace team can be seen, so it is outside the cluster", 0},
 		{"localhost:80", "", "ok kubeconfig ok name BROKEN outside", "this machine's loopback", 1},
 		{"www.example.com:443", refuse, "ok kubeconfig ok name BROKEN outside", "this context refuses hosts outside its cluster", 1},
 	} {
