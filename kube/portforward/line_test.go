@@ -215,6 +215,48 @@ func TestBurstSharesRatherThanWaits(t *testing.T) {
 	})
 }
 
+// Connections to a target of which nothing is known do not share a session, until it has answered. Those that wait for a
+// session then share those there are, rather than wait for each to be dialled.
+func TestFirstBurstSharesOnceItsTargetHasAnswered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := newLine(t, 100*time.Millisecond)
+	f := w.forwarder(func(c *Config) { c.REST.Dial = l.dial })
+	var burst errgroup.Group
+	for range 64 {
+		burst.Go(func() error { _, err := request(t, f, at(7)); return err })
+	}
+	if err := burst.Wait(); err != nil {
+		t.Error(err)
+	}
+	if st := f.Stats(); st.Shared < 32 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// What waits for a session to ask what has just been refused is told so.
+func TestBurstAtARefusedPortIsToldOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := newLine(t, 100*time.Millisecond)
+	f := w.forwarder(func(c *Config) { c.REST.Dial, c.Grace = l.dial, 2*time.Second })
+	var burst errgroup.Group
+	for range 64 {
+		burst.Go(func() error {
+			if _, err := dial(t, f, at(9)); !errors.Is(err, syscall.ECONNREFUSED) {
+				return fmt.Errorf("no refusal: %w", err)
+			}
+			return nil
+		})
+	}
+	if err := burst.Wait(); err != nil {
+		t.Error(err)
+	}
+	if asked := f.requests.Load(); asked > 16 {
+		t.Errorf("the port was asked for %d times", asked)
+	}
+}
+
 // A program that greets is heard although the client says nothing, and although the session that was at hand is dead:
 // nothing was written, so it is dialled anew.
 func TestDeadSessionIsReplacedWhileNothingWasWritten(t *testing.T) {

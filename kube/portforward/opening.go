@@ -131,6 +131,7 @@ func (c *conn) replace(ctx context.Context, a *attempt, end ending) error {
 			c.f.targets.late(now.Sub(a.replied))
 		}
 		c.f.targets.refused(a.ep, end.err, now)
+		c.f.refused(a.ep, end.err)
 	}
 	c.mu.Lock()
 	if c.cur != a || c.over != nil {

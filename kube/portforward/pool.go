@@ -39,9 +39,9 @@ type pod struct {
 
 // A claim waits for a session.
 type claim struct {
-	ep     Endpoint
-	proven bool       // its target answered lately
-	got    chan grant // holds one
+	ep    Endpoint
+	since time.Time
+	got   chan grant // holds one
 }
 
 type grant struct {
@@ -68,7 +68,7 @@ func (f *Forwarder) acquire(ctx context.Context, ep Endpoint) (*session, error) 
 		f.kick()
 	}
 	p.rate.count(now)
-	c := &claim{ep: ep, proven: f.targets.proven(ep, now), got: make(chan grant, 1)}
+	c := &claim{ep: ep, since: now, got: make(chan grant, 1)}
 	p.waiting = append(p.waiting, c)
 	f.serve(p, now)
 	f.mu.Unlock()
@@ -101,11 +101,39 @@ func (f *Forwarder) serve(p *pod, now time.Time) {
 		if s == nil {
 			break
 		}
-		s.take(now, c.proven)
+		s.take(c.ep, now)
 		c.got <- grant{s: s}
 		p.waiting = p.waiting[1:]
 	}
 	f.grow(p, now)
+}
+
+// proved gives sessions to those who wait for a target that has just answered for the first time: they may share now.
+func (f *Forwarder) proved(now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.pods {
+		if len(p.waiting) > 0 {
+			f.serve(p, now)
+		}
+	}
+}
+
+// refused tells those who wait for a session to ask what ep has just refused. They would be told the same by it.
+func (f *Forwarder) refused(ep Endpoint, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.pods[ep.pod()]
+	if p == nil {
+		return
+	}
+	p.waiting = slices.DeleteFunc(p.waiting, func(c *claim) bool {
+		if c.ep.Port != ep.Port {
+			return false
+		}
+		c.got <- grant{err: err}
+		return true
+	})
 }
 
 // answer gives everyone who waits the same answer. mu is held.
@@ -134,12 +162,12 @@ func (p *pod) takeIdle(now time.Time) *session {
 // is not there any more, can hold up what shares a session with it. mu is held.
 func (f *Forwarder) share(p *pod, c *claim, now time.Time) *session {
 	full := !f.mayDial(p)
-	if !full && (f.rtt < near || !c.proven) {
+	if !full && (f.rtt < near || !f.targets.proven(c.ep, now)) {
 		return nil
 	}
 	var best *session
 	for _, s := range p.sessions {
-		if s.users == 0 || !s.shareable(now) || !full && !(s.proven && s.young(now, f.rtt)) {
+		if s.users == 0 || !s.shareable(now) || !full && !(s.proven(now) && s.young(now, c.since, f.rtt)) {
 			continue
 		}
 		if best == nil || s.burden(now) < best.burden(now) {

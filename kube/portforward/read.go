@@ -124,7 +124,9 @@ func (c *conn) prove(a *attempt, now time.Time) {
 		return
 	}
 	c.proven.Store(true)
-	c.f.targets.answered(a.ep, c.wrote(), now)
+	if c.f.targets.answered(a.ep, c.wrote(), now) {
+		c.f.proved(now)
+	}
 	c.mu.Lock()
 	c.kept, c.rest, c.renew, c.told = nil, nil, nil, nil // there is no next attempt
 	c.mu.Unlock()

@@ -1,6 +1,7 @@
 package portforward
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -40,8 +41,8 @@ type session struct {
 	silent  bool   // it was found silent
 	// doubtful reports that some of its streams may be held up for good, though it answers pings.
 	doubtful atomic.Bool
-	// proven reports that the targets of all its connections, since it was last idle, had answered before they got it.
-	proven   bool
+	// unproven are the targets of its connections, since it was last idle, that had not answered before they got it.
+	unproven []Endpoint
 	attempts []*attempt // that have it
 	// draining says that its last connection left something behind that must end first.
 	draining bool
@@ -63,14 +64,16 @@ func newSession(f *Forwarder, p *pod, conn *upgraded, now time.Time) *session {
 	}
 }
 
-// take gives s to one more connection. proven reports that its target answered lately.
-func (s *session) take(now time.Time, proven bool) {
+// take gives s to one more connection, with ep.
+func (s *session) take(ep Endpoint, now time.Time) {
 	if s.users == 0 {
 		st := s.State()
 		s.moved, s.dropped, s.draining = st.Sent+st.Received, st.Dropped, false
-		s.since, s.proven = now, true
+		s.since, s.unproven = now, nil
 	}
-	s.proven = s.proven && proven
+	if !s.f.targets.proven(ep, now) && !slices.Contains(s.unproven, ep) {
+		s.unproven = append(s.unproven, ep)
+	}
 	s.carried++
 	s.users++
 	s.took = now
@@ -97,10 +100,18 @@ func (s *session) shareable(now time.Time) bool {
 		st.Writing < 50*time.Millisecond && st.Heard.After(s.f.doubted) && st.Pinging < deadline(st.RTT) && s.measure(now, st) < 1<<20
 }
 
-// young says that the session's connections belong to the burst of now, and are no bulk transfers.
-func (s *session) young(now time.Time, rtt time.Duration) bool {
+// proven reports whether the targets of all its connections have answered by now.
+func (s *session) proven(now time.Time) bool {
+	s.unproven = slices.DeleteFunc(s.unproven, func(ep Endpoint) bool { return s.f.targets.proven(ep, now) })
+	return len(s.unproven) == 0
+}
+
+// young reports whether the session's connections belong to the burst of now, or to that of a claim that has waited since
+// asked, and are no bulk transfers.
+func (s *session) young(now, asked time.Time, rtt time.Duration) bool {
 	st := s.State()
-	return now.Sub(s.since) < max(2*rtt, 250*time.Millisecond) && st.Sent+st.Received-s.moved < bulk
+	burst := s.since.After(asked) || now.Sub(s.since) < max(2*rtt, 250*time.Millisecond)
+	return burst && st.Sent+st.Received-s.moved < bulk
 }
 
 // burden orders sessions by how unwelcome one more connection is.

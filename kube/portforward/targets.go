@@ -120,15 +120,18 @@ func (t *targets) refusal(ep Endpoint, now time.Time) error {
 // own is the proof of ep's Pod alone.
 func (e Endpoint) own() proof { return proof{namespace: e.Namespace, pod: e.pod(), port: e.Port} }
 
-// answered takes note that ep sent something; asked reports that the client had sent something before.
-func (t *targets) answered(ep Endpoint, asked bool, now time.Time) {
+// answered takes note that ep sent something; asked reports that the client had sent something before. It reports whether
+// that was news: ep was not taken to be there.
+func (t *targets) answered(ep Endpoint, asked bool, now time.Time) (news bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	_, known := t.answer(ep, now)
 	for _, p := range ep.proofs() {
 		t.answers.put(p, answer{greeted: !asked}, now, provenFor)
 	}
 	delete(t.refusals.facts, ep.own())
 	delete(t.cuts.facts, ep.pod())
+	return !known
 }
 
 // refused takes note that ep refused a connection. Nothing is proven of that Pod's port any more.
