@@ -29,7 +29,7 @@ func (c *conn) settle() {
 		if asked && a.data.Progress().Replied && accepted.IsZero() {
 			accepted = now
 		}
-		settled := !accepted.IsZero() && now.Sub(accepted) > c.f.targets.grace(c.f.cfg.Grace) && a.data.Progress().Ended == nil && a.errs.Text() == ""
+		settled := !accepted.IsZero() && now.Sub(accepted) > c.refusedWithin(a, now) && a.data.Progress().Ended == nil && a.errs.Text() == ""
 		if settled || now.After(end) {
 			c.mu.Lock()
 			c.settled = c.cur == a && c.again == again
@@ -45,6 +45,19 @@ func (c *conn) settle() {
 			return
 		}
 	}
+}
+
+// knownGrace is the least that a writer waits for a refusal of a target that answered lately.
+const knownGrace = 5 * time.Millisecond
+
+// refusedWithin returns how long after its acceptance an attempt may still be refused. A target that answered lately is not
+// waited for as long as an unknown one, since every large upload to it waits.
+func (c *conn) refusedWithin(a *attempt, now time.Time) time.Duration {
+	least := c.f.cfg.Grace
+	if c.f.targets.proven(a.ep, now) {
+		least = min(least, knownGrace)
+	}
+	return c.f.targets.grace(least)
 }
 
 // room is how much of p may be written now: all of it, or as much as is kept until the attempt has settled.

@@ -27,6 +27,7 @@ func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 		endpoints := append(at(9000), at(8)...)
 		// It is taken for connected, as a target is that answered lately.
 		f.targets.answered(endpoints[0], true, time.Now())
+		f.targets.late(100 * time.Millisecond) // as refusals are on a busy machine
 		c, err := dial(t, f, endpoints)
 		if err != nil {
 			t.Fatal(err)
@@ -48,6 +49,36 @@ func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 		if err == nil && !bytes.Equal(<-got, sent) {
 			t.Errorf("%d bytes: others came", size)
 		}
+	}
+}
+
+// A large upload to a target that answers is not held back for as long as one to a target of which nothing is known.
+func TestUploadToAKnownTargetIsNotHeldBack(t *testing.T) {
+	w := newWorld(t)
+	w.program(8, func(c net.Conn) {
+		io.ReadFull(c, make([]byte, 2*keep)) // the answer says it
+		io.WriteString(c, "done")            // seen by the client
+		io.Copy(io.Discard, c)               // until its end
+	})
+	const grace = 5 * time.Second
+	f := w.forwarder(func(c *Config) { c.Grace = grace })
+	f.targets.answered(at(8)[0], true, time.Now())
+	c := mustDial(t, f, 8)
+	defer c.Close() // always nil
+	start := time.Now()
+	wrote := make(chan error, 1)
+	go func() {
+		_, err := c.Write(make([]byte, 2*keep))
+		wrote <- err
+	}()
+	if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
+		t.Error(err)
+	}
+	if err := <-wrote; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took >= grace {
+		t.Errorf("it takes %v", took)
 	}
 }
 
