@@ -238,7 +238,7 @@ func (c *conn) health(a *attempt, now time.Time) (time.Time, error) {
 	if a.data.Progress().Received > 0 {
 		return wake, nil
 	}
-	if _, gone := c.f.withdrawn(a.ep); !gone.IsZero() {
+	if _, gone := c.f.withdrawn(a.ep); !gone.IsZero() && a.opened.Sub(gone) < goneFor {
 		due := later(gone, a.opened).Add(lastWord)
 		if !now.Before(due) {
 			return time.Time{}, errPodGone

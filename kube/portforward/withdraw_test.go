@@ -102,6 +102,26 @@ func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 	}
 }
 
+// A Pod that lost its labels is behind no Service any more, and may be dialled by its own name for as long as it lives.
+func TestAPodThatLivesOnIsNotTakenForGoneForEver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.program(8, func(c net.Conn) {
+		io.ReadFull(c, make([]byte, 5)) // the answer says it
+		time.Sleep(lastWord + lastWord/2)
+		io.WriteString(c, "hello") // seen by the client
+		io.Copy(io.Discard, c)     // until its end
+	})
+	f := w.forwarder(nil)
+	f.Withdraw("ns", "pod", "uid", true)
+	f.mu.Lock()
+	f.pods[at(8)[0].pod()].gone = time.Now().Add(-goneFor)
+	f.mu.Unlock()
+	if _, err := request(t, f, at(8)); err != nil {
+		t.Error(err)
+	}
+}
+
 // A program that is killed ends its connections in order, though it has not answered.
 func TestAnEndWithoutAnAnswerOfAPodThatEndsIsAReset(t *testing.T) {
 	w := newWorld(t)
