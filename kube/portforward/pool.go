@@ -285,6 +285,9 @@ func (f *Forwarder) dialSession(ctx context.Context, p *pod, ep Endpoint) {
 	p.sessions = append(p.sessions, s)
 	p.idle = slices.Insert(p.idle, 0, s) // unused ones come after those whose window is open
 	f.serve(p, now)
+	if p.withdrawn && s.users == 0 {
+		f.remove(s, "")
+	}
 	f.attend(s)
 	f.kick()
 }

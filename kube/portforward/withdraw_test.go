@@ -31,6 +31,33 @@ func TestAPodThatIsWithdrawnKeepsNoSessionForLater(t *testing.T) {
 	eventually(t, "sessions are kept", func() bool { return f.Stats().Idle > 0 })
 }
 
+// A session that was being dialled when its Pod was withdrawn is not kept either.
+func TestASessionThatComesAfterTheWithdrawalIsNotKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := newLine(t, 100*time.Millisecond)
+	f := w.forwarder(func(c *Config) { c.REST.Dial = l.dial })
+	asked := make(chan error, 1)
+	go func() {
+		_, err := request(t, f, at(7))
+		asked <- err
+	}()
+	spares := func() (dialling, sessions int) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if p := f.pods[at(7)[0].pod()]; p != nil {
+			dialling, sessions = p.dialling, len(p.sessions)
+		}
+		return dialling, sessions
+	}
+	eventually(t, "spares are dialled", func() bool { dialling, _ := spares(); return dialling > 1 })
+	f.Withdraw("ns", "pod", "uid", false)
+	if err := <-asked; err != nil {
+		t.Error(err)
+	}
+	eventually(t, "no session is left", func() bool { dialling, sessions := spares(); return dialling+sessions == 0 })
+}
+
 func TestAPodThatIsWithdrawnIsTriedLast(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(nil)
