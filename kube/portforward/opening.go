@@ -67,13 +67,13 @@ func (c *conn) renewed(endpoints []Endpoint) bool {
 
 // use makes a the attempt, unless the connection was closed meanwhile.
 func (c *conn) use(a *attempt) error {
+	c.f.give(a) // before anyone can close it
 	c.mu.Lock()
 	over := c.over
 	if over == nil {
 		c.cur, c.settled, c.wake = a, false, time.Time{}
 	}
 	c.mu.Unlock()
-	c.f.give(a)
 	if over != nil {
 		a.close()
 	}
