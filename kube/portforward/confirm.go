@@ -79,11 +79,11 @@ func (c *conn) accepted(ctx context.Context, a *attempt) error {
 		if given != nil {
 			return given
 		}
-		a.errs.SetReadDeadline(next)
-		err := a.errs.WaitReply(ctx)
-		if err == nil {
-			a.data.SetReadDeadline(next)
-			err = a.data.WaitReply(ctx)
+		a.data.SetReadDeadline(next)
+		err := a.data.WaitReply(ctx)
+		if err == nil && !a.accepted() && a.data.Progress().Ended == nil {
+			a.errs.SetReadDeadline(next)
+			err = a.errs.WaitReply(ctx)
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
