@@ -95,6 +95,7 @@ func (a *attempt) verdict(ctx context.Context, err error) error {
 	case errors.Is(waited, os.ErrDeadlineExceeded) && a.data.Progress().Received > 0:
 		return io.EOF // a runtime that never ends its error streams; what was to come has come
 	}
+	a.f.doubt(a.s, "it does not say how a connection ended")
 	return errNoVerdict
 }
 
@@ -141,6 +142,9 @@ func (a *attempt) ending(err error, sent bool) ending {
 	return ending{err: cut, unseen: unseen}
 }
 
+// underWay is why a session is not used again that saw a refusal of a connection with bytes.
+const underWay = "bytes were under way to a program that was not there"
+
 // close ends the attempt and decides what becomes of its session.
 func (a *attempt) close() {
 	if a.data == nil {
@@ -161,8 +165,11 @@ func (a *attempt) close() {
 	case progress.Sent > 0 && a.errs.Text() != "":
 		// The runtime reads a stream no more that it has refused. Bytes that reach it later can hold up a worker of the
 		// runtime's library, and with it every fifth stream of the session, while its pings are answered.
-		a.f.doubt(a.s, "bytes were under way to a program that was not there")
+		a.f.doubt(a.s, underWay)
 	}
 	unanswered := progress.Sent > 0 && progress.Received == 0
+	if unanswered {
+		a.f.leave(a)
+	}
 	a.f.giveBack(a, !progress.Finished && (unanswered || progress.Sent > small || a.pace.busy(time.Now())))
 }

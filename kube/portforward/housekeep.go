@@ -79,6 +79,8 @@ func (f *Forwarder) tend(s *session, now time.Time, due func(time.Duration)) {
 		f.remove(s, "ended")
 	case idle >= keep:
 		f.remove(s, "idle")
+	case s.refusedLate():
+		f.retire(s, underWay)
 	case st.Dropped-s.dropped >= small, st.Lingering > 0 && idle > lettingGo:
 		f.retire(s, "the last connection did not end")
 	default:

@@ -314,6 +314,13 @@ func (f *Forwarder) give(a *attempt) {
 	a.s.attempts = append(a.s.attempts, a)
 }
 
+// leave has a's session remember that a was left without an answer.
+func (f *Forwarder) leave(a *attempt) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a.s.left = append(a.s.left, a.errs)
+}
+
 // giveBack returns the session that an attempt no longer needs. unsettled reports that it must not carry another
 // connection before the runtime has ended this one.
 func (f *Forwarder) giveBack(a *attempt, unsettled bool) {

@@ -44,6 +44,8 @@ type session struct {
 	// unproven are the targets of its connections, since it was last idle, that had not answered before they got it.
 	unproven []Endpoint
 	attempts []*attempt // that have it
+	// left are the error streams of connections that were left before they were answered, though bytes were sent.
+	left []*spdy.Stream
 	// draining says that its last connection left something behind that must end first.
 	draining bool
 	watched  bool // a goroutine reads it while it is idle
@@ -69,7 +71,7 @@ func (s *session) take(ep Endpoint, now time.Time) {
 	if s.users == 0 {
 		st := s.State()
 		s.moved, s.dropped, s.draining = st.Sent+st.Received, st.Dropped, false
-		s.since, s.unproven = now, nil
+		s.since, s.unproven, s.left = now, nil, nil
 	}
 	if !s.f.targets.proven(ep, now) && !slices.Contains(s.unproven, ep) {
 		s.unproven = append(s.unproven, ep)
@@ -82,9 +84,21 @@ func (s *session) take(ep Endpoint, now time.Time) {
 // fit says whether an idle session can carry another connection.
 func (s *session) fit(now time.Time) bool {
 	st := s.State()
-	return !s.retired && !(s.draining && st.Lingering > 0) && s.Err() == nil && !st.Away && !st.Mid && st.Used < 1<<30 &&
+	return !s.retired && !s.refusedLate() && !(s.draining && st.Lingering > 0) && s.Err() == nil && !st.Away && !st.Mid && st.Used < 1<<30 &&
 		st.Lingering <= maxLingering && st.Dropped-s.dropped < small &&
 		st.Pinging < deadline(st.RTT) && age(now, st.Heard) < fresh+patience && st.Heard.After(s.f.doubted)
+}
+
+// refusedLate reports whether the runtime had to say something, a refusal most likely, of a connection with bytes after it
+// was left.
+func (s *session) refusedLate() bool {
+	refused := false
+	s.left = slices.DeleteFunc(s.left, func(errs *spdy.Stream) bool {
+		said := errs.Text() != ""
+		refused = refused || said
+		return !said && errs.Progress().Ended != nil
+	})
+	return refused
 }
 
 // age is the time since t by the wall clock, which goes on while the machine sleeps.
@@ -96,7 +110,7 @@ func deadline(rtt time.Duration) time.Duration { return max(patience, 3*rtt) }
 // shareable says whether a session with connections can carry one more: it moves, and has nothing that could jam it.
 func (s *session) shareable(now time.Time) bool {
 	st := s.State()
-	return !s.retired && s.Err() == nil && !st.Away && st.Used < 1<<30 && st.Blocked == 0 &&
+	return !s.retired && !s.refusedLate() && s.Err() == nil && !st.Away && st.Used < 1<<30 && st.Blocked == 0 &&
 		st.Writing < 50*time.Millisecond && st.Heard.After(s.f.doubted) && st.Pinging < deadline(st.RTT) && s.measure(now, st) < 1<<20
 }
 

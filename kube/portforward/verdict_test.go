@@ -111,6 +111,36 @@ func TestASessionIsNotUsedAgainAfterARefusalWithBytesUnderWay(t *testing.T) {
 	}
 }
 
+// The client leaves before the runtime refuses: its bytes were under way all the same.
+func TestASessionIsNotUsedAgainAfterARefusalThatNobodyWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.hesitate = 200 * time.Millisecond
+	f := w.forwarder(nil)
+	f.targets.answered(at(9)[0], true, time.Now())
+	c := mustDial(t, f, 9)
+	if _, err := io.WriteString(c, "early"); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	eventually(t, "the session is not used again", func() bool { return f.Stats().Retired == 1 })
+}
+
+// A runtime that ends the data of a connection and not its reason may have lost a worker.
+func TestASessionIsNotUsedAgainThatOwesAVerdict(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.hesitate = patience + 3*time.Second
+	w.program(8, func(net.Conn) {}) // ends at once
+	f := w.forwarder(nil)
+	raw, err := f.Dial(t.Context(), at(8), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()            // always nil
+	go raw.Read(make([]byte, 1)) // goes on to another session
+	eventually(t, "the session is not used again", func() bool { return f.Stats().Retired > 0 })
+}
+
 func TestWhatOnePodProvesHoldsForTheOthersOfItsService(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(func(c *Config) { c.Grace = time.Minute })

@@ -69,7 +69,7 @@ func (s *Session) payload(self *Stream, p []byte) (n int, err error) {
 	st := s.in.target
 	switch {
 	case s.in.left == 0:
-	case st == nil || st.closed:
+	case st == nil || st.closed && st.keep == 0:
 		err = s.drop()
 	case st == self && st.keep == 0 && st.buffered() == 0 && len(p) > 0:
 		n, err = s.into(p)
@@ -126,6 +126,9 @@ func (s *Session) collect(st *Stream) error {
 	defer s.cfg.Memory.small.Put(b)
 	n, err := s.into(b[:])
 	st.text = append(st.text, b[:min(n, st.keep-len(st.text))]...)
+	if st.closed {
+		s.dropped += int64(n)
+	}
 	st.poke()
 	return err
 }

@@ -143,8 +143,8 @@ func (st *Stream) look() {
 	st.session.mu.Unlock()
 }
 
-// Close ends the stream for the local side: FIN if there was none, and what the peer still sends is dropped. It waits for
-// nothing but a moment's hold of the connection.
+// Close ends the stream for the local side: FIN if there was none, and what the peer still sends is dropped, but for Text. It
+// waits for nothing but a moment's hold of the connection.
 func (st *Stream) Close() error {
 	s := st.session
 	s.mu.Lock()
@@ -208,7 +208,7 @@ func (st *Stream) Progress() Progress {
 	return Progress{Sent: st.sent, Received: st.received, Replied: st.replied, Ended: st.endErr, Finished: st.fin && st.ended}
 }
 
-// Text is what was kept of a stream whose Request had Keep set.
+// Text is what was kept of a stream whose Request had Keep set. It grows after Close, too, until the peer ends the stream.
 func (st *Stream) Text() string {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
