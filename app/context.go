@@ -102,6 +102,7 @@ func (p *contextProxy) Reconfigure(context.Context) error {
 	case p.serving != nil && p.serving.Err() != nil:
 		return nil // it is over
 	case next.listen != old.plan.listen:
+		p.log.Info().Str("from", old.plan.listen).Str("to", next.listen).Msg("it is given another address")
 		return session.ErrRestart
 	case next.entry == old.plan.entry:
 		old.plan = next

@@ -52,6 +52,7 @@ func runList(ctx context.Context, o command.Options) error {
 	read := peek()
 	useKubeconfigs(o.Kubeconfig, read)
 	kubeconfig := kube.Load(o.Kubeconfig)
+	know(read, kubeconfig)
 	lines := contextLines(kubeconfig.Contexts, read.Effective)
 	if err := read.Problem(); err != nil {
 		fmt.Fprintln(os.Stderr, "fairlead:", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: "))

@@ -106,6 +106,18 @@ func (p *program) learn(k kube.Kubeconfig, log zerolog.Logger) {
 			log.Info().Str("file", file).Msg("kubeconfig read again")
 		}
 	}
+	know(p.settings, k)
+}
+
+// know tells the settings which contexts a kubeconfig has.
+func know(s *settings.Settings, k kube.Kubeconfig) {
+	s.Know(func(yield func(string) bool) {
+		for _, c := range k.Contexts {
+			if !yield(c.Name) {
+				return
+			}
+		}
+	})
 }
 
 // Close ends the log.
@@ -146,6 +158,9 @@ func (p *program) entry(c kube.Context) session.Entry {
 	case !tells && !s.Password && !s.RequireTLS:
 		e.Warning = "Every user of this machine can use it, for the system does not tell them apart: a password would."
 	}
+	if s.Displaced != 0 {
+		e.Warning = strings.TrimSpace(e.Warning + " " + displaced(s))
+	}
 	if c.Warning != nil {
 		e.Warning = strings.TrimSpace(e.Warning + " " + fromHome(explain.Error(c.Warning).Sentence))
 	}
@@ -157,6 +172,11 @@ func (p *program) entry(c kube.Context) session.Entry {
 		e.Problem = s.Problem
 	}
 	return e
+}
+
+// displaced says why a context is not at the port that it had.
+func displaced(s settings.Context) string {
+	return fmt.Sprintf("Its port %d is the one of context %s in the settings.", s.Displaced, s.Claimant)
 }
 
 // problems are what is wrong in the files, one line each.

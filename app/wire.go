@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -58,13 +59,42 @@ func (w *wiring) start(ctx context.Context, name string, restored bool, health f
 	if !restored || w.adopts(name) {
 		w.approve(name, p.current.cluster)
 	}
-	var config net.ListenConfig
-	if p.listener, err = config.Listen(ctx, network(plan.listen), plan.listen); err != nil {
-		return nil, portholder.Explain(err)
+	if s := plan.settings; s.Displaced != 0 {
+		p.log.Warn().Str("address", plan.listen).Str("reason", displaced(s)).Msg("not at its own port")
+	}
+	if p.listener, err = w.listen(ctx, plan.listen); err != nil {
+		return nil, err
 	}
 	p.server = proxy.New(w.serverConfig(p.current, name, p.log))
 	w.running.add(p) // Serve removes it: it is among those that run before anybody is told that it is on
 	return p, nil
+}
+
+// handoverWithin bounds how long a context waits for another one's port, and handoverLook is how often it looks.
+const (
+	handoverWithin = 10 * time.Second
+	handoverLook   = 50 * time.Millisecond
+)
+
+// listen opens a context's listener. A change of the settings may give one context the port of another, which is about to close it.
+func (w *wiring) listen(ctx context.Context, address string) (net.Listener, error) {
+	at, _ := netip.ParseAddrPort(address) // what is none is nobody's
+	var config net.ListenConfig
+	for end := time.Now().Add(handoverWithin); ; {
+		ours := w.running.own(at)
+		listener, err := config.Listen(ctx, network(address), address)
+		if err == nil {
+			return listener, nil
+		}
+		if !ours || time.Now().After(end) {
+			return nil, portholder.Explain(err)
+		}
+		select {
+		case <-time.After(handoverLook):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // approve remembers that the user clicked, and so let the credential plugin run that the kubeconfig has for a context now.

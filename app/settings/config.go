@@ -20,7 +20,8 @@ type Config struct {
 	Kubeconfig      []string   // the files to read in place of KUBECONFIG and ~/.kube/config; empty: those
 	references      []Reference
 
-	at map[string]netip.AddrPort // where contexts listen in place of what stands here, by name
+	at    map[string]netip.AddrPort // where contexts listen in place of what stands here, by name
+	there map[string]bool           // the contexts that there are
 }
 
 // A Reference is something outside the file that it names. One of the fields behind Line is set.
@@ -172,6 +173,17 @@ func (c Config) ports() map[int]string {
 		}
 	}
 	return ports
+}
+
+// claimant returns the context to which the file gives a port that name would have, or "". A context that is not there, as one whose
+// name is misspelt, takes no port from another.
+func (c Config) claimant(port int, name string) string {
+	for _, b := range c.contexts {
+		if b.options.Port != nil && *b.options.Port == port && b.pattern != name && c.there[b.pattern] {
+			return b.pattern
+		}
+	}
+	return ""
 }
 
 // defaultProductionNames finds prod in a name, but not where it stands for something else.

@@ -31,8 +31,12 @@ type Context struct {
 	Limits            Limits
 	Used              time.Time // when it was last switched on; zero if never
 
+	// Displaced is the port that it has had and will have again, while the user's file gives it to the context Claimant; 0: none is.
+	Displaced int
+	Claimant  string
+
 	fixed bool // the port is the file's
-	lost  bool // the port it had is now another's
+	lost  bool // the port it had is now another's, and it has none yet
 
 	// Problem is why its proxy must not start with these settings, in one sentence; empty if it can.
 	Problem string
@@ -90,14 +94,14 @@ func (c Config) context(name string, now contextState) Context {
 		Name: name, Port: now.Port, Listen: loopback, Outside: Direct, TLS: o.TLS, Limits: defaultLimits,
 		Production: c.production(name),
 	}
-	for port, owner := range c.ports() {
-		if port == e.Port && owner != name {
+	e.fixed = o.Port != nil
+	if claimant := c.claimant(now.Port, name); claimant != "" && !e.fixed {
+		e.Port, e.Displaced, e.Claimant = now.Moved, now.Port, claimant
+		if c.claimant(now.Moved, name) != "" {
 			e.Port, e.lost = 0, true
 		}
 	}
 	put(&e.Port, o.Port)
-	e.fixed = o.Port != nil
-	e.lost = e.lost && !e.fixed
 	put(&e.Listen, o.Listen)
 	put(&e.Outside, o.Outside)
 	put(&e.ForwardUnresolved, o.ForwardUnresolved)

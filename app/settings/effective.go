@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"maps"
 	"net/netip"
 	"path/filepath"
@@ -48,6 +49,7 @@ type Settings struct {
 	good     []byte                    // what config was made of; nil: nothing
 	unsure   bool                      // a password may be wanted that config does not have, for the file as it is cannot be understood
 	at       map[string]netip.AddrPort // by context, in place of the file's
+	there    map[string]bool           // the contexts that there are, or were since the program began
 }
 
 // Load reads the user's file, or takes what it last said rightly; Problem says so then. store is the state it is taken together with.
@@ -166,8 +168,21 @@ func (s *Settings) Config() Config {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	config := s.config
-	config.at = s.at
+	config.at, config.there = s.at, s.there
 	return config
+}
+
+// Know tells which contexts there are. A port that the user's file gives to one of them is no other's; a port of a context that there
+// is not is only kept free. One that goes keeps its port while this program runs, for tools delete an entry to write it anew.
+func (s *Settings) Know(names iter.Seq[string]) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	there := map[string]bool{} // others may be reading the one there was
+	maps.Copy(there, s.there)
+	for name := range names {
+		there[name] = true
+	}
+	s.there = there
 }
 
 // ListenAt has a context listen at an address in place of the one that its settings give, while this program runs. Port 0 is any that
@@ -198,7 +213,7 @@ func (s *Settings) Prepare(name string) (Context, error) {
 	config := s.Config()
 	c := config.context(name, s.store.remembered(name))
 	if o := config.options(name); o.Port == nil {
-		if _, err := s.store.port(name, config.ports()); err != nil {
+		if _, err := s.store.port(name, config); err != nil {
 			return Context{}, err
 		}
 	}
@@ -311,6 +326,26 @@ func (s *Settings) Unknown(there func(name string) bool, closest func(name strin
 			text += "; close to it: " + strings.Join(near, ", ")
 		}
 		problems = append(problems, Problem{s.file, b.line, text})
+	}
+	return problems
+}
+
+// Moves are the ports in the user's file that contexts other than the named ones have, each as a Problem: what moves, and what does not.
+func (s *Settings) Moves() []Problem {
+	config, known := s.Config(), s.store.known().Contexts
+	var problems []Problem
+	for _, b := range config.contexts {
+		for _, name := range slices.Sorted(maps.Keys(known)) {
+			if b.options.Port == nil || known[name].Port != *b.options.Port || name == b.pattern || config.options(name).Port != nil || !config.there[name] {
+				continue
+			}
+			port := *b.options.Port
+			text := fmt.Sprintf("port %d is the one of context %s, which moves to another while this line stands", port, shown(name))
+			if !config.there[b.pattern] {
+				text = fmt.Sprintf("port %d stays with context %s, which has it, until there is a context %s", port, shown(name), shown(b.pattern))
+			}
+			problems = append(problems, Problem{s.file, b.options.portLine, text})
+		}
 	}
 	return problems
 }

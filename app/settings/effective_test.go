@@ -1,9 +1,11 @@
 package settings
 
 import (
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,6 +181,10 @@ func TestPortsOfTheFileAreTheirs(t *testing.T) {
 	}
 	h.write("contexts: {c: {port: 1080}, d: {port: 1082}}\n")
 	s.Reload()
+	if p := s.Effective("a").Port; p != FirstPort {
+		t.Errorf("a has port %d, though there is no c", p)
+	}
+	s.Know(slices.Values([]string{"a", "b", "c", "d"}))
 	if p := s.Effective("a").Port; p != 0 {
 		t.Errorf("a still has port %d, which the file gives to c", p)
 	}
@@ -189,6 +195,76 @@ func TestPortsOfTheFileAreTheirs(t *testing.T) {
 	}
 	if got := s.Effective("c").Address(); got != "127.0.0.1:1080" {
 		t.Errorf("address %s", got)
+	}
+}
+
+// A port is remembered for the context that had it first, whatever the settings say of it meanwhile.
+func TestAContextKeepsThePortThatTheFileGivesAway(t *testing.T) {
+	h := newHome(t, "")
+	s := h.load()
+	s.Know(slices.Values([]string{"a", "b", "other"}))
+	for _, step := range []struct {
+		text  string
+		ports map[string]int
+	}{
+		{"", map[string]int{"a": 1080, "b": 1081}},
+		{"contexts: {nosuch: {port: 1080}}\n", map[string]int{"a": 1080, "b": 1081}},
+		{"contexts: {nosuch: {port: 1082}}\n", map[string]int{"other": 1083, "a": 1080}}, // what is reserved is given to nobody
+		{"contexts: {other: {port: 1080}}\n", map[string]int{"other": 1080, "a": 1082, "b": 1081}},
+		{"contexts: {other: {port: 1081}}\n", map[string]int{"b": 1084, "a": 1080, "other": 1081}}, // not 1080, 1082 or 1083
+		{"contexts: {other: {port: 1084}, b: {port: 1081}}\n", map[string]int{"b": 1081, "a": 1080}},
+		{"contexts: {}\n", map[string]int{"b": 1081, "a": 1080, "other": 1083}},
+	} {
+		h.write(step.text)
+		for _, s := range []*Settings{s, h.load()} { // in this run of the program and in the next
+			s.Know(slices.Values([]string{"a", "b", "other"}))
+			s.Reload()
+			must(t, s.Problem())
+			for _, name := range slices.Sorted(maps.Keys(step.ports)) {
+				want := step.ports[name]
+				c, err := s.Prepare(name)
+				if must(t, err); c.Port != want {
+					t.Errorf("%q: %s has port %d, want %d", step.text, name, c.Port, want)
+				}
+				if again := s.Effective(name); again.Port != want {
+					t.Errorf("%q: %s has port %d after it was prepared, want %d", step.text, name, again.Port, want)
+				}
+			}
+		}
+	}
+	h.write("contexts: {other: {port: 1080}}\n")
+	s.Reload()
+	if c := s.Effective("a"); c.Displaced != 1080 || c.Claimant != "other" {
+		t.Errorf("a is displaced from %d by %q", c.Displaced, c.Claimant)
+	}
+	// An entry that is away for a moment gives nothing back.
+	s.Know(slices.Values([]string{"a", "b"}))
+	if c := s.Effective("a"); c.Port != 1082 {
+		t.Errorf("with the other gone a has port %d", c.Port)
+	}
+}
+
+func TestTheCheckSaysWhatMoves(t *testing.T) {
+	h := newHome(t, "")
+	s := h.load()
+	s.Know(slices.Values([]string{"a", "b"}))
+	_, err := s.Prepare("a")
+	must(t, err)
+	for text, want := range map[string]string{
+		"contexts:\n  b: {port: 1080}\n":      "config.yaml:2: port 1080 is the one of context a, which moves to another while this line stands",
+		"contexts:\n  nosuch: {port: 1080}\n": "config.yaml:2: port 1080 stays with context a, which has it, until there is a context nosuch",
+		"contexts:\n  a: {port: 1080}\n":      "",
+		"contexts:\n  b: {port: 1090}\n":      "",
+	} {
+		h.write(text)
+		s.Reload()
+		got := ""
+		for _, p := range s.Moves() {
+			got += p.Error()
+		}
+		if !strings.HasSuffix(got, want) || (got == "") != (want == "") {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
 	}
 }
 
@@ -286,6 +362,7 @@ func TestFingerprintIsOfWhatAProxyMustTakeUp(t *testing.T) {
 	if _, err := s.Prepare("a"); err != nil || s.Effective("a").Fingerprint() != before {
 		t.Errorf("it differs for what is no concern of the proxy (%v)", err)
 	}
+	s.Know(slices.Values([]string{"a", "b"}))
 	h.write("contexts: {b: {port: 1080}}")
 	if s.Reload(); s.Effective("a").Fingerprint() == before {
 		t.Error("its port is another's, and it does not differ")

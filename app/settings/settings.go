@@ -67,22 +67,27 @@ func Open(dir string) (s *Store, damage, err error) {
 
 // Port returns the port of a context. On first use that is the lowest number from FirstPort on which no other context has; from then
 // on it stays the same. Whether another program listens there is not asked.
-func (s *Store) Port(name string) (int, error) { return s.port(name, nil) }
+func (s *Store) Port(name string) (int, error) { return s.port(name, Config{}) }
 
-// port is Port where the user's file gives some ports away, which no other context can keep.
-func (s *Store) port(name string, reserved map[int]string) (int, error) {
+// port is Port where the user's file gives some ports away. A context whose port is another's now gets a second one, and remembers the
+// first: nobody else is given it.
+func (s *Store) port(name string, config Config) (int, error) {
 	var port int
 	err := s.update(func(now *state) error {
 		c := now.Contexts[name]
-		if _, lost := reserved[c.Port]; c.Port == 0 || lost {
-			free, err := now.freePort(reserved)
+		which := &c.Port
+		if config.claimant(c.Port, name) != "" {
+			which = &c.Moved
+		}
+		if *which == 0 || config.claimant(*which, name) != "" {
+			free, err := now.freePort(config.ports())
 			if err != nil {
 				return fmt.Errorf("choose a port for context %q: %w", name, err)
 			}
-			c.Port = free
+			*which = free
 			now.Contexts[name] = c
 		}
-		port = c.Port
+		port = *which
 		return nil
 	})
 	var damaged *DamagedError

@@ -32,6 +32,7 @@ type state struct {
 
 type contextState struct {
 	Port     int    `json:"port,omitempty"`
+	Moved    int    `json:"moved,omitempty"` // the port it has while the user's file gives Port to another context
 	On       bool   `json:"on"`
 	Used     int64  `json:"used,omitempty"`     // when it was last switched on, in seconds since 1970
 	Password string `json:"password,omitempty"` // the one that was made up for its clients
@@ -206,13 +207,21 @@ func (s state) dropBadPorts() {
 		}
 		given[c.Port] = true
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.Contexts)) {
+		c := s.Contexts[name]
+		if c.Moved < 0 || c.Moved > lastPort || given[c.Moved] {
+			c.Moved = 0
+			s.Contexts[name] = c
+		}
+		given[c.Moved] = true
+	}
 }
 
-// freePort is the lowest port that neither a context has nor the user's file gives away.
+// freePort is the lowest port that neither a context has or had nor the user's file gives away.
 func (s state) freePort(reserved map[int]string) (int, error) {
 	given := make(map[int]bool, len(s.Contexts))
 	for _, c := range s.Contexts {
-		given[c.Port] = true
+		given[c.Port], given[c.Moved] = true, true
 	}
 	for port := FirstPort; port <= lastPort; port++ {
 		if _, taken := reserved[port]; !given[port] && !taken {
