@@ -245,3 +245,42 @@ func TestAKubeconfigThatIsMovedAwayIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// A name in the settings that the kubeconfig lacks takes no port, and one that it has gives the port back.
+func TestAPortThatTheSettingsGiveAwayComesBack(t *testing.T) {
+	t.Parallel()
+	s := serveTeam(t)
+	port := func(address string) string { return address[strings.LastIndex(address, ":")+1:] }
+	read := func() int { return strings.Count(s.stderr.String(), "settings read") }
+	writeFile(t, s.settings, "contexts:\n  nosuch:\n    port: "+port(s.demo)+"\n")
+	eventually(t, "the settings are read", func() bool { return read() == 1 })
+	got := s.ask(t, "settings", "check", "--kubeconfig", s.file)
+	if !strings.Contains(got.stdout, "config.yaml:3: port "+port(s.demo)+" stays with context demo") || got.status != 0 {
+		t.Errorf("settings check: %+v", got)
+	}
+	s.open.stillEchoes(t)
+
+	writeFile(t, s.settings, "contexts:\n  demo:\n    port: "+port(s.team)+"\n")
+	got = s.ask(t, "settings", "check", "--kubeconfig", s.file)
+	if !strings.Contains(got.stdout, "config.yaml:3: port "+port(s.team)+" is the one of context demo-team, which moves") || got.status != 0 {
+		t.Errorf("settings check: %+v", got)
+	}
+	moved := map[string]string{}
+	for range 2 {
+		name, address, _ := strings.Cut(s.line(t), "  socks5h://")
+		moved[name] = address
+	}
+	if at := moved["demo-team"]; moved["demo"] != s.team || at == "" || at == s.demo || at == s.team {
+		t.Errorf("demo was at %s and demo-team at %s; now they are at %v", s.demo, s.team, moved)
+	}
+	s.says(t, "Its port "+port(s.team)+" is the one of context demo in the settings.")
+
+	writeFile(t, s.settings, "contexts: {}\n")
+	for range 2 {
+		name, address, _ := strings.Cut(s.line(t), "  socks5h://")
+		moved[name] = address
+	}
+	if moved["demo"] != s.demo || moved["demo-team"] != s.team {
+		t.Errorf("with the settings mended they are at %v; they were at %s and %s", moved, s.demo, s.team)
+	}
+}

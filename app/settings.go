@@ -46,7 +46,7 @@ func printSettingsPath(context.Context, command.Options) error {
 }
 
 // checkSettings prints what is wrong in the settings and with what they name: certificates, kubeconfig files, the browser,
-// contexts. Something that is wrong is an error; a context that no kubeconfig has today is not.
+// contexts. Something that is wrong is an error; a context that no kubeconfig has today is not, nor one that has to leave its port.
 func checkSettings(_ context.Context, o command.Options) error {
 	file, err := settings.ConfigFile()
 	if err != nil {
@@ -56,12 +56,14 @@ func checkSettings(_ context.Context, o command.Options) error {
 		fmt.Printf("%s: there is none, so the defaults hold\n", file)
 		return nil
 	}
-	read := settings.Peek("", file)
+	read := peek()
 	if err := read.Problem(); err != nil {
 		return err
 	}
 	useKubeconfigs(o.Kubeconfig, read)
-	contexts := kube.Load(o.Kubeconfig).Contexts
+	loaded := kube.Load(o.Kubeconfig)
+	know(read, loaded)
+	contexts := loaded.Contexts
 	var exposed []settings.Problem
 	if problem, ok := errors.AsType[settings.Problem](read.Exposed()); ok {
 		exposed = append(exposed, problem)
@@ -76,13 +78,14 @@ func checkSettings(_ context.Context, o command.Options) error {
 		},
 		func(name string) []string { return kube.Closest(name, contexts) },
 	)
-	for _, problem := range unknown {
+	advice := slices.Concat(unknown, read.Moves())
+	for _, problem := range advice {
 		fmt.Println(problem)
 	}
 	switch {
 	case len(wrong) > 0:
 		return fmt.Errorf("%d wrong in %s", len(wrong), file)
-	case len(unknown) == 0:
+	case len(advice) == 0:
 		fmt.Printf("%s: nothing is wrong\n", file)
 	}
 	return nil
