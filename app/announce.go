@@ -41,9 +41,9 @@ type announced struct {
 	url    string // where it was said to listen; empty: it is not
 	reason string // what was said to be wrong while it listens, and its kind
 
-	trouble session.Trouble
-	said    string // the last off that was said
-	begun   bool   // something was said of it
+	ill   bool   // it was said not to be reached, and has not been since
+	said  string // the last off that was said
+	begun bool   // something was said of it
 }
 
 func (p *program) announcer(ctx context.Context, names []string) *announcer {
@@ -205,7 +205,7 @@ func (a *announcer) sayOff(name string, c *announced) {
 // sayOn says where a context listens, and what is wrong with it meanwhile.
 func (a *announcer) sayOn(c *announced) {
 	if !c.there || !c.state.Phase.Listening() {
-		c.url, c.reason = "", ""
+		c.url, c.reason, c.ill = "", "", false
 		return
 	}
 	if url := menu.URL(c.state); url != c.url {
@@ -213,13 +213,18 @@ func (a *announcer) sayOn(c *announced) {
 		sayOn(a.out, a.err, c.state)
 	}
 	switch reason := c.state.Reason; {
-	case reason == c.reason:
-	case reason == "" && c.trouble == session.NotTakenUp:
-		fmt.Fprintf(a.err, "%s  has taken the change up\n", c.state.Name)
-	case reason == "":
+	case reason == "" && c.ill && !c.state.Unknown:
 		fmt.Fprintf(a.err, "%s  is reached again\n", c.state.Name)
+	case reason == c.reason:
+	case reason == "":
+		fmt.Fprintf(a.err, "%s  has taken the change up\n", c.state.Name)
 	default:
 		fmt.Fprintf(a.err, "%s  %s\n", c.state.Name, reason)
 	}
-	c.reason, c.trouble = c.state.Reason, c.state.Trouble
+	if c.state.Phase == session.Unavailable {
+		c.ill = true
+	} else if !c.state.Unknown {
+		c.ill = false
+	}
+	c.reason = c.state.Reason
 }

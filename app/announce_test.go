@@ -26,6 +26,8 @@ func TestAServeSaysWhatBecomesOfItsContexts(t *testing.T) {
 		return s
 	}
 	b, first := on("b", "1081"), on("a", "1080")
+	untried := first
+	untried.Unknown = true
 	unusable := in(b, session.Off, "It has no server.")
 	unusable.Usable = false
 	for _, step := range []struct {
@@ -39,6 +41,14 @@ func TestAServeSaysWhatBecomesOfItsContexts(t *testing.T) {
 		{"both listen", 0, []session.State{b, first}, "b  socks5h://127.0.0.1:1081 a  socks5h://127.0.0.1:1080", ""},
 		{"one is not reached", 0, []session.State{b, in(first, session.Unavailable, "No way.")}, "a  No way.", ""},
 		{"it is", 0, []session.State{b, first}, "a  is reached again", ""},
+		{"it is not again", 0, []session.State{b, in(first, session.Unavailable, "No way.")}, "a  No way.", ""},
+		{"its entry changes", 0, []session.State{b, untried}, "a  has taken the change up", ""},
+		{"nobody has tried it", 0, []session.State{b, untried}, "", ""},
+		{"it is as ill as before", 0, []session.State{b, in(first, session.Unavailable, "No way.")}, "a  No way.", ""},
+		{"its entry changes again", 0, []session.State{b, untried}, "a  has taken the change up", ""},
+		{"a try works", 0, []session.State{b, first}, "a  is reached again", ""},
+		{"a change while it is well", 0, []session.State{b, untried}, "", ""},
+		{"which works", 0, []session.State{b, first}, "", ""},
 		{"it gets a taken port", 0, []session.State{b, in(first, session.Stopping, "")}, "", ""},
 		{"which fails", 0, []session.State{b, in(first, session.Failed, "The port is taken.")}, "a  is off: The port is taken. Another Fairlead has it.", ""},
 		{"and gets another", 0, []session.State{b, on("a", "1082")}, "a  socks5h://127.0.0.1:1082", ""},

@@ -108,12 +108,13 @@ func (p *contextProxy) Reconfigure(context.Context) error {
 		old.plan = next
 		old.cluster.SetPolicy(next.policy)
 	default:
+		next.cluster.TellFirst = true // nobody knows whether the new way leads there
 		w, err := p.open(next)
 		if err != nil {
 			return err
 		}
 		p.current = w
-		p.health(nil) // what was wrong with the old entry says nothing about the new one
+		p.health(session.ErrUnknownHealth) // what was wrong with the old entry says nothing about the new one
 		if p.serving != nil {
 			p.retire(old)
 			p.run(w)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -283,4 +285,44 @@ func TestAPortThatTheSettingsGiveAwayComesBack(t *testing.T) {
 	if moved["demo"] != s.demo || moved["demo-team"] != s.team {
 		t.Errorf("with the settings mended they are at %v; they were at %s and %s", moved, s.demo, s.team)
 	}
+}
+
+// A change of the way into a cluster is no sign that the cluster is reached.
+func TestOnlySuccessIsCalledReachedAgain(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(cluster.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	lead := func() (server string) {
+		server = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		writeFile(t, file, regexp.MustCompile(`server: .*`).ReplaceAllString(string(text), "server: https://"+server))
+		return server
+	}
+	server := lead()
+	r := start(t, nil, "serve", "--kubeconfig", file, "--listen", "127.0.0.1:0", "demo")
+	_, address, _ := strings.Cut(r.line(t), "socks5h://")
+	says := func(text string) {
+		t.Helper()
+		eventually(t, "it says "+text, func() bool { return strings.Contains(r.stderr.String(), text) })
+	}
+	says("demo  Nothing listens at the address of the API server " + server)
+	server = lead()
+	says("demo  has taken the change up")
+	conn, reply := socks5(t, address, "echo.default", 7)
+	if conn.Close(); reply == 0 {
+		t.Error("a server that is not there is reached")
+	}
+	says("demo  Nothing listens at the address of the API server " + server)
+	if strings.Contains(r.stderr.String(), "is reached again") {
+		t.Errorf("it was never reached:\n%s", r.stderr)
+	}
+	writeFile(t, file, string(text))
+	eventually(t, "echo is reached", func() bool {
+		conn, reply := socks5(t, address, "echo.default", 7)
+		conn.Close()
+		return reply == 0
+	})
+	says("demo  is reached again")
 }

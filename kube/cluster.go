@@ -42,6 +42,9 @@ type Config struct {
 	// quick. Nil is fine.
 	Health func(error)
 
+	// TellFirst has Health told nil at the first success, too, though nothing was wrong before.
+	TellFirst bool
+
 	// Approved reports whether the user has let a credential plugin run, by the hash that Plugin returns. It is asked before each
 	// run, from any goroutine. Nil lets all run.
 	Approved func(hash string) bool
@@ -92,6 +95,7 @@ func Open(c Config) (*Cluster, error) {
 		return nil, err
 	}
 	h := newHealth(c.Health)
+	h.first = c.TellFirst
 	l, err := newLogin(config, c.Context, c.Approved)
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)

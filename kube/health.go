@@ -14,6 +14,7 @@ type health struct {
 
 	mu    sync.Mutex
 	state condition
+	first bool          // the next success is told though nothing was wrong
 	err   error         // that brought it there; nil when it is well
 	took  time.Time     // when a question's login was last accepted
 	away  chan struct{} // holds a value after the API server became unreachable
@@ -100,10 +101,10 @@ func (h *health) enter(state condition, err error) {
 	if state == well {
 		err = nil
 	}
-	if state == h.state && (state == well || err.Error() == h.err.Error()) {
+	if state == h.state && (state == well || err.Error() == h.err.Error()) && (state != well || !h.first) {
 		return
 	}
-	h.state, h.err = state, err
+	h.state, h.err, h.first = state, err, false
 	if state == unreachable {
 		signal(h.away)
 	}

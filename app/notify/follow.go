@@ -48,7 +48,7 @@ func (n *Notifier) compare(was, is session.State) {
 			title = is.Title
 		}
 		n.Trouble(kind, is.Name, explain.Explanation{Title: title, Sentence: is.Reason, Hint: is.Hint}, is.Login)
-	case is.Phase == session.On && is.Reason == "":
+	case is.Phase == session.On && is.Reason == "" && !is.Unknown:
 		n.Back(is.Name)
 	case is.Phase == session.Starting:
 		n.again(is.Name)

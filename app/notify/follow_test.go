@@ -29,6 +29,8 @@ func follow(n *notify.Notifier, between time.Duration, states ...session.State) 
 
 func TestContextsThatFailAndComeBackAreTold(t *testing.T) {
 	on := state(session.On, "", "")
+	untried := on
+	untried.Unknown = true
 	away := state(session.Unavailable, "The API server does not answer.", session.Unreachable)
 	login := state(session.Unavailable, "The login has expired.", session.LoginNeeded)
 	login.Login = "tsh login staging"
@@ -43,6 +45,8 @@ func TestContextsThatFailAndComeBackAreTold(t *testing.T) {
 	}{
 		"all is well":     {[]session.State{state(session.Off, "", ""), state(session.Starting, "", ""), on, state(session.Stopping, "", "")}, ""},
 		"away and back":   {[]session.State{on, away, away, on, on}, "[Cluster unreachable] Context staging | The API server does not answer.\n[Works again] Context staging\n"},
+		"not tried yet":   {[]session.State{on, away, untried}, "[Cluster unreachable] Context staging | The API server does not answer.\n"},
+		"tried":           {[]session.State{on, away, untried, on}, "[Cluster unreachable] Context staging | The API server does not answer.\n[Works again] Context staging\n"},
 		"login":           {[]session.State{on, login, on}, "[Login needed] Context staging | The login has expired. | Run tsh login staging.\n[Works again] Context staging\n"},
 		"port":            {[]session.State{taken}, "[Port taken] Context staging | Another program listens on 127.0.0.1:1080. | Stop it.\n"},
 		"no plugin":       {[]session.State{missing}, "[Login plugin missing] Context staging | The program aws was not found. | Install it.\n"},

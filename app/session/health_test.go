@@ -24,6 +24,15 @@ func TestHealthTurnsOnIntoUnavailableAndBack(t *testing.T) {
 		health(nil)
 		synctest.Wait()
 		want(t, m, "a", On, "")
+		health(errors.New("no route"))
+		synctest.Wait()
+		for told, unknown := range map[error]bool{ErrUnknownHealth: true, nil: false} {
+			health(told)
+			synctest.Wait()
+			if want(t, m, "a", On, ""); get(t, m, "a").Unknown != unknown {
+				t.Errorf("told %v: unknown %t", told, !unknown)
+			}
+		}
 		do(t, m, StopAll{})
 		synctest.Wait()
 		health(errors.New("too late"))

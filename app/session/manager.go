@@ -16,7 +16,7 @@ import (
 // Start opens the proxy of one context; it listens before it returns. ctx is cancelled when the context is to stop, and bounds both
 // the start and what Serve does later. restored tells that nobody clicked just now: the wish comes from an earlier run of the program,
 // or a change took a restart. health may be called at any time until Serve has returned, by any goroutine, and never blocks: nil when the cluster was reached,
-// an error when it could not be.
+// an error when it could not be, and ErrUnknownHealth when what was told before says nothing any more.
 type Start func(ctx context.Context, name string, restored bool, health func(error)) (Proxy, error)
 
 // A Proxy serves one context.
@@ -38,6 +38,9 @@ type Reconfigurer interface {
 
 // ErrRestart is Reconfigure's answer when the change cannot be taken up in place.
 var ErrRestart = errors.New("the change takes a restart")
+
+// ErrUnknownHealth is told by a proxy that goes another way into its cluster, which nobody has tried yet.
+var ErrUnknownHealth = errors.New("the cluster has not been tried since a change")
 
 // Config says how a Manager does its work. Only Start is required.
 type Config struct {

@@ -33,6 +33,7 @@ type run struct {
 	step   int                    // counts what it was told to do: start, stop
 	bound  *time.Timer            // for the step
 	ill    Reason                 // why the cluster is not reached; none if it is
+	untold bool                   // nothing is known of the cluster since a change
 	stale  Reason                 // why the last change was not taken up; none if it was
 	health atomic.Pointer[health] // the last one told and not yet taken
 	reload chan struct{}          // one token: there is a change to take up
@@ -58,7 +59,7 @@ func (s *session) state() State {
 		state.Used = s.used
 	}
 	if s.phase.Listening() {
-		state.Since, state.OffAt = s.since, s.run.offAt
+		state.Since, state.OffAt, state.Unknown = s.since, s.run.offAt, s.run.untold
 	}
 	return state
 }
@@ -228,8 +229,8 @@ func (m *Manager) takeHealth() {
 		if told == nil {
 			continue
 		}
-		s.run.ill = Reason{}
-		if told.err != nil {
+		s.run.ill, s.run.untold = Reason{}, errors.Is(told.err, ErrUnknownHealth)
+		if told.err != nil && !s.run.untold {
 			s.run.ill = m.config.Reason(told.err)
 			m.config.Log.Warn().Str("context", s.entry.Name).Err(told.err).Msg("cluster not reached")
 		}

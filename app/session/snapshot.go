@@ -57,6 +57,7 @@ type State struct {
 	Trouble Trouble `json:"trouble,omitempty"` // the kind of the reason
 	Login   string  `json:"login,omitempty"`   // the command that logs in, when a login is needed and the command is known
 	Address string  `json:"address,omitempty"` // host:port it listens on, or is to listen on; empty if not yet known
+	Unknown bool    `json:"unknown,omitempty"` // whether its cluster is reached: not tried since its entry changed
 	Warning string  `json:"warning,omitempty"` // plain sentences: who else may use the address, and where it leads; may be empty
 
 	Cluster    string `json:"cluster,omitempty"`
