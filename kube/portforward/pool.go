@@ -357,6 +357,13 @@ func (f *Forwarder) attend(s *session) {
 	}
 }
 
+// giveUp retires s. What is on it is not disturbed.
+func (f *Forwarder) giveUp(s *session, why string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.retire(s, why)
+}
+
 // doubt retires s, which may hold up the connections on it. Those look after themselves from then on.
 func (f *Forwarder) doubt(s *session, why string) {
 	if s.doubtful.Swap(true) {

@@ -229,11 +229,14 @@ func (c *conn) health(a *attempt, now time.Time) (time.Time, error) {
 	wake := c.sessionHealth(a, now)
 	asked := later(a.opened, time.Unix(0, c.sentAt.Load()))
 	if a.s.doubtful.Load() && a.data.Progress().Sent > 0 && c.heard.Before(asked) {
-		due := asked.Add(jammed(c.f.roundTrip()))
-		if !now.Before(due) {
+		switch due := asked.Add(jammed(c.f.roundTrip())); {
+		case now.Before(due):
+			wake = earlier(wake, due)
+		case a.reads(due):
 			return time.Time{}, errNoReply
+		default:
+			wake = earlier(wake, now.Add(probeEvery))
 		}
-		wake = earlier(wake, due)
 	}
 	if a.data.Progress().Received > 0 {
 		return wake, nil
@@ -264,11 +267,17 @@ func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
 	waited := now.Sub(a.opened)
 	switch {
 	case !st.Proved.Before(a.opened):
-		c.f.doubt(a.s, "it accepts no stream")
-		if !sent || waited >= jammed(rtt) {
-			return time.Time{}, errNoReply
+		c.f.giveUp(a.s, "it accepts no stream")
+		due := a.opened.Add(jammed(rtt))
+		switch {
+		case !sent:
+		case now.Before(due):
+			return due, nil
+		case !a.reads(due):
+			return now.Add(probeEvery), nil
 		}
-		return a.opened.Add(jammed(rtt)), nil
+		c.f.doubt(a.s, "it accepts no stream")
+		return time.Time{}, errNoReply
 	case st.Probed.Before(a.opened):
 		a.s.Probe()
 		return look, nil
@@ -288,6 +297,19 @@ func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
 	}
 	a.s.CloseWith(errSilent)
 	return now.Add(deadline(rtt)), nil
+}
+
+// probeEvery is how often it is looked whether a probe was answered.
+const probeEvery = 50 * time.Millisecond
+
+// reads reports whether a's session was read as far as it was written by due, and asks for a sign of that if need be. A
+// machine, or a node, that has no time for anything else has none for the sign.
+func (a *attempt) reads(due time.Time) bool {
+	st := a.s.State()
+	if st.Probed.Before(due) {
+		a.s.Probe()
+	}
+	return !st.Proved.Before(due) || time.Since(due) > unaccepted
 }
 
 // replyWithin is how long a session that is well may take to accept a stream.

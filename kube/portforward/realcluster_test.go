@@ -340,6 +340,11 @@ func (c *real) heldUp(t *testing.T) {
 	if err := c.Delay(t.Context(), pod, 0, time.Minute); err != nil {
 		t.Fatal(err)
 	}
+	st, err := c.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := st.Pod(c.endpoints["echo"].Namespace, c.endpoints["echo"].Pod).Streams
 	stuck, err := f.Dial(t.Context(), c.at(t, "echo"), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -352,7 +357,7 @@ func (c *real) heldUp(t *testing.T) {
 	}
 	eventually(t, "the runtime dials for it", func() bool {
 		st, err := c.Stats(t.Context())
-		return err == nil && st.Pod(c.endpoints["echo"].Namespace, c.endpoints["echo"].Pod).StreamsOpen > 0
+		return err == nil && st.Pod(c.endpoints["echo"].Namespace, c.endpoints["echo"].Pod).Streams > before
 	})
 	if err := c.Heal(t.Context()); err != nil {
 		t.Fatal(err)
