@@ -98,7 +98,7 @@ func TestTheLimitOfOpenFilesIsRaisedForFairleadAlone(t *testing.T) {
 	if err := os.WriteFile(plugin, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	kubeconfig := filepath.Join(dir, "config")
+	kubeconfig := filepath.Join(dir, "kubeconfig")
 	writeFile(t, kubeconfig, `
 clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
 users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: `+plugin+`, interactiveMode: Never}}}]
