@@ -309,7 +309,7 @@ func TestOnlySuccessIsCalledReachedAgain(t *testing.T) {
 	}
 	says("demo  Nothing listens at the address of the API server " + server)
 	server = lead()
-	says("demo  has taken the change up")
+	eventually(t, "the change is taken up", func() bool { return strings.Contains(r.stderr.String(), "change taken up") })
 	conn, reply := socks5(t, address, "echo.default", 7)
 	if conn.Close(); reply == 0 {
 		t.Error("a server that is not there is reached")

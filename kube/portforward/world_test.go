@@ -32,7 +32,11 @@ func TestMain(m *testing.M) {
 	// The same library waits for streams of a closed connection in a goroutine that nobody can wait for, and for ever for its own
 	// reply on one whose connection was closed before it.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/moby/spdystream.(*Connection).shutdown"),
-		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Stream).waitWriteReply"))
+		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Stream).waitWriteReply"),
+		// And it waits for ever to hand over a stream of a session that ended meanwhile, and for who does.
+		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).shutdown.func1"),
+		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).Serve.func2"),
+		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).Serve"))
 }
 
 // A world is an API server and a node in one: the real SPDY port-forward of container runtimes behind TLS, in front of
