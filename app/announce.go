@@ -17,7 +17,7 @@ import (
 )
 
 // lostFor is how long the last contexts of a serve have to be gone from a kubeconfig before it ends: tools delete an entry to
-// write it anew.
+// write it again.
 const lostFor = 10 * time.Second
 
 // An announcer tells the terminal of a serve what becomes of the contexts on its command line, and knows when there is

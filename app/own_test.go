@@ -207,7 +207,7 @@ func TestABrokenKubeconfigKeepsWhatItSaid(t *testing.T) {
 	}
 }
 
-// Of a kubeconfig that is moved away the terminal, the log and status say so, and the terminal that it is back; be it named or not.
+// A kubeconfig that is moved away is reported on the terminal, in the log and in status, and its return on the terminal, whether it was named or not.
 func TestAKubeconfigThatIsMovedAwayIsSaid(t *testing.T) {
 	t.Parallel()
 	whole, err := os.ReadFile(cluster.Kubeconfig)

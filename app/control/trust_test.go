@@ -21,7 +21,7 @@ import (
 // nobody is a user who is neither root nor whoever runs the tests.
 const nobody = 65534
 
-// Whoever can put a socket in the runtime folder would have a shell run its words.
+// A user who can put a socket in the runtime folder would have a shell run its words.
 func TestOnlyThisUsersOwnSocketIsSpokenTo(t *testing.T) {
 	for what, give := range map[string]func(r *running) error{
 		"a folder that others can write in": func(r *running) error { return os.Chmod(filepath.Dir(r.path), 0o770) },

@@ -26,7 +26,7 @@ func Open(path string) (*os.File, error) {
 	})
 }
 
-// OpenAny opens a regular file, whoever's it is, for reading.
+// OpenAny opens a regular file of any user for reading.
 func OpenAny(path string) (*os.File, error) {
 	return open(path, os.O_RDONLY, func(fs.FileInfo) error { return nil })
 }
@@ -41,7 +41,7 @@ func Create(path string) (*os.File, error) {
 	})
 }
 
-// ReadAny reads a regular file, whoever's it is, of at most max bytes.
+// ReadAny reads a regular file of any user, of at most max bytes.
 func ReadAny(path string, max int64) ([]byte, error) {
 	file, err := OpenAny(path)
 	if err != nil {
