@@ -38,10 +38,12 @@ func (k *Kubelet) PortForward(ctx context.Context, sandbox string, number int32,
 		return fmt.Errorf("network namespace for sandbox %q is closed", sandbox)
 	}
 	defer func() { _ = stream.Close() }()
+	// Found out before the stream is counted: what sees it counted may heal the Pod at once.
+	delay := k.faults.delayOf(p.name)
 	p.counts.streamsOpen.Add(1)
 	p.counts.streams.Add(1)
 	defer p.counts.streamsOpen.Add(-1)
-	if phase == tearingDown || !sleepUntil(p.alive.Done(), k.faults.delayOf(p.name).Connect) {
+	if phase == tearingDown || !sleepUntil(p.alive.Done(), delay.Connect) {
 		sleepUntil(k.stopping.Done(), synPatience)
 		return p.unreachable(number, "connect: connection timed out")
 	}
