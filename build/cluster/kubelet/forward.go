@@ -2,6 +2,7 @@ package kubelet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,10 +23,16 @@ const (
 // synPatience is how long a connection that gets no answer is tried (tcp(7), tcp_syn_retries).
 const synPatience = 130 * time.Second
 
+var errStopping = errors.New("the node is stopping")
+
 // PortForward carries one stream to a port of a pod. It behaves as containerd does: the end of one direction is never
 // passed on as a half-close, the other direction has one more second, and then both are closed; and the data stream is
 // closed before it returns, which is before the CRI streaming library, its caller, writes its error to the error stream.
 func (k *Kubelet) PortForward(ctx context.Context, sandbox string, number int32, stream io.ReadWriteCloser) error {
+	if !k.begin() {
+		return errStopping
+	}
+	defer k.work.Done()
 	k.mu.Lock()
 	p := k.sandboxes[sandbox]
 	k.mu.Unlock()

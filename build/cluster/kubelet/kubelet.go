@@ -100,7 +100,7 @@ func (k *Kubelet) Run(ctx context.Context, ready func()) error {
 		k.watchPods(ctx)
 	}
 	cancel()
-	k.stop()
+	k.refuseWork()
 	err = errors.Join(err, nodeServer.Close())
 	k.dropSessions(func(*session) bool { return true })
 	err = errors.Join(err, runtimeServer.Close())
@@ -109,6 +109,25 @@ func (k *Kubelet) Run(ctx context.Context, ready func()) error {
 		return nil
 	}
 	return err
+}
+
+// begin counts a session or a stream among what Run waits for, and reports whether it may go on: not if Run is about to
+// return. The caller calls work.Done when it is over. An http.Server waits for neither, their connections being hijacked.
+func (k *Kubelet) begin() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.stopping.Err() != nil {
+		return false
+	}
+	k.work.Add(1)
+	return true
+}
+
+// refuseWork ends stopping: begin counts nothing from here on, so the counter can be waited for.
+func (k *Kubelet) refuseWork() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.stop()
 }
 
 // serveRuntime serves the CRI streaming library on a loopback port of its own, as a container runtime does: the node

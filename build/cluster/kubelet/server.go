@@ -73,6 +73,11 @@ func (k *Kubelet) servePortForward(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "connection is not the node's", http.StatusInternalServerError)
 		return
 	}
+	if !k.begin() {
+		http.Error(w, errStopping.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	defer k.work.Done()
 	k.log.Info("port-forward", "pod", p.name, "method", r.Method, "protocol", protocolNames[protocol])
 	defer k.open(&session{pod: p.name, conn: conn}, p, protocol)()
 	if !sleepUntil(r.Context().Done(), k.faults.delayOf(p.name).Upgrade) {
