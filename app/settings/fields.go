@@ -39,8 +39,17 @@ func (p *parser) fields(node *yaml.Node, where string, known []field) {
 			p.bad(key, "unknown key%s: %s", in, meant(key.Value, known))
 			return
 		}
-		p.bad(key, "unknown key %q%s: %s", shown(key.Value), in, meant(key.Value, known))
+		p.bad(key, "unknown key %q%s: %s", keyName(key.Value), in, meant(key.Value, known))
 	})
+}
+
+// keyName is a key as a problem may repeat it. What follows a colon is left out: without a blank behind it, the value is part of
+// the key (password:secret), and may be a secret.
+func keyName(key string) string {
+	if name, _, found := strings.Cut(key, ":"); found {
+		key = name + ":…"
+	}
+	return shown(key)
 }
 
 // meant names the known key that is nearest to one that is not, or else all of them.
@@ -107,7 +116,7 @@ func (p *parser) pairs(node *yaml.Node, do func(key, value *yaml.Node)) {
 			continue
 		}
 		if first, twice := seen[key.Value]; twice {
-			name := shown(key.Value)
+			name := keyName(key.Value)
 			if p.secrets {
 				name = "a key"
 			}

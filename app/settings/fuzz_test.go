@@ -1,0 +1,143 @@
+package settings
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// FuzzParse reads arbitrary bytes as config.yaml. What is refused names its place in printable words; what is accepted lets
+// nobody in unasked, stays within the settings' bounds, and means the same when it is read again.
+func FuzzParse(f *testing.F) {
+	f.Add(Example())
+	f.Add([]byte(commentedOut.ReplaceAllString(string(Example()), "$1$2")))
+	f.Add([]byte("contexts: {a: &x {tls: *x}}"))
+	f.Add([]byte("&a [*a]"))
+	f.Add([]byte("? {a: b}\n: c"))
+	f.Add([]byte("defaults: &d {limits: {connections: 9, idle: 1h}}\ncontexts: {a: *d, 'b*': {port: 1, password: true}}"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := Parse(text, "f")
+		if err != nil {
+			checkProblems(t, text, err)
+			return
+		}
+		names := []string{"a"}
+		for _, b := range c.contexts {
+			names = append(names, b.pattern)
+		}
+		for _, name := range names[:min(len(names), 20)] {
+			checkContext(t, c.context(name, contextState{}))
+		}
+		if again, err := Parse(text, "f"); err != nil || !reflect.DeepEqual(c, again) {
+			t.Errorf("read again it is %+v (%v), and was %+v", again, err, c)
+		}
+	})
+}
+
+// checkProblems fails the test if err is not made of problems that each name a line which the text has, in printable words.
+func checkProblems(t *testing.T, text []byte, err error) {
+	t.Helper()
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) == 0 {
+		t.Fatalf("%T: %v", err, err)
+	}
+	lines := 1 + bytes.Count(text, []byte("\n")) + bytes.Count(text, []byte("\r")) // YAML ends lines with either
+	lines += bytes.Count(text, []byte("\u0085")) + bytes.Count(text, []byte("\u2028")) + bytes.Count(text, []byte("\u2029"))
+	for _, p := range problems {
+		if p.File != "f" || p.Line < 0 || p.Line > lines {
+			t.Errorf("%+v has a place that %d lines do not have", p, lines)
+		}
+		if p.Text == "" || strings.ContainsFunc(p.Text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("a problem reads %q", p.Text)
+		}
+	}
+}
+
+// checkContext fails the test if a context's settings are not what the program counts on.
+func checkContext(t *testing.T, c Context) {
+	t.Helper()
+	if c.Exposed() && !c.Password && !c.RequireTLS && c.Problem == "" {
+		t.Errorf("open to all: %+v", c)
+	}
+	if c.Port < 0 || c.Port > lastPort || c.AutoOff < 0 || c.Limits.Connections < 1 || c.Limits.Handshake < 0 || c.Limits.Idle < 0 {
+		t.Errorf("out of bounds: %+v", c)
+	}
+	if c.Outside != Direct && c.Outside != Refuse {
+		t.Errorf("hosts outside are %q", c.Outside)
+	}
+	if len(c.Credentials.User) > maxSecret || len(c.Credentials.Password) > maxSecret {
+		t.Errorf("credentials of %d and %d bytes", len(c.Credentials.User), len(c.Credentials.Password))
+	}
+}
+
+// FuzzProblemsRepeatNoPassword puts a password into a value of the key that takes one, behind and before arbitrary text.
+func FuzzProblemsRepeatNoPassword(f *testing.F) {
+	for _, around := range [][2]string{
+		{" ", "\n"}, {" {user: me, password: ", "}\n"}, {" {user: me, password: [", "]}"}, {" '", "\n"}, {" \"\\", "\"\n"}, {" !!x {", "}"}, {" {", ": {a: b}}"},
+		{" *", "\n"}, {" &", " x\n"}, {" |", "\n"}, {" {user: me, password: a, ", ", x}"}, {" !", " x"}, {" %", "\n---\n"}, {" <<: ", ""}, {" {<<: {", ": a}}"},
+	} {
+		f.Add(around[0], around[1])
+	}
+	const secret = "hunter2secret"
+	f.Fuzz(func(t *testing.T, before, after string) {
+		// On another line it would be no password, nor where an alias repeats it.
+		if strings.ContainsAny(before, "\n\r\u0085\u2028\u2029") || strings.Contains(after, "*") || len(before)+len(after) > 1000 {
+			return
+		}
+		text := "defaults:\n  password:" + before + secret + after
+		if _, err := Parse([]byte(text), "f"); err != nil && strings.Contains(err.Error(), secret) {
+			t.Errorf("%q: %v", text, err)
+		}
+	})
+}
+
+// FuzzState reads arbitrary bytes as state.json. What is accepted gives no port twice and none that cannot be, stays the same when it
+// is written and read again, and has a new port for one more context; what is refused is not repeated.
+func FuzzState(f *testing.F) {
+	for _, seed := range []string{
+		"", "{}", `{"version":1}`, `{"version":1,"contexts":{"a":{"port":1080,"on":true,"password":"hunter2secret"},"b":{"port":1080,"moved":1081,"on":false}}}`,
+		`{"version":1,"contexts":{"a":{"password":["hunter2secret"]}}}`, `{"version":1,"contexts":{"a":{"port":-1,"used":1e999}},"plugins":{"x":true}}`,
+		`{"version":1,"notifications":{"dials":{"value":"false","over":"true"}},"contexts":{"a":{"namespace":{"value":"x","over":""},"ranges":"10.0.0.0/8 x","namespaces":"a b"}}}`,
+		`{"version":1} {}`, `{"version":2}`, `{"version":1,"contexts":{"":{"port":65536},"é":null}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		now, err := parse(text)
+		if err != nil {
+			if said := err.Error(); said == "" || strings.Contains(said, "hunter2") || strings.ContainsFunc(said, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
+				t.Errorf("refused with %q", said)
+			}
+			return
+		}
+		given := map[int]string{}
+		for name, c := range now.Contexts {
+			for _, port := range []int{c.Port, c.Moved} {
+				if other, twice := given[port]; port < 0 || port > lastPort || port != 0 && twice {
+					t.Errorf("%q has port %d, which %q has", name, port, other)
+				}
+				given[port] = name
+			}
+		}
+		written, err := json.MarshalIndent(now, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := parse(written); err != nil || !now.equal(again) {
+			t.Errorf("%s\nis read as %+v (%v)", written, again, err)
+		}
+		if port, err := now.freePort(nil); err != nil || port < FirstPort || port > lastPort || given[port] != "" {
+			t.Errorf("one more gets port %d (%v)", port, err)
+		}
+		s := &Store{last: now}
+		_ = s.On()
+		for name := range now.Contexts {
+			checkContext(t, (Config{}).context(name, s.remembered(name)))
+			_ = (&Settings{store: s}).Seen(name)
+		}
+	})
+}
