@@ -377,29 +377,6 @@ func TestOpenSaysWhyAContextCannotBeUsed(t *testing.T) {
 	}
 }
 
-func FuzzKubeconfig(f *testing.F) {
-	f.Add([]byte(one("a")))
-	f.Add([]byte("users: *x"))
-	f.Add([]byte("contexts: [{name: a, context: x}, {name: a}, x, {context: {}}]"))
-	f.Add([]byte("a: &a [x]\nusers: [*a, {name: *a}, {<<: *a, name: x}]"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		p := parseKubeconfig(data)
-		if p.config == nil {
-			t.Fatal("no configuration")
-		}
-		for _, err := range p.errs {
-			if strings.ContainsAny(err.Error(), "\n\x1b") {
-				t.Errorf("error %q", err)
-			}
-		}
-		for _, entry := range p.contexts {
-			if entry.err == nil && p.config.Contexts[entry.name] == nil {
-				t.Errorf("context %q is neither there nor broken", entry.name)
-			}
-		}
-	})
-}
-
 // The order of the contexts is read from their list alone, and from the whole file where that cannot be told apart.
 func TestContextsAreInTheOrderTheyAreWrittenIn(t *testing.T) {
 	const rest = "clusters: [{name: c, cluster: {server: \"https://c\"}}]\nusers:\n- name: c\n  user: {token: t}\n"
