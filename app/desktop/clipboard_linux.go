@@ -58,7 +58,7 @@ func (c *Clipboard) write(ctx context.Context, what copied) error {
 			c.hold(selection)
 			return nil
 		}
-		if wl := wlCopy(ctx, what.text); wl == nil || display == "" {
+		if wl := wlCopy(ctx, what); wl == nil || display == "" {
 			if wl != nil {
 				wl = fmt.Errorf("%w; %w", err, wl)
 			}
@@ -78,14 +78,25 @@ func (c *Clipboard) write(ctx context.Context, what copied) error {
 	return errNoDesktop
 }
 
-// wlCopy hands text to wl-copy of wl-clipboard, which leaves a process behind that serves it. The text goes by the
-// standard input: arguments can be read by every user of the machine.
-func wlCopy(ctx context.Context, text string) error {
+// wlCopy hands a text to wl-copy of wl-clipboard, which leaves a process behind that serves it. Only its newer versions (2.3) can
+// say of a text that it is secret; the others refuse the option before they copy anything.
+func wlCopy(ctx context.Context, what copied) error {
 	path, err := exec.LookPath("wl-copy")
 	if err != nil {
 		return fmt.Errorf("wl-copy is not installed (package wl-clipboard): %w", err)
 	}
-	cmd := exec.CommandContext(ctx, path, "--type", "text/plain;charset=utf-8")
+	if what.secret {
+		if err := runWlCopy(ctx, path, what.text, "--sensitive"); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return runWlCopy(ctx, path, what.text)
+}
+
+// runWlCopy passes the text by the standard input: arguments can be read by every user of the machine.
+func runWlCopy(ctx context.Context, path, text string, options ...string) error {
+	cmd := exec.CommandContext(ctx, path, append(options, "--type", "text/plain;charset=utf-8")...)
+	cmd.Env = windowEnvironment()
 	cmd.Stdin = strings.NewReader(text)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what it leaves behind outlives a Ctrl-C at our terminal
 	cmd.WaitDelay = time.Second

@@ -236,6 +236,43 @@ func TestOnWaylandTheTextGoesToWlCopy(t *testing.T) {
 	}
 }
 
+// wl-clipboard 2.3 has an option for secrets; versions before it end with its usage.
+func TestWlCopyIsToldOfAPasswordWhereItKnowsHow(t *testing.T) {
+	noLeaks(t)
+	const tell = `cat > "$(dirname "$0")/text"; echo "$@" > "$(dirname "$0")/arguments"`
+	t.Setenv("WAYLAND_DISPLAY", "wayland-1")
+	t.Setenv("DISPLAY", "")
+	for _, test := range []struct {
+		version, body    string
+		secret, ordinary bool // whether --sensitive is among the arguments of what was copied
+	}{
+		{"2.3", tell, true, false},
+		{"2.2", `case " $* " in *" --sensitive "*) echo "unrecognized option" >&2; exit 1;; esac; ` + tell, false, false},
+	} {
+		t.Run(test.version, func(t *testing.T) {
+			dir := script(t, "wl-copy", test.body)
+			c := closed(t, &desktop.Clipboard{})
+			for _, copied := range []struct {
+				write func(context.Context, string) error
+				text  string
+				want  bool
+			}{{c.WriteSecret, "socks5h://me:s3cret@127.0.0.1:1080", test.secret}, {c.WriteText, "socks5h://127.0.0.1:1080", test.ordinary}} {
+				if err := copied.write(t.Context(), copied.text); err != nil {
+					t.Fatal(err)
+				}
+				text, err := os.ReadFile(filepath.Join(dir, "text"))
+				if err != nil || string(text) != copied.text {
+					t.Errorf("copied %q (%v), want %q", text, err, copied.text)
+				}
+				arguments, err := os.ReadFile(filepath.Join(dir, "arguments"))
+				if err != nil || strings.Contains(string(arguments), "--sensitive") != copied.want || strings.Contains(string(arguments), "s3cret") {
+					t.Errorf("%s: arguments %q, %v", copied.text, arguments, err)
+				}
+			}
+		})
+	}
+}
+
 func TestAWlCopyThatFailsLeavesX11(t *testing.T) {
 	noLeaks(t)
 	startX(t)

@@ -27,6 +27,7 @@ func OpenFile(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
+	cmd.Env = windowEnvironment()
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
