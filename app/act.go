@@ -159,7 +159,7 @@ func (p *program) proxyOf(name string) (snippet.Proxy, error) {
 		return snippet.Proxy{}, err
 	}
 	address := c.Address()
-	if running := p.wiring.running.of(name); running != nil {
+	if running := p.gateways.Running(name); running != nil {
 		address = running.Address()
 	}
 	at, err := netip.ParseAddrPort(session.Here(address))
@@ -200,19 +200,19 @@ var errNotOn = errors.New("the context is not on")
 
 // ask turns to a running proxy.
 func (c *clerk) ask(ctx context.Context, click menu.Click) error {
-	proxy := c.wiring.running.of(click.Context)
+	proxy := c.gateways.Running(click.Context)
 	if proxy == nil {
 		return errNotOn
 	}
 	switch click.Action {
 	case menu.LoadServices:
-		c.catalogue.load(ctx, click.Context, proxy.cluster())
+		c.catalogue.load(ctx, click.Context, proxy.Cluster())
 	case menu.CloseConnections:
-		cut := proxy.server.CloseConnections()
+		cut := proxy.CloseConnections()
 		c.log.Info().Str("context", click.Context).Int("connections", cut).Msg("connections closed")
 	case menu.LogIn:
-		cluster := proxy.cluster()
-		c.wiring.approve(click.Context, cluster)
+		proxy.Approve()
+		cluster := proxy.Cluster()
 		c.errands.Go(func() { _ = cluster.LogIn(ctx) }) // it reports to the model
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fairlead/app/desktop"
+	"fairlead/app/gateway"
 	"fairlead/app/menu"
 	"fairlead/app/notify"
 	"fairlead/app/settings"
@@ -27,7 +28,7 @@ func clerkWith(t *testing.T, text string) *clerk {
 	if err != nil || damage != nil {
 		t.Fatal(err, damage)
 	}
-	p := &program{store: store, settings: settings.Load(store, file), dir: dir, wiring: &wiring{}}
+	p := &program{store: store, settings: settings.Load(store, file), dir: dir, gateways: gateway.New(gateway.Config{})}
 	if err := p.settings.Problem(); err != nil {
 		t.Fatal(err)
 	}

@@ -63,13 +63,13 @@ const logInWait = 5 * time.Second
 // logIn sees to a login before a browser asks for the proxy's settings: by itself that runs no credential plugin, and the user has
 // asked for the window. What comes of it the cluster tells the model; the window opens in any case.
 func (p *program) logIn(ctx context.Context, name string) {
-	running := p.wiring.running.of(name)
-	if running == nil || running.cluster().LoggedIn() {
+	running := p.gateways.Running(name)
+	if running == nil || running.Cluster().LoggedIn() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, logInWait)
 	defer cancel()
-	_ = running.cluster().Check(ctx)
+	_ = running.Cluster().Check(ctx)
 }
 
 // openFirst opens the first browser there is in the cluster of a context that is on, for the command line.

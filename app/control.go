@@ -46,7 +46,7 @@ func (p *program) control(ctx context.Context, model control.Model, kind string)
 			}
 			return p.openFirst(ctx, windows, state)
 		},
-		Traffic: p.wiring.running.traffic,
+		Traffic: p.traffic,
 		Log:     p.log,
 	}
 	if kind == "serve" {
@@ -136,14 +136,12 @@ func (p *program) snippet(state session.State, program string) (control.Snippet,
 	return control.Snippet{Text: made.Text, Note: made.Note}, err
 }
 
-// traffic is what the running proxies have carried.
-func (r *proxies) traffic() map[string]control.Traffic {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
+// traffic returns what the running contexts have carried.
+func (p *program) traffic() map[string]control.Traffic {
 	carried := map[string]control.Traffic{}
-	for p := range r.addresses {
-		t := p.server.Traffic()
-		carried[p.name] = control.Traffic{Open: t.Open, Total: t.Total, Sent: t.Sent, Received: t.Received}
+	for _, g := range p.gateways.All() {
+		t := g.Traffic()
+		carried[g.Name()] = control.Traffic{Open: t.Open, Total: t.Total, Sent: t.Sent, Received: t.Received}
 	}
 	return carried
 }

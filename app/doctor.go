@@ -16,6 +16,7 @@ import (
 
 	"fairlead/app/command"
 	"fairlead/app/explain"
+	"fairlead/app/gateway"
 	"fairlead/kube"
 	"fairlead/proxy"
 )
@@ -87,10 +88,10 @@ func (p *program) walk(ctx context.Context, entry kube.Context, chart *chart) er
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: entry.Err})
 		return nil
 	}
-	p.wiring.isOwn = p.ownAddress
+	gateways := gateway.New(gateway.Config{Kubeconfig: p.kubeconfig.Load, Settings: p.settings, Own: p.ownAddress, Log: p.log})
 	c := p.settings.Effective(entry.Name)
-	chart.others = p.wiring.others(c).Dialer
-	config, policy := p.wiring.into(p.kubeconfig.Load(), entry.Name, c)
+	chart.others = gateways.Others(c).Dialer
+	config, policy := gateways.Cluster(p.kubeconfig.Load(), entry.Name, c)
 	config.Policy, config.Log = policy, p.log.With().Str("context", entry.Name).Logger()
 	cluster, err := kube.Open(config)
 	if err != nil {

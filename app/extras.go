@@ -43,10 +43,10 @@ func (c *clerk) extras() menu.Extras {
 			Choice: menu.Choice{ID: string(kind), Title: notificationTitles[kind]}, On: c.settings.Notifies(kind),
 		})
 	}
-	for _, proxy := range c.wiring.running.all() {
-		extra := menu.Extra{PAC: true, Connections: int(proxy.server.Traffic().Open)}
-		c.catalogue.fill(proxy.name, &extra)
-		extras.Contexts[proxy.name] = extra
+	for _, proxy := range c.gateways.All() {
+		extra := menu.Extra{PAC: true, Connections: int(proxy.Traffic().Open)}
+		c.catalogue.fill(proxy.Name(), &extra)
+		extras.Contexts[proxy.Name()] = extra
 	}
 	return extras
 }

@@ -30,7 +30,11 @@ var bans = []ban{
 	{"fairlead/kube/retryafter", "k8s.io/", "a header and a wait, and no Kubernetes"},
 	{"fairlead/kube/filewatch", "fairlead/", "when files change, and nothing of what is in them"},
 
-	{"fairlead/app/session", "fairlead/", "the model knows nobody: wire.go hands it what starts a proxy"},
+	{"fairlead/app/session", "fairlead/", "the model knows nobody: it is handed what starts a proxy"},
+	{"fairlead/app/gateway", "fairlead/app/tray", "a context works without a desktop"},
+	{"fairlead/app/gateway", "fairlead/app/desktop", "a context works without a desktop"},
+	{"fairlead/app/gateway", "fairlead/app/notify", "a context works without a desktop"},
+	{"fairlead/app/gateway", "fairlead/app/menu", "a context works without a view"},
 	{"fairlead/app/settings", "fairlead/", "the state on disk knows nobody"},
 	{"fairlead/app/menu", "fairlead/proxy", "the menu is a function of the model's snapshot alone"},
 	{"fairlead/app/menu", "fairlead/kube", "the menu is a function of the model's snapshot alone"},

@@ -1,6 +1,5 @@
 // Command fairlead lists the contexts of a kubeconfig in the panel, and a click on one starts a local proxy into that
-// cluster. This package puts the rooms together and holds no idea of its own: wire.go makes one context into a proxy
-// and is the file to read first; program.go is what tray and serve share.
+// cluster. This package puts the rooms together and holds no idea of its own; program.go is what tray and serve share.
 package main
 
 import (

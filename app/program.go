@@ -18,6 +18,7 @@ import (
 
 	"fairlead/app/command"
 	"fairlead/app/explain"
+	"fairlead/app/gateway"
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/kube"
@@ -35,7 +36,7 @@ type program struct {
 	log        zerolog.Logger
 	outputs    *outputs // of which log is one
 	dir        string
-	wiring     *wiring
+	gateways   *gateway.Gateways
 	telling    sync.Mutex // of the model: what is read later is told later
 }
 
@@ -63,7 +64,7 @@ func open(o command.Options, console io.Writer) (*program, error) {
 		began: time.Now().Round(0), path: o.Kubeconfig, store: store, settings: settings.Load(store, file), damage: damage, log: log, outputs: outputs, dir: dir,
 	}
 	p.useKubeconfigs()
-	p.wiring = &wiring{kubeconfig: p.kubeconfig.Load, settings: p.settings, log: log}
+	p.gateways = p.newGateways(nil)
 	p.learn(kube.Load(o.Kubeconfig), outputs.quiet)
 	if err := p.settings.Problem(); err != nil {
 		outputs.quiet.Warn().Err(err).Msg("settings")
@@ -150,7 +151,7 @@ func (p *program) entry(c kube.Context) session.Entry {
 	if s.Port != 0 {
 		e.Address = s.Address()
 	}
-	_, tells := sameUser()
+	tells := gateway.TellsUsersApart()
 	e.AnyUser = e.AnyUser || !tells
 	switch {
 	case s.Exposed():
@@ -159,7 +160,7 @@ func (p *program) entry(c kube.Context) session.Entry {
 		e.Warning = "Every user of this machine can use it, for the system does not tell them apart: a password would."
 	}
 	if s.Displaced != 0 {
-		e.Warning = strings.TrimSpace(e.Warning + " " + displaced(s))
+		e.Warning = strings.TrimSpace(e.Warning + " " + gateway.Displaced(s))
 	}
 	if c.Warning != nil {
 		e.Warning = strings.TrimSpace(e.Warning + " " + fromHome(explain.Error(c.Warning).Sentence))
@@ -172,11 +173,6 @@ func (p *program) entry(c kube.Context) session.Entry {
 		e.Problem = s.Problem
 	}
 	return e
-}
-
-// displaced says why a context is not at the port that it had.
-func displaced(s settings.Context) string {
-	return fmt.Sprintf("Its port %d is the one of context %s in the settings.", s.Displaced, s.Claimant)
 }
 
 // problems are what is wrong in the files, one line each.
@@ -265,8 +261,13 @@ func noContexts(k kube.Kubeconfig) string {
 	return "no contexts found in " + strings.Join(sources(k.Files), ", ")
 }
 
+// newGateways returns the gateways of this program's contexts. failed is a gateway.Config's Failed, or nil.
+func (p *program) newGateways(failed func(context, target string, said explain.Explanation)) *gateway.Gateways {
+	return gateway.New(gateway.Config{Kubeconfig: p.kubeconfig.Load, Settings: p.settings, Failed: failed, Log: p.log})
+}
+
 // manager returns the model of this program's contexts, which c says the rest of.
 func (p *program) manager(c session.Config) *session.Manager {
-	c.Start, c.Reason, c.Log = p.wiring.start, reason, p.log
+	c.Start, c.Reason, c.Log = p.gateways.Start, gateway.Reason, p.log
 	return session.New(c)
 }

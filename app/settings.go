@@ -13,6 +13,7 @@ import (
 
 	"fairlead/app/command"
 	"fairlead/app/desktop"
+	"fairlead/app/gateway"
 	"fairlead/app/settings"
 	"fairlead/kube"
 )
@@ -104,7 +105,7 @@ func wrongReference(r settings.Reference) error {
 
 // wrongCertificate returns what keeps a listener's certificate from being used, or from being accepted.
 func wrongCertificate(files settings.TLS) error {
-	config, err := listenerTLS(files)
+	config, err := gateway.ListenerTLS(files)
 	if err != nil {
 		return err
 	}

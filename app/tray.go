@@ -55,7 +55,7 @@ func (p *program) tray(ctx context.Context) error {
 			}
 		},
 	})
-	p.wiring.notifier = notifier
+	p.gateways = p.newGateways(notifier.Failure)
 	model := p.manager(session.Config{Save: p.store.SetOn})
 	clipboard := &desktop.Clipboard{}
 	defer clipboard.Close()

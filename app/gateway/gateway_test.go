@@ -1,15 +1,18 @@
-package main
+package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/rs/zerolog"
 
+	"fairlead/app/settings"
 	"fairlead/kube"
 )
 
@@ -26,23 +29,35 @@ contexts: [{name: demo, context: {cluster: c, user: u}}]
 // A change may be seen at any moment from the start of a proxy to its end, and its goroutines end with Serve.
 func TestAChangeIsTakenUpWhileAProxyStartsAndEnds(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "kubeconfig")
-	writeFile(t, file, kubeconfigFor("https://127.0.0.1:1"))
-	w := clerkWith(t, "").wiring
-	*w = wiring{kubeconfig: func() *kube.Kubeconfig { k := kube.Load(file); return &k }, settings: clerkWith(t, "").settings, log: zerolog.Nop()}
-	w.settings.ListenAt("demo", netip.MustParseAddrPort("127.0.0.1:0"))
-	started, err := w.start(t.Context(), "demo", true, func(error) {})
+	write := func(server string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(kubeconfigFor(server)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("https://127.0.0.1:1")
+	store, damage, err := settings.Open(t.TempDir())
+	if err := errors.Join(err, damage); err != nil {
+		t.Fatal(err)
+	}
+	g := New(Config{
+		Kubeconfig: func() *kube.Kubeconfig { k := kube.Load(file); return &k },
+		Settings:   settings.Load(store, filepath.Join(t.TempDir(), "config.yaml")), Log: zerolog.Nop(),
+	})
+	g.config.Settings.ListenAt("demo", netip.MustParseAddrPort("127.0.0.1:0"))
+	started, err := g.Start(t.Context(), "demo", true, func(error) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := started.(*contextProxy)
+	p := started.(*Gateway)
 	change := func(server string) {
 		t.Helper()
-		before := p.cluster()
-		writeFile(t, file, kubeconfigFor(server))
+		before := p.Cluster()
+		write(server)
 		if err := p.Reconfigure(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if p.cluster() == before && server != "https://127.0.0.1:9" {
+		if p.Cluster() == before && server != "https://127.0.0.1:9" {
 			t.Errorf("%s was not taken up", server)
 		}
 	}
@@ -67,7 +82,7 @@ func TestAChangeIsTakenUpWhileAProxyStartsAndEnds(t *testing.T) {
 
 // A proxy that listens on all addresses listens on none of another machine.
 func TestAnotherMachinesProxyIsNotOurOwn(t *testing.T) {
-	running := proxies{addresses: map[*contextProxy]netip.AddrPort{{}: netip.MustParseAddrPort("[::]:1080")}}
+	running := running{addresses: map[*Gateway]netip.AddrPort{{}: netip.MustParseAddrPort("[::]:1080")}}
 	for address, own := range map[string]bool{
 		"127.0.0.1:1080": true, "[::1]:1080": true, "0.0.0.0:1080": true, "127.0.0.1:1081": false, "192.0.2.1:1080": false,
 	} {

@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"context"
@@ -15,11 +15,11 @@ import (
 	"fairlead/proxy"
 )
 
-// A contextProxy is one context switched on: a session.Proxy that takes up changes of its settings and of its kubeconfig
-// entry without closing what is open.
-type contextProxy struct {
+// A Gateway is one context switched on: a session.Proxy that applies changes of its settings and of its kubeconfig
+// entry without closing open connections.
+type Gateway struct {
 	name     string
-	wiring   *wiring
+	gateways *Gateways
 	server   *proxy.Server
 	listener net.Listener
 	check    bool   // ask the API server once, at the start
@@ -43,18 +43,31 @@ type way struct {
 	err     error // of the cluster's Run; to be read when ways are done
 }
 
-// cluster is the way of new connections.
-func (p *contextProxy) cluster() *kube.Cluster {
+// Name returns the context's name.
+func (p *Gateway) Name() string { return p.name }
+
+// Traffic returns what the gateway has carried.
+func (p *Gateway) Traffic() proxy.Traffic { return p.server.Traffic() }
+
+// CloseConnections closes all open connections and returns how many there were.
+func (p *Gateway) CloseConnections() int { return p.server.CloseConnections() }
+
+// Approve remembers that the user let the context's credential plugin run.
+func (p *Gateway) Approve() { p.gateways.approve(p.name, p.Cluster()) }
+
+// Cluster returns the cluster of new connections.
+func (p *Gateway) Cluster() *kube.Cluster {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	return p.current.cluster
 }
 
-func (p *contextProxy) Address() string { return p.listener.Addr().String() }
+// Address returns the listener's address.
+func (p *Gateway) Address() string { return p.listener.Addr().String() }
 
-// Serve runs until ctx ends. It is called once for each contextProxy. The clusters outlive the server, whose open connections end first.
-func (p *contextProxy) Serve(ctx context.Context) error {
-	defer p.wiring.running.remove(p)
+// Serve runs until ctx ends. It is called once for each Gateway. The clusters outlive the server, whose open connections end first.
+func (p *Gateway) Serve(ctx context.Context) error {
+	defer p.gateways.running.remove(p)
 	clusters, closeClusters := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeClusters()
 	p.mutex.Lock()
@@ -79,7 +92,7 @@ func (p *contextProxy) Serve(ctx context.Context) error {
 }
 
 // run owns a way's cluster until Serve ends or the way is closed. The mutex is held.
-func (p *contextProxy) run(w *way) {
+func (p *Gateway) run(w *way) {
 	ctx, cancel := context.WithCancel(p.serving)
 	w.cancel = cancel
 	p.ways.Go(func() {
@@ -90,8 +103,8 @@ func (p *contextProxy) run(w *way) {
 
 // Reconfigure takes up what has changed in the kubeconfig and the settings. It is a session.Reconfigurer's, and may come before Serve
 // and at its end.
-func (p *contextProxy) Reconfigure(context.Context) error {
-	next, err := p.wiring.plan(p.name)
+func (p *Gateway) Reconfigure(context.Context) error {
+	next, err := p.gateways.plan(p.name)
 	if err != nil {
 		return err
 	}
@@ -120,17 +133,17 @@ func (p *contextProxy) Reconfigure(context.Context) error {
 			p.run(w)
 		}
 	}
-	p.server.Reconfigure(p.wiring.serverConfig(p.current, p.name, p.log))
+	p.server.Reconfigure(p.gateways.serverConfig(p.current, p.name, p.log))
 	return nil
 }
 
 // open prepares the way that a plan describes. What a way that was replaced finds of the API server is of no interest.
-func (p *contextProxy) open(next plan) (*way, error) {
+func (p *Gateway) open(next plan) (*way, error) {
 	w := &way{plan: next}
 	config := next.cluster
 	config.Policy = next.policy
 	config.Log = p.log
-	config.Approved = p.wiring.settings.Approved
+	config.Approved = p.gateways.config.Settings.Approved
 	config.Health = func(err error) {
 		if !w.retired.Load() {
 			p.health(err)
@@ -146,7 +159,7 @@ func (p *contextProxy) open(next plan) (*way, error) {
 const retireLook = 40 * time.Second
 
 // retire closes a way when its last connection has ended.
-func (p *contextProxy) retire(w *way) {
+func (p *Gateway) retire(w *way) {
 	w.retired.Store(true)
 	p.ways.Go(func() {
 		ticker := time.NewTicker(retireLook)

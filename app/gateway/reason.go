@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"errors"
@@ -12,8 +12,8 @@ import (
 // windowsAddressInUse is WSAEADDRINUSE, which package syscall has no word for.
 const windowsAddressInUse = syscall.Errno(10048)
 
-// reason puts what is wrong with a context as a whole into the model's words. It is a session.Config's Reason.
-func reason(err error) session.Reason {
+// Reason puts what is wrong with a context as a whole into the model's words. It is a session.Config's Reason.
+func Reason(err error) session.Reason {
 	said := explain.Error(err)
 	r := session.Reason{Title: said.Title, Text: said.Sentence, Hint: said.Hint}
 	login, loggedOut := errors.AsType[*fault.Login](err)

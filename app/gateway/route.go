@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"context"
@@ -19,13 +19,13 @@ const (
 )
 
 // rules say where a context's clients are sent: what is the cluster's into the cluster, all else as the settings have it.
-func (w *wiring) rules(cluster *kube.Cluster, c settings.Context) []proxy.Rule {
-	return []proxy.Rule{{Name: clusterRule, Match: claimed(cluster), Dialer: cluster}, w.others(c)}
+func (g *Gateways) rules(cluster *kube.Cluster, c settings.Context) []proxy.Rule {
+	return []proxy.Rule{{Name: clusterRule, Match: claimed(cluster), Dialer: cluster}, g.Others(c)}
 }
 
-// others is the rule for what is not the cluster's.
-func (w *wiring) others(c settings.Context) proxy.Rule {
-	if outside := w.outside(c); outside != nil {
+// Others returns the rule for what is not the cluster's.
+func (g *Gateways) Others(c settings.Context) proxy.Rule {
+	if outside := g.outside(c); outside != nil {
 		return proxy.Rule{Name: directRule, Dialer: outside}
 	}
 	return proxy.Rule{Name: outsideRule, Dialer: refuseOutside{}}
@@ -43,16 +43,16 @@ func (refuseOutside) DialContext(_ context.Context, _, address string) (net.Conn
 }
 
 // outside carries connections to hosts outside the cluster; nil where they are refused.
-func (w *wiring) outside(c settings.Context) proxy.Dialer {
+func (g *Gateways) outside(c settings.Context) proxy.Dialer {
 	if c.Outside == settings.Refuse {
 		return nil
 	}
-	return w.direct(c)
+	return g.direct(c)
 }
 
-func (w *wiring) direct(c settings.Context) *proxy.Direct {
+func (g *Gateways) direct(c settings.Context) *proxy.Direct {
 	return &proxy.Direct{
-		Own: w.own, Unresolved: c.ForwardUnresolved,
+		Own: g.own, Unresolved: c.ForwardUnresolved,
 		Remedy: "forward-unresolved: true, in the settings, allows it",
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 const knownWait = 2 * time.Second
 
 // pages are what a context's proxy shows of itself: how to use it, and the file that tells a browser.
-func (w *wiring) pages(name string, way *way, log zerolog.Logger) http.Handler {
+func (g *Gateways) pages(name string, way *way, log zerolog.Logger) http.Handler {
 	c := way.plan.settings
 	hint := ""
 	if c.Password {
@@ -29,7 +29,7 @@ func (w *wiring) pages(name string, way *way, log zerolog.Logger) http.Handler {
 		Hint:    hint,
 		Script: func(ctx context.Context) pac.Config {
 			config := pac.Config{Password: c.Password, TLS: c.RequireTLS}
-			config.Known, config.Namespaces = w.seen(ctx, name, way, log)
+			config.Known, config.Namespaces = g.seen(ctx, name, way, log)
 			return config
 		},
 	})
@@ -38,11 +38,11 @@ func (w *wiring) pages(name string, way *way, log zerolog.Logger) http.Handler {
 // seen gives the ranges and namespaces of a context's cluster: those it has or, while it cannot be asked, those it was last seen to have.
 // Without the namespaces a name like web.dev goes its usual way, for dev is a top-level domain, too. Browsers ask whenever they start or
 // the network changes, which is nothing to run a credential plugin for; and they hardly ever ask again.
-func (w *wiring) seen(ctx context.Context, name string, way *way, log zerolog.Logger) (ranges []netip.Prefix, namespaces []string) {
+func (g *Gateways) seen(ctx context.Context, name string, way *way, log zerolog.Logger) (ranges []netip.Prefix, namespaces []string) {
 	ctx, cancel := context.WithTimeout(ctx, knownWait)
 	defer cancel()
 	ranges = way.cluster.Ranges(ctx)
-	before := w.settings.Seen(name)
+	before := g.config.Settings.Seen(name)
 	known, err := way.namespaces(ctx)
 	if err != nil {
 		return append(ranges, before.Ranges...), append(before.Namespaces, way.cluster.Namespace())
@@ -57,7 +57,7 @@ func (w *wiring) seen(ctx context.Context, name string, way *way, log zerolog.Lo
 		now.Ranges = before.Ranges
 		ranges = append(ranges, before.Ranges...)
 	}
-	if err := w.settings.SetSeen(name, now); err != nil {
+	if err := g.config.Settings.SetSeen(name, now); err != nil {
 		log.Warn().Err(err).Msg("the cluster's ranges are not remembered")
 	}
 	return ranges, known

@@ -1,4 +1,4 @@
-package main
+package gateway
 
 import (
 	"errors"
@@ -30,7 +30,7 @@ func TestReasonsTellWhatViewsCanOffer(t *testing.T) {
 		{&fault.Login{Context: "a", Plugin: "aws", Cause: fault.PluginDenied, Command: "aws sso login"}, session.LoginNeeded, ""},
 		{errors.New("odd"), "", ""},
 	} {
-		if r := reason(c.err); r.Trouble != c.trouble || r.Login != c.login || r.Text == "" || r.Title == "" || (r.Hint == "" && r.Trouble == session.PortTaken) {
+		if r := Reason(c.err); r.Trouble != c.trouble || r.Login != c.login || r.Text == "" || r.Title == "" || (r.Hint == "" && r.Trouble == session.PortTaken) {
 			t.Errorf("%v: %+v", c.err, r)
 		}
 	}
