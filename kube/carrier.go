@@ -21,8 +21,8 @@ type carrier interface {
 	Dial(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error)
 	Stats() portforward.Stats
 
-	// Withdraw takes a Pod out of use; gone means that nothing leads to it any more. Restore puts it back. Both are quick.
-	Withdraw(namespace, pod, uid string, gone bool)
+	// Withdraw takes a Pod out of use, for the reason that its standing is. Restore puts it back. Both are quick.
+	Withdraw(namespace, pod, uid string, standing portforward.Standing)
 	Restore(namespace, pod, uid string)
 }
 

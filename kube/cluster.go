@@ -90,7 +90,7 @@ func Open(c Config) (*Cluster, error) {
 	} else {
 		m = readKubeconfig(c.Kubeconfig)
 	}
-	config, context, err := m.restConfig(c.Context)
+	config, described, err := m.restConfig(c.Context)
 	if err != nil {
 		return nil, err
 	}
@@ -107,18 +107,22 @@ func Open(c Config) (*Cluster, error) {
 	}
 	doubted := make(chan struct{}, 1)
 	trusted := authorityOf(config)
+	var cluster *Cluster
 	carrier, err := portforward.New(portforward.Config{
 		REST: config, Certificate: l.certificate(), Context: c.Context, Carrier: c.Carrier, PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
 		Doubt: func() { signal(doubted) }, Roots: trusted.roots.Load,
+		Standing: func(ctx context.Context, namespace, pod, uid string) portforward.Standing {
+			return cluster.resolver.standing(ctx, namespace, pod, uid)
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
-	cluster := newCluster(context.Namespace, a, h, carrier, c.Log)
+	cluster = newCluster(described.Namespace, a, h, carrier, c.Log)
 	cluster.doubted = doubted
 	cluster.authority = trusted
 	cluster.SetPolicy(c.Policy)
-	cluster.described = context
+	cluster.described = described
 	return cluster, nil
 }
 

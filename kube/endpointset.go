@@ -52,16 +52,23 @@ func (s endpointSet) hasReady() bool {
 // A podID is a Pod; the UID tells Pods apart that follow each other under one name.
 type podID struct{ namespace, name, uid string }
 
-// pods returns the Pods of the set, and whether each is for new connections: those that are ready or, while none is, those
-// that are about to end and still serve.
-func (s endpointSet) pods() map[podID]bool {
-	pods := map[podID]bool{}
+// A listing is how a Service has a Pod.
+type listing struct {
+	usable bool // for new connections
+	ending bool // it was told to end
+}
+
+// pods returns the Pods of the set. Usable are those that are ready or, while none is, those that are about to end and still
+// serve.
+func (s endpointSet) pods() map[podID]listing {
+	pods := map[podID]listing{}
 	ready := s.hasReady()
 	for _, slice := range s.slices {
 		for _, m := range slice.members {
 			if m.pod != "" {
 				id := podID{m.namespace, m.pod, m.uid}
-				pods[id] = pods[id] || m.ready || !ready && m.terminating
+				had := pods[id]
+				pods[id] = listing{had.usable || m.ready || !ready && m.terminating, had.ending || m.ending}
 			}
 		}
 	}

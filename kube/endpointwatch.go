@@ -51,7 +51,7 @@ type endpointWatches struct {
 type endpointWatch struct {
 	key     serviceKey
 	set     endpointSet
-	pods    map[podID]bool
+	pods    map[podID]listing
 	live    bool // set is what the API server has now
 	used    time.Time
 	changed chan struct{} // closed at the next change

@@ -62,7 +62,7 @@ func TestAServiceInUseIsWatched(t *testing.T) {
 	}
 	waitFor(t, "the watch", func() bool { return isWatched(c, "team", "web") })
 	server.setReady("team/web", "a", false)
-	waitFor(t, "the carrier to be told", func() bool { return slices.Contains(carrier.told(), "a") })
+	waitFor(t, "the carrier to be told", func() bool { return slices.Contains(carrier.told(), "a not ready") })
 	before := len(carrier.dialled())
 	for range 30 {
 		if err := dial(t, c, "web:80"); err != nil {
@@ -81,9 +81,9 @@ func TestAServiceInUseIsWatched(t *testing.T) {
 		hint, _ := c.resolver.seen.at(netip.MustParseAddr("10.244.0.3"))
 		return hint.pod.name == "e"
 	})
-	waitFor(t, "the carrier to be told of Pods that are gone", func() bool {
+	waitFor(t, "the carrier to be told of Pods that it has no more", func() bool {
 		told := carrier.told()
-		return slices.Contains(told, "a gone") && slices.Contains(told, "b gone")
+		return slices.Contains(told, "a unlisted") && slices.Contains(told, "b unlisted")
 	})
 	if asked, open := server.watches(); len(asked) != 1 || open != 1 {
 		t.Errorf("asked for watches of %q, and %d are open", asked, open)
@@ -221,7 +221,7 @@ func TestWhereThereIsNoWatch(t *testing.T) {
 				t.Fatal(err)
 			}
 			server.setReady("team/web", "a", false)
-			waitFor(t, "the poll", func() bool { return slices.Contains(carrier.told(), "a") })
+			waitFor(t, "the poll", func() bool { return slices.Contains(carrier.told(), "a not ready") })
 			before := len(carrier.dialled())
 			for range 10 {
 				if err := dial(t, c, "web:80"); err != nil {
@@ -257,7 +257,7 @@ func TestAWatchThatIsCutIsMadeAgain(t *testing.T) {
 		server.setReady("team/web", "a", i%2 == 1)
 		waitFor(t, "the change", func() bool {
 			told := carrier.told()
-			return len(told) > 0 && told[len(told)-1] == []string{"a", "a restored"}[i]
+			return len(told) > 0 && told[len(told)-1] == []string{"a not ready", "a restored"}[i]
 		})
 		waitFor(t, "another watch", func() bool { asked, open := server.watches(); return len(asked) == i+2 && open == 1 })
 	}
@@ -289,27 +289,29 @@ func TestAStormOfChangesIsWorkedOnAFewTimes(t *testing.T) {
 		t.Errorf("%d changes were worked on %d times, want %d at most", changes, worked, most)
 	}
 	server.setReady("team/web", "pod-7", false)
-	waitFor(t, "the last change", func() bool { told := carrier.told(); return told[len(told)-1] == "pod-7" })
+	waitFor(t, "the last change", func() bool { told := carrier.told(); return told[len(told)-1] == "pod-7 not ready" })
 }
 
 func TestAPodIsWithdrawnWhenNoServiceHasItAnyMore(t *testing.T) {
 	a, b := podID{"ns", "a", "1"}, podID{"ns", "b", "2"}
 	carrier := &fakeCarrier{}
 	w := newWithdrawals(carrier)
-	type pods = map[podID]bool
+	type pods = map[podID]listing
+	usable, notReady, ending := listing{usable: true}, listing{}, listing{ending: true}
 	for i, step := range []struct {
 		before, after pods // of a Service
 		want          string
 	}{
-		{nil, pods{a: true, b: false}, "a restored, b"},
-		{nil, pods{a: true, b: true}, "b restored"}, // another Service
-		{pods{a: true, b: false}, pods{a: false, b: false}, ""},
-		{pods{a: true, b: true}, pods{a: false, b: true}, "a"},
-		{pods{a: false, b: true}, pods{b: true}, ""},
-		{pods{a: false, b: false}, pods{b: false}, "a gone"},
-		{pods{b: true}, nil, "b"},
-		{pods{b: false}, pods{a: true, b: false}, "a restored"}, // it came back
-		{pods{a: true, b: false}, nil, "a gone, b gone"},
+		{nil, pods{a: usable, b: notReady}, "a restored, b not ready"},
+		{nil, pods{a: usable, b: usable}, "b restored"}, // another Service
+		{pods{a: usable, b: notReady}, pods{a: notReady, b: notReady}, ""},
+		{pods{a: usable, b: usable}, pods{a: notReady, b: usable}, "a not ready"},
+		{pods{a: notReady, b: usable}, pods{b: usable}, ""},
+		{pods{a: notReady, b: notReady}, pods{a: ending, b: notReady}, "a ending"},
+		{pods{a: ending, b: notReady}, pods{b: notReady}, "a unlisted"},
+		{pods{b: usable}, nil, "b not ready"},
+		{pods{b: notReady}, pods{a: usable, b: notReady}, "a restored"}, // it came back
+		{pods{a: usable, b: notReady}, nil, "a unlisted, b unlisted"},
 	} {
 		carrier.withdrawn = nil
 		w.change(step.before, step.after)
@@ -327,11 +329,11 @@ func TestPodsThatEndAreForUseWhileNoneIsReady(t *testing.T) {
 	ready := member{namespace: "ns", pod: "ready", ready: true}
 	ending := member{namespace: "ns", pod: "ending", terminating: true}
 	set := endpointSet{slices: []endpointSlice{{members: []member{ready, ending}}}}
-	if pods := set.pods(); !pods[podID{"ns", "ready", ""}] || pods[podID{"ns", "ending", ""}] {
+	if pods := set.pods(); !pods[podID{"ns", "ready", ""}].usable || pods[podID{"ns", "ending", ""}].usable {
 		t.Errorf("beside a ready one: %v", pods)
 	}
 	set = endpointSet{slices: []endpointSlice{{members: []member{ending}}}}
-	if pods := set.pods(); !pods[podID{"ns", "ending", ""}] {
+	if pods := set.pods(); !pods[podID{"ns", "ending", ""}].usable {
 		t.Errorf("alone: %v", pods)
 	}
 }

@@ -79,7 +79,7 @@ func (n *networks) of(c candidate) network {
 	switch {
 	case known.network != unknownNetwork && time.Since(known.seen) < networkLasts:
 		return known.network
-	case time.Since(n.blind[c.Namespace]) < forbiddenLasts:
+	case n.isBlind(c.Namespace):
 		return ownNetwork
 	}
 	addr, err := netip.ParseAddr(c.address)
@@ -87,6 +87,18 @@ func (n *networks) of(c candidate) network {
 		return hostNetwork
 	}
 	return unknownNetwork
+}
+
+// isBlind reports whether looks at the Pods of a namespace were refused lately. mu is held.
+func (n *networks) isBlind(namespace string) bool {
+	return time.Since(n.blind[namespace]) < forbiddenLasts
+}
+
+// mayLook reports whether a look at a Pod of a namespace is worth a try.
+func (n *networks) mayLook(namespace string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !n.isBlind(namespace)
 }
 
 // refuse takes note that one may not look at the Pods of a namespace.

@@ -46,6 +46,8 @@ func TestOnARealCluster(t *testing.T) {
 		"a Pod that is not ready any more gets nothing":      unready,
 		"a member that is replaced is there at once":         replacedMember,
 		"Pods that are all deleted are followed at once":     allDeleted,
+		"a Pod that lost its labels may still answer":        lostLabels,
+		"what a deleted Pod did not answer ends soon":        deletedUnanswered,
 		"a Service in use is watched once":                   watchedOnce,
 		"a Service that may not be watched is polled":        unwatched,
 		"a watch that begins too late begins again":          tooOld,

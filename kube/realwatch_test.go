@@ -388,7 +388,7 @@ func throughMiddlebox(t *testing.T, cluster *clustertest.Cluster) {
 	<-time.After(freshWithin)
 	set, live := c.resolver.watches.current(serviceKey{"watched", "pair"})
 	id := podID{"watched", "pair-b", field(t, cluster, ".metadata.uid", "pod", "pair-b", "-n", "watched")}
-	if usable, listed := set.pods()[id]; !live || usable || !listed {
+	if had, listed := set.pods()[id]; !live || had.usable || !listed {
 		t.Errorf("the change did not come within %s; live: %v", freshWithin, live)
 	}
 }

@@ -286,7 +286,7 @@ type fakeCarrier struct {
 
 	mu        sync.Mutex
 	dials     [][]endpoint
-	withdrawn []string // "pod", "pod gone" or "pod restored", in the order they came
+	withdrawn []string // "pod not ready", "pod ending", "pod unlisted" or "pod restored", in the order they came
 }
 
 func (f *fakeCarrier) Run(ctx context.Context) error {
@@ -294,11 +294,10 @@ func (f *fakeCarrier) Run(ctx context.Context) error {
 	return nil
 }
 
-func (f *fakeCarrier) Withdraw(namespace, pod, uid string, gone bool) {
-	if gone {
-		pod += " gone"
-	}
-	f.note(pod)
+func (f *fakeCarrier) Withdraw(namespace, pod, uid string, standing portforward.Standing) {
+	f.note(pod + map[portforward.Standing]string{
+		portforward.NotReady: " not ready", portforward.Ending: " ending", portforward.Unlisted: " unlisted",
+	}[standing])
 }
 
 func (f *fakeCarrier) Restore(namespace, pod, uid string) { f.note(pod + " restored") }

@@ -45,7 +45,8 @@ type member struct {
 	hostname, node      string
 	address             string
 	ready               bool // for new connections
-	terminating         bool // it still serves, and will be gone
+	ending              bool // it was told to end
+	terminating         bool // it is ending, and still serves
 }
 
 // newService keeps the little that is needed of the API server's objects.
@@ -112,12 +113,12 @@ func newMember(namespace string, e discoveryv1.Endpoint) member {
 		return *condition
 	}
 	m := member{namespace: namespace}
-	m.terminating = is(e.Conditions.Terminating, false)
+	m.ending = is(e.Conditions.Terminating, false)
 	// An unset ready is true by the API's definition, and an unset serving is what ready is. A Service that publishes
 	// endpoints that are not ready has ready true for those that end, too.
 	ready := is(e.Conditions.Ready, true)
-	m.ready = ready && !m.terminating
-	m.terminating = m.terminating && is(e.Conditions.Serving, ready)
+	m.ready = ready && !m.ending
+	m.terminating = m.ending && is(e.Conditions.Serving, ready)
 	if len(e.Addresses) > 0 {
 		m.address = e.Addresses[0]
 	}

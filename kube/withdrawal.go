@@ -1,5 +1,13 @@
 package kube
 
+import (
+	"context"
+	"errors"
+	"time"
+
+	"fairlead/kube/portforward"
+)
+
 // withdrawals tells the carrier which Pods are out of use. A Pod may be behind several Services that are watched, and is in
 // use while one of them has it for new connections. Its caller sees to it that there is one call at a time.
 type withdrawals struct {
@@ -9,8 +17,8 @@ type withdrawals struct {
 
 // A podUse is how the watched Services have a Pod.
 type podUse struct {
-	listed, usable int // Services that have it, and of them those that have it for new connections
-	told           standing
+	listed, usable, ending int // Services that have it at all, for new connections, and as one that was told to end
+	told                   standing
 }
 
 // A standing is what the carrier was told of a Pod.
@@ -19,8 +27,9 @@ type standing int
 const (
 	unknown standing = iota
 	inUse
-	outOfUse
-	gone
+	notReady
+	ending
+	unlisted
 )
 
 func newWithdrawals(c carrier) *withdrawals {
@@ -28,12 +37,12 @@ func newWithdrawals(c carrier) *withdrawals {
 }
 
 // change takes the Pods of a Service before and after a change.
-func (w *withdrawals) change(before, after map[podID]bool) {
-	for id, usable := range after {
-		w.count(id, 1, usable)
+func (w *withdrawals) change(before, after map[podID]listing) {
+	for id, had := range after {
+		w.count(id, 1, had)
 	}
-	for id, usable := range before {
-		w.count(id, -1, usable)
+	for id, had := range before {
+		w.count(id, -1, had)
 	}
 	for id := range after {
 		w.tell(id)
@@ -44,30 +53,33 @@ func (w *withdrawals) change(before, after map[podID]bool) {
 }
 
 // drop takes note that a Service is watched no more. Pods that only it had are no longer known to be out of use.
-func (w *withdrawals) drop(before map[podID]bool) {
-	for id, usable := range before {
-		w.count(id, -1, usable)
+func (w *withdrawals) drop(before map[podID]listing) {
+	for id, had := range before {
+		w.count(id, -1, had)
 		use := w.pods[id]
 		if use.listed > 0 {
 			w.tell(id)
 			continue
 		}
-		if use.told == outOfUse {
+		if use.told == notReady || use.told == ending {
 			w.carrier.Restore(id.namespace, id.name, id.uid)
 		}
 		delete(w.pods, id)
 	}
 }
 
-func (w *withdrawals) count(id podID, n int, usable bool) {
+func (w *withdrawals) count(id podID, n int, had listing) {
 	use := w.pods[id]
 	if use == nil {
 		use = &podUse{}
 		w.pods[id] = use
 	}
 	use.listed += n
-	if usable {
+	if had.usable {
 		use.usable += n
+	}
+	if had.ending {
+		use.ending += n
 	}
 }
 
@@ -77,21 +89,62 @@ func (w *withdrawals) tell(id podID) {
 	if use == nil {
 		return
 	}
-	now := outOfUse
-	switch {
-	case use.usable > 0:
-		now = inUse
-	case use.listed == 0:
-		now = gone
+	now := use.standing()
+	if now == unlisted {
 		delete(w.pods, id)
 	}
 	if now == use.told {
 		return
 	}
 	use.told = now
-	if now == inUse {
+	switch now {
+	case inUse:
 		w.carrier.Restore(id.namespace, id.name, id.uid)
-		return
+	case notReady:
+		w.carrier.Withdraw(id.namespace, id.name, id.uid, portforward.NotReady)
+	case ending:
+		w.carrier.Withdraw(id.namespace, id.name, id.uid, portforward.Ending)
+	case unlisted:
+		w.carrier.Withdraw(id.namespace, id.name, id.uid, portforward.Unlisted)
 	}
-	w.carrier.Withdraw(id.namespace, id.name, id.uid, now == gone)
+}
+
+func (u *podUse) standing() standing {
+	switch {
+	case u.usable > 0:
+		return inUse
+	case u.listed == 0:
+		return unlisted
+	case u.ending > 0:
+		return ending
+	}
+	return notReady
+}
+
+// standingWithin bounds the question about a Pod that no Service leads to.
+const standingWithin = 3 * time.Second
+
+// standing asks what became of a Pod that no Service leads to. Portforward.Unlisted means that it cannot be told. No plugin runs
+// for that.
+func (r *resolver) standing(ctx context.Context, namespace, name, uid string) portforward.Standing {
+	if !r.api.login.has() || !r.networks.mayLook(namespace) {
+		return portforward.Unlisted
+	}
+	ctx, cancel := context.WithTimeout(ctx, standingWithin)
+	defer cancel()
+	pod, err := r.api.pod(ctx, namespace, name)
+	switch {
+	case errors.Is(err, errAbsent):
+		return portforward.Gone
+	case isForbidden(err):
+		r.networks.refuse(namespace)
+		return portforward.Unlisted
+	case err != nil:
+		return portforward.Unlisted
+	case uid != "" && string(pod.UID) != uid, newPodFacts(pod).ended:
+		return portforward.Gone
+	case pod.DeletionTimestamp != nil:
+		return portforward.Ending
+	}
+	return portforward.NotReady
 }

@@ -21,9 +21,6 @@ const (
 	unaccepted = 9 * time.Second
 	// lastWord is how long a Pod that is gone may take to answer a connection, or to end it.
 	lastWord = time.Second
-	// goneFor is how long a Pod that was reported gone counts as gone. A runtime that accepts connections with it later
-	// than that still has it: it left its Services, and lives.
-	goneFor = 10 * time.Second
 )
 
 // A conn is a connection with a port of a Pod.

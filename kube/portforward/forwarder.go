@@ -63,6 +63,9 @@ type Config struct {
 	// Doubt is told that the API server may not answer any more: a session or a new connection to it is silent, or none
 	// can be made. It is called from any goroutine and must not block. Nil is fine.
 	Doubt func()
+	// Standing finds out what became of a Pod that is out of use. Unlisted means that it cannot tell, as nil never can. It is
+	// called only for Pods that have not answered a connection, for a few at a time.
+	Standing func(ctx context.Context, namespace, pod, uid string) Standing
 	// Idle is how long an unused session is kept. 0 means 75 s.
 	Idle time.Duration
 	// Grace is how long after its acceptance a connection to an unproven target may still be refused before the client
@@ -89,6 +92,9 @@ func (c Config) withDefaults() Config {
 	if c.Doubt == nil {
 		c.Doubt = func() {}
 	}
+	if c.Standing == nil {
+		c.Standing = func(context.Context, string, string, string) Standing { return Unlisted }
+	}
 	if c.PerPod <= 0 {
 		c.PerPod = 32
 	}
@@ -107,6 +113,7 @@ type Forwarder struct {
 	up       *upgrader
 	memory   *spdy.Memory
 	buffers  bufferPool
+	asking   chan struct{} // holds a value for each call of Config.Standing
 	targets  targets
 	rollouts rollouts
 	ready    chan struct{} // closed when Run has begun
@@ -145,7 +152,7 @@ func New(cfg Config) (*Forwarder, error) {
 		return nil, fmt.Errorf("port-forward through %s: %w", cfg.REST.Host, err)
 	}
 	f := &Forwarder{
-		cfg: cfg, up: up, memory: spdy.NewMemory(cfg.Memory),
+		cfg: cfg, up: up, memory: spdy.NewMemory(cfg.Memory), asking: make(chan struct{}, maxAsking),
 		ready: make(chan struct{}), kicked: make(chan struct{}, 1), pods: make(map[podID]*pod),
 	}
 	up.route.handshook, up.route.roundTrip, up.route.away = f.measured, f.roundTrip, cfg.Doubt
@@ -254,8 +261,8 @@ func (f *Forwarder) inOrder(endpoints []Endpoint) []Endpoint {
 	f.rollouts.named(endpoints, now)
 	var young, good, bad []Endpoint
 	for _, ep := range endpoints {
-		switch withdrawn, _ := f.withdrawn(ep); {
-		case withdrawn || f.targets.hasCut(ep, now) || f.unreached(ep, now):
+		switch {
+		case f.withdrawn(ep) || f.targets.hasCut(ep, now) || f.unreached(ep, now):
 			bad = append(bad, ep)
 		case f.rollouts.younger(ep, now):
 			young = append(young, ep)

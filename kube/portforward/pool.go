@@ -33,8 +33,11 @@ type pod struct {
 	rate     rate
 	due      time.Time // when spares are to be dialled; zero while none is missing
 
-	withdrawn bool      // see Withdraw: no session with it is kept for later
-	gone      time.Time // when it was reported gone; zero while it is not
+	withdrawn bool // see Withdraw: no session with it is kept for later
+	standing  Standing
+	unlisted  time.Time     // since when no Service leads to it; zero while one does
+	asked     time.Time     // when its standing was last asked for
+	answered  chan struct{} // closed when that is answered; nil when it never was asked for
 }
 
 // A claim waits for a session.

@@ -166,11 +166,11 @@ func (c *conn) ending(ctx context.Context, a *attempt, err error) ending {
 	if end.err != io.EOF || !wrote || a.data.Progress().Received > 0 {
 		return end
 	}
-	// Nothing was answered. Of a Pod that ends, that is no orderly end.
+	// Nothing was answered. From a Pod that ends, that is no orderly end.
 	c.mu.Lock()
 	halfClosed := !c.half.IsZero()
 	c.mu.Unlock()
-	if withdrawn, _ := c.f.withdrawn(a.ep); withdrawn && !halfClosed {
+	if !halfClosed && c.f.mayHaveEnded(ctx, a.ep) {
 		end.err = &CutError{Pod: a.ep.Pod, Namespace: a.ep.Namespace, Port: a.ep.Port, Err: errPodEnds}
 	}
 	return end
@@ -241,8 +241,12 @@ func (c *conn) health(a *attempt, now time.Time) (time.Time, error) {
 	if a.data.Progress().Received > 0 {
 		return wake, nil
 	}
-	if _, gone := c.f.withdrawn(a.ep); !gone.IsZero() && a.opened.Sub(gone) < goneFor {
-		due := later(gone, a.opened).Add(lastWord)
+	switch since, gone := c.f.unlisted(a.ep, now); {
+	case since.IsZero():
+	case !gone:
+		wake = earlier(wake, now.Add(askAgain))
+	default:
+		due := later(since, a.opened).Add(lastWord)
 		if !now.Before(due) {
 			return time.Time{}, errPodGone
 		}

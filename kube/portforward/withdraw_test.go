@@ -1,13 +1,18 @@
 package portforward
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 func TestAPodThatIsWithdrawnKeepsNoSessionForLater(t *testing.T) {
@@ -16,7 +21,7 @@ func TestAPodThatIsWithdrawnKeepsNoSessionForLater(t *testing.T) {
 	open := mustDial(t, f, 7)
 	defer open.Close() // always nil
 	echoes(t, open, "hello")
-	f.Withdraw("ns", "pod", "uid", true)
+	f.Withdraw("ns", "pod", "uid", Gone)
 	eventually(t, "idle sessions end", func() bool { st := f.Stats(); return st.Idle == 0 && st.Sessions == 1 })
 	echoes(t, open, "still here") // it was answered, and lives as long as its program
 	// Who names it all the same gets it: it may be the only one left.
@@ -51,7 +56,7 @@ func TestASessionThatComesAfterTheWithdrawalIsNotKept(t *testing.T) {
 		return dialling, sessions
 	}
 	eventually(t, "spares are dialled", func() bool { dialling, _ := spares(); return dialling > 1 })
-	f.Withdraw("ns", "pod", "uid", false)
+	f.Withdraw("ns", "pod", "uid", NotReady)
 	if err := <-asked; err != nil {
 		t.Error(err)
 	}
@@ -63,7 +68,7 @@ func TestAPodThatIsWithdrawnIsTriedLast(t *testing.T) {
 	f := w.forwarder(nil)
 	pods := []Endpoint{{Namespace: "ns", Pod: "a", UID: "a", Port: 7}, {Namespace: "ns", Pod: "b", UID: "b", Port: 7}}
 	for _, withdrawn := range pods {
-		f.Withdraw("ns", withdrawn.Pod, withdrawn.UID, false)
+		f.Withdraw("ns", withdrawn.Pod, withdrawn.UID, NotReady)
 		c, err := dial(t, f, pods)
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +116,7 @@ func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 			return false
 		})
 		start := time.Now()
-		f.Withdraw("ns", gone.Pod, gone.UID, true)
+		f.Withdraw("ns", gone.Pod, gone.UID, Gone)
 		if sent == "" {
 			eventually(t, "it is another Pod's", func() bool { return c.RemoteAddr().String() == "ns/pod:7" })
 			if _, err := io.WriteString(c, "hello"); err != nil {
@@ -129,48 +134,157 @@ func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 	}
 }
 
-// A Pod that lost its labels is behind no Service any more, and may be dialled by its own name for as long as it lives.
-func TestAPodThatLivesOnIsNotTakenForGoneForEver(t *testing.T) {
+// A knower answers for Config.Standing, and counts the questions.
+type knower struct {
+	standing Standing
+	asked    atomic.Int32
+	most     atomic.Int32 // questions at a time
+	now      atomic.Int32
+	hold     chan struct{} // closed to let questions be answered; nil does at once
+}
+
+func (l *knower) find(ctx context.Context, _, _, _ string) Standing {
+	l.asked.Add(1)
+	now := l.now.Add(1)
+	defer l.now.Add(-1)
+	for most := l.most.Load(); now > most && !l.most.CompareAndSwap(most, now); most = l.most.Load() {
+	}
+	if l.hold != nil {
+		select {
+		case <-l.hold:
+		case <-ctx.Done():
+		}
+	}
+	return l.standing
+}
+
+// A Pod that lost its labels is behind no Service any more, and lives: what it was asked it may still answer. So may one
+// that cannot be asked about.
+func TestAnUnlistedPodMayTakeItsTimeUnlessItIsGone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.program(8, func(c net.Conn) {
-		io.ReadFull(c, make([]byte, 5)) // the answer says it
-		time.Sleep(lastWord + lastWord/2)
-		io.WriteString(c, "hello") // seen by the client
-		io.Copy(io.Discard, c)     // until its end
-	})
-	f := w.forwarder(nil)
-	f.Withdraw("ns", "pod", "uid", true)
-	f.mu.Lock()
-	f.pods[at(8)[0].pod()].gone = time.Now().Add(-goneFor)
-	f.mu.Unlock()
-	if _, err := request(t, f, at(8)); err != nil {
-		t.Error(err)
+	for _, c := range []struct {
+		standing Standing
+		answers  bool
+	}{{NotReady, true}, {Ending, true}, {Unlisted, true}, {Gone, false}} {
+		t.Run(fmt.Sprint(c.standing), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			over := make(chan struct{})
+			w.program(8, func(c net.Conn) {
+				io.ReadFull(c, make([]byte, 5)) // the answer says it
+				<-over
+				io.WriteString(c, "hello") // seen by the client
+				io.Copy(io.Discard, c)     // until its end
+			})
+			l := &knower{standing: c.standing}
+			f := w.forwarder(func(c *Config) { c.Standing = l.find })
+			conn := mustDial(t, f, 8)
+			defer conn.Close() // always nil
+			if _, err := io.WriteString(conn, "hello"); err != nil {
+				t.Fatal(err)
+			}
+			begun := time.Now()
+			f.Withdraw("ns", "pod", "uid", Unlisted)
+			time.AfterFunc(lastWord+lastWord/2, func() { close(over) })
+			_, err := io.ReadFull(conn, make([]byte, 5))
+			if c.answers && err != nil || !c.answers && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("after %v: %v", time.Since(begun), err)
+			}
+			<-over
+			if n := l.asked.Load(); n != 1 {
+				t.Errorf("%d questions", n)
+			}
+		})
 	}
 }
 
-// A program that is killed ends its connections in order, though it has not answered.
-func TestAnEndWithoutAnAnswerOfAPodThatEndsIsAReset(t *testing.T) {
+// A rollout may take many Pods away at once. Asked about are those that owe an answer, once each, and a few at a time.
+func TestFewQuestionsAreAskedAboutUnlistedPods(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
-	kill := make(chan struct{}, 2)
-	w.program(8, func(c net.Conn) {
-		io.ReadFull(c, make([]byte, 5)) // takes the request
-		<-kill
-	})
-	f := w.forwarder(nil)
-	for _, withdrawn := range []bool{false, true} {
-		c := mustDial(t, f, 8)
-		defer c.Close() // always nil
-		if _, err := io.WriteString(c, "hello"); err != nil {
-			t.Fatal(err)
+	w.program(8, func(c net.Conn) { io.Copy(io.Discard, c) }) // never answers
+	l := &knower{standing: Gone, hold: make(chan struct{})}
+	f := w.forwarder(func(c *Config) { c.Standing = l.find })
+	const busy = 3 * maxAsking
+	var ended errgroup.Group
+	for i := range 2 * busy {
+		ep := Endpoint{Namespace: "ns", Pod: fmt.Sprint("pod-", i), UID: "uid", Port: 7}
+		connections := 1
+		if i < busy {
+			ep.Port, connections = 8, 2
 		}
-		if withdrawn {
-			f.Withdraw("ns", "pod", "uid", false)
+		for range connections {
+			conn, err := dial(t, f, []Endpoint{ep})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close() // always nil
+			if ep.Port == 7 {
+				echoes(t, conn, "hello")
+				continue
+			}
+			if _, err := io.WriteString(conn, "hello"); err != nil {
+				t.Fatal(err)
+			}
+			ended.Go(func() error {
+				_, err := conn.Read(make([]byte, 1))
+				return err
+			})
 		}
-		kill <- struct{}{}
-		if _, err := io.ReadAll(c); errors.Is(err, syscall.ECONNRESET) != withdrawn {
-			t.Errorf("withdrawn %v: %v", withdrawn, err)
-		}
+	}
+	for i := range 50 { // with others that have no connection
+		f.Withdraw("ns", fmt.Sprint("pod-", i), "uid", Unlisted)
+	}
+	eventually(t, "questions are asked", func() bool { return l.now.Load() == maxAsking })
+	close(l.hold)
+	if err := ended.Wait(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("got %v", err)
+	}
+	if n, most := l.asked.Load(), l.most.Load(); n != busy || most > maxAsking {
+		t.Errorf("%d questions, %d at a time", n, most)
+	}
+}
+
+// A program that is killed ends its connections in order, though it has not answered. One whose Pod lives did so itself.
+func TestAnEndWithoutAnAnswerIsAResetOfAPodThatEnds(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name                string
+		withdrawn, standing Standing
+		reset               bool
+	}{
+		{"ready", -1, Gone, false},
+		{"not ready, and alive", NotReady, NotReady, false},
+		{"not ready, and ending", NotReady, Ending, true},
+		{"not ready, and nobody knows", NotReady, Unlisted, false},
+		{"ending", Ending, NotReady, true},
+		{"unlisted, and alive", Unlisted, NotReady, false},
+		{"unlisted, and ending", Unlisted, Ending, true},
+		{"unlisted, and gone", Unlisted, Gone, true},
+		{"unlisted, and nobody knows", Unlisted, Unlisted, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			kill := make(chan struct{})
+			w.program(8, func(c net.Conn) {
+				io.ReadFull(c, make([]byte, 5)) // takes the request
+				<-kill
+			})
+			f := w.forwarder(func(cfg *Config) { cfg.Standing = (&knower{standing: c.standing}).find })
+			conn := mustDial(t, f, 8)
+			defer conn.Close() // always nil
+			if _, err := io.WriteString(conn, "hello"); err != nil {
+				t.Fatal(err)
+			}
+			if c.withdrawn >= 0 {
+				f.Withdraw("ns", "pod", "uid", c.withdrawn)
+			}
+			close(kill)
+			if _, err := io.ReadAll(conn); errors.Is(err, syscall.ECONNRESET) != c.reset || err != nil && !c.reset {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }
 
@@ -188,7 +302,7 @@ func TestInARolloutTheNewPodsComeFirst(t *testing.T) {
 	if got := f.inOrder(list); !slices.Equal(got, list) {
 		t.Errorf("nothing is replaced: %v", got)
 	}
-	f.Withdraw("ns", "old-1", "old-1", false)
+	f.Withdraw("ns", "old-1", "old-1", Ending)
 	if got := f.inOrder(list); !slices.Equal(got, []Endpoint{behind("new-1"), behind("new-2"), behind("old-2"), behind("old-1")}) {
 		t.Errorf("old-1 was withdrawn: %v", got)
 	}
