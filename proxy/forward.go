@@ -11,8 +11,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/http/httputil"
+	"net/textproto"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -257,11 +257,17 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 // send sends a request once, or again where a connection that was used before turns out to be closed.
 func (x *exchange) send(transport *http.Transport, r *http.Request) (*http.Response, error) {
 	x.carried.Store(nil)
-	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		conn := info.Conn.(*httpTargetConn)
-		conn.carry(x.asked.line(r.Method, x.via != nil))
-		x.carried.Store(conn)
-	}}
+	trace := &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			conn := info.Conn.(*httpTargetConn)
+			conn.carry(x.asked.line(r.Method, x.via != nil))
+			x.carried.Store(conn)
+		},
+		Got1xxResponse: func(_ int, header textproto.MIMEHeader) error {
+			disownInterim(http.Header(header)) // before httputil, whose hook runs after this one, passes it on
+			return nil
+		},
+	}
 	response, err := transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
 	if err != nil {
 		if foreign := x.notHTTP(); foreign != nil {
@@ -376,43 +382,32 @@ func lastHop(r *http.Request) bool {
 func modifyResponse(response *http.Response) error {
 	x := response.Request.Context().Value(exchangeKey{}).(*exchange)
 	disown(response.Header)
+	disownTrailer(response.Trailer)
 	addVia(response.Header, response.ProtoMajor, response.ProtoMinor)
 	if x.old {
 		response.Header.Set("Connection", "close") // a proxy keeps no connection of HTTP/1.0, even if asked to (RFC 9112 9.3)
 	}
-	response.Body = &watchedBody{ReadCloser: response.Body, exchange: x}
+	response.Body = &watchedBody{ReadCloser: response.Body, exchange: x, response: response}
 	return nil
-}
-
-// disown takes out of a response what would tell of this proxy in Proxy-Status (RFC 9209): a target has no say in that.
-func disown(header http.Header) {
-	lines := header["Proxy-Status"]
-	for i, line := range lines {
-		if strings.Contains(strings.ToLower(line), pseudonym) {
-			lines[i] = ""
-		}
-	}
-	lines = slices.DeleteFunc(lines, func(line string) bool { return line == "" })
-	if len(lines) == 0 {
-		header.Del("Proxy-Status")
-		return
-	}
-	header["Proxy-Status"] = lines
 }
 
 func addVia(header http.Header, major, minor int) {
 	header.Add("Via", fmt.Sprintf("%d.%d %s", major, minor, pseudonym))
 }
 
-// watchedBody remembers what cut a response.
+// watchedBody remembers what cut a response, and cleans its trailer.
 type watchedBody struct {
 	io.ReadCloser
 	exchange *exchange
+	response *http.Response
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
+		disownTrailer(b.response.Trailer) // net/http has just read it
+	case err != nil:
 		b.exchange.bodyErr = err
 	}
 	return n, err

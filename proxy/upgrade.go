@@ -31,6 +31,7 @@ func (x *exchange) becomeTunnel(w http.ResponseWriter, r *http.Request) error {
 		_ = response.Body.Close()
 		return fmt.Errorf("%s switched to protocol %.40q unasked", x.target, response.Header.Get("Upgrade"))
 	}
+	disown(response.Header)
 	addVia(response.Header, response.ProtoMajor, response.ProtoMinor)
 	var head bytes.Buffer
 	answer := http.Response{StatusCode: response.StatusCode, ProtoMajor: 1, ProtoMinor: 1, Header: response.Header}
