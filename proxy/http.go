@@ -122,9 +122,11 @@ func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	head := client.requests.head
 	r.RequestURI = head.target
 	switch {
+	case head.silent:
+		client.hide("", head.refused.text)
 	case head.refused != nil:
 		client.refuse(w, r, head.refused)
-	case r.Method != http.MethodConnect && strings.HasPrefix(head.target, "/"):
+	case r.Method != http.MethodConnect && isOriginForm(head.target):
 		client.page(w, r)
 	case !client.admitted(w, r):
 	case r.Method == http.MethodConnect:

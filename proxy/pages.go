@@ -18,11 +18,7 @@ func (c *httpClient) page(w http.ResponseWriter, r *http.Request) {
 	asked, err := url.ParseRequestURI(r.RequestURI)
 	switch {
 	case !c.isOwnHost(r.Host) || crossSite(r):
-		if n, ok := c.conn.server.gate.hidden.admit(time.Now()); ok {
-			c.conn.config.Log.Info().Uint64("conn", c.conn.id).Str("host", oneLine(r.Host)).Int("others", n).
-				Msg("not answered: this proxy's own pages were asked for by another name, or for a page of another site")
-		}
-		panic(http.ErrAbortHandler)
+		c.hide(oneLine(r.Host), "this proxy's own pages were asked for by another name, or for a page of another site")
 	case pages == nil:
 		badRequest(w, r, "this is a proxy; ask it for absolute URLs or CONNECT")
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -38,6 +34,15 @@ func (c *httpClient) page(w http.ResponseWriter, r *http.Request) {
 		header.Set("Cross-Origin-Opener-Policy", "same-origin")
 		pages.ServeHTTP(w, r)
 	}
+}
+
+// hide ends the connection of a request without an answer, and the handler with it.
+func (c *httpClient) hide(host, reason string) {
+	if n, ok := c.conn.server.gate.hidden.admit(time.Now()); ok {
+		c.conn.config.Log.Info().Uint64("conn", c.conn.id).Str("host", host).Str("reason", reason).Int("others", n).
+			Msg("request not answered")
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // isOwnHost tells whether host is this proxy by a name of the loopback, asked from this machine.

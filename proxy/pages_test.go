@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -65,6 +66,36 @@ func TestPagesAreForThisMachineAlone(t *testing.T) {
 				t.Errorf("%q: %s", request, name)
 			}
 		}
+	}
+}
+
+// What a web page can make a browser send to any port, and no proxy's client sends, is not answered, however it is wrong.
+func TestRefusedRequestsOfPagesAreNotAnswered(t *testing.T) {
+	w := open(t, direct())
+	config := direct()
+	config.TLS, config.RequireTLS = &tls.Config{}, true
+	strict := open(t, config)
+	for _, request := range []string{
+		"GET /" + strings.Repeat("a", 70<<10) + " HTTP/1.1\r\nHost: " + w.addr + "\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: " + w.addr + "\r\nX: " + strings.Repeat("a", 70<<10) + "\r\n\r\n",
+		"HEAD / HTTP/1.1\r\nHost: " + w.addr + "\r\nHost: " + w.addr + "\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: evil.example\r\nTransfer-Encoding: gzip\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: evil.example\r\nExpect: more\r\n\r\n",
+		"GET / HTTP/1.1\r\n\r\n",
+		"GET / HTTP/2.0\r\nHost: evil.example\r\n\r\n",
+		"GET  / HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+		"GET /a b HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+		"GET /a%20b\r\n\r\n",
+	} {
+		for name, w := range map[string]*world{"": w, "TLS required, ": strict} {
+			if response, body, err := w.rawHTTP("GET", request); !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("%s%.60q: answered with %+v %q, %v", name, request, response, body, err)
+			}
+		}
+	}
+	response, _, err := strict.rawHTTP("GET", "GET http://a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n")
+	if err != nil || response.StatusCode != 400 {
+		t.Errorf("a proxy's client without TLS: %+v, %v", response, err)
 	}
 }
 

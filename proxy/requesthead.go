@@ -21,6 +21,7 @@ type requestHead struct {
 	length  int64 // of the body
 	chunked bool  // the body's length is not known
 	refused *requestError
+	silent  bool // with refused: a web page may have made a browser send it, and it is not answered
 }
 
 // A requestError is a request that no proxy can serve, whatever its target.
@@ -55,30 +56,43 @@ func parseHead(raw []byte) *requestHead {
 	line, rest, _ := bytes.Cut(raw, []byte("\n"))
 	h, minor, err := parseRequestLine(string(bytes.TrimSuffix(line, []byte("\r"))))
 	if err != nil {
-		return refuseHead("", err)
+		return refuseHead(raw, err)
 	}
 	fields, err := parseFields(rest)
 	if err != nil {
-		return refuseHead(h.method, err)
+		return refuseHead(raw, err)
 	}
 	for _, check := range []func([]field, int) *requestError{checkHost, checkExpect, h.findLength} {
 		if err := check(fields, minor); err != nil {
-			return refuseHead(h.method, err)
+			return refuseHead(raw, err)
 		}
 	}
 	if h.write(fields, minor); len(h.text) > maxHeader {
-		return refuseHead(h.method, errHeadTooLarge)
+		return refuseHead(raw, errHeadTooLarge)
 	}
 	return h
 }
 
-// refuseHead returns a head that net/http takes and that is answered with err. It is the client's last.
-func refuseHead(method string, err *requestError) *requestHead {
-	if method != http.MethodHead { // the answer to which has no body
-		method = http.MethodGet
+// refuseHead returns a head in the place of raw that net/http takes and that is answered with err. It is the client's
+// last.
+func refuseHead(raw []byte, err *requestError) *requestHead {
+	asked, rest, _ := strings.Cut(string(raw[:min(len(raw), maxShape)]), " ")
+	method := http.MethodGet
+	if asked == http.MethodHead { // the answer to which has no body
+		method = asked
 	}
-	return &requestHead{method: method, text: []byte(method + " / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n"), refused: err}
+	return &requestHead{
+		method: method, refused: err, silent: isOriginForm(strings.TrimLeft(rest, " ")),
+		text: []byte(method + " / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n"),
+	}
 }
+
+// maxShape is how much of a head tells the form of its target.
+const maxShape = 64
+
+// isOriginForm reports whether a target has the form in which servers are asked, and no proxy (RFC 9112 3.2.1). It is the
+// only one that a web page can make a browser send to a port of its choice.
+func isOriginForm(target string) bool { return strings.HasPrefix(target, "/") }
 
 // parseRequestLine reads "METHOD TARGET HTTP/1.1" (RFC 9112 3). The target may have any byte that is no space and no
 // control character: what it means is between the client and the server.

@@ -115,7 +115,7 @@ func (r *requestReader) readHead() error {
 		end := headEnd(r.in, seen)
 		switch {
 		case end > maxHeader, end == 0 && len(r.in) > maxHeader:
-			r.begin(refuseHead("", errHeadTooLarge))
+			r.begin(refuseHead(r.in, errHeadTooLarge))
 			return nil
 		case end > 0:
 			head := parseHead(r.in[:end])
@@ -128,7 +128,7 @@ func (r *requestReader) readHead() error {
 		}
 		seen = max(0, len(r.in)-2)
 		if err := r.fill(); err == io.EOF && len(r.in) > 0 {
-			r.begin(refuseHead("", badHead("The request ends within its head.")))
+			r.begin(refuseHead(r.in, badHead("The request ends within its head.")))
 			return nil
 		} else if err != nil {
 			return err

@@ -5,8 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
+	"strings"
 	"sync/atomic"
 )
 
@@ -69,8 +69,14 @@ func (c *tlsConn) Close() error {
 	return c.Conn.Close()
 }
 
-// sayPlaintext tells a client in its language that it cannot be served without TLS.
-func sayPlaintext(client io.Writer, speaks language) error {
+// sayPlaintext tells a client in its language that it cannot be served without TLS. What a web page may have made a
+// browser send is not answered.
+func sayPlaintext(client *sniffed, speaks language) error {
+	_, target, _ := strings.Cut(string(client.early), " ")
+	target = strings.TrimLeft(target, " ")
+	if speaks == speaksHTTP && (target == "" || isOriginForm(target)) {
+		return nil
+	}
 	switch speaks {
 	case speaksSOCKS4:
 		return socks4Reply(client, socks4Rejected)
