@@ -20,6 +20,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +86,29 @@ func (b *troubled) causes(t *testing.T) []cause {
 	causes := append(b.names(t, admin), b.rights(t, alice)...)
 	causes = append(causes, b.servers(t, admin, server)...)
 	return append(causes, b.logins(t, admin)...)
+}
+
+// public is what a web page is told of a cause, where it is not all.
+func (c cause) public() explain.Explanation {
+	const more = "Fairlead's menu and “fairlead doctor” say more."
+	e := c.want
+	said, ok := map[string][2]string{
+		"Cluster unreachable": {"The cluster's API server cannot be reached.", "Check the network connection or the VPN. " + more},
+		"Cluster not trusted": {"The cluster's API server is not trusted.", more},
+		"Cannot be carried":   {"Fairlead cannot carry this connection.", more},
+		"Nothing ready":       {e.Sentence, "Wait until it is ready, or look at the Pods: “kubectl get pods -n default”."},
+		"Node's own network":  {"The Pod shares the network of its node: the connection would reach whatever listens on the node itself.", e.Hint},
+	}[e.Title]
+	switch {
+	case strings.HasPrefix(e.Title, "Login"):
+		said = [2]string{"The cluster does not accept your login, or there is none.", "Sign in to the cluster again. " + more}
+	case strings.HasPrefix(e.Sentence, "Your login"):
+		said = [2]string{"Your login may not do what the connection needs.", "Ask the cluster's administrator for the right. " + more}
+	case !ok:
+		said = [2]string{e.Sentence, e.Hint}
+	}
+	e.PublicSentence, e.PublicHint = said[0], said[1]
+	return e
 }
 
 // names are what is wrong with the target, in a cluster that is well.

@@ -53,7 +53,7 @@ func TestEveryCauseIsToldInEveryColumn(t *testing.T) {
 				wantEcho(t, conn, "open")
 			}
 			var told sync.WaitGroup
-			for _, ask := range []func(*testing.T, string, cause){wantSOCKS5, wantSOCKS4, wantConnect, wantPlainHTTP, wantErrorPage} {
+			for _, ask := range []func(*testing.T, string, cause){wantSOCKS5, wantSOCKS4, wantConnect, wantPlainHTTP, wantScript, wantErrorPage} {
 				told.Go(func() { ask(t, address, c) })
 			}
 			told.Wait()
@@ -115,10 +115,17 @@ func wantPlainHTTP(t *testing.T, address string, c cause) {
 	wantHTTP(t, address, c, "GET http://"+target+"/ HTTP/1.1\r\nHost: "+target+"\r\nAccept: */*\r\n\r\n", c.want.Text()+"\n")
 }
 
+// wantScript asks as the script of a web page does, which is told nothing of the user, the cluster and the way to it.
+func wantScript(t *testing.T, address string, c cause) {
+	target := net.JoinHostPort(c.host, strconv.Itoa(c.port))
+	wantHTTP(t, address, c, "GET http://"+target+"/ HTTP/1.1\r\nHost: "+target+
+		"\r\nAccept: */*\r\nAccept-Encoding: gzip, deflate\r\nAccept-Language: en\r\n\r\n", c.public().Public()+"\n")
+}
+
 func wantErrorPage(t *testing.T, address string, c cause) {
 	target := net.JoinHostPort(c.host, strconv.Itoa(c.port))
 	wantHTTP(t, address, c, "GET http://"+target+"/ HTTP/1.1\r\nHost: "+target+
-		"\r\nAccept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n\r\n", c.want.Page())
+		"\r\nAccept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n\r\n", c.public().Page())
 }
 
 func wantHTTP(t *testing.T, address string, c cause, request, body string) {
@@ -239,13 +246,13 @@ func (b *troubled) wantNotification(t *testing.T, c cause) {
 	}
 }
 
-// wantLogged waits for the five lines of a cause's five requests: each says the sentence, and beside it the error.
+// wantLogged waits for the six lines of a cause's six requests: each says the sentence, and beside it the error.
 func (b *troubled) wantLogged(t *testing.T, c cause) {
 	target := net.JoinHostPort(c.host, strconv.Itoa(c.port))
 	var lines []logLine
-	for begun := time.Now(); len(lines) < 5; {
+	for begun := time.Now(); len(lines) < 6; {
 		if lines = b.logged(t, c.context, target); time.Since(begun) > 30*time.Second {
-			t.Errorf("%d log lines of %s, want 5: %+v", len(lines), target, lines)
+			t.Errorf("%d log lines of %s, want 6: %+v", len(lines), target, lines)
 			return
 		}
 	}
@@ -256,7 +263,7 @@ func (b *troubled) wantLogged(t *testing.T, c cause) {
 			t.Errorf("logged %+v, want the sentence %q", l, c.want.Sentence)
 		}
 	}
-	if fmt.Sprint(protocols) != "map[connect:1 http:2 socks4:1 socks5:1]" {
+	if fmt.Sprint(protocols) != "map[connect:1 http:3 socks4:1 socks5:1]" {
 		t.Errorf("logged by protocol: %v", protocols)
 	}
 }

@@ -40,10 +40,14 @@ type Answer struct {
 	SOCKS5 byte   // reply code of RFC 1928; 0 means 1, since a failure is never told as success
 	Status int    // HTTP status, 400 to 599; anything else means 502
 	Text   string // one sentence for the body of an HTTP answer
+	// Public stands in Text's place where a web page may read the answer: it says nothing of this machine, or of the way
+	// to the target. Empty means the name of the status.
+	Public string
 	// ProxyStatus is the error type of RFC 9209 section 2.3 for the Proxy-Status header: "dns_error". What is no such
 	// word means "proxy_internal_error".
 	ProxyStatus string
-	// Page is the body for clients that ask for HTML, a whole document that loads nothing; empty means Text for them too.
+	// Page is the body for clients that ask for HTML, a whole document that loads nothing and says no more than Public;
+	// empty means that they get what others get.
 	Page string
 }
 
@@ -96,6 +100,9 @@ func (c *Config) answer(target Target, err error) Answer {
 	}
 	if answer.Text = oneLine(answer.Text); answer.Text == "" {
 		answer.Text = http.StatusText(answer.Status)
+	}
+	if answer.Public = oneLine(answer.Public); answer.Public == "" {
+		answer.Public = http.StatusText(answer.Status)
 	}
 	return answer
 }

@@ -112,7 +112,7 @@ func (d Direct) checkResolved(ctx context.Context, via *url.URL, host, address s
 	if d.Remedy != "" {
 		reason += ": " + d.Remedy
 	}
-	return &RouteError{Target: address, Rule: "direct", Reason: reason}
+	return &RouteError{Target: address, Rule: "direct", Reason: reason, Public: host + " has no address here, and may lead back here"}
 }
 
 // isHere reports whether a forward proxy is on this machine. One whose name is not known cannot be reached either.

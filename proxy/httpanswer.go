@@ -20,7 +20,11 @@ func badRequest(w http.ResponseWriter, r *http.Request, text string) {
 
 // sayHTTP answers with one line of text, or with a page where the client would rather have one.
 func sayHTTP(w http.ResponseWriter, r *http.Request, answer Answer) {
+	if answer.Public != "" && fromBrowser(r) {
+		answer.Text = answer.Public
+	}
 	header, body := answerHeader(w.Header(), answer), answer.Text+"\n"
+	header.Set("Cross-Origin-Resource-Policy", "same-origin") // to others it looks as if nobody had answered
 	if answer.Page != "" {
 		header.Set("Vary", "Accept")
 		if acceptsHTML(r) {
@@ -86,6 +90,26 @@ func sfString(text string) string {
 // isErrorType tells whether word has the form of the error types that RFC 9209 section 2.3 registers.
 func isErrorType(word string) bool {
 	return word != "" && len(word) <= 64 && strings.Trim(word, "abcdefghijklmnopqrstuvwxyz_") == "" && word[0] != '_'
+}
+
+// fromBrowser reports whether a web page may read the answer to a request. A page reads what answers its own origin: the
+// server of that origin can fail at any time, and its script then has what the proxy says of it. Over plain HTTP nothing
+// marks such a request: browsers leave Fetch Metadata out, and a GET to a page's own origin has no Origin. So whoever
+// sends one of the fields that all browsers send is taken for one. A script can change some of them, but can keep a
+// browser from sending neither Accept-Encoding, which is not for scripts (Fetch, "forbidden request-header"), nor
+// Accept-Language. What sends none, such as curl, is no browser.
+func fromBrowser(r *http.Request) bool {
+	for _, name := range []string{"Accept-Encoding", "Accept-Language", "Origin", "Referer", "Upgrade-Insecure-Requests"} {
+		if _, sent := r.Header[name]; sent {
+			return true
+		}
+	}
+	for name := range r.Header {
+		if strings.HasPrefix(name, "Sec-") {
+			return true
+		}
+	}
+	return strings.Contains(r.UserAgent(), "Mozilla/")
 }
 
 // acceptsHTML tells whether a client names HTML among what it can show, as browsers do. */* does not name it.

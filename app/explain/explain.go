@@ -1,7 +1,7 @@
 // Package explain turns an error into what a person or a client program is told of it: a title, a sentence, a hint, the
 // reply codes of SOCKS5 and SOCKS4, an HTTP status and an error type for the header Proxy-Status. Every sentence for
 // users is in this package, and table.go has one row per cause, so that the log, the HTTP answer, the menu and the
-// notification never disagree.
+// notification never disagree. A web page may read an HTTP answer, so each row also says what of it is public (public.go).
 //
 // It decides nothing about who is told, and when: that is notify's, the menu's and the proxy's. It does not import the
 // packages whose errors it explains, save kube/fault: the others speak the words of package net and of the system.
@@ -12,9 +12,14 @@ import "strings"
 // Explanation is what is told of one error. The zero value, which stands for no error, has no text and says success in
 // SOCKS5 (0).
 type Explanation struct {
-	Title       string // two to four words, no full stop: "No such port"
-	Sentence    string // what failed and why, with a full stop
-	Hint        string // what to do about it, one or two sentences; may be empty
+	Title    string // two to four words, no full stop: "No such port"
+	Sentence string // what failed and why, with a full stop
+	Hint     string // what to do about it, one or two sentences; may be empty
+
+	// PublicSentence and PublicHint stand in their place where a web page may read them: they tell of the target that it
+	// asked for, and name no API server, context, user, node, program or file, and nothing else of the cluster.
+	PublicSentence, PublicHint string
+
 	SOCKS5      byte   // the reply code of RFC 1928, section 6
 	SOCKS4      byte   // the reply code of SOCKS4: 91, or 93 where a user is asked for
 	Status      int    // the HTTP status
@@ -23,10 +28,12 @@ type Explanation struct {
 
 // Text is the sentence and the hint on one line, without a line break: the body of an HTTP answer.
 func (e Explanation) Text() string {
-	if e.Hint == "" {
-		return e.Sentence
-	}
-	return e.Sentence + " " + e.Hint
+	return strings.TrimSuffix(e.Sentence+" "+e.Hint, " ")
+}
+
+// Public is Text for a web page.
+func (e Explanation) Public() string {
+	return strings.TrimSuffix(e.PublicSentence+" "+e.PublicHint, " ")
 }
 
 // kubectl is how the commands in hints begin.
@@ -44,7 +51,9 @@ func (e Explanation) In(context string) Explanation {
 func (e Explanation) For(target string) Explanation {
 	target = name(target)
 	for _, unnamed := range []string{"The target ", " the target "} {
-		e.Sentence = strings.Replace(e.Sentence, unnamed, strings.Replace(unnamed, strings.TrimSpace(unnamed), target, 1), 1)
+		named := strings.Replace(unnamed, strings.TrimSpace(unnamed), target, 1)
+		e.Sentence = strings.Replace(e.Sentence, unnamed, named, 1)
+		e.PublicSentence = strings.Replace(e.PublicSentence, unnamed, named, 1)
 	}
 	return e
 }
@@ -57,10 +66,10 @@ func Error(err error) Explanation {
 	}
 	for _, r := range table() {
 		if said, ok := r.words(err); ok {
-			return r.explanation(said)
+			return r.explanation(err, said)
 		}
 	}
-	return unknown.explanation(words{title: "Failed", sentence: sentence(err.Error())})
+	return unknown.explanation(err, words{title: "Failed", sentence: sentence(err.Error())})
 }
 
 // ShortLength is the greatest length in characters of what Short returns.

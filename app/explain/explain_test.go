@@ -255,6 +255,8 @@ var causes = []struct {
 	{"unsupported by the system", errors.ErrUnsupported, "Cannot be carried",
 		"Fairlead cannot carry this kind of connection.", 4, 91, 502, "destination_not_found"},
 
+	{"rule with a public text", &publicError{&routeError{"x.corp:80", "it may lead back here through 127.0.0.1:3128"}, "x.corp:80 is not reachable through this proxy"}, "Not allowed",
+		"x.corp:80 is not reachable through this proxy: it may lead back here through 127.0.0.1:3128.", 2, 91, 403, "http_request_denied"},
 	{"rule", &routeError{"localhost:22", "no rule matches it"}, "Not allowed",
 		"localhost:22 is not reachable through this proxy: no rule matches it.", 2, 91, 403, "http_request_denied"},
 	{"rule, wrapped", fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Net: "tcp", Err: &routeError{"metadata.example:80", "169.254.169.254 is link-local"}}), "Not allowed",
@@ -482,6 +484,14 @@ func TestCommandsInHintsNameTheContext(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// publicError is what a proxy.RouteError with a text for pages is to this package.
+type publicError struct {
+	*routeError
+	public string
+}
+
+func (e *publicError) PublicText() string { return e.public }
 
 // closedOn is what proxy.NoAnswerError is to this package.
 type closedOn struct {

@@ -37,14 +37,14 @@ footer { margin-top: 2em; padding-top: .7em; border-top: 1px solid var(--line); 
 </html>
 `
 
-// Page is the explanation as a small page of HTML for a browser. It needs no other file and no script, and is light or
+// Page is what is public of the explanation as a small page of HTML for a browser. It needs no other file and no script, and is light or
 // dark as the reader's system is. The zero Explanation has no page.
 func (e Explanation) Page() string {
 	if e == (Explanation{}) {
 		return ""
 	}
 	text := page
-	if e.Hint == "" {
+	if e.PublicHint == "" {
 		text = strings.Replace(text, "<p>HINT</p>\n", "", 1)
 	}
 	codes := "HTTP " + strconv.Itoa(e.Status)
@@ -54,8 +54,8 @@ func (e Explanation) Page() string {
 	// One pass: what is put in is not looked at again.
 	return strings.NewReplacer(
 		"TITLE", html.EscapeString(e.Title),
-		"SENTENCE", html.EscapeString(e.Sentence),
-		"HINT", html.EscapeString(e.Hint),
+		"SENTENCE", html.EscapeString(e.PublicSentence),
+		"HINT", html.EscapeString(e.PublicHint),
 		"CODES", html.EscapeString(codes+"."),
 	).Replace(text)
 }

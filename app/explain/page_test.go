@@ -12,11 +12,11 @@ import (
 	"fairlead/kube/fault"
 )
 
-func TestThePageSaysWhatTheTextSays(t *testing.T) {
+func TestThePageSaysWhatIsPublic(t *testing.T) {
 	for _, c := range causes[1:] {
 		e := explain.Error(c.err)
 		_, body, _ := strings.Cut(e.Page(), "<main>")
-		for _, text := range []string{e.Title, e.Sentence, e.Hint, e.ProxyStatus} {
+		for _, text := range []string{e.Title, e.PublicSentence, e.PublicHint, e.ProxyStatus} {
 			if !strings.Contains(body, html.EscapeString(text)) {
 				t.Errorf("%s: %q is not on the page:\n%s", c.name, text, body)
 			}
@@ -54,12 +54,12 @@ func elements(t *testing.T, page string) (names []string) {
 
 func TestNamesNeverBecomeMarkup(t *testing.T) {
 	hostile := `</title><script>alert(1)</script><img src=x onerror=alert(1)>"'HINT CODES TITLE`
-	plain := explain.Error(&fault.Login{Context: "a", Plugin: "b"})
-	got := explain.Error(&fault.Login{Context: hostile, Plugin: hostile})
+	plain := explain.Error(&fault.NotFound{Kind: fault.Service, Name: "a", Namespace: "b"})
+	got := explain.Error(&fault.NotFound{Kind: fault.Service, Name: hostile, Namespace: hostile})
 	if a, b := strings.Join(elements(t, plain.Page()), " "), strings.Join(elements(t, got.Page()), " "); a != b {
 		t.Errorf("elements\n %s, want\n %s", b, a)
 	}
-	if !strings.Contains(got.Page(), html.EscapeString(got.Sentence)) {
-		t.Errorf("the sentence %q is not on the page as it is:\n%s", got.Sentence, got.Page())
+	if !strings.Contains(got.Page(), html.EscapeString(got.PublicSentence)) {
+		t.Errorf("the sentence %q is not on the page as it is:\n%s", got.PublicSentence, got.Page())
 	}
 }

@@ -9,21 +9,28 @@ import (
 	"fairlead/kube/fault"
 )
 
-// A row is one cause: what programs are told of it, and how it is known and said to people.
+// A row is one cause: what programs are told of it, how it is known and said to people, and what of that is public; nil
+// stands for next to nothing.
 type row struct {
 	socks5      byte
 	socks4      byte
 	status      int
 	proxyStatus string
 	words       func(error) (words, bool)
+	public      func(error, words) words
 }
 
 // words are what people are told.
 type words struct{ title, sentence, hint string }
 
-func (r row) explanation(said words) Explanation {
+func (r row) explanation(err error, said words) Explanation {
+	public := r.public
+	if public == nil {
+		public = publicUnknown
+	}
+	open := public(err, said)
 	return Explanation{
-		Title: said.title, Sentence: said.sentence, Hint: said.hint,
+		Title: said.title, Sentence: said.sentence, Hint: said.hint, PublicSentence: open.sentence, PublicHint: open.hint,
 		SOCKS5: r.socks5, SOCKS4: r.socks4, Status: r.status, ProxyStatus: r.proxyStatus,
 	}
 }
@@ -61,76 +68,76 @@ const (
 )
 
 // unknown is the row of what no other row knows.
-var unknown = row{generalFailure, rejected, http.StatusBadGateway, internalError, nil}
+var unknown = row{generalFailure, rejected, http.StatusBadGateway, internalError, nil, nil}
 
 // table lists the causes. The first row that knows an error explains it, so what says most stands first: an error may
 // hold several causes, and kube/fault's types contain the words of net that the last rows look for.
 func table() []row {
 	return []row{
 		// This machine's own, whatever it kept from being done.
-		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, lacks(fault.LackFiles)},
-		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, lacks(fault.LackAllFiles)},
-		{generalFailure, rejected, http.StatusServiceUnavailable, internalError, lacks(fault.LackMemory)},
-		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, lacks(fault.LackAddress)},
-		{notAllowed, rejected, http.StatusForbidden, denied, lacks(fault.LackPermission)},
+		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, lacks(fault.LackFiles), whole},
+		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, lacks(fault.LackAllFiles), whole},
+		{generalFailure, rejected, http.StatusServiceUnavailable, internalError, lacks(fault.LackMemory), whole},
+		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, lacks(fault.LackAddress), whole},
+		{notAllowed, rejected, http.StatusForbidden, denied, lacks(fault.LackPermission), whole},
 
 		// Before any way.
-		{generalFailure, rejected, http.StatusBadGateway, configurationError, typed(kubeconfig)},
+		{generalFailure, rejected, http.StatusBadGateway, configurationError, typed(kubeconfig), publicKubeconfig},
 
 		// On the way into a cluster.
-		{generalFailure, rejected, http.StatusBadGateway, configurationError, typed(login)},
-		{networkUnreachable, rejected, http.StatusBadGateway, certificateError, typedIf(isCertificate, certificate)},
-		{networkUnreachable, rejected, http.StatusBadGateway, tlsProtocolError, typedIf(isNoTLS, noTLS)},
-		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isRedirect, redirect)},
-		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typed(node)},
-		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typed(blocked)},
-		{generalFailure, rejected, http.StatusServiceUnavailable, unavailable, typedIf(isBusy, busy)},
-		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isBehind, behind)},
-		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typed(unreachable)},
-		{notAllowed, rejected, http.StatusForbidden, denied, typed(forbidden)},
-		{notAllowed, rejected, http.StatusForbidden, denied, typed(hostNetwork)},
-		{hostUnreachable, rejected, http.StatusBadGateway, notFoundError, typedIf(isKind(fault.Port), noPort)},
-		{hostUnreachable, rejected, http.StatusBadGateway, addressUnroutable, typedIf(isKind(fault.Address), noAddress)},
-		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typedIf(isKind(fault.Name), noName)},
-		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typed(notFound)},
-		{connectionRefused, rejected, http.StatusBadGateway, refusedError, typed(refused)},
-		{hostUnreachable, rejected, http.StatusServiceUnavailable, unavailable, typed(noEndpoints)},
-		{hostUnreachable, rejected, http.StatusBadGateway, notFoundError, typed(unsupported)},
+		{generalFailure, rejected, http.StatusBadGateway, configurationError, typed(login), publicLogin},
+		{networkUnreachable, rejected, http.StatusBadGateway, certificateError, typedIf(isCertificate, certificate), publicTrust},
+		{networkUnreachable, rejected, http.StatusBadGateway, tlsProtocolError, typedIf(isNoTLS, noTLS), publicTrust},
+		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isRedirect, redirect), publicTrust},
+		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typed(node), publicNode},
+		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typed(blocked), publicBlocked},
+		{generalFailure, rejected, http.StatusServiceUnavailable, unavailable, typedIf(isBusy, busy), publicBusy},
+		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isBehind, behind), whole},
+		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typed(unreachable), publicUnreachable},
+		{notAllowed, rejected, http.StatusForbidden, denied, typed(forbidden), publicForbidden},
+		{notAllowed, rejected, http.StatusForbidden, denied, typed(hostNetwork), publicHostNetwork},
+		{hostUnreachable, rejected, http.StatusBadGateway, notFoundError, typedIf(isKind(fault.Port), noPort), whole},
+		{hostUnreachable, rejected, http.StatusBadGateway, addressUnroutable, typedIf(isKind(fault.Address), noAddress), whole},
+		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typedIf(isKind(fault.Name), noName), whole},
+		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typed(notFound), publicNotFound},
+		{connectionRefused, rejected, http.StatusBadGateway, refusedError, typed(refused), whole},
+		{hostUnreachable, rejected, http.StatusServiceUnavailable, unavailable, typed(noEndpoints), publicNoEndpoints},
+		{hostUnreachable, rejected, http.StatusBadGateway, notFoundError, typed(unsupported), publicUnsupported},
 
 		// On this machine.
-		{generalFailure, rejected, http.StatusBadGateway, internalError, typed(path)},
-		{generalFailure, rejected, http.StatusBadGateway, internalError, listen},
+		{generalFailure, rejected, http.StatusBadGateway, internalError, typed(path), nil},
+		{generalFailure, rejected, http.StatusBadGateway, internalError, listen, nil},
 
 		// On any way.
-		{ttlExpired, rejected, http.StatusGatewayTimeout, dnsTimeout, typedIf(lookupTimedOut, lookup)},
+		{ttlExpired, rejected, http.StatusGatewayTimeout, dnsTimeout, typedIf(lookupTimedOut, lookup), whole},
 		{ttlExpired, rejected, http.StatusGatewayTimeout, connectionTimeout, when(timedOut, words{
 			"Timed out", "The target did not answer in time.", "It may be overloaded, or something on the way drops the connection.",
-		})},
-		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typed(lookup)},
-		{generalFailure, rejected, http.StatusBadGateway, protocolError, typed(notHTTP)},
+		}), whole},
+		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typed(lookup), whole},
+		{generalFailure, rejected, http.StatusBadGateway, protocolError, typed(notHTTP), whole},
 		{connectionRefused, rejected, http.StatusBadGateway, refusedError, when(isAny(wordsRefused...), words{
 			"Connection refused", "The target refused the connection: nothing listens on that port.", "",
-		})},
+		}), whole},
 		{networkUnreachable, rejected, http.StatusBadGateway, addressUnroutable, when(isAny(wordsNoNetwork...), words{
 			"Network unreachable", "No network leads to the target from here.", "Check the network connection or the VPN.",
-		})},
+		}), whole},
 		{hostUnreachable, rejected, http.StatusBadGateway, addressUnroutable, when(isAny(wordsNoHost...), words{
 			"Host unreachable", "The target cannot be reached.", "Check the address, and the network connection or the VPN.",
-		})},
-		{generalFailure, rejected, http.StatusBadGateway, terminated, typed(noAnswer)},
+		}), whole},
+		{generalFailure, rejected, http.StatusBadGateway, terminated, typed(noAnswer), publicNoAnswer},
 		{generalFailure, rejected, http.StatusBadGateway, terminated, when(isAny(wordsCut...), words{
 			"Connection lost", "The connection to the target was closed from the other side.", "",
-		})},
-		{notAllowed, rejected, http.StatusForbidden, denied, permission},
+		}), whole},
+		{notAllowed, rejected, http.StatusForbidden, denied, permission, publicPermission},
 		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, when(isAny(wordsTooMany...), words{
 			"Too many connections", "Too many connections are open.", "Close some, or let this context have more in the settings: connections, below limits.",
-		})},
+		}), whole},
 		{hostUnreachable, rejected, http.StatusBadGateway, notFoundError, when(isAny(errors.ErrUnsupported), words{
 			"Cannot be carried", "Fairlead cannot carry this kind of connection.", "",
-		})},
+		}), whole},
 		{generalFailure, rejected, http.StatusBadGateway, terminated, when(isAny(context.Canceled), words{
 			"Given up", "The connection to the target was given up before it was made.", "",
-		})},
+		}), whole},
 	}
 }
 

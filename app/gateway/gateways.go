@@ -234,7 +234,7 @@ func (g *Gateways) serverConfig(way *way, name string, log zerolog.Logger) proxy
 
 func answer(e explain.Explanation) proxy.Answer {
 	return proxy.Answer{
-		SOCKS5: e.SOCKS5, SOCKS4: e.SOCKS4, Status: e.Status, ProxyStatus: e.ProxyStatus, Text: e.Text(), Page: e.Page(),
+		SOCKS5: e.SOCKS5, SOCKS4: e.SOCKS4, Status: e.Status, ProxyStatus: e.ProxyStatus, Text: e.Text(), Public: e.Public(), Page: e.Page(),
 	}
 }
 

@@ -1,0 +1,78 @@
+package explain
+
+import (
+	"errors"
+
+	"fairlead/kube/fault"
+)
+
+// What is public is what a web page may read. The page of a Service, which may be a hostile one, reads what answers its
+// own origin, also once the Service is gone or the login has expired: so an answer must not tell it where the API server
+// is, what the contexts, users and nodes are called, what is on this machine, or what else the cluster has.
+
+// sayMore ends what is public where there is more to say.
+const sayMore = "Fairlead's menu and \u201cfairlead doctor\u201d say more."
+
+// whole is for words that hold nothing but the target's own facts.
+func whole(_ error, said words) words { return said }
+
+// only is for causes of which nothing but these words is public.
+func only(sentence, hint string) func(error, words) words {
+	return func(error, words) words { return words{sentence: sentence, hint: hint} }
+}
+
+var (
+	publicUnknown     = only("Fairlead could not make the connection.", sayMore)
+	publicKubeconfig  = only("The kubeconfig's entry for the cluster cannot work.", sayMore)
+	publicLogin       = only("The cluster does not accept your login, or there is none.", "Sign in to the cluster again. "+sayMore)
+	publicTrust       = only("The cluster's API server is not trusted.", sayMore)
+	publicNode        = only("The node of the Pod could not carry the connection.", "The rest of the cluster can be reached. "+sayMore)
+	publicBlocked     = only("Something on the way to the cluster does not let port-forwards through.", sayMore)
+	publicBusy        = only("The cluster's API server takes no requests just now.", "Try again in a while.")
+	publicUnreachable = only("The cluster's API server cannot be reached.", "Check the network connection or the VPN. "+sayMore)
+	publicForbidden   = only("Your login may not do what the connection needs.", "Ask the cluster's administrator for the right. "+sayMore)
+	publicHostNetwork = only("The Pod shares the network of its node: the connection would reach whatever listens on the node itself.",
+		"If that is what you want, allow it for this context in the settings: host-network: true.")
+	publicUnsupported = only("Fairlead cannot carry this connection.", sayMore)
+)
+
+// publicNotFound leaves out which other names the cluster has.
+func publicNotFound(err error, said words) words {
+	e, ok := errors.AsType[*fault.NotFound](err)
+	if !ok {
+		return said
+	}
+	bare := *e
+	bare.Elsewhere, bare.Near = nil, nil
+	return notFound(&bare)
+}
+
+// publicNoEndpoints leaves out the details, which may name other objects.
+func publicNoEndpoints(err error, said words) words {
+	e, ok := errors.AsType[*fault.NoEndpoints](err)
+	if !ok {
+		return said
+	}
+	bare := *e
+	if bare.Detail != "" {
+		bare.Detail = " " // that there are some still counts
+	}
+	return noEndpoints(&bare)
+}
+
+// publicNoAnswer leaves out which forward proxy was asked.
+func publicNoAnswer(_ error, said words) words {
+	said.sentence = "The target closed the connection before it answered."
+	return said
+}
+
+// publicPermission takes the text of an error that has one for web pages.
+func publicPermission(err error, _ words) words {
+	if e, ok := errors.AsType[interface {
+		error
+		PublicText() string
+	}](err); ok {
+		return words{sentence: sentence(e.PublicText())}
+	}
+	return words{sentence: "The connection is not allowed.", hint: sayMore}
+}
