@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -241,5 +242,83 @@ func TestAPageReadsOnlyWhatIsPublic(t *testing.T) {
 	// A program gets all there is to say.
 	if out, code := curl(t, "-x", "http://"+w.addr, "http://other.example/"); code != 0 || out != "secret\n" {
 		t.Errorf("curl: exit %d, %q", code, out)
+	}
+}
+
+// askOther asks a Service in each way that a page of another origin has, and then leads its user there.
+const askOther = `
+const report = "/report";
+const at = "http://web.shop.example/";
+function image(path, policy) {
+	return new Promise(done => {
+		const e = new Image();
+		e.onload = e.onerror = done;
+		e.referrerPolicy = policy;
+		e.src = at + path;
+	});
+}
+function form(path) {
+	return new Promise(done => {
+		const frame = document.createElement("iframe"), f = document.createElement("form");
+		frame.name = f.target = "frame";
+		f.action = at + path;
+		f.method = "POST";
+		document.body.append(frame, f);
+		frame.onload = done;
+		f.submit();
+	});
+}
+async function run() {
+	for (const [path, options] of [
+		["get", {}], ["opaque-get", {mode: "no-cors"}], ["post", {method: "POST", mode: "no-cors", body: "x"}],
+		["hidden-post", {method: "POST", mode: "no-cors", referrerPolicy: "no-referrer", body: "x"}], ["put", {method: "PUT", body: "x"}],
+	]) await fetch(at + path, options).catch(() => {});
+	await image("image", "");
+	await image("hidden-image", "no-referrer");
+	await form("form");
+	location = at + "link"; // the answer to which reports
+	await new Promise(() => {});
+}
+`
+
+// The Service is of the same site as the page, and of another origin.
+func TestAPageOfAnotherOriginDoesNotReachAService(t *testing.T) {
+	for _, c := range []struct {
+		sameOrigin bool
+		want       []string
+	}{
+		{false, []string{"GET /get", "GET /opaque-get", "POST /post", "POST /hidden-post", "OPTIONS /put", "GET /image", "GET /hidden-image", "POST /form", "GET /link"}},
+		{true, []string{"GET /hidden-image", "GET /link"}},
+	} {
+		h := newHostile(askOther)
+		site := web(t, h.ServeHTTP)
+		var mutex sync.Mutex
+		var reached []string
+		service := web(t, func(_ http.ResponseWriter, r *http.Request) {
+			mutex.Lock()
+			defer mutex.Unlock()
+			if r.URL.Path != "/favicon.ico" {
+				reached = append(reached, r.Method+" "+r.URL.Path)
+			}
+			if r.URL.Path == "/link" {
+				h.report([]byte(`"linked"`))
+			}
+		})
+		to := func(server string) proxy.Dialer {
+			return dialerFunc(func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, network, server)
+			})
+		}
+		w := open(t, proxy.Config{Rules: []proxy.Rule{
+			{Name: "cluster", Match: hostIs("web.shop.example"), Dialer: to(service.Listener.Addr().String()), SameOrigin: c.sameOrigin},
+			{Name: "outside", Match: hostIs("evil.shop.example"), Dialer: to(site.Listener.Addr().String())},
+		}})
+		var said string
+		h.browse(t, &said, "http://evil.shop.example/", "--proxy-server=http://"+w.addr)
+		mutex.Lock()
+		if !slices.Equal(reached, c.want) {
+			t.Errorf("SameOrigin %t: reached by\n %q, want\n %q", c.sameOrigin, reached, c.want)
+		}
+		mutex.Unlock()
 	}
 }

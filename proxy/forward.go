@@ -89,6 +89,9 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request, asked absol
 
 	ctx, expire := context.WithTimeout(r.Context(), config.Dial)
 	x.rule, err = routed(ctx, rec, target)
+	if err == nil && x.rule.SameOrigin {
+		err = checkOrigin(r, target)
+	}
 	if err == nil {
 		err = x.findForward(ctx, r)
 	}

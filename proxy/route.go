@@ -18,6 +18,9 @@ type Rule struct {
 	Match func(context.Context, Target) (bool, error)
 	// Dialer carries the connection. A nil Dialer refuses it with a *RouteError.
 	Dialer Dialer
+	// SameOrigin refuses, with a *CrossOriginError, plain-HTTP requests that a page of another origin makes, as far as
+	// its browser tells. What is inside a tunnel (SOCKS, CONNECT) is not seen.
+	SameOrigin bool
 }
 
 // A RouteError is a target that may not be reached through this proxy. It unwraps to fs.ErrPermission.

@@ -255,6 +255,8 @@ var causes = []struct {
 	{"unsupported by the system", errors.ErrUnsupported, "Cannot be carried",
 		"Fairlead cannot carry this kind of connection.", 4, 91, 502, "destination_not_found"},
 
+	{"another site's page", fmt.Errorf("request: %w", crossOrigin{"web.shop:80", "http://evil.example"}), "Page of another site",
+		"A page of http://evil.example asked for web.shop:80, and this context refuses what pages of other sites ask for. If that page may do so, allow it in the settings: cross-site: allow.", 2, 91, 403, "http_request_denied"},
 	{"rule with a public text", &publicError{&routeError{"x.corp:80", "it may lead back here through 127.0.0.1:3128"}, "x.corp:80 is not reachable through this proxy"}, "Not allowed",
 		"x.corp:80 is not reachable through this proxy: it may lead back here through 127.0.0.1:3128.", 2, 91, 403, "http_request_denied"},
 	{"rule", &routeError{"localhost:22", "no rule matches it"}, "Not allowed",
@@ -484,6 +486,13 @@ func TestCommandsInHintsNameTheContext(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// crossOrigin is what proxy.CrossOriginError is to this package.
+type crossOrigin struct{ target, origin string }
+
+func (e crossOrigin) Error() string                        { return "another site's" }
+func (e crossOrigin) Unwrap() error                        { return fs.ErrPermission }
+func (e crossOrigin) CrossOrigin() (target, origin string) { return e.target, e.origin }
 
 // publicError is what a proxy.RouteError with a text for pages is to this package.
 type publicError struct {

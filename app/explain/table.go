@@ -128,6 +128,7 @@ func table() []row {
 		{generalFailure, rejected, http.StatusBadGateway, terminated, when(isAny(wordsCut...), words{
 			"Connection lost", "The connection to the target was closed from the other side.", "",
 		}), whole},
+		{notAllowed, rejected, http.StatusForbidden, denied, typed(otherSite), whole},
 		{notAllowed, rejected, http.StatusForbidden, denied, permission, publicPermission},
 		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, when(isAny(wordsTooMany...), words{
 			"Too many connections", "Too many connections are open.", "Close some, or let this context have more in the settings: connections, below limits.",

@@ -20,3 +20,18 @@ func noAnswer(e unanswered) words {
 	}
 	return x
 }
+
+// foreign is a request of a page of one origin to another origin, where that is refused.
+type foreign interface {
+	error
+	CrossOrigin() (target, origin string)
+}
+
+func otherSite(e foreign) words {
+	target, origin := e.CrossOrigin()
+	return words{
+		title:    "Page of another site",
+		sentence: fmt.Sprintf("A page of %s asked for %s, and this context refuses what pages of other sites ask for.", name(origin), name(target)),
+		hint:     "If that page may do so, allow it in the settings: cross-site: allow.",
+	}
+}

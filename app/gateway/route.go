@@ -20,7 +20,10 @@ const (
 
 // rules say where a context's clients are sent: what is the cluster's into the cluster, all else as the settings have it.
 func (g *Gateways) rules(cluster *kube.Cluster, c settings.Context) []proxy.Rule {
-	return []proxy.Rule{{Name: clusterRule, Match: claimed(cluster), Dialer: cluster}, g.Others(c)}
+	return []proxy.Rule{
+		{Name: clusterRule, Match: claimed(cluster), Dialer: cluster, SameOrigin: c.CrossSite == settings.RefuseCrossSite},
+		g.Others(c),
+	}
 }
 
 // Others returns the rule for what is not the cluster's.

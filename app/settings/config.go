@@ -45,6 +45,7 @@ type Options struct {
 	Listen            *netip.Addr
 	Outside           *Outside
 	ForwardUnresolved *bool
+	CrossSite         *CrossSite
 	Namespace         *string
 	HostNetwork       *bool
 	Addresses         *[]netip.Prefix
@@ -72,6 +73,15 @@ type Outside string
 const (
 	Direct Outside = "direct" // from this machine
 	Refuse Outside = "refuse" // not at all
+)
+
+// CrossSite is what becomes of requests that pages of other origins make to the cluster's Services.
+type CrossSite string
+
+// What can become of them.
+const (
+	AllowCrossSite  CrossSite = "allow"
+	RefuseCrossSite CrossSite = "refuse"
 )
 
 // Password says whether clients must give one.
@@ -119,6 +129,7 @@ func (o Options) merge(newer Options) Options {
 	over(&o.Listen, newer.Listen)
 	over(&o.Outside, newer.Outside)
 	over(&o.ForwardUnresolved, newer.ForwardUnresolved)
+	over(&o.CrossSite, newer.CrossSite)
 	over(&o.Namespace, newer.Namespace)
 	over(&o.HostNetwork, newer.HostNetwork)
 	over(&o.Addresses, newer.Addresses)

@@ -16,6 +16,7 @@ type Context struct {
 	Listen            netip.Addr
 	Outside           Outside
 	ForwardUnresolved bool           // a forward proxy on this machine is given names that do not resolve here
+	CrossSite         CrossSite      // whether pages of other origins may ask the cluster's Services
 	Namespace         string         // for names that carry none; empty: the kubeconfig's
 	HostNetwork       bool           // Pods on their node's network may be reached
 	Addresses         []netip.Prefix // the cluster's, besides those found out
@@ -91,7 +92,7 @@ const madeUpUser = "fairlead"
 func (c Config) context(name string, now contextState) Context {
 	o := c.options(name)
 	e := Context{
-		Name: name, Port: now.Port, Listen: loopback, Outside: Direct, TLS: o.TLS, Limits: defaultLimits,
+		Name: name, Port: now.Port, Listen: loopback, Outside: Direct, CrossSite: AllowCrossSite, TLS: o.TLS, Limits: defaultLimits,
 		Production: c.production(name),
 	}
 	e.fixed = o.Port != nil
@@ -105,6 +106,7 @@ func (c Config) context(name string, now contextState) Context {
 	put(&e.Listen, o.Listen)
 	put(&e.Outside, o.Outside)
 	put(&e.ForwardUnresolved, o.ForwardUnresolved)
+	put(&e.CrossSite, o.CrossSite)
 	put(&e.Namespace, o.Namespace)
 	put(&e.HostNetwork, o.HostNetwork)
 	put(&e.Addresses, o.Addresses)

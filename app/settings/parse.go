@@ -184,6 +184,12 @@ func (p *parser) options(node *yaml.Node, where string, one bool) Options {
 			}
 		}},
 		{"forward-unresolved", func(n *yaml.Node) { o.ForwardUnresolved = p.boolean(n) }},
+		{"cross-site", func(n *yaml.Node) {
+			if s, ok := p.oneOf(n, string(AllowCrossSite), string(RefuseCrossSite)); ok {
+				crossSite := CrossSite(s)
+				o.CrossSite = &crossSite
+			}
+		}},
 		{"namespace", func(n *yaml.Node) { o.Namespace = p.namespace(n) }},
 		{"host-network", func(n *yaml.Node) { o.HostNetwork = p.boolean(n) }},
 		{"addresses", func(n *yaml.Node) { o.Addresses = p.prefixes(n) }},

@@ -67,7 +67,7 @@ func TestExampleParsesWithEverythingInIt(t *testing.T) {
 	}
 	// Every key there is stands in the example.
 	for _, key := range []string{
-		"port", "listen", "outside", "forward-unresolved", "namespace", "host-network", "addresses", "namespaces", "password", "tls", "other-users", "production",
+		"port", "listen", "outside", "forward-unresolved", "cross-site", "namespace", "host-network", "addresses", "namespaces", "password", "tls", "other-users", "production",
 		"auto-off", "carrier", "connections", "handshake", "idle", "sessions-per-pod", "sessions-per-context",
 	} {
 		if !strings.Contains(text, "  "+key+":") {
@@ -90,6 +90,7 @@ func TestProblemsNameTheLineAndWhatMayHaveBeenMeant(t *testing.T) {
 		{"port for a glob", "contexts:\n  'a*': {port: 1080}\n", "f:2: a port is one context's: it can stand below a full name only"},
 		{"port twice", "contexts:\n  a: {port: 1}\n  b:\n    port: 1\n", "f:4: port 1 of b is the one of a already (line 2)"},
 		{"outside", "defaults: {outside: drect}\n", `f:1: "drect" is none of direct, refuse`},
+		{"cross-site", "defaults: {cross-site: false}\n", `f:1: "false" is none of allow, refuse`},
 		{"not a time", "defaults:\n  auto-off: 8\n", `f:2: "8" is not a time like 30s, 10m or 8h`},
 		{"not a range", "defaults:\n  addresses:\n  - 10.0.0.0/8\n  - ten\n", `f:4: "ten" is not a range of addresses like 10.0.0.0/8`},
 		{"not a list", "kubeconfig: a\n", "f:1: this must be a list, and is a single value"},
@@ -161,23 +162,24 @@ func TestEmptyFilesAreAsGoodAsNone(t *testing.T) {
 
 func TestLaterAndNearerBlocksWin(t *testing.T) {
 	c := config(t, `
-defaults: {namespace: base, outside: refuse, auto-off: 1h}
+defaults: {namespace: base, outside: refuse, auto-off: 1h, cross-site: refuse}
 contexts:
   eu-1: {namespace: exact}
   eu-*: {namespace: glob, outside: direct}
   "*-1": {namespace: later, listen: 127.0.0.2}
+  us-2: {cross-site: allow}
   "?u-*": {addresses: [10.1.2.3, 10.9.0.0/16]}
 `)
 	got := c.context("eu-1", contextState{})
 	want := Context{
-		Name: "eu-1", Namespace: "exact", Outside: Direct, AutoOff: time.Hour, Listen: netip.MustParseAddr("127.0.0.2"),
+		Name: "eu-1", Namespace: "exact", Outside: Direct, CrossSite: RefuseCrossSite, AutoOff: time.Hour, Listen: netip.MustParseAddr("127.0.0.2"),
 		Addresses: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/32"), netip.MustParsePrefix("10.9.0.0/16")}, Limits: defaultLimits,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if got := c.context("us-2", contextState{}).Namespace; got != "base" {
-		t.Errorf("us-2 is in %s", got)
+	if got := c.context("us-2", contextState{}); got.Namespace != "base" || got.CrossSite != AllowCrossSite {
+		t.Errorf("us-2 is %+v", got)
 	}
 }
 
