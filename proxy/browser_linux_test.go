@@ -3,15 +3,18 @@ package proxy_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,26 +61,66 @@ func (h *hostile) report(said []byte) {
 	}
 }
 
-// browse opens a page in Chromium until its script has reported, and decodes that.
-func (h *hostile) browse(t *testing.T, report any, url string, options ...string) {
+// home makes a folder for a browser. It is not t.TempDir's: a browser puts a socket there, the path of which ends at 108
+// bytes.
+func home(t *testing.T) string {
 	t.Helper()
-	// Not t.TempDir's: a browser puts a socket there, the path of which ends at 108 bytes.
-	home, err := os.MkdirTemp("", "browser")
+	dir, err := os.MkdirTemp("", "browser")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := os.RemoveAll(home); err != nil {
+		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})
+	return dir
+}
+
+// A browser begins the command line of one that uses a home.
+type browser func(t *testing.T, home string) []string
+
+// chromium returns Chromium with options.
+func chromium(options ...string) browser {
+	return func(_ *testing.T, home string) []string {
+		return append([]string{
+			"chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+			"--user-data-dir=" + home + "/profile", "--remote-debugging-port=0",
+		}, options...)
+	}
+}
+
+// firefox returns Firefox with an HTTP proxy.
+func firefox(proxy string) browser {
+	return func(t *testing.T, home string) []string {
+		t.Helper()
+		host, port, err := net.SplitHostPort(proxy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		preferences := fmt.Sprintf(`user_pref("network.proxy.type", 1);
+user_pref("network.proxy.http", %q);
+user_pref("network.proxy.http_port", %s);
+user_pref("network.captive-portal-service.enabled", false);
+user_pref("network.connectivity-service.enabled", false);
+user_pref("browser.shell.checkDefaultBrowser", false);
+user_pref("datareporting.policy.dataSubmissionEnabled", false);
+`, host, port)
+		if err := os.WriteFile(filepath.Join(home, "user.js"), []byte(preferences), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return []string{"firefox-esr", "--headless", "--no-remote", "--profile", home}
+	}
+}
+
+// browse opens a page in a browser until its script has reported, and decodes that.
+func (h *hostile) browse(t *testing.T, by browser, url string, report any) {
+	t.Helper()
+	dir := home(t)
 	// A browser's processes end with the first one of their own process namespace.
-	args := append([]string{
-		"--pid", "--fork", "--mount-proc", "--kill-child", "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-		"--no-first-run", "--user-data-dir=" + home + "/profile", "--remote-debugging-port=0",
-	}, append(options, url)...)
-	cmd := exec.Command("unshare", args...)
-	cmd.Env = append(os.Environ(), "HOME="+home, "TMPDIR="+home)
+	args := append([]string{"--pid", "--fork", "--mount-proc", "--kill-child"}, by(t, dir)...)
+	cmd := exec.Command("unshare", append(args, url)...)
+	cmd.Env = append(os.Environ(), "HOME="+dir, "TMPDIR="+dir)
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
@@ -156,8 +199,8 @@ func TestAPageCannotTellThatAProxyIsHere(t *testing.T) {
 	h := newHostile("const hosts = " + string(list) + ";" + lookAround)
 	site := web(t, h.ServeHTTP)
 	said := map[string][]string{}
-	h.browse(t, &said, strings.Replace(site.URL, "127.0.0.1", "evil.example", 1), "--no-proxy-server",
-		"--host-resolver-rules=MAP *.example 127.0.0.1, MAP localhost 127.0.0.1")
+	browser := chromium("--no-proxy-server", "--host-resolver-rules=MAP *.example 127.0.0.1, MAP localhost 127.0.0.1")
+	h.browse(t, browser, strings.Replace(site.URL, "127.0.0.1", "evil.example", 1), &said)
 	for i, host := range hosts[:3] {
 		if want := said[hosts[3+i]]; len(want) == 0 || !reflect.DeepEqual(said[host], want) {
 			t.Errorf("%s looks like\n %q, and a port that closes connections like\n %q", host, said[host], want)
@@ -210,38 +253,51 @@ async function run() {
 // The script of a Service's page learns no more of a failure than is public, and that of another origin not even that
 // there is somebody who says it.
 func TestAPageReadsOnlyWhatIsPublic(t *testing.T) {
-	h := newHostile(readOwn)
-	site := web(t, h.ServeHTTP)
-	var served sync.Map // the hosts that have been dialled
-	rules := []proxy.Rule{{Name: "all", Dialer: dialerFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
-		host, _, _ := net.SplitHostPort(address)
-		if _, again := served.LoadOrStore(host, true); again && host == "web.example" || host == "other.example" {
-			return nil, io.ErrUnexpectedEOF
-		}
-		return (&net.Dialer{}).DialContext(ctx, network, site.Listener.Addr().String())
-	})}}
-	w := open(t, proxy.Config{Rules: rules, Answer: func(string, error) proxy.Answer {
-		return proxy.Answer{Status: 502, Text: "secret", Public: "in public", Page: "<!doctype html><p>in public"}
-	}})
-	site.Config.SetKeepAlivesEnabled(false) // each request needs a dial
-	var said struct{ Read, Foreign []string }
-	h.browse(t, &said, "http://web.example/", "--proxy-server=http://"+w.addr)
-	for i, text := range said.Read {
-		if strings.Contains(text, "secret") || !strings.Contains(text, "in public") && !strings.Contains(text, "hidden") {
-			t.Errorf("read %d: %s", i, text)
-		}
+	for name, browser := range map[string]func(proxy string) browser{
+		"chromium": func(proxy string) browser { return chromium("--proxy-server=http://" + proxy) },
+		"firefox":  firefox,
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHostile(readOwn)
+			site := web(t, h.ServeHTTP)
+			site.Config.SetKeepAlivesEnabled(false) // each request needs a dial
+			w := open(t, failingLater(site.Listener.Addr().String()))
+			var said struct{ Read, Foreign []string }
+			h.browse(t, browser(w.addr), "http://web.example/", &said)
+			for i, text := range said.Read {
+				if strings.Contains(text, "secret") || !strings.Contains(text, "in public") && !strings.Contains(text, "hidden") {
+					t.Errorf("read %d: %s", i, text)
+				}
+			}
+			for i, text := range said.Foreign {
+				if !strings.HasPrefix(text, "failed: ") {
+					t.Errorf("of another origin %d: %s", i, text)
+				}
+			}
+			if len(said.Read) != 6 || len(said.Foreign) != 3 {
+				t.Errorf("the page reported %+v", said)
+			}
+			// A program gets all there is to say.
+			if out, code := curl(t, "-x", "http://"+w.addr, "http://other.example/"); code != 0 || out != "secret\n" {
+				t.Errorf("curl: exit %d, %q", code, out)
+			}
+		})
 	}
-	for i, text := range said.Foreign {
-		if !strings.HasPrefix(text, "failed: ") {
-			t.Errorf("of another origin %d: %s", i, text)
-		}
-	}
-	if len(said.Read) != 6 || len(said.Foreign) != 3 {
-		t.Errorf("the page reported %+v", said)
-	}
-	// A program gets all there is to say.
-	if out, code := curl(t, "-x", "http://"+w.addr, "http://other.example/"); code != 0 || out != "secret\n" {
-		t.Errorf("curl: exit %d, %q", code, out)
+}
+
+// failingLater leads to a site by any name: to web.example once, and never to other.example. What it says then is a secret.
+func failingLater(site string) proxy.Config {
+	var served atomic.Bool
+	return proxy.Config{
+		Rules: []proxy.Rule{{Name: "all", Dialer: dialerFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+			if address == "other.example:80" || address == "web.example:80" && served.Swap(true) {
+				return nil, io.ErrUnexpectedEOF
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, site)
+		})}},
+		Answer: func(string, error) proxy.Answer {
+			return proxy.Answer{Status: 502, Text: "secret", Public: "in public", Page: "<!doctype html><p>in public"}
+		},
 	}
 }
 
@@ -314,7 +370,7 @@ func TestAPageOfAnotherOriginDoesNotReachAService(t *testing.T) {
 			{Name: "outside", Match: hostIs("evil.shop.example"), Dialer: to(site.Listener.Addr().String())},
 		}})
 		var said string
-		h.browse(t, &said, "http://evil.shop.example/", "--proxy-server=http://"+w.addr)
+		h.browse(t, chromium("--proxy-server=http://"+w.addr), "http://evil.shop.example/", &said)
 		mutex.Lock()
 		if !slices.Equal(reached, c.want) {
 			t.Errorf("SameOrigin %t: reached by\n %q, want\n %q", c.sameOrigin, reached, c.want)
