@@ -29,14 +29,7 @@ func TestMain(m *testing.M) {
 	// What the server's library has to say of refused ports is what the tests provoke.
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
-	// The same library waits for streams of a closed connection in a goroutine that nobody can wait for, and for ever for its own
-	// reply on one whose connection was closed before it.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/moby/spdystream.(*Connection).shutdown"),
-		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Stream).waitWriteReply"),
-		// And it waits for ever to hand over a stream of a session that ended meanwhile, and for who does.
-		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).shutdown.func1"),
-		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).Serve.func2"),
-		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).Serve"))
+	goleak.VerifyTestMain(m)
 }
 
 // A world is an API server and a node in one: the real SPDY port-forward of container runtimes behind TLS, in front of
@@ -51,8 +44,9 @@ type world struct {
 
 	mu       sync.Mutex
 	programs map[int]func(net.Conn)
-	sessions map[net.Conn]struct{}
-	upgrades []string // "spdy" or "websocket", as they came
+	conns    map[net.Conn]struct{} // under sessions, over either carrier
+	sessions map[string]*served    // by their peer's address
+	upgrades []string              // "spdy" or "websocket", as they came
 	headers  []http.Header
 	handlers sync.WaitGroup
 	lag      time.Duration // between the end of one direction and that of both; containerd's is a second
@@ -60,7 +54,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, programs: map[int]func(net.Conn){}, sessions: map[net.Conn]struct{}{}, lag: 100 * time.Millisecond}
+	w := &world{t: t, programs: map[int]func(net.Conn){}, conns: map[net.Conn]struct{}{}, sessions: map[string]*served{}, lag: 100 * time.Millisecond}
 	w.programs[7] = func(c net.Conn) { io.Copy(c, c) } // an echo
 	w.server = httptest.NewUnstartedServer(w)
 	w.server.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}
@@ -71,6 +65,7 @@ func newWorld(t testing.TB) *world {
 		w.server.CloseClientConnections()
 		w.server.Close()
 		w.handlers.Wait()
+		w.awaitSessions()
 	})
 	return w
 }
@@ -100,7 +95,7 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.tunnel(rw, r)
 		return
 	}
-	portforward.ServePortForward(w.hijackable(rw), r, w, "pod", "uid", &portforward.V4Options{}, time.Hour, 30*time.Second, portforward.SupportedProtocols)
+	portforward.ServePortForward(upgrading{rw, w}, r, w, "pod", "uid", &portforward.V4Options{}, time.Hour, 30*time.Second, portforward.SupportedProtocols)
 }
 
 // tunnel does what API servers do with a WebSocket: its messages are the bytes of an upgraded connection.
@@ -155,41 +150,43 @@ func (w *world) tunnel(rw http.ResponseWriter, r *http.Request) {
 	<-done
 }
 
-type hijacker struct {
-	http.ResponseWriter
-	w *world
+// serve takes note of a session that begins.
+func (w *world) serve(s *served) {
+	w.track(s.Conn)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sessions[s.RemoteAddr().String()] = s
 }
 
-func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	c, rw, err := h.ResponseWriter.(http.Hijacker).Hijack()
-	if err == nil {
-		h.w.track(c)
+// awaitSessions waits until the library has let go of all sessions.
+func (w *world) awaitSessions() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.sessions {
+		<-s.released
 	}
-	return c, rw, err
 }
-
-func (w *world) hijackable(rw http.ResponseWriter) http.ResponseWriter { return hijacker{rw, w} }
 
 func (w *world) track(c net.Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sessions[c] = struct{}{}
+	w.conns[c] = struct{}{}
 }
 
 func (w *world) forget(c net.Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.sessions, c)
+	delete(w.conns, c)
 }
 
 // cut ends all sessions at the server's side.
 func (w *world) cut() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := len(w.sessions)
-	for c := range w.sessions {
+	n := len(w.conns)
+	for c := range w.conns {
 		c.Close() // the end
-		delete(w.sessions, c)
+		delete(w.conns, c)
 	}
 	return n
 }
@@ -232,13 +229,16 @@ func (w *world) PortForward(_ context.Context, name, uid string, port int32, str
 	defer w.handlers.Done()
 	w.mu.Lock()
 	program, hesitate := w.programs[int(port)], w.hesitate
+	session := w.sessions[stream.(interface{ RemoteAddr() net.Addr }).RemoteAddr().String()]
 	w.mu.Unlock()
+	session.give()
 	// A runtime closes the data stream before it returns, and so before the library writes the error.
 	defer func() {
 		_ = stream.Close()
 		time.Sleep(hesitate)
 	}()
 	if program == nil {
+		w.handlers.Go(func() { session.drain(stream) })
 		return fmt.Errorf(`failed to execute portforward in network namespace "/run/netns/x": failed to connect to localhost:%d inside namespace "x", IPv4: dial tcp4 127.0.0.1:%d: connect: connection refused IPv6 dial tcp6: address localhost: no suitable address found`, port, port)
 	}
 	near, far := tcpPair(w.t)
@@ -250,12 +250,19 @@ func (w *world) PortForward(_ context.Context, name, uid string, port int32, str
 	}()
 	defer near.Close() // the end
 	ends := make(chan error, 2)
-	for _, pair := range [][2]io.ReadWriter{{stream, near}, {near, stream}} {
-		go func() {
-			_, err := io.Copy(pair[0], pair[1])
-			ends <- err
-		}()
-	}
+	w.handlers.Go(func() {
+		_, err := io.Copy(stream, near)
+		ends <- err
+	})
+	w.handlers.Go(func() {
+		_, err := io.Copy(near, stream)
+		ends <- err
+		session.drain(stream)
+	})
+	w.handlers.Go(func() {
+		<-session.ending
+		_ = near.SetWriteDeadline(time.Now().Add(w.lag)) // it may be closed
+	})
 	err := <-ends
 	select {
 	case second := <-ends:
