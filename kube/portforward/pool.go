@@ -378,6 +378,44 @@ func (f *Forwarder) doubt(s *session, why string) {
 	f.lookAt(s)
 }
 
+// doubtLater doubts the session of an attempt that is left, if that is still not accepted when it is due: a node may only be
+// busy.
+func (f *Forwarder) doubtLater(a *attempt, due time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a.s.suspected {
+		return
+	}
+	a.s.suspected = f.spawn(func(ctx context.Context) {
+		accepted := f.acceptedBy(ctx, a, due)
+		f.mu.Lock()
+		a.s.suspected = false
+		f.mu.Unlock()
+		if !accepted {
+			f.doubt(a.s, "it accepts no stream")
+		}
+	})
+}
+
+// acceptedBy waits until an attempt is accepted or due, and reports whether it is, or nobody needs to know any more.
+func (f *Forwarder) acceptedBy(ctx context.Context, a *attempt, due time.Time) bool {
+	ticker := time.NewTicker(probeEvery)
+	defer ticker.Stop()
+	for {
+		switch {
+		case a.accepted() || a.s.Err() != nil:
+			return true
+		case time.Now().After(due) && a.reads(due):
+			return false
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return true
+		}
+	}
+}
+
 // lookAt has every connection on s look at its state. mu is held.
 func (f *Forwarder) lookAt(s *session) {
 	for _, a := range s.attempts {

@@ -262,10 +262,12 @@ func (c *conn) health(a *attempt, now time.Time) (time.Time, error) {
 func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
 	st := a.s.State()
 	rtt := max(st.RTT, c.f.roundTrip())
-	due := a.opened.Add(replyWithin(rtt))
+	// A node that is busy is given more time by each attempt, and all there is by the last.
+	due := a.opened.Add(replyWithin(rtt) << c.again)
 	if now.Before(due) {
 		return due, nil
 	}
+	last := c.again == retries && len(c.rest) == 0
 	look := now.Add(max(rtt, 50*time.Millisecond))
 	sent := len(c.kept) > 0 || c.spent
 	waited := now.Sub(a.opened)
@@ -274,13 +276,18 @@ func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
 		c.f.giveUp(a.s, "it accepts no stream")
 		due := a.opened.Add(jammed(rtt))
 		switch {
-		case !sent:
+		case !sent && !last:
+			c.f.doubtLater(a, due)
+			return time.Time{}, errNoReply
 		case now.Before(due):
 			return due, nil
 		case !a.reads(due):
 			return now.Add(probeEvery), nil
 		}
 		c.f.doubt(a.s, "it accepts no stream")
+		if !sent && waited < unaccepted {
+			return look, nil
+		}
 		return time.Time{}, errNoReply
 	case st.Probed.Before(a.opened):
 		a.s.Probe()

@@ -39,6 +39,8 @@ type session struct {
 	retired bool
 	why     string // it was retired; empty when it was not
 	silent  bool   // it was found silent
+	// suspected reports that it is being found out whether a stream is accepted that was left.
+	suspected bool
 	// doubtful reports that some of its streams may be held up for good, though it answers pings.
 	doubtful atomic.Bool
 	// unproven are the targets of its connections, since it was last idle, that had not answered before they got it.

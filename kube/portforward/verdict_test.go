@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -162,5 +163,62 @@ func TestWhatOnePodProvesHoldsForTheOthersOfItsService(t *testing.T) {
 		if f.targets.proven(ep[0], time.Now()) {
 			t.Errorf("%v is taken to be there", ep)
 		}
+	}
+}
+
+// A node may only be busy. What is on a session that accepts a stream late is not cut for that.
+func TestASessionThatAcceptsLateIsNotDoubted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	answer := make(chan struct{})
+	w.program(8, func(c net.Conn) {
+		io.ReadFull(c, make([]byte, 5)) // takes the request
+		<-answer
+		io.WriteString(c, "hello") // seen by the client
+		io.Copy(io.Discard, c)     // until its end
+	})
+	w.program(9, func(c net.Conn) { io.Copy(io.Discard, c) })
+	w.program(10, func(c net.Conn) { io.Copy(c, c) })
+	release := w.hold(9)
+	f := w.forwarder(func(c *Config) { c.PerPod = 1 })
+	slow := mustDial(t, f, 8)
+	defer slow.Close() // always nil
+	if _, err := io.WriteString(slow, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	held, err := f.Dial(t.Context(), at(9), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close() // always nil
+	for range 2 {
+		if _, err := io.WriteString(held, "hello"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A worker handles every fifth stream. A connection has two, and goes elsewhere if one is not accepted.
+	var dials sync.WaitGroup
+	for range 5 {
+		dials.Go(func() {
+			conn, err := dial(t, f, at(10))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close() // always nil
+			if _, err := io.WriteString(conn, "hello"); err != nil {
+				t.Error(err)
+			}
+			if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	eventually(t, "a connection goes elsewhere", func() bool { return f.Stats().Redialled > 0 })
+	release()
+	dials.Wait()
+	time.AfterFunc(jammed(0)+time.Second/2, func() { close(answer) })
+	if _, err := io.ReadFull(slow, make([]byte, 5)); err != nil {
+		t.Error(err)
 	}
 }

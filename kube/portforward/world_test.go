@@ -49,12 +49,13 @@ type world struct {
 	upgrades []string              // "spdy" or "websocket", as they came
 	headers  []http.Header
 	handlers sync.WaitGroup
-	lag      time.Duration // between the end of one direction and that of both; containerd's is a second
-	hesitate time.Duration // between the end of the data stream and the reason on the error stream
+	held     map[int]chan struct{} // by port: closed when a dial of the program gets its answer
+	lag      time.Duration         // between the end of one direction and that of both; containerd's is a second
+	hesitate time.Duration         // between the end of the data stream and the reason on the error stream
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, programs: map[int]func(net.Conn){}, conns: map[net.Conn]struct{}{}, sessions: map[string]*served{}, lag: 100 * time.Millisecond}
+	w := &world{t: t, programs: map[int]func(net.Conn){}, conns: map[net.Conn]struct{}{}, sessions: map[string]*served{}, held: map[int]chan struct{}{}, lag: 100 * time.Millisecond}
 	w.programs[7] = func(c net.Conn) { io.Copy(c, c) } // an echo
 	w.server = httptest.NewUnstartedServer(w)
 	w.server.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}
@@ -229,6 +230,7 @@ func (w *world) PortForward(_ context.Context, name, uid string, port int32, str
 	defer w.handlers.Done()
 	w.mu.Lock()
 	program, hesitate := w.programs[int(port)], w.hesitate
+	held := w.held[int(port)]
 	session := w.sessions[stream.(interface{ RemoteAddr() net.Addr }).RemoteAddr().String()]
 	w.mu.Unlock()
 	session.give()
@@ -240,6 +242,14 @@ func (w *world) PortForward(_ context.Context, name, uid string, port int32, str
 	if program == nil {
 		w.handlers.Go(func() { session.drain(stream) })
 		return fmt.Errorf(`failed to execute portforward in network namespace "/run/netns/x": failed to connect to localhost:%d inside namespace "x", IPv4: dial tcp4 127.0.0.1:%d: connect: connection refused IPv6 dial tcp6: address localhost: no suitable address found`, port, port)
+	}
+	if held != nil {
+		select {
+		case <-held:
+		case <-session.ending:
+			w.handlers.Go(func() { session.drain(stream) })
+			return errors.New("the session has ended")
+		}
 	}
 	near, far := tcpPair(w.t)
 	w.handlers.Add(1)
@@ -294,6 +304,16 @@ func (w *world) program(port int, f func(net.Conn)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.programs[port] = f
+}
+
+// hold leaves dials of a port without an answer until the returned release is called. Bytes that come meanwhile hold up a worker
+// of the runtime's library.
+func (w *world) hold(port int) (release func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	held := make(chan struct{})
+	w.held[port] = held
+	return func() { close(held) }
 }
 
 func (w *world) seen() []string {
