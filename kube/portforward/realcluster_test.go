@@ -245,32 +245,43 @@ func (c *real) halfClose(t *testing.T) {
 		var wg sync.WaitGroup
 		for name, size := range map[string]int{"five-lines": 0, "echo": 1 << 20, "after-eof": 1000} {
 			wg.Go(func() {
-				conn, err := dial(t, f, c.at(t, name))
-				if err != nil {
-					t.Error(err)
-					return
+				var took time.Duration
+				for range 3 { // a busy machine makes it slower, and never faster
+					var got []byte
+					got, took = c.halfClosed(t, f, name, size)
+					if name == "five-lines" && bytes.Count(got, []byte("\n")) != 5 || name == "echo" && len(got) != size {
+						t.Errorf("%s over %s: %d bytes: %.100q", name, carrier, len(got), got)
+					}
+					if took <= 7*time.Second {
+						return
+					}
 				}
-				defer conn.Close() // always nil
-				start := time.Now()
-				var sending sync.WaitGroup
-				defer sending.Wait()
-				sending.Go(func() {
-					conn.Write(make([]byte, size)) // seen by the reader
-					conn.CloseWrite()              // seen by the reader
-				})
-				got, err := io.ReadAll(conn)
-				took := time.Since(start)
-				t.Logf("%s over %s: %d bytes, ended after %v", name, carrier, len(got), took)
-				switch {
-				case err != nil || took > 7*time.Second:
-					t.Errorf("%s over %s: ended after %v with %v", name, carrier, took, err)
-				case name == "five-lines" && bytes.Count(got, []byte("\n")) != 5, name == "echo" && len(got) != size:
-					t.Errorf("%s over %s: %d bytes: %.100q", name, carrier, len(got), got)
-				}
+				t.Errorf("%s over %s: ended after %v", name, carrier, took)
 			})
 		}
 		wg.Wait()
 	}
+}
+
+// halfClosed sends so many bytes and a half-close, and returns what comes until the end, and after what time that was.
+func (c *real) halfClosed(t *testing.T, f *Forwarder, name string, size int) (got []byte, took time.Duration) {
+	conn, err := dial(t, f, c.at(t, name))
+	if err != nil {
+		t.Error(err)
+		return nil, 0
+	}
+	defer conn.Close() // always nil
+	start := time.Now()
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	sending.Go(func() {
+		conn.Write(make([]byte, size)) // seen by the reader
+		conn.CloseWrite()              // seen by the reader
+	})
+	if got, err = io.ReadAll(conn); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	return got, time.Since(start)
 }
 
 func (c *real) bulk(t *testing.T) {
