@@ -146,8 +146,24 @@ func TestResetIsNoOrderlyEnd(t *testing.T) {
 	if string(got) != "partly" || !errors.Is(err, syscall.ECONNRESET) {
 		t.Fatalf("got %q, %v; want a reset after what was sent", got, err)
 	}
-	if _, err := st.Write([]byte("x")); err == nil {
-		t.Error("write to a reset stream succeeds")
+	if _, err := st.Write([]byte("x")); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("write to a reset stream: %v", err)
+	}
+}
+
+// ErrClosed is for a stream that its own side has closed, both ways.
+func TestAWriteThatComesTooLateSaysWhose(t *testing.T) {
+	s := startServer(t, Config{}, func(st *spdystream.Stream) { io.Copy(io.Discard, st) }) // until its end
+	st := open(t, s, nil)
+	if err := st.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Write([]byte("x")); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("after CloseWrite: %v", err)
+	}
+	_ = st.Close()
+	if _, err := st.Write([]byte("x")); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: %v", err)
 	}
 }
 

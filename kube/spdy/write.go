@@ -84,9 +84,9 @@ func (st *Stream) writable(n int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case st.closed || st.fin:
+	case st.closed:
 		return ErrClosed
-	case st.ended:
+	case st.fin || st.ended:
 		return syscall.EPIPE
 	}
 	st.sent += int64(n)
