@@ -112,6 +112,8 @@ type ending struct {
 	endpoint bool
 	// unseen reports that no program in a Pod can have seen a byte: none was sent, or the runtime says it never connected.
 	unseen bool
+	// unsent reports that it is unseen only for want of bytes that were sent.
+	unsent bool
 }
 
 // ending explains err, the end of the data stream by verdict, or why it is given up. sent reports that bytes of the client
@@ -129,17 +131,18 @@ func (a *attempt) ending(err error, sent bool) ending {
 	cut := &CutError{Pod: a.ep.Pod, Namespace: a.ep.Namespace, Port: a.ep.Port, Err: err}
 	if err == errPodGone && !sent {
 		absent := &fault.NotFound{Kind: fault.Pod, Name: a.ep.Pod, Namespace: a.ep.Namespace}
-		return ending{err: absent, endpoint: true, unseen: true}
+		return ending{err: absent, endpoint: true, unseen: true, unsent: true}
 	}
 	reset := new(spdy.ResetError)
 	if errors.As(err, &reset) && reset.Status != spdy.RefusedStream {
 		return ending{err: cut}
 	}
-	unseen := !sent || errors.Is(err, spdy.ErrUnsent) || errors.As(err, &reset)
+	never := errors.Is(err, spdy.ErrUnsent) || errors.As(err, &reset)
+	end := ending{err: cut, unseen: never || !sent, unsent: !never && !sent}
 	if a.data == nil || !a.accepted() {
-		return ending{err: &fault.Unreachable{Server: a.f.up.route.base.Host, Err: err}, unseen: unseen}
+		end.err = &fault.Unreachable{Server: a.f.up.route.base.Host, Err: err}
 	}
-	return ending{err: cut, unseen: unseen}
+	return end
 }
 
 // underWay is why a session is not used again that saw a refusal of a connection with bytes.
@@ -157,6 +160,7 @@ func (a *attempt) close() {
 	stuck := st.Writing > patience || alone && (st.Writing > 0 || st.Mid && progress.Ended == nil)
 	_ = a.errs.Close()
 	_ = a.data.Close()
+	progress.Sent = a.data.Progress().Sent // one who writes does not wait for this
 	switch {
 	case stuck:
 		// A write that waits cannot be taken back, and a download that is under way has to be: only the end of the

@@ -27,8 +27,8 @@ const (
 type conn struct {
 	f *Forwarder
 
-	// opening is held while an attempt is opened or replaced, and, while one may still be replaced, while bytes are
-	// written. It is taken before mu.
+	// opening is held while an attempt is opened or replaced, and, while one may still be replaced, while bytes to be
+	// written are kept. It is taken before mu.
 	opening sync.Mutex
 	// reading is held by the one who reads.
 	reading sync.Mutex

@@ -139,7 +139,8 @@ func (c *conn) replace(ctx context.Context, a *attempt, end ending) error {
 		c.mu.Unlock()
 		return over
 	}
-	if !end.unseen || c.spent || c.proven.Load() {
+	wrote := end.unsent && len(c.kept) > 0 // since the end was explained
+	if !end.unseen || wrote || c.spent || c.proven.Load() {
 		c.mu.Unlock()
 		if !c.proven.Load() {
 			c.f.targets.cut(a.ep, now)

@@ -46,12 +46,12 @@ func (c *conn) begin(p []byte) (int, error) {
 		}
 		return len(p), nil
 	}
+	// A write that is stuck must not keep the attempt from being replaced, or its end from being known.
+	c.opening.Unlock()
 	if spent {
-		c.opening.Unlock()
 		return c.send(p)
 	}
-	defer c.opening.Unlock()
-	a.data.Write(p) // see above
+	_, _ = a.data.Write(p) // see above
 	return len(p), nil
 }
 
