@@ -299,8 +299,12 @@ func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
 	case st.Heard.After(a.opened):
 		c.f.doubt(a.s, "it accepts no stream")
 		return time.Time{}, errNoReply
+	case (st.Writing > 0 || st.Unheard > small) && waited < unaccepted:
+		return earlier(c.sessionHealth(a, now), a.opened.Add(unaccepted)), nil
 	case st.Writing > 0 || st.Unheard > small:
-		return c.sessionHealth(a, now), nil
+		// What others upload is stuck, which is no sign of a dead session, and may last.
+		c.f.giveUp(a.s, "it accepts no stream")
+		return time.Time{}, errNoReply
 	}
 	c.f.silent(a.s)
 	if sent && waited < unaccepted {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -309,65 +308,5 @@ func TestInARolloutTheNewPodsComeFirst(t *testing.T) {
 	}
 	if f.rollouts.younger(behind("new-1"), time.Now().Add(rollingFor)) {
 		t.Error("a rollout is never over")
-	}
-}
-
-// A jam takes no more bytes once it is set, until it is closed.
-type jam struct {
-	net.Conn
-	set    *atomic.Bool
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (j *jam) Write(p []byte) (int, error) {
-	if j.set.Load() {
-		<-j.closed
-		return 0, net.ErrClosed
-	}
-	return j.Conn.Write(p)
-}
-
-func (j *jam) Close() error {
-	j.once.Do(func() { close(j.closed) })
-	return j.Conn.Close()
-}
-
-// Whoever writes may be stuck. The end of the connection is found out all the same.
-func TestAWriteThatIsStuckHidesNoEnd(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.program(8, func(c net.Conn) { io.Copy(io.Discard, c) }) // never answers
-	var jammed atomic.Bool
-	f := w.forwarder(func(c *Config) {
-		c.REST.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := new(net.Dialer).DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			return &jam{Conn: conn, set: &jammed, closed: make(chan struct{})}, nil
-		}
-	})
-	c := mustDial(t, f, 8)
-	s := c.(*conn).cur.s
-	jammed.Store(true)
-	var writing sync.WaitGroup
-	defer writing.Wait()
-	defer c.Close()                                          // always nil
-	writing.Go(func() { _, _ = io.WriteString(c, "hello") }) // its end is the reader's to tell
-	eventually(t, "the write is stuck", func() bool { return s.State().Writing > 0 })
-	read := make(chan error, 1)
-	go func() {
-		_, err := c.Read(make([]byte, 1))
-		read <- err
-	}()
-	f.Withdraw("ns", "pod", "uid", Gone)
-	select {
-	case err := <-read:
-		if !errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("got %v", err)
-		}
-	case <-time.After(lastWord + 10*time.Second):
-		t.Error("the end is not found out")
 	}
 }
