@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"fairlead/app/explain"
+	"fairlead/app/logging"
 	"fairlead/build/desktoptest"
 )
 
@@ -275,7 +276,7 @@ type logLine struct {
 
 func (b *troubled) logged(t *testing.T, context, target string) (lines []logLine) {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(b.dir, logName))
+	data, err := os.ReadFile(filepath.Join(b.dir, logging.FileName))
 	if err != nil {
 		t.Fatal(err)
 	}

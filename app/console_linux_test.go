@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fairlead/app/logging"
 )
 
 // unread makes a pipe with a name that has a reader, which never reads, and room for one page.
@@ -70,7 +72,7 @@ func TestNobodyWaitsForAConsole(t *testing.T) {
 			state, address := t.TempDir(), freeAddress(t)
 			cmd := exec.Command(built, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", address, "demo")
 			cmd.Env = (&running{state: state}).home()
-			hang(t, cmd, filepath.Join(state, "fairlead", logName))
+			hang(t, cmd, filepath.Join(state, "fairlead", logging.FileName))
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/app/logging"
 	"fairlead/app/session"
 	"fairlead/app/settings"
 )
@@ -270,7 +271,7 @@ func TestLogIsShownAndFollowed(t *testing.T) {
 	r.must(t, "on", "demo-team")
 	wait("context=demo-team")
 	// The log is begun anew.
-	log := filepath.Join(r.state, "fairlead", logName)
+	log := filepath.Join(r.state, "fairlead", logging.FileName)
 	if err := os.Rename(log, log+".old"); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"flag"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,8 @@ import (
 
 	"fairlead/build/desktoptest"
 )
+
+var update = flag.Bool("update", false, "write the golden files again")
 
 // sameMenu compares the whole menu, as the panel knows it, with a golden file. Ports and versions differ from run to run.
 func (d *onDesktop) sameMenu(t *testing.T, name string) {

@@ -1,5 +1,5 @@
 // Command fairlead lists the contexts of a kubeconfig in the panel, and a click on one starts a local proxy into that
-// cluster. This package puts the rooms together and holds no idea of its own; program.go is what tray and serve share.
+// cluster. This package puts the rooms together and holds no idea of its own.
 package main
 
 import (
@@ -8,13 +8,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
 
+	"fairlead/app/cli"
 	"fairlead/app/command"
+	"fairlead/app/instance"
+	"fairlead/app/logging"
 	"fairlead/app/shellenv"
 	"fairlead/app/tray"
 )
@@ -39,30 +40,30 @@ func main() {
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
 	endAfter(ctx, endWithin, func() {
-		lastWords("fairlead: something hangs, and is not waited for\n")
+		logging.LastWords("fairlead: something hangs, and is not waited for\n")
 		os.Exit(exitFailed)
 	})
 	err := command.Run(ctx, command.Actions{
 		Tray:            runTray,
-		Serve:           runServe,
-		List:            runList,
-		On:              runOn,
-		Off:             runOff,
-		Status:          runStatus,
-		Env:             runEnv,
-		Open:            runOpen,
-		Logs:            runLogs,
-		Doctor:          runDoctor,
-		SettingsExample: printExample,
-		SettingsPath:    printSettingsPath,
-		SettingsCheck:   checkSettings,
-		Names:           contextNames,
-		Running:         runningNames,
-		For:             snippetKinds,
-		Version:         version(),
+		Serve:           cli.Serve,
+		List:            cli.List,
+		On:              cli.On,
+		Off:             cli.Off,
+		Status:          cli.Status,
+		Env:             cli.Env,
+		Open:            cli.OpenBrowser,
+		Logs:            cli.Logs,
+		Doctor:          cli.Doctor,
+		SettingsExample: cli.SettingsExample,
+		SettingsPath:    cli.SettingsPath,
+		SettingsCheck:   cli.SettingsCheck,
+		Names:           cli.Names,
+		Running:         cli.Running,
+		For:             cli.SnippetKinds,
+		Version:         instance.Version(),
 	}, os.Args[1:])
-	if err != nil && !errors.Is(err, errSaid) {
-		lastWords(fmt.Sprintf("fairlead: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: ")))
+	if err != nil && !errors.Is(err, cli.ErrSaid) {
+		logging.LastWords(fmt.Sprintf("fairlead: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: ")))
 	}
 	os.Exit(status(err))
 }
@@ -85,24 +86,8 @@ func status(err error) int {
 		return exitUsage
 	case errors.As(err, &noDesktop):
 		return exitNoDesktop
-	case errors.Is(err, errNotRunning):
+	case errors.Is(err, cli.ErrNotRunning):
 		return exitNoProgram
 	}
 	return exitFailed
-}
-
-// version is the module's version or, for a build from a checkout, its commit.
-func version() string {
-	number := "devel"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if v := info.Main.Version; v != "" && v != "(devel)" {
-			number = v
-		}
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && number == "devel" {
-				number = "devel-" + s.Value[:min(12, len(s.Value))]
-			}
-		}
-	}
-	return fmt.Sprintf("fairlead %s %s %s/%s", number, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"fairlead/app/logging"
 )
 
 // run runs a program of the test machine to its end, and fails the test when it fails or is missing.
@@ -551,7 +553,7 @@ func TestStateAndLogAreTheUsersOwn(t *testing.T) {
 	r.line(t)
 	r.stop(t)
 	dir := filepath.Join(r.state, "fairlead")
-	for path, mode := range map[string]os.FileMode{dir: os.ModeDir | 0o700, filepath.Join(dir, logName): 0o600} {
+	for path, mode := range map[string]os.FileMode{dir: os.ModeDir | 0o700, filepath.Join(dir, logging.FileName): 0o600} {
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)

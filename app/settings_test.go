@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"fairlead/app/instance"
 	"fairlead/app/settings"
 	"fairlead/kube"
 )
@@ -93,16 +94,16 @@ func TestAPasswordThatOthersCanReadIsSaid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := &program{store: store, settings: settings.Load(store, file)}
-		p.kubeconfig.Store(&kube.Kubeconfig{})
-		if lines := strings.Join(p.problems(), "\n"); strings.Contains(lines, text) != test.said {
+		p := &instance.Instance{Store: store, Settings: settings.Load(store, file)}
+		p.Kubeconfig.Store(&kube.Kubeconfig{})
+		if lines := strings.Join(p.Problems(), "\n"); strings.Contains(lines, text) != test.said {
 			t.Errorf("the menu says %q", lines)
 		}
 		if err := os.Chmod(file, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if changed := p.settings.Reload(); changed != (test.file != 0o600 && test.folder != 0o700 && test.file != 0o604) || len(p.problems()) != 0 {
-			t.Errorf("after chmod 600: changed %t, %q", changed, p.problems())
+		if changed := p.Settings.Reload(); changed != (test.file != 0o600 && test.folder != 0o700 && test.file != 0o604) || len(p.Problems()) != 0 {
+			t.Errorf("after chmod 600: changed %t, %q", changed, p.Problems())
 		}
 	}
 }

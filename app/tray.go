@@ -7,8 +7,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"fairlead/app/actions"
 	"fairlead/app/command"
 	"fairlead/app/desktop"
+	"fairlead/app/instance"
 	"fairlead/app/notify"
 	"fairlead/app/session"
 	"fairlead/app/settings"
@@ -34,20 +36,20 @@ func runTray(ctx context.Context, o command.Options) error {
 		return errors.New("another one is already running for you: look for its icon in the panel")
 	}
 	defer release()
-	p, err := open(o, os.Stderr)
+	p, err := instance.Open(o.Kubeconfig, os.Stderr)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	p.sayProblems(p.outputs.err)
-	return p.tray(ctx)
+	p.PrintProblems(p.Outputs.Err)
+	return showTray(ctx, p)
 }
 
-func (p *program) tray(ctx context.Context) error {
+func showTray(ctx context.Context, p *instance.Instance) error {
 	choices := make(chan notify.Choice, 8)
 	notifier := notify.New(notify.Config{
-		Icon: assets.Picture, Log: p.log,
-		Wanted: func(kind notify.Kind) bool { return p.settings.Notifies(settings.Notification(kind)) },
+		Icon: assets.Picture, Log: p.Log,
+		Wanted: func(kind notify.Kind) bool { return p.Settings.Notifies(settings.Notification(kind)) },
 		Chosen: func(c notify.Choice) {
 			select {
 			case choices <- c:
@@ -55,8 +57,8 @@ func (p *program) tray(ctx context.Context) error {
 			}
 		},
 	})
-	p.gateways = p.newGateways(notifier.Failure)
-	model := p.manager(session.Config{Save: p.store.SetOn})
+	p.Gateways = p.NewGateways(notifier.Failure)
+	model := p.NewModel(session.Config{Save: p.Store.SetOn})
 	clipboard := &desktop.Clipboard{}
 	defer clipboard.Close()
 
@@ -65,29 +67,29 @@ func (p *program) tray(ctx context.Context) error {
 	group.Go(func() error { return notifier.Run(groupCtx) })
 	group.Go(func() error { notifier.Follow(model.Watch(groupCtx)); return nil })
 	group.Go(func() error { return model.Run(groupCtx) })
-	if err := p.tell(groupCtx, model); err != nil {
+	if err := p.Tell(groupCtx, model); err != nil {
 		quit()
 		return errors.Join(err, group.Wait())
 	}
-	group.Go(func() error { return p.follow(groupCtx, model) })
-	group.Go(func() error { p.restore(groupCtx, model); return nil })
-	group.Go(func() error { p.stayTrue(groupCtx, model); return nil })
+	group.Go(func() error { return p.Follow(groupCtx, model) })
+	group.Go(func() error { p.Restore(groupCtx, model); return nil })
+	group.Go(func() error { p.StayTrue(groupCtx, model); return nil })
 	redraw := make(chan struct{}, 1)
-	clerk := p.clerk(model, clipboard, notifier, redraw)
-	group.Go(func() error { clerk.choose(groupCtx, choices); return nil })
-	group.Go(func() error { return p.control(groupCtx, orderedModel{model, p.settings}, "tray") })
+	clicks := actions.New(p, model, clipboard, notifier, redraw)
+	group.Go(func() error { clicks.Choose(groupCtx, choices); return nil })
+	group.Go(func() error { return p.Control(groupCtx, p.Ordered(model), "tray") })
 	// On some systems the panel's library wants the main goroutine's thread, which is this one.
 	err := tray.Run(groupCtx, tray.Config{
 		Model:  model,
-		Extras: clerk.extras,
+		Extras: clicks.Extras,
 		Redraw: redraw,
-		Act:    clerk.act,
+		Act:    clicks.Act,
 		Say:    notifier.Say,
-		Log:    p.log,
-		Stderr: p.outputs.err,
+		Log:    p.Log,
+		Stderr: p.Outputs.Err,
 	})
 	quit()
-	err = errors.Join(err, clerk.windows.Close(), group.Wait())
-	clerk.wait() // only now, for until the group has ended a notification may be clicked
+	err = errors.Join(err, clicks.Windows.Close(), group.Wait())
+	clicks.Wait() // only now: until the group has ended a notification may be clicked
 	return err
 }

@@ -1,0 +1,216 @@
+// Package actions carries out what is clicked in the menu and on notifications. It decides nothing of what the menu says.
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"fairlead/app/desktop"
+	"fairlead/app/instance"
+	"fairlead/app/logging"
+	"fairlead/app/menu"
+	"fairlead/app/notify"
+	"fairlead/app/session"
+	"fairlead/app/settings"
+	"fairlead/app/snippet"
+	"fairlead/proxy/safetext"
+)
+
+// A Actions does what clicks in the menu ask for.
+type Actions struct {
+	*instance.Instance
+	model      *session.Manager
+	catalogue  *catalogue
+	clipboard  *desktop.Clipboard
+	notifier   *notify.Notifier
+	Windows    *desktop.Browsers
+	redraw     func()
+	background sync.WaitGroup // what clicks began and nobody waits for on the spot; wait does at the end
+}
+
+// Wait returns when all that clicks began has ended. Nobody may click any more.
+func (c *Actions) Wait() {
+	c.background.Wait()
+	c.catalogue.loading.Wait()
+}
+
+// Act is a tray.Config's Act.
+func (c *Actions) Act(ctx context.Context, click menu.Click) error {
+	name := click.Context
+	switch click.Action {
+	case menu.Toggle:
+		return c.model.Do(ctx, session.Toggle{Name: name})
+	case menu.Start:
+		return c.model.Do(ctx, session.Set{Name: name, On: true, Confirmed: true})
+	case menu.Stop:
+		return c.model.Do(ctx, session.Set{Name: name})
+	case menu.StopAll:
+		return c.model.Do(ctx, session.StopAll{})
+	case menu.SetAutoOff:
+		after, err := time.ParseDuration(click.Argument)
+		if err != nil {
+			return err
+		}
+		return c.model.Do(ctx, session.AutoOff{Name: name, After: after})
+	case menu.CopySOCKS5, menu.CopyHTTP, menu.CopyTLS, menu.CopyPAC, menu.CopySnippet, menu.CopyService, menu.CopyLogin, menu.CopyVersion:
+		return c.copy(ctx, click)
+	case menu.SetNamespace, menu.SetOutside, menu.SetProduction, menu.SetPassword, menu.SetNotify:
+		return c.set(ctx, click)
+	case menu.LoadServices, menu.CloseConnections, menu.LogIn:
+		return c.askGateway(ctx, click)
+	case menu.OpenBrowser, menu.OpenService:
+		c.inBackground(ctx, click, c.browse)
+		return nil
+	case menu.SetAutostart:
+		defer c.redraw()
+		return desktop.SetAutostart(click.Argument == strconv.FormatBool(true))
+	}
+	c.inBackground(ctx, click, c.open)
+	return nil
+}
+
+// inBackground does what a click asks for while the next clicks are done, and says how it failed: another program is watched
+// for seconds before it may be taken for started.
+func (c *Actions) inBackground(ctx context.Context, click menu.Click, do func(context.Context, menu.Click) error) {
+	c.background.Go(func() {
+		if err := do(ctx, click); err != nil && ctx.Err() == nil {
+			c.notifier.Say(menu.Failure(menu.Item{Click: click}), err.Error())
+		}
+	})
+}
+
+// copy puts on the clipboard what a click names, and says what that is. What cannot be copied is said too, so that it can
+// be typed; but a password is never on the screen.
+func (c *Actions) copy(ctx context.Context, click menu.Click) error {
+	text, said, secret, err := c.copied(click)
+	if err != nil {
+		return err
+	}
+	write := c.clipboard.WriteText
+	if secret {
+		write = c.clipboard.WriteSecret
+	}
+	if err := write(ctx, text); err != nil {
+		c.notifier.Say("Not copied: "+said, err.Error())
+		return nil
+	}
+	c.notifier.Say("Copied", said)
+	return nil
+}
+
+// copied returns what a click copies, what is said of it, and whether a password is in it. A name may be what somebody
+// else's cluster or kubeconfig makes of it: pasted into a terminal, it must not end a line.
+func (c *Actions) copied(click menu.Click) (text, said string, secret bool, err error) {
+	switch click.Action {
+	case menu.CopyService:
+		text = strings.Map(addressOnly, click.Argument)
+		return text, text, false, nil
+	case menu.CopyLogin, menu.CopyVersion:
+		text = safetext.Clean(click.Argument)
+		return text, text, false, nil
+	}
+	proxy, err := c.ProxyOf(click.Context)
+	if err != nil {
+		return "", "", false, err
+	}
+	secret = proxy.Password != ""
+	open := proxy
+	open.User, open.Password = "", ""
+	if proxy.TLS && (click.Action == menu.CopySOCKS5 || click.Action == menu.CopyHTTP || click.Action == menu.CopyPAC) {
+		return "", "", false, instance.ErrTLSAlone(click.Context) // its menu was drawn before
+	}
+	switch click.Action {
+	case menu.CopySOCKS5:
+		return proxy.URL("socks5h"), open.URL("socks5h"), secret, nil
+	case menu.CopyHTTP:
+		return proxy.URL("http"), open.URL("http"), secret, nil
+	case menu.CopyTLS:
+		return proxy.URL("https"), open.URL("https") + ", for clients with a certificate", secret, nil
+	case menu.CopyPAC:
+		url := "http://" + proxy.Address.String() + "/proxy.pac"
+		return url, url, false, nil
+	}
+	made, err := snippet.Make(click.Argument, proxy)
+	if made.Note == "" {
+		made.Note = "It is ready to be pasted."
+	}
+	return made.Text, made.Note, secret, err
+}
+
+// addressOnly replaces what is in no URL or address of a Service: an API server that is not what it says may name a Service
+// like a command of a shell.
+func addressOnly(r rune) rune {
+	if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(".:/-_[]", r)) {
+		return r
+	}
+	return unicode.ReplacementChar
+}
+
+// set remembers a choice and lets the model take it up.
+func (c *Actions) set(ctx context.Context, click menu.Click) error {
+	var err error
+	switch click.Action {
+	case menu.SetNamespace:
+		err = c.Settings.SetNamespace(click.Context, click.Argument)
+	case menu.SetOutside:
+		err = c.Settings.SetOutside(click.Context, settings.Outside(click.Argument))
+	case menu.SetProduction:
+		err = c.Settings.SetProduction(click.Context, click.Argument == strconv.FormatBool(true))
+	case menu.SetPassword:
+		err = c.Settings.SetPassword(click.Context, click.Argument == strconv.FormatBool(true))
+	case menu.SetNotify:
+		kind, on, _ := strings.Cut(click.Argument, "=")
+		err = c.Settings.SetNotifies(settings.Notification(kind), on == strconv.FormatBool(true))
+		c.redraw()
+	}
+	if err != nil && !errors.As(err, new(*settings.DamagedError)) {
+		return err
+	}
+	return c.Tell(ctx, c.model)
+}
+
+var errNotOn = errors.New("the context is not on")
+
+// askGateway turns to a running proxy.
+func (c *Actions) askGateway(ctx context.Context, click menu.Click) error {
+	proxy := c.Gateways.Running(click.Context)
+	if proxy == nil {
+		return errNotOn
+	}
+	switch click.Action {
+	case menu.LoadServices:
+		c.catalogue.load(ctx, click.Context, proxy.Cluster())
+	case menu.CloseConnections:
+		cut := proxy.CloseConnections()
+		c.Log.Info().Str("context", click.Context).Int("connections", cut).Msg("connections closed")
+	case menu.LogIn:
+		proxy.Approve()
+		cluster := proxy.Cluster()
+		c.background.Go(func() { _ = cluster.LogIn(ctx) }) // it reports to the model
+	}
+	return nil
+}
+
+// open shows something with another program.
+func (c *Actions) open(ctx context.Context, click menu.Click) error {
+	switch click.Action {
+	case menu.OpenLog:
+		return desktop.OpenFile(ctx, filepath.Join(c.Dir, logging.FileName))
+	case menu.OpenLogFolder:
+		return desktop.OpenFile(ctx, c.Dir)
+	case menu.OpenSettings:
+		if _, err := settings.WriteExample(c.Settings.File()); err != nil {
+			return err
+		}
+		return desktop.OpenFile(ctx, c.Settings.File())
+	}
+	return fmt.Errorf("%s is not known here", click.Action)
+}

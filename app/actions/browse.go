@@ -1,0 +1,25 @@
+package actions
+
+import (
+	"context"
+	"slices"
+
+	"fairlead/app/desktop"
+	"fairlead/app/instance"
+	"fairlead/app/menu"
+)
+
+// browse opens a browser window that is inside a context's cluster: on a page of a Service, or on the proxy's own page, which says where
+// one is.
+func (c *Actions) browse(ctx context.Context, click menu.Click) error {
+	browsers := desktop.FindBrowsers(c.Settings.Config().Browser)
+	at := slices.IndexFunc(browsers, func(b desktop.Browser) bool { return b.ID == click.Argument })
+	page := ""
+	if click.Action == menu.OpenService {
+		at, page = 0, click.Argument
+	}
+	if at < 0 || at >= len(browsers) {
+		return instance.ErrNoBrowser
+	}
+	return c.OpenIn(ctx, c.Windows, browsers[at], click.Context, page)
+}

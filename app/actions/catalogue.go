@@ -1,0 +1,104 @@
+package actions
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"fairlead/app/explain"
+	"fairlead/app/menu"
+	"fairlead/kube"
+)
+
+const (
+	catalogueKept = 5 * time.Minute  // then what was loaded is asked for anew
+	catalogueWait = 20 * time.Second // for the API server
+)
+
+// A catalogue has what the user asked to see of clusters: their namespaces and Services. It asks only when told to.
+type catalogue struct {
+	changed func() // something is to be shown anew; must not block
+
+	mutex   sync.Mutex
+	pages   map[string]*cataloguePage // by context
+	loading sync.WaitGroup
+}
+
+type cataloguePage struct {
+	loading    bool
+	loaded     time.Time
+	failed     string
+	namespaces []string
+	services   []menu.Service
+}
+
+// load asks the API server, beside its caller, who waits for loading at the end.
+func (c *catalogue) load(ctx context.Context, name string, cluster *kube.Cluster) {
+	page := &cataloguePage{loading: true}
+	c.mutex.Lock()
+	if before := c.pages[name]; before != nil && before.loading {
+		c.mutex.Unlock()
+		return
+	}
+	if c.pages == nil {
+		c.pages = map[string]*cataloguePage{}
+	}
+	c.pages[name] = page
+	c.mutex.Unlock()
+	c.changed()
+	c.loading.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, catalogueWait)
+		defer cancel()
+		loaded := look(ctx, cluster)
+		c.mutex.Lock()
+		if c.pages[name] == page {
+			c.pages[name] = loaded
+		}
+		c.mutex.Unlock()
+		c.changed()
+	})
+}
+
+// look is one look into a cluster. Namespaces that may not be listed are no failure: then those that are known are named.
+func look(ctx context.Context, cluster *kube.Cluster) *cataloguePage {
+	page := &cataloguePage{loaded: time.Now()}
+	namespaces, err := cluster.Namespaces(ctx)
+	if err == nil {
+		page.namespaces = namespaces
+		var services []kube.Service
+		services, err = cluster.Services(ctx, "")
+		page.services = menuServices(services)
+	}
+	if err != nil {
+		page.failed = explain.Short(err)
+	}
+	return page
+}
+
+func menuServices(services []kube.Service) []menu.Service {
+	list := []menu.Service{}
+	for _, s := range services {
+		item := menu.Service{Namespace: s.Namespace, Name: s.Name}
+		for _, p := range s.Ports {
+			item.Ports = append(item.Ports, menu.Port{Number: uint16(p.Number), Name: p.Name})
+		}
+		list = append(list, item)
+	}
+	return list
+}
+
+// fill adds what is known of a context.
+func (c *catalogue) fill(name string, extra *menu.Extra) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	page := c.pages[name]
+	if page == nil {
+		return
+	}
+	if !page.loading && time.Since(page.loaded) > catalogueKept {
+		delete(c.pages, name)
+		return
+	}
+	extra.Loading, extra.LoadFailed = page.loading, page.failed
+	extra.Namespaces, extra.Services = page.namespaces, page.services
+}

@@ -1,0 +1,43 @@
+package actions
+
+import (
+	"context"
+
+	"fairlead/app/menu"
+	"fairlead/app/notify"
+	"fairlead/app/session"
+)
+
+// Choose does what the user chooses on notifications, until ctx ends.
+func (c *Actions) Choose(ctx context.Context, choices <-chan notify.Choice) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case choice := <-choices:
+			if err := c.chosen(ctx, choice); err != nil && ctx.Err() == nil {
+				c.notifier.Say("Not done", err.Error())
+			}
+		}
+	}
+}
+
+func (c *Actions) chosen(ctx context.Context, choice notify.Choice) error {
+	switch choice.Action {
+	case notify.OpenLog:
+		return c.Act(ctx, menu.Click{Action: menu.OpenLog, Context: choice.Context})
+	case notify.CopyDetails, notify.CopyLogin:
+		return c.Act(ctx, menu.Click{Action: menu.CopyLogin, Context: choice.Context, Argument: choice.Text})
+	case notify.Retry:
+		// What runs asks for its credentials again; what failed is started again, and was confirmed before. Notifications stay
+		// for long: what was switched off meanwhile is started as by its name, and one of production is not.
+		switch state, _ := menu.Context(c.model.Snapshot(), choice.Context); {
+		case state.Phase.Listening():
+			return c.Act(ctx, menu.Click{Action: menu.LogIn, Context: choice.Context})
+		case state.Phase == session.Failed:
+			return c.Act(ctx, menu.Click{Action: menu.Start, Context: choice.Context})
+		}
+		return c.model.Do(ctx, session.Set{Name: choice.Context, On: true})
+	}
+	return nil
+}

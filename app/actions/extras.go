@@ -1,0 +1,60 @@
+package actions
+
+import (
+	"fairlead/app/desktop"
+	"fairlead/app/instance"
+	"fairlead/app/menu"
+	"fairlead/app/notify"
+	"fairlead/app/session"
+	"fairlead/app/settings"
+	"fairlead/app/snippet"
+)
+
+// New returns the actions of a menu. A token in redraw has the menu drawn again.
+func New(p *instance.Instance, model *session.Manager, clipboard *desktop.Clipboard, notifier *notify.Notifier, redraw chan<- struct{}) *Actions {
+	again := func() {
+		select {
+		case redraw <- struct{}{}:
+		default: // it will be drawn anyway
+		}
+	}
+	return &Actions{
+		Instance: p, model: model, clipboard: clipboard, notifier: notifier, redraw: again, catalogue: &catalogue{changed: again},
+		Windows: &desktop.Browsers{},
+	}
+}
+
+// Extras are what the menu says beyond the model. It is a tray.Config's Extras, and asks nobody.
+func (c *Actions) Extras() menu.Extras {
+	extras := menu.Extras{Contexts: map[string]menu.Extra{}, Settings: true, Version: instance.Version()}
+	if on, err := desktop.Autostart(); err == nil {
+		extras.Autostart = &on
+	}
+	for _, browser := range desktop.FindBrowsers(c.Settings.Config().Browser) {
+		extras.Browsers = append(extras.Browsers, menu.Choice{ID: browser.ID, Title: browser.Title})
+	}
+	for _, kind := range snippet.Kinds() {
+		extras.Snippets = append(extras.Snippets, menu.Choice{ID: kind.ID, Title: kind.Title})
+	}
+	for _, kind := range snippet.TLSKinds() {
+		extras.TLSSnippets = append(extras.TLSSnippets, menu.Choice{ID: kind.ID, Title: kind.Title})
+	}
+	for _, kind := range settings.Notifications() {
+		extras.Notifications = append(extras.Notifications, menu.Switch{
+			Choice: menu.Choice{ID: string(kind), Title: notificationTitles[kind]}, On: c.Settings.Notifies(kind),
+		})
+	}
+	for _, proxy := range c.Gateways.All() {
+		extra := menu.Extra{PAC: true, Connections: int(proxy.Traffic().Open)}
+		c.catalogue.fill(proxy.Name(), &extra)
+		extras.Contexts[proxy.Name()] = extra
+	}
+	return extras
+}
+
+var notificationTitles = map[settings.Notification]string{
+	settings.NotifyDials:    "A connection that failed",
+	settings.NotifyContexts: "A context that failed or came back",
+	settings.NotifyLogins:   "A login that is needed",
+	settings.NotifyPorts:    "Another program on a port",
+}

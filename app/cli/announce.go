@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"fairlead/app/instance"
+	"fairlead/app/menu"
+	"fairlead/app/session"
+)
+
+// lostFor is how long the last contexts of a serve have to be gone from a kubeconfig before it ends: tools delete an entry to
+// write it again.
+const lostFor = 10 * time.Second
+
+// An announcer tells the terminal of a serve what becomes of the contexts on its command line, and knows when there is
+// nothing left to serve.
+type announcer struct {
+	names    []string
+	contexts map[string]*announced
+	out, err io.Writer
+	holder   func(session.State) string // says who has a port that is taken
+	gone     func(file string) bool     // whether what is not in a kubeconfig file is gone for good
+}
+
+// An announced is one context, and what was said of it last.
+type announced struct {
+	state session.State // as last seen
+	there bool          // it was in the last snapshot
+	lost  time.Time     // since when it is gone for good, as far as its file tells; zero: it is not
+
+	cause  string // why it is off though nobody switched it off, in the model's words
+	off    string // the same as it is said; empty: it is on, or was switched off
+	url    string // where it was said to listen; empty: it is not
+	reason string // what was said to be wrong while it listens, and its kind
+
+	ill   bool   // it was said not to be reached, and has not been since
+	said  string // the last off that was said
+	begun bool   // something was said of it
+}
+
+func newAnnouncer(ctx context.Context, p *instance.Instance, names []string) *announcer {
+	a := &announcer{
+		names: names, contexts: map[string]*announced{}, out: p.Outputs.Out, err: p.Outputs.Err,
+		holder: func(s session.State) string { return whosePort(ctx, s) },
+		gone:   func(file string) bool { return instance.GoneFrom(p.Kubeconfig.Load(), file) },
+	}
+	for _, name := range names {
+		a.contexts[name] = &announced{}
+	}
+	return a
+}
+
+// run prints a line for each context as it begins to listen, in the order named, and then what becomes of it. It returns
+// when ctx ends or, with the reasons, when none of the contexts is on and none will be by itself.
+func (a *announcer) run(ctx context.Context, model *session.Manager) error {
+	ctx, cancel := context.WithCancel(ctx)
+	seen := make(chan session.Snapshot)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	watching.Go(func() {
+		defer close(seen)
+		for snapshot := range model.Watch(ctx) {
+			select {
+			case seen <- snapshot:
+			case <-ctx.Done():
+			}
+		}
+	})
+	var last session.Snapshot
+	timer := time.NewTimer(lostFor)
+	defer timer.Stop()
+	for {
+		select {
+		case snapshot, more := <-seen:
+			if !more {
+				return ctx.Err() // nil when the model has ended
+			}
+			last = snapshot
+		case <-timer.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		wait, err := a.look(last, time.Now())
+		if err != nil {
+			return err
+		}
+		timer.Reset(wait)
+	}
+}
+
+// look says what is new in a snapshot. It returns when to look again though nothing has changed, or why there is nothing
+// left to serve.
+func (a *announcer) look(snapshot session.Snapshot, now time.Time) (wait time.Duration, over error) {
+	idle := true
+	for _, c := range a.contexts {
+		c.there = false
+	}
+	for _, s := range snapshot.Contexts {
+		idle = idle && (s.Phase == session.Off || s.Phase == session.Failed)
+		if c := a.contexts[s.Name]; c != nil {
+			c.state, c.there = s, true
+		}
+	}
+	wait = never
+	var reasons []error
+	for _, name := range a.names {
+		c := a.contexts[name]
+		a.judge(c)
+		left := a.left(c, now)
+		if left > 0 {
+			wait = min(wait, left)
+			continue
+		}
+		reasons = append(reasons, fmt.Errorf("context %s: %s", name, c.off))
+	}
+	if idle && len(reasons) == len(a.names) {
+		return 0, errors.Join(reasons...)
+	}
+	a.say()
+	return wait, nil
+}
+
+// never is longer than anything that is waited for.
+const never = time.Hour
+
+// judge finds out why a context is off, if nobody switched it off.
+func (a *announcer) judge(c *announced) {
+	cause, says := "", func() string { return c.cause }
+	switch {
+	case !c.there:
+		cause = "it is no longer in the kubeconfig"
+		if !a.gone(c.state.File) {
+			cause = fmt.Sprintf("its kubeconfig %s is not there", c.state.File)
+		}
+	case c.state.Phase == session.Failed:
+		cause, says = why(c.state), func() string { return why(c.state) + a.holder(c.state) }
+	case c.state.Phase == session.Off && !c.state.Usable:
+		cause = why(c.state)
+	}
+	if cause != c.cause {
+		c.cause = cause
+		c.off = says()
+	}
+}
+
+// left is how long to wait before a context counts as gone for good: never while it is not, 0 or less when it does.
+func (a *announcer) left(c *announced, now time.Time) time.Duration {
+	switch {
+	case c.off == "" || !c.there && !a.gone(c.state.File):
+		c.lost = time.Time{}
+		return never
+	case c.there:
+		return 0
+	case c.lost.IsZero():
+		c.lost = now
+	}
+	return lostFor - now.Sub(c.lost)
+}
+
+// say prints what is new. The first line of each context comes in the order of the names.
+func (a *announcer) say() {
+	waiting := false
+	for _, name := range a.names {
+		c := a.contexts[name]
+		pending := c.off == "" && (c.state.Phase == session.Starting || c.state.Phase == session.Stopping)
+		waiting = waiting || pending && !c.begun
+		if pending || waiting && !c.begun {
+			continue
+		}
+		c.begun = true
+		a.sayOff(name, c)
+		a.sayOn(c)
+	}
+}
+
+func (a *announcer) sayOff(name string, c *announced) {
+	if c.off != c.said && c.off != "" {
+		fmt.Fprintf(a.err, "%s  is off: %s\n", name, c.off)
+	}
+	c.said = c.off
+}
+
+// sayOn says where a context listens, and what is wrong with it meanwhile.
+func (a *announcer) sayOn(c *announced) {
+	if !c.there || !c.state.Phase.Listening() {
+		c.url, c.reason, c.ill = "", "", false
+		return
+	}
+	if url := menu.URL(c.state); url != c.url {
+		c.url = url
+		sayOn(a.out, a.err, c.state)
+	}
+	switch reason := c.state.Reason; {
+	case reason == "" && c.ill && !c.state.Unknown:
+		fmt.Fprintf(a.err, "%s  is reached again\n", c.state.Name)
+	case reason == c.reason:
+	case reason == "":
+		fmt.Fprintf(a.err, "%s  has taken the change up\n", c.state.Name)
+	default:
+		fmt.Fprintf(a.err, "%s  %s\n", c.state.Name, reason)
+	}
+	if c.state.Phase == session.Unavailable {
+		c.ill = true
+	} else if !c.state.Unknown {
+		c.ill = false
+	}
+	c.reason = c.state.Reason
+}

@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"fairlead/app/command"
+	"fairlead/app/explain"
+	"fairlead/app/gateway"
+	"fairlead/app/instance"
+	"fairlead/kube"
+	"fairlead/proxy"
+)
+
+// doctorLasts bounds a walk; a healthy one takes a second.
+const doctorLasts = time.Minute
+
+// Doctor walks the way into a context's cluster, with the settings that its proxy would have, and prints each step.
+// What was broken is an error.
+func Doctor(ctx context.Context, o command.Options, name, target string) error {
+	p, err := instance.Open(o.Kubeconfig, io.Discard) // the log's lines are no steps
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	entry, problem, err := diagnosed(p, name)
+	said := p.Problems()
+	if problem != nil {
+		said = p.SettingsProblems() // the step has the others
+	}
+	for _, line := range said {
+		fmt.Fprintln(os.Stderr, "fairlead:", line)
+	}
+	if err != nil {
+		return err
+	}
+	target, err = hostAndPort(target)
+	if err != nil {
+		return err
+	}
+	chart := &chart{to: os.Stdout, Context: name, Target: target, Steps: []chartStep{}}
+	if o.Output == "json" {
+		chart.to = io.Discard
+	}
+	if problem != nil {
+		chart.step(kube.Step{Name: kube.StepKubeconfig, Err: problem})
+	} else {
+		err = walk(ctx, p, entry, chart)
+	}
+	chart.OK = err == nil && chart.Broken == ""
+	if o.Output == "json" {
+		encoder := json.NewEncoder(os.Stdout)
+		encoder.SetIndent("", "  ")
+		err = errors.Join(err, encoder.Encode(chart))
+	}
+	return errors.Join(err, chart.verdict())
+}
+
+// diagnosed returns the context of that name or, where a kubeconfig that cannot be read may have it, the problem of that.
+func diagnosed(p *instance.Instance, name string) (entry kube.Context, problem, err error) {
+	entry, err = p.Find(name)
+	k := p.Kubeconfig.Load()
+	switch {
+	case err == nil:
+		return entry, nil, nil
+	case len(k.Contexts) == 0 && len(k.Problems) == 0:
+		return entry, errors.New(instance.NoContexts(*k)), nil
+	case len(k.Contexts) == 0:
+		return entry, errors.New(strings.Join(p.KubeconfigProblems(), "; ")), nil
+	case len(instance.BrokenFiles(*k)) > 0:
+		return entry, errors.New(strings.Join(append(p.KubeconfigProblems(), err.Error()), "; ")), nil
+	}
+	return entry, nil, err
+}
+
+// walk draws the way to the chart's target.
+func walk(ctx context.Context, p *instance.Instance, entry kube.Context, chart *chart) error {
+	if entry.Err != nil {
+		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: entry.Err})
+		return nil
+	}
+	gateways := gateway.New(gateway.Config{Kubeconfig: p.Kubeconfig.Load, Settings: p.Settings, Own: func(a netip.AddrPort) bool { return ownAddress(p, a) }, Log: p.Log})
+	c := p.Settings.Effective(entry.Name)
+	chart.others = gateways.Others(c).Dialer
+	config, policy := gateways.Cluster(p.Kubeconfig.Load(), entry.Name, c)
+	config.Policy, config.Log = policy, p.Log.With().Str("context", entry.Name).Logger()
+	cluster, err := kube.Open(config)
+	if err != nil {
+		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: err})
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, doctorLasts)
+	defer cancel()
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	var runErr error
+	wg.Go(func() { runErr = cluster.Run(running) })
+	cluster.Walk(ctx, chart.Target, chart.others.DialContext, func(s kube.Step) {
+		if s.Name == kube.StepOutside {
+			address, _, _ := strings.Cut(s.Detail, " ")
+			s.Detail += chart.through(ctx, address)
+		}
+		chart.step(s)
+	})
+	stop()
+	wg.Wait()
+	return runErr
+}
+
+// ownAddress tells whether a proxy of ours listens at an address, or will: the app itself is another process.
+func ownAddress(p *instance.Instance, address netip.AddrPort) bool {
+	for _, c := range p.Kubeconfig.Load().Contexts {
+		s := p.Settings.Effective(c.Name)
+		if s.Port == int(address.Port()) && address.Addr().IsLoopback() {
+			return true
+		}
+	}
+	return false
+}
+
+// hostAndPort takes a URL for its host and port, and anything else as it is. What no client could ask for is a usage error.
+func hostAndPort(target string) (string, error) {
+	if u, err := url.Parse(target); err == nil && u.Host != "" {
+		target = u.Host
+		port := map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443"}[u.Scheme]
+		if u.Port() == "" && port != "" {
+			target = net.JoinHostPort(u.Hostname(), port)
+		}
+	}
+	if _, err := proxy.ParseTarget(target); err == nil || target == "" {
+		return target, nil
+	}
+	if _, err := proxy.NewTarget(target, 1); err == nil {
+		return target, nil
+	}
+	return "", &command.UsageError{Err: fmt.Errorf("%q is neither HOST nor HOST:PORT, as a client would ask for it", target)}
+}
+
+// A chart prints the steps of a walk. Its JSON form is for scripts and stays as it is.
+type chart struct {
+	Context string      `json:"context"`
+	Target  string      `json:"target,omitempty"`
+	OK      bool        `json:"ok"`
+	Broken  string      `json:"broken,omitempty"` // the step that broke
+	Steps   []chartStep `json:"steps"`
+
+	to     io.Writer
+	others proxy.Dialer // to what is not the cluster's
+}
+
+type chartStep struct {
+	Name         string  `json:"name"`
+	OK           bool    `json:"ok"`
+	Detail       string  `json:"detail,omitempty"`
+	Milliseconds float64 `json:"milliseconds"`
+	Sentence     string  `json:"sentence,omitempty"` // what is broken
+	Hint         string  `json:"hint,omitempty"`     // what to do about it
+}
+
+func (c *chart) step(s kube.Step) {
+	e := explain.Error(s.Err).In(c.Context)
+	if c.Target != "" {
+		e = e.For(c.Target)
+	}
+	c.Steps = append(c.Steps, chartStep{
+		Name: s.Name, OK: s.Err == nil, Detail: s.Detail, Milliseconds: float64(s.Took.Microseconds()) / 1000,
+		Sentence: e.Sentence, Hint: e.Hint,
+	})
+	state := "ok    "
+	if s.Err != nil {
+		state, c.Broken = "BROKEN", s.Name
+	}
+	line := fmt.Sprintf("%s  %-13s  %8s  %s", state, s.Name, took(s.Took), s.Detail)
+	fmt.Fprintln(c.to, strings.TrimRight(line, " "))
+	for _, line := range []string{e.Sentence, e.Hint} {
+		if line != "" {
+			fmt.Fprintf(c.to, "        %s\n", line)
+		}
+	}
+}
+
+// through says which forward proxy is on the way to a host outside, if there is one.
+func (c *chart) through(ctx context.Context, address string) string {
+	forwarder, ok := c.others.(proxy.Forwarder)
+	if !ok {
+		return ""
+	}
+	via, err := forwarder.Forward(ctx, address)
+	if err != nil || via == nil {
+		return ""
+	}
+	return ", through the proxy " + via.Host
+}
+
+func (c *chart) verdict() error {
+	if c.Broken == "" {
+		return nil
+	}
+	return fmt.Errorf("the way breaks at: %s", c.Broken)
+}
+
+// took is a duration with as many digits as matter.
+func took(d time.Duration) string {
+	switch {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", d.Seconds()*1000)
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.0f ms", d.Seconds()*1000)
+	}
+	return fmt.Sprintf("%.0f s", d.Seconds())
+}

@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"fairlead/app/command"
+	"fairlead/app/control"
+	"fairlead/app/explain"
+	"fairlead/app/instance"
+	"fairlead/app/session"
+	"fairlead/app/settings"
+	"fairlead/kube"
+)
+
+// A contextLine is what the list command says of one context; its JSON form is for scripts and stays as it is.
+type contextLine struct {
+	Name       string        `json:"name"`
+	Cluster    string        `json:"cluster"`
+	Namespace  string        `json:"namespace"`
+	Server     string        `json:"server,omitempty"`
+	File       string        `json:"file"`
+	Current    bool          `json:"current"`
+	Production bool          `json:"production,omitempty"`
+	Port       int           `json:"port,omitempty"`    // that it listens on; else the settings', or one remembered from an earlier start
+	Phase      session.Phase `json:"phase,omitempty"`   // in the Fairlead that runs; empty if none does
+	Address    string        `json:"address,omitempty"` // where it listens; empty if it does not
+	Problem    string        `json:"problem,omitempty"`
+}
+
+// ErrSaid is the error of a command that has said by itself what is wrong.
+var ErrSaid = errors.New("something is wrong, as was said")
+
+// List prints the contexts of the files that serve would read. What is wrong with the files is said first, on stderr;
+// a kubeconfig that cannot be read makes the command fail, after the contexts of the others were listed.
+func List(ctx context.Context, o command.Options) error {
+	read := peek()
+	instance.UseKubeconfigs(o.Kubeconfig, read)
+	kubeconfig := kube.Load(o.Kubeconfig)
+	instance.Know(read, kubeconfig)
+	lines := contextLines(kubeconfig.Contexts, read.Effective)
+	if err := read.Problem(); err != nil {
+		fmt.Fprintln(os.Stderr, "fairlead:", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: "))
+	}
+	for _, problem := range kubeconfig.Problems {
+		fmt.Fprintln(os.Stderr, "fairlead:", instance.ProblemLine(problem))
+	}
+	if status, err := ask(ctx); err == nil {
+		lines = addKept(lines, instance.BrokenFiles(kubeconfig), status)
+		addRunning(lines, status)
+	}
+	var err error
+	if o.Output == "json" {
+		encoder := json.NewEncoder(os.Stdout)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(lines)
+	} else {
+		err = printContexts(os.Stdout, lines)
+	}
+	if len(lines) == 0 && len(kubeconfig.Problems) == 0 {
+		fmt.Fprintln(os.Stderr, "fairlead:", instance.NoContexts(kubeconfig))
+	}
+	if err == nil && len(instance.BrokenFiles(kubeconfig)) > 0 {
+		err = ErrSaid
+	}
+	return err
+}
+
+func contextLines(contexts []kube.Context, effective func(name string) settings.Context) []contextLine {
+	lines := []contextLine{}
+	for _, c := range contexts {
+		e := effective(c.Name)
+		line := contextLine{
+			Name: c.Name, Cluster: c.Cluster, Namespace: c.Namespace, Server: c.Server, File: c.File,
+			Current: c.Current, Production: e.Production, Port: e.Port,
+		}
+		if e.Namespace != "" {
+			line.Namespace = e.Namespace
+		}
+		switch {
+		case c.Err != nil:
+			line.Problem = explain.Error(c.Err).Text()
+		case e.Problem != "":
+			line.Problem = e.Problem
+		case c.Warning != nil:
+			line.Problem = explain.Error(c.Warning).Text()
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// addKept adds the contexts that the running Fairlead still has of files that cannot be read now.
+func addKept(lines []contextLine, broken []string, status control.Status) []contextLine {
+	listed := map[string]bool{}
+	for _, l := range lines {
+		listed[l.Name] = true
+	}
+	for _, c := range status.Contexts {
+		if !listed[c.Name] && slices.Contains(broken, c.File) {
+			lines = append(lines, contextLine{Name: c.Name, Cluster: c.Cluster, Namespace: c.Namespace, File: c.File, Production: c.Production})
+		}
+	}
+	return lines
+}
+
+// addRunning adds how the contexts fare in the Fairlead that runs. It may have been started with another kubeconfig, so only
+// contexts of the same file are taken for the same.
+func addRunning(lines []contextLine, status control.Status) {
+	states := map[string]session.State{}
+	for _, c := range status.Contexts {
+		states[c.Name] = c.State
+	}
+	for i := range lines {
+		s, there := states[lines[i].Name]
+		if !there || s.File != "" && s.File != lines[i].File {
+			continue
+		}
+		lines[i].Phase = s.Phase
+		if s.Phase.Listening() {
+			lines[i].Address = s.Address
+			if at, err := netip.ParseAddrPort(s.Address); err == nil {
+				lines[i].Port = int(at.Port())
+			}
+		}
+		if s.Reason != "" {
+			lines[i].Problem = s.Reason
+		}
+	}
+}
+
+func printContexts(out io.Writer, lines []contextLine) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CURRENT\tNAME\tSTATE\tPORT\tCLUSTER\tNAMESPACE\tPROBLEM")
+	for _, l := range lines {
+		current, port, state := "", "", string(l.Phase)
+		if l.Current {
+			current = "*"
+		}
+		if l.Port != 0 {
+			port = fmt.Sprint(l.Port)
+		}
+		if l.Phase == session.Off {
+			state = ""
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", current, l.Name, state, port, l.Cluster, l.Namespace, l.Problem)
+	}
+	return w.Flush()
+}
+
+// peek reads the settings as far as they can be read; the defaults hold otherwise. It changes nothing on disk.
+func peek() *settings.Settings {
+	dir, err := settings.Dir()
+	if err != nil {
+		dir = ""
+	}
+	file, err := settings.ConfigFile()
+	if err != nil {
+		file = ""
+	}
+	return settings.Peek(dir, file)
+}
+
+func Names(o command.Options) []string {
+	instance.UseKubeconfigs(o.Kubeconfig, peek())
+	var names []string
+	for _, c := range kube.Load(o.Kubeconfig).Contexts {
+		names = append(names, c.Name)
+	}
+	return names
+}

@@ -1,0 +1,133 @@
+// Package cli is what each command does, but for the tray: it prints, asks the running Fairlead through its control
+// socket, or runs contexts in the foreground. Which words the command line has is package command's.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"fairlead/app/command"
+	"fairlead/app/instance"
+	"fairlead/app/session"
+)
+
+// Serve runs the proxies of the named contexts in the foreground, until ctx ends or none of them is
+// left. The trouble of one is its own: it is off, and the others stay.
+func Serve(ctx context.Context, o command.Options, names []string) error {
+	p, err := instance.Open(o.Kubeconfig, os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if err := p.Unreadable(); err != nil {
+		return &command.UsageError{Err: err}
+	}
+	p.PrintProblems(p.Outputs.Err)
+	names, err = servable(p, names)
+	if err != nil {
+		return err
+	}
+	if o.Listen != "" {
+		if err := listenAt(p, o.Listen, names[0]); err != nil { // there is one
+			return err
+		}
+	}
+	model := p.NewModel(session.Config{ConfirmedOnce: true})
+	stopped := ctx
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return model.Run(ctx) })
+	commands := p.Ordered(model)
+	group.Go(func() error { return p.Control(ctx, commands, "serve") })
+	group.Go(func() error {
+		if err := p.Tell(ctx, model); err != nil {
+			return err
+		}
+		for _, name := range names {
+			err := commands.Do(ctx, session.Set{Name: name, On: true, Confirmed: true, WhenUsable: true})
+			if err != nil && !errors.Is(err, session.ErrUnusable) && !errors.Is(err, session.ErrUnknownContext) {
+				return err // else the announcer says why it is off
+			}
+		}
+		return newAnnouncer(ctx, p, names).run(ctx, model)
+	})
+	group.Go(func() error { return p.Follow(ctx, model) })
+	group.Go(func() error { p.StayTrue(ctx, model); return nil })
+	err = group.Wait()
+	if stopped.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, session.ErrNotRunning)) {
+		return nil
+	}
+	return err
+}
+
+// servable checks the names before anything starts; none stands for the current context.
+func servable(p *instance.Instance, names []string) ([]string, error) {
+	k := p.Kubeconfig.Load()
+	if len(names) == 0 {
+		for _, c := range k.Contexts {
+			if c.Current {
+				names = []string{c.Name}
+			}
+		}
+	}
+	switch {
+	case len(names) == 0 && len(k.Contexts) == 0:
+		return nil, &command.UsageError{Err: errors.New(instance.NoContexts(*k))}
+	case len(names) == 0:
+		return nil, &command.UsageError{Err: errors.New("the kubeconfig has no current context: name one (fairlead list shows them)")}
+	}
+	var unique []string
+	seen := map[string]bool{}
+	for _, name := range names {
+		if _, err := p.Find(name); err != nil {
+			return nil, err
+		}
+		if !seen[name] {
+			unique = append(unique, name)
+		}
+		seen[name] = true
+	}
+	return unique, nil
+}
+
+// whosePort tells of a context's port that is taken whether it is the Fairlead that runs who has it.
+func whosePort(ctx context.Context, s session.State) string {
+	port := func(address string) uint16 {
+		at, _ := netip.ParseAddrPort(address) // what is none has no port
+		return at.Port()
+	}
+	status, err := ask(ctx)
+	if s.Trouble != session.PortTaken || err != nil {
+		return ""
+	}
+	for _, c := range status.Contexts {
+		if c.Phase.Listening() && port(c.Address) == port(s.Address) {
+			return fmt.Sprintf(" It is the Fairlead that runs, process %d, with context %s; --listen takes another address.", status.Program.PID, c.Name)
+		}
+	}
+	return ""
+}
+
+// listenAt has a context listen at host:port, which may be open to other machines only where they must show a password or
+// a client certificate.
+func listenAt(p *instance.Instance, address, name string) error {
+	full := strings.Replace(address, "localhost:", "127.0.0.1:", 1)
+	if strings.HasPrefix(full, ":") {
+		full = "[::]" + full
+	}
+	at, err := netip.ParseAddrPort(full)
+	if err != nil {
+		return &command.UsageError{Err: fmt.Errorf("--listen %s is not an IP address and a port, such as 127.0.0.1:1080", address)}
+	}
+	p.Settings.ListenAt(name, at)
+	if c := p.Settings.Effective(name); c.Exposed() && !c.Password && !c.RequireTLS {
+		return &command.UsageError{Err: fmt.Errorf("--listen %s would let anyone on the network in: use a loopback address "+
+			"(127.0.0.1 or [::1]), or give context %s a password or client certificates in %s", address, name, p.Settings.File())}
+	}
+	return nil
+}

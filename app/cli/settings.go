@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"fairlead/app/command"
+	"fairlead/app/desktop"
+	"fairlead/app/gateway"
+	"fairlead/app/instance"
+	"fairlead/app/settings"
+	"fairlead/kube"
+)
+
+// SettingsExample prints the settings' example, or writes it where there are no settings.
+func SettingsExample(_ context.Context, o command.Options) error {
+	if !o.Write {
+		_, err := os.Stdout.Write(settings.Example())
+		return err
+	}
+	file, err := settings.ConfigFile()
+	if err != nil {
+		return err
+	}
+	written, err := settings.WriteExample(file)
+	if err == nil && !written {
+		err = fmt.Errorf("%s is there already, and stays as it is", file)
+	}
+	if err == nil {
+		fmt.Println(file)
+	}
+	return err
+}
+
+func SettingsPath(context.Context, command.Options) error {
+	file, err := settings.ConfigFile()
+	if err == nil {
+		fmt.Println(file)
+	}
+	return err
+}
+
+// SettingsCheck prints what is wrong in the settings and with what they name: certificates, kubeconfig files, the browser,
+// contexts. Something that is wrong is an error; a context that no kubeconfig has today is not, nor one that has to leave its port.
+func SettingsCheck(_ context.Context, o command.Options) error {
+	file, err := settings.ConfigFile()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
+		fmt.Printf("%s: there is none, so the defaults hold\n", file)
+		return nil
+	}
+	read := peek()
+	if err := read.Problem(); err != nil {
+		return err
+	}
+	instance.UseKubeconfigs(o.Kubeconfig, read)
+	loaded := kube.Load(o.Kubeconfig)
+	instance.Know(read, loaded)
+	contexts := loaded.Contexts
+	var exposed []settings.Problem
+	if problem, ok := errors.AsType[settings.Problem](read.Exposed()); ok {
+		exposed = append(exposed, problem)
+	}
+	wrong := slices.Concat(exposed, read.Check(wrongReference), unsafeContexts(read, contexts))
+	for _, problem := range wrong {
+		fmt.Println(problem)
+	}
+	unknown := read.Unknown(
+		func(name string) bool {
+			return slices.ContainsFunc(contexts, func(c kube.Context) bool { return c.Name == name })
+		},
+		func(name string) []string { return kube.Closest(name, contexts) },
+	)
+	advice := slices.Concat(unknown, read.Moves())
+	for _, problem := range advice {
+		fmt.Println(problem)
+	}
+	switch {
+	case len(wrong) > 0:
+		return fmt.Errorf("%d wrong in %s", len(wrong), file)
+	case len(advice) == 0:
+		fmt.Printf("%s: nothing is wrong\n", file)
+	}
+	return nil
+}
+
+// wrongReference looks at what the settings name.
+func wrongReference(r settings.Reference) error {
+	switch {
+	case r.TLS != nil:
+		return wrongCertificate(*r.TLS)
+	case r.Kubeconfig != "":
+		return wrongKubeconfig(r.Kubeconfig)
+	}
+	return wrongBrowser(r.Browser)
+}
+
+// wrongCertificate returns what keeps a listener's certificate from being used, or from being accepted.
+func wrongCertificate(files settings.TLS) error {
+	config, err := gateway.ListenerTLS(files)
+	if err != nil {
+		return err
+	}
+	if until := config.Certificates[0].Leaf.NotAfter; time.Now().After(until) {
+		return fmt.Errorf("the listener's certificate: %s expired at %s", files.Cert, until.Local().Format(time.DateTime))
+	}
+	return nil
+}
+
+// wrongKubeconfig returns the first thing that is wrong with one kubeconfig file.
+func wrongKubeconfig(file string) error {
+	k := kube.Load(file)
+	switch {
+	case len(k.Problems) > 0:
+		return k.Problems[0]
+	case len(k.Contexts) == 0:
+		return fmt.Errorf("%s has no context", file)
+	}
+	return nil
+}
+
+// wrongBrowser returns why a browser cannot be opened.
+func wrongBrowser(name string) error {
+	if filepath.IsAbs(name) {
+		if _, err := exec.LookPath(name); err != nil {
+			return fmt.Errorf("the browser %s cannot be run: %w", name, errors.Unwrap(err))
+		}
+		return nil
+	}
+	found := desktop.FindBrowsers(name)
+	switch {
+	case len(found) == 0:
+		return fmt.Errorf("no browser %q was found: %w", name, instance.ErrNoBrowser)
+	case found[0].Is(name):
+		return nil
+	}
+	var titles []string
+	for _, b := range found {
+		titles = append(titles, b.Title)
+	}
+	return fmt.Errorf("no browser %q was found; there are %s", name, strings.Join(titles, ", "))
+}
+
+// unsafeContexts are those contexts that could not be switched on with these settings, each as a problem.
+func unsafeContexts(read *settings.Settings, contexts []kube.Context) (problems []settings.Problem) {
+	for _, c := range contexts {
+		if text := read.Effective(c.Name).Problem; text != "" {
+			problems = append(problems, settings.Problem{File: read.File(), Text: fmt.Sprintf("context %s: %s", c.Name, text)})
+		}
+	}
+	return problems
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"fairlead/app/control"
+	"fairlead/app/session"
+)
+
+var update = flag.Bool("update", false, "write the golden files again")
+
+// golden compares text with a file in testdata.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
+	}
+}
+
+func TestStatusAndListForPeople(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	status := control.Status{
+		Program: control.Program{Kind: "tray", PID: 4711, Since: now.Add(-26 * time.Hour)},
+		Contexts: []control.Context{
+			{State: session.State{Name: "staging", Phase: session.On, Address: "127.0.0.1:1080", Since: now.Add(-125 * time.Minute)},
+				Traffic: &control.Traffic{Open: 3, Total: 120, Sent: 1 << 20, Received: 3 << 30}},
+			{State: session.State{Name: "prod-eu", Phase: session.Unavailable, Address: "0.0.0.0:1081", Since: now.Add(-5 * time.Second), OffAt: now.Add(time.Hour),
+				Reason: "The login has expired.", Login: "aws sso login", Warning: "Other machines can reach it."}, Traffic: &control.Traffic{}},
+			{State: session.State{Name: "dev", Phase: session.Off}},
+			{State: session.State{Name: "legacy", Phase: session.Failed, Reason: "Another program listens on 127.0.0.1:1083."}},
+			{State: session.State{Name: "new", Phase: session.Starting}},
+		},
+		Problems: []string{"/home/me/.kube/config: line 3: not valid YAML"},
+	}
+	var text bytes.Buffer
+	if err := printStatus(&text, status, now); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "status.txt", text.Bytes())
+
+	lines := []contextLine{
+		{Name: "staging", Cluster: "eu-1", Namespace: "default", File: "/k", Current: true, Port: 1080},
+		{Name: "prod-eu", Cluster: "eu-1", Namespace: "shop", File: "/k"},
+		{Name: "dev", Cluster: "local", Namespace: "default", File: "/k"},
+		{Name: "legacy", Cluster: "old", Namespace: "default", File: "/k", Problem: "its cluster has no server"},
+	}
+	text.Reset()
+	if err := printContexts(&text, lines); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "list.txt", text.Bytes())
+	addRunning(lines, status)
+	text.Reset()
+	if err := printContexts(&text, lines); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "list-running.txt", text.Bytes())
+	// A context of that name in another file is another context.
+	lines[0].Phase, status.Contexts[0].File = "", "/other"
+	if addRunning(lines[:1], status); lines[0].Phase != "" {
+		t.Errorf("%+v", lines[0])
+	}
+
+	text.Reset()
+	if err := printStatus(&text, control.Status{Program: control.Program{Kind: "serve", PID: 1, Since: now}}, now); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "status-none.txt", text.Bytes())
+}

@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"fairlead/app/command"
+	"fairlead/app/control"
+	"fairlead/app/menu"
+	"fairlead/app/session"
+	"fairlead/app/snippet"
+)
+
+// settleWithin bounds what contexts may take to switch; the model's own bounds are shorter.
+const settleWithin = time.Minute
+
+// On switches contexts on in the Fairlead that runs, and prints a line for each as serve does.
+func On(ctx context.Context, o command.Options, names []string) error {
+	return withClient(func(c *control.Client) error {
+		if err := c.On(ctx, names, o.Yes); err != nil {
+			return advise(ctx, c, names, err)
+		}
+		states, err := settled(ctx, c, names, func(s session.State) bool {
+			return s.Phase.Listening() || s.Phase == session.Failed || s.Phase == session.Off
+		})
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for _, s := range states {
+			switch {
+			case !s.Phase.Listening():
+				errs = append(errs, fmt.Errorf("context %s is not on: %s", s.Name, orElse(why(s), "it was switched off meanwhile")))
+				continue
+			case s.Reason != "":
+				fmt.Fprintf(os.Stderr, "%s  %s\n", s.Name, s.Reason)
+			}
+			sayOn(os.Stdout, os.Stderr, s)
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// sayOn prints how programs of this machine reach a context's proxy to out; what to know about it goes to stderr.
+func sayOn(out, stderr io.Writer, s session.State) {
+	for _, note := range []struct {
+		is   bool
+		text string
+	}{
+		{s.Password, fmt.Sprintf("wants a password: `fairlead env %s` has it", s.Name)},
+		{s.TLS, fmt.Sprintf("takes only clients with TLS and a certificate: `fairlead env %s --for curl` shows how", s.Name)},
+		{s.Warning != "", fmt.Sprintf("listens on %s. %s", s.Address, s.Warning)},
+	} {
+		if note.is {
+			fmt.Fprintf(stderr, "%s  %s\n", s.Name, note.text)
+		}
+	}
+	fmt.Fprintf(out, "%s  %s\n", s.Name, menu.URL(s))
+}
+
+// Off switches contexts off in the Fairlead that runs, and returns when they are.
+func Off(ctx context.Context, o command.Options, names []string) error {
+	return withClient(func(c *control.Client) error {
+		var err error
+		if o.All {
+			err = c.AllOff(ctx)
+		} else {
+			err = c.Off(ctx, names)
+		}
+		if err != nil {
+			return advise(ctx, c, names, err)
+		}
+		states, err := settled(ctx, c, names, func(s session.State) bool {
+			return s.Wanted || s.Phase == session.Off || s.Phase == session.Failed // wanted again by somebody else
+		})
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for _, s := range states {
+			if !s.Wanted && s.Phase == session.Failed {
+				errs = append(errs, fmt.Errorf("context %s: %s", s.Name, why(s)))
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// settled waits until all the named contexts are as done wants them; without names, all contexts there are. One that vanishes
+// counts as done.
+func settled(ctx context.Context, c *control.Client, names []string, done func(session.State) bool) ([]session.State, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	wanted := map[string]bool{}
+	for _, name := range names {
+		wanted[name] = true
+	}
+	for status, err := range c.Watch(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		var states []session.State
+		all := true
+		for _, s := range status.Contexts {
+			if len(names) > 0 && !wanted[s.Name] {
+				continue
+			}
+			states = append(states, s.State)
+			all = all && done(s.State)
+		}
+		if all {
+			return states, nil
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("not done yet: %w", ctx.Err())
+	}
+	return nil, errors.New("the running Fairlead ended before it was done")
+}
+
+// Env prints what makes a program use a context's proxy; what to know about it goes to stderr, for the rest may be evaluated.
+func Env(ctx context.Context, o command.Options, name string) error {
+	program := orElse(o.For, thisShell())
+	if !snippet.Known(program) {
+		return &command.UsageError{Err: &snippet.UnknownKind{ID: program}}
+	}
+	return withClient(func(c *control.Client) error {
+		text, err := c.Env(ctx, name, program)
+		if err != nil {
+			return advise(ctx, c, []string{name}, err)
+		}
+		if text.Note != "" {
+			fmt.Fprintln(os.Stderr, text.Note)
+		}
+		_, err = fmt.Print(text.Text)
+		return err
+	})
+}
+
+// thisShell is the kind of snippet for the shell that this was called from, as far as it can be known.
+func thisShell() string {
+	shell := filepath.Base(os.Getenv("SHELL"))
+	for _, kind := range []string{"fish", "zsh", "bash", "sh"} {
+		if shell == kind {
+			return kind
+		}
+	}
+	if runtime.GOOS == "windows" {
+		return "powershell"
+	}
+	return "sh"
+}
+
+// SnippetKinds are what env can be for.
+func SnippetKinds() []string {
+	var ids []string
+	for _, kind := range snippet.Kinds() {
+		ids = append(ids, kind.ID)
+	}
+	return ids
+}
+
+// OpenBrowser has the Fairlead that runs open a browser in a context's cluster.
+func OpenBrowser(ctx context.Context, _ command.Options, name string) error {
+	return withClient(func(c *control.Client) error {
+		return advise(ctx, c, []string{name}, c.Open(ctx, name))
+	})
+}
+
+// why is the reason of a context's state, and what to do about it.
+func why(s session.State) string { return strings.TrimSpace(s.Reason + " " + s.Hint) }
+
+func orElse(text, instead string) string {
+	if text == "" {
+		return instead
+	}
+	return text
+}

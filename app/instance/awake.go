@@ -1,0 +1,39 @@
+package instance
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"fairlead/app/session"
+	"fairlead/app/wake"
+)
+
+// StayTrue looks at the API servers of the contexts in use again when the machine woke up or its network changed, until ctx ends.
+// While no context is on, nothing is watched.
+func (p *Instance) StayTrue(ctx context.Context, model *session.Manager) {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	var cancel context.CancelFunc
+	for snapshot := range model.Watch(ctx) {
+		on := slices.ContainsFunc(snapshot.Contexts, func(s session.State) bool { return s.Phase.Listening() })
+		switch {
+		case on && cancel == nil:
+			var watch context.Context
+			watch, cancel = context.WithCancel(ctx)
+			watching.Go(func() {
+				wake.Watch(watch, func(cause wake.Cause) {
+					p.Log.Info().Str("cause", string(cause)).Msg("looking at the clusters in use again")
+					p.Gateways.Look(watch)
+				})
+			})
+		case !on && cancel != nil:
+			cancel()
+			watching.Wait()
+			cancel = nil
+		}
+	}
+	if cancel != nil {
+		cancel()
+	}
+}

@@ -1,0 +1,68 @@
+package instance
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"fairlead/app/session"
+	"fairlead/kube"
+	"fairlead/kube/filewatch"
+)
+
+// Follow tells the model of every change of the kubeconfig, of the settings, and of the files they name, until ctx ends.
+func (p *Instance) Follow(ctx context.Context, model *session.Manager) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return kube.Watch(ctx, p.path, p.Kubeconfig.Load(), func(k kube.Kubeconfig) {
+			p.learn(k, p.Log)
+			p.tellAgain(ctx, model)
+		})
+	})
+	group.Go(func() error {
+		filewatch.Watcher{
+			Files: func() []string { return []string{p.Settings.File()} },
+			Look: func(bool) time.Duration {
+				if p.Settings.Reload() {
+					p.settingsChanged(ctx, model)
+				}
+				return 0
+			},
+		}.Run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		// A certificate that was renewed makes the fingerprint of its context another.
+		last := ""
+		filewatch.Watcher{
+			Files: p.listenerFiles,
+			Look: func(bool) time.Duration {
+				if now := dates(p.listenerFiles()...); now != last {
+					last = now
+					p.tellAgain(ctx, model)
+				}
+				return 0
+			},
+		}.Run(ctx)
+		return nil
+	})
+	return group.Wait()
+}
+
+func (p *Instance) settingsChanged(ctx context.Context, model *session.Manager) {
+	if err := p.Settings.Problem(); err != nil {
+		p.Log.Warn().Err(err).Msg("settings")
+	} else {
+		p.Log.Info().Str("file", p.Settings.File()).Msg("settings read")
+	}
+	p.useKubeconfigs()
+	p.tellAgain(ctx, model)
+}
+
+// tellAgain is tell where the model may have stopped meanwhile.
+func (p *Instance) tellAgain(ctx context.Context, model *session.Manager) {
+	if err := p.Tell(ctx, model); err != nil && ctx.Err() == nil {
+		p.Log.Debug().Err(err).Msg("model not told")
+	}
+}

@@ -1,0 +1,219 @@
+// Package instance is a running Fairlead, whether tray or serve: it owns the kubeconfig and the settings as they are now,
+// the state on disk and the gateways, follows changes of the files, restores what was on, and answers at the control
+// socket. Which contexts are on is package session's; what is shown and clicked is package actions'.
+package instance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/app/command"
+	"fairlead/app/explain"
+	"fairlead/app/gateway"
+	"fairlead/app/logging"
+	"fairlead/app/session"
+	"fairlead/app/settings"
+	"fairlead/kube"
+)
+
+// An Instance is what tray and serve share: the kubeconfig and the settings as they are now, the state on disk, the log,
+// and what makes contexts into proxies.
+type Instance struct {
+	path       string // of the kubeconfig; empty for what kubectl reads
+	Kubeconfig atomic.Pointer[kube.Kubeconfig]
+	Store      *settings.Store
+	Settings   *settings.Settings
+	began      time.Time
+	damage     error // of the state file, which was kept aside
+	Log        zerolog.Logger
+	Outputs    *logging.Outputs // of which log is one
+	Dir        string
+	Gateways   *gateway.Gateways
+	telling    sync.Mutex // of the model: what is read later is told later
+}
+
+// Open reads what there is on disk and begins to log. It starts nothing else and sends nothing. What the log has for a
+// person goes to console, too; what is wrong in the files at the start is the caller's to say, by PrintProblems. kubeconfig
+// names a file; with none it is what kubectl would read.
+func Open(kubeconfig string, console io.Writer) (*Instance, error) {
+	dir, err := settings.Dir()
+	if err != nil {
+		return nil, err
+	}
+	file, err := settings.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	store, damage, err := settings.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	outputs := logging.Open(dir, os.Stdout, console)
+	log := outputs.Log
+	if damage != nil {
+		outputs.Quiet.Warn().Err(damage).Msg("state file")
+	}
+	p := &Instance{
+		began: time.Now().Round(0), path: kubeconfig, Store: store, Settings: settings.Load(store, file), damage: damage, Log: log, Outputs: outputs, Dir: dir,
+	}
+	p.useKubeconfigs()
+	p.Gateways = p.NewGateways(nil)
+	p.learn(kube.Load(kubeconfig), outputs.Quiet)
+	if err := p.Settings.Problem(); err != nil {
+		outputs.Quiet.Warn().Err(err).Msg("settings")
+	}
+	return p, nil
+}
+
+// PrintProblems prints what is wrong in the files that were read at the start, and where they are.
+func (p *Instance) PrintProblems(to io.Writer) {
+	for _, problem := range p.Problems() {
+		fmt.Fprintln(to, "fairlead:", problem)
+	}
+}
+
+// Close ends the log.
+func (p *Instance) Close() error { return p.Outputs.Close() }
+
+// entries are the contexts as the model knows them.
+func (p *Instance) entries() []session.Entry {
+	var entries []session.Entry
+	for _, c := range p.Kubeconfig.Load().Contexts {
+		entries = append(entries, p.entryOf(c))
+	}
+	return entries
+}
+
+// entryOf is a context with its settings.
+func (p *Instance) entryOf(c kube.Context) session.Entry {
+	s := p.Settings.Effective(c.Name)
+	e := session.Entry{
+		Name: c.Name, Namespace: c.Namespace, Cluster: c.Cluster, File: c.File,
+		Fingerprint: c.Fingerprint() + " " + s.Fingerprint(),
+		Outside:     string(s.Outside), Production: s.Production, Password: s.Password, TLS: s.RequireTLS, AnyUser: s.OtherUsers,
+		AutoOff: s.AutoOff, Used: s.Used,
+	}
+	if s.TLS != nil {
+		e.Fingerprint += " " + dates(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
+	}
+	if s.Namespace != "" {
+		e.Namespace = s.Namespace
+	}
+	if s.Port != 0 {
+		e.Address = s.Address()
+	}
+	tells := gateway.TellsUsersApart()
+	e.AnyUser = e.AnyUser || !tells
+	switch {
+	case s.Exposed():
+		e.Warning = "Other machines can reach it."
+	case !tells && !s.Password && !s.RequireTLS:
+		e.Warning = "Every user of this machine can use it, for the system does not tell them apart: a password would."
+	}
+	if s.Displaced != 0 {
+		e.Warning = strings.TrimSpace(e.Warning + " " + gateway.Displaced(s))
+	}
+	if c.Warning != nil {
+		e.Warning = strings.TrimSpace(e.Warning + " " + fromHome(explain.Error(c.Warning).Sentence))
+	}
+	switch {
+	case c.Err != nil:
+		said := explain.Error(c.Err)
+		e.Problem, e.Hint = fromHome(said.Sentence), fromHome(said.Hint)
+	case s.Problem != "":
+		e.Problem = s.Problem
+	}
+	return e
+}
+
+// Problems are what is wrong in the files, one line each.
+func (p *Instance) Problems() []string {
+	return append(p.SettingsProblems(), p.KubeconfigProblems()...)
+}
+
+func (p *Instance) SettingsProblems() []string {
+	var lines []string
+	if p.damage != nil {
+		lines = append(lines, p.damage.Error())
+	}
+	if err := p.Settings.Problem(); err != nil {
+		lines = append(lines, strings.Split(err.Error(), "\n")...)
+	}
+	if err := p.Settings.Exposed(); err != nil {
+		lines = append(lines, err.Error())
+	}
+	for i := range lines {
+		lines[i] = fromHome(lines[i])
+	}
+	return lines
+}
+
+func (p *Instance) KubeconfigProblems() []string {
+	var lines []string
+	for _, problem := range p.Kubeconfig.Load().Problems {
+		lines = append(lines, fromHome(ProblemLine(problem)))
+	}
+	return lines
+}
+
+// fromHome writes the paths of a line as from the home directory: a line of the menu is short, and what matters stands
+// behind the path.
+func fromHome(line string) string {
+	home, err := os.UserHomeDir()
+	if err != nil || home == "" || home == string(filepath.Separator) {
+		return line
+	}
+	return strings.ReplaceAll(line, home+string(filepath.Separator), "~"+string(filepath.Separator))
+}
+
+// Tell hands the model what kubeconfig and settings say now.
+func (p *Instance) Tell(ctx context.Context, model *session.Manager) error {
+	p.telling.Lock()
+	defer p.telling.Unlock()
+	return model.Do(ctx, session.SetContexts{
+		Entries: p.entries(), Problems: p.Problems(), Sources: sources(p.Kubeconfig.Load().Files),
+	})
+}
+
+// Find is the context of that name, or a usage error that names the closest ones, or where contexts were looked for.
+func (p *Instance) Find(name string) (kube.Context, error) {
+	for _, c := range p.Kubeconfig.Load().Contexts {
+		if c.Name == name {
+			return c, nil
+		}
+	}
+	k := p.Kubeconfig.Load()
+	if len(k.Contexts) == 0 {
+		return kube.Context{}, &command.UsageError{Err: errors.New(NoContexts(*k))}
+	}
+	return kube.Context{}, &command.UsageError{Err: fmt.Errorf("no context %q in the kubeconfig%s", name, Instead(name, k.Contexts))}
+}
+
+// Unreadable returns all that is wrong in the files, if no context is left for a kubeconfig that could not be read.
+func (p *Instance) Unreadable() error {
+	if k := p.Kubeconfig.Load(); len(k.Contexts) == 0 && len(BrokenFiles(*k)) > 0 {
+		return errors.New(strings.Join(p.Problems(), "\n"))
+	}
+	return nil
+}
+
+// NewGateways returns the gateways of this program's contexts. failed is a gateway.Config's Failed, or nil.
+func (p *Instance) NewGateways(failed func(context, target string, said explain.Explanation)) *gateway.Gateways {
+	return gateway.New(gateway.Config{Kubeconfig: p.Kubeconfig.Load, Settings: p.Settings, Failed: failed, Log: p.Log})
+}
+
+// NewModel returns the model of this program's contexts, which c says the rest of.
+func (p *Instance) NewModel(c session.Config) *session.Manager {
+	c.Start, c.Reason, c.Log = p.Gateways.Start, gateway.Reason, p.Log
+	return session.New(c)
+}

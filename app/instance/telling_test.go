@@ -1,0 +1,54 @@
+package instance
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/app/gateway"
+	"fairlead/app/session"
+	"fairlead/app/settings"
+	"fairlead/build/scaletest"
+	"fairlead/kube"
+)
+
+// What happens after each change of the kubeconfig or the settings, for all contexts.
+func TestTellingTheModelTakesInProportionToTheContexts(t *testing.T) {
+	scaletest.Linear(t, func(t *testing.T, n int) func() {
+		k := kube.Load(scaletest.File(t, n))
+		file := filepath.Join(t.TempDir(), "config.yaml")
+		text := "contexts:\n  'team1-*': {namespace: one}\n  '*-region3-*': {outside: refuse}\n  team2-region2-ctx-2: {auto-off: 8h}\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		store, damage, err := settings.Open(t.TempDir())
+		if err := errors.Join(err, damage); err != nil {
+			t.Fatal(err)
+		}
+		p := &Instance{Store: store, Settings: settings.Load(store, file), Gateways: gateway.New(gateway.Config{}), Log: zerolog.Nop()}
+		if err := p.Settings.Problem(); err != nil {
+			t.Fatal(err)
+		}
+		p.learn(k, p.Log)
+		model := p.NewModel(session.Config{})
+		go func() { _ = model.Run(t.Context()) }()
+		change := 0
+		return func() {
+			change++
+			changed := k
+			changed.Problems = []kube.Problem{{File: "f", Err: fmt.Errorf("change %d", change)}}
+			p.Kubeconfig.Store(&changed)
+			if err := p.Tell(t.Context(), model); err != nil {
+				t.Fatal(err)
+			}
+			if s := model.Snapshot(); len(s.Contexts) != n || len(s.Problems) != 1 {
+				t.Fatalf("%d contexts, problems %v", len(s.Contexts), s.Problems)
+			}
+			p.listenerFiles()
+		}
+	})
+}

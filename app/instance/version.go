@@ -1,0 +1,23 @@
+package instance
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// Version is the module's version or, for a build from a checkout, its commit.
+func Version() string {
+	number := "devel"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if v := info.Main.Version; v != "" && v != "(devel)" {
+			number = v
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && number == "devel" {
+				number = "devel-" + s.Value[:min(12, len(s.Value))]
+			}
+		}
+	}
+	return fmt.Sprintf("fairlead %s %s %s/%s", number, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
