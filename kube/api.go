@@ -46,6 +46,7 @@ type api struct {
 	unknown   *renewable   // the same for anonymous
 	anonymous *http.Client // without credentials, so that it never runs a plugin
 	ready     string       // URL that tells whether the API server is there
+	proxy     proxyFor
 	faults    faults
 	refreshes bool // credentials are fetched anew after a 401
 	login     *login
@@ -55,8 +56,8 @@ type api struct {
 	turns     chan struct{} // holds a value for each question under way
 }
 
-// newAPI makes the clients; it sends nothing.
-func newAPI(config *rest.Config, contextName string, l *login, h *health) (*api, error) {
+// newAPI makes the clients; it sends nothing. proxySource is where the configuration's proxy is set.
+func newAPI(config *rest.Config, proxySource fault.ProxySource, contextName string, l *login, h *health) (*api, error) {
 	config = rest.CopyConfig(config)
 	// With HTTP/2 all questions share one connection, and after a laptop's sleep they all wait for the same dead one.
 	config.NextProtos = []string{"http/1.1"}
@@ -72,7 +73,17 @@ func newAPI(config *rest.Config, contextName string, l *login, h *health) (*api,
 	}
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 
+	streams, err := newSliceStreams(config, proxySource, l)
+	if err != nil {
+		return nil, err
+	}
+	via, err := throughProxy(config, proxySource)
+	if err != nil {
+		return nil, err
+	}
 	a := &api{
+		streams:   streams,
+		proxy:     via,
 		faults:    newFaults(config, contextName),
 		refreshes: l.plugin != nil || l.file != nil || config.AuthProvider != nil,
 		login:     l,
@@ -82,9 +93,6 @@ func newAPI(config *rest.Config, contextName string, l *login, h *health) (*api,
 	}
 	base, err := l.transport(config)
 	if err != nil {
-		return nil, err
-	}
-	if a.streams, err = newSliceStreams(config, l); err != nil {
 		return nil, err
 	}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {

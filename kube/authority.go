@@ -54,7 +54,7 @@ func newRenewable(config transport.Config, next http.RoundTripper) *renewable {
 }
 
 func (r *renewable) RoundTrip(request *http.Request) (*http.Response, error) {
-	return (*r.current.Load()).RoundTrip(request)
+	return roundTripThroughProxy(*r.current.Load(), request)
 }
 
 // WrappedRoundTripper lets client-go find what is below, to close idle connections.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"sync"
 	"sync/atomic"
 
@@ -31,6 +32,13 @@ type Config struct {
 
 	// Carrier forces how streams reach the API server: "spdy" or "websocket". Empty tries what works.
 	Carrier string
+
+	// Proxy is the forward proxy on the way to the API server, a URL with the scheme http, https, socks5 or socks5h. It
+	// replaces the kubeconfig's proxy-url and the environment's proxy, and is handed to credential plugins that ask for
+	// the cluster. Nil leaves the way to those two.
+	Proxy *url.URL
+	// NoProxy connects to the API server directly, whatever the kubeconfig, the environment and Proxy say.
+	NoProxy bool
 
 	// Own tells whether a proxy of this program listens at an address. The environment's proxy is not taken for the way to
 	// the API server when it is one of those. Nil means that none does.
@@ -96,12 +104,13 @@ func Open(c Config) (*Cluster, error) {
 	}
 	h := newHealth(c.Health)
 	h.first = c.TellFirst
+	proxySource := chooseProxy(config, c)
 	l, err := newLogin(config, c.Context, c.Approved)
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
 	throughEnvironment(config, c.Own)
-	a, err := newAPI(config, c.Context, l, h)
+	a, err := newAPI(config, proxySource, c.Context, l, h)
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
@@ -109,7 +118,7 @@ func Open(c Config) (*Cluster, error) {
 	trusted := authorityOf(config)
 	var cluster *Cluster
 	carrier, err := portforward.New(portforward.Config{
-		REST: config, Certificate: l.certificate(), Context: c.Context, Carrier: c.Carrier, PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
+		REST: config, ProxySource: proxySource, Certificate: l.certificate(), Context: c.Context, Carrier: c.Carrier, PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
 		Doubt: func() { signal(doubted) }, Roots: trusted.roots.Load,
 		Standing: func(ctx context.Context, namespace, pod, uid string) portforward.Standing {
 			return cluster.resolver.standing(ctx, namespace, pod, uid)

@@ -11,14 +11,16 @@ import (
 
 	"golang.org/x/net/http/httpproxy"
 	"k8s.io/client-go/rest"
+
+	"fairlead/kube/forwardproxy"
 )
 
 // ownLookup bounds the question whether a proxy that is given by name is our own.
 const ownLookup = 2 * time.Second
 
 // throughEnvironment makes a configuration without a proxy of its own take the environment's (HTTPS_PROXY, HTTP_PROXY and
-// NO_PROXY, as kubectl reads them), unless that is one of ours: the way to a cluster cannot lead through itself. A
-// kubeconfig's proxy-url is left as it is, since one cluster may well be reached through another.
+// NO_PROXY, as kubectl reads them), unless that is one of ours: the way to a cluster cannot lead through itself. What a
+// kubeconfig or a Config names is left as it is, since one cluster may well be reached through another.
 func throughEnvironment(config *rest.Config, own func(netip.AddrPort) bool) {
 	if config.Proxy != nil {
 		return
@@ -40,14 +42,14 @@ func throughEnvironment(config *rest.Config, own func(netip.AddrPort) bool) {
 
 // addresses are those that a proxy's URL can mean; none when its name is not known.
 func addresses(ctx context.Context, via *url.URL) (list []netip.AddrPort) {
-	port, err := strconv.ParseUint(via.Port(), 10, 16)
+	host, portText, err := net.SplitHostPort(forwardproxy.Address(via))
 	if err != nil {
-		port = map[string]uint64{"http": 80, "https": 443}[via.Scheme]
-		if port == 0 {
-			port = 1080
-		}
+		return nil
 	}
-	host := via.Hostname()
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return nil
+	}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return []netip.AddrPort{netip.AddrPortFrom(ip.Unmap(), uint16(port))}
 	}

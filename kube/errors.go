@@ -42,6 +42,7 @@ func (f faults) of(err error, asked question) error {
 	var status apierrors.APIStatus
 	var failed *fault.Login
 	var redirect *fault.Redirect
+	var via *fault.Proxy
 	switch {
 	case err == nil:
 		return nil
@@ -58,6 +59,9 @@ func (f faults) of(err error, asked question) error {
 	}
 	if machine := fault.OfMachine(err); machine != nil {
 		return machine
+	}
+	if errors.As(err, &via) {
+		return &fault.Unreachable{Server: f.server, Err: via}
 	}
 	inner := err
 	var urlErr *url.Error

@@ -209,7 +209,7 @@ func TestStoppingEndsEveryDial(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := newHealth(nil)
-	a, err := newAPI(config, "test", &login{config: config}, h)
+	a, err := newAPI(config, "", "test", &login{config: config}, h)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -350,7 +350,7 @@ func start(t *testing.T, kubeconfig string, carrier carrier, report func(error))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := newAPI(config, "test", l, h)
+	a, err := newAPI(config, "", "test", l, h)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
+
+	"fairlead/kube/fault"
 )
 
 // headersWithin bounds how long the API server may take to begin a watch. A proxy on the way that holds answers back until
@@ -28,13 +30,16 @@ type sliceStreams struct {
 }
 
 // newSliceStreams makes the client; it sends nothing. With HTTP/2 its watches share one connection.
-func newSliceStreams(config *rest.Config, l *login) (*sliceStreams, error) {
+func newSliceStreams(config *rest.Config, proxySource fault.ProxySource, l *login) (*sliceStreams, error) {
 	config = rest.CopyConfig(config)
 	config.NextProtos = nil
 	config.APIPath, config.GroupVersion = "/apis", &discoveryv1.SchemeGroupVersion
 	if config.Dial == nil {
 		alive := net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
 		config.Dial = (&net.Dialer{Timeout: headersWithin, KeepAliveConfig: alive}).DialContext
+	}
+	if _, err := throughProxy(config, proxySource); err != nil {
+		return nil, err
 	}
 	s := &sliceStreams{login: l}
 	base, err := l.transport(config)

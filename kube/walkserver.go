@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/forwardproxy"
 )
 
 // kubeconfig says where the context is written. That it can be used, Open has seen.
@@ -74,7 +75,11 @@ func (w *walk) server(ctx context.Context) (string, error) {
 	a.closeIdle()
 	var t timings
 	version, err := a.version(httptrace.WithClientTrace(ctx, t.trace()))
-	parts := append([]string{a.faults.server}, t.list()...)
+	parts := []string{a.faults.server}
+	if via, err := a.proxy(ctx); err == nil && via != nil {
+		parts = append(parts, "through the proxy "+forwardproxy.Address(via))
+	}
+	parts = append(parts, t.list()...)
 	if version != "" {
 		parts = append(parts, "Kubernetes "+bounded(version))
 	}

@@ -182,6 +182,40 @@ func NewRedirect(location *url.URL) *Redirect {
 
 func (e *Redirect) Error() string { return "it redirects to " + e.To }
 
+// ProxySource says where a forward proxy is set.
+type ProxySource string
+
+// Where a forward proxy can be set.
+const (
+	ProxySettings    ProxySource = "settings"    // api-proxy
+	ProxyKubeconfig  ProxySource = "kubeconfig"  // the cluster's proxy-url
+	ProxyEnvironment ProxySource = "environment" // HTTPS_PROXY and the like
+)
+
+// ProxyProblem says why a forward proxy does not connect.
+type ProxyProblem string
+
+// The reasons why a forward proxy does not connect.
+const (
+	ProxyUnusable ProxyProblem = ""       // it cannot be reached, is not trusted, or speaks another language, as Err says
+	ProxyLogin    ProxyProblem = "login"  // it wants other credentials than it got
+	ProxyDenies   ProxyProblem = "denies" // it does not connect to this server
+	ProxyBeyond   ProxyProblem = "beyond" // it reports that it cannot reach the server
+)
+
+// Proxy is the cause of an Unreachable: the forward proxy on the way to the API server, which did not connect to it.
+type Proxy struct {
+	Proxy   string // host:port, never with credentials
+	Source  ProxySource
+	Problem ProxyProblem
+	Err     error
+}
+
+func (e *Proxy) Error() string { return fmt.Sprintf("proxy %s: %v", e.Proxy, e.Err) }
+
+// Unwrap returns the reason.
+func (e *Proxy) Unwrap() error { return e.Err }
+
 // Unsupported is a target that exists and cannot be carried: a UDP port, an endpoint that is no Pod.
 type Unsupported struct {
 	What string // "port 53 of Service kube-system/dns is UDP only"

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fairlead/kube/fault"
 	"fairlead/kube/spdy"
 
 	"github.com/rs/zerolog"
@@ -45,6 +46,8 @@ type Config struct {
 	// REST is the way to the API server and the credentials, as client-go reads them from a kubeconfig. Its rate limits
 	// do not count here.
 	REST *rest.Config
+	// ProxySource is where the proxy of REST is set, for errors.
+	ProxySource fault.ProxySource
 	// Certificate gives the client certificate to use now; an error, or one without content, when there is none. It is
 	// called for spare connections too, and must not run a credential plugin. Nil leaves it to REST.
 	Certificate func() (*tls.Certificate, error)

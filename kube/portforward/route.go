@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -18,9 +17,11 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
-	"golang.org/x/net/proxy"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
+
+	"fairlead/kube/fault"
+	"fairlead/kube/forwardproxy"
 )
 
 // maxHead bounds the head of an HTTP answer, from the API server as from a proxy on the way to it.
@@ -38,7 +39,8 @@ type route struct {
 	away      func()                // told when no connection could be made
 	roots     func() *x509.CertPool // who may vouch for the API server; nil leaves that to tls
 	// proxyRoots are who may vouch for an https proxy; nil means the system's roots, as everywhere in the field.
-	proxyRoots *x509.CertPool
+	proxyRoots  *x509.CertPool
+	proxySource fault.ProxySource
 
 	mu      sync.Mutex
 	ticket  identity       // whose session tickets the cache holds
@@ -94,8 +96,6 @@ func hostPort(u *url.URL) string {
 	case port != "":
 	case u.Scheme == "https":
 		port = "443"
-	case u.Scheme == "socks5", u.Scheme == "socks5h":
-		port = "1080"
 	default:
 		port = "80"
 	}
@@ -139,7 +139,7 @@ func (r *route) dial(ctx context.Context) (net.Conn, identity, error) {
 	conn, err := r.connected(bounded, cert, who)
 	if err != nil && ctx.Err() == nil {
 		r.away()
-		if bounded.Err() != nil {
+		if _, atProxy := errors.AsType[*fault.Proxy](err); bounded.Err() != nil && !atProxy {
 			err = fmt.Errorf("no connection in %v: %w", patience, syscall.ETIMEDOUT)
 		}
 	}
@@ -192,74 +192,16 @@ func (r *route) reach(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if via != nil {
+		dialer := forwardproxy.Dialer{DialContext: r.dialTCP, Source: r.proxySource, Roots: r.proxyRoots}
+		return dialer.Dial(ctx, via, r.address)
+	}
 	start := time.Now()
-	if via == nil {
-		conn, err := r.dialTCP(ctx, "tcp", r.address)
-		if err == nil {
-			r.handshook(time.Since(start))
-		}
-		return conn, err
+	conn, err := r.dialTCP(ctx, "tcp", r.address)
+	if err == nil {
+		r.handshook(time.Since(start))
 	}
-	conn, err := r.through(ctx, via)
-	if err != nil {
-		return nil, fmt.Errorf("proxy %s: %w", via.Host, err)
-	}
-	return conn, nil
-}
-
-func (r *route) through(ctx context.Context, via *url.URL) (net.Conn, error) {
-	switch via.Scheme {
-	case "socks5", "socks5h":
-		var auth *proxy.Auth
-		if via.User != nil {
-			password, _ := via.User.Password()
-			auth = &proxy.Auth{User: via.User.Username(), Password: password}
-		}
-		socks, err := proxy.SOCKS5("tcp", hostPort(via), auth, contextDialer(r.dialTCP))
-		if err != nil {
-			return nil, err
-		}
-		return socks.(proxy.ContextDialer).DialContext(ctx, "tcp", r.address)
-	case "http", "https":
-	default:
-		return nil, fmt.Errorf("a proxy of kind %q: %w", via.Scheme, errors.ErrUnsupported)
-	}
-	conn, err := r.dialTCP(ctx, "tcp", hostPort(via))
-	if err != nil {
-		return nil, err
-	}
-	if via.Scheme == "https" {
-		secure := tls.Client(conn, &tls.Config{ServerName: via.Hostname(), RootCAs: r.proxyRoots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
-		if err := secure.HandshakeContext(ctx); err != nil {
-			conn.Close() // of no more use
-			return nil, err
-		}
-		conn = &secureConn{Conn: secure, raw: conn}
-	}
-	tunnel, err := connect(ctx, conn, via, r.address)
-	if err != nil {
-		conn.Close() // of no more use
-		return nil, err
-	}
-	return tunnel, nil
-}
-
-// connect asks an HTTP proxy for a tunnel (RFC 9110, section 9.3.6).
-func connect(ctx context.Context, conn net.Conn, via *url.URL, address string) (net.Conn, error) {
-	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: address}, Host: address, Header: http.Header{}}
-	if via.User != nil {
-		password, _ := via.User.Password()
-		pair := base64.StdEncoding.EncodeToString([]byte(via.User.Username() + ":" + password))
-		req.Header.Set("Proxy-Authorization", "Basic "+pair)
-	}
-	resp, rest, err := exchange(ctx, conn, req)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("CONNECT is answered with %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
-	}
-	return withRest(conn, rest), nil
+	return conn, err
 }
 
 // exchange writes req in one write and reads the head of the answer. rest is what came behind the head. ctx ends it.
@@ -315,14 +257,4 @@ func (c *restConn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return c.Conn.Read(p)
-}
-
-type contextDialer func(ctx context.Context, network, address string) (net.Conn, error)
-
-func (d contextDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return d(ctx, network, address)
-}
-
-func (d contextDialer) Dial(network, address string) (net.Conn, error) {
-	return d(context.Background(), network, address)
 }

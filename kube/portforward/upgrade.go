@@ -61,6 +61,7 @@ func newUpgrader(cfg Config) (*upgrader, error) {
 	if u.route, err = newRoute(cfg.REST, conf); err != nil {
 		return nil, err
 	}
+	u.route.proxySource = cfg.ProxySource
 	if cfg.Roots != nil {
 		u.route.roots = cfg.Roots
 	}

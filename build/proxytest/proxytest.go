@@ -1,0 +1,305 @@
+// Package proxytest runs forward proxies that tell what they were asked for: tinyproxy, an HTTP proxy of package net/http,
+// and a SOCKS5 proxy of go-socks5.
+package proxytest
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/things-go/go-socks5"
+)
+
+// The user and the password that a proxy with Options.Login asks for.
+const (
+	User     = "me"
+	Password = "s3cretw0rd"
+)
+
+// Options say what a proxy does. The zero value connects everybody with everything.
+type Options struct {
+	Login bool
+	// Hosts are the addresses ("host:port") that this proxy alone knows, and where they really are.
+	Hosts map[string]string
+}
+
+// A Proxy is a forward proxy that runs until the test ends.
+type Proxy struct {
+	Address string // host:port
+	Scheme  string
+	// Authority has signed the certificate of an https proxy.
+	Authority *x509.Certificate
+
+	options Options
+	tunnels func() []string
+
+	mu    sync.Mutex
+	asked []string
+	open  []net.Conn
+	ended bool
+	work  sync.WaitGroup
+}
+
+// URL returns the proxy's URL, with a login if it asks for one.
+func (p *Proxy) URL() *url.URL {
+	u := &url.URL{Scheme: p.Scheme, Host: p.Address}
+	if p.options.Login {
+		u.User = url.UserPassword(User, Password)
+	}
+	return u
+}
+
+// Tunnels returns the addresses that the proxy was asked to connect to, in order.
+func (p *Proxy) Tunnels() []string { return p.tunnels() }
+
+func newProxy(t *testing.T, scheme string, o Options) *Proxy {
+	t.Helper()
+	p := &Proxy{Scheme: scheme, options: o}
+	p.tunnels = func() []string {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return slices.Clone(p.asked)
+	}
+	return p
+}
+
+// dial notes what was asked for, and connects there.
+func (p *Proxy) dial(ctx context.Context, address string) (net.Conn, error) {
+	p.mu.Lock()
+	p.asked = append(p.asked, address)
+	p.mu.Unlock()
+	if at, ok := p.options.Hosts[address]; ok {
+		address = at
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err == nil {
+		p.keep(conn)
+	}
+	return conn, err
+}
+
+// keep closes a connection when the test ends, if nothing did before.
+func (p *Proxy) keep(conn net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		_ = conn.Close()
+	}
+	p.open = append(p.open, conn)
+}
+
+func (p *Proxy) end() {
+	p.mu.Lock()
+	p.ended = true
+	for _, conn := range p.open {
+		_ = conn.Close()
+	}
+	p.mu.Unlock()
+	p.work.Wait()
+}
+
+// HTTP runs a proxy for CONNECT, inside TLS if the scheme is https.
+func HTTP(t *testing.T, scheme string, o Options) *Proxy {
+	t.Helper()
+	p := newProxy(t, scheme, o)
+	server := httptest.NewUnstartedServer(p)
+	if scheme == "https" {
+		server.StartTLS()
+		p.Authority = server.Certificate()
+	} else {
+		server.Start()
+	}
+	p.Address = server.Listener.Addr().String()
+	t.Cleanup(func() {
+		p.end()
+		server.Close()
+	})
+	return p
+}
+
+// ServeHTTP carries a CONNECT.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	login := "Basic " + base64.StdEncoding.EncodeToString([]byte(User+":"+Password))
+	if p.options.Login && r.Header.Get("Proxy-Authorization") != login {
+		w.WriteHeader(http.StatusProxyAuthRequired)
+		return
+	}
+	if r.Method != http.MethodConnect {
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	far, err := p.dial(r.Context(), r.Host)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	near, buffered, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		_ = far.Close()
+		return
+	}
+	p.keep(near)
+	_, _ = io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")
+	carry := func(to net.Conn, from io.Reader) {
+		_, _ = io.Copy(to, from)
+		_ = to.Close()
+	}
+	p.work.Go(func() { carry(near, far) })
+	p.work.Go(func() { carry(far, buffered) })
+}
+
+// anyName leaves names to the proxy's dial.
+type anyName struct{}
+
+func (anyName) Resolve(ctx context.Context, _ string) (context.Context, net.IP, error) {
+	return ctx, nil, nil
+}
+
+// SOCKS5 runs a SOCKS5 proxy.
+func SOCKS5(t *testing.T, o Options) *Proxy {
+	t.Helper()
+	p := newProxy(t, "socks5", o)
+	options := []socks5.Option{
+		socks5.WithResolver(anyName{}),
+		socks5.WithDial(func(ctx context.Context, _, address string) (net.Conn, error) { return p.dial(ctx, address) }),
+	}
+	if o.Login {
+		options = append(options, socks5.WithCredential(socks5.StaticCredentials{User: Password}))
+	}
+	server := socks5.NewServer(options...)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Address = listener.Addr().String()
+	p.work.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			p.keep(conn)
+			p.work.Go(func() { _ = server.ServeConn(conn) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		p.end()
+	})
+	return p
+}
+
+var connected = regexp.MustCompile(`(?m)\bCONNECT (\S+) HTTP/`)
+
+// Tinyproxy runs tinyproxy with more lines of configuration. Options.Hosts mean nothing to it.
+func Tinyproxy(t *testing.T, o Options, more ...string) *Proxy {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProxy(t, "http", o)
+	p.Address = listener.Addr().String()
+	_ = listener.Close()
+	_, port, _ := net.SplitHostPort(p.Address)
+	if o.Login {
+		more = append(more, fmt.Sprintf("BasicAuth %s %s", User, Password))
+	}
+	folder := t.TempDir()
+	config, log := filepath.Join(folder, "tinyproxy.conf"), filepath.Join(folder, "log")
+	text := fmt.Sprintf("Port %s\nListen 127.0.0.1\nTimeout 60\nAllow 127.0.0.1\nLogLevel Connect\nLogFile %q\n%s\n", port, log, strings.Join(more, "\n"))
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.tunnels = func() (asked []string) {
+		said, err := os.ReadFile(log)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, match := range connected.FindAllSubmatch(said, -1) {
+			asked = append(asked, string(match[1]))
+		}
+		return asked
+	}
+	cmd := exec.Command("tinyproxy", "-d", "-c", config)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%v: install the packages of build/desktoptest/packages.txt", err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
+	})
+	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("tcp", p.Address)
+		if err == nil {
+			_ = conn.Close()
+			return p
+		}
+		if time.Since(begun) > 30*time.Second {
+			t.Fatalf("tinyproxy does not listen: %v", err)
+		}
+	}
+}
+
+// Trap returns the address of a listener to which nothing may connect until the test ends.
+func Trap(t *testing.T) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var work sync.WaitGroup
+	work.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			t.Errorf("%v connected to a proxy that is not on the way", conn.RemoteAddr())
+			_ = conn.Close()
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		work.Wait()
+	})
+	return listener.Addr().String()
+}
+
+// Dead returns an address at which nothing listens.
+func Dead(t *testing.T) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// Silent returns the address of a listener that says nothing.
+func Silent(t *testing.T) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener.Addr().String() // the kernel accepts what is not accepted here
+}

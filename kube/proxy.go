@@ -1,0 +1,90 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"fairlead/kube/fault"
+	"fairlead/kube/forwardproxy"
+)
+
+// chooseProxy makes a configuration take the forward proxy that c names, or none if c says so, and returns where the
+// configuration's proxy is set. throughEnvironment adds the environment's where neither c nor the kubeconfig says anything.
+func chooseProxy(config *rest.Config, c Config) fault.ProxySource {
+	switch {
+	case c.NoProxy:
+		config.Proxy = noProxy
+	case c.Proxy != nil:
+		config.Proxy = http.ProxyURL(c.Proxy)
+	case config.Proxy != nil:
+		return fault.ProxyKubeconfig
+	default:
+		return fault.ProxyEnvironment
+	}
+	return fault.ProxySettings
+}
+
+// noProxy is a configuration's Proxy that leads through none, not even the environment's.
+func noProxy(*http.Request) (*url.URL, error) { return nil, nil }
+
+// proxyFor returns the forward proxy on the way to the API server; nil for none.
+type proxyFor func(ctx context.Context) (*url.URL, error)
+
+// throughProxy makes a configuration dial through its proxy by package forwardproxy, and returns which one that is. Left to
+// itself, package net/http does not tell the proxy's errors from the server's, and leads TLS with an https proxy by the
+// server's certificate authority and client certificate.
+func throughProxy(config *rest.Config, source fault.ProxySource) (proxyFor, error) {
+	server, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil {
+		return nil, err
+	}
+	choose := config.Proxy
+	if choose == nil {
+		choose = noProxy
+	}
+	via := func(ctx context.Context) (*url.URL, error) {
+		return choose((&http.Request{URL: server}).WithContext(ctx))
+	}
+	dial := config.Dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext // as client-go's own
+	}
+	dialer := forwardproxy.Dialer{DialContext: dial, Source: source}
+	config.Proxy = noProxy
+	config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		to, err := via(ctx)
+		switch {
+		case err != nil:
+			return nil, err
+		case to == nil:
+			return dial(ctx, network, address)
+		}
+		if waiting, ok := ctx.Value(waitingKey{}).(*atomic.Pointer[fault.Proxy]); ok {
+			waiting.Store(&fault.Proxy{Proxy: forwardproxy.Address(to), Source: source, Err: context.DeadlineExceeded})
+			defer waiting.Store(nil)
+		}
+		return dialer.Dial(ctx, to, address)
+	}
+	return via, nil
+}
+
+// waitingKey finds, in a request's context, where its dial notes the forward proxy that it waits for.
+type waitingKey struct{}
+
+// roundTripThroughProxy sends a request, and says of one that ran out of time while its connection waited for a forward
+// proxy that the proxy did not answer: package net/http does not wait for the dial's error.
+func roundTripThroughProxy(next http.RoundTripper, request *http.Request) (*http.Response, error) {
+	var waiting atomic.Pointer[fault.Proxy]
+	response, err := next.RoundTrip(request.WithContext(context.WithValue(request.Context(), waitingKey{}, &waiting)))
+	if silent := waiting.Load(); silent != nil && errors.Is(err, context.DeadlineExceeded) {
+		return nil, silent
+	}
+	return response, err
+}
