@@ -43,6 +43,11 @@ func (h *held) Holder() (string, int) { return h.program, h.pid }
 
 var taken = &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1080}, Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}
 
+// viaProxy is an API server that a forward proxy does not lead to.
+func viaProxy(source fault.ProxySource, problem fault.ProxyProblem, err error) error {
+	return &fault.Unreachable{Server: "api.example:6443", Err: &fault.Proxy{Proxy: "proxy.example:3128", Source: source, Problem: problem, Err: err}}
+}
+
 var notReady = &fault.NoEndpoints{Service: "web", Namespace: "shop", NotReady: 3}
 
 var causes = []struct {
@@ -237,6 +242,24 @@ var causes = []struct {
 		"The API server 10.1.1.1:6443 does not answer. Check the network connection or the VPN.", 3, 91, 502, "destination_unavailable"},
 	{"unreachable, wrong answer", &fault.Unreachable{Server: "10.1.1.1:6443", Err: errors.New("it answered 500 InternalError")}, "Cluster unreachable",
 		"The API server 10.1.1.1:6443 cannot be used: it answered 500 InternalError.", 3, 91, 502, "destination_unavailable"},
+	{"proxy gone", viaProxy(fault.ProxySettings, "", syscall.ECONNREFUSED), "Proxy unusable",
+		"Nothing listens at the address of the proxy proxy.example:3128 on the way to the API server api.example:6443. It is the context's api-proxy in the settings.", 3, 91, 502, "destination_unavailable"},
+	{"proxy unknown", viaProxy(fault.ProxyKubeconfig, "", &net.DNSError{Name: "proxy.example", IsNotFound: true}), "Proxy unusable",
+		"The name of the proxy proxy.example:3128 on the way to the API server api.example:6443 is not known to this machine. It is the cluster's proxy-url in the kubeconfig; api-proxy in the settings replaces it.", 3, 91, 502, "destination_unavailable"},
+	{"proxy silent", viaProxy(fault.ProxyEnvironment, "", context.DeadlineExceeded), "Proxy unusable",
+		"The proxy proxy.example:3128 on the way to the API server api.example:6443 does not answer. It is set in the environment, as HTTPS_PROXY; api-proxy in the settings replaces it.", 3, 91, 502, "destination_unavailable"},
+	{"proxy not trusted", viaProxy(fault.ProxySettings, "", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), "Proxy unusable",
+		"The certificate of the proxy proxy.example:3128 on the way to the API server api.example:6443 is not one that this machine trusts. It is the context's api-proxy in the settings.", 3, 91, 502, "destination_unavailable"},
+	{"proxy of another kind", viaProxy(fault.ProxySettings, "", errors.New("unexpected protocol version 72")), "Proxy unusable",
+		"The proxy proxy.example:3128 on the way to the API server api.example:6443 cannot be used: unexpected protocol version 72. It is the context's api-proxy in the settings.", 3, 91, 502, "destination_unavailable"},
+	{"proxy that wants a login", viaProxy(fault.ProxySettings, fault.ProxyLogin, errors.New("CONNECT was answered with 407 Proxy Authentication Required")), "Proxy unusable",
+		"The proxy proxy.example:3128 on the way to the API server api.example:6443 wants a login, and does not accept what it was given. Write its user and password into its URL, or correct them. It is the context's api-proxy in the settings.", 3, 91, 502, "destination_unavailable"},
+	{"proxy that denies", viaProxy(fault.ProxySettings, fault.ProxyDenies, errors.New("CONNECT was answered with 403 Forbidden")), "Proxy unusable",
+		"The proxy proxy.example:3128 does not let connections through to the API server api.example:6443: CONNECT was answered with 403 Forbidden. It is the context's api-proxy in the settings.", 3, 91, 502, "destination_unavailable"},
+	{"proxy that cannot reach it", viaProxy(fault.ProxySettings, fault.ProxyBeyond, errors.New("host unreachable")), "Cluster unreachable",
+		"The proxy proxy.example:3128 cannot reach the API server api.example:6443: host unreachable. The cluster may be stopped, or lie elsewhere than this proxy leads. It is the context's api-proxy in the settings.", 3, 91, 502, "destination_unavailable"},
+	{"proxy that this machine cannot dial", viaProxy(fault.ProxySettings, "", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.EPERM)}), "Not allowed",
+		"This machine does not allow the connection. A firewall on it may forbid it, or a sandbox that Fairlead runs in.", 2, 91, 403, "http_request_denied"},
 	{"unreachable behind the API server", &fault.Unreachable{Server: "Pod shop/web-0 port 80", Err: syscall.EHOSTUNREACH}, "Pod unreachable",
 		"Pod shop/web-0 port 80 cannot be reached from its node. The program there may listen on another address, or the Pod may be on its way out.", 4, 91, 502, "destination_unavailable"},
 	{"unreachable, cut", &fault.Unreachable{Server: "10.1.1.1:6443", Err: io.ErrUnexpectedEOF}, "Cluster unreachable",

@@ -23,7 +23,7 @@ var public = map[string]string{
 	"Kubeconfig": "The kubeconfig's entry for the cluster cannot work." + more,
 
 	"Login needed": signIn, "Login plugin missing": signIn, "Login plugin failed": signIn, "Login plugin denied": signIn, "Login plugin is new": signIn,
-	"Cluster unreachable": server, "Cluster not trusted": trust,
+	"Cluster unreachable": server, "Cluster not trusted": trust, "Proxy unusable": server,
 	"API server busy":      "The cluster's API server takes no requests just now. Try again in a while.",
 	"Port-forward blocked": "Something on the way to the cluster does not let port-forwards through." + more,
 	"Node unreachable":     node, "Node out of order": node, "No port-forward there": node,
@@ -62,7 +62,7 @@ func TestWhatIsPublic(t *testing.T) {
 // What the causes above know of the user, the cluster and the way to it, and what the context's name adds.
 func TestWhatIsPublicGivesNobodyAway(t *testing.T) {
 	private := []string{
-		"api.example", "10.1.1.1", "127.0.0.1", "other.example", "10.0.0.7", "staging", "the-context", "--context", "user u ", "cluster c ",
+		"api.example", "proxy.example", "api-proxy", "proxy-url", "HTTPS_PROXY", "10.1.1.1", "127.0.0.1", "other.example", "10.0.0.7", "staging", "the-context", "--context", "user u ", "cluster c ",
 		"aws", "kubelogin", "kubectl version", "idp.example", "ABCD", "hunter2", "node-1", "node-7", "fargate", "/usr/", "/tmp", "/home", "/root", "/etc",
 		" /k", " /t", " /1", " /2", "/ca", "/key", "portforward in", "team.svc", "hello was", "Pending", "selector (",
 	}

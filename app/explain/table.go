@@ -86,6 +86,7 @@ func table() []row {
 
 		// On the way into a cluster.
 		{generalFailure, rejected, http.StatusBadGateway, configurationError, typed(login), publicLogin},
+		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isProxy, proxy), publicUnreachable},
 		{networkUnreachable, rejected, http.StatusBadGateway, certificateError, typedIf(isCertificate, certificate), publicTrust},
 		{networkUnreachable, rejected, http.StatusBadGateway, tlsProtocolError, typedIf(isNoTLS, noTLS), publicTrust},
 		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isRedirect, redirect), publicTrust},
