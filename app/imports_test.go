@@ -26,6 +26,7 @@ var bans = []ban{
 	{"fairlead/kube/spdy", "k8s.io/", "frames and streams, and no Kubernetes"},
 	{"fairlead/kube/spdy", "fairlead/", "frames and streams, and nothing else of ours"},
 	{"fairlead/kube/fault", "k8s.io/", "views read these types, and must not be tied to client-go by them"},
+	{"fairlead/kube/forwardproxy", "k8s.io/", "proxies on the way, and no Kubernetes"},
 	{"fairlead/kube/retryafter", "fairlead/", "a header and a wait, and nothing else of ours"},
 	{"fairlead/kube/retryafter", "k8s.io/", "a header and a wait, and no Kubernetes"},
 	{"fairlead/kube/filewatch", "fairlead/", "when files change, and nothing of what is in them"},

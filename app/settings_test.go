@@ -74,6 +74,9 @@ func TestAPasswordThatOthersCanReadIsSaid(t *testing.T) {
 	}{
 		{"defaults: {password: {user: me, password: s3cret}}\n", 0o644, 0o755, true},
 		{"contexts: {demo: {password: {user: me, password: s3cret}}}\n", 0o640, 0o750, true},
+		{"contexts: {demo: {api-proxy: \"http://me:s3cret@proxy.example:3128\"}}\n", 0o644, 0o755, true},
+		{"defaults: {api-proxy: \"http://s3cret@proxy.example:3128\"}\n", 0o644, 0o755, true},
+		{"defaults: {api-proxy: \"http://proxy.example:3128\"}\n", 0o644, 0o755, false},
 		{"defaults: {password: {user: me, password: s3cret}}\n", 0o644, 0o700, false},
 		{"defaults: {password: {user: me, password: s3cret}}\n", 0o604, 0o750, false},
 		{"defaults: {password: {user: me, password: s3cret}}\n", 0o600, 0o755, false},

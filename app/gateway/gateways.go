@@ -166,7 +166,7 @@ func (g *Gateways) plan(name string) (plan, error) {
 		}
 	}
 	p.cluster, p.policy = g.Cluster(k, name, c)
-	p.entry = fmt.Sprintf("%s %s %d %d", entry.Fingerprint(), c.Carrier, c.Limits.SessionsPerPod, c.Limits.SessionsPerContext)
+	p.entry = fmt.Sprintf("%s %s %d %d %s", entry.Fingerprint(), c.Carrier, c.Limits.SessionsPerPod, c.Limits.SessionsPerContext, c.APIProxy.Fingerprint())
 	return p, nil
 }
 
@@ -175,6 +175,7 @@ func (g *Gateways) Cluster(k *kube.Kubeconfig, name string, c settings.Context) 
 	config := kube.Config{
 		Loaded: k, Context: name, Carrier: c.Carrier, Own: g.own,
 		PerPod: c.Limits.SessionsPerPod, PerContext: c.Limits.SessionsPerContext,
+		Proxy: c.APIProxy.URL, NoProxy: c.APIProxy.None,
 	}
 	policy := kube.Policy{Namespace: c.Namespace, HostNetwork: c.HostNetwork, Addresses: c.Addresses, Namespaces: c.Namespaces}
 	direct := g.direct(c)

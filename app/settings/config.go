@@ -56,6 +56,7 @@ type Options struct {
 	Production        *bool
 	AutoOff           *time.Duration
 	Carrier           *string
+	APIProxy          *APIProxy
 
 	Connections        *int
 	Handshake          *time.Duration
@@ -140,6 +141,7 @@ func (o Options) merge(newer Options) Options {
 	over(&o.Production, newer.Production)
 	over(&o.AutoOff, newer.AutoOff)
 	over(&o.Carrier, newer.Carrier)
+	over(&o.APIProxy, newer.APIProxy)
 	over(&o.Connections, newer.Connections)
 	over(&o.Handshake, newer.Handshake)
 	over(&o.Idle, newer.Idle)

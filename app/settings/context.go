@@ -29,6 +29,7 @@ type Context struct {
 	Production        bool
 	AutoOff           time.Duration // 0: it stays on
 	Carrier           string        // "spdy" or "websocket"; empty: what works
+	APIProxy          APIProxy
 	Limits            Limits
 	Used              time.Time // when it was last switched on; zero if never
 
@@ -75,7 +76,7 @@ func (c Context) Fingerprint() string {
 		tls = *c.TLS
 	}
 	c.TLS = nil
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", fmt.Sprintf("%+v", c), tls))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", fmt.Sprintf("%+v", c), tls, c.APIProxy.Fingerprint()))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -115,6 +116,7 @@ func (c Config) context(name string, now contextState) Context {
 	put(&e.Production, o.Production)
 	put(&e.AutoOff, o.AutoOff)
 	put(&e.Carrier, o.Carrier)
+	put(&e.APIProxy, o.APIProxy)
 	put(&e.Limits.Connections, o.Connections)
 	put(&e.Limits.Handshake, o.Handshake)
 	put(&e.Limits.Idle, o.Idle)
@@ -130,6 +132,9 @@ func (c Config) context(name string, now contextState) Context {
 	}
 	e.Production = now.Production.pick(strconv.FormatBool(e.Production)) == "true"
 	e.admit(o.Password, now)
+	if e.Problem == "" && e.APIProxy.at(netip.AddrPortFrom(e.Listen, uint16(e.Port))) {
+		e.Problem = "Its api-proxy in the settings is its own address: the way to its API server cannot lead through itself."
+	}
 	return e
 }
 

@@ -371,7 +371,7 @@ func TestFingerprintIsOfWhatAProxyMustTakeUp(t *testing.T) {
 	for _, text := range []string{
 		"namespace: x", "outside: refuse", "forward-unresolved: true", "host-network: true", "addresses: [10.0.0.0/8]", "password: {user: a, password: b}",
 		"password: {user: a, password: c}", "tls: {cert: /a, key: /b, client-ca: /c}", "tls: {cert: /a, key: /b, client-ca: /d}",
-		"limits: {idle: 1s}", "carrier: spdy", "other-users: true", "listen: 127.0.0.2",
+		"limits: {idle: 1s}", "carrier: spdy", "api-proxy: none", "api-proxy: http://a", "api-proxy: http://a:b@a", "api-proxy: http://a:c@a", "other-users: true", "listen: 127.0.0.2",
 	} {
 		h.write("defaults: {" + text + "}\n")
 		s.Reload()

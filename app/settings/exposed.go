@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 )
 
 // Exposed returns what is wrong when other users of this machine can read the user's file, and a password is in it.
@@ -19,11 +20,11 @@ func (s *Settings) Exposed() error {
 
 // hasPassword reports whether a password stands in the file.
 func (c Config) hasPassword() bool {
-	has := c.defaults.Password != nil && c.defaults.Password.Password != ""
-	for _, b := range c.contexts {
-		has = has || b.options.Password != nil && b.options.Password.Password != ""
-	}
-	return has
+	return c.defaults.hasPassword() || slices.ContainsFunc(c.contexts, func(b block) bool { return b.options.hasPassword() })
+}
+
+func (o Options) hasPassword() bool {
+	return o.Password != nil && o.Password.Password != "" || o.APIProxy != nil && o.APIProxy.URL != nil && o.APIProxy.URL.User != nil
 }
 
 // readableByOthers reports whether the modes of a file and of its folder let others than its owner read it.

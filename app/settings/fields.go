@@ -245,10 +245,13 @@ func (p *parser) namespaces(node *yaml.Node) *[]string {
 	return &names
 }
 
-// shown is what a file says as a problem may repeat it: one line, not too long.
+// userInURL matches the user and the password of a URL.
+var userInURL = regexp.MustCompile(`://\S*@`)
+
+// shown is what a file says as a problem may repeat it: one line, not too long, and no URL's user and password.
 func shown(text string) string {
 	const most = 60
-	text = safetext.Clean(text)
+	text = userInURL.ReplaceAllString(safetext.Clean(text), "://…@")
 	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most-1]) + "…"
 	}

@@ -207,6 +207,7 @@ func (p *parser) options(node *yaml.Node, where string, one bool) Options {
 				o.Carrier = &s
 			}
 		}},
+		{"api-proxy", func(n *yaml.Node) { o.APIProxy = p.apiProxy(n) }},
 		{"limits", func(n *yaml.Node) {
 			p.fields(n, "limits", []field{
 				{"connections", func(n *yaml.Node) { o.Connections = p.integer(n, 1, 1_000_000) }},

@@ -52,7 +52,7 @@ var commentedOut = regexp.MustCompile(`(?m)^( *)#(\S)`)
 func TestExampleParsesWithEverythingInIt(t *testing.T) {
 	text := commentedOut.ReplaceAllString(string(Example()), "$1$2")
 	// Some keys are there with their default and with another value; the later one counts here.
-	text = strings.NewReplacer("  addresses: []\n", "", "  password: false\n", "").Replace(text)
+	text = strings.NewReplacer("  addresses: []\n", "", "  password: false\n", "", "  api-proxy: auto\n", "").Replace(text)
 	t.Setenv("HOME", "/home/me")
 	c := config(t, text)
 	staging, prod := c.context("staging", contextState{}), c.context("prod-1", contextState{})
@@ -68,7 +68,7 @@ func TestExampleParsesWithEverythingInIt(t *testing.T) {
 	// Every key there is stands in the example.
 	for _, key := range []string{
 		"port", "listen", "outside", "forward-unresolved", "cross-site", "namespace", "host-network", "addresses", "namespaces", "password", "tls", "other-users", "production",
-		"auto-off", "carrier", "connections", "handshake", "idle", "sessions-per-pod", "sessions-per-context",
+		"auto-off", "carrier", "api-proxy", "connections", "handshake", "idle", "sessions-per-pod", "sessions-per-context",
 	} {
 		if !strings.Contains(text, "  "+key+":") {
 			t.Errorf("%s is not in the example", key)
@@ -98,6 +98,19 @@ func TestProblemsNameTheLineAndWhatMayHaveBeenMeant(t *testing.T) {
 		{"defaults listen to all", "defaults:\n  listen: '::'\n", "f:2: defaults would let in anybody who can reach ::: give it a password, or tls, which wants client certificates"},
 		{"listen with a port", "defaults:\n  listen: 127.0.0.1:1080\n", `f:2: "127.0.0.1:1080" is not an IP address to listen on (the port is a key of its own)`},
 		{"password alone", "defaults:\n  password: {password: hunter2}\n", "f:2: a password takes both a user and a password, or is true to have both made up"},
+		{"api-proxy of another kind", "contexts:\n  a:\n    api-proxy: ftp://proxy.example\n", "f:3: an api-proxy is auto, none, or a URL that begins with http://, https://, socks5:// or socks5h://"},
+		{"api-proxy without a scheme", "defaults: {api-proxy: \"proxy.example:3128\"}\n", "f:1: an api-proxy is auto, none, or a URL"},
+		{"api-proxy that is a yes or no", "defaults: {api-proxy: false}\n", "f:1: an api-proxy is auto, none, or a URL"},
+		{"api-proxy with one slash", "defaults:\n  api-proxy: http:/proxy.example\n", "f:2: an api-proxy is auto, none, or a URL"},
+		{"api-proxy list", "defaults:\n  api-proxy: [none]\n", "f:2: an api-proxy is auto, none, or a URL that begins with http://, https://, socks5:// or socks5h://, and not a list"},
+		{"api-proxy without a host", "defaults:\n  api-proxy: http://:3128\n", "f:2: the URL of the api-proxy names no host"},
+		{"api-proxy without anything", "defaults:\n  api-proxy: socks5://\n", "f:2: the URL of the api-proxy names no host"},
+		{"api-proxy with a path", "defaults:\n  api-proxy: http://proxy.example/pac\n", "f:2: the URL of the api-proxy has something behind the host and the port"},
+		{"api-proxy with a query", "defaults:\n  api-proxy: http://proxy.example?a=b\n", "f:2: the URL of the api-proxy has something behind the host and the port"},
+		{"api-proxy at port 0", "defaults:\n  api-proxy: http://proxy.example:0\n", "f:2: the URL of the api-proxy has a port that is not from 1 to 65535"},
+		{"api-proxy at too great a port", "defaults:\n  api-proxy: http://proxy.example:65536\n", "f:2: the URL of the api-proxy has a port that is not from 1 to 65535"},
+		{"api-proxy at no number", "defaults:\n  api-proxy: http://proxy.example:http\n", "f:2: the URL of the api-proxy cannot be read"},
+		{"api-proxy of SOCKS without a user", "defaults:\n  api-proxy: socks5://:x@proxy.example\n", "f:2: the URL of the api-proxy has a user or a password that SOCKS5 cannot carry"},
 		{"tls alone", "defaults:\n  tls: {cert: a}\n", "f:2: tls takes three files: cert, key and client-ca, since it lets in only clients with a certificate"},
 		{"namespaces", "defaults: {namespaces: [dev, Team_A]}\n", `f:1: "Team_A" cannot be the name of a namespace`},
 		{"namespaces", "defaults: {namespaces: dev}\n", `f:1: this must be a list, and is a single value`},
@@ -133,6 +146,26 @@ func TestProblemsNeverRepeatAPassword(t *testing.T) {
 		"defaults:\n  password: {user: me, password: a, hunter2, hunter2}\n",
 		"defaults:\n  password: {user: me, password: {hunter2: a}}\n",
 		"defaults:\n  pasword: hunter2\n",
+		"defaults:\n  api-proxy: hunter2\n",
+		"defaults:\n  api-proxy: me:hunter2@proxy.example\n",
+		"defaults:\n  api-proxy: ftp://me:hunter2@proxy.example\n",
+		"defaults:\n  api-proxy: http://me:hunter2/x@proxy.example\n",
+		"defaults:\n  api-proxy: http://me:hunter2#x@proxy.example\n",
+		"defaults:\n  api-proxy: http://me:hunter2%zz@proxy.example\n",
+		"defaults:\n  api-proxy: http://me:hunter2@proxy.example:port\n",
+		"defaults:\n  api-proxy: http://me:hunter2@\n",
+		"defaults:\n  api-proxy: \"http://me:hunter2@proxy.example\\n\"\n",
+		"defaults:\n  api-proxy: http://me:hunter2%0A@proxy.example\n",
+		"defaults:\n  api-proxy: http://me:hunter2@proxy.example/hunter2\n",
+		"defaults:\n  api-proxy: http://me:hunter2@proxy.example:99999\n",
+		"defaults:\n  api-proxy: {http://me:hunter2@proxy.example: a}\n",
+		"defaults:\n  api-proxy: [http://me:hunter2@proxy.example]\n",
+		"defaults:\n  api-proxy: socks5://me:" + strings.Repeat("hunter2", 50) + "@proxy.example\n",
+		"defaults:\n  api-proxy: http://me:" + strings.Repeat("hunter2", 500) + "@proxy.example\n",
+		"defaults:\n  api_proxi: http://me:hunter2@proxy.example\n",
+		"defaults:\n  outside: http://me:hunter2@proxy.example\n",
+		"defaults:\n  listen: http://me:hunter2@proxy.example\n",
+		"defaults:\n  http://me:hunter2@proxy.example: none\n",
 		"password: hunter2\n",
 		"defaults:\n  password:hunter2: x\n",
 		"defaults:\n  password:hunter2: x\n  password:hunter2: y\n",
