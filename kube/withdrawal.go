@@ -122,7 +122,7 @@ func (u *podUse) standing() standing {
 }
 
 // standingWithin bounds the question about a Pod that no Service leads to.
-const standingWithin = 3 * time.Second
+const standingWithin = 2 * time.Second
 
 // standing asks what became of a Pod that no Service leads to. Portforward.Unlisted means that it cannot be told. No plugin runs
 // for that.

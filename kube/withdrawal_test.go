@@ -11,7 +11,7 @@ import (
 	"fairlead/kube/portforward"
 )
 
-// What became of a Pod that no Service leads to is asked once, and never believed to be the worst for want of an answer.
+// What became of a Pod that no Service leads to is asked, and the worst is not believed for want of an answer.
 func TestAnUnlistedPodIsAskedAbout(t *testing.T) {
 	refuse := func(code int, reason string) func(http.ResponseWriter, *http.Request) bool {
 		return func(w http.ResponseWriter, r *http.Request) bool {

@@ -24,7 +24,7 @@ const (
 	// maxAsking bounds how many Pods are asked about at a time.
 	maxAsking = 4
 	// answerWithin bounds how long an answer about a Pod is waited for.
-	answerWithin = 5 * time.Second
+	answerWithin = 3 * time.Second
 	// askAgain is how long an answer counts that did not say that the Pod is gone.
 	askAgain = 5 * time.Second
 )
