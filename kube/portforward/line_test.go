@@ -143,7 +143,7 @@ func request(t *testing.T, f *Forwarder, endpoints []Endpoint) (took time.Durati
 	return time.Since(start), err
 }
 
-const slow = 400 * time.Millisecond
+const slow = time.Second // a machine that does other work needs a while for itself
 
 // within wants what try does to take so many round trips, at its best: a busy machine makes it slower, and never faster.
 func within(t *testing.T, what string, rtt time.Duration, trips int, try func() (time.Duration, error)) {
