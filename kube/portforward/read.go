@@ -229,7 +229,7 @@ func (c *conn) health(a *attempt, now time.Time) (time.Time, error) {
 	wake := c.sessionHealth(a, now)
 	asked := later(a.opened, time.Unix(0, c.sentAt.Load()))
 	if a.s.doubtful.Load() && a.data.Progress().Sent > 0 && c.heard.Before(asked) {
-		switch due := asked.Add(jammed(c.f.roundTrip())); {
+		switch due := asked.Add(jammed(c.f.roundTrip(), a.s.State().Proving)); {
 		case now.Before(due):
 			wake = earlier(wake, due)
 		case a.reads(due):
@@ -274,7 +274,7 @@ func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
 	switch {
 	case !st.Proved.Before(a.opened):
 		c.f.giveUp(a.s, "it accepts no stream")
-		due := a.opened.Add(jammed(rtt))
+		due := a.opened.Add(jammed(rtt, st.Proving))
 		switch {
 		case !sent && !last:
 			c.f.doubtLater(a, due)
@@ -330,8 +330,14 @@ func (a *attempt) reads(due time.Time) bool {
 // replyWithin is how long a session that is well may take to accept a stream.
 func replyWithin(rtt time.Duration) time.Duration { return 500*time.Millisecond + 4*rtt }
 
-// jammed is how long a connection waits to be accepted, or answered on a doubtful session, while pings are answered.
-func jammed(rtt time.Duration) time.Duration { return max(2*time.Second, replyWithin(2*rtt)) }
+// jammed is how long a connection waits to be accepted, or answered on a doubtful session, while pings are answered. Those of
+// a probe took proving: accepting a stream is more work for a runtime, and takes a busy one longer by far.
+func jammed(rtt, proving time.Duration) time.Duration {
+	return max(2*time.Second, replyWithin(2*rtt), min(busier*proving, unaccepted))
+}
+
+// busier is how much longer a busy runtime may take to accept a stream than to answer a ping.
+const busier = 10
 
 // sessionHealth looks whether the session is alive, and returns when to look again.
 func (c *conn) sessionHealth(a *attempt, now time.Time) time.Time {

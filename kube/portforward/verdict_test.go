@@ -217,8 +217,22 @@ func TestASessionThatAcceptsLateIsNotDoubted(t *testing.T) {
 	eventually(t, "a connection goes elsewhere", func() bool { return f.Stats().Redialled > 0 })
 	release()
 	dials.Wait()
-	time.AfterFunc(jammed(0)+time.Second/2, func() { close(answer) })
+	time.AfterFunc(jammed(0, 0)+time.Second/2, func() { close(answer) })
 	if _, err := io.ReadFull(slow, make([]byte, 5)); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestABusyRuntimeIsGivenMoreTimeToAccept(t *testing.T) {
+	for _, c := range []struct{ rtt, proving, want time.Duration }{
+		{0, time.Millisecond, 2 * time.Second},
+		{40 * time.Millisecond, 50 * time.Millisecond, 2 * time.Second},
+		{time.Second, time.Second, unaccepted},
+		{0, 300 * time.Millisecond, 3 * time.Second},
+		{0, time.Minute, unaccepted},
+	} {
+		if got := jammed(c.rtt, c.proving); got != c.want {
+			t.Errorf("round trip %v, answer after %v: %v, want %v", c.rtt, c.proving, got, c.want)
+		}
 	}
 }

@@ -11,9 +11,10 @@ type health struct {
 	sent     time.Time // of the ping that is under way, zero if none is
 	rtt, min time.Duration
 
-	probes [2]uint32 // the first and the last of the pings of the last probe
-	probed time.Time // when they were sent, zero if there was none
-	proved time.Time // when those were sent of which one was answered
+	probes  [2]uint32     // the first and the last of the pings of the last probe
+	probed  time.Time     // when they were sent, zero if there was none
+	proved  time.Time     // when those were sent of which one was answered
+	proving time.Duration // how long that took
 }
 
 func (s *Session) heard() {
@@ -77,7 +78,9 @@ func (s *Session) pinged(id uint32) error {
 		return nil
 	}
 	if id >= h.probes[0] && id <= h.probes[1] && !h.probed.IsZero() {
-		h.proved = h.probed
+		if h.proved != h.probed {
+			h.proved, h.proving = h.probed, h.heard.Sub(h.probed)
+		}
 		return nil
 	}
 	if id != h.pingID || h.sent.IsZero() {

@@ -142,6 +142,7 @@ type State struct {
 	Heard     time.Time     // when the last byte came
 	Probed    time.Time     // when the last probe was sent
 	Proved    time.Time     // when the last probe was sent that was answered: what was sent before was read
+	Proving   time.Duration // how long that answer took: much longer than a round trip if the peer is busy
 	RTT       time.Duration // smoothed round trip of the pings; 0 before the first answer
 	MinRTT    time.Duration // the shortest
 	Used      uint32        // stream ids used up, of 2^31
@@ -158,7 +159,7 @@ func (s *Session) State() State {
 	defer s.mu.Unlock()
 	st := State{
 		Live: s.live, Lingering: s.lingering, Dropped: s.dropped, Away: s.away,
-		Heard: s.health.heard, Probed: s.health.probed, Proved: s.health.proved, RTT: s.health.rtt, MinRTT: s.health.min, Used: s.next, Sent: s.sent, Received: s.received, Unheard: s.sent - s.health.sentThen,
+		Heard: s.health.heard, Probed: s.health.probed, Proved: s.health.proved, Proving: s.health.proving, RTT: s.health.rtt, MinRTT: s.health.min, Used: s.next, Sent: s.sent, Received: s.received, Unheard: s.sent - s.health.sentThen,
 		Mid: s.mid,
 	}
 	if s.blockedBy != nil {

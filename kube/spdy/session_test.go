@@ -399,3 +399,25 @@ func TestTextKeepsTheBeginning(t *testing.T) {
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).shutdown"))
 }
+
+func TestAProbeTellsHowLongItsAnswerTook(t *testing.T) {
+	s := startServer(t, Config{}, func(st *spdystream.Stream) { io.Copy(io.Discard, st) }) // until its end
+	st := open(t, s, nil)
+	s.Probe()
+	const late = 100 * time.Millisecond
+	time.Sleep(late) // nobody reads meanwhile
+	st.SetReadDeadline(time.Now().Add(30 * time.Second))
+	reading := make(chan struct{})
+	go func() {
+		defer close(reading)
+		_ = st.WaitReadable(t.Context()) // it only reads
+	}()
+	for end := time.Now().Add(30 * time.Second); s.State().Proved.IsZero() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if took := s.State().Proving; took < late {
+		t.Errorf("the answer took %v", took)
+	}
+	_ = st.Close()
+	<-reading
+}
