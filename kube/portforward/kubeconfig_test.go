@@ -26,6 +26,7 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/build/proxytest"
 	"fairlead/kube/fault"
 
 	"github.com/things-go/go-socks5"
@@ -460,6 +461,21 @@ func TestProxyOfAKubeconfig(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+func TestASilentProxyIsToldOfTheProxy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	silent := proxytest.Silent(t)
+	f := w.forwarder(func(c *Config) {
+		c.REST.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: silent})
+		c.ProxySource = fault.ProxyKubeconfig
+	})
+	_, err := dial(t, f, at(7))
+	via, ok := errors.AsType[*fault.Proxy](err)
+	if _, away := errors.AsType[*fault.Unreachable](err); !ok || !away || via.Proxy != silent || via.Source != fault.ProxyKubeconfig || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestChangedCredentialsRetireSessions(t *testing.T) {
