@@ -74,11 +74,12 @@ func checkContext(t *testing.T, c Context) {
 	}
 }
 
-// FuzzProblemsRepeatNoPassword puts a password into a value of the key that takes one, behind and before arbitrary text.
+// FuzzProblemsRepeatNoPassword puts a password into a value of the keys that take one, behind and before arbitrary text.
 func FuzzProblemsRepeatNoPassword(f *testing.F) {
 	for _, around := range [][2]string{
 		{" ", "\n"}, {" {user: me, password: ", "}\n"}, {" {user: me, password: [", "]}"}, {" '", "\n"}, {" \"\\", "\"\n"}, {" !!x {", "}"}, {" {", ": {a: b}}"},
 		{" *", "\n"}, {" &", " x\n"}, {" |", "\n"}, {" {user: me, password: a, ", ", x}"}, {" !", " x"}, {" %", "\n---\n"}, {" <<: ", ""}, {" {<<: {", ": a}}"},
+		{" http://me:", "@proxy.example:3128/x\n"}, {" socks5h://", "\n"}, {" http://me:%zz", "@a"}, {" http:", "@a\n"}, {" [http://me:", "@a]\n"},
 	} {
 		f.Add(around[0], around[1])
 	}
@@ -88,9 +89,11 @@ func FuzzProblemsRepeatNoPassword(f *testing.F) {
 		if strings.ContainsAny(before, "\n\r\u0085\u2028\u2029") || strings.Contains(after, "*") || len(before)+len(after) > 1000 {
 			return
 		}
-		text := "defaults:\n  password:" + before + secret + after
-		if _, err := Parse([]byte(text), "f"); err != nil && strings.Contains(err.Error(), secret) {
-			t.Errorf("%q: %v", text, err)
+		for _, key := range []string{"password", "api-proxy"} {
+			text := "defaults:\n  " + key + ":" + before + secret + after
+			if _, err := Parse([]byte(text), "f"); err != nil && strings.Contains(err.Error(), secret) {
+				t.Errorf("%q: %v", text, err)
+			}
 		}
 	})
 }
