@@ -3,13 +3,11 @@ package kube
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/runtime"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"fairlead/kube/fault"
@@ -76,7 +74,7 @@ func (m *merged) kubeconfig() Kubeconfig {
 	for _, entry := range m.contexts {
 		k.Contexts = append(k.Contexts, m.context(entry))
 	}
-	m.named = nil // what keys and tokens were read is not kept
+	m.examination = examination{} // what keys and tokens were read is not kept
 	return k
 }
 
@@ -99,9 +97,7 @@ func (m *merged) context(entry contextEntry) Context {
 	if c.Namespace == "" {
 		c.Namespace = "default"
 	}
-	if cluster := m.config.Clusters[written.Cluster]; cluster != nil {
-		c.Server, _ = serverText(cluster.Server)
-	}
+	c.Server = m.examinedCluster(written.Cluster).server
 	switch {
 	case c.Err != nil:
 	case c.Name != entry.name:
@@ -122,24 +118,10 @@ const execExtension = "client.authentication.k8s.io/exec"
 // fingerprint tells one state of a context from another. Paths in it are already those that are meant, so that a file
 // that moves with what it names counts as changed. Other programs keep dates in their extensions; those do not count.
 func (m *merged) fingerprint(c Context, written *clientcmdapi.Context) string {
-	var cluster clientcmdapi.Cluster
-	if found := m.config.Clusters[written.Cluster]; found != nil {
-		cluster = *found
-		cluster.Extensions = map[string]runtime.Object{execExtension: found.Extensions[execExtension]}
-	}
-	var user clientcmdapi.AuthInfo
-	if found := m.config.AuthInfos[written.AuthInfo]; found != nil {
-		user = *found
-		user.Extensions = nil
-	}
-	sum := sha256.New()
-	encoder := json.NewEncoder(sum)
-	for _, part := range []any{written.Cluster, written.AuthInfo, written.Namespace, cluster, user, fmt.Sprint(c.Err)} {
-		if err := encoder.Encode(part); err != nil {
-			fmt.Fprintf(sum, "%v", err) // an extension of the kubeconfig that is no JSON
-		}
-	}
-	return hex.EncodeToString(sum.Sum(nil))
+	hash := sha256.New()
+	cluster, user := m.examinedCluster(written.Cluster).sum, m.examinedUser(written.AuthInfo).sum
+	fmt.Fprintf(hash, "%q %q %q %x %x %v", written.Cluster, written.AuthInfo, written.Namespace, cluster, user, c.Err)
+	return hex.EncodeToString(hash.Sum(nil))
 }
 
 // serverText gives a cluster's server as it may be shown: without the credentials that a URL can hold.

@@ -24,8 +24,8 @@ type merged struct {
 	problems []Problem
 	files    []string
 	readings map[string]reading // by file, as it was read for this
-	named    map[string]content // by path: the files that entries name, as far as they were read
 	hidden   map[hiddenEntry]string
+	examination
 }
 
 // A contextEntry is a context in one of the files, whether it could be understood or not.
@@ -52,7 +52,8 @@ func readKubeconfigBy(path string, read func(file string) reading) *merged {
 	rules := loadingRules(path)
 	m := &merged{
 		path: path, config: clientcmdapi.NewConfig(), has: map[string]bool{}, broken: map[entryKey]error{}, files: rules.GetLoadingPrecedence(),
-		readings: map[string]reading{}, named: map[string]content{}, hidden: map[hiddenEntry]string{},
+		readings: map[string]reading{}, hidden: map[hiddenEntry]string{},
+		examination: newExamination(),
 	}
 	var gone []Problem
 	for _, file := range m.files {

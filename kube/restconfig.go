@@ -20,7 +20,7 @@ func restConfig(path, name string) (*rest.Config, Context, error) {
 // names; it asks no server and runs no credential plugin.
 func (m *merged) restConfig(name string) (*rest.Config, Context, error) {
 	now := *m // the files that entries name are read as they are now
-	now.named = map[string]content{}
+	now.examination = newExamination()
 	for _, entry := range m.contexts {
 		if entry.name != name {
 			continue

@@ -8,10 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	clientauthv1 "k8s.io/client-go/pkg/apis/clientauthentication/v1"
 	clientauthv1beta1 "k8s.io/client-go/pkg/apis/clientauthentication/v1beta1"
-	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"fairlead/kube/fault"
@@ -35,19 +33,13 @@ func (m *merged) usable(entry contextEntry, context *clientcmdapi.Context) error
 		own.Err = err
 		return &own
 	}
-	cluster, user := m.config.Clusters[context.Cluster], m.config.AuthInfos[context.AuthInfo]
-	if cluster != nil {
-		if err := m.cluster(of("cluster", context.Cluster, cluster.LocationOfOrigin), cluster); err != nil {
-			return err
-		}
-	}
-	if user != nil {
-		if err := m.user(of("user", context.AuthInfo, user.LocationOfOrigin), user); err != nil {
-			return err
+	for _, part := range []examinedEntry{m.examinedCluster(context.Cluster), m.examinedUser(context.AuthInfo)} {
+		if part.err != nil {
+			return part.err
 		}
 	}
 	// What was looked at by now is what client-go says less about, and what it would open without asking what it is.
-	if own.Err = confirm(m.config, entry.name); own.Err != nil {
+	if own.Err = m.confirm(entry.name, context); own.Err != nil {
 		return &own
 	}
 	return nil
@@ -80,20 +72,6 @@ func (m *merged) dangling(context *clientcmdapi.Context) error {
 		return nil
 	}
 	return errors.New("it " + strings.Join(parts, ", and "))
-}
-
-// confirm returns what else client-go has against a context, in one line.
-func confirm(config *clientcmdapi.Config, name string) error {
-	err := clientcmd.ConfirmUsable(*config, name)
-	var several utilerrors.Aggregate
-	if !errors.As(err, &several) {
-		return err
-	}
-	var reasons []string
-	for _, reason := range several.Errors() {
-		reasons = append(reasons, printable(strings.TrimSuffix(reason.Error(), ".")))
-	}
-	return errors.New(strings.Join(reasons, "; "))
 }
 
 // cluster returns what keeps a cluster's entry, which is described by is, from being used.
@@ -188,17 +166,30 @@ func (m *merged) material(is fault.Kubeconfig, field, file string, data []byte, 
 			return &is
 		}
 	}
-	for {
-		found, rest := pem.Decode(data)
-		if found == nil {
-			is.Cause = fault.KubeconfigPEM
-			return &is
-		}
-		if strings.HasSuffix(found.Type, block) {
-			return nil
-		}
-		data = rest
+	if !m.hasPEM(is.File, data, block) {
+		is.Cause = fault.KubeconfigPEM
+		return &is
 	}
+	return nil
+}
+
+// A pemBlock is a type of PEM block in a file.
+type pemBlock struct{ file, block string }
+
+// hasPEM reports whether there is a PEM block of such a type in data. It looks at a file, which many entries may name, once.
+func (m *merged) hasPEM(file string, data []byte, block string) bool {
+	key := pemBlock{file, block}
+	if found, known := m.blocks[key]; known {
+		return found
+	}
+	has := false
+	for found, rest := pem.Decode(data); found != nil && !has; found, rest = pem.Decode(rest) {
+		has = strings.HasSuffix(found.Type, block)
+	}
+	if file != "" {
+		m.blocks[key] = has
+	}
+	return has
 }
 
 // read reads a file that the kubeconfig names, once for all entries that name it.

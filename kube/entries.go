@@ -1,0 +1,126 @@
+package kube
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"fairlead/kube/fault"
+)
+
+// An examination is what was found out about the entries and files that contexts name, each once.
+type examination struct {
+	named    map[string]content // by path: the files that entries name, as far as they were read
+	blocks   map[pemBlock]bool  // whether one of them has such a block
+	examined map[entryKey]examinedEntry
+}
+
+func newExamination() examination {
+	return examination{named: map[string]content{}, blocks: map[pemBlock]bool{}, examined: map[entryKey]examinedEntry{}}
+}
+
+// An examinedEntry is what a context needs to know of its cluster's or its user's entry. Any number of contexts may name
+// one entry, and an entry may be as large as its file, so each is examined once.
+type examinedEntry struct {
+	server  string // of a cluster, as it may be shown
+	err     error  // what keeps the entry from being used
+	reasons []string
+	sum     [sha256.Size]byte // changes with the entry
+}
+
+// maxReasons bounds how many of client-go's complaints about one entry are repeated.
+const maxReasons = 3
+
+// examinedCluster returns what is known of a cluster's entry; the zero value where there is none.
+func (m *merged) examinedCluster(name string) examinedEntry {
+	key := entryKey{"clusters", name}
+	found, known := m.examined[key]
+	if written := m.config.Clusters[name]; written != nil && !known {
+		found.server, _ = serverText(written.Server)
+		found.err = m.cluster(fault.Kubeconfig{Entry: "cluster", Name: printable(name), Source: written.LocationOfOrigin}, written)
+		if found.err == nil { // client-go would open a file without asking what it is
+			found.reasons = reasonsAgainst("x", &clientcmdapi.Context{Cluster: name, AuthInfo: "x"}, written, &clientcmdapi.AuthInfo{})
+		}
+		counting := *written
+		counting.Extensions = map[string]runtime.Object{execExtension: written.Extensions[execExtension]}
+		found.sum = sum(counting)
+		m.examined[key] = found
+	}
+	return found
+}
+
+// examinedUser returns what is known of a user's entry; the zero value where there is none.
+func (m *merged) examinedUser(name string) examinedEntry {
+	key := entryKey{"users", name}
+	found, known := m.examined[key]
+	if written := m.config.AuthInfos[name]; written != nil && !known {
+		found.err = m.user(fault.Kubeconfig{Entry: "user", Name: printable(name), Source: written.LocationOfOrigin}, written)
+		if found.err == nil {
+			found.reasons = reasonsAgainst("x", &clientcmdapi.Context{Cluster: "x", AuthInfo: name}, anyCluster, written)
+		}
+		counting := *written
+		counting.Extensions = nil
+		found.sum = sum(counting)
+		m.examined[key] = found
+	}
+	return found
+}
+
+// anyCluster stands for a cluster that nothing speaks against.
+var anyCluster = &clientcmdapi.Cluster{Server: "https://localhost"}
+
+// sum returns the SHA-256 of v as JSON.
+func sum(v any) (sum [sha256.Size]byte) {
+	hash := sha256.New()
+	if err := json.NewEncoder(hash).Encode(v); err != nil {
+		fmt.Fprintf(hash, "%v", err) // an extension of the kubeconfig that is no JSON
+	}
+	hash.Sum(sum[:0])
+	return sum
+}
+
+// confirm returns what else client-go has against a context, in one line.
+func (m *merged) confirm(name string, context *clientcmdapi.Context) error {
+	reasons := slices.Concat(
+		reasonsAgainst(name, context, anyCluster, &clientcmdapi.AuthInfo{}),
+		m.examinedUser(context.AuthInfo).reasons, m.examinedCluster(context.Cluster).reasons,
+	)
+	if len(reasons) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(reasons, "; "))
+}
+
+// reasonsAgainst returns client-go's complaints about a context with these entries.
+func reasonsAgainst(name string, context *clientcmdapi.Context, cluster *clientcmdapi.Cluster, user *clientcmdapi.AuthInfo) []string {
+	err := clientcmd.ConfirmUsable(clientcmdapi.Config{
+		Contexts:       map[string]*clientcmdapi.Context{name: context},
+		CurrentContext: name,
+		Clusters:       map[string]*clientcmdapi.Cluster{context.Cluster: cluster},
+		AuthInfos:      map[string]*clientcmdapi.AuthInfo{context.AuthInfo: user},
+	}, name)
+	if err == nil {
+		return nil
+	}
+	complaints := []error{err}
+	var several utilerrors.Aggregate
+	if errors.As(err, &several) {
+		complaints = several.Errors()
+	}
+	var reasons []string
+	for _, complaint := range complaints[:min(len(complaints), maxReasons)] {
+		reasons = append(reasons, printable(strings.TrimSuffix(complaint.Error(), ".")))
+	}
+	if more := len(complaints) - maxReasons; more > 0 {
+		reasons = append(reasons, fmt.Sprintf("and %d more", more))
+	}
+	return reasons
+}
