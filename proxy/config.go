@@ -32,8 +32,9 @@ type Config struct {
 	Grace time.Duration
 	// Idle ends a tunnel through which no byte has gone for so long; 0 means never.
 	Idle time.Duration
-	// Connections is how many clients may be connected at a time; default 1024. One more is told so, where that is
-	// cheap, and else closed.
+	// Connections is how many clients may be connected at a time; default 1024. One more takes the place of one that has
+	// not completed its handshake or not given the password; with none of those it is told so, where that is cheap, and
+	// else closed.
 	Connections int
 	// Credentials are wanted of SOCKS5 clients by RFC 1929 and of HTTP clients as Proxy-Authorization: Basic. SOCKS4
 	// has no password, and is refused with them. nil wants none.

@@ -35,6 +35,7 @@ func (c *connection) wrongPassword(protocol Protocol) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+	case <-c.place.gone:
 	case <-c.cut.Done():
 	case <-c.stopping.Done():
 	}
@@ -45,19 +46,28 @@ func (c *connection) wrongPassword(protocol Protocol) bool {
 func (c *httpClient) admitted(w http.ResponseWriter, r *http.Request) bool {
 	wanted := c.conn.server.config.Load().Credentials
 	if wanted == nil {
-		return true
+		return c.enter()
 	}
 	text := "This proxy wants a user and a password: they are in the URL that Fairlead copies for it."
 	if given := r.Header.Values("Proxy-Authorization"); len(given) > 0 {
 		// net/http reads Basic credentials from the header of servers alone.
 		as := http.Request{Header: http.Header{"Authorization": given[:1]}}
 		if user, password, ok := as.BasicAuth(); ok && len(given) == 1 && wanted.are(user, password) {
-			return true
+			return c.enter()
 		}
 		text = "This proxy wants another user or password: the right ones are in the URL that Fairlead copies for it."
 		c.conn.wrongPassword(HTTP)
 	}
+	_ = c.sniffed.SetReadDeadline(time.Now().Add(c.conn.config.Handshake)) // for the rest of the request
 	w.Header().Set("Proxy-Authenticate", challenge)
 	sayHTTP(w, r, Answer{Status: http.StatusProxyAuthRequired, ProxyStatus: "http_request_denied", Text: text})
 	return false
+}
+
+// enter admits a client. One that gave way meanwhile has no connection to be answered on.
+func (c *httpClient) enter() bool {
+	if !c.conn.place.admit() {
+		panic(http.ErrAbortHandler)
+	}
+	return true
 }

@@ -28,13 +28,13 @@ const burstPause = 10 * time.Second
 
 // A gate counts the clients of a Server, and keeps the log short about those that may not pass.
 type gate struct {
-	clients                                      atomic.Int64
-	strangers, surplus, unauth, unwanted, hidden burst
+	places  places
+	evicted atomic.Int64 // clients that gave way and that no line has counted yet
+
+	strangers, surplus, unauth, unwanted, hidden, crowded burst
 }
 
-func (g *gate) leave() { g.clients.Add(-1) }
-
-// enter decides whether a client is served at all; leave must follow when it is. Nothing has been read from it yet.
+// enter decides whether a client is served at all, and takes a place for it when it is. Nothing has been read from it yet.
 func (c *connection) enter(conn net.Conn) bool {
 	gate, log := &c.server.gate, c.config.Log
 	if c.config.Peer != nil {
@@ -46,23 +46,27 @@ func (c *connection) enter(conn net.Conn) bool {
 			return false
 		}
 	}
-	clients, limit := gate.clients.Add(1), int64(c.config.Connections)
+	c.place = c.await(conn)
+	c.sayEvicted()
 	switch {
-	case c.full != nil:
-		c.surplus = true
+	case c.place != nil && !c.place.surplus:
 		return true
-	case clients <= limit:
-		return true
-	}
-	c.full = ErrTooMany
-	if n, ok := gate.surplus.admit(time.Now()); ok {
-		log.Warn().Int64("limit", limit).Int("others", n).Msg("too many connections")
-	}
-	if c.surplus = clients <= limit+surplusClients; !c.surplus {
-		gate.leave()
+	case c.place == nil && c.stopping.Err() != nil:
 		reset(conn)
+		return false
 	}
-	return c.surplus
+	if c.full == nil {
+		c.full = ErrTooMany
+		if n, ok := gate.surplus.admit(time.Now()); ok {
+			log.Warn().Int("limit", c.config.Connections).Int("others", n).Msg("too many connections")
+		}
+	}
+	if c.place == nil {
+		reset(conn)
+		return false
+	}
+	c.surplus = true
+	return true
 }
 
 func (c *connection) judgePeer(conn net.Conn) error {

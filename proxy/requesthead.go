@@ -51,6 +51,14 @@ var errHeadTooLarge = &requestError{
 	http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("The head of the request is larger than %d KiB.", maxHeader>>10),
 }
 
+// maxFields bounds the lines of a header. Net/http keeps each of them in a table, where a few bytes cost more than a hundred.
+const maxFields = 256
+
+// errTooManyFields is a header of more than maxFields lines.
+var errTooManyFields = &requestError{
+	http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("The request has more than %d header fields.", maxFields),
+}
+
 // parseHead reads a head up to the empty line that ends it.
 func parseHead(raw []byte) *requestHead {
 	line, rest, _ := bytes.Cut(raw, []byte("\n"))
@@ -131,6 +139,8 @@ func parseFields(raw []byte) ([]field, *requestError) {
 		switch {
 		case text == "" || !found:
 			return fields, nil
+		case n > maxFields:
+			return nil, errTooManyFields
 		case hasControl(strings.ReplaceAll(text, "\t", " ")):
 			return nil, badHead("Line %d of the request's header has a control character in it.", n)
 		case folded && len(fields) > 0: // RFC 9112 5.2
@@ -218,7 +228,11 @@ func (h *requestHead) checkTrailer(fields []field) *requestError {
 
 // write fills in text.
 func (h *requestHead) write(fields []field, minor int) {
-	text := fmt.Appendf(nil, "%s / HTTP/1.%d\r\n", h.method, minor)
+	size := len(h.method) + len(" / HTTP/1.0\r\nConnection: close\r\n\r\n")
+	for _, f := range fields {
+		size += len(f.name) + len(": \r\n") + len(f.value)
+	}
+	text := fmt.Appendf(make([]byte, 0, size), "%s / HTTP/1.%d\r\n", h.method, minor)
 	twice, written := false, false
 	for _, f := range fields {
 		if f.is("Content-Length") {

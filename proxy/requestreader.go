@@ -30,6 +30,7 @@ type requestReader struct {
 	head   *requestHead
 	state  bodyState
 	left   int64 // of the body, or of its chunk
+	cost   int   // of the head, in bytes, as long as net/http is not done with the request
 
 	serving bool        // net/http has the head, and is not done with the request
 	whole   atomic.Bool // net/http has all of the request
@@ -89,6 +90,7 @@ func (r *requestReader) fill() error {
 	r.in = slices.Grow(r.in, aheadStart)
 	n, err := r.client.sniffed.Read(r.in[len(r.in):cap(r.in)])
 	r.in = r.in[:len(r.in)+n]
+	r.charge()
 	if n > 0 {
 		return nil
 	}
@@ -118,6 +120,8 @@ func (r *requestReader) readHead() error {
 			r.begin(refuseHead(r.in, errHeadTooLarge))
 			return nil
 		case end > 0:
+			r.cost = headFactor*end + fieldCost*min(maxFields, bytes.Count(r.in[:end], []byte("\n")))
+			r.charge()
 			head := parseHead(r.in[:end])
 			r.skip(end)
 			r.begin(head)
@@ -153,7 +157,13 @@ func (r *requestReader) begin(head *requestHead) {
 }
 
 // done says that net/http is done with the request. The next read is for another.
-func (r *requestReader) done() { r.serving = false }
+func (r *requestReader) done() {
+	r.serving, r.cost = false, 0
+	r.charge()
+}
+
+// charge says what the client's request costs, as long as the client is pending.
+func (r *requestReader) charge() { r.client.conn.place.chargeHead(r.cost + cap(r.in)) }
 
 // readData passes on a body's data.
 func (r *requestReader) readData(p []byte) (int, error) {

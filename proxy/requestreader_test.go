@@ -52,7 +52,8 @@ func FuzzRequestReader(f *testing.F) {
 		if pieces > 0 {
 			from = &halting{from, int(pieces)}
 		}
-		h := newHTTPClient(&connection{cut: cut, config: (&Config{}).withDefaults()}, &sniffed{Conn: saidConn{said: from}})
+		place, _ := new(gate).take(nil, 1, false)
+		h := newHTTPClient(&connection{cut: cut, config: (&Config{}).withDefaults(), place: place}, &sniffed{Conn: saidConn{said: from}})
 		requests := bufio.NewReader(h)
 		for {
 			h.requests.head = nil

@@ -27,6 +27,7 @@ type Server struct {
 // New makes a Server. It starts nothing.
 func New(config Config) *Server {
 	s := &Server{socks5: newSOCKS5(), servings: map[*serving]struct{}{}}
+	s.gate.places.freed = make(chan struct{}, 1)
 	s.buffers.New = func() any {
 		buffer := make([]byte, busyBuffer)
 		return &buffer
@@ -107,7 +108,13 @@ func (v *serving) accept(ln net.Listener, connections *sync.WaitGroup) error {
 	pause := least
 	var spare spareFile
 	defer spare.give()
+	entering := make(chan struct{}, maxEntering)
 	for {
+		select {
+		case entering <- struct{}{}:
+		case <-v.stopping.Done():
+			return net.ErrClosed
+		}
 		spare.fill()
 		conn, full, err := acceptWith(ln, &spare)
 		switch {
@@ -115,11 +122,12 @@ func (v *serving) accept(ln net.Listener, connections *sync.WaitGroup) error {
 			pause = least
 			cut := v.cutContext()
 			connections.Add(1)
-			go v.serve(conn, full, cut, connections.Done)
+			go v.serve(conn, full, cut, func() { <-entering }, connections.Done)
 		case v.stopping.Err() != nil, errors.Is(err, net.ErrClosed):
 			return err
 		default:
 			v.server.config.Load().Log.Warn().Err(err).Stringer("listener", ln.Addr()).Dur("pause_ms", pause).Msg("accept")
+			<-entering
 			select {
 			case <-time.After(pause):
 			case <-v.stopping.Done():
@@ -151,7 +159,7 @@ type connection struct {
 	conn    net.Conn
 	cut     context.Context // ended: the connection is cut, for its cause
 	uncut   func() bool
-	entered bool
+	place   *place // nil for a client that is turned away
 	done    func() // to be called at its end
 	surplus bool   // it is asked what it wants, and refused
 	full    error  // with this: there are as many as Config.Connections, or no files for more
@@ -165,9 +173,9 @@ func (c *connection) whyCut() error {
 	return context.Cause(c.cut)
 }
 
-// serve owns conn, which is cut when cut ends. With full it is only told that. done is called when all is over, which may
-// be after it has returned.
-func (v *serving) serve(conn net.Conn, full error, cut context.Context, done func()) {
+// serve owns conn, which is cut when cut ends. With full it is only told that. Entered is called when it has a place or
+// gets none, done when all is over, which may be after it has returned.
+func (v *serving) serve(conn net.Conn, full error, cut context.Context, entered, done func()) {
 	c := &connection{
 		serving: v, id: v.server.ids.Add(1), config: v.server.config.Load(),
 		meter: &meter{all: &v.server.traffic}, conn: conn, cut: cut, done: done, full: full,
@@ -179,7 +187,7 @@ func (v *serving) serve(conn net.Conn, full error, cut context.Context, done fun
 		}
 	}()
 	defer c.survive()
-	if c.entered = c.enter(conn); !c.entered {
+	if !c.entered(conn, entered) {
 		return
 	}
 	c.uncut = context.AfterFunc(c.cut, func() { reset(conn) })
@@ -199,6 +207,12 @@ func (v *serving) serve(conn net.Conn, full error, cut context.Context, done fun
 	}
 }
 
+// entered is enter, and calls decided when it has returned, even by a panic.
+func (c *connection) entered(conn net.Conn, decided func()) bool {
+	defer decided()
+	return c.enter(conn)
+}
+
 // survive keeps a panic of a connection from ending the process. It is to be deferred.
 func (c *connection) survive() {
 	if p := recover(); p != nil {
@@ -212,8 +226,8 @@ func (c *connection) end() {
 	if c.uncut != nil {
 		c.uncut()
 	}
-	if c.entered {
-		c.server.gate.leave()
+	if c.place != nil {
+		c.place.leave()
 	}
 	_ = c.conn.Close() // whoever wrote last has met what could go wrong
 }
@@ -243,6 +257,9 @@ func (c *connection) ask(conn net.Conn) (net.Conn, *request, error) {
 	default:
 		unleave() // net/http knows which of its connections wait
 		asked, err = c.askHTTP(client)
+	}
+	if err == nil && speaks != speaksHTTP && !c.place.admit() {
+		err = errGaveWay
 	}
 	if err != nil {
 		if time.Now().Before(deadline) && c.stopping.Err() == nil {

@@ -40,10 +40,13 @@ func strictTLS(config *tls.Config) *tls.Config {
 
 // handshakeTLS is bounded by the deadline of its connection.
 func (c *connection) handshakeTLS(client *sniffed) (net.Conn, error) {
-	secured := &tlsConn{Conn: tls.Server(client, c.config.TLS), plain: client}
+	tally := &tallyConn{Conn: client, place: c.place}
+	secured := &tlsConn{Conn: tls.Server(tally, c.config.TLS), plain: client}
 	if err := secured.Handshake(); err != nil {
 		return nil, fmt.Errorf("TLS handshake: %w", err)
 	}
+	tally.done = true
+	c.place.chargeBase(pendingBase + tlsBase)
 	return secured, nil
 }
 
