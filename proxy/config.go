@@ -37,7 +37,7 @@ type Config struct {
 	// else closed.
 	Connections int
 	// Credentials are wanted of SOCKS5 clients by RFC 1929 and of HTTP clients as Proxy-Authorization: Basic. SOCKS4
-	// has no password, and is refused with them. nil wants none.
+	// has no password, and is refused with them. nil wants none. Wrong ones are answered a few times a second, in all.
 	Credentials *Credentials
 	// TLS makes the port speak TLS too, told by the first byte: inside are the same languages. Client certificates are
 	// required and checked against its ClientCAs, whatever its ClientAuth says. nil means no TLS.

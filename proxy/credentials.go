@@ -5,14 +5,45 @@ import (
 	"crypto/subtle"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 )
 
 // errNoPassword is a SOCKS4 client where credentials are wanted.
 var errNoPassword = errors.New("SOCKS4 has no password, and one is wanted")
 
-// wrongPause is how long a client waits for the answer to a wrong password.
-const wrongPause = 500 * time.Millisecond
+// How wrong passwords are answered: all clients of a Server together get so many answers, each after a pause. Those over
+// that are cut without one. The right password is never kept waiting, which a client that hangs up instead of waiting can
+// make use of: what protects against that one is a long password.
+const (
+	wrongPause    = 500 * time.Millisecond // the least
+	wrongInterval = 250 * time.Millisecond // between two, on the long run
+	wrongBurst    = 8                      // that need not keep the interval
+	wrongWait     = 8 * time.Second        // the longest; it bounds the clients that wait, too
+)
+
+// guesses gives the answers to wrong passwords their times. The zero value is ready.
+type guesses struct {
+	mutex sync.Mutex
+	next  time.Time // when the next answer would be due if there were no bursts
+}
+
+// reserve returns how long the client of a wrong password has to wait for its answer, false if it gets none. A client that
+// does not wait for its answer does not give it back.
+func (g *guesses) reserve(now time.Time) (wait time.Duration, ok bool) {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	next := g.next
+	if next.Before(now) {
+		next = now
+	}
+	wait = next.Add(-(wrongBurst - 1) * wrongInterval).Sub(now)
+	if wait > wrongWait {
+		return 0, false
+	}
+	g.next = next.Add(wrongInterval)
+	return max(wait, wrongPause), true
+}
 
 // challenge is what an HTTP client is asked for (RFC 7617).
 const challenge = `Basic realm="fairlead", charset="UTF-8"`
@@ -26,15 +57,20 @@ func (c *Credentials) are(user, password string) bool {
 	return same(c.User, user)&same(c.Password, password) == 1
 }
 
-// wrongPassword logs a wrong user or password, lets the client wait, and returns false.
+// wrongPassword logs a wrong user or password and keeps the client waiting. It returns false if there is to be no answer.
 func (c *connection) wrongPassword(protocol Protocol) bool {
 	if n, ok := c.server.gate.unauth.admit(time.Now()); ok {
 		c.config.Log.Warn().Uint64("conn", c.id).Str("protocol", string(protocol)).Int("others", n).Msg("wrong user or password")
 	}
-	timer := time.NewTimer(wrongPause)
+	wait, ok := c.server.gate.guesses.reserve(time.Now())
+	if !ok {
+		return false
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
 	case <-c.place.gone:
 	case <-c.cut.Done():
 	case <-c.stopping.Done():
@@ -56,7 +92,9 @@ func (c *httpClient) admitted(w http.ResponseWriter, r *http.Request) bool {
 			return c.enter()
 		}
 		text = "This proxy wants another user or password: the right ones are in the URL that Fairlead copies for it."
-		c.conn.wrongPassword(HTTP)
+		if !c.conn.wrongPassword(HTTP) {
+			panic(http.ErrAbortHandler)
+		}
 	}
 	_ = c.sniffed.SetReadDeadline(time.Now().Add(c.conn.config.Handshake)) // for the rest of the request
 	w.Header().Set("Proxy-Authenticate", challenge)

@@ -30,6 +30,7 @@ const burstPause = 10 * time.Second
 type gate struct {
 	places  places
 	evicted atomic.Int64 // clients that gave way and that no line has counted yet
+	guesses guesses
 
 	strangers, surplus, unauth, unwanted, hidden, crowded burst
 }

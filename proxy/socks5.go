@@ -67,7 +67,13 @@ func (socks5Password) Authenticate(r io.Reader, w io.Writer, client string) (*so
 // Valid judges a user and a password.
 func (h *socks5Handshake) Valid(user, password, _ string) bool {
 	wanted := h.asking.config.Credentials
-	return wanted == nil || wanted.are(user, password) || h.asking.wrongPassword(SOCKS5)
+	if wanted == nil || wanted.are(user, password) {
+		return true
+	}
+	if !h.asking.wrongPassword(SOCKS5) {
+		reset(h.asking.conn) // the library would answer
+	}
+	return false
 }
 
 // keepNames is the resolver that leaves names to the Dialer.
