@@ -10,10 +10,40 @@ import (
 )
 
 const (
-	maxFlat   = 14 // contexts that stand in the menu one below the other
-	maxRecent = 5  // contexts that are off and stand above the groups, because they were used of late
-	maxGroup  = 25 // lines of a submenu
+	maxFlat   = 14  // contexts that stand in the menu one below the other
+	maxRecent = 5   // contexts that are off and stand above the groups, because they were used of late
+	maxGroup  = 25  // lines of a submenu
+	maxListed = 500 // contexts in the menu: panels read all of it, submenus included, and become slow
 )
+
+// listed are the contexts that the menu has, and how many it leaves out. Those that are on, and those used of late, are
+// always among them.
+func listed(all []session.State) (some []session.State, more int) {
+	if len(all) <= maxListed {
+		return all, 0
+	}
+	keep := map[string]bool{}
+	for _, name := range recent(all) {
+		keep[name] = true
+	}
+	room := maxListed - len(keep)
+	for _, c := range all {
+		if stoppable(c) {
+			keep[c.Name] = true
+			room--
+		}
+	}
+	for _, c := range all {
+		switch {
+		case keep[c.Name]:
+			some = append(some, c)
+		case room > 0:
+			some = append(some, c)
+			room--
+		}
+	}
+	return some, len(all) - len(some)
+}
 
 // contexts are the lines of all contexts. A few stand as in the kubeconfig. Of many, those that are on or were on of late stand so, and
 // the rest in submenus: by file, and by what their names begin with.

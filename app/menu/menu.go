@@ -39,13 +39,19 @@ func Build(s session.Snapshot, x Extras) []Item {
 	if len(s.Contexts) == 0 && s.Version > 0 {
 		below = append(below, noContexts(s.Sources)...)
 	}
+	all, more := listed(s.Contexts)
+	if more > 0 {
+		item := line("contexts/more", fmt.Sprintf("…and %d more contexts: fairlead on NAME", more))
+		item.Tooltip = "fairlead list names all contexts, and fairlead on switches any of them on."
+		below = append(below, item)
+	}
 	below = append(below, problems(s.Problems)...)
 	below = append(below, foot(s, x)...)
 	room := 0
 	if x.Lines > 0 {
 		room = max(minRoom, x.Lines-lines(items)-lines(below))
 	}
-	return slices.Concat(items, contextsIn(room, s.Contexts, x), below)
+	return slices.Concat(items, contextsIn(room, all, x), below)
 }
 
 func noContexts(sources []string) []Item {

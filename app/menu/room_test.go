@@ -3,6 +3,7 @@ package menu
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"fairlead/app/session"
 )
@@ -56,6 +57,32 @@ func fits(t *testing.T, s session.Snapshot, x Extras) {
 	for id, count := range seen {
 		if count > 1 {
 			t.Errorf("ID %q %d times", id, count)
+		}
+	}
+}
+
+// A menu is read whole by the panel, submenus included: of very many contexts it has only some.
+func TestAMenuHasABoundedNumberOfLines(t *testing.T) {
+	s := session.Snapshot{Version: 1, Contexts: many(60000, 3)}
+	on, used := 40000, 50000
+	s.Contexts[on].Phase, s.Contexts[on].Wanted, s.Contexts[on].Address = session.On, true, "127.0.0.1:1080"
+	s.Contexts[used].Used = time.Unix(1, 0)
+	for _, room := range []int{0, 12, 40} {
+		x := extras()
+		x.Lines = room
+		items := Build(s, x)
+		seen, all := map[string]bool{}, 0
+		walk(items, func(item Item) { seen[item.ID], all = true, all+1 })
+		if all > 4*maxListed {
+			t.Errorf("%d lines, submenus included", all)
+		}
+		for _, i := range []int{0, on, used} {
+			if name := s.Contexts[i].Name; !seen["row/"+name] && !seen["ask/"+name] {
+				t.Errorf("%q has no line", name)
+			}
+		}
+		if !seen["contexts/more"] {
+			t.Error("nothing is said of the others")
 		}
 	}
 }
