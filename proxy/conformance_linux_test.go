@@ -2,9 +2,12 @@ package proxy_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -18,24 +21,72 @@ import (
 
 func TestDirectIsADialer(t *testing.T) {
 	suite := dialtest.Loopback(t)
-	suite.Dialer = proxy.Direct{Allow: func(netip.AddrPort) bool { return true }}
-	suite.Hangs = hangs(t)
+	suite.Dialer = proxy.Direct{
+		Allow:    func(to netip.AddrPort) bool { return to.Addr().IsLoopback() },
+		Resolver: names(t, nil),
+	}
+	suite.Unknown, suite.Forbidden, suite.Hangs = "nobody.example:80", "169.254.169.254:80", hangs(t)
 	dialtest.Run(t, suite)
 }
 
 // A tunnel through the proxy must be as good a connection as the Dialer's own.
 func TestSOCKS5TunnelIsADialer(t *testing.T) {
-	suite := dialtest.Loopback(t)
-	w := open(t, direct())
-	suite.Dialer, suite.Unknown, suite.Hangs = socksDialer(w.addr), "nobody.example:80", hangs(t)
+	suite := behindProxy(t)
+	suite.Dialer = socksDialer(open(t, withFailures()).addr)
+	suite.NotReady = ""
+	suite.Without = map[dialtest.Part]string{dialtest.NotReadyIsTold: oneReply}
 	dialtest.Run(t, suite)
 }
 
 func TestConnectTunnelIsADialer(t *testing.T) {
-	suite := dialtest.Loopback(t)
-	w := open(t, direct())
-	suite.Dialer, suite.Unknown, suite.Hangs = connectDialer(w.addr), "nobody.example:80", hangs(t)
+	suite := behindProxy(t)
+	suite.Dialer = connectDialer(open(t, withFailures()).addr)
 	dialtest.Run(t, suite)
+}
+
+// A way through a forward proxy must be as good as the Dialer behind it; that proxy is our own.
+func TestUpstreamIsADialer(t *testing.T) {
+	plain := open(t, withFailures())
+	a := newAuthority(t)
+	behindTLS := open(t, a.secured(withFailures()))
+	for _, address := range []string{"http://" + plain.addr, "https://" + behindTLS.addr, "socks5://" + plain.addr} {
+		via := mustURL(address)
+		t.Run(via.Scheme, func(t *testing.T) {
+			suite := behindProxy(t)
+			way := upstream(address)
+			way.UpstreamTLS = a.clientTLS(a.issue("client", x509.ExtKeyUsageClientAuth))
+			suite.Dialer = way
+			if via.Scheme == "socks5" {
+				suite.Unknown = ""
+				suite.Without = map[dialtest.Part]string{dialtest.UnknownIsTold: oneReply}
+			}
+			dialtest.Run(t, suite)
+		})
+	}
+}
+
+const oneReply = "SOCKS5 has one reply for a host that does not exist and one that cannot be reached"
+
+// behindProxy is what a proxy that is configured by withFailures leads to.
+func behindProxy(t *testing.T) dialtest.Suite {
+	suite := dialtest.Loopback(t)
+	suite.Unknown, suite.NotReady, suite.Forbidden = "nobody.example:443", "idle.example:443", "secret.example:443"
+	suite.Hangs = hangs(t)
+	suite.Without = nil
+	return suite
+}
+
+// withFailures configures a proxy that dials from this machine and knows a host that is not ready and one that is not allowed.
+func withFailures() proxy.Config {
+	return by(func(ctx context.Context, network, address string) (net.Conn, error) {
+		switch address {
+		case "idle.example:443":
+			return nil, syscall.EHOSTUNREACH
+		case "secret.example:443":
+			return nil, fs.ErrPermission
+		}
+		return through{}.DialContext(ctx, network, address)
+	})
 }
 
 // hangs returns an address whose listener's backlog is full: the kernel drops what else wants to connect.
@@ -81,7 +132,7 @@ func asking(proxyAddr string, request func(address string) []byte, answer func(a
 		}
 		if err != nil {
 			_ = conn.Close()
-			return nil, err
+			return nil, cmp.Or(ctx.Err(), err)
 		}
 		return aheadConn{conn.(*net.TCPConn), ahead}, nil
 	}
@@ -105,6 +156,8 @@ func socksDialer(proxyAddr string) proxy.Dialer {
 		switch answer[3] {
 		case 0:
 			return nil
+		case 2:
+			return fs.ErrPermission
 		case 4:
 			return &net.DNSError{Err: "no such host", Name: address, IsNotFound: true}
 		case 5:
@@ -130,6 +183,10 @@ func connectDialer(proxyAddr string) proxy.Dialer {
 			return syscall.ECONNREFUSED
 		case strings.Contains(text, "no such host"):
 			return &net.DNSError{Err: "no such host", Name: address, IsNotFound: true}
+		case response.StatusCode == http.StatusForbidden:
+			return fs.ErrPermission
+		case response.StatusCode == http.StatusServiceUnavailable:
+			return syscall.EHOSTUNREACH
 		}
 		return fmt.Errorf("%s: %s", response.Status, body)
 	})

@@ -13,8 +13,8 @@ import (
 // direction, and the answer is lost. ctx bounds the dial, never the connection. Errors are in the words of package net
 // and the system, wrapped as one likes: *net.DNSError with IsNotFound for no such name, syscall.ECONNREFUSED,
 // syscall.EHOSTUNREACH for nothing there that is ready, syscall.ENETUNREACH for a way that is down, fs.ErrPermission
-// for not allowed, context.DeadlineExceeded. An end of the connection that is no orderly end must be an error of Read
-// other than io.EOF. A Dialer is used by many goroutines at once.
+// for not allowed, context.DeadlineExceeded or os.ErrDeadlineExceeded for out of time. An end of the connection that is
+// no orderly end must be an error of Read other than io.EOF. A Dialer is used by many goroutines at once.
 type Dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }

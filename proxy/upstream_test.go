@@ -23,7 +23,6 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"fairlead/proxy"
-	"fairlead/proxy/dialtest"
 )
 
 // by upstream: everything is sent to one forward proxy, and every address is let through.
@@ -344,20 +343,5 @@ func TestSilentUpstreamEndsWithTheDial(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: %v", kind, err)
 		}
-	}
-}
-
-// A way through our own proxy must be as good as the Dialer behind it.
-func TestUpstreamIsADialer(t *testing.T) {
-	up := open(t, direct())
-	for _, kind := range []string{"http", "socks5"} {
-		t.Run(kind, func(t *testing.T) {
-			suite := dialtest.Loopback(t)
-			suite.Dialer, suite.Unknown = upstream(kind+"://"+up.addr), "nobody.example:443"
-			if kind == "socks5" {
-				suite.Unknown = "" // SOCKS5 does not tell an unknown host from an unreachable one
-			}
-			dialtest.Run(t, suite)
-		})
 	}
 }

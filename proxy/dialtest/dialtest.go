@@ -6,8 +6,11 @@ package dialtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,66 +22,114 @@ import (
 // patience bounds every wait for something that must happen.
 const patience = 60 * time.Second
 
-// Suite is a Dialer and what there is to dial. An address that is empty stands for something that the Dialer's world
-// does not have; what would need it is not part of the suite then.
+// A Suite is a Dialer and what there is to dial. A part of the suite whose address is empty has to be named in Without.
 type Suite struct {
 	Dialer proxy.Dialer
-	// Echo must be given. It sends back what it gets, and ends its direction when the client's has ended, as far as it learns of that.
+	// Without names the parts that the Dialer cannot pass, or that nothing at the other end can show, each with its reason.
+	// Run fails for a part that is neither run nor named, and for one that is named though it could run.
+	Without map[Part]string
+	// Stop ends the Dialer, with every connection and whatever it keeps between connections, and returns when all of it is
+	// gone. Run calls it once, after the last part. Nil stands for a Dialer that keeps nothing, which Run holds to that.
+	Stop func()
+
+	// Echo sends back what it gets, and ends its direction when the client's has ended, as far as it learns of that.
 	Echo string
-	// Late waits for five bytes, and for the end of the client's direction where HalfClose holds, then sends LateAnswer
-	// in several pieces over a second or more, and closes.
-	Late       string
-	LateAnswer string
+	// Late reads LateRequest, which may be empty, sends LateAnswer in several pieces over a second or more, and closes. It
+	// waits for the end of the client's direction before it answers, unless EndReachesTarget is in Without.
+	Late, LateRequest, LateAnswer string
 	// Source sends SourceBytes bytes and closes.
 	Source      string
 	SourceBytes int64
-	// Refused has nobody listening, Unknown does not exist.
-	Refused string
-	Unknown string
+	// Resets reads one byte and resets the connection.
+	Resets string
+	// Nothing listens at Refused; Unknown does not exist; NotReady exists and has nothing that could answer; Forbidden may
+	// not be reached.
+	Refused, Unknown, NotReady, Forbidden string
 	// Hangs never answers a dial.
 	Hangs string
-	// HalfClose says that the client's FIN reaches the target while the answer still comes.
-	HalfClose bool
+
 	// Bytes is the size of the large transfers; default 16 MiB.
 	Bytes int64
 	// Parallel is the number of connections at once; default 50.
 	Parallel int
 }
 
+// A Part is the name of one part of the suite.
+type Part string
+
+// The parts that a Suite may be Without. All others hold for every Dialer there is.
+const (
+	// EndReachesTarget is the half-close: the target sees the end of the client's direction, and can still answer.
+	EndReachesTarget Part = "EndOfOneDirectionReachesTheTarget"
+	UnknownIsTold    Part = "UnknownIsNotFound"
+	NotReadyIsTold   Part = "NotReadyIsEHOSTUNREACH"
+	ForbiddenIsTold  Part = "ForbiddenIsErrPermission"
+	// DialsHang are the cancelled dial and the dial that is out of time.
+	DialsHang Part = "DialThatHangsEndsWithItsContext"
+)
+
+// parts are those of the suite, in the order in which they run. Each names the addresses that it cannot do without.
+var parts = []struct {
+	name Part
+	need func(Suite) []string
+	test func(*testing.T, Suite)
+}{
+	{"LargeTransferBothWays", echo, largeBothWays},
+	{"LargeTransferArrivesWithItsEnd", func(s Suite) []string { return []string{s.Source} }, largeSource},
+	{"LateAnswerSurvivesTheClientsEnd", func(s Suite) []string { return []string{s.Late} }, lateAnswer},
+	{"EndOfOneDirectionLosesNothing", echo, endLosesNothing},
+	{EndReachesTarget, echo, endIsPassedOn},
+	{"ResetIsNoOrderlyEnd", func(s Suite) []string { return []string{s.Resets} }, reset},
+	{"CloseUnblocksRead", echo, closeUnblocksRead},
+	{"CloseTwiceIsHarmless", echo, closeTwice},
+	{"ConnectionOutlivesTheContextOfItsDial", echo, outlivesDial},
+	{"CancelledDialReturns", echo, cancelledDial},
+	{DialsHang, func(s Suite) []string { return []string{s.Hangs} }, hanging},
+	{"RefusedIsECONNREFUSED", func(s Suite) []string { return []string{s.Refused} }, refused},
+	{UnknownIsTold, func(s Suite) []string { return []string{s.Unknown} }, unknown},
+	{NotReadyIsTold, func(s Suite) []string { return []string{s.NotReady} }, notReady},
+	{ForbiddenIsTold, func(s Suite) []string { return []string{s.Forbidden} }, forbidden},
+	{"ManyAtOnce", echo, many},
+	{"FailureHarmsNoOtherConnection", func(s Suite) []string { return []string{s.Echo, s.Refused} }, failureHarmsNone},
+}
+
+func echo(s Suite) []string { return []string{s.Echo} }
+
+// optional are the parts that a Suite may be Without.
+var optional = []Part{EndReachesTarget, UnknownIsTold, NotReadyIsTold, ForbiddenIsTold, DialsHang}
+
 // Run tests the Dialer. It fails when a goroutine is left at the end that was not there after a first connection: what a
-// Dialer keeps for all of them is begun by then.
+// Dialer without Stop keeps is begun by then. With Stop, it was not there before that connection either.
 func Run(t *testing.T, s Suite) {
+	for _, fault := range s.faults() {
+		t.Error(fault)
+	}
+	if t.Failed() {
+		return
+	}
 	if s.Bytes == 0 {
 		s.Bytes = 16 << 20
 	}
 	if s.Parallel == 0 {
 		s.Parallel = 50
 	}
-	t.Run("FirstConnection", func(t *testing.T) { roundTrip(t, s) })
 	before := goleak.IgnoreCurrent()
-	for _, part := range []struct {
-		name   string
-		needed string
-		test   func(*testing.T, Suite)
-	}{
-		{"RoundTrip", s.Echo, roundTrip},
-		{"LargeTransferBothWays", s.Echo, largeBothWays},
-		{"LargeTransferArrivesWithItsEnd", s.Source, largeSource},
-		{"LateAnswerSurvivesTheClientsEnd", s.Late, lateAnswer},
-		{"EndOfOneDirectionReachesTheTarget", onlyIf(s.HalfClose, s.Echo), endIsPassedOn},
-		{"CloseUnblocksRead", s.Echo, closeUnblocksRead},
-		{"CloseTwiceIsHarmless", s.Echo, closeTwice},
-		{"ConnectionOutlivesTheContextOfItsDial", s.Echo, outlivesDial},
-		{"CancelledDialReturns", s.Echo, cancelledDial},
-		{"CancelEndsADialThatHangs", s.Hangs, cancelHanging},
-		{"RefusedIsECONNREFUSED", s.Refused, refused},
-		{"UnknownIsNotFound", s.Unknown, unknown},
-		{"ManyAtOnce", s.Echo, many},
-		{"FailureHarmsNoOtherConnection", both(s.Echo, s.Refused), failureHarmsNone},
-	} {
-		if part.needed != "" {
-			t.Run(part.name, func(t *testing.T) { part.test(t, s) })
+	t.Run("FirstConnection", func(t *testing.T) { roundTrip(t, s) })
+	if s.Stop == nil {
+		before = goleak.IgnoreCurrent()
+	}
+	for _, p := range parts {
+		if reason, without := s.Without[p.name]; without {
+			t.Logf("without %s: %s", p.name, reason)
+			continue
 		}
+		t.Run(string(p.name), func(t *testing.T) { p.test(t, s) })
+	}
+	if s.Stop != nil {
+		s.Stop = sync.OnceFunc(s.Stop)
+		t.Run("ClosedConnectionsLeaveNothing", func(t *testing.T) { closedLeaveNothing(t, s) })
+		t.Run("StopEndsConnectionsAndDials", func(t *testing.T) { stopEndsAll(t, s) })
+		s.Stop() // where -run left that part out
 	}
 	// Close of a connection returns before the other side of it has noticed.
 	err := goleak.Find(before)
@@ -90,51 +141,73 @@ func Run(t *testing.T, s Suite) {
 	}
 }
 
-func onlyIf(condition bool, address string) string {
-	if condition {
-		return address
+// faults says what is wrong with the Suite itself.
+func (s Suite) faults() []string {
+	var faults []string
+	for part, reason := range s.Without {
+		if !slices.Contains(optional, part) {
+			faults = append(faults, fmt.Sprintf("Without names %s, which no Dialer may do without", part))
+		}
+		if reason == "" {
+			faults = append(faults, fmt.Sprintf("Without gives no reason for %s", part))
+		}
 	}
-	return ""
+	for _, p := range parts {
+		_, without := s.Without[p.name]
+		missing := slices.Contains(p.need(s), "")
+		switch {
+		case missing && !without:
+			faults = append(faults, fmt.Sprintf("nothing to dial for %s, and it is not in Without", p.name))
+		case !missing && without && p.name != EndReachesTarget:
+			faults = append(faults, fmt.Sprintf("%s is in Without, and there is something to dial for it", p.name))
+		}
+	}
+	return faults
 }
 
-func both(a, b string) string { return onlyIf(a != "", b) }
+// connect dials, and waits for the confirmation where there is one.
+func connect(ctx context.Context, s Suite, address string) (net.Conn, error) {
+	conn, err := s.Dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	if u, ok := conn.(proxy.Unconfirmed); ok {
+		if err := u.Opened(ctx); err != nil {
+			_ = conn.Close()
+			return nil, fmt.Errorf("opened: %w", err)
+		}
+	}
+	return conn, nil
+}
 
-// dial connects, waits for the confirmation where there is one, and closes the connection when the test ends.
+// dial connects, and closes the connection when the test ends.
 func dial(t *testing.T, s Suite, address string) net.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	conn, err := s.Dialer.DialContext(ctx, "tcp", address)
+	conn, err := connect(ctx, s, address)
 	if err != nil {
 		t.Fatalf("dial %s: %v", address, err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if u, ok := conn.(proxy.Unconfirmed); ok {
-		if err := u.Opened(ctx); err != nil {
-			t.Fatalf("dial %s: opened: %v", address, err)
-		}
-	}
 	if _, ok := conn.(interface{ CloseWrite() error }); !ok {
 		t.Fatalf("%T has no CloseWrite", conn)
 	}
 	return conn
 }
 
-// dialError is the error of a dial that must fail, wherever the Dialer tells it.
+// dialError returns the error of a dial that must fail.
 func dialError(t *testing.T, s Suite, address string) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	conn, err := s.Dialer.DialContext(ctx, "tcp", address)
+	conn, err := connect(ctx, s, address)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	if u, ok := conn.(proxy.Unconfirmed); ok {
-		if err := u.Opened(ctx); err != nil {
-			return err
-		}
-		// Taken for connected all the same: then the refusal is an error of Read.
+	if _, ok := conn.(proxy.Unconfirmed); ok {
+		// A refusal that came after the connection was taken for open is an error of Read.
 		if _, err := within(t, func() (int, error) { return conn.Read(make([]byte, 1)) }); !errors.Is(err, io.EOF) {
 			return err
 		}

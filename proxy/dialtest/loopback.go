@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Loopback starts what a Suite dials on this machine's loopback, for Dialers that reach it. It sets everything but
-// Dialer, Unknown and Hangs.
+// Loopback starts what a Suite dials on this machine's loopback, for Dialers that reach it. It sets
+// everything but Dialer, Unknown, Forbidden and Hangs.
 func Loopback(t *testing.T) Suite {
 	const pieces = 5
-	s := Suite{HalfClose: true, SourceBytes: 8 << 20, LateAnswer: string(bytes.Repeat([]byte("line\n"), pieces))}
+	s := Suite{SourceBytes: 8 << 20, LateRequest: "hello", LateAnswer: string(bytes.Repeat([]byte("line\n"), pieces))}
 	s.Echo = serve(t, func(conn *net.TCPConn) { _, _ = io.Copy(conn, conn) })
 	s.Source = serve(t, func(conn *net.TCPConn) { _, _ = conn.Write(make([]byte, s.SourceBytes)) })
 	s.Late = serve(t, func(conn *net.TCPConn) {
@@ -23,6 +23,11 @@ func Loopback(t *testing.T) Suite {
 			_, _ = conn.Write([]byte("line\n"))
 		}
 	})
+	s.Resets = serve(t, func(conn *net.TCPConn) {
+		_, _ = conn.Read(make([]byte, 1))
+		_ = conn.SetLinger(0)
+	})
+	s.Without = map[Part]string{NotReadyIsTold: "no address of this machine's loopback is out of reach"}
 	closed := listen(t)
 	s.Refused = closed.Addr().String()
 	_ = closed.Close()

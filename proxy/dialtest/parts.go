@@ -7,7 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
+	"os"
+	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -78,8 +82,10 @@ func largeSource(t *testing.T, s Suite) {
 
 func lateAnswer(t *testing.T, s Suite) {
 	conn := dial(t, s, s.Late)
-	if _, err := conn.Write([]byte("hello")); err != nil {
-		t.Fatal(err)
+	if s.LateRequest != "" {
+		if _, err := io.WriteString(conn, s.LateRequest); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := closeWrite(conn); err != nil {
 		t.Fatal(err)
@@ -87,6 +93,25 @@ func lateAnswer(t *testing.T, s Suite) {
 	got, err := within(t, func() ([]byte, error) { return io.ReadAll(conn) })
 	if err != nil || string(got) != s.LateAnswer {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// endLosesNothing ends the client's direction while the echo of it is still to come. Whether or not the target learns of
+// that, all of the echo arrives, and then an orderly end.
+func endLosesNothing(t *testing.T, s Suite) {
+	conn := dial(t, s, s.Echo)
+	const size = 1 << 20
+	written := make(chan error, 1)
+	go func() {
+		_, err := conn.Write(make([]byte, size))
+		written <- errors.Join(err, closeWrite(conn))
+	}()
+	n, err := within(t, func() (int64, error) { return io.Copy(io.Discard, conn) })
+	if err := errors.Join(err, <-written); err != nil || n != size {
+		t.Errorf("%d of %d bytes, then %v", n, size, err)
+	}
+	if _, err := conn.Write([]byte("more")); err == nil {
+		t.Error("a write after CloseWrite succeeds")
 	}
 }
 
@@ -102,8 +127,16 @@ func endIsPassedOn(t *testing.T, s Suite) {
 	if err != nil || string(got) != "hello" {
 		t.Errorf("%q, %v", got, err)
 	}
-	if _, err := conn.Write([]byte("more")); err == nil {
-		t.Error("a write after CloseWrite succeeds")
+}
+
+// reset makes the target break the connection.
+func reset(t *testing.T, s Suite) {
+	conn := dial(t, s, s.Resets)
+	if _, err := conn.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := within(t, func() (int64, error) { return io.Copy(io.Discard, conn) }); err == nil {
+		t.Errorf("%d bytes and an orderly end", n)
 	}
 }
 
@@ -154,12 +187,14 @@ func outlivesDial(t *testing.T, s Suite) {
 }
 
 func cancelledDial(t *testing.T, s Suite) {
-	ctx, cancel := context.WithCancel(t.Context())
+	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	conn, err := within(t, func() (net.Conn, error) { return s.Dialer.DialContext(ctx, "tcp", s.Echo) })
-	if err == nil {
-		_ = conn.Close()
-		t.Error("a dial with a cancelled context succeeds")
+	for range 20 {
+		conn, err := within(t, func() (net.Conn, error) { return s.Dialer.DialContext(over, "tcp", s.Echo) })
+		if err == nil {
+			_ = conn.Close()
+			t.Error("a dial with a cancelled context succeeds")
+		}
 	}
 	// A cancel at any moment leaves either a connection or an error, and nothing behind: Run looks for what is left.
 	for i := range 20 {
@@ -172,29 +207,41 @@ func cancelledDial(t *testing.T, s Suite) {
 	}
 }
 
-func cancelHanging(t *testing.T, s Suite) {
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() {
-		conn, err := s.Dialer.DialContext(ctx, "tcp", s.Hangs)
-		if err == nil {
-			_ = conn.Close()
+func hanging(t *testing.T, s Suite) {
+	for _, ending := range []struct {
+		name  string
+		limit time.Duration
+		want  []error
+	}{
+		{"cancelled", patience, []error{context.Canceled}},
+		{"out of time", 300 * time.Millisecond, []error{context.DeadlineExceeded, os.ErrDeadlineExceeded}},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), ending.limit)
+		defer cancel()
+		ended := make(chan error, 1)
+		go func() {
+			conn, err := connect(ctx, s, s.Hangs)
+			if err == nil {
+				_ = conn.Close()
+			}
+			ended <- err
+		}()
+		select {
+		case err := <-ended:
+			t.Fatalf("the dial does not hang: %v", err)
+		case <-time.After(100 * time.Millisecond):
 		}
-		ended <- err
-	}()
-	select {
-	case err := <-ended:
-		t.Errorf("the dial does not hang: %v", err)
-	case <-time.After(100 * time.Millisecond):
-	}
-	cancel()
-	select {
-	case err := <-ended:
-		if err == nil {
-			t.Error("the cancelled dial succeeds")
+		if ending.limit == patience {
+			cancel()
 		}
-	case <-time.After(patience):
-		t.Error("the cancelled dial goes on")
+		select {
+		case err := <-ended:
+			if !slices.ContainsFunc(ending.want, func(want error) bool { return errors.Is(err, want) }) {
+				t.Errorf("the dial that is %s returns %v", ending.name, err)
+			}
+		case <-time.After(patience):
+			t.Errorf("the dial that is %s goes on", ending.name)
+		}
 	}
 }
 
@@ -208,6 +255,18 @@ func unknown(t *testing.T, s Suite) {
 	var dns *net.DNSError
 	if err := dialError(t, s, s.Unknown); !errors.As(err, &dns) || !dns.IsNotFound {
 		t.Errorf("%v is no *net.DNSError with IsNotFound", err)
+	}
+}
+
+func notReady(t *testing.T, s Suite) {
+	if err := dialError(t, s, s.NotReady); !errors.Is(err, syscall.EHOSTUNREACH) {
+		t.Errorf("%v is not EHOSTUNREACH", err)
+	}
+}
+
+func forbidden(t *testing.T, s Suite) {
+	if err := dialError(t, s, s.Forbidden); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("%v is not fs.ErrPermission", err)
 	}
 }
 
@@ -240,4 +299,38 @@ func failureHarmsNone(t *testing.T, s Suite) {
 		_ = dialError(t, s, s.Refused)
 	}
 	mustExchange(t, conn, "after")
+}
+
+// closedLeaveNothing holds a Dialer that keeps something between connections to not keeping more with each.
+func closedLeaveNothing(t *testing.T, s Suite) {
+	const connections, slack = 100, 25
+	use := func() {
+		conn := dial(t, s, s.Echo)
+		mustExchange(t, conn, "hello")
+		_ = conn.Close()
+	}
+	use()
+	before := runtime.NumGoroutine()
+	for range connections {
+		use()
+	}
+	for deadline := time.Now().Add(patience / 2); runtime.NumGoroutine() > before+slack; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines before %d connections, and %d after", before, connections, runtime.NumGoroutine())
+		}
+	}
+}
+
+func stopEndsAll(t *testing.T, s Suite) {
+	conn := dial(t, s, s.Echo)
+	mustExchange(t, conn, "hello")
+	if _, err := within(t, func() (any, error) { s.Stop(); return nil, nil }); err != nil {
+		t.Error(err)
+	}
+	if _, err := within(t, func() (int, error) { return conn.Read(make([]byte, 1)) }); err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("a read after the Dialer's end returns %v", err)
+	}
+	if err := dialError(t, s, s.Echo); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a dial after the Dialer's end returns %v, which is not net.ErrClosed", err)
+	}
 }
