@@ -192,6 +192,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	wg.Wait()
 	endLogin()
 	c.api.closeIdle()
+	c.api.streams.close()
 	return carrierErr
 }
 
@@ -201,6 +202,9 @@ func (c *Cluster) begin(ctx context.Context) (_ context.Context, end func(), err
 	case <-c.started:
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -26,6 +27,7 @@ const headersWithin = 4 * time.Second
 type sliceStreams struct {
 	client    rest.Interface
 	transport *renewable // without client-go's wrappers, which keep no connections
+	conns     openConns
 	login     *login
 }
 
@@ -42,6 +44,7 @@ func newSliceStreams(config *rest.Config, proxySource fault.ProxySource, l *logi
 		return nil, err
 	}
 	s := &sliceStreams{login: l}
+	config.Dial = s.conns.dialer(config.Dial)
 	base, err := l.transport(config)
 	if err != nil {
 		return nil, err
@@ -61,6 +64,64 @@ func newSliceStreams(config *rest.Config, proxySource fault.ProxySource, l *logi
 	sendPings(s.transport)
 	s.client, err = rest.RESTClientForConfigAndClient(config, newClient(authorized))
 	return s, err
+}
+
+// close closes every connection, and those that are still being made.
+func (s *sliceStreams) close() { s.conns.close() }
+
+// openConns are the connections that a dial function made, as long as they are open. Idle ones cannot all be closed through
+// their transport when a watch has just ended: over HTTP/2 it counts as under way for a moment more, and its connection
+// would then be kept.
+type openConns struct {
+	mu     sync.Mutex
+	open   map[*openConn]bool
+	closed bool
+}
+
+type openConn struct {
+	net.Conn
+	of *openConns
+}
+
+func (c *openConn) Close() error {
+	c.of.mu.Lock()
+	delete(c.of.open, c)
+	c.of.mu.Unlock()
+	return c.Conn.Close()
+}
+
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// dialer returns dial with its connections noted.
+func (o *openConns) dialer(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		noted := &openConn{conn, o}
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.closed {
+			_ = conn.Close()
+			return nil, net.ErrClosed
+		}
+		if o.open == nil {
+			o.open = map[*openConn]bool{}
+		}
+		o.open[noted] = true
+		return noted, nil
+	}
+}
+
+func (o *openConns) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	for c := range o.open {
+		_ = c.Conn.Close()
+	}
+	clear(o.open)
 }
 
 // sendPings has a transport find out that a connection is dead though nothing is sent on it, over HTTP/2. Over HTTP/1.1 the
