@@ -1,0 +1,14 @@
+package main
+
+import (
+	"testing"
+
+	"fairlead/build/conformance"
+)
+
+// The way into a cluster has to be as good a Dialer as any other, since proxy treats it as one.
+func TestClusterIsADialer(t *testing.T) {
+	for _, carrier := range []string{"spdy", "websocket"} {
+		t.Run(carrier, func(t *testing.T) { conformance.Run(t, cluster, carrier, conformance.Silent(t)) })
+	}
+}

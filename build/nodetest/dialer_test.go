@@ -1,0 +1,22 @@
+//go:build node
+
+package nodetest
+
+import (
+	"net/netip"
+	"testing"
+
+	"fairlead/build/clustertest"
+	"fairlead/build/conformance"
+)
+
+func TestClusterIsADialer(t *testing.T) {
+	onEach(t, func(t *testing.T, c *clustertest.Cluster) {
+		// A Pod stands in for a kubelet that hangs: the API server is in the namespaces, too.
+		address := kubectl(t, c, "get", "pod", "never-reads", "-o", "jsonpath={.status.podIP}")
+		silent := netip.AddrPortFrom(netip.MustParseAddr(address), 7006)
+		for _, carrier := range carriers {
+			t.Run(carrier, func(t *testing.T) { conformance.Run(t, c, carrier, silent) })
+		}
+	})
+}
