@@ -42,7 +42,7 @@ func (m *merged) restConfig(name string) (*rest.Config, Context, error) {
 	return nil, Context{}, fmt.Errorf("no context %q in the kubeconfig", name)
 }
 
-// userAgent tells the cluster's audit log who asks.
+// userAgent names this program in the cluster's audit log.
 func userAgent() string {
 	version := "devel"
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {

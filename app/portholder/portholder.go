@@ -1,5 +1,5 @@
 // Package portholder finds the program that listens on a port of this machine, where the system tells that: on Linux, of
-// programs that belong to the user who asks.
+// programs that belong to the user that runs this one.
 package portholder
 
 import (

@@ -3,7 +3,7 @@
 //
 // It is made for sessions that carry one stream most of the time. A session has no goroutine and no queue of its own:
 // whoever waits for bytes reads the connection, and a payload goes from there straight into that caller's buffer. When
-// several streams share a session, one of those who wait reads for all, and what is not his waits in bounded buffers.
+// several streams share a session, one of the callers reads for all, and what is for another stream waits in bounded buffers.
 //
 // What is left out, on purpose: header blocks that the peer sends are skipped, never inflated, so a compressed bomb is
 // only bytes that pass; streams opened by the peer, flow-control windows (the peers this client was made for neither

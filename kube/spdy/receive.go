@@ -7,7 +7,7 @@ import (
 )
 
 // step reads one thing from the connection: the head of a frame, what a control frame says, or a piece of payload. If the
-// payload is self's and nothing of his is buffered, it goes into p. The lock is held before and after; only the caller
+// payload is self's and nothing of that stream is buffered, it goes into p. The lock is held before and after; only the caller
 // that holds the turn may step.
 func (s *Session) step(self *Stream, p []byte) (int, error) {
 	if !s.in.complete() {

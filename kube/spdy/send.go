@@ -27,7 +27,7 @@ func (s *Session) writeLocked(b []byte) error {
 	return err
 }
 
-// flush sends the small frames that wait. If someone is sending, he does it: who reads must not wait for who writes.
+// flush sends the small frames that wait. A writer that is sending does it: a reader must not wait for a writer.
 func (s *Session) flush() {
 	for {
 		s.mu.Lock()

@@ -13,7 +13,7 @@ var errDeadline = os.ErrDeadlineExceeded
 type waiter struct {
 	wake     chan struct{} // holds one token
 	deadline time.Time
-	alarm    *time.Timer // pokes at a deadline; its owner's, while he sleeps
+	alarm    *time.Timer // pokes at a deadline; its owner's, while it sleeps
 }
 
 func (w *waiter) poke() {
@@ -23,7 +23,7 @@ func (w *waiter) poke() {
 	}
 }
 
-// turns keeps who reads the connection. At most one waiter does; the others sleep, and when he stops one of them goes on.
+// turns keeps track of which waiter reads the connection. One does at most; the others sleep until it stops, then one goes on.
 type turns struct {
 	reader      *waiter // who reads now
 	waiting     []*waiter
@@ -39,7 +39,7 @@ func (t *turns) wakeAll() {
 	}
 }
 
-// pass lets another waiter read, if nobody does. Whoever has waited calls it when he leaves.
+// pass lets another waiter read, if none does. Each that has waited calls it when it leaves.
 func (t *turns) pass() {
 	if t.reader == nil && len(t.waiting) > 0 {
 		t.waiting[0].poke()
@@ -79,7 +79,7 @@ func (s *Session) turn(w *waiter, self *Stream, p []byte) (n int, err error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, errDeadline):
-		// The caller looks at his own deadline when he comes back.
+		// The caller looks at its own deadline on its return.
 		s.turns.stale = true
 	default:
 		s.failLocked(err)

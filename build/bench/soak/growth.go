@@ -75,7 +75,7 @@ type gauge struct {
 
 func newGauge(p *process.Process, socket string, cluster *clustertest.Cluster, programs *programs) *gauge {
 	transport := &http.Transport{
-		DisableKeepAlives: true, // so that the connections of the one who asks do not count
+		DisableKeepAlives: true, // so that this client's connections do not count
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		},
