@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# gofmt, go vet and staticcheck over the root module. $1 is staticcheck's module path with its version.
+# The linters, all of them. This list is the whole choice: a new one goes here, with its version.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.7.0
+actionlint=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+misspell=github.com/golangci/misspell/cmd/misspell@v0.8.0
 
 unformatted=$(git ls-files -z '*.go' | xargs -0 gofmt -l)
 if [ -n "$unformatted" ]; then
@@ -18,4 +21,12 @@ for system in darwin windows; do
   CGO_ENABLED=0 GOOS=$system go vet ./app/... ./proxy/... ./kube/... ./assets/...
 done
 echo "staticcheck"
-go run "$1" ./...
+go run "$staticcheck" ./...
+echo "doclint"
+git ls-files -z '*.go' | xargs -0 go run ./build/doclint
+echo "misspell"
+# Not pictures, nor sums, nor the names of the Internet's top level, nor what fuzzers found.
+git ls-files -z ':!*.png' ':!*.ico' ':!*.icns' ':!*.sum' ':!proxy/pac/toplevel.txt' ':!**/testdata/fuzz/**' | xargs -0 go run "$misspell" -error
+echo "actionlint"
+# Without shellcheck and pyflakes, which it runs where they happen to be.
+go run "$actionlint" -shellcheck= -pyflakes=
