@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -32,7 +33,8 @@ func (k *Kubelet) PortForward(ctx context.Context, sandbox string, number int32,
 	if !k.begin() {
 		return errStopping
 	}
-	defer k.work.Done()
+	done := sync.OnceFunc(k.work.Done)
+	defer done()
 	k.mu.Lock()
 	p := k.sandboxes[sandbox]
 	k.mu.Unlock()
@@ -44,7 +46,10 @@ func (k *Kubelet) PortForward(ctx context.Context, sandbox string, number int32,
 	if phase == networkGone {
 		return fmt.Errorf("network namespace for sandbox %q is closed", sandbox)
 	}
-	defer func() { _ = stream.Close() }()
+	defer func() {
+		done() // closing waits for the client's acceptance, which may never come
+		_ = stream.Close()
+	}()
 	// Found out before the stream is counted: what sees it counted may heal the Pod at once.
 	delay := k.faults.delayOf(p.name)
 	p.counts.streamsOpen.Add(1)
