@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -54,8 +55,19 @@ func (c *connection) handshakeTLS(client *sniffed) (net.Conn, error) {
 // it look like an orderly end.
 type tlsConn struct {
 	*tls.Conn
-	plain net.Conn
-	cut   atomic.Bool
+	plain  net.Conn
+	cut    atomic.Bool
+	closed atomic.Bool
+}
+
+// Read reads what the peer sent. The peer may answer Close with an orderly end: a Read that waits then takes it for the
+// close that it is.
+func (c *tlsConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == io.EOF && c.closed.Load() {
+		err = net.ErrClosed
+	}
+	return n, err
 }
 
 // SetLinger with 0 seconds makes the next Close a reset.
@@ -66,6 +78,7 @@ func (c *tlsConn) SetLinger(seconds int) error {
 
 // Close ends the connection.
 func (c *tlsConn) Close() error {
+	c.closed.Store(true)
 	if c.cut.Load() {
 		return c.plain.Close()
 	}

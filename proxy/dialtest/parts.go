@@ -140,7 +140,15 @@ func reset(t *testing.T, s Suite) {
 	}
 }
 
+// closeUnblocksRead closes several connections, each while a read waits. The target may answer the close, which must not
+// look like its own orderly end.
 func closeUnblocksRead(t *testing.T, s Suite) {
+	for range 20 {
+		closeWhileReading(t, s)
+	}
+}
+
+func closeWhileReading(t *testing.T, s Suite) {
 	conn := dial(t, s, s.Echo)
 	mustExchange(t, conn, "hello")
 	ended := make(chan error, 1)
