@@ -181,7 +181,7 @@ func (c *httpClient) connect(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(fmt.Sprintf("hijack: %v", err)) // an HTTP/1 connection can always be
 	}
-	c.release(&request{protocol: Connect, target: target, early: early, dialect: connectDialect{}})
+	c.release(&request{protocol: Connect, target: target, early: early, dialect: connectDialect{browser: fromBrowser(r)}})
 }
 
 // takeOver ends net/http's part in the connection and returns what the client has sent behind its request.
@@ -196,15 +196,20 @@ func (c *httpClient) takeOver(w http.ResponseWriter) ([]byte, error) {
 }
 
 // connectDialect answers HTTP CONNECT (RFC 9110 9.3.6).
-type connectDialect struct{}
+type connectDialect struct {
+	browser bool // which shows nothing of a refusal; not all always did so
+}
 
 func (connectDialect) accept(w io.Writer) error {
 	_, err := io.WriteString(w, "HTTP/1.1 200 Connection established\r\n\r\n")
 	return err
 }
 
-func (connectDialect) refuse(w io.Writer, answer Answer) error {
-	body := answer.Text + "\n" // a browser shows none of it, other programs print it
+func (d connectDialect) refuse(w io.Writer, answer Answer) error {
+	if d.browser {
+		answer.Text = answer.Public
+	}
+	body := answer.Text + "\n"
 	response := http.Response{
 		StatusCode: answer.Status, ProtoMajor: 1, ProtoMinor: 1, Close: true,
 		Header:        answerHeader(http.Header{}, answer),

@@ -68,6 +68,54 @@ func TestFailureIsToldInEveryLanguage(t *testing.T) {
 	}
 }
 
+// Whoever shows a sign of a browser is told what is public: in the body, in Proxy-Status, and in answer to CONNECT.
+func TestSignsOfABrowser(t *testing.T) {
+	w := open(t, refusing(proxy.Answer{Status: 502, Text: "in private", Public: "in public"}))
+	for field, public := range map[string]bool{
+		"Accept: */*":                              false,
+		"User-Agent: curl/8.14.1":                  false,
+		"User-Agent: git/2.39.5":                   false,
+		"Proxy-Connection: keep-alive":             false,
+		"Cookie: a=b":                              false,
+		"User-Agent: Mozilla/5.0 (X11)":            true,
+		"Accept-Encoding: gzip, deflate":           true,
+		"accept-encoding: identity":                true,
+		"Accept-Language:":                         true,
+		"Origin: null":                             true,
+		"Referer: http://a.example/":               true,
+		"Sec-Fetch-Site: same-origin":              true,
+		"Sec-GPC: 1":                               true,
+		"Upgrade-Insecure-Requests: 1":             true,
+		"Connection: Origin\r\nOrigin: http://a":   true,
+		"Accept: text/plain\r\nAccept-Language: *": true,
+	} {
+		want := "in private"
+		if public {
+			want = "in public"
+		}
+		for _, request := range []string{"GET http://a.example/", "CONNECT a.example:80"} {
+			response, body, err := w.rawHTTP(strings.Fields(request)[0], request+" HTTP/1.1\r\nHost: a.example\r\n"+field+"\r\n\r\n")
+			if err != nil || body != want+"\n" || response.Header.Get("Proxy-Status") != `fairlead; error=proxy_internal_error; details="`+want+`"` {
+				t.Errorf("%s, %q: %+v %q, %v", request, field, response, body, err)
+			}
+		}
+	}
+}
+
+// What is not said to be public is not.
+func TestNothingIsPublicUnasked(t *testing.T) {
+	w := open(t, refusing(proxy.Answer{Status: 502, Text: "in private"}))
+	response, body, err := w.rawHTTP("GET", "GET http://a.example/ HTTP/1.1\r\nHost: a.example\r\nAccept-Language: en\r\n\r\n")
+	if err != nil || body != "Bad Gateway\n" || strings.Contains(response.Header.Get("Proxy-Status"), "private") {
+		t.Errorf("%+v %q, %v", response, body, err)
+	}
+	plain := open(t, proxy.Config{}) // whose sentences are package proxy's own
+	_, body, err = plain.rawHTTP("GET", "GET http://a.example/ HTTP/1.1\r\nHost: a.example\r\nAccept-Language: en\r\n\r\n")
+	if err != nil || body != "Forbidden\n" {
+		t.Errorf("%q, %v", body, err)
+	}
+}
+
 func TestBrowserGetsAPage(t *testing.T) {
 	w := open(t, refusing(proxy.Answer{Status: 503, Text: "line", Page: "<!doctype html><p>page"}))
 	for accept, html := range map[string]bool{
