@@ -324,6 +324,20 @@ function form(path) {
 		f.submit();
 	});
 }
+function frame(path) {
+	return new Promise(done => {
+		const f = document.createElement("iframe");
+		f.onload = done;
+		f.src = at + path;
+		document.body.append(f);
+	});
+}
+function socket(path) {
+	return new Promise(done => {
+		const s = new WebSocket("ws://web.shop.example/" + path);
+		s.onclose = done;
+	});
+}
 async function run() {
 	for (const [path, options] of [
 		["get", {}], ["opaque-get", {mode: "no-cors"}], ["post", {method: "POST", mode: "no-cors", body: "x"}],
@@ -332,6 +346,8 @@ async function run() {
 	await image("image", "");
 	await image("hidden-image", "no-referrer");
 	await form("form");
+	await frame("frame");
+	await socket("socket");
 	location = at + "link"; // the answer to which reports
 	await new Promise(() => {});
 }
@@ -343,8 +359,9 @@ func TestAPageOfAnotherOriginDoesNotReachAService(t *testing.T) {
 		sameOrigin bool
 		want       []string
 	}{
-		{false, []string{"GET /get", "GET /opaque-get", "POST /post", "POST /hidden-post", "OPTIONS /put", "GET /image", "GET /hidden-image", "POST /form", "GET /link"}},
-		{true, []string{"GET /hidden-image", "GET /link"}},
+		{false, []string{"GET /get", "GET /opaque-get", "POST /post", "POST /hidden-post", "OPTIONS /put", "GET /image", "GET /hidden-image", "POST /form", "GET /frame", "GET /socket", "GET /link"}},
+		// A frame looks like a link that is followed, and the WebSocket is in a tunnel.
+		{true, []string{"GET /hidden-image", "GET /frame", "GET /socket", "GET /link"}},
 	} {
 		h := newHostile(askOther)
 		site := web(t, h.ServeHTTP)

@@ -25,11 +25,12 @@ func (e *CrossOriginError) Unwrap() error { return fs.ErrPermission }
 // CrossOrigin returns the target, and the origin of the page.
 func (e *CrossOriginError) CrossOrigin() (target, origin string) { return e.Target, e.Origin }
 
-// checkOrigin refuses what a page of another origin asks target for, as far as its browser tells: in Origin, which
-// stands in all but GET and HEAD, in what a script may read and in WebSockets; in Fetch Metadata, which browsers leave
-// out over plain HTTP unless they trust the host; else in Referer. Where none of the three stands, the page has hidden
-// where it is, or there is no page: such a GET may pass, since its answer is for no script. A link that is followed to
-// the target is no request of the page that has it. Two hosts of one site are two origins: they may be two tenants'.
+// checkOrigin returns a *CrossOriginError for a request of a page of another origin than target's, as far as the browser
+// tells. Browsers send Origin with every method but GET and HEAD, with requests whose answer a script may read, and with
+// WebSockets. They send Fetch Metadata only to hosts that they trust, to which plain HTTP seldom belongs; what remains is
+// Referer. A GET with none of the three passes: it comes from a program, or from a page that hides its origin and cannot
+// read the answer. To follow a link is the user's request, not the page's; without Fetch Metadata that of a frame looks
+// the same. Two hosts of one site are two origins, since they may belong to two tenants.
 func checkOrigin(r *http.Request, target Target) error {
 	refused := func(origin string) error { return &CrossOriginError{Target: target.String(), Origin: oneLine(origin)} }
 	origins, sites, referers := r.Header["Origin"], r.Header["Sec-Fetch-Site"], r.Header["Referer"]
@@ -57,7 +58,7 @@ func checkOrigin(r *http.Request, target Target) error {
 	return nil
 }
 
-// followsLink reports whether a browser asks for a document to show, and sends nothing for it.
+// followsLink reports whether a browser requests a document to show, and sends no data with the request.
 func followsLink(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
@@ -65,7 +66,7 @@ func followsLink(r *http.Request) bool {
 	if mode, ok := r.Header["Sec-Fetch-Mode"]; ok {
 		return len(mode) == 1 && mode[0] == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 	}
-	// No script can add it to a request for another origin without its own origin being told.
+	// Browsers send it with navigations. A script that adds it to a request makes the browser send Origin as well.
 	return r.Header.Get("Upgrade-Insecure-Requests") == "1" && r.Header.Get("Upgrade") == ""
 }
 

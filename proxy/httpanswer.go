@@ -24,7 +24,7 @@ func sayHTTP(w http.ResponseWriter, r *http.Request, answer Answer) {
 		answer.Text = answer.Public
 	}
 	header, body := answerHeader(w.Header(), answer), answer.Text+"\n"
-	header.Set("Cross-Origin-Resource-Policy", "same-origin") // to others it looks as if nobody had answered
+	header.Set("Cross-Origin-Resource-Policy", "same-origin") // for other origins, the request fails
 	if answer.Page != "" {
 		header.Set("Vary", "Accept")
 		if acceptsHTML(r) {
@@ -92,12 +92,12 @@ func isErrorType(word string) bool {
 	return word != "" && len(word) <= 64 && strings.Trim(word, "abcdefghijklmnopqrstuvwxyz_") == "" && word[0] != '_'
 }
 
-// fromBrowser reports whether a web page may read the answer to a request. A page reads what answers its own origin: the
-// server of that origin can fail at any time, and its script then has what the proxy says of it. Over plain HTTP nothing
-// marks such a request: browsers leave Fetch Metadata out, and a GET to a page's own origin has no Origin. So whoever
-// sends one of the fields that all browsers send is taken for one. A script can change some of them, but can keep a
-// browser from sending neither Accept-Encoding, which is not for scripts (Fetch, "forbidden request-header"), nor
-// Accept-Language. What sends none, such as curl, is no browser.
+// fromBrowser reports whether a web page may be able to read the answer to a request. A page reads the answers of its own
+// origin: its server can fail whenever it likes, and the page's script then reads what the proxy says of the failure. Over
+// plain HTTP no single field marks such a request: browsers omit Fetch Metadata, and a GET to the page's own origin has no
+// Origin. So any field that browsers send by themselves counts. A script can change some of them, but it can remove
+// neither Accept-Encoding, which scripts may not set (Fetch, "forbidden request-header"), nor Accept-Language. A client
+// that sends none of them, such as curl, is no browser.
 func fromBrowser(r *http.Request) bool {
 	for _, name := range []string{"Accept-Encoding", "Accept-Language", "Origin", "Referer", "Upgrade-Insecure-Requests"} {
 		if _, sent := r.Header[name]; sent {
