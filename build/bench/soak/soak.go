@@ -259,14 +259,17 @@ func (s *soak) tell(counts map[string]int) {
 	}
 }
 
-// raced says whether the race detector, if Fairlead was built with it, found anything.
+// maxReport bounds how much of a data race's report is repeated, in bytes.
+const maxReport = 16 << 10
+
+// raced returns what the race detector, if Fairlead was built with it, found.
 func (s *soak) raced() error {
 	logs, err := filepath.Glob(filepath.Join(s.Dir, "state-*", "fairlead.log"))
 	for _, log := range logs {
 		text, readErr := os.ReadFile(log)
 		err = errors.Join(err, readErr)
-		if strings.Contains(string(text), "DATA RACE") {
-			err = errors.Join(err, fmt.Errorf("a data race in Fairlead (%s)", log))
+		if _, report, found := strings.Cut(string(text), "DATA RACE"); found {
+			err = errors.Join(err, fmt.Errorf("a data race in Fairlead (%s):%s", log, report[:min(len(report), maxReport)]))
 		}
 	}
 	return err
