@@ -2,12 +2,14 @@ package settings
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf16"
 )
 
 // FuzzParse reads arbitrary bytes as config.yaml. What is refused names its place in printable words; what is accepted lets
@@ -18,6 +20,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("contexts: {a: &x {tls: *x}}"))
 	f.Add([]byte("&a [*a]"))
 	f.Add([]byte("? {a: b}\n: c"))
+	f.Add([]byte("\xfe\xff\x20\x28\x30\x30")) // UTF-16, two lines
 	f.Add([]byte("defaults: &d {limits: {connections: 9, idle: 1h}}\ncontexts: {a: *d, 'b*': {port: 1, password: true}}"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := Parse(text, "f")
@@ -45,8 +48,7 @@ func checkProblems(t *testing.T, text []byte, err error) {
 	if !errors.As(err, &problems) || len(problems) == 0 {
 		t.Fatalf("%T: %v", err, err)
 	}
-	lines := 1 + bytes.Count(text, []byte("\n")) + bytes.Count(text, []byte("\r")) // YAML ends lines with either
-	lines += bytes.Count(text, []byte("\u0085")) + bytes.Count(text, []byte("\u2028")) + bytes.Count(text, []byte("\u2029"))
+	lines := countLines(text)
 	for _, p := range problems {
 		if p.File != "f" || p.Line < 0 || p.Line > lines {
 			t.Errorf("%+v has a place that %d lines do not have", p, lines)
@@ -55,6 +57,36 @@ func checkProblems(t *testing.T, text []byte, err error) {
 			t.Errorf("a problem reads %q", p.Text)
 		}
 	}
+}
+
+// countLines returns how many lines a text has by YAML's rules, which take it in UTF-16 as well.
+func countLines(text []byte) int {
+	decoded := string(text)
+	if order := byteOrder(text); order != nil {
+		units := make([]uint16, len(text)/2)
+		for i := range units {
+			units[i] = order.Uint16(text[2*i:])
+		}
+		decoded = string(utf16.Decode(units))
+	}
+	lines := 1
+	for _, r := range decoded {
+		if strings.ContainsRune("\n\r\u0085\u2028\u2029", r) {
+			lines++
+		}
+	}
+	return lines
+}
+
+// byteOrder returns that of a text that begins with UTF-16's mark; nil for any other.
+func byteOrder(text []byte) binary.ByteOrder {
+	switch {
+	case bytes.HasPrefix(text, []byte("\xfe\xff")):
+		return binary.BigEndian
+	case bytes.HasPrefix(text, []byte("\xff\xfe")):
+		return binary.LittleEndian
+	}
+	return nil
 }
 
 // checkContext fails the test if a context's settings are not what the program counts on.
