@@ -400,3 +400,20 @@ func TestContextsAreInTheOrderTheyAreWrittenIn(t *testing.T) {
 		})
 	}
 }
+
+// A key in other letters is none of client-go's: it neither adds contexts nor hides those that there are.
+func TestContextsAreThoseThatKubectlHas(t *testing.T) {
+	for text, want := range map[string]string{
+		"Contexts: [{name: x, context: {cluster: c, user: c}}]\n": "",
+		one("a") + "Contexts: 1\n":                                "a",
+		one("a") + "CONTEXTS: [{name: x, context: {}}]\n":         "a",
+	} {
+		var names []string
+		for _, entry := range parseKubeconfig([]byte(text)).contexts {
+			names = append(names, entry.name)
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("%q has the contexts %q, want %q", text, got, want)
+		}
+	}
+}
