@@ -103,6 +103,7 @@ func root(actions Actions) *cobra.Command {
 			cmd.AddCommand(c.cmd)
 		}
 	}
+	cmd.AddCommand(topics()...)
 	strictCompletion(cmd)
 	strictHelp(cmd)
 	return cmd
