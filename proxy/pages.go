@@ -64,10 +64,10 @@ func (c *httpClient) isOwnHost(host string) bool {
 // crossSite tells whether a browser says that a page of another origin asks (Fetch Metadata, RFC 6454 section 7). What
 // is no browser says nothing of the kind.
 func crossSite(r *http.Request) bool {
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "", "none", "same-origin":
-	default:
-		return true
+	for _, site := range r.Header["Sec-Fetch-Site"] {
+		if site != "" && site != "none" && site != "same-origin" {
+			return true
+		}
 	}
 	origin, asked := r.Header["Origin"]
 	if !asked {
