@@ -3,8 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -18,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fairlead/app/logging"
 	"fairlead/app/session"
 )
 
@@ -207,7 +211,7 @@ func TestThePathOfARequestIsInNoLog(t *testing.T) {
 	}
 	logged := func() string { return r.must(t, "logs", "-o", "json") }
 	eventually(t, "all are logged", func() bool { return strings.Count(logged(), `"target":`) >= 6 })
-	file, err := os.ReadFile(filepath.Join(r.state, "fairlead", logName))
+	file, err := os.ReadFile(filepath.Join(r.state, "fairlead", logging.FileName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,5 +223,31 @@ func TestThePathOfARequestIsInNoLog(t *testing.T) {
 				t.Errorf("%s has %q:\n%s", what, secret, text)
 			}
 		}
+	}
+}
+
+// Who may make a namespace that is called com must not have http://example.com/ by it, unless the settings name that namespace.
+func TestANamespaceThatIsCalledComTakesNoPublicName(t *testing.T) {
+	kubectl(t, "create", "namespace", "com")
+	defer kubectl(t, "delete", "namespace", "com", "--wait=false")
+	kubectl(t, "create", "service", "clusterip", "example", "--tcp=80", "-n", "com")
+	internet := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "outside: "+r.URL.String()) }))
+	t.Cleanup(internet.Close)
+	for _, row := range []struct{ settings, want string }{
+		{"", "outside: http://example.com/"},
+		{"  namespaces: [com]\n", "503"}, // the Service has no Pod
+		{"  namespace: com\n", "503"},
+	} {
+		state := t.TempDir()
+		writeFile(t, filepath.Join(state, "config", "fairlead", "config.yaml"), "defaults:\n  forward-unresolved: true\n"+row.settings)
+		r := start(t, []string{
+			"XDG_STATE_HOME=" + state, "XDG_CONFIG_HOME=" + filepath.Join(state, "config"), "XDG_RUNTIME_DIR=" + filepath.Join(state, "none"),
+			"HTTP_PROXY=" + internet.URL, "HTTPS_PROXY=" + internet.URL, "http_proxy=" + internet.URL, "https_proxy=" + internet.URL, "NO_PROXY=", "no_proxy=",
+		}, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", "127.0.0.1:0", "demo")
+		_, address, _ := strings.Cut(r.line(t), "socks5h://")
+		if said := run(t, "", "curl", "-sS", "-w", " %{http_code}", "--proxy", "http://"+address, "http://example.com/"); !strings.Contains(said, row.want) {
+			t.Errorf("with %q in the settings a client gets %q, want %q", row.settings, said, row.want)
+		}
+		r.stop(t)
 	}
 }

@@ -3,13 +3,9 @@ package gateway
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -37,32 +33,6 @@ func TestANameIsPublicByWhatIsOutside(t *testing.T) {
 	broken := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no network") }}
 	if got, err := isPublic(t.Context(), &proxy.Direct{Resolver: broken, Upstream: none}, "web.dev"); got || err == nil {
 		t.Errorf("without DNS: %v, %v", got, err)
-	}
-}
-
-// Who may make a namespace that is called com must not have http://example.com/ by it, unless the settings name that namespace.
-func TestANamespaceThatIsCalledComTakesNoPublicName(t *testing.T) {
-	kubectl(t, "create", "namespace", "com")
-	defer kubectl(t, "delete", "namespace", "com", "--wait=false")
-	kubectl(t, "create", "service", "clusterip", "example", "--tcp=80", "-n", "com")
-	internet := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "outside: "+r.URL.String()) }))
-	t.Cleanup(internet.Close)
-	for _, row := range []struct{ settings, want string }{
-		{"", "outside: http://example.com/"},
-		{"  namespaces: [com]\n", "503"}, // the Service has no Pod
-		{"  namespace: com\n", "503"},
-	} {
-		state := t.TempDir()
-		writeFile(t, filepath.Join(state, "config", "fairlead", "config.yaml"), "defaults:\n  forward-unresolved: true\n"+row.settings)
-		r := start(t, []string{
-			"XDG_STATE_HOME=" + state, "XDG_CONFIG_HOME=" + filepath.Join(state, "config"), "XDG_RUNTIME_DIR=" + filepath.Join(state, "none"),
-			"HTTP_PROXY=" + internet.URL, "HTTPS_PROXY=" + internet.URL, "http_proxy=" + internet.URL, "https_proxy=" + internet.URL, "NO_PROXY=", "no_proxy=",
-		}, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", "127.0.0.1:0", "demo")
-		_, address, _ := strings.Cut(r.line(t), "socks5h://")
-		if said := run(t, "", "curl", "-sS", "-w", " %{http_code}", "--proxy", "http://"+address, "http://example.com/"); !strings.Contains(said, row.want) {
-			t.Errorf("with %q in the settings a client gets %q, want %q", row.settings, said, row.want)
-		}
-		r.stop(t)
 	}
 }
 
