@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 )
 
 // Owns tells whether host, a name or an IP address, is the cluster's as far as is known. It asks nobody: a Service of that
 // name need not be there, and an address is the cluster's when Known has it. Claims asks about the others.
 func (c *Cluster) Owns(host string) bool {
-	n := parseName(host, c.Namespace())
+	n := c.parse(host)
 	switch {
-	case n.meaning == outside || n.doubtful:
+	case n.meaning == outside || n.doubtful || n.zone != "":
 		return false
 	case n.meaning == clusterAddress && n.namespace == "":
 		return c.knows(n.address)
@@ -43,6 +44,9 @@ func (c *Cluster) foreign(n name) bool {
 // One that does not exist, or that may not be looked at, is not; nor is one of two labels that the policy knows to be public,
 // unless its namespace is the context's or one of the policy's.
 //
+// A name that ends in .svc or .pod and a domain of the Internet, other than the policy's, is the cluster's unless the policy
+// knows it to be public, whatever its namespace: whoever has that domain could have it lead anywhere.
+//
 // An address of the private ranges is the cluster's when it is in a range of its Services or Pods, or when a Service or a
 // Pod has it, in all namespaces or in those that one may see. One that nobody has is outside, and so is a node's, unless
 // the policy allows Pods on their node's network.
@@ -53,12 +57,12 @@ func (c *Cluster) foreign(n name) bool {
 // Addresses of the Internet are the cluster's by the policy alone. Decisions are remembered for a minute, renewed in use,
 // and logged.
 func (c *Cluster) Claims(ctx context.Context, host string) (bool, error) {
-	n := parseName(host, c.Namespace())
+	n := c.parse(host)
 	address := n.meaning == clusterAddress && n.namespace == ""
 	if c.foreign(n) {
 		return false, nil
 	}
-	if !address && !n.doubtful || address && c.resolver.expects(n.address) {
+	if !address && !n.doubtful && n.zone == "" || address && c.resolver.expects(n.address) {
 		return true, nil
 	}
 	asked, end, err := c.begin(ctx)
@@ -68,9 +72,12 @@ func (c *Cluster) Claims(ctx context.Context, host string) (bool, error) {
 	defer end()
 	var claimed bool
 	var why string
-	if address {
+	switch {
+	case address:
 		claimed, why, err = c.claimsAddress(asked, n)
-	} else {
+	case n.zone != "":
+		claimed, why, err = c.claimsZoned(asked, host)
+	default:
 		claimed, why, err = c.claimsName(asked, n)
 	}
 	if err := ctx.Err(); err != nil {
@@ -116,12 +123,32 @@ func (c *Cluster) claimsName(ctx context.Context, n name) (claimed bool, why str
 // the policy that does not matter. Else whoever may make a namespace that is called com could have http://example.com/.
 func (c *Cluster) isTaken(ctx context.Context, n name) (bool, error) {
 	policy := c.policy.Load()
-	if n.meaning != serviceName || policy.Public == nil || n.namespace == c.Namespace() || slices.Contains(policy.Namespaces, n.namespace) {
+	if n.meaning != serviceName || n.namespace == c.Namespace() || slices.Contains(policy.Namespaces, n.namespace) {
 		return false, nil
 	}
-	host := n.service + "." + n.namespace
-	taken, _, err := c.resolver.public.get(ctx, host, func(ctx context.Context) (bool, error) { return policy.Public(ctx, host) })
-	return taken, err
+	return c.isPublic(ctx, n.service+"."+n.namespace)
+}
+
+// isPublic reports whether other networks have a name, as the policy knows.
+func (c *Cluster) isPublic(ctx context.Context, host string) (bool, error) {
+	policy := c.policy.Load()
+	if policy.Public == nil {
+		return false, nil
+	}
+	public, _, err := c.resolver.public.get(ctx, host, func(ctx context.Context) (bool, error) { return policy.Public(ctx, host) })
+	return public, err
+}
+
+// claimsZoned reports whether a name that ends in a domain of the Internet is the cluster's.
+func (c *Cluster) claimsZoned(ctx context.Context, host string) (claimed bool, why string, err error) {
+	public, err := c.isPublic(ctx, lowerASCII(strings.TrimSuffix(host, ".")))
+	switch {
+	case err != nil:
+		return false, "", err
+	case public:
+		return false, "other networks have it, too, and its domain is not the cluster's by the settings", nil
+	}
+	return true, "no other network has it", nil
 }
 
 // askName asks for the Service of a name and, where it has two labels, for the one whose Pod it may be, both at once: the

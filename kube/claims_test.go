@@ -363,3 +363,35 @@ func TestPublicNamesStayPublic(t *testing.T) {
 	expect(Policy{Public: public, Namespace: "com"}, map[string]bool{"example.com": true})
 	expect(Policy{Public: public}, map[string]bool{"example.com": false})
 }
+
+// Whoever has a domain of the Internet may have a name below it that looks like a Service's.
+func TestNamesInADomainOfTheInternetStayPublic(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("default", "admin", "admin-1")
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	public := func(_ context.Context, host string) (bool, error) {
+		return strings.HasSuffix(host, ".attacker.com"), nil
+	}
+	policy := Policy{Public: public, Namespaces: []string{"default"}}
+	for domain, want := range map[string]map[string]bool{
+		"": {
+			"admin.default.svc.attacker.com": false, "Admin.Default.svc.Attacker.com.": false, "10-1-2-3.default.pod.attacker.com": false,
+			"db-0.admin.default.svc.attacker.com": false, "admin.default.svc.k8s.example.com": true, "admin.default.svc.k8s.corp": true,
+			"admin.default.svc": true, "admin.default.svc.cluster.local": true, "10-1-2-3.default.pod.k8s.example.com": true,
+		},
+		"attacker.com": {"admin.default.svc.attacker.com": true, "10-1-2-3.default.pod.attacker.com": true, "admin.default.svc.x.attacker.com": false},
+	} {
+		policy.Domain = domain
+		c.SetPolicy(policy)
+		for host, want := range want {
+			if got, err := c.Claims(t.Context(), host); got != want || err != nil {
+				t.Errorf("in %q, Claims(%s) = %v, %v", domain, host, got, err)
+			}
+		}
+	}
+	conn, err := c.DialContext(t.Context(), "tcp", "admin.default.svc.k8s.example.com:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+}

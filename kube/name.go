@@ -29,6 +29,13 @@ type name struct {
 	address   netip.Addr
 	doubtful  bool   // it may as well be a name of another network: web.dev, db-0.db.billing
 	own       string // of a name of two labels: the namespace in which it may be POD.SERVICE instead
+	zone      string // the domain of the Internet that it ends in, behind svc or pod; empty where it ends in none
+}
+
+// unzoned returns the name without the domain that it was written with.
+func (n name) unzoned() name {
+	n.zone = ""
+	return n
 }
 
 // The lengths that RFC 1035 allows, in octets.
@@ -57,7 +64,8 @@ const zone = "cluster.local"
 // name: so web.v1.default.pod is the Pod web.v1. An address itself is the cluster's too.
 //
 // ZONE is cluster.local, or any other domain where the name is a single Service, Pod of a Service or Pod's address:
-// nothing tells which domain a cluster has. Case does not matter, and one trailing dot changes nothing.
+// nothing tells which domain a cluster has. One that ends in a public suffix may be somebody's on the Internet as well:
+// then the name has it as its zone. Case does not matter, and one trailing dot changes nothing.
 //
 // What is not one of these forms is never guessed at. It is outside, unless it ends in .svc, .pod or .cluster.local: no
 // other network has such names, and no DNS but the cluster's is to be asked for them. Among those are the names of SRV
@@ -90,15 +98,24 @@ func parseName(host, namespace string) name {
 	case n == 2:
 		return shortName(labels, namespace)
 	case labels[2] == "svc", n > 3 && labels[3] == "svc":
-		return nameInService(labels[:slices.Index(labels[2:], "svc")+2])
+		end := slices.Index(labels[2:], "svc") + 2
+		return nameInService(labels[:end]).zoned(labels[end+1:])
 	case labels[2] == "pod":
 		if addr, ok := dashedAddress(labels[0]); ok {
-			return addressName(addr, labels[1])
+			return addressName(addr, labels[1]).zoned(labels[3:])
 		}
 	case n == 3 && !isPublic(labels):
 		return name{meaning: memberName, pod: labels[0], service: labels[1], namespace: labels[2], doubtful: true}
 	}
 	return name{}
+}
+
+// zoned returns the name as it is below a domain, which it keeps if that is one of the Internet's.
+func (n name) zoned(domain []string) name {
+	if n.meaning != outside && isPublic(domain) {
+		n.zone = strings.Join(domain, ".")
+	}
+	return n
 }
 
 // endsInCluster reports whether a host, well formed or not, ends as no name outside a cluster does.

@@ -33,6 +33,10 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 		n.namespace = namespace
 		return n
 	}
+	below := func(zone string, n name) name {
+		n.zone = zone
+		return n
+	}
 	none := name{meaning: noName}
 	long := strings.Repeat("a", 63)
 	for host, want := range map[string]name{
@@ -67,7 +71,9 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 		"web.billing.svc.":                service("web", "billing"),
 		"web.billing.svc.cluster.local":   service("web", "billing"),
 		"WEB.billing.svc.Cluster.Local.":  service("web", "billing"),
-		"web.billing.svc.k8s.example.com": service("web", "billing"),
+		"web.billing.svc.k8s.example.com": below("k8s.example.com", service("web", "billing")),
+		"Web.billing.svc.Example.com.":    below("example.com", service("web", "billing")),
+		"web.billing.svc.k8s.corp":        service("web", "billing"),
 		"web.com.svc":                     service("web", "com"),
 		"123.billing.svc":                 service("123", "billing"),
 		"web.123.svc":                     service("web", "123"),
@@ -83,6 +89,7 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 		"db-0.db.billing.svc.":                      member("db-0", "db", "billing"),
 		"db-0.db.billing.svc.cluster.local":         member("db-0", "db", "billing"),
 		"db-0.db.billing.svc.any.where":             member("db-0", "db", "billing"),
+		"db-0.db.billing.svc.example.co.uk":         below("example.co.uk", member("db-0", "db", "billing")),
 		"10-1-2-3.db.billing.svc.cluster.local":     member("10-1-2-3", "db", "billing"),
 		"fd00--1.db.billing.svc":                    member("fd00--1", "db", "billing"),
 		"web.v1.dotted.billing.svc":                 member("web.v1", "dotted", "billing"),
@@ -97,7 +104,7 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 		"10-1-2-3.billing.pod":                  addressIn("10.1.2.3", "billing"),
 		"10-1-2-3.billing.pod.":                 addressIn("10.1.2.3", "billing"),
 		"10-1-2-3.billing.pod.cluster.local":    addressIn("10.1.2.3", "billing"),
-		"10-1-2-3.billing.pod.k8s.example.com":  addressIn("10.1.2.3", "billing"),
+		"10-1-2-3.billing.pod.k8s.example.com":  below("k8s.example.com", addressIn("10.1.2.3", "billing")),
 		"8-8-8-8.billing.pod":                   addressIn("8.8.8.8", "billing"),
 		"fd00--1.billing.pod":                   addressIn("fd00::1", "billing"),
 		"fd00--1.billing.pod.cluster.local":     addressIn("fd00::1", "billing"),

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // A Policy is what may change while a Cluster runs. The zero Policy is the strictest.
@@ -18,8 +19,10 @@ type Policy struct {
 	Addresses []netip.Prefix
 	// Namespaces are those whose Services may have names that other networks have as well: web.dev. Namespace is one anyway.
 	Namespaces []string
-	// Public reports whether other networks have a name of two labels, by which it is not the cluster's, unless its namespace
-	// is among those. Nil: none is.
+	// Domain is the cluster's own, besides cluster.local: what ends in .svc.DOMAIN or .pod.DOMAIN is the cluster's.
+	Domain string
+	// Public reports whether other networks have a name, by which it is not the cluster's: one of two labels, unless its
+	// namespace is among those, and one that ends in .svc or .pod and a domain of the Internet. Nil: none is.
 	Public func(ctx context.Context, host string) (bool, error)
 	// Outside carries what a name of the cluster leads to that is no Pod: the host of an ExternalName, an endpoint without
 	// a Pod. The address has the form "host:port". Nil refuses it with *fault.Unsupported.
@@ -41,6 +44,15 @@ func (c *Cluster) SetPolicy(p Policy) {
 	if old.Namespace != p.Namespace {
 		c.resolver.owners.clear() // where an address was looked for in vain, it may not have been looked for everywhere
 	}
+}
+
+// parse reads a host as it stands for something in the cluster: in its own domain there is nothing of the Internet's.
+func (c *Cluster) parse(host string) name {
+	n := parseName(host, c.Namespace())
+	if n.zone == lowerASCII(strings.TrimSuffix(c.policy.Load().Domain, ".")) {
+		n.zone = ""
+	}
+	return n
 }
 
 // unmapped gives a prefix of IPv4-mapped addresses as one of IPv4.

@@ -204,7 +204,7 @@ func (n name) of(s *service, port int, to *resolution) (err error) {
 // alias follows a Service that stands for another name. That name is not the context's to complete: only one with the
 // label svc or pod in it is the cluster's.
 func alias(s *service) (_ name, inside bool) {
-	n := parseName(s.externalName, "")
+	n := parseName(s.externalName, "").unzoned()
 	switch n.meaning {
 	case noName, podName:
 		return n, true

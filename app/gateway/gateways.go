@@ -177,7 +177,7 @@ func (g *Gateways) Cluster(k *kube.Kubeconfig, name string, c settings.Context) 
 		PerPod: c.Limits.SessionsPerPod, PerContext: c.Limits.SessionsPerContext,
 		Proxy: c.APIProxy.URL, NoProxy: c.APIProxy.None,
 	}
-	policy := kube.Policy{Namespace: c.Namespace, HostNetwork: c.HostNetwork, Addresses: c.Addresses, Namespaces: c.Namespaces}
+	policy := kube.Policy{Namespace: c.Namespace, HostNetwork: c.HostNetwork, Addresses: c.Addresses, Namespaces: c.Namespaces, Domain: c.ClusterDomain}
 	direct := g.direct(c)
 	policy.Public = func(ctx context.Context, host string) (bool, error) { return isPublic(ctx, direct, host) }
 	if outside := g.outside(c); outside != nil {

@@ -50,6 +50,7 @@ type Options struct {
 	HostNetwork       *bool
 	Addresses         *[]netip.Prefix
 	Namespaces        *[]string
+	ClusterDomain     *string
 	Password          *Password
 	TLS               *TLS
 	OtherUsers        *bool
@@ -135,6 +136,7 @@ func (o Options) merge(newer Options) Options {
 	over(&o.HostNetwork, newer.HostNetwork)
 	over(&o.Addresses, newer.Addresses)
 	over(&o.Namespaces, newer.Namespaces)
+	over(&o.ClusterDomain, newer.ClusterDomain)
 	over(&o.Password, newer.Password)
 	over(&o.TLS, newer.TLS)
 	over(&o.OtherUsers, newer.OtherUsers)

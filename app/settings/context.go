@@ -20,6 +20,7 @@ type Context struct {
 	Namespace         string         // for names that carry none; empty: the kubeconfig's
 	HostNetwork       bool           // Pods on their node's network may be reached
 	Addresses         []netip.Prefix // the cluster's, besides those found out
+	ClusterDomain     string         // the domain of the cluster's names, where it is not cluster.local
 	Namespaces        []string       // those whose Services may have names that other networks have, too
 	Password          bool           // clients must give the Credentials
 	Credentials       Credentials    // empty where none are wanted, or none are made up yet; Prepare makes them up
@@ -112,6 +113,7 @@ func (c Config) context(name string, now contextState) Context {
 	put(&e.HostNetwork, o.HostNetwork)
 	put(&e.Addresses, o.Addresses)
 	put(&e.Namespaces, o.Namespaces)
+	put(&e.ClusterDomain, o.ClusterDomain)
 	put(&e.OtherUsers, o.OtherUsers)
 	put(&e.Production, o.Production)
 	put(&e.AutoOff, o.AutoOff)

@@ -234,6 +234,20 @@ func (p *parser) namespace(node *yaml.Node) *string {
 	return &text
 }
 
+var domainName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$`)
+
+func (p *parser) domain(node *yaml.Node) *string {
+	text, ok := p.text(node)
+	if !ok {
+		return nil
+	}
+	if !domainName.MatchString(text) || len(text) > 253 {
+		p.bad(node, "%q cannot be a domain", shown(text))
+		return nil
+	}
+	return &text
+}
+
 // namespaces are names of namespaces.
 func (p *parser) namespaces(node *yaml.Node) *[]string {
 	names := []string{}

@@ -193,6 +193,7 @@ func (p *parser) options(node *yaml.Node, where string, one bool) Options {
 		{"namespace", func(n *yaml.Node) { o.Namespace = p.namespace(n) }},
 		{"host-network", func(n *yaml.Node) { o.HostNetwork = p.boolean(n) }},
 		{"addresses", func(n *yaml.Node) { o.Addresses = p.prefixes(n) }},
+		{"cluster-domain", func(n *yaml.Node) { o.ClusterDomain = p.domain(n) }},
 		{"namespaces", func(n *yaml.Node) { o.Namespaces = p.namespaces(n) }},
 		{"password", func(n *yaml.Node) { o.Password = p.password(n) }},
 		{"tls", func(n *yaml.Node) { o.TLS = p.tls(n) }},

@@ -67,7 +67,7 @@ func TestExampleParsesWithEverythingInIt(t *testing.T) {
 	}
 	// Every key there is stands in the example.
 	for _, key := range []string{
-		"port", "listen", "outside", "forward-unresolved", "cross-site", "namespace", "host-network", "addresses", "namespaces", "password", "tls", "other-users", "production",
+		"port", "listen", "outside", "forward-unresolved", "cross-site", "namespace", "host-network", "addresses", "namespaces", "cluster-domain", "password", "tls", "other-users", "production",
 		"auto-off", "carrier", "api-proxy", "connections", "handshake", "idle", "sessions-per-pod", "sessions-per-context",
 	} {
 		if !strings.Contains(text, "  "+key+":") {
