@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
@@ -50,7 +51,10 @@ func (m *merged) examinedCluster(name string) examinedEntry {
 			found.reasons = reasonsAgainst("x", &clientcmdapi.Context{Cluster: name, AuthInfo: "x"}, written, &clientcmdapi.AuthInfo{})
 		}
 		counting := *written
-		counting.Extensions = map[string]runtime.Object{execExtension: written.Extensions[execExtension]}
+		counting.Extensions = nil
+		if extension := written.Extensions[execExtension]; extension != nil {
+			counting.Extensions = map[string]runtime.Object{execExtension: extension}
+		}
 		found.sum = sum(counting)
 		m.examined[key] = found
 	}
@@ -89,10 +93,11 @@ func sum(v any) (sum [sha256.Size]byte) {
 
 // confirm returns what else client-go has against a context, in one line.
 func (m *merged) confirm(name string, context *clientcmdapi.Context) error {
-	reasons := slices.Concat(
-		reasonsAgainst(name, context, anyCluster, &clientcmdapi.AuthInfo{}),
-		m.examinedUser(context.AuthInfo).reasons, m.examinedCluster(context.Cluster).reasons,
-	)
+	var reasons []string
+	if name == "" || context.Namespace != "" && len(validation.IsDNS1123Label(context.Namespace)) > 0 { // else client-go has nothing against it, and takes its time to say so
+		reasons = reasonsAgainst(name, context, anyCluster, &clientcmdapi.AuthInfo{})
+	}
+	reasons = slices.Concat(reasons, m.examinedUser(context.AuthInfo).reasons, m.examinedCluster(context.Cluster).reasons)
 	if len(reasons) == 0 {
 		return nil
 	}
