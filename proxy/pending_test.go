@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,17 @@ func head(fields int) string {
 		fmt.Fprintf(&b, "%s%s\r\n", name, strings.Repeat("v", max(0, size/fields-len(name)-2)))
 	}
 	return b.String() + "\r\n"
+}
+
+// clientHello is most of a TLS message of 64 KiB, the longest that a server waits for (RFC 8446 4 and 5.1).
+func clientHello() string {
+	const record = 16 << 10
+	content := "\x01\x00\xff\xf0" + strings.Repeat("x", 4*record-1000)
+	var b strings.Builder
+	for part := range slices.Chunk([]byte(content), record) {
+		fmt.Fprintf(&b, "\x16\x03\x01%c%c%s", len(part)>>8, byte(len(part)), part)
+	}
+	return b.String()
 }
 
 // A crowd is many clients that say something without the password, and never more.
@@ -101,6 +113,8 @@ func liveHeap() uint64 {
 
 func TestClientsWithoutThePasswordTakeLittleMemory(t *testing.T) {
 	const peak, settled = 96 << 20, 64 << 20
+	config := newAuthority(t).secured(guarded(direct()))
+	config.Handshake = time.Minute
 	for name, c := range map[string]struct {
 		says     string
 		answered bool
@@ -109,11 +123,10 @@ func TestClientsWithoutThePasswordTakeLittleMemory(t *testing.T) {
 		"large fields": {head(200), true},
 		"folded":       {strings.Replace(head(1), "0:", "0:"+strings.Repeat(" a\r\n", 10000), 1), true},
 		"no end":       {strings.TrimSuffix(head(200), "\r\n"), false},
+		"TLS":          {clientHello(), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			to := target(t, echo)
-			config := guarded(direct())
-			config.Handshake = time.Minute
 			w := open(t, config)
 			before := liveHeap()
 			over := func(bound uint64) bool { return liveHeap() > before+bound }
