@@ -171,7 +171,7 @@ func (x *exchange) end(r *http.Request) {
 // failed answers and reports a request that got no response.
 func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if x.upgrade != nil {
-		if err = x.becomeTunnel(w, r); err == nil {
+		if err = x.becomeTunnel(w); err == nil {
 			return
 		}
 	}
@@ -250,6 +250,10 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = response.Body.Close()
 		return nil, &UpstreamError{Proxy: x.via.Host, Err: fmt.Errorf("it wants to know who asks: %w", fs.ErrPermission)}
 	}
+	if err := x.checkStatus(r, response); err != nil {
+		_ = response.Body.Close()
+		return nil, err
+	}
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		x.upgrade = response
 		return nil, errUpgrade
@@ -307,11 +311,7 @@ func (x *exchange) unanswered(r *http.Request) error {
 
 // noAnswer says whose connection ended, and whether the request was sent twice.
 func (x *exchange) noAnswer(cause error) error {
-	e := &NoAnswerError{Target: x.target.String(), Repeated: x.record.Repeated, Err: cause}
-	if x.via != nil {
-		e.Target = x.via.Host
-	}
-	return e
+	return &NoAnswerError{Target: x.answers(), Repeated: x.record.Repeated, Err: cause}
 }
 
 // repeatable tells whether a request may go out on a connection that was used before. Such a connection may have been

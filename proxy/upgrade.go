@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 )
 
 // errUpgrade takes a response with 101 Switching Protocols past httputil, whose own copying would lose what the client
@@ -24,12 +23,11 @@ type upgrade struct {
 }
 
 // becomeTunnel hands client and target of an upgraded request over to a tunnel.
-func (x *exchange) becomeTunnel(w http.ResponseWriter, r *http.Request) error {
+func (x *exchange) becomeTunnel(w http.ResponseWriter) error {
 	response, target := x.upgrade, x.dialled.Load()
-	body, ok := response.Body.(io.Reader)
-	if !ok || target == nil || !strings.EqualFold(r.Header.Get("Upgrade"), response.Header.Get("Upgrade")) {
+	if target == nil {
 		_ = response.Body.Close()
-		return fmt.Errorf("%s switched to protocol %.40q unasked", x.target, response.Header.Get("Upgrade"))
+		return fmt.Errorf("%s switched protocols on no connection", x.target)
 	}
 	disown(response.Header)
 	addVia(response.Header, response.ProtoMajor, response.ProtoMinor)
@@ -48,7 +46,7 @@ func (x *exchange) becomeTunnel(w http.ResponseWriter, r *http.Request) error {
 		protocol: HTTP,
 		target:   x.target,
 		early:    early,
-		upgraded: &upgrade{record: x.record, target: target, body: body, head: head.Bytes()},
+		upgraded: &upgrade{record: x.record, target: target, body: response.Body, head: head.Bytes()},
 	})
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"fairlead/proxy"
@@ -56,14 +57,54 @@ func TestRefusedUpgradeLeavesTheClientConnectionUsable(t *testing.T) {
 	}
 }
 
+// A client that got a tunnel unasked would send its next request, for another target, into it.
 func TestSwitchThatNobodyAskedForIsAnError(t *testing.T) {
-	to := target(t, func(conn *net.TCPConn) {
-		_, _ = http.ReadRequest(bufio.NewReader(conn))
-		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\nConnection: Upgrade\r\n\r\n")
-		_, _ = conn.Read(make([]byte, 1))
-	})
+	const switching = "HTTP/1.1 101 Switching Protocols\r\n"
+	site := web(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "mine") })
+	for name, row := range map[string]struct{ asked, answer string }{
+		"not asked":                {"", switching + "Upgrade: chat\r\nConnection: Upgrade\r\n\r\n"},
+		"not asked, nothing named": {"", switching + "\r\n"},
+		"no Connection":            {"Upgrade: chat\r\n", switching + "Upgrade: chat\r\nConnection: Upgrade\r\n\r\n"},
+		"another protocol":         {"Connection: Upgrade\r\nUpgrade: chat\r\n", switching + "Upgrade: tea\r\nConnection: Upgrade\r\n\r\n"},
+		"nothing named":            {"Connection: Upgrade\r\nUpgrade: chat\r\n", switching + "\r\n"},
+		"named and not switched":   {"Connection: Upgrade\r\nUpgrade: chat\r\n", switching + "Upgrade: chat\r\n\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			leaked := make(chan string, 1)
+			to := target(t, func(conn *net.TCPConn) {
+				ahead := bufio.NewReader(conn)
+				if _, err := http.ReadRequest(ahead); err != nil {
+					return
+				}
+				_, _ = io.WriteString(conn, row.answer)
+				rest, _ := io.ReadAll(ahead)
+				leaked <- string(rest)
+			})
+			w := open(t, direct())
+			conn := w.connect()
+			ahead := bufio.NewReader(conn)
+			_, _ = fmt.Fprintf(conn, "GET http://%s/ HTTP/1.1\r\nHost: x\r\n%s\r\nGET %s/ HTTP/1.1\r\nHost: x\r\nCookie: secret=1\r\n\r\n", to, row.asked, site.URL)
+			response, err := http.ReadResponse(ahead, nil)
+			if err != nil || response.StatusCode != 502 || !strings.Contains(response.Header.Get("Proxy-Status"), "error=http_protocol_error;") {
+				t.Fatalf("%+v, %v", response, err)
+			}
+			_, _ = io.Copy(io.Discard, response.Body)
+			if response, body := final(t, ahead); response.StatusCode != 200 || body != "mine" {
+				t.Errorf("the next request: %+v %q", response, body)
+			}
+			if rest := <-leaked; rest != "" {
+				t.Errorf("the target got %q as well", rest)
+			}
+			w.waitReports(2)
+		})
+	}
+}
+
+// HTTP/1.0 knows no upgrades.
+func TestAnOldClientIsNotSwitched(t *testing.T) {
+	to := replaying(t, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
 	w := open(t, direct())
-	response, _, err := w.rawHTTP("GET", "GET http://"+to+"/ HTTP/1.1\r\nHost: x\r\n\r\n")
+	response, _, err := w.rawHTTP("GET", "GET http://"+to+"/ HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n")
 	if err != nil || response.StatusCode != 502 {
 		t.Errorf("%+v, %v", response, err)
 	}

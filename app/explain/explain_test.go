@@ -311,6 +311,8 @@ var causes = []struct {
 		"What answers at the target does not speak HTTP. Reach it through this proxy by SOCKS or CONNECT, with the program that is made for it.", 1, 91, 502, "http_protocol_error"},
 	{"no HTTP but TLS", textproto.ProtocolError("the answer is TLS"), "No HTTP there",
 		"What answers at the target speaks TLS, and not plain HTTP. Ask for it by https://.", 1, 91, 502, "http_protocol_error"},
+	{"wrong HTTP", textproto.ProtocolError("the answer breaks the rules of HTTP"), "Wrong answer",
+		"What the target answered breaks the rules of HTTP, and Fairlead cannot pass it on. The program there is at fault: its log may say more.", 1, 91, 502, "http_protocol_error"},
 	{"reset", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, "Connection lost",
 		"The connection to the target was closed from the other side.", 1, 91, 502, "connection_terminated"},
 	{"no answer", fmt.Errorf("request: %w", closedOn{"web.shop:80", false}), "No answer",

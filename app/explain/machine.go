@@ -121,15 +121,23 @@ func notHTTP(e textproto.ProtocolError) words {
 		sentence: "What answers at the target does not speak HTTP.",
 		hint:     "Reach it through this proxy by SOCKS or CONNECT, with the program that is made for it.",
 	}
-	if e == speaksTLS {
+	switch e {
+	case speaksTLS:
 		x.sentence = "What answers at the target speaks TLS, and not plain HTTP."
 		x.hint = "Ask for it by https://."
+	case breaksRules:
+		x.title = "Wrong answer"
+		x.sentence = "What the target answered breaks the rules of HTTP, and Fairlead cannot pass it on."
+		x.hint = "The program there is at fault: its log may say more."
 	}
 	return x
 }
 
-// speaksTLS is what a target that answered with a TLS record is said to have done.
-const speaksTLS = textproto.ProtocolError("the answer is TLS")
+// What a target is said to have answered that speaks no plain HTTP, or wrong HTTP.
+const (
+	speaksTLS   = textproto.ProtocolError("the answer is TLS")
+	breaksRules = textproto.ProtocolError("the answer breaks the rules of HTTP")
+)
 
 // permission explains what was refused on this machine: by a rule of the proxy, whose own text says which and what, or
 // by the system, which says only a number.

@@ -1,0 +1,52 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/textproto"
+	"strings"
+)
+
+// A ResponseError is a response to a plain-HTTP request that cannot be passed on. It unwraps to a textproto.ProtocolError.
+type ResponseError struct {
+	Target string // host:port
+	Detail string
+}
+
+// errResponse is the word of package net/textproto for a ResponseError.
+const errResponse = textproto.ProtocolError("the answer breaks the rules of HTTP")
+
+func (e *ResponseError) Error() string {
+	return fmt.Sprintf("the answer of %s cannot be passed on: %s", e.Target, e.Detail)
+}
+
+// Unwrap returns a word of package net/textproto.
+func (e *ResponseError) Unwrap() error { return errResponse }
+
+// checkStatus refuses 101 Switching Protocols to the request r unless it asked for the protocol: its client would go on
+// with requests for other targets, and this one would get them.
+func (x *exchange) checkStatus(r *http.Request, response *http.Response) error {
+	asked, got := r.Header.Get("Upgrade"), response.Header.Get("Upgrade")
+	var detail string
+	switch {
+	case response.StatusCode != http.StatusSwitchingProtocols:
+		return nil
+	case asked == "" || !strings.EqualFold(asked, got):
+		detail = fmt.Sprintf("it switches to protocol %.40q unasked", got)
+	default:
+		if _, ok := response.Body.(io.ReadWriteCloser); ok {
+			return nil
+		}
+		detail = "it switches protocols without \u201cConnection: Upgrade\u201d" // net/http has kept the connection
+	}
+	return &ResponseError{Target: x.answers(), Detail: detail}
+}
+
+// answers returns who answers the request: its target, or the forward proxy.
+func (x *exchange) answers() string {
+	if x.via != nil {
+		return x.via.Host
+	}
+	return x.target.String()
+}
