@@ -24,14 +24,17 @@ func (e *ResponseError) Error() string {
 // Unwrap returns a word of package net/textproto.
 func (e *ResponseError) Unwrap() error { return errResponse }
 
-// checkStatus refuses 101 Switching Protocols to the request r unless it asked for the protocol: its client would go on
-// with requests for other targets, and this one would get them.
+// checkStatus refuses a response to the request r that has no final status. The exception is 101 Switching Protocols, if
+// the request asked for the protocol: its client would else go on with requests for other targets, and this one would get
+// them.
 func (x *exchange) checkStatus(r *http.Request, response *http.Response) error {
-	asked, got := r.Header.Get("Upgrade"), response.Header.Get("Upgrade")
+	status, asked, got := response.StatusCode, r.Header.Get("Upgrade"), response.Header.Get("Upgrade")
 	var detail string
 	switch {
-	case response.StatusCode != http.StatusSwitchingProtocols:
+	case status >= http.StatusOK:
 		return nil
+	case status != http.StatusSwitchingProtocols: // net/http's server panics below 100
+		detail = fmt.Sprintf("%03d is no final status", status)
 	case asked == "" || !strings.EqualFold(asked, got):
 		detail = fmt.Sprintf("it switches to protocol %.40q unasked", got)
 	default:
