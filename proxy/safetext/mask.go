@@ -11,7 +11,8 @@ var (
 	optional = regexp.MustCompile(`(?i)(--?[\w-]*(?:password|passwd|passphrase|secret|token|key)[\w-]*\s+["']?)[^\s"'-][^\s"']*`)
 	spoken   = regexp.MustCompile(`(?i)((?:pass(?:word|wd|phrase)|secret[\w-]*):\s+["']?)[^\s"',;]+`)
 	// After these words an ordinary sentence may go on: what has no digit is a part of it.
-	perhaps = regexp.MustCompile(`(?i)((?:token|credentials?|[-_]key|authorization|cookie)[\w-]*:\s+["']?|\b(?:bearer|basic)\s+)([^\s"',;]*[0-9=][^\s"',;]*)`)
+	perhaps  = regexp.MustCompile(`(?i)((?:token|credentials?|[-_]key|authorization|cookie)[\w-]*:\s+["']?|\b(?:bearer|basic)\s+)([^\s"',;]*[0-9=][^\s"',;]*)`)
+	userinfo = regexp.MustCompile(`(://)[^/\s"'@]+(@)`) // of a URL
 	// What is a secret by its own form: a JWT, and the keys and tokens of clouds and code hosts.
 	known = regexp.MustCompile(`\beyJ[A-Za-z0-9_.-]+|\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bgh[oprsu]_[A-Za-z0-9]{10,}|\bgithub_pat_\w{10,}|\bglpat-[\w-]{10,}|\bxox[abeprs]-[\w-]{10,}|\bhv[bs]\.[\w-]{10,}|\bya29\.[\w-]{10,}`)
 )
@@ -20,6 +21,7 @@ var (
 // the form of one. It knows no secret, so that it can neither find all of them nor spare all other words.
 func Mask(s string) string {
 	s = known.ReplaceAllString(s, masked)
+	s = userinfo.ReplaceAllString(s, "${1}"+masked+"${2}")
 	for _, pattern := range []*regexp.Regexp{assigned, optional, spoken, perhaps} {
 		s = pattern.ReplaceAllString(s, "${1}"+masked)
 	}
