@@ -12,6 +12,7 @@ import (
 
 	"fairlead/kube/fault"
 	"fairlead/kube/retryafter"
+	"fairlead/proxy/safetext"
 )
 
 // A speaker is whose answer to an upgrade is. The API server passes the answers of nodes on byte for byte, and proxies
@@ -145,13 +146,7 @@ func podNotRunning(text string) bool {
 
 // printable makes words from outside fit for a log line.
 func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-	if s = strings.TrimSpace(s); len(s) > maxText {
+	if s = safetext.Line(s); len(s) > maxText {
 		s = strings.ToValidUTF8(s[:maxText], "") + "…"
 	}
 	return s
