@@ -60,15 +60,17 @@ type status struct {
 	Details       struct{ Name, Kind string }
 }
 
-// newRefusal reads an answer, and finds whose it is.
-func newRefusal(code int, header http.Header, body []byte) *refusal {
+// newRefusal reads an answer, and finds whose it is. It keeps none of the secrets, which the answer may repeat: boxes on the way
+// show requests in their error pages.
+func newRefusal(code int, header http.Header, body []byte, secrets ...string) *refusal {
 	r := &refusal{status: code, after: retryafter.Of(code, header)}
-	if r.to = redirectOf(code, header); r.to != "" {
+	if r.to = printable(redirectOf(code, header), secrets...); r.to != "" {
 		return r // whose it is does not matter, and what it says is about another server
 	}
 	var s status
 	if json.Unmarshal(body, &s) == nil && s.Kind == "Status" {
-		r.by, r.about, r.text = apiServer, s, printable(s.Message)
+		s.Details.Name = printable(s.Details.Name, secrets...)
+		r.by, r.about, r.text = apiServer, s, printable(s.Message, secrets...)
 		if problem, ok := passedOn(code, s); ok {
 			r.by, r.problem = node, problem
 		}
@@ -77,7 +79,7 @@ func newRefusal(code int, header http.Header, body []byte) *refusal {
 	if kind := header.Get("Content-Type"); kind != "" && !strings.HasPrefix(kind, "text/plain") {
 		return r
 	}
-	r.text = printable(string(body))
+	r.text = printable(string(body), secrets...)
 	if problem, ok := byNode(code, r.text); ok {
 		r.by, r.problem = node, problem
 	}
@@ -144,9 +146,10 @@ func podNotRunning(text string) bool {
 	return strings.Contains(text, "not running") || strings.Contains(text, "does not have a host assigned") || strings.Contains(text, "completed pod")
 }
 
-// printable makes words from outside fit for a log line.
-func printable(s string) string {
-	if s = safetext.Line(s); len(s) > maxText {
+// printable makes words from outside fit for a log line, without the secrets. Everything that is kept of what comes from behind
+// the API server goes through it, or through safetext.Error.
+func printable(s string, secrets ...string) string {
+	if s = safetext.Line(s, secrets...); len(s) > maxText {
 		s = strings.ToValidUTF8(s[:maxText], "") + "…"
 	}
 	return s
@@ -228,7 +231,7 @@ func (u *upgrader) refused(ep Endpoint, r *refusal) error {
 // nodeOf is the node that an answer names; empty when it names none.
 func nodeOf(r *refusal) string {
 	if r.about.Details.Kind == "nodes" {
-		return printable(r.about.Details.Name)
+		return r.about.Details.Name
 	}
 	return ""
 }

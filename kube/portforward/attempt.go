@@ -121,7 +121,7 @@ type ending struct {
 func (a *attempt) ending(err error, sent bool) ending {
 	if a.data != nil {
 		if text := a.errs.Text(); text != "" {
-			told, never := runtimeError(a.ep, text)
+			told, never := runtimeError(a.ep, text, a.s.secrets...)
 			return ending{err: told, endpoint: never, unseen: never}
 		}
 	}

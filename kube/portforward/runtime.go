@@ -37,8 +37,8 @@ func (e *CutError) Unwrap() []error {
 
 // runtimeError reads what a container runtime writes to a connection's error stream, which is free text: the one place
 // that does. never says that the text means that the runtime did not connect to the program in the Pod at all.
-func runtimeError(ep Endpoint, text string) (err error, never bool) { // the error is the answer
-	text = printable(text)
+func runtimeError(ep Endpoint, text string, secrets ...string) (err error, never bool) { // the error is the answer
+	text = printable(text, secrets...)
 	low := strings.ToLower(text)
 	has := func(parts ...string) bool {
 		for _, part := range parts {

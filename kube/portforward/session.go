@@ -29,6 +29,7 @@ type session struct {
 	pod     *pod
 	who     identity
 	carrier string
+	secrets []string // of the request for it, which must not get into a log
 	begun   time.Time
 	carried int       // connections that have had it
 	users   int       // connections that have it
@@ -64,7 +65,7 @@ type sample struct {
 func newSession(f *Forwarder, p *pod, conn *upgraded, now time.Time) *session {
 	return &session{
 		Session: spdy.NewSession(conn, spdy.Config{Memory: f.memory}),
-		f:       f, pod: p, who: conn.who, carrier: conn.carrier, begun: now, since: now, took: now,
+		f:       f, pod: p, who: conn.who, carrier: conn.carrier, secrets: conn.secrets, begun: now, since: now, took: now,
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"fairlead/kube/fault"
 	"fairlead/kube/retryafter"
+	"fairlead/proxy/safetext"
 )
 
 // The carriers: how SPDY gets through.
@@ -79,6 +80,7 @@ type upgraded struct {
 	net.Conn
 	who     identity
 	carrier string
+	secrets []string // of the request for it
 }
 
 // order is what to try, what worked last first.
@@ -148,7 +150,7 @@ func refusalOf(resp *http.Response, err error) (*refusal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newRefusal(resp.StatusCode, resp.Header, body), nil
+	return newRefusal(resp.StatusCode, resp.Header, body, secretsOf(resp)...), nil
 }
 
 // switched looks whether the answer is the upgrade that was asked for.
@@ -160,9 +162,9 @@ func switched(resp *http.Response, carrier string, check func(http.Header) error
 	}
 	if err := check(resp.Header); err != nil {
 		conn.Close() // of no more use
-		return nil, &refusal{status: resp.StatusCode, text: err.Error()}
+		return nil, &refusal{status: resp.StatusCode, text: printable(err.Error(), secretsOf(resp)...)}
 	}
-	up := &upgraded{Conn: conn.Conn, who: conn.who, carrier: carrier}
+	up := &upgraded{Conn: conn.Conn, who: conn.who, carrier: carrier, secrets: secretsOf(resp)}
 	if carrier == CarrierWebSocket {
 		up.Conn = newWebSocket(conn.Conn)
 	}
@@ -221,7 +223,7 @@ func (u *upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if refused := newRefusal(resp.StatusCode, resp.Header, body); refused.by != apiServer {
+	if refused := newRefusal(resp.StatusCode, resp.Header, body, secretsOf(resp)...); refused.by != apiServer {
 		return nil, refused
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
@@ -254,24 +256,28 @@ func (u *upgrader) roundTrip(req *http.Request) (*http.Response, error) {
 			continue
 		}
 		if err != nil {
-			return nil, u.failed(ctx, err)
+			return nil, u.failed(req, err)
 		}
 		resp, err := u.ask(ctx, conn, who, req)
 		if err == nil {
 			return resp, nil
 		}
 		if again || ctx.Err() != nil {
-			return nil, u.failed(ctx, &droppedError{err})
+			return nil, u.failed(req, &droppedError{err})
 		}
 	}
 }
 
-func (u *upgrader) failed(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
+// failed is how a request failed on the way. What comes in place of an answer may repeat the request, and errors quote it.
+func (u *upgrader) failed(req *http.Request, err error) error {
+	if cause := req.Context().Err(); cause != nil {
+		return cause
 	}
-	return &networkError{err}
+	return &networkError{safetext.Error(err, safetext.Credentials(req.Header)...)}
 }
+
+// secretsOf are the secrets of the request that was answered.
+func secretsOf(resp *http.Response) []string { return safetext.Credentials(resp.Request.Header) }
 
 // A networkError is what happened on the way, in contrast to what the kubeconfig's round trippers have to say.
 type networkError struct{ err error }

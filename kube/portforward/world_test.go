@@ -49,13 +49,14 @@ type world struct {
 	upgrades []string              // "spdy" or "websocket", as they came
 	headers  []http.Header
 	handlers sync.WaitGroup
+	failures map[int]error         // what the runtime reports in place of a connection, by port
 	held     map[int]chan struct{} // by port: closed when a dial of the program gets its answer
 	lag      time.Duration         // between the end of one direction and that of both; containerd's is a second
 	hesitate time.Duration         // between the end of the data stream and the reason on the error stream
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, programs: map[int]func(net.Conn){}, conns: map[net.Conn]struct{}{}, sessions: map[string]*served{}, held: map[int]chan struct{}{}, lag: 100 * time.Millisecond}
+	w := &world{t: t, programs: map[int]func(net.Conn){}, conns: map[net.Conn]struct{}{}, sessions: map[string]*served{}, held: map[int]chan struct{}{}, failures: map[int]error{}, lag: 100 * time.Millisecond}
 	w.programs[7] = func(c net.Conn) { io.Copy(c, c) } // an echo
 	w.server = httptest.NewUnstartedServer(w)
 	w.server.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}
@@ -230,7 +231,7 @@ func (w *world) PortForward(_ context.Context, name, uid string, port int32, str
 	defer w.handlers.Done()
 	w.mu.Lock()
 	program, hesitate := w.programs[int(port)], w.hesitate
-	held := w.held[int(port)]
+	held, failure := w.held[int(port)], w.failures[int(port)]
 	session := w.sessions[stream.(interface{ RemoteAddr() net.Addr }).RemoteAddr().String()]
 	w.mu.Unlock()
 	session.give()
@@ -239,6 +240,10 @@ func (w *world) PortForward(_ context.Context, name, uid string, port int32, str
 		_ = stream.Close()
 		time.Sleep(hesitate)
 	}()
+	if failure != nil {
+		w.handlers.Go(func() { session.drain(stream) })
+		return failure
+	}
 	if program == nil {
 		w.handlers.Go(func() { session.drain(stream) })
 		return fmt.Errorf(`failed to execute portforward in network namespace "/run/netns/x": failed to connect to localhost:%d inside namespace "x", IPv4: dial tcp4 127.0.0.1:%d: connect: connection refused IPv6 dial tcp6: address localhost: no suitable address found`, port, port)
@@ -304,6 +309,13 @@ func (w *world) program(port int, f func(net.Conn)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.programs[port] = f
+}
+
+// fail has the runtime report err in place of a connection with a port.
+func (w *world) fail(port int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failures[port] = err
 }
 
 // hold leaves dials of a port without an answer until the returned release is called. Bytes that come meanwhile hold up a worker
