@@ -25,6 +25,8 @@ var bans = []ban{
 	{"fairlead/kube", "fyne.io/", "reaching into a cluster knows no desktop"},
 	{"fairlead/kube/spdy", "k8s.io/", "frames and streams, and no Kubernetes"},
 	{"fairlead/kube/spdy", "fairlead/", "frames and streams, and nothing else of ours"},
+	{"fairlead/kube/kubeconfig", "fairlead/kube/portforward", "reading files asks no server"},
+	{"fairlead/kube/kubeconfig", "fairlead/kube/plugin", "reading files runs nothing"},
 	{"fairlead/kube/fault", "k8s.io/", "views read these types, and must not be tied to client-go by them"},
 	{"fairlead/kube/forwardproxy", "k8s.io/", "proxies on the way, and no Kubernetes"},
 	{"fairlead/kube/retryafter", "fairlead/", "a header and a wait, and nothing else of ours"},

@@ -9,7 +9,7 @@ import (
 
 	"fairlead/app/instance"
 	"fairlead/app/settings"
-	"fairlead/kube"
+	"fairlead/kube/kubeconfig"
 )
 
 // checked runs settings check for a settings file with this text, in a folder that has the certificate files named in it.
@@ -98,7 +98,7 @@ func TestAPasswordThatOthersCanReadIsSaid(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := &instance.Instance{Store: store, Settings: settings.Load(store, file)}
-		p.Kubeconfig.Store(&kube.Kubeconfig{})
+		p.Kubeconfig.Store(&kubeconfig.Config{})
 		if lines := strings.Join(p.Problems(), "\n"); strings.Contains(lines, text) != test.said {
 			t.Errorf("the menu says %q", lines)
 		}

@@ -10,6 +10,8 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
+
+	"fairlead/kube/kubeconfig"
 )
 
 // An authority is who may vouch for the API server: the certificates in the file that the kubeconfig names, which may be
@@ -80,7 +82,7 @@ func authorityOf(config *rest.Config) *authority {
 		return &authority{}
 	}
 	a := &authority{file: config.CAFile}
-	if pem, err := readBounded(a.file); err == nil {
+	if pem, err := kubeconfig.ReadBounded(a.file); err == nil {
 		a.data = pem // else the clients cannot be made either
 	}
 	return a

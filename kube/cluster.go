@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"fairlead/kube/kubeconfig"
 	"fairlead/kube/portforward"
 )
 
@@ -21,7 +22,7 @@ type Config struct {
 	Kubeconfig string // path; empty for the files kubectl reads
 	// Loaded is the kubeconfig as Load returned it or Watch reported it last, which holds while a file cannot be read. Nil
 	// reads what the files say now.
-	Loaded  *Kubeconfig
+	Loaded  *kubeconfig.Config
 	Context string // the context's name; required
 
 	// Policy is the first one; SetPolicy replaces it.
@@ -63,7 +64,7 @@ type Config struct {
 // A Cluster is the way into one context's cluster: a dialer for its names and addresses.
 type Cluster struct {
 	namespace string // the context's
-	described Context
+	described kubeconfig.Context
 	policy    atomic.Pointer[Policy]
 	resolver  *resolver
 	api       *api
@@ -92,13 +93,12 @@ const (
 
 // Open reads the kubeconfig and prepares the way into one context. It asks no server and runs no credential plugin.
 func Open(c Config) (*Cluster, error) {
-	var m *merged
-	if c.Loaded != nil && c.Loaded.merged != nil {
-		m = c.Loaded.merged
-	} else {
-		m = readKubeconfig(c.Kubeconfig)
+	loaded := c.Loaded
+	if loaded == nil {
+		read := kubeconfig.Load(c.Kubeconfig)
+		loaded = &read
 	}
-	config, described, err := m.restConfig(c.Context)
+	config, described, err := loaded.RESTConfig(c.Context)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-// Package kube reaches into a cluster: it reads the contexts of a kubeconfig, and a [Cluster] is the way into one of
+// Package kube reaches into a cluster: package kubeconfig reads the contexts, and a [Cluster] is the way into one of
 // them, a dialer for the names and addresses that only the cluster knows.
 //
 // One dial, in order, and the file each step is in:
@@ -28,7 +28,7 @@
 //
 // The user logs in by what the kubeconfig holds or by a credential plugin, which runs only for a dial, for a question that
 // the user asked for, or for Check: login.go and package plugin. Spare connections, pings, watches and the look for an
-// API server that is away run none. [Watch] tells when the kubeconfig becomes another, and [Context.Fingerprint] which of its contexts.
+// API server that is away run none. kubeconfig.Watch reports when the kubeconfig changes, and Context.Fingerprint which of its contexts do.
 //
 // The package knows no proxy and no desktop. Its errors are those of package fault, in package net's words; it has no
 // sentences for users.

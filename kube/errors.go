@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"fairlead/kube/fault"
+	"fairlead/proxy/safetext"
 )
 
 // maxText bounds what is kept of the API server's own words, in bytes.
@@ -149,3 +150,6 @@ func bounded(s string) string {
 	}
 	return printable(strings.ToValidUTF8(s, ""))
 }
+
+// printable replaces what could change the look of a terminal or a menu.
+func printable(s string) string { return safetext.Clean(s) }

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"fairlead/kube/kubeconfig"
 )
 
 // followEvery is how often a file that the kubeconfig names is looked at.
@@ -19,8 +21,8 @@ func followFile(ctx context.Context, path string, read func(content []byte)) {
 	ticker := time.NewTicker(followEvery)
 	defer ticker.Stop()
 	for {
-		if info, err := os.Stat(path); err == nil && !sameFile(info, seen) {
-			if content, err := readBounded(path); err == nil {
+		if info, err := os.Stat(path); err == nil && !kubeconfig.SameFile(info, seen) {
+			if content, err := kubeconfig.ReadBounded(path); err == nil {
 				seen = info
 				read(content)
 			}

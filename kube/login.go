@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/transport"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/kubeconfig"
 	"fairlead/kube/plugin"
 )
 
@@ -140,7 +141,7 @@ func (l *login) explain(err error) error {
 func (l *login) expired() time.Time {
 	token := l.config.BearerToken
 	if l.file != nil {
-		if data, err := readBounded(l.file.path); err == nil {
+		if data, err := kubeconfig.ReadBounded(l.file.path); err == nil {
 			token = string(data)
 		}
 	}
@@ -149,7 +150,7 @@ func (l *login) expired() time.Time {
 	}
 	certificate := l.config.CertData
 	if len(certificate) == 0 && l.config.CertFile != "" {
-		certificate, _ = readBounded(l.config.CertFile) // then it is not known
+		certificate, _ = kubeconfig.ReadBounded(l.config.CertFile) // then it is not known
 	}
 	if block, _ := pem.Decode(certificate); block != nil {
 		if leaf, err := x509.ParseCertificate(block.Bytes); err == nil {

@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/kubeconfig"
 )
 
 // The bounds of a suggestion: how long a dial that has failed waits for it, for how many names a minute it is looked for,
@@ -97,11 +98,11 @@ func (r *resolver) namesLike(ctx context.Context, key serviceKey) ([]string, err
 		return nil, nil
 	}
 	list, err := r.api.someServices(ctx, key.namespace)
-	var names []Context
+	var names []kubeconfig.Context
 	for _, s := range list {
-		names = append(names, Context{Name: s.Name})
+		names = append(names, kubeconfig.Context{Name: s.Name})
 	}
-	return Closest(key.name, names), err
+	return kubeconfig.Closest(key.name, names), err
 }
 
 // servicesNamed lists the Services of one name in all namespaces.

@@ -23,7 +23,9 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 
+	"fairlead/kube/kubeconfig"
 	"fairlead/kube/portforward"
 )
 
@@ -399,4 +401,10 @@ func at(namespace, pod, uid string, port int) endpoint {
 func behind(service string, e endpoint) endpoint {
 	e.Service = service
 	return e
+}
+
+// restConfig returns what client-go needs for a context of the kubeconfig at path.
+func restConfig(path, name string) (*rest.Config, kubeconfig.Context, error) {
+	k := kubeconfig.Load(path)
+	return k.RESTConfig(name)
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/kubeconfig"
 )
 
 // A tokenFile puts the token of a file on requests. It takes another one up within seconds, and at once when the API
@@ -35,7 +36,7 @@ func (f *tokenFile) take(content []byte) bool {
 
 // read reads the file now.
 func (f *tokenFile) read() error {
-	content, err := readBounded(f.path)
+	content, err := kubeconfig.ReadBounded(f.path)
 	if err != nil {
 		if machine := fault.OfMachine(&fs.PathError{Op: "open", Path: f.path, Err: err}); machine != nil {
 			return machine

@@ -19,6 +19,7 @@ import (
 	"fairlead/app/gateway"
 	"fairlead/app/instance"
 	"fairlead/kube"
+	"fairlead/kube/kubeconfig"
 	"fairlead/proxy"
 )
 
@@ -67,7 +68,7 @@ func Doctor(ctx context.Context, o command.Options, name, target string) error {
 }
 
 // diagnosed returns the context of that name or, where a kubeconfig that cannot be read may have it, the problem of that.
-func diagnosed(p *instance.Instance, name string) (entry kube.Context, problem, err error) {
+func diagnosed(p *instance.Instance, name string) (entry kubeconfig.Context, problem, err error) {
 	entry, err = p.Find(name)
 	k := p.Kubeconfig.Load()
 	switch {
@@ -84,7 +85,7 @@ func diagnosed(p *instance.Instance, name string) (entry kube.Context, problem, 
 }
 
 // walk draws the way to the chart's target.
-func walk(ctx context.Context, p *instance.Instance, entry kube.Context, chart *chart) error {
+func walk(ctx context.Context, p *instance.Instance, entry kubeconfig.Context, chart *chart) error {
 	if entry.Err != nil {
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: entry.Err})
 		return nil

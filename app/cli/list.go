@@ -18,7 +18,7 @@ import (
 	"fairlead/app/instance"
 	"fairlead/app/session"
 	"fairlead/app/settings"
-	"fairlead/kube"
+	"fairlead/kube/kubeconfig"
 )
 
 // A contextLine is what the list command says of one context; its JSON form is for scripts and stays as it is.
@@ -44,7 +44,7 @@ var ErrSaid = errors.New("something is wrong, as was said")
 func List(ctx context.Context, o command.Options) error {
 	read := peek()
 	instance.UseKubeconfigs(o.Kubeconfig, read)
-	kubeconfig := kube.Load(o.Kubeconfig)
+	kubeconfig := kubeconfig.Load(o.Kubeconfig)
 	instance.Know(read, kubeconfig)
 	lines := contextLines(kubeconfig.Contexts, read.Effective)
 	if err := read.Problem(); err != nil {
@@ -74,7 +74,7 @@ func List(ctx context.Context, o command.Options) error {
 	return err
 }
 
-func contextLines(contexts []kube.Context, effective func(name string) settings.Context) []contextLine {
+func contextLines(contexts []kubeconfig.Context, effective func(name string) settings.Context) []contextLine {
 	lines := []contextLine{}
 	for _, c := range contexts {
 		e := effective(c.Name)
@@ -175,7 +175,7 @@ func peek() *settings.Settings {
 func Names(o command.Options) []string {
 	instance.UseKubeconfigs(o.Kubeconfig, peek())
 	var names []string
-	for _, c := range kube.Load(o.Kubeconfig).Contexts {
+	for _, c := range kubeconfig.Load(o.Kubeconfig).Contexts {
 		names = append(names, c.Name)
 	}
 	return names

@@ -13,7 +13,7 @@ import (
 	"fairlead/app/instance"
 	"fairlead/app/session"
 	"fairlead/app/settings"
-	"fairlead/kube"
+	"fairlead/kube/kubeconfig"
 )
 
 // ErrNotRunning is what the commands say that need a running Fairlead. Its exit status is 4.
@@ -72,13 +72,13 @@ func advise(ctx context.Context, c *control.Client, names []string, err error) e
 
 // unknown names the contexts that the Fairlead that runs does not have, and those that may have been meant.
 func unknown(names []string, status control.Status) error {
-	var contexts []kube.Context
+	var contexts []kubeconfig.Context
 	for _, s := range status.Contexts {
-		contexts = append(contexts, kube.Context{Name: s.Name})
+		contexts = append(contexts, kubeconfig.Context{Name: s.Name})
 	}
 	var errs []error
 	for _, name := range names {
-		if !slices.ContainsFunc(contexts, func(c kube.Context) bool { return c.Name == name }) {
+		if !slices.ContainsFunc(contexts, func(c kubeconfig.Context) bool { return c.Name == name }) {
 			errs = append(errs, fmt.Errorf("no context %q in the Fairlead that runs%s", name, instance.Instead(name, contexts)))
 		}
 	}

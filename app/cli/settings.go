@@ -16,7 +16,7 @@ import (
 	"fairlead/app/gateway"
 	"fairlead/app/instance"
 	"fairlead/app/settings"
-	"fairlead/kube"
+	"fairlead/kube/kubeconfig"
 )
 
 // SettingsExample prints the settings' example, or writes it where there are no settings.
@@ -63,7 +63,7 @@ func SettingsCheck(_ context.Context, o command.Options) error {
 		return err
 	}
 	instance.UseKubeconfigs(o.Kubeconfig, read)
-	loaded := kube.Load(o.Kubeconfig)
+	loaded := kubeconfig.Load(o.Kubeconfig)
 	instance.Know(read, loaded)
 	contexts := loaded.Contexts
 	var exposed []settings.Problem
@@ -76,9 +76,9 @@ func SettingsCheck(_ context.Context, o command.Options) error {
 	}
 	unknown := read.Unknown(
 		func(name string) bool {
-			return slices.ContainsFunc(contexts, func(c kube.Context) bool { return c.Name == name })
+			return slices.ContainsFunc(contexts, func(c kubeconfig.Context) bool { return c.Name == name })
 		},
-		func(name string) []string { return kube.Closest(name, contexts) },
+		func(name string) []string { return kubeconfig.Closest(name, contexts) },
 	)
 	advice := slices.Concat(unknown, read.Moves())
 	for _, problem := range advice {
@@ -118,7 +118,7 @@ func wrongCertificate(files settings.TLS) error {
 
 // wrongKubeconfig returns the first thing that is wrong with one kubeconfig file.
 func wrongKubeconfig(file string) error {
-	k := kube.Load(file)
+	k := kubeconfig.Load(file)
 	switch {
 	case len(k.Problems) > 0:
 		return k.Problems[0]
@@ -151,7 +151,7 @@ func wrongBrowser(name string) error {
 }
 
 // unsafeContexts are those contexts that could not be switched on with these settings, each as a problem.
-func unsafeContexts(read *settings.Settings, contexts []kube.Context) (problems []settings.Problem) {
+func unsafeContexts(read *settings.Settings, contexts []kubeconfig.Context) (problems []settings.Problem) {
 	for _, c := range contexts {
 		if text := read.Effective(c.Name).Problem; text != "" {
 			problems = append(problems, settings.Problem{File: read.File(), Text: fmt.Sprintf("context %s: %s", c.Name, text)})

@@ -13,7 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"fairlead/app/settings"
-	"fairlead/kube"
+	"fairlead/kube/kubeconfig"
 )
 
 // kubeconfigFor is a kubeconfig with one context, demo, of an API server that nobody asks.
@@ -41,7 +41,7 @@ func TestAChangeIsTakenUpWhileAProxyStartsAndEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := New(Config{
-		Kubeconfig: func() *kube.Kubeconfig { k := kube.Load(file); return &k },
+		Kubeconfig: func() *kubeconfig.Config { k := kubeconfig.Load(file); return &k },
 		Settings:   settings.Load(store, filepath.Join(t.TempDir(), "config.yaml")), Log: zerolog.Nop(),
 	})
 	g.config.Settings.ListenAt("demo", netip.MustParseAddrPort("127.0.0.1:0"))

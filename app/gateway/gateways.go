@@ -21,13 +21,14 @@ import (
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/kube"
+	"fairlead/kube/kubeconfig"
 	"fairlead/proxy"
 )
 
 // Config is what the gateways are made from.
 type Config struct {
 	// Kubeconfig returns the kubeconfig as it is now.
-	Kubeconfig func() *kube.Kubeconfig
+	Kubeconfig func() *kubeconfig.Config
 	Settings   *settings.Settings
 	// Failed is called with a connection into a context's cluster that failed before a byte was relayed, and what is
 	// said of it. It must not block. It may be nil.
@@ -171,7 +172,7 @@ func (g *Gateways) plan(name string) (plan, error) {
 }
 
 // Cluster returns how a context's cluster is opened, and its policy.
-func (g *Gateways) Cluster(k *kube.Kubeconfig, name string, c settings.Context) (kube.Config, kube.Policy) {
+func (g *Gateways) Cluster(k *kubeconfig.Config, name string, c settings.Context) (kube.Config, kube.Policy) {
 	config := kube.Config{
 		Loaded: k, Context: name, Carrier: c.Carrier, Own: g.own,
 		PerPod: c.Limits.SessionsPerPod, PerContext: c.Limits.SessionsPerContext,
@@ -192,13 +193,13 @@ func Displaced(s settings.Context) string {
 }
 
 // kubeContext is the context of that name, if it can be used.
-func kubeContext(k *kube.Kubeconfig, name string) (kube.Context, error) {
+func kubeContext(k *kubeconfig.Config, name string) (kubeconfig.Context, error) {
 	for _, c := range k.Contexts {
 		if c.Name == name {
 			return c, c.Err
 		}
 	}
-	return kube.Context{}, fmt.Errorf("context %q is no longer in the kubeconfig", name)
+	return kubeconfig.Context{}, fmt.Errorf("context %q is no longer in the kubeconfig", name)
 }
 
 // network is the one to listen in. For "tcp", package net takes all of IPv4's addresses for those of IPv6, too.

@@ -7,15 +7,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fairlead/app/session"
-	"fairlead/kube"
 	"fairlead/kube/filewatch"
+	"fairlead/kube/kubeconfig"
 )
 
 // Follow tells the model of every change of the kubeconfig, of the settings, and of the files they name, until ctx ends.
 func (p *Instance) Follow(ctx context.Context, model *session.Manager) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return kube.Watch(ctx, p.path, p.Kubeconfig.Load(), func(k kube.Kubeconfig) {
+		return kubeconfig.Watch(ctx, p.path, p.Kubeconfig.Load(), func(k kubeconfig.Config) {
 			p.learn(k, p.Log)
 			p.tellAgain(ctx, model)
 		})

@@ -23,14 +23,14 @@ import (
 	"fairlead/app/logging"
 	"fairlead/app/session"
 	"fairlead/app/settings"
-	"fairlead/kube"
+	"fairlead/kube/kubeconfig"
 )
 
 // An Instance is what tray and serve share: the kubeconfig and the settings as they are now, the state on disk, the log,
 // and what makes contexts into proxies.
 type Instance struct {
 	path       string // of the kubeconfig; empty for what kubectl reads
-	Kubeconfig atomic.Pointer[kube.Kubeconfig]
+	Kubeconfig atomic.Pointer[kubeconfig.Config]
 	Store      *settings.Store
 	Settings   *settings.Settings
 	began      time.Time
@@ -43,9 +43,9 @@ type Instance struct {
 }
 
 // Open reads what there is on disk and begins to log. It starts nothing else and sends nothing. What the log has for a
-// person goes to console, too; what is wrong in the files at the start is the caller's to say, by PrintProblems. kubeconfig
-// names a file; with none it is what kubectl would read.
-func Open(kubeconfig string, console io.Writer) (*Instance, error) {
+// person goes to console, too; what is wrong in the files at the start is the caller's to say, by PrintProblems. path
+// names a kubeconfig file; an empty one stands for what kubectl would read.
+func Open(path string, console io.Writer) (*Instance, error) {
 	dir, err := settings.Dir()
 	if err != nil {
 		return nil, err
@@ -64,11 +64,11 @@ func Open(kubeconfig string, console io.Writer) (*Instance, error) {
 		outputs.Quiet.Warn().Err(damage).Msg("state file")
 	}
 	p := &Instance{
-		began: time.Now().Round(0), path: kubeconfig, Store: store, Settings: settings.Load(store, file), damage: damage, Log: log, Outputs: outputs, Dir: dir,
+		began: time.Now().Round(0), path: path, Store: store, Settings: settings.Load(store, file), damage: damage, Log: log, Outputs: outputs, Dir: dir,
 	}
 	p.useKubeconfigs()
 	p.Gateways = p.NewGateways(nil)
-	p.learn(kube.Load(kubeconfig), outputs.Quiet)
+	p.learn(kubeconfig.Load(path), outputs.Quiet)
 	if err := p.Settings.Problem(); err != nil {
 		outputs.Quiet.Warn().Err(err).Msg("settings")
 	}
@@ -95,7 +95,7 @@ func (p *Instance) entries() []session.Entry {
 }
 
 // entryOf is a context with its settings.
-func (p *Instance) entryOf(c kube.Context) session.Entry {
+func (p *Instance) entryOf(c kubeconfig.Context) session.Entry {
 	s := p.Settings.Effective(c.Name)
 	e := session.Entry{
 		Name: c.Name, Namespace: c.Namespace, Cluster: c.Cluster, File: c.File,
@@ -186,7 +186,7 @@ func (p *Instance) Tell(ctx context.Context, model *session.Manager) error {
 }
 
 // Find is the context of that name, or a usage error that names the closest ones, or where contexts were looked for.
-func (p *Instance) Find(name string) (kube.Context, error) {
+func (p *Instance) Find(name string) (kubeconfig.Context, error) {
 	for _, c := range p.Kubeconfig.Load().Contexts {
 		if c.Name == name {
 			return c, nil
@@ -194,9 +194,9 @@ func (p *Instance) Find(name string) (kube.Context, error) {
 	}
 	k := p.Kubeconfig.Load()
 	if len(k.Contexts) == 0 {
-		return kube.Context{}, &command.UsageError{Err: errors.New(NoContexts(*k))}
+		return kubeconfig.Context{}, &command.UsageError{Err: errors.New(NoContexts(*k))}
 	}
-	return kube.Context{}, &command.UsageError{Err: fmt.Errorf("no context %q in the kubeconfig%s", name, Instead(name, k.Contexts))}
+	return kubeconfig.Context{}, &command.UsageError{Err: fmt.Errorf("no context %q in the kubeconfig%s", name, Instead(name, k.Contexts))}
 }
 
 // Unreadable returns all that is wrong in the files, if no context is left for a kubeconfig that could not be read.

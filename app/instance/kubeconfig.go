@@ -12,7 +12,7 @@ import (
 
 	"fairlead/app/explain"
 	"fairlead/app/settings"
-	"fairlead/kube"
+	"fairlead/kube/kubeconfig"
 )
 
 // useKubeconfigs makes the files that the settings name the ones that kubectl would read, for us and for credential
@@ -26,13 +26,13 @@ func UseKubeconfigs(path string, s *settings.Settings) {
 }
 
 // learn takes up what the kubeconfig says now, and logs what is wrong with it, once, and that it no longer is.
-func (p *Instance) learn(k kube.Kubeconfig, log zerolog.Logger) {
+func (p *Instance) learn(k kubeconfig.Config, log zerolog.Logger) {
 	before := p.Kubeconfig.Swap(&k)
 	if before == nil {
-		before = &kube.Kubeconfig{}
+		before = &kubeconfig.Config{}
 	}
 	for _, problem := range k.Problems {
-		known := func(b kube.Problem) bool { return b.Error() == problem.Error() }
+		known := func(b kubeconfig.Problem) bool { return b.Error() == problem.Error() }
 		if !slices.ContainsFunc(before.Problems, known) {
 			log.Warn().Err(problem).Msg("kubeconfig")
 		}
@@ -47,7 +47,7 @@ func (p *Instance) learn(k kube.Kubeconfig, log zerolog.Logger) {
 }
 
 // Know tells the settings which contexts a kubeconfig has.
-func Know(s *settings.Settings, k kube.Kubeconfig) {
+func Know(s *settings.Settings, k kubeconfig.Config) {
 	s.Know(func(yield func(string) bool) {
 		for _, c := range k.Contexts {
 			if !yield(c.Name) {
@@ -70,7 +70,7 @@ func sources(files []string) []string {
 }
 
 // ProblemLine is what is said of a problem: a sentence, or the file and the place in it.
-func ProblemLine(p kube.Problem) string {
+func ProblemLine(p kubeconfig.Problem) string {
 	if p.Harmless {
 		return explain.Error(p.Err).Text()
 	}
@@ -78,7 +78,7 @@ func ProblemLine(p kube.Problem) string {
 }
 
 // BrokenFiles names the files that something is wrong with, each once.
-func BrokenFiles(k kube.Kubeconfig) []string {
+func BrokenFiles(k kubeconfig.Config) []string {
 	var files []string
 	for _, problem := range k.Problems {
 		if !problem.Harmless && !slices.Contains(files, problem.File) {
@@ -89,13 +89,13 @@ func BrokenFiles(k kube.Kubeconfig) []string {
 }
 
 // NoContexts says that a kubeconfig has none, and which files were looked at.
-func NoContexts(k kube.Kubeconfig) string {
+func NoContexts(k kubeconfig.Config) string {
 	return "no contexts found in " + strings.Join(sources(k.Files), ", ")
 }
 
 // Instead says which contexts there are, the closest ones if some are close.
-func Instead(name string, contexts []kube.Context) string {
-	if close := kube.Closest(name, contexts); len(close) > 0 {
+func Instead(name string, contexts []kubeconfig.Context) string {
+	if close := kubeconfig.Closest(name, contexts); len(close) > 0 {
 		return "; close to it: " + strings.Join(close, ", ")
 	}
 	if len(contexts) == 0 {
@@ -115,11 +115,11 @@ func Instead(name string, contexts []kube.Context) string {
 
 // GoneFrom reports whether what a kubeconfig lacks is gone for good from one of its files, as far as the file tells: it is
 // there, and could be read, or is none of the kubeconfig's any more.
-func GoneFrom(k *kube.Kubeconfig, file string) bool {
+func GoneFrom(k *kubeconfig.Config, file string) bool {
 	if !slices.Contains(k.Files, file) {
 		return true
 	}
-	if slices.ContainsFunc(k.Problems, func(p kube.Problem) bool { return p.File == file && errors.Is(p, fs.ErrNotExist) }) {
+	if slices.ContainsFunc(k.Problems, func(p kubeconfig.Problem) bool { return p.File == file && errors.Is(p, fs.ErrNotExist) }) {
 		return false
 	}
 	_, err := os.Stat(file)

@@ -9,7 +9,7 @@ import (
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/app/shellenv"
-	"fairlead/kube"
+	"fairlead/kube/kubeconfig"
 )
 
 // Restore turns on what was on when Fairlead last ended, but for contexts of production: those want a click each time. Before that it
@@ -49,7 +49,7 @@ func (p *Instance) completeEnvironment(ctx context.Context, model *session.Manag
 	p.Log.Info().Strs("variables", changed).Msg("environment completed")
 	if slices.Contains(changed, "KUBECONFIG") {
 		p.useKubeconfigs() // the settings' own come first
-		p.learn(kube.Load(p.path), p.Log)
+		p.learn(kubeconfig.Load(p.path), p.Log)
 		p.tellAgain(ctx, model)
 	}
 }

@@ -13,13 +13,13 @@ import (
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/build/scaletest"
-	"fairlead/kube"
+	"fairlead/kube/kubeconfig"
 )
 
 // What happens after each change of the kubeconfig or the settings, for all contexts.
 func TestTellingTheModelTakesInProportionToTheContexts(t *testing.T) {
 	scaletest.Linear(t, func(t *testing.T, n int) func() {
-		k := kube.Load(scaletest.File(t, n))
+		k := kubeconfig.Load(scaletest.File(t, n))
 		file := filepath.Join(t.TempDir(), "config.yaml")
 		text := "contexts:\n  'team1-*': {namespace: one}\n  '*-region3-*': {outside: refuse}\n  team2-region2-ctx-2: {auto-off: 8h}\n"
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -40,7 +40,7 @@ func TestTellingTheModelTakesInProportionToTheContexts(t *testing.T) {
 		return func() {
 			change++
 			changed := k
-			changed.Problems = []kube.Problem{{File: "f", Err: fmt.Errorf("change %d", change)}}
+			changed.Problems = []kubeconfig.Problem{{File: "f", Err: fmt.Errorf("change %d", change)}}
 			p.Kubeconfig.Store(&changed)
 			if err := p.Tell(t.Context(), model); err != nil {
 				t.Fatal(err)

@@ -1,4 +1,4 @@
-package kube
+package kubeconfig
 
 import (
 	"encoding/base64"
@@ -86,7 +86,7 @@ func TestAChangeTakesInProportionToTheContexts(t *testing.T) {
 		path := scaletest.File(t, n)
 		text := scaletest.Kubeconfig(n)
 		told := 0
-		w := &watch{path: path, files: map[string]*watchedFile{}, changed: func(k Kubeconfig) {
+		w := &watch{path: path, files: map[string]*watchedFile{}, changed: func(k Config) {
 			if told++; len(k.Contexts) != n {
 				t.Fatalf("%d contexts", len(k.Contexts))
 			}

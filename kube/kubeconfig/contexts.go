@@ -1,4 +1,6 @@
-package kube
+// Package kubeconfig reads kubeconfig files as kubectl does and says of each context whether it can be used, and why not.
+// It watches the files, and hands client-go what it needs for a context. It runs no credential plugin and asks no server.
+package kubeconfig
 
 import (
 	"crypto/sha256"
@@ -49,8 +51,8 @@ func (p Problem) Error() string { return p.File + ": " + p.Err.Error() }
 // Unwrap gives the cause.
 func (p Problem) Unwrap() error { return p.Err }
 
-// A Kubeconfig is what one or more kubeconfig files say, taken together.
-type Kubeconfig struct {
+// A Config is what one or more kubeconfig files say, taken together.
+type Config struct {
 	Contexts []Context // in the order of the files and within them
 	Problems []Problem
 	Files    []string // the files looked for, in order
@@ -65,12 +67,12 @@ type Kubeconfig struct {
 //
 // A file that cannot be read is among the Problems, a context that cannot be used has its Err, and neither hides the
 // others. Nothing is run and no server is asked.
-func Load(path string) Kubeconfig {
+func Load(path string) Config {
 	return readKubeconfig(path).kubeconfig()
 }
 
-func (m *merged) kubeconfig() Kubeconfig {
-	k := Kubeconfig{Problems: m.problems, Files: m.files, merged: m}
+func (m *merged) kubeconfig() Config {
+	k := Config{Problems: m.problems, Files: m.files, merged: m}
 	for _, entry := range m.contexts {
 		k.Contexts = append(k.Contexts, m.context(entry))
 	}
@@ -81,7 +83,7 @@ func (m *merged) kubeconfig() Kubeconfig {
 // context describes one entry, and finds what speaks against using it.
 func (m *merged) context(entry contextEntry) Context {
 	c := Context{
-		Name:    printable(entry.name),
+		Name:    safetext.Clean(entry.name),
 		File:    entry.file,
 		Current: entry.name == m.config.CurrentContext,
 	}
@@ -93,7 +95,7 @@ func (m *merged) context(entry contextEntry) Context {
 		c.fingerprint = fmt.Sprint(c.Err)
 		return c
 	}
-	c.Cluster, c.User, c.Namespace = printable(written.Cluster), printable(written.AuthInfo), printable(written.Namespace)
+	c.Cluster, c.User, c.Namespace = safetext.Clean(written.Cluster), safetext.Clean(written.AuthInfo), safetext.Clean(written.Namespace)
 	if c.Namespace == "" {
 		c.Namespace = "default"
 	}
@@ -138,8 +140,5 @@ func serverText(server string) (string, error) {
 		return "", errors.New("its server is not a URL")
 	}
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	return printable(u.String()), nil
+	return safetext.Clean(u.String()), nil
 }
-
-// printable replaces what could change the look of a terminal or a menu.
-func printable(s string) string { return safetext.Clean(s) }

@@ -1,7 +1,9 @@
-package kube
+package kubeconfig
 
 import (
+	"encoding/pem"
 	"errors"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,7 +48,7 @@ func write(t *testing.T, files ...string) (paths []string) {
 	return paths
 }
 
-func byName(t *testing.T, k Kubeconfig, name string) Context {
+func byName(t *testing.T, k Config, name string) Context {
 	t.Helper()
 	for _, c := range k.Contexts {
 		if c.Name == name {
@@ -312,7 +314,7 @@ contexts: [{name: NAME, context: {cluster: c, user: u}}]
 		if c.Err != nil || c.Name != want {
 			t.Errorf("%s: %q, %v", yamlName, c.Name, c.Err)
 		}
-		if _, err := Open(Config{Context: want}); err != nil {
+		if _, _, err := k.RESTConfig(want); err != nil {
 			t.Errorf("%s: %v", yamlName, err)
 		}
 	}
@@ -325,7 +327,7 @@ users: [{name: u, user: {tokenFile: token}}]
 contexts: [{name: a, context: {cluster: c, user: u}}]
 `)
 	dir := filepath.Dir(paths[1])
-	for file, content := range map[string]string{"pki/ca.crt": testCA(t), "token": "from-file"} {
+	for file, content := range map[string]string{"pki/ca.crt": caCertificate(t), "token": "from-file"} {
 		path := filepath.Join(dir, file)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
@@ -337,7 +339,8 @@ contexts: [{name: a, context: {cluster: c, user: u}}]
 	if c := byName(t, Load(""), "a"); c.Err != nil {
 		t.Fatal(c.Err)
 	}
-	config, _, err := restConfig("", "a")
+	k := Load("")
+	config, _, err := k.RESTConfig("a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,34 +349,6 @@ contexts: [{name: a, context: {cluster: c, user: u}}]
 	}
 	if config.QPS != -1 || !strings.HasPrefix(config.UserAgent, "fairlead/") {
 		t.Errorf("QPS %v, user agent %q", config.QPS, config.UserAgent)
-	}
-}
-
-func TestOpenRunsNoPluginAndAsksNobody(t *testing.T) {
-	mark := filepath.Join(t.TempDir(), "ran")
-	write(t, `
-clusters: [{name: c, cluster: {server: "https://192.0.2.1"}}]
-users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, args: ["`+mark+`"], interactiveMode: Never}}}]
-contexts: [{name: a, context: {cluster: c, user: u}}]
-`)
-	cluster, err := Open(Config{Context: "a"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if cluster.Namespace() != "default" || !cluster.Owns("web") || cluster.Owns("www.example.com") || cluster.Owns("web.dev") {
-		t.Error("the cluster does not know its names")
-	}
-	if _, err := os.Stat(mark); err == nil {
-		t.Error("the plugin ran")
-	}
-}
-
-func TestOpenSaysWhyAContextCannotBeUsed(t *testing.T) {
-	write(t, one("a"), "contexts: [{name: b, context: {cluster: lost, user: a-user}}]")
-	for name, want := range map[string]string{"b": `the cluster "lost", which the kubeconfig does not have`, "c": `no context "c"`} {
-		if _, err := Open(Config{Context: name}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("Open(%s): %v, want %q", name, err, want)
-		}
 	}
 }
 
@@ -416,4 +391,12 @@ func TestContextsAreThoseThatKubectlHas(t *testing.T) {
 			t.Errorf("%q has the contexts %q, want %q", text, got, want)
 		}
 	}
+}
+
+// caCertificate returns a certificate in PEM form.
+func caCertificate(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 }

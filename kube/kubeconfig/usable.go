@@ -1,4 +1,4 @@
-package kube
+package kubeconfig
 
 import (
 	"encoding/pem"
@@ -13,13 +13,14 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"fairlead/kube/fault"
+	"fairlead/proxy/safetext"
 )
 
 // usable returns what keeps a context from being used, as far as its files tell: nothing is run and nobody asked. Each of
 // these stops kubectl too, if only when it connects, and mostly in other words.
 func (m *merged) usable(entry contextEntry, context *clientcmdapi.Context) error {
 	of := func(kind, name, source string) fault.Kubeconfig {
-		return fault.Kubeconfig{Entry: kind, Name: printable(name), Source: source}
+		return fault.Kubeconfig{Entry: kind, Name: safetext.Clean(name), Source: source}
 	}
 	own := of("context", entry.name, entry.file)
 	for _, part := range []entryKey{{"clusters", context.Cluster}, {"users", context.AuthInfo}} {
@@ -53,13 +54,13 @@ func (m *merged) dangling(context *clientcmdapi.Context) error {
 	case context.Cluster == "":
 		unnamed = append(unnamed, "cluster")
 	case m.config.Clusters[context.Cluster] == nil:
-		missing = append(missing, fmt.Sprintf("the cluster %q", printable(context.Cluster)))
+		missing = append(missing, fmt.Sprintf("the cluster %q", safetext.Clean(context.Cluster)))
 	}
 	switch {
 	case context.AuthInfo == "":
 		unnamed = append(unnamed, "user")
 	case m.config.AuthInfos[context.AuthInfo] == nil:
-		missing = append(missing, fmt.Sprintf("the user %q", printable(context.AuthInfo)))
+		missing = append(missing, fmt.Sprintf("the user %q", safetext.Clean(context.AuthInfo)))
 	}
 	var parts []string
 	if len(unnamed) > 0 {
@@ -102,14 +103,14 @@ func proxyScheme(is fault.Kubeconfig, proxy string) error {
 	case slices.Contains([]string{"http", "https", "socks5"}, u.Scheme):
 		return nil
 	}
-	is.Cause, is.Value = fault.KubeconfigProxy, printable(u.Scheme)
+	is.Cause, is.Value = fault.KubeconfigProxy, safetext.Clean(u.Scheme)
 	return &is
 }
 
 // user returns what keeps a user's entry, which is described by is, from being used.
 func (m *merged) user(is fault.Kubeconfig, user *clientcmdapi.AuthInfo) error {
 	if p := user.AuthProvider; p != nil && p.Name != "oidc" {
-		is.Cause, is.Value = fault.KubeconfigProvider, printable(p.Name)
+		is.Cause, is.Value = fault.KubeconfigProvider, safetext.Clean(p.Name)
 		return &is
 	}
 	if user.Exec != nil && user.Exec.Command != "" {
@@ -138,16 +139,16 @@ func (m *merged) user(is fault.Kubeconfig, user *clientcmdapi.AuthInfo) error {
 
 // execEntry looks at how a credential plugin is to be run.
 func execEntry(is fault.Kubeconfig, exec *clientcmdapi.ExecConfig) error {
-	is.Command = printable(exec.Command)
+	is.Command = safetext.Clean(exec.Command)
 	if v := exec.APIVersion; v != clientauthv1.SchemeGroupVersion.String() && v != clientauthv1beta1.SchemeGroupVersion.String() {
-		is.Cause, is.Value = fault.KubeconfigVersion, printable(v)
+		is.Cause, is.Value = fault.KubeconfigVersion, safetext.Clean(v)
 		return &is
 	}
 	switch exec.InteractiveMode {
 	case clientcmdapi.NeverExecInteractiveMode, clientcmdapi.IfAvailableExecInteractiveMode, clientcmdapi.AlwaysExecInteractiveMode:
 		return nil
 	}
-	is.Cause, is.Value = fault.KubeconfigMode, printable(string(exec.InteractiveMode))
+	is.Cause, is.Value = fault.KubeconfigMode, safetext.Clean(string(exec.InteractiveMode))
 	return &is
 }
 
@@ -196,7 +197,7 @@ func (m *merged) hasPEM(file string, data []byte, block string) bool {
 func (m *merged) read(file string) ([]byte, error) {
 	c, ok := m.named[file]
 	if !ok {
-		c.data, c.err = readBounded(file)
+		c.data, c.err = ReadBounded(file)
 		m.named[file] = c
 	}
 	return c.data, c.err

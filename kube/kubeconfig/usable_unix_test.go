@@ -1,6 +1,6 @@
 //go:build unix
 
-package kube
+package kubeconfig
 
 import (
 	"encoding/base64"
@@ -54,7 +54,7 @@ contexts:
 const testKey = "-----BEGIN EC PRIVATE KEY-----\ns3cret==\n-----END EC PRIVATE KEY-----\n"
 
 func TestWhatCannotWorkIsSaidBeforehand(t *testing.T) {
-	ca := base64.StdEncoding.EncodeToString([]byte(testCA(t)))
+	ca := base64.StdEncoding.EncodeToString([]byte(caCertificate(t)))
 	for _, test := range []struct {
 		cluster, user string
 		want          *fault.Kubeconfig // nil: it can work

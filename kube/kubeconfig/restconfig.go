@@ -1,4 +1,4 @@
-package kube
+package kubeconfig
 
 import (
 	"fmt"
@@ -11,13 +11,15 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// restConfig returns what client-go needs to talk to the API server of one context, by the kubeconfig at path as it is now.
-func restConfig(path, name string) (*rest.Config, Context, error) {
-	return readKubeconfig(path).restConfig(name)
+// RESTConfig returns what client-go needs to talk to the API server of one context, and the context. It reads the files
+// that the kubeconfig names; it asks no server and runs no credential plugin. A context that cannot be used is an error.
+func (k *Config) RESTConfig(context string) (*rest.Config, Context, error) {
+	if k.merged == nil {
+		return nil, Context{}, fmt.Errorf("no context %q in the kubeconfig", context)
+	}
+	return k.merged.restConfig(context)
 }
 
-// restConfig returns what client-go needs to talk to the API server of one context. It reads the files that the kubeconfig
-// names; it asks no server and runs no credential plugin.
 func (m *merged) restConfig(name string) (*rest.Config, Context, error) {
 	now := *m // the files that entries name are read as they are now
 	now.examination = newExamination()

@@ -1,4 +1,4 @@
-package kube
+package kubeconfig
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 // A watching is a watch under test.
 type watching struct {
 	t    *testing.T
-	told chan Kubeconfig
-	last Kubeconfig
+	told chan Config
+	last Config
 }
 
 // patienceInTests bounds what a test waits for; a quiet machine needs a second.
@@ -25,11 +25,11 @@ const patienceInTests = 30 * time.Second
 // watchFiles watches until the test ends, and takes in what is told first. polling does without the system's help.
 func watchFiles(t *testing.T, path string, polling bool) *watching {
 	t.Helper()
-	w := &watching{t: t, told: make(chan Kubeconfig, 100)}
+	w := &watching{t: t, told: make(chan Config, 100)}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		tell := func(k Kubeconfig) { w.told <- k }
+		tell := func(k Config) { w.told <- k }
 		if polling {
 			(&watch{path: path, files: map[string]*watchedFile{}, changed: tell}).run(ctx, true)
 			done <- nil
@@ -47,7 +47,7 @@ func watchFiles(t *testing.T, path string, polling bool) *watching {
 	return w
 }
 
-func (w *watching) next() Kubeconfig {
+func (w *watching) next() Config {
 	w.t.Helper()
 	select {
 	case w.last = <-w.told:
@@ -187,10 +187,10 @@ func TestAWatchSinceALoadTellsWhatIsDifferent(t *testing.T) {
 	since := Load(path)
 	for _, name := range []string{"a", "b"} {
 		put(t, path, one(name)) // before the watch begins
-		told := make(chan Kubeconfig, 100)
+		told := make(chan Config, 100)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- Watch(ctx, path, &since, func(k Kubeconfig) { told <- k }) }()
+		go func() { done <- Watch(ctx, path, &since, func(k Config) { told <- k }) }()
 		if name == "a" {
 			put(t, path, one("c"))
 		}

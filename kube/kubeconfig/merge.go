@@ -1,4 +1,4 @@
-package kube
+package kubeconfig
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"fairlead/kube/fault"
+	"fairlead/proxy/safetext"
 )
 
 // sameCluster reports whether two entries lead to one cluster in the same way, wherever they stand.
@@ -32,7 +33,7 @@ func (m *merged) overruled(name, file string, context *clientcmdapi.Context) *fa
 	var parts, by []string
 	for _, key := range []entryKey{{"clusters", context.Cluster}, {"users", context.AuthInfo}} {
 		if first, ok := m.hidden[hiddenEntry{key, file}]; ok {
-			parts = append(parts, fmt.Sprintf("the %s %s", strings.TrimSuffix(key.list, "s"), printable(key.name)))
+			parts = append(parts, fmt.Sprintf("the %s %s", strings.TrimSuffix(key.list, "s"), safetext.Clean(key.name)))
 			by = append(by, first)
 		}
 	}
@@ -43,7 +44,7 @@ func (m *merged) overruled(name, file string, context *clientcmdapi.Context) *fa
 		by[0] += " and " + by[1]
 	}
 	return &fault.Kubeconfig{
-		Cause: fault.KubeconfigHidden, Entry: "context", Name: printable(name), Source: by[0], File: file, Value: strings.Join(parts, " and "),
+		Cause: fault.KubeconfigHidden, Entry: "context", Name: safetext.Clean(name), Source: by[0], File: file, Value: strings.Join(parts, " and "),
 	}
 }
 
@@ -59,7 +60,7 @@ func (m *merged) hideContext(name, file string, context *clientcmdapi.Context) {
 		return
 	}
 	m.problems = append(m.problems, Problem{File: file, Harmless: true, Err: &fault.Kubeconfig{
-		Cause: fault.KubeconfigHidden, Entry: "context", Name: printable(name), Source: first.LocationOfOrigin, File: file,
-		Value: "the context " + printable(name),
+		Cause: fault.KubeconfigHidden, Entry: "context", Name: safetext.Clean(name), Source: first.LocationOfOrigin, File: file,
+		Value: "the context " + safetext.Clean(name),
 	}})
 }

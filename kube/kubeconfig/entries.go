@@ -1,4 +1,4 @@
-package kube
+package kubeconfig
 
 import (
 	"crypto/sha256"
@@ -15,6 +15,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"fairlead/kube/fault"
+	"fairlead/proxy/safetext"
 )
 
 // An examination is what was found out about the entries and files that contexts name, each once.
@@ -46,7 +47,7 @@ func (m *merged) examinedCluster(name string) examinedEntry {
 	found, known := m.examined[key]
 	if written := m.config.Clusters[name]; written != nil && !known {
 		found.server, _ = serverText(written.Server)
-		found.err = m.cluster(fault.Kubeconfig{Entry: "cluster", Name: printable(name), Source: written.LocationOfOrigin}, written)
+		found.err = m.cluster(fault.Kubeconfig{Entry: "cluster", Name: safetext.Clean(name), Source: written.LocationOfOrigin}, written)
 		if found.err == nil { // client-go would open a file without asking what it is
 			found.reasons = reasonsAgainst("x", &clientcmdapi.Context{Cluster: name, AuthInfo: "x"}, written, &clientcmdapi.AuthInfo{})
 		}
@@ -66,7 +67,7 @@ func (m *merged) examinedUser(name string) examinedEntry {
 	key := entryKey{"users", name}
 	found, known := m.examined[key]
 	if written := m.config.AuthInfos[name]; written != nil && !known {
-		found.err = m.user(fault.Kubeconfig{Entry: "user", Name: printable(name), Source: written.LocationOfOrigin}, written)
+		found.err = m.user(fault.Kubeconfig{Entry: "user", Name: safetext.Clean(name), Source: written.LocationOfOrigin}, written)
 		if found.err == nil {
 			found.reasons = reasonsAgainst("x", &clientcmdapi.Context{Cluster: "x", AuthInfo: name}, anyCluster, written)
 		}
@@ -122,7 +123,7 @@ func reasonsAgainst(name string, context *clientcmdapi.Context, cluster *clientc
 	}
 	var reasons []string
 	for _, complaint := range complaints[:min(len(complaints), maxReasons)] {
-		reasons = append(reasons, printable(strings.TrimSuffix(complaint.Error(), ".")))
+		reasons = append(reasons, safetext.Clean(strings.TrimSuffix(complaint.Error(), ".")))
 	}
 	if more := len(complaints) - maxReasons; more > 0 {
 		reasons = append(reasons, fmt.Sprintf("and %d more", more))

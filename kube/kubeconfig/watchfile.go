@@ -1,4 +1,4 @@
-package kube
+package kubeconfig
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"fairlead/proxy/safetext"
 )
 
 // A watchedFile is one kubeconfig file over time: what it counts as, which is what was last read of it, or what it said
@@ -33,9 +35,9 @@ func (f *watchedFile) look(file string, event bool, now time.Time) (changed bool
 	if err != nil {
 		info = nil
 	}
-	if event || !f.read || !sameFile(info, f.seen) {
+	if event || !f.read || !SameFile(info, f.seen) {
 		f.seen = info
-		data, err := readBounded(file)
+		data, err := ReadBounded(file)
 		f.take(file, content{data, err})
 	}
 	if f.read && f.latest.from.same(f.taken) {
@@ -62,7 +64,7 @@ func (f *watchedFile) take(file string, latest content) {
 	}
 }
 
-func sameFile(a, b fs.FileInfo) bool {
+func SameFile(a, b fs.FileInfo) bool {
 	if a == nil || b == nil {
 		return a == nil && b == nil
 	}
@@ -137,12 +139,12 @@ func (p *parsed) trouble() error {
 	}
 	for _, entry := range p.contexts {
 		if entry.err != nil {
-			return fmt.Errorf("context %q: %w", printable(entry.name), entry.err)
+			return fmt.Errorf("context %q: %w", safetext.Clean(entry.name), entry.err)
 		}
 	}
 	var first error
 	for key, err := range p.broken {
-		err = fmt.Errorf("%s %q: %w", singular(key.list), printable(key.name), err)
+		err = fmt.Errorf("%s %q: %w", singular(key.list), safetext.Clean(key.name), err)
 		if first == nil || err.Error() < first.Error() {
 			first = err
 		}

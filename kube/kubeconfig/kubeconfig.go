@@ -1,4 +1,4 @@
-package kube
+package kubeconfig
 
 import (
 	"errors"
@@ -90,7 +90,7 @@ type reading struct {
 }
 
 func readFile(file string) reading {
-	data, err := readBounded(file)
+	data, err := ReadBounded(file)
 	return parseFile(content{data, err}, file)
 }
 
@@ -122,7 +122,7 @@ func loadingRules(path string) *clientcmd.ClientConfigLoadingRules {
 	return rules
 }
 
-func readBounded(path string) ([]byte, error) {
+func ReadBounded(path string) ([]byte, error) {
 	// To open a pipe waits for its writer, and what is read of it is gone for the next reading.
 	info, err := os.Stat(path)
 	if err != nil {

@@ -1,4 +1,4 @@
-package kube
+package kubeconfig
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+
+	"fairlead/proxy/safetext"
 
 	yamlnode "gopkg.in/yaml.v3"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -135,7 +137,7 @@ func (p *parsed) entry(list string, item *yamlnode.Node, seen map[string]bool) {
 	}
 	name := node.Value
 	if seen[name] {
-		p.errs = append(p.errs, fmt.Errorf("line %d: a second %s %q; the first one counts", item.Line, singular(list), printable(name)))
+		p.errs = append(p.errs, fmt.Errorf("line %d: a second %s %q; the first one counts", item.Line, singular(list), safetext.Clean(name)))
 		return
 	}
 	seen[name] = true

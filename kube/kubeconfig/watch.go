@@ -1,4 +1,4 @@
-package kube
+package kubeconfig
 
 import (
 	"context"
@@ -35,7 +35,7 @@ const soon = 10 * time.Millisecond
 // that cannot be read or understood, as one that is half-written, counts as it was before for as long as it is so, and
 // after three seconds it is among the Problems, too. A file that keeps a context from being used, such as a token file that
 // is not there, is watched as well.
-func Watch(ctx context.Context, path string, since *Kubeconfig, changed func(Kubeconfig)) error {
+func Watch(ctx context.Context, path string, since *Config, changed func(Config)) error {
 	w := &watch{path: path, files: map[string]*watchedFile{}, changed: changed}
 	if since != nil && since.merged != nil {
 		for file, read := range since.merged.readings {
@@ -50,7 +50,7 @@ func Watch(ctx context.Context, path string, since *Kubeconfig, changed func(Kub
 // A watch is one call of Watch. Its goroutine owns it.
 type watch struct {
 	path    string
-	changed func(Kubeconfig)
+	changed func(Config)
 	files   map[string]*watchedFile
 	told    string                 // what was last told, see summary
 	missing map[string]fs.FileInfo // the files that keep contexts from being used, by path; nil for one that is not there
@@ -88,7 +88,7 @@ func (w *watch) look(event bool) (again time.Duration) {
 		if err != nil {
 			info = nil
 		}
-		different = different || !sameFile(info, before)
+		different = different || !SameFile(info, before)
 	}
 	if different && w.tell() {
 		return soon // for those are watched from the next look on
@@ -120,7 +120,7 @@ func (w *watch) tell() (others bool) {
 }
 
 // missingFiles are the files that keep contexts from being used, for they are not there or not what they should be.
-func missingFiles(k Kubeconfig) map[string]fs.FileInfo {
+func missingFiles(k Config) map[string]fs.FileInfo {
 	files := map[string]fs.FileInfo{}
 	for _, c := range k.Contexts {
 		var bad *fault.Kubeconfig
@@ -137,7 +137,7 @@ func missingFiles(k Kubeconfig) map[string]fs.FileInfo {
 }
 
 // summary is equal for two kubeconfigs that say the same.
-func summary(k Kubeconfig) string {
+func summary(k Config) string {
 	var b strings.Builder
 	for _, c := range k.Contexts {
 		fmt.Fprintf(&b, "%q %q %q %t %v %v\n", c.Name, c.Fingerprint(), c.File, c.Current, c.Err, c.Warning)

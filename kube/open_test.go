@@ -1,0 +1,47 @@
+package kube
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// written writes a kubeconfig and returns its path.
+func written(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestOpenRunsNoPluginAndAsksNobody(t *testing.T) {
+	mark := filepath.Join(t.TempDir(), "ran")
+	path := written(t, fmt.Sprintf(`
+clusters: [{name: c, cluster: {server: "https://192.0.2.1"}}]
+users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, args: [%q], interactiveMode: Never}}}]
+contexts: [{name: a, context: {cluster: c, user: u}}]
+`, mark))
+	cluster, err := Open(Config{Kubeconfig: path, Context: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cluster.Namespace() != "default" || !cluster.Owns("web") || cluster.Owns("www.example.com") || cluster.Owns("web.dev") {
+		t.Error("the cluster does not know its names")
+	}
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("the plugin ran")
+	}
+}
+
+func TestOpenSaysWhyAContextCannotBeUsed(t *testing.T) {
+	path := written(t, "users: [{name: u, user: {token: t}}]\ncontexts: [{name: b, context: {cluster: lost, user: u}}]\n")
+	for name, want := range map[string]string{"b": `the cluster "lost", which the kubeconfig does not have`, "c": `no context "c"`} {
+		if _, err := Open(Config{Kubeconfig: path, Context: name}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Open(%s): %v, want %q", name, err, want)
+		}
+	}
+}
