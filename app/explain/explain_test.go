@@ -215,6 +215,12 @@ var causes = []struct {
 		"The API server api.example:6443 redirects to http://127.0.0.1:8080, which is not followed: the login would go along. Check the server's address in the kubeconfig. A sign-in page or a proxy on the way may answer in the cluster's place.", 3, 91, 502, "destination_unavailable"},
 	{"busy", &fault.Unreachable{Server: "api.example:6443", Err: &fault.Busy{Status: 429, After: 90 * time.Second}}, "API server busy",
 		"The API server api.example:6443 takes no requests just now, and asks to wait 1m30s. Try again then; if it lasts, tell the cluster's administrator.", 1, 91, 503, "destination_unavailable"},
+	{"oversized, elements", &fault.Oversized{Server: "api.example:6443", Of: fault.Elements, Bound: 50_000}, "Answer too large",
+		"The API server api.example:6443 sent an answer that is too large to be read: it has more than 50000 elements in one list. The answers of a cluster are far smaller. Something on the way may answer in the cluster's place; else tell the cluster's administrator.", 1, 91, 502, "http_protocol_error"},
+	{"oversized, memory", &fault.Oversized{Server: "api.example:6443", Of: fault.Memory, Bound: 12 << 20}, "Answer too large",
+		"The API server api.example:6443 sent an answer that is too large to be read: it takes more than 12 MiB of memory. The answers of a cluster are far smaller. Something on the way may answer in the cluster's place; else tell the cluster's administrator.", 1, 91, 502, "http_protocol_error"},
+	{"oversized, bytes", &fault.Oversized{Server: "api.example:6443", Of: fault.Bytes, Bound: 256 << 10}, "Answer too large",
+		"The API server api.example:6443 sent an answer that is too large to be read: it has more than 256 KiB. The answers of a cluster are far smaller. Something on the way may answer in the cluster's place; else tell the cluster's administrator.", 1, 91, 502, "http_protocol_error"},
 
 	{"too many files of ours", &fault.Unreachable{Server: "api.example:6443", Err: &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", syscall.EMFILE)}}, "Too many open files",
 		"There are too many open files on this machine: Fairlead may open no more. Close some connections, or start Fairlead with a higher limit (ulimit -n).", 1, 91, 503, "connection_limit_reached"},

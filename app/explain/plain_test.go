@@ -84,6 +84,7 @@ func FuzzSentencesAreHarmless(f *testing.F) {
 			&fault.HostNetwork{Pod: name, Namespace: text, Node: text},
 			&fault.Unreachable{Server: name, Err: errors.New(text)},
 			&fault.Unsupported{What: text},
+			&fault.Oversized{Server: name, Of: fault.Elements, Bound: 1},
 		} {
 			e := explain.Error(err)
 			for _, s := range []string{e.Title, e.Text(), explain.Short(err)} {

@@ -29,6 +29,7 @@ var (
 	publicNode        = only("The node of the Pod could not carry the connection.", "The rest of the cluster can be reached. "+sayMore)
 	publicBlocked     = only("Something on the way to the cluster does not let port-forwards through.", sayMore)
 	publicBusy        = only("The cluster's API server takes no requests just now.", "Try again in a while.")
+	publicOversized   = only("The cluster's API server sent an answer that is too large to be read.", sayMore)
 	publicUnreachable = only("The cluster's API server cannot be reached.", "Check the network connection or the VPN. "+sayMore)
 	publicForbidden   = only("Your login may not do what the connection needs.", "Ask the cluster's administrator for the right. "+sayMore)
 	publicHostNetwork = only("The Pod shares the network of its node: the connection would reach whatever listens on the node itself.",

@@ -24,6 +24,7 @@ var public = map[string]string{
 
 	"Login needed": signIn, "Login plugin missing": signIn, "Login plugin failed": signIn, "Login plugin denied": signIn, "Login plugin is new": signIn,
 	"Cluster unreachable": server, "Cluster not trusted": trust, "Proxy unusable": server,
+	"Answer too large":     "The cluster's API server sent an answer that is too large to be read." + more,
 	"API server busy":      "The cluster's API server takes no requests just now. Try again in a while.",
 	"Port-forward blocked": "Something on the way to the cluster does not let port-forwards through." + more,
 	"Node unreachable":     node, "Node out of order": node, "No port-forward there": node,

@@ -110,3 +110,19 @@ func redirect(e *fault.Unreachable) words {
 		hint:     "Check the server's address in the kubeconfig. A sign-in page or a proxy on the way may answer in the cluster's place.",
 	}
 }
+
+// oversized explains an answer that was not read to its end.
+func oversized(e *fault.Oversized) words {
+	bound := fmt.Sprintf("has more than %d %s", e.Bound, e.Of)
+	switch e.Of {
+	case fault.Bytes:
+		bound = fmt.Sprintf("has more than %d KiB", e.Bound>>10)
+	case fault.Memory:
+		bound = fmt.Sprintf("takes more than %d MiB of memory", e.Bound>>20)
+	}
+	return words{
+		title:    "Answer too large",
+		sentence: fmt.Sprintf("The API server %s sent an answer that is too large to be read: it %s.", name(e.Server), bound),
+		hint:     "The answers of a cluster are far smaller. Something on the way may answer in the cluster's place; else tell the cluster's administrator.",
+	}
+}

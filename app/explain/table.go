@@ -93,6 +93,7 @@ func table() []row {
 		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typed(node), publicNode},
 		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typed(blocked), publicBlocked},
 		{generalFailure, rejected, http.StatusServiceUnavailable, unavailable, typedIf(isBusy, busy), publicBusy},
+		{generalFailure, rejected, http.StatusBadGateway, protocolError, typed(oversized), publicOversized},
 		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isBehind, behind), whole},
 		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typed(unreachable), publicUnreachable},
 		{notAllowed, rejected, http.StatusForbidden, denied, typed(forbidden), publicForbidden},

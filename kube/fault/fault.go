@@ -12,6 +12,7 @@
 //	Node         syscall.EHOSTUNREACH
 //	Blocked      syscall.EHOSTUNREACH
 //	Machine      what the system said
+//	Oversized    syscall.EMSGSIZE
 //	Unsupported  errors.ErrUnsupported
 //
 // A dial that ran out of time wraps context.DeadlineExceeded as usual. The package holds no sentences for users: those
@@ -215,6 +216,32 @@ func (e *Proxy) Error() string { return fmt.Sprintf("proxy %s: %v", e.Proxy, e.E
 
 // Unwrap returns the reason.
 func (e *Proxy) Unwrap() error { return e.Err }
+
+// Measure says what of an answer is bounded.
+type Measure string
+
+// The measures of an answer.
+const (
+	Bytes    Measure = "bytes"
+	Elements Measure = "elements in one list"
+	Memory   Measure = "bytes of memory"
+	Depth    Measure = "nested levels"
+)
+
+// Oversized is an answer of the API server, or of something in its place, that exceeds a bound which the answers of a cluster
+// stay far below. The rest of it was not read.
+type Oversized struct {
+	Server string // the API server, as in Unreachable
+	Of     Measure
+	Bound  int64
+}
+
+func (e *Oversized) Error() string {
+	return fmt.Sprintf("an answer of the API server%s has more than %d %s", prefixed(" ", e.Server), e.Bound, e.Of)
+}
+
+// Unwrap returns syscall.EMSGSIZE.
+func (e *Oversized) Unwrap() error { return syscall.EMSGSIZE }
 
 // Unsupported is a target that exists and cannot be carried: a UDP port, an endpoint that is no Pod.
 type Unsupported struct {
