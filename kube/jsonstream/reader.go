@@ -1,0 +1,398 @@
+// Package jsonstream reads what an API server sends. An answer is JSON of any size that anybody may have made, so it is read as
+// a stream: the caller walks through it field by field and keeps what it needs, all else is skipped without being held, and
+// what is kept is counted. An answer that exceeds a bound ends with a *fault.Oversized.
+//
+//	r := jsonstream.NewReader(body, bounds, nil)
+//	defer r.Close()
+//	r.Object(func(key string) {
+//		switch key {
+//		case "kind":
+//			kind = r.Text(253)
+//		case "items":
+//			names = jsonstream.List(r, func() string { return r.Text(253) })
+//		}
+//	})
+//	if err := r.End(); err != nil { … }
+//
+// Errors stick: after the first, every call returns at once with a zero value.
+package jsonstream
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"reflect"
+	"strconv"
+	"sync/atomic"
+
+	"fairlead/kube/fault"
+)
+
+// Bounds are what one answer may have.
+type Bounds struct {
+	Bytes    int64 // that are read, after decompression
+	Elements int   // of one list
+	Memory   int64 // bytes that are kept of it
+}
+
+// maxDepth bounds how deep lists and objects are nested. An API server's own go some 20 levels deep.
+const maxDepth = 100
+
+// ErrSyntax reports an answer that is not JSON, or in which a field has another type than the Kubernetes API gives it.
+var ErrSyntax = errors.New("not an answer of the Kubernetes API")
+
+// A Budget bounds the memory that several answers keep together while they are read.
+type Budget struct {
+	most int64
+	used atomic.Int64
+}
+
+// NewBudget returns a Budget of so many bytes.
+func NewBudget(bytes int64) *Budget { return &Budget{most: bytes} }
+
+// A Reader reads one answer, or one after the other of a stream. It is for one goroutine.
+type Reader struct {
+	source *bufio.Reader
+	bytes  limited
+	bounds Bounds
+	budget *Budget // may be nil
+	kept   int64   // since the last Next
+	depth  int
+	values int // that were begun, so that Object and Array know whether their caller read one
+	err    error
+}
+
+// NewReader returns a Reader of body, which it does not close. Close gives back what it took of budget, which may be nil.
+func NewReader(body io.Reader, bounds Bounds, budget *Budget) *Reader {
+	r := &Reader{bounds: bounds, budget: budget}
+	r.bytes = limited{source: body, bound: bounds.Bytes, left: bounds.Bytes}
+	r.source = bufio.NewReader(&r.bytes)
+	return r
+}
+
+// Close ends the reading.
+func (r *Reader) Close() {
+	r.release()
+	r.fail(io.ErrClosedPipe)
+}
+
+func (r *Reader) release() {
+	if r.budget != nil {
+		r.budget.used.Add(-r.kept)
+	}
+	r.kept = 0
+}
+
+// Err returns the first error.
+func (r *Reader) Err() error { return r.err }
+
+// Kept returns how many bytes have been kept.
+func (r *Reader) Kept() int { return int(r.kept) }
+
+func (r *Reader) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// Reject makes the answer one that is not the Kubernetes API's.
+func (r *Reader) Reject() { r.fail(ErrSyntax) }
+
+// Keep counts bytes that the caller keeps. Text and List count theirs by themselves.
+func (r *Reader) Keep(bytes int) {
+	n := int64(bytes)
+	r.kept += n
+	together := r.budget != nil && r.budget.used.Add(n) > r.budget.most
+	if together || r.kept > r.bounds.Memory {
+		r.fail(&fault.Oversized{Of: fault.Memory, Bound: r.bounds.Memory})
+	}
+}
+
+// Next reports whether a stream has another value, and begins to count anew what is kept. It waits for one to come.
+func (r *Reader) Next() bool {
+	r.release()
+	if r.err != nil {
+		return false
+	}
+	if _, err := r.peek(); err != nil {
+		if err != io.EOF {
+			r.fail(err)
+		}
+		return false
+	}
+	return true
+}
+
+// End returns the first error, and one if there is more than the value that was read.
+func (r *Reader) End() error {
+	if r.Next() {
+		r.Reject()
+	}
+	return r.err
+}
+
+// Object reads an object, and calls field with each of its keys. A value that field does not read is skipped. A null has no
+// fields.
+func (r *Reader) Object(field func(key string)) {
+	r.items('{', '}', func() {
+		key := r.key()
+		if r.next() != ':' {
+			r.Reject()
+		}
+		r.element(func() { field(key) })
+	})
+}
+
+// Array reads a list, and calls element for each of its elements, which is skipped unless element reads it. A null is empty.
+func (r *Reader) Array(element func()) {
+	n := 0
+	r.items('[', ']', func() {
+		if n++; n > r.bounds.Elements {
+			r.fail(&fault.Oversized{Of: fault.Elements, Bound: int64(r.bounds.Elements)})
+		}
+		r.element(element)
+	})
+}
+
+// element lets read take one value, and skips it if read does not.
+func (r *Reader) element(read func()) {
+	before := r.values
+	if r.err == nil {
+		read()
+	}
+	if r.values == before {
+		r.Skip()
+	}
+}
+
+// items reads what is between two brackets, by item.
+func (r *Reader) items(open, end byte, item func()) {
+	if r.null() {
+		return
+	}
+	if r.depth++; r.depth > maxDepth {
+		r.fail(&fault.Oversized{Of: fault.Depth, Bound: maxDepth})
+	}
+	defer func() { r.depth-- }()
+	if r.next() != open {
+		r.Reject()
+	}
+	for first := true; r.err == nil; first = false {
+		c, err := r.peek()
+		switch {
+		case err != nil:
+			r.fail(unexpected(err))
+			return
+		case c == end:
+			r.next()
+			return
+		case !first && r.next() != ',':
+			r.Reject()
+		}
+		if r.err == nil {
+			item()
+		}
+	}
+}
+
+// List reads a list whose elements are kept.
+func List[T any](r *Reader, element func() T) (list []T) {
+	size := int(reflect.TypeFor[T]().Size())
+	r.Array(func() {
+		r.Keep(2 * size) // a slice that grows has room to spare
+		if r.err == nil {
+			list = append(list, element())
+		}
+	})
+	return list
+}
+
+// Bool reads a boolean; unset is what a null stands for.
+func (r *Reader) Bool(unset bool) bool {
+	if r.null() {
+		return unset
+	}
+	switch word := r.literal(); {
+	case r.err != nil:
+		return false
+	case word == "true":
+		return true
+	case word != "false":
+		r.Reject()
+	}
+	return false
+}
+
+// Int reads a whole number of 32 bits; 0 for null.
+func (r *Reader) Int() int {
+	if r.null() {
+		return 0
+	}
+	word := r.literal()
+	n, err := strconv.ParseInt(word, 10, 32)
+	if r.err == nil && (err != nil || !isNumber(word)) {
+		r.Reject()
+	}
+	return int(n)
+}
+
+// Skip reads a value of any type and keeps nothing of it.
+func (r *Reader) Skip() {
+	if r.err != nil {
+		return
+	}
+	c, err := r.peek()
+	switch {
+	case err != nil:
+		r.fail(unexpected(err))
+	case c == '{':
+		r.Object(func(string) {})
+	case c == '[':
+		r.skipArray()
+	case c == '"':
+		r.Text(0)
+	default:
+		word := r.literal()
+		if r.err == nil && word != "null" && word != "true" && word != "false" && !isNumber(word) {
+			r.Reject()
+		}
+	}
+}
+
+// skipArray skips a list of any length: it costs nothing.
+func (r *Reader) skipArray() { r.items('[', ']', r.Skip) }
+
+// null begins a value, and reports whether that is null, which it reads, or there is none for an error.
+func (r *Reader) null() bool {
+	r.values++
+	if r.err != nil {
+		return true
+	}
+	c, err := r.peek()
+	if err != nil {
+		r.fail(unexpected(err))
+		return true
+	}
+	if c != 'n' {
+		return false
+	}
+	if r.literal() != "null" {
+		r.Reject()
+	}
+	return true
+}
+
+// maxLiteral bounds a number, which no one in an API server's answers comes near to.
+const maxLiteral = 64
+
+// literal reads a number or a word.
+func (r *Reader) literal() string {
+	r.values++
+	var word []byte
+	for r.err == nil {
+		c, err := r.source.ReadByte()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			r.fail(err)
+			break
+		}
+		if c != '-' && c != '+' && c != '.' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && c != 'E' {
+			_ = r.source.UnreadByte() // the last operation was a read
+			break
+		}
+		if word = append(word, c); len(word) > maxLiteral {
+			r.Reject()
+		}
+	}
+	if len(word) == 0 {
+		r.Reject()
+	}
+	return string(word)
+}
+
+// isNumber reports whether a word is a number of RFC 8259, section 6.
+func isNumber(s string) bool {
+	digits := func() (n int) {
+		for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+			n++
+		}
+		s = s[n:]
+		return n
+	}
+	skip := func(any string) bool {
+		for i := range len(any) {
+			if s != "" && s[0] == any[i] {
+				s = s[1:]
+				return true
+			}
+		}
+		return false
+	}
+	skip("-")
+	zero := s != "" && s[0] == '0'
+	if n := digits(); n == 0 || zero && n > 1 {
+		return false
+	}
+	if skip(".") && digits() == 0 {
+		return false
+	}
+	if skip("eE") {
+		skip("+-")
+		if digits() == 0 {
+			return false
+		}
+	}
+	return s == ""
+}
+
+// next reads the first byte that is no space; 0 after an error.
+func (r *Reader) next() byte {
+	if r.err != nil {
+		return 0
+	}
+	c, err := r.peek()
+	if err != nil {
+		r.fail(unexpected(err))
+		return 0
+	}
+	_, _ = r.source.Discard(1) // it was peeked at
+	return c
+}
+
+// peek returns the first byte that is no space, and leaves it.
+func (r *Reader) peek() (byte, error) {
+	for {
+		c, err := r.source.ReadByte()
+		if err != nil {
+			return 0, err
+		}
+		if c != ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return c, r.source.UnreadByte()
+		}
+	}
+}
+
+// unexpected is the error of a value that is cut off.
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// limited is a source with a bound.
+type limited struct {
+	source      io.Reader
+	bound, left int64
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, &fault.Oversized{Of: fault.Bytes, Bound: l.bound}
+	}
+	n, err := l.source.Read(p[:min(int64(len(p)), l.left)])
+	l.left -= int64(n)
+	return n, err
+}

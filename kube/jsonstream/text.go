@@ -1,0 +1,130 @@
+package jsonstream
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxKey bounds what is kept of a key: longer than any that is asked for. Labels have longer ones, which nobody asks for.
+const maxKey = 64
+
+// overhead is what a string costs beyond its bytes, in round figures.
+const overhead = 16
+
+// Text reads a string and keeps its first most bytes, or a few less where the last character does not fit; none for null.
+// What is no UTF-8 becomes U+FFFD.
+func (r *Reader) Text(most int) string {
+	if r.null() {
+		return ""
+	}
+	s := r.text(most)
+	if s != "" {
+		r.Keep(len(s) + overhead)
+	}
+	return s
+}
+
+// key reads the key of a field. One that is too long to be of use is none that anybody asks for.
+func (r *Reader) key() string { return r.text(maxKey) }
+
+// text reads a string, without counting what it keeps.
+func (r *Reader) text(most int) string {
+	if r.next() != '"' {
+		r.Reject()
+	}
+	var short [128]byte
+	kept := short[:0]
+	for r.err == nil {
+		c, err := r.source.ReadByte()
+		switch {
+		case err != nil:
+			r.fail(unexpected(err))
+		case c == '"':
+			return strings.ToValidUTF8(string(whole(kept, most)), "\uFFFD")
+		case c < ' ':
+			r.Reject()
+		case c == '\\':
+			if char := r.escaped(); len(kept) <= most {
+				kept = utf8.AppendRune(kept, char)
+			}
+		case len(kept) <= most:
+			kept = append(kept, c)
+		}
+	}
+	return ""
+}
+
+// whole cuts text to so many bytes, and not within a character.
+func whole(text []byte, most int) []byte {
+	if len(text) <= most {
+		return text
+	}
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most]
+}
+
+// escaped reads what follows a backslash.
+func (r *Reader) escaped() rune {
+	c, err := r.source.ReadByte()
+	if err != nil {
+		r.fail(unexpected(err))
+		return 0
+	}
+	switch c {
+	case '"', '\\', '/':
+		return rune(c)
+	case 'b':
+		return '\b'
+	case 'f':
+		return '\f'
+	case 'n':
+		return '\n'
+	case 'r':
+		return '\r'
+	case 't':
+		return '\t'
+	case 'u':
+		return r.codePoint()
+	}
+	r.Reject()
+	return 0
+}
+
+// codePoint reads the four digits of an escaped character, and those of its second half if it has one.
+func (r *Reader) codePoint() rune {
+	char := r.digits()
+	if !utf16.IsSurrogate(char) {
+		return char
+	}
+	if next, err := r.source.Peek(6); err == nil && next[0] == '\\' && next[1] == 'u' {
+		second, err := strconv.ParseUint(string(next[2:]), 16, 32)
+		if pair := utf16.DecodeRune(char, rune(second)); err == nil && pair != utf8.RuneError {
+			_, _ = r.source.Discard(6) // it was peeked at
+			return pair
+		}
+	}
+	return utf8.RuneError
+}
+
+// digits reads four hexadecimal digits.
+func (r *Reader) digits() rune {
+	var n rune
+	for range 4 {
+		c, err := r.source.ReadByte()
+		if err != nil {
+			r.fail(unexpected(err))
+			return 0
+		}
+		digit, err := strconv.ParseUint(string(rune(c)), 16, 8)
+		if err != nil {
+			r.Reject()
+			return 0
+		}
+		n = n<<4 | rune(digit)
+	}
+	return n
+}
