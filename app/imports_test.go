@@ -31,6 +31,7 @@ var bans = []ban{
 	{"fairlead/kube/forwardproxy", "k8s.io/", "proxies on the way, and no Kubernetes"},
 	{"fairlead/kube/retryafter", "fairlead/", "a header and a wait, and nothing else of ours"},
 	{"fairlead/kube/retryafter", "k8s.io/", "a header and a wait, and no Kubernetes"},
+	{"fairlead/kube/jsonstream", "k8s.io/", "bytes and bounds, and no Kubernetes"},
 	{"fairlead/kube/filewatch", "fairlead/", "when files change, and nothing of what is in them"},
 
 	{"fairlead/app/session", "fairlead/", "the model knows nobody: it is handed what starts a proxy"},
@@ -89,7 +90,6 @@ var homes = []home{
 	{"github.com/atotto/clipboard", "fairlead/app/desktop"},
 	{"gopkg.in/natefinch/lumberjack.v2", "fairlead/app/logging"},
 	{"k8s.io/client-go", "fairlead/kube"}, // and the packages below it
-	{"k8s.io/api", "fairlead/kube"},
 	{"k8s.io/apimachinery", "fairlead/kube"},
 }
 

@@ -1,14 +1,13 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
 )
 
 // An owner is what an address belongs to: a Service, a Pod, or neither, and then it is none of the cluster's.
@@ -37,20 +36,20 @@ func (r *resolver) findOwner(ctx context.Context, n name) (owner, error) {
 		}
 	}
 	var service serviceKey
-	var pods []corev1.Pod
+	var pods []podFacts
 	var serviceErr, podsErr error
 	var wg sync.WaitGroup
 	if n.namespace == "" { // a name that has a namespace in it is a Pod's
 		wg.Go(func() { service, serviceErr = r.serviceAt(ctx, n.address) })
 	}
-	pods, podsErr = everywhere(r.namespaces, "pods", n.namespace, func(namespace string) ([]corev1.Pod, error) {
+	pods, podsErr = everywhere(r.namespaces, "pods", n.namespace, func(namespace string) ([]podFacts, error) {
 		return r.api.podsAt(ctx, namespace, n.address.String())
 	})
 	wg.Wait()
 	if n.namespace == "" && service.name == "" && len(pods) == 0 && !isSilent(serviceErr) && !isSilent(podsErr) {
 		var err error
 		// Other errors than of silence say that there are too many, or that the API server is too old for the question.
-		if service, err = r.balancerAt(ctx, n.address); isSilent(err) {
+		if service, err = r.balancerAt(ctx, n.address); isSilent(err) && !isOversized(err) {
 			return owner{}, err
 		}
 	}
@@ -97,26 +96,26 @@ func (r *resolver) ownerSeen(ctx context.Context, addr netip.Addr) (owner, error
 
 // serviceAt finds the Service that has addr as its first ClusterIP.
 func (r *resolver) serviceAt(ctx context.Context, addr netip.Addr) (serviceKey, error) {
-	list, err := everywhere(r.namespaces, "services", "", func(namespace string) ([]corev1.Service, error) {
+	list, err := everywhere(r.namespaces, "services", "", func(namespace string) ([]service, error) {
 		return r.api.servicesAt(ctx, namespace, addr.String())
 	})
 	if err != nil || len(list) == 0 {
 		return serviceKey{}, err
 	}
-	return serviceKey{list[0].Namespace, list[0].Name}, nil
+	return serviceKey{list[0].namespace, list[0].name}, nil
 }
 
 // balancerAt finds the Service whose load balancer has addr. That is no field to select by, but the type is, and Services
 // of that type are few.
 func (r *resolver) balancerAt(ctx context.Context, addr netip.Addr) (serviceKey, error) {
 	all, _, err := r.balancers.get(ctx, "", func(ctx context.Context) (map[netip.Addr]serviceKey, error) {
-		list, err := everywhere(r.namespaces, "services", "", func(namespace string) ([]corev1.Service, error) {
+		list, err := everywhere(r.namespaces, "services", "", func(namespace string) ([]service, error) {
 			return r.api.balancers(ctx, namespace)
 		})
 		found := map[netip.Addr]serviceKey{}
 		for i := range list {
-			for _, addr := range serviceAddresses(&list[i]) {
-				found[addr] = serviceKey{list[i].Namespace, list[i].Name}
+			for _, addr := range list[i].addresses {
+				found[addr] = serviceKey{list[i].namespace, list[i].name}
 			}
 		}
 		return found, err
@@ -126,34 +125,18 @@ func (r *resolver) balancerAt(ctx context.Context, addr netip.Addr) (serviceKey,
 
 // podOwner chooses the Pod that has an address now: one of its own network before one that shares its node's, and one that
 // is ready before one that is not.
-func (r *resolver) podOwner(pods []corev1.Pod) owner {
-	var chosen *corev1.Pod
-	for i, pod := range pods {
-		if chosen == nil || rank(&pod) > rank(chosen) {
-			chosen = &pods[i]
-		}
-	}
-	facts := newPodFacts(chosen)
-	key := podKey{chosen.Namespace, chosen.Name}
-	r.note(key, facts)
-	return facts.owner(key)
+func (r *resolver) podOwner(pods []podFacts) owner {
+	chosen := slices.MaxFunc(pods, func(a, b podFacts) int { return cmp.Compare(a.rank(), b.rank()) })
+	r.note(chosen.key, chosen)
+	return chosen.owner(chosen.key)
 }
 
-func rank(pod *corev1.Pod) (rank int) {
-	if !pod.Spec.HostNetwork {
+func (f podFacts) rank() (rank int) {
+	if !f.hostNetwork {
 		rank = 2
 	}
-	if isReady(pod) {
+	if f.ready {
 		rank++
 	}
 	return rank
-}
-
-func isReady(pod *corev1.Pod) bool {
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }

@@ -1,28 +1,22 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
-	authorizationv1 "k8s.io/api/authorization/v1"
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/jsonstream"
 	"fairlead/kube/retryafter"
 )
 
@@ -30,17 +24,24 @@ import (
 const (
 	attemptTimeout = 4 * time.Second  // then a connection that died unseen is given up, and another one made
 	requestTimeout = 10 * time.Second // both attempts together
-	maxAnswer      = 8 << 20          // bytes; twice what maxItems slices take
-	maxItems       = "100"            // EndpointSlices hold 100 endpoints each
+	maxItems       = "100"            // EndpointSlices hold 100 endpoints each, or up to 1000
 	longestPause   = 20 * time.Second // that Retry-After is obeyed for
 	maxQuestions   = 32               // at a time: each has a connection of its own
 )
 
-// An api asks the API server of one context the few things that names need. It has no client-go clientset, which knows
-// every kind there is and would be most of the binary.
+// bounds are those of one answer: many times what is asked for in a large cluster.
+var bounds = jsonstream.Bounds{Bytes: 64 << 20, Elements: 50_000, Memory: 12 << 20}
+
+// maxTogether bounds the memory that all the answers take that are read at a time, in bytes.
+const maxTogether = 16 << 20
+
+// An api asks the API server of one context the few things that names need. What it answers may be of any size and come from
+// anybody: it is read as a stream, see package jsonstream, and never as the objects that client-go has for it.
 type api struct {
-	core, discovery, networking, authorization rest.Interface
-	streams                                    *sliceStreams
+	base    *url.URL
+	client  *http.Client
+	streams *sliceStreams
+	budget  *jsonstream.Budget // of the answers that are read at a time
 
 	transport *renewable   // below all that client-go wraps around it, which keeps no connections
 	unknown   *renewable   // the same for anonymous
@@ -61,74 +62,56 @@ func newAPI(config *rest.Config, proxySource fault.ProxySource, contextName stri
 	config = rest.CopyConfig(config)
 	// With HTTP/2 all questions share one connection, and after a laptop's sleep they all wait for the same dead one.
 	config.NextProtos = []string{"http/1.1"}
-	config.ContentType = runtime.ContentTypeProtobuf
-	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, discoveryv1.AddToScheme, networkingv1.AddToScheme, authorizationv1.AddToScheme,
-	} {
-		if err := add(scheme); err != nil {
-			return nil, err
-		}
-	}
-	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-
-	streams, err := newSliceStreams(config, proxySource, l)
-	if err != nil {
-		return nil, err
-	}
-	via, err := throughProxy(config, proxySource)
-	if err != nil {
-		return nil, err
-	}
 	a := &api{
-		streams:   streams,
-		proxy:     via,
 		faults:    newFaults(config, contextName),
 		refreshes: l.plugin != nil || l.file != nil || config.AuthProvider != nil,
 		login:     l,
 		health:    h,
 		attempt:   attemptTimeout,
 		turns:     make(chan struct{}, maxQuestions),
+		budget:    jsonstream.NewBudget(maxTogether),
 	}
-	base, err := l.transport(config)
-	if err != nil {
+	var err error
+	if a.base, _, err = rest.DefaultServerUrlFor(config); err != nil {
 		return nil, err
 	}
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		a.transport = newRenewable(*base, next)
-		return boundedAnswers{a.transport}
-	})
-	conf, err := l.transport(config)
-	if err != nil {
+	if a.streams, err = newSliceStreams(config, proxySource, l, a); err != nil {
 		return nil, err
 	}
-	authorized, err := transport.New(conf)
-	if err != nil {
+	if a.proxy, err = throughProxy(config, proxySource); err != nil {
 		return nil, err
 	}
-	client := newClient(authorized)
+	if a.client, a.transport, err = l.client(config); err != nil {
+		return nil, err
+	}
 	if a.unknown, err = anonymous(config); err != nil {
 		return nil, err
 	}
 	a.anonymous = newClient(a.unknown)
-	for _, group := range []struct {
-		path    string
-		version schema.GroupVersion
-		into    *rest.Interface
-	}{
-		{"/api", corev1.SchemeGroupVersion, &a.core},
-		{"/apis", discoveryv1.SchemeGroupVersion, &a.discovery},
-		{"/apis", networkingv1.SchemeGroupVersion, &a.networking},
-		{"/apis", authorizationv1.SchemeGroupVersion, &a.authorization},
-	} {
-		config.APIPath, config.GroupVersion = group.path, &group.version
-		if *group.into, err = rest.RESTClientForConfigAndClient(config, client); err != nil {
-			return nil, err
-		}
-	}
-	a.ready = a.core.Get().AbsPath("/readyz").URL().String()
+	a.ready = a.base.JoinPath("readyz").String()
 	return a, nil
+}
+
+// client makes a client with a configuration's credentials, and returns what is below all that client-go wraps around it.
+func (l *login) client(config *rest.Config) (*http.Client, *renewable, error) {
+	base, err := l.transport(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	var below *renewable
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		below = newRenewable(*base, next)
+		return below
+	})
+	conf, err := l.transport(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	authorized, err := transport.New(conf)
+	if err != nil {
+		return nil, nil, err
+	}
+	return newClient(authorized), below, nil
 }
 
 // anonymous makes a round tripper without credentials.
@@ -152,136 +135,109 @@ func (a *api) trust(pem []byte) error {
 // errAbsent is the API server's 404: what was asked for by name is not there.
 var errAbsent = errors.New("not in the cluster")
 
-func (a *api) service(ctx context.Context, namespace, name string) (*corev1.Service, error) {
-	answer := &corev1.Service{}
-	asked := question{verb: "get", resource: "services", namespace: namespace, name: name}
-	return answer, a.ask(ctx, asked, answer, func() *rest.Request {
-		return a.core.Get().Namespace(namespace).Resource("services").Name(name)
-	})
-}
-
-func (a *api) endpointSlices(ctx context.Context, namespace, service string) (*discoveryv1.EndpointSliceList, error) {
-	answer := &discoveryv1.EndpointSliceList{}
-	asked := question{verb: "list", resource: "endpointslices.discovery.k8s.io", namespace: namespace}
-	return answer, a.ask(ctx, asked, answer, func() *rest.Request {
-		return slicesOf(a.discovery.Get(), namespace, service).Param("limit", maxItems)
-	})
-}
-
-// slicesOf makes a request one for the EndpointSlices of a Service.
-func slicesOf(r *rest.Request, namespace, service string) *rest.Request {
-	selector := labels.Set{discoveryv1.LabelServiceName: service}.String()
-	return r.Namespace(namespace).Resource("endpointslices").Param("labelSelector", selector)
-}
-
-// servicesAt lists the Services with a ClusterIP; in all namespaces when namespace is empty.
-func (a *api) servicesAt(ctx context.Context, namespace, clusterIP string) ([]corev1.Service, error) {
-	answer := &corev1.ServiceList{}
-	selector := fields.OneTermEqualSelector("spec.clusterIP", clusterIP).String()
-	err := a.ask(ctx, question{verb: "list", resource: "services", namespace: namespace}, answer, func() *rest.Request {
-		return cached(a.core.Get().NamespaceIfScoped(namespace, namespace != "").Resource("services"), selector)
-	})
-	return answer.Items, err
-}
-
-// podsAt lists the Pods with a first address, other than those that have ended and may have lost it to another one; in
-// all namespaces when namespace is empty.
-func (a *api) podsAt(ctx context.Context, namespace, podIP string) ([]corev1.Pod, error) {
-	answer := &corev1.PodList{}
-	selector := fields.AndSelectors(
-		fields.OneTermEqualSelector("status.podIP", podIP),
-		fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)),
-		fields.OneTermNotEqualSelector("status.phase", string(corev1.PodFailed)),
-	).String()
-	err := a.ask(ctx, question{verb: "list", resource: "pods", namespace: namespace}, answer, func() *rest.Request {
-		return cached(a.core.Get().NamespaceIfScoped(namespace, namespace != "").Resource("pods"), selector)
-	})
-	return answer.Items, err
-}
-
-// cached lets the API server answer from its memory: the list may be a moment old, and its database is left alone.
-func cached(r *rest.Request, fieldSelector string) *rest.Request {
-	return r.Param("fieldSelector", fieldSelector).Param("resourceVersion", "0")
-}
-
-// namespace tells whether a namespace is there; an error of its own when that may not be asked.
-func (a *api) namespace(ctx context.Context, name string) error {
-	asked := question{verb: "get", resource: "namespaces", namespace: name, name: name}
-	return a.ask(ctx, asked, &corev1.Namespace{}, func() *rest.Request {
-		return a.core.Get().Resource("namespaces").Name(name)
-	})
-}
-
-// review asks whether the context's user has verb on port-forwards in namespace. Every user who is logged in may ask.
-func (a *api) review(ctx context.Context, namespace, verb string) (bool, error) {
-	return a.may(ctx, &authorizationv1.ResourceAttributes{
-		Namespace: namespace, Verb: verb, Resource: "pods", Subresource: "portforward",
-	})
-}
-
-// A question says what is asked of the API server, in RBAC's words.
-type question struct{ verb, resource, namespace, name string }
-
-// ask sends one request, gives its error as a fault, and tells health how the API server fares.
-func (a *api) ask(ctx context.Context, asked question, answer runtime.Object, request func() *rest.Request) error {
+// askFor asks one question, has read read the answer, gives its error as a fault, and tells health how the API server fares.
+func askFor[T any](ctx context.Context, a *api, q question, read func(*jsonstream.Reader) T) (T, error) {
+	var none T
 	if err := a.login.ensure(ctx); err != nil {
 		a.health.observe(err)
-		return err
+		return none, err
 	}
 	select {
 	case a.turns <- struct{}{}:
 		defer func() { <-a.turns }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return none, ctx.Err()
 	}
 	patient, cancel := context.WithTimeout(ctx, longestPause)
 	defer cancel()
 	a.asked.Add(1)
 	for tries := 1; ; tries++ {
-		pause, err := a.askOnce(ctx, asked, answer, request)
+		value, pause, err := askOnce(ctx, a, q, read)
 		if pause == 0 || tries == retryafter.Tries || !retryafter.Wait(patient, pause) {
 			a.health.observe(err)
-			return err
+			return value, err
 		}
 	}
 }
 
-// askOnce sends one request, and returns the pause that its answer asks for before the next.
-func (a *api) askOnce(ctx context.Context, asked question, answer runtime.Object, request func() *rest.Request) (time.Duration, error) {
+// askOnce asks one question, and returns the pause that its answer asks for before the next.
+func askOnce[T any](ctx context.Context, a *api, q question, read func(*jsonstream.Reader) T) (T, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	var wish pauseWish
-	err := a.send(context.WithValue(ctx, pauseKey{}, &wish), answer, request)
-	if wish.after > 0 && err != nil {
-		return wish.after, &fault.Unreachable{Server: a.faults.server, Err: &fault.Busy{Status: wish.status, After: wish.after}}
+	value, err := send(ctx, a, q, read)
+	if busy, ok := errors.AsType[*statusError](err); ok && busy.after > 0 {
+		return value, busy.after, &fault.Unreachable{Server: a.faults.server, Err: &fault.Busy{Status: busy.sent, After: busy.after}}
 	}
-	return 0, a.login.explain(a.faults.of(err, asked))
+	return value, 0, a.login.explain(a.faults.of(err, q))
 }
 
-// A pauseWish is what the last answer to a request asked for by Retry-After. The request's context carries it to
-// boundedAnswers, which sees the header; client-go keeps it only for some answers.
-type pauseWish struct {
-	status int
-	after  time.Duration
-}
-
-type pauseKey struct{}
-
-// send sends a request, twice where the first attempt says nothing about the API server: on a connection that died
+// send asks one question, twice where the first attempt says nothing about the API server: on a connection that died
 // unseen, and with credentials that have been fetched anew meanwhile.
-func (a *api) send(ctx context.Context, answer runtime.Object, request func() *rest.Request) error {
+func send[T any](ctx context.Context, a *api, q question, read func(*jsonstream.Reader) T) (T, error) {
 	attempt, cancelAttempt := context.WithTimeout(ctx, a.attempt)
-	err := request().MaxRetries(0).Do(attempt).Into(answer)
+	value, err := receive(attempt, a, a.client, q, read)
 	timedOut := attempt.Err() != nil
 	cancelAttempt()
 	if ctx.Err() == nil && (timedOut && err != nil || fault.Ended(err) || a.refreshes && isUnauthorized(err)) {
 		a.closeIdle()
 		if err := a.login.ensure(ctx); err != nil {
-			return err
+			return value, err
 		}
-		return request().MaxRetries(0).Do(ctx).Into(answer)
+		return receive(ctx, a, a.client, q, read)
 	}
-	return err
+	return value, err
+}
+
+// receive asks one question by a client, and reads the answer.
+func receive[T any](ctx context.Context, a *api, client *http.Client, q question, read func(*jsonstream.Reader) T) (value T, err error) {
+	body, err := a.put(ctx, client, q)
+	if err != nil {
+		return value, err
+	}
+	defer body.Close()
+	r := jsonstream.NewReader(body, bounds, a.budget)
+	defer r.Close()
+	if value = read(r); r.End() != nil {
+		var none T
+		return none, r.Err()
+	}
+	return value, nil
+}
+
+// put puts a question by a client, and returns the answer to be read and closed. A *statusError is what the server said in
+// place of an answer.
+func (a *api) put(ctx context.Context, client *http.Client, q question) (io.ReadCloser, error) {
+	path, err := q.path()
+	if err != nil {
+		return nil, err
+	}
+	payload, err := q.payload()
+	if err != nil {
+		return nil, err
+	}
+	to := a.base.JoinPath(path...)
+	to.RawQuery = q.query.Encode()
+	method := http.MethodGet
+	if payload != nil {
+		method = http.MethodPost
+	}
+	request, err := http.NewRequestWithContext(ctx, method, to.String(), bytes.NewReader(payload))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", "application/json")
+	if payload != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode < http.StatusOK || response.StatusCode > http.StatusPartialContent {
+		defer response.Body.Close()
+		return nil, readRefusal(response)
+	}
+	return response.Body, nil
 }
 
 // look tells whether the API server is there, with no credentials sent. It is when something that has its certificate
@@ -311,33 +267,3 @@ func (a *api) closeIdle() {
 	utilnet.CloseIdleConnectionsFor(a.unknown)
 	utilnet.CloseIdleConnectionsFor(a.streams.transport)
 }
-
-// boundedAnswers ends answers that are larger than anything asked for here, and notes the pause that they ask for.
-type boundedAnswers struct{ next http.RoundTripper }
-
-func (b boundedAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := b.next.RoundTrip(r)
-	if err == nil {
-		response.Body = &boundedBody{response.Body, maxAnswer}
-		if wish, ok := r.Context().Value(pauseKey{}).(*pauseWish); ok {
-			*wish = pauseWish{response.StatusCode, retryafter.Of(response.StatusCode, response.Header)}
-		}
-	}
-	return response, err
-}
-
-type boundedBody struct {
-	io.ReadCloser
-	left int64
-}
-
-func (b *boundedBody) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errTooLarge
-	}
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	return n, err
-}
-
-var errTooLarge = &fault.Unsupported{What: fmt.Sprintf("an answer of the API server of more than %d MiB", maxAnswer>>20)}

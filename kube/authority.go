@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"net/http"
+	"sync"
 	"sync/atomic"
 
 	utilnet "k8s.io/apimachinery/pkg/util/net"
@@ -50,9 +51,25 @@ func newRenewable(config transport.Config, next http.RoundTripper) *renewable {
 	config.WrapTransport, config.Transport = nil, nil
 	config.Username, config.Password, config.BearerToken, config.BearerTokenFile = "", "", "", ""
 	config.Impersonate, config.UserAgent = transport.ImpersonationConfig{}, ""
+	limitHead(next)
 	r := &renewable{config: &config}
 	r.current.Store(&next)
 	return r
+}
+
+// maxHead bounds the head of an answer, in bytes. What is made of it takes many times as much.
+const maxHead = 64 << 10
+
+// limitingHeads guards that bound of transports: client-go gives contexts with the same server and certificates the same one.
+var limitingHeads sync.Mutex
+
+// limitHead sets the bound of a transport that this context has not used yet.
+func limitHead(t http.RoundTripper) {
+	limitingHeads.Lock()
+	defer limitingHeads.Unlock()
+	if under := under(t); under != nil && under.MaxResponseHeaderBytes != maxHead {
+		under.MaxResponseHeaderBytes = maxHead
+	}
 }
 
 func (r *renewable) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -71,6 +88,7 @@ func (r *renewable) trust(pem []byte) error {
 		return err
 	}
 	sendPings(next)
+	limitHead(next)
 	old := r.current.Swap(&next)
 	utilnet.CloseIdleConnectionsFor(*old)
 	return nil

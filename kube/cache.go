@@ -6,8 +6,12 @@ import (
 	"time"
 )
 
-// maxCached bounds the number of things a cache remembers.
-const maxCached = 1024
+// maxCached bounds the number of things a cache remembers, and maxCachedMemory what they cost in all, in bytes: the answer
+// that came last is kept whatever it costs.
+const (
+	maxCached       = 1024
+	maxCachedMemory = 8 << 20
+)
 
 // A shelfLife says how long an answer counts, from when it came.
 type shelfLife struct {
@@ -23,6 +27,7 @@ func (l shelfLife) longest() time.Duration { return max(l.fresh, l.stale, l.kept
 // asked for anew.
 type cache[K comparable, V any] struct {
 	lasts func(V, error) shelfLife
+	costs func(V) int // bytes of memory that an answer takes; nil where all are small
 
 	mu      sync.Mutex
 	entries map[K]*entry[V]
@@ -122,6 +127,7 @@ func (c *cache[K, V]) put(key K, value V) {
 		c.entries[key] = e
 	}
 	e.answer, e.retry = &answer[V]{value: value, asked: now, got: now, lasts: c.lasts(value, nil)}, time.Time{}
+	c.trim(e)
 }
 
 // join gives the answer, or the flight to wait for.
@@ -187,6 +193,7 @@ func (c *cache[K, V]) land(e *entry[V], f *flight[V], value V, err error) {
 	case e.flight == f && !f.asked.Before(e.outdated):
 		kept := f.answer
 		e.answer, e.retry = &kept, time.Time{}
+		c.trim(e)
 	}
 	if e.flight == f {
 		e.flight = nil
@@ -255,6 +262,31 @@ func (c *cache[K, V]) makeRoom(now time.Time) {
 			return
 		}
 		if e.flight == nil {
+			delete(c.entries, key)
+		}
+	}
+}
+
+// trim drops answers, other than the latest, while all of them cost too much. mu is held.
+func (c *cache[K, V]) trim(latest *entry[V]) {
+	if c.costs == nil {
+		return
+	}
+	total := 0
+	for _, e := range c.entries {
+		if e.answer != nil {
+			total += c.costs(e.answer.value)
+		}
+	}
+	for key, e := range c.entries {
+		if total <= maxCachedMemory {
+			return
+		}
+		if e == latest || e.answer == nil {
+			continue
+		}
+		total -= c.costs(e.answer.value)
+		if e.answer = nil; e.flight == nil {
 			delete(c.entries, key)
 		}
 	}

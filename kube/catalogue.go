@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"fairlead/kube/fault"
 )
 
@@ -37,9 +35,9 @@ func (c *Cluster) Namespaces(ctx context.Context) ([]string, error) {
 	}
 	defer end()
 	var list []string
-	err = c.api.eachNamespace(ctx, func(n *corev1.Namespace) {
+	err = c.api.eachNamespace(ctx, func(name string) {
 		if len(list) < maxCatalogue {
-			list = append(list, n.Name)
+			list = append(list, name)
 		}
 	})
 	if isForbidden(err) {
@@ -73,23 +71,20 @@ func (c *Cluster) Services(ctx context.Context, namespace string) ([]Service, er
 }
 
 func (c *Cluster) servicesIn(ctx context.Context, namespace string) (list []Service, err error) {
-	err = c.api.eachService(ctx, namespace, func(svc *corev1.Service) {
+	err = c.api.eachService(ctx, namespace, func(s *service) {
 		if len(list) < maxCatalogue {
-			list = append(list, newCatalogued(svc))
-			c.resolver.seen.service(newService(svc, nil))
+			list = append(list, newCatalogued(s))
+			c.resolver.seen.service(s)
 		}
 	})
 	return list, err
 }
 
-func newCatalogued(svc *corev1.Service) Service {
-	s := Service{Namespace: svc.Namespace, Name: svc.Name}
-	if svc.Spec.Type == corev1.ServiceTypeExternalName {
-		s.External = bounded(svc.Spec.ExternalName)
-	}
-	for _, p := range svc.Spec.Ports {
-		if protocolOf(&p.Protocol) == corev1.ProtocolTCP {
-			s.Ports = append(s.Ports, ServicePort{int(p.Port), p.Name})
+func newCatalogued(found *service) Service {
+	s := Service{Namespace: found.namespace, Name: found.name, External: bounded(found.externalName)}
+	for _, p := range found.ports {
+		if p.protocol == protocolTCP {
+			s.Ports = append(s.Ports, ServicePort{p.number, p.name})
 		}
 	}
 	return s

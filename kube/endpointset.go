@@ -1,10 +1,6 @@
 package kube
 
-import (
-	"slices"
-
-	discoveryv1 "k8s.io/api/discovery/v1"
-)
+import "slices"
 
 // An endpointSet is the endpoints of a Service at one moment. Its content never changes.
 type endpointSet struct {
@@ -12,12 +8,12 @@ type endpointSet struct {
 	version string // of the API server's list
 }
 
-func newEndpointSet(namespace string, list *discoveryv1.EndpointSliceList) endpointSet {
-	set := endpointSet{version: list.ResourceVersion}
-	for _, slice := range list.Items {
-		set.slices = append(set.slices, newEndpointSlice(namespace, slice))
+// cost returns how many bytes of memory the set takes.
+func (s endpointSet) cost() (bytes int) {
+	for _, slice := range s.slices {
+		bytes += slice.cost
 	}
-	return set
+	return bytes
 }
 
 // maxSlices bounds how many EndpointSlices of one Service are kept: as many as a list of them has, see maxItems.

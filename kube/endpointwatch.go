@@ -1,29 +1,31 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	apiwatch "k8s.io/apimachinery/pkg/watch"
+
+	"fairlead/kube/fault"
 )
 
 // What watching may cost, and how often a Service is asked for where it cannot be watched.
 const (
-	maxWatches  = 64
-	watchedFor  = 3 * time.Minute        // after the last use
-	polledFor   = 30 * time.Second       // after the last use
-	busyFor     = 10 * time.Second       // after the last use, in which polls are frequent
-	busyPoll    = 500 * time.Millisecond // between polls
-	quietPoll   = 5 * time.Second        // between polls when there was no use lately, or they fail
-	oneInAll    = 50 * time.Millisecond  // changes within that time count as one
-	firstRetry  = time.Second            // of a watch that did not last; it doubles
-	longRetry   = time.Minute
-	lastingLong = 2 * headersWithin // what a watch lasts that is worth beginning again at once
+	maxWatches       = 64
+	maxWatchedMemory = 16 << 20               // bytes, of the endpoints that are watched
+	watchedFor       = 3 * time.Minute        // after the last use
+	polledFor        = 30 * time.Second       // after the last use
+	busyFor          = 10 * time.Second       // after the last use, in which polls are frequent
+	busyPoll         = 500 * time.Millisecond // between polls
+	quietPoll        = 5 * time.Second        // between polls when there was no use lately, or they fail
+	oneInAll         = 50 * time.Millisecond  // changes within that time count as one
+	firstRetry       = time.Second            // of a watch that did not last; it doubles
+	longRetry        = time.Minute
+	lastingLong      = 2 * headersWithin // what a watch lasts that is worth beginning again at once
 )
 
 // endpointWatches keeps the endpoints of the Services in use as the API server has them: by a watch for each, or by polls
@@ -111,7 +113,7 @@ func (e *endpointWatches) begin(key serviceKey, set endpointSet) {
 	if e.life == nil || e.watches[key] != nil || set.version == "" {
 		return
 	}
-	if len(e.watches) >= e.most && !e.dropOldest() {
+	if len(e.watches) >= e.most && !e.dropOldest() || e.cost()+set.cost() > maxWatchedMemory {
 		return
 	}
 	ctx, cancel := context.WithCancel(e.life)
@@ -141,6 +143,14 @@ func (e *endpointWatches) dropOldest() bool {
 	}
 	e.forget(oldest)
 	return true
+}
+
+// cost returns how many bytes of memory take what is watched. mu is held.
+func (e *endpointWatches) cost() (bytes int) {
+	for _, w := range e.watches {
+		bytes += w.set.cost()
+	}
+	return bytes
 }
 
 // drop ends a watch.
@@ -201,6 +211,9 @@ func (e *endpointWatches) change(w *endpointWatch, set endpointSet) {
 	}
 	e.withdrawals.change(w.pods, pods)
 	w.set, w.pods = set, pods
+	if e.cost() > maxWatchedMemory {
+		e.forget(w) // what is not watched is asked for again
+	}
 	if !w.live {
 		e.answers.put(w.key, set)
 	}
@@ -233,7 +246,7 @@ func (e *endpointWatches) keep(ctx context.Context, w *endpointWatch) {
 			return
 		case errors.Is(err, errStale):
 			e.streams.reconnect(ctx)
-		case apierrors.IsForbidden(err):
+		case answeredWith(err, http.StatusForbidden):
 			e.refuse(w.key.namespace)
 		case time.Since(begun) >= lastingLong && !isTooOld(err):
 			retry = 0
@@ -281,7 +294,7 @@ func (e *endpointWatches) poll(ctx context.Context, w *endpointWatch) bool {
 	if e.idle(w) > busyFor {
 		pause = quietPoll
 	}
-	if !sleep(ctx, pause) || e.idle(w) > min(polledFor, e.lasts) || !e.streams.login.has() {
+	if !sleep(ctx, pause) || e.idle(w) > min(polledFor, e.lasts) || !e.streams.api.login.has() {
 		return false
 	}
 	return e.list(ctx, w) || sleep(ctx, quietPoll-pause)
@@ -289,11 +302,11 @@ func (e *endpointWatches) poll(ctx context.Context, w *endpointWatch) bool {
 
 // list asks for a Service's endpoints anew.
 func (e *endpointWatches) list(ctx context.Context, w *endpointWatch) bool {
-	list, err := e.streams.list(ctx, w.key)
+	set, err := e.streams.list(ctx, w.key)
 	if err != nil {
 		return false
 	}
-	e.change(w, newEndpointSet(w.key.namespace, list))
+	e.change(w, set)
 	return true
 }
 
@@ -324,7 +337,7 @@ func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 	if err != nil {
 		return err
 	}
-	defer events.Stop()
+	defer events.stop()
 	e.live(w, true)
 	defer e.live(w, false)
 	next := w.set
@@ -346,11 +359,11 @@ func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 				return errUnused
 			}
 			unused.Reset(left)
-		case event, open := <-events.ResultChan():
+		case event, open := <-events.events:
 			if !open {
-				return errEnded
+				return cmp.Or(events.err, errEnded)
 			}
-			changed, err := next.apply(w.key.namespace, event)
+			changed, err := next.apply(event)
 			if err != nil {
 				return err
 			}
@@ -368,25 +381,25 @@ func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 	}
 }
 
-// apply takes an event of a watch, and reports whether the endpoints are others after it.
-func (s *endpointSet) apply(namespace string, event apiwatch.Event) (changed bool, err error) {
-	if event.Type == apiwatch.Error {
-		return false, apierrors.FromObject(event.Object)
+// apply takes an event of a watch, and reports whether the endpoints are others after it. Many events may make a set that is
+// larger than any answer can be.
+func (s *endpointSet) apply(event sliceEvent) (changed bool, err error) {
+	switch event.kind {
+	case "ADDED", "MODIFIED":
+		*s = s.with(event.slice)
+	case "DELETED":
+		*s = s.without(event.slice.name)
+	case "BOOKMARK":
+	default:
+		return false, cmp.Or(event.err, errForeign)
 	}
-	slice, ok := event.Object.(*discoveryv1.EndpointSlice)
-	if !ok {
-		return false, errForeign
+	if event.slice.version != "" {
+		s.version = event.slice.version
 	}
-	switch event.Type {
-	case apiwatch.Added, apiwatch.Modified:
-		*s = s.with(newEndpointSlice(namespace, *slice))
-	case apiwatch.Deleted:
-		*s = s.without(slice.Name)
+	if int64(s.cost()) > bounds.Memory {
+		return false, &fault.Oversized{Of: fault.Memory, Bound: bounds.Memory}
 	}
-	if slice.ResourceVersion != "" {
-		s.version = slice.ResourceVersion
-	}
-	return event.Type != apiwatch.Bookmark, nil
+	return event.kind != "BOOKMARK", nil
 }
 
 // live notes whether a watch is under way.

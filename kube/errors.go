@@ -9,21 +9,21 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
+	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/jsonstream"
+	"fairlead/kube/retryafter"
 	"fairlead/proxy/safetext"
 )
 
 // maxText bounds what is kept of the API server's own words, in bytes.
 const maxText = 512
 
-// faults turns client-go's errors into those of package fault.
+// faults turns the errors of a request into those of package fault.
 type faults struct {
 	context string
 	server  string // host:port
@@ -40,7 +40,8 @@ func newFaults(config *rest.Config, contextName string) faults {
 
 // of gives the fault behind the error of a request; errAbsent for a 404. An end of the caller's context stays what it is.
 func (f faults) of(err error, asked question) error {
-	var status apierrors.APIStatus
+	var status *statusError
+	var big *fault.Oversized
 	var failed *fault.Login
 	var redirect *fault.Redirect
 	var via *fault.Proxy
@@ -49,8 +50,10 @@ func (f faults) of(err error, asked question) error {
 		return nil
 	case errors.As(err, &failed):
 		return failed // by the plugin, before anything was sent
-	case errors.Is(err, errTooLarge):
-		return errTooLarge
+	case errors.Is(err, errAbsent):
+		return errAbsent
+	case errors.As(err, &big):
+		return &fault.Oversized{Server: f.server, Of: big.Of, Bound: big.Bound}
 	case errors.As(err, &redirect):
 		return &fault.Unreachable{Server: f.server, Err: redirect}
 	case errors.As(err, &status):
@@ -77,44 +80,65 @@ func (f faults) of(err error, asked question) error {
 	return &fault.Unreachable{Server: f.server, Err: inner}
 }
 
-// ofStatus reads an answer of the API server, or of whatever answered in its place.
-func (f faults) ofStatus(err apierrors.APIStatus, asked question) error {
-	status := err.Status()
-	switch status.Code {
+// ofStatus is the fault behind what the API server, or whatever answered in its place, said in place of an answer.
+func (f faults) ofStatus(status *statusError, asked question) error {
+	switch status.code {
 	case http.StatusNotFound:
-		if isForeign(status) {
+		if status.foreign {
 			return &fault.Unreachable{Server: f.server, Err: errForeign}
 		}
 		return errAbsent
 	case http.StatusUnauthorized:
 		return &fault.Login{Context: f.context}
 	case http.StatusForbidden:
-		if isForeign(status) {
+		if status.foreign {
 			return &fault.Blocked{Server: f.server, Status: http.StatusForbidden}
 		}
 		return &fault.Forbidden{
 			Verbs: []string{asked.verb}, Resource: asked.resource, Namespace: asked.namespace, Name: asked.name,
-			Text: bounded(status.Message),
+			Text: bounded(status.message),
 		}
 	case http.StatusBadRequest:
-		if asked.verb == "list" && !isForeign(status) {
+		if asked.verb == "list" && !status.foreign {
 			// Older ones know fewer fields to select by, and are well otherwise.
 			return &fault.Unsupported{What: fmt.Sprintf("the API server cannot be asked for %s in this way", asked.resource)}
 		}
 	}
-	return &fault.Unreachable{
-		Server: f.server,
-		Err:    fmt.Errorf("it answered %d %s", status.Code, bounded(string(status.Reason))),
-	}
+	return &fault.Unreachable{Server: f.server, Err: fmt.Errorf("it answered %d %s", status.code, bounded(status.reason))}
 }
 
 var errForeign = errors.New("its answer is not the Kubernetes API's")
 
-// isForeign tells whether a status was made up by client-go for an answer that has none.
-func isForeign(status metav1.Status) bool {
-	return status.Details != nil && slices.ContainsFunc(status.Details.Causes, func(c metav1.StatusCause) bool {
-		return c.Type == metav1.CauseTypeUnexpectedServerResponse
-	})
+// A statusError is what the API server says in place of what was asked for.
+type statusError struct {
+	sent            int // the code of the HTTP answer
+	code            int // the one in its body, else the same
+	reason, message string
+	foreign         bool          // it is not the Kubernetes API that says so
+	after           time.Duration // the pause it asks for; 0 for none
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("%d %s", e.code, bounded(e.reason)) }
+
+// refusalBounds are those of a Status, of which no more than a few words are kept.
+var refusalBounds = jsonstream.Bounds{Bytes: 256 << 10, Elements: 1000, Memory: 64 << 10}
+
+// readRefusal reads what is no answer to the question: a *statusError, or a *fault.Oversized.
+func readRefusal(response *http.Response) error {
+	r := jsonstream.NewReader(response.Body, refusalBounds, nil)
+	defer r.Close()
+	status := objectOf("Status", readStatus)(r)
+	if errors.As(r.Err(), new(*fault.Oversized)) {
+		return r.Err()
+	}
+	status.sent, status.after = response.StatusCode, retryafter.Of(response.StatusCode, response.Header)
+	if r.Err() != nil {
+		status.foreign, status.reason = true, http.StatusText(response.StatusCode)
+	}
+	if status.foreign || status.code == 0 {
+		status.code = response.StatusCode
+	}
+	return &status
 }
 
 // ofCredentials finds a login that failed before anything was sent. client-go gives these errors as text only.
@@ -133,7 +157,13 @@ func (f faults) ofCredentials(err error) error {
 	return nil
 }
 
-func isUnauthorized(err error) bool { return apierrors.IsUnauthorized(err) }
+func isUnauthorized(err error) bool { return answeredWith(err, http.StatusUnauthorized) }
+
+// answeredWith reports whether the API server gave a code in place of an answer.
+func answeredWith(err error, code int) bool {
+	status, ok := errors.AsType[*statusError](err)
+	return ok && status.code == code
+}
 
 // isNetwork tells the network's and TLS's errors from those of reading an answer.
 func isNetwork(err error) bool {

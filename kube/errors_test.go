@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -117,15 +118,18 @@ func TestAnswersOfTheAPIServerKeepTheirFacts(t *testing.T) {
 					return false
 				}
 				w.Header().Set("Content-Type", "application/json")
-				chunk := make([]byte, 1<<20)
-				for range maxAnswer>>20 + 16 {
+				chunk := bytes.Repeat([]byte(" "), 1<<20)
+				for range bounds.Bytes>>20 + 16 {
 					if _, err := w.Write(chunk); err != nil {
 						break
 					}
 				}
 				return true
 			},
-			func(err error) bool { return errors.Is(err, errTooLarge) },
+			func(err error) bool {
+				big, ok := errors.AsType[*fault.Oversized](err)
+				return ok && big.Of == fault.Bytes && "https://"+big.Server == server.URL && errors.Is(err, syscall.EMSGSIZE)
+			},
 		},
 		"cut": {
 			func(w http.ResponseWriter, r *http.Request) bool { panic(http.ErrAbortHandler) },

@@ -6,10 +6,6 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/client-go/rest"
-
 	"fairlead/kube/fault"
 	"fairlead/kube/kubeconfig"
 )
@@ -61,7 +57,7 @@ func (r *resolver) suggestWidely(ctx context.Context, key serviceKey, err error)
 			r.namespaces.refuseAll("services")
 		}
 		for _, s := range list {
-			elsewhere = append(elsewhere, s.Namespace)
+			elsewhere = append(elsewhere, s.namespace)
 		}
 	}
 	return r.suggested(ctx, key, err, elsewhere)
@@ -100,25 +96,21 @@ func (r *resolver) namesLike(ctx context.Context, key serviceKey) ([]string, err
 	list, err := r.api.someServices(ctx, key.namespace)
 	var names []kubeconfig.Context
 	for _, s := range list {
-		names = append(names, kubeconfig.Context{Name: s.Name})
+		names = append(names, kubeconfig.Context{Name: s.name})
 	}
 	return kubeconfig.Closest(key.name, names), err
 }
 
 // servicesNamed lists the Services of one name in all namespaces.
-func (a *api) servicesNamed(ctx context.Context, name string) ([]corev1.Service, error) {
-	answer := &corev1.ServiceList{}
-	err := a.ask(ctx, question{verb: "list", resource: "services"}, answer, func() *rest.Request {
-		return cached(a.core.Get().Resource("services"), fields.OneTermEqualSelector("metadata.name", name).String())
-	})
-	return answer.Items, err
+func (a *api) servicesNamed(ctx context.Context, name string) ([]metadata, error) {
+	q := question{verb: "list", resource: "services"}
+	l, err := askFor(ctx, a, q.cached("metadata.name="+name), listOf("Service", readName))
+	return l.items, err
 }
 
 // someServices lists the first Services of a namespace.
-func (a *api) someServices(ctx context.Context, namespace string) ([]corev1.Service, error) {
-	answer := &corev1.ServiceList{}
-	err := a.ask(ctx, question{verb: "list", resource: "services", namespace: namespace}, answer, func() *rest.Request {
-		return a.core.Get().Namespace(namespace).Resource("services").Param("limit", nearbyLimit)
-	})
-	return answer.Items, err
+func (a *api) someServices(ctx context.Context, namespace string) ([]metadata, error) {
+	q := question{verb: "list", resource: "services", namespace: namespace}
+	l, err := askFor(ctx, a, q.with("limit", nearbyLimit), listOf("Service", readName))
+	return l.items, err
 }

@@ -5,42 +5,26 @@ import (
 	"errors"
 	"net/netip"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"fairlead/kube/fault"
 )
 
 // podFacts are the few facts of a Pod that matter here.
 type podFacts struct {
+	key         podKey
 	uid, node   string
 	hostNetwork bool
-	ended       bool         // its programs have ended for good
-	started     bool         // its programs have been started
+	phase       string
+	ready       bool
+	ending      bool         // it was told to end
 	addresses   []netip.Addr // its own; its node's when it shares that network
 	nodes       []netip.Addr // its node's
 }
 
-func newPodFacts(pod *corev1.Pod) podFacts {
-	phase := pod.Status.Phase
-	f := podFacts{
-		uid: string(pod.UID), node: pod.Spec.NodeName, hostNetwork: pod.Spec.HostNetwork,
-		ended: phase == corev1.PodSucceeded || phase == corev1.PodFailed, started: phase == corev1.PodRunning,
-	}
-	add := func(list *[]netip.Addr, text string) {
-		if addr, err := netip.ParseAddr(text); err == nil && len(*list) < maxAddresses {
-			*list = append(*list, addr.Unmap())
-		}
-	}
-	add(&f.addresses, pod.Status.PodIP)
-	for _, ip := range pod.Status.PodIPs {
-		add(&f.addresses, ip.IP)
-	}
-	add(&f.nodes, pod.Status.HostIP)
-	for _, ip := range pod.Status.HostIPs {
-		add(&f.nodes, ip.IP)
-	}
-	return f
-}
+// ended reports whether the Pod's programs have ended for good.
+func (f podFacts) ended() bool { return f.phase == "Succeeded" || f.phase == "Failed" }
+
+// started reports whether the Pod's programs have been started, and have not ended.
+func (f podFacts) started() bool { return f.phase == "Running" }
 
 // network is the one the Pod is on.
 func (f podFacts) network() network {
@@ -66,14 +50,13 @@ func (f podFacts) owner(key podKey) owner {
 // pod asks for a Pod by its name.
 func (r *resolver) pod(ctx context.Context, key podKey) (podFacts, error) {
 	facts, _, err := r.pods.get(ctx, key, func(ctx context.Context) (podFacts, error) {
-		pod, err := r.api.pod(ctx, key.namespace, key.name)
+		facts, err := r.api.pod(ctx, key.namespace, key.name)
 		if errors.Is(err, errAbsent) {
 			return podFacts{}, &fault.NotFound{Kind: fault.Pod, Name: key.name, Namespace: key.namespace}
 		}
 		if err != nil {
 			return podFacts{}, err
 		}
-		facts := newPodFacts(pod)
 		r.note(key, facts)
 		return facts, nil
 	})
@@ -84,7 +67,7 @@ func (r *resolver) pod(ctx context.Context, key podKey) (podFacts, error) {
 func (r *resolver) note(key podKey, facts podFacts) {
 	r.namespaces.used(key.namespace)
 	r.networks.note(key, facts)
-	if !facts.hostNetwork && !facts.ended {
+	if !facts.hostNetwork && !facts.ended() {
 		r.seen.pod(key, facts.addresses)
 	}
 }
@@ -97,7 +80,7 @@ func (r *resolver) namedPod(ctx context.Context, n name, port int, to *resolutio
 	case isForbidden(err):
 	case err != nil:
 		return err
-	case facts.ended || !facts.started:
+	case facts.ended() || !facts.started():
 		return &fault.NoEndpoints{Pod: n.pod, Namespace: n.namespace, NotReady: 1}
 	}
 	to.named = append(to.named, key)

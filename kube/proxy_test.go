@@ -96,7 +96,7 @@ func everyWayThroughProxy(t *testing.T, cluster *clustertest.Cluster) {
 		if err != nil {
 			t.Errorf("%s: watch: %v", p.Scheme, err)
 		} else {
-			watch.Stop()
+			watch.stop()
 		}
 		_, steps, err := walked(t, c, "hello:80", nil)
 		if detail := steps[StepServer].Detail; err != nil || !strings.Contains(detail, "through the proxy "+p.Address) || strings.Contains(detail, proxytest.Password) {
@@ -139,7 +139,7 @@ func noWayThroughProxy(t *testing.T, cluster *clustertest.Cluster) {
 	if err != nil {
 		t.Error(err)
 	} else {
-		watch.Stop()
+		watch.stop()
 	}
 	if _, steps, err := walked(t, c, "hello:80", nil); err != nil || strings.Contains(steps[StepServer].Detail, "proxy") {
 		t.Errorf("walk: %v, %q", err, steps[StepServer].Detail)

@@ -26,7 +26,7 @@ var (
 )
 
 func newResolver(a *api, namespace string, policy func() *Policy) *resolver {
-	return &resolver{
+	r := &resolver{
 		api:        a,
 		policy:     policy,
 		namespaces: newNamespaces(namespace, policy),
@@ -71,6 +71,14 @@ func newResolver(a *api, namespace string, policy func() *Policy) *resolver {
 		nearby:    newCache[serviceKey](or(func([]string) shelfLife { return nearbyLasts })),
 		ranges:    newCache[struct{}](or(func([]netip.Prefix) shelfLife { return rangesLast })),
 	}
+	r.services.costs = func(s *service) int {
+		if s == nil {
+			return 0 // an error
+		}
+		return s.cost
+	}
+	r.endpoints.costs = endpointSet.cost
+	return r
 }
 
 // or gives errors a short life, and calls those silent that say nothing of what was asked.
@@ -89,8 +97,14 @@ func isSilent(err error) bool {
 	var login *fault.Login
 	var inTheWay *fault.Blocked
 	var machine *fault.Machine
-	return errors.As(err, &away) || errors.As(err, &login) || errors.As(err, &inTheWay) || errors.As(err, &machine) ||
+	return isOversized(err) || errors.As(err, &away) || errors.As(err, &login) || errors.As(err, &inTheWay) || errors.As(err, &machine) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// isOversized reports whether there is an answer, and it was not read to its end.
+func isOversized(err error) bool {
+	var big *fault.Oversized
+	return errors.As(err, &big)
 }
 
 // stop ends the requests under way and waits for them.

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"fairlead/kube/fault"
 )
 
@@ -289,28 +287,26 @@ func (r *resolver) lookUp(ctx context.Context, key serviceKey) (*service, error)
 			_, _, _ = r.endpoints.get(wanted, key, func(ctx context.Context) (endpointSet, error) { return r.askEndpoints(ctx, key) })
 		})
 	}
-	svc, err := r.api.service(ctx, key.namespace, key.name)
+	s, err := r.api.service(ctx, key.namespace, key.name)
 	switch {
 	case errors.Is(err, errAbsent):
 		return nil, &fault.NotFound{Kind: fault.Service, Name: key.name, Namespace: key.namespace}
 	case err != nil:
 		return nil, err
 	}
-	if svc.Spec.Type != corev1.ServiceTypeExternalName {
+	if s.externalName == "" {
 		wg.Wait()
 	}
-	s := newService(svc, nil)
 	r.namespaces.used(key.namespace)
 	r.seen.service(s)
 	return s, nil
 }
 
 func (r *resolver) askEndpoints(ctx context.Context, key serviceKey) (endpointSet, error) {
-	list, err := r.api.endpointSlices(ctx, key.namespace, key.name)
+	set, err := r.api.endpointSlices(ctx, key)
 	if err != nil {
 		return endpointSet{}, err
 	}
-	set := newEndpointSet(key.namespace, list)
 	r.seen.endpoints(set)
 	return set, nil
 }

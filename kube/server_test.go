@@ -25,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
+	"fairlead/kube/jsonstream"
 	"fairlead/kube/kubeconfig"
 	"fairlead/kube/portforward"
 )
@@ -407,4 +408,37 @@ func behind(service string, e endpoint) endpoint {
 func restConfig(path, name string) (*rest.Config, kubeconfig.Context, error) {
 	k := kubeconfig.Load(path)
 	return k.RESTConfig(name)
+}
+
+// newService reads a Service and its EndpointSlices as from an API server.
+func newService(t *testing.T, svc *corev1.Service, groups []discoveryv1.EndpointSlice) *service {
+	t.Helper()
+	svc = svc.DeepCopy()
+	svc.Kind = "Service"
+	s := readObject(t, svc, objectOf("Service", readService))
+	s.slices = readObject(t, discoveryv1.EndpointSliceList{TypeMeta: metav1.TypeMeta{Kind: "EndpointSliceList"}, Items: groups}, readSlices(svc.Namespace)).slices
+	return &s
+}
+
+// newPodFacts reads a Pod as from an API server.
+func newPodFacts(t *testing.T, pod *corev1.Pod) podFacts {
+	t.Helper()
+	pod = pod.DeepCopy()
+	pod.Kind = "Pod"
+	return readObject(t, pod, objectOf("Pod", readPod))
+}
+
+func readObject[T any](t *testing.T, from any, read func(*jsonstream.Reader) T) T {
+	t.Helper()
+	data, err := json.Marshal(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := jsonstream.NewReader(bytes.NewReader(data), bounds, nil)
+	defer r.Close()
+	value := read(r)
+	if err := r.End(); err != nil {
+		t.Fatalf("%v: %s", err, data)
+	}
+	return value
 }

@@ -8,9 +8,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-
 	"fairlead/kube/fault"
 )
 
@@ -22,19 +19,23 @@ type service struct {
 	selects         bool // its endpoints follow from a selector
 	ports           []servicePort
 	slices          []endpointSlice
+	clusterIP       string
 	addresses       []netip.Addr // its ClusterIPs, external IPs and those of its load balancer
+	cost            int          // bytes of memory that all but its slices take
 	described       time.Time    // when all but its slices was asked for
 }
 
 type servicePort struct {
 	number   int
 	name     string
-	protocol corev1.Protocol
+	protocol string
 }
 
 // An endpointSlice is a group of members that share their ports.
 type endpointSlice struct {
 	name    string
+	version string
+	cost    int           // bytes of memory
 	ports   []servicePort // number 0: any
 	members []member
 }
@@ -49,98 +50,26 @@ type member struct {
 	terminating         bool // it is ending, and still serves
 }
 
-// newService keeps the little that is needed of the API server's objects.
-func newService(svc *corev1.Service, groups []discoveryv1.EndpointSlice) *service {
-	s := &service{
-		namespace: svc.Namespace,
-		name:      svc.Name,
-		headless:  svc.Spec.ClusterIP == corev1.ClusterIPNone,
-		selects:   len(svc.Spec.Selector) > 0,
+// add takes an address that the Service is reached by. Its first ClusterIP can be asked for, the others cannot.
+func (s *service) add(text string) { addAddress(&s.addresses, text) }
+
+// addAddress adds an address to those that are remembered of one object, if it is one.
+func addAddress(list *[]netip.Addr, text string) {
+	addr, err := netip.ParseAddr(text)
+	if err == nil && len(*list) < maxAddresses && !slices.Contains(*list, addr.Unmap()) {
+		*list = append(*list, addr.Unmap())
 	}
-	if svc.Spec.Type == corev1.ServiceTypeExternalName {
-		s.externalName = svc.Spec.ExternalName
-	}
-	for _, p := range svc.Spec.Ports {
-		s.ports = append(s.ports, servicePort{int(p.Port), p.Name, protocolOf(&p.Protocol)})
-	}
-	for _, slice := range groups {
-		s.slices = append(s.slices, newEndpointSlice(svc.Namespace, slice))
-	}
-	s.addresses = serviceAddresses(svc)
-	return s
 }
 
-// serviceAddresses gives all that a Service is reached by. Its first ClusterIP can be asked for, the others cannot.
-func serviceAddresses(svc *corev1.Service) (list []netip.Addr) {
-	texts := slices.Concat([]string{svc.Spec.ClusterIP}, svc.Spec.ClusterIPs, svc.Spec.ExternalIPs)
-	for _, ingress := range svc.Status.LoadBalancer.Ingress {
-		texts = append(texts, ingress.IP)
-	}
-	for _, text := range texts[:min(len(texts), maxAddresses)] {
-		if addr, err := netip.ParseAddr(text); err == nil && !slices.Contains(list, addr.Unmap()) {
-			list = append(list, addr.Unmap())
-		}
-	}
-	return list
-}
-
-// maxAddresses bounds what is remembered of one Service.
+// maxAddresses bounds what is remembered of one object.
 const maxAddresses = 32
 
-func newEndpointSlice(namespace string, slice discoveryv1.EndpointSlice) endpointSlice {
-	s := endpointSlice{name: slice.Name}
-	for _, p := range slice.Ports {
-		port := servicePort{protocol: protocolOf(p.Protocol)}
-		if p.Name != nil {
-			port.name = *p.Name
-		}
-		if p.Port != nil {
-			port.number = int(*p.Port)
-		}
-		s.ports = append(s.ports, port)
+// refer takes the object that an endpoint stands for. A slice speaks for its own namespace: whoever may write one there shall
+// not lead us, with our user's rights, to the Pods of another.
+func (m *member) refer(to reference) {
+	if to.kind == "Pod" && isSubdomain(to.name) && (to.namespace == "" || to.namespace == m.namespace) {
+		m.pod, m.uid = to.name, to.uid
 	}
-	for _, e := range slice.Endpoints {
-		s.members = append(s.members, newMember(namespace, e))
-	}
-	return s
-}
-
-func newMember(namespace string, e discoveryv1.Endpoint) member {
-	is := func(condition *bool, unset bool) bool {
-		if condition == nil {
-			return unset
-		}
-		return *condition
-	}
-	m := member{namespace: namespace}
-	m.ending = is(e.Conditions.Terminating, false)
-	// An unset ready is true by the API's definition, and an unset serving is what ready is. A Service that publishes
-	// endpoints that are not ready has ready true for those that end, too.
-	ready := is(e.Conditions.Ready, true)
-	m.ready = ready && !m.ending
-	m.terminating = m.ending && is(e.Conditions.Serving, ready)
-	if len(e.Addresses) > 0 {
-		m.address = e.Addresses[0]
-	}
-	if e.Hostname != nil {
-		m.hostname = *e.Hostname
-	}
-	if e.NodeName != nil {
-		m.node = *e.NodeName
-	}
-	// A slice speaks for its own namespace: whoever may write one there shall not lead us, with our user's rights, to the
-	// Pods of another.
-	if r := e.TargetRef; r != nil && r.Kind == "Pod" && isSubdomain(r.Name) && (r.Namespace == "" || r.Namespace == m.namespace) {
-		m.pod, m.uid = r.Name, string(r.UID)
-	}
-	return m
-}
-
-func protocolOf(p *corev1.Protocol) corev1.Protocol {
-	if p == nil || *p == "" {
-		return corev1.ProtocolTCP
-	}
-	return *p
 }
 
 // isSubdomain tells whether s is a name that a Pod can have: what someone wrote into an EndpointSlice by hand need not be.
@@ -199,7 +128,7 @@ func (s *service) having(port int, such func(servicePort) bool) found {
 	f := s.found(port)
 	for _, slice := range s.slices {
 		for _, p := range slice.ports {
-			if p.protocol != corev1.ProtocolTCP || !such(p) {
+			if p.protocol != protocolTCP || !such(p) {
 				continue
 			}
 			number := p.number
@@ -216,10 +145,10 @@ func (s *service) having(port int, such func(servicePort) bool) found {
 // portName returns the name that EndpointSlices have for a port of the Service.
 func (s *service) portName(port int) (name string, err error) {
 	var has []string
-	var other corev1.Protocol
+	var other string
 	for _, p := range s.ports {
 		switch {
-		case p.protocol != corev1.ProtocolTCP:
+		case p.protocol != protocolTCP:
 			if p.number == port {
 				other = p.protocol
 			}

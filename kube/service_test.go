@@ -157,7 +157,7 @@ func TestAServicesPortsLeadToItsPods(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newService(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "svc"}, Spec: test.spec}, test.slices)
+			s := newService(t, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "svc"}, Spec: test.spec}, test.slices)
 			list, outside, err := s.endpoints(test.port)
 			got := outside
 			for _, e := range list {
@@ -186,7 +186,7 @@ func TestADialTriesAFewOfManyEndpoints(t *testing.T) {
 	for i := range 1000 {
 		pods = append(pods, fmt.Sprintf("pod-%d", i))
 	}
-	s := newService(&corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}}, []discoveryv1.EndpointSlice{testSlice(8080, pods...)})
+	s := newService(t, &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}}, []discoveryv1.EndpointSlice{testSlice(8080, pods...)})
 	if list, _, err := s.endpoints(80); err != nil || len(list) != maxEndpoints {
 		t.Errorf("%d endpoints, %v", len(list), err)
 	}
@@ -196,7 +196,7 @@ func TestAPodOfAServiceIsReachedByItsName(t *testing.T) {
 	slice := testSlice(8080, "db-0", "db-1", "db-2")
 	slice.Endpoints[1].Hostname = new("primary")
 	slice.Endpoints[2].Conditions.Ready = new(false)
-	s := newService(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "db"}}, []discoveryv1.EndpointSlice{slice})
+	s := newService(t, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "db"}}, []discoveryv1.EndpointSlice{slice})
 	for pod, want := range map[string]string{"db-0": "db-0", "primary": "db-1", "db-1": "db-1"} {
 		if list, err := s.member(pod, 77); err != nil || len(list) != 1 || list[0].Pod != want || list[0].Port != 77 {
 			t.Errorf("%s: %v, %v", pod, list, err)
@@ -204,7 +204,7 @@ func TestAPodOfAServiceIsReachedByItsName(t *testing.T) {
 	}
 	slice.AddressType, slice.Endpoints[2].Addresses = discoveryv1.AddressTypeIPv6, []string{"fd00::"}
 	slice.Endpoints[2].Conditions.Ready = nil
-	six := newService(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "db"}}, []discoveryv1.EndpointSlice{slice})
+	six := newService(t, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "db"}}, []discoveryv1.EndpointSlice{slice})
 	for label, want := range map[string]string{"10-244-0-1": "db-0", "10-244-0-2": "", "fd00--0": "db-2", "10-244-0-9": ""} {
 		list, err := six.member(label, 77)
 		if want == "" && !errors.As(err, new(*fault.NotFound)) || want != "" && (err != nil || len(list) != 1 || list[0].Pod != want) {

@@ -8,14 +8,11 @@ import (
 	"sync"
 	"time"
 
-	discoveryv1 "k8s.io/api/discovery/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
-	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/transport"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/jsonstream"
 )
 
 // headersWithin bounds how long the API server may take to begin a watch. A proxy on the way that holds answers back until
@@ -25,17 +22,16 @@ const headersWithin = 4 * time.Second
 // sliceStreams asks for EndpointSlices when no client waits: its requests run no credential plugin, and say nothing of the
 // API server's health.
 type sliceStreams struct {
-	client    rest.Interface
+	api       *api
+	client    *http.Client
 	transport *renewable // without client-go's wrappers, which keep no connections
 	conns     openConns
-	login     *login
 }
 
 // newSliceStreams makes the client; it sends nothing. With HTTP/2 its watches share one connection.
-func newSliceStreams(config *rest.Config, proxySource fault.ProxySource, l *login) (*sliceStreams, error) {
+func newSliceStreams(config *rest.Config, proxySource fault.ProxySource, l *login, a *api) (*sliceStreams, error) {
 	config = rest.CopyConfig(config)
 	config.NextProtos = nil
-	config.APIPath, config.GroupVersion = "/apis", &discoveryv1.SchemeGroupVersion
 	if config.Dial == nil {
 		alive := net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
 		config.Dial = (&net.Dialer{Timeout: headersWithin, KeepAliveConfig: alive}).DialContext
@@ -43,27 +39,14 @@ func newSliceStreams(config *rest.Config, proxySource fault.ProxySource, l *logi
 	if _, err := throughProxy(config, proxySource); err != nil {
 		return nil, err
 	}
-	s := &sliceStreams{login: l}
+	s := &sliceStreams{api: a}
 	config.Dial = s.conns.dialer(config.Dial)
-	base, err := l.transport(config)
-	if err != nil {
-		return nil, err
-	}
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		s.transport = newRenewable(*base, next)
-		return boundedAnswers{s.transport} // a watch that brought so much ends, and goes on as another one
-	})
-	conf, err := l.transport(config)
-	if err != nil {
-		return nil, err
-	}
-	authorized, err := transport.New(conf)
-	if err != nil {
+	var err error
+	if s.client, s.transport, err = l.client(config); err != nil {
 		return nil, err
 	}
 	sendPings(s.transport)
-	s.client, err = rest.RESTClientForConfigAndClient(config, newClient(authorized))
-	return s, err
+	return s, nil
 }
 
 // close closes every connection, and those that are still being made.
@@ -127,15 +110,21 @@ func (o *openConns) close() {
 // sendPings has a transport find out that a connection is dead though nothing is sent on it, over HTTP/2. Over HTTP/1.1 the
 // kernel does.
 func sendPings(t http.RoundTripper) {
+	if under := under(t); under != nil {
+		under.HTTP2 = &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 3 * time.Second}
+	}
+}
+
+// under returns the transport that round trippers wrap; nil when it is of another kind.
+func under(t http.RoundTripper) *http.Transport {
 	for {
-		switch under := t.(type) {
+		switch next := t.(type) {
 		case *http.Transport:
-			under.HTTP2 = &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 3 * time.Second}
-			return
+			return next
 		case utilnet.RoundTripperWrapper:
-			t = under.WrappedRoundTripper()
+			t = next.WrappedRoundTripper()
 		default:
-			return
+			return nil
 		}
 	}
 }
@@ -144,28 +133,27 @@ func sendPings(t http.RoundTripper) {
 var errLoggedOut = errors.New("logged out")
 
 // list returns the EndpointSlices of a Service.
-func (s *sliceStreams) list(ctx context.Context, key serviceKey) (*discoveryv1.EndpointSliceList, error) {
-	if !s.login.has() {
-		return nil, errLoggedOut
+func (s *sliceStreams) list(ctx context.Context, key serviceKey) (endpointSet, error) {
+	if !s.api.login.has() {
+		return endpointSet{}, errLoggedOut
 	}
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	answer := &discoveryv1.EndpointSliceList{}
-	return answer, slicesOf(s.client.Get(), key.namespace, key.name).Param("limit", maxItems).MaxRetries(0).Do(ctx).Into(answer)
+	return receive(ctx, s.api, s.client, slicesOf("list", key).with("limit", maxItems), readSlices(key.namespace))
 }
 
 // watch begins a watch of the EndpointSlices of a Service from a version on. It lives until ctx ends or it is stopped.
-func (s *sliceStreams) watch(ctx context.Context, key serviceKey, version string) (apiwatch.Interface, error) {
-	if !s.login.has() {
+func (s *sliceStreams) watch(ctx context.Context, key serviceKey, version string) (*sliceWatch, error) {
+	if !s.api.login.has() {
 		return nil, errLoggedOut
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	late := time.AfterFunc(headersWithin, cancel)
-	w, err := slicesOf(s.client.Get(), key.namespace, key.name).MaxRetries(0).
-		Param("watch", "true").Param("resourceVersion", version).Param("allowWatchBookmarks", "true").Watch(ctx)
+	q := slicesOf("watch", key).with("watch", "true").with("resourceVersion", version).with("allowWatchBookmarks", "true")
+	body, err := s.api.put(ctx, s.client, q)
 	if !late.Stop() {
 		if err == nil {
-			w.Stop()
+			body.Close()
 		}
 		err = context.DeadlineExceeded
 	}
@@ -173,18 +161,81 @@ func (s *sliceStreams) watch(ctx context.Context, key serviceKey, version string
 		cancel()
 		return nil, err
 	}
-	return &sliceWatch{w, cancel}, nil
+	w := &sliceWatch{events: make(chan sliceEvent), cancel: cancel}
+	w.reading.Go(func() {
+		defer close(w.events)
+		defer body.Close()
+		w.err = w.read(ctx, jsonstream.NewReader(body, bounds, s.api.budget), key.namespace)
+	})
+	return w, nil
+}
+
+// A sliceEvent is a change of an EndpointSlice. The error is the API server's, in place of one.
+type sliceEvent struct {
+	kind  string // "ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"
+	slice endpointSlice
+	err   error
 }
 
 // A sliceWatch is a watch with the request that carries it.
 type sliceWatch struct {
-	apiwatch.Interface
-	end context.CancelFunc
+	events  chan sliceEvent // closed when the watch has ended
+	err     error           // why; to be read after that
+	cancel  context.CancelFunc
+	reading sync.WaitGroup
 }
 
-func (w *sliceWatch) Stop() {
-	w.end()
-	w.Interface.Stop()
+// stop ends the watch and waits for its end.
+func (w *sliceWatch) stop() {
+	w.cancel()
+	w.reading.Wait()
+}
+
+// read reads events until the watch ends. One that brought as much as an answer may have ends, and goes on as another one.
+func (w *sliceWatch) read(ctx context.Context, r *jsonstream.Reader, namespace string) error {
+	defer r.Close()
+	for r.Next() {
+		event := readEvent(r, namespace)
+		if r.Err() != nil {
+			break
+		}
+		select {
+		case w.events <- event:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return r.Err()
+}
+
+// readEvent reads one event of a watch. What its object is may be said after it: the fields of a slice and of a Status have
+// different names.
+func readEvent(r *jsonstream.Reader, namespace string) (e sliceEvent) {
+	var status statusError
+	var kind string
+	readSlice := readSlice(namespace)
+	r.Object(func(key string) {
+		switch key {
+		case "type":
+			e.kind = r.Text(maxName)
+		case "object":
+			r.Object(func(key string) {
+				if key == "kind" {
+					kind = r.Text(maxName)
+					return
+				}
+				readSlice(r, &e.slice, key)
+				readStatus(r, &status, key)
+			})
+		}
+	})
+	switch {
+	case e.kind == "ERROR" && kind == "Status":
+		e.err = &status
+	case e.kind == "ERROR" || kind != "EndpointSlice":
+		r.Reject()
+	}
+	return e
 }
 
 // reconnect lets go of the connection that ended watches had. It waits for those that end at the same time.
@@ -197,4 +248,4 @@ func (s *sliceStreams) reconnect(ctx context.Context) {
 func isLoggedOut(err error) bool { return errors.Is(err, errLoggedOut) || isUnauthorized(err) }
 
 // isTooOld reports whether a watch cannot begin at its version: the API server knows what changed since then no more.
-func isTooOld(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }
+func isTooOld(err error) bool { return answeredWith(err, http.StatusGone) }

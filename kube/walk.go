@@ -206,7 +206,7 @@ func (w *walk) findService(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	w.service = newService(svc, nil)
+	w.service = svc
 	if w.service.externalName != "" {
 		return w.follow(ctx)
 	}
@@ -216,7 +216,7 @@ func (w *walk) findService(ctx context.Context) (string, error) {
 	if w.port == 0 && w.service.headless {
 		return "", &net.AddrError{Err: "a headless Service takes any port, so one has to be named", Addr: w.host}
 	}
-	detail := fmt.Sprintf("ClusterIP %s, TCP ports %s", svc.Spec.ClusterIP, orNone(w.service.tcpPorts()))
+	detail := fmt.Sprintf("ClusterIP %s, TCP ports %s", svc.clusterIP, orNone(w.service.tcpPorts()))
 	w.next = []link{{StepEndpoints, w.endpoints}}
 	if w.name.meaning == memberName {
 		return detail, nil // whose Pod takes any port
@@ -249,11 +249,11 @@ func (w *walk) follow(ctx context.Context) (string, error) {
 
 // endpoints looks for Pods behind the port.
 func (w *walk) endpoints(ctx context.Context) (string, error) {
-	list, err := w.cluster.api.endpointSlices(ctx, w.service.namespace, w.service.name)
+	set, err := w.cluster.api.endpointSlices(ctx, serviceKey{w.service.namespace, w.service.name})
 	if err != nil {
 		return "", err
 	}
-	slices := newEndpointSet(w.service.namespace, list).slices
+	slices := set.slices
 	w.service.slices = slices
 	ready, other := w.service.count()
 	detail := fmt.Sprintf("%d ready, %d not, in %d EndpointSlice", ready, other, len(slices))
@@ -278,7 +278,7 @@ func (w *walk) endpoints(ctx context.Context) (string, error) {
 // pod looks at the first Pod, where that is allowed.
 func (w *walk) pod(ctx context.Context) (string, error) {
 	first := &w.to.pods[0]
-	pod, err := w.cluster.api.pod(ctx, first.Namespace, first.Pod)
+	facts, err := w.cluster.api.pod(ctx, first.Namespace, first.Pod)
 	switch {
 	case errors.Is(err, errAbsent):
 		return "", &fault.NotFound{Kind: fault.Pod, Name: first.Pod, Namespace: first.Namespace}
@@ -287,15 +287,14 @@ func (w *walk) pod(ctx context.Context) (string, error) {
 	case err != nil:
 		return "", err
 	}
-	facts := newPodFacts(pod)
 	first.UID = facts.uid
-	detail := fmt.Sprintf("%s/%s: %s on node %s", first.Namespace, first.Pod, pod.Status.Phase, pod.Spec.NodeName)
+	detail := fmt.Sprintf("%s/%s: %s on node %s", first.Namespace, first.Pod, facts.phase, facts.node)
 	switch {
-	case facts.ended || !facts.started:
-		return detail, &fault.NoEndpoints{Pod: first.Pod, Namespace: first.Namespace, NotReady: 1, Detail: string(pod.Status.Phase)}
+	case facts.ended() || !facts.started():
+		return detail, &fault.NoEndpoints{Pod: first.Pod, Namespace: first.Namespace, NotReady: 1, Detail: facts.phase}
 	case facts.hostNetwork && !w.cluster.policy.Load().HostNetwork:
 		return detail, &fault.HostNetwork{Pod: first.Pod, Namespace: first.Namespace, Node: facts.node}
-	case isReady(pod):
+	case facts.ready:
 		return detail + ", ready", nil
 	}
 	return detail + ", not ready", nil
@@ -309,7 +308,7 @@ func isRefusal(err error) bool {
 // firstPort is the number of the first TCP port; 0 when there is none.
 func (s *service) firstPort() int {
 	for _, p := range s.ports {
-		if p.protocol == "TCP" {
+		if p.protocol == protocolTCP {
 			return p.number
 		}
 	}
@@ -318,7 +317,7 @@ func (s *service) firstPort() int {
 
 func (s *service) tcpPorts() (ports []string) {
 	for _, p := range s.ports {
-		if p.protocol == "TCP" {
+		if p.protocol == protocolTCP {
 			ports = append(ports, strings.TrimSpace(fmt.Sprintf("%d %s", p.number, p.name)))
 		}
 	}

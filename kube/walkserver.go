@@ -3,7 +3,6 @@ package kube
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"net/http/httptrace"
 	"slices"
@@ -12,9 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	authorizationv1 "k8s.io/api/authorization/v1"
-	"k8s.io/apimachinery/pkg/version"
-	"k8s.io/client-go/rest"
 
 	"fairlead/kube/fault"
 	"fairlead/kube/forwardproxy"
@@ -93,20 +89,14 @@ func (a *api) version(ctx context.Context) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	body, err := a.core.Get().AbsPath("/version").MaxRetries(0).Do(ctx).Raw()
-	err = a.login.explain(a.faults.of(err, question{verb: "get", resource: "/version"}))
+	q := question{verb: "get", resource: "/version"}
+	version, err := receive(ctx, a, a.client, q, readVersion)
+	err = a.login.explain(a.faults.of(err, q))
 	a.health.observe(err)
 	if isForbidden(err) {
 		return "", nil
 	}
-	if err != nil {
-		return "", err
-	}
-	var info version.Info
-	if err := json.Unmarshal(body, &info); err != nil {
-		return "", &fault.Unreachable{Server: a.faults.server, Err: errForeign}
-	}
-	return info.GitVersion, nil
+	return version, err
 }
 
 // rights asks which of the rights that a dial needs the user has.
@@ -114,7 +104,7 @@ func (w *walk) rights(ctx context.Context) (string, error) {
 	if n, err := w.cluster.resolver.complete(ctx, w.name); err == nil && n.own != w.name.own {
 		w.name, w.namespace = n, n.namespace // whose rights count; what is not there is said by a later step
 	}
-	wanted := []authorizationv1.ResourceAttributes{
+	wanted := []right{
 		{Verb: "get", Resource: "services"},
 		{Verb: "list", Group: "discovery.k8s.io", Resource: "endpointslices"},
 		{Verb: "create", Resource: "pods", Subresource: "portforward"},
@@ -125,7 +115,7 @@ func (w *walk) rights(ctx context.Context) (string, error) {
 	for i := range wanted {
 		wanted[i].Namespace = w.namespace
 		group.Go(func() (err error) {
-			has[i], err = w.cluster.api.may(ctx, &wanted[i])
+			has[i], err = w.cluster.api.may(ctx, wanted[i])
 			return err
 		})
 	}
@@ -152,17 +142,6 @@ func (w *walk) rights(ctx context.Context) (string, error) {
 		detail += " (by create alone: through SPDY only)"
 	}
 	return detail, nil
-}
-
-// may asks for one right of the user.
-func (a *api) may(ctx context.Context, right *authorizationv1.ResourceAttributes) (bool, error) {
-	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: right}}
-	answer := &authorizationv1.SelfSubjectAccessReview{}
-	asked := question{verb: "create", resource: "selfsubjectaccessreviews.authorization.k8s.io"}
-	err := a.ask(ctx, asked, answer, func() *rest.Request {
-		return a.authorization.Post().Resource("selfsubjectaccessreviews").Body(review)
-	})
-	return answer.Status.Allowed, err
 }
 
 // timings are how long the parts of making a connection took.

@@ -141,9 +141,9 @@ func (r *resolver) standing(ctx context.Context, namespace, name, uid string) po
 		return portforward.Unlisted
 	case err != nil:
 		return portforward.Unlisted
-	case uid != "" && string(pod.UID) != uid, newPodFacts(pod).ended:
+	case uid != "" && pod.uid != uid, pod.ended():
 		return portforward.Gone
-	case pod.DeletionTimestamp != nil:
+	case pod.ending:
 		return portforward.Ending
 	}
 	return portforward.NotReady
