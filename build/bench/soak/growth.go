@@ -115,8 +115,12 @@ func (g *gauge) read(ctx context.Context, made int) (sample, error) {
 		return s, err
 	}
 	stats, err := g.cluster.Stats(ctx)
-	s.sessions, s.streams = int(stats.SessionsOpen()), int(stats.StreamsOpen())
+	s.sessions = int(stats.SessionsOpen())
 	for _, pod := range stats.Pods {
+		// A connection that a runtime tried while the Pod's network was going is tried for two minutes, whatever Fairlead does.
+		if !pod.Gone {
+			s.streams += int(pod.StreamsOpen)
+		}
 		s.spare += max(0, int(pod.SessionsOpen)-keptSessions)
 	}
 	return s, err
