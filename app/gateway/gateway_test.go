@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -88,6 +89,39 @@ func TestAnotherMachinesProxyIsNotOurOwn(t *testing.T) {
 	} {
 		if got := running.own(netip.MustParseAddrPort(address)); got != own {
 			t.Errorf("%s is our own: %v", address, got)
+		}
+	}
+}
+
+// Whatever a context's entry says by the time it is restored, nobody has clicked for it.
+func TestARestoredContextLetsNoPluginRunThatIsNew(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	text := strings.Replace(kubeconfigFor("https://127.0.0.1:1"), "{token: t}", "{exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, interactiveMode: Never}}", 1)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store, damage, err := settings.Open(t.TempDir())
+	if err := errors.Join(err, damage, store.SetOn("demo", true)); err != nil {
+		t.Fatal(err)
+	}
+	g := New(Config{
+		Kubeconfig: func() *kubeconfig.Config { k := kubeconfig.Load(file); return &k },
+		Settings:   settings.Load(store, filepath.Join(t.TempDir(), "config.yaml")), Log: zerolog.Nop(),
+	})
+	g.config.Settings.ListenAt("demo", netip.MustParseAddrPort("127.0.0.1:0"))
+	for _, restored := range []bool{true, false} {
+		started, err := g.Start(t.Context(), "demo", restored, func(error) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := started.(*Gateway)
+		if plugin := p.Cluster().Plugin(); plugin == "" || g.config.Settings.Approved(plugin) == restored {
+			t.Errorf("restored: %t, plugin %q: it may run: %t", restored, plugin, restored)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := p.Serve(ctx); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -43,10 +43,6 @@ type Config struct {
 type Gateways struct {
 	config  Config
 	running running
-
-	adoptOnce sync.Once
-	adopting  sync.Mutex
-	adopted   map[string]bool // the contexts whose plugins an earlier version let run
 }
 
 // New returns Gateways. It starts nothing.
@@ -73,7 +69,7 @@ func (g *Gateways) Start(ctx context.Context, name string, restored bool, health
 	if p.current, err = p.open(plan); err != nil {
 		return nil, err
 	}
-	if !restored || g.adopts(name) {
+	if !restored {
 		g.approve(name, p.current.cluster)
 	}
 	if s := plan.settings; s.Displaced != 0 {
@@ -119,21 +115,6 @@ func (g *Gateways) approve(name string, cluster *kube.Cluster) {
 	if err := g.config.Settings.Approve(cluster.Plugin()); err != nil {
 		g.config.Log.Warn().Err(err).Str("context", name).Msg("state not written")
 	}
-}
-
-// adopts reports whether a context was on before approvals were remembered, once for each.
-func (g *Gateways) adopts(name string) bool {
-	g.adoptOnce.Do(func() {
-		g.adopted = map[string]bool{}
-		for _, name := range g.config.Settings.Unapproved() {
-			g.adopted[name] = true
-		}
-	})
-	g.adopting.Lock()
-	defer g.adopting.Unlock()
-	was := g.adopted[name]
-	delete(g.adopted, name)
-	return was
 }
 
 // A plan is what a context's proxy is made of: its kubeconfig entry and its settings, read at one moment.

@@ -19,12 +19,3 @@ func (s *Settings) Approve(plugin string) error {
 		return nil
 	})
 }
-
-// Unapproved returns the contexts that were on when last seen, if no plugin is remembered: an earlier version, which remembered
-// none, let theirs run.
-func (s *Settings) Unapproved() []string {
-	if len(s.store.known().Plugins) > 0 {
-		return nil
-	}
-	return s.store.On()
-}
