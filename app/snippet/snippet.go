@@ -65,6 +65,9 @@ var makers = []maker{
 	{Kind{"jdbc", "JDBC"}, nil, jdbc, nil},
 }
 
+// commandLines are the kinds whose password stands among a program's arguments.
+var commandLines = []string{"docker", "git", "curl", "ssh"}
+
 // Kinds lists what there are snippets for, in the order of a menu.
 func Kinds() []Kind {
 	kinds := make([]Kind, len(makers))
@@ -136,7 +139,11 @@ func find(kind string) (maker, bool) {
 func (m maker) make(p Proxy) (Snippet, error) {
 	switch {
 	case !p.TLS:
-		return m.write(p)
+		made, err := m.write(p)
+		if err == nil && p.Password != "" && slices.Contains(commandLines, m.ID) {
+			made.Note += " While it runs, the list of processes shows the password to other users of this machine."
+		}
+		return made, err
 	case m.tls == nil:
 		var ids []string
 		for _, kind := range TLSKinds() {
