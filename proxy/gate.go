@@ -76,7 +76,12 @@ func (c *connection) judgePeer(conn net.Conn) error {
 	if !ok || !ok2 {
 		return errNoAddress
 	}
-	return c.config.Peer(client.AddrPort(), local.AddrPort())
+	if err := c.config.Peer(client.AddrPort(), local.AddrPort()); err != nil {
+		return err
+	}
+	// What was asked is who has the addresses now. A client that was reset while it waited to be accepted has lost them, and
+	// what it sent can still be read; as long as its connection exists nobody else can have them.
+	return checkConnected(conn)
 }
 
 // A burst lets the first of many alike pass, and then one each burstPause. The zero value is ready.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,8 +26,13 @@ const (
 	diagInode        = unix.NLMSG_HDRLEN + 68
 )
 
-// tcpListen is the state of a listening socket (net/tcp_states.h).
-const tcpListen = 10
+// States of a socket (net/tcp_states.h).
+const (
+	tcpEstablished = 1
+	tcpSynSent     = 2
+	tcpCloseWait   = 8 // the other end has ended its direction
+	tcpListen      = 10
+)
 
 // diagPatience bounds the wait for the kernel, which answers within the call that asks.
 const diagPatience = time.Second
@@ -38,8 +44,8 @@ func sameUser() (func(client, local netip.AddrPort) error, bool) {
 	}
 	check := func(client, local netip.AddrPort) error {
 		owner, err := socketOwner(client, local)
-		if err == nil && owner.state == tcpListen {
-			err = unix.ENOENT // that was on the same port, and there is no client any more
+		if err == nil && (owner.state == tcpListen || owner.state == tcpSynSent) {
+			err = unix.ENOENT // that took the port, and is not connected with us: there is no client any more
 		}
 		switch {
 		case errors.Is(err, unix.ENOENT) && !isLocal(client.Addr(), local.Addr()):
@@ -58,6 +64,35 @@ func sameUser() (func(client, local netip.AddrPort) error, bool) {
 		return nil
 	}
 	return check, true
+}
+
+// errEnded is a client whose connection was reset before it was judged.
+var errEnded = errors.New("it has ended the connection already")
+
+// checkConnected returns nil if conn still is a connection, on our side at least.
+func checkConnected(conn net.Conn) error {
+	held, ok := conn.(syscall.Conn)
+	if !ok {
+		return &PeerError{Err: errNoAddress}
+	}
+	raw, err := held.SyscallConn()
+	if err != nil {
+		return &PeerError{Err: err}
+	}
+	var info *unix.TCPInfo
+	var infoErr error
+	if err := raw.Control(func(fd uintptr) {
+		info, infoErr = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	}); err != nil {
+		return &PeerError{Err: err}
+	}
+	switch {
+	case infoErr != nil:
+		return &PeerError{Err: infoErr}
+	case info.State != tcpEstablished && info.State != tcpCloseWait:
+		return &PeerError{Err: errEnded}
+	}
+	return nil
 }
 
 // noUID is no user's number (setreuid(2)).

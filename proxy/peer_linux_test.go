@@ -11,12 +11,16 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"fairlead/proxy"
 )
@@ -214,6 +218,69 @@ func TestAClientThatHasClosedIsNobodys(t *testing.T) {
 	}
 }
 
+// TestAConnectionThatWasResetIsNotItsSuccessors has a stranger's connection reset in the accept queue, where the kernel
+// keeps it with what was sent, and then one of our own from the same port.
+func TestAConnectionThatWasResetIsNotItsSuccessors(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("a test with two users must run as root")
+	}
+	var mutex sync.Mutex
+	var asked []string
+	site := web(t, func(_ http.ResponseWriter, r *http.Request) {
+		mutex.Lock()
+		defer mutex.Unlock()
+		asked = append(asked, r.URL.Path)
+	})
+	check, supported := proxy.SameUser()
+	if !supported {
+		t.Fatal("not supported on this machine")
+	}
+	ln := listen(t)
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	to := strings.TrimPrefix(site.URL, "http://")
+	const address = "127.9.9.9" // nobody else binds a port of it
+	stranger := exec.CommandContext(t.Context(), "perl", "-MIO::Socket::INET", "-MSocket=SOL_SOCKET,SO_LINGER", "-e", `
+		my $s = IO::Socket::INET->new(LocalAddr => $ARGV[2], PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]) or die "$@";
+		print $s "GET http://$ARGV[1]/stranger HTTP/1.1\r\nHost: x\r\n\r\n" . "x" x 40000;
+		$s->flush;
+		print $s->sockport;
+		setsockopt($s, SOL_SOCKET, SO_LINGER, pack("ii", 1, 0)) or die "$!";
+		close($s);`, port, to, address)
+	stranger.Dir, stranger.SysProcAttr = "/", credential(strangerUID)
+	out, err := stranger.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	from, err := strconv.Atoi(string(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address), Port: from}}).Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = own.Close() }()
+	_ = own.SetDeadline(time.Now().Add(patience))
+	w := openOn(t, proxy.Config{
+		Rules: []proxy.Rule{{Name: "all", Dialer: through{}}},
+		Peer:  check,
+	}, ln)
+	_, _ = fmt.Fprintf(own, "GET %s/own HTTP/1.1\r\nHost: x\r\n\r\n", site.URL)
+	response, err := http.ReadResponse(bufio.NewReader(own), nil)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%+v, %v", response, err)
+	}
+	eventually(t, "a verdict", func() bool { return w.logged("client turned away") || w.server.Traffic().Total > 1 })
+	if err := w.stop(); err != nil {
+		t.Fatal(err)
+	}
+	mutex.Lock()
+	defer mutex.Unlock()
+	if !slices.Equal(asked, []string{"/own"}) || !w.logged("it has ended the connection already") {
+		t.Errorf("asked for %q, log %s", asked, w.logText())
+	}
+}
+
 // TestAUserWithoutANumberIsNobodys runs the proxy in a user namespace that knows no users: all are the same one there,
 // and so is the proxy's own.
 func TestAUserWithoutANumberIsNobodys(t *testing.T) {
@@ -257,6 +324,52 @@ func TestPeerCheckByAddress(t *testing.T) {
 	if err := check(netip.MustParseAddrPort("[2001:db8::1]:1000"), netip.MustParseAddrPort("[2001:db8::2]:1080")); err != nil {
 		t.Errorf("another machine: %v", err)
 	}
+}
+
+// A socket that still waits for the far end to accept it is not the one at the far end of a connection.
+func TestASocketThatIsNotConnectedYetIsNobodys(t *testing.T) {
+	check, supported := proxy.SameUser()
+	if !supported {
+		t.Fatal("not supported on this machine")
+	}
+	socket := func() int {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Close(fd) })
+		return fd
+	}
+	address := func(fd int) netip.AddrPort {
+		name, err := unix.Getsockname(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := name.(*unix.SockaddrInet4)
+		return netip.AddrPortFrom(netip.AddrFrom4(in.Addr), uint16(in.Port))
+	}
+	full := socket()
+	if err := errors.Join(unix.Bind(full, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(full, 0)); err != nil {
+		t.Fatal(err)
+	}
+	local := address(full)
+	for range 5 { // the queue has room for one
+		fd := socket()
+		if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: local.Addr().As4(), Port: int(local.Port())}); err != nil && err != unix.EINPROGRESS {
+			t.Fatal(err)
+		}
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.State == 2 { // SYN-SENT (net/tcp_states.h)
+			if err := check(address(fd), local); !errors.Is(err, syscall.ENOENT) {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+	}
+	t.Error("all were accepted")
 }
 
 func BenchmarkPeerCheck(b *testing.B) {
