@@ -102,6 +102,8 @@ func (c cause) public() explain.Explanation {
 	switch {
 	case strings.HasPrefix(e.Title, "Login"):
 		said = [2]string{"The cluster does not accept your login, or there is none.", "Sign in to the cluster again. " + more}
+	case strings.HasSuffix(e.Sentence, "is this machine's loopback."):
+		said = [2]string{"127.0.0.1:9 is not reachable through this proxy."}
 	case strings.HasPrefix(e.Sentence, "Your login"):
 		said = [2]string{"Your login may not do what the connection needs.", "Ask the cluster's administrator for the right. " + more}
 	case !ok:

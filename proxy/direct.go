@@ -75,7 +75,7 @@ func (d Direct) check(address, resolved string) error {
 	if reason == "" || d.Allow != nil && d.Allow(to) {
 		return nil
 	}
-	return &RouteError{Target: address, Rule: "direct", Reason: to.Addr().String() + " is " + reason}
+	return refuseDirect(address, to.Addr().String()+" is "+reason)
 }
 
 // checkForward refuses address before the forward proxy via resolves it.
@@ -88,7 +88,7 @@ func (d Direct) checkForward(ctx context.Context, via *url.URL, address string) 
 		return d.check(address, address)
 	}
 	if reason := refusedName(host); reason != "" {
-		return &RouteError{Target: address, Rule: "direct", Reason: host + " is " + reason}
+		return refuseDirect(address, host+" is "+reason)
 	}
 	if !d.isHere(ctx, via) {
 		return nil
@@ -112,7 +112,13 @@ func (d Direct) checkResolved(ctx context.Context, via *url.URL, host, address s
 	if d.Remedy != "" {
 		reason += ": " + d.Remedy
 	}
-	return &RouteError{Target: address, Rule: "direct", Reason: reason, Public: host + " has no address here, and may lead back here"}
+	return refuseDirect(address, reason)
+}
+
+// refuseDirect refuses address. A web page reads of all refusals the same: it may give its own name one address after
+// another, and would read which of them are this machine's.
+func refuseDirect(address, reason string) error {
+	return &RouteError{Target: address, Rule: "direct", Reason: reason, Secret: true}
 }
 
 // isHere reports whether a forward proxy is on this machine. One whose name is not known cannot be reached either.

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"net/netip"
+	"net/url"
 	"testing"
 
 	"fairlead/proxy"
@@ -25,6 +27,36 @@ func TestDirectRefusesWhatIsNotTheClientsToReach(t *testing.T) {
 		var refused *proxy.RouteError
 		if !errors.As(err, &refused) || refused.Reason == "" || !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+// A page that gives its own name one address after another must not read which of them is this machine's.
+func TestAPageReadsNothingOfARefusedAddress(t *testing.T) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts := []string{"localhost", "127.0.0.1", "169.254.169.254", "169.254.1.1", "224.0.0.1", "0.0.0.0"}
+	for _, addr := range addrs {
+		if prefix := netip.MustParsePrefix(addr.String()); prefix.Addr().Is4() {
+			hosts = append(hosts, prefix.Addr().String())
+		}
+	}
+	for _, host := range hosts {
+		address := net.JoinHostPort(host, "80")
+		_, err := proxy.Direct{}.DialContext(t.Context(), "tcp", address)
+		refused, ok := errors.AsType[*proxy.RouteError](err)
+		if want := address + " is not reachable through this proxy"; !ok || refused.PublicText() != want || refused.Error() == want {
+			t.Errorf("%s: %v; want %s in public and more in private", address, err, want)
+		}
+	}
+	direct := proxy.Direct{Upstream: func(*url.URL) (*url.URL, error) { return mustURL("http://127.0.0.1:3128"), nil }}
+	for _, address := range []string{"metadata:80", "localhost:80", "127.0.0.1:80", "nobody.invalid:80"} {
+		_, err := direct.DialContext(t.Context(), "tcp", address)
+		refused, ok := errors.AsType[*proxy.RouteError](err)
+		if want := address + " is not reachable through this proxy"; !ok || refused.PublicText() != want || refused.Error() == want {
+			t.Errorf("%s by a forward proxy: %v; want %s in public and more in private", address, err, want)
 		}
 	}
 }

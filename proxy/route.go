@@ -28,27 +28,25 @@ type RouteError struct {
 	Target string // host:port
 	Rule   string // the rule that refused it; empty when no rule matched
 	Reason string // why, when there is more to say than that a rule refuses it
-	Public string // Reason without what a web page must not read of this machine; empty means Reason
+	Secret bool   // Reason tells of this machine what a web page must not read
 }
 
-func (e *RouteError) Error() string { return e.text(e.Reason) }
-
-// PublicText is Error for a web page.
-func (e *RouteError) PublicText() string {
-	if e.Public == "" {
-		return e.text(e.Reason)
-	}
-	return e.text(e.Public)
-}
-
-func (e *RouteError) text(reason string) string {
+func (e *RouteError) Error() string {
 	switch {
-	case reason != "":
-		return fmt.Sprintf("%s is not reachable through this proxy: %s", e.Target, reason)
+	case e.Reason != "":
+		return fmt.Sprintf("%s is not reachable through this proxy: %s", e.Target, e.Reason)
 	case e.Rule != "":
 		return fmt.Sprintf("%s is not reachable through this proxy: rule %q refuses it", e.Target, e.Rule)
 	}
 	return fmt.Sprintf("%s is not reachable through this proxy: no rule matches it", e.Target)
+}
+
+// PublicText is Error for a web page.
+func (e *RouteError) PublicText() string {
+	if e.Secret {
+		return e.Target + " is not reachable through this proxy"
+	}
+	return e.Error()
 }
 
 // Unwrap gives fs.ErrPermission.
