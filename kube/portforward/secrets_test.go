@@ -49,7 +49,9 @@ func TestAnAnswerThatRepeatsTheRequestTellsNoCredentials(t *testing.T) {
 	answer := map[string]func(rw http.ResponseWriter, head string){
 		"500 in text": func(rw http.ResponseWriter, head string) { http.Error(rw, "your request was: "+head, 500) },
 		"400 in text": func(rw http.ResponseWriter, head string) { http.Error(rw, "your request was: "+head, 400) },
-		"http.StatusBadGateway in text": func(rw http.ResponseWriter, head string) { http.Error(rw, "your request was: "+head, 502) },
+		"502 in text": func(rw http.ResponseWriter, head string) {
+			http.Error(rw, "your request was: "+head, http.StatusBadGateway)
+		},
 		"a Status": func(rw http.ResponseWriter, head string) {
 			rw.Header().Set("Content-Type", "application/json")
 			rw.WriteHeader(403)
