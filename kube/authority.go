@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/transport"
 
 	"fairlead/kube/kubeconfig"
+	"fairlead/proxy/safetext"
 )
 
 // An authority is who may vouch for the API server: the certificates in the file that the kubeconfig names, which may be
@@ -72,8 +73,10 @@ func limitHead(t http.RoundTripper) {
 	}
 }
 
+// RoundTrip sends a request that has its credentials by now. No error repeats them.
 func (r *renewable) RoundTrip(request *http.Request) (*http.Response, error) {
-	return roundTripThroughProxy(*r.current.Load(), request)
+	response, err := roundTripThroughProxy(*r.current.Load(), request)
+	return response, safetext.Error(err, safetext.Credentials(request.Header)...)
 }
 
 // WrappedRoundTripper lets client-go find what is below, to close idle connections.

@@ -135,6 +135,9 @@ func readRefusal(response *http.Response) error {
 	if r.Err() != nil {
 		status.foreign, status.reason = true, http.StatusText(response.StatusCode)
 	}
+	// The words may be those of a box on the way that repeats the request.
+	secrets := safetext.Credentials(response.Request.Header)
+	status.reason, status.message = safetext.Line(status.reason, secrets...), safetext.Line(status.message, secrets...)
 	if status.foreign || status.code == 0 {
 		status.code = response.StatusCode
 	}
