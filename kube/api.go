@@ -99,10 +99,10 @@ func (l *login) client(config *rest.Config) (*http.Client, *renewable, error) {
 		return nil, nil, err
 	}
 	var below *renewable
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+	config.WrapTransport = transport.Wrappers(func(next http.RoundTripper) http.RoundTripper {
 		below = newRenewable(*base, next)
 		return below
-	})
+	}, config.WrapTransport)
 	conf, err := l.transport(config)
 	if err != nil {
 		return nil, nil, err
