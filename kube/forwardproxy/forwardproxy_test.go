@@ -3,6 +3,7 @@ package forwardproxy_test
 import (
 	"context"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net"
@@ -88,6 +89,7 @@ func TestAProxysFaultIsToldOfTheProxy(t *testing.T) {
 	t.Cleanup(site.Close)
 	there, gone := site.Listener.Addr().String(), proxytest.Dead(t)
 	login := proxytest.Options{Login: true}
+	pair := base64.StdEncoding.EncodeToString([]byte("me:hunter2"))
 	secure := proxytest.HTTP(t, "https", login)
 	for name, test := range map[string]struct {
 		via, to string
@@ -109,6 +111,8 @@ func TestAProxysFaultIsToldOfTheProxy(t *testing.T) {
 		"denied, SOCKS":           {"socks5://" + says(t, "\x05\x00\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00"), there, fault.ProxyDenies, "not allowed", nil},
 		"HTTP where SOCKS is set": {"socks5://" + says(t, "HTTP/1.1 400 Bad Request\r\n\r\n"), there, fault.ProxyUnusable, "unexpected protocol version", nil},
 		"no HTTP":                 {"http://" + says(t, "hello\r\n"), there, fault.ProxyUnusable, "malformed HTTP", nil},
+		"repeats the login":       {"http://" + says(t, "HTTP/1.1 407 no\r\nyou are Basic "+pair+"\r\n\r\n"), there, fault.ProxyUnusable, "you are Basic …", nil},
+		"repeats the password":    {"http://" + says(t, "HTTP/1.1 407 no\r\nyou are hunter2\r\n\r\n"), there, fault.ProxyUnusable, "you are …", nil},
 		"closed at once":          {"http://" + says(t, ""), there, fault.ProxyUnusable, "EOF", nil},
 		"without end":             {"http://" + says(t, "HTTP/1.1 200 OK\r\n"+strings.Repeat("X: y\r\n", 20_000)), there, fault.ProxyUnusable, "", nil},
 		"another kind":            {"ftp://" + there, there, fault.ProxyUnusable, "kind", errors.ErrUnsupported},
@@ -137,7 +141,7 @@ func TestAProxysFaultIsToldOfTheProxy(t *testing.T) {
 			if test.is != nil && !errors.Is(err, test.is) {
 				t.Errorf("%v is not %v", err, test.is)
 			}
-			if strings.Contains(err.Error(), "hunter2") {
+			if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), pair) {
 				t.Errorf("the password is in %v", err)
 			}
 		})

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/proxy"
 
 	"fairlead/kube/fault"
+	"fairlead/proxy/safetext"
 )
 
 const (
@@ -37,7 +38,8 @@ func connect(_ context.Context, conn net.Conn, via *url.URL, address string) err
 	for range maxInterim + 1 {
 		response, err := http.ReadResponse(head, request)
 		if err != nil {
-			return fmt.Errorf("answer to CONNECT: %w", err)
+			// It may quote a proxy that repeats the request.
+			return safetext.Error(fmt.Errorf("answer to CONNECT: %w", err), safetext.Credentials(request.Header)...)
 		}
 		if response.StatusCode >= http.StatusOK {
 			return judge(response.StatusCode)
