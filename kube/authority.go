@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -12,7 +13,9 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
 
+	"fairlead/kube/fault"
 	"fairlead/kube/kubeconfig"
+	"fairlead/kube/portforward"
 	"fairlead/proxy/safetext"
 )
 
@@ -76,7 +79,24 @@ func limitHead(t http.RoundTripper) {
 // RoundTrip sends a request that has its credentials by now. No error repeats them.
 func (r *renewable) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := roundTripThroughProxy(*r.current.Load(), request)
-	return response, safetext.Error(err, safetext.Credentials(request.Header)...)
+	if err != nil {
+		return nil, safetext.Error(ofHead(err), safetext.Credentials(request.Header)...)
+	}
+	if err := portforward.CheckHead(response.Header); err != nil {
+		response.Body.Close()
+		return nil, err
+	}
+	return response, nil
+}
+
+// ofHead returns a *fault.Oversized for the errors of HTTP/1.1 and HTTP/2 that say that a head exceeds maxHead, of which there is
+// nothing but the text, and other errors as they are.
+func ofHead(err error) error {
+	text := err.Error()
+	if strings.Contains(text, "server response headers exceeded") || strings.Contains(text, "response header list larger than") {
+		return &fault.Oversized{Of: fault.Bytes, Bound: maxHead}
+	}
+	return err
 }
 
 // WrappedRoundTripper lets client-go find what is below, to close idle connections.

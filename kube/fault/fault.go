@@ -226,6 +226,7 @@ const (
 	Elements Measure = "elements in one list"
 	Memory   Measure = "bytes of memory"
 	Depth    Measure = "nested levels"
+	Fields   Measure = "header fields"
 )
 
 // Oversized is an answer of the API server, or of something in its place, that exceeds a bound which the answers of a cluster

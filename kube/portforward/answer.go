@@ -177,6 +177,9 @@ func (u *upgrader) explain(ctx context.Context, ep Endpoint, told []error) error
 	if machine := fault.OfMachine(best); machine != nil {
 		return machine
 	}
+	if big, ok := errors.AsType[*fault.Oversized](best); ok {
+		return &fault.Oversized{Server: u.route.base.Host, Of: big.Of, Bound: big.Bound}
+	}
 	if network := new(networkError); errors.As(best, &network) {
 		if credential := new(credentialError); errors.As(best, &credential) {
 			return &fault.Login{Plugin: u.plugin, Context: u.context, Err: credential.err}

@@ -27,6 +27,21 @@ import (
 // maxHead bounds the head of an HTTP answer, from the API server as from a proxy on the way to it.
 const maxHead = 64 << 10
 
+// maxFields bounds its fields: each takes many times its bytes in memory. API servers send about ten.
+const maxFields = 256
+
+// CheckHead returns a *fault.Oversized for the head of an answer with more fields than one of an API server has.
+func CheckHead(header http.Header) error {
+	n := 0
+	for _, values := range header {
+		n += len(values)
+	}
+	if n > maxFields {
+		return &fault.Oversized{Of: fault.Fields, Bound: maxFields}
+	}
+	return nil
+}
+
 // A route is the way to the API server as a kubeconfig describes it: address, proxies, TLS.
 type route struct {
 	base      *url.URL // scheme, host and path prefix of the API server
@@ -225,6 +240,9 @@ func exchange(ctx context.Context, conn net.Conn, req *http.Request) (resp *http
 	r := bufio.NewReader(&io.LimitedReader{R: conn, N: maxHead})
 	for range 5 { // interim answers (1xx) may come before
 		resp, err = http.ReadResponse(r, req)
+		if err == nil {
+			err = CheckHead(resp.Header)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
