@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -101,5 +102,39 @@ func TestAHeadOfManyFieldsIsNoAnswer(t *testing.T) {
 	err := c.Check(t.Context())
 	if big, ok := errors.AsType[*fault.Oversized](err); !ok || big.Of != fault.Fields {
 		t.Errorf("%d fields: %T %v", fields, err, err)
+	}
+}
+
+func TestAnIssuersHeadTakesLittleMemory(t *testing.T) {
+	server, issuer := newAPIServer(t), newAPIServer(t)
+	asked := make(chan bool, 100)
+	issuer.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		asked <- true
+		bomb(w, r)
+		return true
+	})
+	for name, authority := range map[string]string{
+		"of its own":   "idp-certificate-authority-data: " + base64.StdEncoding.EncodeToString([]byte(issuer.pem())),
+		"the system's": "unused: x",
+	} {
+		to := issuer.URL
+		if name == "the system's" {
+			plain := httptest.NewServer(issuer) // for whom no authority is asked
+			t.Cleanup(plain.Close)
+			to = plain.URL
+		}
+		user := fmt.Sprintf(`{auth-provider: {name: oidc, config: {idp-issuer-url: %q, client-id: %q, refresh-token: abcd, %s}}}`, to, name, authority)
+		c := start(t, server.kubeconfig(t, user), &fakeCarrier{}, nil)
+		var err error
+		most := peak(func() { err = c.Check(t.Context()) })
+		if err == nil || len(asked) == 0 {
+			t.Errorf("%s: %v, asked %d times", name, err, len(asked))
+		}
+		if most > mostMemory/4 {
+			t.Errorf("%s: %d MiB", name, most>>20)
+		}
+		for len(asked) > 0 {
+			<-asked
+		}
 	}
 }

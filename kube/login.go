@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ type login struct {
 	plugin *plugin.Plugin // nil: none
 	file   *tokenFile     // nil: none
 	config *rest.Config
+	issuer http.RoundTripper // to the issuer of OpenID Connect logins, so that client-go's cache keeps it; nil for none
 }
 
 // newLogin takes the token file and the credential plugin out of a configuration: client-go would keep the one for up to a
@@ -31,6 +33,9 @@ type login struct {
 // on requests.
 func newLogin(config *rest.Config, contextName string, approved func(hash string) bool) (*login, error) {
 	l := &login{config: config}
+	if err := l.limitIssuer(); err != nil {
+		return nil, err
+	}
 	if config.BearerTokenFile != "" {
 		l.file = newTokenFile(config.BearerTokenFile, contextName)
 		config.BearerToken, config.BearerTokenFile, config.ExecProvider = "", "", nil // the file counts, as it does for kubectl
@@ -60,6 +65,26 @@ func newLogin(config *rest.Config, contextName string, approved func(hash string
 	}
 	config.Wrap(l.plugin.Wrap)
 	return l, nil
+}
+
+// limitIssuer bounds the heads of the answers of an OpenID Connect issuer. client-go makes its transport where nothing can be
+// set, and takes the one of its cache, or package net/http's own, that was made for the same certificate authority.
+func (l *login) limitIssuer() error {
+	provider := l.config.AuthProvider
+	if provider == nil {
+		return nil
+	}
+	authority, err := base64.StdEncoding.DecodeString(provider.Config["idp-certificate-authority-data"])
+	if err != nil {
+		return nil // the provider says so
+	}
+	l.issuer, err = rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{
+		CAFile: provider.Config["idp-certificate-authority"], CAData: authority,
+	}})
+	if err == nil {
+		limitHead(l.issuer)
+	}
+	return err
 }
 
 // begin lets the plugin run until end is called. renewed is told when it has given credentials.
