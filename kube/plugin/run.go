@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,13 +34,15 @@ func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) 
 	if err != nil {
 		return nil, &fault.Login{Cause: fault.PluginOutput, Err: errors.New("what it is to be told cannot be written")}
 	}
-	cmd := exec.CommandContext(ctx, filepath.Clean(c.Exec.Command), c.Exec.Args...)
+	running, end := context.WithCancel(ctx)
+	defer end()
+	cmd := exec.CommandContext(running, filepath.Clean(c.Exec.Command), c.Exec.Args...)
 	cmd.Env = os.Environ()
 	for _, variable := range c.Exec.Env {
 		cmd.Env = append(cmd.Env, variable.Name+"="+variable.Value)
 	}
 	cmd.Env = append(cmd.Env, "KUBERNETES_EXEC_INFO="+string(info))
-	stdout := &limited{left: maxOutput}
+	stdout := &limited{left: maxOutput, exceeded: end}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.WaitDelay = lingering
 	alone(cmd)
@@ -60,14 +61,14 @@ func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) 
 	default:
 		return nil, ctx.Err()
 	}
+	if stdout.left < 0 {
+		return nil, &fault.Login{Cause: fault.PluginOutput, Detail: stderr.lastLine(), Err: errOutput}
+	}
 	// Its output may be held open by a browser that it started, when there was none.
 	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		return nil, failure(c, err, stderr.lastLine())
 	}
-	given, err := codec.read(stdout.Bytes())
-	if stdout.left < 0 {
-		err = fmt.Errorf("its output is larger than %d KiB", maxOutput>>10)
-	}
+	given, err := codec.read(stdout.data)
 	if err != nil {
 		return nil, &fault.Login{Cause: fault.PluginOutput, Detail: stderr.lastLine(), Err: err}
 	}
@@ -100,16 +101,24 @@ func failure(c Config, err error, detail string) error {
 	return &fault.Login{Cause: fault.PluginFailed, Exit: -1, Detail: detail, Err: reason}
 }
 
-// limited keeps what is written to it, up to a bound, and takes all of it.
+// limited keeps what is written to it, up to a bound. It embeds no bytes.Buffer, whose ReadFrom package os/exec would call in place
+// of Write.
 type limited struct {
-	bytes.Buffer
-	left int
+	data     []byte
+	left     int
+	exceeded func() // called when more is written
 }
 
 func (l *limited) Write(p []byte) (int, error) {
-	l.left -= len(p)
-	if l.left >= 0 {
-		l.Buffer.Write(p)
+	if l.left < 0 {
+		return 0, errOutput
 	}
+	if l.left -= len(p); l.left < 0 {
+		l.exceeded()
+		return 0, errOutput
+	}
+	l.data = append(l.data, p...)
 	return len(p), nil
 }
+
+var errOutput = fmt.Errorf("its output is larger than %d KiB", maxOutput>>10)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -165,5 +166,21 @@ func TestAPluginThatHangsDelaysNoEnd(t *testing.T) {
 				t.Errorf("after the end: %v", err)
 			}
 		})
+	}
+}
+
+// A plugin that never stops printing is ended at the bound of its output, and takes no memory beyond it.
+func TestAPluginThatPrintsWithoutEndIsEnded(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	_, err := execute(ctx, Config{Exec: &clientcmdapi.ExecConfig{Command: "/bin/sh", Args: []string{"-c", "head -c 200000000 /dev/zero; exec sleep 1000"}, APIVersion: "client.authentication.k8s.io/v1"}}, &tail{})
+	runtime.ReadMemStats(&after)
+	if login := loginError(t, err); login.Cause != fault.PluginOutput || !strings.Contains(login.Err.Error(), "larger than") {
+		t.Errorf("%+v", login)
+	}
+	if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 16 {
+		t.Errorf("it took %d MiB", took)
 	}
 }
