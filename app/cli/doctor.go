@@ -92,7 +92,7 @@ func walk(ctx context.Context, p *instance.Instance, entry kubeconfig.Context, c
 	}
 	gateways := gateway.New(gateway.Config{Kubeconfig: p.Kubeconfig.Load, Settings: p.Settings, Own: func(a netip.AddrPort) bool { return ownAddress(p, a) }, Log: p.Log})
 	c := p.Settings.Effective(entry.Name)
-	chart.others = gateways.Others(c).Dialer
+	chart.others = gateways.OutsideRule(c).Dialer
 	config, policy := gateways.Cluster(p.Kubeconfig.Load(), entry.Name, c)
 	config.Policy, config.Log = policy, p.Log.With().Str("context", entry.Name).Logger()
 	cluster, err := kube.Open(config)

@@ -18,24 +18,24 @@ import (
 // A Gateway is one context switched on: a session.Proxy that applies changes of its settings and of its kubeconfig
 // entry without closing open connections.
 type Gateway struct {
-	name     string
-	gateways *Gateways
-	server   *proxy.Server
-	listener net.Listener
-	check    bool   // ask the API server once, at the start
-	looked   uint64 // connections there had been at the last look after a wake; owned by proxies
-	health   func(error)
-	log      zerolog.Logger
+	name      string
+	gateways  *Gateways
+	server    *proxy.Server
+	listener  net.Listener
+	check     bool   // ask the API server once, at the start
+	lastTotal uint64 // connections there had been at the last look after a wake; owned by proxies
+	health    func(error)
+	log       zerolog.Logger
 
 	mutex   sync.Mutex
-	current *way // into the cluster, for new connections
-	ways    sync.WaitGroup
+	current *link // into the cluster, for new connections
+	links   sync.WaitGroup
 	serving context.Context // of the clusters; nil before Serve
 }
 
 // A way is one kube.Cluster, opened from one state of the kubeconfig. When the entry changes, new connections take a new
 // way, and the old one ends with its last connection.
-type way struct {
+type link struct {
 	cluster *kube.Cluster
 	plan    plan
 	retired atomic.Bool
@@ -87,17 +87,17 @@ func (p *Gateway) Serve(ctx context.Context) error {
 	closeClusters() // from here on there are no new ways to wait for
 	p.mutex.Unlock()
 	wg.Wait()
-	p.ways.Wait()
+	p.links.Wait()
 	return errors.Join(err, first.err)
 }
 
 // run owns a way's cluster until Serve ends or the way is closed. The mutex is held.
-func (p *Gateway) run(w *way) {
+func (p *Gateway) run(l *link) {
 	ctx, cancel := context.WithCancel(p.serving)
-	w.cancel = cancel
-	p.ways.Go(func() {
+	l.cancel = cancel
+	p.links.Go(func() {
 		defer cancel()
-		w.err = w.cluster.Run(ctx)
+		l.err = l.cluster.Run(ctx)
 	})
 }
 
@@ -122,15 +122,15 @@ func (p *Gateway) Reconfigure(context.Context) error {
 		old.cluster.SetPolicy(next.policy)
 	default:
 		next.cluster.TellFirst = true // nobody knows whether the new way leads there
-		w, err := p.open(next)
+		l, err := p.open(next)
 		if err != nil {
 			return err
 		}
-		p.current = w
+		p.current = l
 		p.health(session.ErrUnknownHealth) // what was wrong with the old entry says nothing about the new one
 		if p.serving != nil {
 			p.retire(old)
-			p.run(w)
+			p.run(l)
 		}
 	}
 	p.server.Reconfigure(p.gateways.serverConfig(p.current, p.name, p.log))
@@ -138,40 +138,40 @@ func (p *Gateway) Reconfigure(context.Context) error {
 }
 
 // open prepares the way that a plan describes. What a way that was replaced finds of the API server is of no interest.
-func (p *Gateway) open(next plan) (*way, error) {
-	w := &way{plan: next}
+func (p *Gateway) open(next plan) (*link, error) {
+	l := &link{plan: next}
 	config := next.cluster
 	config.Policy = next.policy
 	config.Log = p.log
 	config.Approved = p.gateways.config.Settings.Approved
 	config.Health = func(err error) {
-		if !w.retired.Load() {
+		if !l.retired.Load() {
 			p.health(err)
 		}
 	}
 	var err error
-	w.cluster, err = kube.Open(config)
-	return w, err
+	l.cluster, err = kube.Open(config)
+	return l, err
 }
 
-// retireLook is how often a way that was replaced is asked whether connections still use it. The first time it must be
+// retireInterval is how often a way that was replaced is asked whether connections still use it. The first time it must be
 // longer than a dial, which may be under way.
-const retireLook = 40 * time.Second
+const retireInterval = 40 * time.Second
 
 // retire closes a way when its last connection has ended.
-func (p *Gateway) retire(w *way) {
-	w.retired.Store(true)
-	p.ways.Go(func() {
-		ticker := time.NewTicker(retireLook)
+func (p *Gateway) retire(l *link) {
+	l.retired.Store(true)
+	p.links.Go(func() {
+		ticker := time.NewTicker(retireInterval)
 		defer ticker.Stop()
-		defer w.cancel()
+		defer l.cancel()
 		for {
 			select {
 			case <-ticker.C:
 			case <-p.serving.Done():
 				return
 			}
-			if w.cluster.Stats().Connections == 0 {
+			if l.cluster.Stats().Connections == 0 {
 				return
 			}
 		}

@@ -87,7 +87,7 @@ func TestAnotherMachinesProxyIsNotOurOwn(t *testing.T) {
 	for address, own := range map[string]bool{
 		"127.0.0.1:1080": true, "[::1]:1080": true, "0.0.0.0:1080": true, "127.0.0.1:1081": false, "192.0.2.1:1080": false,
 	} {
-		if got := running.own(netip.MustParseAddrPort(address)); got != own {
+		if got := running.listensAt(netip.MustParseAddrPort(address)); got != own {
 			t.Errorf("%s is our own: %v", address, got)
 		}
 	}

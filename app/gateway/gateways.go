@@ -53,7 +53,7 @@ func (g *Gateways) own(address netip.AddrPort) bool {
 	if g.config.Own != nil {
 		return g.config.Own(address)
 	}
-	return g.running.own(address)
+	return g.running.listensAt(address)
 }
 
 // Start makes a gateway of a context: the plan, the cluster, the rules, the server, the listener. It listens before it
@@ -83,18 +83,18 @@ func (g *Gateways) Start(ctx context.Context, name string, restored bool, health
 	return p, nil
 }
 
-// handoverWithin bounds how long a context waits for another one's port, and handoverLook is how often it looks.
+// handoverTimeout bounds how long a context waits for another one's port, and handoverInterval is how often it looks.
 const (
-	handoverWithin = 10 * time.Second
-	handoverLook   = 50 * time.Millisecond
+	handoverTimeout  = 10 * time.Second
+	handoverInterval = 50 * time.Millisecond
 )
 
 // listen opens a context's listener. A change of the settings may give one context the port of another, which is about to close it.
 func (g *Gateways) listen(ctx context.Context, address string) (net.Listener, error) {
 	at, _ := netip.ParseAddrPort(address) // what is none is nobody's
 	var config net.ListenConfig
-	for end := time.Now().Add(handoverWithin); ; {
-		ours := g.running.own(at)
+	for end := time.Now().Add(handoverTimeout); ; {
+		ours := g.running.listensAt(at)
 		listener, err := config.Listen(ctx, network(address), address)
 		if err == nil {
 			return listener, nil
@@ -103,7 +103,7 @@ func (g *Gateways) listen(ctx context.Context, address string) (net.Listener, er
 			return nil, portholder.Explain(err)
 		}
 		select {
-		case <-time.After(handoverLook):
+		case <-time.After(handoverInterval):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -192,19 +192,19 @@ func network(address string) string {
 }
 
 // serverConfig is how a context's proxy treats its clients.
-func (g *Gateways) serverConfig(way *way, name string, log zerolog.Logger) proxy.Config {
-	c := way.plan.settings
+func (g *Gateways) serverConfig(l *link, name string, log zerolog.Logger) proxy.Config {
+	c := l.plan.settings
 	config := proxy.Config{
-		Rules:       g.rules(way.cluster, c),
+		Rules:       g.rules(l.cluster, c),
 		Answer:      func(target string, err error) proxy.Answer { return answer(explain.Error(err).In(name).For(target)) },
 		Report:      func(r proxy.Report) { g.report(log, name, r) },
 		Log:         log,
 		Handshake:   c.Limits.Handshake,
 		Idle:        c.Limits.Idle,
 		Connections: c.Limits.Connections,
-		TLS:         way.plan.tls,
+		TLS:         l.plan.tls,
 		RequireTLS:  c.RequireTLS,
-		Pages:       g.pages(name, way, log),
+		Pages:       g.pages(name, l, log),
 	}
 	if c.Password {
 		config.Credentials = &proxy.Credentials{User: c.Credentials.User, Password: c.Credentials.Password}

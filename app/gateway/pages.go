@@ -14,12 +14,12 @@ import (
 	"fairlead/proxy/pac"
 )
 
-// knownWait bounds what a browser waits for its proxy settings.
-const knownWait = 2 * time.Second
+// pacTimeout bounds what a browser waits for its proxy settings.
+const pacTimeout = 2 * time.Second
 
 // pages are what a context's proxy shows of itself: how to use it, and the file that tells a browser.
-func (g *Gateways) pages(name string, way *way, log zerolog.Logger) http.Handler {
-	c := way.plan.settings
+func (g *Gateways) pages(name string, l *link, log zerolog.Logger) http.Handler {
+	c := l.plan.settings
 	hint := ""
 	if c.Password {
 		hint = "This proxy wants a password. It is in the URLs that Fairlead's menu and `fairlead env` copy."
@@ -29,7 +29,7 @@ func (g *Gateways) pages(name string, way *way, log zerolog.Logger) http.Handler
 		Hint:    hint,
 		Script: func(ctx context.Context) pac.Config {
 			config := pac.Config{Password: c.Password, TLS: c.RequireTLS}
-			config.Known, config.Namespaces = g.seen(ctx, name, way, log)
+			config.Known, config.Namespaces = g.seen(ctx, name, l, log)
 			return config
 		},
 	})
@@ -38,18 +38,18 @@ func (g *Gateways) pages(name string, way *way, log zerolog.Logger) http.Handler
 // seen gives the ranges and namespaces of a context's cluster: those it has or, while it cannot be asked, those it was last seen to have.
 // Without the namespaces a name like web.dev goes its usual way, for dev is a top-level domain, too. Browsers ask whenever they start or
 // the network changes, which is nothing to run a credential plugin for; and they hardly ever ask again.
-func (g *Gateways) seen(ctx context.Context, name string, way *way, log zerolog.Logger) (ranges []netip.Prefix, namespaces []string) {
-	ctx, cancel := context.WithTimeout(ctx, knownWait)
+func (g *Gateways) seen(ctx context.Context, name string, l *link, log zerolog.Logger) (ranges []netip.Prefix, namespaces []string) {
+	ctx, cancel := context.WithTimeout(ctx, pacTimeout)
 	defer cancel()
-	ranges = way.cluster.Ranges(ctx)
+	ranges = l.cluster.Ranges(ctx)
 	before := g.config.Settings.Seen(name)
-	known, err := way.namespaces(ctx)
+	known, err := l.namespaces(ctx)
 	if err != nil {
-		return append(ranges, before.Ranges...), append(before.Namespaces, way.cluster.Namespace())
+		return append(ranges, before.Ranges...), append(before.Namespaces, l.cluster.Namespace())
 	}
 	now := settings.Seen{Namespaces: pac.Doubtful(known)}
 	for _, p := range ranges {
-		if !p.IsSingleIP() && !slices.Contains(way.plan.policy.Addresses, p) { // those of the settings are there anyway
+		if !p.IsSingleIP() && !slices.Contains(l.plan.policy.Addresses, p) { // those of the settings are there anyway
 			now.Ranges = append(now.Ranges, p)
 		}
 	}
@@ -66,9 +66,9 @@ func (g *Gateways) seen(ctx context.Context, name string, way *way, log zerolog.
 var errLoggedOut = errors.New("there is no login")
 
 // namespaces are the cluster's, where asking for them runs no credential plugin.
-func (w *way) namespaces(ctx context.Context) ([]string, error) {
-	if !w.cluster.LoggedIn() {
+func (l *link) namespaces(ctx context.Context) ([]string, error) {
+	if !l.cluster.LoggedIn() {
 		return nil, errLoggedOut
 	}
-	return w.cluster.Namespaces(ctx)
+	return l.cluster.Namespaces(ctx)
 }

@@ -21,13 +21,13 @@ const (
 // rules say where a context's clients are sent: what is the cluster's into the cluster, all else as the settings have it.
 func (g *Gateways) rules(cluster *kube.Cluster, c settings.Context) []proxy.Rule {
 	return []proxy.Rule{
-		{Name: clusterRule, Match: claimed(cluster), Dialer: cluster, SameOrigin: c.CrossSite == settings.RefuseCrossSite},
-		g.Others(c),
+		{Name: clusterRule, Match: matchOwned(cluster), Dialer: cluster, SameOrigin: c.CrossSite == settings.RefuseCrossSite},
+		g.OutsideRule(c),
 	}
 }
 
 // Others returns the rule for what is not the cluster's.
-func (g *Gateways) Others(c settings.Context) proxy.Rule {
+func (g *Gateways) OutsideRule(c settings.Context) proxy.Rule {
 	if outside := g.outside(c); outside != nil {
 		return proxy.Rule{Name: directRule, Dialer: outside}
 	}
@@ -60,17 +60,17 @@ func (g *Gateways) direct(c settings.Context) *proxy.Direct {
 	}
 }
 
-func claimed(cluster *kube.Cluster) func(context.Context, proxy.Target) (bool, error) {
+func matchOwned(cluster *kube.Cluster) func(context.Context, proxy.Target) (bool, error) {
 	return func(ctx context.Context, t proxy.Target) (bool, error) { return cluster.Claims(ctx, t.Host) }
 }
 
-// lookupWithin bounds the look-up of a name that may be another network's.
-const lookupWithin = 5 * time.Second
+// lookupTimeout bounds the look-up of a name that may be another network's.
+const lookupTimeout = 5 * time.Second
 
 // isPublic reports whether a name leads somewhere outside: it resolves on this machine, or a forward proxy would be asked for it,
 // whose names are not known here.
 func isPublic(ctx context.Context, direct *proxy.Direct, host string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookupWithin)
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	if via, _ := direct.Forward(ctx, net.JoinHostPort(host, "443")); via != nil {
 		return true, nil // though it may refuse the name

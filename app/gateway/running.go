@@ -54,7 +54,7 @@ func (g *Gateways) All() []*Gateway {
 }
 
 // own reports whether a gateway listens at an address: no route may lead through ourselves.
-func (r *running) own(address netip.AddrPort) bool {
+func (r *running) listensAt(address netip.AddrPort) bool {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	for _, own := range r.addresses {
@@ -79,13 +79,13 @@ func isHere(ip netip.Addr) bool {
 	})
 }
 
-// lookWithin bounds a look at an API server after a wake, so that what is shown is true soon.
-const lookWithin = 3 * time.Second
+// lookTimeout bounds a look at an API server after a wake, so that what is shown is true soon.
+const lookTimeout = 3 * time.Second
 
 // Look asks, for each gateway that was used since the last Look, whether its API server can be reached. The clusters
 // report the result to their Health.
 func (g *Gateways) Look(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	var looking sync.WaitGroup
 	for _, p := range g.running.inUse() {
@@ -105,10 +105,10 @@ func (r *running) inUse() []*Gateway {
 	var used []*Gateway
 	for p := range r.addresses {
 		t := p.server.Traffic()
-		if t.Open > 0 || t.Total > p.looked {
+		if t.Open > 0 || t.Total > p.lastTotal {
 			used = append(used, p)
 		}
-		p.looked = t.Total
+		p.lastTotal = t.Total
 	}
 	return used
 }
