@@ -40,7 +40,7 @@ func TestSettingsCheckLooksAtWhatTheSettingsName(t *testing.T) {
 		"certificates":       {good + "defaults: {tls: {cert: own.crt, key: own.key, client-ca: ca.crt}}\n", "", 0},
 		"no certificate":     {good + "defaults:\n  tls: {cert: none.crt, key: own.key, client-ca: ca.crt}\n", "config.yaml:3: the listener's certificate: open DIR/none.crt: no such file", 1},
 		"no key":             {good + "contexts:\n  demo:\n    tls: {cert: own.crt, key: no.crt, client-ca: ca.crt}\n", "config.yaml:4: the listener's certificate: ", 1},
-		"no authority":       {good + "defaults: {tls: {cert: own.crt, key: own.key, client-ca: no.crt}}\n", "config.yaml:2: who signs the clients' certificates: DIR/no.crt has no certificate", 1},
+		"no authority":       {good + "defaults: {tls: {cert: own.crt, key: own.key, client-ca: no.crt}}\n", "config.yaml:2: the authority of the clients' certificates: DIR/no.crt has no certificate", 1},
 		"missing kubeconfig": {"kubeconfig:\n  - " + cluster.Kubeconfig + "\n  - none.kubeconfig\n", "config.yaml:3: DIR/none.kubeconfig: no such file", 1},
 		"broken kubeconfig":  {"kubeconfig: [broken.kubeconfig]\n", "config.yaml:1: DIR/broken.kubeconfig: line 1: not valid YAML", 1},
 		"empty kubeconfig":   {"kubeconfig: [empty.kubeconfig]\n", "config.yaml:1: DIR/empty.kubeconfig has no context", 1},

@@ -9,10 +9,10 @@ import (
 	"fairlead/app/settings"
 )
 
-// maxCertificate bounds the files of a listener's certificates, in bytes.
+// maxCertificate bounds the size of each certificate file of a listener, in bytes.
 const maxCertificate = 4 << 20
 
-// ListenerTLS reads the certificates of a listener.
+// ListenerTLS returns the TLS configuration of a listener, from its certificate files.
 func ListenerTLS(files settings.TLS) (*tls.Config, error) {
 	cert, err := ownfile.ReadAny(files.Cert, maxCertificate)
 	if err != nil {
@@ -28,11 +28,11 @@ func ListenerTLS(files settings.TLS) (*tls.Config, error) {
 	}
 	pem, err := ownfile.ReadAny(files.ClientCA, maxCertificate)
 	if err != nil {
-		return nil, fmt.Errorf("who signs the clients' certificates: %w", err)
+		return nil, fmt.Errorf("the authority of the clients' certificates: %w", err)
 	}
 	clients := x509.NewCertPool()
 	if !clients.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("who signs the clients' certificates: %s has no certificate", files.ClientCA)
+		return nil, fmt.Errorf("the authority of the clients' certificates: %s has no certificate", files.ClientCA)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{own}, ClientCAs: clients, ClientAuth: tls.RequireAndVerifyClientCert}, nil
 }

@@ -15,32 +15,32 @@ import (
 	"fairlead/proxy"
 )
 
-// A Gateway is one context switched on: a session.Proxy that applies changes of its settings and of its kubeconfig
-// entry without closing open connections.
+// A Gateway is one context switched on. It is a session.Proxy that applies changes of its settings and of its
+// kubeconfig entry without closing open connections.
 type Gateway struct {
 	name      string
 	gateways  *Gateways
 	server    *proxy.Server
 	listener  net.Listener
-	check     bool   // ask the API server once, at the start
-	lastTotal uint64 // connections there had been at the last look after a wake; owned by proxies
+	check     bool   // query the API server once, at the start
+	lastTotal uint64 // total of connections at the last Look; guarded by running.mutex
 	health    func(error)
 	log       zerolog.Logger
 
 	mutex   sync.Mutex
-	current *link // into the cluster, for new connections
+	current *link // for new connections
 	links   sync.WaitGroup
-	serving context.Context // of the clusters; nil before Serve
+	serving context.Context // bounds the clusters' lives; nil before Serve
 }
 
-// A way is one kube.Cluster, opened from one state of the kubeconfig. When the entry changes, new connections take a new
-// way, and the old one ends with its last connection.
+// A link is one kube.Cluster, opened from one state of the kubeconfig. When the entry changes, new connections use a
+// new link, and the old one ends with its last connection.
 type link struct {
 	cluster *kube.Cluster
 	plan    plan
 	retired atomic.Bool
 	cancel  context.CancelFunc
-	err     error // of the cluster's Run; to be read when ways are done
+	err     error // of the cluster's Run; valid once links.Wait has returned
 }
 
 // Name returns the context's name.
@@ -52,10 +52,10 @@ func (p *Gateway) Traffic() proxy.Traffic { return p.server.Traffic() }
 // CloseConnections closes all open connections and returns how many there were.
 func (p *Gateway) CloseConnections() int { return p.server.CloseConnections() }
 
-// Approve remembers that the user let the context's credential plugin run.
+// Approve records that the user let the context's credential plugin run.
 func (p *Gateway) Approve() { p.gateways.approve(p.name, p.Cluster()) }
 
-// Cluster returns the cluster of new connections.
+// Cluster returns the cluster that new connections use.
 func (p *Gateway) Cluster() *kube.Cluster {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
@@ -65,7 +65,8 @@ func (p *Gateway) Cluster() *kube.Cluster {
 // Address returns the listener's address.
 func (p *Gateway) Address() string { return p.listener.Addr().String() }
 
-// Serve runs until ctx ends. It is called once for each Gateway. The clusters outlive the server, whose open connections end first.
+// Serve runs until ctx ends. It must be called exactly once. The clusters outlive the server, so that its open
+// connections can end first.
 func (p *Gateway) Serve(ctx context.Context) error {
 	defer p.gateways.running.remove(p)
 	clusters, closeClusters := context.WithCancel(context.WithoutCancel(ctx))
@@ -78,20 +79,20 @@ func (p *Gateway) Serve(ctx context.Context) error {
 	var wg sync.WaitGroup
 	if p.check {
 		wg.Go(func() {
-			// The cluster reports what it finds to health; there is no more to do with it here.
+			// The cluster reports the result to health; there is nothing more to do with it here.
 			_ = first.cluster.Check(ctx)
 		})
 	}
 	err := p.server.Serve(ctx, p.listener)
 	p.mutex.Lock()
-	closeClusters() // from here on there are no new ways to wait for
+	closeClusters() // from here on no new links are opened
 	p.mutex.Unlock()
 	wg.Wait()
 	p.links.Wait()
 	return errors.Join(err, first.err)
 }
 
-// run owns a way's cluster until Serve ends or the way is closed. The mutex is held.
+// run runs a link's cluster until Serve ends or the link is closed. The caller holds the mutex.
 func (p *Gateway) run(l *link) {
 	ctx, cancel := context.WithCancel(p.serving)
 	l.cancel = cancel
@@ -101,8 +102,8 @@ func (p *Gateway) run(l *link) {
 	})
 }
 
-// Reconfigure takes up what has changed in the kubeconfig and the settings. It is a session.Reconfigurer's, and may come before Serve
-// and at its end.
+// Reconfigure applies changes of the kubeconfig and the settings. It implements session.Reconfigurer, and may be called
+// before Serve and while Serve returns.
 func (p *Gateway) Reconfigure(context.Context) error {
 	next, err := p.gateways.plan(p.name)
 	if err != nil {
@@ -113,21 +114,21 @@ func (p *Gateway) Reconfigure(context.Context) error {
 	old := p.current
 	switch {
 	case p.serving != nil && p.serving.Err() != nil:
-		return nil // it is over
+		return nil // Serve is returning
 	case next.listen != old.plan.listen:
-		p.log.Info().Str("from", old.plan.listen).Str("to", next.listen).Msg("it is given another address")
+		p.log.Info().Str("from", old.plan.listen).Str("to", next.listen).Msg("listen address changed")
 		return session.ErrRestart
 	case next.entry == old.plan.entry:
 		old.plan = next
 		old.cluster.SetPolicy(next.policy)
 	default:
-		next.cluster.TellFirst = true // nobody knows whether the new way leads there
+		next.cluster.TellFirst = true // it is unknown yet whether the new link reaches the cluster
 		l, err := p.open(next)
 		if err != nil {
 			return err
 		}
 		p.current = l
-		p.health(session.ErrUnknownHealth) // what was wrong with the old entry says nothing about the new one
+		p.health(session.ErrUnknownHealth) // a fault of the old entry says nothing about the new one
 		if p.serving != nil {
 			p.retire(old)
 			p.run(l)
@@ -137,7 +138,7 @@ func (p *Gateway) Reconfigure(context.Context) error {
 	return nil
 }
 
-// open prepares the way that a plan describes. What a way that was replaced finds of the API server is of no interest.
+// open returns a new link made from a plan. What a retired link learns about its API server is not reported.
 func (p *Gateway) open(next plan) (*link, error) {
 	l := &link{plan: next}
 	config := next.cluster
@@ -154,11 +155,11 @@ func (p *Gateway) open(next plan) (*link, error) {
 	return l, err
 }
 
-// retireInterval is how often a way that was replaced is asked whether connections still use it. The first time it must be
-// longer than a dial, which may be under way.
+// retireInterval is the interval at which a retired link is checked for connections. It must be longer than a dial, because
+// one may be under way when the link is retired.
 const retireInterval = 40 * time.Second
 
-// retire closes a way when its last connection has ended.
+// retire closes a link when its last connection has ended.
 func (p *Gateway) retire(l *link) {
 	l.retired.Store(true)
 	p.links.Go(func() {

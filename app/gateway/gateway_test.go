@@ -17,7 +17,7 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// kubeconfigFor is a kubeconfig with one context, demo, of an API server that nobody asks.
+// kubeconfigFor returns a kubeconfig with one context, demo. Nothing connects to its API server.
 func kubeconfigFor(server string) string {
 	return fmt.Sprintf(`apiVersion: v1
 kind: Config
@@ -27,8 +27,8 @@ contexts: [{name: demo, context: {cluster: c, user: u}}]
 `, server)
 }
 
-// A change may be seen at any moment from the start of a proxy to its end, and its goroutines end with Serve.
-func TestAChangeIsTakenUpWhileAProxyStartsAndEnds(t *testing.T) {
+// Changes may come at any moment from the start of a proxy to its end, and their goroutines end with Serve.
+func TestChangesAreAppliedWhileAProxyStartsAndEnds(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	write := func(server string) {
 		t.Helper()
@@ -59,7 +59,7 @@ func TestAChangeIsTakenUpWhileAProxyStartsAndEnds(t *testing.T) {
 			t.Error(err)
 		}
 		if p.Cluster() == before && server != "https://127.0.0.1:9" {
-			t.Errorf("%s was not taken up", server)
+			t.Errorf("%s was not applied", server)
 		}
 	}
 	change("https://127.0.0.1:2")
@@ -81,7 +81,7 @@ func TestAChangeIsTakenUpWhileAProxyStartsAndEnds(t *testing.T) {
 	change("https://127.0.0.1:9")
 }
 
-// A proxy that listens on all addresses listens on none of another machine.
+// A proxy that listens on all addresses of this machine does not listen on another machine's.
 func TestAnotherMachinesProxyIsNotOurOwn(t *testing.T) {
 	running := running{addresses: map[*Gateway]netip.AddrPort{{}: netip.MustParseAddrPort("[::]:1080")}}
 	for address, own := range map[string]bool{
@@ -93,7 +93,7 @@ func TestAnotherMachinesProxyIsNotOurOwn(t *testing.T) {
 	}
 }
 
-// Whatever a context's entry says by the time it is restored, nobody has clicked for it.
+// Restoring a context is no click of the user's, whatever its entry says by then.
 func TestARestoredContextLetsNoPluginRunThatIsNew(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	text := strings.Replace(kubeconfigFor("https://127.0.0.1:1"), "{token: t}", "{exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, interactiveMode: Never}}", 1)

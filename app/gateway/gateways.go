@@ -1,7 +1,7 @@
-// Package gateway makes contexts into proxies: for each one that is switched on a listener, a proxy server, the routes of
-// its clients, and the cluster that those lead into. It applies changes of the kubeconfig and the settings to contexts
-// that are on. It decides neither which contexts are on, which is package session's, nor how a connection is carried,
-// which is the work of packages proxy and kube; and it shows nothing to anybody.
+// Package gateway makes contexts into proxies: for each context that is switched on, a listener, a proxy server, the
+// routes of its clients, and the cluster that they lead to. It applies changes of the kubeconfig and the settings to
+// contexts that are on. Package session decides which contexts are on, packages proxy and kube carry the connections,
+// and other packages of app show all of it.
 package gateway
 
 import (
@@ -25,21 +25,21 @@ import (
 	"fairlead/proxy"
 )
 
-// Config is what the gateways are made from.
+// Config configures Gateways.
 type Config struct {
-	// Kubeconfig returns the kubeconfig as it is now.
+	// Kubeconfig returns the current kubeconfig.
 	Kubeconfig func() *kubeconfig.Config
 	Settings   *settings.Settings
-	// Failed is called with a connection into a context's cluster that failed before a byte was relayed, and what is
-	// said of it. It must not block. It may be nil.
+	// Failed is called when a connection into a context's cluster failed before a byte was relayed, with the
+	// explanation for the user. It must not block. It may be nil.
 	Failed func(context, target string, said explain.Explanation)
-	// Own reports whether one of Fairlead's listeners has an address. It stands in for the gateways that run here, in a
-	// program that runs none itself. It may be nil.
+	// Own reports whether one of Fairlead's listeners has an address. A program that runs no gateways itself sets it;
+	// otherwise it is nil, and the running gateways are searched.
 	Own func(netip.AddrPort) bool
 	Log zerolog.Logger
 }
 
-// Gateways makes contexts into gateways, and knows those that serve.
+// Gateways makes gateways from contexts, and keeps those that are serving.
 type Gateways struct {
 	config  Config
 	running running
@@ -56,8 +56,8 @@ func (g *Gateways) own(address netip.AddrPort) bool {
 	return g.running.listensAt(address)
 }
 
-// Start makes a gateway of a context: the plan, the cluster, the rules, the server, the listener. It listens before it
-// returns, and sends nothing to the cluster. It is a session.Start.
+// Start makes a gateway from a context: plan, cluster, rules, server and listener. When it returns, the gateway is
+// listening, and nothing has been sent to the cluster. It implements session.Start.
 func (g *Gateways) Start(ctx context.Context, name string, restored bool, health func(error)) (session.Proxy, error) {
 	p := &Gateway{
 		name: name, gateways: g, check: !restored, health: health, log: g.config.Log.With().Str("context", name).Logger(),
@@ -73,25 +73,27 @@ func (g *Gateways) Start(ctx context.Context, name string, restored bool, health
 		g.approve(name, p.current.cluster)
 	}
 	if s := plan.settings; s.Displaced != 0 {
-		p.log.Warn().Str("address", plan.listen).Str("reason", Displaced(s)).Msg("not at its own port")
+		p.log.Warn().Str("address", plan.listen).Str("reason", Displaced(s)).Msg("listening at another port")
 	}
 	if p.listener, err = g.listen(ctx, plan.listen); err != nil {
 		return nil, err
 	}
 	p.server = proxy.New(g.serverConfig(p.current, name, p.log))
-	g.running.add(p) // Serve removes it: it is among those that run before anybody is told that it is on
+	g.running.add(p) // before the context is shown as on; Serve removes it
 	return p, nil
 }
 
-// handoverTimeout bounds how long a context waits for another one's port, and handoverInterval is how often it looks.
+// handoverTimeout bounds how long a context waits until another one has released its port, and handoverInterval is the
+// interval between attempts.
 const (
 	handoverTimeout  = 10 * time.Second
 	handoverInterval = 50 * time.Millisecond
 )
 
-// listen opens a context's listener. A change of the settings may give one context the port of another, which is about to close it.
+// listen opens a context's listener. After a change of the settings, a context may be given the port of another one
+// that is about to close it.
 func (g *Gateways) listen(ctx context.Context, address string) (net.Listener, error) {
-	at, _ := netip.ParseAddrPort(address) // what is none is nobody's
+	at, _ := netip.ParseAddrPort(address) // an address that does not parse is not ours
 	var config net.ListenConfig
 	for end := time.Now().Add(handoverTimeout); ; {
 		ours := g.running.listensAt(at)
@@ -110,16 +112,16 @@ func (g *Gateways) listen(ctx context.Context, address string) (net.Listener, er
 	}
 }
 
-// approve remembers that the user switched a context on or logged in, and so let its credential plugin run.
+// approve records that the user switched a context on or logged in, and so let its credential plugin run.
 func (g *Gateways) approve(name string, cluster *kube.Cluster) {
 	if err := g.config.Settings.Approve(cluster.Plugin()); err != nil {
 		g.config.Log.Warn().Err(err).Str("context", name).Msg("state not written")
 	}
 }
 
-// A plan is what a context's proxy is made of: its kubeconfig entry and its settings, read at one moment.
+// A plan is what a context's proxy is made from: its kubeconfig entry and its settings, read at one moment.
 type plan struct {
-	entry    string // differs when the cluster must be opened anew
+	entry    string // changes when the cluster must be opened again
 	listen   string // host:port
 	cluster  kube.Config
 	policy   kube.Policy
@@ -127,7 +129,7 @@ type plan struct {
 	tls      *tls.Config
 }
 
-// plan collects what there is to know about a context. It asks no server.
+// plan returns the plan of a context. It sends nothing to a server.
 func (g *Gateways) plan(name string) (plan, error) {
 	k := g.config.Kubeconfig()
 	entry, err := kubeContext(k, name)
@@ -152,7 +154,7 @@ func (g *Gateways) plan(name string) (plan, error) {
 	return p, nil
 }
 
-// Cluster returns how a context's cluster is opened, and its policy.
+// Cluster returns the configuration that a context's cluster is opened with, and its policy.
 func (g *Gateways) Cluster(k *kubeconfig.Config, name string, c settings.Context) (kube.Config, kube.Policy) {
 	config := kube.Config{
 		Loaded: k, Context: name, Carrier: c.Carrier, Own: g.own,
@@ -168,12 +170,12 @@ func (g *Gateways) Cluster(k *kubeconfig.Config, name string, c settings.Context
 	return config, policy
 }
 
-// Displaced says why a context is not at the port that it had.
+// Displaced returns why a context is not at the port it had before.
 func Displaced(s settings.Context) string {
 	return fmt.Sprintf("Its port %d is the one of context %s in the settings.", s.Displaced, s.Claimant)
 }
 
-// kubeContext is the context of that name, if it can be used.
+// kubeContext returns the context with that name, or why it cannot be used.
 func kubeContext(k *kubeconfig.Config, name string) (kubeconfig.Context, error) {
 	for _, c := range k.Contexts {
 		if c.Name == name {
@@ -183,7 +185,7 @@ func kubeContext(k *kubeconfig.Config, name string) (kubeconfig.Context, error) 
 	return kubeconfig.Context{}, fmt.Errorf("context %q is no longer in the kubeconfig", name)
 }
 
-// network is the one to listen in. For "tcp", package net takes all of IPv4's addresses for those of IPv6, too.
+// network returns the network to listen in. For "tcp", package net treats all IPv4 addresses as IPv6 addresses, too.
 func network(address string) string {
 	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() {
 		return "tcp4"
@@ -191,7 +193,7 @@ func network(address string) string {
 	return "tcp"
 }
 
-// serverConfig is how a context's proxy treats its clients.
+// serverConfig returns the configuration of a context's proxy server.
 func (g *Gateways) serverConfig(l *link, name string, log zerolog.Logger) proxy.Config {
 	c := l.plan.settings
 	config := proxy.Config{
@@ -221,11 +223,11 @@ func answer(e explain.Explanation) proxy.Answer {
 	}
 }
 
-// TellsUsersApart reports whether the system says whose a client is.
+// TellsUsersApart reports whether this system can tell which user a client belongs to.
 func TellsUsersApart() bool {
 	_, tells := sameUser()
 	return tells
 }
 
-// sameUser is proxy.SameUser, which on some systems tries itself out first.
+// sameUser calls proxy.SameUser once, because on some systems it first tests whether it works.
 var sameUser = sync.OnceValues(proxy.SameUser)

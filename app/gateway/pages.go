@@ -14,10 +14,11 @@ import (
 	"fairlead/proxy/pac"
 )
 
-// pacTimeout bounds what a browser waits for its proxy settings.
+// pacTimeout bounds how long a browser waits for its proxy settings.
 const pacTimeout = 2 * time.Second
 
-// pages are what a context's proxy shows of itself: how to use it, and the file that tells a browser.
+// pages returns what a context's proxy serves itself: a page that explains how to use it, and the PAC file for
+// browsers.
 func (g *Gateways) pages(name string, l *link, log zerolog.Logger) http.Handler {
 	c := l.plan.settings
 	hint := ""
@@ -35,9 +36,10 @@ func (g *Gateways) pages(name string, l *link, log zerolog.Logger) http.Handler 
 	})
 }
 
-// seen gives the ranges and namespaces of a context's cluster: those it has or, while it cannot be asked, those it was last seen to have.
-// Without the namespaces a name like web.dev goes its usual way, for dev is a top-level domain, too. Browsers ask whenever they start or
-// the network changes, which is nothing to run a credential plugin for; and they hardly ever ask again.
+// seen returns the ranges and namespaces of a context's cluster or, while the cluster cannot be queried, the ones last
+// seen. Without the namespaces a name like web.dev goes outside, because dev is a top-level domain, too. Browsers fetch
+// this at every start and change of network, so it must not run a credential plugin; and they hardly ever fetch it
+// again.
 func (g *Gateways) seen(ctx context.Context, name string, l *link, log zerolog.Logger) (ranges []netip.Prefix, namespaces []string) {
 	ctx, cancel := context.WithTimeout(ctx, pacTimeout)
 	defer cancel()
@@ -49,23 +51,23 @@ func (g *Gateways) seen(ctx context.Context, name string, l *link, log zerolog.L
 	}
 	now := settings.Seen{Namespaces: pac.Doubtful(known)}
 	for _, p := range ranges {
-		if !p.IsSingleIP() && !slices.Contains(l.plan.policy.Addresses, p) { // those of the settings are there anyway
+		if !p.IsSingleIP() && !slices.Contains(l.plan.policy.Addresses, p) { // the settings have those already
 			now.Ranges = append(now.Ranges, p)
 		}
 	}
-	if len(now.Ranges) == 0 { // they could not be asked for
+	if len(now.Ranges) == 0 { // the cluster did not return them
 		now.Ranges = before.Ranges
 		ranges = append(ranges, before.Ranges...)
 	}
 	if err := g.config.Settings.SetSeen(name, now); err != nil {
-		log.Warn().Err(err).Msg("the cluster's ranges are not remembered")
+		log.Warn().Err(err).Msg("cluster ranges not saved")
 	}
 	return ranges, known
 }
 
-var errLoggedOut = errors.New("there is no login")
+var errLoggedOut = errors.New("not logged in")
 
-// namespaces are the cluster's, where asking for them runs no credential plugin.
+// namespaces returns the cluster's namespaces, unless that would run a credential plugin.
 func (l *link) namespaces(ctx context.Context) ([]string, error) {
 	if !l.cluster.LoggedIn() {
 		return nil, errLoggedOut

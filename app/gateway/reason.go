@@ -9,10 +9,11 @@ import (
 	"fairlead/kube/fault"
 )
 
-// windowsAddressInUse is WSAEADDRINUSE, which package syscall has no word for.
+// windowsAddressInUse is WSAEADDRINUSE, for which package syscall has no constant.
 const windowsAddressInUse = syscall.Errno(10048)
 
-// Reason puts what is wrong with a context as a whole into the model's words. It is a session.Config's Reason.
+// Reason returns the model's description of what is wrong with a context as a whole. It is used as a session.Config's
+// Reason.
 func Reason(err error) session.Reason {
 	said := explain.Error(err)
 	r := session.Reason{Title: said.Title, Text: said.Sentence, Hint: said.Hint}
@@ -23,7 +24,7 @@ func Reason(err error) session.Reason {
 	case loggedOut:
 		r.Trouble, r.Login = session.LoginNeeded, login.Command
 		if login.Cause == fault.PluginMissing || login.Cause == fault.PluginDenied || login.Cause == fault.PluginNew {
-			r.Login = "" // to log in does not help where the program that would use the login is not there
+			r.Login = "" // a login does not help when the program that would use it is missing
 		}
 	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, windowsAddressInUse):
 		r.Trouble = session.PortTaken

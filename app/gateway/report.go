@@ -9,8 +9,8 @@ import (
 	"fairlead/proxy"
 )
 
-// report is where a connection's end becomes a log line and, when the cluster could not be reached for it, a
-// notification. What fails on the way to other hosts is for the client to tell: a browser asks for many.
+// report logs a connection that has ended and, if it failed because the cluster could not be reached, hands it to
+// Failed. Failures on the way to other hosts are left to the client, because a browser causes many.
 func (g *Gateways) report(log zerolog.Logger, name string, r proxy.Report) {
 	failed := r.Err != nil && !errors.Is(r.Err, proxy.ErrClientLeft) && !errors.Is(r.Err, proxy.ErrStopped)
 	event, said := log.Debug(), explain.Error(r.Err).In(name).For(r.Target)

@@ -11,14 +11,15 @@ import (
 	"fairlead/proxy"
 )
 
-// The names of the routes, in logs.
+// Names of the routes, as they appear in logs.
 const (
 	clusterRule = "cluster"
 	directRule  = "direct"
 	outsideRule = "outside"
 )
 
-// rules say where a context's clients are sent: what is the cluster's into the cluster, all else as the settings have it.
+// rules returns the routes of a context's clients: to the cluster what it owns, and everything else as the settings
+// say.
 func (g *Gateways) rules(cluster *kube.Cluster, c settings.Context) []proxy.Rule {
 	return []proxy.Rule{
 		{Name: clusterRule, Match: matchOwned(cluster), Dialer: cluster, SameOrigin: c.CrossSite == settings.RefuseCrossSite},
@@ -26,7 +27,7 @@ func (g *Gateways) rules(cluster *kube.Cluster, c settings.Context) []proxy.Rule
 	}
 }
 
-// Others returns the rule for what is not the cluster's.
+// OutsideRule returns the rule for hosts that the cluster does not own.
 func (g *Gateways) OutsideRule(c settings.Context) proxy.Rule {
 	if outside := g.outside(c); outside != nil {
 		return proxy.Rule{Name: directRule, Dialer: outside}
@@ -34,10 +35,10 @@ func (g *Gateways) OutsideRule(c settings.Context) proxy.Rule {
 	return proxy.Rule{Name: outsideRule, Dialer: refuseOutside{}}
 }
 
-// refuseOutside is the route to hosts outside where they are refused: it says why, and where that is changed.
+// refuseOutside is the route to hosts outside when they are refused. Its error says why, and how to change that.
 type refuseOutside struct{}
 
-// DialContext gives a *proxy.RouteError.
+// DialContext returns a *proxy.RouteError.
 func (refuseOutside) DialContext(_ context.Context, _, address string) (net.Conn, error) {
 	return nil, &proxy.RouteError{
 		Target: address, Rule: outsideRule,
@@ -45,7 +46,7 @@ func (refuseOutside) DialContext(_ context.Context, _, address string) (net.Conn
 	}
 }
 
-// outside carries connections to hosts outside the cluster; nil where they are refused.
+// outside returns the dialer for hosts outside the cluster, or nil if they are refused.
 func (g *Gateways) outside(c settings.Context) proxy.Dialer {
 	if c.Outside == settings.Refuse {
 		return nil
@@ -64,18 +65,18 @@ func matchOwned(cluster *kube.Cluster) func(context.Context, proxy.Target) (bool
 	return func(ctx context.Context, t proxy.Target) (bool, error) { return cluster.Claims(ctx, t.Host) }
 }
 
-// lookupTimeout bounds the look-up of a name that may be another network's.
+// lookupTimeout bounds the lookup of a name that may belong to another network.
 const lookupTimeout = 5 * time.Second
 
-// isPublic reports whether a name leads somewhere outside: it resolves on this machine, or a forward proxy would be asked for it,
-// whose names are not known here.
+// isPublic reports whether a name may lead outside: it resolves on this machine, or it would be sent to a forward
+// proxy, whose names are not known here.
 func isPublic(ctx context.Context, direct *proxy.Direct, host string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	if via, _ := direct.Forward(ctx, net.JoinHostPort(host, "443")); via != nil {
-		return true, nil // though it may refuse the name
+		return true, nil // the proxy may still refuse the name
 	}
-	// With the dot no search list completes it.
+	// The trailing dot keeps search lists out.
 	_, err := direct.Resolver.LookupNetIP(ctx, "ip", host+".")
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		return false, nil

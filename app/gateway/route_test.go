@@ -15,7 +15,7 @@ import (
 	"fairlead/proxy"
 )
 
-// A name of two labels that resolves here, or that only a forward proxy could judge, is not for a Service to take.
+// A name of two labels that resolves here, or that only a forward proxy can resolve, must not be routed to a Service.
 func TestANameIsPublicByWhatIsOutside(t *testing.T) {
 	none := func(*url.URL) (*url.URL, error) { return nil, nil }
 	away := func(*url.URL) (*url.URL, error) { return url.Parse("http://192.0.2.1:3128") }
@@ -36,7 +36,7 @@ func TestANameIsPublicByWhatIsOutside(t *testing.T) {
 	}
 }
 
-// dnsOf returns a resolver that asks a DNS server which knows one name.
+// dnsOf returns a resolver whose DNS server knows one name.
 func dnsOf(t *testing.T, known string) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")

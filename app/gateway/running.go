@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// running is the gateways that serve now.
+// running is the set of gateways that are serving.
 type running struct {
 	mutex     sync.Mutex
 	addresses map[*Gateway]netip.AddrPort
@@ -22,7 +22,7 @@ func (r *running) add(p *Gateway) {
 	if r.addresses == nil {
 		r.addresses = map[*Gateway]netip.AddrPort{}
 	}
-	address, _ := netip.ParseAddrPort(p.Address()) // a listener's own is well-formed
+	address, _ := netip.ParseAddrPort(p.Address()) // a listener's address always parses
 	r.addresses[p] = address
 }
 
@@ -32,7 +32,7 @@ func (r *running) remove(p *Gateway) {
 	delete(r.addresses, p)
 }
 
-// Running returns the gateway of a context, or nil while it does not serve.
+// Running returns the gateway of a context, or nil if it is not serving.
 func (g *Gateways) Running(name string) *Gateway {
 	r := &g.running
 	r.mutex.Lock()
@@ -45,7 +45,7 @@ func (g *Gateways) Running(name string) *Gateway {
 	return nil
 }
 
-// All returns the gateways that serve now.
+// All returns the gateways that are serving.
 func (g *Gateways) All() []*Gateway {
 	r := &g.running
 	r.mutex.Lock()
@@ -53,7 +53,7 @@ func (g *Gateways) All() []*Gateway {
 	return slices.Collect(maps.Keys(r.addresses))
 }
 
-// own reports whether a gateway listens at an address: no route may lead through ourselves.
+// listensAt reports whether a gateway listens at an address. Routes must not lead back to Fairlead itself.
 func (r *running) listensAt(address netip.AddrPort) bool {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -66,24 +66,24 @@ func (r *running) listensAt(address netip.AddrPort) bool {
 	return false
 }
 
-// isHere reports whether an address is this machine's.
+// isHere reports whether an address belongs to this machine.
 func isHere(ip netip.Addr) bool {
 	ip = ip.Unmap().WithZone("")
 	if ip.IsLoopback() || ip.IsUnspecified() {
 		return true
 	}
 	addrs, err := net.InterfaceAddrs()
-	return err != nil || slices.ContainsFunc(addrs, func(a net.Addr) bool { // where the machine does not tell, it may be
+	return err != nil || slices.ContainsFunc(addrs, func(a net.Addr) bool { // if the addresses are unknown, it may
 		prefix, err := netip.ParsePrefix(a.String())
 		return err == nil && prefix.Addr().Unmap() == ip
 	})
 }
 
-// lookTimeout bounds a look at an API server after a wake, so that what is shown is true soon.
+// lookTimeout bounds a check of the API servers after a wake, so that what is shown is soon true.
 const lookTimeout = 3 * time.Second
 
-// Look asks, for each gateway that was used since the last Look, whether its API server can be reached. The clusters
-// report the result to their Health.
+// Look checks the API server of each gateway that was used since the last Look. The clusters report the results to
+// their Health.
 func (g *Gateways) Look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
@@ -98,7 +98,7 @@ func (g *Gateways) Look(ctx context.Context) {
 	looking.Wait()
 }
 
-// inUse returns the gateways with connections that are open, or that have come since the last call.
+// inUse returns the gateways that have open connections, or had new ones since the last call.
 func (r *running) inUse() []*Gateway {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
