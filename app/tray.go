@@ -67,13 +67,13 @@ func showTray(ctx context.Context, p *instance.Instance) error {
 	group.Go(func() error { return notifier.Run(groupCtx) })
 	group.Go(func() error { notifier.Follow(model.Watch(groupCtx)); return nil })
 	group.Go(func() error { return model.Run(groupCtx) })
-	if err := p.Tell(groupCtx, model); err != nil {
+	if err := p.UpdateModel(groupCtx, model); err != nil {
 		quit()
 		return errors.Join(err, group.Wait())
 	}
 	group.Go(func() error { return p.Follow(groupCtx, model) })
 	group.Go(func() error { p.Restore(groupCtx, model); return nil })
-	group.Go(func() error { p.StayTrue(groupCtx, model); return nil })
+	group.Go(func() error { p.FollowWake(groupCtx, model); return nil })
 	redraw := make(chan struct{}, 1)
 	clicks := actions.New(p, model, clipboard, notifier, redraw)
 	group.Go(func() error { clicks.Choose(groupCtx, choices); return nil })

@@ -125,7 +125,7 @@ func (c *Actions) copied(click menu.Click) (text, said string, secret bool, err 
 	open := proxy
 	open.User, open.Password = "", ""
 	if proxy.TLS && (click.Action == menu.CopySOCKS5 || click.Action == menu.CopyHTTP || click.Action == menu.CopyPAC) {
-		return "", "", false, instance.ErrTLSAlone(click.Context) // its menu was drawn before
+		return "", "", false, instance.ErrTLSOnly(click.Context) // its menu was drawn before
 	}
 	switch click.Action {
 	case menu.CopySOCKS5:
@@ -174,7 +174,7 @@ func (c *Actions) set(ctx context.Context, click menu.Click) error {
 	if err != nil && !errors.As(err, new(*settings.DamagedError)) {
 		return err
 	}
-	return c.Tell(ctx, c.model)
+	return c.UpdateModel(ctx, c.model)
 }
 
 var errNotOn = errors.New("the context is not on")

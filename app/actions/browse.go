@@ -21,5 +21,5 @@ func (c *Actions) browse(ctx context.Context, click menu.Click) error {
 	if at < 0 || at >= len(browsers) {
 		return instance.ErrNoBrowser
 	}
-	return c.OpenIn(ctx, c.Windows, browsers[at], click.Context, page)
+	return c.OpenBrowser(ctx, c.Windows, browsers[at], click.Context, page)
 }

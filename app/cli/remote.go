@@ -79,7 +79,7 @@ func unknown(names []string, status control.Status) error {
 	var errs []error
 	for _, name := range names {
 		if !slices.ContainsFunc(contexts, func(c kubeconfig.Context) bool { return c.Name == name }) {
-			errs = append(errs, fmt.Errorf("no context %q in the Fairlead that runs%s", name, instance.Instead(name, contexts)))
+			errs = append(errs, fmt.Errorf("no context %q in the Fairlead that runs%s", name, instance.Suggest(name, contexts)))
 		}
 	}
 	return errors.Join(errs...)

@@ -45,7 +45,7 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 	commands := p.Ordered(model)
 	group.Go(func() error { return p.Control(ctx, commands, "serve") })
 	group.Go(func() error {
-		if err := p.Tell(ctx, model); err != nil {
+		if err := p.UpdateModel(ctx, model); err != nil {
 			return err
 		}
 		for _, name := range names {
@@ -57,7 +57,7 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 		return newAnnouncer(ctx, p, names).run(ctx, model)
 	})
 	group.Go(func() error { return p.Follow(ctx, model) })
-	group.Go(func() error { p.StayTrue(ctx, model); return nil })
+	group.Go(func() error { p.FollowWake(ctx, model); return nil })
 	err = group.Wait()
 	if stopped.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, session.ErrNotRunning)) {
 		return nil

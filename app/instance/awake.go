@@ -9,9 +9,9 @@ import (
 	"fairlead/app/wake"
 )
 
-// StayTrue looks at the API servers of the contexts in use again when the machine woke up or its network changed, until ctx ends.
+// FollowWake looks at the API servers of the contexts in use again when the machine woke up or its network changed, until ctx ends.
 // While no context is on, nothing is watched.
-func (p *Instance) StayTrue(ctx context.Context, model *session.Manager) {
+func (p *Instance) FollowWake(ctx context.Context, model *session.Manager) {
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	var cancel context.CancelFunc

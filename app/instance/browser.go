@@ -15,8 +15,8 @@ import (
 
 var ErrNoBrowser = errors.New("none of the browsers that Fairlead can drive was found: Chromium, Chrome, Edge, Brave, Firefox")
 
-// ErrTLSAlone is why nothing leads a program to a proxy when it cannot be told of a certificate.
-func ErrTLSAlone(name string) error {
+// ErrTLSOnly is why nothing leads a program to a proxy when it cannot be told of a certificate.
+func ErrTLSOnly(name string) error {
 	return fmt.Errorf("this proxy takes only clients with TLS and a certificate: `fairlead env %s --for curl` shows how", name)
 }
 
@@ -42,13 +42,13 @@ func (p *Instance) ProxyOf(name string) (snippet.Proxy, error) {
 }
 
 // OpenIn opens a window of a browser, on the proxy's own page when none is named.
-func (p *Instance) OpenIn(ctx context.Context, windows *desktop.Browsers, browser desktop.Browser, name, page string) error {
+func (p *Instance) OpenBrowser(ctx context.Context, windows *desktop.Browsers, browser desktop.Browser, name, page string) error {
 	proxy, err := p.ProxyOf(name)
 	if err != nil {
 		return err
 	}
 	if proxy.TLS {
-		return ErrTLSAlone(name)
+		return ErrTLSOnly(name)
 	}
 	address := proxy.Address.String()
 	if page == "" {
@@ -63,8 +63,8 @@ func (p *Instance) OpenIn(ctx context.Context, windows *desktop.Browsers, browse
 	return windows.Open(ctx, browser, window)
 }
 
-// logInWait bounds how long a browser window waits for a login.
-const logInWait = 5 * time.Second
+// logInTimeout bounds how long a browser window waits for a login.
+const logInTimeout = 5 * time.Second
 
 // logIn sees to a login before a browser asks for the proxy's settings: by itself that runs no credential plugin, and the user has
 // asked for the window. What comes of it the cluster tells the model; the window opens in any case.
@@ -73,19 +73,19 @@ func (p *Instance) logIn(ctx context.Context, name string) {
 	if running == nil || running.Cluster().LoggedIn() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, logInWait)
+	ctx, cancel := context.WithTimeout(ctx, logInTimeout)
 	defer cancel()
 	_ = running.Cluster().Check(ctx)
 }
 
-// openFirst opens the first browser there is in the cluster of a context that is on, for the command line.
-func (p *Instance) openFirst(ctx context.Context, windows *desktop.Browsers, state session.State) error {
+// openFirstBrowser opens the first browser there is in the cluster of a context that is on, for the command line.
+func (p *Instance) openFirstBrowser(ctx context.Context, windows *desktop.Browsers, state session.State) error {
 	if !state.Phase.Listening() {
-		return notOn(state)
+		return errNotOn(state)
 	}
 	browsers := desktop.FindBrowsers(p.Settings.Config().Browser)
 	if len(browsers) == 0 {
 		return ErrNoBrowser
 	}
-	return p.OpenIn(ctx, windows, browsers[0], state.Name, "")
+	return p.OpenBrowser(ctx, windows, browsers[0], state.Name, "")
 }

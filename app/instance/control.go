@@ -32,7 +32,7 @@ func (p *Instance) Control(ctx context.Context, model control.Model, kind string
 	windows := &desktop.Browsers{}
 	server := control.Server{
 		Model:   model,
-		Program: control.Program{Version: Version(), Kind: kind, Since: p.began, Log: filepath.Join(p.Dir, logging.FileName)},
+		Program: control.Program{Version: Version(), Kind: kind, Since: p.started, Log: filepath.Join(p.Dir, logging.FileName)},
 		Env: func(_ context.Context, name, program string) (control.Snippet, error) {
 			state, err := stateOf(model, name)
 			if err != nil {
@@ -45,7 +45,7 @@ func (p *Instance) Control(ctx context.Context, model control.Model, kind string
 			if err != nil {
 				return err
 			}
-			return p.openFirst(ctx, windows, state)
+			return p.openFirstBrowser(ctx, windows, state)
 		},
 		Traffic: p.traffic,
 		Log:     p.Log,
@@ -120,14 +120,14 @@ func stateOf(model control.Model, name string) (session.State, error) {
 	return contexts[at], nil
 }
 
-func notOn(s session.State) error {
+func errNotOn(s session.State) error {
 	return fmt.Errorf("context %s is %s: `fairlead on %s` switches it on", s.Name, s.Phase, s.Name)
 }
 
 // snippet is what to paste to make a program use a running context's proxy.
 func (p *Instance) snippet(state session.State, program string) (control.Snippet, error) {
 	if !state.Phase.Listening() {
-		return control.Snippet{}, notOn(state)
+		return control.Snippet{}, errNotOn(state)
 	}
 	proxy, err := p.ProxyOf(state.Name)
 	if err != nil {

@@ -16,8 +16,8 @@ func (p *Instance) Follow(ctx context.Context, model *session.Manager) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return kubeconfig.Watch(ctx, p.path, p.Kubeconfig.Load(), func(k kubeconfig.Config) {
-			p.learn(k, p.Log)
-			p.tellAgain(ctx, model)
+			p.setKubeconfig(k, p.Log)
+			p.tryUpdateModel(ctx, model)
 		})
 	})
 	group.Go(func() error {
@@ -38,9 +38,9 @@ func (p *Instance) Follow(ctx context.Context, model *session.Manager) error {
 		filewatch.Watcher{
 			Files: p.listenerFiles,
 			Look: func(bool) time.Duration {
-				if now := dates(p.listenerFiles()...); now != last {
+				if now := fileStamps(p.listenerFiles()...); now != last {
 					last = now
-					p.tellAgain(ctx, model)
+					p.tryUpdateModel(ctx, model)
 				}
 				return 0
 			},
@@ -57,12 +57,12 @@ func (p *Instance) settingsChanged(ctx context.Context, model *session.Manager) 
 		p.Log.Info().Str("file", p.Settings.File()).Msg("settings read")
 	}
 	p.useKubeconfigs()
-	p.tellAgain(ctx, model)
+	p.tryUpdateModel(ctx, model)
 }
 
-// tellAgain is tell where the model may have stopped meanwhile.
-func (p *Instance) tellAgain(ctx context.Context, model *session.Manager) {
-	if err := p.Tell(ctx, model); err != nil && ctx.Err() == nil {
+// tryUpdateModel is tell where the model may have stopped meanwhile.
+func (p *Instance) tryUpdateModel(ctx context.Context, model *session.Manager) {
+	if err := p.UpdateModel(ctx, model); err != nil && ctx.Err() == nil {
 		p.Log.Debug().Err(err).Msg("model not told")
 	}
 }

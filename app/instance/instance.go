@@ -33,13 +33,13 @@ type Instance struct {
 	Kubeconfig atomic.Pointer[kubeconfig.Config]
 	Store      *settings.Store
 	Settings   *settings.Settings
-	began      time.Time
+	started    time.Time
 	damage     error // of the state file, which was kept aside
 	Log        zerolog.Logger
 	Outputs    *logging.Outputs // of which log is one
 	Dir        string
 	Gateways   *gateway.Gateways
-	telling    sync.Mutex // of the model: what is read later is told later
+	updating   sync.Mutex // of the model: what is read later is told later
 }
 
 // Open reads what there is on disk and begins to log. It starts nothing else and sends nothing. What the log has for a
@@ -64,11 +64,11 @@ func Open(path string, console io.Writer) (*Instance, error) {
 		outputs.Quiet.Warn().Err(damage).Msg("state file")
 	}
 	p := &Instance{
-		began: time.Now().Round(0), path: path, Store: store, Settings: settings.Load(store, file), damage: damage, Log: log, Outputs: outputs, Dir: dir,
+		started: time.Now().Round(0), path: path, Store: store, Settings: settings.Load(store, file), damage: damage, Log: log, Outputs: outputs, Dir: dir,
 	}
 	p.useKubeconfigs()
 	p.Gateways = p.NewGateways(nil)
-	p.learn(kubeconfig.Load(path), outputs.Quiet)
+	p.setKubeconfig(kubeconfig.Load(path), outputs.Quiet)
 	if err := p.Settings.Problem(); err != nil {
 		outputs.Quiet.Warn().Err(err).Msg("settings")
 	}
@@ -104,7 +104,7 @@ func (p *Instance) entryOf(c kubeconfig.Context) session.Entry {
 		AutoOff: s.AutoOff, Used: s.Used,
 	}
 	if s.TLS != nil {
-		e.Fingerprint += " " + dates(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
+		e.Fingerprint += " " + fileStamps(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
 	}
 	if s.Namespace != "" {
 		e.Namespace = s.Namespace
@@ -124,12 +124,12 @@ func (p *Instance) entryOf(c kubeconfig.Context) session.Entry {
 		e.Warning = strings.TrimSpace(e.Warning + " " + gateway.Displaced(s))
 	}
 	if c.Warning != nil {
-		e.Warning = strings.TrimSpace(e.Warning + " " + fromHome(explain.Error(c.Warning).Sentence))
+		e.Warning = strings.TrimSpace(e.Warning + " " + abbreviateHome(explain.Error(c.Warning).Sentence))
 	}
 	switch {
 	case c.Err != nil:
 		said := explain.Error(c.Err)
-		e.Problem, e.Hint = fromHome(said.Sentence), fromHome(said.Hint)
+		e.Problem, e.Hint = abbreviateHome(said.Sentence), abbreviateHome(said.Hint)
 	case s.Problem != "":
 		e.Problem = s.Problem
 	}
@@ -153,7 +153,7 @@ func (p *Instance) SettingsProblems() []string {
 		lines = append(lines, err.Error())
 	}
 	for i := range lines {
-		lines[i] = fromHome(lines[i])
+		lines[i] = abbreviateHome(lines[i])
 	}
 	return lines
 }
@@ -161,14 +161,14 @@ func (p *Instance) SettingsProblems() []string {
 func (p *Instance) KubeconfigProblems() []string {
 	var lines []string
 	for _, problem := range p.Kubeconfig.Load().Problems {
-		lines = append(lines, fromHome(ProblemLine(problem)))
+		lines = append(lines, abbreviateHome(ProblemLine(problem)))
 	}
 	return lines
 }
 
 // fromHome writes the paths of a line as from the home directory: a line of the menu is short, and what matters stands
 // behind the path.
-func fromHome(line string) string {
+func abbreviateHome(line string) string {
 	home, err := os.UserHomeDir()
 	if err != nil || home == "" || home == string(filepath.Separator) {
 		return line
@@ -177,9 +177,9 @@ func fromHome(line string) string {
 }
 
 // Tell hands the model what kubeconfig and settings say now.
-func (p *Instance) Tell(ctx context.Context, model *session.Manager) error {
-	p.telling.Lock()
-	defer p.telling.Unlock()
+func (p *Instance) UpdateModel(ctx context.Context, model *session.Manager) error {
+	p.updating.Lock()
+	defer p.updating.Unlock()
 	return model.Do(ctx, session.SetContexts{
 		Entries: p.entries(), Problems: p.Problems(), Sources: sources(p.Kubeconfig.Load().Files),
 	})
@@ -196,7 +196,7 @@ func (p *Instance) Find(name string) (kubeconfig.Context, error) {
 	if len(k.Contexts) == 0 {
 		return kubeconfig.Context{}, &command.UsageError{Err: errors.New(NoContexts(*k))}
 	}
-	return kubeconfig.Context{}, &command.UsageError{Err: fmt.Errorf("no context %q in the kubeconfig%s", name, Instead(name, k.Contexts))}
+	return kubeconfig.Context{}, &command.UsageError{Err: fmt.Errorf("no context %q in the kubeconfig%s", name, Suggest(name, k.Contexts))}
 }
 
 // Unreadable returns all that is wrong in the files, if no context is left for a kubeconfig that could not be read.

@@ -26,7 +26,7 @@ func UseKubeconfigs(path string, s *settings.Settings) {
 }
 
 // learn takes up what the kubeconfig says now, and logs what is wrong with it, once, and that it no longer is.
-func (p *Instance) learn(k kubeconfig.Config, log zerolog.Logger) {
+func (p *Instance) setKubeconfig(k kubeconfig.Config, log zerolog.Logger) {
 	before := p.Kubeconfig.Swap(&k)
 	if before == nil {
 		before = &kubeconfig.Config{}
@@ -61,7 +61,7 @@ func Know(s *settings.Settings, k kubeconfig.Config) {
 func sources(files []string) []string {
 	shown := make([]string, len(files))
 	for i, file := range files {
-		shown[i] = fromHome(file)
+		shown[i] = abbreviateHome(file)
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 			shown[i] += " (no such file)"
 		}
@@ -94,7 +94,7 @@ func NoContexts(k kubeconfig.Config) string {
 }
 
 // Instead says which contexts there are, the closest ones if some are close.
-func Instead(name string, contexts []kubeconfig.Context) string {
+func Suggest(name string, contexts []kubeconfig.Context) string {
 	if close := kubeconfig.Closest(name, contexts); len(close) > 0 {
 		return "; close to it: " + strings.Join(close, ", ")
 	}

@@ -18,7 +18,7 @@ func (p *Instance) listenerFiles() []string {
 }
 
 // dates differ when one of the files may be another.
-func dates(files ...string) string {
+func fileStamps(files ...string) string {
 	var b strings.Builder
 	for _, file := range files {
 		if info, err := os.Stat(file); err != nil {

@@ -49,7 +49,7 @@ func (p *Instance) completeEnvironment(ctx context.Context, model *session.Manag
 	p.Log.Info().Strs("variables", changed).Msg("environment completed")
 	if slices.Contains(changed, "KUBECONFIG") {
 		p.useKubeconfigs() // the settings' own come first
-		p.learn(kubeconfig.Load(p.path), p.Log)
-		p.tellAgain(ctx, model)
+		p.setKubeconfig(kubeconfig.Load(p.path), p.Log)
+		p.tryUpdateModel(ctx, model)
 	}
 }

@@ -33,7 +33,7 @@ func TestTellingTheModelTakesInProportionToTheContexts(t *testing.T) {
 		if err := p.Settings.Problem(); err != nil {
 			t.Fatal(err)
 		}
-		p.learn(k, p.Log)
+		p.setKubeconfig(k, p.Log)
 		model := p.NewModel(session.Config{})
 		go func() { _ = model.Run(t.Context()) }()
 		change := 0
@@ -42,7 +42,7 @@ func TestTellingTheModelTakesInProportionToTheContexts(t *testing.T) {
 			changed := k
 			changed.Problems = []kubeconfig.Problem{{File: "f", Err: fmt.Errorf("change %d", change)}}
 			p.Kubeconfig.Store(&changed)
-			if err := p.Tell(t.Context(), model); err != nil {
+			if err := p.UpdateModel(t.Context(), model); err != nil {
 				t.Fatal(err)
 			}
 			if s := model.Snapshot(); len(s.Contexts) != n || len(s.Problems) != 1 {
