@@ -65,7 +65,7 @@ func (c *Actions) Act(ctx context.Context, click menu.Click) error {
 	case menu.SetNamespace, menu.SetOutside, menu.SetProduction, menu.SetPassword, menu.SetNotify:
 		return c.set(ctx, click)
 	case menu.LoadServices, menu.CloseConnections, menu.LogIn:
-		return c.askGateway(ctx, click)
+		return c.callGateway(ctx, click)
 	case menu.OpenBrowser, menu.OpenService:
 		c.inBackground(ctx, click, c.browse)
 		return nil
@@ -179,8 +179,8 @@ func (c *Actions) set(ctx context.Context, click menu.Click) error {
 
 var errNotOn = errors.New("the context is not on")
 
-// askGateway turns to a running proxy.
-func (c *Actions) askGateway(ctx context.Context, click menu.Click) error {
+// callGateway turns to a running proxy.
+func (c *Actions) callGateway(ctx context.Context, click menu.Click) error {
 	proxy := c.Gateways.Running(click.Context)
 	if proxy == nil {
 		return errNotOn

@@ -17,8 +17,8 @@ import (
 	"fairlead/app/settings"
 )
 
-// clerkWith makes a clerk whose settings file says text. Nothing runs.
-func clerkWith(t *testing.T, text string) *Actions {
+// actionsWith makes a clerk whose settings file says text. Nothing runs.
+func actionsWith(t *testing.T, text string) *Actions {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "config.yaml")
@@ -38,7 +38,7 @@ func clerkWith(t *testing.T, text string) *Actions {
 
 func TestWhatIsCopiedHasThePasswordAndWhatIsSaidHasNot(t *testing.T) {
 	const secret = "a/long:password"
-	c := clerkWith(t, "contexts:\n  demo:\n    port: 1234\n    password: {user: me, password: \""+secret+"\"}\n")
+	c := actionsWith(t, "contexts:\n  demo:\n    port: 1234\n    password: {user: me, password: \""+secret+"\"}\n")
 	for _, test := range []struct {
 		click menu.Click
 		want  string
@@ -59,7 +59,7 @@ func TestWhatIsCopiedHasThePasswordAndWhatIsSaidHasNot(t *testing.T) {
 
 // What a cluster or a kubeconfig calls something may be pasted into a terminal.
 func TestNamesAreCopiedCleaned(t *testing.T) {
-	c := clerkWith(t, "")
+	c := actionsWith(t, "")
 	for _, test := range []struct {
 		action     menu.Action
 		name, want string
@@ -80,7 +80,7 @@ func TestNamesAreCopiedCleaned(t *testing.T) {
 }
 
 func TestTheExampleIsWrittenOnceAndChangesNothing(t *testing.T) {
-	c := clerkWith(t, "")
+	c := actionsWith(t, "")
 	file := filepath.Join(t.TempDir(), "not there yet", "config.yaml")
 	if _, err := settings.WriteExample(file); err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func TestWhatIsOpenedKeepsNoClickWaiting(t *testing.T) {
 	if err := os.WriteFile(browser, []byte("#!/bin/sh\nexit 3\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	c := clerkWith(t, "browser: "+browser+"\ncontexts: {demo: {port: 1234}}\n")
+	c := actionsWith(t, "browser: "+browser+"\ncontexts: {demo: {port: 1234}}\n")
 	told := make(recorder, 1)
 	c.notifier, c.catalogue, c.Windows = notify.New(notify.Config{Sender: told}), &catalogue{}, &desktop.Browsers{}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -138,7 +138,7 @@ func TestWhatIsOpenedKeepsNoClickWaiting(t *testing.T) {
 }
 
 func TestNothingIsCopiedThatAProxyOfTLSAloneRefuses(t *testing.T) {
-	c := clerkWith(t, "contexts: {demo: {port: 1234, listen: 0.0.0.0, tls: {cert: a, key: b, client-ca: c}}}\n")
+	c := actionsWith(t, "contexts: {demo: {port: 1234, listen: 0.0.0.0, tls: {cert: a, key: b, client-ca: c}}}\n")
 	for _, click := range []menu.Click{
 		{Action: menu.CopySOCKS5}, {Action: menu.CopyHTTP}, {Action: menu.CopyPAC}, {Action: menu.CopySnippet, Argument: "bash"},
 	} {

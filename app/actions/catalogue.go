@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	catalogueKept = 5 * time.Minute  // then what was loaded is asked for anew
-	catalogueWait = 20 * time.Second // for the API server
+	catalogueExpiry  = 5 * time.Minute  // then what was loaded is asked for anew
+	catalogueTimeout = 20 * time.Second // for the API server
 )
 
 // A catalogue has what the user asked to see of clusters: their namespaces and Services. It asks only when told to.
@@ -47,9 +47,9 @@ func (c *catalogue) load(ctx context.Context, name string, cluster *kube.Cluster
 	c.mutex.Unlock()
 	c.changed()
 	c.loading.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, catalogueWait)
+		ctx, cancel := context.WithTimeout(ctx, catalogueTimeout)
 		defer cancel()
-		loaded := look(ctx, cluster)
+		loaded := query(ctx, cluster)
 		c.mutex.Lock()
 		if c.pages[name] == page {
 			c.pages[name] = loaded
@@ -60,7 +60,7 @@ func (c *catalogue) load(ctx context.Context, name string, cluster *kube.Cluster
 }
 
 // look is one look into a cluster. Namespaces that may not be listed are no failure: then those that are known are named.
-func look(ctx context.Context, cluster *kube.Cluster) *cataloguePage {
+func query(ctx context.Context, cluster *kube.Cluster) *cataloguePage {
 	page := &cataloguePage{loaded: time.Now()}
 	namespaces, err := cluster.Namespaces(ctx)
 	if err == nil {
@@ -88,14 +88,14 @@ func menuServices(services []kube.Service) []menu.Service {
 }
 
 // fill adds what is known of a context.
-func (c *catalogue) fill(name string, extra *menu.Extra) {
+func (c *catalogue) addTo(name string, extra *menu.Extra) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	page := c.pages[name]
 	if page == nil {
 		return
 	}
-	if !page.loading && time.Since(page.loaded) > catalogueKept {
+	if !page.loading && time.Since(page.loaded) > catalogueExpiry {
 		delete(c.pages, name)
 		return
 	}

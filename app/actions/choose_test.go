@@ -13,7 +13,7 @@ import (
 
 // An old notification offers to try again what the user has switched off since.
 func TestTryAgainOnAnOldNotificationIsNoConfirmation(t *testing.T) {
-	c := clerkWith(t, "")
+	c := actionsWith(t, "")
 	broken := errors.New("it does not start")
 	started := make(chan struct{}, 8)
 	c.model = session.New(session.Config{Start: func(context.Context, string, bool, func(error)) (session.Proxy, error) {

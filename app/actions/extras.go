@@ -12,14 +12,14 @@ import (
 
 // New returns the actions of a menu. A token in redraw has the menu drawn again.
 func New(p *instance.Instance, model *session.Manager, clipboard *desktop.Clipboard, notifier *notify.Notifier, redraw chan<- struct{}) *Actions {
-	again := func() {
+	redrawLater := func() {
 		select {
 		case redraw <- struct{}{}:
 		default: // it will be drawn anyway
 		}
 	}
 	return &Actions{
-		Instance: p, model: model, clipboard: clipboard, notifier: notifier, redraw: again, catalogue: &catalogue{changed: again},
+		Instance: p, model: model, clipboard: clipboard, notifier: notifier, redraw: redrawLater, catalogue: &catalogue{changed: redrawLater},
 		Windows: &desktop.Browsers{},
 	}
 }
@@ -46,7 +46,7 @@ func (c *Actions) Extras() menu.Extras {
 	}
 	for _, proxy := range c.Gateways.All() {
 		extra := menu.Extra{PAC: true, Connections: int(proxy.Traffic().Open)}
-		c.catalogue.fill(proxy.Name(), &extra)
+		c.catalogue.addTo(proxy.Name(), &extra)
 		extras.Contexts[proxy.Name()] = extra
 	}
 	return extras
