@@ -9,8 +9,8 @@ import (
 	"fairlead/app/wake"
 )
 
-// FollowWake looks at the API servers of the contexts in use again when the machine woke up or its network changed, until ctx ends.
-// While no context is on, nothing is watched.
+// FollowWake checks the API servers of the contexts in use whenever the machine woke up or its network changed, until
+// ctx ends. While no context is on, it watches nothing.
 func (p *Instance) FollowWake(ctx context.Context, model *session.Manager) {
 	var watching sync.WaitGroup
 	defer watching.Wait()
@@ -23,7 +23,7 @@ func (p *Instance) FollowWake(ctx context.Context, model *session.Manager) {
 			watch, cancel = context.WithCancel(ctx)
 			watching.Go(func() {
 				wake.Watch(watch, func(cause wake.Cause) {
-					p.Log.Info().Str("cause", string(cause)).Msg("looking at the clusters in use again")
+					p.Log.Info().Str("cause", string(cause)).Msg("checking the clusters in use")
 					p.Gateways.Look(watch)
 				})
 			})

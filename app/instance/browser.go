@@ -13,14 +13,15 @@ import (
 	"fairlead/app/snippet"
 )
 
+// ErrNoBrowser is returned when no browser is installed that Fairlead can start.
 var ErrNoBrowser = errors.New("none of the browsers that Fairlead can drive was found: Chromium, Chrome, Edge, Brave, Firefox")
 
-// ErrTLSOnly is why nothing leads a program to a proxy when it cannot be told of a certificate.
+// ErrTLSOnly returns the error for programs that cannot be given a client certificate, when a proxy requires one.
 func ErrTLSOnly(name string) error {
 	return fmt.Errorf("this proxy takes only clients with TLS and a certificate: `fairlead env %s --for curl` shows how", name)
 }
 
-// ProxyOf is a context's proxy as its clients set it, with the password where one is wanted.
+// ProxyOf returns a context's proxy as its clients configure it, with the password if one is required.
 func (p *Instance) ProxyOf(name string) (snippet.Proxy, error) {
 	c, err := p.Settings.Prepare(name)
 	if err != nil {
@@ -41,7 +42,7 @@ func (p *Instance) ProxyOf(name string) (snippet.Proxy, error) {
 	return proxy, nil
 }
 
-// OpenIn opens a window of a browser, on the proxy's own page when none is named.
+// OpenBrowser opens a browser window at a page, or at the proxy's own page if page is empty.
 func (p *Instance) OpenBrowser(ctx context.Context, windows *desktop.Browsers, browser desktop.Browser, name, page string) error {
 	proxy, err := p.ProxyOf(name)
 	if err != nil {
@@ -55,7 +56,7 @@ func (p *Instance) OpenBrowser(ctx context.Context, windows *desktop.Browsers, b
 		page = "http://" + address + "/"
 	}
 	window := desktop.Window{Proxy: address, URL: page}
-	// Where outside hosts are refused, the window must not reach them past the proxy.
+	// If hosts outside are refused, the window must not reach them past the proxy.
 	if p.Settings.Effective(name).Outside == settings.Direct {
 		window.PAC = "http://" + address + "/proxy.pac"
 		p.logIn(ctx, name)
@@ -66,8 +67,9 @@ func (p *Instance) OpenBrowser(ctx context.Context, windows *desktop.Browsers, b
 // logInTimeout bounds how long a browser window waits for a login.
 const logInTimeout = 5 * time.Second
 
-// logIn sees to a login before a browser asks for the proxy's settings: by itself that runs no credential plugin, and the user has
-// asked for the window. What comes of it the cluster tells the model; the window opens in any case.
+// logIn logs in before a browser fetches the PAC file, because the proxy does not run credential plugins for that by
+// itself, and the user has asked for the window. The cluster reports the result to the model, and the window opens in
+// any case.
 func (p *Instance) logIn(ctx context.Context, name string) {
 	running := p.Gateways.Running(name)
 	if running == nil || running.Cluster().LoggedIn() {
@@ -78,7 +80,7 @@ func (p *Instance) logIn(ctx context.Context, name string) {
 	_ = running.Cluster().Check(ctx)
 }
 
-// openFirstBrowser opens the first browser there is in the cluster of a context that is on, for the command line.
+// openFirstBrowser opens the first browser found in the cluster of a context that is on. The command line uses it.
 func (p *Instance) openFirstBrowser(ctx context.Context, windows *desktop.Browsers, state session.State) error {
 	if !state.Phase.Listening() {
 		return errNotOn(state)

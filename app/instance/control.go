@@ -18,9 +18,9 @@ import (
 	"fairlead/kube/filewatch"
 )
 
-// Control answers at the control socket until ctx ends. The tray takes the socket over from a serve that has it; a serve
-// goes without where another Fairlead answers, until that has ended. Fairlead does its work without the socket, too, so what
-// goes wrong with it is logged.
+// Control serves the control socket until ctx ends. The tray takes the socket over from a serve that has it. A serve
+// leaves the socket to another Fairlead until that one has ended. Fairlead works without the socket, so failures are
+// only logged.
 func (p *Instance) Control(ctx context.Context, model control.Model, kind string) error {
 	p.Log.Debug().Str("version", Version()).Str("kind", kind).Msg("started")
 	defer func() { p.Log.Debug().Str("kind", kind).Msg("ended") }()
@@ -63,18 +63,18 @@ func (p *Instance) Control(ctx context.Context, model control.Model, kind string
 	return windows.Close()
 }
 
-// logEnd logs why the control socket was given up, if it was.
+// logEnd logs why serving the control socket ended, if it failed.
 func (p *Instance) logEnd(err error) {
 	if err != nil {
 		p.Log.Warn().Err(err).Msg("control socket")
 	}
 }
 
-// answerWhenFree answers at the control socket whenever nobody else does, until ctx ends. The file of the socket is watched for that,
-// and asked for twice a minute, since a program that was killed leaves it behind.
+// answerWhenFree serves the control socket whenever no other Fairlead does, until ctx ends. It watches the socket's
+// file, and tries the socket twice a minute, because a program that was killed leaves the file behind.
 func (p *Instance) answerWhenFree(ctx context.Context, path string, server control.Server) {
-	var own os.FileInfo // the socket as we made it; nil: we have none
-	var problem string  // as it was logged last
+	var own os.FileInfo // the socket that we made; nil if we have none
+	var problem string  // the one logged last
 	end, ended := func() {}, make(chan error, 1)
 	ended <- nil
 	filewatch.Watcher{
@@ -88,14 +88,14 @@ func (p *Instance) answerWhenFree(ctx context.Context, path string, server contr
 				switch {
 				case said == problem:
 				case errors.Is(err, control.ErrTaken):
-					p.Log.Info().Msg("another Fairlead answers the command line")
+					p.Log.Info().Msg("control socket is served by another Fairlead")
 				default:
 					p.Log.Warn().Err(err).Msg("no control socket")
 				}
 				problem = said
 				return 0
 			}
-			// Who is still connected to the socket that we had before comes back to this one.
+			// Clients still connected to our previous socket reconnect to this one.
 			end()
 			p.logEnd(<-ended)
 			own, _ = os.Lstat(path)
@@ -110,7 +110,7 @@ func (p *Instance) answerWhenFree(ctx context.Context, path string, server contr
 	p.logEnd(<-ended)
 }
 
-// stateOf is how one context fares.
+// stateOf returns the state of one context.
 func stateOf(model control.Model, name string) (session.State, error) {
 	contexts := model.Snapshot().Contexts
 	at := slices.IndexFunc(contexts, func(s session.State) bool { return s.Name == name })
@@ -124,7 +124,7 @@ func errNotOn(s session.State) error {
 	return fmt.Errorf("context %s is %s: `fairlead on %s` switches it on", s.Name, s.Phase, s.Name)
 }
 
-// snippet is what to paste to make a program use a running context's proxy.
+// snippet returns the text that makes a program use a running context's proxy.
 func (p *Instance) snippet(state session.State, program string) (control.Snippet, error) {
 	if !state.Phase.Listening() {
 		return control.Snippet{}, errNotOn(state)

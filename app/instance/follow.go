@@ -11,7 +11,7 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// Follow tells the model of every change of the kubeconfig, of the settings, and of the files they name, until ctx ends.
+// Follow applies changes of the kubeconfig, of the settings, and of the files they name to the model, until ctx ends.
 func (p *Instance) Follow(ctx context.Context, model *session.Manager) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -33,7 +33,7 @@ func (p *Instance) Follow(ctx context.Context, model *session.Manager) error {
 		return nil
 	})
 	group.Go(func() error {
-		// A certificate that was renewed makes the fingerprint of its context another.
+		// A renewed certificate changes the fingerprint of its context.
 		last := ""
 		filewatch.Watcher{
 			Files: p.listenerFiles,
@@ -60,9 +60,9 @@ func (p *Instance) settingsChanged(ctx context.Context, model *session.Manager) 
 	p.tryUpdateModel(ctx, model)
 }
 
-// tryUpdateModel is tell where the model may have stopped meanwhile.
+// tryUpdateModel calls UpdateModel where the model may have stopped already.
 func (p *Instance) tryUpdateModel(ctx context.Context, model *session.Manager) {
 	if err := p.UpdateModel(ctx, model); err != nil && ctx.Err() == nil {
-		p.Log.Debug().Err(err).Msg("model not told")
+		p.Log.Debug().Err(err).Msg("model not updated")
 	}
 }

@@ -1,6 +1,6 @@
-// Package instance is a running Fairlead, whether tray or serve: it owns the kubeconfig and the settings as they are now,
-// the state on disk and the gateways, follows changes of the files, restores what was on, and answers at the control
-// socket. Which contexts are on is package session's; what is shown and clicked is package actions'.
+// Package instance is a running Fairlead, whether tray or serve: it owns the current kubeconfig and settings, the state
+// on disk and the gateways. It follows changes of the files, restores what was on, and serves the control socket.
+// Package session decides which contexts are on; package actions handles what is clicked.
 package instance
 
 import (
@@ -26,25 +26,25 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// An Instance is what tray and serve share: the kubeconfig and the settings as they are now, the state on disk, the log,
-// and what makes contexts into proxies.
+// An Instance is what tray and serve share: the current kubeconfig and settings, the state on disk, the log, and the
+// gateways.
 type Instance struct {
 	path       string // of the kubeconfig; empty for what kubectl reads
 	Kubeconfig atomic.Pointer[kubeconfig.Config]
 	Store      *settings.Store
 	Settings   *settings.Settings
 	started    time.Time
-	damage     error // of the state file, which was kept aside
+	damage     error // of the state file, which was set aside
 	Log        zerolog.Logger
-	Outputs    *logging.Outputs // of which log is one
+	Outputs    *logging.Outputs // Log is one of them
 	Dir        string
 	Gateways   *gateway.Gateways
-	updating   sync.Mutex // of the model: what is read later is told later
+	updating   sync.Mutex // keeps updates of the model in the order in which the files were read
 }
 
-// Open reads what there is on disk and begins to log. It starts nothing else and sends nothing. What the log has for a
-// person goes to console, too; what is wrong in the files at the start is the caller's to say, by PrintProblems. path
-// names a kubeconfig file; an empty one stands for what kubectl would read.
+// Open reads the files and opens the log. It starts nothing else and sends nothing. Log lines that concern a person
+// also go to console, except the problems in the files at the start, which the caller prints by PrintProblems. path
+// names a kubeconfig file; an empty one stands for the files that kubectl would read.
 func Open(path string, console io.Writer) (*Instance, error) {
 	dir, err := settings.Dir()
 	if err != nil {
@@ -75,17 +75,17 @@ func Open(path string, console io.Writer) (*Instance, error) {
 	return p, nil
 }
 
-// PrintProblems prints what is wrong in the files that were read at the start, and where they are.
+// PrintProblems prints what was wrong in the files at the start, and where.
 func (p *Instance) PrintProblems(to io.Writer) {
 	for _, problem := range p.Problems() {
 		fmt.Fprintln(to, "fairlead:", problem)
 	}
 }
 
-// Close ends the log.
+// Close closes the log.
 func (p *Instance) Close() error { return p.Outputs.Close() }
 
-// entries are the contexts as the model knows them.
+// entries returns the contexts in the form that the model uses.
 func (p *Instance) entries() []session.Entry {
 	var entries []session.Entry
 	for _, c := range p.Kubeconfig.Load().Contexts {
@@ -94,7 +94,7 @@ func (p *Instance) entries() []session.Entry {
 	return entries
 }
 
-// entryOf is a context with its settings.
+// entryOf returns a context with its settings.
 func (p *Instance) entryOf(c kubeconfig.Context) session.Entry {
 	s := p.Settings.Effective(c.Name)
 	e := session.Entry{
@@ -118,7 +118,7 @@ func (p *Instance) entryOf(c kubeconfig.Context) session.Entry {
 	case s.Exposed():
 		e.Warning = "Other machines can reach it."
 	case !tells && !s.Password && !s.RequireTLS:
-		e.Warning = "Every user of this machine can use it, for the system does not tell them apart: a password would."
+		e.Warning = "Every user of this machine can use it, because the system does not tell them apart. A password would keep them out."
 	}
 	if s.Displaced != 0 {
 		e.Warning = strings.TrimSpace(e.Warning + " " + gateway.Displaced(s))
@@ -136,11 +136,12 @@ func (p *Instance) entryOf(c kubeconfig.Context) session.Entry {
 	return e
 }
 
-// Problems are what is wrong in the files, one line each.
+// Problems returns what is wrong in the files, one line each.
 func (p *Instance) Problems() []string {
 	return append(p.SettingsProblems(), p.KubeconfigProblems()...)
 }
 
+// SettingsProblems returns what is wrong in the settings and the state file, one line each.
 func (p *Instance) SettingsProblems() []string {
 	var lines []string
 	if p.damage != nil {
@@ -158,6 +159,7 @@ func (p *Instance) SettingsProblems() []string {
 	return lines
 }
 
+// KubeconfigProblems returns what is wrong in the kubeconfig files, one line each.
 func (p *Instance) KubeconfigProblems() []string {
 	var lines []string
 	for _, problem := range p.Kubeconfig.Load().Problems {
@@ -166,8 +168,8 @@ func (p *Instance) KubeconfigProblems() []string {
 	return lines
 }
 
-// fromHome writes the paths of a line as from the home directory: a line of the menu is short, and what matters stands
-// behind the path.
+// abbreviateHome shortens the home directory in a line to ~. Lines of the menu are short, and what matters follows the
+// path.
 func abbreviateHome(line string) string {
 	home, err := os.UserHomeDir()
 	if err != nil || home == "" || home == string(filepath.Separator) {
@@ -176,7 +178,7 @@ func abbreviateHome(line string) string {
 	return strings.ReplaceAll(line, home+string(filepath.Separator), "~"+string(filepath.Separator))
 }
 
-// Tell hands the model what kubeconfig and settings say now.
+// UpdateModel passes the current kubeconfig and settings to the model.
 func (p *Instance) UpdateModel(ctx context.Context, model *session.Manager) error {
 	p.updating.Lock()
 	defer p.updating.Unlock()
@@ -185,7 +187,7 @@ func (p *Instance) UpdateModel(ctx context.Context, model *session.Manager) erro
 	})
 }
 
-// Find is the context of that name, or a usage error that names the closest ones, or where contexts were looked for.
+// Find returns the context with that name, or a usage error that names similar ones, or the files that were searched.
 func (p *Instance) Find(name string) (kubeconfig.Context, error) {
 	for _, c := range p.Kubeconfig.Load().Contexts {
 		if c.Name == name {
@@ -199,7 +201,7 @@ func (p *Instance) Find(name string) (kubeconfig.Context, error) {
 	return kubeconfig.Context{}, &command.UsageError{Err: fmt.Errorf("no context %q in the kubeconfig%s", name, Suggest(name, k.Contexts))}
 }
 
-// Unreadable returns all that is wrong in the files, if no context is left for a kubeconfig that could not be read.
+// Unreadable returns everything that is wrong in the files if that leaves no context.
 func (p *Instance) Unreadable() error {
 	if k := p.Kubeconfig.Load(); len(k.Contexts) == 0 && len(BrokenFiles(*k)) > 0 {
 		return errors.New(strings.Join(p.Problems(), "\n"))
@@ -207,12 +209,12 @@ func (p *Instance) Unreadable() error {
 	return nil
 }
 
-// NewGateways returns the gateways of this program's contexts. failed is a gateway.Config's Failed, or nil.
+// NewGateways returns the gateways of this instance. failed is a gateway.Config's Failed, or nil.
 func (p *Instance) NewGateways(failed func(context, target string, said explain.Explanation)) *gateway.Gateways {
 	return gateway.New(gateway.Config{Kubeconfig: p.Kubeconfig.Load, Settings: p.Settings, Failed: failed, Log: p.Log})
 }
 
-// NewModel returns the model of this program's contexts, which c says the rest of.
+// NewModel returns the model of this instance. It sets Start, Reason and Log of c.
 func (p *Instance) NewModel(c session.Config) *session.Manager {
 	c.Start, c.Reason, c.Log = p.Gateways.Start, gateway.Reason, p.Log
 	return session.New(c)

@@ -15,17 +15,18 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// useKubeconfigs makes the files that the settings name the ones that kubectl would read, for us and for credential
-// plugins. A file named on the command line comes before them.
+// useKubeconfigs makes the files that the settings name the ones that kubectl would read.
 func (p *Instance) useKubeconfigs() { UseKubeconfigs(p.path, p.Settings) }
 
+// UseKubeconfigs sets KUBECONFIG to the files that the settings name, for this program and for credential plugins. A
+// path from the command line takes precedence.
 func UseKubeconfigs(path string, s *settings.Settings) {
 	if files := s.Config().Kubeconfig; len(files) > 0 && path == "" {
-		_ = os.Setenv("KUBECONFIG", strings.Join(files, string(os.PathListSeparator))) // fails for a NUL only, which YAML has not
+		_ = os.Setenv("KUBECONFIG", strings.Join(files, string(os.PathListSeparator))) // fails only for a NUL, which YAML cannot contain
 	}
 }
 
-// learn takes up what the kubeconfig says now, and logs what is wrong with it, once, and that it no longer is.
+// setKubeconfig replaces the kubeconfig. It logs each new problem once, and each file that is no longer broken.
 func (p *Instance) setKubeconfig(k kubeconfig.Config, log zerolog.Logger) {
 	before := p.Kubeconfig.Swap(&k)
 	if before == nil {
@@ -57,7 +58,7 @@ func Know(s *settings.Settings, k kubeconfig.Config) {
 	})
 }
 
-// sources are the kubeconfig files that were looked at, and which of them there are not.
+// sources returns the kubeconfig files that were searched, and marks those that do not exist.
 func sources(files []string) []string {
 	shown := make([]string, len(files))
 	for i, file := range files {
@@ -69,7 +70,7 @@ func sources(files []string) []string {
 	return shown
 }
 
-// ProblemLine is what is said of a problem: a sentence, or the file and the place in it.
+// ProblemLine returns a problem in one line: a sentence, or the file and the place in it.
 func ProblemLine(p kubeconfig.Problem) string {
 	if p.Harmless {
 		return explain.Error(p.Err).Text()
@@ -77,7 +78,7 @@ func ProblemLine(p kubeconfig.Problem) string {
 	return p.Error()
 }
 
-// BrokenFiles names the files that something is wrong with, each once.
+// BrokenFiles returns the files that have problems, each once.
 func BrokenFiles(k kubeconfig.Config) []string {
 	var files []string
 	for _, problem := range k.Problems {
@@ -88,12 +89,13 @@ func BrokenFiles(k kubeconfig.Config) []string {
 	return files
 }
 
-// NoContexts says that a kubeconfig has none, and which files were looked at.
+// NoContexts returns a message that a kubeconfig has no contexts, with the files that were searched.
 func NoContexts(k kubeconfig.Config) string {
 	return "no contexts found in " + strings.Join(sources(k.Files), ", ")
 }
 
-// Instead says which contexts there are, the closest ones if some are close.
+// Suggest returns the end of a message about an unknown context: the contexts with similar names or, if there are none,
+// the ones there are.
 func Suggest(name string, contexts []kubeconfig.Context) string {
 	if close := kubeconfig.Closest(name, contexts); len(close) > 0 {
 		return "; close to it: " + strings.Join(close, ", ")
@@ -113,8 +115,8 @@ func Suggest(name string, contexts []kubeconfig.Context) string {
 	return ", which has " + strings.Join(names, ", ") + more
 }
 
-// GoneFrom reports whether what a kubeconfig lacks is gone for good from one of its files, as far as the file tells: it is
-// there, and could be read, or is none of the kubeconfig's any more.
+// GoneFrom reports whether a context that the kubeconfig lacks is gone for good from a file, as far as can be known:
+// the file could be read, or does not belong to the kubeconfig any more.
 func GoneFrom(k *kubeconfig.Config, file string) bool {
 	if !slices.Contains(k.Files, file) {
 		return true

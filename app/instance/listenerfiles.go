@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// listenerFiles are those that the listeners' certificates are in.
+// listenerFiles returns the certificate files of the listeners.
 func (p *Instance) listenerFiles() []string {
 	var files []string
 	for _, c := range p.Kubeconfig.Load().Contexts {
@@ -17,7 +17,7 @@ func (p *Instance) listenerFiles() []string {
 	return files
 }
 
-// dates differ when one of the files may be another.
+// fileStamps returns a text that changes when one of the files may have changed.
 func fileStamps(files ...string) string {
 	var b strings.Builder
 	for _, file := range files {

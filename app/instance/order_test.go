@@ -11,7 +11,7 @@ import (
 	"fairlead/app/settings"
 )
 
-// Contexts that are named together start together, each in a goroutine of its own.
+// Contexts named in one command start at the same time, each in a goroutine of its own.
 func TestPortsAreGivenInTheOrderNamed(t *testing.T) {
 	names := []string{"zebra", "ape", "lion", "bear", "eagle", "crow"}
 	for range 30 {

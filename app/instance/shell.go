@@ -12,19 +12,20 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// Restore turns on what was on when Fairlead last ended, but for contexts of production: those want a click each time. Before that it
-// sees to the environment: a context goes by the proxies, and perhaps the kubeconfig, that stand there. The icon waits for neither.
+// Restore switches on what was on when Fairlead last ended, except production contexts, which need a click each time.
+// It completes the environment first, because a context uses the proxies, and perhaps the kubeconfig, that are set
+// there. The icon waits for neither.
 func (p *Instance) Restore(ctx context.Context, model *session.Manager) {
 	p.completeEnvironment(ctx, model)
 	for _, name := range p.Store.On() {
 		if err := model.Do(ctx, session.Set{Name: name, On: true, Restored: true}); err != nil {
-			p.Log.Info().Str("context", name).Err(err).Msg("not turned on again")
+			p.Log.Info().Str("context", name).Err(err).Msg("context not restored")
 		}
 	}
 }
 
-// completeEnvironment gives the program what it would have in a terminal, where a desktop started it or the settings ask for it: credential
-// plugins are found then, and the kubeconfig that the user's files name.
+// completeEnvironment reads the environment of the user's login shell if a desktop started the program or the settings
+// ask for it. Then credential plugins are found as in a terminal, and the user's KUBECONFIG is known.
 func (p *Instance) completeEnvironment(ctx context.Context, model *session.Manager) {
 	switch wanted := p.Settings.Config().LoginShell; {
 	case wanted == settings.LoginShellNever, wanted != settings.LoginShellYes && !shellenv.Poor(os.Environ()):
@@ -35,20 +36,20 @@ func (p *Instance) completeEnvironment(ctx context.Context, model *session.Manag
 	case ctx.Err() != nil:
 		return
 	case errors.Is(err, shellenv.ErrNoShell):
-		p.Log.Info().Err(err).Msg("environment stays the desktop's")
+		p.Log.Info().Err(err).Msg("login shell not read")
 	case err != nil:
-		p.Log.Warn().Err(err).Msg("environment stays the desktop's")
+		p.Log.Warn().Err(err).Msg("login shell not read")
 	}
 	if err != nil {
 		variables = []string{"PATH=" + shellenv.UsualPath(os.Getenv("PATH"))}
 	}
 	changed, err := shellenv.Apply(variables)
 	if err != nil {
-		p.Log.Warn().Err(err).Msg("environment of the login shell")
+		p.Log.Warn().Err(err).Msg("login shell's environment not applied")
 	}
 	p.Log.Info().Strs("variables", changed).Msg("environment completed")
 	if slices.Contains(changed, "KUBECONFIG") {
-		p.useKubeconfigs() // the settings' own come first
+		p.useKubeconfigs() // files in the settings take precedence
 		p.setKubeconfig(kubeconfig.Load(p.path), p.Log)
 		p.tryUpdateModel(ctx, model)
 	}

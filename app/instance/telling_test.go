@@ -16,7 +16,7 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// What happens after each change of the kubeconfig or the settings, for all contexts.
+// The model is updated after each change of the kubeconfig or the settings, for all contexts.
 func TestTellingTheModelTakesInProportionToTheContexts(t *testing.T) {
 	scaletest.Linear(t, func(t *testing.T, n int) func() {
 		k := kubeconfig.Load(scaletest.File(t, n))

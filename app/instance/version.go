@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 )
 
-// Version is the module's version or, for a build from a checkout, its commit.
+// Version returns the module's version or, for a build from a checkout, its commit.
 func Version() string {
 	number := "devel"
 	if info, ok := debug.ReadBuildInfo(); ok {
