@@ -1,4 +1,5 @@
-// Package actions carries out what is clicked in the menu and on notifications. It decides nothing of what the menu says.
+// Package actions carries out what is clicked in the menu and on notifications. What the menu shows is decided
+// elsewhere.
 package actions
 
 import (
@@ -24,7 +25,7 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// A Actions does what clicks in the menu ask for.
+// Actions carries out clicks.
 type Actions struct {
 	*instance.Instance
 	model      *session.Manager
@@ -33,16 +34,16 @@ type Actions struct {
 	notifier   *notify.Notifier
 	Windows    *desktop.Browsers
 	redraw     func()
-	background sync.WaitGroup // what clicks began and nobody waits for on the spot; wait does at the end
+	background sync.WaitGroup // work begun by clicks that have returned
 }
 
-// Wait returns when all that clicks began has ended. Nobody may click any more.
+// Wait returns when everything begun by clicks has ended. No further click may come.
 func (c *Actions) Wait() {
 	c.background.Wait()
 	c.catalogue.loading.Wait()
 }
 
-// Act is a tray.Config's Act.
+// Act carries out a click. It is used as a tray.Config's Act.
 func (c *Actions) Act(ctx context.Context, click menu.Click) error {
 	name := click.Context
 	switch click.Action {
@@ -77,8 +78,8 @@ func (c *Actions) Act(ctx context.Context, click menu.Click) error {
 	return nil
 }
 
-// inBackground does what a click asks for while the next clicks are done, and says how it failed: another program is watched
-// for seconds before it may be taken for started.
+// inBackground carries out a click while the next ones are handled, and shows a notification if it failed. To know
+// whether another program has started, it is watched for seconds.
 func (c *Actions) inBackground(ctx context.Context, click menu.Click, do func(context.Context, menu.Click) error) {
 	c.background.Go(func() {
 		if err := do(ctx, click); err != nil && ctx.Err() == nil {
@@ -87,8 +88,8 @@ func (c *Actions) inBackground(ctx context.Context, click menu.Click, do func(co
 	})
 }
 
-// copy puts on the clipboard what a click names, and says what that is. What cannot be copied is said too, so that it can
-// be typed; but a password is never on the screen.
+// copy writes what a click names to the clipboard, and shows a notification with the text. If copying failed the text
+// is shown, too, so that it can be typed; but a password is never shown.
 func (c *Actions) copy(ctx context.Context, click menu.Click) error {
 	text, said, secret, err := c.copied(click)
 	if err != nil {
@@ -106,8 +107,8 @@ func (c *Actions) copy(ctx context.Context, click menu.Click) error {
 	return nil
 }
 
-// copied returns what a click copies, what is said of it, and whether a password is in it. A name may be what somebody
-// else's cluster or kubeconfig makes of it: pasted into a terminal, it must not end a line.
+// copied returns the text that a click copies, what to show of it, and whether it contains a password. Names come from
+// clusters and kubeconfigs that others may control: pasted into a terminal, they must not end a line.
 func (c *Actions) copied(click menu.Click) (text, said string, secret bool, err error) {
 	switch click.Action {
 	case menu.CopyService:
@@ -125,7 +126,7 @@ func (c *Actions) copied(click menu.Click) (text, said string, secret bool, err 
 	open := proxy
 	open.User, open.Password = "", ""
 	if proxy.TLS && (click.Action == menu.CopySOCKS5 || click.Action == menu.CopyHTTP || click.Action == menu.CopyPAC) {
-		return "", "", false, instance.ErrTLSOnly(click.Context) // its menu was drawn before
+		return "", "", false, instance.ErrTLSOnly(click.Context) // the menu is older than the setting
 	}
 	switch click.Action {
 	case menu.CopySOCKS5:
@@ -145,8 +146,8 @@ func (c *Actions) copied(click menu.Click) (text, said string, secret bool, err 
 	return made.Text, made.Note, secret, err
 }
 
-// addressOnly replaces what is in no URL or address of a Service: an API server that is not what it says may name a Service
-// like a command of a shell.
+// addressOnly replaces characters that occur in no URL or address of a Service, because a hostile API server may name a
+// Service like a shell command.
 func addressOnly(r rune) rune {
 	if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(".:/-_[]", r)) {
 		return r
@@ -154,7 +155,7 @@ func addressOnly(r rune) rune {
 	return unicode.ReplacementChar
 }
 
-// set remembers a choice and lets the model take it up.
+// set saves a choice and updates the model.
 func (c *Actions) set(ctx context.Context, click menu.Click) error {
 	var err error
 	switch click.Action {
@@ -179,7 +180,7 @@ func (c *Actions) set(ctx context.Context, click menu.Click) error {
 
 var errNotOn = errors.New("the context is not on")
 
-// callGateway turns to a running proxy.
+// callGateway applies a click to a running gateway.
 func (c *Actions) callGateway(ctx context.Context, click menu.Click) error {
 	proxy := c.Gateways.Running(click.Context)
 	if proxy == nil {
@@ -194,12 +195,12 @@ func (c *Actions) callGateway(ctx context.Context, click menu.Click) error {
 	case menu.LogIn:
 		proxy.Approve()
 		cluster := proxy.Cluster()
-		c.background.Go(func() { _ = cluster.LogIn(ctx) }) // it reports to the model
+		c.background.Go(func() { _ = cluster.LogIn(ctx) }) // the cluster reports the result to the model
 	}
 	return nil
 }
 
-// open shows something with another program.
+// open opens a file or folder with another program.
 func (c *Actions) open(ctx context.Context, click menu.Click) error {
 	switch click.Action {
 	case menu.OpenLog:

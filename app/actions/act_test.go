@@ -17,7 +17,7 @@ import (
 	"fairlead/app/settings"
 )
 
-// actionsWith makes a clerk whose settings file says text. Nothing runs.
+// actionsWith returns Actions whose settings file contains text. Nothing runs.
 func actionsWith(t *testing.T, text string) *Actions {
 	t.Helper()
 	dir := t.TempDir()
@@ -57,7 +57,7 @@ func TestWhatIsCopiedHasThePasswordAndWhatIsSaidHasNot(t *testing.T) {
 	}
 }
 
-// What a cluster or a kubeconfig calls something may be pasted into a terminal.
+// Names from a cluster or a kubeconfig may be pasted into a terminal.
 func TestNamesAreCopiedCleaned(t *testing.T) {
 	c := actionsWith(t, "")
 	for _, test := range []struct {
@@ -99,7 +99,7 @@ func TestTheExampleIsWrittenOnceAndChangesNothing(t *testing.T) {
 	}
 }
 
-// A recorder stands for the desktop's notifications.
+// A recorder replaces the desktop's notifications.
 type recorder chan notify.Notification
 
 func (s recorder) Send(_ context.Context, n notify.Notification) error {
@@ -109,7 +109,7 @@ func (s recorder) Send(_ context.Context, n notify.Notification) error {
 
 func (recorder) Close() error { return nil }
 
-// A program that is opened is watched for seconds. The clicks that follow must not wait for it.
+// A program that is opened is watched for seconds, and the clicks that follow must not wait for it.
 func TestWhatIsOpenedKeepsNoClickWaiting(t *testing.T) {
 	browser := filepath.Join(t.TempDir(), "browser")
 	if err := os.WriteFile(browser, []byte("#!/bin/sh\nexit 3\n"), 0o700); err != nil {

@@ -9,8 +9,8 @@ import (
 	"fairlead/app/menu"
 )
 
-// browse opens a browser window that is inside a context's cluster: on a page of a Service, or on the proxy's own page, which says where
-// one is.
+// browse opens a browser window inside a context's cluster, at a page of a Service or at the proxy's own page, which
+// shows where the browser is.
 func (c *Actions) browse(ctx context.Context, click menu.Click) error {
 	browsers := desktop.FindBrowsers(c.Settings.Config().Browser)
 	at := slices.IndexFunc(browsers, func(b desktop.Browser) bool { return b.ID == click.Argument })

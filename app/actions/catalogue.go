@@ -11,13 +11,14 @@ import (
 )
 
 const (
-	catalogueExpiry  = 5 * time.Minute  // then what was loaded is asked for anew
-	catalogueTimeout = 20 * time.Second // for the API server
+	catalogueExpiry  = 5 * time.Minute  // how long a page is shown
+	catalogueTimeout = 20 * time.Second // bounds the queries of one page
 )
 
-// A catalogue has what the user asked to see of clusters: their namespaces and Services. It asks only when told to.
+// A catalogue holds the namespaces and Services of the clusters that the user asked to see. It sends queries only in
+// load.
 type catalogue struct {
-	changed func() // something is to be shown anew; must not block
+	changed func() // called when the menu must be drawn again; must not block
 
 	mutex   sync.Mutex
 	pages   map[string]*cataloguePage // by context
@@ -32,7 +33,7 @@ type cataloguePage struct {
 	services   []menu.Service
 }
 
-// load asks the API server, beside its caller, who waits for loading at the end.
+// load queries the API server in a goroutine. The caller must wait for c.loading in the end.
 func (c *catalogue) load(ctx context.Context, name string, cluster *kube.Cluster) {
 	page := &cataloguePage{loading: true}
 	c.mutex.Lock()
@@ -59,7 +60,8 @@ func (c *catalogue) load(ctx context.Context, name string, cluster *kube.Cluster
 	})
 }
 
-// look is one look into a cluster. Namespaces that may not be listed are no failure: then those that are known are named.
+// query returns the namespaces and Services of a cluster. If namespaces may not be listed, it returns those that are
+// known.
 func query(ctx context.Context, cluster *kube.Cluster) *cataloguePage {
 	page := &cataloguePage{loaded: time.Now()}
 	namespaces, err := cluster.Namespaces(ctx)
@@ -87,7 +89,7 @@ func menuServices(services []kube.Service) []menu.Service {
 	return list
 }
 
-// fill adds what is known of a context.
+// addTo adds what is known of a context to extra.
 func (c *catalogue) addTo(name string, extra *menu.Extra) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()

@@ -8,7 +8,7 @@ import (
 	"fairlead/app/session"
 )
 
-// Choose does what the user chooses on notifications, until ctx ends.
+// Choose carries out what the user chooses on notifications, until ctx ends.
 func (c *Actions) Choose(ctx context.Context, choices <-chan notify.Choice) {
 	for {
 		select {
@@ -29,8 +29,9 @@ func (c *Actions) chosen(ctx context.Context, choice notify.Choice) error {
 	case notify.CopyDetails, notify.CopyLogin:
 		return c.Act(ctx, menu.Click{Action: menu.CopyLogin, Context: choice.Context, Argument: choice.Text})
 	case notify.Retry:
-		// What runs asks for its credentials again; what failed is started again, and was confirmed before. Notifications stay
-		// for long: what was switched off meanwhile is started as by its name, and one of production is not.
+		// A running context fetches its credentials again; a failed one is started again, and was confirmed before.
+		// Notifications may be old: a context that was switched off meanwhile is started as if by its name, so not if
+		// it is a production one.
 		switch state, _ := menu.Context(c.model.Snapshot(), choice.Context); {
 		case state.Phase.Listening():
 			return c.Act(ctx, menu.Click{Action: menu.LogIn, Context: choice.Context})

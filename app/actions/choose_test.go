@@ -11,7 +11,7 @@ import (
 	"fairlead/app/session"
 )
 
-// An old notification offers to try again what the user has switched off since.
+// An old notification offers to try a context again that the user has switched off since.
 func TestTryAgainOnAnOldNotificationIsNoConfirmation(t *testing.T) {
 	c := actionsWith(t, "")
 	broken := errors.New("it does not start")
@@ -47,14 +47,14 @@ func TestTryAgainOnAnOldNotificationIsNoConfirmation(t *testing.T) {
 	<-started
 	is(session.Failed)
 	if err := c.chosen(ctx, retry); err != nil {
-		t.Errorf("of what failed: %v", err)
+		t.Errorf("failed context: %v", err)
 	}
 	<-started
 	is(session.Failed)
 	do(session.Set{Name: "live"})
 	is(session.Off)
 	if err := c.chosen(ctx, retry); !errors.Is(err, session.ErrUnconfirmed) {
-		t.Errorf("of what was switched off: %v", err)
+		t.Errorf("context switched off: %v", err)
 	}
 	is(session.Off)
 }

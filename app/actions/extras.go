@@ -10,12 +10,12 @@ import (
 	"fairlead/app/snippet"
 )
 
-// New returns the actions of a menu. A token in redraw has the menu drawn again.
+// New returns the actions of a menu. It sends to redraw when the menu must be drawn again.
 func New(p *instance.Instance, model *session.Manager, clipboard *desktop.Clipboard, notifier *notify.Notifier, redraw chan<- struct{}) *Actions {
 	redrawLater := func() {
 		select {
 		case redraw <- struct{}{}:
-		default: // it will be drawn anyway
+		default: // a redraw is pending already
 		}
 	}
 	return &Actions{
@@ -24,7 +24,7 @@ func New(p *instance.Instance, model *session.Manager, clipboard *desktop.Clipbo
 	}
 }
 
-// Extras are what the menu says beyond the model. It is a tray.Config's Extras, and asks nobody.
+// Extras returns what the menu shows beyond the model. It is used as a tray.Config's Extras, and sends no queries.
 func (c *Actions) Extras() menu.Extras {
 	extras := menu.Extras{Contexts: map[string]menu.Extra{}, Settings: true, Version: instance.Version()}
 	if on, err := desktop.Autostart(); err == nil {
