@@ -62,7 +62,7 @@ func main() {
 		For:             cli.SnippetKinds,
 		Version:         instance.Version(),
 	}, os.Args[1:])
-	if err != nil && !errors.Is(err, cli.ErrSaid) {
+	if err != nil && !errors.Is(err, cli.ErrReported) {
 		logging.LastWords(fmt.Sprintf("fairlead: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: ")))
 	}
 	os.Exit(status(err))

@@ -13,9 +13,9 @@ import (
 	"fairlead/app/session"
 )
 
-// lostFor is how long the last contexts of a serve have to be gone from a kubeconfig before it ends: tools delete an entry to
+// goneGrace is how long the last contexts of a serve have to be gone from a kubeconfig before it ends: tools delete an entry to
 // write it again.
-const lostFor = 10 * time.Second
+const goneGrace = 10 * time.Second
 
 // An announcer tells the terminal of a serve what becomes of the contexts on its command line, and knows when there is
 // nothing left to serve.
@@ -38,15 +38,15 @@ type announced struct {
 	url    string // where it was said to listen; empty: it is not
 	reason string // what was said to be wrong while it listens, and its kind
 
-	ill   bool   // it was said not to be reached, and has not been since
-	said  string // the last off that was said
-	begun bool   // something was said of it
+	unreachable bool   // it was said not to be reached, and has not been since
+	said        string // the last off that was said
+	begun       bool   // something was said of it
 }
 
 func newAnnouncer(ctx context.Context, p *instance.Instance, names []string) *announcer {
 	a := &announcer{
 		names: names, contexts: map[string]*announced{}, out: p.Outputs.Out, err: p.Outputs.Err,
-		holder: func(s session.State) string { return whosePort(ctx, s) },
+		holder: func(s session.State) string { return portHolder(ctx, s) },
 		gone:   func(file string) bool { return instance.GoneFrom(p.Kubeconfig.Load(), file) },
 	}
 	for _, name := range names {
@@ -73,7 +73,7 @@ func (a *announcer) run(ctx context.Context, model *session.Manager) error {
 		}
 	})
 	var last session.Snapshot
-	timer := time.NewTimer(lostFor)
+	timer := time.NewTimer(goneGrace)
 	defer timer.Stop()
 	for {
 		select {
@@ -86,7 +86,7 @@ func (a *announcer) run(ctx context.Context, model *session.Manager) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		wait, err := a.look(last, time.Now())
+		wait, err := a.update(last, time.Now())
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (a *announcer) run(ctx context.Context, model *session.Manager) error {
 
 // look says what is new in a snapshot. It returns when to look again though nothing has changed, or why there is nothing
 // left to serve.
-func (a *announcer) look(snapshot session.Snapshot, now time.Time) (wait time.Duration, over error) {
+func (a *announcer) update(snapshot session.Snapshot, now time.Time) (wait time.Duration, over error) {
 	idle := true
 	for _, c := range a.contexts {
 		c.there = false
@@ -111,8 +111,8 @@ func (a *announcer) look(snapshot session.Snapshot, now time.Time) (wait time.Du
 	var reasons []error
 	for _, name := range a.names {
 		c := a.contexts[name]
-		a.judge(c)
-		left := a.left(c, now)
+		a.findCause(c)
+		left := a.remaining(c, now)
 		if left > 0 {
 			wait = min(wait, left)
 			continue
@@ -122,7 +122,7 @@ func (a *announcer) look(snapshot session.Snapshot, now time.Time) (wait time.Du
 	if idle && len(reasons) == len(a.names) {
 		return 0, errors.Join(reasons...)
 	}
-	a.say()
+	a.print()
 	return wait, nil
 }
 
@@ -130,7 +130,7 @@ func (a *announcer) look(snapshot session.Snapshot, now time.Time) (wait time.Du
 const never = time.Hour
 
 // judge finds out why a context is off, if nobody switched it off.
-func (a *announcer) judge(c *announced) {
+func (a *announcer) findCause(c *announced) {
 	cause, says := "", func() string { return c.cause }
 	switch {
 	case !c.there:
@@ -150,7 +150,7 @@ func (a *announcer) judge(c *announced) {
 }
 
 // left is how long to wait before a context counts as gone for good: never while it is not, 0 or less when it does.
-func (a *announcer) left(c *announced, now time.Time) time.Duration {
+func (a *announcer) remaining(c *announced, now time.Time) time.Duration {
 	switch {
 	case c.off == "" || !c.there && !a.gone(c.state.File):
 		c.lost = time.Time{}
@@ -160,11 +160,11 @@ func (a *announcer) left(c *announced, now time.Time) time.Duration {
 	case c.lost.IsZero():
 		c.lost = now
 	}
-	return lostFor - now.Sub(c.lost)
+	return goneGrace - now.Sub(c.lost)
 }
 
 // say prints what is new. The first line of each context comes in the order of the names.
-func (a *announcer) say() {
+func (a *announcer) print() {
 	waiting := false
 	for _, name := range a.names {
 		c := a.contexts[name]
@@ -174,30 +174,30 @@ func (a *announcer) say() {
 			continue
 		}
 		c.begun = true
-		a.sayOff(name, c)
-		a.sayOn(c)
+		a.printOff(name, c)
+		a.printOn(c)
 	}
 }
 
-func (a *announcer) sayOff(name string, c *announced) {
+func (a *announcer) printOff(name string, c *announced) {
 	if c.off != c.said && c.off != "" {
 		fmt.Fprintf(a.err, "%s  is off: %s\n", name, c.off)
 	}
 	c.said = c.off
 }
 
-// sayOn says where a context listens, and what is wrong with it meanwhile.
-func (a *announcer) sayOn(c *announced) {
+// printOn says where a context listens, and what is wrong with it meanwhile.
+func (a *announcer) printOn(c *announced) {
 	if !c.there || !c.state.Phase.Listening() {
-		c.url, c.reason, c.ill = "", "", false
+		c.url, c.reason, c.unreachable = "", "", false
 		return
 	}
 	if url := menu.URL(c.state); url != c.url {
 		c.url = url
-		sayOn(a.out, a.err, c.state)
+		printOn(a.out, a.err, c.state)
 	}
 	switch reason := c.state.Reason; {
-	case reason == "" && c.ill && !c.state.Unknown:
+	case reason == "" && c.unreachable && !c.state.Unknown:
 		fmt.Fprintf(a.err, "%s  is reached again\n", c.state.Name)
 	case reason == c.reason:
 	case reason == "":
@@ -206,9 +206,9 @@ func (a *announcer) sayOn(c *announced) {
 		fmt.Fprintf(a.err, "%s  %s\n", c.state.Name, reason)
 	}
 	if c.state.Phase == session.Unavailable {
-		c.ill = true
+		c.unreachable = true
 	} else if !c.state.Unknown {
-		c.ill = false
+		c.unreachable = false
 	}
 	c.reason = c.state.Reason
 }

@@ -61,12 +61,12 @@ func TestAServeSaysWhatBecomesOfItsContexts(t *testing.T) {
 		{"it fails while a third is on", 2 * time.Hour, []session.State{in(b, session.Failed, "Over."), on("c", "1090")}, "b  is off: Over. Another Fairlead has it.", ""},
 		{"both are well", 2 * time.Hour, []session.State{b, first}, "b  socks5h://127.0.0.1:1081 a  socks5h://127.0.0.1:1080", ""},
 		{"both are deleted", 3 * time.Hour, nil, "b  is off: it is no longer in the kubeconfig a  is off: it is no longer in the kubeconfig", ""},
-		{"not long ago", 3*time.Hour + lostFor - 1, nil, "", ""},
-		{"and stay so", 3*time.Hour + lostFor, nil, "", "context b: it is no longer in the kubeconfig\ncontext a: it is no longer in the kubeconfig"},
+		{"not long ago", 3*time.Hour + goneGrace - 1, nil, "", ""},
+		{"and stay so", 3*time.Hour + goneGrace, nil, "", "context b: it is no longer in the kubeconfig\ncontext a: it is no longer in the kubeconfig"},
 	} {
 		out.Reset()
 		stderr.Reset()
-		wait, err := a.look(session.Snapshot{Contexts: step.contexts}, begun.Add(step.after))
+		wait, err := a.update(session.Snapshot{Contexts: step.contexts}, begun.Add(step.after))
 		got := strings.Join(strings.FieldsFunc(out.String()+stderr.String(), func(r rune) bool { return r == '\n' }), " ")
 		if got != step.prints {
 			t.Errorf("%s: printed %q, want %q", step.what, got, step.prints)
@@ -84,7 +84,7 @@ func TestAServeSaysWhatBecomesOfItsContexts(t *testing.T) {
 	}
 	missing = true
 	for _, after := range []time.Duration{4 * time.Hour, 5 * time.Hour} {
-		if _, err := a.look(session.Snapshot{}, begun.Add(after)); err != nil {
+		if _, err := a.update(session.Snapshot{}, begun.Add(after)); err != nil {
 			t.Errorf("a kubeconfig that is away ends the serve: %v", err)
 		}
 	}

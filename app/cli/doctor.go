@@ -23,8 +23,8 @@ import (
 	"fairlead/proxy"
 )
 
-// doctorLasts bounds a walk; a healthy one takes a second.
-const doctorLasts = time.Minute
+// doctorTimeout bounds a walk; a healthy one takes a second.
+const doctorTimeout = time.Minute
 
 // Doctor walks the way into a context's cluster, with the settings that its proxy would have, and prints each step.
 // What was broken is an error.
@@ -34,7 +34,7 @@ func Doctor(ctx context.Context, o command.Options, name, target string) error {
 		return err
 	}
 	defer p.Close()
-	entry, problem, err := diagnosed(p, name)
+	entry, problem, err := findEntry(p, name)
 	said := p.Problems()
 	if problem != nil {
 		said = p.SettingsProblems() // the step has the others
@@ -56,7 +56,7 @@ func Doctor(ctx context.Context, o command.Options, name, target string) error {
 	if problem != nil {
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Err: problem})
 	} else {
-		err = walk(ctx, p, entry, chart)
+		err = diagnose(ctx, p, entry, chart)
 	}
 	chart.OK = err == nil && chart.Broken == ""
 	if o.Output == "json" {
@@ -68,7 +68,7 @@ func Doctor(ctx context.Context, o command.Options, name, target string) error {
 }
 
 // diagnosed returns the context of that name or, where a kubeconfig that cannot be read may have it, the problem of that.
-func diagnosed(p *instance.Instance, name string) (entry kubeconfig.Context, problem, err error) {
+func findEntry(p *instance.Instance, name string) (entry kubeconfig.Context, problem, err error) {
 	entry, err = p.Find(name)
 	k := p.Kubeconfig.Load()
 	switch {
@@ -85,7 +85,7 @@ func diagnosed(p *instance.Instance, name string) (entry kubeconfig.Context, pro
 }
 
 // walk draws the way to the chart's target.
-func walk(ctx context.Context, p *instance.Instance, entry kubeconfig.Context, chart *chart) error {
+func diagnose(ctx context.Context, p *instance.Instance, entry kubeconfig.Context, chart *chart) error {
 	if entry.Err != nil {
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: entry.Err})
 		return nil
@@ -100,7 +100,7 @@ func walk(ctx context.Context, p *instance.Instance, entry kubeconfig.Context, c
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: err})
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, doctorLasts)
+	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 	defer cancel()
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
@@ -181,7 +181,7 @@ func (c *chart) step(s kube.Step) {
 	if s.Err != nil {
 		state, c.Broken = "BROKEN", s.Name
 	}
-	line := fmt.Sprintf("%s  %-13s  %8s  %s", state, s.Name, took(s.Took), s.Detail)
+	line := fmt.Sprintf("%s  %-13s  %8s  %s", state, s.Name, formatTook(s.Took), s.Detail)
 	fmt.Fprintln(c.to, strings.TrimRight(line, " "))
 	for _, line := range []string{e.Sentence, e.Hint} {
 		if line != "" {
@@ -211,7 +211,7 @@ func (c *chart) verdict() error {
 }
 
 // took is a duration with as many digits as matter.
-func took(d time.Duration) string {
+func formatTook(d time.Duration) string {
 	switch {
 	case d < 10*time.Millisecond:
 		return fmt.Sprintf("%.1f ms", d.Seconds()*1000)

@@ -36,13 +36,13 @@ type contextLine struct {
 	Problem    string        `json:"problem,omitempty"`
 }
 
-// ErrSaid is the error of a command that has said by itself what is wrong.
-var ErrSaid = errors.New("something is wrong, as was said")
+// ErrReported is the error of a command that has said by itself what is wrong.
+var ErrReported = errors.New("something is wrong, as was said")
 
 // List prints the contexts of the files that serve would read. What is wrong with the files is said first, on stderr;
 // a kubeconfig that cannot be read makes the command fail, after the contexts of the others were listed.
 func List(ctx context.Context, o command.Options) error {
-	read := peek()
+	read := peekSettings()
 	instance.UseKubeconfigs(o.Kubeconfig, read)
 	kubeconfig := kubeconfig.Load(o.Kubeconfig)
 	instance.Know(read, kubeconfig)
@@ -53,7 +53,7 @@ func List(ctx context.Context, o command.Options) error {
 	for _, problem := range kubeconfig.Problems {
 		fmt.Fprintln(os.Stderr, "fairlead:", instance.ProblemLine(problem))
 	}
-	if status, err := ask(ctx); err == nil {
+	if status, err := queryStatus(ctx); err == nil {
 		lines = addKept(lines, instance.BrokenFiles(kubeconfig), status)
 		addRunning(lines, status)
 	}
@@ -69,7 +69,7 @@ func List(ctx context.Context, o command.Options) error {
 		fmt.Fprintln(os.Stderr, "fairlead:", instance.NoContexts(kubeconfig))
 	}
 	if err == nil && len(instance.BrokenFiles(kubeconfig)) > 0 {
-		err = ErrSaid
+		err = ErrReported
 	}
 	return err
 }
@@ -160,7 +160,7 @@ func printContexts(out io.Writer, lines []contextLine) error {
 }
 
 // peek reads the settings as far as they can be read; the defaults hold otherwise. It changes nothing on disk.
-func peek() *settings.Settings {
+func peekSettings() *settings.Settings {
 	dir, err := settings.Dir()
 	if err != nil {
 		dir = ""
@@ -173,7 +173,7 @@ func peek() *settings.Settings {
 }
 
 func Names(o command.Options) []string {
-	instance.UseKubeconfigs(o.Kubeconfig, peek())
+	instance.UseKubeconfigs(o.Kubeconfig, peekSettings())
 	var names []string
 	for _, c := range kubeconfig.Load(o.Kubeconfig).Contexts {
 		names = append(names, c.Name)

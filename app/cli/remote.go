@@ -19,8 +19,8 @@ import (
 // ErrNotRunning is what the commands say that need a running Fairlead. Its exit status is 4.
 var ErrNotRunning = errors.New("no Fairlead is running: start one with `fairlead`, or without a desktop with `fairlead serve CONTEXT`")
 
-// askWithin bounds what a running Fairlead may take to answer.
-const askWithin = 5 * time.Second
+// statusTimeout bounds what a running Fairlead may take to answer.
+const statusTimeout = 5 * time.Second
 
 // withClient calls do with a client of the Fairlead that runs, and puts its errors into words.
 func withClient(do func(*control.Client) error) error {
@@ -45,8 +45,8 @@ func withClient(do func(*control.Client) error) error {
 }
 
 // ask is the status of the Fairlead that runs.
-func ask(ctx context.Context) (status control.Status, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
+func queryStatus(ctx context.Context) (status control.Status, err error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	err = withClient(func(c *control.Client) error {
 		status, err = c.Status(ctx)
@@ -56,7 +56,7 @@ func ask(ctx context.Context) (status control.Status, err error) {
 }
 
 // advise adds to an error about contexts what the user may do.
-func advise(ctx context.Context, c *control.Client, names []string, err error) error {
+func withAdvice(ctx context.Context, c *control.Client, names []string, err error) error {
 	switch {
 	case errors.Is(err, session.ErrUnconfirmed):
 		return fmt.Errorf("%w: `fairlead on --yes %s` does it", err, strings.Join(names, " "))
@@ -87,7 +87,7 @@ func unknown(names []string, status control.Status) error {
 
 // Running are the contexts that are not off, for completion.
 func Running(command.Options) []string {
-	status, err := ask(context.Background())
+	status, err := queryStatus(context.Background())
 	if err != nil {
 		return nil
 	}

@@ -29,7 +29,7 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 		return &command.UsageError{Err: err}
 	}
 	p.PrintProblems(p.Outputs.Err)
-	names, err = servable(p, names)
+	names, err = checkNames(p, names)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 }
 
 // servable checks the names before anything starts; none stands for the current context.
-func servable(p *instance.Instance, names []string) ([]string, error) {
+func checkNames(p *instance.Instance, names []string) ([]string, error) {
 	k := p.Kubeconfig.Load()
 	if len(names) == 0 {
 		for _, c := range k.Contexts {
@@ -96,12 +96,12 @@ func servable(p *instance.Instance, names []string) ([]string, error) {
 }
 
 // whosePort tells of a context's port that is taken whether it is the Fairlead that runs who has it.
-func whosePort(ctx context.Context, s session.State) string {
+func portHolder(ctx context.Context, s session.State) string {
 	port := func(address string) uint16 {
 		at, _ := netip.ParseAddrPort(address) // what is none has no port
 		return at.Port()
 	}
-	status, err := ask(ctx)
+	status, err := queryStatus(ctx)
 	if s.Trouble != session.PortTaken || err != nil {
 		return ""
 	}

@@ -58,7 +58,7 @@ func SettingsCheck(_ context.Context, o command.Options) error {
 		fmt.Printf("%s: there is none, so the defaults hold\n", file)
 		return nil
 	}
-	read := peek()
+	read := peekSettings()
 	if err := read.Problem(); err != nil {
 		return err
 	}

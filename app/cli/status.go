@@ -18,7 +18,7 @@ import (
 
 // Status prints what runs. Without a running Fairlead the JSON is {"running": false}, and the exit status 4 in any case.
 func Status(ctx context.Context, o command.Options) error {
-	status, err := ask(ctx)
+	status, err := queryStatus(ctx)
 	if err != nil && !(o.Output == "json" && errors.Is(err, ErrNotRunning)) {
 		return err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,14 +19,14 @@ import (
 	"fairlead/app/snippet"
 )
 
-// settleWithin bounds what contexts may take to switch; the model's own bounds are shorter.
-const settleWithin = time.Minute
+// settleTimeout bounds what contexts may take to switch; the model's own bounds are shorter.
+const settleTimeout = time.Minute
 
 // On switches contexts on in the Fairlead that runs, and prints a line for each as serve does.
 func On(ctx context.Context, o command.Options, names []string) error {
 	return withClient(func(c *control.Client) error {
 		if err := c.On(ctx, names, o.Yes); err != nil {
-			return advise(ctx, c, names, err)
+			return withAdvice(ctx, c, names, err)
 		}
 		states, err := settled(ctx, c, names, func(s session.State) bool {
 			return s.Phase.Listening() || s.Phase == session.Failed || s.Phase == session.Off
@@ -37,19 +38,19 @@ func On(ctx context.Context, o command.Options, names []string) error {
 		for _, s := range states {
 			switch {
 			case !s.Phase.Listening():
-				errs = append(errs, fmt.Errorf("context %s is not on: %s", s.Name, orElse(why(s), "it was switched off meanwhile")))
+				errs = append(errs, fmt.Errorf("context %s is not on: %s", s.Name, cmp.Or(why(s), "it was switched off meanwhile")))
 				continue
 			case s.Reason != "":
 				fmt.Fprintf(os.Stderr, "%s  %s\n", s.Name, s.Reason)
 			}
-			sayOn(os.Stdout, os.Stderr, s)
+			printOn(os.Stdout, os.Stderr, s)
 		}
 		return errors.Join(errs...)
 	})
 }
 
-// sayOn prints how programs of this machine reach a context's proxy to out; what to know about it goes to stderr.
-func sayOn(out, stderr io.Writer, s session.State) {
+// printOn prints how programs of this machine reach a context's proxy to out; what to know about it goes to stderr.
+func printOn(out, stderr io.Writer, s session.State) {
 	for _, note := range []struct {
 		is   bool
 		text string
@@ -75,7 +76,7 @@ func Off(ctx context.Context, o command.Options, names []string) error {
 			err = c.Off(ctx, names)
 		}
 		if err != nil {
-			return advise(ctx, c, names, err)
+			return withAdvice(ctx, c, names, err)
 		}
 		states, err := settled(ctx, c, names, func(s session.State) bool {
 			return s.Wanted || s.Phase == session.Off || s.Phase == session.Failed // wanted again by somebody else
@@ -96,7 +97,7 @@ func Off(ctx context.Context, o command.Options, names []string) error {
 // settled waits until all the named contexts are as done wants them; without names, all contexts there are. One that vanishes
 // counts as done.
 func settled(ctx context.Context, c *control.Client, names []string, done func(session.State) bool) ([]session.State, error) {
-	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	wanted := map[string]bool{}
 	for _, name := range names {
@@ -127,14 +128,14 @@ func settled(ctx context.Context, c *control.Client, names []string, done func(s
 
 // Env prints what makes a program use a context's proxy; what to know about it goes to stderr, for the rest may be evaluated.
 func Env(ctx context.Context, o command.Options, name string) error {
-	program := orElse(o.For, thisShell())
+	program := cmp.Or(o.For, thisShell())
 	if !snippet.Known(program) {
 		return &command.UsageError{Err: &snippet.UnknownKind{ID: program}}
 	}
 	return withClient(func(c *control.Client) error {
 		text, err := c.Env(ctx, name, program)
 		if err != nil {
-			return advise(ctx, c, []string{name}, err)
+			return withAdvice(ctx, c, []string{name}, err)
 		}
 		if text.Note != "" {
 			fmt.Fprintln(os.Stderr, text.Note)
@@ -170,16 +171,9 @@ func SnippetKinds() []string {
 // OpenBrowser has the Fairlead that runs open a browser in a context's cluster.
 func OpenBrowser(ctx context.Context, _ command.Options, name string) error {
 	return withClient(func(c *control.Client) error {
-		return advise(ctx, c, []string{name}, c.Open(ctx, name))
+		return withAdvice(ctx, c, []string{name}, c.Open(ctx, name))
 	})
 }
 
 // why is the reason of a context's state, and what to do about it.
 func why(s session.State) string { return strings.TrimSpace(s.Reason + " " + s.Hint) }
-
-func orElse(text, instead string) string {
-	if text == "" {
-		return instead
-	}
-	return text
-}
