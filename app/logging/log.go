@@ -23,8 +23,8 @@ import (
 // FileName is the file in the state directory; older ones stand beside it with their date.
 const FileName = "fairlead.log"
 
-// flushWithin bounds what the end of the program waits for a console or a disk.
-const flushWithin = time.Second
+// flushTimeout bounds what the end of the program waits for a console or a disk.
+const flushTimeout = time.Second
 
 // Outputs are where the program writes while proxies run: the log's file, stderr and stdout. Each has a goroutine that
 // writes, and nobody else waits for a console that is not read or a disk that hangs.
@@ -89,28 +89,28 @@ func ForPeople(out, to io.Writer, timeFormat string) zerolog.ConsoleWriter {
 	}
 }
 
-// Close writes what is left, as far as that takes no longer than flushWithin.
+// Close writes what is left, as far as that takes no longer than flushTimeout.
 func (o *Outputs) Close() error {
 	var closing sync.WaitGroup
 	closing.Go(func() {
-		if o.file.Close(flushWithin) == nil {
+		if o.file.Close(flushTimeout) == nil {
 			_ = o.close() // every line is in the file, and there is no one left to hear of it
 		}
 	})
-	closing.Go(func() { _ = o.stdout.Close(flushWithin) }) // what nobody reads is not missed
+	closing.Go(func() { _ = o.stdout.Close(flushTimeout) }) // what nobody reads is not missed
 	closing.Wait()
 	// Last, since it may have to say that the file could not be written.
-	_ = o.stderr.Close(flushWithin)
+	_ = o.stderr.Close(flushTimeout)
 	return nil
 }
 
-// LastWords writes text to stderr, and waits for that no longer than flushWithin: the end of the program does not depend on
+// LastWords writes text to stderr, and waits for that no longer than flushTimeout: the end of the program does not depend on
 // whether its console is read.
 func LastWords(text string) {
 	w := spool.New(spool.Config{To: os.Stderr})
 	go w.Run()
 	_, _ = io.WriteString(w, text) // it never fails
-	_ = w.Close(flushWithin)       // there is no other place to say that nobody listens
+	_ = w.Close(flushTimeout)       // there is no other place to say that nobody listens
 }
 
 // A logFile is the log's file, which is opened by the goroutine that writes to it: opening may hang, too.
