@@ -6,7 +6,7 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// init has every error go into the log as one line without what may be a secret, whoever logs it: an error may quote a server.
+// init makes every error in the log a single line with secrets masked, because an error may quote a server.
 func init() {
 	zerolog.ErrorMarshalFunc = func(err error) any {
 		if err == nil {

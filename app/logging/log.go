@@ -1,5 +1,5 @@
-// Package logging is where Fairlead writes: its log file, and the console for what concerns a person. Nobody who logs waits
-// for a disk or a console.
+// Package logging writes Fairlead's log file, and to the console what concerns a person. Writing never waits for a disk
+// or a console.
 package logging
 
 import (
@@ -20,25 +20,25 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// FileName is the file in the state directory; older ones stand beside it with their date.
+// FileName is the log's name in the state directory. Older logs are next to it, with their date.
 const FileName = "fairlead.log"
 
-// flushTimeout bounds what the end of the program waits for a console or a disk.
+// flushTimeout bounds how long the end of the program waits for a console or a disk.
 const flushTimeout = time.Second
 
-// Outputs are where the program writes while proxies run: the log's file, stderr and stdout. Each has a goroutine that
-// writes, and nobody else waits for a console that is not read or a disk that hangs.
+// Outputs are the destinations of a program that runs proxies: the log's file, stderr and stdout. Each has a goroutine
+// that writes, so that no one else waits for a console that is not read or a disk that hangs.
 type Outputs struct {
 	Log                  zerolog.Logger
-	Quiet                zerolog.Logger // the log's file alone, for what a person is told in another way
+	Quiet                zerolog.Logger // the log's file only, for what a person sees elsewhere
 	Out                  io.Writer      // stdout, for whole lines
 	Err                  io.Writer      // stderr, for whole lines
 	file, stderr, stdout *spool.Writer
 	close                func() error // of the file
 }
 
-// Open begins to log to dir/fairlead.log, every connection, and what matters to a person also to stderr. A log
-// that cannot be written is no reason not to start: then stderr alone has it. Close ends what it starts.
+// Open opens the log, dir/fairlead.log. Every connection is logged there, and what matters to a person also on stderr.
+// If the file cannot be written, stderr alone is used. Close ends what Open starts.
 func Open(dir string, stdout, stderr io.Writer) *Outputs {
 	o := &Outputs{
 		stdout: spool.New(spool.Config{To: stdout}),
@@ -69,14 +69,14 @@ func Open(dir string, stdout, stderr io.Writer) *Outputs {
 		go w.Run()
 	}
 	kube.LogTo(o.Log)
-	// Libraries that know no better write there, to stderr: the panel's says so that it waits for one.
+	// Some libraries log to stderr through this logger. The panel's, for one, logs that it waits for a panel.
 	stdlog.SetFlags(0)
 	stdlog.SetOutput(o.Log.With().Str("from", "library").Logger())
 	return o
 }
 
-// ForPeople returns a writer of log lines as people read them, to out, which leads to a file or a terminal. Whatever a line
-// says, it leaves the terminal and the lines after it alone.
+// ForPeople returns a writer that formats log lines for people. It writes to out, and to is the file or terminal behind
+// out. No line can change the terminal or the lines after it.
 func ForPeople(out, to io.Writer, timeFormat string) zerolog.ConsoleWriter {
 	safe := func(value any) string {
 		if value == nil {
@@ -89,31 +89,31 @@ func ForPeople(out, to io.Writer, timeFormat string) zerolog.ConsoleWriter {
 	}
 }
 
-// Close writes what is left, as far as that takes no longer than flushTimeout.
+// Close writes what is left, but waits at most flushTimeout.
 func (o *Outputs) Close() error {
 	var closing sync.WaitGroup
 	closing.Go(func() {
 		if o.file.Close(flushTimeout) == nil {
-			_ = o.close() // every line is in the file, and there is no one left to hear of it
+			_ = o.close()
 		}
 	})
-	closing.Go(func() { _ = o.stdout.Close(flushTimeout) }) // what nobody reads is not missed
+	closing.Go(func() { _ = o.stdout.Close(flushTimeout) })
 	closing.Wait()
-	// Last, since it may have to say that the file could not be written.
+	// The log is last, because it may have to report that the file could not be written.
 	_ = o.stderr.Close(flushTimeout)
 	return nil
 }
 
-// LastWords writes text to stderr, and waits for that no longer than flushTimeout: the end of the program does not depend on
-// whether its console is read.
+// LastWords writes text to stderr and waits at most flushTimeout, so that the program ends even if its console is not
+// read.
 func LastWords(text string) {
 	w := spool.New(spool.Config{To: os.Stderr})
 	go w.Run()
-	_, _ = io.WriteString(w, text) // it never fails
-	_ = w.Close(flushTimeout)       // there is no other place to say that nobody listens
+	_, _ = io.WriteString(w, text)
+	_ = w.Close(flushTimeout)
 }
 
-// A logFile is the log's file, which is opened by the goroutine that writes to it: opening may hang, too.
+// A logFile is the log's file. The goroutine that writes opens it, because opening may hang, too.
 type logFile struct {
 	path string
 	file *lumberjack.Logger
@@ -121,12 +121,13 @@ type logFile struct {
 
 func (f *logFile) Write(line []byte) (int, error) {
 	if f.file == nil {
-		// A tray and a serve may write to one file: made here, it is opened to append, and neither overwrites the other.
+		// A tray and a serve may write to the same file. It is created here and then opened to append, so that neither
+		// overwrites the other.
 		made, err := ownfile.Create(f.path)
 		if err != nil {
-			return 0, err // the library would wait for a pipe's reader
+			return 0, err // the library would wait for the reader of a pipe
 		}
-		_ = made.Close() // nothing was written
+		_ = made.Close()
 		f.file = &lumberjack.Logger{Filename: f.path, MaxSize: 10, MaxBackups: 3}
 	}
 	return f.file.Write(line)
@@ -139,7 +140,7 @@ func (f *logFile) Close() error {
 	return f.file.Close()
 }
 
-// levelled passes on lines of a level and above.
+// levelled passes on lines of at least a level.
 type levelled struct {
 	io.Writer
 	from zerolog.Level
