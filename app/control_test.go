@@ -329,9 +329,9 @@ func TestLogLinesSayTheirContextAndUnits(t *testing.T) {
 func TestMistakesAreToldInOneSentence(t *testing.T) {
 	r := serving(t, "demo")
 	for line, want := range map[string]string{
-		"on nonsense":               `no context "nonsense" in the Fairlead that runs, which has demo, demo-team`,
-		"off demo x":                `no context "x" in the Fairlead that runs, which has demo, demo-team`,
-		"open demi":                 `no context "demi" in the Fairlead that runs; close to it: demo`,
+		"on nonsense":               `no context "nonsense" in the running Fairlead, which has demo, demo-team`,
+		"off demo x":                `no context "x" in the running Fairlead, which has demo, demo-team`,
+		"open demi":                 `no context "demi" in the running Fairlead; close to it: demo`,
 		"env demo --for cobol":      `no snippet for "cobol"; there are bash,`,
 		"env":                       "env takes the name of a context (fairlead list shows them)",
 		"serve x":                   `no context "x" in the kubeconfig, which has `,

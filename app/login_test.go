@@ -85,7 +85,7 @@ func TestALoginThatRunsOutIsSaidAndHealsByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait("new login", func() bool { return strings.HasSuffix(ask(), " 200") })
-	wait("word of that on stderr", func() bool { return strings.Contains(r.stderr.String(), "is reached again") })
+	wait("word of that on stderr", func() bool { return strings.Contains(r.stderr.String(), "is reachable again") })
 }
 
 func count(t *testing.T, runs string) int {

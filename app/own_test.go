@@ -316,7 +316,7 @@ func TestOnlySuccessIsCalledReachedAgain(t *testing.T) {
 		}
 		return strings.Contains(r.stderr.String(), "demo  Nothing listens at the address of the API server "+server)
 	})
-	if strings.Contains(r.stderr.String(), "is reached again") {
+	if strings.Contains(r.stderr.String(), "is reachable again") {
 		t.Errorf("it was never reached:\n%s", r.stderr)
 	}
 	writeFile(t, file, string(text))
@@ -325,5 +325,5 @@ func TestOnlySuccessIsCalledReachedAgain(t *testing.T) {
 		conn.Close()
 		return reply == 0
 	})
-	says("demo  is reached again")
+	says("demo  is reachable again")
 }

@@ -533,7 +533,7 @@ func TestAPortOfTheFairleadThatRunsIsCalledSo(t *testing.T) {
 	first := serving(t, "demo")
 	second := start(t, first.home(), "serve", "--kubeconfig", cluster.Kubeconfig, "demo")
 	second.wait(t, 30*time.Second)
-	if said := second.stderr.String(); second.status() != 1 || !strings.Contains(said, fmt.Sprintf("It is the Fairlead that runs, process %d", first.cmd.Process.Pid)) {
+	if said := second.stderr.String(); second.status() != 1 || !strings.Contains(said, fmt.Sprintf("It is the running Fairlead, process %d", first.cmd.Process.Pid)) {
 		t.Errorf("exit status %d, stderr:\n%s", second.status(), said)
 	}
 }

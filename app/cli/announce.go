@@ -13,34 +13,33 @@ import (
 	"fairlead/app/session"
 )
 
-// goneGrace is how long the last contexts of a serve have to be gone from a kubeconfig before it ends: tools delete an entry to
-// write it again.
+// goneGrace is how long the last contexts of a serve have to be gone from the kubeconfig before it ends. Tools delete
+// an entry to write it again.
 const goneGrace = 10 * time.Second
 
-// An announcer tells the terminal of a serve what becomes of the contexts on its command line, and knows when there is
-// nothing left to serve.
+// An announcer prints what happens to the contexts of a serve, and decides when there is nothing left to serve.
 type announcer struct {
 	names    []string
 	contexts map[string]*announced
 	out, err io.Writer
-	holder   func(session.State) string // says who has a port that is taken
-	gone     func(file string) bool     // whether what is not in a kubeconfig file is gone for good
+	holder   func(session.State) string // returns which program has a port that is taken
+	gone     func(file string) bool     // reports whether a context missing from a kubeconfig file is gone for good
 }
 
-// An announced is one context, and what was said of it last.
+// An announced is one context, with what was printed of it last.
 type announced struct {
 	state session.State // as last seen
 	there bool          // it was in the last snapshot
-	lost  time.Time     // since when it is gone for good, as far as its file tells; zero: it is not
+	lost  time.Time     // since when it is gone for good, as far as can be known; zero if it is not
 
-	cause  string // why it is off though nobody switched it off, in the model's words
-	off    string // the same as it is said; empty: it is on, or was switched off
-	url    string // where it was said to listen; empty: it is not
-	reason string // what was said to be wrong while it listens, and its kind
+	cause  string // the model's reason why it is off; empty if it is on or was switched off
+	off    string // the cause as it is printed
+	url    string // the URL printed last; empty while it does not listen
+	reason string // the trouble printed last while it listens
 
-	unreachable bool   // it was said not to be reached, and has not been since
-	said        string // the last off that was said
-	begun       bool   // something was said of it
+	unreachable bool   // printed as unreachable, and not as reachable since
+	said        string // the last off that was printed
+	begun       bool   // something was printed of it
 }
 
 func newAnnouncer(ctx context.Context, p *instance.Instance, names []string) *announcer {
@@ -55,8 +54,8 @@ func newAnnouncer(ctx context.Context, p *instance.Instance, names []string) *an
 	return a
 }
 
-// run prints a line for each context as it begins to listen, in the order named, and then what becomes of it. It returns
-// when ctx ends or, with the reasons, when none of the contexts is on and none will be by itself.
+// run prints a line for each context when it begins to listen, in the order named, and then what happens to it. It
+// returns when ctx ends or, with the reasons, when none of the contexts is on and none will be by itself.
 func (a *announcer) run(ctx context.Context, model *session.Manager) error {
 	ctx, cancel := context.WithCancel(ctx)
 	seen := make(chan session.Snapshot)
@@ -79,7 +78,7 @@ func (a *announcer) run(ctx context.Context, model *session.Manager) error {
 		select {
 		case snapshot, more := <-seen:
 			if !more {
-				return ctx.Err() // nil when the model has ended
+				return ctx.Err() // nil if the model has ended
 			}
 			last = snapshot
 		case <-timer.C:
@@ -94,8 +93,8 @@ func (a *announcer) run(ctx context.Context, model *session.Manager) error {
 	}
 }
 
-// look says what is new in a snapshot. It returns when to look again though nothing has changed, or why there is nothing
-// left to serve.
+// update prints what is new in a snapshot. It returns how long to wait if nothing changes, or why there is nothing left
+// to serve.
 func (a *announcer) update(snapshot session.Snapshot, now time.Time) (wait time.Duration, over error) {
 	idle := true
 	for _, c := range a.contexts {
@@ -126,10 +125,10 @@ func (a *announcer) update(snapshot session.Snapshot, now time.Time) (wait time.
 	return wait, nil
 }
 
-// never is longer than anything that is waited for.
+// never is longer than any wait.
 const never = time.Hour
 
-// judge finds out why a context is off, if nobody switched it off.
+// findCause sets why a context is off, unless it was switched off.
 func (a *announcer) findCause(c *announced) {
 	cause, says := "", func() string { return c.cause }
 	switch {
@@ -149,7 +148,8 @@ func (a *announcer) findCause(c *announced) {
 	}
 }
 
-// left is how long to wait before a context counts as gone for good: never while it is not, 0 or less when it does.
+// remaining returns how long to wait until a context counts as gone for good: never if it is not gone, and 0 or less if
+// the time is over.
 func (a *announcer) remaining(c *announced, now time.Time) time.Duration {
 	switch {
 	case c.off == "" || !c.there && !a.gone(c.state.File):
@@ -163,7 +163,7 @@ func (a *announcer) remaining(c *announced, now time.Time) time.Duration {
 	return goneGrace - now.Sub(c.lost)
 }
 
-// say prints what is new. The first line of each context comes in the order of the names.
+// print prints what is new. The first lines of the contexts come in the order of their names.
 func (a *announcer) print() {
 	waiting := false
 	for _, name := range a.names {
@@ -186,7 +186,7 @@ func (a *announcer) printOff(name string, c *announced) {
 	c.said = c.off
 }
 
-// printOn says where a context listens, and what is wrong with it meanwhile.
+// printOn prints where a context listens, and its trouble meanwhile.
 func (a *announcer) printOn(c *announced) {
 	if !c.there || !c.state.Phase.Listening() {
 		c.url, c.reason, c.unreachable = "", "", false
@@ -198,10 +198,10 @@ func (a *announcer) printOn(c *announced) {
 	}
 	switch reason := c.state.Reason; {
 	case reason == "" && c.unreachable && !c.state.Unknown:
-		fmt.Fprintf(a.err, "%s  is reached again\n", c.state.Name)
+		fmt.Fprintf(a.err, "%s  is reachable again\n", c.state.Name)
 	case reason == c.reason:
 	case reason == "":
-		fmt.Fprintf(a.err, "%s  has taken the change up\n", c.state.Name)
+		fmt.Fprintf(a.err, "%s  has applied the change\n", c.state.Name)
 	default:
 		fmt.Fprintf(a.err, "%s  %s\n", c.state.Name, reason)
 	}

@@ -8,7 +8,7 @@ import (
 	"fairlead/app/session"
 )
 
-// What serve prints from one snapshot to the next, and when it ends.
+// The rows are what serve prints from one snapshot to the next, and when it ends.
 func TestAServeSaysWhatBecomesOfItsContexts(t *testing.T) {
 	var out, stderr strings.Builder
 	missing := false // the kubeconfig
@@ -40,13 +40,13 @@ func TestAServeSaysWhatBecomesOfItsContexts(t *testing.T) {
 		{"the second listens first", 0, []session.State{in(b, session.Starting, ""), first}, "", ""},
 		{"both listen", 0, []session.State{b, first}, "b  socks5h://127.0.0.1:1081 a  socks5h://127.0.0.1:1080", ""},
 		{"one is not reached", 0, []session.State{b, in(first, session.Unavailable, "No way.")}, "a  No way.", ""},
-		{"it is", 0, []session.State{b, first}, "a  is reached again", ""},
+		{"it is", 0, []session.State{b, first}, "a  is reachable again", ""},
 		{"it is not again", 0, []session.State{b, in(first, session.Unavailable, "No way.")}, "a  No way.", ""},
-		{"its entry changes", 0, []session.State{b, untried}, "a  has taken the change up", ""},
+		{"its entry changes", 0, []session.State{b, untried}, "a  has applied the change", ""},
 		{"nobody has tried it", 0, []session.State{b, untried}, "", ""},
 		{"it is as ill as before", 0, []session.State{b, in(first, session.Unavailable, "No way.")}, "a  No way.", ""},
-		{"its entry changes again", 0, []session.State{b, untried}, "a  has taken the change up", ""},
-		{"a try works", 0, []session.State{b, first}, "a  is reached again", ""},
+		{"its entry changes again", 0, []session.State{b, untried}, "a  has applied the change", ""},
+		{"a try works", 0, []session.State{b, first}, "a  is reachable again", ""},
 		{"a change while it is well", 0, []session.State{b, untried}, "", ""},
 		{"which works", 0, []session.State{b, first}, "", ""},
 		{"it gets a taken port", 0, []session.State{b, in(first, session.Stopping, "")}, "", ""},

@@ -23,13 +23,13 @@ import (
 	"fairlead/proxy"
 )
 
-// doctorTimeout bounds a walk; a healthy one takes a second.
+// doctorTimeout bounds a diagnosis; a healthy one takes a second.
 const doctorTimeout = time.Minute
 
-// Doctor walks the way into a context's cluster, with the settings that its proxy would have, and prints each step.
-// What was broken is an error.
+// Doctor checks the path into a context's cluster, with the settings that its proxy would use, and prints each step. It
+// returns an error if a step failed.
 func Doctor(ctx context.Context, o command.Options, name, target string) error {
-	p, err := instance.Open(o.Kubeconfig, io.Discard) // the log's lines are no steps
+	p, err := instance.Open(o.Kubeconfig, io.Discard) // log lines are not steps
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func Doctor(ctx context.Context, o command.Options, name, target string) error {
 	entry, problem, err := findEntry(p, name)
 	said := p.Problems()
 	if problem != nil {
-		said = p.SettingsProblems() // the step has the others
+		said = p.SettingsProblems() // the step prints the kubeconfig's
 	}
 	for _, line := range said {
 		fmt.Fprintln(os.Stderr, "fairlead:", line)
@@ -67,7 +67,8 @@ func Doctor(ctx context.Context, o command.Options, name, target string) error {
 	return errors.Join(err, chart.verdict())
 }
 
-// diagnosed returns the context of that name or, where a kubeconfig that cannot be read may have it, the problem of that.
+// findEntry returns the context with that name or, if it may be in a kubeconfig that cannot be read, the problem of
+// that file.
 func findEntry(p *instance.Instance, name string) (entry kubeconfig.Context, problem, err error) {
 	entry, err = p.Find(name)
 	k := p.Kubeconfig.Load()
@@ -84,7 +85,7 @@ func findEntry(p *instance.Instance, name string) (entry kubeconfig.Context, pro
 	return entry, nil, err
 }
 
-// walk draws the way to the chart's target.
+// diagnose prints the steps to the chart's target.
 func diagnose(ctx context.Context, p *instance.Instance, entry kubeconfig.Context, chart *chart) error {
 	if entry.Err != nil {
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: entry.Err})
@@ -118,7 +119,7 @@ func diagnose(ctx context.Context, p *instance.Instance, entry kubeconfig.Contex
 	return runErr
 }
 
-// ownAddress tells whether a proxy of ours listens at an address, or will: the app itself is another process.
+// ownAddress reports whether one of our proxies listens at an address, or will. The proxies run in another process.
 func ownAddress(p *instance.Instance, address netip.AddrPort) bool {
 	for _, c := range p.Kubeconfig.Load().Contexts {
 		s := p.Settings.Effective(c.Name)
@@ -129,7 +130,8 @@ func ownAddress(p *instance.Instance, address netip.AddrPort) bool {
 	return false
 }
 
-// hostAndPort takes a URL for its host and port, and anything else as it is. What no client could ask for is a usage error.
+// hostAndPort returns the host and port of a URL, and anything else unchanged. What no client could ask for is a usage
+// error.
 func hostAndPort(target string) (string, error) {
 	if u, err := url.Parse(target); err == nil && u.Host != "" {
 		target = u.Host
@@ -147,7 +149,7 @@ func hostAndPort(target string) (string, error) {
 	return "", &command.UsageError{Err: fmt.Errorf("%q is neither HOST nor HOST:PORT, as a client would ask for it", target)}
 }
 
-// A chart prints the steps of a walk. Its JSON form is for scripts and stays as it is.
+// A chart prints the steps of a diagnosis. Scripts read its JSON form, which must not change.
 type chart struct {
 	Context string      `json:"context"`
 	Target  string      `json:"target,omitempty"`
@@ -156,7 +158,7 @@ type chart struct {
 	Steps   []chartStep `json:"steps"`
 
 	to     io.Writer
-	others proxy.Dialer // to what is not the cluster's
+	others proxy.Dialer // for hosts outside the cluster
 }
 
 type chartStep struct {
@@ -190,7 +192,7 @@ func (c *chart) step(s kube.Step) {
 	}
 }
 
-// through says which forward proxy is on the way to a host outside, if there is one.
+// through describes the forward proxy on the way to a host outside, if there is one.
 func (c *chart) through(ctx context.Context, address string) string {
 	forwarder, ok := c.others.(proxy.Forwarder)
 	if !ok {
@@ -207,10 +209,10 @@ func (c *chart) verdict() error {
 	if c.Broken == "" {
 		return nil
 	}
-	return fmt.Errorf("the way breaks at: %s", c.Broken)
+	return fmt.Errorf("the path is broken at: %s", c.Broken)
 }
 
-// took is a duration with as many digits as matter.
+// formatTook returns a duration with as many digits as are significant.
 func formatTook(d time.Duration) string {
 	switch {
 	case d < 10*time.Millisecond:

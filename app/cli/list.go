@@ -21,7 +21,7 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// A contextLine is what the list command says of one context; its JSON form is for scripts and stays as it is.
+// A contextLine is what the list command prints of one context. Scripts read its JSON form, which must not change.
 type contextLine struct {
 	Name       string        `json:"name"`
 	Cluster    string        `json:"cluster"`
@@ -30,17 +30,17 @@ type contextLine struct {
 	File       string        `json:"file"`
 	Current    bool          `json:"current"`
 	Production bool          `json:"production,omitempty"`
-	Port       int           `json:"port,omitempty"`    // that it listens on; else the settings', or one remembered from an earlier start
-	Phase      session.Phase `json:"phase,omitempty"`   // in the Fairlead that runs; empty if none does
+	Port       int           `json:"port,omitempty"`    // where it listens; otherwise from the settings or the state file
+	Phase      session.Phase `json:"phase,omitempty"`   // in the running Fairlead; empty if there is none
 	Address    string        `json:"address,omitempty"` // where it listens; empty if it does not
 	Problem    string        `json:"problem,omitempty"`
 }
 
-// ErrReported is the error of a command that has said by itself what is wrong.
-var ErrReported = errors.New("something is wrong, as was said")
+// ErrReported is the error of a command that has printed itself what is wrong.
+var ErrReported = errors.New("already reported")
 
-// List prints the contexts of the files that serve would read. What is wrong with the files is said first, on stderr;
-// a kubeconfig that cannot be read makes the command fail, after the contexts of the others were listed.
+// List prints the contexts of the files that serve would read. It prints problems of the files first, on stderr. It
+// fails if a kubeconfig cannot be read, but lists the contexts of the others.
 func List(ctx context.Context, o command.Options) error {
 	read := peekSettings()
 	instance.UseKubeconfigs(o.Kubeconfig, read)
@@ -98,7 +98,7 @@ func contextLines(contexts []kubeconfig.Context, effective func(name string) set
 	return lines
 }
 
-// addKept adds the contexts that the running Fairlead still has of files that cannot be read now.
+// addKept adds the contexts that the running Fairlead still has from files that cannot be read now.
 func addKept(lines []contextLine, broken []string, status control.Status) []contextLine {
 	listed := map[string]bool{}
 	for _, l := range lines {
@@ -112,8 +112,8 @@ func addKept(lines []contextLine, broken []string, status control.Status) []cont
 	return lines
 }
 
-// addRunning adds how the contexts fare in the Fairlead that runs. It may have been started with another kubeconfig, so only
-// contexts of the same file are taken for the same.
+// addRunning adds the states of the contexts in the running Fairlead. It may have been started with another kubeconfig,
+// so contexts with the same name match only if they are from the same file.
 func addRunning(lines []contextLine, status control.Status) {
 	states := map[string]session.State{}
 	for _, c := range status.Contexts {
@@ -159,7 +159,7 @@ func printContexts(out io.Writer, lines []contextLine) error {
 	return w.Flush()
 }
 
-// peek reads the settings as far as they can be read; the defaults hold otherwise. It changes nothing on disk.
+// peekSettings reads the settings, with the defaults where they cannot be read. It changes nothing on disk.
 func peekSettings() *settings.Settings {
 	dir, err := settings.Dir()
 	if err != nil {
@@ -172,6 +172,7 @@ func peekSettings() *settings.Settings {
 	return settings.Peek(dir, file)
 }
 
+// Names returns the names of the contexts, for completion.
 func Names(o command.Options) []string {
 	instance.UseKubeconfigs(o.Kubeconfig, peekSettings())
 	var names []string

@@ -23,8 +23,8 @@ import (
 // logTail is how much of the log's end is shown, in bytes.
 const logTail = 64 << 10
 
-// Logs prints the end of the log, for people or line by line as it was written, and with follow what comes, until ctx
-// ends.
+// Logs prints the end of the log, for people or line by line as it was written. With follow it also prints what is
+// added, until ctx ends.
 func Logs(ctx context.Context, o command.Options) error {
 	dir, err := settings.Dir()
 	if err != nil {
@@ -55,7 +55,7 @@ func Logs(ctx context.Context, o command.Options) error {
 	return t.err
 }
 
-// logPrinter returns what prints a line of the log for people, and as it is where it is not the log's.
+// logPrinter returns a function that prints a line of the log for people. It prints other lines unchanged.
 func logPrinter(out io.Writer) func(line []byte) error {
 	people := logging.ForPeople(out, out, time.DateTime)
 	return func(line []byte) error {
@@ -67,8 +67,8 @@ func logPrinter(out io.Writer) func(line []byte) error {
 	}
 }
 
-// logLines returns what prints a line of the log as it was written, an object in JSON. A line that is none is wrapped in
-// one as its message.
+// logLines returns a function that prints a line of the log as it was written, a JSON object. It wraps other lines in
+// an object, as its message.
 func logLines(out io.Writer) func(line []byte) error {
 	return func(line []byte) error {
 		if !json.Valid(line) {
@@ -83,16 +83,16 @@ func logLines(out io.Writer) func(line []byte) error {
 	}
 }
 
-// tail reads the log as it grows, also when it is begun anew under its name.
+// A tail reads the log as it grows, and follows it when a new file replaces it.
 type tail struct {
 	path string
 	show func(line []byte) error // prints a line
 	file *os.File
-	rest []byte // of a line that is not whole yet
+	rest []byte // an incomplete line
 	err  error  // of show
 }
 
-// begin shows the end of what is there.
+// begin shows the end of the file.
 func (t *tail) begin() error {
 	file, err := ownfile.Open(t.path)
 	if err != nil {
@@ -107,13 +107,13 @@ func (t *tail) begin() error {
 		if _, err := file.Seek(skip, io.SeekStart); err != nil {
 			return err
 		}
-		t.drain(true) // it begins in the midst of a line
+		t.drain(true) // the read begins in the middle of a line
 	}
 	t.more()
 	return nil
 }
 
-// more shows what has come since.
+// more shows what was added.
 func (t *tail) more() {
 	t.drain(false)
 	now, err := os.Stat(t.path)
@@ -124,7 +124,7 @@ func (t *tail) more() {
 		if old, err := t.file.Stat(); err == nil && os.SameFile(old, now) {
 			return
 		}
-		t.drain(false) // what came before the other took its place
+		t.drain(false) // lines written before the file was replaced
 		t.close()
 	}
 	if t.file, err = ownfile.Open(t.path); err != nil {
@@ -135,7 +135,7 @@ func (t *tail) more() {
 	t.drain(false)
 }
 
-// drain shows the whole lines there are, or passes over the first.
+// drain shows the complete lines that can be read. If skip is set, it only discards the first.
 func (t *tail) drain(skip bool) {
 	chunk := make([]byte, 32<<10)
 	for t.file != nil && t.err == nil {
@@ -160,7 +160,7 @@ func (t *tail) drain(skip bool) {
 
 func (t *tail) close() {
 	if t.file != nil {
-		_ = t.file.Close() // it was only read
+		_ = t.file.Close()
 		t.file = nil
 	}
 }

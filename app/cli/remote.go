@@ -16,13 +16,13 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// ErrNotRunning is what the commands say that need a running Fairlead. Its exit status is 4.
+// ErrNotRunning is returned by the commands that need a running Fairlead. Its exit status is 4.
 var ErrNotRunning = errors.New("no Fairlead is running: start one with `fairlead`, or without a desktop with `fairlead serve CONTEXT`")
 
-// statusTimeout bounds what a running Fairlead may take to answer.
+// statusTimeout bounds how long a running Fairlead may take to answer.
 const statusTimeout = 5 * time.Second
 
-// withClient calls do with a client of the Fairlead that runs, and puts its errors into words.
+// withClient calls do with a client of the running Fairlead, and words its errors for users.
 func withClient(do func(*control.Client) error) error {
 	dir, err := settings.Dir()
 	if err != nil {
@@ -44,7 +44,7 @@ func withClient(do func(*control.Client) error) error {
 	return err
 }
 
-// ask is the status of the Fairlead that runs.
+// queryStatus returns the status of the running Fairlead.
 func queryStatus(ctx context.Context) (status control.Status, err error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
@@ -55,7 +55,7 @@ func queryStatus(ctx context.Context) (status control.Status, err error) {
 	return status, err
 }
 
-// advise adds to an error about contexts what the user may do.
+// withAdvice adds to an error about contexts what the user can do.
 func withAdvice(ctx context.Context, c *control.Client, names []string, err error) error {
 	switch {
 	case errors.Is(err, session.ErrUnconfirmed):
@@ -70,7 +70,8 @@ func withAdvice(ctx context.Context, c *control.Client, names []string, err erro
 	return err
 }
 
-// unknown names the contexts that the Fairlead that runs does not have, and those that may have been meant.
+// unknown returns an error for the contexts that the running Fairlead does not have, with the names that may have been
+// meant.
 func unknown(names []string, status control.Status) error {
 	var contexts []kubeconfig.Context
 	for _, s := range status.Contexts {
@@ -79,13 +80,13 @@ func unknown(names []string, status control.Status) error {
 	var errs []error
 	for _, name := range names {
 		if !slices.ContainsFunc(contexts, func(c kubeconfig.Context) bool { return c.Name == name }) {
-			errs = append(errs, fmt.Errorf("no context %q in the Fairlead that runs%s", name, instance.Suggest(name, contexts)))
+			errs = append(errs, fmt.Errorf("no context %q in the running Fairlead%s", name, instance.Suggest(name, contexts)))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Running are the contexts that are not off, for completion.
+// Running returns the contexts that are not off, for completion.
 func Running(command.Options) []string {
 	status, err := queryStatus(context.Background())
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package cli is what each command does, but for the tray: it prints, asks the running Fairlead through its control
-// socket, or runs contexts in the foreground. Which words the command line has is package command's.
+// Package cli implements the commands, except the tray: it prints, queries the running Fairlead through its control
+// socket, or runs contexts in the foreground. Package command parses the command line.
 package cli
 
 import (
@@ -17,8 +17,8 @@ import (
 	"fairlead/app/session"
 )
 
-// Serve runs the proxies of the named contexts in the foreground, until ctx ends or none of them is
-// left. The trouble of one is its own: it is off, and the others stay.
+// Serve runs the proxies of the named contexts in the foreground, until ctx ends or none of them is left. If one fails,
+// it is off, and the others stay on.
 func Serve(ctx context.Context, o command.Options, names []string) error {
 	p, err := instance.Open(o.Kubeconfig, os.Stderr)
 	if err != nil {
@@ -34,7 +34,7 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 		return err
 	}
 	if o.Listen != "" {
-		if err := listenAt(p, o.Listen, names[0]); err != nil { // there is one
+		if err := listenAt(p, o.Listen, names[0]); err != nil {
 			return err
 		}
 	}
@@ -51,7 +51,7 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 		for _, name := range names {
 			err := commands.Do(ctx, session.Set{Name: name, On: true, Confirmed: true, WhenUsable: true})
 			if err != nil && !errors.Is(err, session.ErrUnusable) && !errors.Is(err, session.ErrUnknownContext) {
-				return err // else the announcer says why it is off
+				return err // otherwise the announcer prints why it is off
 			}
 		}
 		return newAnnouncer(ctx, p, names).run(ctx, model)
@@ -65,7 +65,7 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 	return err
 }
 
-// servable checks the names before anything starts; none stands for the current context.
+// checkNames checks the names before anything starts. Without names it returns the current context.
 func checkNames(p *instance.Instance, names []string) ([]string, error) {
 	k := p.Kubeconfig.Load()
 	if len(names) == 0 {
@@ -95,10 +95,10 @@ func checkNames(p *instance.Instance, names []string) ([]string, error) {
 	return unique, nil
 }
 
-// whosePort tells of a context's port that is taken whether it is the Fairlead that runs who has it.
+// portHolder returns a sentence if the port that a context cannot have is used by the running Fairlead.
 func portHolder(ctx context.Context, s session.State) string {
 	port := func(address string) uint16 {
-		at, _ := netip.ParseAddrPort(address) // what is none has no port
+		at, _ := netip.ParseAddrPort(address) // an address that does not parse has port 0
 		return at.Port()
 	}
 	status, err := queryStatus(ctx)
@@ -107,14 +107,14 @@ func portHolder(ctx context.Context, s session.State) string {
 	}
 	for _, c := range status.Contexts {
 		if c.Phase.Listening() && port(c.Address) == port(s.Address) {
-			return fmt.Sprintf(" It is the Fairlead that runs, process %d, with context %s; --listen takes another address.", status.Program.PID, c.Name)
+			return fmt.Sprintf(" It is the running Fairlead, process %d, with context %s; --listen takes another address.", status.Program.PID, c.Name)
 		}
 	}
 	return ""
 }
 
-// listenAt has a context listen at host:port, which may be open to other machines only where they must show a password or
-// a client certificate.
+// listenAt makes a context listen at host:port. It may be open to other machines only if clients need a password or a
+// certificate.
 func listenAt(p *instance.Instance, address, name string) error {
 	full := strings.Replace(address, "localhost:", "127.0.0.1:", 1)
 	if strings.HasPrefix(full, ":") {

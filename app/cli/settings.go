@@ -19,7 +19,7 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// SettingsExample prints the settings' example, or writes it where there are no settings.
+// SettingsExample prints the example settings, or writes them if there are no settings.
 func SettingsExample(_ context.Context, o command.Options) error {
 	if !o.Write {
 		_, err := os.Stdout.Write(settings.Example())
@@ -39,6 +39,7 @@ func SettingsExample(_ context.Context, o command.Options) error {
 	return err
 }
 
+// SettingsPath prints the path of the settings.
 func SettingsPath(context.Context, command.Options) error {
 	file, err := settings.ConfigFile()
 	if err == nil {
@@ -47,8 +48,8 @@ func SettingsPath(context.Context, command.Options) error {
 	return err
 }
 
-// SettingsCheck prints what is wrong in the settings and with what they name: certificates, kubeconfig files, the browser,
-// contexts. Something that is wrong is an error; a context that no kubeconfig has today is not, nor one that has to leave its port.
+// SettingsCheck prints what is wrong in the settings and with what they name: certificates, kubeconfig files, the
+// browser, contexts. A context that no kubeconfig has today is not an error, nor is one that has to leave its port.
 func SettingsCheck(_ context.Context, o command.Options) error {
 	file, err := settings.ConfigFile()
 	if err != nil {
@@ -93,7 +94,7 @@ func SettingsCheck(_ context.Context, o command.Options) error {
 	return nil
 }
 
-// wrongReference looks at what the settings name.
+// wrongReference returns what is wrong with a file or name in the settings.
 func wrongReference(r settings.Reference) error {
 	switch {
 	case r.TLS != nil:
@@ -104,7 +105,7 @@ func wrongReference(r settings.Reference) error {
 	return wrongBrowser(r.Browser)
 }
 
-// wrongCertificate returns what keeps a listener's certificate from being used, or from being accepted.
+// wrongCertificate returns why a listener's certificate cannot be used, or would not be accepted.
 func wrongCertificate(files settings.TLS) error {
 	config, err := gateway.ListenerTLS(files)
 	if err != nil {
@@ -116,7 +117,7 @@ func wrongCertificate(files settings.TLS) error {
 	return nil
 }
 
-// wrongKubeconfig returns the first thing that is wrong with one kubeconfig file.
+// wrongKubeconfig returns the first problem of a kubeconfig file.
 func wrongKubeconfig(file string) error {
 	k := kubeconfig.Load(file)
 	switch {
@@ -150,7 +151,7 @@ func wrongBrowser(name string) error {
 	return fmt.Errorf("no browser %q was found; there are %s", name, strings.Join(titles, ", "))
 }
 
-// unsafeContexts are those contexts that could not be switched on with these settings, each as a problem.
+// unsafeContexts returns the contexts that could not be switched on with these settings, each as a problem.
 func unsafeContexts(read *settings.Settings, contexts []kubeconfig.Context) (problems []settings.Problem) {
 	for _, c := range contexts {
 		if text := read.Effective(c.Name).Problem; text != "" {

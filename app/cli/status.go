@@ -16,7 +16,8 @@ import (
 	"fairlead/app/session"
 )
 
-// Status prints what runs. Without a running Fairlead the JSON is {"running": false}, and the exit status 4 in any case.
+// Status prints the state of the running Fairlead. Without one the JSON is {"running": false}, and the exit status is 4
+// in any case.
 func Status(ctx context.Context, o command.Options) error {
 	status, err := queryStatus(ctx)
 	if err != nil && !(o.Output == "json" && errors.Is(err, ErrNotRunning)) {
@@ -38,7 +39,7 @@ func Status(ctx context.Context, o command.Options) error {
 	}{true, status})
 }
 
-// printStatus is the status for people: the contexts that are on or failed, each with what is wrong below it.
+// printStatus prints the status for people: the contexts that are on or failed, each with its problems below.
 func printStatus(out io.Writer, status control.Status, now time.Time) error {
 	where := "in the panel"
 	if status.Program.Kind == "serve" {
@@ -71,7 +72,7 @@ func printStatus(out io.Writer, status control.Status, now time.Time) error {
 	return nil
 }
 
-// statusCells are the cells of a context behind its state.
+// statusCells returns the cells of a context after its state.
 func statusCells(c control.Context, now time.Time) string {
 	if !c.Phase.Listening() {
 		return ""
@@ -83,7 +84,7 @@ func statusCells(c control.Context, now time.Time) string {
 	return cells
 }
 
-// printNotes says what a user should know of a context that is not off.
+// printNotes prints what a user should know about a context that is not off.
 func printNotes(out io.Writer, c control.Context, now time.Time) {
 	var notes []string
 	if c.Reason != "" {
@@ -109,7 +110,7 @@ func printNotes(out io.Writer, c control.Context, now time.Time) {
 	}
 }
 
-// age is the time between two moments in its two largest units.
+// age returns the time between two moments in its two largest units.
 func age(now, since time.Time) string {
 	d := max(0, now.Sub(since)).Round(time.Second)
 	switch {
@@ -125,7 +126,7 @@ func age(now, since time.Time) string {
 	return fmt.Sprintf("%dd%dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
 }
 
-// size is a number of bytes for people.
+// size formats a number of bytes for people.
 func size(bytes uint64) string {
 	if bytes < 1024 {
 		return fmt.Sprintf("%d B", bytes)

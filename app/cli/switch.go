@@ -19,10 +19,10 @@ import (
 	"fairlead/app/snippet"
 )
 
-// settleTimeout bounds what contexts may take to switch; the model's own bounds are shorter.
+// settleTimeout bounds how long contexts may take to switch; the model's own bounds are shorter.
 const settleTimeout = time.Minute
 
-// On switches contexts on in the Fairlead that runs, and prints a line for each as serve does.
+// On switches contexts on in the running Fairlead, and prints a line for each as serve does.
 func On(ctx context.Context, o command.Options, names []string) error {
 	return withClient(func(c *control.Client) error {
 		if err := c.On(ctx, names, o.Yes); err != nil {
@@ -49,7 +49,7 @@ func On(ctx context.Context, o command.Options, names []string) error {
 	})
 }
 
-// printOn prints how programs of this machine reach a context's proxy to out; what to know about it goes to stderr.
+// printOn prints to out how programs of this machine reach a context's proxy, and notes about it to stderr.
 func printOn(out, stderr io.Writer, s session.State) {
 	for _, note := range []struct {
 		is   bool
@@ -66,7 +66,7 @@ func printOn(out, stderr io.Writer, s session.State) {
 	fmt.Fprintf(out, "%s  %s\n", s.Name, menu.URL(s))
 }
 
-// Off switches contexts off in the Fairlead that runs, and returns when they are.
+// Off switches contexts off in the running Fairlead, and returns when they are off.
 func Off(ctx context.Context, o command.Options, names []string) error {
 	return withClient(func(c *control.Client) error {
 		var err error
@@ -79,7 +79,7 @@ func Off(ctx context.Context, o command.Options, names []string) error {
 			return withAdvice(ctx, c, names, err)
 		}
 		states, err := settled(ctx, c, names, func(s session.State) bool {
-			return s.Wanted || s.Phase == session.Off || s.Phase == session.Failed // wanted again by somebody else
+			return s.Wanted || s.Phase == session.Off || s.Phase == session.Failed // switched on again meanwhile
 		})
 		if err != nil {
 			return err
@@ -94,7 +94,7 @@ func Off(ctx context.Context, o command.Options, names []string) error {
 	})
 }
 
-// settled waits until all the named contexts are as done wants them; without names, all contexts there are. One that vanishes
+// settled waits until done is true for all the named contexts or, without names, for all contexts. One that vanishes
 // counts as done.
 func settled(ctx context.Context, c *control.Client, names []string, done func(session.State) bool) ([]session.State, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
@@ -126,7 +126,7 @@ func settled(ctx context.Context, c *control.Client, names []string, done func(s
 	return nil, errors.New("the running Fairlead ended before it was done")
 }
 
-// Env prints what makes a program use a context's proxy; what to know about it goes to stderr, for the rest may be evaluated.
+// Env prints what makes a program use a context's proxy. Notes go to stderr, because a shell may evaluate the rest.
 func Env(ctx context.Context, o command.Options, name string) error {
 	program := cmp.Or(o.For, thisShell())
 	if !snippet.Known(program) {
@@ -145,7 +145,7 @@ func Env(ctx context.Context, o command.Options, name string) error {
 	})
 }
 
-// thisShell is the kind of snippet for the shell that this was called from, as far as it can be known.
+// thisShell returns the snippet kind for the shell of the user, as far as it can be known.
 func thisShell() string {
 	shell := filepath.Base(os.Getenv("SHELL"))
 	for _, kind := range []string{"fish", "zsh", "bash", "sh"} {
@@ -159,7 +159,7 @@ func thisShell() string {
 	return "sh"
 }
 
-// SnippetKinds are what env can be for.
+// SnippetKinds returns the programs that Env has snippets for.
 func SnippetKinds() []string {
 	var ids []string
 	for _, kind := range snippet.Kinds() {
@@ -168,12 +168,12 @@ func SnippetKinds() []string {
 	return ids
 }
 
-// OpenBrowser has the Fairlead that runs open a browser in a context's cluster.
+// OpenBrowser makes the running Fairlead open a browser in a context's cluster.
 func OpenBrowser(ctx context.Context, _ command.Options, name string) error {
 	return withClient(func(c *control.Client) error {
 		return withAdvice(ctx, c, []string{name}, c.Open(ctx, name))
 	})
 }
 
-// why is the reason of a context's state, and what to do about it.
+// why returns the reason of a context's state, and what to do about it.
 func why(s session.State) string { return strings.TrimSpace(s.Reason + " " + s.Hint) }
