@@ -14,6 +14,7 @@ import (
 type owner struct {
 	service     serviceKey
 	pod         candidate
+	external    bool // the address is among the Service's externalIPs, and the settings say that it is the cluster's
 	hostNetwork bool // the Pod's address is its node's
 	expected    bool // the address is in a range of the cluster's
 }
@@ -29,9 +30,17 @@ func (r *resolver) owner(ctx context.Context, n name) (owner, time.Time, error) 
 
 // findOwner looks at what was seen to have the address first, which needs rights in one namespace only and knows more than
 // an API server can be asked for: of several addresses of a Pod or a Service only the first is a field to select by.
+//
+// An externalIP counts when nothing else has the address, and only where the settings take it for the cluster's: a tenant who may
+// write Services could name any host of the user's network, and get what is meant for it (CVE-2020-8554).
 func (r *resolver) findOwner(ctx context.Context, n name) (owner, error) {
+	var external owner
 	if n.namespace == "" {
-		if o, err := r.ownerSeen(ctx, n.address); o != (owner{}) || err != nil {
+		o, err := r.ownerSeen(ctx, n.address)
+		switch {
+		case o.external:
+			external = o
+		case o != (owner{}) || err != nil:
 			return o, err
 		}
 	}
@@ -64,7 +73,7 @@ func (r *resolver) findOwner(ctx context.Context, n name) (owner, error) {
 			return owner{}, err
 		}
 	}
-	return owner{}, nil
+	return external, nil
 }
 
 // ownerSeen asks for what was seen to have the address, whether it still has it. The zero owner says that nothing does.
@@ -78,6 +87,11 @@ func (r *resolver) ownerSeen(ctx context.Context, addr netip.Addr) (owner, error
 		var s *service
 		if s, _, err = r.described(ctx, hint.service); err == nil && slices.Contains(s.addresses, addr) {
 			return owner{service: hint.service}, nil
+		} else if err == nil && slices.Contains(s.external, addr) {
+			if !r.policy().covers(addr) {
+				return owner{}, nil
+			}
+			return owner{service: hint.service, external: true}, nil
 		}
 	} else {
 		var facts podFacts
@@ -116,6 +130,13 @@ func (r *resolver) balancerAt(ctx context.Context, addr netip.Addr) (serviceKey,
 		for i := range list {
 			for _, addr := range list[i].addresses {
 				found[addr] = serviceKey{list[i].namespace, list[i].name}
+			}
+		}
+		for i := range list {
+			for _, addr := range list[i].external {
+				if _, taken := found[addr]; !taken && r.policy().covers(addr) {
+					found[addr] = serviceKey{list[i].namespace, list[i].name}
+				}
 			}
 		}
 		return found, err

@@ -60,7 +60,7 @@ func TestAnAddressIsTheClustersWhenSomethingOfItHasIt(t *testing.T) {
 			"10.244.0.200":     true,  // in a range of Pods
 			"fd00:10:244::77":  true,  // the same
 			"172.31.9.9":       true,  // a Pod's, outside the ranges
-			"192.168.77.1":     true,  // an external address of the Service
+			"192.168.77.1":     false, // an external address of the Service, which a tenant may choose
 			"192.168.77.2":     true,  // its load balancer's
 			"::ffff:10.96.0.1": true,  // an address of version 4
 			"203.0.113.7":      false, // of the Internet
@@ -116,7 +116,7 @@ func TestAnAddressThatWasSeenNeedsNoRangeAndNoClusterWideRight(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.resolver.owners.clear() // what was decided lasts a minute
-	for _, address := range []string{"[fd00:10:96::10]:80", "[fd00:10:244::1]:8080", "192.168.77.1:80", "10.244.0.1:8080"} {
+	for _, address := range []string{"[fd00:10:96::10]:80", "[fd00:10:244::1]:8080", "192.168.77.2:80", "10.244.0.1:8080"} {
 		host := strings.Trim(address[:strings.LastIndex(address, ":")], "[]")
 		if !claims(t, c, host) {
 			t.Errorf("%s is not claimed", host)
@@ -132,18 +132,53 @@ func TestAnAddressThatWasSeenNeedsNoRangeAndNoClusterWideRight(t *testing.T) {
 		}
 	}
 	for _, p := range known {
-		if p.Contains(netip.MustParseAddr("203.0.113.7")) || p.Contains(netip.MustParseAddr(nodeAddress)) {
+		if p.Contains(netip.MustParseAddr("203.0.113.7")) || p.Contains(netip.MustParseAddr("192.168.77.1")) || p.Contains(netip.MustParseAddr(nodeAddress)) {
 			t.Errorf("%v is known", p)
 		}
 	}
 	// What was seen is looked at again: an address that moved on leads nowhere old.
 	server.mu.Lock()
-	server.services["team/web"].Spec.ExternalIPs = nil
+	server.services["team/web"].Status.LoadBalancer.Ingress = nil
 	server.mu.Unlock()
 	c.resolver.services.clear()
 	c.resolver.owners.clear()
-	if claims(t, c, "192.168.77.1") {
+	if claims(t, c, "192.168.77.2") {
 		t.Error("an address that the Service has no more is claimed")
+	}
+}
+
+// Whoever may write a Service chooses its externalIPs freely: any host of the user's network, or another Service's address.
+func TestAnExternalIPIsTheClustersBySettingsAlone(t *testing.T) {
+	server := addressed(t)
+	server.services["team/web"].Spec.ExternalIPs = []string{"192.168.77.1", "10.96.0.77", "172.31.9.9"}
+	server.add("other", "victim", "victim-1")
+	server.services["other/victim"].Spec.ClusterIP = "10.96.0.77"
+	for _, kind := range []corev1.ServiceType{corev1.ServiceTypeClusterIP, corev1.ServiceTypeLoadBalancer} {
+		server.services["team/web"].Spec.Type = kind
+		carrier := &fakeCarrier{}
+		c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
+		if err := dial(t, c, "web.team.svc:80"); err != nil { // so that its addresses were seen
+			t.Fatal(err)
+		}
+		if claims(t, c, "192.168.77.1") {
+			t.Errorf("%s: it is claimed", kind)
+		}
+		var absent *fault.NotFound
+		if err := dial(t, c, "192.168.77.1:80"); !errors.As(err, &absent) {
+			t.Errorf("%s: a dial gives %v", kind, err)
+		}
+		c.SetPolicy(Policy{Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.77.0/24"), netip.MustParsePrefix("10.96.0.0/16")}})
+		c.resolver.owners.clear()
+		c.resolver.balancers.clear()
+		for address, want := range map[string]string{"192.168.77.1:80": "web-1", "10.96.0.77:80": "victim-1", "172.31.9.9:8080": "stray"} {
+			if err := dial(t, c, address); err != nil {
+				t.Errorf("%s: with the settings, %s gives %v", kind, address, err)
+				continue
+			}
+			if dials := carrier.dialled(); dials[len(dials)-1][0].Pod != want {
+				t.Errorf("%s: %s leads to %v", kind, address, dials[len(dials)-1])
+			}
+		}
 	}
 }
 

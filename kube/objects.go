@@ -135,8 +135,10 @@ func readServiceSpec(r *jsonstream.Reader, s *service) {
 			s.clusterIP = r.Text(maxName)
 			s.headless = s.clusterIP == "None"
 			s.add(s.clusterIP)
-		case "clusterIPs", "externalIPs":
+		case "clusterIPs":
 			r.Array(func() { s.add(r.Text(maxName)) })
+		case "externalIPs":
+			r.Array(func() { addAddress(&s.external, r.Text(maxName)) })
 		case "selector":
 			r.Object(func(string) { s.selects = true })
 		case "ports":

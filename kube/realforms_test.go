@@ -73,7 +73,7 @@ func everyKind(t *testing.T, cluster *clustertest.Cluster) {
 		{"both.forms:53", "one"},
 		{"udp.forms:53", &fault.Unsupported{What: "port 53 of Service forms/udp is UDP only"}},
 		{"balanced.forms:80", "one"},
-		{"192.168.77.1:80", "one"},
+		{"192.168.77.1:80", &fault.NotFound{Kind: fault.Address, Name: "192.168.77.1"}}, // an externalIP, which its tenant chose
 		{"192.168.77.2:80", "one"},
 		{"by-address-of-pod.forms:80", "one"},
 		{"by-address-of-service.forms:80", "one"},

@@ -45,6 +45,11 @@ func (s *seen) service(found *service) {
 	for _, addr := range found.addresses {
 		s.put(addr, hint{service: serviceKey{found.namespace, found.name}, sure: true})
 	}
+	for _, addr := range found.external {
+		if _, known := s.hints[addr]; !known {
+			s.put(addr, hint{service: serviceKey{found.namespace, found.name}})
+		}
+	}
 }
 
 // endpoints takes the addresses of the Pods behind a Service. They may be their nodes': an EndpointSlice does not say.

@@ -20,7 +20,8 @@ type service struct {
 	ports           []servicePort
 	slices          []endpointSlice
 	clusterIP       string
-	addresses       []netip.Addr // its ClusterIPs, external IPs and those of its load balancer
+	addresses       []netip.Addr // its ClusterIPs and those of its load balancer
+	external        []netip.Addr // its externalIPs, which whoever may write Services chooses freely
 	cost            int          // bytes of memory that all but its slices take
 	described       time.Time    // when all but its slices was asked for
 }
