@@ -22,10 +22,10 @@ import (
 	"fairlead/build/cluster/kubelet"
 )
 
-// asCluster in the environment makes the test program behave as the cluster program.
+// asCluster is the environment variable that makes the test program behave as the cluster program.
 const asCluster = "CLUSTER_TEST_AS_CLUSTER"
 
-// shared is one cluster with all fixtures, for the tests that only look at pods.
+// shared is a cluster with all fixtures, for tests that only read pods.
 var shared *running
 
 func TestMain(m *testing.M) {
@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// running is a cluster in processes of its own.
+// running is a cluster in its own processes.
 type running struct {
 	announcement
 	binary   string
@@ -57,7 +57,7 @@ type running struct {
 	log      string
 }
 
-// launch starts a cluster by this test program.
+// launch starts a cluster with this test program.
 func launch(args ...string) (*running, error) {
 	binary, err := os.Executable()
 	if err != nil {
@@ -103,7 +103,7 @@ func launch(args ...string) (*running, error) {
 	return c, nil
 }
 
-// stop lets the lifeline go and waits for the end.
+// stop closes the cluster's standard input and waits for its end.
 func (c *running) stop() error {
 	c.lifeline.Close()
 	<-c.ended
@@ -162,7 +162,7 @@ func (c *running) client(t *testing.T) *kubernetes.Clientset {
 	return client
 }
 
-// controlClient speaks to the control socket.
+// controlClient returns a client of the control socket.
 func (c *running) controlClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -197,7 +197,7 @@ func (c *running) podStats(t *testing.T, name string) kubelet.PodStats {
 	return found
 }
 
-// order pulls a switch; the test's end heals what it broke.
+// order posts to the control socket; faults are healed at the end of the test.
 func (c *running) order(t *testing.T, what, body string) {
 	t.Helper()
 	if answer := c.post(t, what, body); answer != "" {

@@ -18,9 +18,9 @@ import (
 	"fairlead/build/cluster/realnode"
 )
 
-// With a real node the whole cluster runs in namespaces of its own: the launcher that was called starts itself again in
-// them (confine) and waits. Two listeners of the machine's own loopback interface are handed in, so that the cluster is
-// reached as if it ran outside: one for the API server, one for the middlebox.
+// With a real node the whole cluster runs in its own namespaces: the launcher starts itself again inside them (confine)
+// and waits. The launcher inside inherits two listeners on the machine's loopback interface, one for the API server and
+// one for the middlebox, so that the cluster is reached as if it ran outside.
 const (
 	apiListener       = 3
 	middleboxListener = 4
@@ -62,7 +62,7 @@ func confine(ctx context.Context, o options, args []string, s *state) error {
 	}
 	err = os.WriteFile(s.path("init.pid"), []byte(strconv.Itoa(confined.PID())), 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = nil // it has ended already, and the directory is removed
+		err = nil // it has already ended, and the directory is removed
 	}
 	if err == nil {
 		select {
@@ -78,13 +78,13 @@ func confine(ctx context.Context, o options, args []string, s *state) error {
 	return errors.Join(err, confined.Err())
 }
 
-// listenerFile listens on a free loopback port.
+// listenerFile listens on a free loopback port and returns the socket.
 func listenerFile() (*os.File, error) {
 	listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, fmt.Errorf("listen for the cluster: %w", err)
 	}
-	defer listener.Close() // the file goes on listening
+	defer listener.Close() // the file keeps listening
 	file, err := listener.File()
 	if err != nil {
 		return nil, fmt.Errorf("listen for the cluster: %w", err)
@@ -92,7 +92,7 @@ func listenerFile() (*os.File, error) {
 	return file, nil
 }
 
-// inside is what a launcher has that was started by confine.
+// inside is the state of a launcher that was started by confine.
 type inside struct {
 	launcher       int // the process id of the launcher outside
 	api, middlebox net.Listener
@@ -100,7 +100,7 @@ type inside struct {
 	prepared       chan error
 }
 
-// enter returns what was handed to this process, or nil if it runs in no namespaces of its own.
+// enter returns what this process inherited from confine, or nil if it was not started by confine.
 func enter() (*inside, error) {
 	launcher, confined := isolation.Parent()
 	if !confined {
@@ -117,7 +117,7 @@ func enter() (*inside, error) {
 	return i, nil
 }
 
-// port is the API server's, the same inside as outside.
+// port returns the API server's port, the same inside as outside.
 func (i *inside) port() uint16 {
 	address, ok := i.api.Addr().(*net.TCPAddr)
 	if !ok {
@@ -126,7 +126,7 @@ func (i *inside) port() uint16 {
 	return uint16(address.Port)
 }
 
-// runInside is the launcher inside: it starts a cluster with a real node and runs until it is told to stop.
+// runInside is the launcher inside the namespaces: it starts a cluster with a real node and runs until it is stopped.
 func runInside(ctx context.Context, o options, confined *inside) error {
 	s := &state{dir: o.state}
 	if err := os.Mkdir(realnode.Dir(s.dir), 0o700); err != nil {
@@ -138,12 +138,12 @@ func runInside(ctx context.Context, o options, confined *inside) error {
 	l := &launcher{options: o, state: s, inside: confined, began: time.Now(), failed: make(chan error, 8)}
 	err := l.live(ctx)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return nil // it was told to stop
+		return nil // stopped by a signal
 	}
 	return err
 }
 
-// prepareRealNode starts the container runtime, which needs no API server, and lets connections in.
+// prepareRealNode starts the container runtime, which needs no API server, and the relay of connections from outside.
 func (l *launcher) prepareRealNode(ctx, innerCtx context.Context, executable string) error {
 	node, err := realnode.New(realnode.Config{
 		Name: controlplane.NodeName, Address: isolation.NodeAddress, State: l.state.dir, Executable: executable,

@@ -7,7 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// What was written into etcd has to be what the API server itself would have made of it.
+// What was written into etcd must equal what the API server itself would have stored.
 func TestCrowdIsThereAndItsFirstPodsAnswer(t *testing.T) {
 	c := start(t, "--controllers=false", "--crowd=150")
 	client := c.client(t)

@@ -55,7 +55,7 @@ func TestKubectlPortForwardReachesThePodThatAnswerNames(t *testing.T) {
 	}
 }
 
-// forwarded starts kubectl port-forward and gives the local address; the test's end kills it.
+// forwarded starts kubectl port-forward and returns the local address; the process is killed at the end of the test.
 func forwarded(t *testing.T, command *exec.Cmd) string {
 	t.Helper()
 	output, err := command.StdoutPipe()
@@ -113,7 +113,7 @@ func TestProtocolThatReachesTheNode(t *testing.T) {
 	}
 }
 
-// overBoth runs a test by each protocol.
+// overBoth runs a test over each protocol.
 func overBoth(t *testing.T, test func(t *testing.T, protocol string)) {
 	t.Helper()
 	for _, protocol := range []string{"websocket", "spdy"} {
@@ -205,7 +205,7 @@ func TestHalfCloseTruncatesASlowAnswer(t *testing.T) {
 		f := s.open(7005)
 		f.data.Close()
 		if time.Since(began) > time.Second {
-			return false // the machine is too slow to end the stream before the last lines: once more
+			return false // the machine is too slow to end the stream before the last lines: try again
 		}
 		if received, _ := f.rest(); strings.Count(received, "\n") >= 5 {
 			t.Errorf("all of %q came", received)
@@ -244,7 +244,7 @@ func TestPodThatNeverReadsBlocksItsSessionOnly(t *testing.T) {
 		block := make([]byte, 1<<16)
 		for {
 			if _, err := stuck.data.Write(block); err != nil {
-				return // the end of the test closes the session
+				return // the session is closed at the end of the test
 			}
 		}
 	}()

@@ -8,5 +8,5 @@ import (
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
-// runKubelet is the kubelet's main; it is Linux's alone, as the real node is.
+// runKubelet is the kubelet's main function. Like the real node it exists on Linux only.
 func runKubelet() { os.Exit(cli.Run(kubelet.NewKubeletCommand(context.Background()))) }

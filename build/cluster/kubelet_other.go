@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// runKubelet says that there is no kubelet but on Linux.
+// runKubelet fails: the kubelet exists on Linux only.
 func runKubelet() {
 	fmt.Fprintln(os.Stderr, "cluster: the kubelet runs on Linux only")
 	os.Exit(1)

@@ -31,15 +31,15 @@ import (
 // startTimeout bounds the whole start; a loaded machine needs a tenth of it.
 const startTimeout = 2 * time.Minute
 
-// launcher is one cluster on its way up and down.
+// launcher starts, runs and stops one cluster.
 type launcher struct {
 	options options
 	state   *state
 	log     *slog.Logger
 	began   time.Time
 
-	// inside is set if this process runs in namespaces of its own, next to a real node; else the node is the streaming
-	// one, in this process.
+	// inside is set if this process runs in its own namespaces, next to a real node; otherwise the node is the
+	// streaming one, in this process.
 	inside *inside
 
 	plane  *controlplane.ControlPlane
@@ -47,12 +47,12 @@ type launcher struct {
 	box    *middlebox.Middlebox
 	client kubernetes.Interface
 
-	// inner are the parts that run in this process; each reports the error it ends with.
+	// inner counts the parts that run in this process; each sends the error it ends with to failed.
 	inner  sync.WaitGroup
 	failed chan error
 }
 
-// run starts a cluster, says so, and stops it when it is told to or when a part of it ends.
+// run starts a cluster, announces it, and stops it on a signal or when a part of it ends.
 func run(args []string) error {
 	o, err := parse(args, os.Stderr)
 	if isHelp(err) {
@@ -63,7 +63,8 @@ func run(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	// Who started the cluster may be gone, and progress that nobody reads must not kill it before it has cleaned up.
+	// The process that started the cluster may be gone, and progress lines that no one reads must not kill the launcher
+	// before it has cleaned up.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	confined, err := enter()
 	if err != nil {
@@ -76,7 +77,7 @@ func run(args []string) error {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		defer cancel()
-		// Nothing can end this read but its end of file; the goroutine lives as long as the process.
+		// Only end of file ends this read, so the goroutine lives as long as the process.
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin)
 			cancel()
@@ -93,7 +94,7 @@ func run(args []string) error {
 		err = l.live(ctx)
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		err = nil // it was told to stop
+		err = nil // stopped by a signal
 	}
 	return errors.Join(err, s.release())
 }
@@ -116,7 +117,7 @@ func (l *launcher) live(ctx context.Context) (err error) {
 		l.progress("stopping")
 		stopInner()
 		l.inner.Wait()
-		if l.plane != nil && l.inside == nil { // else it ends with the namespaces, at once
+		if l.plane != nil && l.inside == nil { // otherwise it ends with the namespaces, immediately
 			l.plane.Stop()
 		}
 	}()
@@ -139,7 +140,7 @@ func (l *launcher) live(ctx context.Context) (err error) {
 	}
 }
 
-// start brings the parts up; those in this process live until innerCtx ends.
+// start starts the parts of the cluster; those in this process run until innerCtx ends.
 func (l *launcher) start(ctx, innerCtx context.Context) error {
 	executable, err := os.Executable()
 	if err != nil {
@@ -246,7 +247,7 @@ func (l *launcher) startControl(innerCtx context.Context) error {
 	return nil
 }
 
-// runs runs a part of the cluster in this process.
+// runs starts a part of the cluster in this process.
 func (l *launcher) runs(name string, part func() error) {
 	l.inner.Go(func() {
 		if err := part(); err != nil {
@@ -255,7 +256,7 @@ func (l *launcher) runs(name string, part func() error) {
 	})
 }
 
-// watched does a step of the start, and gives it up when a part of the cluster ends.
+// watched runs a step of the start, and cancels it when a part of the cluster ends.
 func (l *launcher) watched(ctx context.Context, step func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -275,7 +276,8 @@ func (l *launcher) watched(ctx context.Context, step func(context.Context) error
 	}
 }
 
-// clientOf is a client by a kubeconfig of the state directory, without client-go's limit of five requests a second.
+// clientOf returns a client from a kubeconfig in the state directory, without client-go's limit of five requests a
+// second.
 func (l *launcher) clientOf(kubeconfig string) (kubernetes.Interface, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", l.state.path(kubeconfig))
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// children are the processes whose parent is pid.
+// children returns the processes whose parent is pid.
 func children(t *testing.T, pid int) map[int]string {
 	t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -28,7 +28,7 @@ func children(t *testing.T, pid int) map[int]string {
 		if err != nil {
 			continue // it ended meanwhile
 		}
-		// PID (COMM) STATE PPID …, and COMM may hold anything.
+		// PID (COMM) STATE PPID …, and COMM may contain anything.
 		_, after, _ := bytes.Cut(content, []byte(") "))
 		fields := strings.Fields(string(after))
 		if len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
@@ -46,7 +46,7 @@ func children(t *testing.T, pid int) map[int]string {
 
 func isGone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
-// orphaned waits for processes that were killed with their parent; whoever inherited them has to reap them first.
+// orphaned waits until processes that were killed with their parent are reaped by the process that inherited them.
 func orphaned(t *testing.T, processes map[int]string) {
 	t.Helper()
 	for pid, name := range processes {
@@ -82,14 +82,14 @@ func TestClustersRunSideBySideAndEndAlone(t *testing.T) {
 	t.Logf("stopped after %v", time.Since(began))
 	for pid, name := range processes {
 		if !isGone(pid) {
-			t.Errorf("%s lives on", name)
+			t.Errorf("%s still runs", name)
 		}
 	}
 	if _, err := os.Stat(other.State); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the state directory is left: %v", err)
 	}
 	if _, err := mine.CoreV1().Nodes().Get(t.Context(), "node-1", metav1.GetOptions{}); err != nil {
-		t.Errorf("the cluster beside it: %v", err)
+		t.Errorf("the other cluster: %v", err)
 	}
 }
 
@@ -153,7 +153,7 @@ func TestClusterEndsWhenAPartOfItDies(t *testing.T) {
 	}
 	for pid, name := range processes {
 		if !isGone(pid) {
-			t.Errorf("%s lives on", name)
+			t.Errorf("%s still runs", name)
 		}
 	}
 	if _, err := os.Stat(c.State); !errors.Is(err, os.ErrNotExist) {

@@ -1,8 +1,8 @@
-// Command cluster is a real Kubernetes on one machine, without root, in one binary: etcd, the API server, the controller
-// manager, the scheduler, kubectl and, on Linux, the kubelet, chosen by the first argument or by the name the binary is
-// called by. Called plainly it is the launcher that starts them all and is the cluster's node itself, or, with
-// --node=real, starts a real one in namespaces of its own (as root). It is made for tests and demonstrations; it is not
-// a way to run workloads: pods are small programs inside the launcher, or containers of them.
+// Command cluster is a real Kubernetes on one machine, without root, in one binary: etcd, the API server, the
+// controller manager, the scheduler, kubectl and, on Linux, the kubelet, chosen by the first argument or by the name of
+// the binary. Without such an argument it is the launcher, which starts them all and acts as the cluster's node itself
+// or, with --node=real, starts a real one in its own namespaces (as root). It is for tests and demonstrations and
+// cannot run other workloads: pods are small programs inside the launcher, or containers of them.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
-	// The upstream commands register these by import: JSON logs, client metrics, version metrics.
+	// The upstream commands register JSON logs, client metrics and version metrics by these imports.
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
@@ -52,7 +52,7 @@ func main() {
 			kubectlerror.CheckErr(err)
 		}
 	default:
-		// Children die with the thread that started them: the launcher keeps this one until the process ends.
+		// Children die with the thread that started them, so the launcher keeps this one until the process ends.
 		runtime.LockOSThread()
 		if err := run(os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, "cluster:", err)

@@ -89,5 +89,5 @@ func (o options) checkNode() error {
 	return nil
 }
 
-// isHelp says that the usage was asked for and printed.
+// isHelp reports whether the usage was requested, and so printed.
 func isHelp(err error) bool { return errors.Is(err, flag.ErrHelp) }

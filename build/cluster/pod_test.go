@@ -123,7 +123,7 @@ func TestProgramToldToStopRefusesNewConnectionsAndFinishesOldOnes(t *testing.T) 
 		t.Errorf("%q", got)
 	}
 	old.data.Close()
-	// Long before its ten minutes of grace the pod has nothing left to do.
+	// The pod is idle long before its ten minutes of grace.
 	eventually(t, "the pod goes", func() bool { return !exists(t, name) })
 }
 

@@ -17,7 +17,7 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 )
 
-// session is one port-forward session by client-go, whose streams the test owns.
+// session is a port-forward session of client-go, whose streams the test owns.
 type session struct {
 	t    *testing.T
 	conn httpstream.Connection
@@ -31,7 +31,7 @@ type forward struct {
 	error httpstream.Stream
 }
 
-// dial opens a session to a pod by one protocol, "websocket" or "spdy".
+// dial opens a session to a pod over one protocol, "websocket" or "spdy".
 func dial(t *testing.T, config *rest.Config, protocol, namespace, pod string) (*session, error) {
 	t.Helper()
 	location, _, err := rest.DefaultServerUrlFor(config)
@@ -79,7 +79,7 @@ func (s *session) open(port int) *forward {
 	return f
 }
 
-// tryOpen gives an error if the data stream was reset while it was opened; the error stream is there nevertheless.
+// tryOpen returns an error if the data stream was reset while it was opened; the error stream is returned nevertheless.
 func (s *session) tryOpen(port int) (*forward, error) {
 	s.t.Helper()
 	headers := http.Header{}
@@ -96,7 +96,7 @@ func (s *session) tryOpen(port int) (*forward, error) {
 	return &forward{t: s.t, data: data, error: errorStream}, err
 }
 
-// refusal opens a connection that cannot be and gives what the error stream says.
+// refusal opens a connection that fails and returns the content of the error stream.
 func (s *session) refusal(port int) string {
 	s.t.Helper()
 	f, err := s.tryOpen(port)
@@ -136,12 +136,12 @@ func (f *forward) receive(count int) string {
 	return string(received)
 }
 
-// rest reads to the end, and gives what the error stream said.
+// rest reads to the end, and returns the content of the error stream as well.
 func (f *forward) rest() (received, failure string) {
 	f.t.Helper()
 	var data, text []byte
 	err := within(20*time.Second, func() error {
-		// A stream that is reset ends with an error, and the error stream says why.
+		// A stream that is reset ends with an error; the error stream has the reason.
 		data, _ = io.ReadAll(f.data)
 		text, _ = io.ReadAll(f.error)
 		return nil
@@ -154,7 +154,7 @@ func (f *forward) rest() (received, failure string) {
 
 var errTooLong = errors.New("it takes too long")
 
-// within gives up waiting for what cannot be cancelled; the test's end closes the session under it.
+// within stops waiting for what cannot be cancelled; the session is closed at the end of the test.
 func within(limit time.Duration, do func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- do() }()

@@ -10,10 +10,11 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 )
 
-// lockName marks a directory as a cluster's, and is locked while one runs in it.
+// lockName is the file that marks a directory as a cluster's; it is locked while a cluster runs in the directory.
 const lockName = "cluster.lock"
 
-// maxSocketPath is what the shortest sockaddr_un of the systems here holds (macOS: 104 bytes with the terminating zero).
+// maxSocketPath is what fits the shortest sockaddr_un of the supported systems (macOS: 104 bytes with the terminating
+// zero).
 const maxSocketPath = 103
 
 // state is the directory of one running cluster.
@@ -23,8 +24,8 @@ type state struct {
 	lock *fileutil.LockedFile
 }
 
-// claim takes a state directory: a fresh one if dir is "", which release removes again; else dir, which has to be
-// absent, empty or an earlier cluster's. What an earlier cluster left is removed.
+// claim locks a state directory: a new one if dir is "", which release removes; otherwise dir, which must be absent,
+// empty or an earlier cluster's. It removes what an earlier cluster left.
 func claim(dir string) (_ *state, err error) {
 	s := &state{dir: dir}
 	if dir == "" {
@@ -56,7 +57,7 @@ func claim(dir string) (_ *state, err error) {
 
 func (s *state) path(name string) string { return filepath.Join(s.dir, name) }
 
-// checkOwn refuses a directory that holds somebody else's files.
+// checkOwn returns an error if the directory contains files that are not a cluster's.
 func (s *state) checkOwn() error {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -71,7 +72,7 @@ func (s *state) checkOwn() error {
 	return nil
 }
 
-// clear removes what an earlier cluster left, by name.
+// clear removes the files that an earlier cluster left, by name.
 func (s *state) clear() error {
 	left := []string{
 		"audit-policy.yaml", "audit.log", "control.sock", "etcd", "etcd-peer.sock", "etcd.sock", "etcd.sock.lock", "flex",

@@ -1,5 +1,5 @@
-// Package control serves the switches and counters of a running cluster as JSON over HTTP, for tests. It is meant for a
-// Unix socket in a private directory and asks nobody who they are.
+// Package control serves fault injection and counters of a running cluster as JSON over HTTP, for tests. It is meant
+// for a Unix socket in a private directory and does no authentication.
 package control
 
 import (
@@ -21,24 +21,24 @@ import (
 type order struct {
 	// Pod is NAMESPACE/NAME; "" means every pod where that makes sense.
 	Pod string `json:"pod"`
-	// Protocol is "spdy" or "websocket" (at the node also "websocket-v4"), Status the HTTP status it is refused with.
+	// Protocol is "spdy" or "websocket" (at the node also "websocket-v4"), Status the HTTP status of its refusal.
 	Protocol string `json:"protocol"`
 	Status   int    `json:"status"`
-	// On switches a black hole, and WebSockets at the node.
+	// On turns a black hole, or WebSockets at the node, on or off.
 	On bool `json:"on"`
-	// Runtime is the container runtime whose words the node has, see kubelet.SetRuntime.
+	// Runtime is the container runtime that the node imitates, see kubelet.SetRuntime.
 	Runtime string `json:"runtime"`
 	// Upgrade and Connect are delays in milliseconds.
 	Upgrade int64 `json:"upgradeMilliseconds"`
 	Connect int64 `json:"connectMilliseconds"`
-	// Container names one of a pod that has several.
+	// Container names a container of a pod with several.
 	Container string `json:"container"`
 }
 
-// obeyer carries out one kind of order.
+// obeyer executes one kind of order.
 type obeyer func(context.Context, order) error
 
-// Streaming serves a cluster whose node is the streaming kubelet:
+// Streaming returns the handler for a cluster whose node is the streaming kubelet:
 //
 //	GET  /stats                 kubelet.Stats
 //	POST /drop-streams          pod
@@ -49,7 +49,7 @@ type obeyer func(context.Context, order) error
 //	POST /kill-container        pod: kill -9 of all its programs
 //	POST /runtime               runtime
 //	POST /heal                  ends all faults of the node and the middlebox
-//	POST /websockets            on: passed through to the node; else translated by the API server
+//	POST /websockets            on: passed through to the node; otherwise translated by the API server
 //	POST /middlebox             protocol, status: in front of the API server
 //
 // A POST answers 204, or 400 with a reason.
@@ -81,7 +81,7 @@ func Streaming(node *kubelet.Kubelet, box *middlebox.Middlebox) http.Handler {
 	return mux
 }
 
-// Real serves a cluster whose node is a real kubelet, which counts nothing and has no switches:
+// Real returns the handler for a cluster whose node is a real kubelet, which has no counters and no faults of its own:
 //
 //	POST /restart-containerd    returns when containerd answers again
 //	POST /restart-kubelet
@@ -106,7 +106,7 @@ func refuse(box *middlebox.Middlebox) obeyer {
 	return func(_ context.Context, o order) error { return box.RefuseUpgrades(o.Protocol, o.Status) }
 }
 
-// obeying answers a POST to each path by carrying out the order in its body.
+// obeying returns a handler that answers a POST to each path by executing the order in its body.
 func obeying(orders map[string]obeyer) *http.ServeMux {
 	mux := http.NewServeMux()
 	for path, obey := range orders {
@@ -126,7 +126,7 @@ func obeying(orders map[string]obeyer) *http.ServeMux {
 	return mux
 }
 
-// Listen opens the Unix socket, for its owner alone.
+// Listen opens the Unix socket, with access for its owner only.
 func Listen(path string) (net.Listener, error) {
 	listener, err := net.Listen("unix", path)
 	if err != nil {

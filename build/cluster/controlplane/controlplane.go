@@ -1,6 +1,6 @@
-// Package controlplane runs the four programs of a Kubernetes control plane as children on free loopback addresses, with
-// credentials of their own. It is not a production set-up: etcd does not sync to disk, nothing is replicated, and
-// whoever may read the state directory owns the cluster.
+// Package controlplane runs the four programs of a Kubernetes control plane as children on free loopback addresses,
+// with their own credentials. It is not a production set-up: etcd does not sync to disk, nothing is replicated, and
+// anyone who can read the state directory controls the cluster.
 package controlplane
 
 import (
@@ -20,24 +20,24 @@ import (
 	"fairlead/build/cluster/process"
 )
 
-// pollInterval is how often a part that starts is asked whether it is ready.
+// pollInterval is how often the readiness of a starting component is checked.
 const pollInterval = 20 * time.Millisecond
 
-// Config says what to run. All fields but Port, NodeAddress, Audit, Controllers and Fill are needed.
+// Config describes what to run. All fields except Port, NodeAddress, Audit, Controllers and Fill are required.
 type Config struct {
 	// State is a private directory for data, credentials and logs.
 	State string
-	// Executable holds the components; each is called by its name as argv[0].
+	// Executable contains the components; each runs when argv[0] is its name.
 	Executable string
 	// Port is the API server's port on the loopback interface; 0 means a free one.
 	Port uint16
-	// NodeAddress, unless nil, is an address of the node besides 127.0.0.1, for its certificate.
+	// NodeAddress, unless nil, is another address of the node than 127.0.0.1, for its certificate.
 	NodeAddress net.IP
 	// Audit makes the API server write STATE/audit.log at level Metadata.
 	Audit bool
-	// Controllers starts the controller manager and the scheduler too.
+	// Controllers also starts the controller manager and the scheduler.
 	Controllers bool
-	// Fill, unless nil, writes what the cluster begins with into etcd, before the API server starts.
+	// Fill, unless nil, writes the cluster's first objects into etcd before the API server starts.
 	Fill func(ctx context.Context, etcd string) error
 }
 
@@ -55,9 +55,9 @@ type ControlPlane struct {
 	ended     chan error
 }
 
-// Start writes the credentials, starts the components and returns when the API server says that it is ready. It must be
-// called from a goroutine that is locked to its thread, as process.Start asks. On an error everything started is
-// stopped.
+// Start writes the credentials, starts the components and returns when the API server reports that it is ready. It must
+// be called from a goroutine that is locked to its thread, as process.Start requires. On an error it stops what it has
+// started.
 func Start(ctx context.Context, config Config) (_ *ControlPlane, err error) {
 	c := &ControlPlane{config: config, ended: make(chan error, 4)}
 	defer func() {
@@ -106,13 +106,13 @@ func Start(ctx context.Context, config Config) (_ *ControlPlane, err error) {
 	return c, nil
 }
 
-// Ended yields the error of each component that ends before Stop is called.
+// Ended returns a channel with the error of each component that ends before Stop is called.
 func (c *ControlPlane) Ended() <-chan error { return c.ended }
 
-// Stop ends the components in the reverse of the order they were started in: within 2.5 s, whatever they do.
+// Stop stops the components in the reverse of the order they were started in, within 2.5 s whatever they do.
 func (c *ControlPlane) Stop() {
 	for i := len(c.children) - 1; i >= 0; i-- {
-		// The API server would wait for its watches to end: nobody is left to be served well.
+		// Without a grace period: the API server would wait for its watches to end.
 		c.children[i].Stop(600 * time.Millisecond)
 	}
 	c.children = nil
@@ -142,7 +142,7 @@ func (c *ControlPlane) start(ctx context.Context, name string, flags []string) e
 	return nil
 }
 
-// poll returns when ready does, or with the reason why it never will.
+// poll waits until ready returns true, or returns the reason why that cannot happen.
 func (c *ControlPlane) poll(ctx context.Context, name string, ready func(context.Context) bool) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
@@ -163,7 +163,7 @@ func (c *ControlPlane) etcdListens(context.Context) bool {
 	return err == nil
 }
 
-// readiness asks the API server's /readyz with the administrator's certificate.
+// readiness returns a check of the API server's /readyz with the administrator's certificate.
 func (c *ControlPlane) readiness() (func(context.Context) bool, error) {
 	pair, err := tls.LoadX509KeyPair(c.path("pki", "admin.crt"), c.path("pki", "admin.key"))
 	if err != nil {

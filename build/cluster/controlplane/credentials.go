@@ -14,15 +14,15 @@ import (
 	"fairlead/build/cluster/pki"
 )
 
-// NodeName is the one node's name, which its certificate carries.
+// NodeName is the name of the only node, which is in its certificate.
 const NodeName = "node-1"
 
-// KubeletClient is the common name the API server shows to the kubelet.
+// KubeletClient is the common name of the certificate with which the API server connects to the kubelet.
 const KubeletClient = "kube-apiserver-kubelet-client"
 
 const auditPolicy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{level: Metadata}]\n"
 
-// login is one entry of a kubeconfig: by certificate if file is set, else by token.
+// login is one user of a kubeconfig: with a certificate if file is set, otherwise with a token.
 type login struct {
 	context, namespace, user string
 	file                     string
@@ -83,8 +83,8 @@ func (c *ControlPlane) writeCredentials() error {
 	return c.writeKubeconfigs()
 }
 
-// writeKubeconfigs writes one file for each component and those for people and tests; tokens.csv names the users that
-// log in by token (Kubernetes documentation, "Static token file").
+// writeKubeconfigs writes a file for each component and those for people and tests; tokens.csv lists the users that log
+// in with a token (Kubernetes documentation, "Static token file").
 func (c *ControlPlane) writeKubeconfigs() error {
 	tokens := map[string]string{}
 	var lines strings.Builder
@@ -122,8 +122,8 @@ func (c *ControlPlane) writeKubeconfigs() error {
 	return nil
 }
 
-// WriteMiddleboxKubeconfig writes STATE/kubeconfig-middlebox for a server in front of the API server. Its users log in by
-// token: a certificate ends where the connection is decrypted.
+// WriteMiddleboxKubeconfig writes STATE/kubeconfig-middlebox for a server in front of the API server. Its users log in
+// with a token, since a client certificate does not pass a server that ends TLS.
 func (c *ControlPlane) WriteMiddleboxKubeconfig(server string) error {
 	return c.writeKubeconfig("kubeconfig-middlebox", server, c.middlebox)
 }

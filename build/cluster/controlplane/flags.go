@@ -2,7 +2,7 @@ package controlplane
 
 import "strings"
 
-// etcdSocket is where etcd listens, in the state directory: the directory's mode is its access control.
+// etcdSocket is the socket on which etcd listens, in the state directory; the directory's mode is its access control.
 const etcdSocket = "etcd.sock"
 
 func (c *ControlPlane) etcdFlags() []string {
@@ -14,7 +14,7 @@ func (c *ControlPlane) etcdFlags() []string {
 		"--listen-client-urls=unix://" + c.path(etcdSocket),
 		// The peer socket is named relative to the working directory: etcd ignores the path of its URL.
 		"--listen-peer-urls=unix://etcd-peer.sock",
-		// Nobody dials what a single member advertises, but unix URLs are refused here.
+		// No client dials what a single member advertises, but unix URLs are refused here.
 		"--advertise-client-urls=http://127.0.0.1:2379",
 		"--initial-advertise-peer-urls=http://127.0.0.1:2380",
 		"--initial-cluster=cluster=http://127.0.0.1:2380",
@@ -25,8 +25,8 @@ func (c *ControlPlane) apiserverFlags() []string {
 	flags := []string{
 		"--bind-address=127.0.0.1",
 		"--secure-port=" + c.address.port(),
-		"--permit-port-sharing",         // the launcher holds the port too, see reserve
-		"--advertise-address=127.0.0.1", // else it looks for a default route
+		"--permit-port-sharing",         // the launcher has bound the port too, see reserve
+		"--advertise-address=127.0.0.1", // otherwise it looks for a default route
 		"--endpoint-reconciler-type=none",
 		"--etcd-servers=unix://" + c.path(etcdSocket),
 		"--tls-cert-file=" + c.path("pki", "apiserver.crt"),
@@ -80,8 +80,8 @@ func (c *ControlPlane) schedulerFlags() []string {
 	}
 }
 
-// controllers are those a cluster of pods and Services needs: with all of them the first ServiceAccount is four seconds
-// late, behind the discovery of the quota controller.
+// controllers lists those that a cluster of pods and Services needs: with all of them the first ServiceAccount comes
+// four seconds later, after the discovery of the quota controller.
 var controllers = []string{
 	"serviceaccount-controller", "root-ca-certificate-publisher-controller", "namespace-controller",
 	"deployment-controller", "replicaset-controller", "statefulset-controller", "daemonset-controller",

@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reservation is a loopback port that is bound but not listened on, with SO_REUSEPORT: no other program is given it,
-// and only a program of the same user that asks to share it can listen there. So several clusters can pick free ports
-// at the same moment.
+// reservation is a loopback port that is bound but not listened on, with SO_REUSEPORT: the kernel gives it to no other
+// program, and only a program of the same user with the same option can listen on it. So several clusters can pick free
+// ports at the same time.
 type reservation struct {
 	descriptor int
 	address    netip.AddrPort
 }
 
-// reserve takes a port; 0 means a free one.
+// reserve reserves a port; 0 means a free one.
 func reserve(port uint16) (_ reservation, err error) {
 	descriptor, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
@@ -52,7 +52,7 @@ func (r reservation) String() string {
 
 func (r reservation) port() string { return strconv.Itoa(int(r.address.Port())) }
 
-// release gives the port back; the zero value holds none.
+// release frees the port; the zero value holds none.
 func (r *reservation) release() {
 	if r.address.IsValid() {
 		unix.Close(r.descriptor)

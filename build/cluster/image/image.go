@@ -1,5 +1,5 @@
-// Package image writes container images in the form that docker save has, from one static executable: a single layer
-// that holds it, and a configuration for each image that says how it is called.
+// Package image writes container images in the format of docker save from one static executable: a single layer with
+// the executable, and a configuration for each image with its command line.
 package image
 
 import (
@@ -13,14 +13,14 @@ import (
 	"runtime"
 )
 
-// user runs in every image; it has no name and no rights.
+// user is the user of every image; it has no name and no rights.
 const user = "65532:65532"
 
 // Image is one image of the archive.
 type Image struct {
-	// Names are its references, as demo.local/echo:1.
+	// Names are the image's references, as demo.local/echo:1.
 	Names []string
-	// Entrypoint is what is run; the executable is /program.
+	// Entrypoint is the command line; the executable is /program.
 	Entrypoint []string
 }
 
@@ -51,7 +51,7 @@ type manifest struct {
 	Layers   []string
 }
 
-// Write writes an archive of the images to w, each made of the executable.
+// Write writes an archive of the images to w, each with the executable in it.
 func Write(w io.Writer, executable string, images []Image) error {
 	content, err := os.ReadFile(executable)
 	if err != nil {
@@ -95,7 +95,7 @@ func Write(w io.Writer, executable string, images []Image) error {
 	return nil
 }
 
-// layerOf is the file system of every image: the executable and a directory for temporary files.
+// layerOf returns the layer of every image: the executable and a directory for temporary files.
 func layerOf(executable []byte) ([]byte, error) {
 	var layer bytes.Buffer
 	archive := tar.NewWriter(&layer)

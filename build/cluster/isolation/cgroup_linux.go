@@ -19,19 +19,19 @@ const (
 	cgroupPrefix = "fairlead-cluster-"
 )
 
-// cgroupOf returns the name of the control group of what a process started. The process id alone could be another
-// process's some day; with its start it never is.
+// cgroupOf returns the name of the control group for what a process starts. The kernel reuses process ids, so the name
+// has the start time as well.
 func cgroupOf(pid int) string {
 	return "/" + cgroupPrefix + strconv.Itoa(pid) + "-" + startOf(pid)
 }
 
-// startOf returns when a process started, in clock ticks since boot, or "" if there is none of that id.
+// startOf returns when a process started, in clock ticks since boot, or "" if there is no process of that id.
 func startOf(pid int) string {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return ""
 	}
-	// The name, which may hold anything, is in brackets; the start is the 22nd field of all.
+	// The name, which may contain anything, is in parentheses; the start time is field 22.
 	_, after, _ := bytes.Cut(stat[bytes.LastIndexByte(stat, ')'):], []byte(" "))
 	fields := strings.Fields(string(after))
 	if len(fields) < 20 {
@@ -40,7 +40,8 @@ func startOf(pid int) string {
 	return fields[19]
 }
 
-// hierarchies returns where control groups are made: one directory with version 2, one for each controller with version 1.
+// hierarchies returns the directories that control groups are made in: one with version 2, one for each controller with
+// version 1.
 func hierarchies() ([]string, error) {
 	if _, err := os.Stat(filepath.Join(cgroupRoot, "cgroup.controllers")); err == nil {
 		return []string{cgroupRoot}, nil
@@ -71,7 +72,7 @@ func makeCgroup(name string) error {
 	return nil
 }
 
-// removeCgroup removes a control group with all below it, as its last processes end.
+// removeCgroup removes a control group and everything below it, waiting for its last processes to end.
 func removeCgroup(name string, patience time.Duration) error {
 	roots, err := hierarchies()
 	if err != nil {
@@ -90,7 +91,7 @@ func removeCgroup(name string, patience time.Duration) error {
 	}
 }
 
-// removeTree removes directories only, from the innermost: the files in them are the kernel's.
+// removeTree removes directories only, innermost first: the files in them belong to the kernel.
 func removeTree(top string) error {
 	var all []string
 	err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
@@ -113,7 +114,7 @@ func removeTree(top string) error {
 	return nil
 }
 
-// sweep removes what launchers have left that were killed together with their janitors.
+// sweep removes control groups left by launchers that were killed together with their janitors.
 func sweep() {
 	roots, err := hierarchies()
 	if err != nil {

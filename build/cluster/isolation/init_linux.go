@@ -12,20 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hidden are the directories that a node writes to whatever its configuration says. They are empty inside, and what is
-// written there is kept in memory.
+// hidden lists the directories that a node writes to regardless of its configuration. They are empty inside the
+// namespaces, and what is written there is kept in memory.
 var hidden = []string{"/run", "/var/log", "/var/lib"}
 
-// settings are those of the kernel's that a kubelet changes and that are the whole machine's. Inside, files of memory
-// stand in their places.
+// settings lists the kernel's settings that a kubelet changes and that apply to the whole machine. Inside the
+// namespaces, files in memory are mounted over them.
 var settings = []string{
 	"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys",
 	"kernel/keys/root_maxbytes",
 }
 
-// Init is the main function of the first process in the namespaces: it prepares them, runs the program, reaps whatever
-// process is left to it, and ends as the program does. args are the directories to keep, with colons between them, and
-// the program's argv. It returns an exit status.
+// Init is the main function of the first process in the namespaces: it prepares them, runs the program, reaps orphaned
+// processes, and ends when the program does. args are the directories to keep, separated by colons, and the program's
+// argv. It returns the program's exit status.
 func Init(args []string) int {
 	if len(args) < 2 || os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "cluster: this is for the launcher's own use")
@@ -66,7 +66,7 @@ func isSocket(descriptor int) bool {
 	return unix.Fstat(descriptor, &stat) == nil && stat.Mode&unix.S_IFMT == unix.S_IFSOCK
 }
 
-// reap waits for every process that has no other parent, until the program has ended.
+// reap waits for every child, including orphans, until the program has ended, and returns its exit status.
 func reap(program int) int {
 	for {
 		var status syscall.WaitStatus
@@ -108,7 +108,7 @@ func prepare(keep []string) error {
 	return raiseLoopback()
 }
 
-// hide mounts an empty directory over one, and lets those below it be seen again that are to be kept.
+// hide mounts an empty directory over dir, and binds the directories below it that are in keep back into place.
 func hide(dir string, keep []string) error {
 	kept := map[string]*os.File{}
 	for _, path := range keep {
@@ -136,7 +136,7 @@ func hide(dir string, keep []string) error {
 	return nil
 }
 
-// shadowSettings puts a file with the same content over each of the settings: what is written there changes nothing.
+// shadowSettings mounts a file with the same content over each of the settings, so that writing to it changes nothing.
 func shadowSettings() error {
 	dir := "/run/settings"
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -146,7 +146,7 @@ func shadowSettings() error {
 		setting := "/proc/sys/" + name
 		value, err := os.ReadFile(setting)
 		if errors.Is(err, os.ErrNotExist) {
-			continue // a kernel without it
+			continue // this kernel does not have it
 		}
 		if err != nil {
 			return err
@@ -192,7 +192,7 @@ func raiseLoopback() error {
 	return nil
 }
 
-// MountMemory mounts an empty directory in memory, for its owner alone.
+// MountMemory mounts a tmpfs at dir that only its owner can access.
 func MountMemory(dir string) error {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0700"); err != nil {
 		return fmt.Errorf("mount %s: %w", dir, err)

@@ -1,30 +1,29 @@
-// Package isolation runs a program, and all it starts, in namespaces of its own: processes, mounts, network, IPC and
-// host name. The program sees the machine's files, but what a node writes outside its own directory goes to memory, and
-// what it does to the network, to the mounts and to the kernel's settings is seen by nobody else. All of it is over when
-// the program is, or when its parent is killed; what namespaces do not take along is removed by a janitor. It needs
-// Linux and root.
+// Package isolation runs a program and its children in their own process, mount, network, IPC and UTS namespaces. The
+// program sees the machine's files, but what a node writes outside its own directory goes to memory, and its changes to
+// the network, the mounts and the kernel's settings are not visible outside. Everything ends with the program, or when
+// its parent is killed; a janitor process removes what the namespaces do not. The package needs Linux and root.
 package isolation
 
 import "os"
 
-// Names by which the executable has to call Init and Janitor.
+// Values of argv[0] for which the executable must call Init and Janitor.
 const (
 	InitName    = "cluster-init"
 	JanitorName = "cluster-janitor"
 )
 
-// NodeAddress is the address that the loopback interface in the namespaces has besides 127.0.0.1: a kubelet takes no
-// loopback address.
+// NodeAddress is the address of the loopback interface in the namespaces, in addition to 127.0.0.1: a kubelet accepts
+// no loopback address.
 const NodeAddress = "10.250.1.1"
 
-// Config says what to run. All fields but Remove are needed.
+// Config describes what to run. All fields except Remove are required.
 type Config struct {
-	// Argv is how this executable is to be called, argv[0] included.
+	// Argv is the command line of this executable, including argv[0].
 	Argv []string
-	// Files are sockets that are handed to the program as descriptors 3 and up.
+	// Files are sockets that the program inherits as descriptors 3 and up.
 	Files []*os.File
-	// Keep are directories that the program has to see even where a node writes.
+	// Keep lists directories that stay visible to the program even below those that are hidden.
 	Keep []string
-	// Remove, unless "", is a directory that is removed when all is over, however it ends.
+	// Remove, unless "", is a directory that is removed when everything has ended, however it ended.
 	Remove string
 }

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Confined is a running program, on Linux.
+// Confined is a running program. It exists on Linux only.
 type Confined struct{}
 
-// Start is unsupported.
+// Start returns errors.ErrUnsupported.
 func Start(Config) (*Confined, error) { return nil, errors.ErrUnsupported }
 
 // PID returns 0.
@@ -25,10 +25,10 @@ func (*Confined) Err() error { return nil }
 // Stop does nothing.
 func (*Confined) Stop(time.Duration) {}
 
-// Init returns a failure's exit status.
+// Init returns the exit status of a failure.
 func Init([]string) int { return 2 }
 
-// Janitor returns a failure's exit status.
+// Janitor returns the exit status of a failure.
 func Janitor([]string) int { return 2 }
 
 // Parent reports that this process is not confined.
@@ -37,5 +37,5 @@ func Parent() (pid int, confined bool) { return 0, false }
 // Cgroup returns "".
 func Cgroup() string { return "" }
 
-// MountMemory is unsupported.
+// MountMemory returns errors.ErrUnsupported.
 func MountMemory(string) error { return errors.ErrUnsupported }

@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// Listener returns a listener that was handed to this process as a file: it accepts where it was made, outside the
-// namespaces.
+// Listener returns a listener that this process inherited as a file: it accepts connections where it was made, outside
+// the namespaces.
 func Listener(descriptor int) (net.Listener, error) {
 	file := os.NewFile(uintptr(descriptor), "listener")
 	if file == nil {
@@ -22,8 +22,7 @@ func Listener(descriptor int) (net.Listener, error) {
 	return net.FileListener(file)
 }
 
-// Relay carries each connection of a listener outside to an address inside, until ctx ends. It passes on the end of each
-// direction on its own.
+// Relay relays each connection of a listener outside to an address inside, until ctx ends. Half-closes are passed on.
 func Relay(ctx context.Context, outside net.Listener, inside string, log *slog.Logger) error {
 	var work sync.WaitGroup
 	defer work.Wait()
@@ -51,7 +50,7 @@ func Relay(ctx context.Context, outside net.Listener, inside string, log *slog.L
 	}
 }
 
-// carry copies both ways. An error of either end resets both, as it would without the relay.
+// carry copies in both directions. An error at either end resets both connections, as it would without the relay.
 func carry(ctx context.Context, a, b net.Conn) {
 	var work sync.WaitGroup
 	abort := func() {

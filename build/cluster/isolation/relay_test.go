@@ -55,7 +55,7 @@ func relayed(t *testing.T, serve func(*net.TCPConn)) *net.TCPConn {
 
 func TestRelayPassesOnTheEndOfOneDirection(t *testing.T) {
 	conn := relayed(t, func(server *net.TCPConn) {
-		request, _ := io.ReadAll(server) // to the client's half-close
+		request, _ := io.ReadAll(server) // until the client's half-close
 		_, _ = server.Write(append(request, " answered"...))
 	})
 	if _, err := conn.Write([]byte("asked")); err != nil {

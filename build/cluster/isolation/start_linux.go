@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// parentVariable and cgroupVariable tell the confined program which process confined it, and its control group.
+// parentVariable and cgroupVariable are the environment variables that hold the process id of the launcher and the
+// control group.
 const (
 	parentVariable = "FAIRLEAD_CLUSTER_LAUNCHER"
 	cgroupVariable = "FAIRLEAD_CLUSTER_CGROUP"
@@ -23,13 +24,12 @@ type Confined struct {
 	cgroup  string
 	command *exec.Cmd
 	janitor *exec.Cmd
-	alive   io.Closer // the janitor works when this is closed
+	alive   io.Closer // closing it starts the janitor's work
 	done    chan struct{}
 	err     error
 }
 
-// Start starts the program. It must be called from a goroutine that is locked to its thread for as long as the program
-// shall live.
+// Start starts the program. It must be called from a goroutine that stays locked to its thread while the program runs.
 func Start(config Config) (_ *Confined, err error) {
 	sweep()
 	c := &Confined{cgroup: cgroupOf(os.Getpid()), done: make(chan struct{})}
@@ -70,12 +70,12 @@ func (c *Confined) PID() int { return c.command.Process.Pid }
 // Done is closed when everything in the namespaces has ended and is cleaned up.
 func (c *Confined) Done() <-chan struct{} { return c.done }
 
-// Err returns how the program ended. It must be called after Done only.
+// Err returns how the program ended. It must not be called before Done is closed.
 func (c *Confined) Err() error { return c.err }
 
-// Stop asks the program to end, kills it after the grace period, and returns when it is over.
+// Stop asks the program to end, kills it after the grace period, and returns when it has ended.
 func (c *Confined) Stop(grace time.Duration) {
-	// An error means that it has ended already, which the wait below sees.
+	// An error means that it has already ended; the wait below notices that.
 	_ = c.command.Process.Signal(syscall.SIGTERM)
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
@@ -88,7 +88,7 @@ func (c *Confined) Stop(grace time.Duration) {
 	<-c.done
 }
 
-// startJanitor starts the process that cleans up: it outlives this one, also if this one is killed.
+// startJanitor starts the process that cleans up. It outlives this one even if this one is killed.
 func (c *Confined) startJanitor(remove string) error {
 	c.janitor = &exec.Cmd{
 		Path: "/proc/self/exe", Args: []string{JanitorName, c.cgroup, remove}, Env: os.Environ(), Dir: "/",
@@ -105,7 +105,7 @@ func (c *Confined) startJanitor(remove string) error {
 	return nil
 }
 
-// clean lets the janitor work, and waits for it.
+// clean makes the janitor clean up, and waits for it.
 func (c *Confined) clean() error {
 	_ = c.alive.Close() // an error means that the janitor is gone, which the wait reports
 	if err := c.janitor.Wait(); err != nil {
@@ -114,7 +114,7 @@ func (c *Confined) clean() error {
 	return nil
 }
 
-// Janitor is the main function of the process that cleans up: args are the control group and the directory to remove.
+// Janitor is the main function of the process that cleans up; args are the control group and the directory to remove.
 // It returns an exit status.
 func Janitor(args []string) int {
 	if len(args) != 2 {
@@ -131,11 +131,11 @@ func Janitor(args []string) int {
 	return status
 }
 
-// Parent returns the process id of the launcher outside, if this process has been confined by Start.
+// Parent returns the process id of the launcher outside, and whether this process was confined by Start.
 func Parent() (pid int, confined bool) {
 	pid, err := strconv.Atoi(os.Getenv(parentVariable))
 	return pid, err == nil
 }
 
-// Cgroup returns the path of the control group that was made for this process's containers, the same in each hierarchy.
+// Cgroup returns the path of the control group for this process's containers, which is the same in each hierarchy.
 func Cgroup() string { return os.Getenv(cgroupVariable) }

@@ -10,26 +10,27 @@ import (
 	"time"
 )
 
-// Delay is how long a node makes its callers wait.
+// Delay holds the delays that a node adds.
 type Delay struct {
-	// Upgrade passes before a session is answered, Connect before a stream reaches its program.
+	// Upgrade delays the answer to a session, Connect a stream's connection to its program.
 	Upgrade, Connect time.Duration
 }
 
-// faults are the switches a test pulls. The zero value is a healthy node.
+// faults holds the faults that a test injects. The zero value is a healthy node.
 type faults struct {
 	mu sync.Mutex
-	// refusals holds the HTTP status by protocol; 0 means that it is welcome.
+	// refusals holds the HTTP status by protocol; 0 means that the protocol is accepted.
 	refusals [protocolCount]int
 	delays   map[podName]Delay
 	frozen   map[podName]bool
 	runtime  string
 }
 
-// runtimes are the container runtimes whose words a node can have, and what they say of a port that refuses.
+// runtimes holds the container runtimes that a node can imitate, with the error each reports for a port that refuses.
 var runtimes = map[string]func(port int32) error{
 	"containerd": nil,
-	// cri-dockerd and old CRI-O enter the Pod's network with nsenter and run socat there; the error is its last words.
+	// cri-dockerd and old CRI-O enter the Pod's network with nsenter and run socat there; the error is the last line of
+	// its output.
 	"socat": func(port int32) error {
 		return fmt.Errorf("exit status 1: 2026/01/01 00:00:00 socat[4711] E connect(5, AF=2 127.0.0.1:%d, 16): Connection refused", port)
 	},
@@ -43,8 +44,8 @@ var runtimes = map[string]func(port int32) error{
 	},
 }
 
-// SetRuntime makes the node speak of refused ports as another container runtime does: "containerd", "socat", "no-socat" or
-// "pod-address".
+// SetRuntime makes the node report refused ports as another container runtime does: "containerd", "socat", "no-socat"
+// or "pod-address".
 func (k *Kubelet) SetRuntime(name string) error {
 	if _, ok := runtimes[name]; !ok {
 		return fmt.Errorf("runtime %q: there are %s", name, strings.Join(slices.Sorted(maps.Keys(runtimes)), ", "))
@@ -55,7 +56,7 @@ func (k *Kubelet) SetRuntime(name string) error {
 	return nil
 }
 
-// refusedBy is what the runtime says of a port that refuses, nil where that is containerd.
+// refusedBy returns the runtime's error for a port that refuses, or nil if the runtime is containerd.
 func (f *faults) refusedBy(port int32) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -66,8 +67,7 @@ func (f *faults) refusedBy(port int32) error {
 }
 
 // RefuseUpgrades makes the node answer every session of one protocol ("websocket", "websocket-v4" or "spdy") with an
-// HTTP status; 0 ends that. It is the node that refuses: what a middlebox in front of the API server refuses is another
-// thing.
+// HTTP status; 0 ends that. The node itself refuses; for refusals in front of the API server see package middlebox.
 func (k *Kubelet) RefuseUpgrades(protocol string, status int) error {
 	index := slices.Index(protocolNames[:], protocol)
 	if index < 0 {
@@ -82,7 +82,7 @@ func (k *Kubelet) RefuseUpgrades(protocol string, status int) error {
 	return nil
 }
 
-// Delay slows a pod down, or every pod that has no delay of its own if the pod is "".
+// Delay sets the delays of a pod, or of every pod without its own if the pod is "".
 func (k *Kubelet) Delay(pod string, delay Delay) error {
 	name, err := parsePodName(pod)
 	if err != nil {
@@ -97,8 +97,8 @@ func (k *Kubelet) Delay(pod string, delay Delay) error {
 	return nil
 }
 
-// Blackhole stops, or lets go on, every byte of a pod's sessions, open and new ones, as a path that died without a word
-// would; "" means every pod.
+// Blackhole stops or resumes all bytes of a pod's sessions, open and new ones, as a network path that silently drops
+// packets would; "" means every pod.
 func (k *Kubelet) Blackhole(pod string, on bool) error {
 	name, err := parsePodName(pod)
 	if err != nil {
@@ -118,7 +118,7 @@ func (k *Kubelet) Blackhole(pod string, on bool) error {
 	return nil
 }
 
-// DropStreams resets every connection that is open to a pod, as if its programs had crashed; the sessions live on. The
+// DropStreams resets every open connection to a pod, as if its programs had crashed; the sessions stay open. The
 // pod is named NAMESPACE/NAME or by its UID.
 func (k *Kubelet) DropStreams(pod string) error {
 	p, err := k.find(pod)
@@ -129,8 +129,8 @@ func (k *Kubelet) DropStreams(pod string) error {
 	return nil
 }
 
-// DropSessions closes the connections that the sessions of a pod run over, or all if the pod is "", as if the node had
-// crashed.
+// DropSessions closes the connections below a pod's sessions, or below all sessions if the pod is "", as if the node
+// had crashed.
 func (k *Kubelet) DropSessions(pod string) error {
 	if pod == "" {
 		k.dropSessions(func(*session) bool { return true })

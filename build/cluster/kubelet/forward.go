@@ -11,24 +11,26 @@ import (
 	"time"
 )
 
-// linger is how long one direction of a forwarded connection may go on after the other has ended.
+// linger is how long one direction of a forwarded connection may continue after the other has ended.
 const linger = time.Second
 
 const (
-	// noticed is how long it takes after the end of a Pod's programs until its network begins to go: ports refuse then.
+	// noticed is how long after the end of a Pod's programs its network begins to be torn down; until then its ports
+	// refuse.
 	noticed = 200 * time.Millisecond
-	// teardown is how long the network takes to go: a connection gets no answer then, not even a refusal.
+	// teardown is how long tearing the network down takes; meanwhile a connection gets no answer, not even a refusal.
 	teardown = 30 * time.Millisecond
 )
 
-// synPatience is how long a connection that gets no answer is tried (tcp(7), tcp_syn_retries).
+// synPatience is how long a connection without an answer is retried (tcp(7), tcp_syn_retries).
 const synPatience = 130 * time.Second
 
 var errStopping = errors.New("the node is stopping")
 
-// PortForward carries one stream to a port of a pod. It behaves as containerd does: the end of one direction is never
-// passed on as a half-close, the other direction has one more second, and then both are closed; and the data stream is
-// closed before it returns, which is before the CRI streaming library, its caller, writes its error to the error stream.
+// PortForward relays one stream to a port of a pod. It behaves as containerd does: the end of one direction is never
+// passed on as a half-close, the other direction has one more second, and then both are closed; and it closes the data
+// stream before it returns, which is before its caller, the CRI streaming library, writes the error to the error
+// stream.
 func (k *Kubelet) PortForward(ctx context.Context, sandbox string, number int32, stream io.ReadWriteCloser) error {
 	if !k.begin() {
 		return errStopping
@@ -47,10 +49,10 @@ func (k *Kubelet) PortForward(ctx context.Context, sandbox string, number int32,
 		return fmt.Errorf("network namespace for sandbox %q is closed", sandbox)
 	}
 	defer func() {
-		done() // closing waits for the client's acceptance, which may never come
+		done() // closing waits for an acknowledgement of the client, which may never come
 		_ = stream.Close()
 	}()
-	// Found out before the stream is counted: what sees it counted may heal the Pod at once.
+	// Determined before the stream is counted: a test that sees it counted may heal the Pod immediately.
 	delay := k.faults.delayOf(p.name)
 	p.counts.streamsOpen.Add(1)
 	p.counts.streams.Add(1)
@@ -71,15 +73,15 @@ func (k *Kubelet) PortForward(ctx context.Context, sandbox string, number int32,
 	return k.carry(p, conn, stream, dropped)
 }
 
-// resettable is what the streams of the CRI library have.
+// resettable is implemented by the streams of the CRI library.
 type resettable interface{ Reset() error }
 
-// carry copies both ways until the connection is over. The copy that reads the stream ends only when its session or its
-// client ends it, so it is waited for by Run and not here.
+// carry copies in both directions until the connection has ended. The copy that reads the stream ends only when its
+// session or its client ends it, so Run waits for it, and carry does not.
 func (k *Kubelet) carry(p *pod, conn net.Conn, stream io.ReadWriter, dropped <-chan struct{}) error {
 	ended := make(chan error, 2)
-	// A session in which bytes wait that nobody reads is not read any further, and so its end is never seen: the stream
-	// that holds it up has to be given up first.
+	// A session with unread bytes is not read any further, so its end would never be noticed: the stream that blocks it
+	// has to be reset first.
 	release := context.AfterFunc(k.stopping, func() {
 		if stream, ok := stream.(resettable); ok {
 			_ = stream.Reset()
@@ -93,7 +95,7 @@ func (k *Kubelet) carry(p *pod, conn net.Conn, stream io.ReadWriter, dropped <-c
 		_, err := io.Copy(counted{conn, &p.counts.bytesIn}, stream)
 		ended <- err
 		if err == nil {
-			release() // it was read to its end
+			release() // it was read to the end
 		}
 	})
 	reset := fmt.Errorf("failed to execute portforward in network namespace %q: %w", p.namespace(), syscall.ECONNRESET)

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// restartPause is about how long a kubelet takes to see that a container has ended, and to start another.
+// restartPause is about how long a kubelet takes to notice that a container has ended and to start another.
 const restartPause = time.Second
 
-// KillContainer kills the programs of a pod, as kill -9 does those of a container; the node starts them again. The pod is
+// KillContainer kills the programs of a pod, as kill -9 kills those of a container; the node restarts them. The pod is
 // named NAMESPACE/NAME or by its UID.
 func (k *Kubelet) KillContainer(pod string) error {
 	p, err := k.find(pod)
@@ -20,12 +20,12 @@ func (k *Kubelet) KillContainer(pod string) error {
 	}
 	select {
 	case p.killed <- struct{}{}:
-	default: // they are about to be started again
+	default: // a restart is already pending
 	}
 	return nil
 }
 
-// restart starts a pod's programs again, which have been killed. The pod is not ready meanwhile.
+// restart restarts a pod's programs after they have been killed. The pod is not ready meanwhile.
 func (k *Kubelet) restart(ctx context.Context, p *pod, started time.Time) {
 	k.patchStatus(ctx, p.object, running(p, started, false))
 	if !sleep(ctx, restartPause) {

@@ -1,7 +1,7 @@
 // Package kubelet is a node of a Kubernetes cluster whose pods are programs in this process (package program). It
-// serves what the API server asks a kubelet for: port-forward, exec and logs, with the real CRI streaming library and
-// with containerd's manners at the end of each stream. It pulls no image, runs no container, probes nothing and has no
-// network: a pod's address exists nowhere.
+// serves what the API server requests from a kubelet: port-forward, exec and logs, with the real CRI streaming library,
+// and ends each stream as containerd does. It pulls no images, runs no containers and no probes, and has no network: a
+// pod's address is not reachable from anywhere.
 package kubelet
 
 import (
@@ -21,7 +21,7 @@ import (
 	"k8s.io/cri-streaming/pkg/streaming"
 )
 
-// Config says what the node is. All fields are needed, but Log and WebSockets.
+// Config configures a node. All fields except Log and WebSockets are required.
 type Config struct {
 	// Name is the node's name; Client acts as that node (Kubernetes documentation, "Using Node Authorization").
 	Name   string
@@ -30,10 +30,10 @@ type Config struct {
 	Certificate tls.Certificate
 	Callers     *x509.CertPool
 	CallerName  string
-	// WebSockets declares that the node takes WebSocket upgrades itself, as kubelets do since 1.36; else the API server
-	// translates them (KEP-4006).
+	// WebSockets declares that the node handles WebSocket upgrades itself, as kubelets do since 1.36; otherwise the API
+	// server translates them (KEP-4006).
 	WebSockets bool
-	// Log receives what happens; nil means slog's default.
+	// Log is the logger; nil means slog.Default().
 	Log *slog.Logger
 }
 
@@ -54,13 +54,13 @@ type Kubelet struct {
 	sessions   map[*session]struct{}
 	addresses  uint16
 
-	// work is every goroutine that Run waits for. stopping ends when Run is about to.
+	// work counts the goroutines that Run waits for. stopping is cancelled when Run is about to return.
 	work     sync.WaitGroup
 	stopping context.Context
 	stop     context.CancelFunc
 }
 
-// New makes a node that does nothing until Run.
+// New returns a node that does nothing until Run is called.
 func New(config Config) *Kubelet {
 	log := config.Log
 	if log == nil {
@@ -80,7 +80,7 @@ func New(config Config) *Kubelet {
 }
 
 // Run listens on a free loopback port, registers the node and runs the pods bound to it, until ctx ends. Everything it
-// started is over when it returns. ready is called once, when the node has been registered.
+// started has ended when it returns. ready is called once, when the node has been registered.
 func (k *Kubelet) Run(ctx context.Context, ready func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -111,8 +111,9 @@ func (k *Kubelet) Run(ctx context.Context, ready func()) error {
 	return err
 }
 
-// begin counts a session or a stream among what Run waits for, and reports whether it may go on: not if Run is about to
-// return. The caller calls work.Done when it is over. An http.Server waits for neither, their connections being hijacked.
+// begin adds a session or a stream to what Run waits for, and reports whether it may continue, which is false when Run
+// is about to return. The caller calls work.Done at its end. An http.Server does not wait for them, since their
+// connections are hijacked.
 func (k *Kubelet) begin() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -123,15 +124,15 @@ func (k *Kubelet) begin() bool {
 	return true
 }
 
-// refuseWork ends stopping: begin counts nothing from here on, so the counter can be waited for.
+// refuseWork cancels stopping: begin adds nothing afterwards, so work can be waited for.
 func (k *Kubelet) refuseWork() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.stop()
 }
 
-// serveRuntime serves the CRI streaming library on a loopback port of its own, as a container runtime does: the node
-// proxies to the one-time URLs it gives out.
+// serveRuntime serves the CRI streaming library on its own loopback port, as a container runtime does: the node proxies
+// to the one-time URLs that the library returns.
 func (k *Kubelet) serveRuntime() (*http.Server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -145,7 +146,7 @@ func (k *Kubelet) serveRuntime() (*http.Server, error) {
 	return k.serve(&http.Server{Handler: k.streaming}, listener), nil
 }
 
-// serveNode serves the port that the API server connects to.
+// serveNode serves the port to which the API server connects.
 func (k *Kubelet) serveNode() (*http.Server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

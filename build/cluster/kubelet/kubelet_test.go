@@ -27,8 +27,8 @@ import (
 	"fairlead/build/cluster/pki"
 )
 
-// TestMain checks for goroutines that are left, but for the libraries' own: spdystream waits without end for streams
-// that the other side never ends and for a reader of each frame, and the streaming server waits for spdystream.
+// TestMain checks for leaked goroutines, except the libraries' own: spdystream waits without limit for streams that the
+// other side never ends and for a reader of each frame, and the streaming server waits for spdystream.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*idleAwareFramer).monitor"),
@@ -40,8 +40,8 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("k8s.io/cri-streaming/pkg/streaming/portforward.(*httpStreamHandler).run"))
 }
 
-// node is a kubelet that runs against a client without a server. What the real API server makes of it is tested beside
-// the launcher; here it is what the kubelet starts and ends.
+// node is a kubelet that runs against a fake client. The launcher's tests run it against the real API server; the tests
+// here check what the kubelet starts and ends.
 type node struct {
 	kubelet *Kubelet
 	client  *fake.Clientset
@@ -213,7 +213,7 @@ func TestStoppedNodeReleasesBlockedAndFrozenSessions(t *testing.T) {
 	conn.Close()
 }
 
-// A session whose frames wait for a program that does not read cannot be read to its end: the library's reader is stuck,
+// A session with frames for a program that does not read cannot be read to its end: the library's reader is blocked,
 // and with it every other connection in the session.
 func TestStoppedNodeReleasesWhatIsBehindAJam(t *testing.T) {
 	n := startNode(t)
@@ -302,7 +302,7 @@ func TestNodeReportsItselfAndItsPod(t *testing.T) {
 	}
 }
 
-// The node lifecycle controller takes a node whose lease was not renewed to be gone, and its pods not to be ready.
+// The node lifecycle controller marks a node whose lease was not renewed as unknown, and its pods as not ready.
 func TestNodeThatWasAwayComesBackWithItsPods(t *testing.T) {
 	n := startNode(t)
 	n.runPod(t, "web", "http")

@@ -16,12 +16,12 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// defaultGrace is what a pod gets that does not say (core/v1 PodSpec.terminationGracePeriodSeconds).
+// defaultGrace is the grace period of a pod that sets none (core/v1 PodSpec.terminationGracePeriodSeconds).
 const defaultGrace = 30 * time.Second
 
 // watchPods runs each pod that is bound to the node, until ctx ends.
 func (k *Kubelet) watchPods(ctx context.Context) {
-	// Node authorization grants pods only under this selector.
+	// Node authorization allows listing pods only with this selector.
 	bound := fields.OneTermEqualSelector("spec.nodeName", k.config.Name).String()
 	pods := k.config.Client.CoreV1().Pods(metav1.NamespaceAll)
 	source := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
@@ -51,14 +51,14 @@ func (k *Kubelet) watchPods(ctx context.Context) {
 		if seen.DeletionTimestamp != nil {
 			select {
 			case p.deleted <- grace(seen):
-			default: // it has been told
+			default: // already notified
 			}
 		}
 	}
 	_, controller := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: source,
 		ObjectType:    &corev1.Pod{},
-		ResyncPeriod:  5 * time.Second, // a pod whose admission failed is tried again
+		ResyncPeriod:  5 * time.Second, // a pod whose admission failed is retried
 		Handler: cache.ResourceEventHandlerFuncs{
 			AddFunc:    see,
 			UpdateFunc: func(_, object any) { see(object) },
@@ -83,11 +83,11 @@ func grace(object *corev1.Pod) time.Duration {
 	return defaultGrace
 }
 
-// admit starts a pod; nil means that it cannot run, which its status then says.
+// admit starts a pod. It returns nil if the pod cannot run, and writes the reason to its status.
 func (k *Kubelet) admit(ctx context.Context, object *corev1.Pod) *pod {
 	k.mu.Lock()
 	k.addresses++
-	// From 10.244.0.2 on; the counter wraps only after more pods than a cluster of tests ever has.
+	// The first is 10.244.0.2; the counter wraps only after more pods than a test cluster ever has.
 	number := k.addresses + 1
 	k.mu.Unlock()
 	address := fmt.Sprintf("10.244.%d.%d", number>>8, number&0xff)
@@ -109,7 +109,8 @@ func (k *Kubelet) admit(ctx context.Context, object *corev1.Pod) *pod {
 	return p
 }
 
-// live is the life of one pod: it runs, becomes ready, is told to stop, and is cut off.
+// live runs one pod until it is gone: it makes it ready, stops its programs when it is deleted, and cuts its
+// connections.
 func (k *Kubelet) live(ctx context.Context, p *pod) {
 	defer k.forget(p)
 	started := time.Now()
@@ -148,8 +149,8 @@ func (k *Kubelet) live(ctx context.Context, p *pod) {
 	}
 }
 
-// terminate lets the pod be reached until its programs are told to stop, and lets them finish within the grace period;
-// then it cuts what is left and lets the object go.
+// terminate keeps the pod reachable until its programs are stopped, and gives them the grace period to finish; then it
+// cuts the remaining connections and deletes the object.
 func (k *Kubelet) terminate(ctx context.Context, p *pod, grace time.Duration) {
 	k.log.Info("pod terminates", "pod", p.name, "grace", grace)
 	end := time.NewTimer(grace)
@@ -175,7 +176,7 @@ func (k *Kubelet) terminate(ctx context.Context, p *pod, grace time.Duration) {
 	k.deleteObject(ctx, p)
 }
 
-// tearDown kills the pod's programs and takes its network away, in the steps in which a container runtime does it.
+// tearDown kills the pod's programs and removes its network, in the same steps as a container runtime.
 func (k *Kubelet) tearDown(ctx context.Context, p *pod) {
 	p.close()
 	sleep(ctx, noticed)
@@ -184,7 +185,7 @@ func (k *Kubelet) tearDown(ctx context.Context, p *pod) {
 	p.enters(networkGone)
 }
 
-// waitIdle waits for the last open connection, at most until the end of the grace period.
+// waitIdle waits until no connection is open, at most until the end of the grace period.
 func (p *pod) waitIdle(ctx context.Context, end <-chan time.Time) {
 	select {
 	case <-p.idle():
@@ -194,7 +195,7 @@ func (p *pod) waitIdle(ctx context.Context, end <-chan time.Time) {
 	}
 }
 
-// deleteObject tells the API server that the pod is over, until it agrees.
+// deleteObject deletes the pod's object, retrying until the API server confirms it.
 func (k *Kubelet) deleteObject(ctx context.Context, p *pod) {
 	zero := int64(0)
 	for {
@@ -211,7 +212,7 @@ func (k *Kubelet) deleteObject(ctx context.Context, p *pod) {
 	}
 }
 
-// forget kills the pod's programs and forgets it. It may be called twice.
+// forget kills the pod's programs and removes it from the node. It may be called more than once.
 func (k *Kubelet) forget(p *pod) {
 	k.mu.Lock()
 	if k.pods[p.name] == p {
@@ -223,7 +224,7 @@ func (k *Kubelet) forget(p *pod) {
 	p.counts.gone.Store(true)
 }
 
-// patchStatus writes a pod's status until it is accepted or the pod is no more.
+// patchStatus writes a pod's status, retrying until it is accepted or the pod no longer exists.
 func (k *Kubelet) patchStatus(ctx context.Context, object *corev1.Pod, status corev1.PodStatus) {
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": object.UID},

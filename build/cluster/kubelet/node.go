@@ -19,15 +19,15 @@ const (
 	leaseRenewal  = 10 * time.Second
 	retryPause    = 500 * time.Millisecond
 	version       = "v1.36.3"
-	// passThrough is the feature by which a node takes WebSocket upgrades itself.
+	// passThrough is the feature by which a node declares that it handles WebSocket upgrades itself.
 	passThrough = "ExtendWebSocketsToKubelet"
-	// podRange holds the addresses of the node's pods, and hostAddress is the node's own, which pods on its network have.
-	// Neither exists anywhere; the API server reaches the kubelet on the loopback.
+	// podRange holds the addresses of the node's pods, and hostAddress is the node's own, which pods on the host
+	// network have. No interface has either; the API server reaches the kubelet on the loopback interface.
 	podRange    = "10.244.0.0/16"
 	hostAddress = "172.30.0.1"
 )
 
-// register makes the Node object and reports it ready.
+// register creates the Node object and reports it ready.
 func (k *Kubelet) register(ctx context.Context) error {
 	node := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{
@@ -88,8 +88,8 @@ func (k *Kubelet) describe(status *corev1.NodeStatus) {
 	}}
 }
 
-// SetWebSockets declares, or declares no more, that the node takes WebSocket upgrades itself. Sessions that are open go
-// on as they are.
+// SetWebSockets sets whether the node declares that it handles WebSocket upgrades itself. Open sessions are not
+// affected.
 func (k *Kubelet) SetWebSockets(ctx context.Context, takes bool) error {
 	k.mu.Lock()
 	k.websockets = takes
@@ -97,7 +97,7 @@ func (k *Kubelet) SetWebSockets(ctx context.Context, takes bool) error {
 	return k.reportNode(ctx)
 }
 
-// renewLease keeps the node's heartbeat until ctx ends (KEP-589).
+// renewLease renews the node's heartbeat until ctx ends (KEP-589).
 func (k *Kubelet) renewLease(ctx context.Context) {
 	for {
 		pause := leaseRenewal
@@ -115,8 +115,8 @@ func (k *Kubelet) renewLease(ctx context.Context) {
 	}
 }
 
-// comeBack reports the node and its pods again if the node lifecycle controller has taken the node to be gone, and its pods
-// not to be ready: the machine slept, or the API server stood still.
+// comeBack reports the node and its pods again if the node lifecycle controller has marked the node as unknown and its
+// pods as not ready, because the machine slept or the API server hung.
 func (k *Kubelet) comeBack(ctx context.Context) error {
 	node, err := k.config.Client.CoreV1().Nodes().Get(ctx, k.config.Name, metav1.GetOptions{})
 	if err != nil {
@@ -136,7 +136,7 @@ func (k *Kubelet) comeBack(ctx context.Context) error {
 	for _, p := range k.pods {
 		select {
 		case p.report <- struct{}{}:
-		default: // it has been asked
+		default: // already requested
 		}
 	}
 	return nil
@@ -161,7 +161,7 @@ func (k *Kubelet) writeLease(ctx context.Context) error {
 	return err
 }
 
-// sleep says whether the pause passed before ctx ended.
+// sleep waits, and reports whether the pause passed before ctx ended.
 func sleep(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

@@ -26,27 +26,28 @@ const (
 	// AnnotationProgram names the program of every container; without it the program is the last part of the image's
 	// name, as "echo" of demo.local/echo:1.
 	AnnotationProgram = "fairlead.test/program"
-	// AnnotationBytes is how many bytes a source sends.
+	// AnnotationBytes is the number of bytes that a source sends.
 	AnnotationBytes = "fairlead.test/bytes"
-	// AnnotationDoor is the loopback address a door leads to, as 127.0.0.1:8080.
+	// AnnotationDoor is the loopback address that a door connects to, as 127.0.0.1:8080.
 	AnnotationDoor = "fairlead.test/door"
 	// AnnotationWork is how long a web server works on each request, as 5ms.
 	AnnotationWork = "fairlead.test/work"
 	// AnnotationReadyAfter is how long after its start the pod becomes ready, as 3s, or "never".
 	AnnotationReadyAfter = "fairlead.test/ready-after"
-	// AnnotationStopAfter is how long after its deletion the pod's programs are told to stop, so that they refuse new
-	// connections; without it that is at the end of the grace period, or at once for the programs made for rollouts.
+	// AnnotationStopAfter is how long after its deletion the pod's programs are stopped, so that they refuse new
+	// connections; by default that is at the end of the grace period, or immediately for the programs made for
+	// rollouts.
 	AnnotationStopAfter = "fairlead.test/stop-after"
 )
 
-// errCut is why the streams of a pod that is gone end.
+// errCut is the cause with which the streams of a pod that is gone end.
 var errCut = errors.New("pod is gone")
 
 type podName struct{ namespace, name string }
 
 func (n podName) String() string { return n.namespace + "/" + n.name }
 
-// pod is one pod that runs on the node.
+// pod is a pod that runs on the node.
 type pod struct {
 	name    podName
 	uid     types.UID
@@ -58,15 +59,16 @@ type pod struct {
 	readyAfter time.Duration // negative means never
 	stopAfter  time.Duration // negative means at the end of the grace period
 
-	// alive ends, with errCut as its cause, when the pod does.
+	// alive is cancelled, with errCut as its cause, when the pod ends.
 	alive context.Context
 	cut   context.CancelCauseFunc
-	// deleted receives the grace period once deletion has been asked for; gone is closed when the object is no more.
+	// deleted receives the grace period once deletion has been requested; gone is closed when the object no longer
+	// exists.
 	deleted chan time.Duration
 	gone    chan struct{}
-	// report asks for the status to be written again.
+	// report requests that the status be written again.
 	report chan struct{}
-	// killed says that the programs have been killed, and are to be started again.
+	// killed signals that the programs have been killed and are to be restarted.
 	killed   chan struct{}
 	settings program.Settings
 
@@ -122,7 +124,7 @@ func newPod(object *corev1.Pod, address string) (*pod, error) {
 	return p, nil
 }
 
-// listen starts a program behind each port that the pod's containers declare.
+// listen starts a program on each port that the pod's containers declare.
 func (p *pod) listen() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -151,7 +153,7 @@ func (p *pod) listen() error {
 	return nil
 }
 
-// dial connects to a port on the pod's localhost, with the errors of the runtime.
+// dial connects to a port on the pod's localhost, with the runtime's errors.
 func (k *Kubelet) dial(ctx context.Context, p *pod, number int32) (net.Conn, error) {
 	p.mu.Lock()
 	port := p.ports[number]
@@ -172,14 +174,14 @@ func (k *Kubelet) dial(ctx context.Context, p *pod, number int32) (net.Conn, err
 	return nil, p.unreachable(number, "connect: connection refused")
 }
 
-// unreachable is what containerd says of a port of localhost that it cannot connect to.
+// unreachable returns containerd's error for a port of localhost that it cannot connect to.
 func (p *pod) unreachable(number int32, reason string) error {
 	return fmt.Errorf("failed to execute portforward in network namespace %q: failed to connect to localhost:%d "+
 		"inside namespace %q, IPv4: dial tcp4 127.0.0.1:%d: %s IPv6 dial tcp6 [::1]:%d: %s ",
 		p.namespace(), number, p.sandbox, number, reason, number, reason)
 }
 
-// A phase is how far a Pod has come on its way out, as the container runtime sees it.
+// A phase is how far the termination of a Pod has come, as the container runtime sees it.
 type phase int
 
 const (
@@ -188,7 +190,7 @@ const (
 	networkGone       // its network namespace is closed
 )
 
-// enter counts a forwarded connection in.
+// enter counts a forwarded connection as open.
 func (p *pod) enter() (dropped <-chan struct{}, now phase) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -196,7 +198,7 @@ func (p *pod) enter() (dropped <-chan struct{}, now phase) {
 	return p.dropping, p.phase
 }
 
-// leave counts a forwarded connection out.
+// leave counts a forwarded connection as closed.
 func (p *pod) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -207,7 +209,7 @@ func (p *pod) leave() {
 	}
 }
 
-// idle is closed when no forwarded connection is open. One caller at a time may wait for it.
+// idle returns a channel that is closed when no forwarded connection is open. One caller at a time may wait for it.
 func (p *pod) idle() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -220,7 +222,7 @@ func (p *pod) idle() <-chan struct{} {
 	return idle
 }
 
-// drop resets every connection that is open now; new ones are welcome.
+// drop resets every open connection; new ones are accepted.
 func (p *pod) drop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -228,15 +230,14 @@ func (p *pod) drop() {
 	p.dropping = make(chan struct{})
 }
 
-// stop tells the programs to stop.
+// stop stops the programs, as SIGTERM does.
 func (p *pod) stop() {
 	for _, port := range p.listening() {
 		port.Stop()
 	}
 }
 
-// close kills the programs. What is forwarded ends as the connections of programs that were killed do, which takes the
-// runtime a second.
+// close kills the programs. Forwarded connections end as those of killed programs do, which takes the runtime a second.
 func (p *pod) close() {
 	p.cut(errCut)
 	for _, port := range p.listening() {
@@ -251,12 +252,12 @@ func (p *pod) listening() []*program.Port {
 	return slices.Collect(maps.Values(p.ports))
 }
 
-// enters is the Pod's next phase.
+// enters sets the Pod's phase.
 func (p *pod) enters(next phase) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.phase = max(p.phase, next)
 }
 
-// namespace is the path of the Pod's network namespace, for errors.
+// namespace returns the path of the Pod's network namespace, for error messages.
 func (p *pod) namespace() string { return "/var/run/netns/cni-" + string(p.uid) }

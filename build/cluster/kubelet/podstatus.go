@@ -7,7 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// running is the status of a pod whose programs run.
+// running returns the status of a pod whose programs run.
 func running(p *pod, started time.Time, ready bool) corev1.PodStatus {
 	start := metav1.NewTime(started)
 	status := corev1.PodStatus{
@@ -39,7 +39,7 @@ func running(p *pod, started time.Time, ready bool) corev1.PodStatus {
 	return status
 }
 
-// waiting is the status of a pod that cannot run, with the reason in each container's state.
+// waiting returns the status of a pod that cannot run, with the reason in each container's state.
 func waiting(object *corev1.Pod, reason error) corev1.PodStatus {
 	status := corev1.PodStatus{Phase: corev1.PodPending}
 	for _, container := range object.Spec.Containers {

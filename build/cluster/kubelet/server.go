@@ -15,7 +15,7 @@ import (
 	"k8s.io/streaming/pkg/httpstream/wsstream"
 )
 
-// routes are the paths that the API server asks a kubelet for.
+// routes returns the handler of the paths that the API server requests from a kubelet.
 func (k *Kubelet) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/portForward/{namespace}/{pod}", k.servePortForward)
@@ -53,7 +53,7 @@ func protocolOf(r *http.Request) int {
 	return protocolSPDY
 }
 
-// servePortForward hands a session to the runtime's streaming server, as the kubelet does.
+// servePortForward proxies a session to the runtime's streaming server, as the kubelet does.
 func (k *Kubelet) servePortForward(w http.ResponseWriter, r *http.Request) {
 	protocol := protocolOf(r)
 	options := &portforward.V4Options{}
@@ -111,10 +111,10 @@ func (k *Kubelet) proxyTo(location string) (http.Handler, error) {
 	return proxy.NewUpgradeAwareHandler(parsed, nil, false, true, responder{k}), nil
 }
 
-// responder answers when the runtime's streaming server cannot be reached.
+// responder answers when the runtime's streaming server is unreachable.
 type responder struct{ k *Kubelet }
 
-// Error answers with a gateway error.
+// Error answers with status 502.
 func (r responder) Error(w http.ResponseWriter, _ *http.Request, err error) {
 	r.k.log.Warn("streaming server", "error", err)
 	http.Error(w, err.Error(), http.StatusBadGateway)
@@ -152,7 +152,7 @@ func (k *Kubelet) serveExec(w http.ResponseWriter, r *http.Request) {
 	handler.ServeHTTP(w, r)
 }
 
-// Exec stands for every command: it says where it ran and what it was, and repeats its input.
+// Exec imitates every command: it prints where it ran and its arguments, and echoes its input.
 func (k *Kubelet) Exec(_ context.Context, container string, command []string, in io.Reader, out, _ io.WriteCloser, _ bool, _ <-chan remotecommand.TerminalSize) error {
 	if out == nil {
 		return nil
@@ -164,7 +164,7 @@ func (k *Kubelet) Exec(_ context.Context, container string, command []string, in
 	return err
 }
 
-// Attach is not served.
+// Attach returns an error: attach is not served.
 func (k *Kubelet) Attach(context.Context, string, io.Reader, io.WriteCloser, io.WriteCloser, bool, <-chan remotecommand.TerminalSize) error {
 	return fmt.Errorf("attach is not served here")
 }

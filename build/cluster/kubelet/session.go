@@ -14,14 +14,14 @@ type session struct {
 	conn *freezable
 }
 
-// connectionKey finds a request's connection in its context.
+// connectionKey is the key of a request's connection in its context.
 type connectionKey struct{}
 
 func withConnection(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, conn)
 }
 
-// connectionOf is the connection below TLS that a request came by.
+// connectionOf returns the connection below TLS that a request arrived on.
 func connectionOf(r *http.Request) (*freezable, bool) {
 	outer, ok := r.Context().Value(connectionKey{}).(*tls.Conn)
 	if !ok {
@@ -31,7 +31,7 @@ func connectionOf(r *http.Request) (*freezable, bool) {
 	return conn, ok
 }
 
-// open counts a session in; the caller calls the function it returns when the session is over.
+// open counts a session as open; the caller calls the returned function when the session has ended.
 func (k *Kubelet) open(s *session, p *pod, protocol int) func() {
 	k.counts.sessions[protocol].Add(1)
 	p.counts.sessions[protocol].Add(1)
@@ -58,10 +58,10 @@ func (k *Kubelet) dropSessions(chosen func(*session) bool) {
 	}
 }
 
-// freezableListener yields connections that can be frozen.
+// freezableListener accepts connections that can be frozen.
 type freezableListener struct{ net.Listener }
 
-// Accept yields the next connection.
+// Accept returns the next connection.
 func (l *freezableListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
@@ -70,7 +70,7 @@ func (l *freezableListener) Accept() (net.Conn, error) {
 	return &freezable{Conn: conn, closed: make(chan struct{})}, nil
 }
 
-// freezable is a connection that can be made to move no byte without being closed.
+// freezable is a connection that can be stopped from transferring bytes without being closed.
 type freezable struct {
 	net.Conn
 	closed chan struct{}
@@ -105,7 +105,7 @@ func (c *freezable) wait() {
 	}
 }
 
-// Read reads; what arrives while the connection is frozen is kept back.
+// Read reads from the connection; it holds back what arrives while the connection is frozen.
 func (c *freezable) Read(p []byte) (int, error) {
 	c.wait()
 	n, err := c.Conn.Read(p)
@@ -113,13 +113,13 @@ func (c *freezable) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write writes, when the connection is not frozen.
+// Write writes to the connection, once it is not frozen.
 func (c *freezable) Write(p []byte) (int, error) {
 	c.wait()
 	return c.Conn.Write(p)
 }
 
-// Close closes, frozen or not.
+// Close closes the connection, frozen or not.
 func (c *freezable) Close() error {
 	c.once.Do(func() { close(c.closed) })
 	return c.Conn.Close()

@@ -8,37 +8,37 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Stats is what happened at the node so far.
+// Stats holds the node's counters.
 type Stats struct {
 	// Sessions counts the port-forward requests that arrived, by protocol: "websocket" (SPDY tunnelled through a
 	// WebSocket), "websocket-v4" (the older channel protocol) and "spdy". Refused ones count too.
 	Sessions map[string]int64 `json:"sessions"`
-	// Pods has an entry for each pod that ever ran, in the order they came.
+	// Pods has an entry for each pod that ever ran, in order of admission.
 	Pods []PodStats `json:"pods"`
 }
 
-// PodStats is what happened at one pod.
+// PodStats holds the counters of one pod.
 type PodStats struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 	UID       string `json:"uid"`
 	Address   string `json:"address"`
-	// Gone says that the pod runs no more.
+	// Gone reports that the pod no longer runs.
 	Gone bool `json:"gone"`
-	// Sessions counts port-forward sessions by protocol; SessionsOpen are those that are open now.
+	// Sessions counts port-forward sessions by protocol; SessionsOpen counts those that are open now.
 	Sessions     map[string]int64 `json:"sessions"`
 	SessionsOpen int64            `json:"sessionsOpen"`
-	// Streams counts forwarded connections; StreamsOpen are those that are open now, Refused those that found nobody
-	// listening.
+	// Streams counts forwarded connections; StreamsOpen counts those that are open now, Refused those to ports on which
+	// nothing listens.
 	Streams     int64 `json:"streams"`
 	StreamsOpen int64 `json:"streamsOpen"`
 	Refused     int64 `json:"refused"`
-	// BytesIn went to the pod's programs, BytesOut came from them.
+	// BytesIn counts bytes to the pod's programs, BytesOut bytes from them.
 	BytesIn  int64 `json:"bytesIn"`
 	BytesOut int64 `json:"bytesOut"`
 }
 
-// protocols are what a port-forward session can be, and the index of its counter.
+// The protocols of a port-forward session, as indices of their counters.
 const (
 	protocolWebSocket = iota
 	protocolWebSocketV4
@@ -65,7 +65,7 @@ type counts struct {
 	pods []*podCounts
 }
 
-// podCounts outlives its pod.
+// podCounts holds the counters of one pod. It outlives the pod.
 type podCounts struct {
 	namespace, name, uid, address string
 
@@ -84,7 +84,7 @@ func (c *counts) add(object *corev1.Pod, address string) *podCounts {
 	return p
 }
 
-// Stats counts what happened so far.
+// Stats returns the node's counters.
 func (k *Kubelet) Stats() Stats {
 	c := &k.counts
 	c.mu.Lock()
@@ -102,7 +102,7 @@ func (k *Kubelet) Stats() Stats {
 	return stats
 }
 
-// counted counts what is written.
+// counted is a writer that counts the bytes written to it.
 type counted struct {
 	w     io.Writer
 	count *atomic.Int64

@@ -1,5 +1,5 @@
-// Package middlebox is an HTTPS proxy in front of the API server that spoils upgrades the way some corporate proxies and
-// load balancers do. It ends TLS, so client certificates stop at it; it changes nothing else.
+// Package middlebox is an HTTPS proxy in front of the API server that refuses upgrades as some corporate proxies and
+// load balancers do. It terminates TLS, so client certificates do not reach the API server; it changes nothing else.
 package middlebox
 
 import (
@@ -18,20 +18,20 @@ import (
 	"time"
 )
 
-// Config says what stands behind the middlebox. All fields but Listener and Log are needed.
+// Config configures a middlebox. All fields except Listener and Log are required.
 type Config struct {
-	// Server is the API server's URL, Authority what signed its certificate.
+	// Server is the API server's URL, Authority the authority of its certificate.
 	Server    string
 	Authority *x509.CertPool
-	// Certificate is shown to the clients; it may be the API server's own.
+	// Certificate is the server certificate; it may be the API server's own.
 	Certificate tls.Certificate
-	// Listener is where clients connect; nil means a free loopback port.
+	// Listener accepts the clients; nil means a free loopback port.
 	Listener net.Listener
-	// Log receives what is refused; nil means slog's default.
+	// Log is the logger of refusals; nil means slog.Default().
 	Log *slog.Logger
 }
 
-// Middlebox refuses upgrades of chosen protocols, and at first none.
+// Middlebox refuses upgrades of chosen protocols, initially none.
 type Middlebox struct {
 	config   Config
 	listener net.Listener
@@ -40,7 +40,7 @@ type Middlebox struct {
 	refusals map[string]int
 }
 
-// Listen opens the middlebox's port. The caller has to call Serve, which closes it.
+// Listen opens the middlebox's port. The caller must call Serve, which closes it.
 func Listen(config Config) (*Middlebox, error) {
 	if config.Log == nil {
 		config.Log = slog.Default()
@@ -55,7 +55,7 @@ func Listen(config Config) (*Middlebox, error) {
 	return &Middlebox{config: config, listener: listener, refusals: map[string]int{}}, nil
 }
 
-// URL is where the clients connect to.
+// URL returns the URL to which clients connect.
 func (m *Middlebox) URL() string { return "https://" + m.listener.Addr().String() }
 
 // RefuseUpgrades answers every upgrade to "spdy" or "websocket" with an HTTP status; 0 ends that.
@@ -72,7 +72,7 @@ func (m *Middlebox) RefuseUpgrades(protocol string, status int) error {
 	return nil
 }
 
-// Serve proxies until ctx ends. Upgraded connections are cut then.
+// Serve proxies until ctx ends, when it closes upgraded connections.
 func (m *Middlebox) Serve(ctx context.Context) error {
 	target, err := url.Parse(m.config.Server)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package pki makes the certificates and the signing key of one throwaway cluster: ECDSA P-256, valid for a week, kept
-// where the caller puts them. It is not a certificate authority for anything that outlives the cluster: there is no
-// revocation, no renewal and no protection of the keys beyond the mode of their files.
+// Package pki makes the certificates and the signing key of one throwaway cluster: ECDSA P-256, valid for a week. The
+// caller stores them. It is not for anything that outlives the cluster: there is no revocation, no renewal and no
+// protection of the keys beyond the mode of their files.
 package pki
 
 import (
@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// lifetime of each certificate; clusters live for minutes, and a clock that is a little off must not matter.
+// lifetime is the validity of each certificate. Clusters live for minutes, and a clock that is slightly wrong must not
+// matter.
 const lifetime = 7 * 24 * time.Hour
 
 // Authority signs the certificates of one cluster.
@@ -28,12 +29,12 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// Subject says whom a certificate is for. Kubernetes reads CommonName as the user and Groups as the user's groups
+// Subject is the subject of a certificate. Kubernetes reads CommonName as the user and Groups as the user's groups
 // (Kubernetes documentation, "X509 client certificates").
 type Subject struct {
 	CommonName string
 	Groups     []string
-	// Names and Addresses are the subject alternative names a server is reached by; a client needs none.
+	// Names and Addresses are the subject alternative names of a server; a client needs none.
 	Names     []string
 	Addresses []net.IP
 }
@@ -44,7 +45,7 @@ type Pair struct {
 	KeyPEM  []byte
 }
 
-// NewAuthority makes a self-signed authority.
+// NewAuthority returns a new self-signed authority.
 func NewAuthority(commonName string) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -69,7 +70,7 @@ func NewAuthority(commonName string) (*Authority, error) {
 	return &Authority{CertPEM: certPEM(der), cert: cert, key: key}, nil
 }
 
-// Issue signs a certificate that serves clients and servers alike.
+// Issue signs a certificate for a client or a server.
 func (a *Authority) Issue(s Subject) (Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -90,14 +91,14 @@ func (a *Authority) Issue(s Subject) (Pair, error) {
 	return Pair{CertPEM: certPEM(der), KeyPEM: keyPEM}, nil
 }
 
-// Pool is a certificate pool that trusts this authority alone.
+// Pool returns a certificate pool with this authority only.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
 	return pool
 }
 
-// SigningKey makes the key pair that signs service account tokens: private as PKCS #8, public as PKIX, both PEM.
+// SigningKey returns a new key pair for service account tokens: private as PKCS #8, public as PKIX, both PEM.
 func SigningKey() (private, public []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

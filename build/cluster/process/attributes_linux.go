@@ -2,7 +2,8 @@ package process
 
 import "syscall"
 
-// attributes keep a terminal's Ctrl-C from the children, which the launcher stops in order, and tie their lives to it.
+// attributes returns those that keep a terminal's Ctrl-C from the children, which the launcher stops in order, and that
+// kill them when it dies.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

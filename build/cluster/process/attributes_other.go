@@ -4,8 +4,8 @@ package process
 
 import "syscall"
 
-// attributes keep a terminal's Ctrl-C from the children, which the launcher stops in order. No other system can tie
-// a child's life to its parent's, so there only an orderly stop leaves nothing behind.
+// attributes returns those that keep a terminal's Ctrl-C from the children, which the launcher stops in order. Only
+// Linux can kill a child when its parent dies, so elsewhere only an orderly stop leaves nothing behind.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

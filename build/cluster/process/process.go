@@ -1,5 +1,5 @@
-// Package process runs the parts of a cluster as children that cannot outlive their parent. It restarts nothing: a
-// child that ends is an error for its owner to handle.
+// Package process runs the parts of a cluster as children that cannot outlive their parent. It does not restart them:
+// the owner handles the error of a child that ends.
 package process
 
 import (
@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// tailLines is how much of its log a child that died is quoted with.
+// tailLines is how many lines of its log the error of a child quotes.
 const tailLines = 12
 
 // Child is one running program. Its output goes to a log file.
@@ -25,19 +25,19 @@ type Child struct {
 	waitErr error
 }
 
-// Config says what to run. All fields but Env are needed.
+// Config describes what to run. All fields except Env are required.
 type Config struct {
 	Executable string
 	Argv       []string // argv[0] included
 	Dir        string
-	// Log is the file that output is appended to; it is made with mode 0600.
+	// Log is the file that output is appended to; it is created with mode 0600.
 	Log string
 	// Env is the environment; nil means this process's.
 	Env []string
 }
 
-// Start runs a program in a process group of its own. On Linux the kernel kills the child when the thread that started
-// it ends, so the caller must be locked to its thread (runtime.LockOSThread) for as long as the child shall live.
+// Start starts a program in its own process group. On Linux the kernel kills the child when the thread that started it
+// ends, so the caller must stay locked to its thread (runtime.LockOSThread) while the child runs.
 func Start(config Config) (*Child, error) {
 	name := config.Argv[0]
 	log, err := os.OpenFile(config.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -63,10 +63,10 @@ func Start(config Config) (*Child, error) {
 // Done is closed when the child has ended and been reaped.
 func (c *Child) Done() <-chan struct{} { return c.done }
 
-// PID is the child's process id.
+// PID returns the child's process id.
 func (c *Child) PID() int { return c.cmd.Process.Pid }
 
-// Err says how a child ended, with the last lines of its log. It must be called after Done only.
+// Err returns how the child ended, with the last lines of its log. It must not be called before Done is closed.
 func (c *Child) Err() error {
 	how := "exit status 0"
 	if c.waitErr != nil {
@@ -77,7 +77,7 @@ func (c *Child) Err() error {
 
 // Stop asks the child to end, kills it after the grace period, and returns when it has been reaped.
 func (c *Child) Stop(grace time.Duration) {
-	// An error means that the child has ended already, which the wait below sees.
+	// An error means that the child has already ended; the wait below notices that.
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
 	timer := time.NewTimer(grace)
 	defer timer.Stop()

@@ -20,8 +20,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// listenHTTP starts the web server of a pod: HTTP/1.1 as net/http speaks it, each answer naming the pod in its X-Pod
-// header.
+// listenHTTP starts the web server of a pod: HTTP/1.1 of net/http, with the pod's name in the X-Pod header of every
+// response.
 func listenHTTP(self Self, settings Settings) *Port {
 	queue := &listener{accepted: make(chan net.Conn), closed: make(chan struct{}), self: self}
 	port := newPort(queue.serve)
@@ -30,7 +30,7 @@ func listenHTTP(self Self, settings Settings) *Port {
 		BaseContext:       func(net.Listener) context.Context { return port.ctx },
 		ConnState:         trackEnd,
 		ReadHeaderTimeout: time.Minute,
-		ErrorLog:          log.New(io.Discard, "", 0), // what clients do wrong is theirs to report
+		ErrorLog:          log.New(io.Discard, "", 0), // errors of clients are for the clients to report
 	}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(queue) })
@@ -92,7 +92,7 @@ func site(self Self, settings Settings) http.Handler {
 	})
 }
 
-// note writes a line into the pod's file.
+// note appends a line to the pod's file.
 func note(directory string, self Self, text string) error {
 	if directory == "" {
 		return errors.New("there is no place for notes")
@@ -101,11 +101,11 @@ func note(directory string, self Self, text string) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(text + "\n") // in one write, so that lines stay whole
+	_, err = file.WriteString(text + "\n") // in one write, so that lines are not torn
 	return errors.Join(err, file.Close())
 }
 
-// working lets a request take its time before it is answered.
+// working returns a handler that works on each request for a while before next answers it.
 func working(work time.Duration, next http.HandlerFunc) http.HandlerFunc {
 	if work <= 0 {
 		return next
@@ -121,7 +121,7 @@ func working(work time.Duration, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// describe answers with the pod's name and with what it was sent, one "key: value" a line.
+// describe returns a handler that answers with the pod's name and the request, as lines of "key: value".
 func describe(self Self) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		sum := sha256.New()
@@ -147,7 +147,7 @@ func describe(self Self) http.HandlerFunc {
 	}
 }
 
-// echoMessages answers each WebSocket message with itself. Any origin may come: there is nothing to protect in a pod.
+// echoMessages echoes each WebSocket message. Any origin is allowed: there is nothing to protect in a pod.
 func echoMessages(w http.ResponseWriter, r *http.Request) {
 	upgrader := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
 	conn, err := upgrader.Upgrade(w, r, w.Header())
@@ -163,7 +163,7 @@ func echoMessages(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// flusher sends each write on its way at once.
+// flusher flushes after each write.
 type flusher struct{ w http.ResponseWriter }
 
 func (f flusher) Write(p []byte) (int, error) {
@@ -174,7 +174,7 @@ func (f flusher) Write(p []byte) (int, error) {
 	return n, http.NewResponseController(f.w).Flush()
 }
 
-// listener hands the connections of a port to net/http.
+// listener is a net.Listener of the connections of a port.
 type listener struct {
 	accepted chan net.Conn
 	closed   chan struct{}
@@ -182,7 +182,7 @@ type listener struct {
 	self     Self
 }
 
-// serve is the behaviour of the port: it lasts as long as the server keeps the connection.
+// serve is the behaviour of the port: it returns when the server has finished with the connection.
 func (l *listener) serve(_ context.Context, conn net.Conn) {
 	kept := &keptConn{Conn: conn, ended: make(chan struct{})}
 	select {
@@ -192,7 +192,7 @@ func (l *listener) serve(_ context.Context, conn net.Conn) {
 	}
 }
 
-// Accept yields the next connection.
+// Accept returns the next connection.
 func (l *listener) Accept() (net.Conn, error) {
 	select {
 	case conn := <-l.accepted:
@@ -208,13 +208,13 @@ func (l *listener) Close() error {
 	return nil
 }
 
-// Addr is the pod's address.
+// Addr returns the pod's address.
 func (l *listener) Addr() net.Addr {
 	return &net.TCPAddr{IP: net.ParseIP(l.self.Address), Port: int(l.self.Port)}
 }
 
-// keptConn is a connection that a server keeps until its handler has returned: net/http says when that is, but for a
-// connection that a handler has taken over, which that handler closes.
+// keptConn is a connection that reports when the server has finished with it: net/http calls trackEnd for that, except
+// for a hijacked connection, which its handler closes.
 type keptConn struct {
 	net.Conn
 	ended chan struct{}
@@ -222,7 +222,7 @@ type keptConn struct {
 	taken atomic.Bool
 }
 
-// trackEnd is the server's http.Server.ConnState.
+// trackEnd is the ConnState hook of the server.
 func trackEnd(conn net.Conn, state http.ConnState) {
 	kept, ok := conn.(*keptConn)
 	switch {

@@ -11,11 +11,11 @@ import (
 )
 
 func echo(_ context.Context, conn net.Conn) {
-	// A client that leaves is the ordinary end, so no error of these copies is of interest.
+	// It normally ends because the client closes the connection, so errors do not matter.
 	_, _ = io.Copy(conn, conn)
 }
 
-// sink reads all there is and keeps nothing; the kubelet counts the bytes.
+// sink reads to the end and discards everything; the kubelet counts the bytes.
 func sink(_ context.Context, conn net.Conn) {
 	_, _ = io.Copy(io.Discard, conn)
 }
@@ -34,7 +34,7 @@ func greetsFirst(self Self) behaviour {
 	}
 }
 
-// answersAfterEOF answers only when the client has ended its direction.
+// answersAfterEOF answers only after the client's half-close.
 func answersAfterEOF(self Self) behaviour {
 	return func(_ context.Context, conn net.Conn) {
 		sum := sha256.New()
@@ -70,8 +70,8 @@ func writeLines(ctx context.Context, w io.Writer, self Self, pause time.Duration
 
 func neverReads(ctx context.Context, _ net.Conn) { <-ctx.Done() }
 
-// resets closes the connection on the client's first bytes while it has not read all of them, which resets it. A client
-// has to send two bytes or more at once.
+// resets closes the connection at the client's first bytes before it has read all of them, which resets it. The client
+// must send at least two bytes at once.
 func resets(_ context.Context, conn net.Conn) {
 	_, _ = conn.Read(make([]byte, 1))
 }
@@ -82,10 +82,10 @@ func closesFirst(self Self) behaviour {
 	}
 }
 
-// patternPeriod is prime, so that a lost or doubled block of any usual size shifts the pattern.
+// patternPeriod is prime, so that a lost or repeated block of any usual size shifts the pattern.
 const patternPeriod = 65521
 
-// pattern is sixteen periods: large writes, and no byte is computed while a source sends.
+// pattern is sixteen periods long, for large writes, and computed in advance.
 var pattern = newPattern()
 
 func newPattern() []byte {

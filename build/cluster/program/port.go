@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// onStop is what a program does when it is told to stop.
+// onStop is what a program does when it is stopped.
 type onStop int
 
 const (
-	finish onStop = iota // it refuses new connections and finishes those that are open
-	ignore               // it goes on until it is killed
-	exit                 // it ends at once, and with it every connection
+	finish onStop = iota // refuse new connections and finish the open ones
+	ignore               // continue until it is killed
+	exit                 // end immediately, and with it every connection
 )
 
 // Port is one listening port of a pod.
@@ -27,7 +27,7 @@ type Port struct {
 	onStop onStop
 	// door, if set, is dialled instead of the program.
 	door string
-	// stopping and closing let a server that keeps connections of its own join in.
+	// stopping and closing are hooks for a server with connections of its own.
 	stopping, closing func()
 
 	ctx    context.Context
@@ -35,11 +35,11 @@ type Port struct {
 
 	mu       sync.Mutex
 	stopped  bool
-	listener net.Listener // nil unless the port is one of a container
+	listener net.Listener // nil unless the port belongs to a container
 	open     map[net.Conn]struct{}
 	serving  sync.WaitGroup
 
-	accepted atomic.Int64 // when the system's last connection came, in Unix nanoseconds
+	accepted atomic.Int64 // when the kernel's last connection arrived, in Unix nanoseconds
 }
 
 func newPort(serve behaviour) *Port {
@@ -47,8 +47,8 @@ func newPort(serve behaviour) *Port {
 	return &Port{serve: serve, ctx: ctx, cancel: cancel, open: map[net.Conn]struct{}{}}
 }
 
-// Dial connects to the program, as a connection to the port on the pod's own localhost would be made. A port that does not
-// listen answers with an error that is syscall.ECONNREFUSED.
+// Dial connects to the program, like a connection to the port on the pod's own localhost. For a port that does not
+// listen it returns an error that wraps syscall.ECONNREFUSED.
 func (p *Port) Dial(ctx context.Context) (net.Conn, error) {
 	p.mu.Lock()
 	stopped := p.stopped
@@ -93,8 +93,8 @@ func (p *Port) start(conn net.Conn) {
 	})
 }
 
-// Stop tells the program to stop, as SIGTERM would: most refuse new connections and finish those that are open, some
-// ignore it, some end at once.
+// Stop stops the program as SIGTERM would: most refuse new connections and finish the open ones, some ignore it, some
+// end immediately.
 func (p *Port) Stop() {
 	switch p.onStop {
 	case finish:
@@ -120,7 +120,7 @@ func (p *Port) refuse() {
 	}
 }
 
-// Close kills the program: every connection ends at once, and Close returns when nothing of it runs any more.
+// Close kills the program: every connection ends immediately, and Close returns when all of its goroutines have ended.
 func (p *Port) Close() {
 	p.refuse()
 	p.cancel()
@@ -135,8 +135,8 @@ func (p *Port) Close() {
 	p.serving.Wait()
 }
 
-// connect makes the two ends of a connection inside the machine. It has what a TCP connection has and net.Pipe has
-// not: buffers, half-close, and a reset when unread bytes are thrown away.
+// connect returns the two ends of a socket pair. Unlike net.Pipe it has buffers, half-close, and a reset when unread
+// bytes are discarded, as TCP has.
 func connect() (client, server net.Conn, err error) {
 	syscall.ForkLock.RLock()
 	descriptors, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)

@@ -1,7 +1,7 @@
-// Package program holds the programs that stand in pods: small servers that behave in one known way each. On the
-// streaming node they run in the node's own process and are reached through Port.Dial alone; they listen on no address
-// of the machine, so that an answer proves the way through the API server. On the real node each is the main program of
-// a container (Run) and listens in the Pod's network namespace.
+// Package program has the programs that run in pods: small servers, each with one known behaviour. On the streaming
+// node they run in the node's process and are reached through Port.Dial only; they listen on no address of the machine,
+// so that an answer proves that the path through the API server works. On the real node each is the main program of a
+// container (Run) and listens in the Pod's network namespace.
 package program
 
 import (
@@ -14,65 +14,65 @@ import (
 	"time"
 )
 
-// Self is what a program knows about the pod it stands in.
+// Self is what a program knows about its pod.
 type Self struct {
 	Namespace, Name string
-	// Address is the pod's own address, which no route leads to.
+	// Address is the pod's own address, to which there is no route.
 	Address string
-	// Port is the port the program serves.
+	// Port is the port that the program serves.
 	Port int32
 }
 
-// String is the pod's namespace and name.
+// String returns the pod's namespace and name, separated by a slash.
 func (s Self) String() string { return s.Namespace + "/" + s.Name }
 
-// Settings are the choices of those programs that have any.
+// Settings holds the options of programs.
 type Settings struct {
-	// Bytes is how many bytes a source sends; 0 means 1 MiB.
+	// Bytes is the number of bytes that a source sends; 0 means 1 MiB.
 	Bytes int64
-	// Door is the loopback address a door leads to.
+	// Door is the loopback address that a door connects to.
 	Door string
-	// Work is how long a web server works on each request for its front page; 0 means DefaultWork for those that are
-	// made for rollouts, and no time for the others.
+	// Work is how long a web server works on each request for its front page; 0 means DefaultWork for those made for
+	// rollouts, and no time for the others.
 	Work time.Duration
 	// ReadyAfter is how long after its start a web server's /healthz answers 200; a negative value means never.
 	ReadyAfter time.Duration
-	// Notes is the directory in which a web server writes down what it was asked for below /note/, a line each, in a file
-	// with the name of its Pod; "" means nowhere.
+	// Notes is the directory in which a web server records the requests below /note/, a line each, in a file with the
+	// name of its Pod; "" means that it records none.
 	Notes string
 }
 
 // DefaultWork is how long the web servers made for rollouts work on a request.
 const DefaultWork = 5 * time.Millisecond
 
-// behaviour serves one connection until it is over or ctx ends; the caller closes the connection.
+// behaviour serves one connection until it has ended or ctx ends; the caller closes the connection.
 type behaviour func(ctx context.Context, conn net.Conn)
 
-// names of the programs, in alphabetical order.
+// names are the names of the programs, in alphabetical order.
 var names = []string{
 	"answers-after-eof", "closes-first", "door", "echo", "five-lines", "greets-first", "http", "http-finishes",
 	"http-ignores-stop", "http-stops-at-once", "never-reads", "refuses", "resets", "sink", "source",
 }
 
-// Names returns the names of all programs, in alphabetical order.
+// Names returns the names of the programs, in alphabetical order.
 func Names() []string { return slices.Clone(names) }
 
-// rollout holds the web servers made for rollouts, and what each does when it is told to stop.
+// rollout holds the web servers made for rollouts, and what each does when it is stopped.
 var rollout = map[string]onStop{
 	"http-finishes":      finish,
 	"http-ignores-stop":  ignore,
 	"http-stops-at-once": exit,
 }
 
-// HeedsStop reports whether a program is told to stop as soon as its pod is deleted. The others are told only by a pod
-// that says when, and else run until the end of the grace period.
+// HeedsStop reports whether a program is stopped as soon as its pod is deleted. The others are stopped at the time that
+// the pod sets, or run until the end of the grace period.
 func HeedsStop(name string) bool {
 	_, ok := rollout[name]
 	return ok
 }
 
-// Listen starts the named program behind a port of a pod. The program "refuses" yields a port that refuses every
-// connection. The caller owns the port and has to Close it.
+// Listen starts the named program on a port of a pod. The port of the program "refuses" refuses every connection. The
+// caller owns the port and must close it.
 func Listen(name string, self Self, settings Settings) (*Port, error) {
 	if settings.Bytes == 0 {
 		settings.Bytes = 1 << 20
@@ -117,5 +117,5 @@ func Listen(name string, self Self, settings Settings) (*Port, error) {
 	return newPort(serve), nil
 }
 
-// Known reports whether there is a program of that name.
+// Known reports whether there is a program with that name.
 func Known(name string) bool { return slices.Contains(names, name) }

@@ -91,7 +91,7 @@ func TestBigSendsThePattern(t *testing.T) {
 		want[i] = byte(uint32(i%65521) * 2654435761 >> 13)
 	}
 	if !bytes.Equal(received, want) {
-		t.Error("another pattern")
+		t.Error("wrong pattern")
 	}
 }
 
@@ -147,7 +147,7 @@ func TestStoppedProgramRefusesAndFinishesWhatIsOpen(t *testing.T) {
 		port := listen(t, name, Settings{})
 		conn := dial(t, port)
 		if name == "http" {
-			// The server has to have it before it is told to stop.
+			// The server must have the connection before it is stopped.
 			fmt.Fprint(conn, "GET /slow HTTP/1.1\r\nHost: pod\r\n\r\n")
 		} else {
 			fmt.Fprint(conn, "ping")

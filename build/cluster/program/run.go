@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// Variables are the environment of a program that is the main program of a container. The fixtures fill them in by the
-// downward API, each from the annotation that says the same to the streaming node.
+// The environment variables of the main program of a container. The fixtures set them with the downward API, each from
+// the annotation with the same meaning on the streaming node.
 const (
 	VariableNamespace  = "POD_NAMESPACE"
 	VariableName       = "POD_NAME"
 	VariableAddress    = "POD_ADDRESS"
-	VariablePorts      = "PORTS" // the ports to listen on, with commas between them; by default the program's own
+	VariablePorts      = "PORTS" // the ports to listen on, separated by commas; by default the program's own
 	VariableBytes      = "BYTES"
 	VariableWork       = "WORK"
 	VariableReadyAfter = "READY_AFTER"
@@ -30,21 +30,21 @@ const (
 // never is the value of VariableReadyAfter of a program that never becomes ready.
 const never = "never"
 
-// defaultPorts are where programs listen that are not told.
+// defaultPorts are the ports of programs for which none are set.
 var defaultPorts = map[string]int32{"echo": 7000}
 
 const defaultPort = 8080
 
-// environment is what a container's environment says to its program.
+// environment holds the settings in a container's environment.
 type environment struct {
 	self      Self
 	ports     []int32
 	settings  Settings
-	stopAfter time.Duration // negative if the program is not told to stop
+	stopAfter time.Duration // negative if the program is not stopped
 }
 
-// Run is the named program as the main program of a container: it serves on the Pod's addresses until SIGTERM makes it
-// stop in the way the program has, or until it is killed.
+// Run runs the named program as the main program of a container: it serves on the Pod's addresses until SIGTERM, which
+// it handles as the program does, or until it is killed.
 func Run(name string) error {
 	e, err := readEnvironment(name, os.Getenv)
 	if err != nil {
@@ -120,7 +120,8 @@ func readEnvironment(name string, get func(string) string) (environment, error) 
 	return e, nil
 }
 
-// ParseReadyAfter reads how long after its start a program becomes ready: a duration, or "never", which is negative.
+// ParseReadyAfter parses how long after its start a program becomes ready: a duration, or "never", for which it returns
+// a negative one.
 func ParseReadyAfter(text string) (time.Duration, error) {
 	if text == never {
 		return -1, nil
@@ -140,8 +141,8 @@ func parsePorts(text string) ([]int32, error) {
 	return ports, nil
 }
 
-// listen serves the port on a TCP address too, until the port is stopped. A port that refuses every connection listens
-// nowhere.
+// listen also serves the port on a TCP address, until the port is stopped. A port that refuses every connection does
+// not listen.
 func (p *Port) listen(address string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -167,7 +168,7 @@ func (p *Port) listen(address string) error {
 				continue
 			}
 			p.accepted.Store(time.Now().UnixNano())
-			// Connections that the system accepted before the port was stopped are open ones.
+			// Connections that the kernel accepted before the port was stopped count as open.
 			p.mu.Lock()
 			p.start(conn)
 			p.mu.Unlock()
@@ -176,11 +177,11 @@ func (p *Port) listen(address string) error {
 	return nil
 }
 
-// quiet is how long no connection has to come before a port that finishes stops listening. The system resets those that
-// it accepted and the program did not, and to their clients they were open.
+// quiet is how long no connection must have arrived before a finishing port stops listening. The kernel resets those
+// that it accepted and the program did not, and to their clients they were open.
 const quiet = 300 * time.Millisecond
 
-// finish stops listening as soon as no more connections come, and returns when every open one is over.
+// finish stops listening once no more connections arrive, and returns when every open one has ended.
 func (p *Port) finish() {
 	for wait := quiet; wait > 0; wait = quiet - time.Since(time.Unix(0, p.accepted.Load())) {
 		time.Sleep(wait)

@@ -17,7 +17,7 @@ import (
 // asProgram in the environment makes the test program behave as the named program of a container.
 const asProgram = "PROGRAM_TEST_AS"
 
-// process is a program of a container, without the container.
+// process is the main program of a container, run without the container.
 type process struct {
 	command *exec.Cmd
 	address string
@@ -37,7 +37,7 @@ func run(t *testing.T, name string, environment ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{command: exec.Command(executable), address: address.String(), ended: make(chan error, 1)}
-	// The race detector would make the program's end a second late.
+	// The race detector would delay the program's end by a second.
 	p.command.Env = append(os.Environ(), asProgram+"="+name, VariablePorts+"="+strconv.Itoa(address.Port), "GORACE=atexit_sleep_ms=0")
 	p.command.Env = append(p.command.Env, environment...)
 	p.command.Stderr = os.Stderr
@@ -58,7 +58,7 @@ func run(t *testing.T, name string, environment ...string) *process {
 	}
 }
 
-// ask gets the front page and sends what became of it, when it is under way.
+// ask requests the front page and returns once the request is under way; the channel receives its result.
 func (p *process) ask(t *testing.T) <-chan error {
 	t.Helper()
 	conn, err := net.Dial("tcp", p.address)
@@ -104,7 +104,7 @@ func TestContainersProgramsHeedSIGTERMInTheirWays(t *testing.T) {
 			t.Parallel()
 			p := run(t, name, VariableWork+"=1s", VariableNamespace+"=ns", VariableName+"=pod")
 			asked := p.ask(t)
-			time.Sleep(200 * time.Millisecond) // the program has the request, and works on it
+			time.Sleep(200 * time.Millisecond) // the program has the request and works on it
 			if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
@@ -121,10 +121,10 @@ func TestContainersProgramsHeedSIGTERMInTheirWays(t *testing.T) {
 				}
 			case <-time.After(map[bool]time.Duration{true: 10 * time.Second, false: 500 * time.Millisecond}[want.ends]):
 				if want.ends {
-					t.Error("it goes on")
+					t.Error("it keeps running")
 				}
 				if !p.serves(t) {
-					t.Error("it goes on and serves no more")
+					t.Error("it keeps running and no longer serves")
 				}
 			}
 		})
@@ -186,7 +186,7 @@ func TestEnvironmentIsRead(t *testing.T) {
 		}
 	}
 	if _, err := read("nothing", nil); err == nil {
-		t.Error("a program that there is not")
+		t.Error("no error for an unknown program")
 	}
 }
 
@@ -201,7 +201,7 @@ func TestPortsOfTheStreamingNodeStopInTheirWays(t *testing.T) {
 		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(50 * time.Millisecond) // the program has the request, and works on it
+		time.Sleep(50 * time.Millisecond) // the program has the request and works on it
 		port.Stop()
 		if answer, err := io.ReadAll(conn); (err == nil && len(answer) > 0) != want.answered {
 			t.Errorf("%s: %d bytes, %v", name, len(answer), err)

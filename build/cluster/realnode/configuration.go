@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// containerdConfiguration is understood by containerd 1.6 and by 2.2, which converts it. Without CAP_SYS_RESOURCE the
-// kernel refuses a lower OOM score than the runtime's own.
+// containerdConfiguration is valid for containerd 1.6 and for 2.2, which converts it. Without CAP_SYS_RESOURCE the
+// kernel refuses an OOM score below the runtime's own.
 const containerdConfiguration = `version = 2
 root = "{dir}/containerd"
 state = "{dir}/containerd-state"
@@ -35,15 +35,15 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
     conf_dir = "{dir}/cni"
 `
 
-// networkConfiguration is a bridge with an address of its own: in these namespaces it leads nowhere else.
+// networkConfiguration configures a bridge. In these namespaces it has no route out.
 const networkConfiguration = `{"cniVersion": "1.0.0", "name": "pods", "plugins": [{
   "type": "bridge", "bridge": "pods0", "isGateway": true, "isDefaultGateway": true, "ipMasq": false, "hairpinMode": false,
   "ipam": {"type": "host-local", "dataDir": "{dir}/addresses", "ranges": [[{"subnet": "10.244.0.0/16"}]]}
 }]}
 `
 
-// kubeletConfiguration: the kubelet accepts control groups of version 1 only when told, and no image is ever removed,
-// nor a Pod evicted, for want of space.
+// kubeletConfiguration allows control groups of version 1, and keeps the kubelet from removing images or evicting Pods
+// when the disk is full.
 const kubeletConfiguration = `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 address: {address}
@@ -77,7 +77,7 @@ registerNode: true
 serializeImagePulls: false
 `
 
-// writeConfiguration writes what the runtime, the network and the kubelet read.
+// writeConfiguration writes the configuration files of the runtime, the network and the kubelet.
 func (n *Node) writeConfiguration() error {
 	fill := strings.NewReplacer(
 		"{dir}", n.dir, "{state}", n.config.State, "{socket}", n.socket(), "{pause}", pauseImage, "{plugins}", n.tools.cniDir,

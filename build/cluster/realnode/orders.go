@@ -11,15 +11,15 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// Labels by which the kubelet marks what it makes.
+// Labels that the kubelet sets on containers.
 const (
 	podNameLabel       = "io.kubernetes.pod.name"
 	podNamespaceLabel  = "io.kubernetes.pod.namespace"
 	containerNameLabel = "io.kubernetes.container.name"
 )
 
-// RestartContainerd stops the container runtime, as a package's upgrade does, and returns when it answers again.
-// Containers go on meanwhile.
+// RestartContainerd restarts the container runtime, as a package upgrade does, and returns when it answers again.
+// Containers keep running meanwhile.
 func (n *Node) RestartContainerd(ctx context.Context) error {
 	n.stop("containerd")
 	return n.startContainerd(ctx)
@@ -57,7 +57,7 @@ func (n *Node) KillContainer(ctx context.Context, pod, container string) error {
 	return nil
 }
 
-// container finds the running container of a Pod.
+// container returns the id of the running container of a Pod.
 func (n *Node) container(ctx context.Context, pod, container string) (id string, err error) {
 	namespace, name, ok := strings.Cut(pod, "/")
 	if !ok {

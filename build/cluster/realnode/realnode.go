@@ -1,5 +1,5 @@
-// Package realnode is a node of a Kubernetes cluster as others have it: the real kubelet with containerd, runc and a CNI
-// bridge. It runs in namespaces of its own (package isolation), which take along what it leaves.
+// Package realnode runs an ordinary node of a Kubernetes cluster: the real kubelet with containerd, runc and a CNI
+// bridge. It runs in its own namespaces (package isolation), so that it leaves nothing behind.
 package realnode
 
 import (
@@ -30,32 +30,32 @@ const (
 	pollInterval = 50 * time.Millisecond
 	// stopGrace is how long a part may take to end before it is killed.
 	stopGrace = 10 * time.Second
-	// repository is what the names of the images begin with.
+	// repository is the prefix of the images' names.
 	repository = "demo.local/"
 	pauseImage = repository + "pause:1"
-	// imageNamespace is where containerd keeps what the kubelet may see.
+	// imageNamespace is the containerd namespace that the kubelet uses.
 	imageNamespace = "k8s.io"
 )
 
 var errClosed = errors.New("the node is closed")
 
-// Config says what the node is. All fields but ContainerdDir and WebSockets are needed.
+// Config configures a node. All fields except ContainerdDir and WebSockets are required.
 type Config struct {
-	// Name is the node's name, and Address what the API server reaches it by.
+	// Name is the node's name, and Address the address by which the API server reaches it.
 	Name, Address string
 	// State is the cluster's directory, with its credentials and logs.
 	State string
-	// Executable holds the kubelet, which is called by its name as argv[0].
+	// Executable contains the kubelet, which runs when argv[0] is its name.
 	Executable string
-	// Program is the static executable that the images are made of (package program/run).
+	// Program is the static executable in the images (package program/run).
 	Program string
-	// ContainerdDir is where containerd's programs are; "" means PATH.
+	// ContainerdDir is the directory of containerd's programs; "" means PATH.
 	ContainerdDir string
-	// Cgroup is the control group that Pods are in.
+	// Cgroup is the parent control group of Pods.
 	Cgroup string
-	// WebSockets declares that the node takes WebSocket upgrades itself.
+	// WebSockets declares that the node handles WebSocket upgrades itself.
 	WebSockets bool
-	// Client acts as the cluster's administrator.
+	// Client returns a client of the cluster's administrator.
 	Client func() (kubernetes.Interface, error)
 }
 
@@ -75,10 +75,10 @@ type Node struct {
 	parts map[string]*process.Child
 }
 
-// Dir returns where in a cluster's directory the node keeps what it has. It should be in memory.
+// Dir returns the directory of the node's data below a cluster's directory. It should be in memory.
 func Dir(state string) string { return filepath.Join(state, "node") }
 
-// New makes a node that does nothing until Start. The caller has to call Close.
+// New returns a node that does nothing until Start is called. The caller must call Close.
 func New(config Config) (*Node, error) {
 	n := &Node{
 		config: config, dir: Dir(config.State),
@@ -96,7 +96,7 @@ func New(config Config) (*Node, error) {
 	return n, nil
 }
 
-// Start starts the container runtime and gives it its images.
+// Start starts the container runtime and imports the images into it.
 func (n *Node) Start(ctx context.Context) error {
 	if err := n.writeConfiguration(); err != nil {
 		return fmt.Errorf("configuration of the node: %w", err)
@@ -108,7 +108,8 @@ func (n *Node) Start(ctx context.Context) error {
 	return n.importImages(ctx)
 }
 
-// Close ends the node's processes, but for what containerd started: containers and their shims end with the namespaces.
+// Close stops the node's processes, except those that containerd started: containers and their shims end with the
+// namespaces.
 func (n *Node) Close() error {
 	n.mu.Lock()
 	children := n.parts
@@ -121,7 +122,7 @@ func (n *Node) Close() error {
 	return n.conn.Close()
 }
 
-// Join starts the kubelet, and returns when the API server says that the node is ready.
+// Join starts the kubelet, and returns when the API server reports the node ready.
 func (n *Node) Join(ctx context.Context) error {
 	if err := n.startKubelet(ctx); err != nil {
 		return err
@@ -144,12 +145,12 @@ func (n *Node) Join(ctx context.Context) error {
 	})
 }
 
-// Ended yields the error of each part that ends without having been told to.
+// Ended returns a channel with the error of each part that ends without having been stopped.
 func (n *Node) Ended() <-chan error { return n.ended }
 
 func (n *Node) socket() string { return filepath.Join(n.dir, "containerd.sock") }
 
-// keepThread starts the node's processes: they die with the thread that started them, so one is kept for it.
+// keepThread starts the node's processes on one thread that it keeps: they die with the thread that started them.
 func (n *Node) keepThread() {
 	runtime.LockOSThread()
 	for {
@@ -162,7 +163,7 @@ func (n *Node) keepThread() {
 	}
 }
 
-// start runs a part of the node. What ends before it is stopped is reported.
+// start starts a part of the node. If the part ends before it is stopped, its error goes to Ended.
 func (n *Node) start(ctx context.Context, name, executable string, argv ...string) error {
 	type result struct {
 		child *process.Child
@@ -205,7 +206,7 @@ func (n *Node) start(ctx context.Context, name, executable string, argv ...strin
 	return nil
 }
 
-// stop ends a part; that is no failure then.
+// stop stops a part, whose end is then no error.
 func (n *Node) stop(name string) {
 	n.mu.Lock()
 	child := n.parts[name]
@@ -234,7 +235,7 @@ func (n *Node) startKubelet(ctx context.Context) error {
 		"--root-dir="+filepath.Join(n.dir, "kubelet"), "--cert-dir="+filepath.Join(n.dir, "kubelet-certificates"), "--v=2")
 }
 
-// poll returns when holds does, or with the reason why it never will.
+// poll waits until holds returns true, or returns the reason why that cannot happen.
 func (n *Node) poll(ctx context.Context, what string, holds func(context.Context) bool) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
@@ -250,7 +251,7 @@ func (n *Node) poll(ctx context.Context, what string, holds func(context.Context
 	return nil
 }
 
-// importImages makes an image of each program, and one that holds a Pod's namespaces.
+// importImages makes an image of each program, and the pause image that holds a Pod's namespaces.
 func (n *Node) importImages(ctx context.Context) error {
 	images := []image.Image{{Names: []string{pauseImage}, Entrypoint: []string{image.Executable, "pause"}}}
 	for _, name := range program.Names() {

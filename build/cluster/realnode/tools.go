@@ -10,24 +10,24 @@ import (
 	"strings"
 )
 
-// packages are what Debian's packages the real node needs, as build/nodetest/packages.txt says to the tests.
+// packages lists the Debian packages that the real node needs, the same as build/nodetest/packages.txt.
 const packages = "containerd runc containernetworking-plugins"
 
-// plugins are the CNI plugins that the node's network is made of, and pluginDirs where distributions have them.
+// plugins lists the CNI plugins of the node's network, and pluginDirs the directories where distributions install them.
 var (
 	plugins    = []string{"bridge", "host-local", "loopback"}
 	pluginDirs = []string{"/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"}
 )
 
-// tools are the programs of others that the node runs.
+// tools holds the paths of the external programs that the node runs.
 type tools struct {
 	containerd, ctr string
 	cniDir          string
 	path            string // PATH of the runtime, which looks for its shim and for runc there
 }
 
-// Check reports what keeps the real node from running here, with the command that helps. containerdDir is where
-// containerd's programs are; "" means PATH. version is the beginning of containerd's version, as 1.6.
+// Check returns an error if the real node cannot run here, with the command that helps. containerdDir is the directory
+// of containerd's programs; "" means PATH. version is a prefix of containerd's version, as 1.6.
 func Check(containerdDir, version string) error {
 	if runtime.GOOS != "linux" {
 		return errors.New("the real node needs Linux; leave --node out for the streaming one")

@@ -1,5 +1,5 @@
-// Command run is the main program of every container of the real node: the first argument names which of the programs
-// of package program it is, or "pause", which holds a Pod's namespaces.
+// Command run is the main program of every container of the real node: the first argument is the name of a program of
+// package program, or "pause" for the one that holds a Pod's namespaces.
 package main
 
 import (
