@@ -197,8 +197,8 @@ func (c *running) podStats(t *testing.T, name string) kubelet.PodStats {
 	return found
 }
 
-// order posts to the control socket; faults are healed at the end of the test.
-func (c *running) order(t *testing.T, what, body string) {
+// mustPost posts to the control socket; faults are healed at the end of the test.
+func (c *running) mustPost(t *testing.T, what, body string) {
 	t.Helper()
 	if answer := c.post(t, what, body); answer != "" {
 		t.Fatalf("%s %s: %s", what, body, answer)
@@ -224,8 +224,8 @@ func (c *running) post(t *testing.T, what, body string) (refusal string) {
 
 func (c *running) healAtEnd(t *testing.T) {
 	t.Cleanup(func() {
-		c.order(t, "heal", "{}")
-		c.order(t, "websockets", `{"on":true}`)
+		c.mustPost(t, "heal", "{}")
+		c.mustPost(t, "websockets", `{"on":true}`)
 	})
 }
 

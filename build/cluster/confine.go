@@ -136,7 +136,7 @@ func runInside(ctx context.Context, o options, confined *inside) error {
 		return err
 	}
 	l := &launcher{options: o, state: s, inside: confined, began: time.Now(), failed: make(chan error, 8)}
-	err := l.live(ctx)
+	err := l.run(ctx)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return nil // stopped by a signal
 	}
@@ -149,13 +149,13 @@ func (l *launcher) prepareRealNode(ctx, innerCtx context.Context, executable str
 		Name: controlplane.NodeName, Address: isolation.NodeAddress, State: l.state.dir, Executable: executable,
 		Program: l.options.program, ContainerdDir: l.options.containerdDir,
 		Cgroup: isolation.Cgroup(), WebSockets: l.options.webSockets == "passthrough",
-		Client: func() (kubernetes.Interface, error) { return l.clientOf("kubeconfig") },
+		Client: func() (kubernetes.Interface, error) { return l.newClient("kubeconfig") },
 	})
 	if err != nil {
 		return err
 	}
 	l.inside.node = node
-	l.runs("real node", func() error {
+	l.startPart("real node", func() error {
 		defer node.Close() // it ends with the namespaces in any case
 		select {
 		case err := <-node.Ended():
@@ -164,10 +164,10 @@ func (l *launcher) prepareRealNode(ctx, innerCtx context.Context, executable str
 			return nil
 		}
 	})
-	l.runs("relay", func() error {
+	l.startPart("relay", func() error {
 		return isolation.Relay(innerCtx, l.inside.api, l.inside.api.Addr().String(), l.log)
 	})
-	l.runs("container runtime", func() error {
+	l.startPart("container runtime", func() error {
 		l.inside.prepared <- node.Start(ctx)
 		return nil
 	})
@@ -176,7 +176,7 @@ func (l *launcher) prepareRealNode(ctx, innerCtx context.Context, executable str
 
 // startRealNode returns when the node is ready.
 func (l *launcher) startRealNode(ctx context.Context) error {
-	return l.watched(ctx, func(ctx context.Context) error {
+	return l.runStep(ctx, func(ctx context.Context) error {
 		select {
 		case err := <-l.inside.prepared:
 			if err != nil {

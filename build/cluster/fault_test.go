@@ -13,7 +13,7 @@ func TestDroppedStreamsAreResetAndTheSessionLivesOn(t *testing.T) {
 		f := s.open(5432)
 		f.send("open")
 		f.receive(len("open"))
-		shared.order(t, "drop-streams", `{"pod":"default/db-0"}`)
+		shared.mustPost(t, "drop-streams", `{"pod":"default/db-0"}`)
 		if _, failure := f.rest(); !strings.Contains(failure, "connection reset by peer") {
 			t.Errorf("%q", failure)
 		}
@@ -30,7 +30,7 @@ func TestDroppedSessionsEnd(t *testing.T) {
 	f := s.open(5432)
 	f.send("open")
 	f.receive(len("open"))
-	shared.order(t, "drop-sessions", `{"pod":"default/db-0"}`)
+	shared.mustPost(t, "drop-sessions", `{"pod":"default/db-0"}`)
 	select {
 	case <-s.conn.CloseChan():
 	case <-time.After(20 * time.Second):
@@ -46,14 +46,14 @@ func TestNodeRefusesUpgradesOfOneProtocol(t *testing.T) {
 	shared.healAtEnd(t)
 	config := shared.restConfig(t, shared.Kubeconfig, "demo")
 	for _, test := range []struct{ refused, welcome string }{{"websocket", "spdy"}, {"spdy", "websocket"}} {
-		shared.order(t, "refuse-upgrades", fmt.Sprintf(`{"protocol":%q,"status":403}`, test.refused))
+		shared.mustPost(t, "refuse-upgrades", fmt.Sprintf(`{"protocol":%q,"status":403}`, test.refused))
 		if _, err := dial(t, config, test.refused, "default", "db-0"); err == nil {
 			t.Errorf("%s is not refused", test.refused)
 		}
 		if _, err := dial(t, config, test.welcome, "default", "db-0"); err != nil {
 			t.Errorf("%s is refused: %v", test.welcome, err)
 		}
-		shared.order(t, "refuse-upgrades", fmt.Sprintf(`{"protocol":%q,"status":0}`, test.refused))
+		shared.mustPost(t, "refuse-upgrades", fmt.Sprintf(`{"protocol":%q,"status":0}`, test.refused))
 		if _, err := dial(t, config, test.refused, "default", "db-0"); err != nil {
 			t.Errorf("%s is still refused: %v", test.refused, err)
 		}
@@ -64,7 +64,7 @@ func TestMiddleboxRefusesUpgradesOfOneProtocol(t *testing.T) {
 	shared.healAtEnd(t)
 	config := shared.restConfig(t, shared.KubeconfigMiddlebox, "demo")
 	for _, test := range []struct{ refused, welcome string }{{"websocket", "spdy"}, {"spdy", "websocket"}} {
-		shared.order(t, "middlebox", fmt.Sprintf(`{"protocol":%q,"status":400}`, test.refused))
+		shared.mustPost(t, "middlebox", fmt.Sprintf(`{"protocol":%q,"status":400}`, test.refused))
 		_, err := dial(t, config, test.refused, "default", "db-0")
 		if err == nil || !strings.Contains(err.Error(), "this proxy passes no such upgrade") {
 			t.Errorf("%s: %v", test.refused, err)
@@ -78,13 +78,13 @@ func TestMiddleboxRefusesUpgradesOfOneProtocol(t *testing.T) {
 		if got := f.receive(len("through")); got != "through" {
 			t.Errorf("%q", got)
 		}
-		shared.order(t, "middlebox", fmt.Sprintf(`{"protocol":%q,"status":0}`, test.refused))
+		shared.mustPost(t, "middlebox", fmt.Sprintf(`{"protocol":%q,"status":0}`, test.refused))
 	}
 }
 
 func TestDelaysHoldUpASessionAndAConnection(t *testing.T) {
 	shared.healAtEnd(t)
-	shared.order(t, "delay", `{"pod":"default/db-0","upgradeMilliseconds":700,"connectMilliseconds":600}`)
+	shared.mustPost(t, "delay", `{"pod":"default/db-0","upgradeMilliseconds":700,"connectMilliseconds":600}`)
 	began := time.Now()
 	s := mustDial(t, shared, "spdy", "db-0")
 	if took := time.Since(began); took < 700*time.Millisecond {
@@ -104,7 +104,7 @@ func TestBlackholeMovesNoByteUntilItIsHealed(t *testing.T) {
 	f := mustDial(t, shared, "websocket", "db-0").open(5432)
 	f.send("before")
 	f.receive(len("before"))
-	shared.order(t, "blackhole", `{"pod":"default/db-0","on":true}`)
+	shared.mustPost(t, "blackhole", `{"pod":"default/db-0","on":true}`)
 	f.send("during")
 	read := make(chan string, 1)
 	go func() { read <- f.receive(len("during")) }()
@@ -113,7 +113,7 @@ func TestBlackholeMovesNoByteUntilItIsHealed(t *testing.T) {
 		t.Fatalf("%q came out of the black hole", got)
 	case <-time.After(time.Second):
 	}
-	shared.order(t, "blackhole", `{"pod":"default/db-0","on":false}`)
+	shared.mustPost(t, "blackhole", `{"pod":"default/db-0","on":false}`)
 	if got := <-read; got != "during" {
 		t.Errorf("%q", got)
 	}

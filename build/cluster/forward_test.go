@@ -93,7 +93,7 @@ func TestProtocolThatReachesTheNode(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("passed %v, %s", test.passed, test.client), func(t *testing.T) {
 			shared.healAtEnd(t)
-			shared.order(t, "websockets", fmt.Sprintf(`{"on":%v}`, test.passed))
+			shared.mustPost(t, "websockets", fmt.Sprintf(`{"on":%v}`, test.passed))
 			before := shared.podStats(t, "default/greet").Sessions
 			f := mustDial(t, shared, test.client, "greet").open(7003)
 			if got := f.receive(len("220 default/greet ready\r\n")); got != "220 default/greet ready\r\n" {
@@ -249,7 +249,7 @@ func TestPodThatNeverReadsBlocksItsSessionOnly(t *testing.T) {
 		}
 	}()
 	t.Cleanup(func() {
-		shared.order(t, "drop-sessions", `{"pod":"default/never-reads"}`)
+		shared.mustPost(t, "drop-sessions", `{"pod":"default/never-reads"}`)
 		<-filled
 	})
 	var before int64 = -1

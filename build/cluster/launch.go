@@ -91,7 +91,7 @@ func run(args []string) error {
 		err = confine(ctx, o, args, s)
 	} else {
 		l := &launcher{options: o, state: s, began: time.Now(), failed: make(chan error, 8)}
-		err = l.live(ctx)
+		err = l.run(ctx)
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		err = nil // stopped by a signal
@@ -99,7 +99,7 @@ func run(args []string) error {
 	return errors.Join(err, s.release())
 }
 
-func (l *launcher) live(ctx context.Context) (err error) {
+func (l *launcher) run(ctx context.Context) (err error) {
 	logName := "kubelet.log"
 	if l.inside != nil {
 		logName = "launcher.log"
@@ -164,7 +164,7 @@ func (l *launcher) start(ctx, innerCtx context.Context) error {
 		return err
 	}
 	l.progress("API server is ready at " + l.plane.Server)
-	if l.client, err = l.clientOf("kubeconfig"); err != nil {
+	if l.client, err = l.newClient("kubeconfig"); err != nil {
 		return err
 	}
 	if err := fixture.Grant(ctx, l.client); err != nil {
@@ -183,7 +183,7 @@ func (l *launcher) start(ctx, innerCtx context.Context) error {
 		return nil
 	}
 	l.progress("node is ready, making the workloads")
-	return l.watched(ctx, func(ctx context.Context) error { return fixture.Apply(ctx, l.client) })
+	return l.runStep(ctx, func(ctx context.Context) error { return fixture.Apply(ctx, l.client) })
 }
 
 func (l *launcher) startNode(ctx, innerCtx context.Context) error {
@@ -194,7 +194,7 @@ func (l *launcher) startNode(ctx, innerCtx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("kubelet's certificate: %w", err)
 	}
-	client, err := l.clientOf("pki/kubelet.kubeconfig")
+	client, err := l.newClient("pki/kubelet.kubeconfig")
 	if err != nil {
 		return err
 	}
@@ -204,8 +204,8 @@ func (l *launcher) startNode(ctx, innerCtx context.Context) error {
 		WebSockets: l.options.webSockets == "passthrough", Log: l.log,
 	})
 	ready := make(chan struct{})
-	l.runs("kubelet", func() error { return l.node.Run(innerCtx, func() { close(ready) }) })
-	return l.watched(ctx, func(ctx context.Context) error {
+	l.startPart("kubelet", func() error { return l.node.Run(innerCtx, func() { close(ready) }) })
+	return l.runStep(ctx, func(ctx context.Context) error {
 		select {
 		case <-ready:
 			return nil
@@ -230,7 +230,7 @@ func (l *launcher) startMiddlebox(innerCtx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.runs("middlebox", func() error { return l.box.Serve(innerCtx) })
+	l.startPart("middlebox", func() error { return l.box.Serve(innerCtx) })
 	return l.plane.WriteMiddleboxKubeconfig(l.box.URL())
 }
 
@@ -243,12 +243,12 @@ func (l *launcher) startControl(innerCtx context.Context) error {
 	if l.inside != nil {
 		handler = control.Real(l.inside.node, l.box)
 	}
-	l.runs("control", func() error { return control.Serve(innerCtx, listener, handler) })
+	l.startPart("control", func() error { return control.Serve(innerCtx, listener, handler) })
 	return nil
 }
 
-// runs starts a part of the cluster in this process.
-func (l *launcher) runs(name string, part func() error) {
+// startPart starts a part of the cluster in this process.
+func (l *launcher) startPart(name string, part func() error) {
 	l.inner.Go(func() {
 		if err := part(); err != nil {
 			l.failed <- fmt.Errorf("%s: %w", name, err)
@@ -256,8 +256,8 @@ func (l *launcher) runs(name string, part func() error) {
 	})
 }
 
-// watched runs a step of the start, and cancels it when a part of the cluster ends.
-func (l *launcher) watched(ctx context.Context, step func(context.Context) error) error {
+// runStep runs a step of the start, and cancels it when a part of the cluster ends.
+func (l *launcher) runStep(ctx context.Context, step func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan error, 1)
@@ -276,9 +276,9 @@ func (l *launcher) watched(ctx context.Context, step func(context.Context) error
 	}
 }
 
-// clientOf returns a client from a kubeconfig in the state directory, without client-go's limit of five requests a
+// newClient returns a client from a kubeconfig in the state directory, without client-go's limit of five requests a
 // second.
-func (l *launcher) clientOf(kubeconfig string) (kubernetes.Interface, error) {
+func (l *launcher) newClient(kubeconfig string) (kubernetes.Interface, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", l.state.path(kubeconfig))
 	if err != nil {
 		return nil, fmt.Errorf("client by %s: %w", kubeconfig, err)

@@ -17,8 +17,8 @@ import (
 	"fairlead/build/cluster/realnode"
 )
 
-// order is the body of every POST; each path reads the fields it needs.
-type order struct {
+// request is the body of a POST; each path reads the fields it needs.
+type request struct {
 	// Pod is NAMESPACE/NAME; "" means every pod where that makes sense.
 	Pod string `json:"pod"`
 	// Protocol is "spdy" or "websocket" (at the node also "websocket-v4"), Status the HTTP status of its refusal.
@@ -35,8 +35,8 @@ type order struct {
 	Container string `json:"container"`
 }
 
-// obeyer executes one kind of order.
-type obeyer func(context.Context, order) error
+// action executes one kind of request.
+type action func(context.Context, request) error
 
 // Streaming returns the handler for a cluster whose node is the streaming kubelet:
 //
@@ -54,24 +54,24 @@ type obeyer func(context.Context, order) error
 //
 // A POST answers 204, or 400 with a reason.
 func Streaming(node *kubelet.Kubelet, box *middlebox.Middlebox) http.Handler {
-	mux := obeying(map[string]obeyer{
-		"drop-streams":    func(_ context.Context, o order) error { return node.DropStreams(o.Pod) },
-		"drop-sessions":   func(_ context.Context, o order) error { return node.DropSessions(o.Pod) },
-		"runtime":         func(_ context.Context, o order) error { return node.SetRuntime(o.Runtime) },
-		"refuse-upgrades": func(_ context.Context, o order) error { return node.RefuseUpgrades(o.Protocol, o.Status) },
-		"delay": func(_ context.Context, o order) error {
-			return node.Delay(o.Pod, kubelet.Delay{
-				Upgrade: time.Duration(o.Upgrade) * time.Millisecond,
-				Connect: time.Duration(o.Connect) * time.Millisecond,
+	mux := actionMux(map[string]action{
+		"drop-streams":    func(_ context.Context, req request) error { return node.DropStreams(req.Pod) },
+		"drop-sessions":   func(_ context.Context, req request) error { return node.DropSessions(req.Pod) },
+		"runtime":         func(_ context.Context, req request) error { return node.SetRuntime(req.Runtime) },
+		"refuse-upgrades": func(_ context.Context, req request) error { return node.RefuseUpgrades(req.Protocol, req.Status) },
+		"delay": func(_ context.Context, req request) error {
+			return node.Delay(req.Pod, kubelet.Delay{
+				Upgrade: time.Duration(req.Upgrade) * time.Millisecond,
+				Connect: time.Duration(req.Connect) * time.Millisecond,
 			})
 		},
-		"blackhole":      func(_ context.Context, o order) error { return node.Blackhole(o.Pod, o.On) },
-		"kill-container": func(_ context.Context, o order) error { return node.KillContainer(o.Pod) },
-		"heal": func(context.Context, order) error {
+		"blackhole":      func(_ context.Context, req request) error { return node.Blackhole(req.Pod, req.On) },
+		"kill-container": func(_ context.Context, req request) error { return node.KillContainer(req.Pod) },
+		"heal": func(context.Context, request) error {
 			node.Heal()
 			return heal(box)
 		},
-		"websockets": func(ctx context.Context, o order) error { return node.SetWebSockets(ctx, o.On) },
+		"websockets": func(ctx context.Context, req request) error { return node.SetWebSockets(ctx, req.On) },
 		"middlebox":  refuse(box),
 	})
 	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
@@ -89,11 +89,11 @@ func Streaming(node *kubelet.Kubelet, box *middlebox.Middlebox) http.Handler {
 //	POST /heal                  ends all faults of the middlebox
 //	POST /middlebox             protocol, status: in front of the API server
 func Real(node *realnode.Node, box *middlebox.Middlebox) http.Handler {
-	return obeying(map[string]obeyer{
-		"restart-containerd": func(ctx context.Context, _ order) error { return node.RestartContainerd(ctx) },
-		"restart-kubelet":    func(ctx context.Context, _ order) error { return node.RestartKubelet(ctx) },
-		"kill-container":     func(ctx context.Context, o order) error { return node.KillContainer(ctx, o.Pod, o.Container) },
-		"heal":               func(context.Context, order) error { return heal(box) },
+	return actionMux(map[string]action{
+		"restart-containerd": func(ctx context.Context, _ request) error { return node.RestartContainerd(ctx) },
+		"restart-kubelet":    func(ctx context.Context, _ request) error { return node.RestartKubelet(ctx) },
+		"kill-container":     func(ctx context.Context, req request) error { return node.KillContainer(ctx, req.Pod, req.Container) },
+		"heal":               func(context.Context, request) error { return heal(box) },
 		"middlebox":          refuse(box),
 	})
 }
@@ -102,21 +102,21 @@ func heal(box *middlebox.Middlebox) error {
 	return errors.Join(box.RefuseUpgrades("spdy", 0), box.RefuseUpgrades("websocket", 0))
 }
 
-func refuse(box *middlebox.Middlebox) obeyer {
-	return func(_ context.Context, o order) error { return box.RefuseUpgrades(o.Protocol, o.Status) }
+func refuse(box *middlebox.Middlebox) action {
+	return func(_ context.Context, req request) error { return box.RefuseUpgrades(req.Protocol, req.Status) }
 }
 
-// obeying returns a handler that answers a POST to each path by executing the order in its body.
-func obeying(orders map[string]obeyer) *http.ServeMux {
+// actionMux returns a handler that answers a POST to each path by executing the action with the request in its body.
+func actionMux(actions map[string]action) *http.ServeMux {
 	mux := http.NewServeMux()
-	for path, obey := range orders {
+	for path, do := range actions {
 		mux.HandleFunc("POST /"+path, func(w http.ResponseWriter, r *http.Request) {
-			var o order
-			if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&o); err != nil {
-				http.Error(w, "order: "+err.Error(), http.StatusBadRequest)
+			var req request
+			if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&req); err != nil {
+				http.Error(w, "request: "+err.Error(), http.StatusBadRequest)
 				return
 			}
-			if err := obey(r.Context(), o); err != nil {
+			if err := do(r.Context(), req); err != nil {
 				http.Error(w, err.Error(), http.StatusBadRequest)
 				return
 			}

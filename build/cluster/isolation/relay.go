@@ -45,13 +45,13 @@ func Relay(ctx context.Context, outside net.Listener, inside string, log *slog.L
 				return
 			}
 			defer server.Close()
-			carry(ctx, client, server)
+			copyBoth(ctx, client, server)
 		})
 	}
 }
 
-// carry copies in both directions. An error at either end resets both connections, as it would without the relay.
-func carry(ctx context.Context, a, b net.Conn) {
+// copyBoth copies in both directions. An error at either end resets both connections, as it would without the relay.
+func copyBoth(ctx context.Context, a, b net.Conn) {
 	var work sync.WaitGroup
 	abort := func() {
 		for _, conn := range []net.Conn{a, b} {

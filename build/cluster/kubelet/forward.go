@@ -32,7 +32,7 @@ var errStopping = errors.New("the node is stopping")
 // stream before it returns, which is before its caller, the CRI streaming library, writes the error to the error
 // stream.
 func (k *Kubelet) PortForward(ctx context.Context, sandbox string, number int32, stream io.ReadWriteCloser) error {
-	if !k.begin() {
+	if !k.beginWork() {
 		return errStopping
 	}
 	done := sync.OnceFunc(k.work.Done)
@@ -70,15 +70,15 @@ func (k *Kubelet) PortForward(ctx context.Context, sandbox string, number int32,
 		return err
 	}
 	defer conn.Close()
-	return k.carry(p, conn, stream, dropped)
+	return k.relay(p, conn, stream, dropped)
 }
 
 // resettable is implemented by the streams of the CRI library.
 type resettable interface{ Reset() error }
 
-// carry copies in both directions until the connection has ended. The copy that reads the stream ends only when its
-// session or its client ends it, so Run waits for it, and carry does not.
-func (k *Kubelet) carry(p *pod, conn net.Conn, stream io.ReadWriter, dropped <-chan struct{}) error {
+// relay copies in both directions until the connection has ended. The copy that reads the stream ends only when its
+// session or its client ends it, so Run waits for it, and relay does not.
+func (k *Kubelet) relay(p *pod, conn net.Conn, stream io.ReadWriter, dropped <-chan struct{}) error {
 	ended := make(chan error, 2)
 	// A session with unread bytes is not read any further, so its end would never be noticed: the stream that blocks it
 	// has to be reset first.
@@ -88,11 +88,11 @@ func (k *Kubelet) carry(p *pod, conn net.Conn, stream io.ReadWriter, dropped <-c
 		}
 	})
 	k.work.Go(func() {
-		_, err := io.Copy(counted{stream, &p.counts.bytesOut}, conn)
+		_, err := io.Copy(countingWriter{stream, &p.counts.bytesOut}, conn)
 		ended <- err
 	})
 	k.work.Go(func() {
-		_, err := io.Copy(counted{conn, &p.counts.bytesIn}, stream)
+		_, err := io.Copy(countingWriter{conn, &p.counts.bytesIn}, stream)
 		ended <- err
 		if err == nil {
 			release() // it was read to the end

@@ -111,10 +111,10 @@ func (k *Kubelet) Run(ctx context.Context, ready func()) error {
 	return err
 }
 
-// begin adds a session or a stream to what Run waits for, and reports whether it may continue, which is false when Run
+// beginWork adds a session or a stream to what Run waits for, and reports whether it may continue, which is false when Run
 // is about to return. The caller calls work.Done at its end. An http.Server does not wait for them, since their
 // connections are hijacked.
-func (k *Kubelet) begin() bool {
+func (k *Kubelet) beginWork() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.stopping.Err() != nil {
@@ -124,7 +124,7 @@ func (k *Kubelet) begin() bool {
 	return true
 }
 
-// refuseWork cancels stopping: begin adds nothing afterwards, so work can be waited for.
+// refuseWork cancels stopping: beginWork adds nothing afterwards, so work can be waited for.
 func (k *Kubelet) refuseWork() {
 	k.mu.Lock()
 	defer k.mu.Unlock()

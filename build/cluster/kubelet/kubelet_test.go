@@ -334,7 +334,7 @@ func TestNodeThatWasAwayComesBackWithItsPods(t *testing.T) {
 	if podIsReady() {
 		t.Fatal("the pod is ready")
 	}
-	if err := n.kubelet.comeBack(t.Context()); err != nil {
+	if err := n.kubelet.reportAgain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the pod is ready again", podIsReady)

@@ -105,13 +105,13 @@ func (k *Kubelet) admit(ctx context.Context, object *corev1.Pod) *pod {
 	k.pods[p.name] = p
 	k.sandboxes[p.sandbox] = p
 	k.mu.Unlock()
-	k.work.Go(func() { k.live(ctx, p) })
+	k.work.Go(func() { k.runPod(ctx, p) })
 	return p
 }
 
-// live runs one pod until it is gone: it makes it ready, stops its programs when it is deleted, and cuts its
+// runPod runs one pod until it is gone: it makes it ready, stops its programs when it is deleted, and cuts its
 // connections.
-func (k *Kubelet) live(ctx context.Context, p *pod) {
+func (k *Kubelet) runPod(ctx context.Context, p *pod) {
 	defer k.forget(p)
 	started := time.Now()
 	k.log.Info("pod runs", "pod", p.name, "address", p.address)
@@ -180,9 +180,9 @@ func (k *Kubelet) terminate(ctx context.Context, p *pod, grace time.Duration) {
 func (k *Kubelet) tearDown(ctx context.Context, p *pod) {
 	p.close()
 	sleep(ctx, noticed)
-	p.enters(tearingDown)
+	p.setPhase(tearingDown)
 	sleep(ctx, teardown)
-	p.enters(networkGone)
+	p.setPhase(networkGone)
 }
 
 // waitIdle waits until no connection is open, at most until the end of the grace period.

@@ -103,7 +103,7 @@ func (k *Kubelet) renewLease(ctx context.Context) {
 		pause := leaseRenewal
 		err := k.writeLease(ctx)
 		if err == nil {
-			err = k.comeBack(ctx)
+			err = k.reportAgain(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
 			k.log.Warn("node lease", "error", err)
@@ -115,9 +115,9 @@ func (k *Kubelet) renewLease(ctx context.Context) {
 	}
 }
 
-// comeBack reports the node and its pods again if the node lifecycle controller has marked the node as unknown and its
+// reportAgain reports the node and its pods again if the node lifecycle controller has marked the node as unknown and its
 // pods as not ready, because the machine slept or the API server hung.
-func (k *Kubelet) comeBack(ctx context.Context) error {
+func (k *Kubelet) reportAgain(ctx context.Context) error {
 	node, err := k.config.Client.CoreV1().Nodes().Get(ctx, k.config.Name, metav1.GetOptions{})
 	if err != nil {
 		return err

@@ -252,8 +252,8 @@ func (p *pod) listening() []*program.Port {
 	return slices.Collect(maps.Values(p.ports))
 }
 
-// enters sets the Pod's phase.
-func (p *pod) enters(next phase) {
+// setPhase sets the Pod's phase.
+func (p *pod) setPhase(next phase) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.phase = max(p.phase, next)

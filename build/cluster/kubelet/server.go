@@ -73,7 +73,7 @@ func (k *Kubelet) servePortForward(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "connection is not the node's", http.StatusInternalServerError)
 		return
 	}
-	if !k.begin() {
+	if !k.beginWork() {
 		http.Error(w, errStopping.Error(), http.StatusServiceUnavailable)
 		return
 	}

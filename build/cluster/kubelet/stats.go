@@ -102,13 +102,13 @@ func (k *Kubelet) Stats() Stats {
 	return stats
 }
 
-// counted is a writer that counts the bytes written to it.
-type counted struct {
+// countingWriter is a writer that counts the bytes written to it.
+type countingWriter struct {
 	w     io.Writer
 	count *atomic.Int64
 }
 
-func (c counted) Write(p []byte) (int, error) {
+func (c countingWriter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.count.Add(int64(n))
 	return n, err

@@ -45,7 +45,7 @@ func listenHTTP(self Self, settings Settings) *Port {
 func site(self Self, settings Settings) http.Handler {
 	began := time.Now()
 	mux := http.NewServeMux()
-	mux.HandleFunc("/", working(settings.Work, describe(self)))
+	mux.HandleFunc("/", withWork(settings.Work, describe(self)))
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if settings.ReadyAfter < 0 || time.Since(began) < settings.ReadyAfter {
 			http.Error(w, "not ready", http.StatusServiceUnavailable)
@@ -105,8 +105,8 @@ func note(directory string, self Self, text string) error {
 	return errors.Join(err, file.Close())
 }
 
-// working returns a handler that works on each request for a while before next answers it.
-func working(work time.Duration, next http.HandlerFunc) http.HandlerFunc {
+// withWork returns a handler that works on each request for a while before next answers it.
+func withWork(work time.Duration, next http.HandlerFunc) http.HandlerFunc {
 	if work <= 0 {
 		return next
 	}
