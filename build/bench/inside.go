@@ -47,6 +47,9 @@ func inside(ctx context.Context, p parameters) error {
 		}
 		runs = append(runs, result)
 	}
+	if p.Readme != "" {
+		return writeDocuments(p.Readme, runs[0])
+	}
 	if p.Node != clustertest.RealNode {
 		return nil
 	}

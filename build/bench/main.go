@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -42,7 +43,7 @@ type parameters struct {
 	Other    string // the command of a further SOCKS5 proxy
 	JSON     string
 	Picture  string
-	Readme   bool // print the table in Markdown too
+	Readme   string // the root of the repository whose documents get the results; empty: none do
 	MTU      int
 	Fairlead string // the built program
 	Cluster  string // the built program
@@ -96,7 +97,7 @@ func runCommand(ctx context.Context, args []string) error {
 	flags.StringVar(&p.Other, "other", "", "`command` of another SOCKS5 proxy to measure; {kubeconfig} and {port} in it are replaced")
 	flags.StringVar(&p.JSON, "json", "bin/bench/bench.json", "`file` to write the samples to")
 	flags.StringVar(&p.Picture, "picture", "bin/bench/bench.svg", "`file` to draw the medians into")
-	flags.BoolVar(&p.Readme, "readme", false, "print the table in Markdown too, as it is in the README")
+	readme := flags.Bool("readme", false, "write the table and the picture next to the bench, and three ratios into the README (in the repository's root)")
 	flags.IntVar(&p.MTU, "mtu", 1500, "`bytes` of a packet on the delay line")
 	flags.StringVar(&p.Node, "node", clustertest.StreamingNode, "the `kind` of node: streaming; or real, which measures on both and prints one table (root)")
 	flags.StringVar(&p.Containerd, "containerd", clustertest.Containerd16, "the real node's `version` of containerd: 1.6, or 2.2")
@@ -120,6 +121,11 @@ func runCommand(ctx context.Context, args []string) error {
 	if err := p.checkNode(); err != nil {
 		return err
 	}
+	if *readme {
+		if err := p.intoDocuments(); err != nil {
+			return err
+		}
+	}
 	if *list {
 		printList()
 		return nil
@@ -128,6 +134,17 @@ func runCommand(ctx context.Context, args []string) error {
 		return runSoak(ctx, p)
 	}
 	return prepare(ctx, p)
+}
+
+// intoDocuments has the results written into the repository in the working folder.
+func (p *parameters) intoDocuments() (err error) {
+	if p.Row != 0 || p.Subjects != "" || p.Node != clustertest.StreamingNode {
+		return &usageError{"--readme goes with all rows and subjects, on the streaming node"}
+	}
+	if p.Readme, err = filepath.Abs("."); err != nil {
+		return err
+	}
+	return checkDocuments(p.Readme)
 }
 
 // subjectNames are those that --subjects may name; "other" is there with --other.

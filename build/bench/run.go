@@ -72,10 +72,6 @@ func write(p parameters, node string, result report.Run) error {
 		return err
 	}
 	fmt.Printf("samples: %s; picture: %s\n", p.JSON, p.Picture)
-	if p.Readme && p.Node == clustertest.StreamingNode {
-		fmt.Println()
-		return result.WriteMarkdown(os.Stdout)
-	}
 	return nil
 }
 
