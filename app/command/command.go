@@ -62,6 +62,18 @@ func Run(ctx context.Context, actions Actions, args []string) error {
 	return root.ExecuteContext(ctx)
 }
 
+// Tree returns the whole command line with its help topics. Its commands do nothing: the manual is made of it.
+func Tree() *cobra.Command {
+	plain := func(context.Context, Options) error { return nil }
+	named := func(context.Context, Options, string) error { return nil }
+	listed := func(context.Context, Options, []string) error { return nil }
+	return root(Actions{
+		Tray: plain, Serve: listed, List: plain, On: listed, Off: listed, Status: plain, Env: named, Open: named, Logs: plain,
+		Doctor:          func(context.Context, Options, string, string) error { return nil },
+		SettingsExample: plain, SettingsPath: plain, SettingsCheck: plain,
+	})
+}
+
 func root(actions Actions) *cobra.Command {
 	var o Options
 	cmd := &cobra.Command{
@@ -69,7 +81,10 @@ func root(actions Actions) *cobra.Command {
 		Short: "A proxy into each Kubernetes cluster of your kubeconfig, one click away",
 		Long: "Fairlead sits in the panel and lists the contexts of your kubeconfig. A click on one starts a local\n" +
 			"proxy (SOCKS5 and HTTP on one port) into that cluster; cluster names are resolved on the far side.\n" +
-			"Nothing is installed in the cluster.",
+			"Nothing is installed in the cluster.\n\n" +
+			"All commands take --kubeconfig, and read KUBECONFIG and ~/.kube/config as kubectl does. The exit status\n" +
+			"is 2 for a wrong command line or an unknown context, 3 where there is no desktop, 4 where no Fairlead is\n" +
+			"running, and 1 for everything else that fails.",
 		Args:          noArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,

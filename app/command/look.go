@@ -11,7 +11,9 @@ func logs(actions Actions, o *Options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs",
 		Short: "Show the end of the log",
-		Args:  noArgs,
+		Long: "Show the end of the log. It has every connection, with hosts, ports and sizes, but no paths; secrets in\n" +
+			"text of other programs are masked. \"fairlead help state\" says where the file is.",
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := knownOutput(o); err != nil {
 				return err
@@ -61,6 +63,7 @@ func settings(actions Actions, o *Options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "settings",
 		Short: "Show an example of the settings file, where it is, or what is wrong in it",
+		Long:  text("settings"),
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return &UsageError{errors.New("settings takes a word more: example, path or check")}

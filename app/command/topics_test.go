@@ -6,11 +6,15 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/spf13/cobra"
 )
 
 // moduleRoot is the folder of go.mod.
@@ -68,7 +72,7 @@ type threat struct {
 func threats(t *testing.T) []threat {
 	t.Helper()
 	var rows []threat
-	for _, line := range strings.Split(securityText, "\n") {
+	for _, line := range strings.Split(text("security"), "\n") {
 		if m := threatLine.FindStringSubmatch(line); m != nil {
 			number, err := strconv.Atoi(strings.TrimSpace(m[1]))
 			if err != nil {
@@ -118,15 +122,133 @@ func TestEveryThreatHasItsTests(t *testing.T) {
 }
 
 func TestTopicsArePrinted(t *testing.T) {
-	for line, want := range map[string]string{"help security": securityText, "help": "\n  fairlead security"} {
-		called, out, err := recorded(strings.Fields(line))
+	_, list, err := recorded([]string{"help"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range topics() {
+		name, want := c.Name(), text(c.Name())
+		called, out, err := recorded([]string{"help", name})
 		if called != "" || !strings.Contains(out, strings.TrimSpace(want)) || err != nil {
-			t.Errorf("fairlead %s: %q, %v, called %q", line, out, err, called)
+			t.Errorf("fairlead help %s: %q, %v, called %q", name, out, err, called)
+		}
+		if title, _, _ := strings.Cut(want, "\n"); !regexp.MustCompile(`(?m)^  fairlead ` + name + ` +` + regexp.QuoteMeta(title) + `$`).MatchString(list) {
+			t.Errorf("fairlead help does not list %s as %q:\n%s", name, title, list)
 		}
 	}
-	for number, line := range strings.Split(securityText, "\n") {
-		if utf8.RuneCountInString(line) > 100 || strings.TrimRight(line, " ") != line {
-			t.Errorf("line %d of the topic: %q", number+1, line)
+}
+
+// Each text is a topic, or describes a command of its name; no topic hides a command.
+func TestEveryTextIsShown(t *testing.T) {
+	files, err := texts.ReadDir("help")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(file.Name(), ".txt")
+		found, _, err := Tree().Find([]string{name})
+		if err != nil || found.Name() != name || found.Long != text(name) {
+			t.Errorf("help/%s is not the text of %q: %v", file.Name(), name, err)
+		}
+		for number, line := range strings.Split(text(name), "\n") {
+			if utf8.RuneCountInString(line) > 100 || strings.TrimRight(line, " ") != line {
+				t.Errorf("line %d of %s: %q", number+1, file.Name(), line)
+			}
+		}
+	}
+	words := map[string]bool{}
+	for _, c := range Tree().Commands() {
+		for _, word := range append(c.Aliases, c.Name()) {
+			if words[word] {
+				t.Errorf("%q is two commands, or a command and a topic", word)
+			}
+			words[word] = true
+		}
+	}
+}
+
+// The manual is made of Tree, which has to have every command.
+func TestTheTreeHasEveryCommand(t *testing.T) {
+	var all Actions
+	value := reflect.ValueOf(&all).Elem()
+	for i := range value.NumField() {
+		if field := value.Field(i); field.Kind() == reflect.Func {
+			field.Set(reflect.MakeFunc(field.Type(), func([]reflect.Value) []reflect.Value { return nil }))
+		}
+	}
+	all.For = nil // it is called to build the tree
+	if got, want := paths(Tree()), paths(root(all)); !slices.Equal(got, want) {
+		t.Errorf("the tree has %q, want %q", got, want)
+	}
+}
+
+// paths returns the words of a command and of all below it.
+func paths(cmd *cobra.Command) []string {
+	all := []string{cmd.CommandPath()}
+	for _, sub := range cmd.Commands() {
+		all = append(all, paths(sub)...)
+	}
+	return all
+}
+
+var (
+	helpLine     = regexp.MustCompile(`fairlead help ([a-z]+)`)
+	markdownLink = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+)
+
+// documents returns the files in Markdown, by their path from the module's root.
+func documents(t *testing.T, root string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, pattern := range []string{"README.md", ".github/*.md", "build/*/README.md"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil || found == nil {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, file := range found {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name, err := filepath.Rel(root, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[filepath.ToSlash(name)] = string(content)
+		}
+	}
+	return all
+}
+
+// The README leads to every topic, and no document or topic to one that is not there.
+func TestTheReadmeLeadsToEveryTopic(t *testing.T) {
+	docs := documents(t, moduleRoot(t))
+	for _, c := range topics() {
+		if !strings.Contains(docs["README.md"], "fairlead help "+c.Name()) {
+			t.Errorf("the README does not name the topic %s", c.Name())
+		}
+		docs["the topic "+c.Name()] = c.Long
+	}
+	for name, doc := range docs {
+		for _, m := range helpLine.FindAllStringSubmatch(doc, -1) {
+			if found, _, err := Tree().Find([]string{m[1]}); err != nil || found.Name() != m[1] {
+				t.Errorf("%s names %q: there is no such topic", name, m[0])
+			}
+		}
+	}
+}
+
+func TestLinksOfTheDocumentsLead(t *testing.T) {
+	root := moduleRoot(t)
+	for name, doc := range documents(t, root) {
+		for _, m := range markdownLink.FindAllStringSubmatch(doc, -1) {
+			target, _, _ := strings.Cut(m[1], "#")
+			if target == "" || strings.Contains(target, "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(name), filepath.FromSlash(target))); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A table is what the run prints: Markdown, for the README.
+// A table is what the run prints: Markdown. `fairlead help clients` has the lines that users need.
 type table struct{ b strings.Builder }
 
 // usual is the address that the lines show, whatever port this run had.
