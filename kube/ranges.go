@@ -2,12 +2,14 @@ package kube
 
 import (
 	"context"
+	"math"
 	"net/netip"
 	"slices"
 	"sync"
 )
 
-// The widest ranges that are believed, in bits of the prefix: a cluster cannot claim half of all private addresses.
+// The widest ranges that are believed, in bits of the prefix, and what all of a family may cover together: a cluster cannot
+// claim half of all private addresses.
 const (
 	widest4 = 8
 	widest6 = 32
@@ -65,8 +67,9 @@ func (r *resolver) fetchRanges(ctx context.Context) ([]netip.Prefix, error) {
 }
 
 // privateRanges reads CIDRs and keeps those that lie in the private ranges. Addresses of the Internet are the cluster's by
-// the settings alone: no cluster can draw them to itself.
+// the settings alone: no cluster can draw them to itself. It leaves out what goes beyond the bound of all together.
 func privateRanges(texts []string) (list []netip.Prefix) {
+	left4, left6 := 1.0, 1.0 // of a widest range
 	for _, text := range texts {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
@@ -74,7 +77,18 @@ func privateRanges(texts []string) (list []netip.Prefix) {
 		}
 		p = unmapped(p)
 		narrow := p.Bits() >= widest4 && p.Addr().Is4() || p.Bits() >= widest6 && p.Addr().Is6()
-		if narrow && isPrivate(p.Addr()) && isPrivate(last(p)) && !slices.Contains(list, p) {
+		if !narrow || !isPrivate(p.Addr()) || !isPrivate(last(p)) || slices.Contains(list, p) {
+			continue
+		}
+		left, share := &left4, math.Ldexp(1, widest4-p.Bits())
+		if p.Addr().Is6() {
+			left, share = &left6, math.Ldexp(1, widest6-p.Bits())
+		}
+		if slices.ContainsFunc(list, func(wider netip.Prefix) bool { return wider.Bits() <= p.Bits() && wider.Contains(p.Addr()) }) {
+			share = 0
+		}
+		if share <= *left {
+			*left -= share
 			list = append(list, p)
 		}
 	}

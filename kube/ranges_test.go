@@ -50,3 +50,21 @@ func TestWhatIsRememberedOfAddressesIsBounded(t *testing.T) {
 		t.Errorf("%d are remembered", n)
 	}
 }
+
+// A hostile API server that names every private range gets one of them at most.
+func TestRangesTogetherAreNoMoreThanTheWidest(t *testing.T) {
+	for _, c := range []struct{ given, want []string }{
+		{[]string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"}, []string{"10.0.0.0/8"}},
+		{[]string{"10.0.0.0/8", "10.96.0.0/12", "10.244.0.0/16"}, []string{"10.0.0.0/8", "10.96.0.0/12", "10.244.0.0/16"}},
+		{[]string{"10.0.0.0/9", "172.16.0.0/12", "10.128.0.0/9", "192.168.0.0/16"}, []string{"10.0.0.0/9", "172.16.0.0/12", "192.168.0.0/16"}},
+		{[]string{"fd00::/32", "fd01::/32", "10.96.0.0/12"}, []string{"fd00::/32", "10.96.0.0/12"}},
+	} {
+		var want []netip.Prefix
+		for _, text := range c.want {
+			want = append(want, netip.MustParsePrefix(text))
+		}
+		if got := privateRanges(c.given); !slices.Equal(got, want) {
+			t.Errorf("%v gives %v, want %v", c.given, got, want)
+		}
+	}
+}
