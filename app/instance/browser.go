@@ -31,7 +31,7 @@ func (p *Instance) ProxyOf(name string) (snippet.Proxy, error) {
 	if running := p.Gateways.Running(name); running != nil {
 		address = running.Address()
 	}
-	at, err := netip.ParseAddrPort(session.Here(address))
+	at, err := netip.ParseAddrPort(session.DialAddress(address))
 	if err != nil {
 		return snippet.Proxy{}, err
 	}

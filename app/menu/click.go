@@ -93,7 +93,7 @@ func proxyURL(scheme string, c session.State) string {
 	if c.Address == "" {
 		return ""
 	}
-	return scheme + "://" + session.Here(c.Address)
+	return scheme + "://" + session.DialAddress(c.Address)
 }
 
 // Context returns the state of one context.

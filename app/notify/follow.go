@@ -41,10 +41,10 @@ func (n *Notifier) compare(was, is session.State) {
 			kind, title = Ports, "Port taken"
 		case is.Phase == session.Failed:
 			title = "Context failed"
-		case is.Trouble == session.NotTakenUp:
+		case is.Trouble == session.ChangeFailed:
 			title = "Change not taken up"
 		}
-		if is.Title != "" && is.Trouble != session.NotTakenUp {
+		if is.Title != "" && is.Trouble != session.ChangeFailed {
 			title = is.Title
 		}
 		n.Trouble(kind, is.Name, explain.Explanation{Title: title, Sentence: is.Reason, Hint: is.Hint}, is.Login)

@@ -17,8 +17,8 @@ func (m *Manager) reload(s *session) {
 	}
 }
 
-// takeChanges hands a run's proxy the changes, one after another, until ctx ends.
-func (m *Manager) takeChanges(ctx context.Context, s *session, r *run, proxy Proxy) {
+// applyChanges hands a run's proxy the changes, one after another, until ctx ends.
+func (m *Manager) applyChanges(ctx context.Context, s *session, r *run, proxy Proxy) {
 	for {
 		select {
 		case <-r.reload:
@@ -33,17 +33,17 @@ func (m *Manager) takeChanges(ctx context.Context, s *session, r *run, proxy Pro
 			return
 		}
 		address := proxy.Address()
-		m.tell(func() { m.changeTaken(s, r, address, err) })
+		m.post(func() { m.changeApplied(s, r, address, err) })
 	}
 }
 
-// changeTaken is told by a run whose proxy was asked to take up a change.
-func (m *Manager) changeTaken(s *session, r *run, address string, err error) {
+// changeApplied is told by a run whose proxy was asked to take up a change.
+func (m *Manager) changeApplied(s *session, r *run, address string, err error) {
 	if s.run != r || !s.phase.Listening() {
 		return
 	}
 	log := m.config.Log.With().Str("context", s.entry.Name).Logger()
-	r.stale = Reason{}
+	r.changeFailure = Reason{}
 	switch {
 	case errors.Is(err, ErrRestart):
 		log.Info().Msg("starting again to take up a change")
@@ -52,8 +52,8 @@ func (m *Manager) changeTaken(s *session, r *run, address string, err error) {
 		return
 	case err != nil:
 		log.Warn().Err(err).Msg("change not taken up")
-		r.stale = m.config.Reason(err)
-		r.stale.Trouble = NotTakenUp
+		r.changeFailure = m.config.Reason(err)
+		r.changeFailure.Trouble = ChangeFailed
 	default:
 		log.Info().Str("address", address).Msg("change taken up")
 		s.address = address
@@ -61,38 +61,38 @@ func (m *Manager) changeTaken(s *session, r *run, address string, err error) {
 	m.applyHealth(s)
 }
 
-// offLook is how long at most passes between two looks at the clock, which goes on while the machine sleeps, as timers do not.
-const offLook = time.Minute
+// clockInterval is how long at most passes between two looks at the clock, which goes on while the machine sleeps, as timers do not.
+const clockInterval = time.Minute
 
-// offAfter makes a run turn itself off once a time has passed since begin; 0 makes it stay on.
-func (m *Manager) offAfter(s *session, begin time.Time, after time.Duration) {
+// scheduleOff makes a run turn itself off once a time has passed since begin; 0 makes it stay on.
+func (m *Manager) scheduleOff(s *session, begin time.Time, after time.Duration) {
 	r := s.run
-	r.stayOn()
+	r.cancelOff()
 	if after <= 0 {
 		return
 	}
 	r.offAt = begin.Add(after).Round(0)
-	m.lookAtClock(s, r, r.offAt)
+	m.armOffTimer(s, r, r.offAt)
 }
 
-func (m *Manager) lookAtClock(s *session, r *run, at time.Time) {
-	r.off = time.AfterFunc(min(offLook, max(0, time.Until(at))), func() {
-		m.tell(func() {
+func (m *Manager) armOffTimer(s *session, r *run, at time.Time) {
+	r.off = time.AfterFunc(min(clockInterval, max(0, time.Until(at))), func() {
+		m.post(func() {
 			switch {
 			case s.run != r || !r.offAt.Equal(at):
 			case time.Now().Round(0).Before(at):
-				m.lookAtClock(s, r, at)
+				m.armOffTimer(s, r, at)
 			default:
 				m.config.Log.Info().Str("context", s.entry.Name).Msg("its time is over")
-				r.stayOn()
-				_ = m.wish(s, Set{}) // switching off is never refused
+				r.cancelOff()
+				_ = m.setDesired(s, Set{}) // switching off is never refused
 			}
 		})
 	})
 }
 
-// stayOn takes back offAfter.
-func (r *run) stayOn() {
+// cancelOff takes back scheduleOff.
+func (r *run) cancelOff() {
 	if r.off != nil {
 		r.off.Stop()
 	}

@@ -84,7 +84,7 @@ func TestChangeThatCannotBeTakenUpIsSaidAndTheProxyServesOn(t *testing.T) {
 		do(t, m, reload{"a"})
 		synctest.Wait()
 		want(t, m, "a", On, "its cluster has no server")
-		if s := get(t, m, "a"); s.Trouble != NotTakenUp {
+		if s := get(t, m, "a"); s.Trouble != ChangeFailed {
 			t.Errorf("trouble %q", s.Trouble)
 		}
 		p.get("a").health(errors.New("no route"))

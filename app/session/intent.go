@@ -107,7 +107,7 @@ func (i Toggle) apply(m *Manager) error {
 	if err != nil {
 		return err
 	}
-	return m.wish(s, Set{On: !s.wanted || s.phase == Failed})
+	return m.setDesired(s, Set{On: !s.wanted || s.phase == Failed})
 }
 
 func (i Set) apply(m *Manager) error {
@@ -115,17 +115,17 @@ func (i Set) apply(m *Manager) error {
 	if err != nil {
 		return err
 	}
-	return m.wish(s, i)
+	return m.setDesired(s, i)
 }
 
 func (StopAll) apply(m *Manager) error {
-	for name := range m.away {
-		m.wishes.put(name, false)
+	for name := range m.awaited {
+		m.desired.put(name, false)
 	}
-	clear(m.away)
+	clear(m.awaited)
 	var errs []error
 	for _, s := range m.sessions {
-		errs = append(errs, m.wish(s, Set{}))
+		errs = append(errs, m.setDesired(s, Set{}))
 	}
 	return errors.Join(errs...)
 }
@@ -136,7 +136,7 @@ func (i AutoOff) apply(m *Manager) error {
 		return err
 	}
 	if s.run != nil && s.phase.Listening() {
-		m.offAfter(s, time.Now(), i.After)
+		m.scheduleOff(s, time.Now(), i.After)
 	}
 	return nil
 }
@@ -161,8 +161,8 @@ func (i SetContexts) apply(m *Manager) error {
 			s = &session{phase: Off}
 		}
 		m.sessions = append(m.sessions, s)
-		m.enter(s, entry)
-		m.welcome(s)
+		m.setEntry(s, entry)
+		m.restore(s)
 	}
 	for _, s := range before {
 		if stay[s.entry.Name] {
@@ -170,7 +170,7 @@ func (i SetContexts) apply(m *Manager) error {
 		}
 		s.gone, s.restored = true, true // should it come back before it has stopped
 		if s.wanted {
-			m.away[s.entry.Name] = true
+			m.awaited[s.entry.Name] = true
 			m.config.Log.Info().Str("context", s.entry.Name).Msg("gone from the kubeconfig")
 		}
 		m.drive(s)
@@ -182,7 +182,7 @@ func (i SetContexts) apply(m *Manager) error {
 }
 
 // enter gives a session its entry, new or changed.
-func (m *Manager) enter(s *session, entry Entry) {
+func (m *Manager) setEntry(s *session, entry Entry) {
 	before := s.entry
 	s.entry, s.gone = entry, false
 	changed := entry.Fingerprint != before.Fingerprint && entry.Problem == ""
@@ -190,14 +190,14 @@ func (m *Manager) enter(s *session, entry Entry) {
 		if entry.Address != "" {
 			s.address = entry.Address
 		}
-		if changed && s.phase == Failed && s.wanted && m.comesBack(s) {
+		if changed && s.phase == Failed && s.wanted && m.mayRestore(s) {
 			s.restored = true
 			m.drive(s)
 		}
 		return
 	}
 	if entry.AutoOff != before.AutoOff && s.phase.Listening() {
-		m.offAfter(s, s.since, entry.AutoOff)
+		m.scheduleOff(s, s.since, entry.AutoOff)
 	}
 	// What cannot be used now cannot be taken up either; the proxy goes on as it was.
 	if changed {
@@ -205,16 +205,16 @@ func (m *Manager) enter(s *session, entry Entry) {
 	}
 }
 
-// comesBack reports whether a context may be turned on without asking, for it was on before.
-func (m *Manager) comesBack(s *session) bool { return !s.entry.Production || m.config.ConfirmedOnce }
+// mayRestore reports whether a context may be turned on without asking, for it was on before.
+func (m *Manager) mayRestore(s *session) bool { return !s.entry.Production || m.config.ConfirmedOnce }
 
 // welcome turns on a context that was on when the kubeconfig lost it, once it can be used again.
-func (m *Manager) welcome(s *session) {
-	if !m.away[s.entry.Name] || s.entry.Problem != "" {
+func (m *Manager) restore(s *session) {
+	if !m.awaited[s.entry.Name] || s.entry.Problem != "" {
 		return
 	}
-	delete(m.away, s.entry.Name)
-	if s.wanted || !m.comesBack(s) {
+	delete(m.awaited, s.entry.Name)
+	if s.wanted || !m.mayRestore(s) {
 		return
 	}
 	s.wanted, s.restored = true, true
@@ -231,13 +231,13 @@ func (m *Manager) find(name string) (*session, error) {
 }
 
 // wish records what the user wants of a context, here and on disk, and sets off what it takes.
-func (m *Manager) wish(s *session, w Set) error {
+func (m *Manager) setDesired(s *session, w Set) error {
 	if w.On && s.gone {
 		return fmt.Errorf("context %q: %w", s.entry.Name, ErrUnknownContext)
 	}
 	if w.On && s.entry.Problem != "" {
 		if w.WhenUsable {
-			m.away[s.entry.Name] = true
+			m.awaited[s.entry.Name] = true
 		}
 		return fmt.Errorf("context %q: %w: %s", s.entry.Name, ErrUnusable, strings.TrimSpace(s.entry.Problem+" "+s.entry.Hint))
 	}
@@ -246,12 +246,12 @@ func (m *Manager) wish(s *session, w Set) error {
 		return fmt.Errorf("context %q: %w", s.entry.Name, ErrUnconfirmed)
 	}
 	if s.wanted != w.On && !s.gone && !w.Restored {
-		m.wishes.put(s.entry.Name, w.On)
+		m.desired.put(s.entry.Name, w.On)
 	}
 	if w.On && idle && !w.Restored {
 		s.used = time.Now().Round(0)
 	}
-	delete(m.away, s.entry.Name)
+	delete(m.awaited, s.entry.Name)
 	s.wanted, s.restored = w.On, w.Restored
 	m.drive(s)
 	return nil

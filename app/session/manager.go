@@ -62,15 +62,15 @@ type Config struct {
 
 // Manager is the model. Its methods may be called by any goroutine.
 type Manager struct {
-	config   Config
-	requests chan request
-	ailing   chan struct{} // one token: some session's health changed
-	done     chan struct{} // closed when Run returns
-	wishes   *wishes
+	config        Config
+	requests      chan request
+	healthChanged chan struct{} // one token: some session's health changed
+	done          chan struct{} // closed when Run returns
+	desired       *desiredQueue
 
 	// Owned by the goroutine in Run.
 	sessions  []*session
-	away      map[string]bool // contexts to be switched on once they are there and can be used, by name
+	awaited   map[string]bool // contexts to be switched on once they are there and can be used, by name
 	problems  []string
 	sources   []string
 	known     bool // SetContexts has come
@@ -103,14 +103,14 @@ func New(c Config) *Manager {
 		c.StopWithin = 10 * time.Second
 	}
 	return &Manager{
-		config:    c,
-		requests:  make(chan request),
-		ailing:    make(chan struct{}, 1),
-		done:      make(chan struct{}),
-		wishes:    newWishes(),
-		away:      make(map[string]bool),
-		abandoned: make(map[*run]string),
-		changed:   make(chan struct{}),
+		config:        c,
+		requests:      make(chan request),
+		healthChanged: make(chan struct{}, 1),
+		done:          make(chan struct{}),
+		desired:       newDesiredQueue(),
+		awaited:       make(map[string]bool),
+		abandoned:     make(map[*run]string),
+		changed:       make(chan struct{}),
 	}
 }
 
@@ -121,7 +121,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	saved := make(chan struct{})
 	go func() {
 		defer close(saved)
-		m.wishes.save(m.config.Save, m.config.Log)
+		m.desired.save(m.config.Save, m.config.Log)
 	}()
 	defer close(m.done)
 
@@ -134,8 +134,8 @@ func (m *Manager) Run(ctx context.Context) error {
 			if r.result != nil {
 				r.result <- err
 			}
-		case <-m.ailing:
-			m.takeHealth()
+		case <-m.healthChanged:
+			m.collectHealth()
 			m.publish()
 		case <-cancelled:
 			cancelled = nil
@@ -151,7 +151,7 @@ func (m *Manager) Run(ctx context.Context) error {
 		names := slices.Sorted(maps.Values(m.abandoned))
 		errs = append(errs, fmt.Errorf("stop %s: not done within %s", strings.Join(names, ", "), m.config.StopWithin))
 	}
-	m.wishes.close()
+	m.desired.close()
 	select {
 	case <-saved:
 	case <-time.After(m.config.StopWithin):
@@ -161,7 +161,7 @@ func (m *Manager) Run(ctx context.Context) error {
 }
 
 // tell makes Run call apply, unless Run has returned.
-func (m *Manager) tell(apply func()) {
+func (m *Manager) post(apply func()) {
 	select {
 	case m.requests <- request{apply: func() error { apply(); return nil }}:
 	case <-m.done:

@@ -29,16 +29,16 @@ type session struct {
 
 // run is one life of a context's proxy, from Start until Serve returns. Its fields but health belong to the loop.
 type run struct {
-	cancel context.CancelFunc
-	step   int                    // counts what it was told to do: start, stop
-	bound  *time.Timer            // for the step
-	ill    Reason                 // why the cluster is not reached; none if it is
-	untold bool                   // nothing is known of the cluster since a change
-	stale  Reason                 // why the last change was not taken up; none if it was
-	health atomic.Pointer[health] // the last one told and not yet taken
-	reload chan struct{}          // one token: there is a change to take up
-	offAt  time.Time              // when it turns itself off; zero: not
-	off    *time.Timer            // looks whether it is time
+	cancel        context.CancelFunc
+	step          int                    // counts what it was told to do: start, stop
+	bound         *time.Timer            // for the step
+	unhealthy     Reason                 // why the cluster is not reached; none if it is
+	unknown       bool                   // nothing is known of the cluster since a change
+	changeFailure Reason                 // why the last change was not taken up; none if it was
+	health        atomic.Pointer[health] // the last one told and not yet taken
+	reload        chan struct{}          // one token: there is a change to take up
+	offAt         time.Time              // when it turns itself off; zero: not
+	off           *time.Timer            // looks whether it is time
 }
 
 type health struct{ err error }
@@ -59,7 +59,7 @@ func (s *session) state() State {
 		state.Used = s.used
 	}
 	if s.phase.Listening() {
-		state.Since, state.OffAt, state.Unknown = s.since, s.run.offAt, s.run.untold
+		state.Since, state.OffAt, state.Unknown = s.since, s.run.offAt, s.run.unknown
 	}
 	return state
 }
@@ -88,12 +88,12 @@ func (m *Manager) start(s *session) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &run{cancel: cancel, reload: make(chan struct{}, 1)}
 	s.run, s.phase, s.reason = r, Starting, Reason{}
-	m.expect(s, m.config.StartWithin)
+	m.limitStep(s, m.config.StartWithin)
 	name, restored := s.entry.Name, s.restored
 	m.config.Log.Info().Str("context", name).Bool("restored", restored).Msg("switching on")
 	go func() {
 		err := m.serve(ctx, s, r, name, restored)
-		m.tell(func() { m.ended(s, r, err) })
+		m.post(func() { m.ended(s, r, err) })
 	}()
 }
 
@@ -102,7 +102,7 @@ func (m *Manager) serve(ctx context.Context, s *session, r *run, name string, re
 	proxy, err := m.config.Start(ctx, name, restored, func(err error) {
 		r.health.Store(&health{err})
 		select {
-		case m.ailing <- struct{}{}:
+		case m.healthChanged <- struct{}{}:
 		default: // the loop has yet to take the last token, and will see this, too
 		}
 	})
@@ -110,10 +110,10 @@ func (m *Manager) serve(ctx context.Context, s *session, r *run, name string, re
 		return err
 	}
 	address := proxy.Address()
-	m.tell(func() { m.listens(s, r, address) })
+	m.post(func() { m.listening(s, r, address) })
 	var changes sync.WaitGroup
 	served, over := context.WithCancel(ctx)
-	changes.Go(func() { m.takeChanges(served, s, r, proxy) })
+	changes.Go(func() { m.applyChanges(served, s, r, proxy) })
 	err = proxy.Serve(ctx)
 	over()
 	changes.Wait()
@@ -122,16 +122,16 @@ func (m *Manager) serve(ctx context.Context, s *session, r *run, name string, re
 
 func (m *Manager) stop(s *session) {
 	s.run.cancel()
-	m.expect(s, m.config.StopWithin)
+	m.limitStep(s, m.config.StopWithin)
 }
 
 // expect bounds the time of the run's next step.
-func (m *Manager) expect(s *session, within time.Duration) {
+func (m *Manager) limitStep(s *session, within time.Duration) {
 	r := s.run
-	r.finish()
+	r.endStep()
 	step := r.step
 	r.bound = time.AfterFunc(within, func() {
-		m.tell(func() {
+		m.post(func() {
 			if s.run == r && r.step == step {
 				m.overdue(s)
 			}
@@ -140,7 +140,7 @@ func (m *Manager) expect(s *session, within time.Duration) {
 }
 
 // finish ends a step. Its timer may have fired already and wait for the loop; the count tells it that it is too late.
-func (r *run) finish() {
+func (r *run) endStep() {
 	r.step++
 	if r.bound != nil {
 		r.bound.Stop()
@@ -158,25 +158,25 @@ func (m *Manager) overdue(s *session) {
 	case Stopping, Failed:
 		log.Dur("within_ms", m.config.StopWithin).Msg("stop takes too long, left behind")
 		m.abandoned[s.run] = s.entry.Name
-		s.run.stayOn()
+		s.run.cancelOff()
 		s.run = nil
 		if s.phase == Stopping {
 			s.phase, s.reason = Failed, Reason{Text: fmt.Sprintf("It did not stop within %s.", m.config.StopWithin)}
 		}
-		m.drop(s)
+		m.forget(s)
 	}
 }
 
 // listens is told by a run whose Start has returned.
-func (m *Manager) listens(s *session, r *run, address string) {
+func (m *Manager) listening(s *session, r *run, address string) {
 	if s.run != r || s.phase != Starting {
 		return
 	}
-	r.finish()
+	r.endStep()
 	s.address = address
 	m.config.Log.Info().Str("context", s.entry.Name).Str("address", address).Msg("listening")
 	s.phase, s.since = On, time.Now().Round(0)
-	m.offAfter(s, s.since, s.entry.AutoOff)
+	m.scheduleOff(s, s.since, s.entry.AutoOff)
 	m.applyHealth(s)
 }
 
@@ -189,8 +189,8 @@ func (m *Manager) ended(s *session, r *run, err error) {
 		log.Info().Msg("stopped at last")
 		return
 	}
-	r.finish()
-	r.stayOn()
+	r.endStep()
+	r.cancelOff()
 	s.run = nil
 	switch s.phase {
 	case Stopping:
@@ -209,30 +209,30 @@ func (m *Manager) ended(s *session, r *run, err error) {
 		log.Warn().Err(err).Msg("failed")
 		s.phase, s.reason = Failed, m.config.Reason(err)
 	}
-	m.drop(s)
+	m.forget(s)
 }
 
 // drop forgets a context that is no longer in the kubeconfig, once nothing of it runs.
-func (m *Manager) drop(s *session) {
+func (m *Manager) forget(s *session) {
 	if s.gone && s.run == nil {
 		m.sessions = slices.DeleteFunc(m.sessions, func(other *session) bool { return other == s })
 	}
 }
 
-// takeHealth takes up what the runs told since the last time.
-func (m *Manager) takeHealth() {
+// collectHealth takes up what the runs told since the last time.
+func (m *Manager) collectHealth() {
 	for _, s := range m.sessions {
 		if s.run == nil {
 			continue
 		}
-		told := s.run.health.Swap(nil)
-		if told == nil {
+		report := s.run.health.Swap(nil)
+		if report == nil {
 			continue
 		}
-		s.run.ill, s.run.untold = Reason{}, errors.Is(told.err, ErrUnknownHealth)
-		if told.err != nil && !s.run.untold {
-			s.run.ill = m.config.Reason(told.err)
-			m.config.Log.Warn().Str("context", s.entry.Name).Err(told.err).Msg("cluster not reached")
+		s.run.unhealthy, s.run.unknown = Reason{}, errors.Is(report.err, ErrUnknownHealth)
+		if report.err != nil && !s.run.unknown {
+			s.run.unhealthy = m.config.Reason(report.err)
+			m.config.Log.Warn().Str("context", s.entry.Name).Err(report.err).Msg("cluster not reached")
 		}
 		m.applyHealth(s)
 	}
@@ -243,9 +243,9 @@ func (m *Manager) takeHealth() {
 func (m *Manager) applyHealth(s *session) {
 	switch {
 	case !s.phase.Listening():
-	case s.run.ill == Reason{}:
-		s.phase, s.reason = On, s.run.stale
+	case s.run.unhealthy == Reason{}:
+		s.phase, s.reason = On, s.run.changeFailure
 	default:
-		s.phase, s.reason = Unavailable, s.run.ill
+		s.phase, s.reason = Unavailable, s.run.unhealthy
 	}
 }

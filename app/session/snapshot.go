@@ -29,11 +29,11 @@ type Trouble string
 
 // The kinds of trouble that a view may treat apart; all else has none of them.
 const (
-	LoginNeeded Trouble = "login"       // the credentials are missing, expired or refused
-	PortTaken   Trouble = "port"        // another program listens on the port
-	Unreachable Trouble = "unreachable" // no way to the API server
-	NotTakenUp  Trouble = "change"      // it serves as before, and a change of its entry or settings could not be taken up
-	Unusable    Trouble = "entry"       // its kubeconfig entry or its settings cannot be used
+	LoginNeeded  Trouble = "login"       // the credentials are missing, expired or refused
+	PortTaken    Trouble = "port"        // another program listens on the port
+	Unreachable  Trouble = "unreachable" // no way to the API server
+	ChangeFailed Trouble = "change"      // it serves as before, and a change of its entry or settings could not be taken up
+	Unusable     Trouble = "entry"       // its kubeconfig entry or its settings cannot be used
 )
 
 // A Reason is why a context is not as it should be. The zero Reason is none.
@@ -76,7 +76,7 @@ type State struct {
 
 // Here is an address that a proxy listens on as programs of this machine dial it: all of a machine's are its loopback one, too. What
 // is no address is left as it is.
-func Here(address string) string {
+func DialAddress(address string) string {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || !at.Addr().IsUnspecified() {
 		return address

@@ -7,7 +7,7 @@ import (
 )
 
 // wishes carries the user's wishes to the disk without letting the loop wait for it. Only the last wish for each context counts.
-type wishes struct {
+type desiredQueue struct {
 	mutex  sync.Mutex
 	more   *sync.Cond
 	order  []string
@@ -15,13 +15,13 @@ type wishes struct {
 	closed bool
 }
 
-func newWishes() *wishes {
-	w := &wishes{on: make(map[string]bool)}
+func newDesiredQueue() *desiredQueue {
+	w := &desiredQueue{on: make(map[string]bool)}
 	w.more = sync.NewCond(&w.mutex)
 	return w
 }
 
-func (w *wishes) put(name string, on bool) {
+func (w *desiredQueue) put(name string, on bool) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	if _, waiting := w.on[name]; !waiting {
@@ -32,14 +32,14 @@ func (w *wishes) put(name string, on bool) {
 }
 
 // close lets save return once everything is saved.
-func (w *wishes) close() {
+func (w *desiredQueue) close() {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	w.closed = true
 	w.more.Signal()
 }
 
-func (w *wishes) next() (name string, on, ok bool) {
+func (w *desiredQueue) next() (name string, on, ok bool) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	for len(w.order) == 0 && !w.closed {
@@ -55,7 +55,7 @@ func (w *wishes) next() (name string, on, ok bool) {
 }
 
 // save saves wishes until close.
-func (w *wishes) save(save func(name string, on bool) error, log zerolog.Logger) {
+func (w *desiredQueue) save(save func(name string, on bool) error, log zerolog.Logger) {
 	for name, on, ok := w.next(); ok; name, on, ok = w.next() {
 		if err := save(name, on); err != nil {
 			log.Warn().Str("context", name).Bool("on", on).Err(err).Msg("switch not remembered")
