@@ -161,7 +161,7 @@ func TestARenewedCertificateIsTakenUp(t *testing.T) {
 	s.issue(t, 4, s.file("proxy.crt"), s.file("proxy.key"))
 	eventually(t, "the new certificate is shown", func() bool { return s.serial(t) == 4 })
 	s.phase(t, "demo", session.On)
-	if told := strings.Count(s.stderr.String(), "change not taken up"); told < 1 || told > 2 {
+	if told := strings.Count(s.stderr.String(), "change not applied"); told < 1 || told > 2 {
 		t.Errorf("a broken certificate is logged %d times:\n%s", told, s.stderr)
 	}
 

@@ -26,7 +26,7 @@ func TestHangingStartFailsInTimeAndIsCancelled(t *testing.T) {
 	})
 }
 
-func TestToggleAfterAHangingStartBeginsAnewOnceItHasEnded(t *testing.T) {
+func TestToggleAfterAHangingStartStartsAgainOnceItHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		p.start = func(ctx context.Context, _ string) error { <-ctx.Done(); time.Sleep(3 * time.Second); return ctx.Err() }
@@ -43,7 +43,7 @@ func TestToggleAfterAHangingStartBeginsAnewOnceItHasEnded(t *testing.T) {
 	})
 }
 
-func TestStopThatHangsIsGivenUpAndSaid(t *testing.T) {
+func TestStopThatHangsIsGivenUpAndShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		release := make(chan struct{})

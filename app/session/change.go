@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// reload asks a run to take up a change, or lets a start that has read the old state be followed by one that reads the new.
+// reload asks a run to apply a change. A start that has read the old state is followed by a reload of the new one.
 func (m *Manager) reload(s *session) {
 	if s.run == nil || s.phase == Stopping || s.phase == Failed {
 		return
 	}
 	select {
 	case s.run.reload <- struct{}{}:
-	default: // it has yet to take the last token, and will read this change, too
+	default: // the last token is still there, and its reload will read this change, too
 	}
 }
 
-// applyChanges hands a run's proxy the changes, one after another, until ctx ends.
+// applyChanges passes changes to a run's proxy, one after another, until ctx ends.
 func (m *Manager) applyChanges(ctx context.Context, s *session, r *run, proxy Proxy) {
 	for {
 		select {
@@ -37,7 +37,7 @@ func (m *Manager) applyChanges(ctx context.Context, s *session, r *run, proxy Pr
 	}
 }
 
-// changeApplied is told by a run whose proxy was asked to take up a change.
+// changeApplied is called after a run's proxy was asked to apply a change.
 func (m *Manager) changeApplied(s *session, r *run, address string, err error) {
 	if s.run != r || !s.phase.Listening() {
 		return
@@ -46,25 +46,26 @@ func (m *Manager) changeApplied(s *session, r *run, address string, err error) {
 	r.changeFailure = Reason{}
 	switch {
 	case errors.Is(err, ErrRestart):
-		log.Info().Msg("starting again to take up a change")
+		log.Info().Msg("restarting to apply a change")
 		s.phase, s.reason, s.restored = Stopping, Reason{}, true
 		m.stop(s)
 		return
 	case err != nil:
-		log.Warn().Err(err).Msg("change not taken up")
+		log.Warn().Err(err).Msg("change not applied")
 		r.changeFailure = m.config.Reason(err)
 		r.changeFailure.Trouble = ChangeFailed
 	default:
-		log.Info().Str("address", address).Msg("change taken up")
+		log.Info().Str("address", address).Msg("change applied")
 		s.address = address
 	}
 	m.applyHealth(s)
 }
 
-// clockInterval is how long at most passes between two looks at the clock, which goes on while the machine sleeps, as timers do not.
+// clockInterval bounds the time between two looks at the clock. The clock runs while the machine sleeps, but timers do
+// not.
 const clockInterval = time.Minute
 
-// scheduleOff makes a run turn itself off once a time has passed since begin; 0 makes it stay on.
+// scheduleOff makes a run turn itself off once a duration has passed since begin; 0 makes it stay on.
 func (m *Manager) scheduleOff(s *session, begin time.Time, after time.Duration) {
 	r := s.run
 	r.cancelOff()
@@ -83,15 +84,15 @@ func (m *Manager) armOffTimer(s *session, r *run, at time.Time) {
 			case time.Now().Round(0).Before(at):
 				m.armOffTimer(s, r, at)
 			default:
-				m.config.Log.Info().Str("context", s.entry.Name).Msg("its time is over")
+				m.config.Log.Info().Str("context", s.entry.Name).Msg("auto-off reached")
 				r.cancelOff()
-				_ = m.setDesired(s, Set{}) // switching off is never refused
+				_ = m.setDesired(s, Set{})
 			}
 		})
 	})
 }
 
-// cancelOff takes back scheduleOff.
+// cancelOff undoes scheduleOff.
 func (r *run) cancelOff() {
 	if r.off != nil {
 		r.off.Stop()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// changing is a proxy that takes up changes as take says.
+// changing is a proxy that applies changes by take.
 type changing struct {
 	Proxy
 	take    func(ctx context.Context) error
@@ -74,7 +74,7 @@ func TestOnlyTheContextThatChangedIsReloadedAndInPlace(t *testing.T) {
 	})
 }
 
-func TestChangeThatCannotBeTakenUpIsSaidAndTheProxyServesOn(t *testing.T) {
+func TestChangeThatCannotBeAppliedIsShownAndTheProxyServesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		broken := errors.New("its cluster has no server")
@@ -98,7 +98,7 @@ func TestChangeThatCannotBeTakenUpIsSaidAndTheProxyServesOn(t *testing.T) {
 	})
 }
 
-func TestChangeThatTakesARestartGetsOne(t *testing.T) {
+func TestChangeThatNeedsARestartGetsOne(t *testing.T) {
 	for name, start := range map[string]func(p *proxies) Start{
 		"it says so": func(p *proxies) Start {
 			return withChanges(p, func(context.Context, *changing) error { return ErrRestart })
@@ -165,7 +165,7 @@ func TestContextTurnsItselfOffInTime(t *testing.T) {
 			t.Errorf("got %+v", s)
 		}
 		if saved["a"] {
-			t.Error("the wish was not saved")
+			t.Error("switching off was not saved")
 		}
 		do(t, m, Toggle{"a"})
 		synctest.Wait()

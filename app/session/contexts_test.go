@@ -45,7 +45,7 @@ func TestContextGoneFromTheKubeconfigStopsAndDisappears(t *testing.T) {
 			t.Errorf("contexts %s", got)
 		}
 		if saves != 2 {
-			t.Errorf("%d wishes saved, want only the two clicks", saves)
+			t.Errorf("%d switches saved, want only the two clicks", saves)
 		}
 	})
 }
@@ -87,7 +87,7 @@ func TestContextThatComesBackIsOnAgain(t *testing.T) {
 		synctest.Wait()
 		want(t, m, "b", Off, "")
 		if saves != 3 {
-			t.Errorf("%d wishes saved, want those of the three clicks", saves)
+			t.Errorf("%d switches saved, want those of the three clicks", saves)
 		}
 	})
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// wishes carries the user's wishes to the disk without letting the loop wait for it. Only the last wish for each context counts.
+// desiredQueue passes desired states to the disk without making Run wait for it. Only the last one of each context
+// counts.
 type desiredQueue struct {
 	mutex  sync.Mutex
 	more   *sync.Cond
@@ -31,7 +32,7 @@ func (w *desiredQueue) put(name string, on bool) {
 	w.more.Signal()
 }
 
-// close lets save return once everything is saved.
+// close makes save return once everything is saved.
 func (w *desiredQueue) close() {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
@@ -54,11 +55,11 @@ func (w *desiredQueue) next() (name string, on, ok bool) {
 	return name, on, true
 }
 
-// save saves wishes until close.
+// save saves desired states until close.
 func (w *desiredQueue) save(save func(name string, on bool) error, log zerolog.Logger) {
 	for name, on, ok := w.next(); ok; name, on, ok = w.next() {
 		if err := save(name, on); err != nil {
-			log.Warn().Str("context", name).Bool("on", on).Err(err).Msg("switch not remembered")
+			log.Warn().Str("context", name).Bool("on", on).Err(err).Msg("switch not saved")
 		}
 	}
 }

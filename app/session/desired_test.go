@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestRunStopsEverythingAndKeepsTheWishes(t *testing.T) {
+func TestRunStopsEverythingAndKeepsWhatWasWanted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		p.drain = time.Second
@@ -42,15 +42,15 @@ func TestRestoreStartsWithoutSavingAndAClickIsNoRestore(t *testing.T) {
 		synctest.Wait()
 		want(t, m, "a", On, "")
 		if !p.get("a").restored {
-			t.Error("Start was not told that it restores")
+			t.Error("restored is not set")
 		}
 		p.get("a").fail <- errors.New("over")
 		synctest.Wait()
 		want(t, m, "a", Failed, "over")
-		do(t, m, Toggle{"a"}) // already wished for, so nothing is saved
+		do(t, m, Toggle{"a"}) // already wanted, so nothing is saved
 		synctest.Wait()
 		if p.get("a").restored {
-			t.Error("Start was told that a click restores")
+			t.Error("restored is set after a click")
 		}
 	})
 }
@@ -87,7 +87,7 @@ func TestTheEndDoesNotWaitForADiskThatHangs(t *testing.T) {
 		do(t, m, Toggle{"a"})
 		synctest.Wait()
 		begun := time.Now()
-		if err := stop(); err == nil || !strings.Contains(err.Error(), "remember what was switched") {
+		if err := stop(); err == nil || !strings.Contains(err.Error(), "save what was switched") {
 			t.Errorf("Run() = %v", err)
 		}
 		if took := time.Since(begun); took > 10*time.Second {

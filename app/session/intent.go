@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// An Intent is something a view may ask of the Manager: Toggle, Set, StopAll, AutoOff or SetContexts.
+// An Intent is a request of a view to the Manager: Toggle, Set, StopAll, AutoOff or SetContexts.
 type Intent interface {
-	// apply runs in the loop that owns the state.
+	// apply is called by the goroutine that owns the state.
 	apply(m *Manager) error
 }
 
-// What Do answers when an intent cannot be taken up.
+// Errors that Do returns when an intent is refused.
 var (
 	ErrUnknownContext = errors.New("no such context")
 	ErrUnusable       = errors.New("it cannot be used")
@@ -23,68 +23,71 @@ var (
 	ErrNotRunning     = errors.New("the program is stopping")
 )
 
-// Toggle turns a context on if it is off or has failed, and off otherwise. It does not turn on one of production: ErrUnconfirmed.
+// Toggle turns a context on if it is off or has failed, and off otherwise. For a production context that is off, Do
+// returns ErrUnconfirmed.
 type Toggle struct{ Name string }
 
 // Set turns a context on or off. A context that has failed and is set on is started again.
 type Set struct {
 	Name string
 	On   bool
-	// Restored tells that the wish was read from disk, where an earlier run of the program left it: it is not saved again, and
-	// Start learns that nobody clicked.
+	// Restored says that the desired state was read from disk, where an earlier run of the program left it. It is not
+	// saved again, and Start learns that there was no click.
 	Restored bool
-	// Confirmed tells that the user was asked. A context of production is turned on only so, even when it is restored; else the
-	// answer is ErrUnconfirmed.
+	// Confirmed says that the user has confirmed it. Without it a production context is not turned on, even when it is
+	// restored, and Do returns ErrUnconfirmed.
 	Confirmed bool
-	// WhenUsable has a context that cannot be used, for which the answer is ErrUnusable, turned on as soon as it can.
+	// WhenUsable makes a context that cannot be used turn on as soon as it can. Do still returns ErrUnusable.
 	WhenUsable bool
 }
 
-// StopAll turns every context off, and forgets failures.
+// StopAll turns every context off, and clears failures.
 type StopAll struct{}
 
-// AutoOff makes a context that is on turn itself off once the time has passed, counted from now; 0 lets it stay on. It holds for this
-// run of the context, in place of its Entry's AutoOff.
+// AutoOff makes a context that is on turn itself off after a duration, counted from now; 0 lets it stay on. It replaces
+// the AutoOff of its Entry for this run of the context.
 type AutoOff struct {
 	Name  string
 	After time.Duration
 }
 
-// SetContexts tells which contexts there are. One that stays keeps its state; when its Fingerprint differs, it is reloaded if it
-// runs, and started again if it has failed and is not one of production. One that is gone is turned off, without saving that as a wish, and disappears when it has stopped; when it comes
-// back, it is turned on again, unless it is one of production or the user has turned it or everything off meanwhile.
+// SetContexts replaces the list of contexts. A context that stays keeps its state. If its Fingerprint changed, it is
+// reloaded if it is running, and started again if it has failed and is not a production one. A context that is gone is
+// turned off, without saving that, and disappears when it has stopped. When it comes back it is turned on again, unless
+// it is a production one or the user has turned it or everything off meanwhile.
 type SetContexts struct {
 	Entries  []Entry
 	Problems []string // what is wrong with the kubeconfig as a whole, one sentence each
-	Sources  []string // the files that were looked at
+	Sources  []string // the files that were searched
 }
 
-// Entry is one context of the kubeconfig. Its zero value but for Name can be used.
+// Entry is one context of the kubeconfig. Only Name is required.
 type Entry struct {
 	Name      string
 	Cluster   string
 	Namespace string
-	File      string // where it is written
-	Address   string // host:port it is to listen on, if known already
+	File      string // the kubeconfig file it is in
+	Address   string // host:port to listen on, if known already
 	Problem   string // why it cannot be used, in one sentence; empty if it can
 	Hint      string // what to do about the problem; may be empty
 
-	// Fingerprint stands for all that a running proxy must take up when it changes.
+	// Fingerprint changes when something changes that a running proxy must apply.
 	Fingerprint string
 
 	Outside    string        // the route of hosts outside the cluster, for the views
-	Production bool          // switching it on wants a confirmation
-	Password   bool          // clients must give one
-	TLS        bool          // clients must speak TLS, and show a certificate
-	AnyUser    bool          // other users of this machine are not turned away
-	Warning    string        // what is to be known of it while it is on: who else may use its address, and where it leads; may be empty
-	AutoOff    time.Duration // it turns itself off after so long; 0: it stays on
-	Used       time.Time     // when it was last switched on, as far as an earlier run of the program knows
+	Production bool          // switching it on needs a confirmation
+	Password   bool          // clients need one
+	TLS        bool          // clients must use TLS, with a certificate
+	AnyUser    bool          // other users of this machine may connect
+	Warning    string        // who else may use it, and where it leads, in plain sentences; may be empty
+	AutoOff    time.Duration // after this time it turns itself off; 0 means never
+	Used       time.Time     // when it was last switched on by an earlier run of the program
 }
 
-// Do hands an intent to Run and returns when it was taken up: its effect is then in Snapshot, though what it set off may take a
-// while. It waits for Run to start, and returns ErrNotRunning once Run is stopping, ErrUnknownContext, ErrUnusable, or ctx's error.
-// A nil error does not mean that a context could be started; Watch tells.
+// Do passes an intent to Run and returns when it was applied. Its effect is then in Snapshot, though what it started
+// may take a while. Do waits for Run to start, and returns ErrNotRunning once Run is stopping, ErrUnknownContext,
+// ErrUnusable, ErrUnconfirmed, or ctx's error. A nil error does not mean that a context could be started; that is in
+// the snapshots of Watch.
 func (m *Manager) Do(ctx context.Context, i Intent) error {
 	r := request{apply: func() error {
 		if m.stopping {
@@ -153,7 +156,7 @@ func (i SetContexts) apply(m *Manager) error {
 	stay := make(map[string]bool, len(i.Entries))
 	for _, entry := range i.Entries {
 		if stay[entry.Name] {
-			continue // kubectl, too, takes the first of two entries with one name
+			continue // kubectl, too, uses the first of two entries with the same name
 		}
 		stay[entry.Name] = true
 		s := were[entry.Name]
@@ -168,10 +171,10 @@ func (i SetContexts) apply(m *Manager) error {
 		if stay[s.entry.Name] {
 			continue
 		}
-		s.gone, s.restored = true, true // should it come back before it has stopped
+		s.gone, s.restored = true, true // in case it comes back before it has stopped
 		if s.wanted {
 			m.awaited[s.entry.Name] = true
-			m.config.Log.Info().Str("context", s.entry.Name).Msg("gone from the kubeconfig")
+			m.config.Log.Info().Str("context", s.entry.Name).Msg("context removed from the kubeconfig")
 		}
 		m.drive(s)
 		if s.run != nil {
@@ -181,7 +184,7 @@ func (i SetContexts) apply(m *Manager) error {
 	return nil
 }
 
-// enter gives a session its entry, new or changed.
+// setEntry gives a session its entry, new or changed.
 func (m *Manager) setEntry(s *session, entry Entry) {
 	before := s.entry
 	s.entry, s.gone = entry, false
@@ -199,16 +202,16 @@ func (m *Manager) setEntry(s *session, entry Entry) {
 	if entry.AutoOff != before.AutoOff && s.phase.Listening() {
 		m.scheduleOff(s, s.since, entry.AutoOff)
 	}
-	// What cannot be used now cannot be taken up either; the proxy goes on as it was.
+	// An entry that cannot be used cannot be applied either; the proxy goes on with the old one.
 	if changed {
 		m.reload(s)
 	}
 }
 
-// mayRestore reports whether a context may be turned on without asking, for it was on before.
+// mayRestore reports whether a context that was on before may be turned on without a confirmation.
 func (m *Manager) mayRestore(s *session) bool { return !s.entry.Production || m.config.ConfirmedOnce }
 
-// welcome turns on a context that was on when the kubeconfig lost it, once it can be used again.
+// restore turns on a context that was on when the kubeconfig lost it, once it can be used again.
 func (m *Manager) restore(s *session) {
 	if !m.awaited[s.entry.Name] || s.entry.Problem != "" {
 		return
@@ -230,7 +233,7 @@ func (m *Manager) find(name string) (*session, error) {
 	return nil, fmt.Errorf("context %q: %w", name, ErrUnknownContext)
 }
 
-// wish records what the user wants of a context, here and on disk, and sets off what it takes.
+// setDesired records whether the user wants a context on, here and on disk, and starts what that takes.
 func (m *Manager) setDesired(s *session, w Set) error {
 	if w.On && s.gone {
 		return fmt.Errorf("context %q: %w", s.entry.Name, ErrUnknownContext)

@@ -13,45 +13,47 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Start opens the proxy of one context; it listens before it returns. ctx is cancelled when the context is to stop, and bounds both
-// the start and what Serve does later. restored tells that nobody clicked just now: the wish comes from an earlier run of the program,
-// or a change took a restart. health may be called at any time until Serve has returned, by any goroutine, and never blocks: nil when the cluster was reached,
-// an error when it could not be, and ErrUnknownHealth when what was told before says nothing any more.
+// Start opens the proxy of a context and returns when it is listening. ctx is cancelled when the context is to stop,
+// and bounds both the start and what Serve does later. restored means that there was no click just now: an earlier run
+// of the program saved the context as on, or a change needed a restart. health may be called by any goroutine until
+// Serve has returned, and never blocks: with nil when the cluster was reached, with an error when it could not be, and
+// with ErrUnknownHealth when earlier calls have lost their meaning.
 type Start func(ctx context.Context, name string, restored bool, health func(error)) (Proxy, error)
 
 // A Proxy serves one context.
 type Proxy interface {
-	// Serve returns when ctx is cancelled and everything has ended, or early with the error that ended it. Called with a cancelled
-	// ctx it only closes what Start opened.
+	// Serve returns when ctx is cancelled and everything has ended, or early with the error that ended it. If ctx is
+	// cancelled already, it only closes what Start opened.
 	Serve(ctx context.Context) error
-	// Address is host:port.
+	// Address returns the host:port it listens on.
 	Address() string
 }
 
-// A Reconfigurer is a Proxy that can take up a change of its context's entry or settings without closing what is open.
+// A Reconfigurer is a Proxy that can apply a change of its context's entry or settings without closing connections.
 type Reconfigurer interface {
-	// Reconfigure reads anew what the proxy was started from and works by it from then on. It is called by one goroutine, between
-	// the start of Serve and its end. ErrRestart tells that it takes a stop and a start; with any other error the proxy goes on as
-	// it was. Address may differ after it.
+	// Reconfigure reads again what the proxy was started from and applies it. It is called by one goroutine, between
+	// the start of Serve and its end. It returns ErrRestart if the change needs a stop and a start; after any other
+	// error the proxy goes on as before. Address may change.
 	Reconfigure(ctx context.Context) error
 }
 
-// ErrRestart is Reconfigure's answer when the change cannot be taken up in place.
-var ErrRestart = errors.New("the change takes a restart")
+// ErrRestart is returned by Reconfigure when the change cannot be applied in place.
+var ErrRestart = errors.New("the change needs a restart")
 
-// ErrUnknownHealth is told by a proxy that goes another way into its cluster, which nobody has tried yet.
+// ErrUnknownHealth is reported by a proxy that has a new, untried link into its cluster.
 var ErrUnknownHealth = errors.New("the cluster has not been tried since a change")
 
-// Config says how a Manager does its work. Only Start is required.
+// Config configures a Manager. Only Start is required.
 type Config struct {
 	Start Start
-	// Reason explains an error in one plain sentence. Nil means the error's own text.
+	// Reason describes an error in one plain sentence. If nil, it is the error's text.
 	Reason func(error) Reason
-	// Save keeps a wish for the next run of the program. It is called by one goroutine, in order for each context, with the last
-	// wish when several came while it was busy. Run waits for it, no longer than StopWithin at the end. Nil keeps nothing.
+	// Save saves whether a context is wanted for the next run of the program. It is called by one goroutine, in order
+	// for each context; of several changes that came while it was busy, only the last. Run waits for it, at the end no
+	// longer than StopWithin. If nil, nothing is saved.
 	Save func(name string, on bool) error
-	// ConfirmedOnce makes a confirmation hold while Run lasts: a context of production that comes back, or is repaired, is on again without
-	// another. It is for a program that was told on its command line what to serve.
+	// ConfirmedOnce makes a confirmation hold while Run lasts: a production context that comes back, or whose entry is
+	// repaired, is turned on without another one. It is for a program whose command line names the contexts.
 	ConfirmedOnce bool
 	// StartWithin is how long Start may take; 0 means 30 s.
 	StartWithin time.Duration
@@ -64,31 +66,31 @@ type Config struct {
 type Manager struct {
 	config        Config
 	requests      chan request
-	healthChanged chan struct{} // one token: some session's health changed
+	healthChanged chan struct{} // one token: the health of some session changed
 	done          chan struct{} // closed when Run returns
 	desired       *desiredQueue
 
 	// Owned by the goroutine in Run.
 	sessions  []*session
-	awaited   map[string]bool // contexts to be switched on once they are there and can be used, by name
+	awaited   map[string]bool // names of contexts to switch on once they exist and can be used
 	problems  []string
 	sources   []string
-	known     bool // SetContexts has come
+	known     bool // SetContexts was applied
 	stopping  bool
 	abandoned map[*run]string // runs that did not end in time, with their context's name
 
-	published sync.Mutex // guards what follows
+	published sync.Mutex // guards the fields below
 	snapshot  Snapshot
 	changed   chan struct{}
 }
 
-// request is a change to the state, made by Run. result, if any, has room for one answer.
+// request is a change of the state, made by Run. result is nil or has room for one error.
 type request struct {
 	apply  func() error
 	result chan error
 }
 
-// New returns a Manager that knows no contexts yet; SetContexts tells it. It does nothing before Run.
+// New returns a Manager without contexts; SetContexts adds them. It does nothing before Run.
 func New(c Config) *Manager {
 	if c.Reason == nil {
 		c.Reason = func(err error) Reason { return Reason{Text: err.Error()} }
@@ -114,9 +116,9 @@ func New(c Config) *Manager {
 	}
 }
 
-// Run owns the state until ctx is cancelled; then it stops every context, keeping the wishes, and returns when all have ended and
-// all wishes are saved. What does not end within StopWithin is left behind, and named in the error; so are wishes that a disk does not
-// take within StopWithin. Run may be called once.
+// Run owns the state until ctx is cancelled. Then it stops every context, keeps them saved as wanted, and returns when
+// all have ended and everything is saved. Contexts that do not end within StopWithin are abandoned and named in the
+// error. Run also gives up saving after StopWithin. It may be called once.
 func (m *Manager) Run(ctx context.Context) error {
 	saved := make(chan struct{})
 	go func() {
@@ -155,12 +157,12 @@ func (m *Manager) Run(ctx context.Context) error {
 	select {
 	case <-saved:
 	case <-time.After(m.config.StopWithin):
-		errs = append(errs, fmt.Errorf("remember what was switched: not done within %s", m.config.StopWithin))
+		errs = append(errs, fmt.Errorf("save what was switched: not done within %s", m.config.StopWithin))
 	}
 	return errors.Join(errs...)
 }
 
-// tell makes Run call apply, unless Run has returned.
+// post makes Run call apply, unless Run has returned.
 func (m *Manager) post(apply func()) {
 	select {
 	case m.requests <- request{apply: func() error { apply(); return nil }}:

@@ -32,7 +32,7 @@ func TestProductionStartsOnlyWhenConfirmed(t *testing.T) {
 	})
 }
 
-func TestViewsAreToldWhatTheEntrySays(t *testing.T) {
+func TestStateHasWhatTheEntrySays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		earlier := time.Now().Add(-time.Hour).Round(0)
 		m, _ := runManager(t, Config{Start: newProxies(t).Start, Reason: func(error) Reason {

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// errEnded is why a context failed whose proxy stopped serving without being asked and without an error.
+// errEnded is the failure of a context whose proxy stopped serving on its own and without an error.
 var errEnded = errors.New("the proxy ended by itself")
 
-// session is one context. It belongs to the loop of its Manager.
+// session is one context. It is owned by its Manager's Run.
 type session struct {
 	entry    Entry
 	gone     bool // no longer in the kubeconfig; kept until it has stopped
 	wanted   bool
-	restored bool // what starts next, nobody has clicked for
+	restored bool // the next start is not caused by a click
 	phase    Phase
 	reason   Reason
 	address  string
@@ -27,18 +27,19 @@ type session struct {
 	run      *run      // nil if nothing runs
 }
 
-// run is one life of a context's proxy, from Start until Serve returns. Its fields but health belong to the loop.
+// run is one life of a context's proxy, from Start until Serve returns. All fields but health are owned by the
+// Manager's Run.
 type run struct {
 	cancel        context.CancelFunc
-	step          int                    // counts what it was told to do: start, stop
-	bound         *time.Timer            // for the step
-	unhealthy     Reason                 // why the cluster is not reached; none if it is
-	unknown       bool                   // nothing is known of the cluster since a change
-	changeFailure Reason                 // why the last change was not taken up; none if it was
-	health        atomic.Pointer[health] // the last one told and not yet taken
-	reload        chan struct{}          // one token: there is a change to take up
-	offAt         time.Time              // when it turns itself off; zero: not
-	off           *time.Timer            // looks whether it is time
+	step          int                    // counts the steps: start, stop
+	bound         *time.Timer            // bounds the step
+	unhealthy     Reason                 // why the cluster is not reached; zero if it is
+	unknown       bool                   // the cluster has not been tried since a change
+	changeFailure Reason                 // why the last change was not applied; zero if it was
+	health        atomic.Pointer[health] // the last report that was not collected yet
+	reload        chan struct{}          // one token: there is a change to apply
+	offAt         time.Time              // when it turns itself off; zero if never
+	off           *time.Timer            // checks whether it is time
 }
 
 type health struct{ err error }
@@ -64,14 +65,14 @@ func (s *session) state() State {
 	return state
 }
 
-// drive brings a context one step nearer to what is wanted of it. What ends a step calls it again.
+// drive takes the next step towards a context's desired state. The end of each step calls it again.
 func (m *Manager) drive(s *session) {
 	wanted := s.wanted && !s.gone && !m.stopping
 	switch {
 	case s.run == nil && wanted:
 		m.start(s)
 	case s.run == nil && m.stopping:
-		// A failure stays to be seen in the last snapshot.
+		// A failure stays visible in the last snapshot.
 	case s.run == nil:
 		s.phase, s.reason = Off, Reason{}
 	case s.phase == Failed && m.stopping:
@@ -83,7 +84,7 @@ func (m *Manager) drive(s *session) {
 	}
 }
 
-// start begins a run. The goroutine that it starts ends by telling the loop so.
+// start begins a run in a goroutine that posts its end.
 func (m *Manager) start(s *session) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &run{cancel: cancel, reload: make(chan struct{}, 1)}
@@ -97,13 +98,13 @@ func (m *Manager) start(s *session) {
 	}()
 }
 
-// serve is a run, in its own goroutine.
+// serve runs a proxy. It is called in the run's own goroutine.
 func (m *Manager) serve(ctx context.Context, s *session, r *run, name string, restored bool) error {
 	proxy, err := m.config.Start(ctx, name, restored, func(err error) {
 		r.health.Store(&health{err})
 		select {
 		case m.healthChanged <- struct{}{}:
-		default: // the loop has yet to take the last token, and will see this, too
+		default: // the last token is still there, so Run will see this, too
 		}
 	})
 	if err != nil {
@@ -125,7 +126,7 @@ func (m *Manager) stop(s *session) {
 	m.limitStep(s, m.config.StopWithin)
 }
 
-// expect bounds the time of the run's next step.
+// limitStep bounds the time of the run's next step.
 func (m *Manager) limitStep(s *session, within time.Duration) {
 	r := s.run
 	r.endStep()
@@ -139,7 +140,7 @@ func (m *Manager) limitStep(s *session, within time.Duration) {
 	})
 }
 
-// finish ends a step. Its timer may have fired already and wait for the loop; the count tells it that it is too late.
+// endStep ends a step. Its timer may have fired already; the count shows then that it is too late.
 func (r *run) endStep() {
 	r.step++
 	if r.bound != nil {
@@ -147,16 +148,16 @@ func (r *run) endStep() {
 	}
 }
 
-// overdue is called when a step took too long: a start is cancelled, a stop is given up.
+// overdue is called when a step took too long. It cancels a start, and gives up on a stop.
 func (m *Manager) overdue(s *session) {
 	log := m.config.Log.Warn().Str("context", s.entry.Name)
 	switch s.phase {
 	case Starting:
-		log.Dur("within_ms", m.config.StartWithin).Msg("start takes too long")
+		log.Dur("within_ms", m.config.StartWithin).Msg("start timed out")
 		s.phase, s.reason = Failed, Reason{Text: fmt.Sprintf("It did not start within %s.", m.config.StartWithin)}
 		m.stop(s)
 	case Stopping, Failed:
-		log.Dur("within_ms", m.config.StopWithin).Msg("stop takes too long, left behind")
+		log.Dur("within_ms", m.config.StopWithin).Msg("stop timed out")
 		m.abandoned[s.run] = s.entry.Name
 		s.run.cancelOff()
 		s.run = nil
@@ -167,7 +168,7 @@ func (m *Manager) overdue(s *session) {
 	}
 }
 
-// listens is told by a run whose Start has returned.
+// listening is called after a run's Start has returned.
 func (m *Manager) listening(s *session, r *run, address string) {
 	if s.run != r || s.phase != Starting {
 		return
@@ -180,13 +181,13 @@ func (m *Manager) listening(s *session, r *run, address string) {
 	m.applyHealth(s)
 }
 
-// ended is told by a run when nothing of it is left.
+// ended is called when a run has ended completely.
 func (m *Manager) ended(s *session, r *run, err error) {
 	log := m.config.Log.With().Str("context", s.entry.Name).Logger()
 	r.cancel()
 	if s.run != r {
 		delete(m.abandoned, r)
-		log.Info().Msg("stopped at last")
+		log.Info().Msg("stopped late")
 		return
 	}
 	r.endStep()
@@ -201,7 +202,7 @@ func (m *Manager) ended(s *session, r *run, err error) {
 		}
 		s.phase, s.reason = Off, Reason{}
 		m.drive(s)
-	case Failed: // its start was too slow, and has ended now
+	case Failed: // its start was too slow, and has now ended
 	default:
 		if err == nil {
 			err = errEnded
@@ -212,14 +213,14 @@ func (m *Manager) ended(s *session, r *run, err error) {
 	m.forget(s)
 }
 
-// drop forgets a context that is no longer in the kubeconfig, once nothing of it runs.
+// forget removes a context that is no longer in the kubeconfig, once it has stopped.
 func (m *Manager) forget(s *session) {
 	if s.gone && s.run == nil {
 		m.sessions = slices.DeleteFunc(m.sessions, func(other *session) bool { return other == s })
 	}
 }
 
-// collectHealth takes up what the runs told since the last time.
+// collectHealth applies what the runs have reported since the last time.
 func (m *Manager) collectHealth() {
 	for _, s := range m.sessions {
 		if s.run == nil {
@@ -238,8 +239,8 @@ func (m *Manager) collectHealth() {
 	}
 }
 
-// applyHealth shows how a run fares, if it is in a phase that tells: what keeps it from its cluster, or else a change that it did not
-// take up, with which it serves as before.
+// applyHealth shows the health of a run in its phase and reason: why the cluster is not reached or, if it is, why the
+// last change was not applied.
 func (m *Manager) applyHealth(s *session) {
 	switch {
 	case !s.phase.Listening():
