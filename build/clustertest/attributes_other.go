@@ -4,5 +4,5 @@ package clustertest
 
 import "syscall"
 
-// attributes are those of any other process: there are no clusters on these systems yet.
+// attributes returns nil: clusters do not run on these systems yet.
 func attributes() *syscall.SysProcAttr { return nil }

@@ -4,5 +4,6 @@ package clustertest
 
 import "syscall"
 
-// attributes keep a terminal's Ctrl-C from the cluster, which is stopped by its lifeline instead.
+// attributes returns those that keep a terminal's Ctrl-C from the cluster, which stops when its standard input is
+// closed.
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -19,19 +19,19 @@ import (
 	"fairlead/build/gobuild"
 )
 
-// kubernetesVersion is what the binary's go.mod requires; kubectl and the API server would call themselves v0.0.0
-// without it.
+// kubernetesVersion is the version that the binary's go.mod requires; without it kubectl and the API server would
+// report v0.0.0.
 const kubernetesVersion = "1.36.3"
 
-// progressInterval is how often a long build says that it goes on.
+// progressInterval is how often a long build reports its progress.
 const progressInterval = 5 * time.Second
 
-// kept is how many binaries, of 170 MB each, stay in the cache.
+// kept is the number of binaries, of 170 MB each, that stay in the cache.
 const kept = 3
 
-// Binary is the path of the program of build/cluster. It is built, which takes minutes on a fresh machine, when the user's
-// cache has none for these sources, their go.sum and this version of Go. Several processes may call it at once; one
-// builds. Lines about the progress go to progress every few seconds.
+// Binary returns the path of the program of build/cluster. It builds the program, which takes minutes on a fresh
+// machine, if the user's cache has none for these sources, their go.sum and this version of Go. Several processes may
+// call it at the same time; only one builds. It writes a line to progress every few seconds.
 func Binary(ctx context.Context, progress io.Writer) (string, error) {
 	source, err := sourceDir()
 	if err != nil {
@@ -43,18 +43,18 @@ func Binary(ctx context.Context, progress io.Writer) (string, error) {
 	}.cached(ctx, progress)
 }
 
-// product is something that go build makes of one module, and that stays in the user's cache.
+// product is the result of go build for one module, which is kept in the user's cache.
 type product struct {
 	name      string // for people
-	cache     string // the folder of its kind in the cache
+	cache     string // the directory of its kind in the cache
 	source    string // the module's directory
-	file      string // the name of what is made
-	directory bool   // it is a directory of several programs
+	file      string // the name of the result
+	directory bool   // the result is a directory of several programs
 	args, env []string
-	slow      bool // it takes minutes the first time
+	slow      bool // the first build takes minutes
 }
 
-// cached returns the path of the product, which is built if the cache has none of these sources.
+// cached returns the path of the product, and builds it if the cache has none for these sources.
 func (p product) cached(ctx context.Context, progress io.Writer) (string, error) {
 	key, err := cacheKey(ctx, p.source)
 	if err != nil {
@@ -86,7 +86,7 @@ func (p product) cached(ctx context.Context, progress io.Writer) (string, error)
 	return path, prune(cache, key)
 }
 
-// sourceDir is build/cluster beside this file.
+// sourceDir returns the path of build/cluster, found relative to this file.
 func sourceDir() (string, error) {
 	_, file, _, ok := runtime.Caller(0)
 	if !ok || !filepath.IsAbs(file) {
@@ -99,7 +99,7 @@ func sourceDir() (string, error) {
 	return dir, nil
 }
 
-// cacheKey is a digest over everything the binary is made of. Tests are not in it.
+// cacheKey returns a digest of everything that the binary is made of, which excludes tests.
 func cacheKey(ctx context.Context, source string) (string, error) {
 	command := exec.CommandContext(ctx, "go", "env", "GOVERSION", "GOOS", "GOARCH")
 	command.Dir = source
@@ -148,7 +148,7 @@ func linkerFlags() string {
 		variable + "gitCommit=" + strings.Repeat("0", 40) + variable + "buildDate=2026-01-01T00:00:00Z"
 }
 
-// build compiles the product next to its place and moves it there, so that no caller ever sees half of it.
+// build compiles the product next to its final path and renames it, so that no caller sees an incomplete one.
 func (p product) build(ctx context.Context, path string, progress io.Writer) error {
 	if p.slow {
 		fmt.Fprintf(progress, "building %s: it is large, the first time takes minutes\n", p.name)
@@ -160,11 +160,11 @@ func (p product) build(ctx context.Context, path string, progress io.Writer) err
 			return fmt.Errorf("build %s: %w", p.name, err)
 		}
 	}
-	// -v names each package when it is compiled: that is the progress.
+	// -v prints each package when it is compiled, which is the progress.
 	args := []string{"build", "-v", "-buildvcs=false", "-o", partial}
 	command := exec.CommandContext(ctx, "go", append(args, p.args...)...)
 	command.Dir = p.source
-	// Whatever the caller was built with, a workspace or flags, is not for this module.
+	// A workspace or flags of the caller must not apply to this module.
 	command.Env = append(append(os.Environ(), "GOWORK=off", "GOFLAGS="), p.env...)
 	output := &gobuild.Output{}
 	command.Stdout, command.Stderr = output, output
@@ -194,8 +194,8 @@ func (p product) build(ctx context.Context, path string, progress io.Writer) err
 	}
 }
 
-// prune removes all but the newest products of a kind and the one of this key. Running clusters keep theirs: removing a file does
-// not take it from those who run it, but they start no further programs from it, so only old ones go.
+// prune removes all but the newest products of a kind and the one with this key. A running cluster needs its binary to
+// start further programs, so prune removes only old ones.
 func prune(cache, key string) error {
 	entries, err := os.ReadDir(cache)
 	if err != nil {

@@ -1,7 +1,6 @@
 // Package clustertest starts real Kubernetes clusters for tests and for the demonstration: it builds the program of
-// build/cluster when needed, runs it, and speaks to its control socket. The cluster runs in processes of its own, which
-// end when the test does, also when the test dies. The package holds no Kubernetes client: tests use their own, or
-// Kubectl.
+// build/cluster when needed, runs it, and uses its control socket. The cluster runs in its own processes, which end
+// with the test even if the test is killed. The package has no Kubernetes client: tests use their own, or Kubectl.
 package clustertest
 
 import (
@@ -28,25 +27,26 @@ const (
 	stopTimeout  = 10 * time.Second
 )
 
-// Options say what cluster to start. The zero value has all fixtures and passes WebSockets through to the node.
+// Options describes the cluster to start. The zero value has all fixtures and passes WebSockets through to the node.
 type Options struct {
 	// WebSocketsTranslated makes the API server translate WebSocket upgrades to SPDY, as it does for nodes before 1.36.
 	WebSocketsTranslated bool
-	// NoFixtures leaves the cluster empty but for the users and the namespace team.
+	// NoFixtures leaves the cluster empty except for the users and the namespace team.
 	NoFixtures bool
-	// NoControllers leaves the controller manager and the scheduler out, and with them the fixtures. Pods have to be
-	// bound to the node by their spec.nodeName, which is "node-1".
+	// NoControllers omits the controller manager and the scheduler, and with them the fixtures. Pods must be bound to
+	// the node with spec.nodeName "node-1".
 	NoControllers bool
 	// Audit writes the API server's audit log to audit.log in the state directory.
 	Audit bool
-	// Crowd is how many Services the cluster begins with, each with two Pods: svc-000 to svc-099 in the namespaces
-	// crowd-000 and so on, port 80. Those from svc-000 to svc-009 are real, and answer HTTP. 0 means none.
+	// Crowd is the number of Services in the cluster at its start, each with two Pods: svc-000 to svc-099 in the
+	// namespaces crowd-000 and so on, port 80. The Pods of svc-000 to svc-009 run, and answer HTTP. 0 means none.
 	Crowd int
-	// Node is the kind of node: StreamingNode, which "" means too, or RealNode.
+	// Node is the kind of node: StreamingNode, which is the default, or RealNode.
 	Node string
-	// Containerd is the version of the real node's container runtime: Containerd16, which "" means too, or Containerd22.
+	// Containerd is the version of the real node's container runtime: Containerd16, which is the default, or
+	// Containerd22.
 	Containerd string
-	// Log receives the progress of the build and of the start; nil means that nobody does.
+	// Log receives the progress of the build and of the start; nil discards it.
 	Log io.Writer
 }
 
@@ -54,8 +54,8 @@ type Options struct {
 const (
 	// StreamingNode is a node whose Pods are programs in the cluster's own process.
 	StreamingNode = "streaming"
-	// RealNode has the real kubelet, containerd, runc and a CNI bridge, in namespaces of their own. It needs root, Linux
-	// and their programs. It has no counters and no faults; Stats and those orders fail.
+	// RealNode has the real kubelet, containerd, runc and a CNI bridge, in their own namespaces. It needs root, Linux
+	// and those programs. It has no counters and no fault injection; those methods fail.
 	RealNode = "real"
 )
 
@@ -69,10 +69,10 @@ const (
 type Cluster struct {
 	// Kubeconfig has the contexts demo (cluster-admin) and demo-team (user alice, namespace team only).
 	Kubeconfig string
-	// KubeconfigToken has demo-token (user bob, who may open port-forwards by the verb create alone) and demo-reader
-	// (user carol, who may open none). Both log in by a static token and may touch the namespace team only.
+	// KubeconfigToken has demo-token (user bob, who may open port-forwards with the verb create only) and demo-reader
+	// (user carol, who may open none). Both log in with a static token and have access to the namespace team only.
 	KubeconfigToken string
-	// KubeconfigMiddlebox has demo and demo-team by token, through the middlebox in front of the API server.
+	// KubeconfigMiddlebox has demo and demo-team with tokens, through the middlebox in front of the API server.
 	KubeconfigMiddlebox string
 	// State is the cluster's directory, with the logs of its parts.
 	State string
@@ -106,7 +106,7 @@ func Start(t testing.TB, o Options) *Cluster {
 	return c
 }
 
-// Launch starts a cluster and returns when it is ready; the caller has to call Stop. Canceling ctx ends the start, not
+// Launch starts a cluster and returns when it is ready; the caller must call Stop. Canceling ctx ends the start, not
 // the cluster.
 func Launch(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Log == nil {
@@ -144,7 +144,7 @@ func Launch(ctx context.Context, o Options) (*Cluster, error) {
 	c.command.Stderr = c.output
 	c.command.SysProcAttr = attributes()
 	if c.stdin, err = c.command.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("cluster's lifeline: %w", err)
+		return nil, fmt.Errorf("cluster's standard input: %w", err)
 	}
 	announcements, stdout, err := os.Pipe()
 	if err != nil {
@@ -167,8 +167,8 @@ func Launch(ctx context.Context, o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// NodeArgs returns the arguments by which the cluster's program starts a real node with a version of containerd; "" means
-// Containerd16. What they name is built when the user's cache has none of it.
+// NodeArgs returns the arguments with which the cluster's program starts a real node with a version of containerd; ""
+// means Containerd16. It builds the programs that they name if the user's cache does not have them.
 func NodeArgs(ctx context.Context, containerd string, progress io.Writer) ([]string, error) {
 	source, err := sourceDir()
 	if err != nil {
@@ -200,10 +200,10 @@ func NodeArgs(ctx context.Context, containerd string, progress io.Writer) ([]str
 	return append(args, "--containerd="+Containerd22, "--containerd-dir="+dir), nil
 }
 
-// containerdVersion is a flag of the linker: what containerd calls itself.
+// containerdVersion is the linker flag that sets the version that containerd reports.
 const containerdVersion = "-X github.com/containerd/containerd/v2/version.Version=v2.2.9"
 
-// awaitReady reads what the cluster says when it is up.
+// awaitReady reads the announcement of the cluster when it is ready.
 func (c *Cluster) awaitReady(ctx context.Context, announcements *os.File) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready after %s", startTimeout))
 	defer cancel()
@@ -222,7 +222,7 @@ func (c *Cluster) awaitReady(ctx context.Context, announcements *os.File) error 
 	c.Kubeconfig, c.KubeconfigToken, c.KubeconfigMiddlebox = a.Kubeconfig, a.KubeconfigToken, a.KubeconfigMiddlebox
 	c.State = a.State
 	c.client = &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true, // so that a test's check for leaks finds nothing
+		DisableKeepAlives: true, // so that a test's check for leaks finds no connections
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", a.Control)
 		},
@@ -230,11 +230,11 @@ func (c *Cluster) awaitReady(ctx context.Context, announcements *os.File) error 
 	return nil
 }
 
-// Stop ends the cluster and returns when its processes are gone and its state directory is removed. It may be called
+// Stop stops the cluster and returns when its processes are gone and its state directory is removed. It may be called
 // more than once.
 func (c *Cluster) Stop() error {
 	c.stop.Do(func() {
-		_ = c.stdin.Close() // the lifeline: an error means that nobody holds its other end
+		_ = c.stdin.Close() // the cluster stops at its end; an error means that it has ended
 		timer := time.NewTimer(stopTimeout)
 		defer timer.Stop()
 		select {
@@ -250,7 +250,7 @@ func (c *Cluster) Stop() error {
 	return c.stopErr
 }
 
-// Running reports whether the cluster's launcher has not ended yet.
+// Running reports whether the cluster's launcher is still running.
 func (c *Cluster) Running() bool {
 	select {
 	case <-c.ended:
@@ -260,11 +260,11 @@ func (c *Cluster) Running() bool {
 	}
 }
 
-// PID is the process id of the cluster's launcher.
+// PID returns the process id of the cluster's launcher.
 func (c *Cluster) PID() int { return c.command.Process.Pid }
 
-// Kubectl runs kubectl on the context demo, unless args name another, and returns its standard output. A failure's
-// error holds what kubectl wrote to standard error.
+// Kubectl runs kubectl on the context demo, unless args name another, and returns its standard output. The error of a
+// failed command contains its standard error.
 func (c *Cluster) Kubectl(ctx context.Context, args ...string) ([]byte, error) {
 	command := c.KubectlCommand(ctx, args...)
 	var stderr strings.Builder
@@ -276,7 +276,8 @@ func (c *Cluster) Kubectl(ctx context.Context, args ...string) ([]byte, error) {
 	return output, nil
 }
 
-// KubectlCommand is kubectl on the context demo, ready to be started, for what runs longer, as port-forward does.
+// KubectlCommand returns a kubectl command on the context demo, ready to be started, for subcommands that run longer,
+// as port-forward does.
 func (c *Cluster) KubectlCommand(ctx context.Context, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, c.binary, append([]string{"kubectl"}, args...)...)
 	command.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig, "KUBECACHEDIR="+c.State+"/kubectl")
@@ -284,7 +285,7 @@ func (c *Cluster) KubectlCommand(ctx context.Context, args ...string) *exec.Cmd 
 	return command
 }
 
-// logTail passes a log on and keeps its end.
+// logTail is a writer that passes a log on and keeps its last bytes.
 type logTail struct {
 	w io.Writer
 
@@ -292,7 +293,7 @@ type logTail struct {
 	last []byte
 }
 
-// Write passes p on; nothing that goes wrong there matters to the cluster.
+// Write passes p on and ignores errors, which must not disturb the cluster.
 func (l *logTail) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -304,7 +305,7 @@ func (l *logTail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String is the end of the log.
+// String returns the end of the log.
 func (l *logTail) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -23,7 +23,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// holder in the environment makes the test program start a cluster, print its process id and state directory, and wait.
+// holder is the environment variable that makes the test program start a cluster, print its process id and state
+// directory, and wait.
 const holder = "CLUSTERTEST_HOLD"
 
 func TestMain(m *testing.M) {
@@ -82,7 +83,7 @@ func TestClusterServesKubectlCountsAndObeys(t *testing.T) {
 		}
 	}
 	if err := c.DropStreams(t.Context(), "default/nobody"); err == nil || !strings.Contains(err.Error(), "does not run here") {
-		t.Errorf("an order for no pod: %v", err)
+		t.Errorf("dropping the streams of an unknown pod: %v", err)
 	}
 	if err := c.Stop(); err != nil {
 		t.Error(err)
@@ -92,7 +93,7 @@ func TestClusterServesKubectlCountsAndObeys(t *testing.T) {
 	}
 }
 
-// fetch gets a page of the Deployment hello through kubectl port-forward.
+// fetch requests a page of the Deployment hello through kubectl port-forward.
 func fetch(t *testing.T, c *Cluster, path string) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -177,7 +178,7 @@ func TestClusterEndsWithTheProgramThatStartedIt(t *testing.T) {
 	}
 }
 
-// lives says whether a process runs, and is not merely unreaped.
+// lives reports whether a process runs, and is not a zombie.
 func lives(pid int) bool {
 	status, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
 	return err == nil && !bytes.HasPrefix(bytes.TrimSpace(status), []byte("Z"))
@@ -188,14 +189,14 @@ func TestLaunchThatIsCancelledLeavesNoCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
-	canceled := errors.New("changed its mind")
+	canceled := errors.New("canceled by the test")
 	log := &firstWrite{then: func() { cancel(canceled) }}
 	if _, err := Launch(ctx, Options{Log: log}); !errors.Is(err, canceled) {
 		t.Errorf("%v", err)
 	}
 }
 
-// firstWrite does something when the cluster says its first word.
+// firstWrite calls a function at the cluster's first output.
 type firstWrite struct{ then func() }
 
 func (w *firstWrite) Write(p []byte) (int, error) {

@@ -20,31 +20,32 @@ const (
 	SPDY      = "spdy"
 )
 
-// Stats is what happened at the cluster's node so far.
+// Stats holds the counters of the cluster's node.
 type Stats struct {
 	// Sessions counts the port-forward requests that arrived at the node, by protocol; refused ones count too. With
 	// WebSockets translated by the API server all arrive as SPDY.
 	Sessions map[string]int64
-	// Pods has an entry for each pod that ever ran, in the order they came.
+	// Pods has an entry for each pod that ever ran, in order of admission.
 	Pods []PodStats
 }
 
-// PodStats is what happened at one pod.
+// PodStats holds the counters of one pod.
 type PodStats struct {
 	Namespace, Name, UID, Address string
-	// Gone says that the pod runs no more.
+	// Gone reports that the pod no longer runs.
 	Gone bool
-	// Sessions counts port-forward sessions by protocol; SessionsOpen are those that are open now.
+	// Sessions counts port-forward sessions by protocol; SessionsOpen counts those that are open now.
 	Sessions     map[string]int64
 	SessionsOpen int64
-	// Streams counts forwarded connections; StreamsOpen are those open now, Refused those that found nobody listening.
+	// Streams counts forwarded connections; StreamsOpen counts those that are open now, Refused those to ports on which
+	// nothing listens.
 	Streams, StreamsOpen, Refused int64
-	// BytesIn went to the pod's programs, BytesOut came from them.
+	// BytesIn counts bytes to the pod's programs, BytesOut bytes from them.
 	BytesIn, BytesOut int64
 }
 
-// Pod finds the latest pod of that namespace and name whose name is name or begins with name and a dash, as those of
-// Deployments do; the zero value if there is none.
+// Pod returns the counters of the latest pod in a namespace whose name is name or begins with name and a dash, as for a
+// Deployment; the zero value if there is none.
 func (s Stats) Pod(namespace, name string) PodStats {
 	for i := len(s.Pods) - 1; i >= 0; i-- {
 		p := s.Pods[i]
@@ -55,7 +56,7 @@ func (s Stats) Pod(namespace, name string) PodStats {
 	return PodStats{}
 }
 
-// StreamsOpen counts the connections that are open now, over all pods.
+// StreamsOpen returns the number of open connections of all pods.
 func (s Stats) StreamsOpen() int64 {
 	var open int64
 	for _, p := range s.Pods {
@@ -64,7 +65,7 @@ func (s Stats) StreamsOpen() int64 {
 	return open
 }
 
-// SessionsOpen counts the sessions that are open now, over all pods.
+// SessionsOpen returns the number of open sessions of all pods.
 func (s Stats) SessionsOpen() int64 {
 	var open int64
 	for _, p := range s.Pods {
@@ -73,7 +74,7 @@ func (s Stats) SessionsOpen() int64 {
 	return open
 }
 
-// Stats counts what happened so far.
+// Stats returns the node's counters.
 func (c *Cluster) Stats(ctx context.Context) (Stats, error) {
 	var stats Stats
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://cluster/stats", nil)
@@ -94,14 +95,14 @@ func (c *Cluster) Stats(ctx context.Context) (Stats, error) {
 	return stats, nil
 }
 
-// DropStreams resets every connection that is open to a pod, named NAMESPACE/NAME or by its UID, as if its programs had
-// crashed. The sessions live on.
+// DropStreams resets every open connection to a pod, named NAMESPACE/NAME or by its UID, as if its programs had
+// crashed. The sessions stay open.
 func (c *Cluster) DropStreams(ctx context.Context, pod string) error {
 	return c.order(ctx, "drop-streams", map[string]any{"pod": pod})
 }
 
-// DropSessions closes the connections between the API server and the node that a pod's sessions run over, or all if the
-// pod is "".
+// DropSessions closes the connections between the API server and the node below a pod's sessions, or below all sessions
+// if the pod is "".
 func (c *Cluster) DropSessions(ctx context.Context, pod string) error {
 	return c.order(ctx, "drop-sessions", map[string]any{"pod": pod})
 }
@@ -111,21 +112,21 @@ func (c *Cluster) RefuseUpgrades(ctx context.Context, protocol string, status in
 	return c.order(ctx, "refuse-upgrades", map[string]any{"protocol": protocol, "status": status})
 }
 
-// RefuseAtMiddlebox makes the middlebox that KubeconfigMiddlebox leads through answer every upgrade to a protocol with
-// an HTTP status; 0 ends that.
+// RefuseAtMiddlebox makes the middlebox, which KubeconfigMiddlebox connects through, answer every upgrade to a protocol
+// with an HTTP status; 0 ends that.
 func (c *Cluster) RefuseAtMiddlebox(ctx context.Context, protocol string, status int) error {
 	return c.order(ctx, "middlebox", map[string]any{"protocol": protocol, "status": status})
 }
 
-// Delay makes a pod NAMESPACE/NAME, or every pod if it is "", slow: upgrade passes before a session is answered, connect
-// before a stream reaches its program.
+// Delay slows down a pod NAMESPACE/NAME, or every pod if it is "": upgrade delays the answer to a session, connect a
+// stream's connection to its program.
 func (c *Cluster) Delay(ctx context.Context, pod string, upgrade, connect time.Duration) error {
 	return c.order(ctx, "delay", map[string]any{
 		"pod": pod, "upgradeMilliseconds": upgrade.Milliseconds(), "connectMilliseconds": connect.Milliseconds(),
 	})
 }
 
-// Blackhole stops every byte of a pod's sessions, or of all if the pod is "", without closing them, or lets them go on.
+// Blackhole stops or resumes all bytes of a pod's sessions, or of all sessions if the pod is "", without closing them.
 func (c *Cluster) Blackhole(ctx context.Context, pod string, on bool) error {
 	return c.order(ctx, "blackhole", map[string]any{"pod": pod, "on": on})
 }
@@ -133,13 +134,13 @@ func (c *Cluster) Blackhole(ctx context.Context, pod string, on bool) error {
 // Heal ends all refusals, delays and black holes.
 func (c *Cluster) Heal(ctx context.Context) error { return c.order(ctx, "heal", map[string]any{}) }
 
-// PassWebSockets says whether new WebSocket sessions are passed through to the node, or translated by the API server.
+// PassWebSockets sets whether new WebSocket sessions are passed through to the node, or translated by the API server.
 func (c *Cluster) PassWebSockets(ctx context.Context, on bool) error {
 	return c.order(ctx, "websockets", map[string]any{"on": on})
 }
 
-// RestartContainerd stops the real node's container runtime, as an upgrade of its package does, and returns when it
-// answers again. Containers go on meanwhile.
+// RestartContainerd restarts the real node's container runtime, as an upgrade of its package does, and returns when it
+// answers again. Containers keep running meanwhile.
 func (c *Cluster) RestartContainerd(ctx context.Context) error {
 	return c.order(ctx, "restart-containerd", map[string]any{})
 }
@@ -149,13 +150,13 @@ func (c *Cluster) RestartKubelet(ctx context.Context) error {
 	return c.order(ctx, "restart-kubelet", map[string]any{})
 }
 
-// KillContainer kills the main process of a container, as kill -9 does; the node starts it again. The pod is named
+// KillContainer kills the main process of a container, as kill -9 does; the node restarts it. The pod is named
 // NAMESPACE/NAME; the container may be "" if the pod has one. The streaming node kills all of a pod's.
 func (c *Cluster) KillContainer(ctx context.Context, pod, container string) error {
 	return c.order(ctx, "kill-container", map[string]any{"pod": pod, "container": container})
 }
 
-// Inside is a command in the namespaces of a cluster with a real node, ready to be started: it sees the node's
+// Inside returns a command, ready to be started, in the namespaces of a cluster with a real node: it sees the node's
 // processes, mounts and network.
 func (c *Cluster) Inside(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	pid, err := os.ReadFile(filepath.Join(c.State, "init.pid"))

@@ -4,5 +4,5 @@ package clustertest
 
 import "errors"
 
-// HangAPIServer is unsupported: there are no clusters on these systems yet.
+// HangAPIServer returns errors.ErrUnsupported: clusters do not run on these systems yet.
 func (c *Cluster) HangAPIServer(bool) error { return errors.ErrUnsupported }

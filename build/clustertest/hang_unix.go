@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// HangAPIServer stops the API server's process, or lets it go on: connections to it are accepted by the system, and
-// nobody answers. It knows processes as Linux shows them. When it returns, not one of the threads runs any more: a signal
-// alone is only on its way, and on a busy machine the server answers for a while.
+// HangAPIServer stops or resumes the API server's process: while it is stopped the kernel accepts connections to it,
+// and they get no answer. It works on Linux only. It returns when all threads have stopped: a signal is delivered
+// asynchronously, and on a busy machine the server would still answer for a while.
 func (c *Cluster) HangAPIServer(on bool) error {
 	pid, err := c.child("kube-apiserver")
 	if err != nil {
@@ -36,12 +36,12 @@ func (c *Cluster) HangAPIServer(on bool) error {
 	return nil
 }
 
-// stopped says whether every thread of a process has been stopped by a signal.
+// stopped reports whether every thread of a process has been stopped by a signal.
 func stopped(pid int) bool {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 	for _, thread := range threads {
 		line, err := os.ReadFile(thread)
-		// The state follows the program's name, which is in brackets.
+		// The state follows the program's name, which is in parentheses.
 		if _, state, known := bytes.Cut(line, []byte(") ")); err == nil && (!known || state[0] != 'T') {
 			return false
 		}
@@ -49,7 +49,7 @@ func stopped(pid int) bool {
 	return err == nil && len(threads) > 0
 }
 
-// child finds a process that the launcher started, itself or through others, by its name.
+// child returns a descendant process of the launcher by its name.
 func (c *Cluster) child(name string) (pid int, err error) {
 	for pending := []int{c.PID()}; len(pending) > 0; pending = pending[1:] {
 		for _, child := range childrenOf(pending[0]) {
@@ -64,7 +64,7 @@ func (c *Cluster) child(name string) (pid int, err error) {
 }
 
 func childrenOf(pid int) []int {
-	// Each thread has children of its own. The pattern is well-formed.
+	// Each thread has its own children. The pattern is well-formed.
 	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	var children []int
 	for _, list := range lists {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// lock takes a lock between processes. The kernel gives it back when a process ends, however it does.
+// lock takes a lock that is shared between processes. The kernel releases it when the process ends, however it ends.
 func lock(ctx context.Context, path string, progress io.Writer) (unlock func(), err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

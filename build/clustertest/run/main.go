@@ -1,6 +1,6 @@
-// Command run starts a cluster by hand: it builds the program of build/cluster when needed and becomes it, with the same
-// arguments. With --build-only it prints the program's path instead. With --node=real (root, Linux) it builds what the
-// real node needs too; --build-only --node=real builds all of it.
+// Command run starts a cluster by hand: it builds the program of build/cluster when needed and runs it with the same
+// arguments. With --build-only it prints the program's path instead. With --node=real (root, Linux) it also builds what
+// the real node needs, with and without --build-only.
 package main
 
 import (
@@ -22,7 +22,7 @@ func main() {
 	err := run(ctx, os.Args[1:])
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.Exited() {
-		os.Exit(exit.ExitCode()) // the cluster has said why
+		os.Exit(exit.ExitCode()) // the cluster has printed the reason
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cluster:", err)
@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	command := exec.CommandContext(ctx, binary, args...)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
-	// A Ctrl-C reaches the cluster by the terminal too, which is no harm: it stops once.
+	// A Ctrl-C also reaches the cluster through the terminal, which does no harm: it stops once.
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	err = command.Run()
 	if ctx.Err() != nil && command.ProcessState != nil && command.ProcessState.Success() {
@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string) error {
 	return err
 }
 
-// wanted finds the kind of node and the version of containerd among the cluster's flags.
+// wanted returns the kind of node and the version of containerd in the cluster's flags.
 func wanted(args []string) (node, containerd string) {
 	for i, arg := range args {
 		name, value, ok := strings.Cut(strings.TrimLeft(arg, "-"), "=")
