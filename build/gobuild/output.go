@@ -1,4 +1,4 @@
-// Package gobuild reads what go build says while it builds, so that people who wait can be told how far it is.
+// Package gobuild parses the output of go build while it runs, to show its progress.
 package gobuild
 
 import (
@@ -10,13 +10,13 @@ import (
 	"sync"
 )
 
-// Output reads what go build -v prints: a line for each module it downloads and each package it compiles. Its zero value
-// is ready to use.
+// Output parses the output of go build -v: a line for each module it downloads and each package it compiles. Its zero
+// value is ready to use.
 type Output struct {
 	mu                    sync.Mutex
 	text                  []byte
 	downloaded, compiled  int
-	packages              int // of the program in all; 0 while that is not known
+	packages              int // of the program in total; 0 while it is unknown
 	unfinished, lastThing string
 }
 
@@ -42,9 +42,9 @@ func (o *Output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// CountPackages begins to count the packages that a go build command is for, those included that the build cache has
-// already. Summary names their number once it is known. The command's last argument is what is built; it need not run
-// yet. The caller must call stop, which ends the count and waits for that.
+// CountPackages starts counting the packages that a go build command builds, including those that are already in the
+// build cache. Summary includes their number once it is known. The command's last argument must be the package to
+// build; the command need not have started. The caller must call stop, which ends the count and waits for it.
 func (o *Output) CountPackages(ctx context.Context, build *exec.Cmd) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	list := exec.CommandContext(ctx, build.Path, "list", "-deps", build.Args[len(build.Args)-1])
@@ -53,7 +53,7 @@ func (o *Output) CountPackages(ctx context.Context, build *exec.Cmd) (stop func(
 	counting.Go(func() {
 		names, err := list.Output()
 		if err != nil {
-			return // go build meets the same, and says so
+			return // go build fails in the same way, and reports it
 		}
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -65,7 +65,7 @@ func (o *Output) CountPackages(ctx context.Context, build *exec.Cmd) (stop func(
 	}
 }
 
-// Summary is how far the build is, in a few words.
+// Summary returns the progress of the build in a few words.
 func (o *Output) Summary() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -82,7 +82,7 @@ func (o *Output) Summary() string {
 	return "linking" // go build is silent only while it reads its cache and while it links
 }
 
-// Tail is the end of what was said.
+// Tail returns the end of the output.
 func (o *Output) Tail() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
