@@ -1,5 +1,5 @@
-// Package proxytest runs forward proxies that tell what they were asked for: tinyproxy, an HTTP proxy of package net/http,
-// and a SOCKS5 proxy of go-socks5.
+// Package proxytest runs forward proxies that record their requests: tinyproxy, an HTTP proxy of package net/http, and
+// a SOCKS5 proxy of go-socks5.
 package proxytest
 
 import (
@@ -25,16 +25,16 @@ import (
 	"github.com/things-go/go-socks5"
 )
 
-// The user and the password that a proxy with Options.Login asks for.
+// The user and the password of a proxy with Options.Login.
 const (
 	User     = "me"
 	Password = "s3cretw0rd"
 )
 
-// Options say what a proxy does. The zero value connects everybody with everything.
+// Options configures a proxy. The zero value connects any client to any address.
 type Options struct {
 	Login bool
-	// Hosts are the addresses ("host:port") that this proxy alone knows, and where they really are.
+	// Hosts maps addresses ("host:port") that only this proxy can resolve to the real ones.
 	Hosts map[string]string
 }
 
@@ -42,7 +42,7 @@ type Options struct {
 type Proxy struct {
 	Address string // host:port
 	Scheme  string
-	// Authority has signed the certificate of an https proxy.
+	// Authority is the authority of an https proxy's certificate.
 	Authority *x509.Certificate
 
 	options Options
@@ -55,7 +55,7 @@ type Proxy struct {
 	work  sync.WaitGroup
 }
 
-// URL returns the proxy's URL, with a login if it asks for one.
+// URL returns the proxy's URL, with a login if it requires one.
 func (p *Proxy) URL() *url.URL {
 	u := &url.URL{Scheme: p.Scheme, Host: p.Address}
 	if p.options.Login {
@@ -64,7 +64,7 @@ func (p *Proxy) URL() *url.URL {
 	return u
 }
 
-// Tunnels returns the addresses that the proxy was asked to connect to, in order.
+// Tunnels returns the addresses of the requests to connect, in order.
 func (p *Proxy) Tunnels() []string { return p.tunnels() }
 
 func newProxy(t *testing.T, scheme string, o Options) *Proxy {
@@ -78,7 +78,7 @@ func newProxy(t *testing.T, scheme string, o Options) *Proxy {
 	return p
 }
 
-// dial notes what was asked for, and connects there.
+// dial records the requested address, and connects to it.
 func (p *Proxy) dial(ctx context.Context, address string) (net.Conn, error) {
 	p.mu.Lock()
 	p.asked = append(p.asked, address)
@@ -93,7 +93,7 @@ func (p *Proxy) dial(ctx context.Context, address string) (net.Conn, error) {
 	return conn, err
 }
 
-// keep closes a connection when the test ends, if nothing did before.
+// keep closes a connection at the end of the test, if it is not closed before.
 func (p *Proxy) keep(conn net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -132,7 +132,7 @@ func HTTP(t *testing.T, scheme string, o Options) *Proxy {
 	return p
 }
 
-// ServeHTTP carries a CONNECT.
+// ServeHTTP serves a CONNECT request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	login := "Basic " + base64.StdEncoding.EncodeToString([]byte(User+":"+Password))
 	if p.options.Login && r.Header.Get("Proxy-Authorization") != login {
@@ -163,7 +163,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.work.Go(func() { carry(far, buffered) })
 }
 
-// anyName leaves names to the proxy's dial.
+// anyName is a resolver that leaves names to the proxy's dial.
 type anyName struct{}
 
 func (anyName) Resolve(ctx context.Context, _ string) (context.Context, net.IP, error) {
@@ -206,7 +206,7 @@ func SOCKS5(t *testing.T, o Options) *Proxy {
 
 var connected = regexp.MustCompile(`(?m)\bCONNECT (\S+) HTTP/`)
 
-// Tinyproxy runs tinyproxy with more lines of configuration. Options.Hosts mean nothing to it.
+// Tinyproxy runs tinyproxy with further lines of configuration. It ignores Options.Hosts.
 func Tinyproxy(t *testing.T, o Options, more ...string) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -243,7 +243,7 @@ func Tinyproxy(t *testing.T, o Options, more ...string) *Proxy {
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
+		_ = cmd.Wait() // killed above
 	})
 	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("tcp", p.Address)
@@ -271,7 +271,7 @@ func Trap(t *testing.T) (address string) {
 			if err != nil {
 				return
 			}
-			t.Errorf("%v connected to a proxy that is not on the way", conn.RemoteAddr())
+			t.Errorf("%v connected to a proxy that must not be used", conn.RemoteAddr())
 			_ = conn.Close()
 		}
 	})
@@ -293,7 +293,7 @@ func Dead(t *testing.T) (address string) {
 	return listener.Addr().String()
 }
 
-// Silent returns the address of a listener that says nothing.
+// Silent returns the address of a listener that never answers.
 func Silent(t *testing.T) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -301,5 +301,5 @@ func Silent(t *testing.T) (address string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = listener.Close() })
-	return listener.Addr().String() // the kernel accepts what is not accepted here
+	return listener.Addr().String() // the kernel completes connections that nothing accepts
 }
