@@ -1,6 +1,6 @@
-// Package conformance holds kube.Cluster to the contract of a proxy.Dialer, on a cluster of package clustertest with
-// either kind of node. It is a package of its own because kube may not know proxy, and because two packages of tests
-// have such clusters.
+// Package conformance tests that kube.Cluster fulfils the contract of a proxy.Dialer, on a cluster of package
+// clustertest with either kind of node. It is a separate package because kube must not import proxy, and because two
+// test packages use it.
 package conformance
 
 import (
@@ -18,18 +18,18 @@ import (
 	"fairlead/proxy/dialtest"
 )
 
-// noHalfClose is why a port-forward cannot pass the end of one direction on.
+// noHalfClose is the reason why a port-forward cannot pass on a half-close.
 const noHalfClose = "container runtimes close both directions of a forwarded connection once either of them has ended, " +
 	"so Fairlead holds the client's end back while the Pod still sends"
 
-// Run holds the way into a cluster over one carrier, "spdy" or "websocket", to the contract. The cluster has to have the
-// fixtures. At silent its API server reaches what accepts connections and never answers. What Run makes in the cluster is
-// deleted when the test is over.
+// Run tests connections into a cluster over one carrier, "spdy" or "websocket". The cluster must have the fixtures.
+// silent is an address, reachable from its API server, that accepts connections and never answers. Objects that Run
+// creates in the cluster are deleted at the end of the test.
 func Run(t *testing.T, c *clustertest.Cluster, carrier string, silent netip.AddrPort) {
 	t.Helper()
 	apply(t, c, objects(silent))
 	for _, pod := range []string{"conformance-silent", "conformance-host"} {
-		// No kubelet will ever say so of these.
+		// No kubelet will ever report these Pods' status.
 		kubectl(t, c, "patch", "pod", pod, "--subresource=status", "--patch", `{"status": {"phase": "Running"}}`)
 	}
 	kubectl(t, c, "wait", "--for=condition=Ready", "--timeout=60s", "pod/conformance-resets")
@@ -56,7 +56,7 @@ func Run(t *testing.T, c *clustertest.Cluster, carrier string, silent netip.Addr
 	})
 }
 
-// running runs the cluster until the returned function is called, or the test is over.
+// running runs the cluster until the returned function is called, or the test ends.
 func running(t *testing.T, cluster *kube.Cluster) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -71,7 +71,7 @@ func running(t *testing.T, cluster *kube.Cluster) (stop func()) {
 	return stop
 }
 
-// fiveLines is what the program of that name sends.
+// fiveLines returns the output of the program of that name.
 func fiveLines(pod string) string {
 	var text strings.Builder
 	for i := range 5 {
@@ -80,8 +80,8 @@ func fiveLines(pod string) string {
 	return text.String()
 }
 
-// Silent returns the address of a listener on this machine whose connections the system accepts, and nobody answers. The
-// API server of a cluster with the streaming node reaches it.
+// Silent returns the address of a listener on this machine that never answers its connections, which the kernel
+// accepts. The API server of a cluster with the streaming node can reach it.
 func Silent(t *testing.T) netip.AddrPort {
 	t.Helper()
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -92,7 +92,8 @@ func Silent(t *testing.T) netip.AddrPort {
 	return ln.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// objects are a Pod that resets its connections, a Pod on its node's network, and a Pod on a node whose kubelet is silent.
+// objects returns the manifest of a Pod that resets its connections, a Pod on the host network, and a Pod on a node
+// whose kubelet never answers.
 func objects(kubelet netip.AddrPort) string {
 	const pod = `{apiVersion: v1, kind: Pod, metadata: {name: conformance-%s}, spec: {terminationGracePeriodSeconds: 1, %s,
 	containers: [{name: main, image: "demo.local/%s:1", imagePullPolicy: Never, env: [{name: PORTS, value: "7000"}], ports: [{containerPort: 7000}]}]}}`
@@ -107,7 +108,7 @@ func objects(kubelet netip.AddrPort) string {
 	}, "\n---\n")
 }
 
-// apply makes the objects of a manifest, and deletes them at once when the test is over.
+// apply creates the objects of a manifest, and deletes them without a grace period at the end of the test.
 func apply(t *testing.T, c *clustertest.Cluster, manifest string) {
 	t.Helper()
 	feed := func(ctx context.Context, args ...string) error {
