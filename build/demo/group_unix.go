@@ -4,5 +4,6 @@ package main
 
 import "syscall"
 
-// ownGroup keeps a terminal's Ctrl-C from Fairlead, which gets one from the demo: the second would end it at once.
+// ownGroup returns attributes that keep a terminal's Ctrl-C from Fairlead, which the demo interrupts itself: a second
+// interrupt would end it immediately.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// held keeps what is written until it is released. What the panel's Fairlead says where there is no panel is of no use
-// to anybody, and looks like an error.
+// held is a writer that keeps what is written until it is released. The output of a Fairlead that finds no panel is of
+// no use, and looks like an error.
 type held struct {
 	to io.Writer
 
@@ -15,7 +15,7 @@ type held struct {
 	released bool
 }
 
-// Write passes p on, or keeps it.
+// Write passes p on if held has been released, and keeps it otherwise.
 func (h *held) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -26,12 +26,12 @@ func (h *held) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// release passes on what was kept, and what comes.
+// release passes on what was kept and what is written from now on.
 func (h *held) release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.released {
 		h.released = true
-		_, _ = h.to.Write(h.text) // there is no other place to say that nobody reads
+		_, _ = h.to.Write(h.text) // there is no other place for the error
 	}
 }

@@ -1,6 +1,6 @@
 // Command demo shows Fairlead on a real, small Kubernetes: it builds both, starts the cluster, starts Fairlead on the
-// cluster's kubeconfig (in the panel, or in the foreground where there is none), and takes everything down at the end.
-// It touches no kubeconfig, settings, state or log of the user's own. Fairlead's program stays, next to the demo's own.
+// cluster's kubeconfig (in the panel, or in the foreground if there is none), and stops everything at the end. It does
+// not touch the user's kubeconfig, settings, state or log. The built programs stay in bin.
 package main
 
 import (
@@ -57,7 +57,7 @@ func run(ctx context.Context) (err error) {
 	return s.show(ctx)
 }
 
-// buildFairlead builds as task build does, and says every few seconds how far that is.
+// buildFairlead builds Fairlead as task build does, and prints its progress every few seconds.
 func buildFairlead(ctx context.Context, to string) error {
 	say("build Fairlead into %s", to)
 	begun := time.Now()

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// A demo is one that a test started, without a desktop.
+// A demo is a running demo without a desktop.
 type demo struct {
 	cmd    *exec.Cmd
 	temp   string // its TMPDIR
@@ -26,7 +26,7 @@ type demo struct {
 	stderr *words
 }
 
-// words is what a process said so far.
+// words is the output of a process.
 type words struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -51,12 +51,12 @@ func startDemo(t *testing.T) *demo {
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	// A folder of the test's own would make the path of the control socket too long.
+	// t.TempDir would make the path of the control socket too long.
 	temp, err := os.MkdirTemp("", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.Remove(temp) }) // fails when something is left in it, which the test has seen by then
+	t.Cleanup(func() { _ = os.Remove(temp) }) // fails if it is not empty, which the test has reported by then
 	d := &demo{temp: temp, stderr: &words{}}
 	d.cmd = exec.Command(program)
 	d.cmd.Dir = filepath.Join("..", "..")
@@ -79,7 +79,7 @@ func startDemo(t *testing.T) *demo {
 	return d
 }
 
-// lines are the lines that the demo says to paste.
+// lines returns the commands that the demo prints for pasting.
 func (d *demo) lines(t *testing.T) []string {
 	t.Helper()
 	late := time.AfterFunc(10*time.Minute, func() { _ = d.cmd.Process.Kill() })
@@ -99,7 +99,7 @@ func (d *demo) lines(t *testing.T) []string {
 	}
 }
 
-// interrupt is Ctrl-C, which reaches the whole group.
+// interrupt sends SIGINT to the process group, as Ctrl-C does.
 func (d *demo) interrupt(t *testing.T) {
 	t.Helper()
 	if err := syscall.Kill(-d.cmd.Process.Pid, syscall.SIGINT); err != nil {
@@ -107,7 +107,7 @@ func (d *demo) interrupt(t *testing.T) {
 	}
 	late := time.AfterFunc(time.Minute, func() { _ = d.cmd.Process.Kill() })
 	defer late.Stop()
-	rest, _ := io.ReadAll(d.stdout) // ends with the demo
+	rest, _ := io.ReadAll(d.stdout) // until the demo ends
 	if err := d.cmd.Wait(); err != nil {
 		t.Errorf("after Ctrl-C the demo ended with %v\n%s%s", err, rest, d.stderr)
 	}
@@ -124,7 +124,7 @@ func TestEveryLineThatTheDemoPrintsWorks(t *testing.T) {
 	if said := d.stderr.String(); regexp.MustCompile(`(?i:D-Bus|error)|\bfairlead: `).MatchString(said) || !strings.Contains(said, "no desktop here") {
 		t.Errorf("the demo says:\n%s", said)
 	}
-	// As one pastes them: in one shell, which goes on after a line that fails.
+	// As they are pasted: in one shell, which continues after a command that fails.
 	script := ""
 	for _, line := range lines {
 		script += line + "\necho \"status $?\"\n"

@@ -14,25 +14,26 @@ import (
 	"time"
 )
 
-// noDesktop is the exit status by which fairlead says that there is no panel to sit in.
+// noDesktop is the exit status of fairlead when there is no panel for its icon.
 const noDesktop = 3
 
-// settleWithin bounds how long a started Fairlead is waited for before its state is no longer asked for.
+// settleWithin is how long the demo polls a started Fairlead for its state.
 const settleWithin = time.Minute
 
-// A stage is where the demo's Fairlead lives: a program, the cluster's kubeconfig, and a directory for all else.
+// A stage is the environment of the demo's Fairlead: its program, the cluster's kubeconfig, and a directory for all
+// other files.
 type stage struct {
 	program, kubeconfig, dir string
 	ports                    [2]int // of demo and demo-team
 }
 
-// prepare gives the contexts ports that are free here, so that the printed lines hold.
+// prepare assigns free ports to the contexts, so that the printed commands are right.
 func (s *stage) prepare() error {
 	port := 1080
 	for i := range s.ports {
 		for ; !isFree(port); port++ {
 			if port == 1<<16-1 {
-				return errors.New("no port is free on this machine")
+				return errors.New("no free port on this machine")
 			}
 		}
 		s.ports[i], port = port, port+1
@@ -54,7 +55,7 @@ func (s *stage) write(name, text string, mode os.FileMode) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), mode))
 }
 
-// show runs Fairlead in the panel and, where there is none, in the foreground. It returns when Fairlead has ended.
+// show runs Fairlead in the panel or, if there is none, in the foreground. It returns when Fairlead has ended.
 func (s *stage) show(ctx context.Context) error {
 	environment := []string{
 		"KUBECONFIG=" + s.kubeconfig, "XDG_STATE_HOME=" + filepath.Join(s.dir, "state"), "XDG_CONFIG_HOME=" + filepath.Join(s.dir, "config"),
@@ -70,7 +71,7 @@ func (s *stage) show(ctx context.Context) error {
 		return err
 	}
 	say("there is no desktop here, so the proxies run in the foreground")
-	// Without a desktop nothing needs the user's runtime directory, and a Fairlead of the user's own may answer there.
+	// Without a desktop the user's runtime directory is not needed, and the user's own Fairlead may be listening there.
 	runtime := filepath.Join(s.dir, "run")
 	if err := os.MkdirAll(runtime, 0o700); err != nil {
 		return err
@@ -79,7 +80,7 @@ func (s *stage) show(ctx context.Context) error {
 	return s.run(ctx, environment, os.Stderr, func() { fmt.Print(s.fill(foregroundText)) }, "serve", "demo", "demo-team")
 }
 
-// run runs Fairlead until it ends, and calls up once it answers.
+// run runs Fairlead until it ends, and calls up once it is ready.
 func (s *stage) run(ctx context.Context, environment []string, stderr io.Writer, up func(), args ...string) error {
 	if err := s.write(filepath.Join("bin", "fairlead"), wrapper(s.program, environment), 0o700); err != nil {
 		return err
@@ -112,7 +113,7 @@ func (s *stage) run(ctx context.Context, environment []string, stderr io.Writer,
 	}
 }
 
-// isUp reports whether the commands that are printed can be given: the Fairlead answers, and listens if it is to.
+// isUp reports whether the printed commands will work: Fairlead answers, and listens if it should.
 func (s *stage) isUp(ctx context.Context, listens bool) bool {
 	if exec.CommandContext(ctx, filepath.Join(s.dir, "bin", "fairlead"), "status").Run() != nil {
 		return false
@@ -120,7 +121,8 @@ func (s *stage) isUp(ctx context.Context, listens bool) bool {
 	return !listens || !isFree(s.ports[0]) && !isFree(s.ports[1])
 }
 
-// wrapper is a script that runs Fairlead with an environment: who calls it speaks to the Fairlead that was started so.
+// wrapper returns a script that runs Fairlead with an environment, so that its commands reach the Fairlead that was
+// started with it.
 func wrapper(program string, environment []string) string {
 	var b strings.Builder
 	b.WriteString("#!/bin/sh\nexec env")
@@ -131,5 +133,5 @@ func wrapper(program string, environment []string) string {
 	return b.String()
 }
 
-// quoted is a word of a shell's command line.
+// quoted returns a word quoted for a shell's command line.
 func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }

@@ -26,7 +26,7 @@ Ctrl-C here takes everything down; PROGRAM stays.
 
 `
 
-// commands is what to try, one thing a line.
+// commands lists commands to try, one per line.
 const commands = `  fairlead status
   curl --proxy socks5h://127.0.0.1:PORT1 http://hello.default.svc.cluster.local/
   curl --proxy http://127.0.0.1:PORT1 http://web.default/
@@ -39,7 +39,7 @@ const commands = `  fairlead status
   fairlead logs
 `
 
-// fill puts what is known of the stage into a text.
+// fill replaces the placeholders in a text with the stage's values.
 func (s *stage) fill(text string) string {
 	return strings.NewReplacer(
 		"BIN", quoted(filepath.Join(s.dir, "bin")), "PROGRAM", s.program,
