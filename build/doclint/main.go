@@ -1,5 +1,6 @@
-// Command doclint checks what no other linter here does of the comments in Go files: that the comment of an exported name
-// begins with that name, and that comments hold none of the words in words.txt. Its arguments are the files.
+// Command doclint checks comments in Go files for what the other linters here do not: that the comment of an exported
+// name begins with that name, and that comments contain none of the expressions in words.txt. Its arguments are the
+// files.
 package main
 
 import (
@@ -40,13 +41,14 @@ func main() {
 	}
 }
 
-// A word is not to be used in a comment; instead says what to write.
+// A word is an expression that comments must not contain; instead is what to write.
 type word struct {
 	pattern *regexp.Regexp
 	instead string
 }
 
-// parseWords reads lines of the form "word = what to write instead". Blank lines and those that begin with # say nothing.
+// parseWords parses lines of the form "word = what to write instead". It ignores blank lines and those that begin with
+// #.
 func parseWords(text string) ([]word, error) {
 	var words []word
 	for line := range strings.Lines(text) {
@@ -64,7 +66,7 @@ func parseWords(text string) ([]word, error) {
 	return words, nil
 }
 
-// check returns what is wrong with a file, a line each. A nil source reads the file at path.
+// check returns the findings in a file, one line each. If source is nil it reads the file at path.
 func check(path string, source any, words []word) ([]string, error) {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, path, source, parser.ParseComments|parser.SkipObjectResolution)
@@ -92,14 +94,14 @@ func check(path string, source any, words []word) ([]string, error) {
 	return findings, nil
 }
 
-// A declared name has a doc comment.
+// A declared is an exported name with a doc comment.
 type declared struct {
 	name string
 	doc  *ast.CommentGroup
 }
 
-// documented returns the exported names of a file that have a comment of their own. A group of constants or variables has
-// one for all, which names none.
+// documented returns the exported names of a file that have their own comment. Groups of constants or variables are
+// omitted: their comment names none of them.
 func documented(file *ast.File) []declared {
 	var all []declared
 	add := func(name string, doc *ast.CommentGroup) {
@@ -133,7 +135,7 @@ func documented(file *ast.File) []declared {
 	return all
 }
 
-// receiver returns the name of the type that a method belongs to.
+// receiver returns the name of a method's receiver type.
 func receiver(method *ast.FuncDecl) string {
 	of := method.Recv.List[0].Type
 	for {
@@ -152,7 +154,7 @@ func receiver(method *ast.FuncDecl) string {
 	}
 }
 
-// beginsWith reports whether a doc comment begins with the name it is about, an article aside.
+// beginsWith reports whether a doc comment begins with name, optionally after an article.
 func beginsWith(doc, name string) bool {
 	scanner := bufio.NewScanner(strings.NewReader(doc))
 	scanner.Split(bufio.ScanWords)
