@@ -1,5 +1,5 @@
-// Package scaletest checks that work grows in proportion to the number of contexts: it counts what a thousand and ten thousand of them
-// take, so that its verdict does not depend on how fast or busy the machine is.
+// Package scaletest checks that work grows in proportion to the number of contexts: it compares the cost of a thousand
+// with that of ten thousand, so that the result does not depend on how fast or busy the machine is.
 package scaletest
 
 import (
@@ -14,15 +14,15 @@ import (
 
 const (
 	few, many = 1000, 10000
-	// The bounds are of what a context takes among many in proportion to among few. Tables that grow by doubling, and caches of the
-	// processor that are too small for many, make it more than 1; an algorithm that looks at each context for each makes it 10.
+	// The bounds are for the cost of a context among many, divided by the cost among few. Tables that grow by doubling
+	// and small processor caches make it more than 1; a quadratic algorithm makes it 10.
 	maxAllocations = 1.3
 	maxProcessor   = 2.5
-	runs           = 2 // of which the fastest counts
+	runs           = 2 // the fastest counts
 )
 
-// Linear fails the test when work on many contexts takes more for each of them than work on few: allocations, and time of the processor
-// where the system tells it. prepare gets ready for n contexts and returns the work.
+// Linear fails the test if work on many contexts costs more per context than work on few, in allocations and, where the
+// system reports it, in processor time. prepare sets up n contexts and returns the work to measure.
 func Linear(t *testing.T, prepare func(t *testing.T, n int) (work func())) {
 	t.Helper()
 	a, b := measure(prepare(t, few)), measure(prepare(t, many))
@@ -41,7 +41,7 @@ func Linear(t *testing.T, prepare func(t *testing.T, n int) (work func())) {
 	}
 }
 
-// A cost is what one run of some work took.
+// A cost is the cost of one run.
 type cost struct {
 	allocations, bytes uint64
 	processor          time.Duration
@@ -67,7 +67,7 @@ func measure(work func()) cost {
 	return least
 }
 
-// Kubeconfig is the text of a kubeconfig with n contexts, each with a cluster and a user of its own.
+// Kubeconfig returns a kubeconfig with n contexts, each with its own cluster and user.
 func Kubeconfig(n int) string {
 	var clusters, users, contexts strings.Builder
 	for i := range n {
@@ -78,10 +78,10 @@ func Kubeconfig(n int) string {
 	return "apiVersion: v1\nkind: Config\ncurrent-context: " + Name(0) + "\nclusters:\n" + clusters.String() + "users:\n" + users.String() + "contexts:\n" + contexts.String()
 }
 
-// Name is the name of the context with a number.
+// Name returns the name of the context with number i.
 func Name(i int) string { return fmt.Sprintf("team%d-region%d-ctx-%d", i%7, i%40, i) }
 
-// File writes Kubeconfig(n) to a file of the test's and returns its path.
+// File writes Kubeconfig(n) to a temporary file of the test and returns its path.
 func File(t *testing.T, n int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")
