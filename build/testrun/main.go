@@ -1,6 +1,6 @@
-// Testrun runs go test with its arguments and shows what happens meanwhile: go test's own line as each package ends, the
-// output of what failed, and every 30 seconds the tests that are running. Its exit status is go test's. SIGINT and
-// SIGTERM end go test and the processes of its tests.
+// Testrun runs go test with its arguments and shows the progress: go test's own line as each package ends, the output
+// of failed tests, and every 30 seconds the tests that are running. Its exit status is go test's. SIGINT and SIGTERM
+// end go test and the processes of its tests.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	interval = 30 * time.Second // between two lines about what is running
+	interval = 30 * time.Second // between two lines about running tests
 	killWait = 20 * time.Second // for the tests' own clean-up after an interrupt
 )
 
@@ -36,7 +36,7 @@ func main() {
 // run runs go test and returns its exit status.
 func run(ctx context.Context, out io.Writer, every time.Duration, args []string) (int, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
-	// A group of its own, so that an interrupt reaches the programs under test however it reached this one.
+	// Its own process group, so that an interrupt also reaches the programs under test however it reached this one.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = os.Stderr
 	cmd.WaitDelay = killWait
@@ -51,7 +51,7 @@ func run(ctx context.Context, out io.Writer, every time.Duration, args []string)
 	show(ctx, out, every, readEvents(stdout))
 	err = cmd.Wait()
 	if ctx.Err() != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what is left has ignored the interrupt
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // remaining processes have ignored the interrupt
 	}
 	var exit *exec.ExitError
 	switch {
@@ -63,7 +63,7 @@ func run(ctx context.Context, out io.Writer, every time.Duration, args []string)
 	return 1, err
 }
 
-// readEvents decodes what go test says. The channel is closed at its end.
+// readEvents decodes the output of go test. The channel is closed at its end.
 func readEvents(from io.Reader) <-chan event {
 	events := make(chan event)
 	go func() {
@@ -86,7 +86,7 @@ func readEvents(from io.Reader) <-chan event {
 	return events
 }
 
-// show prints events until their end, and how it went. After an interrupt it waits for killWait at most.
+// show prints events until their end, and then a summary. After an interrupt it waits for at most killWait.
 func show(ctx context.Context, out io.Writer, every time.Duration, events <-chan event) {
 	p := newProgress(out, time.Now())
 	ticks := time.NewTicker(every)

@@ -16,7 +16,7 @@ import (
 
 const patience = time.Minute
 
-// module writes files into a module of their own and makes it the working directory.
+// module writes files into a new module and makes it the working directory.
 func module(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -150,7 +150,7 @@ func TestForEver(t *testing.T) {
 			pids, err = os.ReadFile(filepath.Join(dir, "pids"))
 			return err == nil
 		})
-		_ = cmd.Process.Signal(signal) // a program that has ended fails below
+		_ = cmd.Process.Signal(signal) // if the program has ended, the test fails below
 		err := cmd.Wait()
 		var exit *exec.ExitError
 		if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out.String(), "failed\texample") {
@@ -166,7 +166,7 @@ func TestForEver(t *testing.T) {
 	}
 }
 
-// alive reports whether a process runs. One that nobody waits for any more does not.
+// alive reports whether a process runs. A zombie does not.
 func alive(pid int) bool {
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	return err == nil && !bytes.Contains(status, []byte("State:\tZ"))

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// maxRunning is how many running tests of a package one line names.
+// maxRunning is how many running tests of a package a status line names.
 const maxRunning = 3
 
-// An event is a line of go test -json; go doc test2json describes them.
+// An event is a line of go test -json; see go doc test2json.
 type event struct {
 	Action  string
 	Package string
@@ -21,11 +21,11 @@ type event struct {
 	Output  string
 }
 
-// A progress is what is known of a run of go test.
+// A progress is the state of a run of go test.
 type progress struct {
 	out      io.Writer
 	began    time.Time
-	packages map[string]*packageRun // those that have started and not ended
+	packages map[string]*packageRun // running ones
 
 	ok, failed, untested         int // packages
 	passed, failedTests, skipped int // tests, without subtests
@@ -37,16 +37,16 @@ type packageRun struct {
 	name   string
 	began  time.Time
 	tests  map[string]*testRun
-	output []string // of no test
+	output []string // that belongs to no test
 }
 
 // A testRun is a test, or a subtest, that has not passed.
 type testRun struct {
 	name   string
 	order  int
-	since  time.Time // it runs; zero while it is paused, and at its end
+	since  time.Time // when it started to run; zero while it is paused, and at its end
 	failed bool
-	result string // go test's line about its end
+	result string // go test's line about its result
 	output []string
 }
 
@@ -54,7 +54,7 @@ func newProgress(out io.Writer, now time.Time) *progress {
 	return &progress{out: out, began: now, packages: map[string]*packageRun{}}
 }
 
-// take notes an event and prints what it ends.
+// take records an event, and prints the result of a package that ends.
 func (p *progress) take(e event, now time.Time) {
 	switch {
 	case e.Action == "build-output":
@@ -72,7 +72,7 @@ func (p *progress) take(e event, now time.Time) {
 	}
 }
 
-// running returns the package's run, which its first event starts.
+// running returns the package's run, which it creates at the first event.
 func (p *progress) running(name string, now time.Time) *packageRun {
 	if p.packages[name] == nil {
 		p.packages[name] = &packageRun{name: name, began: now, tests: map[string]*testRun{}}
@@ -95,7 +95,7 @@ func (p *progress) takeTest(run *packageRun, e event, now time.Time) {
 	case "output":
 		test.say(e.Output)
 	case "pass", "skip":
-		*test = testRun{name: test.name, order: test.order} // its place is kept, its output is not
+		*test = testRun{name: test.name, order: test.order} // keeps its position, discards its output
 		if top && e.Action == "pass" {
 			p.passed++
 		} else if top {
@@ -110,7 +110,7 @@ func (p *progress) takeTest(run *packageRun, e event, now time.Time) {
 	}
 }
 
-// say keeps a line of a test's output.
+// say records a line of a test's output.
 func (t *testRun) say(line string) {
 	trimmed := strings.TrimSpace(line)
 	switch {
@@ -122,7 +122,7 @@ func (t *testRun) say(line string) {
 	}
 }
 
-// end prints what became of a package: go test's own line, and before it the output of what failed.
+// end prints the result of a package: the output of failed tests, then go test's own line.
 func (p *progress) end(run *packageRun, action string) {
 	delete(p.packages, run.name)
 	switch action {
@@ -165,7 +165,7 @@ func (p *progress) printFailures(run *packageRun) {
 
 func byOrder(a, b *testRun) int { return cmp.Compare(a.order, b.order) }
 
-// status prints a line about what is running.
+// status prints a line about the running tests.
 func (p *progress) status(now time.Time) {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(p.packages)) {
@@ -177,7 +177,7 @@ func (p *progress) status(now time.Time) {
 	p.print(fmt.Sprintf("%s\trunning: %s\n", rounded(now.Sub(p.began)), strings.Join(parts, "; ")))
 }
 
-// describe names a package and the tests that it runs, the longest first.
+// describe returns the name of a package and its running tests, the longest first.
 func (r *packageRun) describe(now time.Time) string {
 	var tests []*testRun
 	for _, test := range r.tests {
@@ -210,7 +210,7 @@ func (r *packageRun) waitsForSubtest(test *testRun) bool {
 	return false
 }
 
-// summarize prints the counts, and the failures' names again. Packages that have not ended were interrupted.
+// summarize prints the counts, and the names of the failed tests again. Packages that have not ended were interrupted.
 func (p *progress) summarize(now time.Time) {
 	for _, name := range slices.Sorted(maps.Keys(p.packages)) {
 		p.end(p.packages[name], "fail")
