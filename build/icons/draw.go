@@ -6,7 +6,7 @@ import (
 	"math"
 )
 
-// A point is in units of the icon's width, from its upper left corner.
+// A point has coordinates in units of the icon's width, from its upper left corner.
 type point struct{ x, y float64 }
 
 func (p point) plus(q point) point       { return point{p.x + q.x, p.y + q.y} }
@@ -15,24 +15,24 @@ func (p point) times(f float64) point    { return point{p.x * f, p.y * f} }
 func (p point) dot(q point) float64      { return p.x*q.x + p.y*q.y }
 func (p point) distance(q point) float64 { return math.Hypot(p.x-q.x, p.y-q.y) }
 
-// polar is the point in a direction, with 0° to the right and 90° up.
+// polar returns the point at a distance in a direction, with 0° to the right and 90° up.
 func polar(length, degrees float64) point {
 	angle := degrees * math.Pi / 180
 	return point{length * math.Cos(angle), -length * math.Sin(angle)}
 }
 
-// A shape is how far a point is from its edge; negative inside.
+// A shape is a signed distance function: the distance of a point from its edge, negative inside.
 type shape func(point) float64
 
-// A layer is a shape in one colour. The outline around it keeps it apart from the panel, be that dark or light, and from the layers
-// below; one that lies on another may do without.
+// A layer is a shape in one colour. The outline around it separates it from a dark or light panel and from the layers
+// below; a layer on top of another may omit it.
 type layer struct {
 	shape   shape
 	fill    color.NRGBA
 	outline float64
 }
 
-// drawing is layers, the uppermost first.
+// drawing is a list of layers, the topmost first.
 type drawing []layer
 
 const (
@@ -41,7 +41,7 @@ const (
 	stroke = 0.115
 )
 
-// drawings has one for each icon of the menu package. They differ in shape as well as in colour.
+// drawings returns a drawing for each icon of the menu package. They differ in shape as well as in colour.
 func drawings() map[string]drawing {
 	grey := color.NRGBA{0xb4, 0xbc, 0xc8, 0xff}
 	blue := color.NRGBA{0x4a, 0xa8, 0xff, 0xff}
@@ -53,13 +53,13 @@ func drawings() map[string]drawing {
 	return map[string]drawing{
 		// The ring alone.
 		"off": {{ring(middle), grey, thin}},
-		// The line is on its way: it is still far.
+		// The line is still far away: connecting.
 		"working": {{dot(middle, 0.085), blue, thin}, {ring(middle), blue, thin}},
 		// The line passes through.
 		"on": {{dot(middle, 0.165), green, thin}, {ring(middle), green, thin}},
-		// Look here.
+		// An exclamation mark: attention needed.
 		"degraded": {{exclamation(middle), amber, thin}, {ring(middle), amber, thin}},
-		// The ring is stopped up.
+		// The ring is blocked.
 		"failed": {{cross(middle), white, 0}, {disc(middle), red, thin}},
 	}
 }
@@ -97,7 +97,7 @@ func cross(middle point) shape {
 	return func(p point) float64 { return min(rising(p), falling(p)) }
 }
 
-// at is the colour of one point, without any smoothing.
+// at returns the colour of one point, without smoothing.
 func (d drawing) at(p point) color.NRGBA {
 	for _, l := range d {
 		switch distance := l.shape(p); {
@@ -110,8 +110,9 @@ func (d drawing) at(p point) color.NRGBA {
 	return color.NRGBA{}
 }
 
-// template is the drawing as macOS wants it for its menu bar, which gives it the bar's own colour: black where there is colour, and
-// nothing where there is an outline, or a layer without one, which lies on another.
+// template returns the colour of one point of a template image for the macOS menu bar, which macOS draws in the bar's
+// colour: black where the drawing has colour, and transparent at an outline or in a layer without one, which lies on
+// another.
 func (d drawing) template(p point) color.NRGBA {
 	for _, l := range d {
 		switch distance := l.shape(p); {
@@ -124,11 +125,11 @@ func (d drawing) template(p point) color.NRGBA {
 	return color.NRGBA{}
 }
 
-// image draws at a size in pixels. Each pixel is the mean of the points in it, which smooths every edge.
+// image renders the drawing at a size in pixels. Each pixel is the mean of the points in it, which smooths edges.
 func (d drawing) image(size int) *image.NRGBA { return render(d.at, size) }
 
 func render(at func(point) color.NRGBA, size int) *image.NRGBA {
-	const points = 8 // in a row of a pixel
+	const points = 8 // per row of a pixel
 	img := image.NewNRGBA(image.Rect(0, 0, size, size))
 	for y := range size {
 		for x := range size {

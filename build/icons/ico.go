@@ -6,8 +6,8 @@ import (
 	"image"
 )
 
-// ico packs images into one Windows icon. Each is a bitmap of 32 bits a pixel, which all of Windows' loaders take, and not a PNG, which
-// some do not at small sizes.
+// ico packs images into a Windows icon. Each is a bitmap of 32 bits per pixel, which all of Windows' loaders accept,
+// and not a PNG, which some do not accept at small sizes.
 func ico(images []*image.NRGBA) []byte {
 	const headerSize, entrySize = 6, 16
 	var directory, bitmaps bytes.Buffer
@@ -22,7 +22,8 @@ func ico(images []*image.NRGBA) []byte {
 	return append(directory.Bytes(), bitmaps.Bytes()...)
 }
 
-// bitmap is a BITMAPINFOHEADER, the pixels from the lowest row up, and the mask of older days, which says that all pixels count.
+// bitmap returns a BITMAPINFOHEADER, the pixels from the bottom row up, and the legacy mask, in which all pixels are
+// set as opaque.
 func bitmap(img *image.NRGBA) []byte {
 	var b bytes.Buffer
 	size := img.Rect.Dx()
@@ -38,7 +39,7 @@ func bitmap(img *image.NRGBA) []byte {
 	return b.Bytes()
 }
 
-// put appends numbers as they are stored on Windows. Writing fixed-size numbers to a buffer cannot fail.
+// put appends numbers in little-endian order. Writing fixed-size numbers to a buffer cannot fail.
 func put(b *bytes.Buffer, numbers ...any) {
 	for _, number := range numbers {
 		_ = binary.Write(b, binary.LittleEndian, number)

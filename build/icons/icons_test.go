@@ -49,7 +49,7 @@ func TestCommittedIconsAreWhatTheProgramDraws(t *testing.T) {
 	}
 }
 
-// close allows for other processors' floating-point arithmetic.
+// close reports whether two colours are equal up to differences in floating-point arithmetic between processors.
 func close(a, b color.NRGBA) bool {
 	near := func(x, y uint8) bool { return math.Abs(float64(x)-float64(y)) <= 3 }
 	return a.A == 0 && b.A == 0 || near(a.R, b.R) && near(a.G, b.G) && near(a.B, b.B) && near(a.A, b.A)
@@ -76,7 +76,7 @@ func TestEachIconStandsOutOnDarkAndLightPanels(t *testing.T) {
 	}
 }
 
-// The system gives a template one colour: what tells the states apart is the shape.
+// macOS draws a template in one colour, so the states must differ in shape.
 func TestTemplatesAreBlackAndEachOfAShapeOfItsOwn(t *testing.T) {
 	shapes := map[string]string{}
 	for name, d := range drawings() {

@@ -14,16 +14,16 @@ import (
 	"path/filepath"
 )
 
-// Panels show icons at 16 to 64 pixels. Where one picture is all they take, they are better at shrinking than at growing.
+// Panels show icons at 16 to 64 pixels. Those that accept one picture only scale down better than up.
 const pngSize = 64
 
-// panelSizes are the others that panels of free desktops are given to choose from.
+// panelSizes returns the further sizes that panels of Linux desktops can choose from.
 func panelSizes() []int { return []int{16, 22, 24, 32, 48} }
 
-// templateSize is macOS' 18 points, twice as fine.
+// templateSize is 18 points, the size of macOS menu bar icons, at double resolution.
 const templateSize = 36
 
-// icoSizes are those that Windows asks for, from 100 % to 400 % scale.
+// icoSizes returns the sizes that Windows uses at scales of 100 % to 400 %.
 func icoSizes() []int { return []int{16, 20, 24, 32, 40, 48, 64} }
 
 func main() {
@@ -57,7 +57,7 @@ func writeAll(dir string) error {
 	return nil
 }
 
-// pictures are the PNG files of one drawing.
+// pictures returns the PNG files of one drawing, by name.
 func pictures(name string, d drawing) map[string]*image.NRGBA {
 	files := map[string]*image.NRGBA{name + ".png": d.image(pngSize), name + "-template.png": render(d.template, templateSize)}
 	for _, size := range panelSizes() {
