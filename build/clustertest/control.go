@@ -98,62 +98,62 @@ func (c *Cluster) Stats(ctx context.Context) (Stats, error) {
 // DropStreams resets every open connection to a pod, named NAMESPACE/NAME or by its UID, as if its programs had
 // crashed. The sessions stay open.
 func (c *Cluster) DropStreams(ctx context.Context, pod string) error {
-	return c.order(ctx, "drop-streams", map[string]any{"pod": pod})
+	return c.post(ctx, "drop-streams", map[string]any{"pod": pod})
 }
 
 // DropSessions closes the connections between the API server and the node below a pod's sessions, or below all sessions
 // if the pod is "".
 func (c *Cluster) DropSessions(ctx context.Context, pod string) error {
-	return c.order(ctx, "drop-sessions", map[string]any{"pod": pod})
+	return c.post(ctx, "drop-sessions", map[string]any{"pod": pod})
 }
 
 // RefuseUpgrades makes the node answer every session of a protocol with an HTTP status; 0 ends that.
 func (c *Cluster) RefuseUpgrades(ctx context.Context, protocol string, status int) error {
-	return c.order(ctx, "refuse-upgrades", map[string]any{"protocol": protocol, "status": status})
+	return c.post(ctx, "refuse-upgrades", map[string]any{"protocol": protocol, "status": status})
 }
 
 // RefuseAtMiddlebox makes the middlebox, which KubeconfigMiddlebox connects through, answer every upgrade to a protocol
 // with an HTTP status; 0 ends that.
 func (c *Cluster) RefuseAtMiddlebox(ctx context.Context, protocol string, status int) error {
-	return c.order(ctx, "middlebox", map[string]any{"protocol": protocol, "status": status})
+	return c.post(ctx, "middlebox", map[string]any{"protocol": protocol, "status": status})
 }
 
 // Delay slows down a pod NAMESPACE/NAME, or every pod if it is "": upgrade delays the answer to a session, connect a
 // stream's connection to its program.
 func (c *Cluster) Delay(ctx context.Context, pod string, upgrade, connect time.Duration) error {
-	return c.order(ctx, "delay", map[string]any{
+	return c.post(ctx, "delay", map[string]any{
 		"pod": pod, "upgradeMilliseconds": upgrade.Milliseconds(), "connectMilliseconds": connect.Milliseconds(),
 	})
 }
 
 // Blackhole stops or resumes all bytes of a pod's sessions, or of all sessions if the pod is "", without closing them.
 func (c *Cluster) Blackhole(ctx context.Context, pod string, on bool) error {
-	return c.order(ctx, "blackhole", map[string]any{"pod": pod, "on": on})
+	return c.post(ctx, "blackhole", map[string]any{"pod": pod, "on": on})
 }
 
 // Heal ends all refusals, delays and black holes.
-func (c *Cluster) Heal(ctx context.Context) error { return c.order(ctx, "heal", map[string]any{}) }
+func (c *Cluster) Heal(ctx context.Context) error { return c.post(ctx, "heal", map[string]any{}) }
 
 // PassWebSockets sets whether new WebSocket sessions are passed through to the node, or translated by the API server.
 func (c *Cluster) PassWebSockets(ctx context.Context, on bool) error {
-	return c.order(ctx, "websockets", map[string]any{"on": on})
+	return c.post(ctx, "websockets", map[string]any{"on": on})
 }
 
 // RestartContainerd restarts the real node's container runtime, as an upgrade of its package does, and returns when it
 // answers again. Containers keep running meanwhile.
 func (c *Cluster) RestartContainerd(ctx context.Context) error {
-	return c.order(ctx, "restart-containerd", map[string]any{})
+	return c.post(ctx, "restart-containerd", map[string]any{})
 }
 
 // RestartKubelet stops the real node's kubelet and starts it again.
 func (c *Cluster) RestartKubelet(ctx context.Context) error {
-	return c.order(ctx, "restart-kubelet", map[string]any{})
+	return c.post(ctx, "restart-kubelet", map[string]any{})
 }
 
 // KillContainer kills the main process of a container, as kill -9 does; the node restarts it. The pod is named
 // NAMESPACE/NAME; the container may be "" if the pod has one. The streaming node kills all of a pod's.
 func (c *Cluster) KillContainer(ctx context.Context, pod, container string) error {
-	return c.order(ctx, "kill-container", map[string]any{"pod": pod, "container": container})
+	return c.post(ctx, "kill-container", map[string]any{"pod": pod, "container": container})
 }
 
 // Inside returns a command, ready to be started, in the namespaces of a cluster with a real node: it sees the node's
@@ -169,7 +169,7 @@ func (c *Cluster) Inside(ctx context.Context, args ...string) (*exec.Cmd, error)
 	return command, nil
 }
 
-func (c *Cluster) order(ctx context.Context, what string, body map[string]any) error {
+func (c *Cluster) post(ctx context.Context, what string, body map[string]any) error {
 	content, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
