@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -88,10 +89,10 @@ func TestAnAnswerThatRepeatsTheRequestTellsNoCredentials(t *testing.T) {
 		for kind, write := range answer {
 			t.Run(name+", "+kind, func(t *testing.T) {
 				w := newWorld(t)
-				asked := false
+				var asked atomic.Bool
 				refuse := func(rw http.ResponseWriter, r *http.Request) bool {
 					head, err := httputil.DumpRequest(r, false)
-					asked = err == nil
+					asked.Store(err == nil)
 					write(rw, string(head))
 					return true
 				}
@@ -99,8 +100,8 @@ func TestAnAnswerThatRepeatsTheRequestTellsNoCredentials(t *testing.T) {
 				var log sharedBuffer
 				f := w.forwarder(func(c *Config) { change(c.REST); c.Log = zerolog.New(&log) })
 				_, err := dial(t, f, at(7))
-				if err == nil || !asked {
-					t.Fatalf("%v, asked: %v", err, asked)
+				if err == nil || !asked.Load() {
+					t.Fatalf("%v, asked: %v", err, asked.Load())
 				}
 				told := log.String() + fmt.Sprintf(" %v %#v", err, err)
 				for _, secret := range secrets {
