@@ -176,3 +176,25 @@ func FuzzNoValueLeavesItsQuotes(f *testing.F) {
 		}
 	})
 }
+
+// The help topic on clients names every kind, and has the commands of one line as they are copied.
+func TestTheTopicOnClientsHasTheKinds(t *testing.T) {
+	text, err := os.ReadFile("../command/help/clients.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, begun := strings.Cut(string(text), "KIND is one of: ")
+	list, _, ended := strings.Cut(list, ".\n")
+	var kinds []string
+	for _, k := range snippet.Kinds() {
+		kinds = append(kinds, k.ID)
+	}
+	if got, want := strings.Join(strings.Fields(list), " "), strings.Join(kinds, ", "); !begun || !ended || got != want {
+		t.Errorf("the topic has the kinds %q, want %q", got, want)
+	}
+	for _, kind := range []string{"curl", "git", "ssh", "jdbc"} {
+		if s, err := snippet.Make(kind, open); err != nil || !strings.Contains(string(text), "    "+s.Text) {
+			t.Errorf("the topic does not have the line %q (%v)", s.Text, err)
+		}
+	}
+}
