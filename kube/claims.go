@@ -106,6 +106,11 @@ func (c *Cluster) claimsName(ctx context.Context, n name) (claimed bool, why str
 	if err == nil && exists {
 		public, err = c.isTaken(ctx, n)
 	}
+	if err == nil && isMember && (!exists || public) {
+		// The last label is a Service's name, not a namespace that the user chose: it may be that of a domain.
+		public, err = c.isPublic(ctx, n.service+"."+n.namespace)
+		isMember = !public
+	}
 	switch {
 	case err != nil:
 		return false, "", err

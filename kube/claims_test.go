@@ -430,3 +430,17 @@ func TestNamesInADomainOfTheInternetStayPublic(t *testing.T) {
 	}
 	_ = conn.Close()
 }
+
+// Whoever may make a Service called com, and a Pod, in the context's namespace shall not get what is meant for a site.
+func TestAPodsNameThatTheInternetHasIsNotTheClusters(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "com", "mybank")
+	server.services["team/com"].Spec.ClusterIP = "None"
+	for _, public := range []bool{true, false} {
+		c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+		c.SetPolicy(Policy{Public: func(context.Context, string) (bool, error) { return public, nil }})
+		if got := claims(t, c, "mybank.com"); got == public {
+			t.Errorf("other networks have it: %v, claimed: %v", public, got)
+		}
+	}
+}
