@@ -73,6 +73,8 @@ func DefaultAnswer(err error) Answer {
 		answer.SOCKS5, answer.Status, answer.ProxyStatus = replyHostUnreachable, http.StatusServiceUnavailable, "destination_unavailable"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, wsaNetUnreachable):
 		answer.SOCKS5, answer.ProxyStatus = replyNetUnreachable, "destination_ip_unroutable"
+	case errors.Is(err, errLargeResponse):
+		answer.ProxyStatus = "http_response_header_section_size"
 	case errors.As(err, new(*NotHTTPError)), errors.As(err, new(*ResponseError)):
 		answer.ProxyStatus = "http_protocol_error"
 	case errors.As(err, &unanswered):

@@ -82,6 +82,7 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request, asked absol
 	r.URL, r.Host = asked.url(), asked.authority // RFC 9112 3.2.2: whatever Host says
 	// A response that cannot be finished ends in a panic with http.ErrAbortHandler, which is net/http's own way.
 	defer x.end(r)
+	defer x.freeHead()
 	if c.conn.surplus {
 		x.failed(w, r, c.conn.full)
 		return
@@ -231,7 +232,7 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		transport = pooled
 	}
 	response, err := x.send(transport, r)
-	if errors.As(err, new(*NotHTTPError)) {
+	if errors.As(err, new(*NotHTTPError)) || errors.As(err, new(*ResponseError)) {
 		return nil, err
 	}
 	if err != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) && !x.single && x.unanswered(r) != nil {
@@ -279,6 +280,9 @@ func (x *exchange) send(transport *http.Transport, r *http.Request) (*http.Respo
 	if err != nil {
 		if foreign := x.notHTTP(); foreign != nil {
 			return nil, foreign
+		}
+		if large := x.largeHead(); large != nil {
+			return nil, large
 		}
 	}
 	return response, err
@@ -332,7 +336,7 @@ func newTransport(c *httpClient) *http.Transport {
 		MaxIdleConns:           2,
 		IdleConnTimeout:        poolIdle,
 		ExpectContinueTimeout:  continueWait,
-		MaxResponseHeaderBytes: 1 << 20,
+		MaxResponseHeaderBytes: 2 * maxHeader, // a headMeter is stricter
 		WriteBufferSize:        4 << 10,
 		ReadBufferSize:         4 << 10,
 	}

@@ -131,6 +131,7 @@ func (c *httpClient) transports(config *Config) (pooled, unpooled *http.Transpor
 // own registers a connection to a target. It returns nil, and closes the connection, when the client is done.
 func (c *httpClient) own(conn net.Conn) *httpTargetConn {
 	t := &httpTargetConn{Conn: conn, client: c}
+	t.head.large = &c.conn.server.largeHeads
 	c.mutex.Lock()
 	finished := c.finished
 	if !finished {
@@ -170,10 +171,15 @@ type httpTargetConn struct {
 	heard  atomic.Int64           // bytes of what answers it
 	begins atomic.Pointer[[]byte] // the first bytes that ever came
 	failed atomic.Pointer[error]
+	head   headMeter
+	large  atomic.Pointer[string] // what is wrong with a head that is too large
 }
 
 func (t *httpTargetConn) Read(p []byte) (n int, err error) {
 	defer t.recovered(&err)
+	if t.large.Load() != nil {
+		return 0, errLargeResponse // again: net/http may have ignored it
+	}
 	if t.deaf.Load() {
 		_ = t.Conn.SetReadDeadline(time.Now().Add(deafGrace)) // fails only on a closed connection, as the read does
 	}
@@ -181,6 +187,10 @@ func (t *httpTargetConn) Read(p []byte) (n int, err error) {
 	t.listen(p[:n])
 	t.heard.Add(int64(n))
 	t.client.conn.meter.addReceived(n)
+	if wrong := t.head.read(p[:n]); wrong != "" {
+		t.large.Store(&wrong)
+		return min(n, 1), errLargeResponse // with nothing, net/http would take the connection for one closed while idle
+	}
 	t.fail(err)
 	return n, err
 }
@@ -232,6 +242,7 @@ func (t *httpTargetConn) failure() error {
 func (t *httpTargetConn) carry(target string) {
 	t.line = target
 	t.heard.Store(0)
+	t.head.begin()
 }
 
 // recovered turns a panic of the connection into an error: in the goroutines of a transport it would end the process.
@@ -254,6 +265,7 @@ func (t *httpTargetConn) Close() error {
 	t.client.mutex.Lock()
 	delete(t.client.targets, t)
 	t.client.mutex.Unlock()
+	t.head.close()
 	return t.Conn.Close()
 }
 

@@ -12,17 +12,26 @@ import (
 type ResponseError struct {
 	Target string // host:port
 	Detail string
+	Large  bool // its head is larger than this proxy passes on
 }
 
-// errResponse is the word of package net/textproto for a ResponseError.
-const errResponse = textproto.ProtocolError("the answer breaks the rules of HTTP")
+// The words of package net/textproto for a ResponseError.
+const (
+	errResponse      = textproto.ProtocolError("the answer breaks the rules of HTTP")
+	errLargeResponse = textproto.ProtocolError("the head of the answer is too large")
+)
 
 func (e *ResponseError) Error() string {
 	return fmt.Sprintf("the answer of %s cannot be passed on: %s", e.Target, e.Detail)
 }
 
 // Unwrap returns a word of package net/textproto.
-func (e *ResponseError) Unwrap() error { return errResponse }
+func (e *ResponseError) Unwrap() error {
+	if e.Large {
+		return errLargeResponse
+	}
+	return errResponse
+}
 
 // checkStatus refuses a response to the request r that has no final status. The exception is 101 Switching Protocols, if
 // the request asked for the protocol: its client would else go on with requests for other targets, and this one would get

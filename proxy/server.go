@@ -20,6 +20,8 @@ type Server struct {
 	buffers sync.Pool
 	gate    gate
 
+	largeHeads atomic.Int64 // what they cost, see headMeter
+
 	mutex    sync.Mutex
 	servings map[*serving]struct{}
 }

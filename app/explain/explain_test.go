@@ -319,6 +319,8 @@ var causes = []struct {
 		"What answers at the target speaks TLS, and not plain HTTP. Ask for it by https://.", 1, 91, 502, "http_protocol_error"},
 	{"wrong HTTP", textproto.ProtocolError("the answer breaks the rules of HTTP"), "Wrong answer",
 		"What the target answered breaks the rules of HTTP, and Fairlead cannot pass it on. The program there is at fault: its log may say more.", 1, 91, 502, "http_protocol_error"},
+	{"large header", fmt.Errorf("request: %w", textproto.ProtocolError("the head of the answer is too large")), "Header too large",
+		"What the target answered has a larger header than Fairlead passes on, which is 64 KiB and 256 fields. Many targets with large ones at the same time get less.", 1, 91, 502, "http_response_header_section_size"},
 	{"reset", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, "Connection lost",
 		"The connection to the target was closed from the other side.", 1, 91, 502, "connection_terminated"},
 	{"no answer", fmt.Errorf("request: %w", closedOn{"web.shop:80", false}), "No answer",

@@ -137,6 +137,7 @@ func notHTTP(e textproto.ProtocolError) words {
 const (
 	speaksTLS   = textproto.ProtocolError("the answer is TLS")
 	breaksRules = textproto.ProtocolError("the answer breaks the rules of HTTP")
+	largeHead   = textproto.ProtocolError("the head of the answer is too large")
 )
 
 // permission explains what was refused on this machine: by a rule of the proxy, whose own text says which and what, or

@@ -62,6 +62,7 @@ const (
 	tlsProtocolError   = "tls_protocol_error"
 	certificateError   = "tls_certificate_error"
 	protocolError      = "http_protocol_error"
+	headerSize         = "http_response_header_section_size"
 	denied             = "http_request_denied"
 	configurationError = "proxy_configuration_error"
 	internalError      = "proxy_internal_error"
@@ -116,6 +117,10 @@ func table() []row {
 			"Timed out", "The target did not answer in time.", "It may be overloaded, or something on the way drops the connection.",
 		}), whole},
 		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typed(lookup), whole},
+		{generalFailure, rejected, http.StatusBadGateway, headerSize, when(isAny(largeHead), words{
+			"Header too large", "What the target answered has a larger header than Fairlead passes on, which is 64 KiB and 256 fields.",
+			"Many targets with large ones at the same time get less.",
+		}), whole},
 		{generalFailure, rejected, http.StatusBadGateway, protocolError, typed(notHTTP), whole},
 		{connectionRefused, rejected, http.StatusBadGateway, refusedError, when(isAny(wordsRefused...), words{
 			"Connection refused", "The target refused the connection: nothing listens on that port.", "",

@@ -1,0 +1,175 @@
+package proxy
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// What the heads of responses may cost. One is bounded as a request's is: by maxHeader, with all interim responses before
+// it, and by maxFields. The large ones together are bounded too, for a target sends many as easily as one.
+const (
+	maxLargeHeads = 32 << 20 // bytes, for all of a Server's at a time
+	smallResponse = 32 << 10 // what one may cost that always passes
+)
+
+// A headMeter counts the head of the response that comes on a connection to a target, before net/http decodes it: where
+// the head ends, it finds out as net/http does.
+type headMeter struct {
+	large *atomic.Int64 // what the large heads of all connections cost
+
+	mutex   sync.Mutex
+	done    bool // the head has ended, and what comes is a body
+	closed  bool
+	bytes   int // of the head, with the interim ones before it
+	lines   int // that have ended
+	column  int // bytes of the line
+	last    byte
+	part    statusPart
+	status  []byte // of the first line, at most four bytes
+	charged int    // of large
+}
+
+// statusPart is where in its first line a headMeter is.
+type statusPart int
+
+const (
+	inVersion statusPart = iota
+	inSpaces
+	inStatus
+	behindStatus
+)
+
+// begin prepares for the next response. What came before the first request is counted to its response.
+func (m *headMeter) begin() {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.done {
+		m.done, m.bytes = false, 0
+		m.nextHead()
+	}
+	m.free()
+}
+
+func (m *headMeter) nextHead() {
+	m.lines, m.column, m.last, m.part, m.status = 0, 0, 0, inVersion, m.status[:0]
+}
+
+// end frees what a head has cost that is needed no more.
+func (m *headMeter) end() {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.free()
+}
+
+// close is end for a connection that is closed.
+func (m *headMeter) close() {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.closed = true
+	m.free()
+}
+
+func (m *headMeter) free() {
+	m.large.Add(-int64(m.charged))
+	m.charged = 0
+}
+
+// read counts what the target has sent. It returns what is wrong with the head, or nothing.
+func (m *headMeter) read(p []byte) string {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	for _, c := range p {
+		if m.done {
+			break
+		}
+		m.bytes++
+		m.step(c)
+		if m.bytes > maxHeader {
+			return fmt.Sprintf("its head is larger than %d KiB", maxHeader>>10)
+		}
+		if m.lines > maxFields+1 { // and the first line
+			return fmt.Sprintf("it has more than %d header fields", maxFields)
+		}
+	}
+	if !m.charge() {
+		return "its head is large, and so are too many others at the same time"
+	}
+	return ""
+}
+
+// step takes the next byte of a head.
+func (m *headMeter) step(c byte) {
+	if c != '\n' {
+		if m.lines == 0 {
+			m.stepStatus(c)
+		}
+		m.column, m.last = m.column+1, c
+		return
+	}
+	empty := m.column == 0 || m.column == 1 && m.last == '\r'
+	switch {
+	case empty && m.lines > 0 && m.interim():
+		m.nextHead()
+	case empty && m.lines > 0:
+		m.done = true
+	default:
+		m.lines, m.column = m.lines+1, 0
+	}
+}
+
+// stepStatus takes the next byte of the first line: "HTTP/1.1 200 OK".
+func (m *headMeter) stepStatus(c byte) {
+	switch {
+	case m.part == inVersion && c == ' ':
+		m.part = inSpaces
+	case m.part == inSpaces && c != ' ':
+		m.part, m.status = inStatus, append(m.status, c)
+	case m.part == inStatus && (c == ' ' || c == '\r' || len(m.status) > 3):
+		m.part = behindStatus
+	case m.part == inStatus:
+		m.status = append(m.status, c)
+	}
+}
+
+// interim reports whether another head follows the one that has ended.
+func (m *headMeter) interim() bool {
+	return len(m.status) == 3 && m.status[0] == '1' && string(m.status) != "101"
+}
+
+// charge adds to what all large heads cost, and reports whether they may cost so much.
+func (m *headMeter) charge() bool {
+	cost := headFactor*m.bytes + fieldCost*m.lines
+	if m.closed || cost <= max(smallResponse, m.charged) {
+		return true
+	}
+	more := int64(cost - m.charged)
+	if m.large.Add(more) > maxLargeHeads {
+		m.large.Add(-more)
+		return false
+	}
+	m.charged = cost
+	return true
+}
+
+// largeHead returns a *ResponseError if the response that ended the exchange has too large a head, else nil.
+func (x *exchange) largeHead() error {
+	conn := x.carried.Load()
+	if conn == nil {
+		conn = x.dialled.Load()
+	}
+	if conn == nil {
+		return nil
+	}
+	if wrong := conn.large.Load(); wrong != nil {
+		return &ResponseError{Target: x.answers(), Detail: *wrong, Large: true}
+	}
+	return nil
+}
+
+// freeHead frees what the response's head has cost.
+func (x *exchange) freeHead() {
+	if conn := x.carried.Load(); conn != nil {
+		conn.head.end()
+	}
+}
