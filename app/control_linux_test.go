@@ -12,7 +12,7 @@ func TestNobodyWaitsForAFairleadThatHangs(t *testing.T) {
 	}
 	defer func() { _ = r.cmd.Process.Signal(syscall.SIGCONT) }()
 	for _, args := range [][]string{{"status"}, {"on", "demo"}} {
-		if got := r.ask(t, args...); got.status != 1 || got.stderr != "fairlead: the Fairlead that runs does not answer: end it, and start it again\n" {
+		if got := r.ask(t, args...); got.status != 1 || got.stderr != "fairlead: the running Fairlead does not answer: end it, and start it again\n" {
 			t.Errorf("%s of a Fairlead that hangs: %+v", args, got)
 		}
 	}

@@ -295,7 +295,7 @@ func TestLogLinesSayTheirContextAndUnits(t *testing.T) {
 	wantPage(t, run(t, "", "bash", "-c", r.must(t, "env", "demo")+"curl -sS http://hello/"))
 	r.must(t, "off", "demo")
 	r.stop(t)
-	ofTheProgram := map[string]bool{"started": true, "ended": true, "asked over the control socket": true}
+	ofTheProgram := map[string]bool{"started": true, "ended": true, "control request": true}
 	seen := map[string]int{}
 	for _, line := range strings.Split(strings.TrimSpace(r.must(t, "logs", "-o", "json")), "\n") {
 		var said struct {

@@ -19,33 +19,34 @@ import (
 	"time"
 )
 
-// maxAnswer bounds an answer and an event, in bytes.
+// maxAnswer bounds the size of a response and of an event, in bytes.
 const maxAnswer = 64 << 20
 
-// answerWithin bounds what a running Fairlead may take to begin an answer. A browser window waits for a login first.
-const answerWithin = 15 * time.Second
+// answerTimeout bounds how long a running Fairlead may take to begin a response. Opening a browser window may wait for
+// a login.
+const answerTimeout = 15 * time.Second
 
-// Client speaks with a running Fairlead. Its methods answer ErrNotRunning when there is none, ErrSilent when it takes
-// longer than it should or ctx allows, ErrUntrusted when the socket may be another user's, and the errors of package session.
+// Client queries and controls a running Fairlead. Its methods return ErrNotRunning if there is none, ErrSilent if it
+// does not respond in time, ErrUntrusted if the socket may belong to another user, and the errors of package session.
 type Client struct {
 	http *http.Client
 }
 
-// NewClient returns a client for the socket at path. It opens nothing yet.
+// NewClient returns a client of the socket at path. It opens nothing yet.
 func NewClient(path string) *Client { return newClient(path, os.Getuid()) }
 
-// newClient returns a client that speaks with programs of one user only.
+// newClient returns a client that trusts only programs of owner.
 func newClient(path string, owner int) *Client {
 	return &Client{http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dial(ctx, path, owner)
 		},
-		ResponseHeaderTimeout: answerWithin,
+		ResponseHeaderTimeout: answerTimeout,
 	}}}
 }
 
-// dial connects to the socket at path, if a program of owner alone can have put it there and answers at it. Not a byte is sent
-// before.
+// dial connects to the socket at path. It fails unless only owner can have created the socket and the program that
+// listens there is owner's. It sends nothing.
 func dial(ctx context.Context, path string, owner int) (net.Conn, error) {
 	if err := checkFiles(path, owner); err != nil {
 		return nil, err
@@ -64,23 +65,23 @@ func dial(ctx context.Context, path string, owner int) (net.Conn, error) {
 	return conn, nil
 }
 
-// Close closes what is open.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Status returns how everything is now.
+// Status returns the current status.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var status Status
 	err := c.call(ctx, http.MethodGet, "/v1/status", nil, &status)
 	return status, err
 }
 
-// On switches contexts on, and returns when the model has taken that up; confirmed tells that the user was asked about those of
-// production. When some cannot be switched on, the others are.
+// On switches contexts on, and returns when the model has applied that. confirmed says that the user has confirmed it
+// for the production ones. If some cannot be switched on, the others still are.
 func (c *Client) On(ctx context.Context, names []string, confirmed bool) error {
 	return c.call(ctx, http.MethodPost, "/v1/on", switchRequest{Contexts: names, Confirmed: confirmed}, nil)
 }
 
-// Off switches contexts off, as On does on.
+// Off switches contexts off, in the same way as On.
 func (c *Client) Off(ctx context.Context, names []string) error {
 	return c.call(ctx, http.MethodPost, "/v1/off", switchRequest{Contexts: names}, nil)
 }
@@ -90,7 +91,7 @@ func (c *Client) AllOff(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/v1/off", switchRequest{All: true}, nil)
 }
 
-// Env returns what to paste to make a program use a context's proxy.
+// Env returns the text that makes a program use a context's proxy.
 func (c *Client) Env(ctx context.Context, name, program string) (Snippet, error) {
 	var snippet Snippet
 	err := c.call(ctx, http.MethodPost, "/v1/env", contextRequest{name, program}, &snippet)
@@ -102,7 +103,8 @@ func (c *Client) Open(ctx context.Context, name string) error {
 	return c.call(ctx, http.MethodPost, "/v1/open", contextRequest{Context: name}, nil)
 }
 
-// Watch yields the status now and after each change, until ctx ends or the program does; an error is the last it yields.
+// Watch yields the status now and after each change, until ctx or the program ends. If it yields an error, that is
+// last.
 func (c *Client) Watch(ctx context.Context) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
 		response, err := c.send(ctx, http.MethodGet, "/v1/watch", nil)
@@ -125,7 +127,7 @@ func (c *Client) Watch(ctx context.Context) iter.Seq2[Status, error] {
 			}
 		}
 		if err := lines.Err(); err != nil && ctx.Err() == nil {
-			yield(Status{}, fmt.Errorf("the running Fairlead ended: %w", err))
+			yield(Status{}, fmt.Errorf("the connection to the running Fairlead ended: %w", err))
 		}
 	}
 }
@@ -142,7 +144,7 @@ func (c *Client) call(ctx context.Context, method, path string, body, result any
 	return json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(result)
 }
 
-// send returns the response to a request that was carried out.
+// send sends a request and returns the response if its status is 200, and an error otherwise.
 func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -161,9 +163,9 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	case errors.Is(err, ErrNotRunning):
 		return nil, ErrNotRunning
 	case errors.Is(err, ErrUntrusted) && errors.As(err, &outer):
-		return nil, outer.Err // without the URL, which says nothing
+		return nil, outer.Err // without the URL, which would not help
 	case err != nil:
-		return nil, fmt.Errorf("ask the running Fairlead: %w", err)
+		return nil, fmt.Errorf("request to the running Fairlead: %w", err)
 	case response.StatusCode == http.StatusOK:
 		return response, nil
 	}
@@ -171,7 +173,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	return nil, failed(response)
 }
 
-// failed is the error that an answer stands for.
+// failed returns the error that a response describes.
 func failed(response *http.Response) error {
 	var f failure
 	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(&f); err != nil || f.Error == "" {
@@ -185,7 +187,7 @@ func failed(response *http.Response) error {
 	return errors.New(f.Error)
 }
 
-// A remoteError has the running program's text and the kind of its error.
+// A remoteError has the text of the running program's error, and its kind.
 type remoteError struct {
 	text string
 	kind error

@@ -38,7 +38,7 @@ type idle struct{}
 func (idle) Address() string                 { return "127.0.0.1:1080" }
 func (idle) Serve(ctx context.Context) error { <-ctx.Done(); return nil }
 
-// running is a model with contexts a, b and prod, and a server for it at a socket of its own. All end with the test.
+// running is a model with contexts a, b and prod, and a server for it with its own socket. All end with the test.
 type running struct {
 	model  *session.Manager
 	path   string
@@ -77,7 +77,7 @@ func run(t *testing.T, s Server) *running {
 	return r
 }
 
-// phases waits until the contexts are in these phases.
+// phases waits until the contexts are in the given phases.
 func (r *running) phases(t *testing.T, want string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -123,7 +123,7 @@ func TestContextsAreSwitchedOverTheSocket(t *testing.T) {
 	if err := r.client.On(ctx, []string{"nope", "b"}, false); !errors.Is(err, session.ErrUnknownContext) || !strings.Contains(err.Error(), `"nope"`) {
 		t.Errorf("On(nope) = %v", err)
 	}
-	r.phases(t, "off on off off") // one that is unknown does not keep the other off
+	r.phases(t, "off on off off") // the known one is switched on in spite of the unknown one
 	if err := r.client.On(ctx, []string{"bad"}, false); !errors.Is(err, session.ErrUnusable) {
 		t.Errorf("On(bad) = %v", err)
 	}
@@ -253,7 +253,7 @@ func TestSocketOfALivingProgramIsKeptAndOfADeadOneReplaced(t *testing.T) {
 		}
 	}
 	if _, err := listen(false); !errors.Is(err, ErrTaken) {
-		t.Errorf("beside a living one: %v", err)
+		t.Errorf("while another program listens: %v", err)
 	}
 	second, err := listen(true)
 	if err != nil {
@@ -267,7 +267,7 @@ func TestSocketOfALivingProgramIsKeptAndOfADeadOneReplaced(t *testing.T) {
 		}
 		accepted <- err
 	}()
-	if err := first.Close(); err != nil { // takes nothing away from the second
+	if err := first.Close(); err != nil { // the second keeps its socket
 		t.Error(err)
 	}
 	conn, err := net.Dial("unix", path)
@@ -278,7 +278,7 @@ func TestSocketOfALivingProgramIsKeptAndOfADeadOneReplaced(t *testing.T) {
 	if err := <-accepted; err != nil {
 		t.Error(err)
 	}
-	// A program that was killed leaves its socket behind.
+	// A killed program leaves its socket behind.
 	if err := second.(*socket).UnixListener.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +297,7 @@ func TestSocketOfALivingProgramIsKeptAndOfADeadOneReplaced(t *testing.T) {
 	}
 }
 
-// connectAsAnother connects as whoever runs it, and returns 0 when it was turned away without a byte.
+// connectAsAnother connects as the current user, and returns 0 if the connection was closed without a byte.
 func connectAsAnother(path string) int {
 	conn, err := net.Dial("unix", path)
 	if err != nil {
@@ -310,7 +310,7 @@ func connectAsAnother(path string) int {
 	return 0
 }
 
-// listenAs listens at path as whoever runs it, and prints what one client says.
+// listenAs listens at path as the current user, and prints what one client sends.
 func listenAs(path string) int {
 	ln, err := net.Listen("unix", path)
 	if err != nil {

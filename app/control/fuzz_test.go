@@ -23,7 +23,7 @@ import (
 	"fairlead/app/session"
 )
 
-// recorder is a Model with one context, which carries nothing out and keeps what it is asked for.
+// recorder is a Model with one context. It only records intents.
 type recorder struct {
 	mutex   sync.Mutex
 	intents []session.Intent
@@ -51,7 +51,7 @@ func (r *recorder) Do(_ context.Context, intent session.Intent) error {
 	return nil
 }
 
-// take returns what the model was asked for since the last call.
+// take returns the intents recorded since the last call.
 func (r *recorder) take() []session.Intent {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -60,7 +60,7 @@ func (r *recorder) take() []session.Intent {
 	return intents
 }
 
-// panics keeps what net/http logs of a handler's panic, which it does not let out.
+// panics keeps what net/http logs when a handler panics, because net/http recovers the panic.
 type panics struct {
 	mutex sync.Mutex
 	text  string
@@ -86,8 +86,8 @@ func (p *panics) check(t *testing.T) {
 
 const fuzzPatience = 20 * time.Second
 
-// FuzzRequests sends arbitrary bytes to the control socket and ends its direction. The server must answer or close in time, in
-// HTTP and in proportion to what came, must not panic, and must do nothing that no request asked for.
+// FuzzRequests sends arbitrary bytes to the control socket and closes its side for writing. The server must answer or
+// close in time, in HTTP and in proportion to the input, must not panic, and must do nothing that was not requested.
 func FuzzRequests(f *testing.F) {
 	for _, seed := range []string{
 		"", "GET /v1/status HTTP/1.1\r\nHost: fairlead\r\n\r\n", "GET /v1/watch HTTP/1.1\r\nHost: fairlead\r\n\r\n",
@@ -145,7 +145,7 @@ func exchange(t *testing.T, path string, request []byte) []byte {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(fuzzPatience))
-	_, _ = conn.Write(request) // the server may have closed already
+	_, _ = conn.Write(request)
 	_ = conn.(*net.UnixConn).CloseWrite()
 	answer, err := io.ReadAll(conn)
 	var late net.Error
@@ -155,7 +155,8 @@ func exchange(t *testing.T, path string, request []byte) []byte {
 	return answer
 }
 
-// checkAnswers fails the test if the answers are no HTTP, or one that refuses has no reason in it. The last may be cut off.
+// checkAnswers fails the test if the responses are not HTTP, or if one that refuses has no reason in it. The last may
+// be cut off.
 func checkAnswers(t *testing.T, answers []byte) {
 	t.Helper()
 	for reader := bufio.NewReader(bytes.NewReader(answers)); ; {
@@ -180,14 +181,14 @@ func checkAnswers(t *testing.T, answers []byte) {
 	}
 }
 
-// checkIntent fails the test if the model was asked for something that a request does not say.
+// checkIntent fails the test if the model got an intent that is not in the request.
 func checkIntent(t *testing.T, request []byte, intent session.Intent) {
 	t.Helper()
 	if !bytes.Contains(request, []byte("POST")) {
 		t.Fatalf("%+v without a POST in %q", intent, request)
 	}
 	if bytes.ContainsRune(request, '\\') || bytes.Contains(bytes.ToLower(request), []byte("chunked")) {
-		return // the words in it are written in another way
+		return // the names in it are escaped
 	}
 	words := strings.ToLower(string(request))
 	switch intent := intent.(type) {
@@ -206,8 +207,8 @@ func checkIntent(t *testing.T, request []byte, intent session.Intent) {
 	}
 }
 
-// FuzzAnswers has the program at the socket answer with arbitrary bytes. Every call of a Client must end, with an error unless it
-// was an answer in HTTP, and a stream with the connection.
+// FuzzAnswers makes the program at the socket answer with arbitrary bytes. Every call of a Client must end, with an
+// error unless the answer was HTTP, and a stream must end with the connection.
 func FuzzAnswers(f *testing.F) {
 	for _, seed := range []string{
 		"", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 200 OK\r\n\r\nevent: status\ndata: {\"version\":1}\n\ndata: {\n\n", "HTTP/1.1 409 x\r\nContent-Length: 37\r\n\r\n{\"error\":\"no\",\"kind\":\"unconfirmed\"}  ",
@@ -243,10 +244,10 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// answering returns a client of a program that says the same to everything, and then closes.
+// answering returns a client of a program that gives the same answer to everything, and then closes.
 func answering(answer []byte) *Client {
 	return &Client{http: &http.Client{Transport: &http.Transport{
-		ResponseHeaderTimeout: answerWithin,
+		ResponseHeaderTimeout: answerTimeout,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			ours, theirs := net.Pipe()
 			go func() {

@@ -2,7 +2,7 @@ package control
 
 import "golang.org/x/sys/unix"
 
-// socketUser is the user whose program is at the other end of a Unix socket.
+// socketUser returns the user of the process at the other end of a Unix socket.
 func socketUser(fd int) (uid int, err error) {
 	credentials, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {

@@ -4,5 +4,5 @@ package control
 
 import "net"
 
-// peer would tell which user's program connected. Here the directory's rights alone keep others out.
+// peer would return the user of a connection. On this system only the directory's permissions keep other users out.
 func peer(*net.UnixConn) (uid int, known bool, err error) { return -1, false, nil }

@@ -15,8 +15,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Root is let in, so another user is one that is neither root nor the owner. Tests that run as root start a process of another user;
-// others take the place of the other user themselves.
+// Root may connect, so another user must be neither root nor the owner. Tests that run as root start a process of
+// another user; otherwise the socket's owner is set to another user.
 func TestAnotherUserIsTurnedAway(t *testing.T) {
 	dir, err := os.MkdirTemp("", "fairlead-control-")
 	if err != nil {
@@ -40,7 +40,7 @@ func TestAnotherUserIsTurnedAway(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	// As if the rights on the file and its folder had been given away.
+	// As if the permissions of the file and its directory had been given away.
 	if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(path, 0o666)); err != nil {
 		t.Fatal(err)
 	}

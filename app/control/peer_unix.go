@@ -4,7 +4,7 @@ package control
 
 import "net"
 
-// peer tells which user's program connected.
+// peer returns the user whose program connected.
 func peer(conn *net.UnixConn) (uid int, known bool, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {

@@ -16,31 +16,31 @@ import (
 	"fairlead/app/session"
 )
 
-// maxBody bounds a request, in bytes: thousands of names fit.
+// maxBody bounds the size of a request body, in bytes. Thousands of names fit.
 const maxBody = 1 << 20
 
-// Server answers at the socket. Only Model is required.
+// Server serves the socket. Only Model is required.
 type Server struct {
 	Model   Model
-	Program Program // PID is filled in by Serve
-	// Traffic gives what the running proxies have carried, by the names of their contexts.
+	Program Program // Serve sets PID
+	// Traffic returns what the running proxies have carried, by context name.
 	Traffic func() map[string]Traffic
-	// Env gives what to paste to make a program (a shell, a language, a command) use a context's proxy.
+	// Env returns the text that makes a program (a shell, a language, a command) use a context's proxy.
 	Env func(ctx context.Context, name, program string) (Snippet, error)
 	// Open opens a browser in a context's cluster.
 	Open func(ctx context.Context, name string) error
 	Log  zerolog.Logger
 }
 
-// Serve answers what comes to ln until ctx ends, and returns when every answer is done. It closes ln. A copy is served: what is changed
-// in s later does not matter.
+// Serve serves the requests at ln until ctx ends, and returns when every response is complete. It closes ln. It uses a
+// copy of s, so later changes of s have no effect.
 func (s Server) Serve(ctx context.Context, ln net.Listener) error {
 	s.Program.PID = os.Getpid()
 	server := &http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: 10 * time.Second,
 		MaxHeaderBytes:    16 << 10,
-		// So that streams end with the program.
+		// Streams end with the program.
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	stopped := make(chan error, 1)
@@ -85,7 +85,7 @@ func (s Server) status(snapshot session.Snapshot) Status {
 	return status
 }
 
-// watch sends the status now and after each change, as an event of Server-Sent Events (WHATWG HTML, section 9.2) named status.
+// watch sends the status now and after each change, as Server-Sent Events (WHATWG HTML, section 9.2) named status.
 func (s Server) watch(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
@@ -93,7 +93,7 @@ func (s Server) watch(w http.ResponseWriter, r *http.Request) {
 	for snapshot := range s.Model.Watch(r.Context()) {
 		data, err := json.Marshal(s.status(snapshot))
 		if err != nil {
-			s.Log.Error().Err(err).Msg("status cannot be written")
+			s.Log.Error().Err(err).Msg("status not encoded")
 			return
 		}
 		if _, err := fmt.Fprintf(w, "event: status\nid: %d\ndata: %s\n\n", snapshot.Version, data); err != nil {
@@ -138,17 +138,17 @@ func (s Server) open(ctx context.Context, r contextRequest) (any, error) {
 	return nil, s.Open(ctx, r.Context)
 }
 
-// answer makes a handler of what takes a request's body and gives the answer's.
+// answer returns a handler that decodes the request body, calls do, and encodes its result.
 func answer[R any](s Server, do func(context.Context, R) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var request R
 		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&request); err != nil && !errors.Is(err, io.EOF) {
-			write(w, http.StatusBadRequest, failure{Error: "the request cannot be understood: " + err.Error()})
+			write(w, http.StatusBadRequest, failure{Error: "invalid request:  " + err.Error()})
 			return
 		}
-		s.Log.Info().Str("path", r.URL.Path).Interface("request", request).Msg("asked over the control socket")
+		s.Log.Info().Str("path", r.URL.Path).Interface("request", request).Msg("control request")
 		result, err := do(r.Context(), request)
 		if err != nil {
 			writeError(w, err)
@@ -175,5 +175,5 @@ func write(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // a client that has left needs no answer
+	_ = json.NewEncoder(w).Encode(body)
 }

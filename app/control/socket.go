@@ -15,16 +15,17 @@ import (
 	"fairlead/app/ownfile"
 )
 
-// ErrTaken tells that another Fairlead answers at the socket.
+// ErrTaken means that another Fairlead serves the socket.
 var ErrTaken = errors.New("another Fairlead answers at the control socket")
 
-// maxPath is the longest path that every system takes for a socket, in bytes.
+// maxPath is the length of the longest socket path that every system accepts, in bytes.
 const maxPath = 103
 
-// Listen opens the socket at path, for its owner only. What a program that crashed left there is replaced. A program that is alive keeps
-// it (ErrTaken), unless replace: then it serves those who are connected, and new ones come here.
+// Listen opens the socket at path, for its owner only. It replaces a socket left behind by a program that crashed. If a
+// live program serves the socket, Listen returns ErrTaken, unless replace is set: then that program keeps its open
+// connections, and new ones come to the new listener.
 //
-// Who connects is asked for, where the system tells: other users are turned away, except root.
+// Where the system tells who connects, connections of other users are closed, except root's.
 func Listen(path string, replace bool, log zerolog.Logger) (net.Listener, error) {
 	if len(path) > maxPath {
 		return nil, fmt.Errorf("the path of the control socket is longer than the %d bytes that systems take: %s", maxPath, path)
@@ -35,9 +36,10 @@ func Listen(path string, replace bool, log zerolog.Logger) (net.Listener, error)
 	if !replace && answers(path) {
 		return nil, ErrTaken
 	}
-	// Made under another name, it is private before anybody can find it, and takes the other's place at once.
+	// The socket is created under another name, so that it is private before anyone can find it, and replaces the old
+	// one atomically.
 	fresh := fmt.Sprintf("%s.%d", path, os.Getpid())
-	if len(fresh) > maxPath || runtime.GOOS == "windows" { // which renames no sockets
+	if len(fresh) > maxPath || runtime.GOOS == "windows" { // Windows cannot rename sockets
 		fresh = path
 	}
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -50,7 +52,7 @@ func Listen(path string, replace bool, log zerolog.Logger) (net.Listener, error)
 	ln.SetUnlinkOnClose(false)
 	s := &socket{UnixListener: ln, path: path, owner: os.Getuid(), log: log}
 	if runtime.GOOS == "windows" {
-		return s, nil // the directory's rights are the user's, and its sockets have none of their own
+		return s, nil // sockets have no permissions there, but the directory is the user's
 	}
 	err = os.Chmod(fresh, 0o600)
 	if err == nil && fresh != path {
@@ -65,13 +67,14 @@ func Listen(path string, replace bool, log zerolog.Logger) (net.Listener, error)
 	return s, nil
 }
 
-// makePrivate makes the folder of the control socket if need be, and lets none but owner into it. Another user's folder is an error.
+// makePrivate creates the directory of the control socket if necessary, and makes it accessible only to owner. It fails
+// if the directory belongs to another user.
 func makePrivate(dir string, owner int) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the directory of the control socket: %w", err)
 	}
 	if runtime.GOOS == "windows" {
-		return nil // its directories have other rights
+		return nil // directories have no such permissions there
 	}
 	info, err := os.Stat(dir)
 	if err == nil && ownfile.Owner(info) == owner && info.Mode().Perm()&0o077 != 0 {
@@ -94,11 +97,11 @@ func answers(path string) bool {
 	if err != nil {
 		return false
 	}
-	_ = conn.Close() // nothing was written
+	_ = conn.Close()
 	return true
 }
 
-// socket is a listener that lets in its owner only, and goes with its file.
+// socket is a listener that accepts only its owner's connections, and removes its file when it is closed.
 type socket struct {
 	*net.UnixListener
 	path  string
@@ -107,7 +110,7 @@ type socket struct {
 	log   zerolog.Logger
 }
 
-// Accept returns the next connection of the same user or of root.
+// Accept returns the next connection of the owner or of root.
 func (s *socket) Accept() (net.Conn, error) {
 	for {
 		conn, err := s.AcceptUnix()
@@ -118,15 +121,15 @@ func (s *socket) Accept() (net.Conn, error) {
 		if err == nil && (!known || uid == s.owner || uid == 0) {
 			return conn, nil
 		}
-		s.log.Warn().Int("uid", uid).Err(err).Msg("another user at the control socket, turned away")
-		_ = conn.Close() // it gets no other answer
+		s.log.Warn().Int("uid", uid).Err(err).Msg("control connection of another user closed")
+		_ = conn.Close()
 	}
 }
 
-// Close stops listening, and removes the file unless another program has put its own there.
+// Close stops listening, and removes the file unless another program has replaced it.
 func (s *socket) Close() error {
 	if now, err := os.Lstat(s.path); s.file == nil || err == nil && os.SameFile(now, s.file) {
-		_ = os.Remove(s.path) // what is left is replaced by the next program
+		_ = os.Remove(s.path) // the next program replaces it
 	}
 	return s.UnixListener.Close()
 }

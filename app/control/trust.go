@@ -12,14 +12,15 @@ import (
 	"fairlead/app/ownfile"
 )
 
-// ErrUntrusted reports that a control socket or its folder is another user's, or that another user could put one there. What
-// answers at it would have its words run by a shell (`eval "$(fairlead env …)"`), so it is not spoken to.
-var ErrUntrusted = errors.New("the control socket is not to be trusted")
+// ErrUntrusted means that a control socket or its directory belongs to another user, or that another user could create
+// one there. A shell runs what a program at the socket answers (`eval "$(fairlead env …)"`), so nothing is sent to it.
+var ErrUntrusted = errors.New("the control socket cannot be trusted")
 
-// checkFiles reports why the socket at path, or its folder, may not be owner's alone; nil where nothing is.
+// checkFiles returns an error if the socket at path, or its directory, may not be owner's alone. It ignores a missing
+// one.
 func checkFiles(path string, owner int) error {
 	if runtime.GOOS == "windows" {
-		return nil // the profile's rights keep others out
+		return nil // the profile's permissions keep others out
 	}
 	dir := filepath.Dir(path)
 	folder, err := os.Stat(dir)
@@ -53,7 +54,7 @@ func checkOwn(path string, info fs.FileInfo, owner int) error {
 	return nil
 }
 
-// checkPeer reports whether another user's program is at the other end of a connection, where the system tells.
+// checkPeer returns an error if another user's program is at the other end of a connection, where the system tells.
 func checkPeer(conn net.Conn, owner int) error {
 	unixConn, ok := conn.(*net.UnixConn)
 	if !ok {
@@ -62,7 +63,7 @@ func checkPeer(conn net.Conn, owner int) error {
 	uid, known, err := peer(unixConn)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: whose program answers cannot be asked: %w", ErrUntrusted, err)
+		return fmt.Errorf("%w: the user of the program that answers is unknown: %w", ErrUntrusted, err)
 	case known && uid != owner:
 		return fmt.Errorf("%w: a program of another user (uid %d) answers at it", ErrUntrusted, uid)
 	}

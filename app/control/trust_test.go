@@ -18,10 +18,10 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// nobody is a user who is neither root nor whoever runs the tests.
+// nobody is a user who is neither root nor the one who runs the tests.
 const nobody = 65534
 
-// A user who can put a socket in the runtime folder would have a shell run its words.
+// A user who can put a socket into the runtime directory could run commands in another user's shell.
 func TestOnlyThisUsersOwnSocketIsSpokenTo(t *testing.T) {
 	for what, give := range map[string]func(r *running) error{
 		"a folder that others can write in": func(r *running) error { return os.Chmod(filepath.Dir(r.path), 0o770) },
@@ -35,7 +35,7 @@ func TestOnlyThisUsersOwnSocketIsSpokenTo(t *testing.T) {
 			client := NewClient(r.path)
 			defer client.Close()
 			if err := give(r); errors.Is(err, os.ErrPermission) {
-				client = newClient(r.path, os.Getuid()+1) // who is not root takes the other's place
+				client = newClient(r.path, os.Getuid()+1) // without root, the test's own user is the other one
 			} else if err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +46,7 @@ func TestOnlyThisUsersOwnSocketIsSpokenTo(t *testing.T) {
 	}
 }
 
-// The files may be ours and the program another user's: the folder was given away after it listened.
+// The files may be ours and the program another user's, if the directory was given away after the program listened.
 func TestAnotherUsersProgramHearsNothing(t *testing.T) {
 	dir, err := os.MkdirTemp("", "fairlead-control-")
 	if err != nil {
