@@ -70,7 +70,7 @@ const maxProxyURL = 2 << 10
 func (p *parser) apiProxy(node *yaml.Node) *APIProxy {
 	const want = "an api-proxy is auto, none, or a URL that begins with http://, https://, socks5:// or socks5h://"
 	if node.Kind != yaml.ScalarNode {
-		p.bad(node, "%s, and not %s", want, kind(node))
+		p.problem(node, "%s, and not %s", want, kind(node))
 		return nil
 	}
 	switch node.Value {
@@ -81,12 +81,12 @@ func (p *parser) apiProxy(node *yaml.Node) *APIProxy {
 	}
 	scheme, _, isURL := strings.Cut(node.Value, "://")
 	if !isURL || !slices.Contains(apiProxySchemes, strings.ToLower(scheme)) {
-		p.bad(node, want)
+		p.problem(node, want)
 		return nil
 	}
 	via, err := proxyURL(node.Value)
 	if err != nil {
-		p.bad(node, "the URL of the api-proxy %v", err)
+		p.problem(node, "the URL of the api-proxy %v", err)
 		return nil
 	}
 	return &APIProxy{URL: via}

@@ -127,32 +127,32 @@ func Notifications() []Notification {
 
 // merge lays newer options over older ones.
 func (o Options) merge(newer Options) Options {
-	over(&o.Port, newer.Port)
-	over(&o.Listen, newer.Listen)
-	over(&o.Outside, newer.Outside)
-	over(&o.ForwardUnresolved, newer.ForwardUnresolved)
-	over(&o.CrossSite, newer.CrossSite)
-	over(&o.Namespace, newer.Namespace)
-	over(&o.HostNetwork, newer.HostNetwork)
-	over(&o.Addresses, newer.Addresses)
-	over(&o.Namespaces, newer.Namespaces)
-	over(&o.ClusterDomain, newer.ClusterDomain)
-	over(&o.Password, newer.Password)
-	over(&o.TLS, newer.TLS)
-	over(&o.OtherUsers, newer.OtherUsers)
-	over(&o.Production, newer.Production)
-	over(&o.AutoOff, newer.AutoOff)
-	over(&o.Carrier, newer.Carrier)
-	over(&o.APIProxy, newer.APIProxy)
-	over(&o.Connections, newer.Connections)
-	over(&o.Handshake, newer.Handshake)
-	over(&o.Idle, newer.Idle)
-	over(&o.SessionsPerPod, newer.SessionsPerPod)
-	over(&o.SessionsPerContext, newer.SessionsPerContext)
+	overlay(&o.Port, newer.Port)
+	overlay(&o.Listen, newer.Listen)
+	overlay(&o.Outside, newer.Outside)
+	overlay(&o.ForwardUnresolved, newer.ForwardUnresolved)
+	overlay(&o.CrossSite, newer.CrossSite)
+	overlay(&o.Namespace, newer.Namespace)
+	overlay(&o.HostNetwork, newer.HostNetwork)
+	overlay(&o.Addresses, newer.Addresses)
+	overlay(&o.Namespaces, newer.Namespaces)
+	overlay(&o.ClusterDomain, newer.ClusterDomain)
+	overlay(&o.Password, newer.Password)
+	overlay(&o.TLS, newer.TLS)
+	overlay(&o.OtherUsers, newer.OtherUsers)
+	overlay(&o.Production, newer.Production)
+	overlay(&o.AutoOff, newer.AutoOff)
+	overlay(&o.Carrier, newer.Carrier)
+	overlay(&o.APIProxy, newer.APIProxy)
+	overlay(&o.Connections, newer.Connections)
+	overlay(&o.Handshake, newer.Handshake)
+	overlay(&o.Idle, newer.Idle)
+	overlay(&o.SessionsPerPod, newer.SessionsPerPod)
+	overlay(&o.SessionsPerContext, newer.SessionsPerContext)
 	return o
 }
 
-func over[T any](older **T, newer *T) {
+func overlay[T any](older **T, newer *T) {
 	if newer != nil {
 		*older = newer
 	}

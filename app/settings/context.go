@@ -104,26 +104,26 @@ func (c Config) context(name string, now contextState) Context {
 			e.Port, e.lost = 0, true
 		}
 	}
-	put(&e.Port, o.Port)
-	put(&e.Listen, o.Listen)
-	put(&e.Outside, o.Outside)
-	put(&e.ForwardUnresolved, o.ForwardUnresolved)
-	put(&e.CrossSite, o.CrossSite)
-	put(&e.Namespace, o.Namespace)
-	put(&e.HostNetwork, o.HostNetwork)
-	put(&e.Addresses, o.Addresses)
-	put(&e.Namespaces, o.Namespaces)
-	put(&e.ClusterDomain, o.ClusterDomain)
-	put(&e.OtherUsers, o.OtherUsers)
-	put(&e.Production, o.Production)
-	put(&e.AutoOff, o.AutoOff)
-	put(&e.Carrier, o.Carrier)
-	put(&e.APIProxy, o.APIProxy)
-	put(&e.Limits.Connections, o.Connections)
-	put(&e.Limits.Handshake, o.Handshake)
-	put(&e.Limits.Idle, o.Idle)
-	put(&e.Limits.SessionsPerPod, o.SessionsPerPod)
-	put(&e.Limits.SessionsPerContext, o.SessionsPerContext)
+	setIf(&e.Port, o.Port)
+	setIf(&e.Listen, o.Listen)
+	setIf(&e.Outside, o.Outside)
+	setIf(&e.ForwardUnresolved, o.ForwardUnresolved)
+	setIf(&e.CrossSite, o.CrossSite)
+	setIf(&e.Namespace, o.Namespace)
+	setIf(&e.HostNetwork, o.HostNetwork)
+	setIf(&e.Addresses, o.Addresses)
+	setIf(&e.Namespaces, o.Namespaces)
+	setIf(&e.ClusterDomain, o.ClusterDomain)
+	setIf(&e.OtherUsers, o.OtherUsers)
+	setIf(&e.Production, o.Production)
+	setIf(&e.AutoOff, o.AutoOff)
+	setIf(&e.Carrier, o.Carrier)
+	setIf(&e.APIProxy, o.APIProxy)
+	setIf(&e.Limits.Connections, o.Connections)
+	setIf(&e.Limits.Handshake, o.Handshake)
+	setIf(&e.Limits.Idle, o.Idle)
+	setIf(&e.Limits.SessionsPerPod, o.SessionsPerPod)
+	setIf(&e.Limits.SessionsPerContext, o.SessionsPerContext)
 	if now.Used > 0 {
 		e.Used = time.Unix(now.Used, 0)
 	}
@@ -133,7 +133,7 @@ func (c Config) context(name string, now contextState) Context {
 		e.Outside = chosen
 	}
 	e.Production = now.Production.pick(strconv.FormatBool(e.Production)) == "true"
-	e.admit(o.Password, now)
+	e.setAccess(o.Password, now)
 	if e.Problem == "" && e.APIProxy.at(netip.AddrPortFrom(e.Listen, uint16(e.Port))) {
 		e.Problem = "Its api-proxy in the settings is its own address: the way to its API server cannot lead through itself."
 	}
@@ -141,7 +141,7 @@ func (c Config) context(name string, now contextState) Context {
 }
 
 // admit says who is let in.
-func (c *Context) admit(given *Password, now contextState) {
+func (c *Context) setAccess(given *Password, now contextState) {
 	written := given != nil && given.Wanted
 	c.Password = now.WantsOne.pick(strconv.FormatBool(written)) == "true"
 	if c.Exposed() && c.TLS == nil {
@@ -160,7 +160,7 @@ func (c *Context) admit(given *Password, now contextState) {
 	}
 }
 
-func put[T any](to *T, written *T) {
+func setIf[T any](to *T, written *T) {
 	if written != nil {
 		*to = *written
 	}

@@ -39,17 +39,17 @@ type Settings struct {
 	store *Store
 	file  string
 
-	mutex    sync.Mutex // guards what follows
-	text     []byte     // as last read
-	missing  bool
-	config   Config
-	problem  error
-	readable bool                      // by other users of this machine
-	unread   bool                      // it could not be read
-	good     []byte                    // what config was made of; nil: nothing
-	unsure   bool                      // a password may be wanted that config does not have, for the file as it is cannot be understood
-	at       map[string]netip.AddrPort // by context, in place of the file's
-	there    map[string]bool           // the contexts that there are, or were since the program began
+	mutex           sync.Mutex // guards what follows
+	text            []byte     // as last read
+	missing         bool
+	config          Config
+	problem         error
+	readable        bool                      // by other users of this machine
+	unread          bool                      // it could not be read
+	good            []byte                    // what config was made of; nil: nothing
+	mayLackPassword bool                      // a password may be wanted that config does not have, for the file as it is cannot be understood
+	at              map[string]netip.AddrPort // by context, in place of the file's
+	there           map[string]bool           // the contexts that there are, or were since the program began
 }
 
 // Load reads the user's file, or takes what it last said rightly; Problem says so then. store is the state it is taken together with.
@@ -68,13 +68,13 @@ func (s *Settings) fallBack(dir string) {
 	if text, err := readBounded(filepath.Join(dir, goodName)); err == nil {
 		if config, err := Parse(text, s.file); err == nil {
 			s.config, s.good = config, text
-			s.unsure = !s.unread && asksForMore(s.text, s.good)
+			s.mayLackPassword = !s.unread && mayNeedPassword(s.text, s.good)
 		}
 	}
 }
 
 // asksForMore reports whether text, in which something is wrong, may want a password that good does not.
-func asksForMore(text, good []byte) bool {
+func mayNeedPassword(text, good []byte) bool {
 	return len(text) > maxConfig || !slices.Equal(passwordLines(text), passwordLines(good))
 }
 
@@ -107,8 +107,8 @@ func Peek(dir, file string) *Settings {
 // something is wrong, what it last said rightly stays in force.
 func (s *Settings) Reload() bool {
 	text, err := readBounded(s.file)
-	good, changed := s.take(text, err)
-	changed = s.takeMode(readableByOthers(s.file)) || changed
+	good, changed := s.setText(text, err)
+	changed = s.setReadable(readableByOthers(s.file)) || changed
 	if good && s.store.dir != "" {
 		// A copy that cannot be written is missed only when the file breaks, and the state's own writing tells of the disk.
 		_ = replace(filepath.Join(s.store.dir, goodName), text)
@@ -117,7 +117,7 @@ func (s *Settings) Reload() bool {
 }
 
 // takeMode notes whether other users can read the file, and reports whether that is a change.
-func (s *Settings) takeMode(readable bool) (changed bool) {
+func (s *Settings) setReadable(readable bool) (changed bool) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	changed = readable != s.readable
@@ -127,7 +127,7 @@ func (s *Settings) takeMode(readable bool) (changed bool) {
 
 // take makes what reading the user's file gave the settings. It reports whether that is a change, and one for which the
 // text is good.
-func (s *Settings) take(text []byte, err error) (good, changed bool) {
+func (s *Settings) setText(text []byte, err error) (good, changed bool) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	missing := errors.Is(err, fs.ErrNotExist)
@@ -137,7 +137,7 @@ func (s *Settings) take(text []byte, err error) (good, changed bool) {
 	case err != nil:
 		changed = s.problem == nil || s.problem.Error() != err.Error()
 		s.problem, s.text, s.missing, s.unread = err, nil, false, true
-		s.unsure = s.unsure || s.good == nil
+		s.mayLackPassword = s.mayLackPassword || s.good == nil
 		return false, changed
 	}
 	if missing == s.missing && !s.unread && bytes.Equal(text, s.text) {
@@ -146,7 +146,7 @@ func (s *Settings) take(text []byte, err error) (good, changed bool) {
 	s.text, s.missing, s.unread = text, missing, false
 	config, err := Parse(text, s.file)
 	s.problem = err
-	s.unsure = err != nil && asksForMore(text, s.good)
+	s.mayLackPassword = err != nil && mayNeedPassword(text, s.good)
 	if err == nil {
 		s.config, s.good = config, append([]byte{}, text...)
 	}
@@ -202,7 +202,7 @@ func (s *Settings) Effective(name string) Context {
 	c := s.Config().context(name, s.store.remembered(name))
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	if s.unsure && c.Problem == "" && !c.Password && !c.RequireTLS {
+	if s.mayLackPassword && c.Problem == "" && !c.Password && !c.RequireTLS {
 		c.Problem = "The settings may ask for a password and cannot be read, and it does not start without one: `fairlead settings check` says what is wrong."
 	}
 	return c
@@ -233,7 +233,7 @@ func (s *Settings) NewPassword(name string) error {
 // SetNamespace remembers the namespace chosen for names that carry none; empty is the kubeconfig's.
 func (s *Settings) SetNamespace(name, namespace string) error {
 	if namespace != "" && !namespaceName.MatchString(namespace) {
-		return fmt.Errorf("%q cannot be the name of a namespace", shown(namespace))
+		return fmt.Errorf("%q cannot be the name of a namespace", quotable(namespace))
 	}
 	written := s.written(name).Namespace
 	return s.store.change(name, func(c *contextState) { c.Namespace = choose(namespace, written) })
@@ -242,7 +242,7 @@ func (s *Settings) SetNamespace(name, namespace string) error {
 // SetOutside remembers the route chosen for hosts outside the cluster.
 func (s *Settings) SetOutside(name string, outside Outside) error {
 	if outside != Direct && outside != Refuse {
-		return fmt.Errorf("%q is no route for hosts outside", shown(string(outside)))
+		return fmt.Errorf("%q is no route for hosts outside", quotable(string(outside)))
 	}
 	written := string(s.written(name).Outside)
 	return s.store.change(name, func(c *contextState) { c.Outside = choose(string(outside), written) })
@@ -321,7 +321,7 @@ func (s *Settings) Unknown(there func(name string) bool, closest func(name strin
 		if isGlob(b.pattern) || there(b.pattern) {
 			continue
 		}
-		text := fmt.Sprintf("no context %q in the kubeconfig", shown(b.pattern))
+		text := fmt.Sprintf("no context %q in the kubeconfig", quotable(b.pattern))
 		if near := closest(b.pattern); len(near) > 0 {
 			text += "; close to it: " + strings.Join(near, ", ")
 		}
@@ -340,9 +340,9 @@ func (s *Settings) Moves() []Problem {
 				continue
 			}
 			port := *b.options.Port
-			text := fmt.Sprintf("port %d is the one of context %s, which moves to another while this line stands", port, shown(name))
+			text := fmt.Sprintf("port %d is the one of context %s, which moves to another while this line stands", port, quotable(name))
 			if !config.there[b.pattern] {
-				text = fmt.Sprintf("port %d stays with context %s, which has it, until there is a context %s", port, shown(name), shown(b.pattern))
+				text = fmt.Sprintf("port %d stays with context %s, which has it, until there is a context %s", port, quotable(name), quotable(b.pattern))
 			}
 			problems = append(problems, Problem{s.file, b.options.portLine, text})
 		}

@@ -36,10 +36,10 @@ func (p *parser) fields(node *yaml.Node, where string, known []field) {
 			in = " in " + where
 		}
 		if p.secrets {
-			p.bad(key, "unknown key%s: %s", in, meant(key.Value, known))
+			p.problem(key, "unknown key%s: %s", in, suggestion(key.Value, known))
 			return
 		}
-		p.bad(key, "unknown key %q%s: %s", keyName(key.Value), in, meant(key.Value, known))
+		p.problem(key, "unknown key %q%s: %s", keyName(key.Value), in, suggestion(key.Value, known))
 	})
 }
 
@@ -49,11 +49,11 @@ func keyName(key string) string {
 	if name, _, found := strings.Cut(key, ":"); found {
 		key = name + ":…"
 	}
-	return shown(key)
+	return quotable(key)
 }
 
 // meant names the known key that is nearest to one that is not, or else all of them.
-func meant(typed string, known []field) string {
+func suggestion(typed string, known []field) string {
 	plain := func(s string) string {
 		return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
 	}
@@ -105,14 +105,14 @@ func (p *parser) pairs(node *yaml.Node, do func(key, value *yaml.Node)) {
 		return
 	}
 	if node.Kind != yaml.MappingNode {
-		p.bad(node, "this must be keys with values, and is %s", kind(node))
+		p.problem(node, "this must be keys with values, and is %s", kind(node))
 		return
 	}
 	seen := map[string]int{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := resolved(node.Content[i]), resolved(node.Content[i+1])
 		if key.Kind != yaml.ScalarNode {
-			p.bad(key, "a key must be a text, and is %s", kind(key))
+			p.problem(key, "a key must be a text, and is %s", kind(key))
 			continue
 		}
 		if first, twice := seen[key.Value]; twice {
@@ -120,7 +120,7 @@ func (p *parser) pairs(node *yaml.Node, do func(key, value *yaml.Node)) {
 			if p.secrets {
 				name = "a key"
 			}
-			p.bad(key, "%s is here twice (the first is in line %d)", name, first)
+			p.problem(key, "%s is here twice (the first is in line %d)", name, first)
 			continue
 		}
 		seen[key.Value] = key.Line
@@ -132,7 +132,7 @@ func (p *parser) pairs(node *yaml.Node, do func(key, value *yaml.Node)) {
 func (p *parser) list(node *yaml.Node, do func(item *yaml.Node)) {
 	node = resolved(node)
 	if node.Kind != yaml.SequenceNode {
-		p.bad(node, "this must be a list, and is %s", kind(node))
+		p.problem(node, "this must be a list, and is %s", kind(node))
 		return
 	}
 	for _, item := range node.Content {
@@ -161,11 +161,11 @@ func kind(node *yaml.Node) string {
 // text is any single value as it is written.
 func (p *parser) text(node *yaml.Node) (string, bool) {
 	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
-		p.bad(node, "this must be a text, and is %s", kind(node))
+		p.problem(node, "this must be a text, and is %s", kind(node))
 		return "", false
 	}
 	if node.Value == "" || strings.ContainsFunc(node.Value, unicode.IsControl) {
-		p.bad(node, "this must be a text of one line, and is %q", shown(node.Value))
+		p.problem(node, "this must be a text of one line, and is %q", quotable(node.Value))
 		return "", false
 	}
 	return node.Value, true
@@ -174,7 +174,7 @@ func (p *parser) text(node *yaml.Node) (string, bool) {
 func (p *parser) oneOf(node *yaml.Node, words ...string) (string, bool) {
 	text, ok := p.text(node)
 	if ok && !slices.Contains(words, text) {
-		p.bad(node, "%q is none of %s", shown(text), strings.Join(words, ", "))
+		p.problem(node, "%q is none of %s", quotable(text), strings.Join(words, ", "))
 		return "", false
 	}
 	return text, ok
@@ -196,7 +196,7 @@ func (p *parser) integer(node *yaml.Node, least, most int) *int {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < least || n > most {
-		p.bad(node, "%q is not a number from %d to %d", shown(text), least, most)
+		p.problem(node, "%q is not a number from %d to %d", quotable(text), least, most)
 		return nil
 	}
 	return &n
@@ -213,7 +213,7 @@ func (p *parser) address(node *yaml.Node) *netip.Addr {
 	}
 	addr, err := netip.ParseAddr(text)
 	if err != nil || addr.IsMulticast() {
-		p.bad(node, "%q is not an IP address to listen on (the port is a key of its own)", shown(text))
+		p.problem(node, "%q is not an IP address to listen on (the port is a key of its own)", quotable(text))
 		return nil
 	}
 	addr = addr.Unmap()
@@ -228,7 +228,7 @@ func (p *parser) namespace(node *yaml.Node) *string {
 		return nil
 	}
 	if !namespaceName.MatchString(text) {
-		p.bad(node, "%q cannot be the name of a namespace", shown(text))
+		p.problem(node, "%q cannot be the name of a namespace", quotable(text))
 		return nil
 	}
 	return &text
@@ -242,7 +242,7 @@ func (p *parser) domain(node *yaml.Node) *string {
 		return nil
 	}
 	if !domainName.MatchString(text) || len(text) > 253 {
-		p.bad(node, "%q cannot be a domain", shown(text))
+		p.problem(node, "%q cannot be a domain", quotable(text))
 		return nil
 	}
 	return &text
@@ -263,7 +263,7 @@ func (p *parser) namespaces(node *yaml.Node) *[]string {
 var userInURL = regexp.MustCompile(`://\S*@`)
 
 // shown is what a file says as a problem may repeat it: one line, not too long, and no URL's user and password.
-func shown(text string) string {
+func quotable(text string) string {
 	const most = 60
 	text = userInURL.ReplaceAllString(safetext.Clean(text), "://…@")
 	if runes := []rune(text); len(runes) > most {

@@ -32,7 +32,7 @@ func TestNobodyWaitsForAChangeUnderWay(t *testing.T) {
 	}()
 	select {
 	case <-asked:
-	case <-time.After(lockWait / 2):
+	case <-time.After(lockTimeout / 2):
 		t.Error("a question waits for the change")
 	}
 	release()

@@ -14,8 +14,8 @@ import (
 	"fairlead/app/ownfile"
 )
 
-// lockWait bounds how long a change waits for other processes, whose changes take milliseconds.
-const lockWait = 10 * time.Second
+// lockTimeout bounds how long a change waits for other processes, whose changes take milliseconds.
+const lockTimeout = 10 * time.Second
 
 // Lock makes this process the user's one tray: ok is false if another one is it already. The lock is a file in the XDG runtime
 // directory or, where there is none, in dir. It ends with release or with the process, however that ends.
@@ -53,7 +53,7 @@ func runtimeDir(dir string) (string, error) {
 
 // lockState waits its turn among the processes that change the state in dir.
 func lockState(dir string) (release func(), err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
+	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
 	defer cancel()
 	lock := newLock(filepath.Join(dir, fileName+".lock"))
 	if _, err := lock.TryLockContext(ctx, 5*time.Millisecond); err != nil {

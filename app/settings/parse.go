@@ -47,7 +47,7 @@ func (p Problems) Error() string {
 func Parse(text []byte, file string) (Config, error) {
 	p := &parser{file: file}
 	if len(text) > maxConfig {
-		return Config{}, p.whole("larger than %d KiB", maxConfig>>10)
+		return Config{}, p.fileProblem("larger than %d KiB", maxConfig>>10)
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var document yaml.Node
@@ -57,7 +57,7 @@ func Parse(text []byte, file string) (Config, error) {
 		return Config{}, p.syntax(err)
 	}
 	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return Config{}, p.whole("more than one document: there must be no line of ---")
+		return Config{}, p.fileProblem("more than one document: there must be no line of ---")
 	}
 	c := p.config(document.Content[0])
 	p.checkPorts(c)
@@ -81,7 +81,7 @@ func (p *parser) syntax(err error) error {
 	if before, _, ok := strings.Cut(text, "unknown anchor "); ok {
 		text = before + "an alias (*) of an anchor (&) that is not there: a text that begins so needs quotes" // which may be a password
 	}
-	text = shown(text)
+	text = quotable(text)
 	if strings.Contains(text, "cannot start any token") {
 		text += " (perhaps a tab: YAML is indented with spaces)"
 	}
@@ -96,11 +96,11 @@ type parser struct {
 	secrets    bool // what is being read may be a secret, its keys as well
 }
 
-func (p *parser) whole(format string, args ...any) error {
+func (p *parser) fileProblem(format string, args ...any) error {
 	return Problems{{p.file, 0, fmt.Sprintf(format, args...)}}
 }
 
-func (p *parser) bad(node *yaml.Node, format string, args ...any) {
+func (p *parser) problem(node *yaml.Node, format string, args ...any) {
 	p.problems = append(p.problems, Problem{p.file, node.Line, fmt.Sprintf(format, args...)})
 }
 
@@ -144,10 +144,10 @@ func (p *parser) contexts(node *yaml.Node) []block {
 	var blocks []block
 	p.pairs(node, func(key, value *yaml.Node) {
 		if key.Value == "" {
-			p.bad(key, "a context without a name")
+			p.problem(key, "a context without a name")
 			return
 		}
-		options := p.options(value, shown(key.Value), !isGlob(key.Value))
+		options := p.options(value, quotable(key.Value), !isGlob(key.Value))
 		blocks = append(blocks, block{key.Value, key.Line, options})
 	})
 	return blocks
@@ -173,7 +173,7 @@ func (p *parser) options(node *yaml.Node, where string, one bool) Options {
 	p.fields(node, where, []field{
 		{"port", func(n *yaml.Node) {
 			if o.Port, o.portLine = p.integer(n, 1, lastPort), n.Line; !one {
-				p.bad(n, "a port is one context's: it can stand below a full name only")
+				p.problem(n, "a port is one context's: it can stand below a full name only")
 			}
 		}},
 		{"listen", func(n *yaml.Node) { o.Listen, o.listenLine = p.address(n), n.Line }},
@@ -229,7 +229,7 @@ func (p *parser) password(node *yaml.Node) *Password {
 	case node.Value == "true" || node.Value == "false":
 		return &Password{Wanted: node.Value == "true"}
 	default:
-		p.bad(node, "a password is true, false, or a user and a password: {user: me, password: something}")
+		p.problem(node, "a password is true, false, or a user and a password: {user: me, password: something}")
 		return nil
 	}
 	p.secrets = true
@@ -240,7 +240,7 @@ func (p *parser) password(node *yaml.Node) *Password {
 		{"password", func(n *yaml.Node) { given.Password = p.secret(n) }},
 	})
 	if given.User == "" || given.Password == "" {
-		p.bad(node, "a password takes both a user and a password, or is true to have both made up")
+		p.problem(node, "a password takes both a user and a password, or is true to have both made up")
 	}
 	return &given
 }
@@ -253,11 +253,11 @@ func (p *parser) secret(node *yaml.Node) string {
 	node = resolved(node)
 	switch {
 	case node.Kind != yaml.ScalarNode:
-		p.bad(node, "this must be a text")
+		p.problem(node, "this must be a text")
 	case len(node.Value) > maxSecret:
-		p.bad(node, "this is longer than %d bytes, which SOCKS5 cannot carry", maxSecret)
+		p.problem(node, "this is longer than %d bytes, which SOCKS5 cannot carry", maxSecret)
 	case strings.ContainsFunc(node.Value, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		p.bad(node, "this has characters that cannot be typed")
+		p.problem(node, "this has characters that cannot be typed")
 	default:
 		return node.Value
 	}
@@ -269,7 +269,7 @@ func (p *parser) tls(node *yaml.Node) *TLS {
 	file := func(path *string) func(*yaml.Node) { return func(n *yaml.Node) { *path, _ = p.path(n) } }
 	p.fields(node, "tls", []field{{"cert", file(&t.Cert)}, {"key", file(&t.Key)}, {"client-ca", file(&t.ClientCA)}})
 	if t.Cert == "" || t.Key == "" || t.ClientCA == "" {
-		p.bad(node, "tls takes three files: cert, key and client-ca, since it lets in only clients with a certificate")
+		p.problem(node, "tls takes three files: cert, key and client-ca, since it lets in only clients with a certificate")
 	}
 	p.references = append(p.references, Reference{Line: node.Line, TLS: &t})
 	return &t
@@ -285,7 +285,7 @@ func (p *parser) checkPorts(c Config) {
 		if other, twice := given[*b.options.Port]; twice {
 			p.problems = append(p.problems, Problem{p.file, b.options.portLine, fmt.Sprintf(
 				"port %d of %s is the one of %s already (line %d)",
-				*b.options.Port, shown(b.pattern), shown(other.pattern), other.options.portLine)})
+				*b.options.Port, quotable(b.pattern), quotable(other.pattern), other.options.portLine)})
 		}
 		given[*b.options.Port] = b
 	}
@@ -302,7 +302,7 @@ func (p *parser) checkListen(c Config) {
 	}
 	check("defaults", c.defaults)
 	for _, b := range c.contexts {
-		check(shown(b.pattern), b.options)
+		check(quotable(b.pattern), b.options)
 	}
 }
 
@@ -320,7 +320,7 @@ func (p *parser) path(node *yaml.Node) (string, bool) {
 	if rest, home := strings.CutPrefix(path, "~/"); home {
 		dir, err := homeDir()
 		if err != nil {
-			p.bad(node, "the home directory is not known: write the path in full")
+			p.problem(node, "the home directory is not known: write the path in full")
 			return "", false
 		}
 		return filepath.Join(dir, rest), true
@@ -338,7 +338,7 @@ func (p *parser) duration(node *yaml.Node) *time.Duration {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 || d > 10*365*24*time.Hour {
-		p.bad(node, "%q is not a time like 30s, 10m or 8h", shown(text))
+		p.problem(node, "%q is not a time like 30s, 10m or 8h", quotable(text))
 		return nil
 	}
 	return &d
@@ -356,7 +356,7 @@ func (p *parser) prefixes(node *yaml.Node) *[]netip.Prefix {
 			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 		}
 		if err != nil {
-			p.bad(n, "%q is not a range of addresses like 10.0.0.0/8", shown(text))
+			p.problem(n, "%q is not a range of addresses like 10.0.0.0/8", quotable(text))
 			return
 		}
 		prefixes = append(prefixes, prefix.Masked())

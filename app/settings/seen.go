@@ -37,7 +37,7 @@ func (s *Settings) SetSeen(name string, seen Seen) error {
 	}
 	now := s.store.remembered(name)
 	before := now
-	now.Ranges, now.Namespaces = fitting(texts), fitting(seen.Namespaces)
+	now.Ranges, now.Namespaces = joinFitting(texts), joinFitting(seen.Namespaces)
 	if now == before {
 		return nil
 	}
@@ -45,7 +45,7 @@ func (s *Settings) SetSeen(name string, seen Seen) error {
 }
 
 // fitting joins as many words as may be remembered.
-func fitting(words []string) string {
+func joinFitting(words []string) string {
 	length := 0
 	for i, word := range words {
 		if length += len(word) + 1; length > maxSeen {

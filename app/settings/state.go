@@ -120,7 +120,7 @@ func (s *Store) update(change func(*state) error) error {
 	before, err := read(path)
 	var damaged error
 	if errors.Is(err, errNotUnderstood) {
-		if damaged, err = keepAside(path, err); err != nil {
+		if damaged, err = setAside(path, err); err != nil {
 			return err
 		}
 		before = state{} // so that what is known is written anew
@@ -232,7 +232,7 @@ func (s state) freePort(reserved map[int]string) (int, error) {
 }
 
 // keepAside renames a damaged file, never over another one.
-func keepAside(path string, why error) (damaged, err error) {
+func setAside(path string, why error) (damaged, err error) {
 	kept := path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000Z")
 	for n := 2; ; n++ {
 		if _, err := os.Lstat(kept); errors.Is(err, fs.ErrNotExist) {
