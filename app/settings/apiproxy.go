@@ -15,14 +15,14 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// APIProxy is the forward proxy on the way to a context's API server. The zero value leaves it to the kubeconfig's proxy-url
-// and to the environment; one of the fields at most is set.
+// APIProxy is the forward proxy on the way to a context's API server. The zero value stands for the kubeconfig's
+// proxy-url and the environment. At most one of the fields is set.
 type APIProxy struct {
 	None bool     // no proxy at all
-	URL  *url.URL // the proxy, whose user and password are secret; nil for none
+	URL  *url.URL // the proxy, with a secret user and password; may be nil
 }
 
-// String returns the setting without a user and a password.
+// String returns the setting without user and password.
 func (a APIProxy) String() string {
 	switch {
 	case a.None:
@@ -37,7 +37,8 @@ func (a APIProxy) String() string {
 	return strings.Replace(masked.String(), masked.User.String(), "…", 1)
 }
 
-// Fingerprint differs for settings that differ, in their passwords as well, of which it reveals nothing.
+// Fingerprint returns a text that is different for different settings, including their passwords, but does not reveal a
+// password.
 func (a APIProxy) Fingerprint() string {
 	text := a.String()
 	if a.URL != nil {
@@ -47,7 +48,7 @@ func (a APIProxy) Fingerprint() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// at reports whether the proxy is the one that listens at an address, as far as its URL tells.
+// at reports whether the proxy listens at an address, as far as its URL shows.
 func (a APIProxy) at(address netip.AddrPort) bool {
 	if a.URL == nil || a.URL.Port() != strconv.Itoa(int(address.Port())) {
 		return false
@@ -60,13 +61,14 @@ func (a APIProxy) at(address netip.AddrPort) bool {
 	return err == nil && (ip.Unmap() == address.Addr() || address.Addr().IsUnspecified() && ip.IsLoopback())
 }
 
-// apiProxySchemes are the kinds of forward proxies on the way to an API server.
+// apiProxySchemes are the URL schemes of forward proxies on the way to an API server.
 var apiProxySchemes = []string{"http", "https", "socks5", "socks5h"}
 
-// maxProxyURL bounds the URL of a forward proxy, in bytes.
+// maxProxyURL bounds the length of a forward proxy's URL, in bytes.
 const maxProxyURL = 2 << 10
 
-// apiProxy is auto, none, or the URL of a forward proxy. No problem repeats it, for there may be a password in it.
+// apiProxy parses auto, none, or the URL of a forward proxy. No problem repeats the value, because it may contain a
+// password.
 func (p *parser) apiProxy(node *yaml.Node) *APIProxy {
 	const want = "an api-proxy is auto, none, or a URL that begins with http://, https://, socks5:// or socks5h://"
 	if node.Kind != yaml.ScalarNode {
@@ -92,14 +94,15 @@ func (p *parser) apiProxy(node *yaml.Node) *APIProxy {
 	return &APIProxy{URL: via}
 }
 
-// proxyURL reads a URL of one of the schemes. The error continues a sentence about the URL, and repeats nothing of it.
+// proxyURL parses a URL with one of the schemes. The text of the error continues a sentence about the URL, and repeats
+// nothing of it.
 func proxyURL(text string) (*url.URL, error) {
 	if len(text) > maxProxyURL {
 		return nil, fmt.Errorf("is longer than %d bytes", maxProxyURL)
 	}
 	via, err := url.Parse(text)
 	if err != nil {
-		return nil, errors.New("cannot be read: after the scheme it takes USER:PASSWORD@ if need be, and HOST:PORT; in a user and a password, %40 stands for @, %3A for : and %2F for /")
+		return nil, errors.New("cannot be read: after the scheme it takes an optional USER:PASSWORD@, and HOST:PORT; in a user and a password, %40 stands for @, %3A for : and %2F for /")
 	}
 	port := via.Port()
 	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) {
@@ -109,7 +112,7 @@ func proxyURL(text string) (*url.URL, error) {
 	case via.Hostname() == "":
 		return nil, errors.New("names no host")
 	case strings.Trim(via.Path, "/") != "" || via.RawQuery != "" || via.ForceQuery || via.Fragment != "":
-		return nil, errors.New("has something behind the host and the port, where nothing is wanted; in a user and a password, %3F stands for ? and %23 for #")
+		return nil, errors.New("has something after the host and the port; in a user and a password, %3F stands for ? and %23 for #")
 	}
 	user := via.User.Username()
 	password, _ := via.User.Password()

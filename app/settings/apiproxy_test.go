@@ -35,7 +35,7 @@ contexts:
 	}
 }
 
-// However a context's settings are printed, the password is not among them.
+// The password does not appear in any way of printing a context's settings.
 func TestAnAPIProxyIsPrintedWithoutItsPassword(t *testing.T) {
 	e := config(t, "defaults: {api-proxy: \"http://me:hunter2@proxy.example:3128\"}").context("a", contextState{})
 	for _, format := range []string{"%v", "%+v", "%s"} {

@@ -7,24 +7,24 @@ import (
 	"time"
 )
 
-// Config is what the user's file says; config.yaml in the XDG configuration directory. Its zero value is an empty file, which is as
-// good as none. Parse makes it, and it is not changed after that.
+// Config is the content of the user's file, config.yaml in the XDG configuration directory. The zero value is an empty
+// file, which is equal to none. Parse returns a Config, and it is not modified after that.
 type Config struct {
 	defaults Options
 	contexts []block
 
-	productionNames []string // nil: the defaults
+	productionNames []string // nil for the defaults
 	notifications   map[Notification]bool
-	LoginShell      LoginShell // how the environment of the user's login shell is had
-	Browser         string     // the browser's name or path; empty: the first one found
-	Kubeconfig      []string   // the files to read in place of KUBECONFIG and ~/.kube/config; empty: those
+	LoginShell      LoginShell // whether to read the environment of the user's login shell
+	Browser         string     // the browser's name or path; empty for the first one found
+	Kubeconfig      []string   // files that replace KUBECONFIG and ~/.kube/config; empty for those
 	references      []Reference
 
-	at    map[string]netip.AddrPort // where contexts listen in place of what stands here, by name
-	there map[string]bool           // the contexts that there are
+	at    map[string]netip.AddrPort // by context, overrides of the listen address
+	there map[string]bool           // the contexts that exist
 }
 
-// A Reference is something outside the file that it names. One of the fields behind Line is set.
+// A Reference is a file, browser or context that the user's file names. One of the fields after Line is set.
 type Reference struct {
 	Line       int
 	TLS        *TLS
@@ -32,14 +32,14 @@ type Reference struct {
 	Kubeconfig string
 }
 
-// A block is the options that the file gives to one context, or to those whose names match.
+// A block contains the options for one context, or for those whose names match.
 type block struct {
 	pattern string
 	line    int
 	options Options
 }
 
-// Options are the settings a context can have. What is nil was not written.
+// Options are the settings of a context. Those that were not written are nil.
 type Options struct {
 	Port              *int
 	Listen            *netip.Addr
@@ -65,10 +65,10 @@ type Options struct {
 	SessionsPerPod     *int
 	SessionsPerContext *int
 
-	portLine, listenLine int // where these stand, for problems that are found later
+	portLine, listenLine int // lines of port and listen, for problems found later
 }
 
-// Outside is the route of hosts that are not the cluster's.
+// Outside is the route of hosts outside the cluster.
 type Outside string
 
 // The routes for hosts outside.
@@ -77,46 +77,47 @@ const (
 	Refuse Outside = "refuse" // not at all
 )
 
-// CrossSite is what becomes of requests that pages of other origins make to the cluster's Services.
+// CrossSite is how requests from pages of other origins to the cluster's Services are treated.
 type CrossSite string
 
-// What can become of them.
+// The values of CrossSite.
 const (
 	AllowCrossSite  CrossSite = "allow"
 	RefuseCrossSite CrossSite = "refuse"
 )
 
-// Password says whether clients must give one.
+// Password is whether clients need a password, and which.
 type Password struct {
 	Wanted   bool
-	User     string // empty: made up, and kept in the state
+	User     string // if empty, both are generated and kept in the state
 	Password string
 }
 
-// TLS is a listener that takes TLS beside plain text, and wants a certificate of its clients. All three are paths.
+// TLS configures a listener that accepts TLS as well as plain text, and requires a certificate of its clients. All
+// three are paths.
 type TLS struct {
-	Cert, Key string // the listener's own
-	ClientCA  string // who must have signed the clients' certificates
+	Cert, Key string // of the listener
+	ClientCA  string // the authority of the clients' certificates
 }
 
-// LoginShell says whether the environment of the user's login shell is taken over.
+// LoginShell is whether the environment of the user's login shell is applied.
 type LoginShell string
 
-// The answers to login-shell. Empty is LoginShellAuto.
+// The values of login-shell. Empty means LoginShellAuto.
 const (
-	LoginShellAuto  LoginShell = "auto" // where the program was not started from a terminal
+	LoginShellAuto  LoginShell = "auto" // if the program was not started from a terminal
 	LoginShellYes   LoginShell = "true"
 	LoginShellNever LoginShell = "false"
 )
 
-// A Notification is a kind of notification that can be turned off by itself.
+// A Notification is a kind of notification that can be turned off.
 type Notification string
 
 // The kinds of notifications.
 const (
-	NotifyDials    Notification = "dials"    // a connection that could not be made
+	NotifyDials    Notification = "dials"    // a connection that failed
 	NotifyContexts Notification = "contexts" // a context that failed, or came back
-	NotifyLogins   Notification = "logins"   // a login that is needed
+	NotifyLogins   Notification = "logins"   // a login is needed
 	NotifyPorts    Notification = "ports"    // another program on a context's port
 )
 
@@ -125,7 +126,7 @@ func Notifications() []Notification {
 	return []Notification{NotifyDials, NotifyContexts, NotifyLogins, NotifyPorts}
 }
 
-// merge lays newer options over older ones.
+// merge returns o with the options of newer on top.
 func (o Options) merge(newer Options) Options {
 	overlay(&o.Port, newer.Port)
 	overlay(&o.Listen, newer.Listen)
@@ -158,8 +159,8 @@ func overlay[T any](older **T, newer *T) {
 	}
 }
 
-// options are what the file says of one context: the defaults, then each block that matches in the file's order, then the one with its
-// very name, then where ListenAt has it. Later ones win.
+// options returns what the file says about a context: the defaults, then each matching block in order, then the block
+// with its exact name, then the address of ListenAt. Later ones win.
 func (c Config) options(name string) Options {
 	merged := c.defaults
 	for _, b := range c.contexts {
@@ -179,7 +180,7 @@ func (c Config) options(name string) Options {
 	return merged
 }
 
-// ports are the ports that the file gives away, with the contexts that have them.
+// ports returns the ports in the file, with the contexts that have them.
 func (c Config) ports() map[int]string {
 	ports := map[int]string{}
 	for _, b := range c.contexts {
@@ -190,8 +191,8 @@ func (c Config) ports() map[int]string {
 	return ports
 }
 
-// claimant returns the context to which the file gives a port that name would have, or "". A context that is not there, as one whose
-// name is misspelt, takes no port from another.
+// claimant returns the context that has a port in the file if name has another one's, or "". A context that does not
+// exist, such as one with a misspelt name, takes no port from another.
 func (c Config) claimant(port int, name string) string {
 	for _, b := range c.contexts {
 		if b.options.Port != nil && *b.options.Port == port && b.pattern != name && c.there[b.pattern] {
@@ -201,13 +202,14 @@ func (c Config) claimant(port int, name string) string {
 	return ""
 }
 
-// defaultProductionNames finds prod in a name, but not where it stands for something else.
+// defaultProductionNames match names that contain prod, except where it means something else.
 var defaultProductionNames = []string{
 	"*prod*", "!*product*", "*production*",
 	"!*nonprod*", "!*non-prod*", "!*non_prod*", "!*preprod*", "!*pre-prod*", "!*pre_prod*",
 }
 
-// production tells by its name whether a context is one of production. The last pattern that matches decides; case does not matter.
+// production reports whether a context's name marks it as a production one. The last matching pattern decides. Case is
+// ignored.
 func (c Config) production(name string) bool {
 	patterns := c.productionNames
 	if patterns == nil {
@@ -225,8 +227,9 @@ func (c Config) production(name string) bool {
 
 func isGlob(pattern string) bool { return strings.ContainsAny(pattern, "*?") }
 
-// match tells whether name matches a pattern, in which * stands for any text and ? for one character. Unlike path.Match it has no
-// other signs, and * stands for slashes, too: names of contexts have all of them.
+// match reports whether name matches a pattern, in which * stands for any text and ? for one character. Unlike
+// path.Match it has no other special characters, and * also matches slashes, because names of contexts contain all of
+// these.
 func match(pattern, name string) bool {
 	p, n := []rune(pattern), []rune(name)
 	i, j, star, mark := 0, 0, -1, 0

@@ -9,68 +9,70 @@ import (
 	"time"
 )
 
-// Context is what holds for one context: the user's file and what was chosen in the menu, taken together.
+// Context is the effective settings of one context: the user's file combined with the choices from the menu.
 type Context struct {
 	Name              string
-	Port              int // 0 where none is given yet; Prepare gives one
+	Port              int // 0 if none is assigned yet; Prepare assigns one
 	Listen            netip.Addr
 	Outside           Outside
-	ForwardUnresolved bool           // a forward proxy on this machine is given names that do not resolve here
-	CrossSite         CrossSite      // whether pages of other origins may ask the cluster's Services
-	Namespace         string         // for names that carry none; empty: the kubeconfig's
-	HostNetwork       bool           // Pods on their node's network may be reached
-	Addresses         []netip.Prefix // the cluster's, besides those found out
-	ClusterDomain     string         // the domain of the cluster's names, where it is not cluster.local
-	Namespaces        []string       // those whose Services may have names that other networks have, too
-	Password          bool           // clients must give the Credentials
-	Credentials       Credentials    // empty where none are wanted, or none are made up yet; Prepare makes them up
-	TLS               *TLS           // nil: no TLS on the port
-	RequireTLS        bool           // clients without TLS are turned away, for they show nothing else
-	OtherUsers        bool           // other users of this machine are let in
+	ForwardUnresolved bool           // names that do not resolve here may be sent to a forward proxy on this machine
+	CrossSite         CrossSite      // whether pages of other origins may send requests to the cluster's Services
+	Namespace         string         // for names without one; empty for the kubeconfig's
+	HostNetwork       bool           // Pods in their node's network can be reached
+	Addresses         []netip.Prefix // of the cluster, in addition to those found
+	ClusterDomain     string         // the cluster's DNS domain, if it is not cluster.local
+	Namespaces        []string       // namespaces whose Services may have names that also exist outside
+	Password          bool           // clients need the Credentials
+	Credentials       Credentials    // empty if none are needed or generated yet; Prepare generates them
+	TLS               *TLS           // nil for no TLS on the port
+	RequireTLS        bool           // clients without TLS are refused, because there is no password
+	OtherUsers        bool           // other users of this machine may connect
 	Production        bool
-	AutoOff           time.Duration // 0: it stays on
-	Carrier           string        // "spdy" or "websocket"; empty: what works
+	AutoOff           time.Duration // 0 means never
+	Carrier           string        // "spdy" or "websocket"; empty for the one that works
 	APIProxy          APIProxy
 	Limits            Limits
 	Used              time.Time // when it was last switched on; zero if never
 
-	// Displaced is the port that it has had and will have again, while the user's file gives it to the context Claimant; 0: none is.
+	// Displaced is the context's own port while the user's file assigns that port to the context Claimant; otherwise 0.
+	// The context gets it back later.
 	Displaced int
 	Claimant  string
 
-	fixed bool // the port is the file's
-	lost  bool // the port it had is now another's, and it has none yet
+	fixed bool // the file assigns the port
+	lost  bool // its port is now another context's, and it has no new one yet
 
-	// Problem is why its proxy must not start with these settings, in one sentence; empty if it can.
+	// Problem is why the proxy must not start with these settings, in one sentence; empty if it may.
 	Problem string
 }
 
-// Limits bound what the clients of one context can take.
+// Limits bound what the clients of one context can use.
 type Limits struct {
-	Connections        int           // clients at a time
+	Connections        int           // simultaneous clients
 	Handshake          time.Duration // from the connection to a complete request
-	Idle               time.Duration // without a byte until a connection is ended; 0: never
+	Idle               time.Duration // time without a byte after which a connection is closed; 0 means never
 	SessionsPerPod     int
 	SessionsPerContext int
 }
 
-// Credentials are what clients give where a password is wanted.
+// Credentials are the user and password that clients need.
 type Credentials struct{ User, Password string }
 
-// Address is host:port, with port 0 where none is given yet.
+// Address returns host:port, with port 0 if none is assigned yet.
 func (c Context) Address() string {
 	return netip.AddrPortFrom(c.Listen, uint16(c.Port)).String()
 }
 
-// Exposed tells whether other machines can reach the address.
+// Exposed reports whether other machines can reach the address.
 func (c Context) Exposed() bool { return !c.Listen.IsLoopback() }
 
-// Fingerprint differs when something differs that a running proxy must take up. It reveals nothing of a password.
+// Fingerprint returns a text that changes when something changes that a running proxy must apply. It does not reveal a
+// password.
 func (c Context) Fingerprint() string {
-	// What the model itself looks after is no concern of the proxy.
+	// These are the model's business, not the proxy's.
 	c.Production, c.AutoOff, c.Used = false, 0, time.Time{}
 	if !c.fixed {
-		c.Port = 0 // which is given once, and stays
+		c.Port = 0 // it is assigned once, and stays
 	}
 	var tls TLS
 	if c.TLS != nil {
@@ -81,16 +83,16 @@ func (c Context) Fingerprint() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// What holds where nobody says anything.
+// The defaults.
 var (
 	loopback      = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	defaultLimits = Limits{Connections: 1024, Handshake: 15 * time.Second, SessionsPerPod: 32, SessionsPerContext: 128}
 )
 
-// madeUpUser is the user's name where the password is made up.
+// madeUpUser is the user's name if the password is generated.
 const madeUpUser = "fairlead"
 
-// context is what holds for a context with these options of the file and this memory.
+// context returns the effective settings of a context, with options from the file and with this state.
 func (c Config) context(name string, now contextState) Context {
 	o := c.options(name)
 	e := Context{
@@ -140,12 +142,12 @@ func (c Config) context(name string, now contextState) Context {
 	return e
 }
 
-// admit says who is let in.
+// setAccess sets who may connect.
 func (c *Context) setAccess(given *Password, now contextState) {
 	written := given != nil && given.Wanted
 	c.Password = now.WantsOne.pick(strconv.FormatBool(written)) == "true"
 	if c.Exposed() && c.TLS == nil {
-		c.Password = c.Password || written // what the file wants for a network, no click takes away
+		c.Password = c.Password || written // a click cannot remove a password that the file requires for other machines
 	}
 	c.RequireTLS = c.Exposed() && c.TLS != nil && !c.Password
 	if c.Exposed() && c.TLS == nil && !c.Password {

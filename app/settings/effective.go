@@ -21,8 +21,8 @@ import (
 	"fairlead/app/ownfile"
 )
 
-// ConfigFile is the user's file: fairlead/config.yaml in the XDG configuration directory (its equivalent on macOS and Windows). It
-// need not exist.
+// ConfigFile returns the path of the user's file: fairlead/config.yaml in the XDG configuration directory (its
+// equivalent on macOS and Windows). The file need not exist.
 func ConfigFile() (string, error) {
 	if !filepath.IsAbs(xdg.ConfigHome) {
 		return "", errors.New("find the settings: neither XDG_CONFIG_HOME nor the home directory is known")
@@ -30,29 +30,30 @@ func ConfigFile() (string, error) {
 	return filepath.Join(xdg.ConfigHome, "fairlead", "config.yaml"), nil
 }
 
-// goodName is, in the state directory, the last text of the user's file in which nothing was wrong.
+// goodName is the file in the state directory with the last valid text of the user's file.
 const goodName = "config.good.yaml"
 
-// Settings are the user's file and the program's state, taken together. Its methods may be called by any goroutine. Those that remember
-// something return a *DamagedError when they did, in a state file that was damaged and is written anew.
+// Settings combines the user's file and the program's state. Its methods may be called by any goroutine. Methods that
+// save something return a *DamagedError if they saved it but the state file was damaged and had to be replaced.
 type Settings struct {
 	store *Store
 	file  string
 
-	mutex           sync.Mutex // guards what follows
+	mutex           sync.Mutex // guards the fields below
 	text            []byte     // as last read
 	missing         bool
 	config          Config
 	problem         error
 	readable        bool                      // by other users of this machine
-	unread          bool                      // it could not be read
-	good            []byte                    // what config was made of; nil: nothing
-	mayLackPassword bool                      // a password may be wanted that config does not have, for the file as it is cannot be understood
-	at              map[string]netip.AddrPort // by context, in place of the file's
-	there           map[string]bool           // the contexts that there are, or were since the program began
+	unread          bool                      // the file could not be read
+	good            []byte                    // the text of config; nil if there is none
+	mayLackPassword bool                      // the invalid file may require a password that config lacks
+	at              map[string]netip.AddrPort // by context, overrides of the file's addresses
+	there           map[string]bool           // the contexts that exist, or did since the program started
 }
 
-// Load reads the user's file, or takes what it last said rightly; Problem says so then. store is the state it is taken together with.
+// Load reads the user's file, or uses its last valid text if it is invalid now, which Problem then reports. store is
+// the state that it is combined with.
 func Load(store *Store, file string) *Settings {
 	s := &Settings{store: store, file: file, missing: true}
 	s.Reload()
@@ -60,7 +61,7 @@ func Load(store *Store, file string) *Settings {
 	return s
 }
 
-// fallBack takes what the user's file last said rightly, from the copy in dir, if it is wrong now.
+// fallBack uses the last valid text of the user's file, from the copy in dir, if the file is invalid now.
 func (s *Settings) fallBack(dir string) {
 	if s.problem == nil || dir == "" {
 		return
@@ -73,12 +74,12 @@ func (s *Settings) fallBack(dir string) {
 	}
 }
 
-// asksForMore reports whether text, in which something is wrong, may want a password that good does not.
+// mayNeedPassword reports whether text, which is invalid, may require a password that good does not.
 func mayNeedPassword(text, good []byte) bool {
 	return len(text) > maxConfig || !slices.Equal(passwordLines(text), passwordLines(good))
 }
 
-// passwordLines returns the lines about a password that is wanted.
+// passwordLines returns the lines that set a password.
 func passwordLines(text []byte) []string {
 	var about []string
 	for line := range strings.Lines(string(text)) {
@@ -91,8 +92,8 @@ func passwordLines(text []byte) []string {
 	return about
 }
 
-// Peek reads the state in dir and the user's file to be looked at: nothing on disk is changed, a directory need not be there, and a
-// state that cannot be read is empty. Neither Prepare nor what remembers something may be called on it.
+// Peek reads the state in dir and the user's file without changing anything on disk. The directory need not exist, and
+// a state that cannot be read is empty. Prepare, and methods that save something, must not be called on the result.
 func Peek(dir, file string) *Settings {
 	s := &Settings{store: &Store{last: state{}.clone()}, file: file, missing: true}
 	if now, err := read(filepath.Join(dir, fileName)); err == nil && dir != "" {
@@ -103,20 +104,21 @@ func Peek(dir, file string) *Settings {
 	return s
 }
 
-// Reload reads the user's file anew, and tells whether something about it differs: what it says, or what is wrong with it. While
-// something is wrong, what it last said rightly stays in force.
+// Reload reads the user's file again, and reports whether its content or its problems have changed. While the file is
+// invalid, its last valid content stays in force.
 func (s *Settings) Reload() bool {
 	text, err := readBounded(s.file)
 	good, changed := s.setText(text, err)
 	changed = s.setReadable(readableByOthers(s.file)) || changed
 	if good && s.store.dir != "" {
-		// A copy that cannot be written is missed only when the file breaks, and the state's own writing tells of the disk.
+		// If the copy cannot be written, that only matters when the file becomes invalid, and writes of the state
+		// report errors of the disk.
 		_ = replace(filepath.Join(s.store.dir, goodName), text)
 	}
 	return changed
 }
 
-// takeMode notes whether other users can read the file, and reports whether that is a change.
+// setReadable records whether other users can read the file, and reports whether that is a change.
 func (s *Settings) setReadable(readable bool) (changed bool) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -125,8 +127,8 @@ func (s *Settings) setReadable(readable bool) (changed bool) {
 	return changed
 }
 
-// take makes what reading the user's file gave the settings. It reports whether that is a change, and one for which the
-// text is good.
+// setText applies the result of reading the user's file. It reports whether that is a change, and whether the text is
+// valid.
 func (s *Settings) setText(text []byte, err error) (good, changed bool) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -153,17 +155,18 @@ func (s *Settings) setText(text []byte, err error) (good, changed bool) {
 	return err == nil, true
 }
 
-// File is the path of the user's file.
+// File returns the path of the user's file.
 func (s *Settings) File() string { return s.file }
 
-// Problem is what is wrong with the user's file as it is now: Problems, or what kept it from being read. Nil if nothing is.
+// Problem returns what is wrong with the user's file now: Problems, or the error of reading it. It returns nil if
+// nothing is.
 func (s *Settings) Problem() error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	return s.problem
 }
 
-// Config is what the user's file says, or said when nothing was wrong in it.
+// Config returns the content of the user's file, or its last valid content.
 func (s *Settings) Config() Config {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -172,12 +175,13 @@ func (s *Settings) Config() Config {
 	return config
 }
 
-// Know tells which contexts there are. A port that the user's file gives to one of them is no other's; a port of a context that there
-// is not is only kept free. One that goes keeps its port while this program runs, for tools delete an entry to write it anew.
+// Know sets which contexts exist. A port that the user's file assigns to one of them is not assigned to another; the
+// port of a context that does not exist is only kept free. A context that disappears keeps its port while this program
+// runs, because tools delete an entry to write it again.
 func (s *Settings) Know(names iter.Seq[string]) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	there := map[string]bool{} // others may be reading the one there was
+	there := map[string]bool{} // other goroutines may be reading the old map
 	maps.Copy(there, s.there)
 	for name := range names {
 		there[name] = true
@@ -185,19 +189,19 @@ func (s *Settings) Know(names iter.Seq[string]) {
 	s.there = there
 }
 
-// ListenAt has a context listen at an address in place of the one that its settings give, while this program runs. Port 0 is any that
-// is free. Who is let in there is as if the file said it.
+// ListenAt makes a context listen at an address instead of the one in its settings, while this program runs. Port 0
+// stands for any free port. Who may connect is decided as if the file had this address.
 func (s *Settings) ListenAt(name string, at netip.AddrPort) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.at = maps.Clone(s.at) // others may be reading the one there was
+	s.at = maps.Clone(s.at) // other goroutines may be reading the old map
 	if s.at == nil {
 		s.at = map[string]netip.AddrPort{}
 	}
 	s.at[name] = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
-// Effective is what holds for a context now. It reads and writes no file.
+// Effective returns the effective settings of a context. It does not access files.
 func (s *Settings) Effective(name string) Context {
 	c := s.Config().context(name, s.store.remembered(name))
 	s.mutex.Lock()
@@ -208,7 +212,7 @@ func (s *Settings) Effective(name string) Context {
 	return c
 }
 
-// Prepare is Effective with the port and the password that a proxy needs: on first use they are given, and remembered.
+// Prepare returns Effective with the port and the password that a proxy needs. On first use it assigns and saves them.
 func (s *Settings) Prepare(name string) (Context, error) {
 	config := s.Config()
 	c := config.context(name, s.store.remembered(name))
@@ -225,12 +229,12 @@ func (s *Settings) Prepare(name string) (Context, error) {
 	return s.Effective(name), nil
 }
 
-// NewPassword makes up a password for a context's clients, in place of the one that was made up before.
+// NewPassword generates a new password for a context's clients, replacing the last one that was generated.
 func (s *Settings) NewPassword(name string) error {
 	return s.store.change(name, func(c *contextState) { c.Password = rand.Text() })
 }
 
-// SetNamespace remembers the namespace chosen for names that carry none; empty is the kubeconfig's.
+// SetNamespace saves the namespace for names without one; empty stands for the kubeconfig's.
 func (s *Settings) SetNamespace(name, namespace string) error {
 	if namespace != "" && !namespaceName.MatchString(namespace) {
 		return fmt.Errorf("%q cannot be the name of a namespace", quotable(namespace))
@@ -239,38 +243,38 @@ func (s *Settings) SetNamespace(name, namespace string) error {
 	return s.store.change(name, func(c *contextState) { c.Namespace = choose(namespace, written) })
 }
 
-// SetOutside remembers the route chosen for hosts outside the cluster.
+// SetOutside saves the route for hosts outside the cluster.
 func (s *Settings) SetOutside(name string, outside Outside) error {
 	if outside != Direct && outside != Refuse {
-		return fmt.Errorf("%q is no route for hosts outside", quotable(string(outside)))
+		return fmt.Errorf("%q is not a route for hosts outside", quotable(string(outside)))
 	}
 	written := string(s.written(name).Outside)
 	return s.store.change(name, func(c *contextState) { c.Outside = choose(string(outside), written) })
 }
 
-// SetProduction remembers whether a context was marked as one of production.
+// SetProduction saves whether a context was marked as a production one.
 func (s *Settings) SetProduction(name string, production bool) error {
 	written := strconv.FormatBool(s.written(name).Production)
 	return s.store.change(name, func(c *contextState) { c.Production = choose(strconv.FormatBool(production), written) })
 }
 
-// SetPassword remembers whether clients of a context are to give a password. Where the user's file wants one for a context that other
-// machines can reach, it stays wanted.
+// SetPassword saves whether clients of a context need a password. If the user's file requires one for a context that
+// other machines can reach, it stays required.
 func (s *Settings) SetPassword(name string, wanted bool) error {
 	written := strconv.FormatBool(s.written(name).Password)
 	return s.store.change(name, func(c *contextState) { c.WantsOne = choose(strconv.FormatBool(wanted), written) })
 }
 
-// written is what the user's file alone makes of a context.
+// written returns the settings of a context according to the user's file alone.
 func (s *Settings) written(name string) Context { return s.Config().context(name, contextState{}) }
 
-// Notifies tells whether notifications of a kind are on; all are unless someone turned them off.
+// Notifies reports whether notifications of a kind are on. All are on by default.
 func (s *Settings) Notifies(kind Notification) bool {
 	written := s.Config().notifies(kind)
 	return s.store.known().Notifications[kind].pick(strconv.FormatBool(written)) == "true"
 }
 
-// SetNotifies remembers whether notifications of a kind are wanted.
+// SetNotifies saves whether notifications of a kind are on.
 func (s *Settings) SetNotifies(kind Notification, on bool) error {
 	written := s.Config().notifies(kind)
 	return s.store.update(func(now *state) error {
@@ -287,7 +291,7 @@ func (c Config) notifies(kind Notification) bool {
 	return on || !written
 }
 
-// readBounded reads a file of the size that config.yaml may have, and one byte more if it is larger.
+// readBounded reads a file up to the maximum size of config.yaml, plus one byte if it is larger.
 func readBounded(path string) ([]byte, error) {
 	file, err := ownfile.Open(path)
 	if err != nil {
@@ -301,8 +305,8 @@ func readBounded(path string) ([]byte, error) {
 	return text, nil
 }
 
-// Check returns what is wrong with what the user's file names outside itself, each as a Problem, in the file's order. wrong
-// looks at one thing, and returns nil when it can be used.
+// Check calls wrong for each thing outside the file that the user's file names, and returns its errors, each as a
+// Problem, in the file's order. wrong returns nil if the thing can be used.
 func (s *Settings) Check(wrong func(Reference) error) []Problem {
 	var problems []Problem
 	for _, r := range s.Config().references {
@@ -313,8 +317,8 @@ func (s *Settings) Check(wrong func(Reference) error) []Problem {
 	return problems
 }
 
-// Unknown are the names under contexts in the user's file that are not among those there are, each as a Problem. A kubeconfig may
-// lack a context today and have it tomorrow, so this is advice, not an error.
+// Unknown returns the names under contexts in the user's file that there does not report to exist, each as a Problem. A
+// kubeconfig may lack a context today and have it tomorrow, so this is advice, not an error.
 func (s *Settings) Unknown(there func(name string) bool, closest func(name string) []string) []Problem {
 	var problems []Problem
 	for _, b := range s.Config().contexts {
@@ -330,7 +334,8 @@ func (s *Settings) Unknown(there func(name string) bool, closest func(name strin
 	return problems
 }
 
-// Moves are the ports in the user's file that contexts other than the named ones have, each as a Problem: what moves, and what does not.
+// Moves returns the ports in the user's file that other contexts have now, each as a Problem that says which context
+// moves.
 func (s *Settings) Moves() []Problem {
 	config, known := s.Config(), s.store.known().Contexts
 	var problems []Problem

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// home is a state directory and a config.yaml of one test.
+// home is the state directory and the config.yaml of one test.
 type home struct {
 	t         *testing.T
 	dir, file string
@@ -30,7 +30,7 @@ func (h *home) write(text string) {
 	}
 }
 
-// load is what the program does at its start.
+// load loads the settings as the program does at its start.
 func (h *home) load() *Settings {
 	h.t.Helper()
 	store, damage, err := Open(h.dir)
@@ -64,22 +64,22 @@ func TestOfFileAndMenuTheLaterWins(t *testing.T) {
 	check(s, "two", Refuse, false, false)
 	check(h.load(), "two", Refuse, false, false)
 
-	// A change of something else in the file leaves the choices; a change of the setting itself ends its choice alone.
+	// A change of another setting in the file leaves the choices; a change of the setting itself ends its choice only.
 	h.write("contexts: {a: {namespace: three, production: true}}\nnotifications: {logins: false}\n")
 	if !s.Reload() {
 		t.Error("the change was not seen")
 	}
 	check(s, "three", Refuse, false, false)
 
-	// A choice of what the file says is none.
+	// Choosing what the file says is not a choice.
 	must(t, s.SetNamespace("a", "four"), s.SetNamespace("a", "three"), s.SetOutside("a", Direct), s.SetProduction("a", true), s.SetNotifies(NotifyDials, true))
 	check(s, "three", Direct, true, true)
 	text, err := os.ReadFile(filepath.Join(h.dir, fileName))
 	if err != nil || strings.Contains(string(text), "over") {
-		t.Errorf("a choice is left: %v\n%s", err, text)
+		t.Errorf("a choice remains: %v\n%s", err, text)
 	}
 
-	// Nothing is a choice, too.
+	// The empty value is a choice, too.
 	must(t, s.SetNamespace("a", ""))
 	check(h.load(), "", Direct, true, true)
 }
@@ -94,7 +94,7 @@ func TestBrokenFileLeavesInForceWhatItSaidBefore(t *testing.T) {
 	if s.Reload() {
 		t.Error("nothing has changed, and Reload says so")
 	}
-	// After a restart of the program as well.
+	// The same holds after a restart of the program.
 	if s := h.load(); s.Problem() == nil || s.Effective("a").Outside != Refuse {
 		t.Errorf("problem %v, outside %s", s.Problem(), s.Effective("a").Outside)
 	}
@@ -161,7 +161,7 @@ func TestNoProxyStartsWithoutAPasswordThatCannotBeRead(t *testing.T) {
 			must(t, os.RemoveAll(h.file))
 			h.write("")
 			if s.Reload(); s.Problem() != nil || s.Effective("a").Problem != "" {
-				t.Errorf("%s, mended: %v, %s", row.name, s.Problem(), s.Effective("a").Problem)
+				t.Errorf("%s, fixed: %v, %s", row.name, s.Problem(), s.Effective("a").Problem)
 			}
 		}
 	}
@@ -198,7 +198,7 @@ func TestPortsOfTheFileAreTheirs(t *testing.T) {
 	}
 }
 
-// A port is remembered for the context that had it first, whatever the settings say of it meanwhile.
+// A port stays with the context that had it first, whatever the settings say meanwhile.
 func TestAContextKeepsThePortThatTheFileGivesAway(t *testing.T) {
 	h := newHome(t, "")
 	s := h.load()
@@ -209,7 +209,7 @@ func TestAContextKeepsThePortThatTheFileGivesAway(t *testing.T) {
 	}{
 		{"", map[string]int{"a": 1080, "b": 1081}},
 		{"contexts: {nosuch: {port: 1080}}\n", map[string]int{"a": 1080, "b": 1081}},
-		{"contexts: {nosuch: {port: 1082}}\n", map[string]int{"other": 1083, "a": 1080}}, // what is reserved is given to nobody
+		{"contexts: {nosuch: {port: 1082}}\n", map[string]int{"other": 1083, "a": 1080}}, // a reserved port is not assigned
 		{"contexts: {other: {port: 1080}}\n", map[string]int{"other": 1080, "a": 1082, "b": 1081}},
 		{"contexts: {other: {port: 1081}}\n", map[string]int{"b": 1084, "a": 1080, "other": 1081}}, // not 1080, 1082 or 1083
 		{"contexts: {other: {port: 1084}, b: {port: 1081}}\n", map[string]int{"b": 1081, "a": 1080}},
@@ -237,7 +237,7 @@ func TestAContextKeepsThePortThatTheFileGivesAway(t *testing.T) {
 	if c := s.Effective("a"); c.Displaced != 1080 || c.Claimant != "other" {
 		t.Errorf("a is displaced from %d by %q", c.Displaced, c.Claimant)
 	}
-	// An entry that is away for a moment gives nothing back.
+	// An entry that is away for a moment loses nothing.
 	s.Know(slices.Values([]string{"a", "b"}))
 	if c := s.Effective("a"); c.Port != 1082 {
 		t.Errorf("with the other gone a has port %d", c.Port)
@@ -347,7 +347,7 @@ contexts:
 		t.Errorf("b: %+v", b)
 	}
 	if c := s.Effective("c"); c.Problem == "" {
-		t.Errorf("c lets everybody in: %+v", c)
+		t.Errorf("c is open to all: %+v", c)
 	}
 	if d, err := s.Prepare("d"); err != nil || d.Exposed() || d.Port == 1500 {
 		t.Errorf("d: %+v, %v", d, err)
@@ -360,7 +360,7 @@ func TestFingerprintIsOfWhatAProxyMustTakeUp(t *testing.T) {
 	before := s.Effective("a").Fingerprint()
 	must(t, s.SetProduction("a", true), s.store.SetOn("a", true))
 	if _, err := s.Prepare("a"); err != nil || s.Effective("a").Fingerprint() != before {
-		t.Errorf("it differs for what is no concern of the proxy (%v)", err)
+		t.Errorf("it depends on what does not concern the proxy (%v)", err)
 	}
 	s.Know(slices.Values([]string{"a", "b"}))
 	h.write("contexts: {b: {port: 1080}}")

@@ -13,10 +13,11 @@ import (
 //go:embed example.yaml
 var example []byte
 
-// Example is a config.yaml that says what every setting is for, and sets each to its default.
+// Example returns a config.yaml that explains every setting, and sets each to its default.
 func Example() []byte { return slices.Clone(example) }
 
-// WriteExample writes Example to file, and makes its directory. One that is there already is left alone: written is false then.
+// WriteExample writes Example to file, and creates its directory. If the file exists it is left alone, and written is
+// false.
 func WriteExample(file string) (written bool, err error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return false, fmt.Errorf("make the directory of the settings: %w", err)

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// Exposed returns what is wrong when other users of this machine can read the user's file, and a password is in it.
+// Exposed returns an error if the user's file contains a password and other users of this machine can read it.
 func (s *Settings) Exposed() error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -18,7 +18,7 @@ func (s *Settings) Exposed() error {
 	return Problem{File: s.file, Text: fmt.Sprintf("other users of this machine can read the password in it: chmod 600 %s", s.file)}
 }
 
-// hasPassword reports whether a password stands in the file.
+// hasPassword reports whether the file contains a password.
 func (c Config) hasPassword() bool {
 	return c.defaults.hasPassword() || slices.ContainsFunc(c.contexts, func(b block) bool { return b.options.hasPassword() })
 }
@@ -27,10 +27,10 @@ func (o Options) hasPassword() bool {
 	return o.Password != nil && o.Password.Password != "" || o.APIProxy != nil && o.APIProxy.URL != nil && o.APIProxy.URL.User != nil
 }
 
-// readableByOthers reports whether the modes of a file and of its folder let others than its owner read it.
+// readableByOthers reports whether the permissions of a file and of its directory let other users read it.
 func readableByOthers(path string) bool {
 	if runtime.GOOS == "windows" {
-		return false // where modes say nothing of it
+		return false // permissions do not show it there
 	}
 	file, err := os.Stat(path)
 	if err != nil {
@@ -40,7 +40,7 @@ func readableByOthers(path string) bool {
 	if err != nil {
 		return false
 	}
-	// Whoever reads it as one of its group, or as anybody, must be let through the folder as well.
+	// To read it as a member of its group, or as anyone, a user needs permission for the directory as well.
 	through := folder.Mode().Perm() & 0o011 << 2
 	return file.Mode().Perm()&through != 0
 }

@@ -15,18 +15,18 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// A field is a key that a mapping may have, and what its value means.
+// A field is a key that a mapping may have, with the function that reads its value.
 type field struct {
 	key string
 	set func(value *yaml.Node)
 }
 
-// fields reads a mapping. A key that is not among the known ones is a problem that names the one that may have been meant.
+// fields reads a mapping. An unknown key is a problem that suggests the key that may have been meant.
 func (p *parser) fields(node *yaml.Node, where string, known []field) {
 	p.pairs(node, func(key, value *yaml.Node) {
 		at := slices.IndexFunc(known, func(f field) bool { return f.key == key.Value })
 		if at >= 0 {
-			if value.Tag != "!!null" { // a key without a value is as good as none
+			if value.Tag != "!!null" { // a key without a value counts as absent
 				known[at].set(value)
 			}
 			return
@@ -43,8 +43,8 @@ func (p *parser) fields(node *yaml.Node, where string, known []field) {
 	})
 }
 
-// keyName is a key as a problem may repeat it. What follows a colon is left out: without a blank behind it, the value is part of
-// the key (password:secret), and may be a secret.
+// keyName returns a key in the form that a problem may repeat. It leaves out what follows a colon, because without a
+// space after the colon the value is part of the key (password:secret), and may be a secret.
 func keyName(key string) string {
 	if name, _, found := strings.Cut(key, ":"); found {
 		key = name + ":…"
@@ -52,7 +52,7 @@ func keyName(key string) string {
 	return quotable(key)
 }
 
-// meant names the known key that is nearest to one that is not, or else all of them.
+// suggestion returns the known key that is nearest to an unknown one, or else all of them.
 func suggestion(typed string, known []field) string {
 	plain := func(s string) string {
 		return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
@@ -71,10 +71,10 @@ func suggestion(typed string, known []field) string {
 	return "there are " + strings.Join(keys, ", ")
 }
 
-// maxKey bounds what distance compares, in bytes.
+// maxKey bounds the length of keys that distance compares, in bytes.
 const maxKey = 64
 
-// distance is how many letters must be added, taken away or changed between two words.
+// distance returns how many letters must be inserted, deleted or replaced to turn one word into another.
 func distance(a, b string) int {
 	if len(a) > maxKey || len(b) > maxKey {
 		return maxKey
@@ -98,7 +98,7 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// pairs calls do for each key of a mapping, and its value.
+// pairs calls do for each key of a mapping and its value.
 func (p *parser) pairs(node *yaml.Node, do func(key, value *yaml.Node)) {
 	node = resolved(node)
 	if node.Tag == "!!null" {
@@ -140,7 +140,7 @@ func (p *parser) list(node *yaml.Node, do func(item *yaml.Node)) {
 	}
 }
 
-// resolved is the node that an alias stands for. YAML allows no alias of an alias.
+// resolved returns the node that an alias stands for. YAML has no aliases of aliases.
 func resolved(node *yaml.Node) *yaml.Node {
 	if node.Kind == yaml.AliasNode {
 		return node.Alias
@@ -158,7 +158,7 @@ func kind(node *yaml.Node) string {
 	return "a single value"
 }
 
-// text is any single value as it is written.
+// text returns a scalar as it is written.
 func (p *parser) text(node *yaml.Node) (string, bool) {
 	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
 		p.problem(node, "this must be a text, and is %s", kind(node))
@@ -202,7 +202,7 @@ func (p *parser) integer(node *yaml.Node, least, most int) *int {
 	return &n
 }
 
-// address is an address of this machine to listen on.
+// address parses an address of this machine to listen on.
 func (p *parser) address(node *yaml.Node) *netip.Addr {
 	text, ok := p.text(node)
 	if !ok {
@@ -248,7 +248,7 @@ func (p *parser) domain(node *yaml.Node) *string {
 	return &text
 }
 
-// namespaces are names of namespaces.
+// namespaces parses a list of namespace names.
 func (p *parser) namespaces(node *yaml.Node) *[]string {
 	names := []string{}
 	p.list(node, func(n *yaml.Node) {
@@ -262,7 +262,8 @@ func (p *parser) namespaces(node *yaml.Node) *[]string {
 // userInURL matches the user and the password of a URL.
 var userInURL = regexp.MustCompile(`://\S*@`)
 
-// shown is what a file says as a problem may repeat it: one line, not too long, and no URL's user and password.
+// quotable returns text from a file in the form that a problem may repeat: one line, not too long, and without user and
+// password of a URL.
 func quotable(text string) string {
 	const most = 60
 	text = userInURL.ReplaceAllString(safetext.Clean(text), "://…@")

@@ -12,8 +12,9 @@ import (
 	"unicode/utf16"
 )
 
-// FuzzParse reads arbitrary bytes as config.yaml. What is refused names its place in printable words; what is accepted lets
-// nobody in unasked, stays within the settings' bounds, and means the same when it is read again.
+// FuzzParse parses arbitrary bytes as config.yaml. A refused text must give problems with their lines, in printable
+// words. An accepted one must not open a proxy without saying so, must stay within the settings' bounds, and must mean
+// the same when it is parsed again.
 func FuzzParse(f *testing.F) {
 	f.Add(Example())
 	f.Add([]byte(commentedOut.ReplaceAllString(string(Example()), "$1$2")))
@@ -41,7 +42,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// checkProblems fails the test if err is not made of problems that each name a line which the text has, in printable words.
+// checkProblems fails the test unless err consists of problems in printable words, each with a line that the text has.
 func checkProblems(t *testing.T, text []byte, err error) {
 	t.Helper()
 	var problems Problems
@@ -59,7 +60,7 @@ func checkProblems(t *testing.T, text []byte, err error) {
 	}
 }
 
-// countLines returns how many lines a text has by YAML's rules, which take it in UTF-16 as well.
+// countLines returns the number of lines of a text by YAML's rules, which also allow UTF-16.
 func countLines(text []byte) int {
 	decoded := string(text)
 	if order := byteOrder(text); order != nil {
@@ -78,7 +79,7 @@ func countLines(text []byte) int {
 	return lines
 }
 
-// byteOrder returns that of a text that begins with UTF-16's mark; nil for any other.
+// byteOrder returns the byte order of a text that begins with UTF-16's mark, and nil for any other.
 func byteOrder(text []byte) binary.ByteOrder {
 	switch {
 	case bytes.HasPrefix(text, []byte("\xfe\xff")):
@@ -89,7 +90,7 @@ func byteOrder(text []byte) binary.ByteOrder {
 	return nil
 }
 
-// checkContext fails the test if a context's settings are not what the program counts on.
+// checkContext fails the test if a context's settings break the program's assumptions.
 func checkContext(t *testing.T, c Context) {
 	t.Helper()
 	if c.Exposed() && !c.Password && !c.RequireTLS && c.Problem == "" {
@@ -106,7 +107,7 @@ func checkContext(t *testing.T, c Context) {
 	}
 }
 
-// FuzzProblemsRepeatNoPassword puts a password into a value of the keys that take one, behind and before arbitrary text.
+// FuzzProblemsRepeatNoPassword puts a password into the value of the keys that take one, between arbitrary texts.
 func FuzzProblemsRepeatNoPassword(f *testing.F) {
 	for _, around := range [][2]string{
 		{" ", "\n"}, {" {user: me, password: ", "}\n"}, {" {user: me, password: [", "]}"}, {" '", "\n"}, {" \"\\", "\"\n"}, {" !!x {", "}"}, {" {", ": {a: b}}"},
@@ -117,7 +118,7 @@ func FuzzProblemsRepeatNoPassword(f *testing.F) {
 	}
 	const secret = "hunter2secret"
 	f.Fuzz(func(t *testing.T, before, after string) {
-		// On another line it would be no password, nor where an alias repeats it.
+		// On another line it would not be a password, nor if an alias repeats it.
 		if strings.ContainsAny(before, "\n\r\u0085\u2028\u2029") || strings.Contains(after, "*") || len(before)+len(after) > 1000 {
 			return
 		}
@@ -130,8 +131,9 @@ func FuzzProblemsRepeatNoPassword(f *testing.F) {
 	})
 }
 
-// FuzzState reads arbitrary bytes as state.json. What is accepted gives no port twice and none that cannot be, stays the same when it
-// is written and read again, and has a new port for one more context; what is refused is not repeated.
+// FuzzState parses arbitrary bytes as state.json. An accepted state must have no port twice and none out of range, must
+// stay the same when it is written and read again, and must have a new port for one more context. A refused one must
+// not be quoted.
 func FuzzState(f *testing.F) {
 	for _, seed := range []string{
 		"", "{}", `{"version":1}`, `{"version":1,"contexts":{"a":{"port":1080,"on":true,"password":"hunter2secret"},"b":{"port":1080,"moved":1081,"on":false}}}`,

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The menu and each failing connection ask for settings, which therefore never wait for a change that waits for the disk.
+// The menu and each failing connection read settings, so they must not wait for a change that waits for the disk.
 func TestNobodyWaitsForAChangeUnderWay(t *testing.T) {
 	dir := t.TempDir()
 	store, damage, err := Open(dir)
@@ -14,7 +14,7 @@ func TestNobodyWaitsForAChangeUnderWay(t *testing.T) {
 		t.Fatal(err, damage)
 	}
 	s := Load(store, filepath.Join(dir, "config.yaml"))
-	release, err := lockState(dir) // as another process that hangs while it writes
+	release, err := lockState(dir) // like another process that hangs while it writes
 	if err != nil {
 		t.Fatal(err)
 	}

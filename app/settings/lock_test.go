@@ -37,7 +37,7 @@ func TestSecondTrayIsRefusedUntilTheFirstIsGone(t *testing.T) {
 				t.Errorf("the first process: %q, %v", line, err)
 			}
 			if _, ok, err := Lock(dir); ok || err != nil {
-				t.Errorf("Lock() beside another process = %t, %v", ok, err)
+				t.Errorf("Lock() while another process has it = %t, %v", ok, err)
 			}
 			if err := first.Process.Kill(); err != nil {
 				t.Error(err)
@@ -57,7 +57,7 @@ func TestSecondTrayIsRefusedUntilTheFirstIsGone(t *testing.T) {
 	}
 }
 
-// Where the runtime directory is /tmp, say, another user may be there first, with a folder or a link of our name.
+// If the runtime directory is /tmp, say, another user may have created a directory or a link with our name.
 func TestOnlyAFolderOfOurOwnHoldsSocketAndLock(t *testing.T) {
 	for what, make := range map[string]func(path string) error{
 		"a link":               func(path string) error { return os.Symlink(t.TempDir(), path) },
@@ -86,7 +86,7 @@ func TestOnlyAFolderOfOurOwnHoldsSocketAndLock(t *testing.T) {
 	}
 }
 
-// chownOrReplace gives a folder away; who is not root and cannot puts a link to another user's in its place.
+// chownOrReplace gives a directory away. If the test may not do that, it replaces it by a link to another user's.
 func chownOrReplace(path string) error {
 	if err := os.Chown(path, 65534, -1); err == nil {
 		return nil

@@ -13,13 +13,13 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxConfig bounds config.yaml, in bytes.
+// maxConfig bounds the size of config.yaml, in bytes.
 const maxConfig = 1 << 20
 
 // A Problem is one thing that is wrong in config.yaml. It never repeats a password.
 type Problem struct {
 	File string
-	Line int // 0 where it is not known
+	Line int // 0 if unknown
 	Text string
 }
 
@@ -30,10 +30,10 @@ func (p Problem) Error() string {
 	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
 }
 
-// Problems are all that is wrong in config.yaml, in its order; at least one.
+// Problems are all problems of config.yaml, in the order of the file. There is at least one.
 type Problems []Problem
 
-// Error has a line for each.
+// Error returns one line for each.
 func (p Problems) Error() string {
 	lines := make([]string, len(p))
 	for i, problem := range p {
@@ -42,8 +42,8 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Parse reads config.yaml. It is strict: what it does not know is an error, a Problems. file is the name for the errors, and where
-// relative paths in it begin.
+// Parse parses config.yaml. It is strict: unknown keys and values are errors, returned as Problems. file is the name in
+// the errors, and relative paths in the text are relative to its directory.
 func Parse(text []byte, file string) (Config, error) {
 	p := &parser{file: file}
 	if len(text) > maxConfig {
@@ -69,7 +69,7 @@ func Parse(text []byte, file string) (Config, error) {
 	return c, nil
 }
 
-// syntax is the problem of text that is no YAML. The library's words begin with the line, if it knows one.
+// syntax returns the problem of a text that is not YAML. The library's message begins with the line, if it is known.
 func (p *parser) syntax(err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	var line int
@@ -79,7 +79,7 @@ func (p *parser) syntax(err error) error {
 		}
 	}
 	if before, _, ok := strings.Cut(text, "unknown anchor "); ok {
-		text = before + "an alias (*) of an anchor (&) that is not there: a text that begins so needs quotes" // which may be a password
+		text = before + "an alias (*) of an anchor (&) that is not there: a text that begins so needs quotes" // the alias may be a password
 	}
 	text = quotable(text)
 	if strings.Contains(text, "cannot start any token") {
@@ -93,7 +93,7 @@ type parser struct {
 	file       string
 	problems   Problems
 	references []Reference
-	secrets    bool // what is being read may be a secret, its keys as well
+	secrets    bool // the current value may be a secret, including its keys
 }
 
 func (p *parser) fileProblem(format string, args ...any) error {
@@ -110,7 +110,7 @@ func (p *parser) config(root *yaml.Node) Config {
 		{"defaults", func(n *yaml.Node) { c.defaults = p.options(n, "defaults", false) }},
 		{"contexts", func(n *yaml.Node) { c.contexts = p.contexts(n) }},
 		{"production-names", func(n *yaml.Node) {
-			c.productionNames = []string{} // an empty list, unlike none, means that no name tells
+			c.productionNames = []string{} // unlike no list, an empty one means that no name matches
 			p.list(n, func(n *yaml.Node) {
 				if s, ok := p.text(n); ok {
 					c.productionNames = append(c.productionNames, s)
@@ -167,7 +167,7 @@ func (p *parser) notifications(node *yaml.Node) map[Notification]bool {
 	return on
 }
 
-// options reads what can stand in defaults and below a context. one tells that they are for a single context.
+// options parses what can be in defaults and below a context. one reports whether they are for a single context.
 func (p *parser) options(node *yaml.Node, where string, one bool) Options {
 	var o Options
 	p.fields(node, where, []field{
@@ -222,7 +222,7 @@ func (p *parser) options(node *yaml.Node, where string, one bool) Options {
 	return o
 }
 
-// password is a yes or no, or a user and a password.
+// password parses yes or no, or a user and a password.
 func (p *parser) password(node *yaml.Node) *Password {
 	switch {
 	case node.Kind == yaml.MappingNode:
@@ -245,10 +245,10 @@ func (p *parser) password(node *yaml.Node) *Password {
 	return &given
 }
 
-// maxSecret is what a SOCKS5 client can send of either, in bytes (RFC 1929).
+// maxSecret is the greatest length of a user and of a password in SOCKS5, in bytes (RFC 1929).
 const maxSecret = 255
 
-// secret is a text that no problem repeats.
+// secret parses a text that no problem repeats.
 func (p *parser) secret(node *yaml.Node) string {
 	node = resolved(node)
 	switch {
@@ -275,7 +275,7 @@ func (p *parser) tls(node *yaml.Node) *TLS {
 	return &t
 }
 
-// checkPorts finds ports given twice.
+// checkPorts finds ports that are assigned twice.
 func (p *parser) checkPorts(c Config) {
 	given := map[int]block{}
 	for _, b := range c.contexts {
@@ -291,8 +291,8 @@ func (p *parser) checkPorts(c Config) {
 	}
 }
 
-// checkListen finds blocks that open a proxy to the network without asking who comes. What several blocks make together is for
-// Context.Problem.
+// checkListen finds blocks that open a proxy to the network without authentication. Context.Problem covers combinations
+// of blocks.
 func (p *parser) checkListen(c Config) {
 	check := func(where string, o Options) {
 		if o.Listen != nil && !o.Listen.IsLoopback() && !guarded(c.defaults.merge(o)) {
@@ -306,12 +306,12 @@ func (p *parser) checkListen(c Config) {
 	}
 }
 
-// guarded tells whether clients must show who they are.
+// guarded reports whether clients must authenticate.
 func guarded(o Options) bool {
 	return o.TLS != nil || o.Password != nil && o.Password.Wanted
 }
 
-// path is a file; ~ is the home directory, and what is relative begins where config.yaml stands.
+// path parses the path of a file. ~ is the home directory, and relative paths are relative to config.yaml.
 func (p *parser) path(node *yaml.Node) (string, bool) {
 	path, ok := p.text(node)
 	if !ok {

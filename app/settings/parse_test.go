@@ -38,7 +38,7 @@ func TestExampleParsesAndSaysTheDefaults(t *testing.T) {
 	}
 }
 
-// sameContext passes over the difference between no addresses and none.
+// sameContext compares settings, and treats no addresses like an empty list.
 func sameContext(a, b Context) bool {
 	if len(a.Addresses) == 0 && len(b.Addresses) == 0 {
 		a.Addresses, b.Addresses = nil, nil
@@ -48,10 +48,10 @@ func sameContext(a, b Context) bool {
 
 var commentedOut = regexp.MustCompile(`(?m)^( *)#(\S)`)
 
-// What the example shows as a comment parses as well, and so no key in it is misspelt.
+// The commented examples must parse as well, so that no key in them is misspelt.
 func TestExampleParsesWithEverythingInIt(t *testing.T) {
 	text := commentedOut.ReplaceAllString(string(Example()), "$1$2")
-	// Some keys are there with their default and with another value; the later one counts here.
+	// Some keys appear with their default and with another value; only the latter is kept here.
 	text = strings.NewReplacer("  addresses: []\n", "", "  password: false\n", "", "  api-proxy: auto\n", "").Replace(text)
 	t.Setenv("HOME", "/home/me")
 	c := config(t, text)
@@ -65,7 +65,7 @@ func TestExampleParsesWithEverythingInIt(t *testing.T) {
 	if want := []string{"/home/me/.kube/config", "/home/me/.config/fairlead/work.yaml"}; !reflect.DeepEqual(c.Kubeconfig, want) {
 		t.Errorf("kubeconfig %q", c.Kubeconfig)
 	}
-	// Every key there is stands in the example.
+	// The example must contain every key.
 	for _, key := range []string{
 		"port", "listen", "outside", "forward-unresolved", "cross-site", "namespace", "host-network", "addresses", "namespaces", "cluster-domain", "password", "tls", "other-users", "production",
 		"auto-off", "carrier", "api-proxy", "connections", "handshake", "idle", "sessions-per-pod", "sessions-per-context",
@@ -105,8 +105,8 @@ func TestProblemsNameTheLineAndWhatMayHaveBeenMeant(t *testing.T) {
 		{"api-proxy list", "defaults:\n  api-proxy: [none]\n", "f:2: an api-proxy is auto, none, or a URL that begins with http://, https://, socks5:// or socks5h://, and not a list"},
 		{"api-proxy without a host", "defaults:\n  api-proxy: http://:3128\n", "f:2: the URL of the api-proxy names no host"},
 		{"api-proxy without anything", "defaults:\n  api-proxy: socks5://\n", "f:2: the URL of the api-proxy names no host"},
-		{"api-proxy with a path", "defaults:\n  api-proxy: http://proxy.example/pac\n", "f:2: the URL of the api-proxy has something behind the host and the port"},
-		{"api-proxy with a query", "defaults:\n  api-proxy: http://proxy.example?a=b\n", "f:2: the URL of the api-proxy has something behind the host and the port"},
+		{"api-proxy with a path", "defaults:\n  api-proxy: http://proxy.example/pac\n", "f:2: the URL of the api-proxy has something after the host and the port"},
+		{"api-proxy with a query", "defaults:\n  api-proxy: http://proxy.example?a=b\n", "f:2: the URL of the api-proxy has something after the host and the port"},
 		{"api-proxy at port 0", "defaults:\n  api-proxy: http://proxy.example:0\n", "f:2: the URL of the api-proxy has a port that is not from 1 to 65535"},
 		{"api-proxy at too great a port", "defaults:\n  api-proxy: http://proxy.example:65536\n", "f:2: the URL of the api-proxy has a port that is not from 1 to 65535"},
 		{"api-proxy at no number", "defaults:\n  api-proxy: http://proxy.example:http\n", "f:2: the URL of the api-proxy cannot be read"},

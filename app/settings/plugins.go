@@ -1,12 +1,13 @@
 package settings
 
-// maxPlugins bounds how many credential plugins are remembered.
+// maxPlugins bounds how many approved credential plugins are saved.
 const maxPlugins = 1000
 
-// Approved reports whether the user has let a credential plugin run, by a hash of its command. It does not read the file.
+// Approved reports whether the user has approved a credential plugin, given by a hash of its command. It does not read
+// the file.
 func (s *Settings) Approved(plugin string) bool { return s.store.known().Plugins[plugin] }
 
-// Approve remembers that the user has let a credential plugin run.
+// Approve saves that the user has approved a credential plugin.
 func (s *Settings) Approve(plugin string) error {
 	if plugin == "" || s.Approved(plugin) {
 		return nil

@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// maxSeen bounds each part of what is remembered of one cluster, in bytes: the state of thousands of contexts stays readable.
+// maxSeen bounds each list saved for one cluster, in bytes, so that the state of thousands of contexts stays readable.
 const maxSeen = 1 << 10
 
-// A Seen is what a context's cluster was last seen to have. It may be out of date.
+// A Seen is what was last learned about a context's cluster. It may be out of date.
 type Seen struct {
 	Ranges     []netip.Prefix // of its Services and Pods
 	Namespaces []string
 }
 
-// Seen gives what was remembered of a context's cluster. It does not read the file.
+// Seen returns what is saved about a context's cluster. It does not read the file.
 func (s *Settings) Seen(name string) Seen {
 	now := s.store.remembered(name)
 	seen := Seen{Namespaces: strings.Fields(now.Namespaces)}
@@ -27,7 +27,7 @@ func (s *Settings) Seen(name string) Seen {
 	return seen
 }
 
-// SetSeen remembers what a context's cluster has: the widest ranges, and as many namespaces as fit.
+// SetSeen saves what is known about a context's cluster: the widest ranges, and as many namespaces as fit.
 func (s *Settings) SetSeen(name string, seen Seen) error {
 	ranges := slices.Clone(seen.Ranges)
 	slices.SortStableFunc(ranges, func(a, b netip.Prefix) int { return a.Bits() - b.Bits() })
@@ -44,7 +44,7 @@ func (s *Settings) SetSeen(name string, seen Seen) error {
 	return s.store.change(name, func(c *contextState) { c.Ranges, c.Namespaces = now.Ranges, now.Namespaces })
 }
 
-// fitting joins as many words as may be remembered.
+// joinFitting joins as many words as may be saved.
 func joinFitting(words []string) string {
 	length := 0
 	for i, word := range words {

@@ -1,14 +1,16 @@
-// Package settings is what the user wants and what the program remembers, two files that are never mixed.
+// Package settings combines what the user wants and what the program remembers. These are two files that are never
+// mixed.
 //
-// config.yaml in the XDG configuration directory is the user's (Config, Parse): optional in all its parts, strict, read anew when it
-// changes, and never written by the program. While something is wrong in it, what it last said rightly stays in force.
+// config.yaml in the XDG configuration directory belongs to the user (Config, Parse). Everything in it is optional, it
+// is parsed strictly, read again when it changes, and never written by the program. While it is invalid, its last valid
+// content stays in force.
 //
-// state.json in the XDG state directory is the program's (Store): for each context its port, whether it was on, and what was chosen in
-// the menu. Every change reads the file anew under a lock between processes and replaces it as a whole, so that the tray and a `serve`
-// beside it do not lose each other's changes, and a crash leaves the old file or the new one. Nobody is meant to edit it, though it
-// survives being edited.
+// state.json in the XDG state directory belongs to the program (Store): for each context its port, whether it was on,
+// and what was chosen in the menu. Every change reads the file again under a lock between processes and replaces it as
+// a whole, so that a tray and a `serve` do not lose each other's changes, and a crash leaves the old file or the new
+// one. Users should not edit it, but the program survives if they do.
 //
-// Settings takes both together: of what the file says and what was chosen in the menu, the later wins.
+// Settings combines both: of the file's content and a choice in the menu, the later one wins.
 package settings
 
 import (
@@ -24,13 +26,13 @@ import (
 	"github.com/adrg/xdg"
 )
 
-// FirstPort is the number the first context gets; the next one gets the next free number.
+// FirstPort is the port of the first context. The next one gets the next free port.
 const FirstPort = 1080
 
 const lastPort = 65535
 
-// Dir returns the program's directory for state and logs: fairlead in the XDG state home (its equivalent on macOS and Windows). It
-// need not exist yet.
+// Dir returns the program's directory for state and logs: fairlead in the XDG state home (its equivalent on macOS and
+// Windows). It need not exist.
 func Dir() (string, error) {
 	if !filepath.IsAbs(xdg.StateHome) {
 		return "", errors.New("find a directory for state: neither XDG_STATE_HOME nor the home directory is known")
@@ -38,17 +40,17 @@ func Dir() (string, error) {
 	return filepath.Join(xdg.StateHome, "fairlead"), nil
 }
 
-// Store is the state of one directory. Its methods may be called by any goroutine.
+// Store is the state in one directory. Its methods may be called by any goroutine.
 type Store struct {
 	dir      string
-	changing sync.Mutex // held by the one change under way, while it waits for the disk
+	changing sync.Mutex // held during a change, also while it waits for the disk
 
-	mutex sync.Mutex // guards what follows; never held while waiting
-	last  state      // as last read or written; its maps are not changed
+	mutex sync.Mutex // guards the fields below; never held while waiting
+	last  state      // as last read or written; its maps are not modified
 }
 
-// Open makes the directory if need be, for its owner only, and reads the state in it. A state file that cannot be understood is kept
-// aside under another name, and the store is empty and can be used; damage, a *DamagedError, then says so.
+// Open creates the directory if necessary, for its owner only, and reads the state in it. An invalid state file is set
+// aside under another name, and the store is then empty but usable, and damage is a *DamagedError.
 func Open(dir string) (s *Store, damage, err error) {
 	if err := privateDir(dir); err != nil {
 		return nil, nil, err
@@ -65,12 +67,12 @@ func Open(dir string) (s *Store, damage, err error) {
 	return s, nil, nil
 }
 
-// Port returns the port of a context. On first use that is the lowest number from FirstPort on which no other context has; from then
-// on it stays the same. Whether another program listens there is not asked.
+// Port returns the port of a context. On first use that is the lowest number from FirstPort on that no other context
+// has, and it stays the same from then on. Port does not check whether another program listens there.
 func (s *Store) Port(name string) (int, error) { return s.port(name, Config{}) }
 
-// port is Port where the user's file gives some ports away. A context whose port is another's now gets a second one, and remembers the
-// first: nobody else is given it.
+// port is Port with a file that assigns ports, too. A context whose port now belongs to another one gets a second port.
+// Its first one is kept for it.
 func (s *Store) port(name string, config Config) (int, error) {
 	var port int
 	err := s.update(func(now *state) error {
@@ -92,13 +94,13 @@ func (s *Store) port(name string, config Config) (int, error) {
 	})
 	var damaged *DamagedError
 	if errors.As(err, &damaged) && port != 0 {
-		err = nil // the port was chosen and written all the same
+		err = nil // the port was chosen and written nevertheless
 	}
 	return port, err
 }
 
-// SetOn remembers whether a context is to be on, and that it was used. A *DamagedError tells that the file was damaged since it was
-// last read; what was known before and the change were written anew.
+// SetOn saves whether a context is wanted on, and that it was used. It returns a *DamagedError if the file was damaged
+// since it was last read, and the known state and the change were written again.
 func (s *Store) SetOn(name string, on bool) error {
 	return s.change(name, func(c *contextState) {
 		if on && !c.On {
@@ -108,7 +110,7 @@ func (s *Store) SetOn(name string, on bool) error {
 	})
 }
 
-// change changes what is remembered of one context.
+// change changes the state of one context.
 func (s *Store) change(name string, change func(*contextState)) error {
 	return s.update(func(now *state) error {
 		c := now.Contexts[name]
@@ -121,12 +123,12 @@ func (s *Store) change(name string, change func(*contextState)) error {
 	})
 }
 
-// remembered is what was last known of one context. It does not read the file.
+// remembered returns the last known state of one context. It does not read the file.
 func (s *Store) remembered(name string) contextState {
 	return s.known().Contexts[name]
 }
 
-// On returns the contexts that were on when last seen, sorted by name. It does not read the file.
+// On returns the contexts that were last wanted on, sorted by name. It does not read the file.
 func (s *Store) On() []string {
 	var names []string
 	for name, c := range s.known().Contexts {
@@ -138,7 +140,7 @@ func (s *Store) On() []string {
 	return names
 }
 
-// privateDir makes a directory that only its owner can look into, or makes it so.
+// privateDir creates a directory that only its owner can access, or makes an existing one so.
 func privateDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the directory for state: %w", err)

@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The test binary stands in for other processes of the program: with this variable set it does one job and ends.
+// The test binary also plays other processes of the program: with this variable set it does one job and ends.
 const job = "SETTINGS_TEST_JOB"
 
 func TestMain(m *testing.M) {
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		_, ok, err := Lock(os.Args[1])
 		fmt.Println("locked:", ok)
 		exitOn(err)
-		_, _ = os.Stdin.Read(make([]byte, 1)) // until killed or told
+		_, _ = os.Stdin.Read(make([]byte, 1)) // until killed or asked to end
 		os.Exit(0)
 	}
 }
@@ -42,7 +42,7 @@ func exitOn(err error) {
 	}
 }
 
-// storeMany gives ports to ten contexts and switches them on.
+// storeMany assigns ports to ten contexts and switches them on.
 func storeMany(dir, prefix string) error {
 	s, damage, err := Open(dir)
 	if err = errors.Join(damage, err); err != nil {

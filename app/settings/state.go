@@ -22,40 +22,41 @@ const (
 	maxSize  = 4 << 20 // bytes; thousands of contexts fit
 )
 
-// state is the file.
+// state is the content of the file.
 type state struct {
 	Version       int                     `json:"version"`
 	Contexts      map[string]contextState `json:"contexts"`
 	Notifications map[Notification]choice `json:"notifications,omitempty"`
-	Plugins       map[string]bool         `json:"plugins,omitempty"` // hashes of the credential plugins that the user has let run
+	Plugins       map[string]bool         `json:"plugins,omitempty"` // hashes of the approved credential plugins
 }
 
 type contextState struct {
 	Port     int    `json:"port,omitempty"`
-	Moved    int    `json:"moved,omitempty"` // the port it has while the user's file gives Port to another context
+	Moved    int    `json:"moved,omitempty"` // its port while the user's file assigns Port to another context
 	On       bool   `json:"on"`
 	Used     int64  `json:"used,omitempty"`     // when it was last switched on, in seconds since 1970
-	Password string `json:"password,omitempty"` // the one that was made up for its clients
+	Password string `json:"password,omitempty"` // generated for its clients
 
-	// What its cluster was last seen to have, between blanks.
+	// Last known about its cluster, separated by spaces.
 	Ranges     string `json:"ranges,omitempty"`
 	Namespaces string `json:"namespaces,omitempty"`
 
-	// What was chosen in the menu.
+	// Chosen in the menu.
 	Namespace  choice `json:"namespace,omitzero"`
 	Outside    choice `json:"outside,omitzero"`
 	Production choice `json:"production,omitzero"`
 	WantsOne   choice `json:"wantsPassword,omitzero"`
 }
 
-// A choice is a setting that was chosen in the menu, and what the user's file said of it at that time. It holds until the file says
-// something else: so the later of the two wins, and no clock is asked. The zero choice is none.
+// A choice is a setting that was chosen in the menu, with what the user's file said about it at that time. It holds
+// until the file says something else, so the later of the two wins without a look at a clock. The zero choice means
+// none.
 type choice struct {
 	Value string `json:"value"`
 	Over  string `json:"over"`
 }
 
-// choose is the choice of a value where the file says another; choosing what it says is no choice.
+// choose returns the choice of a value. If the file has the same value, that is no choice.
 func choose(value, file string) choice {
 	if value == file {
 		return choice{}
@@ -63,7 +64,7 @@ func choose(value, file string) choice {
 	return choice{value, file}
 }
 
-// pick is what holds where the file says so.
+// pick returns the chosen value if it still holds, and the file's otherwise.
 func (c choice) pick(file string) string {
 	if c != (choice{}) && c.Over == file {
 		return c.Value
@@ -75,7 +76,7 @@ func (s state) equal(other state) bool {
 	return maps.Equal(s.Contexts, other.Contexts) && maps.Equal(s.Notifications, other.Notifications) && maps.Equal(s.Plugins, other.Plugins)
 }
 
-// clone is a state that can be changed.
+// clone returns a state that can be modified.
 func (s state) clone() state {
 	c := state{Version: version, Contexts: maps.Clone(s.Contexts), Notifications: maps.Clone(s.Notifications), Plugins: maps.Clone(s.Plugins)}
 	if c.Contexts == nil {
@@ -90,9 +91,9 @@ func (s state) clone() state {
 	return c
 }
 
-// DamagedError tells of a state file that could not be understood.
+// DamagedError reports an invalid state file.
 type DamagedError struct {
-	Kept string // the name it has now, so that nothing is lost
+	Kept string // its new name, so that nothing is lost
 	Err  error  // what is wrong with it
 }
 
@@ -102,11 +103,11 @@ func (e *DamagedError) Error() string {
 
 func (e *DamagedError) Unwrap() error { return e.Err }
 
-// errNotUnderstood marks the contents, as opposed to a file that cannot be read.
+// errNotUnderstood means that the contents are invalid, unlike an error of reading the file.
 var errNotUnderstood = errors.New("not a state file")
 
-// update reads the state, lets change change it, and writes it if it did, all under the lock. A *DamagedError comes after the change
-// was made, to the state as it was last known.
+// update reads the state, calls change, and writes the state if it changed, all under the lock. When it returns a
+// *DamagedError, it has made the change to the last known state.
 func (s *Store) update(change func(*state) error) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -123,7 +124,7 @@ func (s *Store) update(change func(*state) error) error {
 		if damaged, err = setAside(path, err); err != nil {
 			return err
 		}
-		before = state{} // so that what is known is written anew
+		before = state{} // so that the known state is written again
 	} else if err != nil {
 		return err
 	}
@@ -145,14 +146,14 @@ func (s *Store) update(change func(*state) error) error {
 	return damaged
 }
 
-// known is the state as last read or written, which must not be changed.
+// known returns the state as last read or written, which must not be modified.
 func (s *Store) known() state {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	return s.last
 }
 
-// read returns the state in a file, which is empty if there is none.
+// read returns the state in a file. It is empty if there is no file.
 func read(path string) (state, error) {
 	empty := state{Version: version, Contexts: map[string]contextState{}}
 	file, err := ownfile.Open(path)
@@ -196,7 +197,8 @@ func parse(text []byte) (state, error) {
 	return now, nil
 }
 
-// dropBadPorts takes away ports that cannot be: outside the range, or given twice. Their contexts get new ones when they next ask.
+// dropBadPorts removes ports that are out of range or assigned twice. Their contexts get new ones when they next need
+// one.
 func (s state) dropBadPorts() {
 	given := map[int]bool{}
 	for _, name := range slices.Sorted(maps.Keys(s.Contexts)) {
@@ -217,7 +219,7 @@ func (s state) dropBadPorts() {
 	}
 }
 
-// freePort is the lowest port that neither a context has or had nor the user's file gives away.
+// freePort returns the lowest port that no context has or had, and that the user's file does not assign.
 func (s state) freePort(reserved map[int]string) (int, error) {
 	given := make(map[int]bool, len(s.Contexts))
 	for _, c := range s.Contexts {
@@ -231,7 +233,7 @@ func (s state) freePort(reserved map[int]string) (int, error) {
 	return 0, fmt.Errorf("all from %d to %d are given to other contexts", FirstPort, lastPort)
 }
 
-// keepAside renames a damaged file, never over another one.
+// setAside renames a damaged file, never over another one.
 func setAside(path string, why error) (damaged, err error) {
 	kept := path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000Z")
 	for n := 2; ; n++ {
@@ -241,7 +243,7 @@ func setAside(path string, why error) (damaged, err error) {
 		kept = fmt.Sprintf("%s.damaged-%s-%d", path, time.Now().UTC().Format("20060102T150405.000Z"), n)
 	}
 	if err := os.Rename(path, kept); err != nil {
-		return nil, fmt.Errorf("keep the damaged state file aside: %w", err)
+		return nil, fmt.Errorf("set the damaged state file aside: %w", err)
 	}
 	return &DamagedError{Kept: kept, Err: why}, nil
 }
@@ -258,7 +260,8 @@ func write(path string, now state) error {
 	return nil
 }
 
-// replace replaces a file as a whole. The lock makes the fixed name of the new one safe, and leaves no litter after a crash.
+// replace replaces a file as a whole. The new file has a fixed name, which the lock makes safe, so that crashes leave
+// no litter.
 func replace(path string, text []byte) error {
 	fresh := path + ".new"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
