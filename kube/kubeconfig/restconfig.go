@@ -35,6 +35,9 @@ func (m *merged) restConfig(name string) (*rest.Config, Context, error) {
 		if err != nil {
 			return nil, context, fmt.Errorf("context %q: %w", name, err)
 		}
+		if config.AuthProvider != nil {
+			config.AuthConfigPersister = m.providerEntry(m.config.Contexts[name].AuthInfo)
+		}
 		// Requests come one at a time, when a client connects: a limiter would only make that client wait.
 		config.QPS = -1
 		config.UserAgent = userAgent()

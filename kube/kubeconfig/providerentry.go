@@ -1,0 +1,226 @@
+package kubeconfig
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"time"
+
+	yamlnode "gopkg.in/yaml.v3"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"fairlead/app/ownfile"
+)
+
+// A ProviderEntry is the auth-provider of a user entry, whose tokens are renewed. In a configuration of RESTConfig it is the
+// AuthConfigPersister.
+type ProviderEntry struct{ file, user string }
+
+func (m *merged) providerEntry(user string) *ProviderEntry {
+	return &ProviderEntry{file: m.config.AuthInfos[user].LocationOfOrigin, user: user}
+}
+
+// Name returns what tells this entry from others.
+func (p *ProviderEntry) Name() string { return fmt.Sprintf("%q %q", p.file, p.user) }
+
+// errNoEntry reports that a kubeconfig has the entry no longer, or not as it was.
+var errNoEntry = errors.New("the user's auth-provider is not in the kubeconfig any more")
+
+// Load returns what the file says of the provider now.
+func (p *ProviderEntry) Load() (map[string]string, error) {
+	data, err := ReadBounded(p.file)
+	if err != nil {
+		return nil, err
+	}
+	return p.of(parseKubeconfig(data))
+}
+
+// of returns what a file says of the provider.
+func (p *ProviderEntry) of(file parsed) (map[string]string, error) {
+	user := file.config.AuthInfos[p.user]
+	if user == nil || user.AuthProvider == nil {
+		return nil, errNoEntry
+	}
+	return user.AuthProvider.Config, nil
+}
+
+// Persist makes the provider's settings those of config. It is what client-go calls.
+func (p *ProviderEntry) Persist(config map[string]string) error { return p.Save(config) }
+
+// How long Save waits for the lock of another program, and how often it looks.
+const (
+	lockWithin = time.Second
+	lockLook   = 50 * time.Millisecond
+)
+
+// Save changes settings of the provider in the file, and nothing else in it: comments stay, and what other programs have changed
+// meanwhile. It takes kubectl's lock, and replaces the file by another one, so that no reader sees a half of it. No error
+// holds anything that the file says.
+func (p *ProviderEntry) Save(changes map[string]string) error {
+	unlock, err := lock(p.file)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	data, err := ReadBounded(p.file)
+	if err != nil {
+		return err
+	}
+	changed, err := p.change(data, changes)
+	if err != nil || bytes.Equal(changed, data) {
+		return err
+	}
+	return replaceFile(p.file, changed)
+}
+
+// lock takes the lock file that kubectl takes.
+func lock(file string) (unlock func(), err error) {
+	name := file + ".lock"
+	for end := time.Now().Add(lockWithin); ; time.Sleep(lockLook) {
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL, 0)
+		if err == nil {
+			f.Close()
+			return func() { _ = os.Remove(name) }, nil
+		}
+		if !errors.Is(err, fs.ErrExist) || time.Now().After(end) {
+			return nil, fmt.Errorf("it cannot be locked by %s: %w", filepath.Base(name), cause(err))
+		}
+	}
+}
+
+// change returns a kubeconfig with other settings of the provider.
+func (p *ProviderEntry) change(data []byte, changes map[string]string) ([]byte, error) {
+	wanted := parseKubeconfig(data)
+	settings, err := p.of(wanted)
+	if err != nil {
+		return nil, err
+	}
+	settings = maps.Clone(settings)
+	if settings == nil {
+		settings = map[string]string{}
+	}
+	maps.Copy(settings, changes)
+	if reflect.DeepEqual(settings, wanted.config.AuthInfos[p.user].AuthProvider.Config) {
+		return data, nil
+	}
+	wanted.config.AuthInfos[p.user].AuthProvider.Config = settings
+	if changed, err := p.changeNode(data, changes); err == nil && says(changed, wanted) {
+		return changed, nil
+	}
+	// What YAML libraries read differently, or has a form of its own, is written as kubectl does.
+	if len(wanted.broken) > 0 || len(wanted.errs) > 0 {
+		return nil, errors.New("it has entries that cannot be read, and would be lost")
+	}
+	changed, err := clientcmd.Write(*wanted.config)
+	if err != nil || !says(changed, wanted) {
+		return nil, errors.New("it cannot be written")
+	}
+	return changed, nil
+}
+
+// says reports whether a kubeconfig says what is wanted.
+func says(data []byte, wanted parsed) bool {
+	has := parseKubeconfig(data)
+	return reflect.DeepEqual(has.config, wanted.config) && len(has.broken) == len(wanted.broken) && len(has.errs) == len(wanted.errs)
+}
+
+// changeNode changes the settings where they are written.
+func (p *ProviderEntry) changeNode(data []byte, changes map[string]string) ([]byte, error) {
+	var document yamlnode.Node
+	if err := yamlnode.Unmarshal(data, &document); err != nil || len(document.Content) == 0 {
+		return nil, errNoEntry
+	}
+	settings := p.node(document.Content[0])
+	if settings == nil {
+		return nil, errNoEntry
+	}
+	for _, key := range slices.Sorted(maps.Keys(changes)) {
+		value := &yamlnode.Node{Kind: yamlnode.ScalarNode, Tag: "!!str", Value: changes[key]}
+		if settings.Style&yamlnode.FlowStyle != 0 {
+			value.Style = yamlnode.DoubleQuotedStyle // JSON stays JSON
+		}
+		if old := child(settings, key); old != nil {
+			old.Kind, old.Tag, old.Value, old.Style, old.Alias, old.Content = value.Kind, value.Tag, value.Value, value.Style, nil, nil
+			continue
+		}
+		name := &yamlnode.Node{Kind: yamlnode.ScalarNode, Tag: "!!str", Value: key, Style: value.Style}
+		settings.Content = append(settings.Content, name, value)
+	}
+	var out bytes.Buffer
+	encoder := yamlnode.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := errors.Join(encoder.Encode(&document), encoder.Close()); err != nil {
+		return nil, errNoEntry
+	}
+	return out.Bytes(), nil
+}
+
+// node returns the settings' mapping; nil if there is none.
+func (p *ProviderEntry) node(root *yamlnode.Node) *yamlnode.Node {
+	users := child(root, "users")
+	if users == nil {
+		return nil
+	}
+	for _, item := range users.Content {
+		if name := child(item, "name"); name == nil || name.Value != p.user {
+			continue
+		}
+		node := item
+		for _, key := range []string{"user", "auth-provider", "config"} {
+			if node = child(node, key); node == nil {
+				return nil
+			}
+		}
+		if node.Kind == yamlnode.MappingNode {
+			return node
+		}
+	}
+	return nil
+}
+
+// replaceFile gives a file other content, at once. A link stays, and leads to the new file. Where a file cannot be put in the
+// place of the old one, or would be another user's then, the old one is overwritten, as kubectl does.
+func replaceFile(file string, data []byte) error {
+	real, err := filepath.EvalSymlinks(file)
+	if err != nil {
+		return cause(err)
+	}
+	info, err := os.Stat(real)
+	if err != nil {
+		return cause(err)
+	}
+	if ownfile.Owner(info) == os.Geteuid() {
+		if err := renameOver(real, data); err == nil {
+			return nil
+		}
+	}
+	f, err := os.OpenFile(real, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return cause(err)
+	}
+	_, err = f.Write(data)
+	return cause(errors.Join(err, f.Close()))
+}
+
+// renameOver writes a new file, for its owner alone, and puts it in the place of another one.
+func renameOver(file string, data []byte) error {
+	fresh, err := os.CreateTemp(filepath.Dir(file), ".fairlead-*") // with mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = fresh.Write(data)
+	err = errors.Join(err, fresh.Sync(), fresh.Close())
+	if err == nil {
+		err = os.Rename(fresh.Name(), file)
+	}
+	if err != nil {
+		_ = os.Remove(fresh.Name())
+	}
+	return err
+}
