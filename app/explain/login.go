@@ -15,6 +15,9 @@ func login(e *fault.Login) words {
 	if e.Plugin != "" {
 		return plugin(e)
 	}
+	if e.Provider != "" {
+		return identityProvider(e)
+	}
 	context := name(e.Context)
 	x := words{
 		title:    "Login needed",
@@ -33,6 +36,37 @@ func login(e *fault.Login) words {
 	}
 	if pasteable(e.Command) {
 		x.hint = signIn(e.Command)
+	}
+	return x
+}
+
+// identityProvider explains an identity provider that renews no login.
+func identityProvider(e *fault.Login) words {
+	who := fmt.Sprintf("The identity provider %s, which renews the login of context %s,", name(e.Provider), name(e.Context))
+	x := words{title: "Identity provider failed"}
+	switch e.Cause {
+	case fault.ProviderSilent:
+		x.sentence = who + " did not answer in time."
+		x.hint = "Check that this machine reaches it: a VPN may be needed."
+	case fault.ProviderUnreachable:
+		x.sentence = who + " cannot be reached" + reason(e.Err) + "."
+		x.hint = "Check that this machine reaches it: a VPN may be needed."
+	case fault.ProviderAuthority:
+		x.sentence = who + " is not trusted."
+		x.hint = "Check idp-certificate-authority in the kubeconfig."
+	case fault.ProviderIssuer:
+		x.sentence = who + " says that it is another one."
+		x.hint = "Check idp-issuer-url in the kubeconfig."
+	case fault.ProviderClient:
+		x.sentence = who + " does not accept the kubeconfig's client" + reason(e.Err) + "."
+		x.hint = "Check client-id and client-secret in the kubeconfig."
+	case fault.ProviderRefused:
+		x.title = "Login needed"
+		x.sentence = who + " does not renew it" + reason(e.Err) + "."
+		x.hint = "Sign in again, the way this context's kubeconfig was made."
+	default:
+		x.sentence = who + " gave no usable answer" + reason(e.Err) + "."
+		x.hint = "Try again later, and if it lasts, ask who runs it."
 	}
 	return x
 }

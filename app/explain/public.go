@@ -24,7 +24,8 @@ func only(sentence, hint string) func(error, words) words {
 var (
 	publicUnknown     = only("Fairlead could not make the connection.", sayMore)
 	publicKubeconfig  = only("The kubeconfig's entry for the cluster cannot work.", sayMore)
-	publicLogin       = only("The cluster does not accept your login, or there is none.", "Sign in to the cluster again. "+sayMore)
+	publicSignIn      = only("The cluster does not accept your login, or there is none.", "Sign in to the cluster again. "+sayMore)
+	publicProvider    = only("Your login to the cluster cannot be renewed just now.", sayMore)
 	publicTrust       = only("The cluster's API server is not trusted.", sayMore)
 	publicNode        = only("The node of the Pod could not carry the connection.", "The rest of the cluster can be reached. "+sayMore)
 	publicBlocked     = only("Something on the way to the cluster does not let port-forwards through.", sayMore)
@@ -36,6 +37,14 @@ var (
 		"If that is what you want, allow it for this context in the settings: host-network: true.")
 	publicUnsupported = only("Fairlead cannot carry this connection.", sayMore)
 )
+
+// publicLogin tells a login that has ended from one that the identity provider would renew if it could.
+func publicLogin(err error, said words) words {
+	if e, ok := errors.AsType[*fault.Login](err); ok && e.Provider != "" && e.Cause != fault.ProviderRefused {
+		return publicProvider(err, said)
+	}
+	return publicSignIn(err, said)
+}
 
 // publicNotFound leaves out which other names the cluster has.
 func publicNotFound(err error, said words) words {

@@ -23,7 +23,8 @@ var public = map[string]string{
 	"Kubeconfig": "The kubeconfig's entry for the cluster cannot work." + more,
 
 	"Login needed": signIn, "Login plugin missing": signIn, "Login plugin failed": signIn, "Login plugin denied": signIn, "Login plugin is new": signIn,
-	"Cluster unreachable": server, "Cluster not trusted": trust, "Proxy unusable": server,
+	"Identity provider failed": "Your login to the cluster cannot be renewed just now." + more,
+	"Cluster unreachable":      server, "Cluster not trusted": trust, "Proxy unusable": server,
 	"Answer too large":     "The cluster's API server sent an answer that is too large to be read." + more,
 	"API server busy":      "The cluster's API server takes no requests just now. Try again in a while.",
 	"Port-forward blocked": "Something on the way to the cluster does not let port-forwards through." + more,

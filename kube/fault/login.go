@@ -15,7 +15,7 @@ const (
 	LoginExpired     LoginCause = "expired"     // refused, and the token or client certificate says it ran out at Expired
 	LoginCertificate LoginCause = "certificate" // the client certificate was not accepted in the TLS handshake
 	LoginFile        LoginCause = "file"        // a token file that cannot be read, or is empty
-	LoginRenewal     LoginCause = "renewal"     // an OpenID Connect login that cannot be renewed
+	LoginRenewal     LoginCause = "renewal"     // an OpenID Connect login that has expired, and has nothing to be renewed with
 	PluginMissing    LoginCause = "missing"     // the plugin is not on this machine; SearchPath says where it was looked for
 	PluginDenied     LoginCause = "denied"      // the user's own kuberc does not allow the plugin
 	PluginNew        LoginCause = "new"         // the kubeconfig names it, or its arguments, since the user last let it run
@@ -23,12 +23,22 @@ const (
 	PluginFailed     LoginCause = "failed"      // the plugin ended with status Exit, or could not be started
 	PluginSilent     LoginCause = "silent"      // the plugin still runs, or was ended after too long; it may wait for the user
 	PluginOutput     LoginCause = "output"      // the plugin printed something else than credentials
+
+	ProviderSilent      LoginCause = "provider silent"      // the identity provider did not answer in time
+	ProviderUnreachable LoginCause = "provider unreachable" // it cannot be connected to
+	ProviderAuthority   LoginCause = "provider authority"   // its certificate is not to be trusted, by what the kubeconfig says
+	ProviderIssuer      LoginCause = "provider issuer"      // it is another issuer than the kubeconfig says
+	ProviderClient      LoginCause = "provider client"      // it does not accept the kubeconfig's client-id and client-secret
+	ProviderRefused     LoginCause = "provider refused"     // it does not renew the login
+	ProviderAnswer      LoginCause = "provider answer"      // its answer is of no use
 )
 
-// Login is a credential that is missing, expired or refused (HTTP 401), or a credential plugin that gives none.
+// Login is a credential that is missing, expired or refused (HTTP 401), or a credential plugin or an identity provider that
+// gives none.
 type Login struct {
-	Context string
-	Plugin  string // the exec plugin's command, when the plugin is to blame
+	Context  string
+	Plugin   string // the exec plugin's command, when the plugin is to blame
+	Provider string // the host, and port, of the OpenID Connect provider, when it or what the kubeconfig says of it is to blame
 
 	Cause      LoginCause
 	Expired    time.Time // LoginExpired: when it ran out
@@ -44,6 +54,12 @@ type Login struct {
 func (e *Login) Error() string {
 	if e.Plugin != "" {
 		return fmt.Sprintf("credential plugin %s of context %s: %v%s", e.Plugin, e.Context, e.Err, prefixed(": ", e.Detail))
+	}
+	if e.Provider != "" {
+		return fmt.Sprintf("identity provider %s of context %s: %v", e.Provider, e.Context, e.Err)
+	}
+	if e.Cause == LoginRenewal {
+		return fmt.Sprintf("the login of context %s cannot be renewed: %v", e.Context, e.Err)
 	}
 	if e.Cause == LoginExpired {
 		return fmt.Sprintf("the API server does not accept the credentials of context %s, which expired at %s", e.Context, e.Expired.UTC().Format(time.RFC3339))
