@@ -278,6 +278,12 @@ func (b *troubled) logins(t *testing.T, admin entry) []cause {
 		{context: "login-refused", entry: admin.with(nil, map[string]any{"token": "ran-out-long-ago"}), host: host, port: port,
 			want: saying("Login needed", "The cluster does not accept the login of context login-refused.",
 				"Sign in again, the way this context's kubeconfig was made.")},
+		{context: "provider-away", entry: admin.with(nil, map[string]any{"auth-provider": map[string]any{"name": "oidc", "config": map[string]any{
+			"idp-issuer-url": "http://127.0.0.1:1/realm", "client-id": "fairlead", "refresh-token": "hunter2",
+		}}}), host: host, port: port,
+			want: saying("Identity provider failed",
+				"The identity provider 127.0.0.1:1, which renews the login of context provider-away, cannot be reached: it refused the connection.",
+				"Check that this machine reaches it: a VPN may be needed.")},
 		{context: "plugin-missing", entry: admin.with(nil, run("fairlead-test-no-such-plugin", "Never")), host: host, port: port,
 			want: saying("Login plugin missing",
 				"The program fairlead-test-no-such-plugin, which signs in to context plugin-missing, was not found on this machine.",

@@ -27,6 +27,8 @@ var bans = []ban{
 	{"fairlead/kube/spdy", "fairlead/", "frames and streams, and nothing else of ours"},
 	{"fairlead/kube/kubeconfig", "fairlead/kube/portforward", "reading files asks no server"},
 	{"fairlead/kube/kubeconfig", "fairlead/kube/plugin", "reading files runs nothing"},
+	{"fairlead/kube/kubeconfig", "fairlead/kube/oidc", "reading files asks no identity provider"},
+	{"fairlead/kube", "k8s.io/client-go/plugin/pkg/client/auth/oidc", "it has no bounds, and follows redirects with the refresh token: kube/oidc is ours"},
 	{"fairlead/kube/fault", "k8s.io/", "views read these types, and must not be tied to client-go by them"},
 	{"fairlead/kube/forwardproxy", "k8s.io/", "proxies on the way, and no Kubernetes"},
 	{"fairlead/kube/retryafter", "fairlead/", "a header and a wait, and nothing else of ours"},

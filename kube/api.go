@@ -64,7 +64,7 @@ func newAPI(config *rest.Config, proxySource fault.ProxySource, contextName stri
 	config.NextProtos = []string{"http/1.1"}
 	a := &api{
 		faults:    newFaults(config, contextName),
-		refreshes: l.plugin != nil || l.file != nil || config.AuthProvider != nil,
+		refreshes: l.renewer != nil || l.file != nil,
 		login:     l,
 		health:    h,
 		attempt:   attemptTimeout,

@@ -26,7 +26,7 @@ type carrier interface {
 	Restore(namespace, pod, uid string)
 }
 
-// dialCarrier sees to a login before it dials, since the carrier runs no credential plugin, and once more when the login
+// dialCarrier sees to a login before it dials, since the carrier renews no credentials, and once more when the login
 // turns out to have expired.
 func (c *Cluster) dialCarrier(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error) {
 	if err := c.api.login.ensure(ctx); err != nil {
@@ -34,7 +34,7 @@ func (c *Cluster) dialCarrier(ctx context.Context, endpoints []endpoint, renew p
 	}
 	conn, err := c.dialOnce(ctx, endpoints, renew)
 	err = c.vouched(ctx, err)
-	if c.api.login.plugin != nil && errors.As(err, new(*fault.Login)) {
+	if c.api.login.renewer != nil && errors.As(err, new(*fault.Login)) {
 		if err := c.api.login.ensure(ctx); err != nil {
 			return nil, err
 		}

@@ -105,7 +105,7 @@ func Open(c Config) (*Cluster, error) {
 	h := newHealth(c.Health)
 	h.first = c.TellFirst
 	proxySource := chooseProxy(config, c)
-	l, err := newLogin(config, c.Context, c.Approved)
+	l, err := newLogin(config, c)
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
@@ -238,7 +238,7 @@ func (c *Cluster) Plugin() string {
 	return ""
 }
 
-// LoggedIn tells whether the API server can be asked without running a credential plugin. It asks nobody.
+// LoggedIn reports whether the API server can be asked without running a credential plugin or asking an identity provider.
 func (c *Cluster) LoggedIn() bool { return c.api.login.has() }
 
 // Check asks the API server two cheap questions: is it there, and does it accept this login, for either of the verbs that

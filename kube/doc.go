@@ -26,9 +26,9 @@
 // An IP address is asked for in all namespaces, and where that is forbidden in those that one may see. Only then are the
 // ranges of Services and Pods read, once, where they may be.
 //
-// The user logs in by what the kubeconfig holds or by a credential plugin, which runs only for a dial, for a question that
-// the user asked for, or for Check: login.go and package plugin. Spare connections, pings, watches and the look for an
-// API server that is away run none. kubeconfig.Watch reports when the kubeconfig changes, and Context.Fingerprint which of its contexts do.
+// The user logs in by what the kubeconfig holds, by a credential plugin or by an identity provider's ID token. The plugin runs,
+// and the token is renewed, only for a dial, for a question that the user asked for, or for Check: login.go and packages plugin
+// and oidc. Spare connections, pings, watches and the look for an API server that is away do neither. kubeconfig.Watch reports when the kubeconfig changes, and Context.Fingerprint which of its contexts do.
 //
 // The package knows no proxy and no desktop. Its errors are those of package fault, in package net's words; it has no
 // sentences for users.

@@ -25,8 +25,13 @@ func throughEnvironment(config *rest.Config, own func(netip.AddrPort) bool) {
 	if config.Proxy != nil {
 		return
 	}
+	config.Proxy = environmentProxy(own)
+}
+
+// environmentProxy returns the choice of the environment's proxy, unless that is one of ours.
+func environmentProxy(own func(netip.AddrPort) bool) func(*http.Request) (*url.URL, error) {
 	environment := httpproxy.FromEnvironment().ProxyFunc()
-	config.Proxy = func(r *http.Request) (*url.URL, error) {
+	return func(r *http.Request) (*url.URL, error) {
 		via, err := environment(r.URL)
 		if err != nil || via == nil || own == nil {
 			return via, err

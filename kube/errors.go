@@ -27,11 +27,10 @@ const maxText = 512
 type faults struct {
 	context string
 	server  string // host:port
-	oidc    bool
 }
 
 func newFaults(config *rest.Config, contextName string) faults {
-	f := faults{context: contextName, server: "unknown", oidc: config.AuthProvider != nil}
+	f := faults{context: contextName, server: "unknown"}
 	if u, _, err := rest.DefaultServerUrlFor(config); err == nil {
 		f.server = u.Host
 	}
@@ -49,7 +48,7 @@ func (f faults) of(err error, asked question) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &failed):
-		return failed // by the plugin, before anything was sent
+		return failed // before anything was sent
 	case errors.Is(err, errAbsent):
 		return errAbsent
 	case errors.As(err, &big):
@@ -149,9 +148,6 @@ func (f faults) ofCredentials(err error) error {
 	text := err.Error()
 	login := func(cause fault.LoginCause, reason string) error {
 		return &fault.Login{Context: f.context, Cause: cause, Err: errors.New(reason)}
-	}
-	if f.oidc && !isNetwork(err) {
-		return login(fault.LoginRenewal, "its OpenID Connect login has expired and cannot be renewed")
 	}
 	// A server, or a proxy before it, that turns the client certificate down ends the handshake with one of RFC 8446's alerts.
 	if strings.Contains(text, "remote error: tls: ") && strings.Contains(text, "certificate") {

@@ -4,104 +4,129 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"net/http"
-	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/client-go/transport"
 
 	"fairlead/kube/fault"
 	"fairlead/kube/kubeconfig"
+	"fairlead/kube/oidc"
 	"fairlead/kube/plugin"
 )
 
-// A login is how the API server knows a context's user: by a credential plugin, or by what the kubeconfig holds.
+// A login is how the API server knows a context's user: by a credential plugin, an identity provider, or what the kubeconfig
+// holds.
 type login struct {
-	plugin *plugin.Plugin // nil: none
-	file   *tokenFile     // nil: none
-	config *rest.Config
-	issuer http.RoundTripper // to the issuer of OpenID Connect logins, so that client-go's cache keeps it; nil for none
+	renewer renewer        // the plugin or the identity provider's login; nil: neither
+	plugin  *plugin.Plugin // nil: none
+	file    *tokenFile     // nil: none
+	config  *rest.Config
 }
 
-// newLogin takes the token file and the credential plugin out of a configuration: client-go would keep the one for up to a
-// minute, and run the other for every request, spares included. In their place the configuration gets what puts the token
-// on requests.
-func newLogin(config *rest.Config, contextName string, approved func(hash string) bool) (*login, error) {
+// A renewer gets credentials that have an end. Only Login gets others: what is on requests is what there is.
+type renewer interface {
+	Begin(renewed func()) (end func())
+	Login(ctx context.Context) error
+	LoggedIn() bool
+	Expires() time.Time
+	Forget()
+	Retry()
+	Refused() error
+}
+
+// newLogin takes the token file, the credential plugin and the identity provider out of a configuration: client-go would keep
+// the first for up to a minute, and turn to the others for every request, spares included. In their place the configuration
+// gets what puts the token on requests.
+func newLogin(config *rest.Config, c Config) (*login, error) {
 	l := &login{config: config}
-	if err := l.limitIssuer(); err != nil {
-		return nil, err
-	}
 	if config.BearerTokenFile != "" {
-		l.file = newTokenFile(config.BearerTokenFile, contextName)
-		config.BearerToken, config.BearerTokenFile, config.ExecProvider = "", "", nil // the file counts, as it does for kubectl
+		l.file = newTokenFile(config.BearerTokenFile, c.Context)
+		config.BearerToken, config.BearerTokenFile = "", "" // the file counts, as it does for kubectl
+		config.ExecProvider, config.AuthProvider = nil, nil
 		config.Wrap(l.file.wrap)
 	}
-	exec := config.ExecProvider
-	if exec == nil {
-		return l, nil
+	switch exec, provider := config.ExecProvider, config.AuthProvider; {
+	case exec != nil && provider != nil:
+		return nil, errors.New("its user has both a credential plugin and an auth-provider")
+	case exec != nil:
+		return l, l.usePlugin(exec, c)
+	case provider != nil:
+		return l, l.useProvider(provider, c)
 	}
-	c := plugin.Config{Exec: exec, Context: contextName, Approved: approved}
+	return l, nil
+}
+
+// usePlugin makes a credential plugin the login.
+func (l *login) usePlugin(exec *clientcmdapi.ExecConfig, of Config) error {
+	config := l.config
+	c := plugin.Config{Exec: exec, Context: of.Context, Approved: of.Approved}
 	if exec.ProvideClusterInfo {
 		var err error
 		if c.Cluster, err = rest.ConfigToExecCluster(config); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	config.ExecProvider = nil
 	fixed, err := config.TransportConfig()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if fixed.HasTokenAuth() || fixed.HasBasicAuth() || fixed.HasCertAuth() {
-		return l, nil // these count, as they do for kubectl
+		return nil // these count, as they do for kubectl
 	}
 	if l.plugin, err = plugin.New(c); err != nil {
-		return nil, err
+		return err
 	}
+	l.renewer = l.plugin
 	config.Wrap(l.plugin.Wrap)
-	return l, nil
+	return nil
 }
 
-// limitIssuer bounds the heads of the answers of an OpenID Connect issuer. client-go makes its transport where nothing can be
-// set, and takes the one of its cache, or package net/http's own, that was made for the same certificate authority.
-func (l *login) limitIssuer() error {
-	provider := l.config.AuthProvider
-	if provider == nil {
-		return nil
+// useProvider makes the ID token of an identity provider the login. A client certificate goes along, as it does with kubectl.
+func (l *login) useProvider(provider *clientcmdapi.AuthProviderConfig, of Config) error {
+	config := l.config
+	config.AuthProvider = nil
+	entry, ok := config.AuthConfigPersister.(*kubeconfig.ProviderEntry)
+	if !ok {
+		return errors.New("its auth-provider is in no kubeconfig")
 	}
-	authority, err := base64.StdEncoding.DecodeString(provider.Config["idp-certificate-authority-data"])
+	fixed, err := config.TransportConfig()
 	if err != nil {
-		return nil // the provider says so
+		return err
 	}
-	l.issuer, err = rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{
-		CAFile: provider.Config["idp-certificate-authority"], CAData: authority,
-	}})
-	if err == nil {
-		limitHead(l.issuer)
+	if fixed.HasTokenAuth() || fixed.HasBasicAuth() {
+		return nil // these count, as they do for kubectl
 	}
-	return err
+	token, err := oidc.New(oidc.Config{
+		Settings: provider.Config, Store: entry, Context: of.Context, Proxy: environmentProxy(of.Own), Log: of.Log,
+	})
+	if err != nil {
+		return err
+	}
+	l.renewer = token
+	config.Wrap(token.Wrap)
+	return nil
 }
 
-// begin lets the plugin run until end is called. renewed is told when it has given credentials.
+// begin lets credentials be renewed until end is called. renewed is called when there are others.
 func (l *login) begin(renewed func()) (end func()) {
-	if l.plugin == nil {
+	if l.renewer == nil {
 		return func() {}
 	}
-	return l.plugin.Begin(renewed)
+	return l.renewer.Begin(renewed)
 }
 
-// ensure runs the plugin if there are no credentials. It is for work that a client waits for, or that the user asked
-// for; nothing else may call it.
+// ensure runs the plugin, or asks the identity provider, if there are no credentials. It is for work that a client waits for,
+// or that the user asked for; nothing else may call it.
 func (l *login) ensure(ctx context.Context) error {
-	if l.plugin == nil {
+	if l.renewer == nil {
 		return nil
 	}
-	return l.plugin.Login(ctx)
+	return l.renewer.Login(ctx)
 }
 
 // follow takes up what changes in the token file, until ctx ends.
@@ -111,20 +136,20 @@ func (l *login) follow(ctx context.Context) {
 	}
 }
 
-// has tells whether a question to the API server would run no plugin.
-func (l *login) has() bool { return l.plugin == nil || l.plugin.LoggedIn() }
+// has reports whether a question to the API server would run no plugin and ask no identity provider.
+func (l *login) has() bool { return l.renewer == nil || l.renewer.LoggedIn() }
 
-// forget drops a plugin's credentials.
+// forget makes the next login renew the credentials.
 func (l *login) forget() {
-	if l.plugin != nil {
-		l.plugin.Forget()
+	if l.renewer != nil {
+		l.renewer.Forget()
 	}
 }
 
-// retry lets the plugin run again at once, since the user asked for it.
+// retry lets a renewal that failed be tried again at once, since the user asked for it.
 func (l *login) retry() {
-	if l.plugin != nil {
-		l.plugin.Retry()
+	if l.renewer != nil {
+		l.renewer.Retry()
 	}
 }
 
@@ -148,11 +173,11 @@ func (l *login) transport(config *rest.Config) (*transport.Config, error) {
 // explain adds to a login that was refused what is known of its credentials: whose they are, and that they have expired.
 func (l *login) explain(err error) error {
 	var refused *fault.Login
-	if !errors.As(err, &refused) || refused.Cause != fault.LoginRefused || refused.Plugin != "" {
+	if !errors.As(err, &refused) || refused.Cause != fault.LoginRefused || refused.Plugin != "" || refused.Provider != "" {
 		return err
 	}
-	if l.plugin != nil {
-		return l.plugin.Refused()
+	if l.renewer != nil {
+		return l.renewer.Refused()
 	}
 	if expired := l.expired(); !expired.IsZero() && expired.Before(time.Now()) {
 		named := *refused
@@ -170,7 +195,7 @@ func (l *login) expired() time.Time {
 			token = string(data)
 		}
 	}
-	if at := tokenExpiry(token); !at.IsZero() {
+	if at := oidc.Expiry(token); !at.IsZero() {
 		return at
 	}
 	certificate := l.config.CertData
@@ -183,23 +208,4 @@ func (l *login) expired() time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-// tokenExpiry reads the claim exp of a JSON web token (RFC 7519, section 4.1.4), without checking anything of it.
-func tokenExpiry(token string) time.Time {
-	part := strings.Split(strings.TrimSpace(token), ".")
-	if len(part) != 3 {
-		return time.Time{}
-	}
-	claims, err := base64.RawURLEncoding.DecodeString(part[1])
-	if err != nil {
-		return time.Time{}
-	}
-	var c struct {
-		Exp float64 `json:"exp"`
-	}
-	if json.Unmarshal(claims, &c) != nil || c.Exp <= 0 || c.Exp > 1<<40 {
-		return time.Time{}
-	}
-	return time.Unix(int64(c.Exp), 0)
 }

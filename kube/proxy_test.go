@@ -274,7 +274,7 @@ func TestAProxysRefusalIsNotTheClusters(t *testing.T) {
 		&fault.Proxy{Problem: fault.ProxyLogin, Err: errors.New("CONNECT was answered with 407 Proxy Authentication Required")},
 		&fault.Proxy{Err: errors.New("TLS: remote error: tls: certificate required")},
 	} {
-		got := faults{server: "api.invalid", oidc: true}.of(&url.Error{Op: "Get", URL: "https://api.invalid/", Err: err}, question{})
+		got := faults{server: "api.invalid"}.of(&url.Error{Op: "Get", URL: "https://api.invalid/", Err: err}, question{})
 		if _, away := errors.AsType[*fault.Unreachable](got); !away || !errors.Is(got, err) {
 			t.Errorf("%T %v", got, got)
 		}

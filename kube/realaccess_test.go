@@ -20,6 +20,7 @@ func TestAccessToARealCluster(t *testing.T) {
 		"a walk stops where the chain breaks":               walksThatBreak,
 		"a walk says what may have been meant":              walksSuggest,
 		"certificates that are not to be trusted":           certificates,
+		"an ID token is renewed for a connection":           renewedIDToken,
 		"a plugin runs when somebody asks":                  pluginWhenAsked,
 		"a plugin may give a client certificate":            pluginCertificate,
 		"a token file is read anew":                         renewedTokenFile,

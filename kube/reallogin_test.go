@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -203,6 +204,43 @@ func pluginCertificate(t *testing.T, cluster *clustertest.Cluster) {
 	}
 	if _, err := ask(c, "app:80"); err != nil {
 		t.Error(err)
+	}
+}
+
+// renewedIDToken logs in by an identity provider, whose token a real API server accepts: it is one of its own.
+func renewedIDToken(t *testing.T, cluster *clustertest.Cluster) {
+	p, provider := newPluginLogin(t, cluster), newIdentityProvider(t, true)
+	p.logIn(t, cluster, "sixth")
+	token, err := os.ReadFile(p.path(".token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider.token = string(token)
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: provider.Certificate().Raw})
+	kubeconfig := changed(t, cluster.Kubeconfig, func(config *clientcmdapi.Config) {
+		config.AuthInfos[config.Contexts["demo-team"].AuthInfo] = &clientcmdapi.AuthInfo{AuthProvider: &clientcmdapi.AuthProviderConfig{
+			Name: "oidc", Config: map[string]string{
+				"idp-issuer-url": provider.URL, "client-id": "fairlead", "refresh-token": "hunter2", "id-token": anHourAgo(),
+				"idp-certificate-authority-data": base64.StdEncoding.EncodeToString(authority),
+			},
+		}}
+	})
+	c := open(t, kubeconfig, "demo-team")
+	_, steps, err := walked(t, c, "app:80", nil)
+	if detail := steps[StepCredentials].Detail; err != nil || !strings.HasPrefix(detail, "OpenID Connect, valid until ") {
+		t.Errorf("walk: %v, credentials %q", err, detail)
+	}
+	wantPod(t, c, "app:80", "team/app-")
+	if d, r := provider.discoveries.Load(), provider.refreshes.Load(); d != 1 || r != 1 {
+		t.Errorf("%d discoveries and %d renewals", d, r)
+	}
+	waitFor(t, "the tokens to be in the kubeconfig", func() bool { return settingsIn(t, kubeconfig)["refresh-token"] == "rotated-1" })
+	// Kubectl goes on with them.
+	if out, err := cluster.KubectlCommand(t.Context(), "--kubeconfig", kubeconfig, "--context", "demo-team", "get", "service", "app", "-n", "team", "-o", "name").CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "service/app" {
+		t.Errorf("kubectl: %s, %v", out, err)
+	}
+	if n := provider.refreshes.Load(); n != 1 {
+		t.Errorf("kubectl renewed the token: %d renewals", n)
 	}
 }
 

@@ -349,7 +349,7 @@ func start(t *testing.T, kubeconfig string, carrier carrier, report func(error))
 		t.Fatal(err)
 	}
 	h := newHealth(report)
-	l, err := newLogin(config, "test", nil)
+	l, err := newLogin(config, Config{Context: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

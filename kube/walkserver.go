@@ -31,8 +31,8 @@ func (w *walk) credentials(ctx context.Context) (string, error) {
 		return detail, err
 	}
 	expires := l.expired()
-	if l.plugin != nil {
-		expires = l.plugin.Expires()
+	if l.renewer != nil {
+		expires = l.renewer.Expires()
 	}
 	if expires.IsZero() {
 		return detail, nil
@@ -51,7 +51,7 @@ func (l *login) kind() string {
 	switch {
 	case l.plugin != nil:
 		return "credential plugin " + l.plugin.Command()
-	case c.AuthProvider != nil:
+	case l.renewer != nil:
 		return "OpenID Connect"
 	case l.file != nil:
 		return "token file " + l.file.path

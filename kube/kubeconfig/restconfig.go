@@ -5,8 +5,6 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	// Contexts that log in through OpenID Connect name this provider in their user entry.
-	_ "k8s.io/client-go/plugin/pkg/client/auth/oidc"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )

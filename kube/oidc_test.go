@@ -1,0 +1,629 @@
+package kube
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+
+	"fairlead/kube/fault"
+)
+
+// idToken returns a token as a provider issues it, as far as clients look at it.
+func idToken(subject string, expires time.Time) string {
+	part := func(v any) string {
+		text, err := json.Marshal(v)
+		if err != nil {
+			panic(err)
+		}
+		return base64.RawURLEncoding.EncodeToString(text)
+	}
+	return part(map[string]string{"alg": "none"}) + "." + part(map[string]any{"sub": subject, "exp": expires.Unix()}) + ".c2ln"
+}
+
+// An identityProvider renews tokens, and may misbehave. What it got is noted.
+type identityProvider struct {
+	*httptest.Server
+	discoveries, refreshes atomic.Int64
+	constant               bool // it leaves refresh tokens as they are
+
+	mu     sync.Mutex
+	forms  []url.Values
+	token  string // the next ID token
+	answer func(w http.ResponseWriter, r *http.Request) bool
+}
+
+func newIdentityProvider(t *testing.T, tls bool) *identityProvider {
+	p := &identityProvider{token: idToken("fresh", time.Now().Add(time.Hour))}
+	if tls {
+		p.Server = httptest.NewTLSServer(p)
+	} else {
+		p.Server = httptest.NewServer(p)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *identityProvider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	discovery := r.Method == http.MethodGet
+	if discovery {
+		p.discoveries.Add(1)
+	} else {
+		p.refreshes.Add(1)
+	}
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	p.mu.Lock()
+	if !discovery {
+		p.forms = append(p.forms, r.PostForm)
+	}
+	answer, token, n := p.answer, p.token, len(p.forms)
+	p.mu.Unlock()
+	if answer != nil && answer(w, r) {
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if discovery {
+		fmt.Fprintf(w, `{"issuer": %q, "token_endpoint": %q}`, p.URL, p.URL+"/token")
+		return
+	}
+	if p.constant {
+		fmt.Fprintf(w, `{"access_token": "a", "token_type": "Bearer", "id_token": %q}`, token)
+		return
+	}
+	fmt.Fprintf(w, `{"access_token": "a", "token_type": "Bearer", "id_token": %q, "refresh_token": "rotated-%d"}`, token, n)
+}
+
+// user returns a user entry that logs in by the provider, with an ID token.
+func (p *identityProvider) user(id string) string {
+	authority := ""
+	if certificate := p.Certificate(); certificate != nil {
+		block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})
+		authority = fmt.Sprintf(", idp-certificate-authority-data: %q", base64.StdEncoding.EncodeToString(block))
+	}
+	return oidcUser(p.URL, id, authority)
+}
+
+func oidcUser(issuer, id, more string) string {
+	return fmt.Sprintf(`{auth-provider: {name: oidc, config: {idp-issuer-url: %q, client-id: fairlead, client-secret: s3cret, refresh-token: hunter2, id-token: %q%s}}}`, issuer, id, more)
+}
+
+func anHourAgo() string { return idToken("old", time.Now().Add(-time.Hour)) }
+
+// settingsIn returns the auth-provider's settings in a kubeconfig.
+func settingsIn(t *testing.T, kubeconfig string) map[string]string {
+	t.Helper()
+	config, err := clientcmd.LoadFromFile(kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range config.AuthInfos {
+		if user.AuthProvider != nil {
+			return user.AuthProvider.Config
+		}
+	}
+	t.Fatal("no auth-provider")
+	return nil
+}
+
+// tokensSeen collects the tokens that an API server gets.
+func tokensSeen(server *apiServer) func() map[string]bool {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	server.misbehave(func(_ http.ResponseWriter, r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")] = true
+		return false
+	})
+	return func() map[string]bool {
+		mu.Lock()
+		defer mu.Unlock()
+		all := map[string]bool{}
+		for token := range seen {
+			all[token] = true
+		}
+		return all
+	}
+}
+
+func TestAnIDTokenIsUsedUntilItExpires(t *testing.T) {
+	server, provider := newAPIServer(t), newIdentityProvider(t, true)
+	server.add("team", "web", "web-1")
+	seen := tokensSeen(server)
+	token := idToken("good", time.Now().Add(time.Hour))
+	c := start(t, server.kubeconfig(t, provider.user(token)), &fakeCarrier{}, nil)
+	if err := dial(t, c, "web:80"); err != nil {
+		t.Fatal(err)
+	}
+	if n := provider.discoveries.Load() + provider.refreshes.Load(); n != 0 {
+		t.Errorf("the provider was asked %d times", n)
+	}
+	if all := seen(); len(all) != 1 || !all[token] {
+		t.Errorf("tokens %v", all)
+	}
+}
+
+func TestAnExpiredIDTokenIsRenewedOnceForAll(t *testing.T) {
+	server, provider := newAPIServer(t), newIdentityProvider(t, true)
+	for i := range 20 {
+		server.add("team", fmt.Sprintf("web-%d", i), fmt.Sprintf("pod-%d", i))
+	}
+	seen := tokensSeen(server)
+	kubeconfig := server.kubeconfig(t, provider.user(anHourAgo()))
+	c := start(t, kubeconfig, &fakeCarrier{}, nil)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			if err := dial(t, c, fmt.Sprintf("web-%d:80", i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if d, r := provider.discoveries.Load(), provider.refreshes.Load(); d != 1 || r != 1 {
+		t.Errorf("%d discoveries and %d renewals", d, r)
+	}
+	if all := seen(); len(all) != 1 || !all[provider.token] {
+		t.Errorf("tokens %v", all)
+	}
+	// The refresh token is good for one use, so that the next one must be found by kubectl, and after a restart.
+	waitFor(t, "the tokens to be in the kubeconfig", func() bool {
+		settings := settingsIn(t, kubeconfig)
+		return settings["refresh-token"] == "rotated-1" && settings["id-token"] == provider.token && settings["client-id"] == "fairlead"
+	})
+	if info, err := os.Stat(kubeconfig); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
+// Not every kind of client authentication suits every provider.
+func TestTheKindOfClientAuthenticationIsFound(t *testing.T) {
+	for _, wanted := range []string{"basic", "post"} {
+		server, provider := newAPIServer(t), newIdentityProvider(t, true)
+		server.add("team", "web", "web-1")
+		provider.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodGet {
+				return false
+			}
+			id, secret, basic := r.BasicAuth()
+			if !basic {
+				id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
+			}
+			if id == "fairlead" && secret == "s3cret" && basic == (wanted == "basic") && r.PostForm.Get("grant_type") == "refresh_token" && r.PostForm.Get("refresh_token") == "hunter2" {
+				return false
+			}
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprint(w, `{"error": "invalid_client"}`)
+			return true
+		}
+		c := start(t, server.kubeconfig(t, provider.user(anHourAgo())), &fakeCarrier{}, nil)
+		if err := dial(t, c, "web:80"); err != nil {
+			t.Errorf("%s: %v", wanted, err)
+		}
+	}
+}
+
+// silent returns the address of something that accepts connections and says nothing, and how many it has accepted.
+func silent(t *testing.T) (address string, accepted func() int) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var conns []net.Conn
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			conns = append(conns, conn)
+			mu.Unlock()
+		}
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		<-done
+		for _, conn := range conns {
+			conn.Close()
+		}
+	})
+	return l.Addr().String(), func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(conns)
+	}
+}
+
+func providerFault(err error) *fault.Login {
+	login, ok := errors.AsType[*fault.Login](err)
+	if !ok || login.Provider == "" {
+		return nil
+	}
+	return login
+}
+
+func TestASilentIdentityProviderIsWaitedForTenSecondsAtMost(t *testing.T) {
+	server := newAPIServer(t)
+	address, _ := silent(t)
+	c := start(t, server.kubeconfig(t, oidcUser("http://"+address, anHourAgo(), "")), &fakeCarrier{}, nil)
+	hurry, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	if _, err := c.DialContext(hurry, "tcp", "web:80"); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 3*time.Second {
+		t.Errorf("a client in a hurry: %v after %v", err, time.Since(begin))
+	}
+	err := dial(t, c, "web:80")
+	if login := providerFault(err); login == nil || login.Cause != fault.ProviderSilent || login.Context != "test" || time.Since(begin) > 15*time.Second {
+		t.Errorf("%v after %v", err, time.Since(begin))
+	}
+	begin = time.Now()
+	if err := dial(t, c, "web:80"); providerFault(err) == nil || time.Since(begin) > time.Second {
+		t.Errorf("the next: %v after %v", err, time.Since(begin))
+	}
+}
+
+func TestASilentIdentityProviderIsNotWaitedForAtTheEnd(t *testing.T) {
+	server := newAPIServer(t)
+	address, accepted := silent(t)
+	c, err := Open(Config{Kubeconfig: server.kubeconfig(t, oidcUser("http://"+address, anHourAgo(), "")), Context: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	failed := make(chan error, 1)
+	go func() { failed <- c.Check(context.Background()) }()
+	waitFor(t, "the renewal to begin", func() bool { return accepted() > 0 })
+	stop()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("Run waits for the provider")
+	}
+	if err := <-failed; err == nil {
+		t.Error("a check has no error")
+	}
+}
+
+func TestAnEndlessAnswerOfAnIdentityProviderIsNotRead(t *testing.T) {
+	for _, where := range []string{http.MethodGet, http.MethodPost} {
+		server, provider := newAPIServer(t), newIdentityProvider(t, false)
+		var sent atomic.Int64
+		provider.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method != where {
+				return false
+			}
+			fill := make([]byte, 64<<10)
+			for i := range fill {
+				fill[i] = ' '
+			}
+			for sent.Load() < 256<<20 {
+				n, err := w.Write(fill)
+				if err != nil {
+					break
+				}
+				sent.Add(int64(n))
+			}
+			return true
+		}
+		c := start(t, server.kubeconfig(t, provider.user(anHourAgo())), &fakeCarrier{}, nil)
+		err := dial(t, c, "web:80")
+		if login := providerFault(err); login == nil || login.Cause != fault.ProviderAnswer || !strings.Contains(login.Err.Error(), "larger") {
+			t.Errorf("%s: %v", where, err)
+		}
+		if n := sent.Load(); n > 32<<20 { // what sockets hold is sent, too
+			t.Errorf("%s: %d MiB were taken", where, n>>20)
+		}
+	}
+}
+
+func TestAHeadOfAnIdentityProviderIsBounded(t *testing.T) {
+	server, provider := newAPIServer(t), newIdentityProvider(t, false)
+	provider.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		for i := range 20_000 {
+			w.Header().Set(fmt.Sprintf("a%d", i), "")
+		}
+		return false
+	}
+	c := start(t, server.kubeconfig(t, provider.user(anHourAgo())), &fakeCarrier{}, nil)
+	err := dial(t, c, "web:80")
+	if login := providerFault(err); login == nil || login.Cause != fault.ProviderAnswer || provider.refreshes.Load() > 0 {
+		t.Errorf("%v", err)
+	}
+}
+
+// A refresh token is as good as a password: it goes to no other server than the kubeconfig's, or the one that this names.
+func TestNoSecretFollowsAnIdentityProvidersRedirect(t *testing.T) {
+	var stolen atomic.Int64
+	thief := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		stolen.Add(1)
+		fmt.Fprintf(w, `{"id_token": %q}`, idToken("thief", time.Now().Add(time.Hour)))
+	}))
+	t.Cleanup(thief.Close)
+	redirect := func(method string, status int) func(w http.ResponseWriter, r *http.Request) bool {
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method != method {
+				return false
+			}
+			http.Redirect(w, r, thief.URL+"/stolen", status)
+			return true
+		}
+	}
+	for name, test := range map[string]struct {
+		tls    bool
+		answer func(w http.ResponseWriter, r *http.Request) bool
+	}{
+		"token endpoint":                     {false, redirect(http.MethodPost, http.StatusTemporaryRedirect)},
+		"token endpoint, permanently":        {false, redirect(http.MethodPost, http.StatusPermanentRedirect)},
+		"token endpoint, see other":          {false, redirect(http.MethodPost, http.StatusSeeOther)},
+		"token endpoint, from https to http": {true, redirect(http.MethodPost, http.StatusTemporaryRedirect)},
+		"configuration":                      {true, redirect(http.MethodGet, http.StatusFound)},
+		"an endpoint that is not encrypted": {true, func(w http.ResponseWriter, r *http.Request) bool {
+			fmt.Fprintf(w, `{"issuer": "https://%s", "token_endpoint": %q}`, r.Host, thief.URL)
+			return true
+		}},
+		"another issuer": {true, func(w http.ResponseWriter, r *http.Request) bool {
+			fmt.Fprintf(w, `{"issuer": "https://id.example", "token_endpoint": %q}`, thief.URL)
+			return true
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, provider := newAPIServer(t), newIdentityProvider(t, test.tls)
+			provider.answer = test.answer
+			c := start(t, server.kubeconfig(t, provider.user(anHourAgo())), &fakeCarrier{}, nil)
+			err := dial(t, c, "web:80")
+			if login := providerFault(err); login == nil || login.Provider != provider.Listener.Addr().String() {
+				t.Errorf("%v", err)
+			}
+			if n := stolen.Swap(0); n != 0 {
+				t.Errorf("another server was sent %d requests", n)
+			}
+			if len(server.requests()) > 0 {
+				t.Errorf("the API server was asked %q", server.requests())
+			}
+		})
+	}
+}
+
+func TestAFailingIdentityProviderIsNotAskedForEveryDial(t *testing.T) {
+	server, provider := newAPIServer(t), newIdentityProvider(t, false)
+	provider.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodGet {
+			return false
+		}
+		// A secret that comes back stays where it is.
+		http.Error(w, "cannot log "+r.PostForm.Encode()+r.Header.Get("Authorization"), http.StatusInternalServerError)
+		return true
+	}
+	c := start(t, server.kubeconfig(t, provider.user(anHourAgo())), &fakeCarrier{}, nil)
+	var wg sync.WaitGroup
+	for i := range 32 {
+		wg.Go(func() {
+			err := dial(t, c, fmt.Sprintf("web-%d:80", i))
+			if login := providerFault(err); login == nil || login.Cause != fault.ProviderAnswer {
+				t.Errorf("%v", err)
+			} else if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("secret in %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	// One renewal, and another where the machine is so slow that the rest is over before the last dial.
+	if n := provider.discoveries.Load() + provider.refreshes.Load(); n > 4 {
+		t.Errorf("the provider got %d requests for 32 dials", n)
+	}
+}
+
+func TestALoginThatHasEndedIsSaid(t *testing.T) {
+	for code, cause := range map[string]fault.LoginCause{
+		"invalid_grant": fault.ProviderRefused, "invalid_client": fault.ProviderClient, "hunter2": fault.ProviderRefused,
+	} {
+		server, provider := newAPIServer(t), newIdentityProvider(t, true)
+		provider.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodGet {
+				return false
+			}
+			w.WriteHeader(http.StatusBadRequest)
+			said := code
+			if !strings.HasPrefix(r.Header.Get("Authorization"), "Basic ") {
+				said = "invalid_client" // it takes one kind of client authentication
+			}
+			fmt.Fprintf(w, `{"error": %q, "error_description": "no %s for you"}`, said, r.PostForm.Get("refresh_token"))
+			return true
+		}
+		c := start(t, server.kubeconfig(t, provider.user(anHourAgo())), &fakeCarrier{}, nil)
+		err := dial(t, c, "web:80")
+		if login := providerFault(err); login == nil || login.Cause != cause || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+}
+
+// The menu, a browser that asks for its settings, and whatever else nobody waits for, ask no provider.
+func TestRangesAskNoIdentityProvider(t *testing.T) {
+	server, provider := newAPIServer(t), newIdentityProvider(t, true)
+	kubeconfig := server.kubeconfig(t, provider.user(anHourAgo()))
+	c := start(t, kubeconfig, &fakeCarrier{}, nil)
+	c.Ranges(t.Context())
+	if n := provider.discoveries.Load(); n != 0 || c.LoggedIn() || len(server.requests()) > 0 {
+		t.Errorf("without a login: the provider was asked %d times, logged in %t, the API server was asked %q", n, c.LoggedIn(), server.requests())
+	}
+	if err := c.LogIn(t.Context()); err != nil || !c.LoggedIn() || provider.refreshes.Load() != 1 {
+		t.Errorf("LogIn: %v, logged in %t, %d renewals", err, c.LoggedIn(), provider.refreshes.Load())
+	}
+	// Who asks for it gets another login though this one is good, by the refresh token there is by now.
+	if err := c.LogIn(t.Context()); err != nil || provider.refreshes.Load() != 2 {
+		t.Errorf("LogIn: %v, %d renewals", err, provider.refreshes.Load())
+	}
+	if err := c.Check(t.Context()); err != nil || provider.refreshes.Load() != 2 {
+		t.Errorf("Check: %v, %d renewals", err, provider.refreshes.Load())
+	}
+	provider.mu.Lock()
+	defer provider.mu.Unlock()
+	if first, second := provider.forms[0].Get("refresh_token"), provider.forms[1].Get("refresh_token"); first != "hunter2" || second != "rotated-1" {
+		t.Errorf("renewed by %s and %s", first, second)
+	}
+}
+
+// Kubectl may have used up the refresh token meanwhile, and found another.
+func TestWhatAnotherProgramRenewedIsTaken(t *testing.T) {
+	server, provider := newAPIServer(t), newIdentityProvider(t, true)
+	server.add("team", "web", "web-1")
+	seen := tokensSeen(server)
+	kubeconfig := server.kubeconfig(t, provider.user(anHourAgo()))
+	c := start(t, kubeconfig, &fakeCarrier{}, nil)
+	token := idToken("kubectl", time.Now().Add(time.Hour))
+	data, err := os.ReadFile(server.kubeconfig(t, provider.user(token)))
+	if err == nil {
+		err = os.WriteFile(kubeconfig, data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dial(t, c, "web:80"); err != nil {
+		t.Fatal(err)
+	}
+	if all := seen(); len(all) != 1 || !all[token] || provider.discoveries.Load() != 0 {
+		t.Errorf("tokens %v, %d requests to the provider", all, provider.discoveries.Load())
+	}
+}
+
+// A refresh token that was replaced is kept though the answer is of no use otherwise, or the kubeconfig cannot be written.
+func TestARotatedRefreshTokenIsNotLost(t *testing.T) {
+	server, provider := newAPIServer(t), newIdentityProvider(t, true)
+	server.add("team", "web", "web-1")
+	provider.token = ""
+	kubeconfig := server.kubeconfig(t, provider.user(anHourAgo()))
+	lock := kubeconfig + ".lock" // as kubectl leaves it when it is killed
+	if err := os.WriteFile(lock, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, kubeconfig, &fakeCarrier{}, nil)
+	if err := dial(t, c, "web:80"); providerFault(err) == nil {
+		t.Errorf("without an ID token: %v", err)
+	}
+	provider.mu.Lock()
+	provider.token = idToken("fresh", time.Now().Add(time.Hour))
+	provider.mu.Unlock()
+	if err := c.LogIn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if first, second := provider.forms[0].Get("refresh_token"), provider.forms[1].Get("refresh_token"); first != "hunter2" || second != "rotated-1" {
+		t.Errorf("renewed by %s and %s", first, second)
+	}
+	if got := settingsIn(t, kubeconfig)["refresh-token"]; got != "hunter2" {
+		t.Errorf("%s was written over another program's lock", got)
+	}
+	if err := os.Remove(lock); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.LogIn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the tokens to be in the kubeconfig", func() bool { return settingsIn(t, kubeconfig)["refresh-token"] == "rotated-3" })
+}
+
+// Whose clock is wrong cannot be told here, so the API server decides.
+func TestATokenThatExpiredByThisClockIsTried(t *testing.T) {
+	server, provider := newAPIServer(t), newIdentityProvider(t, true)
+	server.add("team", "web", "web-1")
+	server.add("team", "db", "db-1")
+	provider.token = anHourAgo() + "bmV3"
+	c := start(t, server.kubeconfig(t, provider.user(anHourAgo())), &fakeCarrier{}, nil)
+	if err := errors.Join(dial(t, c, "web:80"), dial(t, c, "db:80")); err != nil {
+		t.Error(err)
+	}
+	if n := provider.refreshes.Load(); n != 1 {
+		t.Errorf("%d renewals", n)
+	}
+	// Until it says no. Then the provider is asked once more, and left alone.
+	server.misbehave(func(w http.ResponseWriter, _ *http.Request) bool {
+		fail(w, http.StatusUnauthorized, "Unauthorized", "Unauthorized")
+		return true
+	})
+	for i := range 10 {
+		if err := dial(t, c, fmt.Sprintf("other-%d:80", i)); !errors.As(err, new(*fault.Login)) {
+			t.Errorf("%v", err)
+		}
+	}
+	if n := provider.refreshes.Load(); n > 4 {
+		t.Errorf("%d renewals", n)
+	}
+}
+
+func TestAnExpiredLoginWithoutARefreshToken(t *testing.T) {
+	server, provider := newAPIServer(t), newIdentityProvider(t, true)
+	user := strings.Replace(provider.user(anHourAgo()), "refresh-token: hunter2, ", "", 1)
+	c := start(t, server.kubeconfig(t, user), &fakeCarrier{}, nil)
+	var login *fault.Login
+	if err := dial(t, c, "web:80"); !errors.As(err, &login) || login.Cause != fault.LoginRenewal || login.Context != "test" {
+		t.Errorf("%v", err)
+	}
+	if n := provider.discoveries.Load(); n != 0 {
+		t.Errorf("the provider was asked %d times", n)
+	}
+}
+
+// Where the way to the provider leads says the environment, as for kubectl. What fails on it is not the provider's fault.
+func TestAnIdentityProviderIsReachedThroughTheEnvironmentsProxy(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "web-1")
+	for name, test := range map[string]struct {
+		issuer string
+		want   string
+	}{
+		"refusing":       {"https://id.example", "the proxy on the way to it did not connect"},
+		"without a name": {"https://127.0.0.1:1", "it refused the connection"}, // NO_PROXY is the loopback's
+	} {
+		var asked atomic.Int64
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked.Add(1)
+			http.Error(w, "no", http.StatusForbidden)
+		}))
+		t.Cleanup(proxy.Close)
+		t.Setenv("HTTPS_PROXY", proxy.URL)
+		c := start(t, server.kubeconfig(t, oidcUser(test.issuer, anHourAgo(), "")), &fakeCarrier{}, nil)
+		err := dial(t, c, "web:80")
+		if login := providerFault(err); login == nil || login.Cause != fault.ProviderUnreachable || login.Err.Error() != test.want {
+			t.Errorf("%s: %v", name, err)
+		}
+		if through := asked.Load() > 0; through != (name == "refusing") {
+			t.Errorf("%s: the proxy was asked %d times", name, asked.Load())
+		}
+	}
+}
+
+// A provider may give the same tokens again as long as they are good.
+func TestALoginThatIsStillTheSameIsRenewedOnce(t *testing.T) {
+	server, provider := newAPIServer(t), newIdentityProvider(t, true)
+	provider.constant = true
+	c := start(t, server.kubeconfig(t, provider.user(provider.token)), &fakeCarrier{}, nil)
+	if err := errors.Join(c.Check(t.Context()), c.LogIn(t.Context()), c.Check(t.Context()), c.Check(t.Context())); err != nil || provider.refreshes.Load() != 1 {
+		t.Errorf("%v, %d renewals", err, provider.refreshes.Load())
+	}
+}
