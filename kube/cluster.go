@@ -120,6 +120,7 @@ func Open(c Config) (*Cluster, error) {
 	carrier, err := portforward.New(portforward.Config{
 		REST: config, ProxySource: proxySource, Certificate: l.certificate(), Context: c.Context, Carrier: c.Carrier, PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
 		Doubt: func() { signal(doubted) }, Roots: trusted.roots.Load,
+		Admit: func(ctx context.Context, namespace, pod string) error { return cluster.admit(ctx, namespace, pod) },
 		Standing: func(ctx context.Context, namespace, pod, uid string) portforward.Standing {
 			return cluster.resolver.standing(ctx, namespace, pod, uid)
 		},

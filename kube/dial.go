@@ -133,7 +133,7 @@ type attempt struct {
 }
 
 // dial has the carrier connect to the first of the Pods that may be dialled, and hands it the others. Whether a Pod shares
-// its node's network is asked, where it is not known, while the carrier makes its session: it costs no round trip.
+// its node's network the carrier asks while it makes the first session with the Pod (admit): it costs no round trip.
 func (a *attempt) dial(ctx context.Context, pods []candidate) (net.Conn, error) {
 	var refused error
 	for len(pods) > 0 {
@@ -153,13 +153,15 @@ func (a *attempt) dial(ctx context.Context, pods []candidate) (net.Conn, error) 
 				later = append(later, pod)
 			}
 		}
-		var wg sync.WaitGroup
-		var unknown error
-		if network == unknownNetwork {
-			wg.Go(func() { network, unknown = a.cluster.resolver.network(ctx, first) })
-		}
 		conn, err := a.connect(ctx, list, later)
-		wg.Wait()
+		var unknown error
+		if network == unknownNetwork && err == nil {
+			network, unknown = a.cluster.resolver.network(ctx, first) // the carrier has looked, if it made a session
+		}
+		if refusal, ok := errors.AsType[*fault.HostNetwork](err); ok {
+			refused = refusal
+			continue
+		}
 		if network == ownNetwork || network == unknownNetwork && err != nil {
 			return conn, a.named(err)
 		}

@@ -135,3 +135,32 @@ func (r *resolver) network(ctx context.Context, c candidate) (network, error) {
 func (c candidate) refuseHost() error {
 	return &fault.HostNetwork{Pod: c.Pod, Namespace: c.Namespace, Node: c.node}
 }
+
+const (
+	// admitWithin bounds the look at a Pod while a session with it is made.
+	admitWithin = 2 * time.Second
+	// admitAge is how old an earlier look may be that counts, such as that for the Pod's name: a Pod is replaced in less than
+	// a second.
+	admitAge = 250 * time.Millisecond
+)
+
+// admit returns the fault of a Pod on its node's network. A session with a Pod goes by its name, whatever was known of the
+// Pod that had it before, so each session begins with a look. What the look does not tell is decided by what is known.
+func (c *Cluster) admit(ctx context.Context, namespace, name string) error {
+	r := c.resolver
+	if c.policy.Load().HostNetwork || !r.api.login.has() || !r.networks.mayLook(namespace) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, admitWithin)
+	defer cancel()
+	key := podKey{namespace, name}
+	r.pods.forget(key, time.Now().Add(-admitAge))
+	facts, err := r.pod(ctx, key)
+	switch {
+	case isForbidden(err):
+		r.networks.refuse(namespace)
+	case err == nil && facts.hostNetwork:
+		return facts.candidate(key).refuseHost()
+	}
+	return nil
+}

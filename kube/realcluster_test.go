@@ -43,6 +43,7 @@ func TestOnARealCluster(t *testing.T) {
 		"a first connection costs two requests and a stream": fewRequests,
 		"a name the Internet may have is asked for":          doubtfulNames,
 		"a Pod that is replaced is replaced here":            replacedPod,
+		"a Pod's name does not pass its network on":          replacedOnHost,
 		"a Pod that is not ready any more gets nothing":      unready,
 		"a member that is replaced is there at once":         replacedMember,
 		"Pods that are all deleted are followed at once":     allDeleted,

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"fairlead/build/clustertest"
 	"fairlead/kube/fault"
@@ -250,5 +252,75 @@ func catalogue(t *testing.T, cluster *clustertest.Cluster) {
 	}
 	if s := c.Stats(); s.Questions == 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// trick is a Pod, with its own network or its node's, that a slice made by hand leads to by a UID that may be another Pod's.
+const trick = `
+apiVersion: v1
+kind: Pod
+metadata: {name: trick, namespace: default, labels: {app: trick}}
+spec:
+  hostNetwork: %t
+  terminationGracePeriodSeconds: 0
+  automountServiceAccountToken: false
+  containers: [{name: http, image: demo.local/http, imagePullPolicy: Never, ports: [{name: http, containerPort: 9180}]}]
+`
+
+const trickService = `
+apiVersion: v1
+kind: Service
+metadata: {name: trick, namespace: default}
+spec: {ports: [{name: http, port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: trick-a, namespace: default, labels: {kubernetes.io/service-name: trick}}
+addressType: IPv4
+ports: [{name: http, port: 9180}]
+endpoints: [{addresses: [10.244.255.9], targetRef: {kind: Pod, name: trick, namespace: default, uid: %s}}]
+`
+
+// replacedOnHost has a Pod on its node's network take the name of one that was looked at, and the slice still speak of that.
+func replacedOnHost(t *testing.T, cluster *clustertest.Cluster) {
+	apply := func(objects string) {
+		t.Helper()
+		command := cluster.KubectlCommand(t.Context(), "apply", "-f", "-")
+		command.Stdin = strings.NewReader(objects)
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("kubectl apply: %v: %s", err, out)
+		}
+	}
+	ready := func() {
+		t.Helper()
+		kubectl(t, cluster, "wait", "--for=condition=Ready", "--timeout=60s", "pod/trick")
+	}
+	apply(fmt.Sprintf(trick, false))
+	ready()
+	t.Cleanup(func() { _, _ = cluster.Kubectl(context.Background(), "delete", "pod,service", "trick", "--wait=false") })
+	apply(fmt.Sprintf(trickService, field(t, cluster, ".metadata.uid", "pod", "trick")))
+	c := openReal(t, cluster.Kubeconfig, "demo")
+	if pod, err := ask(c, "trick:80"); pod != "default/trick" || err != nil {
+		t.Fatalf("the Pod with its own network: %q, %v", pod, err)
+	}
+	looked := time.After(2500 * time.Millisecond) // for that long sessions share a look
+	kubectl(t, cluster, "delete", "pod", "trick")
+	apply(fmt.Sprintf(trick, true))
+	ready()
+	<-looked
+	// A session that outlived the Pod would tell that it is gone.
+	if err := cluster.DropSessions(t.Context(), "default/trick"); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; {
+		pod, err := ask(c, "trick:80")
+		if err == nil {
+			t.Fatalf("the Pod on its node's network answers: %s", pod)
+		}
+		if shared := new(fault.HostNetwork); errors.As(err, &shared) && shared.Pod == "trick" {
+			break
+		} else if time.Now().After(end) {
+			t.Fatalf("it is not said why: %v", err)
+		}
 	}
 }

@@ -141,7 +141,7 @@ func (m maker) make(p Proxy) (Snippet, error) {
 	case !p.TLS:
 		made, err := m.write(p)
 		if err == nil && p.Password != "" && slices.Contains(commandLines, m.ID) {
-			made.Note += " While it runs, the list of processes shows the password to other users of this machine."
+			made.Note += " While it runs, other users of this machine can read the login in the list of processes."
 		}
 		return made, err
 	case m.tls == nil:

@@ -69,6 +69,10 @@ type Config struct {
 	// Standing finds out what became of a Pod that is out of use. Unlisted means that it cannot tell, as nil never can. It is
 	// called only for Pods that have not answered a connection, for a few at a time.
 	Standing func(ctx context.Context, namespace, pod, uid string) Standing
+	// Admit decides whether a session may be made with a Pod, by what the API server says of it now: a session goes by the
+	// Pod's name, and another Pod may have it since the name was resolved. It is asked while a session is made, once for
+	// those of two seconds; its error ends their dials. It must not run a credential plugin. Nil admits all.
+	Admit func(ctx context.Context, namespace, pod string) error
 	// Idle is how long an unused session is kept. 0 means 75 s.
 	Idle time.Duration
 	// Grace is how long after its acceptance a connection to an unproven target may still be refused before the client
@@ -94,6 +98,9 @@ func (c Config) withDefaults() Config {
 	set(&c.Quiet, 5*time.Second)
 	if c.Doubt == nil {
 		c.Doubt = func() {}
+	}
+	if c.Admit == nil {
+		c.Admit = func(context.Context, string, string) error { return nil }
 	}
 	if c.Standing == nil {
 		c.Standing = func(context.Context, string, string, string) Standing { return Unlisted }

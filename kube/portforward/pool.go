@@ -38,6 +38,7 @@ type pod struct {
 	unlisted  time.Time     // since when no Service leads to it; zero while one does
 	asked     time.Time     // when its standing was last asked for
 	answered  chan struct{} // closed when that is answered; nil when it never was asked for
+	admission *admission    // of the sessions that were made last; nil before the first
 }
 
 // A claim waits for a session.
@@ -228,7 +229,11 @@ func (f *Forwarder) grow(p *pod, now time.Time) {
 			f.remove(f.evictable(p), "gives way")
 		}
 		ep := Endpoint{Namespace: p.id.namespace, Pod: p.id.name, UID: p.id.uid}
-		if !f.spawn(func(ctx context.Context) { f.dialSession(ctx, p, ep) }) {
+		if p.admission == nil || now.Sub(p.admission.begun) > admissionLasts {
+			p.admission = f.beginAdmission(ep, now)
+		}
+		admission := p.admission
+		if !f.spawn(func(ctx context.Context) { f.dialSession(ctx, p, ep, admission) }) {
 			return
 		}
 		p.dialling++
@@ -261,10 +266,16 @@ func (p *pod) spares(now time.Time, rtt time.Duration) int {
 }
 
 // dialSession dials one session and gives it to who waits.
-func (f *Forwarder) dialSession(ctx context.Context, p *pod, ep Endpoint) {
+func (f *Forwarder) dialSession(ctx context.Context, p *pod, ep Endpoint, admitted *admission) {
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.Dial)
 	defer cancel()
 	conn, err := f.up.dial(ctx, ep)
+	if refused := admitted.wait(ctx); refused != nil {
+		if err == nil {
+			conn.Close()
+		}
+		err = refused
+	}
 	now := time.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -293,6 +304,42 @@ func (f *Forwarder) dialSession(ctx context.Context, p *pod, ep Endpoint) {
 	}
 	f.attend(s)
 	f.kick()
+}
+
+// admissionLasts is for how long the sessions that are made with a Pod share an admission: those of a burst, and its spares.
+const admissionLasts = 2 * time.Second
+
+// An admission is what Admit says of a Pod with which sessions are made.
+type admission struct {
+	begun time.Time
+	done  chan struct{}
+	err   error // of use when done is closed
+}
+
+// beginAdmission asks Admit about a Pod.
+func (f *Forwarder) beginAdmission(ep Endpoint, now time.Time) *admission {
+	a := &admission{begun: now, done: make(chan struct{})}
+	ask := func(ctx context.Context) {
+		defer close(a.done)
+		ctx, cancel := context.WithTimeout(ctx, f.cfg.Dial)
+		defer cancel()
+		a.err = f.cfg.Admit(ctx, ep.Namespace, ep.Pod)
+	}
+	if !f.spawn(ask) {
+		a.err = net.ErrClosed
+		close(a.done)
+	}
+	return a
+}
+
+// wait returns what Admit says.
+func (a *admission) wait(ctx context.Context) error {
+	select {
+	case <-a.done:
+		return a.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // adopt takes note of whose sessions are dialled now. Those of former credentials get no more connections. mu is held.
