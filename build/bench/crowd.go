@@ -17,10 +17,10 @@ const (
 	crowdWithin        = 2 * time.Minute
 )
 
-// startCrowd starts the big cluster: nobody looks after what is in it, and no request but Fairlead's goes on. It returns
-// when the real Pods run.
+// startCrowd starts the big cluster. It has no controllers, so that Fairlead makes the only requests. startCrowd
+// returns when the real Pods run.
 func startCrowd(ctx context.Context, p parameters, say func(string, ...any)) (crowd row.Crowd, stop func() error, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, crowdWithin, fmt.Errorf("the big cluster is not there after %s", crowdWithin))
+	ctx, cancel := context.WithTimeoutCause(ctx, crowdWithin, fmt.Errorf("the big cluster is not ready after %s", crowdWithin))
 	defer cancel()
 	say("start a cluster of %d Services and %d Pods, written straight into its etcd", row.CrowdServices, 2*row.CrowdServices)
 	cluster, err := clustertest.Launch(ctx, clustertest.Options{NoControllers: true, Audit: true, Crowd: row.CrowdServices})
@@ -52,7 +52,7 @@ func startCrowd(ctx context.Context, p parameters, say func(string, ...any)) (cr
 	if err := poll(ctx, func() error {
 		crowd.Pod, err = admin.run(ctx, "", "--namespace", namespace, "get", "pod", service+"-0", "--output", "jsonpath={.status.podIP}")
 		if err == nil && !strings.HasPrefix(crowd.Pod, "10.244.") {
-			err = fmt.Errorf("the node has not said yet which address the Pod has (%s)", crowd.Pod)
+			err = fmt.Errorf("the node has not reported the Pod's address yet (%s)", crowd.Pod)
 		}
 		return err
 	}); err != nil {

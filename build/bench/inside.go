@@ -18,7 +18,7 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// inside is the benchmark inside its namespace: it measures on each node and reports.
+// inside runs the benchmark inside its namespace: it measures on each node and reports.
 func inside(ctx context.Context, p parameters) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -56,7 +56,7 @@ func inside(ctx context.Context, p parameters) error {
 	return report.WriteBeside(os.Stdout, runs[0], runs[1])
 }
 
-// measure starts a cluster with that kind of node and what else there is to measure, and runs the rows.
+// measure starts a cluster with that kind of node and the other programs, and runs the rows.
 func measure(ctx context.Context, p parameters, self, node string) (result report.Run, err error) {
 	say := sayer(time.Now())
 	say("start a Kubernetes cluster, node: %s", p.nodeName(node))
@@ -100,7 +100,7 @@ func measure(ctx context.Context, p parameters, self, node string) (result repor
 	return run(ctx, p, node, lab)
 }
 
-// A role is this program in another role, with the first line that it printed.
+// A role is this program running in another role, with its first line of output.
 type role struct {
 	process *process.Process
 	line    string
@@ -119,7 +119,7 @@ func startRole(ctx context.Context, p parameters, self, name string, args ...str
 	return role{started, line}, nil
 }
 
-// kinds are the subjects that were asked for.
+// kinds returns the requested subjects.
 func (p parameters) kinds(kubectl []string, tls *way.TLS) []way.Kind {
 	var kinds []way.Kind
 	if p.wants(report.Judged) {
@@ -140,7 +140,7 @@ func (p parameters) kinds(kubectl []string, tls *way.TLS) []way.Kind {
 	return kinds
 }
 
-// places are the far side without a delay and with each of the rows' round trips.
+// places returns the far side without a delay and with each of the rows' round trips.
 func places(ctx context.Context, admin kubectl, port int, dir string) (map[time.Duration]row.Place, error) {
 	places := map[time.Duration]row.Place{0: {Host: "127.0.0.1", Kubeconfig: admin.kubeconfig}}
 	for _, r := range row.RoundTrips() {
@@ -153,7 +153,7 @@ func places(ctx context.Context, admin kubectl, port int, dir string) (map[time.
 	return places, nil
 }
 
-// placeAt is the far side behind the delay line.
+// placeAt returns the far side behind the delay line.
 func placeAt(ctx context.Context, admin kubectl, port int, dir string, r, jitter time.Duration) (row.Place, error) {
 	address, err := delayline.Address(r, jitter)
 	if err != nil {

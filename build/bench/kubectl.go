@@ -14,13 +14,13 @@ import (
 	"fairlead/build/bench/row"
 )
 
-// kubectl sets the cluster up as a person would.
+// kubectl sets up the cluster as a user would.
 type kubectl struct {
 	command    []string
 	kubeconfig string
 }
 
-// run returns what kubectl prints.
+// run returns the output of kubectl.
 func (k kubectl) run(ctx context.Context, stdin string, args ...string) (string, error) {
 	args = append(append(k.command[1:len(k.command):len(k.command)], "--kubeconfig", k.kubeconfig), args...)
 	cmd := exec.CommandContext(ctx, k.command[0], args...)
@@ -34,7 +34,7 @@ func (k kubectl) run(ctx context.Context, stdin string, args ...string) (string,
 	return string(out), nil
 }
 
-// server is the API server's address.
+// server returns the API server's address.
 func (k kubectl) server(ctx context.Context) (string, error) {
 	text, err := k.run(ctx, "", "config", "view", "-o", "jsonpath={.clusters[0].cluster.server}")
 	if err != nil {
@@ -47,8 +47,8 @@ func (k kubectl) server(ctx context.Context) (string, error) {
 	return server.Host, nil
 }
 
-// kubeconfigFor writes a kubeconfig into dir that is this one but for the address of its servers. Their certificates
-// are still checked, by the name that they have.
+// kubeconfigFor writes a copy of the kubeconfig into dir with another address of its servers. Their certificates are
+// still verified, with their original name.
 func (k kubectl) kubeconfigFor(ctx context.Context, dir, address string) (string, error) {
 	text, err := k.run(ctx, "", "config", "view", "--raw", "--flatten")
 	if err != nil {
@@ -77,7 +77,7 @@ const (
 	podPort      = 8080
 )
 
-// doorPod is a Pod of the streaming node whose port leads to a port of this machine.
+// doorPod returns the manifest of a Pod of the streaming node whose port connects to a port of this machine.
 func doorPod(port int) string {
 	return fmt.Sprintf(`
 apiVersion: v1
@@ -96,8 +96,8 @@ spec:
 `, podName, podNamespace, port, podPort)
 }
 
-// containerPod is a Pod of the real node with the far side's programs in a container. Their executable is this program's,
-// linked statically, at a path of this machine; the image only has to be there.
+// containerPod returns the manifest of a Pod of the real node with the far side's programs in a container. Their
+// executable is a statically linked build of this program at a path of this machine; the image only has to exist.
 func containerPod(executable string) string {
 	return fmt.Sprintf(`
 apiVersion: v1
@@ -133,7 +133,7 @@ spec:
 
 const standWithin = 30 * time.Second
 
-// stand makes a Pod with its Service, and waits until both are ready.
+// stand creates a Pod with its Service, and waits until both are ready.
 func (k kubectl) stand(ctx context.Context, pod string) (row.Pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, standWithin)
 	defer cancel()
@@ -145,9 +145,9 @@ func (k kubectl) stand(ctx context.Context, pod string) (row.Pod, error) {
 	return row.Pod{Namespace: podNamespace, Name: podName, IP: ip, Port: podPort, Service: podName + "." + podNamespace + ":80"}, err
 }
 
-// apply makes objects, and waits until a Service among them has that many ready endpoints.
+// apply creates objects, and waits until a Service among them has that many ready endpoints.
 func (k kubectl) apply(ctx context.Context, manifest, service string, endpoints int) error {
-	// Until the namespace's service account is there, no Pod can be made.
+	// No Pod can be created before the namespace's service account exists.
 	if err := poll(ctx, func() error {
 		_, err := k.run(ctx, manifest, "apply", "-f", "-")
 		return err
@@ -164,13 +164,13 @@ func (k kubectl) apply(ctx context.Context, manifest, service string, endpoints 
 	})
 }
 
-// as is kubectl in the context of that name.
+// as returns kubectl in the context of that name.
 func (k kubectl) as(name string) kubectl {
 	k.command = append(k.command[:len(k.command):len(k.command)], "--context", name)
 	return k
 }
 
-// poll tries until it works or ctx ends, and then returns the last reason.
+// poll calls try until it succeeds or ctx ends, and then returns the last error.
 func poll(ctx context.Context, try func() error) error {
 	for {
 		err := try()

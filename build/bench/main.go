@@ -1,15 +1,15 @@
 // Command bench compares ways into a cluster: Fairlead, kubectl port-forward, any other SOCKS5 proxy, and as limits plain
 // TCP and a TLS relay. It starts a small real Kubernetes and a delay line in a network namespace of its own, does the
-// work of each row through every way, interleaved, each with a fresh process, and prints one table with the goals.
-// It tests nothing: a goal that is missed is a result, and only work that could not be done is an error. One row is of
-// another kind: it has a big cluster of its own, and counts what Fairlead asks of it.
+// work of each row through every way, interleaved, each with a fresh process, and prints one table with the goals. It
+// is not a test: a missed goal is a result, and only work that could not be done is an error. One row is different: it
+// has its own big cluster, and counts Fairlead's requests.
 //
-// With --node real the rows that can run there are run on a cluster with a real kubelet and containerd as well, and the
+// With --node real the rows that can run there also run on a cluster with a real kubelet and containerd, and the
 // figures of both nodes are printed in one table.
 //
-// With --soak there are no rows. Package soak says what is done instead; what it finds forbidden is an error.
+// With --soak it runs package soak instead of the rows; a broken rule is an error.
 //
-// Linux only: as root, or as a user who may make user namespaces; it needs the kernel's TUN driver.
+// Linux only: as root, or as a user who may create user namespaces; it needs the kernel's TUN driver.
 package main
 
 import (
@@ -30,17 +30,17 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// Exit statuses beside 0.
+// Exit statuses other than 0.
 const (
 	exitFailed = 1
 	exitUsage  = 2
 )
 
-// A parameters value is the command line, and for the part inside the namespace what the part outside prepared.
+// A parameters value holds the command line and, for the part inside the namespace, what the part outside prepared.
 type parameters struct {
 	Row      int    // 0: all
 	Subjects string // comma-separated; empty: all
-	Other    string // the command of a further SOCKS5 proxy
+	Other    string // the command of another SOCKS5 proxy
 	JSON     string
 	Picture  string
 	Readme   string // the root of the repository whose documents get the results; empty: none do
@@ -51,15 +51,15 @@ type parameters struct {
 	Dir      string // for state and logs
 
 	Node       string // clustertest.StreamingNode or clustertest.RealNode
-	Containerd string // the version that the real node has
+	Containerd string // the version of the real node
 	Beside     string // the JSON of a run on the streaming node to print next to that on the real one; empty: it is measured
 
-	Soak time.Duration // 0: no soak but the rows
+	Soak time.Duration // 0: the rows instead of a soak
 	Race bool          // soak a Fairlead that is built with the race detector
 }
 
 func main() {
-	// The part inside the namespace is killed when the thread that started it ends; this one stays.
+	// The part inside the namespace is killed when the thread that started it ends, so this thread is kept.
 	runtime.LockOSThread()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -87,7 +87,7 @@ type usageError struct{ text string }
 
 func (e *usageError) Error() string { return e.text }
 
-// runCommand is what a person starts.
+// runCommand runs the command line of a user.
 func runCommand(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	var p parameters
@@ -147,7 +147,7 @@ func (p *parameters) intoDocuments() (err error) {
 	return checkDocuments(p.Readme)
 }
 
-// subjectNames are those that --subjects may name; "other" is there with --other.
+// subjectNames returns the names for --subjects; "other" needs --other.
 func subjectNames() []string {
 	return []string{report.Judged, report.Baseline, "other", "TCP", "TLS"}
 }
@@ -168,7 +168,7 @@ func checkSubjects(list string) error {
 	return nil
 }
 
-// wants says whether the subject is to be measured.
+// wants reports whether the subject is to be measured.
 func (p parameters) wants(subject string) bool {
 	return p.Subjects == "" || strings.Contains(","+p.Subjects+",", ","+subject+",")
 }
@@ -181,7 +181,7 @@ func printList() {
 	fmt.Println("subjects (--subjects A,B):", strings.Join(subjectNames(), ", "))
 }
 
-// sayer makes what prints a line of progress, with the time since the start.
+// sayer returns a function that prints a line of progress with the time since the start.
 func sayer(begun time.Time) func(string, ...any) {
 	return func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, "bench %4.0fs  %s\n", time.Since(begun).Seconds(), fmt.Sprintf(format, args...))

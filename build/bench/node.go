@@ -16,7 +16,7 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// checkNode reports what is wrong with the flags about the node.
+// checkNode returns an error if the flags about the node are wrong.
 func (p parameters) checkNode() error {
 	switch p.Containerd {
 	case clustertest.Containerd16, clustertest.Containerd22:
@@ -41,11 +41,11 @@ func (p parameters) checkNode() error {
 	return nil
 }
 
-// realNodeNote says what is different on the real node besides the node itself.
+// realNodeNote describes what differs on the real node in addition to the node itself.
 const realNodeNote = "real node: the far side's programs run in a container, every connection with the API server passes one more relay, into the " +
 	"namespaces that the node and the API server are in, and sessions are counted by the API server's metrics."
 
-// nodes are the kinds of node to measure on, in this order.
+// nodes returns the kinds of node to measure on, in order.
 func (p parameters) nodes() []string {
 	switch {
 	case p.Node == clustertest.StreamingNode:
@@ -56,7 +56,7 @@ func (p parameters) nodes() []string {
 	return []string{clustertest.StreamingNode, clustertest.RealNode}
 }
 
-// rows are those to run on a node: where a table compares two nodes, those that can run on both.
+// rows returns the rows to run on a node: if a table compares two nodes, those that can run on both.
 func (p parameters) rows() []row.Row {
 	var rows []row.Row
 	for _, r := range row.All() {
@@ -67,7 +67,7 @@ func (p parameters) rows() []row.Row {
 	return rows
 }
 
-// nodeName is what the report calls a node.
+// nodeName returns the name of a node in the report.
 func (p parameters) nodeName(node string) string {
 	if node == clustertest.RealNode {
 		return node + ", containerd " + p.Containerd
@@ -90,7 +90,7 @@ func prepareRealNode(ctx context.Context, p parameters) (string, error) {
 	return path, nil
 }
 
-// pod is the manifest of the Pod with the far side's programs, which listen on a port of this machine, too.
+// pod returns the manifest of the Pod with the far side's programs, which also listen on a port of this machine.
 func (p parameters) pod(node string, port int) string {
 	if node == clustertest.RealNode {
 		return containerPod(p.Programs)
@@ -98,8 +98,8 @@ func (p parameters) pod(node string, port int) string {
 	return doorPod(port)
 }
 
-// sessions returns what counts the port-forward sessions with the Pod: the streaming node's own counter, or, as the real
-// node has none, the API server's.
+// sessions returns a function that counts the port-forward sessions with the Pod: with the streaming node's counter or,
+// as the real node has none, the API server's.
 func sessions(node string, cluster *clustertest.Cluster, admin kubectl, pod row.Pod) func(context.Context) (int, error) {
 	if node == clustertest.RealNode {
 		return admin.sessions
@@ -110,7 +110,7 @@ func sessions(node string, cluster *clustertest.Cluster, admin kubectl, pod row.
 	}
 }
 
-// sessions is how many port-forwards the API server carries now.
+// sessions returns the number of open port-forwards of the API server.
 func (k kubectl) sessions(ctx context.Context) (int, error) {
 	text, err := k.run(ctx, "", "get", "--raw", "/metrics")
 	if err != nil {
@@ -136,7 +136,7 @@ func parseSessions(metrics string) (int, error) {
 	return total, nil
 }
 
-// readRun reads what an earlier run wrote as JSON.
+// readRun reads the JSON of an earlier run.
 func readRun(path string) (report.Run, error) {
 	var run report.Run
 	text, err := os.ReadFile(path)

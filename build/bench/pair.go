@@ -15,7 +15,7 @@ const (
 	pairSize  = 2
 )
 
-// standPair makes two Pods, each of whose many ports leads to a port of this machine, with one Service.
+// standPair creates two Pods, each with many ports that connect to a port of this machine, and their Service.
 func (k kubectl) standPair(ctx context.Context, port int) (row.Pair, error) {
 	ctx, cancel := context.WithTimeout(ctx, standWithin)
 	defer cancel()
@@ -45,7 +45,7 @@ spec:
 	return pair, k.as("demo").apply(ctx, manifest, pairName, pairSize)
 }
 
-// streams is how many connections each of the Pods has had, by the streaming node's counters.
+// streams returns the number of connections that each of the Pods has had, from the streaming node's counters.
 func streams(ctx context.Context, cluster *clustertest.Cluster, pods []string) (map[string]int64, error) {
 	stats, err := cluster.Stats(ctx)
 	if err != nil {

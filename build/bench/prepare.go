@@ -17,7 +17,7 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// prepare builds what is measured, where there is still a network, and runs the rest inside a namespace of its own.
+// prepare builds what is measured, which may need the network, and runs the rest inside a network namespace.
 func prepare(ctx context.Context, p parameters) (err error) {
 	say := sayer(time.Now())
 	if p.Dir, err = os.MkdirTemp("", "fairlead-bench-"); err != nil {
@@ -57,14 +57,14 @@ func prepare(ctx context.Context, p parameters) (err error) {
 	return enter(p)
 }
 
-// reported is a failure inside the namespace, which has said what it was.
+// reported is a failure inside the namespace, which has already been printed there.
 type reported struct{ status int }
 
 func (e *reported) Error() string {
 	return fmt.Sprintf("exit status %d inside the namespace", e.status)
 }
 
-// enter runs this program anew inside the namespace and waits for it.
+// enter runs this program again inside the namespace and waits for it.
 func enter(p parameters) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -90,7 +90,7 @@ func enter(p parameters) error {
 	for {
 		select {
 		case s := <-signals:
-			// A terminal has told it already, and it does not mind being told twice.
+			// A Ctrl-C has reached it from the terminal already; a second signal does no harm.
 			if err := cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				return err
 			}

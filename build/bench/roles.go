@@ -13,9 +13,9 @@ import (
 	"fairlead/build/bench/far"
 )
 
-// The roles that this program has when it is started by itself.
+// The roles in which this program starts itself.
 const (
-	roleInside = "inside" // the benchmark, inside the namespace
+	roleInside = "inside" // the benchmark in its namespace
 	roleLine   = "line"   // the delay line
 	roleFar    = "far"    // the far side
 	roleTLS    = "tls"    // the near end of the TLS relay
@@ -40,7 +40,7 @@ func runRole(ctx context.Context, role string, args []string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
-		// Standard input is open as long as the benchmark lives.
+		// Standard input stays open as long as the benchmark runs.
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
@@ -68,7 +68,7 @@ func runLine(ctx context.Context, mtu string) error {
 	return delayline.New(device).Run(ctx)
 }
 
-// announced is what the far side prints when it listens.
+// announced is what the far side prints once it listens.
 type announced struct {
 	Ports       far.Ports
 	Certificate []byte

@@ -16,10 +16,10 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// bound is what the rows may take in all on one node; it stops a run that hangs.
+// bound limits the time of all rows on one node; it stops a run that hangs.
 const bound = 15 * time.Minute
 
-// run does the rows. What was measured before an error is returned too.
+// run runs the rows. On an error it also returns what was measured before.
 func run(ctx context.Context, p parameters, node string, lab *row.Lab) (report.Run, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("the rows took longer than %s", bound))
 	defer cancel()
@@ -51,7 +51,7 @@ func run(ctx context.Context, p parameters, node string, lab *row.Lab) (report.R
 	return result, nil
 }
 
-// write prints the table and writes the files. Those of the real node have its kind in their names.
+// write prints the table and writes the files. The files of the real node have the kind of node in their names.
 func write(p parameters, node string, result report.Run) error {
 	if node == clustertest.RealNode {
 		p.JSON, p.Picture = withNode(p.JSON, node), withNode(p.Picture, node)
@@ -75,7 +75,7 @@ func write(p parameters, node string, result report.Run) error {
 	return nil
 }
 
-// withNode puts the kind of node before a path's extension.
+// withNode inserts the kind of node before a path's extension.
 func withNode(path, node string) string {
 	extension := filepath.Ext(path)
 	return strings.TrimSuffix(path, extension) + "-" + node + extension
@@ -89,10 +89,10 @@ func writeFile(path string, write func(*os.File) error) error {
 	return errors.Join(write(file), file.Close())
 }
 
-// machine says what the figures were taken on.
+// machine describes the machine of the measurement.
 func machine() string {
 	text := fmt.Sprintf("%d × ", runtime.NumCPU())
-	// Where a file of /proc is missing or says nothing, neither does this line.
+	// What a file of /proc does not contain is left out of the line.
 	cpu, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(cpu)) {
 		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {

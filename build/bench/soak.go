@@ -11,18 +11,18 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// The soak's measures.
+// The parameters of the soak.
 const (
 	soakRate  = 50 // connections a second
 	soakPace  = 4 * time.Second
-	soakLines = 40 // of the series, about
-	// soakRest is longer than Fairlead keeps sessions that nobody uses, but for the last two of each Pod. A short soak does
+	soakLines = 40 // of samples, about
+	// soakRest is longer than Fairlead keeps unused sessions, except for the last two of each Pod. A short soak does
 	// not wait for that.
 	soakRest = 2 * time.Minute
 )
 
-// runSoak soaks Fairlead on a cluster of its own. Unlike the rows it needs no delay line and no namespace. When a rule
-// was broken the logs stay.
+// runSoak runs the soak on its own cluster. Unlike the rows it needs no delay line and no namespace. If a rule is
+// broken it keeps the logs.
 func runSoak(ctx context.Context, p parameters) (err error) {
 	say := sayer(time.Now())
 	if p.Dir, err = os.MkdirTemp("", "fairlead-soak-"); err != nil {

@@ -12,13 +12,13 @@ import (
 
 const (
 	deviceName  = "far0"
-	deviceQueue = 20000 // packets; the line must not lose what a window lets through
+	deviceQueue = 20000 // packets; more than the TCP windows allow, so that none are lost
 	offloads    = unix.TUN_F_CSUM | unix.TUN_F_TSO4
 )
 
-// Open makes the device of the line in the network namespace of this process and sets it up: Home on it, the far
-// addresses behind it, packets of mtu bytes. The namespace must have no such device yet. The loopback device is brought
-// up too. An error says what is missing: the TUN driver, its device file, or the right to use them.
+// Open creates the device of the line in the network namespace of this process and configures it: Home on it, the far
+// addresses behind it, packets of mtu bytes. The namespace must not have such a device yet. Open also brings up the
+// loopback device. An error says what is missing: the TUN driver, its device file, or the right to use them.
 func Open(mtu int) (*os.File, error) {
 	fd, err := openDriver()
 	if err != nil {
@@ -27,13 +27,15 @@ func Open(mtu int) (*os.File, error) {
 	if err := setUp(fd, mtu); err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	// Only now: before it is attached, the driver cannot be polled, and os.NewFile would read it with blocked threads.
+	// Not earlier: the driver cannot be polled before it is attached, and os.NewFile would block a thread for each
+	// read.
 	return os.NewFile(uintptr(fd), deviceName), nil
 }
 
 const driver = "/dev/net/tun"
 
-// openDriver opens the TUN driver. Where its device file is missing or closed to us, root makes one of its own.
+// openDriver opens the TUN driver. If its device file is missing or not accessible, it makes one of its own, which
+// needs root.
 func openDriver() (int, error) {
 	fd, err := unix.Open(driver, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err == nil {
@@ -52,7 +54,7 @@ func openDriver() (int, error) {
 	}
 	fd, ownErr := unix.Open(own, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if ownErr != nil {
-		return -1, fmt.Errorf("%w, and one made anew: %w; what is missing is the kernel's TUN driver: as root, modprobe tun", err, ownErr)
+		return -1, fmt.Errorf("%w, and a new one: %w; what is missing is the kernel's TUN driver: as root, modprobe tun", err, ownErr)
 	}
 	return fd, nil
 }
@@ -82,7 +84,7 @@ func attach(fd int) error {
 	return nil
 }
 
-// configure gives the devices of the namespace their addresses and brings them up.
+// configure assigns the addresses of the namespace's devices and brings them up.
 func configure(mtu int) error {
 	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -90,7 +92,7 @@ func configure(mtu int) error {
 	}
 	defer unix.Close(socket)
 	up := func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING); return nil }
-	// The netmask makes 10.98.0.0/16 a neighbour of Home, so that the route to it, and Home as its source, are implied.
+	// The netmask puts 10.98.0.0/16 on the same network as Home, which implies the route to it with Home as the source.
 	steps := []struct {
 		device, what string
 		request      uint
@@ -113,7 +115,7 @@ func configure(mtu int) error {
 		}
 		err = unix.IoctlIfreq(socket, s.request, ifreq)
 		if s.request == unix.SIOCSIFTXQLEN && errors.Is(err, unix.EPERM) {
-			// Linux wants the machine's own root for this. The driver's 500 trains of segments will do.
+			// Linux allows this for the machine's root only. The driver's default of 500 packets is enough.
 			continue
 		}
 		if err != nil {
@@ -123,11 +125,12 @@ func configure(mtu int) error {
 	return nil
 }
 
-// sleepUntil is more exact than time.Sleep, whose timers may come a millisecond late: a large part of a round trip.
+// sleepUntil sleeps more precisely than time.Sleep, whose timers may be a millisecond late, a large part of a round
+// trip.
 func sleepUntil(t time.Time) {
 	for d := time.Until(t); d > 0; d = time.Until(t) {
 		span := unix.NsecToTimespec(int64(d))
-		// Interrupted by a signal, it is called again for what is left.
+		// If a signal interrupts it, it is called again for the rest.
 		_ = unix.Nanosleep(&span, nil)
 	}
 }

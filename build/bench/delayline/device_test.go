@@ -21,7 +21,7 @@ import (
 
 const insideVariable = "DELAYLINE_TEST_INSIDE"
 
-// TestARealDeviceCarriesTCPWholeAndNoFasterThanItsRoundTrip runs itself anew in a network namespace.
+// TestARealDeviceCarriesTCPWholeAndNoFasterThanItsRoundTrip runs itself again in a network namespace.
 func TestARealDeviceCarriesTCPWholeAndNoFasterThanItsRoundTrip(t *testing.T) {
 	if os.Getenv(insideVariable) == "" {
 		runInside(t)
@@ -49,7 +49,7 @@ func TestARealDeviceCarriesTCPWholeAndNoFasterThanItsRoundTrip(t *testing.T) {
 	}
 }
 
-// runInside runs this very test in a namespace, and passes on what came of it.
+// runInside runs this test in a namespace, and reports its result.
 func runInside(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

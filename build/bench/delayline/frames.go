@@ -2,11 +2,11 @@ package delayline
 
 import "sync"
 
-// smallFrame holds any packet that is not a train of segments.
+// smallFrame is the size of a buffer for a single segment.
 const smallFrame = 2048
 
-// frames are buffers in two sizes: thousands of small packets are held at a time, and must not cost 64 KiB each. The
-// zero value is ready.
+// frames is a pool of buffers in two sizes: thousands of small packets are held at a time, and must not take 64 KiB
+// each. The zero value is ready to use.
 type frames struct{ small, large sync.Pool }
 
 func (f *frames) largest() []byte {
@@ -16,7 +16,7 @@ func (f *frames) largest() []byte {
 	return new([frameSize]byte)[:]
 }
 
-// fit returns the first n bytes of a largest frame in a buffer of the size that they need. The frame given is gone.
+// fit returns the first n bytes of frame in a buffer of a suitable size. The caller must not use frame afterwards.
 func (f *frames) fit(frame []byte, n int) []byte {
 	if n > smallFrame {
 		return frame[:n]

@@ -11,43 +11,43 @@ import (
 	"time"
 )
 
-// A held frame waits for its time to be written back.
+// A held is a frame that waits until it is due.
 type held struct {
 	frame []byte
 	due   time.Time
 }
 
-// Bounds of the frames of one road that are on their way, as a router's queue has one. The first is far above what a
-// window of TCP on each of some hundred connections fills; a road with jitter has one direction of one connection.
+// Bounds of the queued frames of one road, as in a router. The first is far more than the TCP windows of some hundred
+// connections fill; a road with jitter has one direction of one connection.
 const (
 	queueLength         = 1 << 17
 	jitteredQueueLength = 1 << 12
 )
 
-// A Line carries the packets of one device.
+// A Line delays the packets of one device.
 type Line struct {
-	device io.ReadWriteCloser // one packet a Read or Write
-	wait   func(held)         // returns when it is due
+	device io.ReadWriteCloser // one packet per Read or Write
+	wait   func(held)         // returns when the frame is due
 	frames frames
-	random *rand.Rand // of the goroutine that reads
+	random *rand.Rand // used by the reading goroutine only
 	queues map[road]*queue
 	wg     sync.WaitGroup
 }
 
-// A queue has the frames of one road.
+// A queue holds the frames of one road.
 type queue struct {
 	frames chan held
-	last   time.Time // when the last frame that was put in is due
+	last   time.Time // when the last queued frame is due
 }
 
-// New makes the line of a device that Open returned. It does nothing until Run.
+// New returns a line for a device that Open returned. It does nothing until Run is called.
 func New(device io.ReadWriteCloser) *Line {
 	return &Line{
 		device: device, wait: func(h held) { sleepUntil(h.due) }, random: rand.New(rand.NewPCG(1, 1)), queues: map[road]*queue{},
 	}
 }
 
-// Run carries packets until ctx ends (then it returns nil) or the device fails. It closes the device.
+// Run delays packets until ctx ends, when it returns nil, or the device fails. It closes the device.
 func (l *Line) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { l.device.Close() })
 	err := l.read()
@@ -64,7 +64,8 @@ func (l *Line) Run(ctx context.Context) error {
 	return fmt.Errorf("delay line: %w", err)
 }
 
-// read takes packets from the device and queues them, each road apart so that a short one never waits behind a long one.
+// read reads packets from the device and queues them, with a queue for each road so that a short one never waits behind
+// a long one.
 func (l *Line) read() error {
 	for {
 		frame := l.frames.largest()
@@ -85,12 +86,12 @@ func (l *Line) read() error {
 		select {
 		case queue.frames <- held{l.frames.fit(frame, n), due}:
 			queue.last = due
-		default: // a full queue drops, as on any road
+		default: // a full queue drops packets, as in any router
 		}
 	}
 }
 
-// hold is how long a packet takes one way: half the round trip, give or take half the jitter.
+// hold returns how long a packet is delayed: half the round trip, plus or minus up to half the jitter.
 func (l *Line) hold(r road) time.Duration {
 	if r.jitter == 0 {
 		return r.roundTrip / 2
@@ -112,12 +113,12 @@ func (l *Line) queue(r road) *queue {
 	return q
 }
 
-// deliver writes the packets of one road back, in order, each when it is due.
+// deliver writes the packets of one road back in order, each when it is due.
 func (l *Line) deliver(queue <-chan held) {
 	for h := range queue {
 		l.wait(h)
 		turn(h.frame)
-		// A packet the kernel does not take (it is short of memory, or the device is closed) is a lost packet.
+		// A packet that the kernel does not accept, for lack of memory or because the device is closed, is lost.
 		_, _ = l.device.Write(h.frame)
 		l.frames.put(h.frame)
 	}

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// device is a TUN device of channels.
+// device is a TUN device made of channels.
 type device struct {
 	in     chan []byte
 	out    chan []byte
@@ -94,7 +94,7 @@ func TestEachPacketIsHeldHalfItsRoundTrip(t *testing.T) {
 	<-d.out
 }
 
-// jittered is a frame to the line of 40 ms with 15 ms of jitter, from a port.
+// jittered returns a frame from a port to the address with a round trip of 40 ms and 15 ms of jitter.
 func jittered(port uint16, payload string) []byte {
 	frame := frameTo(40, payload)
 	frame[offloadHeader+19] = noJitter + 15
@@ -114,7 +114,7 @@ func holds(r road) []time.Duration {
 
 func TestJitterVariesTheRoundTripBothWays(t *testing.T) {
 	all := slices.Sorted(slices.Values(holds(road{roundTrip: 40 * time.Millisecond, jitter: 15 * time.Millisecond})))
-	// One way it is half of 40 ms, give or take half of 15; both ways together are 25 to 55 ms.
+	// In one direction it is 20 ms plus or minus 7.5 ms; both directions together take 25 to 55 ms.
 	const least, most, near = 12500 * time.Microsecond, 27500 * time.Microsecond, 100 * time.Microsecond
 	if low := all[0]; low < least || low > least+near {
 		t.Errorf("the shortest is held %s, want %s or a little more", low, least)

@@ -6,23 +6,24 @@ import (
 )
 
 const (
-	// offloadHeader is the length of the virtio-net header that stands before each packet of the device. It says where a
-	// checksum is still to be filled in and how to cut the packet into segments, and holds for the turned packet too.
+	// offloadHeader is the length of the virtio-net header before each packet of the device. It says where to fill in a
+	// checksum and how to segment the packet, and stays valid for the turned packet.
 	offloadHeader = 10
 	ipv4Header    = 20
-	// frameSize is the largest packet with its header.
+	// frameSize is the size of the largest packet with its header.
 	frameSize = offloadHeader + 65535
 )
 
-// A road is what a packet's destination asks for. Packets of one road keep their order.
+// A road is the delay that a packet's destination address requests. Packets of one road keep their order.
 type road struct {
 	roundTrip, jitter time.Duration
-	// ports are those of the packet's sender and receiver where there is jitter: one connection's packets then do not wait
-	// for another's, nor for those that come the other way.
+	// ports are the packet's source and destination ports if there is jitter, so that the packets of a connection do
+	// not wait for another's, nor for those of the other direction.
 	ports [4]byte
 }
 
-// roadOf returns the road of a frame (an IPv4 packet behind its offload header), and whether it is one to a far address.
+// roadOf returns the road of a frame (an IPv4 packet after its offload header), and whether its destination is a far
+// address.
 func roadOf(frame []byte) (road, bool) {
 	if len(frame) < offloadHeader+ipv4Header {
 		return road{}, false
@@ -44,8 +45,8 @@ func roadOf(frame []byte) (road, bool) {
 	return r, true
 }
 
-// turn swaps the packet's source and destination. The checksums of IPv4, TCP and UDP stay right, finished or not: they
-// are sums over both addresses, in any order.
+// turn swaps the packet's source and destination. The checksums of IPv4, TCP and UDP stay valid, complete or partial:
+// they are sums over both addresses, in any order.
 func turn(frame []byte) {
 	packet := frame[offloadHeader:]
 	var source [4]byte

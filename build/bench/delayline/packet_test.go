@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// frameTo is a TCP segment of some bytes to 10.98.third.1 with right checksums, behind an empty offload header.
+// frameTo returns a TCP segment to 10.98.third.1 with valid checksums, after an empty offload header.
 func frameTo(third byte, payload string) []byte {
 	frame := make([]byte, offloadHeader+ipv4Header+20, offloadHeader+ipv4Header+20+len(payload))
 	frame = append(frame, payload...)
@@ -24,7 +24,7 @@ func frameTo(third byte, payload string) []byte {
 	return frame
 }
 
-// checksum is the ones' complement sum of RFC 1071, which is 0xffff over data that holds its own right checksum.
+// checksum returns the ones' complement sum of RFC 1071, which is 0xffff over data that includes a valid checksum.
 func checksum(data []byte, sum uint32) uint16 {
 	for i := 0; i+1 < len(data); i += 2 {
 		sum += uint32(binary.BigEndian.Uint16(data[i:]))

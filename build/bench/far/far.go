@@ -1,7 +1,6 @@
-// Package far is the far side of the benchmark: the programs that stand in the pod, the same programs to be reached
-// without a cluster (plain and behind TLS), and the relay by which the API server is reached through the delay line.
-// It runs as a process of its own, so that its cost is nobody's. It is not the near side: no client is here but the
-// near end of the TLS relay, which is the other half of the TLS here.
+// Package far is the far side of the benchmark: the programs in the pod, the same programs without a cluster (plain and
+// behind TLS), and the relay to the API server behind the delay line. It runs as a separate process, so that its cost
+// is not attributed to a subject. The package also has the near end of the TLS relay, but no other client.
 package far
 
 import (
@@ -13,18 +12,18 @@ import (
 	"sync"
 )
 
-// Ports are where the far side listens: on every address of the namespace, loopback and delayed.
+// Ports holds the ports of the far side, on every address of the namespace, loopback and delayed.
 type Ports struct {
 	API   int // relay to the API server
 	Plain int // the programs
 	TLS   int // the programs behind TLS
 }
 
-// Side is the far side. Listen makes it.
+// Side is the far side, as returned by Listen.
 type Side struct {
 	Ports     Ports
 	listeners []net.Listener
-	handlers  []func(net.Conn) // of each listener
+	handlers  []func(net.Conn) // one for each listener
 }
 
 // Listen opens all listeners on free ports. api is the local address of the API server.
@@ -45,9 +44,9 @@ func Listen(api string, certificate tls.Certificate) (*Side, error) {
 	return s, nil
 }
 
-// listen opens one listener; with a TLS configuration, TLS is spoken on it.
+// listen opens one listener, with TLS if config is not nil.
 func (s *Side) listen(config *tls.Config, handler func(net.Conn)) (int, error) {
-	// Every address of the namespace, which has no way out.
+	// Every address of the namespace, which is not connected to any other network.
 	listener, err := net.Listen("tcp4", ":0")
 	if err != nil {
 		return 0, err
@@ -61,7 +60,7 @@ func (s *Side) listen(config *tls.Config, handler func(net.Conn)) (int, error) {
 	return port, nil
 }
 
-// Run serves until ctx ends. Connections that are open then are left to the end of the process.
+// Run serves until ctx ends. Connections that are then open stay open until the process ends.
 func (s *Side) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.close() })
 	defer stop()
@@ -74,7 +73,7 @@ func (s *Side) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Serve serves the programs alone on a TCP address until ctx ends.
+// Serve serves only the programs, on a TCP address, until ctx ends.
 func Serve(ctx context.Context, address string) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -92,7 +91,7 @@ func (s *Side) close() error {
 	return err
 }
 
-// accept gives each connection to handler, which closes it.
+// accept calls handler with each connection, which handler closes.
 func accept(ctx context.Context, listener net.Listener, handler func(net.Conn)) error {
 	for {
 		conn, err := listener.Accept()

@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// ways are the far side's programs, plain and through both ends of the TLS relay.
+// ways returns the addresses of the far side's programs, plain and through both ends of the TLS relay.
 func ways(t *testing.T) map[string]string {
 	certificate, err := NewCertificate()
 	if err != nil {
@@ -52,7 +52,7 @@ func dial(t *testing.T, address string) *net.TCPConn {
 	return conn.(*net.TCPConn)
 }
 
-// say sends text, ends the direction, and returns all that comes back.
+// say sends text, half-closes, and returns everything that it receives.
 func say(t *testing.T, address, text string) string {
 	conn := dial(t, address)
 	defer conn.Close()

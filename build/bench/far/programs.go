@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// A Program is what a client wants of the far side: the first byte that it sends.
+// A Program is a program of the far side. A client selects it with the first byte that it sends.
 type Program byte
 
 // The programs. Each serves a connection until it ends.
 const (
 	HTTP   Program = 'G' // a short answer to each GET; the client closes
-	Echo   Program = 'E' // what came, and the end when the end came
-	Source Program = 'D' // bytes without end
-	Sink   Program = 'U' // reads everything, says nothing
+	Echo   Program = 'E' // sends back what it reads, and half-closes after the client
+	Source Program = 'D' // sends bytes without end
+	Sink   Program = 'U' // reads everything, sends nothing
 	Mute   Program = 'M' // never reads
 	Late   Program = 'L' // five lines, half a second apart, whatever the client does
-	Answer Program = 'A' // one line, once the client's end has come
+	Answer Program = 'A' // one line after the client's half-close
 )
 
-// Lines is how many lines Late sends.
+// Lines is the number of lines that Late sends.
 const Lines = 5
 
-// serve reads which program is wanted, and lets it serve. Connections that want none are closed.
+// serve runs the program that the first byte selects. It closes connections that select none.
 func serve(conn net.Conn) {
 	defer conn.Close()
 	var first [1]byte
@@ -53,7 +53,7 @@ func serve(conn net.Conn) {
 
 const bufferSize = 256 << 10
 
-// response is what HTTP answers, and what a client may count on to be the whole answer.
+// response is the whole answer of HTTP.
 const response = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nhello, world\n"
 
 // ResponseLength is the length of HTTP's answer in bytes, head and body.
@@ -77,7 +77,7 @@ func serveHTTP(conn net.Conn) {
 
 func serveEcho(conn net.Conn) {
 	buffer := make([]byte, 32<<10)
-	// How the client went is of no interest here, nor in the programs below: the client itself says what it saw.
+	// Errors do not matter here, nor in the programs below: the client reports what it saw.
 	_, _ = io.CopyBuffer(struct{ io.Writer }{conn}, struct{ io.Reader }{conn}, buffer)
 }
 
@@ -102,7 +102,7 @@ func serveSink(conn net.Conn) {
 	}
 }
 
-// serveMute keeps the connection open until the process ends: only reading would show that the client has gone.
+// serveMute keeps the connection open until the process ends: it would learn of the client's end only by reading.
 func serveMute() { <-make(chan struct{}) }
 
 func serveLate(conn net.Conn) {

@@ -9,13 +9,13 @@ import (
 
 const dialWithin = 10 * time.Second
 
-// halfCloser is what *net.TCPConn and *tls.Conn have in common.
+// halfCloser is implemented by *net.TCPConn and *tls.Conn.
 type halfCloser interface {
 	net.Conn
 	CloseWrite() error
 }
 
-// relayTo joins each connection with one to address, and passes on half-closes.
+// relayTo returns a handler that relays each connection to address, and passes on half-closes.
 func relayTo(address string) func(net.Conn) {
 	return func(conn net.Conn) {
 		there, err := net.DialTimeout("tcp", address, dialWithin)
@@ -27,7 +27,7 @@ func relayTo(address string) func(net.Conn) {
 	}
 }
 
-// join copies both ways until both have ended, and closes both. One that fails ends the other.
+// join copies in both directions until both have ended, and closes both connections. If one fails the other ends.
 func join(a, b net.Conn) {
 	var wg sync.WaitGroup
 	wg.Go(func() { copyThenFinish(a, b) })
@@ -38,7 +38,7 @@ func join(a, b net.Conn) {
 }
 
 func copyThenFinish(to, from net.Conn) {
-	// Two TCP connections are spliced by the kernel; TLS is copied with io.Copy's own 32 KiB, as most relays do.
+	// The kernel splices two TCP connections; TLS is copied with io.Copy's 32 KiB buffer, as in most relays.
 	if _, err := io.Copy(to, from); err != nil {
 		to.Close()
 		from.Close()

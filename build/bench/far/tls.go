@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// serverName is what the certificate of the TLS relay is for.
+// serverName is the name in the certificate of the TLS relay.
 const serverName = "far"
 
-// NewCertificate makes a self-signed certificate for the TLS relay, of the kind that the cluster's are (ECDSA P-256).
-// It is good for a day.
+// NewCertificate returns a new self-signed certificate for the TLS relay, of the same kind as the cluster's (ECDSA
+// P-256). It is valid for a day.
 func NewCertificate() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -38,13 +38,13 @@ func NewCertificate() (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }
 
-// Near is the near end of the TLS relay: a loopback listener each of whose connections becomes one of TLS.
+// Near is the near end of the TLS relay: a loopback listener whose connections are relayed over TLS.
 type Near struct {
 	Port int
 	side Side
 }
 
-// ListenNear opens the loopback listener for the far side's TLS at address. certificate (DER) is the one it shows.
+// ListenNear opens the loopback listener for the far side's TLS at address, which has that certificate (DER).
 func ListenNear(address string, certificate []byte) (*Near, error) {
 	parsed, err := x509.ParseCertificate(certificate)
 	if err != nil {

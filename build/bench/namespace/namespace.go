@@ -1,6 +1,6 @@
-// Package namespace runs a program in a network namespace of its own, where it may make devices and nobody else sees
-// its listeners: as root directly, else through a user namespace in which the user is root. It sets nothing up inside.
-// Linux only.
+// Package namespace runs a program in its own network namespace, where it may create devices and its listeners are not
+// visible from outside: directly as root, otherwise through a user namespace in which the user is root. It configures
+// nothing inside. Linux only.
 package namespace
 
 import (
@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// Start starts the command that make returns, with new namespaces. make is called anew for a second try, since a
+// Start starts the command that make returns, with new namespaces. It calls make again for a second attempt, since a
 // command cannot be started twice. The error says which right is missing. The child is killed when the thread that
-// called Start ends: call it from a goroutine locked to a thread that stays.
+// called Start ends: call it from a goroutine that stays locked to its thread.
 func Start(make func() *exec.Cmd) (*exec.Cmd, error) {
 	var plain error
 	if os.Geteuid() == 0 {

@@ -14,7 +14,7 @@ import (
 // tick is the unit of /proc/PID/stat on every Linux that Go runs on (USER_HZ = 100).
 const tick = 10 * time.Millisecond
 
-// CPU is the processor time, user and system, that the program has used so far, to 10 ms.
+// CPU returns the processor time, user and system, that the program has used so far, to 10 ms.
 func (p *Process) CPU() (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
 	if err != nil {
@@ -23,8 +23,8 @@ func (p *Process) CPU() (time.Duration, error) {
 	return parseCPU(string(text))
 }
 
-// parseCPU reads utime and stime of proc_pid_stat(5), the 14th and 15th field. The second is a name in parentheses that
-// may hold anything.
+// parseCPU returns the sum of utime and stime of proc_pid_stat(5), fields 14 and 15. Field 2 is a name in parentheses
+// that may contain anything.
 func parseCPU(stat string) (time.Duration, error) {
 	end := strings.LastIndexByte(stat, ')')
 	fields := strings.Fields(stat[end+1:])
@@ -39,7 +39,8 @@ func parseCPU(stat string) (time.Duration, error) {
 	return time.Duration(user+system) * tick, err
 }
 
-// Memory is the resident anonymous memory of the program in bytes: what it allocated, without the pages of its binary.
+// Memory returns the resident anonymous memory of the program in bytes: what it allocated, without the pages of its
+// binary.
 func (p *Process) Memory() (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.pid))
 	if err != nil {
@@ -58,7 +59,8 @@ func parseAnonymous(rollup string) (int64, error) {
 	return 0, errors.New("no Anonymous line in smaps_rollup")
 }
 
-// Goroutines ends a Go program by SIGQUIT and counts the goroutines in the stack traces that its runtime then prints.
+// Goroutines ends a Go program with SIGQUIT and returns the number of goroutines in the stack traces that its runtime
+// then prints.
 func (p *Process) Goroutines() (int, error) {
 	before, err := os.Stat(p.log)
 	if err != nil {
@@ -81,7 +83,7 @@ func (p *Process) Goroutines() (int, error) {
 	return n, nil
 }
 
-// countGoroutines counts the headings of a traceback but for goroutine 0, which is a thread's own.
+// countGoroutines counts the headings of a traceback, except for goroutine 0, which belongs to a thread.
 func countGoroutines(traceback []byte) int {
 	n := 0
 	for line := range bytes.Lines(traceback) {
@@ -92,7 +94,7 @@ func countGoroutines(traceback []byte) int {
 	return n
 }
 
-// Descriptors is how many files and sockets the program has open.
+// Descriptors returns the number of files and sockets that the program has open.
 func (p *Process) Descriptors() (int, error) {
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.pid))
 	return len(entries), err

@@ -1,5 +1,5 @@
-// Package process runs the programs that a benchmark drives, and reads what they cost: processor time, memory,
-// goroutines. A program started here dies with this one. It knows nothing of what the programs do. Linux only.
+// Package process runs the programs that a benchmark drives, and measures their processor time, memory and goroutines.
+// A program started here dies with this one. Linux only.
 package process
 
 import (
@@ -17,19 +17,20 @@ import (
 	"time"
 )
 
-// stopWithin is what a program gets to end after SIGTERM.
+// stopWithin is how long a program may take to end after SIGTERM.
 const stopWithin = 5 * time.Second
 
-// Config says what to run.
+// Config describes what to run.
 type Config struct {
 	Path string
 	Args []string
 	Env  []string // added to this process's own, which is cleared of proxy settings
-	Dir  string   // where the file NAME.log with the program's standard error goes; it must exist
-	Name string   // for that file and for errors
+	Dir  string   // of the file NAME.log with the program's standard error; it must exist
+	Name string   // for that file and for error messages
 }
 
-// A Process is a program that was started. Its standard input stays open until Stop, as a sign of life.
+// A Process is a started program. Its standard input stays open until Stop, so that it can tell when its parent has
+// ended.
 type Process struct {
 	name  string
 	pid   int
@@ -51,7 +52,7 @@ func Start(c Config) (*Process, error) {
 	cmd := exec.Command(c.Path, c.Args...)
 	cmd.Env = append(withoutProxies(os.Environ()), c.Env...)
 	cmd.Stderr = stderr
-	// Ctrl-C in a terminal is for the benchmark alone, which stops its programs in order.
+	// Ctrl-C in a terminal is for the benchmark only, which stops its programs in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -73,7 +74,8 @@ func Start(c Config) (*Process, error) {
 	return p, nil
 }
 
-// own starts the program and waits for its end on one thread: the kernel takes the thread's end for the parent's death.
+// own starts the program and waits for its end on one thread: the kernel treats the end of the thread as the parent's
+// death.
 func (p *Process) own(cmd *exec.Cmd, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -89,7 +91,7 @@ func (p *Process) own(cmd *exec.Cmd, started chan<- error) {
 	close(p.done)
 }
 
-// scan hands on the first lines and reads the rest away: a program must never wait for us to listen.
+// scan passes on the first lines and discards the rest, so that the program never blocks on its output.
 func (p *Process) scan(stdout io.ReadCloser) {
 	defer close(p.lines)
 	defer stdout.Close()
@@ -101,7 +103,8 @@ func (p *Process) scan(stdout io.ReadCloser) {
 	}
 }
 
-// Line returns the next line that the program prints. When it ends instead, the error has its last words.
+// Line returns the next line that the program prints. If the program ends instead, the error has its last lines of
+// standard error.
 func (p *Process) Line(ctx context.Context) (string, error) {
 	select {
 	case line, ok := <-p.lines:
@@ -115,13 +118,13 @@ func (p *Process) Line(ctx context.Context) (string, error) {
 	}
 }
 
-// Ended is closed when the program has ended.
+// Ended returns a channel that is closed when the program has ended.
 func (p *Process) Ended() <-chan struct{} { return p.done }
 
-// Stop ends the program and waits for it: its standard input is closed and SIGTERM sent, and after some seconds
-// SIGKILL. How it ended is no error.
+// Stop ends the program and waits for it: it closes its standard input and sends SIGTERM, and after some seconds
+// SIGKILL. How the program ended is not reported.
 func (p *Process) Stop() {
-	// The pipe may be closed already, by a program that ended.
+	// The pipe may already be closed, if the program has ended.
 	_ = p.stdin.Close()
 	p.signal(syscall.SIGTERM)
 	select {
@@ -136,7 +139,7 @@ func (p *Process) signal(s syscall.Signal) {
 	select {
 	case <-p.done:
 	default:
-		// It may end at this very moment; its number is not given out again before Wait, or soon after.
+		// It may end at this moment; its process id is not reused before Wait, or soon after.
 		_ = syscall.Kill(p.pid, s)
 	}
 }

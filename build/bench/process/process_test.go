@@ -20,7 +20,7 @@ func start(t *testing.T, script string) *Process {
 	return p
 }
 
-// within bounds a wait for something that happens at once.
+// within bounds a wait for something that happens immediately.
 func within(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
@@ -50,7 +50,7 @@ func TestStopEndsAProgramThatWaitsForItsInput(t *testing.T) {
 	select {
 	case <-p.Ended():
 	default:
-		t.Error("it runs on")
+		t.Error("it still runs")
 	}
 	p.Stop()
 }

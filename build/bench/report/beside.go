@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// WriteBeside prints, in Markdown, what was measured on two kinds of node, with the judged subject's ratio to the baseline
-// on each. The second says which works; goals are not shown.
+// WriteBeside prints, in Markdown, the measures on two kinds of node side by side, with the judged subject's ratio to
+// the baseline on each. It prints the works of the second run, without goals.
 func WriteBeside(w io.Writer, first, second Run) error {
 	var out strings.Builder
 	out.WriteString("| # | work |")
@@ -37,7 +37,7 @@ func WriteBeside(w io.Writer, first, second Run) error {
 	return err
 }
 
-// measure is the run's measure of a work; the zero value if it has none.
+// measure returns the run's measure of a work; the zero value if it has none.
 func (r Run) measure(work Measure) Measure {
 	for _, m := range r.Measures {
 		if m.Row == work.Row && m.Work == work.Work {
@@ -47,7 +47,7 @@ func (r Run) measure(work Measure) Measure {
 	return Measure{}
 }
 
-// beside are the cells of one node.
+// beside returns the cells of one node.
 func (m Measure) beside() []string {
 	judged, spread := m.cells(Judged)
 	baseline, _ := m.cells(Baseline)

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// WriteMarkdown prints the run as a table in Markdown, for people to read: a line for each work, with the judged subject
-// beside the one it is compared with. What a limit or another proxy made of it is in WriteTable alone.
+// WriteMarkdown prints the run as a table in Markdown for people: a line for each work, with the judged subject next to
+// the one with which it is compared. Limits and other proxies are only in WriteTable.
 func (r Run) WriteMarkdown(w io.Writer) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "| # | work | %s | spread | %s | goal | measured | |\n|---|---|---|---|---|---|---|---|\n", Judged, Baseline)
@@ -37,10 +37,10 @@ func (r Run) WriteMarkdown(w io.Writer) error {
 	return err
 }
 
-// cellText keeps a text within its cell.
+// cellText escapes a text for a cell.
 var cellText = strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", ">", "&gt;")
 
-// cells are a subject's median, with why there is none, and spread.
+// cells returns a subject's median, or why there is none, and its spread.
 func (m Measure) cells(subject string) (median, spread string) {
 	for _, s := range m.Subjects {
 		switch {
@@ -54,7 +54,7 @@ func (m Measure) cells(subject string) (median, spread string) {
 	return "–", ""
 }
 
-// same is the one verdict where all are alike, else each of them.
+// same returns the verdict if all are equal, otherwise a list of them.
 func same(verdicts []string) string {
 	for _, v := range verdicts {
 		if v != verdicts[0] {

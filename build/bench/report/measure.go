@@ -1,5 +1,5 @@
-// Package report is what a benchmark found: samples, their medians and spread, the goals they are held against, and the
-// table, JSON and picture made of them. It measures nothing, and no result is written in it.
+// Package report evaluates and prints the results of a benchmark: samples, their medians and spread, the goals, and the
+// table, JSON and picture. It measures nothing.
 package report
 
 import (
@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// A Measure is one kind of work, done in each of several ways.
+// A Measure is one kind of work, done by each of several subjects.
 type Measure struct {
 	Row       int       `json:"row"`
 	Work      string    `json:"work"`
@@ -19,49 +19,50 @@ type Measure struct {
 	Goals     []Goal    `json:"goals,omitempty"` // of the subject that is judged
 }
 
-// A Reference is a value from the same run that results are compared with beside kubectl's: the round trip, or the
-// rate that it allows.
+// A Reference is a value from the same run with which results are compared in addition to kubectl's: the round trip, or
+// the rate that it allows.
 type Reference struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
 }
 
-// A Subject is one way with what was measured of it.
+// A Subject is one of the compared ways with its samples.
 type Subject struct {
 	Name    string    `json:"name"`
 	Samples []float64 `json:"samples"`
-	Problem string    `json:"problem,omitempty"` // why there are no samples, or fewer
+	Problem string    `json:"problem,omitempty"` // why samples are missing
 	Summary Summary   `json:"summary,omitzero"`
 }
 
-// The judged subject, and the one it is compared with.
+// The judged subject, and the one with which it is compared.
 const (
 	Judged   = "fairlead"
 	Baseline = "kubectl"
 )
 
-// A Goal bounds the judged subject's median: AtMost or AtLeast times what is named, or, if nothing is, in the measure's unit.
+// A Goal bounds the judged subject's median: AtMost or AtLeast times the median of Of or, if that is empty, in the
+// measure's unit.
 type Goal struct {
 	Of      string  `json:"of,omitempty"` // Baseline or the Reference's name
 	AtMost  float64 `json:"atMost,omitempty"`
 	AtLeast float64 `json:"atLeast,omitempty"`
-	Text    string  `json:"text,omitempty"` // how it is printed, if a bound in the unit was computed from something else
-	// Value is what was measured, in the terms of the bound; it means nothing where the verdict is Unknown.
+	Text    string  `json:"text,omitempty"` // the printed form, if the bound was computed from something else
+	// Value is the measured value in the terms of the bound; it is meaningless if the verdict is Unknown.
 	Value   float64 `json:"value"`
 	Verdict Verdict `json:"verdict"`
 }
 
-// A Verdict is what came of a goal.
+// A Verdict is the result of a goal.
 type Verdict string
 
-// Unknown is the verdict where one of the two sides could not be measured.
+// Unknown is the verdict if one of the two sides could not be measured.
 const (
 	Met     Verdict = "met"
 	Missed  Verdict = "MISSED"
 	Unknown Verdict = "unknown"
 )
 
-// A Summary describes samples.
+// A Summary summarizes samples.
 type Summary struct {
 	Count  int     `json:"count"`
 	Median float64 `json:"median"`
@@ -69,10 +70,10 @@ type Summary struct {
 	High   float64 `json:"high"` // the third quartile; of fewer than 8 samples the largest
 }
 
-// quartilesFrom is the number of samples from which quartiles say more than the extremes.
+// quartilesFrom is the number of samples from which quartiles are printed instead of the extremes.
 const quartilesFrom = 8
 
-// Summarize describes samples. Of none, all is zero.
+// Summarize returns a summary of samples, which is zero if there are none.
 func Summarize(samples []float64) Summary {
 	if len(samples) == 0 {
 		return Summary{}
@@ -84,8 +85,8 @@ func Summarize(samples []float64) Summary {
 	return s
 }
 
-// Quantile is the value below which the part q (0 to 1) of the samples lies, interpolated between neighbours. Of no
-// samples it is NaN.
+// Quantile returns the q-quantile (0 to 1) of the samples, interpolated between neighbours. It returns NaN if there are
+// none.
 func Quantile(samples []float64, q float64) float64 {
 	if len(samples) == 0 {
 		return math.NaN()
@@ -109,7 +110,7 @@ func (m *Measure) Judge() {
 	}
 }
 
-// verdict is what was measured in the goal's terms, and what that means.
+// verdict returns the measured value in the goal's terms, and the verdict.
 func (m *Measure) verdict(g Goal) (float64, Verdict) {
 	value, ok := m.median(Judged)
 	if !ok {
@@ -128,10 +129,10 @@ func (m *Measure) verdict(g Goal) (float64, Verdict) {
 	return value, Met
 }
 
-// most says that the goal is an upper bound. Without any bound it is one of zero.
+// most reports whether the goal is an upper bound. A goal without any bound is an upper bound of zero.
 func (g Goal) most() bool { return g.AtLeast == 0 }
 
-// against is what a ratio is taken to, if it was measured and is not zero.
+// against returns the denominator of a ratio, if it was measured and is not zero.
 func (m *Measure) against(name string) (float64, bool) {
 	if name == m.Reference.Name {
 		return m.Reference.Value, m.Reference.Value != 0
@@ -149,7 +150,7 @@ func (m *Measure) median(name string) (float64, bool) {
 	return 0, false
 }
 
-// String is the goal as it is printed.
+// String returns the goal as it is printed.
 func (g Goal) String() string {
 	if g.Text != "" {
 		return g.Text
@@ -161,7 +162,7 @@ func (g Goal) String() string {
 	return sign + " " + g.inTerms(bound)
 }
 
-// Measured is what was measured, printed in the terms of the goal.
+// Measured returns the measured value, printed in the terms of the goal.
 func (g Goal) Measured() string {
 	if g.Verdict == Unknown {
 		return "–"
@@ -176,7 +177,7 @@ func (g Goal) inTerms(value float64) string {
 	return fmt.Sprintf("%.2f × %s", value, g.Of)
 }
 
-// number prints a value with about three digits.
+// number formats a value with about three digits.
 func number(v float64) string {
 	switch a := math.Abs(v); {
 	case a >= 100 || a == math.Trunc(a):
@@ -193,7 +194,7 @@ func (m *Measure) Add(subject string, samples ...float64) {
 	s.Samples = append(s.Samples, samples...)
 }
 
-// Fail records why a subject has no sample, or no further one.
+// Fail records why a subject has no samples, or no further ones.
 func (m *Measure) Fail(subject string, err error) {
 	m.subject(subject).Problem = err.Error()
 }

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// The picture's measures, in pixels.
+// The dimensions of the picture, in pixels.
 const (
 	pictureWidth = 910
-	labelWidth   = 380 // the work's name, right of which the bars begin
+	labelWidth   = 380 // of the work's name; the bars begin to its right
 	nameWidth    = 70
 	barHeight    = 11
 	groupGap     = 7
@@ -19,7 +19,7 @@ const (
 	headHeight   = 34
 )
 
-// colours of the subjects; any other is grey.
+// colour returns the colour of a subject, grey for an unknown one.
 func colour(subject string) string {
 	switch subject {
 	case Judged:
@@ -30,8 +30,8 @@ func colour(subject string) string {
 	return "#b1bac4"
 }
 
-// WritePicture draws the run as SVG: for each work with a goal a bar for each subject, to a scale of its own. Work of one
-// subject alone has nothing to be compared with, and is left to the table.
+// WritePicture draws the run as SVG: for each work with a goal a bar for each subject, to its own scale. Works of a
+// single subject have nothing to compare with and are only in the table.
 func (r Run) WritePicture(w io.Writer) error {
 	var body strings.Builder
 	y := headHeight
@@ -73,7 +73,8 @@ func (m Measure) draw(out *strings.Builder, y int) int {
 	return max(y, y+(2-len(m.Subjects))*barHeight)
 }
 
-// scale is the value of a bar of full length. Limits may be far beyond the two that are compared, and are then cut.
+// scale returns the value of a bar of full length. Limits may be far larger than the two that are compared, and are
+// then cut.
 func (m Measure) scale() float64 {
 	compared, largest := 0.0, 0.0
 	for _, s := range m.Subjects {
@@ -91,7 +92,7 @@ func (m Measure) scale() float64 {
 	return min(largest, 1.5*compared)
 }
 
-// mark says beside the judged subject's bar whether all its goals were met.
+// mark returns the mark next to the judged subject's bar: whether all its goals were met.
 func (m Measure) mark(s Subject) string {
 	if s.Name != Judged {
 		return ""
@@ -106,7 +107,7 @@ func (m Measure) mark(s Subject) string {
 
 func escape(text string) string {
 	var out strings.Builder
-	// A strings.Builder takes everything.
+	// Writing to a strings.Builder cannot fail.
 	_ = xml.EscapeText(&out, []byte(text))
 	return out.String()
 }

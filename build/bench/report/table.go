@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// Run is one run of the benchmark: what is written as JSON.
+// Run is one run of the benchmark, as it is written to JSON.
 type Run struct {
 	When       string             `json:"when"`
 	Node       string             `json:"node"` // the kind of the cluster's node
 	Machine    string             `json:"machine"`
-	RoundTrips map[string]float64 `json:"roundTripsMs"` // asked for → measured, in ms
+	RoundTrips map[string]float64 `json:"roundTripsMs"` // nominal → measured, in ms
 	Measures   []Measure          `json:"measures"`
-	Notes      []string           `json:"notes,omitempty"` // on what some of the work is
+	Notes      []string           `json:"notes,omitempty"` // that explain some of the work
 }
 
 // The columns of the table.
@@ -32,10 +32,11 @@ const (
 	columnCount
 )
 
-// noGoal stands in the goal's place of a measure that is there for information.
+// noGoal is printed instead of a goal for a measure that is for information only.
 const noGoal = "(none)"
 
-// WriteTable prints the run as one table: a line for each way of doing each work, and the goals beside the judged one.
+// WriteTable prints the run as one table: a line for each subject of each work, with the goals on the line of the
+// judged one.
 func (r Run) WriteTable(w io.Writer) error {
 	rows := [][]string{{"#", "work", "subject", "median", "spread", "× " + Baseline, "× reference", "goal", "measured", ""}}
 	for _, m := range r.Measures {
@@ -58,7 +59,7 @@ func (r Run) WriteTable(w io.Writer) error {
 	return err
 }
 
-// met counts the goals that were met, and all.
+// met returns the number of goals that were met, and of all goals.
 func (r Run) met() (met, of int) {
 	for _, m := range r.Measures {
 		for _, g := range m.Goals {
@@ -71,7 +72,7 @@ func (r Run) met() (met, of int) {
 	return met, of
 }
 
-// lines are the table's lines of one measure, the judged subject with a further line for each further goal.
+// lines returns the table's lines for one measure, with a further line of the judged subject for each further goal.
 func (m Measure) lines() [][]string {
 	var lines [][]string
 	for i, s := range m.Subjects {
@@ -99,7 +100,7 @@ func (m Measure) lines() [][]string {
 	return lines
 }
 
-// work is what was done, and in which unit it was measured.
+// work returns the name of the work and its unit.
 func (m Measure) work() string {
 	if m.Unit == "" {
 		return m.Work

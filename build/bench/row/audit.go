@@ -12,39 +12,39 @@ import (
 	"time"
 )
 
-// A asked is one request that the API server's audit log has.
+// An asked is one request in the API server's audit log.
 type asked struct {
 	verb, resource, namespace, name string
 }
 
-// portForward says that it is a connection, and no question about what there is.
+// portForward reports whether the request opens a connection.
 func (a asked) portForward() bool { return a.resource == "pods/portforward" }
 
-// watch says that it follows the changes of something, for as long as that is in use.
+// watch reports whether the request is a watch.
 func (a asked) watch() bool { return a.verb == "watch" }
 
-// review says that it is about the user's own rights.
+// review reports whether the request asks for the user's own rights.
 func (a asked) review() bool { return strings.HasPrefix(a.resource, "selfsubject") }
 
-// everywhere says that it lists or watches a kind in all namespaces, without naming the one object.
+// everywhere reports whether the request lists or watches a kind in all namespaces, without naming an object.
 func (a asked) everywhere() bool {
 	return (a.verb == "list" || a.verb == "watch") && a.namespace == ""
 }
 
-// An audit reads what Fairlead asks of the API server.
+// An audit reads Fairlead's requests from the API server's audit log.
 type audit struct {
 	path string
 	read int64 // bytes
-	open int   // watches that began and have not ended, among the lines that were read
+	open int   // watches that have started and not ended, in the lines read so far
 }
 
 const (
-	auditQuiet  = 200 * time.Millisecond // the log is written a moment after the answer
+	auditQuiet  = 200 * time.Millisecond // the log is written shortly after the response
 	auditWithin = 10 * time.Second
 )
 
-// next is what was asked since the last call, once nothing more comes for a moment. Requests come into the log when they
-// are over, watches when they begin; those of port-forwards that are still open are not in it.
+// next returns the requests since the last call, once no more are logged for a moment. Requests are logged when they
+// end, watches when they start; port-forwards that are still open are not logged.
 func (a *audit) next(ctx context.Context) ([]asked, error) {
 	var all []asked
 	for end := time.Now().Add(auditWithin); time.Now().Before(end); {
@@ -60,10 +60,10 @@ func (a *audit) next(ctx context.Context) ([]asked, error) {
 		}
 		all = append(all, more...)
 	}
-	return nil, fmt.Errorf("requests still come after %s", auditWithin)
+	return nil, fmt.Errorf("there are still requests after %s", auditWithin)
 }
 
-// more reads the lines that are there.
+// more reads the available lines.
 func (a *audit) more() ([]asked, error) {
 	file, err := os.Open(a.path)
 	if err != nil {
@@ -77,7 +77,7 @@ func (a *audit) more() ([]asked, error) {
 	for reader := bufio.NewReader(file); ; {
 		line, err := reader.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return all, nil // what is left is not whole yet
+			return all, nil // the rest is an incomplete line
 		}
 		if err != nil {
 			return nil, err
@@ -99,13 +99,13 @@ func (a *audit) more() ([]asked, error) {
 	}
 }
 
-// Stages of a request in the log. What stays open has both.
+// Stages of a request in the log. Long-running requests have both.
 const (
 	began = "ResponseStarted"
 	ended = "ResponseComplete"
 )
 
-// parseAudit reads one event (audit.k8s.io/v1). The stage is empty for one that is not of Fairlead.
+// parseAudit parses one event (audit.k8s.io/v1). The stage is empty if the request is not Fairlead's.
 func parseAudit(line []byte) (request asked, stage string, err error) {
 	var event struct {
 		Stage, Verb, RequestURI, UserAgent string

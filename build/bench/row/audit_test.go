@@ -43,7 +43,7 @@ func TestAuditCountsWhatFairleadAsksAndNothingElse(t *testing.T) {
 	if log.open != 1 {
 		t.Errorf("%d watches are open, want the one that has not ended", log.open)
 	}
-	// The line that was half there is read when it is whole, and once.
+	// The incomplete line is read once it is complete, and only once.
 	if err := os.WriteFile(path, []byte(lines+rest), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"fairlead/build/bench/way"
 )
 
-// downloads measures throughput where a window bounds it and where the processor does.
+// downloads measures throughput where a window limits it and where the processor does.
 func downloads(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	var measures []report.Measure
 	for _, at := range []struct {
@@ -42,10 +42,10 @@ func downloads(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	return measures, nil
 }
 
-// processorTime measures what a byte costs the proxy, on one connection without a delay.
+// processorTime measures the proxy's processor time per byte, on one connection without a delay.
 func processorTime(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	var measures []report.Measure
-	// Plain TCP has no process in between.
+	// Plain TCP has no process to measure.
 	kinds := slices.DeleteFunc(l.kinds(true), func(k way.Kind) bool { return k == way.Kind(way.TCP{}) })
 	for _, at := range []struct {
 		work    string

@@ -11,12 +11,12 @@ import (
 	"fairlead/build/bench/way"
 )
 
-// answerWithin bounds each wait of a client. It is far above anything that is measured.
+// answerWithin bounds each wait of a client. It is far longer than anything that is measured.
 const answerWithin = 20 * time.Second
 
 const request = "GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
 
-// connect dials and bounds what is done with the connection.
+// connect dials and sets a deadline for the connection.
 func connect(ctx context.Context, w way.Way, t way.Target) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
@@ -27,8 +27,8 @@ func connect(ctx context.Context, w way.Way, t way.Target) (net.Conn, error) {
 	return conn, conn.SetDeadline(time.Now().Add(answerWithin))
 }
 
-// ask connects, sends a short request, reads the answer whole and closes. It returns the time from before the connect
-// to the first byte of the answer.
+// ask connects, sends a short request, reads the whole answer and closes the connection. It returns the time from
+// before the connect to the first byte of the answer.
 func ask(ctx context.Context, w way.Way, t way.Target) (time.Duration, error) {
 	begun := time.Now()
 	conn, err := connect(ctx, w, t)
@@ -51,7 +51,7 @@ func ask(ctx context.Context, w way.Way, t way.Target) (time.Duration, error) {
 	return first, nil
 }
 
-// echo sends the message and reads it back. It returns how long that took.
+// echo sends the message, reads it back, and returns how long that took.
 func echo(conn net.Conn, message, back []byte) (time.Duration, error) {
 	if err := conn.SetDeadline(time.Now().Add(answerWithin)); err != nil {
 		return 0, err
@@ -66,7 +66,7 @@ func echo(conn net.Conn, message, back []byte) (time.Duration, error) {
 	return time.Since(begun), nil
 }
 
-// beginEcho asks for the echo program and sees that it is there.
+// beginEcho requests the echo program and checks that it answers.
 func beginEcho(conn net.Conn) error {
 	const hello = "hello"
 	if _, err := conn.Write([]byte(string(rune(far.Echo)) + hello)); err != nil {
@@ -82,7 +82,7 @@ func beginEcho(conn net.Conn) error {
 	return nil
 }
 
-// connectAll opens n connections, some at a time, and sees each of them echo. On an error it closes them.
+// connectAll opens n connections, several at a time, and checks that each echoes. On an error it closes them.
 func connectAll(ctx context.Context, w way.Way, t way.Target, n int) ([]net.Conn, error) {
 	const atOnce = 10
 	conns := make([]net.Conn, n)

@@ -12,7 +12,7 @@ import (
 	"fairlead/build/bench/way"
 )
 
-// direct is plain TCP to a far side of the test's own.
+// direct returns plain TCP to a far side that the test starts.
 func direct(t *testing.T) way.Way {
 	certificate, err := far.NewCertificate()
 	if err != nil {
@@ -81,7 +81,7 @@ func TestTransfersMoveBothWays(t *testing.T) {
 	}
 }
 
-// through is a way whose connections do what the test says.
+// through is a way whose connections behave as the test defines.
 type through struct {
 	opened
 	serve func(net.Conn)

@@ -17,30 +17,30 @@ import (
 	"fairlead/build/bench/way"
 )
 
-// A Crowd is a big cluster. Of its namespaces crowd-000 and so on, the Services svc-000 to svc-009 answer HTTP.
+// A Crowd is a big cluster. The Services svc-000 to svc-009 in its namespaces crowd-000 and so on answer HTTP.
 type Crowd struct {
 	Kubeconfig string
 	Audit      string // the API server's audit log
 	Namespaces int
-	// Addresses are those of svc-000 in crowd-000, and of one of its Pods.
+	// The addresses are those of svc-000 in crowd-000, and of one of its Pods.
 	Service, Pod string
 }
 
-// The size of the big cluster, and what is made of it.
+// The size of the big cluster, and the number of requests.
 const (
 	CrowdServices = 10_000            // and twice as many Pods
-	CrowdPods     = CrowdServices / 5 // of them, that run
-	realServices  = 10                // of a namespace, that answer
+	CrowdPods     = CrowdServices / 5 // of these, that run
+	realServices  = 10                // per namespace, that answer
 	crowdRounds   = 2
-	firstNames    = 10 // in a round, that are asked for the first time
-	repeats       = 20 // of one name, within the second in which it must be fresh
+	firstNames    = 10 // per round, requested for the first time
+	repeats       = 20 // of one name, within the second for which its lookup is valid
 	manyAtOnce    = 8
 	manyMiB       = 20
 	mostWatches   = 64
 )
 
-// crowded measures what a big cluster costs: in requests, as the API server's audit log has them, in time, and in memory.
-// It is about Fairlead alone: kubectl port-forward is told the Pod.
+// crowded measures the cost of a big cluster: in requests, from the API server's audit log, in time, and in memory. It
+// measures Fairlead only: kubectl port-forward is given the Pod.
 func crowded(ctx context.Context, l *Lab) (measures []report.Measure, err error) {
 	if !slices.ContainsFunc(l.Kinds, func(k way.Kind) bool { return k.Name() == report.Judged }) {
 		return nil, nil
@@ -68,7 +68,7 @@ func crowded(ctx context.Context, l *Lab) (measures []report.Measure, err error)
 	return measures, nil
 }
 
-// crowdCosts are the measures.
+// crowdCosts holds the measures.
 type crowdCosts struct {
 	switchedOn, lists, veryFirst, first, outside, fresh, address, firstTime, addressTime, memory, memoryMany report.Measure
 	watches, watchesMany, watchesOpen                                                                        report.Measure
@@ -82,7 +82,8 @@ func newCrowdCosts() *crowdCosts {
 	return &crowdCosts{
 		switchedOn: told("big cluster: switching a context on", "requests"),
 		lists:      atMost("big cluster: lists of all namespaces", "requests", 0),
-		// It is also asked, once for each node, whether a Pod is on the node's own network, where it would not be dialled.
+		// There is also one request per node for whether a Pod is on the host network, where Fairlead would not dial
+		// it.
 		veryFirst:   atMost("big cluster: the very first name", "requests", 2),
 		first:       atMost("big cluster: a new name, the worst of 9", "requests", 2),
 		outside:     atMost("big cluster: outside the name's namespace", "requests", 0),
@@ -98,7 +99,7 @@ func newCrowdCosts() *crowdCosts {
 	}
 }
 
-// CrowdNote says what the big cluster is.
+// CrowdNote describes the big cluster.
 const CrowdNote = "big cluster: 10,000 Services and 20,000 Pods, a tenth of them real, in 100 namespaces of a real API server without controllers; " +
 	"they were written straight into its etcd. Requests are those in its audit log, without the port-forwards themselves; the watch " +
 	"that a Service in use gets is counted by itself."
@@ -113,7 +114,8 @@ func (c *crowdCosts) fail(err error) {
 	}
 }
 
-// round is one process: switched on, asked for new names, for one again, for addresses, and for many names.
+// round measures one process: switching on, requests to new names, to one of them again, to addresses, and to many
+// names.
 func (c *crowdCosts) round(ctx context.Context, l *Lab, crowd Crowd, round int) error {
 	log := &audit{path: crowd.Audit}
 	if _, err := log.more(); err != nil {
@@ -127,7 +129,7 @@ func (c *crowdCosts) round(ctx context.Context, l *Lab, crowd Crowd, round int) 
 		return err
 	}
 	defer w.Close()
-	// The lists of a careless program would take longer than its start.
+	// The lists of a program that makes too many would take longer than its start.
 	before, err := settledMemory(ctx, w)
 	if err != nil {
 		return err
@@ -170,7 +172,7 @@ func (c *crowdCosts) grown(ctx context.Context, w way.Way, before int64, m *repo
 	return err
 }
 
-// names asks for new names, each in a namespace of its own, and for the last again. It returns the lists there were.
+// names makes requests to new names, each in another namespace, and to the last again. It returns the number of lists.
 func (c *crowdCosts) names(ctx context.Context, w way.Way, log *audit, crowd Crowd, round int) (lists int, err error) {
 	worst, outside, watches := 0.0, 0, 0
 	var target way.Target
@@ -200,7 +202,7 @@ func (c *crowdCosts) names(ctx context.Context, w way.Way, log *audit, crowd Cro
 	c.watches.Add(report.Judged, float64(watches))
 	c.first.Add(report.Judged, worst)
 	c.outside.Add(report.Judged, float64(outside))
-	// What was known of it may be older than what is fresh.
+	// What is known of it may have become stale.
 	if _, err := get(ctx, w, target); err != nil {
 		return 0, err
 	}
@@ -221,8 +223,8 @@ func (c *crowdCosts) names(ctx context.Context, w way.Way, log *audit, crowd Cro
 	return lists + countAsked(questions, asked.everywhere), nil
 }
 
-// addresses asks for a Service and for a Pod by their addresses. Which namespace has them nobody can know: both are asked
-// for in all, by a selector that at most one object meets.
+// addresses makes requests to a Service and to a Pod by their addresses. Their namespaces are unknown, so Fairlead
+// lists both in all namespaces, with a selector that matches at most one object.
 func (c *crowdCosts) addresses(ctx context.Context, w way.Way, log *audit, crowd Crowd) error {
 	if _, err := get(ctx, w, way.Target{Address: net.JoinHostPort(crowd.Service, "80")}); err != nil {
 		return err
@@ -240,7 +242,7 @@ func (c *crowdCosts) addresses(ctx context.Context, w way.Way, log *audit, crowd
 	return nil
 }
 
-// askMany asks for every name that answers, some at once.
+// askMany makes a request to every name that answers, several at once.
 func askMany(ctx context.Context, w way.Way, crowd Crowd) error {
 	names := make(chan string)
 	errs := make([]error, manyAtOnce)
@@ -268,7 +270,7 @@ func askMany(ctx context.Context, w way.Way, crowd Crowd) error {
 	return nil
 }
 
-// get makes one request with a connection of its own, and returns the time to its answer's first byte.
+// get makes one request on a new connection, and returns the time to the first byte of the response.
 func get(ctx context.Context, w way.Way, t way.Target) (time.Duration, error) {
 	begun := time.Now()
 	conn, err := connect(ctx, w, t)

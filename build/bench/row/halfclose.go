@@ -21,7 +21,7 @@ const (
 	endWithin   = 7 // seconds
 )
 
-// halfClose has clients that end their direction first: what do they still get, and when do they get the end?
+// halfClose measures clients that half-close first: what they still receive, and when the connection ends.
 func halfClose(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	late := report.Measure{Work: "lines of 5 that come after the client's FIN", Goals: []report.Goal{{AtLeast: far.Lines}}}
 	whole := report.Measure{Work: "1 MiB echoed whole, FIN, then EOF", Unit: "s", Lower: true, Goals: []report.Goal{{AtMost: endWithin}}}
@@ -43,7 +43,7 @@ func halfClose(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	return []report.Measure{late, whole, answer}, err
 }
 
-// record keeps apart what fails in one measure and not in the others.
+// record adds a sample to a measure, or the failure of this measure only.
 func record(m *report.Measure, subject string, measure func() (float64, error)) {
 	value, err := measure()
 	if err != nil {
@@ -61,7 +61,7 @@ func finish(conn net.Conn) error {
 	return half.CloseWrite()
 }
 
-// lateLines counts the lines that come after the FIN.
+// lateLines counts the lines that arrive after the FIN.
 func lateLines(ctx context.Context, w way.Way, target way.Target) (float64, error) {
 	conn, err := connect(ctx, w, target)
 	if err != nil {
@@ -81,8 +81,8 @@ func lateLines(ctx context.Context, w way.Way, target way.Target) (float64, erro
 	return float64(bytes.Count(text, []byte("\n"))), nil
 }
 
-// echoedWhole sends, ends its direction and reads to the end. It returns the seconds from the FIN to the end; a byte
-// lost is an error.
+// echoedWhole sends, half-closes and reads to the end. It returns the seconds from the FIN to the end; a lost byte is
+// an error.
 func echoedWhole(ctx context.Context, w way.Way, target way.Target) (float64, error) {
 	conn, err := connect(ctx, w, target)
 	if err != nil {
@@ -109,7 +109,7 @@ func echoedWhole(ctx context.Context, w way.Way, target way.Target) (float64, er
 	return end.Sub(begun).Seconds(), readErr
 }
 
-// endAfterFIN is the seconds from the FIN to the end, whatever came before.
+// endAfterFIN returns the seconds from the FIN to the end, whatever is received before.
 func endAfterFIN(ctx context.Context, w way.Way, target way.Target) (float64, error) {
 	conn, err := connect(ctx, w, target)
 	if err != nil {

@@ -11,13 +11,14 @@ import (
 
 const (
 	idleCount = 500
-	// settle is what a runtime gets to return to rest after the connections were made; no collection is forced.
+	// settle is how long a runtime gets to become idle after the connections were made; no garbage collection is
+	// forced.
 	settle = 2 * time.Second
-	// sessionCap is the number of sessions that one pod may be asked to bear.
+	// sessionCap is the number of sessions that Fairlead may open with one pod.
 	sessionCap = 32
 )
 
-// idle measures what connections cost that do nothing.
+// idle measures the cost of idle connections.
 func idle(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	memory := report.Measure{Work: "memory for each of 500 idle connections", Unit: "KiB", Lower: true, Goals: []report.Goal{{AtMost: 20}}}
 	goroutines := report.Measure{Work: "goroutines for each of 500 idle connections", Lower: true, Goals: []report.Goal{{AtMost: 2}}}
@@ -46,8 +47,8 @@ func idle(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	return []report.Measure{memory, goroutines, sessions}, err
 }
 
-// sessionsLeft is how many sessions earlier rows left behind on the node: a jammed one may stay when its client is gone.
-// Those that are about to end are waited for.
+// sessionsLeft returns the number of sessions that earlier rows left on the node: a blocked one may stay open when its
+// client is gone. It waits for those that are about to end.
 func (l *Lab) sessionsLeft(ctx context.Context) (int, error) {
 	before := -1
 	for {
@@ -62,7 +63,7 @@ func (l *Lab) sessionsLeft(ctx context.Context) (int, error) {
 	}
 }
 
-// goroutinesAtRest is what a process of its own runs with one idle connection.
+// goroutinesAtRest returns the number of goroutines of a fresh process with one idle connection.
 func (l *Lab) goroutinesAtRest(ctx context.Context, k way.Kind, target way.Target) (int, error) {
 	w, err := l.open(ctx, k, order{r: none, targets: []way.Target{target}})
 	if err != nil {
@@ -77,7 +78,7 @@ func (l *Lab) goroutinesAtRest(ctx context.Context, k way.Kind, target way.Targe
 	return endForGoroutines(w)
 }
 
-// endForGoroutines ends the way's processes, each of which then says how many goroutines it ran.
+// endForGoroutines ends the way's processes and returns the number of their goroutines.
 func endForGoroutines(w way.Way) (int, error) {
 	var total int
 	for _, p := range w.Processes() {
@@ -91,11 +92,12 @@ func endForGoroutines(w way.Way) (int, error) {
 }
 
 type idleCost struct {
-	kibibytes            float64 // for each connection
-	sessions, goroutines int     // in all
+	kibibytes            float64 // per connection
+	sessions, goroutines int     // in total
 }
 
-// idleCost opens the connections and reads what the way's processes hold more than with one. It ends the processes.
+// idleCost opens the connections and returns what the way's processes hold in addition to what they held with one. It
+// ends the processes.
 func (l *Lab) idleCost(ctx context.Context, w way.Way, target way.Target) (idleCost, error) {
 	first, err := connectAll(ctx, w, target, 1)
 	if err != nil {

@@ -18,11 +18,11 @@ const (
 	echoSize   = 1000
 	echoPause  = 5 * time.Millisecond
 	echoWindow = 2 * time.Second
-	stuckAfter = 500 * time.Millisecond // an upload that has not moved for so long is taken to be stuck
+	stuckAfter = 500 * time.Millisecond // an upload without progress for this long counts as stuck
 	stuckBound = 10 * time.Second
 )
 
-// isolation measures what connections that do not move do to others, and what one that moves much does.
+// isolation measures the effect of stalled connections, and of a bulk download, on other connections.
 func isolation(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	stalled, err := besideStalled(ctx, l)
 	if err != nil {
@@ -51,7 +51,8 @@ func besideStalled(ctx context.Context, l *Lab) (report.Measure, error) {
 	return m, err
 }
 
-// keptBesideStalled is the rate of the echoing connections with the bad ones beside them, as a part of that before.
+// keptBesideStalled returns the rate of the echoing connections while stalled ones are open, as a fraction of the rate
+// before.
 func keptBesideStalled(ctx context.Context, w way.Way, target way.Target) (float64, error) {
 	conns, err := connectAll(ctx, w, target, echoing)
 	if err != nil {
@@ -63,7 +64,7 @@ func keptBesideStalled(ctx context.Context, w way.Way, target way.Target) (float
 	if err != nil {
 		return 0, err
 	}
-	// The source never ends: behind a reader that stops, more than any buffer on the way holds is pending.
+	// The source never ends: more bytes are pending for a reader that stops than all buffers in between can hold.
 	reader, err := connect(ctx, w, target)
 	if err != nil {
 		return 0, err
@@ -73,7 +74,7 @@ func keptBesideStalled(ctx context.Context, w way.Way, target way.Target) (float
 		return 0, err
 	}
 	if _, err := reader.Read(make([]byte, 64<<10)); err != nil {
-		return 0, fmt.Errorf("begin to read: %w", err)
+		return 0, fmt.Errorf("start to read: %w", err)
 	}
 	upload, err := connect(ctx, w, target)
 	if err != nil {
@@ -92,20 +93,20 @@ func keptBesideStalled(ctx context.Context, w way.Way, target way.Target) (float
 	return after / before, err
 }
 
-// waitStuck returns when nothing has moved for a while.
+// waitStuck returns when no byte has been transferred for a while.
 func (f *flow) waitStuck(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stuckBound)
 	defer cancel()
 	for before := int64(-1); before != f.bytes.Load(); {
 		before = f.bytes.Load()
 		if err := pause(ctx, stuckAfter); err != nil {
-			return fmt.Errorf("an upload that nobody reads still moves after %s: %w", stuckBound, err)
+			return fmt.Errorf("an upload that is not read still makes progress after %s: %w", stuckBound, err)
 		}
 	}
 	return nil
 }
 
-// echoes are connections each of which echoes, pauses, and so on.
+// echoes are connections each of which echoes a message, pauses, and so on.
 type echoes struct {
 	conns []net.Conn
 	count atomic.Int64
@@ -119,7 +120,7 @@ func startEchoes(conns []net.Conn) *echoes {
 			message, back := make([]byte, echoSize), make([]byte, echoSize)
 			for {
 				if _, err := echo(conn, message, back); err != nil {
-					return // one that stopped counts no more, which is the finding
+					return // one that stopped no longer counts, which shows in the rate
 				}
 				e.count.Add(1)
 				time.Sleep(echoPause)
@@ -129,7 +130,7 @@ func startEchoes(conns []net.Conn) *echoes {
 	return e
 }
 
-// rate is how many echoes a second there are now.
+// rate returns the current number of echoes per second.
 func (e *echoes) rate(ctx context.Context) (float64, error) {
 	before, begun := e.count.Load(), time.Now()
 	if err := pause(ctx, echoWindow); err != nil {

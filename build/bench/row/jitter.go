@@ -13,33 +13,33 @@ import (
 )
 
 const (
-	// Jitter is by how much round trips on the line of row 11 are longer or shorter than near.
+	// Jitter is by how much round trips on the delay line of row 11 vary around near.
 	Jitter = 15 * time.Millisecond
-	// refusesAfter is how long the node takes to find that a port refuses.
+	// refusesAfter is the node's delay before a port refuses.
 	refusesAfter = 20 * time.Millisecond
 
-	refusers     = 5   // processes side by side, each with a memory and a session of its own
-	refusalsOf   = 200 // of each process, each of another port: none is answered from memory
-	toldInTime   = 999 // of all
+	refusers     = 5   // processes in parallel, each with its own cache and session
+	refusalsOf   = 200 // per process, each of another port, so that none is answered from the cache
+	toldInTime   = 999 // of the refusals
 	jitterRounds = 5
-	// NewPorts is how many ports of a Service each round asks for the first time.
+	// NewPorts is the number of ports of a Service that each round uses for the first time.
 	NewPorts = 12
-	// fewTries bounds how often a port is asked until both Pods have answered: by chance each does every other time.
+	// fewTries bounds the requests to a port until both Pods have answered: each is chosen at random.
 	fewTries = 40
-	// refusedCode is SOCKS5's for a connection that was refused.
+	// refusedCode is the SOCKS5 reply for a refused connection.
 	refusedCode = 5
 )
 
-// A Pair is a Service with two Pods and many ports, all of which answer alike.
+// A Pair is a Service with two Pods and many ports, all of which give the same answer.
 type Pair struct {
 	Service string // NAME.NAMESPACE
 	Ports   []int  // NewPorts, and one more
 	Pods    []string
 }
 
-// honest measures, where round trips vary and the node is slow to refuse, how many refusals a client is told in place of
-// "connected", and what the wait for them costs others. Only a SOCKS proxy says "connected": kubectl's clients are
-// connected before it knows of them.
+// honest measures, with varying round trips and a node that is slow to refuse, how many refusals a client gets instead
+// of "connected", and how much the wait for them costs other connections. Only SOCKS proxies are measured: kubectl
+// accepts a client's connection before it connects to the Pod.
 func honest(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	reference, err := l.reference(ctx, near)
 	if err != nil {
@@ -59,7 +59,7 @@ func honest(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	return append(costs, told...), err
 }
 
-// waits are the first bytes of connections of one kind each, in milliseconds.
+// waits holds the times to the first byte by kind of connection, in milliseconds.
 type waits struct{ proved, first, later, otherPod []float64 }
 
 func costOfWaiting(ctx context.Context, l *Lab, proxies []way.Kind, reference report.Reference) ([]report.Measure, error) {
@@ -99,7 +99,7 @@ func (p Pair) target(port int) way.Target {
 	return way.Target{Address: fmt.Sprintf("%s:%d", p.Service, port)}
 }
 
-// warmPair asks the first port until both Pods have answered, so that there is a session with each.
+// warmPair makes requests to the first port until both Pods have answered, so that there is a session with each.
 func (l *Lab) warmPair(ctx context.Context, w way.Way, pair Pair) error {
 	served := map[string]bool{}
 	for range fewTries {
@@ -114,8 +114,8 @@ func (l *Lab) warmPair(ctx context.Context, w way.Way, pair Pair) error {
 	return fmt.Errorf("one of %d Pods answered %d times in a row", len(pair.Pods), fewTries)
 }
 
-// newPort asks for a port that nothing is known of, until its other Pod has answered and the first has once more, and
-// before it for the port that all is known of.
+// newPort makes a request to the known first port, and then to a port of which nothing is known, until its other Pod
+// has answered and the first one has answered again.
 func (l *Lab) newPort(ctx context.Context, w way.Way, pair Pair, port int, to *waits) error {
 	_, took, err := l.askPair(ctx, w, pair, pair.Ports[0])
 	if err != nil {
@@ -147,7 +147,7 @@ func (l *Lab) newPort(ctx context.Context, w way.Way, pair Pair, port int, to *w
 	return nil
 }
 
-// askPair makes one request and returns which Pod answered, and the milliseconds to the first byte.
+// askPair makes one request and returns the Pod that answered, and the milliseconds to the first byte.
 func (l *Lab) askPair(ctx context.Context, w way.Way, pair Pair, port int) (pod string, ms float64, err error) {
 	before, err := l.Streams(ctx, pair.Pods)
 	if err != nil {
@@ -166,10 +166,10 @@ func (l *Lab) askPair(ctx context.Context, w way.Way, pair Pair, port int) (pod 
 			return name, milliseconds(took), nil
 		}
 	}
-	return "", 0, errors.New("no Pod has had the connection")
+	return "", 0, errors.New("no Pod received the connection")
 }
 
-// toldRefusals counts the refusals that a client is told in place of "connected".
+// toldRefusals counts the refusals that a client gets instead of "connected".
 func toldRefusals(ctx context.Context, l *Lab, proxies []way.Kind) (measures []report.Measure, err error) {
 	const line = "R = 40 ± 15 ms, a node that takes 20 ms"
 	told := report.Measure{
@@ -200,8 +200,8 @@ func toldRefusals(ctx context.Context, l *Lab, proxies []way.Kind) (measures []r
 	return []report.Measure{told, known}, nil
 }
 
-// refuseOften asks for closed ports from several processes at once. It returns how long each refusal took that was told as
-// one.
+// refuseOften connects to closed ports from several processes at once. It returns how long each refusal took that the
+// client got as one.
 func refuseOften(ctx context.Context, l *Lab, k way.Kind) (took []float64, err error) {
 	found := make([]refusalsFound, refusers)
 	errs := make([]error, refusers)
@@ -234,14 +234,14 @@ func refuseOften(ctx context.Context, l *Lab, k way.Kind) (took []float64, err e
 	return all.told, errors.Join(errs...)
 }
 
-// refusalsFound is what came of refused connections, with times in milliseconds.
+// refusalsFound holds the results of refused connections, with times in milliseconds.
 type refusalsFound struct {
-	told      []float64 // how long each took whose client was told that it was refused
-	late      []float64 // of those whose clients were told "connected": how long after that they ended
-	otherwise int       // those that were told something else
+	told      []float64 // the time to each refusal that the client got as one
+	late      []float64 // the time from "connected" to the end of the connection
+	otherwise int       // the number of other replies
 }
 
-// refuseInTurn asks one process for one closed port after the other.
+// refuseInTurn connects to one closed port after another through one process.
 func (l *Lab) refuseInTurn(ctx context.Context, w way.Way) (found refusalsFound, err error) {
 	if err := askTimes(ctx, w, l.target(), 3); err != nil {
 		return found, fmt.Errorf("warm up: %w", err)
@@ -259,7 +259,7 @@ func (l *Lab) refuseInTurn(ctx context.Context, w way.Way) (found refusalsFound,
 		case err != nil:
 			return found, err
 		default:
-			// It ends without a byte, in order or not.
+			// The connection ends without a byte, in order or not.
 			_, _ = conn.Read(make([]byte, 1))
 			conn.Close()
 			found.late = append(found.late, milliseconds(time.Since(begun))-took)

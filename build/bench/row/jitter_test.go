@@ -10,7 +10,7 @@ import (
 	"fairlead/build/bench/way"
 )
 
-// answering is a way that answers requests, but for the addresses that it refuses.
+// answering is a way that answers requests, except to the addresses that it refuses.
 type answering struct {
 	opened
 	refuse func(address string) error
@@ -24,7 +24,7 @@ func (w answering) Dial(_ context.Context, t way.Target) (net.Conn, error) {
 	go func() {
 		defer there.Close()
 		if strings.HasPrefix(t.Address, "10.0.0.1:") {
-			return // a refused port, of whose client was said that it is connected
+			return // a refused port whose client was told that it is connected
 		}
 		if _, err := there.Read(make([]byte, len(request))); err == nil {
 			_, _ = there.Write(make([]byte, far.ResponseLength))
@@ -54,7 +54,7 @@ func TestOnlyRefusalsThatAreToldAsSuchCount(t *testing.T) {
 	}
 }
 
-// turns is a way to two Pods that answer in that order.
+// turns is a way to two Pods that answer in the given order.
 type turns struct {
 	answering
 	order *string

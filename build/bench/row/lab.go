@@ -15,57 +15,57 @@ import (
 )
 
 const (
-	openWithin  = 30 * time.Second // a way, to take connections
-	roundWithin = 60 * time.Second // one subject's part of one round
+	openWithin  = 30 * time.Second // for a way to accept connections
+	roundWithin = 60 * time.Second // for one subject's part of one round
 )
 
-// A Lab is what the rows find: the far side, the cluster, the subjects.
+// A Lab is the environment of the rows: the far side, the cluster, the subjects.
 type Lab struct {
 	Kinds []way.Kind
-	// Place says where the server is that is a round trip away: its address, and the kubeconfig that leads there.
+	// Place holds, by round trip, the address of the far side and the kubeconfig for it.
 	Place map[time.Duration]Place
-	// Jittery is the place that is near with Jitter.
+	// Jittery is the place at JitteryRoundTrip.
 	Jittery Place
 	Ports   far.Ports
 	Pod     Pod
-	// Sessions is how many port-forward sessions the cluster's node has open.
+	// Sessions returns the number of open port-forward sessions of the cluster's node.
 	Sessions func(context.Context) (int, error)
-	// Streams is how many connections each of those Pods in the Pod's namespace has had.
+	// Streams returns the number of connections that each of the given Pods in the Pod's namespace has had.
 	Streams func(ctx context.Context, pods []string) (map[string]int64, error)
-	// Slow makes the node take so long for each connection with the Pod before its program has it, or refuses.
+	// Slow sets a delay of the node for each connection to the Pod before its program accepts it, or the port refuses.
 	Slow func(context.Context, time.Duration) error
-	// StandPair makes a Pair, which stays.
+	// StandPair creates a Pair. It is not removed before the cluster ends.
 	StandPair func(context.Context) (Pair, error)
 	// StartCrowd starts the big cluster; the caller calls stop.
 	StartCrowd func(context.Context) (crowd Crowd, stop func() error, err error)
-	// Dir is for what the processes write.
+	// Dir is the directory of the processes' files.
 	Dir string
 	Say func(format string, args ...any)
 }
 
-// A Place is the far side as it is reached with one round trip.
+// A Place is how the far side is reached with one round trip.
 type Place struct{ Host, Kubeconfig string }
 
-// A Pod is where the programs stand in the cluster.
+// A Pod is the Pod with the programs.
 type Pod struct {
 	Namespace, Name, IP string
 	Port                int
 	Service             string // NAME.NAMESPACE:PORT
 }
 
-// target is the far side's programs, by their Service's name.
+// target returns the far side's programs, by their Service's name.
 func (l *Lab) target() way.Target {
 	return way.Target{Address: l.Pod.Service, Pod: l.Pod.Namespace + "/" + l.Pod.Name, PodPort: l.Pod.Port}
 }
 
-// targetByIP is a port of the pod by the pod's address.
+// targetByIP returns a port of the pod, by the pod's address.
 func (l *Lab) targetByIP(port int) way.Target {
 	t := l.target()
 	t.Address, t.PodPort = net.JoinHostPort(l.Pod.IP, strconv.Itoa(port)), port
 	return t
 }
 
-// kinds are the subjects, with or without those that are limits.
+// kinds returns the subjects, with or without those that are limits.
 func (l *Lab) kinds(limits bool) []way.Kind {
 	return slices.DeleteFunc(slices.Clone(l.Kinds), func(k way.Kind) bool { return !limits && !k.InCluster() })
 }
@@ -77,33 +77,33 @@ func (l *Lab) open(ctx context.Context, k way.Kind, o order) (way.Way, error) {
 		place = l.Jittery
 	}
 	if !ok {
-		return nil, fmt.Errorf("there is no place %s away", o.r)
+		return nil, fmt.Errorf("no place at a round trip of %s", o.r)
 	}
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
 	return k.Open(ctx, way.Site{RoundTrip: o.r, Host: place.Host, Kubeconfig: place.Kubeconfig, Ports: l.Ports, Targets: o.targets, Dir: l.Dir})
 }
 
-// A turn is a way whose turn it is.
+// A turn is one subject's part of a round.
 type turn struct {
 	name string
 	kind way.Kind
 	way  way.Way
 }
 
-// An order says how the subjects take turns.
+// An order defines how the subjects take turns.
 type order struct {
 	kinds   []way.Kind
 	r       time.Duration
-	jitter  bool // r is near, give or take Jitter
+	jitter  bool // r varies by Jitter
 	targets []way.Target
 	rounds  int
-	fresh   bool // a new process for each round, not for the row
+	fresh   bool // a new process for each round, not one for the row
 	warm    func(context.Context, turn) error
-	do      func(context.Context, turn) error // once for each round and subject; it records the samples itself
+	do      func(context.Context, turn) error // called once for each round and subject; records the samples
 }
 
-// interleave lets the subjects take turns. A subject that fails is out, with the reason in each of the measures.
+// interleave lets the subjects take turns. A subject that fails is excluded, with the reason in each of the measures.
 func (l *Lab) interleave(ctx context.Context, o order, measures ...*report.Measure) error {
 	ways := map[string]way.Way{}
 	defer func() {
@@ -141,7 +141,7 @@ func (l *Lab) interleave(ctx context.Context, o order, measures ...*report.Measu
 	return nil
 }
 
-// take is one subject's part of one round.
+// take does one subject's part of one round.
 func (l *Lab) take(ctx context.Context, o order, k way.Kind, ways map[string]way.Way, round int) error {
 	ctx, cancel := context.WithTimeout(ctx, roundWithin)
 	defer cancel()
@@ -172,7 +172,7 @@ func (l *Lab) take(ctx context.Context, o order, k way.Kind, ways map[string]way
 	return nil
 }
 
-// tell prints what came of a measure as it is known.
+// tell prints the result of a measure.
 func (l *Lab) tell(m report.Measure) {
 	line := m.Work
 	for _, s := range m.Subjects {
@@ -186,7 +186,7 @@ func (l *Lab) tell(m report.Measure) {
 	l.Say("%s", line)
 }
 
-// RoundTrip measures the round trip that is called r: the median of some TCP connects, in milliseconds.
+// RoundTrip returns the measured round trip of the place at r: the median of some TCP connects, in milliseconds.
 func (l *Lab) RoundTrip(ctx context.Context, r time.Duration) (float64, error) {
 	var samples []float64
 	var dialer net.Dialer
@@ -205,7 +205,7 @@ func (l *Lab) RoundTrip(ctx context.Context, r time.Duration) (float64, error) {
 	return report.Quantile(samples, 0.5), nil
 }
 
-// reference is the measured round trip as what results are compared with.
+// reference returns the measured round trip as a reference for results.
 func (l *Lab) reference(ctx context.Context, r time.Duration) (report.Reference, error) {
 	value, err := l.RoundTrip(ctx, r)
 	return report.Reference{Name: "R", Value: value}, err

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// kind is a way that is nothing; it keeps a diary.
+// kind is a way that does nothing and records its calls in a diary.
 type kind struct {
 	name  string
 	diary *[]string
@@ -63,7 +63,7 @@ func diaryOf(t *testing.T, o order, fails string, failsDoing string) ([]string, 
 	if err := newLab(t).interleave(t.Context(), o, &m); err != nil {
 		t.Fatal(err)
 	}
-	slices.Sort(diary[len(diary)-2:]) // what is closed at the end has no order
+	slices.Sort(diary[len(diary)-2:]) // the order of closing at the end is undefined
 	return diary, m
 }
 

@@ -10,7 +10,7 @@ import (
 	"fairlead/build/bench/way"
 )
 
-// firstByte times single connections through ways that were used before.
+// firstByte measures single connections through ways that have been used before.
 func firstByte(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	var measures []report.Measure
 	for _, at := range []struct {
@@ -54,8 +54,8 @@ func askTimes(ctx context.Context, w way.Way, t way.Target, n int) error {
 	return nil
 }
 
-// firstConnection times the first connection of a process, and a burst of them after one. kubectl port-forward has dialled
-// its session before it takes a connection; Fairlead, as a proxy, has not been told yet where to.
+// firstConnection measures the first connection of a process, and a burst after one. kubectl port-forward has dialled
+// its session before it accepts a connection; Fairlead, a proxy, does not know the target before.
 func firstConnection(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	reference, err := l.reference(ctx, near)
 	if err != nil {
@@ -69,10 +69,10 @@ func firstConnection(ctx context.Context, l *Lab) ([]report.Measure, error) {
 		after  time.Duration
 		goals  []report.Goal
 	}{
-		// As a person does it: whoever clicks needs a moment to paste.
+		// A user also needs a moment between the click and the first request.
 		{"first connection, a second later, a Pod by IP, R = 40 ms", byIP, time.Second, []report.Goal{{Of: "R", AtMost: 4.3}}},
 		{"first connection, a second later, a new Service by name, R = 40 ms", byName, time.Second, []report.Goal{{Of: "R", AtMost: 5.3}}},
-		// For information: nothing could be made ready before.
+		// For information: nothing could be prepared before.
 		{"first connection, at once, a Pod by IP, R = 40 ms", byIP, 0, nil},
 		{"first connection, at once, a new Service by name, R = 40 ms", byName, 0, nil},
 	} {
@@ -97,7 +97,7 @@ func firstConnection(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	return append(measures, bursts...), err
 }
 
-// burstSize is how many connections come at once.
+// burstSize is the number of simultaneous connections.
 const burstSize = 32
 
 func burst(ctx context.Context, l *Lab, reference report.Reference, target way.Target) ([]report.Measure, error) {

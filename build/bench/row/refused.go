@@ -16,14 +16,14 @@ import (
 
 const (
 	bystanders = 100
-	// closedPort is the first of some ports of the pod where nothing listens. Each is asked once, so that no refusal is
-	// one that was remembered.
+	// closedPort is the first of some ports of the pod on which nothing listens. Each is used once, so that no refusal
+	// comes from a cache.
 	closedPort  = 21001
 	closedPorts = 10
 	aliveWithin = 5 * time.Second
 )
 
-// refused times how a client learns that nobody listens, and counts which of the other connections live on.
+// refused measures how soon a client learns that nothing listens, and counts the other connections that stay open.
 func refused(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	reference, err := l.reference(ctx, near)
 	if err != nil {
@@ -58,8 +58,8 @@ func refused(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	return []report.Measure{known, alive}, err
 }
 
-// refusals asks closed ports and returns the times to each refusal. It stops after one that cost the bystander its
-// connection: what a broken way does then is no refusal any more.
+// refusals connects to closed ports and returns the time to each refusal. It stops after one that broke the bystander's
+// connection: a broken way no longer refuses.
 func refusals(ctx context.Context, w way.Way, targets []way.Target, bystander net.Conn) ([]float64, error) {
 	var times []float64
 	for _, target := range targets {
@@ -75,8 +75,8 @@ func refusals(ctx context.Context, w way.Way, targets []way.Target, bystander ne
 	return times, nil
 }
 
-// refusal is the time from before the connect until the client knows: by a SOCKS5 answer, or by the end of the
-// connection it was given. A local port that refuses is no answer of the cluster's.
+// refusal returns the time from before the connect until the client knows, from a SOCKS5 reply or from the end of its
+// connection. A refusal by a local port does not come from the cluster.
 func refusal(ctx context.Context, w way.Way, target way.Target) (time.Duration, error) {
 	begun := time.Now()
 	conn, err := connect(ctx, w, target)
@@ -88,12 +88,12 @@ func refusal(ctx context.Context, w way.Way, target way.Target) (time.Duration, 
 		return 0, err
 	}
 	defer conn.Close()
-	// The client speaks first; nobody hears it.
+	// The client writes first, though nothing reads it.
 	_, writeErr := conn.Write([]byte("hello"))
 	n, err := conn.Read(make([]byte, 8))
 	took := time.Since(begun)
 	if n > 0 {
-		return 0, fmt.Errorf("a port where nobody listens answered")
+		return 0, fmt.Errorf("a port on which nothing listens answered")
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return 0, errors.Join(fmt.Errorf("a refused connection did not end: %w", err), writeErr)
@@ -101,7 +101,7 @@ func refusal(ctx context.Context, w way.Way, target way.Target) (time.Duration, 
 	return took, nil
 }
 
-// countAlive is how many of the connections still echo.
+// countAlive returns the number of connections that still echo.
 func countAlive(conns []net.Conn) int64 {
 	var alive atomic.Int64
 	var wg sync.WaitGroup

@@ -16,7 +16,7 @@ const (
 	requestTime = 2 * time.Second
 )
 
-// shortRequests counts requests with a connection each that the client closes, 32 at a time.
+// shortRequests counts requests, 32 at a time, each on a connection that the client closes.
 func shortRequests(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	reference, err := l.reference(ctx, near)
 	if err != nil {
@@ -60,7 +60,7 @@ func countRequests(ctx context.Context, l *Lab, r time.Duration, m *report.Measu
 	}, m)
 }
 
-// requestRate keeps the workers asking for that long, and returns how many answers a second came. A failed request is
+// requestRate lets the workers make requests for the time span, and returns the answers per second. A failed request is
 // an error.
 func requestRate(ctx context.Context, w way.Way, target way.Target, span time.Duration) (float64, error) {
 	var count atomic.Int64

@@ -1,6 +1,6 @@
-// Package row holds the rows of the benchmark: each a kind of work that a proxy into a cluster does, done through every
-// way side by side, interleaved, each with a fresh process. It knows how to be a client and what to time; how the ways
-// are started is package way's, what is made of the samples is package report's.
+// Package row has the rows of the benchmark: each is a kind of work of a proxy into a cluster, done through every way,
+// interleaved, each with a fresh process. It has the clients and the measurements; package way starts the ways, and
+// package report evaluates the samples.
 package row
 
 import (
@@ -14,13 +14,13 @@ import (
 type Row struct {
 	Number int
 	Title  string
-	Note   string // what its works' names do not say
-	// Streaming is why it cannot run on a real node; empty if it can.
+	Note   string // explains the names of its works
+	// Streaming is the reason why it cannot run on a real node; empty if it can.
 	Streaming string
 	run       func(context.Context, *Lab) ([]report.Measure, error)
 }
 
-// All are the rows in their order.
+// All returns the rows in their order.
 func All() []Row {
 	return []Row{
 		{Number: 1, Title: "connect to first answer byte, warm", run: firstByte},
@@ -37,8 +37,8 @@ func All() []Row {
 	}
 }
 
-// Run does the row's work and judges it. What one subject cannot do stands in its measure; an error is the
-// benchmark's own.
+// Run does the row's work and judges it. The failure of a subject is recorded in its measure; an error is one of the
+// benchmark itself.
 func (r Row) Run(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	measures, err := r.run(ctx, l)
 	for i := range measures {
@@ -55,8 +55,8 @@ const (
 	wide = 160 * time.Millisecond
 )
 
-// JitteryRoundTrip is the round trip that varies by Jitter.
+// JitteryRoundTrip is the mean round trip of the line with Jitter.
 const JitteryRoundTrip = near
 
-// RoundTrips are those of the rows that go through the delay line.
+// RoundTrips returns the round trips of the rows that use the delay line.
 func RoundTrips() []time.Duration { return []time.Duration{near, wide} }

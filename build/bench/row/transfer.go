@@ -13,16 +13,16 @@ import (
 	"fairlead/build/bench/way"
 )
 
-// A transfer is bulk data through some connections at once.
+// A transfer is bulk data through several connections at once.
 type transfer struct {
 	target  way.Target
 	program far.Program
 	conns   int
-	ramp    time.Duration // before it is measured: TCP finds its window
+	ramp    time.Duration // before the measurement, for TCP to open its window
 	window  time.Duration
 }
 
-// What a transfer moved and cost.
+// A moved is the result of a transfer.
 type moved struct {
 	bytes int64
 	time  time.Duration
@@ -37,7 +37,7 @@ func (m moved) cpuSecondsPerGibibyte() float64 {
 
 const bulkBuffer = 256 << 10
 
-// run moves data and then closes the connections.
+// run transfers data and then closes the connections.
 func (t transfer) run(ctx context.Context, w way.Way) (moved, error) {
 	flow := &flow{program: t.program}
 	defer flow.stop()
@@ -109,7 +109,7 @@ func (f *flow) add(conn net.Conn) {
 	})
 }
 
-// failed is the error of the first connection that ended while it should not.
+// failed returns the error of the first connection that ended too early.
 func (f *flow) failed() error {
 	if err := f.broken.Load(); err != nil {
 		return fmt.Errorf("a connection of a transfer: %w", *err)
@@ -122,7 +122,7 @@ func (f *flow) stop() {
 	f.wg.Wait()
 }
 
-// cpu is the processor time that the way's processes have used.
+// cpu returns the processor time that the way's processes have used.
 func cpu(w way.Way) (time.Duration, error) {
 	var total time.Duration
 	for _, p := range w.Processes() {
@@ -135,7 +135,7 @@ func cpu(w way.Way) (time.Duration, error) {
 	return total, nil
 }
 
-// pause is a stretch of time in which others work.
+// pause waits for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// overlay is the one file that the soak's Fairlead has more than the released one.
+// overlay is the one file that the soak's Fairlead has in addition to the released one.
 const overlay = "package main\n\nimport _ \"fairlead/build/bench/soak/probe\"\n"
 
-// Build builds Fairlead with the probe into dir, which it must not be moved out of, and returns the program's path. With
-// race its data races are told on standard error.
+// Build builds Fairlead with the probe into dir, where it must stay, and returns the program's path. With race it
+// reports data races on standard error.
 func Build(ctx context.Context, dir string, race bool) (string, error) {
 	listed, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", "fairlead/app").Output()
 	if err != nil {

@@ -16,18 +16,18 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// A sample is what the process held at one moment.
+// A sample is what the process held at one time.
 type sample struct {
-	at          time.Duration // since the begin
+	at          time.Duration // since the start
 	made        int           // connections so far
 	goroutines  int
 	heap        int64 // bytes of live objects
-	memory      int64 // bytes the process holds of the system's
+	memory      int64 // bytes that the process has from the system
 	descriptors int
 	sessions    int // open at the node
-	spare       int // of them, beyond the two that Fairlead keeps for a Pod
-	streams     int // of them, that carry a connection
-	programs    int // connections that the programs have open
+	spare       int // of these, beyond the two that Fairlead keeps for a Pod
+	streams     int // connections in them
+	programs    int // open connections of the programs
 }
 
 const sampleHead = "      time  connections  goroutines  heap KiB  memory KiB  descriptors  sessions  streams  programs"
@@ -37,17 +37,17 @@ func (s sample) String() string {
 		s.descriptors, s.sessions, s.streams, s.programs)
 }
 
-// What may be held at the end beyond what was at the begin, both at rest.
+// How much more may be held at the end than at the start, both without connections.
 const (
 	moreGoroutines  = 12
 	moreDescriptors = 8
 	moreHeap        = 3 << 20
 	perSession      = 3 // goroutines of an idle session
 	heapPerSession  = 32 << 10
-	keptSessions    = 2 // of each Pod, gone or not, for five minutes; those above are closed sooner
+	keptSessions    = 2 // per Pod, even after its end, for five minutes; further ones are closed sooner
 )
 
-// leaks says what grew from one rest to another that should not.
+// leaks returns an error for what grew from one sample to another, both without connections, and should not.
 func leaks(before, after sample) error {
 	var errs []error
 	tooMany := func(what string, before, after, more int) {
@@ -64,7 +64,7 @@ func leaks(before, after sample) error {
 	return errors.Join(errs...)
 }
 
-// A gauge reads what one Fairlead holds.
+// A gauge measures what one Fairlead holds.
 type gauge struct {
 	process  *process.Process
 	client   *http.Client
@@ -75,7 +75,7 @@ type gauge struct {
 
 func newGauge(p *process.Process, socket string, cluster *clustertest.Cluster, programs *programs) *gauge {
 	transport := &http.Transport{
-		DisableKeepAlives: true, // so that this client's connections do not count
+		DisableKeepAlives: true, // so that connections of this client are not counted
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		},
@@ -90,13 +90,13 @@ func (g *gauge) get(ctx context.Context, path string) ([]byte, error) {
 	}
 	response, err := g.client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("ask the probe: %w", err)
+		return nil, fmt.Errorf("query the probe: %w", err)
 	}
 	defer response.Body.Close()
 	return io.ReadAll(response.Body)
 }
 
-// read takes a sample. The probe's own connection and its goroutines are in it, each time alike.
+// read takes a sample. It includes the probe's own connection and goroutines, the same each time.
 func (g *gauge) read(ctx context.Context, made int) (sample, error) {
 	s := sample{at: time.Since(g.begun), made: made, programs: g.programs.openNow()}
 	text, err := g.get(ctx, probe.PathNumbers)
@@ -117,7 +117,8 @@ func (g *gauge) read(ctx context.Context, made int) (sample, error) {
 	stats, err := g.cluster.Stats(ctx)
 	s.sessions = int(stats.SessionsOpen())
 	for _, pod := range stats.Pods {
-		// A connection that a runtime tried while the Pod's network was going is tried for two minutes, whatever Fairlead does.
+		// A connection that a runtime attempted while the Pod's network was torn down is retried for two minutes,
+		// whatever Fairlead does.
 		if !pod.Gone {
 			s.streams += int(pod.StreamsOpen)
 		}
@@ -126,7 +127,7 @@ func (g *gauge) read(ctx context.Context, made int) (sample, error) {
 	return s, err
 }
 
-// rest waits until settled says of a sample that nothing is under way, at most for so long, and returns the last.
+// rest takes samples until settled reports true for one, for at most longest, and returns the last.
 func (g *gauge) rest(ctx context.Context, made int, longest time.Duration, settled func(sample) bool) (sample, error) {
 	end := time.Now().Add(longest)
 	for {
@@ -140,7 +141,7 @@ func (g *gauge) rest(ctx context.Context, made int, longest time.Duration, settl
 	}
 }
 
-// writeGoroutines writes what the goroutines do to a file.
+// writeGoroutines writes the stacks of the goroutines to a file.
 func (g *gauge) writeGoroutines(ctx context.Context, path string) error {
 	text, err := g.get(ctx, probe.PathGoroutines)
 	if err != nil {

@@ -14,23 +14,23 @@ import (
 	"time"
 )
 
-// A request is the line by which a connection begins: its id, which is given out once, what is wanted, and how much.
+// A request is the first line of a connection: a unique id, what is requested, and a size.
 type request struct {
 	id   uint64
 	want string
 	size int
 }
 
-// What a program can be asked for.
+// The kinds of requests.
 const (
 	wantAnswer   = "answer"   // the line itself
-	wantUpload   = "upload"   // reads size bytes of the id's, and says whether they are
-	wantDownload = "download" // sends size bytes of the id's, and ends
+	wantUpload   = "upload"   // reads size bytes, and answers whether they are the content of the id
+	wantDownload = "download" // sends size bytes of the id's content, and ends
 	wantLate     = "late"     // sends size lines with a pause before each, whatever the client does, and ends
-	wantEcho     = "echo"     // sends back what comes
+	wantEcho     = "echo"     // sends back what it reads
 )
 
-// latePause is before each line of wantLate.
+// latePause is the pause before each line of wantLate.
 const latePause = 150 * time.Millisecond
 
 const (
@@ -41,17 +41,17 @@ const (
 
 func (r request) line() string { return fmt.Sprintf(requestForm, r.id, r.want, r.size) }
 
-// content is the endless bytes of an id, the same on both sides.
+// content returns the infinite content of an id, the same on both sides.
 func content(id uint64) io.Reader {
 	var seed [32]byte
 	binary.LittleEndian.PutUint64(seed[:], id)
 	return rand.NewChaCha8(seed)
 }
 
-// errWrong is of bytes that nobody sent.
+// errWrong is the error of bytes that were not sent.
 var errWrong = errors.New("wrong bytes")
 
-// check reads size bytes of the id's. The error of bytes that are others is errWrong.
+// check reads size bytes and compares them with the id's content. It returns errWrong if they differ.
 func check(r io.Reader, id uint64, size int) error {
 	got, want, expected := make([]byte, 32<<10), make([]byte, 32<<10), content(id)
 	for size > 0 {
@@ -67,7 +67,7 @@ func check(r io.Reader, id uint64, size int) error {
 	return nil
 }
 
-// programs is the server that all Pods are doors to. It remembers how often it saw each id.
+// programs is the server that all Pods connect to. It counts the requests of each id.
 type programs struct {
 	listener net.Listener
 	serving  sync.WaitGroup
@@ -87,7 +87,7 @@ func listenPrograms() (*programs, error) {
 
 func (p *programs) address() string { return p.listener.Addr().String() }
 
-// run serves until ctx ends, and then cuts what is open.
+// run serves until ctx ends, and then closes open connections.
 func (p *programs) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() {
 		_ = p.listener.Close()
@@ -123,21 +123,21 @@ func (p *programs) run(ctx context.Context) error {
 	}
 }
 
-// times is how often an id was seen.
+// times returns how often an id was requested.
 func (p *programs) times(id uint64) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.seen[id]
 }
 
-// openNow is how many connections are open.
+// openNow returns the number of open connections.
 func (p *programs) openNow() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.open)
 }
 
-// serve serves one connection. How it ends is for the client to judge.
+// serve serves one connection. The client judges how it ended.
 func (p *programs) serve(conn net.Conn) {
 	reader := bufio.NewReaderSize(conn, 32<<10)
 	line, err := reader.ReadString('\n')

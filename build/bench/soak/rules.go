@@ -10,7 +10,7 @@ import (
 	"fairlead/build/bench/way"
 )
 
-// A record is how one connection went.
+// A record is the result of one connection.
 type record struct {
 	id          uint64
 	stage       *stage
@@ -19,18 +19,18 @@ type record struct {
 	err         error
 }
 
-// An end is what became of a connection.
+// An end is how a connection ended.
 type end int
 
 const (
 	well      end = iota
-	refused       // the proxy said no
-	broken        // reset, or failed in another way that nobody can take for the end
+	refused       // refused by the proxy
+	broken        // reset, or failed in another way that is not mistaken for its regular end
 	shortened     // ended in order with bytes missing
-	garbled       // other bytes came than were sent, or more
-	stuck         // nothing happened any more
-	accepted      // a port where nobody listens was connected
-	late          // it was connected, and reset when the refusal came
+	garbled       // wrong bytes, or more than were sent
+	stuck         // no progress until the timeout
+	accepted      // connected to a port on which nothing listens
+	late          // connected, and reset when the refusal arrived
 	endCount
 )
 
@@ -39,7 +39,7 @@ var endNames = [endCount]string{"well", "refused", "broken", "shortened", "garbl
 // socksRefused is "connection refused" (RFC 1928, section 6).
 const socksRefused = 5
 
-// end classifies an error.
+// end classifies the record's error.
 func (r record) end() end {
 	var said *way.Refused
 	switch {
@@ -61,7 +61,7 @@ func (r record) end() end {
 	return broken
 }
 
-// during is the trouble of its stage that a connection lived through, if any.
+// during returns the fault of its stage during the connection, if there was one.
 func (r record) during() (trouble, bool) {
 	i := slices.IndexFunc(r.stage.troubles, func(t trouble) bool { return r.begun.Before(t.to) && t.from.Before(r.over) })
 	if i < 0 {
@@ -70,7 +70,7 @@ func (r record) during() (trouble, bool) {
 	return r.stage.troubles[i], true
 }
 
-// broke says which rule the connection breaks, if one. seen is how often the programs got its request.
+// broke returns an error if the connection broke a rule. seen is how often the programs received its request.
 func (r record) broke(seen int) error {
 	if seen > 1 {
 		return fmt.Errorf("its request was sent %d times", seen)
@@ -83,16 +83,16 @@ func (r record) broke(seen int) error {
 	var said *way.Refused
 	switch end := r.end(); {
 	case end == well && !r.work.refused && seen == 0:
-		return errors.New("it went well, and its request never came")
+		return errors.New("it succeeded, and its request never arrived")
 	case end == well, end == late:
 		return nil
 	case end == refused && r.work.refused:
 		if errors.As(r.err, &said) && said.Code == socksRefused || troubled {
 			return nil
 		}
-		return fmt.Errorf("a port where nobody listens: %w", r.err)
+		return fmt.Errorf("a port on which nothing listens: %w", r.err)
 	case end == refused && seen > 0:
-		return errors.New("it was refused, and its request came")
+		return errors.New("it was refused, and its request arrived")
 	case end == broken && troubled:
 		return nil
 	case end == shortened && troubled && r.stage.ends:

@@ -20,22 +20,22 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// Config says what to soak. All fields are needed.
+// Config configures a soak. All fields are required.
 type Config struct {
 	Cluster  *clustertest.Cluster
-	Fairlead string        // a program that Build built
+	Fairlead string        // the program, from Build
 	Dir      string        // for logs; it must exist
-	For      time.Duration // how long connections are made while there is trouble
-	Warm     time.Duration // how long they are made before, without trouble
-	Rest     time.Duration // the longest wait for rest, after each of the two
-	Reaped   bool          // rest means also that Fairlead has closed the sessions that it need not keep
+	For      time.Duration // how long connections are made with faults
+	Warm     time.Duration // how long they are made before, without faults
+	Rest     time.Duration // the longest wait for all connections to end, after each of the two
+	Reaped   bool          // also wait until Fairlead has closed the sessions that it need not keep
 	Rate     int           // connections a second
-	Pace     time.Duration // from one trouble to the next, about
-	Every    time.Duration // from one line of the series to the next
+	Pace     time.Duration // about the time from one fault to the next
+	Every    time.Duration // from one sample that is printed to the next
 	Say      func(format string, args ...any)
 }
 
-// soak is one run.
+// soak is the state of one run.
 type soak struct {
 	Config
 	theatre  *theatre
@@ -46,13 +46,13 @@ type soak struct {
 	ids  atomic.Uint64
 	mu   sync.Mutex
 	made []record
-	late int // connections that were not made since too many were open
+	late int // connections that were not made because too many were open
 }
 
-// atMost bounds the connections at a time: more means that they do not end.
+// atMost bounds the number of open connections: more mean that they do not end.
 const atMost = 600
 
-// Run does it all. The error says what broke which rule, or why nothing could be judged.
+// Run runs the soak. It returns an error for each broken rule, or if the soak could not be run.
 func Run(ctx context.Context, c Config) (err error) {
 	s := &soak{Config: c, theatre: &theatre{cluster: c.Cluster, stages: stages(c.Pace)}}
 	if s.programs, err = listenPrograms(); err != nil {
@@ -116,7 +116,7 @@ func (s *soak) run(ctx context.Context) error {
 	return err
 }
 
-// carriers sees that both were in use.
+// carriers returns an error unless both carriers were used.
 func (s *soak) carriers(ctx context.Context) error {
 	stats, err := s.Cluster.Stats(ctx)
 	if err == nil && (stats.Sessions[clustertest.SPDY] == 0 || stats.Sessions[clustertest.WebSocket] == 0) {
@@ -125,15 +125,16 @@ func (s *soak) carriers(ctx context.Context) error {
 	return err
 }
 
-// idle says that no more sessions are open than may be at rest.
+// idle reports whether no more sessions are open than may remain.
 func (s *soak) idle(now sample) bool { return !s.Reaped || now.spare == 0 }
 
-// work makes connections for so long, and while a stage has had no trouble yet, and waits for the last to end.
+// work makes connections for the time span, and longer until every stage has had a fault, and waits for the last
+// connection to end.
 func (s *soak) work(ctx context.Context, span time.Duration, troubled bool) error {
 	group, ctx := errgroup.WithContext(ctx)
 	during, stop := context.WithCancel(ctx)
 	defer stop()
-	var spared sync.WaitGroup // the stages without trouble
+	var spared sync.WaitGroup // the stages that have had no fault yet
 	if troubled {
 		for _, stage := range s.theatre.stages {
 			spared.Add(1)
@@ -167,7 +168,7 @@ func (s *soak) work(ctx context.Context, span time.Duration, troubled bool) erro
 	return group.Wait()
 }
 
-// connect is one client.
+// connect runs one client.
 func (s *soak) connect(ctx context.Context) {
 	r := record{
 		id: s.ids.Add(1), work: drawWork(), begun: time.Now(),
@@ -188,7 +189,7 @@ func (s *soak) count() int {
 	return len(s.made)
 }
 
-// watch prints the series.
+// watch prints a sample every s.Every.
 func (s *soak) watch(ctx context.Context) error {
 	for sleep(ctx, s.Every) == nil {
 		now, err := s.gauge.read(ctx, s.count())
@@ -202,7 +203,7 @@ func (s *soak) watch(ctx context.Context) error {
 	return nil
 }
 
-// judge holds everything against the rules. It tells what there was, and the error tells the first of what is forbidden.
+// judge checks all records against the rules. It prints a summary, and returns the first violations.
 func (s *soak) judge(ctx context.Context, before, after sample) error {
 	const shown = 20
 	var errs []error
@@ -226,14 +227,14 @@ func (s *soak) judge(ctx context.Context, before, after sample) error {
 	s.tell(counts)
 	for _, stage := range s.theatre.stages {
 		if len(stage.troubles) == 0 {
-			errs = append(errs, fmt.Errorf("there was no trouble for %s", stage.name))
+			errs = append(errs, fmt.Errorf("there was no fault for %s", stage.name))
 		}
 	}
 	if wrong > shown {
 		errs = append(errs, fmt.Errorf("and %d more", wrong-shown))
 	}
 	if s.late > 0 {
-		errs = append(errs, fmt.Errorf("%d connections were not made since %d others did not end", s.late, atMost))
+		errs = append(errs, fmt.Errorf("%d connections were not made because %d others did not end", s.late, atMost))
 	}
 	if err := leaks(before, after); err != nil {
 		file := filepath.Join(s.Dir, "goroutines")
@@ -242,7 +243,7 @@ func (s *soak) judge(ctx context.Context, before, after sample) error {
 	return errors.Join(append(errs, s.raced())...)
 }
 
-// tell prints how the connections went.
+// tell prints how many connections ended in which way.
 func (s *soak) tell(counts map[string]int) {
 	for _, stage := range s.theatre.stages {
 		for i := range works {
@@ -262,7 +263,7 @@ func (s *soak) tell(counts map[string]int) {
 // maxReport bounds how much of a data race's report is repeated, in bytes.
 const maxReport = 16 << 10
 
-// raced returns what the race detector, if Fairlead was built with it, found.
+// raced returns the findings of the race detector, if Fairlead was built with it, as an error.
 func (s *soak) raced() error {
 	logs, err := filepath.Glob(filepath.Join(s.Dir, "state-*", "fairlead.log"))
 	for _, log := range logs {

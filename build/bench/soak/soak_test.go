@@ -11,10 +11,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// raced says that the tests run with the race detector, and so shall Fairlead.
+// raced reports that the tests run with the race detector, so Fairlead is built with it too.
 var raced bool
 
-// TestConnectionsWhilePodsAreDeletedAndSessionsCut is the soak in short: what breaks a rule fails it.
+// TestConnectionsWhilePodsAreDeletedAndSessionsCut is a short soak: a broken rule fails it.
 func TestConnectionsWhilePodsAreDeletedAndSessionsCut(t *testing.T) {
 	dir := t.TempDir()
 	fairlead, err := Build(t.Context(), dir, raced)
@@ -24,7 +24,7 @@ func TestConnectionsWhilePodsAreDeletedAndSessionsCut(t *testing.T) {
 	if err := Run(t.Context(), Config{
 		Cluster:  clustertest.Start(t, clustertest.Options{NoFixtures: true}),
 		Fairlead: fairlead, Dir: dir, Say: t.Logf,
-		// Rest is a bound for slow machines: half-closed connections take the seven seconds that they may.
+		// Rest is a bound for slow machines: half-closed connections may take seven seconds.
 		Warm: time.Second, For: 8 * time.Second, Rest: 30 * time.Second,
 		Rate: 50, Pace: 1500 * time.Millisecond, Every: 2 * time.Second,
 	}); err != nil {

@@ -12,18 +12,18 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// A stage is one Deployment with its Service, and what becomes of its Pods.
+// A stage is a Deployment with its Service, and the faults that are injected into its Pods.
 type stage struct {
 	name string
-	// grace is the Pods' grace period in seconds, and finishes says that their programs are told to stop at once and
-	// finish what is open within it.
+	// grace is the Pods' grace period in seconds; with finishes their programs stop immediately when they are deleted,
+	// and finish open connections within it.
 	grace    int
 	finishes bool
-	// fails says that a connection may fail while there is trouble, and ends that it may also end in order then: a
-	// program that dies ends its connections as one that is done does.
+	// With fails a connection may fail during a fault; with ends it may then also end in order, since a program that
+	// dies closes its connections as one that has finished.
 	fails, ends bool
 	trouble     func(ctx context.Context, t *theatre, s *stage, pod string) (trouble, error)
-	every       time.Duration // from the end of one trouble to the next
+	every       time.Duration // from the end of one fault to the next
 
 	troubles []trouble
 }
@@ -31,7 +31,7 @@ type stage struct {
 const (
 	namespace = "default"
 	replicas  = 3
-	closed    = 9 // the port of the Pods where nobody listens
+	closed    = 9 // a port of the Pods on which nothing listens
 )
 
 func stages(pace time.Duration) []*stage {
@@ -46,7 +46,8 @@ func stages(pace time.Duration) []*stage {
 func (s *stage) open() string { return s.name + "." + namespace + ":80" }
 func (s *stage) shut() string { return s.name + "." + namespace + ":81" }
 
-// manifest is a Deployment whose Pods' port leads to the programs, with a Service whose second port leads nowhere.
+// manifest is a Deployment whose Pods connect their port to the programs, with a Service on whose second port nothing
+// listens.
 const manifest = `
 apiVersion: apps/v1
 kind: Deployment
@@ -90,7 +91,7 @@ type theatre struct {
 
 const setWithin = time.Minute
 
-// set puts the stages up and waits until all their Pods are ready.
+// set creates the stages and waits until all their Pods are ready.
 func (t *theatre) set(ctx context.Context, dir, programs string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, setWithin, fmt.Errorf("the Pods are not ready after %s", setWithin))
 	defer cancel()
@@ -113,14 +114,15 @@ func (t *theatre) set(ctx context.Context, dir, programs string) error {
 	return nil
 }
 
-// ready are the names of the Pods that the Service leads to now.
+// ready returns the names of the ready Pods of the Service.
 func (t *theatre) ready(ctx context.Context, s *stage) ([]string, error) {
 	text, err := t.cluster.Kubectl(ctx, "--namespace", namespace, "get", "endpointslices", "--selector", "kubernetes.io/service-name="+s.name,
 		"--output", `jsonpath={range .items[0].endpoints[?(@.conditions.ready==true)]}{.targetRef.name}{" "}{end}`)
 	return strings.Fields(string(text)), err
 }
 
-// whole waits until all replicas are ready, so that there is always more than one, and returns their names.
+// whole waits until all replicas are ready, so that more than one remains when a fault hits a Pod, and returns their
+// names.
 func (t *theatre) whole(ctx context.Context, s *stage) ([]string, error) {
 	for {
 		pods, err := t.ready(ctx, s)

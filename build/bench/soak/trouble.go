@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// A trouble is a stretch of time in which connections to one stage may be hurt.
+// A trouble is a period in which connections to one stage may fail.
 type trouble struct {
 	what     string
 	from, to time.Time
 }
 
-// settled is what passes from the end of a trouble until everyone on the way has noticed, on a slow machine too.
+// settled is the time from the end of a fault until all programs involved have noticed, even on a slow machine.
 const settled = 2 * time.Second
 
-// vex makes trouble for a stage from time to time until during ends. What it began then it brings to its end. It calls made
-// after each.
+// vex injects faults into a stage from time to time until during ends; it completes the last one. It calls made after
+// each.
 func (t *theatre) vex(ctx, during context.Context, s *stage, made func()) error {
 	for sleep(during, s.every) == nil {
 		pods, err := t.whole(during, s)
@@ -38,7 +38,7 @@ func (t *theatre) vex(ctx, during context.Context, s *stage, made func()) error 
 	return nil
 }
 
-// deletePod deletes a Pod as anyone would, and waits until it runs no more.
+// deletePod deletes a Pod with kubectl, and waits until it no longer runs unless its programs finish their connections.
 func deletePod(ctx context.Context, t *theatre, s *stage, pod string) (trouble, error) {
 	made := trouble{what: "Pod " + pod + " deleted", from: time.Now()}
 	if _, err := t.cluster.Kubectl(ctx, "--namespace", namespace, "delete", "pod", pod, "--wait=false"); err != nil {
@@ -60,7 +60,7 @@ func deletePod(ctx context.Context, t *theatre, s *stage, pod string) (trouble, 
 	return made, nil
 }
 
-// cut cuts the sessions of a Pod, or resets the connections in them.
+// cut drops the sessions of a Pod, or resets the connections in them.
 func cut(ctx context.Context, t *theatre, _ *stage, pod string) (trouble, error) {
 	order, made := t.cluster.DropSessions, trouble{what: "sessions of Pod " + pod + " cut", from: time.Now()}
 	if rand.IntN(3) == 0 {
@@ -71,10 +71,10 @@ func cut(ctx context.Context, t *theatre, _ *stage, pod string) (trouble, error)
 	return made, err
 }
 
-// silentFor is longer than it takes to find a dead session, and shorter than any patience.
+// silentFor is longer than it takes to detect a dead session, and shorter than any client's timeout.
 const silentFor = 3 * time.Second
 
-// silence keeps every byte of a Pod's sessions back for a while, as a path does that died without a word and came back.
+// silence holds back all bytes of a Pod's sessions for a while, as a network path that fails silently and recovers.
 func silence(ctx context.Context, t *theatre, _ *stage, pod string) (trouble, error) {
 	made := trouble{what: "sessions of Pod " + pod + " silent", from: time.Now()}
 	err := t.cluster.Blackhole(ctx, namespace+"/"+pod, true)

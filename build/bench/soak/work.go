@@ -14,24 +14,24 @@ import (
 	"fairlead/build/bench/way"
 )
 
-// within bounds what is done on one connection. Nothing here takes longer when all is well.
+// within bounds the work on one connection. Nothing here takes longer unless something is wrong.
 const within = 40 * time.Second
 
-// errShort is of a connection that ended in order, before all had come that was to come.
+// errShort is the error of a connection that ended in order with bytes missing.
 var errShort = errors.New("ended in order with bytes missing")
 
-// A work is a kind of thing that clients do, with its share of all.
+// A work is a kind of work that clients do, with its share of all connections.
 type work struct {
 	name  string
-	share int // of 100
+	share int // percent
 	do    func(context.Context, client) error
-	// refused says that the target refuses, which is what must be found.
+	// refused means that the target refuses, and the client must be refused.
 	refused bool
-	// leaves says that the client does not stay to see what comes of it.
+	// leaves means that the client leaves without waiting for a result.
 	leaves bool
 }
 
-// works are all kinds.
+// works lists all kinds.
 var works = []work{
 	{name: "short request", share: 52, do: shortRequest},
 	{name: "upload", share: 8, do: uploads},
@@ -42,7 +42,7 @@ var works = []work{
 	{name: "client that leaves", share: 10, do: leave, leaves: true},
 }
 
-// drawWork is one of works, by their shares.
+// drawWork returns a random one of works, weighted by their shares.
 func drawWork() *work {
 	at := rand.IntN(100)
 	for i := range works {
@@ -53,12 +53,12 @@ func drawWork() *work {
 	return &works[0]
 }
 
-// A client is what one connection is made with.
+// A client makes one connection.
 type client struct {
 	id   uint64
 	way  way.Way
 	open string // the address of the programs
-	shut string // the address of a port where nobody listens
+	shut string // the address of a port on which nothing listens
 }
 
 // begin connects and sends the request.
@@ -77,7 +77,7 @@ func (c client) begin(ctx context.Context, want string, size int) (net.Conn, err
 	return conn, nil
 }
 
-// expect reads the text, and nothing else.
+// expect reads as many bytes as text has, and returns an error if they differ from it.
 func expect(r io.Reader, text string) error {
 	got := make([]byte, len(text))
 	if _, err := io.ReadFull(r, got); err != nil {
@@ -89,7 +89,7 @@ func expect(r io.Reader, text string) error {
 	return nil
 }
 
-// ending gives the end of what should have gone on a name of its own.
+// ending returns errShort for the end of a connection that should have continued.
 func ending(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errShort
@@ -97,7 +97,7 @@ func ending(err error) error {
 	return err
 }
 
-// expectEnd sees that the end is in order and that nothing comes before it.
+// expectEnd returns an error unless the connection ends in order without further bytes.
 func expectEnd(r io.Reader) error {
 	n, err := r.Read(make([]byte, 1))
 	if n > 0 {
@@ -181,11 +181,11 @@ func longEcho(ctx context.Context, c client) error {
 	return nil
 }
 
-// errAccepted is of a port where nobody listens, and errLate of one whose refusal came after the client was told that it
-// is connected: then the connection is reset.
+// errAccepted is the error of a connection to a port on which nothing listens, and errLate that of one that was reset
+// because the refusal arrived after the client had been told that it is connected.
 var (
-	errAccepted = errors.New("a port where nobody listens was connected")
-	errLate     = errors.New("the refusal came late")
+	errAccepted = errors.New("connected to a port on which nothing listens")
+	errLate     = errors.New("the refusal arrived late")
 )
 
 func refusedPort(ctx context.Context, c client) error {
@@ -204,8 +204,8 @@ func refusedPort(ctx context.Context, c client) error {
 	return errAccepted
 }
 
-// leave goes away at some point: before the proxy has answered, with a request under way, in the middle of a transfer;
-// in order or with a reset. What it finds until then does not matter.
+// leave closes the connection at some point: before the proxy has answered, during a request, or in the middle of a
+// transfer; in order or with a reset. Results until then do not matter.
 func leave(ctx context.Context, c client) error {
 	if rand.IntN(4) == 0 {
 		ctx, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(5000))*time.Microsecond)
@@ -233,7 +233,7 @@ func leave(ctx context.Context, c client) error {
 	return nil
 }
 
-// sleep is a stretch of time in which others work.
+// sleep waits for d or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -11,7 +11,7 @@ import (
 	"fairlead/build/bench/process"
 )
 
-// Kubectl is kubectl port-forward with its defaults: one process for each pod, one local port for each port.
+// Kubectl is kubectl port-forward with its defaults: one process per pod, one local port per port.
 type Kubectl struct {
 	Command []string // how to run kubectl, without arguments
 }
@@ -69,7 +69,7 @@ func (k *Kubectl) forward(ctx context.Context, s Site, w *kubectlWay, pod string
 
 var forwarding = regexp.MustCompile(`^Forwarding from 127\.0\.0\.1:(\d+) -> (\d+)$`)
 
-// parseForwarding reads the line by which kubectl says which port it chose.
+// parseForwarding parses the line in which kubectl prints the port that it chose.
 func parseForwarding(line string) (local, remote int, err error) {
 	match := forwarding.FindStringSubmatch(line)
 	if match == nil {

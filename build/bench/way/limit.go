@@ -9,14 +9,14 @@ import (
 	"fairlead/build/bench/process"
 )
 
-// TCP is a plain connection to the program, past the cluster: what the network itself costs.
+// TCP is a plain connection to the program, without the cluster: the cost of the network itself.
 type TCP struct{}
 
 func (TCP) Name() string { return "TCP" }
 
 func (TCP) InCluster() bool { return false }
 
-// Open has nothing to start.
+// Open starts nothing.
 func (TCP) Open(_ context.Context, s Site) (Way, error) { return tcpWay{s}, nil }
 
 type tcpWay struct{ site Site }
@@ -29,9 +29,9 @@ func (tcpWay) Processes() []*process.Process { return nil }
 
 func (tcpWay) Close() {}
 
-// TLS is a relay that makes each connection to a loopback port one of TLS to the far side, and is as simple as can be:
-// what a proxy that encrypts must cost. Command is how this program is told to be the relay; the far side's address and
-// certificate (base64) are added.
+// TLS is a minimal relay from a loopback port to the far side over TLS: the least cost of a proxy that encrypts.
+// Command is the command line of this program as the relay; the far side's address and certificate (base64) are
+// appended.
 type TLS struct {
 	Command     []string
 	Certificate []byte // DER

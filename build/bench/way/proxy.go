@@ -13,16 +13,17 @@ import (
 	"fairlead/build/bench/process"
 )
 
-// A Proxy is a SOCKS5 proxy into the cluster, started by a command. {kubeconfig} and {port} in it are replaced.
+// A Proxy is a SOCKS5 proxy into the cluster that a command starts. {kubeconfig} and {port} in the command are
+// replaced.
 type Proxy struct {
 	Label   string
 	Command []string
-	// Announces says that it prints a line once it listens; else its port is tried until it does.
+	// Announces means that it prints a line once it listens; otherwise its port is polled.
 	Announces bool
-	Env       []string // added to its environment
+	Env       []string // appended to its environment
 }
 
-// Fairlead is the proxy of this repository, in the foreground on the context of the cluster's administrator.
+// Fairlead returns the proxy of this repository, in the foreground on the context of the cluster's administrator.
 func Fairlead(binary string) *Proxy {
 	return &Proxy{
 		Label:     "fairlead",
@@ -35,7 +36,7 @@ func (p *Proxy) Name() string { return p.Label }
 
 func (p *Proxy) InCluster() bool { return true }
 
-// Open starts the proxy with a state directory of its own.
+// Open starts the proxy with its own state directory.
 func (p *Proxy) Open(ctx context.Context, s Site) (Way, error) {
 	port, err := freePort()
 	if err != nil {
@@ -98,7 +99,7 @@ func (w *proxyWay) Processes() []*process.Process { return []*process.Process{w.
 
 func (w *proxyWay) Close() { w.process.Stop() }
 
-// freePort is one that nobody in this namespace uses now.
+// freePort returns a port that is not in use in this namespace.
 func freePort() (int, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

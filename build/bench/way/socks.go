@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// A Refused is a SOCKS5 proxy's answer other than "succeeded" (RFC 1928, section 6).
+// A Refused is a SOCKS5 proxy's reply other than "succeeded" (RFC 1928, section 6).
 type Refused struct{ Code byte }
 
 func (e *Refused) Error() string { return fmt.Sprintf("SOCKS5 answer %d", e.Code) }
 
-// dialSOCKS5 connects through the SOCKS5 proxy at proxy as curl does: it offers no authentication, waits, asks for the
-// address by name, waits. ctx bounds all of it.
+// dialSOCKS5 connects through the SOCKS5 proxy at proxy as curl does: it offers no authentication, waits, requests the
+// address by name, and waits. ctx bounds all of it.
 func dialSOCKS5(ctx context.Context, proxy, address string) (net.Conn, error) {
 	conn, err := dial(ctx, proxy)
 	if err != nil {

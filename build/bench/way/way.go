@@ -1,6 +1,6 @@
-// Package way holds the ways from a client on this machine to a program in a pod: Fairlead, kubectl port-forward, any
-// other SOCKS5 proxy, and as limits plain TCP and a TLS relay. Each is opened as a fresh process and then dialled. It
-// measures nothing.
+// Package way has the ways from a client on this machine to a program in a pod: Fairlead, kubectl port-forward, any
+// other SOCKS5 proxy, and as limits plain TCP and a TLS relay. Each is opened as a fresh process and then dialled. The
+// package measures nothing.
 package way
 
 import (
@@ -19,35 +19,36 @@ type Target struct {
 	PodPort int
 }
 
-// A Site is where a way is opened.
+// A Site is the environment in which a way is opened.
 type Site struct {
 	RoundTrip  time.Duration // 0: no delay line
 	Host       string        // the far side's address
-	Kubeconfig string        // leads to the API server at Host
+	Kubeconfig string        // with the API server at Host
 	Ports      far.Ports
-	Targets    []Target // all that will be dialled
-	Dir        string   // logs and state of the processes; it exists
+	Targets    []Target // the targets that may be dialled
+	Dir        string   // for logs and state of the processes; it must exist
 }
 
 // A Kind is a kind of way.
 type Kind interface {
 	Name() string
-	// InCluster says whether it leads through the cluster; the others are limits.
+	// InCluster reports whether it goes through the cluster; the others are limits.
 	InCluster() bool
-	// Open starts its processes and returns when they take connections. ctx bounds the start. The caller closes the Way.
+	// Open starts its processes and returns when they accept connections. ctx bounds the start. The caller must close
+	// the Way.
 	Open(ctx context.Context, s Site) (Way, error)
 }
 
-// A Way takes connections.
+// A Way is an open way.
 type Way interface {
 	// Dial returns when the client may send: a SOCKS5 proxy has answered, a forwarded port is connected.
 	Dial(ctx context.Context, t Target) (net.Conn, error)
-	// Processes are the local ones that carry the bytes; none for plain TCP.
+	// Processes returns the local processes that relay the bytes; none for plain TCP.
 	Processes() []*process.Process
 	Close()
 }
 
-// dial is a plain TCP connection.
+// dial makes a plain TCP connection.
 func dial(ctx context.Context, address string) (net.Conn, error) {
 	var dialer net.Dialer
 	return dialer.DialContext(ctx, "tcp", address)

@@ -32,7 +32,7 @@ func TestConnectRequestNamesTheTarget(t *testing.T) {
 	}
 }
 
-// proxyThat accepts one connection, reads a greeting and a request, and answers.
+// proxyThat starts a proxy that accepts one connection, reads a greeting and a request, and answers.
 func proxyThat(t *testing.T, method, answer string) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

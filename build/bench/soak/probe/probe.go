@@ -1,5 +1,5 @@
-// Package probe lets a program that imports it be asked, while it runs, how many goroutines and bytes it holds. The soak
-// builds Fairlead with it; Fairlead as it is released has no such thing.
+// Package probe reports, on request, how many goroutines and bytes the program that imports it holds. The soak builds
+// Fairlead with it; the released Fairlead does not contain it.
 package probe
 
 import (
@@ -11,16 +11,16 @@ import (
 	"runtime/pprof"
 )
 
-// Variable of the environment names the Unix socket to answer on. Without it there is no probe.
+// Variable is the environment variable with the path of the probe's Unix socket. Without it there is no probe.
 const Variable = "FAIRLEAD_SOAK_PROBE"
 
-// Paths of the requests that are answered.
+// Paths of the requests that the probe answers.
 const (
 	PathNumbers    = "/numbers"    // Numbers in JSON, after a garbage collection
-	PathGoroutines = "/goroutines" // what the goroutines do, like ones together
+	PathGoroutines = "/goroutines" // the stacks of the goroutines, with equal ones grouped
 )
 
-// Numbers is what the program holds.
+// Numbers holds the program's goroutines and memory.
 type Numbers struct {
 	Goroutines int
 	Heap       uint64 // bytes of live objects
@@ -34,11 +34,11 @@ func init() {
 	}
 	listener, err := net.Listen("unix", path)
 	if err != nil {
-		panic(err) // whoever sets the variable wants the answers
+		panic(err) // the variable is set only for the soak, which needs the probe
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc(PathNumbers, func(w http.ResponseWriter, _ *http.Request) {
-		// Twice: what the first one finds to be dead and has a finalizer is freed by the second.
+		// Twice: objects with finalizers are freed only by the second collection.
 		runtime.GC()
 		runtime.GC()
 		var memory runtime.MemStats
@@ -48,6 +48,6 @@ func init() {
 	mux.HandleFunc(PathGoroutines, func(w http.ResponseWriter, _ *http.Request) {
 		_ = pprof.Lookup("goroutine").WriteTo(w, 1)
 	})
-	// It lives as long as the program.
+	// It runs as long as the program.
 	go func() { _ = http.Serve(listener, mux) }()
 }
