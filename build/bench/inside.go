@@ -58,7 +58,7 @@ func inside(ctx context.Context, p parameters) error {
 
 // measure starts a cluster with that kind of node and the other programs, and runs the rows.
 func measure(ctx context.Context, p parameters, self, node string) (result report.Run, err error) {
-	say := sayer(time.Now())
+	say := progressPrinter(time.Now())
 	say("start a Kubernetes cluster, node: %s", p.nodeName(node))
 	cluster, err := clustertest.Launch(ctx, clustertest.Options{NoFixtures: true, Node: node, Containerd: p.Containerd})
 	if err != nil {
@@ -87,7 +87,7 @@ func measure(ctx context.Context, p parameters, self, node string) (result repor
 	if lab.Jittery, err = placeAt(ctx, admin, said.Ports.API, p.Dir, row.JitteryRoundTrip, row.Jitter); err != nil {
 		return result, err
 	}
-	if lab.Pod, err = admin.stand(ctx, p.pod(node, said.Ports.Plain)); err != nil {
+	if lab.Pod, err = admin.createPod(ctx, p.pod(node, said.Ports.Plain)); err != nil {
 		return result, err
 	}
 	lab.Sessions = sessions(node, cluster, admin.as("demo"), lab.Pod)
@@ -95,7 +95,7 @@ func measure(ctx context.Context, p parameters, self, node string) (result repor
 	lab.Slow = func(ctx context.Context, d time.Duration) error {
 		return cluster.Delay(ctx, lab.Pod.Namespace+"/"+lab.Pod.Name, 0, d)
 	}
-	lab.StandPair = func(ctx context.Context) (row.Pair, error) { return admin.standPair(ctx, said.Ports.Plain) }
+	lab.CreatePair = func(ctx context.Context) (row.Pair, error) { return admin.createPair(ctx, said.Ports.Plain) }
 	lab.StartCrowd = func(ctx context.Context) (row.Crowd, func() error, error) { return startCrowd(ctx, p, say) }
 	return run(ctx, p, node, lab)
 }

@@ -133,8 +133,8 @@ spec:
 
 const standWithin = 30 * time.Second
 
-// stand creates a Pod with its Service, and waits until both are ready.
-func (k kubectl) stand(ctx context.Context, pod string) (row.Pod, error) {
+// createPod creates a Pod with its Service, and waits until both are ready.
+func (k kubectl) createPod(ctx context.Context, pod string) (row.Pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, standWithin)
 	defer cancel()
 	k = k.as("demo")

@@ -181,8 +181,8 @@ func printList() {
 	fmt.Println("subjects (--subjects A,B):", strings.Join(subjectNames(), ", "))
 }
 
-// sayer returns a function that prints a line of progress with the time since the start.
-func sayer(begun time.Time) func(string, ...any) {
+// progressPrinter returns a function that prints a line of progress with the time since the start.
+func progressPrinter(begun time.Time) func(string, ...any) {
 	return func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, "bench %4.0fs  %s\n", time.Since(begun).Seconds(), fmt.Sprintf(format, args...))
 	}

@@ -15,8 +15,8 @@ const (
 	pairSize  = 2
 )
 
-// standPair creates two Pods, each with many ports that connect to a port of this machine, and their Service.
-func (k kubectl) standPair(ctx context.Context, port int) (row.Pair, error) {
+// createPair creates two Pods, each with many ports that connect to a port of this machine, and their Service.
+func (k kubectl) createPair(ctx context.Context, port int) (row.Pair, error) {
 	ctx, cancel := context.WithTimeout(ctx, standWithin)
 	defer cancel()
 	pair := row.Pair{Service: pairName + "." + podNamespace}

@@ -19,7 +19,7 @@ import (
 
 // prepare builds what is measured, which may need the network, and runs the rest inside a network namespace.
 func prepare(ctx context.Context, p parameters) (err error) {
-	say := sayer(time.Now())
+	say := progressPrinter(time.Now())
 	if p.Dir, err = os.MkdirTemp("", "fairlead-bench-"); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ const (
 // runSoak runs the soak on its own cluster. Unlike the rows it needs no delay line and no namespace. If a rule is
 // broken it keeps the logs.
 func runSoak(ctx context.Context, p parameters) (err error) {
-	say := sayer(time.Now())
+	say := progressPrinter(time.Now())
 	if p.Dir, err = os.MkdirTemp("", "fairlead-soak-"); err != nil {
 		return err
 	}

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A held is a frame that waits until it is due.
-type held struct {
+// A heldFrame is a frame that waits until it is due.
+type heldFrame struct {
 	frame []byte
 	due   time.Time
 }
@@ -27,7 +27,7 @@ const (
 // A Line delays the packets of one device.
 type Line struct {
 	device io.ReadWriteCloser // one packet per Read or Write
-	wait   func(held)         // returns when the frame is due
+	wait   func(heldFrame)    // returns when the frame is due
 	frames frames
 	random *rand.Rand // used by the reading goroutine only
 	queues map[road]*queue
@@ -36,14 +36,14 @@ type Line struct {
 
 // A queue holds the frames of one road.
 type queue struct {
-	frames chan held
+	frames chan heldFrame
 	last   time.Time // when the last queued frame is due
 }
 
 // New returns a line for a device that Open returned. It does nothing until Run is called.
 func New(device io.ReadWriteCloser) *Line {
 	return &Line{
-		device: device, wait: func(h held) { sleepUntil(h.due) }, random: rand.New(rand.NewPCG(1, 1)), queues: map[road]*queue{},
+		device: device, wait: func(h heldFrame) { sleepUntil(h.due) }, random: rand.New(rand.NewPCG(1, 1)), queues: map[road]*queue{},
 	}
 }
 
@@ -84,7 +84,7 @@ func (l *Line) read() error {
 			due = queue.last
 		}
 		select {
-		case queue.frames <- held{l.frames.fit(frame, n), due}:
+		case queue.frames <- heldFrame{l.frames.fit(frame, n), due}:
 			queue.last = due
 		default: // a full queue drops packets, as in any router
 		}
@@ -106,7 +106,7 @@ func (l *Line) queue(r road) *queue {
 		if r.jitter > 0 {
 			length = jitteredQueueLength
 		}
-		q = &queue{frames: make(chan held, length)}
+		q = &queue{frames: make(chan heldFrame, length)}
 		l.queues[r] = q
 		l.wg.Go(func() { l.deliver(q.frames) })
 	}
@@ -114,7 +114,7 @@ func (l *Line) queue(r road) *queue {
 }
 
 // deliver writes the packets of one road back in order, each when it is due.
-func (l *Line) deliver(queue <-chan held) {
+func (l *Line) deliver(queue <-chan heldFrame) {
 	for h := range queue {
 		l.wait(h)
 		turn(h.frame)

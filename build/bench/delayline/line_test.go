@@ -50,7 +50,7 @@ func (d *device) Write(b []byte) (int, error) {
 func (d *device) Close() error { close(d.closed); return nil }
 
 // runLine runs a line on the device until the test ends.
-func runLine(t *testing.T, d *device, wait func(held)) {
+func runLine(t *testing.T, d *device, wait func(heldFrame)) {
 	line := New(d)
 	line.wait = wait
 	ctx, cancel := context.WithCancel(t.Context())
@@ -73,7 +73,7 @@ func TestPacketsOfOneRoundTripKeepTheirOrder(t *testing.T) {
 		// Small ones and trains of segments take different buffers.
 		d.in <- frameTo(40, fmt.Sprint(i, strings.Repeat("-", i%3*1500)))
 	}
-	runLine(t, d, func(held) {})
+	runLine(t, d, func(heldFrame) {})
 	for i := range count {
 		if got, want := payload(<-d.out), fmt.Sprint(i, strings.Repeat("-", i%3*1500)); got != want {
 			t.Fatalf("packet %d is %.20q, want %.20q", i, got, want)
@@ -86,7 +86,7 @@ func TestEachPacketIsHeldHalfItsRoundTrip(t *testing.T) {
 	due := make(chan time.Time, 1)
 	before := time.Now()
 	d.in <- frameTo(160, "x")
-	runLine(t, d, func(h held) { due <- h.due })
+	runLine(t, d, func(h heldFrame) { due <- h.due })
 	at := <-due
 	if after := time.Now(); at.Before(before.Add(80*time.Millisecond)) || at.After(after.Add(80*time.Millisecond)) {
 		t.Errorf("due %s after it was sent, want 80 ms", at.Sub(before))
@@ -144,7 +144,7 @@ func TestWithJitterAConnectionKeepsItsOrderAndWaitsForNoOther(t *testing.T) {
 	var mu sync.Mutex
 	last := map[byte]time.Time{}
 	release := make(chan struct{})
-	runLine(t, d, func(h held) {
+	runLine(t, d, func(h heldFrame) {
 		of := payload(h.frame)[0]
 		mu.Lock()
 		if h.due.Before(last[of]) {
@@ -173,7 +173,7 @@ func TestAShortRoundTripDoesNotWaitBehindALongOne(t *testing.T) {
 	release := make(chan struct{})
 	d.in <- frameTo(160, "long")
 	d.in <- frameTo(40, "short")
-	runLine(t, d, func(h held) {
+	runLine(t, d, func(h heldFrame) {
 		if payload(h.frame) == "long" {
 			<-release
 		}
@@ -194,7 +194,7 @@ func TestOtherPacketsAreDropped(t *testing.T) {
 	d.in <- stray
 	d.in <- []byte("no packet at all")
 	d.in <- frameTo(40, "mine")
-	runLine(t, d, func(held) {})
+	runLine(t, d, func(heldFrame) {})
 	if got := payload(<-d.out); got != "mine" {
 		t.Errorf("first came %q", got)
 	}

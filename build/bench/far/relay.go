@@ -23,12 +23,12 @@ func relayTo(address string) func(net.Conn) {
 			conn.Close()
 			return
 		}
-		join(conn, there)
+		relay(conn, there)
 	}
 }
 
-// join copies in both directions until both have ended, and closes both connections. If one fails the other ends.
-func join(a, b net.Conn) {
+// relay copies in both directions until both have ended, and closes both connections. If one fails the other ends.
+func relay(a, b net.Conn) {
 	var wg sync.WaitGroup
 	wg.Go(func() { copyThenFinish(a, b) })
 	copyThenFinish(b, a)

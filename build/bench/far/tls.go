@@ -70,6 +70,6 @@ func dialTLS(address string, config *tls.Config) func(net.Conn) {
 			conn.Close()
 			return
 		}
-		join(conn, there)
+		relay(conn, there)
 	}
 }

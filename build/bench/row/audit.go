@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// An asked is one request in the API server's audit log.
-type asked struct {
+// An apiRequest is one request in the API server's audit log.
+type apiRequest struct {
 	verb, resource, namespace, name string
 }
 
 // portForward reports whether the request opens a connection.
-func (a asked) portForward() bool { return a.resource == "pods/portforward" }
+func (a apiRequest) portForward() bool { return a.resource == "pods/portforward" }
 
 // watch reports whether the request is a watch.
-func (a asked) watch() bool { return a.verb == "watch" }
+func (a apiRequest) watch() bool { return a.verb == "watch" }
 
 // review reports whether the request asks for the user's own rights.
-func (a asked) review() bool { return strings.HasPrefix(a.resource, "selfsubject") }
+func (a apiRequest) review() bool { return strings.HasPrefix(a.resource, "selfsubject") }
 
 // everywhere reports whether the request lists or watches a kind in all namespaces, without naming an object.
-func (a asked) everywhere() bool {
+func (a apiRequest) everywhere() bool {
 	return (a.verb == "list" || a.verb == "watch") && a.namespace == ""
 }
 
@@ -45,8 +45,8 @@ const (
 
 // next returns the requests since the last call, once no more are logged for a moment. Requests are logged when they
 // end, watches when they start; port-forwards that are still open are not logged.
-func (a *audit) next(ctx context.Context) ([]asked, error) {
-	var all []asked
+func (a *audit) next(ctx context.Context) ([]apiRequest, error) {
+	var all []apiRequest
 	for end := time.Now().Add(auditWithin); time.Now().Before(end); {
 		if err := pause(ctx, auditQuiet); err != nil {
 			return nil, err
@@ -64,7 +64,7 @@ func (a *audit) next(ctx context.Context) ([]asked, error) {
 }
 
 // more reads the available lines.
-func (a *audit) more() ([]asked, error) {
+func (a *audit) more() ([]apiRequest, error) {
 	file, err := os.Open(a.path)
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (a *audit) more() ([]asked, error) {
 	if _, err := file.Seek(a.read, io.SeekStart); err != nil {
 		return nil, err
 	}
-	var all []asked
+	var all []apiRequest
 	for reader := bufio.NewReader(file); ; {
 		line, err := reader.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
@@ -106,19 +106,19 @@ const (
 )
 
 // parseAudit parses one event (audit.k8s.io/v1). The stage is empty if the request is not Fairlead's.
-func parseAudit(line []byte) (request asked, stage string, err error) {
+func parseAudit(line []byte) (request apiRequest, stage string, err error) {
 	var event struct {
 		Stage, Verb, RequestURI, UserAgent string
 		ObjectRef                          struct{ Resource, Subresource, Namespace, Name string }
 	}
 	if err := json.Unmarshal(line, &event); err != nil {
-		return asked{}, "", fmt.Errorf("audit log: %w", err)
+		return apiRequest{}, "", fmt.Errorf("audit log: %w", err)
 	}
 	if !strings.HasPrefix(event.UserAgent, "fairlead/") {
-		return asked{}, "", nil
+		return apiRequest{}, "", nil
 	}
 	of := event.ObjectRef
-	request = asked{event.Verb, of.Resource, of.Namespace, of.Name}
+	request = apiRequest{event.Verb, of.Resource, of.Namespace, of.Name}
 	if of.Subresource != "" {
 		request.resource += "/" + of.Subresource
 	}

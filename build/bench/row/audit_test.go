@@ -27,14 +27,14 @@ func TestAuditCountsWhatFairleadAsksAndNothingElse(t *testing.T) {
 	}
 	log := &audit{path: path}
 	got, err := log.next(t.Context())
-	want := []asked{
+	want := []apiRequest{
 		{"get", "services", "a", "b"}, {"create", "pods/portforward", "a", "p"}, {"list", "pods", "", ""},
 		{"get", "/version", "", ""}, {"watch", "endpointslices", "a", ""}, {"watch", "endpointslices", "b", ""}, {"create", "selfsubjectaccessreviews", "", ""},
 	}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v", got, err)
 	}
-	if n := countAsked(got, asked.everywhere); n != 1 {
+	if n := countMatching(got, apiRequest.everywhere); n != 1 {
 		t.Errorf("%d lists in all namespaces", n)
 	}
 	if !got[1].portForward() || got[0].portForward() || !got[4].watch() || got[2].watch() || !got[6].review() {
@@ -47,7 +47,7 @@ func TestAuditCountsWhatFairleadAsksAndNothingElse(t *testing.T) {
 	if err := os.WriteFile(path, []byte(lines+rest), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := log.next(t.Context()); err != nil || !slices.Equal(got, []asked{{"get", "namespaces", "", "a"}}) {
+	if got, err := log.next(t.Context()); err != nil || !slices.Equal(got, []apiRequest{{"get", "namespaces", "", "a"}}) {
 		t.Errorf("%v, %v", got, err)
 	}
 }

@@ -24,7 +24,7 @@ func downloads(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	} {
 		at.transfer.target = l.target()
 		m := report.Measure{Work: at.work, Unit: "MiB/s", Goals: []report.Goal{{Of: report.Baseline, AtLeast: at.goal}}}
-		err := l.interleave(ctx, order{
+		err := l.interleave(ctx, schedule{
 			kinds: l.kinds(true), r: at.r, targets: []way.Target{at.transfer.target}, rounds: 3, fresh: true,
 			do: func(ctx context.Context, t turn) error {
 				moved, err := at.transfer.run(ctx, t.way)
@@ -57,7 +57,7 @@ func processorTime(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	} {
 		bulk := transfer{target: l.target(), program: at.program, conns: 1, ramp: 300 * time.Millisecond, window: 2 * time.Second}
 		m := report.Measure{Work: at.work, Unit: "s/GiB", Lower: true, Goals: []report.Goal{{Of: report.Baseline, AtMost: at.goal}}}
-		err := l.interleave(ctx, order{
+		err := l.interleave(ctx, schedule{
 			kinds: kinds, r: none, targets: []way.Target{bulk.target}, rounds: 3, fresh: true,
 			do: func(ctx context.Context, t turn) error {
 				moved, err := bulk.run(ctx, t.way)

@@ -62,7 +62,7 @@ func crowded(ctx context.Context, l *Lab) (measures []report.Measure, err error)
 		}
 	}
 	for _, m := range c.all() {
-		l.tell(*m)
+		l.printResult(*m)
 		measures = append(measures, *m)
 	}
 	return measures, nil
@@ -140,7 +140,7 @@ func (c *crowdCosts) round(ctx context.Context, l *Lab, crowd Crowd, round int) 
 	}
 	c.switchedOn.Add(report.Judged, float64(len(requests)))
 	log.open = 0 // those of the process of the round before have ended by now
-	lists := countAsked(requests, asked.everywhere)
+	lists := countMatching(requests, apiRequest.everywhere)
 	more, err := c.names(ctx, w, log, crowd, round)
 	if err != nil {
 		return err
@@ -158,8 +158,8 @@ func (c *crowdCosts) round(ctx context.Context, l *Lab, crowd Crowd, round int) 
 	if requests, err = log.next(ctx); err != nil {
 		return err
 	}
-	c.lists.Add(report.Judged, float64(lists+countAsked(requests, asked.everywhere)))
-	c.watchesMany.Add(report.Judged, float64(countAsked(requests, asked.watch)))
+	c.lists.Add(report.Judged, float64(lists+countMatching(requests, apiRequest.everywhere)))
+	c.watchesMany.Add(report.Judged, float64(countMatching(requests, apiRequest.watch)))
 	c.watchesOpen.Add(report.Judged, float64(log.open))
 	return c.grown(ctx, w, before, &c.memoryMany)
 }
@@ -188,11 +188,11 @@ func (c *crowdCosts) names(ctx context.Context, w way.Way, log *audit, crowd Cro
 		if err != nil {
 			return 0, err
 		}
-		requests = slices.DeleteFunc(requests, asked.portForward)
-		watches += countAsked(requests, asked.watch)
-		outside += countAsked(requests, func(a asked) bool { return a.namespace != namespace && !a.review() })
-		lists += countAsked(requests, asked.everywhere)
-		questions := float64(len(requests) - countAsked(requests, asked.watch))
+		requests = slices.DeleteFunc(requests, apiRequest.portForward)
+		watches += countMatching(requests, apiRequest.watch)
+		outside += countMatching(requests, func(a apiRequest) bool { return a.namespace != namespace && !a.review() })
+		lists += countMatching(requests, apiRequest.everywhere)
+		questions := float64(len(requests) - countMatching(requests, apiRequest.watch))
 		if i == 0 {
 			c.veryFirst.Add(report.Judged, questions)
 		} else {
@@ -218,9 +218,9 @@ func (c *crowdCosts) names(ctx context.Context, w way.Way, log *audit, crowd Cro
 	if err != nil {
 		return 0, err
 	}
-	questions := slices.DeleteFunc(requests, asked.portForward)
+	questions := slices.DeleteFunc(requests, apiRequest.portForward)
 	c.fresh.Add(report.Judged, float64(len(questions)))
-	return lists + countAsked(questions, asked.everywhere), nil
+	return lists + countMatching(questions, apiRequest.everywhere), nil
 }
 
 // addresses makes requests to a Service and to a Pod by their addresses. Their namespaces are unknown, so Fairlead
@@ -238,7 +238,7 @@ func (c *crowdCosts) addresses(ctx context.Context, w way.Way, log *audit, crowd
 		return err
 	}
 	c.addressTime.Add(report.Judged, milliseconds(took))
-	c.address.Add(report.Judged, float64(len(slices.DeleteFunc(requests, func(a asked) bool { return a.portForward() || a.watch() }))))
+	c.address.Add(report.Judged, float64(len(slices.DeleteFunc(requests, func(a apiRequest) bool { return a.portForward() || a.watch() }))))
 	return nil
 }
 
@@ -300,7 +300,7 @@ func get(ctx context.Context, w way.Way, t way.Target) (time.Duration, error) {
 	return first, nil
 }
 
-func countAsked(requests []asked, is func(asked) bool) int {
+func countMatching(requests []apiRequest, is func(apiRequest) bool) int {
 	n := 0
 	for _, r := range requests {
 		if is(r) {

@@ -27,7 +27,7 @@ func halfClose(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	whole := report.Measure{Work: "1 MiB echoed whole, FIN, then EOF", Unit: "s", Lower: true, Goals: []report.Goal{{AtMost: endWithin}}}
 	answer := report.Measure{Work: "the end, of a program that answers after EOF", Unit: "s", Lower: true, Goals: []report.Goal{{AtMost: endWithin}}}
 	target := l.target()
-	err := l.interleave(ctx, order{
+	err := l.interleave(ctx, schedule{
 		kinds: l.kinds(false), r: none, targets: []way.Target{target}, rounds: 2, fresh: true,
 		do: func(ctx context.Context, t turn) error {
 			var wg sync.WaitGroup

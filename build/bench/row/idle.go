@@ -28,7 +28,7 @@ func idle(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = l.interleave(ctx, order{
+	err = l.interleave(ctx, schedule{
 		kinds: l.kinds(false), r: none, targets: []way.Target{target}, rounds: 3, fresh: true,
 		do: func(ctx context.Context, t turn) error {
 			atRest, err := l.goroutinesAtRest(ctx, t.kind, target)
@@ -65,7 +65,7 @@ func (l *Lab) sessionsLeft(ctx context.Context) (int, error) {
 
 // goroutinesAtRest returns the number of goroutines of a fresh process with one idle connection.
 func (l *Lab) goroutinesAtRest(ctx context.Context, k way.Kind, target way.Target) (int, error) {
-	w, err := l.open(ctx, k, order{r: none, targets: []way.Target{target}})
+	w, err := l.open(ctx, k, schedule{r: none, targets: []way.Target{target}})
 	if err != nil {
 		return 0, err
 	}

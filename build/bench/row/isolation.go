@@ -24,24 +24,24 @@ const (
 
 // isolation measures the effect of stalled connections, and of a bulk download, on other connections.
 func isolation(ctx context.Context, l *Lab) ([]report.Measure, error) {
-	stalled, err := besideStalled(ctx, l)
+	stalled, err := withStalled(ctx, l)
 	if err != nil {
 		return []report.Measure{stalled}, err
 	}
-	bulk, err := besideBulk(ctx, l)
+	bulk, err := withBulk(ctx, l)
 	return []report.Measure{stalled, bulk}, err
 }
 
-func besideStalled(ctx context.Context, l *Lab) (report.Measure, error) {
+func withStalled(ctx context.Context, l *Lab) (report.Measure, error) {
 	m := report.Measure{
 		Work: "rate kept beside a stalled reader and a stuck upload", Unit: "part of before",
 		Goals: []report.Goal{{AtLeast: 0.95}},
 	}
 	target := l.target()
-	err := l.interleave(ctx, order{
+	err := l.interleave(ctx, schedule{
 		kinds: l.kinds(false), r: none, targets: []way.Target{target}, rounds: 3, fresh: true,
 		do: func(ctx context.Context, t turn) error {
-			kept, err := keptBesideStalled(ctx, t.way, target)
+			kept, err := keptWithStalled(ctx, t.way, target)
 			if err == nil {
 				m.Add(t.name, kept)
 			}
@@ -51,9 +51,9 @@ func besideStalled(ctx context.Context, l *Lab) (report.Measure, error) {
 	return m, err
 }
 
-// keptBesideStalled returns the rate of the echoing connections while stalled ones are open, as a fraction of the rate
+// keptWithStalled returns the rate of the echoing connections while stalled ones are open, as a fraction of the rate
 // before.
-func keptBesideStalled(ctx context.Context, w way.Way, target way.Target) (float64, error) {
+func keptWithStalled(ctx context.Context, w way.Way, target way.Target) (float64, error) {
 	conns, err := connectAll(ctx, w, target, echoing)
 	if err != nil {
 		return 0, err
@@ -144,7 +144,7 @@ func (e *echoes) stop() {
 	e.wg.Wait()
 }
 
-func besideBulk(ctx context.Context, l *Lab) (report.Measure, error) {
+func withBulk(ctx context.Context, l *Lab) (report.Measure, error) {
 	reference, err := l.reference(ctx, near)
 	m := report.Measure{
 		Work: "echo beside a bulk download, R = 40 ms: p50", Unit: "ms", Lower: true, Reference: reference,
@@ -154,10 +154,10 @@ func besideBulk(ctx context.Context, l *Lab) (report.Measure, error) {
 		return m, err
 	}
 	target := l.target()
-	err = l.interleave(ctx, order{
+	err = l.interleave(ctx, schedule{
 		kinds: l.kinds(true), r: near, targets: []way.Target{target}, rounds: 3, fresh: true,
 		do: func(ctx context.Context, t turn) error {
-			samples, err := echoBesideBulk(ctx, t.way, target)
+			samples, err := echoWithBulk(ctx, t.way, target)
 			if err == nil {
 				m.Add(t.name, report.Quantile(samples, 0.5))
 			}
@@ -167,7 +167,7 @@ func besideBulk(ctx context.Context, l *Lab) (report.Measure, error) {
 	return m, err
 }
 
-func echoBesideBulk(ctx context.Context, w way.Way, target way.Target) ([]float64, error) {
+func echoWithBulk(ctx context.Context, w way.Way, target way.Target) ([]float64, error) {
 	bulk, err := connect(ctx, w, target)
 	if err != nil {
 		return nil, err

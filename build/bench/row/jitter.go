@@ -37,10 +37,10 @@ type Pair struct {
 	Pods    []string
 }
 
-// honest measures, with varying round trips and a node that is slow to refuse, how many refusals a client gets instead
+// jitteryLine measures, with varying round trips and a node that is slow to refuse, how many refusals a client gets instead
 // of "connected", and how much the wait for them costs other connections. Only SOCKS proxies are measured: kubectl
 // accepts a client's connection before it connects to the Pod.
-func honest(ctx context.Context, l *Lab) ([]report.Measure, error) {
+func jitteryLine(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	reference, err := l.reference(ctx, near)
 	if err != nil {
 		return nil, err
@@ -71,11 +71,11 @@ func costOfWaiting(ctx context.Context, l *Lab, proxies []way.Kind, reference re
 	nothing := []report.Goal{{AtMost: 5}}
 	later := report.Measure{Work: "the next one to it, more than to a known one, " + line, Unit: "ms", Lower: true, Goals: nothing}
 	other := report.Measure{Work: "the first to its other Pod, more than to a known one, " + line, Unit: "ms", Lower: true, Goals: slices.Clone(nothing)}
-	pair, err := l.StandPair(ctx)
+	pair, err := l.CreatePair(ctx)
 	if err != nil {
 		return nil, err
 	}
-	err = l.interleave(ctx, order{
+	err = l.interleave(ctx, schedule{
 		kinds: proxies, r: near, jitter: true, rounds: jitterRounds, fresh: true,
 		warm: func(ctx context.Context, t turn) error { return l.warmPair(ctx, t.way, pair) },
 		do: func(ctx context.Context, t turn) error {
@@ -195,8 +195,8 @@ func toldRefusals(ctx context.Context, l *Lab, proxies []way.Kind) (measures []r
 		told.Add(k.Name(), float64(len(times)))
 		known.Add(k.Name(), times...)
 	}
-	l.tell(told)
-	l.tell(known)
+	l.printResult(told)
+	l.printResult(known)
 	return []report.Measure{told, known}, nil
 }
 
@@ -208,7 +208,7 @@ func refuseOften(ctx context.Context, l *Lab, k way.Kind) (took []float64, err e
 	var wg sync.WaitGroup
 	for i := range refusers {
 		wg.Go(func() {
-			w, err := l.open(ctx, k, order{r: near, jitter: true})
+			w, err := l.open(ctx, k, schedule{r: near, jitter: true})
 			if err != nil {
 				errs[i] = err
 				return

@@ -34,8 +34,8 @@ type Lab struct {
 	Streams func(ctx context.Context, pods []string) (map[string]int64, error)
 	// Slow sets a delay of the node for each connection to the Pod before its program accepts it, or the port refuses.
 	Slow func(context.Context, time.Duration) error
-	// StandPair creates a Pair. It is not removed before the cluster ends.
-	StandPair func(context.Context) (Pair, error)
+	// CreatePair creates a Pair. It is not removed before the cluster ends.
+	CreatePair func(context.Context) (Pair, error)
 	// StartCrowd starts the big cluster; the caller calls stop.
 	StartCrowd func(context.Context) (crowd Crowd, stop func() error, err error)
 	// Dir is the directory of the processes' files.
@@ -70,18 +70,18 @@ func (l *Lab) kinds(limits bool) []way.Kind {
 	return slices.DeleteFunc(slices.Clone(l.Kinds), func(k way.Kind) bool { return !limits && !k.InCluster() })
 }
 
-// open opens a way to the order's place, for its targets.
-func (l *Lab) open(ctx context.Context, k way.Kind, o order) (way.Way, error) {
-	place, ok := l.Place[o.r]
-	if o.jitter {
+// open opens a way to the schedule's place, for its targets.
+func (l *Lab) open(ctx context.Context, k way.Kind, plan schedule) (way.Way, error) {
+	place, ok := l.Place[plan.r]
+	if plan.jitter {
 		place = l.Jittery
 	}
 	if !ok {
-		return nil, fmt.Errorf("no place at a round trip of %s", o.r)
+		return nil, fmt.Errorf("no place at a round trip of %s", plan.r)
 	}
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
-	return k.Open(ctx, way.Site{RoundTrip: o.r, Host: place.Host, Kubeconfig: place.Kubeconfig, Ports: l.Ports, Targets: o.targets, Dir: l.Dir})
+	return k.Open(ctx, way.Site{RoundTrip: plan.r, Host: place.Host, Kubeconfig: place.Kubeconfig, Ports: l.Ports, Targets: plan.targets, Dir: l.Dir})
 }
 
 // A turn is one subject's part of a round.
@@ -91,8 +91,8 @@ type turn struct {
 	way  way.Way
 }
 
-// An order defines how the subjects take turns.
-type order struct {
+// A schedule defines how the subjects take turns.
+type schedule struct {
 	kinds   []way.Kind
 	r       time.Duration
 	jitter  bool // r varies by Jitter
@@ -104,7 +104,7 @@ type order struct {
 }
 
 // interleave lets the subjects take turns. A subject that fails is excluded, with the reason in each of the measures.
-func (l *Lab) interleave(ctx context.Context, o order, measures ...*report.Measure) error {
+func (l *Lab) interleave(ctx context.Context, plan schedule, measures ...*report.Measure) error {
 	ways := map[string]way.Way{}
 	defer func() {
 		for _, w := range ways {
@@ -113,16 +113,16 @@ func (l *Lab) interleave(ctx context.Context, o order, measures ...*report.Measu
 	}()
 	failed := map[string]bool{}
 	for _, m := range measures {
-		for _, k := range o.kinds {
+		for _, k := range plan.kinds {
 			m.Add(k.Name())
 		}
 	}
-	for round := range o.rounds {
-		for _, k := range o.kinds {
+	for round := range plan.rounds {
+		for _, k := range plan.kinds {
 			if failed[k.Name()] {
 				continue
 			}
-			err := l.take(ctx, o, k, ways, round)
+			err := l.takeTurn(ctx, plan, k, ways, round)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -136,44 +136,44 @@ func (l *Lab) interleave(ctx context.Context, o order, measures ...*report.Measu
 		}
 	}
 	for _, m := range measures {
-		l.tell(*m)
+		l.printResult(*m)
 	}
 	return nil
 }
 
-// take does one subject's part of one round.
-func (l *Lab) take(ctx context.Context, o order, k way.Kind, ways map[string]way.Way, round int) error {
+// takeTurn does one subject's part of one round.
+func (l *Lab) takeTurn(ctx context.Context, plan schedule, k way.Kind, ways map[string]way.Way, round int) error {
 	ctx, cancel := context.WithTimeout(ctx, roundWithin)
 	defer cancel()
-	if w, ok := ways[k.Name()]; ok && o.fresh {
+	if w, ok := ways[k.Name()]; ok && plan.fresh {
 		w.Close()
 		delete(ways, k.Name())
 	}
 	w, ok := ways[k.Name()]
 	if !ok {
 		var err error
-		if w, err = l.open(ctx, k, o); err != nil {
+		if w, err = l.open(ctx, k, plan); err != nil {
 			return err
 		}
 		ways[k.Name()] = w
-		if o.warm != nil {
-			if err := o.warm(ctx, turn{k.Name(), k, w}); err != nil {
+		if plan.warm != nil {
+			if err := plan.warm(ctx, turn{k.Name(), k, w}); err != nil {
 				return fmt.Errorf("warm up: %w", err)
 			}
 		}
 	}
-	if err := o.do(ctx, turn{k.Name(), k, w}); err != nil {
+	if err := plan.do(ctx, turn{k.Name(), k, w}); err != nil {
 		return fmt.Errorf("round %d: %w", round+1, err)
 	}
-	if o.fresh {
+	if plan.fresh {
 		w.Close()
 		delete(ways, k.Name())
 	}
 	return nil
 }
 
-// tell prints the result of a measure.
-func (l *Lab) tell(m report.Measure) {
+// printResult prints the result of a measure.
+func (l *Lab) printResult(m report.Measure) {
 	line := m.Work
 	for _, s := range m.Subjects {
 		line += "; " + s.Name

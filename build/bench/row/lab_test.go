@@ -46,13 +46,13 @@ func newLab(t *testing.T) *Lab {
 	return &Lab{Place: map[time.Duration]Place{0: {Host: "127.0.0.1"}}, Dir: t.TempDir(), Say: t.Logf}
 }
 
-func diaryOf(t *testing.T, o order, fails string, failsDoing string) ([]string, report.Measure) {
+func diaryOf(t *testing.T, plan schedule, fails string, failsDoing string) ([]string, report.Measure) {
 	var diary []string
 	for _, name := range []string{"a", "b"} {
-		o.kinds = append(o.kinds, kind{name, &diary, name == fails})
+		plan.kinds = append(plan.kinds, kind{name, &diary, name == fails})
 	}
 	var m report.Measure
-	o.do = func(_ context.Context, t turn) error {
+	plan.do = func(_ context.Context, t turn) error {
 		if t.name == failsDoing {
 			return errors.New("broke")
 		}
@@ -60,7 +60,7 @@ func diaryOf(t *testing.T, o order, fails string, failsDoing string) ([]string, 
 		m.Add(t.name, 1)
 		return nil
 	}
-	if err := newLab(t).interleave(t.Context(), o, &m); err != nil {
+	if err := newLab(t).interleave(t.Context(), plan, &m); err != nil {
 		t.Fatal(err)
 	}
 	slices.Sort(diary[len(diary)-2:]) // the order of closing at the end is undefined
@@ -68,14 +68,14 @@ func diaryOf(t *testing.T, o order, fails string, failsDoing string) ([]string, 
 }
 
 func TestSubjectsTakeTurns(t *testing.T) {
-	diary, _ := diaryOf(t, order{rounds: 2}, "", "")
+	diary, _ := diaryOf(t, schedule{rounds: 2}, "", "")
 	if got, want := strings.Join(diary, ", "), "open a, a, open b, b, a, b, close a, close b"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
 
 func TestAFreshProcessServesOneRound(t *testing.T) {
-	diary, _ := diaryOf(t, order{rounds: 2, fresh: true}, "", "")
+	diary, _ := diaryOf(t, schedule{rounds: 2, fresh: true}, "", "")
 	want := "open a, a, close a, open b, b, close b, open a, a, close a, open b, b, close b"
 	if got := strings.Join(diary, ", "); got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -84,9 +84,9 @@ func TestAFreshProcessServesOneRound(t *testing.T) {
 
 func TestASubjectThatFailsLeavesTheOthersInTheRace(t *testing.T) {
 	for name, run := range map[string]func() ([]string, report.Measure){
-		"at the start":   func() ([]string, report.Measure) { return diaryOf(t, order{rounds: 3}, "a", "") },
-		"at its work":    func() ([]string, report.Measure) { return diaryOf(t, order{rounds: 3}, "", "a") },
-		"fresh, at work": func() ([]string, report.Measure) { return diaryOf(t, order{rounds: 3, fresh: true}, "", "a") },
+		"at the start":   func() ([]string, report.Measure) { return diaryOf(t, schedule{rounds: 3}, "a", "") },
+		"at its work":    func() ([]string, report.Measure) { return diaryOf(t, schedule{rounds: 3}, "", "a") },
+		"fresh, at work": func() ([]string, report.Measure) { return diaryOf(t, schedule{rounds: 3, fresh: true}, "", "a") },
 	} {
 		diary, m := run()
 		if len(m.Subjects) != 2 || m.Subjects[0].Problem == "" || len(m.Subjects[0].Samples) != 0 || len(m.Subjects[1].Samples) != 3 {
@@ -113,7 +113,7 @@ func TestACancelledRunEndsWithItsCause(t *testing.T) {
 	over := errors.New("over")
 	var diary []string
 	var m report.Measure
-	err := newLab(t).interleave(ctx, order{
+	err := newLab(t).interleave(ctx, schedule{
 		kinds: []way.Kind{kind{"a", &diary, false}}, rounds: 5,
 		do: func(context.Context, turn) error { cancel(over); return errors.New("cut off") },
 	}, &m)

@@ -26,7 +26,7 @@ func firstByte(ctx context.Context, l *Lab) ([]report.Measure, error) {
 			Goals: []report.Goal{{Of: "R", AtMost: 1.10}, {Of: report.Baseline, AtMost: 0.36}},
 		}
 		target := l.target()
-		err = l.interleave(ctx, order{
+		err = l.interleave(ctx, schedule{
 			kinds: l.kinds(true), r: at.r, targets: []way.Target{target}, rounds: at.rounds,
 			warm: func(ctx context.Context, t turn) error { return askTimes(ctx, t.way, target, 3) },
 			do: func(ctx context.Context, t turn) error {
@@ -77,7 +77,7 @@ func firstConnection(ctx context.Context, l *Lab) ([]report.Measure, error) {
 		{"first connection, at once, a new Service by name, R = 40 ms", byName, 0, nil},
 	} {
 		m := report.Measure{Work: first.work, Unit: "ms", Lower: true, Reference: reference, Goals: first.goals}
-		err := l.interleave(ctx, order{
+		err := l.interleave(ctx, schedule{
 			kinds: l.kinds(false), r: near, targets: []way.Target{first.target}, rounds: 5, fresh: true,
 			warm: func(ctx context.Context, _ turn) error { return pause(ctx, first.after) },
 			do: func(ctx context.Context, t turn) error {
@@ -109,7 +109,7 @@ func burst(ctx context.Context, l *Lab, reference report.Reference, target way.T
 		Work: "burst of 32, one session warm, R = 40 ms: p90", Unit: "ms", Lower: true, Reference: reference,
 		Goals: []report.Goal{{Of: "R", AtMost: 2}},
 	}
-	err := l.interleave(ctx, order{
+	err := l.interleave(ctx, schedule{
 		kinds: l.kinds(false), r: near, targets: []way.Target{target}, rounds: 5, fresh: true,
 		warm: func(ctx context.Context, t turn) error { return askTimes(ctx, t.way, target, 1) },
 		do: func(ctx context.Context, t turn) error {

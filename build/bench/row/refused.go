@@ -38,7 +38,7 @@ func refused(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	for i := range closedPorts {
 		targets = append(targets, l.targetByIP(closedPort+i))
 	}
-	err = l.interleave(ctx, order{
+	err = l.interleave(ctx, schedule{
 		kinds: l.kinds(false), r: near, targets: targets, rounds: 2, fresh: true,
 		do: func(ctx context.Context, t turn) error {
 			conns, err := connectAll(ctx, t.way, targets[0], bystanders)

@@ -44,7 +44,7 @@ func shortRequests(ctx context.Context, l *Lab) ([]report.Measure, error) {
 
 func countRequests(ctx context.Context, l *Lab, r time.Duration, m *report.Measure) error {
 	target := l.target()
-	return l.interleave(ctx, order{
+	return l.interleave(ctx, schedule{
 		kinds: l.kinds(true), r: r, targets: []way.Target{target}, rounds: 4,
 		warm: func(ctx context.Context, t turn) error {
 			_, err := requestRate(ctx, t.way, target, requestTime/2)

@@ -33,7 +33,7 @@ func All() []Row {
 		{Number: 8, Title: "a refused port", run: refused},
 		{Number: 9, Title: "half-close", run: halfClose},
 		{Number: 10, Title: "a big cluster", Note: CrowdNote, Streaming: "a real node runs no thousands of Pods", run: crowded},
-		{Number: 11, Title: "refusals and new ports where round trips vary", Streaming: "a real node cannot be made slow", run: honest},
+		{Number: 11, Title: "refusals and new ports where round trips vary", Streaming: "a real node cannot be made slow", run: jitteryLine},
 	}
 }
 

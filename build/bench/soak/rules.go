@@ -13,7 +13,7 @@ import (
 // A record is the result of one connection.
 type record struct {
 	id          uint64
-	stage       *stage
+	deployment  *deployment
 	work        *work
 	begun, over time.Time
 	err         error
@@ -61,25 +61,25 @@ func (r record) end() end {
 	return broken
 }
 
-// during returns the fault of its stage during the connection, if there was one.
-func (r record) during() (trouble, bool) {
-	i := slices.IndexFunc(r.stage.troubles, func(t trouble) bool { return r.begun.Before(t.to) && t.from.Before(r.over) })
+// during returns the fault of its deployment during the connection, if there was one.
+func (r record) during() (fault, bool) {
+	i := slices.IndexFunc(r.deployment.faults, func(t fault) bool { return r.begun.Before(t.to) && t.from.Before(r.over) })
 	if i < 0 {
-		return trouble{}, false
+		return fault{}, false
 	}
-	return r.stage.troubles[i], true
+	return r.deployment.faults[i], true
 }
 
-// broke returns an error if the connection broke a rule. seen is how often the programs received its request.
-func (r record) broke(seen int) error {
+// violation returns an error if the connection broke a rule. seen is how often the programs received its request.
+func (r record) violation(seen int) error {
 	if seen > 1 {
 		return fmt.Errorf("its request was sent %d times", seen)
 	}
 	if r.work.leaves {
 		return nil
 	}
-	_, troubled := r.during()
-	troubled = troubled && r.stage.fails
+	_, duringFault := r.during()
+	duringFault = duringFault && r.deployment.fails
 	var said *way.Refused
 	switch end := r.end(); {
 	case end == well && !r.work.refused && seen == 0:
@@ -87,15 +87,15 @@ func (r record) broke(seen int) error {
 	case end == well, end == late:
 		return nil
 	case end == refused && r.work.refused:
-		if errors.As(r.err, &said) && said.Code == socksRefused || troubled {
+		if errors.As(r.err, &said) && said.Code == socksRefused || duringFault {
 			return nil
 		}
 		return fmt.Errorf("a port on which nothing listens: %w", r.err)
 	case end == refused && seen > 0:
 		return errors.New("it was refused, and its request arrived")
-	case end == broken && troubled:
+	case end == broken && duringFault:
 		return nil
-	case end == shortened && troubled && r.stage.ends:
+	case end == shortened && duringFault && r.deployment.ends:
 		return nil
 	default:
 		return fmt.Errorf("%s: %w", endNames[end], r.err)

@@ -16,14 +16,14 @@ import (
 func TestRulesForbidWhatTheySay(t *testing.T) {
 	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 	at := func(second int) time.Time { return noon.Add(time.Duration(second) * time.Second) }
-	trouble := []trouble{{"trouble", at(10), at(12)}}
-	finishing := &stage{name: "finishing", troubles: trouble}
-	dying := &stage{name: "dying", fails: true, ends: true, troubles: trouble}
-	cut := &stage{name: "cut", fails: true, troubles: trouble}
+	fault := []fault{{"fault", at(10), at(12)}}
+	finishing := &deployment{name: "finishing", faults: fault}
+	dying := &deployment{name: "dying", fails: true, ends: true, faults: fault}
+	cut := &deployment{name: "cut", fails: true, faults: fault}
 	request, shut, leaver := &works[0], &work{refused: true}, &work{leaves: true}
 	reset := fmt.Errorf("read: %w", syscall.ECONNRESET)
 	for name, c := range map[string]struct {
-		stage      *stage
+		deployment *deployment
 		work       *work
 		begun, end int
 		err        error
@@ -36,26 +36,26 @@ func TestRulesForbidWhatTheySay(t *testing.T) {
 		"sent twice by one who left":                {cut, leaver, 11, 12, nil, 2, true},
 		"left":                                      {cut, leaver, 1, 2, nil, 0, false},
 		"broken where Pods finish":                  {finishing, request, 9, 11, reset, 1, true},
-		"broken in trouble":                         {cut, request, 9, 11, reset, 1, false},
-		"broken before trouble":                     {cut, request, 1, 9, reset, 1, true},
-		"broken after trouble":                      {cut, request, 13, 14, reset, 0, true},
-		"lived through trouble":                     {cut, request, 1, 20, reset, 1, false},
+		"broken in fault":                           {cut, request, 9, 11, reset, 1, false},
+		"broken before fault":                       {cut, request, 1, 9, reset, 1, true},
+		"broken after fault":                        {cut, request, 13, 14, reset, 0, true},
+		"lived through fault":                       {cut, request, 1, 20, reset, 1, false},
 		"ended in order by a cut":                   {cut, request, 9, 11, errShort, 1, true},
 		"ended in order by a Pod that dies":         {dying, request, 9, 11, errShort, 1, false},
-		"ended in order without trouble":            {dying, request, 1, 2, errShort, 1, true},
-		"refused in trouble":                        {dying, request, 9, 11, &way.Refused{Code: 4}, 0, true},
+		"ended in order without a fault":            {dying, request, 1, 2, errShort, 1, true},
+		"refused in fault":                          {dying, request, 9, 11, &way.Refused{Code: 4}, 0, true},
 		"garbled":                                   {dying, request, 9, 11, errWrong, 1, true},
 		"stuck":                                     {dying, request, 9, 11, os.ErrDeadlineExceeded, 1, true},
 		"stuck in the dial":                         {dying, request, 1, 1 + int(within/time.Second), errors.New("late"), 0, true},
 		"refused port":                              {finishing, shut, 1, 2, &way.Refused{Code: 5}, 0, false},
 		"refused port with another answer":          {finishing, shut, 1, 2, &way.Refused{Code: 4}, 0, true},
-		"refused port with another, in trouble":     {dying, shut, 10, 11, &way.Refused{Code: 4}, 0, false},
+		"refused port with another, in fault":       {dying, shut, 10, 11, &way.Refused{Code: 4}, 0, false},
 		"refused port that is connected":            {dying, shut, 10, 11, errAccepted, 0, true},
 		"refused port whose refusal comes late":     {finishing, shut, 1, 2, errLate, 0, false},
 		"refused port whose connection broke alone": {cut, shut, 1, 2, reset, 0, true},
 	} {
-		r := record{stage: c.stage, work: c.work, begun: at(c.begun), over: at(c.end), err: c.err}
-		if err := r.broke(c.seen); (err != nil) != c.forbidden {
+		r := record{deployment: c.deployment, work: c.work, begun: at(c.begun), over: at(c.end), err: c.err}
+		if err := r.violation(c.seen); (err != nil) != c.forbidden {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

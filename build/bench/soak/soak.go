@@ -38,7 +38,7 @@ type Config struct {
 // soak is the state of one run.
 type soak struct {
 	Config
-	theatre  *theatre
+	testbed  *testbed
 	programs *programs
 	way      way.Way
 	gauge    *gauge
@@ -54,7 +54,7 @@ const atMost = 600
 
 // Run runs the soak. It returns an error for each broken rule, or if the soak could not be run.
 func Run(ctx context.Context, c Config) (err error) {
-	s := &soak{Config: c, theatre: &theatre{cluster: c.Cluster, stages: stages(c.Pace)}}
+	s := &soak{Config: c, testbed: &testbed{cluster: c.Cluster, deployments: deployments(c.Pace)}}
 	if s.programs, err = listenPrograms(); err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		stopPrograms()
 		err = errors.Join(err, <-served)
 	}()
-	if err := s.theatre.set(ctx, c.Dir, s.programs.address()); err != nil {
+	if err := s.testbed.create(ctx, c.Dir, s.programs.address()); err != nil {
 		return err
 	}
 	socket := filepath.Join(c.Dir, "probe")
@@ -128,24 +128,24 @@ func (s *soak) carriers(ctx context.Context) error {
 // idle reports whether no more sessions are open than may remain.
 func (s *soak) idle(now sample) bool { return !s.Reaped || now.spare == 0 }
 
-// work makes connections for the time span, and longer until every stage has had a fault, and waits for the last
+// work makes connections for the time span, and longer until every deployment has had a fault, and waits for the last
 // connection to end.
-func (s *soak) work(ctx context.Context, span time.Duration, troubled bool) error {
+func (s *soak) work(ctx context.Context, span time.Duration, withFaults bool) error {
 	group, ctx := errgroup.WithContext(ctx)
 	during, stop := context.WithCancel(ctx)
 	defer stop()
-	var spared sync.WaitGroup // the stages that have had no fault yet
-	if troubled {
-		for _, stage := range s.theatre.stages {
-			spared.Add(1)
-			begun := sync.OnceFunc(spared.Done)
-			group.Go(func() error { defer begun(); return s.theatre.vex(ctx, during, stage, begun) })
+	var pending sync.WaitGroup // the deployments that have had no fault yet
+	if withFaults {
+		for _, deployment := range s.testbed.deployments {
+			pending.Add(1)
+			begun := sync.OnceFunc(pending.Done)
+			group.Go(func() error { defer begun(); return s.testbed.injectFaults(ctx, during, deployment, begun) })
 		}
 	}
 	group.Go(func() error {
 		defer stop()
 		err := sleep(ctx, span)
-		spared.Wait()
+		pending.Wait()
 		return err
 	})
 	group.Go(func() error { return s.watch(during) })
@@ -172,11 +172,11 @@ func (s *soak) work(ctx context.Context, span time.Duration, troubled bool) erro
 func (s *soak) connect(ctx context.Context) {
 	r := record{
 		id: s.ids.Add(1), work: drawWork(), begun: time.Now(),
-		stage: s.theatre.stages[rand.IntN(len(s.theatre.stages))],
+		deployment: s.testbed.deployments[rand.IntN(len(s.testbed.deployments))],
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	r.err = r.work.do(ctx, client{id: r.id, way: s.way, open: r.stage.open(), shut: r.stage.shut()})
+	r.err = r.work.do(ctx, client{id: r.id, way: s.way, open: r.deployment.open(), shut: r.deployment.shut()})
 	r.over = time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,24 +210,24 @@ func (s *soak) judge(ctx context.Context, before, after sample) error {
 	wrong := 0
 	counts := map[string]int{}
 	for _, r := range s.made {
-		counts[fmt.Sprintf("%-10s %-18s %s", r.stage.name, r.work.name, endNames[r.end()])]++
-		err := r.broke(s.programs.times(r.id))
+		counts[fmt.Sprintf("%-10s %-18s %s", r.deployment.name, r.work.name, endNames[r.end()])]++
+		err := r.violation(s.programs.times(r.id))
 		if err == nil {
 			continue
 		}
 		if wrong++; wrong <= shown {
-			near := "no trouble"
+			near := "no fault"
 			if t, ok := r.during(); ok {
 				near = t.what
 			}
-			errs = append(errs, fmt.Errorf("connection %d (%s, %s, at %s for %s, %s): %w", r.id, r.work.name, r.stage.name,
+			errs = append(errs, fmt.Errorf("connection %d (%s, %s, at %s for %s, %s): %w", r.id, r.work.name, r.deployment.name,
 				r.begun.Format("15:04:05.000"), r.over.Sub(r.begun).Round(time.Millisecond), near, err))
 		}
 	}
-	s.tell(counts)
-	for _, stage := range s.theatre.stages {
-		if len(stage.troubles) == 0 {
-			errs = append(errs, fmt.Errorf("there was no fault for %s", stage.name))
+	s.printSummary(counts)
+	for _, deployment := range s.testbed.deployments {
+		if len(deployment.faults) == 0 {
+			errs = append(errs, fmt.Errorf("there was no fault for %s", deployment.name))
 		}
 	}
 	if wrong > shown {
@@ -243,11 +243,11 @@ func (s *soak) judge(ctx context.Context, before, after sample) error {
 	return errors.Join(append(errs, s.raced())...)
 }
 
-// tell prints how many connections ended in which way.
-func (s *soak) tell(counts map[string]int) {
-	for _, stage := range s.theatre.stages {
+// printSummary prints how many connections ended in which way.
+func (s *soak) printSummary(counts map[string]int) {
+	for _, deployment := range s.testbed.deployments {
 		for i := range works {
-			of := fmt.Sprintf("%-10s %-18s", stage.name, works[i].name)
+			of := fmt.Sprintf("%-10s %-18s", deployment.name, works[i].name)
 			line := of
 			for _, end := range endNames {
 				if n := counts[of+" "+end]; n > 0 {
@@ -256,7 +256,7 @@ func (s *soak) tell(counts map[string]int) {
 			}
 			s.Say("%s", line)
 		}
-		s.Say("%-10s %d troubles", stage.name, len(stage.troubles))
+		s.Say("%-10s %d faults", deployment.name, len(deployment.faults))
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// A stage is a Deployment with its Service, and the faults that are injected into its Pods.
-type stage struct {
+// A deployment is a Deployment with its Service, and the faults that are injected into its Pods.
+type deployment struct {
 	name string
 	// grace is the Pods' grace period in seconds; with finishes their programs stop immediately when they are deleted,
 	// and finish open connections within it.
@@ -22,10 +22,10 @@ type stage struct {
 	// With fails a connection may fail during a fault; with ends it may then also end in order, since a program that
 	// dies closes its connections as one that has finished.
 	fails, ends bool
-	trouble     func(ctx context.Context, t *theatre, s *stage, pod string) (trouble, error)
+	fault       func(ctx context.Context, t *testbed, s *deployment, pod string) (fault, error)
 	every       time.Duration // from the end of one fault to the next
 
-	troubles []trouble
+	faults []fault
 }
 
 const (
@@ -34,17 +34,17 @@ const (
 	closed    = 9 // a port of the Pods on which nothing listens
 )
 
-func stages(pace time.Duration) []*stage {
-	return []*stage{
-		{name: "finishing", grace: 60, finishes: true, trouble: deletePod, every: pace},
-		{name: "dying", fails: true, ends: true, trouble: deletePod, every: 2 * pace},
-		{name: "cut", grace: 1, fails: true, trouble: cut, every: pace},
-		{name: "silent", grace: 1, fails: true, trouble: silence, every: 2 * pace},
+func deployments(pace time.Duration) []*deployment {
+	return []*deployment{
+		{name: "finishing", grace: 60, finishes: true, fault: deletePod, every: pace},
+		{name: "dying", fails: true, ends: true, fault: deletePod, every: 2 * pace},
+		{name: "cut", grace: 1, fails: true, fault: cut, every: pace},
+		{name: "silent", grace: 1, fails: true, fault: silence, every: 2 * pace},
 	}
 }
 
-func (s *stage) open() string { return s.name + "." + namespace + ":80" }
-func (s *stage) shut() string { return s.name + "." + namespace + ":81" }
+func (s *deployment) open() string { return s.name + "." + namespace + ":80" }
+func (s *deployment) shut() string { return s.name + "." + namespace + ":81" }
 
 // manifest is a Deployment whose Pods connect their port to the programs, with a Service on whose second port nothing
 // listens.
@@ -75,7 +75,7 @@ spec:
 ---
 `
 
-func (s *stage) manifest(programs string) string {
+func (s *deployment) manifest(programs string) string {
 	annotation := ""
 	if s.finishes {
 		annotation = `, fairlead.test/stop-after: "0s"`
@@ -83,31 +83,31 @@ func (s *stage) manifest(programs string) string {
 	return fmt.Sprintf(manifest, s.name, namespace, replicas, programs, annotation, s.grace, closed)
 }
 
-// A theatre is the cluster with all stages.
-type theatre struct {
-	cluster *clustertest.Cluster
-	stages  []*stage
+// A testbed is the cluster with all deployments.
+type testbed struct {
+	cluster     *clustertest.Cluster
+	deployments []*deployment
 }
 
 const setWithin = time.Minute
 
-// set creates the stages and waits until all their Pods are ready.
-func (t *theatre) set(ctx context.Context, dir, programs string) error {
+// create creates the deployments and waits until all their Pods are ready.
+func (t *testbed) create(ctx context.Context, dir, programs string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, setWithin, fmt.Errorf("the Pods are not ready after %s", setWithin))
 	defer cancel()
 	var all strings.Builder
-	for _, s := range t.stages {
+	for _, s := range t.deployments {
 		all.WriteString(s.manifest(programs))
 	}
-	file := filepath.Join(dir, "stages.yaml")
+	file := filepath.Join(dir, "deployments.yaml")
 	if err := os.WriteFile(file, []byte(all.String()), 0o600); err != nil {
 		return err
 	}
 	if _, err := t.cluster.Kubectl(ctx, "apply", "--filename", file); err != nil {
 		return err
 	}
-	for _, s := range t.stages {
-		if _, err := t.whole(ctx, s); err != nil {
+	for _, s := range t.deployments {
+		if _, err := t.waitReady(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -115,15 +115,15 @@ func (t *theatre) set(ctx context.Context, dir, programs string) error {
 }
 
 // ready returns the names of the ready Pods of the Service.
-func (t *theatre) ready(ctx context.Context, s *stage) ([]string, error) {
+func (t *testbed) ready(ctx context.Context, s *deployment) ([]string, error) {
 	text, err := t.cluster.Kubectl(ctx, "--namespace", namespace, "get", "endpointslices", "--selector", "kubernetes.io/service-name="+s.name,
 		"--output", `jsonpath={range .items[0].endpoints[?(@.conditions.ready==true)]}{.targetRef.name}{" "}{end}`)
 	return strings.Fields(string(text)), err
 }
 
-// whole waits until all replicas are ready, so that more than one remains when a fault hits a Pod, and returns their
+// waitReady waits until all replicas are ready, so that more than one remains when a fault hits a Pod, and returns their
 // names.
-func (t *theatre) whole(ctx context.Context, s *stage) ([]string, error) {
+func (t *testbed) waitReady(ctx context.Context, s *deployment) ([]string, error) {
 	for {
 		pods, err := t.ready(ctx, s)
 		if err == nil && len(pods) == replicas {
