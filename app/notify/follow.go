@@ -51,7 +51,7 @@ func (n *Notifier) compare(was, is session.State) {
 	case is.Phase == session.On && is.Reason == "" && !is.Unknown:
 		n.Back(is.Name)
 	case is.Phase == session.Starting:
-		n.again(is.Name)
+		n.restart(is.Name)
 	case is.Phase == session.Off:
 		n.forget(is.Name)
 	}
@@ -66,7 +66,7 @@ func (n *Notifier) forget(context string) {
 }
 
 // again has what fails after a click on what has failed before told at once, too. That it works then is still news.
-func (n *Notifier) again(context string) {
+func (n *Notifier) restart(context string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.end(context)

@@ -102,9 +102,9 @@ type episode struct {
 	command         string // that logs in
 	rest            bool   // stands for the targets beyond Config.Targets; target is the latest of them
 	last            explain.Explanation
-	repeats         int // failures that were not told yet, the first one not counted
-	told            bool
-	due             time.Time // when it may be told, or ends
+	repeats         int // failures that were not shown yet, the first one not counted
+	shown           bool
+	due             time.Time // when it may be shown, or ends
 }
 
 // New makes a Notifier that is silent until Run.
@@ -133,13 +133,13 @@ func New(c Config) *Notifier {
 // the quiet time for the same cause is counted and told when that time is over. Where the cause is what is wrong with the
 // context as a whole, and was told as that, it is counted there.
 func (n *Notifier) Failure(context, target string, e explain.Explanation) {
-	n.tell(episode{kind: Dials, context: context, target: target, last: e})
+	n.report(episode{kind: Dials, context: context, target: target, last: e})
 }
 
 // Trouble says that something is wrong with a context as a whole. command is what logs in, for Logins, and may be empty.
 // All that is told of one context as a whole stands in one notification, the last one.
 func (n *Notifier) Trouble(kind Kind, context string, e explain.Explanation, command string) {
-	n.tell(episode{kind: kind, context: context, last: e, command: command})
+	n.report(episode{kind: kind, context: context, last: e, command: command})
 }
 
 // Back says that a context is well again. It is told only if the last that was told of the context is something else.
@@ -155,7 +155,7 @@ func (n *Notifier) Back(context string) {
 func (n *Notifier) drop(context string) (told bool) {
 	for _, ep := range n.episodes {
 		if ep.context == context && ep.kind != Dials {
-			ep.repeats, ep.told = 0, true
+			ep.repeats, ep.shown = 0, true
 		}
 	}
 	told = n.failing[context] != nil
@@ -163,7 +163,7 @@ func (n *Notifier) drop(context string) (told bool) {
 	return told
 }
 
-func (n *Notifier) tell(failure episode) {
+func (n *Notifier) report(failure episode) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if whole := n.whole(failure); whole != nil {
@@ -180,7 +180,7 @@ func (n *Notifier) tell(failure episode) {
 	failure.rest = failure.kind == Dials && n.full(failure.context)
 	failure.due = time.Now()
 	n.episodes = append(n.episodes, &failure)
-	n.poke()
+	n.signal()
 }
 
 // whole is what is told of the failure's context as a whole, if it has the same cause.
@@ -189,7 +189,7 @@ func (n *Notifier) whole(failure episode) *episode {
 		if ep == nil || ep.kind == Dials || ep.context != failure.context || ep.last.Title != failure.last.Title {
 			continue
 		}
-		if !ep.told || ep == n.failing[ep.context] { // else it is over
+		if !ep.shown || ep == n.failing[ep.context] { // else it is over
 			return ep
 		}
 	}
@@ -241,10 +241,10 @@ func (n *Notifier) put(m Notification) {
 	if len(n.messages) > maxMessages {
 		n.messages = slices.Delete(n.messages, 0, 1)
 	}
-	n.poke()
+	n.signal()
 }
 
-func (n *Notifier) poke() {
+func (n *Notifier) signal() {
 	select {
 	case n.wake <- struct{}{}:
 	default:
@@ -284,7 +284,7 @@ func (n *Notifier) take(now time.Time) (due Notification, wait time.Duration, ok
 		return due, 0, true
 	}
 	n.episodes = slices.DeleteFunc(n.episodes, func(ep *episode) bool {
-		return ep.told && ep.repeats == 0 && !ep.due.After(now)
+		return ep.shown && ep.repeats == 0 && !ep.due.After(now)
 	})
 	wait = n.quiet
 	for _, ep := range n.episodes {
@@ -296,7 +296,7 @@ func (n *Notifier) take(now time.Time) (due Notification, wait time.Duration, ok
 		if ep.kind != Dials {
 			n.failing[ep.context] = ep
 		}
-		ep.told, ep.repeats, ep.due = true, 0, now.Add(n.quiet)
+		ep.shown, ep.repeats, ep.due = true, 0, now.Add(n.quiet)
 		return due, 0, true
 	}
 	return Notification{}, wait, false

@@ -228,11 +228,11 @@ func TestABrokenDesktopIsLoggedOncePerOutage(t *testing.T) {
 		if s.attempts() != 4 || strings.Count(log.String(), "no bus") != 1 {
 			t.Errorf("%d tries, log:\n%s", s.attempts(), log)
 		}
-		s.mend(nil)
+		s.repair(nil)
 		n.Say("Copied", "socks5h://127.0.0.1:1080")
 		synctest.Wait()
 		expect(t, s, "[Copied] socks5h://127.0.0.1:1080\n")
-		s.mend(errors.New("no bus"))
+		s.repair(errors.New("no bus"))
 		n.Say("Copied", "again")
 		n.Say("Copied", "and again")
 		synctest.Wait()
@@ -248,7 +248,7 @@ func (s *screen) attempts() int {
 	return s.tries
 }
 
-func (s *screen) mend(err error) {
+func (s *screen) repair(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.broken = err

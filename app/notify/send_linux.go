@@ -52,7 +52,7 @@ func (d *desktop) Send(ctx context.Context, n Notification) error {
 	conn := d.conn
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	d.meet()
+	d.identify()
 	id, err := freedesktop.SendNotification(conn, freedesktop.Notification{
 		AppName:       "Fairlead",
 		ReplacesID:    d.ids[n.Key],
@@ -113,7 +113,7 @@ func (d *desktop) connect(ctx context.Context) error {
 	}
 	d.listening.Wait() // the one before has ended with its connection
 	d.conn = conn
-	d.serves("")
+	d.setOwner("")
 	d.listen(conn)
 	return nil
 }
@@ -145,24 +145,24 @@ func (d *desktop) listen(conn *dbus.Conn) {
 
 // meet asks who shows the notifications. A service that was restarted counts its ids anew: an id of the old one may be
 // another program's notification by now.
-func (d *desktop) meet() {
+func (d *desktop) identify() {
 	var owner string
 	err := d.conn.BusObject().Call("org.freedesktop.DBus.GetNameOwner", 0, notifications).Store(&owner)
 	if err != nil {
 		owner = "" // nobody yet: the bus may start one when it is called
 	}
-	if !d.serves(owner) && owner != "" {
+	if !d.setOwner(owner) && owner != "" {
 		return
 	}
 	d.can, _ = freedesktop.GetCapabilities(d.conn) // one that does not answer shows nothing either, as Send finds out
 	if owner == "" {
 		_ = d.conn.BusObject().Call("org.freedesktop.DBus.GetNameOwner", 0, notifications).Store(&owner)
-		d.serves(owner)
+		d.setOwner(owner)
 	}
 }
 
 // serves notes who shows the notifications now, and reports whether that is somebody else, whose ids are others.
-func (d *desktop) serves(owner string) (changed bool) {
+func (d *desktop) setOwner(owner string) (changed bool) {
 	d.mutex.Lock()
 	changed = owner != d.owner
 	d.owner = owner
