@@ -6,42 +6,42 @@ import (
 	"fairlead/app/session"
 )
 
-// A Click is what a click on an item asks for, as data. The zero Click asks for nothing.
+// A Click is the request that a click on an item makes, as data. The zero Click makes none.
 type Click struct {
 	Action   Action `json:"action"`
-	Context  string `json:"context,omitempty"`  // whom it is about; empty: the program as a whole
-	Argument string `json:"argument,omitempty"` // what the action says it is
+	Context  string `json:"context,omitempty"`  // the context it is about; empty for the program
+	Argument string `json:"argument,omitempty"` // as the Action says
 }
 
 // An Action is the kind of a click.
 type Action string
 
-// The actions about one context. Start, Toggle and Stop are session.Set with Confirmed, session.Toggle, and session.Set.
+// Actions on one context. Start, Toggle and Stop are session.Set with Confirmed, session.Toggle, and session.Set.
 const (
 	Toggle           Action = "toggle"
-	Start            Action = "start" // of production, after it was asked
+	Start            Action = "start" // a production context, after a confirmation
 	Stop             Action = "stop"
 	CopySOCKS5       Action = "copy-socks5"
 	CopyHTTP         Action = "copy-http"
-	CopyTLS          Action = "copy-tls" // the https URL of a proxy that takes TLS alone
+	CopyTLS          Action = "copy-tls" // the https URL of a proxy that accepts only TLS
 	CopyPAC          Action = "copy-pac"
 	CopySnippet      Action = "copy-snippet"      // Argument: the ID of a Choice in Extras.Snippets
 	CopyService      Action = "copy-service"      // Argument: the text to copy
 	CopyLogin        Action = "copy-login"        // Argument: the command that logs in
 	OpenBrowser      Action = "open-browser"      // Argument: the ID of a Choice in Extras.Browsers
 	OpenService      Action = "open-service"      // Argument: the URL, for the first of Extras.Browsers
-	LoadServices     Action = "load-services"     // and namespaces
+	LoadServices     Action = "load-services"     // Services and namespaces
 	SetNamespace     Action = "set-namespace"     // Argument: the namespace
 	SetOutside       Action = "set-outside"       // Argument: direct or refuse
 	SetProduction    Action = "set-production"    // Argument: true or false
 	SetPassword      Action = "set-password"      // Argument: true or false
-	SetAutoOff       Action = "set-auto-off"      // Argument: a time.Duration's text; 0s for never
-	CloseConnections Action = "close-connections" // those that are open now
-	LogIn            Action = "log-in"            // forget the credentials, and ask for them again
+	SetAutoOff       Action = "set-auto-off"      // Argument: a time.Duration as text; 0s for never
+	CloseConnections Action = "close-connections" // all that are open now
+	LogIn            Action = "log-in"            // discard the credentials, and fetch new ones
 	OpenLog          Action = "open-log"
 )
 
-// The actions about the program.
+// Actions on the program.
 const (
 	StopAll       Action = "stop-all"
 	SetAutostart  Action = "set-autostart"   // Argument: true or false
@@ -49,11 +49,11 @@ const (
 	OpenSettings  Action = "open-settings"   // the settings file
 	OpenLogFolder Action = "open-log-folder" //
 	CopyVersion   Action = "copy-version"    // Argument: the text to copy
-	Quit          Action = "quit"            // the tray does it itself
+	Quit          Action = "quit"            // handled by the tray
 )
 
-// Find returns the item with this ID as it stands in the menu, if it can be clicked there: some desktops deliver clicks to items that
-// are disabled or hidden by now.
+// Find returns the item with this ID if it can be clicked. Some desktops deliver clicks on items that are disabled or
+// hidden by then.
 func Find(items []Item, id string) (Item, bool) {
 	for _, item := range items {
 		if item.Hidden || item.Disabled {
@@ -69,7 +69,7 @@ func Find(items []Item, id string) (Item, bool) {
 	return Item{}, false
 }
 
-// Failure is the title of what is said when a click on an item came to nothing.
+// Failure returns the title of the notification that a click on an item failed.
 func Failure(item Item) string {
 	switch item.Click.Action {
 	case CopySOCKS5, CopyHTTP, CopyTLS, CopyPAC, CopySnippet, CopyService, CopyLogin, CopyVersion:
@@ -80,8 +80,8 @@ func Failure(item Item) string {
 	return "Not done: " + oneLine(item.Title)
 }
 
-// URL is the address of a context's proxy as programs of this machine set it, without a password: for SOCKS5 with names left to the
-// proxy, or for HTTPS where it takes TLS alone. It is empty while there is none.
+// URL returns the address of a context's proxy for programs of this machine, without a password: for SOCKS5 with names
+// resolved by the proxy, or for HTTPS if it accepts only TLS. It is empty while there is no address.
 func URL(c session.State) string {
 	if c.TLS {
 		return proxyURL("https", c)

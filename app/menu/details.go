@@ -6,7 +6,7 @@ import (
 	"fairlead/app/session"
 )
 
-// details is the line below the row of a running context, with what there is to do with it.
+// details returns the line below the row of a running context, with the actions on it.
 func details(c session.State, x Extras) Item {
 	title := indent + shortName(c.Name) + ": copy, open, more"
 	if !c.Phase.Listening() {
@@ -14,7 +14,7 @@ func details(c session.State, x Extras) Item {
 	}
 	extra := x.Contexts[c.Name]
 	if c.TLS {
-		x.Browsers = nil // whose window would have no certificate to show
+		x.Browsers = nil // its window would have no client certificate
 	}
 	var items []Item
 	items = append(items, copies(c, x, extra)...)
@@ -75,7 +75,7 @@ func browsers(c session.State, x Extras) []Item {
 	return []Item{submenu("browsers/"+c.Name, "Open browser in this cluster", items)}
 }
 
-// The routes of hosts outside the cluster, as session.State.Outside has them.
+// The routes of hosts outside the cluster, as in session.State.Outside.
 const (
 	direct = "direct"
 	refuse = "refuse"
@@ -88,7 +88,7 @@ func other(outside string) string {
 	return refuse
 }
 
-// word is a truth as Click.Argument has it.
+// word returns a bool in the form of Click.Argument.
 func word(is bool) string {
 	if is {
 		return "true"
@@ -96,7 +96,7 @@ func word(is bool) string {
 	return "false"
 }
 
-// autoOff offers times after which a context turns itself off, counted from the click.
+// autoOff offers durations after which a context turns itself off, counted from the click.
 func autoOff(c session.State) Item {
 	title := "Turn itself off"
 	if !c.OffAt.IsZero() {

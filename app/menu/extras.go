@@ -1,29 +1,29 @@
 package menu
 
-// Extras are what the menu says beyond the model's snapshot. What is left out has no line in the menu.
+// Extras are what the menu shows beyond the model's snapshot. Fields that are empty have no line in the menu.
 type Extras struct {
-	Contexts      map[string]Extra // by the context's name
-	Snippets      []Choice         // what there is to "Copy for"
-	TLSSnippets   []Choice         // those for a proxy that wants a certificate
-	Browsers      []Choice         // those found on this machine, the preferred one first
+	Contexts      map[string]Extra // by context name
+	Snippets      []Choice         // the choices of "Copy for"
+	TLSSnippets   []Choice         // the choices for a proxy that requires a certificate
+	Browsers      []Choice         // the browsers found, the preferred one first
 	Notifications []Switch         // the kinds of notifications
-	Autostart     *bool            // whether Fairlead starts at login; nil: unknown here
-	Settings      bool             // there is a settings file to open, or one can be written
+	Autostart     *bool            // whether Fairlead starts at login; nil if unknown
+	Settings      bool             // whether there is a settings file to open, or one can be written
 	Version       string           // of Fairlead, with its name: "Fairlead v1.2"
-	Lines         int              // how many the menu has room for, without those of submenus; 0: any number
+	Lines         int              // how many the menu has room for, without submenus; 0 for any number
 }
 
-// Extra is what the menu says of one context beyond its session.State.
+// Extra is what the menu shows of one context beyond its session.State.
 type Extra struct {
-	PAC         bool      // the proxy hands out a PAC file
-	Connections int       // open now; for the tooltip alone, for a menu that changes all the time closes under the pointer
-	Namespaces  []string  // those known, sorted; nil: not asked for yet
-	Services    []Service // sorted by namespace and name; nil: not asked for yet
-	Loading     bool      // they are being asked for
-	LoadFailed  string    // why they could not be had, in one sentence
+	PAC         bool      // the proxy serves a PAC file
+	Connections int       // open now; shown only in the tooltip, because a menu that changes often closes under the pointer
+	Namespaces  []string  // sorted; nil if not loaded yet
+	Services    []Service // sorted by namespace and name; nil if not loaded yet
+	Loading     bool      // they are being loaded
+	LoadFailed  string    // why they could not be loaded, in one sentence
 }
 
-// A Choice is one of several things that a menu offers, by a name of the program's own and one for people.
+// A Choice is one of several things that a menu offers, with an ID for the program and a title for people.
 type Choice struct{ ID, Title string }
 
 // A Switch is a Choice that is on or off.

@@ -6,7 +6,7 @@ import (
 	"fairlead/app/session"
 )
 
-// foot is all below the contexts.
+// foot returns everything below the contexts.
 func foot(s session.Snapshot, x Extras) []Item {
 	items := []Item{separator("below contexts")}
 	if latest, ok := latest(s); ok {
@@ -28,7 +28,7 @@ func foot(s session.Snapshot, x Extras) []Item {
 	return append(items, button("Quit", Click{Action: Quit}))
 }
 
-// latest is the context that came to listen last, of those that are well if there are any.
+// latest returns the context that began to listen last, preferring those without trouble.
 func latest(s session.Snapshot) (session.State, bool) {
 	var found session.State
 	for _, c := range s.Contexts {

@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	maxFlat   = 14  // contexts that stand in the menu one below the other
-	maxRecent = 5   // contexts that are off and stand above the groups, because they were used of late
+	maxFlat   = 14  // contexts in the menu without groups
+	maxRecent = 5   // recently used contexts, above the groups
 	maxGroup  = 25  // lines of a submenu
-	maxListed = 500 // contexts in the menu: panels read all of it, submenus included, and become slow
+	maxListed = 500 // contexts in the menu; panels read all of it, including submenus, and become slow
 )
 
-// listed are the contexts that the menu has, and how many it leaves out. Those that are on, and those used of late, are
-// always among them.
+// listed returns the contexts that the menu shows, and how many it leaves out. It never leaves out those that are on or
+// were used recently.
 func listed(all []session.State) (some []session.State, more int) {
 	if len(all) <= maxListed {
 		return all, 0
@@ -45,8 +45,8 @@ func listed(all []session.State) (some []session.State, more int) {
 	return some, len(all) - len(some)
 }
 
-// contexts are the lines of all contexts. A few stand as in the kubeconfig. Of many, those that are on or were on of late stand so, and
-// the rest in submenus: by file, and by what their names begin with.
+// contexts returns the lines of all contexts. A few are shown in the kubeconfig's order. Of many, those that are on or
+// recently used are shown that way, and the rest in submenus: by file, and by the beginnings of their names.
 func contexts(all []session.State, x Extras) []Item {
 	var items []Item
 	show := func(c session.State) { items = append(items, rows(c, x)...) }
@@ -78,7 +78,7 @@ func contexts(all []session.State, x Extras) []Item {
 	return items
 }
 
-// recent are the names of those that are off and were on last, the latest first.
+// recent returns the names of the contexts that are off and were on last, the latest first.
 func recent(all []session.State) []string {
 	var used []session.State
 	for _, c := range all {
@@ -98,7 +98,7 @@ func recent(all []session.State) []string {
 type group struct {
 	id, title string
 	contexts  []session.State
-	groups    []group // instead of contexts
+	groups    []group // if set, shown instead of contexts
 }
 
 func (g group) item(x Extras) Item {
@@ -124,7 +124,7 @@ func (g group) size() int {
 	return size
 }
 
-// byFile makes a group for each file, when there are several.
+// byFile returns a group for each file, if there are several.
 func byFile(all []session.State) []group {
 	var files []string
 	by := map[string][]session.State{}
@@ -149,7 +149,7 @@ func byFile(all []session.State) []group {
 	return groups
 }
 
-// shortFile is as much of a path's end as tells it from the others.
+// shortFile returns as much of a path's end as distinguishes it from the others.
 func shortFile(file string, files []string) string {
 	if file == "" {
 		return "(no file)"
@@ -169,7 +169,7 @@ func shortFile(file string, files []string) string {
 	}
 }
 
-// byName makes groups of those whose names begin alike, up to a mark such as a dash. What is alone is put together by the alphabet.
+// byName groups contexts whose names have the same first word. Those that are alone are grouped alphabetically.
 func byName(id string, all []session.State) []group {
 	common := commonWords(all)
 	var heads []string
@@ -184,7 +184,7 @@ func byName(id string, all []session.State) []group {
 	var groups []group
 	var alone []session.State
 	for _, head := range heads {
-		if len(by[head]) < 2 || head == "" { // names of a single word have no beginning in common
+		if len(by[head]) < 2 || head == "" { // names of a single word share no beginning
 			alone = append(alone, by[head]...)
 			continue
 		}
@@ -194,7 +194,7 @@ func byName(id string, all []session.State) []group {
 	return append(groups, pages(id, "Others", alone)...)
 }
 
-// pages makes one group, or several when it would be too long.
+// pages returns one group, or several if it would be too long.
 func pages(id, title string, all []session.State) []group {
 	if len(all) == 0 {
 		return nil
@@ -212,10 +212,10 @@ func pages(id, title string, all []session.State) []group {
 
 func counted(title string, size int) string { return fmt.Sprintf("%s  (%d)", title, size) }
 
-// marks end a word of a name.
+// marks are the characters that end a word of a name.
 const marks = "-_./:@ "
 
-// firstWord is the beginning of a name up to its first mark, with it; empty where there is none.
+// firstWord returns the beginning of a name up to and including its first mark, or "".
 func firstWord(name string) string {
 	if at := strings.IndexAny(name, marks); at >= 0 {
 		return name[:at+1]
@@ -223,7 +223,7 @@ func firstWord(name string) string {
 	return ""
 }
 
-// commonWords is the beginning that all names share, up to a mark.
+// commonWords returns the beginning that all names share, up to a mark.
 func commonWords(all []session.State) string {
 	if len(all) == 0 {
 		return ""

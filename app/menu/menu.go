@@ -1,8 +1,9 @@
-// Package menu is the view as data: what the tray's menu, icon and tooltip say about a Snapshot of the model.
+// Package menu is the view as data: what the tray's menu, icon and tooltip show of a Snapshot of the model.
 //
-// It is pure: no clock, no desktop, no state. Drawing is the tray's, and so are a desktop's own rules for labels. row.go is the line of
-// one context, details.go the submenu of one that runs, services.go what is in its cluster, groups.go how many contexts are made few,
-// room.go how they are made to fit on a low screen, foot.go all below them, and click.go what a click asks for.
+// It is pure: it has no clock, no desktop and no state. The tray draws it and knows the desktops' own rules for labels.
+// row.go makes the line of one context, details.go the submenu of a running one, services.go the list of what is in its
+// cluster, groups.go reduces many contexts, room.go fits them on a low screen, foot.go makes everything below them, and
+// click.go defines what a click requests.
 package menu
 
 import (
@@ -14,19 +15,19 @@ import (
 
 // An Item is one line of the menu.
 type Item struct {
-	ID        string `json:"id"` // stable across snapshots, and one line's alone
+	ID        string `json:"id"` // unique, and stable across snapshots
 	Title     string `json:"title,omitempty"`
 	Tooltip   string `json:"tooltip,omitempty"`
 	Checkable bool   `json:"checkable,omitempty"`
 	Checked   bool   `json:"checked,omitempty"`
 	Disabled  bool   `json:"disabled,omitempty"`
-	// Hidden items have their place but are not shown. With them, switching a context on or off leaves the menu's shape as it is, and
-	// a desktop can patch it in place: one that is open grows, and does not collapse.
+	// Hidden items keep their place but are not shown. They keep the menu's shape when a context is switched on or off,
+	// so that a desktop can patch it in place, and an open menu does not collapse.
 	Hidden    bool   `json:"hidden,omitempty"`
-	Submenu   bool   `json:"submenu,omitempty"` // it has a submenu when it is shown
+	Submenu   bool   `json:"submenu,omitempty"` // it has a submenu while it is shown
 	Separator bool   `json:"separator,omitempty"`
-	Click     Click  `json:"click,omitzero"`  // what a click asks for; zero for what only says something
-	Items     []Item `json:"items,omitempty"` // the submenu; an item that has one cannot be clicked itself
+	Click     Click  `json:"click,omitzero"`  // zero if the item cannot be clicked
+	Items     []Item `json:"items,omitempty"` // the submenu; an item with a submenu cannot be clicked
 }
 
 // Build returns the whole menu, from top to bottom.
@@ -74,37 +75,37 @@ func problems(sentences []string) []Item {
 	}
 	return items
 }
-
-// line is an item that only says something.
+// line returns an item that only shows text.
 func line(id, title string) Item { return Item{ID: id, Title: title, Disabled: true} }
 
-// button is an item to click. Its ID is made of what it asks for.
+// button returns an item to click, with an ID made from its click.
 func button(title string, click Click) Item {
 	return Item{ID: id(click), Title: title, Click: click}
 }
 
-// check is a button with a mark.
+// check returns a button with a check mark.
 func check(title string, on bool, click Click) Item {
 	item := button(title, click)
 	item.Checkable, item.Checked = true, on
 	return item
 }
 
-// toggle is a check whose click turns it around, and whose ID stays when it does: name tells it from others of its action and context.
+// toggle returns a check whose click inverts it. Its ID does not depend on its state; name distinguishes it from others
+// with the same action and context.
 func toggle(title string, on bool, click Click, name string) Item {
 	item := check(title, on, click)
 	item.ID = fmt.Sprintf("%s/%d/%s/%s", click.Action, len(name), name, click.Context)
 	return item
 }
 
-// submenu is an item that opens others. Without any it only says its title.
+// submenu returns an item that opens others. Without any it only shows its title.
 func submenu(id, title string, items []Item) Item {
 	return Item{ID: id, Title: title, Items: items, Disabled: len(items) == 0}
 }
 
 func separator(where string) Item { return Item{ID: "separator/" + where, Separator: true} }
 
-// id makes an ID of a click. The context stands last, for it may contain anything.
+// id returns an ID for a click. The context is last, because it may contain anything.
 func id(c Click) string {
 	if c.Context == "" && c.Argument == "" {
 		return string(c.Action)

@@ -41,13 +41,13 @@ func TestMenusAreAsTheGoldenFilesSay(t *testing.T) {
 				for line < min(len(gotLines), len(wantLines))-1 && gotLines[line] == wantLines[line] {
 					line++
 				}
-				t.Errorf("%s:%d: the menu differs (go test -update writes it anew):\n%s\nand should be\n%s", path, line+1, gotLines[line], wantLines[line])
+				t.Errorf("%s:%d: the menu differs (go test -update writes it again):\n%s\nand should be\n%s", path, line+1, gotLines[line], wantLines[line])
 			}
 		})
 	}
 }
 
-// text draws a menu as one can read it, without what is hidden.
+// text draws a menu as readable lines, without hidden items.
 func text(items []Item, margin string) string {
 	var b strings.Builder
 	for _, item := range items {
@@ -69,13 +69,13 @@ func text(items []Item, margin string) string {
 		if item.Checkable && item.Disabled {
 			mark = "[.] "
 		}
-		fmt.Fprintf(&b, "%s%s%s%s\n%s", margin, mark, item.Title, asks(item), text(item.Items, margin+"          "))
+		fmt.Fprintf(&b, "%s%s%s%s\n%s", margin, mark, item.Title, clickText(item), text(item.Items, margin+"          "))
 	}
 	return b.String()
 }
 
-// asks is what a click on an item asks for, as the golden files have it.
-func asks(item Item) string {
+// clickText returns a click in the form of the golden files.
+func clickText(item Item) string {
 	if item.Click == (Click{}) {
 		return ""
 	}
@@ -106,7 +106,7 @@ func TestEveryTextIsOneValidLineOfBoundedLength(t *testing.T) {
 	}
 }
 
-// A name is shown as it is as long as it leaves the rest of its line alone.
+// A name is shown unchanged as long as the rest of its line stays intact.
 func TestNamesAreShownAsTheyAre(t *testing.T) {
 	for name, want := range map[string]string{
 		"\U0001f469\u200d\U0001f467 family": "\U0001f469\u200d\U0001f467 family",

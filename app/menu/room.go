@@ -6,10 +6,11 @@ import (
 	"fairlead/app/session"
 )
 
-// minRoom is how many lines contexts get on the lowest screen.
+// minRoom is the number of lines for contexts on the lowest screen.
 const minRoom = 4
 
-// lines is how many lines are shown, submenus closed. Separators are thin, and few.
+// lines returns how many lines are shown while submenus are closed. Separators do not count, because they are thin and
+// few.
 func lines(items []Item) int {
 	count := 0
 	for _, item := range items {
@@ -20,16 +21,16 @@ func lines(items []Item) int {
 	return count
 }
 
-// contextsIn are the lines of all contexts in as many lines as there is room for; 0 is any number. Where there are too many, those
-// that are on keep a line each as far as they can, and what there is to do with them goes into one submenu; those that are off and were
-// not on of late go into another.
+// contextsIn returns the lines of all contexts in at most room lines; 0 means any number. If there are too many, those
+// that are on keep a line each as far as possible, and their actions are moved into one submenu; those that are off and
+// were not used recently are moved into another.
 func contextsIn(room int, all []session.State, x Extras) []Item {
 	items := contexts(all, x)
 	if room == 0 || lines(items) <= room {
 		return items
 	}
 	on, off := byUse(all)
-	below := 0 // lines that are kept for submenus
+	below := 0 // lines reserved for submenus
 	if len(off) > 0 {
 		below++
 	}
@@ -53,8 +54,8 @@ func contextsIn(room int, all []session.State, x Extras) []Item {
 	return items
 }
 
-// byUse are those that are on, or failed, as in the kubeconfig, and those that are off, the last used first and those that cannot be
-// used last.
+// byUse returns the contexts that are on or failed, in the kubeconfig's order, and those that are off, the last used
+// first and the unusable ones last.
 func byUse(all []session.State) (on, off []session.State) {
 	for _, c := range all {
 		if stoppable(c) {
@@ -75,8 +76,7 @@ func byUse(all []session.State) (on, off []session.State) {
 	return on, off
 }
 
-// runningIn are the lines of each context that is on. When they do not fit, what there is to do with them is no line of each, but
-// collected.
+// runningIn returns the lines of each context that is on. If they do not fit, their actions are collected in a submenu.
 func runningIn(room int, on []session.State, x Extras) (blocks [][]Item, collected []Item) {
 	count := 0
 	for _, c := range on {
@@ -98,7 +98,7 @@ func runningIn(room int, on []session.State, x Extras) (blocks [][]Item, collect
 	return blocks, collected
 }
 
-// fill takes blocks while there is room, and what is left of them in a submenu. It returns how many lines are free then.
+// fill adds blocks while there is room, and puts the rest into a submenu. It returns the number of lines left.
 func fill(blocks [][]Item, room int, id, title string, of []session.State) (items []Item, left int) {
 	if lines(slices.Concat(blocks...)) > room {
 		room--
@@ -119,7 +119,7 @@ func fill(blocks [][]Item, room int, id, title string, of []session.State) (item
 	return items, room
 }
 
-// others is the submenu of contexts that have no room; of many, by what they have in common.
+// others returns the submenu of contexts for which there is no room. Many are grouped.
 func others(all []session.State, x Extras) Item {
 	whole := group{id: "others", contexts: all}
 	if len(all) > maxGroup {

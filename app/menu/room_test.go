@@ -8,11 +8,11 @@ import (
 	"fairlead/app/session"
 )
 
-// On a low screen the menu has no more lines than there is room for, and still every context, once.
+// On a low screen the menu has no more lines than there is room for, and still contains every context once.
 func TestMenusFitOnLowScreens(t *testing.T) {
 	for name, s := range snapshots() {
 		if len(s.Problems) > 0 {
-			continue // they are said, whatever the room
+			continue // they are shown in any case
 		}
 		for room := range 30 {
 			x := extras()
@@ -61,7 +61,7 @@ func fits(t *testing.T, s session.Snapshot, x Extras) {
 	}
 }
 
-// A menu is read whole by the panel, submenus included: of very many contexts it has only some.
+// A panel reads the whole menu including submenus, so of very many contexts it shows only some.
 func TestAMenuHasABoundedNumberOfLines(t *testing.T) {
 	s := session.Snapshot{Version: 1, Contexts: many(60000, 3)}
 	on, used := 40000, 50000

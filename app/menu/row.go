@@ -6,12 +6,13 @@ import (
 	"fairlead/app/session"
 )
 
-// rows are the lines of one context: the one that switches it, and those below it that have something to say or to offer.
+// rows returns the lines of one context: the one that switches it, and those below it that show or offer something.
 func rows(c session.State, x Extras) []Item {
 	return []Item{row(c), details(c, x), reason(c), hint(c), warning(c)}
 }
 
-// row is the line that switches a context. It has no submenu, for desktops do not click lines that have one; but one of production asks
+// row returns the line that switches a context. It has no submenu, because desktops do not click lines that have one;
+// only a production context has one, to confirm its start.
 // before it starts.
 func row(c session.State) Item {
 	if c.Production && c.Usable && !c.Wanted && !stoppable(c) {
@@ -32,7 +33,7 @@ func row(c session.State) Item {
 	}
 }
 
-// rowClick is a toggle, except that a start of production that failed was asked for already.
+// rowClick returns a toggle, except for a production context that failed, whose start was confirmed already.
 func rowClick(c session.State) Click {
 	if c.Production && c.Phase == session.Failed {
 		return Click{Action: Start, Context: c.Name}
@@ -40,8 +41,8 @@ func rowClick(c session.State) Click {
 	return Click{Action: Toggle, Context: c.Name}
 }
 
-// reason is the line that says why a context is not as it should be. Where a command mends it, a click copies that; one of several
-// lines is not offered, for a shell would run it at once when it is pasted.
+// reason returns the line that says why a context is not as it should be. If a command fixes it, a click copies the
+// command, unless it has several lines, which a shell would run at once when they are pasted.
 func reason(c session.State) Item {
 	item := line("reason/"+c.Name, indent+shortEnd(clean(c.Reason), maxSentence))
 	item.Hidden = c.Reason == ""
@@ -53,25 +54,25 @@ func reason(c session.State) Item {
 	return item
 }
 
-// hint is the line that says what to do about a context that failed or cannot be used: of one that listens, the rest of its
-// menu offers it.
+// hint returns the line that says what to do about a context that failed or cannot be used. The remedies for a
+// listening context are in the rest of its menu.
 func hint(c session.State) Item {
 	item := line("hint/"+c.Name, indent+shortEnd(clean(c.Hint), maxSentence))
 	item.Hidden = c.Hint == "" || c.Phase != session.Failed && c.Usable
 	return item
 }
 
-// warning is the line that says who else may use a context's address.
+// warning returns the line that says who else may use a context's address.
 func warning(c session.State) Item {
 	item := line("warning/"+c.Name, indent+badge+shortEnd(clean(c.Warning), maxSentence))
 	item.Hidden = c.Warning == "" || !c.Phase.Listening()
 	return item
 }
 
-// stoppable reports whether there is something of a context to stop, a failure that is shown included.
+// stoppable reports whether a context can be stopped. A failure that is shown counts.
 func stoppable(c session.State) bool { return c.Phase != session.Off }
 
-// rowTitle is a context's name and state.
+// rowTitle returns a context's name and state.
 func rowTitle(c session.State) string {
 	name := shortName(c.Name)
 	if c.Production {
@@ -98,7 +99,7 @@ func rowTitle(c session.State) string {
 	return name
 }
 
-// rowTooltip has what has no room in the title.
+// rowTooltip returns what does not fit in the title.
 func rowTooltip(c session.State) string {
 	words := clean(c.Name)
 	for _, more := range []struct{ what, value string }{{"cluster", c.Cluster}, {"namespace", c.Namespace}, {"from", c.File}} {

@@ -10,18 +10,18 @@ import (
 	"fairlead/app/session"
 )
 
-// How much of a cluster a menu shows: people do not read more, and panels get slow.
+// Bounds of what a menu shows of a cluster. People do not read more, and panels become slow.
 const (
 	maxNamespaces = 60
-	maxServices   = 300 // in all
+	maxServices   = 300 // in total
 	maxPorts      = 12  // of one Service
 )
 
-// namespaces is the choice of the one that names without any are looked up in.
+// namespaces offers the namespaces in which names without one can be looked up.
 func namespaces(c session.State, extra Extra) Item {
 	current := c.Namespace
 	if current == "" {
-		current = "default" // as kubectl has it
+		current = "default" // like kubectl
 	}
 	title := "Namespace: " + shortName(current)
 	names := extra.Namespaces
@@ -38,7 +38,7 @@ func namespaces(c session.State, extra Extra) Item {
 	return submenu("namespaces/"+c.Name, title, andMore(items, "namespaces/"+c.Name, len(names)))
 }
 
-// load is the line that fetches what is in the cluster, or says how that goes. Where tells two of them apart.
+// load returns the line that loads what is in the cluster, or shows the state of that. where makes its ID unique.
 func load(c session.State, extra Extra, where, title string) Item {
 	if extra.Loading {
 		return line("loading/"+where+c.Name, "Loading…")
@@ -48,7 +48,7 @@ func load(c session.State, extra Extra, where, title string) Item {
 	return item
 }
 
-// services lists namespace, Service and ports; where there is only one namespace, its Services.
+// services lists namespaces, Services and ports. With only one namespace it lists the Services.
 func services(c session.State, x Extras, extra Extra) Item {
 	whole := "services/" + c.Name
 	if extra.Services == nil {
@@ -98,7 +98,7 @@ func service(c session.State, x Extras, s Service) Item {
 	return submenu("service/"+s.Namespace+"/"+s.Name+"/"+c.Name, shortName(s.Name), items)
 }
 
-// address is what to type for a port of a Service: a URL where it is likely that it speaks HTTP, else host and port.
+// address returns what to enter for a port of a Service: a URL if it probably speaks HTTP, and otherwise host and port.
 func address(s Service, p Port) (text string, web bool) {
 	host := s.Name + "." + s.Namespace + ".svc"
 	name := strings.ToLower(p.Name)
@@ -119,7 +119,7 @@ func url(scheme, host string, port, usual uint16) string {
 	return scheme + "://" + host + "/"
 }
 
-// andMore adds a line that counts what was left out of all.
+// andMore adds a line with the number of items that were left out.
 func andMore(items []Item, where string, all int) []Item {
 	if more := all - len(items); more > 0 {
 		return append(items, line("more/"+where, fmt.Sprintf("…and %d more", more)))

@@ -8,10 +8,10 @@ import (
 	"fairlead/app/session"
 )
 
-// noon is a day for what has a time.
+// noon is the date of everything that has a time.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// extras are what a desktop with all the extras has.
+// extras are those of a desktop that supports everything.
 func extras() Extras {
 	on := true
 	return Extras{
@@ -51,7 +51,7 @@ func manyNamespaces() (all []string) {
 	return all
 }
 
-// many are contexts as people have them who have many: files of several clouds, and one file with all sorts of names.
+// many are the contexts of a typical user with many: files of several clouds, and one file with all sorts of names.
 func many(count, files int) (all []session.State) {
 	kinds := []string{
 		"gke_my-project-%[2]d_europe-west1_cluster-%[1]d", "arn:aws:eks:eu-central-1:12345678901%[2]d:cluster/team-%[1]d", "team%[2]d-app-%[1]d", "kind-%[1]d", "%[1]d.lab",

@@ -8,19 +8,19 @@ import (
 	"fairlead/app/session"
 )
 
-// The names of the icons, one for each state the program as a whole can be in.
+// The names of the icons, one for each state of the program as a whole.
 const (
 	IconOff      = "off"      // nothing is on
 	IconWorking  = "working"  // something starts or stops
-	IconOn       = "on"       // at least one context is on, and all of those are well
+	IconOn       = "on"       // at least one context is on, and none has trouble
 	IconDegraded = "degraded" // a context that is on does not reach its cluster
 	IconFailed   = "failed"   // a context failed
 )
 
-// maxTooltip is in runes; Windows has room for 127 UTF-16 units.
+// maxTooltip is in runes. Windows has room for 127 UTF-16 units.
 const maxTooltip = 120
 
-// Icon returns the name of the icon that fits the state best: what is going on first, then what needs attention.
+// Icon returns the name of the icon for the state: changes first, then what needs attention.
 func Icon(s session.Snapshot) string {
 	has := func(phases ...session.Phase) bool {
 		return slices.ContainsFunc(s.Contexts, func(c session.State) bool { return slices.Contains(phases, c.Phase) })
@@ -38,7 +38,7 @@ func Icon(s session.Snapshot) string {
 	return IconOff
 }
 
-// Summary says in a few words how many contexts are on.
+// Summary returns a few words about how many contexts are on.
 func Summary(s session.Snapshot) string {
 	if s.Version == 0 {
 		return "Fairlead: reading the kubeconfig…"
@@ -55,7 +55,7 @@ func Summary(s session.Snapshot) string {
 	return fmt.Sprintf("Fairlead: %d of %d on", on, len(s.Contexts))
 }
 
-// Tooltip says the state in words: Summary, and what is not off, with the connections that are open.
+// Tooltip returns the state in words: Summary, and the contexts that are not off, with their open connections.
 func Tooltip(s session.Snapshot, x Extras) string {
 	var rows []string
 	for _, c := range s.Contexts {

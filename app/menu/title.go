@@ -13,10 +13,10 @@ const (
 	maxName     = 48     // runes of a context's name
 	maxSentence = 100    // runes of a sentence
 	maxCommand  = 70     // runes of a command line
-	badge       = "⚠ "   // before what wants care
+	badge       = "⚠ "   // marks what needs attention
 )
 
-// shortAddress leaves out the host where it is the usual one.
+// shortAddress omits the host if it is the usual one.
 func shortAddress(address string) string {
 	if host, port, err := net.SplitHostPort(address); err == nil && host == "127.0.0.1" {
 		return ":" + port
@@ -31,11 +31,11 @@ func shortName(name string) string {
 	return shortMiddle(name, maxName)
 }
 
-// oneLine is text without what is at its ends and indents it.
+// oneLine returns text as one line, without spaces around it.
 func oneLine(text string) string { return strings.TrimSpace(clean(text)) }
 
-// clean makes text from a kubeconfig or a cluster fit for one line: valid UTF-8 without line breaks, control characters, or
-// those that change the direction of what follows.
+// clean makes text from a kubeconfig or a cluster safe for one line: valid UTF-8 without line breaks, control
+// characters, or characters that change the direction of text.
 func clean(text string) string {
 	return safetext.Clean(strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
@@ -45,7 +45,7 @@ func clean(text string) string {
 	}, text))
 }
 
-// shortMiddle takes from the middle what is more than limit runes: names and paths differ at both ends.
+// shortMiddle removes runes in the middle of a text that is longer than limit. Names and paths differ at both ends.
 func shortMiddle(text string, limit int) string {
 	runes := []rune(text)
 	if len(runes) <= limit {
