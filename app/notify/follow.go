@@ -8,7 +8,7 @@ import (
 	"fairlead/app/session"
 )
 
-// Follow tells of contexts that fail and come back, from one snapshot to the next, and returns when there are no more.
+// Follow reports contexts that fail and recover, by comparing snapshots, and returns when snapshots ends.
 func (n *Notifier) Follow(snapshots iter.Seq[session.Snapshot]) {
 	before := map[string]session.State{}
 	for snapshot := range snapshots {
@@ -19,14 +19,14 @@ func (n *Notifier) Follow(snapshots iter.Seq[session.Snapshot]) {
 		}
 		for name := range before {
 			if _, there := now[name]; !there {
-				n.forget(name) // should it come back, that is no recovery
+				n.forget(name) // if it comes back, that is not a recovery
 			}
 		}
 		before = now
 	}
 }
 
-// compare tells what is new about a context. That it was switched off, or is on its way, is no news: the user did that.
+// compare reports what is new about a context. Switching off and on is not reported, because the user did that.
 func (n *Notifier) compare(was, is session.State) {
 	bad := func(c session.State) bool {
 		return c.Usable && (c.Phase == session.Failed || c.Phase == session.Unavailable || c.Phase == session.On && c.Reason != "")
@@ -57,7 +57,7 @@ func (n *Notifier) compare(was, is session.State) {
 	}
 }
 
-// forget drops what is known of a context as a whole: what fails after the next click is told at once.
+// forget discards what is known of a context as a whole. The next failure is shown at once.
 func (n *Notifier) forget(context string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -65,14 +65,14 @@ func (n *Notifier) forget(context string) {
 	n.end(context)
 }
 
-// again has what fails after a click on what has failed before told at once, too. That it works then is still news.
+// restart makes a failure after a click on a failed context show at once, too. A recovery is still shown.
 func (n *Notifier) restart(context string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.end(context)
 }
 
-// end ends the episodes of a context as a whole. mu is held.
+// end ends the episodes of a context as a whole. The caller holds mu.
 func (n *Notifier) end(context string) {
 	n.episodes = slices.DeleteFunc(n.episodes, func(ep *episode) bool { return ep.context == context && ep.kind != Dials })
 }

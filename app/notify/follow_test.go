@@ -10,12 +10,12 @@ import (
 	"fairlead/app/session"
 )
 
-// state is a context in a phase, with a reason that may be empty.
+// state returns a context in a phase, with a reason that may be empty.
 func state(phase session.Phase, reason string, trouble session.Trouble) session.State {
 	return session.State{Name: "staging", Usable: true, Phase: phase, Reason: reason, Trouble: trouble}
 }
 
-// follow lets the notifier see one state after the other, with a time between them.
+// follow passes one state after the other to the notifier, with a time between them.
 func follow(n *notify.Notifier, between time.Duration, states ...session.State) {
 	n.Follow(func(yield func(session.Snapshot) bool) {
 		for _, s := range states {
@@ -61,7 +61,7 @@ func TestContextsThatFailAndComeBackAreTold(t *testing.T) {
 				expect(t, s, test.want)
 				for _, shown := range s.all() {
 					if shown.Key != s.all()[0].Key {
-						t.Errorf("%q does not take the place of the one before", shown.Title)
+						t.Errorf("%q does not replace the one before", shown.Title)
 					}
 				}
 			})

@@ -1,8 +1,8 @@
-// Package notify tells the user on the desktop what failed: at once, with the reason, and never in a storm. notify.go
-// decides when to speak, text.go what is said, and one send file per kind of desktop shows it.
+// Package notify shows failures on the desktop: at once, with the reason, and never in a storm. notify.go decides when
+// to show something, text.go makes the text, and one send file per kind of desktop shows it.
 //
-// It is not where the sentences come from (explain), and nothing depends on a notification being seen: where there is
-// no desktop, or nobody who shows notifications, that is logged once and the program goes on.
+// The sentences come from package explain. Nothing depends on a notification being seen: if there is no desktop, or no
+// notification service, that is logged once and the program goes on.
 package notify
 
 import (
@@ -17,29 +17,29 @@ import (
 )
 
 // A Notification is one message on the desktop. Title and Body are plain text of unknown origin, not markup; the Sender
-// escapes what its desktop would read as such.
+// escapes what its desktop would treat as markup.
 type Notification struct {
-	Key   string // a notification takes the place of the last one with the same key; empty: of none
+	Key   string // a notification replaces the last one with the same key, unless it is empty
 	Title string
 	Body  string // lines separated by "\n"
-	Icon  string // the name of the picture beside it, for Config.Icon
-	// Actions are offered beside it, where the desktop has a way to: choosing one calls Config.Chosen.
+	Icon  string // the name of its picture, for Config.Icon
+	// Actions are offered if the desktop can do that. Choosing one calls Config.Chosen.
 	Actions []Action
-	About   Choice // what is told of a choice, all but its Action
+	About   Choice // the Choice that is reported, without its Action
 }
 
-// A Kind is a sort of notification that can be turned off by itself. The names are those of the settings.
+// A Kind is a kind of notification that can be turned off. The names are those of the settings.
 type Kind string
 
-// The kinds. What Say shows is of none.
+// The kinds. What Say shows has none.
 const (
-	Dials    Kind = "dials"    // a connection that could not be made
+	Dials    Kind = "dials"    // a connection that failed
 	Contexts Kind = "contexts" // a context that failed, or came back
-	Logins   Kind = "logins"   // a login that is needed
+	Logins   Kind = "logins"   // a login is needed
 	Ports    Kind = "ports"    // another program on a context's port
 )
 
-// An Action is what a notification offers to do.
+// An Action is something that a notification offers to do.
 type Action string
 
 // The actions.
@@ -54,60 +54,62 @@ const (
 type Choice struct {
 	Action  Action
 	Context string
-	Text    string // to be copied
+	Text    string // the text to copy
 }
 
-// A Sender shows notifications. Run is its only caller: calls never overlap.
+// A Sender shows notifications. Only Run calls it, so calls never overlap.
 type Sender interface {
-	// Send returns when the desktop has taken n, or with the reason why it has not. It ends soon after ctx.
+	// Send returns nil when the desktop has accepted n, or the reason why it has not. It returns soon after ctx ends.
 	Send(ctx context.Context, n Notification) error
-	// Close gives back what Send has opened. Nothing is sent after it.
+	// Close releases what Send has opened. Send is not called after it.
 	Close() error
 }
 
-// Config is what New needs. Its zero value is useful.
+// Config configures a Notifier. The zero value is usable.
 type Config struct {
-	Sender Sender // nil: this machine's desktop
-	// Icon gives the desktop's own Sender the picture beside a text, as a PNG: of "failed" for bad news, of "on" for other. Nil: none.
+	Sender Sender // if nil, this machine's desktop
+	// Icon returns a picture as a PNG for the desktop's Sender: for "failed", bad news, and for "on", other news. If
+	// nil, there are no pictures.
 	Icon    func(name string) []byte
-	Quiet   time.Duration // the least time between two notifications of one target in one context; 0: one minute
-	Targets int           // so many targets of one context are told apart at a time, the rest are summed up; 0: 5
-	// Wanted tells whether a kind is to be shown; it must not block. Nil: all are.
+	Quiet   time.Duration // the least time between two notifications of one target in one context; 0 means one minute
+	Targets int           // the number of targets of one context that are shown separately, the rest in one notification; 0 means 5
+	// Wanted reports whether a kind is to be shown. It must not block. If nil, all are.
 	Wanted func(Kind) bool
-	// Chosen is called when the user chose an action, by a goroutine of the desktop's own Sender, and must not block.
+	// Chosen is called when the user chose an action, by a goroutine of the desktop's Sender. It must not block.
 	Chosen func(Choice)
 	Log    zerolog.Logger
 }
 
-// A Notifier speaks for the whole program. Its methods may be called from any goroutine and never block on the desktop.
+// A Notifier shows the notifications of the whole program. Its methods may be called from any goroutine and never block
+// on the desktop.
 type Notifier struct {
 	sender  Sender
 	quiet   time.Duration
 	targets int
 	wanted  func(Kind) bool
 	log     zerolog.Logger
-	wake    chan struct{} // holds one token when there may be something to send
+	wake    chan struct{} // holds a token if there may be something to send
 
 	mu       sync.Mutex
 	episodes []*episode // oldest first
 	messages []Notification
-	failing  map[string]*episode // what was told last of contexts as a whole, where that is bad
+	failing  map[string]*episode // by context, the last notification of it as a whole, if that was a failure
 }
 
-// An episode is a run of failures of one target for one cause: it begins with the first one and ends when a quiet time
-// passes without another.
+// An episode is a series of failures of one target for one cause. It begins with the first one and ends when a quiet
+// time passes without another.
 type episode struct {
 	kind            Kind
 	context, target string // an empty target stands for the context as a whole
-	command         string // that logs in
-	rest            bool   // stands for the targets beyond Config.Targets; target is the latest of them
+	command         string // the command that logs in
+	rest            bool   // covers the targets beyond Config.Targets; target is the latest of them
 	last            explain.Explanation
-	repeats         int // failures that were not shown yet, the first one not counted
+	repeats         int // failures that were not shown yet, without the first
 	shown           bool
 	due             time.Time // when it may be shown, or ends
 }
 
-// New makes a Notifier that is silent until Run.
+// New returns a Notifier that shows nothing until Run.
 func New(c Config) *Notifier {
 	if c.Icon == nil {
 		c.Icon = func(string) []byte { return nil }
@@ -129,20 +131,20 @@ func New(c Config) *Notifier {
 	}
 }
 
-// Failure says that target could not be reached in that context. The first time it is told at once; what follows within
-// the quiet time for the same cause is counted and told when that time is over. Where the cause is what is wrong with the
-// context as a whole, and was told as that, it is counted there.
+// Failure reports that a target in a context could not be reached. The first failure is shown at once; those that
+// follow within the quiet time for the same cause are counted, and shown when that time is over. If the context as a
+// whole has the same cause and that was shown, the failure is counted there.
 func (n *Notifier) Failure(context, target string, e explain.Explanation) {
 	n.report(episode{kind: Dials, context: context, target: target, last: e})
 }
 
-// Trouble says that something is wrong with a context as a whole. command is what logs in, for Logins, and may be empty.
-// All that is told of one context as a whole stands in one notification, the last one.
+// Trouble reports that something is wrong with a context as a whole. command is the one that logs in, for Logins, and
+// may be empty. Each notification of a context as a whole replaces the last one.
 func (n *Notifier) Trouble(kind Kind, context string, e explain.Explanation, command string) {
 	n.report(episode{kind: kind, context: context, last: e, command: command})
 }
 
-// Back says that a context is well again. It is told only if the last that was told of the context is something else.
+// Back reports that a context works again. It is shown only if the last notification of the context was something else.
 func (n *Notifier) Back(context string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -151,16 +153,16 @@ func (n *Notifier) Back(context string) {
 	}
 }
 
-// drop forgets what is still to be told of a context as a whole, and reports whether something bad was told last.
-func (n *Notifier) drop(context string) (told bool) {
+// drop discards what is still to be shown of a context as a whole, and reports whether a failure was shown last.
+func (n *Notifier) drop(context string) (failing bool) {
 	for _, ep := range n.episodes {
 		if ep.context == context && ep.kind != Dials {
 			ep.repeats, ep.shown = 0, true
 		}
 	}
-	told = n.failing[context] != nil
+	failing = n.failing[context] != nil
 	delete(n.failing, context)
-	return told
+	return failing
 }
 
 func (n *Notifier) report(failure episode) {
@@ -183,20 +185,20 @@ func (n *Notifier) report(failure episode) {
 	n.signal()
 }
 
-// whole is what is told of the failure's context as a whole, if it has the same cause.
+// whole returns the episode of the failure's context as a whole, if it has the same cause.
 func (n *Notifier) whole(failure episode) *episode {
 	for _, ep := range append(slices.Clone(n.episodes), n.failing[failure.context]) {
 		if ep == nil || ep.kind == Dials || ep.context != failure.context || ep.last.Title != failure.last.Title {
 			continue
 		}
-		if !ep.shown || ep == n.failing[ep.context] { // else it is over
+		if !ep.shown || ep == n.failing[ep.context] { // otherwise it is over
 			return ep
 		}
 	}
 	return nil
 }
 
-// find is the running episode that a failure belongs to.
+// find returns the episode that a failure belongs to.
 func (n *Notifier) find(failure episode) *episode {
 	for _, ep := range n.episodes {
 		if ep.kind == failure.kind && ep.context == failure.context && ep.target == failure.target && ep.last.Title == failure.last.Title && !ep.rest {
@@ -214,7 +216,7 @@ func (n *Notifier) find(failure episode) *episode {
 	return nil
 }
 
-// full tells whether as many targets of a context are told apart as may be.
+// full reports whether no more targets of a context can be shown separately.
 func (n *Notifier) full(context string) bool {
 	count := 0
 	for _, ep := range n.episodes {
@@ -225,11 +227,11 @@ func (n *Notifier) full(context string) bool {
 	return count >= n.targets
 }
 
-// maxMessages bounds what Say keeps for a desktop that is slow.
+// maxMessages bounds how many messages Say keeps for a slow desktop.
 const maxMessages = 4
 
-// Say shows a message that is no failure, such as an answer to a click, once and as soon as possible. It takes the
-// place of the last message of the same title.
+// Say shows a message that is not a failure, such as the result of a click, once and as soon as possible. It replaces
+// the last message with the same title.
 func (n *Notifier) Say(title, text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -251,8 +253,8 @@ func (n *Notifier) signal() {
 	}
 }
 
-// Run sends until ctx ends, then closes the Sender. What was not sent by then is dropped. A desktop that shows nothing
-// is logged once until it shows something again; it is no error of Run's, which returns nil.
+// Run sends until ctx ends, then closes the Sender. What was not sent by then is dropped. If the desktop shows nothing,
+// that is logged once until it works again; it is not an error, and Run returns nil.
 func (n *Notifier) Run(ctx context.Context) error {
 	defer n.close()
 	timer := time.NewTimer(n.quiet)
@@ -274,7 +276,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 	return nil
 }
 
-// take gives one notification that is due, or how long to wait for the next one.
+// take returns a notification that is due, or how long to wait for the next one.
 func (n *Notifier) take(now time.Time) (due Notification, wait time.Duration, ok bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -302,10 +304,10 @@ func (n *Notifier) take(now time.Time) (due Notification, wait time.Duration, ok
 	return Notification{}, wait, false
 }
 
-// sendTimeout bounds one notification: a desktop that takes longer is stuck, and others wait behind it.
+// sendTimeout bounds one notification. A desktop that takes longer is stuck, and delays the others.
 const sendTimeout = 5 * time.Second
 
-// send shows one notification and tells whether the desktop is out of order now.
+// send shows one notification and reports whether the desktop does not work now.
 func (n *Notifier) send(ctx context.Context, due Notification, outage bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
@@ -314,7 +316,7 @@ func (n *Notifier) send(ctx context.Context, due Notification, outage bool) bool
 	case err == nil:
 		return false
 	case context.Cause(ctx) == context.Canceled:
-		return outage // the end of Run, not of the desktop
+		return outage // Run ends, the desktop is not to blame
 	case !outage:
 		n.log.Warn().Err(err).Msg("no desktop notifications")
 	}
@@ -323,6 +325,6 @@ func (n *Notifier) send(ctx context.Context, due Notification, outage bool) bool
 
 func (n *Notifier) close() {
 	if err := n.sender.Close(); err != nil {
-		n.log.Debug().Err(err).Msg("close desktop notifications")
+		n.log.Debug().Err(err).Msg("desktop notifications not closed")
 	}
 }

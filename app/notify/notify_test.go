@@ -20,7 +20,7 @@ import (
 
 var refused = explain.Explanation{Title: "Connection refused", Sentence: "Nothing listens on port 81.", Hint: "Try another port."}
 
-// screen is a Sender that remembers what it was told to show, and when.
+// screen is a Sender that records what it is asked to show, and when.
 type screen struct {
 	mu     sync.Mutex
 	broken error
@@ -48,14 +48,14 @@ func (s *screen) Close() error {
 	return nil
 }
 
-// all is what was shown so far.
+// all returns what was shown so far.
 func (s *screen) all() []notify.Notification {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.shown)
 }
 
-// times is when it was shown.
+// times returns when it was shown.
 func (s *screen) times() []time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +70,7 @@ func (s *screen) bodies() string {
 	return b.String()
 }
 
-// bubble runs f beside a Notifier, on a clock of its own, and waits for the Notifier's end.
+// bubble runs f with a running Notifier, on a clock of its own, and waits for the Notifier's end.
 func bubble(t *testing.T, c notify.Config, f func(t *testing.T, n *notify.Notifier)) {
 	synctest.Test(t, func(t *testing.T) {
 		n := notify.New(c)
@@ -85,7 +85,7 @@ func bubble(t *testing.T, c notify.Config, f func(t *testing.T, n *notify.Notifi
 	})
 }
 
-// pass lets time go by inside a bubble.
+// pass lets time pass in a bubble.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -108,7 +108,7 @@ func TestAFailureIsToldAtOnce(t *testing.T) {
 		synctest.Wait()
 		expect(t, s, first)
 		if at := s.times(); len(at) != 1 || !at[0].Equal(begin) {
-			t.Errorf("told at %v, not at %v", at, begin)
+			t.Errorf("shown at %v, not at %v", at, begin)
 		}
 	})
 	if s.closed != 1 {
@@ -130,7 +130,7 @@ func TestRepeatsAreCountedAndToldOnceAMinute(t *testing.T) {
 		second := strings.TrimSuffix(first, "\n") + " | 7 times in the last minute.\n"
 		expect(t, s, first+second)
 		if shown := s.all(); shown[0].Key != shown[1].Key || shown[0].Key == "" {
-			t.Errorf("keys %q and %q: the second does not take the first one's place", shown[0].Key, shown[1].Key)
+			t.Errorf("keys %q and %q: the second does not replace the first", shown[0].Key, shown[1].Key)
 		}
 		if at := s.times(); at[1].Sub(at[0]) != time.Minute {
 			t.Errorf("the second came after %v", at[1].Sub(at[0]))
@@ -204,7 +204,7 @@ func TestManyTargetsAreNoStorm(t *testing.T) {
 		for _, want := range []string{"host-000:80 in context staging", "host-002:80 in context staging", "web:81 in context prod",
 			"[More connections fail] Other targets in context staging fail too. The last one was host-"} {
 			if !strings.Contains(got, want) {
-				t.Errorf("%q was not told:\n%s", want, got)
+				t.Errorf("%q was not shown:\n%s", want, got)
 			}
 		}
 		pass(5 * time.Minute)
@@ -254,7 +254,7 @@ func (s *screen) repair(err error) {
 	s.broken = err
 }
 
-// stuck is a Sender whose desktop never answers.
+// stuck is a Sender whose desktop never responds.
 type stuck struct{ screen }
 
 func (s *stuck) Send(ctx context.Context, n notify.Notification) error {
@@ -278,7 +278,7 @@ func TestAStuckDesktopHoldsNobodyUp(t *testing.T) {
 		if !strings.Contains(log.String(), "deadline") {
 			t.Errorf("log:\n%s", log)
 		}
-		// The bubble's end shows that Run stops in the middle of a Send.
+		// That the bubble ends shows that Run stops in the middle of a Send.
 	})
 	if s.closed != 1 {
 		t.Errorf("closed %d times", s.closed)
@@ -320,10 +320,10 @@ func TestHostileNamesStayText(t *testing.T) {
 	})
 }
 
-// within is how long anything may take on a busy machine.
+// within bounds how long anything may take on a busy machine.
 const within = 20 * time.Second
 
-// lines is a log that can be waited for.
+// lines is a log that a test can wait for.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -364,7 +364,7 @@ func TestWhatIsWrongWithTheContextIsNotToldOfEachTarget(t *testing.T) {
 		want := "[Cluster unreachable] Context staging | It is away. | Check the VPN.\n"
 		expect(t, s, want)
 
-		n.Failure("staging", "web:81", refused) // something else
+		n.Failure("staging", "web:81", refused) // another cause
 		pass(time.Second)
 		want += first
 		expect(t, s, want)
@@ -383,7 +383,7 @@ func TestWhatIsWrongWithTheContextIsNotToldOfEachTarget(t *testing.T) {
 		expect(t, s, want)
 
 		n.Back("staging")
-		n.Failure("staging", "web:81", away) // the target's way alone
+		n.Failure("staging", "web:81", away) // only the target has recovered
 		pass(time.Second)
 		want += "[Works again] Context staging\n[Cluster unreachable] web:81 in context staging | It is away. | Check the VPN.\n"
 		expect(t, s, want)

@@ -15,25 +15,25 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// A desktop shows notifications by the freedesktop.org Desktop Notifications Specification, on a D-Bus connection of its
-// own: the tray's connection must not receive the signals that a notification service answers with.
+// A desktop shows notifications by the freedesktop.org Desktop Notifications Specification, on a D-Bus connection of
+// its own, because the tray's connection must not receive the signals of a notification service.
 type desktop struct {
 	icon   func(name string) []byte
 	chosen func(Choice)
 
 	conn *dbus.Conn
-	can  []string          // what the service that gave out ids can do
+	can  []string          // capabilities of the service that issued ids
 	ids  map[string]uint32 // by key
 
-	listening sync.WaitGroup // the goroutine that hears of choices on conn
+	listening sync.WaitGroup // the goroutine that receives choices on conn
 	mutex     sync.Mutex
-	owner     string            // the unique name of the service that gave out ids
-	about     map[uint32]Choice // what a choice on a notification is about, by id
+	owner     string            // the unique name of the service that issued ids
+	about     map[uint32]Choice // the Choice of each notification, by id
 }
 
 const notifications = "org.freedesktop.Notifications"
 
-// maxIDs bounds how many notifications can be replaced; the ids of all are forgotten beyond it.
+// maxIDs bounds how many notifications can be replaced. Beyond it, all ids are forgotten.
 const maxIDs = 256
 
 func newDesktop(icon func(string) []byte, chosen func(Choice)) Sender {
@@ -43,12 +43,12 @@ func newDesktop(icon func(string) []byte, chosen func(Choice)) Sender {
 	return &desktop{icon: icon, chosen: chosen, ids: map[string]uint32{}, about: map[uint32]Choice{}}
 }
 
-// Send opens the connection on first use and again after the bus was restarted.
+// Send opens the connection on first use, and again after the bus was restarted.
 func (d *desktop) Send(ctx context.Context, n Notification) error {
 	if err := d.connect(ctx); err != nil {
 		return fmt.Errorf("connect to the session bus: %w", err)
 	}
-	// The calls take no context. A service that does not answer is left by giving up the connection.
+	// The calls take no context. If a service does not respond, the connection is closed.
 	conn := d.conn
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
@@ -91,12 +91,12 @@ func (d *desktop) Close() error {
 	return err
 }
 
-// connect makes sure of a connection that was alive a moment ago.
+// connect ensures that there is a connection that was alive a moment ago.
 func (d *desktop) connect(ctx context.Context) error {
 	if d.conn != nil && d.conn.Connected() {
 		return nil
 	}
-	// Not ConnectSessionBus: without a bus it would start one, which nobody stops.
+	// This is not ConnectSessionBus, which would start a bus if there is none, and never stop it.
 	conn, err := dbus.SessionBusPrivateNoAutoStartup()
 	if err != nil {
 		return err
@@ -111,17 +111,17 @@ func (d *desktop) connect(ctx context.Context) error {
 		conn.Close()
 		return err
 	}
-	d.listening.Wait() // the one before has ended with its connection
+	d.listening.Wait() // the previous goroutine ended with its connection
 	d.conn = conn
 	d.setOwner("")
 	d.listen(conn)
 	return nil
 }
 
-// listen hears of choices until conn is closed.
+// listen receives choices until conn is closed.
 func (d *desktop) listen(conn *dbus.Conn) {
 	if conn.AddMatchSignal(dbus.WithMatchInterface(notifications), dbus.WithMatchMember("ActionInvoked")) != nil {
-		return // then there are no choices; what cannot be sent either is told by Send
+		return // without signals there are no choices; Send reports it if the connection is broken
 	}
 	signals := make(chan *dbus.Signal, 16)
 	conn.Signal(signals)
@@ -134,7 +134,7 @@ func (d *desktop) listen(conn *dbus.Conn) {
 			}
 			d.mutex.Lock()
 			choice, ours := d.about[id]
-			ours = ours && signal.Sender == d.owner // any program on the bus can send such a signal
+			ours = ours && signal.Sender == d.owner // any program on the bus can send this signal
 			d.mutex.Unlock()
 			if choice.Action = Action(action); ours && choice.Action.title() != "" {
 				d.chosen(choice)
@@ -143,25 +143,26 @@ func (d *desktop) listen(conn *dbus.Conn) {
 	})
 }
 
-// meet asks who shows the notifications. A service that was restarted counts its ids anew: an id of the old one may be
-// another program's notification by now.
+// identify finds out which service shows the notifications. A restarted service numbers its notifications from the
+// start: an old id may be another program's notification by now.
 func (d *desktop) identify() {
 	var owner string
 	err := d.conn.BusObject().Call("org.freedesktop.DBus.GetNameOwner", 0, notifications).Store(&owner)
 	if err != nil {
-		owner = "" // nobody yet: the bus may start one when it is called
+		owner = "" // none yet: the bus may start one when it is called
 	}
 	if !d.setOwner(owner) && owner != "" {
 		return
 	}
-	d.can, _ = freedesktop.GetCapabilities(d.conn) // one that does not answer shows nothing either, as Send finds out
+	d.can, _ = freedesktop.GetCapabilities(d.conn) // if it does not respond, Send will find out
 	if owner == "" {
 		_ = d.conn.BusObject().Call("org.freedesktop.DBus.GetNameOwner", 0, notifications).Store(&owner)
 		d.setOwner(owner)
 	}
 }
 
-// serves notes who shows the notifications now, and reports whether that is somebody else, whose ids are others.
+// setOwner records which service shows the notifications, and reports whether it is a different one, with ids of its
+// own.
 func (d *desktop) setOwner(owner string) (changed bool) {
 	d.mutex.Lock()
 	changed = owner != d.owner
@@ -173,7 +174,7 @@ func (d *desktop) setOwner(owner string) (changed bool) {
 	return changed
 }
 
-// forget drops the ids of a service that has gone, or too many of them.
+// forget discards the ids of a service that has gone, or all if there are too many.
 func (d *desktop) forget() {
 	d.ids = map[string]uint32{}
 	d.mutex.Lock()
@@ -181,7 +182,7 @@ func (d *desktop) forget() {
 	d.mutex.Unlock()
 }
 
-// actions are keys and titles in turn, or none where they cannot be shown.
+// actions returns keys and titles in turn, or none if the service cannot show them.
 func (d *desktop) actions(wanted []Action) (actions []freedesktop.Action) {
 	if !slices.Contains(d.can, "actions") {
 		return nil
@@ -200,8 +201,8 @@ func (d *desktop) hints(icon string) map[string]dbus.Variant {
 	return hints
 }
 
-// escape keeps the body from being read as markup, which the specification allows in bodies, and only there, and only by services that
-// say so. Where it is not known, a service that comes later may be one of those.
+// escape prevents the body from being treated as markup. The specification allows markup in bodies only, and only by
+// services that declare it. If that is unknown, a service that comes later may be one of those.
 func (d *desktop) escape(body string) string {
 	if d.can != nil && !slices.Contains(d.can, "body-markup") {
 		return body
@@ -209,13 +210,13 @@ func (d *desktop) escape(body string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(body)
 }
 
-// pixels is the image-data hint of a PNG image, or nil if it is none.
+// pixels returns the image-data hint of a PNG image, or nil if it is invalid.
 func pixels(icon []byte) *dbus.Variant {
 	decoded, err := png.Decode(bytes.NewReader(icon))
 	if err != nil {
 		return nil
 	}
-	// The hint's alpha is not premultiplied, which is what NRGBA means; the library's type for it would be RGBA.
+	// The hint's alpha is not premultiplied, like NRGBA's. The library's type for it would be RGBA.
 	straight := image.NewNRGBA(image.Rect(0, 0, decoded.Bounds().Dx(), decoded.Bounds().Dy()))
 	draw.Draw(straight, straight.Bounds(), decoded, decoded.Bounds().Min, draw.Src)
 	hint := freedesktop.HintImageDataRGBA(&image.RGBA{Pix: straight.Pix, Stride: straight.Stride, Rect: straight.Rect})

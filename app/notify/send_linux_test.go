@@ -27,7 +27,7 @@ import (
 
 const service = "org.freedesktop.Notifications"
 
-// A bus is a private dbus-daemon that starts no services by itself.
+// A bus is a private dbus-daemon that starts no services.
 type bus struct {
 	t       *testing.T
 	dir     string
@@ -64,7 +64,7 @@ func (b *bus) start() {
 	}
 	b.cmd = exec.Command(path, "--nofork", "--nopidfile", "--print-address=1", "--config-file="+config)
 	b.cmd.Stderr = b.t.Output()
-	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // not to outlive a test that was killed
+	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it must not outlive a killed test
 	out, err := b.cmd.StdoutPipe()
 	if err != nil {
 		b.t.Fatal(err)
@@ -96,7 +96,7 @@ type call struct {
 type daemon struct {
 	conn  *dbus.Conn
 	calls chan call
-	hang  chan struct{} // if not nil, answers wait for its end
+	hang  chan struct{} // if not nil, responses wait until it is closed
 	can   []string
 
 	mu   sync.Mutex
@@ -149,7 +149,7 @@ func (d *daemon) next(t *testing.T) call {
 	}
 }
 
-// run starts n, and stops it at the test's end and looks for what it left behind.
+// run starts n, stops it at the test's end, and checks that it left no goroutines.
 func run(t *testing.T, n *notify.Notifier) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -162,7 +162,8 @@ func run(t *testing.T, n *notify.Notifier) {
 	})
 }
 
-// noLeaks looks, after everything else of the test has ended, for goroutines that it did not find at its beginning.
+// noLeaks checks, after everything else of the test has ended, that there are no goroutines that were not there at its
+// beginning.
 func noLeaks(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
@@ -173,7 +174,7 @@ func TestTheDesktopIsToldWhatWhereAndWhy(t *testing.T) {
 	d := startBus(t).serve(&daemon{can: []string{"body", "body-markup"}})
 	n := notify.New(notify.Config{Icon: func(name string) []byte {
 		if name != "failed" {
-			t.Errorf("asked for the picture %q", name)
+			t.Errorf("requested the picture %q", name)
 		}
 		return icon(t)
 	}})
@@ -200,7 +201,7 @@ func TestTheDesktopIsToldWhatWhereAndWhy(t *testing.T) {
 	}
 }
 
-// icon is two pixels, one of them half transparent.
+// icon returns two pixels, one of them half transparent.
 func icon(t *testing.T) []byte {
 	picture := image.NewNRGBA(image.Rect(0, 0, 2, 1))
 	picture.SetNRGBA(0, 0, color.NRGBA{200, 100, 50, 128})
@@ -234,9 +235,9 @@ func TestWhatIsChosenOnANotificationIsDone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	invoke(other, 1, "retry") // from a program that shows no notifications
+	invoke(other, 1, "retry") // from a program that is no notification service
 	if err := other.BusObject().Call("org.freedesktop.DBus.GetId", 0).Err; err != nil {
-		t.Fatal(err) // the bus has passed the signal on by the time it answers
+		t.Fatal(err) // when the bus responds, it has delivered the signal
 	}
 	invoke(d.conn, 77, "retry")      // of another program
 	invoke(d.conn, 1, "no such one") // never offered
@@ -273,7 +274,7 @@ func TestANotificationTakesThePlaceOfItsOwnOnly(t *testing.T) {
 	say("one", 1)
 	say("two", 2)
 
-	// Another service takes over. It knows none of these ids, and gives them to others.
+	// Another service takes over. It knows none of these ids, and uses them for others.
 	if _, err := d.conn.ReleaseName(service); err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +301,7 @@ func TestNotificationsComeBackWithTheBus(t *testing.T) {
 	b.start()
 	d = b.serve(&daemon{})
 	deadline := time.Now().Add(within)
-	for title := ""; title != "back"; { // what is queued behind a lost one may still be shown
+	for title := ""; title != "back"; { // notifications queued after a lost one may still be shown
 		if time.Now().After(deadline) {
 			t.Fatal("no notification after the bus came back")
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/gen2brain/beeep"
 )
 
-// A desktop shows notifications by what the system has: toasts on Windows, Notification Center on macOS. Neither takes
-// one back or has buttons here, so keys and actions mean nothing, and neither can be cancelled.
+// A desktop shows notifications by the system's means: toasts on Windows, Notification Center on macOS. Here neither
+// can replace one, show buttons, or be cancelled, so keys and actions have no effect.
 type desktop struct {
 	icon func(name string) []byte
 }

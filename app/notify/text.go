@@ -15,7 +15,7 @@ const (
 	lineLength  = 400
 )
 
-// failure is what is said of an episode: what went wrong with what, where, why, what to do, and how often.
+// failure returns the notification of an episode: what failed, where, why, what to do, and how often.
 func failure(ep *episode, quiet time.Duration) Notification {
 	context, target := explain.Plain(ep.context, nameLength), explain.Plain(ep.target, nameLength)
 	n := Notification{Icon: "failed", Title: ep.last.Title, Key: "failure\x00" + ep.context + "\x00" + ep.target + "\x00" + ep.last.Title}
@@ -44,10 +44,10 @@ func failure(ep *episode, quiet time.Duration) Notification {
 	return n
 }
 
-// wholeKey is the key of what is told of a context as a whole.
+// wholeKey returns the key of notifications of a context as a whole.
 func wholeKey(context string) string { return "context\x00" + context }
 
-// offers are the actions that make sense for a failure.
+// offers returns the actions that make sense for a failure.
 func offers(ep *episode) []Action {
 	switch {
 	case ep.kind == Dials:
@@ -58,17 +58,17 @@ func offers(ep *episode) []Action {
 	return []Action{Retry, OpenLog}
 }
 
-// back says that a context is well again, in the place of what was said of it before.
+// back returns the notification that a context works again, which replaces the one of its failure.
 func back(context string) Notification {
 	return Notification{Icon: "on", Key: wholeKey(context), Title: "Works again", Body: "Context " + explain.Plain(context, nameLength)}
 }
 
-// title is what the button of an action says.
+// title returns the text of an action's button.
 func (a Action) title() string {
 	return map[Action]string{OpenLog: "Open log", CopyDetails: "Copy details", CopyLogin: "Copy login command", Retry: "Try again"}[a]
 }
 
-// times says how often it failed since the last notification of the same episode.
+// times returns how often it failed since the last notification of the same episode.
 func times(repeats int, quiet time.Duration) string {
 	last := "the last " + quiet.String()
 	if quiet == time.Minute {
@@ -83,12 +83,12 @@ func times(repeats int, quiet time.Duration) string {
 	return fmt.Sprintf("%d times in %s.", repeats, last)
 }
 
-// message is a notification that is no failure.
+// message returns a notification that is not a failure.
 func message(title, text string) Notification {
 	return Notification{Icon: "on", Key: "message\x00" + title, Title: explain.Plain(title, titleLength), Body: body(strings.Split(text, "\n"))}
 }
 
-// body joins the lines that say something, each one made plain.
+// body joins the lines that are not empty, each one cleaned.
 func body(lines []string) string {
 	var plain []string
 	for _, line := range lines {
