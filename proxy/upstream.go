@@ -41,7 +41,7 @@ func (e *UpstreamError) Error() string { return fmt.Sprintf("through proxy %s: %
 func (e *UpstreamError) Unwrap() error { return e.Err }
 
 // EnvironmentProxy returns the forward proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, or their lower-case
-// forms, name for a URL, as they are now; nil for none.
+// forms, name for a URL, as they are now; nil for none. A variable that cannot be read is an *UpstreamError.
 func EnvironmentProxy(to *url.URL) (*url.URL, error) {
 	config := httpproxy.FromEnvironment()
 	all := os.Getenv("ALL_PROXY")
@@ -54,7 +54,28 @@ func EnvironmentProxy(to *url.URL) (*url.URL, error) {
 	if config.HTTPSProxy == "" {
 		config.HTTPSProxy = all
 	}
-	return config.ProxyFunc()(to)
+	name, value := "HTTPS_PROXY", &config.HTTPSProxy
+	if to.Scheme == "http" {
+		name, value = "HTTP_PROXY", &config.HTTPProxy
+	}
+	if isProxyURL(*value) {
+		return config.ProxyFunc()(to)
+	}
+	*value = "unreadable.invalid" // the library would go without one that it cannot read
+	via, err := config.ProxyFunc()(to)
+	if via != nil {
+		return nil, &UpstreamError{Proxy: name, Err: errors.New("the environment's variable is not a URL")}
+	}
+	return nil, err
+}
+
+// isProxyURL reports whether a variable's value is empty or a URL, with its scheme or without.
+func isProxyURL(value string) bool {
+	_, err := url.Parse(value)
+	if err != nil {
+		_, err = url.Parse("http://" + value)
+	}
+	return err == nil
 }
 
 // Forward returns the forward proxy on the way to address, nil for none. It refuses what may not be asked of one.

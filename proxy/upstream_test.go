@@ -332,6 +332,15 @@ func TestEnvironmentNamesTheUpstream(t *testing.T) {
 			t.Errorf("%s by %q, want %q", to, got, want)
 		}
 	}
+	// A variable that cannot be read does not open the way past the proxy, and is not repeated.
+	t.Setenv("HTTP_PROXY", "http://bob:hunter2%zz@proxy.example:8080")
+	for to, want := range map[string]string{
+		"http://a.example:80": "through proxy HTTP_PROXY: the environment's variable is not a URL", "http://10.1.2.3:80": "", "https://a.example:443": "http://secure.example:2",
+	} {
+		if got := via(to); got != want {
+			t.Errorf("%s by %q, want %q", to, got, want)
+		}
+	}
 }
 
 func TestSilentUpstreamEndsWithTheDial(t *testing.T) {
