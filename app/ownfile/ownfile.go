@@ -31,9 +31,10 @@ func OpenAny(path string) (*os.File, error) {
 	return open(path, os.O_RDONLY, func(fs.FileInfo) error { return nil })
 }
 
-// Create opens a regular file of this user to append to it, and makes it if need be, for its owner only.
+// Create opens a regular file of this user to append to it, and makes it if need be, for its owner only. A symbolic link in
+// its place is an error, where the system can say so: what is written must not end up in another file.
 func Create(path string) (*os.File, error) {
-	return open(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, func(info fs.FileInfo) error {
+	return open(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND|noFollow, func(info fs.FileInfo) error {
 		if uid := Owner(info); uid >= 0 && uid != os.Getuid() {
 			return fmt.Errorf("%w (uid %d)", ErrForeign, uid)
 		}

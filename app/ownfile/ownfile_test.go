@@ -69,3 +69,20 @@ func TestOurOwnFilesAreOpened(t *testing.T) {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
 }
+
+// Whoever could once write to the folder may have left a link in it.
+func TestNothingIsWrittenThroughALink(t *testing.T) {
+	dir := t.TempDir()
+	victim, link := filepath.Join(dir, "victim"), filepath.Join(dir, "log")
+	if err := errors.Join(os.WriteFile(victim, []byte("text"), 0o600), os.Symlink(victim, link)); err != nil {
+		t.Fatal(err)
+	}
+	if file, err := Create(link); !errors.Is(err, syscall.ELOOP) || file != nil {
+		t.Errorf("Create(a link) = %v, %v", file, err)
+	}
+	if file, err := Open(link); err != nil {
+		t.Errorf("Open(a link): %v", err)
+	} else {
+		_ = file.Close()
+	}
+}
