@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/kubeconfig"
 )
 
 // idToken returns a token as a provider issues it, as far as clients look at it.
@@ -476,7 +477,7 @@ func TestRangesAskNoIdentityProvider(t *testing.T) {
 	if err := c.LogIn(t.Context()); err != nil || !c.LoggedIn() || provider.refreshes.Load() != 1 {
 		t.Errorf("LogIn: %v, logged in %t, %d renewals", err, c.LoggedIn(), provider.refreshes.Load())
 	}
-	// Who asks for it gets another login though this one is good, by the refresh token there is by now.
+	// A login that the user asks for renews a token that has not expired, by the latest refresh token.
 	if err := c.LogIn(t.Context()); err != nil || provider.refreshes.Load() != 2 {
 		t.Errorf("LogIn: %v, %d renewals", err, provider.refreshes.Load())
 	}
@@ -589,7 +590,7 @@ func TestAnExpiredLoginWithoutARefreshToken(t *testing.T) {
 	}
 }
 
-// Where the way to the provider leads says the environment, as for kubectl. What fails on it is not the provider's fault.
+// The environment's proxy is used for the provider, as kubectl uses it. Its failure is not the provider's.
 func TestAnIdentityProviderIsReachedThroughTheEnvironmentsProxy(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "web", "web-1")
@@ -625,5 +626,53 @@ func TestALoginThatIsStillTheSameIsRenewedOnce(t *testing.T) {
 	c := start(t, server.kubeconfig(t, provider.user(provider.token)), &fakeCarrier{}, nil)
 	if err := errors.Join(c.Check(t.Context()), c.LogIn(t.Context()), c.Check(t.Context()), c.Check(t.Context())); err != nil || provider.refreshes.Load() != 1 {
 		t.Errorf("%v, %d renewals", err, provider.refreshes.Load())
+	}
+}
+
+// A kubeconfig that was read before a renewal brings no token back that has been replaced.
+func TestContextsOfOneUserShareItsTokens(t *testing.T) {
+	server, provider := newAPIServer(t), newIdentityProvider(t, true)
+	seen := tokensSeen(server)
+	path := server.kubeconfig(t, provider.user(anHourAgo()))
+	before := kubeconfig.Load(path)
+	first := start(t, path, &fakeCarrier{}, nil)
+	if err := first.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Open(Config{Loaded: &before, Context: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, second)
+	if err := errors.Join(second.Check(t.Context()), first.Check(t.Context())); err != nil {
+		t.Error(err)
+	}
+	if all := seen(); len(all) != 1 || !all[provider.token] || provider.refreshes.Load() != 1 {
+		t.Errorf("tokens %v, %d renewals", all, provider.refreshes.Load())
+	}
+}
+
+func TestRedirectsWithinAnIdentityProviderAreFollowed(t *testing.T) {
+	server, provider := newAPIServer(t), newIdentityProvider(t, true)
+	provider.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasPrefix(r.URL.Path, "/moved") {
+			return r.Method == http.MethodPost && r.PostForm.Get("refresh_token") != "hunter2"
+		}
+		http.Redirect(w, r, "/moved"+r.URL.Path, http.StatusTemporaryRedirect)
+		return true
+	}
+	c := start(t, server.kubeconfig(t, provider.user(anHourAgo())), &fakeCarrier{}, nil)
+	if err := c.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	// But not in circles.
+	circle := newIdentityProvider(t, true)
+	circle.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
+		return true
+	}
+	c = start(t, server.kubeconfig(t, circle.user(anHourAgo())), &fakeCarrier{}, nil)
+	if err := c.Check(t.Context()); providerFault(err) == nil || circle.discoveries.Load() > 10 {
+		t.Errorf("%v after %d requests", err, circle.discoveries.Load())
 	}
 }

@@ -189,7 +189,7 @@ var causes = []struct {
 	{"login provider and an ended login", &fault.Login{Context: "staging", Provider: "id.example", Cause: fault.ProviderRefused, Err: errors.New("invalid grant")}, "Login needed",
 		"The identity provider id.example, which renews the login of context staging, does not renew it: invalid grant. Sign in again, the way this context's kubeconfig was made.", 1, 91, 502, "proxy_configuration_error"},
 	{"login provider with a useless answer", &fault.Login{Context: "staging", Provider: "id.example", Cause: fault.ProviderAnswer, Err: errors.New("it redirects to another server")}, "Identity provider failed",
-		"The identity provider id.example, which renews the login of context staging, gave no usable answer: it redirects to another server. Try again later, and if it lasts, ask who runs it.", 1, 91, 502, "proxy_configuration_error"},
+		"The identity provider id.example, which renews the login of context staging, gave no usable answer: it redirects to another server. Try again later, and if it lasts, ask whoever runs it.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin looked for", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginMissing, SearchPath: "/usr/bin:/bin", Hint: "get aws\nfrom its site"}, "Login plugin missing",
 		"The program aws, which signs in to context staging, was not found on this machine. Install it, or put its folder on the PATH that Fairlead is started with. It was looked for in /usr/bin:/bin. The kubeconfig says: Get aws from its site.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin denied", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginDenied}, "Login plugin denied",

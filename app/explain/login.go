@@ -66,7 +66,7 @@ func identityProvider(e *fault.Login) words {
 		x.hint = "Sign in again, the way this context's kubeconfig was made."
 	default:
 		x.sentence = who + " gave no usable answer" + reason(e.Err) + "."
-		x.hint = "Try again later, and if it lasts, ask who runs it."
+		x.hint = "Try again later, and if it lasts, ask whoever runs it."
 	}
 	return x
 }
