@@ -53,11 +53,11 @@ type canvas struct {
 	painter painter
 	clicked func(id string)
 
-	drawn   bool
-	icon    string
-	tooltip string
-	nodes   []*node
-	ears    sync.WaitGroup // goroutines that listen for clicks
+	drawn     bool
+	icon      string
+	tooltip   string
+	nodes     []*node
+	listeners sync.WaitGroup // goroutines that listen for clicks
 }
 
 // node is an item as it is drawn.
@@ -98,7 +98,7 @@ func (c *canvas) clear() {
 func (c *canvas) reset() {
 	c.painter.Reset()
 	c.nodes = nil
-	c.ears.Wait()
+	c.listeners.Wait()
 }
 
 func (c *canvas) add(parent handle, items []menu.Item) []*node {
@@ -110,7 +110,7 @@ func (c *canvas) add(parent handle, items []menu.Item) []*node {
 			n.children = c.add(h, item.Items)
 		}
 		if clicks != nil && len(item.Items) == 0 {
-			c.ears.Go(func() {
+			c.listeners.Go(func() {
 				for range clicks {
 					c.clicked(item.ID)
 				}

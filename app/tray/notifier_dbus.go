@@ -32,7 +32,7 @@ type notifier struct {
 	clicked  func(id string)
 	messages chan *dbus.Message
 	quit     chan struct{}
-	poke     chan struct{} // holds one token when there is something new to show
+	changed  chan struct{} // holds one token when there is something new to show
 
 	mutex sync.Mutex
 	next  *drawing
@@ -53,7 +53,7 @@ func newToolkit(around desktop, clicked func(id string)) (toolkit, error) {
 	}
 	desktops := os.Getenv("XDG_CURRENT_DESKTOP")
 	n := &notifier{
-		own: own, clicked: clicked, messages: make(chan *dbus.Message, maxMessages), quit: make(chan struct{}), poke: make(chan struct{}, 1),
+		own: own, clicked: clicked, messages: make(chan *dbus.Message, maxMessages), quit: make(chan struct{}), changed: make(chan struct{}, 1),
 		tree: newTree(func(title string) string { return label(title, runtime.GOOS, desktops) }),
 	}
 	return n, nil
@@ -78,8 +78,8 @@ func (n *notifier) Run(ready func()) {
 				messages = nil // the bus has gone; whoever looks around the desktop says so
 				continue
 			}
-			n.hear(message)
-		case <-n.poke:
+			n.receive(message)
+		case <-n.changed:
 			n.takeNext()
 		case <-n.quit:
 			return
@@ -99,7 +99,7 @@ func (n *notifier) Show(d drawing) {
 	n.next = &d
 	n.mutex.Unlock()
 	select {
-	case n.poke <- struct{}{}:
+	case n.changed <- struct{}{}:
 	default:
 	}
 }
@@ -123,14 +123,14 @@ func (n *notifier) takeNext() {
 	}
 	n.tree.room = next.lines
 	changed, moved := n.tree.show(next.items)
-	n.tellChanged(changed)
+	n.signalChanged(changed)
 	if moved {
 		n.emit(menuPath, menuInterface, "LayoutUpdated", n.tree.revision, int32(0))
 	}
 }
 
 // tellChanged tells panels how entries look now.
-func (n *notifier) tellChanged(changed []*entry) {
+func (n *notifier) signalChanged(changed []*entry) {
 	if len(changed) == 0 {
 		return
 	}
@@ -145,7 +145,7 @@ func (n *notifier) tellChanged(changed []*entry) {
 }
 
 // hear takes up one message of the bus.
-func (n *notifier) hear(message *dbus.Message) {
+func (n *notifier) receive(message *dbus.Message) {
 	switch message.Type {
 	case dbus.TypeMethodCall:
 		n.answer(message)
@@ -209,7 +209,7 @@ func header(message *dbus.Message, field dbus.HeaderField) string {
 // event takes up what happens to an entry: a click, if it is there and can be clicked, and that its submenu opens or closes.
 func (n *notifier) event(number int32, event string) {
 	if event == "opened" || event == "closed" {
-		n.tellChanged(n.tree.unfold(number, event == "opened"))
+		n.signalChanged(n.tree.unfold(number, event == "opened"))
 	}
 	if e, ok := n.tree.entries[number]; ok && event == "clicked" && e.properties["enabled"].Value() == true {
 		n.clicked(e.at.item)

@@ -24,7 +24,7 @@ const usualScreen = 1080
 
 // watchRoom tells how many lines the screen has room for, at first and whenever screens change, until ctx ends. On desktops that scroll menus
 // and open submenus beside them it tells nothing.
-func (d desktop) watchRoom(ctx context.Context, tell func(lines int)) {
+func (d desktop) watchRoom(ctx context.Context, report func(lines int)) {
 	if !isGNOMEShell(os.Getenv("XDG_CURRENT_DESKTOP")) {
 		return
 	}
@@ -40,7 +40,7 @@ func (d desktop) watchRoom(ctx context.Context, tell func(lines int)) {
 			// The shell may have much to do, as when a session starts.
 			height, again = usualScreen, time.After(5*time.Second)
 		}
-		tell(roomFor(height))
+		report(roomFor(height))
 		select {
 		case <-again:
 		case _, ok := <-changes:

@@ -135,7 +135,7 @@ type tray struct {
 type surroundings interface {
 	hasPanel(context.Context) bool
 	// watchRoom tells how many lines of the menu and its submenus the screen has room for, at first and whenever that changes, until ctx ends. It may tell nothing, and return.
-	watchRoom(ctx context.Context, tell func(lines int))
+	watchRoom(ctx context.Context, report func(lines int))
 	// gone is closed when the user's session is over, and no icon will ever be seen again.
 	gone() <-chan struct{}
 	close()

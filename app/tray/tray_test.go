@@ -24,11 +24,11 @@ type spot struct {
 
 func (p *spot) hasPanel(context.Context) bool { return p.panel.Load() }
 func (p *spot) gone() <-chan struct{}         { return nil }
-func (p *spot) watchRoom(ctx context.Context, tell func(int)) {
+func (p *spot) watchRoom(ctx context.Context, report func(int)) {
 	for {
 		select {
 		case lines := <-p.room:
-			tell(lines)
+			report(lines)
 		case <-ctx.Done():
 			return
 		}

@@ -78,7 +78,7 @@ func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
 		t.revision++
 		clear(t.open) // GNOME Shell folds everything then
 	}
-	for number := range t.coverAnew() {
+	for number := range t.updateCovered() {
 		if now := t.entries[number]; before[number] != nil && !slices.Contains(changed, now) {
 			changed = append(changed, now)
 		}
@@ -92,7 +92,7 @@ func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
 func (t *tree) add(parent int32, items []menu.Item, before map[int32]*entry) []*entry {
 	var made []*entry
 	numbers := t.numbers
-	if t.room > 0 && !t.followed(parent, items, before) {
+	if t.room > 0 && !t.canFollow(parent, items, before) {
 		numbers = nil
 	}
 	for _, item := range items {

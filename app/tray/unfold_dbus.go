@@ -37,7 +37,7 @@ func (t *tree) unfold(number int32, open bool) (changed []*entry) {
 	default:
 		delete(t.open, number)
 	}
-	for number := range t.coverAnew() {
+	for number := range t.updateCovered() {
 		changed = append(changed, t.entries[number])
 	}
 	slices.SortFunc(changed, func(a, b *entry) int { return int(a.number - b.number) })
@@ -47,7 +47,7 @@ func (t *tree) unfold(number int32, open bool) (changed []*entry) {
 // followed reports whether GNOME Shell's extension, as it is in 2026, follows a change of a menu's entries: some are new, or some are
 // gone. When entries change places, or some are gone and some are new at once, it gets their order wrong, for good; then all of them
 // must be others.
-func (t *tree) followed(parent int32, items []menu.Item, before map[int32]*entry) bool {
+func (t *tree) canFollow(parent int32, items []menu.Item, before map[int32]*entry) bool {
 	if before[parent] == nil {
 		return true
 	}
@@ -76,7 +76,7 @@ func (t *tree) shown(e *entry) map[string]dbus.Variant {
 }
 
 // coverAnew decides anew what is covered, and returns the numbers of entries for which that is something else than before.
-func (t *tree) coverAnew() (changed map[int32]bool) {
+func (t *tree) updateCovered() (changed map[int32]bool) {
 	before := t.covered
 	t.covered = t.cover()
 	changed = map[int32]bool{}
