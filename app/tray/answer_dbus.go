@@ -15,7 +15,7 @@ import (
 	"fairlead/assets"
 )
 
-// answer answers one call of a panel.
+// answer responds to a method call from a panel.
 func (n *notifier) answer(call *dbus.Message) {
 	values, err := n.values(call)
 	if call.Flags&dbus.FlagNoReplyExpected != 0 {
@@ -32,7 +32,7 @@ func (n *notifier) answer(call *dbus.Message) {
 	n.send(reply)
 }
 
-// busError is an error with the name that D-Bus has for it.
+// busError is an error with its D-Bus name.
 type busError struct{ name, text string }
 
 func (e *busError) Error() string { return e.text }
@@ -56,13 +56,13 @@ func (n *notifier) values(call *dbus.Message) ([]any, *busError) {
 	case path == menuPath && (name == menuInterface || name == ""):
 		return n.menu(call)
 	case path == itemPath && (name == itemInterface || name == ""):
-		// Activate, SecondaryActivate, ContextMenu and Scroll: the menu is all there is, and panels show it by themselves.
+		// Activate, SecondaryActivate, ContextMenu and Scroll do nothing: panels show the menu by themselves.
 		return nil, nil
 	}
 	return nil, unknownMethod(call)
 }
 
-// menu answers the methods of com.canonical.dbusmenu.
+// menu responds to the methods of com.canonical.dbusmenu.
 func (n *notifier) menu(call *dbus.Message) ([]any, *busError) {
 	var number, depth int32
 	var numbers []int32
@@ -114,7 +114,7 @@ func (n *notifier) menu(call *dbus.Message) ([]any, *busError) {
 			n.event(e.Number, e.Event)
 		}
 		return []any{[]int32{}}, nil
-	case "AboutToShow": // the menu is always as it should be
+	case "AboutToShow": // the menu is always up to date
 		return []any{false}, nil
 	case "AboutToShowGroup":
 		return []any{[]int32{}, []int32{}}, nil
@@ -122,7 +122,7 @@ func (n *notifier) menu(call *dbus.Message) ([]any, *busError) {
 	return nil, unknownMethod(call)
 }
 
-// property answers the methods of org.freedesktop.DBus.Properties.
+// property responds to the methods of org.freedesktop.DBus.Properties.
 func (n *notifier) property(call *dbus.Message, path dbus.ObjectPath) ([]any, *busError) {
 	var of, name string
 	all := n.itemProperties()
@@ -149,13 +149,13 @@ func (n *notifier) property(call *dbus.Message, path dbus.ObjectPath) ([]any, *b
 	return nil, unknownMethod(call)
 }
 
-// picture is (iiay): width, height, and the pixels row by row, each as alpha, red, green and blue.
+// picture has the D-Bus type (iiay): width, height, and the pixels row by row, each as alpha, red, green and blue.
 type picture struct {
 	Width, Height int32
 	Pixels        []byte
 }
 
-// itemProperties are those of a StatusNotifierItem; some panels want all of them.
+// itemProperties returns the properties of a StatusNotifierItem. Some panels require all of them.
 func (n *notifier) itemProperties() map[string]any {
 	return map[string]any{
 		"Category": "ApplicationStatus", "Id": "Fairlead", "Title": "Fairlead", "Status": "Active", "WindowId": int32(0),
@@ -167,17 +167,17 @@ func (n *notifier) itemProperties() map[string]any {
 			Title    string
 			Text     string
 		}{"", []picture{}, n.tooltip, ""},
-		// What GNOME Shell has a screen reader say; it asks for it whenever the icon changes.
+		// GNOME Shell passes it to screen readers, and reads it whenever the icon changes.
 		"IconAccessibleDesc": n.tooltip, "AttentionAccessibleDesc": "",
 		"ItemIsMenu": true, "Menu": menuPath,
 	}
 }
 
-// pictures are an icon in the form of the bus, in several sizes: panels choose.
+// pictures returns an icon in several sizes, in D-Bus form. Panels choose one.
 func pictures(name string) []picture {
 	all := []picture{}
 	for _, size := range assets.Sizes(name) {
-		if decoded, err := png.Decode(bytes.NewReader(size)); err == nil { // they are built in, and are PNGs
+		if decoded, err := png.Decode(bytes.NewReader(size)); err == nil { // the built-in icons are valid PNGs
 			all = append(all, pixels(decoded))
 		}
 	}
@@ -196,7 +196,7 @@ func pixels(img image.Image) picture {
 	return p
 }
 
-// description is for tools that look around on the bus; panels know the interfaces without it.
+// description is for tools that inspect the bus. Panels do not need it.
 const description = `<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">
 <node>
  <interface name="org.kde.StatusNotifierItem">

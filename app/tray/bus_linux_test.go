@@ -18,7 +18,7 @@ import (
 	"github.com/godbus/dbus/v5/prop"
 )
 
-// busConfig is a session bus that starts nothing by itself.
+// busConfig configures a session bus that starts no services.
 const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>session</type>
@@ -31,7 +31,7 @@ const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
   </policy>
 </busconfig>`
 
-// eventually polls, for what happens in other processes.
+// eventually polls until a condition on other processes holds.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
@@ -41,7 +41,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// startBus starts a private session bus and returns its address, and what ends it before the test does.
+// startBus starts a private session bus and returns its address, and a function that ends it before the test does.
 func startBus(t *testing.T) (address string, stop func()) {
 	t.Helper()
 	program, err := exec.LookPath("dbus-daemon")
@@ -75,7 +75,7 @@ func startBus(t *testing.T) (address string, stop func()) {
 	return strings.TrimSpace(address), stop
 }
 
-// connectTo is a connection of the test's own.
+// connectTo returns a connection of the test's own.
 func connectTo(t *testing.T, address string) *dbus.Conn {
 	t.Helper()
 	bus, err := dbus.Connect(address)
@@ -86,7 +86,7 @@ func connectTo(t *testing.T, address string) *dbus.Conn {
 	return bus
 }
 
-// watcher is what a panel is on the bus: those who want to be seen register with it.
+// watcher is a panel on the bus, with which icons register.
 type watcher struct {
 	bus   *dbus.Conn
 	mutex sync.Mutex
@@ -112,7 +112,7 @@ func startWatcher(t *testing.T, address string) *watcher {
 	return w
 }
 
-// RegisterStatusNotifierItem is the watcher's method on the bus.
+// RegisterStatusNotifierItem is a method of the watcher on the bus.
 func (w *watcher) RegisterStatusNotifierItem(_ string, sender dbus.Sender) *dbus.Error {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
@@ -120,7 +120,7 @@ func (w *watcher) RegisterStatusNotifierItem(_ string, sender dbus.Sender) *dbus
 	return nil
 }
 
-// item waits for somebody to register, and returns what a panel knows of it.
+// item waits until an icon registers, and returns what a panel knows of it.
 func (w *watcher) item(t *testing.T) *item {
 	t.Helper()
 	var sender dbus.Sender
@@ -140,7 +140,7 @@ func (w *watcher) item(t *testing.T) *item {
 	return i
 }
 
-// item is a tray icon as the panel sees it.
+// item is a tray icon as the panel knows it.
 type item struct {
 	bus  *dbus.Conn
 	name string
@@ -167,7 +167,8 @@ func (i *item) layout(t *testing.T) layout {
 	return root
 }
 
-// lines are the titles of what is visible, in order, with marks for what is checked, disabled or a separator.
+// lines returns the titles of the visible entries, in order, with marks for those that are checked, disabled or
+// separators.
 func (i *item) lines(t *testing.T) []string {
 	t.Helper()
 	var lines []string
@@ -203,7 +204,7 @@ func (l layout) walk(t *testing.T, visit func(layout) bool) {
 	}
 }
 
-// number is that of the first item with this label, whether or not it can be clicked.
+// number returns the number of the first item with this label, whether or not it can be clicked.
 func (i *item) number(t *testing.T, label string) int32 {
 	t.Helper()
 	number := int32(-1)
@@ -237,7 +238,7 @@ func (i *item) waitFor(t *testing.T, line string) {
 	eventually(t, "the menu shows "+line, func() bool { return slices.Contains(i.lines(t), line) })
 }
 
-// program is the tray in a process of its own, whose environment is its own, too.
+// program is the tray in a process of its own, with its own environment.
 type program struct {
 	cmd    *exec.Cmd
 	mutex  sync.Mutex
@@ -245,7 +246,7 @@ type program struct {
 	ended  chan struct{}
 }
 
-// startProgram runs this test binary as a tray, with nothing of the desktop in its environment but env.
+// startProgram runs this test binary as a tray, with no variables of the desktop in its environment but env.
 func startProgram(t *testing.T, env ...string) *program {
 	t.Helper()
 	p := &program{ended: make(chan struct{})}
@@ -262,7 +263,7 @@ func startProgram(t *testing.T, env ...string) *program {
 	return p
 }
 
-// Write is what the program prints.
+// Write receives the program's output.
 func (p *program) Write(text []byte) (int, error) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()

@@ -6,7 +6,7 @@ import (
 	"fairlead/app/menu"
 )
 
-// act does what clicks ask for, one after another, until ctx is cancelled.
+// act carries out clicks, one after another, until ctx is cancelled.
 func (t *tray) act(ctx context.Context) {
 	for {
 		select {
@@ -22,7 +22,7 @@ func (t *tray) click(ctx context.Context, id string) {
 	item, ok := menu.Find(*t.showing.Load(), id)
 	switch {
 	case !ok:
-		t.config.Log.Debug().Str("item", id).Msg("click on what is not there any more")
+		t.config.Log.Debug().Str("item", id).Msg("click on an item that is gone")
 	default:
 		if err := t.config.Act(ctx, item.Click); err != nil && ctx.Err() == nil {
 			t.config.Say(menu.Failure(item), err.Error())

@@ -13,20 +13,21 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// busVariable is where the session bus is said to be.
+// busVariable is the environment variable with the session bus's address.
 const busVariable = "DBUS_SESSION_BUS_ADDRESS"
 
-// busTimeout bounds a bus that takes a connection and then says nothing.
+// busTimeout bounds the connection to a bus that accepts it and then does not respond.
 const busTimeout = 3 * time.Second
 
-// desktop is a connection to the session bus, used only to look around. What is shown has one of its own.
+// desktop is a connection to the session bus that is only used to observe the desktop. The icon and menu have a
+// connection of their own.
 type desktop struct {
 	address string
 	bus     *dbus.Conn
 	cancel  context.CancelCauseFunc
 }
 
-// openDesktop makes sure that there is a desktop.
+// openDesktop connects to the desktop, or returns why there is none.
 func openDesktop(ctx context.Context) (desktop, error) {
 	address := busAddress()
 	if address == "" {
@@ -43,7 +44,7 @@ func openDesktop(ctx context.Context) (desktop, error) {
 	return d, nil
 }
 
-// busAddress is where the session bus is, or empty: as told, or at the place where systemd puts it.
+// busAddress returns the session bus's address, from the environment or as systemd sets it up, or "".
 func busAddress() string {
 	if address := os.Getenv(busVariable); address != "" && address != "autolaunch:" {
 		return address
@@ -59,7 +60,7 @@ func busAddress() string {
 	return "unix:path=" + dbus.EscapeBusAddressValue(socket)
 }
 
-// connect makes a connection that lasts until close or the bus ends it; ctx bounds the connecting only.
+// connect opens a connection that lasts until close or the bus ends it. ctx bounds only the connecting.
 func connect(ctx context.Context, address string) (desktop, error) {
 	lasting, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	connecting, done := context.WithTimeoutCause(ctx, busTimeout, fmt.Errorf("no answer within %s", busTimeout))
@@ -79,7 +80,7 @@ func connect(ctx context.Context, address string) (desktop, error) {
 	return desktop{}, err
 }
 
-// hasPanel reports whether somebody shows tray icons: the watcher with whom they register.
+// hasPanel reports whether a panel shows tray icons, which is when the watcher that icons register with exists.
 func (d desktop) hasPanel(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, busTimeout)
 	defer cancel()
@@ -91,6 +92,6 @@ func (d desktop) hasPanel(ctx context.Context) bool {
 func (d desktop) gone() <-chan struct{} { return d.bus.Context().Done() }
 
 func (d desktop) close() {
-	_ = d.bus.Close() // nothing is pending on it
+	_ = d.bus.Close() // nothing is pending
 	d.cancel(nil)
 }

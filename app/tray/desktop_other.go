@@ -4,7 +4,7 @@ package tray
 
 import "context"
 
-// desktop stands for a system that always has a place for tray icons.
+// desktop is for systems that always have a place for tray icons.
 type desktop struct{}
 
 func openDesktop(context.Context) (desktop, error)   { return desktop{}, nil }

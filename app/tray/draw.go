@@ -7,29 +7,32 @@ import (
 	"fairlead/app/menu"
 )
 
-// painter is a tray library that draws item by item, and can only append: small enough to stand in for. Its methods are called by one
-// goroutine at a time, and those from Icon on only after Run has called ready and before Quit.
+// painter is a tray library that draws item by item, and can only append. It is small enough to replace in tests. Its
+// methods are called by one goroutine at a time, and those from Icon on only after Run has called ready and before
+// Quit.
 type painter interface {
-	// Run shows the icon until Quit. It calls ready once, in a goroutine of its own, and shows the menu when that has returned.
+	// Run shows the icon until Quit. It calls ready once, in a new goroutine, and shows the menu when ready has
+	// returned.
 	Run(ready func())
 	Quit()
-	// Held says whether the menu is open and must not be changed now; Release closes one that is.
+	// Held reports whether the menu is open and must not be changed now. Release closes an open menu.
 	Held() bool
 	Release()
 	Icon(name string)
 	Tooltip(text string)
 	// Reset removes all items, and closes their channels.
 	Reset()
-	// Add appends an item, shown, and without its submenu. A nil parent is the menu itself. A separator has neither handle nor clicks.
+	// Add appends an item, shown, without its submenu. A nil parent stands for the menu itself. A separator has no
+	// handle and no clicks.
 	Add(parent handle, item menu.Item) (handle, <-chan struct{})
-	// Update changes an item that looks like from into one that looks like to.
+	// Update changes an item that was drawn as from so that it looks like to.
 	Update(h handle, from, to menu.Item)
 }
 
-// handle is a painter's own name for an item.
+// handle is a painter's reference to an item.
 type handle any
 
-// painted is the toolkit made of a painter.
+// painted is a toolkit made from a painter.
 type painted struct {
 	painter
 	canvas *canvas
@@ -39,7 +42,7 @@ func newPainted(p painter, clicked func(id string)) *painted {
 	return &painted{p, &canvas{painter: p, clicked: clicked}}
 }
 
-// Show draws, and Quit clears what was drawn before it ends Run.
+// Show draws. Quit removes what was drawn before it ends Run.
 func (p *painted) Show(d drawing) { p.canvas.draw(d.items, d.icon, d.tooltip) }
 
 func (p *painted) Quit() {
@@ -48,7 +51,7 @@ func (p *painted) Quit() {
 	p.painter.Quit()
 }
 
-// canvas remembers what the painter shows, to change only what differs.
+// canvas keeps what the painter shows, in order to change only what differs.
 type canvas struct {
 	painter painter
 	clicked func(id string)
@@ -57,18 +60,18 @@ type canvas struct {
 	icon      string
 	tooltip   string
 	nodes     []*node
-	listeners sync.WaitGroup // goroutines that listen for clicks
+	listeners sync.WaitGroup // goroutines that receive clicks
 }
 
-// node is an item as it is drawn.
+// node is a drawn item.
 type node struct {
-	item     menu.Item // without Items; of one that is hidden, all but Hidden is as it was when last shown
+	item     menu.Item // without Items; while it is hidden, as it was when last shown, except Hidden
 	handle   handle
 	children []*node
 }
 
-// draw shows a menu. If it has the shape of the one before, items are changed in place, which leaves an open menu open. Otherwise all
-// of it is drawn anew: painters can only append.
+// draw shows a menu. If its shape is the same as before, items are changed in place, which leaves an open menu open.
+// Otherwise everything is drawn again, because painters can only append.
 func (c *canvas) draw(items []menu.Item, icon, tooltip string) {
 	if !c.drawn || icon != c.icon {
 		c.painter.Icon(icon)
@@ -87,14 +90,14 @@ func (c *canvas) draw(items []menu.Item, icon, tooltip string) {
 	c.drawn, c.icon, c.tooltip = true, icon, tooltip
 }
 
-// clear removes the menu, and waits for those who listen for clicks.
+// clear removes the menu, and waits for the goroutines that receive clicks.
 func (c *canvas) clear() {
 	if c.drawn {
 		c.reset()
 	}
 }
 
-// reset forgets all handles: using one after its item was removed would bring the item back.
+// reset discards all handles, because using one after its item was removed would bring the item back.
 func (c *canvas) reset() {
 	c.painter.Reset()
 	c.nodes = nil
@@ -130,7 +133,7 @@ func (c *canvas) patch(nodes []*node, items []menu.Item) {
 	for i, to := range items {
 		n := nodes[i]
 		if to.Hidden {
-			// What nobody sees is not worth a signal to the panel, and some desktops would show it again.
+			// A hidden change is not worth a signal to the panel, and some desktops would show the item again.
 			if !n.item.Hidden {
 				hidden := n.item
 				hidden.Hidden = true
@@ -151,8 +154,8 @@ func (c *canvas) patch(nodes []*node, items []menu.Item) {
 	}
 }
 
-// sameShape reports whether items differ from what is drawn only in what can be changed in place. A submenu is drawn when its item is
-// first shown, and stays while the item is hidden.
+// sameShape reports whether items differ from what is drawn only in what can be changed in place. A submenu is drawn
+// when its item is first shown, and stays while the item is hidden.
 func sameShape(nodes []*node, items []menu.Item) bool {
 	return slices.EqualFunc(nodes, items, func(n *node, item menu.Item) bool {
 		return n.item.ID == item.ID && n.item.Checkable == item.Checkable && n.item.Separator == item.Separator &&

@@ -13,7 +13,8 @@ import (
 	"fairlead/app/session"
 )
 
-// screen stands in for a tray library. It shows what it is told to, counts the calls, and minds the rules that the real ones have.
+// screen replaces a tray library. It shows what it is asked to, counts the calls, and enforces the rules of the real
+// ones.
 type screen struct {
 	t     *testing.T
 	calls []string
@@ -22,7 +23,7 @@ type screen struct {
 	tip   string
 	quit  chan struct{}
 	held  bool
-	mutex sync.Mutex // for quit and for tests that look while the tray runs
+	mutex sync.Mutex // for quit, and for tests that look while the tray runs
 }
 
 type drawn struct {
@@ -108,7 +109,7 @@ func (s *screen) Update(h handle, from, to menu.Item) {
 	e.item = to
 }
 
-// took returns the calls since the last time.
+// took returns the calls since the last call of took.
 func (s *screen) took() string {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -116,7 +117,7 @@ func (s *screen) took() string {
 	return strings.Join(s.calls, "\n")
 }
 
-// visible is the menu as one sees it; what menu.Build says must be the same.
+// visible returns the menu as a user sees it. It must equal what menu.Build returns.
 func (e *drawn) visible() (items []menu.Item) {
 	for _, child := range e.entries {
 		if !child.item.Hidden {
@@ -146,7 +147,7 @@ func (s *screen) click(id string) bool {
 		return false
 	}
 	select {
-	case e.clicks <- struct{}{}: // as the library does it
+	case e.clicks <- struct{}{}: // like the library
 		return true
 	default:
 		return false

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// label makes a title show as it is on a desktop that takes some characters for marks of shortcuts. goos is Go's name of the system,
-// and desktops is XDG_CURRENT_DESKTOP, a list with colons.
+// label returns a title that a desktop shows unchanged, although it treats some characters as marks of shortcuts. goos
+// is Go's name of the system, and desktops is XDG_CURRENT_DESKTOP, a list with colons.
 func label(title, goos, desktops string) string {
 	switch {
 	case goos == "windows":
@@ -15,20 +15,22 @@ func label(title, goos, desktops string) string {
 	case goos == "darwin":
 		return title
 	case isGNOMEShell(desktops):
-		// GNOME's extension takes away the first underscore that something else follows, and shows the others as they are.
+		// GNOME's extension removes the first underscore that is followed by another character, and shows the others
+		// unchanged.
 		if at := mnemonic.FindStringIndex(title); at != nil {
 			return title[:at[0]] + "_" + title[at[0]:]
 		}
 		return title
 	default:
-		// As the specification of com.canonical.dbusmenu has it.
+		// This is the escape of the specification of com.canonical.dbusmenu.
 		return strings.ReplaceAll(title, "_", "__")
 	}
 }
 
 var mnemonic = regexp.MustCompile(`_[^_]`)
 
-// isGNOMEShell tells GNOME Shell from desktops that are like GNOME but have a panel of their own, by XDG_CURRENT_DESKTOP.
+// isGNOMEShell reports whether XDG_CURRENT_DESKTOP names GNOME Shell, and not a desktop that is like GNOME but has a
+// panel of its own.
 func isGNOMEShell(desktops string) bool {
 	names := strings.Split(desktops, ":")
 	return slices.Contains(names, "GNOME") && !slices.Contains(names, "Budgie") && !slices.Contains(names, "GNOME-Flashback")

@@ -11,7 +11,7 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// The names of the freedesktop.org StatusNotifierItem, as KDE and all panels after it have them, and of Canonical's dbusmenu.
+// Names of the freedesktop.org StatusNotifierItem, as KDE and all later panels use it, and of Canonical's dbusmenu.
 const (
 	itemPath      dbus.ObjectPath = "/StatusNotifierItem"
 	menuPath      dbus.ObjectPath = "/StatusNotifierItem/menu"
@@ -23,27 +23,27 @@ const (
 
 // notifier is the toolkit of free desktops: an icon and a menu that panels read over D-Bus.
 //
-// It is not built on a tray library, nor on what godbus exports, for one reason: all questions are answered by one goroutine, in the
-// order in which they came. A panel asks for the layout, then for the properties of each submenu, without waiting in between; answers
-// that overtake each other leave it with entries whose parent it has not made yet, and it drops them. Godbus answers each question in a
-// goroutine of its own.
+// It does not use a tray library, nor godbus's exported objects, for one reason: one goroutine answers all calls, in
+// the order in which they came. A panel requests the layout, and then the properties of each submenu, without waiting
+// in between. If the responses overtake each other, the panel has entries without a parent, and drops them. Godbus
+// answers each call in a goroutine of its own.
 type notifier struct {
-	own      desktop // a connection of its own
+	own      desktop // a separate connection
 	clicked  func(id string)
 	messages chan *dbus.Message
 	quit     chan struct{}
-	changed  chan struct{} // holds one token when there is something new to show
+	changed  chan struct{} // holds a token if there is something new to show
 
 	mutex sync.Mutex
 	next  *drawing
 
-	// These belong to the goroutine in Run.
+	// Owned by the goroutine in Run.
 	tree    *tree
 	icon    string
 	tooltip string
 }
 
-// maxMessages is how many questions may wait for their answer; what comes beyond it is lost, and panels ask again.
+// maxMessages bounds how many calls may wait for an answer. More are lost, and panels repeat them.
 const maxMessages = 4096
 
 func newToolkit(around desktop, clicked func(id string)) (toolkit, error) {
@@ -62,7 +62,7 @@ func newToolkit(around desktop, clicked func(id string)) (toolkit, error) {
 // Run answers panels until Quit.
 func (n *notifier) Run(ready func()) {
 	defer func() {
-		n.own.bus.Eavesdrop(nil) // closing would close the channel while the connection may still send on it
+		n.own.bus.Eavesdrop(nil) // Close would close the channel while the connection may still send on it
 		n.own.close()
 	}()
 	ready()
@@ -75,7 +75,7 @@ func (n *notifier) Run(ready func()) {
 		select {
 		case message, ok := <-messages:
 			if !ok {
-				messages = nil // the bus has gone; whoever looks around the desktop says so
+				messages = nil // the bus has gone, which desktop reports
 				continue
 			}
 			n.receive(message)
@@ -90,10 +90,10 @@ func (n *notifier) Run(ready func()) {
 // Quit makes Run return.
 func (n *notifier) Quit() { close(n.quit) }
 
-// Held is never so: panels draw the menu, and take changes to an open one.
+// Held returns false: panels draw the menu, and can change an open one.
 func (n *notifier) Held() bool { return false }
 
-// Show has the panel show a drawing in a moment.
+// Show makes the panel show a drawing soon.
 func (n *notifier) Show(d drawing) {
 	n.mutex.Lock()
 	n.next = &d
@@ -104,7 +104,7 @@ func (n *notifier) Show(d drawing) {
 	}
 }
 
-// takeNext shows the last drawing that came, and tells panels what is different.
+// takeNext shows the latest drawing, and signals the differences to panels.
 func (n *notifier) takeNext() {
 	n.mutex.Lock()
 	next := n.next
@@ -129,7 +129,7 @@ func (n *notifier) takeNext() {
 	}
 }
 
-// tellChanged tells panels how entries look now.
+// signalChanged signals to panels how entries look now.
 func (n *notifier) signalChanged(changed []*entry) {
 	if len(changed) == 0 {
 		return
@@ -144,13 +144,13 @@ func (n *notifier) signalChanged(changed []*entry) {
 	}{})
 }
 
-// hear takes up one message of the bus.
+// receive handles one message of the bus.
 func (n *notifier) receive(message *dbus.Message) {
 	switch message.Type {
 	case dbus.TypeMethodCall:
 		n.answer(message)
 	case dbus.TypeSignal:
-		// NameOwnerChanged has a name, its old and its new owner. A panel that has started anew knows nobody.
+		// NameOwnerChanged has a name, its old owner and its new one. A panel that has restarted knows no icons.
 		if header(message, dbus.FieldMember) != "NameOwnerChanged" || header(message, dbus.FieldSender) != busName || len(message.Body) < 3 {
 			return
 		}
@@ -160,7 +160,8 @@ func (n *notifier) receive(message *dbus.Message) {
 	}
 }
 
-// register asks to be shown. Where nobody shows icons the bus answers with an error, which does not matter: whoever comes is asked then.
+// register registers the icon with the watcher. If there is none, the bus answers with an error, which does not matter,
+// because register is called again when one appears.
 func (n *notifier) register() {
 	n.send(&dbus.Message{Type: dbus.TypeMethodCall, Flags: dbus.FlagNoReplyExpected | dbus.FlagNoAutoStart, Headers: map[dbus.HeaderField]dbus.Variant{
 		dbus.FieldDestination: dbus.MakeVariant(watcherName),
@@ -188,7 +189,7 @@ func (n *notifier) emit(path dbus.ObjectPath, name, member string, values ...any
 	}, Body: values})
 }
 
-// send sends a message. That the bus has gone is noticed elsewhere.
+// send sends a message. Others notice if the bus has gone.
 func (n *notifier) send(message *dbus.Message) {
 	if len(message.Body) > 0 {
 		message.Headers[dbus.FieldSignature] = dbus.MakeVariant(dbus.SignatureOf(message.Body...))
@@ -206,7 +207,8 @@ func header(message *dbus.Message, field dbus.HeaderField) string {
 	return ""
 }
 
-// event takes up what happens to an entry: a click, if it is there and can be clicked, and that its submenu opens or closes.
+// event handles an event of an entry: a click, if the entry exists and can be clicked, and its submenu opening or
+// closing.
 func (n *notifier) event(number int32, event string) {
 	if event == "opened" || event == "closed" {
 		n.signalChanged(n.tree.unfold(number, event == "opened"))

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// trayProgram shows two contexts, whose proxies do nothing, and prints what clicks do.
+// trayProgram shows two contexts, whose proxies do nothing, and prints the effects of clicks.
 func trayProgram() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	model := session.New(session.Config{Start: func(context.Context, string, bool, func(error)) (session.Proxy, error) { return listener{}, nil }})
@@ -109,7 +109,7 @@ func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 	gone := i.number(t, "Close all its connections")
 	i.click(t, "Stop")
 	i.waitFor(t, "gke__lab__1")
-	i.event(t, gone) // it was in the menu a moment ago
+	i.event(t, gone) // it was in the menu until now
 	i.click(t, ". All off")
 	i.click(t, "b")
 	i.waitFor(t, "[x] b  :1080")
@@ -139,7 +139,7 @@ func TestLateAndRestartedPanelsGetTheIcon(t *testing.T) {
 	}
 	second := startWatcher(t, address)
 	i := second.item(t)
-	i.click(t, "gke__lab_1") // as GNOME has it
+	i.click(t, "gke__lab_1") // GNOME's label
 	i.waitFor(t, "[x] gke__lab_1  :1080")
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func TestWithoutADesktopItSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-// muteBus takes connections and says nothing.
+// muteBus accepts connections and never responds.
 func muteBus(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "bus")

@@ -12,18 +12,19 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// GNOME Shell unfolds submenus within the menu, in what the menu's own lines leave of the screen, and does not scroll the menu: what is
-// below the screen's edge cannot be reached. These are its measures, in pixels of its own, which a scaled screen has fewer of.
+// GNOME Shell unfolds submenus inside the menu, in the space that the menu's own lines leave on the screen, and does
+// not scroll the menu, so what is below the screen's edge cannot be reached. These are its measures in its own pixels,
+// of which a scaled screen has fewer.
 const (
-	shellLine   = 37  // of a line
-	shellAround = 115 // of the panel, the margins, and separators
+	shellLine   = 37  // height of a line
+	shellAround = 115 // height of the panel, the margins and separators
 )
 
-// usualScreen is a height to go by until the right one is known.
+// usualScreen is the height to assume until the actual one is known.
 const usualScreen = 1080
 
-// watchRoom tells how many lines the screen has room for, at first and whenever screens change, until ctx ends. On desktops that scroll menus
-// and open submenus beside them it tells nothing.
+// watchRoom calls its function with the number of lines that the screen has room for, at the start and whenever the
+// screens change, until ctx ends. On desktops that scroll menus and open submenus next to them it does not call it.
 func (d desktop) watchRoom(ctx context.Context, report func(lines int)) {
 	if !isGNOMEShell(os.Getenv("XDG_CURRENT_DESKTOP")) {
 		return
@@ -31,13 +32,13 @@ func (d desktop) watchRoom(ctx context.Context, report func(lines int)) {
 	changes := make(chan *dbus.Signal, 4)
 	d.bus.Signal(changes)
 	defer d.bus.RemoveSignal(changes)
-	// Without it, the room is as it was at first.
+	// Without the signal, the room stays as it was at the start.
 	_ = d.bus.AddMatchSignalContext(ctx, dbus.WithMatchInterface(displayInterface), dbus.WithMatchMember("MonitorsChanged"))
 	for {
 		var again <-chan time.Time
 		height, err := d.screenHeight(ctx)
 		if err != nil {
-			// The shell may have much to do, as when a session starts.
+			// The shell may be busy, for example when a session starts.
 			height, again = usualScreen, time.After(5*time.Second)
 		}
 		report(roomFor(height))
@@ -57,7 +58,7 @@ func roomFor(height int) int { return (height - shellAround) / shellLine }
 
 const displayInterface = "org.gnome.Mutter.DisplayConfig"
 
-// These are what GetCurrentState of org.gnome.Mutter.DisplayConfig answers with.
+// The results of GetCurrentState of org.gnome.Mutter.DisplayConfig.
 type (
 	connector struct{ Name, Vendor, Product, Serial string }
 	monitor   struct {
@@ -76,14 +77,14 @@ type (
 	logicalMonitor struct {
 		X, Y       int32
 		Scale      float64
-		Transform  uint32 // odd ones are turned by 90 degrees
+		Transform  uint32 // odd values are rotated by 90 degrees
 		Primary    bool
 		Monitors   []connector
 		Properties map[string]dbus.Variant
 	}
 )
 
-// screenHeight is the height of the screen with the panel, in the shell's pixels.
+// screenHeight returns the height of the screen with the panel, in the shell's pixels.
 func (d desktop) screenHeight(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -93,7 +94,7 @@ func (d desktop) screenHeight(ctx context.Context) (int, error) {
 	var properties map[string]dbus.Variant
 	call := d.bus.Object(displayInterface, "/org/gnome/Mutter/DisplayConfig").CallWithContext(ctx, displayInterface+".GetCurrentState", dbus.FlagNoAutoStart)
 	if err := call.Store(&serial, &monitors, &screens, &properties); err != nil {
-		return 0, fmt.Errorf("ask for the screens: %w", err)
+		return 0, fmt.Errorf("query the screens: %w", err)
 	}
 	return heightOf(monitors, screens)
 }

@@ -10,7 +10,7 @@ import (
 	"fairlead/app/menu"
 )
 
-// library is the painter by fyne.io/systray, whose state is the process's: there is one tray in a process, and once.
+// library is the painter by fyne.io/systray, whose state is global: a process has one tray, once.
 type library struct{}
 
 func (library) Quit()  { systray.Quit() }

@@ -8,7 +8,7 @@ import (
 	"fairlead/assets"
 )
 
-// menuBar is the library on macOS, where an open menu takes changes well.
+// menuBar is the library on macOS, where an open menu can be changed.
 type menuBar struct{ library }
 
 func newToolkit(_ desktop, clicked func(id string)) (toolkit, error) {

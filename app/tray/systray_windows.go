@@ -12,12 +12,12 @@ import (
 	"fairlead/assets"
 )
 
-// taskbar is the library on Windows. Its menu runs a loop of its own while it is open, in the thread of Run, and taking away what it
-// shows leaves it on the screen for good.
+// taskbar is the library on Windows. Its menu runs a loop of its own in the thread of Run while it is open, and
+// removing the items that it shows leaves it on the screen for good.
 type taskbar struct {
 	library
 	thread uint32
-	loaded map[string]string // the files that icons were loaded from
+	loaded map[string]string // the files that the icons were loaded from
 }
 
 func newToolkit(_ desktop, clicked func(id string)) (toolkit, error) {
@@ -25,13 +25,13 @@ func newToolkit(_ desktop, clicked func(id string)) (toolkit, error) {
 }
 
 func (t *taskbar) Run(ready func()) {
-	t.thread = windows.GetCurrentThreadId() // the library has locked the goroutine to it
+	t.thread = windows.GetCurrentThreadId() // the library has locked the goroutine to this thread
 	systray.Run(ready, nil)
 }
 
 func (t *taskbar) Held() bool { return t.owner() != 0 }
 
-// owner is the window whose menu is open, or 0.
+// owner returns the window whose menu is open, or 0.
 func (t *taskbar) owner() windows.HWND {
 	info := windows.GUIThreadInfo{}
 	info.Size = uint32(unsafe.Sizeof(info))
@@ -50,19 +50,20 @@ func (t *taskbar) Release() {
 		if owner == 0 {
 			return
 		}
-		_, _, _ = postMessage.Call(uintptr(owner), cancelMode, 0, 0) // it says no more than that the thread has ended
+		_, _, _ = postMessage.Call(uintptr(owner), cancelMode, 0, 0) // it fails only if the thread has ended
 	}
 }
 
-// Icon has the library load each icon once from a file, which is removed at once: what it loads by itself stays behind.
+// Icon makes the library load each icon once from a file, which is then removed. The library would leave its own files
+// behind.
 func (t *taskbar) Icon(name string) {
 	if file, known := t.loaded[name]; known {
-		_ = systray.SetIconFromFilePath(file) // by now that is no more than a name
+		_ = systray.SetIconFromFilePath(file) // the library has loaded it, so this is only a name
 		return
 	}
 	dir, err := os.MkdirTemp("", "fairlead-")
 	if err != nil {
-		return // the icon before says nearly as much
+		return // the old icon will do
 	}
 	defer os.Remove(dir)
 	file := filepath.Join(dir, name+".ico")

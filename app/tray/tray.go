@@ -1,8 +1,8 @@
-// Package tray shows the model in the desktop's panel: it draws what package menu says, and hands on clicks.
+// Package tray shows the model in the desktop's panel: it draws what package menu returns, and passes on clicks.
 //
-// It decides neither what stands in the menu nor what a click does. On free desktops panels ask for the icon and the menu over D-Bus:
-// notifier_dbus.go answers them, answer_dbus.go has the answers and tree_dbus.go the menu in their form. On Windows and macOS a library
-// draws, which systray.go alone knows; draw.go tells it as little as it can.
+// It decides neither what is in the menu nor what a click does. On free desktops, panels read the icon and the menu
+// over D-Bus: notifier_dbus.go serves them, answer_dbus.go makes the responses and tree_dbus.go holds the menu in their
+// form. On Windows and macOS a library draws. Only systray.go knows it, and draw.go calls it as little as possible.
 package tray
 
 import (
@@ -22,58 +22,61 @@ import (
 	"fairlead/app/session"
 )
 
-// drawEvery is the least time between two drawings, so that a burst of changes costs the panel one; and between two looks at whether a
-// menu is still open.
+// drawEvery is the least time between two drawings, so that a burst of changes is drawn once, and the interval at which
+// an open menu is checked.
 const drawEvery = 100 * time.Millisecond
 
-// Model is what the tray shows and asks. A *session.Manager is one.
+// Model is what the tray shows and controls. *session.Manager implements it.
 type Model interface {
 	Watch(context.Context) iter.Seq[session.Snapshot]
 	Do(context.Context, session.Intent) error
 }
 
-// Config is what the tray works with. Only Model is required; a click on what is left out does nothing.
+// Config configures the tray. Only Model is required; clicks without a handler do nothing.
 type Config struct {
 	Model Model
-	// Extras are what the menu says beyond the snapshot. It is called before each drawing, by one goroutine, and must not block.
+	// Extras returns what the menu shows beyond the snapshot. It is called before each drawing, by one goroutine, and
+	// must not block.
 	Extras func() menu.Extras
-	// Redraw asks for a drawing though the model is as it was: for other Extras. It is best given room for one token.
+	// Redraw requests a drawing although the model has not changed, because the Extras have. It should have room for
+	// one token.
 	Redraw <-chan struct{}
-	// Act does what a click asks for, all but menu.Quit. It is called beside the drawing, once at a time, with a click on what stands
-	// in the menu and can be clicked there, and must return in bounded time. Its error is what the user is told by Say.
+	// Act carries out a click on an item that can be clicked; menu.Quit is handled by the tray. It is called by one
+	// goroutine that does not draw, and must return in bounded time. Its error is shown by Say.
 	Act func(context.Context, menu.Click) error
-	// Say tells the user that a click came to nothing.
+	// Say shows the user that a click failed.
 	Say func(title, text string)
 	Log zerolog.Logger
-	// Stderr is told in one sentence when there is no panel to be seen in. Nil means os.Stderr.
+	// Stderr gets one sentence if there is no panel to show the icon. If nil, it is os.Stderr.
 	Stderr io.Writer
 }
 
-// toolkit is what the tray needs of a desktop. Show is called by one goroutine at a time, only after Run has called ready and before Quit.
+// toolkit is what the tray needs of a desktop. Show is called by one goroutine at a time, after Run has called ready
+// and before Quit.
 type toolkit interface {
-	// Run shows the icon until Quit. It calls ready once, and shows what was drawn by then when that has returned.
+	// Run shows the icon until Quit. It calls ready once, and shows what was drawn by then when ready has returned.
 	Run(ready func())
 	Quit()
-	// Held says whether the menu is open on the screen where one that is open must not be changed.
+	// Held reports whether the menu is open and must not be changed while it is.
 	Held() bool
-	// Show makes the panel show a drawing, changing as little as it can.
+	// Show makes the panel show a drawing, with as few changes as possible.
 	Show(drawing)
 }
 
-// drawing is all that the panel shows.
+// drawing is everything that the panel shows.
 type drawing struct {
 	items         []menu.Item
 	icon, tooltip string
-	lines         int // of the screen, where submenus unfold within the menu; else 0
+	lines         int // of the screen, if submenus unfold inside the menu; otherwise 0
 }
 
-// NoDesktop is why there can be no tray here.
+// NoDesktop is the error that there can be no tray.
 type NoDesktop struct {
-	Missing string // what there is not, as in "there is no …, which the tray icon needs"
+	Missing string // completes "there is no …, which the tray icon needs"
 	Err     error  // may be nil
 }
 
-// Error says what is missing and what to do without.
+// Error returns what is missing and what to use instead.
 func (e *NoDesktop) Error() string {
 	detail := ""
 	if e.Err != nil {
@@ -86,7 +89,7 @@ func (e *NoDesktop) Unwrap() error { return e.Err }
 
 const instead = "`fairlead serve CONTEXT` does the same in the foreground, without a desktop"
 
-// Possible returns a *NoDesktop where no tray is possible, and shows nothing. The panel may be missing still.
+// Possible returns a *NoDesktop if no tray is possible. It shows nothing. The panel may still be missing.
 func Possible(ctx context.Context) error {
 	d, err := openDesktop(ctx)
 	if err != nil {
@@ -96,11 +99,12 @@ func Possible(ctx context.Context) error {
 	return nil
 }
 
-// Run is the program's tray: it shows it until ctx is cancelled, Quit is clicked, or the model ends, and then returns nil. When the
-// user's session ends before, it returns an error: on some desktops nothing else tells programs of that. The first goroutine of the program must call it, and
-// only once: that is what desktops ask for. Where no tray is possible it returns a *NoDesktop without having tried.
+// Run shows the tray until ctx is cancelled, Quit is clicked, or the model ends, and then returns nil. If the user's
+// session ends first, it returns an error, because on some desktops nothing else tells programs of that. It must be
+// called from the program's first goroutine, and only once, because desktops require that. If no tray is possible it
+// returns a *NoDesktop without trying.
 //
-// A panel that is not there yet is waited for, and when it has not come after some seconds, Stderr and Log are told.
+// If there is no panel yet, Run waits for one. When none has come after some seconds, it writes that to Stderr and Log.
 func Run(ctx context.Context, c Config) error {
 	if c.Extras == nil {
 		c.Extras = func() menu.Extras { return menu.Extras{} }
@@ -121,22 +125,23 @@ func Run(ctx context.Context, c Config) error {
 	return run(ctx, c, d, func(clicked func(string)) (toolkit, error) { return newToolkit(d, clicked) })
 }
 
-// tray is the three goroutines of run: one owns the toolkit, one does what clicks ask for, one looks for the panel.
+// tray runs three goroutines: one owns the toolkit, one carries out clicks, one looks for the panel.
 type tray struct {
 	config  Config
 	clicks  chan string                 // IDs of items
 	showing atomic.Pointer[[]menu.Item] // what was drawn last
 	quit    func()
-	room    atomic.Int64  // how many lines the screen has room for; 0: any number
-	resized chan struct{} // holds one token when room changed
+	room    atomic.Int64  // how many lines the screen has room for; 0 means any number
+	resized chan struct{} // holds a token if room has changed
 }
 
-// surroundings are where the tray is to be seen. A desktop is one.
+// surroundings observe the desktop that shows the tray. A desktop implements them.
 type surroundings interface {
 	hasPanel(context.Context) bool
-	// watchRoom tells how many lines of the menu and its submenus the screen has room for, at first and whenever that changes, until ctx ends. It may tell nothing, and return.
+	// watchRoom calls its function with the number of lines of the menu and its submenus that the screen has room for,
+	// at the start and whenever that changes, until ctx ends. It may return without calling it.
 	watchRoom(ctx context.Context, report func(lines int))
-	// gone is closed when the user's session is over, and no icon will ever be seen again.
+	// gone returns a channel that is closed when the user's session is over.
 	gone() <-chan struct{}
 	close()
 }
@@ -168,7 +173,7 @@ func run(ctx context.Context, c Config, around surroundings, kitFor func(clicked
 		}
 	})
 	kit.Run(func() {
-		// The panel gets the menu once this function has returned, so the first one is drawn by then.
+		// The panel gets the menu when this function has returned, so the first one must be drawn by then.
 		drawn := make(chan struct{})
 		owned.Go(func() {
 			defer kit.Quit()
@@ -184,7 +189,8 @@ func run(ctx context.Context, c Config, around surroundings, kitFor func(clicked
 	return nil
 }
 
-// draw keeps the panel true to the model and the extras, until the model or ctx ends. It calls drawn after each time, or once when there was none.
+// draw draws the model and the extras, until the model or ctx ends. It calls drawn after each drawing, or once at the
+// end if there was none.
 func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 	defer drawn()
 	ctx, cancel := context.WithCancel(ctx)
@@ -212,7 +218,7 @@ func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 		extras := t.config.Extras()
 		lines := int(t.room.Load())
 		if lines > 0 {
-			extras.Lines = max(1, lines-2) // so that a line may be higher than thought
+			extras.Lines = max(1, lines-2) // a line may be higher than expected
 		}
 		items := menu.Build(snapshot, extras)
 		t.showing.Store(&items)
@@ -234,19 +240,19 @@ func rest(ctx context.Context) {
 	}
 }
 
-// resize takes over how many lines there is room for.
+// resize sets how many lines there is room for.
 func (t *tray) resize(lines int) {
 	if t.room.Swap(int64(lines)) == int64(lines) {
 		return
 	}
 	select {
 	case t.resized <- struct{}{}:
-	default: // it will be drawn anyway
+	default: // a drawing is pending already
 	}
 }
 
-// clicked is told of a click, in the goroutine that listens to the item, and must not keep it: the toolkit drops a click that nobody
-// is waiting for. Quit does not wait for what earlier clicks ask for, and ends that.
+// clicked receives a click, in the goroutine that listens to the item, and must not block, because the toolkit drops
+// clicks that no goroutine waits for. Quit does not wait for earlier clicks, and cancels them.
 func (t *tray) clicked(id string) {
 	if item, ok := menu.Find(*t.showing.Load(), id); ok && item.Click.Action == menu.Quit {
 		t.quit()
@@ -259,7 +265,8 @@ func (t *tray) clicked(id string) {
 	}
 }
 
-// panelWait is how long a panel may take to appear before its absence is said: desktops start it beside the programs in it.
+// panelWait is how long a panel may take to appear before that is reported. Desktops start it at the same time as
+// programs.
 const panelWait = 5 * time.Second
 
 func (t *tray) waitForPanel(ctx context.Context, around surroundings) {

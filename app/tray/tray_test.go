@@ -15,11 +15,11 @@ import (
 	"fairlead/app/session"
 )
 
-// spot stands in for the desktop around the tray.
+// spot replaces the desktop around the tray.
 type spot struct {
 	panel  atomic.Bool
 	closed atomic.Bool
-	room   chan int // what watchRoom tells; nil: nothing
+	room   chan int // what watchRoom reports; nil for nothing
 }
 
 func (p *spot) hasPanel(context.Context) bool { return p.panel.Load() }
@@ -36,20 +36,20 @@ func (p *spot) watchRoom(ctx context.Context, report func(int)) {
 }
 func (p *spot) close() { p.closed.Store(true) }
 
-// listener is a proxy that does nothing but listen.
+// listener is a proxy that only has an address.
 type listener struct{}
 
 func (listener) Address() string                 { return "127.0.0.1:1080" }
 func (listener) Serve(ctx context.Context) error { <-ctx.Done(); return nil }
 
-// bench is a tray with the real model behind it and a screen in front.
+// bench is a tray with a real model and a test's screen.
 type bench struct {
 	screen *screen
 	model  *session.Manager
 	place  *spot
 	mutex  sync.Mutex
 	stderr string
-	did    []string    // what was copied, opened, said
+	did    []string    // what was copied, opened or shown
 	fail   error       // what Act returns
 	hangs  atomic.Bool // Act returns when its context ends
 	extras menu.Extras
@@ -115,7 +115,7 @@ func start(t *testing.T, panel bool) *bench {
 	return b
 }
 
-// Write is standard error.
+// Write receives standard error.
 func (b *bench) Write(text []byte) (int, error) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
@@ -129,7 +129,7 @@ func (b *bench) said() string {
 	return b.stderr
 }
 
-// shows reports whether a visible line of the menu has these words.
+// shows reports whether a visible line of the menu contains these words.
 func (b *bench) shows(words string) bool {
 	b.screen.mutex.Lock()
 	defer b.screen.mutex.Unlock()
@@ -141,7 +141,7 @@ func (b *bench) shows(words string) bool {
 	return false
 }
 
-// click clicks and waits until the tray has drawn what came of it.
+// click clicks and waits until the tray has drawn the result.
 func (b *bench) click(t *testing.T, id string) {
 	t.Helper()
 	if !b.screen.click(id) {
@@ -369,7 +369,7 @@ func TestAbsenceOfAPanelIsSaidOnceAndOnlyWhenItStaysAway(t *testing.T) {
 		if said := b.said(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "no panel") || !strings.Contains(said, "fairlead serve") {
 			t.Errorf("said %q", said)
 		}
-		b.click(t, "row/a") // it goes on all the same
+		b.click(t, "row/a") // the tray goes on nevertheless
 		if !b.shows("a  starting…") {
 			t.Errorf("the panel shows %+v", b.screen.root.visible())
 		}

@@ -12,22 +12,22 @@ import (
 	"fairlead/app/menu"
 )
 
-// tree is the menu as com.canonical.dbusmenu has it: entries with a number, properties, and what is below them. It belongs to one
-// goroutine.
+// tree is the menu in the form of com.canonical.dbusmenu: entries with a number, properties and children. One goroutine
+// owns it.
 //
-// A number stands for one item for as long as the item is in the menu at the same place, and is not given again after: panels know
-// entries by it, keep open what has not changed, and may send a click on one that has just gone.
+// A number stands for one item as long as the item is in the menu at the same place, and is not used again after that.
+// Panels identify entries by it, keep open what has not changed, and may send a click on an entry that has just gone.
 type tree struct {
 	label    func(title string) string
 	root     *entry
-	entries  map[int32]*entry // all of them, the root too, which is number 0
+	entries  map[int32]*entry // all entries, including the root, which is number 0
 	numbers  map[place]int32
-	last     int32 // the highest number that was given
+	last     int32 // the highest number used
 	revision uint32
 	unfolded
 }
 
-// entry is one line of the menu. It is not changed once it is in the tree.
+// entry is one line of the menu. It is not modified once it is in the tree.
 type entry struct {
 	number     int32
 	at         place
@@ -35,8 +35,8 @@ type entry struct {
 	children   []*entry
 }
 
-// place is what makes an item the same as one before. Panels do not take it well when an entry gets or loses a submenu or a check mark,
-// so that makes another one.
+// place is what identifies an item across drawings. Panels do not handle an entry that gets or loses a submenu or a
+// check mark well, so a place with that change gets a new entry.
 type place struct {
 	parent                        int32
 	item                          string
@@ -50,7 +50,8 @@ func newTree(label func(string) string) *tree {
 	return t
 }
 
-// show takes over a menu. It returns the entries that are where they were and look different now, and whether any came, went or moved.
+// show replaces the menu. It returns the entries at the same place that look different now, and whether any entry came,
+// went or moved.
 func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
 	before := t.entries
 	t.entries = map[int32]*entry{}
@@ -76,7 +77,7 @@ func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
 	}
 	if moved {
 		t.revision++
-		clear(t.open) // GNOME Shell folds everything then
+		clear(t.open) // GNOME Shell folds all submenus then
 	}
 	for number := range t.updateCovered() {
 		if now := t.entries[number]; before[number] != nil && !slices.Contains(changed, now) {
@@ -87,8 +88,8 @@ func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
 	return changed, moved
 }
 
-// add makes the entries of a menu and of those below it. What is hidden stays as it was before: panels make room in an open menu for an
-// entry that is shown again, but not for a new one, and some never draw a submenu again that was empty for a while.
+// add makes the entries of a menu and its submenus. Hidden ones stay as they were: panels make room in an open menu for
+// an entry that is shown again, but not for a new one, and some never draw a submenu again that was empty for a while.
 func (t *tree) add(parent int32, items []menu.Item, before map[int32]*entry) []*entry {
 	var made []*entry
 	numbers := t.numbers
@@ -119,7 +120,7 @@ func placeOf(parent int32, item menu.Item) place {
 	return place{parent, item.ID, len(item.Items) > 0 || item.Submenu, item.Checkable, item.Separator}
 }
 
-// keep leaves entries as they are, with those below them.
+// keep leaves entries and their children unchanged.
 func (t *tree) keep(entries []*entry) {
 	for _, e := range entries {
 		t.entries[e.number] = e
@@ -133,7 +134,8 @@ func hidden(properties map[string]dbus.Variant) map[string]dbus.Variant {
 	return properties
 }
 
-// properties are those of one item. What may change is always among them, so that no property is ever taken back.
+// properties returns the properties of an item. Those that may change are always included, so that none ever has to be
+// removed.
 func (t *tree) properties(item menu.Item) map[string]dbus.Variant {
 	if item.Separator {
 		return map[string]dbus.Variant{"type": dbus.MakeVariant("separator"), "visible": dbus.MakeVariant(true)}
@@ -163,21 +165,21 @@ func sameProperties(a, b map[string]dbus.Variant) bool {
 	return len(a) == len(b)
 }
 
-// layout is an entry on the bus: (ia{sv}av).
+// layout has the D-Bus type (ia{sv}av): an entry.
 type layout struct {
 	Number     int32
 	Properties map[string]dbus.Variant
 	Children   []dbus.Variant
 }
 
-// properties of one entry on the bus: (ia{sv}).
+// numbered has the D-Bus type (ia{sv}): the properties of one entry.
 type numbered struct {
 	Number     int32
 	Properties map[string]dbus.Variant
 }
 
-// layout is an entry with what is below it, down to a depth, or all of it when that is negative, and with the named properties, or all
-// of them when there are no names.
+// layout returns an entry with its children down to a depth, or all of them if the depth is negative. It includes the
+// named properties, or all if there are no names.
 func (t *tree) layout(number, depth int32, names []string) (layout, error) {
 	e, ok := t.entries[number]
 	if !ok {
@@ -210,7 +212,8 @@ func only(properties map[string]dbus.Variant, names []string) map[string]dbus.Va
 	return some
 }
 
-// group is the properties of some entries, or of all when none are given. Those that are not there are left out.
+// group returns the properties of some entries, or of all if there are no numbers. It leaves out those that do not
+// exist.
 func (t *tree) group(wanted []int32, names []string) []numbered {
 	if len(wanted) == 0 {
 		for number := range t.entries {

@@ -13,7 +13,7 @@ import (
 
 func newTestTree() *tree { return newTree(func(title string) string { return title }) }
 
-// labels are those of entries, in order.
+// labels returns the labels of entries, in order.
 func labels(entries []*entry) (all []string) {
 	for _, e := range entries {
 		all = append(all, fmt.Sprint(e.properties["label"].Value()))
@@ -21,7 +21,7 @@ func labels(entries []*entry) (all []string) {
 	return all
 }
 
-// check fails the test unless the tree is one: each entry once, under its own number.
+// check fails the test unless the tree is consistent: each entry once, under its own number.
 func (t *tree) check(test *testing.T) {
 	test.Helper()
 	seen := map[int32]bool{}
@@ -53,13 +53,13 @@ func TestEntriesKeepTheirNumbersAndTellOnlyWhatChanged(t *testing.T) {
 	if got := labels(changed); !slices.Equal(got, []string{"a  starting…", "All off"}) || moved {
 		t.Errorf("to start took %q, %t", got, moved)
 	}
-	// Its submenu comes.
+	// Its submenu appears.
 	changed, moved = tree.show(build(state("a", session.On), state("b", session.Off)))
 	if got := labels(changed); !slices.Contains(got, "    a: copy, open, more") || !moved {
 		t.Errorf("to be on took %q, %t", got, moved)
 	}
 	tree.check(t)
-	// From here on nothing but looks changes, whatever happens.
+	// From here on only properties change, whatever happens.
 	for _, phase := range []session.Phase{session.Unavailable, session.On, session.Stopping, session.Off, session.Starting, session.On, session.Failed} {
 		before := tree.revision
 		changed, moved := tree.show(build(state("a", phase), state("b", session.Off)))
@@ -132,10 +132,11 @@ func TestLayoutsAreAsDeepAndWideAsAskedFor(t *testing.T) {
 	}
 }
 
-// shell is what GNOME Shell's AppIndicator extension 46 makes of a menu: it does not move what has changed places.
+// shell does what GNOME Shell's AppIndicator extension 46 does with a menu: it does not move entries that changed
+// places.
 type shell struct{ known, drawn []int32 }
 
-// update is its DbusMenuItem.addChild, moveChild and removeChild, and what the view does about each.
+// update does what its DbusMenuItem.addChild, moveChild and removeChild do, and what the view does about each.
 func (s *shell) update(children []int32) {
 	old := slices.Clone(s.known)
 	for i, number := range children {
@@ -162,7 +163,7 @@ func TestGNOMEShellGetsNoOrderWrong(t *testing.T) {
 		for _, n := range random.Perm(5)[:random.IntN(6)] {
 			items = append(items, menu.Item{ID: fmt.Sprint(n), Title: "x"})
 		}
-		if round%2 == 0 { // as they mostly are
+		if round%2 == 0 { // the usual case
 			slices.SortFunc(items, func(a, b menu.Item) int { return strings.Compare(a.ID, b.ID) })
 		}
 		last := tree.last
@@ -187,7 +188,7 @@ func TestGNOMEShellGetsNoOrderWrong(t *testing.T) {
 	}
 }
 
-// coveredLabels are what is left out for want of room, in order.
+// coveredLabels returns the entries that are left out for lack of room, in order.
 func (t *tree) coveredLabels(entries []*entry) (all []string) {
 	for _, e := range entries {
 		if t.shown(e)["visible"].Value() == false {

@@ -10,19 +10,19 @@ import (
 	"fairlead/app/menu"
 )
 
-// unfolded is which submenus are open within the menu, as GNOME Shell has it, and what is not shown meanwhile to make room for them. It
-// is part of a tree.
+// unfolded keeps which submenus are open inside the menu, as in GNOME Shell, and which entries are hidden meanwhile to
+// make room for them. It is part of a tree.
 type unfolded struct {
-	room    int            // how many lines the screen has room for; 0: submenus open beside the menu, and nothing need make room
-	open    map[int32]bool // the submenus that are open
-	covered map[int32]bool // the entries that are not shown
+	room    int            // how many lines the screen has room for; 0 if submenus open next to the menu
+	open    map[int32]bool // the open submenus
+	covered map[int32]bool // the entries that are hidden
 }
 
-// submenuLines is how many lines of a submenu are to be seen without scrolling, if it has so many.
+// submenuLines is how many lines of a submenu are to be visible without scrolling.
 const submenuLines = 10
 
-// unfold takes over that a submenu was opened or closed; closing the menu itself, which is entry 0, closes all. It returns the entries
-// that come or go for it.
+// unfold records that a submenu was opened or closed. Closing the menu itself, entry 0, closes all. It returns the
+// entries that are shown or hidden as a result.
 func (t *tree) unfold(number int32, open bool) (changed []*entry) {
 	switch {
 	case t.room == 0:
@@ -44,9 +44,9 @@ func (t *tree) unfold(number int32, open bool) (changed []*entry) {
 	return changed
 }
 
-// followed reports whether GNOME Shell's extension, as it is in 2026, follows a change of a menu's entries: some are new, or some are
-// gone. When entries change places, or some are gone and some are new at once, it gets their order wrong, for good; then all of them
-// must be others.
+// canFollow reports whether GNOME Shell's extension, as of 2026, can follow a change of a menu's entries: some are new,
+// or some are gone. If entries move, or some are gone and some new at the same time, it gets their order wrong
+// permanently, and then all of them must be replaced.
 func (t *tree) canFollow(parent int32, items []menu.Item, before map[int32]*entry) bool {
 	if before[parent] == nil {
 		return true
@@ -67,7 +67,7 @@ func (t *tree) canFollow(parent int32, items []menu.Item, before map[int32]*entr
 	return slices.Equal(left, kept)
 }
 
-// shown are the properties of an entry as they are now.
+// shown returns the properties of an entry as they are now.
 func (t *tree) shown(e *entry) map[string]dbus.Variant {
 	if t.covered[e.number] {
 		return hidden(e.properties)
@@ -75,7 +75,7 @@ func (t *tree) shown(e *entry) map[string]dbus.Variant {
 	return e.properties
 }
 
-// coverAnew decides anew what is covered, and returns the numbers of entries for which that is something else than before.
+// updateCovered decides again what is covered, and returns the numbers of the entries for which that has changed.
 func (t *tree) updateCovered() (changed map[int32]bool) {
 	before := t.covered
 	t.covered = t.cover()
@@ -88,8 +88,9 @@ func (t *tree) updateCovered() (changed map[int32]bool) {
 	return changed
 }
 
-// cover finds what to leave out so that the innermost submenu that is open can be seen: nothing if there is room enough; else what is
-// below open submenus, for then nothing moves under the pointer; and if that is not enough, what is above them.
+// cover finds what to hide so that the innermost open submenu can be seen: nothing if there is enough room; otherwise
+// what is below open submenus, because then nothing moves under the pointer; and if that is not enough, what is above
+// them.
 func (t *tree) cover() map[int32]bool {
 	if t.room == 0 {
 		return nil
@@ -132,7 +133,7 @@ func (t *tree) cover() map[int32]bool {
 	return covered
 }
 
-// height is that of entries, in halves of a line.
+// height returns the height of entries, in halves of a line.
 func height(entries []*entry) (halves int) {
 	for _, e := range entries {
 		switch {
