@@ -8,7 +8,8 @@ import (
 	"path/filepath"
 )
 
-// Autostart reports whether Fairlead starts when the user logs in to the desktop. The error says what could not be looked at.
+// Autostart reports whether Fairlead starts when the user logs in to the desktop. The error says what could not be
+// read.
 func Autostart() (bool, error) {
 	on, err := autostart()
 	if err != nil {
@@ -17,7 +18,8 @@ func Autostart() (bool, error) {
 	return on, nil
 }
 
-// SetAutostart has this very program, where it is now, start when the user logs in, without arguments, or not any more.
+// SetAutostart makes this program, from where it is now, start without arguments when the user logs in, or not any
+// more.
 func SetAutostart(on bool) error {
 	program, err := os.Executable()
 	if err == nil && on {
@@ -31,7 +33,7 @@ func SetAutostart(on bool) error {
 	return nil
 }
 
-// writeWhole writes a file of settings at once, so that nobody reads half of it, with the folders it is in.
+// writeWhole replaces a file at once, so that no reader sees half of it. It creates the directories that it is in.
 func writeWhole(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -51,7 +53,7 @@ func writeWhole(path, text string) error {
 	return nil
 }
 
-// removeFile removes a file; that it is not there is as good.
+// removeFile removes a file. If it does not exist, that is not an error.
 func removeFile(path string) error {
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err

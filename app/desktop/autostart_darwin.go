@@ -11,7 +11,7 @@ import (
 
 const agentLabel = "io.fairlead.fairlead"
 
-// agentFile is where launchd looks for the agents of one user.
+// agentFile returns the path of Fairlead's agent, where launchd looks for the agents of a user.
 func agentFile() (string, error) {
 	home, err := os.UserHomeDir()
 	return filepath.Join(home, "Library", "LaunchAgents", agentLabel+".plist"), err

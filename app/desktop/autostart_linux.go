@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// autostartFile is where the freedesktop.org Desktop Application Autostart Specification has it.
+// autostartFile returns the path by the freedesktop.org Desktop Application Autostart Specification.
 func autostartFile() (string, error) {
 	dir, err := os.UserConfigDir()
 	return filepath.Join(dir, "autostart", "fairlead.desktop"), err
@@ -26,7 +26,7 @@ func autostart() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	// Desktops turn a file off in one of two ways when their users do.
+	// Users can disable the file on their desktop, which writes one of two keys.
 	for line := range strings.Lines(string(text)) {
 		switch strings.ReplaceAll(strings.TrimSpace(line), " ", "") {
 		case "Hidden=true", "X-GNOME-Autostart-enabled=false":
@@ -53,14 +53,14 @@ func unsetAutostart() error {
 	return removeFile(path)
 }
 
-// execLine quotes a program's path for the key Exec, as the Desktop Entry Specification wants it: the argument in quotes, its percent
-// signs doubled, and then all of it as the value of a string.
+// execLine quotes a program's path for the key Exec of the Desktop Entry Specification: the argument in quotes, percent
+// signs doubled, and all of it escaped as a string value.
 func execLine(program string) string {
 	quoted := strings.NewReplacer(`"`, `\"`, "`", "\\`", `$`, `\$`, `\`, `\\`, `%`, `%%`).Replace(program)
 	return keyString(`"` + quoted + `"`)
 }
 
-// keyString writes a value of a key of type string.
+// keyString escapes a value of a key of type string.
 func keyString(value string) string {
 	return strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\t", `\t`, "\r", `\r`).Replace(value)
 }

@@ -26,7 +26,7 @@ func TestStartAtLoginIsTurnedOnAndOff(t *testing.T) {
 		}
 	}
 	is(false)
-	set(false) // nothing to turn off
+	set(false) // nothing to disable
 	set(true)
 	is(true)
 	text, err := os.ReadFile(file)
@@ -36,7 +36,7 @@ func TestStartAtLoginIsTurnedOnAndOff(t *testing.T) {
 	if out, err := os.ReadDir(filepath.Dir(file)); err != nil || len(out) != 1 {
 		t.Errorf("left over: %v, %v", out, err)
 	}
-	for _, off := range []string{"Hidden=true\n", "X-GNOME-Autostart-enabled=false\n"} { // as desktops do it
+	for _, off := range []string{"Hidden=true\n", "X-GNOME-Autostart-enabled=false\n"} { // like desktops
 		if err := os.WriteFile(file, append(text[:len(text):len(text)], off...), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/windows/registry"
 )
 
-// runKey is where Windows has the programs that start with a user's session, each with its command line.
+// runKey is where Windows keeps the programs that start with a user's session, each with its command line.
 const (
 	runKey  = `Software\Microsoft\Windows\CurrentVersion\Run`
 	runName = "Fairlead"
@@ -34,7 +34,7 @@ func setAutostart(program string) error {
 		return err
 	}
 	defer key.Close()
-	return key.SetStringValue(runName, `"`+program+`"`) // a path has no quotes in it on Windows
+	return key.SetStringValue(runName, `"`+program+`"`) // paths on Windows contain no quotes
 }
 
 func unsetAutostart() error {

@@ -20,18 +20,19 @@ import (
 type Browser struct {
 	ID    string // "chromium"
 	Title string // "Chromium"
-	Path  string // of its program
-	gecko bool   // takes Firefox's profile and arguments, not Chromium's
+	Path  string // of its executable
+	gecko bool   // uses Firefox's profile and arguments, not Chromium's
 }
 
-// A Window is what a browser is opened with.
+// A Window describes the browser window to open.
 type Window struct {
-	PAC   string // the URL of a PAC file; empty: all goes through Proxy
-	Proxy string // host:port of an HTTP proxy, for where there is no PAC file
+	PAC   string // the URL of a PAC file; if empty, everything goes through Proxy
+	Proxy string // host:port of an HTTP proxy, for a window without a PAC file
 	URL   string // the page, an http or https URL
 }
 
-// Browsers are the browser windows of this program, each with a profile of its own that is thrown away. Its zero value is ready to use.
+// Browsers are the browser windows of this program, each with a temporary profile of its own. The zero value is ready
+// to use.
 type Browsers struct {
 	mu      sync.Mutex
 	closed  bool
@@ -39,8 +40,9 @@ type Browsers struct {
 	windows map[*exec.Cmd]struct{}
 }
 
-// FindBrowsers looks for the browsers that Open can drive, Chromium and its kin first. The preferred one, a name or the path of one of
-// these or of another browser that takes the same arguments, stands before them; empty: none is. It reads folders and starts nothing.
+// FindBrowsers returns the browsers that Open can start, Chromium and its derivatives first. preferred is the name or
+// the path of one of them, or of another browser with the same arguments, which then comes first; it may be empty.
+// FindBrowsers reads directories and starts nothing.
 func FindBrowsers(preferred string) []Browser {
 	var found []Browser
 	if filepath.IsAbs(preferred) {
@@ -59,7 +61,7 @@ func FindBrowsers(preferred string) []Browser {
 	return found
 }
 
-// rank is 0 for the preferred browser and 1 for all others.
+// rank returns 0 for the preferred browser and 1 for all others.
 func rank(b Browser, preferred string) int {
 	if b.Is(preferred) {
 		return 0
@@ -67,25 +69,25 @@ func rank(b Browser, preferred string) int {
 	return 1
 }
 
-// Is reports whether name means b: by its ID, its title, its path or the last part of that.
+// Is reports whether name refers to b: by its ID, its title, its path or the last element of the path.
 func (b Browser) Is(name string) bool {
 	return slices.ContainsFunc([]string{b.ID, b.Title, b.Path, filepath.Base(b.Path)}, func(own string) bool {
 		return strings.EqualFold(own, name)
 	})
 }
 
-// startTime is how long Open watches a browser that has just been started: one that cannot run ends at once.
+// startTime is how long Open watches a new browser. One that cannot run ends at once.
 const startTime = 2 * time.Second
 
-// closeTime is how long Close waits for windows to close before it ends them.
+// closeTime is how long Close waits for windows to close before it kills the browsers.
 const closeTime = 3 * time.Second
 
-// Open opens a window of a browser that uses only this proxy: with a new profile, no pages of a first run, and the browser's own sandbox
-// as it is. It returns when the browser has run for some seconds, or has opened nothing and says why. The profile is removed when the
-// window is closed. ctx bounds the start only.
+// Open opens a browser window that uses only this proxy, with a new profile, no first-run pages, and the browser's own
+// sandbox. It returns when the browser has run for some seconds, or has ended with an error. The profile is removed
+// when the window is closed. ctx bounds only the start.
 func (b *Browsers) Open(ctx context.Context, browser Browser, w Window) error {
 	if u, err := url.Parse(w.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("open %q in %s: it is no web page", w.URL, browser.Title)
+		return fmt.Errorf("open %q in %s: it is not a web page", w.URL, browser.Title)
 	}
 	profile, err := profileFolder(browser)
 	if err == nil {
@@ -100,7 +102,7 @@ func (b *Browsers) Open(ctx context.Context, browser Browser, w Window) error {
 	}
 	said := &tail{}
 	cmd.Stderr, cmd.Env = said, windowEnvironment()
-	cmd.WaitDelay = time.Second // a helper process that keeps the output open is not waited for
+	cmd.WaitDelay = time.Second // do not wait for a helper process that keeps the output open
 	inOwnGroup(cmd)
 	ended, err := b.start(cmd, profile)
 	if err != nil {
@@ -109,11 +111,11 @@ func (b *Browsers) Open(ctx context.Context, browser Browser, w Window) error {
 	select {
 	case err := <-ended:
 		if err != nil && os.Geteuid() == 0 && said.contains("as root") {
-			return fmt.Errorf("%s does not run as root, where its sandbox would be of no use: run Fairlead as an ordinary user, "+
+			return fmt.Errorf("%s does not run as root, because its sandbox would be useless: run Fairlead as an ordinary user, "+
 				"or name another browser in the settings (browser: firefox)", browser.Title)
 		}
 		if err != nil && runtime.GOOS == "linux" && os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" {
-			return fmt.Errorf("%s did not start, for Fairlead runs without a desktop: neither WAYLAND_DISPLAY nor DISPLAY is set", browser.Title)
+			return fmt.Errorf("%s did not start, because Fairlead runs without a desktop: neither WAYLAND_DISPLAY nor DISPLAY is set", browser.Title)
 		}
 		if err != nil {
 			return fmt.Errorf("%s did not start: %w%s", browser.Title, err, said)
@@ -124,11 +126,11 @@ func (b *Browsers) Open(ctx context.Context, browser Browser, w Window) error {
 	return nil
 }
 
-// start runs a browser and removes its profile after it.
+// start runs a browser, and removes its profile when it has ended.
 func (b *Browsers) start(cmd *exec.Cmd, profile string) (<-chan error, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	err := errors.New("the program is about to end")
+	err := errors.New("the program is ending")
 	if !b.closed {
 		err = cmd.Start()
 	}
@@ -142,7 +144,7 @@ func (b *Browsers) start(cmd *exec.Cmd, profile string) (<-chan error, error) {
 	ended := make(chan error, 1)
 	b.running.Go(func() {
 		err := cmd.Wait()
-		endGroup(cmd, true) // what it left behind would write to the profile again
+		endGroup(cmd, true) // remaining processes would write to the profile again
 		removeProfile(profile)
 		b.mu.Lock()
 		delete(b.windows, cmd)
@@ -152,7 +154,7 @@ func (b *Browsers) start(cmd *exec.Cmd, profile string) (<-chan error, error) {
 	return ended, nil
 }
 
-// removeProfile tries for a moment: the last of a browser's processes may still write.
+// removeProfile retries for a moment, because the last of a browser's processes may still write.
 func removeProfile(profile string) {
 	for range 20 {
 		if os.RemoveAll(profile) == nil {
@@ -162,7 +164,7 @@ func removeProfile(profile string) {
 	}
 }
 
-// Close closes all windows and removes their profiles. Nothing can be opened after it.
+// Close closes all windows and removes their profiles. After it Open fails.
 func (b *Browsers) Close() error {
 	b.end(false)
 	gone := make(chan struct{})
@@ -185,7 +187,7 @@ func (b *Browsers) end(now bool) {
 	}
 }
 
-// command is the command line of a browser, with the profile it is to use written.
+// command returns the command line of a browser, and writes its profile.
 func command(browser Browser, profile string, w Window) (*exec.Cmd, error) {
 	if browser.gecko {
 		if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(preferences(w)), 0o600); err != nil {
@@ -202,7 +204,7 @@ func command(browser Browser, profile string, w Window) (*exec.Cmd, error) {
 		"--disable-quic", "--password-store=basic", "--new-window", w.URL), nil
 }
 
-// tail keeps the end of what a program writes.
+// tail keeps the end of a program's output.
 type tail struct {
 	mu   sync.Mutex
 	text []byte
@@ -222,7 +224,7 @@ func (t *tail) contains(text string) bool {
 	return bytes.Contains(t.text, []byte(text))
 }
 
-// String is the last line, behind a colon, or nothing.
+// String returns the last line after a colon, or "".
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

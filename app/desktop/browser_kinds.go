@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// browserKind is a browser and the names its program goes by.
+// browserKind is a browser, with the names of its executables.
 type browserKind struct {
 	id, title string
 	gecko     bool
 	programs  []string
 }
 
-// preferences are a Firefox profile's user.js: the proxy, and none of the pages and questions of a first run.
+// preferences returns a Firefox profile's user.js: the proxy, and no first-run pages and questions.
 func preferences(w Window) string {
 	var b strings.Builder
 	put := func(name string, value any) {
-		text, _ := json.Marshal(value) // a string, number or truth; JavaScript reads it as it is
+		text, _ := json.Marshal(value) // a string, number or bool, which is also valid JavaScript
 		fmt.Fprintf(&b, "user_pref(%q, %s);\n", name, text)
 	}
 	put("browser.aboutwelcome.enabled", false)
@@ -31,9 +31,9 @@ func preferences(w Window) string {
 	put("app.normandy.enabled", false)
 	put("network.captive-portal-service.enabled", false)
 	put("network.connectivity-service.enabled", false)
-	put("network.trr.mode", 5) // names are the proxy's to resolve
+	put("network.trr.mode", 5) // the proxy resolves names
 	put("network.http.http3.enable", false)
-	put("browser.fixup.dns_first_for_single_words", true) // a Service's short name is no search
+	put("browser.fixup.dns_first_for_single_words", true) // a Service's short name is not a search
 	if w.PAC != "" {
 		put("network.proxy.type", 2)
 		put("network.proxy.autoconfig_url", w.PAC)

@@ -18,13 +18,15 @@ import (
 	"fairlead/app/desktop"
 )
 
-// nobody is an ordinary user: browsers do not run as root with their sandbox on.
+// nobody is an ordinary user. Browsers do not run as root with their sandbox on.
 const nobody = 65534
 
-// asUser makes this test binary a program that opens a browser: its value is the browser's ID, PAC, proxy and URL, one a line.
+// asUser makes this test binary a program that opens a browser. Its value has the browser's ID, PAC, proxy and URL, one
+// per line.
 const asUser = "DESKTOP_TEST_BROWSER"
 
-// TestOpenAsUser is no test but the program that the tests below run as an ordinary user. It closes the browser when its input ends.
+// TestOpenAsUser is not a test but the program that the tests below run as an ordinary user. It closes the browser when
+// its input ends.
 func TestOpenAsUser(t *testing.T) {
 	order := strings.Split(os.Getenv(asUser), "\n")
 	if len(order) != 4 {
@@ -47,7 +49,7 @@ func TestOpenAsUser(t *testing.T) {
 	}
 }
 
-// internet is a proxy that answers for every host, and remembers what it was asked for.
+// internet is a proxy that responds for every host, and records the requests.
 type internet struct {
 	mutex sync.Mutex
 	asked []string
@@ -132,7 +134,7 @@ func openAsUser(t *testing.T, id string, pac bool) {
 	}
 }
 
-// homeOfUser makes a home for an ordinary user, and a copy of this test's program that they may run.
+// homeOfUser creates a home for an ordinary user, with a copy of this test's program that the user may run.
 func homeOfUser(t *testing.T) (home, binary string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "browser")
@@ -180,7 +182,7 @@ func TestABrowserThatCannotRunSaysWhy(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	for _, url := range []string{"file:///etc/passwd", "javascript:alert(1)", "--no-sandbox", "http:///", ""} {
-		if err := browsers.Open(t.Context(), found[0], desktop.Window{URL: url}); err == nil || !strings.Contains(err.Error(), "no web page") {
+		if err := browsers.Open(t.Context(), found[0], desktop.Window{URL: url}); err == nil || !strings.Contains(err.Error(), "not a web page") {
 			t.Errorf("%q: %v", url, err)
 		}
 	}
@@ -189,14 +191,14 @@ func TestABrowserThatCannotRunSaysWhy(t *testing.T) {
 	}
 }
 
-// The real Chromium, started by root.
+// This test runs the real Chromium as root.
 func TestRootIsToldWhyABrowserDoesNotRun(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("this test wants to be root")
 	}
 	need(t, "chromium", "chromium")
 	startX(t)
-	t.Setenv("HOME", t.TempDir()) // where it keeps what it knows of crashes
+	t.Setenv("HOME", t.TempDir()) // where it keeps its crash reports
 	var browsers desktop.Browsers
 	defer browsers.Close()
 	err := browsers.Open(t.Context(), desktop.FindBrowsers("")[0], desktop.Window{Proxy: "127.0.0.1:1080", URL: "http://hello/"})
@@ -205,7 +207,8 @@ func TestRootIsToldWhyABrowserDoesNotRun(t *testing.T) {
 	}
 }
 
-// Browsers that are confined write to a folder of their own only. The programs here stand for them, and tell their arguments.
+// Confined browsers can write only to a directory of their own. The programs here replace them, and record their
+// arguments.
 func TestAConfinedBrowserGetsAProfileItCanWriteTo(t *testing.T) {
 	noLeaks(t)
 	home := t.TempDir()
@@ -297,7 +300,7 @@ func TestThePreferredBrowserStandsFirst(t *testing.T) {
 	} {
 		var titles []string
 		for _, b := range desktop.FindBrowsers(preferred) {
-			if filepath.Dir(b.Path) == dir || b.Path == preferred { // this machine may have others
+			if filepath.Dir(b.Path) == dir || b.Path == preferred { // this machine may have other browsers
 				titles = append(titles, b.Title)
 			}
 		}

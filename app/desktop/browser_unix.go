@@ -23,21 +23,21 @@ var browserKinds = []browserKind{
 		"/Applications/Firefox.app/Contents/MacOS/firefox"}},
 }
 
-// Where browsers are that are in no folder of the PATH.
+// Where browsers are that are not in the PATH.
 const (
 	snapFolder     = "/snap/bin/"
 	flatpakFolder  = "/var/lib/flatpak/exports/bin/"
-	flatpaksOfUser = ".local/share/flatpak/exports/bin/" // below the home directory
+	flatpaksOfUser = ".local/share/flatpak/exports/bin/" // relative to the home directory
 )
 
-// findProgram finds a name on the PATH, or a file where it stands for all users or for one.
+// findProgram looks for a name in the PATH, and for an absolute one as a file of all users or of this one.
 func findProgram(name string) (string, bool) {
 	if !filepath.IsAbs(name) {
 		path, err := exec.LookPath(name)
 		return path, err == nil && filepath.IsAbs(path)
 	}
 	home, _ := os.UserHomeDir()
-	own := filepath.Join(home, name) // as macOS has it
+	own := filepath.Join(home, name) // a user's own applications on macOS
 	if app, ok := strings.CutPrefix(name, flatpakFolder); ok {
 		own = filepath.Join(home, flatpaksOfUser, app)
 	}
@@ -49,10 +49,10 @@ func findProgram(name string) (string, bool) {
 	return "", false
 }
 
-// inOwnGroup keeps a Ctrl-C at our terminal from a browser, and lets all of its processes be ended together.
+// inOwnGroup protects a browser from a Ctrl-C at our terminal, and makes it possible to end all of its processes.
 func inOwnGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-// endGroup ends a browser with its processes. Those that have gone already need no signal.
+// endGroup ends a browser with its processes. Those that have ended already need no signal.
 func endGroup(cmd *exec.Cmd, now bool) {
 	signal := syscall.SIGTERM
 	if now {

@@ -15,7 +15,7 @@ var browserKinds = []browserKind{
 	{"firefox", "Firefox", true, []string{`Mozilla Firefox\firefox.exe`}},
 }
 
-// findProgram finds a program where Windows has those of all users, and of this one.
+// findProgram looks for a program where Windows keeps those of all users, and of this one.
 func findProgram(name string) (string, bool) {
 	for _, variable := range []string{"ProgramFiles", "ProgramFiles(x86)", "LocalAppData"} {
 		dir := os.Getenv(variable)
@@ -27,12 +27,12 @@ func findProgram(name string) (string, bool) {
 	return "", false
 }
 
-// profileFolder is the system's folder for temporary files: browsers are not confined here.
+// profileFolder returns "", the system's temporary directory: browsers are not confined here.
 func profileFolder(Browser) (string, error) { return "", nil }
 
 func inOwnGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }
 
-// endGroup ends a browser's first process, with which the others end.
+// endGroup ends a browser's first process, which ends the others.
 func endGroup(cmd *exec.Cmd, _ bool) { _ = cmd.Process.Kill() }

@@ -1,7 +1,8 @@
-// Package desktop is the few services of a desktop that Fairlead uses beside the tray and notifications: the clipboard,
-// and opening a file with the user's own program for it. Each has one file, with a twin per operating system.
+// Package desktop provides the few services of a desktop that Fairlead uses in addition to the tray and notifications:
+// the clipboard, browsers, starting at login, and opening a file with the user's program for it. Each has one file,
+// with variants for the operating systems.
 //
-// It draws nothing and decides nothing: what is copied or opened, and when, is its callers' to say.
+// It draws nothing and decides nothing: its callers say what is copied or opened, and when.
 package desktop
 
 import (
@@ -11,10 +12,10 @@ import (
 	"unicode/utf8"
 )
 
-// MaxClipboardText is the greatest length, in bytes, of what WriteText takes.
+// MaxClipboardText is the greatest length of a text for WriteText, in bytes.
 const MaxClipboardText = 64 << 10
 
-// secretHint is the form by which clipboard managers know a text that they are not to keep, and secretValue what it holds.
+// secretHint is the form that tells clipboard managers not to keep a text, and secretValue its content.
 const (
 	secretHint  = "x-kde-passwordManagerHint"
 	secretValue = "secret"
@@ -23,17 +24,17 @@ const (
 // A copied is a text for the clipboard.
 type copied struct {
 	text   string
-	secret bool // it says so to clipboard managers
+	secret bool // marked as secret for clipboard managers
 }
 
-// WriteSecret is WriteText for a text with a password: where the desktop has a way to say so, clipboard managers are told
-// not to keep it.
+// WriteSecret is WriteText for a text with a password. If the desktop supports it, clipboard managers are told not to
+// keep it.
 func (c *Clipboard) WriteSecret(ctx context.Context, text string) error {
 	return c.put(ctx, copied{text, true})
 }
 
-// WriteText makes text what the next paste gives. ctx bounds the attempt. The error names what is missing on this
-// desktop and never holds the text. Only one WriteText runs at a time; others wait.
+// WriteText puts text on the clipboard. ctx bounds the attempt. The error names what is missing on this desktop and
+// never contains the text. Only one WriteText runs at a time; others wait.
 func (c *Clipboard) WriteText(ctx context.Context, text string) error {
 	return c.put(ctx, copied{text, false})
 }

@@ -14,24 +14,25 @@ import (
 	"github.com/atotto/clipboard"
 )
 
-// Clipboard is the desktop's clipboard. Its zero value is ready to use. On X11 and Wayland a text stays in the clipboard only as
-// long as the program that copied it lives, or until a clipboard manager has taken it: Close gives it up.
+// Clipboard is the desktop's clipboard. The zero value is ready to use. On X11 and Wayland a text stays on the
+// clipboard only as long as the program that copied it runs, or until a clipboard manager has taken it. Close gives it
+// up.
 type Clipboard struct {
 	mu      sync.Mutex
 	closed  bool
-	current held // the last text that this program holds; nil: none
+	current held // the text that this program provides now, or nil
 }
 
-// held is a text in the clipboard that a goroutine of this program hands out.
+// held is a text on the clipboard that a goroutine of this program provides.
 type held interface {
-	end()                   // gives it up
-	ended() <-chan struct{} // is closed when it was given up, or lost
+	end()                   // stops providing it
+	ended() <-chan struct{} // is closed when the text was given up or replaced
 }
 
-// closeTimeout bounds the wait for an X server that does not answer.
+// closeTimeout bounds the wait for an X server that does not respond.
 const closeTimeout = 2 * time.Second
 
-// Close gives up the text that this program holds in the clipboard. Nothing can be copied after it.
+// Close stops providing text for the clipboard. After it nothing can be copied.
 func (c *Clipboard) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,11 +45,11 @@ func (c *Clipboard) Close() error {
 	case <-c.current.ended():
 		return nil
 	case <-time.After(closeTimeout):
-		return errors.New("close the clipboard: the display does not answer")
+		return errors.New("close the clipboard: the display does not respond")
 	}
 }
 
-// write tries the ways there are on this desktop, the best one first.
+// write tries the methods of this desktop, the best one first.
 func (c *Clipboard) write(ctx context.Context, what copied) error {
 	wayland, display := os.Getenv("WAYLAND_DISPLAY"), os.Getenv("DISPLAY")
 	switch {
@@ -71,15 +72,15 @@ func (c *Clipboard) write(ctx context.Context, what copied) error {
 	case display != "":
 		return c.own(ctx, display, what)
 	}
-	// Neither kind of desktop, but perhaps a tool that knows another one, such as Windows' clip.exe under WSL.
+	// It is neither X11 nor Wayland, but there may be a tool for something else, such as Windows' clip.exe under WSL.
 	if !clipboard.Unsupported && clipboard.WriteAll(what.text) == nil {
 		return nil
 	}
 	return errNoDesktop
 }
 
-// wlCopy hands a text to wl-copy of wl-clipboard, which leaves a process behind that serves it. Only its newer versions (2.3) can
-// say of a text that it is secret; the others refuse the option before they copy anything.
+// wlCopy passes a text to wl-copy of wl-clipboard, which leaves a process behind that provides it. Only its newer
+// versions (2.3) can mark a text as secret; older ones reject the option before they copy anything.
 func wlCopy(ctx context.Context, what copied) error {
 	path, err := exec.LookPath("wl-copy")
 	if err != nil {
@@ -93,12 +94,12 @@ func wlCopy(ctx context.Context, what copied) error {
 	return runWlCopy(ctx, path, what.text)
 }
 
-// runWlCopy passes the text by the standard input: arguments can be read by every user of the machine.
+// runWlCopy passes the text on standard input, because every user of the machine can read arguments.
 func runWlCopy(ctx context.Context, path, text string, options ...string) error {
 	cmd := exec.CommandContext(ctx, path, append(options, "--type", "text/plain;charset=utf-8")...)
 	cmd.Env = windowEnvironment()
 	cmd.Stdin = strings.NewReader(text)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what it leaves behind outlives a Ctrl-C at our terminal
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the process left behind must survive a Ctrl-C at our terminal
 	cmd.WaitDelay = time.Second
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
@@ -121,7 +122,7 @@ func (c *Clipboard) own(ctx context.Context, display string, what copied) error 
 
 func (c *Clipboard) hold(next held) {
 	if c.current != nil {
-		c.current.end() // it has lost the clipboard to next already, and ends by itself
+		c.current.end() // next has replaced it already, so it ends by itself
 	}
 	c.current = next
 }

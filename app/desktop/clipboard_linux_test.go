@@ -16,7 +16,7 @@ import (
 	"fairlead/app/desktop"
 )
 
-// paste asks the X11 clipboard as another program does.
+// paste reads the X11 clipboard like another program.
 func paste(t *testing.T, arguments ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
@@ -53,7 +53,7 @@ func TestWhatIsCopiedCanBePasted(t *testing.T) {
 			t.Fatal(err)
 		}
 		pasted(t, text, "-target", "UTF8_STRING")
-		pasted(t, text, "-target", "UTF8_STRING") // pasting does not use it up
+		pasted(t, text, "-target", "UTF8_STRING") // pasting more than once works
 	}
 }
 
@@ -188,7 +188,7 @@ func TestTheClipboardOutlivesItsXServer(t *testing.T) {
 
 func TestAnXServerThatHangsIsGivenUp(t *testing.T) {
 	noLeaks(t)
-	// An X server's door behind which nobody answers.
+	// A listener that never responds, in place of an X server.
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +236,7 @@ func TestOnWaylandTheTextGoesToWlCopy(t *testing.T) {
 	}
 }
 
-// wl-clipboard 2.3 has an option for secrets; versions before it end with its usage.
+// wl-clipboard 2.3 has an option for secrets; older versions print their usage and fail.
 func TestWlCopyIsToldOfAPasswordWhereItKnowsHow(t *testing.T) {
 	noLeaks(t)
 	const tell = `cat > "$(dirname "$0")/text"; echo "$@" > "$(dirname "$0")/arguments"`

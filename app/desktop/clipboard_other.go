@@ -9,13 +9,13 @@ import (
 	"github.com/atotto/clipboard"
 )
 
-// Clipboard is the desktop's clipboard. Its zero value is ready to use.
+// Clipboard is the desktop's clipboard. The zero value is ready to use.
 type Clipboard struct {
 	mu     sync.Mutex
 	closed bool
 }
 
-// Close gives back what WriteText holds, which is nothing on this system.
+// Close releases what WriteText holds, which is nothing on this system.
 func (c *Clipboard) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

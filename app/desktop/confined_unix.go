@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// profileFolder is where a browser's profile can be made, for the browser to write to it: some are confined to a folder of their own
-// and have another /tmp than we. Empty is the system's folder for temporary files.
+// profileFolder returns the directory in which to create a profile so that the browser can write to it, or "" for the
+// system's temporary directory. Some browsers are confined to a directory of their own and have another /tmp.
 func profileFolder(browser Browser) (string, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", nil // then it has none there either
+		return "", nil // then it has no directory there either
 	}
 	folder := ""
 	if snap := snapOf(browser.Path); snap != "" {
@@ -31,8 +31,8 @@ func profileFolder(browser Browser) (string, error) {
 
 var snapScript = regexp.MustCompile(`exec ` + snapFolder + `([a-z0-9-]+)`)
 
-// snapOf is the snap that a program is in; empty if it is in none. Snaps are links to snapd's own program or, where a distribution has
-// taken a package's place with one, scripts that start it.
+// snapOf returns the snap that a program is in, or "". Snaps are links to snapd's own program or, if a distribution has
+// replaced a package with one, scripts that start it.
 func snapOf(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil && filepath.Base(real) == "snap" {
 		return filepath.Base(path)

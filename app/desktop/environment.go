@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// What a program with a window needs of our environment, in upper case: names, and beginnings of names. All else stays
-// here: it has the credentials of clouds, of Vault and the like, and forward proxies with their passwords.
+// The variables that a graphical program needs, in upper case: names, and prefixes of names. All others are withheld:
+// they contain credentials of clouds, of Vault and the like, and forward proxies with their passwords.
 var (
 	windowNames = []string{
 		"HOME", "USER", "LOGNAME", "SHELL", "PATH", "PWD", "TMPDIR", "TEMP", "TMP", "LANG", "LANGUAGE", "TZ", "HOSTNAME",
@@ -27,7 +27,7 @@ var (
 	windowsBeginnings = []string{"COMMONPROGRAM", "PROCESSOR_", "PROGRAM"}
 )
 
-// windowEnvironment returns the part of our environment that a program with a window gets.
+// windowEnvironment returns the part of the environment for graphical programs.
 func windowEnvironment() []string {
 	names, beginnings := windowNames, windowBeginnings
 	if runtime.GOOS == "windows" {

@@ -9,8 +9,8 @@ import (
 	"fairlead/app/desktop"
 )
 
-// surroundings makes an environment as a developer has it, with the credentials of clouds and what a desktop needs, and returns its
-// home directory.
+// surroundings sets the environment of a typical developer, with credentials of clouds and what a desktop needs, and
+// returns its home directory.
 func surroundings(t *testing.T) (home string) {
 	t.Helper()
 	home = t.TempDir()
@@ -26,7 +26,8 @@ func surroundings(t *testing.T) (home string) {
 	return home
 }
 
-// checkSurroundings fails the test if the environment that a program wrote to a file has a secret, or lacks what a window needs.
+// checkSurroundings fails the test if the environment that a program wrote to a file has a secret, or lacks what a
+// window needs.
 func checkSurroundings(t *testing.T, file string) {
 	t.Helper()
 	told, err := os.ReadFile(file)

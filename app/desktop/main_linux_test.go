@@ -13,10 +13,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-// within is how long anything may take on a busy machine.
+// within bounds how long anything may take on a busy machine.
 const within = time.Minute
 
-// need is the path of a program, which the test cannot do without.
+// need returns the path of a program that the test cannot do without.
 func need(t *testing.T, program, debianPackage string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -26,13 +26,14 @@ func need(t *testing.T, program, debianPackage string) string {
 	return path
 }
 
-// noLeaks looks, after everything else of the test has ended, for goroutines that it did not find at its beginning.
+// noLeaks checks, after everything else of the test has ended, that there are no goroutines that were not there at its
+// beginning.
 func noLeaks(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
 }
 
-// startX starts an X server on a display of its own, makes it the test's desktop, and gives what ends it.
+// startX starts an X server on a display of its own, makes it the test's desktop, and returns a function that ends it.
 func startX(t *testing.T) (stop func()) {
 	t.Helper()
 	xvfb := need(t, "Xvfb", "xvfb")
@@ -43,7 +44,7 @@ func startX(t *testing.T) (stop func()) {
 	defer read.Close()
 	cmd := exec.Command(xvfb, "-displayfd", "3", "-screen", "0", "64x64x24", "-nolisten", "tcp")
 	cmd.ExtraFiles = []*os.File{write}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // not to outlive a test that was killed
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it must not outlive a killed test
 	err = cmd.Start()
 	write.Close()
 	if err != nil {
@@ -70,7 +71,7 @@ func startX(t *testing.T) (stop func()) {
 	return stop
 }
 
-// script puts a program of the test's own on the PATH, before all others.
+// script puts a program of the test first in the PATH.
 func script(t *testing.T, name, body string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -81,7 +82,7 @@ func script(t *testing.T, name, body string) (dir string) {
 	return dir
 }
 
-// eventually waits until is says yes.
+// eventually waits until is returns true.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(within); !is(); time.Sleep(5 * time.Millisecond) {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// openTimeout is how long OpenFile waits for the opener to say that it cannot: many openers live on as the viewer.
+// openTimeout is how long OpenFile waits for the opener to fail. Many openers live on as the viewer.
 const openTimeout = 3 * time.Second
 
-// OpenFile shows the file at path with the program that the user has for it. It returns when that program was started,
-// or when the desktop's opener has not given up within some seconds; ctx bounds that wait and does not end the viewer.
-// Every error names the path, so that it can be opened by hand.
+// OpenFile shows the file at path with the user's program for it. It returns when that program was started, or when the
+// desktop's opener has not failed within some seconds. ctx bounds that wait and does not end the viewer. Every error
+// names the path, so that it can be opened by hand.
 func OpenFile(ctx context.Context, path string) error {
-	// An absolute path cannot be taken for an option.
+	// An absolute path cannot be mistaken for an option.
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
@@ -35,14 +35,14 @@ func OpenFile(ctx context.Context, path string) error {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	ended := make(chan error, 1)
-	// Nobody waits for this goroutine: it lives as long as the viewer does, and only collects its exit status.
+	// This goroutine is not waited for: it runs as long as the viewer, and only collects its exit status.
 	go func() { ended <- cmd.Wait() }()
 	timer := time.NewTimer(openTimeout)
 	defer timer.Stop()
 	select {
 	case err := <-ended:
 		if err != nil {
-			return fmt.Errorf("no program of this desktop shows %s (%s: %w)", path, filepath.Base(cmd.Path), err)
+			return fmt.Errorf("no program of this desktop can show %s (%s: %w)", path, filepath.Base(cmd.Path), err)
 		}
 	case <-timer.C:
 	case <-ctx.Done():

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// opener is macOS's own.
+// opener returns the command that opens a file on macOS.
 func opener(path string) (*exec.Cmd, error) {
 	cmd := exec.Command("/usr/bin/open", path)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

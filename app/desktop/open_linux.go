@@ -10,10 +10,10 @@ import (
 
 var errNoDesktop = errors.New("there is no desktop: neither WAYLAND_DISPLAY nor DISPLAY is set")
 
-// opener is xdg-open, in a process group of its own so that a Ctrl-C at our terminal does not end the viewer.
+// opener returns xdg-open, in a process group of its own so that a Ctrl-C at our terminal does not end the viewer.
 func opener(path string) (*exec.Cmd, error) {
 	if os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" {
-		// xdg-open would fall back to a browser in the terminal.
+		// xdg-open would open a browser in the terminal instead.
 		return nil, errNoDesktop
 	}
 	xdgOpen, err := exec.LookPath("xdg-open")

@@ -16,7 +16,7 @@ import (
 	"fairlead/app/desktop"
 )
 
-// logFile is a file to open, with a name that a shell would stumble over.
+// logFile creates a file to open, with a name that is dangerous for a shell.
 func logFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "a $(touch hurt) 'log'.txt")

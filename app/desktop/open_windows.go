@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// opener asks the shell of Windows for the program, without a command line that would need quoting.
+// opener opens a file through the Windows shell, without a command line that would need quoting.
 func opener(path string) (*exec.Cmd, error) {
 	rundll := filepath.Join(os.Getenv("SystemRoot"), "System32", "rundll32.exe")
 	cmd := exec.Command(rundll, "url.dll,FileProtocolHandler", path)

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// errNoDataControl is of compositors that let no program copy which has no window in front. GNOME's is one.
-var errNoDataControl = errors.New("this Wayland compositor lets no program without a window copy")
+// errNoDataControl means that the compositor lets only programs with a window in front copy. GNOME's is one.
+var errNoDataControl = errors.New("this Wayland compositor does not let programs without a window copy")
 
-// dataControls are the two names of the protocol by which a program without a window owns the clipboard; they differ in the name only:
-// ext-data-control-v1 and wlr-data-control-unstable-v1.
+// dataControls are the names of the protocol by which a program without a window owns the clipboard. The two versions,
+// ext-data-control-v1 and wlr-data-control-unstable-v1, differ only in the name.
 var dataControls = []string{"ext_data_control_manager_v1", "zwlr_data_control_manager_v1"}
 
-// The numbers that this client gives to its objects, in the order in which it makes them; wl_display has number 1.
+// The numbers of this client's objects, in the order in which it creates them. wl_display has number 1.
 const (
 	wlDisplay = iota + 1
 	wlRegistry
@@ -31,19 +31,20 @@ const (
 	wlSecondSync
 )
 
-// A waylandSelection is one text that this program owns as the Wayland clipboard, on a connection of its own. One goroutine answers those
-// who paste. It ends when another program copies something, when the compositor goes, or when end is called.
+// A waylandSelection is a text that this program owns as the Wayland clipboard, on a connection of its own. One
+// goroutine responds to programs that paste. It ends when another program copies something, when the compositor goes,
+// or when end is called.
 type waylandSelection struct {
 	copied
 	wire *waylandWire
 	done chan struct{}
-	gave sync.WaitGroup // those who write to programs that paste
+	gave sync.WaitGroup // goroutines that write to programs that paste
 }
 
 func (s *waylandSelection) end()                   { _ = s.wire.conn.Close() }
 func (s *waylandSelection) ended() <-chan struct{} { return s.done }
 
-// newWaylandSelection returns when the clipboard is owned.
+// newWaylandSelection returns when it owns the clipboard.
 func newWaylandSelection(ctx context.Context, display string, what copied) (*waylandSelection, error) {
 	if !filepath.IsAbs(display) {
 		display = filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), display)
@@ -54,7 +55,7 @@ func newWaylandSelection(ctx context.Context, display string, what copied) (*way
 		return nil, fmt.Errorf("the Wayland clipboard: %w", err)
 	}
 	s := &waylandSelection{copied: what, wire: &waylandWire{conn: conn.(*net.UnixConn)}, done: make(chan struct{})}
-	give := context.AfterFunc(ctx, s.end) // a compositor that does not answer is given up
+	give := context.AfterFunc(ctx, s.end) // give up on a compositor that does not respond
 	if err := s.own(); err != nil {
 		give()
 		s.end()
@@ -70,7 +71,7 @@ func newWaylandSelection(ctx context.Context, display string, what copied) (*way
 	return s, nil
 }
 
-// own takes the clipboard over from whoever has it.
+// own takes the clipboard over from its last owner.
 func (s *waylandSelection) own() error {
 	globals := map[string]uint32{}
 	s.wire.request(wlDisplay, 1, arg(wlRegistry)) // get_registry
@@ -111,7 +112,7 @@ func (s *waylandSelection) own() error {
 
 var errTaken = errors.New("another program copied something")
 
-// serve answers pastes until the clipboard is another's or the connection ends.
+// serve responds to pastes until another program owns the clipboard or the connection ends.
 func (s *waylandSelection) serve() {
 	defer close(s.done)
 	defer s.gave.Wait()
@@ -126,12 +127,12 @@ func (s *waylandSelection) serve() {
 	}
 }
 
-// pasteTime bounds a program that asks for the text and does not read it.
+// pasteTime bounds how long a program that pastes may take to read the text.
 const pasteTime = 10 * time.Second
 
-// event answers a program that pastes. Nothing else needs an answer.
+// event responds to a program that pastes. No other event needs a response.
 func (s *waylandSelection) event(e waylandEvent) {
-	if e.object != wlSource || e.code != 0 { // send: form, and where to write to
+	if e.object != wlSource || e.code != 0 { // send: form, and the file to write to
 		return
 	}
 	text := s.text
@@ -144,7 +145,7 @@ func (s *waylandSelection) event(e waylandEvent) {
 	}
 	s.gave.Go(func() {
 		defer file.Close()
-		// A program that goes away in between has its reasons.
+		// If a program goes away in between, that is not our problem.
 		_ = file.SetWriteDeadline(time.Now().Add(pasteTime))
 		_, _ = file.WriteString(text)
 	})

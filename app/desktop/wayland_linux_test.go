@@ -29,7 +29,7 @@ func startSway(t *testing.T) {
 	}
 	cmd := exec.Command(sway, "-c", config)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_RUNTIME_DIR=" + dir, "WLR_BACKENDS=headless", "WLR_LIBINPUT_NO_DEVICES=1", "WLR_RENDERER=pixman"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // not to outlive a test that was killed
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it must not outlive a killed test
 	if os.Getuid() == 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
 	}
@@ -54,7 +54,7 @@ func swayUser() int {
 	return os.Getuid()
 }
 
-// wlPaste is what another program gets that pastes.
+// wlPaste returns what another program pastes.
 func wlPaste(t *testing.T, arguments ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
@@ -70,7 +70,7 @@ func TestOnWaylandWhatIsCopiedCanBePasted(t *testing.T) {
 	noLeaks(t)
 	startSway(t)
 	copier := need(t, "wl-copy", "wl-clipboard")
-	script(t, "wl-copy", "exit 1") // it is done without
+	script(t, "wl-copy", "exit 1") // copying must work without it
 	c := closed(t, &desktop.Clipboard{})
 	for _, text := range []string{"socks5h://127.0.0.1:1080", "Zürich → 東京\n", strings.Repeat("x", desktop.MaxClipboardText)} {
 		if err := c.WriteText(t.Context(), text); err != nil {
@@ -92,8 +92,8 @@ func TestOnWaylandWhatIsCopiedCanBePasted(t *testing.T) {
 	if text, got := wlPaste(t), wlPaste(t, "--type", hint); text != "socks5h://me:s3cret@127.0.0.1:1080" || got != "secret" {
 		t.Errorf("a secret: %q, marked with %q", text, got)
 	}
-	// Another program copies; then we do again.
-	if err := exec.Command(copier, "theirs").Run(); err != nil { // it leaves a process behind, until we copy again
+	// Another program copies, and then we do.
+	if err := exec.Command(copier, "theirs").Run(); err != nil { // it leaves a process behind until we copy again
 		t.Fatal(err)
 	}
 	if got := wlPaste(t); got != "theirs" {

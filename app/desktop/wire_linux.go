@@ -9,16 +9,16 @@ import (
 	"syscall"
 )
 
-// waylandWire is the Wayland wire protocol, as much of it as the clipboard needs: messages of an object's number, a code, a length and
-// arguments, all in the machine's own byte order.
+// waylandWire is the part of the Wayland wire protocol that the clipboard needs: messages with an object's number, a
+// code, a length and arguments, in the machine's byte order.
 type waylandWire struct {
 	conn  *net.UnixConn
 	in    []byte
-	files []int // those that came and belong to an event
-	err   error // of the last request that could not be sent
+	files []int // received, and not yet taken by an event
+	err   error // the last error of sending a request
 }
 
-// maxMessage is the greatest length that a message can have.
+// maxMessage is the greatest length of a message.
 const maxMessage = 1 << 16
 
 type waylandEvent struct {
@@ -29,13 +29,13 @@ type waylandEvent struct {
 
 func arg(number uint32) []byte { return binary.NativeEndian.AppendUint32(nil, number) }
 
-// argText is a string with its length and a zero byte at its end, filled up to whole words.
+// argText encodes a string with its length and a final zero byte, padded to whole words.
 func argText(text string) []byte {
 	b := append(arg(uint32(len(text)+1)), text...)
 	return append(b, make([]byte, 4-len(text)%4)...)
 }
 
-// request sends a request. What goes wrong is told by the next event.
+// request sends a request. The next event returns its error.
 func (w *waylandWire) request(object uint32, code uint16, arguments ...[]byte) {
 	message := append(arg(object), 0, 0, 0, 0)
 	for _, a := range arguments {
@@ -47,7 +47,7 @@ func (w *waylandWire) request(object uint32, code uint16, arguments ...[]byte) {
 	}
 }
 
-// until hands on events until the answer to a sync comes.
+// until passes on events until the response to a sync comes.
 func (w *waylandWire) until(sync uint32, hear func(waylandEvent)) error {
 	for {
 		e, err := w.next()
@@ -63,7 +63,7 @@ func (w *waylandWire) until(sync uint32, hear func(waylandEvent)) error {
 	}
 }
 
-// next waits for an event. A protocol error, which ends the connection, is an error.
+// next waits for an event. A protocol error, which ends the connection, is returned as an error.
 func (w *waylandWire) next() (waylandEvent, error) {
 	if w.err != nil {
 		return waylandEvent{}, w.err
@@ -73,12 +73,12 @@ func (w *waylandWire) next() (waylandEvent, error) {
 			word := binary.NativeEndian.Uint32(w.in[4:])
 			length := int(word >> 16)
 			if length < 8 {
-				return waylandEvent{}, errors.New("the compositor sent nonsense")
+				return waylandEvent{}, errors.New("the compositor sent an invalid message")
 			}
 			if len(w.in) >= length {
 				e := waylandEvent{binary.NativeEndian.Uint32(w.in), uint16(word), w.in[8:length:length]}
 				w.in = w.in[length:]
-				if e.object == wlDisplay && e.code == 0 { // error: object, code, words
+				if e.object == wlDisplay && e.code == 0 { // error: object, code, text
 					e.uint()
 					e.uint()
 					return e, fmt.Errorf("the compositor refused: %.200q", e.text())
@@ -93,7 +93,7 @@ func (w *waylandWire) next() (waylandEvent, error) {
 }
 
 func (w *waylandWire) read() error {
-	buffer, control := make([]byte, maxMessage), make([]byte, syscall.CmsgSpace(28*4)) // a message carries 28 files at most
+	buffer, control := make([]byte, maxMessage), make([]byte, syscall.CmsgSpace(28*4)) // a message carries at most 28 files
 	n, controls, _, _, err := w.conn.ReadMsgUnix(buffer, control)
 	if err != nil {
 		return err
@@ -114,28 +114,28 @@ func (w *waylandWire) read() error {
 	return nil
 }
 
-// file is the file that came with the event, or nil.
+// file returns the file that came with the event, or nil.
 func (w *waylandWire) file() *os.File {
 	if len(w.files) == 0 {
 		return nil
 	}
 	number := w.files[0]
 	w.files = w.files[1:]
-	if err := syscall.SetNonblock(number, true); err != nil { // for the deadline
+	if err := syscall.SetNonblock(number, true); err != nil { // needed for the deadline
 		_ = syscall.Close(number)
 		return nil
 	}
 	return os.NewFile(uintptr(number), "paste")
 }
 
-// drop closes the files that nobody took.
+// drop closes the files that no event took.
 func (w *waylandWire) drop() {
 	for file := w.file(); file != nil; file = w.file() {
 		_ = file.Close()
 	}
 }
 
-// uint takes a number from the event, 0 when there is none left.
+// uint reads a number from the event, or 0 if none is left.
 func (e *waylandEvent) uint() uint32 {
 	if len(e.body) < 4 {
 		return 0
@@ -145,7 +145,7 @@ func (e *waylandEvent) uint() uint32 {
 	return number
 }
 
-// text takes a string from the event.
+// text reads a string from the event.
 func (e *waylandEvent) text() string {
 	length := int(e.uint())
 	if length < 1 || length > len(e.body) {

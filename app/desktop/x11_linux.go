@@ -10,13 +10,13 @@ import (
 	"github.com/jezek/xgb/xproto"
 )
 
-// A selection is one text that this program owns as the X11 CLIPBOARD (ICCCM, section 2), on a connection of its own.
-// One goroutine answers those who paste. It ends when another program copies something, when the X server goes, or
+// A selection is a text that this program owns as the X11 CLIPBOARD (ICCCM, section 2), on a connection of its own. One
+// goroutine responds to programs that paste. It ends when another program copies something, when the X server goes, or
 // when stop is called.
 type selection struct {
 	copied
 	stop context.CancelFunc
-	done chan struct{} // closed at the goroutine's end
+	done chan struct{} // closed when the goroutine ends
 
 	conn      *xgb.Conn
 	window    xproto.Window
@@ -30,8 +30,8 @@ type selection struct {
 func (s *selection) end()                   { s.stop() }
 func (s *selection) ended() <-chan struct{} { return s.done }
 
-// newSelection returns when the clipboard is owned. When ctx ends first, the attempt is given up: the goroutine then
-// ends as soon as the X server answers or goes.
+// newSelection returns when it owns the clipboard. If ctx ends first, it gives up, and the goroutine ends as soon as
+// the X server responds or goes.
 func newSelection(ctx context.Context, display string, what copied) (*selection, error) {
 	life, stop := context.WithCancel(context.Background())
 	s := &selection{copied: what, stop: stop, done: make(chan struct{})}
@@ -50,11 +50,11 @@ func newSelection(ctx context.Context, display string, what copied) (*selection,
 	}
 }
 
-// run connects, says on owned how that went, and serves.
+// run connects, sends the result to owned, and serves.
 func (s *selection) run(life context.Context, display string, owned chan<- error) {
 	defer close(s.done)
 	defer s.stop()
-	xgb.Logger.SetOutput(io.Discard) // it reports on stderr what it also returns
+	xgb.Logger.SetOutput(io.Discard) // it logs to stderr what it also returns
 	conn, err := xgb.NewConnDisplay(display)
 	if err != nil {
 		owned <- err
@@ -72,7 +72,7 @@ func (s *selection) run(life context.Context, display string, owned chan<- error
 	s.serve()
 }
 
-// own takes the clipboard over from whoever has it.
+// own takes the clipboard over from its last owner.
 func (s *selection) own() error {
 	for name, atom := range map[string]*xproto.Atom{
 		"CLIPBOARD": &s.clipboard, "TARGETS": &s.targets, "UTF8_STRING": &s.utf8, "text/plain;charset=utf-8": &s.plain, secretHint: &s.hint,
@@ -100,7 +100,7 @@ func (s *selection) own() error {
 	if err := xproto.SetSelectionOwnerChecked(s.conn, window, s.clipboard, xproto.TimeCurrentTime).Check(); err != nil {
 		return fmt.Errorf("own the clipboard: %w", err)
 	}
-	// The server ignores the request silently when another one was later.
+	// The server silently ignores the request if there was a later one.
 	reply, err := xproto.GetSelectionOwner(s.conn, s.clipboard).Reply()
 	if err != nil {
 		return fmt.Errorf("own the clipboard: %w", err)
@@ -111,14 +111,14 @@ func (s *selection) own() error {
 	return nil
 }
 
-// serve answers pastes until the clipboard is another's or the connection ends.
+// serve responds to pastes until another program owns the clipboard or the connection ends.
 func (s *selection) serve() {
 	for {
 		event, err := s.conn.WaitForEvent()
 		if event == nil && err == nil {
 			return
 		}
-		// An error is about a window of a program that has gone before its answer came: nothing to do.
+		// Errors concern windows of programs that have gone before their response came, and can be ignored.
 		switch e := event.(type) {
 		case xproto.SelectionRequestEvent:
 			s.answer(e)
@@ -128,11 +128,11 @@ func (s *selection) serve() {
 	}
 }
 
-// answer gives the text in the form asked for, or says that there is none.
+// answer provides the text in the requested form, or reports that there is none.
 func (s *selection) answer(r xproto.SelectionRequestEvent) {
 	property := r.Property
 	if property == xproto.AtomNone {
-		property = r.Target // what clients from before the ICCCM mean by it
+		property = r.Target // as clients older than the ICCCM expect
 	}
 	switch {
 	case r.Owner != s.window || r.Selection != s.clipboard:
@@ -158,7 +158,7 @@ func (s *selection) put(window xproto.Window, property, form xproto.Atom, format
 	xproto.ChangeProperty(s.conn, xproto.PropModeReplace, window, property, form, format, uint32(len(data)/int(format/8)), data)
 }
 
-// forms lists what the text can be had as.
+// forms returns the forms that the text is available in.
 func (s *selection) forms() []byte {
 	atoms := []xproto.Atom{s.targets, s.utf8, s.plain, xproto.AtomString}
 	if s.secret {
@@ -180,7 +180,7 @@ func (s *selection) drain() {
 	}
 }
 
-// latin1 is text in ISO 8859-1, which the form STRING means, with a question mark for what it lacks.
+// latin1 returns text in ISO 8859-1, which the form STRING means, with a question mark for characters that it lacks.
 func latin1(text string) []byte {
 	var b []byte
 	for _, r := range text {
