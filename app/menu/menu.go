@@ -75,6 +75,7 @@ func problems(sentences []string) []Item {
 	}
 	return items
 }
+
 // line returns an item that only shows text.
 func line(id, title string) Item { return Item{ID: id, Title: title, Disabled: true} }
 
