@@ -13,49 +13,50 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// The same scripts are played against a real node with each version of containerd and against the streaming one, and
-// what a client sees on the wire is compared event by event: the streaming node must do nothing that no real one does.
+// The same scripts run against a real node with each version of containerd and against the streaming node, and what a
+// client sees on the wire is compared event by event: the streaming node must behave like a real one.
 
-// linger is how long a runtime keeps a connection after one direction of it has ended. Half of it is what no delay on a
-// busy machine can take away.
+// linger is how long a runtime keeps a connection after one direction of it has ended. The tests require at least half
+// of it, which no delay on a busy machine can hide.
 const (
 	linger     = time.Second
 	lingerHalf = linger / 2
 )
 
-// stage is where a script is played: a Pod and a session with it.
+// stage is the environment of a script: a Pod and a session with it.
 type stage struct {
 	*wire
 	c   *clustertest.Cluster
 	pod string
 }
 
-// outcome is what a script found out.
+// outcome is the result of a script.
 type outcome struct {
 	story string
-	text  string // what came on the error stream
+	text  string // the content of the error stream
 	times string
-	waits time.Duration // from what the script did until the end that it was to see
+	waits time.Duration // from the script's action to the end that it waits for
 }
 
-// script is one thing that a client may meet.
+// script is one situation that a client may meet.
 type script struct {
 	name    string
-	program string // it stands in the Pod, behind port 7000
+	program string // the program in the Pod, on port 7000
 	play    func(t *testing.T, s *stage) outcome
-	// old and new are the stories that containerd 1.6 and 2.2 may tell; the streaming node may tell both.
+	// old and new are the sequences of events that containerd 1.6 and 2.2 may produce; the streaming node may produce
+	// both.
 	old, new []string
-	text     string        // a pattern of what comes on the error stream
+	text     string        // a pattern of the content of the error stream
 	waits    time.Duration // the least that outcome.waits may be
 }
 
-// The ends that containerd's two versions give to a connection: the newer one resets where there is an error.
+// How the two versions of containerd end a connection: the newer one resets it on an error.
 var (
 	refusedEnd = [2]string{"data fin, error text, error fin", "data fin, error text, error rst 5"}
 	goneEnd    = [2]string{"error text, error fin, data fin", "error text, data rst 5, error rst 5"}
 )
 
-// podPrefix begins the names of the scripts' Pods: the fixtures have others.
+// podPrefix is the prefix of the names of the scripts' Pods, which distinguishes them from the fixtures.
 const podPrefix = "wire-"
 
 const (
@@ -148,8 +149,8 @@ var scripts = []script{
 	},
 }
 
-// heldUp opens a connection in a session that has seen refusals with bytes under way. Old runtimes do not answer it then,
-// though they may answer pings.
+// heldUp opens a connection in a session in which connections were refused while bytes were in flight. Old runtimes
+// then do not answer it, though they may answer pings.
 func heldUp(t *testing.T, s *stage) outcome {
 	for range 3 {
 		p := s.open(deafPort, "hello")
@@ -157,7 +158,7 @@ func heldUp(t *testing.T, s *stage) outcome {
 	}
 	p := s.open(openPort, "hello")
 	s.await(2*linger, func() bool { return p.data.Len() > 0 })
-	const pings = 5 // each goes to another of the runtime's frame workers
+	const pings = 5 // each is handled by another of the runtime's frame workers
 	for id := range pings {
 		s.ping(uint32(2*id + 1))
 	}
@@ -168,8 +169,8 @@ func heldUp(t *testing.T, s *stage) outcome {
 	return s.told(p, time.Now())
 }
 
-// openedAfterTheEnd opens connections in the session of a Pod that is being deleted, until one finds the network gone.
-// Those before it were accepted, refused or not answered, in this order.
+// openedAfterTheEnd opens connections in the session of a Pod that is being deleted, until the network is gone for one.
+// Earlier ones must have been accepted, refused or not answered, in this order.
 func openedAfterTheEnd(t *testing.T, s *stage) outcome {
 	s.echoed(t)
 	kubectl(t, s.c, "delete", "pod", s.pod, "--wait=false")
@@ -203,7 +204,7 @@ func openedAfterTheEnd(t *testing.T, s *stage) outcome {
 	return outcome{story: "the network never goes"}
 }
 
-// echoed opens a connection that is known to have reached its program.
+// echoed opens a connection and waits for an echo from its program.
 func (s *stage) echoed(t *testing.T) *pair {
 	t.Helper()
 	p := s.open(openPort, "hello")
@@ -213,7 +214,7 @@ func (s *stage) echoed(t *testing.T) *pair {
 	return p
 }
 
-// end waits until nothing more can come on a pair.
+// end waits until a pair has ended.
 func (s *stage) end(p *pair, began time.Time) outcome {
 	if !s.await(20*time.Second, func() bool { return p.over() }) {
 		o := s.told(p, began)
@@ -223,7 +224,7 @@ func (s *stage) end(p *pair, began time.Time) outcome {
 	return s.told(p, began)
 }
 
-// over reports whether both streams have ended; the wire's lock is held.
+// over reports whether both streams have ended. The caller must hold the wire's lock.
 func (p *pair) over() bool {
 	ended := func(kind string) bool {
 		return slices.ContainsFunc(p.events, func(e event) bool {
@@ -233,8 +234,8 @@ func (p *pair) over() bool {
 	return ended("error") && ended("data") && p.has("error reply") && p.has("data reply")
 }
 
-// told is what has come on a pair so far. The replies are left out: on real nodes they come in any order, and now and
-// then after the end of their stream.
+// told returns the events on a pair so far, without the replies: on real nodes they come in any order, and sometimes
+// after the end of their stream.
 func (s *stage) told(p *pair, began time.Time) outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -305,7 +306,7 @@ func TestNodesAgreeOnTheWire(t *testing.T) {
 	}
 }
 
-// podOf is the Pod that a script plays with.
+// podOf returns the name of a script's Pod.
 func podOf(s script) string {
 	return fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: %[1]s%[2]s}, spec: {terminationGracePeriodSeconds: 1,
 		containers: [{name: main, image: "demo.local/%[3]s:1", imagePullPolicy: Never, ports: [{containerPort: %[4]d}],

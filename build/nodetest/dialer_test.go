@@ -12,7 +12,7 @@ import (
 
 func TestClusterIsADialer(t *testing.T) {
 	onEach(t, func(t *testing.T, c *clustertest.Cluster) {
-		// A Pod stands in for a kubelet that hangs: the API server is in the namespaces, too.
+		// A Pod plays a kubelet that hangs, since the API server is inside the namespaces too.
 		address := kubectl(t, c, "get", "pod", "never-reads", "-o", "jsonpath={.status.podIP}")
 		silent := netip.AddrPortFrom(netip.MustParseAddr(address), 7006)
 		for _, carrier := range carriers {

@@ -19,10 +19,10 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// upTime is how long a cluster with a real node may take to be ready, once it is built.
+// upTime is how long a cluster with a real node may take to be ready, if it is already built.
 const upTime = 10 * time.Second
 
-// settings are the machine's, which a kubelet would change.
+// settings lists the machine's settings that a kubelet would change.
 var settings = []string{
 	"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys",
 	"kernel/keys/root_maxbytes",
@@ -41,12 +41,12 @@ func machineSettings(t *testing.T) map[string]string {
 	return values
 }
 
-// belongings are what a running cluster has on the machine.
+// belongings is what a running cluster has on the machine.
 type belongings struct {
 	launcher, init int
 	state          string
 	namespaces     map[string]string // by kind, as pid
-	processes      []int             // those in its namespaces
+	processes      []int             // in its namespaces
 }
 
 func belongingsOf(t *testing.T, launcher int, state string) belongings {
@@ -68,7 +68,7 @@ func belongingsOf(t *testing.T, launcher int, state string) belongings {
 		}
 	}
 	b.processes = b.alive(t)
-	// kubelet, containerd, etcd, the three of the control plane, the launcher inside and init.
+	// kubelet, containerd, etcd, the three other programs of the control plane, the launcher inside and init.
 	if len(b.processes) < 8 {
 		t.Errorf("processes in the namespaces: %v", b.processes)
 	}
@@ -112,7 +112,7 @@ func (b belongings) cgroups(t *testing.T) []string {
 	return found
 }
 
-// left says what is left of the cluster.
+// left returns what is left of the cluster.
 func (b belongings) left(t *testing.T) []string {
 	t.Helper()
 	left := b.cgroups(t)
@@ -134,7 +134,7 @@ func (b belongings) left(t *testing.T) []string {
 	return left
 }
 
-// machineLinks are the network interfaces of the machine that a node would make.
+// machineLinks returns the machine's network interfaces of the kinds that a node creates.
 func machineLinks(t *testing.T) []string {
 	t.Helper()
 	interfaces, err := net.Interfaces()
@@ -168,14 +168,14 @@ func prebuild(t *testing.T) {
 	}
 }
 
-// webPod is a Pod that answers HTTP on port 8080, and is ready when it does.
+// webPod returns the manifest of a Pod that answers HTTP on port 8080, and is ready when it does.
 func webPod(name string) string {
 	return `{apiVersion: v1, kind: Pod, metadata: {name: ` + name + `}, spec: {terminationGracePeriodSeconds: 1,
 		containers: [{name: http, image: "demo.local/http:1", imagePullPolicy: Never,
 			startupProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}}]}}`
 }
 
-// runPod makes a Pod of the name one.
+// runPod creates a Pod with the name one.
 func runPod(t *testing.T, c *clustertest.Cluster) {
 	t.Helper()
 	apply(t, c, webPod("one"))
@@ -185,7 +185,7 @@ func runPod(t *testing.T, c *clustertest.Cluster) {
 func TestClustersComeUpInTimeOneAfterAnotherAndLeaveNothing(t *testing.T) {
 	prebuild(t)
 	settings, links := machineSettings(t), machineLinks(t)
-	// What else runs on the machine makes a start only longer, so the fastest counts.
+	// Other load on the machine only makes a start longer, so the fastest counts.
 	fastest := map[string]time.Duration{}
 	for _, version := range slices.Concat(runtimes, runtimes) {
 		began := time.Now()
@@ -236,12 +236,12 @@ func TestKilledLauncherLeavesNothing(t *testing.T) {
 		}
 		b := belongingsOf(t, c.PID(), c.State)
 		runPod(t, c)
-		// Pods and their shims too, which no launcher has as children.
+		// Also Pods and their shims, which are not children of the launcher.
 		if err := syscall.Kill(c.PID(), syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.Stop(); err == nil {
-			t.Error("it was killed and ended well")
+			t.Error("it was killed and ended without an error")
 		}
 		eventually(t, "nothing is left after kill -9", func() bool { return len(b.left(t)) == 0 })
 	}
@@ -323,7 +323,7 @@ func TestTwoClustersSideBySide(t *testing.T) {
 
 func TestMissingProgramsAreNamedWithTheCommandThatInstallsThem(t *testing.T) {
 	prebuild(t)
-	dir := t.TempDir() // a PATH with Go, which finds the built cluster, and nothing else
+	dir := t.TempDir() // a PATH with Go, to find the built cluster, and nothing else
 	for _, name := range []string{"go"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
@@ -340,7 +340,7 @@ func TestMissingProgramsAreNamedWithTheCommandThatInstallsThem(t *testing.T) {
 	}
 	for _, want := range []string{"containerd, ctr", "runc", "apt-get install -y --no-install-recommends containerd runc containernetworking-plugins"} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%v\nsays nothing of %q", err, want)
+			t.Errorf("%v\ndoes not contain %q", err, want)
 		}
 	}
 }

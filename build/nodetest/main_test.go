@@ -16,14 +16,14 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// holder in the environment makes the test program start a cluster of that version of containerd, print the launcher's
-// process id and the state directory, and wait.
+// holder is the environment variable that makes the test program start a cluster with that version of containerd, print
+// the launcher's process id and the state directory, and wait.
 const holder = "NODETEST_HOLD"
 
 // runtimes are the versions of containerd that every test runs on.
 var runtimes = []string{clustertest.Containerd16, clustertest.Containerd22}
 
-// clusters are those that tests share, by version of containerd; each is started when it is first asked for.
+// clusters holds the clusters that tests share, by version of containerd; each is started at its first use.
 var clusters struct {
 	mu      sync.Mutex
 	running map[string]*clustertest.Cluster
@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// onOwn runs a test on a cluster of its own of each version of containerd: it does to the node what others would notice.
+// onOwn runs a test on its own cluster with each version of containerd, for tests that disturb the node.
 func onOwn(t *testing.T, test func(t *testing.T, c *clustertest.Cluster)) {
 	for _, version := range runtimes {
 		t.Run("containerd-"+version, func(t *testing.T) {
@@ -66,8 +66,8 @@ func onOwn(t *testing.T, test func(t *testing.T, c *clustertest.Cluster)) {
 	}
 }
 
-// onEach runs a test on a shared cluster of each version of containerd, with the fixtures and an audit log. What a test
-// changes in it, it has to undo.
+// onEach runs a test on a shared cluster with each version of containerd, with the fixtures and an audit log. A test
+// must undo its changes to the cluster.
 func onEach(t *testing.T, test func(t *testing.T, c *clustertest.Cluster)) {
 	for _, version := range runtimes {
 		t.Run("containerd-"+version, func(t *testing.T) { test(t, sharedCluster(t, version)) })
@@ -91,7 +91,7 @@ func sharedCluster(t *testing.T, version string) *clustertest.Cluster {
 	return c
 }
 
-// kubectl returns what kubectl says, without the space around it.
+// kubectl returns the output of kubectl, without surrounding space.
 func kubectl(t *testing.T, c *clustertest.Cluster, args ...string) string {
 	t.Helper()
 	output, err := c.Kubectl(t.Context(), args...)
@@ -101,7 +101,8 @@ func kubectl(t *testing.T, c *clustertest.Cluster, args ...string) string {
 	return strings.TrimSpace(string(output))
 }
 
-// apply makes the objects of a manifest, and deletes them when the test is over, unless its cluster is by then.
+// apply creates the objects of a manifest, and deletes them at the end of the test, unless its cluster has ended by
+// then.
 func apply(t *testing.T, c *clustertest.Cluster, manifest string) {
 	t.Helper()
 	feed := func(ctx context.Context, args ...string) error {

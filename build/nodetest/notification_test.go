@@ -13,7 +13,7 @@ import (
 	"fairlead/build/desktoptest"
 )
 
-// TestARefusalIsNotified has the desktop program meet a port on which nothing listens.
+// TestARefusalIsNotified connects to a port on which nothing listens, through the desktop program.
 func TestARefusalIsNotified(t *testing.T) {
 	onEach(t, func(t *testing.T, c *clustertest.Cluster) {
 		program, err := built()
@@ -31,7 +31,7 @@ func TestARefusalIsNotified(t *testing.T) {
 		var address string
 		eventually(t, "the context is on", func() bool {
 			if _, err := command("on", "demo"); err != nil {
-				return false // the program is only starting
+				return false // the program is still starting
 			}
 			out, err := command("status")
 			address = regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(out)
@@ -42,7 +42,7 @@ func TestARefusalIsNotified(t *testing.T) {
 		defer cancel()
 		if conn, err := p.socks(ctx, "refused.default.svc", 80); err == nil {
 			conn.Close()
-			t.Error("nothing listens, and the client is told that it is connected")
+			t.Error("the client is told that it is connected to a port on which nothing listens")
 		}
 		d.WaitNotification(t, "of the refused connection", func(n desktoptest.Notification) bool {
 			return strings.Contains(n.Body, "refused.default.svc") && strings.Contains(n.Body, "istens on port")

@@ -58,7 +58,7 @@ func TestProbedPodBecomesReady(t *testing.T) {
 	})
 }
 
-// forwarding starts kubectl port-forward and returns the address it listens on.
+// forwarding starts kubectl port-forward and returns its listening address.
 func forwarding(t *testing.T, c *clustertest.Cluster, webSockets bool, target, port string) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -82,7 +82,7 @@ func forwarding(t *testing.T, c *clustertest.Cluster, webSockets bool, target, p
 	return regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(line)
 }
 
-// get gets a page without keeping the connection.
+// get requests a page and closes the connection.
 func get(t *testing.T, url string) (body, pod string) {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
@@ -98,8 +98,8 @@ func get(t *testing.T, url string) (body, pod string) {
 	return string(content), response.Header.Get("X-Pod")
 }
 
-// upgrades counts the port-forwards in the audit log by verb: a WebSocket begins with GET, which is audited as get, and
-// SPDY with POST, which is audited as create.
+// upgrades returns the number of port-forwards in the audit log by verb: a WebSocket starts with GET, which is audited
+// as get, and SPDY with POST, which is audited as create.
 func upgrades(t *testing.T, c *clustertest.Cluster) map[string]int {
 	t.Helper()
 	log, err := os.ReadFile(filepath.Join(c.State, "audit.log"))

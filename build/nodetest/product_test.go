@@ -21,10 +21,10 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// carriers are the two ways to a Pod that every test of the product takes.
+// carriers are the two carriers that every test of the product uses.
 var carriers = []string{"spdy", "websocket"}
 
-// built is the program, which is made once.
+// built returns the path of the program, which is built once.
 var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "nodetest-")
 	if err != nil {
@@ -46,7 +46,7 @@ type product struct {
 	errors  *lines
 }
 
-// lines is what a process wrote.
+// lines is the output of a process.
 type lines struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -64,14 +64,14 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// serve starts the product on the context demo, over one carrier. It ends with the test.
+// serve starts the product on the context demo, over one carrier. It is stopped at the end of the test.
 func serve(t *testing.T, c *clustertest.Cluster, carrier string) *product {
 	t.Helper()
 	program, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Not t.TempDir's: the path of a Unix socket ends at 108 bytes, and the name of a test may be long.
+	// Not t.TempDir: the path of a Unix socket is limited to 108 bytes, and the name of a test may be long.
 	home, err := os.MkdirTemp("", "nodetest-")
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func serve(t *testing.T, c *clustertest.Cluster, carrier string) *product {
 	return p
 }
 
-// run runs another command of the program beside the one that serves, and returns what it wrote.
+// run runs another command of the program while serve runs, and returns its output.
 func (p *product) run(args ...string) (string, error) {
 	program, err := built()
 	if err != nil {
@@ -139,12 +139,12 @@ func (p *product) run(args ...string) (string, error) {
 	return string(out), err
 }
 
-// A refusal is an answer of the proxy that is no connection: SOCKS 5 replies with it.
+// A refusal is a SOCKS5 reply other than success.
 type refusal byte
 
 func (r refusal) Error() string { return fmt.Sprintf("SOCKS reply %d", byte(r)) }
 
-// socks connects through the product. A refusal by it is a refusal.
+// socks connects through the product. If the product refuses, the error is a refusal.
 func (p *product) socks(ctx context.Context, host string, port int) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", p.address)
 	if err != nil {
@@ -153,7 +153,7 @@ func (p *product) socks(ctx context.Context, host string, port int) (net.Conn, e
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	request := append([]byte{5, 1, 0, 5, 1, 0, 3, byte(len(host))}, host...)
 	request = append(request, byte(port>>8), byte(port))
-	var reply [12]byte // the choice of a method, then the reply with an IPv4 address
+	var reply [12]byte // the selected method, then the reply with an IPv4 address
 	if _, err = conn.Write(request); err == nil {
 		_, err = io.ReadFull(conn, reply[:])
 	}
@@ -167,13 +167,13 @@ func (p *product) socks(ctx context.Context, host string, port int) (net.Conn, e
 	return conn, nil
 }
 
-// An asker asks for pages, each over a connection of its own.
+// An asker requests pages, each on a new connection.
 type asker struct {
 	name   string
 	client *http.Client
 }
 
-// overSOCKS and overHTTP are the two ways in which clients speak to the product.
+// overSOCKS and overHTTP return clients for the product's two protocols.
 func (p *product) overSOCKS() asker {
 	return asker{"SOCKS", &http.Client{Timeout: askWithin, Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -193,17 +193,17 @@ func (p *product) overHTTP() asker {
 	}}}
 }
 
-// askWithin is far beyond what any request may take.
+// askWithin is far longer than any request may take.
 const askWithin = 20 * time.Second
 
-// An answer is what became of one request.
+// An answer is the result of one request.
 type answer struct {
-	pod     string // that answered; empty if none did
-	failure string // what the client met, if so
+	pod     string // the Pod that answered; empty if none did
+	failure string // the client's error; empty if there was none
 	took    time.Duration
 }
 
-// ask gets one page of a Service. The page names the Pod.
+// ask requests the front page of a Service, which names the Pod.
 func (a asker) ask(service string) answer {
 	begun := time.Now()
 	response, err := a.client.Get("http://" + service + "/")

@@ -18,19 +18,19 @@ const (
 	clients    = 8
 	perSecond  = 100 // requests of all clients
 	replicas   = 3
-	wanted     = 4000 // requests beside the rollouts
+	wanted     = 4000 // requests during the rollouts
 	longest    = 2 * time.Second
 	rolledName = "%s-rolled"
 )
 
-// The programs that are rolled, by what they do when they are told to stop.
+// The programs whose Pods are replaced, by what they do when they are stopped.
 const (
 	finishes = "http-finishes"
 	ignores  = "http-ignores-stop"
 	stops    = "http-stops-at-once"
 )
 
-// deployment is a Deployment as most people have it, and its Service.
+// deployment returns the manifest of a typical Deployment and its Service.
 func deployment(program string, grace int, round string) string {
 	name := fmt.Sprintf(rolledName, program)
 	return fmt.Sprintf(`
@@ -60,25 +60,25 @@ spec: {selector: {app: %[1]s}, ports: [{name: http, port: 80, targetPort: http}]
 `, name, replicas, program, grace, round)
 }
 
-// A load is clients that ask one Service without pause.
+// A load is a set of clients that make requests to one Service without a pause.
 type load struct {
 	service string
 	over    chan struct{}
 	working sync.WaitGroup
 
-	bound time.Duration // what a request may take
+	bound time.Duration // how long a request may take
 
 	mu       sync.Mutex
 	asked    int
 	answered int
-	last     time.Time // when the last was answered
+	last     time.Time // when the last request was answered
 	slowest  time.Duration
 	pods     map[string]bool
-	failed   map[string][]string // by client: what it met
+	failed   map[string][]string // errors by client
 	late     []late
 }
 
-// late is an answer that took long.
+// late is an answer that took too long.
 type late struct {
 	client string
 	answer
@@ -133,7 +133,7 @@ func (l *load) count() int {
 	return l.asked
 }
 
-// end stops the clients, says how it went, and fails the test if a request took too long.
+// end stops the clients, logs the results, and fails the test if a request took too long.
 func (l *load) end(t *testing.T) {
 	t.Helper()
 	close(l.over)
@@ -150,8 +150,8 @@ func (l *load) end(t *testing.T) {
 	}
 }
 
-// TestRolloutsGoUnnoticed replaces the Pods of three Services four times, two of them with a grace period that is as long
-// as the default, while clients ask all of them.
+// TestRolloutsGoUnnoticed replaces the Pods of three Services four times, twice with the default grace period, while
+// clients make requests to all of them.
 func TestRolloutsGoUnnoticed(t *testing.T) {
 	onEach(t, func(t *testing.T, c *clustertest.Cluster) {
 		for _, carrier := range carriers {
@@ -182,7 +182,8 @@ func rollouts(t *testing.T, c *clustertest.Cluster, carrier string) {
 	within(t, 2*time.Minute, "enough requests", func() bool {
 		return loads[finishes].count() >= wanted && loads[ignores].count() >= wanted && loads[stops].count() >= wanted
 	})
-	// Of a program that stops at once a runtime tells the end a second later, and only then a request is sent again.
+	// The runtime reports the end of a program that stops immediately a second later, and only then is a request sent
+	// again.
 	loads[stops].bound = 5 * time.Second
 	for _, program := range programs {
 		loads[program].end(t)
@@ -213,7 +214,7 @@ func rollouts(t *testing.T, c *clustertest.Cluster, carrier string) {
 	}
 }
 
-// within is eventually with a bound of the caller's.
+// within is eventually with a given bound.
 func within(t *testing.T, bound time.Duration, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(bound); !holds(); time.Sleep(20 * time.Millisecond) {

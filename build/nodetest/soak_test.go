@@ -18,7 +18,8 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// soakVariable in the environment is how long a soak lasts on each runtime; ten minutes are for a person to wait.
+// soakVariable is the environment variable with the duration of a soak on each runtime, as ten minutes for a longer
+// run.
 const soakVariable = "NODETEST_SOAK"
 
 const (
@@ -27,8 +28,8 @@ const (
 	mayGrowBy = 32 << 20 // bytes of memory
 )
 
-// TestSoak lets clients read and write beside a rollout every 20 s, over both carriers at once. Nothing fails, nothing is
-// sent twice, and nothing is left behind.
+// TestSoak lets clients read and write during a rollout every 20 s, over both carriers at once. Nothing may fail, be
+// sent twice or leak.
 func TestSoak(t *testing.T) {
 	lasts := soakTime
 	if text := os.Getenv(soakVariable); text != "" {
@@ -45,7 +46,7 @@ func soak(t *testing.T, c *clustertest.Cluster, lasts time.Duration) {
 	if err := os.MkdirAll(notes, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(notes, 0o777); err != nil { // whatever the umask: programs are nobody in particular
+	if err := os.Chmod(notes, 0o777); err != nil { // whatever the umask: the programs run as another user
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(notes)
@@ -95,7 +96,7 @@ func soak(t *testing.T, c *clustertest.Cluster, lasts time.Duration) {
 	written.check(t, notes)
 	for carrier, p := range products {
 		var now usage
-		// Sessions with the last Pods are kept for a while, as they were with the first.
+		// Sessions with the last Pods are kept for a while, like those with the first.
 		within(t, 2*time.Minute, carrier+": no descriptors are kept", func() bool {
 			now = p.usage()
 			return now.descriptors <= before[carrier].descriptors
@@ -108,7 +109,7 @@ func soak(t *testing.T, c *clustertest.Cluster, lasts time.Duration) {
 	}
 }
 
-// writings are requests that must not be sent twice.
+// writings holds requests that must not be sent twice.
 type writings struct {
 	mu       sync.Mutex
 	sent     int
@@ -116,7 +117,7 @@ type writings struct {
 	failures []string
 }
 
-// write sends one after the other until over is closed.
+// write sends one request after the other until over is closed.
 func (w *writings) write(a asker, service, writer string, over <-chan struct{}) {
 	for i := 0; ; i++ {
 		select {
@@ -145,7 +146,7 @@ func (w *writings) write(a asker, service, writer string, over <-chan struct{}) 
 	}
 }
 
-// check compares what was sent with what programs noted.
+// check compares what was sent with what the programs recorded.
 func (w *writings) check(t *testing.T, notes string) {
 	t.Helper()
 	times := map[string]int{}
@@ -182,7 +183,7 @@ func (w *writings) check(t *testing.T, notes string) {
 	}
 }
 
-// usage is what a product uses of the machine.
+// usage is the memory and descriptors of a product.
 type usage struct {
 	descriptors int
 	memory      int

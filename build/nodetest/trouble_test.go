@@ -39,7 +39,7 @@ func TestARefusalIsARefusal(t *testing.T) {
 			alive[i] = mustEcho(t, p)
 			defer alive[i].Close()
 		}
-		// The Pod's own port is asked for, and the Service's: each answer is a new one, or a moment old.
+		// Both the Pod's own port and the Service's are used: each refusal is new or from the cache.
 		address := kubectl(t, c, "get", "pod", "-l", "app=echo", "-o", "jsonpath={.items[0].status.podIP}")
 		for i := range 200 {
 			if _, err := p.socks(t.Context(), address, 20000+i); !errors.Is(err, refused) {
@@ -120,7 +120,7 @@ func TestAllPodsAtOnceAreKilled(t *testing.T) {
 	})
 }
 
-// isHonest reports whether a failure says that there was no answer: SOCKS says it by its reply or a reset, HTTP by a
+// isHonest reports whether a failure tells the client that there was no answer: with a SOCKS reply, a reset, or an HTTP
 // status with a sentence.
 func isHonest(client, failure string) bool {
 	if strings.HasPrefix(client, "HTTP") {
@@ -130,7 +130,7 @@ func isHonest(client, failure string) bool {
 	return strings.Contains(failure, "SOCKS reply") || strings.Contains(failure, syscall.ECONNRESET.Error())
 }
 
-// readyAddresses waits until the slices of a Service have a ready address, and returns when that was seen.
+// readyAddresses waits until the slices of a Service have a ready address, and returns the time at which they had.
 func readyAddresses(t *testing.T, c *clustertest.Cluster, service string) time.Time {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -158,7 +158,7 @@ func readyAddresses(t *testing.T, c *clustertest.Cluster, service string) time.T
 	}
 }
 
-// servedAfter waits for the next request that is answered, and returns when it was.
+// servedAfter waits for the next answered request, and returns the time of the answer.
 func servedAfter(l *load) time.Time {
 	l.mu.Lock()
 	before := l.answered
@@ -174,7 +174,7 @@ func servedAfter(l *load) time.Time {
 	}
 }
 
-// TestANodeInTrouble kills a container, and restarts the node's containerd and its kubelet, under open connections.
+// TestANodeInTrouble kills a container, and restarts the node's containerd and its kubelet, with open connections.
 func TestANodeInTrouble(t *testing.T) {
 	onOwn(t, func(t *testing.T, c *clustertest.Cluster) {
 		for _, carrier := range carriers {
@@ -195,7 +195,7 @@ func inTrouble(t *testing.T, c *clustertest.Cluster, p *product) {
 		t.Run(trouble.name, func(t *testing.T) {
 			var open [5]net.Conn
 			for i := range open {
-				// A kubelet that was restarted takes Pods to be unready until it has probed them again.
+				// A restarted kubelet treats Pods as not ready until it has probed them again.
 				within(t, time.Minute, "a connection", func() bool {
 					var err error
 					if open[i], err = p.socks(t.Context(), "echo.default.svc", 7); err != nil {
@@ -211,7 +211,7 @@ func inTrouble(t *testing.T, c *clustertest.Cluster, p *product) {
 			if err := trouble.cause(); err != nil {
 				t.Fatal(err)
 			}
-			// Each of them lives, or has an end.
+			// Each of them is still open, or has ended.
 			for i, conn := range open {
 				begun := time.Now()
 				if err := echoes(conn, "hello"); errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begun) > 5*time.Second {
@@ -234,7 +234,8 @@ func echoPod(t *testing.T, c *clustertest.Cluster) string {
 	return "default/" + kubectl(t, c, "get", "pod", "-l", "app=echo", "-o", "jsonpath={.items[0].metadata.name}")
 }
 
-// TestAProgramThatNeverReadsHoldsUpNobody fills the buffers on the way to one, beside others.
+// TestAProgramThatNeverReadsHoldsUpNobody fills the buffers to a program that never reads, while other connections are
+// open.
 func TestAProgramThatNeverReadsHoldsUpNobody(t *testing.T) {
 	overEach(t, func(t *testing.T, c *clustertest.Cluster, p *product) {
 		stuck, err := p.socks(t.Context(), "never-reads.default.svc", 7006)
@@ -273,7 +274,7 @@ func TestTwoHundredAtOnceArriveWhole(t *testing.T) {
 					t.Error(err)
 				}
 				sum := sha256.New()
-				all.Go(func() { _, _ = io.Copy(conn, clustertest.Pattern(size)) }) // the sum tells
+				all.Go(func() { _, _ = io.Copy(conn, clustertest.Pattern(size)) }) // the checksum shows errors
 				n, err := io.CopyN(sum, conn, size)
 				if got := hex.EncodeToString(sum.Sum(nil)); got != want {
 					t.Errorf("%d bytes there and back: %v", n, err)

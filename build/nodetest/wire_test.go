@@ -23,8 +23,7 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// wire is one SPDY session of a port-forward, as its client's end of the connection sees it: every frame that comes is
-// written down.
+// wire is the client's end of one SPDY session of a port-forward. It records every frame that it receives.
 type wire struct {
 	t      testing.TB
 	conn   *tls.Conn
@@ -34,7 +33,7 @@ type wire struct {
 	next    spdy.StreamId
 
 	mu      sync.Mutex
-	changed chan struct{} // closed when something has come
+	changed chan struct{} // closed when a frame has arrived
 	pairs   []*pair
 	streams map[spdy.StreamId]*pair
 	pings   int
@@ -51,7 +50,7 @@ type pair struct {
 	stream spdy.StreamId
 }
 
-// event is something that came on a pair. Bytes that come one after another are one event.
+// event is something that was received on a pair. Consecutive bytes are one event.
 type event struct {
 	what string
 	at   time.Duration // since the pair was opened
@@ -101,7 +100,7 @@ func dialWire(t *testing.T, c *clustertest.Cluster, pod string) *wire {
 	return w
 }
 
-// open opens a pair to a port and sends the first bytes along, if there are any.
+// open opens a pair to a port and sends the first bytes, if any.
 func (w *wire) open(port int, first string) *pair {
 	w.t.Helper()
 	w.writing.Lock()
@@ -131,7 +130,7 @@ func (w *wire) open(port int, first string) *pair {
 	return p
 }
 
-// send sends bytes on a pair's data stream, and its end if fin is set.
+// send sends bytes on a pair's data stream, and ends it if fin is set.
 func (w *wire) send(p *pair, data string, fin bool) {
 	w.t.Helper()
 	w.writing.Lock()
@@ -160,7 +159,7 @@ func (w *wire) write(frame spdy.Frame) {
 	}
 }
 
-// read writes down what comes, until the session ends.
+// read records frames until the session ends.
 func (w *wire) read() {
 	for {
 		frame, err := w.framer.ReadFrame()
@@ -236,7 +235,7 @@ func (p *pair) add(what string) {
 	p.events = append(p.events, event{what, time.Since(p.opened)})
 }
 
-// await waits until the condition holds of what has come, at most for so long, and reports whether it does.
+// await waits until the condition holds, for at most patience, and reports whether it does.
 func (w *wire) await(patience time.Duration, holds func() bool) bool {
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
@@ -255,7 +254,7 @@ func (w *wire) await(patience time.Duration, holds func() bool) bool {
 	}
 }
 
-// has reports whether an event has come; the wire's lock is held.
+// has reports whether an event has been recorded. The caller must hold the wire's lock.
 func (p *pair) has(what string) bool {
 	for _, e := range p.events {
 		if e.what == what {
@@ -265,7 +264,7 @@ func (p *pair) has(what string) bool {
 	return false
 }
 
-// names of what differs from Pod to Pod in a text.
+// The parts of a text that differ from Pod to Pod.
 var (
 	sandboxName   = regexp.MustCompile(`[0-9a-f]{64}`)
 	namespacePath = regexp.MustCompile(`/var/run/netns/cni-[0-9a-f-]+`)
