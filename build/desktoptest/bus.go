@@ -11,8 +11,8 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// busConfiguration is a session bus where anyone may own any name. It has a directory of services of its own: with those of
-// the machine, calling org.freedesktop.Notifications would start whatever notification daemon is installed.
+// busConfiguration configures a session bus on which any program may own any name. It has its own directory of
+// services: with the machine's, calling org.freedesktop.Notifications would start the installed notification daemon.
 const busConfiguration = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -28,7 +28,7 @@ const busConfiguration = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus 
 </busconfig>
 `
 
-// xfconfService says how the panel's settings service is started; the bus starts it when the panel asks for it.
+// xfconfService describes how to start the panel's settings service; the bus starts it when the panel calls it.
 const xfconfService = "/usr/share/dbus-1/services/org.xfce.Xfconf.service"
 
 // startBus starts a session bus and connects the test to it.
@@ -51,13 +51,13 @@ func (d *Desktop) startBus(t testing.TB) {
 	d.monitor = startMonitor(t, address)
 }
 
-// Owned says whether a name on the session bus has an owner.
+// Owned reports whether a name on the session bus has an owner.
 func (d *Desktop) Owned(t testing.TB, name string) bool {
 	t.Helper()
 	return d.owner(t, name) != ""
 }
 
-// owner is the unique name of the connection that owns name, "" when none does.
+// owner returns the unique name of the connection that owns name, or "" if there is none.
 func (d *Desktop) owner(t testing.TB, name string) string {
 	t.Helper()
 	var owner string

@@ -14,29 +14,29 @@ import (
 	"github.com/jezek/xgb"
 )
 
-// NotificationService says who owns org.freedesktop.Notifications on a desktop.
+// NotificationService is the owner of org.freedesktop.Notifications on a desktop.
 type NotificationService int
 
 const (
-	// NoNotifications leaves the name without an owner: a program that notifies gets an error.
+	// NoNotifications leaves the name without an owner: a program that sends a notification gets an error.
 	NoNotifications NotificationService = iota
-	// Recorder is the test itself: it shows nothing and remembers every call.
+	// Recorder is the test itself, which shows nothing and records every call.
 	Recorder
 	// Dunst is the notification daemon dunst, which draws on the screen.
 	Dunst
 )
 
-// Options say what a desktop has. The zero value is an X server and a session bus: no panel, no notification service.
+// Options configures a desktop. The zero value is an X server and a session bus: no panel, no notification service.
 type Options struct {
-	NoDisplay     bool                // no X server; nothing below that draws can be had either
-	NoBus         bool                // no session bus; no panel and no notification service can be had either
+	NoDisplay     bool                // no X server, and nothing below that draws
+	NoBus         bool                // no session bus, panel or notification service
 	Panel         bool                // xfce4-panel along the upper edge, with a notification area at its right end
 	GNOME         bool                // GNOME Shell with the AppIndicator extension instead; see MissingGNOME
-	Notifications NotificationService // who takes notifications
+	Notifications NotificationService // the notification service
 	Width, Height int                 // of the screen, in pixels; 0: 1024 by 640
 }
 
-// Desktop is one desktop and what runs on it. It belongs to the test that started it and ends with it.
+// Desktop is a desktop and its programs. It belongs to the test that started it and ends with it.
 type Desktop struct {
 	options   Options
 	dir       string
@@ -49,8 +49,8 @@ type Desktop struct {
 	processes []*process
 }
 
-// Start starts a desktop and waits until it is ready. A desktop that cannot be had fails the test; where programs are
-// missing, the message has the line that installs them.
+// Start starts a desktop and waits until it is ready. It fails the test if that is not possible; if programs are
+// missing, the message has the command that installs them.
 func Start(t testing.TB, o Options) *Desktop {
 	t.Helper()
 	if err := Missing(); err != nil {
@@ -85,8 +85,8 @@ func Start(t testing.TB, o Options) *Desktop {
 	return d
 }
 
-// makeDirectories makes the home directory of the desktop. It is not t.TempDir's: the path of a Unix socket ends at 108
-// bytes, and the name of a test may be long.
+// makeDirectories creates the home directory of the desktop. It does not use t.TempDir: the path of a Unix socket is
+// limited to 108 bytes, and the name of a test may be long.
 func (d *Desktop) makeDirectories(t testing.TB) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "desktop")
@@ -121,7 +121,7 @@ func (d *Desktop) makeDirectories(t testing.TB) {
 	}
 }
 
-// Env is the environment of a program on this desktop, and nothing else of the environment of the test than PATH and USER.
+// Env returns the environment of a program on this desktop. From the environment of the test it has only PATH and USER.
 func (d *Desktop) Env() []string {
 	var env []string
 	for _, name := range slices.Sorted(maps.Keys(d.env)) {
@@ -130,19 +130,19 @@ func (d *Desktop) Env() []string {
 	return env
 }
 
-// Setenv sets a variable for the programs started from here on.
+// Setenv sets a variable for programs that are started afterwards.
 func (d *Desktop) Setenv(name, value string) { d.env[name] = value }
 
-// Unsetenv removes a variable for the programs started from here on.
+// Unsetenv removes a variable for programs that are started afterwards.
 func (d *Desktop) Unsetenv(name string) { delete(d.env, name) }
 
-// Getenv is the value that programs on this desktop see, "" when there is none.
+// Getenv returns the value that programs on this desktop see, or "" if there is none.
 func (d *Desktop) Getenv(name string) string { return d.env[name] }
 
-// Home is the home directory of the desktop; the XDG directories are inside it. It is removed with the desktop.
+// Home returns the home directory of the desktop, which contains the XDG directories. It is removed with the desktop.
 func (d *Desktop) Home() string { return d.dir }
 
-// stop ends what runs on the desktop, the last started first, and shows what it wrote when the test failed.
+// stop stops the programs on the desktop, the last started first, and logs their output if the test failed.
 func (d *Desktop) stop(t testing.TB) {
 	if d.recorder != nil {
 		d.recorder.stop()
@@ -151,7 +151,7 @@ func (d *Desktop) stop(t testing.TB) {
 		d.monitor.stop()
 	}
 	if d.bus != nil {
-		// The peer may have gone first; either way the connection is over.
+		// The peer may have closed it first; either way the connection has ended.
 		_ = d.bus.Close()
 	}
 	if d.display != nil {

@@ -20,7 +20,7 @@ func TestIconComesBackAfterPanelRestart(t *testing.T) {
 	item.WaitShown(t)
 	d.StopPanel(t)
 	if item.Shown() {
-		t.Error("the icon is shown where there is no panel")
+		t.Error("the icon is shown without a panel")
 	}
 	d.StartPanel(t)
 	item.WaitShown(t)
@@ -83,7 +83,7 @@ func TestNothingRunsOnWhenTheTestIsKilled(t *testing.T) {
 		select {}
 	}
 
-	// It cannot remove what it makes. Not t.TempDir's, for the reason that makeDirectories has.
+	// The killed process cannot remove it. Not t.TempDir, for the reason given at makeDirectories.
 	dir, err := os.MkdirTemp("", "killed")
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func TestNothingRunsOnWhenTheTestIsKilled(t *testing.T) {
 	if err := self.Process.Kill(); err != nil {
 		t.Error(err)
 	}
-	// It was killed: that it did not end well is no news.
+	// It was killed, so its error is expected.
 	_ = self.Wait()
 	if readErr != nil || !filepath.IsAbs(home) {
 		t.Fatalf("the home directory is %q: %v", home, readErr)
@@ -122,7 +122,7 @@ func TestNothingRunsOnWhenTheTestIsKilled(t *testing.T) {
 	})
 }
 
-// processesOf are the names of the processes whose home directory is home.
+// processesOf returns the names of the processes whose home directory is home.
 func processesOf(t *testing.T, home string) []string {
 	t.Helper()
 	if home == "" {
@@ -138,7 +138,7 @@ func processesOf(t *testing.T, home string) []string {
 		if err != nil || !slices.Contains(strings.Split(string(env), "\x00"), "HOME="+home) {
 			continue
 		}
-		// It may have ended since.
+		// It may have ended by now.
 		name, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "comm"))
 		names = append(names, strings.TrimSpace(string(name)))
 	}

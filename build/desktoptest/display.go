@@ -17,11 +17,11 @@ import (
 	"github.com/jezek/xgb"
 )
 
-// background is the colour of the screen where nothing is, as red, green and blue.
+// background is the background colour of the screen, as red, green and blue.
 const background = 0x3b5b76
 
-// startDisplay starts an X server on a display number that is free. The server chooses the number and tells it when it
-// takes connections.
+// startDisplay starts an X server on a free display number. The server chooses the number and reports it when it
+// accepts connections.
 func (d *Desktop) startDisplay(t testing.TB) {
 	t.Helper()
 	number, tell, err := os.Pipe()
@@ -42,7 +42,7 @@ func (d *Desktop) startDisplay(t testing.TB) {
 		t.Fatalf("wait for the X server: %v\n%s", err, server.Output())
 	}
 	d.env["DISPLAY"] = ":" + strings.TrimSpace(line)
-	// It tells of a cookie that it does not find; this server wants none.
+	// It logs that it finds no cookie, which this server does not need.
 	xgb.Logger.SetOutput(io.Discard)
 	d.display, err = xgb.NewConnDisplay(d.env["DISPLAY"])
 	if err != nil {
@@ -53,10 +53,10 @@ func (d *Desktop) startDisplay(t testing.TB) {
 	}
 }
 
-// Size is the size of the screen, in pixels.
+// Size returns the size of the screen, in pixels.
 func (d *Desktop) Size() image.Point { return image.Pt(d.options.Width, d.options.Height) }
 
-// MovePointer moves the pointer, over what is between as well: menus follow a pointer that moves, not one that appears.
+// MovePointer moves the pointer in steps: menus follow a pointer that moves, not one that jumps.
 func (d *Desktop) MovePointer(t testing.TB, x, y int) {
 	t.Helper()
 	d.command(t, "xdotool", "mousemove", fmt.Sprint(x-1), fmt.Sprint(y-1), "mousemove_relative", "--sync", "1", "1")
@@ -69,16 +69,16 @@ func (d *Desktop) Click(t testing.TB, x, y int) {
 	d.command(t, "xdotool", "click", "1")
 }
 
-// Key presses keys, one after the other, named as X names them: "Down", "Return", "Escape".
+// Key presses keys one after the other, by their X names: "Down", "Return", "Escape".
 func (d *Desktop) Key(t testing.TB, keys ...string) {
 	t.Helper()
 	d.command(t, "xdotool", append([]string{"key", "--delay", "30"}, keys...)...)
 }
 
-// Clipboard is the text that a paste would give now, "" when nobody offers any.
+// Clipboard returns the text in the clipboard, or "" if there is none.
 func (d *Desktop) Clipboard(t testing.TB) string {
 	t.Helper()
-	// xclip refuses where there is no selection, or none that is text.
+	// xclip fails if there is no selection, or none that is text.
 	text, err := d.Output(t, "xclip", "-selection", "clipboard", "-target", "UTF8_STRING", "-out")
 	if err != nil {
 		return ""
@@ -86,7 +86,7 @@ func (d *Desktop) Clipboard(t testing.TB) string {
 	return text
 }
 
-// Screenshot writes a picture of a part of the screen, or of all of it when area is empty, as a PNG file.
+// Screenshot writes a picture of a part of the screen, or of all of it if area is empty, as a PNG file.
 func (d *Desktop) Screenshot(t testing.TB, file string, area image.Rectangle) {
 	t.Helper()
 	path, err := filepath.Abs(file)

@@ -16,10 +16,10 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// GNOME Shell shows no tray icons by itself: an extension does, which Ubuntu and others ship enabled.
+// GNOME Shell shows tray icons only with an extension, which Ubuntu and others ship enabled.
 const trayExtension = "ubuntu-appindicators@ubuntu.com"
 
-// testExtension tells where things are on the screen; see gnome/extension.js.
+// testExtension reports positions on the screen; see gnome/extension.js.
 const (
 	testExtension = "desktoptest@fairlead"
 	shellName     = "fairlead.desktoptest.Shell"
@@ -43,8 +43,9 @@ primary-color='#3b5b76'
 //go:embed gnome/packages.txt
 var gnomePackages string
 
-// MissingGNOME says what GNOME needs beyond Missing, and which one line installs it; it is nil when nothing is missing. Its packages
-// are not among Requirements, for they are more than all the others together.
+// MissingGNOME returns an error that names what GNOME needs in addition to Missing, with the command that installs it,
+// or nil if nothing is missing. Its packages are not among Requirements because they are larger than all others
+// together.
 func MissingGNOME() error {
 	var absent []string
 	for _, path := range []string{"/usr/share/gnome-shell/extensions/" + trayExtension, filepath.Dir(LightStyle)} {
@@ -62,7 +63,7 @@ func MissingGNOME() error {
 		strings.Join(absent, " "), strings.Join(strings.Fields(gnomePackages), " "))
 }
 
-// startGNOME writes what GNOME Shell reads and starts it.
+// startGNOME writes GNOME Shell's configuration and starts it.
 func (d *Desktop) startGNOME(t testing.TB) {
 	t.Helper()
 	if err := MissingGNOME(); err != nil {
@@ -79,19 +80,19 @@ func (d *Desktop) startGNOME(t testing.TB) {
 	d.runGNOME(t)
 }
 
-// runGNOME starts GNOME Shell, as the window manager and compositor of the X server, and waits until it can be worked with.
+// runGNOME starts GNOME Shell, as the window manager and compositor of the X server, and waits until it is ready.
 func (d *Desktop) runGNOME(t testing.TB) {
 	t.Helper()
-	// Without a system bus it does not come up. That nobody it looks for is on this one, it takes.
+	// It does not start without a system bus, but does not need any service on it.
 	d.panel = d.start(t, exec.Command("env", "DBUS_SYSTEM_BUS_ADDRESS="+d.env["DBUS_SESSION_BUS_ADDRESS"],
 		"GSETTINGS_BACKEND=keyfile", "LIBGL_ALWAYS_SOFTWARE=1", "gnome-shell", "--x11", "--sm-disable"))
 	waitFor(t, "GNOME Shell and its notification area", d.panel.Output, func() bool { return d.Owned(t, shellName) && d.Owned(t, watcher) })
 }
 
-// LightStyle is Ubuntu's light style of GNOME Shell 43, which has none itself.
+// LightStyle is Ubuntu's light style for GNOME Shell 43, which has none of its own.
 const LightStyle = "/usr/share/gnome-shell/theme/Yaru/gnome-shell.css"
 
-// Style makes GNOME Shell look as a stylesheet says, as its extension "User Themes" does.
+// Style applies a stylesheet to GNOME Shell, as its extension "User Themes" does.
 func (d *Desktop) Style(t testing.TB, file string) {
 	t.Helper()
 	if _, err := os.Stat(file); err != nil {
@@ -102,7 +103,8 @@ func (d *Desktop) Style(t testing.TB, file string) {
 	}
 }
 
-// SetExtension turns GNOME Shell's notification area off or on, and waits until it is. With it off there are no tray icons.
+// SetExtension turns GNOME Shell's notification area on or off, and waits until it is. Without it there are no tray
+// icons.
 func (d *Desktop) SetExtension(t testing.TB, on bool) {
 	t.Helper()
 	method := "org.gnome.Shell.Extensions.DisableExtension"
@@ -126,31 +128,31 @@ type Drawn struct {
 	Rows []DrawnRow
 }
 
-// DrawnRow is one line of it; lines that are hidden are left out. Those of a submenu that is closed are nowhere.
+// DrawnRow is a line of a drawn menu; hidden lines are omitted. Lines of a closed submenu have no position.
 type DrawnRow struct {
 	Label     string
 	Separator bool
 	Enabled   bool
 	Checked   bool
-	Cut       bool // the label has no room: its end is three dots
+	Cut       bool // the label does not fit and ends in an ellipsis
 	Submenu   bool
-	Open      bool // its submenu is
+	Open      bool // whether its submenu is open
 	Box       Box
-	Seen      Box // as much of Box as submenus that scroll let see
-	View      Box // the part of the screen that the row can be scrolled into
+	Seen      Box // the part of Box that is visible in scrolling submenus
+	View      Box // the part of the screen into which the row can be scrolled
 	Rows      []DrawnRow
 }
 
 // Box is a part of the screen, in pixels.
 type Box struct{ X, Y, Width, Height int }
 
-// Rectangle is the same as package image has it.
+// Rectangle returns the box as an image.Rectangle.
 func (b Box) Rectangle() image.Rectangle { return image.Rect(b.X, b.Y, b.X+b.Width, b.Y+b.Height) }
 
-// Middle is the point in the middle.
+// Middle returns the point in the middle.
 func (b Box) Middle() image.Point { return image.Pt(b.X+b.Width/2, b.Y+b.Height/2) }
 
-// At follows labels from the top, one a level.
+// At returns the row at a path of labels from the top, one per level.
 func (m Drawn) At(labels ...string) (DrawnRow, bool) {
 	found := DrawnRow{Rows: m.Rows}
 	for _, label := range labels {
@@ -163,7 +165,7 @@ func (m Drawn) At(labels ...string) (DrawnRow, bool) {
 	return found, true
 }
 
-// Walk calls visit with every row on the screen, from top to bottom, and how deep it is in submenus.
+// Walk calls visit for every row on the screen, from top to bottom, with its depth in submenus.
 func (m Drawn) Walk(visit func(row DrawnRow, depth int)) { walk(m.Rows, 0, visit) }
 
 func walk(rows []DrawnRow, depth int, visit func(DrawnRow, int)) {

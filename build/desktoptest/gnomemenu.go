@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Drawn is the menu as GNOME Shell has drawn it; it is for a desktop with GNOME alone.
+// Drawn returns the menu as GNOME Shell has drawn it, on a desktop with GNOME only.
 func (d *Desktop) Drawn(t testing.TB) Drawn {
 	t.Helper()
 	drawn, err := d.drawn()
@@ -24,14 +24,14 @@ func (d *Desktop) Drawn(t testing.TB) Drawn {
 func (d *Desktop) drawn() (Drawn, error) {
 	var text string
 	if err := d.shell().Call(shellName+".Menu", 0).Store(&text); err != nil {
-		return Drawn{}, fmt.Errorf("ask GNOME Shell for its menu: %w", err)
+		return Drawn{}, fmt.Errorf("read GNOME Shell's menu: %w", err)
 	}
 	var drawn Drawn
 	err := json.Unmarshal([]byte(text), &drawn)
 	return drawn, err
 }
 
-// openGNOMEMenu is OpenMenu of GNOME Shell.
+// openGNOMEMenu is OpenMenu for GNOME Shell.
 func (d *Desktop) openGNOMEMenu(t testing.TB) image.Rectangle {
 	t.Helper()
 	var drawn Drawn
@@ -42,7 +42,7 @@ func (d *Desktop) openGNOMEMenu(t testing.TB) image.Rectangle {
 		if drawn, err = d.drawn(); err == nil && drawn.Open && drawn.Box.Height > 0 {
 			return true
 		}
-		// As in OpenMenu: one click opens, another closes.
+		// As in OpenMenu: a click opens, another one closes.
 		if err == nil && drawn.Icon.Width > 0 && time.Since(clicked) > pause {
 			d.Click(t, drawn.Icon.Middle().X, drawn.Icon.Middle().Y)
 			clicked = time.Now()
@@ -65,7 +65,7 @@ func (d *Desktop) closeGNOMEMenu(t testing.TB) {
 	})
 }
 
-// pointInGNOME is Point in GNOME Shell: submenus are opened by a click and lie in the menu itself, where they may scroll.
+// pointInGNOME is Point for GNOME Shell, where a click opens a submenu inside the menu itself, which may scroll.
 func (i *TrayItem) pointInGNOME(t testing.TB, labels ...string) []image.Rectangle {
 	t.Helper()
 	d := i.desktop
@@ -80,7 +80,7 @@ func (i *TrayItem) pointInGNOME(t testing.TB, labels ...string) []image.Rectangl
 			return false
 		}
 		if time.Since(acted) < time.Second {
-			return false // lines may come and go for what was done last
+			return false // the last action may still add and remove lines
 		}
 		if !drawn.Open {
 			d.openGNOMEMenu(t)
@@ -91,7 +91,7 @@ func (i *TrayItem) pointInGNOME(t testing.TB, labels ...string) []image.Rectangl
 			row, ok := drawn.At(labels[:depth+1]...)
 			was, known := before.At(labels[:depth+1]...)
 			if !ok || !known || row.Box != was.Box {
-				return false // it is being drawn
+				return false // still being drawn
 			}
 			last := depth == len(labels)-1
 			if !last && row.Open {
@@ -117,7 +117,7 @@ func (i *TrayItem) pointInGNOME(t testing.TB, labels ...string) []image.Rectangl
 	return []image.Rectangle{drawn.Box.Rectangle()}
 }
 
-// scroll turns the wheel by one notch with the pointer at a place.
+// scroll turns the wheel by one notch with the pointer at a point.
 func (d *Desktop) scroll(t testing.TB, at image.Point, down bool) {
 	t.Helper()
 	button := "4"

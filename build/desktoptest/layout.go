@@ -9,14 +9,14 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// layout is an entry of a menu as com.canonical.dbusmenu tells it, with what is below it. It is not changed once decoded.
+// layout is an entry of a menu in com.canonical.dbusmenu, with the entries below it. It is immutable.
 type layout struct {
 	id         int32
 	properties map[string]dbus.Variant
 	children   []layout
 }
 
-// decodeLayout reads the answer to GetLayout.
+// decodeLayout decodes the answer to GetLayout.
 func decodeLayout(body []any) (layout, error) {
 	var revision uint32
 	var root any
@@ -46,8 +46,8 @@ func decodeEntry(value any) (layout, error) {
 	return l, nil
 }
 
-// knowing is the layout with the properties that an earlier one has and this one lacks: panels ask for some of them with the
-// layout, and for all of them after it.
+// knowing returns the layout with the properties added that only an earlier one has: panels request some of them with
+// the layout, and all of them after it.
 func (l layout) knowing(earlier layout) layout {
 	known := map[int32]map[string]dbus.Variant{}
 	var note func(layout)
@@ -76,7 +76,7 @@ func (l layout) knowing(earlier layout) layout {
 	return fill(l)
 }
 
-// with is the layout with some properties of one entry set anew.
+// with returns the layout with some properties of one entry replaced.
 func (l layout) with(id int32, properties map[string]dbus.Variant) layout {
 	if l.id == id {
 		l.properties = maps.Clone(l.properties)
@@ -91,7 +91,7 @@ func (l layout) with(id int32, properties map[string]dbus.Variant) layout {
 	return l
 }
 
-// property is a property of an entry; those that have their default value are left out.
+// property returns a property of an entry, or otherwise if the program has omitted it.
 func property[T any](l layout, name string, otherwise T) T {
 	if value, ok := l.properties[name].Value().(T); ok {
 		return value

@@ -15,7 +15,7 @@ import (
 // Node is an entry of a menu, or the menu itself, whose entries are its Children.
 type Node struct {
 	ID        int32
-	Label     string // as a person reads it: "__" is one "_", a single "_" (a mnemonic) is none
+	Label     string // as it is shown: "__" is one "_", a single "_" (a mnemonic) is none
 	Checkable bool   // has a check mark that is on or off
 	Checked   bool
 	Enabled   bool
@@ -24,8 +24,8 @@ type Node struct {
 	Children  []Node
 }
 
-// Menu waits until the menu can be read and returns it: as the panel knows it, or as the program tells it where there is no
-// panel.
+// Menu waits until the menu can be read and returns it: as the panel knows it or, without a panel, as the program
+// reports it.
 func (i *TrayItem) Menu(t testing.TB) Node {
 	t.Helper()
 	return i.WaitFor(t, "the menu of "+i.ID, func(Node) bool { return true })
@@ -40,14 +40,14 @@ func (i *TrayItem) read(t testing.TB) (Node, error) {
 	return node(root, i.desktop.options.GNOME)
 }
 
-// layout is what the panel was last told, if there is one.
+// layout returns the menu as it was last reported to the panel, if there is a panel.
 func (i *TrayItem) layout(t testing.TB) (layout, error) {
 	t.Helper()
 	if panel := i.desktop.owner(t, watcher); panel != "" {
 		return i.desktop.monitor.layout(panel, i.Owner)
 	}
 	var root layout
-	for range 2 { // some programs leave the submenus out of their first answer
+	for range 2 { // some programs omit the submenus from their first answer
 		call := i.menu.Call(menuInterface+".GetLayout", 0, int32(0), int32(-1), []string{})
 		if call.Err != nil {
 			return layout{}, call.Err
@@ -83,7 +83,8 @@ func node(l layout, gnome bool) (Node, error) {
 	return n, nil
 }
 
-// unescape undoes what dbusmenu does to "_", which marks the letter to press. GNOME Shell takes the first alone for a mark.
+// unescape reverses dbusmenu's escaping of "_", which marks the mnemonic. GNOME Shell treats only the first one as a
+// mark.
 func unescape(label string, gnome bool) string {
 	if gnome {
 		if at := marked.FindStringIndex(label); at != nil {
@@ -97,10 +98,10 @@ func unescape(label string, gnome bool) string {
 	return strings.ReplaceAll(label, mark, "_")
 }
 
-// marked is how GNOME Shell's extension finds a mark.
+// marked matches a mark as GNOME Shell's extension does.
 var marked = regexp.MustCompile(`_[^_]`)
 
-// Find is the first entry, from the top and submenus included, for which is says so.
+// Find returns the first entry, from the top and including submenus, for which is returns true.
 func (n Node) Find(is func(Node) bool) (Node, bool) {
 	for _, child := range n.Children {
 		if is(child) {
@@ -113,7 +114,7 @@ func (n Node) Find(is func(Node) bool) (Node, bool) {
 	return Node{}, false
 }
 
-// At follows labels from the top, one a level.
+// At returns the entry at a path of labels from the top, one per level.
 func (n Node) At(labels ...string) (Node, bool) {
 	for _, label := range labels {
 		var next *Node
@@ -131,7 +132,7 @@ func (n Node) At(labels ...string) (Node, bool) {
 	return n, true
 }
 
-// String draws the menu, one line an entry, for the message of a test that fails.
+// String returns the menu as text, one line per entry, for the message of a failing test.
 func (n Node) String() string {
 	var b strings.Builder
 	n.draw(&b, "")
@@ -162,7 +163,7 @@ func (n Node) draw(b *strings.Builder, indent string) {
 	}
 }
 
-// WaitFor reads the menu until it is as wanted, and returns it as it was then.
+// WaitFor reads the menu until is returns true, and returns it.
 func (i *TrayItem) WaitFor(t testing.TB, what string, is func(Node) bool) Node {
 	t.Helper()
 	var last Node
@@ -190,14 +191,15 @@ func (i *TrayItem) WaitAt(t testing.TB, labels ...string) Node {
 	return found
 }
 
-// Click waits for an entry at a path of labels and clicks it, over D-Bus. That the program does something about it is for
-// the caller to see. An entry that no person could click fails the test: a program gets clicks on those as well.
+// Click waits for an entry at a path of labels and clicks it, over D-Bus. The caller must check that the program
+// reacts. The test fails if a user could not click the entry, since over D-Bus the program would get that click as
+// well.
 func (i *TrayItem) Click(t testing.TB, labels ...string) {
 	t.Helper()
 	i.ClickNode(t, i.WaitAt(t, labels...))
 }
 
-// ClickNode clicks an entry that was found before.
+// ClickNode clicks an entry that was read before, over D-Bus.
 func (i *TrayItem) ClickNode(t testing.TB, n Node) {
 	t.Helper()
 	if n.Separator || !n.Enabled || !n.Visible {

@@ -24,7 +24,7 @@ func TestMenuIsReadAndClickedWithoutDisplayAndPanel(t *testing.T) {
 		t.Fatalf("the menu is\n%swant\n%s", got, wholeMenu)
 	}
 	if item.Shown() {
-		t.Error("the icon is shown where there is no panel")
+		t.Error("the icon is shown without a panel")
 	}
 	if got := item.Tooltip(t); got != "a tray program" {
 		t.Errorf("the tooltip is %q", got)
@@ -53,7 +53,7 @@ func TestFindLooksIntoSubmenus(t *testing.T) {
 		t.Errorf("found %+v", found)
 	}
 	if _, ok := menu.Find(func(n Node) bool { return n.Label == "d" }); ok {
-		t.Error("found an entry that is not there")
+		t.Error("found an entry that does not exist")
 	}
 }
 

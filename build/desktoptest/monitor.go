@@ -10,27 +10,27 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// monitor overhears what a panel asks of menus and what it is answered.
+// monitor records the calls of a panel to menus, and their answers.
 //
-// A test that asked by itself would learn what the program says, and not whether the panel has heard it. Some programs also
-// give their first asker less than the others: a test that came first would break the panel's menu.
+// A test that made its own calls would learn what the program reports, but not whether the panel has received it. Some
+// programs also report less to their first caller: a test that called first would break the panel's menu.
 type monitor struct {
 	bus  *dbus.Conn
 	quit chan struct{}
 	done chan struct{}
 
 	mu      sync.Mutex
-	asked   map[question]string // the methods that are not answered yet
+	asked   map[question]string // the methods of unanswered calls
 	layouts map[parties]layout
 }
 
-// question is a call; its asker numbers it.
+// question identifies a call by its caller and serial number.
 type question struct {
 	asker  string
 	serial uint32
 }
 
-// parties are who asked for a menu and whose menu it is.
+// parties identifies the caller and the owner of a menu.
 type parties struct{ asker, owner string }
 
 // startMonitor connects to the bus and listens.
@@ -63,11 +63,11 @@ func startMonitor(t testing.TB, address string) *monitor {
 }
 
 func (m *monitor) stop() {
-	// Close would close a channel that the connection may still be sending on.
+	// Close would close a channel on which the connection may still be sending.
 	m.bus.Eavesdrop(nil)
 	close(m.quit)
 	<-m.done
-	// The bus may have gone first; either way the connection is over.
+	// The bus may have closed it first; either way the connection has ended.
 	_ = m.bus.Close()
 }
 
@@ -90,7 +90,7 @@ func (m *monitor) hear(message *dbus.Message) {
 	switch message.Type {
 	case dbus.TypeMethodCall:
 		member, _ := message.Headers[dbus.FieldMember].Value().(string)
-		// Panels ask for the whole menu, which is entry 0, and then for the properties of its entries.
+		// Panels request the whole menu, which is entry 0, and then the properties of its entries.
 		if member != "GetLayout" || len(message.Body) == 3 && message.Body[0] == int32(0) {
 			m.asked[question{sender, message.Serial()}] = member
 		}
@@ -117,7 +117,7 @@ func (m *monitor) hear(message *dbus.Message) {
 	}
 }
 
-// update takes over properties of entries that somebody was told, by a signal or an answer.
+// update applies properties of entries that were sent in a signal or an answer.
 func (m *monitor) update(who parties, body []any) {
 	var updated []struct {
 		ID         int32
@@ -133,13 +133,13 @@ func (m *monitor) update(who parties, body []any) {
 	m.layouts[who] = root
 }
 
-// layout is the menu of owner as asker knows it.
+// layout returns the menu of owner as asker knows it.
 func (m *monitor) layout(asker, owner string) (layout, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	root, ok := m.layouts[parties{asker, owner}]
 	if !ok {
-		return layout{}, fmt.Errorf("the panel has not got the menu of %s yet", owner)
+		return layout{}, fmt.Errorf("the panel does not have the menu of %s yet", owner)
 	}
 	return root, nil
 }

@@ -10,18 +10,18 @@ import (
 	"testing"
 )
 
-// Notification is a notification that was sent.
+// Notification is a notification as it was sent.
 type Notification struct {
-	ID       uint32 // what the service called it
-	Replaces uint32 // the one it took the place of, 0 for none; unknown (0) with Dunst
+	ID       uint32 // assigned by the service
+	Replaces uint32 // the ID of the notification that it replaced, 0 for none; unknown (0) with Dunst
 	App      string // the name of the program
 	Summary  string
 	Body     string // markup, as it was sent
-	HasIcon  bool   // it came with a picture or the name of one
-	Actions  string // what its buttons say, with commas between; unknown with Dunst
+	HasIcon  bool   // it has a picture or the name of one
+	Actions  string // the titles of its buttons, separated by commas; unknown with Dunst
 }
 
-// dunstSettings draw notifications below the panel and never hold them back because nobody is at the keyboard.
+// dunstSettings draw notifications below the panel, and never hold them back when the user is idle.
 const dunstSettings = `[global]
 monitor = 0
 width = 320
@@ -35,7 +35,7 @@ history_length = 50
 idle_threshold = 0
 `
 
-// startDunst starts the notification daemon and waits until it takes notifications.
+// startDunst starts the notification daemon and waits until it accepts notifications.
 func (d *Desktop) startDunst(t testing.TB) {
 	t.Helper()
 	if d.options.NoDisplay {
@@ -45,8 +45,8 @@ func (d *Desktop) startDunst(t testing.TB) {
 	waitFor(t, "dunst", daemon.Output, func() bool { return d.Owned(t, notificationsName) })
 }
 
-// Notifications are those sent so far, the oldest first. Dunst remembers only those that are closed: reading them closes
-// what is on the screen.
+// Notifications returns the notifications sent so far, the oldest first. Dunst has a history of closed ones only, so
+// with Dunst this closes those on the screen.
 func (d *Desktop) Notifications(t testing.TB) []Notification {
 	t.Helper()
 	switch d.options.Notifications {
@@ -60,7 +60,7 @@ func (d *Desktop) Notifications(t testing.TB) []Notification {
 	}
 }
 
-// dunstHistory reads what dunst remembers, which it tells newest first.
+// dunstHistory reads dunst's history, which has the newest first.
 func (d *Desktop) dunstHistory(t testing.TB) []Notification {
 	t.Helper()
 	d.command(t, "dunstctl", "close-all")
@@ -89,14 +89,14 @@ func (d *Desktop) dunstHistory(t testing.TB) []Notification {
 	return all
 }
 
-// RestartRecorder ends the recorder and starts it again, as one that knows of no notification.
+// RestartRecorder stops the recorder and starts a new one without notifications.
 func (d *Desktop) RestartRecorder(t testing.TB) {
 	t.Helper()
 	d.recorder.stop()
 	d.recorder = startRecorder(t, d.bus)
 }
 
-// WaitNotification waits for a notification for which is says so.
+// WaitNotification waits for a notification for which is returns true.
 func (d *Desktop) WaitNotification(t testing.TB, what string, is func(Notification) bool) Notification {
 	t.Helper()
 	var all []Notification
@@ -113,7 +113,7 @@ func (d *Desktop) WaitNotification(t testing.TB, what string, is func(Notificati
 	return found
 }
 
-// CloseNotification closes a notification as a person does, which tells the program that sent it.
+// CloseNotification closes a notification as a user does, which is signalled to its sender.
 func (d *Desktop) CloseNotification(t testing.TB, id uint32) {
 	t.Helper()
 	if d.options.Notifications == Dunst {

@@ -41,10 +41,10 @@ func TestDunstRemembersWhatItShowed(t *testing.T) {
 func TestNobodyTakesNotificationsUnlessAsked(t *testing.T) {
 	d := Start(t, Options{NoDisplay: true})
 	if d.Owned(t, notificationsName) {
-		t.Error("somebody owns the name")
+		t.Error("the name has an owner")
 	}
 	if _, err := d.Output(t, "notify-send", "lost"); err == nil {
-		t.Error("a notification was taken")
+		t.Error("a notification was accepted")
 	}
 	if d.Owned(t, notificationsName) {
 		t.Error("the notification started a service")

@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// watcher is who keeps the list of tray icons; the panel owns it.
+// watcher is the bus name of the service that keeps the list of tray icons; the panel owns it.
 const watcher = "org.kde.StatusNotifierWatcher"
 
-// panelHeight is the height of the panel, and the width of an icon in it, in pixels.
+// panelHeight is the height of the panel and the width of its icons, in pixels.
 const panelHeight = 32
 
-// panelSettings put one panel along the upper edge with a notification area at its right end, so that one icon is always at
-// the same place.
+// panelSettings configure one panel along the upper edge with a notification area at its right end, so that a single
+// icon is always at the same position.
 const panelSettings = `<?xml version="1.0" encoding="UTF-8"?>
 <channel name="xfce4-panel" version="1.0">
   <property name="configver" type="int" value="2"/>
@@ -73,7 +73,7 @@ func (d *Desktop) runPanel(t testing.TB) {
 	waitFor(t, "the notification area of the panel", d.panel.Output, func() bool { return d.Owned(t, watcher) })
 }
 
-// StopPanel ends the panel, as when it crashes, and waits until nobody keeps tray icons.
+// StopPanel kills the panel, as if it crashed, and waits until the list of tray icons has no owner.
 func (d *Desktop) StopPanel(t testing.TB) {
 	t.Helper()
 	d.panel.signal(syscall.SIGKILL)
@@ -82,20 +82,20 @@ func (d *Desktop) StopPanel(t testing.TB) {
 	waitFor(t, "the notification area to go", d.panel.Output, func() bool { return !d.Owned(t, watcher) })
 }
 
-// StartPanel starts a panel where there is none, or none any more.
+// StartPanel starts a panel if none is running.
 func (d *Desktop) StartPanel(t testing.TB) {
 	t.Helper()
 	d.startPanel(t)
 }
 
-// RestartPanel ends the panel and starts it again.
+// RestartPanel stops the panel and starts it again.
 func (d *Desktop) RestartPanel(t testing.TB) {
 	t.Helper()
 	d.StopPanel(t)
 	d.runPanel(t)
 }
 
-// IconAt is the middle of the first tray icon, counted from the right.
+// IconAt returns the middle of the first tray icon from the right.
 func (d *Desktop) IconAt() image.Point {
 	return image.Pt(d.options.Width-panelHeight/2, panelHeight/2)
 }

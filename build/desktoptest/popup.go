@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// How high things are in a menu of the panel, in pixels: menuStyle makes it so, and so a test knows where to click.
+// The heights in a menu of the panel, in pixels. menuStyle sets them, so that a test knows where to click.
 const (
-	borderHeight    = 1 // above the first row and below the last; GTK draws a border over what is inside it, so it is padding
+	borderHeight    = 1 // above the first row and below the last; it is padding, since GTK draws a border over the content
 	rowHeight       = 26
 	separatorHeight = 9
 )
@@ -23,7 +23,7 @@ menu menuitem { min-height: %dpx; padding: 0 10px; margin: 0; }
 menu separator { min-height: 1px; margin: %dpx 0; padding: 0; }
 `, borderHeight, rowHeight, (separatorHeight-1)/2)
 
-// openMenus are the areas of the menus that are on the screen.
+// openMenus returns the areas of the menus on the screen.
 func (d *Desktop) openMenus(t testing.TB) []image.Rectangle {
 	t.Helper()
 	menus, err := openMenus(d.display)
@@ -33,8 +33,8 @@ func (d *Desktop) openMenus(t testing.TB) []image.Rectangle {
 	return menus
 }
 
-// OpenMenu clicks the tray icon with the pointer, unless a menu is open, and returns the area of the menu when it is on the
-// screen.
+// OpenMenu clicks the tray icon with the pointer, unless a menu is open, and returns the area of the menu once it is on
+// the screen.
 func (d *Desktop) OpenMenu(t testing.TB) image.Rectangle {
 	t.Helper()
 	if d.options.GNOME {
@@ -47,7 +47,7 @@ func (d *Desktop) OpenMenu(t testing.TB) image.Rectangle {
 		if menus = d.openMenus(t); len(menus) > 0 {
 			return true
 		}
-		// A click where the panel has not drawn the icon yet is lost; one too soon after the last closes the menu again.
+		// A click before the panel has drawn the icon is lost; one too soon after the last closes the menu again.
 		if time.Since(clicked) > pause {
 			icon := d.IconAt()
 			d.Click(t, icon.X, icon.Y)
@@ -59,7 +59,7 @@ func (d *Desktop) OpenMenu(t testing.TB) image.Rectangle {
 	return menus[0]
 }
 
-// CloseMenu closes all menus that are open, by the keyboard.
+// CloseMenu closes all open menus with the keyboard.
 func (d *Desktop) CloseMenu(t testing.TB) {
 	t.Helper()
 	if d.options.GNOME {
@@ -75,8 +75,8 @@ func (d *Desktop) CloseMenu(t testing.TB) {
 	})
 }
 
-// Point opens the menu with the pointer, follows labels through the submenus to an entry and leaves the pointer on it. It
-// returns the areas of the menus that are open then, the submenus last.
+// Point opens the menu with the pointer, follows labels through the submenus to an entry and leaves the pointer on it.
+// It returns the areas of the open menus, the submenus last.
 func (i *TrayItem) Point(t testing.TB, labels ...string) []image.Rectangle {
 	t.Helper()
 	i.WaitAt(t, labels...)
@@ -88,13 +88,13 @@ func (i *TrayItem) Point(t testing.TB, labels ...string) []image.Rectangle {
 	var err error
 	var open []image.Rectangle
 	var pointer image.Point
-	var wrong time.Time // when an open menu was first seen not to be as high as its entries
+	var wrong time.Time // since when the height of an open menu does not match its entries
 	describe := func() string { return fmt.Sprintf("open are %v, and the menu is (%v):\n%s", open, err, menu) }
 	waitFor(t, "the pointer to reach "+strings.Join(labels, " → "), describe, func() bool {
 		if menu, err = i.read(t); err != nil {
 			return false
 		}
-		open = i.desktop.openMenus(t) // a submenu lies above the menu it belongs to, and so comes after it
+		open = i.desktop.openMenus(t) // a submenu is stacked above its menu, and so comes after it
 		for depth, label := range labels {
 			parent, known := menu.At(labels[:depth]...)
 			if !known || depth >= len(open) {
@@ -102,7 +102,8 @@ func (i *TrayItem) Point(t testing.TB, labels ...string) []image.Rectangle {
 			}
 			at, height := place(parent, label, open[depth])
 			if height != open[depth].Dy() {
-				// It changes at this moment; or it was opened before it did, and GTK makes no room in an open menu.
+				// The menu is just changing, or it has changed since it was opened, and GTK does not resize an open
+				// menu.
 				switch {
 				case wrong.IsZero():
 					wrong = time.Now()
@@ -123,7 +124,7 @@ func (i *TrayItem) Point(t testing.TB, labels ...string) []image.Rectangle {
 	return open
 }
 
-// place is where in a menu an entry is, and how high the menu must be for that to be right.
+// place returns the position of an entry in a menu, and the height of the menu with which it is right.
 func place(menu Node, label string, area image.Rectangle) (at image.Point, height int) {
 	height = borderHeight
 	for _, child := range menu.Children {
@@ -142,7 +143,7 @@ func place(menu Node, label string, area image.Rectangle) (at image.Point, heigh
 }
 
 // ClickWithMouse opens the menu and clicks the entry at a path of labels, all with the pointer, and waits until the menu is
-// closed. That the program does something about it is for the caller to see.
+// closed. The caller must check that the program reacts.
 func (i *TrayItem) ClickWithMouse(t testing.TB, labels ...string) {
 	t.Helper()
 	i.Point(t, labels...)

@@ -21,7 +21,7 @@ func TestMouseReachesEntriesAndSubmenus(t *testing.T) {
 	waitFor(t, "the program to be clicked", nil, func() bool { return program.Stdout() == "alpha_beta\n" })
 	item.WaitAt(t, "alpha_beta is on")
 
-	// The menu has an entry more now.
+	// The menu now has one more entry.
 	item.ClickWithMouse(t, "more", "first")
 	waitFor(t, "the program to be clicked", nil, func() bool { return program.Stdout() == "alpha_beta\nfirst\n" })
 
@@ -58,7 +58,7 @@ func TestScreenshotShowsIconAndMenu(t *testing.T) {
 	}
 	icon := d.IconAt()
 	var colour color.Color
-	// A panel draws its picture for what it cannot show until it has read the icon.
+	// Until it has read the icon, a panel draws a placeholder.
 	waitFor(t, "the icon to be orange", func() string { return fmt.Sprintf("it is %v", colour) }, func() bool {
 		d.Screenshot(t, file, image.Rectangle{})
 		colour = color.RGBAModel.Convert(decode(t, file).At(icon.X, icon.Y))

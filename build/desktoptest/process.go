@@ -17,12 +17,11 @@ import (
 	"time"
 )
 
-// bound is how long anything on the desktop may take. It is far more than a loaded machine needs: it is there to end a test
-// that waits for what never comes.
+// bound is how long anything on the desktop may take. It is far more than a loaded machine needs, and ends a test that
+// would wait forever.
 const bound = time.Minute
 
-// process is a program that runs beside the test, in a process group of its own. It dies with the test process, however
-// that one ends.
+// process is a program in its own process group. It is killed when the test process ends, however that ends.
 type process struct {
 	name   string
 	cmd    *exec.Cmd
@@ -31,20 +30,20 @@ type process struct {
 	done   chan struct{} // closed when it has ended
 }
 
-// startProcess starts cmd and keeps what it writes.
+// startProcess starts cmd and keeps its output.
 func startProcess(cmd *exec.Cmd) (*process, error) {
 	p := &process{name: filepath.Base(cmd.Path), cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.stdout, &p.stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	// A grandchild that keeps the output open must not keep the test waiting.
+	// A grandchild that keeps the output open must not block the test.
 	cmd.WaitDelay = time.Second
 	started := make(chan error)
 	go p.run(started)
 	return p, <-started
 }
 
-// run starts the program and waits for it on one thread: the kernel sends Pdeathsig when the thread that started a process
-// ends, and Go ends a thread when it likes, unless it is locked.
+// run starts the program and waits for it on one locked thread: the kernel sends Pdeathsig when the thread that started
+// a process ends, and Go may end threads that are not locked at any time.
 func (p *process) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -52,32 +51,32 @@ func (p *process) run(started chan<- error) {
 	err := p.cmd.Start()
 	started <- err
 	if err == nil {
-		// How it ended is in ProcessState.
+		// The result is in ProcessState.
 		_ = p.cmd.Wait()
 	}
 }
 
-// Output is what the program wrote so far, its standard output first.
+// Output returns what the program has written so far, its standard output first.
 func (p *process) Output() string { return p.stdout.String() + p.stderr.String() }
 
-// stop asks the program to end, insists after two seconds, and returns when it and its children are gone.
+// stop asks the program to end, kills it after two seconds, and returns when it and its children are gone.
 func (p *process) stop() {
 	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
 	case <-time.After(2 * time.Second):
 	}
-	// Also when it ended by itself: children of it may be left in its group.
+	// Even if it ended by itself: children may be left in its group.
 	p.signal(syscall.SIGKILL)
 	<-p.done
 }
 
-// signal sends a signal to the program and to its children. One that is gone needs none.
+// signal sends a signal to the program and its children, unless they are gone.
 func (p *process) signal(s syscall.Signal) {
 	_ = syscall.Kill(-p.cmd.Process.Pid, s)
 }
 
-// start starts a program of the desktop itself, on the desktop.
+// start starts a program that is part of the desktop.
 func (d *Desktop) start(t testing.TB, cmd *exec.Cmd) *process {
 	t.Helper()
 	cmd.Env = d.Env()
@@ -90,7 +89,7 @@ func (d *Desktop) start(t testing.TB, cmd *exec.Cmd) *process {
 	return p
 }
 
-// command is Output of a program that must not fail.
+// command is like Output, for a program that must not fail.
 func (d *Desktop) command(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	out, err := d.Output(t, name, args...)
@@ -100,8 +99,8 @@ func (d *Desktop) command(t testing.TB, name string, args ...string) string {
 	return out
 }
 
-// Output runs a program on the desktop to its end and returns what it wrote to its standard output. What it wrote to its
-// standard error is in the error, if there is one.
+// Output runs a program on the desktop to its end and returns its standard output. If it fails, the error contains its
+// standard error.
 func (d *Desktop) Output(t testing.TB, name string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), bound)
@@ -119,7 +118,7 @@ func (d *Desktop) Output(t testing.TB, name string, args ...string) (string, err
 	return string(out), err
 }
 
-// output is a buffer that may be written and read at once.
+// output is a buffer that may be written and read concurrently.
 type output struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
@@ -137,7 +136,8 @@ func (o *output) String() string {
 	return o.buffer.String()
 }
 
-// waitFor asks until it is true, and fails the test when it never is. describe, which may be nil, says how things stand then.
+// waitFor polls until is returns true, and fails the test if that takes longer than bound. describe, if not nil,
+// returns the state for the message.
 func waitFor(t testing.TB, what string, describe func() string, is func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(bound)
@@ -155,7 +155,7 @@ func waitFor(t testing.TB, what string, describe func() string, is func() bool) 
 	}
 }
 
-// exists says whether there is a file of that name.
+// exists reports whether there is a file with that name.
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil

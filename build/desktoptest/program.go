@@ -9,28 +9,28 @@ import (
 	"time"
 )
 
-// Program is a program under test that runs on the desktop.
+// Program is a program under test on the desktop.
 type Program struct{ process *process }
 
-// Run starts a program on the desktop. It is stopped at the end of the test if it still runs then.
+// Run starts a program on the desktop. If it still runs at the end of the test it is stopped.
 func (d *Desktop) Run(t testing.TB, path string, args ...string) *Program {
 	t.Helper()
 	return &Program{process: d.start(t, exec.Command(path, args...))}
 }
 
-// PID is its process id.
+// PID returns the program's process id.
 func (p *Program) PID() int { return p.process.cmd.Process.Pid }
 
-// Stdout is what the program wrote to its standard output so far.
+// Stdout returns what the program has written to its standard output so far.
 func (p *Program) Stdout() string { return p.process.stdout.String() }
 
-// Stderr is what the program wrote to its standard error so far.
+// Stderr returns what the program has written to its standard error so far.
 func (p *Program) Stderr() string { return p.process.stderr.String() }
 
-// Signal sends it a signal.
+// Signal sends the program a signal.
 func (p *Program) Signal(s syscall.Signal) { p.process.signal(s) }
 
-// Running says whether it has not ended yet.
+// Running reports whether the program is still running.
 func (p *Program) Running() bool {
 	select {
 	case <-p.process.done:
@@ -40,8 +40,8 @@ func (p *Program) Running() bool {
 	}
 }
 
-// Wait returns the program's exit code once it has ended, -1 for one that a signal ended. A program that does not end fails
-// the test.
+// Wait waits for the program's end and returns its exit code, or -1 if a signal ended it. It fails the test if the
+// program does not end.
 func (p *Program) Wait(t testing.TB) int {
 	t.Helper()
 	select {

@@ -17,14 +17,14 @@ const (
 	notificationsPath = "/org/freedesktop/Notifications"
 )
 
-// recorder is a notification service that shows nothing and remembers every call.
+// recorder is a notification service that shows nothing and records every call.
 type recorder struct {
 	bus *dbus.Conn
 
 	mu      sync.Mutex
 	calls   []Notification
 	last    uint32
-	senders map[uint32]string // who sent a notification, by its id
+	senders map[uint32]string // the sender of a notification, by its id
 }
 
 // startRecorder makes the test own the name of the notification service.
@@ -41,7 +41,7 @@ func startRecorder(t testing.TB, bus *dbus.Conn) *recorder {
 	return r
 }
 
-// stop gives the name back.
+// stop releases the name.
 func (r *recorder) stop() {
 	// The bus may be gone, and the name with it.
 	_, _ = r.bus.ReleaseName(notificationsName)
@@ -53,8 +53,9 @@ func (r *recorder) all() []Notification {
 	return slices.Clone(r.calls)
 }
 
-// close tells the program that sent a notification that it was closed: reason 2 is "by the person", 3 "by the program".
-// It tells that program alone, as daemons do; a broadcast would not reach a program that has not asked for such signals.
+// close signals the sender of a notification that it was closed: reason 2 is "by the user", 3 "by the program". Like
+// the daemons it signals only the sender; a broadcast would not reach a program that has not subscribed to such
+// signals.
 func (r *recorder) close(id, reason uint32) error {
 	r.mu.Lock()
 	sender, ok := r.senders[id]
@@ -75,7 +76,7 @@ func (r *recorder) close(id, reason uint32) error {
 	}, nil).Err
 }
 
-// recorderMethods are the methods of org.freedesktop.Notifications, Desktop Notifications Specification 1.2.
+// recorderMethods has the methods of org.freedesktop.Notifications, Desktop Notifications Specification 1.2.
 type recorderMethods struct{ r *recorder }
 
 // Notify records a notification.
@@ -92,7 +93,7 @@ func (m recorderMethods) Notify(sender dbus.Sender, app string, replaces uint32,
 	_, picture := hints["image-data"]
 	n := Notification{ID: id, Replaces: replaces, App: app, Summary: summary, Body: body, HasIcon: icon != "" || picture}
 	var titles []string
-	for i := 1; i < len(actions); i += 2 { // keys and titles in turn
+	for i := 1; i < len(actions); i += 2 { // keys and titles alternate
 		titles = append(titles, actions[i])
 	}
 	n.Actions = strings.Join(titles, ", ")
@@ -108,12 +109,12 @@ func (m recorderMethods) CloseNotification(id uint32) *dbus.Error {
 	return nil
 }
 
-// GetCapabilities says what the service can show: bodies, and markup in them.
+// GetCapabilities returns the capabilities of the service: bodies, and markup in them.
 func (recorderMethods) GetCapabilities() ([]string, *dbus.Error) {
 	return []string{"actions", "body", "body-markup"}, nil
 }
 
-// GetServerInformation says what the service is.
+// GetServerInformation returns the name and the version of the service.
 func (recorderMethods) GetServerInformation() (name, vendor, version, specification string, _ *dbus.Error) {
 	return "recorder", "desktoptest", "1", "1.2", nil
 }

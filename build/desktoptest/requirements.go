@@ -10,15 +10,16 @@ import (
 //go:embed packages.txt
 var packages string
 
-// programs are what the packages of packages.txt are installed for.
+// programs lists the programs for which the packages of packages.txt are installed.
 var programs = []string{
 	"Xvfb", "chromium", "curl", "dbus-daemon", "dunst", "dunstctl", "firefox-esr", "git", "import", "notify-send", "sway", "wl-copy", "wl-paste", "xclip", "xdotool", "xfce4-panel",
 }
 
-// Requirements are the Debian packages a desktop and its tests need, as listed in packages.txt.
+// Requirements returns the Debian packages that a desktop and its tests need, as listed in packages.txt.
 func Requirements() []string { return strings.Fields(packages) }
 
-// Missing says which programs are not on PATH and which one line installs them; it is nil when none is missing.
+// Missing returns an error that names the programs that are not on PATH, with the command that installs them, or nil if
+// none is missing.
 func Missing() error {
 	var absent []string
 	for _, name := range programs {

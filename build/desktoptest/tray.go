@@ -20,14 +20,14 @@ const (
 // TrayItem is a tray icon, as a panel sees it: a StatusNotifierItem on the session bus.
 type TrayItem struct {
 	ID    string // its property Id
-	Owner string // the connection it is on; another one after its program was started again
+	Owner string // its connection to the bus; another one after a restart of its program
 
 	desktop *Desktop
 	item    dbus.BusObject
 	menu    dbus.BusObject
 }
 
-// Tray waits for the tray icon whose Id is id. A panel that shows it is not needed: see Shown.
+// Tray waits for the tray icon whose Id is id, whether or not a panel shows it; see Shown.
 func (d *Desktop) Tray(t testing.TB, id string) *TrayItem {
 	t.Helper()
 	var found *TrayItem
@@ -50,7 +50,7 @@ func (d *Desktop) Tray(t testing.TB, id string) *TrayItem {
 	return found
 }
 
-// itemOwners are the unique names of the connections that own a name of a StatusNotifierItem.
+// itemOwners returns the unique names of the connections that own a name of a StatusNotifierItem.
 func (d *Desktop) itemOwners(t testing.TB) []string {
 	t.Helper()
 	var names, owners []string
@@ -68,7 +68,7 @@ func (d *Desktop) itemOwners(t testing.TB) []string {
 	return owners
 }
 
-// trayItem reads the icon of a connection, nil when it has none yet or is gone.
+// trayItem returns the icon of a connection, or nil if it has none yet or is closed.
 func (d *Desktop) trayItem(owner string) *TrayItem {
 	item := &TrayItem{Owner: owner, desktop: d, item: d.bus.Object(owner, itemPath)}
 	var menu dbus.ObjectPath
@@ -79,7 +79,7 @@ func (d *Desktop) trayItem(owner string) *TrayItem {
 	return item
 }
 
-// Shown says whether the panel has the icon in its list.
+// Shown reports whether the panel has the icon in its list.
 func (i *TrayItem) Shown() bool {
 	var registered []string
 	object := i.desktop.bus.Object(watcher, "/StatusNotifierWatcher")
@@ -97,13 +97,13 @@ func (i *TrayItem) WaitShown(t testing.TB) {
 	waitFor(t, "the panel to show the icon "+i.ID, nil, i.Shown)
 }
 
-// WaitGone waits until the program that has the icon has left the session bus.
+// WaitGone waits until the icon's program has left the session bus.
 func (i *TrayItem) WaitGone(t testing.TB) {
 	t.Helper()
 	waitFor(t, "the icon "+i.ID+" to go", nil, func() bool { return !i.desktop.Owned(t, i.Owner) })
 }
 
-// Tooltip is the title of what is shown when the pointer rests on the icon.
+// Tooltip returns the title of the icon's tooltip.
 func (i *TrayItem) Tooltip(t testing.TB) string {
 	t.Helper()
 	value, err := i.item.GetProperty(itemInterface + ".ToolTip")

@@ -12,11 +12,11 @@ import (
 	"github.com/jezek/xgb/xproto"
 )
 
-// menuTypes are the types of the windows of menus, Extended Window Manager Hints 1.5. By them a menu can be told from a
-// tooltip, which is the same program's.
+// menuTypes are the window types of menus, Extended Window Manager Hints 1.5. They distinguish a menu from a tooltip of
+// the same program.
 var menuTypes = []string{"_NET_WM_WINDOW_TYPE_DROPDOWN_MENU", "_NET_WM_WINDOW_TYPE_POPUP_MENU"}
 
-// openMenus are the areas of the menus that are on the screen.
+// openMenus returns the areas of the menus on the screen.
 func openMenus(x *xgb.Conn) ([]image.Rectangle, error) {
 	tree, err := xproto.QueryTree(x, xproto.Setup(x).DefaultScreen(x).Root).Reply()
 	if err != nil {
@@ -36,7 +36,7 @@ func openMenus(x *xgb.Conn) ([]image.Rectangle, error) {
 	}
 	var menus []image.Rectangle
 	for _, window := range tree.Children {
-		// A window may go at any time; then it has no attributes, no geometry and no type any more.
+		// A window may be destroyed at any time; then it no longer has attributes, geometry or a type.
 		attributes, err := xproto.GetWindowAttributes(x, window).Reply()
 		if err != nil || attributes.MapState != xproto.MapStateViewable {
 			continue
@@ -62,7 +62,7 @@ func atom(x *xgb.Conn, name string) (xproto.Atom, error) {
 	return reply.Atom, nil
 }
 
-// paint gives the screen a colour, where nothing is in front of it.
+// paint sets the background colour of the screen.
 func paint(x *xgb.Conn, colour uint32) error {
 	root := xproto.Setup(x).DefaultScreen(x).Root
 	if err := xproto.ChangeWindowAttributesChecked(x, root, xproto.CwBackPixel, []uint32{colour}).Check(); err != nil {

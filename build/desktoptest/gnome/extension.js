@@ -1,5 +1,5 @@
-// Tells a test where the menu of the first tray icon is on the screen, over D-Bus. It changes nothing: the test moves the pointer.
-// For GNOME Shell 42 to 44, whose extensions are no ES modules.
+// Reports the position of the first tray icon's menu on the screen, over D-Bus. The test moves the pointer itself.
+// For GNOME Shell 42 to 44, whose extensions are not ES modules.
 const {Gio, St} = imports.gi;
 const Main = imports.ui.main;
 const PopupMenu = imports.ui.popupMenu;
@@ -18,7 +18,7 @@ function box(actor) {
     return {x: Math.round(x), y: Math.round(y), width: Math.round(width), height: Math.round(height)};
 }
 
-// What submenus that scroll leave to be seen of an item.
+// Returns the area in which scrolling submenus show an item.
 function view(actor) {
     let seen = {x: 0, y: 0, width: global.stage.width, height: global.stage.height};
     for (let a = actor.get_parent(); a; a = a.get_parent()) {
@@ -65,7 +65,7 @@ const service = {
         }
         return JSON.stringify({});
     },
-    // Style takes a stylesheet of the shell, as the extension "User Themes" does.
+    // Style applies a stylesheet to the shell, as the extension "User Themes" does.
     Style(path) {
         Main.setThemeStylesheet(path);
         Main.loadTheme();
@@ -78,7 +78,7 @@ function enable() {
     exported = Gio.DBusExportedObject.wrapJSObject(INTERFACE, service);
     exported.export(Gio.DBus.session, '/Shell');
     const own = () => {
-        // A session starts in the overview, which is in front of nothing here.
+        // A session starts in the overview, which is not needed here.
         Main.overview.hide();
         owned = Gio.DBus.session.own_name(NAME, Gio.BusNameOwnerFlags.NONE, null, null);
     };

@@ -1,5 +1,5 @@
-// Command trayprogram is a small program with a tray icon and a menu of every kind of entry. It writes what was clicked to
-// its standard output, one label a line, and quits when told to.
+// Command trayprogram is a small program with a tray icon and a menu with every kind of entry. It writes the labels of
+// clicked entries to its standard output, one per line, and quits at a click on "quit".
 package main
 
 import (
@@ -58,7 +58,7 @@ func say(item *systray.MenuItem, label string) {
 	}
 }
 
-// icon is an orange square.
+// icon returns an orange square.
 func icon() []byte {
 	picture := image.NewRGBA(image.Rect(0, 0, 22, 22))
 	draw.Draw(picture, picture.Bounds(), image.NewUniform(color.RGBA{R: 0xff, G: 0x80, A: 0xff}), image.Point{}, draw.Src)
