@@ -21,34 +21,34 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// A lab is the cluster, the proxy into it, and the servers that stand in it.
+// A lab is the cluster, the proxy into it, and the servers behind its pods.
 type lab struct {
-	dir     string // a home for the programs, removed at the end
+	dir     string // the home directory of the programs, removed at the end
 	cluster *clustertest.Cluster
 	proxy   netip.AddrPort
-	login   credentials    // that proxy wants; none by default
-	locked  netip.AddrPort // another one into the same cluster, which wants them
-	http    *seenServer    // a web server that remembers who asked
+	login   credentials    // for that proxy; none by default
+	locked  netip.AddrPort // another proxy into the same cluster, which requires them
+	http    *seenServer    // a web server that records its requests
 	address string         // the ClusterIP of the Service hello
 
-	processes []*exec.Cmd // what runs until the end
+	processes []*exec.Cmd // that run until the end
 	closing   []func() error
 }
 
-// credentials are what a proxy wants of its clients.
+// credentials are the user and the password for a proxy.
 type credentials struct{ user, password string }
 
-// wanted are those of the locked proxy: a password that no program must take apart.
+// wanted are the credentials of the locked proxy: a password with characters that need escaping.
 var wanted = credentials{"me", "it's-5&100%"}
 
-// withPassword is the lab with its locked proxy in the other one's place.
+// withPassword returns the lab with its locked proxy in place of the other one.
 func (l *lab) withPassword() *lab {
 	locked := *l
 	locked.proxy, locked.login = l.locked, wanted
 	return &locked
 }
 
-// newLab starts everything. It returns what it has started also with an error: close ends it.
+// newLab starts everything. Even with an error it returns what it has started, which close ends.
 func newLab(ctx context.Context) (*lab, error) {
 	l := &lab{}
 	dir, err := os.MkdirTemp("", "clienttest-")
@@ -57,7 +57,7 @@ func newLab(ctx context.Context) (*lab, error) {
 	}
 	l.dir = dir
 	l.closing = append(l.closing, func() error { return os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o711); err != nil { // PostgreSQL runs as a user of its own, below it
+	if err := os.Chmod(dir, 0o711); err != nil { // PostgreSQL runs below it as another user
 		return l, err
 	}
 	program := filepath.Join(dir, "fairlead")
@@ -84,7 +84,7 @@ func newLab(ctx context.Context) (*lab, error) {
 	return l, l.servers(ctx)
 }
 
-// build compiles a Go program in a directory beside this file.
+// build compiles a Go program in a directory relative to this file.
 func (l *lab) build(ctx context.Context, dir, output, what string) error {
 	command := exec.CommandContext(ctx, "go", "build", "-o", output, what)
 	command.Dir = beside(dir)
@@ -94,7 +94,7 @@ func (l *lab) build(ctx context.Context, dir, output, what string) error {
 	return nil
 }
 
-// beside is a path relative to this file.
+// beside returns the path of a file in the directory of this file.
 func beside(path string) string {
 	_, file, _, ok := runtime.Caller(0)
 	if !ok {
@@ -103,7 +103,7 @@ func beside(path string) string {
 	return filepath.Join(filepath.Dir(file), path)
 }
 
-// serve starts fairlead serve with a configuration of its own, and reads where it listens.
+// serve starts fairlead serve with its own configuration, and returns its address.
 func (l *lab) serve(ctx context.Context, program, name, settings string) (netip.AddrPort, error) {
 	var none netip.AddrPort
 	if _, err := l.file(name+"/config/fairlead/config.yaml", settings); err != nil {
@@ -127,13 +127,13 @@ func (l *lab) serve(ctx context.Context, program, name, settings string) (netip.
 	defer context.AfterFunc(ctx, func() { _ = stdout.Close() })() // ends the read
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		return none, errors.Join(fmt.Errorf("fairlead serve says nothing: %w", err), l.complaints())
+		return none, errors.Join(fmt.Errorf("fairlead serve prints nothing: %w", err), l.complaints())
 	}
 	_, address, _ := strings.Cut(strings.TrimSpace(line), "socks5h://")
 	return netip.ParseAddrPort(address)
 }
 
-// start starts a process that lasts as long as the lab.
+// start starts a process that runs until the lab is closed.
 func (l *lab) start(command *exec.Cmd) error {
 	if err := command.Start(); err != nil {
 		return err
@@ -142,14 +142,14 @@ func (l *lab) start(command *exec.Cmd) error {
 	return nil
 }
 
-// close ends what the lab has started, the last first.
+// close stops what the lab has started, the last first.
 func (l *lab) close() error {
 	var errs []error
 	for i := len(l.processes) - 1; i >= 0; i-- {
 		p := l.processes[i]
 		_ = p.Process.Signal(syscall.SIGINT) // it may have ended by itself
 		timer := time.AfterFunc(15*time.Second, func() { _ = p.Process.Kill() })
-		_ = p.Wait() // by a signal: no status is an error here
+		_ = p.Wait() // ended by a signal: any status is fine
 		timer.Stop()
 	}
 	for i := len(l.closing) - 1; i >= 0; i-- {
@@ -158,7 +158,8 @@ func (l *lab) close() error {
 	return errors.Join(errs...)
 }
 
-// environment is that of a user without any proxy set. Programs keep what they write below the lab.
+// environment returns the environment of a user without proxy settings. Programs write their files below the lab's
+// directory.
 func (l *lab) environment() []string {
 	env := []string{"HOME=" + l.dir, "LANG=C.UTF-8", "GIT_TERMINAL_PROMPT=0", "NODE_PATH=" + filepath.Join(l.dir, "node_modules")}
 	for _, name := range []string{"PATH", "USER", "GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY", "GOFLAGS", "GOSUMDB", "GONOSUMDB"} {
@@ -166,15 +167,15 @@ func (l *lab) environment() []string {
 			env = append(env, name+"="+value)
 		}
 	}
-	// Go looks for its caches below HOME, and would compile its library anew.
+	// Go has its caches below HOME, and would compile its library again.
 	if cache, err := os.UserCacheDir(); err == nil && os.Getenv("GOCACHE") == "" {
 		env = append(env, "GOCACHE="+filepath.Join(cache, "go-build"))
 	}
 	return env
 }
 
-// complaints are the lines of Fairlead's log that say that Fairlead itself is broken: whatever a client does, there are
-// none.
+// complaints returns an error with the lines of Fairlead's log about errors of Fairlead itself, which must not occur
+// whatever a client does.
 func (l *lab) complaints() error {
 	var lines []string
 	for _, name := range []string{"open.err", "locked.err"} {
@@ -189,12 +190,12 @@ func (l *lab) complaints() error {
 		}
 	}
 	if len(lines) > 0 {
-		return fmt.Errorf("fairlead complains:\n%s", strings.Join(lines, ""))
+		return fmt.Errorf("fairlead logged errors:\n%s", strings.Join(lines, ""))
 	}
 	return nil
 }
 
-// run runs a program to its end and gives what it wrote. The error of one that fails has that text.
+// run runs a program to its end and returns its output, which is also in the error of a program that fails.
 func (l *lab) run(ctx context.Context, name string, args ...string) (string, error) {
 	return l.runWith(ctx, nil, "", name, args...)
 }
@@ -204,7 +205,7 @@ func (l *lab) runWith(ctx context.Context, env []string, input, name string, arg
 	command.Dir = l.dir
 	command.Env = append(l.environment(), env...)
 	command.Stdin = strings.NewReader(input)
-	// What the program has started ends with it.
+	// The program's children end with it.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	command.WaitDelay = 5 * time.Second
@@ -215,7 +216,7 @@ func (l *lab) runWith(ctx context.Context, env []string, input, name string, arg
 	return string(out), nil
 }
 
-// file writes a file below the lab and gives its path.
+// file writes a file below the lab's directory and returns its path.
 func (l *lab) file(name, content string) (string, error) {
 	path := filepath.Join(l.dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -224,13 +225,13 @@ func (l *lab) file(name, content string) (string, error) {
 	return path, os.WriteFile(path, []byte(content), 0o600)
 }
 
-// snippet is what a user copies for a kind; target is the URL it asks for, "" for one to be filled in.
+// snippet returns what a user copies for a kind; target is the URL in it, "" for a placeholder.
 func (l *lab) snippet(kind, target string) (string, error) {
 	s, err := snippet.Make(kind, snippet.Proxy{Address: l.proxy, User: l.login.user, Password: l.login.password, Target: target})
 	return s.Text, err
 }
 
-// shown is the snippet as the table shows it.
+// shown returns the snippet for the table.
 func (l *lab) shown(kind string) string {
 	s, err := snippet.Make(kind, snippet.Proxy{Address: netip.MustParseAddrPort(usual)})
 	if err != nil {
@@ -239,10 +240,11 @@ func (l *lab) shown(kind string) string {
 	return s.Text
 }
 
-// url is the proxy's, by scheme.
+// url returns the proxy's URL with a scheme.
 func (l *lab) url(scheme string) string { return scheme + "://" + l.proxy.String() }
 
-// door stands a server of this machine in a pod behind a Service, and gives the Service's name.
+// door creates a pod that connects to a server of this machine, and a Service for it, and returns the Service's host
+// name.
 func (l *lab) door(ctx context.Context, name, local string, port int) (string, error) {
 	objects, err := l.file(name+".yaml", fmt.Sprintf(`
 apiVersion: v1
@@ -277,7 +279,7 @@ spec: {selector: {app: %[1]s}, ports: [{name: main, port: %[3]d, targetPort: mai
 	}
 }
 
-// free is a loopback address that nobody listens on.
+// free returns a loopback address on which nothing listens.
 func free() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -287,9 +289,9 @@ func free() (string, error) {
 	return listener.Addr().String(), nil
 }
 
-// await waits until a server of this machine takes connections.
+// await waits until a server of this machine accepts connections.
 func await(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, fmt.Errorf("nobody listens on %s", address))
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, fmt.Errorf("nothing listens on %s", address))
 	defer cancel()
 	for {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)

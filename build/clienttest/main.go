@@ -1,12 +1,12 @@
 //go:build linux
 
-// Command clienttest is the compatibility run: real programs, each doing a real job through one context of a real
-// cluster, by "fairlead serve" built from this checkout. Where Fairlead has a snippet for a program, the row pastes that
-// snippet and nothing else.
+// Command clienttest tests compatibility with clients: real programs, each doing a real job through one context of a
+// real cluster, with "fairlead serve" built from this checkout. If Fairlead has a snippet for a program, the row uses
+// that snippet and nothing else.
 //
-// It prints a table with the line to paste for each program, and fails when a row does. The servers that the programs want
-// (git over HTTP, sshd, gRPC, Redis, PostgreSQL) run on this machine and stand in pods of the cluster by its door program,
-// under names that this machine cannot resolve: an answer proves that the name went to the proxy.
+// It prints a table with the line to paste for each program, and fails if a row fails. The servers that the programs
+// need (git over HTTP, sshd, gRPC, Redis, PostgreSQL) run on this machine behind pods with the door program, under
+// names that this machine cannot resolve, so an answer proves that the proxy got the name.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// rowTimeout bounds one row: browsers are slow to start on a machine that does other work.
+// rowTimeout bounds one row: browsers start slowly on a busy machine.
 const rowTimeout = 2 * time.Minute
 
 // A row is one program with one way to set its proxy.
@@ -82,7 +82,7 @@ func run(ctx context.Context, only string) error {
 	return err
 }
 
-// selected are the rows to run, those of one program side by side.
+// selected returns the rows to run, with those of one program next to each other.
 func selected(only string) []row {
 	var rows []row
 	for _, group := range [][]row{shells(), commands(), languages(), tunnels(), browsers(), locked()} {

@@ -14,7 +14,7 @@ import (
 //go:embed packages.txt
 var packagesText string
 
-// missing are the packages whose programs or files are not on this machine, sorted.
+// missing returns the packages whose programs or files are not on this machine, sorted.
 func missing() []string {
 	var packages []string
 	for line := range strings.Lines(packagesText) {
@@ -29,7 +29,7 @@ func missing() []string {
 	return packages
 }
 
-// there tells whether a program is on the PATH, or a file, which may be a pattern, on the disk.
+// there reports whether a program is on PATH or, for a path, which may be a pattern, whether the file exists.
 func there(what string) bool {
 	if !strings.Contains(what, "/") {
 		_, err := exec.LookPath(what)

@@ -1,6 +1,6 @@
 //go:build !linux
 
-// Command clienttest runs on Linux alone: its programs are Debian's.
+// Command clienttest runs on Linux only, with Debian's programs.
 package main
 
 import (

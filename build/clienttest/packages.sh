@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure the programs of the client run are there: installs the missing ones as root, without starting the services
-# among them, else prints the one line that does and fails. Never skips.
+# Ensures that the programs of the client run are installed: as root it installs the missing ones, without starting
+# their services, otherwise it prints the command that does and fails. It never skips.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 missing=$(go run ./build/clienttest -missing)
@@ -18,7 +18,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "install $missing"
 log=$(mktemp)
-policy=/usr/sbin/policy-rc.d # what Debian's packages ask before they start a service
+policy=/usr/sbin/policy-rc.d # Debian's packages run it before they start a service
 if [ -e "$policy" ]; then policy=; else printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"; fi
 trap 'rm -f "$log" ${policy:+"$policy"}' EXIT
 export DEBIAN_FRONTEND=noninteractive

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// browsers load a page whose script asks for more: that it ran, its title and which browser ran it is the proof.
+// browsers load a page whose script makes another request, which proves that the browser ran it.
 func browsers() []row {
 	var rows []row
 	for _, way := range []struct{ name, option, url, note string }{
@@ -26,10 +26,10 @@ func browsers() []row {
 					"--disable-background-networking", "--user-data-dir=" + filepath.Join(l.dir, tag),
 					way.option + "=" + strings.Replace(way.url, usual, l.proxy.String(), 1), "--virtual-time-budget=5000", "--dump-dom", "http://" + webHost + "/?" + tag}
 				if os.Getuid() == 0 {
-					args = append([]string{"--no-sandbox"}, args...) // which root cannot have
+					args = append([]string{"--no-sandbox"}, args...) // root cannot use the sandbox
 				}
 				output, err := l.run(ctx, "chromium", args...)
-				output = output[max(0, strings.Index(output, "<!DOCTYPE")):] // it complains of a desktop that is not there
+				output = output[max(0, strings.Index(output, "<!DOCTYPE")):] // errors about the missing desktop come first
 				if err := wants("inside the cluster")(output, err); err != nil {
 					return err
 				}
@@ -55,7 +55,7 @@ func browsers() []row {
 	return rows
 }
 
-// awaitScript waits until the script of the page with that tag has asked.
+// awaitScript waits until the script of the page with that tag has made its request.
 func (l *lab) awaitScript(ctx context.Context, tag string) error {
 	for !l.http.has("GET /script?inside-" + tag + " Mozilla/5.0") {
 		select {
@@ -67,7 +67,7 @@ func (l *lab) awaitScript(ctx context.Context, tag string) error {
 	return nil
 }
 
-// firefoxQuiet keeps a new profile from asking and from calling home.
+// firefoxQuiet keeps a new profile from prompting and from making its own requests.
 const firefoxQuiet = `user_pref("browser.shell.checkDefaultBrowser", false);
 user_pref("browser.aboutwelcome.enabled", false);
 user_pref("datareporting.policy.dataSubmissionEnabled", false);

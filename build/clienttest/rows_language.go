@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// runSnippet runs the snippet of a language, which asks for hello, by the program that takes its file.
+// runSnippet writes the snippet of a language, which requests hello, to a file and runs it with command.
 func (l *lab) runSnippet(ctx context.Context, kind, file string, wrap func(string) string, command ...string) error {
 	text, err := l.snippet(kind, helloURL)
 	if err != nil {
@@ -25,7 +25,7 @@ func (l *lab) runSnippet(ctx context.Context, kind, file string, wrap func(strin
 	return fromHello(l.run(ctx, command[0], append(command[1:], path)...))
 }
 
-// goProgram makes a program of lines that return an error and leave a response.
+// goProgram returns a Go program around lines that may return an error and define a response.
 func goProgram(lines string) string {
 	return `package main
 
@@ -50,7 +50,7 @@ func run() error {
 `
 }
 
-// languages are programs in the usual languages.
+// languages returns the rows of programs in common languages.
 func languages() []row {
 	rows := []row{
 		{"Go net/http", "snippet go", "", func(ctx context.Context, l *lab) error {
@@ -99,8 +99,8 @@ func languages() []row {
 	return append(append(rows, javaRows()...), rubyRows()...)
 }
 
-// runJava runs a Java program with its snippet. What the snippet holds is options of the virtual machine or, with a
-// password, code for the start of main.
+// runJava runs a Java program with its snippet, which has options of the virtual machine or, with a password, code for
+// the start of main.
 func (l *lab) runJava(ctx context.Context, kind, name, classPath string, args ...string) (string, error) {
 	path, err := l.program(name)
 	if err != nil {
@@ -164,7 +164,7 @@ func rubyRows() []row {
 	}
 }
 
-// tunnels are programs that know no proxy, and those that take them through one.
+// tunnels returns the rows of programs without proxy support, and of those that carry them through a proxy.
 func tunnels() []row {
 	rows := []row{{"ssh", "snippet ssh", "", func(ctx context.Context, l *lab) error {
 		text, err := l.snippet("ssh", "")
@@ -203,7 +203,7 @@ func tunnels() []row {
 		}})
 }
 
-// throughChains pastes the snippet for proxychains with one command in it replaced.
+// throughChains runs the snippet for proxychains with one command in it replaced.
 func (l *lab) throughChains(ctx context.Context, command, by string) (string, error) {
 	text, err := l.snippet("psql", "")
 	if err != nil {

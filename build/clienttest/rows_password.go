@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// locked are the rows that paste a snippet, against a proxy that wants a password, which the snippet then holds.
+// locked returns the rows that paste a snippet, with a proxy that requires a password, which the snippet then contains.
 func locked() []row {
 	var rows []row
 	for _, r := range slices.Concat(shells(), commands(), languages(), tunnels()) {
-		// Without a password the line for ssh is another, and java.net.http.HttpClient gives none over SOCKS.
+		// With a password the line for ssh is different, and java.net.http.HttpClient sends none over SOCKS.
 		if !strings.HasPrefix(r.line, "snippet ") || r.line == "snippet ssh" || r.program == "Java HttpClient" {
 			continue
 		}
@@ -28,7 +28,7 @@ func locked() []row {
 			for _, login := range []string{"", "me:wrong@"} {
 				url := scheme + "://" + login + locked.proxy.String()
 				if output, err := l.run(ctx, "curl", "-sSf", "--proxy", url, helloURL); err == nil {
-					return errors.New(url + " is let in: " + output)
+					return errors.New(url + " is accepted: " + output)
 				}
 			}
 		}

@@ -14,7 +14,7 @@ import (
 //go:embed programs
 var programs embed.FS
 
-// program writes one of the programs below the lab and gives its path.
+// program writes one of the programs below the lab's directory and returns its path.
 func (l *lab) program(name string) (string, error) {
 	content, err := programs.ReadFile("programs/" + name)
 	if err != nil {
@@ -23,7 +23,7 @@ func (l *lab) program(name string) (string, error) {
 	return l.file(name, string(content))
 }
 
-// fromHello wants the page of the pod behind hello, which no route of this machine leads to.
+// fromHello checks that output is the page of the pod behind hello, to which this machine has no route.
 func fromHello(output string, err error) error {
 	if err == nil && !strings.Contains(output, "Hello from pod default/hello-") {
 		return fmt.Errorf("the answer is not the pod's:\n%s", output)
@@ -31,7 +31,7 @@ func fromHello(output string, err error) error {
 	return err
 }
 
-// wants makes a check that words are in an output.
+// wants returns a check that words are in an output.
 func wants(words string) func(string, error) error {
 	return func(output string, err error) error {
 		if err == nil && !strings.Contains(output, words) {
@@ -41,7 +41,7 @@ func wants(words string) func(string, error) error {
 	}
 }
 
-// pasted is a shell with the snippet of its kind pasted, and a command after it.
+// pasted runs a shell with the snippet of its kind followed by a command.
 func (l *lab) pasted(ctx context.Context, kind string, shell []string, command string) (string, error) {
 	text, err := l.snippet(kind, "")
 	if err != nil {
@@ -50,7 +50,7 @@ func (l *lab) pasted(ctx context.Context, kind string, shell []string, command s
 	return l.runWith(ctx, nil, text+command+"\n", shell[0], shell[1:]...)
 }
 
-// shells are what is set once, and what programs make of it.
+// shells returns the rows of programs that use the environment of a shell.
 func shells() []row {
 	environment := func(program, command string, check func(string, error) error) row {
 		return row{program, "snippet bash", "", func(ctx context.Context, l *lab) error {
@@ -88,7 +88,7 @@ func shells() []row {
 	return rows
 }
 
-// curlKinds are the kinds of proxies that curl knows.
+// curlKinds returns the rows of the kinds of proxies that curl supports.
 func curlKinds() []row {
 	var rows []row
 	for _, kind := range []string{"socks5h", "socks4a", "http"} {
@@ -102,7 +102,7 @@ func curlKinds() []row {
 				if err := fromHello(l.run(ctx, "curl", "-sS", "--proxy", l.url(kind), "http://"+l.address+"/")); err != nil {
 					return err
 				}
-				// That the name fails is what the table says.
+				// The table says that the name fails.
 				output, err := l.run(ctx, "curl", "-sS", "--proxy", l.url(kind), helloURL)
 				if err == nil || !strings.Contains(output, "resolve") {
 					return fmt.Errorf("a cluster name over %s: %v, %s", kind, err, output)
@@ -119,7 +119,7 @@ func curlKinds() []row {
 		}})
 }
 
-// commands are programs that are told of the proxy each time.
+// commands returns the rows of programs with the proxy on their command line.
 func commands() []row {
 	rows := []row{
 		{"curl", "snippet curl", "", func(ctx context.Context, l *lab) error {

@@ -30,7 +30,7 @@ import (
 	"time"
 )
 
-// The names under which the servers of this machine stand in the cluster.
+// The names of this machine's servers in the cluster.
 const (
 	helloHost    = "hello.default.svc.cluster.local"
 	webHost      = "clients-web.default.svc.cluster.local"
@@ -44,7 +44,7 @@ const (
 
 const helloURL = "http://" + helloHost + "/"
 
-// servers starts them all and opens their doors.
+// servers starts all servers and their doors in the cluster.
 func (l *lab) servers(ctx context.Context) error {
 	for host, start := range map[string]func(context.Context) (address string, port int, err error){
 		webHost: l.startWeb, secureHost: l.startSecure, gitHost: l.startGit, sshHost: l.startSSH, grpcHost: l.startGRPC,
@@ -65,13 +65,13 @@ func (l *lab) servers(ctx context.Context) error {
 	return l.installNode(ctx)
 }
 
-// A seenServer is a web server that remembers which programs came.
+// A seenServer is a web server that records its requests.
 type seenServer struct {
 	mu   sync.Mutex
 	seen []string // method, path and query, user agent
 }
 
-// page runs a script, as only a browser does: what it asks for then is the proof.
+// page runs a script, as only a browser does: the script's request is the proof.
 const page = `<!DOCTYPE html><html><head><title>inside</title></head><body>inside the cluster
 <script>fetch("/script?" + document.title + location.search.replace("?", "-"))</script></body></html>`
 
@@ -80,10 +80,10 @@ func (s *seenServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.seen = append(s.seen, r.Method+" "+r.URL.RequestURI()+" "+r.UserAgent())
 	s.mu.Unlock()
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = io.WriteString(w, page) // who leaves early has its reasons
+	_, _ = io.WriteString(w, page) // clients may leave early
 }
 
-// has tells whether a request came that begins so.
+// has reports whether there was a request with that prefix.
 func (s *seenServer) has(prefix string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,7 +126,7 @@ func (l *lab) startWeb(context.Context) (string, int, error) {
 	return address, 80, err
 }
 
-// startSecure serves hello over TLS, with a certificate of its own authority, which is in ca.crt.
+// startSecure serves hello over TLS, with a certificate of its own authority in ca.crt.
 func (l *lab) startSecure(context.Context) (string, int, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -145,7 +145,7 @@ func (l *lab) startSecure(context.Context) (string, int, error) {
 		return "", 0, err
 	}
 	address, err := l.listenHTTP(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, secureWords+"\n") // who leaves early has its reasons
+		_, _ = io.WriteString(w, secureWords+"\n") // clients may leave early
 	}), &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
 	return address, 443, err
 }
@@ -180,7 +180,7 @@ func (l *lab) startGit(ctx context.Context) (string, int, error) {
 
 var gitContent = strings.Repeat("a line of the repository\n", 40_000)
 
-// startSSH lets the user in who runs this, with a key made here.
+// startSSH starts an sshd that accepts the current user with a new key.
 func (l *lab) startSSH(ctx context.Context) (string, int, error) {
 	for _, name := range []string{"host_key", "id"} {
 		if _, err := l.run(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(l.dir, name)); err != nil {
@@ -204,7 +204,7 @@ func (l *lab) startSSH(ctx context.Context) (string, int, error) {
 		return "", 0, err
 	}
 	if os.Getuid() == 0 {
-		if err := os.MkdirAll("/run/sshd", 0o755); err != nil { // sshd's own, which its service would make
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil { // sshd's directory, which its service would create
 			return "", 0, err
 		}
 	}
@@ -231,11 +231,12 @@ func (l *lab) startRedis(context.Context) (string, int, error) {
 	return address, 6379, l.startQuiet(exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", l.dir))
 }
 
-// startPostgres makes a database and serves it. PostgreSQL refuses to run as root, so it then runs as its package's user.
+// startPostgres creates a database and serves it. PostgreSQL refuses to run as root, so for root it runs as its
+// package's user.
 func (l *lab) startPostgres(ctx context.Context) (string, int, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if err != nil || len(found) == 0 {
-		return "", 0, errors.New("PostgreSQL is not there")
+		return "", 0, errors.New("PostgreSQL is not installed")
 	}
 	bin, data := found[len(found)-1], filepath.Join(l.dir, "postgres")
 	if err := os.Mkdir(data, 0o700); err != nil {
@@ -265,7 +266,7 @@ func (l *lab) startPostgres(ctx context.Context) (string, int, error) {
 	return address, 5432, l.startQuiet(server)
 }
 
-// otherThanRoot is the named user where this runs as root, else nil: as the one who runs this.
+// otherThanRoot returns the credential of the named user if this process runs as root, or nil to keep the current user.
 func otherThanRoot(name string) (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil
@@ -285,7 +286,7 @@ func otherThanRoot(name string) (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// startQuiet starts a server whose words go to a file beside it.
+// startQuiet starts a server whose output goes to a file in the lab's directory.
 func (l *lab) startQuiet(command *exec.Cmd) error {
 	output, err := os.Create(filepath.Join(l.dir, filepath.Base(command.Path)+".log"))
 	if err != nil {
@@ -299,7 +300,7 @@ func (l *lab) startQuiet(command *exec.Cmd) error {
 	return l.start(command)
 }
 
-// installNode gets the libraries of the rows for Node.js, in the versions of programs/package.json.
+// installNode installs the libraries of the rows for Node.js, in the versions of programs/package.json.
 func (l *lab) installNode(ctx context.Context) error {
 	content, err := programs.ReadFile("programs/package.json")
 	if err != nil {
@@ -308,7 +309,7 @@ func (l *lab) installNode(ctx context.Context) error {
 	if _, err := l.file("package.json", string(content)); err != nil {
 		return err
 	}
-	// npm's own proxies, registry and cache are the user's.
+	// The user's environment, for npm's proxies, registry and cache.
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return err

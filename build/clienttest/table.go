@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// A table is what the run prints: Markdown. `fairlead help clients` has the lines that users need.
+// A table is the output of the run, in Markdown. `fairlead help clients` has the lines for users.
 type table struct{ b strings.Builder }
 
-// usual is the address that the lines show, whatever port this run had.
+// usual is the address in the printed lines, whatever port this run used.
 const usual = "127.0.0.1:1080"
 
 func (t *table) add(r row, err error, l *lab) {

@@ -1,6 +1,6 @@
-// Command grpcpeer is both ends of a gRPC conversation, as any program with grpc-go has it: a module of its own, so that
-// gRPC is no dependency of Fairlead. "grpcpeer serve ADDRESS" serves the health service; "grpcpeer call TARGET" asks it
-// one question and follows one stream, and takes its proxy from HTTPS_PROXY alone.
+// Command grpcpeer is a gRPC server and client with grpc-go, in its own module, so that gRPC is not a dependency of
+// Fairlead. "grpcpeer serve ADDRESS" serves the health service; "grpcpeer call TARGET" makes one unary call and follows
+// one stream, with its proxy from HTTPS_PROXY only.
 package main
 
 import (
@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// serve says of its service, in turns, that it serves and that it does not: a stream has something to tell.
+// serve alternates the status of its service between serving and not serving, so that a stream has changes.
 func serve(address string) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -50,7 +50,7 @@ func serve(address string) error {
 	return server.Serve(listener)
 }
 
-// call asks once, and then takes changes from a stream.
+// call makes a unary call, and then reads changes from a stream.
 func call(target string) error {
 	const changes = 5
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

@@ -7,7 +7,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 
-/** Fetches a page in the way its first argument names; the proxy is the virtual machine's. */
+/** Fetches a page with the API that the first argument names; the proxy is set by options of the virtual machine. */
 public class Fetch {
   public static void main(String[] args) throws Exception {
     URI uri = URI.create(args[1]);

@@ -1,6 +1,6 @@
 import java.sql.DriverManager;
 
-/** Asks a PostgreSQL database one question over JDBC; the proxy is the virtual machine's. */
+/** Makes one query to a PostgreSQL database over JDBC; the proxy is set by options of the virtual machine. */
 public class Query {
   public static void main(String[] args) throws Exception {
     try (var connection = DriverManager.getConnection(args[0]);

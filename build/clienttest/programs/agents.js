@@ -1,4 +1,4 @@
-// Fetches a page with node's own http through the agent of a package: agents.js PACKAGE CLASS PROXY URL
+// Fetches a page with Node's http module and a package's agent: agents.js PACKAGE CLASS PROXY URL
 const [name, kind, proxy, url] = process.argv.slice(2);
 const agent = new (require(name)[kind])(proxy);
 require(url.startsWith("https:") ? "https" : "http")

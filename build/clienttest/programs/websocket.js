@@ -1,4 +1,4 @@
-// Sends a word over a WebSocket and wants it back: websocket.js PROXY URL
+// Sends a message over a WebSocket and prints the echo: websocket.js PROXY URL
 const { ProxyAgent, WebSocket } = require("undici");
 
 const [proxy, url] = process.argv.slice(2);
