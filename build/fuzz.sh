@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every fuzzer of the root module for $1 each (60s): what "go test" runs on the kept corpus only. Go would spend up to a
-# minute on making each new input smaller, and with long seeds run little else.
+# Runs every fuzzer of the root module for $1 each (default 60s); "go test" runs them on the kept corpus only.
+# Minimizing is limited because Go would spend up to a minute on each new input, and with long seeds do little else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for package in $(go list ./...); do

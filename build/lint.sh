@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The linters, all of them. This list is the whole choice: a new one goes here, with its version.
+# All linters. A new one is added here, with its version.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.7.0
@@ -17,7 +17,7 @@ go vet -tags gnome ./app
 go vet -tags node ./build/nodetest
 for system in darwin windows; do
   echo "vet   $system"
-  # Without cgo, as one builds for them from here; the programs that make and test Fairlead run on Linux only.
+  # Without cgo, as in a cross build; the programs that build and test Fairlead run on Linux only.
   CGO_ENABLED=0 GOOS=$system go vet ./app/... ./proxy/... ./kube/... ./assets/...
 done
 echo "staticcheck"
@@ -25,8 +25,8 @@ go run "$staticcheck" ./...
 echo "doclint"
 git ls-files -z '*.go' | xargs -0 go run ./build/doclint
 echo "misspell"
-# Not pictures, nor sums, nor the names of the Internet's top level, nor what fuzzers found.
+# Not pictures, checksums, top-level domains or the corpora of fuzzers.
 git ls-files -z ':!*.png' ':!*.ico' ':!*.icns' ':!*.sum' ':!proxy/pac/toplevel.txt' ':!**/testdata/fuzz/**' | xargs -0 go run "$misspell" -error
 echo "actionlint"
-# Without shellcheck and pyflakes, which it runs where they happen to be.
+# Without shellcheck and pyflakes, which it would run only if they are installed.
 go run "$actionlint" -shellcheck= -pyflakes=

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes sure the Debian packages that the tests drive (a real panel, a browser, curl, git) are there: installs the
-# missing ones as root, else prints the one line that does and fails. Never skips. Arguments are files with more of them.
+# Ensures that the Debian packages that the tests use (a real panel, a browser, curl, git) are installed: as root it
+# installs the missing ones, otherwise it prints the command that does and fails. It never skips. Arguments are files
+# with further packages.
 set -euo pipefail
 mapfile -t wanted < <(grep -hvE '^\s*(#|$)' "$(dirname "$0")/desktoptest/packages.txt" "$@")
 
