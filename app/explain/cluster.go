@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -89,7 +90,7 @@ func notFound(e *fault.NotFound) words {
 		if near := some(e.Near); meant == "" && near != "" {
 			meant = fmt.Sprintf("Perhaps %s was meant.", near)
 		}
-		x.hint = orElse(meant, "Check the name: it is SERVICE, for the context's own namespace, or SERVICE.NAMESPACE.")
+		x.hint = cmp.Or(meant, "Check the name: it is SERVICE, for the context's own namespace, or SERVICE.NAMESPACE.")
 	}
 	return x
 }
@@ -114,13 +115,6 @@ func some(names []string) string {
 		list = append(list, name(n))
 	}
 	return strings.Join(list, " or ")
-}
-
-func orElse(text, instead string) string {
-	if text == "" {
-		return instead
-	}
-	return text
 }
 
 // list names up to eight ports.

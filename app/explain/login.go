@@ -26,7 +26,7 @@ func login(e *fault.Login) words {
 	}
 	switch e.Cause {
 	case fault.LoginExpired:
-		x.sentence = fmt.Sprintf("The login of context %s ran out at %s.", context, moment(e.Expired))
+		x.sentence = fmt.Sprintf("The login of context %s ran out at %s.", context, formatTime(e.Expired))
 	case fault.LoginCertificate:
 		x.sentence = fmt.Sprintf("The cluster does not accept the client certificate of context %s.", context)
 	case fault.LoginFile:
@@ -71,8 +71,8 @@ func identityProvider(e *fault.Login) words {
 	return x
 }
 
-// moment is a time as its user's clock shows it.
-func moment(t time.Time) string { return t.Local().Format("15:04 on 2 January 2006") }
+// formatTime is a time as its user's clock shows it.
+func formatTime(t time.Time) string { return t.Local().Format("15:04 on 2 January 2006") }
 
 // plugin explains a program that gives no login.
 func plugin(e *fault.Login) words {
@@ -102,7 +102,7 @@ func plugin(e *fault.Login) words {
 		x.sentence = program + " did not finish in time; it may be waiting for you" + lastLine(e) + "."
 	case fault.LoginExpired:
 		x.title = "Login needed"
-		x.sentence = fmt.Sprintf("%s gives a login that ran out at %s.", program, moment(e.Expired))
+		x.sentence = fmt.Sprintf("%s gives a login that ran out at %s.", program, formatTime(e.Expired))
 	case fault.PluginOutput:
 		x.sentence = program + " printed no credentials that Kubernetes understands."
 	default:

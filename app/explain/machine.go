@@ -147,7 +147,7 @@ func permission(err error) (words, bool) {
 		return words{}, false
 	}
 	e := words{title: "Not allowed"}
-	if cause := beneath(err, fs.ErrPermission); cause != nil {
+	if cause := wrapperOf(err, fs.ErrPermission); cause != nil {
 		e.sentence = sentence(cause.Error())
 		return e, true
 	}

@@ -60,18 +60,18 @@ func timedOut(err error) bool {
 	return ok && e.Timeout()
 }
 
-// beneath is the error in err's tree that wraps word itself, or nil if none does.
-func beneath(err, word error) error {
+// wrapperOf is the error in err's tree that wraps word itself, or nil if none does.
+func wrapperOf(err, word error) error {
 	switch x := err.(type) {
 	case interface{ Unwrap() error }:
 		next := x.Unwrap()
 		if next == word {
 			return err
 		}
-		return beneath(next, word)
+		return wrapperOf(next, word)
 	case interface{ Unwrap() []error }:
 		for _, next := range x.Unwrap() {
-			if found := beneath(next, word); found != nil {
+			if found := wrapperOf(next, word); found != nil {
 				return found
 			}
 		}
