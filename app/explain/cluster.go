@@ -28,7 +28,7 @@ func forbidden(e *fault.Forbidden) words {
 	}
 }
 
-// kinds are the objects of a resource, as Kubernetes' documentation calls them.
+// kinds are the objects of a resource, by the names in Kubernetes' documentation.
 func kinds(resource string) string {
 	switch resource {
 	case "services":
@@ -59,7 +59,7 @@ func noAddress(e *fault.NotFound) words {
 	}
 }
 
-// noName explains a host that ends as the cluster's names do, and is none of them.
+// noName explains a host that ends like the cluster's names, and is not one.
 func noName(e *fault.NotFound) words {
 	x := words{
 		title:    "No such name",
@@ -95,7 +95,7 @@ func notFound(e *fault.NotFound) words {
 	return x
 }
 
-// elsewhere says under which names a Service is found that is not where it was looked for; nothing if it is nowhere.
+// elsewhere returns the names under which a Service can be found that is not where it was looked for, or "".
 func elsewhere(service string, namespaces []string) string {
 	var names []string
 	for _, namespace := range namespaces {
@@ -117,7 +117,7 @@ func some(names []string) string {
 	return strings.Join(list, " or ")
 }
 
-// list names up to eight ports.
+// list lists up to eight ports.
 func list(ports []string) string {
 	const most = 8
 	if len(ports) == 0 {

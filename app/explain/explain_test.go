@@ -23,7 +23,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// routeError has the shape of a proxy's refusal: its own text, and the word of io/fs.
+// routeError is like a proxy's refusal: it has a text, and wraps fs.ErrPermission.
 type routeError struct{ target, why string }
 
 func (e *routeError) Error() string {
@@ -31,7 +31,7 @@ func (e *routeError) Error() string {
 }
 func (e *routeError) Unwrap() error { return fs.ErrPermission }
 
-// held has the shape of an error that knows who has a port.
+// held is like an error that knows which program has a port.
 type held struct {
 	error
 	program string
@@ -43,7 +43,7 @@ func (h *held) Holder() (string, int) { return h.program, h.pid }
 
 var taken = &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1080}, Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}
 
-// viaProxy is an API server that a forward proxy does not lead to.
+// viaProxy returns the fault of an API server that cannot be reached through a forward proxy.
 func viaProxy(source fault.ProxySource, problem fault.ProxyProblem, err error) error {
 	return &fault.Unreachable{Server: "api.example:6443", Err: &fault.Proxy{Proxy: "proxy.example:3128", Source: source, Problem: problem, Err: err}}
 }
@@ -189,7 +189,7 @@ var causes = []struct {
 	{"login provider and an ended login", &fault.Login{Context: "staging", Provider: "id.example", Cause: fault.ProviderRefused, Err: errors.New("invalid grant")}, "Login needed",
 		"The identity provider id.example, which renews the login of context staging, does not renew it: invalid grant. Sign in again, the way this context's kubeconfig was made.", 1, 91, 502, "proxy_configuration_error"},
 	{"login provider with a useless answer", &fault.Login{Context: "staging", Provider: "id.example", Cause: fault.ProviderAnswer, Err: errors.New("it redirects to another server")}, "Identity provider failed",
-		"The identity provider id.example, which renews the login of context staging, gave no usable answer: it redirects to another server. Try again later, and if it lasts, ask whoever runs it.", 1, 91, 502, "proxy_configuration_error"},
+		"The identity provider id.example, which renews the login of context staging, gave no usable answer: it redirects to another server. Try again later, and if it lasts, ask the people who run it.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin looked for", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginMissing, SearchPath: "/usr/bin:/bin", Hint: "get aws\nfrom its site"}, "Login plugin missing",
 		"The program aws, which signs in to context staging, was not found on this machine. Install it, or put its folder on the PATH that Fairlead is started with. It was looked for in /usr/bin:/bin. The kubeconfig says: Get aws from its site.", 1, 91, 502, "proxy_configuration_error"},
 	{"login plugin denied", &fault.Login{Context: "staging", Plugin: "aws", Cause: fault.PluginDenied}, "Login plugin denied",
@@ -534,14 +534,14 @@ func TestCommandsInHintsNameTheContext(t *testing.T) {
 	}
 }
 
-// crossOrigin is what proxy.CrossOriginError is to this package.
+// crossOrigin is like proxy.CrossOriginError.
 type crossOrigin struct{ target, origin string }
 
 func (e crossOrigin) Error() string                        { return "another site's" }
 func (e crossOrigin) Unwrap() error                        { return fs.ErrPermission }
 func (e crossOrigin) CrossOrigin() (target, origin string) { return e.target, e.origin }
 
-// publicError is what a proxy.RouteError with a text for pages is to this package.
+// publicError is like a proxy.RouteError with a text for pages.
 type publicError struct {
 	*routeError
 	public string
@@ -549,7 +549,7 @@ type publicError struct {
 
 func (e *publicError) PublicText() string { return e.public }
 
-// closedOn is what proxy.NoAnswerError is to this package.
+// closedOn is like proxy.NoAnswerError.
 type closedOn struct {
 	target   string
 	repeated bool

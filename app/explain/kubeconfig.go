@@ -9,7 +9,8 @@ import (
 	"fairlead/kube/fault"
 )
 
-// kubeconfig explains an entry that cannot work. Each hint says what to write instead, or what writes the entry again.
+// kubeconfig explains an entry that cannot work. Each hint says what to write instead, or which command writes the
+// entry again.
 func kubeconfig(e *fault.Kubeconfig) words {
 	entry := name(e.Entry) + " " + name(e.Name)
 	x := words{title: "Kubeconfig"}
@@ -63,7 +64,7 @@ func kubeconfig(e *fault.Kubeconfig) words {
 	return x
 }
 
-// in names the file to change, after a blank.
+// in names the file to change, after a space.
 func in(source string) string {
 	if source == "" {
 		return " in the kubeconfig"
@@ -71,7 +72,7 @@ func in(source string) string {
 	return " in " + Plain(source, textLength)
 }
 
-// unread is a file and why it cannot be read, with a full stop.
+// unread returns a sentence about a file that cannot be read, with the reason.
 func unread(e *fault.Kubeconfig) string {
 	file := Plain(e.File, textLength)
 	switch {
@@ -96,7 +97,7 @@ func notPEM(e *fault.Kubeconfig, entry string) (sentence, hint string) {
 	return fmt.Sprintf("The %s of %s, %s, is no %s in PEM form.", name(e.Field), entry, Plain(e.File, textLength), what), hint + "."
 }
 
-// provider says what took over from an auth-provider.
+// provider explains what has replaced an auth-provider.
 func provider(e *fault.Kubeconfig, entry string) (sentence, hint string) {
 	sentence = fmt.Sprintf("The %s logs in by the auth-provider %s, which kubectl no longer has", entry, name(e.Value))
 	program := map[string]string{"gcp": "gke-gcloud-auth-plugin", "azure": "kubelogin", "openstack": "client-keystone-auth"}[e.Value]
@@ -116,7 +117,7 @@ func provider(e *fault.Kubeconfig, entry string) (sentence, hint string) {
 	return sentence, hint
 }
 
-// pluginVersion says how to come by an apiVersion of exec that is still understood.
+// pluginVersion explains how to get a supported apiVersion of exec.
 func pluginVersion(e *fault.Kubeconfig, entry string) (sentence, hint string) {
 	const group = "client.authentication.k8s.io/"
 	if e.Value == "" {

@@ -40,7 +40,7 @@ func login(e *fault.Login) words {
 	return x
 }
 
-// identityProvider explains an identity provider that renews no login.
+// identityProvider explains an identity provider that does not renew a login.
 func identityProvider(e *fault.Login) words {
 	who := fmt.Sprintf("The identity provider %s, which renews the login of context %s,", name(e.Provider), name(e.Context))
 	x := words{title: "Identity provider failed"}
@@ -66,19 +66,19 @@ func identityProvider(e *fault.Login) words {
 		x.hint = "Sign in again, the way this context's kubeconfig was made."
 	default:
 		x.sentence = who + " gave no usable answer" + reason(e.Err) + "."
-		x.hint = "Try again later, and if it lasts, ask whoever runs it."
+		x.hint = "Try again later, and if it lasts, ask the people who run it."
 	}
 	return x
 }
 
-// formatTime is a time as its user's clock shows it.
+// formatTime formats a time in the user's time zone.
 func formatTime(t time.Time) string { return t.Local().Format("15:04 on 2 January 2006") }
 
-// plugin explains a program that gives no login.
+// plugin explains a plugin that does not provide a login.
 func plugin(e *fault.Login) words {
 	shown := e.Plugin
 	if known := cause(e); known != fault.PluginMissing && known != fault.PluginDenied && known != fault.PluginNew {
-		shown = shown[strings.LastIndexAny(shown, `/\`)+1:] // where it is matters to those alone
+		shown = shown[strings.LastIndexAny(shown, `/\`)+1:] // only those causes need the directory
 	}
 	program := fmt.Sprintf("The program %s, which signs in to context %s,", name(shown), name(e.Context))
 	x := words{title: "Login plugin failed", hint: try(e)}
@@ -111,7 +111,7 @@ func plugin(e *fault.Login) words {
 	return x
 }
 
-// cause is what is wrong with a plugin, if need be by what its error says.
+// cause returns what is wrong with a plugin, if necessary derived from the error's text.
 func cause(e *fault.Login) fault.LoginCause {
 	switch {
 	case e.Cause != "":
@@ -124,13 +124,13 @@ func cause(e *fault.Login) fault.LoginCause {
 	return fault.PluginFailed
 }
 
-// missing tells whether a program was not there to be run. client-go hands on no more than its text.
+// missing reports whether a program could not be run because it does not exist. client-go passes on only its text.
 func missing(err error) bool {
 	return errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) ||
 		err != nil && strings.HasSuffix(err.Error(), "not found")
 }
 
-// install says what to do about a plugin that is not there.
+// install says what to do about a missing plugin.
 func install(e *fault.Login) string {
 	hint := "Install it, or put its folder on the PATH that Fairlead is started with."
 	if e.SearchPath != "" {
@@ -142,7 +142,7 @@ func install(e *fault.Login) string {
 	return hint
 }
 
-// lastWords is what a plugin said at its end, else how it ended, after a colon.
+// lastWords returns the last output of a plugin, or how it ended, after a colon.
 func lastWords(e *fault.Login) string {
 	if line := lastLine(e); line != "" {
 		return line
@@ -153,7 +153,7 @@ func lastWords(e *fault.Login) string {
 	return reason(e.Err)
 }
 
-// lastLine is the last that a plugin printed for its user, after a colon.
+// lastLine returns the last line that a plugin printed for its user, after a colon.
 func lastLine(e *fault.Login) string {
 	if detail := strings.TrimRight(Plain(e.Detail, textLength), " .:"); detail != "" {
 		return ": " + detail
@@ -161,8 +161,8 @@ func lastLine(e *fault.Login) string {
 	return ""
 }
 
-// reason is what err says about a login, after a colon, if those are a few plain words. All else may quote what a
-// plugin printed, which may be a credential.
+// reason returns what err says about a login, after a colon, if that is a few plain words. Anything else may quote a
+// plugin's output, which may be a credential.
 func reason(err error) string {
 	const mostWords, longestWord = 16, 15
 	if err == nil {
@@ -179,7 +179,7 @@ func reason(err error) string {
 
 const wordLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'-"
 
-// try says how to see more of a plugin that fails.
+// try says how to see more of a failing plugin.
 func try(e *fault.Login) string {
 	command := e.Command
 	if !pasteable(command) {
@@ -191,7 +191,7 @@ func try(e *fault.Login) string {
 	return signIn(command)
 }
 
-// signIn is the hint with a command line. Kubectl runs the plugin with a terminal, which may be all that it wants.
+// signIn returns the hint with a command line. Kubectl runs the plugin with a terminal, which may be all that it needs.
 func signIn(command string) string {
 	if strings.HasPrefix(command, "kubectl ") {
 		return fmt.Sprintf("Run \u201c%s\u201d in a terminal: it signs in, or says why it cannot.", command)
@@ -199,7 +199,7 @@ func signIn(command string) string {
 	return fmt.Sprintf("Sign in again: run \u201c%s\u201d in a terminal.", command)
 }
 
-// pasteable tells whether a command line means to any shell what it says: plain words with blanks between them.
+// pasteable reports whether a command line means the same to any shell: plain words separated by spaces.
 func pasteable(command string) bool {
 	const most = 300
 	return command != "" && len(command) <= most && command[0] != ' ' && strings.Trim(command, commandLetters+" =,+") == ""

@@ -10,7 +10,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// lacks is how a fault of this machine is known by what it lacks.
+// lacks returns the explanation of a fault of this machine, for what it lacks.
 func lacks(what fault.Lack) func(error) (words, bool) {
 	return func(err error) (words, bool) {
 		machine := fault.OfMachine(err)
@@ -69,7 +69,7 @@ func listen(err error) (words, bool) {
 	return e, true
 }
 
-// holder is the program that has a port, if err knows it.
+// holder returns the program that has a port, if err knows it.
 func holder(err error) string {
 	known, ok := errors.AsType[interface {
 		error
@@ -113,8 +113,8 @@ func lookup(d *net.DNSError) words {
 	return e
 }
 
-// notHTTP explains a target of a plain-HTTP request that answers in another language. Package net/textproto has the word
-// for an answer that cannot be read.
+// notHTTP explains a target of a plain-HTTP request whose answer is not HTTP. net/textproto defines the error for
+// answers that cannot be parsed.
 func notHTTP(e textproto.ProtocolError) words {
 	x := words{
 		title:    "No HTTP there",
@@ -133,15 +133,15 @@ func notHTTP(e textproto.ProtocolError) words {
 	return x
 }
 
-// What a target is said to have answered that speaks no plain HTTP, or wrong HTTP.
+// Beginnings of answers of targets that do not speak plain HTTP, or not correctly.
 const (
 	speaksTLS   = textproto.ProtocolError("the answer is TLS")
 	breaksRules = textproto.ProtocolError("the answer breaks the rules of HTTP")
 	largeHead   = textproto.ProtocolError("the head of the answer is too large")
 )
 
-// permission explains what was refused on this machine: by a rule of the proxy, whose own text says which and what, or
-// by the system, which says only a number.
+// permission explains a refusal on this machine: by a rule of the proxy, whose text says which rule and what it
+// refused, or by the system, which has only a number.
 func permission(err error) (words, bool) {
 	if !isAny(wordsForbidden...)(err) {
 		return words{}, false

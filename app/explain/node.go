@@ -10,7 +10,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// node explains a node that carries no port-forward. Other nodes' Pods are reached all the same.
+// node explains a node that does not carry a port-forward. Pods on other nodes can still be reached.
 func node(e *fault.Node) words {
 	pod := fmt.Sprintf("Pod %s/%s", name(e.Namespace), name(e.Pod))
 	which := "The node of " + pod
@@ -38,7 +38,7 @@ func node(e *fault.Node) words {
 	return x
 }
 
-// quoted is what someone said, in parentheses.
+// quoted returns a text from elsewhere, in parentheses.
 func quoted(text string) string {
 	if text = strings.TrimRight(Plain(text, textLength), " ."); text != "" {
 		return " (" + text + ")"
@@ -65,7 +65,7 @@ func blocked(e *fault.Blocked) words {
 	}
 }
 
-// isBusy knows an API server that asked to be left alone.
+// isBusy reports whether an API server has asked for fewer requests.
 func isBusy(e *fault.Unreachable) bool {
 	_, ok := errors.AsType[*fault.Busy](e.Err)
 	return ok

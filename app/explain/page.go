@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// page shows one failure. It names no other file and runs no script, so that it needs nobody, and follows the reader's
-// choice of light or dark.
+// page shows one failure. It refers to no other file and runs no script, so that it is complete, and follows the
+// reader's choice of light or dark.
 const page = `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -37,8 +37,8 @@ footer { margin-top: 2em; padding-top: .7em; border-top: 1px solid var(--line); 
 </html>
 `
 
-// Page is what is public of the explanation as a small page of HTML for a browser. It needs no other file and no script, and is light or
-// dark as the reader's system is. The zero Explanation has no page.
+// Page returns the public part of the explanation as a small HTML page for a browser. It needs no other file and no
+// script, and is light or dark like the reader's system. The zero Explanation has no page.
 func (e Explanation) Page() string {
 	if e == (Explanation{}) {
 		return ""
@@ -51,7 +51,7 @@ func (e Explanation) Page() string {
 	if e.ProxyStatus != "" {
 		codes += ", " + e.ProxyStatus
 	}
-	// One pass: what is put in is not looked at again.
+	// A single pass does not replace anything in what it inserts.
 	return strings.NewReplacer(
 		"TITLE", html.EscapeString(e.Title),
 		"SENTENCE", html.EscapeString(e.PublicSentence),

@@ -30,7 +30,7 @@ func TestThePageSaysWhatIsPublic(t *testing.T) {
 	}
 }
 
-// elements are those of the page, in order.
+// elements returns the elements of the page, in order.
 func elements(t *testing.T, page string) (names []string) {
 	t.Helper()
 	for z := nethtml.NewTokenizer(strings.NewReader(page)); ; {

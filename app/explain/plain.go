@@ -9,25 +9,25 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// nameLength is the greatest length in characters of one name inside a sentence: more than Kubernetes allows for a
-// namespace and a name together is not worth showing.
+// nameLength is the greatest length of a name inside a sentence, in characters. Kubernetes allows no more for a
+// namespace and a name together.
 const nameLength = 130
 
-// textLength is the greatest length in characters of a text from elsewhere inside a sentence.
+// textLength is the greatest length of a text from elsewhere inside a sentence, in characters.
 const textLength = 240
 
-// secrets matches what looks like a credential in the text of an error: the user part of a URL, an Authorization
-// header's value, a named token or password, a JSON Web Token.
+// secrets matches text that looks like a credential in an error: the user part of a URL, the value of an Authorization
+// header, a named token or password, a JSON Web Token.
 var secrets = regexp.MustCompile(`(?i)(://)[^/@\s]+@` +
 	`|\b((?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{8,}` +
 	`|\b((?:[a-z_-]*token|password|passwd|secret|api-?key|client-key-data)["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s,;&]+)` +
 	`|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?`)
 
-// Plain makes text of unknown origin fit for a sentence on a screen: one line, no controls, no characters that change the
-// direction or are invisible, but those that belong to the ones next to them, nothing that looks like a credential, and at most limit characters, the
-// middle left out of what is longer.
+// Plain makes text of unknown origin safe for a sentence on a screen: one line, without control characters, without
+// characters that change the direction or are invisible, except those that belong to their neighbours, without anything
+// that looks like a credential, and with at most limit characters. Longer text is cut in the middle.
 func Plain(text string, limit int) string {
-	// What is far beyond the limit is dropped before anything looks at it: the text may be megabytes.
+	// Text far beyond the limit is dropped first, because it may be megabytes.
 	const most = 2 << 10
 	if len(text) > most {
 		text = text[:most]
@@ -45,7 +45,7 @@ func Plain(text string, limit int) string {
 	return shorten(text, limit)
 }
 
-// shorten leaves out the middle of what is longer than limit characters.
+// shorten cuts text that is longer than limit characters in the middle.
 func shorten(text string, limit int) string {
 	r := []rune(text)
 	if len(r) <= limit {
@@ -59,7 +59,7 @@ func shorten(text string, limit int) string {
 	return string(r[:head]) + "…" + string(r[len(r)-tail:])
 }
 
-// cut ends text after at most limit characters, at the end of a word where there is one.
+// cut ends text after at most limit characters, at the end of a word if possible.
 func cut(text string, limit int) string {
 	r := []rune(text)
 	if len(r) <= limit {
@@ -72,14 +72,14 @@ func cut(text string, limit int) string {
 	return strings.TrimRight(text, " ,;:.") + "…"
 }
 
-// sentence makes one of text from elsewhere: a capital first, a full stop last.
+// sentence makes a sentence from text from elsewhere: with a capital first, and a full stop at the end.
 func sentence(text string) string {
 	text = strings.TrimRight(Plain(text, textLength), " .:;,")
 	if text == "" {
 		return "It failed without saying why."
 	}
 	first, size := utf8.DecodeRuneInString(text)
-	// A word such as "context" gets its capital; a path, an address or the name of a file keeps its letters.
+	// A word such as "context" gets a capital; a path, an address or the name of a file is unchanged.
 	word, _, _ := strings.Cut(text, " ")
 	if !strings.ContainsAny(word, "/.:\\") {
 		text = string(unicode.ToUpper(first)) + text[size:]
@@ -87,7 +87,7 @@ func sentence(text string) string {
 	return text + "."
 }
 
-// name makes the name of an object fit for a sentence.
+// name makes the name of an object safe for a sentence.
 func name(s string) string {
 	if s = Plain(s, nameLength); s == "" {
 		return "(no name)"
@@ -95,10 +95,10 @@ func name(s string) string {
 	return s
 }
 
-// commandLetters mean nothing but themselves to any shell.
+// commandLetters have no special meaning in any shell.
 const commandLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@:/-"
 
-// simple tells whether s can stand in a command line that is offered for pasting.
+// simple reports whether s can be part of a command line that is offered for pasting.
 func simple(s string) bool {
 	return s != "" && len(s) <= 253 && s[0] != '-' && strings.Trim(s, commandLetters) == ""
 }

@@ -22,7 +22,7 @@ func TestHostileTextBecomesOneHarmlessLine(t *testing.T) {
 		{"  many \t spaces  ", "many spaces"},
 		{"Zürich 東京", "Zürich 東京"},
 		{"\U0001f469\u200d\U0001f467 \u2764\ufe0f", "\U0001f469\u200d\U0001f467 \u2764\ufe0f"},
-		{"\ue0b0\U0001fae9", "\ue0b0\U0001fae9"}, // an icon font's, and one younger than Go's tables
+		{"\ue0b0\U0001fae9", "\ue0b0\U0001fae9"}, // a character of an icon font, and one newer than Go's tables
 		{"a\u2066b\u2069\u2028c", "ab c"},
 		{"", ""},
 	} {

@@ -8,7 +8,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// isProxy reports whether an API server is out of reach because of the forward proxy on the way to it.
+// isProxy reports whether an API server cannot be reached because of the forward proxy on the way to it.
 func isProxy(e *fault.Unreachable) bool {
 	_, ok := errors.AsType[*fault.Proxy](e.Err)
 	return ok
@@ -54,7 +54,7 @@ func proxy(e *fault.Unreachable) words {
 	return x
 }
 
-// proxySetting returns the hint where a forward proxy is set.
+// proxySetting returns a hint that says where a forward proxy is set.
 func proxySetting(source fault.ProxySource) string {
 	switch source {
 	case fault.ProxySettings:

@@ -6,17 +6,17 @@ import (
 	"fairlead/kube/fault"
 )
 
-// What is public is what a web page may read. The page of a Service, which may be a hostile one, reads what answers its
-// own origin, also once the Service is gone or the login has expired: so an answer must not tell it where the API server
+// A web page may read what is public. The page of a Service, which may be hostile, can read any response of its own
+// origin, also once the Service is gone or the login has expired. So a response must not tell it where the API server
 // is, what the contexts, users and nodes are called, what is on this machine, or what else the cluster has.
 
-// sayMore ends what is public where there is more to say.
+// sayMore ends a public text if there is more to say.
 const sayMore = "Fairlead's menu and \u201cfairlead doctor\u201d say more."
 
-// whole is for words that hold nothing but the target's own facts.
+// whole is for words that contain only facts about the target itself.
 func whole(_ error, said words) words { return said }
 
-// only is for causes of which nothing but these words is public.
+// only returns a function for causes of which just these words are public.
 func only(sentence, hint string) func(error, words) words {
 	return func(error, words) words { return words{sentence: sentence, hint: hint} }
 }
@@ -38,7 +38,7 @@ var (
 	publicUnsupported = only("Fairlead cannot carry this connection.", sayMore)
 )
 
-// publicLogin tells a login that has ended from one that the identity provider would renew if it could.
+// publicLogin distinguishes a login that has ended from one that the identity provider would renew if it could.
 func publicLogin(err error, said words) words {
 	if e, ok := errors.AsType[*fault.Login](err); ok && e.Provider != "" && e.Cause != fault.ProviderRefused {
 		return publicProvider(err, said)
@@ -65,18 +65,18 @@ func publicNoEndpoints(err error, said words) words {
 	}
 	bare := *e
 	if bare.Detail != "" {
-		bare.Detail = " " // that there are some still counts
+		bare.Detail = " " // that there are details still matters
 	}
 	return noEndpoints(&bare)
 }
 
-// publicNoAnswer leaves out which forward proxy was asked.
+// publicNoAnswer leaves out which forward proxy was used.
 func publicNoAnswer(_ error, said words) words {
 	said.sentence = "The target closed the connection before it answered."
 	return said
 }
 
-// publicPermission takes the text of an error that has one for web pages.
+// publicPermission returns the text for web pages of an error that has one.
 func publicPermission(err error, _ words) words {
 	if e, ok := errors.AsType[interface {
 		error

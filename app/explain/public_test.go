@@ -18,7 +18,8 @@ const (
 	unsaid = "Fairlead could not make the connection." + more
 )
 
-// public is what of a cause is public by its title, or by its name where a title is not enough. All of the others is.
+// public lists causes of which only a part is public, by title, or by name if the title is not unique. The other causes
+// are public as a whole.
 var public = map[string]string{
 	"Kubeconfig": "The kubeconfig's entry for the cluster cannot work." + more,
 
@@ -61,7 +62,7 @@ func TestWhatIsPublic(t *testing.T) {
 	}
 }
 
-// What the causes above know of the user, the cluster and the way to it, and what the context's name adds.
+// Facts of the causes above about the user, the cluster and the way to it, and what the context's name adds.
 func TestWhatIsPublicGivesNobodyAway(t *testing.T) {
 	private := []string{
 		"api.example", "proxy.example", "api-proxy", "proxy-url", "HTTPS_PROXY", "10.1.1.1", "127.0.0.1", "other.example", "10.0.0.7", "staging", "the-context", "--context", "user u ", "cluster c ",

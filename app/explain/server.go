@@ -12,7 +12,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// unreachable explains an API server that cannot be used, whatever the way there says of it.
+// unreachable explains an API server that cannot be used, whatever the error on the way to it.
 func unreachable(e *fault.Unreachable) words {
 	server := "API server " + name(e.Server)
 	x := words{
@@ -36,14 +36,15 @@ func unreachable(e *fault.Unreachable) words {
 		x.sentence = fmt.Sprintf("The %s closed the connection.", server)
 		x.hint = "Something on the way may cut connections: check the VPN or the company's proxy."
 	case e.Err != nil && !isNet:
-		// It was reached, and is no use.
+		// It was reached, but cannot be used.
 		x.sentence = sentence(fmt.Sprintf("The %s cannot be used: %v", server, e.Err))
 		x.hint = ""
 	}
 	return x
 }
 
-// isBehind knows what lies behind the API server, which was reached: it is named in words, and has no address.
+// isBehind reports whether the fault is of something behind the API server, which is described in words and has no
+// address.
 func isBehind(e *fault.Unreachable) bool { return strings.Contains(e.Server, " ") }
 
 func behind(e *fault.Unreachable) words {
@@ -54,10 +55,10 @@ func behind(e *fault.Unreachable) words {
 	}
 }
 
-// inPlace is the hint where it may not be the cluster that answers.
+// inPlace is the hint if something other than the cluster may have answered.
 const inPlace = "The context's certificate authority may be out of date, or something on the way answers in the cluster's place."
 
-// isCertificate knows a server that answered and is not trusted.
+// isCertificate reports whether a server answered that is not trusted.
 func isCertificate(e *fault.Unreachable) bool {
 	_, verify := errors.AsType[*tls.CertificateVerificationError](e.Err)
 	_, authority := errors.AsType[x509.UnknownAuthorityError](e.Err)
@@ -96,7 +97,7 @@ func noTLS(e *fault.Unreachable) words {
 	}
 }
 
-// isRedirect knows an API server that sends requests on to another server.
+// isRedirect reports whether an API server redirects requests to another server.
 func isRedirect(e *fault.Unreachable) bool {
 	_, ok := errors.AsType[*fault.Redirect](e.Err)
 	return ok
@@ -111,7 +112,7 @@ func redirect(e *fault.Unreachable) words {
 	}
 }
 
-// oversized explains an answer that was not read to its end.
+// oversized explains an answer that was too large to read to its end.
 func oversized(e *fault.Oversized) words {
 	bound := fmt.Sprintf("has more than %d %s", e.Bound, e.Of)
 	switch e.Of {

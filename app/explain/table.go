@@ -9,8 +9,8 @@ import (
 	"fairlead/kube/fault"
 )
 
-// A row is one cause: what programs are told of it, how it is known and said to people, and what of that is public; nil
-// stands for next to nothing.
+// A row is one cause: the codes for programs, how it is recognized and explained to people, and what of that is public;
+// nil stands for next to nothing.
 type row struct {
 	socks5      byte
 	socks4      byte
@@ -20,7 +20,7 @@ type row struct {
 	public      func(error, words) words
 }
 
-// words are what people are told.
+// words are the texts for people.
 type words struct{ title, sentence, hint string }
 
 func (r row) explanation(err error, said words) Explanation {
@@ -45,7 +45,7 @@ const (
 	ttlExpired         = 6
 )
 
-// rejected is the reply code with which SOCKS4 tells any failure.
+// rejected is the SOCKS4 reply code of every failure.
 const rejected = 91
 
 // The error types of RFC 9209, section 2.3, that a cause can have.
@@ -68,21 +68,21 @@ const (
 	internalError      = "proxy_internal_error"
 )
 
-// unknown is the row of what no other row knows.
+// unknown is the row for errors that no other row explains.
 var unknown = row{generalFailure, rejected, http.StatusBadGateway, internalError, nil, nil}
 
-// table lists the causes. The first row that knows an error explains it, so what says most stands first: an error may
-// hold several causes, and kube/fault's types contain the words of net that the last rows look for.
+// table lists the causes. The first row that recognizes an error explains it, so the most specific ones are first: an
+// error may hold several causes, and kube/fault's types contain the errors of net that the last rows look for.
 func table() []row {
 	return []row{
-		// This machine's own, whatever it kept from being done.
+		// This machine lacks something, whatever it was needed for.
 		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, lacks(fault.LackFiles), whole},
 		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, lacks(fault.LackAllFiles), whole},
 		{generalFailure, rejected, http.StatusServiceUnavailable, internalError, lacks(fault.LackMemory), whole},
 		{generalFailure, rejected, http.StatusServiceUnavailable, limitReached, lacks(fault.LackAddress), whole},
 		{notAllowed, rejected, http.StatusForbidden, denied, lacks(fault.LackPermission), whole},
 
-		// Before any way.
+		// Before a route is chosen.
 		{generalFailure, rejected, http.StatusBadGateway, configurationError, typed(kubeconfig), publicKubeconfig},
 
 		// On the way into a cluster.
@@ -149,12 +149,12 @@ func table() []row {
 	}
 }
 
-// typed is how one error type is known.
+// typed returns a function that explains errors of one type.
 func typed[E error](say func(E) words) func(error) (words, bool) {
 	return typedIf(func(E) bool { return true }, say)
 }
 
-// typedIf is how those errors of one type are known of which is is true.
+// typedIf returns a function that explains errors of one type for which is returns true.
 func typedIf[E error](is func(E) bool, say func(E) words) func(error) (words, bool) {
 	return func(err error) (words, bool) {
 		e, ok := errors.AsType[E](err)
@@ -165,7 +165,7 @@ func typedIf[E error](is func(E) bool, say func(E) words) func(error) (words, bo
 	}
 }
 
-// when is how errors are known of whose facts nothing is said.
+// when returns a function that explains errors for which is returns true, with fixed words.
 func when(is func(error) bool, said words) func(error) (words, bool) {
 	return func(err error) (words, bool) { return said, is(err) }
 }

@@ -21,7 +21,7 @@ func noAnswer(e unanswered) words {
 	return x
 }
 
-// foreign is a request of a page of one origin to another origin, where that is refused.
+// foreign is a refused request of a page of one origin to another origin.
 type foreign interface {
 	error
 	CrossOrigin() (target, origin string)

@@ -10,7 +10,7 @@ import (
 
 var topicRow = regexp.MustCompile(`(?m)^ +([0-9]|-) +([0-9]{3})  [a-zA-Z]`)
 
-// The help topic on answers has the codes of the table, and no others.
+// The help topic on answers must have exactly the codes of the table.
 func TestTheTopicOnAnswersHasTheTablesCodes(t *testing.T) {
 	text, err := os.ReadFile("../command/help/answers.txt")
 	if err != nil {
@@ -19,7 +19,7 @@ func TestTheTopicOnAnswersHasTheTablesCodes(t *testing.T) {
 	type codes struct{ socks5, status string }
 	said, known := map[codes]bool{}, map[codes]bool{}
 	for _, m := range topicRow.FindAllStringSubmatch(string(text), -1) {
-		if m[1] != "-" { // an answer that only HTTP has
+		if m[1] != "-" { // a failure that only HTTP has
 			said[codes{m[1], m[2]}] = true
 		}
 	}

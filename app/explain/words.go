@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// Windows answers with Winsock's own numbers, which syscall's portable names do not match there. No other system uses
+// Windows returns Winsock's own numbers, which do not match syscall's portable constants there. No other system uses
 // these numbers, so one list serves all.
 const (
 	wsaEACCES        = syscall.Errno(10013)
@@ -25,7 +25,7 @@ const (
 	wsaEHOSTUNREACH  = syscall.Errno(10065)
 )
 
-// The words of net, os and syscall that mean the same to a user.
+// Errors of net, os and syscall that mean the same to a user.
 var (
 	wordsRefused   = []error{syscall.ECONNREFUSED, wsaECONNREFUSED}
 	wordsNoNetwork = []error{syscall.ENETUNREACH, syscall.ENETDOWN, wsaENETUNREACH}
@@ -40,7 +40,7 @@ var (
 	wordsTimedOut  = []error{context.DeadlineExceeded, os.ErrDeadlineExceeded, syscall.ETIMEDOUT, wsaETIMEDOUT}
 )
 
-// isAny makes a test for an error that is one of words.
+// isAny returns a function that reports whether an error is one of words.
 func isAny(words ...error) func(error) bool {
 	return func(err error) bool {
 		for _, word := range words {
@@ -60,7 +60,7 @@ func timedOut(err error) bool {
 	return ok && e.Timeout()
 }
 
-// wrapperOf is the error in err's tree that wraps word itself, or nil if none does.
+// wrapperOf returns the error in err's tree that wraps word itself, or nil if there is none.
 func wrapperOf(err, word error) error {
 	switch x := err.(type) {
 	case interface{ Unwrap() error }:
