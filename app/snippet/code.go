@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// literal is s as a string of Go, Python, JavaScript, Java and C#, in which JSON's escapes mean the same.
+// literal returns s as a string literal of Go, Python, JavaScript, Java and C#, which share JSON's escapes.
 func literal(s string) string {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
@@ -64,7 +64,7 @@ func java(p Proxy) (Snippet, error) {
 		return javaCode(p), nil
 	}
 	properties := socksProperties(p)
-	// HttpClient knows no SOCKS; all else needs no more than SOCKS.
+	// HttpClient does not support SOCKS; everything else needs only SOCKS.
 	for _, scheme := range []string{"http", "https"} {
 		properties = append(properties, posix(fmt.Sprintf("-D%s.proxyHost=%s", scheme, p.Address.Addr())),
 			fmt.Sprintf("-D%s.proxyPort=%d", scheme, p.Address.Port()))
@@ -85,8 +85,8 @@ func jdbc(p Proxy) (Snippet, error) {
 	}, nil
 }
 
-// javaCode is what a program says at its start where there is a password: no property gives one to a SOCKS proxy. It is
-// given to this proxy alone, since every server may ask an Authenticator.
+// javaCode returns the code for a program's start if there is a password, because no property sets the one of a SOCKS
+// proxy. It gives the password to this proxy only, because any server may ask an Authenticator.
 func javaCode(p Proxy) Snippet {
 	return Snippet{
 		Text: fmt.Sprintf(`System.setProperty("socksProxyHost", %s);
@@ -105,7 +105,7 @@ java.net.Authenticator.setDefault(new java.net.Authenticator() {
 	}
 }
 
-// socksProperties are options of a Java virtual machine, quoted for a shell where they need it.
+// socksProperties returns options of a Java virtual machine, quoted for a shell where necessary.
 func socksProperties(p Proxy) []string {
 	return []string{posix(fmt.Sprintf("-DsocksProxyHost=%s", p.Address.Addr())), fmt.Sprintf("-DsocksProxyPort=%d", p.Address.Port())}
 }
@@ -137,7 +137,7 @@ end
 `, quoteRuby(p.target()), quoteRuby(p.Address.Addr().String()), p.Address.Port(), login)}, nil
 }
 
-// quoteRuby quotes in the way that knows no interpolation.
+// quoteRuby quotes without interpolation.
 func quoteRuby(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"
 }

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// curl and git stay plain words as long as the values are, so that one line serves every shell.
+// The commands of curl and git are plain words as long as the values are, so that one line works in every shell.
 func curl(p Proxy) (Snippet, error) {
 	return Snippet{
-		// A NO_PROXY of the environment would count even with --proxy.
+		// A NO_PROXY in the environment would apply even with --proxy.
 		Text: fmt.Sprintf("curl --noproxy localhost --proxy %s %s\n", posix(p.URL("socks5h")), posix(p.target())),
 		Note: "It must be socks5h: with socks5 and socks4 curl looks names up on this machine, which does not know the cluster's.",
 	}, nil

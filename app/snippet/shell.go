@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// local is what programs reach without the proxy. It replaces what NO_PROXY held: companies put cluster domains and the
-// private addresses there, which would then bypass the proxy.
+// local lists what programs reach without the proxy. It replaces the value of NO_PROXY, because companies put cluster
+// domains and private addresses there, which would then bypass the proxy.
 const local = "localhost,127.0.0.1,::1"
 
-// variables are those of a process's environment that programs read. All have the HTTP form: programs that know no SOCKS,
-// or that want another module for it, fail over a variable that they cannot use, even one for other protocols.
+// variables are the environment variables that programs read. All have the HTTP form: programs that do not support
+// SOCKS, or need a module for it, fail on a variable that they cannot use, even one for other protocols.
 func (p Proxy) variables() [][2]string {
 	url := p.URL("http")
 	return [][2]string{{"HTTP_PROXY", url}, {"HTTPS_PROXY", url}, {"ALL_PROXY", url}, {"NO_PROXY", local}}
 }
 
-// Both cases: curl reads http_proxy in small letters only, others the capitals only.
+// bothCases returns both cases of a name: curl reads only http_proxy in lower case, others only upper case.
 func bothCases(name string) []string { return []string{name, strings.ToLower(name)} }
 
 func bash(p Proxy) (Snippet, error) { return Snippet{Text: exports(p)}, nil }
@@ -89,7 +89,7 @@ func wsl(p Proxy) (Snippet, error) {
 	}, nil
 }
 
-// posix quotes for sh, bash and zsh what is not plain.
+// posix quotes for sh, bash and zsh, unless the value is plain.
 func posix(s string) string {
 	if s != "" && strings.Trim(s, plainLetters) == "" {
 		return s
@@ -97,15 +97,15 @@ func posix(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// plainLetters mean nothing to a POSIX shell wherever they stand in a word, save the first "=" of an assignment.
+// plainLetters have no meaning to a POSIX shell anywhere in a word, except the first "=" of an assignment.
 const plainLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/,@=%-"
 
-// quoteFish quotes for fish, in whose single quotes a backslash takes the meaning of a quote and of itself.
+// quoteFish quotes for fish, in whose single quotes a backslash escapes a quote and itself.
 func quoteFish(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"
 }
 
-// quotePowerShell quotes for PowerShell, which takes typographic single quotes for plain ones.
+// quotePowerShell quotes for PowerShell, which treats typographic single quotes like plain ones.
 func quotePowerShell(s string) string {
 	return "'" + strings.NewReplacer("'", "''", "\u2018", "\u2018\u2018", "\u2019", "\u2019\u2019",
 		"\u201a", "\u201a\u201a", "\u201b", "\u201b\u201b").Replace(s) + "'"

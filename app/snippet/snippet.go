@@ -1,10 +1,10 @@
-// Package snippet writes what a user pastes to make a program use a proxy: lines of a shell, a command, or a few lines of
-// code. It is pure: data in, text out.
+// Package snippet makes the text that a user pastes to make a program use a proxy: shell lines, a command, or a few
+// lines of code. It is pure: data in, text out.
 //
-// What is pasted into a shell holds no comments (an interactive zsh runs them as commands) and no name from a
-// kubeconfig. User and password stand in it percent-encoded (RFC 3986, section 2.1) or quoted in the way of the language.
-// Each snippet uses the form that its program takes best: mostly HTTP, which every program with a proxy setting knows and
-// which always leaves the name to the proxy; socks5h where a program tunnels other protocols through it.
+// Text for a shell contains no comments (an interactive zsh runs them as commands) and no name from a kubeconfig. User
+// and password are percent-encoded (RFC 3986, section 2.1) or quoted as the language requires. Each snippet uses the
+// form that its program supports best: mostly HTTP, which every program with a proxy setting supports and which always
+// lets the proxy resolve names; socks5h if a program tunnels other protocols through it.
 package snippet
 
 import (
@@ -16,33 +16,33 @@ import (
 	"unicode"
 )
 
-// A Proxy is what snippets say of a running proxy.
+// A Proxy describes a running proxy for snippets.
 type Proxy struct {
 	Address  netip.AddrPort // where it listens
-	User     string         // empty: it wants no password
+	User     string         // empty if it needs no password
 	Password string
-	TLS      bool // it takes only clients that speak TLS, and show a certificate
-	// Target is the URL that examples ask for; empty: one to be filled in. An http or https URL, taken as it is.
+	TLS      bool // it accepts only clients that use TLS, with a certificate
+	// Target is the http or https URL in examples, used unchanged. If empty, examples have a placeholder.
 	Target string
 }
 
-// A Kind is one program or language there is a snippet for.
+// A Kind is a program or language that has a snippet.
 type Kind struct {
 	ID    string // "bash"
 	Title string // "bash, zsh"
 }
 
-// A Snippet is what is copied, and what the user should know about it.
+// A Snippet is a text to copy, with advice for the user.
 type Snippet struct {
 	Text string // ends with a line break
-	Note string // one or two sentences, in no case part of what is pasted; may be empty
+	Note string // one or two sentences that are never part of what is pasted; may be empty
 }
 
 type maker struct {
 	Kind
 	aliases []string
 	write   func(Proxy) (Snippet, error)
-	tls     func(Proxy) (Snippet, error) // nil: it cannot be told of a certificate for the proxy
+	tls     func(Proxy) (Snippet, error) // nil if it cannot use a client certificate for the proxy
 }
 
 var makers = []maker{
@@ -65,10 +65,10 @@ var makers = []maker{
 	{Kind{"jdbc", "JDBC"}, nil, jdbc, nil},
 }
 
-// commandLines are the kinds whose password stands among a program's arguments.
+// commandLines are the kinds whose password is in a program's arguments.
 var commandLines = []string{"docker", "git", "curl", "ssh"}
 
-// Kinds lists what there are snippets for, in the order of a menu.
+// Kinds returns the kinds of snippets, in the order of a menu.
 func Kinds() []Kind {
 	kinds := make([]Kind, len(makers))
 	for i, m := range makers {
@@ -77,7 +77,7 @@ func Kinds() []Kind {
 	return kinds
 }
 
-// TLSKinds lists those of Kinds that can reach a proxy of TLS alone.
+// TLSKinds returns those of Kinds that can reach a proxy that accepts only TLS.
 func TLSKinds() []Kind {
 	var kinds []Kind
 	for _, m := range makers {
@@ -88,7 +88,7 @@ func TLSKinds() []Kind {
 	return kinds
 }
 
-// An UnknownKind is a kind there is no snippet for. Its text names those there are.
+// An UnknownKind is a kind that has no snippet. Its text names those that do.
 type UnknownKind struct{ ID string }
 
 func (e *UnknownKind) Error() string {
@@ -99,8 +99,8 @@ func (e *UnknownKind) Error() string {
 	return fmt.Sprintf("no snippet for %q; there are %s", e.ID, strings.Join(ids, ", "))
 }
 
-// Make writes the snippet of a kind, which is a Kind's ID or another usual name for it ("zsh", "pwsh"), in any case. The
-// error is an *UnknownKind, or says what of the proxy cannot be written in that language.
+// Make returns the snippet of a kind, which is a Kind's ID or another usual name for it ("zsh", "pwsh"), in any case.
+// The error is an *UnknownKind, or says what of the proxy cannot be expressed in that language.
 func Make(kind string, p Proxy) (Snippet, error) {
 	if !p.Address.IsValid() {
 		return Snippet{}, errors.New("the proxy has no address")
@@ -121,7 +121,7 @@ func Make(kind string, p Proxy) (Snippet, error) {
 	return m.make(p)
 }
 
-// Known tells whether there is a snippet for a kind.
+// Known reports whether a kind has a snippet.
 func Known(kind string) bool {
 	_, ok := find(kind)
 	return ok
@@ -155,8 +155,8 @@ func (m maker) make(p Proxy) (Snippet, error) {
 	return m.tls(p)
 }
 
-// URL is the proxy's URL, with user and password where it wants them. Scheme is "socks5h", "http" or another that the
-// proxy speaks.
+// URL returns the proxy's URL, with user and password if it needs them. scheme is "socks5h", "http" or another one that
+// the proxy supports.
 func (p Proxy) URL(scheme string) string {
 	login := ""
 	if p.User != "" {
@@ -165,7 +165,7 @@ func (p Proxy) URL(scheme string) string {
 	return scheme + "://" + login + p.Address.String()
 }
 
-// encode leaves only letters, digits, "-", "." and "_": those mean nothing to any shell.
+// encode leaves only letters, digits, "-", "." and "_" unencoded, which have no special meaning in any shell.
 func encode(s string) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {
@@ -179,7 +179,7 @@ func encode(s string) string {
 	return b.String()
 }
 
-// placeholder stands where the user puts a name.
+// placeholder is the URL of examples, in which the user puts a name.
 const placeholder = "http://SERVICE.NAMESPACE.svc/"
 
 func (p Proxy) target() string {

@@ -97,7 +97,7 @@ func TestWhatCannotBeWrittenIsAnError(t *testing.T) {
 	}
 }
 
-// hostile is what a user, a password or the path of a URL may hold.
+// hostile contains what a user, a password or the path of a URL may contain.
 const hostile = `a'b"c$(touch broken)` + "`touch broken`" + `;touch broken|&<>*?[x]{y}~!#%41\ ` + "\u2019;touch broken\u2018"
 
 func TestHostileValuesStayValuesInAShell(t *testing.T) {
@@ -111,7 +111,7 @@ func TestHostileValuesStayValuesInAShell(t *testing.T) {
 			t.Errorf("%s: %q, want %q", kind, got, want)
 		}
 	}
-	// A command's own words are shown by a program of its name.
+	// A program with the name of each command shows the command's words.
 	words := `for w in "$@"; do printf '%s\n' "$w"; done`
 	for kind, c := range map[string]struct{ function, want string }{
 		"curl":   {"curl() { " + words + "; }", "--noproxy\nlocalhost\n--proxy\n" + p.URL("socks5h") + "\n" + p.Target + "\n"},
@@ -124,7 +124,7 @@ func TestHostileValuesStayValuesInAShell(t *testing.T) {
 	}
 }
 
-// runShell pastes a snippet into sh, between two other lines, and wants no other command to have run.
+// runShell pastes a snippet into sh, between two other lines, and fails the test if another command ran.
 func runShell(t *testing.T, kind string, p snippet.Proxy, before, after string) string {
 	t.Helper()
 	s, err := snippet.Make(kind, p)
@@ -177,7 +177,7 @@ func FuzzNoValueLeavesItsQuotes(f *testing.F) {
 	})
 }
 
-// The help topic on clients names every kind, and has the commands of one line as they are copied.
+// The help topic on clients must name every kind, and contain the one-line commands as they are copied.
 func TestTheTopicOnClientsHasTheKinds(t *testing.T) {
 	text, err := os.ReadFile("../command/help/clients.txt")
 	if err != nil {

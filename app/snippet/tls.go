@@ -2,7 +2,7 @@ package snippet
 
 import "fmt"
 
-// Placeholders for files, and what to know of them.
+// Placeholders for files, and the note on them.
 const (
 	authorities  = "PROXY-CA.crt"
 	certificate  = "CLIENT.crt"
