@@ -1,5 +1,6 @@
-// Package spool writes lines to a place that may be slow, such as a terminal that nobody reads or a disk that hangs, while no
-// caller ever waits for that place. What exceeds a bound is dropped and counted, and the count is written once there is room again.
+// Package spool writes lines to a destination that may be slow, such as a terminal that is not read or a disk that
+// hangs, so that callers never wait for it. Lines beyond a bound are dropped and counted, and the count is written once
+// there is room again.
 package spool
 
 import (
@@ -9,31 +10,32 @@ import (
 	"time"
 )
 
-// maxSize bounds the lines that wait, in bytes. Those in the hands of the goroutine in Run may be as many again.
+// maxSize bounds the waiting lines, in bytes. Run may hold as many again.
 const maxSize = 1 << 20
 
-// ErrUnwritten is returned by Close when lines were left.
+// ErrUnwritten is returned by Close if lines were left.
 var ErrUnwritten = errors.New("lines were left unwritten")
 
-// Config is what New needs. Only To is required.
+// Config configures a Writer. Only To is required.
 type Config struct {
 	To io.Writer
-	// Lost returns the line that reports that n lines were dropped or could not be written. Nil writes none.
+	// Lost returns a line that reports that n lines were dropped or could not be written. If nil, there is no such
+	// line.
 	Lost func(n int) []byte
 	// Failed is called by Run's goroutine when writing begins to fail: once, until a line could be written again.
 	Failed func(error)
 }
 
-// A Writer takes lines for a slow place. Its methods may be called by any goroutine.
+// A Writer accepts lines for a slow destination. Its methods may be called by any goroutine.
 type Writer struct {
 	config Config
-	more   chan struct{} // holds a token when there may be something to write
+	more   chan struct{} // holds a token if there may be something to write
 	done   chan struct{} // closed when Run returns
 
 	mutex  sync.Mutex
 	lines  [][]byte
 	size   int // of lines
-	lost   int // since lines was taken last
+	lost   int // since lines was last taken
 	closed bool
 }
 
@@ -45,7 +47,8 @@ func New(c Config) *Writer {
 	return &Writer{config: c, more: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-// Write takes one line or several, which are written or dropped together. It never fails and never waits for the place they go to.
+// Write accepts one or more lines, which are written or dropped together. It never fails and never waits for the
+// destination.
 func (w *Writer) Write(line []byte) (int, error) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
@@ -61,7 +64,7 @@ func (w *Writer) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Close ends Run once it has written what there is, and waits for that no longer than within. Lines that come later are dropped.
+// Close ends Run once everything is written, but waits no longer than within. Later lines are dropped.
 func (w *Writer) Close(within time.Duration) error {
 	w.mutex.Lock()
 	w.closed = true
@@ -84,8 +87,8 @@ func (w *Writer) wake() {
 	}
 }
 
-// Run writes the lines until Close was called and all are written. It owns the place they go to, and is to be called once. A write that
-// hangs cannot be ended: Run may outlive Close.
+// Run writes the lines until Close was called and all are written. It owns the destination, and must be called once. A
+// write that hangs cannot be ended, so Run may outlive Close.
 func (w *Writer) Run() {
 	defer close(w.done)
 	lost, failing := 0, false
@@ -97,7 +100,7 @@ func (w *Writer) Run() {
 		failing = err != nil
 		return err == nil
 	}
-	reported := func() bool { // what is lost, if anything is
+	reported := func() bool { // reports whether the loss was written, if there was one
 		if lost > 0 && w.config.Lost != nil && !write(w.config.Lost(lost)) {
 			return false
 		}
@@ -119,7 +122,7 @@ func (w *Writer) Run() {
 	}
 }
 
-// take returns the lines that wait, how many were dropped behind them, and whether no more will come.
+// take returns the waiting lines, how many were dropped after them, and whether no more will come.
 func (w *Writer) take() (lines [][]byte, dropped int, closed bool) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()

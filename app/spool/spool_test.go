@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A gate is a place that hangs until it is opened, or fails.
+// A gate is a destination that hangs until it is opened, or fails.
 type gate struct {
 	open    chan struct{}
 	failing error
@@ -44,7 +44,7 @@ func TestNoWriterWaitsForAPlaceThatHangs(t *testing.T) {
 			}
 		}
 		write(1)
-		synctest.Wait() // Run hangs with the first line in its hands
+		synctest.Wait() // Run hangs with the first line
 		write(maxSize/len(line) + 5)
 		if err := w.Close(time.Second); !errors.Is(err, ErrUnwritten) {
 			t.Errorf("Close() = %v while the place hangs", err)
@@ -70,7 +70,7 @@ func TestLinesWrittenBeforeCloseAreThere(t *testing.T) {
 		w := New(Config{To: g, Lost: lost})
 		buffer := []byte("one\n")
 		w.Write(buffer)
-		copy(buffer, "xxx") // the caller's again
+		copy(buffer, "xxx") // the buffer belongs to the caller again
 		go w.Run()
 		w.Write([]byte("two\n"))
 		if err := w.Close(time.Second); err != nil || g.text.String() != "one\ntwo\n" {
