@@ -7,7 +7,8 @@ import (
 	"strconv"
 )
 
-// sessionMembers are the processes of a session. A shell with job control gives each of its programs a group of its own.
+// sessionMembers returns the processes of a session. A shell with job control puts each of its programs into a group of
+// its own.
 func sessionMembers(session int) []int {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -17,9 +18,9 @@ func sessionMembers(session int) []int {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // it has ended
+			continue // the process has ended
 		}
-		// proc(5): PID (NAME) STATE PPID PGRP SESSION; the name may have anything in it.
+		// proc(5): PID (NAME) STATE PPID PGRP SESSION. The name may contain anything.
 		_, after, _ := bytes.Cut(text[max(0, bytes.LastIndexByte(text, ')')):], []byte(" "))
 		field := bytes.Fields(after)
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))

@@ -2,5 +2,6 @@
 
 package shellenv
 
-// sessionMembers would be the processes of a session. Here its first group is all that is known.
+// sessionMembers returns nil, because this system does not list the processes of a session. Its first group is all that
+// is known.
 func sessionMembers(int) []int { return nil }

@@ -4,5 +4,5 @@ package shellenv
 
 import "os/exec"
 
-// ownSession would part the shell from the terminal. Here no shell is known that could be asked.
+// ownSession does nothing, because no login shell is known on this system.
 func ownSession(*exec.Cmd) {}

@@ -1,9 +1,9 @@
-// Package shellenv gives a program that a desktop started the environment that it would have in a terminal: what the user's login
-// shell makes of it. Credential plugins are found by its PATH, and kubeconfigs by its KUBECONFIG.
+// Package shellenv gives a program that a desktop started the environment that it would have in a terminal, as set up
+// by the user's login shell. Its PATH is needed to find credential plugins, and its KUBECONFIG to find kubeconfigs.
 //
-// The shell runs once, as a login shell and interactive, and starts this very program to print its environment: so whatever the
-// user's files print or do, only what stands between two marks counts. It is given no terminal and little time, and is ended with all
-// that it started when that is over. Of what it says only the variables that Wanted names are taken over.
+// The shell runs once, as an interactive login shell, and starts this program to print its environment. Whatever the
+// user's files print or do, only the text between two marks counts. The shell gets no terminal and little time, and is
+// killed with everything it started when that is over. Only the variables that Wanted names are applied.
 package shellenv
 
 import (
@@ -22,34 +22,34 @@ import (
 	"time"
 )
 
-// Within is how long the shell may take.
+// Within bounds how long the shell may take.
 const Within = 3 * time.Second
 
-// maxOutput bounds what is read of the shell, in bytes.
+// maxOutput bounds what is read from the shell, in bytes.
 const maxOutput = 4 << 20
 
-// Word is the first argument with which this program prints its environment instead of doing anything else: see Print.
+// Word is the first argument that makes this program call Print instead of doing anything else.
 const Word = "print-environment"
 
-// The variables by which the shell, and the program that it starts, know what this is about. A user's files can ask for the first to
-// leave out what is of no use without a terminal.
+// The variables that tell the shell, and the program that it starts, what this is about. A user's files can check the
+// first one, to skip what is useless without a terminal.
 const (
 	resolving = "FAIRLEAD_RESOLVING_ENVIRONMENT"
 	program   = "FAIRLEAD_PROGRAM"
 	marking   = "FAIRLEAD_MARK"
 )
 
-// ErrNoShell tells that there is no shell that can be asked.
-var ErrNoShell = errors.New("no login shell that can be asked")
+// ErrNoShell means that no login shell is known that can be used.
+var ErrNoShell = errors.New("no login shell that can be used")
 
-// Print writes the environment between two marks. It is what the program does when it is started with Word.
+// Print writes the environment between two marks. The program calls it when it is started with Word.
 func Print(out io.Writer) error {
 	mark := os.Getenv(marking)
 	var text bytes.Buffer
 	text.WriteString(mark)
 	for _, variable := range os.Environ() {
 		if strings.HasPrefix(variable, marking+"=") {
-			continue // it would end the text
+			continue // it would end the text early
 		}
 		text.WriteString(variable)
 		text.WriteByte(0)
@@ -59,13 +59,14 @@ func Print(out io.Writer) error {
 	return err
 }
 
-// Poor tells whether an environment looks like a desktop's rather than a terminal's.
+// Poor reports whether an environment looks like a desktop's rather than a terminal's.
 func Poor(environ []string) bool {
 	return runtime.GOOS != "windows" && !slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, "TERM=") && v != "TERM=" })
 }
 
-// Read asks a login shell for the variables to be taken over, each as NAME=value. An empty shell stands for the user's own. It returns
-// within Within and a little, or when ctx ends, and leaves no process behind. ErrNoShell is the error where there is none to ask.
+// Read runs a login shell and returns its variables that are to be applied, each as NAME=value. An empty shell stands
+// for the user's own. Read returns little later than Within, or when ctx ends, and leaves no process behind. It returns
+// ErrNoShell if there is no shell.
 func Read(ctx context.Context, shell string) ([]string, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -81,7 +82,7 @@ func Read(ctx context.Context, shell string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, Within)
 	defer cancel()
 	mark := rand.Text()
-	// Nothing in the command depends on names, so that no shell's quoting matters.
+	// Nothing in the command depends on names, so the quoting rules of the shell do not matter.
 	cmd := exec.CommandContext(ctx, shell, append(flags, `exec "$`+program+`" `+Word)...)
 	cmd.Env = append(os.Environ(), resolving+"=1", program+"="+self, marking+"="+mark)
 	if home, err := os.UserHomeDir(); err == nil {
@@ -101,7 +102,7 @@ func Read(ctx context.Context, shell string) ([]string, error) {
 	return wanted, nil
 }
 
-// output runs a shell and returns what it prints between the marks. A program that the user's files leave in the background may hold
+// output runs a shell and returns what it prints between the marks. A background program from the user's files may hold
 // the shell's output open, and is not waited for.
 func output(ctx context.Context, cmd *exec.Cmd, mark []byte) ([]byte, error) {
 	read, write, err := os.Pipe()
@@ -142,7 +143,7 @@ func output(ctx context.Context, cmd *exec.Cmd, mark []byte) ([]byte, error) {
 	return nil, errors.New("no answer")
 }
 
-// between reads until a second mark, and returns what stands between the two.
+// between reads up to a second mark, and returns the text between the two.
 func between(in io.Reader, mark []byte) ([]byte, bool) {
 	var all []byte
 	chunk := make([]byte, 32<<10)
@@ -161,12 +162,12 @@ func between(in io.Reader, mark []byte) ([]byte, bool) {
 	return nil, false
 }
 
-// flagsOf are the arguments with which a shell is a login shell, interactive, and runs the command that follows.
+// flagsOf returns the arguments with which a shell is an interactive login shell and runs the command that follows.
 func flagsOf(shell string) ([]string, error) {
 	switch name := strings.TrimPrefix(filepath.Base(shell), "-"); name {
 	case "sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "fish":
 		return []string{"-l", "-i", "-c"}, nil
-	case "csh", "tcsh": // which take -l alone only
+	case "csh", "tcsh": // which accept -l only by itself
 		return []string{"-i", "-c"}, nil
 	case ".", "":
 		return nil, ErrNoShell
@@ -175,7 +176,7 @@ func flagsOf(shell string) ([]string, error) {
 	}
 }
 
-// usersShell is the path of the user's login shell; empty where it is not known.
+// usersShell returns the path of the user's login shell, or "" if it is unknown.
 func usersShell() string {
 	if shell := os.Getenv("SHELL"); filepath.IsAbs(shell) {
 		return shell
@@ -183,13 +184,13 @@ func usersShell() string {
 	if shell := passwdShell("/etc/passwd", os.Getuid()); shell != "" {
 		return shell
 	}
-	if runtime.GOOS == "darwin" { // whose users are not in that file
+	if runtime.GOOS == "darwin" { // which does not list its users in that file
 		return "/bin/zsh"
 	}
 	return ""
 }
 
-// passwdShell is the last field of a user's line.
+// passwdShell returns the last field of a user's line.
 func passwdShell(file string, uid int) string {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -28,8 +28,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// files are what a user of a shell has at home, by the shell's name. What a login shell reads and what an interactive one reads are
-// not the same for all, so each is in a file of its own.
+// files are the files of a shell in the user's home, by the shell's name. Not all shells read the same files as login
+// shells and as interactive ones, so each kind has a file.
 var files = map[string]map[string]string{
 	"bash": {".bash_profile": "echo login; export PATH=/opt/login:$PATH\n. ~/.bashrc\n", ".bashrc": "case $- in *i*) ;; *) return;; esac\necho 'hello there'\n%s"},
 	"dash": {".profile": "echo login; export PATH=/opt/login:$PATH ENV=$HOME/.dashrc\n", ".dashrc": "%s"},
@@ -37,7 +37,7 @@ var files = map[string]map[string]string{
 	"fish": {".config/fish/config.fish": "status is-login; and set -gx PATH /opt/login $PATH\nstatus is-interactive; or exit\n%s"},
 }
 
-// home makes a home directory with the files of a shell, in which rc stands where interactive ones look.
+// home creates a home directory with the files of a shell, with rc in the one that interactive shells read.
 func home(t *testing.T, shell, rc string) (path string) {
 	t.Helper()
 	path, err := exec.LookPath(shell)
@@ -63,7 +63,7 @@ func home(t *testing.T, shell, rc string) (path string) {
 	return path
 }
 
-// set is a line that exports a variable, in the language of a shell.
+// set returns a line that exports a variable, in a shell's language.
 func set(shell, name, value string) string {
 	if shell == "fish" {
 		return fmt.Sprintf("set -gx %s %s\n", name, value)
@@ -102,7 +102,7 @@ func TestLoginShellsTellWhatATerminalWouldHave(t *testing.T) {
 	}
 }
 
-// loop is a line that never ends and writes its own number to a file, as a process of its own.
+// loop returns a line that never ends and writes its process number to a file, as a process of its own.
 func loop(file string) string {
 	return fmt.Sprintf("/bin/sh -c 'echo $$ > %s; sleep 1000; :'\n", file)
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// taken are the names of the variables that are taken over: what finds programs and kubeconfigs, and the ways through proxies.
+// taken are the names of the variables that are applied: those for finding programs and kubeconfigs, and for proxies.
 var taken = []string{
 	"PATH", "KUBECONFIG", "KUBERC", "KREW_ROOT", "USE_GKE_GCLOUD_AUTH_PLUGIN",
 	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
@@ -15,20 +15,20 @@ var taken = []string{
 	"PYENV_ROOT", "BROWSER",
 }
 
-// takenPrefixes begin the names that clouds, credential plugins and managers of tools use.
+// takenPrefixes are the prefixes of names that clouds, credential plugins and tool managers use.
 var takenPrefixes = []string{
 	"AWS_", "AZURE_", "ARM_", "AAD_", "GOOGLE_", "CLOUDSDK_", "GCLOUD_", "OCI_", "OS_", "DIGITALOCEAN_", "LINODE_", "HCLOUD_", "IBMCLOUD_",
 	"KUBELOGIN_", "TELEPORT_", "TSH_", "OKTA_", "VAULT_", "SAML2AWS_", "GRANTED_", "ASDF_", "MISE_", "NIX_",
 }
 
-// Wanted tells whether a variable is taken over from the login shell. What belongs to the desktop's session, such as DISPLAY and XDG's
-// directories, is not; nor is what a terminal alone has.
+// Wanted reports whether a variable of the login shell is applied. Variables of the desktop's session, such as DISPLAY
+// and XDG's directories, are not, nor are those of a terminal.
 func Wanted(name string) bool {
 	return slices.Contains(taken, name) ||
 		slices.ContainsFunc(takenPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-// Apply sets variables, each as NAME=value, in this program's environment, and returns the names of those that were others before,
+// Apply sets variables, each as NAME=value, in this program's environment, and returns the names of those that changed,
 // sorted.
 func Apply(variables []string) (changed []string, err error) {
 	for _, variable := range variables {
@@ -45,8 +45,8 @@ func Apply(variables []string) (changed []string, err error) {
 	return changed, nil
 }
 
-// UsualPath is a PATH with the folders behind it in which credential plugins usually are, as far as they are there: for where no shell
-// could be asked.
+// UsualPath returns a PATH with the usual directories of credential plugins appended, if they exist. It is for the case
+// that no shell could be run.
 func UsualPath(path string) string {
 	folders := filepath.SplitList(path)
 	usual := []string{"/usr/local/bin", "/opt/homebrew/bin", "/snap/bin", "/home/linuxbrew/.linuxbrew/bin"}
