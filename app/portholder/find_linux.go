@@ -13,19 +13,19 @@ import (
 	"strings"
 )
 
-// mostProcesses and mostLines bound what is read: a machine may have a great many processes and sockets.
+// mostProcesses and mostLines bound what is read, because a machine may have very many processes and sockets.
 const (
 	mostProcesses = 20_000
 	mostLines     = 100_000
 )
 
-// Find returns the process that listens on an address in a way that keeps another one from listening there.
+// Find returns the process that listens on an address such that no other process can listen there.
 func Find(at netip.AddrPort) (Process, bool) {
 	var inodes []string
 	for _, table := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
 		if f, err := os.Open(table); err == nil {
 			inodes = append(inodes, listeners(f, at)...)
-			_ = f.Close() // it was only read
+			_ = f.Close()
 		}
 	}
 	if len(inodes) == 0 {
@@ -37,7 +37,8 @@ func Find(at netip.AddrPort) (Process, bool) {
 // listening is the state of a socket that accepts connections, in /proc/net/tcp.
 const listening = "0A"
 
-// listeners returns the inodes of the sockets in one of the kernel's tables that listen where at is.
+// listeners returns the inodes of the sockets in one of the kernel's tables that listen at an address that overlaps
+// with at.
 func listeners(table io.Reader, at netip.AddrPort) (inodes []string) {
 	lines := bufio.NewScanner(table)
 	for n := 0; lines.Scan() && n < mostLines; n++ {
@@ -54,13 +55,13 @@ func listeners(table io.Reader, at netip.AddrPort) (inodes []string) {
 	return inodes
 }
 
-// overlap reports whether sockets on two addresses stand in each other's way.
+// overlap reports whether two addresses cannot be listened on at the same time.
 func overlap(a, b netip.Addr) bool {
 	a, b = a.Unmap(), b.Unmap()
 	return a == b || a.IsUnspecified() || b.IsUnspecified()
 }
 
-// parseAddress reads an address of the kernel's tables: words of 32 bits in the machine's order, in hexadecimal.
+// parseAddress parses an address of the kernel's tables: hexadecimal words of 32 bits in the machine's byte order.
 func parseAddress(text string) (netip.AddrPort, bool) {
 	host, portText, ok := strings.Cut(text, ":")
 	raw, err := hex.DecodeString(host)
@@ -75,25 +76,25 @@ func parseAddress(text string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(addr, uint16(port)), ok
 }
 
-// reorder turns a word as the machine has it into one in the network's order.
+// reorder converts a word from the machine's to the network's byte order.
 func reorder(word []byte) {
 	binary.BigEndian.PutUint32(word, binary.NativeEndian.Uint32(word))
 }
 
-// owner looks for a process that has one of the sockets open. Those of other users do not tell.
+// owner returns the process that has one of the sockets open, unless it belongs to another user.
 func owner(inodes []string) (Process, bool) {
 	proc, err := os.Open("/proc")
 	if err != nil {
 		return Process{}, false
 	}
 	defer proc.Close()
-	names, _ := proc.Readdirnames(mostProcesses) // what was read before an error counts
+	names, _ := proc.Readdirnames(mostProcesses) // use what was read before an error
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil || !holds(name, inodes) {
 			continue
 		}
-		comm, _ := os.ReadFile(filepath.Join("/proc", name, "comm")) // without a name there is the number
+		comm, _ := os.ReadFile(filepath.Join("/proc", name, "comm")) // without a name there is still the number
 		return Process{Name: strings.TrimSpace(string(comm)), PID: pid}, true
 	}
 	return Process{}, false

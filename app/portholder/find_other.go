@@ -4,5 +4,5 @@ package portholder
 
 import "net/netip"
 
-// Find returns nothing: this system does not tell without more rights.
+// Find returns nothing, because this system does not tell without more rights.
 func Find(netip.AddrPort) (Process, bool) { return Process{}, false }

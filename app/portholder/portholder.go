@@ -1,5 +1,5 @@
-// Package portholder finds the program that listens on a port of this machine, where the system tells that: on Linux, of
-// programs that belong to the user that runs this one.
+// Package portholder finds the program that listens on a port of this machine. That works on Linux, for programs of the
+// same user.
 package portholder
 
 import (
@@ -11,11 +11,11 @@ import (
 
 // A Process is a running program.
 type Process struct {
-	Name string // as the system has it: it may be cut, and whoever shows it has to clean it
+	Name string // from the system: it may be cut, and must be cleaned before it is shown
 	PID  int
 }
 
-// A TakenError is a listen that failed because a program that is known has the port.
+// A TakenError is a failed listen on a port that a known program has.
 type TakenError struct {
 	Err   error
 	Taker Process
@@ -23,17 +23,17 @@ type TakenError struct {
 
 func (e *TakenError) Error() string { return e.Err.Error() }
 
-// Unwrap returns the listen's own error.
+// Unwrap returns the error of the listen.
 func (e *TakenError) Unwrap() error { return e.Err }
 
-// Holder is the program that has the port, for those who explain errors.
+// Holder returns the program that has the port, for packages that explain errors.
 func (e *TakenError) Holder() (program string, pid int) { return e.Taker.Name, e.Taker.PID }
 
-// windowsAddressInUse is WSAEADDRINUSE, which package syscall has no word for.
+// windowsAddressInUse is WSAEADDRINUSE, for which package syscall has no constant.
 const windowsAddressInUse = syscall.Errno(10048)
 
-// Explain returns err as a *TakenError if it is that of a listen on a port that is taken, and the system tells by whom;
-// otherwise it returns err. It may read what the system tells of many processes.
+// Explain returns err as a *TakenError if it is a failed listen on a port that a program has that can be found, and
+// otherwise returns err. It may read about many processes.
 func Explain(err error) error {
 	op, ok := errors.AsType[*net.OpError](err)
 	if !ok || op.Op != "listen" || op.Addr == nil || !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, windowsAddressInUse) {

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// holder in the environment makes the test program listen at an address until its stdin ends.
+// holder is an environment variable that makes the test program listen at an address until its stdin ends.
 const holder = "PORTHOLDER_LISTEN"
 
 func TestMain(m *testing.M) {
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// listener is another process that listens, and where.
+// listener is another process that listens at an address.
 func listener(t *testing.T, address string) (pid int, at netip.AddrPort) {
 	t.Helper()
 	program, err := os.Executable()
