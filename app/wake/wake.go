@@ -1,5 +1,5 @@
-// Package wake tells when the machine woke up, or its network became another: then what was last known of servers far away may no
-// longer hold. It asks nobody; who is told decides what to look at again.
+// Package wake reports that the machine woke up, or that its network changed, after which the last known state of
+// remote servers may not hold any more. It sends nothing; its caller decides what to check again.
 package wake
 
 import (
@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A Cause is why things may be others now.
+// A Cause is what happened.
 type Cause string
 
 // The causes.
@@ -19,20 +19,20 @@ const (
 	Network Cause = "network changed" // addresses of this machine came or went
 )
 
-// How often it is looked, and how much later than that a look comes after a sleep at least. Timers do not run while the machine
-// sleeps, so that the first look comes within every of the wake.
+// every is the interval between two checks. A check that comes late or more after its time comes after a sleep. Timers do
+// not run while the machine sleeps, so the first check comes within every of the wake.
 const (
 	every = 2 * time.Second
 	late  = 3 * time.Second
 )
 
-// Watch calls changed, from its own goroutine, whenever there is a cause, until ctx ends. It costs one look at the machine's addresses
-// every other second.
+// Watch calls changed, from its own goroutine, at each cause, until ctx ends. It reads the machine's addresses every
+// other second.
 func Watch(ctx context.Context, changed func(Cause)) {
 	watcher{now: time.Now, addresses: addresses}.run(ctx, changed)
 }
 
-// watcher is Watch with what a test can replace.
+// watcher implements Watch with parts that a test can replace.
 type watcher struct {
 	now       func() time.Time
 	addresses func() string
@@ -41,7 +41,7 @@ type watcher struct {
 func (w watcher) run(ctx context.Context, changed func(Cause)) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	// By the wall clock, which goes on during a sleep.
+	// This is the wall clock, which runs during a sleep.
 	last, network := w.now().Round(0), w.addresses()
 	for {
 		select {
@@ -57,12 +57,12 @@ func (w watcher) run(ctx context.Context, changed func(Cause)) {
 		case moved:
 			changed(Network)
 		}
-		// What changed takes is no sleep.
+		// The time that changed takes is not a sleep.
 		last, network = w.now().Round(0), current
 	}
 }
 
-// addresses are this machine's, but for those that mean nothing beyond its links.
+// addresses returns this machine's addresses, except those that are only valid on a link.
 func addresses() string {
 	all, err := net.InterfaceAddrs()
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 
 func TestSleepsAndChangesOfTheNetworkAreToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var mutex sync.Mutex      // guards what follows
-		slept := time.Duration(0) // beyond what timers know of
+		var mutex sync.Mutex      // guards the variables below
+		slept := time.Duration(0) // time that timers did not count
 		network := "10.0.0.2/24"
 		var told []string
 		locked := func(do func()) { mutex.Lock(); defer mutex.Unlock(); do() }
@@ -26,7 +26,7 @@ func TestSleepsAndChangesOfTheNetworkAreToldOnce(t *testing.T) {
 			defer close(over)
 			w.run(ctx, func(c Cause) {
 				locked(func() { told = append(told, string(c)) })
-				time.Sleep(time.Minute) // a slow look is no sleep of the machine
+				time.Sleep(time.Minute) // a slow callback is not a sleep of the machine
 			})
 		}()
 		check := func(more time.Duration, now string, want ...string) {
