@@ -4,10 +4,10 @@ package ownfile
 
 import "io/fs"
 
-// NoWait would keep an opening from waiting.
+// NoWait has no effect on this system.
 const NoWait = 0
 
-// noFollow would keep an opening from following a symbolic link.
+// Owner returns -1, because the user who owns a file is not known here.
 const noFollow = 0
 
 // Owner would return the user whose file it is; -1 since that is not known here.

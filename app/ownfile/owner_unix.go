@@ -7,10 +7,10 @@ import (
 	"syscall"
 )
 
-// NoWait keeps the opening of a pipe from waiting for its other end. Regular files do not know it.
+// NoWait makes opening a pipe not wait for its other end. It has no effect on regular files.
 const NoWait = syscall.O_NONBLOCK
 
-// noFollow keeps an opening from following a symbolic link, which then is an error.
+// Owner returns the user who owns a file, or -1 if that is unknown.
 const noFollow = syscall.O_NOFOLLOW
 
 // Owner returns the user whose file it is; -1 when that is not known.

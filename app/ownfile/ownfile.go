@@ -1,5 +1,5 @@
-// Package ownfile opens files that only their user should have put there: settings, state, log. What stands in their place, such
-// as a pipe, a folder or another user's file, is an error; opening never waits for it.
+// Package ownfile opens files that only their user should have created: settings, state, log. Anything else in their
+// place, such as a pipe, a directory or another user's file, is an error, and opening never blocks on it.
 package ownfile
 
 import (
@@ -10,7 +10,7 @@ import (
 	"os"
 )
 
-// Errors of what is found in place of a file; they come in a *fs.PathError.
+// Errors for what is found in place of a file. They are wrapped in a *fs.PathError.
 var (
 	ErrNotRegular = errors.New("it is not a regular file")
 	ErrForeign    = errors.New("it belongs to another user")
@@ -31,7 +31,7 @@ func OpenAny(path string) (*os.File, error) {
 	return open(path, os.O_RDONLY, func(fs.FileInfo) error { return nil })
 }
 
-// Create opens a regular file of this user to append to it, and makes it if need be, for its owner only. A symbolic link in
+// Create opens a regular file of this user for appending, and creates it for its owner only if necessary.
 // its place is an error, where the system can say so: what is written must not end up in another file.
 func Create(path string) (*os.File, error) {
 	return open(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND|noFollow, func(info fs.FileInfo) error {
@@ -41,7 +41,7 @@ func Create(path string) (*os.File, error) {
 		return nil
 	})
 }
-
+// ReadAny reads a regular file of any user, of at most max bytes.
 // ReadAny reads a regular file of any user, of at most max bytes.
 func ReadAny(path string, max int64) ([]byte, error) {
 	file, err := OpenAny(path)
@@ -55,7 +55,7 @@ func ReadAny(path string, max int64) ([]byte, error) {
 	}
 	return data, err
 }
-
+// open opens a file, and checks the opened file rather than its name, which may refer to another file by then.
 // open opens a file, and looks at what was opened rather than at its name, which may be another's by then.
 func open(path string, flags int, check func(fs.FileInfo) error) (*os.File, error) {
 	file, err := os.OpenFile(path, flags|NoWait, 0o600)
@@ -70,7 +70,7 @@ func open(path string, flags int, check func(fs.FileInfo) error) (*os.File, erro
 		err = check(info)
 	}
 	if err != nil {
-		_ = file.Close() // it is of no use
+		_ = file.Close()
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	return file, nil
