@@ -1,5 +1,5 @@
-// Package command is Fairlead's command line: which words and flags there are, and what a wrong one is answered. It is
-// not what the commands do: that is handed in as Actions by package main.
+// Package command parses Fairlead's command line: it defines the commands and flags, and the errors for wrong ones.
+// Package main passes in what the commands do, as Actions.
 package command
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Actions are what the commands do. A command whose action is nil is not there.
+// Actions are the functions that carry out the commands. A command whose action is nil does not exist.
 type Actions struct {
 	Tray  func(context.Context, Options) error
 	Serve func(ctx context.Context, o Options, contexts []string) error
@@ -28,41 +28,41 @@ type Actions struct {
 	SettingsExample, SettingsPath, SettingsCheck func(context.Context, Options) error
 
 	Names   func(Options) []string // the context names that shell completion offers
-	Running func(Options) []string // those of contexts that are on; nil: Names
-	For     func() []string        // what env can be for, for shell completion
+	Running func(Options) []string // the names of contexts that are on; nil for Names
+	For     func() []string        // the values of env's --for, for shell completion
 	Version string
 }
 
-// Options are the flags of all commands; a command reads those it has.
+// Options are the flags of all commands. Each command uses those it has.
 type Options struct {
-	Kubeconfig string // empty: KUBECONFIG, else ~/.kube/config, as kubectl
+	Kubeconfig string // if empty, KUBECONFIG or else ~/.kube/config, like kubectl
 	Listen     string // serve: the address of the one context
 	Output     string // list, status, logs and doctor: "" or "json"
 	All        bool   // off: every context
-	Yes        bool   // on: the user was asked about contexts of production
-	For        string // env: the shell, language or program; empty: the shell it is called from
-	Follow     bool   // logs: go on with what comes
-	Write      bool   // settings example: into the settings file
+	Yes        bool   // on: the user has confirmed production contexts
+	For        string // env: the shell, language or program; empty for the calling shell
+	Follow     bool   // logs: keep printing new lines
+	Write      bool   // settings example: write to the settings file
 }
 
-// A UsageError is a command line that cannot be carried out as it stands. Its exit status is 2.
+// A UsageError is a wrong command line. Its exit status is 2.
 type UsageError struct{ Err error }
 
 func (e *UsageError) Error() string { return e.Err.Error() }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *UsageError) Unwrap() error { return e.Err }
 
-// Run parses args and runs the command they name. A wrong command line is a *UsageError; all else is the action's own
-// error.
+// Run parses args and runs the command that they name. For a wrong command line it returns a *UsageError, and otherwise
+// the action's error.
 func Run(ctx context.Context, actions Actions, args []string) error {
-	cobra.MousetrapHelpText = "" // on Windows a program started by a double click would be told to use cmd.exe, and end
+	cobra.MousetrapHelpText = "" // otherwise, started by a double click on Windows, it would ask to be run from cmd.exe, and end
 	root := root(actions)
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)
 }
 
-// Tree returns the whole command line with its help topics. Its commands do nothing: the manual is made of it.
+// Tree returns the whole command line with its help topics, for making the manual. Its commands do nothing.
 func Tree() *cobra.Command {
 	plain := func(context.Context, Options) error { return nil }
 	named := func(context.Context, Options, string) error { return nil }
@@ -124,7 +124,7 @@ func root(actions Actions) *cobra.Command {
 	return cmd
 }
 
-// strictHelp has cobra's own command help answer a command that is not there as a wrong line.
+// strictHelp makes cobra's own help command treat an unknown command as a usage error.
 func strictHelp(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	for _, cmd := range root.Commands() {
@@ -143,8 +143,8 @@ func strictHelp(root *cobra.Command) {
 	}
 }
 
-// strictCompletion has cobra's own command completion, which prints its help for a shell that it does not know, answer a
-// wrong line as the other commands do.
+// strictCompletion makes cobra's own completion command treat an unknown shell as a usage error. By itself it prints
+// its help.
 func strictCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
@@ -206,7 +206,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return &UsageError{fmt.Errorf("no %s %q: there are %s", what, args[0], strings.Join(there, ", "))}
 }
 
-// available returns the names of cmd's own commands.
+// available returns the names of cmd's subcommands.
 func available(cmd *cobra.Command) []string {
 	var names []string
 	for _, c := range cmd.Commands() {
@@ -217,7 +217,7 @@ func available(cmd *cobra.Command) []string {
 	return names
 }
 
-// IsUsage says whether err is a wrong command line.
+// IsUsage reports whether err is a usage error.
 func IsUsage(err error) bool {
 	var usage *UsageError
 	return errors.As(err, &usage)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// recorded is what an action was called with.
+// recorded is the arguments that an action was called with.
 func recorded(args []string) (called string, out string, err error) {
 	record := func(word string) func(context.Context, Options, []string) error {
 		return func(_ context.Context, o Options, names []string) error {
@@ -85,7 +85,7 @@ func TestWrongLinesAreUsageErrorsAndCallNothing(t *testing.T) {
 		"nonsense":                       `no command "nonsense"`,
 		"on":                             "on takes the name of a context",
 		"off":                            "name the contexts to switch off, or say --all",
-		"off a --all":                    "--all is every context",
+		"off a --all":                    "--all stands for every context",
 		"env":                            "takes the name of a context",
 		"env a b":                        `takes one context, and got "b" as well`,
 		"list -o yaml":                   `unknown output format "yaml"`,

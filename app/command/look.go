@@ -22,18 +22,18 @@ func logs(actions Actions, o *Options) *cobra.Command {
 		},
 	}
 	output(cmd, o)
-	cmd.Flags().BoolVarP(&o.Follow, "follow", "f", false, "go on with what comes, until Ctrl-C")
+	cmd.Flags().BoolVarP(&o.Follow, "follow", "f", false, "keep printing new lines, until Ctrl-C")
 	return cmd
 }
 
 func doctor(actions Actions, o *Options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor CONTEXT [TARGET]",
-		Short: "Walk the way into a cluster, or to one target in it, and show where it breaks",
-		Long: "Walk the way into a context's cluster step by step, from the kubeconfig over the credentials and the API\n" +
-			"server to the user's rights, and with a TARGET (HOST or HOST:PORT, as a client would ask for it) on to its\n" +
-			"Service, its endpoints, a Pod and the port; a host that is not the cluster's is tried the way that the proxy\n" +
-			"would go. It stops where the way breaks, and says what to do.",
+		Short: "Check the path into a cluster, or to one target in it, and show where it breaks",
+		Long: "Check the path into a context's cluster step by step: the kubeconfig, the credentials, the API server and the\n" +
+			"user's rights and, with a TARGET (HOST or HOST:PORT, as a client would ask for it), its Service, its\n" +
+			"endpoints, a Pod and the port. A host outside the cluster is reached as the proxy would reach it. The check\n" +
+			"stops where the path breaks, and says what to do.",
 		Example:           "  fairlead doctor staging\n  fairlead doctor staging hello.default:80",
 		Args:              doctorArgs,
 		ValidArgsFunction: names(actions.Names, o, 1),
@@ -66,7 +66,7 @@ func settings(actions Actions, o *Options) *cobra.Command {
 		Long:  text("settings"),
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return &UsageError{errors.New("settings takes a word more: example, path or check")}
+			return &UsageError{errors.New("settings needs a subcommand: example, path or check")}
 		},
 	}
 	example := &cobra.Command{

@@ -28,7 +28,7 @@ func list(actions Actions, o *Options) *cobra.Command {
 func on(actions Actions, o *Options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "on CONTEXT...",
-		Short:             "Switch contexts on in the Fairlead that runs, and print their URLs",
+		Short:             "Switch contexts on in the running Fairlead, and print their URLs",
 		Args:              contexts(1, many),
 		ValidArgsFunction: names(actions.Names, o, many),
 		RunE:              func(cmd *cobra.Command, names []string) error { return actions.On(cmd.Context(), *o, names) },
@@ -44,7 +44,7 @@ func off(actions Actions, o *Options) *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:               "off CONTEXT... | --all",
-		Short:             "Switch contexts off in the Fairlead that runs",
+		Short:             "Switch contexts off in the running Fairlead",
 		Args:              contexts(0, many),
 		ValidArgsFunction: names(running, o, many),
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -52,7 +52,7 @@ func off(actions Actions, o *Options) *cobra.Command {
 			case len(names) == 0 && !o.All:
 				return &UsageError{errors.New("name the contexts to switch off, or say --all")}
 			case len(names) > 0 && o.All:
-				return &UsageError{errors.New("--all is every context, so none can be named beside it")}
+				return &UsageError{errors.New("--all stands for every context, so it takes no names")}
 			}
 			return actions.Off(cmd.Context(), *o, names)
 		},
@@ -90,7 +90,7 @@ func env(actions Actions, o *Options) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&o.For, "for", "", "the shell, language or `program` (default: this shell)")
 	if actions.For != nil {
-		_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(actions.For(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+		_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(actions.For(), cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	}
 	return cmd
 }
@@ -105,10 +105,10 @@ func open(actions Actions, o *Options) *cobra.Command {
 	}
 }
 
-// many is no bound to the number of contexts.
+// many means that there is no bound on the number of contexts.
 const many = 1 << 20
 
-// contexts wants so many context names.
+// contexts requires a number of context names from least to most.
 func contexts(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -121,7 +121,7 @@ func contexts(least, most int) cobra.PositionalArgs {
 	}
 }
 
-// names completes context names, up to so many, and offers none twice.
+// names completes up to a number of context names, and offers none twice.
 func names(of func(Options) []string, o *Options, most int) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if of == nil || len(args) >= most {
@@ -134,7 +134,7 @@ func names(of func(Options) []string, o *Options, most int) cobra.CompletionFunc
 
 func output(cmd *cobra.Command, o *Options) {
 	cmd.Flags().StringVarP(&o.Output, "output", "o", "", "output `format`: json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 }
 
 func knownOutput(o *Options) error {

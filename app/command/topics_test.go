@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// moduleRoot is the folder of go.mod.
+// moduleRoot returns the directory of go.mod.
 func moduleRoot(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.Abs(".")
@@ -68,7 +68,7 @@ type threat struct {
 	open   bool
 }
 
-// threats reads the table of the topic.
+// threats parses the table of the topic.
 func threats(t *testing.T) []threat {
 	t.Helper()
 	var rows []threat
@@ -95,7 +95,7 @@ func threats(t *testing.T) []threat {
 	return rows
 }
 
-// Each threat has tests that are there, or says that it is open.
+// Each threat must have tests that exist, or be marked as open.
 func TestEveryThreatHasItsTests(t *testing.T) {
 	root, known := moduleRoot(t), map[string]map[string]bool{}
 	rows := threats(t)
@@ -138,7 +138,7 @@ func TestTopicsArePrinted(t *testing.T) {
 	}
 }
 
-// Each text is a topic, or describes a command of its name; no topic hides a command.
+// Each text must be a topic, or describe a command of its name, and no topic may hide a command.
 func TestEveryTextIsShown(t *testing.T) {
 	files, err := texts.ReadDir("help")
 	if err != nil {
@@ -167,7 +167,7 @@ func TestEveryTextIsShown(t *testing.T) {
 	}
 }
 
-// The manual is made of Tree, which has to have every command.
+// The manual is made from Tree, which must have every command.
 func TestTheTreeHasEveryCommand(t *testing.T) {
 	var all Actions
 	value := reflect.ValueOf(&all).Elem()
@@ -182,7 +182,7 @@ func TestTheTreeHasEveryCommand(t *testing.T) {
 	}
 }
 
-// paths returns the words of a command and of all below it.
+// paths returns the names of a command and of all its subcommands, in full.
 func paths(cmd *cobra.Command) []string {
 	all := []string{cmd.CommandPath()}
 	for _, sub := range cmd.Commands() {
@@ -196,7 +196,7 @@ var (
 	markdownLink = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 )
 
-// documents returns the files in Markdown, by their path from the module's root.
+// documents returns the Markdown files, by their path from the module's root.
 func documents(t *testing.T, root string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -220,7 +220,7 @@ func documents(t *testing.T, root string) map[string]string {
 	return all
 }
 
-// The README leads to every topic, and no document or topic to one that is not there.
+// The README must refer to every topic, and documents and topics only to topics that exist.
 func TestTheReadmeLeadsToEveryTopic(t *testing.T) {
 	docs := documents(t, moduleRoot(t))
 	for _, c := range topics() {
