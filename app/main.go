@@ -1,5 +1,5 @@
 // Command fairlead lists the contexts of a kubeconfig in the panel, and a click on one starts a local proxy into that
-// cluster. This package puts the rooms together and holds no idea of its own.
+// cluster. This package only parses flags and composes the other packages.
 package main
 
 import (
@@ -24,13 +24,13 @@ import (
 const (
 	exitFailed    = 1
 	exitUsage     = 2 // a wrong command line, or a context that does not exist
-	exitNoDesktop = 3 // there is no panel to sit in
-	exitNoProgram = 4 // there is no Fairlead that runs
+	exitNoDesktop = 3 // there is no desktop for the tray
+	exitNoProgram = 4 // there is no running Fairlead
 )
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == shellenv.Word {
-		// The user's login shell asks, on behalf of another Fairlead.
+		// Another Fairlead runs this program through the user's login shell.
 		if err := shellenv.Print(os.Stdout); err != nil {
 			os.Exit(exitFailed)
 		}
@@ -68,11 +68,11 @@ func main() {
 	os.Exit(status(err))
 }
 
-// endWithin bounds what the program takes to end after a signal. All that is waited for has a bound of its own, in all less than
-// this: what is left hangs, such as a disk that is gone.
+// endWithin bounds how long the program takes to end after a signal. Everything that is waited for has a bound of its
+// own, together less than this, so what is left then hangs, for example on a disk that is gone.
 const endWithin = 12 * time.Second
 
-// endAfter calls end when ctx ended a while ago.
+// endAfter calls end some time after ctx has ended.
 func endAfter(ctx context.Context, within time.Duration, end func()) {
 	context.AfterFunc(ctx, func() { time.AfterFunc(within, end) })
 }

@@ -18,9 +18,10 @@ import (
 	"fairlead/assets"
 )
 
-// runTray is the desktop program: the same proxies, owned by the same model, shown in the panel. One runs per user.
+// runTray runs the tray: the proxies and the model are the same as in serve, and are shown in the panel. One runs per
+// user.
 func runTray(ctx context.Context, o command.Options) error {
-	// First of all, since a serve that runs gives its control socket up to the tray.
+	// This comes first, because a running serve gives its control socket up to the tray.
 	if err := tray.Possible(ctx); err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func showTray(ctx context.Context, p *instance.Instance) error {
 		Chosen: func(c notify.Choice) {
 			select {
 			case choices <- c:
-			default: // nobody clicks faster than that
+			default: // no user clicks faster than that
 			}
 		},
 	})
@@ -78,7 +79,7 @@ func showTray(ctx context.Context, p *instance.Instance) error {
 	clicks := actions.New(p, model, clipboard, notifier, redraw)
 	group.Go(func() error { clicks.Choose(groupCtx, choices); return nil })
 	group.Go(func() error { return p.Control(groupCtx, p.Ordered(model), "tray") })
-	// On some systems the panel's library wants the main goroutine's thread, which is this one.
+	// On some systems the panel's library needs the main goroutine's thread, which is this one.
 	err := tray.Run(groupCtx, tray.Config{
 		Model:  model,
 		Extras: clicks.Extras,
@@ -90,6 +91,6 @@ func showTray(ctx context.Context, p *instance.Instance) error {
 	})
 	quit()
 	err = errors.Join(err, clicks.Windows.Close(), group.Wait())
-	clicks.Wait() // only now: until the group has ended a notification may be clicked
+	clicks.Wait() // not earlier: a notification may be clicked until the group has ended
 	return err
 }
