@@ -50,7 +50,7 @@ func run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, cluster.Stop()) }()
 	say("the cluster is up after %s; its kubeconfig is %s", time.Since(begun).Round(time.Second), cluster.Kubeconfig)
 
-	s := &stage{program: program, kubeconfig: cluster.Kubeconfig, dir: dir}
+	s := &setup{program: program, kubeconfig: cluster.Kubeconfig, dir: dir}
 	if err := s.prepare(); err != nil {
 		return err
 	}

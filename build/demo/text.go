@@ -39,8 +39,8 @@ const commands = `  fairlead status
   fairlead logs
 `
 
-// fill replaces the placeholders in a text with the stage's values.
-func (s *stage) fill(text string) string {
+// fill replaces the placeholders in a text with the setup's values.
+func (s *setup) fill(text string) string {
 	return strings.NewReplacer(
 		"BIN", quoted(filepath.Join(s.dir, "bin")), "PROGRAM", s.program,
 		"PORT1", strconv.Itoa(s.ports[0]), "PORT2", strconv.Itoa(s.ports[1]),

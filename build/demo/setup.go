@@ -20,15 +20,15 @@ const noDesktop = 3
 // settleWithin is how long the demo polls a started Fairlead for its state.
 const settleWithin = time.Minute
 
-// A stage is the environment of the demo's Fairlead: its program, the cluster's kubeconfig, and a directory for all
+// A setup is the environment of the demo's Fairlead: its program, the cluster's kubeconfig, and a directory for all
 // other files.
-type stage struct {
+type setup struct {
 	program, kubeconfig, dir string
 	ports                    [2]int // of demo and demo-team
 }
 
 // prepare assigns free ports to the contexts, so that the printed commands are right.
-func (s *stage) prepare() error {
+func (s *setup) prepare() error {
 	port := 1080
 	for i := range s.ports {
 		for ; !isFree(port); port++ {
@@ -50,17 +50,17 @@ func isFree(port int) bool {
 	return listener.Close() == nil
 }
 
-func (s *stage) write(name, text string, mode os.FileMode) error {
+func (s *setup) write(name, text string, mode os.FileMode) error {
 	path := filepath.Join(s.dir, name)
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), mode))
 }
 
 // show runs Fairlead in the panel or, if there is none, in the foreground. It returns when Fairlead has ended.
-func (s *stage) show(ctx context.Context) error {
+func (s *setup) show(ctx context.Context) error {
 	environment := []string{
 		"KUBECONFIG=" + s.kubeconfig, "XDG_STATE_HOME=" + filepath.Join(s.dir, "state"), "XDG_CONFIG_HOME=" + filepath.Join(s.dir, "config"),
 	}
-	panel := &held{to: os.Stderr}
+	panel := &heldWriter{to: os.Stderr}
 	err := s.run(ctx, environment, panel, func() {
 		panel.release()
 		fmt.Print(s.fill(panelText))
@@ -81,7 +81,7 @@ func (s *stage) show(ctx context.Context) error {
 }
 
 // run runs Fairlead until it ends, and calls up once it is ready.
-func (s *stage) run(ctx context.Context, environment []string, stderr io.Writer, up func(), args ...string) error {
+func (s *setup) run(ctx context.Context, environment []string, stderr io.Writer, up func(), args ...string) error {
 	if err := s.write(filepath.Join("bin", "fairlead"), wrapper(s.program, environment), 0o700); err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (s *stage) run(ctx context.Context, environment []string, stderr io.Writer,
 }
 
 // isUp reports whether the printed commands will work: Fairlead answers, and listens if it should.
-func (s *stage) isUp(ctx context.Context, listens bool) bool {
+func (s *setup) isUp(ctx context.Context, listens bool) bool {
 	if exec.CommandContext(ctx, filepath.Join(s.dir, "bin", "fairlead"), "status").Run() != nil {
 		return false
 	}

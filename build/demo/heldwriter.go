@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// held is a writer that keeps what is written until it is released. The output of a Fairlead that finds no panel is of
-// no use, and looks like an error.
-type held struct {
+// heldWriter is a writer that keeps what is written until it is released. The output of a Fairlead that finds no panel
+// is of no use, and looks like an error.
+type heldWriter struct {
 	to io.Writer
 
 	mu       sync.Mutex
@@ -15,8 +15,8 @@ type held struct {
 	released bool
 }
 
-// Write passes p on if held has been released, and keeps it otherwise.
-func (h *held) Write(p []byte) (int, error) {
+// Write passes p on if h has been released, and keeps it otherwise.
+func (h *heldWriter) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.released {
@@ -27,7 +27,7 @@ func (h *held) Write(p []byte) (int, error) {
 }
 
 // release passes on what was kept and what is written from now on.
-func (h *held) release() {
+func (h *heldWriter) release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.released {
