@@ -87,15 +87,15 @@ func newLab(ctx context.Context) (*lab, error) {
 // build compiles a Go program in a directory relative to this file.
 func (l *lab) build(ctx context.Context, dir, output, what string) error {
 	command := exec.CommandContext(ctx, "go", "build", "-o", output, what)
-	command.Dir = beside(dir)
+	command.Dir = sourcePath(dir)
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", what, err, out)
 	}
 	return nil
 }
 
-// beside returns the path of a file in the directory of this file.
-func beside(path string) string {
+// sourcePath returns the path of a file in the directory of this file.
+func sourcePath(path string) string {
 	_, file, _, ok := runtime.Caller(0)
 	if !ok {
 		return path
@@ -127,7 +127,7 @@ func (l *lab) serve(ctx context.Context, program, name, settings string) (netip.
 	defer context.AfterFunc(ctx, func() { _ = stdout.Close() })() // ends the read
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		return none, errors.Join(fmt.Errorf("fairlead serve prints nothing: %w", err), l.complaints())
+		return none, errors.Join(fmt.Errorf("fairlead serve prints nothing: %w", err), l.loggedErrors())
 	}
 	_, address, _ := strings.Cut(strings.TrimSpace(line), "socks5h://")
 	return netip.ParseAddrPort(address)
@@ -174,9 +174,9 @@ func (l *lab) environment() []string {
 	return env
 }
 
-// complaints returns an error with the lines of Fairlead's log about errors of Fairlead itself, which must not occur
+// loggedErrors returns an error with the lines of Fairlead's log about errors of Fairlead itself, which must not occur
 // whatever a client does.
-func (l *lab) complaints() error {
+func (l *lab) loggedErrors() error {
 	var lines []string
 	for _, name := range []string{"open.err", "locked.err"} {
 		content, err := os.ReadFile(filepath.Join(l.dir, name))
@@ -279,8 +279,8 @@ spec: {selector: {app: %[1]s}, ports: [{name: main, port: %[3]d, targetPort: mai
 	}
 }
 
-// free returns a loopback address on which nothing listens.
-func free() (string, error) {
+// freeAddress returns a loopback address on which nothing listens.
+func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err

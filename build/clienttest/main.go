@@ -75,7 +75,7 @@ func run(ctx context.Context, only string) error {
 		t.add(r, err, l)
 	}
 	fmt.Print(t.String())
-	err = errors.Join(l.complaints(), l.close())
+	err = errors.Join(l.loggedErrors(), l.close())
 	if failed > 0 {
 		err = errors.Join(fmt.Errorf("%d of %d rows failed", failed, len(rows)), err)
 	}

@@ -20,7 +20,7 @@ func missing() []string {
 	for line := range strings.Lines(packagesText) {
 		line, _, _ = strings.Cut(line, "#")
 		field := strings.Fields(line)
-		if len(field) != 2 || there(field[0]) || slices.Contains(packages, field[1]) {
+		if len(field) != 2 || installed(field[0]) || slices.Contains(packages, field[1]) {
 			continue
 		}
 		packages = append(packages, field[1])
@@ -29,8 +29,8 @@ func missing() []string {
 	return packages
 }
 
-// there reports whether a program is on PATH or, for a path, which may be a pattern, whether the file exists.
-func there(what string) bool {
+// installed reports whether a program is on PATH or, for a path, which may be a pattern, whether the file exists.
+func installed(what string) bool {
 	if !strings.Contains(what, "/") {
 		_, err := exec.LookPath(what)
 		return err == nil

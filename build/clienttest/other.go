@@ -9,6 +9,6 @@ import (
 )
 
 func main() {
-	fmt.Fprintln(os.Stderr, "clienttest: the client run wants Linux, with the programs of Debian")
+	fmt.Fprintln(os.Stderr, "clienttest: the client run needs Linux, with the programs of Debian")
 	os.Exit(1)
 }

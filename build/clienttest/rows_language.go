@@ -94,7 +94,7 @@ func languages() []row {
 			if err != nil {
 				return err
 			}
-			return wants("echoed: inside")(l.run(ctx, "node", path, l.url("http"), "ws://"+helloHost+"/ws"))
+			return contains("echoed: inside")(l.run(ctx, "node", path, l.url("http"), "ws://"+helloHost+"/ws"))
 		}})
 	return append(append(rows, javaRows()...), rubyRows()...)
 }
@@ -144,7 +144,7 @@ func javaRows() []row {
 				return fromHello(l.run(ctx, "java", "-Dhttp.proxyHost=127.0.0.1", "-Dhttp.proxyPort="+port, path, "url", helloURL))
 			}},
 		row{"JDBC (PostgreSQL)", "snippet jdbc", "", func(ctx context.Context, l *lab) error {
-			return wants("answer 42")(l.runJava(ctx, "jdbc", "Query.java", " -cp /usr/share/java/postgresql.jar",
+			return contains("answer 42")(l.runJava(ctx, "jdbc", "Query.java", " -cp /usr/share/java/postgresql.jar",
 				"jdbc:postgresql://"+postgresHost+"/postgres?user=fairlead"))
 		}})
 }
@@ -174,7 +174,7 @@ func tunnels() []row {
 		options := " -i " + filepath.Join(l.dir, "id") + " -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "
 		line := strings.Replace(text, "ssh -o", "ssh"+options+"-o", 1)
 		line = strings.Replace(line, "USER@SERVICE.NAMESPACE.svc", `"$(id -un)"@`+sshHost+" echo inside '$((6 * 7))'", 1)
-		return wants("inside 42")(l.runWith(ctx, nil, line, "sh", "-e"))
+		return contains("inside 42")(l.runWith(ctx, nil, line, "sh", "-e"))
 	}}}
 	for _, through := range []struct{ name, command string }{
 		{"nc -X connect", "nc -X connect -x PROXY %h %p"},
@@ -188,18 +188,18 @@ func tunnels() []row {
 			if err != nil {
 				return err
 			}
-			return wants("inside")(l.run(ctx, "ssh", "-i", filepath.Join(l.dir, "id"), "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
+			return contains("inside")(l.run(ctx, "ssh", "-i", filepath.Join(l.dir, "id"), "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
 				"-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ProxyCommand="+command,
 				strings.TrimSpace(name)+"@"+sshHost, "echo", "inside"))
 		}})
 	}
 	return append(rows,
 		row{"psql through proxychains4", "snippet psql", "", func(ctx context.Context, l *lab) error {
-			return wants("answer 42")(l.throughChains(ctx, "psql 'host=SERVICE.NAMESPACE.svc port=5432 user=USER dbname=DATABASE'",
+			return contains("answer 42")(l.throughChains(ctx, "psql 'host=SERVICE.NAMESPACE.svc port=5432 user=USER dbname=DATABASE'",
 				"psql 'host="+postgresHost+" port=5432 user=fairlead dbname=postgres' -tAc \"SELECT 'answer ' || 6 * 7\""))
 		}},
 		row{"redis-cli through proxychains4", "snippet psql", "the same, with redis-cli.", func(ctx context.Context, l *lab) error {
-			return wants("PONG")(l.throughChains(ctx, "psql 'host=SERVICE.NAMESPACE.svc port=5432 user=USER dbname=DATABASE'", "redis-cli -h "+redisHost+" ping"))
+			return contains("PONG")(l.throughChains(ctx, "psql 'host=SERVICE.NAMESPACE.svc port=5432 user=USER dbname=DATABASE'", "redis-cli -h "+redisHost+" ping"))
 		}})
 }
 

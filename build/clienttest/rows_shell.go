@@ -31,8 +31,8 @@ func fromHello(output string, err error) error {
 	return err
 }
 
-// wants returns a check that words are in an output.
-func wants(words string) func(string, error) error {
+// contains returns a check that words are in an output.
+func contains(words string) func(string, error) error {
 	return func(output string, err error) error {
 		if err == nil && !strings.Contains(output, words) {
 			return fmt.Errorf("%q is not in:\n%s", words, output)
@@ -41,8 +41,8 @@ func wants(words string) func(string, error) error {
 	}
 }
 
-// pasted runs a shell with the snippet of its kind followed by a command.
-func (l *lab) pasted(ctx context.Context, kind string, shell []string, command string) (string, error) {
+// runPasted runs a shell with the snippet of its kind followed by a command.
+func (l *lab) runPasted(ctx context.Context, kind string, shell []string, command string) (string, error) {
 	text, err := l.snippet(kind, "")
 	if err != nil {
 		return "", err
@@ -54,23 +54,23 @@ func (l *lab) pasted(ctx context.Context, kind string, shell []string, command s
 func shells() []row {
 	environment := func(program, command string, check func(string, error) error) row {
 		return row{program, "snippet bash", "", func(ctx context.Context, l *lab) error {
-			return check(l.pasted(ctx, "bash", []string{"bash", "-e"}, command))
+			return check(l.runPasted(ctx, "bash", []string{"bash", "-e"}, command))
 		}}
 	}
 	rows := []row{
 		environment("bash: curl", "curl -sS "+helloURL, fromHello),
-		environment("bash: curl, https", "curl -sS --cacert ca.crt https://"+secureHost+"/", wants(secureWords)),
+		environment("bash: curl, https", "curl -sS --cacert ca.crt https://"+secureHost+"/", contains(secureWords)),
 		environment("bash: wget", "wget -qO- "+helloURL, fromHello),
-		environment("bash: wget, https", "wget -qO- --ca-certificate ca.crt https://"+secureHost+"/", wants(secureWords)),
-		environment("bash: git", "rm -rf from-bash && git clone -q http://"+gitHost+"/demo.git from-bash && wc -c from-bash/file", wants(fmt.Sprint(len(gitContent)))),
+		environment("bash: wget, https", "wget -qO- --ca-certificate ca.crt https://"+secureHost+"/", contains(secureWords)),
+		environment("bash: git", "rm -rf from-bash && git clone -q http://"+gitHost+"/demo.git from-bash && wc -c from-bash/file", contains(fmt.Sprint(len(gitContent)))),
 		environment("bash: Python urllib", `/usr/bin/python3 -c 'import urllib.request as u; print(u.urlopen("`+helloURL+`").read().decode())'`, fromHello),
 		environment("bash: Python requests", `/usr/bin/python3 -c 'import requests; print(requests.get("`+helloURL+`").text)'`, fromHello),
 		environment("bash: Ruby net/http", `ruby -rnet/http -e 'puts Net::HTTP.get(URI("`+helloURL+`"))'`, fromHello),
 		{"zsh", "snippet bash", "pasted into an interactive zsh.", func(ctx context.Context, l *lab) error {
-			return fromHello(l.pasted(ctx, "zsh", []string{"zsh", "-f", "-i", "-s"}, "curl -sS "+helloURL))
+			return fromHello(l.runPasted(ctx, "zsh", []string{"zsh", "-f", "-i", "-s"}, "curl -sS "+helloURL))
 		}},
 		{"fish", "snippet fish", "", func(ctx context.Context, l *lab) error {
-			return fromHello(l.pasted(ctx, "fish", []string{"fish", "--no-config"}, "curl -sS "+helloURL))
+			return fromHello(l.runPasted(ctx, "fish", []string{"fish", "--no-config"}, "curl -sS "+helloURL))
 		}},
 		{"bash over a company's NO_PROXY", "snippet bash", "NO_PROXY of the cluster's names is replaced.", func(ctx context.Context, l *lab) error {
 			text, err := l.snippet("bash", "")
@@ -81,8 +81,8 @@ func shells() []row {
 			return fromHello(l.runWith(ctx, env, text+"curl -sS "+helloURL+"\n", "bash", "-e"))
 		}},
 		{"grpc-go", "snippet bash", "unary call and stream; reads HTTPS_PROXY.", func(ctx context.Context, l *lab) error {
-			output, err := l.pasted(ctx, "bash", []string{"bash", "-e"}, "./grpcpeer call "+grpcHost+":50051")
-			return errors.Join(wants("unary: SERVING")(output, err), wants("stream: NOT_SERVING")(output, err))
+			output, err := l.runPasted(ctx, "bash", []string{"bash", "-e"}, "./grpcpeer call "+grpcHost+":50051")
+			return errors.Join(contains("unary: SERVING")(output, err), contains("stream: NOT_SERVING")(output, err))
 		}},
 	}
 	return rows
@@ -115,7 +115,7 @@ func curlKinds() []row {
 			return fromHello(l.run(ctx, "curl", "-sS", "--proxytunnel", "--proxy", l.url("http"), helloURL))
 		}},
 		row{"curl https through CONNECT", "curl --proxy http://" + usual + " https://…", "", func(ctx context.Context, l *lab) error {
-			return wants(secureWords)(l.run(ctx, "curl", "-sS", "--cacert", "ca.crt", "--proxy", l.url("http"), "https://"+secureHost+"/"))
+			return contains(secureWords)(l.run(ctx, "curl", "-sS", "--cacert", "ca.crt", "--proxy", l.url("http"), "https://"+secureHost+"/"))
 		}})
 }
 
@@ -134,7 +134,7 @@ func commands() []row {
 			if err != nil {
 				return err
 			}
-			return wants(fmt.Sprint(len(gitContent)))(l.runWith(ctx, nil, "rm -rf demo\n"+text+"wc -c demo/file\n", "sh", "-e"))
+			return contains(fmt.Sprint(len(gitContent)))(l.runWith(ctx, nil, "rm -rf demo\n"+text+"wc -c demo/file\n", "sh", "-e"))
 		}},
 		{"git, http", "git -c http.proxy=http://" + usual + " clone URL", "", func(ctx context.Context, l *lab) error {
 			_, err := l.run(ctx, "git", "-c", "http.proxy="+l.url("http"), "clone", "-q", "http://"+gitHost+"/demo.git", filepath.Join(l.dir, "over-http"))

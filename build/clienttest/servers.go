@@ -194,7 +194,7 @@ func (l *lab) startSSH(ctx context.Context) (string, int, error) {
 	if _, err := l.file("authorized_keys", string(public)); err != nil {
 		return "", 0, err
 	}
-	address, err := free()
+	address, err := freeAddress()
 	if err != nil {
 		return "", 0, err
 	}
@@ -215,7 +215,7 @@ func (l *lab) startGRPC(ctx context.Context) (string, int, error) {
 	if err := l.build(ctx, "grpcpeer", filepath.Join(l.dir, "grpcpeer"), "."); err != nil {
 		return "", 0, err
 	}
-	address, err := free()
+	address, err := freeAddress()
 	if err != nil {
 		return "", 0, err
 	}
@@ -223,7 +223,7 @@ func (l *lab) startGRPC(ctx context.Context) (string, int, error) {
 }
 
 func (l *lab) startRedis(context.Context) (string, int, error) {
-	address, err := free()
+	address, err := freeAddress()
 	if err != nil {
 		return "", 0, err
 	}
@@ -256,7 +256,7 @@ func (l *lab) startPostgres(ctx context.Context) (string, int, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return "", 0, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	address, err := free()
+	address, err := freeAddress()
 	if err != nil {
 		return "", 0, err
 	}
