@@ -46,9 +46,9 @@ func decodeEntry(value any) (layout, error) {
 	return l, nil
 }
 
-// knowing returns the layout with the properties added that only an earlier one has: panels request some of them with
+// withOlder returns the layout with the properties added that only an earlier one has: panels request some of them with
 // the layout, and all of them after it.
-func (l layout) knowing(earlier layout) layout {
+func (l layout) withOlder(earlier layout) layout {
 	known := map[int32]map[string]dbus.Variant{}
 	var note func(layout)
 	note = func(e layout) {
@@ -76,8 +76,8 @@ func (l layout) knowing(earlier layout) layout {
 	return fill(l)
 }
 
-// with returns the layout with some properties of one entry replaced.
-func (l layout) with(id int32, properties map[string]dbus.Variant) layout {
+// withProperties returns the layout with some properties of one entry replaced.
+func (l layout) withProperties(id int32, properties map[string]dbus.Variant) layout {
 	if l.id == id {
 		l.properties = maps.Clone(l.properties)
 		maps.Copy(l.properties, properties)
@@ -85,7 +85,7 @@ func (l layout) with(id int32, properties map[string]dbus.Variant) layout {
 	}
 	children := make([]layout, len(l.children))
 	for i, child := range l.children {
-		children[i] = child.with(id, properties)
+		children[i] = child.withProperties(id, properties)
 	}
 	l.children = children
 	return l

@@ -18,7 +18,7 @@ func TestUpdatedPropertiesChangeOneEntry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	after := before.with(3, label("drei"))
+	after := before.withProperties(3, label("drei"))
 	for of, want := range map[*layout]string{&before: "one\ntwo\n    three\n", &after: "one\ntwo\n    drei\n"} {
 		menu, err := node(*of, false)
 		if err != nil {

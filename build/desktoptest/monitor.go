@@ -20,18 +20,18 @@ type monitor struct {
 	done chan struct{}
 
 	mu      sync.Mutex
-	asked   map[question]string // the methods of unanswered calls
-	layouts map[parties]layout
+	pending map[callID]string // the methods of unanswered calls
+	layouts map[menuID]layout
 }
 
-// question identifies a call by its caller and serial number.
-type question struct {
-	asker  string
+// callID identifies a call by its caller and serial number.
+type callID struct {
+	caller string
 	serial uint32
 }
 
-// parties identifies the caller and the owner of a menu.
-type parties struct{ asker, owner string }
+// menuID identifies the caller and the owner of a menu.
+type menuID struct{ caller, owner string }
 
 // startMonitor connects to the bus and listens.
 func startMonitor(t testing.TB, address string) *monitor {
@@ -53,8 +53,8 @@ func startMonitor(t testing.TB, address string) *monitor {
 		bus:     bus,
 		quit:    make(chan struct{}),
 		done:    make(chan struct{}),
-		asked:   make(map[question]string),
-		layouts: make(map[parties]layout),
+		pending: make(map[callID]string),
+		layouts: make(map[menuID]layout),
 	}
 	heard := make(chan *dbus.Message, 4096)
 	bus.Eavesdrop(heard)
@@ -76,14 +76,14 @@ func (m *monitor) listen(heard <-chan *dbus.Message) {
 	for {
 		select {
 		case message := <-heard:
-			m.hear(message)
+			m.record(message)
 		case <-m.quit:
 			return
 		}
 	}
 }
 
-func (m *monitor) hear(message *dbus.Message) {
+func (m *monitor) record(message *dbus.Message) {
 	sender, _ := message.Headers[dbus.FieldSender].Value().(string)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -92,52 +92,52 @@ func (m *monitor) hear(message *dbus.Message) {
 		member, _ := message.Headers[dbus.FieldMember].Value().(string)
 		// Panels request the whole menu, which is entry 0, and then the properties of its entries.
 		if member != "GetLayout" || len(message.Body) == 3 && message.Body[0] == int32(0) {
-			m.asked[question{sender, message.Serial()}] = member
+			m.pending[callID{sender, message.Serial()}] = member
 		}
 	case dbus.TypeMethodReply:
-		asker, _ := message.Headers[dbus.FieldDestination].Value().(string)
+		caller, _ := message.Headers[dbus.FieldDestination].Value().(string)
 		serial, _ := message.Headers[dbus.FieldReplySerial].Value().(uint32)
-		q := question{asker, serial}
-		member := m.asked[q]
-		delete(m.asked, q)
-		switch who := (parties{asker, sender}); member {
+		q := callID{caller, serial}
+		member := m.pending[q]
+		delete(m.pending, q)
+		switch menu := (menuID{caller, sender}); member {
 		case "GetLayout":
 			if root, err := decodeLayout(message.Body); err == nil {
-				m.layouts[who] = root.knowing(m.layouts[who])
+				m.layouts[menu] = root.withOlder(m.layouts[menu])
 			}
 		case "GetGroupProperties":
-			m.update(who, message.Body)
+			m.update(menu, message.Body)
 		}
 	case dbus.TypeSignal:
-		for who := range m.layouts {
-			if who.owner == sender {
-				m.update(who, message.Body)
+		for menu := range m.layouts {
+			if menu.owner == sender {
+				m.update(menu, message.Body)
 			}
 		}
 	}
 }
 
 // update applies properties of entries that were sent in a signal or an answer.
-func (m *monitor) update(who parties, body []any) {
+func (m *monitor) update(menu menuID, body []any) {
 	var updated []struct {
 		ID         int32
 		Properties map[string]dbus.Variant
 	}
-	root, known := m.layouts[who]
+	root, known := m.layouts[menu]
 	if !known || len(body) == 0 || dbus.Store(body[:1], &updated) != nil {
 		return
 	}
 	for _, u := range updated {
-		root = root.with(u.ID, u.Properties)
+		root = root.withProperties(u.ID, u.Properties)
 	}
-	m.layouts[who] = root
+	m.layouts[menu] = root
 }
 
-// layout returns the menu of owner as asker knows it.
-func (m *monitor) layout(asker, owner string) (layout, error) {
+// layout returns the menu of owner as caller knows it.
+func (m *monitor) layout(caller, owner string) (layout, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	root, ok := m.layouts[parties{asker, owner}]
+	root, ok := m.layouts[menuID{caller, owner}]
 	if !ok {
 		return layout{}, fmt.Errorf("the panel does not have the menu of %s yet", owner)
 	}
