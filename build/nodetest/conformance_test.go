@@ -23,8 +23,8 @@ const (
 	lingerHalf = linger / 2
 )
 
-// stage is the environment of a script: a Pod and a session with it.
-type stage struct {
+// testPod is the environment of a script: a Pod and a session with it.
+type testPod struct {
 	*wire
 	c   *clustertest.Cluster
 	pod string
@@ -32,17 +32,17 @@ type stage struct {
 
 // outcome is the result of a script.
 type outcome struct {
-	story string
-	text  string // the content of the error stream
-	times string
-	waits time.Duration // from the script's action to the end that it waits for
+	events string
+	text   string // the content of the error stream
+	times  string
+	waits  time.Duration // from the script's action to the end that it waits for
 }
 
 // script is one situation that a client may meet.
 type script struct {
 	name    string
 	program string // the program in the Pod, on port 7000
-	play    func(t *testing.T, s *stage) outcome
+	run     func(t *testing.T, s *testPod) outcome
 	// old and new are the sequences of events that containerd 1.6 and 2.2 may produce; the streaming node may produce
 	// both.
 	old, new []string
@@ -64,35 +64,35 @@ const (
 	openPort = 7000
 	deafPort = 9999
 
-	refusedText = `^error forwarding port \d+ to pod SANDBOX, uid : failed to execute portforward in network namespace "NETNS": ` +
+	refusedText = `^error portForward port \d+ to pod SANDBOX, uid : failed to execute portforward in network namespace "NETNS": ` +
 		`failed to connect to localhost:\d+ inside namespace "SANDBOX", ` +
 		`IPv4: dial tcp4 127\.0\.0\.1:\d+: connect: connection refused IPv6 dial tcp6.*$`
-	resetText = `^error forwarding port \d+ to pod SANDBOX, uid : failed to execute portforward in network namespace "NETNS": ` +
+	resetText = `^error portForward port \d+ to pod SANDBOX, uid : failed to execute portforward in network namespace "NETNS": ` +
 		`.*read: connection reset by peer$`
-	goneText = `^error forwarding port \d+ to pod SANDBOX, uid : ` +
+	goneText = `^error portForward port \d+ to pod SANDBOX, uid : ` +
 		`(network namespace for sandbox "SANDBOX" is closed|failed to find sandbox "SANDBOX" in store: not found)$`
 )
 
 var scripts = []script{
 	{
 		name: "refused", program: "echo", old: []string{refusedEnd[0]}, new: []string{refusedEnd[1]}, text: refusedText,
-		play: func(_ *testing.T, s *stage) outcome { return s.end(s.open(deafPort, ""), time.Now()) },
+		run: func(_ *testing.T, s *testPod) outcome { return s.end(s.open(deafPort, ""), time.Now()) },
 	},
 	{
 		name: "refused-with-data", program: "echo", old: []string{refusedEnd[0]}, new: []string{refusedEnd[1]}, text: refusedText,
-		play: func(_ *testing.T, s *stage) outcome { return s.end(s.open(deafPort, "hello"), time.Now()) },
+		run: func(_ *testing.T, s *testPod) outcome { return s.end(s.open(deafPort, "hello"), time.Now()) },
 	},
 	{
 		name: "held-up-by-refusals-with-data", program: "echo", old: []string{"no reply"}, new: []string{"data bytes"}, text: "^$",
-		play: heldUp,
+		run: unanswered,
 	},
 	{
 		name: "closes-first", program: "closes-first", old: []string{orderly}, new: []string{orderly}, text: "^$", waits: lingerHalf,
-		play: func(_ *testing.T, s *stage) outcome { return s.end(s.open(openPort, ""), time.Now()) },
+		run: func(_ *testing.T, s *testPod) outcome { return s.end(s.open(openPort, ""), time.Now()) },
 	},
 	{
 		name: "half-closed", program: "echo", old: []string{orderly}, new: []string{orderly}, text: "^$", waits: lingerHalf,
-		play: func(_ *testing.T, s *stage) outcome {
+		run: func(_ *testing.T, s *testPod) outcome {
 			p := s.open(openPort, "hello")
 			began := time.Now()
 			s.send(p, " there", true)
@@ -102,20 +102,20 @@ var scripts = []script{
 	{
 		name: "reset-in-the-pod", program: "resets", text: resetText, waits: lingerHalf,
 		old: []string{refusedEnd[0]}, new: []string{refusedEnd[1]},
-		play: func(_ *testing.T, s *stage) outcome { return s.end(s.open(openPort, "hello"), time.Now()) },
+		run: func(_ *testing.T, s *testPod) outcome { return s.end(s.open(openPort, "hello"), time.Now()) },
 	},
 	{
 		name: "never-reads", program: "never-reads", old: []string{""}, new: []string{""}, text: "^$",
-		play: func(_ *testing.T, s *stage) outcome {
+		run: func(_ *testing.T, s *testPod) outcome {
 			p := s.open(openPort, "hello")
-			s.await(2*linger, func() bool { return p.over() })
-			return s.told(p, time.Now())
+			s.await(2*linger, func() bool { return p.ended() })
+			return s.recorded(p, time.Now())
 		},
 	},
 	{
 		name: "never-reads-half-closed", program: "never-reads", text: "^$", waits: lingerHalf,
 		old: []string{"data fin, error fin"}, new: []string{"data fin, error fin"},
-		play: func(_ *testing.T, s *stage) outcome {
+		run: func(_ *testing.T, s *testPod) outcome {
 			p := s.open(openPort, "hello")
 			began := time.Now()
 			s.send(p, " there", true)
@@ -124,7 +124,7 @@ var scripts = []script{
 	},
 	{
 		name: "killed", program: "echo", old: []string{orderly}, new: []string{orderly}, text: "^$", waits: lingerHalf,
-		play: func(t *testing.T, s *stage) outcome {
+		run: func(t *testing.T, s *testPod) outcome {
 			p := s.echoed(t)
 			began := time.Now()
 			if err := s.c.KillContainer(t.Context(), "default/"+s.pod, ""); err != nil {
@@ -136,7 +136,7 @@ var scripts = []script{
 	{
 		// A grace period of a second, and then the linger.
 		name: "deleted-while-open", program: "echo", old: []string{orderly}, new: []string{orderly}, text: "^$", waits: linger + lingerHalf,
-		play: func(t *testing.T, s *stage) outcome {
+		run: func(t *testing.T, s *testPod) outcome {
 			p := s.echoed(t)
 			began := time.Now()
 			kubectl(t, s.c, "delete", "pod", s.pod, "--wait=false")
@@ -145,16 +145,16 @@ var scripts = []script{
 	},
 	{
 		name: "opened-after-the-end", program: "echo", old: []string{goneEnd[0]}, new: []string{goneEnd[1]}, text: goneText,
-		play: openedAfterTheEnd,
+		run: openedAfterTheEnd,
 	},
 }
 
-// heldUp opens a connection in a session in which connections were refused while bytes were in flight. Old runtimes
+// unanswered opens a connection in a session in which connections were refused while bytes were in flight. Old runtimes
 // then do not answer it, though they may answer pings.
-func heldUp(t *testing.T, s *stage) outcome {
+func unanswered(t *testing.T, s *testPod) outcome {
 	for range 3 {
 		p := s.open(deafPort, "hello")
-		s.await(linger/2, func() bool { return p.over() })
+		s.await(linger/2, func() bool { return p.ended() })
 	}
 	p := s.open(openPort, "hello")
 	s.await(2*linger, func() bool { return p.data.Len() > 0 })
@@ -166,12 +166,12 @@ func heldUp(t *testing.T, s *stage) outcome {
 	s.mu.Lock()
 	t.Logf("answered %d of %d pings", s.pings, pings)
 	s.mu.Unlock()
-	return s.told(p, time.Now())
+	return s.recorded(p, time.Now())
 }
 
 // openedAfterTheEnd opens connections in the session of a Pod that is being deleted, until the network is gone for one.
 // Earlier ones must have been accepted, refused or not answered, in this order.
-func openedAfterTheEnd(t *testing.T, s *stage) outcome {
+func openedAfterTheEnd(t *testing.T, s *testPod) outcome {
 	s.echoed(t)
 	kubectl(t, s.c, "delete", "pod", s.pod, "--wait=false")
 	steps := []string{"accepted", "refused", "unanswered", "gone"}
@@ -179,18 +179,18 @@ func openedAfterTheEnd(t *testing.T, s *stage) outcome {
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
 		p := s.open(openPort, "")
 		now := "accepted"
-		if s.await(100*time.Millisecond, func() bool { return p.over() }) {
-			switch o := s.told(p, time.Now()); {
+		if s.await(100*time.Millisecond, func() bool { return p.ended() }) {
+			switch o := s.recorded(p, time.Now()); {
 			case regexp.MustCompile(goneText).MatchString(o.text):
 				s.ping(1)
 				if !s.await(5*time.Second, func() bool { return s.pings > 0 }) {
-					return outcome{story: "no answer to a ping"}
+					return outcome{events: "no answer to a ping"}
 				}
-				return s.told(p, time.Now())
+				return s.recorded(p, time.Now())
 			case regexp.MustCompile(refusedText).MatchString(o.text):
 				now = "refused"
 			default:
-				t.Errorf("a connection to a Pod that ends: %s; %q", o.story, o.text)
+				t.Errorf("a connection to a Pod that ends: %s; %q", o.events, o.text)
 			}
 		} else if steps[step] != "accepted" {
 			now = "unanswered"
@@ -201,11 +201,11 @@ func openedAfterTheEnd(t *testing.T, s *stage) outcome {
 		}
 		step = next
 	}
-	return outcome{story: "the network never goes"}
+	return outcome{events: "the network never goes"}
 }
 
 // echoed opens a connection and waits for an echo from its program.
-func (s *stage) echoed(t *testing.T) *pair {
+func (s *testPod) echoed(t *testing.T) *pair {
 	t.Helper()
 	p := s.open(openPort, "hello")
 	if !s.await(10*time.Second, func() bool { return p.data.String() == "hello" }) {
@@ -215,17 +215,17 @@ func (s *stage) echoed(t *testing.T) *pair {
 }
 
 // end waits until a pair has ended.
-func (s *stage) end(p *pair, began time.Time) outcome {
-	if !s.await(20*time.Second, func() bool { return p.over() }) {
-		o := s.told(p, began)
-		o.story += ", and no end"
+func (s *testPod) end(p *pair, began time.Time) outcome {
+	if !s.await(20*time.Second, func() bool { return p.ended() }) {
+		o := s.recorded(p, began)
+		o.events += ", and no end"
 		return o
 	}
-	return s.told(p, began)
+	return s.recorded(p, began)
 }
 
-// over reports whether both streams have ended. The caller must hold the wire's lock.
-func (p *pair) over() bool {
+// ended reports whether both streams have ended. The caller must hold the wire's lock.
+func (p *pair) ended() bool {
 	ended := func(kind string) bool {
 		return slices.ContainsFunc(p.events, func(e event) bool {
 			return e.what == kind+" fin" || strings.HasPrefix(e.what, kind+" rst") || e.what == "session ends"
@@ -234,34 +234,34 @@ func (p *pair) over() bool {
 	return ended("error") && ended("data") && p.has("error reply") && p.has("data reply")
 }
 
-// told returns the events on a pair so far, without the replies: on real nodes they come in any order, and sometimes
+// recorded returns the events on a pair so far, without the replies: on real nodes they come in any order, and sometimes
 // after the end of their stream.
-func (s *stage) told(p *pair, began time.Time) outcome {
+func (s *testPod) recorded(p *pair, began time.Time) outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var story, times []string
+	var events, times []string
 	var end time.Duration
 	for _, e := range p.events {
 		times = append(times, fmt.Sprintf("%s %.1f ms", e.what, float64(e.at.Microseconds())/1000))
 		end = e.at
 		if !strings.HasSuffix(e.what, " reply") {
-			story = append(story, e.what)
+			events = append(events, e.what)
 		}
 	}
 	if !p.has("error reply") || !p.has("data reply") {
-		story = append([]string{"no reply"}, story...)
+		events = append([]string{"no reply"}, events...)
 	}
 	return outcome{
-		story: strings.Join(story, ", "), text: normal(p.text.String()), times: strings.Join(times, ", "),
+		events: strings.Join(events, ", "), text: normal(p.text.String()), times: strings.Join(times, ", "),
 		waits: p.opened.Add(end).Sub(began),
 	}
 }
 
 func TestNodesAgreeOnTheWire(t *testing.T) {
 	for _, node := range []struct {
-		name  string
-		start func(t *testing.T) *clustertest.Cluster
-		tells func(script) []string
+		name    string
+		start   func(t *testing.T) *clustertest.Cluster
+		allowed func(script) []string
 	}{
 		{
 			"containerd-1.6", func(t *testing.T) *clustertest.Cluster { return sharedCluster(t, clustertest.Containerd16) },
@@ -289,10 +289,10 @@ func TestNodesAgreeOnTheWire(t *testing.T) {
 				t.Run(s.name, func(t *testing.T) {
 					t.Parallel()
 					kubectl(t, c, "wait", "--for=condition=Ready", "--timeout=60s", "pod/"+podPrefix+s.name)
-					o := s.play(t, &stage{wire: dialWire(t, c, podPrefix+s.name), c: c, pod: podPrefix + s.name})
+					o := s.run(t, &testPod{wire: dialWire(t, c, podPrefix+s.name), c: c, pod: podPrefix + s.name})
 					t.Logf("%s\n%q", o.times, o.text)
-					if tells := node.tells(s); !slices.Contains(tells, o.story) {
-						t.Errorf("came: %q\nwant one of: %q", o.story, tells)
+					if allowed := node.allowed(s); !slices.Contains(allowed, o.events) {
+						t.Errorf("came: %q\nwant one of: %q", o.events, allowed)
 					}
 					if !regexp.MustCompile(s.text).MatchString(o.text) {
 						t.Errorf("text: %q\nwant: %s", o.text, s.text)

@@ -11,7 +11,7 @@ import (
 )
 
 func TestClusterIsADialer(t *testing.T) {
-	onEach(t, func(t *testing.T, c *clustertest.Cluster) {
+	onEachCluster(t, func(t *testing.T, c *clustertest.Cluster) {
 		// A Pod plays a kubelet that hangs, since the API server is inside the namespaces too.
 		address := kubectl(t, c, "get", "pod", "never-reads", "-o", "jsonpath={.status.podIP}")
 		silent := netip.AddrPortFrom(netip.MustParseAddr(address), 7006)

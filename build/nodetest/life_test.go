@@ -41,21 +41,21 @@ func machineSettings(t *testing.T) map[string]string {
 	return values
 }
 
-// belongings is what a running cluster has on the machine.
-type belongings struct {
+// footprint is what a running cluster has on the machine.
+type footprint struct {
 	launcher, init int
 	state          string
 	namespaces     map[string]string // by kind, as pid
 	processes      []int             // in its namespaces
 }
 
-func belongingsOf(t *testing.T, launcher int, state string) belongings {
+func footprintOf(t *testing.T, launcher int, state string) footprint {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(state, "init.pid"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := belongings{launcher: launcher, state: state, namespaces: map[string]string{}}
+	b := footprint{launcher: launcher, state: state, namespaces: map[string]string{}}
 	if b.init, err = strconv.Atoi(string(content)); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func belongingsOf(t *testing.T, launcher int, state string) belongings {
 }
 
 // alive returns the processes in the cluster's namespaces.
-func (b belongings) alive(t *testing.T) []int {
+func (b footprint) alive(t *testing.T) []int {
 	t.Helper()
 	var found []int
 	for kind, name := range b.namespaces {
@@ -98,7 +98,7 @@ func (b belongings) alive(t *testing.T) []int {
 	return found
 }
 
-func (b belongings) cgroups(t *testing.T) []string {
+func (b footprint) cgroups(t *testing.T) []string {
 	t.Helper()
 	name := fmt.Sprintf("fairlead-cluster-%d-*", b.launcher)
 	var found []string
@@ -113,7 +113,7 @@ func (b belongings) cgroups(t *testing.T) []string {
 }
 
 // left returns what is left of the cluster.
-func (b belongings) left(t *testing.T) []string {
+func (b footprint) left(t *testing.T) []string {
 	t.Helper()
 	left := b.cgroups(t)
 	for _, pid := range b.alive(t) {
@@ -150,10 +150,10 @@ func machineLinks(t *testing.T) []string {
 	return names
 }
 
-func start(t *testing.T, version string) (*clustertest.Cluster, belongings) {
+func start(t *testing.T, version string) (*clustertest.Cluster, footprint) {
 	t.Helper()
 	c := clustertest.Start(t, clustertest.Options{Node: clustertest.RealNode, Containerd: version, NoFixtures: true})
-	return c, belongingsOf(t, c.PID(), c.State)
+	return c, footprintOf(t, c.PID(), c.State)
 }
 
 func prebuild(t *testing.T) {
@@ -234,7 +234,7 @@ func TestKilledLauncherLeavesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := belongingsOf(t, c.PID(), c.State)
+		b := footprintOf(t, c.PID(), c.State)
 		runPod(t, c)
 		// Also Pods and their shims, which are not children of the launcher.
 		if err := syscall.Kill(c.PID(), syscall.SIGKILL); err != nil {
@@ -269,7 +269,7 @@ func TestEndOfATestEndsItsCluster(t *testing.T) {
 		_ = command.Process.Kill()
 		t.Fatal(err, command.Wait())
 	}
-	b := belongingsOf(t, pid, state)
+	b := footprintOf(t, pid, state)
 	if err := command.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +285,7 @@ func TestInterruptedLauncherLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := belongingsOf(t, c.PID(), c.State)
+	b := footprintOf(t, c.PID(), c.State)
 	if err := syscall.Kill(c.PID(), syscall.SIGINT); err != nil { // Ctrl-C
 		t.Fatal(err)
 	}

@@ -57,8 +57,8 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// onOwn runs a test on its own cluster with each version of containerd, for tests that disturb the node.
-func onOwn(t *testing.T, test func(t *testing.T, c *clustertest.Cluster)) {
+// onOwnCluster runs a test on its own cluster with each version of containerd, for tests that disturb the node.
+func onOwnCluster(t *testing.T, test func(t *testing.T, c *clustertest.Cluster)) {
 	for _, version := range runtimes {
 		t.Run("containerd-"+version, func(t *testing.T) {
 			test(t, clustertest.Start(t, clustertest.Options{Node: clustertest.RealNode, Containerd: version}))
@@ -66,9 +66,9 @@ func onOwn(t *testing.T, test func(t *testing.T, c *clustertest.Cluster)) {
 	}
 }
 
-// onEach runs a test on a shared cluster with each version of containerd, with the fixtures and an audit log. A test
+// onEachCluster runs a test on a shared cluster with each version of containerd, with the fixtures and an audit log. A test
 // must undo its changes to the cluster.
-func onEach(t *testing.T, test func(t *testing.T, c *clustertest.Cluster)) {
+func onEachCluster(t *testing.T, test func(t *testing.T, c *clustertest.Cluster)) {
 	for _, version := range runtimes {
 		t.Run("containerd-"+version, func(t *testing.T) { test(t, sharedCluster(t, version)) })
 	}

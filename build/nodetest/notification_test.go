@@ -15,7 +15,7 @@ import (
 
 // TestARefusalIsNotified connects to a port on which nothing listens, through the desktop program.
 func TestARefusalIsNotified(t *testing.T) {
-	onEach(t, func(t *testing.T, c *clustertest.Cluster) {
+	onEachCluster(t, func(t *testing.T, c *clustertest.Cluster) {
 		program, err := built()
 		if err != nil {
 			t.Fatal(err)
@@ -38,7 +38,7 @@ func TestARefusalIsNotified(t *testing.T) {
 			return err == nil && address != ""
 		})
 		p := &product{t: t, address: address}
-		ctx, cancel := context.WithTimeout(t.Context(), askWithin)
+		ctx, cancel := context.WithTimeout(t.Context(), requestTimeout)
 		defer cancel()
 		if conn, err := p.socks(ctx, "refused.default.svc", 80); err == nil {
 			conn.Close()

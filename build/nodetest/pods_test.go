@@ -21,7 +21,7 @@ import (
 )
 
 func TestFixturesRunAsContainers(t *testing.T) {
-	onEach(t, func(t *testing.T, c *clustertest.Cluster) {
+	onEachCluster(t, func(t *testing.T, c *clustertest.Cluster) {
 		processes, err := c.Inside(t.Context(), "ps", "-e", "-o", "args=")
 		if err != nil {
 			t.Fatal(err)
@@ -45,7 +45,7 @@ func TestFixturesRunAsContainers(t *testing.T) {
 }
 
 func TestProbedPodBecomesReady(t *testing.T) {
-	onEach(t, func(t *testing.T, c *clustertest.Cluster) {
+	onEachCluster(t, func(t *testing.T, c *clustertest.Cluster) {
 		apply(t, c, `{apiVersion: v1, kind: Pod, metadata: {name: probed}, spec: {terminationGracePeriodSeconds: 1,
 			containers: [{name: http, image: "demo.local/http-finishes:1", imagePullPolicy: Never,
 				env: [{name: PORTS, value: "8123"}, {name: READY_AFTER, value: 3s}],
@@ -58,8 +58,8 @@ func TestProbedPodBecomesReady(t *testing.T) {
 	})
 }
 
-// forwarding starts kubectl port-forward and returns its listening address.
-func forwarding(t *testing.T, c *clustertest.Cluster, webSockets bool, target, port string) string {
+// portForward starts kubectl port-forward and returns its listening address.
+func portForward(t *testing.T, c *clustertest.Cluster, webSockets bool, target, port string) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	command := c.KubectlCommand(ctx, "port-forward", target, ":"+port)
@@ -122,11 +122,11 @@ func upgrades(t *testing.T, c *clustertest.Cluster) map[string]int {
 
 func TestPortForwardOverBothProtocols(t *testing.T) {
 	const size = 8 << 20
-	onEach(t, func(t *testing.T, c *clustertest.Cluster) {
+	onEachCluster(t, func(t *testing.T, c *clustertest.Cluster) {
 		for verb, webSockets := range map[string]bool{"get": true, "create": false} {
 			before := upgrades(t, c)
 			t.Run(verb, func(t *testing.T) {
-				address := forwarding(t, c, webSockets, "service/multi", "9000")
+				address := portForward(t, c, webSockets, "service/multi", "9000")
 				body, pod := get(t, "http://"+address+"/")
 				if !strings.HasPrefix(pod, "default/multi-") || !strings.Contains(body, ":9100\n") {
 					t.Errorf("the Pod %q answered:\n%s", pod, body)
@@ -142,7 +142,7 @@ func TestPortForwardOverBothProtocols(t *testing.T) {
 }
 
 func TestContainerdAndKubeletRestartAndContainerIsKilled(t *testing.T) {
-	onOwn(t, func(t *testing.T, c *clustertest.Cluster) {
+	onOwnCluster(t, func(t *testing.T, c *clustertest.Cluster) {
 		runPod(t, c)
 		id := func() string {
 			return kubectl(t, c, "get", "pod", "one", "-o", "jsonpath={.status.containerStatuses[0].containerID}")
@@ -158,7 +158,7 @@ func TestContainerdAndKubeletRestartAndContainerIsKilled(t *testing.T) {
 			_, err := c.Kubectl(t.Context(), "logs", "one")
 			return err == nil
 		})
-		if _, pod := get(t, "http://"+forwarding(t, c, true, "pod/one", "8080")); !strings.HasSuffix(pod, "/one") {
+		if _, pod := get(t, "http://"+portForward(t, c, true, "pod/one", "8080")); !strings.HasSuffix(pod, "/one") {
 			t.Errorf("the Pod %q answered", pod)
 		}
 		if now := id(); now != first {

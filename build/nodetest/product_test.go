@@ -167,15 +167,15 @@ func (p *product) socks(ctx context.Context, host string, port int) (net.Conn, e
 	return conn, nil
 }
 
-// An asker requests pages, each on a new connection.
-type asker struct {
+// An httpClient requests pages, each on a new connection.
+type httpClient struct {
 	name   string
 	client *http.Client
 }
 
 // overSOCKS and overHTTP return clients for the product's two protocols.
-func (p *product) overSOCKS() asker {
-	return asker{"SOCKS", &http.Client{Timeout: askWithin, Transport: &http.Transport{
+func (p *product) overSOCKS() httpClient {
+	return httpClient{"SOCKS", &http.Client{Timeout: requestTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
 			host, _, err := net.SplitHostPort(address)
@@ -187,14 +187,14 @@ func (p *product) overSOCKS() asker {
 	}}}
 }
 
-func (p *product) overHTTP() asker {
-	return asker{"HTTP", &http.Client{Timeout: askWithin, Transport: &http.Transport{
+func (p *product) overHTTP() httpClient {
+	return httpClient{"HTTP", &http.Client{Timeout: requestTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true, Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: p.address}),
 	}}}
 }
 
-// askWithin is far longer than any request may take.
-const askWithin = 20 * time.Second
+// requestTimeout is far longer than any request may take.
+const requestTimeout = 20 * time.Second
 
 // An answer is the result of one request.
 type answer struct {
@@ -203,8 +203,8 @@ type answer struct {
 	took    time.Duration
 }
 
-// ask requests the front page of a Service, which names the Pod.
-func (a asker) ask(service string) answer {
+// get requests the front page of a Service, which names the Pod.
+func (a httpClient) get(service string) answer {
 	begun := time.Now()
 	response, err := a.client.Get("http://" + service + "/")
 	if err != nil {

@@ -88,17 +88,17 @@ type late struct {
 func begin(p *product, service string) *load {
 	l := &load{service: service, bound: longest, over: make(chan struct{}), pods: map[string]bool{}, failed: map[string][]string{}}
 	for i := range clients {
-		asker := p.overSOCKS()
+		httpClient := p.overSOCKS()
 		if i%2 == 1 {
-			asker = p.overHTTP()
+			httpClient = p.overHTTP()
 		}
-		asker.name = fmt.Sprintf("%s client %d", asker.name, i)
-		l.working.Go(func() { l.client(asker) })
+		httpClient.name = fmt.Sprintf("%s client %d", httpClient.name, i)
+		l.working.Go(func() { l.client(httpClient) })
 	}
 	return l
 }
 
-func (l *load) client(a asker) {
+func (l *load) client(a httpClient) {
 	ticker := time.NewTicker(time.Second * clients / perSecond)
 	defer ticker.Stop()
 	for {
@@ -107,7 +107,7 @@ func (l *load) client(a asker) {
 			return
 		case <-ticker.C:
 		}
-		l.note(a.name, a.ask(l.service))
+		l.note(a.name, a.get(l.service))
 	}
 }
 
@@ -153,7 +153,7 @@ func (l *load) end(t *testing.T) {
 // TestRolloutsGoUnnoticed replaces the Pods of three Services four times, twice with the default grace period, while
 // clients make requests to all of them.
 func TestRolloutsGoUnnoticed(t *testing.T) {
-	onEach(t, func(t *testing.T, c *clustertest.Cluster) {
+	onEachCluster(t, func(t *testing.T, c *clustertest.Cluster) {
 		for _, carrier := range carriers {
 			t.Run(carrier, func(t *testing.T) { rollouts(t, c, carrier) })
 		}

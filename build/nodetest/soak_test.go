@@ -38,7 +38,7 @@ func TestSoak(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	onEach(t, func(t *testing.T, c *clustertest.Cluster) { soak(t, c, lasts) })
+	onEachCluster(t, func(t *testing.T, c *clustertest.Cluster) { soak(t, c, lasts) })
 }
 
 func soak(t *testing.T, c *clustertest.Cluster, lasts time.Duration) {
@@ -63,14 +63,14 @@ func soak(t *testing.T, c *clustertest.Cluster, lasts time.Duration) {
 	roll()
 	over := make(chan struct{})
 	var writing sync.WaitGroup
-	written := &writings{answered: map[string]bool{}}
+	written := &writes{answered: map[string]bool{}}
 	products := map[string]*product{}
 	var loads []*load
 	for _, carrier := range carriers {
 		p := serve(t, c, carrier)
 		products[carrier] = p
 		loads = append(loads, begin(p, name))
-		for i, a := range []asker{p.overSOCKS(), p.overHTTP()} {
+		for i, a := range []httpClient{p.overSOCKS(), p.overHTTP()} {
 			writing.Go(func() { written.write(a, name, fmt.Sprintf("%s-%d", carrier, i), over) })
 		}
 	}
@@ -109,8 +109,8 @@ func soak(t *testing.T, c *clustertest.Cluster, lasts time.Duration) {
 	}
 }
 
-// writings holds requests that must not be sent twice.
-type writings struct {
+// writes holds requests that must not be sent twice.
+type writes struct {
 	mu       sync.Mutex
 	sent     int
 	answered map[string]bool
@@ -118,7 +118,7 @@ type writings struct {
 }
 
 // write sends one request after the other until over is closed.
-func (w *writings) write(a asker, service, writer string, over <-chan struct{}) {
+func (w *writes) write(a httpClient, service, writer string, over <-chan struct{}) {
 	for i := 0; ; i++ {
 		select {
 		case <-over:
@@ -147,7 +147,7 @@ func (w *writings) write(a asker, service, writer string, over <-chan struct{}) 
 }
 
 // check compares what was sent with what the programs recorded.
-func (w *writings) check(t *testing.T, notes string) {
+func (w *writes) check(t *testing.T, notes string) {
 	t.Helper()
 	times := map[string]int{}
 	files, err := os.ReadDir(notes)

@@ -20,9 +20,9 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// overEach runs a test of the product on each runtime, over each carrier.
-func overEach(t *testing.T, test func(t *testing.T, c *clustertest.Cluster, p *product)) {
-	onEach(t, func(t *testing.T, c *clustertest.Cluster) {
+// onEachCarrier runs a test of the product on each runtime, over each carrier.
+func onEachCarrier(t *testing.T, test func(t *testing.T, c *clustertest.Cluster, p *product)) {
+	onEachCluster(t, func(t *testing.T, c *clustertest.Cluster) {
 		for _, carrier := range carriers {
 			t.Run(carrier, func(t *testing.T) { test(t, c, serve(t, c, carrier)) })
 		}
@@ -33,7 +33,7 @@ func overEach(t *testing.T, test func(t *testing.T, c *clustertest.Cluster, p *p
 const refused = refusal(5)
 
 func TestARefusalIsARefusal(t *testing.T) {
-	overEach(t, func(t *testing.T, c *clustertest.Cluster, p *product) {
+	onEachCarrier(t, func(t *testing.T, c *clustertest.Cluster, p *product) {
 		alive := make([]net.Conn, 100)
 		for i := range alive {
 			alive[i] = mustEcho(t, p)
@@ -46,7 +46,7 @@ func TestARefusalIsARefusal(t *testing.T) {
 				t.Fatalf("refusal %d: %v", i, err)
 			}
 		}
-		got := p.overHTTP().ask("refused.default.svc")
+		got := p.overHTTP().get("refused.default.svc")
 		if !strings.Contains(got.failure, "502") || !strings.Contains(got.failure, "othing listens on port") {
 			t.Errorf("over HTTP: %q", got.failure)
 		}
@@ -75,7 +75,7 @@ func mustEcho(t *testing.T, p *product) net.Conn {
 }
 
 func echoes(conn net.Conn, text string) error {
-	if err := conn.SetDeadline(time.Now().Add(askWithin)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(requestTimeout)); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(conn, text); err != nil {
@@ -93,7 +93,7 @@ func echoes(conn net.Conn, text string) error {
 
 // TestAllPodsAtOnceAreKilled deletes every Pod of a Service without a grace period.
 func TestAllPodsAtOnceAreKilled(t *testing.T) {
-	overEach(t, func(t *testing.T, c *clustertest.Cluster, p *product) {
+	onEachCarrier(t, func(t *testing.T, c *clustertest.Cluster, p *product) {
 		name := fmt.Sprintf(rolledName, finishes)
 		apply(t, c, deployment(finishes, 1, t.Name()))
 		kubectl(t, c, "rollout", "status", "deployment", name, "--timeout=120s")
@@ -112,7 +112,7 @@ func TestAllPodsAtOnceAreKilled(t *testing.T) {
 		l.end(t)
 		for client, failures := range l.failed {
 			for _, failure := range failures {
-				if !isHonest(client, failure) {
+				if !isReported(client, failure) {
 					t.Errorf("%s met %s", client, failure)
 				}
 			}
@@ -120,9 +120,9 @@ func TestAllPodsAtOnceAreKilled(t *testing.T) {
 	})
 }
 
-// isHonest reports whether a failure tells the client that there was no answer: with a SOCKS reply, a reset, or an HTTP
+// isReported reports whether a failure tells the client that there was no answer: with a SOCKS reply, a reset, or an HTTP
 // status with a sentence.
-func isHonest(client, failure string) bool {
+func isReported(client, failure string) bool {
 	if strings.HasPrefix(client, "HTTP") {
 		_, sentence, ok := strings.Cut(failure, ": ")
 		return ok && (strings.HasPrefix(failure, "502") || strings.HasPrefix(failure, "503")) && len(sentence) > 20
@@ -176,14 +176,14 @@ func servedAfter(l *load) time.Time {
 
 // TestANodeInTrouble kills a container, and restarts the node's containerd and its kubelet, with open connections.
 func TestANodeInTrouble(t *testing.T) {
-	onOwn(t, func(t *testing.T, c *clustertest.Cluster) {
+	onOwnCluster(t, func(t *testing.T, c *clustertest.Cluster) {
 		for _, carrier := range carriers {
-			t.Run(carrier, func(t *testing.T) { inTrouble(t, c, serve(t, c, carrier)) })
+			t.Run(carrier, func(t *testing.T) { disturbNode(t, c, serve(t, c, carrier)) })
 		}
 	})
 }
 
-func inTrouble(t *testing.T, c *clustertest.Cluster, p *product) {
+func disturbNode(t *testing.T, c *clustertest.Cluster, p *product) {
 	for _, trouble := range []struct {
 		name  string
 		cause func() error
@@ -237,7 +237,7 @@ func echoPod(t *testing.T, c *clustertest.Cluster) string {
 // TestAProgramThatNeverReadsHoldsUpNobody fills the buffers to a program that never reads, while other connections are
 // open.
 func TestAProgramThatNeverReadsHoldsUpNobody(t *testing.T) {
-	overEach(t, func(t *testing.T, c *clustertest.Cluster, p *product) {
+	onEachCarrier(t, func(t *testing.T, c *clustertest.Cluster, p *product) {
 		stuck, err := p.socks(t.Context(), "never-reads.default.svc", 7006)
 		if err != nil {
 			t.Fatal(err)
@@ -260,7 +260,7 @@ func TestAProgramThatNeverReadsHoldsUpNobody(t *testing.T) {
 func TestTwoHundredAtOnceArriveWhole(t *testing.T) {
 	const size = 256 << 10
 	want := clustertest.PatternSHA256(size)
-	overEach(t, func(t *testing.T, c *clustertest.Cluster, p *product) {
+	onEachCarrier(t, func(t *testing.T, c *clustertest.Cluster, p *product) {
 		var all sync.WaitGroup
 		for range 200 {
 			all.Go(func() {
@@ -286,7 +286,7 @@ func TestTwoHundredAtOnceArriveWhole(t *testing.T) {
 }
 
 func TestAnAnswerSurvivesTheClientsHalfClose(t *testing.T) {
-	overEach(t, func(t *testing.T, c *clustertest.Cluster, p *product) {
+	onEachCarrier(t, func(t *testing.T, c *clustertest.Cluster, p *product) {
 		conn, err := p.socks(t.Context(), "five-lines.default.svc", 7005)
 		if err != nil {
 			t.Fatal(err)
