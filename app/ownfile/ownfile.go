@@ -41,7 +41,7 @@ func Create(path string) (*os.File, error) {
 		return nil
 	})
 }
-// ReadAny reads a regular file of any user, of at most max bytes.
+
 // ReadAny reads a regular file of any user, of at most max bytes.
 func ReadAny(path string, max int64) ([]byte, error) {
 	file, err := OpenAny(path)
@@ -55,8 +55,8 @@ func ReadAny(path string, max int64) ([]byte, error) {
 	}
 	return data, err
 }
+
 // open opens a file, and checks the opened file rather than its name, which may refer to another file by then.
-// open opens a file, and looks at what was opened rather than at its name, which may be another's by then.
 func open(path string, flags int, check func(fs.FileInfo) error) (*os.File, error) {
 	file, err := os.OpenFile(path, flags|NoWait, 0o600)
 	if err != nil {
