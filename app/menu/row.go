@@ -13,7 +13,6 @@ func rows(c session.State, x Extras) []Item {
 
 // row returns the line that switches a context. It has no submenu, because desktops do not click lines that have one;
 // only a production context has one, to confirm its start.
-// before it starts.
 func row(c session.State) Item {
 	if c.Production && c.Usable && !c.Wanted && !stoppable(c) {
 		return submenu("ask/"+c.Name, rowTitle(c), []Item{

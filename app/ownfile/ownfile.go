@@ -31,8 +31,8 @@ func OpenAny(path string) (*os.File, error) {
 	return open(path, os.O_RDONLY, func(fs.FileInfo) error { return nil })
 }
 
-// Create opens a regular file of this user for appending, and creates it for its owner only if necessary.
-// its place is an error, where the system can say so: what is written must not end up in another file.
+// Create opens a regular file of this user for appending, and creates it for its owner only if necessary. A symbolic link
+// in its place is an error, where the system can tell, so that nothing is written to another file.
 func Create(path string) (*os.File, error) {
 	return open(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND|noFollow, func(info fs.FileInfo) error {
 		if uid := Owner(info); uid >= 0 && uid != os.Getuid() {
