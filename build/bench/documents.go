@@ -16,23 +16,24 @@ const (
 	benchPicture  = "build/bench/bench.svg"
 )
 
-// What a run writes in a document stands between these lines.
+// The lines around the results in a document.
 const (
 	resultsBegin = "<!-- bench: begin -->\n"
 	resultsEnd   = "\n<!-- bench: end -->"
 )
 
-// results returns what stands between the marks of a document, with what is before and after.
+// results returns the text between the marks of a document, with the text before and after.
 func results(document string) (before, between, after string, err error) {
 	before, rest, begun := strings.Cut(document, resultsBegin)
 	between, after, ended := strings.Cut(rest, resultsEnd)
 	if !begun || !ended {
-		return "", "", "", fmt.Errorf("the lines %q and %q are not there", strings.TrimSpace(resultsBegin), strings.TrimSpace(resultsEnd))
+		return "", "", "", fmt.Errorf("the lines %q and %q are missing", strings.TrimSpace(resultsBegin), strings.TrimSpace(resultsEnd))
 	}
 	return before + resultsBegin, between, resultsEnd + after, nil
 }
 
-// checkDocuments reports whether the documents of the repository can be written, before ten minutes are spent.
+// checkDocuments returns an error if results cannot be written into the documents of the repository, before the run of
+// ten minutes.
 func checkDocuments(root string) error {
 	for _, name := range []string{mainDocument, benchDocument} {
 		text, err := os.ReadFile(filepath.Join(root, name))
@@ -46,7 +47,7 @@ func checkDocuments(root string) error {
 	return nil
 }
 
-// writeDocuments puts the results of a whole run into the documents of the repository.
+// writeDocuments writes the results of a whole run into the documents of the repository.
 func writeDocuments(root string, run report.Run) error {
 	var table strings.Builder
 	if err := run.WriteMarkdown(&table); err != nil {

@@ -11,7 +11,7 @@ import (
 
 const repository = "../.."
 
-// wholeRun is a run with the works that the headline is about, the baseline being ten times each.
+// wholeRun returns a run with the works of the headline, in which the baseline has ten times the value.
 func wholeRun() report.Run {
 	run := report.Run{When: "some day"}
 	for _, work := range []string{"first byte, warm, R = 40 ms", "short requests, 32 at once, R = 40 ms", "16 downloads, R = 40 ms"} {
@@ -25,7 +25,7 @@ func wholeRun() report.Run {
 	return run
 }
 
-// documentOf reads a document and returns what stands between its marks.
+// documentOf reads a document and returns it with the text between its marks.
 func documentOf(t *testing.T, root, name string) (text, between string) {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(root, name))
@@ -38,7 +38,7 @@ func documentOf(t *testing.T, root, name string) (text, between string) {
 	return string(content), between
 }
 
-// The ratios of the README are those of the table.
+// The README has the same ratios as the table.
 func TestTheReadmeAgreesWithTheTable(t *testing.T) {
 	if err := checkDocuments(repository); err != nil {
 		t.Fatal(err)

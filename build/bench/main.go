@@ -43,7 +43,7 @@ type parameters struct {
 	Other    string // the command of another SOCKS5 proxy
 	JSON     string
 	Picture  string
-	Readme   string // the root of the repository whose documents get the results; empty: none do
+	Readme   string // the root of the repository into whose documents the results are written; empty: none
 	MTU      int
 	Fairlead string // the built program
 	Cluster  string // the built program
@@ -136,7 +136,7 @@ func runCommand(ctx context.Context, args []string) error {
 	return prepare(ctx, p)
 }
 
-// intoDocuments has the results written into the repository in the working folder.
+// intoDocuments makes the run write its results into the repository in the working directory.
 func (p *parameters) intoDocuments() (err error) {
 	if p.Row != 0 || p.Subjects != "" || p.Node != clustertest.StreamingNode {
 		return &usageError{"--readme goes with all rows and subjects, on the streaming node"}

@@ -18,7 +18,7 @@ func WriteBeside(w io.Writer, first, second Run) error {
 	for _, work := range second.Measures {
 		cells := []string{fmt.Sprint(work.Row), work.work()}
 		for _, r := range []Run{second, first} {
-			cells = append(cells, r.measure(work).beside()...)
+			cells = append(cells, r.measure(work).nodeCells()...)
 		}
 		for i, cell := range cells {
 			cells[i] = cellText.Replace(cell)
@@ -47,8 +47,8 @@ func (r Run) measure(work Measure) Measure {
 	return Measure{}
 }
 
-// beside returns the cells of one node.
-func (m Measure) beside() []string {
+// nodeCells returns the cells of one node.
+func (m Measure) nodeCells() []string {
 	judged, spread := m.cells(Judged)
 	baseline, _ := m.cells(Baseline)
 	ratio := "–"

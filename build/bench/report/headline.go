@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// headline is what a document says of a run in one sentence: a ratio to the baseline for each of headlineWorks.
+// headline summarizes a run for a document, with a ratio to the baseline for each of headlineWorks.
 const headline = "On a line with a round trip of 40 ms, the first byte of a connection on a warm session takes %s × the time it takes\n" +
 	"with `kubectl port-forward`. Of short requests, 32 at once, %s × as many are answered, and 16 downloads at once are\n" +
 	"%s × as fast."
@@ -21,7 +21,7 @@ const (
 
 var baselineRatio = regexp.MustCompile(`([0-9.]+) × ` + Baseline)
 
-// Headline returns the sentence for a table that WriteMarkdown printed.
+// Headline returns the summary of a table that WriteMarkdown printed.
 func Headline(table string) (string, error) {
 	ratios := map[string]string{}
 	for line := range strings.Lines(table) {

@@ -34,7 +34,7 @@ func isolation(ctx context.Context, l *Lab) ([]report.Measure, error) {
 
 func withStalled(ctx context.Context, l *Lab) (report.Measure, error) {
 	m := report.Measure{
-		Work: "rate kept beside a stalled reader and a stuck upload", Unit: "part of before",
+		Work: "rate kept with a stalled reader and a stuck upload", Unit: "part of before",
 		Goals: []report.Goal{{AtLeast: 0.95}},
 	}
 	target := l.target()
@@ -147,7 +147,7 @@ func (e *echoes) stop() {
 func withBulk(ctx context.Context, l *Lab) (report.Measure, error) {
 	reference, err := l.reference(ctx, near)
 	m := report.Measure{
-		Work: "echo beside a bulk download, R = 40 ms: p50", Unit: "ms", Lower: true, Reference: reference,
+		Work: "echo during a bulk download, R = 40 ms: p50", Unit: "ms", Lower: true, Reference: reference,
 		Goals: []report.Goal{{Of: "R", AtMost: 1.15}},
 	}
 	if err != nil {

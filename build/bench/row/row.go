@@ -28,7 +28,7 @@ func All() []Row {
 		{Number: 3, Title: "short requests, 32 at once", run: shortRequests},
 		{Number: 4, Title: "downloads", run: downloads},
 		{Number: 5, Title: "processor time of the proxy", run: processorTime},
-		{Number: 6, Title: "stalled and stuck connections beside good ones", run: isolation},
+		{Number: 6, Title: "stalled and stuck connections among good ones", run: isolation},
 		{Number: 7, Title: "500 idle connections", run: idle},
 		{Number: 8, Title: "a refused port", run: refused},
 		{Number: 9, Title: "half-close", run: halfClose},
