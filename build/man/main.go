@@ -1,5 +1,5 @@
-// Command man writes Fairlead's manual into a folder: a page of section 1 for each command and a page of section 7 for each
-// help topic. Their text is what "fairlead help" prints.
+// Command man writes Fairlead's manual into a directory: a page of section 1 for each command and a page of section 7
+// for each help topic. They have the text that "fairlead help" prints.
 package main
 
 import (
@@ -18,7 +18,7 @@ const (
 
 func main() {
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "man: name the folder to write the manual into")
+		fmt.Fprintln(os.Stderr, "man: the argument must be the directory for the manual")
 		os.Exit(exitUsage)
 	}
 	if err := write(os.Args[1]); err != nil {

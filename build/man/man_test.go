@@ -19,8 +19,8 @@ import (
 //go:embed packages.txt
 var packages string
 
-// rendered returns a page as a terminal shows it, in lines that are long enough for every paragraph. What groff warns of
-// fails the test.
+// rendered returns a page as a terminal shows it, with lines that are long enough for every paragraph. A warning of
+// groff fails the test.
 func rendered(t *testing.T, name, page string) string {
 	t.Helper()
 	groff, err := exec.LookPath("groff")
@@ -38,10 +38,10 @@ func rendered(t *testing.T, name, page string) string {
 	return string(out)
 }
 
-// words returns a text with single spaces and no line ends.
+// words returns a text with all white space replaced by single spaces.
 func words(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// commands returns every command and topic that somebody can call.
+// commands returns every command and topic that is not hidden.
 func commands(cmd *cobra.Command) []*cobra.Command {
 	all := []*cobra.Command{cmd}
 	for _, sub := range cmd.Commands() {
@@ -93,7 +93,7 @@ func TestEveryCommandAndTopicHasItsPage(t *testing.T) {
 	}
 }
 
-// A page has the words that "fairlead help" prints, and roff has nothing to say against it.
+// A page has the words that "fairlead help" prints, and groff accepts it without warnings.
 func TestPagesHaveTheTextOfTheHelp(t *testing.T) {
 	root := command.Tree()
 	all := pages(root)
@@ -125,7 +125,7 @@ func TestThePageOfFairleadListsAllOthers(t *testing.T) {
 	}
 }
 
-// Whatever a line holds, roff prints it as it is.
+// roff prints every line literally, whatever it contains.
 func TestTextIsNoRequestToRoff(t *testing.T) {
 	text := ".SH no heading\n'br no break\n\\fBno font\\fP\n  a -b --c \"d\" 'e' `f` ^ ~ | ≤ é …\n.\n\\"
 	var out strings.Builder
@@ -148,7 +148,7 @@ func TestHeadingsParagraphsAndTablesAreToldApart(t *testing.T) {
 	}
 }
 
-// Task build makes the manual, and task test installs what renders it.
+// Task build makes the manual, and task test installs the program that renders it.
 func TestTheTasksKnowTheManual(t *testing.T) {
 	text, err := os.ReadFile("../../Taskfile.yml")
 	if err != nil {

@@ -13,10 +13,10 @@ const (
 	topicSection   = "7"
 )
 
-// optionWidth is where the lines of options are broken, so that they fit on a terminal with the indent of a page.
+// optionWidth is the width of the lines of options, which fit on a terminal with the indent of a page.
 const optionWidth = 72
 
-// pages returns the pages of cmd and of all below it by the names of their files.
+// pages returns the pages of cmd and all its subcommands by the names of their files.
 func pages(cmd *cobra.Command) map[string]string {
 	all := map[string]string{fileName(cmd): page(cmd)}
 	for _, sub := range shown(cmd) {
@@ -27,7 +27,7 @@ func pages(cmd *cobra.Command) map[string]string {
 	return all
 }
 
-// shown returns the commands and topics right below cmd that have a page.
+// shown returns the direct subcommands and topics of cmd that have a page.
 func shown(cmd *cobra.Command) []*cobra.Command {
 	var all []*cobra.Command
 	for _, sub := range cmd.Commands() {
@@ -52,7 +52,7 @@ func fileName(cmd *cobra.Command) string { return pageName(cmd) + "." + section(
 // page returns the page of a command or a topic.
 func page(cmd *cobra.Command) string {
 	var out strings.Builder
-	// No date: a page changes only with its text. No hyphens and no spaces are added, which would be copied with a line.
+	// No date: a page changes only with its text. No hyphenation and no justification, so that lines can be copied.
 	fmt.Fprintf(&out, ".TH \"%s\" \"%s\" \"\" \"Fairlead\" \"Fairlead\\(aqs manual\"\n.nh\n.ad l\n", strings.ToUpper(pageName(cmd)), section(cmd))
 	fmt.Fprintf(&out, ".SH NAME\n%s \\- %s\n", roff(pageName(cmd)), roff(cmd.Short))
 	if section(cmd) == topicSection {
@@ -67,7 +67,7 @@ func page(cmd *cobra.Command) string {
 	return out.String()
 }
 
-// writeCommand writes what the page of a command has in addition to that of a topic.
+// writeCommand writes the sections of a command's page.
 func writeCommand(out *strings.Builder, cmd *cobra.Command) {
 	cmd.InitDefaultHelpFlag()
 	fmt.Fprintf(out, ".SH SYNOPSIS\n\\fB%s\\fR\n", roff(cmd.UseLine()))

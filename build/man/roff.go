@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// writeText writes a text for people. A single line without a mark at its end is a heading, a block of lines without indents
-// or columns is a paragraph, and every other block stays as it is.
+// writeText writes a plain text. A single line without punctuation at its end is a heading, a block of lines without
+// indents or columns is a paragraph, and every other block is printed literally.
 func writeText(out *strings.Builder, text string) {
 	for block := range strings.SplitSeq(strings.Trim(text, "\n"), "\n\n") {
 		switch {
@@ -34,11 +34,11 @@ func isParagraph(block string) bool {
 	return !strings.HasPrefix(block, " ") && !strings.ContainsAny(block, "\t") && !strings.Contains(block, "\n ")
 }
 
-// escapes are the characters that are commands to roff, or that it prints as others: what is copied from a page has to be what
-// stands in the text.
+// escapes replaces the characters that are commands to roff, or that it prints as other characters, so that text copied
+// from a page is the original text.
 var escapes = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`, `"`, `\(dq`)
 
-// roff returns what roff prints as text. No line of it is a request, whatever it begins with.
+// roff returns the roff source that prints text. No line of it is a request, whatever it begins with.
 func roff(text string) string {
 	var out strings.Builder
 	for i, line := range strings.Split(escapes.Replace(text), "\n") {
