@@ -269,7 +269,7 @@ func TestPodWhoseObjectIsGoneIsCut(t *testing.T) {
 		t.Logf("the stream ended: %v", err)
 	}
 	if !errors.Is(context.Cause(p.alive), errCut) {
-		t.Error("the pod lives on")
+		t.Error("the pod is still there")
 	}
 	conn.Close()
 	if err := n.stop(); err != nil {
