@@ -27,14 +27,14 @@ import (
 	"fairlead/app/explain"
 )
 
-// An entry is what one context of a kubeconfig leads to, in the kubeconfig's own words.
+// An entry is where one context of a kubeconfig leads, in the kubeconfig's own form.
 type entry struct {
 	cluster   map[string]any
 	user      map[string]any
 	namespace string
 }
 
-// kubeconfigOf is a kubeconfig with these contexts, each with a cluster and a user of its own.
+// kubeconfigOf returns a kubeconfig with these contexts, each with a cluster and a user of its own.
 func kubeconfigOf(entries map[string]entry) map[string]any {
 	var contexts, clusters, users []any
 	for name, e := range entries {
@@ -47,7 +47,7 @@ func kubeconfigOf(entries map[string]entry) map[string]any {
 	return map[string]any{"apiVersion": "v1", "kind": "Config", "contexts": contexts, "clusters": clusters, "users": users}
 }
 
-// entryOf reads a context of one of the test cluster's kubeconfigs.
+// entryOf returns a context of one of the test cluster's kubeconfigs.
 func entryOf(t *testing.T, kubeconfig, context string) entry {
 	t.Helper()
 	var config struct {
@@ -62,7 +62,7 @@ func entryOf(t *testing.T, kubeconfig, context string) entry {
 	return entry{config.Clusters[0].Cluster, config.Users[0].User, config.Contexts[0].Context.Namespace}
 }
 
-// with is an entry with other fields in its cluster and another user.
+// with returns an entry with changed fields of its cluster and another user.
 func (e entry) with(cluster, user map[string]any) entry {
 	changed := map[string]any{}
 	for k, v := range e.cluster {
@@ -77,7 +77,7 @@ func (e entry) with(cluster, user map[string]any) entry {
 	return entry{changed, user, e.namespace}
 }
 
-// causes are the rows of the answers table and how to come by them.
+// causes returns the rows of the answers table, with the means to provoke them.
 func (b *troubled) causes(t *testing.T) []cause {
 	t.Helper()
 	admin, alice := entryOf(t, cluster.Kubeconfig, "demo"), entryOf(t, cluster.Kubeconfig, "demo-team")
@@ -88,7 +88,7 @@ func (b *troubled) causes(t *testing.T) []cause {
 	return append(causes, b.logins(t, admin)...)
 }
 
-// public is what a web page is told of a cause, where it is not all.
+// public returns what a web page sees of a cause, if that is not everything.
 func (c cause) public() explain.Explanation {
 	const more = "Fairlead's menu and “fairlead doctor” say more."
 	e := c.want
@@ -113,7 +113,7 @@ func (c cause) public() explain.Explanation {
 	return e
 }
 
-// names are what is wrong with the target, in a cluster that is well.
+// names returns what can be wrong with the target, in a healthy cluster.
 func (b *troubled) names(t *testing.T, admin entry) []cause {
 	t.Helper()
 	apply(t, `
@@ -194,7 +194,7 @@ spec: {selector: {app: on-the-node}, ports: [{name: http, port: 80, targetPort: 
 	}
 }
 
-// rights are what a user may not do.
+// rights returns what a user may not do.
 func (b *troubled) rights(t *testing.T, alice entry) []cause {
 	t.Helper()
 	forbidden := explain.Explanation{Title: "Not allowed", SOCKS5: 2, SOCKS4: 91, Status: 403, ProxyStatus: "http_request_denied"}
@@ -209,11 +209,11 @@ func (b *troubled) rights(t *testing.T, alice entry) []cause {
 	}
 }
 
-// servers are what is wrong with the API server, and what stands in its place.
+// servers returns what can be wrong with the API server, and what may answer in its place.
 func (b *troubled) servers(t *testing.T, admin entry, server string) []cause {
 	t.Helper()
 	const host, port = "hello.default", 80
-	// A Pod whose sessions do not come about is as good as one on a node that is out of reach.
+	// A Pod whose sessions fail stands for one on a node that cannot be reached.
 	if err := cluster.Delay(t.Context(), "default/closes-first", time.Hour, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func (b *troubled) servers(t *testing.T, admin entry, server string) []cause {
 			t.Errorf("heal the cluster: %v", err)
 		}
 	})
-	const closed = "127.0.0.1:1" // nobody listens there
+	const closed = "127.0.0.1:1" // nothing listens there
 	expired, authority := expiredServer(t)
 	plain := plainServer(t)
 	const inPlace = "The context's certificate authority may be out of date, or something on the way answers in the cluster's place."
@@ -255,7 +255,7 @@ func (b *troubled) servers(t *testing.T, admin entry, server string) []cause {
 	}
 }
 
-// logins are what is wrong with the user's credentials.
+// logins returns what can be wrong with the user's credentials.
 func (b *troubled) logins(t *testing.T, admin entry) []cause {
 	t.Helper()
 	failing := filepath.Join(b.desktop.Home(), "failing-plugin")
@@ -304,7 +304,7 @@ func (b *troubled) logins(t *testing.T, admin entry) []cause {
 	}
 }
 
-// plainServer answers in HTTP where TLS is expected.
+// plainServer starts a server that answers in HTTP where TLS is expected.
 func plainServer(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(http.NotFoundHandler())
@@ -312,8 +312,8 @@ func plainServer(t *testing.T) string {
 	return server.Listener.Addr().String()
 }
 
-// expiredServer is a TLS server whose certificate ran out an hour ago, with the authority that signed it, in PEM as a
-// kubeconfig holds it.
+// expiredServer starts a TLS server whose certificate expired an hour ago, and returns the authority that signed it, in
+// PEM as in a kubeconfig.
 func expiredServer(t *testing.T) (address string, authority []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -337,7 +337,7 @@ func expiredServer(t *testing.T) (address string, authority []byte) {
 		return der
 	}
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // each client turns away, as it should
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // each client refuses the certificate, as it should
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{issue(leaf)}, PrivateKey: key}}}
 	server.StartTLS()
 	t.Cleanup(server.Close)

@@ -24,20 +24,20 @@ import (
 	"fairlead/build/desktoptest"
 )
 
-// A cause is one row of the answers table, provoked for real: a context of its own, so that its notification stands
-// alone, and a target.
+// A cause is one row of the answers table, provoked for real, with a context of its own, so that its notification is
+// separate, and a target.
 type cause struct {
 	context string
 	entry   entry
 	host    string
 	port    int
 	want    explain.Explanation
-	silent  bool // concerns the client alone: nobody is notified
-	full    bool // a connection is open already where one may be
+	silent  bool // concerns only the client: there is no notification
+	full    bool // the only allowed connection is open already
 }
 
-// TestEveryCauseIsToldInEveryColumn provokes each row of app/explain's table with the real cluster and the built program,
-// asks in each protocol, and compares what the client, the log and the desktop are told.
+// TestEveryCauseIsToldInEveryColumn provokes each row of app/explain's table with the real cluster and the built
+// program, sends a request in each protocol, and compares what the client, the log and the desktop show.
 func TestEveryCauseIsToldInEveryColumn(t *testing.T) {
 	b := newTroubled(t)
 	causes := b.causes(t)
@@ -82,11 +82,11 @@ func wantSOCKS4(t *testing.T, address string, c cause) {
 	}
 }
 
-// answerWithin is longer than Fairlead takes over a dial that comes to nothing.
+// answerWithin is longer than Fairlead takes for a dial that fails.
 const answerWithin = 2 * time.Minute
 
-// exchange sends request and reads length bytes. It reports what goes wrong itself, and then returns nil: it is called from
-// goroutines, which must not end the test.
+// exchange sends request and reads length bytes. It reports errors itself, and then returns nil, because it is called
+// from goroutines, which must not end the test.
 func exchange(t *testing.T, address string, request []byte, length int) []byte {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
@@ -95,7 +95,7 @@ func exchange(t *testing.T, address string, request []byte, length int) []byte {
 	}
 	defer conn.Close()
 	reply := make([]byte, length)
-	_ = conn.SetDeadline(time.Now().Add(answerWithin)) // a connection that is open takes it
+	_ = conn.SetDeadline(time.Now().Add(answerWithin)) // an open connection inherits it
 	if _, err = conn.Write(request); err == nil {
 		_, err = io.ReadFull(conn, reply)
 	}
@@ -116,7 +116,8 @@ func wantPlainHTTP(t *testing.T, address string, c cause) {
 	wantHTTP(t, address, c, "GET http://"+target+"/ HTTP/1.1\r\nHost: "+target+"\r\nAccept: */*\r\n\r\n", c.want.Text()+"\n")
 }
 
-// wantScript asks as the script of a web page does, which is told nothing of the user, the cluster and the way to it.
+// wantScript sends a request like the script of a web page, which must learn nothing about the user, the cluster and
+// the way to it.
 func wantScript(t *testing.T, address string, c cause) {
 	target := net.JoinHostPort(c.host, strconv.Itoa(c.port))
 	wantHTTP(t, address, c, "GET http://"+target+"/ HTTP/1.1\r\nHost: "+target+
@@ -137,7 +138,7 @@ func wantHTTP(t *testing.T, address string, c cause, request, body string) {
 		return
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(answerWithin)) // a connection that is open takes it
+	_ = conn.SetDeadline(time.Now().Add(answerWithin)) // an open connection inherits it
 	if _, err := io.WriteString(conn, request); err != nil {
 		t.Errorf("%s: %v", what, err)
 		return
@@ -159,12 +160,12 @@ func wantHTTP(t *testing.T, address string, c cause, request, body string) {
 		t.Errorf("%s: Proxy-Status %q, want %q", what, status, want)
 	}
 	if string(got) != body {
-		_, told, _ := strings.Cut(string(got), "<main>") // what differs, of a page
+		_, told, _ := strings.Cut(string(got), "<main>") // the part of a page that differs
 		t.Errorf("%s is told\n %s, want\n %s", what, cmp.Or(told, string(got)), body)
 	}
 }
 
-// troubled is a desktop with a Fairlead whose contexts all have something wrong.
+// troubled is a desktop with a Fairlead whose contexts all have trouble.
 type troubled struct {
 	desktop *onDesktop
 	dir     string // its state
@@ -176,7 +177,7 @@ func newTroubled(t *testing.T) *troubled {
 	return &troubled{desktop: d, dir: filepath.Join(d.Getenv("XDG_STATE_HOME"), "fairlead")}
 }
 
-// start runs Fairlead with every context on, as it was left, and gives their ports once they listen.
+// start runs Fairlead with every context on, as if it had been left so, and returns their ports once they listen.
 func (b *troubled) start(t *testing.T, causes []cause) map[string]int {
 	t.Helper()
 	entries := map[string]entry{}
@@ -224,10 +225,11 @@ func (b *troubled) write(t *testing.T, file string, content any) {
 	}
 }
 
-// wantNotification waits for the notification of a cause, and wants none of those that are the client's alone to tell.
+// wantNotification waits for the notification of a cause, and fails the test if one appears that only the client should
+// see.
 func (b *troubled) wantNotification(t *testing.T, c cause) {
 	target := net.JoinHostPort(c.host, strconv.Itoa(c.port)) + " in context " + c.context
-	whole := "Context " + c.context + "\n" + c.want.Sentence // told of the context, it holds for its targets
+	whole := "Context " + c.context + "\n" + c.want.Sentence // a notification about the context covers its targets
 	of := func(n desktoptest.Notification) bool {
 		body := html.UnescapeString(n.Body)
 		return strings.Contains(body, target) || strings.Contains(body, whole)
@@ -247,7 +249,7 @@ func (b *troubled) wantNotification(t *testing.T, c cause) {
 	}
 }
 
-// wantLogged waits for the six lines of a cause's six requests: each says the sentence, and beside it the error.
+// wantLogged waits for the six log lines of a cause's six requests. Each must have the sentence and the error.
 func (b *troubled) wantLogged(t *testing.T, c cause) {
 	target := net.JoinHostPort(c.host, strconv.Itoa(c.port))
 	var lines []logLine
@@ -283,7 +285,7 @@ func (b *troubled) logged(t *testing.T, context, target string) (lines []logLine
 	for text := range strings.Lines(string(data)) {
 		var l logLine
 		if !strings.HasSuffix(text, "\n") {
-			continue // the next reading has all of it
+			continue // the next read will have all of it
 		}
 		if err := json.Unmarshal([]byte(text), &l); err != nil {
 			t.Fatalf("log line %q: %v", text, err)

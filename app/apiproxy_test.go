@@ -15,8 +15,8 @@ import (
 
 var serverLine = regexp.MustCompile(`(?m)^( *)server: *"?https://127\.0\.0\.1:(\d+)"?$`)
 
-// kubeconfigVia is the cluster's kubeconfig with its API server at another address and a proxy-url. It returns the real
-// address, too.
+// kubeconfigVia returns the cluster's kubeconfig with its API server at another address and a proxy-url, and the real
+// address.
 func kubeconfigVia(t *testing.T, server, proxyURL string) (file, address string) {
 	t.Helper()
 	text, err := os.ReadFile(cluster.Kubeconfig)
@@ -35,7 +35,7 @@ func kubeconfigVia(t *testing.T, server, proxyURL string) (file, address string)
 	return file, address
 }
 
-// reasonOf returns why a context of a running Fairlead cannot be used; empty if it can.
+// reasonOf returns why a context of a running Fairlead cannot be used, or "" if it can.
 func (r *running) reasonOf(t *testing.T, name string) string {
 	t.Helper()
 	var status struct{ Contexts []session.State }
@@ -51,7 +51,8 @@ func (r *running) reasonOf(t *testing.T, name string) string {
 	return ""
 }
 
-// What the kubeconfig and the environment name is a trap; the settings lead past it, then through a proxy, and back.
+// The proxies in the kubeconfig and the environment are traps. The settings lead past them, then through a proxy, and
+// back.
 func TestTheAPIProxyIsTakenUpWhileConnectionsStayOpen(t *testing.T) {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
 		t.Setenv(name, "http://"+proxytest.Trap(t))
@@ -96,7 +97,7 @@ func TestTheAPIProxyIsTakenUpWhileConnectionsStayOpen(t *testing.T) {
 	})
 	open.stillEchoes(t)
 
-	// One of another kind changes nothing, and is said with its line.
+	// A value of another kind changes nothing, and is reported with its line.
 	set("ftp://me:" + proxytest.Password + "@" + dead)
 	eventually(t, "the mistake is told", func() bool { return strings.Contains(r.stderr.String(), "config.yaml:1: an api-proxy is auto") })
 

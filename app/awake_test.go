@@ -17,7 +17,7 @@ import (
 	"fairlead/app/session"
 )
 
-// A cutLine is a way to the API server that can be cut.
+// A cutLine is a path to the API server that can be cut.
 type cutLine struct {
 	to       string
 	listener net.Listener
@@ -58,7 +58,7 @@ func (l *cutLine) carry(conn net.Conn) {
 	_, _ = io.Copy(conn, far)
 }
 
-// keep remembers connections to be cut; false when the line is cut already.
+// keep records connections that a cut must close. It returns false if the line is cut already.
 func (l *cutLine) keep(conns ...net.Conn) bool {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
@@ -71,7 +71,7 @@ func (l *cutLine) keep(conns ...net.Conn) bool {
 	return !l.cut
 }
 
-// set cuts the line, or lets new connections through again.
+// set cuts the line, or lets new connections pass again.
 func (l *cutLine) set(cut bool) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
@@ -102,13 +102,13 @@ func TestStateIsTrueSoonAfterASleep(t *testing.T) {
 	_, address, _ := strings.Cut(r.line(t), "  socks5h://")
 	wantGet(t, "http://"+address, "http://hello/")
 
-	// The machine sleeps, and wakes up where no way leads to the cluster. Nobody asks for anything.
+	// The machine sleeps, and wakes up where no path leads to the cluster. No client sends anything.
 	process := r.cmd.Process
 	if err := process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	line.set(true)
-	time.Sleep(6 * time.Second) // the sleep itself: shorter ones are taken for a busy machine
+	time.Sleep(6 * time.Second) // the sleep itself; shorter ones look like a busy machine
 	if err := process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ type authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-// newAuthority makes one whose own certificate is in a file.
+// newAuthority returns an authority whose own certificate is in a file.
 func newAuthority(t *testing.T, file string) authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -67,7 +67,8 @@ func (a authority) issue(t *testing.T, serial int64, certificate, key string) {
 	writeFile(t, certificate, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})))
 }
 
-// A secured is a serve that other machines can reach, with TLS alone. Its folder has the files that the snippets name.
+// A secured is a serve that other machines can reach, with TLS only. Its directory has the files that the snippets
+// name.
 type secured struct {
 	*running
 	authority
@@ -94,7 +95,7 @@ func secure(t *testing.T) *secured {
 
 func (s *secured) file(name string) string { return filepath.Join(s.folder, name) }
 
-// serial is the one of the certificate that the proxy shows now.
+// serial returns the serial number of the certificate that the proxy presents now.
 func (s *secured) serial(t *testing.T) int64 {
 	t.Helper()
 	conn, err := tls.Dial("tcp", s.address, &tls.Config{InsecureSkipVerify: true})
@@ -139,7 +140,7 @@ func TestAProxyOfTLSAloneSaysWhatWorks(t *testing.T) {
 		t.Fatalf("the snippet for Go: %v\n%s", err, out)
 	}
 	wantPage(t, run(t, s.folder, "./get"))
-	// git tells of the web server's answer, which is no repository.
+	// git reports the web server's answer, which is not a repository.
 	out := run(t, s.folder, "sh", "-c", strings.TrimSpace(hello("git"))+" || true")
 	if !strings.Contains(out, "not valid: is this a git repository") {
 		t.Errorf("git did not reach the page:\n%s", out)
@@ -165,7 +166,7 @@ func TestARenewedCertificateIsTakenUp(t *testing.T) {
 		t.Errorf("a broken certificate is logged %d times:\n%s", told, s.stderr)
 	}
 
-	// Who signs the clients is another, too.
+	// The authority of the clients changes, too.
 	newAuthority(t, s.file("PROXY-CA.crt"))
 	eventually(t, "clients of the old authority are turned away", func() bool {
 		pair, err := tls.LoadX509KeyPair(s.file("CLIENT.crt"), s.file("CLIENT.key"))

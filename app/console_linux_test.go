@@ -15,7 +15,7 @@ import (
 	"fairlead/app/logging"
 )
 
-// unread makes a pipe with a name that has a reader, which never reads, and room for one page.
+// unread creates a named pipe with a reader that never reads, and room for one page.
 func unread(t *testing.T, path string) *os.File {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -24,7 +24,7 @@ func unread(t *testing.T, path string) *os.File {
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// Both ends, since opening one waits for the other. The program under test gets descriptors of its own.
+	// It opens both ends, because opening one waits for the other. The program under test gets descriptors of its own.
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +37,7 @@ func unread(t *testing.T, path string) *os.File {
 	return pipe
 }
 
-// steered runs a fairlead command against the one that has a state directory, and bounds it.
+// steered runs a fairlead command with the state directory of another Fairlead, and bounds it.
 func steered(t *testing.T, state string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), built, args...)
@@ -110,7 +110,7 @@ func TestNobodyWaitsForAConsole(t *testing.T) {
 	}
 }
 
-// freeAddress is an address of this machine on which nothing listens.
+// freeAddress returns an address of this machine on which nothing listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

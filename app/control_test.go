@@ -18,13 +18,13 @@ import (
 	"fairlead/app/settings"
 )
 
-// said is what a fairlead that ended printed, and its exit status.
+// said is what a fairlead that ended printed, with its exit status.
 type said struct {
 	stdout, stderr string
 	status         int
 }
 
-// phase waits until a context is in a phase, and says how long that took.
+// phase waits until a context is in a phase, and returns how long that took.
 func (r *running) phase(t *testing.T, name string, want session.Phase) time.Duration {
 	t.Helper()
 	began := time.Now()
@@ -46,7 +46,7 @@ func (r *running) phase(t *testing.T, name string, want session.Phase) time.Dura
 	return 0
 }
 
-// ask runs fairlead to its end in the home of r.
+// ask runs fairlead to its end with the home directory of r.
 func (r *running) ask(t *testing.T, args ...string) said {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), built, args...)
@@ -63,7 +63,7 @@ func (r *running) ask(t *testing.T, args ...string) said {
 	return said{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// must is ask where all has to go well.
+// must is ask for commands that must succeed.
 func (r *running) must(t *testing.T, args ...string) string {
 	t.Helper()
 	got := r.ask(t, args...)
@@ -73,7 +73,8 @@ func (r *running) must(t *testing.T, args ...string) string {
 	return got.stdout
 }
 
-// serving is a serve of some contexts, whose ports are free here and now, and those of demo's others too.
+// serving starts serve for some contexts, whose ports are free on this machine now, as are those of demo's other
+// contexts.
 func serving(t *testing.T, contexts ...string) *running {
 	t.Helper()
 	return servingBy(t, "", contexts...)
@@ -102,7 +103,7 @@ func servingBy(t *testing.T, config string, contexts ...string) *running {
 func TestCommandsSteerTheFairleadThatRuns(t *testing.T) {
 	r := serving(t, "demo")
 
-	// A context is switched on, and what env prints makes a shell's curl reach a Service.
+	// A context is switched on, and with the output of env, a shell's curl reaches a Service.
 	line := r.must(t, "on", "demo-team")
 	name, address, ok := strings.Cut(strings.TrimSpace(line), "  socks5h://")
 	if !ok || name != "demo-team" {
@@ -114,7 +115,7 @@ func TestCommandsSteerTheFairleadThatRuns(t *testing.T) {
 		t.Errorf("env for fish: %s", text)
 	}
 
-	// What runs is seen.
+	// The status shows it.
 	var status struct {
 		Running bool
 		Program struct {
@@ -147,7 +148,7 @@ func TestCommandsSteerTheFairleadThatRuns(t *testing.T) {
 		t.Errorf("list:\n%s", text)
 	}
 
-	// Switched off, nobody listens.
+	// After it is switched off, nothing listens.
 	r.must(t, "off", "demo-team")
 	if conn, err := net.Dial("tcp", address); err == nil {
 		conn.Close()
@@ -165,7 +166,7 @@ func TestCommandsSteerTheFairleadThatRuns(t *testing.T) {
 	}
 }
 
-// The browser is a program that only writes down how it was started: real ones are for the menu's tests.
+// The browser is a program that only records how it was started. The menu's tests use real ones.
 func TestOpenStartsTheBrowserOfTheSettings(t *testing.T) {
 	dir := t.TempDir()
 	browser, started := filepath.Join(dir, "browser"), filepath.Join(dir, "started")
@@ -180,7 +181,7 @@ func TestOpenStartsTheBrowserOfTheSettings(t *testing.T) {
 	if got := r.ask(t, "open", "demo-team"); got.status != 1 || !strings.Contains(got.stderr, "context demo-team is off") {
 		t.Errorf("open of one that is off: %+v", got)
 	}
-	r.stop(t) // closes the browser, too
+	r.stop(t) // this closes the browser, too
 }
 
 func TestWithoutARunningFairleadCommandsSaySo(t *testing.T) {
@@ -270,7 +271,7 @@ func TestLogIsShownAndFollowed(t *testing.T) {
 	wait("listening")
 	r.must(t, "on", "demo-team")
 	wait("context=demo-team")
-	// The log is begun anew.
+	// A new log file replaces the log.
 	log := filepath.Join(r.state, "fairlead", logging.FileName)
 	if err := os.Rename(log, log+".old"); err != nil {
 		t.Fatal(err)
@@ -360,7 +361,7 @@ func TestShellsGetTheirCompletion(t *testing.T) {
 	}
 }
 
-// One Fairlead answers the command line; when it has ended, another one that runs does.
+// One Fairlead serves the command line; when it has ended, another running one does.
 func TestCommandLineFindsWhoIsLeft(t *testing.T) {
 	first := serving(t, "demo")
 	second := start(t, first.home(), "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", "127.0.0.1:0", "demo-team")
@@ -388,7 +389,7 @@ contexts:
   demo: {password: true, listen: 0.0.0.0}
   demo-team: {production: true, auto-off: 5s}
 `, "demo")
-	// The password is made up, asked for, and in what env prints.
+	// The password is generated, required, and part of env's output.
 	env := r.must(t, "env", "demo")
 	wantPage(t, run(t, "", "bash", "-c", env+"curl -sS http://hello/"))
 	if text := r.must(t, "status"); !strings.Contains(text, "0.0.0.0:") || !strings.Contains(text, "Other machines") {
@@ -408,7 +409,7 @@ contexts:
 		}
 	}
 
-	// One of production wants to be confirmed, and turns itself off.
+	// A production context needs a confirmation, and turns itself off.
 	if got := r.ask(t, "on", "demo-team"); got.status != 1 || !strings.Contains(got.stderr, "`fairlead on --yes demo-team`") {
 		t.Errorf("on of production: %+v", got)
 	}
@@ -416,7 +417,8 @@ contexts:
 	r.phase(t, "demo-team", session.Off)
 }
 
-// A tray that cannot be shown takes nothing from a serve that runs, and a serve that makes its socket again is as old as before.
+// A tray that cannot be shown takes nothing from a running serve, and a serve that recreates its socket keeps its start
+// time.
 func TestATrayWithoutADesktopLeavesTheControlSocketToTheServe(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+filepath.Join(t.TempDir(), "none"))
 	r := serving(t, "demo")
@@ -445,7 +447,7 @@ func TestATrayWithoutADesktopLeavesTheControlSocketToTheServe(t *testing.T) {
 	}
 }
 
-// began is when the Fairlead in the home of r says that it was started.
+// began returns the start time that the Fairlead in the home of r reports.
 func (r *running) began(t *testing.T) time.Time {
 	t.Helper()
 	var status struct{ Program struct{ Since time.Time } }

@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files again")
 
-// sameMenu compares the whole menu, as the panel knows it, with a golden file. Ports and versions differ from run to run.
+// sameMenu compares the whole menu, as the panel knows it, with a golden file. Ports and versions vary.
 func (d *onDesktop) sameMenu(t *testing.T, name string) {
 	t.Helper()
 	path := filepath.Join("testdata", name+".txt")
@@ -25,7 +25,7 @@ func (d *onDesktop) sameMenu(t *testing.T, name string) {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			t.Fatal(err)
 		}
-		d.icon.WaitShown(t) // what it shows then may still be on its way: look at what is written
+		d.icon.WaitShown(t) // the panel may still be drawing it, so the text is compared
 		if err := os.WriteFile(path, []byte(plainMenu(d.icon.Menu(t))), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestTheWholeMenuIsAsItShouldBe(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d.Setenv("PATH", browsers) // these and no others
+	d.Setenv("PATH", browsers) // these browsers and no others
 	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
 	d.sameMenu(t, "menu-off")
 	d.icon.Click(t, "demo")
@@ -99,14 +99,14 @@ func TestProductionAsksBeforeItStarts(t *testing.T) {
 	fromHello(t, "curl", page, err)
 }
 
-// A cluster that goes away and comes back is told of, in one notification, with something to do about it; and also by a notification
-// service that was started anew in between.
+// When a cluster goes away and comes back, there is one notification, with something to do about it, also from a
+// notification service that was restarted in between.
 func TestAContextThatFailsAndComesBackIsNotified(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "away")
 	away := httptest.NewTLSServer(http.NotFoundHandler())
 	kubeconfig := filepath.Join(d.Home(), "kubeconfig")
 	text := strings.Replace(unusableKubeconfig, "https://127.0.0.1:1", away.URL, 1)
-	away.Close() // nobody listens there any more
+	away.Close() // nothing listens there any more
 	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

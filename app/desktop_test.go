@@ -13,15 +13,15 @@ import (
 	"fairlead/build/desktoptest"
 )
 
-// onDesktop is a fairlead with its icon in the panel of a desktop of its own.
+// onDesktop is a Fairlead with its icon in the panel of a separate desktop.
 type onDesktop struct {
 	*desktoptest.Desktop
 	program *desktoptest.Program
 	icon    *desktoptest.TrayItem
 }
 
-// newDesktop starts a desktop on which Fairlead has not run yet. The contexts named have ports that are free here and now, for
-// the usual ones may be in use on the machine that runs the tests.
+// newDesktop starts a desktop on which Fairlead has not run yet. The named contexts have ports that are free on this
+// machine now, because the usual ones may be in use.
 func newDesktop(t *testing.T, o desktoptest.Options, contexts ...string) *onDesktop {
 	t.Helper()
 	d := &onDesktop{Desktop: desktoptest.Start(t, o)}
@@ -39,10 +39,10 @@ func (d *onDesktop) start(t *testing.T, kubeconfig string, contexts ...string) {
 	}
 }
 
-// run starts Fairlead, which must not crash or race as long as it runs.
+// run starts Fairlead, which must not crash or have a data race while it runs.
 func (d *onDesktop) run(t *testing.T, args ...string) *desktoptest.Program {
 	t.Helper()
-	d.Setenv("GORACE", "exitcode=0") // leaves the judgement to crashed
+	d.Setenv("GORACE", "exitcode=0") // crashed decides instead
 	program := d.Run(t, built, args...)
 	d.program = program
 	t.Cleanup(func() {
@@ -53,7 +53,7 @@ func (d *onDesktop) run(t *testing.T, args ...string) *desktoptest.Program {
 	return program
 }
 
-// crashed says whether a program wrote of a panic or a data race.
+// crashed reports whether a program's output has a panic or a data race.
 func crashed(stderr string) bool {
 	for _, sign := range []string{"WARNING: DATA RACE", "panic:", "fatal error:"} {
 		if strings.Contains(stderr, sign) {
@@ -63,7 +63,7 @@ func crashed(stderr string) bool {
 	return false
 }
 
-// row waits until the row of a context is as wanted.
+// row waits until the row of a context satisfies is.
 func (d *onDesktop) row(t *testing.T, name, what string, is func(desktoptest.Node) bool) desktoptest.Node {
 	t.Helper()
 	var row desktoptest.Node
@@ -77,19 +77,19 @@ func (d *onDesktop) row(t *testing.T, name, what string, is func(desktoptest.Nod
 	return row
 }
 
-// waitOn waits until a context is on, and returns the address it listens on.
+// waitOn waits until a context is on, and returns its listen address.
 func (d *onDesktop) waitOn(t *testing.T, name string) string {
 	t.Helper()
 	var port string
 	d.row(t, name, "to be on", func(n desktoptest.Node) bool {
 		port = strings.TrimPrefix(n.Label, name+"  :")
-		_, err := strconv.ParseUint(port, 10, 16) // nothing else, such as "(unavailable)", is behind it
+		_, err := strconv.ParseUint(port, 10, 16) // nothing else, such as "(unavailable)", follows it
 		return n.Checked && err == nil
 	})
 	return "127.0.0.1:" + port
 }
 
-// waitOff waits until a context is off, and sees that nobody listens where it did.
+// waitOff waits until a context is off, and checks that nothing listens where it did.
 func (d *onDesktop) waitOff(t *testing.T, name, address string) {
 	t.Helper()
 	d.row(t, name, "to be off", func(n desktoptest.Node) bool { return !n.Checked && n.Label == name })
@@ -99,12 +99,12 @@ func (d *onDesktop) waitOff(t *testing.T, name, address string) {
 	}
 }
 
-// details is the path to an entry of the submenu of a context that is on.
+// details returns the path to an entry of the submenu of a context that is on.
 func details(name, entry string) []string {
 	return []string{"    " + name + ": copy, open, more", entry}
 }
 
-// waitCopied waits until text can be pasted.
+// waitCopied waits until a text is on the clipboard.
 func (d *onDesktop) waitCopied(t *testing.T, text string) string {
 	t.Helper()
 	var now string
@@ -121,7 +121,7 @@ func (d *onDesktop) curl(t *testing.T, proxy, url string) (string, error) {
 	return d.Output(t, "curl", "--silent", "--show-error", "--max-time", "50", "--proxy", proxy, url)
 }
 
-// chromium fetches a page through a proxy with the browser, and returns it as it stands in the browser.
+// chromium fetches a page through a proxy with the browser, and returns it as the browser has it.
 func (d *onDesktop) chromium(t *testing.T, proxy, url string) (string, error) {
 	t.Helper()
 	return d.Output(t, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -131,7 +131,7 @@ func (d *onDesktop) chromium(t *testing.T, proxy, url string) (string, error) {
 
 const hello = "http://hello.default.svc.cluster.local/"
 
-// fromHello fails the test unless a page comes from the Pod behind hello.
+// fromHello fails the test unless a page comes from the Pod of hello.
 func fromHello(t *testing.T, with, page string, err error) {
 	t.Helper()
 	if err != nil || !strings.Contains(page, "default/hello-") {
@@ -150,7 +150,7 @@ func TestClickedContextCarriesCurlAndChromium(t *testing.T) {
 	url := d.waitCopied(t, "socks5h://"+address)
 	page, err := d.curl(t, url, hello)
 	fromHello(t, "curl", page, err)
-	// Chromium leaves names to a SOCKS5 proxy and knows no socks5h.
+	// Chromium leaves names to a SOCKS5 proxy, but does not know the scheme socks5h.
 	page, err = d.chromium(t, strings.Replace(url, "socks5h:", "socks5:", 1), hello)
 	fromHello(t, "chromium", page, err)
 

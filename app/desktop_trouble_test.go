@@ -33,7 +33,7 @@ func TestDialToClosedPodPortIsNotified(t *testing.T) {
 	if n.App != "Fairlead" {
 		t.Errorf("it is sent by %q", n.App)
 	}
-	// The failure is that target's alone.
+	// The failure is only that target's.
 	page, err := d.curl(t, "socks5h://"+address, hello)
 	fromHello(t, "curl", page, err)
 }
@@ -71,7 +71,7 @@ func TestIconAndMenuComeBackWithThePanel(t *testing.T) {
 	for range 3 {
 		d.RestartPanel(t)
 		d.icon.WaitShown(t)
-		// The submenu, with the mouse: what the new panel has drawn of it.
+		// Open the submenu with the mouse: this is what the new panel has drawn.
 		d.icon.ClickWithMouse(t, details("demo", "Copy socks5h://"+address)...)
 		d.waitCopied(t, "socks5h://"+address)
 		d.icon.ClickWithMouse(t, "demo-team")
@@ -118,7 +118,7 @@ func TestWithoutDesktopOneSentenceSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// sentence fails the test unless all that a program wrote is one line with these words in it.
+// sentence fails the test unless a program's output is one line that contains these words.
 func sentence(t *testing.T, p *desktoptest.Program, words ...string) {
 	t.Helper()
 	text := strings.TrimSpace(p.Stdout() + p.Stderr())
@@ -171,7 +171,7 @@ func TestTakenPortIsAFailureAndNoOtherPort(t *testing.T) {
 	d.waitOn(t, "demo-team")
 
 	taken.Close()
-	// What failed is not on: a click tries again.
+	// A failed context is not on: a click tries again.
 	d.icon.Click(t, "demo  failed")
 	if again := d.waitOn(t, "demo"); again != address {
 		t.Errorf("it listens on %s, not %s", again, address)
@@ -204,7 +204,7 @@ func TestUnreachableClusterIsUnavailableWithTheReason(t *testing.T) {
 	d.row(t, "away", "to be off", func(n desktoptest.Node) bool { return !n.Checked && n.Label == "away" })
 }
 
-// unusableKubeconfig has a cluster that nobody answers for, and a context without a cluster.
+// unusableKubeconfig has a cluster without a server that responds, and a context without a cluster.
 const unusableKubeconfig = `apiVersion: v1
 kind: Config
 clusters:

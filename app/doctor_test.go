@@ -14,13 +14,13 @@ import (
 	"testing"
 )
 
-// doctored runs the doctor and gives what it prints, its error line and its exit status.
+// doctored runs the doctor and returns its output, its error line and its exit status.
 func doctored(t *testing.T, kubeconfig string, args ...string) (steps []string, said, complaint string, status int) {
 	t.Helper()
 	return doctoredIn(t, t.TempDir(), kubeconfig, args...)
 }
 
-// doctoredIn is doctored with a home directory that has the settings, too.
+// doctoredIn is doctored with a home directory that also contains the settings.
 func doctoredIn(t *testing.T, dir, kubeconfig string, args ...string) (steps []string, said, complaint string, status int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), built, append([]string{"--kubeconfig", kubeconfig, "doctor"}, args...)...)
@@ -46,7 +46,7 @@ func TestTheDoctorShowsEachStep(t *testing.T) {
 	}
 }
 
-// connectProxy is a forward proxy that connects to one host alone, and says of all others that it may not.
+// connectProxy is a forward proxy that connects to a single host, and refuses all others.
 func connectProxy(t *testing.T, to string) (address string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -60,7 +60,7 @@ func connectProxy(t *testing.T, to string) (address string) {
 	return server.Listener.Addr().String()
 }
 
-// The doctor goes where the proxy would, and tries it.
+// The doctor uses the route that the proxy would use.
 func TestTheDoctorTriesWhatIsOutside(t *testing.T) {
 	via := connectProxy(t, "example.com:443")
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
@@ -70,7 +70,7 @@ func TestTheDoctorTriesWhatIsOutside(t *testing.T) {
 	if err := os.WriteFile(refuse, []byte("defaults: {outside: refuse}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	allow := filepath.Join(t.TempDir(), "config.yaml") // example.com may have no address where the test runs
+	allow := filepath.Join(t.TempDir(), "config.yaml") // example.com may have no address on this machine
 	if err := os.WriteFile(allow, []byte("defaults: {forward-unresolved: true}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestTheDoctorSaysWhatIsWrongInTheKubeconfig(t *testing.T) {
 	}
 }
 
-// A kubeconfig that cannot be read is the first step's, in the text and in JSON.
+// A kubeconfig that cannot be read fails the first step, in the text and in JSON.
 func TestTheDoctorFindsAKubeconfigThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("KUBECONFIG", "")
@@ -202,7 +202,7 @@ func TestTheDoctorFindsAKubeconfigThatCannotBeRead(t *testing.T) {
 			t.Errorf("%s: exit %d, %v\n%s", path, status, err, said)
 		}
 	}
-	// It may have the context that no other file has, and takes none away that another has.
+	// It may contain a context that no other file has, and does not hide the contexts of others.
 	both := filepath.Join(dir, "broken") + string(os.PathListSeparator) + cluster.Kubeconfig
 	t.Setenv("KUBECONFIG", both)
 	if steps, said, _, status := doctoredIn(t, dir, "", "lost"); strings.Join(steps, " ") != "BROKEN kubeconfig" || status != exitFailed ||
@@ -213,7 +213,7 @@ func TestTheDoctorFindsAKubeconfigThatCannotBeRead(t *testing.T) {
 		t.Errorf("a context of another file: exit %d, %q\n%s", status, complaint, said)
 	}
 	t.Setenv("KUBECONFIG", "")
-	// The same holds where there is none at all.
+	// The same holds if there is no kubeconfig at all.
 	steps, said, _, status := doctoredIn(t, dir, "", "demo")
 	if strings.Join(steps, " ") != "BROKEN kubeconfig" || status != exitFailed || !strings.Contains(said, ".kube/config (no such file)") {
 		t.Errorf("without a kubeconfig: exit %d\n%s", status, said)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// eventually wants a condition to hold soon, as a change of a file takes a moment to be seen.
+// eventually waits until a condition holds, because changes of files take a moment to be noticed.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(100 * time.Millisecond) {
@@ -21,7 +21,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// writeFile puts text where a program may be reading, as editors do: whole.
+// writeFile replaces a file as a whole, as editors do, because a program may be reading it.
 func writeFile(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -35,7 +35,7 @@ func writeFile(t *testing.T, path, text string) {
 	}
 }
 
-// An echoing is a connection that is open while things change around it.
+// An echoing is a connection that stays open while things change around it.
 type echoing struct{ net.Conn }
 
 func (e echoing) stillEchoes(t *testing.T) {
@@ -69,7 +69,7 @@ func TestSettingsAreTakenUpWhileConnectionsStayOpen(t *testing.T) {
 		conn.Close()
 		return reply
 	}
-	// What does not exist is looked for on this machine's way out, until that is closed.
+	// A name that does not exist is looked up outside, until hosts outside are refused.
 	if reply := replyOf("nowhere.invalid.test"); reply == 2 {
 		t.Fatalf("outside hosts are refused by default")
 	}
@@ -81,7 +81,7 @@ func TestSettingsAreTakenUpWhileConnectionsStayOpen(t *testing.T) {
 	eventually(t, "short names are another namespace's", func() bool { return replyOf("hello") == 4 })
 	open.stillEchoes(t)
 
-	// A mistake changes nothing, and is said with its line.
+	// A mistake changes nothing, and is reported with its line.
 	writeFile(t, file, "contexts:\n  demo:\n    outsid: direct\n")
 	eventually(t, "the mistake is told", func() bool { return strings.Contains(r.stderr.String(), "config.yaml:3") })
 	if reply := replyOf("nowhere.invalid.test"); reply != 2 {
@@ -92,7 +92,7 @@ func TestSettingsAreTakenUpWhileConnectionsStayOpen(t *testing.T) {
 	open.stillEchoes(t)
 }
 
-// accepts tells whether the proxy serves SOCKS5 clients without a password.
+// accepts reports whether the proxy serves SOCKS5 clients without a password.
 func accepts(t *testing.T, address string) bool {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)

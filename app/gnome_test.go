@@ -16,8 +16,8 @@ import (
 	"fairlead/build/desktoptest"
 )
 
-// onGNOME is a desktop with GNOME Shell and a screen of some height, and Fairlead on a kubeconfig with these contexts, whose cluster
-// nobody answers for.
+// onGNOME returns a desktop with GNOME Shell and a screen of some height, with Fairlead on a kubeconfig with these
+// contexts, whose cluster does not respond.
 func onGNOME(t *testing.T, height int, contexts ...string) *onDesktop {
 	t.Helper()
 	d := newDesktop(t, desktoptest.Options{GNOME: true, Notifications: desktoptest.Recorder, Width: 1366, Height: height}, contexts...)
@@ -26,7 +26,7 @@ func onGNOME(t *testing.T, height int, contexts ...string) *onDesktop {
 	return d
 }
 
-// sameAsDrawn waits until GNOME Shell has drawn what it was told, in that order.
+// sameAsDrawn waits until GNOME Shell has drawn the entries, in their order.
 func (d *onDesktop) sameAsDrawn(t *testing.T) {
 	t.Helper()
 	var drawn string
@@ -95,7 +95,7 @@ func TestGNOMEShowsWhatThePointerDid(t *testing.T) {
 	d.sameAsDrawn(t)
 }
 
-// amber says whether the icon that is seen is the one of trouble.
+// amber reports whether the visible icon is the one for trouble.
 func (d *onDesktop) amber(t *testing.T) bool {
 	t.Helper()
 	file := filepath.Join(d.Home(), "icon.png")
@@ -175,7 +175,7 @@ func TestGNOMESubmenusHaveRoomOnALowScreen(t *testing.T) {
 	}
 }
 
-// fitsTheScreen opens the menu and sees that its last line can be clicked.
+// fitsTheScreen opens the menu and checks that its last line can be clicked.
 func (d *onDesktop) fitsTheScreen(t *testing.T) {
 	t.Helper()
 	d.icon.WaitFor(t, "the menu to fit the screen", func(desktoptest.Node) bool {
@@ -209,7 +209,8 @@ func (d *onDesktop) clickRow(t *testing.T, name string) {
 	d.row(t, name, "to be unavailable", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(unavailable)") })
 }
 
-// in is the path to what there is to do with a context: below its row, or in a submenu for all of them where there is little room.
+// in returns the path to the actions on a context: below its row, or in a submenu for all contexts if there is little
+// room.
 func (d *onDesktop) in(t *testing.T, context string, labels ...string) []string {
 	t.Helper()
 	var path []string

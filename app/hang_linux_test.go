@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What stands in place of a file, such as a pipe, does not hold up the start: it is said, and a signal ends what runs.
+// A pipe or the like in place of a file does not block the start: it is reported, and a signal ends the program.
 func TestTheStartNeverHangs(t *testing.T) {
 	foreign := func(path string) error {
 		return errors.Join(os.WriteFile(path, []byte("{}"), 0o644), os.Chown(path, 65534, -1))
@@ -23,7 +23,7 @@ func TestTheStartNeverHangs(t *testing.T) {
 		"foreign":   foreign,
 	}
 	if os.Getuid() != 0 {
-		delete(places, "foreign") // which root alone can make; app/ownfile's test has the rule
+		delete(places, "foreign") // only root can create it; app/ownfile tests the rule
 	}
 	for file, want := range map[string]string{
 		"fairlead/state.json":         "state.json: it ",
@@ -59,7 +59,7 @@ func TestTheStartNeverHangs(t *testing.T) {
 	}
 }
 
-// A signal ends the program whatever hangs in it.
+// A signal ends the program even if something in it hangs.
 func TestWhatHangsAfterASignalIsNotWaitedFor(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A ban keeps one import out of a package, even indirectly, and says why.
+// A ban forbids an import of a package, also an indirect one, and says why.
 type ban struct{ from, to, why string }
 
 var bans = []ban{
@@ -73,10 +73,10 @@ var bans = []ban{
 	{"fairlead/app", "fairlead/build", "what makes and tests Fairlead is no part of it"},
 }
 
-// leaves are packages that every other may import, whatever it is kept from beyond them.
+// leaves are packages that all others may import, whatever else they may not.
 var leaves = []string{"fairlead/proxy/safetext", "fairlead/app/ownfile"}
 
-// A home is the one package that may import a library itself, so that replacing it changes one place.
+// A home is the only package that may import a library, so that replacing the library changes one place.
 type home struct{ library, in string }
 
 var homes = []home{
@@ -91,11 +91,11 @@ var homes = []home{
 	{"github.com/jezek/xgb", "fairlead/app/desktop"},
 	{"github.com/atotto/clipboard", "fairlead/app/desktop"},
 	{"gopkg.in/natefinch/lumberjack.v2", "fairlead/app/logging"},
-	{"k8s.io/client-go", "fairlead/kube"}, // and the packages below it
+	{"k8s.io/client-go", "fairlead/kube"}, // and its subpackages
 	{"k8s.io/apimachinery", "fairlead/kube"},
 }
 
-// listed is one package of Fairlead with what it imports itself and, through others, in all.
+// listed is one package of Fairlead, with its direct imports and all its imports.
 type listed struct {
 	name          string
 	imports, deps []string
@@ -118,12 +118,13 @@ func list(t *testing.T, system string) []listed {
 	return packages
 }
 
-// rules of a package hold for the packages below it, except that those of package main (fairlead/app) are its own.
+// covers reports whether a rule applies to a package: rules apply to subpackages, except that those of package main
+// (fairlead/app) are its own.
 func covers(rule, name string) bool {
 	return rule == name || rule != "fairlead/app" && strings.HasPrefix(name, rule+"/")
 }
 
-// broken says which rules packages break, in words.
+// broken describes the rules that packages break.
 func broken(packages []listed) []string {
 	var faults []string
 	for _, p := range packages {
@@ -156,7 +157,7 @@ func TestImportsKeepTheHouseInOrder(t *testing.T) {
 	}
 }
 
-// A rule that names a package nobody has any more keeps nothing.
+// A rule that names a package that does not exist any more has no effect.
 func TestImportRulesNameWhatThereIs(t *testing.T) {
 	there := map[string]bool{}
 	used := map[string]bool{}

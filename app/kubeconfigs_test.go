@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// fewContexts is the cluster's kubeconfig with names as people have them, and with a cluster that nobody answers for.
+// fewContexts writes the cluster's kubeconfig with typical names, and with a cluster that does not respond.
 func fewContexts(t *testing.T, dir string) string {
 	t.Helper()
 	text, err := os.ReadFile(cluster.Kubeconfig)
@@ -34,7 +34,7 @@ func fewContexts(t *testing.T, dir string) string {
 	return write(t, filepath.Join(dir, "few.yaml"), config)
 }
 
-// manyContexts are 200 contexts in 12 files.
+// manyContexts writes 200 contexts in 12 files.
 func manyContexts(t *testing.T, dir string) string {
 	t.Helper()
 	kinds := []string{
@@ -53,7 +53,7 @@ func manyContexts(t *testing.T, dir string) string {
 	return strings.Join(paths, string(filepath.ListSeparator))
 }
 
-// contextsNamed is a kubeconfig whose contexts all lead to where nobody answers.
+// contextsNamed returns a kubeconfig with contexts whose clusters do not respond.
 func contextsNamed(names ...string) map[string]any {
 	var contexts []any
 	for _, name := range names {

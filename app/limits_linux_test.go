@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Fairlead that may open no more files says that it is this machine that lacks them, and not the cluster. Each client
-// gets an answer, and the context stays on.
+// A Fairlead that may open no more files reports that this machine lacks them, not the cluster. Each client gets an
+// answer, and the context stays on.
 func TestTooManyOpenFilesAreThisMachinesFault(t *testing.T) {
 	r := start(t, nil, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", "127.0.0.1:0", "demo")
 	_, address, ok := strings.Cut(r.line(t), "  socks5h://")
@@ -64,7 +64,7 @@ func TestTooManyOpenFilesAreThisMachinesFault(t *testing.T) {
 				answers <- "open"
 				return
 			}
-			body, _ := io.ReadAll(response.Body) // what there is of it is compared
+			body, _ := io.ReadAll(response.Body) // a partial body is compared, too
 			answers <- fmt.Sprint(response.StatusCode, " ", response.Header.Get("Proxy-Status"), " ", string(body))
 		})
 	}
@@ -90,7 +90,7 @@ func TestTooManyOpenFilesAreThisMachinesFault(t *testing.T) {
 	}
 }
 
-// Fairlead takes what open files it may have, and what it runs gets the limit that it was started with.
+// Fairlead uses all the open files that it may have, and the programs that it runs get the original limit.
 func TestTheLimitOfOpenFilesIsRaisedForFairleadAlone(t *testing.T) {
 	dir := t.TempDir()
 	plugin := filepath.Join(dir, "plugin")
@@ -112,7 +112,7 @@ contexts: [{name: limited, context: {cluster: c, user: u}}]
 	}
 	defer func() {
 		_ = cmd.Process.Signal(os.Interrupt)
-		_ = cmd.Wait() // how it ends is another test's
+		_ = cmd.Wait() // another test checks how it ends
 	}()
 	eventually(t, "the proxy listens", func() bool {
 		conn, err := net.Dial("tcp", address)
@@ -125,7 +125,7 @@ contexts: [{name: limited, context: {cluster: c, user: u}}]
 	if err := unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil {
 		t.Fatal(err)
 	}
-	// The runtime keeps a little distance from the hard limit on some systems.
+	// On some systems the runtime stays a little below the hard limit.
 	if limit.Cur <= 256 || limit.Cur < limit.Max-1 {
 		t.Errorf("Fairlead's limit is %+v", limit)
 	}

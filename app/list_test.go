@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// lineOf returns the line of a context in what list printed.
+// lineOf returns the line of a context in list's output.
 func lineOf(text, context string) string {
 	for line := range strings.Lines(text) {
 		if strings.Contains(line, "  "+context+"  ") {
@@ -21,7 +21,7 @@ func lineOf(text, context string) string {
 	return ""
 }
 
-// Each entry that cannot work is listed with why, and with what to do about it; no plugin is run to find out.
+// Each entry that cannot work is listed with the reason and a remedy, and no plugin is run to find out.
 func TestListSaysWhatCannotWorkAndWhatToDo(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "odd.yaml")
@@ -86,7 +86,7 @@ contexts:
 	}
 }
 
-// Two files that name their cluster and user the same are merged as kubectl does it, and that is said.
+// Two files with the same names of cluster and user are merged like kubectl does, and that is reported.
 func TestListSaysWhichFileCounts(t *testing.T) {
 	dir := t.TempDir()
 	var files []string

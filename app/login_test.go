@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// pluginContext is the context demo-token with its token behind a credential plugin: a script that prints it, valid for
-// two seconds, while the user is logged in, and counts how often it runs.
+// pluginContext returns the context demo-token with its token behind a credential plugin: a script that prints it,
+// valid for two seconds, while the user is logged in, and counts its runs.
 func pluginContext(t *testing.T) (kubeconfig, login, runs string) {
 	t.Helper()
 	data, err := os.ReadFile(cluster.KubeconfigToken)
@@ -48,7 +48,7 @@ func TestALoginThatRunsOutIsSaidAndHealsByItself(t *testing.T) {
 	kubeconfig, login, runs := pluginContext(t)
 	r := start(t, nil, "serve", "--kubeconfig", kubeconfig, "--listen", "127.0.0.1:0", "demo-token")
 	_, address, _ := strings.Cut(r.line(t), "  socks5h://")
-	// Each request comes on a connection of its own: one that is open stays so without a login.
+	// Each request comes on a connection of its own, because an open one stays open without a login.
 	ask := func() string {
 		return run(t, "", "curl", "-sS", "-w", " %{http_code}", "--proxy", "http://"+address, "http://app/")
 	}
@@ -97,7 +97,7 @@ func count(t *testing.T, runs string) int {
 	return strings.Count(string(data), "run")
 }
 
-// Who can write to the kubeconfig does not thereby run programs of theirs: one that is new waits for a click.
+// Users who can write to the kubeconfig cannot run programs by that: a new plugin waits for a click.
 func TestAPluginThatIsNewInTheKubeconfigIsNotRun(t *testing.T) {
 	kubeconfig, _, runs := pluginContext(t)
 	data, err := os.ReadFile(kubeconfig)

@@ -18,7 +18,7 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// The tests of this package run the built program against a real cluster. Both are made once.
+// The tests of this package run the built program against a real cluster. Both are created once.
 var (
 	built   string               // the path of the built fairlead
 	cluster *clustertest.Cluster // with its fixtures
@@ -40,7 +40,7 @@ func withProgramAndCluster(run func() int) (status int, err error) {
 	}
 	defer os.RemoveAll(dir)
 	built = filepath.Join(dir, "fairlead")
-	// With the race detector, so that a race in the program under test is a failure of the test that met it.
+	// The program is built with the race detector, so that a race in it fails the test that caused it.
 	build := exec.Command("go", "build", "-race", "-o", built, "fairlead/app")
 	if out, err := build.CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("build fairlead: %w\n%s", err, out)
@@ -53,7 +53,7 @@ func withProgramAndCluster(run func() int) (status int, err error) {
 	return status, cluster.Stop()
 }
 
-// A running is a fairlead that a test started.
+// A running is a fairlead process that a test started.
 type running struct {
 	cmd    *exec.Cmd
 	state  string // its XDG_STATE_HOME
@@ -63,7 +63,7 @@ type running struct {
 	err    error
 }
 
-// lockedBuffer is what a process said so far.
+// lockedBuffer is the output of a process so far.
 type lockedBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -81,7 +81,7 @@ func (b *lockedBuffer) String() string {
 	return b.text.String()
 }
 
-// start runs fairlead with args, in a state directory of its own unless env sets another; it ends with the test.
+// start runs fairlead with args, in a state directory of its own unless env sets another. It ends with the test.
 func start(t *testing.T, env []string, args ...string) *running {
 	t.Helper()
 	r := &running{state: t.TempDir(), lines: make(chan string, 100), stderr: &lockedBuffer{}, ended: make(chan struct{})}
@@ -116,13 +116,13 @@ func start(t *testing.T, env []string, args ...string) *running {
 	return r
 }
 
-// home is the environment of a program that shares its state, settings and control socket with r, and with no other.
+// home returns the environment of a program that shares its state, settings and control socket only with r.
 func (r *running) home() []string {
 	return append(os.Environ(), "XDG_STATE_HOME="+r.state, "XDG_CONFIG_HOME="+filepath.Join(r.state, "config"),
 		"XDG_RUNTIME_DIR="+filepath.Join(r.state, "none"))
 }
 
-// line is the next line of stdout.
+// line returns the next line of stdout.
 func (r *running) line(t *testing.T) string {
 	t.Helper()
 	select {
@@ -137,7 +137,7 @@ func (r *running) line(t *testing.T) string {
 	return ""
 }
 
-// stop sends SIGINT, as Ctrl-C does, and requires an end within 15 s.
+// stop sends SIGINT, like Ctrl-C, and requires an end within 15 s.
 func (r *running) stop(t *testing.T) {
 	t.Helper()
 	_ = r.cmd.Process.Signal(os.Interrupt)
@@ -149,16 +149,16 @@ func (r *running) wait(t *testing.T, within time.Duration) {
 	select {
 	case <-r.ended:
 	case <-time.After(within):
-		_ = r.cmd.Process.Signal(syscall.SIGQUIT) // shows where it hangs
+		_ = r.cmd.Process.Signal(syscall.SIGQUIT) // prints where it hangs
 		<-r.ended
 		t.Errorf("fairlead did not end within %s; stderr:\n%s", within, r.stderr)
 	}
 }
 
-// status is the exit status of an ended fairlead.
+// status returns the exit status of an ended fairlead.
 func (r *running) status() int { return r.cmd.ProcessState.ExitCode() }
 
-// serve starts fairlead serve for one context on a free port and gives that address.
+// serve starts fairlead serve for one context on a free port and returns the address.
 func serve(t *testing.T, context string) string {
 	t.Helper()
 	r := start(t, nil, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", "127.0.0.1:0", context)
@@ -170,7 +170,7 @@ func serve(t *testing.T, context string) string {
 	return address
 }
 
-// socks5 asks the proxy for a connection and gives it with the reply code of RFC 1928.
+// socks5 requests a connection from the proxy, and returns it with the reply code of RFC 1928.
 func socks5(t *testing.T, address, host string, port int) (net.Conn, byte) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)

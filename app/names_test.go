@@ -15,22 +15,22 @@ import (
 	"fairlead/app/session"
 )
 
-// Contexts are called what their users like, in letters of any kind.
+// Contexts have the names that their users like, in letters of any kind.
 var oddNames = []string{
 	"\U0001f469\u200d\U0001f467 family", // emoji held together by a joiner
 	"team\u00a0a",                       // a no-break space
 	"می\u200cخواهم",                     // from right to left, with a non-joiner
-	"\ue0b0 \U0001fae9",                 // an icon font's, and one younger than Go's tables
-	"a/b?c#d%20e&f <i>'$(x)'",           // what means something in a URL, in HTML or to a shell
+	"\ue0b0 \U0001fae9",                 // a character of an icon font, and one newer than Go's tables
+	"a/b?c#d%20e&f <i>'$(x)'",           // characters with a meaning in a URL, in HTML or in a shell
 }
 
-// The name of a context that would change what is shown after it, and what is shown of it.
+// The name of a context that would change what is shown after it, and how it is shown.
 const (
 	evilName  = "evil\u202egnp\x1b[2J"
 	evilShown = "evil\ufffdgnp\ufffd[2J"
 )
 
-// namedKubeconfig is the cluster's kubeconfig with its context demo under other names.
+// namedKubeconfig returns the cluster's kubeconfig with its context demo under other names.
 func namedKubeconfig(t *testing.T, names ...string) string {
 	t.Helper()
 	text, err := os.ReadFile(cluster.Kubeconfig)
@@ -129,7 +129,7 @@ func TestContextsOfAnyNameCanBeUsed(t *testing.T) {
 	}
 }
 
-// ownPage is what a proxy shows of itself.
+// ownPage returns the proxy's own page.
 func ownPage(t *testing.T, address string) string {
 	t.Helper()
 	response, err := http.Get("http://" + address + "/")

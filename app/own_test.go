@@ -14,7 +14,7 @@ import (
 	"fairlead/app/session"
 )
 
-// A team is a serve of demo and demo-team from a kubeconfig of its own, with a connection open through demo.
+// A team is a serve of demo and demo-team from its own kubeconfig, with an open connection through demo.
 type team struct {
 	*running
 	file, settings string
@@ -73,14 +73,14 @@ func TestADeletedContextIsOffAndTheOthersStay(t *testing.T) {
 	if s.listens(s.team) {
 		t.Error("the port of the context that was deleted is open")
 	}
-	// It comes back with its entry, at its port.
+	// The context comes back with its entry, at its port.
 	writeFile(t, s.file, string(whole))
 	if line := s.line(t); line != "demo-team  socks5h://"+s.team {
 		t.Errorf("with the entry there again it prints %q", line)
 	}
 	s.open.stillEchoes(t)
 
-	// The file is away: both are off, until it is there again.
+	// The file is gone: both are off, until it is back.
 	if err := os.Rename(s.file, s.file+".away"); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestADeletedContextIsOffAndTheOthersStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	back := []string{s.line(t), s.line(t)}
-	slices.Sort(back) // whichever is first
+	slices.Sort(back) // in any order
 	if want := []string{"demo  socks5h://" + s.demo, "demo-team  socks5h://" + s.team}; !slices.Equal(back, want) {
 		t.Errorf("with the file there again it prints %q, want %q", back, want)
 	}
@@ -118,7 +118,7 @@ func TestAKubeconfigThatIsAwayForTwoSecondsHurtsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.open.stillEchoes(t)
-	// Whatever was seen of it was followed by another change by now.
+	// Another change has followed by now whatever was seen.
 	kubectl(t, "config", "--kubeconfig", s.file, "delete-context", "demo-team")
 	s.says(t, "demo-team  is off: it is no longer in the kubeconfig")
 	s.open.stillEchoes(t)
@@ -142,7 +142,7 @@ func TestAContextThatIsGivenATakenPortIsOffAndTheOthersStay(t *testing.T) {
 		t.Error("its former port is open")
 	}
 	s.open.stillEchoes(t)
-	// With its own port again it is on by itself.
+	// When it has its own port again, it is on without a click.
 	writeFile(t, s.settings, "contexts: {}\n")
 	if line := s.line(t); line != "demo-team  socks5h://"+s.team {
 		t.Errorf("with its port back it prints %q", line)
@@ -172,7 +172,7 @@ func TestAServeStartsWhatCanBeStarted(t *testing.T) {
 	}
 }
 
-// A syntax error takes nothing away: not the open tunnels, not the contexts, not what is switched on meanwhile.
+// A syntax error removes nothing: not the open tunnels, not the contexts, not what is switched on meanwhile.
 func TestABrokenKubeconfigKeepsWhatItSaid(t *testing.T) {
 	t.Parallel()
 	s := serveTeam(t)
@@ -197,7 +197,7 @@ func TestABrokenKubeconfigKeepsWhatItSaid(t *testing.T) {
 		t.Errorf("list ends with %d:\n%s%s", listed.status, listed.stdout, listed.stderr)
 	}
 	s.open.stillEchoes(t)
-	// What it says when it can be read again is taken up.
+	// When it can be read again, its content is applied.
 	writeFile(t, s.file, strings.Replace(string(whole), "namespace: default", "namespace: kube-system", 1))
 	eventually(t, "the problem is gone", func() bool { return !strings.Contains(s.must(t, "status"), problem) })
 	s.says(t, "kubeconfig read again")
@@ -207,7 +207,8 @@ func TestABrokenKubeconfigKeepsWhatItSaid(t *testing.T) {
 	}
 }
 
-// A kubeconfig that is moved away is reported on the terminal, in the log and in status, and its return on the terminal, whether it was named or not.
+// A kubeconfig that is moved away is reported on the terminal, in the log and in status, and its return on the
+// terminal, whether or not it was named.
 func TestAKubeconfigThatIsMovedAwayIsSaid(t *testing.T) {
 	t.Parallel()
 	whole, err := os.ReadFile(cluster.Kubeconfig)
@@ -248,7 +249,7 @@ func TestAKubeconfigThatIsMovedAwayIsSaid(t *testing.T) {
 	}
 }
 
-// A name in the settings that the kubeconfig lacks takes no port, and one that it has gives the port back.
+// A name in the settings that the kubeconfig lacks takes no port, and one that disappears gives the port back.
 func TestAPortThatTheSettingsGiveAwayComesBack(t *testing.T) {
 	t.Parallel()
 	s := serveTeam(t)
@@ -287,7 +288,7 @@ func TestAPortThatTheSettingsGiveAwayComesBack(t *testing.T) {
 	}
 }
 
-// A change of the way into a cluster is no sign that the cluster is reached.
+// A change of the way into a cluster does not mean that the cluster is reachable.
 func TestOnlySuccessIsCalledReachedAgain(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(cluster.Kubeconfig)

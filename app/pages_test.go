@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// pluginOfAdmin is the context demo with its user's certificate behind a credential plugin, which gives it while there is a login.
+// pluginOfAdmin returns the context demo with its user's certificate behind a credential plugin, which provides it
+// while there is a login.
 func pluginOfAdmin(t *testing.T) (kubeconfig, login string) {
 	t.Helper()
 	data, err := os.ReadFile(cluster.Kubeconfig)
@@ -52,7 +53,7 @@ func pluginOfAdmin(t *testing.T) (kubeconfig, login string) {
 }
 
 func TestABrowserGetsTheClustersRangesBeforeThereIsALogin(t *testing.T) {
-	// Names of two labels that end in this are the Internet's, unless the browser is told of the namespace.
+	// Names of two labels that end in this belong to the Internet, unless the browser knows the namespace.
 	apply(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
 	kubeconfig, login := pluginOfAdmin(t)
 	state := t.TempDir()

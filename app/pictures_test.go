@@ -14,7 +14,7 @@ import (
 	"fairlead/build/desktoptest"
 )
 
-// A panelLook is one of the desktops that the pictures are made on.
+// A panelLook is a desktop that the pictures are taken on.
 type panelLook struct {
 	suffix  string
 	options desktoptest.Options
@@ -25,11 +25,11 @@ type panelLook struct {
 var looks = []panelLook{
 	{"", desktoptest.Options{}, "Adwaita", ""},
 	{"-dark", desktoptest.Options{}, "Adwaita:dark", ""},
-	{"-gnome-dark", desktoptest.Options{GNOME: true}, "Adwaita", ""}, // GNOME Shell 43 has no other
+	{"-gnome-dark", desktoptest.Options{GNOME: true}, "Adwaita", ""}, // GNOME Shell 43 has no other style
 	{"-gnome-light", desktoptest.Options{GNOME: true}, "Adwaita", desktoptest.LightStyle},
 }
 
-// TestPictures makes the pictures of the menu: task pictures. FAIRLEAD_PICTURES says where to.
+// TestPictures takes the pictures of the menu, for task pictures. FAIRLEAD_PICTURES is the directory.
 func TestPictures(t *testing.T) {
 	dir := os.Getenv("FAIRLEAD_PICTURES")
 	if !filepath.IsAbs(dir) {
@@ -50,7 +50,7 @@ func TestPictures(t *testing.T) {
 
 type taker func(t *testing.T, d *onDesktop, name string, entry ...string)
 
-// desktop starts the desktop of a look, with a screen of the size that a small laptop has.
+// desktop starts the desktop of a look, with the screen size of a small laptop.
 func (l panelLook) desktop(t *testing.T) *onDesktop {
 	t.Helper()
 	l.options.Width, l.options.Height, l.options.Notifications = 1366, 768, desktoptest.Recorder
@@ -107,7 +107,7 @@ func manyPictures(t *testing.T, l panelLook, take taker) {
 	take(t, d, "menu-many", path...)
 }
 
-// hostilePictures are of names that are long, or have what menus take for something else.
+// hostilePictures takes pictures of names that are long, or contain characters with a meaning in menus.
 func hostilePictures(t *testing.T, l panelLook, take taker) {
 	d := l.desktop(t)
 	long := strings.Repeat("a-very-long-name-", 7) + "x"
@@ -120,7 +120,8 @@ func hostilePictures(t *testing.T, l panelLook, take taker) {
 	take(t, d, "menu-names-details", d.in(t, "_under_", "Copy for")...)
 }
 
-// fullPictures are of as many contexts as stand one below the other, most of them on. GTK scrolls such a menu, and Point does not.
+// fullPictures takes pictures of as many contexts as the menu lists without groups, most of them on. GTK scrolls such a
+// menu, and Point does not.
 func fullPictures(t *testing.T, l panelLook, take taker) {
 	d := l.desktop(t)
 	var names []string

@@ -11,12 +11,12 @@ import (
 	"testing"
 )
 
-// lastPort is the port that freePort gave last. They begin where systems take none for a client's end of a connection.
+// lastPort is the last result of freePort. The ports begin where systems use none for outgoing connections.
 var lastPort atomic.Int32
 
 func init() { lastPort.Store(int32(20000 + os.Getpid()%100*100)) }
 
-// freePort is a port that nobody listens on now, another one each time.
+// freePort returns a port on which nothing listens now, a different one each time.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for {
@@ -32,8 +32,8 @@ func freePort(t *testing.T) int {
 	}
 }
 
-// givePorts makes a state in which contexts have ports that are free here and now: the usual ones may be in use on the machine that
-// runs the tests.
+// givePorts creates a state in which contexts have ports that are free on this machine now, because the usual ones may
+// be in use.
 func givePorts(t *testing.T, stateHome string, contexts ...string) {
 	t.Helper()
 	type entry struct {

@@ -58,7 +58,7 @@ func listeners(t *testing.T, pid int) []string {
 	return found
 }
 
-// procAddress reads an IPv4 address as the kernel writes it; any other stays as it is.
+// procAddress parses an IPv4 address in the kernel's form, and returns others unchanged.
 func procAddress(t *testing.T, text string) string {
 	t.Helper()
 	host, port, _ := strings.Cut(text, ":")
@@ -74,7 +74,7 @@ func procAddress(t *testing.T, text string) string {
 	return netip.AddrPortFrom(addr, uint16(number)).String()
 }
 
-// There is no port for the commands, none to carry a connection by, and none but on the loopback.
+// No port serves the commands or carries connections, and none is outside the loopback.
 func TestNothingButTheProxiesListens(t *testing.T) {
 	t.Parallel()
 	s := serveTeam(t)
@@ -93,7 +93,8 @@ func TestNothingButTheProxiesListens(t *testing.T) {
 	s.open.stillEchoes(t)
 }
 
-// Who can write to the kubeconfig adds contexts, and no more: one that is new is listed, is off, and has nothing run for it.
+// Users who can write to the kubeconfig can add contexts, and no more: a new one is listed, is off, and nothing is run
+// for it.
 func TestAContextThatIsNewIsOffAndRunsNothing(t *testing.T) {
 	t.Parallel()
 	s := serveTeam(t)
@@ -111,21 +112,21 @@ func TestAContextThatIsNewIsOffAndRunsNothing(t *testing.T) {
 		text = []byte(strings.Replace(string(text), "\n"+list+":\n", "\n"+list+":\n- "+item+"\n", 1))
 	}
 	writeFile(t, s.file, string(text))
-	s.phase(t, "new", session.Off) // as soon as the change is read
+	s.phase(t, "new", session.Off) // once the change is read
 	s.must(t, "list", "--kubeconfig", s.file)
 	s.open.stillEchoes(t)
 	if _, err := os.Stat(ran); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the new context's program ran: %v", err)
 	}
-	// A click is what runs it.
+	// A click runs it.
 	s.must(t, "on", "new")
 	eventually(t, "the new context's program runs", func() bool { _, err := os.Stat(ran); return err == nil })
 }
 
-// Nothing needs root: an ordinary user without a capability has all of it, and the machine is as it was.
+// Nothing needs root: an ordinary user without capabilities can use everything, and the machine stays unchanged.
 func TestAnOrdinaryUserIsEnough(t *testing.T) {
 	t.Parallel()
-	home, err := os.MkdirTemp("", "ordinary") // whose parents the user can enter
+	home, err := os.MkdirTemp("", "ordinary") // the user can enter its parents
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestAnOrdinaryUserIsEnough(t *testing.T) {
 	if err := errors.Join(os.WriteFile(file, []byte(config), 0o600), os.WriteFile(copied, program, 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	var system []string // what a program that is root might change
+	var system []string // what a program could change as root
 	for _, path := range []string{"/etc/hosts", "/etc/resolv.conf", "/proc/net/route"} {
 		text, err := os.ReadFile(path)
 		if err != nil {
@@ -195,7 +196,7 @@ func TestAnOrdinaryUserIsEnough(t *testing.T) {
 	}
 }
 
-// What a client asks a Service for is nobody's: neither when it is answered nor when it fails.
+// The path that a client requests of a Service is private, whether the request succeeds or fails.
 func TestThePathOfARequestIsInNoLog(t *testing.T) {
 	t.Parallel()
 	r := serving(t, "demo")
@@ -226,7 +227,8 @@ func TestThePathOfARequestIsInNoLog(t *testing.T) {
 	}
 }
 
-// Who may make a namespace that is called com must not have http://example.com/ by it, unless the settings name that namespace.
+// Users who can create a namespace called com must not get http://example.com/ by that, unless the settings name that
+// namespace.
 func TestANamespaceThatIsCalledComTakesNoPublicName(t *testing.T) {
 	kubectl(t, "create", "namespace", "com")
 	defer kubectl(t, "delete", "namespace", "com", "--wait=false")

@@ -28,14 +28,14 @@ import (
 	"fairlead/app/logging"
 )
 
-// run runs a program of the test machine to its end, and fails the test when it fails or is missing.
+// run runs a program of the test machine to its end, and fails the test if the program fails or is missing.
 func run(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
-	// A proxy of the test machine's own would take what is meant for Fairlead.
+	// A proxy in the test machine's environment would take the traffic for Fairlead.
 	cmd.Env = append(os.Environ(), "NO_PROXY=", "no_proxy=", "GIT_TERMINAL_PROMPT=0", "HOME="+t.TempDir())
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -44,7 +44,7 @@ func run(t *testing.T, dir, name string, args ...string) string {
 	return string(out)
 }
 
-// goClient is a Go program's HTTP client with the proxy set as its users set it.
+// goClient returns a Go program's HTTP client with the proxy set in the usual way.
 func goClient(t *testing.T, proxy string) *http.Client {
 	t.Helper()
 	u, err := url.Parse(proxy)
@@ -69,7 +69,7 @@ func get(client *http.Client, url string) (string, error) {
 	return string(body), err
 }
 
-// The pod's name in an answer proves the way: no route leads to a pod of this cluster.
+// The Pod's name in an answer proves the path, because nothing else leads to a Pod of this cluster.
 const helloFrom = "Hello from pod default/hello-"
 
 func TestEveryClientReachesAServiceByName(t *testing.T) {
@@ -127,7 +127,7 @@ func TestGitClonesFromARepositoryInThePod(t *testing.T) {
 	}
 }
 
-// bareRepository makes demo.git with one commit of a file of random bytes.
+// bareRepository creates demo.git with one commit of a file of random bytes.
 func bareRepository(t *testing.T) (root string, content []byte) {
 	t.Helper()
 	root, work := t.TempDir(), t.TempDir()
@@ -143,7 +143,7 @@ func bareRepository(t *testing.T) (root string, content []byte) {
 	return root, content
 }
 
-// door stands a program of this machine in a pod, behind a Service on port 80, and gives the Service's name.
+// door makes a program of this machine reachable as a Pod behind a Service on port 80, and returns the Service's name.
 func door(t *testing.T, name, local string) string {
 	t.Helper()
 	apply(t, fmt.Sprintf(`
@@ -163,7 +163,7 @@ spec: {selector: {app: %[1]s}, ports: [{name: main, port: 80, targetPort: main}]
 	return name + ".default.svc"
 }
 
-// waitReady waits for the endpoint of a Service, which follows a moment after its pod is ready.
+// waitReady waits for the endpoint of a Service, which appears a moment after its Pod is ready.
 func waitReady(t *testing.T, name string) {
 	t.Helper()
 	for begun := time.Now(); !strings.Contains(kubectl(t, "get", "endpointslices", "-l", "kubernetes.io/service-name="+name,
@@ -183,7 +183,7 @@ func kubectl(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// apply makes objects, which are gone when the test has ended.
+// apply creates objects that are deleted when the test has ended.
 func apply(t *testing.T, objects string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "objects.yaml")
@@ -209,7 +209,7 @@ func TestTwoHundredConnectionsAtOnceKeepTheirBytes(t *testing.T) {
 	}
 }
 
-// echoOnce sends random bytes to the echo program and wants their like back.
+// echoOnce sends random bytes to the echo program and requires the same ones back.
 func echoOnce(t *testing.T, address string, size int) error {
 	conn, reply := socks5(t, address, "echo.default", 7)
 	if reply != 0 {
@@ -267,7 +267,7 @@ func TestARefusedPortLeavesAnOpenConnectionAlive(t *testing.T) {
 		t.Fatalf("SOCKS reply %d", reply)
 	}
 	wantEcho(t, open, "before")
-	// The same pod, another port: the same session would carry both.
+	// Another port of the same Pod: the same session could carry both.
 	pod := strings.TrimSpace(kubectl(t, "get", "pods", "-l", "app=echo", "-o", "jsonpath={.items[0].status.podIP}"))
 	for range 5 {
 		if _, reply := socks5(t, address, pod, 9); reply != 5 {
@@ -311,8 +311,8 @@ func TestAClientThatWaitsForTheEndGetsIt(t *testing.T) {
 		send string
 		want string
 	}{
-		{"echo.default", 7, "all of it", "all of it"}, // echo ends when it sees the end, which the runtime does not pass on
-		{"after-eof.default", 7004, "question", ""},   // answers at an end that never comes
+		{"echo.default", 7, "all of it", "all of it"}, // echo ends at the end of input, which the runtime does not pass on
+		{"after-eof.default", 7004, "question", ""},   // answers at an end of input that never comes
 	} {
 		t.Run(c.host, func(t *testing.T) {
 			t.Parallel()
@@ -326,7 +326,7 @@ func TestAClientThatWaitsForTheEndGetsIt(t *testing.T) {
 			if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 				t.Fatal(err)
 			}
-			// The deadline that socks5 has set bounds this.
+			// The deadline set by socks5 bounds this.
 			if answer, err := io.ReadAll(conn); err != nil || string(answer) != c.want {
 				t.Errorf("answer %q, %v; want %q and an end", answer, err, c.want)
 			}
@@ -361,7 +361,7 @@ func TestDataSentTogetherWithConnectArrives(t *testing.T) {
 	}
 }
 
-// A target asked for in plain HTTP reaches the Pod as through a tunnel, where Fairlead does not read it.
+// Plain-HTTP targets reach the Pod as through a tunnel, unless Fairlead has to parse them.
 func TestTargetsReachThePodAsTheyAre(t *testing.T) {
 	address := serve(t, "demo")
 	ask := func(tunnel bool, path string) string {
@@ -408,10 +408,10 @@ func TestTargetsReachThePodAsTheyAre(t *testing.T) {
 	}
 }
 
-// What bad input gets, in both protocols.
+// These are the answers to bad input, in both protocols.
 func TestFailuresSayWhatTheyAre(t *testing.T) {
 	admin, alice := serve(t, "demo"), serve(t, "demo-team")
-	// Where hosts outside may be dialled, so is an endpoint that is no Pod.
+	// If hosts outside may be dialled, so may an endpoint that is not a Pod.
 	config := t.TempDir()
 	writeFile(t, filepath.Join(config, "fairlead", "config.yaml"), "defaults: {outside: refuse}\n")
 	closed := start(t, []string{"XDG_CONFIG_HOME=" + config}, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", "127.0.0.1:0", "demo")
@@ -503,7 +503,7 @@ func TestABrokenKubeconfigIsNamedWithItsLine(t *testing.T) {
 	if r.status() != 2 || !strings.Contains(r.stderr.String(), broken+": line ") {
 		t.Errorf("exit status %d, stderr:\n%s", r.status(), r.stderr)
 	}
-	// Beside a good one it hides nothing.
+	// In addition to a good file, it hides nothing.
 	both := start(t, []string{"KUBECONFIG=" + broken + string(os.PathListSeparator) + cluster.Kubeconfig}, "contexts")
 	both.wait(t, 30*time.Second)
 	var listed strings.Builder
@@ -572,7 +572,7 @@ func TestStopIsBoundedWithConnectionsOpen(t *testing.T) {
 		t.Fatalf("SOCKS reply %d", reply)
 	}
 	wantEcho(t, conn, "open")
-	r.stop(t) // fails the test after 15 s
+	r.stop(t) // stop fails the test after 15 s
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
 		t.Errorf("the open connection ended with %v", err)
 	}

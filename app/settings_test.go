@@ -12,7 +12,8 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// checked runs settings check for a settings file with this text, in a folder that has the certificate files named in it.
+// checked runs settings check on a settings file with this text, in a directory that has the certificate files named in
+// it.
 func checked(t *testing.T, text string) said {
 	t.Helper()
 	r := &running{state: t.TempDir()}
@@ -65,7 +66,7 @@ func TestSettingsCheckLooksAtWhatTheSettingsName(t *testing.T) {
 	}
 }
 
-// A settings file with a password is its owner's alone.
+// A settings file with a password must be readable only by its owner.
 func TestAPasswordThatOthersCanReadIsSaid(t *testing.T) {
 	for _, test := range []struct {
 		text         string
@@ -122,7 +123,7 @@ func TestListObeysTheKubeconfigOfTheSettings(t *testing.T) {
 	if text := r.must(t, "__completeNoDesc", "serve", ""); !strings.Contains(text, "demo-team") {
 		t.Errorf("completion:\n%s", text)
 	}
-	// One named on the command line comes first.
+	// A file named on the command line takes precedence.
 	other := filepath.Join(r.state, "other")
 	writeFile(t, other, "contexts: [{name: lonely, context: {cluster: none, user: none}}]\n")
 	if text := r.must(t, "list", "--kubeconfig", other); strings.Contains(text, "demo") || !strings.Contains(text, "lonely") {
@@ -134,7 +135,7 @@ func TestListObeysTheKubeconfigOfTheSettings(t *testing.T) {
 	}
 }
 
-// What is wrong with the kubeconfig is said first, and nothing is said twice.
+// Problems of the kubeconfig are reported first, and each is reported once.
 func TestAKubeconfigThatCannotBeReadIsSaidFirst(t *testing.T) {
 	r := &running{state: t.TempDir()}
 	t.Setenv("HOME", r.state)

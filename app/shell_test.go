@@ -10,7 +10,7 @@ import (
 	"fairlead/build/desktoptest"
 )
 
-// A desktop starts programs without what the user's shell knows of kubeconfigs.
+// A desktop starts programs without the kubeconfig variables of the user's shell.
 func TestKubeconfigOfTheLoginShellIsFound(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true}, "demo", "demo-team")
 	profile := "echo noise; export KUBECONFIG=" + cluster.Kubeconfig + "\n"
@@ -31,14 +31,14 @@ func TestKubeconfigOfTheLoginShellIsFound(t *testing.T) {
 	d.icon.Click(t, "Quit")
 	d.program.Wait(t)
 
-	// What was on is on again, though its kubeconfig comes to light late.
+	// What was on is on again, although its kubeconfig is found late.
 	d.run(t)
 	d.icon = d.Tray(t, "Fairlead")
 	if again := d.waitOn(t, "demo"); again != address {
 		t.Errorf("it listens on %s, and did on %s", again, address)
 	}
 
-	// The settings can say that the shell is not to be asked.
+	// The settings can forbid running the shell.
 	d.icon.Click(t, "Quit")
 	d.program.Wait(t)
 	config := filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml")
