@@ -284,7 +284,7 @@ func TestDoorLeadsToALocalProgram(t *testing.T) {
 	}
 }
 
-func TestPodWithoutAProgramSaysSo(t *testing.T) {
+func TestPodWithoutAProgramReportsIt(t *testing.T) {
 	for name, annotations := range map[string]map[string]string{
 		"no-such-program": nil,
 		"door":            {"fairlead.test/door": "192.0.2.1:80"},

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestClaimRefusesSomebodyElsesDirectory(t *testing.T) {
+func TestClaimRefusesADirectoryWithOtherFiles(t *testing.T) {
 	dir := t.TempDir()
 	precious := filepath.Join(dir, "etcd")
 	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {

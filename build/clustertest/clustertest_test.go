@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func TestClusterServesKubectlCountsAndObeys(t *testing.T) {
+func TestClusterServesKubectlAndItsControlSocket(t *testing.T) {
 	c := Start(t, Options{})
 	nodes, err := c.Kubectl(t.Context(), "get", "nodes", "-o", "name")
 	if err != nil || string(nodes) != "node/node-1\n" {

@@ -38,7 +38,7 @@ func TestDunstRemembersWhatItShowed(t *testing.T) {
 	}
 }
 
-func TestNobodyTakesNotificationsUnlessAsked(t *testing.T) {
+func TestNoNotificationServiceByDefault(t *testing.T) {
 	d := Start(t, Options{NoDisplay: true})
 	if d.Owned(t, notificationsName) {
 		t.Error("the name has an owner")

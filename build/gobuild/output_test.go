@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestOutputSaysHowFarItIs(t *testing.T) {
+func TestOutputReportsItsProgress(t *testing.T) {
 	o := &Output{}
 	for _, step := range []struct{ said, summary string }{
 		{"", "linking"},

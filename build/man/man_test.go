@@ -139,7 +139,7 @@ func TestTextIsNoRequestToRoff(t *testing.T) {
 	}
 }
 
-func TestHeadingsParagraphsAndTablesAreToldApart(t *testing.T) {
+func TestHeadingsParagraphsAndTablesAreDistinguished(t *testing.T) {
 	var out strings.Builder
 	writeText(&out, "\nA heading\n\nA paragraph\nof two lines.\n\nOf one line:\n\nterm\n    what it is\n\n    a   table\n")
 	want := ".SH A heading\n.PP\nA paragraph\nof two lines.\n.PP\nOf one line:\n.PP\n.nf\nterm\n    what it is\n.fi\n.PP\n.nf\n    a   table\n.fi\n"

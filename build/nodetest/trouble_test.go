@@ -234,9 +234,9 @@ func echoPod(t *testing.T, c *clustertest.Cluster) string {
 	return "default/" + kubectl(t, c, "get", "pod", "-l", "app=echo", "-o", "jsonpath={.items[0].metadata.name}")
 }
 
-// TestAProgramThatNeverReadsHoldsUpNobody fills the buffers to a program that never reads, while other connections are
+// TestProgramThatNeverReadsDelaysNoOtherConnection fills the buffers to a program that never reads, while other connections are
 // open.
-func TestAProgramThatNeverReadsHoldsUpNobody(t *testing.T) {
+func TestProgramThatNeverReadsDelaysNoOtherConnection(t *testing.T) {
 	onEachCarrier(t, func(t *testing.T, c *clustertest.Cluster, p *product) {
 		stuck, err := p.socks(t.Context(), "never-reads.default.svc", 7006)
 		if err != nil {

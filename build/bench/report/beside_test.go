@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestNodesStandBesideEachOther(t *testing.T) {
+func TestNodesAreComparedSideBySide(t *testing.T) {
 	streaming := example()
 	streaming.Node = "streaming"
 	first := Measure{Row: 1, Work: "first <byte>", Unit: "ms", Lower: true}

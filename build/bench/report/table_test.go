@@ -42,7 +42,7 @@ func TestMarkdownHasALineForEachWork(t *testing.T) {
 	}
 }
 
-func TestTableSaysWhatWasMeasuredAndWhatWasMissed(t *testing.T) {
+func TestTableShowsResultsAndMissedGoals(t *testing.T) {
 	var out strings.Builder
 	if err := example().WriteTable(&out); err != nil {
 		t.Fatal(err)

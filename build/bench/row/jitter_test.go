@@ -33,7 +33,7 @@ func (w answering) Dial(_ context.Context, t way.Target) (net.Conn, error) {
 	return near, nil
 }
 
-func TestOnlyRefusalsThatAreToldAsSuchCount(t *testing.T) {
+func TestOnlyReportedRefusalsCount(t *testing.T) {
 	l := newLab(t)
 	l.Pod = Pod{IP: "10.0.0.1", Service: "bench.default:80"}
 	n := 0
@@ -67,7 +67,7 @@ func (w turns) Dial(ctx context.Context, t way.Target) (net.Conn, error) {
 	return w.answering.Dial(ctx, t)
 }
 
-func TestConnectionsAreToldApartByThePodThatHadThem(t *testing.T) {
+func TestConnectionsAreDistinguishedByTheirPod(t *testing.T) {
 	pair := Pair{Service: "pair.default", Ports: []int{1, 2}, Pods: []string{"pod-a", "pod-b"}}
 	for order, want := range map[string]string{
 		"bbaba": "", // the port that is known, the new one at b, again at a, which is the other Pod, at b

@@ -13,7 +13,7 @@ import (
 	"fairlead/build/bench/way"
 )
 
-func TestRulesForbidWhatTheySay(t *testing.T) {
+func TestRulesOfConnections(t *testing.T) {
 	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 	at := func(second int) time.Time { return noon.Add(time.Duration(second) * time.Second) }
 	fault := []fault{{"fault", at(10), at(12)}}
@@ -82,7 +82,7 @@ func TestGrowthIsHeldAgainstTheSessions(t *testing.T) {
 	}
 }
 
-func TestContentIsToldFromOther(t *testing.T) {
+func TestCheckNoticesWrongContent(t *testing.T) {
 	const size = 100_000
 	right, err := io.ReadAll(io.LimitReader(content(7), size))
 	if err != nil {

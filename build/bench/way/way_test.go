@@ -59,7 +59,7 @@ func proxyThat(t *testing.T, method, answer string) string {
 	return listener.Addr().String()
 }
 
-func TestAnswersOfASOCKS5ProxyAreTold(t *testing.T) {
+func TestSOCKS5RepliesAreReported(t *testing.T) {
 	const target = "10.244.0.7:8080"
 	for name, answer := range map[string]string{
 		"IPv4": "\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00first",
@@ -83,7 +83,7 @@ func TestAnswersOfASOCKS5ProxyAreTold(t *testing.T) {
 		t.Errorf("a refusal is %v", err)
 	}
 	if _, err := dialSOCKS5(t.Context(), proxyThat(t, "\x05\x02", ""), target); err == nil || errors.As(err, &refused) {
-		t.Errorf("a password that is wanted is %v", err)
+		t.Errorf("a required password is %v", err)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestKubectlSaysWhichPortItForwards(t *testing.T) {
 	}
 	for _, other := range []string{"", "Handling connection for 41231", "Forwarding from [::1]:41231 -> 8080"} {
 		if _, _, err := parseForwarding(other); err == nil {
-			t.Errorf("%q is taken for it", other)
+			t.Errorf("%q is accepted", other)
 		}
 	}
 }

@@ -93,7 +93,7 @@ func (p *process) serves(t *testing.T) bool {
 	return true
 }
 
-func TestContainersProgramsHeedSIGTERMInTheirWays(t *testing.T) {
+func TestContainersProgramsHandleSIGTERM(t *testing.T) {
 	for name, want := range map[string]struct{ answered, ends bool }{
 		"http-finishes":      {answered: true, ends: true},
 		"http-ignores-stop":  {answered: true, ends: false},
@@ -131,7 +131,7 @@ func TestContainersProgramsHeedSIGTERMInTheirWays(t *testing.T) {
 	}
 }
 
-func TestContainersProgramIsReadyWhenItIsTold(t *testing.T) {
+func TestContainersProgramBecomesReadyAfterItsDelay(t *testing.T) {
 	p := run(t, "http", VariableReadyAfter+"=500ms", VariableName+"=pod", VariableNamespace+"=ns")
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 	status := func() int {
@@ -190,7 +190,7 @@ func TestEnvironmentIsRead(t *testing.T) {
 	}
 }
 
-func TestPortsOfTheStreamingNodeStopInTheirWays(t *testing.T) {
+func TestPortsOfTheStreamingNodeStopAsTheirProgramsDo(t *testing.T) {
 	for name, want := range map[string]struct{ answered, refuses bool }{
 		"http-finishes":      {answered: true, refuses: true},
 		"http-ignores-stop":  {answered: true, refuses: false},
