@@ -36,9 +36,9 @@ type cause struct {
 	full    bool // the only allowed connection is open already
 }
 
-// TestEveryCauseIsToldInEveryColumn provokes each row of app/explain's table with the real cluster and the built
+// TestEveryCauseIsShownInEveryColumn provokes each row of app/explain's table with the real cluster and the built
 // program, sends a request in each protocol, and compares what the client, the log and the desktop show.
-func TestEveryCauseIsToldInEveryColumn(t *testing.T) {
+func TestEveryCauseIsShownInEveryColumn(t *testing.T) {
 	b := newTroubled(t)
 	causes := b.causes(t)
 	ports := b.start(t, causes)

@@ -53,7 +53,7 @@ func (r *running) reasonOf(t *testing.T, name string) string {
 
 // The proxies in the kubeconfig and the environment are traps. The settings lead past them, then through a proxy, and
 // back.
-func TestTheAPIProxyIsTakenUpWhileConnectionsStayOpen(t *testing.T) {
+func TestAChangedAPIProxyIsAppliedWhileConnectionsStayOpen(t *testing.T) {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
 		t.Setenv(name, "http://"+proxytest.Trap(t))
 	}

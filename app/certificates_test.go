@@ -147,7 +147,7 @@ func TestAProxyOfTLSAloneSaysWhatWorks(t *testing.T) {
 	}
 }
 
-func TestARenewedCertificateIsTakenUp(t *testing.T) {
+func TestARenewedCertificateIsUsed(t *testing.T) {
 	s := secure(t)
 	if serial := s.serial(t); serial != 3 {
 		t.Fatalf("serial %d", serial)

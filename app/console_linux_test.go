@@ -52,7 +52,7 @@ func steered(t *testing.T, state string, args ...string) string {
 	return string(out)
 }
 
-func TestNobodyWaitsForAConsole(t *testing.T) {
+func TestNothingWaitsForAConsole(t *testing.T) {
 	for name, hang := range map[string]func(t *testing.T, cmd *exec.Cmd, log string){
 		"console": func(t *testing.T, cmd *exec.Cmd, _ string) {
 			pipe := unread(t, filepath.Join(t.TempDir(), "console"))

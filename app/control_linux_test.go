@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestNobodyWaitsForAFairleadThatHangs(t *testing.T) {
+func TestNoCommandWaitsForAFairleadThatHangs(t *testing.T) {
 	r := serving(t, "demo")
 	if err := r.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)

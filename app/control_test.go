@@ -327,7 +327,7 @@ func TestLogLinesSayTheirContextAndUnits(t *testing.T) {
 	}
 }
 
-func TestMistakesAreToldInOneSentence(t *testing.T) {
+func TestMistakesAreReportedInOneSentence(t *testing.T) {
 	r := serving(t, "demo")
 	for line, want := range map[string]string{
 		"on nonsense":               `no context "nonsense" in the running Fairlead, which has demo, demo-team`,
@@ -362,7 +362,7 @@ func TestShellsGetTheirCompletion(t *testing.T) {
 }
 
 // One Fairlead serves the command line; when it has ended, another running one does.
-func TestCommandLineFindsWhoIsLeft(t *testing.T) {
+func TestCommandLineFindsTheRemainingFairlead(t *testing.T) {
 	first := serving(t, "demo")
 	second := start(t, first.home(), "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", "127.0.0.1:0", "demo-team")
 	second.line(t)

@@ -52,7 +52,7 @@ func (e echoing) stillEchoes(t *testing.T) {
 	}
 }
 
-func TestSettingsAreTakenUpWhileConnectionsStayOpen(t *testing.T) {
+func TestChangedSettingsAreAppliedWhileConnectionsStayOpen(t *testing.T) {
 	config := t.TempDir()
 	r := start(t, []string{"XDG_CONFIG_HOME=" + config}, "serve", "--kubeconfig", cluster.Kubeconfig, "--listen", "127.0.0.1:0", "demo")
 	_, address, _ := strings.Cut(r.line(t), "socks5h://")
@@ -111,7 +111,7 @@ func accepts(t *testing.T, address string) bool {
 	return choice[1] == 0
 }
 
-func TestAChangedKubeconfigIsTakenUpWhileConnectionsStayOpen(t *testing.T) {
+func TestAChangedKubeconfigIsAppliedWhileConnectionsStayOpen(t *testing.T) {
 	text, err := os.ReadFile(cluster.Kubeconfig)
 	if err != nil {
 		t.Fatal(err)

@@ -65,7 +65,7 @@ func toldLabels(nodes []desktoptest.Node, indent string) (text string) {
 	return text
 }
 
-func TestGNOMEDrawsWhatItIsTold(t *testing.T) {
+func TestGNOMEDrawsTheMenu(t *testing.T) {
 	var names []string
 	for i := range 14 {
 		names = append(names, fmt.Sprintf("cluster-%02d", i))

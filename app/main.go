@@ -20,7 +20,7 @@ import (
 	"fairlead/app/tray"
 )
 
-// Exit statuses beside 0.
+// Exit statuses other than 0.
 const (
 	exitFailed    = 1
 	exitUsage     = 2 // a wrong command line, or a context that does not exist

@@ -105,7 +105,7 @@ func TestADeletedContextIsOffAndTheOthersStay(t *testing.T) {
 	}
 }
 
-func TestAKubeconfigThatIsAwayForTwoSecondsHurtsNobody(t *testing.T) {
+func TestAKubeconfigThatIsAwayForTwoSecondsDoesNoHarm(t *testing.T) {
 	t.Parallel()
 	s := serveTeam(t)
 	if err := os.Rename(s.file, s.file+".away"); err != nil {

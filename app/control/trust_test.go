@@ -104,7 +104,7 @@ func TestAnotherUsersProgramHearsNothing(t *testing.T) {
 	}
 }
 
-func TestNobodyListensInAnotherUsersFolder(t *testing.T) {
+func TestListenRefusesAnotherUsersDirectory(t *testing.T) {
 	dir := t.TempDir()
 	if err := makePrivate(dir, os.Getuid()+1); !errors.Is(err, ErrUntrusted) {
 		t.Errorf("makePrivate() = %v", err)

@@ -192,7 +192,7 @@ func TestABrowserThatCannotRunSaysWhy(t *testing.T) {
 }
 
 // This test runs the real Chromium as root.
-func TestRootIsToldWhyABrowserDoesNotRun(t *testing.T) {
+func TestAsRootTheErrorSaysWhyABrowserDoesNotRun(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("this test wants to be root")
 	}

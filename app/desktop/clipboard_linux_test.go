@@ -237,7 +237,7 @@ func TestOnWaylandTheTextGoesToWlCopy(t *testing.T) {
 }
 
 // wl-clipboard 2.3 has an option for secrets; older versions print their usage and fail.
-func TestWlCopyIsToldOfAPasswordWhereItKnowsHow(t *testing.T) {
+func TestWlCopyMarksAPasswordIfItCan(t *testing.T) {
 	noLeaks(t)
 	const tell = `cat > "$(dirname "$0")/text"; echo "$@" > "$(dirname "$0")/arguments"`
 	t.Setenv("WAYLAND_DISPLAY", "wayland-1")

@@ -63,7 +63,7 @@ func TestWhatIsPublic(t *testing.T) {
 }
 
 // Facts of the causes above about the user, the cluster and the way to it, and what the context's name adds.
-func TestWhatIsPublicGivesNobodyAway(t *testing.T) {
+func TestPublicTextsRevealNothing(t *testing.T) {
 	private := []string{
 		"api.example", "proxy.example", "api-proxy", "proxy-url", "HTTPS_PROXY", "10.1.1.1", "127.0.0.1", "other.example", "10.0.0.7", "staging", "the-context", "--context", "user u ", "cluster c ",
 		"aws", "kubelogin", "kubectl version", "idp.example", "ABCD", "hunter2", "node-1", "node-7", "fargate", "/usr/", "/tmp", "/home", "/root", "/etc",

@@ -27,7 +27,7 @@ func follow(n *notify.Notifier, between time.Duration, states ...session.State) 
 	})
 }
 
-func TestContextsThatFailAndComeBackAreTold(t *testing.T) {
+func TestContextsThatFailAndRecoverAreShown(t *testing.T) {
 	on := state(session.On, "", "")
 	untried := on
 	untried.Unknown = true
@@ -83,7 +83,7 @@ func TestAContextThatLeavesTheKubeconfigDoesNotWorkAgain(t *testing.T) {
 	})
 }
 
-func TestAContextThatComesAndGoesIsToldOnceAMinute(t *testing.T) {
+func TestAnUnstableContextIsShownOnceAMinute(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
 		on, away := state(session.On, "", ""), state(session.Unavailable, "The API server does not answer.", session.Unreachable)
@@ -94,7 +94,7 @@ func TestAContextThatComesAndGoesIsToldOnceAMinute(t *testing.T) {
 	})
 }
 
-func TestWhatFailsAfterAClickIsToldAtOnce(t *testing.T) {
+func TestAFailureAfterAClickIsShownAtOnce(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
 		failed, starting := state(session.Failed, "The port is taken.", ""), state(session.Starting, "", "")
@@ -103,7 +103,7 @@ func TestWhatFailsAfterAClickIsToldAtOnce(t *testing.T) {
 	})
 }
 
-func TestAKindThatIsOffIsNotTold(t *testing.T) {
+func TestAKindThatIsOffIsNotShown(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s, Wanted: func(k notify.Kind) bool { return k == notify.Ports }}, func(t *testing.T, n *notify.Notifier) {
 		n.Failure("staging", "web:81", refused)

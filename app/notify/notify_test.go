@@ -100,7 +100,7 @@ func expect(t *testing.T, s *screen, want string) {
 
 const first = "[Connection refused] web:81 in context staging | Nothing listens on port 81. | Try another port.\n"
 
-func TestAFailureIsToldAtOnce(t *testing.T) {
+func TestAFailureIsShownAtOnce(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
 		begin := time.Now()
@@ -116,7 +116,7 @@ func TestAFailureIsToldAtOnce(t *testing.T) {
 	}
 }
 
-func TestRepeatsAreCountedAndToldOnceAMinute(t *testing.T) {
+func TestRepeatsAreCountedAndShownOnceAMinute(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
 		n.Failure("staging", "web:81", refused)
@@ -150,7 +150,7 @@ func TestRepeatsAreCountedAndToldOnceAMinute(t *testing.T) {
 	})
 }
 
-func TestOneCauseIsCountedAndAnotherIsToldAtOnce(t *testing.T) {
+func TestOneCauseIsCountedAndAnotherIsShownAtOnce(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s, Quiet: 10 * time.Second}, func(t *testing.T, n *notify.Notifier) {
 		n.Failure("staging", "web:81", refused)
@@ -165,7 +165,7 @@ func TestOneCauseIsCountedAndAnotherIsToldAtOnce(t *testing.T) {
 	})
 }
 
-func TestTargetsAndContextsAreToldApart(t *testing.T) {
+func TestTargetsAndContextsAreShownSeparately(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
 		for range 2 {
@@ -262,7 +262,7 @@ func (s *stuck) Send(ctx context.Context, n notify.Notification) error {
 	return ctx.Err()
 }
 
-func TestAStuckDesktopHoldsNobodyUp(t *testing.T) {
+func TestAStuckDesktopBlocksNoCaller(t *testing.T) {
 	s := &stuck{}
 	log := &lines{}
 	bubble(t, notify.Config{Sender: s, Log: zerolog.New(log)}, func(t *testing.T, n *notify.Notifier) {
@@ -285,7 +285,7 @@ func TestAStuckDesktopHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-func TestNothingIsToldBeforeRunOrAfterIt(t *testing.T) {
+func TestNothingIsShownBeforeRunOrAfterIt(t *testing.T) {
 	s := &screen{}
 	synctest.Test(t, func(t *testing.T) {
 		n := notify.New(notify.Config{Sender: s})
@@ -352,7 +352,7 @@ func (l *lines) wait(t *testing.T, n int) {
 	}
 }
 
-func TestWhatIsWrongWithTheContextIsNotToldOfEachTarget(t *testing.T) {
+func TestAFaultOfTheContextIsNotShownForEachTarget(t *testing.T) {
 	away := explain.Explanation{Title: "Cluster unreachable", Sentence: "It is away.", Hint: "Check the VPN."}
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {

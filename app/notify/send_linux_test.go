@@ -169,7 +169,7 @@ func noLeaks(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
 }
 
-func TestTheDesktopIsToldWhatWhereAndWhy(t *testing.T) {
+func TestANotificationSaysWhatWhereAndWhy(t *testing.T) {
 	noLeaks(t)
 	d := startBus(t).serve(&daemon{can: []string{"body", "body-markup"}})
 	n := notify.New(notify.Config{Icon: func(name string) []byte {

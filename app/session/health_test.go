@@ -41,7 +41,7 @@ func TestHealthTurnsOnIntoUnavailableAndBack(t *testing.T) {
 	})
 }
 
-func TestHealthToldDuringTheStartIsShownAfterIt(t *testing.T) {
+func TestHealthReportedDuringTheStartIsShownAfterIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		m, _ := runManager(t, Config{Start: func(ctx context.Context, name string, restored bool, health func(error)) (Proxy, error) {

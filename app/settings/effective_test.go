@@ -324,7 +324,7 @@ contexts:
 	}
 }
 
-func TestWhereAContextIsToldToListenItsSettingsHold(t *testing.T) {
+func TestSettingsApplyToAContextWithAnotherAddress(t *testing.T) {
 	h := newHome(t, `
 contexts:
   a: {port: 2000, tls: {cert: c, key: k, client-ca: a}}

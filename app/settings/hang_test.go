@@ -7,7 +7,7 @@ import (
 )
 
 // The menu and each failing connection read settings, so they must not wait for a change that waits for the disk.
-func TestNobodyWaitsForAChangeUnderWay(t *testing.T) {
+func TestReadersDoNotWaitForAChangeUnderWay(t *testing.T) {
 	dir := t.TempDir()
 	store, damage, err := Open(dir)
 	if err != nil || damage != nil {

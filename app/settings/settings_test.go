@@ -153,7 +153,7 @@ func TestOnIsRememberedAndSorted(t *testing.T) {
 	}
 }
 
-func TestNobodyElseCanReadTheState(t *testing.T) {
+func TestOnlyTheOwnerCanReadTheState(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		return // there the profile directory's own rights do it
 	}

@@ -80,7 +80,7 @@ func TestLinesWrittenBeforeCloseAreThere(t *testing.T) {
 	})
 }
 
-func TestFailuresAreToldOnceAndCounted(t *testing.T) {
+func TestFailuresAreReportedOnceAndCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{}), failing: errors.New("disk full")}
 		close(g.open)

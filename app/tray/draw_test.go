@@ -233,7 +233,7 @@ func TestSameMenuIsNotDrawnAgain(t *testing.T) {
 	}
 }
 
-func TestAnotherShapeIsDrawnAnew(t *testing.T) {
+func TestAnotherShapeIsDrawnAgain(t *testing.T) {
 	s := newScreen(t)
 	c := &canvas{painter: s, clicked: func(string) {}}
 	defer c.clear()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestSleepsAndChangesOfTheNetworkAreToldOnce(t *testing.T) {
+func TestSleepsAndChangesOfTheNetworkAreReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mutex sync.Mutex      // guards the variables below
 		slept := time.Duration(0) // time that timers did not count
