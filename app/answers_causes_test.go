@@ -93,11 +93,12 @@ func (c cause) public() explain.Explanation {
 	const more = "Fairlead's menu and “fairlead doctor” say more."
 	e := c.want
 	said, ok := map[string][2]string{
-		"Cluster unreachable": {"The cluster's API server cannot be reached.", "Check the network connection or the VPN. " + more},
-		"Cluster not trusted": {"The cluster's API server is not trusted.", more},
-		"Cannot be carried":   {"Fairlead cannot carry this connection.", more},
-		"Nothing ready":       {e.Sentence, "Wait until it is ready, or look at the Pods: “kubectl get pods -n default”."},
-		"Node's own network":  {"The Pod shares the network of its node: the connection would reach whatever listens on the node itself.", e.Hint},
+		"Cluster unreachable":      {"The cluster's API server cannot be reached.", "Check the network connection or the VPN. " + more},
+		"Cluster not trusted":      {"The cluster's API server is not trusted.", more},
+		"Identity provider failed": {"Your login to the cluster cannot be renewed just now.", more},
+		"Cannot be carried":        {"Fairlead cannot carry this connection.", more},
+		"Nothing ready":            {e.Sentence, "Wait until it is ready, or look at the Pods: “kubectl get pods -n default”."},
+		"Node's own network":       {"The Pod shares the network of its node: the connection would reach whatever listens on the node itself.", e.Hint},
 	}[e.Title]
 	switch {
 	case strings.HasPrefix(e.Title, "Login"):

@@ -22,6 +22,7 @@ import (
 	"fairlead/app/explain"
 	"fairlead/app/logging"
 	"fairlead/build/desktoptest"
+	"fairlead/kube"
 )
 
 // A cause is one row of the answers table, provoked for real, with a context of its own, so that its notification is
@@ -188,7 +189,11 @@ func (b *troubled) start(t *testing.T, causes []cause) map[string]int {
 		ports[c.context] = freePort(t)
 		contexts[c.context] = map[string]any{"port": ports[c.context], "on": true}
 	}
-	b.write(t, filepath.Join(b.dir, "state.json"), map[string]any{"version": 1, "contexts": contexts})
+	kubeconfig := filepath.Join(b.desktop.Home(), "kubeconfig")
+	b.write(t, kubeconfig, kubeconfigOf(entries))
+	b.write(t, filepath.Join(b.dir, "state.json"), map[string]any{
+		"version": 1, "contexts": contexts, "plugins": plugins(kubeconfig, causes),
+	})
 	b.write(t, filepath.Join(b.desktop.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), map[string]any{
 		"login-shell": false, // the PATH is the test's
 		"contexts": map[string]any{
@@ -196,8 +201,6 @@ func (b *troubled) start(t *testing.T, causes []cause) map[string]int {
 			"full":       map[string]any{"limits": map[string]any{"connections": 1}},
 		},
 	})
-	kubeconfig := filepath.Join(b.desktop.Home(), "kubeconfig")
-	b.write(t, kubeconfig, kubeconfigOf(entries))
 	b.desktop.start(t, kubeconfig)
 	for name, port := range ports {
 		b.desktop.icon.WaitFor(t, name+" to listen", func(desktoptest.Node) bool {
@@ -209,6 +212,18 @@ func (b *troubled) start(t *testing.T, causes []cause) map[string]int {
 		})
 	}
 	return ports
+}
+
+// plugins returns the hashes of the contexts' credential plugins, as if the user had switched them on before.
+func plugins(kubeconfig string, causes []cause) map[string]bool {
+	hashes := map[string]bool{}
+	for _, c := range causes {
+		cluster, err := kube.Open(kube.Config{Kubeconfig: kubeconfig, Context: c.context})
+		if err == nil && cluster.Plugin() != "" { // some contexts cannot be opened: that is their trouble
+			hashes[cluster.Plugin()] = true
+		}
+	}
+	return hashes
 }
 
 func (b *troubled) write(t *testing.T, file string, content any) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -15,7 +14,7 @@ import (
 func (c *Cluster) Owns(host string) bool {
 	n := c.parse(host)
 	switch {
-	case n.meaning == outside || n.doubtful || n.zone != "":
+	case n.meaning == outside || n.doubtful:
 		return false
 	case n.meaning == clusterAddress && n.namespace == "":
 		return c.knows(n.address)
@@ -44,9 +43,6 @@ func (c *Cluster) foreign(n name) bool {
 // One that does not exist, or that may not be looked at, is not; nor is one of two labels that the policy knows to be public,
 // unless its namespace is the context's or one of the policy's.
 //
-// A name that ends in .svc or .pod and a domain of the Internet, other than the policy's, is the cluster's unless the policy
-// knows it to be public, whatever its namespace: whoever has that domain could have it lead anywhere.
-//
 // An address of the private ranges is the cluster's when it is in a range of its Services or Pods, or when a Service or a
 // Pod has it, in all namespaces or in those that one may see. One that nobody has is outside, and so is a node's, unless
 // the policy allows Pods on their node's network.
@@ -62,7 +58,7 @@ func (c *Cluster) Claims(ctx context.Context, host string) (bool, error) {
 	if c.foreign(n) {
 		return false, nil
 	}
-	if !address && !n.doubtful && n.zone == "" || address && c.resolver.expects(n.address) {
+	if !address && !n.doubtful || address && c.resolver.expects(n.address) {
 		return true, nil
 	}
 	asked, end, err := c.begin(ctx)
@@ -75,8 +71,6 @@ func (c *Cluster) Claims(ctx context.Context, host string) (bool, error) {
 	switch {
 	case address:
 		claimed, why, err = c.claimsAddress(asked, n)
-	case n.zone != "":
-		claimed, why, err = c.claimsZoned(asked, host)
 	default:
 		claimed, why, err = c.claimsName(asked, n)
 	}
@@ -142,18 +136,6 @@ func (c *Cluster) isPublic(ctx context.Context, host string) (bool, error) {
 	}
 	public, _, err := c.resolver.public.get(ctx, host, func(ctx context.Context) (bool, error) { return policy.Public(ctx, host) })
 	return public, err
-}
-
-// claimsZoned reports whether a name that ends in a domain of the Internet is the cluster's.
-func (c *Cluster) claimsZoned(ctx context.Context, host string) (claimed bool, why string, err error) {
-	public, err := c.isPublic(ctx, lowerASCII(strings.TrimSuffix(host, ".")))
-	switch {
-	case err != nil:
-		return false, "", err
-	case public:
-		return false, "other networks have it, too, and its domain is not the cluster's by the settings", nil
-	}
-	return true, "no other network has it", nil
 }
 
 // askName asks for the Service of a name and, where it has two labels, for the one whose Pod it may be, both at once: the

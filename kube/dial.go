@@ -64,7 +64,7 @@ func (c *Cluster) target(network, address string) (name, int, error) {
 	if err != nil || port == 0 {
 		return name{}, 0, fmt.Errorf("dial: %w", &net.AddrError{Err: "invalid port", Addr: address})
 	}
-	n := c.parse(host).unzoned()
+	n := c.parse(host)
 	switch {
 	case n.meaning == noName:
 		return name{}, 0, fmt.Errorf("dial: %w", &fault.NotFound{Kind: fault.Name, Name: host})

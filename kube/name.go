@@ -64,8 +64,8 @@ const zone = "cluster.local"
 // name: so web.v1.default.pod is the Pod web.v1. An address itself is the cluster's too.
 //
 // ZONE is cluster.local, or any other domain where the name is a single Service, Pod of a Service or Pod's address:
-// nothing tells which domain a cluster has. One that ends in a public suffix may be somebody's on the Internet as well:
-// then the name has it as its zone. Case does not matter, and one trailing dot changes nothing.
+// nothing tells which domain a cluster has. One that ends in a public suffix may be somebody's on the Internet:
+// then the name has it as its zone, which the policy has to know (Policy.Domain). Case does not matter, and one trailing dot changes nothing.
 //
 // What is not one of these forms is never guessed at. It is outside, unless it ends in .svc, .pod or .cluster.local: no
 // other network has such names, and no DNS but the cluster's is to be asked for them. Among those are the names of SRV

@@ -19,10 +19,12 @@ type Policy struct {
 	Addresses []netip.Prefix
 	// Namespaces are those whose Services may have names that other networks have as well: web.dev. Namespace is one anyway.
 	Namespaces []string
-	// Domain is the cluster's own, besides cluster.local: what ends in .svc.DOMAIN or .pod.DOMAIN is the cluster's.
+	// Domain is the cluster's own, besides cluster.local. Of the names that end in .svc or .pod and a domain of the
+	// Internet, only those in this one are the cluster's: who has another could have them lead to a page of its own first,
+	// and to nothing when that page is to become a Service's.
 	Domain string
-	// Public reports whether other networks have a name, by which it is not the cluster's: one of two labels, unless its
-	// namespace is among those, and one that ends in .svc or .pod and a domain of the Internet. Nil: none is.
+	// Public reports whether other networks have a name of two labels, by which it is not the cluster's, unless its namespace
+	// is among those. Nil: none is.
 	Public func(ctx context.Context, host string) (bool, error)
 	// Outside carries what a name of the cluster leads to that is no Pod: the host of an ExternalName, an endpoint without
 	// a Pod. The address has the form "host:port". Nil refuses it with *fault.Unsupported.
@@ -46,13 +48,14 @@ func (c *Cluster) SetPolicy(p Policy) {
 	}
 }
 
-// parse reads a host as it stands for something in the cluster: in its own domain there is nothing of the Internet's.
+// parse reads a host as it stands for something in the cluster. A name in a domain of the Internet is outside, unless the
+// domain is the cluster's.
 func (c *Cluster) parse(host string) name {
 	n := parseName(host, c.Namespace())
-	if n.zone == lowerASCII(strings.TrimSuffix(c.policy.Load().Domain, ".")) {
-		n.zone = ""
+	if n.zone != "" && n.zone != lowerASCII(strings.TrimSuffix(c.policy.Load().Domain, ".")) {
+		return name{}
 	}
-	return n
+	return n.unzoned()
 }
 
 // unmapped gives a prefix of IPv4-mapped addresses as one of IPv4.

@@ -59,7 +59,7 @@ func (c *Cluster) Walk(ctx context.Context, target string, direct Dial, step fun
 	switch {
 	case target != "" && c.foreign(w.name):
 		links = []link{{StepKubeconfig, w.kubeconfig}, {StepName, w.meaning}} // the cluster is not asked about it
-	case target != "" && w.name.doubtful, target != "" && w.zone != "":
+	case target != "" && w.name.doubtful:
 		links[len(links)-1] = link{StepName, w.doubtful}
 	case target != "":
 		links = append(links, link{StepName, w.meaning})
@@ -93,8 +93,7 @@ type walk struct {
 	next    []link // what follows from the step being made
 
 	host      string
-	port      int    // 0: not given
-	zone      string // of the name as it was written
+	port      int // 0: not given
 	name      name
 	namespace string // whose rights count
 	noService bool   // none is on the way
@@ -117,8 +116,7 @@ func (w *walk) aim(target string) error {
 		w.port = int(port)
 	}
 	w.host = host
-	n := w.cluster.parse(host)
-	w.name, w.zone = n.unzoned(), n.zone
+	w.name = w.cluster.parse(host)
 	w.noService = w.name.meaning != serviceName && w.name.meaning != memberName
 	if w.name.namespace != "" {
 		w.namespace = w.name.namespace
@@ -138,8 +136,6 @@ func (w *walk) meaning(ctx context.Context) (string, error) {
 	}
 	if claimed, err := w.cluster.Claims(ctx, w.host); err != nil {
 		return "", err
-	} else if !claimed && w.zone != "" {
-		return w.thenDirect(fmt.Sprintf("a name that other networks have, too, and %s is not the cluster's domain by the settings, so it is %s", w.zone, outsideWay))
 	} else if !claimed && n.service != "" {
 		return w.thenDirect(fmt.Sprintf("no Service %s in namespace %s can be seen, so it is %s", n.service, n.namespace, outsideWay))
 	} else if !claimed {
