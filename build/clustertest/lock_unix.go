@@ -20,7 +20,7 @@ func lock(ctx context.Context, path string, progress io.Writer) (unlock func(), 
 	}
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
-	told := time.Now()
+	reported := time.Now()
 	for {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
@@ -29,9 +29,9 @@ func lock(ctx context.Context, path string, progress io.Writer) (unlock func(), 
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
 			return nil, fmt.Errorf("lock the build: %w", errors.Join(err, file.Close()))
 		}
-		if time.Since(told) > progressInterval {
-			told = time.Now()
-			fmt.Fprintln(progress, "building the cluster: waiting for another process that does")
+		if time.Since(reported) > progressInterval {
+			reported = time.Now()
+			fmt.Fprintln(progress, "building the cluster: waiting for another process that builds it")
 		}
 		select {
 		case <-ctx.Done():

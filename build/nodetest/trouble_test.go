@@ -234,8 +234,8 @@ func echoPod(t *testing.T, c *clustertest.Cluster) string {
 	return "default/" + kubectl(t, c, "get", "pod", "-l", "app=echo", "-o", "jsonpath={.items[0].metadata.name}")
 }
 
-// TestProgramThatNeverReadsDelaysNoOtherConnection fills the buffers to a program that never reads, while other connections are
-// open.
+// TestProgramThatNeverReadsDelaysNoOtherConnection fills the buffers to a program that never reads, while other
+// connections are open.
 func TestProgramThatNeverReadsDelaysNoOtherConnection(t *testing.T) {
 	onEachCarrier(t, func(t *testing.T, c *clustertest.Cluster, p *product) {
 		stuck, err := p.socks(t.Context(), "never-reads.default.svc", 7006)

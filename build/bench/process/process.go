@@ -114,7 +114,7 @@ func (p *Process) Line(ctx context.Context) (string, error) {
 		<-p.done
 		return "", fmt.Errorf("%s ended (%v): %s", p.name, p.err, p.lastWords())
 	case <-ctx.Done():
-		return "", fmt.Errorf("wait for %s: %w; it said: %s", p.name, context.Cause(ctx), p.lastWords())
+		return "", fmt.Errorf("wait for %s: %w; its last output: %s", p.name, context.Cause(ctx), p.lastWords())
 	}
 }
 

@@ -32,7 +32,7 @@ func All() []Row {
 		{Number: 7, Title: "500 idle connections", run: idle},
 		{Number: 8, Title: "a refused port", run: refused},
 		{Number: 9, Title: "half-close", run: halfClose},
-		{Number: 10, Title: "a big cluster", Note: CrowdNote, Streaming: "a real node runs no thousands of Pods", run: crowded},
+		{Number: 10, Title: "a big cluster", Note: CrowdNote, Streaming: "a real node cannot run thousands of Pods", run: crowded},
 		{Number: 11, Title: "refusals and new ports where round trips vary", Streaming: "a real node cannot be made slow", run: jitteryLine},
 	}
 }

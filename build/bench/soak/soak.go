@@ -94,7 +94,7 @@ func (s *soak) run(ctx context.Context) error {
 	if err := s.work(ctx, s.For/2, true); err != nil {
 		return err
 	}
-	s.Say("the node takes no more SPDY: new sessions are WebSockets")
+	s.Say("the node now refuses SPDY: new sessions are WebSockets")
 	if err := s.Cluster.RefuseUpgrades(ctx, clustertest.SPDY, http.StatusForbidden); err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (s *soak) judge(ctx context.Context, before, after sample) error {
 	}
 	if err := leaks(before, after); err != nil {
 		file := filepath.Join(s.Dir, "goroutines")
-		errs = append(errs, fmt.Errorf("%w (%s says what they do)", err, file), s.gauge.writeGoroutines(ctx, file))
+		errs = append(errs, fmt.Errorf("%w (their stacks are in %s)", err, file), s.gauge.writeGoroutines(ctx, file))
 	}
 	return errors.Join(append(errs, s.raced())...)
 }

@@ -73,7 +73,7 @@ var forwarding = regexp.MustCompile(`^Forwarding from 127\.0\.0\.1:(\d+) -> (\d+
 func parseForwarding(line string) (local, remote int, err error) {
 	match := forwarding.FindStringSubmatch(line)
 	if match == nil {
-		return 0, 0, fmt.Errorf("kubectl said %q", line)
+		return 0, 0, fmt.Errorf("unexpected output of kubectl: %q", line)
 	}
 	if local, err = strconv.Atoi(match[1]); err != nil {
 		return 0, 0, err

@@ -46,7 +46,7 @@ func handshake(conn net.Conn, address string) error {
 		return err
 	}
 	if method != [2]byte{5, 0} {
-		return fmt.Errorf("the proxy wants SOCKS %d, authentication %d", method[0], method[1])
+		return fmt.Errorf("the proxy answered with SOCKS %d, authentication %d", method[0], method[1])
 	}
 	if _, err := conn.Write(request); err != nil {
 		return err
