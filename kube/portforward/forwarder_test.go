@@ -430,23 +430,30 @@ func TestHalfClosedConnectionsEndInBoundedTime(t *testing.T) {
 		io.WriteString(c, "too late") // nobody gets it
 	})
 	f := w.forwarder(nil)
+	halfClosed := func(port, size int) (took time.Duration) {
+		c := mustDial(t, f, port)
+		defer c.Close() // always nil
+		start := time.Now()
+		go func() {
+			c.Write(make([]byte, size)) // seen by the reader
+			c.CloseWrite()              // seen by the reader
+		}()
+		n, err := io.Copy(io.Discard, c)
+		if err != nil || port == 7 && n != int64(size) {
+			t.Errorf("port %d: %d bytes, %v", port, n, err)
+		}
+		return time.Since(start)
+	}
 	var wg sync.WaitGroup
 	for port, size := range map[int]int{7: 1 << 20, 26: 1000} {
 		wg.Go(func() {
-			c := mustDial(t, f, port)
-			defer c.Close() // always nil
-			start := time.Now()
-			go func() {
-				c.Write(make([]byte, size)) // seen by the reader
-				c.CloseWrite()              // seen by the reader
-			}()
-			n, err := io.Copy(io.Discard, c)
-			if err != nil || port == 7 && n != int64(size) {
-				t.Errorf("port %d: %d bytes, %v", port, n, err)
+			var took time.Duration
+			for range 3 { // a busy machine is late by itself now and then
+				if took = halfClosed(port, size); took <= 7*time.Second {
+					return
+				}
 			}
-			if took := time.Since(start); took > 7*time.Second {
-				t.Errorf("port %d: ended after %v", port, took)
-			}
+			t.Errorf("port %d: ended after %v", port, took)
 		})
 	}
 	wg.Wait()
