@@ -48,8 +48,8 @@ type Gateways struct {
 // New returns Gateways. It starts nothing.
 func New(c Config) *Gateways { return &Gateways{config: c} }
 
-// own reports whether one of Fairlead's listeners has an address.
-func (g *Gateways) own(address netip.AddrPort) bool {
+// isOwn reports whether one of Fairlead's listeners has an address.
+func (g *Gateways) isOwn(address netip.AddrPort) bool {
 	if g.config.Own != nil {
 		return g.config.Own(address)
 	}
@@ -157,7 +157,7 @@ func (g *Gateways) plan(name string) (plan, error) {
 // Cluster returns the configuration that a context's cluster is opened with, and its policy.
 func (g *Gateways) Cluster(k *kubeconfig.Config, name string, c settings.Context) (kube.Config, kube.Policy) {
 	config := kube.Config{
-		Loaded: k, Context: name, Carrier: c.Carrier, Own: g.own,
+		Loaded: k, Context: name, Carrier: c.Carrier, Own: g.isOwn,
 		PerPod: c.Limits.SessionsPerPod, PerContext: c.Limits.SessionsPerContext,
 		Proxy: c.APIProxy.URL, NoProxy: c.APIProxy.None,
 	}

@@ -56,7 +56,7 @@ func (g *Gateways) outside(c settings.Context) proxy.Dialer {
 
 func (g *Gateways) direct(c settings.Context) *proxy.Direct {
 	return &proxy.Direct{
-		Own: g.own, Unresolved: c.ForwardUnresolved,
+		Own: g.isOwn, Unresolved: c.ForwardUnresolved,
 		Remedy: "forward-unresolved: true, in the settings, allows it",
 	}
 }
