@@ -45,7 +45,7 @@ func List(ctx context.Context, o command.Options) error {
 	read := peekSettings()
 	instance.UseKubeconfigs(o.Kubeconfig, read)
 	kubeconfig := kubeconfig.Load(o.Kubeconfig)
-	instance.Know(read, kubeconfig)
+	instance.SetContexts(read, kubeconfig)
 	lines := contextLines(kubeconfig.Contexts, read.Effective)
 	if err := read.Problem(); err != nil {
 		fmt.Fprintln(os.Stderr, "fairlead:", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: "))

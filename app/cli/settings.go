@@ -65,7 +65,7 @@ func SettingsCheck(_ context.Context, o command.Options) error {
 	}
 	instance.UseKubeconfigs(o.Kubeconfig, read)
 	loaded := kubeconfig.Load(o.Kubeconfig)
-	instance.Know(read, loaded)
+	instance.SetContexts(read, loaded)
 	contexts := loaded.Contexts
 	var exposed []settings.Problem
 	if problem, ok := errors.AsType[settings.Problem](read.Exposed()); ok {

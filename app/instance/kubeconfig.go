@@ -44,12 +44,12 @@ func (p *Instance) setKubeconfig(k kubeconfig.Config, log zerolog.Logger) {
 			log.Info().Str("file", file).Msg("kubeconfig read again")
 		}
 	}
-	Know(p.Settings, k)
+	SetContexts(p.Settings, k)
 }
 
-// Know tells the settings which contexts a kubeconfig has.
-func Know(s *settings.Settings, k kubeconfig.Config) {
-	s.Know(func(yield func(string) bool) {
+// SetContexts passes the names of a kubeconfig's contexts to the settings.
+func SetContexts(s *settings.Settings, k kubeconfig.Config) {
+	s.SetContexts(func(yield func(string) bool) {
 		for _, c := range k.Contexts {
 			if !yield(c.Name) {
 				return

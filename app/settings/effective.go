@@ -175,10 +175,10 @@ func (s *Settings) Config() Config {
 	return config
 }
 
-// Know sets which contexts exist. A port that the user's file assigns to one of them is not assigned to another; the
+// SetContexts sets which contexts exist. A port that the user's file assigns to one of them is not assigned to another; the
 // port of a context that does not exist is only kept free. A context that disappears keeps its port while this program
 // runs, because tools delete an entry to write it again.
-func (s *Settings) Know(names iter.Seq[string]) {
+func (s *Settings) SetContexts(names iter.Seq[string]) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	there := map[string]bool{} // other goroutines may be reading the old map

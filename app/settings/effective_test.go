@@ -184,7 +184,7 @@ func TestPortsOfTheFileAreTheirs(t *testing.T) {
 	if p := s.Effective("a").Port; p != FirstPort {
 		t.Errorf("a has port %d, though there is no c", p)
 	}
-	s.Know(slices.Values([]string{"a", "b", "c", "d"}))
+	s.SetContexts(slices.Values([]string{"a", "b", "c", "d"}))
 	if p := s.Effective("a").Port; p != 0 {
 		t.Errorf("a still has port %d, which the file gives to c", p)
 	}
@@ -202,7 +202,7 @@ func TestPortsOfTheFileAreTheirs(t *testing.T) {
 func TestAContextKeepsThePortThatTheFileGivesAway(t *testing.T) {
 	h := newHome(t, "")
 	s := h.load()
-	s.Know(slices.Values([]string{"a", "b", "other"}))
+	s.SetContexts(slices.Values([]string{"a", "b", "other"}))
 	for _, step := range []struct {
 		text  string
 		ports map[string]int
@@ -217,7 +217,7 @@ func TestAContextKeepsThePortThatTheFileGivesAway(t *testing.T) {
 	} {
 		h.write(step.text)
 		for _, s := range []*Settings{s, h.load()} { // in this run of the program and in the next
-			s.Know(slices.Values([]string{"a", "b", "other"}))
+			s.SetContexts(slices.Values([]string{"a", "b", "other"}))
 			s.Reload()
 			must(t, s.Problem())
 			for _, name := range slices.Sorted(maps.Keys(step.ports)) {
@@ -238,7 +238,7 @@ func TestAContextKeepsThePortThatTheFileGivesAway(t *testing.T) {
 		t.Errorf("a is displaced from %d by %q", c.Displaced, c.Claimant)
 	}
 	// An entry that is away for a moment loses nothing.
-	s.Know(slices.Values([]string{"a", "b"}))
+	s.SetContexts(slices.Values([]string{"a", "b"}))
 	if c := s.Effective("a"); c.Port != 1082 {
 		t.Errorf("with the other gone a has port %d", c.Port)
 	}
@@ -247,7 +247,7 @@ func TestAContextKeepsThePortThatTheFileGivesAway(t *testing.T) {
 func TestTheCheckSaysWhatMoves(t *testing.T) {
 	h := newHome(t, "")
 	s := h.load()
-	s.Know(slices.Values([]string{"a", "b"}))
+	s.SetContexts(slices.Values([]string{"a", "b"}))
 	_, err := s.Prepare("a")
 	must(t, err)
 	for text, want := range map[string]string{
@@ -362,7 +362,7 @@ func TestFingerprintIsOfWhatAProxyMustTakeUp(t *testing.T) {
 	if _, err := s.Prepare("a"); err != nil || s.Effective("a").Fingerprint() != before {
 		t.Errorf("it depends on what does not concern the proxy (%v)", err)
 	}
-	s.Know(slices.Values([]string{"a", "b"}))
+	s.SetContexts(slices.Values([]string{"a", "b"}))
 	h.write("contexts: {b: {port: 1080}}")
 	if s.Reload(); s.Effective("a").Fingerprint() == before {
 		t.Error("its port is another's, and it does not differ")
