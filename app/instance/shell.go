@@ -28,7 +28,7 @@ func (p *Instance) Restore(ctx context.Context, model *session.Manager) {
 // ask for it. Then credential plugins are found as in a terminal, and the user's KUBECONFIG is known.
 func (p *Instance) completeEnvironment(ctx context.Context, model *session.Manager) {
 	switch wanted := p.Settings.Config().LoginShell; {
-	case wanted == settings.LoginShellNever, wanted != settings.LoginShellYes && !shellenv.Poor(os.Environ()):
+	case wanted == settings.LoginShellNever, wanted != settings.LoginShellYes && !shellenv.Minimal(os.Environ()):
 		return
 	}
 	variables, err := shellenv.Read(ctx, "")

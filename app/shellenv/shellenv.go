@@ -59,8 +59,8 @@ func Print(out io.Writer) error {
 	return err
 }
 
-// Poor reports whether an environment looks like a desktop's rather than a terminal's.
-func Poor(environ []string) bool {
+// Minimal reports whether an environment looks like a desktop's rather than a terminal's.
+func Minimal(environ []string) bool {
 	return runtime.GOOS != "windows" && !slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, "TERM=") && v != "TERM=" })
 }
 

@@ -226,7 +226,7 @@ func TestPoorIsWhatADesktopGives(t *testing.T) {
 	}{
 		{[]string{"PATH=/bin", "DISPLAY=:0"}, true}, {[]string{"TERM="}, true}, {[]string{"TERM=xterm-256color"}, false}, {[]string{"COLORTERM=1"}, true},
 	} {
-		if got := Poor(c.environ); got != c.want {
+		if got := Minimal(c.environ); got != c.want {
 			t.Errorf("%q: %t", c.environ, got)
 		}
 	}
