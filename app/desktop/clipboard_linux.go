@@ -65,12 +65,12 @@ func (c *Clipboard) write(ctx context.Context, what copied) error {
 			}
 			return wl
 		}
-		if x11 := c.own(ctx, display, what); x11 != nil {
+		if x11 := c.takeOwnership(ctx, display, what); x11 != nil {
 			return fmt.Errorf("%w; %w", err, x11)
 		}
 		return nil
 	case display != "":
-		return c.own(ctx, display, what)
+		return c.takeOwnership(ctx, display, what)
 	}
 	// It is neither X11 nor Wayland, but there may be a tool for something else, such as Windows' clip.exe under WSL.
 	if !clipboard.Unsupported && clipboard.WriteAll(what.text) == nil {
@@ -110,8 +110,8 @@ func runWlCopy(ctx context.Context, path, text string, options ...string) error 
 	return nil
 }
 
-// own makes this program the owner of the X11 clipboard.
-func (c *Clipboard) own(ctx context.Context, display string, what copied) error {
+// takeOwnership makes this program the owner of the X11 clipboard.
+func (c *Clipboard) takeOwnership(ctx context.Context, display string, what copied) error {
 	next, err := newSelection(ctx, display, what)
 	if err != nil {
 		return err

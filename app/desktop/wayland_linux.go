@@ -56,7 +56,7 @@ func newWaylandSelection(ctx context.Context, display string, what copied) (*way
 	}
 	s := &waylandSelection{copied: what, wire: &waylandWire{conn: conn.(*net.UnixConn)}, done: make(chan struct{})}
 	give := context.AfterFunc(ctx, s.end) // give up on a compositor that does not respond
-	if err := s.own(); err != nil {
+	if err := s.takeOwnership(); err != nil {
 		give()
 		s.end()
 		if ctx.Err() != nil {
@@ -71,12 +71,12 @@ func newWaylandSelection(ctx context.Context, display string, what copied) (*way
 	return s, nil
 }
 
-// own takes the clipboard over from its last owner.
-func (s *waylandSelection) own() error {
+// takeOwnership takes the clipboard over from its last owner.
+func (s *waylandSelection) takeOwnership() error {
 	globals := map[string]uint32{}
 	s.wire.request(wlDisplay, 1, arg(wlRegistry)) // get_registry
 	s.wire.request(wlDisplay, 0, arg(wlFirstSync))
-	err := s.wire.until(wlFirstSync, func(e waylandEvent) {
+	err := s.wire.roundTrip(wlFirstSync, func(e waylandEvent) {
 		if e.object == wlRegistry && e.code == 0 { // global: number, interface, version
 			number, name := e.uint(), e.text()
 			if _, known := globals[name]; !known {
@@ -107,7 +107,7 @@ func (s *waylandSelection) own() error {
 	}
 	s.wire.request(wlDevice, 0, arg(wlSource)) // set_selection
 	s.wire.request(wlDisplay, 0, arg(wlSecondSync))
-	return s.wire.until(wlSecondSync, s.event)
+	return s.wire.roundTrip(wlSecondSync, s.event)
 }
 
 var errTaken = errors.New("another program copied something")
@@ -116,7 +116,7 @@ var errTaken = errors.New("another program copied something")
 func (s *waylandSelection) serve() {
 	defer close(s.done)
 	defer s.gave.Wait()
-	defer s.wire.drop()
+	defer s.wire.closeFiles()
 	defer s.end()
 	for {
 		e, err := s.wire.next()

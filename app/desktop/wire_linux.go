@@ -47,8 +47,8 @@ func (w *waylandWire) request(object uint32, code uint16, arguments ...[]byte) {
 	}
 }
 
-// until passes on events until the response to a sync comes.
-func (w *waylandWire) until(sync uint32, hear func(waylandEvent)) error {
+// roundTrip passes on events until the response to a sync comes.
+func (w *waylandWire) roundTrip(sync uint32, hear func(waylandEvent)) error {
 	for {
 		e, err := w.next()
 		switch {
@@ -128,8 +128,8 @@ func (w *waylandWire) file() *os.File {
 	return os.NewFile(uintptr(number), "paste")
 }
 
-// drop closes the files that no event took.
-func (w *waylandWire) drop() {
+// closeFiles closes the files that no event took.
+func (w *waylandWire) closeFiles() {
 	for file := w.file(); file != nil; file = w.file() {
 		_ = file.Close()
 	}

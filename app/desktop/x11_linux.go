@@ -64,7 +64,7 @@ func (s *selection) run(life context.Context, display string, owned chan<- error
 	defer s.drain()
 	defer conn.Close()
 	defer context.AfterFunc(life, conn.Close)()
-	if err := s.own(); err != nil {
+	if err := s.takeOwnership(); err != nil {
 		owned <- err
 		return
 	}
@@ -72,8 +72,8 @@ func (s *selection) run(life context.Context, display string, owned chan<- error
 	s.serve()
 }
 
-// own takes the clipboard over from its last owner.
-func (s *selection) own() error {
+// takeOwnership takes the clipboard over from its last owner.
+func (s *selection) takeOwnership() error {
 	for name, atom := range map[string]*xproto.Atom{
 		"CLIPBOARD": &s.clipboard, "TARGETS": &s.targets, "UTF8_STRING": &s.utf8, "text/plain;charset=utf-8": &s.plain, secretHint: &s.hint,
 	} {
