@@ -49,7 +49,7 @@ func (n *Notifier) compare(was, is session.State) {
 		}
 		n.Trouble(kind, is.Name, explain.Explanation{Title: title, Sentence: is.Reason, Hint: is.Hint}, is.Login)
 	case is.Phase == session.On && is.Reason == "" && !is.Unknown:
-		n.Back(is.Name)
+		n.Recovered(is.Name)
 	case is.Phase == session.Starting:
 		n.restart(is.Name)
 	case is.Phase == session.Off:

@@ -133,7 +133,7 @@ func New(c Config) *Notifier {
 
 // Failure reports that a target in a context could not be reached. The first failure is shown at once; those that
 // follow within the quiet time for the same cause are counted, and shown when that time is over. If the context as a
-// whole has the same cause and that was shown, the failure is counted there.
+// episodeOfContext has the same cause and that was shown, the failure is counted there.
 func (n *Notifier) Failure(context, target string, e explain.Explanation) {
 	n.report(episode{kind: Dials, context: context, target: target, last: e})
 }
@@ -144,12 +144,12 @@ func (n *Notifier) Trouble(kind Kind, context string, e explain.Explanation, com
 	n.report(episode{kind: kind, context: context, last: e, command: command})
 }
 
-// Back reports that a context works again. It is shown only if the last notification of the context was something else.
-func (n *Notifier) Back(context string) {
+// Recovered reports that a context works again. It is shown only if the last notification of the context was something else.
+func (n *Notifier) Recovered(context string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.drop(context) && n.wanted(Contexts) {
-		n.put(back(context))
+		n.put(recovery(context))
 	}
 }
 
@@ -168,7 +168,7 @@ func (n *Notifier) drop(context string) (failing bool) {
 func (n *Notifier) report(failure episode) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if whole := n.whole(failure); whole != nil {
+	if whole := n.episodeOfContext(failure); whole != nil {
 		failure = episode{kind: whole.kind, context: whole.context, last: failure.last, command: whole.command}
 	}
 	if !n.wanted(failure.kind) {
@@ -179,14 +179,14 @@ func (n *Notifier) report(failure episode) {
 		ep.repeats++
 		return
 	}
-	failure.rest = failure.kind == Dials && n.full(failure.context)
+	failure.rest = failure.kind == Dials && n.atTargetLimit(failure.context)
 	failure.due = time.Now()
 	n.episodes = append(n.episodes, &failure)
 	n.signal()
 }
 
-// whole returns the episode of the failure's context as a whole, if it has the same cause.
-func (n *Notifier) whole(failure episode) *episode {
+// episodeOfContext returns the episode of the failure's context as a whole, if it has the same cause.
+func (n *Notifier) episodeOfContext(failure episode) *episode {
 	for _, ep := range append(slices.Clone(n.episodes), n.failing[failure.context]) {
 		if ep == nil || ep.kind == Dials || ep.context != failure.context || ep.last.Title != failure.last.Title {
 			continue
@@ -205,7 +205,7 @@ func (n *Notifier) find(failure episode) *episode {
 			return ep
 		}
 	}
-	if failure.kind != Dials || !n.full(failure.context) {
+	if failure.kind != Dials || !n.atTargetLimit(failure.context) {
 		return nil
 	}
 	for _, ep := range n.episodes {
@@ -216,8 +216,8 @@ func (n *Notifier) find(failure episode) *episode {
 	return nil
 }
 
-// full reports whether no more targets of a context can be shown separately.
-func (n *Notifier) full(context string) bool {
+// atTargetLimit reports whether no more targets of a context can be shown separately.
+func (n *Notifier) atTargetLimit(context string) bool {
 	count := 0
 	for _, ep := range n.episodes {
 		if ep.kind == Dials && ep.context == context && !ep.rest {

@@ -382,7 +382,7 @@ func TestAFaultOfTheContextIsNotShownForEachTarget(t *testing.T) {
 		want += "[Cluster unreachable] Context staging | It is away. | Check the VPN.\n"
 		expect(t, s, want)
 
-		n.Back("staging")
+		n.Recovered("staging")
 		n.Failure("staging", "web:81", away) // only the target has recovered
 		pass(time.Second)
 		want += "[Works again] Context staging\n[Cluster unreachable] web:81 in context staging | It is away. | Check the VPN.\n"

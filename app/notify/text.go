@@ -37,7 +37,7 @@ func failure(ep *episode, quiet time.Duration) Notification {
 	}
 	lines = append(lines, times(ep.repeats, quiet))
 	n.Title, n.Body = explain.Plain(n.Title, titleLength), body(lines)
-	n.Actions, n.About = offers(ep), Choice{Context: ep.context, Text: n.Title + "\n" + n.Body}
+	n.Actions, n.About = actionsFor(ep), Choice{Context: ep.context, Text: n.Title + "\n" + n.Body}
 	if ep.command != "" {
 		n.About.Text = ep.command
 	}
@@ -47,8 +47,8 @@ func failure(ep *episode, quiet time.Duration) Notification {
 // wholeKey returns the key of notifications of a context as a whole.
 func wholeKey(context string) string { return "context\x00" + context }
 
-// offers returns the actions that make sense for a failure.
-func offers(ep *episode) []Action {
+// actionsFor returns the actions that make sense for a failure.
+func actionsFor(ep *episode) []Action {
 	switch {
 	case ep.kind == Dials:
 		return []Action{CopyDetails, OpenLog}
@@ -58,8 +58,8 @@ func offers(ep *episode) []Action {
 	return []Action{Retry, OpenLog}
 }
 
-// back returns the notification that a context works again, which replaces the one of its failure.
-func back(context string) Notification {
+// recovery returns the notification that a context works again, which replaces the one of its failure.
+func recovery(context string) Notification {
 	return Notification{Icon: "on", Key: wholeKey(context), Title: "Works again", Body: "Context " + explain.Plain(context, nameLength)}
 }
 
