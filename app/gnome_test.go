@@ -38,7 +38,7 @@ func (d *onDesktop) sameAsDrawn(t *testing.T) {
 	}()
 	d.icon.WaitFor(t, "GNOME Shell to draw the menu it was told of", func(menu desktoptest.Node) bool {
 		drawn = drawnLabels(d.Drawn(t).Rows, "")
-		if told := toldLabels(menu.Children, ""); told != drawn {
+		if told := sentLabels(menu.Children, ""); told != drawn {
 			drawn = "drawn:\n" + drawn + "told:\n" + told
 			return false
 		}
@@ -56,10 +56,10 @@ func drawnLabels(rows []desktoptest.DrawnRow, indent string) (text string) {
 	return text
 }
 
-func toldLabels(nodes []desktoptest.Node, indent string) (text string) {
+func sentLabels(nodes []desktoptest.Node, indent string) (text string) {
 	for _, n := range nodes {
 		if n.Visible && !n.Separator {
-			text += fmt.Sprintf("%s%q checked=%t\n%s", indent, n.Label, n.Checked, toldLabels(n.Children, indent+"  "))
+			text += fmt.Sprintf("%s%q checked=%t\n%s", indent, n.Label, n.Checked, sentLabels(n.Children, indent+"  "))
 		}
 	}
 	return text

@@ -108,7 +108,7 @@ func (c *canvas) add(parent handle, items []menu.Item) []*node {
 	var nodes []*node
 	for _, item := range items {
 		h, clicks := c.painter.Add(parent, item)
-		n := &node{item: alone(item), handle: h}
+		n := &node{item: withoutItems(item), handle: h}
 		if !item.Hidden {
 			n.children = c.add(h, item.Items)
 		}
@@ -143,8 +143,8 @@ func (c *canvas) patch(nodes []*node, items []menu.Item) {
 			continue
 		}
 		if !sameLook(n.item, to) {
-			c.painter.Update(n.handle, n.item, alone(to))
-			n.item = alone(to)
+			c.painter.Update(n.handle, n.item, withoutItems(to))
+			n.item = withoutItems(to)
 		}
 		if len(n.children) == 0 {
 			n.children = c.add(n.handle, to.Items)
@@ -167,7 +167,7 @@ func sameLook(a, b menu.Item) bool {
 	return a.Title == b.Title && a.Tooltip == b.Tooltip && a.Checked == b.Checked && a.Disabled == b.Disabled && a.Hidden == b.Hidden
 }
 
-func alone(item menu.Item) menu.Item {
+func withoutItems(item menu.Item) menu.Item {
 	item.Items = nil
 	return item
 }

@@ -87,7 +87,7 @@ func (s *screen) Add(parent handle, item menu.Item) (handle, <-chan struct{}) {
 	if above.gone || above.item.Hidden {
 		s.t.Errorf("%s is added to an item that is not there", item.ID)
 	}
-	shown := alone(item)
+	shown := withoutItems(item)
 	shown.Hidden = false
 	e := &drawn{item: shown, clicks: make(chan struct{})}
 	above.entries = append(above.entries, e)

@@ -136,7 +136,7 @@ func (n *notifier) signalChanged(changed []*entry) {
 	}
 	updated := make([]numbered, 0, len(changed))
 	for _, e := range changed {
-		updated = append(updated, numbered{e.number, n.tree.shown(e)})
+		updated = append(updated, numbered{e.number, n.tree.shownProperties(e)})
 	}
 	n.emit(menuPath, menuInterface, "ItemsPropertiesUpdated", updated, []struct {
 		Number int32

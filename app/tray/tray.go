@@ -213,7 +213,7 @@ func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 			if ctx.Err() != nil {
 				return
 			}
-			rest(ctx)
+			pause(ctx)
 		}
 		extras := t.config.Extras()
 		lines := int(t.room.Load())
@@ -224,7 +224,7 @@ func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 		t.showing.Store(&items)
 		kit.Show(drawing{items, menu.Icon(snapshot), menu.Tooltip(snapshot, extras), lines})
 		drawn()
-		rest(ctx)
+		pause(ctx)
 		select {
 		case snapshot, ok = <-snapshots:
 		case <-t.config.Redraw:
@@ -233,7 +233,7 @@ func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 	}
 }
 
-func rest(ctx context.Context) {
+func pause(ctx context.Context) {
 	select {
 	case <-time.After(drawEvery):
 	case <-ctx.Done():

@@ -189,7 +189,7 @@ func (t *tree) layout(number, depth int32, names []string) (layout, error) {
 }
 
 func (t *tree) layoutOf(e *entry, depth int32, names []string) layout {
-	l := layout{Number: e.number, Properties: only(t.shown(e), names), Children: []dbus.Variant{}}
+	l := layout{Number: e.number, Properties: selectProperties(t.shownProperties(e), names), Children: []dbus.Variant{}}
 	if depth == 0 {
 		return l
 	}
@@ -199,7 +199,7 @@ func (t *tree) layoutOf(e *entry, depth int32, names []string) layout {
 	return l
 }
 
-func only(properties map[string]dbus.Variant, names []string) map[string]dbus.Variant {
+func selectProperties(properties map[string]dbus.Variant, names []string) map[string]dbus.Variant {
 	if len(names) == 0 {
 		return properties
 	}
@@ -224,7 +224,7 @@ func (t *tree) group(wanted []int32, names []string) []numbered {
 	found := []numbered{}
 	for _, number := range wanted {
 		if e, ok := t.entries[number]; ok {
-			found = append(found, numbered{number, only(t.shown(e), names)})
+			found = append(found, numbered{number, selectProperties(t.shownProperties(e), names)})
 		}
 	}
 	return found

@@ -191,7 +191,7 @@ func TestGNOMEShellGetsNoOrderWrong(t *testing.T) {
 // coveredLabels returns the entries that are left out for lack of room, in order.
 func (t *tree) coveredLabels(entries []*entry) (all []string) {
 	for _, e := range entries {
-		if t.shown(e)["visible"].Value() == false {
+		if t.shownProperties(e)["visible"].Value() == false {
 			all = append(all, fmt.Sprint(e.at.item))
 		}
 		all = append(all, t.coveredLabels(e.children)...)

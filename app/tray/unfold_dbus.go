@@ -67,8 +67,8 @@ func (t *tree) canFollow(parent int32, items []menu.Item, before map[int32]*entr
 	return slices.Equal(left, kept)
 }
 
-// shown returns the properties of an entry as they are now.
-func (t *tree) shown(e *entry) map[string]dbus.Variant {
+// shownProperties returns the properties of an entry as they are now.
+func (t *tree) shownProperties(e *entry) map[string]dbus.Variant {
 	if t.covered[e.number] {
 		return hidden(e.properties)
 	}
