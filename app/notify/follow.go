@@ -42,7 +42,7 @@ func (n *Notifier) compare(was, is session.State) {
 		case is.Phase == session.Failed:
 			title = "Context failed"
 		case is.Trouble == session.ChangeFailed:
-			title = "Change not taken up"
+			title = "Change not applied"
 		}
 		if is.Title != "" && is.Trouble != session.ChangeFailed {
 			title = is.Title
