@@ -87,7 +87,7 @@ func notFound(e *fault.NotFound) words {
 		x.hint = "It may have been replaced by another one."
 	default:
 		meant := elsewhere(e.Name, e.Elsewhere)
-		if near := some(e.Near); meant == "" && near != "" {
+		if near := listNames(e.Near); meant == "" && near != "" {
 			meant = fmt.Sprintf("Perhaps %s was meant.", near)
 		}
 		x.hint = cmp.Or(meant, "Check the name: it is SERVICE, for the context's own namespace, or SERVICE.NAMESPACE.")
@@ -104,11 +104,11 @@ func elsewhere(service string, namespaces []string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("Perhaps %s was meant.", some(names))
+	return fmt.Sprintf("Perhaps %s was meant.", listNames(names))
 }
 
-// some lists a few names.
-func some(names []string) string {
+// listNames lists a few names.
+func listNames(names []string) string {
 	const most = 3
 	var list []string
 	for _, n := range names[:min(len(names), most)] {

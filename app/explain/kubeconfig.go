@@ -17,10 +17,10 @@ func kubeconfig(e *fault.Kubeconfig) words {
 	switch e.Cause {
 	case fault.KubeconfigName:
 		x.sentence = "The context's name has characters that cannot be shown."
-		x.hint = "Rename it" + in(e.Source) + "."
+		x.hint = "Rename it" + fileHint(e.Source) + "."
 	case fault.KubeconfigFile:
 		x.sentence = fmt.Sprintf("The %s of %s cannot be read: %s", name(e.Field), entry, unread(e))
-		x.hint = "Put the file there, or correct its path" + in(e.Source) + "."
+		x.hint = "Put the file there, or correct its path" + fileHint(e.Source) + "."
 		if errors.Is(e.Err, fs.ErrPermission) {
 			x.hint = "Give yourself the right to read it."
 		}
@@ -28,12 +28,12 @@ func kubeconfig(e *fault.Kubeconfig) words {
 		x.sentence, x.hint = notPEM(e, entry)
 	case fault.KubeconfigTrust:
 		x.sentence = fmt.Sprintf("The %s has a certificate authority and insecure-skip-tls-verify: true, of which only one can be.", entry)
-		x.hint = "Remove insecure-skip-tls-verify" + in(e.Source) + "; without it the server is checked, as it should be."
+		x.hint = "Remove insecure-skip-tls-verify" + fileHint(e.Source) + "; without it the server is checked, as it should be."
 	case fault.KubeconfigProxy:
 		x.sentence = fmt.Sprintf("The proxy-url of %s begins with %s:, which kubectl does not take.", entry, name(e.Value))
-		x.hint = "Write http, https or socks5" + in(e.Source) + "."
+		x.hint = "Write http, https or socks5" + fileHint(e.Source) + "."
 		if e.Value == "socks5h" {
-			x.hint = "Write socks5" + in(e.Source) + ": the proxy looks up the server's name with that, too."
+			x.hint = "Write socks5" + fileHint(e.Source) + ": the proxy looks up the server's name with that, too."
 		}
 	case fault.KubeconfigProvider:
 		x.sentence, x.hint = provider(e, entry)
@@ -44,7 +44,7 @@ func kubeconfig(e *fault.Kubeconfig) words {
 		if e.Value != "" {
 			x.sentence = fmt.Sprintf("The exec of %s has the interactiveMode %s, which is none.", entry, name(e.Value))
 		}
-		x.hint = "Write interactiveMode: IfAvailable" + in(e.Source) + ", or Never or Always."
+		x.hint = "Write interactiveMode: IfAvailable" + fileHint(e.Source) + ", or Never or Always."
 	case fault.KubeconfigHidden:
 		x.sentence = fmt.Sprintf("Of %s, %s does not count: %s has another of that name and comes first, as with kubectl.",
 			Plain(e.File, textLength), name(e.Value), Plain(e.Source, textLength))
@@ -56,16 +56,16 @@ func kubeconfig(e *fault.Kubeconfig) words {
 		}
 	case fault.KubeconfigKey:
 		x.sentence = fmt.Sprintf("The %s has a client certificate without its key.", entry)
-		x.hint = "Add client-key-data, or client-key with the key's file" + in(e.Source) + "."
+		x.hint = "Add client-key-data, or client-key with the key's file" + fileHint(e.Source) + "."
 	default:
 		x.sentence = sentence(e.Error())
-		x.hint = "Correct it" + in(e.Source) + "."
+		x.hint = "Correct it" + fileHint(e.Source) + "."
 	}
 	return x
 }
 
-// in names the file to change, after a space.
-func in(source string) string {
+// fileHint names the file to change, after a space.
+func fileHint(source string) string {
 	if source == "" {
 		return " in the kubeconfig"
 	}
@@ -112,7 +112,7 @@ func provider(e *fault.Kubeconfig, entry string) (sentence, hint string) {
 	case "azure":
 		hint = "Install that, then run \u201ckubelogin convert-kubeconfig\u201d, which writes the entry again."
 	default:
-		hint = "Install that, and name it as the entry's exec" + in(e.Source) + "."
+		hint = "Install that, and name it as the entry's exec" + fileHint(e.Source) + "."
 	}
 	return sentence, hint
 }
@@ -122,7 +122,7 @@ func pluginVersion(e *fault.Kubeconfig, entry string) (sentence, hint string) {
 	const group = "client.authentication.k8s.io/"
 	if e.Value == "" {
 		return fmt.Sprintf("The exec of %s has no apiVersion.", entry),
-			fmt.Sprintf("Write apiVersion: %sv1%s, or v1beta1 if that is what the program prints.", group, in(e.Source))
+			fmt.Sprintf("Write apiVersion: %sv1%s, or v1beta1 if that is what the program prints.", group, fileHint(e.Source))
 	}
 	program := e.Command[strings.LastIndexAny(e.Command, `/\`)+1:]
 	sentence = fmt.Sprintf("The %s logs in by %s with the apiVersion %s, which kubectl no longer has.", entry, name(program), name(e.Value))
@@ -135,7 +135,7 @@ func pluginVersion(e *fault.Kubeconfig, entry string) (sentence, hint string) {
 		"kubelogin": "kubelogin convert-kubeconfig", "doctl": "doctl kubernetes cluster kubeconfig save CLUSTER",
 	}[strings.TrimSuffix(program, ".exe")]
 	if writes == "" {
-		return sentence, fmt.Sprintf("Update %s, and write %sv1beta1 or v1%s, whichever it prints.", name(program), group, in(e.Source))
+		return sentence, fmt.Sprintf("Update %s, and write %sv1beta1 or v1%s, whichever it prints.", name(program), group, fileHint(e.Source))
 	}
 	return sentence, fmt.Sprintf("Update %s, then run \u201c%s\u201d, which writes the entry again.", name(program), writes)
 }

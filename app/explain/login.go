@@ -81,7 +81,7 @@ func plugin(e *fault.Login) words {
 		shown = shown[strings.LastIndexAny(shown, `/\`)+1:] // only those causes need the directory
 	}
 	program := fmt.Sprintf("The program %s, which signs in to context %s,", name(shown), name(e.Context))
-	x := words{title: "Login plugin failed", hint: try(e)}
+	x := words{title: "Login plugin failed", hint: tryInTerminal(e)}
 	switch cause(e) {
 	case fault.PluginMissing:
 		x.title = "Login plugin missing"
@@ -179,8 +179,8 @@ func reason(err error) string {
 
 const wordLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'-"
 
-// try says how to see more of a failing plugin.
-func try(e *fault.Login) string {
+// tryInTerminal says how to see more of a failing plugin.
+func tryInTerminal(e *fault.Login) string {
 	command := e.Command
 	if !pasteable(command) {
 		if !simple(e.Context) {
