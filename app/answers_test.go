@@ -162,7 +162,7 @@ func wantHTTP(t *testing.T, address string, c cause, request, body string) {
 	}
 	if string(got) != body {
 		_, told, _ := strings.Cut(string(got), "<main>") // the part of a page that differs
-		t.Errorf("%s is told\n %s, want\n %s", what, cmp.Or(told, string(got)), body)
+		t.Errorf("%s gets\n %s, want\n %s", what, cmp.Or(told, string(got)), body)
 	}
 }
 

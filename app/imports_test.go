@@ -183,7 +183,7 @@ func TestImportRulesNameWhatThereIs(t *testing.T) {
 			t.Errorf("%s is at home in %s, which is not there", h.library, h.in)
 		}
 		if !used[h.library] {
-			t.Errorf("%s is at home in %s, and nobody imports it", h.library, h.in)
+			t.Errorf("%s is at home in %s, and no package imports it", h.library, h.in)
 		}
 	}
 }

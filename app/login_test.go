@@ -73,7 +73,7 @@ func TestALoginThatRunsOutIsSaidAndHealsByItself(t *testing.T) {
 		said := ask()
 		for _, want := range []string{"failed: your session has ended.", "kubectl version --context demo-token", " 502"} {
 			if !strings.Contains(said, want) {
-				t.Errorf("logged out, a client is told %q", said)
+				t.Errorf("logged out, a client gets %q", said)
 			}
 		}
 	}
@@ -129,7 +129,7 @@ func TestAPluginThatIsNewInTheKubeconfigIsNotRun(t *testing.T) {
 		said := ""
 		for deadline := time.Now().Add(time.Minute); !strings.Contains(said, want); time.Sleep(100 * time.Millisecond) {
 			if said = ask(); time.Now().After(deadline) {
-				t.Fatalf("a client is told %q, want %q", said, want)
+				t.Fatalf("a client gets %q, want %q", said, want)
 			}
 		}
 	}

@@ -284,7 +284,7 @@ func TestAPortThatTheSettingsGiveAwayComesBack(t *testing.T) {
 		moved[name] = address
 	}
 	if moved["demo"] != s.demo || moved["demo-team"] != s.team {
-		t.Errorf("with the settings mended they are at %v; they were at %s and %s", moved, s.demo, s.team)
+		t.Errorf("with the settings fixed they are at %v; they were at %s and %s", moved, s.demo, s.team)
 	}
 }
 

@@ -77,6 +77,6 @@ func TestABrowserGetsTheClustersRangesBeforeThereIsALogin(t *testing.T) {
 	}
 	_, script = served()
 	if now := script(); !strings.Contains(now, " shop ") || !strings.Contains(now, whole[strings.Index(whole, "known = [["):]) {
-		t.Errorf("without a login a browser is told\n%s\nand with one\n%s", now, whole)
+		t.Errorf("without a login a browser gets\n%s\nand with one\n%s", now, whole)
 	}
 }

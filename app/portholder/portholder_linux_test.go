@@ -105,7 +105,7 @@ func TestOtherErrorsStayAsTheyAre(t *testing.T) {
 	at := netip.MustParseAddrPort(free.Addr().String())
 	free.Close()
 	if p, ok := Find(at); ok {
-		t.Errorf("%v has %s, on which nobody listens", p, at)
+		t.Errorf("%v has %s, on which nothing listens", p, at)
 	}
 }
 

@@ -26,11 +26,11 @@ func TestHealthTurnsOnIntoUnavailableAndBack(t *testing.T) {
 		want(t, m, "a", On, "")
 		health(errors.New("no route"))
 		synctest.Wait()
-		for told, unknown := range map[error]bool{ErrUnknownHealth: true, nil: false} {
-			health(told)
+		for reported, unknown := range map[error]bool{ErrUnknownHealth: true, nil: false} {
+			health(reported)
 			synctest.Wait()
 			if want(t, m, "a", On, ""); get(t, m, "a").Unknown != unknown {
-				t.Errorf("told %v: unknown %t", told, !unknown)
+				t.Errorf("reported %v: unknown %t", reported, !unknown)
 			}
 		}
 		do(t, m, StopAll{})

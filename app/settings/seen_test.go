@@ -17,7 +17,7 @@ func TestWhatAClusterHasIsRememberedAsFarAsItFits(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	if s.Effective("a").Fingerprint() != before {
-		t.Error("a running proxy would be told to take it up")
+		t.Error("a running proxy would have to apply it")
 	}
 	for i := range 1000 {
 		seen.Ranges = append([]netip.Prefix{netip.MustParsePrefix(fmt.Sprintf("10.%d.%d.0/24", i/256, i%256))}, seen.Ranges...)

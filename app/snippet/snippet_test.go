@@ -56,7 +56,7 @@ func TestEverySnippetIsAsItWasLookedAt(t *testing.T) {
 	got, lines := strings.Split(b.String(), "\n"), strings.Split(string(want), "\n")
 	for i := range max(len(got), len(lines)) {
 		if i >= len(got) || i >= len(lines) || got[i] != lines[i] {
-			t.Fatalf("line %d differs from %s: %q (with -update it is written anew)", i+1, golden, append(got, "")[min(i, len(got))])
+			t.Fatalf("line %d differs from %s: %q (-update writes it again)", i+1, golden, append(got, "")[min(i, len(got))])
 		}
 	}
 }

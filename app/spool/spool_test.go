@@ -92,7 +92,7 @@ func TestFailuresAreReportedOnceAndCounted(t *testing.T) {
 			synctest.Wait()
 		}
 		if len(told) != 1 {
-			t.Errorf("told %v", told)
+			t.Errorf("reported %v", told)
 		}
 		g.failing = nil
 		w.Write([]byte("y\n"))

@@ -259,7 +259,7 @@ func TestClearEndsTheListenersAndTellsNoPhantomClick(t *testing.T) {
 		drawOn(s, c, snapshot(state("a", session.On)))
 		synctest.Wait()
 		if !s.click("row/a") || !s.click("copy-http/0//a") {
-			t.Error("nobody listens")
+			t.Error("nothing listens")
 		}
 		synctest.Wait()
 		drawOn(s, c, snapshot(state("a", session.On), state("b", session.Off)))

@@ -145,7 +145,7 @@ func (b *bench) shows(words string) bool {
 func (b *bench) click(t *testing.T, id string) {
 	t.Helper()
 	if !b.screen.click(id) {
-		t.Errorf("nobody listens to %s", id)
+		t.Errorf("nothing listens to %s", id)
 	}
 	time.Sleep(drawEvery)
 	synctest.Wait()

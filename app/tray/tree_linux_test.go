@@ -98,7 +98,7 @@ func TestANumberIsNeverGivenTwice(t *testing.T) {
 	slices.Reverse(order)
 	if _, moved := tree.show([]menu.Item{{ID: "b", Title: "b"}, {ID: "a", Title: "a", Items: items("inner")}}); !moved ||
 		tree.root.children[0].number != order[0].number || tree.root.children[1].number != order[1].number {
-		t.Error("entries that change places are others, or nobody is told")
+		t.Error("entries that move are replaced, or panels get no signal")
 	}
 	tree.check(t)
 }
@@ -242,7 +242,7 @@ func TestOpenSubmenusGetRoomWhereTheyUnfoldInTheMenu(t *testing.T) {
 		changed := tree.unfold(number("sub"), true)
 		is("sub open", test.one)
 		if len(changed) != len(strings.Fields(test.one)) {
-			t.Errorf("panels are told of %q, and %q are covered", labels(changed), test.one)
+			t.Errorf("panels get a signal about %q, and %q are covered", labels(changed), test.one)
 		}
 		tree.unfold(number("deep"), true)
 		is("deep open", test.deepest)
@@ -257,7 +257,7 @@ func TestOpenSubmenusGetRoomWhereTheyUnfoldInTheMenu(t *testing.T) {
 		changed, moved := tree.show(slices.Concat(whole, items("new", 1)))
 		is("another line in the menu", "")
 		if !moved || len(changed) != len(strings.Fields(test.one)) {
-			t.Errorf("panels are told of %q, moved %t, and %q were covered", labels(changed), moved, test.one)
+			t.Errorf("panels get a signal about %q, moved %t, and %q were covered", labels(changed), moved, test.one)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func TestSleepsAndChangesOfTheNetworkAreReportedOnce(t *testing.T) {
 			synctest.Wait()
 			locked(func() {
 				if got := strings.Join(told, ", "); got != strings.Join(want, ", ") {
-					t.Errorf("told %q, want %q", got, want)
+					t.Errorf("reported %q, want %q", got, want)
 				}
 				told = nil
 			})
