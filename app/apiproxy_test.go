@@ -152,7 +152,7 @@ func TestTheDoctorGoesThroughTheAPIProxy(t *testing.T) {
 	}
 }
 
-func TestAWrongAPIProxyIsSaidByTheCheck(t *testing.T) {
+func TestTheCheckReportsAWrongAPIProxy(t *testing.T) {
 	r := &running{state: t.TempDir()}
 	file := filepath.Join(r.state, "config", "fairlead", "config.yaml")
 	writeFile(t, file, "kubeconfig: ["+cluster.Kubeconfig+"]\ncontexts:\n  demo:\n    api-proxy: http://me:"+proxytest.Password+"@:3128\n")

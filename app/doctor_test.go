@@ -134,7 +134,7 @@ func TestTheDoctorSpeaksJSON(t *testing.T) {
 	}
 }
 
-func TestTheDoctorStopsWhereTheWayBreaksAndSaysWhatToDo(t *testing.T) {
+func TestTheDoctorStopsWhereThePathBreaksAndSaysWhatToDo(t *testing.T) {
 	for name, test := range map[string]struct {
 		kubeconfig string
 		args       []string

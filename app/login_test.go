@@ -44,7 +44,7 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
 	return kubeconfig, login, runs
 }
 
-func TestALoginThatRunsOutIsSaidAndHealsByItself(t *testing.T) {
+func TestALoginThatRunsOutIsReportedAndRecoversByItself(t *testing.T) {
 	kubeconfig, login, runs := pluginContext(t)
 	r := start(t, nil, "serve", "--kubeconfig", kubeconfig, "--listen", "127.0.0.1:0", "demo-token")
 	_, address, _ := strings.Cut(r.line(t), "  socks5h://")

@@ -209,7 +209,7 @@ func TestABrokenKubeconfigKeepsWhatItSaid(t *testing.T) {
 
 // A kubeconfig that is moved away is reported on the terminal, in the log and in status, and its return on the
 // terminal, whether or not it was named.
-func TestAKubeconfigThatIsMovedAwayIsSaid(t *testing.T) {
+func TestAKubeconfigThatIsMovedAwayIsReported(t *testing.T) {
 	t.Parallel()
 	whole, err := os.ReadFile(cluster.Kubeconfig)
 	if err != nil {

@@ -447,7 +447,7 @@ func TestFailuresSayWhatTheyAre(t *testing.T) {
 	}
 }
 
-func TestPlainHTTPToWhatSpeaksNoneSaysSo(t *testing.T) {
+func TestPlainHTTPToATargetWithoutHTTPSaysSo(t *testing.T) {
 	address := serve(t, "demo")
 	said := run(t, "", "curl", "-sS", "--proxy", "http://"+address, "http://five-lines.default:7005/")
 	if want := "What answers at five-lines.default:7005 does not speak HTTP. Reach it through this proxy by SOCKS or CONNECT"; !strings.Contains(said, want) {

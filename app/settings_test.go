@@ -67,7 +67,7 @@ func TestSettingsCheckLooksAtWhatTheSettingsName(t *testing.T) {
 }
 
 // A settings file with a password must be readable only by its owner.
-func TestAPasswordThatOthersCanReadIsSaid(t *testing.T) {
+func TestAPasswordThatOthersCanReadIsReported(t *testing.T) {
 	for _, test := range []struct {
 		text         string
 		file, folder os.FileMode
@@ -136,7 +136,7 @@ func TestListObeysTheKubeconfigOfTheSettings(t *testing.T) {
 }
 
 // Problems of the kubeconfig are reported first, and each is reported once.
-func TestAKubeconfigThatCannotBeReadIsSaidFirst(t *testing.T) {
+func TestAKubeconfigThatCannotBeReadIsReportedFirst(t *testing.T) {
 	r := &running{state: t.TempDir()}
 	t.Setenv("HOME", r.state)
 	t.Setenv("KUBECONFIG", "")

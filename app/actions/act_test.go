@@ -36,7 +36,7 @@ func actionsWith(t *testing.T, text string) *Actions {
 	return &Actions{Instance: p}
 }
 
-func TestWhatIsCopiedHasThePasswordAndWhatIsSaidHasNot(t *testing.T) {
+func TestThePasswordIsCopiedButNotShown(t *testing.T) {
 	const secret = "a/long:hunter2"
 	c := actionsWith(t, "contexts:\n  demo:\n    port: 1234\n    password: {user: me, password: \""+secret+"\"}\n")
 	for _, test := range []struct {

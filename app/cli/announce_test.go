@@ -9,7 +9,7 @@ import (
 )
 
 // The rows are what serve prints from one snapshot to the next, and when it ends.
-func TestAServeSaysWhatBecomesOfItsContexts(t *testing.T) {
+func TestServePrintsWhatHappensToItsContexts(t *testing.T) {
 	var out, stderr strings.Builder
 	missing := false // the kubeconfig
 	begun := time.Now()

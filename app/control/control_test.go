@@ -156,7 +156,7 @@ func TestStatusHasTheTrafficOfWhatRuns(t *testing.T) {
 	}
 }
 
-func TestWhatIsHandedInIsCalledAndWhatIsNotIsSaid(t *testing.T) {
+func TestFunctionsOfTheServerAreCalledIfThere(t *testing.T) {
 	var opened atomic.Value
 	r := run(t, Server{
 		Env: func(_ context.Context, name, program string) (Snippet, error) {

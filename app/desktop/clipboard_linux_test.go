@@ -298,7 +298,7 @@ func TestAWlCopyThatHangsIsEnded(t *testing.T) {
 	}
 }
 
-func TestWhatIsMissingIsSaid(t *testing.T) {
+func TestTheErrorSaysWhatIsMissing(t *testing.T) {
 	noLeaks(t)
 	c := closed(t, &desktop.Clipboard{})
 	t.Setenv("PATH", t.TempDir())

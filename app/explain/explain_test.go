@@ -421,7 +421,7 @@ func TestSentencesArePlain(t *testing.T) {
 	}
 }
 
-func TestTheFirstThingToMendIsSaid(t *testing.T) {
+func TestTheFirstThingToFixIsReported(t *testing.T) {
 	refused := &fault.Refused{Pod: "a", Namespace: "b", Port: 1}
 	login := &fault.Login{Context: "c", Err: errors.New("x")}
 	for _, c := range []struct {

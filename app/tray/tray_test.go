@@ -209,7 +209,7 @@ func TestClicksOnWhatIsHiddenOrDisabledDoNothing(t *testing.T) {
 	})
 }
 
-func TestFailureOfAClickIsSaid(t *testing.T) {
+func TestFailureOfAClickIsShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, true)
 		b.fail = errors.New("there is no clipboard")
@@ -356,7 +356,7 @@ func TestEndOfTheContextEndsTheTray(t *testing.T) {
 	})
 }
 
-func TestAbsenceOfAPanelIsSaidOnceAndOnlyWhenItStaysAway(t *testing.T) {
+func TestAMissingPanelIsReportedOnceAndOnlyIfItStaysMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, false)
 		time.Sleep(panelWait - time.Second)
