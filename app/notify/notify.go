@@ -133,7 +133,7 @@ func New(c Config) *Notifier {
 
 // Failure reports that a target in a context could not be reached. The first failure is shown at once; those that
 // follow within the quiet time for the same cause are counted, and shown when that time is over. If the context as a
-// episodeOfContext has the same cause and that was shown, the failure is counted there.
+// whole has the same cause and that was shown, the failure is counted there.
 func (n *Notifier) Failure(context, target string, e explain.Explanation) {
 	n.report(episode{kind: Dials, context: context, target: target, last: e})
 }

@@ -70,7 +70,7 @@ func TestOurOwnFilesAreOpened(t *testing.T) {
 	}
 }
 
-// Whoever could once write to the folder may have left a link in it.
+// A user who could once write to the directory may have left a link in it.
 func TestNothingIsWrittenThroughALink(t *testing.T) {
 	dir := t.TempDir()
 	victim, link := filepath.Join(dir, "victim"), filepath.Join(dir, "log")
