@@ -7,8 +7,8 @@ import "io/fs"
 // NoWait has no effect on this system.
 const NoWait = 0
 
-// Owner returns -1, because the user who owns a file is not known here.
+// noFollow has no effect on this system.
 const noFollow = 0
 
-// Owner would return the user whose file it is; -1 since that is not known here.
+// Owner returns -1, because the user who owns a file is not known here.
 func Owner(fs.FileInfo) int { return -1 }
