@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"fairlead/kube/fault"
@@ -50,10 +51,12 @@ func TestAnAnswerThatRepeatsTheQuestionTellsNoCredentials(t *testing.T) {
 			},
 		} {
 			server := newAPIServer(t)
-			sent := false
+			var sent atomic.Bool
 			server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
 				head, err := httputil.DumpRequest(r, false)
-				sent = sent || err == nil && (strings.Contains(string(head), secret) || strings.Contains(string(head), pair))
+				if err == nil && (strings.Contains(string(head), secret) || strings.Contains(string(head), pair)) {
+					sent.Store(true)
+				}
 				write(w, string(head))
 				return true
 			})
@@ -63,8 +66,8 @@ func TestAnAnswerThatRepeatsTheQuestionTellsNoCredentials(t *testing.T) {
 			if forbidden, ok := errors.AsType[*fault.Forbidden](err); ok {
 				told += forbidden.Text
 			}
-			if !sent || err == nil {
-				t.Errorf("%s, %s: sent %t, %v", name, kind, sent, err)
+			if !sent.Load() || err == nil {
+				t.Errorf("%s, %s: sent %t, %v", name, kind, sent.Load(), err)
 			}
 			if strings.Contains(told, secret) || strings.Contains(told, pair) {
 				t.Errorf("%s, %s: %s", name, kind, told)
