@@ -92,14 +92,14 @@ func TestAChangedAPIProxyIsAppliedWhileConnectionsStayOpen(t *testing.T) {
 
 	dead := proxytest.Dead(t)
 	set("socks5h://me:" + proxytest.Password + "@" + dead)
-	eventually(t, "the dead proxy is told", func() bool {
+	eventually(t, "the dead proxy to be reported", func() bool {
 		return !reaches() && strings.Contains(r.reasonOf(t, "demo"), "Nothing listens at the address of the proxy "+dead)
 	})
 	open.stillEchoes(t)
 
 	// A value of another kind changes nothing, and is reported with its line.
 	set("ftp://me:" + proxytest.Password + "@" + dead)
-	eventually(t, "the mistake is told", func() bool { return strings.Contains(r.stderr.String(), "config.yaml:1: an api-proxy is auto") })
+	eventually(t, "the mistake to be reported", func() bool { return strings.Contains(r.stderr.String(), "config.yaml:1: an api-proxy is auto") })
 
 	before := len(p.Tunnels())
 	set("none")

@@ -119,7 +119,7 @@ func (c *Cluster) claimsName(ctx context.Context, n name) (claimed bool, why str
 }
 
 // isTaken reports whether other networks have a name that the Internet may have as well. In the context's namespace and those of
-// the policy that does not matter. Else whoever may make a namespace that is called com could have http://example.com/.
+// the policy that does not matter. Otherwise anyone who may create a namespace called com could receive what is meant for http://example.com/.
 func (c *Cluster) isTaken(ctx context.Context, n name) (bool, error) {
 	policy := c.policy.Load()
 	if n.meaning != serviceName || n.namespace == c.Namespace() || slices.Contains(policy.Namespaces, n.namespace) {

@@ -147,7 +147,7 @@ func TestAnAddressThatWasSeenNeedsNoRangeAndNoClusterWideRight(t *testing.T) {
 	}
 }
 
-// Whoever may write a Service chooses its externalIPs freely: any host of the user's network, or another Service's address.
+// The author of a Service chooses its externalIPs freely: any host of the user's network, or another Service's address.
 func TestAnExternalIPIsTheClustersBySettingsAlone(t *testing.T) {
 	server := addressed(t)
 	server.services["team/web"].Spec.ExternalIPs = []string{"192.168.77.1", "10.96.0.77", "172.31.9.9"}
@@ -399,7 +399,7 @@ func TestPublicNamesStayPublic(t *testing.T) {
 	expect(Policy{Public: public}, map[string]bool{"example.com": false})
 }
 
-// Whoever has a domain of the Internet may have a name below it that looks like a Service's.
+// The owner of a domain of the Internet can have a name below it that looks like that of a Service.
 func TestNamesInADomainOfTheInternetStayPublic(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("default", "admin", "admin-1")
@@ -432,7 +432,7 @@ func TestNamesInADomainOfTheInternetStayPublic(t *testing.T) {
 	_ = conn.Close()
 }
 
-// Whoever may make a Service called com, and a Pod, in the context's namespace shall not get what is meant for a site.
+// A user who may create a Service called com, and a Pod, in the context's namespace must not get what is meant for a site.
 func TestAPodsNameThatTheInternetHasIsNotTheClusters(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "com", "mybank")

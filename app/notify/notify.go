@@ -2,7 +2,7 @@
 // to show something, text.go makes the text, and one send file per kind of desktop shows it.
 //
 // The sentences come from package explain. Nothing depends on a notification being seen: if there is no desktop, or no
-// notification service, that is logged once and the program goes on.
+// notification service, that is logged once and the program continues.
 package notify
 
 import (

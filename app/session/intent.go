@@ -202,7 +202,7 @@ func (m *Manager) setEntry(s *session, entry Entry) {
 	if entry.AutoOff != before.AutoOff && s.phase.Listening() {
 		m.scheduleOff(s, s.since, entry.AutoOff)
 	}
-	// An entry that cannot be used cannot be applied either; the proxy goes on with the old one.
+	// An entry that cannot be used cannot be applied either; the proxy keeps the old one.
 	if changed {
 		m.reload(s)
 	}

@@ -33,7 +33,7 @@ type Proxy interface {
 type Reconfigurer interface {
 	// Reconfigure reads again what the proxy was started from and applies it. It is called by one goroutine, between
 	// the start of Serve and its end. It returns ErrRestart if the change needs a stop and a start; after any other
-	// error the proxy goes on as before. Address may change.
+	// error the proxy continues as before. Address may change.
 	Reconfigure(ctx context.Context) error
 }
 
