@@ -12,7 +12,7 @@ func list(actions Actions, o *Options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"contexts", "ls"},
-		Short:   "List the contexts, how they fare, and what is wrong with those that cannot be used",
+		Short:   "List the contexts, their state, and what is wrong with those that cannot be used",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := knownOutput(o); err != nil {
