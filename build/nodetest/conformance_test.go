@@ -64,12 +64,12 @@ const (
 	openPort = 7000
 	deafPort = 9999
 
-	refusedText = `^error portForward port \d+ to pod SANDBOX, uid : failed to execute portforward in network namespace "NETNS": ` +
+	refusedText = `^error forwarding port \d+ to pod SANDBOX, uid : failed to execute portforward in network namespace "NETNS": ` +
 		`failed to connect to localhost:\d+ inside namespace "SANDBOX", ` +
 		`IPv4: dial tcp4 127\.0\.0\.1:\d+: connect: connection refused IPv6 dial tcp6.*$`
-	resetText = `^error portForward port \d+ to pod SANDBOX, uid : failed to execute portforward in network namespace "NETNS": ` +
+	resetText = `^error forwarding port \d+ to pod SANDBOX, uid : failed to execute portforward in network namespace "NETNS": ` +
 		`.*read: connection reset by peer$`
-	goneText = `^error portForward port \d+ to pod SANDBOX, uid : ` +
+	goneText = `^error forwarding port \d+ to pod SANDBOX, uid : ` +
 		`(network namespace for sandbox "SANDBOX" is closed|failed to find sandbox "SANDBOX" in store: not found)$`
 )
 
