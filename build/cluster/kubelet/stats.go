@@ -102,14 +102,16 @@ func (k *Kubelet) Stats() Stats {
 	return stats
 }
 
-// countingWriter is a writer that counts the bytes written to it.
+// countingWriter is a writer that counts the bytes written to it. It counts them before it writes them, so a byte that
+// has been received has been counted.
 type countingWriter struct {
 	w     io.Writer
 	count *atomic.Int64
 }
 
 func (c countingWriter) Write(p []byte) (int, error) {
+	c.count.Add(int64(len(p)))
 	n, err := c.w.Write(p)
-	c.count.Add(int64(n))
+	c.count.Add(int64(n - len(p)))
 	return n, err
 }
