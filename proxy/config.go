@@ -16,9 +16,13 @@ type Config struct {
 	// Answer tells a client why it does not get what it asked for at a target, "host:port"; nil means DefaultAnswer. It is
 	// called from many goroutines.
 	Answer func(target string, err error) Answer
-	// Report takes one Report for each tunnel and each plain-HTTP request, when it ends, from many goroutines; the
-	// connection waits for it. nil is fine.
-	Report func(Report)
+	// Events takes what happens to each tunnel and each plain-HTTP request, while it happens: for one of them one event at a
+	// time and in order, for all of them from many goroutines. The connection waits for it: it must return soon, and hand
+	// to somebody else what takes longer than a line in a log. It may call Connections and CloseConnections. nil is fine.
+	Events func(Event)
+	// Progress is the least time between two EventBytes of a connection; 0 means that there are none. Reconfigure changes
+	// it for open connections, too.
+	Progress time.Duration
 	// Log gets what concerns no single target: garbage and broken handshakes at debug level, trouble with the
 	// listener, panics. The zero Logger is silent.
 	Log zerolog.Logger

@@ -13,13 +13,13 @@
 //  5. route.go: the first rule that matches names the Dialer
 //  6. tunnel.go: dial, while watch.go reads ahead and notices a client that leaves; then the answer
 //  7. relay.go: bytes both ways, half-close, and resets for what was cut
-//  8. report.go: one Report for each tunnel
+//  8. record.go, event.go: what happens to each tunnel, from 4 on, while it happens
 //
 // A failure is told to the client in answer.go's codes, over HTTP by httpanswer.go. HTTP requests are read by net/http,
 // but one at a time and only after requestreader.go has read them, so that requesthead.go refuses what can be read in
 // more than one way. A plain-HTTP request leaves the path at 3: forward.go sends it on through net/http, with the
 // target as the client wrote it (requesttarget.go), unless crossorigin.go refuses it, over the connections that httpclient.go keeps for its client, once
-// more where noanswer.go says that nobody answered, and reports it; upgrade.go brings a WebSocket back to 7. A request
+// more where noanswer.go says that nobody answered, with events of its own; upgrade.go brings a WebSocket back to 7. A request
 // to the proxy itself is pages.go's. open.go lists what is under way, and cuts it. dialer.go says what a Dialer must
 // do; direct.go is the one that dials from this machine, or through the forward proxy that this machine is told to use
 // (upstream.go, upstreamsocks.go); and package dialtest holds every Dialer to it.

@@ -45,7 +45,7 @@ type exchange struct {
 	bodyErr error                          // what cut the response
 	single  bool                           // its connection carries no other request
 	old     bool                           // the client speaks HTTP/1.0
-	over    bool                           // reported, or to be reported by a tunnel
+	over    bool                           // its record has ended, or is a tunnel's
 	upgrade *http.Response                 // 101: the connection becomes a tunnel
 }
 
@@ -65,7 +65,7 @@ func newForwarder(logger zerolog.Logger) httputil.ReverseProxy {
 	}
 }
 
-// forward serves one plain-HTTP request and reports it.
+// forward serves one plain-HTTP request.
 func (c *httpClient) forward(w http.ResponseWriter, r *http.Request, asked absoluteTarget) {
 	target, err := asked.target()
 	if err != nil {
@@ -77,7 +77,7 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request, asked absol
 		return
 	}
 	config := c.conn.server.config.Load()
-	rec := begin(config, c.conn.meter, c.conn.id, HTTP, c.RemoteAddr(), target)
+	rec := c.conn.begin(config, HTTP, c.RemoteAddr(), target)
 	x := &exchange{client: c, record: rec, ctx: r.Context(), target: target, asked: asked}
 	r.URL, r.Host = asked.url(), asked.authority // RFC 9112 3.2.2: whatever Host says
 	// A response that cannot be finished ends in a panic with http.ErrAbortHandler, which is net/http's own way.
@@ -153,7 +153,7 @@ func (x *exchange) findForward(ctx context.Context, r *http.Request) error {
 	return inTime(ctx, err)
 }
 
-// end reports an exchange whose response broke off.
+// end ends the record of an exchange whose response broke off.
 func (x *exchange) end(r *http.Request) {
 	switch {
 	case x.over:
@@ -169,7 +169,7 @@ func (x *exchange) end(r *http.Request) {
 	}
 }
 
-// failed answers and reports a request that got no response.
+// failed answers a request that got no response, and ends its record.
 func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if x.upgrade != nil {
 		if err = x.becomeTunnel(w); err == nil {
@@ -191,14 +191,15 @@ func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	if broken, ok := errors.AsType[*requestError](err); ok {
-		x.record.Answer = broken.answer()
+		x.record.failed(err, broken.answer())
 		x.record.finish(err)
 		x.client.refuse(w, r, broken)
 		return
 	}
-	x.record.Answer = x.record.config.answer(x.target, err)
+	answer := x.record.config.answer(x.target, err)
+	x.record.failed(err, answer)
 	x.record.finish(err)
-	sayHTTP(w, r, x.record.Answer)
+	sayHTTP(w, r, answer)
 }
 
 // refusal finds the reason behind an error of a connection that its target had not confirmed.
@@ -259,6 +260,7 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		x.upgrade = response
 		return nil, errUpgrade
 	}
+	x.record.connected()
 	return response, nil
 }
 

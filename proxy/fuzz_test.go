@@ -39,8 +39,12 @@ func FuzzHandshake(f *testing.F) {
 			}
 			return nil, errors.New("nobody")
 		})
-		reports := make(chan proxy.Report, 100)
-		config.Report = func(r proxy.Report) { reports <- r }
+		reports := make(chan proxy.Connection, 100)
+		config.Events = func(e proxy.Event) {
+			if e.Kind == proxy.EventClosed {
+				reports <- e.Connection
+			}
+		}
 		config.Handshake, config.Drain = time.Second, time.Millisecond
 		if guarded := len(said)%2 == 1; guarded {
 			config.Credentials = &proxy.Credentials{User: "u", Password: strings.Repeat("never guessed", 4)}

@@ -179,10 +179,10 @@ func TestOpenConnectionsAreListedAndCut(t *testing.T) {
 		{Protocol: proxy.HTTP, Target: strings.TrimPrefix(site.URL, "http://"), Rule: "direct", Stage: proxy.StageRelay, Client: stream.LocalAddr().String()},
 	} {
 		got := open[i]
-		if got.ID == 0 || got.Since.IsZero() || i == 2 && (got.Sent == 0 || got.Received == 0) {
+		if got.ID == 0 || got.Opened.IsZero() || got.Lasted <= 0 || i == 2 && (got.Sent == 0 || got.Received == 0) {
 			t.Errorf("%+v", got)
 		}
-		if got.ID, got.Since = 0, want.Since; i == 2 {
+		if got.ID, got.Opened, got.Lasted = 0, want.Opened, 0; i == 2 {
 			got.Sent, got.Received = 0, 0
 		}
 		if got != want {

@@ -22,7 +22,7 @@ const (
 // errSilent ends a relay whose client waits for an answer that does not come.
 var errSilent = fmt.Errorf("the target stayed silent after the client's end: %w", os.ErrDeadlineExceeded)
 
-// ErrIdle is in the Report of a tunnel that Config.Idle ended.
+// ErrIdle is the Err of a tunnel that Config.Idle ended.
 var ErrIdle = fmt.Errorf("no byte went through for too long: %w", os.ErrDeadlineExceeded)
 
 // A relay copies between a client and its target until both directions have ended.

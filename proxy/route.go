@@ -11,7 +11,7 @@ import (
 
 // A Rule sends the targets that it matches through Dialer. Rules are tried in order and the first match decides.
 type Rule struct {
-	// Name says in reports and logs which rule it was.
+	// Name says in events and logs which rule it was.
 	Name string
 	// Match tells whether the rule is about a target; it may ask somebody, bounded by ctx, and an error of it ends the
 	// connection. A nil Match matches everything.
@@ -76,7 +76,7 @@ func route(ctx context.Context, rules []Rule, target Target) (Rule, error) {
 func routed(ctx context.Context, rec *record, target Target) (rule Rule, err error) {
 	defer rec.recovered(&err)
 	rule, err = route(ctx, rec.config.Rules, target)
-	rec.setRule(rule.Name)
+	rec.setRule(rule.Name, err)
 	return rule, inTime(ctx, err)
 }
 

@@ -42,22 +42,14 @@ func New(config Config) *Server {
 // they are.
 func (s *Server) Reconfigure(config Config) { s.config.Store(config.withDefaults()) }
 
-// Traffic returns what the Server has carried up to now, bytes of open connections included.
-func (s *Server) Traffic() Traffic {
-	return Traffic{
-		Open:     s.traffic.open.Load(),
-		Total:    s.traffic.total.Load(),
-		Sent:     s.traffic.sent.Load(),
-		Received: s.traffic.received.Load(),
-	}
-}
-
 // serving is one call of Serve.
 type serving struct {
 	server   *Server
 	stopping context.Context // ended: nothing new is begun
 	ending   context.Context // ended: open connections are cut
 	http     *httpFront
+	records  records
+	progress chan struct{} // bytes have moved; see reportProgress
 
 	mutex    sync.Mutex
 	batch    context.Context // of the connections accepted by now; ended: they are cut, for its cause
@@ -79,7 +71,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	defer stop()
 	cut, cutNow := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cutNow(nil)
-	v := &serving{server: s, stopping: stopping, ending: cut, http: newHTTPFront(s, ln.Addr())}
+	v := &serving{server: s, stopping: stopping, ending: cut, http: newHTTPFront(s, ln.Addr()), progress: make(chan struct{}, 1)}
 	v.batch, v.cutBatch = context.WithCancelCause(cut)
 	s.register(v)
 	defer s.unregister(v)
@@ -88,12 +80,15 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	defer unlisten()
 	var front, connections sync.WaitGroup
 	front.Go(v.http.run)
+	ended := make(chan struct{})
+	front.Go(func() { v.reportProgress(ended) })
 	err := v.accept(ln, &connections)
 
 	stop()
 	drained := time.AfterFunc(s.config.Load().Drain, func() { cutNow(ErrStopped) })
 	front.Go(func() { v.http.drain(cut) })
 	connections.Wait()
+	close(ended)
 	drained.Stop()
 	cutNow(ErrStopped)
 	front.Wait()
@@ -180,7 +175,7 @@ func (c *connection) whyCut() error {
 func (v *serving) serve(conn net.Conn, full error, cut context.Context, entered, done func()) {
 	c := &connection{
 		serving: v, id: v.server.ids.Add(1), config: v.server.config.Load(),
-		meter: &meter{all: &v.server.traffic}, conn: conn, cut: cut, done: done, full: full,
+		meter: &meter{serving: v}, conn: conn, cut: cut, done: done, full: full,
 	}
 	goesOn := false
 	defer func() {

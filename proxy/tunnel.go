@@ -24,9 +24,9 @@ type dialect interface {
 	refuse(io.Writer, Answer) error
 }
 
-// tunnel serves a request from dial to report. It says true when the relay goes on and will end the connection.
+// tunnel serves a request from its route to its end. It returns true when the relay goes on and will end the connection.
 func (c *connection) tunnel(client net.Conn, asked *request) (goesOn bool) {
-	rec := begin(c.config, c.meter, c.id, asked.protocol, client.RemoteAddr(), asked.target)
+	rec := c.begin(c.config, asked.protocol, client.RemoteAddr(), asked.target)
 	if c.surplus {
 		c.refuse(client, rec, asked, c.full)
 		return false
@@ -41,7 +41,7 @@ func (c *connection) tunnel(client net.Conn, asked *request) (goesOn bool) {
 		rec.finish(ErrClientLeft)
 		return false
 	}
-	rec.setStage(StageRelay)
+	rec.connected()
 	r := &relay{
 		client: client, target: target, grace: c.config.Grace, idle: c.config.Idle, record: rec, buffers: &c.server.buffers,
 	}
@@ -116,14 +116,15 @@ func openedOr(ctx context.Context, u Unconfirmed, writeErr error) error {
 	return writeErr
 }
 
-// refuse answers and reports a tunnel that did not come about.
+// refuse answers and ends a tunnel that did not come about.
 func (c *connection) refuse(client net.Conn, rec *record, asked *request, err error) {
 	if errors.Is(err, ErrClientLeft) {
 		rec.finish(err)
 		return
 	}
-	rec.Answer = c.config.answer(asked.target, err)
-	sendErr := asked.dialect.refuse(client, rec.Answer)
+	answer := c.config.answer(asked.target, err)
+	sendErr := asked.dialect.refuse(client, answer)
+	rec.failed(err, answer)
 	rec.finish(err)
 	if sendErr == nil {
 		linger(client)

@@ -14,7 +14,7 @@ import (
 var errUpgrade = errors.New("the connection becomes a tunnel")
 
 // An upgrade is a plain-HTTP request that its target answered with 101 Switching Protocols (RFC 9110 15.2.2), a
-// WebSocket mostly. Its connection goes on as a tunnel, and its Report is the request's.
+// WebSocket mostly. Its connection goes on as a tunnel, and its record is the request's.
 type upgrade struct {
 	record *record
 	target *httpTargetConn
@@ -59,6 +59,7 @@ func (c *connection) serveUpgrade(client net.Conn, asked *request) {
 		u.record.finish(nil) // the client broke off
 		return
 	}
+	u.record.connected()
 	r := &relay{
 		client:    client,
 		target:    upgradedTarget{httpTargetConn: u.target, body: u.body},

@@ -25,7 +25,7 @@ import (
 // patience bounds every wait for something that must happen.
 const patience = 20 * time.Second
 
-// A world is a Server on a real loopback port, what it reported, and what it logged.
+// A world is a Server on a real loopback port, its events, and what it logged.
 type world struct {
 	t      *testing.T
 	server *proxy.Server
@@ -33,7 +33,8 @@ type world struct {
 	stop   func() error // ends Serve and returns what it returned
 
 	mutex   sync.Mutex
-	reports []proxy.Report
+	events  []proxy.Event
+	reports []proxy.Connection // of the closed events
 	log     bytes.Buffer
 }
 
@@ -47,12 +48,8 @@ func openOn(t *testing.T, config proxy.Config, ln net.Listener) *world {
 	t.Helper()
 	leaks := goleak.IgnoreCurrent()
 	w := &world{t: t, addr: ln.Addr().String()}
-	if config.Report == nil {
-		config.Report = func(r proxy.Report) {
-			w.mutex.Lock()
-			defer w.mutex.Unlock()
-			w.reports = append(w.reports, r)
-		}
+	if config.Events == nil {
+		config.Events = w.note
 	}
 	config.Log = zerolog.New(zerolog.SyncWriter(lockedWriter{w}))
 	w.server = proxy.New(config)
@@ -77,6 +74,7 @@ func openOn(t *testing.T, config proxy.Config, ln net.Listener) *world {
 		if open := w.server.Traffic().Open; open != 0 {
 			t.Errorf("%d connections counted as open after stop", open)
 		}
+		w.checkEvents()
 		if w.logged("panic") {
 			t.Errorf("a panic was logged:\n%s", w.logText())
 		}
@@ -100,10 +98,20 @@ func (w *world) logText() string {
 
 func (w *world) logged(text string) bool { return strings.Contains(w.logText(), text) }
 
-// waitReports waits for n reports and returns them, sorted by target.
-func (w *world) waitReports(n int) []proxy.Report {
+// note takes the Server's events.
+func (w *world) note(e proxy.Event) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.events = append(w.events, e)
+	if e.Kind == proxy.EventClosed {
+		w.reports = append(w.reports, e.Connection)
+	}
+}
+
+// waitReports waits for the end of n connections and returns them, sorted by target.
+func (w *world) waitReports(n int) []proxy.Connection {
 	w.t.Helper()
-	var reports []proxy.Report
+	var reports []proxy.Connection
 	eventually(w.t, "reports", func() bool {
 		w.mutex.Lock()
 		defer w.mutex.Unlock()
@@ -113,7 +121,7 @@ func (w *world) waitReports(n int) []proxy.Report {
 	if len(reports) > n {
 		w.t.Fatalf("%d reports, want %d: %+v", len(reports), n, reports)
 	}
-	slices.SortStableFunc(reports, func(a, b proxy.Report) int { return strings.Compare(a.Target, b.Target) })
+	slices.SortStableFunc(reports, func(a, b proxy.Connection) int { return strings.Compare(a.Target, b.Target) })
 	return reports
 }
 

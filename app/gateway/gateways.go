@@ -199,7 +199,7 @@ func (g *Gateways) serverConfig(l *link, name string, log zerolog.Logger) proxy.
 	config := proxy.Config{
 		Rules:       g.rules(l.cluster, c),
 		Answer:      func(target string, err error) proxy.Answer { return answer(explain.Error(err).In(name).For(target)) },
-		Report:      func(r proxy.Report) { g.report(log, name, r) },
+		Events:      g.events(log, name),
 		Log:         log,
 		Handshake:   c.Limits.Handshake,
 		Idle:        c.Limits.Idle,

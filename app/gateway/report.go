@@ -9,9 +9,18 @@ import (
 	"fairlead/proxy"
 )
 
+// events returns the consumer of the events of a context's connections.
+func (g *Gateways) events(log zerolog.Logger, name string) func(proxy.Event) {
+	return func(e proxy.Event) {
+		if e.Kind == proxy.EventClosed {
+			g.report(log, name, e.Connection)
+		}
+	}
+}
+
 // report logs a connection that has ended and, if it failed because the cluster could not be reached, hands it to
 // Failed. Failures on the way to other hosts are left to the client, because a browser causes many.
-func (g *Gateways) report(log zerolog.Logger, name string, r proxy.Report) {
+func (g *Gateways) report(log zerolog.Logger, name string, r proxy.Connection) {
 	failed := r.Err != nil && !errors.Is(r.Err, proxy.ErrClientLeft) && !errors.Is(r.Err, proxy.ErrStopped)
 	event, said := log.Debug(), explain.Error(r.Err).In(name).For(r.Target)
 	if failed {

@@ -143,8 +143,12 @@ func (s *site) start() string {
 			}
 			return (&net.Dialer{}).DialContext(ctx, "tcp", to)
 		})}},
-		Report: func(r proxy.Report) { s.note(&s.tunnel, string(r.Protocol)+" "+r.Target) },
-		Pages:  pac.NewPages(pac.PagesConfig{Context: "test", Script: func(context.Context) pac.Config { return config }}),
+		Events: func(e proxy.Event) {
+			if e.Kind == proxy.EventClosed {
+				s.note(&s.tunnel, string(e.Connection.Protocol)+" "+e.Connection.Target)
+			}
+		},
+		Pages: pac.NewPages(pac.PagesConfig{Context: "test", Script: func(context.Context) pac.Config { return config }}),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
