@@ -383,8 +383,8 @@ func TestAPageOfAnotherOriginDoesNotReachAService(t *testing.T) {
 			})
 		}
 		w := open(t, proxy.Config{Rules: []proxy.Rule{
-			{Name: "cluster", Match: hostIs("web.shop.example"), Dialer: to(service.Listener.Addr().String()), SameOrigin: c.sameOrigin},
-			{Name: "outside", Match: hostIs("evil.shop.example"), Dialer: to(site.Listener.Addr().String())},
+			{Name: "cluster", Match: hostIs("web.shop.example", to(service.Listener.Addr().String())), SameOrigin: c.sameOrigin},
+			{Name: "outside", Match: hostIs("evil.shop.example", to(site.Listener.Addr().String()))},
 		}})
 		var said string
 		h.browse(t, chromium("--proxy-server=http://"+w.addr), "http://evil.shop.example/", &said)

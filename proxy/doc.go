@@ -10,7 +10,7 @@
 //  3. socks4.go, socks5.go, http.go: the handshake, up to what the client asks for and not yet its answer; the password
 //     where one is wanted (credentials.go)
 //  4. target.go: the host and port asked for, checked; a name stays a name
-//  5. route.go: the first rule that matches names the Dialer
+//  5. route.go: the first rule that matches hands back a Dialer, with what it has found out about the target
 //  6. tunnel.go: dial, while watch.go reads ahead and notices a client that leaves; then the answer
 //  7. relay.go: bytes both ways, half-close, and resets for what was cut
 //  8. record.go, event.go: what happens to each tunnel, from 4 on, while it happens

@@ -128,14 +128,14 @@ func TestEventsSayHowFarATunnelIs(t *testing.T) {
 func TestEventsOfFailures(t *testing.T) {
 	h := newHanging()
 	config := proxy.Config{Rules: []proxy.Rule{
-		{Name: "broken", Match: func(_ context.Context, to proxy.Target) (bool, error) {
+		{Name: "broken", Match: func(_ context.Context, to proxy.Target) (proxy.Dialer, error) {
 			if to.Host == "broken.example" {
-				return false, syscall.EHOSTUNREACH
+				return nil, syscall.EHOSTUNREACH
 			}
-			return false, nil
+			return nil, nil
 		}},
-		{Name: "hang", Match: hostIs("hang.example"), Dialer: h},
-		{Name: "direct", Match: hostIs("absent.example"), Dialer: through{}},
+		{Name: "hang", Match: hostIs("hang.example", h)},
+		{Name: "direct", Match: hostIs("absent.example", through{})},
 	}}
 	w := open(t, config)
 	for _, c := range []struct {

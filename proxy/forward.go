@@ -36,7 +36,7 @@ type exchange struct {
 	client  *httpClient
 	record  *record
 	ctx     context.Context // the request's: a dial for it must end with it
-	rule    Rule
+	route   route
 	target  Target
 	asked   absoluteTarget
 	via     *url.URL                       // the forward proxy that gets the request, if any
@@ -89,8 +89,8 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request, asked absol
 	}
 
 	ctx, expire := context.WithTimeout(r.Context(), config.Dial)
-	x.rule, err = routed(ctx, rec, target)
-	if err == nil && x.rule.SameOrigin {
+	x.route, err = routed(ctx, rec, target)
+	if err == nil && x.route.rule.SameOrigin {
 		err = checkOrigin(r, target)
 	}
 	if err == nil {
@@ -142,7 +142,7 @@ func (w noInterim) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // findForward finds out whether the request is one for a forward proxy. An upgraded connection goes through a tunnel.
 func (x *exchange) findForward(ctx context.Context, r *http.Request) error {
-	forwarder, ok := x.rule.Dialer.(Forwarder)
+	forwarder, ok := x.route.dialer.(Forwarder)
 	if !ok || r.Header.Get("Upgrade") != "" {
 		return nil
 	}

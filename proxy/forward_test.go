@@ -216,9 +216,7 @@ func TestHangingTargetDoesNotHoldUpOtherRequests(t *testing.T) {
 	h := newHanging()
 	site := web(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) })
 	config := direct()
-	config.Rules = append([]proxy.Rule{{Name: "hang", Match: func(_ context.Context, to proxy.Target) (bool, error) {
-		return to.Host == "hang.example", nil
-	}, Dialer: h}}, config.Rules...)
+	config.Rules = append([]proxy.Rule{{Name: "hang", Match: hostIs("hang.example", h)}}, config.Rules...)
 	w := open(t, config)
 	client := w.client()
 	ctx, cancel := context.WithCancel(t.Context())

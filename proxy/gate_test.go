@@ -156,7 +156,7 @@ func TestOpenConnectionsAreListedAndCut(t *testing.T) {
 		<-r.Context().Done()
 	})
 	config := direct()
-	config.Rules = append([]proxy.Rule{{Name: "hang", Match: hostIs("hang.example"), Dialer: h}}, config.Rules...)
+	config.Rules = append([]proxy.Rule{{Name: "hang", Match: hostIs("hang.example", h)}}, config.Rules...)
 	w := open(t, config)
 	waiting := w.connect()
 	tunnel := w.tunnel(to)

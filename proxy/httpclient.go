@@ -277,9 +277,9 @@ func (c *httpClient) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	var conn net.Conn
 	var err error
 	if x.via != nil {
-		conn, err = dialForward(ctx, x.record, x.rule, x.via)
+		conn, err = x.route.dialForward(ctx, x.record, x.via)
 	} else {
-		conn, err = dial(ctx, x.record, x.rule, x.target)
+		conn, err = x.route.dial(ctx, x.record, x.target)
 	}
 	if err != nil {
 		x.carried.Store(nil) // net/http gave that one up

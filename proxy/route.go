@@ -9,14 +9,16 @@ import (
 	"net/url"
 )
 
-// A Rule sends the targets that it matches through Dialer. Rules are tried in order and the first match decides.
+// A Rule is a route to some targets. Rules are tried in order and the first match decides.
 type Rule struct {
 	// Name says in events and logs which rule it was.
 	Name string
-	// Match tells whether the rule is about a target; it may ask somebody, bounded by ctx, and an error of it ends the
-	// connection. A nil Match matches everything.
-	Match func(context.Context, Target) (bool, error)
-	// Dialer carries the connection. A nil Dialer refuses it with a *RouteError.
+	// Match returns what carries connections to a target, or nil if the rule is not for that target. What Match has found
+	// out about the target belongs into the Dialer that it returns, so that it is not asked for twice: the target is dialled
+	// once, or a few times for a plain-HTTP request that is repeated. ctx bounds Match and not that Dialer. An error ends
+	// the connection. With a nil Match, the rule is for every target.
+	Match func(context.Context, Target) (Dialer, error)
+	// Dialer carries the connections of a rule without Match. If it is nil, the rule refuses them with a *RouteError.
 	Dialer Dialer
 	// SameOrigin refuses, with a *CrossOriginError, plain-HTTP requests that a page of another origin makes, as far as
 	// its browser tells. What is inside a tunnel (SOCKS, CONNECT) is not seen.
@@ -52,51 +54,59 @@ func (e *RouteError) PublicText() string {
 // Unwrap gives fs.ErrPermission.
 func (e *RouteError) Unwrap() error { return fs.ErrPermission }
 
-// route finds the rule for a target. With an error it returns the rule that caused it, as far as there is one.
-func route(ctx context.Context, rules []Rule, target Target) (Rule, error) {
+// A route is the rule for a target, and what the rule found there.
+type route struct {
+	rule   Rule
+	dialer Dialer
+}
+
+// findRoute finds the route to a target. With an error it returns the rule that caused it, as far as there is one.
+func findRoute(ctx context.Context, rules []Rule, target Target) (route, error) {
 	for _, rule := range rules {
+		dialer := rule.Dialer
 		if rule.Match != nil {
-			matches, err := rule.Match(ctx, target)
+			found, err := rule.Match(ctx, target)
 			if err != nil {
-				return rule, fmt.Errorf("rule %q for %s: %w", rule.Name, target, err)
+				return route{rule: rule}, fmt.Errorf("rule %q for %s: %w", rule.Name, target, err)
 			}
-			if !matches {
+			if found == nil {
 				continue
 			}
+			dialer = found
 		}
-		if rule.Dialer == nil {
-			return rule, &RouteError{Target: target.String(), Rule: rule.Name}
+		if dialer == nil {
+			return route{rule: rule}, &RouteError{Target: target.String(), Rule: rule.Name}
 		}
-		return rule, nil
+		return route{rule, dialer}, nil
 	}
-	return Rule{}, &RouteError{Target: target.String()}
+	return route{}, &RouteError{Target: target.String()}
 }
 
-// routed finds the rule for rec's target and notes it.
-func routed(ctx context.Context, rec *record, target Target) (rule Rule, err error) {
+// routed finds the route to rec's target and notes its rule.
+func routed(ctx context.Context, rec *record, target Target) (to route, err error) {
 	defer rec.recovered(&err)
-	rule, err = route(ctx, rec.config.Rules, target)
-	rec.setRule(rule.Name, err)
-	return rule, inTime(ctx, err)
+	to, err = findRoute(ctx, rec.config.Rules, target)
+	rec.setRule(to.rule.Name, err)
+	return to, inTime(ctx, err)
 }
 
-// dial reaches target by a rule. The connection is the caller's, also when its target has not confirmed it yet.
-func dial(ctx context.Context, rec *record, rule Rule, target Target) (conn net.Conn, err error) {
+// dial reaches target by a route. The connection is the caller's, also when its target has not confirmed it yet.
+func (to route) dial(ctx context.Context, rec *record, target Target) (conn net.Conn, err error) {
 	// A plain-HTTP dial runs in a goroutine of net/http, where a panic would end the process.
 	defer rec.recovered(&err)
 	rec.setStage(StageDial)
-	conn, err = rule.Dialer.DialContext(ctx, "tcp", target.String())
+	conn, err = to.dialer.DialContext(ctx, "tcp", target.String())
 	if err != nil {
 		return nil, inTime(ctx, err)
 	}
 	return conn, nil
 }
 
-// dialForward reaches the forward proxy via of a rule.
-func dialForward(ctx context.Context, rec *record, rule Rule, via *url.URL) (conn net.Conn, err error) {
+// dialForward reaches the forward proxy via of a route.
+func (to route) dialForward(ctx context.Context, rec *record, via *url.URL) (conn net.Conn, err error) {
 	defer rec.recovered(&err)
 	rec.setStage(StageDial)
-	conn, err = rule.Dialer.(Forwarder).DialForward(ctx, via)
+	conn, err = to.dialer.(Forwarder).DialForward(ctx, via)
 	return conn, inTime(ctx, err)
 }
 

@@ -1,7 +1,6 @@
 package proxy_test
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -61,9 +60,7 @@ func TestStopCutsWhatIsOpenAfterTheDrain(t *testing.T) {
 	})
 	config := direct()
 	config.Drain = 100 * time.Millisecond
-	config.Rules = append([]proxy.Rule{{Name: "hang", Match: func(_ context.Context, to proxy.Target) (bool, error) {
-		return to.Host == "hang.example", nil
-	}, Dialer: h}}, config.Rules...)
+	config.Rules = append([]proxy.Rule{{Name: "hang", Match: hostIs("hang.example", h)}}, config.Rules...)
 	w := open(t, config)
 
 	tunnel := w.tunnel(to)

@@ -121,13 +121,16 @@ func TestFailuresHaveTheirOwnCodes(t *testing.T) {
 func TestRuleWithoutDialerRefuses(t *testing.T) {
 	config := direct()
 	config.Rules = append([]proxy.Rule{
-		{Name: "ask", Match: func(_ context.Context, to proxy.Target) (bool, error) {
-			if to.Host == "broken" {
-				return false, &net.DNSError{Err: "no such host", Name: to.Host, IsNotFound: true}
+		{Name: "ask", Match: func(_ context.Context, to proxy.Target) (proxy.Dialer, error) {
+			switch to.Host {
+			case "broken":
+				return nil, &net.DNSError{Err: "no such host", Name: to.Host, IsNotFound: true}
+			case "outside.example":
+				return nil, nil
 			}
-			return false, nil
+			return through{}, nil
 		}},
-		{Name: "never", Match: func(_ context.Context, to proxy.Target) (bool, error) { return to.Host == "outside.example", nil }},
+		{Name: "never"},
 	}, config.Rules...)
 	w := open(t, config)
 	for host, want := range map[string]byte{"outside.example": 2, "broken": 4} {

@@ -70,10 +70,10 @@ func (c *connection) reach(client net.Conn, rec *record, asked *request) (net.Co
 	}
 
 	w := watchClient(client, asked.early, gone)
-	rule, err := routed(ctx, rec, asked.target)
+	to, err := routed(ctx, rec, asked.target)
 	var target net.Conn
 	if err == nil {
-		target, err = dial(ctx, rec, rule, asked.target)
+		target, err = to.dial(ctx, rec, asked.target)
 	}
 	early := w.stop()
 	if err != nil {

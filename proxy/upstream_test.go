@@ -291,7 +291,7 @@ func TestOurOwnPortIsNoUpstream(t *testing.T) {
 	for _, address := range []string{"http://127.0.0.1:" + port, "http://localhost:" + port, "socks5://LOCALHOST:" + port} {
 		way := upstream(address)
 		way.Own = own
-		config.Rules = append(config.Rules, proxy.Rule{Name: address, Match: hostIs("x"), Dialer: way})
+		config.Rules = append(config.Rules, proxy.Rule{Name: address, Match: hostIs("x", way), Dialer: way})
 	}
 	w := openOn(t, config, ln)
 	for i, rule := range config.Rules {

@@ -254,7 +254,12 @@ func mustURL(text string) *url.URL {
 	return u
 }
 
-// hostIs matches one host.
-func hostIs(host string) func(context.Context, proxy.Target) (bool, error) {
-	return func(_ context.Context, to proxy.Target) (bool, error) { return to.Host == host, nil }
+// hostIs matches one host, which is reached by dialer.
+func hostIs(host string, dialer proxy.Dialer) func(context.Context, proxy.Target) (proxy.Dialer, error) {
+	return func(_ context.Context, to proxy.Target) (proxy.Dialer, error) {
+		if to.Host != host {
+			return nil, nil
+		}
+		return dialer, nil
+	}
 }

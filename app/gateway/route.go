@@ -22,7 +22,7 @@ const (
 // say.
 func (g *Gateways) rules(cluster *kube.Cluster, c settings.Context) []proxy.Rule {
 	return []proxy.Rule{
-		{Name: clusterRule, Match: matchOwned(cluster), Dialer: cluster, SameOrigin: c.CrossSite == settings.RefuseCrossSite},
+		{Name: clusterRule, Match: matchOwned(cluster), SameOrigin: c.CrossSite == settings.RefuseCrossSite},
 		g.OutsideRule(c),
 	}
 }
@@ -61,8 +61,14 @@ func (g *Gateways) direct(c settings.Context) *proxy.Direct {
 	}
 }
 
-func matchOwned(cluster *kube.Cluster) func(context.Context, proxy.Target) (bool, error) {
-	return func(ctx context.Context, t proxy.Target) (bool, error) { return cluster.Claims(ctx, t.Host) }
+// matchOwned returns a match for the targets that a cluster owns.
+func matchOwned(cluster *kube.Cluster) func(context.Context, proxy.Target) (proxy.Dialer, error) {
+	return func(ctx context.Context, t proxy.Target) (proxy.Dialer, error) {
+		if owned, err := cluster.Claims(ctx, t.Host); err != nil || !owned {
+			return nil, err
+		}
+		return cluster, nil
+	}
 }
 
 // lookupTimeout bounds the lookup of a name that may belong to another network.
