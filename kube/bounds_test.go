@@ -90,7 +90,7 @@ func dials(address string) func(t *testing.T, c *Cluster) error {
 
 func hostileAnswers() []hostileAnswer {
 	claim := func(t *testing.T, c *Cluster) error {
-		_, err := c.Claims(t.Context(), "10.9.9.9")
+		_, err := inCluster(t.Context(), c, "10.9.9.9")
 		return err
 	}
 	services := func(t *testing.T, c *Cluster) error {

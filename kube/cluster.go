@@ -63,7 +63,6 @@ type Config struct {
 
 // A Cluster is the way into one context's cluster: a dialer for its names and addresses.
 type Cluster struct {
-	namespace string // the context's
 	described kubeconfig.Context
 	policy    atomic.Pointer[Policy]
 	resolver  *resolver
@@ -138,7 +137,6 @@ func Open(c Config) (*Cluster, error) {
 
 func newCluster(namespace string, a *api, h *health, carrier carrier, log zerolog.Logger) *Cluster {
 	c := &Cluster{
-		namespace: namespace,
 		api:       a,
 		health:    h,
 		authority: &authority{},

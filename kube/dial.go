@@ -23,7 +23,7 @@ const replacedWithin = 1500 * time.Millisecond
 // maxOutside bounds how many endpoints that are no Pods one dial tries.
 const maxOutside = 3
 
-// DialContext connects to address, "host:port", where host is a Service or another form that Claims knows, and network is
+// DialContext connects to address, "host:port", where host is a Service or another form that Lookup knows, and network is
 // "tcp". A connection may come back before its Pod has answered; it then has an Opened(context.Context) error that waits
 // for that. It has CloseWrite, and lives until it is closed or Run ends; ctx bounds the dial only. What leads out of the
 // cluster is dialled by the policy's Outside, and its connection is that dialer's.
@@ -31,16 +31,38 @@ const maxOutside = 3
 // Errors are those of package fault, context.Canceled and context.DeadlineExceeded when ctx ended, and net.ErrClosed
 // once Run has ended.
 func (c *Cluster) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	n, port, err := c.target(network, address)
+	host, port, err := splitAddress(network, address)
 	if err != nil {
 		return nil, err
 	}
-	dial, end, err := c.begin(ctx)
+	h := c.host(host)
+	h.InCluster = !c.resolver.foreign(h.name)
+	return h.dial(ctx, network, address, port)
+}
+
+// DialContext connects to a port of the host, as Cluster.DialContext does, by what Lookup found. The host in address has to be
+// the one that was looked up. A host outside is not found.
+func (h *Host) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := splitAddress(network, address)
+	if err != nil {
+		return nil, err
+	}
+	if host != h.written {
+		return nil, fmt.Errorf("dial: %w", &net.AddrError{Err: "not the host that was looked up", Addr: address})
+	}
+	return h.dial(ctx, network, address, port)
+}
+
+func (h *Host) dial(ctx context.Context, network, address string, port int) (net.Conn, error) {
+	if err := h.check(); err != nil {
+		return nil, fmt.Errorf("dial: %w", err)
+	}
+	dial, end, err := h.cluster.begin(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
 	defer end()
-	conn, err := c.dial(dial, network, n, port, maxAliases)
+	conn, err := h.connect(dial, network, port, maxAliases)
 	if err != nil && dial.Err() != nil && ctx.Err() == nil {
 		err = net.ErrClosed
 	}
@@ -50,41 +72,55 @@ func (c *Cluster) DialContext(ctx context.Context, network, address string) (net
 	return conn, nil
 }
 
-func (c *Cluster) target(network, address string) (name, int, error) {
+// check returns why the host cannot be dialled.
+func (h *Host) check() error {
+	switch {
+	case h.name.meaning == noName:
+		return &fault.NotFound{Kind: fault.Name, Name: h.written}
+	case !h.InCluster:
+		return &fault.NotFound{Kind: fault.Address, Name: h.written}
+	}
+	return nil
+}
+
+// splitAddress reads what is to be dialled.
+func splitAddress(network, address string) (host string, port int, err error) {
 	switch network {
 	case "tcp", "tcp4", "tcp6":
 	default:
-		return name{}, 0, fmt.Errorf("dial %s: %w", address, net.UnknownNetworkError(network))
+		return "", 0, fmt.Errorf("dial %s: %w", address, net.UnknownNetworkError(network))
 	}
 	host, portText, err := net.SplitHostPort(address)
 	if err != nil {
-		return name{}, 0, fmt.Errorf("dial: %w", err)
+		return "", 0, fmt.Errorf("dial: %w", err)
 	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil || port == 0 {
-		return name{}, 0, fmt.Errorf("dial: %w", &net.AddrError{Err: "invalid port", Addr: address})
+	number, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil || number == 0 {
+		return "", 0, fmt.Errorf("dial: %w", &net.AddrError{Err: "invalid port", Addr: address})
 	}
-	n := c.parse(host)
-	switch {
-	case n.meaning == noName:
-		return name{}, 0, fmt.Errorf("dial: %w", &fault.NotFound{Kind: fault.Name, Name: host})
-	case c.foreign(n):
-		return name{}, 0, fmt.Errorf("dial: %w", &fault.NotFound{Kind: fault.Address, Name: host})
-	}
-	return n, int(port), nil
+	return host, int(number), nil
 }
 
-// dial resolves and connects. An endpoint that is no Pod may be an address that leads on, hops times at most.
-func (c *Cluster) dial(ctx context.Context, network string, n name, port, hops int) (net.Conn, error) {
-	to, err := c.resolver.resolve(ctx, n, port)
+// connect resolves and connects. An endpoint that is no Pod may be an address that leads on, hops times at most.
+func (h *Host) connect(ctx context.Context, network string, port, hops int) (net.Conn, error) {
+	to, err := h.resolve(ctx, port)
 	if err != nil {
 		return nil, err
 	}
+	c := h.cluster
 	if len(to.pods) == 0 {
 		return c.dialOutside(ctx, network, to, hops)
 	}
-	a := &attempt{cluster: c, name: n, port: port, to: to, known: time.Now()}
+	a := &attempt{cluster: c, name: h.name, port: port, to: to, known: time.Now()}
 	return a.dial(ctx, to.pods)
+}
+
+// resolve returns the Pods to try for a port, by the address's owner if Lookup has just found it.
+func (h *Host) resolve(ctx context.Context, port int) (resolution, error) {
+	if time.Since(h.asked) < answerLasts.fresh {
+		return h.cluster.resolver.resolveOwned(ctx, h.name, h.owner, h.asked, port)
+	}
+	return h.cluster.resolver.resolve(ctx, h.name, port)
 }
 
 // dialOutside leaves the cluster for what a name of it leads to, unless that leads back into it: an EndpointSlice made by
@@ -95,16 +131,19 @@ func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution
 		return nil, &fault.Unsupported{What: to.why}
 	}
 	for _, address := range to.outside[:min(len(to.outside), maxOutside)] {
-		n, port, wrong := c.target(network, address)
-		host, _, _ := net.SplitHostPort(address)
-		inside := n.meaning == clusterAddress && c.owned(ctx, n) || endsInCluster(host)
+		host, port, wrong := splitAddress(network, address)
+		h := c.host(host)
+		h.InCluster = wrong == nil && h.name.meaning == clusterAddress && c.owned(ctx, h.name) || endsInCluster(host)
+		if wrong == nil && h.InCluster {
+			wrong = h.check()
+		}
 		switch {
-		case inside && hops == 0:
+		case h.InCluster && hops == 0:
 			return nil, &fault.Unsupported{What: to.why + ", but leads to others without end"}
-		case inside && wrong != nil:
+		case h.InCluster && wrong != nil:
 			conn, err = nil, wrong
-		case inside:
-			conn, err = c.dial(ctx, network, n, port, hops-1)
+		case h.InCluster:
+			conn, err = h.connect(ctx, network, port, hops-1)
 		case dial == nil:
 			return nil, &fault.Unsupported{What: to.why}
 		default:
@@ -117,7 +156,7 @@ func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution
 	return conn, err
 }
 
-// owned tells whether an address is that of a Service, or of a Pod that may be dialled.
+// owned reports whether an address is that of a Service, or of a Pod that may be dialled.
 func (c *Cluster) owned(ctx context.Context, n name) bool {
 	o, _, err := c.resolver.owner(ctx, n)
 	return err == nil && (o.service.name != "" || o.pod.Pod != "" && (!o.hostNetwork || c.policy.Load().HostNetwork))

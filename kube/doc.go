@@ -12,7 +12,8 @@
 //	→ none that shares its node's       a look at each Pod                   networks.go, pod.go
 //	→ a stream                          the API server's pod port-forward    package portforward
 //
-// Before a dial a route asks whose a host is: claims.go, and ranges.go for addresses. What may change meanwhile is a
+// Before that, [Cluster.Lookup] says whether a host is the cluster's, and what it returns can be dialled: lookup.go, and
+// ranges.go for addresses. What may change meanwhile is a
 // [Policy]. A [Cluster.Walk] goes the same way step by step and says where it ends.
 //
 // For a name nothing is listed or watched cluster-wide: it costs a get of its Service and a list of that Service's

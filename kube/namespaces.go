@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +27,9 @@ type namespaces struct {
 func newNamespaces(context string, policy func() *Policy) *namespaces {
 	return &namespaces{context: context, policy: policy, forbidden: map[string]time.Time{}}
 }
+
+// current returns where names that carry no namespace are looked for.
+func (n *namespaces) current() string { return cmp.Or(n.policy().Namespace, n.context) }
 
 // used takes note that something was found in a namespace.
 func (n *namespaces) used(namespace string) {

@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,8 +31,18 @@ contexts: [{name: a, context: {cluster: c, user: u}}]
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cluster.Namespace() != "default" || !cluster.Owns("web") || cluster.Owns("www.example.com") || cluster.Owns("web.dev") {
-		t.Error("the cluster does not know its names")
+	ended, end := context.WithCancel(t.Context())
+	end() // so that nothing can be asked
+	for host, want := range map[string]bool{"web": true, "www.example.com": false} {
+		if got, err := inCluster(ended, cluster, host); got != want || err != nil {
+			t.Errorf("Lookup(%s) = %v, %v", host, got, err)
+		}
+	}
+	if got, err := inCluster(ended, cluster, "web.dev"); got || !errors.Is(err, context.Canceled) {
+		t.Errorf("Lookup(web.dev) = %v, %v", got, err)
+	}
+	if cluster.Namespace() != "default" {
+		t.Error("the cluster does not know its namespace")
 	}
 	if _, err := os.Stat(mark); err == nil {
 		t.Error("the plugin ran")

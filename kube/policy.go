@@ -50,15 +50,15 @@ func (c *Cluster) SetPolicy(p Policy) {
 
 // parse reads a host as it stands for something in the cluster. A name in a domain of the Internet is outside, unless the
 // domain is the cluster's.
-func (c *Cluster) parse(host string) name {
-	n := parseName(host, c.Namespace())
-	if n.zone != "" && n.zone != lowerASCII(strings.TrimSuffix(c.policy.Load().Domain, ".")) {
+func (r *resolver) parse(host string) name {
+	n := parseName(host, r.namespaces.current())
+	if n.zone != "" && n.zone != lowerASCII(strings.TrimSuffix(r.policy().Domain, ".")) {
 		return name{}
 	}
 	return n.unzoned()
 }
 
-// unmapped gives a prefix of IPv4-mapped addresses as one of IPv4.
+// unmapped returns a prefix of IPv4-mapped addresses as one of IPv4.
 func unmapped(p netip.Prefix) netip.Prefix {
 	if p.Addr().Is4In6() && p.Bits() >= 96 {
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
@@ -66,15 +66,10 @@ func unmapped(p netip.Prefix) netip.Prefix {
 	return p.Masked()
 }
 
-// Namespace is where names that carry none are looked for.
-func (c *Cluster) Namespace() string {
-	if namespace := c.policy.Load().Namespace; namespace != "" {
-		return namespace
-	}
-	return c.namespace
-}
+// Namespace returns where names that carry none are looked for.
+func (c *Cluster) Namespace() string { return c.resolver.namespaces.current() }
 
-// covers tells whether an address is the cluster's by the settings.
+// covers reports whether an address is the cluster's by the settings.
 func (p *Policy) covers(addr netip.Addr) bool {
 	return slices.ContainsFunc(p.Addresses, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
 }

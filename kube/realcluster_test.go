@@ -301,8 +301,8 @@ func doubtfulNames(t *testing.T, cluster *clustertest.Cluster) {
 	} {
 		c := openReal(t, cluster.Kubeconfig, context)
 		for host, want := range want {
-			if got, err := c.Claims(t.Context(), host); got != want || err != nil {
-				t.Errorf("%s: Claims(%s) = %v, %v", context, host, got, err)
+			if got, err := inCluster(t.Context(), c, host); got != want || err != nil {
+				t.Errorf("%s: Lookup(%s) = %v, %v", context, host, got, err)
 			}
 		}
 	}

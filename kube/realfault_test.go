@@ -307,18 +307,18 @@ func undecided(t *testing.T, cluster *clustertest.Cluster) {
 	f := newFront(t, cluster)
 	c, _ := openFront(t, f.kubeconfig(t, nil))
 	f.obey(rule{path: regexp.MustCompile("services/app$"), times: 1, status: 429, header: http.Header{"Retry-After": {"1"}}})
-	if claimed, err := c.Claims(t.Context(), "app.team"); !claimed || err != nil {
+	if claimed, err := inCluster(t.Context(), c, "app.team"); !claimed || err != nil {
 		t.Errorf("after a pause: %t, %v", claimed, err)
 	}
 	f.obey(rule{path: regexp.MustCompile("services"), times: -1, status: 503, header: text(), body: "no"})
 	for _, host := range []string{"web.dev", "10.66.6.6"} {
 		for range 3 {
-			if claimed, err := c.Claims(t.Context(), host); claimed || !errors.As(err, new(*fault.Unreachable)) {
+			if claimed, err := inCluster(t.Context(), c, host); claimed || !errors.As(err, new(*fault.Unreachable)) {
 				t.Errorf("%s without an answer: %t, %v", host, claimed, err)
 			}
 		}
 	}
-	if claimed, err := c.Claims(t.Context(), "app.team"); !claimed || err != nil {
+	if claimed, err := inCluster(t.Context(), c, "app.team"); !claimed || err != nil {
 		t.Errorf("what was decided before: %t, %v", claimed, err)
 	}
 }

@@ -176,7 +176,7 @@ func allowedByPolicy(t *testing.T, cluster *clustertest.Cluster) {
 	}
 	for host, want := range map[string]bool{"198.51.100.1": true, "198.51.101.1": false, "172.30.0.1": true} {
 		if got := claims(t, c, host); got != want {
-			t.Errorf("Claims(%s) = %v", host, got)
+			t.Errorf("Lookup(%s) = %v", host, got)
 		}
 	}
 }
@@ -192,7 +192,7 @@ func realRanges(t *testing.T, cluster *clustertest.Cluster) {
 		"172.30.0.1": false, "10.7.7.7": false, "192.168.1.1": false, "8.8.8.8": false, "127.0.0.1": false,
 	} {
 		if got := claims(t, c, host); got != want {
-			t.Errorf("Claims(%s) = %v", host, got)
+			t.Errorf("Lookup(%s) = %v", host, got)
 		}
 	}
 	for _, text := range []string{"10.96.0.0/16", "fd00:10:96::/112", "10.244.0.0/16"} {
@@ -204,7 +204,7 @@ func realRanges(t *testing.T, cluster *clustertest.Cluster) {
 	own := field(t, cluster, ".spec.clusterIP", "service", "app", "-n", "team")
 	for host, want := range map[string]bool{"10.96.255.254": false, own: true} {
 		if got := claims(t, narrow, host); got != want {
-			t.Errorf("with rights in one namespace, Claims(%s) = %v", host, got)
+			t.Errorf("with rights in one namespace, Lookup(%s) = %v", host, got)
 		}
 	}
 	if known := narrow.Ranges(t.Context()); slices.Contains(known, netip.MustParsePrefix("10.96.0.0/16")) {

@@ -63,11 +63,21 @@ type resolution struct {
 	named     []podKey
 }
 
-// resolve gives the Pods to try for a port of what n names.
+// resolve returns the Pods to try for a port of what n names.
 func (r *resolver) resolve(ctx context.Context, n name, port int) (resolution, error) {
 	to := resolution{asked: time.Now()}
 	n, err := r.complete(ctx, n)
 	if err != nil {
+		return to, err
+	}
+	return to, r.follow(ctx, n, port, &to)
+}
+
+// resolveOwned returns the Pods to try for a port of an address whose owner was asked for at a time.
+func (r *resolver) resolveOwned(ctx context.Context, n name, o owner, asked time.Time, port int) (resolution, error) {
+	to := resolution{asked: time.Now()}
+	n, err := to.own(n, o, asked, port)
+	if err != nil || n.meaning != serviceName {
 		return to, err
 	}
 	return to, r.follow(ctx, n, port, &to)
@@ -117,12 +127,17 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 		"Service %s/%s is an ExternalName that leads to others without end", n.namespace, n.service)}
 }
 
-// at finds what has an address: a Pod, which is taken into to, or the Service that is returned.
+// at finds what has an address, as own does.
 func (r *resolver) at(ctx context.Context, n name, port int, to *resolution) (name, error) {
 	o, asked, err := r.owner(ctx, n)
 	if err != nil {
 		return name{}, err
 	}
+	return to.own(n, o, asked, port)
+}
+
+// own adds the Pod that has an address, or returns the name of the Service that has it.
+func (to *resolution) own(n name, o owner, asked time.Time, port int) (name, error) {
 	to.addresses = append(to.addresses, n)
 	to.rest(asked)
 	switch {
@@ -149,10 +164,20 @@ func (r *resolver) complete(ctx context.Context, n name) (name, error) {
 		return name{}, err
 	}
 	if isMember {
-		return name{meaning: memberName, pod: n.service, service: n.namespace, namespace: n.own}, nil
+		return n.ownMember(), nil
 	}
+	return n.certain(), nil
+}
+
+// certain returns the name as one about which there is nothing more to decide.
+func (n name) certain() name {
 	n.own, n.doubtful = "", false
-	return n, nil
+	return n
+}
+
+// ownMember returns what a name of two labels is as POD.SERVICE.
+func (n name) ownMember() name {
+	return name{meaning: memberName, pod: n.service, service: n.namespace, namespace: n.own}
 }
 
 // isMember reports whether a name of two labels is POD.SERVICE.

@@ -221,8 +221,8 @@ func TestADoubtfulNameIsTheClustersWhenThereIsSuchAService(t *testing.T) {
 		"web-0.web.dev": false, "www.example.lan": false, "web-1.web.dev.svc": true,
 	} {
 		for range 3 {
-			if got, err := c.Claims(context.Background(), host); got != want || err != nil {
-				t.Errorf("Claims(%s) = %v, %v", host, got, err)
+			if got, err := inCluster(context.Background(), c, host); got != want || err != nil {
+				t.Errorf("Lookup(%s) = %v, %v", host, got, err)
 			}
 		}
 	}
@@ -237,14 +237,14 @@ func TestADoubtfulNameIsTheClustersWhenThereIsSuchAService(t *testing.T) {
 		fail(w, http.StatusForbidden, "Forbidden", "no")
 		return true
 	})
-	if got, err := c.Claims(context.Background(), "web.prod"); got || err != nil {
+	if got, err := inCluster(context.Background(), c, "web.prod"); got || err != nil {
 		t.Errorf("a Service that may not be looked at: %v, %v", got, err)
 	}
 	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
 		fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "no")
 		return true
 	})
-	if got, err := c.Claims(context.Background(), "web.app"); got || !errors.As(err, new(*fault.Unreachable)) {
+	if got, err := inCluster(context.Background(), c, "web.app"); got || !errors.As(err, new(*fault.Unreachable)) {
 		t.Errorf("an API server that does not answer: %v, %v", got, err)
 	}
 }
@@ -343,7 +343,7 @@ func TestAPodsShortNameMayBeDoubtful(t *testing.T) {
 	for range 2 {
 		for host, want := range map[string]bool{"app-0.app": true, "www.app": false, "example.com": false} {
 			if got := claims(t, c, host); got != want {
-				t.Errorf("Claims(%s) = %v", host, got)
+				t.Errorf("Lookup(%s) = %v", host, got)
 			}
 		}
 	}

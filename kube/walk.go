@@ -57,7 +57,7 @@ func (c *Cluster) Walk(ctx context.Context, target string, direct Dial, step fun
 		{StepKubeconfig, w.kubeconfig}, {StepCredentials, w.credentials}, {StepServer, w.server}, {StepRights, w.rights},
 	}
 	switch {
-	case target != "" && c.foreign(w.name):
+	case target != "" && c.resolver.foreign(w.name):
 		links = []link{{StepKubeconfig, w.kubeconfig}, {StepName, w.meaning}} // the cluster is not asked about it
 	case target != "" && w.name.doubtful:
 		links[len(links)-1] = link{StepName, w.doubtful}
@@ -116,7 +116,7 @@ func (w *walk) aim(target string) error {
 		w.port = int(port)
 	}
 	w.host = host
-	w.name = w.cluster.parse(host)
+	w.name = w.cluster.resolver.parse(host)
 	w.noService = w.name.meaning != serviceName && w.name.meaning != memberName
 	if w.name.namespace != "" {
 		w.namespace = w.name.namespace
@@ -131,14 +131,14 @@ func (w *walk) meaning(ctx context.Context) (string, error) {
 	switch {
 	case n.meaning == noName:
 		return "", &fault.NotFound{Kind: fault.Name, Name: w.host}
-	case w.cluster.foreign(n):
+	case w.cluster.resolver.foreign(n):
 		return w.thenDirect(outsideWay)
 	}
-	if claimed, err := w.cluster.Claims(ctx, w.host); err != nil {
+	if host, err := w.cluster.Lookup(ctx, w.host); err != nil {
 		return "", err
-	} else if !claimed && n.service != "" {
+	} else if !host.InCluster && n.service != "" {
 		return w.thenDirect(fmt.Sprintf("no Service %s in namespace %s can be seen, so it is %s", n.service, n.namespace, outsideWay))
-	} else if !claimed {
+	} else if !host.InCluster {
 		return w.thenDirect("the address of no Service or Pod that can be seen, " + outsideWay)
 	}
 	return w.stands(ctx)

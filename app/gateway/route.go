@@ -61,13 +61,14 @@ func (g *Gateways) direct(c settings.Context) *proxy.Direct {
 	}
 }
 
-// matchOwned returns a match for the targets that a cluster owns.
+// matchOwned returns a match for the targets that a cluster owns. What carries a target is what the cluster's lookup found.
 func matchOwned(cluster *kube.Cluster) func(context.Context, proxy.Target) (proxy.Dialer, error) {
 	return func(ctx context.Context, t proxy.Target) (proxy.Dialer, error) {
-		if owned, err := cluster.Claims(ctx, t.Host); err != nil || !owned {
+		host, err := cluster.Lookup(ctx, t.Host)
+		if err != nil || !host.InCluster {
 			return nil, err
 		}
-		return cluster, nil
+		return host, nil
 	}
 }
 

@@ -42,11 +42,17 @@ func addressed(t *testing.T) *apiServer {
 	return server
 }
 
+// inCluster returns what Lookup says of a host.
+func inCluster(ctx context.Context, c *Cluster, host string) (bool, error) {
+	h, err := c.Lookup(ctx, host)
+	return err == nil && h.InCluster, err
+}
+
 func claims(t *testing.T, c *Cluster, host string) bool {
 	t.Helper()
-	claimed, err := c.Claims(t.Context(), host)
+	claimed, err := inCluster(t.Context(), c, host)
 	if err != nil {
-		t.Errorf("Claims(%s): %v", host, err)
+		t.Errorf("Lookup(%s): %v", host, err)
 	}
 	return claimed
 }
@@ -73,7 +79,7 @@ func TestAnAddressIsTheClustersWhenSomethingOfItHasIt(t *testing.T) {
 			"10.0.0.1%eth0":    false,
 		} {
 			if got := claims(t, c, host); got != want {
-				t.Errorf("Claims(%s) = %v", host, got)
+				t.Errorf("Lookup(%s) = %v", host, got)
 			}
 		}
 	}
@@ -189,8 +195,8 @@ func TestThePolicySaysWhichAddressesAreTheClusters(t *testing.T) {
 		netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("::ffff:10.50.0.0/112"),
 	}})
 	for host, want := range map[string]bool{"203.0.113.8": true, "203.0.114.1": false, "10.50.1.1": true} {
-		if got := claims(t, c, host); got != want || got != c.Owns(host) {
-			t.Errorf("Claims(%s) = %v, Owns = %v", host, got, c.Owns(host))
+		if got := claims(t, c, host); got != want {
+			t.Errorf("Lookup(%s) = %v", host, got)
 		}
 	}
 	if asked := server.requests(); len(asked) != 0 {
@@ -214,7 +220,7 @@ func TestWithoutAnAnswerADecisionHoldsAndNoneIsMade(t *testing.T) {
 	decided := map[string]bool{"10.7.7.7": false, "172.31.9.9": true, "web.team": true, "example.com": false}
 	for host, want := range decided {
 		if got := claims(t, c, host); got != want {
-			t.Errorf("Claims(%s) = %v", host, got)
+			t.Errorf("Lookup(%s) = %v", host, got)
 		}
 	}
 	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
@@ -227,12 +233,12 @@ func TestWithoutAnAnswerADecisionHoldsAndNoneIsMade(t *testing.T) {
 	}
 	for host, want := range decided {
 		if got := claims(t, c, host); got != want {
-			t.Errorf("afterwards Claims(%s) = %v", host, got)
+			t.Errorf("afterwards Lookup(%s) = %v", host, got)
 		}
 	}
 	for _, host := range []string{"10.66.6.6", "172.29.66.66", "192.168.166.6", "web.dev", "db-0.db.lan"} {
-		if claimed, err := c.Claims(t.Context(), host); claimed || !errors.As(err, &away) {
-			t.Errorf("Claims(%s) = %v, %v", host, claimed, err)
+		if claimed, err := inCluster(t.Context(), c, host); claimed || !errors.As(err, &away) {
+			t.Errorf("Lookup(%s) = %v, %v", host, claimed, err)
 		}
 	}
 	if err := dial(t, c, "10.66.6.6:80"); !errors.As(err, &away) {
@@ -240,7 +246,7 @@ func TestWithoutAnAnswerADecisionHoldsAndNoneIsMade(t *testing.T) {
 	}
 }
 
-func TestClaimsEndWithTheirContext(t *testing.T) {
+func TestLookupEndsWithItsContext(t *testing.T) {
 	server := newAPIServer(t)
 	hold := make(chan struct{})
 	server.misbehave(func(http.ResponseWriter, *http.Request) bool { <-hold; return false })
@@ -250,7 +256,7 @@ func TestClaimsEndWithTheirContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() {
-			_, err := c.Claims(ctx, host)
+			_, err := inCluster(ctx, c, host)
 			done <- err
 		}()
 		waitFor(t, "a question", func() bool { return len(server.requests()) > 0 })
@@ -377,8 +383,8 @@ func TestPublicNamesStayPublic(t *testing.T) {
 		c.SetPolicy(policy)
 		for host, want := range want {
 			for range 2 {
-				if got, err := c.Claims(t.Context(), host); got != want || err != nil {
-					t.Errorf("Claims(%s) = %v, %v", host, got, err)
+				if got, err := inCluster(t.Context(), c, host); got != want || err != nil {
+					t.Errorf("Lookup(%s) = %v, %v", host, got, err)
 				}
 			}
 		}
@@ -388,7 +394,7 @@ func TestPublicNamesStayPublic(t *testing.T) {
 		"web.dev": true, "other.dev": false, "shop.team": true,
 	})
 	var failed *net.DNSError
-	if got, err := c.Claims(t.Context(), "broken.app"); got || !errors.As(err, &failed) {
+	if got, err := inCluster(t.Context(), c, "broken.app"); got || !errors.As(err, &failed) {
 		t.Errorf("where it cannot be found out: %v, %v", got, err)
 	}
 	if len(looked) != 3 || looked["example.com"] != 1 || looked["web.dev"] != 1 || looked["broken.app"] != 1 {
@@ -418,8 +424,8 @@ func TestNamesInADomainOfTheInternetStayPublic(t *testing.T) {
 		policy.Domain = domain
 		c.SetPolicy(policy)
 		for host, want := range want {
-			if got, err := c.Claims(t.Context(), host); got != want || err != nil {
-				t.Errorf("in %q, Claims(%s) = %v, %v", domain, host, got, err)
+			if got, err := inCluster(t.Context(), c, host); got != want || err != nil {
+				t.Errorf("in %q, Lookup(%s) = %v, %v", domain, host, got, err)
 			}
 		}
 	}
@@ -442,6 +448,67 @@ func TestAPodsNameThatTheInternetHasIsNotTheClusters(t *testing.T) {
 		c.SetPolicy(Policy{Public: func(context.Context, string) (bool, error) { return public, nil }})
 		if got := claims(t, c, "mybank.com"); got == public {
 			t.Errorf("other networks have it: %v, claimed: %v", public, got)
+		}
+	}
+}
+
+func TestADialGoesWhereItsLookupFound(t *testing.T) {
+	server := addressed(t)
+	server.ranges, server.nodes = nil, nil // so that an address has to be asked for
+	server.add("dev", "app", "app-1")
+	server.services["dev/app"].Spec.ClusterIP = "10.96.0.11"
+	carrier := &fakeCarrier{}
+	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
+	for _, test := range []struct{ address, pod string }{{"172.31.9.9:8080", "stray"}, {"10.96.0.10:80", "web-1"}, {"app.dev:80", "app-1"}, {"web.team:80", "web-1"}} {
+		name, _, _ := net.SplitHostPort(test.address)
+		host, err := c.Lookup(t.Context(), name)
+		if err != nil || !host.InCluster || host.Why == "" {
+			t.Fatalf("%s: %+v, %v", name, host, err)
+		}
+		c.resolver.owners.clear()
+		c.resolver.members.clear()
+		before := len(server.requests())
+		conn, err := host.DialContext(t.Context(), "tcp", test.address)
+		if err != nil {
+			t.Errorf("%s: %v", test.address, err)
+			continue
+		}
+		conn.Close()
+		if dials := carrier.dialled(); dials[len(dials)-1][0].Pod != test.pod {
+			t.Errorf("%s leads to %v", test.address, dials[len(dials)-1])
+		}
+		for _, asked := range server.requests()[before:] {
+			if strings.Contains(asked, "fieldSelector=") {
+				t.Errorf("%s: the dial looks for the address again: %s", test.address, asked)
+			}
+		}
+	}
+}
+
+func TestAHostIsDialledUnderItsOwnNameAlone(t *testing.T) {
+	server := addressed(t)
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	for _, test := range []struct {
+		host, address string
+		is            func(error) bool
+	}{
+		{"web.team", "web.team:80", func(err error) bool { return err == nil }},
+		{"web.team", "other.team:80", func(err error) bool { return errors.As(err, new(*net.AddrError)) }},
+		{"web.team", "web.team:0", func(err error) bool { return errors.As(err, new(*net.AddrError)) }},
+		{"192.168.88.88", "192.168.88.88:80", func(err error) bool { return isAbsent(err, fault.Address) }},
+		{"www.example.com", "www.example.com:80", func(err error) bool { return isAbsent(err, fault.Address) }},
+		{"_x.team.svc", "_x.team.svc:80", func(err error) bool { return isAbsent(err, fault.Name) }},
+	} {
+		host, err := c.Lookup(t.Context(), test.host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := host.DialContext(t.Context(), "tcp", test.address)
+		if err == nil {
+			conn.Close()
+		}
+		if !test.is(err) {
+			t.Errorf("%s after a lookup of %s: %v", test.address, test.host, err)
 		}
 	}
 }

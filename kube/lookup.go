@@ -1,0 +1,241 @@
+package kube
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Host is what a host name or an IP address is here: the cluster's, or outside.
+type Host struct {
+	InCluster bool
+	Why       string // why it is or is not the cluster's, without a full stop, for logs
+
+	cluster *Cluster
+	written string // as Lookup was asked
+	name    name   // what the cluster understands by it
+	owner   owner  // of an address, if it was asked for
+	asked   time.Time
+}
+
+// Lookup finds out what host, a name or an IP address, is here. It asks the API server only about what other networks may have
+// as well:
+//
+// A name of two labels that the Internet may have too, or one of three that a company may have, is the cluster's when
+// there is a Service of that name, and one of two labels also when it is a Pod's of a Service in the context's namespace.
+// One that does not exist, or that may not be looked at, is not; nor is one of two labels that the policy knows to be public,
+// unless its namespace is the context's or one of the policy's.
+//
+// An address of the private ranges is the cluster's when it is in a range of its Services or Pods, or when a Service or a
+// Pod has it, in all namespaces or in those that one may see. One that nothing has is outside, and so is a node's, unless
+// the policy allows Pods on their node's network.
+//
+// When the API server does not answer, the last decision holds. If there is none, the error says why there is no answer:
+// what is meant for the cluster must not leave it because the API server is silent.
+//
+// Addresses of the Internet are the cluster's by the policy alone. Decisions are remembered for a minute, renewed in use,
+// and logged.
+func (c *Cluster) Lookup(ctx context.Context, host string) (*Host, error) {
+	h := c.host(host)
+	address := h.name.meaning == clusterAddress && h.name.namespace == ""
+	switch {
+	case c.resolver.foreign(h.name):
+		h.Why = "the cluster has no such names or addresses"
+		return h, nil
+	case address && c.resolver.expects(h.name.address):
+		h.InCluster, h.Why = true, "it is in a range of the cluster's"
+		return h, nil
+	case !address && !h.name.doubtful:
+		h.InCluster, h.Why = true, "only a cluster has such names"
+		return h, nil
+	}
+	asked, end, err := c.begin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look for %s: %w", host, err)
+	}
+	defer end()
+	if address {
+		err = h.askAddress(asked)
+	} else {
+		err = h.askName(asked)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for %s: %w", host, err)
+	}
+	if c.decisions.changed(host, h.InCluster) {
+		c.log.Info().Str("host", host).Bool("cluster", h.InCluster).Str("because", h.Why).Msg("routed host")
+	}
+	return h, nil
+}
+
+// host returns what can be said of a host by its form alone.
+func (c *Cluster) host(written string) *Host {
+	return &Host{cluster: c, written: written, name: c.resolver.parse(written)}
+}
+
+// foreign reports whether a name is one that the cluster is never asked about. An address of the Internet is the cluster's by
+// the policy alone.
+func (r *resolver) foreign(n name) bool {
+	if n.meaning != clusterAddress || n.namespace != "" {
+		return n.meaning == outside
+	}
+	return !isPrivate(n.address) && !r.policy().covers(n.address)
+}
+
+// askName decides about a name that other networks may have.
+func (h *Host) askName(ctx context.Context) (err error) {
+	r, n := h.cluster.resolver, h.name
+	exists, known := r.claims.peek(serviceKey{n.namespace, n.service})
+	isMember, _ := r.members.peek(n)
+	trouble := r.api.health.trouble(known)
+	switch {
+	case trouble == nil:
+		exists, isMember, err = r.askName(ctx, n)
+	case !known:
+		err = trouble
+	}
+	public := false
+	if err == nil && exists {
+		public, err = r.isTaken(ctx, n)
+	}
+	if err == nil && isMember && (!exists || public) {
+		// The last label is a Service's name, not a namespace that the user chose: it may be that of a domain.
+		public, err = r.isPublic(ctx, n.service+"."+n.namespace)
+		isMember = !public
+	}
+	switch {
+	case err != nil:
+		return err
+	case exists && !public:
+		h.InCluster, h.Why = true, "there is such a Service"
+		h.name = n.certain()
+	case isMember:
+		h.InCluster, h.Why = true, "a Service of the context's namespace has such a Pod"
+		h.name = n.ownMember()
+	case public:
+		h.Why = "other networks have it, too, and neither the context nor the settings name its namespace"
+	default:
+		h.Why = "there is no such Service, or it may not be looked at"
+	}
+	return nil
+}
+
+// isTaken reports whether other networks have a name that the Internet may have as well. In the context's namespace and those of
+// the policy that does not matter. Otherwise anyone who may create a namespace called com could receive what is meant for http://example.com/.
+func (r *resolver) isTaken(ctx context.Context, n name) (bool, error) {
+	if n.meaning != serviceName || n.namespace == r.namespaces.current() || slices.Contains(r.policy().Namespaces, n.namespace) {
+		return false, nil
+	}
+	return r.isPublic(ctx, n.service+"."+n.namespace)
+}
+
+// isPublic reports whether other networks have a name, as the policy knows.
+func (r *resolver) isPublic(ctx context.Context, host string) (bool, error) {
+	policy := r.policy()
+	if policy.Public == nil {
+		return false, nil
+	}
+	public, _, err := r.public.get(ctx, host, func(ctx context.Context) (bool, error) { return policy.Public(ctx, host) })
+	return public, err
+}
+
+// askName asks for the Service of a name and, where it has two labels, for the one whose Pod it may be, both at once: the
+// name of another network costs one round trip. The second is the same for all names with one last label.
+func (r *resolver) askName(ctx context.Context, n name) (exists, isMember bool, err error) {
+	var memberErr error
+	var wg sync.WaitGroup
+	wg.Go(func() { isMember, memberErr = r.askMember(ctx, n) })
+	exists, err = r.exists(ctx, serviceKey{n.namespace, n.service})
+	wg.Wait()
+	if exists || isMember {
+		return exists, isMember, nil
+	}
+	return false, false, cmp.Or(err, memberErr)
+}
+
+// askMember reports whether a name of two labels is that of a Pod of a Service in the context's namespace.
+func (r *resolver) askMember(ctx context.Context, n name) (bool, error) {
+	if n.own == "" {
+		return false, nil
+	}
+	if there, err := r.exists(ctx, serviceKey{n.own, n.namespace}); err != nil || !there {
+		return false, err
+	}
+	completed, err := r.complete(ctx, n)
+	if isSilent(err) {
+		return false, err
+	}
+	return err == nil && completed.meaning == memberName, nil // an error says that there is no such Pod
+}
+
+// askAddress decides about a private address.
+func (h *Host) askAddress(ctx context.Context) (err error) {
+	r, policy := h.cluster.resolver, h.cluster.policy.Load()
+	o, known := r.owners.peek(h.name)
+	trouble := r.api.health.trouble(known)
+	switch {
+	case trouble == nil:
+		o, h.asked, err = r.askOwner(ctx, h.name)
+	case !known:
+		err = trouble
+	}
+	h.owner = o
+	switch {
+	case r.expects(h.name.address):
+		h.InCluster, h.Why = true, "it is in a range of the cluster's"
+	case isSilent(err):
+		return err
+	case err != nil:
+		h.Why = "it may not be looked for, or cannot be"
+	case o.hostNetwork:
+		h.InCluster, h.Why = policy.HostNetwork, "it is a node's"
+	case o.pod.Pod != "":
+		h.InCluster, h.Why = true, fmt.Sprintf("Pod %s/%s has it", o.pod.Namespace, o.pod.Pod)
+	case o.service.name != "":
+		h.InCluster, h.Why = true, fmt.Sprintf("Service %s/%s has it", o.service.namespace, o.service.name)
+	default:
+		h.Why = "no Service and no Pod has it"
+	}
+	return nil
+}
+
+// askOwner asks for an address's owner, and after that, once, for the ranges. They are waited for where it has none.
+func (r *resolver) askOwner(ctx context.Context, n name) (owner, time.Time, error) {
+	o, asked, err := r.owner(ctx, n)
+	switch {
+	case isSilent(err):
+	case o == (owner{}):
+		_ = r.askRanges(ctx) // without them it is as if there were none
+	default:
+		r.ranges.start(struct{}{}, r.fetchRanges)
+	}
+	return o, asked, err
+}
+
+// maxDecisions bounds how many decisions are remembered for the log.
+const maxDecisions = 1024
+
+// decisions remembers what was decided, so that it is logged once.
+type decisions struct {
+	mu   sync.Mutex
+	made map[string]bool
+}
+
+func (d *decisions) changed(host string, claimed bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if before, known := d.made[host]; known && before == claimed {
+		return false
+	}
+	if d.made == nil || len(d.made) >= maxDecisions {
+		d.made = map[string]bool{}
+	}
+	d.made[host] = claimed
+	return true
+}
