@@ -9,10 +9,9 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/net/http/httpproxy"
 	"k8s.io/client-go/rest"
 
-	"fairlead/kube/forwardproxy"
+	"fairlead/proxy/upstream"
 )
 
 // ownLookup bounds the question whether a proxy that is given by name is our own.
@@ -30,7 +29,7 @@ func throughEnvironment(config *rest.Config, own func(netip.AddrPort) bool) {
 
 // environmentProxy returns the choice of the environment's proxy, unless that is one of ours.
 func environmentProxy(own func(netip.AddrPort) bool) func(*http.Request) (*url.URL, error) {
-	environment := httpproxy.FromEnvironment().ProxyFunc()
+	environment := upstream.FromEnvironment()
 	return func(r *http.Request) (*url.URL, error) {
 		via, err := environment(r.URL)
 		if err != nil || via == nil || own == nil {
@@ -47,11 +46,8 @@ func environmentProxy(own func(netip.AddrPort) bool) func(*http.Request) (*url.U
 
 // addresses are those that a proxy's URL can mean; none when its name is not known.
 func addresses(ctx context.Context, via *url.URL) (list []netip.AddrPort) {
-	host, portText, err := net.SplitHostPort(forwardproxy.Address(via))
-	if err != nil {
-		return nil
-	}
-	port, err := strconv.ParseUint(portText, 10, 16)
+	host := via.Hostname()
+	port, err := strconv.ParseUint(upstream.Port(via), 10, 16)
 	if err != nil {
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"fairlead/kube/fault"
-	"fairlead/kube/forwardproxy"
+	"fairlead/proxy/upstream"
 )
 
 // chooseProxy makes a configuration take the forward proxy that c names, or none if c says so, and returns where the
@@ -37,7 +37,7 @@ func noProxy(*http.Request) (*url.URL, error) { return nil, nil }
 // proxyFor returns the forward proxy on the way to the API server; nil for none.
 type proxyFor func(ctx context.Context) (*url.URL, error)
 
-// throughProxy makes a configuration dial through its proxy by package forwardproxy, and returns which one that is. Left to
+// throughProxy makes a configuration dial through its proxy by package upstream, and returns which one that is. Left to
 // itself, package net/http does not tell the proxy's errors from the server's, and leads TLS with an https proxy by the
 // server's certificate authority and client certificate.
 func throughProxy(config *rest.Config, source fault.ProxySource) (proxyFor, error) {
@@ -56,21 +56,22 @@ func throughProxy(config *rest.Config, source fault.ProxySource) (proxyFor, erro
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext // as client-go's own
 	}
-	dialer := forwardproxy.Dialer{DialContext: dial, Source: source}
+	dialer := upstream.Dialer{DialContext: dial, Abrupt: true}
 	config.Proxy = noProxy
 	config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		to, err := via(ctx)
 		switch {
 		case err != nil:
-			return nil, err
+			return nil, fault.OfProxy(err, source)
 		case to == nil:
 			return dial(ctx, network, address)
 		}
 		if waiting, ok := ctx.Value(waitingKey{}).(*atomic.Pointer[fault.Proxy]); ok {
-			waiting.Store(&fault.Proxy{Proxy: forwardproxy.Address(to), Source: source, Err: context.DeadlineExceeded})
+			waiting.Store(&fault.Proxy{Proxy: upstream.Address(to), Source: source, Err: context.DeadlineExceeded})
 			defer waiting.Store(nil)
 		}
-		return dialer.Dial(ctx, to, address)
+		conn, err := dialer.Dial(ctx, address, upstream.Proxy{URL: to})
+		return conn, fault.OfProxy(err, source)
 	}
 	return via, nil
 }

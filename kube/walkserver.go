@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fairlead/kube/fault"
-	"fairlead/kube/forwardproxy"
+	"fairlead/proxy/upstream"
 )
 
 // kubeconfig says where the context is written. That it can be used, Open has seen.
@@ -73,7 +73,7 @@ func (w *walk) server(ctx context.Context) (string, error) {
 	version, err := a.version(httptrace.WithClientTrace(ctx, t.trace()))
 	parts := []string{a.faults.server}
 	if via, err := a.proxy(ctx); err == nil && via != nil {
-		parts = append(parts, "through the proxy "+forwardproxy.Address(via))
+		parts = append(parts, "through the proxy "+upstream.Address(via))
 	}
 	parts = append(parts, t.list()...)
 	if version != "" {

@@ -17,6 +17,7 @@ import (
 
 	"fairlead/proxy"
 	"fairlead/proxy/dialtest"
+	"fairlead/proxy/upstream"
 )
 
 func TestDirectIsADialer(t *testing.T) {
@@ -53,7 +54,7 @@ func TestUpstreamIsADialer(t *testing.T) {
 		via := mustURL(address)
 		t.Run(via.Scheme, func(t *testing.T) {
 			suite := behindProxy(t)
-			way := upstream(address)
+			way := byUpstream(address)
 			way.UpstreamTLS = a.clientTLS(a.issue("client", x509.ExtKeyUsageClientAuth))
 			suite.Dialer = way
 			if via.Scheme == "socks5" {
@@ -63,6 +64,24 @@ func TestUpstreamIsADialer(t *testing.T) {
 			dialtest.Run(t, suite)
 		})
 	}
+}
+
+// So must a way through a chain of them, with each kind of link.
+func TestAChainOfUpstreamsIsADialer(t *testing.T) {
+	a := newAuthority(t)
+	config := a.clientTLS(a.issue("client", x509.ExtKeyUsageClientAuth))
+	chain := []upstream.Proxy{
+		{URL: mustURL("socks5://" + open(t, withFailures()).addr)},
+		{URL: mustURL("https://" + open(t, a.secured(withFailures())).addr), TLS: config},
+		{URL: mustURL("https://" + open(t, a.secured(withFailures())).addr), TLS: config},
+		{URL: mustURL("http://" + open(t, withFailures()).addr)},
+	}
+	through := upstream.Dialer{DialContext: new(net.Dialer).DialContext}
+	suite := behindProxy(t)
+	suite.Dialer = dialerFunc(func(ctx context.Context, _, address string) (net.Conn, error) {
+		return through.Dial(ctx, address, chain...)
+	})
+	dialtest.Run(t, suite)
 }
 
 const oneReply = "SOCKS5 has one reply for a host that does not exist and one that cannot be reached"

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"fairlead/proxy/upstream"
 )
 
 // Times of connections to plain-HTTP targets.
@@ -250,7 +252,7 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	x.record.setStage(StageRelay)
 	if x.via != nil && response.StatusCode == http.StatusProxyAuthRequired {
 		_ = response.Body.Close()
-		return nil, &UpstreamError{Proxy: x.via.Host, Err: fmt.Errorf("it wants to know who asks: %w", fs.ErrPermission)}
+		return nil, &upstream.Error{Proxy: upstream.Address(x.via), Problem: upstream.Login, Err: fmt.Errorf("it wants to know who asks: %w", fs.ErrPermission)}
 	}
 	if err := x.checkStatus(r, response); err != nil {
 		_ = response.Body.Close()
@@ -350,7 +352,7 @@ func forwardProxy(r *http.Request) (*url.URL, error) {
 	if via == nil {
 		return nil, nil
 	}
-	return &url.URL{Scheme: "http", Host: net.JoinHostPort(via.Hostname(), forwardPort(via)), User: via.User}, nil
+	return &url.URL{Scheme: "http", Host: upstream.Address(via), User: via.User}, nil
 }
 
 // rewriteRequest makes the client's request the proxy's. httputil has removed the hop-by-hop headers (RFC 9110 7.6.1);

@@ -23,10 +23,11 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"fairlead/proxy"
+	"fairlead/proxy/upstream"
 )
 
-// by upstream: everything is sent to one forward proxy, and every address is let through.
-func upstream(address string) proxy.Direct {
+// byUpstream sends everything to one forward proxy, and lets every address through.
+func byUpstream(address string) proxy.Direct {
 	via := mustURL(address)
 	return proxy.Direct{
 		Allow:    func(netip.AddrPort) bool { return true },
@@ -87,7 +88,7 @@ func TestEveryKindOfUpstreamCarriesEveryKindOfClient(t *testing.T) {
 		"http://" + user + "@" + plain.addr, "socks5://" + user + "@" + plain.addr, "socks5h://" + user + "@" + plain.addr,
 		"https://" + user + "@" + behindTLS.addr, "http://" + tinyproxy(t), "http://me:secret@" + tinyproxy(t, "BasicAuth me secret"),
 	} {
-		way := upstream(address)
+		way := byUpstream(address)
 		way.UpstreamTLS = a.clientTLS(client)
 		w := open(t, viaUpstream(way))
 		for _, args := range [][]string{
@@ -105,7 +106,7 @@ func TestEveryKindOfUpstreamCarriesEveryKindOfClient(t *testing.T) {
 
 func TestPlainRequestsNeedNoTunnelUpstream(t *testing.T) {
 	site := web(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
-	w := open(t, viaUpstream(upstream("http://"+tinyproxy(t, "ConnectPort 443"))))
+	w := open(t, viaUpstream(byUpstream("http://"+tinyproxy(t, "ConnectPort 443"))))
 	if out, code := curl(t, "--proxy", "http://"+w.addr, site.URL, site.URL); code != 0 || out != "hellohello" {
 		t.Errorf("exit %d, %q", code, out)
 	}
@@ -130,26 +131,26 @@ func TestUpstreamRefusalsKeepTheirMeaning(t *testing.T) {
 	})))
 	user := url.UserPassword("me", secret).String()
 	for _, kind := range []string{"http", "socks5"} {
-		dialer := upstream(kind + "://" + user + "@" + up.addr)
+		dialer := byUpstream(kind + "://" + user + "@" + up.addr)
 		for host, want := range map[string]error{
 			"refused.example": syscall.ECONNREFUSED, "late.example": os.ErrDeadlineExceeded, "forbidden.example": fs.ErrPermission, "down.example": syscall.EHOSTUNREACH,
 		} {
 			_, err := dialer.DialContext(t.Context(), "tcp", host+":443")
-			var upstream *proxy.UpstreamError
-			if !errors.Is(err, want) || !errors.As(err, &upstream) || upstream.Proxy != up.addr || strings.Contains(err.Error(), "s3cret") {
+			through, ok := errors.AsType[*upstream.Error](err)
+			if !errors.Is(err, want) || !ok || through.Proxy != up.addr || strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("%s to %s: %v", kind, host, err)
 			}
 		}
 		if _, err := dialer.DialContext(t.Context(), "tcp", "nobody.example:443"); kind == "http" && !notFound(err) || err == nil {
 			t.Errorf("%s to nobody: %v", kind, err)
 		}
-		_, err := upstream(kind+"://me:wrong@"+up.addr).DialContext(t.Context(), "tcp", "a.example:443")
+		_, err := byUpstream(kind+"://me:wrong@"+up.addr).DialContext(t.Context(), "tcp", "a.example:443")
 		if !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%s with a wrong password: %v", kind, err)
 		}
 	}
 	// A plain-HTTP client must not take the upstream's challenge for ours.
-	w := open(t, viaUpstream(upstream("http://me:wrong@"+up.addr)))
+	w := open(t, viaUpstream(byUpstream("http://me:wrong@"+up.addr)))
 	if out, _ := curl(t, "--proxy", "http://"+w.addr, "-w", "%{http_code}", "-o", "/dev/null", "http://a.example/"); out != "403" {
 		t.Errorf("status %q", out)
 	}
@@ -163,11 +164,11 @@ func notFound(err error) bool {
 func TestUpstreamThatIsDownIsNoRefusalOfTheTarget(t *testing.T) {
 	ln := listen(t)
 	_ = ln.Close()
-	_, err := upstream("http://"+ln.Addr().String()).DialContext(t.Context(), "tcp", "a.example:443")
+	_, err := byUpstream("http://"+ln.Addr().String()).DialContext(t.Context(), "tcp", "a.example:443")
 	if !errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("down: %v", err)
 	}
-	_, err = upstream("gopher://"+ln.Addr().String()).DialContext(t.Context(), "tcp", "a.example:443")
+	_, err = byUpstream("gopher://"+ln.Addr().String()).DialContext(t.Context(), "tcp", "a.example:443")
 	if !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("gopher: %v", err)
 	}
@@ -179,7 +180,7 @@ func TestUpstreamIsNotAskedForWhatIsRefused(t *testing.T) {
 		return nil, syscall.ECONNREFUSED
 	}))
 	for _, kind := range []string{"http", "socks5"} {
-		dialer := upstream(kind + "://" + up.addr)
+		dialer := byUpstream(kind + "://" + up.addr)
 		dialer.Allow, dialer.Unresolved, dialer.Resolver = nil, false, names(t, map[string]netip.Addr{
 			"loopback.example.": netip.MustParseAddr("127.0.0.1"), "loopback6.example.": netip.MustParseAddr("::1"),
 			"metadata.example.": netip.MustParseAddr("169.254.169.254"), "pods.example.": netip.MustParseAddr("fd00:ec2::23"),
@@ -218,7 +219,7 @@ func TestAnUpstreamOnThisMachineIsAskedForWhatResolvesHere(t *testing.T) {
 		{"nobody.example:443", false, fs.ErrPermission},
 		{"loopback.example:443", true, fs.ErrPermission},
 	} {
-		dialer := upstream("http://" + url.UserPassword("me", secret).String() + "@" + up.addr)
+		dialer := byUpstream("http://" + url.UserPassword("me", secret).String() + "@" + up.addr)
 		dialer.Allow, dialer.Resolver, dialer.Unresolved, dialer.Remedy = nil, resolver, row.unresolved, "allow it"
 		_, err := dialer.DialContext(t.Context(), "tcp", row.address)
 		if !errors.Is(err, row.want) || strings.Contains(err.Error(), "s3cret") {
@@ -289,7 +290,7 @@ func TestOurOwnPortIsNoUpstream(t *testing.T) {
 	own := func(to netip.AddrPort) bool { return to.String() == ln.Addr().String() }
 	var config proxy.Config
 	for _, address := range []string{"http://127.0.0.1:" + port, "http://localhost:" + port, "socks5://LOCALHOST:" + port} {
-		way := upstream(address)
+		way := byUpstream(address)
 		way.Own = own
 		config.Rules = append(config.Rules, proxy.Rule{Name: address, Match: hostIs("x", way), Dialer: way})
 	}
@@ -305,49 +306,11 @@ func TestOurOwnPortIsNoUpstream(t *testing.T) {
 	}
 }
 
-func TestEnvironmentNamesTheUpstream(t *testing.T) {
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"} {
-		t.Setenv(name, "")
-	}
-	via := func(to string) string {
-		u, err := proxy.EnvironmentProxy(mustURL(to))
-		if err != nil {
-			return err.Error()
-		}
-		if u == nil {
-			return ""
-		}
-		return u.String()
-	}
-	if got := via("https://a.example"); got != "" {
-		t.Errorf("nothing set: %s", got)
-	}
-	t.Setenv("all_proxy", "socks5://all.example:1")
-	t.Setenv("HTTPS_PROXY", "secure.example:2")
-	t.Setenv("no_proxy", "direct.example,10.0.0.0/8")
-	for to, want := range map[string]string{
-		"http://a.example:80": "socks5://all.example:1", "https://a.example:443": "http://secure.example:2", "https://b.direct.example:443": "", "http://10.1.2.3:80": "", "http://localhost:80": "",
-	} {
-		if got := via(to); got != want {
-			t.Errorf("%s by %q, want %q", to, got, want)
-		}
-	}
-	// A variable that cannot be read does not open the way past the proxy, and is not repeated.
-	t.Setenv("HTTP_PROXY", "http://bob:hunter2%zz@proxy.example:8080")
-	for to, want := range map[string]string{
-		"http://a.example:80": "through proxy HTTP_PROXY: the environment's variable is not a URL", "http://10.1.2.3:80": "", "https://a.example:443": "http://secure.example:2",
-	} {
-		if got := via(to); got != want {
-			t.Errorf("%s by %q, want %q", to, got, want)
-		}
-	}
-}
-
 func TestSilentUpstreamEndsWithTheDial(t *testing.T) {
 	silent := target(t, func(conn *net.TCPConn) { _, _ = io.Copy(io.Discard, conn) })
 	for _, kind := range []string{"http", "https", "socks5"} {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		_, err := upstream(kind+"://"+silent).DialContext(ctx, "tcp", "a.example:443")
+		_, err := byUpstream(kind+"://"+silent).DialContext(ctx, "tcp", "a.example:443")
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: %v", kind, err)

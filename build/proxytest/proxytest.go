@@ -4,10 +4,15 @@ package proxytest
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -36,6 +41,8 @@ type Options struct {
 	Login bool
 	// Hosts maps addresses ("host:port") that only this proxy can resolve to the real ones.
 	Hosts map[string]string
+	// Clients are the authorities of the certificates that an https proxy demands of its clients; nil if it demands none.
+	Clients *x509.CertPool
 }
 
 // A Proxy is a forward proxy that runs until the test ends.
@@ -62,6 +69,37 @@ func (p *Proxy) URL() *url.URL {
 		u.User = url.UserPassword(User, Password)
 	}
 	return u
+}
+
+// Roots returns the authorities of an https proxy's certificate.
+func (p *Proxy) Roots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(p.Authority)
+	return pool
+}
+
+// ClientCertificate returns a certificate that a client can show, and its authority.
+func ClientCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	authorities := x509.NewCertPool()
+	authorities.AddCert(own)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, authorities
 }
 
 // Tunnels returns the addresses of the requests to connect, in order.
@@ -119,6 +157,9 @@ func HTTP(t *testing.T, scheme string, o Options) *Proxy {
 	p := newProxy(t, scheme, o)
 	server := httptest.NewUnstartedServer(p)
 	if scheme == "https" {
+		if o.Clients != nil {
+			server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: o.Clients}
+		}
 		server.StartTLS()
 		p.Authority = server.Certificate()
 	} else {

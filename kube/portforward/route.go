@@ -16,12 +16,11 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/http/httpproxy"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
 
 	"fairlead/kube/fault"
-	"fairlead/kube/forwardproxy"
+	"fairlead/proxy/upstream"
 )
 
 // maxHead bounds the head of an HTTP answer, from the API server as from a proxy on the way to it.
@@ -75,7 +74,7 @@ func newRoute(cfg *rest.Config, conf *transport.Config) (*route, error) {
 		base.Path = "/"
 	}
 	r := &route{
-		base: base, address: hostPort(base), proxyFor: httpproxy.FromEnvironment().ProxyFunc(), dialTCP: cfg.Dial,
+		base: base, address: hostPort(base), proxyFor: upstream.FromEnvironment(), dialTCP: cfg.Dial,
 		roots:     func() *x509.CertPool { return nil },
 		handshook: func(time.Duration) {}, roundTrip: func() time.Duration { return 0 }, away: func() {},
 	}
@@ -205,11 +204,12 @@ func (r *route) cache(who identity, roots *x509.CertPool) tls.ClientSessionCache
 func (r *route) reach(ctx context.Context) (net.Conn, error) {
 	via, err := r.proxyFor(r.base)
 	if err != nil {
-		return nil, err
+		return nil, fault.OfProxy(err, r.proxySource)
 	}
 	if via != nil {
-		dialer := forwardproxy.Dialer{DialContext: r.dialTCP, Source: r.proxySource, Roots: r.proxyRoots}
-		return dialer.Dial(ctx, via, r.address)
+		dialer := upstream.Dialer{DialContext: r.dialTCP, Abrupt: true}
+		conn, err := dialer.Dial(ctx, r.address, upstream.Proxy{URL: via, TLS: &tls.Config{RootCAs: r.proxyRoots}})
+		return conn, fault.OfProxy(err, r.proxySource)
 	}
 	start := time.Now()
 	conn, err := r.dialTCP(ctx, "tcp", r.address)

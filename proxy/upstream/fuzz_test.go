@@ -1,4 +1,4 @@
-package proxy
+package upstream
 
 import (
 	"io"
@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// FuzzUpstream lets a forward proxy answer whatever it likes. The handshake must end with it, and take nothing but a
+// FuzzTunnel lets a forward proxy answer whatever it likes. The handshake must end with it, and take nothing but a
 // grant for one; what stands behind a grant is the target's, to the byte.
-func FuzzUpstream(f *testing.F) {
+func FuzzTunnel(f *testing.F) {
 	for _, seed := range []string{
 		"HTTP/1.1 200 OK\r\n\r\nearly", "HTTP/1.1 407 No\r\n\r\n", "HTTP/1.0 502 x\r\nProxy-Status: x; error=dns_error\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nearly", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc",
@@ -33,9 +33,8 @@ func FuzzUpstream(f *testing.F) {
 		if socks {
 			via.Scheme = "socks5"
 		}
-		tunnel, err := upstreamTunnel(discarding{conn}, via, "a.example:443")
-		if err == nil {
-			rest, _ := io.ReadAll(tunnel)
+		if err := (Dialer{}).tunnel(discarding{conn}, via, "a.example:443"); err == nil {
+			rest, _ := io.ReadAll(conn)
 			head := said[:len(said)-len(rest)]
 			if !strings.HasSuffix(string(said), string(rest)) || socks && head[0] != 5 || !socks && !strings.HasPrefix(string(head), "HTTP/") {
 				t.Errorf("%q is taken for a grant, with %q behind it", said, rest)
