@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,18 +13,25 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
 
 	"fairlead/kube/kubeconfig"
 	"fairlead/kube/portforward"
 )
 
-// Config says which context to reach into, and how.
+// Config says which cluster to reach into, and how.
 type Config struct {
 	Kubeconfig string // path; empty for the files kubectl reads
 	// Loaded is the kubeconfig as Load returned it or Watch reported it last, which holds while a file cannot be read. Nil
 	// reads what the files say now.
 	Loaded  *kubeconfig.Config
-	Context string // the context's name; required
+	Context string // the context's name; required, unless there is REST
+
+	// REST is the API server and the login, for a cluster that no kubeconfig describes. Context then is a name for errors and
+	// logs, and may be empty. An auth-provider needs a kubeconfig.
+	REST *rest.Config
+	// Namespace is the one that a context would have; "default" when it is empty. It belongs to REST.
+	Namespace string
 
 	// Policy is the first one; SetPolicy replaces it.
 	Policy Policy
@@ -90,14 +98,25 @@ const (
 	ended
 )
 
-// Open reads the kubeconfig and prepares the way into one context. It asks no server and runs no credential plugin.
-func Open(c Config) (*Cluster, error) {
+// access returns what client-go needs to talk to the API server, and the context.
+func (c Config) access() (*rest.Config, kubeconfig.Context, error) {
+	if c.REST != nil {
+		config := rest.CopyConfig(c.REST)
+		config.WarningHandler = rest.NoWarnings{}
+		return config, kubeconfig.Context{Name: c.Context, Namespace: cmp.Or(c.Namespace, "default")}, nil
+	}
 	loaded := c.Loaded
 	if loaded == nil {
 		read := kubeconfig.Load(c.Kubeconfig)
 		loaded = &read
 	}
-	config, described, err := loaded.RESTConfig(c.Context)
+	return loaded.RESTConfig(c.Context)
+}
+
+// Open prepares the way into a cluster, and reads the kubeconfig unless the Config has what is in it. It asks no server and runs
+// no credential plugin.
+func Open(c Config) (*Cluster, error) {
+	config, described, err := c.access()
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"fairlead/build/clustertest"
+	"fairlead/kube/kubeconfig"
 )
 
 // written writes a kubeconfig and returns its path.
@@ -55,5 +58,46 @@ func TestOpenSaysWhyAContextCannotBeUsed(t *testing.T) {
 		if _, err := Open(Config{Kubeconfig: path, Context: name}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Open(%s): %v, want %q", name, err, want)
 		}
+	}
+}
+
+// withoutKubeconfig opens the cluster from what a client of the API server has, as a program in a Pod would.
+func withoutKubeconfig(t *testing.T, cluster *clustertest.Cluster) {
+	config, _, err := restConfig(cluster.Kubeconfig, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	c, err := Open(Config{REST: config, Namespace: "team"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, c)
+	for address, want := range map[string]string{"app:80": "team/", "hello.default:80": "default/"} {
+		if pod, err := ask(c, address); err != nil || !strings.HasPrefix(pod, want) {
+			t.Errorf("%s: %q, %v", address, pod, err)
+		}
+	}
+	if _, steps, err := walked(t, c, "app:80", nil); err != nil || steps[StepKubeconfig].Detail != "none is used: namespace team" {
+		t.Errorf("a walk: %+v, %v", steps, err)
+	}
+	if config.Proxy != nil || config.WrapTransport != nil || config.Dial != nil {
+		t.Error("the caller's configuration was changed")
+	}
+	if c, err := Open(Config{REST: config}); err != nil || c.Namespace() != "default" {
+		t.Errorf("without a namespace: %v", err)
+	}
+}
+
+// A kubeconfig that was read is not read again: a context's fingerprint and its cluster have to be of one moment.
+func TestOpenReadsNoKubeconfigAgain(t *testing.T) {
+	path := written(t, "clusters: [{name: c, cluster: {server: \"https://192.0.2.1\"}}]\nusers: [{name: u, user: {token: t}}]\ncontexts: [{name: a, context: {cluster: c, user: u}}]\n")
+	loaded := kubeconfig.Load(path)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Open(Config{Kubeconfig: path, Loaded: &loaded, Context: "a"})
+	if err != nil || c.api.faults.server != "192.0.2.1" {
+		t.Errorf("Open: %+v, %v", c, err)
 	}
 }

@@ -25,6 +25,7 @@ func TestOnARealCluster(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *clustertest.Cluster){
 		"every form of a name leads to its Pod":              everyForm,
 		"every kind of Service and address":                  everyKind,
+		"a cluster is opened without a kubeconfig":           withoutKubeconfig,
 		"a policy allows more":                               allowedByPolicy,
 		"a short name is a Service's or a Pod's":             shortNames,
 		"the cluster's ranges are its own":                   realRanges,

@@ -19,6 +19,9 @@ import (
 // kubeconfig says where the context is written. That it can be used, Open has seen.
 func (w *walk) kubeconfig(context.Context) (string, error) {
 	c := w.cluster.described
+	if c.File == "" {
+		return "none is used: namespace " + w.cluster.Namespace(), nil
+	}
 	return fmt.Sprintf("%s: cluster %s, user %s, namespace %s", c.File, c.Cluster, c.User, w.cluster.Namespace()), nil
 }
 
