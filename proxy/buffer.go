@@ -10,15 +10,17 @@ const (
 	busyBuffer = 64 << 10 // for a direction that moves more than that at once
 )
 
-var idleBuffers = sync.Pool{New: func() any { return new([idleBuffer]byte) }}
+var (
+	idleBuffers = sync.Pool{New: func() any { return new([idleBuffer]byte) }}
+	busyBuffers = sync.Pool{New: func() any { return new([busyBuffer]byte) }}
+)
 
 // A holder has the buffer of one direction of a relay: a large one while much comes, else a small one, and none while
 // nothing does, where that can be waited for without.
 type holder struct {
-	all    *sync.Pool // of *[]byte, busyBuffer long
-	wait   func()     // waits until there is something to read; nil where only a read can
+	wait   func() // waits until there is something to read; nil where only a read can
 	small  *[idleBuffer]byte
-	large  *[]byte
+	large  *[busyBuffer]byte
 	buffer []byte // the one of them that is in use
 }
 
@@ -26,7 +28,7 @@ type holder struct {
 func (h *holder) next() []byte {
 	switch {
 	case h.large != nil:
-		h.buffer = *h.large
+		h.buffer = h.large[:]
 	case h.small == nil && h.wait != nil:
 		h.wait()
 		fallthrough
@@ -43,9 +45,9 @@ func (h *holder) next() []byte {
 func (h *holder) used(n int) {
 	switch {
 	case h.large == nil && n == idleBuffer:
-		h.large = h.all.Get().(*[]byte)
+		h.large = busyBuffers.Get().(*[busyBuffer]byte)
 	case h.large != nil && n <= idleBuffer:
-		h.all.Put(h.large)
+		busyBuffers.Put(h.large)
 		h.large = nil
 	}
 	if h.wait != nil && h.small != nil {
@@ -56,7 +58,7 @@ func (h *holder) used(n int) {
 
 func (h *holder) giveBack() {
 	if h.large != nil {
-		h.all.Put(h.large)
+		busyBuffers.Put(h.large)
 	}
 	if h.small != nil {
 		idleBuffers.Put(h.small)
@@ -70,6 +72,8 @@ func waiting(src io.Reader) func() {
 	switch src := src.(type) {
 	case interface{ WaitRead() }:
 		return src.WaitRead
+	case *countedConn:
+		return waiting(src.Conn)
 	case *sniffed:
 		wait := waiting(src.Conn)
 		if wait == nil {

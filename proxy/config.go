@@ -54,6 +54,8 @@ type Config struct {
 	// Pages serves requests to the proxy itself: GET and HEAD in origin form, with a loopback Host, from this machine,
 	// and not made by another site's page. nil answers them with one line.
 	Pages http.Handler
+
+	relay *Relay
 }
 
 // Credentials are what a client must know to be served.
@@ -81,5 +83,6 @@ func (c Config) withDefaults() *Config {
 	if c.Answer == nil {
 		c.Answer = func(_ string, err error) Answer { return DefaultAnswer(err) }
 	}
+	c.relay = &Relay{Grace: c.Grace, Idle: c.Idle, Log: c.Log}
 	return &c
 }

@@ -12,7 +12,8 @@
 //  4. target.go: the host and port asked for, checked; a name stays a name
 //  5. route.go: the first rule that matches hands back a Dialer, with what it has found out about the target
 //  6. tunnel.go: dial, while watch.go reads ahead and notices a client that leaves; then the answer
-//  7. relay.go: bytes both ways, half-close, and resets for what was cut
+//  7. handler.go: what carries the connection from now on: relay.go, unless its rule has another. That copies bytes both
+//     ways, with half-closes, and resets what was cut
 //  8. record.go, event.go: what happens to each tunnel, from 4 on, while it happens
 //
 // A failure is told to the client in answer.go's codes, over HTTP by httpanswer.go. HTTP requests are read by net/http,

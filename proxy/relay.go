@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 const (
@@ -25,18 +27,31 @@ var errSilent = fmt.Errorf("the target stayed silent after the client's end: %w"
 // ErrIdle is the Err of a tunnel that Config.Idle ended.
 var ErrIdle = fmt.Errorf("no byte went through for too long: %w", os.ErrDeadlineExceeded)
 
-// A relay copies between a client and its target until both directions have ended.
+// A Relay is the Handler that copies between a client and its target until both directions have ended.
 //
 // An orderly end of one direction is passed on as such, and the other may go on for as long as it moves bytes; silent
-// for longer than grace, it is ended. An error is never passed on as an orderly end: the other side is reset, so that
+// for longer than Grace, it is ended. An error is never passed on as an orderly end: the other side is reset, so that
 // it cannot take a transfer that was cut for a complete one.
+type Relay struct {
+	Grace time.Duration
+	Idle  time.Duration  // for how long no byte may go through; 0 means for ever
+	Log   zerolog.Logger // of panics
+}
+
+// Handle is for Handler.
+//
+// Each direction has a goroutine that has done nothing before: what waits then waits on a small stack. The caller's has
+// grown with a handshake and a dial, and may end.
+func (r *Relay) Handle(ctx context.Context, flow Flow, done func(error)) {
+	relay := &relay{Relay: r, id: flow.Connection.ID, client: flow.Client, target: flow.Target}
+	relay.start(ctx, flow.Early, done)
+}
+
+// A relay is what a Relay does for one connection.
 type relay struct {
+	*Relay
+	id             uint64
 	client, target net.Conn
-	grace          time.Duration
-	idle           time.Duration // 0: it may be idle for ever
-	record         *record
-	buffers        *sync.Pool // of *[]byte, busyBuffer long
-	uncounted      bool       // the target's connection counts its bytes itself
 
 	moved atomic.Uint64 // chunks, in both directions
 
@@ -51,21 +66,11 @@ type relay struct {
 	departure  *time.Timer
 }
 
-// run is start, and returns what done would be given.
-func (r *relay) run(ctx context.Context, early []byte) error {
-	ended := make(chan error, 1)
-	r.start(ctx, early, func(err error) { ended <- err })
-	return <-ended
-}
-
 // start calls done once both directions have ended and both connections are closed. early is what the client has sent
 // already. When ctx ends, the relay is cut with its cause. A nil error means an orderly end, or a client that broke off.
-//
-// Each direction has a goroutine that has done nothing before: what waits then waits on a small stack. The caller's has
-// grown with a handshake and a dial, and may end.
 func (r *relay) start(ctx context.Context, early []byte, done func(error)) {
 	stop := context.AfterFunc(ctx, func() { r.abort(context.Cause(ctx)) })
-	if r.idle > 0 {
+	if r.Idle > 0 {
 		r.mutex.Lock()
 		r.watchIdle(r.moved.Load())
 		r.mutex.Unlock()
@@ -112,7 +117,7 @@ func (r *relay) finish(ctx context.Context) error {
 
 // send carries what the client sends.
 func (r *relay) send(early []byte) {
-	readErr, writeErr := r.copy(r.toTarget, r.client, early)
+	readErr, writeErr := r.copy(r.target, r.client, early)
 	switch {
 	case readErr != nil:
 		r.abort(nil) // the client broke off, which is its good right
@@ -129,7 +134,7 @@ func (r *relay) clientEnded() {
 	gone := departed(r.client)
 	if !gone {
 		_ = closeWrite(r.target) // a target that is gone is met by the other direction
-		r.oneEnded(r.grace)
+		r.oneEnded(r.Grace)
 	}
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -144,7 +149,7 @@ func (r *relay) clientEnded() {
 
 // receive carries what the target sends.
 func (r *relay) receive() {
-	readErr, writeErr := r.copy(r.toClient, r.target, nil)
+	readErr, writeErr := r.copy(r.client, r.target, nil)
 	switch {
 	case readErr != nil:
 		r.abort(fmt.Errorf("the target broke off: %w", readErr))
@@ -155,44 +160,24 @@ func (r *relay) receive() {
 		r.answered = true
 		r.mutex.Unlock()
 		_ = closeWrite(r.client) // a client that is gone is met by the other direction
-		r.oneEnded(r.grace)
+		r.oneEnded(r.Grace)
 	}
-}
-
-// toTarget writes what the client sent.
-func (r *relay) toTarget(p []byte) error {
-	var err error
-	if r.uncounted {
-		_, err = r.target.Write(p)
-	} else {
-		_, err = r.record.meter.send(r.target, p)
-	}
-	return err
-}
-
-// toClient writes what the target sent.
-func (r *relay) toClient(p []byte) error {
-	if !r.uncounted {
-		r.record.meter.addReceived(len(p))
-	}
-	_, err := r.client.Write(p)
-	return err
 }
 
 // copy writes first, and then what src says until its end.
-func (r *relay) copy(write func([]byte) error, src io.Reader, first []byte) (readErr, writeErr error) {
+func (r *relay) copy(dst io.Writer, src io.Reader, first []byte) (readErr, writeErr error) {
 	if len(first) > 0 {
-		if err := write(first); err != nil {
+		if _, err := dst.Write(first); err != nil {
 			return nil, err
 		}
 	}
-	b := holder{all: r.buffers, wait: waiting(src)}
+	b := holder{wait: waiting(src)}
 	defer b.giveBack()
 	for {
 		n, err := src.Read(b.next())
 		if n > 0 {
 			r.moved.Add(1)
-			if err := write(b.buffer[:n]); err != nil {
+			if _, err := dst.Write(b.buffer[:n]); err != nil {
 				return nil, err
 			}
 		}
@@ -210,7 +195,7 @@ func (r *relay) copy(write func([]byte) error, src io.Reader, first []byte) (rea
 func (r *relay) guarded(direction func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.record.config.Log.Error().Uint64("conn", r.record.ID).Any("panic", p).Bytes("stack", debug.Stack()).Msg("relay panicked")
+			r.Log.Error().Uint64("conn", r.id).Any("panic", p).Bytes("stack", debug.Stack()).Msg("relay panicked")
 			r.abort(errors.New("internal error in the relay"))
 		}
 	}()
@@ -231,7 +216,7 @@ func (r *relay) deafTo(err error) {
 	r.mutex.Lock()
 	r.deaf = fmt.Errorf("the target broke off: %w", err)
 	r.mutex.Unlock()
-	r.oneEnded(min(r.grace, deafGrace))
+	r.oneEnded(min(r.Grace, deafGrace))
 }
 
 // expireAfter looks again after grace, for as long as bytes move. The mutex is held.
@@ -256,7 +241,7 @@ func (r *relay) expireAfter(grace time.Duration, moved uint64) {
 
 // watchIdle looks again after idle, for as long as bytes move. The mutex is held.
 func (r *relay) watchIdle(moved uint64) {
-	r.idleTimer = time.AfterFunc(r.idle, func() {
+	r.idleTimer = time.AfterFunc(r.Idle, func() {
 		r.mutex.Lock()
 		defer r.mutex.Unlock()
 		now := r.moved.Load()

@@ -20,6 +20,9 @@ type Rule struct {
 	Match func(context.Context, Target) (Dialer, error)
 	// Dialer carries the connections of a rule without Match. If it is nil, the rule refuses them with a *RouteError.
 	Dialer Dialer
+	// Handler carries the connections, once they are answered: tunnels, and plain-HTTP requests whose connections become
+	// some, as WebSockets do. nil means a Relay with Grace and Idle of the Config.
+	Handler Handler
 	// SameOrigin refuses, with a *CrossOriginError, plain-HTTP requests that a page of another origin makes, as far as
 	// its browser tells. What is inside a tunnel (SOCKS, CONNECT) is not seen.
 	SameOrigin bool
@@ -80,6 +83,14 @@ func findRoute(ctx context.Context, rules []Rule, target Target) (route, error) 
 		return route{rule, dialer}, nil
 	}
 	return route{}, &RouteError{Target: target.String()}
+}
+
+// handler returns what carries connections of the route.
+func (to route) handler(config *Config) Handler {
+	if to.rule.Handler != nil {
+		return to.rule.Handler
+	}
+	return config.relay
 }
 
 // routed finds the route to rec's target and notes its rule.

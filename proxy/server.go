@@ -17,7 +17,6 @@ type Server struct {
 	ids     atomic.Uint64
 	traffic counters
 	socks5  socks5Servers
-	buffers sync.Pool
 	gate    gate
 
 	largeHeads atomic.Int64 // what they cost, see headMeter
@@ -30,10 +29,6 @@ type Server struct {
 func New(config Config) *Server {
 	s := &Server{socks5: newSOCKS5(), servings: map[*serving]struct{}{}}
 	s.gate.places.freed = make(chan struct{}, 1)
-	s.buffers.New = func() any {
-		buffer := make([]byte, busyBuffer)
-		return &buffer
-	}
 	s.config.Store(config.withDefaults())
 	return s
 }
@@ -198,7 +193,7 @@ func (v *serving) serve(conn net.Conn, full error, cut context.Context, entered,
 		c.config.Log.Debug().Uint64("conn", c.id).Stringer("client", conn.RemoteAddr()).Err(err).Msg("no request")
 	case asked == nil:
 	case asked.upgraded != nil:
-		c.serveUpgrade(client, asked)
+		goesOn = c.serveUpgrade(client, asked)
 	default:
 		goesOn = c.tunnel(client, asked)
 	}

@@ -24,14 +24,15 @@ type dialect interface {
 	refuse(io.Writer, Answer) error
 }
 
-// tunnel serves a request from its route to its end. It returns true when the relay goes on and will end the connection.
+// tunnel serves a request from its route to its end. It returns true when a handler
+// has the connection, and will end it.
 func (c *connection) tunnel(client net.Conn, asked *request) (goesOn bool) {
 	rec := c.begin(c.config, asked.protocol, client.RemoteAddr(), asked.target)
 	if c.surplus {
 		c.refuse(client, rec, asked, c.full)
 		return false
 	}
-	target, early, err := c.reach(client, rec, asked)
+	to, target, early, err := c.reach(client, rec, asked)
 	if err != nil {
 		c.refuse(client, rec, asked, err)
 		return false
@@ -42,13 +43,9 @@ func (c *connection) tunnel(client net.Conn, asked *request) (goesOn bool) {
 		return false
 	}
 	rec.connected()
-	r := &relay{
-		client: client, target: target, grace: c.config.Grace, idle: c.config.Idle, record: rec, buffers: &c.server.buffers,
-	}
 	_, unconfirmed := target.(Unconfirmed)
-	r.start(c.cut, early, func(err error) {
-		defer c.end()
-		defer c.survive()
+	flow := Flow{Client: client, Target: &countedConn{target, c.meter}, Early: early}
+	c.handOver(rec, to.handler(c.config), flow, func(err error) {
 		if unconfirmed && refusal(err) && c.meter.received.Load() == 0 {
 			rec.setStage(StageDial) // the client was answered before its target was
 		}
@@ -58,7 +55,7 @@ func (c *connection) tunnel(client net.Conn, asked *request) (goesOn bool) {
 }
 
 // reach dials while it watches the client. It returns what the client has sent and the target has not got yet.
-func (c *connection) reach(client net.Conn, rec *record, asked *request) (net.Conn, []byte, error) {
+func (c *connection) reach(client net.Conn, rec *record, asked *request) (route, net.Conn, []byte, error) {
 	ctx, cancel := context.WithCancelCause(c.cut)
 	defer cancel(nil)
 	ctx, expire := context.WithTimeout(ctx, c.config.Dial)
@@ -77,18 +74,18 @@ func (c *connection) reach(client net.Conn, rec *record, asked *request) (net.Co
 	}
 	early := w.stop()
 	if err != nil {
-		return nil, nil, err
+		return to, nil, nil, err
 	}
 	unconfirmed, ok := target.(Unconfirmed)
 	if !ok {
-		return target, early, nil
+		return to, target, early, nil
 	}
 	rest, err := c.confirm(ctx, client, target, unconfirmed, early, gone)
 	if err != nil {
 		reset(target)
-		return nil, nil, inTime(ctx, err)
+		return to, nil, nil, inTime(ctx, err)
 	}
-	return target, rest, nil
+	return to, target, rest, nil
 }
 
 // confirm sends what the client has said, which may be what the target waits for, and waits for the target.

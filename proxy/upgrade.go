@@ -16,10 +16,11 @@ var errUpgrade = errors.New("the connection becomes a tunnel")
 // An upgrade is a plain-HTTP request that its target answered with 101 Switching Protocols (RFC 9110 15.2.2), a
 // WebSocket mostly. Its connection goes on as a tunnel, and its record is the request's.
 type upgrade struct {
-	record *record
-	target *httpTargetConn
-	body   io.Reader // the target, with what net/http has read ahead
-	head   []byte    // the response that the client gets
+	record  *record
+	handler Handler
+	target  *httpTargetConn
+	body    io.Reader // the target, with what net/http has read ahead
+	head    []byte    // the response that the client gets
 }
 
 // becomeTunnel hands client and target of an upgraded request over to a tunnel.
@@ -46,30 +47,24 @@ func (x *exchange) becomeTunnel(w http.ResponseWriter) error {
 		protocol: HTTP,
 		target:   x.target,
 		early:    early,
-		upgraded: &upgrade{record: x.record, target: target, body: response.Body, head: head.Bytes()},
+		upgraded: &upgrade{record: x.record, handler: x.route.handler(x.record.config), target: target, body: response.Body, head: head.Bytes()},
 	})
 	return nil
 }
 
-// serveUpgrade relays an upgraded request until its end.
-func (c *connection) serveUpgrade(client net.Conn, asked *request) {
+// serveUpgrade passes on the answer to an upgraded request, and hands the connection over. It returns true when a handler
+// has the connection, and will end it.
+func (c *connection) serveUpgrade(client net.Conn, asked *request) (goesOn bool) {
 	u := asked.upgraded
 	if _, err := client.Write(u.head); err != nil {
 		reset(u.target)
 		u.record.finish(nil) // the client broke off
-		return
+		return false
 	}
 	u.record.connected()
-	r := &relay{
-		client:    client,
-		target:    upgradedTarget{httpTargetConn: u.target, body: u.body},
-		grace:     c.config.Grace,
-		idle:      c.config.Idle,
-		record:    u.record,
-		buffers:   &c.server.buffers,
-		uncounted: true,
-	}
-	u.record.finish(r.run(c.cut, asked.early))
+	target := upgradedTarget{httpTargetConn: u.target, body: u.body} // which counts its bytes
+	c.handOver(u.record, u.handler, Flow{Client: client, Target: target, Early: asked.early}, u.record.finish)
+	return true
 }
 
 // upgradedTarget is a target read through what net/http has read ahead.
