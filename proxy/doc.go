@@ -16,6 +16,8 @@
 //     ways, with half-closes, and resets what was cut
 //  8. record.go, event.go: what happens to each tunnel, from 4 on, while it happens
 //
+// A connection whose target is known without a handshake enters behind 4: ServeTarget in server.go.
+//
 // A failure is told to the client in answer.go's codes, over HTTP by httpanswer.go. HTTP requests are read by net/http,
 // but one at a time and only after requestreader.go has read them, so that requesthead.go refuses what can be read in
 // more than one way. A plain-HTTP request leaves the path at 3: forward.go sends it on through net/http, with the

@@ -21,6 +21,7 @@ const (
 	SOCKS5  Protocol = "socks5"
 	Connect Protocol = "connect" // HTTP CONNECT
 	HTTP    Protocol = "http"    // one plain-HTTP request
+	TCP     Protocol = "tcp"     // none: the target was known, see ServeTarget
 )
 
 // Stage is how far a connection came.

@@ -40,9 +40,10 @@ func (s *Server) Reconfigure(config Config) { s.config.Store(config.withDefaults
 // serving is one call of Serve.
 type serving struct {
 	server   *Server
-	stopping context.Context // ended: nothing new is begun
-	ending   context.Context // ended: open connections are cut
-	http     *httpFront
+	target   func(net.Conn) (Target, error) // nil: clients say what they want, in a handshake
+	stopping context.Context                // ended: nothing new is begun
+	ending   context.Context                // ended: open connections are cut
+	http     *httpFront                     // nil with target
 	records  records
 	progress chan struct{} // bytes have moved; see reportProgress
 
@@ -61,12 +62,26 @@ func (v *serving) cutContext() context.Context {
 // Serve accepts connections from ln until ctx is cancelled, then closes ln, lets open connections end for Config.Drain,
 // cuts the rest, and returns nil when every connection is done. It returns an error, after the same, when ln ended by
 // itself. ln is closed in any case.
-func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return s.run(ctx, ln, nil) }
+
+// ServeTarget is Serve for a listener whose clients speak to their targets at once, as if no proxy were there: at a port
+// that stands for one target, or with connections that were captured on their way. Target returns what the client of an
+// accepted connection is to be connected with, made by NewTarget, and must not wait for the client; an error of it resets
+// the connection, and is logged at debug level.
+//
+// All of the Config applies except what is about handshakes: Handshake, Credentials, TLS, RequireTLS and Pages. So whoever
+// can connect is served, if Peer lets him in. A client is told nothing of success, and of a failure by a reset.
+func (s *Server) ServeTarget(ctx context.Context, ln net.Listener, target func(net.Conn) (Target, error)) error {
+	return s.run(ctx, ln, target)
+}
+
+// run is Serve without target, and else ServeTarget.
+func (s *Server) run(ctx context.Context, ln net.Listener, target func(net.Conn) (Target, error)) error {
 	stopping, stop := context.WithCancel(ctx)
 	defer stop()
 	cut, cutNow := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cutNow(nil)
-	v := &serving{server: s, stopping: stopping, ending: cut, http: newHTTPFront(s, ln.Addr()), progress: make(chan struct{}, 1)}
+	v := &serving{server: s, target: target, stopping: stopping, ending: cut, progress: make(chan struct{}, 1)}
 	v.batch, v.cutBatch = context.WithCancelCause(cut)
 	s.register(v)
 	defer s.unregister(v)
@@ -74,14 +89,19 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	unlisten := context.AfterFunc(stopping, func() { _ = ln.Close() })
 	defer unlisten()
 	var front, connections sync.WaitGroup
-	front.Go(v.http.run)
+	if target == nil {
+		v.http = newHTTPFront(s, ln.Addr())
+		front.Go(v.http.run)
+	}
 	ended := make(chan struct{})
 	front.Go(func() { v.reportProgress(ended) })
 	err := v.accept(ln, &connections)
 
 	stop()
 	drained := time.AfterFunc(s.config.Load().Drain, func() { cutNow(ErrStopped) })
-	front.Go(func() { v.http.drain(cut) })
+	if v.http != nil {
+		front.Go(func() { v.http.drain(cut) })
+	}
 	connections.Wait()
 	close(ended)
 	drained.Stop()
@@ -183,7 +203,7 @@ func (v *serving) serve(conn net.Conn, full error, cut context.Context, entered,
 		return
 	}
 	c.uncut = context.AfterFunc(c.cut, func() { reset(conn) })
-	client, asked, err := c.ask(conn)
+	client, asked, err := c.request(conn)
 	switch {
 	case errors.Is(err, errUnwantedTLS):
 		if n, ok := c.server.gate.unwanted.admit(time.Now()); ok {
@@ -224,7 +244,26 @@ func (c *connection) end() {
 	_ = c.conn.Close() // whoever wrote last has met what could go wrong
 }
 
-// ask finds out what the client wants. It returns no request for an HTTP client that has been served already.
+// request returns what the client wants: what its connection stands for, or what it asks for.
+func (c *connection) request(conn net.Conn) (net.Conn, *request, error) {
+	if c.target == nil {
+		return c.ask(conn)
+	}
+	to, err := c.target(conn)
+	if err == nil {
+		to, err = NewTarget(to.Host, int(to.Port))
+	}
+	if err == nil && !c.place.admit() {
+		err = errGaveWay
+	}
+	if err != nil {
+		reset(conn)
+		return nil, nil, fmt.Errorf("find the target: %w", err)
+	}
+	return conn, &request{protocol: TCP, target: to}, nil
+}
+
+// ask finds out what the client asks for. It returns no request for an HTTP client that has been served already.
 func (c *connection) ask(conn net.Conn) (net.Conn, *request, error) {
 	// A client that has not asked for anything loses nothing when the server stops.
 	unleave := context.AfterFunc(c.stopping, func() { _ = conn.Close() })

@@ -13,8 +13,8 @@ import (
 type request struct {
 	protocol Protocol
 	target   Target
-	early    []byte // what the client sent behind its request
-	dialect  dialect
+	early    []byte   // what the client sent behind its request
+	dialect  dialect  // nil: the client is told nothing
 	upgraded *upgrade // set instead of dialect when the target is connected and has answered
 }
 
@@ -37,7 +37,7 @@ func (c *connection) tunnel(client net.Conn, asked *request) (goesOn bool) {
 		c.refuse(client, rec, asked, err)
 		return false
 	}
-	if asked.dialect.accept(client) != nil {
+	if asked.dialect != nil && asked.dialect.accept(client) != nil {
 		reset(target)
 		rec.finish(ErrClientLeft)
 		return false
@@ -116,6 +116,12 @@ func openedOr(ctx context.Context, u Unconfirmed, writeErr error) error {
 // refuse answers and ends a tunnel that did not come about.
 func (c *connection) refuse(client net.Conn, rec *record, asked *request, err error) {
 	if errors.Is(err, ErrClientLeft) {
+		rec.finish(err)
+		return
+	}
+	if asked.dialect == nil {
+		reset(client)
+		rec.failed(err, Answer{})
 		rec.finish(err)
 		return
 	}

@@ -46,6 +46,12 @@ func open(t *testing.T, config proxy.Config) *world {
 
 func openOn(t *testing.T, config proxy.Config, ln net.Listener) *world {
 	t.Helper()
+	return openServing(t, config, ln, (*proxy.Server).Serve)
+}
+
+// openServing is openOn with another way to serve.
+func openServing(t *testing.T, config proxy.Config, ln net.Listener, serve func(*proxy.Server, context.Context, net.Listener) error) *world {
+	t.Helper()
 	leaks := goleak.IgnoreCurrent()
 	w := &world{t: t, addr: ln.Addr().String()}
 	if config.Events == nil {
@@ -55,7 +61,7 @@ func openOn(t *testing.T, config proxy.Config, ln net.Listener) *world {
 	w.server = proxy.New(config)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- w.server.Serve(ctx, ln) }()
+	go func() { ended <- serve(w.server, ctx, ln) }()
 	w.stop = sync.OnceValue(func() error {
 		cancel()
 		select {
