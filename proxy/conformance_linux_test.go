@@ -17,15 +17,16 @@ import (
 
 	"fairlead/proxy"
 	"fairlead/proxy/dialtest"
+	outside "fairlead/proxy/direct"
 	"fairlead/proxy/upstream"
 )
 
 func TestDirectIsADialer(t *testing.T) {
 	suite := dialtest.Loopback(t)
-	suite.Dialer = proxy.Direct{
+	suite.Dialer = outside.Dialer{Policy: outside.Policy{
 		Allow:    func(to netip.AddrPort) bool { return to.Addr().IsLoopback() },
 		Resolver: names(t, nil),
-	}
+	}}
 	suite.Unknown, suite.Forbidden, suite.Hangs = "nobody.example:80", "169.254.169.254:80", hangs(t)
 	dialtest.Run(t, suite)
 }

@@ -1,73 +1,16 @@
 package proxy_test
 
 import (
-	"errors"
 	"io"
-	"io/fs"
-	"net"
 	"net/netip"
-	"net/url"
 	"testing"
 
 	"fairlead/proxy"
+	outside "fairlead/proxy/direct"
 )
 
-func TestDirectRefusesWhatIsNotTheClientsToReach(t *testing.T) {
-	for _, address := range []string{
-		"127.0.0.1:80", "127.8.9.10:80", "[::1]:80", "0.0.0.0:80", "0.1.2.3:80", "[::]:80", "169.254.169.254:80", "169.254.1.1:80", "[fe80::1]:80",
-		"[fe80::1%lo]:80", "224.0.0.1:80", "[ff02::1]:80", "255.255.255.255:80", "[fd00:ec2::254]:80", "[fd20:ce::254]:80", "100.100.100.200:80",
-		"[::ffff:127.0.0.1]:80", "[64:ff9b::7f00:1]:80", "[64:ff9b::a9fe:a9fe]:80",
-		"[fd00:ec2::23]:80", "[fd00:ec2::253]:53", "[fd00:c1::a9fe:a9fe]:80", "[fd00:42::42]:80", "[fd00:a9fe:a9fe::1]:80", "[fd00:100::100:200]:80",
-		"[64:ff9b:1::7f00:1]:80", "[2002:7f00:1::1]:80", "[2002:a9fe:a9fe::]:80", "[::127.0.0.1]:80",
-	} {
-		conn, err := proxy.Direct{}.DialContext(t.Context(), "tcp", address)
-		if err == nil {
-			_ = conn.Close()
-		}
-		var refused *proxy.RouteError
-		if !errors.As(err, &refused) || refused.Reason == "" || !errors.Is(err, fs.ErrPermission) {
-			t.Errorf("%s: %v", address, err)
-		}
-	}
-}
-
-// A page that gives its own name one address after another must not read which of them is this machine's.
-func TestAPageReadsNothingOfARefusedAddress(t *testing.T) {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	hosts := []string{"localhost", "127.0.0.1", "169.254.169.254", "169.254.1.1", "224.0.0.1", "0.0.0.0"}
-	for _, addr := range addrs {
-		if prefix := netip.MustParsePrefix(addr.String()); prefix.Addr().Is4() {
-			hosts = append(hosts, prefix.Addr().String())
-		}
-	}
-	for _, host := range hosts {
-		address := net.JoinHostPort(host, "80")
-		_, err := proxy.Direct{}.DialContext(t.Context(), "tcp", address)
-		refused, ok := errors.AsType[*proxy.RouteError](err)
-		if want := address + " is not reachable through this proxy"; !ok || refused.PublicText() != want || refused.Error() == want {
-			t.Errorf("%s: %v; want %s in public and more in private", address, err, want)
-		}
-	}
-	direct := proxy.Direct{Upstream: func(*url.URL) (*url.URL, error) { return mustURL("http://127.0.0.1:3128"), nil }}
-	for _, address := range []string{"metadata:80", "localhost:80", "127.0.0.1:80", "nobody.invalid:80"} {
-		_, err := direct.DialContext(t.Context(), "tcp", address)
-		refused, ok := errors.AsType[*proxy.RouteError](err)
-		if want := address + " is not reachable through this proxy"; !ok || refused.PublicText() != want || refused.Error() == want {
-			t.Errorf("%s by a forward proxy: %v; want %s in public and more in private", address, err, want)
-		}
-	}
-}
-
-func TestDirectJudgesTheAddressBehindAName(t *testing.T) {
-	_, err := proxy.Direct{}.DialContext(t.Context(), "tcp", "localhost:80")
-	var refused *proxy.RouteError
-	if !errors.As(err, &refused) || refused.Target != "localhost:80" {
-		t.Errorf("localhost: %v", err)
-	}
-	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "direct", Dialer: proxy.Direct{}}}})
+func TestAClientIsToldThatDirectRefuses(t *testing.T) {
+	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "direct", Dialer: outside.Dialer{}}}})
 	conn := w.connect()
 	_, _ = conn.Write(socksRequest("localhost:80"))
 	if code := readSOCKS(t, conn); code != 2 {
@@ -78,7 +21,7 @@ func TestDirectJudgesTheAddressBehindAName(t *testing.T) {
 func TestDirectConnectsToWhatIsAllowed(t *testing.T) {
 	to := target(t, echo)
 	allowed := netip.MustParseAddrPort(to)
-	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "direct", Dialer: proxy.Direct{Allow: func(a netip.AddrPort) bool { return a == allowed }}}}})
+	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "direct", Dialer: outside.Dialer{Policy: outside.Policy{Allow: func(a netip.AddrPort) bool { return a == allowed }}}}}})
 	conn := w.tunnel(to)
 	_, _ = conn.Write([]byte("ping"))
 	_ = conn.CloseWrite()

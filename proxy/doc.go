@@ -24,6 +24,6 @@
 // target as the client wrote it (requesttarget.go), unless crossorigin.go refuses it, over the connections that httpclient.go keeps for its client, once
 // more where noanswer.go says that nobody answered, with events of its own; upgrade.go brings a WebSocket back to 7. A request
 // to the proxy itself is pages.go's. open.go lists what is under way, and cuts it. dialer.go says what a Dialer must
-// do; direct.go is the one that dials from this machine, or through the forward proxy that this machine is told to use
-// (upstream.go, package upstream); and package dialtest holds every Dialer to it.
+// do; package direct has the one that dials from this machine, or through the forward proxy that this machine is told to
+// use; and package dialtest holds every Dialer to it.
 package proxy

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"fairlead/proxy"
+	outside "fairlead/proxy/direct"
 )
 
 // A wire is a target that keeps what it was sent, and answers each request without a body.
@@ -124,9 +125,9 @@ func TestTargetsAreCarriedAsByConnect(t *testing.T) {
 // A forward proxy gets the whole URL.
 func TestTargetsAreCarriedAsTheyAreToAForwardProxy(t *testing.T) {
 	to := newWire(t)
-	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "via", Dialer: proxy.Direct{
-		Upstream:   func(*url.URL) (*url.URL, error) { return mustURL("http://" + to.addr), nil },
-		Unresolved: true,
+	w := open(t, proxy.Config{Rules: []proxy.Rule{{Name: "via", Dialer: outside.Dialer{
+		Policy:   outside.Policy{Unresolved: true},
+		Upstream: func(*url.URL) (*url.URL, error) { return mustURL("http://" + to.addr), nil },
 	}}}})
 	for rest := range requestTargets {
 		response, _, err := w.rawHTTP("GET", "GET http://user:pw@far.example:8080"+rest+" HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -23,22 +23,25 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"fairlead/proxy"
+	outside "fairlead/proxy/direct"
 	"fairlead/proxy/upstream"
 )
 
 // byUpstream sends everything to one forward proxy, and lets every address through.
-func byUpstream(address string) proxy.Direct {
+func byUpstream(address string) outside.Dialer {
 	via := mustURL(address)
-	return proxy.Direct{
-		Allow:    func(netip.AddrPort) bool { return true },
+	return outside.Dialer{
+		Policy: outside.Policy{
+			Allow: func(netip.AddrPort) bool { return true },
+			// The tests' names mean something to that proxy alone.
+			Unresolved: true,
+		},
 		Upstream: func(*url.URL) (*url.URL, error) { return via, nil },
-		// The tests' names mean something to that proxy alone.
-		Unresolved: true,
 	}
 }
 
-func viaUpstream(direct proxy.Direct) proxy.Config {
-	return proxy.Config{Rules: []proxy.Rule{{Name: "direct", Dialer: direct}}}
+func viaUpstream(dialer outside.Dialer) proxy.Config {
+	return proxy.Config{Rules: []proxy.Rule{{Name: "direct", Dialer: dialer}}}
 }
 
 // tinyproxy runs a forward proxy that others wrote, with a user where one is named, and tunnels to the ports given only.
@@ -181,10 +184,10 @@ func TestUpstreamIsNotAskedForWhatIsRefused(t *testing.T) {
 	}))
 	for _, kind := range []string{"http", "socks5"} {
 		dialer := byUpstream(kind + "://" + up.addr)
-		dialer.Allow, dialer.Unresolved, dialer.Resolver = nil, false, names(t, map[string]netip.Addr{
+		dialer.Policy = outside.Policy{Resolver: names(t, map[string]netip.Addr{
 			"loopback.example.": netip.MustParseAddr("127.0.0.1"), "loopback6.example.": netip.MustParseAddr("::1"),
 			"metadata.example.": netip.MustParseAddr("169.254.169.254"), "pods.example.": netip.MustParseAddr("fd00:ec2::23"),
-		})
+		})}
 		host, _ := os.Hostname()
 		for _, address := range []string{
 			"localhost:80", "LOCALHOST.:80", "a.localhost:80", "localhost.localdomain:80", "127.0.0.1:80", "[::1]:80", "127.1:80", "2130706433:80", "0x7f000001:80",
@@ -220,7 +223,7 @@ func TestAnUpstreamOnThisMachineIsAskedForWhatResolvesHere(t *testing.T) {
 		{"loopback.example:443", true, fs.ErrPermission},
 	} {
 		dialer := byUpstream("http://" + url.UserPassword("me", secret).String() + "@" + up.addr)
-		dialer.Allow, dialer.Resolver, dialer.Unresolved, dialer.Remedy = nil, resolver, row.unresolved, "allow it"
+		dialer.Policy = outside.Policy{Resolver: resolver, Unresolved: row.unresolved, Remedy: "allow it"}
 		_, err := dialer.DialContext(t.Context(), "tcp", row.address)
 		if !errors.Is(err, row.want) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s, unresolved %t: %v", row.address, row.unresolved, err)

@@ -9,6 +9,7 @@ import (
 	"fairlead/app/settings"
 	"fairlead/kube"
 	"fairlead/proxy"
+	"fairlead/proxy/direct"
 )
 
 // Names of the routes, as they appear in logs.
@@ -54,11 +55,11 @@ func (g *Gateways) outside(c settings.Context) proxy.Dialer {
 	return g.direct(c)
 }
 
-func (g *Gateways) direct(c settings.Context) *proxy.Direct {
-	return &proxy.Direct{
-		Own: g.isOwn, Unresolved: c.ForwardUnresolved,
-		Remedy: "forward-unresolved: true, in the settings, allows it",
-	}
+func (g *Gateways) direct(c settings.Context) direct.Dialer {
+	return direct.Dialer{Own: g.isOwn, Policy: direct.Policy{
+		Unresolved: c.ForwardUnresolved,
+		Remedy:     "forward-unresolved: true, in the settings, allows it",
+	}}
 }
 
 // matchOwned returns a match for the targets that a cluster owns. What carries a target is what the cluster's lookup found.
@@ -77,14 +78,14 @@ const lookupTimeout = 5 * time.Second
 
 // isPublic reports whether a name may lead outside: it resolves on this machine, or it would be sent to a forward
 // proxy, whose names are not known here.
-func isPublic(ctx context.Context, direct *proxy.Direct, host string) (bool, error) {
+func isPublic(ctx context.Context, outside direct.Dialer, host string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	if via, _ := direct.Forward(ctx, net.JoinHostPort(host, "443")); via != nil {
+	if via, _ := outside.Forward(ctx, net.JoinHostPort(host, "443")); via != nil {
 		return true, nil // the proxy may still refuse the name
 	}
 	// The trailing dot keeps search lists out.
-	_, err := direct.Resolver.LookupNetIP(ctx, "ip", host+".")
+	_, err := outside.Policy.Resolver.LookupNetIP(ctx, "ip", host+".")
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		return false, nil
 	}

@@ -10,9 +10,9 @@ import (
 	"sync"
 	"testing"
 
-	"golang.org/x/net/dns/dnsmessage"
+	"fairlead/proxy/direct"
 
-	"fairlead/proxy"
+	"golang.org/x/net/dns/dnsmessage"
 )
 
 // A name of two labels that resolves here, or that only a forward proxy can resolve, must not be routed to a Service.
@@ -25,13 +25,13 @@ func TestANameIsPublicByWhatIsOutside(t *testing.T) {
 		upstream func(*url.URL) (*url.URL, error)
 		want     bool
 	}{{"example.com", none, true}, {"web.dev", none, false}, {"web.dev", away, true}} {
-		got, err := isPublic(t.Context(), &proxy.Direct{Resolver: resolver, Upstream: row.upstream}, row.host)
+		got, err := isPublic(t.Context(), direct.Dialer{Policy: direct.Policy{Resolver: resolver}, Upstream: row.upstream}, row.host)
 		if got != row.want || err != nil {
 			t.Errorf("%s: %v, %v", row.host, got, err)
 		}
 	}
 	broken := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no network") }}
-	if got, err := isPublic(t.Context(), &proxy.Direct{Resolver: broken, Upstream: none}, "web.dev"); got || err == nil {
+	if got, err := isPublic(t.Context(), direct.Dialer{Policy: direct.Policy{Resolver: broken}, Upstream: none}, "web.dev"); got || err == nil {
 		t.Errorf("without DNS: %v, %v", got, err)
 	}
 }

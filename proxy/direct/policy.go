@@ -1,9 +1,7 @@
-package proxy
+package direct
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -11,128 +9,99 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
+
+	"fairlead/proxy"
 )
 
-// Direct is the Dialer that connects from this machine, with its resolver, or through the forward proxy that this
-// machine's programs are told to use. It refuses what a proxy must not lend to whoever may use it: this machine itself,
-// link-local and multicast addresses, and the metadata services of clouds. It judges the address that is finally
-// dialled, so that a public name which points there is refused too. What goes to a forward proxy is resolved there, and
-// judged by its name; where that proxy is on this machine, and so would reach what is here, it is judged by the addresses
-// that the name has here as well. A refusal is a *RouteError. The zero value is ready to use.
-type Direct struct {
+// A Policy says what a proxy must not lend to its clients: this machine itself, link-local and multicast addresses, and the
+// metadata services of clouds. It judges the address that is finally dialled, so that a public name which points there is
+// refused too. What goes to a forward proxy is resolved there, and judged by its name; where that proxy is on this machine,
+// and so would reach what is here, it is judged by the addresses that the name has here as well. A refusal is a
+// *proxy.RouteError. The zero value is ready to use.
+type Policy struct {
 	// Allow lets an address through that would be refused; nil allows none.
 	Allow func(netip.AddrPort) bool
-	// Upstream names the forward proxy on the way to a URL (http for port 80, else https), or none; its scheme is http,
-	// https, socks5 or socks5h. nil means EnvironmentProxy.
-	Upstream func(*url.URL) (*url.URL, error)
 	// Unresolved lets names to a forward proxy on this machine that have no address here, and so cannot be judged.
 	// Where it does not, Remedy is said with the refusal.
 	Unresolved bool
 	Remedy     string
 	// Resolver is this machine's; nil means net.DefaultResolver.
 	Resolver *net.Resolver
-	// UpstreamTLS is for https forward proxies; nil trusts the system's authorities.
-	UpstreamTLS *tls.Config
-	// Own tells whether a proxy of this program listens at an address. Such a one is no forward proxy: what the
-	// environment would send there is dialled from here. nil knows none.
-	Own func(netip.AddrPort) bool
 }
 
-// DialContext connects to address, which may be a name.
-func (d Direct) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	via, err := d.Forward(ctx, address)
-	if err != nil {
-		return nil, err
+// Check refuses an address to dial, to which target led.
+func (p Policy) Check(target string, to netip.AddrPort) error {
+	reason := refusedAddress(to.Addr())
+	if reason == "" || p.Allow != nil && p.Allow(to) {
+		return nil
 	}
-	if via != nil {
-		conn, err := d.through(ctx, via, address)
-		if !errors.Is(err, errOwn) {
-			return conn, err
-		}
-	}
-	dialer := net.Dialer{
-		KeepAlive: keepAlive,
-		Resolver:  d.Resolver,
-		ControlContext: func(_ context.Context, _, resolved string, _ syscall.RawConn) error {
-			return d.check(address, resolved)
-		},
-	}
-	return dialer.DialContext(ctx, network, address)
+	return refuse(target, to.Addr().String()+" is "+reason)
 }
 
-// keepAlive is between two probes of a silent connection.
-const keepAlive = 30 * time.Second
-
-// check refuses resolved, to which address led.
-func (d Direct) check(address, resolved string) error {
+// check is Check for an address as text.
+func (p Policy) check(target, resolved string) error {
 	to, err := netip.ParseAddrPort(resolved)
 	if err != nil {
 		return err
 	}
-	reason := refusedAddress(to.Addr())
-	if reason == "" || d.Allow != nil && d.Allow(to) {
-		return nil
-	}
-	return refuseDirect(address, to.Addr().String()+" is "+reason)
+	return p.Check(target, to)
 }
 
-// checkForward refuses address before the forward proxy via resolves it.
-func (d Direct) checkForward(ctx context.Context, via *url.URL, address string) error {
+// CheckThrough refuses address before the forward proxy via resolves it.
+func (p Policy) CheckThrough(ctx context.Context, via *url.URL, address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return err
 	}
 	if _, err := netip.ParseAddr(host); err == nil {
-		return d.check(address, address)
+		return p.check(address, address)
 	}
 	if reason := refusedName(host); reason != "" {
-		return refuseDirect(address, host+" is "+reason)
+		return refuse(address, host+" is "+reason)
 	}
-	if !d.isHere(ctx, via) {
+	if !p.isHere(ctx, via) {
 		return nil
 	}
-	return d.checkResolved(ctx, via, host, address)
+	return p.checkResolved(ctx, via, host, address)
 }
 
 // checkResolved refuses address, which has a name for its host, by the addresses that the name has here.
-func (d Direct) checkResolved(ctx context.Context, via *url.URL, host, address string) error {
+func (p Policy) checkResolved(ctx context.Context, via *url.URL, host, address string) error {
 	_, port, _ := net.SplitHostPort(address)
-	ips, err := d.lookup(ctx, host)
+	ips, err := p.lookup(ctx, host)
 	for _, ip := range ips {
-		if err := d.check(address, net.JoinHostPort(ip.String(), port)); err != nil {
+		if err := p.check(address, net.JoinHostPort(ip.String(), port)); err != nil {
 			return err
 		}
 	}
-	if d.Unresolved || len(ips) > 0 {
+	if p.Unresolved || len(ips) > 0 {
 		return nil
 	}
 	reason := fmt.Sprintf("%s has no address here (%s), and may lead back here through %s", host, plainReason(err), via.Host)
-	if d.Remedy != "" {
-		reason += ": " + d.Remedy
+	if p.Remedy != "" {
+		reason += ": " + p.Remedy
 	}
-	return refuseDirect(address, reason)
+	return refuse(address, reason)
 }
 
-// refuseDirect refuses address. A web page reads of all refusals the same: it may give its own name one address after
+// refuse refuses address. A web page reads of all refusals the same: it may give its own name one address after
 // another, and would read which of them are this machine's.
-func refuseDirect(address, reason string) error {
-	return &RouteError{Target: address, Rule: "direct", Reason: reason, Secret: true}
+func refuse(address, reason string) error {
+	return &proxy.RouteError{Target: address, Rule: "direct", Reason: reason, Secret: true}
 }
 
 // isHere reports whether a forward proxy is on this machine. One whose name is not known cannot be reached either.
-func (d Direct) isHere(ctx context.Context, via *url.URL) bool {
-	ips, err := d.lookup(ctx, via.Hostname())
+func (p Policy) isHere(ctx context.Context, via *url.URL) bool {
+	ips, err := p.lookup(ctx, via.Hostname())
 	return err == nil && slices.ContainsFunc(ips, func(ip netip.Addr) bool {
 		ip = ip.Unmap().WithZone("")
-		return ip.IsLoopback() || ip.IsUnspecified() || isOwn(ip)
+		return ip.IsLoopback() || ip.IsUnspecified() || proxy.IsOwnAddress(ip)
 	})
 }
 
 // lookup returns the addresses of host, which may be one.
-func (d Direct) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
-	resolver := d.Resolver
+func (p Policy) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	resolver := p.Resolver
 	if resolver == nil {
 		resolver = net.DefaultResolver
 	}
@@ -175,7 +144,7 @@ func refusedAddress(ip netip.Addr) string {
 		return "link-local"
 	case ip.IsMulticast(), ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return "multicast or broadcast"
-	case isOwn(ip), ip != whole && isOwn(whole):
+	case proxy.IsOwnAddress(ip), ip != whole && proxy.IsOwnAddress(whole):
 		return "this machine's own"
 	}
 	return ""
@@ -218,18 +187,4 @@ func isMetadata(ip netip.Addr) bool {
 		return true
 	}
 	return awsServices.Contains(ip)
-}
-
-// isOwn tells whether an address is one of this machine's interfaces: what listens there listens here.
-func isOwn(ip netip.Addr) bool {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return false // the machine may not tell; loopback has been refused already
-	}
-	for _, addr := range addrs {
-		if prefix, err := netip.ParsePrefix(addr.String()); err == nil && prefix.Addr().Unmap() == ip {
-			return true
-		}
-	}
-	return false
 }
