@@ -18,7 +18,7 @@ import (
 // An attempt is one try of a connection at one endpoint: a session, and when it is opened a pair of its streams. The
 // connection's lock guards data, errs, opened and asking; streams that are set stay.
 type attempt struct {
-	f      *Forwarder
+	pool   *pool
 	conn   *conn
 	ep     Endpoint
 	s      *session
@@ -58,7 +58,7 @@ func (p *pace) busy(now time.Time) bool {
 
 // request asks for the connection with its first bytes, all in one flight.
 func (a *attempt) request(first []byte) ([]*spdy.Stream, error) {
-	id := strconv.FormatUint(a.f.requests.Add(1), 10)
+	id := strconv.FormatUint(a.pool.requests.Add(1), 10)
 	headers := func(kind string) []spdy.Header {
 		return []spdy.Header{{Name: "streamtype", Value: kind}, {Name: "port", Value: strconv.Itoa(a.ep.Port)}, {Name: "requestid", Value: id}}
 	}
@@ -82,7 +82,7 @@ func (a *attempt) verdict(ctx context.Context, err error) error {
 	if err != io.EOF {
 		return err
 	}
-	rtt := max(a.s.State().RTT, a.f.roundTrip())
+	rtt := max(a.s.State().RTT, a.pool.roundTrip())
 	a.errs.SetReadDeadline(time.Now().Add(deadline(rtt)))
 	waited := a.errs.WaitEnd(ctx)
 	switch said := a.errs.Progress().Ended; {
@@ -95,7 +95,7 @@ func (a *attempt) verdict(ctx context.Context, err error) error {
 	case errors.Is(waited, os.ErrDeadlineExceeded) && a.data.Progress().Received > 0:
 		return io.EOF // a runtime that never ends its error streams; what was to come has come
 	}
-	a.f.doubt(a.s, "it does not say how a connection ended")
+	a.s.doubt("it does not say how a connection ended")
 	return errNoVerdict
 }
 
@@ -140,7 +140,7 @@ func (a *attempt) ending(err error, sent bool) ending {
 	never := errors.Is(err, spdy.ErrUnsent) || errors.As(err, &reset)
 	end := ending{err: cut, unseen: never || !sent, unsent: !never && !sent}
 	if a.data == nil || !a.accepted() {
-		end.err = &fault.Unreachable{Server: a.f.up.route.base.Host, Err: err}
+		end.err = &fault.Unreachable{Server: a.pool.up.route.base.Host, Err: err}
 	}
 	return end
 }
@@ -151,12 +151,12 @@ const underWay = "bytes were under way to a program that was not there"
 // close ends the attempt and decides what becomes of its session.
 func (a *attempt) close() {
 	if a.data == nil {
-		a.f.giveBack(a, false)
+		a.giveBack(false)
 		return
 	}
 	st := a.s.State()
 	progress := a.data.Progress()
-	alone := a.f.alone(a.s)
+	alone := a.s.alone()
 	stuck := st.Writing > patience || alone && (st.Writing > 0 || st.Mid && progress.Ended == nil)
 	_ = a.errs.Close()
 	_ = a.data.Close()
@@ -169,11 +169,11 @@ func (a *attempt) close() {
 	case progress.Sent > 0 && a.errs.Text() != "":
 		// The runtime reads a stream no more that it has refused. Bytes that reach it later can hold up a worker of the
 		// runtime's library, and with it every fifth stream of the session, while its pings are answered.
-		a.f.doubt(a.s, underWay)
+		a.s.doubt(underWay)
 	}
 	unanswered := progress.Sent > 0 && progress.Received == 0
 	if unanswered {
-		a.f.leave(a)
+		a.leave()
 	}
-	a.f.giveBack(a, !progress.Finished && (unanswered || progress.Sent > small || a.pace.busy(time.Now())))
+	a.giveBack(!progress.Finished && (unanswered || progress.Sent > small || a.pace.busy(time.Now())))
 }

@@ -21,7 +21,7 @@ func (c *conn) Opened(ctx context.Context) error {
 		if over != nil {
 			return over
 		}
-		if c.proven.Load() || a != nil && c.f.targets.proven(a.ep, time.Now()) {
+		if c.proven.Load() || a != nil && c.pool.targets.proven(a.ep, time.Now()) {
 			return nil
 		}
 		c.opening.Lock()
@@ -93,8 +93,8 @@ func (c *conn) accepted(ctx context.Context, a *attempt) error {
 
 // awaitRefusal waits for a refusal after the runtime has accepted the stream. os.ErrDeadlineExceeded means that none came.
 func (c *conn) awaitRefusal(ctx context.Context, a *attempt) error {
-	slow := a.replied.Sub(a.opened) - c.f.roundTrip()
-	until := a.replied.Add(max(c.f.targets.grace(c.f.cfg.Grace), min(slow, maxGrace)))
+	slow := a.replied.Sub(a.opened) - c.pool.roundTrip()
+	until := a.replied.Add(max(c.pool.targets.grace(c.pool.cfg.Grace), min(slow, maxGrace)))
 	for {
 		a.data.SetReadDeadline(until)
 		err := a.data.WaitReadable(ctx)

@@ -25,7 +25,7 @@ const (
 
 // A conn is a connection with a port of a Pod.
 type conn struct {
-	f *Forwarder
+	pool *pool
 
 	// opening is held while an attempt is opened or replaced, and, while one may still be replaced, while bytes to be
 	// written are kept. It is taken before mu.
@@ -57,8 +57,8 @@ type conn struct {
 	wake     time.Time // when the reader has to look at the time again
 }
 
-func newConn(f *Forwarder, endpoints []Endpoint, renew Renew) *conn {
-	c := &conn{f: f, rest: endpoints, renew: renew, begun: make(chan struct{})}
+func newConn(p *pool, endpoints []Endpoint, renew Renew) *conn {
+	c := &conn{pool: p, rest: endpoints, renew: renew, begun: make(chan struct{})}
 	c.life, c.quit = context.WithCancel(context.Background())
 	return c
 }

@@ -33,10 +33,10 @@ func TestARotatedCertificateRetiresSessions(t *testing.T) {
 	}
 	replace("alice-renewed")
 	eventually(t, "the open connection's session is retired", func() bool {
-		f.lookAtCredentials(t.Context())
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		for _, p := range f.pods {
+		f.pool.lookAtCredentials(t.Context())
+		f.pool.mu.Lock()
+		defer f.pool.mu.Unlock()
+		for _, p := range f.pool.pods {
 			for _, s := range p.sessions {
 				if s.users > 0 && s.retired {
 					return true

@@ -8,12 +8,9 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"fairlead/kube/fault"
-	"fairlead/kube/spdy"
 
 	"github.com/rs/zerolog"
 	"k8s.io/client-go/rest"
@@ -119,33 +116,9 @@ func (c Config) withDefaults() Config {
 
 // A Forwarder dials ports of Pods of one cluster. Its methods may be called from several goroutines.
 type Forwarder struct {
-	cfg      Config
-	up       *upgrader
-	memory   *spdy.Memory
-	buffers  bufferPool
-	asking   chan struct{} // holds a value for each call of Config.Standing
-	targets  targets
+	pool     *pool
 	rollouts rollouts
 	ready    chan struct{} // closed when Run has begun
-	kicked   chan struct{} // holds one token: housekeeping has something to do
-	work     sync.WaitGroup
-
-	requests atomic.Uint64 // stream pairs opened
-
-	mu      sync.Mutex
-	ctx     context.Context // of Run, for what it owns; nil before and after
-	ended   bool
-	pods    map[podID]*pod
-	total   int // sessions there are or are being dialled
-	rtt     time.Duration
-	creds   identity
-	counted Stats
-	began   time.Time // of Run
-	next    time.Time // when housekeeping is due
-	filling int       // connections being dialled for the stash
-	doubted time.Time // when a session was last found silent
-	used    time.Time // when a connection was last asked for
-	looked  time.Time // when the credentials were last looked at
 }
 
 // New checks the configuration. It opens no connection.
@@ -161,73 +134,18 @@ func New(cfg Config) (*Forwarder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("port-forward through %s: %w", cfg.REST.Host, err)
 	}
-	f := &Forwarder{
-		cfg: cfg, up: up, memory: spdy.NewMemory(cfg.Memory), asking: make(chan struct{}, maxAsking),
-		ready: make(chan struct{}), kicked: make(chan struct{}, 1), pods: make(map[podID]*pod),
-	}
-	up.route.handshook, up.route.roundTrip, up.route.away = f.measured, f.roundTrip, cfg.Doubt
-	return f, nil
+	return &Forwarder{pool: newPool(cfg, up), ready: make(chan struct{})}, nil
 }
 
 // Run keeps the sessions: it dials ahead of demand, looks after those that are idle, and closes them. When ctx ends, it
 // closes every session and so every connection, waits for its goroutines, and returns nil. It can run once.
 func (f *Forwarder) Run(ctx context.Context) error {
-	f.mu.Lock()
-	if f.ctx != nil || f.ended {
-		f.mu.Unlock()
+	if !f.pool.begin(ctx) {
 		return errors.New("a Forwarder runs once")
 	}
-	f.ctx = ctx
-	f.mu.Unlock()
 	close(f.ready)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-f.kicked:
-		case <-timer.C:
-		}
-		next := f.housekeep(ctx, time.Now())
-		f.mu.Lock()
-		f.next = time.Now().Add(next)
-		f.mu.Unlock()
-		timer.Reset(next)
-	}
-	f.shut()
-	f.work.Wait()
+	f.pool.run(ctx)
 	return nil
-}
-
-func (f *Forwarder) shut() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.ended = true
-	for _, p := range f.pods {
-		for _, s := range p.sessions {
-			s.Close() // always nil
-		}
-		p.answer(nil, net.ErrClosed)
-	}
-	f.up.stash.close()
-}
-
-// spawn runs work that Run waits for. mu is held. It says false after the end.
-func (f *Forwarder) spawn(work func(ctx context.Context)) bool {
-	if f.ended || f.ctx == nil {
-		return false
-	}
-	ctx := f.ctx
-	f.work.Go(func() { work(ctx) })
-	return true
-}
-
-// kick makes Run do its housekeeping now.
-func (f *Forwarder) kick() {
-	select {
-	case f.kicked <- struct{}{}:
-	default:
-	}
 }
 
 // Dial connects to the first of the endpoints that can be reached; the others are tried in order, later too, as long as
@@ -254,7 +172,7 @@ func (f *Forwarder) Dial(ctx context.Context, endpoints []Endpoint, renew Renew)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	c := newConn(f, f.inOrder(endpoints), renew)
+	c := newConn(f.pool, f.inOrder(endpoints), renew)
 	if err := c.advance(ctx, nil); err != nil {
 		return nil, err
 	}
@@ -272,7 +190,7 @@ func (f *Forwarder) inOrder(endpoints []Endpoint) []Endpoint {
 	var young, good, bad []Endpoint
 	for _, ep := range endpoints {
 		switch {
-		case f.withdrawn(ep) || f.targets.hasCut(ep, now) || f.unreached(ep, now):
+		case f.pool.avoids(ep, now) || f.pool.targets.hasCut(ep, now):
 			bad = append(bad, ep)
 		case f.rollouts.younger(ep, now):
 			young = append(young, ep)
@@ -281,64 +199,6 @@ func (f *Forwarder) inOrder(endpoints []Endpoint) []Endpoint {
 		}
 	}
 	return slices.Concat(young, good, bad)
-}
-
-// unreached reports whether no session could be made with an endpoint's Pod when that was last tried.
-func (f *Forwarder) unreached(ep Endpoint, now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	p := f.pods[ep.pod()]
-	return p != nil && len(p.sessions) == 0 && now.Sub(p.failed) < failedLately
-}
-
-// measured takes note of a round trip to the API server.
-func (f *Forwarder) measured(rtt time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.rtt == 0 || rtt < f.rtt {
-		f.rtt = rtt
-	}
-}
-
-// redialled counts a connection that went on elsewhere.
-func (f *Forwarder) redialled() {
-	f.mu.Lock()
-	f.counted.Redialled++
-	f.mu.Unlock()
-}
-
-// alone says that s carries one connection.
-func (f *Forwarder) alone(s *session) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return s.users <= 1
-}
-
-// silent takes note that s does not answer. It gets no more connections, and no other session does that was not heard
-// since: what they share, the way to the API server, may be dead. They are asked.
-func (f *Forwarder) silent(s *session) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if s.silent {
-		return
-	}
-	s.silent = true
-	f.cfg.Doubt()
-	f.retire(s, "it does not answer")
-	f.doubted = time.Now()
-	f.up.stash.drop(func(identity) bool { return false })
-	for _, p := range f.pods {
-		for _, other := range p.idle {
-			f.spawn(func(context.Context) { other.Ping() })
-		}
-	}
-}
-
-// roundTrip is the shortest round trip seen, 0 if none was.
-func (f *Forwarder) roundTrip() time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.rtt
 }
 
 // Stats counts what a Forwarder has done and what it holds.
@@ -358,10 +218,10 @@ type Stats struct {
 
 // Stats reports on this moment.
 func (f *Forwarder) Stats() Stats {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	st := f.counted
-	for _, p := range f.pods {
+	f.pool.mu.Lock()
+	defer f.pool.mu.Unlock()
+	st := f.pool.counted
+	for _, p := range f.pool.pods {
 		st.Sessions += len(p.sessions)
 		st.Waiting += len(p.waiting)
 		for _, s := range p.sessions {
@@ -371,10 +231,10 @@ func (f *Forwarder) Stats() Stats {
 			}
 		}
 	}
-	st.Unbound = stashSize - f.up.stash.room(time.Now())
-	st.RTT = f.rtt
-	f.up.mu.Lock()
-	st.Carrier = f.up.last
-	f.up.mu.Unlock()
+	st.Unbound = stashSize - f.pool.up.stash.room(time.Now())
+	st.RTT = f.pool.rtt
+	f.pool.up.mu.Lock()
+	st.Carrier = f.pool.up.last
+	f.pool.up.mu.Unlock()
 	return st
 }

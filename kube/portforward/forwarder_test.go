@@ -139,7 +139,7 @@ func TestAConnectionThatEndsBeforeTLSIsMadeAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := f.up.dial(t.Context(), at(7)[0])
+	conn, err := f.pool.up.dial(t.Context(), at(7)[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,12 +363,12 @@ func TestRefusalIsRememberedForAMoment(t *testing.T) {
 	if _, err := dial(t, f, at(9)); err == nil {
 		t.Fatal("no refusal")
 	}
-	before := f.requests.Load()
+	before := f.pool.requests.Load()
 	ctx := context.Background()
 	if _, err := f.Dial(ctx, at(9), nil); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Fatalf("got %v", err)
 	}
-	if f.requests.Load() != before {
+	if f.pool.requests.Load() != before {
 		t.Error("the runtime was asked again")
 	}
 	w.program(9, func(c net.Conn) { io.Copy(c, c) }) // an echo

@@ -21,54 +21,54 @@ const (
 )
 
 // housekeep does what is due and says when to come again.
-func (f *Forwarder) housekeep(ctx context.Context, now time.Time) time.Duration {
-	f.mu.Lock()
+func (pl *pool) housekeep(ctx context.Context, now time.Time) time.Duration {
+	pl.mu.Lock()
 	next := time.Hour
 	due := func(in time.Duration) { next = min(next, max(in, 10*time.Millisecond)) }
-	for id, p := range f.pods {
+	for id, p := range pl.pods {
 		for _, s := range slices.Clone(p.idle) {
-			f.tend(s, now, due)
+			s.tend(now, due)
 		}
-		f.grow(p, now)
+		p.grow(now)
 		if !p.due.IsZero() && now.Before(p.due) {
 			due(p.due.Sub(now))
 		}
 		if len(p.sessions) == 0 && len(p.waiting) == 0 && p.dialling == 0 && now.Sub(p.used) > time.Minute {
-			delete(f.pods, id)
+			delete(pl.pods, id)
 		} else {
 			due(time.Minute)
 		}
 	}
 	look := false
-	if f.began.IsZero() {
-		f.began = now
+	if pl.began.IsZero() {
+		pl.began = now
 	}
-	unused := f.used.IsZero()
-	if now.Sub(f.used) < recently || unused && now.Sub(f.began) < recently {
-		look = f.up.plugin == "" && !unused && now.Sub(f.looked) >= lookEvery
+	unused := pl.used.IsZero()
+	if now.Sub(pl.used) < recently || unused && now.Sub(pl.began) < recently {
+		look = pl.up.plugin == "" && !unused && now.Sub(pl.looked) >= lookEvery
 		if look {
-			f.looked = now
+			pl.looked = now
 		}
 		// A plugin may ask the user for something; nothing that nobody asked for should.
-		if f.up.plugin == "" || !unused {
-			for range f.up.stash.room(now) - f.filling {
-				if f.spawn(f.fillStash) {
-					f.filling++
+		if pl.up.plugin == "" || !unused {
+			for range pl.up.stash.room(now) - pl.filling {
+				if pl.spawn(pl.fillStash) {
+					pl.filling++
 				}
 			}
 		}
 		due(min(stashAge, lookEvery))
 	}
-	f.mu.Unlock()
+	pl.mu.Unlock()
 	if look {
-		f.lookAtCredentials(ctx)
+		pl.lookAtCredentials(ctx)
 	}
 	return next
 }
 
 // tend looks after one idle session. mu is held.
-func (f *Forwarder) tend(s *session, now time.Time, due func(time.Duration)) {
-	keep := f.cfg.Idle
+func (s *session) tend(now time.Time, due func(time.Duration)) {
+	keep := s.pool.cfg.Idle
 	if len(s.pod.idle) <= minSpares {
 		keep = max(keep, lastOnes)
 	}
@@ -76,13 +76,13 @@ func (f *Forwarder) tend(s *session, now time.Time, due func(time.Duration)) {
 	st := s.State()
 	switch {
 	case s.Err() != nil:
-		f.remove(s, "ended")
+		s.remove("ended")
 	case idle >= keep:
-		f.remove(s, "idle")
+		s.remove("idle")
 	case s.refusedLate():
-		f.retire(s, underWay)
+		s.retire(underWay)
 	case st.Dropped-s.dropped >= small, st.Lingering > 0 && idle > lettingGo:
-		f.retire(s, "the last connection did not end")
+		s.retire("the last connection did not end")
 	default:
 		due(keep - idle)
 	}
@@ -90,17 +90,17 @@ func (f *Forwarder) tend(s *session, now time.Time, due func(time.Duration)) {
 
 // watch reads an idle session: late ends of its connections, the end of its own. It pings, so that a session that died
 // in silence is never handed out.
-func (f *Forwarder) watch(s *session) {
+func (s *session) watch() {
 	for {
 		st := s.State()
 		now := time.Now()
-		f.mu.Lock()
+		s.pool.mu.Lock()
 		draining := s.draining
-		f.mu.Unlock()
+		s.pool.mu.Unlock()
 		until := st.Heard.Add(pingEvery)
 		switch {
 		case st.Pinging > deadline(st.RTT):
-			f.cfg.Doubt()
+			s.pool.cfg.Doubt()
 			s.CloseWith(errSilent)
 		case st.Pinging > 0:
 			until = now.Add(deadline(st.RTT) - st.Pinging + time.Millisecond)
@@ -113,50 +113,50 @@ func (f *Forwarder) watch(s *session) {
 			until = now.Add(lettingGo)
 		}
 		err := s.Watch(until)
-		f.mu.Lock()
+		s.pool.mu.Lock()
 		if s.users > 0 || err != nil {
 			s.watched = false
 			if err != nil && s.users == 0 {
-				f.remove(s, "ended")
-				f.serve(s.pod, time.Now())
+				s.remove("ended")
+				s.pod.serve(time.Now())
 			}
-			f.mu.Unlock()
+			s.pool.mu.Unlock()
 			return
 		}
 		now = time.Now()
-		f.tend(s, now, func(time.Duration) {})
-		f.serve(s.pod, now)
-		f.mu.Unlock()
+		s.tend(now, func(time.Duration) {})
+		s.pod.serve(now)
+		s.pool.mu.Unlock()
 	}
 }
 
 // fillStash dials one connection that is bound to no Pod yet.
-func (f *Forwarder) fillStash(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, f.cfg.Dial)
+func (pl *pool) fillStash(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, pl.cfg.Dial)
 	defer cancel()
-	conn, who, err := f.up.route.dial(ctx)
-	f.mu.Lock()
-	f.filling--
-	f.mu.Unlock()
+	conn, who, err := pl.up.route.dial(ctx)
+	pl.mu.Lock()
+	pl.filling--
+	pl.mu.Unlock()
 	if err != nil {
-		f.cfg.Log.Debug().Err(err).Msg("no spare connection to the API server")
+		pl.cfg.Log.Debug().Err(err).Msg("no spare connection to the API server")
 		return
 	}
-	f.up.stash.put(conn, who)
+	pl.up.stash.put(conn, who)
 }
 
 // lookAtCredentials retires the sessions of former credentials.
-func (f *Forwarder) lookAtCredentials(ctx context.Context) {
-	who, err := f.up.current(ctx)
+func (pl *pool) lookAtCredentials(ctx context.Context) {
+	who, err := pl.up.current(ctx)
 	if err != nil {
-		f.cfg.Log.Debug().Err(err).Msg("credentials cannot be read")
+		pl.cfg.Log.Debug().Err(err).Msg("credentials cannot be read")
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.creds == (identity{}) || f.creds == who {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	if pl.creds == (identity{}) || pl.creds == who {
 		return
 	}
-	f.adopt(who)
-	f.up.stash.drop(func(identity) bool { return false })
+	pl.adopt(who)
+	pl.up.stash.drop(func(identity) bool { return false })
 }

@@ -227,9 +227,9 @@ func TestNobodySharesWithADownload(t *testing.T) {
 		defer c.Close() // always nil
 		echoes(t, c, "hello")
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, p := range f.pods {
+	f.pool.mu.Lock()
+	defer f.pool.mu.Unlock()
+	for _, p := range f.pool.pods {
 		for _, s := range p.sessions {
 			if st := s.State(); s.users > 1 && st.Received > bulk {
 				t.Errorf("%d connections share the download's session", s.users)

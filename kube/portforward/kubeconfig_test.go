@@ -375,7 +375,7 @@ func TestProxyOfAKubeconfig(t *testing.T) {
 		}
 		pool := x509.NewCertPool()
 		pool.AddCert(proxy.Certificate())
-		f.up.route.proxyRoots = pool
+		f.pool.up.route.proxyRoots = pool
 		run(t, f)
 		if _, err := request(t, f, at(7)); err != nil || len(seen()) == 0 {
 			t.Errorf("%v, and the proxy saw %q", err, seen())
@@ -486,19 +486,19 @@ func TestChangedCredentialsRetireSessions(t *testing.T) {
 	open := mustDial(t, f, 7)
 	defer open.Close() // always nil
 	echoes(t, open, "hello")
-	f.mu.Lock()
+	f.pool.mu.Lock()
 	var before []*session
-	for _, p := range f.pods {
+	for _, p := range f.pool.pods {
 		before = append(before, p.sessions...)
 	}
-	f.mu.Unlock()
-	f.mu.Lock()
-	f.adopt(identity{1}) // as when the file was read anew, which client-go does once a minute
-	f.mu.Unlock()
+	f.pool.mu.Unlock()
+	f.pool.mu.Lock()
+	f.pool.adopt(identity{1}) // as when the file was read anew, which client-go does once a minute
+	f.pool.mu.Unlock()
 	for _, s := range before {
-		f.mu.Lock()
+		f.pool.mu.Lock()
 		retired, users := s.retired, s.users
-		f.mu.Unlock()
+		f.pool.mu.Unlock()
 		if !retired || users == 0 && s.Err() == nil {
 			t.Error("a session of the old credentials is kept")
 		}

@@ -252,7 +252,7 @@ func TestBurstAtARefusedPortIsToldOnce(t *testing.T) {
 	if err := burst.Wait(); err != nil {
 		t.Error(err)
 	}
-	if asked := f.requests.Load(); asked > 16 {
+	if asked := f.pool.requests.Load(); asked > 16 {
 		t.Errorf("the port was asked for %d times", asked)
 	}
 }
@@ -321,12 +321,12 @@ func TestIdleSessionsThatDiedInSilenceAreNotKept(t *testing.T) {
 	if _, err := request(t, f, at(7)); err != nil {
 		t.Fatal(err)
 	}
-	f.mu.Lock()
+	f.pool.mu.Lock()
 	var before []*session
-	for _, p := range f.pods {
+	for _, p := range f.pool.pods {
 		before = append(before, p.sessions...)
 	}
-	f.mu.Unlock()
+	f.pool.mu.Unlock()
 	l.cut()
 	for _, s := range before {
 		select {

@@ -32,13 +32,13 @@ func (c *conn) advance(ctx context.Context, cause error) error {
 		ep := c.rest[0]
 		c.rest = c.rest[1:]
 		c.mu.Unlock()
-		if err := c.f.targets.refusal(ep, time.Now()); err != nil {
+		if err := c.pool.targets.refusal(ep, time.Now()); err != nil {
 			cause = err
 			continue
 		}
-		s, err := c.f.acquire(ctx, ep)
+		s, err := c.pool.acquire(ctx, ep)
 		if err == nil {
-			return c.use(&attempt{f: c.f, conn: c, ep: ep, s: s})
+			return c.use(&attempt{pool: c.pool, conn: c, ep: ep, s: s})
 		}
 		if ctx.Err() != nil || !elsewhere(err) {
 			return err
@@ -67,7 +67,7 @@ func (c *conn) renewed(endpoints []Endpoint) bool {
 
 // use makes a the attempt, unless the connection was closed meanwhile.
 func (c *conn) use(a *attempt) error {
-	c.f.give(a) // before anyone can close it
+	a.give() // before anyone can close it
 	c.mu.Lock()
 	over := c.over
 	if over == nil {
@@ -128,10 +128,10 @@ func (c *conn) replace(ctx context.Context, a *attempt, end ending) error {
 	now := time.Now()
 	if end.endpoint {
 		if !a.replied.IsZero() {
-			c.f.targets.late(now.Sub(a.replied))
+			c.pool.targets.late(now.Sub(a.replied))
 		}
-		c.f.targets.refused(a.ep, end.err, now)
-		c.f.refused(a.ep, end.err)
+		c.pool.targets.refused(a.ep, end.err, now)
+		c.pool.refused(a.ep, end.err)
 	}
 	c.mu.Lock()
 	if c.cur != a || c.over != nil {
@@ -143,7 +143,7 @@ func (c *conn) replace(ctx context.Context, a *attempt, end ending) error {
 	if !end.unseen || wrote || c.spent || c.proven.Load() {
 		c.mu.Unlock()
 		if !c.proven.Load() {
-			c.f.targets.cut(a.ep, now)
+			c.pool.targets.cut(a.ep, now)
 		}
 		return end.err
 	}
@@ -154,10 +154,10 @@ func (c *conn) replace(ctx context.Context, a *attempt, end ending) error {
 	c.cur = nil
 	c.mu.Unlock()
 	a.close()
-	c.f.redialled()
+	c.pool.redialled()
 	err := c.advance(ctx, end.err)
 	if err != nil && end.endpoint {
-		c.f.targets.disprove(a.ep)
+		c.pool.targets.disprove(a.ep)
 	}
 	return err
 }
@@ -195,7 +195,7 @@ func (c *conn) firstWrite() time.Duration {
 	if a == nil {
 		return 0
 	}
-	return c.f.targets.firstWrite(a.ep, time.Now())
+	return c.pool.targets.firstWrite(a.ep, time.Now())
 }
 
 func (c *conn) isBegun() bool {
@@ -217,7 +217,7 @@ func (c *conn) reopen(ctx context.Context) (*attempt, error) {
 
 // bounded is a context for dialling anew: the one of Dial is long over.
 func (c *conn) bounded() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(c.life, c.f.cfg.Dial)
+	return context.WithTimeout(c.life, c.pool.cfg.Dial)
 }
 
 // elsewhere says that another endpoint may do better.

@@ -4,7 +4,11 @@ import (
 	"context"
 	"net"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"fairlead/kube/spdy"
 )
 
 const (
@@ -19,10 +23,143 @@ const (
 	near = 10 * time.Millisecond
 )
 
+// A pool holds the sessions with Pods, and what is known of the cluster while they are made and used.
+type pool struct {
+	cfg     Config
+	up      *upgrader
+	memory  *spdy.Memory
+	buffers bufferPool
+	asking  chan struct{} // holds a value for each call of Config.Standing
+	targets targets
+	kicked  chan struct{} // holds one token: housekeeping has something to do
+	work    sync.WaitGroup
+
+	requests atomic.Uint64 // stream pairs opened
+
+	mu      sync.Mutex
+	ctx     context.Context // of Run, for what it owns; nil before and after
+	ended   bool
+	pods    map[podID]*pod
+	total   int // sessions there are or are being dialled
+	rtt     time.Duration
+	creds   identity
+	counted Stats
+	began   time.Time // of Run
+	next    time.Time // when housekeeping is due
+	filling int       // connections being dialled for the stash
+	doubted time.Time // when a session was last found silent
+	used    time.Time // when a connection was last asked for
+	looked  time.Time // when the credentials were last looked at
+}
+
+func newPool(cfg Config, up *upgrader) *pool {
+	pl := &pool{
+		cfg: cfg, up: up, memory: spdy.NewMemory(cfg.Memory), asking: make(chan struct{}, maxAsking),
+		kicked: make(chan struct{}, 1), pods: make(map[podID]*pod),
+	}
+	up.route.handshook, up.route.roundTrip, up.route.away = pl.measured, pl.roundTrip, cfg.Doubt
+	return pl
+}
+
+// begin makes ctx the context of what the pool owns. It reports false if the pool has begun before.
+func (pl *pool) begin(ctx context.Context) bool {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	if pl.ctx != nil || pl.ended {
+		return false
+	}
+	pl.ctx = ctx
+	return true
+}
+
+// run does the housekeeping until ctx ends, then closes the pool and waits for its goroutines.
+func (pl *pool) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-pl.kicked:
+		case <-timer.C:
+		}
+		next := pl.housekeep(ctx, time.Now())
+		pl.mu.Lock()
+		pl.next = time.Now().Add(next)
+		pl.mu.Unlock()
+		timer.Reset(next)
+	}
+	pl.close()
+	pl.work.Wait()
+}
+
+// close ends every session and fails what waits for one.
+func (pl *pool) close() {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	pl.ended = true
+	for _, p := range pl.pods {
+		for _, s := range p.sessions {
+			s.Close()
+		}
+		p.answer(nil, net.ErrClosed)
+	}
+	pl.up.stash.close()
+}
+
+// spawn runs work that Run waits for. mu is held. It says false after the end.
+func (pl *pool) spawn(work func(ctx context.Context)) bool {
+	if pl.ended || pl.ctx == nil {
+		return false
+	}
+	ctx := pl.ctx
+	pl.work.Go(func() { work(ctx) })
+	return true
+}
+
+// kick makes Run do its housekeeping now.
+func (pl *pool) kick() {
+	select {
+	case pl.kicked <- struct{}{}:
+	default:
+	}
+}
+
+// avoids reports whether ep's Pod is out of use, or no session could be made with it when that was last tried.
+func (pl *pool) avoids(ep Endpoint, now time.Time) bool {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	p := pl.pods[ep.pod()]
+	return p != nil && (p.withdrawn || len(p.sessions) == 0 && now.Sub(p.failed) < failedLately)
+}
+
+// measured takes note of a round trip to the API server.
+func (pl *pool) measured(rtt time.Duration) {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	if pl.rtt == 0 || rtt < pl.rtt {
+		pl.rtt = rtt
+	}
+}
+
+// redialled counts a connection that went on elsewhere.
+func (pl *pool) redialled() {
+	pl.mu.Lock()
+	pl.counted.Redialled++
+	pl.mu.Unlock()
+}
+
+// roundTrip is the shortest round trip seen, 0 if none was.
+func (pl *pool) roundTrip() time.Duration {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	return pl.rtt
+}
+
 type podID struct{ namespace, name, uid string }
 
-// A pod is the sessions with one Pod. The forwarder's lock guards it.
+// A pod is the sessions with one Pod. The pool's lock guards it.
 type pod struct {
+	pool     *pool
 	id       podID
 	sessions []*session // all that are open
 	idle     []*session // of them, those without a connection and fit for one; the last used is last
@@ -55,39 +192,39 @@ type grant struct {
 
 // acquire gives a session with ep's Pod to one more connection: the idle one used last, whose TCP window is open
 // widest, else a new one, else, where a new one would take long or may not be, one that has a connection already.
-func (f *Forwarder) acquire(ctx context.Context, ep Endpoint) (*session, error) {
+func (pl *pool) acquire(ctx context.Context, ep Endpoint) (*session, error) {
 	now := time.Now()
-	f.mu.Lock()
-	if f.ended {
-		f.mu.Unlock()
+	pl.mu.Lock()
+	if pl.ended {
+		pl.mu.Unlock()
 		return nil, net.ErrClosed
 	}
-	p := f.pods[ep.pod()]
+	p := pl.pods[ep.pod()]
 	if p == nil {
-		p = &pod{id: ep.pod()}
-		f.pods[p.id] = p
+		p = &pod{pool: pl, id: ep.pod()}
+		pl.pods[p.id] = p
 	}
-	f.used, p.used = now, now
-	if f.next.Sub(now) > lookEvery {
-		f.kick()
+	pl.used, p.used = now, now
+	if pl.next.Sub(now) > lookEvery {
+		pl.kick()
 	}
 	p.rate.count(now)
 	c := &claim{ep: ep, since: now, got: make(chan grant, 1)}
 	p.waiting = append(p.waiting, c)
-	f.serve(p, now)
-	f.mu.Unlock()
+	p.serve(now)
+	pl.mu.Unlock()
 	select {
 	case g := <-c.got:
 		return g.s, g.err
 	case <-ctx.Done():
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
 	p.waiting = slices.DeleteFunc(p.waiting, func(other *claim) bool { return other == c })
 	select {
 	case g := <-c.got:
 		if g.s != nil {
-			f.putBack(g.s, now)
+			g.s.putBack(now)
 		}
 	default:
 	}
@@ -95,12 +232,12 @@ func (f *Forwarder) acquire(ctx context.Context, ep Endpoint) (*session, error) 
 }
 
 // serve gives sessions to those who wait, as far as there are any, and dials more. mu is held.
-func (f *Forwarder) serve(p *pod, now time.Time) {
+func (p *pod) serve(now time.Time) {
 	for len(p.waiting) > 0 {
 		c := p.waiting[0]
 		s := p.takeIdle(now)
 		if s == nil {
-			s = f.share(p, c, now)
+			s = p.share(c, now)
 		}
 		if s == nil {
 			break
@@ -109,25 +246,25 @@ func (f *Forwarder) serve(p *pod, now time.Time) {
 		c.got <- grant{s: s}
 		p.waiting = p.waiting[1:]
 	}
-	f.grow(p, now)
+	p.grow(now)
 }
 
 // proved gives sessions to those who wait for a target that has just answered for the first time: they may share now.
-func (f *Forwarder) proved(now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, p := range f.pods {
+func (pl *pool) proved(now time.Time) {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	for _, p := range pl.pods {
 		if len(p.waiting) > 0 {
-			f.serve(p, now)
+			p.serve(now)
 		}
 	}
 }
 
 // refused tells those who wait for a session to ask what ep has just refused. They would be told the same by it.
-func (f *Forwarder) refused(ep Endpoint, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	p := f.pods[ep.pod()]
+func (pl *pool) refused(ep Endpoint, err error) {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	p := pl.pods[ep.pod()]
 	if p == nil {
 		return
 	}
@@ -164,14 +301,14 @@ func (p *pod) takeIdle(now time.Time) *session {
 // share returns a session that has a connection already, or nil. Below the caps it does so only in a burst: for a Pod that
 // is far away, with connections that are as new as this one, and for targets that answered lately. One that refuses, or
 // is not there any more, can hold up what shares a session with it. mu is held.
-func (f *Forwarder) share(p *pod, c *claim, now time.Time) *session {
-	full := !f.mayDial(p)
-	if !full && (f.rtt < near || !f.targets.proven(c.ep, now)) {
+func (p *pod) share(c *claim, now time.Time) *session {
+	full := !p.mayDial()
+	if !full && (p.pool.rtt < near || !p.pool.targets.proven(c.ep, now)) {
 		return nil
 	}
 	var best *session
 	for _, s := range p.sessions {
-		if s.users == 0 || !s.shareable(now) || !full && !(s.proven(now) && s.young(now, c.since, f.rtt)) {
+		if s.users == 0 || !s.shareable(now) || !full && !(s.proven(now) && s.young(now, c.since, p.pool.rtt)) {
 			continue
 		}
 		if best == nil || s.burden(now) < best.burden(now) {
@@ -179,30 +316,30 @@ func (f *Forwarder) share(p *pod, c *claim, now time.Time) *session {
 		}
 	}
 	if best != nil {
-		f.counted.Shared++
+		p.pool.counted.Shared++
 	}
 	return best
 }
 
 // mayDial reports whether the caps allow one more session with p. Idle sessions with other Pods give way, and those that
 // only wait for their last connection to end do not count for the Pod. mu is held.
-func (f *Forwarder) mayDial(p *pod) bool {
+func (p *pod) mayDial() bool {
 	usable := 0
 	for _, s := range p.sessions {
 		if !s.retired {
 			usable++
 		}
 	}
-	if usable+p.dialling >= f.cfg.PerPod {
+	if usable+p.dialling >= p.pool.cfg.PerPod {
 		return false
 	}
-	return f.total < f.cfg.PerContext || f.evictable(p) != nil
+	return p.pool.total < p.pool.cfg.PerContext || p.pool.evictable(p) != nil
 }
 
 // evictable finds the idle session, of another Pod than p, that was used the longest time ago.
-func (f *Forwarder) evictable(p *pod) *session {
+func (pl *pool) evictable(p *pod) *session {
 	var oldest *session
-	for _, other := range f.pods {
+	for _, other := range pl.pods {
 		if other == p {
 			continue
 		}
@@ -216,42 +353,42 @@ func (f *Forwarder) evictable(p *pod) *session {
 }
 
 // grow dials for those who wait, and, a moment later, some ahead of demand. mu is held.
-func (f *Forwarder) grow(p *pod, now time.Time) {
+func (p *pod) grow(now time.Time) {
 	want := len(p.waiting) - p.dialling
-	if f.total <= f.cfg.PerContext*3/4 && now.Sub(p.failed) >= 5*time.Second {
-		ahead := want + p.spares(now, f.rtt) - len(p.idle)
-		if f.later(p, now, ahead > max(want, 0)) {
+	if p.pool.total <= p.pool.cfg.PerContext*3/4 && now.Sub(p.failed) >= 5*time.Second {
+		ahead := want + p.spares(now, p.pool.rtt) - len(p.idle)
+		if p.later(now, ahead > max(want, 0)) {
 			want = ahead
 		}
 	}
-	for ; want > 0 && p.dialling < parallelDials && f.mayDial(p); want-- {
-		if f.total >= f.cfg.PerContext {
-			f.remove(f.evictable(p), "gives way")
+	for ; want > 0 && p.dialling < parallelDials && p.mayDial(); want-- {
+		if p.pool.total >= p.pool.cfg.PerContext {
+			p.pool.evictable(p).remove("gives way")
 		}
 		ep := Endpoint{Namespace: p.id.namespace, Pod: p.id.name, UID: p.id.uid}
 		if p.admission == nil || now.Sub(p.admission.begun) > admissionLasts {
-			p.admission = f.beginAdmission(ep, now)
+			p.admission = p.beginAdmission(now)
 		}
 		admission := p.admission
-		if !f.spawn(func(ctx context.Context) { f.dialSession(ctx, p, ep, admission) }) {
+		if !p.pool.spawn(func(ctx context.Context) { p.dialSession(ctx, ep, admission) }) {
 			return
 		}
 		p.dialling++
-		f.total++
+		p.pool.total++
 	}
 }
 
 // later says whether the time has come for spares. They wait for a round trip: what asks for them is a first connection
 // or a burst, whose own requests are on their way meanwhile, and a TLS handshake and an upgrade cost more than those. mu
 // is held.
-func (f *Forwarder) later(p *pod, now time.Time, missing bool) bool {
+func (p *pod) later(now time.Time, missing bool) bool {
 	if !missing {
 		p.due = time.Time{}
 		return false
 	}
 	if p.due.IsZero() {
-		p.due = now.Add(min(f.rtt, maxLater))
-		f.kick()
+		p.due = now.Add(min(p.pool.rtt, maxLater))
+		p.pool.kick()
 	}
 	return !now.Before(p.due)
 }
@@ -266,10 +403,10 @@ func (p *pod) spares(now time.Time, rtt time.Duration) int {
 }
 
 // dialSession dials one session and gives it to who waits.
-func (f *Forwarder) dialSession(ctx context.Context, p *pod, ep Endpoint, admitted *admission) {
-	ctx, cancel := context.WithTimeout(ctx, f.cfg.Dial)
+func (p *pod) dialSession(ctx context.Context, ep Endpoint, admitted *admission) {
+	ctx, cancel := context.WithTimeout(ctx, p.pool.cfg.Dial)
 	defer cancel()
-	conn, err := f.up.dial(ctx, ep)
+	conn, err := p.pool.up.dial(ctx, ep)
 	if refused := admitted.wait(ctx); refused != nil {
 		if err == nil {
 			conn.Close()
@@ -277,33 +414,33 @@ func (f *Forwarder) dialSession(ctx context.Context, p *pod, ep Endpoint, admitt
 		err = refused
 	}
 	now := time.Now()
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	p.pool.mu.Lock()
+	defer p.pool.mu.Unlock()
 	p.dialling--
-	f.total--
+	p.pool.total--
 	switch {
 	case err != nil:
 		p.failed = now
-		f.cfg.Log.Debug().Err(err).Str("pod", ep.Pod).Str("namespace", ep.Namespace).Msg("no session")
+		p.pool.cfg.Log.Debug().Err(err).Str("pod", ep.Pod).Str("namespace", ep.Namespace).Msg("no session")
 		p.answer(nil, err)
 		return
-	case f.ended:
+	case p.pool.ended:
 		conn.Close() // of no more use
 		p.answer(nil, net.ErrClosed)
 		return
 	}
-	f.total++
-	f.counted.Dialled++
-	f.adopt(conn.who)
-	s := newSession(f, p, conn, now)
+	p.pool.total++
+	p.pool.counted.Dialled++
+	p.pool.adopt(conn.who)
+	s := newSession(p, conn, now)
 	p.sessions = append(p.sessions, s)
 	p.idle = slices.Insert(p.idle, 0, s) // unused ones come after those whose window is open
-	f.serve(p, now)
+	p.serve(now)
 	if p.withdrawn && s.users == 0 {
-		f.remove(s, "")
+		s.remove("")
 	}
-	f.attend(s)
-	f.kick()
+	s.attend()
+	p.pool.kick()
 }
 
 // admissionLasts is for how long the sessions that are made with a Pod share an admission: those of a burst, and its spares.
@@ -316,16 +453,16 @@ type admission struct {
 	err   error // of use when done is closed
 }
 
-// beginAdmission asks Admit about a Pod.
-func (f *Forwarder) beginAdmission(ep Endpoint, now time.Time) *admission {
+// beginAdmission asks Admit about p.
+func (p *pod) beginAdmission(now time.Time) *admission {
 	a := &admission{begun: now, done: make(chan struct{})}
 	ask := func(ctx context.Context) {
 		defer close(a.done)
-		ctx, cancel := context.WithTimeout(ctx, f.cfg.Dial)
+		ctx, cancel := context.WithTimeout(ctx, p.pool.cfg.Dial)
 		defer cancel()
-		a.err = f.cfg.Admit(ctx, ep.Namespace, ep.Pod)
+		a.err = p.pool.cfg.Admit(ctx, p.id.namespace, p.id.name)
 	}
-	if !f.spawn(ask) {
+	if !p.pool.spawn(ask) {
 		a.err = net.ErrClosed
 		close(a.done)
 	}
@@ -343,109 +480,109 @@ func (a *admission) wait(ctx context.Context) error {
 }
 
 // adopt takes note of whose sessions are dialled now. Those of former credentials get no more connections. mu is held.
-func (f *Forwarder) adopt(who identity) {
-	if f.creds == who {
+func (pl *pool) adopt(who identity) {
+	if pl.creds == who {
 		return
 	}
-	f.creds = who
-	for _, p := range f.pods {
+	pl.creds = who
+	for _, p := range pl.pods {
 		for _, s := range slices.Clone(p.sessions) {
 			if s.who != who {
-				f.retire(s, "credentials changed")
+				s.retire("credentials changed")
 			}
 		}
 	}
 }
 
 // give attaches an attempt to its session, until giveBack.
-func (f *Forwarder) give(a *attempt) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (a *attempt) give() {
+	a.pool.mu.Lock()
+	defer a.pool.mu.Unlock()
 	a.s.attempts = append(a.s.attempts, a)
 }
 
 // leave has a's session remember that a was left without an answer.
-func (f *Forwarder) leave(a *attempt) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (a *attempt) leave() {
+	a.pool.mu.Lock()
+	defer a.pool.mu.Unlock()
 	a.s.left = append(a.s.left, a.errs)
 }
 
 // giveBack returns the session that an attempt no longer needs. unsettled reports that it must not carry another
 // connection before the runtime has ended this one.
-func (f *Forwarder) giveBack(a *attempt, unsettled bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (a *attempt) giveBack(unsettled bool) {
+	a.pool.mu.Lock()
+	defer a.pool.mu.Unlock()
 	s := a.s
 	if i := slices.Index(s.attempts, a); i >= 0 {
 		s.attempts = slices.Delete(s.attempts, i, i+1)
 	}
 	s.draining = s.draining || unsettled
-	f.putBack(s, time.Now())
+	s.putBack(time.Now())
 }
 
 // putBack is giveBack with mu held.
-func (f *Forwarder) putBack(s *session, now time.Time) {
+func (s *session) putBack(now time.Time) {
 	s.users--
 	s.since = now
 	switch {
 	case s.users > 0:
 		return
-	case s.retired || s.Err() != nil || s.who != f.creds || s.pod.withdrawn:
-		f.remove(s, "")
+	case s.retired || s.Err() != nil || s.who != s.pool.creds || s.pod.withdrawn:
+		s.remove("")
 	default:
 		s.pod.idle = append(s.pod.idle, s)
 	}
-	f.serve(s.pod, now)
-	f.attend(s)
+	s.pod.serve(now)
+	s.attend()
 }
 
 // attend has someone read a session that stays idle. mu is held.
-func (f *Forwarder) attend(s *session) {
+func (s *session) attend() {
 	if s.users == 0 && !s.watched && s.Err() == nil {
-		s.watched = f.spawn(func(ctx context.Context) { f.watch(s) })
+		s.watched = s.pool.spawn(func(ctx context.Context) { s.watch() })
 	}
 }
 
 // giveUp retires s. What is on it is not disturbed.
-func (f *Forwarder) giveUp(s *session, why string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.retire(s, why)
+func (s *session) giveUp(why string) {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	s.retire(why)
 }
 
 // doubt retires s, which may hold up the connections on it. Those look after themselves from then on.
-func (f *Forwarder) doubt(s *session, why string) {
+func (s *session) doubt(why string) {
 	if s.doubtful.Swap(true) {
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.retire(s, why)
-	f.lookAt(s)
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	s.retire(why)
+	s.lookAt()
 }
 
 // doubtLater doubts the session of an attempt that is left, if that is still not accepted when it is due: a node may only be
 // busy.
-func (f *Forwarder) doubtLater(a *attempt, due time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (a *attempt) doubtLater(due time.Time) {
+	a.pool.mu.Lock()
+	defer a.pool.mu.Unlock()
 	if a.s.suspected {
 		return
 	}
-	a.s.suspected = f.spawn(func(ctx context.Context) {
-		accepted := f.acceptedBy(ctx, a, due)
-		f.mu.Lock()
+	a.s.suspected = a.pool.spawn(func(ctx context.Context) {
+		accepted := a.acceptedBy(ctx, due)
+		a.pool.mu.Lock()
 		a.s.suspected = false
-		f.mu.Unlock()
+		a.pool.mu.Unlock()
 		if !accepted {
-			f.doubt(a.s, "it accepts no stream")
+			a.s.doubt("it accepts no stream")
 		}
 	})
 }
 
 // acceptedBy waits until an attempt is accepted or due, and reports whether it is, or nobody needs to know any more.
-func (f *Forwarder) acceptedBy(ctx context.Context, a *attempt, due time.Time) bool {
+func (a *attempt) acceptedBy(ctx context.Context, due time.Time) bool {
 	ticker := time.NewTicker(probeEvery)
 	defer ticker.Stop()
 	for {
@@ -464,58 +601,58 @@ func (f *Forwarder) acceptedBy(ctx context.Context, a *attempt, due time.Time) b
 }
 
 // lookAt has every connection on s look at its state. mu is held.
-func (f *Forwarder) lookAt(s *session) {
+func (s *session) lookAt() {
 	for _, a := range s.attempts {
 		// A connection takes its own lock before the forwarder's.
-		f.spawn(func(context.Context) { a.conn.look() })
+		s.pool.spawn(func(context.Context) { a.conn.look() })
 	}
 }
 
 // retire keeps a session from getting more connections; it ends with its last. mu is held.
-func (f *Forwarder) retire(s *session, why string) {
+func (s *session) retire(why string) {
 	if s.retired {
 		return
 	}
 	s.retired, s.why = true, why
-	f.counted.Retired++
+	s.pool.counted.Retired++
 	if s.users == 0 {
-		f.remove(s, "")
+		s.remove("")
 	}
 }
 
 // remove ends a session. mu is held.
-func (f *Forwarder) remove(s *session, why string) {
+func (s *session) remove(why string) {
 	if s == nil {
 		return
 	}
 	p := s.pod
 	if i := slices.Index(p.sessions, s); i >= 0 {
 		p.sessions = slices.Delete(p.sessions, i, i+1)
-		f.total--
-		f.logEnd(s, why)
+		s.pool.total--
+		s.logEnd(why)
 	}
 	p.idle = slices.DeleteFunc(p.idle, func(other *session) bool { return other == s })
 	s.Close() // always nil
 }
 
 // logEnd writes the one line about a session, at its end. mu is held.
-func (f *Forwarder) logEnd(s *session, why string) {
+func (s *session) logEnd(why string) {
 	cause := s.Err()
 	switch {
-	case f.ended:
+	case s.pool.ended:
 		why, cause = "closed", nil
 	case why != "":
 	case s.why != "":
 		why = s.why
 	case cause != nil:
 		why = "ended"
-	case s.who != f.creds:
+	case s.who != s.pool.creds:
 		why = "credentials changed"
 	default:
 		why = "the Pod was withdrawn"
 	}
 	st := s.State()
-	f.cfg.Log.Debug().Str("pod", s.pod.id.name).Str("namespace", s.pod.id.namespace).Str("carrier", s.carrier).Str("why", why).
+	s.pool.cfg.Log.Debug().Str("pod", s.pod.id.name).Str("namespace", s.pod.id.namespace).Str("carrier", s.carrier).Str("why", why).
 		Int("connections", s.carried).Int64("sent_bytes", st.Sent).Int64("received_bytes", st.Received).
 		Dur("lasted_ms", time.Since(s.begun)).AnErr("cause", cause).Msg("session ended")
 }

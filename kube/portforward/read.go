@@ -53,8 +53,8 @@ func (c *conn) WriteTo(w io.Writer) (int64, error) {
 }
 
 func (c *conn) copyOnce(w io.Writer) (int, error) {
-	b := c.f.buffers.lend()
-	defer c.f.buffers.Put(b)
+	b := c.pool.buffers.lend()
+	defer c.pool.buffers.Put(b)
 	n, err := c.next(b[:])
 	if n > 0 {
 		if written, failed := w.Write(b[:n]); failed != nil {
@@ -124,8 +124,8 @@ func (c *conn) prove(a *attempt, now time.Time) {
 		return
 	}
 	c.proven.Store(true)
-	if c.f.targets.answered(a.ep, c.wrote(), now) {
-		c.f.proved(now)
+	if c.pool.targets.answered(a.ep, c.wrote(), now) {
+		c.pool.proved(now)
 	}
 	c.mu.Lock()
 	c.kept, c.rest, c.renew, c.told = nil, nil, nil, nil // there is no next attempt
@@ -170,7 +170,7 @@ func (c *conn) ending(ctx context.Context, a *attempt, err error) ending {
 	c.mu.Lock()
 	halfClosed := !c.half.IsZero()
 	c.mu.Unlock()
-	if !halfClosed && c.f.mayHaveEnded(ctx, a.ep) {
+	if !halfClosed && c.pool.mayHaveEnded(ctx, a.ep) {
 		end.err = &CutError{Pod: a.ep.Pod, Namespace: a.ep.Namespace, Port: a.ep.Port, Err: errPodEnds}
 	}
 	return end
@@ -199,7 +199,7 @@ func (c *conn) due(a *attempt, now time.Time) (given, err error) {
 		return given, nil
 	}
 	if !c.half.IsZero() && !c.finished {
-		wake = earlier(wake, later(c.half, c.heard).Add(c.f.cfg.Quiet))
+		wake = earlier(wake, later(c.half, c.heard).Add(c.pool.cfg.Quiet))
 	}
 	c.wake = earlier(wake, c.deadline)
 	a.data.SetReadDeadline(c.wake)
@@ -212,7 +212,7 @@ func (c *conn) due(a *attempt, now time.Time) (given, err error) {
 
 // finish says whether the client's half-close is to be passed on now. mu is held.
 func (c *conn) finish(now time.Time) bool {
-	if c.half.IsZero() || c.finished || now.Sub(later(c.half, c.heard)) < c.f.cfg.Quiet {
+	if c.half.IsZero() || c.finished || now.Sub(later(c.half, c.heard)) < c.pool.cfg.Quiet {
 		return false
 	}
 	c.finished = true
@@ -229,7 +229,7 @@ func (c *conn) health(a *attempt, now time.Time) (time.Time, error) {
 	wake := c.sessionHealth(a, now)
 	asked := later(a.opened, time.Unix(0, c.sentAt.Load()))
 	if a.s.doubtful.Load() && a.data.Progress().Sent > 0 && c.heard.Before(asked) {
-		switch due := asked.Add(jammed(c.f.roundTrip(), a.s.State().Proving)); {
+		switch due := asked.Add(jammed(c.pool.roundTrip(), a.s.State().Proving)); {
 		case now.Before(due):
 			wake = earlier(wake, due)
 		case a.reads(due):
@@ -241,7 +241,7 @@ func (c *conn) health(a *attempt, now time.Time) (time.Time, error) {
 	if a.data.Progress().Received > 0 {
 		return wake, nil
 	}
-	switch since, gone := c.f.unlisted(a.ep, now); {
+	switch since, gone := c.pool.unlisted(a.ep, now); {
 	case since.IsZero():
 	case !gone:
 		wake = earlier(wake, now.Add(askAgain))
@@ -261,7 +261,7 @@ func (c *conn) health(a *attempt, now time.Time) (time.Time, error) {
 // upload, or the path may be interrupted.
 func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
 	st := a.s.State()
-	rtt := max(st.RTT, c.f.roundTrip())
+	rtt := max(st.RTT, c.pool.roundTrip())
 	// A node that is busy is given more time by each attempt, and all there is by the last.
 	due := a.opened.Add(replyWithin(rtt) << c.again)
 	if now.Before(due) {
@@ -273,18 +273,18 @@ func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
 	waited := now.Sub(a.opened)
 	switch {
 	case !st.Proved.Before(a.opened):
-		c.f.giveUp(a.s, "it accepts no stream")
+		a.s.giveUp("it accepts no stream")
 		due := a.opened.Add(jammed(rtt, st.Proving))
 		switch {
 		case !sent && !last:
-			c.f.doubtLater(a, due)
+			a.doubtLater(due)
 			return time.Time{}, errNoReply
 		case now.Before(due):
 			return due, nil
 		case !a.reads(due):
 			return now.Add(probeEvery), nil
 		}
-		c.f.doubt(a.s, "it accepts no stream")
+		a.s.doubt("it accepts no stream")
 		if !sent && waited < unaccepted {
 			return look, nil
 		}
@@ -297,16 +297,16 @@ func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
 	case st.Heard.After(a.opened) && waited < unaccepted:
 		return look, nil
 	case st.Heard.After(a.opened):
-		c.f.doubt(a.s, "it accepts no stream")
+		a.s.doubt("it accepts no stream")
 		return time.Time{}, errNoReply
 	case (st.Writing > 0 || st.Unheard > small) && waited < unaccepted:
 		return earlier(c.sessionHealth(a, now), a.opened.Add(unaccepted)), nil
 	case st.Writing > 0 || st.Unheard > small:
 		// What others upload is stuck, which is no sign of a dead session, and may last.
-		c.f.giveUp(a.s, "it accepts no stream")
+		a.s.giveUp("it accepts no stream")
 		return time.Time{}, errNoReply
 	}
-	c.f.silent(a.s)
+	a.s.markSilent()
 	if sent && waited < unaccepted {
 		return look, nil
 	}
@@ -348,7 +348,7 @@ func (c *conn) sessionHealth(a *attempt, now time.Time) time.Time {
 	case st.Pinging > lost && silent > lost && !stuck:
 		a.s.CloseWith(errSilent)
 	case st.Pinging >= limit:
-		c.f.silent(a.s)
+		a.s.markSilent()
 		return now.Add(limit)
 	case st.Pinging > 0:
 		return now.Add(limit - st.Pinging + time.Millisecond)

@@ -1,6 +1,7 @@
 package portforward
 
 import (
+	"context"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -22,10 +23,10 @@ const (
 	bulk = 256 << 10
 )
 
-// A session is one upgraded connection with the container runtime of a Pod. The forwarder's lock guards its fields.
+// A session is one upgraded connection with the container runtime of a Pod. The pool's lock guards its fields.
 type session struct {
 	*spdy.Session
-	f       *Forwarder
+	pool    *pool
 	pod     *pod
 	who     identity
 	carrier string
@@ -62,10 +63,10 @@ type sample struct {
 	rate  float64 // bytes per second
 }
 
-func newSession(f *Forwarder, p *pod, conn *upgraded, now time.Time) *session {
+func newSession(p *pod, conn *upgraded, now time.Time) *session {
 	return &session{
-		Session: spdy.NewSession(conn, spdy.Config{Memory: f.memory}),
-		f:       f, pod: p, who: conn.who, carrier: conn.carrier, secrets: conn.secrets, begun: now, since: now, took: now,
+		Session: spdy.NewSession(conn, spdy.Config{Memory: p.pool.memory}),
+		pool:    p.pool, pod: p, who: conn.who, carrier: conn.carrier, secrets: conn.secrets, begun: now, since: now, took: now,
 	}
 }
 
@@ -76,7 +77,7 @@ func (s *session) take(ep Endpoint, now time.Time) {
 		s.moved, s.dropped, s.draining = st.Sent+st.Received, st.Dropped, false
 		s.since, s.unproven, s.left = now, nil, nil
 	}
-	if !s.f.targets.proven(ep, now) && !slices.Contains(s.unproven, ep) {
+	if !s.pool.targets.proven(ep, now) && !slices.Contains(s.unproven, ep) {
 		s.unproven = append(s.unproven, ep)
 	}
 	s.carried++
@@ -89,7 +90,7 @@ func (s *session) fit(now time.Time) bool {
 	st := s.State()
 	return !s.retired && !s.refusedLate() && !(s.draining && st.Lingering > 0) && s.Err() == nil && !st.Away && !st.Mid && st.Used < 1<<30 &&
 		st.Lingering <= maxLingering && st.Dropped-s.dropped < small &&
-		st.Pinging < deadline(st.RTT) && age(now, st.Heard) < fresh+patience && st.Heard.After(s.f.doubted)
+		st.Pinging < deadline(st.RTT) && age(now, st.Heard) < fresh+patience && st.Heard.After(s.pool.doubted)
 }
 
 // refusedLate reports whether the runtime had to say something, a refusal most likely, of a connection with bytes after it
@@ -114,12 +115,12 @@ func deadline(rtt time.Duration) time.Duration { return max(patience, 3*rtt) }
 func (s *session) shareable(now time.Time) bool {
 	st := s.State()
 	return !s.retired && !s.refusedLate() && s.Err() == nil && !st.Away && st.Used < 1<<30 && st.Blocked == 0 &&
-		st.Writing < 50*time.Millisecond && st.Heard.After(s.f.doubted) && st.Pinging < deadline(st.RTT) && s.measure(now, st) < 1<<20
+		st.Writing < 50*time.Millisecond && st.Heard.After(s.pool.doubted) && st.Pinging < deadline(st.RTT) && s.measure(now, st) < 1<<20
 }
 
 // proven reports whether the targets of all its connections have answered by now.
 func (s *session) proven(now time.Time) bool {
-	s.unproven = slices.DeleteFunc(s.unproven, func(ep Endpoint) bool { return s.f.targets.proven(ep, now) })
+	s.unproven = slices.DeleteFunc(s.unproven, func(ep Endpoint) bool { return s.pool.targets.proven(ep, now) })
 	return len(s.unproven) == 0
 }
 
@@ -146,4 +147,31 @@ func (s *session) measure(now time.Time, st spdy.State) float64 {
 		s.sampled.at, s.sampled.moved = now, moved
 	}
 	return s.sampled.rate
+}
+
+// alone says that s carries one connection.
+func (s *session) alone() bool {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	return s.users <= 1
+}
+
+// markSilent takes note that s does not answer. It gets no more connections, and no other session does that was not heard
+// since: what they share, the way to the API server, may be dead. They are asked.
+func (s *session) markSilent() {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	if s.silent {
+		return
+	}
+	s.silent = true
+	s.pool.cfg.Doubt()
+	s.retire("it does not answer")
+	s.pool.doubted = time.Now()
+	s.pool.up.stash.drop(func(identity) bool { return false })
+	for _, p := range s.pool.pods {
+		for _, other := range p.idle {
+			s.pool.spawn(func(context.Context) { other.Ping() })
+		}
+	}
 }

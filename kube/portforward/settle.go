@@ -53,11 +53,11 @@ const knownGrace = 5 * time.Millisecond
 // refusedWithin returns how long after its acceptance an attempt may still be refused. A target that answered lately is not
 // waited for as long as an unknown one, since every large upload to it waits.
 func (c *conn) refusedWithin(a *attempt, now time.Time) time.Duration {
-	least := c.f.cfg.Grace
-	if c.f.targets.proven(a.ep, now) {
+	least := c.pool.cfg.Grace
+	if c.pool.targets.proven(a.ep, now) {
 		least = min(least, knownGrace)
 	}
-	return c.f.targets.grace(least)
+	return c.pool.targets.grace(least)
 }
 
 // room is how much of p may be written now: all of it, or as much as is kept until the attempt has settled.

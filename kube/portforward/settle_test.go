@@ -26,8 +26,8 @@ func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 		f := w.forwarder(nil)
 		endpoints := append(at(9000), at(8)...)
 		// It is taken for connected, as a target is that answered lately.
-		f.targets.answered(endpoints[0], true, time.Now())
-		f.targets.late(100 * time.Millisecond) // as refusals are on a busy machine
+		f.pool.targets.answered(endpoints[0], true, time.Now())
+		f.pool.targets.late(100 * time.Millisecond) // as refusals are on a busy machine
 		c, err := dial(t, f, endpoints)
 		if err != nil {
 			t.Fatal(err)
@@ -62,7 +62,7 @@ func TestUploadToAKnownTargetIsNotHeldBack(t *testing.T) {
 	})
 	const grace = 5 * time.Second
 	f := w.forwarder(func(c *Config) { c.Grace = grace })
-	f.targets.answered(at(8)[0], true, time.Now())
+	f.pool.targets.answered(at(8)[0], true, time.Now())
 	c := mustDial(t, f, 8)
 	defer c.Close() // always nil
 	start := time.Now()
@@ -87,7 +87,7 @@ func TestARefusalSaysMoreThanAPodThatIsGone(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(patient)
 	gone := Endpoint{Namespace: "ns", Pod: "gone", UID: "gone", Port: 7}
-	f.targets.refused(gone, &fault.NotFound{Kind: fault.Pod, Name: "gone", Namespace: "ns"}, time.Now())
+	f.pool.targets.refused(gone, &fault.NotFound{Kind: fault.Pod, Name: "gone", Namespace: "ns"}, time.Now())
 	for _, endpoints := range [][]Endpoint{append(at(9000), gone), append([]Endpoint{gone}, at(9001)...)} {
 		_, err := dial(t, f, endpoints)
 		if _, ok := errors.AsType[*fault.Refused](err); !ok {

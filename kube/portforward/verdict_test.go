@@ -43,13 +43,13 @@ func TestALateRefusalIsNoOrderlyEnd(t *testing.T) {
 	w := newWorld(t)
 	w.hesitate = 50 * time.Millisecond
 	f := w.forwarder(nil)
-	f.targets.answered(at(9)[0], true, time.Now())
+	f.pool.targets.answered(at(9)[0], true, time.Now())
 	c := mustDial(t, f, 9)
 	defer c.Close() // always nil
 	if got, err := io.ReadAll(c); len(got) > 0 || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("%q, %v", got, err)
 	}
-	if f.targets.proven(at(9)[0], time.Now()) {
+	if f.pool.targets.proven(at(9)[0], time.Now()) {
 		t.Error("the port is still taken to be there")
 	}
 }
@@ -117,7 +117,7 @@ func TestASessionIsNotUsedAgainAfterARefusalThatNobodyWaitedFor(t *testing.T) {
 	w := newWorld(t)
 	w.hesitate = 200 * time.Millisecond
 	f := w.forwarder(nil)
-	f.targets.answered(at(9)[0], true, time.Now())
+	f.pool.targets.answered(at(9)[0], true, time.Now())
 	c := mustDial(t, f, 9)
 	if _, err := io.WriteString(c, "early"); err != nil {
 		t.Fatal(err)
@@ -160,7 +160,7 @@ func TestWhatOnePodProvesHoldsForTheOthersOfItsService(t *testing.T) {
 		_ = c.Close()
 	}
 	for _, ep := range [][]Endpoint{behind("b", ""), behind("b", "other:80")} {
-		if f.targets.proven(ep[0], time.Now()) {
+		if f.pool.targets.proven(ep[0], time.Now()) {
 			t.Errorf("%v is taken to be there", ep)
 		}
 	}

@@ -35,70 +35,62 @@ const (
 // Withdraw does not block.
 func (f *Forwarder) Withdraw(namespace, name, uid string, standing Standing) {
 	now := time.Now()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ended {
+	f.pool.mu.Lock()
+	defer f.pool.mu.Unlock()
+	if f.pool.ended {
 		return
 	}
 	id := podID{namespace, name, uid}
-	p := f.pods[id]
+	p := f.pool.pods[id]
 	if p == nil {
-		p = &pod{id: id, used: now}
-		f.pods[id] = p
+		p = &pod{pool: f.pool, id: id, used: now}
+		f.pool.pods[id] = p
 	}
 	p.withdrawn = true
 	f.rollouts.withdrawn(id, now)
 	for _, s := range slices.Clone(p.sessions) {
-		f.retire(s, "the Pod was withdrawn")
+		s.retire("the Pod was withdrawn")
 	}
 	switch {
 	case standing == NotReady || standing == Ending:
 		p.standing, p.unlisted = standing, time.Time{}
 	case p.unlisted.IsZero():
 		p.standing, p.unlisted, p.asked = standing, now, time.Time{}
-		f.lookAtPod(p)
+		p.lookAtPod()
 	}
 }
 
 // Restore puts a Pod back into use that was withdrawn.
 func (f *Forwarder) Restore(namespace, name, uid string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if p := f.pods[podID{namespace, name, uid}]; p != nil {
+	f.pool.mu.Lock()
+	defer f.pool.mu.Unlock()
+	if p := f.pool.pods[podID{namespace, name, uid}]; p != nil {
 		p.withdrawn, p.standing, p.unlisted = false, NotReady, time.Time{}
 	}
 }
 
-// withdrawn reports whether ep's Pod is out of use.
-func (f *Forwarder) withdrawn(ep Endpoint) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	p := f.pods[ep.pod()]
-	return p != nil && p.withdrawn
-}
-
 // unlisted returns since when no Service leads to ep's Pod, which is zero while one does, and whether the Pod is known to be
 // gone. If it is not, the Pod's standing is asked for, unless that was done a moment ago.
-func (f *Forwarder) unlisted(ep Endpoint, now time.Time) (since time.Time, gone bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	p := f.pods[ep.pod()]
+func (pl *pool) unlisted(ep Endpoint, now time.Time) (since time.Time, gone bool) {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	p := pl.pods[ep.pod()]
 	if p == nil || p.unlisted.IsZero() {
 		return time.Time{}, false
 	}
 	if p.standing != Gone && now.Sub(p.asked) >= askAgain {
-		f.ask(p, now)
+		p.ask(now)
 	}
 	return p.unlisted, p.standing == Gone
 }
 
 // mayHaveEnded reports whether ep's Pod, which is out of use, is about to end, is gone, or may be. What is known of it may be
 // older than its end, so its standing is asked for.
-func (f *Forwarder) mayHaveEnded(ctx context.Context, ep Endpoint) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (pl *pool) mayHaveEnded(ctx context.Context, ep Endpoint) bool {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
 	for begun := time.Now(); ; {
-		p := f.pods[ep.pod()]
+		p := pl.pods[ep.pod()]
 		switch {
 		case p == nil || !p.withdrawn:
 			return false
@@ -107,18 +99,18 @@ func (f *Forwarder) mayHaveEnded(ctx context.Context, ep Endpoint) bool {
 		}
 		fresh := !p.asked.Before(begun)
 		if !fresh {
-			f.ask(p, time.Now())
+			p.ask(time.Now())
 		}
 		if !p.isAsked() {
 			return p.standing != NotReady
 		}
 		answered := p.answered
-		f.mu.Unlock()
+		pl.mu.Unlock()
 		select {
 		case <-answered:
 		case <-ctx.Done():
 		}
-		f.mu.Lock()
+		pl.mu.Lock()
 		if ctx.Err() != nil {
 			return p.standing != NotReady
 		}
@@ -139,44 +131,44 @@ func (p *pod) isAsked() bool {
 }
 
 // ask finds out p's standing, unless that is under way. mu is held.
-func (f *Forwarder) ask(p *pod, now time.Time) {
+func (p *pod) ask(now time.Time) {
 	if p.isAsked() {
 		return
 	}
 	answered := make(chan struct{})
-	if f.spawn(func(ctx context.Context) {
+	if p.pool.spawn(func(ctx context.Context) {
 		defer close(answered)
-		f.findOut(ctx, p)
+		p.findOut(ctx)
 	}) {
 		p.asked, p.answered = now, answered
 	}
 }
 
 // findOut asks for p's standing, and has its connections look at the answer.
-func (f *Forwarder) findOut(ctx context.Context, p *pod) {
+func (p *pod) findOut(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	select {
-	case f.asking <- struct{}{}:
-		defer func() { <-f.asking }()
+	case p.pool.asking <- struct{}{}:
+		defer func() { <-p.pool.asking }()
 	case <-ctx.Done():
 		return
 	}
-	standing := f.cfg.Standing(ctx, p.id.namespace, p.id.name, p.id.uid)
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	standing := p.pool.cfg.Standing(ctx, p.id.namespace, p.id.name, p.id.uid)
+	p.pool.mu.Lock()
+	defer p.pool.mu.Unlock()
 	if !p.withdrawn || p.unlisted.IsZero() && standing == Unlisted {
 		return // Services know better
 	}
 	p.standing = standing
 	if standing == Gone {
-		f.lookAtPod(p)
+		p.lookAtPod()
 	}
 }
 
 // lookAtPod has every connection with p look at its state. mu is held.
-func (f *Forwarder) lookAtPod(p *pod) {
+func (p *pod) lookAtPod() {
 	for _, s := range p.sessions {
-		f.lookAt(s)
+		s.lookAt()
 	}
 }

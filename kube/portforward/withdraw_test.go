@@ -48,9 +48,9 @@ func TestASessionThatComesAfterTheWithdrawalIsNotKept(t *testing.T) {
 		asked <- err
 	}()
 	spares := func() (dialling, sessions int) {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if p := f.pods[at(7)[0].pod()]; p != nil {
+		f.pool.mu.Lock()
+		defer f.pool.mu.Unlock()
+		if p := f.pool.pods[at(7)[0].pod()]; p != nil {
 			dialling, sessions = p.dialling, len(p.sessions)
 		}
 		return dialling, sessions
@@ -89,7 +89,7 @@ func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 	f := w.forwarder(nil)
 	for _, sent := range []string{"", "hello"} {
 		gone := Endpoint{Namespace: "ns", Pod: "gone" + sent, UID: "gone", Port: 8}
-		f.targets.answered(gone, true, time.Now())
+		f.pool.targets.answered(gone, true, time.Now())
 		c, err := dial(t, f, append([]Endpoint{gone}, at(7)...))
 		if err != nil {
 			t.Fatal(err)
@@ -104,9 +104,9 @@ func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 			read <- err
 		}()
 		eventually(t, "the connection is accepted", func() bool {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			for _, s := range f.pods[gone.pod()].sessions {
+			f.pool.mu.Lock()
+			defer f.pool.mu.Unlock()
+			for _, s := range f.pool.pods[gone.pod()].sessions {
 				for _, a := range s.attempts {
 					if a.conn == c.(*conn) && a.data != nil && a.data.Progress().Replied {
 						return true

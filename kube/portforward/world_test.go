@@ -195,12 +195,12 @@ func (w *world) cut() int {
 
 // cutAndNoticed cuts all sessions and waits until f holds none of them idle.
 func (w *world) cutAndNoticed(f *Forwarder) {
-	f.mu.Lock()
+	f.pool.mu.Lock()
 	var before []*session
-	for _, p := range f.pods {
+	for _, p := range f.pool.pods {
 		before = append(before, p.idle...)
 	}
-	f.mu.Unlock()
+	f.pool.mu.Unlock()
 	w.cut()
 	eventually(w.t, "the dead sessions are gone", func() bool {
 		if !f.holds(before) {
@@ -213,9 +213,9 @@ func (w *world) cutAndNoticed(f *Forwarder) {
 
 // holds says whether any of these sessions waits to be used.
 func (f *Forwarder) holds(sessions []*session) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, p := range f.pods {
+	f.pool.mu.Lock()
+	defer f.pool.mu.Unlock()
+	for _, p := range f.pool.pods {
 		for _, s := range sessions {
 			if slices.Contains(p.idle, s) {
 				return true
