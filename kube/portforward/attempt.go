@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -19,7 +20,7 @@ import (
 // connection's lock guards data, errs, opened and asking; streams that are set stay.
 type attempt struct {
 	pool   *pool
-	conn   *conn
+	conn   *connState
 	ep     Endpoint
 	s      *session
 	data   *spdy.Stream // nil until it is opened
@@ -176,4 +177,86 @@ func (a *attempt) close() {
 		a.leave()
 	}
 	a.giveBack(!progress.Finished && (unanswered || progress.Sent > small || a.pace.busy(time.Now())))
+}
+
+// give attaches an attempt to its session, until giveBack.
+func (a *attempt) give() {
+	a.pool.mu.Lock()
+	defer a.pool.mu.Unlock()
+	a.s.attempts = append(a.s.attempts, a)
+}
+
+// leave has a's session remember that a was left without an answer.
+func (a *attempt) leave() {
+	a.pool.mu.Lock()
+	defer a.pool.mu.Unlock()
+	a.s.left = append(a.s.left, a.errs)
+}
+
+// giveBack returns the session that an attempt no longer needs. unsettled reports that it must not carry another
+// connection before the runtime has ended this one.
+func (a *attempt) giveBack(unsettled bool) {
+	a.pool.mu.Lock()
+	defer a.pool.mu.Unlock()
+	s := a.s
+	if i := slices.Index(s.attempts, a); i >= 0 {
+		s.attempts = slices.Delete(s.attempts, i, i+1)
+	}
+	s.draining = s.draining || unsettled
+	s.putBack(time.Now())
+}
+
+// doubtLater doubts the session of an attempt that is left, if that is still not accepted when it is due: a node may only be
+// busy.
+func (a *attempt) doubtLater(due time.Time) {
+	a.pool.mu.Lock()
+	defer a.pool.mu.Unlock()
+	if a.s.suspected {
+		return
+	}
+	a.s.suspected = a.pool.spawn(func(ctx context.Context) {
+		accepted := a.acceptedBy(ctx, due)
+		a.pool.mu.Lock()
+		a.s.suspected = false
+		a.pool.mu.Unlock()
+		if !accepted {
+			a.s.doubt("it accepts no stream")
+		}
+	})
+}
+
+// acceptedBy waits until an attempt is accepted or due, and reports whether it is, or nobody needs to know any more.
+func (a *attempt) acceptedBy(ctx context.Context, due time.Time) bool {
+	ticker := time.NewTicker(probeEvery)
+	defer ticker.Stop()
+	for {
+		switch {
+		case a.accepted() || a.s.Err() != nil:
+			return true
+		case time.Now().After(due) && a.reads(due):
+			return false
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return true
+		}
+	}
+}
+
+// explain explains the end of an attempt, once the runtime has given its verdict.
+func (a *attempt) explain(ctx context.Context, err error) ending {
+	wrote := a.conn.wrote()
+	end := a.ending(a.verdict(ctx, err), wrote)
+	if end.err != io.EOF || !wrote || a.data.Progress().Received > 0 {
+		return end
+	}
+	// Nothing was answered. From a Pod that ends, that is no orderly end.
+	a.conn.mu.Lock()
+	halfClosed := !a.conn.half.IsZero()
+	a.conn.mu.Unlock()
+	if !halfClosed && a.pool.mayHaveEnded(ctx, a.ep) {
+		end.err = &CutError{Pod: a.ep.Pod, Namespace: a.ep.Namespace, Port: a.ep.Port, Err: errPodEnds}
+	}
+	return end
 }

@@ -25,13 +25,18 @@ const (
 
 // A conn is a connection with a port of a Pod.
 type conn struct {
+	*connState
+	reader
+	writer
+}
+
+// A connState is what the reader and the writer of a connection share.
+type connState struct {
 	pool *pool
 
 	// opening is held while an attempt is opened or replaced, and, while one may still be replaced, while bytes to be
 	// written are kept. It is taken before mu.
 	opening sync.Mutex
-	// reading is held by the one who reads.
-	reading sync.Mutex
 	proven  atomic.Bool   // the Pod has answered: the attempt is the last
 	sentAt  atomic.Int64  // when something was last sent to it after that, in Unix nanoseconds
 	begun   chan struct{} // closed when the first attempt is opened
@@ -58,19 +63,19 @@ type conn struct {
 }
 
 func newConn(p *pool, endpoints []Endpoint, renew Renew) *conn {
-	c := &conn{pool: p, rest: endpoints, renew: renew, begun: make(chan struct{})}
+	c := &connState{pool: p, rest: endpoints, renew: renew, begun: make(chan struct{})}
 	c.life, c.quit = context.WithCancel(context.Background())
-	return c
+	return &conn{connState: c, reader: reader{conn: c}, writer: writer{c}}
 }
 
-func (c *conn) wrote() bool {
+func (c *connState) wrote() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.spent || len(c.kept) > 0
 }
 
 // end makes err the answer of every later call.
-func (c *conn) end(err error) error {
+func (c *connState) end(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over == nil {
@@ -95,14 +100,14 @@ func (c *conn) CloseWrite() error {
 }
 
 // look makes the reader look at the time, and at the Pod, again.
-func (c *conn) look() {
+func (c *connState) look() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.nudge()
 }
 
 // nudge is look with mu held.
-func (c *conn) nudge() {
+func (c *connState) nudge() {
 	c.wake = time.Time{}
 	if c.cur != nil && c.cur.data != nil {
 		c.cur.data.SetReadDeadline(time.Unix(1, 0))

@@ -11,7 +11,7 @@ import (
 )
 
 // advance takes a session with the next endpoint. cause is why there is need of a next.
-func (c *conn) advance(ctx context.Context, cause error) error {
+func (c *connState) advance(ctx context.Context, cause error) error {
 	for {
 		c.mu.Lock()
 		c.told = telling(c.told, cause)
@@ -57,7 +57,7 @@ func telling(before, now error) error {
 }
 
 // renewed takes more endpoints. It says false if there are none.
-func (c *conn) renewed(endpoints []Endpoint) bool {
+func (c *connState) renewed(endpoints []Endpoint) bool {
 	endpoints = slices.DeleteFunc(slices.Clone(endpoints), func(ep Endpoint) bool { return ep.check() != nil })
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,7 +66,7 @@ func (c *conn) renewed(endpoints []Endpoint) bool {
 }
 
 // use makes a the attempt, unless the connection was closed meanwhile.
-func (c *conn) use(a *attempt) error {
+func (c *connState) use(a *attempt) error {
 	a.give() // before anyone can close it
 	c.mu.Lock()
 	over := c.over
@@ -81,7 +81,7 @@ func (c *conn) use(a *attempt) error {
 }
 
 // open opens the attempt, if it is not, with the client's first bytes. opening is held.
-func (c *conn) open(ctx context.Context, first []byte) (*attempt, error) {
+func (c *connState) open(ctx context.Context, first []byte) (*attempt, error) {
 	for {
 		c.mu.Lock()
 		a, over := c.cur, c.over
@@ -105,7 +105,7 @@ func (c *conn) open(ctx context.Context, first []byte) (*attempt, error) {
 }
 
 // asked takes note of what a request gave. If the connection was closed meanwhile, it ends the attempt.
-func (c *conn) asked(a *attempt, streams []*spdy.Stream) error {
+func (c *connState) asked(a *attempt, streams []*spdy.Stream) error {
 	c.mu.Lock()
 	a.asking = false
 	if len(streams) > 0 {
@@ -124,7 +124,7 @@ func (c *conn) asked(a *attempt, streams []*spdy.Stream) error {
 
 // replace goes on to another attempt after a ended, if no program can have seen a byte, else gives the reason of the end.
 // The new attempt is not open. opening is held.
-func (c *conn) replace(ctx context.Context, a *attempt, end ending) error {
+func (c *connState) replace(ctx context.Context, a *attempt, end ending) error {
 	now := time.Now()
 	if end.endpoint {
 		if !a.replied.IsZero() {
@@ -163,7 +163,7 @@ func (c *conn) replace(ctx context.Context, a *attempt, end ending) error {
 }
 
 // attempt gives the opened attempt to a reader. It gives the client's first bytes a moment to come along.
-func (c *conn) attempt() (*attempt, error) {
+func (c *connState) attempt() (*attempt, error) {
 	if !c.isBegun() {
 		timer := time.NewTimer(c.firstWrite())
 		defer timer.Stop()
@@ -188,7 +188,7 @@ func (c *conn) attempt() (*attempt, error) {
 }
 
 // firstWrite is how long the opening waits for the client's first bytes to go with it.
-func (c *conn) firstWrite() time.Duration {
+func (c *connState) firstWrite() time.Duration {
 	c.mu.Lock()
 	a := c.cur
 	c.mu.Unlock()
@@ -198,7 +198,7 @@ func (c *conn) firstWrite() time.Duration {
 	return c.pool.targets.firstWrite(a.ep, time.Now())
 }
 
-func (c *conn) isBegun() bool {
+func (c *connState) isBegun() bool {
 	select {
 	case <-c.begun:
 		return true
@@ -208,7 +208,7 @@ func (c *conn) isBegun() bool {
 }
 
 // reopen opens the attempt with all that was written so far. opening is held.
-func (c *conn) reopen(ctx context.Context) (*attempt, error) {
+func (c *connState) reopen(ctx context.Context) (*attempt, error) {
 	c.mu.Lock()
 	kept := c.kept
 	c.mu.Unlock()
@@ -216,7 +216,7 @@ func (c *conn) reopen(ctx context.Context) (*attempt, error) {
 }
 
 // bounded is a context for dialling anew: the one of Dial is long over.
-func (c *conn) bounded() (context.Context, context.CancelFunc) {
+func (c *connState) bounded() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(c.life, c.pool.cfg.Dial)
 }
 

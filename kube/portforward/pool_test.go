@@ -83,7 +83,8 @@ func TestIdleConnectionsHaveNoGoroutinesOfTheirOwn(t *testing.T) {
 func carrying() (n int) {
 	b := make([]byte, 16<<20)
 	for stack := range strings.SplitSeq(string(b[:runtime.Stack(b, true)]), "\n\n") {
-		if strings.Contains(stack, "fairlead/kube/spdy.(") || strings.Contains(stack, "fairlead/kube/portforward.(*conn)") {
+		inside := func(part string) bool { return strings.Contains(stack, "fairlead/kube/"+part) }
+		if inside("spdy.(") || inside("portforward.(*conn") || inside("portforward.(*reader)") || inside("portforward.(*writer)") {
 			n++
 		}
 	}

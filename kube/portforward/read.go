@@ -10,37 +10,44 @@ import (
 	"time"
 )
 
+// A reader is the reading side of a connection.
+type reader struct {
+	conn *connState
+	// reading is held by the caller that reads. It is taken before the locks of conn.
+	reading sync.Mutex
+}
+
 // Read reads what the Pod sends: io.EOF is its orderly end, everything else a connection that was cut. It is also what
 // passes the client's half-close on in time, and finds out that a session is dead.
-func (c *conn) Read(p []byte) (int, error) {
+func (r *reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	c.reading.Lock()
-	defer c.reading.Unlock()
-	return c.next(p)
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	return r.next(p)
 }
 
 // WaitRead waits until Read would answer at once. It needs no buffer; what there is to say Read says.
-func (c *conn) WaitRead() {
-	c.reading.Lock()
-	defer c.reading.Unlock()
-	_, _ = c.next(nil) // Read gives it again
+func (r *reader) WaitRead() {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	_, _ = r.next(nil) // Read gives it again
 }
 
 // copyBuffer is what a copy holds while bytes are on the move.
 const copyBuffer = 32 << 10
 
 // WriteTo copies what the Pod sends to w until its end. It holds a buffer only while there is something to copy.
-func (c *conn) WriteTo(w io.Writer) (int64, error) {
-	c.reading.Lock()
-	defer c.reading.Unlock()
+func (r *reader) WriteTo(w io.Writer) (int64, error) {
+	r.reading.Lock()
+	defer r.reading.Unlock()
 	var total int64
 	for {
-		_, err := c.next(nil)
+		_, err := r.next(nil)
 		if err == nil {
 			var n int
-			n, err = c.copyOnce(w)
+			n, err = r.copyOnce(w)
 			total += int64(n)
 		}
 		if err == io.EOF {
@@ -52,10 +59,10 @@ func (c *conn) WriteTo(w io.Writer) (int64, error) {
 	}
 }
 
-func (c *conn) copyOnce(w io.Writer) (int, error) {
-	b := c.pool.buffers.lend()
-	defer c.pool.buffers.Put(b)
-	n, err := c.next(b[:])
+func (r *reader) copyOnce(w io.Writer) (int, error) {
+	b := r.conn.pool.buffers.lend()
+	defer r.conn.pool.buffers.Put(b)
+	n, err := r.next(b[:])
 	if n > 0 {
 		if written, failed := w.Write(b[:n]); failed != nil {
 			return written, failed
@@ -75,13 +82,13 @@ func (p *bufferPool) lend() *[copyBuffer]byte {
 }
 
 // next reads into p, or waits until it could if p is nil. reading is held.
-func (c *conn) next(p []byte) (int, error) {
+func (r *reader) next(p []byte) (int, error) {
 	for {
-		a, err := c.attempt()
+		a, err := r.conn.attempt()
 		if err != nil {
 			return 0, err
 		}
-		given, err := c.due(a, time.Now())
+		given, err := r.due(a, time.Now())
 		if err != nil {
 			return 0, err
 		}
@@ -95,31 +102,31 @@ func (c *conn) next(p []byte) (int, error) {
 			}
 		default:
 			if n, err = a.data.Read(p); n > 0 {
-				c.came(a, n)
+				r.came(a, n)
 				return n, nil
 			}
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			continue
 		}
-		if err := c.ended(a, err); err != nil {
+		if err := r.ended(a, err); err != nil {
 			return 0, err
 		}
 	}
 }
 
 // came takes note of bytes from the Pod.
-func (c *conn) came(a *attempt, n int) {
+func (r *reader) came(a *attempt, n int) {
 	now := time.Now()
 	a.pace.took(n, now)
-	c.prove(a, now)
-	c.mu.Lock()
-	c.heard = now
-	c.mu.Unlock()
+	r.conn.prove(a, now)
+	r.conn.mu.Lock()
+	r.conn.heard = now
+	r.conn.mu.Unlock()
 }
 
 // prove marks that the Pod has answered.
-func (c *conn) prove(a *attempt, now time.Time) {
+func (c *connState) prove(a *attempt, now time.Time) {
 	if c.proven.Load() {
 		return
 	}
@@ -133,77 +140,60 @@ func (c *conn) prove(a *attempt, now time.Time) {
 }
 
 // ended explains the end of an attempt, or goes on to another.
-func (c *conn) ended(a *attempt, err error) error {
-	if c.life.Err() != nil {
+func (r *reader) ended(a *attempt, err error) error {
+	if r.conn.life.Err() != nil {
 		return net.ErrClosed
 	}
-	end := c.ending(c.life, a, err)
-	if c.life.Err() != nil {
+	end := a.explain(r.conn.life, err)
+	if r.conn.life.Err() != nil {
 		return net.ErrClosed
 	}
 	if end.err == io.EOF {
-		c.prove(a, time.Now())
+		r.conn.prove(a, time.Now())
 		return io.EOF
 	}
-	if c.proven.Load() {
-		return c.end(end.err)
+	if r.conn.proven.Load() {
+		return r.conn.end(end.err)
 	}
-	ctx, cancel := c.bounded()
+	ctx, cancel := r.conn.bounded()
 	defer cancel()
-	c.opening.Lock()
-	defer c.opening.Unlock()
-	if err := c.replace(ctx, a, end); err != nil {
-		return c.end(err)
+	r.conn.opening.Lock()
+	defer r.conn.opening.Unlock()
+	if err := r.conn.replace(ctx, a, end); err != nil {
+		return r.conn.end(err)
 	}
-	_, err = c.reopen(ctx)
+	_, err = r.conn.reopen(ctx)
 	return err
-}
-
-// ending explains the end of an attempt, once the runtime has given its verdict.
-func (c *conn) ending(ctx context.Context, a *attempt, err error) ending {
-	wrote := c.wrote()
-	end := a.ending(a.verdict(ctx, err), wrote)
-	if end.err != io.EOF || !wrote || a.data.Progress().Received > 0 {
-		return end
-	}
-	// Nothing was answered. From a Pod that ends, that is no orderly end.
-	c.mu.Lock()
-	halfClosed := !c.half.IsZero()
-	c.mu.Unlock()
-	if !halfClosed && c.pool.mayHaveEnded(ctx, a.ep) {
-		end.err = &CutError{Pod: a.ep.Pod, Namespace: a.ep.Namespace, Port: a.ep.Port, Err: errPodEnds}
-	}
-	return end
 }
 
 // due does what its time has come for, and sets the stream's read deadline to when to look again. given is why the attempt
 // is to be given up, nil if it is not.
-func (c *conn) due(a *attempt, now time.Time) (given, err error) {
-	c.mu.Lock()
-	if c.over != nil {
-		defer c.mu.Unlock()
-		return nil, c.over
+func (r *reader) due(a *attempt, now time.Time) (given, err error) {
+	r.conn.mu.Lock()
+	if r.conn.over != nil {
+		defer r.conn.mu.Unlock()
+		return nil, r.conn.over
 	}
-	if !c.deadline.IsZero() && !now.Before(c.deadline) {
-		c.mu.Unlock()
+	if !r.conn.deadline.IsZero() && !now.Before(r.conn.deadline) {
+		r.conn.mu.Unlock()
 		return nil, os.ErrDeadlineExceeded
 	}
-	if now.Before(c.wake) {
-		c.mu.Unlock()
+	if now.Before(r.conn.wake) {
+		r.conn.mu.Unlock()
 		return nil, nil
 	}
-	fin := c.finish(now)
-	wake, given := c.health(a, now)
+	fin := r.conn.finish(now)
+	wake, given := a.health(now)
 	if given != nil {
-		c.mu.Unlock()
+		r.conn.mu.Unlock()
 		return given, nil
 	}
-	if !c.half.IsZero() && !c.finished {
-		wake = earlier(wake, later(c.half, c.heard).Add(c.pool.cfg.Quiet))
+	if !r.conn.half.IsZero() && !r.conn.finished {
+		wake = earlier(wake, later(r.conn.half, r.conn.heard).Add(r.conn.pool.cfg.Quiet))
 	}
-	c.wake = earlier(wake, c.deadline)
-	a.data.SetReadDeadline(c.wake)
-	c.mu.Unlock()
+	r.conn.wake = earlier(wake, r.conn.deadline)
+	a.data.SetReadDeadline(r.conn.wake)
+	r.conn.mu.Unlock()
 	if fin {
 		a.data.CloseWrite() // the read that follows explains a session's end
 	}
@@ -211,164 +201,12 @@ func (c *conn) due(a *attempt, now time.Time) (given, err error) {
 }
 
 // finish says whether the client's half-close is to be passed on now. mu is held.
-func (c *conn) finish(now time.Time) bool {
+func (c *connState) finish(now time.Time) bool {
 	if c.half.IsZero() || c.finished || now.Sub(later(c.half, c.heard)) < c.pool.cfg.Quiet {
 		return false
 	}
 	c.finished = true
 	return true
-}
-
-// health looks whether the session, and the Pod, is alive. It returns when to look again, or why the attempt is to be given
-// up. A session whose peer takes no more bytes is not dead: its pings wait behind what a program in the Pod does not
-// read. mu is held.
-func (c *conn) health(a *attempt, now time.Time) (time.Time, error) {
-	if !a.accepted() {
-		return c.unaccepted(a, now)
-	}
-	wake := c.sessionHealth(a, now)
-	asked := later(a.opened, time.Unix(0, c.sentAt.Load()))
-	if a.s.doubtful.Load() && a.data.Progress().Sent > 0 && c.heard.Before(asked) {
-		switch due := asked.Add(jammed(c.pool.roundTrip(), a.s.State().Proving)); {
-		case now.Before(due):
-			wake = earlier(wake, due)
-		case a.reads(due):
-			return time.Time{}, errNoReply
-		default:
-			wake = earlier(wake, now.Add(probeEvery))
-		}
-	}
-	if a.data.Progress().Received > 0 {
-		return wake, nil
-	}
-	switch since, gone := c.pool.unlisted(a.ep, now); {
-	case since.IsZero():
-	case !gone:
-		wake = earlier(wake, now.Add(askAgain))
-	default:
-		due := later(since, a.opened).Add(lastWord)
-		if !now.Before(due) {
-			return time.Time{}, errPodGone
-		}
-		wake = earlier(wake, due)
-	}
-	return wake, nil
-}
-
-// unaccepted is health of an attempt that the runtime has not accepted yet, which takes it no time when it is well. Its
-// library can hold up some of a session's streams for good and go on with others, so what else comes proves nothing. A
-// probe does: once it is answered, the request for the streams was read. Before that it may wait behind what others
-// upload, or the path may be interrupted.
-func (c *conn) unaccepted(a *attempt, now time.Time) (time.Time, error) {
-	st := a.s.State()
-	rtt := max(st.RTT, c.pool.roundTrip())
-	// A node that is busy is given more time by each attempt, and all there is by the last.
-	due := a.opened.Add(replyWithin(rtt) << c.again)
-	if now.Before(due) {
-		return due, nil
-	}
-	last := c.again == retries && len(c.rest) == 0
-	look := now.Add(max(rtt, 50*time.Millisecond))
-	sent := len(c.kept) > 0 || c.spent
-	waited := now.Sub(a.opened)
-	switch {
-	case !st.Proved.Before(a.opened):
-		a.s.giveUp("it accepts no stream")
-		due := a.opened.Add(jammed(rtt, st.Proving))
-		switch {
-		case !sent && !last:
-			a.doubtLater(due)
-			return time.Time{}, errNoReply
-		case now.Before(due):
-			return due, nil
-		case !a.reads(due):
-			return now.Add(probeEvery), nil
-		}
-		a.s.doubt("it accepts no stream")
-		if !sent && waited < unaccepted {
-			return look, nil
-		}
-		return time.Time{}, errNoReply
-	case st.Probed.Before(a.opened):
-		a.s.Probe()
-		return look, nil
-	case waited < deadline(rtt):
-		return look, nil
-	case st.Heard.After(a.opened) && waited < unaccepted:
-		return look, nil
-	case st.Heard.After(a.opened):
-		a.s.doubt("it accepts no stream")
-		return time.Time{}, errNoReply
-	case (st.Writing > 0 || st.Unheard > small) && waited < unaccepted:
-		return earlier(c.sessionHealth(a, now), a.opened.Add(unaccepted)), nil
-	case st.Writing > 0 || st.Unheard > small:
-		// What others upload is stuck, which is no sign of a dead session, and may last.
-		a.s.giveUp("it accepts no stream")
-		return time.Time{}, errNoReply
-	}
-	a.s.markSilent()
-	if sent && waited < unaccepted {
-		return look, nil
-	}
-	a.s.CloseWith(errSilent)
-	return now.Add(deadline(rtt)), nil
-}
-
-// probeEvery is how often it is looked whether a probe was answered.
-const probeEvery = 50 * time.Millisecond
-
-// reads reports whether a's session was read as far as it was written by due, and asks for a sign of that if need be. A
-// machine, or a node, that has no time for anything else has none for the sign.
-func (a *attempt) reads(due time.Time) bool {
-	st := a.s.State()
-	if st.Probed.Before(due) {
-		a.s.Probe()
-	}
-	return !st.Proved.Before(due) || time.Since(due) > unaccepted
-}
-
-// replyWithin is how long a session that is well may take to accept a stream.
-func replyWithin(rtt time.Duration) time.Duration { return 500*time.Millisecond + 4*rtt }
-
-// jammed is how long a connection waits to be accepted, or answered on a doubtful session, while pings are answered. Those of
-// a probe took proving: accepting a stream is more work for a runtime, and takes a busy one longer by far.
-func jammed(rtt, proving time.Duration) time.Duration {
-	return max(2*time.Second, replyWithin(2*rtt), min(busier*proving, unaccepted))
-}
-
-// busier is how much longer a busy runtime may take to accept a stream than to answer a ping.
-const busier = 10
-
-// sessionHealth looks whether the session is alive, and returns when to look again.
-func (c *conn) sessionHealth(a *attempt, now time.Time) time.Time {
-	st := a.s.State()
-	limit := deadline(st.RTT)
-	stuck := st.Writing > 0 || st.Unheard > small
-	switch silent := age(now, st.Heard); {
-	case st.Pinging > lost && silent > lost && !stuck:
-		a.s.CloseWith(errSilent)
-	case st.Pinging >= limit:
-		a.s.markSilent()
-		return now.Add(limit)
-	case st.Pinging > 0:
-		return now.Add(limit - st.Pinging + time.Millisecond)
-	case silent >= fresh, st.Unheard > 0 && silent >= limit:
-		a.s.Ping()
-		return now.Add(limit + time.Millisecond)
-	case st.Unheard > 0:
-		return now.Add(limit - silent + time.Millisecond)
-	}
-	if silent := age(now, st.Heard); silent >= patience {
-		return now.Add(fresh - silent)
-	}
-	return now.Add(patience)
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.IsZero() || !a.IsZero() && a.Before(b) {
-		return a
-	}
-	return b
 }
 
 func later(a, b time.Time) time.Time {

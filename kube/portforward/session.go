@@ -1,7 +1,6 @@
 package portforward
 
 import (
-	"context"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -147,31 +146,4 @@ func (s *session) measure(now time.Time, st spdy.State) float64 {
 		s.sampled.at, s.sampled.moved = now, moved
 	}
 	return s.sampled.rate
-}
-
-// alone says that s carries one connection.
-func (s *session) alone() bool {
-	s.pool.mu.Lock()
-	defer s.pool.mu.Unlock()
-	return s.users <= 1
-}
-
-// markSilent takes note that s does not answer. It gets no more connections, and no other session does that was not heard
-// since: what they share, the way to the API server, may be dead. They are asked.
-func (s *session) markSilent() {
-	s.pool.mu.Lock()
-	defer s.pool.mu.Unlock()
-	if s.silent {
-		return
-	}
-	s.silent = true
-	s.pool.cfg.Doubt()
-	s.retire("it does not answer")
-	s.pool.doubted = time.Now()
-	s.pool.up.stash.drop(func(identity) bool { return false })
-	for _, p := range s.pool.pods {
-		for _, other := range p.idle {
-			s.pool.spawn(func(context.Context) { other.Ping() })
-		}
-	}
 }

@@ -9,18 +9,18 @@ const settleEvery = 2 * time.Millisecond
 // settle waits, before more is written than is kept, until the attempt may be taken for connected: accepted, and not
 // refused within a grace. A refusal that comes first lets the connection go on elsewhere with all that was written; whoever
 // reads sees to that.
-func (c *conn) settle() {
+func (w *writer) settle() {
 	ticker := time.NewTicker(settleEvery)
 	defer ticker.Stop()
 	var at *attempt
 	var accepted time.Time
 	for end := time.Now().Add(lost); ; {
-		c.mu.Lock()
-		a, over, again := c.cur, c.over, c.again
+		w.conn.mu.Lock()
+		a, over, again := w.conn.cur, w.conn.over, w.conn.again
 		asked := a != nil && a.data != nil
-		c.mu.Unlock()
+		w.conn.mu.Unlock()
 		now := time.Now()
-		if over != nil || c.proven.Load() {
+		if over != nil || w.conn.proven.Load() {
 			return
 		}
 		if a != at {
@@ -29,19 +29,19 @@ func (c *conn) settle() {
 		if asked && a.data.Progress().Replied && accepted.IsZero() {
 			accepted = now
 		}
-		settled := !accepted.IsZero() && now.Sub(accepted) > c.refusedWithin(a, now) && a.data.Progress().Ended == nil && a.errs.Text() == ""
+		settled := !accepted.IsZero() && now.Sub(accepted) > a.refusedWithin(now) && a.data.Progress().Ended == nil && a.errs.Text() == ""
 		if settled || now.After(end) {
-			c.mu.Lock()
-			c.settled = c.cur == a && c.again == again
-			settled = c.settled
-			c.mu.Unlock()
+			w.conn.mu.Lock()
+			w.conn.settled = w.conn.cur == a && w.conn.again == again
+			settled = w.conn.settled
+			w.conn.mu.Unlock()
 			if settled {
 				return
 			}
 		}
 		select {
 		case <-ticker.C:
-		case <-c.life.Done():
+		case <-w.conn.life.Done():
 			return
 		}
 	}
@@ -52,20 +52,20 @@ const knownGrace = 5 * time.Millisecond
 
 // refusedWithin returns how long after its acceptance an attempt may still be refused. A target that answered lately is not
 // waited for as long as an unknown one, since every large upload to it waits.
-func (c *conn) refusedWithin(a *attempt, now time.Time) time.Duration {
-	least := c.pool.cfg.Grace
-	if c.pool.targets.proven(a.ep, now) {
+func (a *attempt) refusedWithin(now time.Time) time.Duration {
+	least := a.pool.cfg.Grace
+	if a.pool.targets.proven(a.ep, now) {
 		least = min(least, knownGrace)
 	}
-	return c.pool.targets.grace(least)
+	return a.pool.targets.grace(least)
 }
 
 // room is how much of p may be written now: all of it, or as much as is kept until the attempt has settled.
-func (c *conn) room(p []byte) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.settled || c.spent || c.over != nil {
+func (w *writer) room(p []byte) int {
+	w.conn.mu.Lock()
+	defer w.conn.mu.Unlock()
+	if w.conn.settled || w.conn.spent || w.conn.over != nil {
 		return len(p)
 	}
-	return min(len(p), keep-len(c.kept))
+	return min(len(p), keep-len(w.conn.kept))
 }

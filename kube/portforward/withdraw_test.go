@@ -108,7 +108,7 @@ func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 			defer f.pool.mu.Unlock()
 			for _, s := range f.pool.pods[gone.pod()].sessions {
 				for _, a := range s.attempts {
-					if a.conn == c.(*conn) && a.data != nil && a.data.Progress().Replied {
+					if a.conn == c.(*conn).connState && a.data != nil && a.data.Progress().Replied {
 						return true
 					}
 				}
