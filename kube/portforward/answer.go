@@ -15,25 +15,25 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// A speaker is whose answer to an upgrade is. The API server passes the answers of nodes on byte for byte, and proxies
+// A responder is whose answer to an upgrade is. The API server passes the answers of nodes on byte for byte, and proxies
 // on the way answer in its place.
-type speaker int
+type responder int
 
 const (
-	onTheWay  speaker = iota // a proxy or load balancer before the API server
-	node                     // the Pod's node, or the API server about it
-	apiServer                // the API server itself
+	intermediary responder = iota // a proxy or load balancer before the API server
+	node                          // the Pod's node, or the API server about it
+	apiServer                     // the API server itself
 )
 
 // A refusal is an HTTP answer that is not the upgrade.
 type refusal struct {
-	status  int
-	text    string // the speaker's own words
-	by      speaker
-	problem fault.NodeProblem // when by is node
-	about   status            // when by is apiServer
-	after   time.Duration     // the pause it asks for; 0 for none
-	to      string            // the server that it redirects to; empty for other answers
+	status     int
+	text       string // the speaker's own words
+	by         responder
+	problem    fault.NodeProblem // when by is node
+	about      status            // when by is apiServer
+	retryAfter time.Duration     // the pause it asks for; 0 for none
+	redirect   string            // the server that it redirects to; empty for other answers
 }
 
 func (r *refusal) Error() string {
@@ -63,15 +63,15 @@ type status struct {
 // newRefusal reads an answer, and finds whose it is. It keeps none of the secrets, which the answer may repeat: boxes on the way
 // show requests in their error pages.
 func newRefusal(code int, header http.Header, body []byte, secrets ...string) *refusal {
-	r := &refusal{status: code, after: retryafter.Of(code, header)}
-	if r.to = printable(redirectOf(code, header), secrets...); r.to != "" {
+	r := &refusal{status: code, retryAfter: retryafter.Of(code, header)}
+	if r.redirect = printable(redirectOf(code, header), secrets...); r.redirect != "" {
 		return r // whose it is does not matter, and what it says is about another server
 	}
 	var s status
 	if json.Unmarshal(body, &s) == nil && s.Kind == "Status" {
 		s.Details.Name = printable(s.Details.Name, secrets...)
 		r.by, r.about, r.text = apiServer, s, printable(s.Message, secrets...)
-		if problem, ok := passedOn(code, s); ok {
+		if problem, ok := nodeStatus(code, s); ok {
 			r.by, r.problem = node, problem
 		}
 		return r
@@ -80,7 +80,7 @@ func newRefusal(code int, header http.Header, body []byte, secrets ...string) *r
 		return r
 	}
 	r.text = printable(string(body), secrets...)
-	if problem, ok := byNode(code, r.text); ok {
+	if problem, ok := nodeAnswer(code, r.text); ok {
 		r.by, r.problem = node, problem
 	}
 	return r
@@ -99,14 +99,14 @@ func redirectOf(code int, header http.Header) string {
 	return fault.NewRedirect(location).To
 }
 
-// passedOn recognizes a Status of the API server that reports what it met at the node.
-func passedOn(code int, s status) (fault.NodeProblem, bool) {
+// nodeStatus recognizes a Status of the API server that reports what it met at the node.
+func nodeStatus(code int, s status) (fault.NodeProblem, bool) {
 	switch text := strings.ToLower(s.Message); {
 	case strings.Contains(text, "unable to upgrade connection"), strings.Contains(text, "user=kube-apiserver"):
 		if strings.Contains(text, "forbidden (user=") || strings.Contains(text, "unauthorized") {
 			return fault.NodeRefuses, true
 		}
-		return fault.NodeFailed, !isOfPod(text)
+		return fault.NodeFailed, !isAboutPod(text)
 	case strings.Contains(text, "error dialing backend"), strings.Contains(text, "no preferred addresses found"):
 		return fault.NodeUnreachable, true
 	case strings.Contains(text, "invalid upgrade response"):
@@ -117,8 +117,8 @@ func passedOn(code int, s status) (fault.NodeProblem, bool) {
 	return "", false
 }
 
-// byNode recognizes what kubelets and virtual nodes answer, all of it plain text.
-func byNode(code int, text string) (fault.NodeProblem, bool) {
+// nodeAnswer recognizes what kubelets and virtual nodes answer, all of it plain text.
+func nodeAnswer(code int, text string) (fault.NodeProblem, bool) {
 	low := strings.ToLower(text)
 	switch code {
 	case http.StatusUnauthorized:
@@ -133,8 +133,8 @@ func byNode(code int, text string) (fault.NodeProblem, bool) {
 	return "", false
 }
 
-// isOfPod reports whether a text, in lower case, is about the Pod rather than its node.
-func isOfPod(text string) bool {
+// isAboutPod reports whether a text, in lower case, is about the Pod rather than its node.
+func isAboutPod(text string) bool {
 	return podAbsent(text) || podNotRunning(text)
 }
 
@@ -168,7 +168,7 @@ func (u *upgrader) explain(ctx context.Context, ep Endpoint, told []error) error
 	}
 	var refused *refusal
 	if errors.As(best, &refused) {
-		return u.refused(ep, refused)
+		return u.faultOf(ep, refused)
 	}
 	var login *fault.Login
 	if errors.As(best, &login) {
@@ -199,22 +199,22 @@ func weight(err error) int {
 	return w + 10*int(refused.by)
 }
 
-func (u *upgrader) refused(ep Endpoint, r *refusal) error {
+func (u *upgrader) faultOf(ep Endpoint, r *refusal) error {
 	text := strings.ToLower(r.text)
 	switch {
-	case r.to != "":
-		return &fault.Blocked{Server: u.route.base.Host, Status: r.status, To: r.to}
-	case r.by != onTheWay && podNotRunning(text):
+	case r.redirect != "":
+		return &fault.Blocked{Server: u.route.base.Host, Status: r.status, To: r.redirect}
+	case r.by != intermediary && podNotRunning(text):
 		return &fault.NoEndpoints{Pod: ep.Pod, Namespace: ep.Namespace, NotReady: 1, Detail: r.text}
-	case r.by != onTheWay && podAbsent(text):
+	case r.by != intermediary && podAbsent(text):
 		return &fault.NotFound{Kind: fault.Pod, Name: ep.Pod, Namespace: ep.Namespace}
 	case r.by == node:
 		return &fault.Node{Node: nodeOf(r), Pod: ep.Pod, Namespace: ep.Namespace, Problem: r.problem, Status: r.status, Text: r.text}
-	case r.after > 0:
-		return &fault.Unreachable{Server: u.route.base.Host, Err: &fault.Busy{Status: r.status, After: r.after}}
-	case r.by == onTheWay && r.status < http.StatusInternalServerError:
+	case r.retryAfter > 0:
+		return &fault.Unreachable{Server: u.route.base.Host, Err: &fault.Busy{Status: r.status, After: r.retryAfter}}
+	case r.by == intermediary && r.status < http.StatusInternalServerError:
 		return &fault.Blocked{Server: u.route.base.Host, Status: r.status, Text: r.text}
-	case r.by == onTheWay:
+	case r.by == intermediary:
 		return &fault.Unreachable{Server: u.route.base.Host, Err: r}
 	}
 	switch r.status {

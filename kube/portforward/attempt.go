@@ -19,17 +19,17 @@ import (
 // An attempt is one try of a connection at one endpoint: a session, and when it is opened a pair of its streams. The
 // connection's lock guards data, errs, opened and asking; streams that are set stay.
 type attempt struct {
-	pool   *pool
-	conn   *connState
-	ep     Endpoint
-	s      *session
-	data   *spdy.Stream // nil until it is opened
-	errs   *spdy.Stream
-	opened time.Time
-	asking bool // request is under way; its caller handles the end then
+	pool       *pool
+	conn       *connState
+	ep         Endpoint
+	session    *session
+	data       *spdy.Stream // nil until it is opened
+	errs       *spdy.Stream
+	opened     time.Time
+	requesting bool // request is under way; its caller handles the end then
 	// replied is when the runtime's acceptance was seen, which comes before it connects to the program.
-	replied time.Time
-	pace    pace
+	acceptedAt time.Time
+	pace       pace
 }
 
 // A pace counts the bytes that came lately, to tell a cancelled download from a finished one: one goroutine reads while
@@ -40,8 +40,8 @@ type pace struct {
 	since time.Time
 }
 
-// took counts n bytes.
-func (p *pace) took(n int, now time.Time) {
+// add counts n bytes.
+func (p *pace) add(n int, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now.Sub(p.since) > 100*time.Millisecond {
@@ -50,11 +50,11 @@ func (p *pace) took(n int, now time.Time) {
 	p.bytes += n
 }
 
-// busy reports whether much came a moment ago.
-func (p *pace) busy(now time.Time) bool {
+// isBusy reports whether much came a moment ago.
+func (p *pace) isBusy(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.bytes > bulk && now.Sub(p.since) < time.Second
+	return p.bytes > bulkTransfer && now.Sub(p.since) < time.Second
 }
 
 // request asks for the connection with its first bytes, all in one flight.
@@ -63,7 +63,7 @@ func (a *attempt) request(first []byte) ([]*spdy.Stream, error) {
 	headers := func(kind string) []spdy.Header {
 		return []spdy.Header{{Name: "streamtype", Value: kind}, {Name: "port", Value: strconv.Itoa(a.ep.Port)}, {Name: "requestid", Value: id}}
 	}
-	return a.s.Open(first,
+	return a.session.Open(first,
 		spdy.Request{Headers: headers("error"), Fin: true, Keep: 4 * maxText},
 		spdy.Request{Headers: headers("data")})
 }
@@ -83,8 +83,8 @@ func (a *attempt) verdict(ctx context.Context, err error) error {
 	if err != io.EOF {
 		return err
 	}
-	rtt := max(a.s.State().RTT, a.pool.roundTrip())
-	a.errs.SetReadDeadline(time.Now().Add(deadline(rtt)))
+	rtt := max(a.session.State().RTT, a.pool.roundTrip())
+	a.errs.SetReadDeadline(time.Now().Add(responseTimeout(rtt)))
 	waited := a.errs.WaitEnd(ctx)
 	switch said := a.errs.Progress().Ended; {
 	case said != nil:
@@ -92,11 +92,11 @@ func (a *attempt) verdict(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case waited == nil:
-		return fmt.Errorf("%w: %v", errNoVerdict, a.s.Err())
+		return fmt.Errorf("%w: %v", errNoVerdict, a.session.Err())
 	case errors.Is(waited, os.ErrDeadlineExceeded) && a.data.Progress().Received > 0:
 		return io.EOF // a runtime that never ends its error streams; what was to come has come
 	}
-	a.s.doubt("it does not say how a connection ended")
+	a.session.doubt("it does not say how a connection ended")
 	return errNoVerdict
 }
 
@@ -117,12 +117,12 @@ type ending struct {
 	unsent bool
 }
 
-// ending explains err, the end of the data stream by verdict, or why it is given up. sent reports that bytes of the client
+// classifyEnd explains err, the end of the data stream by verdict, or why it is given up. sent reports that bytes of the client
 // went out on it.
-func (a *attempt) ending(err error, sent bool) ending {
+func (a *attempt) classifyEnd(err error, sent bool) ending {
 	if a.data != nil {
 		if text := a.errs.Text(); text != "" {
-			told, never := runtimeError(a.ep, text, a.s.secrets...)
+			told, never := runtimeError(a.ep, text, a.session.secrets...)
 			return ending{err: told, endpoint: never, unseen: never}
 		}
 	}
@@ -146,19 +146,19 @@ func (a *attempt) ending(err error, sent bool) ending {
 	return end
 }
 
-// underWay is why a session is not used again that saw a refusal of a connection with bytes.
-const underWay = "bytes were under way to a program that was not there"
+// bytesUnderWay is why a session is not used again that saw a refusal of a connection with bytes.
+const bytesUnderWay = "bytes were under way to a program that was not there"
 
 // close ends the attempt and decides what becomes of its session.
 func (a *attempt) close() {
 	if a.data == nil {
-		a.giveBack(false)
+		a.release(false)
 		return
 	}
-	st := a.s.State()
+	st := a.session.State()
 	progress := a.data.Progress()
-	alone := a.s.alone()
-	stuck := st.Writing > patience || alone && (st.Writing > 0 || st.Mid && progress.Ended == nil)
+	alone := a.session.isAlone()
+	stuck := st.Writing > minResponseTimeout || alone && (st.Writing > 0 || st.Mid && progress.Ended == nil)
 	_ = a.errs.Close()
 	_ = a.data.Close()
 	progress.Sent = a.data.Progress().Sent // one who writes does not wait for this
@@ -166,44 +166,44 @@ func (a *attempt) close() {
 	case stuck:
 		// A write that waits cannot be taken back, and a download that is under way has to be: only the end of the
 		// connection does both.
-		_ = a.s.Close()
+		_ = a.session.Close()
 	case progress.Sent > 0 && a.errs.Text() != "":
 		// The runtime reads a stream no more that it has refused. Bytes that reach it later can hold up a worker of the
 		// runtime's library, and with it every fifth stream of the session, while its pings are answered.
-		a.s.doubt(underWay)
+		a.session.doubt(bytesUnderWay)
 	}
 	unanswered := progress.Sent > 0 && progress.Received == 0
 	if unanswered {
-		a.leave()
+		a.markUnanswered()
 	}
-	a.giveBack(!progress.Finished && (unanswered || progress.Sent > small || a.pace.busy(time.Now())))
+	a.release(!progress.Finished && (unanswered || progress.Sent > smallUpload || a.pace.isBusy(time.Now())))
 }
 
-// give attaches an attempt to its session, until giveBack.
-func (a *attempt) give() {
+// attach attaches an attempt to its session, until giveBack.
+func (a *attempt) attach() {
 	a.pool.mu.Lock()
 	defer a.pool.mu.Unlock()
-	a.s.attempts = append(a.s.attempts, a)
+	a.session.attempts = append(a.session.attempts, a)
 }
 
-// leave has a's session remember that a was left without an answer.
-func (a *attempt) leave() {
+// markUnanswered has a's session remember that a was left without an answer.
+func (a *attempt) markUnanswered() {
 	a.pool.mu.Lock()
 	defer a.pool.mu.Unlock()
-	a.s.left = append(a.s.left, a.errs)
+	a.session.unanswered = append(a.session.unanswered, a.errs)
 }
 
-// giveBack returns the session that an attempt no longer needs. unsettled reports that it must not carry another
+// release returns the session that an attempt no longer needs. unsettled reports that it must not carry another
 // connection before the runtime has ended this one.
-func (a *attempt) giveBack(unsettled bool) {
+func (a *attempt) release(unsettled bool) {
 	a.pool.mu.Lock()
 	defer a.pool.mu.Unlock()
-	s := a.s
+	s := a.session
 	if i := slices.Index(s.attempts, a); i >= 0 {
 		s.attempts = slices.Delete(s.attempts, i, i+1)
 	}
 	s.draining = s.draining || unsettled
-	s.putBack(time.Now())
+	s.release(time.Now())
 }
 
 // doubtLater doubts the session of an attempt that is left, if that is still not accepted when it is due: a node may only be
@@ -211,29 +211,29 @@ func (a *attempt) giveBack(unsettled bool) {
 func (a *attempt) doubtLater(due time.Time) {
 	a.pool.mu.Lock()
 	defer a.pool.mu.Unlock()
-	if a.s.suspected {
+	if a.session.suspected {
 		return
 	}
-	a.s.suspected = a.pool.spawn(func(ctx context.Context) {
+	a.session.suspected = a.pool.spawn(func(ctx context.Context) {
 		accepted := a.acceptedBy(ctx, due)
 		a.pool.mu.Lock()
-		a.s.suspected = false
+		a.session.suspected = false
 		a.pool.mu.Unlock()
 		if !accepted {
-			a.s.doubt("it accepts no stream")
+			a.session.doubt("it accepts no stream")
 		}
 	})
 }
 
 // acceptedBy waits until an attempt is accepted or due, and reports whether it is, or nobody needs to know any more.
 func (a *attempt) acceptedBy(ctx context.Context, due time.Time) bool {
-	ticker := time.NewTicker(probeEvery)
+	ticker := time.NewTicker(probeInterval)
 	defer ticker.Stop()
 	for {
 		switch {
-		case a.accepted() || a.s.Err() != nil:
+		case a.accepted() || a.session.Err() != nil:
 			return true
-		case time.Now().After(due) && a.reads(due):
+		case time.Now().After(due) && a.peerHasRead(due):
 			return false
 		}
 		select {
@@ -244,16 +244,16 @@ func (a *attempt) acceptedBy(ctx context.Context, due time.Time) bool {
 	}
 }
 
-// explain explains the end of an attempt, once the runtime has given its verdict.
-func (a *attempt) explain(ctx context.Context, err error) ending {
-	wrote := a.conn.wrote()
-	end := a.ending(a.verdict(ctx, err), wrote)
+// explainEnd explains the end of an attempt, once the runtime has given its verdict.
+func (a *attempt) explainEnd(ctx context.Context, err error) ending {
+	wrote := a.conn.hasWritten()
+	end := a.classifyEnd(a.verdict(ctx, err), wrote)
 	if end.err != io.EOF || !wrote || a.data.Progress().Received > 0 {
 		return end
 	}
 	// Nothing was answered. From a Pod that ends, that is no orderly end.
 	a.conn.mu.Lock()
-	halfClosed := !a.conn.half.IsZero()
+	halfClosed := !a.conn.halfClosedAt.IsZero()
 	a.conn.mu.Unlock()
 	if !halfClosed && a.pool.mayHaveEnded(ctx, a.ep) {
 		end.err = &CutError{Pod: a.ep.Pod, Namespace: a.ep.Namespace, Port: a.ep.Port, Err: errPodEnds}

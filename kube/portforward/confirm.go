@@ -16,7 +16,7 @@ func (r *reader) Opened(ctx context.Context) error {
 	defer r.reading.Unlock()
 	for {
 		r.conn.mu.Lock()
-		a, over := r.conn.cur, r.conn.over
+		a, over := r.conn.current, r.conn.endErr
 		r.conn.mu.Unlock()
 		if over != nil {
 			return over
@@ -25,7 +25,7 @@ func (r *reader) Opened(ctx context.Context) error {
 			return nil
 		}
 		r.conn.opening.Lock()
-		a, err := r.conn.reopen(ctx)
+		a, err := r.conn.openWithKept(ctx)
 		r.conn.opening.Unlock()
 		if err != nil {
 			return err
@@ -41,7 +41,7 @@ func (r *reader) Opened(ctx context.Context) error {
 func (r *reader) confirm(ctx context.Context, a *attempt) (done bool, err error) {
 	err = a.awaitAcceptance(ctx)
 	if err == nil && a.data.Progress().Ended == nil && a.data.Progress().Received == 0 {
-		a.replied = time.Now()
+		a.acceptedAt = time.Now()
 		err = a.awaitRefusal(ctx)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return true, nil
@@ -53,7 +53,7 @@ func (r *reader) confirm(ctx context.Context, a *attempt) (done bool, err error)
 			return true, nil
 		}
 	}
-	end := a.explain(ctx, err)
+	end := a.explainEnd(ctx, err)
 	switch {
 	case ctx.Err() != nil:
 		return true, fmt.Errorf("port-forward to Pod %s/%s: %w", a.ep.Namespace, a.ep.Pod, ctx.Err())
@@ -63,7 +63,7 @@ func (r *reader) confirm(ctx context.Context, a *attempt) (done bool, err error)
 	r.conn.opening.Lock()
 	defer r.conn.opening.Unlock()
 	if err := r.conn.replace(ctx, a, end); err != nil {
-		return true, r.conn.end(err)
+		return true, r.conn.fail(err)
 	}
 	return false, nil
 }
@@ -93,8 +93,8 @@ func (a *attempt) awaitAcceptance(ctx context.Context) error {
 
 // awaitRefusal waits for a refusal after the runtime has accepted the stream. os.ErrDeadlineExceeded means that none came.
 func (a *attempt) awaitRefusal(ctx context.Context) error {
-	slow := a.replied.Sub(a.opened) - a.pool.roundTrip()
-	until := a.replied.Add(max(a.pool.targets.grace(a.pool.cfg.Grace), min(slow, maxGrace)))
+	slow := a.acceptedAt.Sub(a.opened) - a.pool.roundTrip()
+	until := a.acceptedAt.Add(max(a.pool.targets.grace(a.pool.cfg.Grace), min(slow, maxGrace)))
 	for {
 		a.data.SetReadDeadline(until)
 		err := a.data.WaitReadable(ctx)

@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// keep bounds the first bytes that are kept to be sent once more, should the runtime say that it never connected.
-	keep = 64 << 10
-	// retries bounds how often a connection goes on after the endpoints it was given are used up.
-	retries = 2
-	// lost is how long a session may be silent that owes an answer before its connections end.
-	lost = 15 * time.Second
-	// unaccepted is the same for a session that has not accepted the connection yet, though bytes were sent with it.
-	unaccepted = 9 * time.Second
-	// lastWord is how long a Pod that is gone may take to answer a connection, or to end it.
-	lastWord = time.Second
+	// maxKept bounds the first bytes that are kept to be sent once more, should the runtime say that it never connected.
+	maxKept = 64 << 10
+	// maxRetries bounds how often a connection goes on after the endpoints it was given are used up.
+	maxRetries = 2
+	// silenceTimeout is how long a session may be silent that owes an answer before its connections end.
+	silenceTimeout = 15 * time.Second
+	// maxAcceptTime is the same for a session that has not accepted the connection yet, though bytes were sent with it.
+	maxAcceptTime = 9 * time.Second
+	// goneTimeout is how long a Pod that is gone may take to answer a connection, or to end it.
+	goneTimeout = time.Second
 )
 
 // A conn is a connection with a port of a Pod.
@@ -36,52 +36,52 @@ type connState struct {
 
 	// opening is held while an attempt is opened or replaced, and, while one may still be replaced, while bytes to be
 	// written are kept. It is taken before mu.
-	opening sync.Mutex
-	proven  atomic.Bool   // the Pod has answered: the attempt is the last
-	sentAt  atomic.Int64  // when something was last sent to it after that, in Unix nanoseconds
-	begun   chan struct{} // closed when the first attempt is opened
-	once    sync.Once     // for that
+	opening   sync.Mutex
+	proven    atomic.Bool   // the Pod has answered: the attempt is the last
+	sentAt    atomic.Int64  // when something was last sent to it after that, in Unix nanoseconds
+	begun     chan struct{} // closed when the first attempt is opened
+	beginOnce sync.Once     // for that
 	// life ends with Close. It is kept because the connection dials anew long after the context of its Dial.
-	life context.Context
-	quit context.CancelFunc
+	ctx    context.Context
+	cancel context.CancelFunc
 
-	mu       sync.Mutex
-	rest     []Endpoint // not yet tried
-	renew    Renew      // nil once it was asked
-	again    int
-	cur      *attempt
-	kept     []byte
-	spent    bool  // more was written than is kept
-	told     error // why there is no connection, as far as is known
-	settled  bool  // more may be written than is kept: the attempt was accepted and not refused
-	over     error
-	deadline time.Time // the owner's, for reads
-	half     time.Time // when the client's half-close came
-	finished bool      // and when it was passed on
-	heard    time.Time // when the last byte came
-	wake     time.Time // when the reader has to look at the time again
+	mu              sync.Mutex
+	untried         []Endpoint // not yet tried
+	renew           Renew      // nil once it was asked
+	retried         int
+	current         *attempt
+	kept            []byte
+	overflowed      bool  // more was written than is kept
+	reason          error // why there is no connection, as far as is known
+	settled         bool  // more may be written than is kept: the attempt was accepted and not refused
+	endErr          error
+	deadline        time.Time // the owner's, for reads
+	halfClosedAt    time.Time // when the client's half-close came
+	halfClosePassed bool      // and when it was passed on
+	lastByteAt      time.Time // when the last byte came
+	recheckAt       time.Time // when the reader has to look at the time again
 }
 
 func newConn(p *pool, endpoints []Endpoint, renew Renew) *conn {
-	c := &connState{pool: p, rest: endpoints, renew: renew, begun: make(chan struct{})}
-	c.life, c.quit = context.WithCancel(context.Background())
+	c := &connState{pool: p, untried: endpoints, renew: renew, begun: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return &conn{connState: c, reader: reader{conn: c}, writer: writer{c}}
 }
 
-func (c *connState) wrote() bool {
+func (c *connState) hasWritten() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.spent || len(c.kept) > 0
+	return c.overflowed || len(c.kept) > 0
 }
 
-// end makes err the answer of every later call.
-func (c *connState) end(err error) error {
+// fail makes err the answer of every later call.
+func (c *connState) fail(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over == nil {
-		c.over = err
+	if c.endErr == nil {
+		c.endErr = err
 	}
-	return c.over
+	return c.endErr
 }
 
 // CloseWrite passes the client's end on when the Pod has been quiet for Config.Quiet: container runtimes take it for the
@@ -89,42 +89,42 @@ func (c *connState) end(err error) error {
 func (c *conn) CloseWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over != nil {
-		return c.over
+	if c.endErr != nil {
+		return c.endErr
 	}
-	if c.half.IsZero() {
-		c.half = time.Now()
-		c.nudge()
+	if c.halfClosedAt.IsZero() {
+		c.halfClosedAt = time.Now()
+		c.recheckLocked()
 	}
 	return nil
 }
 
-// look makes the reader look at the time, and at the Pod, again.
-func (c *connState) look() {
+// recheck makes the reader look at the time, and at the Pod, again.
+func (c *connState) recheck() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.nudge()
+	c.recheckLocked()
 }
 
-// nudge is look with mu held.
-func (c *connState) nudge() {
-	c.wake = time.Time{}
-	if c.cur != nil && c.cur.data != nil {
-		c.cur.data.SetReadDeadline(time.Unix(1, 0))
+// recheckLocked is look with mu held.
+func (c *connState) recheckLocked() {
+	c.recheckAt = time.Time{}
+	if c.current != nil && c.current.data != nil {
+		c.current.data.SetReadDeadline(time.Unix(1, 0))
 	}
 }
 
 // Close ends the connection.
 func (c *conn) Close() error {
 	c.mu.Lock()
-	a := c.cur
-	c.cur = nil
-	if c.over == nil || a != nil {
-		c.over = net.ErrClosed
+	a := c.current
+	c.current = nil
+	if c.endErr == nil || a != nil {
+		c.endErr = net.ErrClosed
 	}
-	asking := a != nil && a.asking
+	asking := a != nil && a.requesting
 	c.mu.Unlock()
-	c.quit()
+	c.cancel()
 	if a != nil && !asking {
 		a.close()
 	}
@@ -136,7 +136,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.deadline = t
-	c.nudge()
+	c.recheckLocked()
 	return nil
 }
 
@@ -156,10 +156,10 @@ func (c *conn) LocalAddr() net.Addr { return address("port-forward") }
 func (c *conn) RemoteAddr() net.Addr {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cur == nil {
+	if c.current == nil {
 		return address("")
 	}
-	ep := c.cur.ep
+	ep := c.current.ep
 	return address(fmt.Sprintf("%s/%s:%d", ep.Namespace, ep.Pod, ep.Port))
 }
 

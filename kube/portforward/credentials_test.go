@@ -33,7 +33,7 @@ func TestARotatedCertificateRetiresSessions(t *testing.T) {
 	}
 	replace("alice-renewed")
 	eventually(t, "the open connection's session is retired", func() bool {
-		f.pool.lookAtCredentials(t.Context())
+		f.pool.checkCredentials(t.Context())
 		f.pool.mu.Lock()
 		defer f.pool.mu.Unlock()
 		for _, p := range f.pool.pods {

@@ -186,13 +186,13 @@ const failedLately = 30 * time.Second
 // a connection a moment ago, or are on a node that carried none: to find that out again may take as long as a dial may.
 func (f *Forwarder) inOrder(endpoints []Endpoint) []Endpoint {
 	now := time.Now()
-	f.rollouts.named(endpoints, now)
+	f.rollouts.markNamed(endpoints, now)
 	var young, good, bad []Endpoint
 	for _, ep := range endpoints {
 		switch {
 		case f.pool.avoids(ep, now) || f.pool.targets.hasCut(ep, now):
 			bad = append(bad, ep)
-		case f.rollouts.younger(ep, now):
+		case f.rollouts.isYounger(ep, now):
 			young = append(young, ep)
 		default:
 			good = append(good, ep)
@@ -220,7 +220,7 @@ type Stats struct {
 func (f *Forwarder) Stats() Stats {
 	f.pool.mu.Lock()
 	defer f.pool.mu.Unlock()
-	st := f.pool.counted
+	st := f.pool.stats
 	for _, p := range f.pool.pods {
 		st.Sessions += len(p.sessions)
 		st.Waiting += len(p.waiting)
@@ -231,7 +231,7 @@ func (f *Forwarder) Stats() Stats {
 			}
 		}
 	}
-	st.Unbound = stashSize - f.pool.up.stash.room(time.Now())
+	st.Unbound = maxUnbound - f.pool.up.unbound.missing(time.Now())
 	st.RTT = f.pool.rtt
 	f.pool.up.mu.Lock()
 	st.Carrier = f.pool.up.last

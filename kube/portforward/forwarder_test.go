@@ -232,12 +232,12 @@ func TestAnswersFromBehindTheAPIServerAreTheNodes(t *testing.T) {
 		"a runtime's own":             {text(500, "rpc error: code = Unknown desc = no luck"), fault.NodeFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := new(upgrader).refused(at(7)[0], c.answer)
+			err := new(upgrader).faultOf(at(7)[0], c.answer)
 			n, ok := errors.AsType[*fault.Node](err)
 			if !ok || n.Problem != c.want || n.Pod != "pod" || n.Namespace != "ns" || n.Status != c.answer.status {
 				t.Errorf("%T %v", err, err)
 			}
-			if !elsewhere(err) {
+			if !mayTryElsewhere(err) {
 				t.Error("no other Pod is tried")
 			}
 		})

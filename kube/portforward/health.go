@@ -14,25 +14,25 @@ func (a *attempt) health(now time.Time) (time.Time, error) {
 	}
 	wake := a.sessionHealth(now)
 	asked := later(a.opened, time.Unix(0, a.conn.sentAt.Load()))
-	if a.s.doubtful.Load() && a.data.Progress().Sent > 0 && a.conn.heard.Before(asked) {
-		switch due := asked.Add(jammed(a.pool.roundTrip(), a.s.State().Proving)); {
+	if a.session.doubtful.Load() && a.data.Progress().Sent > 0 && a.conn.lastByteAt.Before(asked) {
+		switch due := asked.Add(jammedAfter(a.pool.roundTrip(), a.session.State().Proving)); {
 		case now.Before(due):
 			wake = earlier(wake, due)
-		case a.reads(due):
+		case a.peerHasRead(due):
 			return time.Time{}, errNoReply
 		default:
-			wake = earlier(wake, now.Add(probeEvery))
+			wake = earlier(wake, now.Add(probeInterval))
 		}
 	}
 	if a.data.Progress().Received > 0 {
 		return wake, nil
 	}
-	switch since, gone := a.pool.unlisted(a.ep, now); {
+	switch since, gone := a.pool.unlistedSince(a.ep, now); {
 	case since.IsZero():
 	case !gone:
-		wake = earlier(wake, now.Add(askAgain))
+		wake = earlier(wake, now.Add(standingRefresh))
 	default:
-		due := later(since, a.opened).Add(lastWord)
+		due := later(since, a.opened).Add(goneTimeout)
 		if !now.Before(due) {
 			return time.Time{}, errPodGone
 		}
@@ -46,132 +46,132 @@ func (a *attempt) health(now time.Time) (time.Time, error) {
 // probe does: once it is answered, the request for the streams was read. Before that it may wait behind what others
 // upload, or the path may be interrupted.
 func (a *attempt) healthUnaccepted(now time.Time) (time.Time, error) {
-	st := a.s.State()
+	st := a.session.State()
 	rtt := max(st.RTT, a.pool.roundTrip())
 	// A node that is busy is given more time by each attempt, and all there is by the last.
-	due := a.opened.Add(replyWithin(rtt) << a.conn.again)
+	due := a.opened.Add(acceptTimeout(rtt) << a.conn.retried)
 	if now.Before(due) {
 		return due, nil
 	}
-	last := a.conn.again == retries && len(a.conn.rest) == 0
+	last := a.conn.retried == maxRetries && len(a.conn.untried) == 0
 	look := now.Add(max(rtt, 50*time.Millisecond))
-	sent := len(a.conn.kept) > 0 || a.conn.spent
+	sent := len(a.conn.kept) > 0 || a.conn.overflowed
 	waited := now.Sub(a.opened)
 	switch {
 	case !st.Proved.Before(a.opened):
-		a.s.giveUp("it accepts no stream")
-		due := a.opened.Add(jammed(rtt, st.Proving))
+		a.session.retire("it accepts no stream")
+		due := a.opened.Add(jammedAfter(rtt, st.Proving))
 		switch {
 		case !sent && !last:
 			a.doubtLater(due)
 			return time.Time{}, errNoReply
 		case now.Before(due):
 			return due, nil
-		case !a.reads(due):
-			return now.Add(probeEvery), nil
+		case !a.peerHasRead(due):
+			return now.Add(probeInterval), nil
 		}
-		a.s.doubt("it accepts no stream")
-		if !sent && waited < unaccepted {
+		a.session.doubt("it accepts no stream")
+		if !sent && waited < maxAcceptTime {
 			return look, nil
 		}
 		return time.Time{}, errNoReply
 	case st.Probed.Before(a.opened):
-		a.s.Probe()
+		a.session.Probe()
 		return look, nil
-	case waited < deadline(rtt):
+	case waited < responseTimeout(rtt):
 		return look, nil
-	case st.Heard.After(a.opened) && waited < unaccepted:
+	case st.Heard.After(a.opened) && waited < maxAcceptTime:
 		return look, nil
 	case st.Heard.After(a.opened):
-		a.s.doubt("it accepts no stream")
+		a.session.doubt("it accepts no stream")
 		return time.Time{}, errNoReply
-	case (st.Writing > 0 || st.Unheard > small) && waited < unaccepted:
-		return earlier(a.sessionHealth(now), a.opened.Add(unaccepted)), nil
-	case st.Writing > 0 || st.Unheard > small:
+	case (st.Writing > 0 || st.Unheard > smallUpload) && waited < maxAcceptTime:
+		return earlier(a.sessionHealth(now), a.opened.Add(maxAcceptTime)), nil
+	case st.Writing > 0 || st.Unheard > smallUpload:
 		// What others upload is stuck, which is no sign of a dead session, and may last.
-		a.s.giveUp("it accepts no stream")
+		a.session.retire("it accepts no stream")
 		return time.Time{}, errNoReply
 	}
-	a.s.markSilent()
-	if sent && waited < unaccepted {
+	a.session.markSilent()
+	if sent && waited < maxAcceptTime {
 		return look, nil
 	}
-	a.s.CloseWith(errSilent)
-	return now.Add(deadline(rtt)), nil
+	a.session.CloseWith(errSilent)
+	return now.Add(responseTimeout(rtt)), nil
 }
 
-// probeEvery is how often it is looked whether a probe was answered.
-const probeEvery = 50 * time.Millisecond
+// probeInterval is how often it is looked whether a probe was answered.
+const probeInterval = 50 * time.Millisecond
 
-// reads reports whether a's session was read as far as it was written by due, and asks for a sign of that if need be. A
+// peerHasRead reports whether a's session was read as far as it was written by due, and asks for a sign of that if need be. A
 // machine, or a node, that has no time for anything else has none for the sign.
-func (a *attempt) reads(due time.Time) bool {
-	st := a.s.State()
+func (a *attempt) peerHasRead(due time.Time) bool {
+	st := a.session.State()
 	if st.Probed.Before(due) {
-		a.s.Probe()
+		a.session.Probe()
 	}
-	return !st.Proved.Before(due) || time.Since(due) > unaccepted
+	return !st.Proved.Before(due) || time.Since(due) > maxAcceptTime
 }
 
-// replyWithin is how long a session that is well may take to accept a stream.
-func replyWithin(rtt time.Duration) time.Duration { return 500*time.Millisecond + 4*rtt }
+// acceptTimeout is how long a session that is well may take to accept a stream.
+func acceptTimeout(rtt time.Duration) time.Duration { return 500*time.Millisecond + 4*rtt }
 
-// jammed is how long a connection waits to be accepted, or answered on a doubtful session, while pings are answered. Those of
+// jammedAfter is how long a connection waits to be accepted, or answered on a doubtful session, while pings are answered. Those of
 // a probe took proving: accepting a stream is more work for a runtime, and takes a busy one longer by far.
-func jammed(rtt, proving time.Duration) time.Duration {
-	return max(2*time.Second, replyWithin(2*rtt), min(busier*proving, unaccepted))
+func jammedAfter(rtt, proving time.Duration) time.Duration {
+	return max(2*time.Second, acceptTimeout(2*rtt), min(busyFactor*proving, maxAcceptTime))
 }
 
-// busier is how much longer a busy runtime may take to accept a stream than to answer a ping.
-const busier = 10
+// busyFactor is how much longer a busy runtime may take to accept a stream than to answer a ping.
+const busyFactor = 10
 
 // sessionHealth looks whether the session is alive, and returns when to look again.
 func (a *attempt) sessionHealth(now time.Time) time.Time {
-	st := a.s.State()
-	limit := deadline(st.RTT)
-	stuck := st.Writing > 0 || st.Unheard > small
+	st := a.session.State()
+	limit := responseTimeout(st.RTT)
+	stuck := st.Writing > 0 || st.Unheard > smallUpload
 	switch silent := age(now, st.Heard); {
-	case st.Pinging > lost && silent > lost && !stuck:
-		a.s.CloseWith(errSilent)
+	case st.Pinging > silenceTimeout && silent > silenceTimeout && !stuck:
+		a.session.CloseWith(errSilent)
 	case st.Pinging >= limit:
-		a.s.markSilent()
+		a.session.markSilent()
 		return now.Add(limit)
 	case st.Pinging > 0:
 		return now.Add(limit - st.Pinging + time.Millisecond)
-	case silent >= fresh, st.Unheard > 0 && silent >= limit:
-		a.s.Ping()
+	case silent >= freshFor, st.Unheard > 0 && silent >= limit:
+		a.session.Ping()
 		return now.Add(limit + time.Millisecond)
 	case st.Unheard > 0:
 		return now.Add(limit - silent + time.Millisecond)
 	}
-	if silent := age(now, st.Heard); silent >= patience {
-		return now.Add(fresh - silent)
+	if silent := age(now, st.Heard); silent >= minResponseTimeout {
+		return now.Add(freshFor - silent)
 	}
-	return now.Add(patience)
+	return now.Add(minResponseTimeout)
 }
 
 // wakeHealth has a session looked after that was silent when something is sent on it.
 func (a *attempt) wakeHealth() {
 	now := time.Now()
 	a.conn.sentAt.Store(now.UnixNano())
-	if a.s.doubtful.Load() {
-		a.conn.look()
+	if a.session.doubtful.Load() {
+		a.conn.recheck()
 		return
 	}
-	st := a.s.State()
-	if st.Pinging > 0 || st.Unheard > 0 || age(now, st.Heard) < patience {
+	st := a.session.State()
+	if st.Pinging > 0 || st.Unheard > 0 || age(now, st.Heard) < minResponseTimeout {
 		return
 	}
-	a.conn.look()
+	a.conn.recheck()
 }
 
-// A nudger wakes the health of the connection that it is sent on.
-type nudger struct {
+// A healthReader wakes the health of the connection that it is sent on.
+type healthReader struct {
 	io.Reader
 	a *attempt
 }
 
-func (n nudger) Read(p []byte) (int, error) {
+func (n healthReader) Read(p []byte) (int, error) {
 	count, err := n.Reader.Read(p)
 	if count > 0 {
 		n.a.wakeHealth()
@@ -181,6 +181,13 @@ func (n nudger) Read(p []byte) (int, error) {
 
 func earlier(a, b time.Time) time.Time {
 	if b.IsZero() || !a.IsZero() && a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
 		return a
 	}
 	return b

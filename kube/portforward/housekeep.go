@@ -7,17 +7,17 @@ import (
 )
 
 const (
-	// settling is how often a session is looked at whose last connection has not ended yet.
-	settling = 100 * time.Millisecond
-	// pingEvery keeps idle sessions known to be alive, and middleboxes from forgetting them.
-	pingEvery = 15 * time.Second
-	// lastOnes is how long the last sessions with a Pod stay after its last use.
-	lastOnes = 5 * time.Minute
-	// lettingGo is how long a runtime may take to end what the client ended; containerd takes one second.
-	lettingGo = 5 * time.Second
-	// lookEvery is how often the credentials are looked at while the forwarder is in use.
-	lookEvery = 10 * time.Second
-	recently  = 2 * time.Minute
+	// drainInterval is how often a session is looked at whose last connection has not ended yet.
+	drainInterval = 100 * time.Millisecond
+	// pingInterval keeps idle sessions known to be alive, and middleboxes from forgetting them.
+	pingInterval = 15 * time.Second
+	// keepLastFor is how long the last sessions with a Pod stay after its last use.
+	keepLastFor = 5 * time.Minute
+	// maxDrainTime is how long a runtime may take to end what the client ended; containerd takes one second.
+	maxDrainTime = 5 * time.Second
+	// credsCheckInterval is how often the credentials are looked at while the forwarder is in use.
+	credsCheckInterval = 10 * time.Second
+	recentUse          = 2 * time.Minute
 )
 
 // housekeep does what is due and says when to come again.
@@ -30,10 +30,10 @@ func (pl *pool) housekeep(ctx context.Context, now time.Time) time.Duration {
 			s.tend(now, due)
 		}
 		p.grow(now)
-		if !p.due.IsZero() && now.Before(p.due) {
-			due(p.due.Sub(now))
+		if !p.sparesAt.IsZero() && now.Before(p.sparesAt) {
+			due(p.sparesAt.Sub(now))
 		}
-		if len(p.sessions) == 0 && len(p.waiting) == 0 && p.dialling == 0 && now.Sub(p.used) > time.Minute {
+		if len(p.sessions) == 0 && len(p.waiting) == 0 && p.dialling == 0 && now.Sub(p.lastUsed) > time.Minute {
 			delete(pl.pods, id)
 		} else {
 			due(time.Minute)
@@ -43,25 +43,25 @@ func (pl *pool) housekeep(ctx context.Context, now time.Time) time.Duration {
 	if pl.began.IsZero() {
 		pl.began = now
 	}
-	unused := pl.used.IsZero()
-	if now.Sub(pl.used) < recently || unused && now.Sub(pl.began) < recently {
-		look = pl.up.plugin == "" && !unused && now.Sub(pl.looked) >= lookEvery
+	unused := pl.lastUsed.IsZero()
+	if now.Sub(pl.lastUsed) < recentUse || unused && now.Sub(pl.began) < recentUse {
+		look = pl.up.plugin == "" && !unused && now.Sub(pl.credsChecked) >= credsCheckInterval
 		if look {
-			pl.looked = now
+			pl.credsChecked = now
 		}
 		// A plugin may ask the user for something; nothing that nobody asked for should.
 		if pl.up.plugin == "" || !unused {
-			for range pl.up.stash.room(now) - pl.filling {
-				if pl.spawn(pl.fillStash) {
+			for range pl.up.unbound.missing(now) - pl.filling {
+				if pl.spawn(pl.fillUnbound) {
 					pl.filling++
 				}
 			}
 		}
-		due(min(stashAge, lookEvery))
+		due(min(maxUnboundAge, credsCheckInterval))
 	}
 	pl.mu.Unlock()
 	if look {
-		pl.lookAtCredentials(ctx)
+		pl.checkCredentials(ctx)
 	}
 	return next
 }
@@ -70,7 +70,7 @@ func (pl *pool) housekeep(ctx context.Context, now time.Time) time.Duration {
 func (s *session) tend(now time.Time, due func(time.Duration)) {
 	keep := s.pool.cfg.Idle
 	if len(s.pod.idle) <= minSpares {
-		keep = max(keep, lastOnes)
+		keep = max(keep, keepLastFor)
 	}
 	idle := age(now, s.since)
 	st := s.State()
@@ -79,10 +79,10 @@ func (s *session) tend(now time.Time, due func(time.Duration)) {
 		s.remove("ended")
 	case idle >= keep:
 		s.remove("idle")
-	case s.refusedLate():
-		s.retire(underWay)
-	case st.Dropped-s.dropped >= small, st.Lingering > 0 && idle > lettingGo:
-		s.retire("the last connection did not end")
+	case s.hasLateRefusal():
+		s.retireLocked(bytesUnderWay)
+	case st.Dropped-s.droppedBefore >= smallUpload, st.Lingering > 0 && idle > maxDrainTime:
+		s.retireLocked("the last connection did not end")
 	default:
 		due(keep - idle)
 	}
@@ -97,20 +97,20 @@ func (s *session) watch() {
 		s.pool.mu.Lock()
 		draining := s.draining
 		s.pool.mu.Unlock()
-		until := st.Heard.Add(pingEvery)
+		until := st.Heard.Add(pingInterval)
 		switch {
-		case st.Pinging > deadline(st.RTT):
+		case st.Pinging > responseTimeout(st.RTT):
 			s.pool.cfg.Doubt()
 			s.CloseWith(errSilent)
 		case st.Pinging > 0:
-			until = now.Add(deadline(st.RTT) - st.Pinging + time.Millisecond)
-		case age(now, st.Heard) >= pingEvery:
+			until = now.Add(responseTimeout(st.RTT) - st.Pinging + time.Millisecond)
+		case age(now, st.Heard) >= pingInterval:
 			s.Ping()
-			until = now.Add(deadline(st.RTT) + time.Millisecond)
+			until = now.Add(responseTimeout(st.RTT) + time.Millisecond)
 		case st.Lingering > 0 && draining:
-			until = now.Add(settling)
+			until = now.Add(drainInterval)
 		case st.Lingering > 0:
-			until = now.Add(lettingGo)
+			until = now.Add(maxDrainTime)
 		}
 		err := s.Watch(until)
 		s.pool.mu.Lock()
@@ -130,8 +130,8 @@ func (s *session) watch() {
 	}
 }
 
-// fillStash dials one connection that is bound to no Pod yet.
-func (pl *pool) fillStash(ctx context.Context) {
+// fillUnbound dials one connection that is bound to no Pod yet.
+func (pl *pool) fillUnbound(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, pl.cfg.Dial)
 	defer cancel()
 	conn, who, err := pl.up.route.dial(ctx)
@@ -142,12 +142,12 @@ func (pl *pool) fillStash(ctx context.Context) {
 		pl.cfg.Log.Debug().Err(err).Msg("no spare connection to the API server")
 		return
 	}
-	pl.up.stash.put(conn, who)
+	pl.up.unbound.put(conn, who)
 }
 
-// lookAtCredentials retires the sessions of former credentials.
-func (pl *pool) lookAtCredentials(ctx context.Context) {
-	who, err := pl.up.current(ctx)
+// checkCredentials retires the sessions of former credentials.
+func (pl *pool) checkCredentials(ctx context.Context) {
+	who, err := pl.up.currentIdentity(ctx)
 	if err != nil {
 		pl.cfg.Log.Debug().Err(err).Msg("credentials cannot be read")
 		return
@@ -157,6 +157,6 @@ func (pl *pool) lookAtCredentials(ctx context.Context) {
 	if pl.creds == (identity{}) || pl.creds == who {
 		return
 	}
-	pl.adopt(who)
-	pl.up.stash.drop(func(identity) bool { return false })
+	pl.useCredentials(who)
+	pl.up.unbound.dropAll()
 }

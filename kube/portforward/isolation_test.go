@@ -205,7 +205,7 @@ func TestNobodySharesWithADownload(t *testing.T) {
 			}
 		}
 	})
-	l := newLine(t, 5*near)
+	l := newLine(t, 5*nearRoundTrip)
 	f := w.forwarder(func(c *Config) { c.REST.Dial = l.dial })
 	download := mustDial(t, f, 1)
 	var received atomic.Int64
@@ -231,7 +231,7 @@ func TestNobodySharesWithADownload(t *testing.T) {
 	defer f.pool.mu.Unlock()
 	for _, p := range f.pool.pods {
 		for _, s := range p.sessions {
-			if st := s.State(); s.users > 1 && st.Received > bulk {
+			if st := s.State(); s.users > 1 && st.Received > bulkTransfer {
 				t.Errorf("%d connections share the download's session", s.users)
 			}
 		}

@@ -493,7 +493,7 @@ func TestChangedCredentialsRetireSessions(t *testing.T) {
 	}
 	f.pool.mu.Unlock()
 	f.pool.mu.Lock()
-	f.pool.adopt(identity{1}) // as when the file was read anew, which client-go does once a minute
+	f.pool.useCredentials(identity{1}) // as when the file was read anew, which client-go does once a minute
 	f.pool.mu.Unlock()
 	for _, s := range before {
 		f.pool.mu.Lock()
@@ -520,16 +520,16 @@ func TestLookingAtCredentialsSeesChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := u.current(t.Context())
+	first, err := u.currentIdentity(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := u.current(t.Context()); err != nil || again != first {
+	if again, err := u.currentIdentity(t.Context()); err != nil || again != first {
 		t.Fatalf("the same credentials look different: %v", err)
 	}
 	replace("alice again")
 	eventually(t, "the new certificate is seen", func() bool {
-		now, err := u.current(t.Context())
+		now, err := u.currentIdentity(t.Context())
 		return err == nil && now != first
 	})
 }

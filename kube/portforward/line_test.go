@@ -367,7 +367,7 @@ func TestSpareConnectionThatDiedInSilenceIsGivenUp(t *testing.T) {
 	l := newLine(t, 0)
 	var doubts atomic.Int32
 	f := w.forwarder(func(c *Config) { c.REST.Dial, c.Doubt = l.dial, func() { doubts.Add(1) } })
-	eventually(t, "connections to the API server wait", func() bool { return f.Stats().Unbound == stashSize })
+	eventually(t, "connections to the API server wait", func() bool { return f.Stats().Unbound == maxUnbound })
 	l.cut()
 	if _, err := request(t, f, at(7)); err != nil {
 		t.Error(err)

@@ -14,41 +14,41 @@ import (
 func (c *connState) advance(ctx context.Context, cause error) error {
 	for {
 		c.mu.Lock()
-		c.told = telling(c.told, cause)
-		told := c.told
-		if c.over != nil {
+		c.reason = moreTelling(c.reason, cause)
+		told := c.reason
+		if c.endErr != nil {
 			c.mu.Unlock()
-			return c.over
+			return c.endErr
 		}
-		if len(c.rest) == 0 {
+		if len(c.untried) == 0 {
 			renew := c.renew
 			c.renew = nil
 			c.mu.Unlock()
-			if renew == nil || !c.renewed(renew(ctx, cause)) {
+			if renew == nil || !c.addEndpoints(renew(ctx, cause)) {
 				return told
 			}
 			continue
 		}
-		ep := c.rest[0]
-		c.rest = c.rest[1:]
+		ep := c.untried[0]
+		c.untried = c.untried[1:]
 		c.mu.Unlock()
-		if err := c.pool.targets.refusal(ep, time.Now()); err != nil {
+		if err := c.pool.targets.lastRefusal(ep, time.Now()); err != nil {
 			cause = err
 			continue
 		}
 		s, err := c.pool.acquire(ctx, ep)
 		if err == nil {
-			return c.use(&attempt{pool: c.pool, conn: c, ep: ep, s: s})
+			return c.use(&attempt{pool: c.pool, conn: c, ep: ep, session: s})
 		}
-		if ctx.Err() != nil || !elsewhere(err) {
+		if ctx.Err() != nil || !mayTryElsewhere(err) {
 			return err
 		}
 		cause = err
 	}
 }
 
-// telling is the reason that says more of a target. That one of its Pods is gone says nothing of the others.
-func telling(before, now error) error {
+// moreTelling is the reason that says more of a target. That one of its Pods is gone says nothing of the others.
+func moreTelling(before, now error) error {
 	var absent *fault.NotFound
 	if before != nil && errors.As(now, &absent) && absent.Kind == fault.Pod {
 		return before
@@ -56,22 +56,22 @@ func telling(before, now error) error {
 	return now
 }
 
-// renewed takes more endpoints. It says false if there are none.
-func (c *connState) renewed(endpoints []Endpoint) bool {
+// addEndpoints takes more endpoints. It says false if there are none.
+func (c *connState) addEndpoints(endpoints []Endpoint) bool {
 	endpoints = slices.DeleteFunc(slices.Clone(endpoints), func(ep Endpoint) bool { return ep.check() != nil })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.rest, c.again = endpoints, 0
+	c.untried, c.retried = endpoints, 0
 	return len(endpoints) > 0
 }
 
 // use makes a the attempt, unless the connection was closed meanwhile.
 func (c *connState) use(a *attempt) error {
-	a.give() // before anyone can close it
+	a.attach() // before anyone can close it
 	c.mu.Lock()
-	over := c.over
+	over := c.endErr
 	if over == nil {
-		c.cur, c.settled, c.wake = a, false, time.Time{}
+		c.current, c.settled, c.recheckAt = a, false, time.Time{}
 	}
 	c.mu.Unlock()
 	if over != nil {
@@ -84,36 +84,36 @@ func (c *connState) use(a *attempt) error {
 func (c *connState) open(ctx context.Context, first []byte) (*attempt, error) {
 	for {
 		c.mu.Lock()
-		a, over := c.cur, c.over
+		a, over := c.current, c.endErr
 		if over != nil || a.data != nil {
 			c.mu.Unlock()
 			return a, over
 		}
-		a.asking = true
+		a.requesting = true
 		c.mu.Unlock()
 		streams, err := a.request(first)
-		if over := c.asked(a, streams); over != nil {
+		if over := c.recordStreams(a, streams); over != nil {
 			return nil, over
 		}
 		if err == nil {
 			return a, nil
 		}
-		if err := c.replace(ctx, a, a.ending(err, len(first) > 0)); err != nil {
-			return nil, c.end(err)
+		if err := c.replace(ctx, a, a.classifyEnd(err, len(first) > 0)); err != nil {
+			return nil, c.fail(err)
 		}
 	}
 }
 
-// asked takes note of what a request gave. If the connection was closed meanwhile, it ends the attempt.
-func (c *connState) asked(a *attempt, streams []*spdy.Stream) error {
+// recordStreams takes note of what a request gave. If the connection was closed meanwhile, it ends the attempt.
+func (c *connState) recordStreams(a *attempt, streams []*spdy.Stream) error {
 	c.mu.Lock()
-	a.asking = false
+	a.requesting = false
 	if len(streams) > 0 {
 		a.errs, a.data, a.opened = streams[0], streams[1], time.Now()
-		c.once.Do(func() { close(c.begun) })
+		c.beginOnce.Do(func() { close(c.begun) })
 	}
-	closed := c.cur != a
-	over := c.over
+	closed := c.current != a
+	over := c.endErr
 	c.mu.Unlock()
 	if !closed {
 		return nil
@@ -127,78 +127,78 @@ func (c *connState) asked(a *attempt, streams []*spdy.Stream) error {
 func (c *connState) replace(ctx context.Context, a *attempt, end ending) error {
 	now := time.Now()
 	if end.endpoint {
-		if !a.replied.IsZero() {
-			c.pool.targets.late(now.Sub(a.replied))
+		if !a.acceptedAt.IsZero() {
+			c.pool.targets.observeLateRefusal(now.Sub(a.acceptedAt))
 		}
-		c.pool.targets.refused(a.ep, end.err, now)
-		c.pool.refused(a.ep, end.err)
+		c.pool.targets.markRefused(a.ep, end.err, now)
+		c.pool.failWaiting(a.ep, end.err)
 	}
 	c.mu.Lock()
-	if c.cur != a || c.over != nil {
-		over := c.over
+	if c.current != a || c.endErr != nil {
+		over := c.endErr
 		c.mu.Unlock()
 		return over
 	}
 	wrote := end.unsent && len(c.kept) > 0 // since the end was explained
-	if !end.unseen || wrote || c.spent || c.proven.Load() {
+	if !end.unseen || wrote || c.overflowed || c.proven.Load() {
 		c.mu.Unlock()
 		if !c.proven.Load() {
-			c.pool.targets.cut(a.ep, now)
+			c.pool.targets.markCut(a.ep, now)
 		}
 		return end.err
 	}
-	if !end.endpoint && c.again < retries {
-		c.again++
-		c.rest = append([]Endpoint{a.ep}, c.rest...)
+	if !end.endpoint && c.retried < maxRetries {
+		c.retried++
+		c.untried = append([]Endpoint{a.ep}, c.untried...)
 	}
-	c.cur = nil
+	c.current = nil
 	c.mu.Unlock()
 	a.close()
-	c.pool.redialled()
+	c.pool.countRedial()
 	err := c.advance(ctx, end.err)
 	if err != nil && end.endpoint {
-		c.pool.targets.disprove(a.ep)
+		c.pool.targets.forget(a.ep)
 	}
 	return err
 }
 
-// attempt gives the opened attempt to a reader. It gives the client's first bytes a moment to come along.
-func (c *connState) attempt() (*attempt, error) {
-	if !c.isBegun() {
-		timer := time.NewTimer(c.firstWrite())
+// openedAttempt gives the opened attempt to a reader. It gives the client's first bytes a moment to come along.
+func (c *connState) openedAttempt() (*attempt, error) {
+	if !c.hasBegun() {
+		timer := time.NewTimer(c.firstWriteWait())
 		defer timer.Stop()
 		select {
 		case <-c.begun:
 		case <-timer.C:
-		case <-c.life.Done():
+		case <-c.ctx.Done():
 		}
 	}
 	c.mu.Lock()
-	a, over := c.cur, c.over
+	a, over := c.current, c.endErr
 	opened := a != nil && a.data != nil
 	c.mu.Unlock()
 	if over != nil || opened {
 		return a, over
 	}
-	ctx, cancel := c.bounded()
+	ctx, cancel := c.dialContext()
 	defer cancel()
 	c.opening.Lock()
 	defer c.opening.Unlock()
-	return c.reopen(ctx)
+	return c.openWithKept(ctx)
 }
 
-// firstWrite is how long the opening waits for the client's first bytes to go with it.
-func (c *connState) firstWrite() time.Duration {
+// firstWriteWait is how long the opening waits for the client's first bytes to go with it.
+func (c *connState) firstWriteWait() time.Duration {
 	c.mu.Lock()
-	a := c.cur
+	a := c.current
 	c.mu.Unlock()
 	if a == nil {
 		return 0
 	}
-	return c.pool.targets.firstWrite(a.ep, time.Now())
+	return c.pool.targets.firstWriteWait(a.ep, time.Now())
 }
 
-func (c *connState) isBegun() bool {
+func (c *connState) hasBegun() bool {
 	select {
 	case <-c.begun:
 		return true
@@ -207,21 +207,21 @@ func (c *connState) isBegun() bool {
 	}
 }
 
-// reopen opens the attempt with all that was written so far. opening is held.
-func (c *connState) reopen(ctx context.Context) (*attempt, error) {
+// openWithKept opens the attempt with all that was written so far. opening is held.
+func (c *connState) openWithKept(ctx context.Context) (*attempt, error) {
 	c.mu.Lock()
 	kept := c.kept
 	c.mu.Unlock()
 	return c.open(ctx, kept)
 }
 
-// bounded is a context for dialling anew: the one of Dial is long over.
-func (c *connState) bounded() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(c.life, c.pool.cfg.Dial)
+// dialContext is a context for dialling anew: the one of Dial is long over.
+func (c *connState) dialContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.ctx, c.pool.cfg.Dial)
 }
 
-// elsewhere says that another endpoint may do better.
-func elsewhere(err error) bool {
+// mayTryElsewhere says that another endpoint may do better.
+func mayTryElsewhere(err error) bool {
 	var (
 		login       *fault.Login
 		forbidden   *fault.Forbidden

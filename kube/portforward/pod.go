@@ -15,12 +15,12 @@ type pod struct {
 	id       podID
 	sessions []*session // all that are open
 	idle     []*session // of them, those without a connection and fit for one; the last used is last
-	waiting  []*claim   // who waits for a session, the oldest first
+	waiting  []*waiter  // who waits for a session, the oldest first
 	dialling int
-	failed   time.Time // when dialling last failed
-	used     time.Time
+	failedAt time.Time // when dialling last failed
+	lastUsed time.Time
 	rate     rate
-	due      time.Time // when spares are to be dialled; zero while none is missing
+	sparesAt time.Time // when spares are to be dialled; zero while none is missing
 
 	withdrawn bool // see Withdraw: no session with it is kept for later
 	standing  Standing
@@ -30,8 +30,8 @@ type pod struct {
 	admission *admission    // of the sessions that were made last; nil before the first
 }
 
-// A claim waits for a session.
-type claim struct {
+// A waiter waits for a session.
+type waiter struct {
 	ep    Endpoint
 	since time.Time
 	got   chan grant // holds one
@@ -48,7 +48,7 @@ func (p *pod) serve(now time.Time) {
 		c := p.waiting[0]
 		s := p.takeIdle(now)
 		if s == nil {
-			s = p.share(c, now)
+			s = p.shareSession(c, now)
 		}
 		if s == nil {
 			break
@@ -60,10 +60,10 @@ func (p *pod) serve(now time.Time) {
 	p.grow(now)
 }
 
-// answer gives everyone who waits the same answer. mu is held.
-func (p *pod) answer(s *session, err error) {
+// failAll gives everyone who waits the same answer. mu is held.
+func (p *pod) failAll(err error) {
 	for _, c := range p.waiting {
-		c.got <- grant{s: s, err: err}
+		c.got <- grant{err: err}
 	}
 	p.waiting = nil
 }
@@ -72,7 +72,7 @@ func (p *pod) answer(s *session, err error) {
 func (p *pod) takeIdle(now time.Time) *session {
 	for i := len(p.idle) - 1; i >= 0; i-- {
 		s := p.idle[i]
-		if !s.fit(now) {
+		if !s.isFit(now) {
 			continue // housekeeping looks after it
 		}
 		p.idle = slices.Delete(p.idle, i, i+1)
@@ -81,17 +81,17 @@ func (p *pod) takeIdle(now time.Time) *session {
 	return nil
 }
 
-// share returns a session that has a connection already, or nil. Below the caps it does so only in a burst: for a Pod that
+// shareSession returns a session that has a connection already, or nil. Below the caps it does so only in a burst: for a Pod that
 // is far away, with connections that are as new as this one, and for targets that answered lately. One that refuses, or
 // is not there any more, can hold up what shares a session with it. mu is held.
-func (p *pod) share(c *claim, now time.Time) *session {
+func (p *pod) shareSession(c *waiter, now time.Time) *session {
 	full := !p.mayDial()
-	if !full && (p.pool.rtt < near || !p.pool.targets.proven(c.ep, now)) {
+	if !full && (p.pool.rtt < nearRoundTrip || !p.pool.targets.proven(c.ep, now)) {
 		return nil
 	}
 	var best *session
 	for _, s := range p.sessions {
-		if s.users == 0 || !s.shareable(now) || !full && !(s.proven(now) && s.young(now, c.since, p.pool.rtt)) {
+		if s.users == 0 || !s.isShareable(now) || !full && !(s.allProven(now) && s.isYoung(now, c.since, p.pool.rtt)) {
 			continue
 		}
 		if best == nil || s.burden(now) < best.burden(now) {
@@ -99,7 +99,7 @@ func (p *pod) share(c *claim, now time.Time) *session {
 		}
 	}
 	if best != nil {
-		p.pool.counted.Shared++
+		p.pool.stats.Shared++
 	}
 	return best
 }
@@ -122,9 +122,9 @@ func (p *pod) mayDial() bool {
 // grow dials for those who wait, and, a moment later, some ahead of demand. mu is held.
 func (p *pod) grow(now time.Time) {
 	want := len(p.waiting) - p.dialling
-	if p.pool.total <= p.pool.cfg.PerContext*3/4 && now.Sub(p.failed) >= 5*time.Second {
-		ahead := want + p.spares(now, p.pool.rtt) - len(p.idle)
-		if p.later(now, ahead > max(want, 0)) {
+	if p.pool.total <= p.pool.cfg.PerContext*3/4 && now.Sub(p.failedAt) >= 5*time.Second {
+		ahead := want + p.wantedSpares(now, p.pool.rtt) - len(p.idle)
+		if p.sparesDue(now, ahead > max(want, 0)) {
 			want = ahead
 		}
 	}
@@ -145,24 +145,24 @@ func (p *pod) grow(now time.Time) {
 	}
 }
 
-// later says whether the time has come for spares. They wait for a round trip: what asks for them is a first connection
+// sparesDue says whether the time has come for spares. They wait for a round trip: what asks for them is a first connection
 // or a burst, whose own requests are on their way meanwhile, and a TLS handshake and an upgrade cost more than those. mu
 // is held.
-func (p *pod) later(now time.Time, missing bool) bool {
+func (p *pod) sparesDue(now time.Time, missing bool) bool {
 	if !missing {
-		p.due = time.Time{}
+		p.sparesAt = time.Time{}
 		return false
 	}
-	if p.due.IsZero() {
-		p.due = now.Add(min(p.pool.rtt, maxLater))
+	if p.sparesAt.IsZero() {
+		p.sparesAt = now.Add(min(p.pool.rtt, maxSpareDelay))
 		p.pool.kick()
 	}
-	return !now.Before(p.due)
+	return !now.Before(p.sparesAt)
 }
 
-// spares is how many sessions to hold ready: what is asked for while one is dialled.
-func (p *pod) spares(now time.Time, rtt time.Duration) int {
-	if p.withdrawn || now.Sub(p.used) > time.Minute {
+// wantedSpares is how many sessions to hold ready: what is asked for while one is dialled.
+func (p *pod) wantedSpares(now time.Time, rtt time.Duration) int {
+	if p.withdrawn || now.Sub(p.lastUsed) > time.Minute {
 		return 0
 	}
 	dial := 3*rtt + 20*time.Millisecond
@@ -187,18 +187,18 @@ func (p *pod) dialSession(ctx context.Context, ep Endpoint, admitted *admission)
 	p.pool.total--
 	switch {
 	case err != nil:
-		p.failed = now
+		p.failedAt = now
 		p.pool.cfg.Log.Debug().Err(err).Str("pod", ep.Pod).Str("namespace", ep.Namespace).Msg("no session")
-		p.answer(nil, err)
+		p.failAll(err)
 		return
 	case p.pool.ended:
 		conn.Close() // of no more use
-		p.answer(nil, net.ErrClosed)
+		p.failAll(net.ErrClosed)
 		return
 	}
 	p.pool.total++
-	p.pool.counted.Dialled++
-	p.pool.adopt(conn.who)
+	p.pool.stats.Dialled++
+	p.pool.useCredentials(conn.who)
 	s := newSession(p, conn, now)
 	p.sessions = append(p.sessions, s)
 	p.idle = slices.Insert(p.idle, 0, s) // unused ones come after those whose window is open
@@ -206,7 +206,7 @@ func (p *pod) dialSession(ctx context.Context, ep Endpoint, admitted *admission)
 	if p.withdrawn && s.users == 0 {
 		s.remove("")
 	}
-	s.attend()
+	s.startWatching()
 	p.pool.kick()
 }
 

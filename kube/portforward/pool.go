@@ -16,48 +16,48 @@ const (
 	parallelDials = 4
 	minSpares     = 2
 	maxSpares     = 8
-	// maxLater bounds how long spares wait for those who ask for them to be through.
-	maxLater = 200 * time.Millisecond
-	// near is the round trip below which a connection waits for a session of its own rather than share one: dialling
+	// maxSpareDelay bounds how long spares wait for those who ask for them to be through.
+	maxSpareDelay = 200 * time.Millisecond
+	// nearRoundTrip is the round trip below which a connection waits for a session of its own rather than share one: dialling
 	// takes three of them, and a guarantee is worth that.
-	near = 10 * time.Millisecond
+	nearRoundTrip = 10 * time.Millisecond
 )
 
 // A pool holds the sessions with Pods, and what is known of the cluster while they are made and used.
 type pool struct {
-	cfg     Config
-	up      *upgrader
-	memory  *spdy.Memory
-	buffers bufferPool
-	asking  chan struct{} // holds a value for each call of Config.Standing
-	targets targets
-	kicked  chan struct{} // holds one token: housekeeping has something to do
-	work    sync.WaitGroup
+	cfg           Config
+	up            *upgrader
+	memory        *spdy.Memory
+	buffers       bufferPool
+	standingSlots chan struct{} // holds a value for each call of Config.Standing
+	targets       targets
+	kicked        chan struct{} // holds one token: housekeeping has something to do
+	work          sync.WaitGroup
 
 	requests atomic.Uint64 // stream pairs opened
 
-	mu      sync.Mutex
-	ctx     context.Context // of Run, for what it owns; nil before and after
-	ended   bool
-	pods    map[podID]*pod
-	total   int // sessions there are or are being dialled
-	rtt     time.Duration
-	creds   identity
-	counted Stats
-	began   time.Time // of Run
-	next    time.Time // when housekeeping is due
-	filling int       // connections being dialled for the stash
-	doubted time.Time // when a session was last found silent
-	used    time.Time // when a connection was last asked for
-	looked  time.Time // when the credentials were last looked at
+	mu           sync.Mutex
+	ctx          context.Context // of Run, for what it owns; nil before and after
+	ended        bool
+	pods         map[podID]*pod
+	total        int // sessions there are or are being dialled
+	rtt          time.Duration
+	creds        identity
+	stats        Stats
+	began        time.Time // of Run
+	nextRun      time.Time // when housekeeping is due
+	filling      int       // connections being dialled for the stash
+	doubted      time.Time // when a session was last found silent
+	lastUsed     time.Time // when a connection was last asked for
+	credsChecked time.Time // when the credentials were last looked at
 }
 
 func newPool(cfg Config, up *upgrader) *pool {
 	pl := &pool{
-		cfg: cfg, up: up, memory: spdy.NewMemory(cfg.Memory), asking: make(chan struct{}, maxAsking),
+		cfg: cfg, up: up, memory: spdy.NewMemory(cfg.Memory), standingSlots: make(chan struct{}, maxStandingCalls),
 		kicked: make(chan struct{}, 1), pods: make(map[podID]*pod),
 	}
-	up.route.handshook, up.route.roundTrip, up.route.away = pl.measured, pl.roundTrip, cfg.Doubt
+	up.route.handshook, up.route.roundTrip, up.route.unreachable = pl.observeRoundTrip, pl.roundTrip, cfg.Doubt
 	return pl
 }
 
@@ -84,7 +84,7 @@ func (pl *pool) run(ctx context.Context) {
 		}
 		next := pl.housekeep(ctx, time.Now())
 		pl.mu.Lock()
-		pl.next = time.Now().Add(next)
+		pl.nextRun = time.Now().Add(next)
 		pl.mu.Unlock()
 		timer.Reset(next)
 	}
@@ -101,9 +101,9 @@ func (pl *pool) close() {
 		for _, s := range p.sessions {
 			s.Close()
 		}
-		p.answer(nil, net.ErrClosed)
+		p.failAll(net.ErrClosed)
 	}
-	pl.up.stash.close()
+	pl.up.unbound.close()
 }
 
 // spawn runs work that Run waits for. mu is held. It says false after the end.
@@ -129,11 +129,11 @@ func (pl *pool) avoids(ep Endpoint, now time.Time) bool {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
 	p := pl.pods[ep.pod()]
-	return p != nil && (p.withdrawn || len(p.sessions) == 0 && now.Sub(p.failed) < failedLately)
+	return p != nil && (p.withdrawn || len(p.sessions) == 0 && now.Sub(p.failedAt) < failedLately)
 }
 
-// measured takes note of a round trip to the API server.
-func (pl *pool) measured(rtt time.Duration) {
+// observeRoundTrip takes note of a round trip to the API server.
+func (pl *pool) observeRoundTrip(rtt time.Duration) {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
 	if pl.rtt == 0 || rtt < pl.rtt {
@@ -141,10 +141,10 @@ func (pl *pool) measured(rtt time.Duration) {
 	}
 }
 
-// redialled counts a connection that went on elsewhere.
-func (pl *pool) redialled() {
+// countRedial counts a connection that went on elsewhere.
+func (pl *pool) countRedial() {
 	pl.mu.Lock()
-	pl.counted.Redialled++
+	pl.stats.Redialled++
 	pl.mu.Unlock()
 }
 
@@ -169,12 +169,12 @@ func (pl *pool) acquire(ctx context.Context, ep Endpoint) (*session, error) {
 		p = &pod{pool: pl, id: ep.pod()}
 		pl.pods[p.id] = p
 	}
-	pl.used, p.used = now, now
-	if pl.next.Sub(now) > lookEvery {
+	pl.lastUsed, p.lastUsed = now, now
+	if pl.nextRun.Sub(now) > credsCheckInterval {
 		pl.kick()
 	}
 	p.rate.count(now)
-	c := &claim{ep: ep, since: now, got: make(chan grant, 1)}
+	c := &waiter{ep: ep, since: now, got: make(chan grant, 1)}
 	p.waiting = append(p.waiting, c)
 	p.serve(now)
 	pl.mu.Unlock()
@@ -185,19 +185,19 @@ func (pl *pool) acquire(ctx context.Context, ep Endpoint) (*session, error) {
 	}
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
-	p.waiting = slices.DeleteFunc(p.waiting, func(other *claim) bool { return other == c })
+	p.waiting = slices.DeleteFunc(p.waiting, func(other *waiter) bool { return other == c })
 	select {
 	case g := <-c.got:
 		if g.s != nil {
-			g.s.putBack(now)
+			g.s.release(now)
 		}
 	default:
 	}
 	return nil, ctx.Err()
 }
 
-// proved gives sessions to those who wait for a target that has just answered for the first time: they may share now.
-func (pl *pool) proved(now time.Time) {
+// serveAll gives sessions to those who wait for a target that has just answered for the first time: they may share now.
+func (pl *pool) serveAll(now time.Time) {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
 	for _, p := range pl.pods {
@@ -207,15 +207,15 @@ func (pl *pool) proved(now time.Time) {
 	}
 }
 
-// refused tells those who wait for a session to ask what ep has just refused. They would be told the same by it.
-func (pl *pool) refused(ep Endpoint, err error) {
+// failWaiting tells those who wait for a session to ask what ep has just refused. They would be told the same by it.
+func (pl *pool) failWaiting(ep Endpoint, err error) {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
 	p := pl.pods[ep.pod()]
 	if p == nil {
 		return
 	}
-	p.waiting = slices.DeleteFunc(p.waiting, func(c *claim) bool {
+	p.waiting = slices.DeleteFunc(p.waiting, func(c *waiter) bool {
 		if c.ep.Port != ep.Port {
 			return false
 		}
@@ -240,8 +240,8 @@ func (pl *pool) evictable(p *pod) *session {
 	return oldest
 }
 
-// adopt takes note of whose sessions are dialled now. Those of former credentials get no more connections. mu is held.
-func (pl *pool) adopt(who identity) {
+// useCredentials takes note of whose sessions are dialled now. Those of former credentials get no more connections. mu is held.
+func (pl *pool) useCredentials(who identity) {
 	if pl.creds == who {
 		return
 	}
@@ -249,7 +249,7 @@ func (pl *pool) adopt(who identity) {
 	for _, p := range pl.pods {
 		for _, s := range slices.Clone(p.sessions) {
 			if s.who != who {
-				s.retire("credentials changed")
+				s.retireLocked("credentials changed")
 			}
 		}
 	}

@@ -84,11 +84,11 @@ func (p *bufferPool) lend() *[copyBuffer]byte {
 // next reads into p, or waits until it could if p is nil. reading is held.
 func (r *reader) next(p []byte) (int, error) {
 	for {
-		a, err := r.conn.attempt()
+		a, err := r.conn.openedAttempt()
 		if err != nil {
 			return 0, err
 		}
-		given, err := r.due(a, time.Now())
+		given, err := r.checkTimers(a, time.Now())
 		if err != nil {
 			return 0, err
 		}
@@ -102,116 +102,111 @@ func (r *reader) next(p []byte) (int, error) {
 			}
 		default:
 			if n, err = a.data.Read(p); n > 0 {
-				r.came(a, n)
+				r.received(a, n)
 				return n, nil
 			}
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			continue
 		}
-		if err := r.ended(a, err); err != nil {
+		if err := r.attemptEnded(a, err); err != nil {
 			return 0, err
 		}
 	}
 }
 
-// came takes note of bytes from the Pod.
-func (r *reader) came(a *attempt, n int) {
+// received takes note of bytes from the Pod.
+func (r *reader) received(a *attempt, n int) {
 	now := time.Now()
-	a.pace.took(n, now)
-	r.conn.prove(a, now)
+	a.pace.add(n, now)
+	r.conn.markProven(a, now)
 	r.conn.mu.Lock()
-	r.conn.heard = now
+	r.conn.lastByteAt = now
 	r.conn.mu.Unlock()
 }
 
-// prove marks that the Pod has answered.
-func (c *connState) prove(a *attempt, now time.Time) {
+// markProven marks that the Pod has answered.
+func (c *connState) markProven(a *attempt, now time.Time) {
 	if c.proven.Load() {
 		return
 	}
 	c.proven.Store(true)
-	if c.pool.targets.answered(a.ep, c.wrote(), now) {
-		c.pool.proved(now)
+	if c.pool.targets.markAnswered(a.ep, c.hasWritten(), now) {
+		c.pool.serveAll(now)
 	}
 	c.mu.Lock()
-	c.kept, c.rest, c.renew, c.told = nil, nil, nil, nil // there is no next attempt
+	c.kept, c.untried, c.renew, c.reason = nil, nil, nil, nil // there is no next attempt
 	c.mu.Unlock()
 }
 
-// ended explains the end of an attempt, or goes on to another.
-func (r *reader) ended(a *attempt, err error) error {
-	if r.conn.life.Err() != nil {
+// attemptEnded explains the end of an attempt, or goes on to another.
+func (r *reader) attemptEnded(a *attempt, err error) error {
+	c := r.conn
+	if c.ctx.Err() != nil {
 		return net.ErrClosed
 	}
-	end := a.explain(r.conn.life, err)
-	if r.conn.life.Err() != nil {
+	end := a.explainEnd(c.ctx, err)
+	if c.ctx.Err() != nil {
 		return net.ErrClosed
 	}
 	if end.err == io.EOF {
-		r.conn.prove(a, time.Now())
+		c.markProven(a, time.Now())
 		return io.EOF
 	}
-	if r.conn.proven.Load() {
-		return r.conn.end(end.err)
+	if c.proven.Load() {
+		return c.fail(end.err)
 	}
-	ctx, cancel := r.conn.bounded()
+	ctx, cancel := c.dialContext()
 	defer cancel()
-	r.conn.opening.Lock()
-	defer r.conn.opening.Unlock()
-	if err := r.conn.replace(ctx, a, end); err != nil {
-		return r.conn.end(err)
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	if err := c.replace(ctx, a, end); err != nil {
+		return c.fail(err)
 	}
-	_, err = r.conn.reopen(ctx)
+	_, err = c.openWithKept(ctx)
 	return err
 }
 
-// due does what its time has come for, and sets the stream's read deadline to when to look again. given is why the attempt
+// checkTimers does what its time has come for, and sets the stream's read deadline to when to look again. given is why the attempt
 // is to be given up, nil if it is not.
-func (r *reader) due(a *attempt, now time.Time) (given, err error) {
-	r.conn.mu.Lock()
-	if r.conn.over != nil {
-		defer r.conn.mu.Unlock()
-		return nil, r.conn.over
+func (r *reader) checkTimers(a *attempt, now time.Time) (given, err error) {
+	c := r.conn
+	c.mu.Lock()
+	if c.endErr != nil {
+		defer c.mu.Unlock()
+		return nil, c.endErr
 	}
-	if !r.conn.deadline.IsZero() && !now.Before(r.conn.deadline) {
-		r.conn.mu.Unlock()
+	if !c.deadline.IsZero() && !now.Before(c.deadline) {
+		c.mu.Unlock()
 		return nil, os.ErrDeadlineExceeded
 	}
-	if now.Before(r.conn.wake) {
-		r.conn.mu.Unlock()
+	if now.Before(c.recheckAt) {
+		c.mu.Unlock()
 		return nil, nil
 	}
-	fin := r.conn.finish(now)
+	fin := c.halfCloseDue(now)
 	wake, given := a.health(now)
 	if given != nil {
-		r.conn.mu.Unlock()
+		c.mu.Unlock()
 		return given, nil
 	}
-	if !r.conn.half.IsZero() && !r.conn.finished {
-		wake = earlier(wake, later(r.conn.half, r.conn.heard).Add(r.conn.pool.cfg.Quiet))
+	if !c.halfClosedAt.IsZero() && !c.halfClosePassed {
+		wake = earlier(wake, later(c.halfClosedAt, c.lastByteAt).Add(c.pool.cfg.Quiet))
 	}
-	r.conn.wake = earlier(wake, r.conn.deadline)
-	a.data.SetReadDeadline(r.conn.wake)
-	r.conn.mu.Unlock()
+	c.recheckAt = earlier(wake, c.deadline)
+	a.data.SetReadDeadline(c.recheckAt)
+	c.mu.Unlock()
 	if fin {
 		a.data.CloseWrite() // the read that follows explains a session's end
 	}
 	return nil, nil
 }
 
-// finish says whether the client's half-close is to be passed on now. mu is held.
-func (c *connState) finish(now time.Time) bool {
-	if c.half.IsZero() || c.finished || now.Sub(later(c.half, c.heard)) < c.pool.cfg.Quiet {
+// halfCloseDue says whether the client's half-close is to be passed on now. mu is held.
+func (c *connState) halfCloseDue(now time.Time) bool {
+	if c.halfClosedAt.IsZero() || c.halfClosePassed || now.Sub(later(c.halfClosedAt, c.lastByteAt)) < c.pool.cfg.Quiet {
 		return false
 	}
-	c.finished = true
+	c.halfClosePassed = true
 	return true
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

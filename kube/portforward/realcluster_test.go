@@ -390,7 +390,7 @@ func (c *real) heldUp(t *testing.T) {
 			_, err := io.ReadFull(conn, make([]byte, 5))
 			if took := time.Since(start); err != nil {
 				ended.Add(1)
-				if took < jammed(0, 0) || took > jammed(0, 0)+3*time.Second {
+				if took < jammedAfter(0, 0) || took > jammedAfter(0, 0)+3*time.Second {
 					t.Errorf("one ends after %v: %v", took, err)
 				}
 			}

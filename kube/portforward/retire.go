@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// alone says that s carries one connection.
-func (s *session) alone() bool {
+// isAlone says that s carries one connection.
+func (s *session) isAlone() bool {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
 	return s.users <= 1
 }
 
-// putBack is giveBack with mu held.
-func (s *session) putBack(now time.Time) {
+// release is giveBack with mu held.
+func (s *session) release(now time.Time) {
 	s.users--
 	s.since = now
 	switch {
@@ -26,21 +26,21 @@ func (s *session) putBack(now time.Time) {
 		s.pod.idle = append(s.pod.idle, s)
 	}
 	s.pod.serve(now)
-	s.attend()
+	s.startWatching()
 }
 
-// attend has someone read a session that stays idle. mu is held.
-func (s *session) attend() {
+// startWatching has someone read a session that stays idle. mu is held.
+func (s *session) startWatching() {
 	if s.users == 0 && !s.watched && s.Err() == nil {
 		s.watched = s.pool.spawn(func(ctx context.Context) { s.watch() })
 	}
 }
 
-// giveUp retires s. What is on it is not disturbed.
-func (s *session) giveUp(why string) {
+// retire retires s. What is on it is not disturbed.
+func (s *session) retire(why string) {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
-	s.retire(why)
+	s.retireLocked(why)
 }
 
 // doubt retires s, which may hold up the connections on it. Those look after themselves from then on.
@@ -50,15 +50,15 @@ func (s *session) doubt(why string) {
 	}
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
-	s.retire(why)
-	s.lookAt()
+	s.retireLocked(why)
+	s.recheckConns()
 }
 
-// lookAt has every connection on s look at its state. mu is held.
-func (s *session) lookAt() {
+// recheckConns has every connection on s look at its state. mu is held.
+func (s *session) recheckConns() {
 	for _, a := range s.attempts {
 		// A connection takes its own lock before the forwarder's.
-		s.pool.spawn(func(context.Context) { a.conn.look() })
+		s.pool.spawn(func(context.Context) { a.conn.recheck() })
 	}
 }
 
@@ -72,9 +72,9 @@ func (s *session) markSilent() {
 	}
 	s.silent = true
 	s.pool.cfg.Doubt()
-	s.retire("it does not answer")
+	s.retireLocked("it does not answer")
 	s.pool.doubted = time.Now()
-	s.pool.up.stash.drop(func(identity) bool { return false })
+	s.pool.up.unbound.dropAll()
 	for _, p := range s.pool.pods {
 		for _, other := range p.idle {
 			s.pool.spawn(func(context.Context) { other.Ping() })
@@ -82,13 +82,13 @@ func (s *session) markSilent() {
 	}
 }
 
-// retire keeps a session from getting more connections; it ends with its last. mu is held.
-func (s *session) retire(why string) {
+// retireLocked keeps a session from getting more connections; it ends with its last. mu is held.
+func (s *session) retireLocked(why string) {
 	if s.retired {
 		return
 	}
-	s.retired, s.why = true, why
-	s.pool.counted.Retired++
+	s.retired, s.retiredFor = true, why
+	s.pool.stats.Retired++
 	if s.users == 0 {
 		s.remove("")
 	}
@@ -116,8 +116,8 @@ func (s *session) logEnd(why string) {
 	case s.pool.ended:
 		why, cause = "closed", nil
 	case why != "":
-	case s.why != "":
-		why = s.why
+	case s.retiredFor != "":
+		why = s.retiredFor
 	case cause != nil:
 		why = "ended"
 	case s.who != s.pool.creds:

@@ -19,8 +19,8 @@ const (
 // nothing.
 type rollouts struct {
 	mu     sync.Mutex
-	pods   memory[podID, generation]
-	rolled memory[proof, time.Time] // by Service port: when the last Pod that was withdrawn was first named
+	pods   cache[podID, generation]
+	rolled cache[proof, time.Time] // by Service port: when the last Pod that was withdrawn was first named
 }
 
 // A generation is when a Pod was first named, and for which Service port.
@@ -29,8 +29,8 @@ type generation struct {
 	first   time.Time
 }
 
-// named takes note of the Pods that may be dialled now.
-func (r *rollouts) named(endpoints []Endpoint, now time.Time) {
+// markNamed takes note of the Pods that may be dialled now.
+func (r *rollouts) markNamed(endpoints []Endpoint, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, ep := range endpoints {
@@ -45,8 +45,8 @@ func (r *rollouts) named(endpoints []Endpoint, now time.Time) {
 	}
 }
 
-// withdrawn takes note that a Pod was withdrawn.
-func (r *rollouts) withdrawn(id podID, now time.Time) {
+// markWithdrawn takes note that a Pod was withdrawn.
+func (r *rollouts) markWithdrawn(id podID, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if g, ok := r.pods.get(id, now); ok {
@@ -54,8 +54,8 @@ func (r *rollouts) withdrawn(id podID, now time.Time) {
 	}
 }
 
-// younger reports whether ep's Pod is of those that replace others now. It is false when none are replaced.
-func (r *rollouts) younger(ep Endpoint, now time.Time) bool {
+// isYounger reports whether ep's Pod is of those that replace others now. It is false when none are replaced.
+func (r *rollouts) isYounger(ep Endpoint, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	g, ok := r.pods.get(ep.pod(), now)

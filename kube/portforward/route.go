@@ -43,15 +43,15 @@ func CheckHead(header http.Header) error {
 
 // A route is the way to the API server as a kubeconfig describes it: address, proxies, TLS.
 type route struct {
-	base      *url.URL // scheme, host and path prefix of the API server
-	address   string   // its host:port
-	proxyFor  func(*url.URL) (*url.URL, error)
-	dialTCP   func(ctx context.Context, network, address string) (net.Conn, error)
-	tls       *tls.Config // nil for plain HTTP
-	handshook func(time.Duration)
-	roundTrip func() time.Duration  // the shortest seen, 0 if none was
-	away      func()                // told when no connection could be made
-	roots     func() *x509.CertPool // who may vouch for the API server; nil leaves that to tls
+	base        *url.URL // scheme, host and path prefix of the API server
+	address     string   // its host:port
+	proxyFor    func(*url.URL) (*url.URL, error)
+	dialTCP     func(ctx context.Context, network, address string) (net.Conn, error)
+	tls         *tls.Config // nil for plain HTTP
+	handshook   func(time.Duration)
+	roundTrip   func() time.Duration  // the shortest seen, 0 if none was
+	unreachable func()                // told when no connection could be made
+	roots       func() *x509.CertPool // who may vouch for the API server; nil leaves that to tls
 	// proxyRoots are who may vouch for an https proxy; nil means the system's roots, as everywhere in the field.
 	proxyRoots  *x509.CertPool
 	proxySource fault.ProxySource
@@ -76,7 +76,7 @@ func newRoute(cfg *rest.Config, conf *transport.Config) (*route, error) {
 	r := &route{
 		base: base, address: hostPort(base), proxyFor: upstream.FromEnvironment(), dialTCP: cfg.Dial,
 		roots:     func() *x509.CertPool { return nil },
-		handshook: func(time.Duration) {}, roundTrip: func() time.Duration { return 0 }, away: func() {},
+		handshook: func(time.Duration) {}, roundTrip: func() time.Duration { return 0 }, unreachable: func() {},
 	}
 	if conf.Proxy != nil {
 		r.proxyFor = func(*url.URL) (*url.URL, error) { return conf.Proxy(&http.Request{URL: base}) }
@@ -137,9 +137,9 @@ type credentialError struct{ err error }
 func (e *credentialError) Error() string { return e.err.Error() }
 func (e *credentialError) Unwrap() error { return e.err }
 
-// reaching bounds how long a connection to the API server may take, with TLS and through proxies. A lost packet or two
+// connectTimeout bounds how long a connection to the API server may take, with TLS and through proxies. A lost packet or two
 // are waited for.
-const reaching = 7 * time.Second
+const connectTimeout = 7 * time.Second
 
 // dial makes a connection over which HTTP can be spoken with the API server, and says whose it is.
 func (r *route) dial(ctx context.Context) (net.Conn, identity, error) {
@@ -147,12 +147,12 @@ func (r *route) dial(ctx context.Context) (net.Conn, identity, error) {
 	if err != nil {
 		return nil, who, err
 	}
-	patience := max(reaching, 8*r.roundTrip())
+	patience := max(connectTimeout, 8*r.roundTrip())
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := r.connected(bounded, cert, who)
 	if err != nil && ctx.Err() == nil {
-		r.away()
+		r.unreachable()
 		if _, atProxy := errors.AsType[*fault.Proxy](err); bounded.Err() != nil && !atProxy {
 			err = fmt.Errorf("no connection in %v: %w", patience, syscall.ETIMEDOUT)
 		}

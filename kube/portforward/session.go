@@ -9,37 +9,37 @@ import (
 )
 
 const (
-	// fresh is how long after its last byte a session counts as alive without asking.
-	fresh = 20 * time.Second
-	// patience is the least that a sign of life may take; three round trips if those are longer.
-	patience = 2 * time.Second
+	// freshFor is how long after its last byte a session counts as alive without asking.
+	freshFor = 20 * time.Second
+	// minResponseTimeout is the least that a sign of life may take; three round trips if those are longer.
+	minResponseTimeout = 2 * time.Second
 	// maxLingering is how many ended connections a session may drag along that the runtime has not let go of yet:
 	// it takes up to a second for that.
 	maxLingering = 256
-	// small is an upload that fits the socket buffers of any Pod, and so cannot be stuck on the way.
-	small = 64 << 10
-	// bulk is what no short request moves: such a connection has its session for itself.
-	bulk = 256 << 10
+	// smallUpload is an upload that fits the socket buffers of any Pod, and so cannot be stuck on the way.
+	smallUpload = 64 << 10
+	// bulkTransfer is what no short request moves: such a connection has its session for itself.
+	bulkTransfer = 256 << 10
 )
 
 // A session is one upgraded connection with the container runtime of a Pod. The pool's lock guards its fields.
 type session struct {
 	*spdy.Session
-	pool    *pool
-	pod     *pod
-	who     identity
-	carrier string
-	secrets []string // of the request for it, which must not get into a log
-	begun   time.Time
-	carried int       // connections that have had it
-	users   int       // connections that have it
-	since   time.Time // of its last change between connections and idleness
-	took    time.Time // when it was last given to a connection
-	moved   int64     // bytes it had moved when it was given from idleness
-	dropped int64     // bytes that had come for ended connections by then
-	retired bool
-	why     string // it was retired; empty when it was not
-	silent  bool   // it was found silent
+	pool          *pool
+	pod           *pod
+	who           identity
+	carrier       string
+	secrets       []string // of the request for it, which must not get into a log
+	begun         time.Time
+	carried       int       // connections that have had it
+	users         int       // connections that have it
+	since         time.Time // of its last change between connections and idleness
+	takenAt       time.Time // when it was last given to a connection
+	movedBefore   int64     // bytes it had moved when it was given from idleness
+	droppedBefore int64     // bytes that had come for ended connections by then
+	retired       bool
+	retiredFor    string // it was retired; empty when it was not
+	silent        bool   // it was found silent
 	// suspected reports that it is being found out whether a stream is accepted that was left.
 	suspected bool
 	// doubtful reports that some of its streams may be held up for good, though it answers pings.
@@ -48,7 +48,7 @@ type session struct {
 	unproven []Endpoint
 	attempts []*attempt // that have it
 	// left are the error streams of connections that were left before they were answered, though bytes were sent.
-	left []*spdy.Stream
+	unanswered []*spdy.Stream
 	// draining says that its last connection left something behind that must end first.
 	draining bool
 	watched  bool // a goroutine reads it while it is idle
@@ -65,7 +65,7 @@ type sample struct {
 func newSession(p *pod, conn *upgraded, now time.Time) *session {
 	return &session{
 		Session: spdy.NewSession(conn, spdy.Config{Memory: p.pool.memory}),
-		pool:    p.pool, pod: p, who: conn.who, carrier: conn.carrier, secrets: conn.secrets, begun: now, since: now, took: now,
+		pool:    p.pool, pod: p, who: conn.who, carrier: conn.carrier, secrets: conn.secrets, begun: now, since: now, takenAt: now,
 	}
 }
 
@@ -73,30 +73,30 @@ func newSession(p *pod, conn *upgraded, now time.Time) *session {
 func (s *session) take(ep Endpoint, now time.Time) {
 	if s.users == 0 {
 		st := s.State()
-		s.moved, s.dropped, s.draining = st.Sent+st.Received, st.Dropped, false
-		s.since, s.unproven, s.left = now, nil, nil
+		s.movedBefore, s.droppedBefore, s.draining = st.Sent+st.Received, st.Dropped, false
+		s.since, s.unproven, s.unanswered = now, nil, nil
 	}
 	if !s.pool.targets.proven(ep, now) && !slices.Contains(s.unproven, ep) {
 		s.unproven = append(s.unproven, ep)
 	}
 	s.carried++
 	s.users++
-	s.took = now
+	s.takenAt = now
 }
 
-// fit says whether an idle session can carry another connection.
-func (s *session) fit(now time.Time) bool {
+// isFit says whether an idle session can carry another connection.
+func (s *session) isFit(now time.Time) bool {
 	st := s.State()
-	return !s.retired && !s.refusedLate() && !(s.draining && st.Lingering > 0) && s.Err() == nil && !st.Away && !st.Mid && st.Used < 1<<30 &&
-		st.Lingering <= maxLingering && st.Dropped-s.dropped < small &&
-		st.Pinging < deadline(st.RTT) && age(now, st.Heard) < fresh+patience && st.Heard.After(s.pool.doubted)
+	return !s.retired && !s.hasLateRefusal() && !(s.draining && st.Lingering > 0) && s.Err() == nil && !st.Away && !st.Mid && st.Used < 1<<30 &&
+		st.Lingering <= maxLingering && st.Dropped-s.droppedBefore < smallUpload &&
+		st.Pinging < responseTimeout(st.RTT) && age(now, st.Heard) < freshFor+minResponseTimeout && st.Heard.After(s.pool.doubted)
 }
 
-// refusedLate reports whether the runtime had to say something, a refusal most likely, of a connection with bytes after it
+// hasLateRefusal reports whether the runtime had to say something, a refusal most likely, of a connection with bytes after it
 // was left.
-func (s *session) refusedLate() bool {
+func (s *session) hasLateRefusal() bool {
 	refused := false
-	s.left = slices.DeleteFunc(s.left, func(errs *spdy.Stream) bool {
+	s.unanswered = slices.DeleteFunc(s.unanswered, func(errs *spdy.Stream) bool {
 		said := errs.Text() != ""
 		refused = refused || said
 		return !said && errs.Progress().Ended != nil
@@ -107,37 +107,37 @@ func (s *session) refusedLate() bool {
 // age is the time since t by the wall clock, which goes on while the machine sleeps.
 func age(now, t time.Time) time.Duration { return now.Round(0).Sub(t.Round(0)) }
 
-// deadline is how long a sign of life may take.
-func deadline(rtt time.Duration) time.Duration { return max(patience, 3*rtt) }
+// responseTimeout is how long a sign of life may take.
+func responseTimeout(rtt time.Duration) time.Duration { return max(minResponseTimeout, 3*rtt) }
 
-// shareable says whether a session with connections can carry one more: it moves, and has nothing that could jam it.
-func (s *session) shareable(now time.Time) bool {
+// isShareable says whether a session with connections can carry one more: it moves, and has nothing that could jam it.
+func (s *session) isShareable(now time.Time) bool {
 	st := s.State()
-	return !s.retired && !s.refusedLate() && s.Err() == nil && !st.Away && st.Used < 1<<30 && st.Blocked == 0 &&
-		st.Writing < 50*time.Millisecond && st.Heard.After(s.pool.doubted) && st.Pinging < deadline(st.RTT) && s.measure(now, st) < 1<<20
+	return !s.retired && !s.hasLateRefusal() && s.Err() == nil && !st.Away && st.Used < 1<<30 && st.Blocked == 0 &&
+		st.Writing < 50*time.Millisecond && st.Heard.After(s.pool.doubted) && st.Pinging < responseTimeout(st.RTT) && s.bytesPerSecond(now, st) < 1<<20
 }
 
-// proven reports whether the targets of all its connections have answered by now.
-func (s *session) proven(now time.Time) bool {
+// allProven reports whether the targets of all its connections have answered by now.
+func (s *session) allProven(now time.Time) bool {
 	s.unproven = slices.DeleteFunc(s.unproven, func(ep Endpoint) bool { return s.pool.targets.proven(ep, now) })
 	return len(s.unproven) == 0
 }
 
-// young reports whether the session's connections belong to the burst of now, or to that of a claim that has waited since
+// isYoung reports whether the session's connections belong to the burst of now, or to that of a claim that has waited since
 // asked, and are no bulk transfers.
-func (s *session) young(now, asked time.Time, rtt time.Duration) bool {
+func (s *session) isYoung(now, asked time.Time, rtt time.Duration) bool {
 	st := s.State()
 	burst := s.since.After(asked) || now.Sub(s.since) < max(2*rtt, 250*time.Millisecond)
-	return burst && st.Sent+st.Received-s.moved < bulk
+	return burst && st.Sent+st.Received-s.movedBefore < bulkTransfer
 }
 
 // burden orders sessions by how unwelcome one more connection is.
 func (s *session) burden(now time.Time) float64 {
-	return float64(s.users) + s.measure(now, s.State())/(64<<10)
+	return float64(s.users) + s.bytesPerSecond(now, s.State())/(64<<10)
 }
 
-// measure is how many bytes a second the session moves.
-func (s *session) measure(now time.Time, st spdy.State) float64 {
+// bytesPerSecond is how many bytes a second the session moves.
+func (s *session) bytesPerSecond(now time.Time, st spdy.State) float64 {
 	moved := st.Sent + st.Received
 	if passed := now.Sub(s.sampled.at); passed > 500*time.Millisecond {
 		if !s.sampled.at.IsZero() {

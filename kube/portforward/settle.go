@@ -2,21 +2,21 @@ package portforward
 
 import "time"
 
-// settleEvery is how often a writer looks whether its target is connected. It does so once in a connection, and only in
+// settleInterval is how often a writer looks whether its target is connected. It does so once in a connection, and only in
 // one that sends much before the Pod has said anything.
-const settleEvery = 2 * time.Millisecond
+const settleInterval = 2 * time.Millisecond
 
-// settle waits, before more is written than is kept, until the attempt may be taken for connected: accepted, and not
+// awaitSettled waits, before more is written than is kept, until the attempt may be taken for connected: accepted, and not
 // refused within a grace. A refusal that comes first lets the connection go on elsewhere with all that was written; whoever
 // reads sees to that.
-func (w *writer) settle() {
-	ticker := time.NewTicker(settleEvery)
+func (w *writer) awaitSettled() {
+	ticker := time.NewTicker(settleInterval)
 	defer ticker.Stop()
 	var at *attempt
 	var accepted time.Time
-	for end := time.Now().Add(lost); ; {
+	for end := time.Now().Add(silenceTimeout); ; {
 		w.conn.mu.Lock()
-		a, over, again := w.conn.cur, w.conn.over, w.conn.again
+		a, over, again := w.conn.current, w.conn.endErr, w.conn.retried
 		asked := a != nil && a.data != nil
 		w.conn.mu.Unlock()
 		now := time.Now()
@@ -32,7 +32,7 @@ func (w *writer) settle() {
 		settled := !accepted.IsZero() && now.Sub(accepted) > a.refusedWithin(now) && a.data.Progress().Ended == nil && a.errs.Text() == ""
 		if settled || now.After(end) {
 			w.conn.mu.Lock()
-			w.conn.settled = w.conn.cur == a && w.conn.again == again
+			w.conn.settled = w.conn.current == a && w.conn.retried == again
 			settled = w.conn.settled
 			w.conn.mu.Unlock()
 			if settled {
@@ -41,7 +41,7 @@ func (w *writer) settle() {
 		}
 		select {
 		case <-ticker.C:
-		case <-w.conn.life.Done():
+		case <-w.conn.ctx.Done():
 			return
 		}
 	}
@@ -60,12 +60,12 @@ func (a *attempt) refusedWithin(now time.Time) time.Duration {
 	return a.pool.targets.grace(least)
 }
 
-// room is how much of p may be written now: all of it, or as much as is kept until the attempt has settled.
-func (w *writer) room(p []byte) int {
+// writable is how much of p may be written now: all of it, or as much as is kept until the attempt has settled.
+func (w *writer) writable(p []byte) int {
 	w.conn.mu.Lock()
 	defer w.conn.mu.Unlock()
-	if w.conn.settled || w.conn.spent || w.conn.over != nil {
+	if w.conn.settled || w.conn.overflowed || w.conn.endErr != nil {
 		return len(p)
 	}
-	return min(len(p), keep-len(w.conn.kept))
+	return min(len(p), maxKept-len(w.conn.kept))
 }

@@ -13,7 +13,7 @@ import (
 
 // A refusal comes late and the client has much to say: all of it must reach the endpoint that is tried next.
 func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
-	for _, size := range []int{keep - 1, keep, keep + 1, 8 * keep} {
+	for _, size := range []int{maxKept - 1, maxKept, maxKept + 1, 8 * maxKept} {
 		w := newWorld(t)
 		got := make(chan []byte, 1)
 		w.program(8, func(c net.Conn) {
@@ -26,8 +26,8 @@ func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 		f := w.forwarder(nil)
 		endpoints := append(at(9000), at(8)...)
 		// It is taken for connected, as a target is that answered lately.
-		f.pool.targets.answered(endpoints[0], true, time.Now())
-		f.pool.targets.late(100 * time.Millisecond) // as refusals are on a busy machine
+		f.pool.targets.markAnswered(endpoints[0], true, time.Now())
+		f.pool.targets.observeLateRefusal(100 * time.Millisecond) // as refusals are on a busy machine
 		c, err := dial(t, f, endpoints)
 		if err != nil {
 			t.Fatal(err)
@@ -56,19 +56,19 @@ func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 func TestUploadToAKnownTargetIsNotHeldBack(t *testing.T) {
 	w := newWorld(t)
 	w.program(8, func(c net.Conn) {
-		io.ReadFull(c, make([]byte, 2*keep)) // the answer says it
-		io.WriteString(c, "done")            // seen by the client
-		io.Copy(io.Discard, c)               // until its end
+		io.ReadFull(c, make([]byte, 2*maxKept)) // the answer says it
+		io.WriteString(c, "done")               // seen by the client
+		io.Copy(io.Discard, c)                  // until its end
 	})
 	const grace = 5 * time.Second
 	f := w.forwarder(func(c *Config) { c.Grace = grace })
-	f.pool.targets.answered(at(8)[0], true, time.Now())
+	f.pool.targets.markAnswered(at(8)[0], true, time.Now())
 	c := mustDial(t, f, 8)
 	defer c.Close() // always nil
 	start := time.Now()
 	wrote := make(chan error, 1)
 	go func() {
-		_, err := c.Write(make([]byte, 2*keep))
+		_, err := c.Write(make([]byte, 2*maxKept))
 		wrote <- err
 	}()
 	if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
@@ -87,7 +87,7 @@ func TestARefusalSaysMoreThanAPodThatIsGone(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(patient)
 	gone := Endpoint{Namespace: "ns", Pod: "gone", UID: "gone", Port: 7}
-	f.pool.targets.refused(gone, &fault.NotFound{Kind: fault.Pod, Name: "gone", Namespace: "ns"}, time.Now())
+	f.pool.targets.markRefused(gone, &fault.NotFound{Kind: fault.Pod, Name: "gone", Namespace: "ns"}, time.Now())
 	for _, endpoints := range [][]Endpoint{append(at(9000), gone), append([]Endpoint{gone}, at(9001)...)} {
 		_, err := dial(t, f, endpoints)
 		if _, ok := errors.AsType[*fault.Refused](err); !ok {

@@ -85,7 +85,7 @@ func TestAWriteThatIsStuckHidesNoEnd(t *testing.T) {
 	var j jam
 	f := w.forwarder(func(c *Config) { c.REST.Dial = j.dial })
 	c := mustDial(t, f, 8)
-	s := c.(*conn).cur.s
+	s := c.(*conn).current.session
 	j.set()
 	var writing sync.WaitGroup
 	defer writing.Wait()
@@ -103,7 +103,7 @@ func TestAWriteThatIsStuckHidesNoEnd(t *testing.T) {
 		if !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("got %v", err)
 		}
-	case <-time.After(lastWord + 10*time.Second):
+	case <-time.After(goneTimeout + 10*time.Second):
 		t.Error("the end is not found out")
 	}
 }
@@ -116,7 +116,7 @@ func TestAConnectionBehindAStuckUploadGoesElsewhere(t *testing.T) {
 	var j jam
 	f := w.forwarder(func(c *Config) { c.REST.Dial, c.PerPod = j.dial, 1 })
 	upload := mustDial(t, f, 8)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*unaccepted)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*maxAcceptTime)
 	defer cancel()
 	raw, err := f.Dial(ctx, at(7), nil)
 	if err != nil {
@@ -124,7 +124,7 @@ func TestAConnectionBehindAStuckUploadGoesElsewhere(t *testing.T) {
 	}
 	c := raw.(*conn)
 	defer c.Close() // always nil
-	if c.cur.s != upload.(*conn).cur.s {
+	if c.current.session != upload.(*conn).current.session {
 		t.Fatal("they do not share a session")
 	}
 	j.mute()
@@ -157,8 +157,8 @@ func TestBytesThatComeAsAnAttemptIsGivenUpAreNotSentAgain(t *testing.T) {
 	f := w.forwarder(nil)
 	c := mustDial(t, f, 8).(*conn)
 	defer c.Close() // always nil
-	a := c.cur
-	end := a.ending(errSilent, c.wrote())
+	a := c.current
+	end := a.classifyEnd(errSilent, c.hasWritten())
 	if _, err := io.WriteString(c, "hello"); err != nil {
 		t.Fatal(err)
 	}

@@ -19,9 +19,9 @@ const (
 // Its zero value remembers nothing.
 type targets struct {
 	mu       sync.Mutex
-	answers  memory[proof, answer]
-	refusals memory[proof, error]
-	cuts     memory[podID, struct{}]
+	answers  cache[proof, answer]
+	refusals cache[proof, error]
+	cuts     cache[podID, struct{}]
 	slow     time.Duration // the longest a refusal lately came after its acceptance
 }
 
@@ -35,9 +35,9 @@ type proof struct {
 // proofs returns what an answer of ep proves, the widest first.
 func (e Endpoint) proofs() []proof {
 	if e.Service == "" {
-		return []proof{e.own()}
+		return []proof{e.podProof()}
 	}
-	return []proof{{namespace: e.Namespace, service: e.Service}, e.own()}
+	return []proof{{namespace: e.Namespace, service: e.Service}, e.podProof()}
 }
 
 // An answer is what is known of a target that sent something.
@@ -45,15 +45,15 @@ type answer struct {
 	greeted bool // before its client did
 }
 
-// A memory is a bounded number of facts that hold for a time.
-type memory[K comparable, V any] struct{ facts map[K]fact[V] }
+// A cache is a bounded number of facts that hold for a time.
+type cache[K comparable, V any] struct{ facts map[K]fact[V] }
 
 type fact[V any] struct {
 	value V
 	until time.Time
 }
 
-func (m *memory[K, V]) get(key K, now time.Time) (value V, ok bool) {
+func (m *cache[K, V]) get(key K, now time.Time) (value V, ok bool) {
 	f, ok := m.facts[key]
 	if !ok || !now.Before(f.until) {
 		return value, false
@@ -61,7 +61,7 @@ func (m *memory[K, V]) get(key K, now time.Time) (value V, ok bool) {
 	return f.value, true
 }
 
-func (m *memory[K, V]) put(key K, value V, now time.Time, lasts time.Duration) {
+func (m *cache[K, V]) put(key K, value V, now time.Time, lasts time.Duration) {
 	if m.facts == nil {
 		m.facts = make(map[K]fact[V])
 	}
@@ -78,9 +78,9 @@ func (m *memory[K, V]) put(key K, value V, now time.Time, lasts time.Duration) {
 	m.facts[key] = fact[V]{value, now.Add(lasts)}
 }
 
-// firstWrite is how long a connection with ep waits for the client's first bytes before it is asked for without them:
+// firstWriteWait is how long a connection with ep waits for the client's first bytes before it is asked for without them:
 // long where the target says nothing before the client, not at all where it speaks first.
-func (t *targets) firstWrite(ep Endpoint, now time.Time) time.Duration {
+func (t *targets) firstWriteWait(ep Endpoint, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch a, ok := t.answer(ep, now); {
@@ -109,41 +109,41 @@ func (t *targets) answer(ep Endpoint, now time.Time) (a answer, ok bool) {
 	return a, false
 }
 
-// refusal is ep's last refusal, if it was a moment ago, else nil.
-func (t *targets) refusal(ep Endpoint, now time.Time) error {
+// lastRefusal is ep's last refusal, if it was a moment ago, else nil.
+func (t *targets) lastRefusal(ep Endpoint, now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	err, _ := t.refusals.get(ep.own(), now)
+	err, _ := t.refusals.get(ep.podProof(), now)
 	return err
 }
 
-// own is the proof of ep's Pod alone.
-func (e Endpoint) own() proof { return proof{namespace: e.Namespace, pod: e.pod(), port: e.Port} }
+// podProof is the proof of ep's Pod alone.
+func (e Endpoint) podProof() proof { return proof{namespace: e.Namespace, pod: e.pod(), port: e.Port} }
 
-// answered takes note that ep sent something; asked reports that the client had sent something before. It reports whether
+// markAnswered takes note that ep sent something; asked reports that the client had sent something before. It reports whether
 // that was news: ep was not taken to be there.
-func (t *targets) answered(ep Endpoint, asked bool, now time.Time) (news bool) {
+func (t *targets) markAnswered(ep Endpoint, asked bool, now time.Time) (news bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	_, known := t.answer(ep, now)
 	for _, p := range ep.proofs() {
 		t.answers.put(p, answer{greeted: !asked}, now, provenFor)
 	}
-	delete(t.refusals.facts, ep.own())
+	delete(t.refusals.facts, ep.podProof())
 	delete(t.cuts.facts, ep.pod())
 	return !known
 }
 
-// refused takes note that ep refused a connection. Nothing is proven of that Pod's port any more.
-func (t *targets) refused(ep Endpoint, err error, now time.Time) {
+// markRefused takes note that ep refused a connection. Nothing is proven of that Pod's port any more.
+func (t *targets) markRefused(ep Endpoint, err error, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.refusals.put(ep.own(), err, now, refusedFor)
-	delete(t.answers.facts, ep.own())
+	t.refusals.put(ep.podProof(), err, now, refusedFor)
+	delete(t.answers.facts, ep.podProof())
 }
 
-// disprove forgets that any Pod of ep's Service answered: all that could be tried refused.
-func (t *targets) disprove(ep Endpoint) {
+// forget forgets that any Pod of ep's Service answered: all that could be tried refused.
+func (t *targets) forget(ep Endpoint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range ep.proofs() {
@@ -151,8 +151,8 @@ func (t *targets) disprove(ep Endpoint) {
 	}
 }
 
-// cut takes note that ep's Pod ended a connection without an answer.
-func (t *targets) cut(ep Endpoint, now time.Time) {
+// markCut takes note that ep's Pod ended a connection without an answer.
+func (t *targets) markCut(ep Endpoint, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.cuts.put(ep.pod(), struct{}{}, now, avoidedFor)
@@ -168,8 +168,8 @@ func (t *targets) hasCut(ep Endpoint, now time.Time) bool {
 
 const maxGrace = 300 * time.Millisecond
 
-// late takes note that a refusal came so long after the acceptance.
-func (t *targets) late(by time.Duration) {
+// observeLateRefusal takes note that a refusal came so long after the acceptance.
+func (t *targets) observeLateRefusal(by time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.slow = max(by, t.slow-t.slow/8)

@@ -12,7 +12,7 @@ func TestWhoSpeaksFirstIsRemembered(t *testing.T) {
 	w := newWorld(t)
 	w.program(21, func(c net.Conn) { io.WriteString(c, "220 hello\n"); io.Copy(io.Discard, c) }) // seen by the client
 	f := w.forwarder(nil)
-	unknown := f.pool.targets.firstWrite(at(21)[0], time.Now())
+	unknown := f.pool.targets.firstWriteWait(at(21)[0], time.Now())
 	greeting := mustDial(t, f, 21)
 	defer greeting.Close() // always nil
 	if _, err := io.ReadFull(greeting, make([]byte, 10)); err != nil {
@@ -22,13 +22,13 @@ func TestWhoSpeaksFirstIsRemembered(t *testing.T) {
 	defer asked.Close() // always nil
 	echoes(t, asked, "hello")
 	now := time.Now()
-	if got := f.pool.targets.firstWrite(at(21)[0], now); got != 0 {
+	if got := f.pool.targets.firstWriteWait(at(21)[0], now); got != 0 {
 		t.Errorf("a connection waits %v for the client of a Pod that greets", got)
 	}
-	if got := f.pool.targets.firstWrite(at(7)[0], now); got <= unknown {
+	if got := f.pool.targets.firstWriteWait(at(7)[0], now); got <= unknown {
 		t.Errorf("a connection waits %v for a client that speaks first, %v for one nobody knows", got, unknown)
 	}
-	if got := f.pool.targets.firstWrite(at(7)[0], now.Add(2*provenFor)); got != unknown {
+	if got := f.pool.targets.firstWriteWait(at(7)[0], now.Add(2*provenFor)); got != unknown {
 		t.Errorf("it is remembered for ever: %v", got)
 	}
 }
@@ -38,20 +38,20 @@ func TestTargetsAreBoundedAndForgotten(t *testing.T) {
 	now := time.Now()
 	refused := errors.New("refused")
 	for i := range 3 * maxTargets {
-		seen.refused(Endpoint{Namespace: "ns", Pod: "pod", Port: i}, refused, now)
+		seen.markRefused(Endpoint{Namespace: "ns", Pod: "pod", Port: i}, refused, now)
 	}
 	if n := len(seen.refusals.facts); n > maxTargets {
 		t.Errorf("%d targets", n)
 	}
 	ep := at(7)[0]
-	seen.refused(ep, refused, now)
-	if err := seen.refusal(ep, now.Add(refusedFor-1)); err == nil {
+	seen.markRefused(ep, refused, now)
+	if err := seen.lastRefusal(ep, now.Add(refusedFor-1)); err == nil {
 		t.Error("a refusal is not remembered")
 	}
-	if err := seen.refusal(ep, now.Add(refusedFor)); err != nil || seen.proven(ep, now) {
+	if err := seen.lastRefusal(ep, now.Add(refusedFor)); err != nil || seen.proven(ep, now) {
 		t.Errorf("a refusal is remembered for ever: %v", err)
 	}
-	seen.answered(ep, true, now)
+	seen.markAnswered(ep, true, now)
 	if !seen.proven(ep, now.Add(provenFor-1)) || seen.proven(ep, now.Add(provenFor)) {
 		t.Error("a proof holds for the wrong time")
 	}

@@ -35,13 +35,13 @@ const (
 // An upgrader makes connections that speak SPDY with a Pod's container runtime. All that a kubeconfig says about
 // credentials is applied by the same round trippers that serve plain requests; the upgrader is the last of them.
 type upgrader struct {
-	route   *route
-	rt      http.RoundTripper // the kubeconfig's round trippers around RoundTrip
-	probe   http.RoundTripper // the same around one that only looks at the credentials
-	stash   stash
-	forced  string
-	context string // of the kubeconfig, for errors
-	plugin  string // the credential plugin's command, for errors
+	route         *route
+	rt            http.RoundTripper // the kubeconfig's round trippers around RoundTrip
+	identityProbe http.RoundTripper // the same around one that only looks at the credentials
+	unbound       unboundConns
+	forced        string
+	context       string // of the kubeconfig, for errors
+	plugin        string // the credential plugin's command, for errors
 
 	mu   sync.Mutex
 	last string // the carrier that worked
@@ -69,7 +69,7 @@ func newUpgrader(cfg Config) (*upgrader, error) {
 	if u.rt, err = transport.HTTPWrappersForConfig(conf, u); err != nil {
 		return nil, err
 	}
-	if u.probe, err = transport.HTTPWrappersForConfig(conf, looker{}); err != nil {
+	if u.identityProbe, err = transport.HTTPWrappersForConfig(conf, echoTransport{}); err != nil {
 		return nil, err
 	}
 	return u, nil
@@ -83,8 +83,8 @@ type upgraded struct {
 	secrets []string // of the request for it
 }
 
-// order is what to try, what worked last first.
-func (u *upgrader) order() []string {
+// carriers is what to try, what worked last first.
+func (u *upgrader) carriers() []string {
 	if u.forced != "" {
 		return []string{u.forced}
 	}
@@ -100,8 +100,8 @@ func (u *upgrader) order() []string {
 // for SPDY's POST, get for a WebSocket), and middleboxes know one and not the other, which they refuse or cut.
 func (u *upgrader) dial(ctx context.Context, ep Endpoint) (*upgraded, error) {
 	var refusals []error
-	for _, carrier := range u.order() {
-		conn, err := u.try(ctx, carrier, ep)
+	for _, carrier := range u.carriers() {
+		conn, err := u.tryCarrier(ctx, carrier, ep)
 		if err == nil {
 			u.mu.Lock()
 			u.last = carrier
@@ -116,19 +116,19 @@ func (u *upgrader) dial(ctx context.Context, ep Endpoint) (*upgraded, error) {
 	return nil, u.explain(ctx, ep, refusals)
 }
 
-func (u *upgrader) try(ctx context.Context, carrier string, ep Endpoint) (*upgraded, error) {
+func (u *upgrader) tryCarrier(ctx context.Context, carrier string, ep Endpoint) (*upgraded, error) {
 	renewed := false
 	for tries := 1; ; tries++ {
 		req, check := u.request(ctx, carrier, ep)
 		resp, err := u.rt.RoundTrip(req)
 		if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
-			return switched(resp, carrier, check)
+			return upgradeOf(resp, carrier, check)
 		}
 		refused, err := refusalOf(resp, err)
 		switch {
 		case err != nil:
 			return nil, err
-		case refused.after > 0 && tries < retryafter.Tries && retryafter.Wait(ctx, refused.after):
+		case refused.retryAfter > 0 && tries < retryafter.Tries && retryafter.Wait(ctx, refused.retryAfter):
 		case refused.by == apiServer && refused.status == http.StatusUnauthorized && !renewed:
 			renewed = true // credential plugins and token files are asked again after a 401
 		default:
@@ -153,9 +153,9 @@ func refusalOf(resp *http.Response, err error) (*refusal, error) {
 	return newRefusal(resp.StatusCode, resp.Header, body, secretsOf(resp)...), nil
 }
 
-// switched looks whether the answer is the upgrade that was asked for.
-func switched(resp *http.Response, carrier string, check func(http.Header) error) (*upgraded, error) {
-	conn, ok := resp.Body.(*answered)
+// upgradeOf looks whether the answer is the upgrade that was asked for.
+func upgradeOf(resp *http.Response, carrier string, check func(http.Header) error) (*upgraded, error) {
+	conn, ok := resp.Body.(*upgradedBody)
 	if !ok {
 		resp.Body.Close() // of no more use
 		return nil, errors.New("the connection is hidden by a transport wrapper")
@@ -204,8 +204,8 @@ func (u *upgrader) request(ctx context.Context, carrier string, ep Endpoint) (re
 	}
 }
 
-// An answered connection is the body of a 101 answer.
-type answered struct {
+// An upgradedBody connection is the body of a 101 answer.
+type upgradedBody struct {
 	net.Conn
 	who identity
 }
@@ -233,11 +233,11 @@ func (u *upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
 func (u *upgrader) roundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	if _, now, err := u.route.certificate(); err == nil {
-		u.stash.drop(func(who identity) bool { return who == now })
+		u.unbound.keepOnly(func(who identity) bool { return who == now })
 	}
-	if conn, who := u.stash.take(time.Now()); conn != nil {
-		bounded, cancel := context.WithTimeout(ctx, deadline(u.route.roundTrip()))
-		resp, err := u.ask(bounded, conn, who, req)
+	if conn, who := u.unbound.take(time.Now()); conn != nil {
+		bounded, cancel := context.WithTimeout(ctx, responseTimeout(u.route.roundTrip()))
+		resp, err := u.send(bounded, conn, who, req)
 		unanswered := bounded.Err() != nil
 		cancel()
 		if err == nil || ctx.Err() != nil {
@@ -245,8 +245,8 @@ func (u *upgrader) roundTrip(req *http.Request) (*http.Response, error) {
 		}
 		// It had waited too long: nothing was asked with it. Or the API server is slow, or hangs, which a new one tells.
 		if unanswered {
-			u.stash.drop(func(identity) bool { return false })
-			u.route.away()
+			u.unbound.dropAll()
+			u.route.unreachable()
 		}
 	}
 	// One that ends in place of an answer may have met an API server that restarts: the next is another's.
@@ -256,20 +256,20 @@ func (u *upgrader) roundTrip(req *http.Request) (*http.Response, error) {
 			continue
 		}
 		if err != nil {
-			return nil, u.failed(req, err)
+			return nil, u.requestError(req, err)
 		}
-		resp, err := u.ask(ctx, conn, who, req)
+		resp, err := u.send(ctx, conn, who, req)
 		if err == nil {
 			return resp, nil
 		}
 		if again || ctx.Err() != nil {
-			return nil, u.failed(req, &droppedError{err})
+			return nil, u.requestError(req, &droppedError{err})
 		}
 	}
 }
 
-// failed is how a request failed on the way. What comes in place of an answer may repeat the request, and errors quote it.
-func (u *upgrader) failed(req *http.Request, err error) error {
+// requestError is how a request failed on the way. What comes in place of an answer may repeat the request, and errors quote it.
+func (u *upgrader) requestError(req *http.Request, err error) error {
 	if cause := req.Context().Err(); cause != nil {
 		return cause
 	}
@@ -293,19 +293,19 @@ func (e *droppedError) Error() string {
 }
 func (e *droppedError) Unwrap() error { return e.err }
 
-// ask makes the exchange of one request.
-func (u *upgrader) ask(ctx context.Context, conn net.Conn, cert identity, req *http.Request) (*http.Response, error) {
+// send makes the exchange of one request.
+func (u *upgrader) send(ctx context.Context, conn net.Conn, cert identity, req *http.Request) (*http.Response, error) {
 	resp, rest, err := exchange(ctx, conn, req)
 	if err != nil {
 		conn.Close() // of no more use
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		resp.Body = &answered{Conn: withRest(conn, rest), who: credentials(req.Header, cert)}
+		resp.Body = &upgradedBody{Conn: withRest(conn, rest), who: identityOf(req.Header, cert)}
 		return resp, nil
 	}
-	defer conn.Close()                             // of no more use
-	conn.SetDeadline(time.Now().Add(bodyPatience)) // then without
+	defer conn.Close()                            // of no more use
+	conn.SetDeadline(time.Now().Add(bodyTimeout)) // then without
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil && len(body) == 0 {
 		body = nil
@@ -315,12 +315,12 @@ func (u *upgrader) ask(ctx context.Context, conn net.Conn, cert identity, req *h
 }
 
 const (
-	bodyPatience = 2 * time.Second
-	maxBody      = 16 << 10
+	bodyTimeout = 2 * time.Second
+	maxBody     = 16 << 10
 )
 
-// credentials tells apart who a request is from.
-func credentials(h http.Header, cert identity) identity {
+// identityOf tells apart who a request is from.
+func identityOf(h http.Header, cert identity) identity {
 	sum := sha256.New()
 	sum.Write(cert[:])
 	for _, name := range []string{"Authorization", transport.ImpersonateUserHeader, transport.ImpersonateUIDHeader} {
@@ -330,23 +330,23 @@ func credentials(h http.Header, cert identity) identity {
 	return identity(sum.Sum(nil))
 }
 
-// A looker answers without asking anyone: its answer's body is who the request would have been from.
-type looker struct{}
+// A echoTransport answers without asking anyone: its answer's body is who the request would have been from.
+type echoTransport struct{}
 
-func (looker) RoundTrip(req *http.Request) (*http.Response, error) {
+func (echoTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: req}, nil
 }
 
-// current says whose a session would be that was dialled now. It asks no server; token files are read.
-func (u *upgrader) current(ctx context.Context) (identity, error) {
+// currentIdentity says whose a session would be that was dialled now. It asks no server; token files are read.
+func (u *upgrader) currentIdentity(ctx context.Context) (identity, error) {
 	_, cert, err := u.route.certificate()
 	if err != nil {
 		return identity{}, err
 	}
 	req := (&http.Request{Method: http.MethodGet, URL: u.route.base, Header: http.Header{}}).WithContext(ctx)
-	resp, err := u.probe.RoundTrip(req)
+	resp, err := u.identityProbe.RoundTrip(req)
 	if err != nil {
 		return identity{}, err
 	}
-	return credentials(resp.Request.Header, cert), nil
+	return identityOf(resp.Request.Header, cert), nil
 }

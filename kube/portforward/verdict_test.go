@@ -43,7 +43,7 @@ func TestALateRefusalIsNoOrderlyEnd(t *testing.T) {
 	w := newWorld(t)
 	w.hesitate = 50 * time.Millisecond
 	f := w.forwarder(nil)
-	f.pool.targets.answered(at(9)[0], true, time.Now())
+	f.pool.targets.markAnswered(at(9)[0], true, time.Now())
 	c := mustDial(t, f, 9)
 	defer c.Close() // always nil
 	if got, err := io.ReadAll(c); len(got) > 0 || !errors.Is(err, syscall.ECONNREFUSED) {
@@ -117,7 +117,7 @@ func TestASessionIsNotUsedAgainAfterARefusalThatNobodyWaitedFor(t *testing.T) {
 	w := newWorld(t)
 	w.hesitate = 200 * time.Millisecond
 	f := w.forwarder(nil)
-	f.pool.targets.answered(at(9)[0], true, time.Now())
+	f.pool.targets.markAnswered(at(9)[0], true, time.Now())
 	c := mustDial(t, f, 9)
 	if _, err := io.WriteString(c, "early"); err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func TestASessionIsNotUsedAgainAfterARefusalThatNobodyWaitedFor(t *testing.T) {
 func TestASessionIsNotUsedAgainThatOwesAVerdict(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.hesitate = patience + 3*time.Second
+	w.hesitate = minResponseTimeout + 3*time.Second
 	w.program(8, func(net.Conn) {}) // ends at once
 	f := w.forwarder(nil)
 	raw, err := f.Dial(t.Context(), at(8), nil)
@@ -217,7 +217,7 @@ func TestASessionThatAcceptsLateIsNotDoubted(t *testing.T) {
 	eventually(t, "a connection goes elsewhere", func() bool { return f.Stats().Redialled > 0 })
 	release()
 	dials.Wait()
-	time.AfterFunc(jammed(0, 0)+time.Second/2, func() { close(answer) })
+	time.AfterFunc(jammedAfter(0, 0)+time.Second/2, func() { close(answer) })
 	if _, err := io.ReadFull(slow, make([]byte, 5)); err != nil {
 		t.Error(err)
 	}
@@ -227,11 +227,11 @@ func TestABusyRuntimeIsGivenMoreTimeToAccept(t *testing.T) {
 	for _, c := range []struct{ rtt, proving, want time.Duration }{
 		{0, time.Millisecond, 2 * time.Second},
 		{40 * time.Millisecond, 50 * time.Millisecond, 2 * time.Second},
-		{time.Second, time.Second, unaccepted},
+		{time.Second, time.Second, maxAcceptTime},
 		{0, 300 * time.Millisecond, 3 * time.Second},
-		{0, time.Minute, unaccepted},
+		{0, time.Minute, maxAcceptTime},
 	} {
-		if got := jammed(c.rtt, c.proving); got != c.want {
+		if got := jammedAfter(c.rtt, c.proving); got != c.want {
 			t.Errorf("round trip %v, answer after %v: %v, want %v", c.rtt, c.proving, got, c.want)
 		}
 	}

@@ -33,11 +33,11 @@ type webSocket struct {
 	net.Conn
 
 	// The reader's state. It survives deadlines.
-	head    [14]byte
-	have    int
-	left    uint64 // payload of the frame under way, of data
-	control []byte // payload of the control frame under way
-	inside  bool   // a message has begun and not ended
+	head      [14]byte
+	have      int
+	left      uint64 // payload of the frame under way, of data
+	control   []byte // payload of the control frame under way
+	inMessage bool   // a message has begun and not ended
 
 	mu     sync.Mutex // guards the writer
 	masks  *mathrand.ChaCha8
@@ -64,7 +64,7 @@ var errWebSocket = errors.New("WebSocket protocol error")
 // Read reads payload of binary messages. A close frame reads as io.EOF.
 func (w *webSocket) Read(p []byte) (int, error) {
 	for w.left == 0 {
-		opcode, length, err := w.next()
+		opcode, length, err := w.readHead()
 		if err != nil {
 			return 0, err
 		}
@@ -72,7 +72,7 @@ func (w *webSocket) Read(p []byte) (int, error) {
 			w.left = length
 			continue
 		}
-		if err := w.obey(opcode); err != nil {
+		if err := w.handleControl(opcode); err != nil {
 			return 0, err
 		}
 	}
@@ -84,8 +84,8 @@ func (w *webSocket) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// next reads a frame's head, and the whole payload of a control frame.
-func (w *webSocket) next() (opcode byte, length uint64, err error) {
+// readHead reads a frame's head, and the whole payload of a control frame.
+func (w *webSocket) readHead() (opcode byte, length uint64, err error) {
 	need := 2
 	for {
 		if err := w.fill(w.head[:need], &w.have); err != nil {
@@ -119,7 +119,7 @@ func (w *webSocket) next() (opcode byte, length uint64, err error) {
 			return 0, 0, err
 		}
 	} else {
-		w.inside = !fin
+		w.inMessage = !fin
 	}
 	w.have = 0
 	return opcode, length, nil
@@ -147,13 +147,13 @@ func (w *webSocket) check(opcode byte, fin bool, length uint64) error {
 		return fmt.Errorf("%w: control frame of %d bytes", errWebSocket, length)
 	case length>>63 != 0:
 		return fmt.Errorf("%w: frame of %d bytes", errWebSocket, length)
-	case opcode == wsBinary && !w.inside, opcode == wsContinuation && w.inside, opcode >= wsClose && opcode <= wsPong:
+	case opcode == wsBinary && !w.inMessage, opcode == wsContinuation && w.inMessage, opcode >= wsClose && opcode <= wsPong:
 		return nil
 	}
 	return fmt.Errorf("%w: frame of type %d out of place", errWebSocket, opcode)
 }
 
-func (w *webSocket) obey(opcode byte) error {
+func (w *webSocket) handleControl(opcode byte) error {
 	payload := w.control
 	w.control = nil
 	switch opcode {

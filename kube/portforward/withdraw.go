@@ -21,12 +21,12 @@ const (
 )
 
 const (
-	// maxAsking bounds how many Pods are asked about at a time.
-	maxAsking = 4
-	// answerWithin bounds how long an answer about a Pod is waited for.
-	answerWithin = 3 * time.Second
-	// askAgain is how long an answer counts that did not say that the Pod is gone.
-	askAgain = 5 * time.Second
+	// maxStandingCalls bounds how many Pods are asked about at a time.
+	maxStandingCalls = 4
+	// standingTimeout bounds how long an answer about a Pod is waited for.
+	standingTimeout = 3 * time.Second
+	// standingRefresh is how long an answer counts that did not say that the Pod is gone.
+	standingRefresh = 5 * time.Second
 )
 
 // Withdraw takes a Pod out of use: its idle sessions end, and the others end with their connections. A Dial that names
@@ -43,20 +43,20 @@ func (f *Forwarder) Withdraw(namespace, name, uid string, standing Standing) {
 	id := podID{namespace, name, uid}
 	p := f.pool.pods[id]
 	if p == nil {
-		p = &pod{pool: f.pool, id: id, used: now}
+		p = &pod{pool: f.pool, id: id, lastUsed: now}
 		f.pool.pods[id] = p
 	}
 	p.withdrawn = true
-	f.rollouts.withdrawn(id, now)
+	f.rollouts.markWithdrawn(id, now)
 	for _, s := range slices.Clone(p.sessions) {
-		s.retire("the Pod was withdrawn")
+		s.retireLocked("the Pod was withdrawn")
 	}
 	switch {
 	case standing == NotReady || standing == Ending:
 		p.standing, p.unlisted = standing, time.Time{}
 	case p.unlisted.IsZero():
 		p.standing, p.unlisted, p.asked = standing, now, time.Time{}
-		p.lookAtPod()
+		p.recheckConns()
 	}
 }
 
@@ -69,17 +69,17 @@ func (f *Forwarder) Restore(namespace, name, uid string) {
 	}
 }
 
-// unlisted returns since when no Service leads to ep's Pod, which is zero while one does, and whether the Pod is known to be
+// unlistedSince returns since when no Service leads to ep's Pod, which is zero while one does, and whether the Pod is known to be
 // gone. If it is not, the Pod's standing is asked for, unless that was done a moment ago.
-func (pl *pool) unlisted(ep Endpoint, now time.Time) (since time.Time, gone bool) {
+func (pl *pool) unlistedSince(ep Endpoint, now time.Time) (since time.Time, gone bool) {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
 	p := pl.pods[ep.pod()]
 	if p == nil || p.unlisted.IsZero() {
 		return time.Time{}, false
 	}
-	if p.standing != Gone && now.Sub(p.asked) >= askAgain {
-		p.ask(now)
+	if p.standing != Gone && now.Sub(p.asked) >= standingRefresh {
+		p.askStanding(now)
 	}
 	return p.unlisted, p.standing == Gone
 }
@@ -99,9 +99,9 @@ func (pl *pool) mayHaveEnded(ctx context.Context, ep Endpoint) bool {
 		}
 		fresh := !p.asked.Before(begun)
 		if !fresh {
-			p.ask(time.Now())
+			p.askStanding(time.Now())
 		}
-		if !p.isAsked() {
+		if !p.isAsking() {
 			return p.standing != NotReady
 		}
 		answered := p.answered
@@ -117,8 +117,8 @@ func (pl *pool) mayHaveEnded(ctx context.Context, ep Endpoint) bool {
 	}
 }
 
-// isAsked reports whether the answer about p's standing is yet to come. The forwarder's lock is held.
-func (p *pod) isAsked() bool {
+// isAsking reports whether the answer about p's standing is yet to come. The forwarder's lock is held.
+func (p *pod) isAsking() bool {
 	if p.answered == nil {
 		return false
 	}
@@ -130,27 +130,27 @@ func (p *pod) isAsked() bool {
 	}
 }
 
-// ask finds out p's standing, unless that is under way. mu is held.
-func (p *pod) ask(now time.Time) {
-	if p.isAsked() {
+// askStanding finds out p's standing, unless that is under way. mu is held.
+func (p *pod) askStanding(now time.Time) {
+	if p.isAsking() {
 		return
 	}
 	answered := make(chan struct{})
 	if p.pool.spawn(func(ctx context.Context) {
 		defer close(answered)
-		p.findOut(ctx)
+		p.updateStanding(ctx)
 	}) {
 		p.asked, p.answered = now, answered
 	}
 }
 
-// findOut asks for p's standing, and has its connections look at the answer.
-func (p *pod) findOut(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+// updateStanding asks for p's standing, and has its connections look at the answer.
+func (p *pod) updateStanding(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, standingTimeout)
 	defer cancel()
 	select {
-	case p.pool.asking <- struct{}{}:
-		defer func() { <-p.pool.asking }()
+	case p.pool.standingSlots <- struct{}{}:
+		defer func() { <-p.pool.standingSlots }()
 	case <-ctx.Done():
 		return
 	}
@@ -162,13 +162,13 @@ func (p *pod) findOut(ctx context.Context) {
 	}
 	p.standing = standing
 	if standing == Gone {
-		p.lookAtPod()
+		p.recheckConns()
 	}
 }
 
-// lookAtPod has every connection with p look at its state. mu is held.
-func (p *pod) lookAtPod() {
+// recheckConns has every connection with p look at its state. mu is held.
+func (p *pod) recheckConns() {
 	for _, s := range p.sessions {
-		s.lookAt()
+		s.recheckConns()
 	}
 }

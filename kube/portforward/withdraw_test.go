@@ -89,7 +89,7 @@ func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 	f := w.forwarder(nil)
 	for _, sent := range []string{"", "hello"} {
 		gone := Endpoint{Namespace: "ns", Pod: "gone" + sent, UID: "gone", Port: 8}
-		f.pool.targets.answered(gone, true, time.Now())
+		f.pool.targets.markAnswered(gone, true, time.Now())
 		c, err := dial(t, f, append([]Endpoint{gone}, at(7)...))
 		if err != nil {
 			t.Fatal(err)
@@ -128,7 +128,7 @@ func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 		} else if err := <-read; !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%q was sent: %v", sent, err)
 		}
-		if took := time.Since(start); took > lastWord+time.Second {
+		if took := time.Since(start); took > goneTimeout+time.Second {
 			t.Errorf("%q: it takes %v", sent, took)
 		}
 	}
@@ -185,7 +185,7 @@ func TestAnUnlistedPodMayTakeItsTimeUnlessItIsGone(t *testing.T) {
 			}
 			begun := time.Now()
 			f.Withdraw("ns", "pod", "uid", Unlisted)
-			time.AfterFunc(lastWord+lastWord/2, func() { close(over) })
+			time.AfterFunc(goneTimeout+goneTimeout/2, func() { close(over) })
 			_, err := io.ReadFull(conn, make([]byte, 5))
 			if c.answers && err != nil || !c.answers && !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("after %v: %v", time.Since(begun), err)
@@ -205,7 +205,7 @@ func TestFewQuestionsAreAskedAboutUnlistedPods(t *testing.T) {
 	w.program(8, func(c net.Conn) { io.Copy(io.Discard, c) }) // never answers
 	l := &knower{standing: Gone, hold: make(chan struct{})}
 	f := w.forwarder(func(c *Config) { c.Standing = l.find })
-	const busy = 3 * maxAsking
+	const busy = 3 * maxStandingCalls
 	var ended errgroup.Group
 	for i := range 2 * busy {
 		ep := Endpoint{Namespace: "ns", Pod: fmt.Sprint("pod-", i), UID: "uid", Port: 7}
@@ -235,12 +235,12 @@ func TestFewQuestionsAreAskedAboutUnlistedPods(t *testing.T) {
 	for i := range 50 { // with others that have no connection
 		f.Withdraw("ns", fmt.Sprint("pod-", i), "uid", Unlisted)
 	}
-	eventually(t, "questions are asked", func() bool { return l.now.Load() == maxAsking })
+	eventually(t, "questions are asked", func() bool { return l.now.Load() == maxStandingCalls })
 	close(l.hold)
 	if err := ended.Wait(); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("got %v", err)
 	}
-	if n, most := l.asked.Load(), l.most.Load(); n != busy || most > maxAsking {
+	if n, most := l.asked.Load(), l.most.Load(); n != busy || most > maxStandingCalls {
 		t.Errorf("%d questions, %d at a time", n, most)
 	}
 }
@@ -296,8 +296,8 @@ func TestInARolloutTheNewPodsComeFirst(t *testing.T) {
 		return Endpoint{Namespace: "ns", Pod: pod, UID: pod, Port: 7, Service: "web:80"}
 	}
 	begun := time.Now().Add(-time.Minute)
-	f.rollouts.named([]Endpoint{behind("old-1"), behind("old-2")}, begun)
-	f.rollouts.named([]Endpoint{behind("new-1"), behind("new-2")}, begun.Add(time.Second+1))
+	f.rollouts.markNamed([]Endpoint{behind("old-1"), behind("old-2")}, begun)
+	f.rollouts.markNamed([]Endpoint{behind("new-1"), behind("new-2")}, begun.Add(time.Second+1))
 	list := []Endpoint{behind("old-1"), behind("new-1"), behind("old-2"), behind("new-2")}
 	if got := f.inOrder(list); !slices.Equal(got, list) {
 		t.Errorf("nothing is replaced: %v", got)
@@ -306,7 +306,7 @@ func TestInARolloutTheNewPodsComeFirst(t *testing.T) {
 	if got := f.inOrder(list); !slices.Equal(got, []Endpoint{behind("new-1"), behind("new-2"), behind("old-2"), behind("old-1")}) {
 		t.Errorf("old-1 was withdrawn: %v", got)
 	}
-	if f.rollouts.younger(behind("new-1"), time.Now().Add(rollingFor)) {
+	if f.rollouts.isYounger(behind("new-1"), time.Now().Add(rollingFor)) {
 		t.Error("a rollout is never over")
 	}
 }

@@ -14,20 +14,20 @@ func (w *writer) Write(p []byte) (int, error) {
 	written := 0
 	for !w.conn.proven.Load() {
 		part := p[written:]
-		part = part[:w.room(part)]
-		n, err := w.begin(part)
+		part = part[:w.writable(part)]
+		n, err := w.writeUnproven(part)
 		written += n
 		if err != nil || written == len(p) {
 			return written, err
 		}
-		w.settle()
+		w.awaitSettled()
 	}
 	n, err := w.send(p[written:])
 	return written + n, err
 }
 
-// begin is Write while the Pod has not answered.
-func (w *writer) begin(p []byte) (int, error) {
+// writeUnproven is Write while the Pod has not answered.
+func (w *writer) writeUnproven(p []byte) (int, error) {
 	w.conn.opening.Lock()
 	if w.conn.proven.Load() {
 		w.conn.opening.Unlock()
@@ -39,7 +39,7 @@ func (w *writer) begin(p []byte) (int, error) {
 		return 0, err
 	}
 	if a == nil {
-		ctx, cancel := w.conn.bounded()
+		ctx, cancel := w.conn.dialContext()
 		_, err := w.conn.open(ctx, append(slices.Clip(before), p...))
 		cancel()
 		w.conn.opening.Unlock()
@@ -61,25 +61,25 @@ func (w *writer) begin(p []byte) (int, error) {
 func (w *writer) remember(p []byte) (before []byte, a *attempt, spent bool, err error) {
 	w.conn.mu.Lock()
 	defer w.conn.mu.Unlock()
-	if w.conn.over != nil {
-		return nil, nil, false, w.conn.over
+	if w.conn.endErr != nil {
+		return nil, nil, false, w.conn.endErr
 	}
-	if a = w.conn.cur; a != nil && a.data == nil {
+	if a = w.conn.current; a != nil && a.data == nil {
 		a = nil
 	}
 	before = w.conn.kept
-	if w.conn.spent = w.conn.spent || len(before)+len(p) > keep; w.conn.spent {
+	if w.conn.overflowed = w.conn.overflowed || len(before)+len(p) > maxKept; w.conn.overflowed {
 		w.conn.kept = nil
 	} else {
 		w.conn.kept = append(before, p...)
 	}
-	return before, a, w.conn.spent, nil
+	return before, a, w.conn.overflowed, nil
 }
 
 // send sends p on the one attempt there will be.
 func (w *writer) send(p []byte) (int, error) {
 	w.conn.mu.Lock()
-	a, over := w.conn.cur, w.conn.over
+	a, over := w.conn.current, w.conn.endErr
 	w.conn.mu.Unlock()
 	if over != nil {
 		return 0, over
@@ -109,11 +109,11 @@ func (w *writer) ReadFrom(from io.Reader) (int64, error) {
 		}
 	}
 	w.conn.mu.Lock()
-	a, over := w.conn.cur, w.conn.over
+	a, over := w.conn.current, w.conn.endErr
 	w.conn.mu.Unlock()
 	if over != nil {
 		return total, over
 	}
-	n, err := a.data.ReadFrom(nudger{from, a})
+	n, err := a.data.ReadFrom(healthReader{from, a})
 	return total + n, err
 }

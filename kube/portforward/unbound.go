@@ -1,0 +1,97 @@
+package portforward
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	// maxUnbound is how many connections wait that are not yet bound to a Pod.
+	maxUnbound = 2
+	// maxUnboundAge is how long one may wait: API servers drop a connection that says nothing for about 30 s.
+	maxUnboundAge = 20 * time.Second
+)
+
+// A unboundConns keeps connections to the API server on which nothing was asked yet, so that a session with a new Pod saves the
+// round trips of TCP and TLS.
+type unboundConns struct {
+	mu     sync.Mutex
+	closed bool
+	conns  []unboundConn
+}
+
+type unboundConn struct {
+	conn  net.Conn
+	who   identity
+	since time.Time
+}
+
+// take gives the newest connection that is fresh, or nil.
+func (s *unboundConns) take(now time.Time) (net.Conn, identity) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire(now)
+	if len(s.conns) == 0 {
+		return nil, identity{}
+	}
+	last := s.conns[len(s.conns)-1]
+	s.conns = s.conns[:len(s.conns)-1]
+	return last.conn, last.who
+}
+
+func (s *unboundConns) put(conn net.Conn, who identity) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.conns) >= maxUnbound {
+		conn.Close() // of no use
+		return
+	}
+	s.conns = append(s.conns, unboundConn{conn: conn, who: who, since: time.Now()})
+}
+
+// missing says how many connections are missing, after those that waited too long are gone.
+func (s *unboundConns) missing(now time.Time) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire(now)
+	return maxUnbound - len(s.conns)
+}
+
+// expire closes what waited too long, by the wall clock: a machine that slept has lost its connections.
+func (s *unboundConns) expire(now time.Time) {
+	fresh := s.conns[:0]
+	for _, w := range s.conns {
+		if now.Round(0).Sub(w.since.Round(0)) < maxUnboundAge {
+			fresh = append(fresh, w)
+			continue
+		}
+		w.conn.Close() // of no more use
+	}
+	s.conns = fresh
+}
+
+// keepOnly closes what is waiting, of other credentials than who.
+func (s *unboundConns) keepOnly(keep func(identity) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := s.conns[:0]
+	for _, w := range s.conns {
+		if keep(w.who) {
+			kept = append(kept, w)
+			continue
+		}
+		w.conn.Close() // of no more use
+	}
+	s.conns = kept
+}
+
+// dropAll closes all connections.
+func (s *unboundConns) dropAll() { s.keepOnly(func(identity) bool { return false }) }
+
+func (s *unboundConns) close() {
+	s.dropAll()
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+}
