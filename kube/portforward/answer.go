@@ -15,8 +15,8 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// A responder is whose answer to an upgrade is. The API server passes the answers of nodes on byte for byte, and proxies
-// on the way answer in its place.
+// A responder is the origin of the answer to an upgrade. The API server passes the answers of nodes on byte for byte,
+// and proxies on the route answer in its place.
 type responder int
 
 const (
@@ -28,7 +28,7 @@ const (
 // A refusal is an HTTP answer that is not the upgrade.
 type refusal struct {
 	status     int
-	text       string // the speaker's own words
+	text       string // the responder's own words
 	by         responder
 	problem    fault.NodeProblem // when by is node
 	about      status            // when by is apiServer
@@ -40,7 +40,7 @@ func (r *refusal) Error() string {
 	return fmt.Sprintf("the upgrade is answered with %d %s: %s", r.status, http.StatusText(r.status), r.text)
 }
 
-// final reports whether another carrier would be told the same.
+// final reports whether another carrier would get the same answer.
 func (r *refusal) final() bool {
 	switch r.by {
 	case apiServer:
@@ -51,21 +51,21 @@ func (r *refusal) final() bool {
 	return false
 }
 
-// maxText bounds what is kept of words that came from outside.
+// maxText limits what is kept of a text from outside.
 const maxText = 1 << 10
 
-// A status is the part of a Kubernetes Status that matters here.
+// A status is the part of a Kubernetes Status that is used here.
 type status struct {
 	Kind, Message string
 	Details       struct{ Name, Kind string }
 }
 
-// newRefusal reads an answer, and finds whose it is. It keeps none of the secrets, which the answer may repeat: boxes on the way
-// show requests in their error pages.
+// newRefusal parses an answer, and finds its origin. It keeps none of the secrets, which the answer may repeat:
+// middleboxes show requests in their error pages.
 func newRefusal(code int, header http.Header, body []byte, secrets ...string) *refusal {
 	r := &refusal{status: code, retryAfter: retryafter.Of(code, header)}
 	if r.redirect = printable(redirectOf(code, header), secrets...); r.redirect != "" {
-		return r // whose it is does not matter, and what it says is about another server
+		return r // its origin does not matter, and its text is about another server
 	}
 	var s status
 	if json.Unmarshal(body, &s) == nil && s.Kind == "Status" {
@@ -86,8 +86,8 @@ func newRefusal(code int, header http.Header, body []byte, secrets ...string) *r
 	return r
 }
 
-// redirectOf returns the server that a redirect leads to; empty for other answers. No redirect is followed, since credentials
-// would go with it.
+// redirectOf returns the server that a redirect leads to; empty for other answers. No redirect is followed, since
+// credentials would go with it.
 func redirectOf(code int, header http.Header) string {
 	if code < http.StatusMultipleChoices || code >= http.StatusBadRequest {
 		return ""
@@ -99,7 +99,7 @@ func redirectOf(code int, header http.Header) string {
 	return fault.NewRedirect(location).To
 }
 
-// nodeStatus recognizes a Status of the API server that reports what it met at the node.
+// nodeStatus recognizes a Status of the API server about a failure at the node.
 func nodeStatus(code int, s status) (fault.NodeProblem, bool) {
 	switch text := strings.ToLower(s.Message); {
 	case strings.Contains(text, "unable to upgrade connection"), strings.Contains(text, "user=kube-apiserver"):
@@ -112,12 +112,12 @@ func nodeStatus(code int, s status) (fault.NodeProblem, bool) {
 	case strings.Contains(text, "invalid upgrade response"):
 		return fault.NodeUnable, true
 	case code == http.StatusNotFound && s.Details.Kind == "nodes":
-		return fault.NodeUnreachable, true // the Pod is bound to a node that is no more
+		return fault.NodeUnreachable, true // the Pod is bound to a node that is gone
 	}
 	return "", false
 }
 
-// nodeAnswer recognizes what kubelets and virtual nodes answer, all of it plain text.
+// nodeAnswer recognizes the answers of kubelets and virtual nodes, all of them plain text.
 func nodeAnswer(code int, text string) (fault.NodeProblem, bool) {
 	low := strings.ToLower(text)
 	switch code {
@@ -146,8 +146,8 @@ func podNotRunning(text string) bool {
 	return strings.Contains(text, "not running") || strings.Contains(text, "does not have a host assigned") || strings.Contains(text, "completed pod")
 }
 
-// printable makes words from outside fit for a log line, without the secrets. Everything that is kept of what comes from behind
-// the API server goes through it, or through safetext.Error.
+// printable returns a text from outside in a form that is fit for a log line, without the secrets. Everything that is
+// kept of what comes from behind the API server passes through it, or through safetext.Error.
 func printable(s string, secrets ...string) string {
 	if s = safetext.Line(s, secrets...); len(s) > maxText {
 		s = strings.ToValidUTF8(s[:maxText], "") + "…"
@@ -155,7 +155,7 @@ func printable(s string, secrets ...string) string {
 	return s
 }
 
-// explain turns what the carriers were told into one error of the fault package.
+// explain returns one error of package fault for the errors of the carriers.
 func (u *upgrader) explain(ctx context.Context, ep Endpoint, told []error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("port-forward to Pod %s/%s: %w", ep.Namespace, ep.Pod, err)
@@ -189,7 +189,7 @@ func (u *upgrader) explain(ctx context.Context, ep Endpoint, told []error) error
 	return &fault.Login{Plugin: u.plugin, Context: u.context, Err: best}
 }
 
-// weight says which of two carriers' errors tells more.
+// weight ranks the errors of carriers by how much they say.
 func weight(err error) int {
 	var refused *refusal
 	if !errors.As(err, &refused) {
@@ -199,6 +199,7 @@ func weight(err error) int {
 	return w + 10*int(refused.by)
 }
 
+// faultOf returns the error of package fault for a refusal.
 func (u *upgrader) faultOf(ep Endpoint, r *refusal) error {
 	text := strings.ToLower(r.text)
 	switch {
@@ -231,7 +232,7 @@ func (u *upgrader) faultOf(ep Endpoint, r *refusal) error {
 	return &fault.Unreachable{Server: u.route.base.Host, Err: r}
 }
 
-// nodeOf is the node that an answer names; empty when it names none.
+// nodeOf returns the node that an answer names; empty if it names none.
 func nodeOf(r *refusal) string {
 	if r.about.Details.Kind == "nodes" {
 		return r.about.Details.Name

@@ -16,8 +16,8 @@ import (
 	"fairlead/kube/spdy"
 )
 
-// An attempt is one try of a connection at one endpoint: a session, and when it is opened a pair of its streams. The
-// connection's lock guards data, errs, opened and asking; streams that are set stay.
+// An attempt is one try of a connection at one endpoint: a session and, once it is opened, a pair of its streams. The
+// connection's lock guards data, errs, opened and requesting. Streams that are set stay.
 type attempt struct {
 	pool       *pool
 	conn       *connState
@@ -26,14 +26,14 @@ type attempt struct {
 	data       *spdy.Stream // nil until it is opened
 	errs       *spdy.Stream
 	opened     time.Time
-	requesting bool // request is under way; its caller handles the end then
-	// replied is when the runtime's acceptance was seen, which comes before it connects to the program.
+	requesting bool // request is running; its caller handles the end then
+	// acceptedAt is when the runtime's acceptance was seen, which comes before it connects to the program.
 	acceptedAt time.Time
 	pace       pace
 }
 
-// A pace counts the bytes that came lately, to tell a cancelled download from a finished one: one goroutine reads while
-// another closes.
+// A pace counts the bytes that came lately, to distinguish a cancelled download from a finished one. One goroutine
+// reads while another closes.
 type pace struct {
 	mu    sync.Mutex
 	bytes int
@@ -57,7 +57,7 @@ func (p *pace) isBusy(now time.Time) bool {
 	return p.bytes > bulkTransfer && now.Sub(p.since) < time.Second
 }
 
-// request asks for the connection with its first bytes, all in one flight.
+// request requests the stream pair and sends its first bytes, all in one write.
 func (a *attempt) request(first []byte) ([]*spdy.Stream, error) {
 	id := strconv.FormatUint(a.pool.requests.Add(1), 10)
 	headers := func(kind string) []spdy.Header {
@@ -76,9 +76,10 @@ var (
 	errPodEnds   = errors.New("the Pod ended without an answer")
 )
 
-// verdict waits for the runtime to say how a connection ended whose data stream ended with err, and returns the error that
-// counts. A FIN of the data stream says nothing by itself: container runtimes send it first, whatever happened, and
-// then either the reason on the error stream or that stream's FIN (k8s.io/cri-streaming, httpStreamHandler.portForward).
+// verdict waits for the runtime's report about a connection whose data stream ended with err, and returns the error
+// that counts. A FIN of the data stream proves nothing by itself: container runtimes send it first in any case, and
+// then either the reason on the error stream or that stream's FIN (k8s.io/cri-streaming,
+// httpStreamHandler.portForward).
 func (a *attempt) verdict(ctx context.Context, err error) error {
 	if err != io.EOF {
 		return err
@@ -94,7 +95,7 @@ func (a *attempt) verdict(ctx context.Context, err error) error {
 	case waited == nil:
 		return fmt.Errorf("%w: %v", errNoVerdict, a.session.Err())
 	case errors.Is(waited, os.ErrDeadlineExceeded) && a.data.Progress().Received > 0:
-		return io.EOF // a runtime that never ends its error streams; what was to come has come
+		return io.EOF // a runtime that never ends its error streams
 	}
 	a.session.doubt("it does not say how a connection ended")
 	return errNoVerdict
@@ -108,17 +109,18 @@ func (a *attempt) accepted() bool {
 
 // An ending is how an attempt ended.
 type ending struct {
-	err error // io.EOF in order, else of package fault or a *CutError
-	// endpoint reports that it was the endpoint that failed, and not the session.
+	err error // io.EOF for an orderly end, else an error of package fault or a *CutError
+	// endpoint reports whether the endpoint failed, and not the session.
 	endpoint bool
-	// unseen reports that no program in a Pod can have seen a byte: none was sent, or the runtime says it never connected.
+	// unseen reports whether no program in a Pod can have seen a byte: none was sent, or the runtime reports that it
+	// never connected.
 	unseen bool
-	// unsent reports that it is unseen only for want of bytes that were sent.
+	// unsent reports whether it is unseen only because no bytes were sent.
 	unsent bool
 }
 
-// classifyEnd explains err, the end of the data stream by verdict, or why it is given up. sent reports that bytes of the client
-// went out on it.
+// classifyEnd returns what err means, which is the end of the data stream by verdict, or why the attempt is given up.
+// sent reports whether bytes of the client were sent on it.
 func (a *attempt) classifyEnd(err error, sent bool) ending {
 	if a.data != nil {
 		if text := a.errs.Text(); text != "" {
@@ -146,10 +148,10 @@ func (a *attempt) classifyEnd(err error, sent bool) ending {
 	return end
 }
 
-// bytesUnderWay is why a session is not used again that saw a refusal of a connection with bytes.
+// bytesUnderWay is why a session is retired after it saw a refusal of a connection with bytes.
 const bytesUnderWay = "bytes were under way to a program that was not there"
 
-// close ends the attempt and decides what becomes of its session.
+// close ends the attempt, and ends or releases its session.
 func (a *attempt) close() {
 	if a.data == nil {
 		a.release(false)
@@ -161,11 +163,10 @@ func (a *attempt) close() {
 	stuck := st.Writing > minResponseTimeout || alone && (st.Writing > 0 || st.Mid && progress.Ended == nil)
 	_ = a.errs.Close()
 	_ = a.data.Close()
-	progress.Sent = a.data.Progress().Sent // one who writes does not wait for this
+	progress.Sent = a.data.Progress().Sent // a running write may have added to it
 	switch {
 	case stuck:
-		// A write that waits cannot be taken back, and a download that is under way has to be: only the end of the
-		// connection does both.
+		// Only the end of the connection takes a waiting write back, and a running download.
 		_ = a.session.Close()
 	case progress.Sent > 0 && a.errs.Text() != "":
 		// The runtime reads a stream no more that it has refused. Bytes that reach it later can hold up a worker of the
@@ -179,22 +180,22 @@ func (a *attempt) close() {
 	a.release(!progress.Finished && (unanswered || progress.Sent > smallUpload || a.pace.isBusy(time.Now())))
 }
 
-// attach attaches an attempt to its session, until giveBack.
+// attach adds an attempt to its session, until release.
 func (a *attempt) attach() {
 	a.pool.mu.Lock()
 	defer a.pool.mu.Unlock()
 	a.session.attempts = append(a.session.attempts, a)
 }
 
-// markUnanswered has a's session remember that a was left without an answer.
+// markUnanswered records that bytes were sent on the attempt and none came back.
 func (a *attempt) markUnanswered() {
 	a.pool.mu.Lock()
 	defer a.pool.mu.Unlock()
 	a.session.unanswered = append(a.session.unanswered, a.errs)
 }
 
-// release returns the session that an attempt no longer needs. unsettled reports that it must not carry another
-// connection before the runtime has ended this one.
+// release returns the session that the attempt no longer needs. unsettled reports whether the session must not carry
+// another connection before the runtime has ended this one.
 func (a *attempt) release(unsettled bool) {
 	a.pool.mu.Lock()
 	defer a.pool.mu.Unlock()
@@ -206,8 +207,8 @@ func (a *attempt) release(unsettled bool) {
 	s.release(time.Now())
 }
 
-// doubtLater doubts the session of an attempt that is left, if that is still not accepted when it is due: a node may only be
-// busy.
+// doubtLater doubts the session of an attempt that is given up, if that attempt is still not accepted by due: the node
+// may only be busy.
 func (a *attempt) doubtLater(due time.Time) {
 	a.pool.mu.Lock()
 	defer a.pool.mu.Unlock()
@@ -225,7 +226,8 @@ func (a *attempt) doubtLater(due time.Time) {
 	})
 }
 
-// acceptedBy waits until an attempt is accepted or due, and reports whether it is, or nobody needs to know any more.
+// acceptedBy waits until an attempt is accepted or due, and reports whether it is accepted, or it does not matter any
+// more.
 func (a *attempt) acceptedBy(ctx context.Context, due time.Time) bool {
 	ticker := time.NewTicker(probeInterval)
 	defer ticker.Stop()
@@ -244,14 +246,14 @@ func (a *attempt) acceptedBy(ctx context.Context, due time.Time) bool {
 	}
 }
 
-// explainEnd explains the end of an attempt, once the runtime has given its verdict.
+// explainEnd waits for the runtime's verdict and returns what the end of an attempt means.
 func (a *attempt) explainEnd(ctx context.Context, err error) ending {
 	wrote := a.conn.hasWritten()
 	end := a.classifyEnd(a.verdict(ctx, err), wrote)
 	if end.err != io.EOF || !wrote || a.data.Progress().Received > 0 {
 		return end
 	}
-	// Nothing was answered. From a Pod that ends, that is no orderly end.
+	// Nothing was answered. If the Pod is ending, that is no orderly end.
 	a.conn.mu.Lock()
 	halfClosed := !a.conn.halfClosedAt.IsZero()
 	a.conn.mu.Unlock()

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Opened says whether the target may be taken for connected: at once if it answered lately, else when it was accepted and
-// no refusal came within a grace, or a byte came. Otherwise it gives the refusal, after the other endpoints were tried.
+// Opened waits until the target may be taken for connected: at once if it answered lately, else when it was accepted
+// and no refusal came within the grace, or a byte came. Otherwise it returns the refusal, after the other endpoints
+// were tried.
 func (r *reader) Opened(ctx context.Context) error {
 	r.reading.Lock()
 	defer r.reading.Unlock()
@@ -37,7 +38,7 @@ func (r *reader) Opened(ctx context.Context) error {
 	}
 }
 
-// confirm waits for a sign that a is connected. It is not done when another attempt has taken a's place.
+// confirm waits for a sign that a is connected. It is not done if another attempt has replaced a.
 func (r *reader) confirm(ctx context.Context, a *attempt) (done bool, err error) {
 	err = a.awaitAcceptance(ctx)
 	if err == nil && a.data.Progress().Ended == nil && a.data.Progress().Received == 0 {
@@ -68,8 +69,8 @@ func (r *reader) confirm(ctx context.Context, a *attempt) (done bool, err error)
 	return false, nil
 }
 
-// awaitAcceptance waits until the runtime accepts a's streams, or something comes. An attempt that is not accepted in time is
-// given up: by the rules of reads, where bytes were sent.
+// awaitAcceptance waits until the runtime accepts a's streams, or something comes. An attempt that is not accepted in
+// time is given up; if bytes were sent, by the rules of reads.
 func (a *attempt) awaitAcceptance(ctx context.Context) error {
 	for {
 		now := time.Now()
@@ -91,7 +92,8 @@ func (a *attempt) awaitAcceptance(ctx context.Context) error {
 	}
 }
 
-// awaitRefusal waits for a refusal after the runtime has accepted the stream. os.ErrDeadlineExceeded means that none came.
+// awaitRefusal waits for a refusal after the runtime has accepted the streams. It returns os.ErrDeadlineExceeded if
+// none came.
 func (a *attempt) awaitRefusal(ctx context.Context) error {
 	slow := a.acceptedAt.Sub(a.opened) - a.pool.roundTrip()
 	until := a.acceptedAt.Add(max(a.pool.targets.grace(a.pool.cfg.Grace), min(slow, maxGrace)))

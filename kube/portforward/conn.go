@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// maxKept bounds the first bytes that are kept to be sent once more, should the runtime say that it never connected.
+	// maxKept limits the first bytes that are kept to be sent again if the runtime reports that it never connected.
 	maxKept = 64 << 10
-	// maxRetries bounds how often a connection goes on after the endpoints it was given are used up.
+	// maxRetries limits how often a connection goes on after the endpoints that it was given are used up.
 	maxRetries = 2
-	// silenceTimeout is how long a session may be silent that owes an answer before its connections end.
+	// silenceTimeout is how long a session that owes an answer may be silent before its connections end.
 	silenceTimeout = 15 * time.Second
 	// maxAcceptTime is the same for a session that has not accepted the connection yet, though bytes were sent with it.
 	maxAcceptTime = 9 * time.Second
@@ -30,36 +30,37 @@ type conn struct {
 	writer
 }
 
-// A connState is what the reader and the writer of a connection share.
+// A connState is what the reader and the writer of a connection share: its attempts, the bytes that may have to be sent
+// again, and the times at which the reader has something to do.
 type connState struct {
 	pool *pool
 
-	// opening is held while an attempt is opened or replaced, and, while one may still be replaced, while bytes to be
-	// written are kept. It is taken before mu.
+	// opening is held while an attempt is opened or replaced, and, as long as it may still be replaced, while bytes to
+	// be written are kept. It is taken before mu.
 	opening   sync.Mutex
 	proven    atomic.Bool   // the Pod has answered: the attempt is the last
-	sentAt    atomic.Int64  // when something was last sent to it after that, in Unix nanoseconds
+	sentAt    atomic.Int64  // when something was last sent to the Pod after that, in Unix nanoseconds
 	begun     chan struct{} // closed when the first attempt is opened
-	beginOnce sync.Once     // for that
-	// life ends with Close. It is kept because the connection dials anew long after the context of its Dial.
+	beginOnce sync.Once     // closes begun
+	// ctx ends with Close. It is kept because the connection dials again long after the context of its Dial has ended.
 	ctx    context.Context
 	cancel context.CancelFunc
 
 	mu              sync.Mutex
-	untried         []Endpoint // not yet tried
-	renew           Renew      // nil once it was asked
-	retried         int
+	untried         []Endpoint
+	renew           Renew // nil once it was called
+	retried         int   // attempts after the endpoints were used up
 	current         *attempt
-	kept            []byte
-	overflowed      bool  // more was written than is kept
-	reason          error // why there is no connection, as far as is known
-	settled         bool  // more may be written than is kept: the attempt was accepted and not refused
-	endErr          error
-	deadline        time.Time // the owner's, for reads
-	halfClosedAt    time.Time // when the client's half-close came
-	halfClosePassed bool      // and when it was passed on
+	kept            []byte    // the first bytes, which may have to be sent again
+	overflowed      bool      // more was written than is kept
+	reason          error     // why there is no connection, as far as is known
+	settled         bool      // more may be written than is kept: the attempt was accepted and not refused
+	endErr          error     // why the connection has ended; nil while it has not
+	deadline        time.Time // the one that the owner set for reads
+	halfClosedAt    time.Time // when the client half-closed; zero if it has not
+	halfClosePassed bool      // the half-close was passed on
 	lastByteAt      time.Time // when the last byte came
-	recheckAt       time.Time // when the reader has to look at the time again
+	recheckAt       time.Time // when the reader has to check the timers again
 }
 
 func newConn(p *pool, endpoints []Endpoint, renew Renew) *conn {
@@ -68,13 +69,14 @@ func newConn(p *pool, endpoints []Endpoint, renew Renew) *conn {
 	return &conn{connState: c, reader: reader{conn: c}, writer: writer{c}}
 }
 
+// hasWritten reports whether the client has written anything.
 func (c *connState) hasWritten() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.overflowed || len(c.kept) > 0
 }
 
-// fail makes err the answer of every later call.
+// fail ends the connection with err, unless it has ended before. It returns the error that every later call returns.
 func (c *connState) fail(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,8 +86,8 @@ func (c *connState) fail(err error) error {
 	return c.endErr
 }
 
-// CloseWrite passes the client's end on when the Pod has been quiet for Config.Quiet: container runtimes take it for the
-// end of both directions, and would cut off what the Pod still has to say.
+// CloseWrite passes the client's end on once the Pod has been quiet for Config.Quiet: container runtimes take it for
+// the end of both directions, and would cut off what the Pod still sends.
 func (c *conn) CloseWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,14 +101,14 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// recheck makes the reader look at the time, and at the Pod, again.
+// recheck makes the reader check the timers, the session and the Pod.
 func (c *connState) recheck() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.recheckLocked()
 }
 
-// recheckLocked is look with mu held.
+// recheckLocked is recheck with mu held.
 func (c *connState) recheckLocked() {
 	c.recheckAt = time.Time{}
 	if c.current != nil && c.current.data != nil {
@@ -140,19 +142,19 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline is not supported: a write cut short would end the session.
+// SetWriteDeadline returns os.ErrNoDeadline: a write that is cut short would end the session.
 func (c *conn) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
 
-// SetDeadline sets the read deadline, and says that there is none for writes.
+// SetDeadline sets the read deadline, and returns os.ErrNoDeadline because writes have none.
 func (c *conn) SetDeadline(t time.Time) error {
-	c.SetReadDeadline(t) // always nil
+	_ = c.SetReadDeadline(t)
 	return os.ErrNoDeadline
 }
 
-// LocalAddr is a name, not an address: there is none on this side.
+// LocalAddr returns a name in place of an address, since there is no address on this side.
 func (c *conn) LocalAddr() net.Addr { return address("port-forward") }
 
-// RemoteAddr names the Pod and port.
+// RemoteAddr returns the names of the Pod and the port.
 func (c *conn) RemoteAddr() net.Addr {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,23 +1,26 @@
-// Package portforward carries TCP connections to ports of Pods, through the API server's pods/portforward. It resolves no
-// names and chooses no endpoints: it is told Pods and tries them in order.
+// Package portforward carries TCP connections to ports of Pods, through the API server's pods/portforward. It resolves
+// no names and chooses no endpoints: callers pass Pods, which it tries in order.
 //
 // The path of a connection:
 //
-//	forwarder.go  Dial: which endpoint, and a session with its Pod
-//	rollout.go    which Pods come first while others are replaced
-//	withdraw.go   which come last, and keep no session
-//	pool.go       the sessions of a Pod: one connection each, a few ahead of demand, shared when there are no more
-//	session.go    one session: whether it is fit for another connection, and what becomes of it after one
+//	forwarder.go  Dial: the order of the endpoints, and a session with the first one's Pod
+//	rollout.go    which Pods come first while others are being replaced
+//	withdraw.go   which Pods come last, and keep no session
+//	pool.go       the sessions of all Pods, and what they share
+//	pod.go        the sessions of one Pod: one connection each, a few ahead of demand, shared when there are no more
+//	session.go    one session: whether it can carry another connection
+//	retire.go     how a session gets no more connections, and ends
 //	upgrade.go    a connection to the API server that is upgraded to SPDY, or to SPDY in a WebSocket
-//	route.go      the way to the API server: proxies, TLS, credentials
-//	conn.go       a connection, half-closed with patience
-//	opening.go    opened with its first bytes, at the next endpoint if the last one failed
-//	confirm.go    answered by guess or by proof
-//	read.go       what comes, and whether the session is alive that brings it
-//	write.go      what goes, kept while it may have to go once more (settle.go: until when)
-//	attempt.go    one try of a connection at one endpoint
-//	runtime.go    what the container runtime says when it cannot connect
+//	route.go      the route to the API server: proxies, TLS, credentials
+//	conn.go       a connection, and its half-close
+//	opening.go    opening it with its first bytes, at the next endpoint if the last one failed
+//	confirm.go    whether the target is connected
+//	read.go       the reader
+//	write.go      the writer, and what it keeps to send again (settle.go: until when)
+//	attempt.go    one attempt of a connection at one endpoint
+//	health.go     whether the session and the Pod of an attempt are alive
+//	runtime.go    what the container runtime reports when it cannot connect
 //
-// Below the caps no connection can hold up another: each has a TCP connection of its own all the way to the container
-// runtime. The exceptions, sharing in a burst and above the caps, are pool.go's.
+// Below the limits on sessions no connection can hold up another: each has a TCP connection of its own as far as the
+// container runtime. The exceptions, sharing in a burst and above the limits, are in pod.go.
 package portforward

@@ -16,12 +16,12 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// An Endpoint is a port of a Pod. UID tells Pods apart that follow each other under one name; it may be empty.
+// An Endpoint is a port of a Pod. UID distinguishes Pods that have the same name one after the other; it may be empty.
 type Endpoint struct {
 	Namespace, Pod, UID string
 	Port                int
-	// Service names the port of a Service that led here, in any form that is the same for all of its Pods and for no
-	// other port; empty if none did. What one Pod of a Service port proves holds for the others.
+	// Service identifies the port of a Service that led here, in any form that is the same for all of its Pods and for
+	// no other port. It is empty if there is none. What one Pod of a Service port proves holds for the other Pods.
 	Service string
 }
 
@@ -34,51 +34,53 @@ func (e Endpoint) check() error {
 	return nil
 }
 
-// Renew gives endpoints that are not among those tried so far, or none, when all of them failed and the last did with
-// cause. A connection calls it once at most, maybe long after its Dial.
+// Renew returns endpoints that have not been tried so far, or none, after all of them failed and the last one with
+// cause. A connection calls it at most once, maybe long after its Dial.
 type Renew func(ctx context.Context, cause error) []Endpoint
 
-// Config describes a Forwarder. Only REST is needed.
+// Config configures a Forwarder. Only REST is required.
 type Config struct {
-	// REST is the way to the API server and the credentials, as client-go reads them from a kubeconfig. Its rate limits
-	// do not count here.
+	// REST has the route to the API server and the credentials, as client-go reads them from a kubeconfig. Its rate
+	// limits have no effect here.
 	REST *rest.Config
 	// ProxySource is where the proxy of REST is set, for errors.
 	ProxySource fault.ProxySource
-	// Certificate gives the client certificate to use now; an error, or one without content, when there is none. It is
-	// called for spare connections too, and must not run a credential plugin. Nil leaves it to REST.
+	// Certificate returns the current client certificate; an error, or a certificate without content, if there is none.
+	// It is called for spare connections too, and must not run a credential plugin. If it is nil, REST decides.
 	Certificate func() (*tls.Certificate, error)
-	// Roots returns who may vouch for the API server now. Nil, or a nil pool, leaves that to REST.
+	// Roots returns the certificate authorities that are trusted for the API server now. If it is nil, or returns nil,
+	// REST decides.
 	Roots func() *x509.CertPool
-	// Context is the kubeconfig context's name, for errors.
+	// Context is the name of the kubeconfig context, for errors.
 	Context string
-	// Carrier is CarrierSPDY, CarrierWebSocket, or empty for whichever gets through, SPDY first.
+	// Carrier is CarrierSPDY, CarrierWebSocket, or empty for the first one that works, beginning with SPDY.
 	Carrier string
-	// PerPod and PerContext bound the sessions with one Pod and in all. A session costs the cluster up to 0.9 MB.
-	// Above them connections share. 0 means 32 and 128.
+	// PerPod and PerContext limit the sessions with one Pod and in all. A session costs the cluster up to 0.9 MB. Above
+	// the limits connections share sessions. 0 means 32 and 128.
 	PerPod, PerContext int
-	// Dial bounds how long a new session may take. 0 means 12 s. Of that, 7 s are for a connection to the API server; where
-	// round trips are long, eight of them.
+	// Dial limits how long a new session may take. 0 means 12 s. Of that, 7 s are for a connection to the API server;
+	// where round trips are long, eight of them.
 	Dial time.Duration
-	// Doubt is told that the API server may not answer any more: a session or a new connection to it is silent, or none
-	// can be made. It is called from any goroutine and must not block. Nil is fine.
+	// Doubt is called when the API server may not answer any more: a session or a new connection to it is silent, or no
+	// connection can be made. It is called from any goroutine and must not block. It may be nil.
 	Doubt func()
-	// Standing finds out what became of a Pod that is out of use. Unlisted means that it cannot tell, as nil never can. It is
-	// called only for Pods that have not answered a connection, for a few at a time.
+	// Standing finds out what became of a Pod that is out of use. It returns Unlisted if it cannot find out; nil is the
+	// same as that. It is called only for Pods that have not answered a connection, for a few at a time.
 	Standing func(ctx context.Context, namespace, pod, uid string) Standing
-	// Admit decides whether a session may be made with a Pod, by what the API server says of it now: a session goes by the
-	// Pod's name, and another Pod may have it since the name was resolved. It is asked while a session is made, once for
-	// those of two seconds; its error ends their dials. It must not run a credential plugin. Nil admits all.
+	// Admit decides whether a session may be made with a Pod, by its current state in the API server: a session is
+	// addressed by the Pod's name, and another Pod may have got that name since it was resolved. It is called while a
+	// session is made, once for the sessions of two seconds; its error ends their dials. It must not run a credential
+	// plugin. Nil admits every Pod.
 	Admit func(ctx context.Context, namespace, pod string) error
 	// Idle is how long an unused session is kept. 0 means 75 s.
 	Idle time.Duration
-	// Grace is how long after its acceptance a connection to an unproven target may still be refused before the client
-	// is told that it is open. It grows by itself where runtimes are slower. 0 means 55 ms: what a busy node takes to
-	// refuse, and what a line's jitter adds to it. It is waited for once for each port of a Service.
+	// Grace is how long a connection to an unproven target may still be refused after its acceptance, before the client
+	// is told that it is open. It grows by itself where runtimes are slower. 0 means 55 ms: the time that a busy node
+	// takes to refuse, and the jitter that a line adds. It is waited for once for each port of a Service.
 	Grace time.Duration
-	// Quiet is how long the client's half-close is held back while the Pod says nothing. 0 means 5 s.
+	// Quiet is how long the client's half-close is held back while the Pod sends nothing. 0 means 5 s.
 	Quiet time.Duration
-	// Memory bounds what may wait in buffers for slow readers on shared sessions, in bytes. 0 means 64 MiB.
+	// Memory limits what may wait in buffers for slow readers on shared sessions, in bytes. 0 means 64 MiB.
 	Memory int64
 	Log    zerolog.Logger
 }
@@ -121,7 +123,7 @@ type Forwarder struct {
 	ready    chan struct{} // closed when Run has begun
 }
 
-// New checks the configuration. It opens no connection.
+// New returns a Forwarder. It opens no connection.
 func New(cfg Config) (*Forwarder, error) {
 	cfg = cfg.withDefaults()
 	switch {
@@ -137,8 +139,8 @@ func New(cfg Config) (*Forwarder, error) {
 	return &Forwarder{pool: newPool(cfg, up), ready: make(chan struct{})}, nil
 }
 
-// Run keeps the sessions: it dials ahead of demand, looks after those that are idle, and closes them. When ctx ends, it
-// closes every session and so every connection, waits for its goroutines, and returns nil. It can run once.
+// Run keeps the sessions: it dials ahead of demand, checks idle sessions, and closes them. When ctx ends, it closes
+// every session and so every connection, waits for its goroutines, and returns nil. It can run once.
 func (f *Forwarder) Run(ctx context.Context) error {
 	if !f.pool.begin(ctx) {
 		return errors.New("a Forwarder runs once")
@@ -148,16 +150,16 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	return nil
 }
 
-// Dial connects to the first of the endpoints that can be reached; the others are tried in order, later too, as long as
-// no program in a Pod can have seen a byte of the connection, and behind them those that renew, if it is not nil, then
-// gives. It waits for a session with the Pod, not for the program's
-// answer: for that the connection has
+// Dial connects to the first of the endpoints that can be reached. The other endpoints are tried in order, also after
+// Dial has returned, as long as no program in a Pod can have seen a byte of the connection; after them, those that
+// renew returns, if it is not nil. Dial waits for a session with the Pod, not for the program's answer. For that the
+// connection has the method
 //
 //	Opened(ctx context.Context) error
 //
-// which says whether the target may be taken for connected. CloseWrite holds the end back while the Pod still sends, see
-// Config.Quiet. Errors are those of package fault. ctx bounds the dial, not the connection. Dial works while Run runs,
-// and waits for it to begin.
+// which reports whether the target may be taken for connected. CloseWrite holds the end back while the Pod still sends,
+// see Config.Quiet. Errors are those of package fault. ctx limits the dial, not the connection. Dial works while Run
+// runs, and waits for it to begin.
 func (f *Forwarder) Dial(ctx context.Context, endpoints []Endpoint, renew Renew) (net.Conn, error) {
 	if len(endpoints) == 0 {
 		return nil, errors.New("port-forward to no endpoint")
@@ -179,11 +181,12 @@ func (f *Forwarder) Dial(ctx context.Context, endpoints []Endpoint, renew Renew)
 	return c, nil
 }
 
-// failedLately is how long a Pod with which no session could be made is tried after the others.
+// failedLately is how long a Pod is tried after the others once no session could be made with it.
 const failedLately = 30 * time.Second
 
-// inOrder returns endpoints with those first whose Pods replace others now, and those last whose Pods are out of use, cut
-// a connection a moment ago, or are on a node that carried none: to find that out again may take as long as a dial may.
+// inOrder returns endpoints in the order in which they are tried. Pods that are replacing others now come first. Pods
+// that are out of use, that cut a connection a moment ago, or whose node carried none come last: to find that out once
+// more may take as long as a dial may.
 func (f *Forwarder) inOrder(endpoints []Endpoint) []Endpoint {
 	now := time.Now()
 	f.rollouts.markNamed(endpoints, now)
@@ -201,22 +204,22 @@ func (f *Forwarder) inOrder(endpoints []Endpoint) []Endpoint {
 	return slices.Concat(young, good, bad)
 }
 
-// Stats counts what a Forwarder has done and what it holds.
+// Stats has counts of what a Forwarder has done and of what it holds.
 type Stats struct {
-	Sessions    int    // that are open
-	Idle        int    // of them, without a connection
-	Connections int    // that are open
+	Sessions    int    // open sessions
+	Idle        int    // of them, those without a connection
+	Connections int    // open connections
 	Waiting     int    // connections that wait for a session
-	Unbound     int    // connections to the API server that wait for a use
-	Dialled     int    // sessions dialled, ever
-	Shared      int    // connections put on a session that had another, ever
-	Redialled   int    // connections that went on to another endpoint or session, ever
-	Retired     int    // sessions not reused because of their last use, ever
-	Carrier     string // what got through last
+	Unbound     int    // connections to the API server that are not used for a session yet
+	Dialled     int    // sessions dialled since the start
+	Shared      int    // connections put on a session that had another, since the start
+	Redialled   int    // connections that went on to another endpoint or session, since the start
+	Retired     int    // sessions not reused because of their last use, since the start
+	Carrier     string // the carrier that worked last
 	RTT         time.Duration
 }
 
-// Stats reports on this moment.
+// Stats returns the current counts.
 func (f *Forwarder) Stats() Stats {
 	f.pool.mu.Lock()
 	defer f.pool.mu.Unlock()

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// health looks whether the session, and the Pod, is alive. It returns when to look again, or why the attempt is to be given
-// up. A session whose peer takes no more bytes is not dead: its pings wait behind what a program in the Pod does not
-// read. mu is held.
+// health checks the session and the Pod, and returns when to check again, or why the attempt is to be given up. A
+// session whose peer takes no more bytes is not dead: its pings wait behind what a program in the Pod does not read. mu
+// is held.
 func (a *attempt) health(now time.Time) (time.Time, error) {
 	if !a.accepted() {
 		return a.healthUnaccepted(now)
@@ -41,14 +41,14 @@ func (a *attempt) health(now time.Time) (time.Time, error) {
 	return wake, nil
 }
 
-// healthUnaccepted is health of an attempt that the runtime has not accepted yet, which takes it no time when it is well. Its
-// library can hold up some of a session's streams for good and go on with others, so what else comes proves nothing. A
-// probe does: once it is answered, the request for the streams was read. Before that it may wait behind what others
-// upload, or the path may be interrupted.
+// healthUnaccepted is health for an attempt that the runtime has not accepted yet, which takes it no time when it is
+// well. The runtime's library can hold up some of a session's streams for good and go on with others, so anything else
+// that comes proves nothing. A probe does: once it is answered, the request for the streams was read. Before that it
+// may wait behind what others upload, or the path may be interrupted.
 func (a *attempt) healthUnaccepted(now time.Time) (time.Time, error) {
 	st := a.session.State()
 	rtt := max(st.RTT, a.pool.roundTrip())
-	// A node that is busy is given more time by each attempt, and all there is by the last.
+	// A busy node has more time at each attempt, and all there is at the last.
 	due := a.opened.Add(acceptTimeout(rtt) << a.conn.retried)
 	if now.Before(due) {
 		return due, nil
@@ -88,7 +88,7 @@ func (a *attempt) healthUnaccepted(now time.Time) (time.Time, error) {
 	case (st.Writing > 0 || st.Unheard > smallUpload) && waited < maxAcceptTime:
 		return earlier(a.sessionHealth(now), a.opened.Add(maxAcceptTime)), nil
 	case st.Writing > 0 || st.Unheard > smallUpload:
-		// What others upload is stuck, which is no sign of a dead session, and may last.
+		// Other uploads are stuck, which is no sign of a dead session, and may last.
 		a.session.retire("it accepts no stream")
 		return time.Time{}, errNoReply
 	}
@@ -100,11 +100,11 @@ func (a *attempt) healthUnaccepted(now time.Time) (time.Time, error) {
 	return now.Add(responseTimeout(rtt)), nil
 }
 
-// probeInterval is how often it is looked whether a probe was answered.
+// probeInterval is how often the answer to a probe is checked for.
 const probeInterval = 50 * time.Millisecond
 
-// peerHasRead reports whether a's session was read as far as it was written by due, and asks for a sign of that if need be. A
-// machine, or a node, that has no time for anything else has none for the sign.
+// peerHasRead reports whether the peer has read what was written by due, and sends a probe for it if need be. After
+// maxAcceptTime it reports true: a machine, or a node, that has no time for anything else has none for the probe.
 func (a *attempt) peerHasRead(due time.Time) bool {
 	st := a.session.State()
 	if st.Probed.Before(due) {
@@ -113,19 +113,20 @@ func (a *attempt) peerHasRead(due time.Time) bool {
 	return !st.Proved.Before(due) || time.Since(due) > maxAcceptTime
 }
 
-// acceptTimeout is how long a session that is well may take to accept a stream.
+// acceptTimeout returns how long a session that is well may take to accept a stream.
 func acceptTimeout(rtt time.Duration) time.Duration { return 500*time.Millisecond + 4*rtt }
 
-// jammedAfter is how long a connection waits to be accepted, or answered on a doubtful session, while pings are answered. Those of
-// a probe took proving: accepting a stream is more work for a runtime, and takes a busy one longer by far.
+// jammedAfter returns how long a connection waits to be accepted, or to be answered on a doubtful session, while pings
+// are answered. proving is how long the answer to a probe took: accepting a stream is more work for a runtime, and
+// takes a busy one much longer.
 func jammedAfter(rtt, proving time.Duration) time.Duration {
 	return max(2*time.Second, acceptTimeout(2*rtt), min(busyFactor*proving, maxAcceptTime))
 }
 
-// busyFactor is how much longer a busy runtime may take to accept a stream than to answer a ping.
+// busyFactor is how many times as long a busy runtime may take to accept a stream as to answer a ping.
 const busyFactor = 10
 
-// sessionHealth looks whether the session is alive, and returns when to look again.
+// sessionHealth checks whether the session is alive, and returns when to check again.
 func (a *attempt) sessionHealth(now time.Time) time.Time {
 	st := a.session.State()
 	limit := responseTimeout(st.RTT)
@@ -150,7 +151,7 @@ func (a *attempt) sessionHealth(now time.Time) time.Time {
 	return now.Add(minResponseTimeout)
 }
 
-// wakeHealth has a session looked after that was silent when something is sent on it.
+// wakeHealth makes the reader check the health of a session that was silent when something is sent on it.
 func (a *attempt) wakeHealth() {
 	now := time.Now()
 	a.conn.sentAt.Store(now.UnixNano())
@@ -165,7 +166,7 @@ func (a *attempt) wakeHealth() {
 	a.conn.recheck()
 }
 
-// A healthReader wakes the health of the connection that it is sent on.
+// A healthReader calls wakeHealth for what is read from it and sent.
 type healthReader struct {
 	io.Reader
 	a *attempt

@@ -7,20 +7,22 @@ import (
 )
 
 const (
-	// drainInterval is how often a session is looked at whose last connection has not ended yet.
+	// drainInterval is how often a session is checked whose last connection has not ended yet.
 	drainInterval = 100 * time.Millisecond
-	// pingInterval keeps idle sessions known to be alive, and middleboxes from forgetting them.
+	// pingInterval is how often idle sessions are pinged, so that they are known to be alive and middleboxes do not
+	// forget them.
 	pingInterval = 15 * time.Second
 	// keepLastFor is how long the last sessions with a Pod stay after its last use.
 	keepLastFor = 5 * time.Minute
 	// maxDrainTime is how long a runtime may take to end what the client ended; containerd takes one second.
 	maxDrainTime = 5 * time.Second
-	// credsCheckInterval is how often the credentials are looked at while the forwarder is in use.
+	// credsCheckInterval is how often the credentials are checked while the forwarder is in use.
 	credsCheckInterval = 10 * time.Second
-	recentUse          = 2 * time.Minute
+	// recentUse is how long after the last use connections to the API server are kept ready.
+	recentUse = 2 * time.Minute
 )
 
-// housekeep does what is due and says when to come again.
+// housekeep does what is due, and returns when it has to be called again.
 func (pl *pool) housekeep(ctx context.Context, now time.Time) time.Duration {
 	pl.mu.Lock()
 	next := time.Hour
@@ -49,7 +51,7 @@ func (pl *pool) housekeep(ctx context.Context, now time.Time) time.Duration {
 		if look {
 			pl.credsChecked = now
 		}
-		// A plugin may ask the user for something; nothing that nobody asked for should.
+		// A plugin may prompt the user, which must follow from something that the user did.
 		if pl.up.plugin == "" || !unused {
 			for range pl.up.unbound.missing(now) - pl.filling {
 				if pl.spawn(pl.fillUnbound) {
@@ -66,7 +68,8 @@ func (pl *pool) housekeep(ctx context.Context, now time.Time) time.Duration {
 	return next
 }
 
-// tend looks after one idle session. mu is held.
+// tend ends or retires an idle session if it is time for that, and otherwise calls due with the time until then. mu is
+// held.
 func (s *session) tend(now time.Time, due func(time.Duration)) {
 	keep := s.pool.cfg.Idle
 	if len(s.pod.idle) <= minSpares {
@@ -88,8 +91,8 @@ func (s *session) tend(now time.Time, due func(time.Duration)) {
 	}
 }
 
-// watch reads an idle session: late ends of its connections, the end of its own. It pings, so that a session that died
-// in silence is never handed out.
+// watch reads an idle session: late ends of its connections, and the end of its own. It pings, so that no session is
+// used that died in silence.
 func (s *session) watch() {
 	for {
 		st := s.State()
@@ -139,7 +142,7 @@ func (pl *pool) fillUnbound(ctx context.Context) {
 	pl.filling--
 	pl.mu.Unlock()
 	if err != nil {
-		pl.cfg.Log.Debug().Err(err).Msg("no spare connection to the API server")
+		pl.cfg.Log.Debug().Err(err).Msg("dial of a spare connection to the API server failed")
 		return
 	}
 	pl.up.unbound.put(conn, who)
@@ -149,7 +152,7 @@ func (pl *pool) fillUnbound(ctx context.Context) {
 func (pl *pool) checkCredentials(ctx context.Context) {
 	who, err := pl.up.currentIdentity(ctx)
 	if err != nil {
-		pl.cfg.Log.Debug().Err(err).Msg("credentials cannot be read")
+		pl.cfg.Log.Debug().Err(err).Msg("reading the credentials failed")
 		return
 	}
 	pl.mu.Lock()

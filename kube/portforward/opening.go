@@ -10,7 +10,7 @@ import (
 	"fairlead/kube/spdy"
 )
 
-// advance takes a session with the next endpoint. cause is why there is need of a next.
+// advance takes a session with the next endpoint. cause is why the last attempt ended, nil for the first.
 func (c *connState) advance(ctx context.Context, cause error) error {
 	for {
 		c.mu.Lock()
@@ -47,7 +47,7 @@ func (c *connState) advance(ctx context.Context, cause error) error {
 	}
 }
 
-// moreTelling is the reason that says more of a target. That one of its Pods is gone says nothing of the others.
+// moreTelling returns the reason that tells more of a target. That one of its Pods is gone tells nothing of the others.
 func moreTelling(before, now error) error {
 	var absent *fault.NotFound
 	if before != nil && errors.As(now, &absent) && absent.Kind == fault.Pod {
@@ -56,7 +56,7 @@ func moreTelling(before, now error) error {
 	return now
 }
 
-// addEndpoints takes more endpoints. It says false if there are none.
+// addEndpoints adds endpoints to try. It reports false if there are none.
 func (c *connState) addEndpoints(endpoints []Endpoint) bool {
 	endpoints = slices.DeleteFunc(slices.Clone(endpoints), func(ep Endpoint) bool { return ep.check() != nil })
 	c.mu.Lock()
@@ -65,9 +65,9 @@ func (c *connState) addEndpoints(endpoints []Endpoint) bool {
 	return len(endpoints) > 0
 }
 
-// use makes a the attempt, unless the connection was closed meanwhile.
+// use makes a the current attempt, unless the connection was closed meanwhile.
 func (c *connState) use(a *attempt) error {
-	a.attach() // before anyone can close it
+	a.attach() // before the connection can close it
 	c.mu.Lock()
 	over := c.endErr
 	if over == nil {
@@ -80,7 +80,7 @@ func (c *connState) use(a *attempt) error {
 	return over
 }
 
-// open opens the attempt, if it is not, with the client's first bytes. opening is held.
+// open opens the current attempt, if it is not open, with the client's first bytes. opening is held.
 func (c *connState) open(ctx context.Context, first []byte) (*attempt, error) {
 	for {
 		c.mu.Lock()
@@ -104,7 +104,8 @@ func (c *connState) open(ctx context.Context, first []byte) (*attempt, error) {
 	}
 }
 
-// recordStreams takes note of what a request gave. If the connection was closed meanwhile, it ends the attempt.
+// recordStreams stores the streams that a request returned. If the connection was closed meanwhile, it ends the
+// attempt.
 func (c *connState) recordStreams(a *attempt, streams []*spdy.Stream) error {
 	c.mu.Lock()
 	a.requesting = false
@@ -122,8 +123,8 @@ func (c *connState) recordStreams(a *attempt, streams []*spdy.Stream) error {
 	return over
 }
 
-// replace goes on to another attempt after a ended, if no program can have seen a byte, else gives the reason of the end.
-// The new attempt is not open. opening is held.
+// replace goes on to another attempt after a ended, if no program can have seen a byte, else returns the reason of the
+// end. The new attempt is not open. opening is held.
 func (c *connState) replace(ctx context.Context, a *attempt, end ending) error {
 	now := time.Now()
 	if end.endpoint {
@@ -139,7 +140,7 @@ func (c *connState) replace(ctx context.Context, a *attempt, end ending) error {
 		c.mu.Unlock()
 		return over
 	}
-	wrote := end.unsent && len(c.kept) > 0 // since the end was explained
+	wrote := end.unsent && len(c.kept) > 0 // they were written after end was determined
 	if !end.unseen || wrote || c.overflowed || c.proven.Load() {
 		c.mu.Unlock()
 		if !c.proven.Load() {
@@ -162,7 +163,8 @@ func (c *connState) replace(ctx context.Context, a *attempt, end ending) error {
 	return err
 }
 
-// openedAttempt gives the opened attempt to a reader. It gives the client's first bytes a moment to come along.
+// openedAttempt returns the current attempt, opened. Before it opens one without the client's first bytes, it waits a
+// moment for them.
 func (c *connState) openedAttempt() (*attempt, error) {
 	if !c.hasBegun() {
 		timer := time.NewTimer(c.firstWriteWait())
@@ -187,7 +189,7 @@ func (c *connState) openedAttempt() (*attempt, error) {
 	return c.openWithKept(ctx)
 }
 
-// firstWriteWait is how long the opening waits for the client's first bytes to go with it.
+// firstWriteWait returns how long the opening waits for the client's first bytes.
 func (c *connState) firstWriteWait() time.Duration {
 	c.mu.Lock()
 	a := c.current
@@ -198,6 +200,7 @@ func (c *connState) firstWriteWait() time.Duration {
 	return c.pool.targets.firstWriteWait(a.ep, time.Now())
 }
 
+// hasBegun reports whether an attempt was opened.
 func (c *connState) hasBegun() bool {
 	select {
 	case <-c.begun:
@@ -207,7 +210,7 @@ func (c *connState) hasBegun() bool {
 	}
 }
 
-// openWithKept opens the attempt with all that was written so far. opening is held.
+// openWithKept opens the current attempt with all that was written so far. opening is held.
 func (c *connState) openWithKept(ctx context.Context) (*attempt, error) {
 	c.mu.Lock()
 	kept := c.kept
@@ -215,12 +218,12 @@ func (c *connState) openWithKept(ctx context.Context) (*attempt, error) {
 	return c.open(ctx, kept)
 }
 
-// dialContext is a context for dialling anew: the one of Dial is long over.
+// dialContext returns a context for another dial. The one of Dial has ended long before.
 func (c *connState) dialContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(c.ctx, c.pool.cfg.Dial)
 }
 
-// mayTryElsewhere says that another endpoint may do better.
+// mayTryElsewhere reports whether another endpoint may not have this error.
 func mayTryElsewhere(err error) bool {
 	var (
 		login       *fault.Login

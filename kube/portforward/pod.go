@@ -9,40 +9,41 @@ import (
 
 type podID struct{ namespace, name, uid string }
 
-// A pod is the sessions with one Pod. The pool's lock guards it.
+// A pod holds the sessions with one Pod. The pool's lock guards it.
 type pod struct {
 	pool     *pool
 	id       podID
-	sessions []*session // all that are open
-	idle     []*session // of them, those without a connection and fit for one; the last used is last
-	waiting  []*waiter  // who waits for a session, the oldest first
-	dialling int
-	failedAt time.Time // when dialling last failed
+	sessions []*session // the open ones
+	idle     []*session // of them, those without a connection; the last used is last
+	waiting  []*waiter  // the oldest first
+	dialling int        // sessions that are being dialled
+	failedAt time.Time  // when a dial last failed
 	lastUsed time.Time
 	rate     rate
-	sparesAt time.Time // when spares are to be dialled; zero while none is missing
+	sparesAt time.Time // when spare sessions are to be dialled; zero while none is missing
 
 	withdrawn bool // see Withdraw: no session with it is kept for later
 	standing  Standing
-	unlisted  time.Time     // since when no Service leads to it; zero while one does
-	asked     time.Time     // when its standing was last asked for
-	answered  chan struct{} // closed when that is answered; nil when it never was asked for
-	admission *admission    // of the sessions that were made last; nil before the first
+	unlisted  time.Time     // since when it is in no Service; zero while it is in one
+	asked     time.Time     // when its standing was last requested
+	answered  chan struct{} // closed when that request is answered; nil before the first
+	admission *admission    // of the last sessions that were made; nil before the first
 }
 
-// A waiter waits for a session.
+// A waiter is a connection that waits for a session.
 type waiter struct {
 	ep    Endpoint
 	since time.Time
 	got   chan grant // holds one
 }
 
+// A grant is the session that a waiter gets, or why it gets none.
 type grant struct {
 	s   *session
 	err error
 }
 
-// serve gives sessions to those who wait, as far as there are any, and dials more. mu is held.
+// serve gives sessions to the waiting connections, as far as there are any, and dials more. mu is held.
 func (p *pod) serve(now time.Time) {
 	for len(p.waiting) > 0 {
 		c := p.waiting[0]
@@ -60,7 +61,7 @@ func (p *pod) serve(now time.Time) {
 	p.grow(now)
 }
 
-// failAll gives everyone who waits the same answer. mu is held.
+// failAll fails all waiting connections. mu is held.
 func (p *pod) failAll(err error) {
 	for _, c := range p.waiting {
 		c.got <- grant{err: err}
@@ -68,12 +69,12 @@ func (p *pod) failAll(err error) {
 	p.waiting = nil
 }
 
-// takeIdle gives the session that was used last, if it is fit.
+// takeIdle returns the idle session that was used last and can carry a connection, or nil.
 func (p *pod) takeIdle(now time.Time) *session {
 	for i := len(p.idle) - 1; i >= 0; i-- {
 		s := p.idle[i]
 		if !s.isFit(now) {
-			continue // housekeeping looks after it
+			continue // housekeeping ends it
 		}
 		p.idle = slices.Delete(p.idle, i, i+1)
 		return s
@@ -81,9 +82,9 @@ func (p *pod) takeIdle(now time.Time) *session {
 	return nil
 }
 
-// shareSession returns a session that has a connection already, or nil. Below the caps it does so only in a burst: for a Pod that
-// is far away, with connections that are as new as this one, and for targets that answered lately. One that refuses, or
-// is not there any more, can hold up what shares a session with it. mu is held.
+// shareSession returns a session that has a connection already, or nil. Below the limits it does so only in a burst:
+// for a Pod that is far away, with connections that are as new as this one, and for targets that answered lately. A
+// target that refuses, or is gone, can hold up the other connections of its session. mu is held.
 func (p *pod) shareSession(c *waiter, now time.Time) *session {
 	full := !p.mayDial()
 	if !full && (p.pool.rtt < nearRoundTrip || !p.pool.targets.proven(c.ep, now)) {
@@ -104,8 +105,8 @@ func (p *pod) shareSession(c *waiter, now time.Time) *session {
 	return best
 }
 
-// mayDial reports whether the caps allow one more session with p. Idle sessions with other Pods give way, and those that
-// only wait for their last connection to end do not count for the Pod. mu is held.
+// mayDial reports whether the limits allow one more session with p. Idle sessions with other Pods can be ended for it,
+// and sessions that only wait for the end of their last connection do not count for the Pod. mu is held.
 func (p *pod) mayDial() bool {
 	usable := 0
 	for _, s := range p.sessions {
@@ -119,7 +120,7 @@ func (p *pod) mayDial() bool {
 	return p.pool.total < p.pool.cfg.PerContext || p.pool.evictable(p) != nil
 }
 
-// grow dials for those who wait, and, a moment later, some ahead of demand. mu is held.
+// grow dials sessions for the waiting connections and, a moment later, some ahead of demand. mu is held.
 func (p *pod) grow(now time.Time) {
 	want := len(p.waiting) - p.dialling
 	if p.pool.total <= p.pool.cfg.PerContext*3/4 && now.Sub(p.failedAt) >= 5*time.Second {
@@ -145,9 +146,9 @@ func (p *pod) grow(now time.Time) {
 	}
 }
 
-// sparesDue says whether the time has come for spares. They wait for a round trip: what asks for them is a first connection
-// or a burst, whose own requests are on their way meanwhile, and a TLS handshake and an upgrade cost more than those. mu
-// is held.
+// sparesDue reports whether it is time to dial spare sessions. They are delayed by a round trip: the need for them
+// comes with a first connection or a burst, whose own requests are sent meanwhile, and a TLS handshake and an upgrade
+// cost more than those. mu is held.
 func (p *pod) sparesDue(now time.Time, missing bool) bool {
 	if !missing {
 		p.sparesAt = time.Time{}
@@ -160,7 +161,7 @@ func (p *pod) sparesDue(now time.Time, missing bool) bool {
 	return !now.Before(p.sparesAt)
 }
 
-// wantedSpares is how many sessions to hold ready: what is asked for while one is dialled.
+// wantedSpares returns how many sessions to hold ready: as many as are requested while one is dialled.
 func (p *pod) wantedSpares(now time.Time, rtt time.Duration) int {
 	if p.withdrawn || now.Sub(p.lastUsed) > time.Minute {
 		return 0
@@ -169,7 +170,7 @@ func (p *pod) wantedSpares(now time.Time, rtt time.Duration) int {
 	return min(max(int(p.rate.perSecond(now)*dial.Seconds()+0.99), minSpares), maxSpares)
 }
 
-// dialSession dials one session and gives it to who waits.
+// dialSession dials one session and gives it to a waiting connection.
 func (p *pod) dialSession(ctx context.Context, ep Endpoint, admitted *admission) {
 	ctx, cancel := context.WithTimeout(ctx, p.pool.cfg.Dial)
 	defer cancel()
@@ -188,11 +189,11 @@ func (p *pod) dialSession(ctx context.Context, ep Endpoint, admitted *admission)
 	switch {
 	case err != nil:
 		p.failedAt = now
-		p.pool.cfg.Log.Debug().Err(err).Str("pod", ep.Pod).Str("namespace", ep.Namespace).Msg("no session")
+		p.pool.cfg.Log.Debug().Err(err).Str("pod", ep.Pod).Str("namespace", ep.Namespace).Msg("session dial failed")
 		p.failAll(err)
 		return
 	case p.pool.ended:
-		conn.Close() // of no more use
+		conn.Close()
 		p.failAll(net.ErrClosed)
 		return
 	}
@@ -201,7 +202,7 @@ func (p *pod) dialSession(ctx context.Context, ep Endpoint, admitted *admission)
 	p.pool.useCredentials(conn.who)
 	s := newSession(p, conn, now)
 	p.sessions = append(p.sessions, s)
-	p.idle = slices.Insert(p.idle, 0, s) // unused ones come after those whose window is open
+	p.idle = slices.Insert(p.idle, 0, s) // it is taken after those whose TCP window is open
 	p.serve(now)
 	if p.withdrawn && s.users == 0 {
 		s.remove("")
@@ -210,17 +211,17 @@ func (p *pod) dialSession(ctx context.Context, ep Endpoint, admitted *admission)
 	p.pool.kick()
 }
 
-// admissionLasts is for how long the sessions that are made with a Pod share an admission: those of a burst, and its spares.
+// admissionLasts is how long the new sessions with a Pod share an admission: those of a burst, and its spares.
 const admissionLasts = 2 * time.Second
 
-// An admission is what Admit says of a Pod with which sessions are made.
+// An admission is a call of Config.Admit for a Pod with which sessions are made.
 type admission struct {
 	begun time.Time
 	done  chan struct{}
-	err   error // of use when done is closed
+	err   error // valid once done is closed
 }
 
-// beginAdmission asks Admit about p.
+// beginAdmission calls Config.Admit for p.
 func (p *pod) beginAdmission(now time.Time) *admission {
 	a := &admission{begun: now, done: make(chan struct{})}
 	ask := func(ctx context.Context) {
@@ -236,7 +237,7 @@ func (p *pod) beginAdmission(now time.Time) *admission {
 	return a
 }
 
-// wait returns what Admit says.
+// wait waits for the result of Admit, and returns it.
 func (a *admission) wait(ctx context.Context) error {
 	select {
 	case <-a.done:

@@ -16,10 +16,10 @@ const (
 	parallelDials = 4
 	minSpares     = 2
 	maxSpares     = 8
-	// maxSpareDelay bounds how long spares wait for those who ask for them to be through.
+	// maxSpareDelay limits how long the dialling of spare sessions is delayed.
 	maxSpareDelay = 200 * time.Millisecond
-	// nearRoundTrip is the round trip below which a connection waits for a session of its own rather than share one: dialling
-	// takes three of them, and a guarantee is worth that.
+	// nearRoundTrip is the round trip below which a connection waits for a session of its own and does not share one. A
+	// dial takes three round trips, which is a fair price for a connection that no other can hold up.
 	nearRoundTrip = 10 * time.Millisecond
 )
 
@@ -29,27 +29,27 @@ type pool struct {
 	up            *upgrader
 	memory        *spdy.Memory
 	buffers       bufferPool
-	standingSlots chan struct{} // holds a value for each call of Config.Standing
+	standingSlots chan struct{} // holds a value for each running call of Config.Standing
 	targets       targets
-	kicked        chan struct{} // holds one token: housekeeping has something to do
+	kicked        chan struct{} // holds a value when housekeeping has something to do
 	work          sync.WaitGroup
 
-	requests atomic.Uint64 // stream pairs opened
+	requests atomic.Uint64 // the number of stream pairs requested
 
 	mu           sync.Mutex
-	ctx          context.Context // of Run, for what it owns; nil before and after
+	ctx          context.Context // of the pool's goroutines; nil before Run
 	ended        bool
 	pods         map[podID]*pod
-	total        int // sessions there are or are being dialled
+	total        int // sessions that are open or are being dialled
 	rtt          time.Duration
 	creds        identity
 	stats        Stats
-	began        time.Time // of Run
+	began        time.Time // when Run began
 	nextRun      time.Time // when housekeeping is due
-	filling      int       // connections being dialled for the stash
+	filling      int       // unbound connections that are being dialled
 	doubted      time.Time // when a session was last found silent
-	lastUsed     time.Time // when a connection was last asked for
-	credsChecked time.Time // when the credentials were last looked at
+	lastUsed     time.Time // when a connection was last requested
+	credsChecked time.Time // when the credentials were last checked
 }
 
 func newPool(cfg Config, up *upgrader) *pool {
@@ -61,7 +61,7 @@ func newPool(cfg Config, up *upgrader) *pool {
 	return pl
 }
 
-// begin makes ctx the context of what the pool owns. It reports false if the pool has begun before.
+// begin sets the context of the pool's goroutines. It reports false if the pool has begun before.
 func (pl *pool) begin(ctx context.Context) bool {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
@@ -92,7 +92,7 @@ func (pl *pool) run(ctx context.Context) {
 	pl.work.Wait()
 }
 
-// close ends every session and fails what waits for one.
+// close ends every session and fails the waiting connections.
 func (pl *pool) close() {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
@@ -106,7 +106,8 @@ func (pl *pool) close() {
 	pl.up.unbound.close()
 }
 
-// spawn runs work that Run waits for. mu is held. It says false after the end.
+// spawn starts a goroutine that run waits for. It reports false, and starts none, before the begin and after the end.
+// mu is held.
 func (pl *pool) spawn(work func(ctx context.Context)) bool {
 	if pl.ended || pl.ctx == nil {
 		return false
@@ -116,7 +117,7 @@ func (pl *pool) spawn(work func(ctx context.Context)) bool {
 	return true
 }
 
-// kick makes Run do its housekeeping now.
+// kick makes run do its housekeeping now.
 func (pl *pool) kick() {
 	select {
 	case pl.kicked <- struct{}{}:
@@ -124,7 +125,7 @@ func (pl *pool) kick() {
 	}
 }
 
-// avoids reports whether ep's Pod is out of use, or no session could be made with it when that was last tried.
+// avoids reports whether ep's Pod is out of use, or no session could be made with it at the last try.
 func (pl *pool) avoids(ep Endpoint, now time.Time) bool {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
@@ -132,7 +133,7 @@ func (pl *pool) avoids(ep Endpoint, now time.Time) bool {
 	return p != nil && (p.withdrawn || len(p.sessions) == 0 && now.Sub(p.failedAt) < failedLately)
 }
 
-// observeRoundTrip takes note of a round trip to the API server.
+// observeRoundTrip records a round trip to the API server.
 func (pl *pool) observeRoundTrip(rtt time.Duration) {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
@@ -141,22 +142,22 @@ func (pl *pool) observeRoundTrip(rtt time.Duration) {
 	}
 }
 
-// countRedial counts a connection that went on elsewhere.
+// countRedial counts a connection that went on to another attempt.
 func (pl *pool) countRedial() {
 	pl.mu.Lock()
 	pl.stats.Redialled++
 	pl.mu.Unlock()
 }
 
-// roundTrip is the shortest round trip seen, 0 if none was.
+// roundTrip returns the shortest round trip seen, or 0 if none was.
 func (pl *pool) roundTrip() time.Duration {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
 	return pl.rtt
 }
 
-// acquire gives a session with ep's Pod to one more connection: the idle one used last, whose TCP window is open
-// widest, else a new one, else, where a new one would take long or may not be, one that has a connection already.
+// acquire returns a session with ep's Pod for one more connection: the idle one that was used last, whose TCP window is
+// the widest; or a new one; or, if a new one would take long or is not allowed, one that has a connection already.
 func (pl *pool) acquire(ctx context.Context, ep Endpoint) (*session, error) {
 	now := time.Now()
 	pl.mu.Lock()
@@ -196,7 +197,8 @@ func (pl *pool) acquire(ctx context.Context, ep Endpoint) (*session, error) {
 	return nil, ctx.Err()
 }
 
-// serveAll gives sessions to those who wait for a target that has just answered for the first time: they may share now.
+// serveAll gives sessions to the waiting connections after a target has answered for the first time: they may share one
+// now.
 func (pl *pool) serveAll(now time.Time) {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
@@ -207,7 +209,8 @@ func (pl *pool) serveAll(now time.Time) {
 	}
 }
 
-// failWaiting tells those who wait for a session to ask what ep has just refused. They would be told the same by it.
+// failWaiting fails the connections that wait for a session to the port that has just refused one. It would refuse them
+// too.
 func (pl *pool) failWaiting(ep Endpoint, err error) {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
@@ -224,7 +227,7 @@ func (pl *pool) failWaiting(ep Endpoint, err error) {
 	})
 }
 
-// evictable finds the idle session, of another Pod than p, that was used the longest time ago.
+// evictable returns the idle session, of another Pod than p, that was used the longest time ago; nil if there is none.
 func (pl *pool) evictable(p *pod) *session {
 	var oldest *session
 	for _, other := range pl.pods {
@@ -240,7 +243,8 @@ func (pl *pool) evictable(p *pod) *session {
 	return oldest
 }
 
-// useCredentials takes note of whose sessions are dialled now. Those of former credentials get no more connections. mu is held.
+// useCredentials records whose credentials new sessions are dialled with. Sessions of former credentials get no more
+// connections. mu is held.
 func (pl *pool) useCredentials(who identity) {
 	if pl.creds == who {
 		return

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// A reader is the reading side of a connection.
+// A reader is the reading side of a connection. It also passes the client's half-close on in time, and notices that a
+// session is dead.
 type reader struct {
 	conn *connState
 	// reading is held by the caller that reads. It is taken before the locks of conn.
 	reading sync.Mutex
 }
 
-// Read reads what the Pod sends: io.EOF is its orderly end, everything else a connection that was cut. It is also what
-// passes the client's half-close on in time, and finds out that a session is dead.
+// Read reads what the Pod sends. It returns io.EOF at an orderly end, and another error if the connection was cut.
 func (r *reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -28,14 +28,14 @@ func (r *reader) Read(p []byte) (int, error) {
 	return r.next(p)
 }
 
-// WaitRead waits until Read would answer at once. It needs no buffer; what there is to say Read says.
+// WaitRead waits until Read would return at once. It needs no buffer. An error is left to Read.
 func (r *reader) WaitRead() {
 	r.reading.Lock()
 	defer r.reading.Unlock()
-	_, _ = r.next(nil) // Read gives it again
+	_, _ = r.next(nil)
 }
 
-// copyBuffer is what a copy holds while bytes are on the move.
+// copyBuffer is the size of the buffer that a copy holds while bytes flow.
 const copyBuffer = 32 << 10
 
 // WriteTo copies what the Pod sends to w until its end. It holds a buffer only while there is something to copy.
@@ -71,7 +71,7 @@ func (r *reader) copyOnce(w io.Writer) (int, error) {
 	return n, err
 }
 
-// A bufferPool lends the buffers of copies.
+// A bufferPool has the buffers of copies.
 type bufferPool struct{ sync.Pool }
 
 func (p *bufferPool) lend() *[copyBuffer]byte {
@@ -115,7 +115,7 @@ func (r *reader) next(p []byte) (int, error) {
 	}
 }
 
-// received takes note of bytes from the Pod.
+// received records bytes from the Pod.
 func (r *reader) received(a *attempt, n int) {
 	now := time.Now()
 	a.pace.add(n, now)
@@ -125,7 +125,7 @@ func (r *reader) received(a *attempt, n int) {
 	r.conn.mu.Unlock()
 }
 
-// markProven marks that the Pod has answered.
+// markProven records that the Pod has answered.
 func (c *connState) markProven(a *attempt, now time.Time) {
 	if c.proven.Load() {
 		return
@@ -139,7 +139,7 @@ func (c *connState) markProven(a *attempt, now time.Time) {
 	c.mu.Unlock()
 }
 
-// attemptEnded explains the end of an attempt, or goes on to another.
+// attemptEnded goes on to another attempt after the end of one, or returns the error that the connection ends with.
 func (r *reader) attemptEnded(a *attempt, err error) error {
 	c := r.conn
 	if c.ctx.Err() != nil {
@@ -167,8 +167,8 @@ func (r *reader) attemptEnded(a *attempt, err error) error {
 	return err
 }
 
-// checkTimers does what its time has come for, and sets the stream's read deadline to when to look again. given is why the attempt
-// is to be given up, nil if it is not.
+// checkTimers does what is due, and sets the stream's read deadline to when to check again. given is why the attempt is
+// to be given up, nil if it is not.
 func (r *reader) checkTimers(a *attempt, now time.Time) (given, err error) {
 	c := r.conn
 	c.mu.Lock()
@@ -197,12 +197,12 @@ func (r *reader) checkTimers(a *attempt, now time.Time) (given, err error) {
 	a.data.SetReadDeadline(c.recheckAt)
 	c.mu.Unlock()
 	if fin {
-		a.data.CloseWrite() // the read that follows explains a session's end
+		_ = a.data.CloseWrite() // the next read returns an error
 	}
 	return nil, nil
 }
 
-// halfCloseDue says whether the client's half-close is to be passed on now. mu is held.
+// halfCloseDue reports whether the client's half-close is to be passed on now. mu is held.
 func (c *connState) halfCloseDue(now time.Time) bool {
 	if c.halfClosedAt.IsZero() || c.halfClosePassed || now.Sub(later(c.halfClosedAt, c.lastByteAt)) < c.pool.cfg.Quiet {
 		return false

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// isAlone says that s carries one connection.
+// isAlone reports whether s carries one connection at most.
 func (s *session) isAlone() bool {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
 	return s.users <= 1
 }
 
-// release is giveBack with mu held.
+// release takes one connection from s. mu is held.
 func (s *session) release(now time.Time) {
 	s.users--
 	s.since = now
@@ -29,21 +29,21 @@ func (s *session) release(now time.Time) {
 	s.startWatching()
 }
 
-// startWatching has someone read a session that stays idle. mu is held.
+// startWatching starts a goroutine that reads s while it is idle. mu is held.
 func (s *session) startWatching() {
 	if s.users == 0 && !s.watched && s.Err() == nil {
 		s.watched = s.pool.spawn(func(ctx context.Context) { s.watch() })
 	}
 }
 
-// retire retires s. What is on it is not disturbed.
+// retire keeps s from getting more connections. Those it has are not disturbed.
 func (s *session) retire(why string) {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
 	s.retireLocked(why)
 }
 
-// doubt retires s, which may hold up the connections on it. Those look after themselves from then on.
+// doubt retires s because it may hold up its connections, which check that themselves from then on.
 func (s *session) doubt(why string) {
 	if s.doubtful.Swap(true) {
 		return
@@ -54,16 +54,16 @@ func (s *session) doubt(why string) {
 	s.recheckConns()
 }
 
-// recheckConns has every connection on s look at its state. mu is held.
+// recheckConns makes every connection on s check its health. mu is held.
 func (s *session) recheckConns() {
 	for _, a := range s.attempts {
-		// A connection takes its own lock before the forwarder's.
+		// In a goroutine, because a connection takes its own lock before the pool's.
 		s.pool.spawn(func(context.Context) { a.conn.recheck() })
 	}
 }
 
-// markSilent takes note that s does not answer. It gets no more connections, and no other session does that was not heard
-// since: what they share, the way to the API server, may be dead. They are asked.
+// markSilent records that s does not answer. It gets no more connections, and neither does any other session that has
+// received nothing since: what they share, the route to the API server, may be dead. Those are pinged.
 func (s *session) markSilent() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
@@ -82,7 +82,7 @@ func (s *session) markSilent() {
 	}
 }
 
-// retireLocked keeps a session from getting more connections; it ends with its last. mu is held.
+// retireLocked is retire with mu held. A retired session ends with its last connection.
 func (s *session) retireLocked(why string) {
 	if s.retired {
 		return
@@ -94,7 +94,7 @@ func (s *session) retireLocked(why string) {
 	}
 }
 
-// remove ends a session. mu is held.
+// remove ends a session; s may be nil. mu is held.
 func (s *session) remove(why string) {
 	if s == nil {
 		return
@@ -106,10 +106,10 @@ func (s *session) remove(why string) {
 		s.logEnd(why)
 	}
 	p.idle = slices.DeleteFunc(p.idle, func(other *session) bool { return other == s })
-	s.Close() // always nil
+	s.Close()
 }
 
-// logEnd writes the one line about a session, at its end. mu is held.
+// logEnd writes the one log line of a session, at its end. mu is held.
 func (s *session) logEnd(why string) {
 	cause := s.Err()
 	switch {
@@ -126,7 +126,7 @@ func (s *session) logEnd(why string) {
 		why = "the Pod was withdrawn"
 	}
 	st := s.State()
-	s.pool.cfg.Log.Debug().Str("pod", s.pod.id.name).Str("namespace", s.pod.id.namespace).Str("carrier", s.carrier).Str("why", why).
+	s.pool.cfg.Log.Debug().Str("pod", s.pod.id.name).Str("namespace", s.pod.id.namespace).Str("carrier", s.carrier).Str("reason", why).
 		Int("connections", s.carried).Int64("sent_bytes", st.Sent).Int64("received_bytes", st.Received).
 		Dur("lasted_ms", time.Since(s.begun)).AnErr("cause", cause).Msg("session ended")
 }

@@ -6,21 +6,21 @@ import (
 )
 
 const (
-	// rollingFor is how long after a Pod was withdrawn others of its age are taken to be next.
+	// rollingFor is how long after a Pod was withdrawn other Pods of its age are expected to be next.
 	rollingFor = 10 * time.Second
-	// seenFor is how long it is remembered when a Pod was first named.
+	// seenFor is how long the first time that a Pod was named is remembered.
 	seenFor = time.Hour
-	// sameAge is the age by which the Pods of one version may differ.
+	// sameAge is how much the ages of Pods of one version may differ.
 	sameAge = time.Second
 )
 
-// rollouts remembers how old Pods are, as far as Dial was told of them. While the Pods of a Service are being replaced the
-// younger ones come first: an older one may be the next to end, with what is asked of it then. Its zero value remembers
-// nothing.
+// A rollouts records how old Pods are, by when Dial was first called with them. While the Pods of a Service are being
+// replaced the younger ones come first: an older one may be the next to end, together with its connections. The zero
+// value is empty.
 type rollouts struct {
 	mu     sync.Mutex
 	pods   cache[podID, generation]
-	rolled cache[proof, time.Time] // by Service port: when the last Pod that was withdrawn was first named
+	rolled cache[proof, time.Time] // by Service port: when the last withdrawn Pod was first named
 }
 
 // A generation is when a Pod was first named, and for which Service port.
@@ -29,7 +29,7 @@ type generation struct {
 	first   time.Time
 }
 
-// markNamed takes note of the Pods that may be dialled now.
+// markNamed records the Pods that may be dialled now.
 func (r *rollouts) markNamed(endpoints []Endpoint, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -45,7 +45,7 @@ func (r *rollouts) markNamed(endpoints []Endpoint, now time.Time) {
 	}
 }
 
-// markWithdrawn takes note that a Pod was withdrawn.
+// markWithdrawn records that a Pod was withdrawn.
 func (r *rollouts) markWithdrawn(id podID, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -54,7 +54,7 @@ func (r *rollouts) markWithdrawn(id podID, now time.Time) {
 	}
 }
 
-// isYounger reports whether ep's Pod is of those that replace others now. It is false when none are replaced.
+// isYounger reports whether ep's Pod is one of those that are replacing others now.
 func (r *rollouts) isYounger(ep Endpoint, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

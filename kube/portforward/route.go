@@ -23,13 +23,13 @@ import (
 	"fairlead/proxy/upstream"
 )
 
-// maxHead bounds the head of an HTTP answer, from the API server as from a proxy on the way to it.
+// maxHead limits the head of an HTTP answer, from the API server as from a proxy on the route to it.
 const maxHead = 64 << 10
 
-// maxFields bounds its fields: each takes many times its bytes in memory. API servers send about ten.
+// maxFields limits the fields of a head: each takes many times its bytes in memory. API servers send about ten.
 const maxFields = 256
 
-// CheckHead returns a *fault.Oversized for the head of an answer with more fields than one of an API server has.
+// CheckHead returns a *fault.Oversized if the head of an answer has more fields than any of an API server.
 func CheckHead(header http.Header) error {
 	n := 0
 	for _, values := range header {
@@ -49,20 +49,20 @@ type route struct {
 	dialTCP     func(ctx context.Context, network, address string) (net.Conn, error)
 	tls         *tls.Config // nil for plain HTTP
 	handshook   func(time.Duration)
-	roundTrip   func() time.Duration  // the shortest seen, 0 if none was
-	unreachable func()                // told when no connection could be made
-	roots       func() *x509.CertPool // who may vouch for the API server; nil leaves that to tls
-	// proxyRoots are who may vouch for an https proxy; nil means the system's roots, as everywhere in the field.
+	roundTrip   func() time.Duration  // returns the shortest one seen, 0 if none was
+	unreachable func()                // called when no connection could be made
+	roots       func() *x509.CertPool // returns the roots for the API server; nil leaves them to tls
+	// proxyRoots are the roots for an https proxy; nil means the system's roots, as in other programs.
 	proxyRoots  *x509.CertPool
 	proxySource fault.ProxySource
 
 	mu      sync.Mutex
-	ticket  identity       // whose session tickets the cache holds
-	vouched *x509.CertPool // and whom the API server was trusted by
+	ticket  identity       // whose session tickets are cached
+	vouched *x509.CertPool // the roots that the tickets were made with
 	tickets tls.ClientSessionCache
 }
 
-// An identity tells sets of credentials apart without keeping them.
+// An identity distinguishes sets of credentials without keeping them.
 type identity [sha256.Size]byte
 
 func newRoute(cfg *rest.Config, conf *transport.Config) (*route, error) {
@@ -116,7 +116,7 @@ func hostPort(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// certificate is the client certificate to use now, which may run a credential plugin, and what tells it from others.
+// certificate returns the current client certificate, which may run a credential plugin, and its identity.
 func (r *route) certificate() (*tls.Certificate, identity, error) {
 	if r.tls == nil || r.tls.GetClientCertificate == nil {
 		return nil, identity{}, nil
@@ -131,17 +131,17 @@ func (r *route) certificate() (*tls.Certificate, identity, error) {
 	return cert, sha256.Sum256(cert.Certificate[0]), nil
 }
 
-// A credentialError is a credential that could not be had.
+// A credentialError is the failure to get a credential.
 type credentialError struct{ err error }
 
 func (e *credentialError) Error() string { return e.err.Error() }
 func (e *credentialError) Unwrap() error { return e.err }
 
-// connectTimeout bounds how long a connection to the API server may take, with TLS and through proxies. A lost packet or two
-// are waited for.
+// connectTimeout limits how long a connection to the API server may take, with TLS and through proxies. It is long
+// enough for a lost packet or two.
 const connectTimeout = 7 * time.Second
 
-// dial makes a connection over which HTTP can be spoken with the API server, and says whose it is.
+// dial makes a connection over which HTTP can be spoken with the API server, and returns the identity it belongs to.
 func (r *route) dial(ctx context.Context) (net.Conn, identity, error) {
 	cert, who, err := r.certificate()
 	if err != nil {
@@ -175,13 +175,13 @@ func (r *route) connected(ctx context.Context, cert *tls.Certificate, who identi
 	}
 	secure := tls.Client(conn, cfg)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		conn.Close() // of no more use
+		conn.Close()
 		return nil, fmt.Errorf("TLS with %s: %w", r.base.Host, err)
 	}
 	return &secureConn{Conn: secure, raw: conn}, nil
 }
 
-// A secureConn closes without a goodbye. A goodbye can wait for a peer that reads no more.
+// A secureConn closes without a close_notify, which could wait for a peer that does not read.
 type secureConn struct {
 	*tls.Conn
 	raw net.Conn
@@ -189,8 +189,8 @@ type secureConn struct {
 
 func (c *secureConn) Close() error { return c.raw.Close() }
 
-// cache holds session tickets of one client certificate only, and of one certificate authority: a resumed session is
-// that of the certificates it began with.
+// cache returns the session tickets of one client certificate and one set of roots only: a resumed session has the
+// certificates of its first handshake.
 func (r *route) cache(who identity, roots *x509.CertPool) tls.ClientSessionCache {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -200,7 +200,7 @@ func (r *route) cache(who identity, roots *x509.CertPool) tls.ClientSessionCache
 	return r.tickets
 }
 
-// reach connects to the API server's port, through a proxy where one is set.
+// reach connects to the API server's port, through a proxy if one is set.
 func (r *route) reach(ctx context.Context) (net.Conn, error) {
 	via, err := r.proxyFor(r.base)
 	if err != nil {
@@ -219,9 +219,10 @@ func (r *route) reach(ctx context.Context) (net.Conn, error) {
 	return conn, err
 }
 
-// exchange writes req in one write and reads the head of the answer. rest is what came behind the head. ctx ends it.
+// exchange writes req in one write and reads the head of the answer. rest has what came after the head. The exchange
+// ends with ctx.
 func exchange(ctx context.Context, conn net.Conn, req *http.Request) (resp *http.Response, rest *bufio.Reader, err error) {
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) }) // then it ends by itself
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer func() {
 		if !stop() && err == nil {
 			err = ctx.Err()
@@ -238,7 +239,7 @@ func exchange(ctx context.Context, conn net.Conn, req *http.Request) (resp *http
 		return nil, nil, err
 	}
 	r := bufio.NewReader(&io.LimitedReader{R: conn, N: maxHead})
-	for range 5 { // interim answers (1xx) may come before
+	for range 5 { // there may be interim answers (1xx)
 		resp, err = http.ReadResponse(r, req)
 		if err == nil {
 			err = CheckHead(resp.Header)
@@ -253,7 +254,7 @@ func exchange(ctx context.Context, conn net.Conn, req *http.Request) (resp *http
 	return nil, nil, errors.New("too many interim answers")
 }
 
-// withRest puts back what was read too far.
+// withRest returns conn with the bytes of rest in front of what it reads.
 func withRest(conn net.Conn, rest *bufio.Reader) net.Conn {
 	n := rest.Buffered()
 	if n == 0 {

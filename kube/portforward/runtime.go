@@ -8,7 +8,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// A CutError is a connection with a Pod that ended before its time, after it may have carried bytes.
+// A CutError is a connection with a Pod that ended early, after it may have carried bytes.
 type CutError struct {
 	Pod, Namespace string
 	Port           int
@@ -27,7 +27,7 @@ func (e *CutError) Error() string {
 	return s
 }
 
-// Unwrap gives syscall.ECONNRESET and the cause.
+// Unwrap returns syscall.ECONNRESET and the cause.
 func (e *CutError) Unwrap() []error {
 	if e.Err == nil {
 		return []error{syscall.ECONNRESET}
@@ -35,9 +35,9 @@ func (e *CutError) Unwrap() []error {
 	return []error{syscall.ECONNRESET, e.Err}
 }
 
-// runtimeError reads what a container runtime writes to a connection's error stream, which is free text: the one place
-// that does. never says that the text means that the runtime did not connect to the program in the Pod at all.
-func runtimeError(ep Endpoint, text string, secrets ...string) (err error, never bool) { // the error is the answer
+// runtimeError parses what a container runtime writes to a connection's error stream, which is free text. No other code
+// depends on that text. never reports whether the runtime did not connect to the program in the Pod at all.
+func runtimeError(ep Endpoint, text string, secrets ...string) (err error, never bool) {
 	text = printable(text, secrets...)
 	low := strings.ToLower(text)
 	has := func(parts ...string) bool {

@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// freshFor is how long after its last byte a session counts as alive without asking.
+	// freshFor is how long after its last byte a session counts as alive without a ping.
 	freshFor = 20 * time.Second
-	// minResponseTimeout is the least that a sign of life may take; three round trips if those are longer.
+	// minResponseTimeout is the least time that a peer has to respond; it has three round trips if those are longer.
 	minResponseTimeout = 2 * time.Second
-	// maxLingering is how many ended connections a session may drag along that the runtime has not let go of yet:
-	// it takes up to a second for that.
+	// maxLingering is how many ended connections of a session the runtime may still hold, which takes it up to a
+	// second.
 	maxLingering = 256
 	// smallUpload is an upload that fits the socket buffers of any Pod, and so cannot be stuck on the way.
 	smallUpload = 64 << 10
-	// bulkTransfer is what no short request moves: such a connection has its session for itself.
+	// bulkTransfer is more than a short request moves: such a connection shares its session with no other.
 	bulkTransfer = 256 << 10
 )
 
@@ -29,27 +29,28 @@ type session struct {
 	pod           *pod
 	who           identity
 	carrier       string
-	secrets       []string // of the request for it, which must not get into a log
+	secrets       []string // in the request for it, which must not be logged
 	begun         time.Time
-	carried       int       // connections that have had it
-	users         int       // connections that have it
-	since         time.Time // of its last change between connections and idleness
+	carried       int       // connections that it has carried
+	users         int       // connections that it carries now
+	since         time.Time // when it last became idle, or stopped being so
 	takenAt       time.Time // when it was last given to a connection
-	movedBefore   int64     // bytes it had moved when it was given from idleness
-	droppedBefore int64     // bytes that had come for ended connections by then
+	movedBefore   int64     // bytes that it had moved when it was last taken while idle
+	droppedBefore int64     // bytes that had been dropped by then
 	retired       bool
-	retiredFor    string // it was retired; empty when it was not
-	silent        bool   // it was found silent
-	// suspected reports that it is being found out whether a stream is accepted that was left.
+	retiredFor    string // why it was retired; empty if it was not
+	silent        bool   // it did not answer
+	// suspected reports whether a goroutine finds out if it accepts a stream of an attempt that was given up.
 	suspected bool
-	// doubtful reports that some of its streams may be held up for good, though it answers pings.
+	// doubtful reports whether some of its streams may be held up for good, though it answers pings.
 	doubtful atomic.Bool
-	// unproven are the targets of its connections, since it was last idle, that had not answered before they got it.
+	// unproven are the targets of its connections since it was last idle that had not answered before.
 	unproven []Endpoint
-	attempts []*attempt // that have it
-	// left are the error streams of connections that were left before they were answered, though bytes were sent.
+	attempts []*attempt // those that use it
+	// unanswered are the error streams of connections that were closed before they were answered, though bytes were
+	// sent.
 	unanswered []*spdy.Stream
-	// draining says that its last connection left something behind that must end first.
+	// draining reports whether streams of its last connection must end before it can carry another.
 	draining bool
 	watched  bool // a goroutine reads it while it is idle
 	sampled  sample
@@ -69,7 +70,7 @@ func newSession(p *pod, conn *upgraded, now time.Time) *session {
 	}
 }
 
-// take gives s to one more connection, with ep.
+// take adds a connection to ep.
 func (s *session) take(ep Endpoint, now time.Time) {
 	if s.users == 0 {
 		st := s.State()
@@ -84,7 +85,7 @@ func (s *session) take(ep Endpoint, now time.Time) {
 	s.takenAt = now
 }
 
-// isFit says whether an idle session can carry another connection.
+// isFit reports whether an idle session can carry another connection.
 func (s *session) isFit(now time.Time) bool {
 	st := s.State()
 	return !s.retired && !s.hasLateRefusal() && !(s.draining && st.Lingering > 0) && s.Err() == nil && !st.Away && !st.Mid && st.Used < 1<<30 &&
@@ -92,8 +93,8 @@ func (s *session) isFit(now time.Time) bool {
 		st.Pinging < responseTimeout(st.RTT) && age(now, st.Heard) < freshFor+minResponseTimeout && st.Heard.After(s.pool.doubted)
 }
 
-// hasLateRefusal reports whether the runtime had to say something, a refusal most likely, of a connection with bytes after it
-// was left.
+// hasLateRefusal reports whether the runtime reported something, most likely a refusal, of a connection with bytes
+// after it was closed.
 func (s *session) hasLateRefusal() bool {
 	refused := false
 	s.unanswered = slices.DeleteFunc(s.unanswered, func(errs *spdy.Stream) bool {
@@ -104,13 +105,14 @@ func (s *session) hasLateRefusal() bool {
 	return refused
 }
 
-// age is the time since t by the wall clock, which goes on while the machine sleeps.
+// age returns the time since t by the wall clock, which goes on while the machine sleeps.
 func age(now, t time.Time) time.Duration { return now.Round(0).Sub(t.Round(0)) }
 
-// responseTimeout is how long a sign of life may take.
+// responseTimeout returns how long a peer has to respond.
 func responseTimeout(rtt time.Duration) time.Duration { return max(minResponseTimeout, 3*rtt) }
 
-// isShareable says whether a session with connections can carry one more: it moves, and has nothing that could jam it.
+// isShareable reports whether a session with connections can carry one more: bytes flow, and nothing on it can block
+// it.
 func (s *session) isShareable(now time.Time) bool {
 	st := s.State()
 	return !s.retired && !s.hasLateRefusal() && s.Err() == nil && !st.Away && st.Used < 1<<30 && st.Blocked == 0 &&
@@ -123,20 +125,20 @@ func (s *session) allProven(now time.Time) bool {
 	return len(s.unproven) == 0
 }
 
-// isYoung reports whether the session's connections belong to the burst of now, or to that of a claim that has waited since
-// asked, and are no bulk transfers.
+// isYoung reports whether the session's connections belong to the current burst, or to that of a connection that has
+// waited since asked, and are no bulk transfers.
 func (s *session) isYoung(now, asked time.Time, rtt time.Duration) bool {
 	st := s.State()
 	burst := s.since.After(asked) || now.Sub(s.since) < max(2*rtt, 250*time.Millisecond)
 	return burst && st.Sent+st.Received-s.movedBefore < bulkTransfer
 }
 
-// burden orders sessions by how unwelcome one more connection is.
+// burden returns a measure of how much one more connection would suffer on s.
 func (s *session) burden(now time.Time) float64 {
 	return float64(s.users) + s.bytesPerSecond(now, s.State())/(64<<10)
 }
 
-// bytesPerSecond is how many bytes a second the session moves.
+// bytesPerSecond returns how many bytes a second the session moves.
 func (s *session) bytesPerSecond(now time.Time, st spdy.State) float64 {
 	moved := st.Sent + st.Received
 	if passed := now.Sub(s.sampled.at); passed > 500*time.Millisecond {

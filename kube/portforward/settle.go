@@ -2,13 +2,13 @@ package portforward
 
 import "time"
 
-// settleInterval is how often a writer looks whether its target is connected. It does so once in a connection, and only in
-// one that sends much before the Pod has said anything.
+// settleInterval is how often a writer checks whether its target is connected. It does so once in a connection, and
+// only if much is written before the Pod has answered.
 const settleInterval = 2 * time.Millisecond
 
-// awaitSettled waits, before more is written than is kept, until the attempt may be taken for connected: accepted, and not
-// refused within a grace. A refusal that comes first lets the connection go on elsewhere with all that was written; whoever
-// reads sees to that.
+// awaitSettled waits, before more is written than is kept, until the attempt may be taken for connected: accepted, and
+// not refused within a grace. If a refusal comes first, the reader goes on at another endpoint with all that was
+// written.
 func (w *writer) awaitSettled() {
 	ticker := time.NewTicker(settleInterval)
 	defer ticker.Stop()
@@ -47,11 +47,11 @@ func (w *writer) awaitSettled() {
 	}
 }
 
-// knownGrace is the least that a writer waits for a refusal of a target that answered lately.
+// knownGrace is the shortest time that a writer waits for a refusal of a target that answered lately.
 const knownGrace = 5 * time.Millisecond
 
-// refusedWithin returns how long after its acceptance an attempt may still be refused. A target that answered lately is not
-// waited for as long as an unknown one, since every large upload to it waits.
+// refusedWithin returns how long after its acceptance an attempt may still be refused. It is shorter for a target that
+// answered lately, since every large upload to it waits.
 func (a *attempt) refusedWithin(now time.Time) time.Duration {
 	least := a.pool.cfg.Grace
 	if a.pool.targets.proven(a.ep, now) {
@@ -60,7 +60,7 @@ func (a *attempt) refusedWithin(now time.Time) time.Duration {
 	return a.pool.targets.grace(least)
 }
 
-// writable is how much of p may be written now: all of it, or as much as is kept until the attempt has settled.
+// writable returns how much of p may be written now: all of it, or as much as is kept until the attempt has settled.
 func (w *writer) writable(p []byte) int {
 	w.conn.mu.Lock()
 	defer w.conn.mu.Unlock()

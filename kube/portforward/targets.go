@@ -6,33 +6,33 @@ import (
 )
 
 const (
-	// provenFor is how long a target that answered is taken to answer again.
+	// provenFor is how long a target that answered is expected to answer again.
 	provenFor = 5 * time.Minute
-	// refusedFor is how long a refusal is told without asking again.
+	// refusedFor is how long a refusal is repeated without another request.
 	refusedFor = 1500 * time.Millisecond
 	// avoidedFor is how long a Pod is tried last after it cut a connection that it had not answered.
 	avoidedFor = 2 * time.Second
 	maxTargets = 4096
 )
 
-// targets remembers which ports of which Pods and Services answered lately, which refused, and which Pods cut connections.
-// Its zero value remembers nothing.
+// A targets remembers which ports of which Pods and Services answered lately, which refused, and which Pods cut
+// connections. The zero value is empty.
 type targets struct {
 	mu       sync.Mutex
 	answers  cache[proof, answer]
 	refusals cache[proof, error]
 	cuts     cache[podID, struct{}]
-	slow     time.Duration // the longest a refusal lately came after its acceptance
+	slow     time.Duration // the longest time that a refusal lately came after its acceptance
 }
 
-// A proof is what an answer proves to be there: a port of a Service, through any of its Pods, or a port of one Pod.
+// A proof is what an answer proves to be present: a port of a Service, through any of its Pods, or a port of one Pod.
 type proof struct {
 	namespace, service string
 	pod                podID
 	port               int
 }
 
-// proofs returns what an answer of ep proves, the widest first.
+// proofs returns what an answer of e proves, the widest first.
 func (e Endpoint) proofs() []proof {
 	if e.Service == "" {
 		return []proof{e.podProof()}
@@ -42,7 +42,7 @@ func (e Endpoint) proofs() []proof {
 
 // An answer is what is known of a target that sent something.
 type answer struct {
-	greeted bool // before its client did
+	greeted bool // it sent something before its client did
 }
 
 // A cache is a bounded number of facts that hold for a time.
@@ -78,8 +78,8 @@ func (m *cache[K, V]) put(key K, value V, now time.Time, lasts time.Duration) {
 	m.facts[key] = fact[V]{value, now.Add(lasts)}
 }
 
-// firstWriteWait is how long a connection with ep waits for the client's first bytes before it is asked for without them:
-// long where the target says nothing before the client, not at all where it speaks first.
+// firstWriteWait returns how long a connection with ep waits for the client's first bytes before it is requested
+// without them: long if the target waits for the client, not at all if it speaks first.
 func (t *targets) firstWriteWait(ep Endpoint, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -92,7 +92,7 @@ func (t *targets) firstWriteWait(ep Endpoint, now time.Time) time.Duration {
 	return 5 * time.Millisecond
 }
 
-// proven reports whether ep is taken to be there: it, or another Pod of its Service's port, answered lately.
+// proven reports whether ep is expected to answer: it, or another Pod of its Service's port, answered lately.
 func (t *targets) proven(ep Endpoint, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -109,7 +109,7 @@ func (t *targets) answer(ep Endpoint, now time.Time) (a answer, ok bool) {
 	return a, false
 }
 
-// lastRefusal is ep's last refusal, if it was a moment ago, else nil.
+// lastRefusal returns ep's last refusal if it is recent, else nil.
 func (t *targets) lastRefusal(ep Endpoint, now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -117,11 +117,11 @@ func (t *targets) lastRefusal(ep Endpoint, now time.Time) error {
 	return err
 }
 
-// podProof is the proof of ep's Pod alone.
+// podProof returns the proof of e's Pod alone.
 func (e Endpoint) podProof() proof { return proof{namespace: e.Namespace, pod: e.pod(), port: e.Port} }
 
-// markAnswered takes note that ep sent something; asked reports that the client had sent something before. It reports whether
-// that was news: ep was not taken to be there.
+// markAnswered records that ep sent something. asked reports whether the client had sent something before. It reports
+// whether ep was not proven before.
 func (t *targets) markAnswered(ep Endpoint, asked bool, now time.Time) (news bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -134,7 +134,7 @@ func (t *targets) markAnswered(ep Endpoint, asked bool, now time.Time) (news boo
 	return !known
 }
 
-// markRefused takes note that ep refused a connection. Nothing is proven of that Pod's port any more.
+// markRefused records that ep refused a connection. Nothing is proven of that Pod's port any more.
 func (t *targets) markRefused(ep Endpoint, err error, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -142,7 +142,7 @@ func (t *targets) markRefused(ep Endpoint, err error, now time.Time) {
 	delete(t.answers.facts, ep.podProof())
 }
 
-// forget forgets that any Pod of ep's Service answered: all that could be tried refused.
+// forget removes all that is proven of ep's Service: every Pod that could be tried refused.
 func (t *targets) forget(ep Endpoint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -151,14 +151,14 @@ func (t *targets) forget(ep Endpoint) {
 	}
 }
 
-// markCut takes note that ep's Pod ended a connection without an answer.
+// markCut records that ep's Pod ended a connection without an answer.
 func (t *targets) markCut(ep Endpoint, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.cuts.put(ep.pod(), struct{}{}, now, avoidedFor)
 }
 
-// hasCut reports whether ep's Pod did so a moment ago.
+// hasCut reports whether ep's Pod lately ended a connection without an answer.
 func (t *targets) hasCut(ep Endpoint, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -166,16 +166,17 @@ func (t *targets) hasCut(ep Endpoint, now time.Time) bool {
 	return ok
 }
 
+// maxGrace limits the grace.
 const maxGrace = 300 * time.Millisecond
 
-// observeLateRefusal takes note that a refusal came so long after the acceptance.
+// observeLateRefusal records how long after its acceptance a refusal came.
 func (t *targets) observeLateRefusal(by time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.slow = max(by, t.slow-t.slow/8)
 }
 
-// grace is how long to wait for a refusal: least, or longer where they came later than that lately.
+// grace returns how long to wait for a refusal: least, or longer if they came later than that lately.
 func (t *targets) grace(least time.Duration) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// maxUnbound is how many connections wait that are not yet bound to a Pod.
+	// maxUnbound limits how many connections wait that are not yet bound to a Pod.
 	maxUnbound = 2
-	// maxUnboundAge is how long one may wait: API servers drop a connection that says nothing for about 30 s.
+	// maxUnboundAge is how long such a connection may wait: API servers drop a silent connection after about 30 s.
 	maxUnboundAge = 20 * time.Second
 )
 
-// A unboundConns keeps connections to the API server on which nothing was asked yet, so that a session with a new Pod saves the
-// round trips of TCP and TLS.
+// An unboundConns holds connections to the API server on which nothing was requested yet, so that a session with a new
+// Pod saves the round trips of TCP and TLS.
 type unboundConns struct {
 	mu     sync.Mutex
 	closed bool
@@ -27,7 +27,7 @@ type unboundConn struct {
 	since time.Time
 }
 
-// take gives the newest connection that is fresh, or nil.
+// take returns the newest fresh connection, or nil.
 func (s *unboundConns) take(now time.Time) (net.Conn, identity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,13 +44,13 @@ func (s *unboundConns) put(conn net.Conn, who identity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || len(s.conns) >= maxUnbound {
-		conn.Close() // of no use
+		conn.Close()
 		return
 	}
 	s.conns = append(s.conns, unboundConn{conn: conn, who: who, since: time.Now()})
 }
 
-// missing says how many connections are missing, after those that waited too long are gone.
+// missing returns how many connections are missing, after it has closed those that waited too long.
 func (s *unboundConns) missing(now time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +58,7 @@ func (s *unboundConns) missing(now time.Time) int {
 	return maxUnbound - len(s.conns)
 }
 
-// expire closes what waited too long, by the wall clock: a machine that slept has lost its connections.
+// expire closes connections that waited too long, by the wall clock: a machine that slept has lost its connections.
 func (s *unboundConns) expire(now time.Time) {
 	fresh := s.conns[:0]
 	for _, w := range s.conns {
@@ -66,12 +66,12 @@ func (s *unboundConns) expire(now time.Time) {
 			fresh = append(fresh, w)
 			continue
 		}
-		w.conn.Close() // of no more use
+		w.conn.Close()
 	}
 	s.conns = fresh
 }
 
-// keepOnly closes what is waiting, of other credentials than who.
+// keepOnly closes the connections of identities that keep reports false for.
 func (s *unboundConns) keepOnly(keep func(identity) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +81,7 @@ func (s *unboundConns) keepOnly(keep func(identity) bool) {
 			kept = append(kept, w)
 			continue
 		}
-		w.conn.Close() // of no more use
+		w.conn.Close()
 	}
 	s.conns = kept
 }

@@ -32,12 +32,12 @@ const (
 	protocolInWS = "SPDY/3.1+" + protocolV1
 )
 
-// An upgrader makes connections that speak SPDY with a Pod's container runtime. All that a kubeconfig says about
-// credentials is applied by the same round trippers that serve plain requests; the upgrader is the last of them.
+// An upgrader makes connections that speak SPDY with a Pod's container runtime. The credentials of a kubeconfig are
+// applied by the same round trippers as for plain requests; the upgrader is the last of them.
 type upgrader struct {
 	route         *route
 	rt            http.RoundTripper // the kubeconfig's round trippers around RoundTrip
-	identityProbe http.RoundTripper // the same around one that only looks at the credentials
+	identityProbe http.RoundTripper // the same around echoTransport
 	unbound       unboundConns
 	forced        string
 	context       string // of the kubeconfig, for errors
@@ -75,15 +75,15 @@ func newUpgrader(cfg Config) (*upgrader, error) {
 	return u, nil
 }
 
-// An upgraded connection carries SPDY.
+// An upgraded is a connection that carries SPDY.
 type upgraded struct {
 	net.Conn
 	who     identity
 	carrier string
-	secrets []string // of the request for it
+	secrets []string // in the request for it
 }
 
-// carriers is what to try, what worked last first.
+// carriers returns the carriers to try, beginning with the one that worked last.
 func (u *upgrader) carriers() []string {
 	if u.forced != "" {
 		return []string{u.forced}
@@ -96,8 +96,8 @@ func (u *upgrader) carriers() []string {
 	return []string{CarrierSPDY, CarrierWebSocket}
 }
 
-// dial upgrades a connection for a Pod. What one carrier is refused the other tries: rights differ between them (create
-// for SPDY's POST, get for a WebSocket), and middleboxes know one and not the other, which they refuse or cut.
+// dial upgrades a connection for a Pod. If one carrier is refused, the other is tried: they need different rights
+// (create for SPDY's POST, get for a WebSocket), and a middlebox may know only one of them and refuse or cut the other.
 func (u *upgrader) dial(ctx context.Context, ep Endpoint) (*upgraded, error) {
 	var refusals []error
 	for _, carrier := range u.carriers() {
@@ -137,7 +137,8 @@ func (u *upgrader) tryCarrier(ctx context.Context, carrier string, ep Endpoint) 
 	}
 }
 
-// refusalOf is the refusal that the round trippers passed on, as an answer or as an error; any other error is returned.
+// refusalOf returns the refusal that the round trippers passed on, as an answer or as an error; any other error is
+// returned.
 func refusalOf(resp *http.Response, err error) (*refusal, error) {
 	if refused := new(refusal); errors.As(err, &refused) {
 		return refused, nil
@@ -153,15 +154,15 @@ func refusalOf(resp *http.Response, err error) (*refusal, error) {
 	return newRefusal(resp.StatusCode, resp.Header, body, secretsOf(resp)...), nil
 }
 
-// upgradeOf looks whether the answer is the upgrade that was asked for.
+// upgradeOf returns the upgraded connection, if the answer is the upgrade that was requested.
 func upgradeOf(resp *http.Response, carrier string, check func(http.Header) error) (*upgraded, error) {
 	conn, ok := resp.Body.(*upgradedBody)
 	if !ok {
-		resp.Body.Close() // of no more use
+		resp.Body.Close()
 		return nil, errors.New("the connection is hidden by a transport wrapper")
 	}
 	if err := check(resp.Header); err != nil {
-		conn.Close() // of no more use
+		conn.Close()
 		return nil, &refusal{status: resp.StatusCode, text: printable(err.Error(), secretsOf(resp)...)}
 	}
 	up := &upgraded{Conn: conn.Conn, who: conn.who, carrier: carrier, secrets: secretsOf(resp)}
@@ -171,7 +172,7 @@ func upgradeOf(resp *http.Response, carrier string, check func(http.Header) erro
 	return up, nil
 }
 
-// request asks for an upgrade; check looks at the answer's header.
+// request returns a request for an upgrade; check checks the header of its answer.
 func (u *upgrader) request(ctx context.Context, carrier string, ep Endpoint) (req *http.Request, check func(http.Header) error) {
 	target := u.route.base.JoinPath("api/v1/namespaces", url.PathEscape(ep.Namespace), "pods", url.PathEscape(ep.Pod), "portforward")
 	target.User = nil
@@ -204,15 +205,15 @@ func (u *upgrader) request(ctx context.Context, carrier string, ep Endpoint) (re
 	}
 }
 
-// An upgradedBody connection is the body of a 101 answer.
+// An upgradedBody is the body of a 101 answer: the connection.
 type upgradedBody struct {
 	net.Conn
 	who identity
 }
 
-// RoundTrip sends one request on a connection of its own and keeps the connection if it is upgraded. It ends the chain of
-// round trippers that a kubeconfig asks for. Those judge credentials by the answers, so an answer that is not the API
-// server's own, such as a kubelet's 401, does not get to them: it is an error.
+// RoundTrip sends one request on a connection of its own, and keeps the connection if it is upgraded. It is the last of
+// the round trippers of a kubeconfig. They judge credentials by the answers, so an answer that is not the API server's
+// own, such as a kubelet's 401, is returned to them as an error.
 func (u *upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := u.roundTrip(req)
 	if err != nil || resp.StatusCode == http.StatusSwitchingProtocols {
@@ -243,13 +244,15 @@ func (u *upgrader) roundTrip(req *http.Request) (*http.Response, error) {
 		if err == nil || ctx.Err() != nil {
 			return resp, err
 		}
-		// It had waited too long: nothing was asked with it. Or the API server is slow, or hangs, which a new one tells.
+		// The connection had waited too long, and the API server did not read the request. Or the API server is slow or
+		// hangs, which a new connection will show.
 		if unanswered {
 			u.unbound.dropAll()
 			u.route.unreachable()
 		}
 	}
-	// One that ends in place of an answer may have met an API server that restarts: the next is another's.
+	// A connection that ends in place of an answer may have met an API server that restarts. The next one may
+	// reach another.
 	for again := false; ; again = true {
 		conn, who, err := u.route.dial(ctx)
 		if err != nil && fault.Ended(err) && !again {
@@ -268,7 +271,8 @@ func (u *upgrader) roundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// requestError is how a request failed on the way. What comes in place of an answer may repeat the request, and errors quote it.
+// requestError returns how a request failed on the route. What comes in place of an answer may repeat the request, and
+// errors quote it.
 func (u *upgrader) requestError(req *http.Request, err error) error {
 	if cause := req.Context().Err(); cause != nil {
 		return cause
@@ -276,16 +280,17 @@ func (u *upgrader) requestError(req *http.Request, err error) error {
 	return &networkError{safetext.Error(err, safetext.Credentials(req.Header)...)}
 }
 
-// secretsOf are the secrets of the request that was answered.
+// secretsOf returns the secrets of the request that was answered.
 func secretsOf(resp *http.Response) []string { return safetext.Credentials(resp.Request.Header) }
 
-// A networkError is what happened on the way, in contrast to what the kubeconfig's round trippers have to say.
+// A networkError is a failure on the route, in contrast to an error of the kubeconfig's round trippers.
 type networkError struct{ err error }
 
 func (e *networkError) Error() string { return e.err.Error() }
 func (e *networkError) Unwrap() error { return e.err }
 
-// A droppedError is a connection that ended in place of an answer: middleboxes do that to upgrades they do not know.
+// A droppedError is a connection that ended in place of an answer. Middleboxes end connections for upgrades that they
+// do not know.
 type droppedError struct{ err error }
 
 func (e *droppedError) Error() string {
@@ -293,19 +298,19 @@ func (e *droppedError) Error() string {
 }
 func (e *droppedError) Unwrap() error { return e.err }
 
-// send makes the exchange of one request.
+// send sends one request and reads its answer.
 func (u *upgrader) send(ctx context.Context, conn net.Conn, cert identity, req *http.Request) (*http.Response, error) {
 	resp, rest, err := exchange(ctx, conn, req)
 	if err != nil {
-		conn.Close() // of no more use
+		conn.Close()
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		resp.Body = &upgradedBody{Conn: withRest(conn, rest), who: identityOf(req.Header, cert)}
 		return resp, nil
 	}
-	defer conn.Close()                            // of no more use
-	conn.SetDeadline(time.Now().Add(bodyTimeout)) // then without
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(bodyTimeout))
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil && len(body) == 0 {
 		body = nil
@@ -319,7 +324,7 @@ const (
 	maxBody     = 16 << 10
 )
 
-// identityOf tells apart who a request is from.
+// identityOf returns the identity that a request is sent with.
 func identityOf(h http.Header, cert identity) identity {
 	sum := sha256.New()
 	sum.Write(cert[:])
@@ -330,14 +335,14 @@ func identityOf(h http.Header, cert identity) identity {
 	return identity(sum.Sum(nil))
 }
 
-// A echoTransport answers without asking anyone: its answer's body is who the request would have been from.
+// An echoTransport answers without a server: its answer has the request that would have been sent.
 type echoTransport struct{}
 
 func (echoTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: req}, nil
 }
 
-// currentIdentity says whose a session would be that was dialled now. It asks no server; token files are read.
+// currentIdentity returns the identity of a session that was dialled now. It reads token files, and sends nothing.
 func (u *upgrader) currentIdentity(ctx context.Context) (identity, error) {
 	_, cert, err := u.route.certificate()
 	if err != nil {

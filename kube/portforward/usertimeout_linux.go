@@ -7,10 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unacknowledged is how long bytes may stay without the peer's acknowledgement before the connection counts as lost.
+// unacknowledged is how long sent bytes may stay without the peer's acknowledgement before the connection counts as
+// lost.
 const unacknowledged = 20 * time.Second
 
-// boundUnacknowledged sets TCP_USER_TIMEOUT (RFC 5482): keep-alives say nothing while bytes are on their way.
+// boundUnacknowledged sets TCP_USER_TIMEOUT (RFC 5482): keep-alives prove nothing while bytes are on their way.
 func boundUnacknowledged(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) {
 		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged/time.Millisecond)) // the system's own patience then

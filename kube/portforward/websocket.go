@@ -25,18 +25,18 @@ const (
 
 const wsMaxControl = 125
 
-// A webSocket is the client's end of a WebSocket (RFC 6455) as a plain stream of bytes: what is written goes out in
-// binary messages of one frame, what comes in binary messages is read, their bounds do not matter. It is our own and not
-// a library's because two things count on this path that none offers: a payload read straight into the reader's buffer,
-// and a read that a deadline cut short and that goes on afterwards.
+// A webSocket is the client's end of a WebSocket (RFC 6455) as a plain stream of bytes. Writes go out in binary
+// messages of one frame; binary messages are read, and their bounds do not matter. It is no library's because this path
+// needs two things that none offers: a payload that is read straight into the reader's buffer, and a read that can go
+// on after a deadline cut it short.
 type webSocket struct {
 	net.Conn
 
-	// The reader's state. It survives deadlines.
+	// The reader's state, which survives deadlines.
 	head      [14]byte
 	have      int
-	left      uint64 // payload of the frame under way, of data
-	control   []byte // payload of the control frame under way
+	left      uint64 // payload still to come of the current data frame
+	control   []byte // payload of the current control frame
 	inMessage bool   // a message has begun and not ended
 
 	mu     sync.Mutex // guards the writer
@@ -46,14 +46,14 @@ type webSocket struct {
 
 func newWebSocket(conn net.Conn) *webSocket {
 	var seed [32]byte
-	rand.Read(seed[:]) // it never fails
+	rand.Read(seed[:])
 	return &webSocket{Conn: conn, masks: mathrand.NewChaCha8(seed)}
 }
 
-// wsKey makes a Sec-WebSocket-Key and the Sec-WebSocket-Accept that must answer it (RFC 6455, section 4.1).
+// wsKey returns a Sec-WebSocket-Key and the Sec-WebSocket-Accept that must answer it (RFC 6455, section 4.1).
 func wsKey() (key, accept string) {
 	var nonce [16]byte
-	rand.Read(nonce[:]) // it never fails
+	rand.Read(nonce[:])
 	key = base64.StdEncoding.EncodeToString(nonce[:])
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	return key, base64.StdEncoding.EncodeToString(sum[:])
@@ -61,7 +61,7 @@ func wsKey() (key, accept string) {
 
 var errWebSocket = errors.New("WebSocket protocol error")
 
-// Read reads payload of binary messages. A close frame reads as io.EOF.
+// Read reads the payload of binary messages. It returns io.EOF for a close frame.
 func (w *webSocket) Read(p []byte) (int, error) {
 	for w.left == 0 {
 		opcode, length, err := w.readHead()
@@ -125,7 +125,7 @@ func (w *webSocket) readHead() (opcode byte, length uint64, err error) {
 	return opcode, length, nil
 }
 
-// fill reads on where the last fill of b stopped.
+// fill continues to read b where its last call stopped.
 func (w *webSocket) fill(b []byte, have *int) error {
 	for *have < len(b) {
 		n, err := w.Conn.Read(b[*have:])
@@ -160,7 +160,7 @@ func (w *webSocket) handleControl(opcode byte) error {
 	case wsClose:
 		return io.EOF
 	case wsPing:
-		// A writer that is stuck must not hold the reader: an answer may stay out (RFC 6455, section 5.5.3).
+		// A writer that is stuck must not hold the reader: an answer may be omitted (RFC 6455, section 5.5.3).
 		if w.mu.TryLock() {
 			defer w.mu.Unlock()
 			_, err := w.send(wsPong, payload)
@@ -177,7 +177,7 @@ func (w *webSocket) Write(p []byte) (int, error) {
 	return w.send(wsBinary, p)
 }
 
-// send masks p (RFC 6455, section 5.3) while it copies it behind a head, and writes both at once.
+// send copies p behind a head, masks it (RFC 6455, section 5.3), and writes both at once.
 func (w *webSocket) send(opcode byte, p []byte) (int, error) {
 	b, _ := w.buffer.Get().(*[]byte)
 	if b == nil || cap(*b) < len(p)+14 {

@@ -14,25 +14,24 @@ const (
 	NotReady Standing = iota
 	// Ending is a Pod that was told to end, and may be cut off before it has answered.
 	Ending
-	// Unlisted is a Pod that no Service leads to any more: it may be gone, or only have lost its labels.
+	// Unlisted is a Pod that is in no Service any more: it may be gone, or only have lost its labels.
 	Unlisted
-	// Gone is a Pod that is no more.
+	// Gone is a Pod that does not exist any more.
 	Gone
 )
 
 const (
-	// maxStandingCalls bounds how many Pods are asked about at a time.
+	// maxStandingCalls limits how many calls of Config.Standing run at a time.
 	maxStandingCalls = 4
-	// standingTimeout bounds how long an answer about a Pod is waited for.
+	// standingTimeout limits how long a call of Config.Standing may take.
 	standingTimeout = 3 * time.Second
-	// standingRefresh is how long an answer counts that did not say that the Pod is gone.
+	// standingRefresh is how long a standing other than Gone is not requested again.
 	standingRefresh = 5 * time.Second
 )
 
-// Withdraw takes a Pod out of use: its idle sessions end, and the others end with their connections. A Dial that names
-// it all the same tries it last. A connection that a Pod has not answered ends soon once the Pod is Gone, or moves to another
-// endpoint if no program can have seen a byte of it; Config.Standing is asked whether an Unlisted Pod is.
-// Withdraw does not block.
+// Withdraw takes a Pod out of use: its idle sessions end, and the others end with their connections. A Dial with it
+// tries it last. A connection that a Pod has not answered ends soon after the Pod is Gone, or moves to another endpoint
+// if no program can have seen a byte of it. For an Unlisted Pod Config.Standing is called. Withdraw does not block.
 func (f *Forwarder) Withdraw(namespace, name, uid string, standing Standing) {
 	now := time.Now()
 	f.pool.mu.Lock()
@@ -69,8 +68,8 @@ func (f *Forwarder) Restore(namespace, name, uid string) {
 	}
 }
 
-// unlistedSince returns since when no Service leads to ep's Pod, which is zero while one does, and whether the Pod is known to be
-// gone. If it is not, the Pod's standing is asked for, unless that was done a moment ago.
+// unlistedSince returns since when ep's Pod has been in no Service, which is zero while it is in one, and whether the
+// Pod is known to be gone. If it is not, its standing is requested, unless that was done a moment ago.
 func (pl *pool) unlistedSince(ep Endpoint, now time.Time) (since time.Time, gone bool) {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
@@ -84,8 +83,8 @@ func (pl *pool) unlistedSince(ep Endpoint, now time.Time) (since time.Time, gone
 	return p.unlisted, p.standing == Gone
 }
 
-// mayHaveEnded reports whether ep's Pod, which is out of use, is about to end, is gone, or may be. What is known of it may be
-// older than its end, so its standing is asked for.
+// mayHaveEnded reports whether ep's Pod is out of use, and is about to end, is gone, or may be. What is known of it may
+// be older than its end, so its standing is requested.
 func (pl *pool) mayHaveEnded(ctx context.Context, ep Endpoint) bool {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
@@ -117,7 +116,7 @@ func (pl *pool) mayHaveEnded(ctx context.Context, ep Endpoint) bool {
 	}
 }
 
-// isAsking reports whether the answer about p's standing is yet to come. The forwarder's lock is held.
+// isAsking reports whether a request for p's standing is running. mu is held.
 func (p *pod) isAsking() bool {
 	if p.answered == nil {
 		return false
@@ -130,7 +129,7 @@ func (p *pod) isAsking() bool {
 	}
 }
 
-// askStanding finds out p's standing, unless that is under way. mu is held.
+// askStanding requests p's standing, unless such a request is running. mu is held.
 func (p *pod) askStanding(now time.Time) {
 	if p.isAsking() {
 		return
@@ -144,7 +143,7 @@ func (p *pod) askStanding(now time.Time) {
 	}
 }
 
-// updateStanding asks for p's standing, and has its connections look at the answer.
+// updateStanding gets p's standing, and makes its connections check it.
 func (p *pod) updateStanding(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, standingTimeout)
 	defer cancel()
@@ -158,7 +157,7 @@ func (p *pod) updateStanding(ctx context.Context) {
 	p.pool.mu.Lock()
 	defer p.pool.mu.Unlock()
 	if !p.withdrawn || p.unlisted.IsZero() && standing == Unlisted {
-		return // Services know better
+		return // what its Services say of it is newer
 	}
 	p.standing = standing
 	if standing == Gone {
@@ -166,7 +165,7 @@ func (p *pod) updateStanding(ctx context.Context) {
 	}
 }
 
-// recheckConns has every connection with p look at its state. mu is held.
+// recheckConns makes every connection with p check its health. mu is held.
 func (p *pod) recheckConns() {
 	for _, s := range p.sessions {
 		s.recheckConns()

@@ -8,8 +8,8 @@ import (
 // A writer is the writing side of a connection.
 type writer struct{ conn *connState }
 
-// Write sends p. Until the Pod has answered, a failure that allows the connection to go on elsewhere is no error: what was
-// written is sent there, and whoever reads, or asks Opened, learns how it went.
+// Write sends p. Until the Pod has answered, a failure after which the connection can go on at another endpoint is no
+// error: what was written is sent again there, and the reader, or Opened, returns the final error.
 func (w *writer) Write(p []byte) (int, error) {
 	written := 0
 	for !w.conn.proven.Load() {
@@ -53,7 +53,7 @@ func (w *writer) writeUnproven(p []byte) (int, error) {
 	if spent {
 		return w.send(p)
 	}
-	_, _ = a.data.Write(p) // see above
+	_, _ = a.data.Write(p)
 	return len(p), nil
 }
 
@@ -76,7 +76,7 @@ func (w *writer) remember(p []byte) (before []byte, a *attempt, spent bool, err 
 	return before, a, w.conn.overflowed, nil
 }
 
-// send sends p on the one attempt there will be.
+// send sends p on the last attempt.
 func (w *writer) send(p []byte) (int, error) {
 	w.conn.mu.Lock()
 	a, over := w.conn.current, w.conn.endErr
@@ -88,7 +88,7 @@ func (w *writer) send(p []byte) (int, error) {
 	return a.data.Write(p)
 }
 
-// ReadFrom sends what r gives until r ends.
+// ReadFrom sends what it reads from from until its end.
 func (w *writer) ReadFrom(from io.Reader) (int64, error) {
 	var total int64
 	b := make([]byte, 4<<10)
