@@ -21,8 +21,8 @@ func benchWorld(b *testing.B) *world {
 			if err != nil {
 				return
 			}
-			io.Copy(io.Discard, req.Body)                                          // it has none
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello") // seen by the client
+			io.Copy(io.Discard, req.Body) // it has none
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
 		}
 	})
 	w.program(1, func(c net.Conn) {
@@ -54,11 +54,11 @@ func BenchmarkShortRequests(b *testing.B) {
 					b.Error(err)
 					return
 				}
-				io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") // seen by the reader
+				io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 				if _, err := io.ReadFull(c, answer); err != nil {
 					b.Error(err)
 				}
-				c.Close() // always nil
+				c.Close()
 			}
 		})
 	}
@@ -78,7 +78,7 @@ func BenchmarkDownload(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer c.Close() // always nil
+	defer c.Close()
 	b.SetBytes(1 << 20)
 	b.ResetTimer()
 	if _, err := io.CopyN(io.Discard, c, int64(b.N)<<20); err != nil {
@@ -93,7 +93,7 @@ func BenchmarkUpload(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer c.Close() // always nil
+	defer c.Close()
 	b.SetBytes(1 << 20)
 	b.ResetTimer()
 	if _, err := io.Copy(c, io.LimitReader(zeros{}, int64(b.N)<<20)); err != nil {

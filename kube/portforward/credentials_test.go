@@ -8,8 +8,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// A client certificate that is replaced in its file, as tools that rotate them do, is soon that of all sessions. What is
-// open stays.
+// A client certificate that is replaced in its file, as tools do that rotate them, is used for all sessions within
+// seconds. Open connections stay.
 func TestARotatedCertificateRetiresSessions(t *testing.T) {
 	w := newWorld(t)
 	a := newAuthority(t)
@@ -26,7 +26,7 @@ func TestARotatedCertificateRetiresSessions(t *testing.T) {
 		c.REST = &rest.Config{Host: "https://" + address, TLSClientConfig: rest.TLSClientConfig{CertFile: certFile, KeyFile: keyFile, CAData: a.pem, ServerName: "api.example"}}
 	})
 	open := mustDial(t, f, 7)
-	defer open.Close() // always nil
+	defer open.Close()
 	echoes(t, open, "hello")
 	if who() != "alice" {
 		t.Fatalf("the API server saw %q", who())
@@ -46,7 +46,7 @@ func TestARotatedCertificateRetiresSessions(t *testing.T) {
 		return false
 	})
 	next := mustDial(t, f, 7)
-	defer next.Close() // always nil
+	defer next.Close()
 	echoes(t, next, "hello")
 	if who() != "alice-renewed" {
 		t.Errorf("a new session came from %q", who())
@@ -67,7 +67,7 @@ func TestTLSSessionsAreResumed(t *testing.T) {
 	})
 }
 
-// A resumed session is that of the certificate it began with.
+// A resumed session has the certificate that it began with.
 func TestTicketsBelongToOneCertificate(t *testing.T) {
 	var r route
 	alice, bob := identity{1}, identity{2}
@@ -81,9 +81,9 @@ func TestTicketsBelongToOneCertificate(t *testing.T) {
 	}
 	second := r.cache(alice, roots)
 	if second == first {
-		t.Error("tickets are kept for who was replaced")
+		t.Error("the tickets of a replaced certificate are kept")
 	}
 	if r.cache(alice, others) == second {
-		t.Error("tickets are kept of a server that another authority vouched for")
+		t.Error("the tickets of a server are kept whose roots have changed")
 	}
 }

@@ -31,7 +31,7 @@ func TestBytesArriveBothWaysOverEitherCarrier(t *testing.T) {
 			w := newWorld(t)
 			f := w.forwarder(func(c *Config) { c.Carrier = carrier })
 			want := make([]byte, 5<<20)
-			rand.Read(want) // never fails
+			rand.Read(want)
 			for range 3 {
 				c := mustDial(t, f, 7)
 				var wg sync.WaitGroup
@@ -45,7 +45,7 @@ func TestBytesArriveBothWaysOverEitherCarrier(t *testing.T) {
 					t.Fatalf("%d bytes, %v", got.Len(), err)
 				}
 				wg.Wait()
-				c.Close() // always nil
+				c.Close()
 			}
 			for _, kind := range w.seen() {
 				if kind != carrier {
@@ -75,11 +75,11 @@ func TestOtherCarrierIsTriedAndRemembered(t *testing.T) {
 			f := w.forwarder(nil)
 			conn := mustDial(t, f, 7)
 			echoes(t, conn, "hello")
-			conn.Close() // always nil
+			conn.Close()
 			if got := f.Stats().Carrier; got != c.works {
 				t.Errorf("remembers %q", got)
 			}
-			// The other way round: what worked is refused now.
+			// The carrier that worked is refused now.
 			w.refuseUpgrades(c.works, c.status, c.kind, c.body)
 			w.cutAndNoticed(f)
 			eventually(t, "the other carrier is found", func() bool {
@@ -87,7 +87,7 @@ func TestOtherCarrierIsTriedAndRemembered(t *testing.T) {
 				if err != nil {
 					return false
 				}
-				defer conn.Close() // always nil
+				defer conn.Close()
 				echoes(t, conn, "again")
 				return f.Stats().Carrier == c.refused
 			})
@@ -112,14 +112,14 @@ func TestAnUpgradeThatIsCutOnceIsAskedForAgain(t *testing.T) {
 	}
 }
 
-// As when an API server restarts behind a load balancer.
+// An API server that restarts behind a load balancer ends a connection like this.
 func TestAConnectionThatEndsBeforeTLSIsMadeAgain(t *testing.T) {
 	w := newWorld(t)
 	ends, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { ends.Close() }) // the end
+	t.Cleanup(func() { ends.Close() })
 	var dials atomic.Int32
 	conf := w.rest()
 	conf.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -130,7 +130,7 @@ func TestAConnectionThatEndsBeforeTLSIsMadeAgain(t *testing.T) {
 		if err == nil {
 			var other net.Conn
 			if other, err = ends.Accept(); err == nil {
-				other.Close() // the end
+				other.Close()
 			}
 		}
 		return conn, err
@@ -143,7 +143,7 @@ func TestAConnectionThatEndsBeforeTLSIsMadeAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.Close() // of no more use
+	conn.Close()
 	if dials.Load() != 2 {
 		t.Errorf("%d dials", dials.Load())
 	}
@@ -204,8 +204,8 @@ func TestAnswersOfTheAPIServerAreTyped(t *testing.T) {
 	}
 }
 
-// The API server passes on what nodes answer, and reports what it met there. Neither says anything about itself, the
-// login or the user's rights.
+// The API server passes on what nodes answer, and reports its own failures at the node. Neither is about the API server
+// itself, the login or the user's rights.
 func TestAnswersFromBehindTheAPIServerAreTheNodes(t *testing.T) {
 	text := func(status int, body string) *refusal {
 		return newRefusal(status, http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, []byte(body))
@@ -244,7 +244,7 @@ func TestAnswersFromBehindTheAPIServerAreTheNodes(t *testing.T) {
 	}
 }
 
-// A proxy on the way that answers in the API server's place is neither it nor the node.
+// An answer of a proxy on the route is neither the API server's nor the node's.
 func TestAnswersOnTheWayAreNobodysElse(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range []struct {
@@ -271,7 +271,7 @@ func TestAnswersOnTheWayAreNobodysElse(t *testing.T) {
 	}
 }
 
-// A redirected port-forward is not followed, and says where it should have gone.
+// A redirected port-forward is not followed. Its error names both servers.
 func TestARedirectedUpgradeNamesBothServers(t *testing.T) {
 	w := newWorld(t)
 	var followed atomic.Bool
@@ -316,7 +316,7 @@ func TestUnreachableAPIServerIsSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln.Close() // the end
+	ln.Close()
 	w := newWorld(t)
 	f := w.forwarder(func(c *Config) { c.REST.Host = "https://" + ln.Addr().String() })
 	_, err = dial(t, f, at(7))
@@ -346,7 +346,7 @@ func TestRefusedPortIsAnAnswerAndHarmsNobody(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(patient)
 	open := mustDial(t, f, 7)
-	defer open.Close() // always nil
+	defer open.Close()
 	for i := range 20 {
 		_, err := dial(t, f, []Endpoint{{Namespace: "ns", Pod: "pod", UID: "uid", Port: 9000 + i}})
 		refused, ok := errors.AsType[*fault.Refused](err)
@@ -383,9 +383,9 @@ func TestNextEndpointIsTriedBeforeTheClientHears(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer raw.Close() // always nil
+	defer raw.Close()
 	c := raw.(tunnel)
-	// The client's early bytes were sent to the one that refuses, and must reach the other.
+	// The client's early bytes were sent to the endpoint that refuses, and must reach the other one.
 	if _, err := io.WriteString(c, "early"); err != nil {
 		t.Fatal(err)
 	}
@@ -407,12 +407,12 @@ func TestLateLinesSurviveTheClientsHalfClose(t *testing.T) {
 	w.program(25, func(c net.Conn) {
 		for i := range 5 {
 			time.Sleep(500 * time.Millisecond)
-			fmt.Fprintf(c, "line %d\n", i) // seen by the client
+			fmt.Fprintf(c, "line %d\n", i)
 		}
 	})
 	f := w.forwarder(nil)
 	c := mustDial(t, f, 25)
-	defer c.Close() // always nil
+	defer c.Close()
 	if err := c.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
@@ -426,17 +426,17 @@ func TestHalfClosedConnectionsEndInBoundedTime(t *testing.T) {
 	w := newWorld(t)
 	w.lag = time.Second
 	w.program(26, func(c net.Conn) {
-		io.Copy(io.Discard, c)        // until its end, which a runtime never passes on
-		io.WriteString(c, "too late") // nobody gets it
+		io.Copy(io.Discard, c) // a runtime never passes the end on
+		io.WriteString(c, "too late")
 	})
 	f := w.forwarder(nil)
 	halfClosed := func(port, size int) (took time.Duration) {
 		c := mustDial(t, f, port)
-		defer c.Close() // always nil
+		defer c.Close()
 		start := time.Now()
 		go func() {
-			c.Write(make([]byte, size)) // seen by the reader
-			c.CloseWrite()              // seen by the reader
+			c.Write(make([]byte, size))
+			c.CloseWrite()
 		}()
 		n, err := io.Copy(io.Discard, c)
 		if err != nil || port == 7 && n != int64(size) {
@@ -448,7 +448,7 @@ func TestHalfClosedConnectionsEndInBoundedTime(t *testing.T) {
 	for port, size := range map[int]int{7: 1 << 20, 26: 1000} {
 		wg.Go(func() {
 			var took time.Duration
-			for range 3 { // a busy machine is late by itself now and then
+			for range 3 { // a busy machine may be late
 				if took = halfClosed(port, size); took <= 7*time.Second {
 					return
 				}
@@ -465,7 +465,7 @@ func TestSessionsAreReused(t *testing.T) {
 	for range 50 {
 		c := mustDial(t, f, 7)
 		echoes(t, c, "hello")
-		c.Close() // always nil
+		c.Close()
 	}
 	if st := f.Stats(); st.Dialled > 6 {
 		t.Errorf("50 connections one after another took %d sessions", st.Dialled)
@@ -476,15 +476,15 @@ func TestCutSessionIsNoOrderlyEnd(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(nil)
 	c := mustDial(t, f, 7)
-	defer c.Close() // always nil
+	defer c.Close()
 	echoes(t, c, "hello")
 	w.cutAndNoticed(f)
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		t.Fatalf("got %v", err)
 	}
-	// And the next connection knows nothing of it.
+	// The next connection works.
 	next := mustDial(t, f, 7)
-	defer next.Close() // always nil
+	defer next.Close()
 	echoes(t, next, "hello")
 }
 
@@ -499,9 +499,9 @@ func TestManyConnectionsAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer c.Close() // always nil
+			defer c.Close()
 			want := bytes.Repeat([]byte{byte(i)}, 20_000)
-			go c.Write(want) // seen by the reader
+			go c.Write(want)
 			got := make([]byte, len(want))
 			if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, want) {
 				t.Errorf("connection %d: %v", i, err)

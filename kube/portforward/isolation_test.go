@@ -12,7 +12,8 @@ import (
 	"fairlead/kube/fault"
 )
 
-// One connection whose client stopped reading and one whose program never reads hold up nobody, below the cap.
+// Below the limit, a connection whose client stopped reading and one whose program never reads delay no other
+// connection.
 func TestStalledConnectionsHoldOnlyThemselves(t *testing.T) {
 	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
 		t.Run(carrier, func(t *testing.T) {
@@ -34,7 +35,7 @@ func TestStalledConnectionsHoldOnlyThemselves(t *testing.T) {
 			f := w.forwarder(func(c *Config) { c.Carrier = carrier })
 
 			stalled := mustDial(t, f, 1)
-			defer stalled.Close() // always nil
+			defer stalled.Close()
 			if _, err := io.ReadFull(stalled, make([]byte, 1000)); err != nil {
 				t.Fatal(err)
 			}
@@ -62,8 +63,8 @@ func TestStalledConnectionsHoldOnlyThemselves(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					defer c.Close()                                     // always nil
-					c.SetReadDeadline(time.Now().Add(30 * time.Second)) // always nil
+					defer c.Close()
+					c.SetReadDeadline(time.Now().Add(30 * time.Second))
 					b := make([]byte, 1000)
 					for range 50 {
 						if _, err := c.Write(b); err != nil {
@@ -78,8 +79,8 @@ func TestStalledConnectionsHoldOnlyThemselves(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			// Closing the stuck one frees its writer, although nobody reads at the other end.
-			stuck.Close() // always nil
+			// Closing the stuck connection frees its writer, although the other end does not read.
+			stuck.Close()
 			uploading.Wait()
 			if n := sourced.Load(); n >= 500<<20 {
 				t.Errorf("the stalled download was not stalled: %d bytes", n)
@@ -88,7 +89,7 @@ func TestStalledConnectionsHoldOnlyThemselves(t *testing.T) {
 	}
 }
 
-// still waits until a count stands still: what is counted is blocked.
+// still waits until a count stops growing: the transfer that it counts is blocked.
 func still(t *testing.T, n *atomic.Int64) {
 	t.Helper()
 	last, since := int64(-1), time.Now()
@@ -106,7 +107,7 @@ func TestConnectionsAboveTheCapShare(t *testing.T) {
 	var open []tunnel
 	for range 20 {
 		c := mustDial(t, f, 7)
-		defer c.Close() // always nil
+		defer c.Close()
 		echoes(t, c, "first")
 		open = append(open, c)
 	}
@@ -116,7 +117,7 @@ func TestConnectionsAboveTheCapShare(t *testing.T) {
 	if st := f.Stats(); st.Sessions > 2 || st.Connections != 20 || st.Shared < 18 {
 		t.Errorf("%+v", st)
 	}
-	// A refusal on a shared session is no one else's.
+	// A refusal on a shared session concerns no other connection.
 	if _, err := dial(t, f, at(99)); err == nil {
 		t.Error("no refusal")
 	}
@@ -135,14 +136,14 @@ func TestContextCapCountsAllPods(t *testing.T) {
 			t.Fatal(err)
 		}
 		echoes(t, c, "hello")
-		c.Close() // always nil
+		c.Close()
 		if st := f.Stats(); st.Sessions > 5 {
 			t.Fatalf("%+v", st)
 		}
 	}
 }
 
-// Ten downloads that their clients cancel leave nothing behind that harms the requests after them.
+// Ten downloads that their clients cancel do not harm later requests.
 func TestCancelledDownloadsLeaveNothingBehind(t *testing.T) {
 	w := newWorld(t)
 	w.program(1, func(c net.Conn) { io.CopyN(c, zeros{}, 32<<20) }) // cancelled
@@ -152,7 +153,7 @@ func TestCancelledDownloadsLeaveNothingBehind(t *testing.T) {
 		if _, err := io.ReadFull(c, make([]byte, 100_000)); err != nil {
 			t.Fatal(err)
 		}
-		c.Close() // always nil
+		c.Close()
 	}
 	for range 100 {
 		if _, err := request(t, f, at(7)); err != nil {
@@ -166,7 +167,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// A refused port ends nothing else, on a session of its own or on one that many share.
+// A refused port ends no other connection, on a session of its own or on a shared one.
 func TestARefusedPortLeavesAHundredOthersAlone(t *testing.T) {
 	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
 		t.Run(carrier, func(t *testing.T) {
@@ -175,11 +176,11 @@ func TestARefusedPortLeavesAHundredOthersAlone(t *testing.T) {
 			var open []tunnel
 			for range 100 {
 				c := mustDial(t, f, 7)
-				defer c.Close() // always nil
+				defer c.Close()
 				echoes(t, c, "hello")
 				open = append(open, c)
 			}
-			for port := 100; port < 110; port++ { // each for the first time: none is told from memory
+			for port := 100; port < 110; port++ { // each for the first time, so that no refusal is a remembered one
 				_, err := dial(t, f, at(port))
 				if refused, ok := errors.AsType[*fault.Refused](err); !ok || refused.Port != port {
 					t.Errorf("port %d: %v", port, err)
@@ -192,9 +193,9 @@ func TestARefusedPortLeavesAHundredOthersAlone(t *testing.T) {
 	}
 }
 
-// Below the cap a download that fills its connection does not stand before anybody else's bytes, although this Pod is far
-// enough away for connections of a burst to share.
-func TestNobodySharesWithADownload(t *testing.T) {
+// Below the limit no connection shares a session with a download that fills it, although this Pod is far enough away
+// for connections of a burst to share.
+func TestNoConnectionSharesWithADownload(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.program(1, func(c net.Conn) {
@@ -220,11 +221,11 @@ func TestNobodySharesWithADownload(t *testing.T) {
 		}
 	})
 	defer reading.Wait()
-	defer download.Close() // always nil
+	defer download.Close()
 	eventually(t, "the download is under way", func() bool { return received.Load() > 1<<20 })
 	for range 10 {
 		c := mustDial(t, f, 7)
-		defer c.Close() // always nil
+		defer c.Close()
 		echoes(t, c, "hello")
 	}
 	f.pool.mu.Lock()

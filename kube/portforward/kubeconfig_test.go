@@ -34,7 +34,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 )
 
-// carried makes a connection with cfg over each carrier, and gives the header of the last upgrade.
+// carried makes a connection with cfg over each carrier, and returns the header of the last upgrade.
 func carried(t *testing.T, w *world, cfg *rest.Config) (header http.Header) {
 	t.Helper()
 	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
@@ -133,7 +133,7 @@ func newAuthority(t *testing.T) *authority {
 	return &authority{cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
 }
 
-// issue makes a certificate and key, in PEM.
+// issue returns a certificate and its key, in PEM.
 func (a *authority) issue(t *testing.T, name string, hosts ...string) (cert, key []byte) {
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -165,7 +165,7 @@ func writeFile(t *testing.T, path, content string, mode os.FileMode) {
 	}
 }
 
-// mutual puts a front before w that speaks TLS as host and wants client certificates; it says whose came.
+// mutual starts a TLS front of w as host that requires client certificates. who returns the name in the last one.
 func mutual(t *testing.T, w *world, a *authority, host string) (address string, who func() string) {
 	cert, key := a.issue(t, "server", host)
 	pair, err := tls.X509KeyPair(cert, key)
@@ -193,16 +193,16 @@ func mutual(t *testing.T, w *world, a *authority, host string) (address string, 
 	return ln.Addr().String(), func() string { return last.Load().(string) }
 }
 
-// relayTo serves ln with connections to where dial leads.
+// relayTo relays the connections of ln to what dial returns.
 func relayTo(t *testing.T, ln net.Listener, dial func(net.Conn) (net.Conn, error)) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var open []net.Conn
 	t.Cleanup(func() {
-		ln.Close() // the end
+		ln.Close()
 		mu.Lock()
 		for _, c := range open {
-			c.Close() // the end
+			c.Close()
 		}
 		mu.Unlock()
 		wg.Wait()
@@ -217,7 +217,7 @@ func relayTo(t *testing.T, ln net.Listener, dial func(net.Conn) (net.Conn, error
 			open = append(open, near)
 			mu.Unlock()
 			wg.Go(func() {
-				defer near.Close() // the end
+				defer near.Close()
 				far, err := dial(near)
 				if err != nil {
 					return
@@ -225,9 +225,9 @@ func relayTo(t *testing.T, ln net.Listener, dial func(net.Conn) (net.Conn, error
 				mu.Lock()
 				open = append(open, far)
 				mu.Unlock()
-				wg.Go(func() { io.Copy(near, far); near.Close() }) // the end
-				io.Copy(far, near)                                 // the end
-				far.Close()                                        // the end
+				wg.Go(func() { io.Copy(near, far); near.Close() })
+				io.Copy(far, near)
+				far.Close()
 			})
 		}
 	})
@@ -303,7 +303,7 @@ func TestPlainHTTP(t *testing.T) {
 	carried(t, w, &rest.Config{Host: "http://" + ln.Addr().String()})
 }
 
-// connectProxy is an HTTP proxy; it keeps what CONNECT requests it saw.
+// connectProxy starts an HTTP proxy. seen returns the CONNECT requests that it got.
 func connectProxy(t *testing.T, secure bool) (proxy *httptest.Server, seen func() []string) {
 	var mu sync.Mutex
 	var requests []string
@@ -325,9 +325,9 @@ func connectProxy(t *testing.T, secure bool) (proxy *httptest.Server, seen func(
 		mu.Lock()
 		open = append(open, near, far)
 		mu.Unlock()
-		io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")         // seen by the client
-		tunnels.Go(func() { io.Copy(near, far); near.Close() }) // the end
-		tunnels.Go(func() { io.Copy(far, near); far.Close() })  // the end
+		io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")
+		tunnels.Go(func() { io.Copy(near, far); near.Close() })
+		tunnels.Go(func() { io.Copy(far, near); far.Close() })
 	}))
 	if secure {
 		proxy.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}
@@ -338,7 +338,7 @@ func connectProxy(t *testing.T, secure bool) (proxy *httptest.Server, seen func(
 	t.Cleanup(func() {
 		mu.Lock()
 		for _, c := range open {
-			c.Close() // the end
+			c.Close()
 		}
 		mu.Unlock()
 		proxy.Close()
@@ -400,14 +400,14 @@ func TestProxyOfAKubeconfig(t *testing.T) {
 				mu.Lock()
 				open = append(open, c)
 				mu.Unlock()
-				served.Go(func() { server.ServeConn(c) }) // seen by the client
+				served.Go(func() { server.ServeConn(c) })
 			}
 		})
 		t.Cleanup(func() {
-			ln.Close() // the end
+			ln.Close()
 			mu.Lock()
 			for _, c := range open {
-				c.Close() // the end
+				c.Close()
 			}
 			mu.Unlock()
 			w.cut()
@@ -415,7 +415,7 @@ func TestProxyOfAKubeconfig(t *testing.T) {
 		})
 		via(t, w, ln.Addr().String(), "socks5")
 		if len(open) == 0 {
-			t.Error("the proxy saw nobody")
+			t.Error("the proxy got no connection")
 		}
 	})
 	t.Run("environment", func(t *testing.T) {
@@ -434,7 +434,7 @@ func TestProxyOfAKubeconfig(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		if c, err := f.Dial(ctx, at(7), nil); err == nil {
-			c.Close() // always nil
+			c.Close()
 		}
 		if got := seen(); len(got) == 0 || !strings.HasPrefix(got[0], "CONNECT example.com:"+port) {
 			t.Errorf("the proxy saw %q", got)
@@ -449,7 +449,7 @@ func TestProxyOfAKubeconfig(t *testing.T) {
 			t.Errorf("NO_PROXY: %v, %v (%d)", u, err, before)
 		}
 	})
-	t.Run("a proxy that says no", func(t *testing.T) {
+	t.Run("a proxy that refuses", func(t *testing.T) {
 		w := newWorld(t)
 		proxy := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusProxyAuthRequired) }))
 		t.Cleanup(proxy.Close)
@@ -463,7 +463,7 @@ func TestProxyOfAKubeconfig(t *testing.T) {
 	})
 }
 
-func TestASilentProxyIsToldOfTheProxy(t *testing.T) {
+func TestTheErrorOfASilentProxyNamesTheProxy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	silent := proxytest.Silent(t)
@@ -484,7 +484,7 @@ func TestChangedCredentialsRetireSessions(t *testing.T) {
 	writeFile(t, file, "old", 0o600)
 	f := w.forwarder(func(c *Config) { c.REST.BearerToken, c.REST.BearerTokenFile = "", file })
 	open := mustDial(t, f, 7)
-	defer open.Close() // always nil
+	defer open.Close()
 	echoes(t, open, "hello")
 	f.pool.mu.Lock()
 	var before []*session
@@ -493,7 +493,7 @@ func TestChangedCredentialsRetireSessions(t *testing.T) {
 	}
 	f.pool.mu.Unlock()
 	f.pool.mu.Lock()
-	f.pool.useCredentials(identity{1}) // as when the file was read anew, which client-go does once a minute
+	f.pool.useCredentials(identity{1}) // as after client-go has read the file again, which it does once a minute
 	f.pool.mu.Unlock()
 	for _, s := range before {
 		f.pool.mu.Lock()
@@ -506,7 +506,7 @@ func TestChangedCredentialsRetireSessions(t *testing.T) {
 	echoes(t, open, "an open connection lives on")
 }
 
-func TestLookingAtCredentialsSeesChanges(t *testing.T) {
+func TestCheckingCredentialsSeesChanges(t *testing.T) {
 	a := newAuthority(t)
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "crt"), filepath.Join(dir, "key")

@@ -18,8 +18,8 @@ import (
 	"fairlead/kube/fault"
 )
 
-// A line is a way to the API server with a round trip of its own. It can be cut in silence: bytes vanish and nobody is
-// told.
+// A line is a route to the API server with a round trip of its own. It can be cut in silence: bytes are lost, and
+// neither end notices.
 type line struct {
 	rtt     time.Duration
 	dials   atomic.Int32
@@ -33,8 +33,8 @@ func newLine(t *testing.T, rtt time.Duration) *line {
 	t.Cleanup(func() {
 		l.mu.Lock()
 		for _, r := range l.relays {
-			r.far.Close()  // the end
-			r.near.Close() // the end
+			r.far.Close()
+			r.near.Close()
 		}
 		l.mu.Unlock()
 		l.working.Wait()
@@ -47,7 +47,7 @@ type relay struct {
 	dead      atomic.Bool
 }
 
-// dial is for rest.Config's Dial.
+// dial is for Dial of rest.Config.
 func (l *line) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	l.dials.Add(1)
 	far, err := new(net.Dialer).DialContext(ctx, network, address)
@@ -57,14 +57,14 @@ func (l *line) dial(ctx context.Context, network, address string) (net.Conn, err
 	select {
 	case <-time.After(l.rtt):
 	case <-ctx.Done():
-		far.Close() // of no more use
+		far.Close()
 		return nil, ctx.Err()
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	defer ln.Close() // the end
+	defer ln.Close()
 	client, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ type parcel struct {
 	due   time.Time
 }
 
-// carry moves bytes from one side to the other, each half a round trip late.
+// carry copies bytes from one side to the other, each half a round trip late.
 func (l *line) carry(r *relay, from, to net.Conn) {
 	defer l.working.Done()
 	way := make(chan parcel, 4096)
@@ -98,7 +98,7 @@ func (l *line) carry(r *relay, from, to net.Conn) {
 		for p := range way {
 			time.Sleep(time.Until(p.due))
 			if !r.dead.Load() {
-				to.Write(p.bytes) // then nobody is there to be told
+				_, _ = to.Write(p.bytes)
 			}
 		}
 	}()
@@ -115,11 +115,11 @@ func (l *line) carry(r *relay, from, to net.Conn) {
 	close(way)
 	<-done
 	if !r.dead.Load() {
-		to.Close() // the end
+		to.Close()
 	}
 }
 
-// cut makes every connection that there is fall silent. New ones work.
+// cut silences every open connection. New ones work.
 func (l *line) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -128,14 +128,15 @@ func (l *line) cut() {
 	}
 }
 
-// request dials, sends a word as the proxy's client would after it was answered, and gives the time to its echo.
+// request dials, sends a word once the connection is confirmed, as the proxy's client does, and returns the time to its
+// echo.
 func request(t *testing.T, f *Forwarder, endpoints []Endpoint) (took time.Duration, err error) {
 	start := time.Now()
 	c, err := dial(t, f, endpoints)
 	if err != nil {
 		return time.Since(start), err
 	}
-	defer c.Close() // always nil
+	defer c.Close()
 	if _, err := io.WriteString(c, "hello"); err != nil {
 		return 0, err
 	}
@@ -143,9 +144,9 @@ func request(t *testing.T, f *Forwarder, endpoints []Endpoint) (took time.Durati
 	return time.Since(start), err
 }
 
-const slow = time.Second // a machine that does other work needs a while for itself
+const slow = time.Second // what a busy machine takes longer
 
-// within wants what try does to take so many round trips, at its best: a busy machine makes it slower, and never faster.
+// within expects try to take so many round trips in its best run: a busy machine makes it slower, and never faster.
 func within(t *testing.T, what string, rtt time.Duration, trips int, try func() (time.Duration, error)) {
 	t.Helper()
 	var took time.Duration
@@ -182,7 +183,7 @@ func TestWarmConnectionTakesOneRoundTrip(t *testing.T) {
 	within(t, "a warm connection", slow, 1, func() (time.Duration, error) { return request(t, f, at(7)) })
 	port := 99
 	within(t, "a refusal", slow, 1, func() (time.Duration, error) {
-		port++ // a refusal that is known is told at once
+		port++ // a remembered refusal is returned at once
 		start := time.Now()
 		if _, err := dial(t, f, at(port)); err == nil {
 			return 0, errors.New("there is none")
@@ -193,7 +194,7 @@ func TestWarmConnectionTakesOneRoundTrip(t *testing.T) {
 
 func TestBurstSharesRatherThanWaits(t *testing.T) {
 	t.Parallel()
-	const r = time.Second // thirty-two under a race detector need a while for themselves
+	const r = time.Second // long, because 32 connections are slow with the race detector
 	within(t, "the last of a burst", r, 1, func() (time.Duration, error) {
 		w := newWorld(t)
 		l := newLine(t, r)
@@ -215,8 +216,8 @@ func TestBurstSharesRatherThanWaits(t *testing.T) {
 	})
 }
 
-// Connections to a target of which nothing is known do not share a session, until it has answered. Those that wait for a
-// session then share those there are, rather than wait for each to be dialled.
+// Connections to an unknown target do not share a session before it has answered. Those that wait for a session then
+// share the ones there are, and do not wait for a dial each.
 func TestFirstBurstSharesOnceItsTargetHasAnswered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -234,8 +235,8 @@ func TestFirstBurstSharesOnceItsTargetHasAnswered(t *testing.T) {
 	}
 }
 
-// What waits for a session to ask what has just been refused is told so.
-func TestBurstAtARefusedPortIsToldOnce(t *testing.T) {
+// Connections that wait for a session to a port that has just refused one get that refusal.
+func TestABurstToARefusedPortRequestsItOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	l := newLine(t, 100*time.Millisecond)
@@ -253,25 +254,25 @@ func TestBurstAtARefusedPortIsToldOnce(t *testing.T) {
 		t.Error(err)
 	}
 	if asked := f.pool.requests.Load(); asked > 16 {
-		t.Errorf("the port was asked for %d times", asked)
+		t.Errorf("the port was requested %d times", asked)
 	}
 }
 
-// A program that greets is heard although the client says nothing, and although the session that was at hand is dead:
-// nothing was written, so it is dialled anew.
+// A program that greets is heard although the client writes nothing and the idle session was dead: nothing was written,
+// so the connection is dialled again.
 func TestDeadSessionIsReplacedWhileNothingWasWritten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.program(21, func(c net.Conn) { io.WriteString(c, "220 hello\n"); io.Copy(io.Discard, c) }) // seen by the client
+	w.program(21, func(c net.Conn) { io.WriteString(c, "220 hello\n"); io.Copy(io.Discard, c) })
 	l := newLine(t, 0)
 	f := w.forwarder(func(c *Config) { c.REST.Dial = l.dial })
 	first := mustDial(t, f, 21)
-	io.ReadFull(first, make([]byte, 10)) // seen below
-	first.Close()                        // always nil
+	io.ReadFull(first, make([]byte, 10))
+	first.Close()
 	l.cut()
 	start := time.Now()
 	c := mustDial(t, f, 21)
-	defer c.Close() // always nil
+	defer c.Close()
 	b := make([]byte, 10)
 	if _, err := io.ReadFull(c, b); err != nil || string(b) != "220 hello\n" {
 		t.Fatalf("%q, %v", b, err)
@@ -279,7 +280,7 @@ func TestDeadSessionIsReplacedWhileNothingWasWritten(t *testing.T) {
 	t.Logf("greeted after %v", time.Since(start))
 }
 
-// What was written may have been seen: the connection ends, and nothing is sent twice.
+// A program may have seen what was written, so the connection ends, and nothing is sent twice.
 func TestDeadSessionEndsWhatWasWritten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -291,7 +292,7 @@ func TestDeadSessionEndsWhatWasWritten(t *testing.T) {
 				return
 			}
 			got.Add(1)
-			c.Write(b) // seen by the client
+			c.Write(b)
 		}
 	})
 	l := newLine(t, 0)
@@ -301,13 +302,13 @@ func TestDeadSessionEndsWhatWasWritten(t *testing.T) {
 	}
 	l.cut()
 	c := mustDial(t, f, 8)
-	defer c.Close()                   // always nil
-	io.WriteString(c, "hello")        // seen by the reader
-	_, err := c.Read(make([]byte, 5)) // ends without the TCP timeouts of minutes
+	defer c.Close()
+	io.WriteString(c, "hello")
+	_, err := c.Read(make([]byte, 5)) // ends without waiting for TCP's timeouts, which take minutes
 	if err == nil || got.Load() != 1 {
 		t.Fatalf("%v, and the program got %d requests", err, got.Load())
 	}
-	// Meanwhile others were given live sessions.
+	// Meanwhile other connections got live sessions.
 	if _, err := request(t, f, at(8)); err != nil {
 		t.Fatal(err)
 	}
@@ -337,14 +338,14 @@ func TestIdleSessionsThatDiedInSilenceAreNotKept(t *testing.T) {
 	}
 }
 
-// Who waits for an API server that accepts connections and says nothing is told so, by that name.
+// The error of a dial to an API server that accepts connections and answers nothing names the server.
 func TestAnAPIServerThatSaysNothing(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // the system accepts for it
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts its connections
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { ln.Close() }) // the end
+	t.Cleanup(func() { ln.Close() })
 	var doubts atomic.Int32
 	f, err := New(Config{REST: &rest.Config{Host: "https://" + ln.Addr().String()}, Doubt: func() { doubts.Add(1) }})
 	if err != nil {
@@ -360,7 +361,7 @@ func TestAnAPIServerThatSaysNothing(t *testing.T) {
 	}
 }
 
-// A connection to the API server that waited for a use may have died in silence: another one is made.
+// An unbound connection to the API server may have died in silence. It is replaced.
 func TestSpareConnectionThatDiedInSilenceIsGivenUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -372,5 +373,5 @@ func TestSpareConnectionThatDiedInSilenceIsGivenUp(t *testing.T) {
 	if _, err := request(t, f, at(7)); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "it is doubted that the API server answers", func() bool { return doubts.Load() > 0 })
+	eventually(t, "Doubt is called", func() bool { return doubts.Load() > 0 })
 }

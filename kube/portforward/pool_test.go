@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The API server's side may end connections that wait for a use, at any time.
+// The API server's side may end unbound connections at any time.
 func TestUnboundConnectionsThatEndedAreNoFailure(t *testing.T) {
 	for range 3 {
 		w := newWorld(t) // without sessions, which must not end
@@ -22,8 +22,8 @@ func TestUnboundConnectionsThatEndedAreNoFailure(t *testing.T) {
 	}
 }
 
-func TestIdleSessionsAreGivenUpButForTheLast(t *testing.T) {
-	t.Parallel() // housekeeping takes its time
+func TestIdleSessionsAreClosedExceptTheLast(t *testing.T) {
+	t.Parallel() // housekeeping takes seconds
 	w := newWorld(t)
 	f := w.forwarder(func(c *Config) { c.Idle = 200 * time.Millisecond })
 	var open []tunnel
@@ -37,16 +37,16 @@ func TestIdleSessionsAreGivenUpButForTheLast(t *testing.T) {
 		t.Fatalf("%+v", st)
 	}
 	for _, c := range open {
-		c.Close() // always nil
+		c.Close()
 	}
-	eventually(t, "idle sessions are given up", func() bool { st := f.Stats(); return st.Sessions <= minSpares })
+	eventually(t, "idle sessions are closed", func() bool { st := f.Stats(); return st.Sessions <= minSpares })
 	if st := f.Stats(); st.Sessions == 0 {
 		t.Errorf("none is kept: %+v", st)
 	}
 }
 
-// A kubeconfig's client has five requests a second for its own; a session is none of them.
-func TestNoBrakeOnSessions(t *testing.T) {
+// The rate limit of a kubeconfig's client, five requests a second, does not count for sessions.
+func TestSessionsAreNotRateLimited(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(func(c *Config) { c.REST.QPS, c.REST.Burst = 0.1, 1 })
 	start := time.Now()
@@ -60,7 +60,7 @@ func TestNoBrakeOnSessions(t *testing.T) {
 	}
 }
 
-// An idle connection has no goroutine but its reader's, above the cap too.
+// An idle connection has no goroutine except its reader's, above the limit too.
 func TestIdleConnectionsHaveNoGoroutinesOfTheirOwn(t *testing.T) {
 	const idle, sessions = 60, 8
 	w := newWorld(t)
@@ -69,9 +69,9 @@ func TestIdleConnectionsHaveNoGoroutinesOfTheirOwn(t *testing.T) {
 	defer reading.Wait()
 	for range idle {
 		c := mustDial(t, f, 7)
-		defer c.Close() // always nil
+		defer c.Close()
 		echoes(t, c, "hello")
-		reading.Go(func() { c.Read(make([]byte, 1)) }) // until its end
+		reading.Go(func() { c.Read(make([]byte, 1)) })
 	}
 	if st := f.Stats(); st.Sessions > sessions || st.Connections != idle {
 		t.Errorf("%+v", st)

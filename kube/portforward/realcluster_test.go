@@ -23,13 +23,13 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// A real is the real cluster as these tests see it.
+// A real is the real cluster as these tests use it.
 type real struct {
 	*clustertest.Cluster
 	endpoints map[string]Endpoint // by the beginning of the Pod's name: its first port
 }
 
-// TestOnARealCluster is the carrier against a real API server and the port-forward of a real runtime library.
+// TestOnARealCluster tests the carrier with a real API server and the port-forward of a real runtime library.
 func TestOnARealCluster(t *testing.T) {
 	t.Parallel()
 	c := &real{Cluster: clustertest.Start(t, clustertest.Options{}), endpoints: map[string]Endpoint{}}
@@ -132,9 +132,9 @@ func (c *real) eitherCarrier(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		io.WriteString(conn, "GET / HTTP/1.0\r\nHost: hello\r\n\r\n") // seen by the reader
+		io.WriteString(conn, "GET / HTTP/1.0\r\nHost: hello\r\n\r\n")
 		page, err := io.ReadAll(conn)
-		conn.Close() // always nil
+		conn.Close()
 		if err != nil || !bytes.Contains(page, []byte("default/"+c.endpoints["hello"].Pod)) {
 			t.Errorf("%s: %v, %q", carrier, err, page)
 		}
@@ -148,7 +148,7 @@ func (c *real) eitherCarrier(t *testing.T) {
 }
 
 func (c *real) refusedAtNode(t *testing.T) {
-	defer c.Heal(context.Background()) // the next test would tell
+	defer c.Heal(context.Background()) // the next test fails otherwise
 	for refused, works := range map[string]string{CarrierSPDY: CarrierWebSocket, CarrierWebSocket: CarrierSPDY} {
 		if err := errors.Join(c.Heal(t.Context()), c.RefuseUpgrades(t.Context(), refused, 403)); err != nil {
 			t.Fatal(err)
@@ -195,7 +195,7 @@ func (c *real) rights(t *testing.T) {
 		f := c.forwarder(t, c.KubeconfigToken, context, carrier)
 		conn, err := dial(t, f, app)
 		if err == nil {
-			conn.Close() // always nil
+			conn.Close()
 		}
 		return err
 	}
@@ -221,7 +221,7 @@ func (c *real) refusedPort(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer conn.Close() // always nil
+			defer conn.Close()
 			echoes(t, conn, "first")
 			open = append(open, conn)
 		}
@@ -246,7 +246,7 @@ func (c *real) halfClose(t *testing.T) {
 		for name, size := range map[string]int{"five-lines": 0, "echo": 1 << 20, "after-eof": 1000} {
 			wg.Go(func() {
 				var took time.Duration
-				for range 3 { // a busy machine makes it slower, and never faster
+				for range 3 { // a busy machine may be late
 					var got []byte
 					got, took = c.halfClosed(t, f, name, size)
 					if name == "five-lines" && bytes.Count(got, []byte("\n")) != 5 || name == "echo" && len(got) != size {
@@ -263,20 +263,20 @@ func (c *real) halfClose(t *testing.T) {
 	}
 }
 
-// halfClosed sends so many bytes and a half-close, and returns what comes until the end, and after what time that was.
+// halfClosed sends size bytes and a half-close. It returns what comes until the end, and the time until then.
 func (c *real) halfClosed(t *testing.T, f *Forwarder, name string, size int) (got []byte, took time.Duration) {
 	conn, err := dial(t, f, c.at(t, name))
 	if err != nil {
 		t.Error(err)
 		return nil, 0
 	}
-	defer conn.Close() // always nil
+	defer conn.Close()
 	start := time.Now()
 	var sending sync.WaitGroup
 	defer sending.Wait()
 	sending.Go(func() {
-		conn.Write(make([]byte, size)) // seen by the reader
-		conn.CloseWrite()              // seen by the reader
+		conn.Write(make([]byte, size))
+		conn.CloseWrite()
 	})
 	if got, err = io.ReadAll(conn); err != nil {
 		t.Errorf("%s: %v", name, err)
@@ -295,7 +295,7 @@ func (c *real) bulk(t *testing.T) {
 		}
 		hash := sha256.New()
 		n, err := io.CopyN(hash, conn, size)
-		conn.Close() // always nil
+		conn.Close()
 		if got := fmt.Sprintf("%x", hash.Sum(nil)); got != want || err != nil {
 			t.Errorf("%s: %d bytes down, %v", carrier, n, err)
 		}
@@ -311,7 +311,7 @@ func (c *real) bulk(t *testing.T) {
 		})
 		n, err = io.CopyN(hash, conn, size)
 		sending.Wait()
-		conn.Close() // always nil
+		conn.Close()
 		if got := fmt.Sprintf("%x", hash.Sum(nil)); got != want || err != nil {
 			t.Errorf("%s: %d bytes there and back, %v", carrier, n, err)
 		}
@@ -324,7 +324,7 @@ func (c *real) reset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() // always nil
+	defer conn.Close()
 	echoes(t, conn, "hello")
 	ep := c.endpoints["echo"]
 	if err := c.DropStreams(t.Context(), ep.Namespace+"/"+ep.Pod); err != nil {
@@ -340,8 +340,8 @@ func (c *real) reset(t *testing.T) {
 	}
 }
 
-// heldUp has bytes wait for a dial in the Pod that gets no answer: they hold up one of the five workers of the runtime's
-// library, and what waits there holds up others. The session answers pings all the while.
+// heldUp makes bytes wait for a dial in the Pod that gets no answer: they hold up one of the five workers of the
+// runtime's library, and with it other streams, while the session answers pings.
 func (c *real) heldUp(t *testing.T) {
 	pod := c.endpoints["echo"].Namespace + "/" + c.endpoints["echo"].Pod
 	f := started(t, Config{REST: loaded(t, c.Kubeconfig, "demo"), Context: "demo", PerPod: 1})
@@ -360,7 +360,7 @@ func (c *real) heldUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stuck.Close() // always nil
+	defer stuck.Close()
 	for range 4 {
 		if _, err := io.WriteString(stuck, "hello"); err != nil {
 			t.Fatal(err)
@@ -383,7 +383,7 @@ func (c *real) heldUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		all.Go(func() {
-			defer conn.Close() // always nil
+			defer conn.Close()
 			if _, err := io.WriteString(conn, "hello"); err != nil {
 				t.Error(err)
 			}
@@ -398,9 +398,9 @@ func (c *real) heldUp(t *testing.T) {
 	}
 	all.Wait()
 	if n := ended.Load(); n == 0 || n == many {
-		t.Errorf("of %d connections %d are held up: the session is not as it was meant to be", many, n)
+		t.Errorf("of %d connections %d are held up, so that the session does not test anything", many, n)
 	}
-	// The next one has a session that is well.
+	// The next connection has a healthy session.
 	if took, err := request(t, f, c.at(t, "echo")); err != nil || took > time.Second {
 		t.Errorf("the next one takes %v: %v", took, err)
 	}
@@ -412,12 +412,12 @@ func (c *real) lostSessions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lost.Close() // always nil
+	defer lost.Close()
 	kept, err := dial(t, f, c.at(t, "db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer kept.Close() // always nil
+	defer kept.Close()
 	echoes(t, lost, "hello")
 	ep := c.endpoints["echo"]
 	if err := c.DropSessions(t.Context(), ep.Namespace+"/"+ep.Pod); err != nil {
@@ -440,11 +440,11 @@ func (c *real) crowd(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer conn.Close() // always nil
+			defer conn.Close()
 			want := bytes.Repeat([]byte{byte(i)}, 20_000)
 			var sending sync.WaitGroup
 			defer sending.Wait()
-			sending.Go(func() { conn.Write(want) }) // seen by the reader
+			sending.Go(func() { conn.Write(want) })
 			got := make([]byte, len(want))
 			if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, want) {
 				t.Errorf("connection %d: %v", i, err)

@@ -11,7 +11,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// A Pod that was replaced is found out only when the connection is asked for, long after the dial that named it.
+// That a Pod was replaced may be noticed only when the connection is requested, long after the dial that named it.
 func TestEndpointsAreRenewedBeforeTheClientHears(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(nil)
@@ -27,7 +27,7 @@ func TestEndpointsAreRenewedBeforeTheClientHears(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer raw.Close() // always nil
+		defer raw.Close()
 		c := raw.(tunnel)
 		if _, err := io.WriteString(c, early); err != nil {
 			t.Fatal(err)
@@ -57,14 +57,14 @@ func TestEndpointsAreRenewedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() // always nil
+	defer c.Close()
 	err = c.(tunnel).Opened(t.Context())
 	if refused, ok := errors.AsType[*fault.Refused](err); !ok || refused.Port != 10 || asked.Load() != 1 {
 		t.Errorf("%v after %d renewals", err, asked.Load())
 	}
 }
 
-// What a program may have seen is not sent elsewhere.
+// Bytes that a program may have seen are not sent to another one.
 func TestEndpointsAreNotRenewedForWhatWasSeen(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(nil)
@@ -75,7 +75,7 @@ func TestEndpointsAreNotRenewedForWhatWasSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer raw.Close() // always nil
+	defer raw.Close()
 	c := raw.(tunnel)
 	if err := c.Opened(t.Context()); err != nil {
 		t.Fatal(err)

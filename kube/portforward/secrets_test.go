@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// A sharedBuffer can be written to and read by several goroutines.
+// A sharedBuffer is a buffer for several goroutines.
 type sharedBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -35,8 +35,8 @@ func (b *sharedBuffer) String() string {
 	return b.buf.String()
 }
 
-// Boxes on the way show requests in their error pages, with the credentials in them.
-func TestAnAnswerThatRepeatsTheRequestTellsNoCredentials(t *testing.T) {
+// Middleboxes show requests in their error pages, with the credentials in them.
+func TestAnAnswerThatRepeatsTheRequestShowsNoCredentials(t *testing.T) {
 	const password, extra = "pass-of-me", "scope-of-me"
 	pair := base64.StdEncoding.EncodeToString([]byte("me:" + password))
 	secrets := []string{"secret-token", password, extra, pair}
@@ -56,12 +56,12 @@ func TestAnAnswerThatRepeatsTheRequestTellsNoCredentials(t *testing.T) {
 		"a Status": func(rw http.ResponseWriter, head string) {
 			rw.Header().Set("Content-Type", "application/json")
 			rw.WriteHeader(403)
-			_, _ = io.WriteString(rw, statusBody(403, "your request was: "+head)) // seen by the client
+			_, _ = io.WriteString(rw, statusBody(403, "your request was: "+head))
 		},
 		"a node": func(rw http.ResponseWriter, head string) {
 			rw.Header().Set("Content-Type", "application/json")
 			rw.WriteHeader(404)
-			_, _ = fmt.Fprintf(rw, `{"kind":"Status","message":"no","code":404,"details":{"kind":"nodes","name":%q}}`, head) // seen by the client
+			_, _ = fmt.Fprintf(rw, `{"kind":"Status","message":"no","code":404,"details":{"kind":"nodes","name":%q}}`, head)
 		},
 		"a redirect": func(rw http.ResponseWriter, head string) {
 			_, token, _ := strings.Cut(head, "Authorization: ")
@@ -79,10 +79,10 @@ func TestAnAnswerThatRepeatsTheRequestTellsNoCredentials(t *testing.T) {
 			if err != nil {
 				return
 			}
-			defer conn.Close() // the end
+			defer conn.Close()
 			_, field, _ := strings.Cut(head, "Authorization: ")
 			field, _, _ = strings.Cut(field, "\r")
-			_, _ = io.WriteString(conn, "HTTP/1.1 500 no\r\nAuthorization is "+field+"\r\n\r\n") // seen by the client
+			_, _ = io.WriteString(conn, "HTTP/1.1 500 no\r\nAuthorization is "+field+"\r\n\r\n")
 		},
 	}
 	for name, change := range login {
@@ -106,7 +106,7 @@ func TestAnAnswerThatRepeatsTheRequestTellsNoCredentials(t *testing.T) {
 				told := log.String() + fmt.Sprintf(" %v %#v", err, err)
 				for _, secret := range secrets {
 					if strings.Contains(told, secret) {
-						t.Errorf("%q is told: %s", secret, told)
+						t.Errorf("%q is shown: %s", secret, told)
 					}
 				}
 			})
@@ -114,8 +114,8 @@ func TestAnAnswerThatRepeatsTheRequestTellsNoCredentials(t *testing.T) {
 	}
 }
 
-// A runtime's words reach a log, too.
-func TestWhatARuntimeWritesTellsNoCredentials(t *testing.T) {
+// What a runtime writes is logged, too.
+func TestWhatARuntimeWritesShowsNoCredentials(t *testing.T) {
 	w := newWorld(t)
 	w.fail(5, errors.New("your request had Authorization: Bearer secret-token"))
 	_, err := dial(t, w.forwarder(patient), at(5))

@@ -11,7 +11,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// A refusal comes late and the client has much to say: all of it must reach the endpoint that is tried next.
+// A refusal comes late, and the client sends much: all of it must reach the endpoint that is tried next.
 func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 	for _, size := range []int{maxKept - 1, maxKept, maxKept + 1, 8 * maxKept} {
 		w := newWorld(t)
@@ -19,13 +19,13 @@ func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 		w.program(8, func(c net.Conn) {
 			c.SetDeadline(time.Now().Add(20 * time.Second)) // so that a failure ends
 			b := make([]byte, size)
-			n, _ := io.ReadFull(c, b) // told by what was got
+			n, _ := io.ReadFull(c, b)
 			got <- b[:n]
-			io.WriteString(c, "done") // seen by the client
+			io.WriteString(c, "done")
 		})
 		f := w.forwarder(nil)
 		endpoints := append(at(9000), at(8)...)
-		// It is taken for connected, as a target is that answered lately.
+		// It is taken for connected, like a target that answered lately.
 		f.pool.targets.markAnswered(endpoints[0], true, time.Now())
 		f.pool.targets.observeLateRefusal(100 * time.Millisecond) // as refusals are on a busy machine
 		c, err := dial(t, f, endpoints)
@@ -45,26 +45,26 @@ func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 		if err := <-wrote; err != nil {
 			t.Errorf("%d bytes: write: %v", size, err)
 		}
-		c.Close() // always nil
+		c.Close()
 		if err == nil && !bytes.Equal(<-got, sent) {
-			t.Errorf("%d bytes: others came", size)
+			t.Errorf("%d bytes: they were changed", size)
 		}
 	}
 }
 
-// A large upload to a target that answers is not held back for as long as one to a target of which nothing is known.
+// A large upload to a target that answers waits less than one to an unknown target.
 func TestUploadToAKnownTargetIsNotHeldBack(t *testing.T) {
 	w := newWorld(t)
 	w.program(8, func(c net.Conn) {
-		io.ReadFull(c, make([]byte, 2*maxKept)) // the answer says it
-		io.WriteString(c, "done")               // seen by the client
-		io.Copy(io.Discard, c)                  // until its end
+		io.ReadFull(c, make([]byte, 2*maxKept))
+		io.WriteString(c, "done")
+		io.Copy(io.Discard, c)
 	})
 	const grace = 5 * time.Second
 	f := w.forwarder(func(c *Config) { c.Grace = grace })
 	f.pool.targets.markAnswered(at(8)[0], true, time.Now())
 	c := mustDial(t, f, 8)
-	defer c.Close() // always nil
+	defer c.Close()
 	start := time.Now()
 	wrote := make(chan error, 1)
 	go func() {
@@ -82,7 +82,7 @@ func TestUploadToAKnownTargetIsNotHeldBack(t *testing.T) {
 	}
 }
 
-// One Pod refuses and another is gone: it is the refusal that tells the client what it needs to know.
+// If one Pod refuses and another is gone, the error is the refusal.
 func TestARefusalSaysMoreThanAPodThatIsGone(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(patient)

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A jam is a way to the API server whose connections take no more bytes once it is set, and give none once it is mute, until they
-// are closed. Those that are made later work.
+// A jam is a route to the API server whose connections take no more bytes once it is set, and give none once it is
+// mute, until they are closed. Later connections work.
 type jam struct {
 	mu    sync.Mutex
 	conns []*jammedConn
@@ -26,7 +26,7 @@ type jammedConn struct {
 	once      sync.Once
 }
 
-// dial is for rest.Config's Dial.
+// dial is for Dial of rest.Config.
 func (j *jam) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
@@ -77,7 +77,7 @@ func (c *jammedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// Whoever writes may be stuck. The end of the connection is found out all the same.
+// The end of a connection is noticed although a write is stuck.
 func TestAWriteThatIsStuckHidesNoEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -89,8 +89,8 @@ func TestAWriteThatIsStuckHidesNoEnd(t *testing.T) {
 	j.set()
 	var writing sync.WaitGroup
 	defer writing.Wait()
-	defer c.Close()                                          // always nil
-	writing.Go(func() { _, _ = io.WriteString(c, "hello") }) // its end is the reader's to tell
+	defer c.Close()
+	writing.Go(func() { _, _ = io.WriteString(c, "hello") }) // the reader returns the error
 	eventually(t, "the write is stuck", func() bool { return s.State().Writing > 0 })
 	read := make(chan error, 1)
 	go func() {
@@ -104,11 +104,11 @@ func TestAWriteThatIsStuckHidesNoEnd(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	case <-time.After(goneTimeout + 10*time.Second):
-		t.Error("the end is not found out")
+		t.Error("the end is not noticed")
 	}
 }
 
-// What one connection uploads may be stuck for long. Another that waits behind it to be accepted goes elsewhere.
+// An upload may be stuck for long. Another connection that waits behind it to be accepted goes elsewhere.
 func TestAConnectionBehindAStuckUploadGoesElsewhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -123,7 +123,7 @@ func TestAConnectionBehindAStuckUploadGoesElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := raw.(*conn)
-	defer c.Close() // always nil
+	defer c.Close()
 	if c.current.session != upload.(*conn).current.session {
 		t.Fatal("they do not share a session")
 	}
@@ -134,7 +134,7 @@ func TestAConnectionBehindAStuckUploadGoesElsewhere(t *testing.T) {
 	j.set()
 	var writing sync.WaitGroup
 	defer writing.Wait()
-	defer upload.Close()                                          // always nil
+	defer upload.Close()
 	writing.Go(func() { _, _ = io.WriteString(upload, "hello") }) // it is stuck
 	if err := <-opened; err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func TestAConnectionBehindAStuckUploadGoesElsewhere(t *testing.T) {
 	echoes(t, c, "hello")
 }
 
-// Nothing is sent twice, though it is written while the attempt is given up for want of it.
+// Nothing is sent twice, though it is written while the attempt is given up because nothing was.
 func TestBytesThatComeAsAnAttemptIsGivenUpAreNotSentAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -152,11 +152,11 @@ func TestBytesThatComeAsAnAttemptIsGivenUpAreNotSentAgain(t *testing.T) {
 		if _, err := io.ReadFull(c, b); err == nil {
 			got <- string(b)
 		}
-		io.Copy(io.Discard, c) // until its end
+		io.Copy(io.Discard, c)
 	})
 	f := w.forwarder(nil)
 	c := mustDial(t, f, 8).(*conn)
-	defer c.Close() // always nil
+	defer c.Close()
 	a := c.current
 	end := a.classifyEnd(errSilent, c.hasWritten())
 	if _, err := io.WriteString(c, "hello"); err != nil {

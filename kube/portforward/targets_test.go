@@ -10,23 +10,23 @@ import (
 
 func TestWhoSpeaksFirstIsRemembered(t *testing.T) {
 	w := newWorld(t)
-	w.program(21, func(c net.Conn) { io.WriteString(c, "220 hello\n"); io.Copy(io.Discard, c) }) // seen by the client
+	w.program(21, func(c net.Conn) { io.WriteString(c, "220 hello\n"); io.Copy(io.Discard, c) })
 	f := w.forwarder(nil)
 	unknown := f.pool.targets.firstWriteWait(at(21)[0], time.Now())
 	greeting := mustDial(t, f, 21)
-	defer greeting.Close() // always nil
+	defer greeting.Close()
 	if _, err := io.ReadFull(greeting, make([]byte, 10)); err != nil {
 		t.Fatal(err)
 	}
 	asked := mustDial(t, f, 7)
-	defer asked.Close() // always nil
+	defer asked.Close()
 	echoes(t, asked, "hello")
 	now := time.Now()
 	if got := f.pool.targets.firstWriteWait(at(21)[0], now); got != 0 {
 		t.Errorf("a connection waits %v for the client of a Pod that greets", got)
 	}
 	if got := f.pool.targets.firstWriteWait(at(7)[0], now); got <= unknown {
-		t.Errorf("a connection waits %v for a client that speaks first, %v for one nobody knows", got, unknown)
+		t.Errorf("a connection waits %v for a client that speaks first, %v if it is unknown", got, unknown)
 	}
 	if got := f.pool.targets.firstWriteWait(at(7)[0], now.Add(2*provenFor)); got != unknown {
 		t.Errorf("it is remembered for ever: %v", got)

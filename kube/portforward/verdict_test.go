@@ -12,7 +12,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// Runtimes end the data stream before they say why.
+// Runtimes end the data stream before they send the reason.
 func TestAReasonThatComesAfterTheEndOfTheDataCounts(t *testing.T) {
 	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
 		for _, early := range []string{"", "early"} {
@@ -31,33 +31,33 @@ func TestAReasonThatComesAfterTheEndOfTheDataCounts(t *testing.T) {
 				t.Errorf("%s, %q: no refusal", carrier, early)
 			}
 			if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, syscall.ECONNREFUSED) {
-				t.Errorf("%s, %q: read gives %d, %v", carrier, early, n, err)
+				t.Errorf("%s, %q: Read returns %d, %v", carrier, early, n, err)
 			}
 			_ = c.Close()
 		}
 	}
 }
 
-// A target that is taken for connected, and refuses then, is reset and does not end in order.
+// A target that is taken for connected and then refuses is reset, and does not end in order.
 func TestALateRefusalIsNoOrderlyEnd(t *testing.T) {
 	w := newWorld(t)
 	w.hesitate = 50 * time.Millisecond
 	f := w.forwarder(nil)
 	f.pool.targets.markAnswered(at(9)[0], true, time.Now())
 	c := mustDial(t, f, 9)
-	defer c.Close() // always nil
+	defer c.Close()
 	if got, err := io.ReadAll(c); len(got) > 0 || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("%q, %v", got, err)
 	}
 	if f.pool.targets.proven(at(9)[0], time.Now()) {
-		t.Error("the port is still taken to be there")
+		t.Error("the port is still proven")
 	}
 }
 
 func TestAProgramThatEndsFirstEndsInOrder(t *testing.T) {
 	w := newWorld(t)
 	w.hesitate = 50 * time.Millisecond
-	w.program(1, func(c net.Conn) { io.WriteString(c, "bye"); c.Close() }) // seen by the client
+	w.program(1, func(c net.Conn) { io.WriteString(c, "bye"); c.Close() })
 	w.program(2, func(c net.Conn) { c.Close() })
 	f := w.forwarder(nil)
 	for port, want := range map[int]string{1: "bye", 2: ""} {
@@ -78,7 +78,7 @@ func TestAResetInThePodIsAReset(t *testing.T) {
 	})
 	f := w.forwarder(nil)
 	c := mustDial(t, f, 1)
-	defer c.Close() // always nil
+	defer c.Close()
 	if _, err := io.WriteString(c, "hello"); err != nil {
 		t.Fatal(err)
 	}
@@ -112,8 +112,8 @@ func TestASessionIsNotUsedAgainAfterARefusalWithBytesUnderWay(t *testing.T) {
 	}
 }
 
-// The client leaves before the runtime refuses: its bytes were under way all the same.
-func TestASessionIsNotUsedAgainAfterARefusalThatNobodyWaitedFor(t *testing.T) {
+// The client leaves before the runtime refuses. Its bytes were on their way even so.
+func TestASessionIsNotUsedAgainAfterARefusalThatCameTooLate(t *testing.T) {
 	w := newWorld(t)
 	w.hesitate = 200 * time.Millisecond
 	f := w.forwarder(nil)
@@ -126,7 +126,7 @@ func TestASessionIsNotUsedAgainAfterARefusalThatNobodyWaitedFor(t *testing.T) {
 	eventually(t, "the session is not used again", func() bool { return f.Stats().Retired == 1 })
 }
 
-// A runtime that ends the data of a connection and not its reason may have lost a worker.
+// A runtime that ends the data of a connection and does not send the reason may have lost a worker.
 func TestASessionIsNotUsedAgainThatOwesAVerdict(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -137,7 +137,7 @@ func TestASessionIsNotUsedAgainThatOwesAVerdict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer raw.Close()            // always nil
+	defer raw.Close()
 	go raw.Read(make([]byte, 1)) // goes on to another session
 	eventually(t, "the session is not used again", func() bool { return f.Stats().Retired > 0 })
 }
@@ -153,7 +153,7 @@ func TestWhatOnePodProvesHoldsForTheOthersOfItsService(t *testing.T) {
 		t.Fatal(err)
 	}
 	echoes(t, raw, "hello")
-	defer raw.Close() // always nil
+	defer raw.Close()
 	if c, err := dial(t, f, behind("b", "web:80")); err != nil {
 		t.Error(err)
 	} else {
@@ -161,12 +161,12 @@ func TestWhatOnePodProvesHoldsForTheOthersOfItsService(t *testing.T) {
 	}
 	for _, ep := range [][]Endpoint{behind("b", ""), behind("b", "other:80")} {
 		if f.pool.targets.proven(ep[0], time.Now()) {
-			t.Errorf("%v is taken to be there", ep)
+			t.Errorf("%v is proven", ep)
 		}
 	}
 }
 
-// A node may only be busy. What is on a session that accepts a stream late is not cut for that.
+// A node may only be busy. The connections of a session that accepts a stream late are not cut for that.
 func TestASessionThatAcceptsLateIsNotDoubted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -174,15 +174,15 @@ func TestASessionThatAcceptsLateIsNotDoubted(t *testing.T) {
 	w.program(8, func(c net.Conn) {
 		io.ReadFull(c, make([]byte, 5)) // takes the request
 		<-answer
-		io.WriteString(c, "hello") // seen by the client
-		io.Copy(io.Discard, c)     // until its end
+		io.WriteString(c, "hello")
+		io.Copy(io.Discard, c)
 	})
 	w.program(9, func(c net.Conn) { io.Copy(io.Discard, c) })
 	w.program(10, func(c net.Conn) { io.Copy(c, c) })
 	release := w.hold(9)
 	f := w.forwarder(func(c *Config) { c.PerPod = 1 })
 	slow := mustDial(t, f, 8)
-	defer slow.Close() // always nil
+	defer slow.Close()
 	if _, err := io.WriteString(slow, "hello"); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestASessionThatAcceptsLateIsNotDoubted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.Close() // always nil
+	defer held.Close()
 	for range 2 {
 		if _, err := io.WriteString(held, "hello"); err != nil {
 			t.Fatal(err)
@@ -205,7 +205,7 @@ func TestASessionThatAcceptsLateIsNotDoubted(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer conn.Close() // always nil
+			defer conn.Close()
 			if _, err := io.WriteString(conn, "hello"); err != nil {
 				t.Error(err)
 			}

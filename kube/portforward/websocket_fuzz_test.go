@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// A tape is a connection that gives its bytes in pieces, with a deadline that passes between any two of them, and keeps
-// what is written.
+// A tape is a connection that returns its bytes in pieces, with a deadline that passes between any two of them, and
+// keeps what is written.
 type tape struct {
 	net.Conn
 	left    []byte
@@ -33,8 +33,8 @@ func (c *tape) Read(p []byte) (int, error) {
 
 func (c *tape) Write(p []byte) (int, error) { return c.written.Write(p) }
 
-// FuzzWebSocketReader reads what a server may send, in pieces, and compares it with what a plain reading of RFC 6455,
-// section 5.2, makes of it as a whole.
+// FuzzWebSocketReader reads what a server may send, in pieces, and compares the result with a plain parser of RFC 6455,
+// section 5.2, that reads it as a whole.
 func FuzzWebSocketReader(f *testing.F) {
 	for _, seed := range []string{
 		"\x82\x05hello", "\x02\x02he\x80\x03llo", "\x02\x02he\x89\x03you\x80\x03llo\x88\x00", "\x82\x7e\x00\x05hello",
@@ -70,8 +70,8 @@ func FuzzWebSocketReader(f *testing.F) {
 	})
 }
 
-// reading gives the payload of all that comes before a close, a violation or the end, what pings are to be answered with,
-// and whether there is a violation.
+// reading returns the payload of all that comes before a close, a violation or the end, the answers to pings, and
+// whether there is a violation.
 func reading(b []byte) (payload, pongs []byte, violates bool) {
 	inside := false
 	for len(b) >= 2 {
@@ -110,7 +110,8 @@ func reading(b []byte) (payload, pongs []byte, violates bool) {
 	return payload, pongs, false
 }
 
-// unmasked gives the lengths and payloads of pongs as a server reads them: each whole and masked.
+// unmasked returns the lengths and payloads of pongs as a server reads them. It fails the test unless each is whole and
+// masked.
 func unmasked(t *testing.T, b []byte) (pongs []byte) {
 	for len(b) > 0 {
 		if len(b) < 6 || b[0] != 0x80|wsPong || b[1]&0x80 == 0 || len(b) < 6+int(b[1]&0x7f) {

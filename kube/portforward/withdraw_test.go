@@ -19,12 +19,12 @@ func TestAPodThatIsWithdrawnKeepsNoSessionForLater(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(nil)
 	open := mustDial(t, f, 7)
-	defer open.Close() // always nil
+	defer open.Close()
 	echoes(t, open, "hello")
 	f.Withdraw("ns", "pod", "uid", Gone)
 	eventually(t, "idle sessions end", func() bool { st := f.Stats(); return st.Idle == 0 && st.Sessions == 1 })
-	echoes(t, open, "still here") // it was answered, and lives as long as its program
-	// Who names it all the same gets it: it may be the only one left.
+	echoes(t, open, "still here") // it was answered, so it lives as long as its program
+	// A dial that names the Pod gets it even so: it may be the only one left.
 	if _, err := request(t, f, at(7)); err != nil {
 		t.Error(err)
 	}
@@ -36,7 +36,7 @@ func TestAPodThatIsWithdrawnKeepsNoSessionForLater(t *testing.T) {
 	eventually(t, "sessions are kept", func() bool { return f.Stats().Idle > 0 })
 }
 
-// A session that was being dialled when its Pod was withdrawn is not kept either.
+// A session that was being dialled when its Pod was withdrawn is not kept.
 func TestASessionThatComesAfterTheWithdrawalIsNotKept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -81,7 +81,7 @@ func TestAPodThatIsWithdrawnIsTriedLast(t *testing.T) {
 	}
 }
 
-// What a Pod that is gone never answered ends soon, and goes elsewhere if no program can have seen a byte.
+// A connection that a gone Pod never answered ends soon, or goes elsewhere if no program can have seen a byte.
 func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -94,7 +94,7 @@ func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close() // always nil
+		defer c.Close()
 		if _, err := io.WriteString(c, sent); err != nil {
 			t.Fatal(err)
 		}
@@ -134,13 +134,13 @@ func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 	}
 }
 
-// A knower answers for Config.Standing, and counts the questions.
+// A knower implements Config.Standing, and counts its calls.
 type knower struct {
 	standing Standing
 	asked    atomic.Int32
-	most     atomic.Int32 // questions at a time
+	most     atomic.Int32 // calls at a time
 	now      atomic.Int32
-	hold     chan struct{} // closed to let questions be answered; nil does at once
+	hold     chan struct{} // closed to let calls return; nil lets them return at once
 }
 
 func (l *knower) find(ctx context.Context, _, _, _ string) Standing {
@@ -158,8 +158,8 @@ func (l *knower) find(ctx context.Context, _, _, _ string) Standing {
 	return l.standing
 }
 
-// A Pod that lost its labels is behind no Service any more, and lives: what it was asked it may still answer. So may one
-// that cannot be asked about.
+// A Pod that lost its labels is in no Service any more, but lives, and may still answer. So may one whose standing is
+// not known.
 func TestAnUnlistedPodMayTakeItsTimeUnlessItIsGone(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -171,15 +171,15 @@ func TestAnUnlistedPodMayTakeItsTimeUnlessItIsGone(t *testing.T) {
 			w := newWorld(t)
 			over := make(chan struct{})
 			w.program(8, func(c net.Conn) {
-				io.ReadFull(c, make([]byte, 5)) // the answer says it
+				io.ReadFull(c, make([]byte, 5))
 				<-over
-				io.WriteString(c, "hello") // seen by the client
-				io.Copy(io.Discard, c)     // until its end
+				io.WriteString(c, "hello")
+				io.Copy(io.Discard, c)
 			})
 			l := &knower{standing: c.standing}
 			f := w.forwarder(func(c *Config) { c.Standing = l.find })
 			conn := mustDial(t, f, 8)
-			defer conn.Close() // always nil
+			defer conn.Close()
 			if _, err := io.WriteString(conn, "hello"); err != nil {
 				t.Fatal(err)
 			}
@@ -192,14 +192,15 @@ func TestAnUnlistedPodMayTakeItsTimeUnlessItIsGone(t *testing.T) {
 			}
 			<-over
 			if n := l.asked.Load(); n != 1 {
-				t.Errorf("%d questions", n)
+				t.Errorf("%d calls", n)
 			}
 		})
 	}
 }
 
-// A rollout may take many Pods away at once. Asked about are those that owe an answer, once each, and a few at a time.
-func TestFewQuestionsAreAskedAboutUnlistedPods(t *testing.T) {
+// A rollout may remove many Pods at once. Standing is called for those that owe an answer, once each, and for a few at
+// a time.
+func TestStandingIsCalledForFewUnlistedPodsAtATime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.program(8, func(c net.Conn) { io.Copy(io.Discard, c) }) // never answers
@@ -218,7 +219,7 @@ func TestFewQuestionsAreAskedAboutUnlistedPods(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer conn.Close() // always nil
+			defer conn.Close()
 			if ep.Port == 7 {
 				echoes(t, conn, "hello")
 				continue
@@ -232,20 +233,21 @@ func TestFewQuestionsAreAskedAboutUnlistedPods(t *testing.T) {
 			})
 		}
 	}
-	for i := range 50 { // with others that have no connection
+	for i := range 50 { // Pods without a connection
 		f.Withdraw("ns", fmt.Sprint("pod-", i), "uid", Unlisted)
 	}
-	eventually(t, "questions are asked", func() bool { return l.now.Load() == maxStandingCalls })
+	eventually(t, "Standing is called", func() bool { return l.now.Load() == maxStandingCalls })
 	close(l.hold)
 	if err := ended.Wait(); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("got %v", err)
 	}
 	if n, most := l.asked.Load(), l.most.Load(); n != busy || most > maxStandingCalls {
-		t.Errorf("%d questions, %d at a time", n, most)
+		t.Errorf("%d calls, %d at a time", n, most)
 	}
 }
 
-// A program that is killed ends its connections in order, though it has not answered. One whose Pod lives did so itself.
+// A program that is killed ends its connections in order, though it has not answered. If its Pod lives, the program
+// ended them itself.
 func TestAnEndWithoutAnAnswerIsAResetOfAPodThatEnds(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -273,7 +275,7 @@ func TestAnEndWithoutAnAnswerIsAResetOfAPodThatEnds(t *testing.T) {
 			})
 			f := w.forwarder(func(cfg *Config) { cfg.Standing = (&knower{standing: c.standing}).find })
 			conn := mustDial(t, f, 8)
-			defer conn.Close() // always nil
+			defer conn.Close()
 			if _, err := io.WriteString(conn, "hello"); err != nil {
 				t.Fatal(err)
 			}
@@ -288,7 +290,7 @@ func TestAnEndWithoutAnAnswerIsAResetOfAPodThatEnds(t *testing.T) {
 	}
 }
 
-// While the Pods of a Service are replaced, those that were there before are about to go.
+// While the Pods of a Service are being replaced, the older ones are about to end.
 func TestInARolloutTheNewPodsComeFirst(t *testing.T) {
 	w := newWorld(t)
 	f := w.forwarder(nil)

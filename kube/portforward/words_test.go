@@ -11,7 +11,8 @@ import (
 	"fairlead/kube/fault"
 )
 
-// Terminals obey C1 controls as they do escape sequences, and other characters turn the text around or hide in it.
+// Terminals obey C1 controls as they do escape sequences, and other characters reverse the text around them or hide in
+// it.
 func TestWordsFromBehindTheAPIServerLeaveTerminalsAlone(t *testing.T) {
 	const hostile = "a\x1b[31m\u009b31m\u0085b\u202ec\u2066\u2028d\u200b\ufeff\U000e0041e\xff"
 	const want = "a [31m 31m bc de?"

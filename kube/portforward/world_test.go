@@ -26,31 +26,31 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// What the server's library has to say of refused ports is what the tests provoke.
+	// The tests provoke the errors that the server's library logs.
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
 	goleak.VerifyTestMain(m)
 }
 
 // A world is an API server and a node in one: the real SPDY port-forward of container runtimes behind TLS, in front of
-// programs on loopback ports. Its runtime has containerd's manners: it never half-closes, and ends both directions a
+// programs on loopback ports. Its runtime behaves like containerd: it never half-closes, and ends both directions a
 // second after one has ended.
 type world struct {
 	t      testing.TB
 	server *httptest.Server
-	refuse atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool] // answers true when it has answered
+	refuse atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool] // reports whether it has answered
 
 	resumed atomic.Int32 // upgrades that came over a resumed TLS session
 
 	mu       sync.Mutex
 	programs map[int]func(net.Conn)
-	conns    map[net.Conn]struct{} // under sessions, over either carrier
+	conns    map[net.Conn]struct{} // of sessions, over either carrier
 	sessions map[string]*served    // by their peer's address
 	upgrades []string              // "spdy" or "websocket", as they came
 	headers  []http.Header
 	handlers sync.WaitGroup
 	failures map[int]error         // what the runtime reports in place of a connection, by port
-	held     map[int]chan struct{} // by port: closed when a dial of the program gets its answer
+	held     map[int]chan struct{} // by port: closed when dials of the program may go on
 	lag      time.Duration         // between the end of one direction and that of both; containerd's is a second
 	hesitate time.Duration         // between the end of the data stream and the reason on the error stream
 }
@@ -60,7 +60,7 @@ func newWorld(t testing.TB) *world {
 	w.programs[7] = func(c net.Conn) { io.Copy(c, c) } // an echo
 	w.server = httptest.NewUnstartedServer(w)
 	w.server.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}
-	w.server.Config.ErrorLog = log.New(io.Discard, "", 0) // spare connections that end are no news
+	w.server.Config.ErrorLog = log.New(io.Discard, "", 0) // the ends of spare connections are no errors
 	w.server.StartTLS()
 	t.Cleanup(func() {
 		w.cut()
@@ -72,7 +72,7 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// ServeHTTP is the API server's pods/portforward.
+// ServeHTTP serves the API server's pods/portforward.
 func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.handlers.Add(1)
 	defer w.handlers.Done()
@@ -100,23 +100,22 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	portforward.ServePortForward(upgrading{rw, w}, r, w, "pod", "uid", &portforward.V4Options{}, time.Hour, 30*time.Second, portforward.SupportedProtocols)
 }
 
-// tunnel does what API servers do with a WebSocket: its messages are the bytes of an upgraded connection.
+// tunnel serves a WebSocket as API servers do: its messages are the bytes of an upgraded connection.
 func (w *world) tunnel(rw http.ResponseWriter, r *http.Request) {
 	up := websocket.Upgrader{Subprotocols: []string{protocolInWS}}
 	ws, err := up.Upgrade(rw, r, nil)
 	if err != nil {
 		return
 	}
-	defer ws.Close() // the end
+	defer ws.Close()
 	w.track(ws.NetConn())
 	defer w.forget(ws.NetConn())
 	inner, err := tls.Dial("tcp", w.server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		return
 	}
-	defer inner.Close() // the end
+	defer inner.Close()
 
-	// Its answer is seen below.
 	fmt.Fprintf(inner, "POST %s HTTP/1.1\r\nHost: x\r\nX-Test-Inner: 1\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: %s\r\n\r\n", r.URL.Path, protocolV1)
 	br := bufio.NewReader(inner)
 	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
@@ -124,7 +123,7 @@ func (w *world) tunnel(rw http.ResponseWriter, r *http.Request) {
 	}
 	done := make(chan struct{}, 2)
 	go func() {
-		defer func() { inner.Close(); done <- struct{}{} }() // the end
+		defer func() { inner.Close(); done <- struct{}{} }()
 		for {
 			_, message, err := ws.ReadMessage()
 			if err != nil {
@@ -136,7 +135,7 @@ func (w *world) tunnel(rw http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	go func() {
-		defer func() { ws.Close(); done <- struct{}{} }() // the end
+		defer func() { ws.Close(); done <- struct{}{} }()
 		b := make([]byte, 32<<10)
 		for {
 			n, err := br.Read(b)
@@ -152,7 +151,7 @@ func (w *world) tunnel(rw http.ResponseWriter, r *http.Request) {
 	<-done
 }
 
-// serve takes note of a session that begins.
+// serve records a session that begins.
 func (w *world) serve(s *served) {
 	w.track(s.Conn)
 	w.mu.Lock()
@@ -160,7 +159,7 @@ func (w *world) serve(s *served) {
 	w.sessions[s.RemoteAddr().String()] = s
 }
 
-// awaitSessions waits until the library has let go of all sessions.
+// awaitSessions waits until the library has closed all sessions.
 func (w *world) awaitSessions() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -187,7 +186,7 @@ func (w *world) cut() int {
 	defer w.mu.Unlock()
 	n := len(w.conns)
 	for c := range w.conns {
-		c.Close() // the end
+		c.Close()
 		delete(w.conns, c)
 	}
 	return n
@@ -206,12 +205,12 @@ func (w *world) cutAndNoticed(f *Forwarder) {
 		if !f.holds(before) {
 			return true
 		}
-		w.cut() // again: a session is in use at its client's side a moment before it is known here
+		w.cut() // a client may use a session a moment before it is recorded here
 		return false
 	})
 }
 
-// holds says whether any of these sessions waits to be used.
+// holds reports whether any of these sessions is idle.
 func (f *Forwarder) holds(sessions []*session) bool {
 	f.pool.mu.Lock()
 	defer f.pool.mu.Unlock()
@@ -225,7 +224,7 @@ func (f *Forwarder) holds(sessions []*session) bool {
 	return false
 }
 
-// PortForward is the container runtime's part, with containerd's manners.
+// PortForward does the container runtime's part, as containerd does.
 func (w *world) PortForward(_ context.Context, name, uid string, port int32, stream io.ReadWriteCloser) error {
 	w.handlers.Add(1)
 	defer w.handlers.Done()
@@ -260,10 +259,10 @@ func (w *world) PortForward(_ context.Context, name, uid string, port int32, str
 	w.handlers.Add(1)
 	go func() {
 		defer w.handlers.Done()
-		defer far.Close() // the end
+		defer far.Close()
 		program(far)
 	}()
-	defer near.Close() // the end
+	defer near.Close()
 	ends := make(chan error, 2)
 	w.handlers.Go(func() {
 		_, err := io.Copy(stream, near)
@@ -293,7 +292,7 @@ func tcpPair(t testing.TB) (near, far net.Conn) {
 		t.Error(err)
 		return net.Pipe()
 	}
-	defer ln.Close() // the end
+	defer ln.Close()
 	if near, err = net.Dial("tcp", ln.Addr().String()); err == nil {
 		far, err = ln.Accept()
 	}
@@ -304,22 +303,22 @@ func tcpPair(t testing.TB) (near, far net.Conn) {
 	return near, far
 }
 
-// program puts f behind a port of the Pod.
+// program runs f for the connections of a port of the Pod.
 func (w *world) program(port int, f func(net.Conn)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.programs[port] = f
 }
 
-// fail has the runtime report err in place of a connection with a port.
+// fail makes the runtime report err in place of a connection with a port.
 func (w *world) fail(port int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.failures[port] = err
 }
 
-// hold leaves dials of a port without an answer until the returned release is called. Bytes that come meanwhile hold up a worker
-// of the runtime's library.
+// hold leaves dials of a port without an answer until release is called. Bytes that come meanwhile hold up a worker of
+// the runtime's library.
 func (w *world) hold(port int) (release func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -349,7 +348,7 @@ func (w *world) refuseUpgrades(kind string, status int, contentType, body string
 		}
 		rw.Header().Set("Content-Type", contentType)
 		rw.WriteHeader(status)
-		io.WriteString(rw, body) // seen by the client
+		io.WriteString(rw, body)
 		return true
 	}
 	w.refuse.Store(&f)
@@ -381,7 +380,7 @@ func (w *world) forwarder(change func(*Config)) *Forwarder {
 	return f
 }
 
-// patient is for tests that want a refusal: a busy machine may take longer over one than a client is kept waiting.
+// patient is for tests that expect a refusal, which may take a busy machine longer than the usual grace.
 func patient(c *Config) { c.Grace = 2 * time.Second }
 
 func run(t testing.TB, f *Forwarder) {
@@ -405,7 +404,7 @@ func at(port int) []Endpoint {
 	return []Endpoint{{Namespace: "ns", Pod: "pod", UID: "uid", Port: port}}
 }
 
-// A tunnel is what Dial gives.
+// A tunnel is what Dial returns.
 type tunnel interface {
 	net.Conn
 	CloseWrite() error
@@ -423,7 +422,7 @@ func dial(t testing.TB, f *Forwarder, endpoints []Endpoint) (tunnel, error) {
 	}
 	tun := c.(tunnel)
 	if err := tun.Opened(ctx); err != nil {
-		tun.Close() // always nil
+		tun.Close()
 		return nil, err
 	}
 	return tun, nil
@@ -450,7 +449,7 @@ func echoes(t *testing.T, c net.Conn, text string) {
 	}
 }
 
-// eventually polls until ok or a generous bound.
+// eventually polls until ok returns true, or fails after a generous time.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {

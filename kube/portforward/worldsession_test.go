@@ -9,9 +9,9 @@ import (
 	"sync"
 )
 
-// A served is the server's end of one session. The library of container runtimes leaks goroutines when a session ends while
-// it hands a stream over, or bytes to a stream that nobody reads. So it is not told of the end before it has handed over
-// all the streams that it was asked for, and what it has for them is read.
+// A served is the server's end of one session. The library of container runtimes leaks goroutines if a session ends
+// while it hands a stream over, or bytes to a stream that is not read. So served hides the end from it until it has
+// handed over all the streams that were requested, and reads what comes for them.
 type served struct {
 	net.Conn
 	reader   io.Reader     // what comes over it
@@ -21,7 +21,7 @@ type served struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 	in, out frames
-	asked   int // streams that the library was asked for
+	asked   int // streams that were requested
 	replied int // of them, those that it has answered
 	given   int // pairs of them that PortForward got
 }
@@ -32,7 +32,7 @@ func newServed(c net.Conn, r io.Reader) *served {
 	return s
 }
 
-// The types of SPDY's control frames that matter here.
+// The types of SPDY's control frames that are used here.
 const (
 	synStream = 1
 	synReply  = 2
@@ -57,7 +57,7 @@ func (s *served) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-// Write takes what can be sent no more for sent: a reply that fails is waited for for ever.
+// Write reports success even for what cannot be sent any more: the library waits for ever after a reply that fails.
 func (s *served) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	s.replied += s.out.count(p, synReply)
@@ -79,7 +79,7 @@ func (s *served) Close() error {
 	return nil
 }
 
-// give takes note that PortForward got a pair of streams.
+// give records that PortForward got a pair of streams.
 func (s *served) give() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +87,7 @@ func (s *served) give() {
 	s.changed.Broadcast()
 }
 
-// frames finds the frames in what is read or written in parts.
+// A frames finds the frames in what is read or written in parts.
 type frames struct {
 	head [8]byte
 	have int // of head
@@ -118,7 +118,7 @@ func (f *frames) count(p []byte, kind uint16) (n int) {
 	return n
 }
 
-// An upgrading answers a request whose connection the library takes over.
+// An upgrading is the writer for a request whose connection the library takes over.
 type upgrading struct {
 	http.ResponseWriter
 	w *world
@@ -134,7 +134,7 @@ func (u upgrading) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return s, bufio.NewReadWriter(bufio.NewReader(s), rw.Writer), nil
 }
 
-// drain reads a stream after the end of its session until its own.
+// drain reads a stream until its end, after the end of its session.
 func (s *served) drain(stream io.Reader) {
 	<-s.ending
 	_, _ = io.Copy(io.Discard, stream)
