@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -89,23 +90,59 @@ func allowed(from, to string) bool {
 		slices.ContainsFunc(exceptions, func(e exception) bool { return covers(e.from, from) && e.to == to })
 }
 
-// A home is the only package that may import a library, so that replacing the library changes one place.
-type home struct{ library, in string }
+// A home says which packages, with those below them, may import a library, so that replacing it changes few places. Of two
+// that fit, the longer library's holds.
+type home struct {
+	library string
+	in      []string
+}
 
+// anywhere is what is imported as if it were a part of the standard library.
+var anywhere = []string{"fairlead"}
+
+// homes has every library that the product imports.
 var homes = []home{
-	{"fyne.io/systray", "fairlead/app/tray"},
-	{"github.com/things-go/go-socks5", "fairlead/proxy"},
-	{"github.com/fsnotify/fsnotify", "fairlead/kube/filewatch"},
-	{"github.com/adrg/xdg", "fairlead/app/settings"},
-	{"github.com/gofrs/flock", "fairlead/app/settings"},
-	{"github.com/spf13/cobra", "fairlead/app/command"},
-	{"github.com/esiqveland/notify", "fairlead/app/notify"},
-	{"github.com/gen2brain/beeep", "fairlead/app/notify"},
-	{"github.com/jezek/xgb", "fairlead/app/desktop"},
-	{"github.com/atotto/clipboard", "fairlead/app/desktop"},
-	{"gopkg.in/natefinch/lumberjack.v2", "fairlead/app/logging"},
-	{"k8s.io/client-go", "fairlead/kube"}, // and its subpackages
-	{"k8s.io/apimachinery", "fairlead/kube"},
+	{"fyne.io/systray", []string{"fairlead/app/tray"}},
+	{"github.com/adrg/xdg", []string{"fairlead/app/settings"}},
+	{"github.com/atotto/clipboard", []string{"fairlead/app/desktop"}},
+	{"github.com/esiqveland/notify", []string{"fairlead/app/notify"}},
+	{"github.com/fsnotify/fsnotify", []string{"fairlead/kube/filewatch"}},
+	{"github.com/gen2brain/beeep", []string{"fairlead/app/notify"}},
+	{"github.com/godbus/dbus", []string{"fairlead/app/tray", "fairlead/app/notify"}}, // each has a connection of its own
+	{"github.com/gofrs/flock", []string{"fairlead/app/settings"}},
+	{"github.com/jezek/xgb", []string{"fairlead/app/desktop"}},
+	{"github.com/rs/zerolog", anywhere}, // a Logger is handed to whatever logs
+	{"github.com/spf13/cobra", []string{"fairlead/app/command"}},
+	{"github.com/things-go/go-socks5", []string{"fairlead/proxy"}},
+	{"go.uber.org/goleak", []string{"fairlead/proxy/dialtest"}},
+	{"golang.org/x/net/http/httpproxy", []string{"fairlead/proxy/upstream"}},
+	{"golang.org/x/net/publicsuffix", []string{"fairlead/kube"}},
+	{"golang.org/x/sync/errgroup", anywhere}, // a WaitGroup whose goroutines can fail
+	{"golang.org/x/sys/unix", []string{"fairlead/app/control", "fairlead/kube/portforward", "fairlead/proxy"}},
+	{"golang.org/x/sys/windows", []string{"fairlead/app/tray", "fairlead/proxy"}},
+	{"golang.org/x/sys/windows/registry", []string{"fairlead/app/desktop"}},
+	{"gopkg.in/natefinch/lumberjack.v2", []string{"fairlead/app/logging"}},
+	{"gopkg.in/yaml.v3", []string{"fairlead/app/settings", "fairlead/kube/kubeconfig"}}, // lines of files of the user's
+	{"k8s.io/apimachinery", []string{"fairlead/kube"}},
+	{"k8s.io/client-go", []string{"fairlead/kube"}},
+	{"k8s.io/klog", []string{"fairlead/kube"}},
+	{"sigs.k8s.io/yaml", []string{"fairlead/kube/kubeconfig", "fairlead/kube/plugin"}},
+}
+
+// homeOf returns the home of an imported package, and false if it has none.
+func homeOf(dep string) (of home, ok bool) {
+	for _, h := range homes {
+		if (dep == h.library || strings.HasPrefix(dep, h.library+"/")) && len(h.library) > len(of.library) {
+			of, ok = h, true
+		}
+	}
+	return of, ok
+}
+
+// isLibrary reports whether a package is neither ours nor of the standard library, whose paths begin with no domain.
+func isLibrary(dep string) bool {
+	first, _, _ := strings.Cut(dep, "/")
+	return strings.Contains(first, ".")
 }
 
 // listed is one package of Fairlead, with its direct imports and all its imports.
@@ -151,11 +188,15 @@ func broken(packages []listed) []string {
 				}
 			}
 		}
-		for _, h := range homes {
-			for _, dep := range p.imports {
-				if (dep == h.library || strings.HasPrefix(dep, h.library+"/")) && !covers(h.in, p.name) {
-					faults = append(faults, fmt.Sprintf("%s imports %s: only %s may", p.name, dep, h.in))
-				}
+		for _, dep := range p.imports {
+			if !isLibrary(dep) {
+				continue
+			}
+			h, ok := homeOf(dep)
+			if !ok {
+				faults = append(faults, fmt.Sprintf("%s imports %s, which has no home", p.name, dep))
+			} else if !slices.ContainsFunc(h.in, func(in string) bool { return covers(in, p.name) }) {
+				faults = append(faults, fmt.Sprintf("%s imports %s: only %s may", p.name, dep, strings.Join(h.in, ", ")))
 			}
 		}
 	}
@@ -178,10 +219,9 @@ func TestImportRulesNameWhatThereIs(t *testing.T) {
 		for _, p := range list(t, system) {
 			there[p.name] = true
 			for _, dep := range p.imports {
-				for _, h := range homes {
-					if dep == h.library || strings.HasPrefix(dep, h.library+"/") {
-						used[h.library] = true
-					}
+				h, _ := homeOf(dep)
+				for _, in := range h.in {
+					used[h.library+" in "+in] = used[h.library+" in "+in] || covers(in, p.name)
 				}
 			}
 		}
@@ -197,11 +237,40 @@ func TestImportRulesNameWhatThereIs(t *testing.T) {
 		}
 	}
 	for _, h := range homes {
-		if !there[h.in] {
-			t.Errorf("%s is at home in %s, which is not there", h.library, h.in)
+		for _, in := range h.in {
+			if !used[h.library+" in "+in] {
+				t.Errorf("%s is at home in %s, which does not import it", h.library, in)
+			}
 		}
-		if !used[h.library] {
-			t.Errorf("%s is at home in %s, and no package imports it", h.library, h.in)
+	}
+}
+
+// The README's table names the libraries that have a home, and no others.
+func TestTheREADMENamesEveryLibrary(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "### Libraries\n")
+	var names []string
+	for line := range strings.Lines(section) {
+		if row := strings.Split(line, "|"); len(row) > 3 {
+			for name := range strings.SplitSeq(row[1], ",") {
+				name, _, _ = strings.Cut(strings.TrimSpace(name), " ") // "(Linux)" and the like
+				names = append(names, name)
+			}
+		}
+	}
+	names = names[min(2, len(names)):] // not the table's head
+	short := strings.NewReplacer("github.com/", "", "gopkg.in/", "")
+	for _, h := range homes {
+		if !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(short.Replace(h.library), name) }) {
+			t.Errorf("the table does not name %s", h.library)
+		}
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(homes, func(h home) bool { return strings.HasPrefix(short.Replace(h.library), name) }) {
+			t.Errorf("the table names %s, which has no home", name)
 		}
 	}
 }
@@ -212,8 +281,10 @@ func TestABrokenImportRuleIsNoticed(t *testing.T) {
 		{name: "fairlead/app/menu", imports: []string{"fyne.io/systray"}, deps: []string{"fyne.io/systray"}},
 		{name: "fairlead/kube/portforward", imports: []string{"k8s.io/client-go/rest"}, deps: []string{"k8s.io/client-go/rest", "fairlead/kube/spdy", "fairlead/proxy/upstream"}},
 		{name: "fairlead/kube/fault", deps: []string{"fairlead/proxy/pac"}},
+		{name: "fairlead/app/desktop", imports: []string{"fmt", "golang.org/x/sys/windows/registry", "golang.org/x/sys/windows"}},
+		{name: "fairlead/proxy/pac", imports: []string{"net/http", "github.com/rs/zerolog", "example.com/library"}},
 	})
-	if len(faults) != 4 {
-		t.Fatalf("want 4 faults (one for proxy, two for menu, one for fault), have %d: %q", len(faults), faults)
+	if len(faults) != 6 {
+		t.Fatalf("want 6 faults (two for menu, one for each of proxy, fault, desktop and pac), have %d: %q", len(faults), faults)
 	}
 }
