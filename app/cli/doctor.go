@@ -122,9 +122,10 @@ func diagnose(ctx context.Context, p *instance.Instance, entry kubeconfig.Contex
 // ownAddress reports whether one of our proxies listens at an address, or will. The proxies run in another process.
 func ownAddress(p *instance.Instance, address netip.AddrPort) bool {
 	for _, c := range p.Kubeconfig.Load().Contexts {
-		s := p.Settings.Effective(c.Name)
-		if s.Port == int(address.Port()) && address.Addr().IsLoopback() {
-			return true
+		for _, own := range p.Settings.Effective(c.Name).Endpoints {
+			if own.Address.Port() == address.Port() && address.Addr().IsLoopback() {
+				return true
+			}
 		}
 	}
 	return false

@@ -80,7 +80,7 @@ func contextLines(contexts []kubeconfig.Context, effective func(name string) set
 		e := effective(c.Name)
 		line := contextLine{
 			Name: c.Name, Cluster: c.Cluster, Namespace: c.Namespace, Server: c.Server, File: c.File,
-			Current: c.Current, Production: e.Production, Port: e.Port,
+			Current: c.Current, Production: e.Production, Port: e.Port(),
 		}
 		if e.Namespace != "" {
 			line.Namespace = e.Namespace

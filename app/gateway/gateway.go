@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"fairlead/app/session"
 	"fairlead/kube"
@@ -21,9 +23,9 @@ type Gateway struct {
 	name      string
 	gateways  *Gateways
 	server    *proxy.Server
-	listener  net.Listener
-	check     bool   // query the API server once, at the start
-	lastTotal uint64 // total of connections at the last Look; guarded by running.mutex
+	listeners []net.Listener // of the endpoints in the plan, in their order
+	check     bool           // query the API server once, at the start
+	lastTotal uint64         // total of connections at the last Look; guarded by running.mutex
 	health    func(error)
 	log       zerolog.Logger
 
@@ -62,8 +64,8 @@ func (p *Gateway) Cluster() *kube.Cluster {
 	return p.current.cluster
 }
 
-// Address returns the listener's address.
-func (p *Gateway) Address() string { return p.listener.Addr().String() }
+// Address returns the address of the context's proxy.
+func (p *Gateway) Address() string { return p.listeners[0].Addr().String() }
 
 // Serve runs until ctx ends. It must be called exactly once. The clusters outlive the server, so that its open
 // connections can end first.
@@ -83,13 +85,22 @@ func (p *Gateway) Serve(ctx context.Context) error {
 			_ = first.cluster.Check(ctx)
 		})
 	}
-	err := p.server.Serve(ctx, p.listener)
+	err := p.serveListeners(ctx)
 	p.mutex.Lock()
 	closeClusters() // from here on no new links are opened
 	p.mutex.Unlock()
 	wg.Wait()
 	p.links.Wait()
 	return errors.Join(err, first.err)
+}
+
+// serveListeners serves all listeners until ctx ends. When one ends by itself, so do the others.
+func (p *Gateway) serveListeners(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, listener := range p.listeners {
+		group.Go(func() error { return p.server.Serve(ctx, listener) })
+	}
+	return group.Wait()
 }
 
 // run runs a link's cluster until Serve ends or the link is closed. The caller holds the mutex.
@@ -115,8 +126,8 @@ func (p *Gateway) Reconfigure(context.Context) error {
 	switch {
 	case p.serving != nil && p.serving.Err() != nil:
 		return nil // Serve is returning
-	case next.listen != old.plan.listen:
-		p.log.Info().Str("from", old.plan.listen).Str("to", next.listen).Msg("listen address changed")
+	case !slices.Equal(next.settings.Endpoints, old.plan.settings.Endpoints):
+		p.log.Info().Any("from", old.plan.settings.Endpoints).Any("to", next.settings.Endpoints).Msg("listen addresses changed")
 		return session.ErrRestart
 	case next.entry == old.plan.entry:
 		old.plan = next

@@ -27,6 +27,19 @@ contexts: [{name: demo, context: {cluster: c, user: u}}]
 `, server)
 }
 
+// gatewaysOf returns the gateways of a kubeconfig file, which is read at each start and change, with an empty state.
+func gatewaysOf(t *testing.T, file string) *Gateways {
+	t.Helper()
+	store, damage, err := settings.Open(t.TempDir())
+	if err := errors.Join(err, damage); err != nil {
+		t.Fatal(err)
+	}
+	return New(Config{
+		Kubeconfig: func() *kubeconfig.Config { k := kubeconfig.Load(file); return &k },
+		Settings:   settings.Load(store, filepath.Join(t.TempDir(), "config.yaml")), Log: zerolog.Nop(),
+	})
+}
+
 // Changes may come at any moment from the start of a proxy to its end, and their goroutines end with Serve.
 func TestChangesAreAppliedWhileAProxyStartsAndEnds(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "kubeconfig")
@@ -37,14 +50,7 @@ func TestChangesAreAppliedWhileAProxyStartsAndEnds(t *testing.T) {
 		}
 	}
 	write("https://127.0.0.1:1")
-	store, damage, err := settings.Open(t.TempDir())
-	if err := errors.Join(err, damage); err != nil {
-		t.Fatal(err)
-	}
-	g := New(Config{
-		Kubeconfig: func() *kubeconfig.Config { k := kubeconfig.Load(file); return &k },
-		Settings:   settings.Load(store, filepath.Join(t.TempDir(), "config.yaml")), Log: zerolog.Nop(),
-	})
+	g := gatewaysOf(t, file)
 	g.config.Settings.ListenAt("demo", netip.MustParseAddrPort("127.0.0.1:0"))
 	started, err := g.Start(t.Context(), "demo", true, func(error) {})
 	if err != nil {
@@ -83,7 +89,7 @@ func TestChangesAreAppliedWhileAProxyStartsAndEnds(t *testing.T) {
 
 // A proxy that listens on all addresses of this machine does not listen on another machine's.
 func TestAnotherMachinesProxyIsNotOurOwn(t *testing.T) {
-	running := running{addresses: map[*Gateway]netip.AddrPort{{}: netip.MustParseAddrPort("[::]:1080")}}
+	running := running{addresses: map[*Gateway][]netip.AddrPort{{}: {netip.MustParseAddrPort("[::]:1080")}}}
 	for address, own := range map[string]bool{
 		"127.0.0.1:1080": true, "[::1]:1080": true, "0.0.0.0:1080": true, "127.0.0.1:1081": false, "192.0.2.1:1080": false,
 	} {

@@ -1,4 +1,4 @@
-// Package gateway makes contexts into proxies: for each context that is switched on, a listener, a proxy server, the
+// Package gateway makes contexts into proxies: for each context that is switched on, its listeners, a proxy server, the
 // routes of its clients, and the cluster that they lead to. It applies changes of the kubeconfig and the settings to
 // contexts that are on. Package session decides which contexts are on, packages proxy and kube carry the connections,
 // and other packages of app show all of it.
@@ -9,15 +9,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
-	"time"
 
 	"github.com/rs/zerolog"
 
 	"fairlead/app/explain"
-	"fairlead/app/portholder"
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/kube"
@@ -56,7 +53,7 @@ func (g *Gateways) isOwn(address netip.AddrPort) bool {
 	return g.running.listensAt(address)
 }
 
-// Start makes a gateway from a context: plan, cluster, rules, server and listener. When it returns, the gateway is
+// Start makes a gateway from a context: plan, cluster, rules, server and listeners. When it returns, the gateway is
 // listening, and nothing has been sent to the cluster. It implements session.Start.
 func (g *Gateways) Start(ctx context.Context, name string, restored bool, health func(error)) (session.Proxy, error) {
 	p := &Gateway{
@@ -73,43 +70,14 @@ func (g *Gateways) Start(ctx context.Context, name string, restored bool, health
 		g.approve(name, p.current.cluster)
 	}
 	if s := plan.settings; s.Displaced != 0 {
-		p.log.Warn().Str("address", plan.listen).Str("reason", Displaced(s)).Msg("listening at another port")
+		p.log.Warn().Stringer("address", s.Proxy().Address).Str("reason", Displaced(s)).Msg("listening at another port")
 	}
-	if p.listener, err = g.listen(ctx, plan.listen); err != nil {
+	if p.listeners, err = g.listen(ctx, plan.settings.Endpoints); err != nil {
 		return nil, err
 	}
 	p.server = proxy.New(g.serverConfig(p.current, name, p.log))
 	g.running.add(p) // before the context is shown as on; Serve removes it
 	return p, nil
-}
-
-// handoverTimeout bounds how long a context waits until another one has released its port, and handoverInterval is the
-// interval between attempts.
-const (
-	handoverTimeout  = 10 * time.Second
-	handoverInterval = 50 * time.Millisecond
-)
-
-// listen opens a context's listener. After a change of the settings, a context may be given the port of another one
-// that is about to close it.
-func (g *Gateways) listen(ctx context.Context, address string) (net.Listener, error) {
-	at, _ := netip.ParseAddrPort(address) // an address that does not parse is not ours
-	var config net.ListenConfig
-	for end := time.Now().Add(handoverTimeout); ; {
-		ours := g.running.listensAt(at)
-		listener, err := config.Listen(ctx, network(address), address)
-		if err == nil {
-			return listener, nil
-		}
-		if !ours || time.Now().After(end) {
-			return nil, portholder.Explain(err)
-		}
-		select {
-		case <-time.After(handoverInterval):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
 }
 
 // approve records that the user switched a context on or logged in, and so let its credential plugin run.
@@ -122,7 +90,6 @@ func (g *Gateways) approve(name string, cluster *kube.Cluster) {
 // A plan is what a context's proxy is made from: its kubeconfig entry and its settings, read at one moment.
 type plan struct {
 	entry    string // changes when the cluster must be opened again
-	listen   string // host:port
 	cluster  kube.Config
 	policy   kube.Policy
 	settings settings.Context
@@ -143,7 +110,7 @@ func (g *Gateways) plan(name string) (plan, error) {
 	if c.Problem != "" {
 		return plan{}, errors.New(c.Problem)
 	}
-	p := plan{listen: c.Address(), settings: c}
+	p := plan{settings: c}
 	if c.TLS != nil {
 		if p.tls, err = ListenerTLS(*c.TLS); err != nil {
 			return plan{}, err
@@ -183,14 +150,6 @@ func kubeContext(k *kubeconfig.Config, name string) (kubeconfig.Context, error) 
 		}
 	}
 	return kubeconfig.Context{}, fmt.Errorf("context %q is no longer in the kubeconfig", name)
-}
-
-// network returns the network to listen in. For "tcp", package net treats all IPv4 addresses as IPv6 addresses, too.
-func network(address string) string {
-	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() {
-		return "tcp4"
-	}
-	return "tcp"
 }
 
 // serverConfig returns the configuration of a context's proxy server.

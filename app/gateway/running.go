@@ -13,17 +13,21 @@ import (
 // running is the set of gateways that are serving.
 type running struct {
 	mutex     sync.Mutex
-	addresses map[*Gateway]netip.AddrPort
+	addresses map[*Gateway][]netip.AddrPort // of the listeners of each
 }
 
 func (r *running) add(p *Gateway) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	if r.addresses == nil {
-		r.addresses = map[*Gateway]netip.AddrPort{}
+		r.addresses = map[*Gateway][]netip.AddrPort{}
 	}
-	address, _ := netip.ParseAddrPort(p.Address()) // a listener's address always parses
-	r.addresses[p] = address
+	var addresses []netip.AddrPort
+	for _, l := range p.listeners {
+		address, _ := netip.ParseAddrPort(l.Addr().String()) // a listener's address always parses
+		addresses = append(addresses, address)
+	}
+	r.addresses[p] = addresses
 }
 
 func (r *running) remove(p *Gateway) {
@@ -58,12 +62,17 @@ func (r *running) listensAt(address netip.AddrPort) bool {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	for _, own := range r.addresses {
-		same := own.Addr().Unmap() == address.Addr().Unmap() || own.Addr().IsUnspecified() && isHere(address.Addr())
-		if own.Port() == address.Port() && same {
+		if slices.ContainsFunc(own, func(own netip.AddrPort) bool { return covers(own, address) }) {
 			return true
 		}
 	}
 	return false
+}
+
+// covers reports whether a listener at own accepts connections to an address.
+func covers(own, address netip.AddrPort) bool {
+	same := own.Addr().Unmap() == address.Addr().Unmap() || own.Addr().IsUnspecified() && isHere(address.Addr())
+	return own.Port() == address.Port() && same
 }
 
 // isHere reports whether an address belongs to this machine.

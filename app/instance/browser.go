@@ -27,7 +27,7 @@ func (p *Instance) ProxyOf(name string) (snippet.Proxy, error) {
 	if err != nil {
 		return snippet.Proxy{}, err
 	}
-	address := c.Address()
+	address := c.Proxy().Address.String()
 	if running := p.Gateways.Running(name); running != nil {
 		address = running.Address()
 	}

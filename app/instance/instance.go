@@ -109,8 +109,8 @@ func (p *Instance) entryOf(c kubeconfig.Context) session.Entry {
 	if s.Namespace != "" {
 		e.Namespace = s.Namespace
 	}
-	if s.Port != 0 {
-		e.Address = s.Address()
+	if s.Port() != 0 {
+		e.Address = s.Proxy().Address.String()
 	}
 	tells := gateway.TellsUsersApart()
 	e.AnyUser = e.AnyUser || !tells

@@ -41,7 +41,7 @@ func TestPortsAreGivenInTheOrderNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"unknown", "broken"} {
-			if model.Do(ctx, session.Set{Name: name, On: true}) == nil || s.Effective(name).Port != 0 {
+			if model.Do(ctx, session.Set{Name: name, On: true}) == nil || s.Effective(name).Port() != 0 {
 				t.Errorf("%s was switched on, or given a port", name)
 			}
 		}
@@ -56,7 +56,7 @@ func TestPortsAreGivenInTheOrderNamed(t *testing.T) {
 			}
 		}
 		for i, name := range names {
-			if port := s.Effective(name).Port; port != settings.FirstPort+i {
+			if port := s.Effective(name).Port(); port != settings.FirstPort+i {
 				t.Fatalf("%s has port %d; of %v it is number %d", name, port, names, i)
 			}
 		}

@@ -20,8 +20,8 @@ type Config struct {
 	Kubeconfig      []string   // files that replace KUBECONFIG and ~/.kube/config; empty for those
 	references      []Reference
 
-	at    map[string]netip.AddrPort // by context, overrides of the listen address
-	there map[string]bool           // the contexts that exist
+	at    map[string][]netip.AddrPort // by context, the addresses of ListenAt
+	there map[string]bool             // the contexts that exist
 }
 
 // A Reference is a file, browser or context that the user's file names. One of the fields after Line is set.
@@ -160,7 +160,7 @@ func overlay[T any](older **T, newer *T) {
 }
 
 // options returns what the file says about a context: the defaults, then each matching block in order, then the block
-// with its exact name, then the address of ListenAt. Later ones win.
+// with its exact name, then the first address of ListenAt. Later ones win.
 func (c Config) options(name string) Options {
 	merged := c.defaults
 	for _, b := range c.contexts {
@@ -173,11 +173,22 @@ func (c Config) options(name string) Options {
 			merged = merged.merge(b.options)
 		}
 	}
-	if at, there := c.at[name]; there {
-		listen, port := at.Addr(), int(at.Port())
+	if at := c.at[name]; len(at) > 0 {
+		listen, port := at[0].Addr(), int(at[0].Port())
 		merged = merged.merge(Options{Listen: &listen, Port: &port})
 	}
 	return merged
+}
+
+// further returns the endpoints of a context after the first one.
+func (c Config) further(name string) []Endpoint {
+	var further []Endpoint
+	if at := c.at[name]; len(at) > 0 {
+		for _, address := range at[1:] {
+			further = append(further, Endpoint{address})
+		}
+	}
+	return further
 }
 
 // ports returns the ports in the file, with the contexts that have them.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -12,8 +13,7 @@ import (
 // Context is the effective settings of one context: the user's file combined with the choices from the menu.
 type Context struct {
 	Name              string
-	Port              int // 0 if none is assigned yet; Prepare assigns one
-	Listen            netip.Addr
+	Endpoints         []Endpoint // where it listens; the first is its proxy's
 	Outside           Outside
 	ForwardUnresolved bool           // names that do not resolve here may be sent to a forward proxy on this machine
 	CrossSite         CrossSite      // whether pages of other origins may send requests to the cluster's Services
@@ -39,11 +39,16 @@ type Context struct {
 	Displaced int
 	Claimant  string
 
-	fixed bool // the file assigns the port
+	fixed bool // the file assigns the proxy's port
 	lost  bool // its port is now another context's, and it has no new one yet
 
 	// Problem is why the proxy must not start with these settings, in one sentence; empty if it may.
 	Problem string
+}
+
+// An Endpoint is one address that a context listens on.
+type Endpoint struct {
+	Address netip.AddrPort // with port 0 if none is assigned yet; Prepare assigns one
 }
 
 // Limits bound what the clients of one context can use.
@@ -58,21 +63,25 @@ type Limits struct {
 // Credentials are the user and password that clients need.
 type Credentials struct{ User, Password string }
 
-// Address returns host:port, with port 0 if none is assigned yet.
-func (c Context) Address() string {
-	return netip.AddrPortFrom(c.Listen, uint16(c.Port)).String()
-}
+// Proxy returns the endpoint of the context's proxy.
+func (c Context) Proxy() Endpoint { return c.Endpoints[0] }
 
-// Exposed reports whether other machines can reach the address.
-func (c Context) Exposed() bool { return !c.Listen.IsLoopback() }
+// Port returns the port of the context's proxy, or 0 if none is assigned yet.
+func (c Context) Port() int { return int(c.Proxy().Address.Port()) }
+
+// Exposed reports whether other machines can reach one of the context's endpoints.
+func (c Context) Exposed() bool { return slices.ContainsFunc(c.Endpoints, Endpoint.exposed) }
+
+func (e Endpoint) exposed() bool { return !e.Address.Addr().IsLoopback() }
 
 // Fingerprint returns a text that changes when something changes that a running proxy must apply. It does not reveal a
 // password.
 func (c Context) Fingerprint() string {
 	// These are the model's business, not the proxy's.
 	c.Production, c.AutoOff, c.Used = false, 0, time.Time{}
-	if !c.fixed {
-		c.Port = 0 // it is assigned once, and stays
+	if !c.fixed { // then the port is assigned once, and stays
+		c.Endpoints = slices.Clone(c.Endpoints)
+		c.Endpoints[0].Address = netip.AddrPortFrom(c.Proxy().Address.Addr(), 0)
 	}
 	var tls TLS
 	if c.TLS != nil {
@@ -96,18 +105,20 @@ const madeUpUser = "fairlead"
 func (c Config) context(name string, now contextState) Context {
 	o := c.options(name)
 	e := Context{
-		Name: name, Port: now.Port, Listen: loopback, Outside: Direct, CrossSite: AllowCrossSite, TLS: o.TLS, Limits: defaultLimits,
+		Name: name, Outside: Direct, CrossSite: AllowCrossSite, TLS: o.TLS, Limits: defaultLimits,
 		Production: c.production(name),
 	}
+	port, listen := now.Port, loopback
 	e.fixed = o.Port != nil
 	if claimant := c.claimant(now.Port, name); claimant != "" && !e.fixed {
-		e.Port, e.Displaced, e.Claimant = now.Moved, now.Port, claimant
+		port, e.Displaced, e.Claimant = now.Moved, now.Port, claimant
 		if c.claimant(now.Moved, name) != "" {
-			e.Port, e.lost = 0, true
+			port, e.lost = 0, true
 		}
 	}
-	setIf(&e.Port, o.Port)
-	setIf(&e.Listen, o.Listen)
+	setIf(&port, o.Port)
+	setIf(&listen, o.Listen)
+	e.Endpoints = append([]Endpoint{{netip.AddrPortFrom(listen, uint16(port))}}, c.further(name)...)
 	setIf(&e.Outside, o.Outside)
 	setIf(&e.ForwardUnresolved, o.ForwardUnresolved)
 	setIf(&e.CrossSite, o.CrossSite)
@@ -136,7 +147,7 @@ func (c Config) context(name string, now contextState) Context {
 	}
 	e.Production = now.Production.pick(strconv.FormatBool(e.Production)) == "true"
 	e.setAccess(o.Password, now)
-	if e.Problem == "" && e.APIProxy.at(netip.AddrPortFrom(e.Listen, uint16(e.Port))) {
+	if e.Problem == "" && slices.ContainsFunc(e.Endpoints, func(own Endpoint) bool { return e.APIProxy.at(own.Address) }) {
 		e.Problem = "Its api-proxy in the settings is its own address: the way to its API server cannot lead through itself."
 	}
 	return e
@@ -150,8 +161,9 @@ func (c *Context) setAccess(given *Password, now contextState) {
 		c.Password = c.Password || written // a click cannot remove a password that the file requires for other machines
 	}
 	c.RequireTLS = c.Exposed() && c.TLS != nil && !c.Password
-	if c.Exposed() && c.TLS == nil && !c.Password {
-		c.Problem = fmt.Sprintf("It would let in anybody who can reach %s: it needs a password, or TLS with client certificates, in the settings.", c.Listen)
+	if at := slices.IndexFunc(c.Endpoints, Endpoint.exposed); at >= 0 && c.TLS == nil && !c.Password {
+		c.Problem = fmt.Sprintf("It would let in anybody who can reach %s: it needs a password, or TLS with client certificates, in the settings.",
+			c.Endpoints[at].Address.Addr())
 	}
 	switch {
 	case !c.Password:

@@ -44,12 +44,12 @@ type Settings struct {
 	missing         bool
 	config          Config
 	problem         error
-	readable        bool                      // by other users of this machine
-	unread          bool                      // the file could not be read
-	good            []byte                    // the text of config; nil if there is none
-	mayLackPassword bool                      // the invalid file may require a password that config lacks
-	at              map[string]netip.AddrPort // by context, overrides of the file's addresses
-	there           map[string]bool           // the contexts that exist, or did since the program started
+	readable        bool                        // by other users of this machine
+	unread          bool                        // the file could not be read
+	good            []byte                      // the text of config; nil if there is none
+	mayLackPassword bool                        // the invalid file may require a password that config lacks
+	at              map[string][]netip.AddrPort // by context, the addresses of ListenAt
+	there           map[string]bool             // the contexts that exist, or did since the program started
 }
 
 // Load reads the user's file, or uses its last valid text if it is invalid now, which Problem then reports. store is
@@ -189,16 +189,19 @@ func (s *Settings) SetContexts(names iter.Seq[string]) {
 	s.there = there
 }
 
-// ListenAt makes a context listen at an address instead of the one in its settings, while this program runs. Port 0
-// stands for any free port. Who may connect is decided as if the file had this address.
-func (s *Settings) ListenAt(name string, at netip.AddrPort) {
+// ListenAt makes a context listen at addresses instead of those in its settings, while this program runs. Port 0 stands
+// for any free port. Who may connect is decided as if the file had these addresses.
+func (s *Settings) ListenAt(name string, addresses ...netip.AddrPort) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.at = maps.Clone(s.at) // other goroutines may be reading the old map
 	if s.at == nil {
-		s.at = map[string]netip.AddrPort{}
+		s.at = map[string][]netip.AddrPort{}
 	}
-	s.at[name] = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	s.at[name] = nil
+	for _, at := range addresses {
+		s.at[name] = append(s.at[name], netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
+	}
 }
 
 // Effective returns the effective settings of a context. It does not access files.

@@ -174,18 +174,18 @@ func TestPortsOfTheFileAreTheirs(t *testing.T) {
 		t.Helper()
 		c, err := s.Prepare(name)
 		must(t, err)
-		return c.Port
+		return c.Port()
 	}
 	if a, b := port("a"), port("b"); a != FirstPort || b != FirstPort+1 {
 		t.Fatalf("ports %d, %d", a, b)
 	}
 	h.write("contexts: {c: {port: 1080}, d: {port: 1082}}\n")
 	s.Reload()
-	if p := s.Effective("a").Port; p != FirstPort {
+	if p := s.Effective("a").Port(); p != FirstPort {
 		t.Errorf("a has port %d, though there is no c", p)
 	}
 	s.SetContexts(slices.Values([]string{"a", "b", "c", "d"}))
-	if p := s.Effective("a").Port; p != 0 {
+	if p := s.Effective("a").Port(); p != 0 {
 		t.Errorf("a still has port %d, which the file gives to c", p)
 	}
 	for name, want := range map[string]int{"c": 1080, "d": 1082, "a": 1083, "b": 1081} {
@@ -193,7 +193,7 @@ func TestPortsOfTheFileAreTheirs(t *testing.T) {
 			t.Errorf("%s has port %d, want %d", name, got, want)
 		}
 	}
-	if got := s.Effective("c").Address(); got != "127.0.0.1:1080" {
+	if got := s.Effective("c").Proxy().Address.String(); got != "127.0.0.1:1080" {
 		t.Errorf("address %s", got)
 	}
 }
@@ -223,11 +223,11 @@ func TestAContextKeepsThePortThatTheFileGivesAway(t *testing.T) {
 			for _, name := range slices.Sorted(maps.Keys(step.ports)) {
 				want := step.ports[name]
 				c, err := s.Prepare(name)
-				if must(t, err); c.Port != want {
-					t.Errorf("%q: %s has port %d, want %d", step.text, name, c.Port, want)
+				if must(t, err); c.Port() != want {
+					t.Errorf("%q: %s has port %d, want %d", step.text, name, c.Port(), want)
 				}
-				if again := s.Effective(name); again.Port != want {
-					t.Errorf("%q: %s has port %d after it was prepared, want %d", step.text, name, again.Port, want)
+				if again := s.Effective(name); again.Port() != want {
+					t.Errorf("%q: %s has port %d after it was prepared, want %d", step.text, name, again.Port(), want)
 				}
 			}
 		}
@@ -239,8 +239,8 @@ func TestAContextKeepsThePortThatTheFileGivesAway(t *testing.T) {
 	}
 	// An entry that is away for a moment loses nothing.
 	s.SetContexts(slices.Values([]string{"a", "b"}))
-	if c := s.Effective("a"); c.Port != 1082 {
-		t.Errorf("with the other gone a has port %d", c.Port)
+	if c := s.Effective("a"); c.Port() != 1082 {
+		t.Errorf("with the other gone a has port %d", c.Port())
 	}
 }
 
@@ -340,7 +340,7 @@ contexts:
 	if !s.Reload() {
 		t.Fatal("not read again")
 	}
-	if a, err := s.Prepare("a"); err != nil || a.Address() != "0.0.0.0:1500" || !a.RequireTLS || a.Problem != "" {
+	if a, err := s.Prepare("a"); err != nil || a.Proxy().Address.String() != "0.0.0.0:1500" || !a.RequireTLS || a.Problem != "" {
 		t.Errorf("a: %+v, %v", a, err)
 	}
 	if b := s.Effective("b"); !b.Password || b.Problem != "" {
@@ -349,7 +349,11 @@ contexts:
 	if c := s.Effective("c"); c.Problem == "" {
 		t.Errorf("c is open to all: %+v", c)
 	}
-	if d, err := s.Prepare("d"); err != nil || d.Exposed() || d.Port == 1500 {
+	s.ListenAt("e", netip.MustParseAddrPort("127.0.0.1:1501"), everywhere)
+	if e := s.Effective("e"); len(e.Endpoints) != 2 || e.Port() != 1501 || !e.Exposed() || !strings.Contains(e.Problem, "0.0.0.0") {
+		t.Errorf("e is open to all at its second address: %+v", e)
+	}
+	if d, err := s.Prepare("d"); err != nil || d.Exposed() || d.Port() == 1500 {
 		t.Errorf("d: %+v, %v", d, err)
 	}
 }

@@ -96,7 +96,7 @@ func checkContext(t *testing.T, c Context) {
 	if c.Exposed() && !c.Password && !c.RequireTLS && c.Problem == "" {
 		t.Errorf("open to all: %+v", c)
 	}
-	if c.Port < 0 || c.Port > lastPort || c.AutoOff < 0 || c.Limits.Connections < 1 || c.Limits.Handshake < 0 || c.Limits.Idle < 0 {
+	if c.Port() < 0 || c.Port() > lastPort || c.AutoOff < 0 || c.Limits.Connections < 1 || c.Limits.Handshake < 0 || c.Limits.Idle < 0 {
 		t.Errorf("out of bounds: %+v", c)
 	}
 	if c.Outside != Direct && c.Outside != Refuse {

@@ -56,7 +56,7 @@ func TestExampleParsesWithEverythingInIt(t *testing.T) {
 	t.Setenv("HOME", "/home/me")
 	c := config(t, text)
 	staging, prod := c.context("staging", contextState{}), c.context("prod-1", contextState{})
-	if staging.Port != 1090 || staging.Namespace != "shop" || prod.Outside != Refuse || prod.AutoOff != time.Hour {
+	if staging.Port() != 1090 || staging.Namespace != "shop" || prod.Outside != Refuse || prod.AutoOff != time.Hour {
 		t.Errorf("staging %+v\nprod-1 %+v", staging, prod)
 	}
 	if prod.Credentials.User != "me" || prod.TLS.Key != "/home/me/.config/fairlead/proxy.key" || len(prod.Addresses) != 2 || strings.Join(prod.Namespaces, " ") != "dev prod" {
@@ -205,7 +205,8 @@ contexts:
 `)
 	got := c.context("eu-1", contextState{})
 	want := Context{
-		Name: "eu-1", Namespace: "exact", Outside: Direct, CrossSite: RefuseCrossSite, AutoOff: time.Hour, Listen: netip.MustParseAddr("127.0.0.2"),
+		Name: "eu-1", Namespace: "exact", Outside: Direct, CrossSite: RefuseCrossSite, AutoOff: time.Hour,
+		Endpoints: []Endpoint{{netip.MustParseAddrPort("127.0.0.2:0")}},
 		Addresses: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/32"), netip.MustParsePrefix("10.9.0.0/16")}, Limits: defaultLimits,
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -97,10 +97,10 @@ func TestPortsAreTheLowestFreeOnesAndStay(t *testing.T) {
 		t.Errorf("after reopening it has port %d", got)
 	}
 	peek := Peek(dir, filepath.Join(dir, "none"))
-	if got := peek.Effective("staging").Port; got != 1080 {
+	if got := peek.Effective("staging").Port(); got != 1080 {
 		t.Errorf("to be looked at it has port %d", got)
 	}
-	if got := Peek(filepath.Join(dir, "none"), "").Effective("staging").Port; got != 0 {
+	if got := Peek(filepath.Join(dir, "none"), "").Effective("staging").Port(); got != 0 {
 		t.Errorf("without a state it has port %d", got)
 	}
 }
