@@ -38,7 +38,7 @@ func (s *Session) pingLocked() {
 	s.health.nextPing += 2
 	s.health.sent = time.Now()
 	s.control = appendPing(s.control, s.health.pingID)
-	s.interrupt(s.turns.watcher)
+	s.turns.interrupt(s.turns.watcher)
 }
 
 // Probe asks for a sign that the peer has read all that was sent so far. A peer may spread pings over workers, of which
@@ -54,7 +54,7 @@ func (s *Session) Probe() {
 			s.control = appendPing(s.control, h.nextPing)
 			h.nextPing += 2
 		}
-		s.interrupt(s.turns.watcher)
+		s.turns.interrupt(s.turns.watcher)
 	}
 	s.mu.Unlock()
 	s.flush()

@@ -67,7 +67,7 @@ func (s *Session) prepare(first []byte, requests []Request) ([]*Stream, []byte, 
 	if n := min(len(first), s.cfg.MaxFrame); n > 0 {
 		b = append(appendData(b, streams[len(streams)-1].id, 0, n), first[:n]...)
 	}
-	s.interrupt(s.turns.watcher)
+	s.turns.interrupt(s.turns.watcher)
 	return streams, b, nil
 }
 

@@ -63,17 +63,11 @@ type Session struct {
 	live      int    // streams the local side has not closed
 	load      []int  // of them, by worker of the peer
 	lingering int    // streams it has closed and the peer has not ended
-	dropped   int64
 	sent      int64
-	received  int64
 	away      bool // GOAWAY was seen
-	blockedBy *Stream
-	blockedAt time.Time
 
-	in      frame // the reader's; mid is its shadow for those who do not read
-	mid     bool
-	scratch [128]byte
-	turns   turns
+	receiver receiver
+	turns    turns
 
 	control []byte // small frames that wait for the connection to be free
 	writing time.Time
@@ -83,7 +77,7 @@ type Session struct {
 // NewSession makes a client's session over conn, which it owns from then on. It sends nothing and starts nothing.
 func NewSession(conn net.Conn, cfg Config) *Session {
 	cfg = cfg.withDefaults()
-	return &Session{
+	s := &Session{
 		conn:    conn,
 		cfg:     cfg,
 		load:    make([]int, cfg.Workers),
@@ -92,6 +86,8 @@ func NewSession(conn net.Conn, cfg Config) *Session {
 		next:    1,
 		health:  health{heard: time.Now(), nextPing: 1},
 	}
+	s.receiver.session, s.turns.session = s, s
+	return s
 }
 
 // Close ends the session and its connection at once. Streams that are still open end with an error.
@@ -158,12 +154,12 @@ func (s *Session) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := State{
-		Live: s.live, Lingering: s.lingering, Dropped: s.dropped, Away: s.away,
-		Heard: s.health.heard, Probed: s.health.probed, Proved: s.health.proved, Proving: s.health.proving, RTT: s.health.rtt, MinRTT: s.health.min, Used: s.next, Sent: s.sent, Received: s.received, Unheard: s.sent - s.health.sentThen,
-		Mid: s.mid,
+		Live: s.live, Lingering: s.lingering, Dropped: s.receiver.dropped, Away: s.away,
+		Heard: s.health.heard, Probed: s.health.probed, Proved: s.health.proved, Proving: s.health.proving, RTT: s.health.rtt, MinRTT: s.health.min, Used: s.next, Sent: s.sent, Received: s.receiver.received, Unheard: s.sent - s.health.sentThen,
+		Mid: s.receiver.mid,
 	}
-	if s.blockedBy != nil {
-		st.Blocked = now.Sub(s.blockedAt)
+	if s.receiver.blockedBy != nil {
+		st.Blocked = now.Sub(s.receiver.blockedAt)
 	}
 	if !s.writing.IsZero() {
 		st.Writing = now.Sub(s.writing)
@@ -191,7 +187,7 @@ func (s *Session) Watch(until time.Time) error {
 		if s.err != nil {
 			return s.err
 		}
-		if _, err := s.turn(&w, nil, nil); err != nil {
+		if _, err := s.turns.turn(&w, nil, nil); err != nil {
 			if errors.Is(err, errDeadline) {
 				return nil
 			}

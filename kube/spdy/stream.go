@@ -45,7 +45,7 @@ func (st *Stream) buffered() int { return st.pending.Len() }
 func (st *Stream) readable() bool {
 	s := st.session
 	return st.closed || st.ended || st.buffered() > 0 || s.err != nil ||
-		s.turns.reader == nil && s.in.complete() && s.in.left > 0 && s.in.target == st
+		s.turns.reader == nil && s.receiver.frame.complete() && s.receiver.frame.left > 0 && s.receiver.frame.target == st
 }
 
 // Read reads what came next, from one DATA frame at most. At the end it gives io.EOF if the peer ended the stream in
@@ -71,7 +71,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 		if st.ended {
 			return 0, st.endErr
 		}
-		if n, err := s.turn(&st.waiter, st, p); n > 0 || err != nil {
+		if n, err := s.turns.turn(&st.waiter, st, p); n > 0 || err != nil {
 			return n, err
 		}
 	}
@@ -84,8 +84,8 @@ func (st *Stream) drained(n int) {
 	if st.buffered() == 0 && st.pending.Cap() > 2*smallBuffer {
 		st.pending = bytes.Buffer{}
 	}
-	if s.blockedBy == st {
-		s.blockedBy = nil
+	if s.receiver.blockedBy == st {
+		s.receiver.blockedBy = nil
 	}
 }
 
@@ -117,7 +117,7 @@ func (st *Stream) wait(ctx context.Context, done func() bool) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, err := s.turn(&st.waiter, st, nil); err != nil {
+		if _, err := s.turns.turn(&st.waiter, st, nil); err != nil {
 			return err
 		}
 	}
@@ -131,7 +131,7 @@ func (st *Stream) SetReadDeadline(t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !t.IsZero() && (st.waiter.deadline.IsZero() || t.Before(st.waiter.deadline)) {
-		defer s.interrupt(&st.waiter)
+		defer s.turns.interrupt(&st.waiter)
 	}
 	st.waiter.deadline = t
 }
@@ -139,7 +139,7 @@ func (st *Stream) SetReadDeadline(t time.Time) {
 // look makes a wait that is under way look at the world again.
 func (st *Stream) look() {
 	st.session.mu.Lock()
-	st.session.interrupt(&st.waiter)
+	st.session.turns.interrupt(&st.waiter)
 	st.session.mu.Unlock()
 }
 
@@ -158,7 +158,7 @@ func (st *Stream) Close() error {
 			s.lingering++
 		}
 		st.finish()
-		s.interrupt(&st.waiter)
+		s.turns.interrupt(&st.waiter)
 		s.turns.pass()
 	}
 	s.mu.Unlock()

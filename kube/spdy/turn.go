@@ -25,6 +25,7 @@ func (w *waiter) poke() {
 
 // turns keeps track of which waiter reads the connection. One does at most; the others sleep until it stops, then one goes on.
 type turns struct {
+	session     *Session
 	reader      *waiter // who reads now
 	waiting     []*waiter
 	watcher     *waiter
@@ -47,13 +48,13 @@ func (t *turns) pass() {
 }
 
 // interrupt makes w look again at what it waits for. The session's lock is held.
-func (s *Session) interrupt(w *waiter) {
+func (t *turns) interrupt(w *waiter) {
 	if w == nil {
 		return
 	}
-	if s.turns.reader == w && !s.turns.interrupted {
-		s.turns.interrupted = true
-		s.conn.SetReadDeadline(time.Unix(1, 0)) // a connection without deadlines ends with its session
+	if t.reader == w && !t.interrupted {
+		t.interrupted = true
+		t.session.conn.SetReadDeadline(time.Unix(1, 0)) // a connection without deadlines ends with its session
 	}
 	w.poke()
 }
@@ -61,40 +62,40 @@ func (s *Session) interrupt(w *waiter) {
 // turn does one step towards what w waits for: it reads the connection a little, or sleeps until someone who reads has
 // news. self is the stream w reads for, nil if none, and p takes its payload; n of its bytes were read. The session's
 // lock is held before and after, and given up in between.
-func (s *Session) turn(w *waiter, self *Stream, p []byte) (n int, err error) {
-	if s.err != nil {
-		return 0, ended(s.err)
+func (t *turns) turn(w *waiter, self *Stream, p []byte) (n int, err error) {
+	if t.session.err != nil {
+		return 0, ended(t.session.err)
 	}
 	if !w.deadline.IsZero() && !time.Now().Before(w.deadline) {
 		return 0, errDeadline
 	}
-	if s.turns.reader != nil || s.blockedBy != nil && s.blockedBy != self {
-		s.sleep(w)
+	if t.reader != nil || t.session.receiver.blockedBy != nil && t.session.receiver.blockedBy != self {
+		t.sleep(w)
 		return 0, nil
 	}
-	s.turns.reader = w
-	s.arm(w.deadline)
-	n, err = s.step(self, p)
-	s.turns.reader = nil
+	t.reader = w
+	t.arm(w.deadline)
+	n, err = t.session.receiver.step(self, p)
+	t.reader = nil
 	switch {
 	case err == nil:
 	case errors.Is(err, errDeadline):
 		// The caller looks at its own deadline on its return.
-		s.turns.stale = true
+		t.stale = true
 	default:
-		s.failLocked(err)
+		t.session.failLocked(err)
 		if n == 0 {
-			return 0, ended(s.err)
+			return 0, ended(t.session.err)
 		}
 	}
 	return n, nil
 }
 
 // sleep waits until w is poked or its deadline passes.
-func (s *Session) sleep(w *waiter) {
-	s.turns.waiting = append(s.turns.waiting, w)
+func (t *turns) sleep(w *waiter) {
+	t.waiting = append(t.waiting, w)
 	deadline := w.deadline
-	s.mu.Unlock()
+	t.session.mu.Unlock()
 	switch {
 	case deadline.IsZero():
 	case w.alarm == nil:
@@ -106,14 +107,13 @@ func (s *Session) sleep(w *waiter) {
 	if w.alarm != nil {
 		w.alarm.Stop()
 	}
-	s.mu.Lock()
-	s.turns.waiting = slices.DeleteFunc(s.turns.waiting, func(other *waiter) bool { return other == w })
+	t.session.mu.Lock()
+	t.waiting = slices.DeleteFunc(t.waiting, func(other *waiter) bool { return other == w })
 }
 
 // arm makes the connection's next read end at deadline or before. A deadline that is set already and is not later
 // stays: an early end costs nothing, setting one for each read would.
-func (s *Session) arm(deadline time.Time) {
-	t := &s.turns
+func (t *turns) arm(deadline time.Time) {
 	if !t.stale && !t.interrupted {
 		if t.armed.IsZero() && deadline.IsZero() {
 			return
@@ -123,5 +123,5 @@ func (s *Session) arm(deadline time.Time) {
 		}
 	}
 	t.stale, t.interrupted, t.armed = false, false, deadline
-	s.conn.SetReadDeadline(deadline) // a connection without deadlines ends with its session
+	t.session.conn.SetReadDeadline(deadline) // a connection without deadlines ends with its session
 }
