@@ -25,8 +25,8 @@ func NewMemory(bytes int64) *Memory {
 	return m
 }
 
-// take reserves n bytes of what may wait.
-func (m *Memory) take(n int) bool {
+// reserve reserves n bytes of what may wait.
+func (m *Memory) reserve(n int) bool {
 	if !m.bounded {
 		return true
 	}
@@ -37,20 +37,20 @@ func (m *Memory) take(n int) bool {
 	return false
 }
 
-func (m *Memory) give(n int) {
+func (m *Memory) free(n int) {
 	if m.bounded {
 		m.left.Add(int64(n))
 	}
 }
 
-func (m *Memory) lendSmall() *[smallBuffer]byte {
+func (m *Memory) getSmall() *[smallBuffer]byte {
 	if b, ok := m.small.Get().(*[smallBuffer]byte); ok {
 		return b
 	}
 	return new([smallBuffer]byte)
 }
 
-func (m *Memory) lendLarge() *[largeBuffer]byte {
+func (m *Memory) getLarge() *[largeBuffer]byte {
 	if b, ok := m.large.Get().(*[largeBuffer]byte); ok {
 		return b
 	}

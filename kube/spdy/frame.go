@@ -101,32 +101,32 @@ func appendHeaderBlock(b []byte, first bool, headers []Header) []byte {
 // A frame is the head of one frame and, for a control frame, the first eight bytes of its payload, which is all that any
 // of them says to a client. It can be read in pieces: a read that is cut short by a deadline goes on where it stopped.
 type frame struct {
-	head   [headSize]byte
-	have   int // bytes of head
-	fields [8]byte
-	told   int    // bytes of fields
-	left   uint32 // bytes of payload not yet read
-	target *Stream
+	head       [headSize]byte
+	headRead   int // bytes of head
+	fields     [8]byte
+	fieldsRead int    // bytes of fields
+	left       uint32 // bytes of payload not yet read
+	target     *Stream
 }
 
-func (f *frame) complete() bool { return f.have == headSize }
-func (f *frame) control() bool  { return f.head[0]&0x80 != 0 }
-func (f *frame) kind() uint16   { return binary.BigEndian.Uint16(f.head[2:]) }
-func (f *frame) flags() byte    { return f.head[4] }
-func (f *frame) length() uint32 { return binary.BigEndian.Uint32(f.head[4:]) & maxLength }
-func (f *frame) id() uint32     { return binary.BigEndian.Uint32(f.head[:]) & 0x7fffffff }
+func (f *frame) isComplete() bool { return f.headRead == headSize }
+func (f *frame) isControl() bool  { return f.head[0]&0x80 != 0 }
+func (f *frame) kind() uint16     { return binary.BigEndian.Uint16(f.head[2:]) }
+func (f *frame) flags() byte      { return f.head[4] }
+func (f *frame) length() uint32   { return binary.BigEndian.Uint32(f.head[4:]) & maxLength }
+func (f *frame) id() uint32       { return binary.BigEndian.Uint32(f.head[:]) & 0x7fffffff }
 func (f *frame) field(i int) uint32 {
 	return binary.BigEndian.Uint32(f.fields[4*i:])
 }
-func (f *frame) reset() { f.have, f.told, f.left, f.target = 0, 0, 0, nil }
+func (f *frame) reset() { f.headRead, f.fieldsRead, f.left, f.target = 0, 0, 0, nil }
 
 // readHead reads the head, and no byte beyond it.
 func (f *frame) readHead(r io.Reader) error {
-	for f.have < headSize {
-		n, err := r.Read(f.head[f.have:])
-		f.have += n
-		if err != nil && f.have < headSize {
-			return cutShort(err, f.have > 0)
+	for f.headRead < headSize {
+		n, err := r.Read(f.head[f.headRead:])
+		f.headRead += n
+		if err != nil && f.headRead < headSize {
+			return unexpectedEOF(err, f.headRead > 0)
 		}
 	}
 	f.left = f.length()
@@ -137,16 +137,16 @@ func (f *frame) readHead(r io.Reader) error {
 func (f *frame) readFields(r io.Reader, scratch []byte) error {
 	for f.left > 0 {
 		into := scratch
-		if f.told < len(f.fields) {
-			into = f.fields[f.told:]
+		if f.fieldsRead < len(f.fields) {
+			into = f.fields[f.fieldsRead:]
 		}
 		n, err := r.Read(into[:min(len(into), int(f.left))])
-		if f.told < len(f.fields) {
-			f.told += n
+		if f.fieldsRead < len(f.fields) {
+			f.fieldsRead += n
 		}
 		f.left -= uint32(n)
 		if err != nil && f.left > 0 {
-			return cutShort(err, true)
+			return unexpectedEOF(err, true)
 		}
 	}
 	return nil
@@ -180,8 +180,8 @@ func (f *frame) check() error {
 	return nil
 }
 
-// cutShort names an end of the connection inside a frame.
-func cutShort(err error, inside bool) error {
+// unexpectedEOF names an end of the connection inside a frame.
+func unexpectedEOF(err error, inside bool) error {
 	if err == io.EOF && inside {
 		return io.ErrUnexpectedEOF
 	}

@@ -4,12 +4,12 @@ import "time"
 
 // health is what a session knows of its connection's path.
 type health struct {
-	heard    time.Time // with its wall clock, which goes on while the machine sleeps
-	sentThen int64     // what had been sent when something was last heard
-	nextPing uint32
-	pingID   uint32
-	sent     time.Time // of the ping that is under way, zero if none is
-	rtt, min time.Duration
+	lastHeard     time.Time // with its wall clock, which goes on while the machine sleeps
+	sentWhenHeard int64     // what had been sent when something was last heard
+	nextPing      uint32
+	pingID        uint32
+	pingSent      time.Time // of the ping that is under way, zero if none is
+	rtt, min      time.Duration
 
 	probes  [2]uint32     // the first and the last of the pings of the last probe
 	probed  time.Time     // when they were sent, zero if there was none
@@ -17,9 +17,9 @@ type health struct {
 	proving time.Duration // how long that took
 }
 
-func (s *Session) heard() {
-	s.health.heard = time.Now()
-	s.health.sentThen = s.sent
+func (s *Session) markHeard() {
+	s.health.lastHeard = time.Now()
+	s.health.sentWhenHeard = s.sent
 }
 
 // Ping asks the peer for a sign of life, unless a ping is under way already. It does not wait: State tells.
@@ -31,12 +31,12 @@ func (s *Session) Ping() {
 }
 
 func (s *Session) pingLocked() {
-	if !s.health.sent.IsZero() || s.err != nil {
+	if !s.health.pingSent.IsZero() || s.err != nil {
 		return
 	}
 	s.health.pingID = s.health.nextPing
 	s.health.nextPing += 2
-	s.health.sent = time.Now()
+	s.health.pingSent = time.Now()
 	s.control = appendPing(s.control, s.health.pingID)
 	s.turns.interrupt(s.turns.watcher)
 }
@@ -64,8 +64,8 @@ func (s *Session) Probe() {
 // more of them.
 const maxControlQueue = 16 << 10
 
-// pinged obeys a PING: answers the peer's (even ids), measures by the answer to an own one.
-func (s *Session) pinged(id uint32) error {
+// handlePing obeys a PING: answers the peer's (even ids), measures by the answer to an own one.
+func (s *Session) handlePing(id uint32) error {
 	h := &s.health
 	if id%2 == 0 {
 		if len(s.control) > maxControlQueue {
@@ -79,15 +79,15 @@ func (s *Session) pinged(id uint32) error {
 	}
 	if id >= h.probes[0] && id <= h.probes[1] && !h.probed.IsZero() {
 		if h.proved != h.probed {
-			h.proved, h.proving = h.probed, h.heard.Sub(h.probed)
+			h.proved, h.proving = h.probed, h.lastHeard.Sub(h.probed)
 		}
 		return nil
 	}
-	if id != h.pingID || h.sent.IsZero() {
+	if id != h.pingID || h.pingSent.IsZero() {
 		return nil // an answer to a ping that was given up
 	}
-	rtt := h.heard.Sub(h.sent)
-	h.sent = time.Time{}
+	rtt := h.lastHeard.Sub(h.pingSent)
+	h.pingSent = time.Time{}
 	if h.min == 0 || rtt < h.min {
 		h.min = rtt
 	}

@@ -43,7 +43,7 @@ func (s *Session) prepare(first []byte, requests []Request) ([]*Stream, []byte, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrUnsent, ended(s.err))
+		return nil, nil, fmt.Errorf("%w: %w", ErrUnsent, streamError(s.err))
 	}
 	if s.away || s.next > 1<<31-64 {
 		return nil, nil, fmt.Errorf("%w: %w", ErrUnsent, ErrGoAway)
@@ -52,7 +52,7 @@ func (s *Session) prepare(first []byte, requests []Request) ([]*Stream, []byte, 
 	s.control = nil
 	streams := make([]*Stream, len(requests))
 	for i, r := range requests {
-		st := &Stream{session: s, id: s.freeID(), keep: r.Keep, fin: r.Fin, waiter: waiter{wake: make(chan struct{}, 1)}}
+		st := &Stream{session: s, id: s.nextID(), keep: r.Keep, fin: r.Fin, waiter: waiter{wake: make(chan struct{}, 1)}}
 		flags := byte(0)
 		if r.Fin {
 			flags = flagFin
@@ -61,7 +61,7 @@ func (s *Session) prepare(first []byte, requests []Request) ([]*Stream, []byte, 
 		s.next = st.id + 2
 		s.streams[st.id] = st
 		s.live++
-		st.use(1)
+		st.addLoad(1)
 		streams[i] = st
 	}
 	if n := min(len(first), s.cfg.MaxFrame); n > 0 {
@@ -71,8 +71,8 @@ func (s *Session) prepare(first []byte, requests []Request) ([]*Stream, []byte, 
 	return streams, b, nil
 }
 
-// freeID is the next id whose worker at the peer has the fewest streams in use.
-func (s *Session) freeID() uint32 {
+// nextID is the next id whose worker at the peer has the fewest streams in use.
+func (s *Session) nextID() uint32 {
 	if s.live == 0 {
 		return s.next
 	}
@@ -85,8 +85,8 @@ func (s *Session) freeID() uint32 {
 	return best
 }
 
-// use counts a stream that is read as its bytes come for its worker, or takes it from the count.
-func (st *Stream) use(change int) {
+// addLoad counts a stream that is read as its bytes come for its worker, or takes it from the count.
+func (st *Stream) addLoad(change int) {
 	if st.keep == 0 {
 		st.session.load[st.id%uint32(len(st.session.load))] += change
 	}

@@ -23,39 +23,39 @@ type receiver struct {
 // payload is self's and nothing of that stream is buffered, it goes into p. The lock is held before and after; only the caller
 // that holds the turn may step.
 func (r *receiver) step(self *Stream, p []byte) (int, error) {
-	if !r.frame.complete() {
+	if !r.frame.isComplete() {
 		r.session.mu.Unlock()
 		err := r.frame.readHead(r.session.conn)
 		r.session.mu.Lock()
 		if err != nil {
 			return 0, err
 		}
-		r.session.heard()
-		if err := r.begin(); err != nil {
+		r.session.markHeard()
+		if err := r.beginFrame(); err != nil {
 			return 0, err
 		}
-		if !r.frame.control() && r.frame.left > 0 {
+		if !r.frame.isControl() && r.frame.left > 0 {
 			return 0, nil // whose payload it is decides who reads it
 		}
 	}
-	if r.frame.control() {
+	if r.frame.isControl() {
 		r.session.mu.Unlock()
 		err := r.frame.readFields(r.session.conn, r.scratch[:])
 		r.session.mu.Lock()
 		if err != nil {
 			return 0, err
 		}
-		return 0, r.obey()
+		return 0, r.handleControl()
 	}
-	return r.payload(self, p)
+	return r.movePayload(self, p)
 }
 
-// begin looks at a frame whose head is complete.
-func (r *receiver) begin() error {
-	if r.frame.control() {
+// beginFrame looks at a frame whose head is complete.
+func (r *receiver) beginFrame() error {
+	if r.frame.isControl() {
 		return r.frame.check()
 	}
-	st, err := r.session.known(r.frame.id())
+	st, err := r.session.findStream(r.frame.id())
 	if err != nil {
 		return err
 	}
@@ -66,8 +66,8 @@ func (r *receiver) begin() error {
 	return nil
 }
 
-// known finds a stream by the id in a frame: nil for one that is over, an error for one that never was.
-func (s *Session) known(id uint32) (*Stream, error) {
+// findStream finds a stream by the id in a frame: nil for one that is over, an error for one that never was.
+func (s *Session) findStream(id uint32) (*Stream, error) {
 	if st := s.streams[id]; st != nil {
 		return st, nil
 	}
@@ -77,30 +77,30 @@ func (s *Session) known(id uint32) (*Stream, error) {
 	return nil, nil
 }
 
-// payload moves a piece of a DATA frame to where it belongs.
-func (r *receiver) payload(self *Stream, p []byte) (n int, err error) {
+// movePayload moves a piece of a DATA frame to where it belongs.
+func (r *receiver) movePayload(self *Stream, p []byte) (n int, err error) {
 	st := r.frame.target
 	switch {
 	case r.frame.left == 0:
 	case st == nil || st.closed && st.keep == 0:
-		err = r.drop()
+		err = r.discard()
 	case st == self && st.keep == 0 && st.buffered() == 0 && len(p) > 0:
-		n, err = r.into(p)
+		n, err = r.readPayload(p)
 		st.received += int64(n)
 	case st.keep > 0:
-		err = r.collect(st)
+		err = r.collectText(st)
 	default:
-		err = r.store(st)
+		err = r.bufferPayload(st)
 	}
-	if err == nil && r.frame.left == 0 && r.frame.complete() {
-		r.finish()
+	if err == nil && r.frame.left == 0 && r.frame.isComplete() {
+		r.endFrame()
 	}
 	return n, err
 }
 
-// into reads the rest of the frame's payload into p, or as much as it holds. The rest of a frame is on its way when its
+// readPayload reads the rest of the frame's payload into p, or as much as it holds. The rest of a frame is on its way when its
 // beginning is here: whoever writes p on has half the writes. It comes back with less only at a deadline or an end.
-func (r *receiver) into(p []byte) (int, error) {
+func (r *receiver) readPayload(p []byte) (int, error) {
 	p = p[:min(len(p), int(r.frame.left))]
 	r.mid = true
 	r.session.mu.Unlock()
@@ -113,101 +113,101 @@ func (r *receiver) into(p []byte) (int, error) {
 	r.session.mu.Lock()
 	r.frame.left -= uint32(n)
 	r.received += int64(n)
-	r.session.heard()
+	r.session.markHeard()
 	r.mid = r.frame.left > 0
 	if n > 0 && errors.Is(err, errDeadline) {
 		r.session.turns.stale = true
 		err = nil
 	}
 	if err != nil && (n == 0 || r.frame.left > 0) {
-		return n, cutShort(err, true)
+		return n, unexpectedEOF(err, true)
 	}
 	return n, nil
 }
 
-func (r *receiver) drop() error {
-	b := r.session.cfg.Memory.lendSmall()
+func (r *receiver) discard() error {
+	b := r.session.cfg.Memory.getSmall()
 	defer r.session.cfg.Memory.small.Put(b)
-	n, err := r.into(b[:])
+	n, err := r.readPayload(b[:])
 	r.dropped += int64(n)
 	return err
 }
 
-// collect keeps a little of what comes for a stream that nobody reads as it comes, and drops the rest.
-func (r *receiver) collect(st *Stream) error {
-	b := r.session.cfg.Memory.lendSmall()
+// collectText keeps a little of what comes for a stream that nobody reads as it comes, and drops the rest.
+func (r *receiver) collectText(st *Stream) error {
+	b := r.session.cfg.Memory.getSmall()
 	defer r.session.cfg.Memory.small.Put(b)
-	n, err := r.into(b[:])
+	n, err := r.readPayload(b[:])
 	st.text = append(st.text, b[:min(n, st.keep-len(st.text))]...)
 	if st.closed {
 		r.dropped += int64(n)
 	}
-	st.poke()
+	st.notify()
 	return err
 }
 
-// store buffers payload for a stream whose owner does not read now. With its buffer full the session stands still.
-func (r *receiver) store(st *Stream) error {
+// bufferPayload buffers payload for a stream whose owner does not read now. With its buffer full the session stands still.
+func (r *receiver) bufferPayload(st *Stream) error {
 	room := min(r.session.cfg.Buffer-st.buffered(), int(r.frame.left))
 	if room > smallBuffer {
 		room = smallBuffer
 	}
-	if room <= 0 || !r.session.cfg.Memory.take(room) {
+	if room <= 0 || !r.session.cfg.Memory.reserve(room) {
 		r.blockedBy, r.blockedAt = st, time.Now()
-		st.poke()
+		st.notify()
 		return nil
 	}
-	b := r.session.cfg.Memory.lendSmall()
+	b := r.session.cfg.Memory.getSmall()
 	defer r.session.cfg.Memory.small.Put(b)
-	n, err := r.into(b[:room])
+	n, err := r.readPayload(b[:room])
 	if st.closed { // by its owner, meanwhile
-		r.session.cfg.Memory.give(room)
+		r.session.cfg.Memory.free(room)
 		return err
 	}
-	r.session.cfg.Memory.give(room - n)
+	r.session.cfg.Memory.free(room - n)
 	st.pending.Write(b[:n])
 	st.received += int64(n)
-	st.poke()
+	st.notify()
 	return err
 }
 
-// finish ends a DATA frame.
-func (r *receiver) finish() {
+// endFrame ends a DATA frame.
+func (r *receiver) endFrame() {
 	st, fin := r.frame.target, r.frame.flags()&flagFin != 0
 	r.frame.reset()
 	if st == nil {
 		return
 	}
 	if fin {
-		st.end(io.EOF)
+		st.endReceiving(io.EOF)
 	}
 }
 
-// obey does what a control frame says that was read whole.
-func (r *receiver) obey() error {
+// handleControl does what a control frame says that was read whole.
+func (r *receiver) handleControl() error {
 	f := r.frame
 	r.frame.reset()
 	switch f.kind() {
 	case typePing:
-		return r.session.pinged(f.field(0))
+		return r.session.handlePing(f.field(0))
 	case typeGoAway:
-		r.goAway(f.field(0) & 0x7fffffff)
+		r.handleGoAway(f.field(0) & 0x7fffffff)
 	case typeSynReply, typeHeaders:
-		return r.headers(f.field(0)&0x7fffffff, f.kind(), f.flags())
+		return r.handleHeaders(f.field(0)&0x7fffffff, f.kind(), f.flags())
 	case typeRstStream:
-		st, err := r.session.known(f.field(0) & 0x7fffffff)
+		st, err := r.session.findStream(f.field(0) & 0x7fffffff)
 		if err != nil {
 			return err
 		}
 		if st != nil {
-			st.end(&ResetError{Status: f.field(1)})
+			st.endReceiving(&ResetError{Status: f.field(1)})
 		}
 	}
 	return nil
 }
 
-func (r *receiver) headers(id uint32, kind uint16, flags byte) error {
-	st, err := r.session.known(id)
+func (r *receiver) handleHeaders(id uint32, kind uint16, flags byte) error {
+	st, err := r.session.findStream(id)
 	if err != nil || st == nil {
 		return err
 	}
@@ -216,19 +216,19 @@ func (r *receiver) headers(id uint32, kind uint16, flags byte) error {
 			return violation("second reply for stream %d", id)
 		}
 		st.replied = true
-		st.poke()
+		st.notify()
 	}
 	if flags&flagFin != 0 {
-		st.end(io.EOF)
+		st.endReceiving(io.EOF)
 	}
 	return nil
 }
 
-func (r *receiver) goAway(last uint32) {
+func (r *receiver) handleGoAway(last uint32) {
 	r.session.away = true
 	for id, st := range r.session.streams {
 		if id > last {
-			st.end(&ResetError{Status: RefusedStream})
+			st.endReceiving(&ResetError{Status: RefusedStream})
 		}
 	}
 }

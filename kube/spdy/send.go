@@ -2,14 +2,14 @@ package spdy
 
 import "time"
 
-// controlPatience is how long small frames may take to be sent; a connection that takes longer has jammed.
-const controlPatience = 5 * time.Second
+// controlTimeout is how long small frames may take to be sent; a connection that takes longer has jammed.
+const controlTimeout = 5 * time.Second
 
 // writeLocked sends b. sending is held.
 func (s *Session) writeLocked(b []byte) error {
 	s.mu.Lock()
 	if s.err != nil {
-		err := ended(s.err)
+		err := streamError(s.err)
 		s.mu.Unlock()
 		return err
 	}
@@ -21,7 +21,7 @@ func (s *Session) writeLocked(b []byte) error {
 	s.writing = time.Time{}
 	if err != nil {
 		s.failLocked(err)
-		err = ended(s.err)
+		err = streamError(s.err)
 	}
 	s.mu.Unlock()
 	return err
@@ -42,9 +42,9 @@ func (s *Session) flush() {
 		s.mu.Unlock()
 		if len(b) > 0 {
 			// Who closes a stream, or answers a ping, must not wait for a peer that reads no more.
-			s.conn.SetWriteDeadline(time.Now().Add(controlPatience)) // then without
-			s.writeLocked(b)                                         // the session has ended then, which everyone sees
-			s.conn.SetWriteDeadline(time.Time{})                     // as above
+			s.conn.SetWriteDeadline(time.Now().Add(controlTimeout)) // then without
+			s.writeLocked(b)                                        // the session has ended then, which everyone sees
+			s.conn.SetWriteDeadline(time.Time{})                    // as above
 		}
 		s.sending.Unlock()
 	}

@@ -84,7 +84,7 @@ func NewSession(conn net.Conn, cfg Config) *Session {
 		done:    make(chan struct{}),
 		streams: make(map[uint32]*Stream),
 		next:    1,
-		health:  health{heard: time.Now(), nextPing: 1},
+		health:  health{lastHeard: time.Now(), nextPing: 1},
 	}
 	s.receiver.session, s.turns.session = s, s
 	return s
@@ -123,7 +123,7 @@ func (s *Session) failLocked(err error) {
 	s.err = err
 	close(s.done)
 	s.conn.Close() // the session's own end is what is told
-	s.turns.wakeAll()
+	s.turns.notifyAll()
 }
 
 // State is what can be known of a session at one moment.
@@ -155,7 +155,7 @@ func (s *Session) State() State {
 	defer s.mu.Unlock()
 	st := State{
 		Live: s.live, Lingering: s.lingering, Dropped: s.receiver.dropped, Away: s.away,
-		Heard: s.health.heard, Probed: s.health.probed, Proved: s.health.proved, Proving: s.health.proving, RTT: s.health.rtt, MinRTT: s.health.min, Used: s.next, Sent: s.sent, Received: s.receiver.received, Unheard: s.sent - s.health.sentThen,
+		Heard: s.health.lastHeard, Probed: s.health.probed, Proved: s.health.proved, Proving: s.health.proving, RTT: s.health.rtt, MinRTT: s.health.min, Used: s.next, Sent: s.sent, Received: s.receiver.received, Unheard: s.sent - s.health.sentWhenHeard,
 		Mid: s.receiver.mid,
 	}
 	if s.receiver.blockedBy != nil {
@@ -164,8 +164,8 @@ func (s *Session) State() State {
 	if !s.writing.IsZero() {
 		st.Writing = now.Sub(s.writing)
 	}
-	if !s.health.sent.IsZero() {
-		st.Pinging = now.Sub(s.health.sent)
+	if !s.health.pingSent.IsZero() {
+		st.Pinging = now.Sub(s.health.pingSent)
 	}
 	return st
 }
@@ -180,14 +180,14 @@ func (s *Session) Watch(until time.Time) error {
 	s.turns.watcher = &w
 	defer func() {
 		s.turns.watcher = nil
-		s.turns.pass()
+		s.turns.passOn()
 	}()
 	drained, pinged := s.lingering > 0, s.health.nextPing
 	for s.live == 0 && s.health.nextPing == pinged && !(drained && s.lingering == 0) {
 		if s.err != nil {
 			return s.err
 		}
-		if _, err := s.turns.turn(&w, nil, nil); err != nil {
+		if _, err := s.turns.step(&w, nil, nil); err != nil {
 			if errors.Is(err, errDeadline) {
 				return nil
 			}
@@ -197,8 +197,8 @@ func (s *Session) Watch(until time.Time) error {
 	return nil
 }
 
-// ended says how a stream of a session that has ended ends: never with io.EOF, which is an orderly end.
-func ended(err error) error {
+// streamError says how a stream of a session that has ended ends: never with io.EOF, which is an orderly end.
+func streamError(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}

@@ -45,7 +45,7 @@ func (st *Stream) buffered() int { return st.pending.Len() }
 func (st *Stream) readable() bool {
 	s := st.session
 	return st.closed || st.ended || st.buffered() > 0 || s.err != nil ||
-		s.turns.reader == nil && s.receiver.frame.complete() && s.receiver.frame.left > 0 && s.receiver.frame.target == st
+		s.turns.reader == nil && s.receiver.frame.isComplete() && s.receiver.frame.left > 0 && s.receiver.frame.target == st
 }
 
 // Read reads what came next, from one DATA frame at most. At the end it gives io.EOF if the peer ended the stream in
@@ -58,29 +58,29 @@ func (st *Stream) Read(p []byte) (int, error) {
 	s := st.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.turns.pass()
+	defer s.turns.passOn()
 	for {
 		if st.closed {
 			return 0, ErrClosed
 		}
 		if st.buffered() > 0 {
 			n, _ := st.pending.Read(p) // a bytes.Buffer with bytes has no error
-			st.drained(n)
+			st.freeBuffer(n)
 			return n, nil
 		}
 		if st.ended {
 			return 0, st.endErr
 		}
-		if n, err := s.turns.turn(&st.waiter, st, p); n > 0 || err != nil {
+		if n, err := s.turns.step(&st.waiter, st, p); n > 0 || err != nil {
 			return n, err
 		}
 	}
 }
 
-// drained makes room in the session's buffers.
-func (st *Stream) drained(n int) {
+// freeBuffer makes room in the session's buffers.
+func (st *Stream) freeBuffer(n int) {
 	s := st.session
-	s.cfg.Memory.give(n)
+	s.cfg.Memory.free(n)
 	if st.buffered() == 0 && st.pending.Cap() > 2*smallBuffer {
 		st.pending = bytes.Buffer{}
 	}
@@ -108,16 +108,16 @@ func (st *Stream) WaitEnd(ctx context.Context) error {
 func (st *Stream) wait(ctx context.Context, done func() bool) error {
 	s := st.session
 	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, st.look)()
+		defer context.AfterFunc(ctx, st.recheck)()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.turns.pass()
+	defer s.turns.passOn()
 	for !done() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, err := s.turns.turn(&st.waiter, st, nil); err != nil {
+		if _, err := s.turns.step(&st.waiter, st, nil); err != nil {
 			return err
 		}
 	}
@@ -136,8 +136,8 @@ func (st *Stream) SetReadDeadline(t time.Time) {
 	st.waiter.deadline = t
 }
 
-// look makes a wait that is under way look at the world again.
-func (st *Stream) look() {
+// recheck makes a wait that is under way look at the world again.
+func (st *Stream) recheck() {
 	st.session.mu.Lock()
 	st.session.turns.interrupt(&st.waiter)
 	st.session.mu.Unlock()
@@ -151,38 +151,38 @@ func (st *Stream) Close() error {
 	if !st.closed {
 		st.closed = true
 		s.live--
-		st.use(-1)
-		st.drained(st.buffered())
+		st.addLoad(-1)
+		st.freeBuffer(st.buffered())
 		st.pending = bytes.Buffer{}
 		if s.streams[st.id] != nil {
 			s.lingering++
 		}
-		st.finish()
+		st.queueFin()
 		s.turns.interrupt(&st.waiter)
-		s.turns.pass()
+		s.turns.passOn()
 	}
 	s.mu.Unlock()
 	s.flush()
 	return nil
 }
 
-// end marks that the peer sends no more. The session's lock is held.
-func (st *Stream) end(err error) {
+// endReceiving marks that the peer sends no more. The session's lock is held.
+func (st *Stream) endReceiving(err error) {
 	if st.ended {
 		st.fin = st.fin || err != io.EOF // a reset after the peer's FIN: it reads no more either
-		st.settle()
+		st.forgetIfDone()
 		return
 	}
 	st.ended, st.endErr = true, err
 	if err != io.EOF {
 		st.fin = true
 	}
-	st.settle()
-	st.poke()
+	st.forgetIfDone()
+	st.notify()
 }
 
-// settle forgets a stream that both sides are through with.
-func (st *Stream) settle() {
+// forgetIfDone forgets a stream that both sides are through with.
+func (st *Stream) forgetIfDone() {
 	s := st.session
 	if !st.fin || !st.ended || s.streams[st.id] == nil {
 		return

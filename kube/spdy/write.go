@@ -12,7 +12,7 @@ func (st *Stream) Write(p []byte) (int, error) {
 	written := 0
 	for len(p) > 0 {
 		n := min(len(p), st.session.cfg.MaxFrame)
-		b := m.lendLarge()
+		b := m.getLarge()
 		copy(b[headSize:], p[:n])
 		err := st.send(b[:headSize+n])
 		m.large.Put(b)
@@ -35,12 +35,12 @@ func (st *Stream) ReadFrom(r io.Reader) (int64, error) {
 		var n int
 		var err error
 		if bulk {
-			b := m.lendLarge()
-			n, err = st.relay(r, b[:headSize+st.session.cfg.MaxFrame])
+			b := m.getLarge()
+			n, err = st.sendOnce(r, b[:headSize+st.session.cfg.MaxFrame])
 			m.large.Put(b)
 			bulk = n > len(small)
 		} else {
-			n, err = st.relay(r, small)
+			n, err = st.sendOnce(r, small)
 			bulk = headSize+n == len(small)
 		}
 		total += int64(n)
@@ -53,8 +53,8 @@ func (st *Stream) ReadFrom(r io.Reader) (int64, error) {
 	}
 }
 
-// relay moves one read of r into one frame. b has room for the head.
-func (st *Stream) relay(r io.Reader, b []byte) (int, error) {
+// sendOnce moves one read of r into one frame. b has room for the head.
+func (st *Stream) sendOnce(r io.Reader, b []byte) (int, error) {
 	n, err := r.Read(b[headSize:])
 	if n > 0 {
 		if failed := st.send(b[:headSize+n]); failed != nil {
@@ -68,7 +68,7 @@ func (st *Stream) relay(r io.Reader, b []byte) (int, error) {
 func (st *Stream) send(b []byte) error {
 	s := st.session
 	s.sending.Lock()
-	err := st.writable(len(b) - headSize)
+	err := st.countSent(len(b) - headSize)
 	if err == nil {
 		appendData(b[:0], st.id, 0, len(b)-headSize)
 		err = s.writeLocked(b)
@@ -78,8 +78,8 @@ func (st *Stream) send(b []byte) error {
 	return err
 }
 
-// writable says whether n more bytes may be sent, and counts them.
-func (st *Stream) writable(n int) error {
+// countSent says whether n more bytes may be sent, and counts them.
+func (st *Stream) countSent(n int) error {
 	s := st.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,16 +99,16 @@ func (st *Stream) CloseWrite() error {
 	s.mu.Lock()
 	if s.err != nil {
 		defer s.mu.Unlock()
-		return ended(s.err)
+		return streamError(s.err)
 	}
-	st.finish()
+	st.queueFin()
 	s.mu.Unlock()
 	s.flush()
 	return nil
 }
 
-// finish queues the FIN. The session's lock is held.
-func (st *Stream) finish() {
+// queueFin queues the FIN. The session's lock is held.
+func (st *Stream) queueFin() {
 	if st.fin {
 		return
 	}
@@ -116,5 +116,5 @@ func (st *Stream) finish() {
 	if !st.ended || st.endErr == io.EOF {
 		st.session.control = appendData(st.session.control, st.id, flagFin, 0)
 	}
-	st.settle()
+	st.forgetIfDone()
 }

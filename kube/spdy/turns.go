@@ -13,10 +13,10 @@ var errDeadline = os.ErrDeadlineExceeded
 type waiter struct {
 	wake     chan struct{} // holds one token
 	deadline time.Time
-	alarm    *time.Timer // pokes at a deadline; its owner's, while it sleeps
+	timer    *time.Timer // pokes at a deadline; its owner's, while it sleeps
 }
 
-func (w *waiter) poke() {
+func (w *waiter) notify() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -34,16 +34,16 @@ type turns struct {
 	stale       bool      // armed no longer says what is set
 }
 
-func (t *turns) wakeAll() {
+func (t *turns) notifyAll() {
 	for _, w := range t.waiting {
-		w.poke()
+		w.notify()
 	}
 }
 
-// pass lets another waiter read, if none does. Each that has waited calls it when it leaves.
-func (t *turns) pass() {
+// passOn lets another waiter read, if none does. Each that has waited calls it when it leaves.
+func (t *turns) passOn() {
 	if t.reader == nil && len(t.waiting) > 0 {
-		t.waiting[0].poke()
+		t.waiting[0].notify()
 	}
 }
 
@@ -56,15 +56,15 @@ func (t *turns) interrupt(w *waiter) {
 		t.interrupted = true
 		t.session.conn.SetReadDeadline(time.Unix(1, 0)) // a connection without deadlines ends with its session
 	}
-	w.poke()
+	w.notify()
 }
 
-// turn does one step towards what w waits for: it reads the connection a little, or sleeps until someone who reads has
+// step does one step towards what w waits for: it reads the connection a little, or sleeps until someone who reads has
 // news. self is the stream w reads for, nil if none, and p takes its payload; n of its bytes were read. The session's
 // lock is held before and after, and given up in between.
-func (t *turns) turn(w *waiter, self *Stream, p []byte) (n int, err error) {
+func (t *turns) step(w *waiter, self *Stream, p []byte) (n int, err error) {
 	if t.session.err != nil {
-		return 0, ended(t.session.err)
+		return 0, streamError(t.session.err)
 	}
 	if !w.deadline.IsZero() && !time.Now().Before(w.deadline) {
 		return 0, errDeadline
@@ -85,7 +85,7 @@ func (t *turns) turn(w *waiter, self *Stream, p []byte) (n int, err error) {
 	default:
 		t.session.failLocked(err)
 		if n == 0 {
-			return 0, ended(t.session.err)
+			return 0, streamError(t.session.err)
 		}
 	}
 	return n, nil
@@ -98,14 +98,14 @@ func (t *turns) sleep(w *waiter) {
 	t.session.mu.Unlock()
 	switch {
 	case deadline.IsZero():
-	case w.alarm == nil:
-		w.alarm = time.AfterFunc(time.Until(deadline), w.poke)
+	case w.timer == nil:
+		w.timer = time.AfterFunc(time.Until(deadline), w.notify)
 	default:
-		w.alarm.Reset(time.Until(deadline))
+		w.timer.Reset(time.Until(deadline))
 	}
 	<-w.wake
-	if w.alarm != nil {
-		w.alarm.Stop()
+	if w.timer != nil {
+		w.timer.Stop()
 	}
 	t.session.mu.Lock()
 	t.waiting = slices.DeleteFunc(t.waiting, func(other *waiter) bool { return other == w })
