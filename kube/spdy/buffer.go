@@ -10,22 +10,22 @@ const (
 	largeBuffer = 64 << 10
 )
 
-// A Memory lends sessions the buffers they need while bytes are on the move, and bounds what may wait in buffers. The
-// zero value has no bound.
+// A Memory has the buffers that sessions need while bytes flow, and limits what may wait in buffers. The zero value has
+// no limit.
 type Memory struct {
 	bounded      bool
 	left         atomic.Int64
 	small, large sync.Pool
 }
 
-// NewMemory makes a memory that lets so many bytes wait, over all sessions that share it.
+// NewMemory returns a Memory that limits what waits to a number of bytes, over all sessions that share it.
 func NewMemory(bytes int64) *Memory {
 	m := &Memory{bounded: true}
 	m.left.Store(bytes)
 	return m
 }
 
-// reserve reserves n bytes of what may wait.
+// reserve reserves n bytes of what may wait. It reports false if there are not so many.
 func (m *Memory) reserve(n int) bool {
 	if !m.bounded {
 		return true

@@ -24,18 +24,18 @@ const (
 	flagFin   = 0x01
 	headSize  = 8
 	maxLength = 1<<24 - 1
-	// maxControl bounds what a control frame may claim to hold. The peer's header blocks are a few hundred bytes.
+	// maxControl limits the length of a control frame. The peer's header blocks are a few hundred bytes.
 	maxControl = 64 << 10
 )
 
-// The RST_STREAM status codes of SPDY/3.1, section 2.6.3, that callers tell apart.
+// The RST_STREAM status codes of SPDY/3.1, section 2.6.3, that callers distinguish.
 const (
 	ProtocolError uint32 = 1
 	RefusedStream uint32 = 3
 	Cancel        uint32 = 5
 )
 
-// ErrProtocol is what every error unwraps to that came of a frame that SPDY/3.1 does not allow at that place.
+// ErrProtocol is wrapped by every error about a frame that SPDY/3.1 does not allow at that place.
 var ErrProtocol = errors.New("SPDY protocol error")
 
 func violation(format string, args ...any) error {
@@ -60,7 +60,7 @@ func appendPing(b []byte, id uint32) []byte {
 	return binary.BigEndian.AppendUint32(appendControl(b, typePing, 0, 4), id)
 }
 
-// appendSynStream appends a SYN_STREAM frame. first says that its header block is the first of the session: the
+// appendSynStream appends a SYN_STREAM frame. first reports whether its header block is the first of the session: the
 // blocks of a session are one zlib stream (SPDY/3.1, section 2.6.10).
 func appendSynStream(b []byte, id uint32, flags byte, first bool, headers []Header) []byte {
 	start := len(b)
@@ -76,7 +76,7 @@ func appendSynStream(b []byte, id uint32, flags byte, first bool, headers []Head
 // compressor would cost hundreds of kilobytes a session to save a few dozen bytes.
 func appendHeaderBlock(b []byte, first bool, headers []Header) []byte {
 	if first {
-		// CMF, FLG with FDICT, and the Adler-32 of the dictionary of SPDY/3, which a reader must be told even if
+		// CMF, FLG with FDICT, and the Adler-32 of the dictionary of SPDY/3, which a reader needs even if
 		// no byte refers to it.
 		b = append(b, 0x78, 0x20, 0xe3, 0xc6, 0xa7, 0xc2)
 	}
@@ -98,8 +98,8 @@ func appendHeaderBlock(b []byte, first bool, headers []Header) []byte {
 	return append(b, 0, 0, 0, 0xff, 0xff)
 }
 
-// A frame is the head of one frame and, for a control frame, the first eight bytes of its payload, which is all that any
-// of them says to a client. It can be read in pieces: a read that is cut short by a deadline goes on where it stopped.
+// A frame is the head of one frame and, for a control frame, the first eight bytes of its payload. A client needs no
+// more of any of them. It can be read in pieces: after a deadline the next read goes on where the last one stopped.
 type frame struct {
 	head       [headSize]byte
 	headRead   int // bytes of head
@@ -133,7 +133,7 @@ func (f *frame) readHead(r io.Reader) error {
 	return nil
 }
 
-// readFields reads a control frame's payload: its first bytes into fields, the rest into scratch and away.
+// readFields reads a control frame's payload: its first bytes into fields, and the rest into scratch, where it is lost.
 func (f *frame) readFields(r io.Reader, scratch []byte) error {
 	for f.left > 0 {
 		into := scratch
@@ -152,7 +152,7 @@ func (f *frame) readFields(r io.Reader, scratch []byte) error {
 	return nil
 }
 
-// check refuses a control frame whose head alone is wrong.
+// check returns an error if the head of a control frame is not allowed.
 func (f *frame) check() error {
 	if v := binary.BigEndian.Uint16(f.head[:]) & 0x7fff; v != version {
 		return violation("control frame of version %d", v)
@@ -180,7 +180,7 @@ func (f *frame) check() error {
 	return nil
 }
 
-// unexpectedEOF names an end of the connection inside a frame.
+// unexpectedEOF returns io.ErrUnexpectedEOF in place of io.EOF inside a frame.
 func unexpectedEOF(err error, inside bool) error {
 	if err == io.EOF && inside {
 		return io.ErrUnexpectedEOF

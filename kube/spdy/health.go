@@ -2,7 +2,7 @@ package spdy
 
 import "time"
 
-// health is what a session knows of its connection's path.
+// A health is what a session knows of the path of its connection.
 type health struct {
 	lastHeard     time.Time // with its wall clock, which goes on while the machine sleeps
 	sentWhenHeard int64     // what had been sent when something was last heard
@@ -17,12 +17,13 @@ type health struct {
 	proving time.Duration // how long that took
 }
 
+// markHeard records that bytes came.
 func (s *Session) markHeard() {
 	s.health.lastHeard = time.Now()
 	s.health.sentWhenHeard = s.sent
 }
 
-// Ping asks the peer for a sign of life, unless a ping is under way already. It does not wait: State tells.
+// Ping sends a ping, unless one is not answered yet. It does not wait; State has the result.
 func (s *Session) Ping() {
 	s.mu.Lock()
 	s.pingLocked()
@@ -41,9 +42,9 @@ func (s *Session) pingLocked() {
 	s.turns.interrupt(s.turns.watcher)
 }
 
-// Probe asks for a sign that the peer has read all that was sent so far. A peer may spread pings over workers, of which
-// some stand still, so that a ping may stay unanswered by a peer that reads: a probe is one ping for each worker. It does
-// not wait: State tells.
+// Probe sends pings whose answer proves that the peer has read all that was sent so far. A peer may spread pings over
+// workers, of which some may be blocked, so that one ping may stay unanswered by a peer that reads: a probe is one ping
+// for each worker. It does not wait; State has the result.
 func (s *Session) Probe() {
 	s.mu.Lock()
 	if h := &s.health; s.err == nil && len(s.control) <= maxControlQueue {
@@ -60,11 +61,11 @@ func (s *Session) Probe() {
 	s.flush()
 }
 
-// maxControlQueue is how many bytes of small frames may wait to be sent. Only a peer that asks faster than it reads makes
-// more of them.
+// maxControlQueue limits how many bytes of small frames may wait to be sent. Only a peer that sends pings faster than
+// it reads their answers needs more.
 const maxControlQueue = 16 << 10
 
-// handlePing obeys a PING: answers the peer's (even ids), measures by the answer to an own one.
+// handlePing answers a ping of the peer (even ids), or measures the round trip by the answer to one of ours.
 func (s *Session) handlePing(id uint32) error {
 	h := &s.health
 	if id%2 == 0 {

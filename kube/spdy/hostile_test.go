@@ -26,17 +26,18 @@ func words(v ...uint32) []byte {
 	return b
 }
 
-// scripted is a session whose peer says exactly script, after a first stream (id 1) and a second (id 3) were opened.
+// scripted returns a session whose peer sends exactly script, after a first stream (id 1) and a second (id 3) were
+// opened.
 func scripted(t testing.TB, script []byte) (*Session, *Stream) {
 	t.Helper()
 	near, far := net.Pipe()
 	go func() {
-		go io.Copy(io.Discard, far) // what it is told does not matter
-		far.Write(script)           // the session may have ended
-		far.Close()                 // the end
+		go io.Copy(io.Discard, far)
+		far.Write(script) // fails if the session has ended
+		far.Close()
 	}()
 	s := NewSession(near, Config{Buffer: 64 << 10})
-	t.Cleanup(func() { s.Close(); far.Close() }) // the end
+	t.Cleanup(func() { s.Close(); far.Close() })
 	streams, err := s.Open(nil, Request{Keep: 10, Fin: true}, Request{})
 	if err != nil {
 		t.Fatal(err)
@@ -86,11 +87,11 @@ func TestHostileFramesEndTheSession(t *testing.T) {
 	}
 }
 
-func TestHarmlessFramesAreTakenCalmly(t *testing.T) {
+func TestHarmlessFramesDoNotEndTheSession(t *testing.T) {
 	script := bytes.Join([][]byte{
 		control(typeSettings, 0, words(1, 0x04000000, 100)...),
 		control(typeWindowUpdate, 0, words(3, 1<<30)...),
-		control(typeSynReply, 0, append(word(3), bytes.Repeat([]byte{0xff}, 60_000)...)...), // a bomb, never lit
+		control(typeSynReply, 0, append(word(3), bytes.Repeat([]byte{0xff}, 60_000)...)...), // a compressed bomb, which is never inflated
 		control(typeHeaders, 0, append(word(3), "whatever"...)...),
 		control(typePing, 0, word(2)...),
 		control(typePing, 0, word(77)...), // an answer to nothing
@@ -99,7 +100,7 @@ func TestHarmlessFramesAreTakenCalmly(t *testing.T) {
 		append(appendData(nil, 1, 0, 30), bytes.Repeat([]byte("x"), 30)...), // more than is kept
 		append(appendData(nil, 3, flagFin, 6), " world"...),
 		append(appendData(nil, 3, 0, 4), "late"...), // after the end
-		control(typeRstStream, 0, words(3, 1)...),   // of what is over
+		control(typeRstStream, 0, words(3, 1)...),   // for an ended stream
 	}, nil)
 	s, st := scripted(t, script)
 	got, err := io.ReadAll(readerOnly{st})
@@ -132,7 +133,7 @@ func TestGoAwaySaysWhichStreamsWereNeverSeen(t *testing.T) {
 	}
 }
 
-// A peer that says that 16 MiB follow does not get 16 MiB of memory for it.
+// A peer that announces 16 MiB does not make the session allocate 16 MiB.
 func TestAnnouncedLengthsCostNoMemory(t *testing.T) {
 	before := new(runtime.MemStats)
 	runtime.ReadMemStats(before)
@@ -149,12 +150,12 @@ func TestAnnouncedLengthsCostNoMemory(t *testing.T) {
 	}
 }
 
-// A peer that pings without reading the answers ends its own session, and no memory fills with answers.
+// A peer that sends pings and does not read the answers ends its own session, and the answers do not fill memory.
 func TestPingFloodIsBounded(t *testing.T) {
 	near, far := net.Pipe()
-	defer far.Close() // the end
+	defer far.Close()
 	s := NewSession(near, Config{})
-	defer s.Close() // always nil
+	defer s.Close()
 	go func() {
 		for id := uint32(2); ; id += 2 {
 			if _, err := far.Write(appendPing(nil, id)); err != nil {
@@ -182,7 +183,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add(control(typeWindowUpdate, 0, words(3, 9)...))
 	f.Add(appendControl(nil, typeHeaders, flagFin, 70_000))
 	f.Fuzz(func(t *testing.T, script []byte) {
-		s := NewSession(&told{Reader: bytes.NewReader(script)}, Config{Buffer: 4 << 10})
+		s := NewSession(&replay{Reader: bytes.NewReader(script)}, Config{Buffer: 4 << 10})
 		streams, err := s.Open([]byte("first"), Request{Keep: 10, Fin: true}, Request{}, Request{})
 		if err != nil {
 			t.Fatal(err)
@@ -201,21 +202,21 @@ func FuzzFrames(f *testing.F) {
 		}
 		for s.Err() == nil {
 			for _, st := range streams {
-				st.Close() // always nil
+				st.Close()
 			}
-			s.Watch(time.Time{}) // until the end
+			s.Watch(time.Time{})
 		}
 	})
 }
 
-// told is a connection whose peer has said all it has to say.
-type told struct {
+// A replay is a connection whose peer has sent all that it sends.
+type replay struct {
 	*bytes.Reader
 	net.Conn
 }
 
-func (c *told) Read(p []byte) (int, error)       { return c.Reader.Read(p) }
-func (c *told) Write(p []byte) (int, error)      { return len(p), nil }
-func (c *told) Close() error                     { return nil }
-func (c *told) SetReadDeadline(time.Time) error  { return nil }
-func (c *told) SetWriteDeadline(time.Time) error { return nil }
+func (c *replay) Read(p []byte) (int, error)       { return c.Reader.Read(p) }
+func (c *replay) Write(p []byte) (int, error)      { return len(p), nil }
+func (c *replay) Close() error                     { return nil }
+func (c *replay) SetReadDeadline(time.Time) error  { return nil }
+func (c *replay) SetWriteDeadline(time.Time) error { return nil }

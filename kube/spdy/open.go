@@ -2,19 +2,19 @@ package spdy
 
 import "fmt"
 
-// A Request asks for one stream.
+// A Request describes a stream to open.
 type Request struct {
 	Headers []Header
-	// Fin says that nothing will be written to the stream.
+	// Fin reports whether nothing will be written to the stream.
 	Fin bool
-	// Keep, when above zero, is for a stream that nobody reads as its bytes come: the first Keep of them are kept for
-	// Text and the rest is dropped.
+	// Keep, if above zero, is for a stream that is not read as its bytes come: the first Keep of them are kept for Text
+	// and the rest is dropped.
 	Keep int
 }
 
-// Open opens a stream for each request, in order, and sends first as the first bytes of the last one: all in one write.
-// It does not wait for an answer. An error that wraps ErrUnsent says that the peer got nothing it could act on: a frame
-// that was not sent to its end is no frame.
+// Open opens a stream for each request, in order, and sends first as the first bytes of the last one, all in one write.
+// It does not wait for an answer. An error that wraps ErrUnsent means that the peer got nothing it could act on: a
+// frame that was not sent to its end is no frame.
 func (s *Session) Open(first []byte, requests ...Request) ([]*Stream, error) {
 	s.sending.Lock()
 	streams, b, err := s.prepare(first, requests)
@@ -38,7 +38,7 @@ func (s *Session) Open(first []byte, requests ...Request) ([]*Stream, error) {
 	return streams, nil
 }
 
-// prepare gives ids and encodes. sending is held, so that ids go out in rising order.
+// prepare assigns ids and encodes the frames. sending is held, so that ids are sent in rising order.
 func (s *Session) prepare(first []byte, requests []Request) ([]*Stream, []byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,7 +71,7 @@ func (s *Session) prepare(first []byte, requests []Request) ([]*Stream, []byte, 
 	return streams, b, nil
 }
 
-// nextID is the next id whose worker at the peer has the fewest streams in use.
+// nextID returns the next id whose worker at the peer has the fewest streams in use.
 func (s *Session) nextID() uint32 {
 	if s.live == 0 {
 		return s.next
@@ -85,7 +85,7 @@ func (s *Session) nextID() uint32 {
 	return best
 }
 
-// addLoad counts a stream that is read as its bytes come for its worker, or takes it from the count.
+// addLoad adds change to the load of the stream's worker, if the stream is read as its bytes come.
 func (st *Stream) addLoad(change int) {
 	if st.keep == 0 {
 		st.session.load[st.id%uint32(len(st.session.load))] += change

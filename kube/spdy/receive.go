@@ -19,9 +19,9 @@ type receiver struct {
 	blockedAt time.Time
 }
 
-// step reads one thing from the connection: the head of a frame, what a control frame says, or a piece of payload. If the
-// payload is self's and nothing of that stream is buffered, it goes into p. The lock is held before and after; only the caller
-// that holds the turn may step.
+// step reads the head of a frame, the content of a control frame, or a piece of payload. If the payload is self's and
+// nothing of that stream is buffered, it goes into p. Only the caller that holds the turn may call it. The lock is held
+// before and after, and given up in between.
 func (r *receiver) step(self *Stream, p []byte) (int, error) {
 	if !r.frame.isComplete() {
 		r.session.mu.Unlock()
@@ -35,7 +35,7 @@ func (r *receiver) step(self *Stream, p []byte) (int, error) {
 			return 0, err
 		}
 		if !r.frame.isControl() && r.frame.left > 0 {
-			return 0, nil // whose payload it is decides who reads it
+			return 0, nil // the payload's stream decides which caller reads it
 		}
 	}
 	if r.frame.isControl() {
@@ -50,7 +50,7 @@ func (r *receiver) step(self *Stream, p []byte) (int, error) {
 	return r.movePayload(self, p)
 }
 
-// beginFrame looks at a frame whose head is complete.
+// beginFrame checks a frame whose head is complete, and finds its stream.
 func (r *receiver) beginFrame() error {
 	if r.frame.isControl() {
 		return r.frame.check()
@@ -66,7 +66,7 @@ func (r *receiver) beginFrame() error {
 	return nil
 }
 
-// findStream finds a stream by the id in a frame: nil for one that is over, an error for one that never was.
+// findStream returns the stream with the id in a frame: nil if it has ended, an error if it was never opened.
 func (s *Session) findStream(id uint32) (*Stream, error) {
 	if st := s.streams[id]; st != nil {
 		return st, nil
@@ -77,7 +77,7 @@ func (s *Session) findStream(id uint32) (*Stream, error) {
 	return nil, nil
 }
 
-// movePayload moves a piece of a DATA frame to where it belongs.
+// movePayload reads a piece of a DATA frame to where it belongs.
 func (r *receiver) movePayload(self *Stream, p []byte) (n int, err error) {
 	st := r.frame.target
 	switch {
@@ -98,8 +98,9 @@ func (r *receiver) movePayload(self *Stream, p []byte) (n int, err error) {
 	return n, err
 }
 
-// readPayload reads the rest of the frame's payload into p, or as much as it holds. The rest of a frame is on its way when its
-// beginning is here: whoever writes p on has half the writes. It comes back with less only at a deadline or an end.
+// readPayload reads the rest of the frame's payload into p, or as much as fits. It waits for that: the rest of a frame
+// is on its way when its beginning has come, and the caller that passes p on needs half as many writes. It returns less
+// only at a deadline or an error.
 func (r *receiver) readPayload(p []byte) (int, error) {
 	p = p[:min(len(p), int(r.frame.left))]
 	r.mid = true
@@ -125,6 +126,7 @@ func (r *receiver) readPayload(p []byte) (int, error) {
 	return n, nil
 }
 
+// discard reads a piece of payload that belongs to no open stream.
 func (r *receiver) discard() error {
 	b := r.session.cfg.Memory.getSmall()
 	defer r.session.cfg.Memory.small.Put(b)
@@ -133,7 +135,7 @@ func (r *receiver) discard() error {
 	return err
 }
 
-// collectText keeps a little of what comes for a stream that nobody reads as it comes, and drops the rest.
+// collectText keeps the beginning of a stream that is not read as its bytes come, and drops the rest.
 func (r *receiver) collectText(st *Stream) error {
 	b := r.session.cfg.Memory.getSmall()
 	defer r.session.cfg.Memory.small.Put(b)
@@ -146,7 +148,7 @@ func (r *receiver) collectText(st *Stream) error {
 	return err
 }
 
-// bufferPayload buffers payload for a stream whose owner does not read now. With its buffer full the session stands still.
+// bufferPayload buffers payload for a stream that is not being read. If its buffer is full, the session waits.
 func (r *receiver) bufferPayload(st *Stream) error {
 	room := min(r.session.cfg.Buffer-st.buffered(), int(r.frame.left))
 	if room > smallBuffer {
@@ -160,7 +162,7 @@ func (r *receiver) bufferPayload(st *Stream) error {
 	b := r.session.cfg.Memory.getSmall()
 	defer r.session.cfg.Memory.small.Put(b)
 	n, err := r.readPayload(b[:room])
-	if st.closed { // by its owner, meanwhile
+	if st.closed { // meanwhile
 		r.session.cfg.Memory.free(room)
 		return err
 	}
@@ -183,7 +185,7 @@ func (r *receiver) endFrame() {
 	}
 }
 
-// handleControl does what a control frame says that was read whole.
+// handleControl acts on a control frame that was read whole.
 func (r *receiver) handleControl() error {
 	f := r.frame
 	r.frame.reset()

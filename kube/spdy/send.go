@@ -2,7 +2,7 @@ package spdy
 
 import "time"
 
-// controlTimeout is how long small frames may take to be sent; a connection that takes longer has jammed.
+// controlTimeout is how long a write of small frames may take; a connection that takes longer is blocked.
 const controlTimeout = 5 * time.Second
 
 // writeLocked sends b. sending is held.
@@ -27,7 +27,8 @@ func (s *Session) writeLocked(b []byte) error {
 	return err
 }
 
-// flush sends the small frames that wait. A writer that is sending does it: a reader must not wait for a writer.
+// flush sends the small frames that wait, unless a writer is sending, which then does it: a reader must not wait for a
+// writer.
 func (s *Session) flush() {
 	for {
 		s.mu.Lock()
@@ -41,10 +42,10 @@ func (s *Session) flush() {
 		s.control = nil
 		s.mu.Unlock()
 		if len(b) > 0 {
-			// Who closes a stream, or answers a ping, must not wait for a peer that reads no more.
-			s.conn.SetWriteDeadline(time.Now().Add(controlTimeout)) // then without
-			s.writeLocked(b)                                        // the session has ended then, which everyone sees
-			s.conn.SetWriteDeadline(time.Time{})                    // as above
+			// Closing a stream and answering a ping must not wait for a peer that does not read.
+			_ = s.conn.SetWriteDeadline(time.Now().Add(controlTimeout))
+			_ = s.writeLocked(b)
+			_ = s.conn.SetWriteDeadline(time.Time{})
 		}
 		s.sending.Unlock()
 	}

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// Config says how a session spends memory. The zero value is good.
+// Config configures the memory that a session uses. The zero value has usable defaults.
 type Config struct {
-	// MaxFrame bounds the payload of a DATA frame that is sent; 0 means 64 KiB less the room for the head.
+	// MaxFrame limits the payload of a DATA frame that is sent; 0 means 64 KiB less the room for the head.
 	MaxFrame int
-	// Buffer is what a stream may hold that waits while another stream's reader reads the connection; 0 means 1 MiB.
-	// When it is full the session stands still until its owner reads.
+	// Buffer limits what a stream may hold that waits while another stream's reader reads the connection; 0 means 1
+	// MiB. When it is full the session waits until that stream is read.
 	Buffer int
-	// Memory lends the buffers; nil means one of the session's own, without a bound over several sessions.
+	// Memory has the buffers; nil means one of the session's own, without a limit over several sessions.
 	Memory *Memory
-	// Workers is how many workers the peer spreads stream ids over (id modulo Workers), 0 for 5. Open skips ids so
-	// that streams in use meet at one worker as late as possible: a stream that stands still holds its worker.
+	// Workers is how many workers the peer spreads stream ids over (id modulo Workers); 0 means 5. Open skips ids so
+	// that streams in use share a worker as late as possible: a blocked stream blocks its worker.
 	Workers int
 }
 
@@ -42,10 +42,10 @@ func (c Config) withDefaults() Config {
 // ErrClosed is the error of a session, or a stream, that its own side closed.
 var ErrClosed = net.ErrClosed
 
-// ErrGoAway says that the peer takes no more streams on this session.
+// ErrGoAway means that the peer accepts no more streams on this session.
 var ErrGoAway = errors.New("the peer takes no more streams (GOAWAY)")
 
-// ErrUnsent says that nothing was sent, or nothing whole.
+// ErrUnsent means that nothing was sent, or no whole frame.
 var ErrUnsent = errors.New("nothing was sent")
 
 // A Session is one connection to a SPDY/3.1 server. Its methods may be called from several goroutines.
@@ -56,13 +56,13 @@ type Session struct {
 	sending sync.Mutex // held while frames are written; taken before mu, never after it
 
 	mu        sync.Mutex
-	err       error // why it ended; nil while it lives
+	err       error // why it ended; nil while it is open
 	done      chan struct{}
 	streams   map[uint32]*Stream
 	next      uint32 // the lowest id not yet used
 	live      int    // streams the local side has not closed
 	load      []int  // of them, by worker of the peer
-	lingering int    // streams it has closed and the peer has not ended
+	lingering int    // streams that the local side has closed and the peer has not ended
 	sent      int64
 	away      bool // GOAWAY was seen
 
@@ -74,7 +74,8 @@ type Session struct {
 	health  health
 }
 
-// NewSession makes a client's session over conn, which it owns from then on. It sends nothing and starts nothing.
+// NewSession returns a client's session over conn, which belongs to the session from then on. It sends nothing and
+// starts nothing.
 func NewSession(conn net.Conn, cfg Config) *Session {
 	cfg = cfg.withDefaults()
 	s := &Session{
@@ -96,17 +97,17 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// CloseWith is Close with a reason, which Err and the streams will give.
+// CloseWith is Close with a reason, which Err and the streams return.
 func (s *Session) CloseWith(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failLocked(err)
 }
 
-// Done is closed when the session has ended.
+// Done returns a channel that is closed when the session has ended.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
-// Err says why the session ended, and nil while it has not. io.EOF is a connection that the peer closed.
+// Err returns why the session ended, and nil while it has not. io.EOF means that the peer closed the connection.
 func (s *Session) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,37 +119,37 @@ func (s *Session) failLocked(err error) {
 		return
 	}
 	if errors.Is(err, errDeadline) {
-		err = fmt.Errorf("the connection takes no more: %v", err) // no one's deadline passed but the session's own
+		err = fmt.Errorf("the connection takes no more: %v", err) // the only deadline for writes is the session's own
 	}
 	s.err = err
 	close(s.done)
-	s.conn.Close() // the session's own end is what is told
+	s.conn.Close()
 	s.turns.notifyAll()
 }
 
-// State is what can be known of a session at one moment.
+// A State describes a session at one moment.
 type State struct {
 	Live      int           // streams that the local side has not closed
 	Lingering int           // streams that the local side has closed and the peer has not yet ended
 	Dropped   int64         // bytes that came for closed streams
 	Away      bool          // the peer takes no more streams
-	Blocked   time.Duration // for how long the session has stood still because one stream's buffer is full
-	Writing   time.Duration // for how long the write has lasted that is under way
+	Blocked   time.Duration // for how long the session has waited because one stream's buffer is full
+	Writing   time.Duration // for how long the current write has lasted
 	Pinging   time.Duration // for how long a ping has gone unanswered
 	Heard     time.Time     // when the last byte came
 	Probed    time.Time     // when the last probe was sent
-	Proved    time.Time     // when the last probe was sent that was answered: what was sent before was read
+	Proved    time.Time     // when the last probe was sent that was answered: what was sent before it was read
 	Proving   time.Duration // how long that answer took: much longer than a round trip if the peer is busy
 	RTT       time.Duration // smoothed round trip of the pings; 0 before the first answer
 	MinRTT    time.Duration // the shortest
-	Used      uint32        // stream ids used up, of 2^31
+	Used      uint32        // stream ids that are used up, of 2^31
 	Sent      int64         // bytes written to the connection, heads included
 	Received  int64         // bytes of payload that came
-	Unheard   int64         // of Sent, what was written since the last byte came
+	Unheard   int64         // of Sent, the bytes written since the last byte came
 	Mid       bool          // payload of a frame is only partly read
 }
 
-// State reports how the session fares. It blocks on nothing.
+// State returns the session's state. It never blocks.
 func (s *Session) State() State {
 	now := time.Now()
 	s.mu.Lock()
@@ -171,8 +172,8 @@ func (s *Session) State() State {
 }
 
 // Watch reads what the peer sends while no stream is in use: late ends of closed streams, pings, the end of the
-// connection. It returns nil at until, as soon as a stream is opened or a ping sent, or when the peer has ended the last
-// of the closed streams, else the error that ended the session.
+// connection. It returns nil at until, as soon as a stream is opened or a ping sent, or when the peer has ended the
+// last of the closed streams; otherwise it returns the error that ended the session.
 func (s *Session) Watch(until time.Time) error {
 	w := waiter{deadline: until, wake: make(chan struct{}, 1)}
 	s.mu.Lock()
@@ -197,7 +198,7 @@ func (s *Session) Watch(until time.Time) error {
 	return nil
 }
 
-// streamError says how a stream of a session that has ended ends: never with io.EOF, which is an orderly end.
+// streamError returns the error of the streams of a session that ended with err: never io.EOF, which is an orderly end.
 func streamError(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

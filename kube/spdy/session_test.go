@@ -41,8 +41,8 @@ func startServerConn(t *testing.T, cfg Config, handle func(*spdystream.Stream)) 
 	})
 	s := NewSession(near, cfg)
 	t.Cleanup(func() {
-		s.Close()   // always nil
-		far.Close() // the end
+		s.Close()
+		far.Close()
 		wg.Wait()
 	})
 	return s, server
@@ -54,7 +54,7 @@ func tcpPair(t *testing.T) (near, far net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close() // the end
+	defer ln.Close()
 	near, err = net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -63,13 +63,13 @@ func tcpPair(t *testing.T) (near, far net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { near.Close(); far.Close() }) // the end
+	t.Cleanup(func() { near.Close(); far.Close() })
 	return near, far
 }
 
 func echo(st *spdystream.Stream) {
-	io.Copy(st, st) // seen by the client
-	st.Close()      // seen by the client
+	io.Copy(st, st)
+	st.Close()
 }
 
 func open(t *testing.T, s *Session, first []byte) *Stream {
@@ -84,7 +84,7 @@ func open(t *testing.T, s *Session, first []byte) *Stream {
 func TestEchoedBytesComeBackWhole(t *testing.T) {
 	s := startServer(t, Config{}, echo)
 	want := make([]byte, 5<<20)
-	rand.Read(want) // never fails
+	rand.Read(want)
 	for range 3 {
 		st := open(t, s, want[:100])
 		var wg sync.WaitGroup
@@ -107,24 +107,24 @@ func TestEchoedBytesComeBackWhole(t *testing.T) {
 		if p := st.Progress(); !p.Finished || p.Sent != int64(len(want)) || p.Received != int64(len(want)) {
 			t.Errorf("after an orderly end: %+v", p)
 		}
-		st.Close() // always nil
+		st.Close()
 	}
 	if st := s.State(); st.Live != 0 || st.Lingering != 0 {
 		t.Errorf("session keeps streams: %+v", st)
 	}
 }
 
-// readALittle lets the session read for a moment.
+// readALittle makes the session read for a moment.
 func readALittle(t *testing.T, st *Stream) {
 	st.SetReadDeadline(time.Now().Add(time.Millisecond))
-	st.WaitReadable(t.Context()) // it only reads
+	st.WaitReadable(t.Context()) // only to read
 }
 
 type readerOnly struct{ io.Reader }
 
 func TestHeadersArriveAsSent(t *testing.T) {
 	got := make(chan http.Header, 3)
-	s := startServer(t, Config{}, func(st *spdystream.Stream) { got <- st.Headers(); st.Close() }) // the end
+	s := startServer(t, Config{}, func(st *spdystream.Stream) { got <- st.Headers(); st.Close() })
 	for i, value := range []string{"1", "", "a longer value, with \x7f and ÿ"} {
 		if _, err := s.Open(nil, Request{Headers: []Header{{"one", value}, {"two", "2"}}}); err != nil {
 			t.Fatal(err)
@@ -138,8 +138,8 @@ func TestHeadersArriveAsSent(t *testing.T) {
 
 func TestResetIsNoOrderlyEnd(t *testing.T) {
 	s := startServer(t, Config{}, func(st *spdystream.Stream) {
-		st.Write([]byte("partly")) // seen by the client
-		st.Reset()                 // seen by the client
+		st.Write([]byte("partly"))
+		st.Reset()
 	})
 	st := open(t, s, nil)
 	got, err := io.ReadAll(st)
@@ -151,9 +151,9 @@ func TestResetIsNoOrderlyEnd(t *testing.T) {
 	}
 }
 
-// ErrClosed is for a stream that its own side has closed, both ways.
-func TestAWriteThatComesTooLateSaysWhose(t *testing.T) {
-	s := startServer(t, Config{}, func(st *spdystream.Stream) { io.Copy(io.Discard, st) }) // until its end
+// ErrClosed is for a stream that its own side has closed, in both directions.
+func TestALateWriteNamesTheSideThatClosed(t *testing.T) {
+	s := startServer(t, Config{}, func(st *spdystream.Stream) { io.Copy(io.Discard, st) })
 	st := open(t, s, nil)
 	if err := st.CloseWrite(); err != nil {
 		t.Fatal(err)
@@ -170,9 +170,9 @@ func TestAWriteThatComesTooLateSaysWhose(t *testing.T) {
 func TestLostConnectionIsNoOrderlyEnd(t *testing.T) {
 	near, far := tcpPair(t)
 	s := NewSession(near, Config{})
-	defer s.Close() // always nil
+	defer s.Close()
 	st := open(t, s, nil)
-	far.Close() // the end
+	far.Close()
 	if _, err := io.ReadAll(st); err == nil {
 		t.Fatal("a lost connection reads as an orderly end")
 	}
@@ -211,10 +211,10 @@ func TestPingMeasuresAndIsAnswered(t *testing.T) {
 	}
 }
 
-func TestReadDeadlineCanBePutOff(t *testing.T) {
+func TestReadDeadlineCanBeExtended(t *testing.T) {
 	s := startServer(t, Config{}, echo)
 	st := open(t, s, nil)
-	defer st.Close() // always nil
+	defer st.Close()
 	done := make(chan error)
 	go func() {
 		_, err := st.Read(make([]byte, 1))
@@ -225,14 +225,14 @@ func TestReadDeadlineCanBePutOff(t *testing.T) {
 		t.Fatalf("read ends with %v", err)
 	}
 	st.SetReadDeadline(time.Time{})
-	st.Write([]byte("again")) // seen by the read
+	st.Write([]byte("again"))
 	b := make([]byte, 10)
 	if n, err := io.ReadFull(st, b[:5]); string(b[:n]) != "again" {
-		t.Fatalf("after the deadline was put off: %q, %v", b[:n], err)
+		t.Fatalf("after the deadline was extended: %q, %v", b[:n], err)
 	}
 }
 
-func TestCloseEndsAReadUnderWay(t *testing.T) {
+func TestCloseEndsARunningRead(t *testing.T) {
 	s := startServer(t, Config{}, echo)
 	st := open(t, s, nil)
 	done := make(chan error)
@@ -240,7 +240,7 @@ func TestCloseEndsAReadUnderWay(t *testing.T) {
 		_, err := st.Read(make([]byte, 1))
 		done <- err
 	}()
-	st.Close() // always nil
+	st.Close()
 	if err := <-done; !errors.Is(err, ErrClosed) {
 		t.Fatalf("read ends with %v", err)
 	}
@@ -250,11 +250,11 @@ func TestCloseEndsAReadUnderWay(t *testing.T) {
 	}
 }
 
-// A reader that stands still is no harm to the others on its session while what waits for it fits its buffer.
-func TestStalledReaderWithinItsBufferHoldsNobody(t *testing.T) {
+// A stalled reader does not delay the other streams of its session while what waits for it fits its buffer.
+func TestStalledReaderWithinItsBufferDelaysNoOther(t *testing.T) {
 	s := startServer(t, Config{}, func(st *spdystream.Stream) {
 		if st.Identifier() == 1 {
-			st.Write(make([]byte, 900<<10)) // seen by the client
+			st.Write(make([]byte, 900<<10))
 		}
 		echo(st)
 	})
@@ -265,22 +265,22 @@ func TestStalledReaderWithinItsBufferHoldsNobody(t *testing.T) {
 		if _, err := io.ReadFull(st, b); err != nil {
 			t.Fatal(err)
 		}
-		st.Close() // always nil
+		st.Close()
 	}
 	if n, err := io.CopyN(io.Discard, readerOnly{stalled}, 900<<10); err != nil {
 		t.Fatalf("the stalled reader gets %d bytes: %v", n, err)
 	}
 }
 
-// Beyond its buffer, it holds the session, in bounded memory, and lets go when it reads again or closes.
+// Beyond its buffer, a stalled reader blocks the session, in bounded memory, until it reads again or closes.
 func TestStalledReaderBeyondItsBufferIsBounded(t *testing.T) {
 	const size = 8 << 20
 	for _, end := range []string{"reads on", "closes"} {
 		t.Run(end, func(t *testing.T) {
 			s := startServer(t, Config{Buffer: 64 << 10}, func(st *spdystream.Stream) {
 				if st.Identifier() == 1 {
-					st.Write(make([]byte, size)) // seen by the client
-					st.Close()                   // seen by the client
+					st.Write(make([]byte, size))
+					st.Close()
 					return
 				}
 				echo(st)
@@ -295,7 +295,7 @@ func TestStalledReaderBeyondItsBufferIsBounded(t *testing.T) {
 			for s.State().Blocked == 0 {
 				select {
 				case err := <-got:
-					got <- err // it came before the flood: fine too
+					got <- err // it came before the other data, which is fine too
 				default:
 				}
 				if len(got) == 1 {
@@ -310,7 +310,7 @@ func TestStalledReaderBeyondItsBufferIsBounded(t *testing.T) {
 				t.Fatalf("%d bytes wait", held)
 			}
 			if end == "closes" {
-				stalled.Close() // always nil
+				stalled.Close()
 			} else if n, err := io.Copy(io.Discard, readerOnly{stalled}); n != size || err != nil {
 				t.Fatalf("%d bytes, %v", n, err)
 			}
@@ -328,11 +328,11 @@ func TestManyStreamsShareASession(t *testing.T) {
 		wg.Go(func() {
 			want := bytes.Repeat([]byte{byte(i)}, 100_000+i)
 			st := open(t, s, want[:10])
-			defer st.Close() // always nil
+			defer st.Close()
 			var sender sync.WaitGroup
 			sender.Go(func() {
-				st.Write(want[10:]) // seen by the reader
-				st.CloseWrite()     // seen by the reader
+				st.Write(want[10:])
+				st.CloseWrite()
 			})
 			got, err := io.ReadAll(readerOnly{st})
 			if err != nil || !bytes.Equal(got, want) {
@@ -350,7 +350,7 @@ func TestGoAwayEndsOpening(t *testing.T) {
 	if _, err := st.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
-	server.Close()                                                 // seen by the client
+	server.Close()
 	t.Cleanup(func() { s.Close(); server.Wait(30 * time.Second) }) // its goroutine ends
 	for !s.State().Away {
 		readALittle(t, st)
@@ -376,8 +376,8 @@ func TestWatchEndsWhenAStreamOpens(t *testing.T) {
 func TestTextKeepsTheBeginning(t *testing.T) {
 	s := startServer(t, Config{}, func(st *spdystream.Stream) {
 		if st.Headers().Get("kind") == "text" {
-			st.Write(bytes.Repeat([]byte("abc"), 1000)) // seen by the client
-			st.Close()                                  // seen by the client
+			st.Write(bytes.Repeat([]byte("abc"), 1000))
+			st.Close()
 		}
 	})
 	streams, err := s.Open(nil, Request{Headers: []Header{{"kind", "text"}}, Fin: true, Keep: 7}, Request{})
@@ -391,26 +391,26 @@ func TestTextKeepsTheBeginning(t *testing.T) {
 		t.Fatalf("kept %q", got)
 	}
 	if !streams[0].Progress().Finished {
-		t.Error("a stream opened with FIN and ended by the peer is not over")
+		t.Error("a stream opened with FIN and ended by the peer has not ended")
 	}
 }
 
-// TestMain looks for leaks. The server's library waits for up to a second after an end for someone to ask about it.
+// TestMain checks for leaks. The server's library waits for up to a second after an end for a caller to ask about it.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).shutdown"))
 }
 
 func TestAProbeTellsHowLongItsAnswerTook(t *testing.T) {
-	s := startServer(t, Config{}, func(st *spdystream.Stream) { io.Copy(io.Discard, st) }) // until its end
+	s := startServer(t, Config{}, func(st *spdystream.Stream) { io.Copy(io.Discard, st) })
 	st := open(t, s, nil)
 	s.Probe()
 	const late = 100 * time.Millisecond
-	time.Sleep(late) // nobody reads meanwhile
+	time.Sleep(late) // without reading
 	st.SetReadDeadline(time.Now().Add(30 * time.Second))
 	reading := make(chan struct{})
 	go func() {
 		defer close(reading)
-		_ = st.WaitReadable(t.Context()) // it only reads
+		_ = st.WaitReadable(t.Context()) // only to read
 	}()
 	for end := time.Now().Add(30 * time.Second); s.State().Proved.IsZero() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)

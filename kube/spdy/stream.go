@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// A ResetError is the end of a stream by the peer's RST_STREAM (SPDY/3.1, section 2.6.3), or by a GOAWAY that says that
-// the peer never looked at the stream, which counts as RefusedStream.
+// A ResetError is the end of a stream by the peer's RST_STREAM (SPDY/3.1, section 2.6.3), or by a GOAWAY after which
+// the peer never reads the stream, which counts as RefusedStream.
 type ResetError struct{ Status uint32 }
 
 func (e *ResetError) Error() string {
 	return fmt.Sprintf("stream reset by the peer (status %d)", e.Status)
 }
 
-// Unwrap gives syscall.ECONNRESET.
+// Unwrap returns syscall.ECONNRESET.
 func (e *ResetError) Unwrap() error { return syscall.ECONNRESET }
 
 // A Stream is one of a session's streams. One goroutine may read and another write at the same time.
@@ -34,22 +34,22 @@ type Stream struct {
 	sent     int64
 	replied  bool
 	ended    bool  // the peer sends no more
-	endErr   error // io.EOF if it said so in order
+	endErr   error // io.EOF after a FIN
 	fin      bool  // the local side sends no more
-	closed   bool  // the local side is through with it
+	closed   bool  // the local side has closed it
 }
 
 func (st *Stream) buffered() int { return st.pending.Len() }
 
-// readable says whether Read would answer at once. The session's lock is held.
+// readable reports whether Read would return at once. The session's lock is held.
 func (st *Stream) readable() bool {
 	s := st.session
 	return st.closed || st.ended || st.buffered() > 0 || s.err != nil ||
 		s.turns.reader == nil && s.receiver.frame.isComplete() && s.receiver.frame.left > 0 && s.receiver.frame.target == st
 }
 
-// Read reads what came next, from one DATA frame at most. At the end it gives io.EOF if the peer ended the stream in
-// order, a *ResetError if it was reset, and another error if the session ended. After SetReadDeadline's moment it gives
+// Read reads what came next, from one DATA frame at most. At the end it returns io.EOF if the peer ended the stream in
+// order, a *ResetError if it was reset, and another error if the session ended. After the read deadline it returns
 // os.ErrDeadlineExceeded, and can go on with a new deadline.
 func (st *Stream) Read(p []byte) (int, error) {
 	if len(p) == 0 {
@@ -64,7 +64,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 			return 0, ErrClosed
 		}
 		if st.buffered() > 0 {
-			n, _ := st.pending.Read(p) // a bytes.Buffer with bytes has no error
+			n, _ := st.pending.Read(p)
 			st.freeBuffer(n)
 			return n, nil
 		}
@@ -77,7 +77,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 	}
 }
 
-// freeBuffer makes room in the session's buffers.
+// freeBuffer returns n bytes that were read to the session's buffers.
 func (st *Stream) freeBuffer(n int) {
 	s := st.session
 	s.cfg.Memory.free(n)
@@ -89,7 +89,7 @@ func (st *Stream) freeBuffer(n int) {
 	}
 }
 
-// WaitReadable waits until Read would answer at once, or until the read deadline, which it answers with
+// WaitReadable waits until Read would return at once, or until the read deadline, when it returns
 // os.ErrDeadlineExceeded as Read does. It needs no buffer. Read must not run meanwhile.
 func (st *Stream) WaitReadable(ctx context.Context) error {
 	return st.wait(ctx, st.readable)
@@ -124,8 +124,8 @@ func (st *Stream) wait(ctx context.Context, done func() bool) error {
 	return nil
 }
 
-// SetReadDeadline makes Read give os.ErrDeadlineExceeded at t, or never if t is zero. It also holds for a Read that is
-// waiting.
+// SetReadDeadline makes Read return os.ErrDeadlineExceeded at t, or never if t is zero. It also holds for a Read that
+// is waiting.
 func (st *Stream) SetReadDeadline(t time.Time) {
 	s := st.session
 	s.mu.Lock()
@@ -136,15 +136,15 @@ func (st *Stream) SetReadDeadline(t time.Time) {
 	st.waiter.deadline = t
 }
 
-// recheck makes a wait that is under way look at the world again.
+// recheck makes a wait that is running check its condition again.
 func (st *Stream) recheck() {
 	st.session.mu.Lock()
 	st.session.turns.interrupt(&st.waiter)
 	st.session.mu.Unlock()
 }
 
-// Close ends the stream for the local side: FIN if there was none, and what the peer still sends is dropped, but for Text. It
-// waits for nothing but a moment's hold of the connection.
+// Close ends the stream for the local side: it sends a FIN if there was none, and drops what the peer still sends,
+// except for Text. It does not wait for the peer.
 func (st *Stream) Close() error {
 	s := st.session
 	s.mu.Lock()
@@ -166,7 +166,7 @@ func (st *Stream) Close() error {
 	return nil
 }
 
-// endReceiving marks that the peer sends no more. The session's lock is held.
+// endReceiving records that the peer sends no more. The session's lock is held.
 func (st *Stream) endReceiving(err error) {
 	if st.ended {
 		st.fin = st.fin || err != io.EOF // a reset after the peer's FIN: it reads no more either
@@ -181,7 +181,7 @@ func (st *Stream) endReceiving(err error) {
 	st.notify()
 }
 
-// forgetIfDone forgets a stream that both sides are through with.
+// forgetIfDone removes a stream from its session that both sides have ended.
 func (st *Stream) forgetIfDone() {
 	s := st.session
 	if !st.fin || !st.ended || s.streams[st.id] == nil {
@@ -193,22 +193,23 @@ func (st *Stream) forgetIfDone() {
 	}
 }
 
-// Progress is what has become of a stream so far.
+// Progress describes what has happened on a stream so far.
 type Progress struct {
 	Sent, Received int64
 	Replied        bool  // the peer has accepted it
 	Ended          error // io.EOF, a *ResetError, or nil while the peer may send
-	Finished       bool  // both sides are through with it
+	Finished       bool  // both sides have ended it
 }
 
-// Progress reports what has become of the stream.
+// Progress returns what has happened on the stream so far.
 func (st *Stream) Progress() Progress {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
 	return Progress{Sent: st.sent, Received: st.received, Replied: st.replied, Ended: st.endErr, Finished: st.fin && st.ended}
 }
 
-// Text is what was kept of a stream whose Request had Keep set. It grows after Close, too, until the peer ends the stream.
+// Text returns what was kept of a stream whose Request had Keep set. It grows after Close, too, until the peer ends the
+// stream.
 func (st *Stream) Text() string {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()

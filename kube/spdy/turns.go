@@ -9,13 +9,14 @@ import (
 
 var errDeadline = os.ErrDeadlineExceeded
 
-// A waiter is someone who needs the session to read: a stream's reader, or Watch.
+// A waiter is a caller that needs the session to read: a stream's reader, or Watch.
 type waiter struct {
-	wake     chan struct{} // holds one token
+	wake     chan struct{} // holds a value after notify
 	deadline time.Time
 	timer    *time.Timer // pokes at a deadline; its owner's, while it sleeps
 }
 
+// notify makes w check again what it waits for.
 func (w *waiter) notify() {
 	select {
 	case w.wake <- struct{}{}:
@@ -23,15 +24,16 @@ func (w *waiter) notify() {
 	}
 }
 
-// turns keeps track of which waiter reads the connection. One does at most; the others sleep until it stops, then one goes on.
+// A turns decides which waiter reads the connection. At most one does; the others sleep until it stops, then one of
+// them goes on.
 type turns struct {
 	session     *Session
-	reader      *waiter // who reads now
+	reader      *waiter // the one that reads now
 	waiting     []*waiter
 	watcher     *waiter
-	interrupted bool      // the reader's read was cut short on purpose
+	interrupted bool      // the read was cut short on purpose
 	armed       time.Time // the read deadline set on the connection
-	stale       bool      // armed no longer says what is set
+	stale       bool      // armed is not what is set any more
 }
 
 func (t *turns) notifyAll() {
@@ -40,28 +42,28 @@ func (t *turns) notifyAll() {
 	}
 }
 
-// passOn lets another waiter read, if none does. Each that has waited calls it when it leaves.
+// passOn lets another waiter read, if none does. Every waiter calls it when it leaves.
 func (t *turns) passOn() {
 	if t.reader == nil && len(t.waiting) > 0 {
 		t.waiting[0].notify()
 	}
 }
 
-// interrupt makes w look again at what it waits for. The session's lock is held.
+// interrupt makes w check again what it waits for, even while it reads. The session's lock is held.
 func (t *turns) interrupt(w *waiter) {
 	if w == nil {
 		return
 	}
 	if t.reader == w && !t.interrupted {
 		t.interrupted = true
-		t.session.conn.SetReadDeadline(time.Unix(1, 0)) // a connection without deadlines ends with its session
+		_ = t.session.conn.SetReadDeadline(time.Unix(1, 0))
 	}
 	w.notify()
 }
 
-// step does one step towards what w waits for: it reads the connection a little, or sleeps until someone who reads has
-// news. self is the stream w reads for, nil if none, and p takes its payload; n of its bytes were read. The session's
-// lock is held before and after, and given up in between.
+// step does one step towards what w waits for: it reads the connection a little, or sleeps until the waiter that reads
+// has news. self is the stream that w reads for, nil if none, and p takes its payload; n bytes of it were read. The
+// session's lock is held before and after, and given up in between.
 func (t *turns) step(w *waiter, self *Stream, p []byte) (n int, err error) {
 	if t.session.err != nil {
 		return 0, streamError(t.session.err)
@@ -80,7 +82,7 @@ func (t *turns) step(w *waiter, self *Stream, p []byte) (n int, err error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, errDeadline):
-		// The caller looks at its own deadline on its return.
+		// The caller checks its own deadline next.
 		t.stale = true
 	default:
 		t.session.failLocked(err)
@@ -91,7 +93,7 @@ func (t *turns) step(w *waiter, self *Stream, p []byte) (n int, err error) {
 	return n, nil
 }
 
-// sleep waits until w is poked or its deadline passes.
+// sleep waits until w is notified or its deadline passes.
 func (t *turns) sleep(w *waiter) {
 	t.waiting = append(t.waiting, w)
 	deadline := w.deadline
@@ -111,8 +113,8 @@ func (t *turns) sleep(w *waiter) {
 	t.waiting = slices.DeleteFunc(t.waiting, func(other *waiter) bool { return other == w })
 }
 
-// arm makes the connection's next read end at deadline or before. A deadline that is set already and is not later
-// stays: an early end costs nothing, setting one for each read would.
+// arm makes the connection's next read end at deadline or before. An earlier deadline that is set already stays: an
+// early end costs nothing, but setting a deadline for each read would.
 func (t *turns) arm(deadline time.Time) {
 	if !t.stale && !t.interrupted {
 		if t.armed.IsZero() && deadline.IsZero() {
@@ -123,5 +125,5 @@ func (t *turns) arm(deadline time.Time) {
 		}
 	}
 	t.stale, t.interrupted, t.armed = false, false, deadline
-	t.session.conn.SetReadDeadline(deadline) // a connection without deadlines ends with its session
+	_ = t.session.conn.SetReadDeadline(deadline)
 }

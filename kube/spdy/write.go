@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// Write sends p in DATA frames, each in one write of the connection. There is no flow control in between: the write
-// waits while the connection takes no more.
+// Write sends p in DATA frames, each in one write of the connection. There is no flow control: Write waits while the
+// connection takes no more.
 func (st *Stream) Write(p []byte) (int, error) {
 	m := st.session.cfg.Memory
 	written := 0
@@ -25,7 +25,8 @@ func (st *Stream) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// ReadFrom sends what r gives until r ends, without copying it in between. While r has nothing, it holds a small buffer.
+// ReadFrom sends what it reads from r until its end, without copying it in between. While r has nothing, it holds a
+// small buffer.
 func (st *Stream) ReadFrom(r io.Reader) (int64, error) {
 	m := st.session.cfg.Memory
 	small := make([]byte, headSize+2<<10)
@@ -64,7 +65,7 @@ func (st *Stream) sendOnce(r io.Reader, b []byte) (int, error) {
 	return n, err
 }
 
-// send sends one DATA frame: b has room for the head before its payload.
+// send sends one DATA frame. b has room for the head before its payload.
 func (st *Stream) send(b []byte) error {
 	s := st.session
 	s.sending.Lock()
@@ -78,7 +79,7 @@ func (st *Stream) send(b []byte) error {
 	return err
 }
 
-// countSent says whether n more bytes may be sent, and counts them.
+// countSent counts n more bytes as sent, or returns why they cannot be sent.
 func (st *Stream) countSent(n int) error {
 	s := st.session
 	s.mu.Lock()
