@@ -17,6 +17,7 @@ var bans = []ban{
 	{"fairlead/proxy", "fairlead/kube", "the engine knows no Kubernetes: any Dialer will do"},
 	{"fairlead/proxy", "fairlead/app", "the engine knows no desktop"},
 	{"fairlead/proxy/safetext", "fairlead/", "a leaf, which every other package may import"},
+	{"fairlead/proxy/stream", "fairlead/", "a leaf: connections, whatever they carry"},
 	{"fairlead/proxy/upstream", "fairlead/", "a leaf: ways through forward proxies, for whatever dials"},
 	{"fairlead/proxy", "fyne.io/", "the engine knows no desktop"},
 	{"fairlead/proxy", "github.com/godbus/", "the engine knows no desktop"},
@@ -75,7 +76,7 @@ var bans = []ban{
 }
 
 // leaves are packages that all others may import, whatever else they may not.
-var leaves = []string{"fairlead/proxy/safetext", "fairlead/app/ownfile"}
+var leaves = []string{"fairlead/proxy/safetext", "fairlead/proxy/stream", "fairlead/app/ownfile"}
 
 // An exception lets a package, and those below it, import one that a ban would forbid them.
 type exception struct{ from, to string }

@@ -96,7 +96,7 @@ func (c *httpClient) admitted(w http.ResponseWriter, r *http.Request) bool {
 			panic(http.ErrAbortHandler)
 		}
 	}
-	_ = c.sniffed.SetReadDeadline(time.Now().Add(c.conn.config.Handshake)) // for the rest of the request
+	_ = c.Peeked.SetReadDeadline(time.Now().Add(c.conn.config.Handshake)) // for the rest of the request
 	w.Header().Set("Proxy-Authenticate", challenge)
 	sayHTTP(w, r, Answer{Status: http.StatusProxyAuthRequired, ProxyStatus: "http_request_denied", Text: text})
 	return false

@@ -37,28 +37,3 @@ type Unconfirmed interface {
 	// uses. ctx bounds the wait.
 	Opened(ctx context.Context) error
 }
-
-// closeWriter is the half-close that TCP connections and the connections of a Dialer have.
-type closeWriter interface{ CloseWrite() error }
-
-// closeWrite ends one direction of conn, or all of it where one direction cannot be ended alone.
-func closeWrite(conn net.Conn) error {
-	if half, ok := conn.(closeWriter); ok {
-		return half.CloseWrite()
-	}
-	return conn.Close()
-}
-
-// reset closes conn so that its peer sees an error and not an orderly end, where the connection can say so.
-func reset(conn net.Conn) {
-	_ = setLinger(conn, 0) // fails only on a connection that is closed already
-	_ = conn.Close()       // nobody is left to be told
-}
-
-// setLinger is TCP's SetLinger, for a connection that has it.
-func setLinger(conn net.Conn, seconds int) error {
-	if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {
-		return tcp.SetLinger(seconds)
-	}
-	return nil
-}

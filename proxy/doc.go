@@ -11,7 +11,7 @@
 //     where one is wanted (credentials.go)
 //  4. target.go: the host and port asked for, checked; a name stays a name
 //  5. route.go: the first rule that matches hands back a Dialer, with what it has found out about the target
-//  6. tunnel.go: dial, while watch.go reads ahead and notices a client that leaves; then the answer
+//  6. tunnel.go: dial, while stream.Watch reads ahead and notices a client that leaves; then the answer
 //  7. handler.go: what carries the connection from now on: relay.go, unless its rule has another. That copies bytes both
 //     ways, with half-closes, and resets what was cut
 //  8. record.go, event.go: what happens to each tunnel, from 4 on, while it happens

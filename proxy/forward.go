@@ -20,6 +20,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"fairlead/proxy/stream"
 	"fairlead/proxy/upstream"
 )
 
@@ -163,7 +164,7 @@ func (x *exchange) end(r *http.Request) {
 		x.record.finish(x.client.conn.whyCut())
 	case x.bodyErr != nil && x.ctx.Err() == nil:
 		if !r.ProtoAtLeast(1, 1) {
-			reset(x.client.sniffed) // HTTP/1.0 takes the end of the connection for the end of the body
+			stream.Reset(x.client.Peeked) // HTTP/1.0 takes the end of the connection for the end of the body
 		}
 		x.record.finish(fmt.Errorf("the target broke off: %w", x.bodyErr))
 	default:

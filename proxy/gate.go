@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"fairlead/proxy/stream"
 )
 
 // ErrTooMany is what a client over Config.Connections is told. It wraps syscall.EMFILE.
@@ -43,7 +45,7 @@ func (c *connection) enter(conn net.Conn) bool {
 			if n, ok := gate.strangers.admit(time.Now()); ok {
 				log.Warn().Err(err).Stringer("client", conn.RemoteAddr()).Int("others", n).Msg("client turned away")
 			}
-			reset(conn)
+			stream.Reset(conn)
 			return false
 		}
 	}
@@ -53,7 +55,7 @@ func (c *connection) enter(conn net.Conn) bool {
 	case c.place != nil && !c.place.surplus:
 		return true
 	case c.place == nil && c.stopping.Err() != nil:
-		reset(conn)
+		stream.Reset(conn)
 		return false
 	}
 	if c.full == nil {
@@ -63,7 +65,7 @@ func (c *connection) enter(conn net.Conn) bool {
 		}
 	}
 	if c.place == nil {
-		reset(conn)
+		stream.Reset(conn)
 		return false
 	}
 	c.surplus = true

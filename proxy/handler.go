@@ -6,6 +6,8 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+
+	"fairlead/proxy/stream"
 )
 
 // A Handler carries connections from the moment in which their client was told of success. Relay is the one of rules that
@@ -44,8 +46,8 @@ func (c *connection) handOver(rec *record, handler Handler, flow Flow, ended fun
 	defer func() {
 		if p := recover(); p != nil {
 			c.config.Log.Error().Uint64("conn", c.id).Any("panic", p).Bytes("stack", debug.Stack()).Msg("handler panicked")
-			reset(flow.Target)
-			reset(flow.Client)
+			stream.Reset(flow.Target)
+			stream.Reset(flow.Client)
 			done(errors.New("internal error in the handler of the connection"))
 		}
 	}()
@@ -66,8 +68,11 @@ func (c *countedConn) Read(p []byte) (int, error) {
 
 func (c *countedConn) Write(p []byte) (int, error) { return c.meter.send(c.Conn, p) }
 
+// ReadWaiter is for stream.Buffer.
+func (c *countedConn) ReadWaiter() func() { return stream.ReadWaiter(c.Conn) }
+
 // CloseWrite ends the direction towards the target.
-func (c *countedConn) CloseWrite() error { return closeWrite(c.Conn) }
+func (c *countedConn) CloseWrite() error { return stream.CloseWrite(c.Conn) }
 
 // SetLinger is TCP's, where the connection has it: a reset is made with it.
-func (c *countedConn) SetLinger(seconds int) error { return setLinger(c.Conn, seconds) }
+func (c *countedConn) SetLinger(seconds int) error { return stream.SetLinger(c.Conn, seconds) }

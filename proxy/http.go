@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"fairlead/proxy/stream"
+
 	"github.com/rs/zerolog"
 )
 
@@ -100,7 +102,7 @@ func (l serverLog) Write(p []byte) (int, error) {
 }
 
 // askHTTP lets net/http serve a client until the client is gone or has asked for a tunnel.
-func (c *connection) askHTTP(client *sniffed) (*request, error) {
+func (c *connection) askHTTP(client *stream.Peeked) (*request, error) {
 	_ = client.SetDeadline(time.Time{}) // net/http sets its own
 	h := newHTTPClient(c, client)
 	select {
@@ -155,13 +157,13 @@ func (c *httpClient) refuse(w http.ResponseWriter, r *http.Request, refused *req
 	w.Header().Set("Connection", "close")
 	sayHTTP(w, r, refused.answer())
 	_ = http.NewResponseController(w).Flush()
-	_ = closeWrite(c.sniffed) // what fails here has no client
+	_ = stream.CloseWrite(c.Peeked) // what fails here has no client
 	if c.requests.head.refused == nil {
-		_ = c.sniffed.SetReadDeadline(time.Now().Add(lingerTime))
+		_ = c.Peeked.SetReadDeadline(time.Now().Add(stream.LingerTime))
 		_ = c.requests.discard()
 		return
 	}
-	timer := time.NewTimer(lingerTime)
+	timer := time.NewTimer(stream.LingerTime)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

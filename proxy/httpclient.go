@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"fairlead/proxy/stream"
 )
 
 // finHold is how long an HTTP client that ended its direction while a request is under way is believed to wait for the
@@ -19,7 +21,7 @@ const finHold = 2 * time.Second
 // connections are kept for the client's next request but never for another client: a server may have tied what it
 // knows of a user to the connection.
 type httpClient struct {
-	*sniffed
+	*stream.Peeked
 	conn     *connection
 	requests requestReader
 	done     chan struct{} // net/http is through with the connection
@@ -36,9 +38,9 @@ type httpClient struct {
 	unpooled  *http.Transport
 }
 
-func newHTTPClient(c *connection, client *sniffed) *httpClient {
+func newHTTPClient(c *connection, client *stream.Peeked) *httpClient {
 	h := &httpClient{
-		sniffed:   client,
+		Peeked:    client,
 		conn:      c,
 		done:      make(chan struct{}),
 		unblocked: make(chan struct{}, 1),
@@ -59,7 +61,7 @@ func (c *httpClient) release(tunnel *request) {
 // Close is called by net/http when it is through.
 func (c *httpClient) Close() error {
 	c.unblock()
-	err := c.sniffed.Close()
+	err := c.Peeked.Close()
 	c.release(nil)
 	return err
 }
@@ -70,7 +72,7 @@ func (c *httpClient) Read(p []byte) (int, error) { return c.requests.Read(p) }
 // limitHead bounds the wait for the rest of a request's head. Net/http, which waits for its first bytes, sets another
 // deadline when it has it all.
 func (c *httpClient) limitHead() {
-	_ = c.sniffed.SetReadDeadline(time.Now().Add(c.conn.config.Handshake)) // fails only on a closed connection
+	_ = c.Peeked.SetReadDeadline(time.Now().Add(c.conn.config.Handshake)) // fails only on a closed connection
 }
 
 // hold keeps a read waiting until a deadline ends it, which net/http sets when the request has been served. It returns
@@ -102,7 +104,7 @@ func (c *httpClient) SetReadDeadline(t time.Time) error {
 		default:
 		}
 	}
-	return c.sniffed.SetReadDeadline(t)
+	return c.Peeked.SetReadDeadline(t)
 }
 
 func (c *httpClient) unblock() {
@@ -255,10 +257,10 @@ func (t *httpTargetConn) recovered(err *error) {
 }
 
 // CloseWrite ends the direction towards the target.
-func (t *httpTargetConn) CloseWrite() error { return closeWrite(t.Conn) }
+func (t *httpTargetConn) CloseWrite() error { return stream.CloseWrite(t.Conn) }
 
 // SetLinger is TCP's, where the connection has it: a reset is made with it.
-func (t *httpTargetConn) SetLinger(seconds int) error { return setLinger(t.Conn, seconds) }
+func (t *httpTargetConn) SetLinger(seconds int) error { return stream.SetLinger(t.Conn, seconds) }
 
 // Close also forgets the connection.
 func (t *httpTargetConn) Close() error {

@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"fairlead/proxy/stream"
 )
 
 // What clients cost that nothing is known of yet, in bytes. Their sum is bounded, however many there may be: a password
@@ -140,7 +142,7 @@ func (g *gate) evict(p *place) {
 	p.evicted = true
 	g.places.ending += p.base + p.head
 	close(p.gone)
-	reset(p.conn)
+	stream.Reset(p.conn)
 	g.evicted.Add(1)
 }
 

@@ -12,14 +12,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fairlead/proxy/stream"
+
 	"github.com/rs/zerolog"
 )
 
-const (
-	deafGrace  = 2 * time.Second
-	lingerTime = 2 * time.Second
-	lingerSize = 256 << 10
-)
+const deafGrace = 2 * time.Second
 
 // errSilent ends a relay whose client waits for an answer that does not come.
 var errSilent = fmt.Errorf("the target stayed silent after the client's end: %w", os.ErrDeadlineExceeded)
@@ -108,7 +106,7 @@ func (r *relay) finish(ctx context.Context) error {
 	case closed:
 		return err
 	case deaf != nil:
-		linger(r.client)
+		stream.Linger(r.client)
 	}
 	_ = r.client.Close() // both directions have ended: nothing is lost with an error here
 	_ = r.target.Close()
@@ -133,7 +131,7 @@ func (r *relay) send(early []byte) {
 func (r *relay) clientEnded() {
 	gone := departed(r.client)
 	if !gone {
-		_ = closeWrite(r.target) // a target that is gone is met by the other direction
+		_ = stream.CloseWrite(r.target) // a target that is gone is met by the other direction
 		r.oneEnded(r.Grace)
 	}
 	r.mutex.Lock()
@@ -159,7 +157,7 @@ func (r *relay) receive() {
 		r.mutex.Lock()
 		r.answered = true
 		r.mutex.Unlock()
-		_ = closeWrite(r.client) // a client that is gone is met by the other direction
+		_ = stream.CloseWrite(r.client) // a client that is gone is met by the other direction
 		r.oneEnded(r.Grace)
 	}
 }
@@ -171,13 +169,14 @@ func (r *relay) copy(dst io.Writer, src io.Reader, first []byte) (readErr, write
 			return nil, err
 		}
 	}
-	b := holder{wait: waiting(src)}
-	defer b.giveBack()
+	buffer := stream.NewBuffer(src)
+	defer buffer.Release()
 	for {
-		n, err := src.Read(b.next())
+		p := buffer.Next()
+		n, err := src.Read(p)
 		if n > 0 {
 			r.moved.Add(1)
-			if _, err := dst.Write(b.buffer[:n]); err != nil {
+			if _, err := dst.Write(p[:n]); err != nil {
 				return nil, err
 			}
 		}
@@ -187,7 +186,7 @@ func (r *relay) copy(dst io.Writer, src io.Reader, first []byte) (readErr, write
 		case err != nil:
 			return err, nil
 		}
-		b.used(n)
+		buffer.Used(n)
 	}
 }
 
@@ -268,19 +267,10 @@ func (r *relay) abort(err error) {
 // not have read everything yet. The mutex is held.
 func (r *relay) close(err error) {
 	r.closed, r.err = true, err
-	reset(r.target)
+	stream.Reset(r.target)
 	if r.answered {
 		_ = r.client.Close()
 	} else {
-		reset(r.client)
-	}
-}
-
-// linger ends the direction towards a client and reads for a while what it still sends: a close with unread bytes would
-// be a reset, and the client might lose what it was told last.
-func linger(client net.Conn) {
-	_ = client.SetReadDeadline(time.Now().Add(lingerTime))
-	if closeWrite(client) == nil {
-		_, _ = io.CopyN(io.Discard, client, lingerSize)
+		stream.Reset(r.client)
 	}
 }

@@ -12,6 +12,12 @@ import (
 	"sync/atomic"
 )
 
+// What is read from a client at a time, and what is kept of what it sends while a request of it is served.
+const (
+	aheadStart = 2 << 10
+	aheadLimit = 64 << 10
+)
+
 // maxChunkLine bounds the line before a chunk, and the trailer after the last.
 const maxChunkLine = 4 << 10
 
@@ -88,7 +94,7 @@ func (r *requestReader) fill() error {
 		r.in = nil
 	}
 	r.in = slices.Grow(r.in, aheadStart)
-	n, err := r.client.sniffed.Read(r.in[len(r.in):cap(r.in)])
+	n, err := r.client.Peeked.Read(r.in[len(r.in):cap(r.in)])
 	r.in = r.in[:len(r.in)+n]
 	r.charge()
 	if n > 0 {
@@ -174,7 +180,7 @@ func (r *requestReader) readData(p []byte) (int, error) {
 		n = copy(p, r.in)
 		r.skip(n)
 	} else {
-		n, err = r.client.sniffed.Read(p)
+		n, err = r.client.Peeked.Read(p)
 	}
 	if r.left -= int64(n); r.left > 0 {
 		return n, err
@@ -298,9 +304,9 @@ func (r *requestReader) await() error {
 // of the connection would be a reset, and the client might lose the answer.
 func (r *requestReader) discard() error {
 	r.in = nil
-	rest := make([]byte, idleBuffer)
+	rest := make([]byte, aheadStart)
 	for r.serving {
-		if _, err := r.client.sniffed.Read(rest); err != nil {
+		if _, err := r.client.Peeked.Read(rest); err != nil {
 			return err
 		}
 	}

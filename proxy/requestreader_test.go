@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fairlead/proxy/stream"
 )
 
 // saidConn is a client that has said something and ended its direction.
@@ -53,7 +55,7 @@ func FuzzRequestReader(f *testing.F) {
 			from = &halting{from, int(pieces)}
 		}
 		place, _ := new(gate).take(nil, 1, false)
-		h := newHTTPClient(&connection{cut: cut, config: (&Config{}).withDefaults(), place: place}, &sniffed{Conn: saidConn{said: from}})
+		h := newHTTPClient(&connection{cut: cut, config: (&Config{}).withDefaults(), place: place}, &stream.Peeked{Conn: saidConn{said: from}})
 		requests := bufio.NewReader(h)
 		for {
 			h.requests.head = nil

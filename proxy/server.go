@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"fairlead/proxy/stream"
 )
 
 // A Server speaks SOCKS4, SOCKS4A, SOCKS5 and HTTP on the listeners it is given. It is made by New and used by many goroutines at once.
@@ -202,7 +204,7 @@ func (v *serving) serve(conn net.Conn, full error, cut context.Context, entered,
 	if !c.entered(conn, entered) {
 		return
 	}
-	c.uncut = context.AfterFunc(c.cut, func() { reset(conn) })
+	c.uncut = context.AfterFunc(c.cut, func() { stream.Reset(conn) })
 	client, asked, err := c.request(conn)
 	switch {
 	case errors.Is(err, errUnwantedTLS):
@@ -257,7 +259,7 @@ func (c *connection) request(conn net.Conn) (net.Conn, *request, error) {
 		err = errGaveWay
 	}
 	if err != nil {
-		reset(conn)
+		stream.Reset(conn)
 		return nil, nil, fmt.Errorf("find the target: %w", err)
 	}
 	return conn, &request{protocol: TCP, target: to}, nil
@@ -294,7 +296,7 @@ func (c *connection) ask(conn net.Conn) (net.Conn, *request, error) {
 	}
 	if err != nil {
 		if time.Now().Before(deadline) && c.stopping.Err() == nil {
-			linger(client)
+			stream.Linger(client)
 		}
 		return nil, nil, err
 	}

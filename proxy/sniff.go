@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+
+	"fairlead/proxy/stream"
 )
 
 // language is what the first byte of a connection says its client speaks.
@@ -16,15 +18,9 @@ const (
 	speaksTLS
 )
 
-// sniffed is a connection whose first bytes were read already and are read again.
-type sniffed struct {
-	net.Conn
-	early []byte
-}
-
 // sniff waits for the client's first bytes and tells its language, inside TLS where the client begins with that. With an
 // error there may be a client all the same, which has been told something and has not read it yet.
-func (c *connection) sniff(conn net.Conn) (*sniffed, language, error) {
+func (c *connection) sniff(conn net.Conn) (*stream.Peeked, language, error) {
 	client, speaks, err := sniff(conn)
 	switch {
 	case err != nil:
@@ -40,7 +36,7 @@ func (c *connection) sniff(conn net.Conn) (*sniffed, language, error) {
 		if speaks == speaksTLS {
 			return nil, 0, errFirstByte(tlsHandshake)
 		}
-	case speaks == speaksTLS && beginsTLS(client.early):
+	case speaks == speaksTLS && beginsTLS(client.Early()):
 		return nil, 0, errUnwantedTLS
 	case speaks == speaksTLS:
 		return nil, 0, errFirstByte(tlsHandshake)
@@ -52,14 +48,12 @@ func (c *connection) sniff(conn net.Conn) (*sniffed, language, error) {
 
 // sniff waits for the first bytes of conn and tells the language by the first of them: 4 is SOCKS4, 5 is SOCKS5 (RFC
 // 1928 section 3), a letter begins an HTTP request line (RFC 9112 section 3), 22 a TLS handshake (RFC 8446 5.1).
-func sniff(conn net.Conn) (*sniffed, language, error) {
-	first := make([]byte, 1024)
-	n, err := conn.Read(first)
-	if n == 0 {
+func sniff(conn net.Conn) (*stream.Peeked, language, error) {
+	client, err := stream.Peek(conn)
+	if err != nil {
 		return nil, 0, fmt.Errorf("wait for the first byte: %w", err)
 	}
-	client := &sniffed{Conn: conn, early: first[:n]}
-	switch b := first[0]; {
+	switch b := client.Early()[0]; {
 	case b == socks4Version:
 		return client, speaksSOCKS4, nil
 	case b == 5:
@@ -76,21 +70,3 @@ func sniff(conn net.Conn) (*sniffed, language, error) {
 func errFirstByte(b byte) error {
 	return fmt.Errorf("first byte %#02x begins no language of this proxy", b)
 }
-
-// Read gives the early bytes first.
-func (s *sniffed) Read(p []byte) (int, error) {
-	if len(s.early) == 0 {
-		return s.Conn.Read(p)
-	}
-	n := copy(p, s.early)
-	if s.early = s.early[n:]; len(s.early) == 0 {
-		s.early = nil
-	}
-	return n, nil
-}
-
-// CloseWrite ends the direction towards the client.
-func (s *sniffed) CloseWrite() error { return closeWrite(s.Conn) }
-
-// SetLinger is TCP's, where the connection has it: a reset is made with it.
-func (s *sniffed) SetLinger(seconds int) error { return setLinger(s.Conn, seconds) }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+
+	"fairlead/proxy/stream"
 )
 
 // SOCKS4 in bytes: its version, the one command that is served, and the codes of its answers.
@@ -22,7 +24,7 @@ const (
 
 // askSOCKS4 reads a request of SOCKS4 or SOCKS4A and leaves it unanswered. A user id is read and means nothing. An error
 // that is the request's fault has been answered.
-func (c *connection) askSOCKS4(client *sniffed) (*request, error) {
+func (c *connection) askSOCKS4(client *stream.Peeked) (*request, error) {
 	ahead := bufio.NewReaderSize(client, 1<<10)
 	target, err := readSOCKS4(ahead)
 	if err != nil {

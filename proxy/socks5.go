@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 
+	"fairlead/proxy/stream"
+
 	"github.com/things-go/go-socks5"
 	"github.com/things-go/go-socks5/statute"
 )
@@ -71,7 +73,7 @@ func (h *socks5Handshake) Valid(user, password, _ string) bool {
 		return true
 	}
 	if !h.asking.wrongPassword(SOCKS5) {
-		reset(h.asking.conn) // the library would answer
+		stream.Reset(h.asking.conn) // the library would answer
 	}
 	return false
 }
@@ -106,7 +108,7 @@ func socks5Unsupported(_ context.Context, w io.Writer, _ *socks5.Request) error 
 }
 
 // askSOCKS5 leads the handshake up to the request, which is left unanswered. An error has been answered.
-func (c *connection) askSOCKS5(client *sniffed) (*request, error) {
+func (c *connection) askSOCKS5(client *stream.Peeked) (*request, error) {
 	server := c.server.socks5.open
 	if c.config.Credentials != nil {
 		server = c.server.socks5.closed

@@ -5,10 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
-	"sync/atomic"
+
+	"fairlead/proxy/stream"
 )
 
 // tlsHandshake is the first byte of a TLS connection: the content type of a record (RFC 8446 5.1).
@@ -40,9 +40,9 @@ func strictTLS(config *tls.Config) *tls.Config {
 }
 
 // handshakeTLS is bounded by the deadline of its connection.
-func (c *connection) handshakeTLS(client *sniffed) (net.Conn, error) {
+func (c *connection) handshakeTLS(client *stream.Peeked) (net.Conn, error) {
 	tally := &tallyConn{Conn: client, place: c.place}
-	secured := &tlsConn{Conn: tls.Server(tally, c.config.TLS), plain: client}
+	secured := stream.NewTLS(tls.Server(tally, c.config.TLS), client)
 	if err := secured.Handshake(); err != nil {
 		return nil, fmt.Errorf("TLS handshake: %w", err)
 	}
@@ -51,44 +51,10 @@ func (c *connection) handshakeTLS(client *sniffed) (net.Conn, error) {
 	return secured, nil
 }
 
-// A tlsConn is a connection inside TLS. A reset of it is one of the connection below, without the alert that would make
-// it look like an orderly end.
-type tlsConn struct {
-	*tls.Conn
-	plain  net.Conn
-	cut    atomic.Bool
-	closed atomic.Bool
-}
-
-// Read reads what the peer sent. The peer may answer Close with an orderly end: a Read that waits then takes it for the
-// close that it is.
-func (c *tlsConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if err == io.EOF && c.closed.Load() {
-		err = net.ErrClosed
-	}
-	return n, err
-}
-
-// SetLinger with 0 seconds makes the next Close a reset.
-func (c *tlsConn) SetLinger(seconds int) error {
-	c.cut.Store(seconds == 0)
-	return setLinger(c.plain, seconds)
-}
-
-// Close ends the connection.
-func (c *tlsConn) Close() error {
-	c.closed.Store(true)
-	if c.cut.Load() {
-		return c.plain.Close()
-	}
-	return c.Conn.Close()
-}
-
 // sayPlaintext tells a client in its language that it cannot be served without TLS. What a web page may have made a
 // browser send is not answered.
-func sayPlaintext(client *sniffed, speaks language) error {
-	_, target, _ := strings.Cut(string(client.early), " ")
+func sayPlaintext(client *stream.Peeked, speaks language) error {
+	_, target, _ := strings.Cut(string(client.Early()), " ")
 	target = strings.TrimLeft(target, " ")
 	if speaks == speaksHTTP && (target == "" || isOriginForm(target)) {
 		return nil

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"net"
 	"syscall"
+
+	"fairlead/proxy/stream"
 )
 
 // A request is a tunnel that a client asked for, in any protocol.
@@ -38,7 +40,7 @@ func (c *connection) tunnel(client net.Conn, asked *request) (goesOn bool) {
 		return false
 	}
 	if asked.dialect != nil && asked.dialect.accept(client) != nil {
-		reset(target)
+		stream.Reset(target)
 		rec.finish(ErrClientLeft)
 		return false
 	}
@@ -66,13 +68,13 @@ func (c *connection) reach(client net.Conn, rec *record, asked *request) (route,
 		}
 	}
 
-	w := watchClient(client, asked.early, gone)
+	w := stream.WatchClient(client, asked.early, gone)
 	to, err := routed(ctx, rec, asked.target)
 	var target net.Conn
 	if err == nil {
 		target, err = to.dial(ctx, rec, asked.target)
 	}
-	early := w.stop()
+	early := w.Stop()
 	if err != nil {
 		return to, nil, nil, err
 	}
@@ -82,7 +84,7 @@ func (c *connection) reach(client net.Conn, rec *record, asked *request) (route,
 	}
 	rest, err := c.confirm(ctx, client, target, unconfirmed, early, gone)
 	if err != nil {
-		reset(target)
+		stream.Reset(target)
 		return to, nil, nil, inTime(ctx, err)
 	}
 	return to, target, rest, nil
@@ -100,9 +102,9 @@ func (c *connection) confirm(ctx context.Context, client, target net.Conn, u Unc
 		// A client that has spoken and ends its direction has not left.
 		return nil, u.Opened(ctx)
 	}
-	w := watchClient(client, nil, gone)
+	w := stream.WatchClient(client, nil, gone)
 	err := u.Opened(ctx)
-	return w.stop(), err
+	return w.Stop(), err
 }
 
 // openedOr prefers the refusal to the write error that it caused.
@@ -120,7 +122,7 @@ func (c *connection) refuse(client net.Conn, rec *record, asked *request, err er
 		return
 	}
 	if asked.dialect == nil {
-		reset(client)
+		stream.Reset(client)
 		rec.failed(err, Answer{})
 		rec.finish(err)
 		return
@@ -130,7 +132,7 @@ func (c *connection) refuse(client net.Conn, rec *record, asked *request, err er
 	rec.failed(err, answer)
 	rec.finish(err)
 	if sendErr == nil {
-		linger(client)
+		stream.Linger(client)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+
+	"fairlead/proxy/stream"
 )
 
 // errUpgrade takes a response with 101 Switching Protocols past httputil, whose own copying would lose what the client
@@ -57,7 +59,7 @@ func (x *exchange) becomeTunnel(w http.ResponseWriter) error {
 func (c *connection) serveUpgrade(client net.Conn, asked *request) (goesOn bool) {
 	u := asked.upgraded
 	if _, err := client.Write(u.head); err != nil {
-		reset(u.target)
+		stream.Reset(u.target)
 		u.record.finish(nil) // the client broke off
 		return false
 	}

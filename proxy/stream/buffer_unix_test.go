@@ -1,6 +1,6 @@
 //go:build unix
 
-package proxy
+package stream
 
 import (
 	"io"
@@ -24,9 +24,9 @@ func TestAWaitingDirectionHoldsNoBuffer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = near.Close() }()
-	client := &sniffed{Conn: near, early: []byte("early")}
-	h := holder{wait: waiting(client)}
-	if h.wait == nil {
+	client := &Peeked{Conn: near, early: []byte("early")}
+	b := NewBuffer(client)
+	if b.wait == nil {
 		t.Fatal("a TCP connection cannot be waited for")
 	}
 	var got []byte
@@ -34,21 +34,21 @@ func TestAWaitingDirectionHoldsNoBuffer(t *testing.T) {
 		if _, err := io.WriteString(far, sent); err != nil {
 			t.Fatal(err)
 		}
-		if h.small != nil {
+		if b.small != nil {
 			t.Error("a buffer is held before there is something to read")
 		}
-		n, err := client.Read(h.next())
+		n, err := client.Read(b.Next())
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = append(got, h.buffer[:n]...)
-		h.used(n)
+		got = append(got, b.buffer[:n]...)
+		b.Used(n)
 	}
 	_ = far.Close()
-	if n, err := client.Read(h.next()); n != 0 || err != io.EOF {
+	if n, err := client.Read(b.Next()); n != 0 || err != io.EOF {
 		t.Errorf("the end reads as %d bytes, %v", n, err)
 	}
-	h.giveBack()
+	b.Release()
 	if string(got) != "earlyonetwothree" {
 		t.Errorf("read %q", got)
 	}

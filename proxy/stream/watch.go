@@ -1,4 +1,4 @@
-package proxy
+package stream
 
 import (
 	"errors"
@@ -14,19 +14,19 @@ const (
 	aheadLimit = 64 << 10
 )
 
-// A watch reads ahead from a client whose target is being dialled: what the client sends is kept for the target, and a
+// A Watch reads ahead from a client whose target is being dialled: what the client sends is kept for the target, and a
 // client that leaves ends the dial. A client that has sent something and then its FIN has not left: it may have said
 // all it has to say and wait for the answer. Once aheadLimit is full the client is believed to stay.
-type watch struct {
+type Watch struct {
 	conn  net.Conn
 	ahead []byte
 	done  chan struct{}
 }
 
-// watchClient begins a watch; ahead is what the client has sent already. gone is called at most once, before stop
-// returns. stop must follow.
-func watchClient(conn net.Conn, ahead []byte, gone func()) *watch {
-	w := &watch{conn: conn, ahead: ahead, done: make(chan struct{})}
+// WatchClient begins a Watch; ahead is what the client has sent already. gone is called at most once, before Stop
+// returns. Stop must follow.
+func WatchClient(conn net.Conn, ahead []byte, gone func()) *Watch {
+	w := &Watch{conn: conn, ahead: ahead, done: make(chan struct{})}
 	go func() {
 		defer close(w.done)
 		if w.read() {
@@ -37,7 +37,7 @@ func watchClient(conn net.Conn, ahead []byte, gone func()) *watch {
 }
 
 // read returns true when the client left.
-func (w *watch) read() bool {
+func (w *Watch) read() bool {
 	for len(w.ahead) < aheadLimit {
 		w.ahead = slices.Grow(w.ahead, aheadStart)
 		n, err := w.conn.Read(w.ahead[len(w.ahead):min(cap(w.ahead), aheadLimit)])
@@ -56,9 +56,9 @@ func (w *watch) read() bool {
 	return false
 }
 
-// stop ends the watch and returns everything the client has sent so far. An end of the client's direction is met again
+// Stop ends the watch and returns everything the client has sent so far. An end of the client's direction is met again
 // by the next read.
-func (w *watch) stop() []byte {
+func (w *Watch) Stop() []byte {
 	_ = w.conn.SetReadDeadline(time.Unix(1, 0)) // fails only on a closed connection, whose read has ended
 	<-w.done
 	_ = w.conn.SetReadDeadline(time.Time{})
