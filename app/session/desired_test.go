@@ -55,6 +55,40 @@ func TestRestoreStartsWithoutSavingAndAClickIsNoRestore(t *testing.T) {
 	})
 }
 
+// An earlier run saved the contexts as on. This one could not turn them on again, and then the user turns them off.
+func TestOffIsSavedOfContextsThatWereNotTurnedOnAgain(t *testing.T) {
+	for name, off := range map[string][]Intent{
+		"by name": {Set{Name: "broken"}, Set{Name: "live"}, Set{Name: "a"}},
+		"all":     {StopAll{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				saved := map[string]bool{"broken": true, "live": true, "missing": true, "a": true}
+				m, stop := runManager(t, Config{Start: newProxies(t).Start, Save: func(name string, on bool) error { saved[name] = on; return nil }})
+				do(t, m, SetContexts{Entries: []Entry{{Name: "broken", Problem: "It has no server."}, {Name: "live", Production: true}, {Name: "a"}, {Name: "b"}}})
+				for _, name := range []string{"broken", "live", "missing", "a"} {
+					if err := m.Do(t.Context(), Set{Name: name, On: true, Restored: true}); (err == nil) != (name == "a") {
+						t.Errorf("restored %s: %v", name, err)
+					}
+				}
+				for _, i := range off {
+					do(t, m, i)
+				}
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+				want := "map[a:false broken:false live:false missing:false]"
+				if name == "by name" {
+					want = "map[a:false broken:false live:false missing:true]"
+				}
+				if got := fmt.Sprint(saved); got != want {
+					t.Errorf("saved %s, want %s", got, want)
+				}
+			})
+		})
+	}
+}
+
 func TestSaveIsInOrderAndFailureToSaveDoesNotHurt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)

@@ -114,6 +114,9 @@ func (i Toggle) apply(m *Manager) error {
 }
 
 func (i Set) apply(m *Manager) error {
+	if i.Restored && i.On {
+		m.saved[i.Name] = true
+	}
 	s, err := m.find(i.Name)
 	if err != nil {
 		return err
@@ -122,10 +125,12 @@ func (i Set) apply(m *Manager) error {
 }
 
 func (StopAll) apply(m *Manager) error {
-	for name := range m.awaited {
-		m.desired.put(name, false)
+	for _, waiting := range []map[string]bool{m.awaited, m.saved} {
+		for name := range waiting {
+			m.desired.put(name, false)
+		}
+		clear(waiting)
 	}
-	clear(m.awaited)
 	var errs []error
 	for _, s := range m.sessions {
 		errs = append(errs, m.setDesired(s, Set{}))
@@ -248,8 +253,11 @@ func (m *Manager) setDesired(s *session, w Set) error {
 	if w.On && idle && s.entry.Production && !w.Confirmed {
 		return fmt.Errorf("context %q: %w", s.entry.Name, ErrUnconfirmed)
 	}
-	if s.wanted != w.On && !s.gone && !w.Restored {
+	// A context that was not turned on again may still be saved as on.
+	stale := !w.On && m.saved[s.entry.Name]
+	if (s.wanted != w.On && !s.gone || stale) && !w.Restored {
 		m.desired.put(s.entry.Name, w.On)
+		delete(m.saved, s.entry.Name)
 	}
 	if w.On && idle && !w.Restored {
 		s.used = time.Now().Round(0)

@@ -73,6 +73,7 @@ type Manager struct {
 	// Owned by the goroutine in Run.
 	sessions  []*session
 	awaited   map[string]bool // names of contexts to switch on once they exist and can be used
+	saved     map[string]bool // names of contexts that an earlier run saved as on, and that this one has not saved since
 	problems  []string
 	sources   []string
 	known     bool // SetContexts was applied
@@ -111,6 +112,7 @@ func New(c Config) *Manager {
 		done:          make(chan struct{}),
 		desired:       newDesiredQueue(),
 		awaited:       make(map[string]bool),
+		saved:         make(map[string]bool),
 		abandoned:     make(map[*run]string),
 		changed:       make(chan struct{}),
 	}
