@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"fairlead/app/session"
+	"fairlead/app/control"
 	"fairlead/build/proxytest"
 )
 
@@ -38,7 +38,7 @@ func kubeconfigVia(t *testing.T, server, proxyURL string) (file, address string)
 // reasonOf returns why a context of a running Fairlead cannot be used, or "" if it can.
 func (r *running) reasonOf(t *testing.T, name string) string {
 	t.Helper()
-	var status struct{ Contexts []session.State }
+	var status struct{ Contexts []control.Context }
 	if err := json.Unmarshal([]byte(r.must(t, "status", "-o", "json")), &status); err != nil {
 		t.Fatal(err)
 	}

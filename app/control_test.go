@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/app/control"
 	"fairlead/app/logging"
 	"fairlead/app/session"
 	"fairlead/app/settings"
@@ -29,7 +30,7 @@ func (r *running) phase(t *testing.T, name string, want session.Phase) time.Dura
 	t.Helper()
 	began := time.Now()
 	for now := session.Phase(""); time.Since(began) < time.Minute; {
-		var status struct{ Contexts []session.State }
+		var status struct{ Contexts []control.Context }
 		if err := json.Unmarshal([]byte(r.must(t, "status", "-o", "json")), &status); err != nil {
 			t.Fatal(err)
 		}

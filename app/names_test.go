@@ -12,6 +12,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"fairlead/app/control"
 	"fairlead/app/session"
 )
 
@@ -90,7 +91,7 @@ func TestContextsOfAnyNameCanBeUsed(t *testing.T) {
 		}
 	}
 	list := r.must(t, "list", "--kubeconfig", file)
-	var status struct{ Contexts []session.State }
+	var status struct{ Contexts []control.Context }
 	if err := json.Unmarshal([]byte(r.must(t, "status", "-o", "json")), &status); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func TestServePrintsWhatHappensToItsContexts(t *testing.T) {
 		gone:   func(string) bool { return !missing },
 	}
 	on := func(name, port string) session.State {
-		return session.State{Name: name, Phase: session.On, Usable: true, Wanted: true, Address: "127.0.0.1:" + port, File: "f"}
+		return session.State{Name: name, Phase: session.On, Usable: true, Wanted: true, Endpoints: session.ProxyAt("127.0.0.1:" + port), File: "f"}
 	}
 	in := func(s session.State, phase session.Phase, reason string) session.State {
 		s.Phase, s.Reason = phase, reason

@@ -117,7 +117,7 @@ func addKept(lines []contextLine, broken []string, status control.Status) []cont
 func addRunning(lines []contextLine, status control.Status) {
 	states := map[string]session.State{}
 	for _, c := range status.Contexts {
-		states[c.Name] = c.State
+		states[c.Name] = c.State()
 	}
 	for i := range lines {
 		s, there := states[lines[i].Name]
@@ -126,8 +126,8 @@ func addRunning(lines []contextLine, status control.Status) {
 		}
 		lines[i].Phase = s.Phase
 		if s.Phase.Listening() {
-			lines[i].Address = s.Address
-			if at, err := netip.ParseAddrPort(s.Address); err == nil {
+			lines[i].Address = s.Endpoints.ProxyAddress()
+			if at, err := netip.ParseAddrPort(lines[i].Address); err == nil {
 				lines[i].Port = int(at.Port())
 			}
 		}

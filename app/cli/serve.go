@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -97,20 +98,26 @@ func checkNames(p *instance.Instance, names []string) ([]string, error) {
 
 // portHolder returns a sentence if the port that a context cannot have is used by the running Fairlead.
 func portHolder(ctx context.Context, s session.State) string {
-	port := func(address string) uint16 {
-		at, _ := netip.ParseAddrPort(address) // an address that does not parse has port 0
-		return at.Port()
-	}
 	status, err := queryStatus(ctx)
 	if s.Trouble != session.PortTaken || err != nil {
 		return ""
 	}
 	for _, c := range status.Contexts {
-		if c.Phase.Listening() && port(c.Address) == port(s.Address) {
+		if c.Phase.Listening() && slices.ContainsFunc(ports(c.State()), func(port uint16) bool { return slices.Contains(ports(s), port) }) {
 			return fmt.Sprintf(" It is the running Fairlead, process %d, with context %s; --listen takes another address.", status.Program.PID, c.Name)
 		}
 	}
 	return ""
+}
+
+// ports returns the ports that a context listens on, or will.
+func ports(s session.State) []uint16 {
+	var ports []uint16
+	for _, address := range s.Endpoints.Addresses() {
+		at, _ := netip.ParseAddrPort(address) // an address that does not parse has port 0
+		ports = append(ports, at.Port())
+	}
+	return ports
 }
 
 // listenAt makes a context listen at host:port. It may be open to other machines only if clients need a password or a

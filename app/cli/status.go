@@ -58,7 +58,13 @@ func printStatus(out io.Writer, status control.Status, now time.Time) error {
 		if shown++; shown == 1 {
 			fmt.Fprintln(w, "\nCONTEXT\tSTATE\tADDRESS\tFOR\tOPEN\tCONNECTIONS\tSENT\tRECEIVED")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Name, c.Phase, statusCells(c, now))
+		endpoints := c.State().Endpoints
+		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Name, c.Phase, statusCells(c, endpoints.ProxyAddress(), now))
+		for _, address := range endpoints.Addresses() {
+			if c.Phase.Listening() && address != endpoints.ProxyAddress() {
+				fmt.Fprintf(w, "\t\t%s\n", address)
+			}
+		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -72,12 +78,12 @@ func printStatus(out io.Writer, status control.Status, now time.Time) error {
 	return nil
 }
 
-// statusCells returns the cells of a context after its state.
-func statusCells(c control.Context, now time.Time) string {
+// statusCells returns the cells of a context after its state, in the row of its proxy's address.
+func statusCells(c control.Context, address string, now time.Time) string {
 	if !c.Phase.Listening() {
 		return ""
 	}
-	cells := fmt.Sprintf("%s\t%s", c.Address, age(now, c.Since))
+	cells := fmt.Sprintf("%s\t%s", address, age(now, c.Since))
 	if t := c.Traffic; t != nil {
 		cells += fmt.Sprintf("\t%d\t%d\t%s\t%s", t.Open, t.Total, size(t.Sent), size(t.Received))
 	}

@@ -40,13 +40,13 @@ func TestStatusAndListForPeople(t *testing.T) {
 	status := control.Status{
 		Program: control.Program{Kind: "tray", PID: 4711, Since: now.Add(-26 * time.Hour)},
 		Contexts: []control.Context{
-			{State: session.State{Name: "staging", Phase: session.On, Address: "127.0.0.1:1080", Since: now.Add(-125 * time.Minute)},
+			{Name: "staging", Phase: session.On, Address: "127.0.0.1:1080", Since: now.Add(-125 * time.Minute),
 				Traffic: &control.Traffic{Open: 3, Total: 120, Sent: 1 << 20, Received: 3 << 30}},
-			{State: session.State{Name: "prod-eu", Phase: session.Unavailable, Address: "0.0.0.0:1081", Since: now.Add(-5 * time.Second), OffAt: now.Add(time.Hour),
-				Reason: "The login has expired.", Login: "aws sso login", Warning: "Other machines can reach it."}, Traffic: &control.Traffic{}},
-			{State: session.State{Name: "dev", Phase: session.Off}},
-			{State: session.State{Name: "legacy", Phase: session.Failed, Reason: "Another program listens on 127.0.0.1:1083."}},
-			{State: session.State{Name: "new", Phase: session.Starting}},
+			{Name: "prod-eu", Phase: session.Unavailable, Address: "0.0.0.0:1081", Since: now.Add(-5 * time.Second), OffAt: now.Add(time.Hour),
+				Reason: "The login has expired.", Login: "aws sso login", Warning: "Other machines can reach it.", Traffic: &control.Traffic{}},
+			{Name: "dev", Phase: session.Off},
+			{Name: "legacy", Phase: session.Failed, Reason: "Another program listens on 127.0.0.1:1083."},
+			{Name: "new", Phase: session.Starting},
 		},
 		Problems: []string{"/home/me/.kube/config: line 3: not valid YAML"},
 	}

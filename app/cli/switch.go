@@ -57,7 +57,7 @@ func printOn(out, stderr io.Writer, s session.State) {
 	}{
 		{s.Password, fmt.Sprintf("wants a password: `fairlead env %s` has it", s.Name)},
 		{s.TLS, fmt.Sprintf("takes only clients with TLS and a certificate: `fairlead env %s --for curl` shows how", s.Name)},
-		{s.Warning != "", fmt.Sprintf("listens on %s. %s", s.Address, s.Warning)},
+		{s.Warning != "", fmt.Sprintf("listens on %s. %s", strings.Join(s.Endpoints.Addresses(), ", "), s.Warning)},
 	} {
 		if note.is {
 			fmt.Fprintf(stderr, "%s  %s\n", s.Name, note.text)
@@ -96,25 +96,26 @@ func Off(ctx context.Context, o command.Options, names []string) error {
 
 // settled waits until done is true for all the named contexts or, without names, for all contexts. One that vanishes
 // counts as done.
-func settled(ctx context.Context, c *control.Client, names []string, done func(session.State) bool) ([]session.State, error) {
+func settled(ctx context.Context, client *control.Client, names []string, done func(session.State) bool) ([]session.State, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	wanted := map[string]bool{}
 	for _, name := range names {
 		wanted[name] = true
 	}
-	for status, err := range c.Watch(ctx) {
+	for status, err := range client.Watch(ctx) {
 		if err != nil {
 			return nil, err
 		}
 		var states []session.State
 		all := true
-		for _, s := range status.Contexts {
-			if len(names) > 0 && !wanted[s.Name] {
+		for _, c := range status.Contexts {
+			if len(names) > 0 && !wanted[c.Name] {
 				continue
 			}
-			states = append(states, s.State)
-			all = all && done(s.State)
+			s := c.State()
+			states = append(states, s)
+			all = all && done(s)
 		}
 		if all {
 			return states, nil

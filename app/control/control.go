@@ -40,12 +40,6 @@ type Program struct {
 	Log     string    `json:"log,omitempty"` // path of the log file
 }
 
-// Context is one context, with what its proxy has carried since it was switched on.
-type Context struct {
-	session.State
-	Traffic *Traffic `json:"traffic,omitempty"` // nil while it is off
-}
-
 // Traffic is what a proxy has carried.
 type Traffic struct {
 	Open     int64  `json:"open"`     // connections now

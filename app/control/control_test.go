@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 // idle is a proxy that listens on nothing.
 type idle struct{}
 
-func (idle) Address() string                 { return "127.0.0.1:1080" }
+func (idle) Endpoints() session.Endpoints    { return session.ProxyAt("127.0.0.1:1080") }
 func (idle) Serve(ctx context.Context) error { <-ctx.Done(); return nil }
 
 // running is a model with contexts a, b and prod, and a server for it with its own socket. All end with the test.
@@ -234,7 +234,7 @@ func TestRequestsThatCannotBeUnderstoodAreRefused(t *testing.T) {
 }
 
 func TestStatusIsFlatJSON(t *testing.T) {
-	text, err := json.Marshal(Context{State: session.State{Name: "a", Phase: session.On}, Traffic: &Traffic{Open: 1}})
+	text, err := json.Marshal(Context{Name: "a", Phase: session.On, Traffic: &Traffic{Open: 1}})
 	if want := `{"name":"a","phase":"on","wanted":false,"usable":false,"traffic":{"open":1,"total":0,"sent":0,"received":0}}`; err != nil || string(text) != want {
 		t.Errorf("%s, %v", text, err)
 	}

@@ -76,7 +76,7 @@ func (s Server) status(snapshot session.Snapshot) Status {
 		Program: s.Program, Version: snapshot.Version, Contexts: []Context{}, Problems: snapshot.Problems, Sources: snapshot.Sources,
 	}
 	for _, state := range snapshot.Contexts {
-		c := Context{State: state}
+		c := newContext(state)
 		if carried, ok := traffic[state.Name]; ok && state.Phase.Listening() {
 			c.Traffic = &carried
 		}

@@ -64,8 +64,14 @@ func (p *Gateway) Cluster() *kube.Cluster {
 	return p.current.cluster
 }
 
-// Address returns the address of the context's proxy.
-func (p *Gateway) Address() string { return p.listeners[0].Addr().String() }
+// Endpoints returns where the gateway listens.
+func (p *Gateway) Endpoints() session.Endpoints {
+	var endpoints session.Endpoints
+	for _, l := range p.listeners {
+		endpoints = append(endpoints, session.Endpoint{Address: l.Addr().String(), Kind: session.ProxyEndpoint})
+	}
+	return endpoints
+}
 
 // Serve runs until ctx ends. It must be called exactly once. The clusters outlive the server, so that its open
 // connections can end first.

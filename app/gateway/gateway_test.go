@@ -74,7 +74,7 @@ func TestChangesAreAppliedWhileAProxyStartsAndEnds(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- p.Serve(ctx) }()
 	change("https://127.0.0.1:3")
-	conn, err := net.Dial("tcp", p.Address())
+	conn, err := net.Dial("tcp", p.Endpoints().ProxyAddress())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fairlead/app/portholder"
+	"fairlead/app/session"
 	"fairlead/app/settings"
 )
 
@@ -25,6 +26,17 @@ func (g *Gateways) listen(ctx context.Context, endpoints []settings.Endpoint) ([
 		listeners = append(listeners, listener)
 	}
 	return listeners, nil
+}
+
+// Endpoints returns where a context will listen, as far as its settings say.
+func Endpoints(c settings.Context) session.Endpoints {
+	var endpoints session.Endpoints
+	for _, e := range c.Endpoints {
+		if e.Address.Port() != 0 {
+			endpoints = append(endpoints, session.Endpoint{Address: e.Address.String(), Kind: session.ProxyEndpoint})
+		}
+	}
+	return endpoints
 }
 
 // handoverTimeout bounds how long a context waits until another one has released its port, and handoverInterval is the

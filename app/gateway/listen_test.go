@@ -158,7 +158,7 @@ func TestAListenerThatEndsByItselfEndsTheOthers(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("it serves on with one listener")
 	}
-	if _, err := net.Dial("tcp", p.Address()); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := net.Dial("tcp", p.Endpoints().ProxyAddress()); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("the other listener: %v", err)
 	}
 }

@@ -29,7 +29,7 @@ func (p *Instance) ProxyOf(name string) (snippet.Proxy, error) {
 	}
 	address := c.Proxy().Address.String()
 	if running := p.Gateways.Running(name); running != nil {
-		address = running.Address()
+		address = running.Endpoints().ProxyAddress()
 	}
 	at, err := netip.ParseAddrPort(session.DialAddress(address))
 	if err != nil {

@@ -101,16 +101,13 @@ func (p *Instance) entryOf(c kubeconfig.Context) session.Entry {
 		Name: c.Name, Namespace: c.Namespace, Cluster: c.Cluster, File: c.File,
 		Fingerprint: c.Fingerprint() + " " + s.Fingerprint(),
 		Outside:     string(s.Outside), Production: s.Production, Password: s.Password, TLS: s.RequireTLS, AnyUser: s.OtherUsers,
-		AutoOff: s.AutoOff, Used: s.Used,
+		AutoOff: s.AutoOff, Used: s.Used, Endpoints: gateway.Endpoints(s),
 	}
 	if s.TLS != nil {
 		e.Fingerprint += " " + fileStamps(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
 	}
 	if s.Namespace != "" {
 		e.Namespace = s.Namespace
-	}
-	if s.Port() != 0 {
-		e.Address = s.Proxy().Address.String()
 	}
 	tells := gateway.TellsUsersApart()
 	e.AnyUser = e.AnyUser || !tells

@@ -90,10 +90,11 @@ func URL(c session.State) string {
 }
 
 func proxyURL(scheme string, c session.State) string {
-	if c.Address == "" {
+	address := c.Endpoints.ProxyAddress()
+	if address == "" {
 		return ""
 	}
-	return scheme + "://" + session.DialAddress(c.Address)
+	return scheme + "://" + session.DialAddress(address)
 }
 
 // Context returns the state of one context.

@@ -185,7 +185,7 @@ func TestIconTellsWhatGoesOnThenWhatNeedsAttention(t *testing.T) {
 }
 
 func TestCrowdedClustersAreCutShort(t *testing.T) {
-	crowded := session.State{Name: "crowded", Phase: session.On, Usable: true, Address: "127.0.0.1:1080"}
+	crowded := session.State{Name: "crowded", Phase: session.On, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1080")}
 	items := Build(session.Snapshot{Version: 1, Contexts: []session.State{crowded}}, extras())
 	count, more := 0, []string{}
 	walk(items, func(item Item) {

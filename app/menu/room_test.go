@@ -26,7 +26,7 @@ func TestEverythingOnFitsOnLowScreens(t *testing.T) {
 	for _, count := range []int{5, 14, 60} {
 		s := session.Snapshot{Version: 1}
 		for _, c := range many(count, 3) {
-			c.Phase, c.Wanted, c.Address, c.Reason = session.Unavailable, true, "127.0.0.1:1080", "The API server does not answer."
+			c.Phase, c.Wanted, c.Endpoints, c.Reason = session.Unavailable, true, session.ProxyAt("127.0.0.1:1080"), "The API server does not answer."
 			s.Contexts = append(s.Contexts, c)
 		}
 		for _, room := range []int{10, 12, 20, 30} {
@@ -65,7 +65,7 @@ func fits(t *testing.T, s session.Snapshot, x Extras) {
 func TestAMenuHasABoundedNumberOfLines(t *testing.T) {
 	s := session.Snapshot{Version: 1, Contexts: many(60000, 3)}
 	on, used := 40000, 50000
-	s.Contexts[on].Phase, s.Contexts[on].Wanted, s.Contexts[on].Address = session.On, true, "127.0.0.1:1080"
+	s.Contexts[on].Phase, s.Contexts[on].Wanted, s.Contexts[on].Endpoints = session.On, true, session.ProxyAt("127.0.0.1:1080")
 	s.Contexts[used].Used = time.Unix(1, 0)
 	for _, room := range []int{0, 12, 40} {
 		x := extras()

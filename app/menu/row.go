@@ -81,9 +81,9 @@ func rowTitle(c session.State) string {
 	case session.Starting:
 		return name + "  starting…"
 	case session.On:
-		return name + "  " + shortAddress(c.Address)
+		return name + "  " + shortAddress(c.Endpoints.ProxyAddress())
 	case session.Unavailable:
-		return name + "  " + shortAddress(c.Address) + "  (unavailable)"
+		return name + "  " + shortAddress(c.Endpoints.ProxyAddress()) + "  (unavailable)"
 	case session.Stopping:
 		return name + "  stopping…"
 	case session.Failed:

@@ -1,7 +1,6 @@
 package menu_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -22,7 +21,6 @@ func TestViewsTakeInProportionToTheContexts(t *testing.T) {
 		"menu":       func(s session.Snapshot) { menu.Build(s, menu.Extras{}) },
 		"short menu": func(s session.Snapshot) { menu.Build(s, menu.Extras{Lines: 30}) },
 		"icon":       func(s session.Snapshot) { menu.Icon(s); menu.Tooltip(s, menu.Extras{}) },
-		"status":     func(s session.Snapshot) { _, _ = json.Marshal(s) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			scaletest.Linear(t, func(_ *testing.T, n int) func() { s := snapshot(n); return func() { view(s) } })

@@ -69,12 +69,12 @@ func many(count, files int) (all []session.State) {
 func snapshots() map[string]session.Snapshot {
 	arn := "arn:aws:eks:eu-central-1:123456789012:cluster/payments-production-blue-2026"
 	some := many(200, 12)
-	some[7].Phase, some[7].Wanted, some[7].Address, some[7].Since = session.On, true, "127.0.0.1:1080", noon
+	some[7].Phase, some[7].Wanted, some[7].Endpoints, some[7].Since = session.On, true, session.ProxyAt("127.0.0.1:1080"), noon
 	some[90].Phase, some[90].Wanted, some[90].Reason = session.Failed, true, "Another program listens on 127.0.0.1:1081."
 	some[33].Used, some[34].Used, some[35].Production, some[35].Used = noon, noon.Add(time.Hour), true, noon.Add(time.Minute)
 	low := session.Snapshot{Version: 7}
 	for i, phase := range []session.Phase{session.On, session.Unavailable, session.Off, session.Failed, session.On, session.Off, session.Off, session.Off} {
-		c := session.State{Name: fmt.Sprint("cluster-", i), Usable: i != 5, Phase: phase, Wanted: phase != session.Off, Address: fmt.Sprint("127.0.0.1:108", i)}
+		c := session.State{Name: fmt.Sprint("cluster-", i), Usable: i != 5, Phase: phase, Wanted: phase != session.Off, Endpoints: session.ProxyAt(fmt.Sprint("127.0.0.1:108", i))}
 		if phase == session.Failed || phase == session.Unavailable || !c.Usable {
 			c.Reason = "A sentence."
 		}
@@ -86,33 +86,33 @@ func snapshots() map[string]session.Snapshot {
 		"low-screen-all-off": {Version: 9, Contexts: many(14, 1)},
 		"low-screen-many":    {Version: 9, Contexts: some},
 		"all-phases": {Version: 7, Contexts: []session.State{
-			{Name: "staging", Phase: session.On, Wanted: true, Usable: true, Address: "127.0.0.1:1080", Cluster: "east", Namespace: "web", Outside: "direct", Since: noon},
-			{Name: "prod_eu", Phase: session.Unavailable, Wanted: true, Usable: true, Address: "127.0.0.1:1081", Reason: "The API server 10.1.2.3:6443 does not answer.", Hint: "Check the network.", Trouble: session.Unreachable, Since: noon.Add(-time.Hour)},
-			{Name: "dev", Phase: session.Off, Usable: true, Address: "127.0.0.1:1082"},
+			{Name: "staging", Phase: session.On, Wanted: true, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1080"), Cluster: "east", Namespace: "web", Outside: "direct", Since: noon},
+			{Name: "prod_eu", Phase: session.Unavailable, Wanted: true, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1081"), Reason: "The API server 10.1.2.3:6443 does not answer.", Hint: "Check the network.", Trouble: session.Unreachable, Since: noon.Add(-time.Hour)},
+			{Name: "dev", Phase: session.Off, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1082")},
 			{Name: "lab", Phase: session.Starting, Wanted: true, Usable: true},
-			{Name: "edge", Phase: session.Stopping, Usable: true, Address: "127.0.0.1:1083"},
-			{Name: "edge-2", Phase: session.Stopping, Wanted: true, Usable: true, Address: "127.0.0.1:1084"},
-			{Name: "legacy", Phase: session.Failed, Wanted: true, Usable: true, Address: "127.0.0.1:1085", Reason: "Another program listens on 127.0.0.1:1085.", Hint: "Stop that program, or take another port.", Trouble: session.PortTaken},
+			{Name: "edge", Phase: session.Stopping, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1083")},
+			{Name: "edge-2", Phase: session.Stopping, Wanted: true, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1084")},
+			{Name: "legacy", Phase: session.Failed, Wanted: true, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1085"), Reason: "Another program listens on 127.0.0.1:1085.", Hint: "Stop that program, or take another port.", Trouble: session.PortTaken},
 			{Name: "broken", Phase: session.Off, Reason: "Its cluster \"x\" is not in the kubeconfig.", Trouble: session.Unusable},
-			{Name: "v6", Phase: session.On, Wanted: true, Usable: true, Address: "[::1]:1086", Since: noon.Add(-time.Minute), Outside: "refuse"},
+			{Name: "v6", Phase: session.On, Wanted: true, Usable: true, Endpoints: session.ProxyAt("[::1]:1086"), Since: noon.Add(-time.Minute), Outside: "refuse"},
 		}},
 		"production": {Version: 7, Contexts: []session.State{
 			{Name: "prod-eu", Phase: session.Off, Usable: true, Production: true},
-			{Name: "prod-us", Phase: session.On, Wanted: true, Usable: true, Production: true, Address: "127.0.0.1:1081", Since: noon, OffAt: noon.Add(90 * time.Minute), Warning: "Every machine on this network can use it."},
+			{Name: "prod-us", Phase: session.On, Wanted: true, Usable: true, Production: true, Endpoints: session.ProxyAt("127.0.0.1:1081"), Since: noon, OffAt: noon.Add(90 * time.Minute), Warning: "Every machine on this network can use it."},
 			{Name: "prod-asia", Phase: session.Failed, Wanted: true, Usable: true, Production: true, Reason: "It did not start within 30s."},
 			{Name: "prod-broken", Phase: session.Off, Production: true, Reason: "Its user is not in the kubeconfig."},
 		}},
 		"other-machines": {Version: 7, Contexts: []session.State{
-			{Name: "tls", Phase: session.On, Wanted: true, Usable: true, Address: "0.0.0.0:1080", TLS: true, Since: noon.Add(time.Hour), Warning: "Other machines can reach it."},
-			{Name: "password", Phase: session.On, Wanted: true, Usable: true, Address: "[::]:1081", Password: true, Since: noon, Warning: "Other machines can reach it."},
+			{Name: "tls", Phase: session.On, Wanted: true, Usable: true, Endpoints: session.ProxyAt("0.0.0.0:1080"), TLS: true, Since: noon.Add(time.Hour), Warning: "Other machines can reach it."},
+			{Name: "password", Phase: session.On, Wanted: true, Usable: true, Endpoints: session.ProxyAt("[::]:1081"), Password: true, Since: noon, Warning: "Other machines can reach it."},
 		}},
 		"login-needed": {Version: 3, Contexts: []session.State{
-			{Name: "staging", Phase: session.Unavailable, Wanted: true, Usable: true, Address: "127.0.0.1:1080", Since: noon, Reason: "The login has expired.", Trouble: session.LoginNeeded, Login: "tsh kube login --proxy teleport.example.com staging"},
-			{Name: "dev", Phase: session.Unavailable, Wanted: true, Usable: true, Address: "127.0.0.1:1081", Since: noon.Add(time.Second), Reason: "The credential plugin failed.", Trouble: session.LoginNeeded},
+			{Name: "staging", Phase: session.Unavailable, Wanted: true, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1080"), Since: noon, Reason: "The login has expired.", Trouble: session.LoginNeeded, Login: "tsh kube login --proxy teleport.example.com staging"},
+			{Name: "dev", Phase: session.Unavailable, Wanted: true, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1081"), Since: noon.Add(time.Second), Reason: "The credential plugin failed.", Trouble: session.LoginNeeded},
 		}},
 		"services": {Version: 3, Contexts: []session.State{
-			{Name: "one", Phase: session.On, Wanted: true, Usable: true, Address: "127.0.0.1:1080", Namespace: "gone", Since: noon},
-			{Name: "empty", Phase: session.On, Wanted: true, Usable: true, Address: "127.0.0.1:1081", Since: noon},
+			{Name: "one", Phase: session.On, Wanted: true, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1080"), Namespace: "gone", Since: noon},
+			{Name: "empty", Phase: session.On, Wanted: true, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1081"), Since: noon},
 		}},
 		"all-off":        {Version: 1, Contexts: []session.State{{Name: "a", Phase: session.Off, Usable: true}, {Name: "b", Phase: session.Off, Usable: true}}},
 		"many":           {Version: 9, Contexts: some},
@@ -124,7 +124,7 @@ func snapshots() map[string]session.Snapshot {
 			"/one: no", "/two: no", "/three: no", "/four: no", "/" + strings.Repeat("deep/", 40) + "config: line 12: mapping values are not allowed here", "/six: no", "/seven: no",
 		}},
 		"hostile-names": {Version: 1, Contexts: []session.State{
-			{Name: arn, Phase: session.On, Wanted: true, Usable: true, Address: "127.0.0.1:1080"},
+			{Name: arn, Phase: session.On, Wanted: true, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1080")},
 			{Name: "gke_my-proj_europe-west1_prod & more", Phase: session.Off, Usable: true},
 			{Name: "🚢 👩‍🚀 ship", Phase: session.Off, Usable: true},
 			{Name: "two\nlines\ttab\x00nul\u202eevil", Phase: session.Failed, Wanted: true, Usable: true, Reason: "bad\x1b[31m\xff" + strings.Repeat(" and so on", 20), Trouble: session.LoginNeeded, Login: "log in\n; rm -rf /" + strings.Repeat(" very long", 30)},

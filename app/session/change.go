@@ -32,13 +32,13 @@ func (m *Manager) applyChanges(ctx context.Context, s *session, r *run, proxy Pr
 		if ctx.Err() != nil {
 			return
 		}
-		address := proxy.Address()
-		m.post(func() { m.changeApplied(s, r, address, err) })
+		endpoints := proxy.Endpoints()
+		m.post(func() { m.changeApplied(s, r, endpoints, err) })
 	}
 }
 
 // changeApplied is called after a run's proxy was asked to apply a change.
-func (m *Manager) changeApplied(s *session, r *run, address string, err error) {
+func (m *Manager) changeApplied(s *session, r *run, endpoints Endpoints, err error) {
 	if s.run != r || !s.phase.Listening() {
 		return
 	}
@@ -55,8 +55,8 @@ func (m *Manager) changeApplied(s *session, r *run, address string, err error) {
 		r.changeFailure = m.config.Reason(err)
 		r.changeFailure.Trouble = ChangeFailed
 	default:
-		log.Info().Str("address", address).Msg("change applied")
-		s.address = address
+		log.Info().Strs("addresses", endpoints.Addresses()).Msg("change applied")
+		s.endpoints = endpoints
 	}
 	m.applyHealth(s)
 }

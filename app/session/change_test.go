@@ -12,17 +12,17 @@ import (
 // changing is a proxy that applies changes by take.
 type changing struct {
 	Proxy
-	take    func(ctx context.Context) error
-	address atomic.Pointer[string]
+	take      func(ctx context.Context) error
+	endpoints atomic.Pointer[Endpoints]
 }
 
 func (c *changing) Reconfigure(ctx context.Context) error { return c.take(ctx) }
 
-func (c *changing) Address() string {
-	if a := c.address.Load(); a != nil {
-		return *a
+func (c *changing) Endpoints() Endpoints {
+	if e := c.endpoints.Load(); e != nil {
+		return *e
 	}
-	return c.Proxy.Address()
+	return c.Proxy.Endpoints()
 }
 
 // withChanges makes every proxy of p one that can change.
@@ -43,8 +43,8 @@ func TestOnlyTheContextThatChangedIsReloadedAndInPlace(t *testing.T) {
 		p, reloads := newProxies(t), 0
 		m, _ := runManager(t, Config{Start: withChanges(p, func(_ context.Context, c *changing) error {
 			reloads++
-			moved := "127.0.0.1:2080"
-			c.address.Store(&moved)
+			moved := ProxyAt("127.0.0.1:2080")
+			c.endpoints.Store(&moved)
 			return nil
 		})})
 		do(t, m, SetContexts{Entries: []Entry{{Name: "a", Fingerprint: "1"}, {Name: "b", Fingerprint: "1"}}})
@@ -57,7 +57,7 @@ func TestOnlyTheContextThatChangedIsReloadedAndInPlace(t *testing.T) {
 			t.Errorf("%d reloads, %v starts; want one reload and no other start", reloads, p.starts)
 		}
 		want(t, m, "a", On, "")
-		if s := get(t, m, "a"); s.Address != "127.0.0.1:2080" || s.Namespace != "new" {
+		if s := get(t, m, "a"); s.Endpoints.ProxyAddress() != "127.0.0.1:2080" || s.Namespace != "new" {
 			t.Errorf("got %+v", s)
 		}
 		do(t, m, reload{"b"})

@@ -66,10 +66,10 @@ type Entry struct {
 	Name      string
 	Cluster   string
 	Namespace string
-	File      string // the kubeconfig file it is in
-	Address   string // host:port to listen on, if known already
-	Problem   string // why it cannot be used, in one sentence; empty if it can
-	Hint      string // what to do about the problem; may be empty
+	File      string    // the kubeconfig file it is in
+	Endpoints Endpoints // where it will listen, if that is known already
+	Problem   string    // why it cannot be used, in one sentence; empty if it can
+	Hint      string    // what to do about the problem; may be empty
 
 	// Fingerprint changes when something changes that a running proxy must apply.
 	Fingerprint string
@@ -195,8 +195,8 @@ func (m *Manager) setEntry(s *session, entry Entry) {
 	s.entry, s.gone = entry, false
 	changed := entry.Fingerprint != before.Fingerprint && entry.Problem == ""
 	if s.run == nil {
-		if entry.Address != "" {
-			s.address = entry.Address
+		if len(entry.Endpoints) > 0 {
+			s.endpoints = entry.Endpoints
 		}
 		if changed && s.phase == Failed && s.wanted && m.mayRestore(s) {
 			s.restored = true

@@ -25,15 +25,15 @@ type Proxy interface {
 	// Serve returns when ctx is cancelled and everything has ended, or early with the error that ended it. If ctx is
 	// cancelled already, it only closes what Start opened.
 	Serve(ctx context.Context) error
-	// Address returns the host:port it listens on.
-	Address() string
+	// Endpoints returns where it listens.
+	Endpoints() Endpoints
 }
 
 // A Reconfigurer is a Proxy that can apply a change of its context's entry or settings without closing connections.
 type Reconfigurer interface {
 	// Reconfigure reads again what the proxy was started from and applies it. It is called by one goroutine, between
 	// the start of Serve and its end. It returns ErrRestart if the change needs a stop and a start; after any other
-	// error the proxy continues as before. Address may change.
+	// error the proxy continues as before. Endpoints may change.
 	Reconfigure(ctx context.Context) error
 }
 

@@ -68,7 +68,7 @@ func (p *proxies) count() int {
 	return len(p.open)
 }
 
-func (p *proxy) Address() string { return "127.0.0.1:1080" }
+func (p *proxy) Endpoints() Endpoints { return ProxyAt("127.0.0.1:1080") }
 
 func (p *proxy) Serve(ctx context.Context) error {
 	defer func() {
@@ -138,7 +138,7 @@ func TestToggleTurnsOnAndOffAgain(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		want(t, m, "a", On, "")
-		if s := get(t, m, "a"); s.Address != "127.0.0.1:1080" || !s.Wanted || s.Cluster != "east" {
+		if s := get(t, m, "a"); s.Endpoints.ProxyAddress() != "127.0.0.1:1080" || !s.Wanted || s.Cluster != "east" {
 			t.Errorf("got %+v", s)
 		}
 		want(t, m, "b", Off, "")
@@ -147,7 +147,7 @@ func TestToggleTurnsOnAndOffAgain(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		want(t, m, "a", Off, "")
-		if s := get(t, m, "a"); s.Address != "127.0.0.1:1080" || s.Wanted {
+		if s := get(t, m, "a"); s.Endpoints.ProxyAddress() != "127.0.0.1:1080" || s.Wanted {
 			t.Errorf("got %+v", s)
 		}
 	})

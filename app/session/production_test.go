@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,7 +47,7 @@ func TestStateHasWhatTheEntrySays(t *testing.T) {
 			Name: "a", Phase: Off, Usable: true, File: "/k", Outside: "refuse", Production: true, Password: true, AnyUser: true,
 			Warning: "Open to all.", Used: earlier,
 		}
-		if got := get(t, m, "a"); got != want {
+		if got := get(t, m, "a"); !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v", got)
 		}
 		if got := get(t, m, "b"); got.Trouble != Unusable || got.Usable {

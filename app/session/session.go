@@ -15,16 +15,16 @@ var errEnded = errors.New("the proxy ended by itself")
 
 // session is one context. It is owned by its Manager's Run.
 type session struct {
-	entry    Entry
-	gone     bool // no longer in the kubeconfig; kept until it has stopped
-	wanted   bool
-	restored bool // the next start is not caused by a click
-	phase    Phase
-	reason   Reason
-	address  string
-	since    time.Time // when it began to listen
-	used     time.Time // when it was last switched on in this run of the program
-	run      *run      // nil if nothing runs
+	entry     Entry
+	gone      bool // no longer in the kubeconfig; kept until it has stopped
+	wanted    bool
+	restored  bool // the next start is not caused by a click
+	phase     Phase
+	reason    Reason
+	endpoints Endpoints
+	since     time.Time // when it began to listen
+	used      time.Time // when it was last switched on in this run of the program
+	run       *run      // nil if nothing runs
 }
 
 // run is one life of a context's proxy, from Start until Serve returns. All fields but health are owned by the
@@ -48,7 +48,7 @@ func (s *session) state() State {
 	state := State{
 		Name: s.entry.Name, Phase: s.phase, Wanted: s.wanted, Usable: s.entry.Problem == "" && !s.gone,
 		Title: s.reason.Title, Reason: s.reason.Text, Hint: s.reason.Hint, Trouble: s.reason.Trouble, Login: s.reason.Login,
-		Address: s.address, Warning: s.entry.Warning,
+		Endpoints: s.endpoints, Warning: s.entry.Warning,
 		Cluster: s.entry.Cluster, Namespace: s.entry.Namespace, File: s.entry.File, Outside: s.entry.Outside,
 		Production: s.entry.Production, Password: s.entry.Password, TLS: s.entry.TLS,
 		AnyUser: s.entry.AnyUser, Used: s.entry.Used,
@@ -110,8 +110,8 @@ func (m *Manager) serve(ctx context.Context, s *session, r *run, name string, re
 	if err != nil {
 		return err
 	}
-	address := proxy.Address()
-	m.post(func() { m.listening(s, r, address) })
+	endpoints := proxy.Endpoints()
+	m.post(func() { m.listening(s, r, endpoints) })
 	var changes sync.WaitGroup
 	served, over := context.WithCancel(ctx)
 	changes.Go(func() { m.applyChanges(served, s, r, proxy) })
@@ -169,13 +169,13 @@ func (m *Manager) overdue(s *session) {
 }
 
 // listening is called after a run's Start has returned.
-func (m *Manager) listening(s *session, r *run, address string) {
+func (m *Manager) listening(s *session, r *run, endpoints Endpoints) {
 	if s.run != r || s.phase != Starting {
 		return
 	}
 	r.endStep()
-	s.address = address
-	m.config.Log.Info().Str("context", s.entry.Name).Str("address", address).Msg("listening")
+	s.endpoints = endpoints
+	m.config.Log.Info().Str("context", s.entry.Name).Strs("addresses", endpoints.Addresses()).Msg("listening")
 	s.phase, s.since = On, time.Now().Round(0)
 	m.scheduleOff(s, s.since, s.entry.AutoOff)
 	m.applyHealth(s)

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"iter"
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -45,55 +44,56 @@ type Reason struct {
 	Login   string // for LoginNeeded, a command for a terminal that logs in; may be empty
 }
 
-// State is one context at one moment.
+// State is one context at one moment. It is shared and must not be modified.
 type State struct {
-	Name    string  `json:"name"`
-	Phase   Phase   `json:"phase"`
-	Wanted  bool    `json:"wanted"`            // whether it should be on; kept across failures and restarts
-	Usable  bool    `json:"usable"`            // false if its entry cannot be used
-	Title   string  `json:"title,omitempty"`   // the reason's title, of two to four words; may be empty
-	Reason  string  `json:"reason,omitempty"`  // one plain sentence for Unavailable, Failed, and what is not usable
-	Hint    string  `json:"hint,omitempty"`    // what to do about it; may be empty
-	Trouble Trouble `json:"trouble,omitempty"` // the kind of the reason
-	Login   string  `json:"login,omitempty"`   // the command that logs in, if a login is needed and the command is known
-	Address string  `json:"address,omitempty"` // host:port it listens on, or will; empty if not yet known
-	Unknown bool    `json:"unknown,omitempty"` // its cluster has not been tried since the entry changed
-	Warning string  `json:"warning,omitempty"` // who else may use it, and where it leads, in plain sentences; may be empty
+	Name      string
+	Phase     Phase
+	Wanted    bool      // whether it should be on; kept across failures and restarts
+	Usable    bool      // false if its entry cannot be used
+	Title     string    // the reason's title, of two to four words; may be empty
+	Reason    string    // one plain sentence for Unavailable, Failed, and what is not usable
+	Hint      string    // what to do about it; may be empty
+	Trouble   Trouble   // the kind of the reason
+	Login     string    // the command that logs in, if a login is needed and the command is known
+	Endpoints Endpoints // where it listens, or will; empty if not yet known
+	Unknown   bool      // its cluster has not been tried since the entry changed
+	Warning   string    // who else may use it, and where it leads, in plain sentences; may be empty
 
-	Cluster    string `json:"cluster,omitempty"`
-	Namespace  string `json:"namespace,omitempty"`
-	File       string `json:"file,omitempty"`       // the kubeconfig file it is in
-	Outside    string `json:"outside,omitempty"`    // the route of hosts outside the cluster: "direct" or "refuse"
-	Production bool   `json:"production,omitempty"` // switching it on needs a confirmation
-	Password   bool   `json:"password,omitempty"`   // clients need one
-	TLS        bool   `json:"tls,omitempty"`        // clients must use TLS, with a certificate
-	AnyUser    bool   `json:"anyUser,omitempty"`    // other users of this machine may connect
+	Cluster    string
+	Namespace  string
+	File       string // the kubeconfig file it is in
+	Outside    string // the route of hosts outside the cluster: "direct" or "refuse"
+	Production bool   // switching it on needs a confirmation
+	Password   bool   // clients need one
+	TLS        bool   // clients must use TLS, with a certificate
+	AnyUser    bool   // other users of this machine may connect
 
-	Since time.Time `json:"since,omitzero"` // when it began to listen; zero while it does not
-	OffAt time.Time `json:"offAt,omitzero"` // when it turns itself off; zero if never
-	Used  time.Time `json:"used,omitzero"`  // when it was last switched on, in this run of the program or an earlier one
+	Since time.Time // when it began to listen; zero while it does not
+	OffAt time.Time // when it turns itself off; zero if never
+	Used  time.Time // when it was last switched on, in this run of the program or an earlier one
 }
 
-// DialAddress returns the address at which programs of this machine dial a listener: for one on all addresses, the
-// loopback one. It returns anything else unchanged.
-func DialAddress(address string) string {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil || !at.Addr().IsUnspecified() {
-		return address
-	}
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port()).String()
+// equal reports whether a and b are the same in every field.
+func (a State) equal(b State) bool {
+	return a.Name == b.Name && a.Phase == b.Phase && a.Wanted == b.Wanted && a.Usable == b.Usable &&
+		a.Title == b.Title && a.Reason == b.Reason && a.Hint == b.Hint && a.Trouble == b.Trouble && a.Login == b.Login &&
+		slices.Equal(a.Endpoints, b.Endpoints) && a.Unknown == b.Unknown && a.Warning == b.Warning &&
+		a.Cluster == b.Cluster && a.Namespace == b.Namespace && a.File == b.File && a.Outside == b.Outside &&
+		a.Production == b.Production && a.Password == b.Password && a.TLS == b.TLS && a.AnyUser == b.AnyUser &&
+		a.Since.Equal(b.Since) && a.OffAt.Equal(b.OffAt) && a.Used.Equal(b.Used)
 }
 
 // Snapshot is the whole state at one moment. It is shared and must not be modified.
 type Snapshot struct {
-	Version  uint64   `json:"version"`            // grows with each change; 0 before the contexts are known
-	Contexts []State  `json:"contexts"`           // in the kubeconfig's order
-	Problems []string `json:"problems,omitempty"` // what is wrong with the kubeconfig, one sentence each
-	Sources  []string `json:"sources,omitempty"`  // the files that were searched for contexts
+	Version  uint64   // grows with each change, so two snapshots of a Manager are the same if it is; 0 before the contexts are known
+	Contexts []State  // in the kubeconfig's order
+	Problems []string // what is wrong with the kubeconfig, one sentence each
+	Sources  []string // the files that were searched for contexts
 }
 
+// equal reports whether s and other are the same but for their Version.
 func (s Snapshot) equal(other Snapshot) bool {
-	return slices.Equal(s.Contexts, other.Contexts) &&
+	return slices.EqualFunc(s.Contexts, other.Contexts, State.equal) &&
 		slices.Equal(s.Problems, other.Problems) &&
 		slices.Equal(s.Sources, other.Sources)
 }

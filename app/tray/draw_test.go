@@ -171,7 +171,7 @@ func snapshot(states ...session.State) session.Snapshot {
 }
 
 func state(name string, phase session.Phase) session.State {
-	s := session.State{Name: name, Phase: phase, Wanted: phase != session.Off, Usable: true, Address: "127.0.0.1:1080"}
+	s := session.State{Name: name, Phase: phase, Wanted: phase != session.Off, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1080")}
 	if phase == session.Unavailable || phase == session.Failed {
 		s.Reason = "Because."
 	}
@@ -226,7 +226,7 @@ func TestSameMenuIsNotDrawnAgain(t *testing.T) {
 		t.Errorf("nothing changed, yet it took:\n%s", calls)
 	}
 	hidden := state("b", session.Off)
-	hidden.Address = "127.0.0.1:1099" // only in its hidden submenu
+	hidden.Endpoints = session.ProxyAt("127.0.0.1:1099") // only in its hidden submenu
 	drawOn(s, c, snapshot(state("a", session.Unavailable), hidden))
 	if calls := s.took(); calls != "" {
 		t.Errorf("nothing visible changed, yet it took:\n%s", calls)

@@ -17,7 +17,7 @@ func TestTheTreeTakesInProportionToTheContexts(t *testing.T) {
 		}
 		one, other := menu.Build(s, menu.Extras{}), []menu.Item(nil)
 		s.Contexts = append([]session.State(nil), s.Contexts...)
-		s.Contexts[0].Phase, s.Contexts[0].Address = session.On, "127.0.0.1:1080"
+		s.Contexts[0].Phase, s.Contexts[0].Endpoints = session.On, session.ProxyAt("127.0.0.1:1080")
 		for i := range n / 2 {
 			s.Contexts[i*2+1].Usable, s.Contexts[i*2+1].Reason = false, "It has no server."
 		}

@@ -39,7 +39,7 @@ func (p *spot) close() { p.closed.Store(true) }
 // listener is a proxy that only has an address.
 type listener struct{}
 
-func (listener) Address() string                 { return "127.0.0.1:1080" }
+func (listener) Endpoints() session.Endpoints    { return session.ProxyAt("127.0.0.1:1080") }
 func (listener) Serve(ctx context.Context) error { <-ctx.Done(); return nil }
 
 // bench is a tray with a real model and a test's screen.

@@ -1,0 +1,82 @@
+package control
+
+import (
+	"time"
+
+	"fairlead/app/session"
+)
+
+// Context is one context, with what its proxy has carried since it was switched on. Its fields mean what those of
+// session.State mean. They are repeated here because programs of other versions read them: names and values may be
+// added, but must not change.
+type Context struct {
+	Name      string          `json:"name"`
+	Phase     session.Phase   `json:"phase"`
+	Wanted    bool            `json:"wanted"`
+	Usable    bool            `json:"usable"`
+	Title     string          `json:"title,omitempty"`
+	Reason    string          `json:"reason,omitempty"`
+	Hint      string          `json:"hint,omitempty"`
+	Trouble   session.Trouble `json:"trouble,omitempty"`
+	Login     string          `json:"login,omitempty"`
+	Address   string          `json:"address,omitempty"`   // of its proxy
+	Endpoints []Endpoint      `json:"endpoints,omitempty"` // including its proxy's; nil from a program that knows only Address
+	Unknown   bool            `json:"unknown,omitempty"`
+	Warning   string          `json:"warning,omitempty"`
+
+	Cluster    string `json:"cluster,omitempty"`
+	Namespace  string `json:"namespace,omitempty"`
+	File       string `json:"file,omitempty"`
+	Outside    string `json:"outside,omitempty"`
+	Production bool   `json:"production,omitempty"`
+	Password   bool   `json:"password,omitempty"`
+	TLS        bool   `json:"tls,omitempty"`
+	AnyUser    bool   `json:"anyUser,omitempty"`
+
+	Since time.Time `json:"since,omitzero"`
+	OffAt time.Time `json:"offAt,omitzero"`
+	Used  time.Time `json:"used,omitzero"`
+
+	Traffic *Traffic `json:"traffic,omitempty"` // nil while it is off
+}
+
+// Endpoint is one address that a context listens on, or will.
+type Endpoint struct {
+	Address string               `json:"address"` // host:port
+	Kind    session.EndpointKind `json:"kind"`
+}
+
+// newContext returns a context of the model in the form that clients read.
+func newContext(s session.State) Context {
+	c := Context{
+		Name: s.Name, Phase: s.Phase, Wanted: s.Wanted, Usable: s.Usable,
+		Title: s.Title, Reason: s.Reason, Hint: s.Hint, Trouble: s.Trouble, Login: s.Login,
+		Address: s.Endpoints.ProxyAddress(), Unknown: s.Unknown, Warning: s.Warning,
+		Cluster: s.Cluster, Namespace: s.Namespace, File: s.File, Outside: s.Outside,
+		Production: s.Production, Password: s.Password, TLS: s.TLS, AnyUser: s.AnyUser,
+		Since: s.Since, OffAt: s.OffAt, Used: s.Used,
+	}
+	for _, e := range s.Endpoints {
+		c.Endpoints = append(c.Endpoints, Endpoint(e))
+	}
+	return c
+}
+
+// State returns a context in the form that the views of the model read.
+func (c Context) State() session.State {
+	s := session.State{
+		Name: c.Name, Phase: c.Phase, Wanted: c.Wanted, Usable: c.Usable,
+		Title: c.Title, Reason: c.Reason, Hint: c.Hint, Trouble: c.Trouble, Login: c.Login,
+		Unknown: c.Unknown, Warning: c.Warning,
+		Cluster: c.Cluster, Namespace: c.Namespace, File: c.File, Outside: c.Outside,
+		Production: c.Production, Password: c.Password, TLS: c.TLS, AnyUser: c.AnyUser,
+		Since: c.Since, OffAt: c.OffAt, Used: c.Used,
+	}
+	for _, e := range c.Endpoints {
+		s.Endpoints = append(s.Endpoints, session.Endpoint(e))
+	}
+	if c.Endpoints == nil && c.Address != "" {
+		s.Endpoints = session.ProxyAt(c.Address)
+	}
+	return s
+}
