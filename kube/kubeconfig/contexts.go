@@ -105,7 +105,7 @@ func (m *merged) context(entry contextEntry) Context {
 	case c.Name != entry.name:
 		c.Err = &fault.Kubeconfig{Cause: fault.KubeconfigName, Entry: "context", Name: c.Name, Source: c.File}
 	default:
-		c.Err = m.usable(entry, written)
+		c.Err = m.checkUsable(entry, written)
 	}
 	if overruled := m.overruled(entry.name, entry.file, written); overruled != nil {
 		c.Warning = overruled

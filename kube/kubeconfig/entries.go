@@ -47,9 +47,9 @@ func (m *merged) examinedCluster(name string) examinedEntry {
 	found, known := m.examined[key]
 	if written := m.config.Clusters[name]; written != nil && !known {
 		found.server, _ = serverText(written.Server)
-		found.err = m.cluster(fault.Kubeconfig{Entry: "cluster", Name: safetext.Clean(name), Source: written.LocationOfOrigin}, written)
+		found.err = m.checkCluster(fault.Kubeconfig{Entry: "cluster", Name: safetext.Clean(name), Source: written.LocationOfOrigin}, written)
 		if found.err == nil { // client-go would open a file without asking what it is
-			found.reasons = reasonsAgainst("x", &clientcmdapi.Context{Cluster: name, AuthInfo: "x"}, written, &clientcmdapi.AuthInfo{})
+			found.reasons = clientGoReasons("x", &clientcmdapi.Context{Cluster: name, AuthInfo: "x"}, written, &clientcmdapi.AuthInfo{})
 		}
 		counting := *written
 		counting.Extensions = nil
@@ -67,9 +67,9 @@ func (m *merged) examinedUser(name string) examinedEntry {
 	key := entryKey{"users", name}
 	found, known := m.examined[key]
 	if written := m.config.AuthInfos[name]; written != nil && !known {
-		found.err = m.user(fault.Kubeconfig{Entry: "user", Name: safetext.Clean(name), Source: written.LocationOfOrigin}, written)
+		found.err = m.checkUser(fault.Kubeconfig{Entry: "user", Name: safetext.Clean(name), Source: written.LocationOfOrigin}, written)
 		if found.err == nil {
-			found.reasons = reasonsAgainst("x", &clientcmdapi.Context{Cluster: "x", AuthInfo: name}, anyCluster, written)
+			found.reasons = clientGoReasons("x", &clientcmdapi.Context{Cluster: "x", AuthInfo: name}, anyCluster, written)
 		}
 		counting := *written
 		counting.Extensions = nil
@@ -92,11 +92,11 @@ func sum(v any) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// confirm returns what else client-go has against a context, in one line.
-func (m *merged) confirm(name string, context *clientcmdapi.Context) error {
+// clientGoErrors returns what else client-go has against a context, in one line.
+func (m *merged) clientGoErrors(name string, context *clientcmdapi.Context) error {
 	var reasons []string
 	if name == "" || context.Namespace != "" && len(validation.IsDNS1123Label(context.Namespace)) > 0 { // else client-go has nothing against it, and takes its time to say so
-		reasons = reasonsAgainst(name, context, anyCluster, &clientcmdapi.AuthInfo{})
+		reasons = clientGoReasons(name, context, anyCluster, &clientcmdapi.AuthInfo{})
 	}
 	reasons = slices.Concat(reasons, m.examinedUser(context.AuthInfo).reasons, m.examinedCluster(context.Cluster).reasons)
 	if len(reasons) == 0 {
@@ -105,8 +105,8 @@ func (m *merged) confirm(name string, context *clientcmdapi.Context) error {
 	return errors.New(strings.Join(reasons, "; "))
 }
 
-// reasonsAgainst returns client-go's complaints about a context with these entries.
-func reasonsAgainst(name string, context *clientcmdapi.Context, cluster *clientcmdapi.Cluster, user *clientcmdapi.AuthInfo) []string {
+// clientGoReasons returns client-go's complaints about a context with these entries.
+func clientGoReasons(name string, context *clientcmdapi.Context, cluster *clientcmdapi.Cluster, user *clientcmdapi.AuthInfo) []string {
 	err := clientcmd.ConfirmUsable(clientcmdapi.Config{
 		Contexts:       map[string]*clientcmdapi.Context{name: context},
 		CurrentContext: name,

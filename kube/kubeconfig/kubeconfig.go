@@ -16,15 +16,15 @@ const maxKubeconfig = 16 << 20
 
 // merged is what can be read of several kubeconfig files together.
 type merged struct {
-	path     string // as it was asked for; empty for the files that kubectl reads
-	config   *clientcmdapi.Config
-	contexts []contextEntry
-	has      map[string]bool    // the names in contexts
-	broken   map[entryKey]error // the clusters and users that could not be understood
-	problems []Problem
-	files    []string
-	readings map[string]reading // by file, as it was read for this
-	hidden   map[hiddenEntry]string
+	path         string // as it was asked for; empty for the files that kubectl reads
+	config       *clientcmdapi.Config
+	contexts     []contextEntry
+	contextNames map[string]bool    // the names in contexts
+	broken       map[entryKey]error // the clusters and users that could not be understood
+	problems     []Problem
+	files        []string
+	readings     map[string]reading // by file, as it was read for this
+	hidden       map[hiddenEntry]string
 	examination
 }
 
@@ -51,7 +51,7 @@ func readKubeconfig(path string) *merged { return readKubeconfigBy(path, readFil
 func readKubeconfigBy(path string, read func(file string) reading) *merged {
 	rules := loadingRules(path)
 	m := &merged{
-		path: path, config: clientcmdapi.NewConfig(), has: map[string]bool{}, broken: map[entryKey]error{}, files: rules.GetLoadingPrecedence(),
+		path: path, config: clientcmdapi.NewConfig(), contextNames: map[string]bool{}, broken: map[entryKey]error{}, files: rules.GetLoadingPrecedence(),
 		readings: map[string]reading{}, hidden: map[hiddenEntry]string{},
 		examination: newExamination(),
 	}
@@ -72,7 +72,7 @@ func readKubeconfigBy(path string, read func(file string) reading) *merged {
 			m.problems = append(m.problems, Problem{File: file, Err: s.err})
 		}
 		if s.parsed != nil {
-			m.add(s.parsed, file)
+			m.addFile(s.parsed, file)
 		}
 	}
 	if len(m.contexts) == 0 { // else it is one of several, which may be taken away
@@ -126,19 +126,19 @@ func ReadBounded(path string) ([]byte, error) {
 	// To open a pipe waits for its writer, and what is read of it is gone for the next reading.
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, cause(err)
+		return nil, withoutPath(err)
 	}
 	if !info.Mode().IsRegular() && !info.IsDir() && !isNull(info) {
 		return nil, errors.New("not a regular file")
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, cause(err)
+		return nil, withoutPath(err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxKubeconfig+1))
 	if err != nil {
-		return nil, cause(err)
+		return nil, withoutPath(err)
 	}
 	if len(data) > maxKubeconfig {
 		return nil, fmt.Errorf("larger than %d MiB", maxKubeconfig>>20)
@@ -152,8 +152,8 @@ func isNull(info fs.FileInfo) bool {
 	return err == nil && os.SameFile(info, null)
 }
 
-// cause is err without the path, which a Problem has already.
-func cause(err error) error {
+// withoutPath is err without the path, which a Problem has already.
+func withoutPath(err error) error {
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
 		return pathErr.Err
@@ -161,8 +161,8 @@ func cause(err error) error {
 	return err
 }
 
-// add takes over what a file has and earlier files did not name.
-func (m *merged) add(p *parsed, file string) {
+// addFile takes over what a file has and earlier files did not name.
+func (m *merged) addFile(p *parsed, file string) {
 	for _, err := range p.errs {
 		m.problems = append(m.problems, Problem{File: file, Err: err})
 	}
@@ -194,12 +194,12 @@ func (m *merged) add(p *parsed, file string) {
 		}
 	}
 	for _, entry := range p.contexts {
-		if m.has[entry.name] {
+		if m.contextNames[entry.name] {
 			m.hideContext(entry.name, file, p.config.Contexts[entry.name])
 			continue
 		}
 		entry.file = file
-		m.contexts, m.has[entry.name] = append(m.contexts, entry), true
+		m.contexts, m.contextNames[entry.name] = append(m.contexts, entry), true
 		if context := p.config.Contexts[entry.name]; context != nil {
 			m.config.Contexts[entry.name] = context
 		}

@@ -105,16 +105,16 @@ func contextOrder(text []byte, config *clientcmdapi.Config) []contextEntry {
 // salvage takes over every entry of a file's lists that can be understood by itself.
 func (p *parsed) salvage(root *yamlnode.Node) {
 	for _, want := range [][2]string{{"apiVersion", "v1"}, {"kind", "Config"}} {
-		if node := child(root, want[0]); node != nil && node.Value != "" && node.Value != want[1] {
+		if node := mappingValue(root, want[0]); node != nil && node.Value != "" && node.Value != want[1] {
 			p.errs = append(p.errs, fmt.Errorf("line %d: not a kubeconfig: its %s is not %q", node.Line, want[0], want[1]))
 			return
 		}
 	}
-	if node := child(root, "current-context"); node != nil && node.Kind == yamlnode.ScalarNode {
+	if node := mappingValue(root, "current-context"); node != nil && node.Kind == yamlnode.ScalarNode {
 		p.config.CurrentContext = node.Value
 	}
 	for _, list := range []string{"clusters", "users", "contexts"} {
-		node := child(root, list)
+		node := mappingValue(root, list)
 		switch {
 		case node == nil || node.Tag == "!!null":
 		case node.Kind != yamlnode.SequenceNode:
@@ -122,15 +122,15 @@ func (p *parsed) salvage(root *yamlnode.Node) {
 		default:
 			seen := map[string]bool{}
 			for _, item := range node.Content {
-				p.entry(list, item, seen)
+				p.addEntry(list, item, seen)
 			}
 		}
 	}
 }
 
-// entry takes over one item of a list, or notes why it could not.
-func (p *parsed) entry(list string, item *yamlnode.Node, seen map[string]bool) {
-	node := child(item, "name")
+// addEntry takes over one item of a list, or notes why it could not.
+func (p *parsed) addEntry(list string, item *yamlnode.Node, seen map[string]bool) {
+	node := mappingValue(item, "name")
 	if node == nil || node.Kind != yamlnode.ScalarNode || node.Value == "" {
 		p.errs = append(p.errs, fmt.Errorf("line %d: a %s without a name", item.Line, singular(list)))
 		return
@@ -193,8 +193,8 @@ func (p *parsed) hasBrokenContext() bool {
 	return false
 }
 
-// child gives the value of a mapping's key; nil when there is none.
-func child(mapping *yamlnode.Node, key string) *yamlnode.Node {
+// mappingValue gives the value of a mapping's key; nil when there is none.
+func mappingValue(mapping *yamlnode.Node, key string) *yamlnode.Node {
 	if mapping.Kind == yamlnode.AliasNode {
 		mapping = mapping.Alias
 	}

@@ -38,11 +38,11 @@ func (p *ProviderEntry) Load() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.of(parseKubeconfig(data))
+	return p.settings(parseKubeconfig(data))
 }
 
-// of returns what a file says of the provider.
-func (p *ProviderEntry) of(file parsed) (map[string]string, error) {
+// settings returns what a file says of the provider.
+func (p *ProviderEntry) settings(file parsed) (map[string]string, error) {
 	user := file.config.AuthInfos[p.user]
 	if user == nil || user.AuthProvider == nil {
 		return nil, errNoEntry
@@ -55,8 +55,8 @@ func (p *ProviderEntry) Persist(config map[string]string) error { return p.Save(
 
 // How long Save waits for the lock of another program, and how often it looks.
 const (
-	lockWithin = time.Second
-	lockLook   = 50 * time.Millisecond
+	lockTimeout  = time.Second
+	lockInterval = 50 * time.Millisecond
 )
 
 // Save changes settings of the provider in the file, and nothing else in it: comments stay, and what other programs have changed
@@ -82,14 +82,14 @@ func (p *ProviderEntry) Save(changes map[string]string) error {
 // lock takes the lock file that kubectl takes.
 func lock(file string) (unlock func(), err error) {
 	name := file + ".lock"
-	for end := time.Now().Add(lockWithin); ; time.Sleep(lockLook) {
+	for end := time.Now().Add(lockTimeout); ; time.Sleep(lockInterval) {
 		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL, 0)
 		if err == nil {
 			f.Close()
 			return func() { _ = os.Remove(name) }, nil
 		}
 		if !errors.Is(err, fs.ErrExist) || time.Now().After(end) {
-			return nil, fmt.Errorf("it cannot be locked by %s: %w", filepath.Base(name), cause(err))
+			return nil, fmt.Errorf("it cannot be locked by %s: %w", filepath.Base(name), withoutPath(err))
 		}
 	}
 }
@@ -97,7 +97,7 @@ func lock(file string) (unlock func(), err error) {
 // change returns a kubeconfig with other settings of the provider.
 func (p *ProviderEntry) change(data []byte, changes map[string]string) ([]byte, error) {
 	wanted := parseKubeconfig(data)
-	settings, err := p.of(wanted)
+	settings, err := p.settings(wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (p *ProviderEntry) change(data []byte, changes map[string]string) ([]byte, 
 		return data, nil
 	}
 	wanted.config.AuthInfos[p.user].AuthProvider.Config = settings
-	if changed, err := p.changeNode(data, changes); err == nil && says(changed, wanted) {
+	if changed, err := p.changeNode(data, changes); err == nil && isEqual(changed, wanted) {
 		return changed, nil
 	}
 	// What YAML libraries read differently, or has a form of its own, is written as kubectl does.
@@ -118,14 +118,14 @@ func (p *ProviderEntry) change(data []byte, changes map[string]string) ([]byte, 
 		return nil, errors.New("it has entries that cannot be read, and would be lost")
 	}
 	changed, err := clientcmd.Write(*wanted.config)
-	if err != nil || !says(changed, wanted) {
+	if err != nil || !isEqual(changed, wanted) {
 		return nil, errors.New("it cannot be written")
 	}
 	return changed, nil
 }
 
-// says reports whether a kubeconfig says what is wanted.
-func says(data []byte, wanted parsed) bool {
+// isEqual reports whether a kubeconfig says what is wanted.
+func isEqual(data []byte, wanted parsed) bool {
 	has := parseKubeconfig(data)
 	return reflect.DeepEqual(has.config, wanted.config) && len(has.broken) == len(wanted.broken) && len(has.errs) == len(wanted.errs)
 }
@@ -136,7 +136,7 @@ func (p *ProviderEntry) changeNode(data []byte, changes map[string]string) ([]by
 	if err := yamlnode.Unmarshal(data, &document); err != nil || len(document.Content) == 0 {
 		return nil, errNoEntry
 	}
-	settings := p.node(document.Content[0])
+	settings := p.settingsNode(document.Content[0])
 	if settings == nil {
 		return nil, errNoEntry
 	}
@@ -145,7 +145,7 @@ func (p *ProviderEntry) changeNode(data []byte, changes map[string]string) ([]by
 		if settings.Style&yamlnode.FlowStyle != 0 {
 			value.Style = yamlnode.DoubleQuotedStyle // JSON stays JSON
 		}
-		if old := child(settings, key); old != nil {
+		if old := mappingValue(settings, key); old != nil {
 			old.Kind, old.Tag, old.Value, old.Style, old.Alias, old.Content = value.Kind, value.Tag, value.Value, value.Style, nil, nil
 			continue
 		}
@@ -161,19 +161,19 @@ func (p *ProviderEntry) changeNode(data []byte, changes map[string]string) ([]by
 	return out.Bytes(), nil
 }
 
-// node returns the settings' mapping; nil if there is none.
-func (p *ProviderEntry) node(root *yamlnode.Node) *yamlnode.Node {
-	users := child(root, "users")
+// settingsNode returns the settings' mapping; nil if there is none.
+func (p *ProviderEntry) settingsNode(root *yamlnode.Node) *yamlnode.Node {
+	users := mappingValue(root, "users")
 	if users == nil {
 		return nil
 	}
 	for _, item := range users.Content {
-		if name := child(item, "name"); name == nil || name.Value != p.user {
+		if name := mappingValue(item, "name"); name == nil || name.Value != p.user {
 			continue
 		}
 		node := item
 		for _, key := range []string{"user", "auth-provider", "config"} {
-			if node = child(node, key); node == nil {
+			if node = mappingValue(node, key); node == nil {
 				return nil
 			}
 		}
@@ -189,11 +189,11 @@ func (p *ProviderEntry) node(root *yamlnode.Node) *yamlnode.Node {
 func replaceFile(file string, data []byte) error {
 	real, err := filepath.EvalSymlinks(file)
 	if err != nil {
-		return cause(err)
+		return withoutPath(err)
 	}
 	info, err := os.Stat(real)
 	if err != nil {
-		return cause(err)
+		return withoutPath(err)
 	}
 	if ownfile.Owner(info) == os.Geteuid() {
 		if err := renameOver(real, data); err == nil {
@@ -202,10 +202,10 @@ func replaceFile(file string, data []byte) error {
 	}
 	f, err := os.OpenFile(real, os.O_WRONLY|os.O_TRUNC, 0)
 	if err != nil {
-		return cause(err)
+		return withoutPath(err)
 	}
 	_, err = f.Write(data)
-	return cause(errors.Join(err, f.Close()))
+	return withoutPath(errors.Join(err, f.Close()))
 }
 
 // renameOver writes a new file, for its owner alone, and puts it in the place of another one.

@@ -91,7 +91,7 @@ func TestAChangeTakesInProportionToTheContexts(t *testing.T) {
 				t.Fatalf("%d contexts", len(k.Contexts))
 			}
 		}}
-		w.look(true)
+		w.check(true)
 		change := "namespace: a"
 		return func() {
 			before := told
@@ -99,9 +99,9 @@ func TestAChangeTakesInProportionToTheContexts(t *testing.T) {
 			if err := os.WriteFile(path, []byte(strings.Replace(text, "namespace: web", change, 1)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if wait := w.look(true); wait > 0 {
+			if wait := w.check(true); wait > 0 {
 				time.Sleep(wait)
-				w.look(false)
+				w.check(false)
 			}
 			if told != before+1 {
 				t.Fatalf("told %d times", told-before)

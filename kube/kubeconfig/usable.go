@@ -16,9 +16,9 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// usable returns what keeps a context from being used, as far as its files tell: nothing is run and nobody asked. Each of
+// checkUsable returns what keeps a context from being used, as far as its files tell: nothing is run and nobody asked. Each of
 // these stops kubectl too, if only when it connects, and mostly in other words.
-func (m *merged) usable(entry contextEntry, context *clientcmdapi.Context) error {
+func (m *merged) checkUsable(entry contextEntry, context *clientcmdapi.Context) error {
 	of := func(kind, name, source string) fault.Kubeconfig {
 		return fault.Kubeconfig{Entry: kind, Name: safetext.Clean(name), Source: source}
 	}
@@ -30,7 +30,7 @@ func (m *merged) usable(entry contextEntry, context *clientcmdapi.Context) error
 			return &broken
 		}
 	}
-	if err := m.dangling(context); err != nil {
+	if err := m.checkReferences(context); err != nil {
 		own.Err = err
 		return &own
 	}
@@ -40,15 +40,15 @@ func (m *merged) usable(entry contextEntry, context *clientcmdapi.Context) error
 		}
 	}
 	// What was looked at by now is what client-go says less about, and what it would open without asking what it is.
-	if own.Err = m.confirm(entry.name, context); own.Err != nil {
+	if own.Err = m.clientGoErrors(entry.name, context); own.Err != nil {
 		return &own
 	}
 	return nil
 }
 
-// dangling returns what is wrong with the names of a context's cluster and user, of which client-go complains up to three
+// checkReferences returns what is wrong with the names of a context's cluster and user, of which client-go complains up to three
 // times.
-func (m *merged) dangling(context *clientcmdapi.Context) error {
+func (m *merged) checkReferences(context *clientcmdapi.Context) error {
 	var unnamed, missing []string
 	switch {
 	case context.Cluster == "":
@@ -75,12 +75,12 @@ func (m *merged) dangling(context *clientcmdapi.Context) error {
 	return errors.New("it " + strings.Join(parts, ", and "))
 }
 
-// cluster returns what keeps a cluster's entry, which is described by is, from being used.
-func (m *merged) cluster(is fault.Kubeconfig, cluster *clientcmdapi.Cluster) error {
+// checkCluster returns what keeps a cluster's entry, which is described by is, from being used.
+func (m *merged) checkCluster(is fault.Kubeconfig, cluster *clientcmdapi.Cluster) error {
 	if _, is.Err = serverText(cluster.Server); is.Err != nil {
 		return &is
 	}
-	if err := proxyScheme(is, cluster.ProxyURL); err != nil {
+	if err := checkProxy(is, cluster.ProxyURL); err != nil {
 		return err
 	}
 	authority := len(cluster.CertificateAuthorityData) > 0 || cluster.CertificateAuthority != ""
@@ -88,11 +88,11 @@ func (m *merged) cluster(is fault.Kubeconfig, cluster *clientcmdapi.Cluster) err
 		is.Cause = fault.KubeconfigTrust
 		return &is
 	}
-	return m.material(is, "certificate-authority", cluster.CertificateAuthority, cluster.CertificateAuthorityData, "CERTIFICATE")
+	return m.checkPEM(is, "certificate-authority", cluster.CertificateAuthority, cluster.CertificateAuthorityData, "CERTIFICATE")
 }
 
-// proxyScheme looks at a proxy-url. client-go's own complaint repeats it, and with it the proxy's password.
-func proxyScheme(is fault.Kubeconfig, proxy string) error {
+// checkProxy looks at a proxy-url. client-go's own complaint repeats it, and with it the proxy's password.
+func checkProxy(is fault.Kubeconfig, proxy string) error {
 	u, err := url.Parse(proxy)
 	switch {
 	case proxy == "":
@@ -107,19 +107,19 @@ func proxyScheme(is fault.Kubeconfig, proxy string) error {
 	return &is
 }
 
-// user returns what keeps a user's entry, which is described by is, from being used.
-func (m *merged) user(is fault.Kubeconfig, user *clientcmdapi.AuthInfo) error {
+// checkUser returns what keeps a user's entry, which is described by is, from being used.
+func (m *merged) checkUser(is fault.Kubeconfig, user *clientcmdapi.AuthInfo) error {
 	if p := user.AuthProvider; p != nil && p.Name != "oidc" {
 		is.Cause, is.Value = fault.KubeconfigProvider, safetext.Clean(p.Name)
 		return &is
 	}
 	if user.Exec != nil && user.Exec.Command != "" {
-		if err := execEntry(is, user.Exec); err != nil {
+		if err := checkExec(is, user.Exec); err != nil {
 			return err
 		}
 	}
 	if user.Token == "" && user.TokenFile != "" {
-		if _, is.Err = m.read(user.TokenFile); is.Err != nil {
+		if _, is.Err = m.readNamedFile(user.TokenFile); is.Err != nil {
 			is.Cause, is.Field, is.File = fault.KubeconfigFile, "tokenFile", user.TokenFile
 			return &is
 		}
@@ -131,14 +131,14 @@ func (m *merged) user(is fault.Kubeconfig, user *clientcmdapi.AuthInfo) error {
 		is.Cause = fault.KubeconfigKey
 		return &is
 	}
-	if err := m.material(is, "client-certificate", user.ClientCertificate, user.ClientCertificateData, "CERTIFICATE"); err != nil {
+	if err := m.checkPEM(is, "client-certificate", user.ClientCertificate, user.ClientCertificateData, "CERTIFICATE"); err != nil {
 		return err
 	}
-	return m.material(is, "client-key", user.ClientKey, user.ClientKeyData, "PRIVATE KEY")
+	return m.checkPEM(is, "client-key", user.ClientKey, user.ClientKeyData, "PRIVATE KEY")
 }
 
-// execEntry looks at how a credential plugin is to be run.
-func execEntry(is fault.Kubeconfig, exec *clientcmdapi.ExecConfig) error {
+// checkExec looks at how a credential plugin is to be run.
+func checkExec(is fault.Kubeconfig, exec *clientcmdapi.ExecConfig) error {
 	is.Command = safetext.Clean(exec.Command)
 	if v := exec.APIVersion; v != clientauthv1.SchemeGroupVersion.String() && v != clientauthv1beta1.SchemeGroupVersion.String() {
 		is.Cause, is.Value = fault.KubeconfigVersion, safetext.Clean(v)
@@ -152,9 +152,9 @@ func execEntry(is fault.Kubeconfig, exec *clientcmdapi.ExecConfig) error {
 	return &is
 }
 
-// material looks at certificates and keys, be they data or in a file, whether there is a PEM block of such a type. Of more
+// checkPEM looks at certificates and keys, be they data or in a file, whether there is a PEM block of such a type. Of more
 // than that, whether they are valid and belong together, the server judges.
-func (m *merged) material(is fault.Kubeconfig, field, file string, data []byte, block string) error {
+func (m *merged) checkPEM(is fault.Kubeconfig, field, file string, data []byte, block string) error {
 	is.Field, is.File = field, file
 	switch {
 	case len(data) > 0:
@@ -162,7 +162,7 @@ func (m *merged) material(is fault.Kubeconfig, field, file string, data []byte, 
 	case file == "":
 		return nil
 	default:
-		if data, is.Err = m.read(file); is.Err != nil {
+		if data, is.Err = m.readNamedFile(file); is.Err != nil {
 			is.Cause = fault.KubeconfigFile
 			return &is
 		}
@@ -193,8 +193,8 @@ func (m *merged) hasPEM(file string, data []byte, block string) bool {
 	return has
 }
 
-// read reads a file that the kubeconfig names, once for all entries that name it.
-func (m *merged) read(file string) ([]byte, error) {
+// readNamedFile reads a file that the kubeconfig names, once for all entries that name it.
+func (m *merged) readNamedFile(file string) ([]byte, error) {
 	c, ok := m.named[file]
 	if !ok {
 		c.data, c.err = ReadBounded(file)

@@ -22,8 +22,8 @@ const (
 	brokenFor = 3 * time.Second        // before a file that cannot be read counts as broken
 )
 
-// soon is when a watch looks again after it found other files to watch.
-const soon = 10 * time.Millisecond
+// recheckSoon is when a watch looks again after it found other files to watch.
+const recheckSoon = 10 * time.Millisecond
 
 // Watch reads the kubeconfig at path as Load does, calls changed with what it says, and calls it again whenever that
 // becomes something else, until ctx ends; then it returns nil. It calls changed from one goroutine. With since, which Load
@@ -39,9 +39,9 @@ func Watch(ctx context.Context, path string, since *Config, changed func(Config)
 	w := &watch{path: path, files: map[string]*watchedFile{}, changed: changed}
 	if since != nil && since.merged != nil {
 		for file, read := range since.merged.readings {
-			w.files[file] = &watchedFile{latest: read, taken: read.from, counts: read, read: true}
+			w.files[file] = &watchedFile{latest: read, decided: read.from, effective: read, read: true}
 		}
-		w.told, w.missing = summary(*since), missingFiles(*since)
+		w.notified, w.missing = summary(*since), missingFiles(*since)
 	}
 	w.run(ctx, false)
 	return nil
@@ -49,26 +49,26 @@ func Watch(ctx context.Context, path string, since *Config, changed func(Config)
 
 // A watch is one call of Watch. Its goroutine owns it.
 type watch struct {
-	path    string
-	changed func(Config)
-	files   map[string]*watchedFile
-	told    string                 // what was last told, see summary
-	missing map[string]fs.FileInfo // the files that keep contexts from being used, by path; nil for one that is not there
+	path     string
+	changed  func(Config)
+	files    map[string]*watchedFile
+	notified string                 // what was last told, see summary
+	missing  map[string]fs.FileInfo // the files that keep contexts from being used, by path; nil for one that is not there
 }
 
 func (w *watch) run(ctx context.Context, poll bool) {
-	filewatch.Watcher{Files: w.watched, Look: w.look, Poll: poll}.Run(ctx)
+	filewatch.Watcher{Files: w.watchedPaths, Look: w.check, Poll: poll}.Run(ctx)
 }
 
-// watched are the kubeconfig files, and the files that keep contexts from being used.
-func (w *watch) watched() []string {
+// watchedPaths are the kubeconfig files, and the files that keep contexts from being used.
+func (w *watch) watchedPaths() []string {
 	return slices.AppendSeq(w.paths(), maps.Keys(w.missing))
 }
 
 func (w *watch) paths() []string { return loadingRules(w.path).GetLoadingPrecedence() }
 
-// look reads the files, tells what became different, and says when to look again.
-func (w *watch) look(event bool) (again time.Duration) {
+// check reads the files, tells what became different, and says when to look again.
+func (w *watch) check(event bool) (again time.Duration) {
 	now := time.Now()
 	different := false
 	for _, file := range w.paths() {
@@ -77,7 +77,7 @@ func (w *watch) look(event bool) (again time.Duration) {
 			f = &watchedFile{}
 			w.files[file] = f
 		}
-		another, wait := f.look(file, event, now)
+		another, wait := f.check(file, event, now)
 		different = different || another
 		if wait > 0 && (again == 0 || wait < again) {
 			again = wait
@@ -90,23 +90,23 @@ func (w *watch) look(event bool) (again time.Duration) {
 		}
 		different = different || !SameFile(info, before)
 	}
-	if different && w.tell() {
-		return soon // for those are watched from the next look on
+	if different && w.notify() {
+		return recheckSoon // for those are watched from the next look on
 	}
 	return again
 }
 
-// tell calls changed if the files, taken together, say something else than before. It reports whether there are other files
+// notify calls changed if the files, taken together, say something else than before. It reports whether there are other files
 // to watch now.
-func (w *watch) tell() (others bool) {
+func (w *watch) notify() (others bool) {
 	k := readKubeconfigBy(w.path, func(file string) reading {
 		if f := w.files[file]; f != nil {
-			return f.counts
+			return f.effective
 		}
 		return readFile(file) // KUBECONFIG names others since a moment ago
 	}).kubeconfig()
-	if s := summary(k); s != w.told {
-		w.told = s
+	if s := summary(k); s != w.notified {
+		w.notified = s
 		w.changed(k)
 	}
 	before := w.missing

@@ -216,7 +216,7 @@ func TestAHalfWrittenFileCountsAsItWas(t *testing.T) {
 	now := time.Now()
 	f := &watchedFile{}
 	put(t, path, whole)
-	f.look(path, true, now)
+	f.check(path, true, now)
 	for what, test := range map[string]struct {
 		content  string
 		patience time.Duration
@@ -232,20 +232,20 @@ func TestAHalfWrittenFileCountsAsItWas(t *testing.T) {
 		"of another kind":              {"kind: Deployment\nclusters: []\n", brokenFor, "a more, line"},
 	} {
 		put(t, path, test.content)
-		if changed, wait := f.look(path, true, now); changed || wait != test.patience || said(f) != "a more" {
+		if changed, wait := f.check(path, true, now); changed || wait != test.patience || said(f) != "a more" {
 			t.Errorf("%s: counts at once, or in %v: %s", what, wait, said(f))
 		}
-		if changed, _ := f.look(path, true, now.Add(test.patience-time.Millisecond)); changed {
+		if changed, _ := f.check(path, true, now.Add(test.patience-time.Millisecond)); changed {
 			t.Errorf("%s: counts too early", what)
 		}
-		if changed, wait := f.look(path, true, now.Add(test.patience)); !changed || wait != 0 || !strings.HasPrefix(said(f), test.counts) || strings.Contains(said(f), "s3cret") {
+		if changed, wait := f.check(path, true, now.Add(test.patience)); !changed || wait != 0 || !strings.HasPrefix(said(f), test.counts) || strings.Contains(said(f), "s3cret") {
 			t.Errorf("%s: counts as %q in the end", what, said(f))
 		}
-		if changed, _ := f.look(path, true, now.Add(time.Hour)); changed {
+		if changed, _ := f.check(path, true, now.Add(time.Hour)); changed {
 			t.Errorf("%s: counts twice", what)
 		}
 		put(t, path, whole)
-		if changed, wait := f.look(path, true, now); !changed || wait != 0 || said(f) != "a more" {
+		if changed, wait := f.check(path, true, now); !changed || wait != 0 || said(f) != "a more" {
 			t.Errorf("%s: what is whole again does not count at once: %s", what, said(f))
 		}
 		now = now.Add(time.Minute)
@@ -255,15 +255,15 @@ func TestAHalfWrittenFileCountsAsItWas(t *testing.T) {
 // said is what a file counts as: the names of its contexts, and what is wrong with it.
 func said(f *watchedFile) string {
 	var names []string
-	if f.counts.parsed != nil {
-		for _, entry := range f.counts.parsed.contexts {
+	if f.effective.parsed != nil {
+		for _, entry := range f.effective.parsed.contexts {
 			names = append(names, entry.name)
 		}
 	}
-	if text := strings.Join(names, " "); f.counts.err == nil {
+	if text := strings.Join(names, " "); f.effective.err == nil {
 		return text
 	} else {
-		return text + ", " + f.counts.err.Error()
+		return text + ", " + f.effective.err.Error()
 	}
 }
 
@@ -316,18 +316,18 @@ func TestAFileThatIsAwayForTwoSecondsIsNotGone(t *testing.T) {
 	now := time.Now()
 	f := &watchedFile{}
 	put(t, path, one("a"))
-	f.look(path, true, now)
+	f.check(path, true, now)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if changed, wait := f.look(path, true, now); changed || wait != awayFor {
+	if changed, wait := f.check(path, true, now); changed || wait != awayFor {
 		t.Errorf("it counts at once, or in %s", wait)
 	}
-	if changed, _ := f.look(path, false, now.Add(2*time.Second)); changed {
+	if changed, _ := f.check(path, false, now.Add(2*time.Second)); changed {
 		t.Error("it counts as gone after two seconds")
 	}
 	put(t, path, one("a"))
-	if changed, _ := f.look(path, true, now.Add(2*time.Second)); changed || said(f) != "a" {
+	if changed, _ := f.check(path, true, now.Add(2*time.Second)); changed || said(f) != "a" {
 		t.Error("that it is back is a change")
 	}
 }

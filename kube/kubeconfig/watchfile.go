@@ -14,12 +14,12 @@ import (
 // A watchedFile is one kubeconfig file over time: what it counts as, which is what was last read of it, or what it said
 // before it became worse.
 type watchedFile struct {
-	seen   fs.FileInfo // of the last reading; nil when the file was not there
-	latest reading     // the last one
-	taken  content     // of the reading that was the latest when counts was last decided about
-	counts reading
-	since  time.Time // when latest became worse than taken; zero while they are the same
-	read   bool
+	seen      fs.FileInfo // of the last reading; nil when the file was not there
+	latest    reading     // the last one
+	decided   content     // of the reading that was the latest when counts was last decided about
+	effective reading
+	since     time.Time // when latest became worse than taken; zero while they are the same
+	read      bool
 }
 
 // A content is what reading a file gave.
@@ -28,9 +28,9 @@ type content struct {
 	err  error
 }
 
-// look reads the file if there was an event or its date has changed. It says whether what the file counts as is another
+// check reads the file if there was an event or its date has changed. It says whether what the file counts as is another
 // now, or else how long to wait before what it has become counts.
-func (f *watchedFile) look(file string, event bool, now time.Time) (changed bool, wait time.Duration) {
+func (f *watchedFile) check(file string, event bool, now time.Time) (changed bool, wait time.Duration) {
 	info, err := os.Stat(file)
 	if err != nil {
 		info = nil
@@ -38,9 +38,9 @@ func (f *watchedFile) look(file string, event bool, now time.Time) (changed bool
 	if event || !f.read || !SameFile(info, f.seen) {
 		f.seen = info
 		data, err := ReadBounded(file)
-		f.take(file, content{data, err})
+		f.setLatest(file, content{data, err})
 	}
-	if f.read && f.latest.from.same(f.taken) {
+	if f.read && f.latest.from.equal(f.decided) {
 		f.since = time.Time{}
 		return false, 0
 	}
@@ -48,18 +48,18 @@ func (f *watchedFile) look(file string, event bool, now time.Time) (changed bool
 		if f.since.IsZero() {
 			f.since = now
 		}
-		if wait = f.since.Add(f.patience()).Sub(now); wait > 0 {
+		if wait = f.since.Add(f.requiredAge()).Sub(now); wait > 0 {
 			return false, wait
 		}
 	}
-	f.counts = f.becomes()
-	f.read, f.taken, f.since = true, f.latest.from, time.Time{}
+	f.effective = f.nextEffective()
+	f.read, f.decided, f.since = true, f.latest.from, time.Time{}
 	return true, 0
 }
 
-// take makes a content the latest. It is parsed here, once.
-func (f *watchedFile) take(file string, latest content) {
-	if !f.read || !latest.same(f.latest.from) {
+// setLatest makes a content the latest. It is parsed here, once.
+func (f *watchedFile) setLatest(file string, latest content) {
+	if !f.read || !latest.equal(f.latest.from) {
 		f.latest = parseFile(latest, file)
 	}
 }
@@ -71,7 +71,7 @@ func SameFile(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-func (c content) same(other content) bool {
+func (c content) equal(other content) bool {
 	return bytes.Equal(c.data, other.data) && fmt.Sprint(c.err) == fmt.Sprint(other.err)
 }
 
@@ -82,49 +82,49 @@ var errEmpty = errors.New("it is empty")
 // cannot be read or understood, or not as a whole, and lacks some of them, as a file that is half-written or cut off does.
 // A file that is not there is not unreadable.
 func (f *watchedFile) unreadable() error {
-	before := f.counts.parsed
+	before := f.effective.parsed
 	switch {
-	case before == nil || before.empty() || f.latest.from.missing():
+	case before == nil || before.isEmpty() || f.latest.from.isMissing():
 		return nil
 	case f.latest.err != nil:
 		return f.latest.err
 	case len(bytes.TrimSpace(f.latest.from.data)) == 0:
 		return errEmpty
 	case f.latest.parsed.lacks(before):
-		return f.latest.parsed.trouble()
+		return f.latest.parsed.firstError()
 	}
 	return nil
 }
 
-func (c content) missing() bool { return errors.Is(c.err, fs.ErrNotExist) }
+func (c content) isMissing() bool { return errors.Is(c.err, fs.ErrNotExist) }
 
-// becomes is what the file counts as from now on.
-func (f *watchedFile) becomes() reading {
+// nextEffective is what the file counts as from now on.
+func (f *watchedFile) nextEffective() reading {
 	if err := f.unreadable(); err != nil {
-		return reading{parsed: f.counts.parsed, err: fmt.Errorf("%w; until it can be read, what it said before holds", err)}
+		return reading{parsed: f.effective.parsed, err: fmt.Errorf("%w; until it can be read, what it said before holds", err)}
 	}
 	latest := f.latest
-	before := f.counts.parsed
-	latest.gone = latest.from.missing() && (f.counts.gone || before != nil && !before.empty())
+	before := f.effective.parsed
+	latest.gone = latest.from.isMissing() && (f.effective.gone || before != nil && !before.isEmpty())
 	return latest
 }
 
-// patience is how long the latest content has to last before it counts. What is whole and takes nothing away counts at
+// requiredAge is how long the latest content has to last before it counts. What is whole and takes nothing away counts at
 // once, and so does what follows on something that was broken already.
-func (f *watchedFile) patience() time.Duration {
-	before := f.counts.parsed
+func (f *watchedFile) requiredAge() time.Duration {
+	before := f.effective.parsed
 	switch {
 	case before == nil:
 		return 0
-	case f.latest.from.missing():
+	case f.latest.from.isMissing():
 		return awayFor
-	case f.unreadable() != nil && f.counts.err != nil:
+	case f.unreadable() != nil && f.effective.err != nil:
 		return 0 // as unreadable as before, for another reason
 	case f.unreadable() != nil:
 		return brokenFor
 	case f.latest.err != nil:
 		return 0 // there was nothing to lose
-	case before.trouble() == nil && f.latest.parsed.trouble() != nil:
+	case before.firstError() == nil && f.latest.parsed.firstError() != nil:
 		return brokenFor
 	case f.latest.parsed.lacks(before):
 		return goneFor
@@ -132,8 +132,8 @@ func (f *watchedFile) patience() time.Duration {
 	return 0
 }
 
-// trouble returns the first reason why something in a file could not be understood, nil when everything could.
-func (p *parsed) trouble() error {
+// firstError returns the first reason why something in a file could not be understood, nil when everything could.
+func (p *parsed) firstError() error {
 	if len(p.errs) > 0 {
 		return p.errs[0]
 	}
@@ -152,7 +152,7 @@ func (p *parsed) trouble() error {
 	return first
 }
 
-func (p *parsed) empty() bool {
+func (p *parsed) isEmpty() bool {
 	return len(p.contexts) == 0 && len(p.config.Clusters) == 0 && len(p.config.AuthInfos) == 0
 }
 
