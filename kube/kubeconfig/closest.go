@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// The bounds of Closest: names beyond maxCompared bytes are compared by prefix only, and maxClosest are given at most.
+// The limits of Closest: names beyond maxCompared bytes are compared by prefix only, and maxClosest are returned at most.
 const (
 	maxCompared = 128
 	maxClosest  = 3
 )
 
-// Closest gives the names among contexts that someone who typed name may have meant, the likeliest first, three at most:
-// those it differs from in few letters, and those that contain it or begin like it. Case does not matter.
+// Closest returns the names among contexts that a user who typed name may have meant, the likeliest first, three at
+// most: those that differ from it in few letters, and those that contain it or begin like it. Case does not matter.
 func Closest(name string, contexts []Context) []string {
 	typed := strings.ToLower(name)
 	type candidate struct {
@@ -34,7 +34,7 @@ func Closest(name string, contexts []Context) []string {
 	return names
 }
 
-// nameDistance is smaller the likelier it is that a stands for b, and false when it hardly does.
+// nameDistance returns a smaller number the likelier it is that a stands for b, and false if it hardly does.
 func nameDistance(a, b string) (int, bool) {
 	if a == "" || b == "" {
 		return 0, false
@@ -51,7 +51,7 @@ func nameDistance(a, b string) (int, bool) {
 	return 0, false
 }
 
-// editDistance is the Levenshtein distance in bytes.
+// editDistance returns the Levenshtein distance in bytes.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

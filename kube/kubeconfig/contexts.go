@@ -1,5 +1,6 @@
-// Package kubeconfig reads kubeconfig files as kubectl does and says of each context whether it can be used, and why not.
-// It watches the files, and hands client-go what it needs for a context. It runs no credential plugin and asks no server.
+// Package kubeconfig reads kubeconfig files as kubectl does, and reports of each context whether it can be used, and
+// why not. It watches the files, and returns what client-go needs for a context. It runs no credential plugin and sends
+// nothing to a server.
 package kubeconfig
 
 import (
@@ -21,52 +22,52 @@ type Context struct {
 	Name      string
 	Cluster   string
 	User      string
-	Namespace string // for names that carry none; "default" where the kubeconfig has none
+	Namespace string // for names without one; "default" if the kubeconfig has none
 	Server    string // the API server's URL, without credentials
-	File      string // where the context is written
+	File      string // where the context is
 	Current   bool   // it is the kubeconfig's current-context
-	Err       error  // why it cannot be used, without secrets; nil when nothing speaks against it
-	Warning   error  // what is to be known before it is used, such as that it leads elsewhere than its own file says; nil for nothing
+	Err       error  // why it cannot be used, without secrets; nil if it can
+	Warning   error  // what the user should know first, such as that it leads elsewhere than its own file says; nil if there is nothing
 
 	fingerprint string
 }
 
-// Fingerprint changes when what the kubeconfig says of this context changes: its own entry, its cluster's or its user's,
-// with the data and the names of files in them. What stands in other files does not count. It holds no secret, and is
-// of no use but to be compared.
+// Fingerprint returns a text that changes when the context's entry in the kubeconfig changes, or its cluster's or its
+// user's, with the data and the names of files in them. The content of other files does not count. It holds no secret,
+// and is only for comparing.
 func (c Context) Fingerprint() string { return c.fingerprint }
 
-// A Problem is a kubeconfig file, or a part of one, that could not be read. It is an error that reads
-// "FILE: line N: …" where the line is known.
+// A Problem is a kubeconfig file, or a part of one, that could not be read. Its text is "FILE: line N: …" if the line
+// is known.
 type Problem struct {
 	File string
-	Err  error // without anything the file says where a secret may stand
+	Err  error // without anything from the file that may be a secret
 
-	// Harmless means that the file was read whole, and that it is only to be known what of it does not count.
+	// Harmless reports whether the file was read whole, and the problem only says what of it does not count.
 	Harmless bool
 }
 
 func (p Problem) Error() string { return p.File + ": " + p.Err.Error() }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (p Problem) Unwrap() error { return p.Err }
 
-// A Config is what one or more kubeconfig files say, taken together.
+// A Config is the content of one or more kubeconfig files, merged.
 type Config struct {
 	Contexts []Context // in the order of the files and within them
 	Problems []Problem
-	Files    []string // the files looked for, in order
+	Files    []string // the files that were looked for, in order
 
 	merged *merged // nil in the zero Kubeconfig; shared, and must not be changed
 }
 
 // Load reads the kubeconfig at path. With an empty path it reads what kubectl reads: the files that the environment
 // variable KUBECONFIG lists, of which missing ones do not matter, else ~/.kube/config. Of contexts, clusters and users
-// with one name the first file's counts, and relative paths are relative to the file they stand in. Where that makes a
+// with the same name the first file's counts, and relative paths are relative to their file. If that makes a
 // difference, the context has a Warning, or is among the Problems if it does not count itself.
 //
 // A file that cannot be read is among the Problems, a context that cannot be used has its Err, and neither hides the
-// others. Nothing is run and no server is asked.
+// others. Load runs nothing and sends nothing to a server.
 func Load(path string) Config {
 	return readKubeconfig(path).kubeconfig()
 }
@@ -76,11 +77,11 @@ func (m *merged) kubeconfig() Config {
 	for _, entry := range m.contexts {
 		k.Contexts = append(k.Contexts, m.context(entry))
 	}
-	m.examination = examination{} // what keys and tokens were read is not kept
+	m.examination = examination{} // which has keys and tokens
 	return k
 }
 
-// context describes one entry, and finds what speaks against using it.
+// context returns the context of one entry, with the reason why it cannot be used.
 func (m *merged) context(entry contextEntry) Context {
 	c := Context{
 		Name:    safetext.Clean(entry.name),
@@ -114,11 +115,12 @@ func (m *merged) context(entry contextEntry) Context {
 	return c
 }
 
-// execExtension is the one extension of a cluster's entry that reaches the cluster: what a credential plugin is told.
+// execExtension is the only extension of a cluster's entry that has an effect on the cluster: credential plugins get
+// it.
 const execExtension = "client.authentication.k8s.io/exec"
 
-// fingerprint tells one state of a context from another. Paths in it are already those that are meant, so that a file
-// that moves with what it names counts as changed. Other programs keep dates in their extensions; those do not count.
+// fingerprint distinguishes the states of a context. Paths are resolved in it, so a file that moves together with the
+// files it names counts as changed. Other programs keep dates in their extensions; those do not count.
 func (m *merged) fingerprint(c Context, written *clientcmdapi.Context) string {
 	hash := sha256.New()
 	cluster, user := m.examinedCluster(written.Cluster).sum, m.examinedUser(written.AuthInfo).sum
@@ -126,14 +128,14 @@ func (m *merged) fingerprint(c Context, written *clientcmdapi.Context) string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
-// serverText gives a cluster's server as it may be shown: without the credentials that a URL can hold.
+// serverText returns a cluster's server in a form that may be shown: without the credentials that a URL can hold.
 func serverText(server string) (string, error) {
 	if server == "" {
 		return "", nil
 	}
 	u, err := url.Parse(server)
 	if !strings.Contains(server, "://") {
-		// client-go takes host:port as well.
+		// client-go accepts host:port, too.
 		u, err = url.Parse("https://" + server)
 	}
 	if err != nil || u.Hostname() == "" {

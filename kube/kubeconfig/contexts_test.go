@@ -13,7 +13,7 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// A valid file with one context; %s is its name.
+// A valid file with one context, whose name is NAME.
 const oneContext = `apiVersion: v1
 kind: Config
 current-context: NAME
@@ -30,7 +30,7 @@ contexts:
 
 func one(name string) string { return strings.ReplaceAll(oneContext, "NAME", name) }
 
-// write puts files into a directory, and names them in KUBECONFIG in the order given.
+// write puts files into a directory, and lists them in KUBECONFIG in the order given.
 func write(t *testing.T, files ...string) (paths []string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -59,7 +59,7 @@ func byName(t *testing.T, k Config, name string) Context {
 	return Context{}
 }
 
-// plain is a context without its fingerprint.
+// plain returns a context without its fingerprint.
 func plain(c Context) Context {
 	c.fingerprint = ""
 	return c
@@ -126,14 +126,14 @@ func TestMissingFilesOfTheListDoNotMatter(t *testing.T) {
 	}
 }
 
-func TestAMissingFileThatWasAskedForIsAProblem(t *testing.T) {
+func TestAMissingFileThatWasGivenIsAProblem(t *testing.T) {
 	k := Load("/does/not/exist")
 	if len(k.Problems) != 1 || k.Problems[0].Error() != "/does/not/exist: no such file or directory" {
 		t.Errorf("%+v", k)
 	}
 }
 
-// Each broken file is told with its line, hides no other file, and gives away nothing that stands in it.
+// Each broken file is reported with its line, hides no other file, and nothing of its content is shown.
 func TestABrokenFileHidesNoOther(t *testing.T) {
 	for name, test := range map[string]struct{ content, want string }{
 		"tab":           {"apiVersion: v1\nkind: Config\nusers:\n- name: u\n\tuser: {token: s3cret}\n", "line 5: not valid YAML"},
@@ -167,7 +167,7 @@ func TestABrokenFileHidesNoOther(t *testing.T) {
 	}
 }
 
-// Each context is listed with what keeps it from being used, and hides no other.
+// Each context is listed with the reason why it cannot be used, and hides no other.
 func TestABrokenContextHidesNoOther(t *testing.T) {
 	const good = `
 clusters:
@@ -222,7 +222,8 @@ contexts:
 	}
 }
 
-// One entry that cannot be understood makes client-go turn the whole file down. Here it costs only who needs it.
+// One entry that cannot be parsed makes client-go reject the whole file. Here it has an effect only on the contexts
+// that name it.
 func TestABrokenEntryHidesNoOtherOfItsFile(t *testing.T) {
 	paths := write(t, `apiVersion: v1
 kind: Config
@@ -320,7 +321,7 @@ contexts: [{name: NAME, context: {cluster: c, user: u}}]
 	}
 }
 
-func TestRelativePathsAreTheirFiles(t *testing.T) {
+func TestRelativePathsAreRelativeToTheirFile(t *testing.T) {
 	paths := write(t, one("first"), `
 clusters: [{name: c, cluster: {server: "https://c.example", certificate-authority: pki/ca.crt}}]
 users: [{name: u, user: {tokenFile: token}}]
@@ -376,7 +377,7 @@ func TestContextsAreInTheOrderTheyAreWrittenIn(t *testing.T) {
 	}
 }
 
-// A key in other letters is none of client-go's: it neither adds contexts nor hides those that there are.
+// A key in another case is unknown to client-go: it neither adds contexts nor hides existing ones.
 func TestContextsAreThoseThatKubectlHas(t *testing.T) {
 	for text, want := range map[string]string{
 		"Contexts: [{name: x, context: {cluster: c, user: c}}]\n": "",

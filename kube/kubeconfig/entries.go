@@ -29,26 +29,26 @@ func newExamination() examination {
 	return examination{named: map[string]content{}, blocks: map[pemBlock]bool{}, examined: map[entryKey]examinedEntry{}}
 }
 
-// An examinedEntry is what a context needs to know of its cluster's or its user's entry. Any number of contexts may name
-// one entry, and an entry may be as large as its file, so each is examined once.
+// An examinedEntry is what a context needs to know of its cluster's or its user's entry. Any number of contexts may
+// name one entry, and an entry may be as large as its file, so each is examined once.
 type examinedEntry struct {
 	server  string // of a cluster, as it may be shown
-	err     error  // what keeps the entry from being used
+	err     error  // why the entry cannot be used
 	reasons []string
 	sum     [sha256.Size]byte // changes with the entry
 }
 
-// maxReasons bounds how many of client-go's complaints about one entry are repeated.
+// maxReasons limits how many of client-go's errors about one entry are repeated.
 const maxReasons = 3
 
-// examinedCluster returns what is known of a cluster's entry; the zero value where there is none.
+// examinedCluster returns what is known of a cluster's entry; the zero value if there is none.
 func (m *merged) examinedCluster(name string) examinedEntry {
 	key := entryKey{"clusters", name}
 	found, known := m.examined[key]
 	if written := m.config.Clusters[name]; written != nil && !known {
 		found.server, _ = serverText(written.Server)
 		found.err = m.checkCluster(fault.Kubeconfig{Entry: "cluster", Name: safetext.Clean(name), Source: written.LocationOfOrigin}, written)
-		if found.err == nil { // client-go would open a file without asking what it is
+		if found.err == nil { // else client-go might open a file that is not a regular one
 			found.reasons = clientGoReasons("x", &clientcmdapi.Context{Cluster: name, AuthInfo: "x"}, written, &clientcmdapi.AuthInfo{})
 		}
 		counting := *written
@@ -62,7 +62,7 @@ func (m *merged) examinedCluster(name string) examinedEntry {
 	return found
 }
 
-// examinedUser returns what is known of a user's entry; the zero value where there is none.
+// examinedUser returns what is known of a user's entry; the zero value if there is none.
 func (m *merged) examinedUser(name string) examinedEntry {
 	key := entryKey{"users", name}
 	found, known := m.examined[key]
@@ -79,20 +79,20 @@ func (m *merged) examinedUser(name string) examinedEntry {
 	return found
 }
 
-// anyCluster stands for a cluster that nothing speaks against.
+// anyCluster is a cluster without errors.
 var anyCluster = &clientcmdapi.Cluster{Server: "https://localhost"}
 
 // sum returns the SHA-256 of v as JSON.
 func sum(v any) (sum [sha256.Size]byte) {
 	hash := sha256.New()
 	if err := json.NewEncoder(hash).Encode(v); err != nil {
-		fmt.Fprintf(hash, "%v", err) // an extension of the kubeconfig that is no JSON
+		fmt.Fprintf(hash, "%v", err) // an extension of the kubeconfig that is not JSON
 	}
 	hash.Sum(sum[:0])
 	return sum
 }
 
-// clientGoErrors returns what else client-go has against a context, in one line.
+// clientGoErrors returns client-go's errors about a context, in one line.
 func (m *merged) clientGoErrors(name string, context *clientcmdapi.Context) error {
 	var reasons []string
 	if name == "" || context.Namespace != "" && len(validation.IsDNS1123Label(context.Namespace)) > 0 { // else client-go has nothing against it, and takes its time to say so
@@ -105,7 +105,7 @@ func (m *merged) clientGoErrors(name string, context *clientcmdapi.Context) erro
 	return errors.New(strings.Join(reasons, "; "))
 }
 
-// clientGoReasons returns client-go's complaints about a context with these entries.
+// clientGoReasons returns client-go's errors about a context with these entries.
 func clientGoReasons(name string, context *clientcmdapi.Context, cluster *clientcmdapi.Cluster, user *clientcmdapi.AuthInfo) []string {
 	err := clientcmd.ConfirmUsable(clientcmdapi.Config{
 		Contexts:       map[string]*clientcmdapi.Context{name: context},

@@ -11,12 +11,12 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// maxKubeconfig bounds one file, in bytes.
+// maxKubeconfig limits one file, in bytes.
 const maxKubeconfig = 16 << 20
 
-// merged is what can be read of several kubeconfig files together.
+// A merged is what could be read of several kubeconfig files together.
 type merged struct {
-	path         string // as it was asked for; empty for the files that kubectl reads
+	path         string // as it was given to Load; empty for the files that kubectl reads
 	config       *clientcmdapi.Config
 	contexts     []contextEntry
 	contextNames map[string]bool    // the names in contexts
@@ -28,14 +28,14 @@ type merged struct {
 	examination
 }
 
-// A contextEntry is a context in one of the files, whether it could be understood or not.
+// A contextEntry is a context in one of the files, even one that could not be parsed.
 type contextEntry struct {
 	name string
 	file string
 	err  error
 }
 
-// A hiddenEntry is an entry that does not count, for a file before its own has another one of that name.
+// A hiddenEntry is an entry that does not count, because an earlier file has another one of that name.
 type hiddenEntry struct {
 	entryKey
 	file string
@@ -44,10 +44,10 @@ type hiddenEntry struct {
 // An entryKey names one entry of the lists "clusters" and "users".
 type entryKey struct{ list, name string }
 
-// readKubeconfig reads the file at path, or the files kubectl would read when path is empty.
+// readKubeconfig reads the file at path, or the files that kubectl would read if path is empty.
 func readKubeconfig(path string) *merged { return readKubeconfigBy(path, readFile) }
 
-// readKubeconfigBy is readKubeconfig with the way to read one file.
+// readKubeconfigBy is readKubeconfig with a function that reads one file.
 func readKubeconfigBy(path string, read func(file string) reading) *merged {
 	rules := loadingRules(path)
 	m := &merged{
@@ -75,18 +75,18 @@ func readKubeconfigBy(path string, read func(file string) reading) *merged {
 			m.addFile(s.parsed, file)
 		}
 	}
-	if len(m.contexts) == 0 { // else it is one of several, which may be taken away
+	if len(m.contexts) == 0 { // else it is one of several, and may be missing
 		m.problems = append(m.problems, gone...)
 	}
 	return m
 }
 
-// A reading is what one file counts as.
+// A reading is the result of reading one file.
 type reading struct {
-	parsed *parsed // nil when nothing is known of what it says; shared, and must not be changed
-	err    error   // why it could not be read, or not as a whole
-	from   content // of which it was made
-	gone   bool    // it is not there, and had entries before
+	parsed *parsed // nil if its content is not known; shared, and must not be changed
+	err    error   // why it could not be read, or only in part
+	from   content // what was read
+	gone   bool    // it does not exist, and had entries before
 }
 
 func readFile(file string) reading {
@@ -94,7 +94,7 @@ func readFile(file string) reading {
 	return parseFile(content{data, err}, file)
 }
 
-// parseFile is what a file with this content says. What the entries name by relative paths is relative to the file.
+// parseFile returns the reading of a file with this content. Relative paths in the entries are relative to the file.
 func parseFile(from content, file string) reading {
 	if from.err != nil {
 		return reading{err: from.err, from: from}
@@ -115,15 +115,17 @@ func parseFile(from content, file string) reading {
 	return reading{parsed: &p, from: from}
 }
 
-// loadingRules says which files kubectl would read, and write a renewed login to.
+// loadingRules returns the rules by which kubectl reads files, and writes a renewed login.
 func loadingRules(path string) *clientcmd.ClientConfigLoadingRules {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = path
 	return rules
 }
 
+// ReadBounded reads a kubeconfig, or a file that one names, if it is a regular file of at most 16 MiB. Its errors do
+// not have the path.
 func ReadBounded(path string) ([]byte, error) {
-	// To open a pipe waits for its writer, and what is read of it is gone for the next reading.
+	// Opening a pipe waits for its writer, and what is read of it cannot be read again.
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, withoutPath(err)
@@ -146,13 +148,13 @@ func ReadBounded(path string) ([]byte, error) {
 	return data, nil
 }
 
-// isNull tells whether a file is the system's empty one, which stands for no kubeconfig.
+// isNull reports whether a file is the system's empty one, which stands for no kubeconfig.
 func isNull(info fs.FileInfo) bool {
 	null, err := os.Stat(os.DevNull)
 	return err == nil && os.SameFile(info, null)
 }
 
-// withoutPath is err without the path, which a Problem has already.
+// withoutPath returns err without the path, which a Problem has already.
 func withoutPath(err error) error {
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
@@ -161,7 +163,7 @@ func withoutPath(err error) error {
 	return err
 }
 
-// addFile takes over what a file has and earlier files did not name.
+// addFile adds the entries of a file that earlier files do not have.
 func (m *merged) addFile(p *parsed, file string) {
 	for _, err := range p.errs {
 		m.problems = append(m.problems, Problem{File: file, Err: err})

@@ -9,8 +9,8 @@ import (
 	"fairlead/kube/fault"
 )
 
-// FuzzKubeconfig reads arbitrary bytes as a kubeconfig. Each of its contexts can be used or has a reason why not, in words that a
-// terminal may show, and the file means the same when it is read again. Nothing is run, whatever it says.
+// FuzzKubeconfig reads arbitrary bytes as a kubeconfig. Each of its contexts can be used or has a reason why not, in
+// text that a terminal may show, and the file means the same when it is read again. Nothing is run, whatever it has.
 func FuzzKubeconfig(f *testing.F) {
 	for _, seed := range []string{
 		one("a"), one("a") + "\nextra: [", "users: *x", "contexts: [{name: a, context: x}, {name: a}, x, {context: {}}]", "a: &a [x]\nusers: [*a, {name: *a}, {<<: *a, name: x}]",
@@ -29,7 +29,7 @@ func FuzzKubeconfig(f *testing.F) {
 			if c.Err != nil {
 				checkReason(t, c.Err)
 			} else if k.merged.config.Contexts[c.Name] == nil {
-				t.Errorf("context %q is neither there nor broken", c.Name)
+				t.Errorf("context %q is neither present nor broken", c.Name)
 			}
 			for _, text := range []string{c.Name, c.Cluster, c.User, c.Namespace, c.Server} {
 				if strings.ContainsFunc(text, unicode.IsControl) {
@@ -49,12 +49,14 @@ func FuzzKubeconfig(f *testing.F) {
 	})
 }
 
-// fuzzed is what a kubeconfig file that says data counts as. It is in no folder of its own, so that few of the files that data names exist.
+// fuzzed returns the reading of a kubeconfig file with this content. It is in no existing folder, so that few of the
+// files that data names exist.
 func fuzzed(data []byte) *merged {
 	return readKubeconfigBy("/nonexistent/config", func(file string) reading { return parseFile(content{data: data}, file) })
 }
 
-// checkReason fails the test if err is not in words for one line of a terminal, or a part of a kubeconfig is named without its place.
+// checkReason fails the test if err does not fit one line of a terminal, or names a part of a kubeconfig without its
+// place.
 func checkReason(t *testing.T, err error) {
 	t.Helper()
 	if text := err.Error(); text == "" || strings.ContainsFunc(text, unicode.IsControl) {
@@ -62,11 +64,11 @@ func checkReason(t *testing.T, err error) {
 	}
 	var entry *fault.Kubeconfig
 	if errors.As(err, &entry) && (entry.Entry == "" || entry.Source == "" && !strings.Contains(err.Error(), "/nonexistent/config")) {
-		t.Errorf("no place is named: %+v", entry)
+		t.Errorf("it names no place: %+v", entry)
 	}
 }
 
-// FuzzNoReasonRepeatsASecret puts a secret into an entry's field that takes one, behind and before arbitrary text.
+// FuzzNoReasonRepeatsASecret puts a secret into a field of an entry that may hold one, after and before arbitrary text.
 func FuzzNoReasonRepeatsASecret(f *testing.F) {
 	const secret = "hunter2secret"
 	fields := []string{"token", "password", "client-key-data", "client-certificate-data"}
@@ -78,7 +80,7 @@ func FuzzNoReasonRepeatsASecret(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, field uint8, before, after string) {
-		// On another line it would be no secret, nor where an alias repeats it.
+		// On another line it would be no secret, nor if an alias repeats it.
 		if strings.ContainsAny(before, "\n\r\u0085\u2028\u2029") || strings.Contains(after, "*") {
 			return
 		}

@@ -11,7 +11,7 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// sameCluster reports whether two entries lead to one cluster in the same way, wherever they stand.
+// sameCluster reports whether two entries lead to the same cluster in the same way, whatever file they are in.
 func sameCluster(a, b *clientcmdapi.Cluster) bool {
 	x, y := *a, *b
 	x.LocationOfOrigin, x.Extensions = "", nil
@@ -19,7 +19,7 @@ func sameCluster(a, b *clientcmdapi.Cluster) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// sameUser reports whether two entries log in as one user in the same way, wherever they stand.
+// sameUser reports whether two entries log in as the same user in the same way, whatever file they are in.
 func sameUser(a, b *clientcmdapi.AuthInfo) bool {
 	x, y := *a, *b
 	x.LocationOfOrigin, x.Extensions = "", nil
@@ -27,8 +27,8 @@ func sameUser(a, b *clientcmdapi.AuthInfo) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// overruled returns what of a context's own file does not count because a file before it has a cluster or a user of the
-// same name; nil where that makes no difference. kubectl merges so, too, and says nothing.
+// overruled returns what of a context's own file does not count because an earlier file has a cluster or a user of the
+// same name; nil if that makes no difference. kubectl merges so, too, without a warning.
 func (m *merged) overruled(name, file string, context *clientcmdapi.Context) *fault.Kubeconfig {
 	var parts, by []string
 	for _, key := range []entryKey{{"clusters", context.Cluster}, {"users", context.AuthInfo}} {
@@ -48,7 +48,7 @@ func (m *merged) overruled(name, file string, context *clientcmdapi.Context) *fa
 	}
 }
 
-// hideContext notes that a context does not count, because a file before its own has one of that name, unless both are the
+// hideContext records that a context does not count, because an earlier file has one of that name, unless both are the
 // same with all that they name.
 func (m *merged) hideContext(name, file string, context *clientcmdapi.Context) {
 	first := m.config.Contexts[name]

@@ -23,17 +23,17 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// parsed is what one kubeconfig file says, and what in it could not be understood.
+// A parsed is the content of one kubeconfig file, and the errors in it.
 type parsed struct {
 	config   *clientcmdapi.Config
 	contexts []contextEntry     // in the file's order
 	broken   map[entryKey]error // with the line
-	errs     []error            // about the file itself; with the line where it is known
+	errs     []error            // about the file itself; with the line if it is known
 }
 
-// parseKubeconfig reads a kubeconfig as client-go does. Where client-go would turn down the whole file, it takes the
-// entries one by one, so that one broken entry hides no other. Errors never repeat what the file says, other than
-// names of entries: client-go's own, and those of YAML libraries, can hold tokens and keys.
+// parseKubeconfig parses a kubeconfig as client-go does. If client-go would reject the whole file, the entries are
+// parsed one by one, so that one broken entry hides no other. Errors never repeat the file's content, other than names
+// of entries: client-go's own, and those of YAML libraries, can hold tokens and keys.
 func parseKubeconfig(data []byte) parsed {
 	if text, err := yaml.YAMLToJSON(data); err == nil {
 		if config, err := decodeJSON(text); err == nil {
@@ -57,13 +57,14 @@ func parseKubeconfig(data []byte) parsed {
 	return p
 }
 
-// jsonCodec is client-go's for kubeconfigs, except that it takes no YAML but JSON, which is many times as fast for one entry.
+// jsonCodec is client-go's for kubeconfigs, except that it reads JSON and no YAML, which is many times as fast for one
+// entry.
 var jsonCodec = func() runtime.Codec {
 	serializer := serializerjson.NewSerializerWithOptions(serializerjson.DefaultMetaFactory, latest.Scheme, latest.Scheme, serializerjson.SerializerOptions{})
 	return versioning.NewDefaultingCodecForScheme(latest.Scheme, serializer, serializer, latest.ExternalVersion, runtime.InternalGroupVersioner)
 }()
 
-// decodeJSON does what clientcmd.Load does when it has turned a file's YAML into JSON.
+// decodeJSON does what clientcmd.Load does after it has converted a file's YAML to JSON.
 func decodeJSON(text []byte) (*clientcmdapi.Config, error) {
 	kind := latest.ExternalVersion.WithKind("Config")
 	decoded, _, err := jsonCodec.Decode(text, &kind, clientcmdapi.NewConfig())
@@ -77,7 +78,7 @@ func decodeJSON(text []byte) (*clientcmdapi.Config, error) {
 	return config, nil
 }
 
-// contextOrder returns the contexts in the order they are written, which client-go's maps lose.
+// contextOrder returns the contexts in the order in which they are written, which client-go's maps lose.
 func contextOrder(text []byte, config *clientcmdapi.Config) []contextEntry {
 	var file struct {
 		Contexts []struct {
@@ -102,7 +103,7 @@ func contextOrder(text []byte, config *clientcmdapi.Config) []contextEntry {
 	return entries
 }
 
-// salvage takes over every entry of a file's lists that can be understood by itself.
+// salvage adds every entry of a file's lists that can be parsed by itself.
 func (p *parsed) salvage(root *yamlnode.Node) {
 	for _, want := range [][2]string{{"apiVersion", "v1"}, {"kind", "Config"}} {
 		if node := mappingValue(root, want[0]); node != nil && node.Value != "" && node.Value != want[1] {
@@ -128,7 +129,7 @@ func (p *parsed) salvage(root *yamlnode.Node) {
 	}
 }
 
-// addEntry takes over one item of a list, or notes why it could not.
+// addEntry adds one item of a list, or records why it cannot be parsed.
 func (p *parsed) addEntry(list string, item *yamlnode.Node, seen map[string]bool) {
 	node := mappingValue(item, "name")
 	if node == nil || node.Kind != yamlnode.ScalarNode || node.Value == "" {
@@ -167,7 +168,7 @@ func (p *parsed) addEntry(list string, item *yamlnode.Node, seen map[string]bool
 
 func singular(list string) string { return strings.TrimSuffix(list, "s") }
 
-// decodeEntry reads one item as if it were alone in its file.
+// decodeEntry parses one item as if it were alone in its file.
 func decodeEntry(list string, item *yamlnode.Node) (*clientcmdapi.Config, error) {
 	var value any
 	if err := item.Decode(&value); err != nil {
@@ -193,7 +194,7 @@ func (p *parsed) hasBrokenContext() bool {
 	return false
 }
 
-// mappingValue gives the value of a mapping's key; nil when there is none.
+// mappingValue returns the value of a mapping's key; nil if there is none.
 func mappingValue(mapping *yamlnode.Node, key string) *yamlnode.Node {
 	if mapping.Kind == yamlnode.AliasNode {
 		mapping = mapping.Alias
@@ -215,7 +216,7 @@ var (
 	errorField = regexp.MustCompile(`cannot unmarshal (?:a |an )?([a-z]+) .*into Go struct field ([A-Za-z0-9]+\.)?([A-Za-z.-]+) of type`)
 )
 
-// syntaxError keeps the kind of a YAML error, and finds its line.
+// syntaxError returns the kind of a YAML error, and finds its line.
 func syntaxError(err error, data []byte) error {
 	line := 1 // the library names none for the first
 	if found := errorLine.FindStringSubmatch(err.Error()); found != nil {
@@ -237,11 +238,11 @@ func syntaxError(err error, data []byte) error {
 	return fmt.Errorf("line %d: %s", line, reason)
 }
 
-// maxSearched bounds the files in which firstBadLine looks, in bytes.
+// maxSearched limits the files that firstBadLine searches, in bytes.
 const maxSearched = 1 << 20
 
-// firstBadLine gives the line that follows the lines that are valid YAML without it. The library names the line on which
-// the enclosing list or mapping begins, which can be the file's first one; begin is that line.
+// firstBadLine returns the line after the lines that are valid YAML without it. The library names the line on which the
+// enclosing list or mapping begins, which can be the file's first one; begin is that line.
 func firstBadLine(data []byte, begin int) int {
 	if len(data) > maxSearched {
 		return begin
@@ -252,7 +253,7 @@ func firstBadLine(data []byte, begin int) int {
 		length[i+1] = length[i] + len(line)
 	}
 	from := min(max(begin-1, 0), len(lines)-1)
-	// What lies before the enclosing list is valid, so this finds an end of validity, if not always the only one.
+	// What is before the enclosing list is valid, so this finds an end of validity, if not always the only one.
 	n := sort.Search(len(lines)-from, func(i int) bool {
 		var document yamlnode.Node
 		return yamlnode.Unmarshal(data[:length[from+i+1]], &document) != nil
@@ -260,7 +261,7 @@ func firstBadLine(data []byte, begin int) int {
 	return min(from+n+1, len(lines))
 }
 
-// fieldError keeps the field's name of a decoder's error.
+// fieldError returns the field's name of a decoder's error.
 func fieldError(err error) error {
 	text := err.Error()
 	if found := errorField.FindStringSubmatch(text); found != nil {

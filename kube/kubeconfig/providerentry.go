@@ -18,21 +18,21 @@ import (
 	"fairlead/app/ownfile"
 )
 
-// A ProviderEntry is the auth-provider of a user entry, whose tokens are renewed. In a configuration of RESTConfig it is the
-// AuthConfigPersister.
+// A ProviderEntry is the auth-provider of a user entry, whose tokens are renewed. In a configuration of RESTConfig it
+// is the AuthConfigPersister.
 type ProviderEntry struct{ file, user string }
 
 func (m *merged) providerEntry(user string) *ProviderEntry {
 	return &ProviderEntry{file: m.config.AuthInfos[user].LocationOfOrigin, user: user}
 }
 
-// Name returns what tells this entry from others.
+// Name returns a text that is different for every entry.
 func (p *ProviderEntry) Name() string { return fmt.Sprintf("%q %q", p.file, p.user) }
 
-// errNoEntry reports that a kubeconfig has the entry no longer, or not as it was.
+// errNoEntry reports that the entry is not in the kubeconfig any more, or not as it was.
 var errNoEntry = errors.New("the user's auth-provider is not in the kubeconfig any more")
 
-// Load returns what the file says of the provider now.
+// Load returns the provider's current settings in the file.
 func (p *ProviderEntry) Load() (map[string]string, error) {
 	data, err := ReadBounded(p.file)
 	if err != nil {
@@ -41,7 +41,7 @@ func (p *ProviderEntry) Load() (map[string]string, error) {
 	return p.settings(parseKubeconfig(data))
 }
 
-// settings returns what a file says of the provider.
+// settings returns the provider's settings in a file.
 func (p *ProviderEntry) settings(file parsed) (map[string]string, error) {
 	user := file.config.AuthInfos[p.user]
 	if user == nil || user.AuthProvider == nil {
@@ -50,18 +50,18 @@ func (p *ProviderEntry) settings(file parsed) (map[string]string, error) {
 	return user.AuthProvider.Config, nil
 }
 
-// Persist makes the provider's settings those of config. It is what client-go calls.
+// Persist changes the provider's settings to those of config. client-go calls it.
 func (p *ProviderEntry) Persist(config map[string]string) error { return p.Save(config) }
 
-// How long Save waits for the lock of another program, and how often it looks.
+// How long Save waits for the lock of another program, and how often it tries.
 const (
 	lockTimeout  = time.Second
 	lockInterval = 50 * time.Millisecond
 )
 
-// Save changes settings of the provider in the file, and nothing else in it: comments stay, and what other programs have changed
-// meanwhile. It takes kubectl's lock, and replaces the file by another one, so that no reader sees a half of it. No error
-// holds anything that the file says.
+// Save changes settings of the provider in the file, and nothing else in it: comments stay, and so does what other
+// programs have changed meanwhile. It takes kubectl's lock, and replaces the file by another one, so that no reader
+// sees half of it. Its errors have nothing of the file's content.
 func (p *ProviderEntry) Save(changes map[string]string) error {
 	unlock, err := lock(p.file)
 	if err != nil {
@@ -113,7 +113,7 @@ func (p *ProviderEntry) change(data []byte, changes map[string]string) ([]byte, 
 	if changed, err := p.changeNode(data, changes); err == nil && isEqual(changed, wanted) {
 		return changed, nil
 	}
-	// What YAML libraries read differently, or has a form of its own, is written as kubectl does.
+	// A file that YAML libraries read in different ways is written as kubectl does.
 	if len(wanted.broken) > 0 || len(wanted.errs) > 0 {
 		return nil, errors.New("it has entries that cannot be read, and would be lost")
 	}
@@ -124,13 +124,13 @@ func (p *ProviderEntry) change(data []byte, changes map[string]string) ([]byte, 
 	return changed, nil
 }
 
-// isEqual reports whether a kubeconfig says what is wanted.
+// isEqual reports whether a kubeconfig has the wanted content.
 func isEqual(data []byte, wanted parsed) bool {
 	has := parseKubeconfig(data)
 	return reflect.DeepEqual(has.config, wanted.config) && len(has.broken) == len(wanted.broken) && len(has.errs) == len(wanted.errs)
 }
 
-// changeNode changes the settings where they are written.
+// changeNode changes the settings in place.
 func (p *ProviderEntry) changeNode(data []byte, changes map[string]string) ([]byte, error) {
 	var document yamlnode.Node
 	if err := yamlnode.Unmarshal(data, &document); err != nil || len(document.Content) == 0 {
@@ -184,8 +184,8 @@ func (p *ProviderEntry) settingsNode(root *yamlnode.Node) *yamlnode.Node {
 	return nil
 }
 
-// replaceFile gives a file other content, at once. A link stays, and leads to the new file. Where a file cannot be put in the
-// place of the old one, or would be another user's then, the old one is overwritten, as kubectl does.
+// replaceFile replaces a file's content at once. A symbolic link stays, and leads to the new file. If the old file
+// cannot be replaced, or the new one would belong to another user, the old one is overwritten, as kubectl does.
 func replaceFile(file string, data []byte) error {
 	real, err := filepath.EvalSymlinks(file)
 	if err != nil {
@@ -208,7 +208,7 @@ func replaceFile(file string, data []byte) error {
 	return withoutPath(errors.Join(err, f.Close()))
 }
 
-// renameOver writes a new file, for its owner alone, and puts it in the place of another one.
+// renameOver writes a new file, for its owner alone, and renames it to file.
 func renameOver(file string, data []byte) error {
 	fresh, err := os.CreateTemp(filepath.Dir(file), ".fairlead-*") // with mode 0600
 	if err != nil {

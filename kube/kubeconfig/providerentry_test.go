@@ -62,7 +62,7 @@ users:
         refresh-token: old
 `
 
-// providerPEM is base64 of a PEM block of type CERTIFICATE without content.
+// providerPEM is the base64 of a PEM block of type CERTIFICATE without content.
 const providerPEM = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCi0tLS0tRU5EIENFUlRJRklDQVRFLS0tLS0K"
 
 func TestRenewedTokensAreAllThatChangesInAKubeconfig(t *testing.T) {
@@ -153,7 +153,8 @@ func TestALinkToAKubeconfigStays(t *testing.T) {
 	}
 }
 
-// Two programs that save at once, as kubectl and this one, lose nothing of each other, and a reader sees a whole file always.
+// Two programs that save at once, such as kubectl and this one, lose nothing of each other's, and a reader always sees
+// a whole file.
 func TestSavingIsOneAtATime(t *testing.T) {
 	path, entry := written(t, providerConfig)
 	stop := make(chan struct{})
@@ -189,7 +190,7 @@ func TestSavingIsOneAtATime(t *testing.T) {
 	}
 }
 
-func TestAUserThatIsGoneIsNotBroughtBack(t *testing.T) {
+func TestADeletedUserIsNotWrittenAgain(t *testing.T) {
 	path, entry := written(t, providerConfig)
 	gone := strings.ReplaceAll(providerConfig, "name: oidc", "name: gcp")
 	if err := os.WriteFile(path, []byte(gone[:strings.Index(gone, "- name: u\n")]), 0o600); err != nil {

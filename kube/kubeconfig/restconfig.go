@@ -10,7 +10,8 @@ import (
 )
 
 // RESTConfig returns what client-go needs to talk to the API server of one context, and the context. It reads the files
-// that the kubeconfig names; it asks no server and runs no credential plugin. A context that cannot be used is an error.
+// that the kubeconfig names; it sends nothing to a server and runs no credential plugin. It returns an error for a
+// context that cannot be used.
 func (k *Config) RESTConfig(context string) (*rest.Config, Context, error) {
 	if k.merged == nil {
 		return nil, Context{}, fmt.Errorf("no context %q in the kubeconfig", context)
@@ -19,7 +20,7 @@ func (k *Config) RESTConfig(context string) (*rest.Config, Context, error) {
 }
 
 func (m *merged) restConfig(name string) (*rest.Config, Context, error) {
-	now := *m // the files that entries name are read as they are now
+	now := *m // so that the files that entries name are read again
 	now.examination = newExamination()
 	for _, entry := range m.contexts {
 		if entry.name != name {
@@ -36,7 +37,7 @@ func (m *merged) restConfig(name string) (*rest.Config, Context, error) {
 		if config.AuthProvider != nil {
 			config.AuthConfigPersister = m.providerEntry(m.config.Contexts[name].AuthInfo)
 		}
-		// Requests come one at a time, when a client connects: a limiter would only make that client wait.
+		// Requests are sent one at a time, when a client connects: a limiter would only make that client wait.
 		config.QPS = -1
 		config.UserAgent = userAgent()
 		config.WarningHandler = rest.NoWarnings{}
@@ -45,7 +46,7 @@ func (m *merged) restConfig(name string) (*rest.Config, Context, error) {
 	return nil, Context{}, fmt.Errorf("no context %q in the kubeconfig", name)
 }
 
-// userAgent names this program in the cluster's audit log.
+// userAgent returns the name of this program in the cluster's audit log.
 func userAgent() string {
 	version := "devel"
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {

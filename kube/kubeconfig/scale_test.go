@@ -13,7 +13,7 @@ import (
 	"fairlead/build/scaletest"
 )
 
-// Of two files, and without reading them.
+// Two files are merged, without reading them.
 func TestMergingTakesInProportionToTheContexts(t *testing.T) {
 	scaletest.Linear(t, func(t *testing.T, n int) func() {
 		half := scaletest.Kubeconfig(n / 2)
@@ -27,7 +27,7 @@ func TestMergingTakesInProportionToTheContexts(t *testing.T) {
 	})
 }
 
-// One entry that cannot be understood must not make the others expensive: each of them is then read by itself.
+// One entry that cannot be parsed must not make the others expensive, although each of them is then parsed by itself.
 func TestABrokenEntryLeavesTheOthersCheap(t *testing.T) {
 	costOf := func(text string) testing.BenchmarkResult {
 		return testing.Benchmark(func(b *testing.B) {
@@ -47,7 +47,8 @@ func TestABrokenEntryLeavesTheOthersCheap(t *testing.T) {
 	t.Logf("sound: %v %v, broken: %v %v", sound, sound.MemString(), broken, broken.MemString())
 }
 
-// What many contexts name is looked at once, however large it is: here an entry grows with the number of contexts that name it.
+// What many contexts name is checked once, however large it is: here an entry grows with the number of contexts that
+// name it.
 func TestASharedEntryIsExaminedOnce(t *testing.T) {
 	scaletest.Linear(t, func(t *testing.T, n int) func() {
 		var text strings.Builder
@@ -104,7 +105,7 @@ func TestAChangeTakesInProportionToTheContexts(t *testing.T) {
 				w.check(false)
 			}
 			if told != before+1 {
-				t.Fatalf("told %d times", told-before)
+				t.Fatalf("changed was called %d times", told-before)
 			}
 		}
 	})

@@ -16,8 +16,8 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// checkUsable returns what keeps a context from being used, as far as its files tell: nothing is run and nobody asked. Each of
-// these stops kubectl too, if only when it connects, and mostly in other words.
+// checkUsable returns why a context cannot be used, as far as its files show: it runs nothing and sends nothing. Each
+// of these reasons stops kubectl, too, although only when it connects, and mostly in other words.
 func (m *merged) checkUsable(entry contextEntry, context *clientcmdapi.Context) error {
 	of := func(kind, name, source string) fault.Kubeconfig {
 		return fault.Kubeconfig{Entry: kind, Name: safetext.Clean(name), Source: source}
@@ -39,15 +39,15 @@ func (m *merged) checkUsable(entry contextEntry, context *clientcmdapi.Context) 
 			return part.err
 		}
 	}
-	// What was looked at by now is what client-go says less about, and what it would open without asking what it is.
+	// The checks above say more than client-go's, and keep it from opening files that are not regular ones.
 	if own.Err = m.clientGoErrors(entry.name, context); own.Err != nil {
 		return &own
 	}
 	return nil
 }
 
-// checkReferences returns what is wrong with the names of a context's cluster and user, of which client-go complains up to three
-// times.
+// checkReferences returns what is wrong with the names of a context's cluster and user, for which client-go returns up
+// to three errors.
 func (m *merged) checkReferences(context *clientcmdapi.Context) error {
 	var unnamed, missing []string
 	switch {
@@ -75,7 +75,7 @@ func (m *merged) checkReferences(context *clientcmdapi.Context) error {
 	return errors.New("it " + strings.Join(parts, ", and "))
 }
 
-// checkCluster returns what keeps a cluster's entry, which is described by is, from being used.
+// checkCluster returns why a cluster's entry, which is described by is, cannot be used.
 func (m *merged) checkCluster(is fault.Kubeconfig, cluster *clientcmdapi.Cluster) error {
 	if _, is.Err = serverText(cluster.Server); is.Err != nil {
 		return &is
@@ -91,7 +91,7 @@ func (m *merged) checkCluster(is fault.Kubeconfig, cluster *clientcmdapi.Cluster
 	return m.checkPEM(is, "certificate-authority", cluster.CertificateAuthority, cluster.CertificateAuthorityData, "CERTIFICATE")
 }
 
-// checkProxy looks at a proxy-url. client-go's own complaint repeats it, and with it the proxy's password.
+// checkProxy checks a proxy-url. client-go's own error repeats it, and with it the proxy's password.
 func checkProxy(is fault.Kubeconfig, proxy string) error {
 	u, err := url.Parse(proxy)
 	switch {
@@ -107,7 +107,7 @@ func checkProxy(is fault.Kubeconfig, proxy string) error {
 	return &is
 }
 
-// checkUser returns what keeps a user's entry, which is described by is, from being used.
+// checkUser returns why a user's entry, which is described by is, cannot be used.
 func (m *merged) checkUser(is fault.Kubeconfig, user *clientcmdapi.AuthInfo) error {
 	if p := user.AuthProvider; p != nil && p.Name != "oidc" {
 		is.Cause, is.Value = fault.KubeconfigProvider, safetext.Clean(p.Name)
@@ -137,7 +137,7 @@ func (m *merged) checkUser(is fault.Kubeconfig, user *clientcmdapi.AuthInfo) err
 	return m.checkPEM(is, "client-key", user.ClientKey, user.ClientKeyData, "PRIVATE KEY")
 }
 
-// checkExec looks at how a credential plugin is to be run.
+// checkExec checks how a credential plugin is to be run.
 func checkExec(is fault.Kubeconfig, exec *clientcmdapi.ExecConfig) error {
 	is.Command = safetext.Clean(exec.Command)
 	if v := exec.APIVersion; v != clientauthv1.SchemeGroupVersion.String() && v != clientauthv1beta1.SchemeGroupVersion.String() {
@@ -152,8 +152,8 @@ func checkExec(is fault.Kubeconfig, exec *clientcmdapi.ExecConfig) error {
 	return &is
 }
 
-// checkPEM looks at certificates and keys, be they data or in a file, whether there is a PEM block of such a type. Of more
-// than that, whether they are valid and belong together, the server judges.
+// checkPEM checks whether there is a PEM block of a type in data or in a file. Whether certificates and keys are valid
+// and belong together is left to the server.
 func (m *merged) checkPEM(is fault.Kubeconfig, field, file string, data []byte, block string) error {
 	is.Field, is.File = field, file
 	switch {
@@ -177,7 +177,7 @@ func (m *merged) checkPEM(is fault.Kubeconfig, field, file string, data []byte, 
 // A pemBlock is a type of PEM block in a file.
 type pemBlock struct{ file, block string }
 
-// hasPEM reports whether there is a PEM block of such a type in data. It looks at a file, which many entries may name, once.
+// hasPEM reports whether there is a PEM block of a type in data. It checks a file, which many entries may name, once.
 func (m *merged) hasPEM(file string, data []byte, block string) bool {
 	key := pemBlock{file, block}
 	if found, known := m.blocks[key]; known {

@@ -14,7 +14,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// odd are entries that cannot work, and that client-go reads without a word or says little about. In it, CA is a
+// odd has entries that cannot work, and that client-go reads without an error or says little about. In it, CA is a
 // certificate, and DIR the folder of the kubeconfig.
 const odd = `
 clusters:
@@ -53,7 +53,7 @@ contexts:
 
 const testKey = "-----BEGIN EC PRIVATE KEY-----\ns3cret==\n-----END EC PRIVATE KEY-----\n"
 
-func TestWhatCannotWorkIsSaidBeforehand(t *testing.T) {
+func TestWhatCannotWorkIsReportedBeforehand(t *testing.T) {
 	ca := base64.StdEncoding.EncodeToString([]byte(caCertificate(t)))
 	for _, test := range []struct {
 		cluster, user string
@@ -147,8 +147,9 @@ func TestWhatCannotWorkIsSaidBeforehand(t *testing.T) {
 	}
 }
 
-// Two files that name a cluster and a user the same are merged as kubectl does it, and it is said where that matters.
-func TestWhatAnEarlierFileOverrulesIsSaid(t *testing.T) {
+// Two files that have a cluster and a user of the same name are merged as kubectl does it, with a warning if that
+// matters.
+func TestWhatAnEarlierFileOverrulesIsReported(t *testing.T) {
 	const kubeadm = `
 clusters: [{name: kubernetes, cluster: {server: "https://NAME.example:6443"}}]
 users: [{name: kubernetes-admin, user: {token: token-of-NAME}}]

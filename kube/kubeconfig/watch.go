@@ -18,23 +18,23 @@ import (
 // How long a change for the worse has to last.
 const (
 	goneFor   = 700 * time.Millisecond // before an entry counts as gone
-	awayFor   = 3 * time.Second        // before a file counts as gone: editors and tools move one away to write it anew
+	awayFor   = 3 * time.Second        // before a file counts as gone: editors and tools move one away to write it again
 	brokenFor = 3 * time.Second        // before a file that cannot be read counts as broken
 )
 
-// recheckSoon is when a watch looks again after it found other files to watch.
+// recheckSoon is when a watch checks again after it found other files to watch.
 const recheckSoon = 10 * time.Millisecond
 
-// Watch reads the kubeconfig at path as Load does, calls changed with what it says, and calls it again whenever that
-// becomes something else, until ctx ends; then it returns nil. It calls changed from one goroutine. With since, which Load
-// has returned for the same path, it calls changed only for what has become different since then; nil is for none.
+// Watch reads the kubeconfig at path as Load does, calls changed with it, and calls changed again whenever it has
+// changed, until ctx ends; then it returns nil. It calls changed from one goroutine. With since, which Load has
+// returned for the same path, it calls changed only for what has changed since then; nil means that there is none.
 //
-// The files need not be there yet, nor their folders, and may be links, or be replaced by renaming. A change is told
-// within a second, an entry that is gone within two. A file that is gone counts as it was before for three seconds; if no
-// context is left then, it is among the Problems until it is there again. One
-// that cannot be read or understood, as one that is half-written, counts as it was before for as long as it is so, and
-// after three seconds it is among the Problems, too. A file that keeps a context from being used, such as a token file that
-// is not there, is watched as well.
+// The files need not exist yet, nor their folders, and may be links, or be replaced by renaming. changed is called
+// within a second of a change, and within two if an entry is gone. A file that is gone counts as it was before for
+// three seconds; if no context is left then, it is among the Problems until it exists again. A file that cannot be read
+// or parsed, such as a half-written one, counts as it was before for as long as it is so, and is among the Problems
+// after three seconds, too. A file that keeps a context from being used, such as a missing token file, is watched as
+// well.
 func Watch(ctx context.Context, path string, since *Config, changed func(Config)) error {
 	w := &watch{path: path, files: map[string]*watchedFile{}, changed: changed}
 	if since != nil && since.merged != nil {
@@ -52,22 +52,22 @@ type watch struct {
 	path     string
 	changed  func(Config)
 	files    map[string]*watchedFile
-	notified string                 // what was last told, see summary
-	missing  map[string]fs.FileInfo // the files that keep contexts from being used, by path; nil for one that is not there
+	notified string                 // the summary of what changed was last called with
+	missing  map[string]fs.FileInfo // the files that keep contexts from being used, by path; nil for one that does not exist
 }
 
 func (w *watch) run(ctx context.Context, poll bool) {
 	filewatch.Watcher{Files: w.watchedPaths, Look: w.check, Poll: poll}.Run(ctx)
 }
 
-// watchedPaths are the kubeconfig files, and the files that keep contexts from being used.
+// watchedPaths returns the kubeconfig files, and the files that keep contexts from being used.
 func (w *watch) watchedPaths() []string {
 	return slices.AppendSeq(w.paths(), maps.Keys(w.missing))
 }
 
 func (w *watch) paths() []string { return loadingRules(w.path).GetLoadingPrecedence() }
 
-// check reads the files, tells what became different, and says when to look again.
+// check reads the files, calls changed if need be, and returns when to check again.
 func (w *watch) check(event bool) (again time.Duration) {
 	now := time.Now()
 	different := false
@@ -91,19 +91,19 @@ func (w *watch) check(event bool) (again time.Duration) {
 		different = different || !SameFile(info, before)
 	}
 	if different && w.notify() {
-		return recheckSoon // for those are watched from the next look on
+		return recheckSoon // since they are watched from the next check on
 	}
 	return again
 }
 
-// notify calls changed if the files, taken together, say something else than before. It reports whether there are other files
-// to watch now.
+// notify calls changed if the files, merged, are different from before. It reports whether there are other files to
+// watch now.
 func (w *watch) notify() (others bool) {
 	k := readKubeconfigBy(w.path, func(file string) reading {
 		if f := w.files[file]; f != nil {
 			return f.effective
 		}
-		return readFile(file) // KUBECONFIG names others since a moment ago
+		return readFile(file) // KUBECONFIG has just changed
 	}).kubeconfig()
 	if s := summary(k); s != w.notified {
 		w.notified = s
@@ -119,7 +119,8 @@ func (w *watch) notify() (others bool) {
 	return others
 }
 
-// missingFiles are the files that keep contexts from being used, for they are not there or not what they should be.
+// missingFiles returns the files that keep contexts from being used, because they do not exist or are not what they
+// should be.
 func missingFiles(k Config) map[string]fs.FileInfo {
 	files := map[string]fs.FileInfo{}
 	for _, c := range k.Contexts {
@@ -128,7 +129,7 @@ func missingFiles(k Config) map[string]fs.FileInfo {
 			continue
 		}
 		info, err := os.Stat(bad.File)
-		if err != nil || errors.Is(bad.Err, fs.ErrNotExist) { // what came since it was looked for is a change
+		if err != nil || errors.Is(bad.Err, fs.ErrNotExist) { // if it exists by now, that is a change
 			info = nil
 		}
 		files[bad.File] = info
@@ -136,7 +137,7 @@ func missingFiles(k Config) map[string]fs.FileInfo {
 	return files
 }
 
-// summary is equal for two kubeconfigs that say the same.
+// summary returns a text that is equal for two equal kubeconfigs.
 func summary(k Config) string {
 	var b strings.Builder
 	for _, c := range k.Contexts {

@@ -19,10 +19,11 @@ type watching struct {
 	last Config
 }
 
-// patienceInTests bounds what a test waits for; a quiet machine needs a second.
+// patienceInTests limits what a test waits for; an idle machine needs a second.
 const patienceInTests = 30 * time.Second
 
-// watchFiles watches until the test ends, and takes in what is told first. polling does without the system's help.
+// watchFiles watches until the test ends, and consumes the first notification. With polling it does without the
+// system's events.
 func watchFiles(t *testing.T, path string, polling bool) *watching {
 	t.Helper()
 	w := &watching{t: t, told: make(chan Config, 100)}
@@ -52,7 +53,7 @@ func (w *watching) next() Config {
 	select {
 	case w.last = <-w.told:
 	case <-time.After(patienceInTests):
-		w.t.Fatalf("nothing was told; last %v, %v", w.names(), w.last.Problems)
+		w.t.Fatalf("no notification; the last one was %v, %v", w.names(), w.last.Problems)
 	}
 	return w.last
 }
@@ -85,7 +86,7 @@ func put(t *testing.T, path, content string) {
 	}
 }
 
-// replace writes a file as careful editors do: beside the old one, and over it by renaming.
+// replace writes a file as careful editors do: next to the old one, and over it by renaming.
 func replace(t *testing.T, path, content string) {
 	t.Helper()
 	put(t, path+".new", content)
@@ -94,7 +95,7 @@ func replace(t *testing.T, path, content string) {
 	}
 }
 
-func TestChangesOfTheKubeconfigAreTold(t *testing.T) {
+func TestChangesOfTheKubeconfigAreReported(t *testing.T) {
 	for name, polling := range map[string]bool{"by the system": false, "by looking": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,7 +117,7 @@ func TestChangesOfTheKubeconfigAreTold(t *testing.T) {
 			}
 			replace(t, path, one("d"))
 			w.until("d")
-			// A kubectl that changes one context locks the file, reads it and writes it anew.
+			// A kubectl that changes one context locks the file, reads it and writes it again.
 			change := func(c *clientcmd.ClientConfigLoadingRules) {
 				config, err := c.Load()
 				if err != nil {
@@ -166,7 +167,7 @@ contexts:
 	}
 }
 
-func TestWhatSaysTheSameIsNotTold(t *testing.T) {
+func TestAnEqualKubeconfigIsNotReported(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config")
 	put(t, path, one("a"))
 	w := watchFiles(t, path, false)
@@ -176,12 +177,12 @@ func TestWhatSaysTheSameIsNotTold(t *testing.T) {
 	replace(t, path, one("b"))
 	w.until("b") // and nothing before
 	if len(w.told) > 0 {
-		t.Errorf("told %+v", <-w.told)
+		t.Errorf("reported %+v", <-w.told)
 	}
 }
 
-// What was loaded before is not told again, and what became different since then is.
-func TestAWatchSinceALoadTellsWhatIsDifferent(t *testing.T) {
+// A watch does not report what was loaded before, but what has changed since then.
+func TestAWatchSinceALoadReportsWhatHasChanged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config")
 	put(t, path, one("a"))
 	since := Load(path)
@@ -198,10 +199,10 @@ func TestAWatchSinceALoadTellsWhatIsDifferent(t *testing.T) {
 		select {
 		case k := <-told:
 			if len(k.Contexts) != 1 || k.Contexts[0].Name != want {
-				t.Errorf("told %v, want %s", k.Contexts, want)
+				t.Errorf("reported %v, want %s", k.Contexts, want)
 			}
 		case <-time.After(patienceInTests):
-			t.Errorf("%s is not told", want)
+			t.Errorf("%s is not reported", want)
 		}
 		cancel()
 		if err := <-done; err != nil {
@@ -252,7 +253,7 @@ func TestAHalfWrittenFileCountsAsItWas(t *testing.T) {
 	}
 }
 
-// said is what a file counts as: the names of its contexts, and what is wrong with it.
+// said returns what the effective reading of a file has: the names of its contexts, and what is wrong with it.
 func said(f *watchedFile) string {
 	var names []string
 	if f.effective.parsed != nil {
@@ -267,8 +268,8 @@ func said(f *watchedFile) string {
 	}
 }
 
-// What cannot be read any more keeps what it said, for as long as that lasts, and what is wrong is told; a file that is
-// not there says nothing.
+// A file that cannot be read any more keeps its content for as long as that lasts, and the error is reported. A file
+// that does not exist has none.
 func TestAFileThatCannotBeReadKeepsWhatItSaid(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "config")
@@ -310,7 +311,7 @@ func TestAFileThatCannotBeReadKeepsWhatItSaid(t *testing.T) {
 	w.until()
 }
 
-// An editor or a tool that moves a file away to write it anew takes nothing away.
+// An editor or a tool that moves a file away to write it again removes nothing.
 func TestAFileThatIsAwayForTwoSecondsIsNotGone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config")
 	now := time.Now()
@@ -328,7 +329,7 @@ func TestAFileThatIsAwayForTwoSecondsIsNotGone(t *testing.T) {
 	}
 	put(t, path, one("a"))
 	if changed, _ := f.check(path, true, now.Add(2*time.Second)); changed || said(f) != "a" {
-		t.Error("that it is back is a change")
+		t.Error("its return is a change")
 	}
 }
 
@@ -365,7 +366,7 @@ func TestLinksAreFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// As a mounted Secret is laid out: config → ..data/config, ..data → a folder with a date.
+	// The layout of a mounted Secret: config → ..data/config, ..data → a folder with a date.
 	put(t, filepath.Join(dir, "secret", "..1", "config"), one("a"))
 	put(t, filepath.Join(dir, "secret", "..2", "config"), one("b"))
 	link("..1", filepath.Join(dir, "secret", "..data"))
@@ -407,7 +408,7 @@ func TestOneOfSeveralFilesChanges(t *testing.T) {
 	}
 }
 
-// A file that keeps a context from being used is watched, so that the context can be used once it is there.
+// A file that keeps a context from being used is watched, so that the context can be used once it exists.
 func TestWatchSeesTheFileThatAContextLacks(t *testing.T) {
 	for name, polling := range map[string]bool{"told": false, "polling": true} {
 		t.Run(name, func(t *testing.T) {

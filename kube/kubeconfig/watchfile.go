@@ -11,25 +11,25 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// A watchedFile is one kubeconfig file over time: what it counts as, which is what was last read of it, or what it said
-// before it became worse.
+// A watchedFile is one kubeconfig file over time. Its effective reading is the last one, or the one from before it
+// became worse.
 type watchedFile struct {
-	seen      fs.FileInfo // of the last reading; nil when the file was not there
+	seen      fs.FileInfo // of the last reading; nil if the file did not exist
 	latest    reading     // the last one
-	decided   content     // of the reading that was the latest when counts was last decided about
+	decided   content     // of the reading that was the latest when effective was last set
 	effective reading
-	since     time.Time // when latest became worse than taken; zero while they are the same
+	since     time.Time // when latest became worse than decided; zero while they are equal
 	read      bool
 }
 
-// A content is what reading a file gave.
+// A content is the result of reading a file's bytes.
 type content struct {
 	data []byte
 	err  error
 }
 
-// check reads the file if there was an event or its date has changed. It says whether what the file counts as is another
-// now, or else how long to wait before what it has become counts.
+// check reads the file if there was an event or its date has changed. It reports whether the effective reading has
+// changed, or else how long to wait before the latest one becomes effective.
 func (f *watchedFile) check(file string, event bool, now time.Time) (changed bool, wait time.Duration) {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -64,6 +64,8 @@ func (f *watchedFile) setLatest(file string, latest content) {
 	}
 }
 
+// SameFile reports whether two descriptions of a file, which are nil if it does not exist, are of the same file with
+// the same size and date.
 func SameFile(a, b fs.FileInfo) bool {
 	if a == nil || b == nil {
 		return a == nil && b == nil
@@ -75,12 +77,12 @@ func (c content) equal(other content) bool {
 	return bytes.Equal(c.data, other.data) && fmt.Sprint(c.err) == fmt.Sprint(other.err)
 }
 
-// errEmpty is why a file without content, as one has that a program has only begun to write, does not count.
+// errEmpty is why an empty file, such as one that a program has only begun to write, does not count.
 var errEmpty = errors.New("it is empty")
 
-// unreadable returns why the latest content says nothing of the entries that the file had before, nil if it does: it
-// cannot be read or understood, or not as a whole, and lacks some of them, as a file that is half-written or cut off does.
-// A file that is not there is not unreadable.
+// unreadable returns why the latest content tells nothing of the entries that the file had before, nil if it does: it
+// cannot be read or parsed, or not as a whole, and lacks some of them, such as a file that is half-written or cut off.
+// A file that does not exist is not unreadable.
 func (f *watchedFile) unreadable() error {
 	before := f.effective.parsed
 	switch {
@@ -98,7 +100,7 @@ func (f *watchedFile) unreadable() error {
 
 func (c content) isMissing() bool { return errors.Is(c.err, fs.ErrNotExist) }
 
-// nextEffective is what the file counts as from now on.
+// nextEffective returns the reading that is effective from now on.
 func (f *watchedFile) nextEffective() reading {
 	if err := f.unreadable(); err != nil {
 		return reading{parsed: f.effective.parsed, err: fmt.Errorf("%w; until it can be read, what it said before holds", err)}
@@ -109,8 +111,8 @@ func (f *watchedFile) nextEffective() reading {
 	return latest
 }
 
-// requiredAge is how long the latest content has to last before it counts. What is whole and takes nothing away counts at
-// once, and so does what follows on something that was broken already.
+// requiredAge returns how long the latest content has to last before it is effective. A whole file that removes nothing
+// is effective at once, and so is what replaces something that was broken already.
 func (f *watchedFile) requiredAge() time.Duration {
 	before := f.effective.parsed
 	switch {
@@ -119,7 +121,7 @@ func (f *watchedFile) requiredAge() time.Duration {
 	case f.latest.from.isMissing():
 		return awayFor
 	case f.unreadable() != nil && f.effective.err != nil:
-		return 0 // as unreadable as before, for another reason
+		return 0 // it was unreadable before, for another reason
 	case f.unreadable() != nil:
 		return brokenFor
 	case f.latest.err != nil:
@@ -132,7 +134,7 @@ func (f *watchedFile) requiredAge() time.Duration {
 	return 0
 }
 
-// firstError returns the first reason why something in a file could not be understood, nil when everything could.
+// firstError returns the first error of a file, nil if there is none.
 func (p *parsed) firstError() error {
 	if len(p.errs) > 0 {
 		return p.errs[0]
@@ -156,8 +158,8 @@ func (p *parsed) isEmpty() bool {
 	return len(p.contexts) == 0 && len(p.config.Clusters) == 0 && len(p.config.AuthInfos) == 0
 }
 
-// lacks tells whether an entry of before is gone; one that is there and cannot be understood is not. A file that is cut
-// off at the end of a line may be valid.
+// lacks reports whether an entry of before is gone; one that exists and cannot be parsed is not. A file that is cut off
+// at the end of a line may be valid.
 func (p *parsed) lacks(before *parsed) bool {
 	contexts := map[string]bool{}
 	for _, entry := range p.contexts {
