@@ -17,6 +17,7 @@ var bans = []ban{
 	{"fairlead/proxy", "fairlead/kube", "the engine knows no Kubernetes: any Dialer will do"},
 	{"fairlead/proxy", "fairlead/app", "the engine knows no desktop"},
 	{"fairlead/proxy/safetext", "fairlead/", "a leaf, which every other package may import"},
+	{"fairlead/proxy/socks", "fairlead/", "a leaf: handshakes are bytes, whatever is done with them"},
 	{"fairlead/proxy/stream", "fairlead/", "a leaf: connections, whatever they carry"},
 	{"fairlead/proxy/upstream", "fairlead/", "a leaf: ways through forward proxies, for whatever dials"},
 	{"fairlead/proxy", "fyne.io/", "the engine knows no desktop"},
@@ -114,7 +115,7 @@ var homes = []home{
 	{"github.com/jezek/xgb", []string{"fairlead/app/desktop"}},
 	{"github.com/rs/zerolog", anywhere}, // a Logger is handed to whatever logs
 	{"github.com/spf13/cobra", []string{"fairlead/app/command"}},
-	{"github.com/things-go/go-socks5", []string{"fairlead/proxy"}},
+	{"github.com/things-go/go-socks5", []string{"fairlead/proxy/socks"}},
 	{"go.uber.org/goleak", []string{"fairlead/proxy/dialtest"}},
 	{"golang.org/x/net/http/httpproxy", []string{"fairlead/proxy/upstream"}},
 	{"golang.org/x/net/publicsuffix", []string{"fairlead/kube"}},

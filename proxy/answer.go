@@ -9,18 +9,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
-)
 
-// Reply codes of SOCKS5, RFC 1928 section 6.
-const (
-	replySucceeded       byte = 0
-	replyGeneralFailure  byte = 1
-	replyNotAllowed      byte = 2
-	replyNetUnreachable  byte = 3
-	replyHostUnreachable byte = 4
-	replyRefused         byte = 5
-	replyExpired         byte = 6
-	replyCommandUnknown  byte = 7
+	"fairlead/proxy/socks"
 )
 
 const maxAnswerText = 1000 // bytes
@@ -56,23 +46,23 @@ func DefaultAnswer(err error) Answer {
 	var dns *net.DNSError
 	var timeout net.Error
 	var unanswered *NoAnswerError
-	answer := Answer{SOCKS5: replyGeneralFailure, Status: http.StatusBadGateway, Text: err.Error(), ProxyStatus: statusInternal}
+	answer := Answer{SOCKS5: socks.GeneralFailure5, Status: http.StatusBadGateway, Text: err.Error(), ProxyStatus: statusInternal}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		answer.SOCKS5, answer.Status, answer.ProxyStatus = replyNotAllowed, http.StatusForbidden, "http_request_denied"
+		answer.SOCKS5, answer.Status, answer.ProxyStatus = socks.NotAllowed5, http.StatusForbidden, "http_request_denied"
 	case errors.Is(err, ErrTooMany):
 		answer.Status, answer.ProxyStatus = http.StatusServiceUnavailable, "connection_limit_reached"
 	case errors.As(err, &dns) && dns.IsNotFound:
-		answer.SOCKS5, answer.ProxyStatus = replyHostUnreachable, "dns_error"
+		answer.SOCKS5, answer.ProxyStatus = socks.HostUnreachable5, "dns_error"
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaRefused):
-		answer.SOCKS5, answer.ProxyStatus = replyRefused, "connection_refused"
+		answer.SOCKS5, answer.ProxyStatus = socks.Refused5, "connection_refused"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
-		answer.SOCKS5, answer.Status, answer.ProxyStatus = replyExpired, http.StatusGatewayTimeout, "connection_timeout"
+		answer.SOCKS5, answer.Status, answer.ProxyStatus = socks.Expired5, http.StatusGatewayTimeout, "connection_timeout"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, wsaHostUnreachable):
-		answer.SOCKS5, answer.Status, answer.ProxyStatus = replyHostUnreachable, http.StatusServiceUnavailable, "destination_unavailable"
+		answer.SOCKS5, answer.Status, answer.ProxyStatus = socks.HostUnreachable5, http.StatusServiceUnavailable, "destination_unavailable"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, wsaNetUnreachable):
-		answer.SOCKS5, answer.ProxyStatus = replyNetUnreachable, "destination_ip_unroutable"
+		answer.SOCKS5, answer.ProxyStatus = socks.NetUnreachable5, "destination_ip_unroutable"
 	case errors.Is(err, errLargeResponse):
 		answer.ProxyStatus = "http_response_header_section_size"
 	case errors.As(err, new(*NotHTTPError)), errors.As(err, new(*ResponseError)):
@@ -80,7 +70,7 @@ func DefaultAnswer(err error) Answer {
 	case errors.As(err, &unanswered):
 		answer.ProxyStatus = "connection_terminated"
 	case errors.Is(err, errors.ErrUnsupported):
-		answer.SOCKS5, answer.ProxyStatus = replyHostUnreachable, "destination_unavailable"
+		answer.SOCKS5, answer.ProxyStatus = socks.HostUnreachable5, "destination_unavailable"
 	}
 	return answer
 }
@@ -88,11 +78,11 @@ func DefaultAnswer(err error) Answer {
 // answer asks the configuration and makes its answer one that can be sent.
 func (c *Config) answer(target Target, err error) Answer {
 	answer := c.Answer(target.String(), err)
-	if answer.SOCKS4 < socks4Rejected || answer.SOCKS4 > socks4OtherUser {
-		answer.SOCKS4 = socks4Rejected
+	if answer.SOCKS4 < socks.Rejected4 || answer.SOCKS4 > socks.OtherUser4 {
+		answer.SOCKS4 = socks.Rejected4
 	}
-	if answer.SOCKS5 == replySucceeded {
-		answer.SOCKS5 = replyGeneralFailure
+	if answer.SOCKS5 == socks.Succeeded5 {
+		answer.SOCKS5 = socks.GeneralFailure5
 	}
 	if answer.Status < 400 || answer.Status > 599 {
 		answer.Status = http.StatusBadGateway

@@ -3,14 +3,10 @@ package proxy
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
 	"net/http"
 	"sync"
 	"time"
 )
-
-// errNoPassword is a SOCKS4 client where credentials are wanted.
-var errNoPassword = errors.New("SOCKS4 has no password, and one is wanted")
 
 // How wrong passwords are answered: all clients of a Server together get so many answers, each after a pause. Those over
 // that are cut without one. The right password is never kept waiting, which a client that hangs up instead of waiting can

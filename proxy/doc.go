@@ -7,7 +7,7 @@
 //  1. server.go, gate.go: accepted, its user judged (peer.go), counted, owned until it is closed; pending.go bounds what all
 //     clients together cost until they are admitted, behind 3
 //  2. sniff.go: the first byte tells SOCKS4, SOCKS5, HTTP and TLS (tls.go) apart; anything else is closed
-//  3. socks4.go, socks5.go, http.go: the handshake, up to what the client asks for and not yet its answer; the password
+//  3. socks.go with package socks, http.go: the handshake, up to what the client asks for and not yet its answer; the password
 //     where one is wanted (credentials.go)
 //  4. target.go: the host and port asked for, checked; a name stays a name
 //  5. route.go: the first rule that matches hands back a Dialer, with what it has found out about the target

@@ -18,7 +18,6 @@ type Server struct {
 	config  atomic.Pointer[Config]
 	ids     atomic.Uint64
 	traffic counters
-	socks5  socks5Servers
 	gate    gate
 
 	largeHeads atomic.Int64 // what they cost, see headMeter
@@ -29,7 +28,7 @@ type Server struct {
 
 // New makes a Server. It starts nothing.
 func New(config Config) *Server {
-	s := &Server{socks5: newSOCKS5(), servings: map[*serving]struct{}{}}
+	s := &Server{servings: map[*serving]struct{}{}}
 	s.gate.places.freed = make(chan struct{}, 1)
 	s.config.Store(config.withDefaults())
 	return s

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 
+	"fairlead/proxy/socks"
 	"fairlead/proxy/stream"
 )
 
@@ -54,9 +55,9 @@ func sniff(conn net.Conn) (*stream.Peeked, language, error) {
 		return nil, 0, fmt.Errorf("wait for the first byte: %w", err)
 	}
 	switch b := client.Early()[0]; {
-	case b == socks4Version:
+	case b == socks.Version4:
 		return client, speaksSOCKS4, nil
-	case b == 5:
+	case b == socks.Version5:
 		return client, speaksSOCKS5, nil
 	case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z':
 		return client, speaksHTTP, nil

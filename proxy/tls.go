@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 
+	"fairlead/proxy/socks"
 	"fairlead/proxy/stream"
 )
 
@@ -61,10 +62,9 @@ func sayPlaintext(client *stream.Peeked, speaks language) error {
 	}
 	switch speaks {
 	case speaksSOCKS4:
-		return socks4Reply(client, socks4Rejected)
+		return socks.Reply4(client, socks.Rejected4)
 	case speaksSOCKS5:
-		_, err := client.Write([]byte{5, socks5NoMethod})
-		return err
+		return socks.RefuseMethods5(client)
 	}
 	return connectDialect{}.refuse(client, Answer{
 		Status: 400, ProxyStatus: "http_request_denied",
