@@ -34,6 +34,8 @@ var bans = []ban{
 	{"fairlead/kube/kubeconfig", "fairlead/kube/oidc", "reading files asks no identity provider"},
 	{"fairlead/kube", "k8s.io/client-go/plugin/pkg/client/auth/oidc", "it has no bounds, and follows redirects with the refresh token: kube/oidc is ours"},
 	{"fairlead/kube/fault", "k8s.io/", "views read these types, and must not be tied to client-go by them"},
+	{"fairlead/kube/carrier", "fairlead/", "the seam knows neither side of it"},
+	{"fairlead/kube/carrier", "k8s.io/", "a carrier need not know the API server"},
 	{"fairlead/kube/retryafter", "fairlead/", "a header and a wait, and nothing else of ours"},
 	{"fairlead/kube/retryafter", "k8s.io/", "a header and a wait, and no Kubernetes"},
 	{"fairlead/kube/jsonstream", "k8s.io/", "bytes and bounds, and no Kubernetes"},

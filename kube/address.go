@@ -13,7 +13,7 @@ import (
 // An owner is what an address belongs to: a Service, a Pod, or neither, and then it is none of the cluster's.
 type owner struct {
 	service     serviceKey
-	pod         candidate
+	pod         endpoint
 	external    bool // the address is among the Service's externalIPs, and the settings say that it is the cluster's
 	hostNetwork bool // the Pod's address is its node's
 	expected    bool // the address is in a range of the cluster's

@@ -7,28 +7,15 @@ import (
 	"net/http"
 	"time"
 
+	"fairlead/kube/carrier"
 	"fairlead/kube/fault"
-	"fairlead/kube/portforward"
 )
 
-// An endpoint is a port of a Pod, as the carrier takes it.
-type endpoint = portforward.Endpoint
+type endpoint = carrier.Endpoint
 
-// A carrier opens a connection into the first of several Pods that takes it. *portforward.Forwarder is the real one; the
-// interface is here so that a test can count and refuse dials.
-type carrier interface {
-	Run(ctx context.Context) error
-	Dial(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error)
-	Stats() portforward.Stats
-
-	// Withdraw takes a Pod out of use, for the reason that its standing is. Restore puts it back. Both are quick.
-	Withdraw(namespace, pod, uid string, standing portforward.Standing)
-	Restore(namespace, pod, uid string)
-}
-
-// dialCarrier sees to a login before it dials, since the carrier renews no credentials, and once more when the login
+// dialCarrier ensures a login before it dials, since the carrier renews no credentials, and once more when the login
 // turns out to have expired.
-func (c *Cluster) dialCarrier(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error) {
+func (c *Cluster) dialCarrier(ctx context.Context, endpoints []endpoint, renew carrier.Renew) (net.Conn, error) {
 	if err := c.api.login.ensure(ctx); err != nil {
 		return nil, err
 	}
@@ -71,7 +58,7 @@ func (c *Cluster) vouched(ctx context.Context, err error) error {
 // later finds a session if it was only slow.
 const hopeless = 4 * time.Second
 
-func (c *Cluster) dialOnce(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error) {
+func (c *Cluster) dialOnce(ctx context.Context, endpoints []endpoint, renew carrier.Renew) (net.Conn, error) {
 	dial := ctx
 	if c.health.is(unreachable) {
 		bounded, cancel := context.WithTimeout(ctx, hopeless)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 
+	"fairlead/kube/carrier"
 	"fairlead/kube/kubeconfig"
 	"fairlead/kube/portforward"
 )
@@ -39,8 +40,10 @@ type Config struct {
 	// PerPod and PerContext bound the sessions with one Pod and in all. 0 means the carrier's defaults.
 	PerPod, PerContext int
 
-	// Carrier forces how streams reach the API server: "spdy" or "websocket". Empty tries what works.
-	Carrier string
+	// Protocol forces how the streams of a port-forward reach the API server: "spdy" or "websocket". Empty tries what works.
+	Protocol string
+	// Carrier takes connections to Pods in place of port-forwards, if it is not nil. It serves one Cluster, which runs it.
+	Carrier carrier.Carrier
 
 	// Proxy is the forward proxy on the way to the API server, a URL with the scheme http, https, socks5 or socks5h. It
 	// replaces the kubeconfig's proxy-url and the environment's proxy, and is handed to credential plugins that ask for
@@ -77,7 +80,7 @@ type Cluster struct {
 	api       *api
 	health    *health
 	authority *authority
-	carrier   carrier
+	carrier   carrier.Carrier
 	doubted   chan struct{} // holds a value after the carrier doubted that the API server answers
 	decisions decisions
 	log       zerolog.Logger
@@ -135,18 +138,21 @@ func Open(c Config) (*Cluster, error) {
 	doubted := make(chan struct{}, 1)
 	trusted := authorityOf(config)
 	var cluster *Cluster
-	carrier, err := portforward.New(portforward.Config{
-		REST: config, ProxySource: proxySource, Certificate: l.certificate(), Context: c.Context, Carrier: c.Carrier, PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
-		Doubt: func() { signal(doubted) }, Roots: trusted.roots.Load,
-		Admit: func(ctx context.Context, namespace, pod string) error { return cluster.admit(ctx, namespace, pod) },
-		Standing: func(ctx context.Context, namespace, pod, uid string) portforward.Standing {
-			return cluster.resolver.standing(ctx, namespace, pod, uid)
-		},
-	})
+	to := c.Carrier
+	if to == nil {
+		to, err = portforward.New(portforward.Config{
+			REST: config, ProxySource: proxySource, Certificate: l.certificate(), Context: c.Context, Carrier: c.Protocol, PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
+			Doubt: func() { signal(doubted) }, Roots: trusted.roots.Load,
+			Admit: func(ctx context.Context, namespace, pod string) error { return cluster.admit(ctx, namespace, pod) },
+			Standing: func(ctx context.Context, namespace, pod, uid string) carrier.Standing {
+				return cluster.resolver.standing(ctx, namespace, pod, uid)
+			},
+		})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
-	cluster = newCluster(described.Namespace, a, h, carrier, c.Log)
+	cluster = newCluster(described.Namespace, a, h, to, c.Log)
 	cluster.doubted = doubted
 	cluster.authority = trusted
 	cluster.SetPolicy(c.Policy)
@@ -154,19 +160,19 @@ func Open(c Config) (*Cluster, error) {
 	return cluster, nil
 }
 
-func newCluster(namespace string, a *api, h *health, carrier carrier, log zerolog.Logger) *Cluster {
+func newCluster(namespace string, a *api, h *health, to carrier.Carrier, log zerolog.Logger) *Cluster {
 	c := &Cluster{
 		api:       a,
 		health:    h,
 		authority: &authority{},
-		carrier:   carrier,
+		carrier:   to,
 		log:       log,
 		started:   make(chan struct{}),
 		stopped:   make(chan struct{}),
 	}
 	c.policy.Store(&Policy{})
 	c.resolver = newResolver(a, namespace, c.policy.Load)
-	c.resolver.watches = newEndpointWatches(c.resolver, carrier, log)
+	c.resolver.watches = newEndpointWatches(c.resolver, to, log)
 	return c
 }
 

@@ -173,21 +173,21 @@ type attempt struct {
 
 // dial has the carrier connect to the first of the Pods that may be dialled, and hands it the others. Whether a Pod shares
 // its node's network the carrier asks while it makes the first session with the Pod (admit): it costs no round trip.
-func (a *attempt) dial(ctx context.Context, pods []candidate) (net.Conn, error) {
+func (a *attempt) dial(ctx context.Context, pods []endpoint) (net.Conn, error) {
 	var refused error
 	for len(pods) > 0 {
-		var first candidate
-		first, pods = pods[0], pods[1:]
+		first := pods[0]
+		pods = pods[1:]
 		network := a.network(first)
 		if network == hostNetwork {
-			refused = first.refuseHost()
+			refused = refuseHost(first)
 			continue
 		}
-		list, later := []endpoint{first.endpoint}, []candidate(nil)
+		list, later := []endpoint{first}, []endpoint(nil)
 		for _, pod := range pods {
 			switch a.network(pod) {
 			case ownNetwork:
-				list = append(list, pod.endpoint)
+				list = append(list, pod)
 			case unknownNetwork:
 				later = append(later, pod)
 			}
@@ -210,21 +210,21 @@ func (a *attempt) dial(ctx context.Context, pods []candidate) (net.Conn, error) 
 		if network == unknownNetwork {
 			return nil, unknown
 		}
-		refused = first.refuseHost()
+		refused = refuseHost(first)
 	}
 	return nil, refused
 }
 
-// network tells what is known of a candidate's; by the policy, that may not matter.
-func (a *attempt) network(c candidate) network {
+// network returns what is known of the network of an endpoint's Pod; by the policy, that may not matter.
+func (a *attempt) network(e endpoint) network {
 	if a.cluster.policy.Load().HostNetwork {
 		return ownNetwork
 	}
-	return a.cluster.resolver.networks.of(c)
+	return a.cluster.resolver.networks.of(e)
 }
 
 // connect hands Pods to the carrier, and to try after them those of which it is not known whether they may be dialled.
-func (a *attempt) connect(ctx context.Context, endpoints []endpoint, later []candidate) (net.Conn, error) {
+func (a *attempt) connect(ctx context.Context, endpoints []endpoint, later []endpoint) (net.Conn, error) {
 	c := a.cluster
 	conn, err := c.dialCarrier(ctx, endpoints, func(ctx context.Context, cause error) []endpoint {
 		return a.renew(ctx, cause, later)
@@ -250,8 +250,8 @@ func (a *attempt) named(err error) error {
 		with.Node = facts.node
 	}
 	for _, pod := range a.to.pods {
-		if pod.node != "" && pod.Pod == failed.Pod && pod.Namespace == failed.Namespace {
-			with.Node = pod.node
+		if pod.Node != "" && pod.Pod == failed.Pod && pod.Namespace == failed.Namespace {
+			with.Node = pod.Node
 		}
 	}
 	return &with
@@ -260,7 +260,7 @@ func (a *attempt) named(err error) error {
 // renew adds to the Pods that were not tried those of a newer answer, and asks for one when what was known was out of date:
 // a Pod that is gone, or those of a Service that refuse because their programs have ended. That may turn out only after
 // the dial, when the Pod is asked for the connection.
-func (a *attempt) renew(ctx context.Context, cause error, untried []candidate) []endpoint {
+func (a *attempt) renew(ctx context.Context, cause error, untried []endpoint) []endpoint {
 	c := a.cluster
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
@@ -281,7 +281,7 @@ func (a *attempt) renew(ctx context.Context, cause error, untried []candidate) [
 
 // newer adds to the Pods that were not tried those that the name leads to by now. Where the Pods it led to are gone, it
 // waits a little for the first new one.
-func (a *attempt) newer(ctx context.Context, gone bool, untried []candidate) ([]candidate, error) {
+func (a *attempt) newer(ctx context.Context, gone bool, untried []endpoint) ([]endpoint, error) {
 	bound, cancel := context.WithTimeout(ctx, replacedWithin)
 	defer cancel()
 	for {
@@ -305,12 +305,12 @@ func (a *attempt) newer(ctx context.Context, gone bool, untried []candidate) ([]
 	}
 }
 
-func contains(list []candidate, pod candidate) bool {
-	return slices.ContainsFunc(list, func(c candidate) bool { return c.endpoint == pod.endpoint })
+func contains(list []endpoint, pod endpoint) bool {
+	return slices.ContainsFunc(list, func(c endpoint) bool { return c.Identity() == pod.Identity() })
 }
 
-// allowed gives those of the Pods that may be dialled.
-func (a *attempt) allowed(ctx context.Context, pods []candidate) (list []endpoint) {
+// allowed returns those of the Pods that may be dialled.
+func (a *attempt) allowed(ctx context.Context, pods []endpoint) (list []endpoint) {
 	networks := make([]network, len(pods))
 	var wg sync.WaitGroup
 	for i, pod := range pods[:min(len(pods), maxEndpoints)] {
@@ -323,7 +323,7 @@ func (a *attempt) allowed(ctx context.Context, pods []candidate) (list []endpoin
 	wg.Wait()
 	for i, pod := range pods {
 		if networks[i] == ownNetwork {
-			list = append(list, pod.endpoint)
+			list = append(list, pod)
 		}
 	}
 	return list

@@ -3,6 +3,7 @@ package kube
 import (
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"strconv"
 )
 
@@ -11,7 +12,7 @@ const maxEndpoints = 8
 
 // found collects members by what they are good for. A Pod with addresses of two families is in two slices and counts once.
 type found struct {
-	ready, terminating []candidate
+	ready, terminating []endpoint
 	notReady           map[string]bool
 	outside            []string // ready endpoints that are no Pods, as "host:port"
 	service            string   // the Service's name and port that lead to them; empty where a Pod was named
@@ -20,7 +21,10 @@ type found struct {
 
 func (f *found) add(members []member, port int) {
 	for _, m := range members {
-		c := candidate{endpoint{Namespace: m.namespace, Pod: m.pod, UID: m.uid, Port: port, Service: f.service}, m.node, m.address}
+		e := endpoint{Namespace: m.namespace, Pod: m.pod, UID: m.uid, Port: port, Service: f.service, Node: m.node}
+		if address, err := netip.ParseAddr(m.address); err == nil {
+			e.Address = address.Unmap()
+		}
 		switch {
 		case !m.ready && !m.terminating:
 			if f.notReady == nil {
@@ -30,16 +34,16 @@ func (f *found) add(members []member, port int) {
 		case m.pod == "" && !isHost(m.address): // what someone wrote by hand
 		case m.pod == "":
 			f.outside = append(f.outside, net.JoinHostPort(m.address, strconv.Itoa(port)))
-		case f.seen[c.endpoint]:
+		case f.seen[e.Identity()]:
 		default:
 			if f.seen == nil {
 				f.seen = map[endpoint]bool{}
 			}
-			f.seen[c.endpoint] = true
+			f.seen[e.Identity()] = true
 			if m.ready {
-				f.ready = append(f.ready, c)
+				f.ready = append(f.ready, e)
 			} else {
-				f.terminating = append(f.terminating, c)
+				f.terminating = append(f.terminating, e)
 			}
 		}
 	}
@@ -58,7 +62,7 @@ func orAddress(m member) string {
 }
 
 // order gives the endpoints in the order to try them.
-func (f *found) order() []candidate {
+func (f *found) order() []endpoint {
 	list := append(shuffled(f.ready), shuffled(f.terminating)...)
 	return list[:min(len(list), maxEndpoints)]
 }

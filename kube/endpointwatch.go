@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"fairlead/kube/carrier"
 	"fairlead/kube/fault"
 )
 
@@ -62,7 +63,7 @@ type endpointWatch struct {
 	end     context.CancelFunc
 }
 
-func newEndpointWatches(r *resolver, c carrier, log zerolog.Logger) *endpointWatches {
+func newEndpointWatches(r *resolver, c carrier.Carrier, log zerolog.Logger) *endpointWatches {
 	return &endpointWatches{
 		streams: r.api.streams, answers: r.endpoints, seen: r.seen, log: log,
 		most: maxWatches, spared: busyFor, lasts: watchedFor,

@@ -71,19 +71,18 @@ func (n *networks) note(key podKey, f podFacts) {
 	}
 }
 
-// of returns what is known of a candidate without asking.
-func (n *networks) of(c candidate) network {
+// of returns what is known of the network of an endpoint's Pod, without asking.
+func (n *networks) of(e endpoint) network {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	known := n.pods[podID{c.Namespace, c.Pod, c.UID}]
+	known := n.pods[podID{e.Namespace, e.Pod, e.UID}]
 	switch {
 	case known.network != unknownNetwork && time.Since(known.seen) < networkLasts:
 		return known.network
-	case n.isBlind(c.Namespace):
+	case n.isBlind(e.Namespace):
 		return ownNetwork
 	}
-	addr, err := netip.ParseAddr(c.address)
-	if node := n.nodes[c.node]; err == nil && time.Since(node.seen) < networkLasts && slices.Contains(node.addresses, addr.Unmap()) {
+	if node := n.nodes[e.Node]; time.Since(node.seen) < networkLasts && slices.Contains(node.addresses, e.Address.Unmap()) {
 		return hostNetwork
 	}
 	return unknownNetwork
@@ -111,17 +110,17 @@ func (n *networks) refuse(namespace string) {
 	n.blind[namespace] = time.Now()
 }
 
-// network tells which network a candidate is on, and asks if it has to. Where that is forbidden, or the Pod is gone, it is
+// network returns which network an endpoint's Pod is on, and asks if it has to. Where that is forbidden, or the Pod is gone, it is
 // believed to have its own: the port-forward is the user's right, and a Pod that is gone is found out by it. It stays unknown
 // with an error.
-func (r *resolver) network(ctx context.Context, c candidate) (network, error) {
-	if known := r.networks.of(c); known != unknownNetwork {
+func (r *resolver) network(ctx context.Context, e endpoint) (network, error) {
+	if known := r.networks.of(e); known != unknownNetwork {
 		return known, nil
 	}
-	facts, err := r.pod(ctx, podKey{c.Namespace, c.Pod})
+	facts, err := r.pod(ctx, podKey{e.Namespace, e.Pod})
 	switch {
 	case isForbidden(err):
-		r.networks.refuse(c.Namespace)
+		r.networks.refuse(e.Namespace)
 	case isGone(err):
 	case err != nil:
 		return unknownNetwork, err
@@ -131,9 +130,9 @@ func (r *resolver) network(ctx context.Context, c candidate) (network, error) {
 	return ownNetwork, nil
 }
 
-// refuseHost gives the fault of a Pod on its node's network.
-func (c candidate) refuseHost() error {
-	return &fault.HostNetwork{Pod: c.Pod, Namespace: c.Namespace, Node: c.node}
+// refuseHost returns the fault of a Pod on its node's network.
+func refuseHost(e endpoint) error {
+	return &fault.HostNetwork{Pod: e.Pod, Namespace: e.Namespace, Node: e.Node}
 }
 
 const (
@@ -160,7 +159,7 @@ func (c *Cluster) admit(ctx context.Context, namespace, name string) error {
 	case isForbidden(err):
 		r.networks.refuse(namespace)
 	case err == nil && facts.hostNetwork:
-		return facts.candidate(key).refuseHost()
+		return refuseHost(facts.endpoint(key))
 	}
 	return nil
 }

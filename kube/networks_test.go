@@ -3,6 +3,7 @@ package kube
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,8 +15,9 @@ import (
 func TestOneLookTellsWhichAddressesAreTheNodes(t *testing.T) {
 	n := newNetworks()
 	pod := testPod("ns", "seen", "10.244.0.1")
-	other := func(address, uid string) candidate {
-		return candidate{endpoint: endpoint{Namespace: "ns", Pod: "other", UID: uid}, node: "node-1", address: address}
+	other := func(address, uid string) endpoint {
+		at, _ := netip.ParseAddr(address) // the zero one for none
+		return endpoint{Namespace: "ns", Pod: "other", UID: uid, Node: "node-1", Address: at}
 	}
 	if got := n.of(other("10.244.0.2", "u")); got != unknownNetwork {
 		t.Errorf("before any look: %v", got)
@@ -32,7 +34,7 @@ func TestOneLookTellsWhichAddressesAreTheNodes(t *testing.T) {
 		}
 	}
 	elsewhere := other("10.244.0.2", "u")
-	elsewhere.node = "node-2"
+	elsewhere.Node = "node-2"
 	if got := n.of(elsewhere); got != unknownNetwork {
 		t.Errorf("on a node not seen: %v", got)
 	}
@@ -43,7 +45,7 @@ func TestANodeThatIsItsPodTellsNothing(t *testing.T) {
 	n := newNetworks()
 	pod := testPod("ns", "only", nodeAddress)
 	n.note(podKey{"ns", pod.Name}, newPodFacts(t, &pod))
-	c := newPodFacts(t, &pod).candidate(podKey{"ns", "only"})
+	c := newPodFacts(t, &pod).endpoint(podKey{"ns", "only"})
 	if got := n.of(c); got != ownNetwork {
 		t.Errorf("the Pod itself: %v", got)
 	}

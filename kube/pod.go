@@ -34,17 +34,17 @@ func (f podFacts) network() network {
 	return ownNetwork
 }
 
-// candidate is the Pod as an endpoint without a port.
-func (f podFacts) candidate(key podKey) candidate {
-	c := candidate{endpoint: endpoint{Namespace: key.namespace, Pod: key.name, UID: f.uid}, node: f.node}
+// endpoint returns the Pod as an endpoint without a port.
+func (f podFacts) endpoint(key podKey) endpoint {
+	e := endpoint{Namespace: key.namespace, Pod: key.name, UID: f.uid, Node: f.node}
 	if len(f.addresses) > 0 {
-		c.address = f.addresses[0].String()
+		e.Address = f.addresses[0]
 	}
-	return c
+	return e
 }
 
 func (f podFacts) owner(key podKey) owner {
-	return owner{pod: f.candidate(key), hostNetwork: f.hostNetwork}
+	return owner{pod: f.endpoint(key), hostNetwork: f.hostNetwork}
 }
 
 // pod asks for a Pod by its name.
@@ -84,9 +84,9 @@ func (r *resolver) namedPod(ctx context.Context, n name, port int, to *resolutio
 		return &fault.NoEndpoints{Pod: n.pod, Namespace: n.namespace, NotReady: 1}
 	}
 	to.named = append(to.named, key)
-	c := facts.candidate(key)
-	c.Port = port
-	to.pods = []candidate{c}
+	e := facts.endpoint(key)
+	e.Port = port
+	to.pods = []endpoint{e}
 	return nil
 }
 

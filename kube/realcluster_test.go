@@ -26,6 +26,7 @@ func TestOnARealCluster(t *testing.T) {
 		"every form of a name leads to its Pod":              everyForm,
 		"every kind of Service and address":                  everyKind,
 		"a cluster is opened without a kubeconfig":           withoutKubeconfig,
+		"another carrier takes its place":                    anotherCarrier,
 		"a policy allows more":                               allowedByPolicy,
 		"a short name is a Service's or a Pod's":             shortNames,
 		"the cluster's ranges are its own":                   realRanges,

@@ -44,20 +44,13 @@ type serviceKey struct{ namespace, name string }
 
 type podKey struct{ namespace, name string }
 
-// A candidate is an endpoint with what is known of its Pod's place.
-type candidate struct {
-	endpoint
-	node    string // may be empty
-	address string // one of the Pod's; may be empty
-}
-
 // A resolution is what a name led to, and which answers it rests on.
 type resolution struct {
-	pods      []candidate // to try in this order
-	single    bool        // one Pod was asked for, and no other can take its place
-	outside   []string    // where there are no Pods: "host:port" of what the name leads to instead
-	why       string      // says that, for those who may not go there
-	asked     time.Time   // when the oldest of the answers was asked for
+	pods      []endpoint // to try in this order
+	single    bool       // one Pod was asked for, and no other can take its place
+	outside   []string   // where there are no Pods: "host:port" of what the name leads to instead
+	why       string     // says that, for those who may not go there
+	asked     time.Time  // when the oldest of the answers was asked for
 	addresses []name
 	services  []serviceKey
 	named     []podKey
@@ -143,7 +136,7 @@ func (to *resolution) own(n name, o owner, asked time.Time, port int) (name, err
 	switch {
 	case o.pod.Pod != "":
 		o.pod.Port = port
-		to.pods = []candidate{o.pod}
+		to.pods = []endpoint{o.pod}
 		return name{}, nil
 	case o.service.name == "":
 		return name{}, &fault.NotFound{Kind: fault.Address, Name: n.address.String()}

@@ -25,9 +25,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
+	"fairlead/kube/carrier"
 	"fairlead/kube/jsonstream"
 	"fairlead/kube/kubeconfig"
-	"fairlead/kube/portforward"
 )
 
 // An apiServer answers for a few objects and misbehaves as told, where a real one cannot be made to. What a real one
@@ -297,9 +297,9 @@ func (f *fakeCarrier) Run(ctx context.Context) error {
 	return nil
 }
 
-func (f *fakeCarrier) Withdraw(namespace, pod, uid string, standing portforward.Standing) {
-	f.note(pod + map[portforward.Standing]string{
-		portforward.NotReady: " not ready", portforward.Ending: " ending", portforward.Unlisted: " unlisted",
+func (f *fakeCarrier) Withdraw(namespace, pod, uid string, standing carrier.Standing) {
+	f.note(pod + map[carrier.Standing]string{
+		carrier.NotReady: " not ready", carrier.Ending: " ending", carrier.Unlisted: " unlisted",
 	}[standing])
 }
 
@@ -311,9 +311,9 @@ func (f *fakeCarrier) note(what string) {
 	f.withdrawn = append(f.withdrawn, what)
 }
 
-func (f *fakeCarrier) Stats() portforward.Stats { return portforward.Stats{} }
+func (f *fakeCarrier) Connections() int { return 0 }
 
-func (f *fakeCarrier) Dial(ctx context.Context, endpoints []endpoint, renew portforward.Renew) (net.Conn, error) {
+func (f *fakeCarrier) Dial(ctx context.Context, endpoints []endpoint, renew carrier.Renew) (net.Conn, error) {
 	if err := f.dial(endpoints); err != nil {
 		more := renew(ctx, err)
 		if len(more) == 0 || f.dial(more) != nil {
@@ -328,7 +328,11 @@ func (f *fakeCarrier) Dial(ctx context.Context, endpoints []endpoint, renew port
 func (f *fakeCarrier) dial(endpoints []endpoint) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.dials = append(f.dials, endpoints)
+	var list []endpoint
+	for _, e := range endpoints {
+		list = append(list, e.Identity())
+	}
+	f.dials = append(f.dials, list)
 	if f.refuse == nil {
 		return nil
 	}
@@ -342,7 +346,7 @@ func (f *fakeCarrier) dialled() [][]endpoint {
 }
 
 // start runs a Cluster over the context "test" of a kubeconfig, with a carrier that goes nowhere.
-func start(t *testing.T, kubeconfig string, carrier carrier, report func(error)) *Cluster {
+func start(t *testing.T, kubeconfig string, to carrier.Carrier, report func(error)) *Cluster {
 	t.Helper()
 	config, context, err := restConfig(kubeconfig, "test")
 	if err != nil {
@@ -357,7 +361,7 @@ func start(t *testing.T, kubeconfig string, carrier carrier, report func(error))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newCluster(context.Namespace, a, h, carrier, testLog())
+	c := newCluster(context.Namespace, a, h, to, testLog())
 	run(t, c)
 	return c
 }

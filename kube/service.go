@@ -95,7 +95,7 @@ func isSubdomain(s string) bool {
 // The name of a headless Service leads clients straight to its Pods, so that they take any port there: those that are known
 // to have it if there are some, else all of them. A port that the Service lists leads as with any other Service to the
 // Pods' port of that name.
-func (s *service) endpoints(port int) (pods []candidate, outside []string, err error) {
+func (s *service) endpoints(port int) (pods []endpoint, outside []string, err error) {
 	name, err := s.portName(port)
 	if err != nil && !s.headless {
 		return nil, nil, err
@@ -193,7 +193,7 @@ func (s *service) nothingReady(port, notReady int) error {
 }
 
 // member finds one Pod of the Service, and leads to any port of it.
-func (s *service) member(pod string, port int) ([]candidate, error) {
+func (s *service) member(pod string, port int) ([]endpoint, error) {
 	var f found
 	for _, slice := range s.slices {
 		for _, m := range slice.members {

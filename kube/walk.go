@@ -151,7 +151,7 @@ func (w *walk) stands(ctx context.Context) (string, error) {
 	case noName:
 		return "", &fault.NotFound{Kind: fault.Name, Name: bounded(w.service.externalName)}
 	case podName:
-		w.to.pods = []candidate{{endpoint: endpoint{Namespace: n.namespace, Pod: n.pod, Port: w.port}}}
+		w.to.pods = []endpoint{{Namespace: n.namespace, Pod: n.pod, Port: w.port}}
 		return w.thenPod(fmt.Sprintf("Pod %s in namespace %s", n.pod, n.namespace))
 	case memberName:
 		w.next = []link{{StepService, w.findService}}
@@ -166,7 +166,7 @@ func (w *walk) stands(ctx context.Context) (string, error) {
 		return "", err
 	case o.pod.Pod != "":
 		o.pod.Port = w.port
-		w.to.pods = []candidate{o.pod}
+		w.to.pods = []endpoint{o.pod}
 		w.namespace = o.pod.Namespace
 		return w.thenPod(fmt.Sprintf("the address of Pod %s in namespace %s", o.pod.Pod, o.pod.Namespace))
 	case o.service.name == "":

@@ -23,7 +23,7 @@ func (w *walk) doubtful(ctx context.Context) (string, error) {
 
 // dial opens a connection to the first Pod alone. Whether the port is open is the carrier's to say.
 func (w *walk) dial(ctx context.Context) (string, error) {
-	target := w.to.pods[0].endpoint
+	target := w.to.pods[0]
 	detail := fmt.Sprintf("port %d of Pod %s/%s", target.Port, target.Namespace, target.Pod)
 	begin := time.Now()
 	conn, err := w.cluster.dialCarrier(ctx, []endpoint{target}, nil)

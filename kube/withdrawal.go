@@ -5,13 +5,13 @@ import (
 	"errors"
 	"time"
 
-	"fairlead/kube/portforward"
+	"fairlead/kube/carrier"
 )
 
 // withdrawals tells the carrier which Pods are out of use. A Pod may be behind several Services that are watched, and is in
 // use while one of them has it for new connections. Its caller sees to it that there is one call at a time.
 type withdrawals struct {
-	carrier carrier
+	carrier carrier.Carrier
 	pods    map[podID]*podUse
 }
 
@@ -32,7 +32,7 @@ const (
 	unlisted
 )
 
-func newWithdrawals(c carrier) *withdrawals {
+func newWithdrawals(c carrier.Carrier) *withdrawals {
 	return &withdrawals{carrier: c, pods: map[podID]*podUse{}}
 }
 
@@ -101,11 +101,11 @@ func (w *withdrawals) tell(id podID) {
 	case inUse:
 		w.carrier.Restore(id.namespace, id.name, id.uid)
 	case notReady:
-		w.carrier.Withdraw(id.namespace, id.name, id.uid, portforward.NotReady)
+		w.carrier.Withdraw(id.namespace, id.name, id.uid, carrier.NotReady)
 	case ending:
-		w.carrier.Withdraw(id.namespace, id.name, id.uid, portforward.Ending)
+		w.carrier.Withdraw(id.namespace, id.name, id.uid, carrier.Ending)
 	case unlisted:
-		w.carrier.Withdraw(id.namespace, id.name, id.uid, portforward.Unlisted)
+		w.carrier.Withdraw(id.namespace, id.name, id.uid, carrier.Unlisted)
 	}
 }
 
@@ -124,27 +124,27 @@ func (u *podUse) standing() standing {
 // standingWithin bounds the question about a Pod that no Service leads to.
 const standingWithin = 2 * time.Second
 
-// standing asks what became of a Pod that no Service leads to. Portforward.Unlisted means that it cannot be told. No plugin runs
+// standing asks what became of a Pod that no Service leads to. Unlisted means that it cannot be told. No plugin runs
 // for that.
-func (r *resolver) standing(ctx context.Context, namespace, name, uid string) portforward.Standing {
+func (r *resolver) standing(ctx context.Context, namespace, name, uid string) carrier.Standing {
 	if !r.api.login.has() || !r.networks.mayLook(namespace) {
-		return portforward.Unlisted
+		return carrier.Unlisted
 	}
 	ctx, cancel := context.WithTimeout(ctx, standingWithin)
 	defer cancel()
 	pod, err := r.api.pod(ctx, namespace, name)
 	switch {
 	case errors.Is(err, errAbsent):
-		return portforward.Gone
+		return carrier.Gone
 	case isForbidden(err):
 		r.networks.refuse(namespace)
-		return portforward.Unlisted
+		return carrier.Unlisted
 	case err != nil:
-		return portforward.Unlisted
+		return carrier.Unlisted
 	case uid != "" && pod.uid != uid, pod.ended():
-		return portforward.Gone
+		return carrier.Gone
 	case pod.ending:
-		return portforward.Ending
+		return carrier.Ending
 	}
-	return portforward.NotReady
+	return carrier.NotReady
 }

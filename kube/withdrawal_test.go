@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/kube/carrier"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"fairlead/kube/portforward"
 )
 
 // What became of a Pod that no Service leads to is asked, and the worst is not believed for want of an answer.
@@ -23,17 +23,17 @@ func TestAnUnlistedPodIsAskedAbout(t *testing.T) {
 		change func(*corev1.Pod)
 		uid    string
 		answer func(http.ResponseWriter, *http.Request) bool
-		want   portforward.Standing
+		want   carrier.Standing
 		asked  int // for two looks
 	}{
-		"it lives":               {uid: "uid-a", want: portforward.NotReady, asked: 2},
-		"it lives, by any UID":   {uid: "", want: portforward.NotReady, asked: 2},
-		"it is another":          {uid: "uid-before", want: portforward.Gone, asked: 2},
-		"it was told to end":     {uid: "uid-a", change: func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: time.Now()} }, want: portforward.Ending, asked: 2},
-		"its programs are over":  {uid: "uid-a", change: func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, want: portforward.Gone, asked: 2},
-		"it is not there":        {uid: "uid-a", change: func(p *corev1.Pod) { p.Name = "b" }, want: portforward.Gone, asked: 2},
-		"one may not ask":        {uid: "uid-a", answer: refuse(http.StatusForbidden, "Forbidden"), want: portforward.Unlisted, asked: 1},
-		"the API server is sick": {uid: "uid-a", answer: refuse(http.StatusInternalServerError, "InternalError"), want: portforward.Unlisted, asked: 2},
+		"it lives":               {uid: "uid-a", want: carrier.NotReady, asked: 2},
+		"it lives, by any UID":   {uid: "", want: carrier.NotReady, asked: 2},
+		"it is another":          {uid: "uid-before", want: carrier.Gone, asked: 2},
+		"it was told to end":     {uid: "uid-a", change: func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: time.Now()} }, want: carrier.Ending, asked: 2},
+		"its programs are over":  {uid: "uid-a", change: func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, want: carrier.Gone, asked: 2},
+		"it is not there":        {uid: "uid-a", change: func(p *corev1.Pod) { p.Name = "b" }, want: carrier.Gone, asked: 2},
+		"one may not ask":        {uid: "uid-a", answer: refuse(http.StatusForbidden, "Forbidden"), want: carrier.Unlisted, asked: 1},
+		"the API server is sick": {uid: "uid-a", answer: refuse(http.StatusInternalServerError, "InternalError"), want: carrier.Unlisted, asked: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := newAPIServer(t)
@@ -62,7 +62,7 @@ func TestAnUnlistedPodIsNotAskedAboutWithoutALogin(t *testing.T) {
 	server.pods = append(server.pods, testPod("team", "a", "10.244.0.1"))
 	user := `{exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, args: ["-c", "exit 1"], interactiveMode: Never}}`
 	c := start(t, server.kubeconfig(t, user), &fakeCarrier{}, nil)
-	if got := c.resolver.standing(t.Context(), "team", "a", "uid-a"); got != portforward.Unlisted {
+	if got := c.resolver.standing(t.Context(), "team", "a", "uid-a"); got != carrier.Unlisted {
 		t.Errorf("got %v", got)
 	}
 	if asked := server.requests(); len(asked) != 0 {

@@ -124,7 +124,7 @@ func (g *Gateways) plan(name string) (plan, error) {
 // Cluster returns the configuration that a context's cluster is opened with, and its policy.
 func (g *Gateways) Cluster(k *kubeconfig.Config, name string, c settings.Context) (kube.Config, kube.Policy) {
 	config := kube.Config{
-		Loaded: k, Context: name, Carrier: c.Carrier, Own: g.isOwn,
+		Loaded: k, Context: name, Protocol: c.Carrier, Own: g.isOwn,
 		PerPod: c.Limits.SessionsPerPod, PerContext: c.Limits.SessionsPerContext,
 		Proxy: c.APIProxy.URL, NoProxy: c.APIProxy.None,
 	}

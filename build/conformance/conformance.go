@@ -34,7 +34,7 @@ func Run(t *testing.T, c *clustertest.Cluster, carrier string, silent netip.Addr
 	}
 	kubectl(t, c, "wait", "--for=condition=Ready", "--timeout=60s", "pod/conformance-resets")
 
-	cluster, err := kube.Open(kube.Config{Kubeconfig: c.Kubeconfig, Context: "demo", Carrier: carrier})
+	cluster, err := kube.Open(kube.Config{Kubeconfig: c.Kubeconfig, Context: "demo", Protocol: carrier})
 	if err != nil {
 		t.Fatal(err)
 	}

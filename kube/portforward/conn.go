@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"fairlead/kube/carrier"
 )
 
 const (
@@ -48,8 +50,8 @@ type connState struct {
 
 	mu              sync.Mutex
 	untried         []Endpoint
-	renew           Renew // nil once it was called
-	retried         int   // attempts after the endpoints were used up
+	renew           carrier.Renew // nil once it was called
+	retried         int           // attempts after the endpoints were used up
 	current         *attempt
 	kept            []byte    // the first bytes, which may have to be sent again
 	overflowed      bool      // more was written than is kept
@@ -63,7 +65,7 @@ type connState struct {
 	recheckAt       time.Time // when the reader has to check the timers again
 }
 
-func newConn(p *pool, endpoints []Endpoint, renew Renew) *conn {
+func newConn(p *pool, endpoints []Endpoint, renew carrier.Renew) *conn {
 	c := &connState{pool: p, untried: endpoints, renew: renew, begun: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return &conn{connState: c, reader: reader{conn: c}, writer: writer{c}}

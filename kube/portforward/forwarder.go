@@ -10,33 +10,24 @@ import (
 	"slices"
 	"time"
 
+	"fairlead/kube/carrier"
 	"fairlead/kube/fault"
 
 	"github.com/rs/zerolog"
 	"k8s.io/client-go/rest"
 )
 
-// An Endpoint is a port of a Pod. UID distinguishes Pods that have the same name one after the other; it may be empty.
-type Endpoint struct {
-	Namespace, Pod, UID string
-	Port                int
-	// Service identifies the port of a Service that led here, in any form that is the same for all of its Pods and for
-	// no other port. It is empty if there is none. What one Pod of a Service port proves holds for the other Pods.
-	Service string
-}
+// An Endpoint is a port of a Pod. Its Address and Node have no effect here: the API server finds the Pod by its name.
+type Endpoint = carrier.Endpoint
 
-func (e Endpoint) pod() podID { return podID{e.Namespace, e.Pod, e.UID} }
+func podOf(e Endpoint) podID { return podID{e.Namespace, e.Pod, e.UID} }
 
-func (e Endpoint) check() error {
+func checkEndpoint(e Endpoint) error {
 	if e.Namespace == "" || e.Pod == "" || e.Port < 1 || e.Port > 65535 {
 		return fmt.Errorf("port %d of Pod %q in namespace %q: %w", e.Port, e.Pod, e.Namespace, net.InvalidAddrError("no endpoint"))
 	}
 	return nil
 }
-
-// Renew returns endpoints that have not been tried so far, or none, after all of them failed and the last one with
-// cause. A connection calls it at most once, maybe long after its Dial.
-type Renew func(ctx context.Context, cause error) []Endpoint
 
 // Config configures a Forwarder. Only REST is required.
 type Config struct {
@@ -66,7 +57,7 @@ type Config struct {
 	Doubt func()
 	// Standing finds out what became of a Pod that is out of use. It returns Unlisted if it cannot find out; nil is the
 	// same as that. It is called only for Pods that have not answered a connection, for a few at a time.
-	Standing func(ctx context.Context, namespace, pod, uid string) Standing
+	Standing func(ctx context.Context, namespace, pod, uid string) carrier.Standing
 	// Admit decides whether a session may be made with a Pod, by its current state in the API server: a session is
 	// addressed by the Pod's name, and another Pod may have got that name since it was resolved. It is called while a
 	// session is made, once for the sessions of two seconds; its error ends their dials. It must not run a credential
@@ -102,7 +93,7 @@ func (c Config) withDefaults() Config {
 		c.Admit = func(context.Context, string, string) error { return nil }
 	}
 	if c.Standing == nil {
-		c.Standing = func(context.Context, string, string, string) Standing { return Unlisted }
+		c.Standing = func(context.Context, string, string, string) carrier.Standing { return carrier.Unlisted }
 	}
 	if c.PerPod <= 0 {
 		c.PerPod = 32
@@ -160,12 +151,12 @@ func (f *Forwarder) Run(ctx context.Context) error {
 // which reports whether the target may be taken for connected. CloseWrite holds the end back while the Pod still sends,
 // see Config.Quiet. Errors are those of package fault. ctx limits the dial, not the connection. Dial works while Run
 // runs, and waits for it to begin.
-func (f *Forwarder) Dial(ctx context.Context, endpoints []Endpoint, renew Renew) (net.Conn, error) {
+func (f *Forwarder) Dial(ctx context.Context, endpoints []Endpoint, renew carrier.Renew) (net.Conn, error) {
 	if len(endpoints) == 0 {
 		return nil, errors.New("port-forward to no endpoint")
 	}
 	for _, ep := range endpoints {
-		if err := ep.check(); err != nil {
+		if err := checkEndpoint(ep); err != nil {
 			return nil, err
 		}
 	}
@@ -218,6 +209,9 @@ type Stats struct {
 	Carrier     string // the carrier that worked last
 	RTT         time.Duration
 }
+
+// Connections returns how many connections are open.
+func (f *Forwarder) Connections() int { return f.Stats().Connections }
 
 // Stats returns the current counts.
 func (f *Forwarder) Stats() Stats {

@@ -58,7 +58,7 @@ func moreTelling(before, now error) error {
 
 // addEndpoints adds endpoints to try. It reports false if there are none.
 func (c *connState) addEndpoints(endpoints []Endpoint) bool {
-	endpoints = slices.DeleteFunc(slices.Clone(endpoints), func(ep Endpoint) bool { return ep.check() != nil })
+	endpoints = slices.DeleteFunc(slices.Clone(endpoints), func(ep Endpoint) bool { return checkEndpoint(ep) != nil })
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.untried, c.retried = endpoints, 0

@@ -5,6 +5,8 @@ import (
 	"net"
 	"slices"
 	"time"
+
+	"fairlead/kube/carrier"
 )
 
 type podID struct{ namespace, name, uid string }
@@ -23,7 +25,7 @@ type pod struct {
 	sparesAt time.Time // when spare sessions are to be dialled; zero while none is missing
 
 	withdrawn bool // see Withdraw: no session with it is kept for later
-	standing  Standing
+	standing  carrier.Standing
 	unlisted  time.Time     // since when it is in no Service; zero while it is in one
 	asked     time.Time     // when its standing was last requested
 	answered  chan struct{} // closed when that request is answered; nil before the first

@@ -129,7 +129,7 @@ func (pl *pool) kick() {
 func (pl *pool) avoids(ep Endpoint, now time.Time) bool {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
-	p := pl.pods[ep.pod()]
+	p := pl.pods[podOf(ep)]
 	return p != nil && (p.withdrawn || len(p.sessions) == 0 && now.Sub(p.failedAt) < failedLately)
 }
 
@@ -165,9 +165,9 @@ func (pl *pool) acquire(ctx context.Context, ep Endpoint) (*session, error) {
 		pl.mu.Unlock()
 		return nil, net.ErrClosed
 	}
-	p := pl.pods[ep.pod()]
+	p := pl.pods[podOf(ep)]
 	if p == nil {
-		p = &pod{pool: pl, id: ep.pod()}
+		p = &pod{pool: pl, id: podOf(ep)}
 		pl.pods[p.id] = p
 	}
 	pl.lastUsed, p.lastUsed = now, now
@@ -214,7 +214,7 @@ func (pl *pool) serveAll(now time.Time) {
 func (pl *pool) failWaiting(ep Endpoint, err error) {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
-	p := pl.pods[ep.pod()]
+	p := pl.pods[podOf(ep)]
 	if p == nil {
 		return
 	}

@@ -37,11 +37,11 @@ func (r *rollouts) markNamed(endpoints []Endpoint, now time.Time) {
 		if ep.Service == "" {
 			continue
 		}
-		g, ok := r.pods.get(ep.pod(), now)
+		g, ok := r.pods.get(podOf(ep), now)
 		if !ok {
-			g = generation{ep.proofs()[0], now}
+			g = generation{proofsOf(ep)[0], now}
 		}
-		r.pods.put(ep.pod(), g, now, seenFor)
+		r.pods.put(podOf(ep), g, now, seenFor)
 	}
 }
 
@@ -58,7 +58,7 @@ func (r *rollouts) markWithdrawn(id podID, now time.Time) {
 func (r *rollouts) isYounger(ep Endpoint, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	g, ok := r.pods.get(ep.pod(), now)
+	g, ok := r.pods.get(podOf(ep), now)
 	if !ok {
 		return false
 	}

@@ -77,8 +77,8 @@ func (s *session) take(ep Endpoint, now time.Time) {
 		s.movedBefore, s.droppedBefore, s.draining = st.Sent+st.Received, st.Dropped, false
 		s.since, s.unproven, s.unanswered = now, nil, nil
 	}
-	if !s.pool.targets.proven(ep, now) && !slices.Contains(s.unproven, ep) {
-		s.unproven = append(s.unproven, ep)
+	if !s.pool.targets.proven(ep, now) && !slices.Contains(s.unproven, ep.Identity()) {
+		s.unproven = append(s.unproven, ep.Identity())
 	}
 	s.carried++
 	s.users++

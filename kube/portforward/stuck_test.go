@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"fairlead/kube/carrier"
 )
 
 // A jam is a route to the API server whose connections take no more bytes once it is set, and give none once it is
@@ -97,7 +99,7 @@ func TestAWriteThatIsStuckHidesNoEnd(t *testing.T) {
 		_, err := c.Read(make([]byte, 1))
 		read <- err
 	}()
-	f.Withdraw("ns", "pod", "uid", Gone)
+	f.Withdraw("ns", "pod", "uid", carrier.Gone)
 	select {
 	case err := <-read:
 		if !errors.Is(err, syscall.ECONNRESET) {

@@ -33,11 +33,11 @@ type proof struct {
 }
 
 // proofs returns what an answer of e proves, the widest first.
-func (e Endpoint) proofs() []proof {
+func proofsOf(e Endpoint) []proof {
 	if e.Service == "" {
-		return []proof{e.podProof()}
+		return []proof{podProof(e)}
 	}
-	return []proof{{namespace: e.Namespace, service: e.Service}, e.podProof()}
+	return []proof{{namespace: e.Namespace, service: e.Service}, podProof(e)}
 }
 
 // An answer is what is known of a target that sent something.
@@ -101,7 +101,7 @@ func (t *targets) proven(ep Endpoint, now time.Time) bool {
 }
 
 func (t *targets) answer(ep Endpoint, now time.Time) (a answer, ok bool) {
-	for _, p := range ep.proofs() {
+	for _, p := range proofsOf(ep) {
 		if a, ok = t.answers.get(p, now); ok {
 			return a, true
 		}
@@ -113,12 +113,12 @@ func (t *targets) answer(ep Endpoint, now time.Time) (a answer, ok bool) {
 func (t *targets) lastRefusal(ep Endpoint, now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	err, _ := t.refusals.get(ep.podProof(), now)
+	err, _ := t.refusals.get(podProof(ep), now)
 	return err
 }
 
 // podProof returns the proof of e's Pod alone.
-func (e Endpoint) podProof() proof { return proof{namespace: e.Namespace, pod: e.pod(), port: e.Port} }
+func podProof(e Endpoint) proof { return proof{namespace: e.Namespace, pod: podOf(e), port: e.Port} }
 
 // markAnswered records that ep sent something. asked reports whether the client had sent something before. It reports
 // whether ep was not proven before.
@@ -126,11 +126,11 @@ func (t *targets) markAnswered(ep Endpoint, asked bool, now time.Time) (news boo
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	_, known := t.answer(ep, now)
-	for _, p := range ep.proofs() {
+	for _, p := range proofsOf(ep) {
 		t.answers.put(p, answer{greeted: !asked}, now, provenFor)
 	}
-	delete(t.refusals.facts, ep.podProof())
-	delete(t.cuts.facts, ep.pod())
+	delete(t.refusals.facts, podProof(ep))
+	delete(t.cuts.facts, podOf(ep))
 	return !known
 }
 
@@ -138,15 +138,15 @@ func (t *targets) markAnswered(ep Endpoint, asked bool, now time.Time) (news boo
 func (t *targets) markRefused(ep Endpoint, err error, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.refusals.put(ep.podProof(), err, now, refusedFor)
-	delete(t.answers.facts, ep.podProof())
+	t.refusals.put(podProof(ep), err, now, refusedFor)
+	delete(t.answers.facts, podProof(ep))
 }
 
 // forget removes all that is proven of ep's Service: every Pod that could be tried refused.
 func (t *targets) forget(ep Endpoint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, p := range ep.proofs() {
+	for _, p := range proofsOf(ep) {
 		delete(t.answers.facts, p)
 	}
 }
@@ -155,14 +155,14 @@ func (t *targets) forget(ep Endpoint) {
 func (t *targets) markCut(ep Endpoint, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.cuts.put(ep.pod(), struct{}{}, now, avoidedFor)
+	t.cuts.put(podOf(ep), struct{}{}, now, avoidedFor)
 }
 
 // hasCut reports whether ep's Pod lately ended a connection without an answer.
 func (t *targets) hasCut(ep Endpoint, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, ok := t.cuts.get(ep.pod(), now)
+	_, ok := t.cuts.get(podOf(ep), now)
 	return ok
 }
 

@@ -4,20 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
-)
 
-// A Standing is what is known of a Pod that is out of use.
-type Standing int
-
-const (
-	// NotReady is a Pod that lives and gets no new connections.
-	NotReady Standing = iota
-	// Ending is a Pod that was told to end, and may be cut off before it has answered.
-	Ending
-	// Unlisted is a Pod that is in no Service any more: it may be gone, or only have lost its labels.
-	Unlisted
-	// Gone is a Pod that does not exist any more.
-	Gone
+	"fairlead/kube/carrier"
 )
 
 const (
@@ -32,7 +20,7 @@ const (
 // Withdraw takes a Pod out of use: its idle sessions end, and the others end with their connections. A Dial with it
 // tries it last. A connection that a Pod has not answered ends soon after the Pod is Gone, or moves to another endpoint
 // if no program can have seen a byte of it. For an Unlisted Pod Config.Standing is called. Withdraw does not block.
-func (f *Forwarder) Withdraw(namespace, name, uid string, standing Standing) {
+func (f *Forwarder) Withdraw(namespace, name, uid string, standing carrier.Standing) {
 	now := time.Now()
 	f.pool.mu.Lock()
 	defer f.pool.mu.Unlock()
@@ -51,7 +39,7 @@ func (f *Forwarder) Withdraw(namespace, name, uid string, standing Standing) {
 		s.retireLocked("the Pod was withdrawn")
 	}
 	switch {
-	case standing == NotReady || standing == Ending:
+	case standing == carrier.NotReady || standing == carrier.Ending:
 		p.standing, p.unlisted = standing, time.Time{}
 	case p.unlisted.IsZero():
 		p.standing, p.unlisted, p.asked = standing, now, time.Time{}
@@ -64,7 +52,7 @@ func (f *Forwarder) Restore(namespace, name, uid string) {
 	f.pool.mu.Lock()
 	defer f.pool.mu.Unlock()
 	if p := f.pool.pods[podID{namespace, name, uid}]; p != nil {
-		p.withdrawn, p.standing, p.unlisted = false, NotReady, time.Time{}
+		p.withdrawn, p.standing, p.unlisted = false, carrier.NotReady, time.Time{}
 	}
 }
 
@@ -73,14 +61,14 @@ func (f *Forwarder) Restore(namespace, name, uid string) {
 func (pl *pool) unlistedSince(ep Endpoint, now time.Time) (since time.Time, gone bool) {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
-	p := pl.pods[ep.pod()]
+	p := pl.pods[podOf(ep)]
 	if p == nil || p.unlisted.IsZero() {
 		return time.Time{}, false
 	}
-	if p.standing != Gone && now.Sub(p.asked) >= standingRefresh {
+	if p.standing != carrier.Gone && now.Sub(p.asked) >= standingRefresh {
 		p.askStanding(now)
 	}
-	return p.unlisted, p.standing == Gone
+	return p.unlisted, p.standing == carrier.Gone
 }
 
 // mayHaveEnded reports whether ep's Pod is out of use, and is about to end, is gone, or may be. What is known of it may
@@ -89,11 +77,11 @@ func (pl *pool) mayHaveEnded(ctx context.Context, ep Endpoint) bool {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
 	for begun := time.Now(); ; {
-		p := pl.pods[ep.pod()]
+		p := pl.pods[podOf(ep)]
 		switch {
 		case p == nil || !p.withdrawn:
 			return false
-		case p.standing == Ending || p.standing == Gone:
+		case p.standing == carrier.Ending || p.standing == carrier.Gone:
 			return true
 		}
 		fresh := !p.asked.Before(begun)
@@ -101,7 +89,7 @@ func (pl *pool) mayHaveEnded(ctx context.Context, ep Endpoint) bool {
 			p.askStanding(time.Now())
 		}
 		if !p.isAsking() {
-			return p.standing != NotReady
+			return p.standing != carrier.NotReady
 		}
 		answered := p.answered
 		pl.mu.Unlock()
@@ -111,7 +99,7 @@ func (pl *pool) mayHaveEnded(ctx context.Context, ep Endpoint) bool {
 		}
 		pl.mu.Lock()
 		if ctx.Err() != nil {
-			return p.standing != NotReady
+			return p.standing != carrier.NotReady
 		}
 	}
 }
@@ -156,11 +144,11 @@ func (p *pod) updateStanding(ctx context.Context) {
 	standing := p.pool.cfg.Standing(ctx, p.id.namespace, p.id.name, p.id.uid)
 	p.pool.mu.Lock()
 	defer p.pool.mu.Unlock()
-	if !p.withdrawn || p.unlisted.IsZero() && standing == Unlisted {
+	if !p.withdrawn || p.unlisted.IsZero() && standing == carrier.Unlisted {
 		return // what its Services say of it is newer
 	}
 	p.standing = standing
-	if standing == Gone {
+	if standing == carrier.Gone {
 		p.recheckConns()
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/kube/carrier"
+
 	"golang.org/x/sync/errgroup"
 )
 
@@ -21,7 +23,7 @@ func TestAPodThatIsWithdrawnKeepsNoSessionForLater(t *testing.T) {
 	open := mustDial(t, f, 7)
 	defer open.Close()
 	echoes(t, open, "hello")
-	f.Withdraw("ns", "pod", "uid", Gone)
+	f.Withdraw("ns", "pod", "uid", carrier.Gone)
 	eventually(t, "idle sessions end", func() bool { st := f.Stats(); return st.Idle == 0 && st.Sessions == 1 })
 	echoes(t, open, "still here") // it was answered, so it lives as long as its program
 	// A dial that names the Pod gets it even so: it may be the only one left.
@@ -50,13 +52,13 @@ func TestASessionThatComesAfterTheWithdrawalIsNotKept(t *testing.T) {
 	spares := func() (dialling, sessions int) {
 		f.pool.mu.Lock()
 		defer f.pool.mu.Unlock()
-		if p := f.pool.pods[at(7)[0].pod()]; p != nil {
+		if p := f.pool.pods[podOf(at(7)[0])]; p != nil {
 			dialling, sessions = p.dialling, len(p.sessions)
 		}
 		return dialling, sessions
 	}
 	eventually(t, "spares are dialled", func() bool { dialling, _ := spares(); return dialling > 1 })
-	f.Withdraw("ns", "pod", "uid", NotReady)
+	f.Withdraw("ns", "pod", "uid", carrier.NotReady)
 	if err := <-asked; err != nil {
 		t.Error(err)
 	}
@@ -68,7 +70,7 @@ func TestAPodThatIsWithdrawnIsTriedLast(t *testing.T) {
 	f := w.forwarder(nil)
 	pods := []Endpoint{{Namespace: "ns", Pod: "a", UID: "a", Port: 7}, {Namespace: "ns", Pod: "b", UID: "b", Port: 7}}
 	for _, withdrawn := range pods {
-		f.Withdraw("ns", withdrawn.Pod, withdrawn.UID, NotReady)
+		f.Withdraw("ns", withdrawn.Pod, withdrawn.UID, carrier.NotReady)
 		c, err := dial(t, f, pods)
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +108,7 @@ func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 		eventually(t, "the connection is accepted", func() bool {
 			f.pool.mu.Lock()
 			defer f.pool.mu.Unlock()
-			for _, s := range f.pool.pods[gone.pod()].sessions {
+			for _, s := range f.pool.pods[podOf(gone)].sessions {
 				for _, a := range s.attempts {
 					if a.conn == c.(*conn).connState && a.data != nil && a.data.Progress().Replied {
 						return true
@@ -116,7 +118,7 @@ func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 			return false
 		})
 		start := time.Now()
-		f.Withdraw("ns", gone.Pod, gone.UID, Gone)
+		f.Withdraw("ns", gone.Pod, gone.UID, carrier.Gone)
 		if sent == "" {
 			eventually(t, "it is another Pod's", func() bool { return c.RemoteAddr().String() == "ns/pod:7" })
 			if _, err := io.WriteString(c, "hello"); err != nil {
@@ -136,14 +138,14 @@ func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 
 // A knower implements Config.Standing, and counts its calls.
 type knower struct {
-	standing Standing
+	standing carrier.Standing
 	asked    atomic.Int32
 	most     atomic.Int32 // calls at a time
 	now      atomic.Int32
 	hold     chan struct{} // closed to let calls return; nil lets them return at once
 }
 
-func (l *knower) find(ctx context.Context, _, _, _ string) Standing {
+func (l *knower) find(ctx context.Context, _, _, _ string) carrier.Standing {
 	l.asked.Add(1)
 	now := l.now.Add(1)
 	defer l.now.Add(-1)
@@ -163,9 +165,9 @@ func (l *knower) find(ctx context.Context, _, _, _ string) Standing {
 func TestAnUnlistedPodMayTakeItsTimeUnlessItIsGone(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		standing Standing
+		standing carrier.Standing
 		answers  bool
-	}{{NotReady, true}, {Ending, true}, {Unlisted, true}, {Gone, false}} {
+	}{{carrier.NotReady, true}, {carrier.Ending, true}, {carrier.Unlisted, true}, {carrier.Gone, false}} {
 		t.Run(fmt.Sprint(c.standing), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
@@ -184,7 +186,7 @@ func TestAnUnlistedPodMayTakeItsTimeUnlessItIsGone(t *testing.T) {
 				t.Fatal(err)
 			}
 			begun := time.Now()
-			f.Withdraw("ns", "pod", "uid", Unlisted)
+			f.Withdraw("ns", "pod", "uid", carrier.Unlisted)
 			time.AfterFunc(goneTimeout+goneTimeout/2, func() { close(over) })
 			_, err := io.ReadFull(conn, make([]byte, 5))
 			if c.answers && err != nil || !c.answers && !errors.Is(err, syscall.ECONNRESET) {
@@ -204,7 +206,7 @@ func TestStandingIsCalledForFewUnlistedPodsAtATime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.program(8, func(c net.Conn) { io.Copy(io.Discard, c) }) // never answers
-	l := &knower{standing: Gone, hold: make(chan struct{})}
+	l := &knower{standing: carrier.Gone, hold: make(chan struct{})}
 	f := w.forwarder(func(c *Config) { c.Standing = l.find })
 	const busy = 3 * maxStandingCalls
 	var ended errgroup.Group
@@ -234,9 +236,9 @@ func TestStandingIsCalledForFewUnlistedPodsAtATime(t *testing.T) {
 		}
 	}
 	for i := range 50 { // Pods without a connection
-		f.Withdraw("ns", fmt.Sprint("pod-", i), "uid", Unlisted)
+		f.Withdraw("ns", fmt.Sprint("pod-", i), "uid", carrier.Unlisted)
 	}
-	eventually(t, "Standing is called", func() bool { return l.now.Load() == maxStandingCalls })
+	eventually(t, "carrier.Standing is called", func() bool { return l.now.Load() == maxStandingCalls })
 	close(l.hold)
 	if err := ended.Wait(); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("got %v", err)
@@ -252,18 +254,18 @@ func TestAnEndWithoutAnAnswerIsAResetOfAPodThatEnds(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name                string
-		withdrawn, standing Standing
+		withdrawn, standing carrier.Standing
 		reset               bool
 	}{
-		{"ready", -1, Gone, false},
-		{"not ready, and alive", NotReady, NotReady, false},
-		{"not ready, and ending", NotReady, Ending, true},
-		{"not ready, and nobody knows", NotReady, Unlisted, false},
-		{"ending", Ending, NotReady, true},
-		{"unlisted, and alive", Unlisted, NotReady, false},
-		{"unlisted, and ending", Unlisted, Ending, true},
-		{"unlisted, and gone", Unlisted, Gone, true},
-		{"unlisted, and nobody knows", Unlisted, Unlisted, true},
+		{"ready", -1, carrier.Gone, false},
+		{"not ready, and alive", carrier.NotReady, carrier.NotReady, false},
+		{"not ready, and ending", carrier.NotReady, carrier.Ending, true},
+		{"not ready, and nobody knows", carrier.NotReady, carrier.Unlisted, false},
+		{"ending", carrier.Ending, carrier.NotReady, true},
+		{"unlisted, and alive", carrier.Unlisted, carrier.NotReady, false},
+		{"unlisted, and ending", carrier.Unlisted, carrier.Ending, true},
+		{"unlisted, and gone", carrier.Unlisted, carrier.Gone, true},
+		{"unlisted, and nobody knows", carrier.Unlisted, carrier.Unlisted, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -304,7 +306,7 @@ func TestInARolloutTheNewPodsComeFirst(t *testing.T) {
 	if got := f.inOrder(list); !slices.Equal(got, list) {
 		t.Errorf("nothing is replaced: %v", got)
 	}
-	f.Withdraw("ns", "old-1", "old-1", Ending)
+	f.Withdraw("ns", "old-1", "old-1", carrier.Ending)
 	if got := f.inOrder(list); !slices.Equal(got, []Endpoint{behind("new-1"), behind("new-2"), behind("old-2"), behind("old-1")}) {
 		t.Errorf("old-1 was withdrawn: %v", got)
 	}
