@@ -39,6 +39,7 @@ var bans = []ban{
 	{"fairlead/kube/retryafter", "fairlead/", "a header and a wait, and nothing else of ours"},
 	{"fairlead/kube/retryafter", "k8s.io/", "a header and a wait, and no Kubernetes"},
 	{"fairlead/kube/jsonstream", "k8s.io/", "bytes and bounds, and no Kubernetes"},
+	{"fairlead/kube/refcount", "fairlead/", "values and their users, whatever they are"},
 	{"fairlead/kube/filewatch", "fairlead/", "when files change, and nothing of what is in them"},
 
 	{"fairlead/app/session", "fairlead/", "the model knows nobody: it is handed what starts a proxy"},

@@ -74,7 +74,7 @@ func New(c Config) (*Login, error) {
 // Begin lets the token be renewed until the returned function is called, which ends a renewal that no other context waits
 // for. It does not wait for the provider. renewed is called, from any goroutine, when there is another token.
 func (l *Login) Begin(renewed func()) (end func()) {
-	a, leave := accounts.join(l.config, l.provider, renewed)
+	a, leave := join(l.config, l.provider, renewed)
 	l.account.Store(a)
 	return func() {
 		l.account.Store(nil)

@@ -3,18 +3,14 @@ package oidc
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"sync"
+
+	"fairlead/kube/refcount"
 )
 
-// accounts are those in use in this process.
-var accounts = registry{byKey: map[accountKey]*account{}}
+// The accounts of this process.
+var accounts refcount.Map[accountKey, *account]
 
-type registry struct {
-	mu    sync.Mutex
-	byKey map[accountKey]*account
-}
-
-// An accountKey differs for user entries, and for each change of one but that of its tokens.
+// An accountKey differs between user entries, and changes with one, except with its tokens.
 type accountKey [sha256.Size]byte
 
 func keyOf(c Config) accountKey {
@@ -26,37 +22,32 @@ func keyOf(c Config) accountKey {
 	return sha256.Sum256(text)
 }
 
-// join returns the account of a configuration. Its token may be renewed until leave is called.
-func (r *registry) join(c Config, p *provider, renewed func()) (a *account, leave func()) {
-	key, m := keyOf(c), &member{renewed}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if a = r.byKey[key]; a == nil {
-		a = &account{config: c, provider: p, members: map[*member]struct{}{}, has: tokensOf(c.Settings)}
-		r.byKey[key] = a
-	}
+// join returns the account of a configuration. Its token may be renewed until leave is called; the last one to call that
+// ends a renewal.
+func join(c Config, p *provider, renewed func()) (a *account, leave func()) {
+	a, release := accounts.Acquire(keyOf(c), func() *account {
+		return &account{config: c, provider: p, members: map[*member]struct{}{}, has: tokensOf(c.Settings)}
+	})
 	a.adopt(tokensOf(c.Settings))
+	m := &member{renewed}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.members[m] = struct{}{}
-	return a, func() { r.leave(key, a, m) }
+	return a, func() {
+		a.mu.Lock()
+		delete(a.members, m)
+		a.mu.Unlock()
+		if release() {
+			a.end()
+		}
+	}
 }
 
-// leave removes a member. With the last one the account goes, and ends its renewal.
-func (r *registry) leave(key accountKey, a *account, m *member) {
-	r.mu.Lock()
+// end ends the renewal, waits for that, and saves the tokens. Without members no other renewal begins.
+func (a *account) end() {
 	a.mu.Lock()
-	delete(a.members, m)
 	running := a.running
-	last := len(a.members) == 0 && r.byKey[key] == a
-	if last {
-		delete(r.byKey, key)
-	}
 	a.mu.Unlock()
-	r.mu.Unlock()
-	if !last {
-		return
-	}
 	if running != nil {
 		running.stop()
 	}

@@ -28,6 +28,8 @@ var errNone = errors.New("not logged in")
 type account struct {
 	config Config        // of the context that came first; the others' say the same
 	turn   chan struct{} // holds a value while the user entry's plugin runs, for this account or another
+	// releaseTurn is called once the account has ended.
+	releaseTurn func() (last bool)
 
 	mu       sync.Mutex
 	members  map[*member]struct{}

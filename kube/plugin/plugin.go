@@ -86,7 +86,7 @@ func (p *Plugin) LoggedIn() bool {
 // Begin lets the plugin run until the returned function is called, which ends a run that nobody else waits for, and
 // waits for its process to be gone. renewed is told, from any goroutine, when a run has given credentials.
 func (p *Plugin) Begin(renewed func()) (end func()) {
-	a, leave := accounts.join(p.config, renewed)
+	a, leave := join(p.config, renewed)
 	p.account.Store(a)
 	return func() {
 		p.account.Store(nil)
