@@ -108,11 +108,12 @@ func (c Config) context(name string, now contextState) Context {
 		Name: name, Outside: Direct, CrossSite: AllowCrossSite, TLS: o.TLS, Limits: defaultLimits,
 		Production: c.production(name),
 	}
-	port, listen := now.Port, loopback
+	assigned := now.proxyPort()
+	port, listen := assigned.Port, loopback
 	e.fixed = o.Port != nil
-	if claimant := c.claimant(now.Port, name); claimant != "" && !e.fixed {
-		port, e.Displaced, e.Claimant = now.Moved, now.Port, claimant
-		if c.claimant(now.Moved, name) != "" {
+	if claimant := c.claimant(assigned.Port, name); claimant != "" && !e.fixed {
+		port, e.Displaced, e.Claimant = assigned.Moved, assigned.Port, claimant
+		if c.claimant(assigned.Moved, name) != "" {
 			port, e.lost = 0, true
 		}
 	}

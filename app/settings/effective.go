@@ -344,7 +344,7 @@ func (s *Settings) Moves() []Problem {
 	var problems []Problem
 	for _, b := range config.contexts {
 		for _, name := range slices.Sorted(maps.Keys(known)) {
-			if b.options.Port == nil || known[name].Port != *b.options.Port || name == b.pattern || config.options(name).Port != nil || !config.there[name] {
+			if b.options.Port == nil || known[name].proxyPort().Port != *b.options.Port || name == b.pattern || config.options(name).Port != nil || !config.there[name] {
 				continue
 			}
 			port := *b.options.Port

@@ -139,7 +139,8 @@ func FuzzState(f *testing.F) {
 		"", "{}", `{"version":1}`, `{"version":1,"contexts":{"a":{"port":1080,"on":true,"password":"hunter2secret"},"b":{"port":1080,"moved":1081,"on":false}}}`,
 		`{"version":1,"contexts":{"a":{"password":["hunter2secret"]}}}`, `{"version":1,"contexts":{"a":{"port":-1,"used":1e999}},"plugins":{"x":true}}`,
 		`{"version":1,"notifications":{"dials":{"value":"false","over":"true"}},"contexts":{"a":{"namespace":{"value":"x","over":""},"ranges":"10.0.0.0/8 x","namespaces":"a b"}}}`,
-		`{"version":1} {}`, `{"version":2}`, `{"version":1,"contexts":{"":{"port":65536},"é":null}}`,
+		`{"version":1} {}`, `{"version":2}`, `{"version":3}`, `{"version":2,"contexts":{"a":{"ports":[{"port":1080,"moved":1081},{"port":1080}],"ranges":["10.0.0.0/8","x"],"namespaces":["a","b"]}}}`,
+		`{"version":2,"contexts":{"a":{"port":1080,"ranges":"10.0.0.0/8","password":["hunter2secret"]}}}`, `{"version":1,"contexts":{"":{"port":65536},"é":null}}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -153,7 +154,11 @@ func FuzzState(f *testing.F) {
 		}
 		given := map[int]string{}
 		for name, c := range now.Contexts {
-			for _, port := range []int{c.Port, c.Moved} {
+			var ports []int
+			for _, p := range c.Ports {
+				ports = append(ports, p.Port, p.Moved)
+			}
+			for _, port := range ports {
 				if other, twice := given[port]; port < 0 || port > lastPort || port != 0 && twice {
 					t.Errorf("%q has port %d, which %q has", name, port, other)
 				}

@@ -3,7 +3,6 @@ package settings
 import (
 	"net/netip"
 	"slices"
-	"strings"
 )
 
 // maxSeen bounds each list saved for one cluster, in bytes, so that the state of thousands of contexts stays readable.
@@ -18,8 +17,8 @@ type Seen struct {
 // Seen returns what is saved about a context's cluster. It does not read the file.
 func (s *Settings) Seen(name string) Seen {
 	now := s.store.remembered(name)
-	seen := Seen{Namespaces: strings.Fields(now.Namespaces)}
-	for _, text := range strings.Fields(now.Ranges) {
+	seen := Seen{Namespaces: slices.Clone(now.Namespaces)}
+	for _, text := range now.Ranges {
 		if p, err := netip.ParsePrefix(text); err == nil {
 			seen.Ranges = append(seen.Ranges, p)
 		}
@@ -35,22 +34,22 @@ func (s *Settings) SetSeen(name string, seen Seen) error {
 	for _, p := range ranges {
 		texts = append(texts, p.String())
 	}
-	now := s.store.remembered(name)
-	before := now
-	now.Ranges, now.Namespaces = joinFitting(texts), joinFitting(seen.Namespaces)
-	if now == before {
+	known := s.store.remembered(name)
+	next := known
+	next.Ranges, next.Namespaces = fitting(texts), fitting(seen.Namespaces)
+	if next.equal(known) {
 		return nil
 	}
-	return s.store.change(name, func(c *contextState) { c.Ranges, c.Namespaces = now.Ranges, now.Namespaces })
+	return s.store.change(name, func(c *contextState) { c.Ranges, c.Namespaces = next.Ranges, next.Namespaces })
 }
 
-// joinFitting joins as many words as may be saved.
-func joinFitting(words []string) string {
+// fitting returns a copy of as many words as may be saved.
+func fitting(words []string) []string {
 	length := 0
 	for i, word := range words {
 		if length += len(word) + 1; length > maxSeen {
-			return strings.Join(words[:i], " ")
+			return slices.Clone(words[:i])
 		}
 	}
-	return strings.Join(words, " ")
+	return slices.Clone(words)
 }

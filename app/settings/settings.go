@@ -5,7 +5,7 @@
 // is parsed strictly, read again when it changes, and never written by the program. While it is invalid, its last valid
 // content stays in force.
 //
-// state.json in the XDG state directory belongs to the program (Store): for each context its port, whether it was on,
+// state.json in the XDG state directory belongs to the program (Store): for each context its ports, whether it was on,
 // and what was chosen in the menu. Every change reads the file again under a lock between processes and replaces it as
 // a whole, so that a tray and a `serve` do not lose each other's changes, and a crash leaves the old file or the new
 // one. Users should not edit it, but the program survives if they do.
@@ -77,9 +77,10 @@ func (s *Store) port(name string, config Config) (int, error) {
 	var port int
 	err := s.update(func(now *state) error {
 		c := now.Contexts[name]
-		which := &c.Port
-		if config.claimant(c.Port, name) != "" {
-			which = &c.Moved
+		assigned := c.proxyPort()
+		which := &assigned.Port
+		if config.claimant(assigned.Port, name) != "" {
+			which = &assigned.Moved
 		}
 		if *which == 0 || config.claimant(*which, name) != "" {
 			free, err := now.freePort(config.ports())
@@ -87,6 +88,7 @@ func (s *Store) port(name string, config Config) (int, error) {
 				return fmt.Errorf("choose a port for context %q: %w", name, err)
 			}
 			*which = free
+			c.setProxyPort(assigned)
 			now.Contexts[name] = c
 		}
 		port = *which
@@ -116,7 +118,7 @@ func (s *Store) change(name string, change func(*contextState)) error {
 		c := now.Contexts[name]
 		before := c
 		change(&c)
-		if c != before {
+		if !c.equal(before) {
 			now.Contexts[name] = c
 		}
 		return nil

@@ -126,7 +126,7 @@ func TestPortFillsGapsAndDropsWhatCannotBe(t *testing.T) {
 func TestNoPortIsLeft(t *testing.T) {
 	full := state{Version: version, Contexts: map[string]contextState{}}
 	for n := FirstPort; n <= lastPort; n++ {
-		full.Contexts[fmt.Sprint(n)] = contextState{Port: n}
+		full.Contexts[fmt.Sprint(n)] = contextState{Ports: []assignedPort{{Port: n}}}
 	}
 	if port, err := full.freePort(nil); err == nil {
 		t.Errorf("freePort() = %d", port)
@@ -171,7 +171,7 @@ func TestOnlyTheOwnerCanReadTheState(t *testing.T) {
 
 func TestDamagedFileIsKeptAsideAndReported(t *testing.T) {
 	for name, text := range map[string]string{
-		"empty": "", "cut off": `{"version":1,"contexts":{"a":{"po`, "not JSON": "\x00\xff", "other version": `{"version":2}`, "no version": `{}`,
+		"empty": "", "cut off": `{"version":1,"contexts":{"a":{"po`, "not JSON": "\x00\xff", "other version": `{"version":3}`, "no version": `{}`,
 		"wrong type": `{"version":1,"contexts":[]}`, "more behind": `{"version":1,"contexts":{}}{}`, "huge": strings.Repeat(" ", maxSize+1),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -276,10 +276,11 @@ func TestProcessesAndGoroutinesDoNotLoseEachOthersChanges(t *testing.T) {
 	}
 	seen := map[int]bool{}
 	for name, c := range now.Contexts {
-		if seen[c.Port] || c.Port < FirstPort || c.Port >= FirstPort+60 || !c.On {
+		port := c.proxyPort().Port
+		if seen[port] || port < FirstPort || port >= FirstPort+60 || !c.On {
 			t.Errorf("%s: %+v", name, c)
 		}
-		seen[c.Port] = true
+		seen[port] = true
 	}
 	if len(seen) != 60 {
 		t.Errorf("%d contexts, want 60", len(seen))

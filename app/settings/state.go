@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +17,7 @@ import (
 
 const (
 	fileName = "state.json"
-	version  = 1
+	version  = 2
 	maxSize  = 4 << 20 // bytes; thousands of contexts fit
 )
 
@@ -28,24 +27,6 @@ type state struct {
 	Contexts      map[string]contextState `json:"contexts"`
 	Notifications map[Notification]choice `json:"notifications,omitempty"`
 	Plugins       map[string]bool         `json:"plugins,omitempty"` // hashes of the approved credential plugins
-}
-
-type contextState struct {
-	Port     int    `json:"port,omitempty"`
-	Moved    int    `json:"moved,omitempty"` // its port while the user's file assigns Port to another context
-	On       bool   `json:"on"`
-	Used     int64  `json:"used,omitempty"`     // when it was last switched on, in seconds since 1970
-	Password string `json:"password,omitempty"` // generated for its clients
-
-	// Last known about its cluster, separated by spaces.
-	Ranges     string `json:"ranges,omitempty"`
-	Namespaces string `json:"namespaces,omitempty"`
-
-	// Chosen in the menu.
-	Namespace  choice `json:"namespace,omitzero"`
-	Outside    choice `json:"outside,omitzero"`
-	Production choice `json:"production,omitzero"`
-	WantsOne   choice `json:"wantsPassword,omitzero"`
 }
 
 // A choice is a setting that was chosen in the menu, with what the user's file said about it at that time. It holds
@@ -73,7 +54,7 @@ func (c choice) pick(file string) string {
 }
 
 func (s state) equal(other state) bool {
-	return maps.Equal(s.Contexts, other.Contexts) && maps.Equal(s.Notifications, other.Notifications) && maps.Equal(s.Plugins, other.Plugins)
+	return maps.EqualFunc(s.Contexts, other.Contexts, contextState.equal) && maps.Equal(s.Notifications, other.Notifications) && maps.Equal(s.Plugins, other.Plugins)
 }
 
 // clone returns a state that can be modified.
@@ -179,16 +160,24 @@ func parse(text []byte) (state, error) {
 	if len(text) > maxSize {
 		return state{}, fmt.Errorf("larger than %d bytes", maxSize)
 	}
-	var now state
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	if err := decoder.Decode(&now); err != nil {
+	var head struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
 		return state{}, err
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return state{}, errors.New("more follows after its end")
+	var now state
+	var err error
+	switch head.Version {
+	case 1:
+		now, err = parseV1(text)
+	case version:
+		err = json.Unmarshal(text, &now)
+	default:
+		err = fmt.Errorf("version %d, not %d", head.Version, version)
 	}
-	if now.Version != version {
-		return state{}, fmt.Errorf("version %d, not %d", now.Version, version)
+	if err != nil {
+		return state{}, err
 	}
 	if now.Contexts == nil {
 		now.Contexts = map[string]contextState{}
@@ -201,21 +190,22 @@ func parse(text []byte) (state, error) {
 // one.
 func (s state) dropBadPorts() {
 	given := map[int]bool{}
-	for _, name := range slices.Sorted(maps.Keys(s.Contexts)) {
-		c := s.Contexts[name]
-		if c.Port < 1 || c.Port > lastPort || given[c.Port] {
-			c.Port = 0
-			s.Contexts[name] = c
+	drop := func(port *int) {
+		if *port < 1 || *port > lastPort || given[*port] {
+			*port = 0
 		}
-		given[c.Port] = true
+		given[*port] = true
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Contexts)) {
-		c := s.Contexts[name]
-		if c.Moved < 0 || c.Moved > lastPort || given[c.Moved] {
-			c.Moved = 0
-			s.Contexts[name] = c
+	names := slices.Sorted(maps.Keys(s.Contexts))
+	for _, name := range names {
+		for i := range s.Contexts[name].Ports {
+			drop(&s.Contexts[name].Ports[i].Port)
 		}
-		given[c.Moved] = true
+	}
+	for _, name := range names {
+		for i := range s.Contexts[name].Ports {
+			drop(&s.Contexts[name].Ports[i].Moved)
+		}
 	}
 }
 
@@ -223,7 +213,9 @@ func (s state) dropBadPorts() {
 func (s state) freePort(reserved map[int]string) (int, error) {
 	given := make(map[int]bool, len(s.Contexts))
 	for _, c := range s.Contexts {
-		given[c.Port], given[c.Moved] = true, true
+		for _, p := range c.Ports {
+			given[p.Port], given[p.Moved] = true, true
+		}
 	}
 	for port := FirstPort; port <= lastPort; port++ {
 		if _, taken := reserved[port]; !given[port] && !taken {
