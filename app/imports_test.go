@@ -17,6 +17,7 @@ var bans = []ban{
 	{"fairlead/proxy", "fairlead/kube", "the engine knows no Kubernetes: any Dialer will do"},
 	{"fairlead/proxy", "fairlead/app", "the engine knows no desktop"},
 	{"fairlead/proxy/safetext", "fairlead/", "a leaf, which every other package may import"},
+	{"fairlead/proxy/peer", "fairlead/", "a leaf: whose a connection is does not depend on what it is for"},
 	{"fairlead/proxy/socks", "fairlead/", "a leaf: handshakes are bytes, whatever is done with them"},
 	{"fairlead/proxy/stream", "fairlead/", "a leaf: connections, whatever they carry"},
 	{"fairlead/proxy/upstream", "fairlead/", "a leaf: ways through forward proxies, for whatever dials"},
@@ -123,8 +124,8 @@ var homes = []home{
 	{"golang.org/x/net/http/httpproxy", []string{"fairlead/proxy/upstream"}},
 	{"golang.org/x/net/publicsuffix", []string{"fairlead/kube"}},
 	{"golang.org/x/sync/errgroup", anywhere}, // a WaitGroup whose goroutines can fail
-	{"golang.org/x/sys/unix", []string{"fairlead/app/control", "fairlead/kube/portforward", "fairlead/proxy"}},
-	{"golang.org/x/sys/windows", []string{"fairlead/app/tray", "fairlead/proxy"}},
+	{"golang.org/x/sys/unix", []string{"fairlead/app/control", "fairlead/kube/portforward", "fairlead/proxy/peer", "fairlead/proxy/stream"}},
+	{"golang.org/x/sys/windows", []string{"fairlead/app/tray", "fairlead/proxy/peer"}},
 	{"golang.org/x/sys/windows/registry", []string{"fairlead/app/desktop"}},
 	{"gopkg.in/natefinch/lumberjack.v2", []string{"fairlead/app/logging"}},
 	{"gopkg.in/yaml.v3", []string{"fairlead/app/settings", "fairlead/kube/kubeconfig"}}, // lines of files of the user's

@@ -48,7 +48,7 @@ type Config struct {
 	TLS *tls.Config
 	// RequireTLS turns away clients that do not speak TLS.
 	RequireTLS bool
-	// Peer judges a client before a byte of it is read; an error turns it away and is logged. SameUser makes one. nil
+	// Peer judges a client before a byte of it is read; an error turns it away and is logged. peer.SameUser makes one. nil
 	// lets everybody in.
 	Peer func(client, local netip.AddrPort) error
 	// Pages serves requests to the proxy itself: GET and HEAD in origin form, with a loopback Host, from this machine,

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -9,14 +8,12 @@ import (
 	"syscall"
 	"time"
 
+	"fairlead/proxy/peer"
 	"fairlead/proxy/stream"
 )
 
 // ErrTooMany is what a client over Config.Connections is told. It wraps syscall.EMFILE.
 var ErrTooMany = fmt.Errorf("too many connections are open through this proxy: %w", syscall.EMFILE)
-
-// errNoAddress is a listener whose connections have no address that Config.Peer could judge.
-var errNoAddress = errors.New("the client has no TCP address")
 
 // Connections over the limit: so many more are asked what they want and told that it cannot be had, each in so short a
 // time; those over that are closed.
@@ -41,7 +38,7 @@ type gate struct {
 func (c *connection) enter(conn net.Conn) bool {
 	gate, log := &c.server.gate, c.config.Log
 	if c.config.Peer != nil {
-		if err := c.judgePeer(conn); err != nil {
+		if err := peer.Check(conn, c.config.Peer); err != nil {
 			if n, ok := gate.strangers.admit(time.Now()); ok {
 				log.Warn().Err(err).Stringer("client", conn.RemoteAddr()).Int("others", n).Msg("client turned away")
 			}
@@ -70,20 +67,6 @@ func (c *connection) enter(conn net.Conn) bool {
 	}
 	c.surplus = true
 	return true
-}
-
-func (c *connection) judgePeer(conn net.Conn) error {
-	client, ok := conn.RemoteAddr().(*net.TCPAddr)
-	local, ok2 := conn.LocalAddr().(*net.TCPAddr)
-	if !ok || !ok2 {
-		return errNoAddress
-	}
-	if err := c.config.Peer(client.AddrPort(), local.AddrPort()); err != nil {
-		return err
-	}
-	// What was asked is who has the addresses now. A client that was reset while it waited to be accepted has lost them, and
-	// what it sent can still be read; as long as its connection exists nobody else can have them.
-	return checkConnected(conn)
 }
 
 // A burst lets the first of many alike pass, and then one each burstPause. The zero value is ready.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -20,9 +19,9 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
 
 	"fairlead/proxy"
+	"fairlead/proxy/peer"
 )
 
 // Users of a test: the owner of the proxy, and somebody else. Neither needs an account.
@@ -34,15 +33,8 @@ const (
 // asOwner is the environment variable that makes the test binary the owner's proxy, with the target's address in it.
 const asOwner = "FAIRLEAD_TEST_OWNED_PROXY"
 
-// TestMain runs the proxy of another user, or a check in a sandbox, when it is asked to.
+// TestMain runs the proxy of another user when it is asked to.
 func TestMain(m *testing.M) {
-	if os.Getenv(inSandbox) != "" {
-		if err := runInSandbox(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
 	if to := os.Getenv(asOwner); to != "" {
 		if err := runOwnedProxy(to); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -55,7 +47,7 @@ func TestMain(m *testing.M) {
 
 // runOwnedProxy serves until its input ends. It prints its ports, that of an IPv4 and of an IPv6 listener, and then its log.
 func runOwnedProxy(to string) error {
-	check, supported := proxy.SameUser()
+	check, supported := peer.SameUser()
 	if !supported {
 		return errors.New("SameUser is not supported here")
 	}
@@ -183,7 +175,7 @@ func TestAClientThatHasClosedIsNobodys(t *testing.T) {
 	for _, uid := range []uint32{strangerUID, 0} {
 		site := make(chan struct{}, 1)
 		to := target(t, func(*net.TCPConn) { site <- struct{}{} })
-		check, supported := proxy.SameUser()
+		check, supported := peer.SameUser()
 		if !supported {
 			t.Fatal("not supported on this machine")
 		}
@@ -231,7 +223,7 @@ func TestAConnectionThatWasResetIsNotItsSuccessors(t *testing.T) {
 		defer mutex.Unlock()
 		asked = append(asked, r.URL.Path)
 	})
-	check, supported := proxy.SameUser()
+	check, supported := peer.SameUser()
 	if !supported {
 		t.Fatal("not supported on this machine")
 	}
@@ -293,101 +285,5 @@ func TestAUserWithoutANumberIsNobodys(t *testing.T) {
 	}
 	if line, err := log.ReadString('\n'); err != nil || !strings.Contains(line, "no number in this user namespace") {
 		t.Errorf("log %q, %v", line, err)
-	}
-}
-
-func TestPeerCheckByAddress(t *testing.T) {
-	check, supported := proxy.SameUser()
-	if !supported {
-		t.Fatal("not supported on this machine")
-	}
-	ln := listen(t)
-	conn, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	client, local := conn.LocalAddr().(*net.TCPAddr).AddrPort(), ln.Addr().(*net.TCPAddr).AddrPort()
-	if err := check(client, local); err != nil {
-		t.Errorf("our own: %v", err)
-	}
-	var stranger *proxy.PeerError
-	if err := check(netip.AddrPortFrom(client.Addr(), 1), local); !errors.As(err, &stranger) || !errors.Is(err, syscall.ENOENT) {
-		t.Errorf("nobody: %v", err)
-	}
-	if err := check(local, netip.AddrPortFrom(client.Addr(), 1)); !errors.As(err, &stranger) {
-		t.Errorf("a listener: %v", err)
-	}
-	if err := check(netip.MustParseAddrPort("192.0.2.1:1000"), netip.MustParseAddrPort("192.0.2.2:1080")); err != nil {
-		t.Errorf("another machine: %v", err)
-	}
-	if err := check(netip.MustParseAddrPort("[2001:db8::1]:1000"), netip.MustParseAddrPort("[2001:db8::2]:1080")); err != nil {
-		t.Errorf("another machine: %v", err)
-	}
-}
-
-// A socket that still waits for the far end to accept it is not the one at the far end of a connection.
-func TestASocketThatIsNotConnectedYetIsNobodys(t *testing.T) {
-	check, supported := proxy.SameUser()
-	if !supported {
-		t.Fatal("not supported on this machine")
-	}
-	socket := func() int {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = unix.Close(fd) })
-		return fd
-	}
-	address := func(fd int) netip.AddrPort {
-		name, err := unix.Getsockname(fd)
-		if err != nil {
-			t.Fatal(err)
-		}
-		in := name.(*unix.SockaddrInet4)
-		return netip.AddrPortFrom(netip.AddrFrom4(in.Addr), uint16(in.Port))
-	}
-	full := socket()
-	if err := errors.Join(unix.Bind(full, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(full, 0)); err != nil {
-		t.Fatal(err)
-	}
-	local := address(full)
-	for range 5 { // the queue has room for one
-		fd := socket()
-		if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: local.Addr().As4(), Port: int(local.Port())}); err != nil && err != unix.EINPROGRESS {
-			t.Fatal(err)
-		}
-		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if info.State == 2 { // SYN-SENT (net/tcp_states.h)
-			if err := check(address(fd), local); !errors.Is(err, syscall.ENOENT) {
-				t.Errorf("%v", err)
-			}
-			return
-		}
-	}
-	t.Error("all were accepted")
-}
-
-func BenchmarkPeerCheck(b *testing.B) {
-	check, _ := proxy.SameUser()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	conn, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	client, local := conn.LocalAddr().(*net.TCPAddr).AddrPort(), ln.Addr().(*net.TCPAddr).AddrPort()
-	for b.Loop() {
-		if err := check(client, local); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

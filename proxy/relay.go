@@ -12,12 +12,20 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fairlead/proxy/peer"
 	"fairlead/proxy/stream"
 
 	"github.com/rs/zerolog"
 )
 
-const deafGrace = 2 * time.Second
+const (
+	deafGrace = 2 * time.Second // for the answer of a target that takes no more
+
+	// departedFirst is when a client that has ended its direction is looked at again, and departedLast the longest pause
+	// between two looks.
+	departedFirst = 20 * time.Millisecond
+	departedLast  = 2 * time.Second
+)
 
 // errSilent ends a relay whose client waits for an answer that does not come.
 var errSilent = fmt.Errorf("the target stayed silent after the client's end: %w", os.ErrDeadlineExceeded)
@@ -129,7 +137,7 @@ func (r *relay) send(early []byte) {
 
 // clientEnded passes the client's end on: of its direction, or of all.
 func (r *relay) clientEnded() {
-	gone := departed(r.client)
+	gone := peer.Departed(r.client)
 	if !gone {
 		_ = stream.CloseWrite(r.target) // a target that is gone is met by the other direction
 		r.oneEnded(r.Grace)
@@ -273,4 +281,28 @@ func (r *relay) close(err error) {
 	} else {
 		stream.Reset(r.client)
 	}
+}
+
+// awaitDeparture ends the relay when the client has left altogether that has ended its direction. The mutex is held.
+func (r *relay) awaitDeparture(after time.Duration) {
+	r.departure = time.AfterFunc(after, func() {
+		gone := peer.Departed(r.client)
+		r.mutex.Lock()
+		defer r.mutex.Unlock()
+		switch {
+		case r.closed || r.ended == 2:
+		case gone:
+			r.depart()
+		default:
+			r.awaitDeparture(min(2*after, departedLast))
+		}
+	})
+}
+
+// depart ends a relay whose client is gone: nobody takes what the target may still send, and what it was sent it gets, and
+// an orderly end. The mutex is held.
+func (r *relay) depart() {
+	r.closed = true
+	_ = r.target.Close() // both are
+	_ = r.client.Close() // given up
 }

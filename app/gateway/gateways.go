@@ -20,6 +20,7 @@ import (
 	"fairlead/kube"
 	"fairlead/kube/kubeconfig"
 	"fairlead/proxy"
+	"fairlead/proxy/peer"
 )
 
 // Config configures Gateways.
@@ -188,5 +189,5 @@ func TellsUsersApart() bool {
 	return tells
 }
 
-// sameUser calls proxy.SameUser once, because on some systems it first tests whether it works.
-var sameUser = sync.OnceValues(proxy.SameUser)
+// sameUser calls peer.SameUser once, because on some systems it first tests whether it works.
+var sameUser = sync.OnceValues(peer.SameUser)

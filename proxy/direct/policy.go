@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"fairlead/proxy"
+	"fairlead/proxy/peer"
 )
 
 // A Policy says what a proxy must not lend to its clients: this machine itself, link-local and multicast addresses, and the
@@ -95,7 +96,7 @@ func (p Policy) isHere(ctx context.Context, via *url.URL) bool {
 	ips, err := p.lookup(ctx, via.Hostname())
 	return err == nil && slices.ContainsFunc(ips, func(ip netip.Addr) bool {
 		ip = ip.Unmap().WithZone("")
-		return ip.IsLoopback() || ip.IsUnspecified() || proxy.IsOwnAddress(ip)
+		return ip.IsLoopback() || ip.IsUnspecified() || peer.IsOwnAddress(ip)
 	})
 }
 
@@ -144,7 +145,7 @@ func refusedAddress(ip netip.Addr) string {
 		return "link-local"
 	case ip.IsMulticast(), ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return "multicast or broadcast"
-	case proxy.IsOwnAddress(ip), ip != whole && proxy.IsOwnAddress(whole):
+	case peer.IsOwnAddress(ip), ip != whole && peer.IsOwnAddress(whole):
 		return "this machine's own"
 	}
 	return ""

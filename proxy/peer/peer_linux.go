@@ -1,4 +1,4 @@
-package proxy
+package peer
 
 import (
 	"encoding/binary"
@@ -51,15 +51,15 @@ func sameUser() (func(client, local netip.AddrPort) error, bool) {
 		case errors.Is(err, unix.ENOENT) && !isLocal(client.Addr(), local.Addr()):
 			return nil // on another machine
 		case err != nil:
-			return &PeerError{Err: err}
+			return &Error{Err: err}
 		case owner.inode == 0:
 			// Its program has closed the socket. In FIN-WAIT-2, and in other states with older kernels, the kernel then
 			// reports user 0, whoever it was: what no program holds is nobody's, for root as well.
-			return &PeerError{Err: errors.New("it has closed the connection already")}
+			return &Error{Err: errors.New("it has closed the connection already")}
 		case owner.uid == overflow:
-			return &PeerError{Err: errors.New("its user has no number in this user namespace")}
+			return &Error{Err: errors.New("its user has no number in this user namespace")}
 		case owner.uid != self && owner.uid != 0:
-			return &PeerError{UID: owner.uid}
+			return &Error{UID: owner.uid}
 		}
 		return nil
 	}
@@ -73,26 +73,33 @@ var errEnded = errors.New("it has ended the connection already")
 func checkConnected(conn net.Conn) error {
 	held, ok := conn.(syscall.Conn)
 	if !ok {
-		return &PeerError{Err: errNoAddress}
+		return &Error{Err: errNoAddress}
 	}
 	raw, err := held.SyscallConn()
 	if err != nil {
-		return &PeerError{Err: err}
+		return &Error{Err: err}
 	}
 	var info *unix.TCPInfo
 	var infoErr error
 	if err := raw.Control(func(fd uintptr) {
 		info, infoErr = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 	}); err != nil {
-		return &PeerError{Err: err}
+		return &Error{Err: err}
 	}
 	switch {
 	case infoErr != nil:
-		return &PeerError{Err: infoErr}
+		return &Error{Err: infoErr}
 	case info.State != tcpEstablished && info.State != tcpCloseWait:
-		return &PeerError{Err: errEnded}
+		return &Error{Err: errEnded}
 	}
 	return nil
+}
+
+// orphaned reports whether no program has the socket open that is bound to from and connected to to. The kernel keeps such
+// a socket for a while after its close.
+func orphaned(from, to netip.AddrPort) bool {
+	owner, err := socketOwner(from, to)
+	return err == nil && owner.inode == 0
 }
 
 // noUID is no user's number (setreuid(2)).

@@ -1,10 +1,10 @@
 //go:build linux || windows
 
-package proxy
+package peer
 
 import "net/netip"
 
-// isLocal tells whether a client at local is on this machine.
+// isLocal reports whether a client at local is on this machine.
 func isLocal(client, local netip.Addr) bool {
 	client, local = client.Unmap(), local.Unmap()
 	return client.IsLoopback() || client == local || IsOwnAddress(client)

@@ -1,4 +1,4 @@
-package proxy_test
+package peer_test
 
 import (
 	"errors"
@@ -6,11 +6,11 @@ import (
 	"net/netip"
 	"testing"
 
-	"fairlead/proxy"
+	"fairlead/proxy/peer"
 )
 
 func TestPeerCheckByAddress(t *testing.T) {
-	check, supported := proxy.SameUser()
+	check, supported := peer.SameUser()
 	if !supported {
 		t.Fatal("not supported on this machine")
 	}
@@ -29,7 +29,7 @@ func TestPeerCheckByAddress(t *testing.T) {
 		if err := check(client, local); err != nil {
 			t.Errorf("our own at %s: %v", address, err)
 		}
-		var stranger *proxy.PeerError
+		var stranger *peer.Error
 		if err := check(netip.AddrPortFrom(client.Addr(), 1), local); !errors.As(err, &stranger) {
 			t.Errorf("nobody at %s: %v", address, err)
 		}

@@ -1,6 +1,6 @@
 //go:build !linux && !windows
 
-package proxy
+package peer
 
 import "net/netip"
 

@@ -1,4 +1,4 @@
-package proxy_test
+package peer_test
 
 import (
 	"fmt"
@@ -9,13 +9,24 @@ import (
 	"testing"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"fairlead/proxy/peer"
 
-	"fairlead/proxy"
+	"golang.org/x/sys/unix"
 )
 
 // inSandbox is the environment variable that makes the test binary ask for a peer check where the kernel answers none.
 const inSandbox = "FAIRLEAD_TEST_SANDBOX"
+
+// TestMain runs a check in a sandbox when it is asked to.
+func TestMain(m *testing.M) {
+	if os.Getenv(inSandbox) == "" {
+		os.Exit(m.Run())
+	}
+	if err := runInSandbox(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
 
 // forbidNetlink makes the kernel refuse sockets of netlink to this process for good, as a sandbox does (seccomp(2)). The
 // filter reads the number of a system call, at 0, and the lower half of its first argument, at 16 of little-endian machines.
@@ -45,7 +56,7 @@ func runInSandbox() error {
 	if err := forbidNetlink(); err != nil {
 		return err
 	}
-	check, supported := proxy.SameUser()
+	check, supported := peer.SameUser()
 	local := netip.MustParseAddrPort("127.0.0.1:1080")
 	fmt.Println(supported, check(netip.AddrPortFrom(local.Addr(), 40000), local))
 	return nil

@@ -1,4 +1,4 @@
-package proxy
+package peer
 
 import (
 	"encoding/binary"
@@ -34,7 +34,7 @@ func sameUser() (func(client, local netip.AddrPort) error, bool) {
 			err = trusted(pid)
 		}
 		if err != nil {
-			return &PeerError{Err: err}
+			return &Error{Err: err}
 		}
 		return nil
 	}

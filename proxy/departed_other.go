@@ -1,7 +1,0 @@
-//go:build !linux
-
-package proxy
-
-import "net/netip"
-
-func orphaned(netip.AddrPort, netip.AddrPort) bool { return false }
