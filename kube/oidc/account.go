@@ -13,12 +13,12 @@ import (
 
 // How the provider is spared, and how long it may take.
 const (
-	patience    = 10 * time.Second // for one renewal
-	firstRest   = 2 * time.Second  // after a failure; it doubles with each
-	longestRest = 30 * time.Second
-	early       = 10 * time.Second // before its end a token is renewed, as kubectl does
-	saveRest    = time.Minute      // after tokens could not be saved
-	mostFormer  = 32
+	renewalTimeout = 10 * time.Second // for one renewal
+	firstBackoff   = 2 * time.Second  // after a failure; it doubles with each
+	maxBackoff     = 30 * time.Second
+	renewBefore    = 10 * time.Second // before its end a token is renewed, as kubectl does
+	saveInterval   = time.Minute      // after tokens could not be saved
+	maxFormer      = 32
 )
 
 // An account is what the contexts share that log in by one user entry.
@@ -30,19 +30,19 @@ type account struct {
 
 	mu      sync.Mutex
 	members map[*member]struct{}
-	has     tokens
+	held    tokens
 	// late says that the token had expired by this machine's clock when the provider gave it. Then one of the clocks is
 	// wrong, and only the API server can say when the token ends.
-	late     bool
-	former   []tokens // what has was before: a kubeconfig with one of these is older than what is here
-	forced   bool     // the next Login renews the token
-	unsaved  bool
-	save     time.Time // when to try again to save
-	running  *renewal  // nil: none
-	refusals int       // by the API server, of new tokens
-	failures int
-	last     error // of the latest failure; nil after a success
-	rest     time.Time
+	late         bool
+	former       []tokens // what has was before: a kubeconfig with one of these is older than what is here
+	forced       bool     // the next Login renews the token
+	unsaved      bool
+	nextSave     time.Time // when to try again to save
+	running      *renewal  // nil: none
+	refusals     int       // by the API server, of new tokens
+	failures     int
+	lastErr      error // of the latest failure; nil after a success
+	backoffUntil time.Time
 }
 
 // A member is one Begin.
@@ -56,9 +56,9 @@ type renewal struct {
 	err     error
 }
 
-// lasts reports whether the token can be used for a while. mu is held.
-func (a *account) lasts(while time.Duration) bool {
-	return a.has.id != "" && (a.late || time.Now().Add(while).Before(Expiry(a.has.id)))
+// lastsFor reports whether the token can be used for a while. mu is held.
+func (a *account) lastsFor(while time.Duration) bool {
+	return a.held.id != "" && (a.late || time.Now().Add(while).Before(Expiry(a.held.id)))
 }
 
 // current returns the token for a request.
@@ -66,10 +66,10 @@ func (a *account) current() (string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
-	case a.lasts(0):
-		return a.has.id, nil
-	case a.last != nil:
-		return "", a.last
+	case a.lastsFor(0):
+		return a.held.id, nil
+	case a.lastErr != nil:
+		return "", a.lastErr
 	}
 	return "", &fault.Login{Cause: fault.LoginRenewal, Err: errors.New("its ID token has expired")}
 }
@@ -77,7 +77,7 @@ func (a *account) current() (string, error) {
 func (a *account) expires() time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return Expiry(a.has.id)
+	return Expiry(a.held.id)
 }
 
 // login renews the token if need be, or waits for the renewal there is.
@@ -99,10 +99,10 @@ func (a *account) ensureRenewal() (*renewal, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
-	valid := a.lasts(early) && !a.forced
+	valid := a.lastsFor(renewBefore) && !a.forced
 	switch {
-	case valid && a.unsaved && a.running == nil && len(a.members) > 0 && now.After(a.save):
-		a.begin(false) // which saves
+	case valid && a.unsaved && a.running == nil && len(a.members) > 0 && now.After(a.nextSave):
+		a.startRenewal(false) // which saves
 		return nil, nil
 	case valid:
 		return nil, nil
@@ -110,15 +110,15 @@ func (a *account) ensureRenewal() (*renewal, error) {
 		return a.running, nil
 	case len(a.members) == 0:
 		return nil, net.ErrClosed
-	case now.Before(a.rest):
-		return nil, a.last
+	case now.Before(a.backoffUntil):
+		return nil, a.lastErr
 	}
-	return a.begin(true), nil
+	return a.startRenewal(true), nil
 }
 
-// begin begins a renewal. awaited says that it is for a login. mu is held.
-func (a *account) begin(awaited bool) *renewal {
-	ctx, stop := context.WithTimeout(context.Background(), patience)
+// startRenewal begins a renewal. awaited says that it is for a login. mu is held.
+func (a *account) startRenewal(awaited bool) *renewal {
+	ctx, stop := context.WithTimeout(context.Background(), renewalTimeout)
 	r := &renewal{stop: stop, awaited: awaited, done: make(chan struct{})}
 	a.running = r
 	a.tasks.Go(func() { a.renew(ctx, r) })
@@ -129,7 +129,7 @@ func (a *account) begin(awaited bool) *renewal {
 func (a *account) renew(ctx context.Context, r *renewal) {
 	defer r.stop()
 	fresh, asked, err := a.obtain(ctx)
-	for _, renewed := range a.settle(r, fresh, asked, err) {
+	for _, renewed := range a.finish(r, fresh, asked, err) {
 		renewed()
 	}
 	close(r.done)
@@ -140,10 +140,10 @@ func (a *account) renew(ctx context.Context, r *renewal) {
 // asked the provider.
 func (a *account) obtain(ctx context.Context) (fresh tokens, asked bool, err error) {
 	if settings, err := a.config.Store.Load(); err == nil {
-		a.adopt(tokensOf(settings))
+		a.useStored(tokensOf(settings))
 	}
 	a.mu.Lock()
-	has, valid := a.has, a.lasts(early) && !a.forced
+	has, valid := a.held, a.lastsFor(renewBefore) && !a.forced
 	a.mu.Unlock()
 	switch {
 	case valid:
@@ -155,36 +155,36 @@ func (a *account) obtain(ctx context.Context) (fresh tokens, asked bool, err err
 	return fresh, true, err
 }
 
-// settle notes what came of a renewal, and returns what to call if there is another token.
-func (a *account) settle(r *renewal, fresh tokens, asked bool, err error) (tell []func()) {
+// finish notes what came of a renewal, and returns what to call if there is another token.
+func (a *account) finish(r *renewal, fresh tokens, asked bool, err error) (tell []func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.running, r.err = nil, err
 	a.forced = a.forced && !asked // a renewal that saves alone leaves it
 	if err != nil {
-		if fresh.refresh != "" && fresh.refresh != a.has.refresh {
-			a.replace(tokens{a.has.id, fresh.refresh})
+		if fresh.refresh != "" && fresh.refresh != a.held.refresh {
+			a.setTokens(tokens{a.held.id, fresh.refresh})
 			a.unsaved = true
 		}
 		if !errors.Is(err, context.Canceled) {
-			a.failed(err)
+			a.recordFailure(err)
 		}
 		return nil
 	}
 	switch {
-	case fresh != a.has:
-		a.replace(fresh)
-		a.late = !a.lasts(early)
+	case fresh != a.held:
+		a.setTokens(fresh)
+		a.late = !a.lastsFor(renewBefore)
 		a.unsaved = true
-	case !a.lasts(0): // the API server has refused this one
-		r.err = &fault.Login{Cause: fault.LoginExpired, Expired: Expiry(a.has.id)}
-		a.failed(r.err)
+	case !a.lastsFor(0): // the API server has refused this one
+		r.err = &fault.Login{Cause: fault.LoginExpired, Expired: Expiry(a.held.id)}
+		a.recordFailure(r.err)
 		return nil
 	}
 	if a.refusals == 0 {
 		a.failures = 0
 	}
-	a.last, a.rest = nil, time.Time{}
+	a.lastErr, a.backoffUntil = nil, time.Time{}
 	for m := range a.members {
 		if !r.awaited {
 			break
@@ -194,29 +194,29 @@ func (a *account) settle(r *renewal, fresh tokens, asked bool, err error) (tell 
 	return tell
 }
 
-// failed notes a failure, and leaves the provider alone for a while. mu is held.
-func (a *account) failed(err error) {
-	a.last, a.rest = err, time.Now().Add(min(firstRest<<min(a.failures, 8), longestRest))
+// recordFailure notes a failure, and leaves the provider alone for a while. mu is held.
+func (a *account) recordFailure(err error) {
+	a.lastErr, a.backoffUntil = err, time.Now().Add(min(firstBackoff<<min(a.failures, 8), maxBackoff))
 	a.failures++
 }
 
-// adopt takes the tokens of a kubeconfig, unless they are older than those that are here.
-func (a *account) adopt(found tokens) {
+// useStored takes the tokens of a kubeconfig, unless they are older than those that are here.
+func (a *account) useStored(found tokens) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if found == a.has || found == (tokens{}) || slices.Contains(a.former, found) {
+	if found == a.held || found == (tokens{}) || slices.Contains(a.former, found) {
 		return
 	}
-	a.replace(found)
+	a.setTokens(found)
 	a.forced, a.unsaved = false, false
-	a.refusals, a.failures, a.last, a.rest = 0, 0, nil, time.Time{}
+	a.refusals, a.failures, a.lastErr, a.backoffUntil = 0, 0, nil, time.Time{}
 }
 
-// replace makes other tokens those to use. mu is held.
-func (a *account) replace(by tokens) {
-	a.former = append(a.former, a.has)
-	a.former = a.former[max(0, len(a.former)-mostFormer):]
-	a.has, a.late = by, false
+// setTokens makes other tokens those to use. mu is held.
+func (a *account) setTokens(by tokens) {
+	a.former = append(a.former, a.held)
+	a.former = a.former[max(0, len(a.former)-maxFormer):]
+	a.held, a.late = by, false
 }
 
 // saveIfNeeded puts tokens that are only here into the user entry. A refresh token may be good for one use alone.
@@ -224,7 +224,7 @@ func (a *account) saveIfNeeded() {
 	a.saving.Lock()
 	defer a.saving.Unlock()
 	a.mu.Lock()
-	has, unsaved := a.has, a.unsaved
+	has, unsaved := a.held, a.unsaved
 	a.mu.Unlock()
 	if !unsaved {
 		return
@@ -235,42 +235,42 @@ func (a *account) saveIfNeeded() {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.unsaved = a.unsaved && (err != nil || a.has != has)
-	a.save = time.Now().Add(saveRest)
+	a.unsaved = a.unsaved && (err != nil || a.held != has)
+	a.nextSave = time.Now().Add(saveInterval)
 }
 
-// refused notes that the API server does not accept a token. Only one whose end the clocks do not agree on is renewed for
+// recordRefusal notes that the API server does not accept a token. Only one whose end the clocks do not agree on is renewed for
 // that: kubectl renews none.
-func (a *account) refused(token string) {
+func (a *account) recordRefusal(token string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.has.id != token || !a.late {
+	if a.held.id != token || !a.late {
 		return
 	}
 	a.late = false
 	if a.refusals++; a.refusals > 1 {
-		a.failed(&fault.Login{Cause: fault.LoginExpired, Expired: Expiry(token)})
+		a.recordFailure(&fault.Login{Cause: fault.LoginExpired, Expired: Expiry(token)})
 	}
 }
 
-// accepted notes that the API server accepts the token.
-func (a *account) accepted() {
+// recordAcceptance notes that the API server accepts the token.
+func (a *account) recordAcceptance() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.refusals = 0
 }
 
-// forget makes the next login renew the token.
-func (a *account) forget() {
+// forceRenewal makes the next login renew the token.
+func (a *account) forceRenewal() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.forced = a.has.refresh != "" // else nothing better can come
-	a.refusals, a.failures, a.rest = 0, 0, time.Time{}
+	a.forced = a.held.refresh != "" // else nothing better can come
+	a.refusals, a.failures, a.backoffUntil = 0, 0, time.Time{}
 }
 
-// rested ends the time in which the provider is left alone.
-func (a *account) rested() {
+// endBackoff ends the time in which the provider is left alone.
+func (a *account) endBackoff() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.refusals, a.failures, a.rest = 0, 0, time.Time{}
+	a.refusals, a.failures, a.backoffUntil = 0, 0, time.Time{}
 }

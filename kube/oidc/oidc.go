@@ -91,7 +91,7 @@ func (l *Login) Login(ctx context.Context) error {
 	if a == nil {
 		return net.ErrClosed
 	}
-	return l.named(a.login(ctx))
+	return l.withContext(a.login(ctx))
 }
 
 // LoggedIn reports whether there is a token that has not expired, so that Login would ask nobody.
@@ -115,27 +115,27 @@ func (l *Login) Expires() time.Time {
 // Forget makes the next Login renew the token, even if it has not expired.
 func (l *Login) Forget() {
 	if a := l.account.Load(); a != nil {
-		a.forget()
+		a.forceRenewal()
 	}
 }
 
 // Retry lets the next Login ask the provider, whatever happened before.
 func (l *Login) Retry() {
 	if a := l.account.Load(); a != nil {
-		a.rested()
+		a.endBackoff()
 	}
 }
 
 // Refused returns the error of a token that the API server does not accept.
 func (l *Login) Refused() error {
 	if at := l.Expires(); !at.IsZero() && at.Before(time.Now()) {
-		return l.named(&fault.Login{Cause: fault.LoginExpired, Expired: at})
+		return l.withContext(&fault.Login{Cause: fault.LoginExpired, Expired: at})
 	}
-	return l.named(&fault.Login{})
+	return l.withContext(&fault.Login{})
 }
 
-// named adds the context to an account's error.
-func (l *Login) named(err error) error {
+// withContext adds the context to an account's error.
+func (l *Login) withContext(err error) error {
 	login, ok := errors.AsType[*fault.Login](err)
 	if !ok {
 		return err
@@ -163,7 +163,7 @@ func (r *roundTripper) RoundTrip(request *http.Request) (*http.Response, error) 
 	}
 	token, err := a.current()
 	if err != nil {
-		return nil, r.login.named(err)
+		return nil, r.login.withContext(err)
 	}
 	request = request.Clone(request.Context())
 	request.Header.Set("Authorization", "Bearer "+token)
@@ -171,9 +171,9 @@ func (r *roundTripper) RoundTrip(request *http.Request) (*http.Response, error) 
 	switch {
 	case err != nil, response.ProtoMajor == 0: // made up on this side: the API server was not asked
 	case response.StatusCode == http.StatusUnauthorized:
-		a.refused(token)
+		a.recordRefusal(token)
 	case response.StatusCode < http.StatusInternalServerError:
-		a.accepted()
+		a.recordAcceptance()
 	}
 	return response, err
 }

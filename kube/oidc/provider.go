@@ -67,16 +67,16 @@ func (p *provider) refresh(ctx context.Context, old tokens) (tokens, error) {
 		return tokens{}, err
 	}
 	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, CheckRedirect: stay}
+	client := &http.Client{Transport: transport, CheckRedirect: refuseOtherOrigin}
 	endpoint, err := p.discover(ctx, client)
 	if err != nil {
 		return tokens{}, err
 	}
 	// Which kind of client authentication the provider wants is found out as golang.org/x/oauth2 does. Without a secret there
 	// is nothing to authenticate by, so the client's name alone is likelier.
-	kinds := []func(*http.Request, url.Values){p.basic, p.post}
+	kinds := []func(*http.Request, url.Values){p.authBasic, p.authPost}
 	if p.secret == "" {
-		kinds = []func(*http.Request, url.Values){p.post, p.basic}
+		kinds = []func(*http.Request, url.Values){p.authPost, p.authBasic}
 	}
 	fresh, again, err := p.redeem(ctx, client, endpoint, old.refresh, kinds[0])
 	if again {
@@ -114,13 +114,13 @@ func (p *provider) transport() (*http.Transport, error) {
 			}
 			return nil
 		},
-		DialContext:            (&net.Dialer{Timeout: patience}).DialContext,
-		TLSHandshakeTimeout:    patience,
+		DialContext:            (&net.Dialer{Timeout: renewalTimeout}).DialContext,
+		TLSHandshakeTimeout:    renewalTimeout,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHead,
-		IdleConnTimeout:        patience,
+		IdleConnTimeout:        renewalTimeout,
 	}
 	var pem []byte
 	var err error
@@ -139,8 +139,8 @@ func (p *provider) transport() (*http.Transport, error) {
 	return t, nil
 }
 
-// stay refuses redirects to another origin: the refresh token and the client secret would go there.
-func stay(request *http.Request, via []*http.Request) error {
+// refuseOtherOrigin refuses redirects to another origin: the refresh token and the client secret would go there.
+func refuseOtherOrigin(request *http.Request, via []*http.Request) error {
 	if first := via[0].URL; request.URL.Scheme != first.Scheme || request.URL.Host != first.Host || len(via) > maxRedirects {
 		return fault.NewRedirect(request.URL)
 	}
@@ -181,13 +181,13 @@ func (p *provider) discover(ctx context.Context, client *http.Client) (*url.URL,
 	return endpoint, nil
 }
 
-// basic is client_secret_basic (RFC 6749, section 2.3.1).
-func (p *provider) basic(request *http.Request, _ url.Values) {
+// authBasic is client_secret_basic (RFC 6749, section 2.3.1).
+func (p *provider) authBasic(request *http.Request, _ url.Values) {
 	request.SetBasicAuth(url.QueryEscape(p.client), url.QueryEscape(p.secret))
 }
 
-// post is client_secret_post.
-func (p *provider) post(_ *http.Request, form url.Values) {
+// authPost is client_secret_post.
+func (p *provider) authPost(_ *http.Request, form url.Values) {
 	form.Set("client_id", p.client)
 	if p.secret != "" {
 		form.Set("client_secret", p.secret)
@@ -222,13 +222,13 @@ func (p *provider) redeem(
 	readable := json.Unmarshal(body, &answer) == nil
 	switch {
 	case readable && answer.Error != "" && status < http.StatusInternalServerError:
-		return tokens{}, status >= http.StatusBadRequest, p.refused(answer.Error)
+		return tokens{}, status >= http.StatusBadRequest, p.refusal(answer.Error)
 	case status/100 != 2:
 		return tokens{}, status/100 == 4, p.fault(fault.ProviderAnswer, fmt.Sprintf("it answered %d when asked for a token", status))
 	case !readable:
 		return tokens{}, false, p.fault(fault.ProviderAnswer, "its answer is not JSON")
 	}
-	fresh = tokens{id: usable(answer.ID), refresh: answer.Refresh}
+	fresh = tokens{id: headerToken(answer.ID), refresh: answer.Refresh}
 	if fresh.id == "" {
 		// It may have made the refresh token another one all the same, which must not be lost.
 		return fresh, false, p.fault(fault.ProviderAnswer, "its answer has no ID token")
@@ -243,8 +243,8 @@ var errorCodes = []string{
 	"access_denied", "server_error", "temporarily_unavailable", "login_required", "consent_required", "interaction_required",
 }
 
-// refused returns the fault of a provider that does not renew the login.
-func (p *provider) refused(code string) error {
+// refusal returns the fault of a provider that does not renew the login.
+func (p *provider) refusal(code string) error {
 	cause, reason := fault.ProviderRefused, "it does not say why"
 	if slices.Contains(errorCodes, code) {
 		reason = strings.ReplaceAll(code, "_", " ")
@@ -295,7 +295,7 @@ func (p *provider) failure(request *http.Request, err error) error {
 	case redirected:
 		cause, reason = fault.ProviderAnswer, "it redirects to another server"
 	case ctx.Err() != nil, errors.As(err, &network) && network.Timeout():
-		cause, reason = fault.ProviderSilent, fmt.Sprintf("it did not answer within %d seconds", patience/time.Second)
+		cause, reason = fault.ProviderSilent, fmt.Sprintf("it did not answer within %d seconds", renewalTimeout/time.Second)
 	case errors.Is(err, errProxy), operation != nil && operation.Op == "proxyconnect":
 		cause, reason = fault.ProviderUnreachable, errProxy.Error()
 	case untrusted:

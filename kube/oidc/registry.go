@@ -26,9 +26,9 @@ func keyOf(c Config) accountKey {
 // ends a renewal.
 func join(c Config, p *provider, renewed func()) (a *account, leave func()) {
 	a, release := accounts.Acquire(keyOf(c), func() *account {
-		return &account{config: c, provider: p, members: map[*member]struct{}{}, has: tokensOf(c.Settings)}
+		return &account{config: c, provider: p, members: map[*member]struct{}{}, held: tokensOf(c.Settings)}
 	})
-	a.adopt(tokensOf(c.Settings))
+	a.useStored(tokensOf(c.Settings))
 	m := &member{renewed}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -31,11 +31,11 @@ func Expiry(token string) time.Time {
 type tokens struct{ id, refresh string }
 
 func tokensOf(settings map[string]string) tokens {
-	return tokens{id: usable(settings[keyID]), refresh: settings[keyRefresh]}
+	return tokens{id: headerToken(settings[keyID]), refresh: settings[keyRefresh]}
 }
 
-// usable returns a token that may stand in a header, or nothing.
-func usable(token string) string {
+// headerToken returns a token that may stand in a header, or nothing.
+func headerToken(token string) string {
 	if Expiry(token).IsZero() || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return ""
 	}

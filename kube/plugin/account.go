@@ -12,17 +12,17 @@ import (
 
 // How a plugin is spared, and how long it may take.
 const (
-	patience    = 10 * time.Second // that a Login waits for one run
-	longestRun  = 5 * time.Minute  // then it is ended: nobody is coming to answer it
-	firstRest   = 2 * time.Second  // after a failure; it doubles with each
-	longestRest = 30 * time.Second
+	loginTimeout = 10 * time.Second // that a Login waits for one run
+	maxRunTime   = 5 * time.Minute  // then it is ended: nobody is coming to answer it
+	firstBackoff = 2 * time.Second  // after a failure; it doubles with each
+	maxBackoff   = 30 * time.Second
 	// A plugin that took long may have asked its user something, in a browser window say. It may take a tenth of the time.
-	share       = 10
-	longestCalm = 15 * time.Minute
+	backoffFactor  = 10
+	maxSlowBackoff = 15 * time.Minute
 )
 
-// errNone is what there is before a first login.
-var errNone = errors.New("not logged in")
+// errNotLoggedIn is what there is before a first login.
+var errNotLoggedIn = errors.New("not logged in")
 
 // An account is what the contexts share that log in by one user entry: its credentials, and how its plugin fares.
 type account struct {
@@ -31,17 +31,17 @@ type account struct {
 	// releaseTurn is called once the account has ended.
 	releaseTurn func() (last bool)
 
-	mu       sync.Mutex
-	members  map[*member]struct{}
-	has      *credentials // nil: none
-	good     bool         // they were accepted
-	running  *run         // nil: none
-	refusals int          // since credentials were last accepted
-	refusal  *fault.Login // what the last of them was
-	failures int
-	last     error // of the latest failure; nil after a success
-	rest     time.Time
-	ended    time.Time // the latest run
+	mu           sync.Mutex
+	members      map[*member]struct{}
+	held         *credentials // nil: none
+	accepted     bool         // they were accepted
+	running      *run         // nil: none
+	refusals     int          // since credentials were last accepted
+	refusal      *fault.Login // what the last of them was
+	failures     int
+	lastErr      error // of the latest failure; nil after a success
+	backoffUntil time.Time
+	lastRunEnded time.Time // the latest run
 }
 
 // A member is one Begin.
@@ -60,13 +60,13 @@ type run struct {
 func (a *account) current() (*credentials, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.has == nil || a.has.expired(time.Now()) {
-		if a.last != nil {
-			return nil, a.last
+	if a.held == nil || a.held.isExpired(time.Now()) {
+		if a.lastErr != nil {
+			return nil, a.lastErr
 		}
-		return nil, &fault.Login{Err: errNone}
+		return nil, &fault.Login{Err: errNotLoggedIn}
 	}
-	return a.has, nil
+	return a.held, nil
 }
 
 // login runs the plugin, or waits for the run there is.
@@ -75,7 +75,7 @@ func (a *account) login(ctx context.Context) error {
 	if err != nil || r == nil {
 		return err
 	}
-	timer := time.NewTimer(time.Until(r.began.Add(patience)))
+	timer := time.NewTimer(time.Until(r.began.Add(loginTimeout)))
 	defer timer.Stop()
 	select {
 	case <-r.done:
@@ -93,16 +93,16 @@ func (a *account) ensureRun() (*run, error) {
 	defer a.mu.Unlock()
 	now := time.Now()
 	switch {
-	case a.has != nil && !a.has.expired(now):
+	case a.held != nil && !a.held.isExpired(now):
 		return nil, nil
 	case a.running != nil:
 		return a.running, nil
 	case len(a.members) == 0:
 		return nil, net.ErrClosed
-	case now.Before(a.rest):
-		return nil, a.last
+	case now.Before(a.backoffUntil):
+		return nil, a.lastErr
 	}
-	ctx, stop := context.WithTimeout(context.Background(), longestRun)
+	ctx, stop := context.WithTimeout(context.Background(), maxRunTime)
 	r := &run{began: now, stop: stop, done: make(chan struct{})}
 	a.running = r
 	go a.run(ctx, r)
@@ -123,18 +123,18 @@ func (a *account) run(ctx context.Context, r *run) {
 	}
 	a.mu.Lock()
 	if err == nil {
-		c.late = c.past(time.Now())
+		c.late = c.isPast(time.Now())
 	}
 	r.err = err
-	a.running, a.ended = nil, time.Now()
+	a.running, a.lastRunEnded = nil, time.Now()
 	var tell []func()
 	if err == nil {
-		a.has, a.good, a.last = c, false, nil
+		a.held, a.accepted, a.lastErr = c, false, nil
 		for m := range a.members {
 			tell = append(tell, m.renewed)
 		}
 	} else {
-		a.failed(err, time.Since(r.began))
+		a.recordFailure(err, time.Since(r.began))
 	}
 	a.mu.Unlock()
 	for _, renewed := range tell {
@@ -143,33 +143,33 @@ func (a *account) run(ctx context.Context, r *run) {
 	close(r.done)
 }
 
-// failed takes note of a failure, and leaves the plugin alone for a while. mu is held.
-func (a *account) failed(err error, took time.Duration) {
-	calm := max(min(firstRest<<min(a.failures, 8), longestRest), min(took*share, longestCalm))
+// recordFailure takes note of a failure, and leaves the plugin alone for a while. mu is held.
+func (a *account) recordFailure(err error, took time.Duration) {
+	calm := max(min(firstBackoff<<min(a.failures, 8), maxBackoff), min(took*backoffFactor, maxSlowBackoff))
 	a.failures++
-	a.last, a.rest = err, time.Now().Add(calm)
+	a.lastErr, a.backoffUntil = err, time.Now().Add(calm)
 }
 
-// refused drops credentials that the API server answered 401 to. What it took for a while has expired, and what it never
+// recordRefusal drops credentials that the API server answered 401 to. What it took for a while has expired, and what it never
 // took may come from a cache of the plugin's: the plugin may be asked at once for others, but not again and again.
-func (a *account) refused(c *credentials) {
+func (a *account) recordRefusal(c *credentials) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.has != c {
+	if a.held != c {
 		return
 	}
-	a.has = nil
+	a.held = nil
 	a.refusal = &fault.Login{}
-	if c.past(time.Now()) {
+	if c.isPast(time.Now()) {
 		a.refusal = &fault.Login{Cause: fault.LoginExpired, Expired: c.expires, Err: errors.New("what it gives has expired")}
 	}
-	if a.refusals++; a.refusals > 1 || a.good && time.Since(a.ended) < firstRest {
-		a.failed(a.refusal, 0)
+	if a.refusals++; a.refusals > 1 || a.accepted && time.Since(a.lastRunEnded) < firstBackoff {
+		a.recordFailure(a.refusal, 0)
 	}
 }
 
-// turnedDown is the error of the credentials that the API server did not accept last.
-func (a *account) turnedDown() error {
+// refusalError is the error of the credentials that the API server did not accept last.
+func (a *account) refusalError() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.refusal == nil {
@@ -178,26 +178,26 @@ func (a *account) turnedDown() error {
 	return a.refusal
 }
 
-// accepted takes note that the API server takes the credentials.
-func (a *account) accepted(c *credentials) {
+// recordAcceptance takes note that the API server takes the credentials.
+func (a *account) recordAcceptance(c *credentials) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.has == c && !a.good {
-		a.good, a.refusals, a.failures, a.last, a.rest = true, 0, 0, nil, time.Time{}
+	if a.held == c && !a.accepted {
+		a.accepted, a.refusals, a.failures, a.lastErr, a.backoffUntil = true, 0, 0, nil, time.Time{}
 	}
 }
 
-// forget drops the credentials, whether they are any good or not.
-func (a *account) forget() {
+// dropCredentials drops the credentials, whether they are any good or not.
+func (a *account) dropCredentials() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.has = nil
-	a.refusals, a.failures, a.rest = 0, 0, time.Time{}
+	a.held = nil
+	a.refusals, a.failures, a.backoffUntil = 0, 0, time.Time{}
 }
 
-// rested ends the time in which the plugin is left alone.
-func (a *account) rested() {
+// endBackoff ends the time in which the plugin is left alone.
+func (a *account) endBackoff() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.refusals, a.failures, a.rest = 0, 0, time.Time{}
+	a.refusals, a.failures, a.backoffUntil = 0, 0, time.Time{}
 }

@@ -11,7 +11,7 @@ import (
 // LoginCommand is a command line that logs in by hand what a plugin does not; empty when none can be given. It holds no
 // secret, and nothing from the kubeconfig that a shell could take for more than a word.
 func LoginCommand(c *clientcmdapi.ExecConfig, context string) string {
-	words, option, value := known(c)
+	words, option, value := knownLogin(c)
 	if words == "" {
 		// kubectl runs the plugin with a terminal, where it may ask.
 		words, option, value = "kubectl version", "--context", context
@@ -28,18 +28,18 @@ func LoginCommand(c *clientcmdapi.ExecConfig, context string) string {
 // plainWord is what every shell, and every program, takes as it stands.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:/@+-]{0,200}$`)
 
-// known is the command that logs in to what many plugins get their credentials from, with an option and its value.
-func known(c *clientcmdapi.ExecConfig) (words, option, value string) {
+// knownLogin is the command that logs in to what many plugins get their credentials from, with an option and its value.
+func knownLogin(c *clientcmdapi.ExecConfig) (words, option, value string) {
 	name := strings.TrimSuffix(strings.ToLower(filepath.Base(filepath.ToSlash(c.Command))), ".exe")
 	switch name {
 	case "aws", "aws-iam-authenticator":
-		return "aws sso login", "--profile", first(argument(c, "--profile"), variable(c, "AWS_PROFILE"))
+		return "aws sso login", "--profile", firstNonEmpty(argument(c, "--profile"), variable(c, "AWS_PROFILE"))
 	case "gke-gcloud-auth-plugin", "gcloud":
 		return "gcloud auth login", "", ""
 	case "az":
 		return "az login", "", ""
 	case "kubelogin":
-		if first(argument(c, "--login"), argument(c, "-l"), variable(c, "AAD_LOGIN_METHOD")) == "azurecli" {
+		if firstNonEmpty(argument(c, "--login"), argument(c, "-l"), variable(c, "AAD_LOGIN_METHOD")) == "azurecli" {
 			return "az login", "--tenant", argument(c, "--tenant-id")
 		}
 	case "tsh":
@@ -52,7 +52,7 @@ func known(c *clientcmdapi.ExecConfig) (words, option, value string) {
 	return "", "", ""
 }
 
-func first(values ...string) string {
+func firstNonEmpty(values ...string) string {
 	for _, value := range values {
 		if value != "" {
 			return value

@@ -26,11 +26,13 @@ type credentials struct {
 	late bool
 }
 
-// expired reports whether it is time for others.
-func (c *credentials) expired(now time.Time) bool { return !c.late && c.past(now) }
+// isExpired reports whether it is time for others.
+func (c *credentials) isExpired(now time.Time) bool { return !c.late && c.isPast(now) }
 
-// past reports whether they have expired by this machine's clock.
-func (c *credentials) past(now time.Time) bool { return !c.expires.IsZero() && !now.Before(c.expires) }
+// isPast reports whether they have expired by this machine's clock.
+func (c *credentials) isPast(now time.Time) bool {
+	return !c.expires.IsZero() && !now.Before(c.expires)
+}
 
 // A codec reads and writes ExecCredential in one version of its API.
 type codec struct {
@@ -50,14 +52,14 @@ func codecOf(apiVersion string) (codec, error) {
 	return codec{}, fmt.Errorf("its apiVersion is neither %s nor %s", v1.SchemeGroupVersion, v1beta1.SchemeGroupVersion)
 }
 
-// request is what the plugin finds in KUBERNETES_EXEC_INFO.
-func (c codec) request(cluster *clientauthentication.Cluster) ([]byte, error) {
+// encodeRequest is what the plugin finds in KUBERNETES_EXEC_INFO.
+func (c codec) encodeRequest(cluster *clientauthentication.Cluster) ([]byte, error) {
 	ask := &clientauthentication.ExecCredential{Spec: clientauthentication.ExecCredentialSpec{Cluster: cluster}}
 	return runtime.Encode(c.codecs.LegacyCodec(c.version), ask)
 }
 
-// read reads what a plugin printed. Its errors repeat none of it.
-func (c codec) read(output []byte) (*credentials, error) {
+// decode reads what a plugin printed. Its errors repeat none of it.
+func (c codec) decode(output []byte) (*credentials, error) {
 	answer := &clientauthentication.ExecCredential{}
 	_, kind, err := c.codecs.UniversalDecoder(c.version).Decode(output, nil, answer)
 	switch {

@@ -104,20 +104,20 @@ func (p *Plugin) Login(ctx context.Context) error {
 	if a == nil {
 		return net.ErrClosed
 	}
-	return p.named(a.login(ctx))
+	return p.withContext(a.login(ctx))
 }
 
 // Forget drops the credentials there are, so that the next Login runs the plugin: the user wants to log in anew.
 func (p *Plugin) Forget() {
 	if a := p.account.Load(); a != nil {
-		a.forget()
+		a.dropCredentials()
 	}
 }
 
 // Retry lets the next Login run the plugin whatever happened before: the user asked for it.
 func (p *Plugin) Retry() {
 	if a := p.account.Load(); a != nil {
-		a.rested()
+		a.endBackoff()
 	}
 }
 
@@ -128,19 +128,19 @@ func (p *Plugin) current() (*account, *credentials, error) {
 		return nil, nil, net.ErrClosed
 	}
 	c, err := a.current()
-	return a, c, p.named(err)
+	return a, c, p.withContext(err)
 }
 
 // Refused is the error of credentials that the API server does not accept.
 func (p *Plugin) Refused() error {
 	if a := p.account.Load(); a != nil {
-		return p.named(a.turnedDown())
+		return p.withContext(a.refusalError())
 	}
-	return p.named(&fault.Login{})
+	return p.withContext(&fault.Login{})
 }
 
-// named completes an account's error for this context, and says whether the plugin is to blame.
-func (p *Plugin) named(err error) error {
+// withContext completes an account's error for this context, and says whether the plugin is to blame.
+func (p *Plugin) withContext(err error) error {
 	var login *fault.Login
 	if !errors.As(err, &login) {
 		return err
@@ -192,12 +192,12 @@ func (r *roundTripper) RoundTrip(request *http.Request) (*http.Response, error) 
 	response, err := r.next.RoundTrip(request)
 	switch {
 	case err != nil && c.certificate != nil && isCertificateAlert(err):
-		account.refused(c)
+		account.recordRefusal(c)
 	case err != nil, response.ProtoMajor == 0: // made up on this side: nobody was asked
 	case response.StatusCode == http.StatusUnauthorized:
-		account.refused(c)
+		account.recordRefusal(c)
 	case response.StatusCode < http.StatusInternalServerError:
-		account.accepted(c)
+		account.recordAcceptance(c)
 	}
 	return response, err
 }

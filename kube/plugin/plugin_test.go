@@ -189,12 +189,12 @@ func TestRestsGrowWithFailuresAndWithWhatARunTakes(t *testing.T) {
 		want     time.Duration
 	}{
 		{0, 0, 2 * time.Second}, {1, 0, 4 * time.Second}, {3, 0, 16 * time.Second}, {100, 0, 30 * time.Second},
-		{0, time.Minute, 10 * time.Minute}, {0, longestRun, longestCalm},
+		{0, time.Minute, 10 * time.Minute}, {0, maxRunTime, maxSlowBackoff},
 	} {
 		a := &account{failures: test.failures}
 		begin := time.Now()
-		a.failed(errNone, test.took)
-		if rest := a.rest.Sub(begin).Round(time.Second); rest != test.want {
+		a.recordFailure(errNotLoggedIn, test.took)
+		if rest := a.backoffUntil.Sub(begin).Round(time.Second); rest != test.want {
 			t.Errorf("after %d failures and %v: %v", test.failures, test.took, rest)
 		}
 	}
@@ -224,7 +224,7 @@ func TestCredentialsThatAreRefusedAreNotFetchedAgainAndAgain(t *testing.T) {
 	if err := server.ask(t, p); err != nil {
 		t.Fatal(err)
 	}
-	if _, c, err := p.current(); err != nil || c == nil || !p.account.Load().good || c.token != "t" {
+	if _, c, err := p.current(); err != nil || c == nil || !p.account.Load().accepted || c.token != "t" {
 		t.Errorf("%v", err)
 	}
 }

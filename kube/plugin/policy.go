@@ -18,14 +18,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// permitted tells whether the user's kuberc lets a command run as a credential plugin, as kubectl does (Kubernetes 1.35
+// checkPolicy tells whether the user's kuberc lets a command run as a credential plugin, as kubectl does (Kubernetes 1.35
 // and later): its credentialPluginPolicy is AllowAll, which is what none means, DenyAll, or Allowlist with names and
 // paths in credentialPluginAllowlist. A kuberc that cannot be understood allows none: kubectl would warn of it, and there
 // is nobody here to read that.
 //
 // The file is ~/.kube/kuberc, or the one the environment variable KUBERC names; KUBERC=off and KUBECTL_KUBERC=false turn
 // it off. It is read for each run, so that a change counts at once.
-func permitted(cmd *exec.Cmd) error {
+func checkPolicy(cmd *exec.Cmd) error {
 	file, must := kubercFile()
 	if file == "" {
 		return nil
@@ -43,7 +43,7 @@ func permitted(cmd *exec.Cmd) error {
 	case clientcmdapi.PluginPolicyDenyAll:
 		return fmt.Errorf("%s allows no credential plugin", file)
 	}
-	if !listed(cmd, policy.Allowlist) {
+	if !isListed(cmd, policy.Allowlist) {
 		return fmt.Errorf("%s does not have it in its credentialPluginAllowlist", file)
 	}
 	return nil
@@ -125,9 +125,9 @@ func readPolicy(file string) (clientcmdapi.PluginPolicy, error) {
 	return policy, nil
 }
 
-// listed tells whether the list has a command: as it is written in the kubeconfig, or as the program that it leads to.
+// isListed tells whether the list has a command: as it is written in the kubeconfig, or as the program that it leads to.
 // The command runs what was found here.
-func listed(cmd *exec.Cmd, list []clientcmdapi.AllowlistEntry) bool {
+func isListed(cmd *exec.Cmd, list []clientcmdapi.AllowlistEntry) bool {
 	found, err := exec.LookPath(cmd.Path)
 	if err != nil {
 		found = ""

@@ -8,7 +8,7 @@ import (
 // createNoWindow is Windows' CREATE_NO_WINDOW: a program of the console opens no window of its own.
 const createNoWindow = 0x08000000
 
-// alone runs a plugin without a console.
-func alone(cmd *exec.Cmd) {
+// detach runs a plugin without a console.
+func detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{HideWindow: true, CreationFlags: createNoWindow}
 }

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	maxOutput = 1 << 20         // bytes of what a plugin may print
-	lingering = 2 * time.Second // that a plugin which was told to end may take, and its children may hold its output
+	maxOutput  = 1 << 20         // bytes of what a plugin may print
+	endTimeout = 2 * time.Second // that a plugin which was told to end may take, and its children may hold its output
 )
 
 // execute runs the plugin once, without a terminal. Errors are *fault.Login without the context's facts,
@@ -30,7 +30,7 @@ func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) 
 	if err != nil {
 		return nil, &fault.Login{Cause: fault.PluginOutput, Err: err}
 	}
-	info, err := codec.request(c.Cluster)
+	info, err := codec.encodeRequest(c.Cluster)
 	if err != nil {
 		return nil, &fault.Login{Cause: fault.PluginOutput, Err: errors.New("what it is to be told cannot be written")}
 	}
@@ -42,12 +42,12 @@ func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) 
 		cmd.Env = append(cmd.Env, variable.Name+"="+variable.Value)
 	}
 	cmd.Env = append(cmd.Env, "KUBERNETES_EXEC_INFO="+string(info))
-	stdout := &limited{left: maxOutput, exceeded: end}
+	stdout := &limitedBuffer{left: maxOutput, exceeded: end}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.WaitDelay = lingering
-	alone(cmd)
+	cmd.WaitDelay = endTimeout
+	detach(cmd)
 	// The policy comes before the search's failure: what may not run need not be there.
-	if err := permitted(cmd); err != nil {
+	if err := checkPolicy(cmd); err != nil {
 		return nil, &fault.Login{Cause: fault.PluginDenied, Err: err}
 	}
 	if c.Approved != nil && !c.Approved(Hash(c.Exec)) {
@@ -66,17 +66,17 @@ func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) 
 	}
 	// Its output may be held open by a browser that it started, when there was none.
 	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
-		return nil, failure(c, err, stderr.lastLine())
+		return nil, runError(c, err, stderr.lastLine())
 	}
-	given, err := codec.read(stdout.data)
+	given, err := codec.decode(stdout.data)
 	if err != nil {
 		return nil, &fault.Login{Cause: fault.PluginOutput, Detail: stderr.lastLine(), Err: err}
 	}
 	return given, nil
 }
 
-// failure says how a plugin failed to run.
-func failure(c Config, err error, detail string) error {
+// runError says how a plugin failed to run.
+func runError(c Config, err error, detail string) error {
 	if machine := fault.OfMachine(err); machine != nil {
 		return machine // the plugin never ran
 	}
@@ -101,15 +101,15 @@ func failure(c Config, err error, detail string) error {
 	return &fault.Login{Cause: fault.PluginFailed, Exit: -1, Detail: detail, Err: reason}
 }
 
-// limited keeps what is written to it, up to a bound. It embeds no bytes.Buffer, whose ReadFrom package os/exec would call in place
+// limitedBuffer keeps what is written to it, up to a bound. It embeds no bytes.Buffer, whose ReadFrom package os/exec would call in place
 // of Write.
-type limited struct {
+type limitedBuffer struct {
 	data     []byte
 	left     int
 	exceeded func() // called when more is written
 }
 
-func (l *limited) Write(p []byte) (int, error) {
+func (l *limitedBuffer) Write(p []byte) (int, error) {
 	if l.left < 0 {
 		return 0, errOutput
 	}
