@@ -11,19 +11,19 @@ import (
 	"fairlead/kube/fault"
 )
 
-// How the provider is spared, and how long it may take.
+// How long a renewal may take, and how often the provider is asked.
 const (
 	renewalTimeout = 10 * time.Second // for one renewal
 	firstBackoff   = 2 * time.Second  // after a failure; it doubles with each
 	maxBackoff     = 30 * time.Second
-	renewBefore    = 10 * time.Second // before its end a token is renewed, as kubectl does
-	saveInterval   = time.Minute      // after tokens could not be saved
+	renewBefore    = 10 * time.Second // how long before its expiry a token is renewed, as kubectl does
+	saveInterval   = time.Minute      // between attempts to save tokens
 	maxFormer      = 32
 )
 
-// An account is what the contexts share that log in by one user entry.
+// An account is what the contexts with the same user entry share.
 type account struct {
-	config   Config // of the context that came first; the others' say the same
+	config   Config // of the first context; the others' are equal
 	provider *provider
 	tasks    sync.WaitGroup // the renewals
 	saving   sync.Mutex     // held while tokens are saved
@@ -31,10 +31,10 @@ type account struct {
 	mu      sync.Mutex
 	members map[*member]struct{}
 	held    tokens
-	// late says that the token had expired by this machine's clock when the provider gave it. Then one of the clocks is
-	// wrong, and only the API server can say when the token ends.
+	// late reports whether the token had expired by this machine's clock when the provider issued it. Then one of the
+	// clocks is wrong, and only the API server knows when the token expires.
 	late         bool
-	former       []tokens // what has was before: a kubeconfig with one of these is older than what is here
+	former       []tokens // earlier values of held: a kubeconfig with one of these is older
 	forced       bool     // the next Login renews the token
 	unsaved      bool
 	nextSave     time.Time // when to try again to save
@@ -45,7 +45,7 @@ type account struct {
 	backoffUntil time.Time
 }
 
-// A member is one Begin.
+// A member is one context that uses an account, between Begin and its end.
 type member struct{ renewed func() }
 
 // A renewal gets tokens once. err may be read once done is closed.
@@ -80,7 +80,7 @@ func (a *account) expires() time.Time {
 	return Expiry(a.held.id)
 }
 
-// login renews the token if need be, or waits for the renewal there is.
+// login renews the token if need be, or waits for the running renewal.
 func (a *account) login(ctx context.Context) error {
 	r, err := a.ensureRenewal()
 	if err != nil || r == nil {
@@ -94,7 +94,8 @@ func (a *account) login(ctx context.Context) error {
 	}
 }
 
-// ensureRenewal returns the renewal to wait for, and begins one if there is none; nil if there is a token to use.
+// ensureRenewal returns the renewal to wait for, and starts one if none is running; it returns nil if there is a valid
+// token.
 func (a *account) ensureRenewal() (*renewal, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -116,7 +117,7 @@ func (a *account) ensureRenewal() (*renewal, error) {
 	return a.startRenewal(true), nil
 }
 
-// startRenewal begins a renewal. awaited says that it is for a login. mu is held.
+// startRenewal starts a renewal. awaited reports whether it is for a login. mu is held.
 func (a *account) startRenewal(awaited bool) *renewal {
 	ctx, stop := context.WithTimeout(context.Background(), renewalTimeout)
 	r := &renewal{stop: stop, awaited: awaited, done: make(chan struct{})}
@@ -125,7 +126,7 @@ func (a *account) startRenewal(awaited bool) *renewal {
 	return r
 }
 
-// renew gets tokens, and saves them once those who wait for them have them.
+// renew gets tokens, and saves them after the waiting logins have got them.
 func (a *account) renew(ctx context.Context, r *renewal) {
 	defer r.stop()
 	fresh, asked, err := a.obtain(ctx)
@@ -136,8 +137,8 @@ func (a *account) renew(ctx context.Context, r *renewal) {
 	a.saveIfNeeded()
 }
 
-// obtain returns the tokens that the user entry has got meanwhile, of kubectl for example, else the provider's, and whether it
-// asked the provider.
+// obtain returns the tokens that the user entry has got meanwhile, from kubectl for example, else the provider's, and
+// whether it asked the provider.
 func (a *account) obtain(ctx context.Context) (fresh tokens, asked bool, err error) {
 	if settings, err := a.config.Store.Load(); err == nil {
 		a.useStored(tokensOf(settings))
@@ -155,12 +156,12 @@ func (a *account) obtain(ctx context.Context) (fresh tokens, asked bool, err err
 	return fresh, true, err
 }
 
-// finish notes what came of a renewal, and returns what to call if there is another token.
+// finish records the result of a renewal, and returns what to call if there is another token.
 func (a *account) finish(r *renewal, fresh tokens, asked bool, err error) (tell []func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.running, r.err = nil, err
-	a.forced = a.forced && !asked // a renewal that saves alone leaves it
+	a.forced = a.forced && !asked // not if the renewal only saved
 	if err != nil {
 		if fresh.refresh != "" && fresh.refresh != a.held.refresh {
 			a.setTokens(tokens{a.held.id, fresh.refresh})
@@ -194,13 +195,13 @@ func (a *account) finish(r *renewal, fresh tokens, asked bool, err error) (tell 
 	return tell
 }
 
-// recordFailure notes a failure, and leaves the provider alone for a while. mu is held.
+// recordFailure records a failure, and starts a pause in which the provider is not asked. mu is held.
 func (a *account) recordFailure(err error) {
 	a.lastErr, a.backoffUntil = err, time.Now().Add(min(firstBackoff<<min(a.failures, 8), maxBackoff))
 	a.failures++
 }
 
-// useStored takes the tokens of a kubeconfig, unless they are older than those that are here.
+// useStored uses the tokens of a kubeconfig, unless they are older than those held.
 func (a *account) useStored(found tokens) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -212,14 +213,14 @@ func (a *account) useStored(found tokens) {
 	a.refusals, a.failures, a.lastErr, a.backoffUntil = 0, 0, nil, time.Time{}
 }
 
-// setTokens makes other tokens those to use. mu is held.
+// setTokens replaces the tokens. mu is held.
 func (a *account) setTokens(by tokens) {
 	a.former = append(a.former, a.held)
 	a.former = a.former[max(0, len(a.former)-maxFormer):]
 	a.held, a.late = by, false
 }
 
-// saveIfNeeded puts tokens that are only here into the user entry. A refresh token may be good for one use alone.
+// saveIfNeeded saves unsaved tokens in the user entry. A refresh token may be valid for one use only.
 func (a *account) saveIfNeeded() {
 	a.saving.Lock()
 	defer a.saving.Unlock()
@@ -239,8 +240,8 @@ func (a *account) saveIfNeeded() {
 	a.nextSave = time.Now().Add(saveInterval)
 }
 
-// recordRefusal notes that the API server does not accept a token. Only one whose end the clocks do not agree on is renewed for
-// that: kubectl renews none.
+// recordRefusal records that the API server does not accept a token. It is renewed for that only if the clocks disagree
+// about its expiry, as kubectl does not renew refused tokens.
 func (a *account) recordRefusal(token string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -253,7 +254,7 @@ func (a *account) recordRefusal(token string) {
 	}
 }
 
-// recordAcceptance notes that the API server accepts the token.
+// recordAcceptance records that the API server accepts the token.
 func (a *account) recordAcceptance() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -264,11 +265,11 @@ func (a *account) recordAcceptance() {
 func (a *account) forceRenewal() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.forced = a.held.refresh != "" // else nothing better can come
+	a.forced = a.held.refresh != "" // else there is nothing to renew it with
 	a.refusals, a.failures, a.backoffUntil = 0, 0, time.Time{}
 }
 
-// endBackoff ends the time in which the provider is left alone.
+// endBackoff ends the pause in which the provider is not asked.
 func (a *account) endBackoff() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -1,10 +1,10 @@
 // Package oidc logs in with the ID token of an OpenID Connect provider, for user entries of a kubeconfig that have an
 // auth-provider called oidc, and renews the token as such an entry says.
 //
-// client-go does that, too, whenever a request is sent. It waits for the provider without a bound, whatever the request's
-// context says, reads answers of any size, and follows redirects with the refresh token and the client secret. Here only
-// Login asks the provider, for work that somebody waits for. Requests use the token there is, and fail with a *fault.Login
-// when there is none.
+// client-go does that, too, whenever a request is sent. It waits for the provider without a limit, whatever the
+// request's context says, reads answers of any size, and follows redirects with the refresh token and the client
+// secret. Here only Login asks the provider, for a connection that a client waits for. Requests use the current token,
+// and fail with a *fault.Login if there is none.
 //
 //	Login → one renewal at a time   account.go
 //	      → the provider            provider.go
@@ -27,17 +27,17 @@ import (
 	"fairlead/kube/fault"
 )
 
-// Config says how a context logs in.
+// Config configures a context's login.
 type Config struct {
 	Settings map[string]string // the user entry's auth-provider.config
 	Store    Store
 	Context  string // the kubeconfig context's name, for errors
-	// Proxy returns the forward proxy on the way to the provider. Nil means that there is none.
+	// Proxy returns the forward proxy on the route to the provider. Nil means that there is none.
 	Proxy func(*http.Request) (*url.URL, error)
 	Log   zerolog.Logger
 }
 
-// A Store keeps the settings of one user entry.
+// A Store has the settings of one user entry.
 type Store interface {
 	Name() string // differs for each entry
 	Load() (settings map[string]string, err error)
@@ -62,7 +62,7 @@ type Login struct {
 	account  atomic.Pointer[account] // between Begin and its end
 }
 
-// New checks a configuration. It asks no provider.
+// New returns a Login. It returns an error if the settings are not usable. It sends nothing.
 func New(c Config) (*Login, error) {
 	p, err := newProvider(c.Settings, c.Proxy)
 	if err != nil {
@@ -71,8 +71,8 @@ func New(c Config) (*Login, error) {
 	return &Login{config: c, provider: p}, nil
 }
 
-// Begin lets the token be renewed until the returned function is called, which ends a renewal that no other context waits
-// for. It does not wait for the provider. renewed is called, from any goroutine, when there is another token.
+// Begin allows renewals of the token until the returned function is called, which ends a renewal that no other context
+// waits for. It does not wait for the provider. renewed is called, from any goroutine, when there is another token.
 func (l *Login) Begin(renewed func()) (end func()) {
 	a, leave := join(l.config, l.provider, renewed)
 	l.account.Store(a)
@@ -82,8 +82,8 @@ func (l *Login) Begin(renewed func()) (end func()) {
 	}
 }
 
-// Login ensures that there is a token that has not expired, and renews it if need be, which takes 10 seconds at most. After a
-// failure the provider is left alone for a while, in which Login fails with the same error.
+// Login ensures that there is a token that has not expired, and renews it if need be, which takes 10 seconds at most.
+// After a failure the provider is not asked for a while, in which Login fails with the same error.
 //
 // Errors are *fault.Login, *fault.Machine, ctx's, and net.ErrClosed outside of Begin and its end.
 func (l *Login) Login(ctx context.Context) error {
@@ -94,7 +94,7 @@ func (l *Login) Login(ctx context.Context) error {
 	return l.withContext(a.login(ctx))
 }
 
-// LoggedIn reports whether there is a token that has not expired, so that Login would ask nobody.
+// LoggedIn reports whether there is a token that has not expired, so that Login would not ask the provider.
 func (l *Login) LoggedIn() bool {
 	a := l.account.Load()
 	if a == nil {
@@ -104,7 +104,7 @@ func (l *Login) LoggedIn() bool {
 	return err == nil
 }
 
-// Expires returns when the token expires; zero when there is none, or it does not say.
+// Expires returns when the token expires; zero if there is none, or it does not say.
 func (l *Login) Expires() time.Time {
 	if a := l.account.Load(); a != nil {
 		return a.expires()
@@ -119,7 +119,7 @@ func (l *Login) Forget() {
 	}
 }
 
-// Retry lets the next Login ask the provider, whatever happened before.
+// Retry lets the next Login ask the provider, even after failures.
 func (l *Login) Retry() {
 	if a := l.account.Load(); a != nil {
 		a.endBackoff()
@@ -145,7 +145,7 @@ func (l *Login) withContext(err error) error {
 	return &named
 }
 
-// Wrap puts the token on requests. It never asks the provider.
+// Wrap returns a round tripper that adds the token to requests. It never asks the provider.
 func (l *Login) Wrap(next http.RoundTripper) http.RoundTripper { return &roundTripper{l, next} }
 
 type roundTripper struct {
@@ -169,7 +169,7 @@ func (r *roundTripper) RoundTrip(request *http.Request) (*http.Response, error) 
 	request.Header.Set("Authorization", "Bearer "+token)
 	response, err := r.next.RoundTrip(request)
 	switch {
-	case err != nil, response.ProtoMajor == 0: // made up on this side: the API server was not asked
+	case err != nil, response.ProtoMajor == 0: // made on this side, without the API server
 	case response.StatusCode == http.StatusUnauthorized:
 		a.recordRefusal(token)
 	case response.StatusCode < http.StatusInternalServerError:
@@ -178,5 +178,5 @@ func (r *roundTripper) RoundTrip(request *http.Request) (*http.Response, error) 
 	return response, err
 }
 
-// WrappedRoundTripper lets client-go find the round tripper below, to close idle connections.
+// WrappedRoundTripper returns the round tripper below, for client-go, which closes its idle connections.
 func (r *roundTripper) WrappedRoundTripper() http.RoundTripper { return r.next }

@@ -22,14 +22,14 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// The bounds of an answer of the provider.
+// The limits of an answer of the provider.
 const (
 	maxBody      = 1 << 20  // bytes
 	maxHead      = 64 << 10 // bytes
 	maxRedirects = 5
 )
 
-// A provider renews tokens.
+// A provider renews tokens at an identity provider.
 type provider struct {
 	issuer        *url.URL
 	issuerText    string // as the kubeconfig has it
@@ -59,8 +59,8 @@ func newProvider(settings map[string]string, proxy func(*http.Request) (*url.URL
 
 func isWeb(u *url.URL) bool { return (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" }
 
-// refresh returns tokens in place of others. Errors are *fault.Login without the context's facts, *fault.Machine, and
-// ctx's when it was canceled. They repeat nothing of an answer but well-known codes.
+// refresh returns new tokens for old ones. Errors are *fault.Login without the context, *fault.Machine, and ctx's if it
+// was canceled. They repeat nothing of an answer except well-known codes.
 func (p *provider) refresh(ctx context.Context, old tokens) (tokens, error) {
 	transport, err := p.transport()
 	if err != nil {
@@ -72,7 +72,7 @@ func (p *provider) refresh(ctx context.Context, old tokens) (tokens, error) {
 	if err != nil {
 		return tokens{}, err
 	}
-	// Which kind of client authentication the provider wants is found out as golang.org/x/oauth2 does. Without a secret there
+	// The kind of client authentication is found out as golang.org/x/oauth2 does. Without a secret there
 	// is nothing to authenticate by, so the client's name alone is likelier.
 	kinds := []func(*http.Request, url.Values){p.authBasic, p.authPost}
 	if p.secret == "" {
@@ -83,7 +83,7 @@ func (p *provider) refresh(ctx context.Context, old tokens) (tokens, error) {
 		var second error
 		fresh, _, second = p.redeem(ctx, client, endpoint, old.refresh, kinds[1])
 		if refusal, ok := errors.AsType[*fault.Login](err); second == nil || !ok || refusal.Cause != fault.ProviderRefused {
-			err = second // else the client is known, and the first answer says what is wrong
+			err = second // else the client is known, and the first answer has the reason
 		}
 	}
 	if fresh.refresh == "" {
@@ -92,10 +92,10 @@ func (p *provider) refresh(ctx context.Context, old tokens) (tokens, error) {
 	return fresh, err
 }
 
-// errProxy is the fault of the forward proxy on the way to the provider.
+// errProxy is a failure of the forward proxy on the route to the provider.
 var errProxy = errors.New("the proxy on the way to it did not connect")
 
-// transport returns a transport for one renewal, so that a certificate authority that has been replaced counts.
+// transport returns a transport for one renewal, so that a replaced certificate authority is used.
 func (p *provider) transport() (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy: func(r *http.Request) (*url.URL, error) {
@@ -139,7 +139,7 @@ func (p *provider) transport() (*http.Transport, error) {
 	return t, nil
 }
 
-// refuseOtherOrigin refuses redirects to another origin: the refresh token and the client secret would go there.
+// refuseOtherOrigin refuses redirects to another origin, which would get the refresh token and the client secret.
 func refuseOtherOrigin(request *http.Request, via []*http.Request) error {
 	if first := via[0].URL; request.URL.Scheme != first.Scheme || request.URL.Host != first.Host || len(via) > maxRedirects {
 		return fault.NewRedirect(request.URL)
@@ -167,7 +167,7 @@ func (p *provider) discover(ctx context.Context, client *http.Client) (*url.URL,
 	if json.Unmarshal(body, &metadata) != nil {
 		return nil, p.fault(fault.ProviderAnswer, "its configuration is not JSON")
 	}
-	// Section 4.3: these must be the same. That one ends in a slash is overlooked, as it is when the document's URL is made.
+	// Section 4.3: these must be equal, except for a slash at the end, as when the document's URL is made.
 	if strings.TrimSuffix(metadata.Issuer, "/") != strings.TrimSuffix(p.issuerText, "/") {
 		return nil, p.fault(fault.ProviderIssuer, "its configuration is that of another issuer")
 	}
@@ -194,7 +194,8 @@ func (p *provider) authPost(_ *http.Request, form url.Values) {
 	}
 }
 
-// redeem asks the token endpoint (RFC 6749, section 6). again says that another kind of client authentication may help.
+// redeem requests tokens from the token endpoint (RFC 6749, section 6). again reports whether another kind of client
+// authentication may help.
 func (p *provider) redeem(
 	ctx context.Context, client *http.Client, endpoint *url.URL, refresh string, authenticate func(*http.Request, url.Values),
 ) (fresh tokens, again bool, err error) {
@@ -207,7 +208,7 @@ func (p *provider) redeem(
 	content := []byte(form.Encode())
 	request.ContentLength = int64(len(content))
 	request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
-	request.Body, _ = request.GetBody() // which has no errors
+	request.Body, _ = request.GetBody()
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Accept", "application/json")
 	status, body, err := p.send(client, request)
@@ -230,14 +231,14 @@ func (p *provider) redeem(
 	}
 	fresh = tokens{id: headerToken(answer.ID), refresh: answer.Refresh}
 	if fresh.id == "" {
-		// It may have made the refresh token another one all the same, which must not be lost.
+		// The provider may have replaced the refresh token even so, which must not be lost.
 		return fresh, false, p.fault(fault.ProviderAnswer, "its answer has no ID token")
 	}
 	return fresh, false, nil
 }
 
-// errorCodes are those of RFC 6749, section 5.2, and of OpenID Connect Core 1.0, section 3.1.2.6. No other word of a provider is
-// repeated: it may be a secret.
+// errorCodes are those of RFC 6749, section 5.2, and of OpenID Connect Core 1.0, section 3.1.2.6. No other text of a
+// provider is repeated: it may be a secret.
 var errorCodes = []string{
 	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
 	"access_denied", "server_error", "temporarily_unavailable", "login_required", "consent_required", "interaction_required",
@@ -258,7 +259,7 @@ func (p *provider) refusal(code string) error {
 	return p.fault(cause, reason)
 }
 
-// send sends a request, and returns what came of it.
+// send sends a request, and returns the answer's status and body.
 func (p *provider) send(client *http.Client, request *http.Request) (status int, body []byte, err error) {
 	response, err := client.Do(request)
 	if err != nil {
@@ -275,8 +276,8 @@ func (p *provider) send(client *http.Client, request *http.Request) (status int,
 	return response.StatusCode, body, nil
 }
 
-// failure returns the fault behind the error of a request. It has no word of the error: those of package net/http have URLs
-// and repeat what a server said, which may be what it was sent.
+// failure returns the fault for the error of a request. It has no text of the error: those of package net/http have
+// URLs and repeat the server's text, which may repeat what was sent.
 func (p *provider) failure(request *http.Request, err error) error {
 	ctx := request.Context()
 	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {

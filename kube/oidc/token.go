@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Expiry returns the claim exp of a JSON web token (RFC 7519, section 4.1.4), zero if there is none. It verifies nothing: the
-// API server does.
+// Expiry returns the claim exp of a JSON web token (RFC 7519, section 4.1.4), zero if there is none. It does not verify
+// the token, which the API server does.
 func Expiry(token string) time.Time {
 	part := strings.Split(strings.TrimSpace(token), ".")
 	if len(part) != 3 {
@@ -27,14 +27,14 @@ func Expiry(token string) time.Time {
 	return time.Unix(int64(c.Exp), 0)
 }
 
-// tokens are what a provider gives, and a user entry holds.
+// A tokens is what a provider issues, and a user entry has.
 type tokens struct{ id, refresh string }
 
 func tokensOf(settings map[string]string) tokens {
 	return tokens{id: headerToken(settings[keyID]), refresh: settings[keyRefresh]}
 }
 
-// headerToken returns a token that may stand in a header, or nothing.
+// headerToken returns token if it may be sent in a header and has an expiry, or nothing.
 func headerToken(token string) string {
 	if Expiry(token).IsZero() || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return ""

@@ -10,23 +10,24 @@ import (
 	"fairlead/kube/fault"
 )
 
-// How a plugin is spared, and how long it may take.
+// How long a plugin may take, and how often it is run.
 const (
-	loginTimeout = 10 * time.Second // that a Login waits for one run
-	maxRunTime   = 5 * time.Minute  // then it is ended: nobody is coming to answer it
+	loginTimeout = 10 * time.Second // how long a Login waits for one run
+	maxRunTime   = 5 * time.Minute  // then it is ended, since its user does not answer it
 	firstBackoff = 2 * time.Second  // after a failure; it doubles with each
 	maxBackoff   = 30 * time.Second
-	// A plugin that took long may have asked its user something, in a browser window say. It may take a tenth of the time.
+	// A plugin that took long may have asked its user something, in a browser window for example. It may take a tenth
+	// of the time.
 	backoffFactor  = 10
 	maxSlowBackoff = 15 * time.Minute
 )
 
-// errNotLoggedIn is what there is before a first login.
+// errNotLoggedIn is the reason before a first login.
 var errNotLoggedIn = errors.New("not logged in")
 
-// An account is what the contexts share that log in by one user entry: its credentials, and how its plugin fares.
+// An account is what the contexts with the same user entry share: its credentials, and the runs of its plugin.
 type account struct {
-	config Config        // of the context that came first; the others' say the same
+	config Config        // of the first context; the others' are equal
 	turn   chan struct{} // holds a value while the user entry's plugin runs, for this account or another
 	// releaseTurn is called once the account has ended.
 	releaseTurn func() (last bool)
@@ -34,17 +35,17 @@ type account struct {
 	mu           sync.Mutex
 	members      map[*member]struct{}
 	held         *credentials // nil: none
-	accepted     bool         // they were accepted
+	accepted     bool         // the API server has accepted them
 	running      *run         // nil: none
 	refusals     int          // since credentials were last accepted
-	refusal      *fault.Login // what the last of them was
+	refusal      *fault.Login // the error of the last one
 	failures     int
 	lastErr      error // of the latest failure; nil after a success
 	backoffUntil time.Time
-	lastRunEnded time.Time // the latest run
+	lastRunEnded time.Time // when the latest run ended
 }
 
-// A member is one Begin.
+// A member is one context that uses an account, between Begin and its end.
 type member struct{ renewed func() }
 
 // A run is one run of the plugin. err may be read once done is closed.
@@ -56,7 +57,7 @@ type run struct {
 	err    error
 }
 
-// current gives the credentials there are.
+// current returns the current credentials.
 func (a *account) current() (*credentials, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -69,7 +70,7 @@ func (a *account) current() (*credentials, error) {
 	return a.held, nil
 }
 
-// login runs the plugin, or waits for the run there is.
+// login runs the plugin, or waits for the running one.
 func (a *account) login(ctx context.Context) error {
 	r, err := a.ensureRun()
 	if err != nil || r == nil {
@@ -87,7 +88,7 @@ func (a *account) login(ctx context.Context) error {
 	}
 }
 
-// ensureRun gives the run to wait for, and begins one if there is none. It gives none when there are credentials.
+// ensureRun returns the run to wait for, and starts one if none is running. It returns nil if there are credentials.
 func (a *account) ensureRun() (*run, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -109,7 +110,7 @@ func (a *account) ensureRun() (*run, error) {
 	return r, nil
 }
 
-// run runs the plugin once. The last member to leave ends it and waits for it.
+// run runs the plugin once. The last member that leaves ends it and waits for it.
 func (a *account) run(ctx context.Context, r *run) {
 	defer r.stop()
 	var c *credentials
@@ -143,15 +144,16 @@ func (a *account) run(ctx context.Context, r *run) {
 	close(r.done)
 }
 
-// recordFailure takes note of a failure, and leaves the plugin alone for a while. mu is held.
+// recordFailure records a failure, and starts a pause in which the plugin is not run. mu is held.
 func (a *account) recordFailure(err error, took time.Duration) {
 	calm := max(min(firstBackoff<<min(a.failures, 8), maxBackoff), min(took*backoffFactor, maxSlowBackoff))
 	a.failures++
 	a.lastErr, a.backoffUntil = err, time.Now().Add(calm)
 }
 
-// recordRefusal drops credentials that the API server answered 401 to. What it took for a while has expired, and what it never
-// took may come from a cache of the plugin's: the plugin may be asked at once for others, but not again and again.
+// recordRefusal drops credentials that the API server answered with 401. If it accepted them before, they have expired,
+// and if it never did, they may come from a cache of the plugin's: the plugin may be run at once for others, but not
+// repeatedly.
 func (a *account) recordRefusal(c *credentials) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -168,7 +170,7 @@ func (a *account) recordRefusal(c *credentials) {
 	}
 }
 
-// refusalError is the error of the credentials that the API server did not accept last.
+// refusalError returns the error of the credentials that the API server refused last.
 func (a *account) refusalError() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -178,7 +180,7 @@ func (a *account) refusalError() error {
 	return a.refusal
 }
 
-// recordAcceptance takes note that the API server takes the credentials.
+// recordAcceptance records that the API server accepts the credentials.
 func (a *account) recordAcceptance(c *credentials) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -187,7 +189,7 @@ func (a *account) recordAcceptance(c *credentials) {
 	}
 }
 
-// dropCredentials drops the credentials, whether they are any good or not.
+// dropCredentials drops the credentials, even valid ones.
 func (a *account) dropCredentials() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -195,7 +197,7 @@ func (a *account) dropCredentials() {
 	a.refusals, a.failures, a.backoffUntil = 0, 0, time.Time{}
 }
 
-// endBackoff ends the time in which the plugin is left alone.
+// endBackoff ends the pause in which the plugin is not run.
 func (a *account) endBackoff() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

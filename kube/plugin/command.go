@@ -8,12 +8,12 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// LoginCommand is a command line that logs in by hand what a plugin does not; empty when none can be given. It holds no
-// secret, and nothing from the kubeconfig that a shell could take for more than a word.
+// LoginCommand returns a command line for a login by hand, for when a plugin cannot log in; empty if none is known. It has
+// no secret, and nothing from the kubeconfig that a shell could take for more than a word.
 func LoginCommand(c *clientcmdapi.ExecConfig, context string) string {
 	words, option, value := knownLogin(c)
 	if words == "" {
-		// kubectl runs the plugin with a terminal, where it may ask.
+		// kubectl runs the plugin with a terminal, where it may prompt.
 		words, option, value = "kubectl version", "--context", context
 	}
 	switch {
@@ -25,10 +25,11 @@ func LoginCommand(c *clientcmdapi.ExecConfig, context string) string {
 	return words + " " + option + " " + value
 }
 
-// plainWord is what every shell, and every program, takes as it stands.
+// plainWord matches what every shell, and every program, leaves as it is.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:/@+-]{0,200}$`)
 
-// knownLogin is the command that logs in to what many plugins get their credentials from, with an option and its value.
+// knownLogin returns the command that logs in where a well-known plugin gets its credentials from, with an option and
+// its value.
 func knownLogin(c *clientcmdapi.ExecConfig) (words, option, value string) {
 	name := strings.TrimSuffix(strings.ToLower(filepath.Base(filepath.ToSlash(c.Command))), ".exe")
 	switch name {
@@ -61,7 +62,7 @@ func firstNonEmpty(values ...string) string {
 	return ""
 }
 
-// argument is the value of an option among the plugin's arguments, written as one word or as two.
+// argument returns the value of an option among the plugin's arguments, written as one word or as two.
 func argument(c *clientcmdapi.ExecConfig, option string) string {
 	for i, arg := range c.Args {
 		if value, ok := strings.CutPrefix(arg, option+"="); ok {

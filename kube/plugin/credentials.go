@@ -16,17 +16,17 @@ import (
 	"k8s.io/client-go/pkg/apis/clientauthentication/v1beta1"
 )
 
-// credentials are what one run of a plugin gave.
+// A credentials is what one run of a plugin printed.
 type credentials struct {
 	token       string
 	certificate *tls.Certificate
-	expires     time.Time // zero: not known
-	// late says that they had expired by this machine's clock when the plugin gave them. Then that clock or the plugin's
-	// is wrong, or the plugin's cache is old: the API server decides, and nothing else can tell when they end.
+	expires     time.Time // zero if not known
+	// late reports whether they had expired by this machine's clock when the plugin printed them. Then that clock or
+	// the plugin's is wrong, or the plugin's cache is old: only the API server knows when they expire.
 	late bool
 }
 
-// isExpired reports whether it is time for others.
+// isExpired reports whether other credentials are needed.
 func (c *credentials) isExpired(now time.Time) bool { return !c.late && c.isPast(now) }
 
 // isPast reports whether they have expired by this machine's clock.
@@ -34,13 +34,13 @@ func (c *credentials) isPast(now time.Time) bool {
 	return !c.expires.IsZero() && !now.Before(c.expires)
 }
 
-// A codec reads and writes ExecCredential in one version of its API.
+// A codec encodes and decodes ExecCredential in one version of its API.
 type codec struct {
 	version schema.GroupVersion
 	codecs  serializer.CodecFactory
 }
 
-// codecOf gives the codec for the apiVersion of a user entry.
+// codecOf returns the codec for the apiVersion of a user entry.
 func codecOf(apiVersion string) (codec, error) {
 	for _, version := range []schema.GroupVersion{v1.SchemeGroupVersion, v1beta1.SchemeGroupVersion} {
 		if version.String() == apiVersion {
@@ -52,13 +52,13 @@ func codecOf(apiVersion string) (codec, error) {
 	return codec{}, fmt.Errorf("its apiVersion is neither %s nor %s", v1.SchemeGroupVersion, v1beta1.SchemeGroupVersion)
 }
 
-// encodeRequest is what the plugin finds in KUBERNETES_EXEC_INFO.
+// encodeRequest returns what the plugin gets in KUBERNETES_EXEC_INFO.
 func (c codec) encodeRequest(cluster *clientauthentication.Cluster) ([]byte, error) {
 	ask := &clientauthentication.ExecCredential{Spec: clientauthentication.ExecCredentialSpec{Cluster: cluster}}
 	return runtime.Encode(c.codecs.LegacyCodec(c.version), ask)
 }
 
-// decode reads what a plugin printed. Its errors repeat none of it.
+// decode decodes what a plugin printed. Its errors repeat none of it.
 func (c codec) decode(output []byte) (*credentials, error) {
 	answer := &clientauthentication.ExecCredential{}
 	_, kind, err := c.codecs.UniversalDecoder(c.version).Decode(output, nil, answer)

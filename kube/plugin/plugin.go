@@ -1,9 +1,10 @@
-// Package plugin runs the credential plugins that a kubeconfig's user entries name (exec, of the API group
-// client.authentication.k8s.io), and puts what they print on requests.
+// Package plugin runs the credential plugins of a kubeconfig's user entries (exec, of the API group
+// client.authentication.k8s.io), and adds their credentials to requests.
 //
-// client-go can do that, and runs them whenever a request is sent: for a spare connection as for one that somebody waits
-// for, with its output on our stderr and without an end. Here a plugin runs only in Login, which is for work that
-// somebody asked for. Requests and TLS handshakes take what there is, and fail with a *fault.Login when there is nothing.
+// client-go can do that, and runs them whenever a request is sent: for a spare connection as well as for one that a
+// client waits for, with its output on our stderr and without a time limit. Here a plugin runs only in Login, which is
+// for what the user, or a client, has requested. Requests and TLS handshakes use the current credentials, and fail with
+// a *fault.Login if there are none.
 //
 //	Login → the policy of kuberc   policy.go
 //	      → one run at a time      account.go
@@ -32,16 +33,17 @@ import (
 	"fairlead/kube/fault"
 )
 
-// Config says which plugin logs in, and for which context.
+// Config configures a context's plugin.
 type Config struct {
 	Exec    *clientcmdapi.ExecConfig
-	Cluster *clientauthentication.Cluster // what the plugin is told of the cluster; nil unless the user entry wants that
+	Cluster *clientauthentication.Cluster // what the plugin gets of the cluster; nil unless the user entry says so
 	Context string                        // the kubeconfig context's name, for errors
-	// Approved reports whether the user has let a command run, by its Hash. It is asked before each run. Nil lets all run.
+	// Approved reports whether the user has allowed a command, by its Hash. It is called before each run. Nil allows
+	// every command.
 	Approved func(hash string) bool
 }
 
-// Hash stands for all that a plugin is started with: its command, its arguments and its environment.
+// Hash returns a hash of all that a plugin is started with: its command, its arguments and its environment.
 func Hash(exec *clientcmdapi.ExecConfig) string {
 	sum := sumOf(exec.Command, exec.Args, exec.Env)
 	return hex.EncodeToString(sum[:])
@@ -54,7 +56,7 @@ type Plugin struct {
 	account atomic.Pointer[account] // between Begin and its end
 }
 
-// New checks a configuration. It runs nothing.
+// New returns a Plugin. It returns an error if the configuration is not usable. It runs nothing.
 func New(c Config) (*Plugin, error) {
 	if _, err := codecOf(c.Exec.APIVersion); err != nil {
 		return nil, fmt.Errorf("credential plugin %s: %w", c.Exec.Command, err)
@@ -62,13 +64,13 @@ func New(c Config) (*Plugin, error) {
 	return &Plugin{config: c, command: LoginCommand(c.Exec, c.Context)}, nil
 }
 
-// Command is the plugin's command as the kubeconfig has it.
+// Command returns the plugin's command in the kubeconfig.
 func (p *Plugin) Command() string { return p.config.Exec.Command }
 
-// Hash stands for the plugin's command, as the function Hash has it.
+// Hash returns the Hash of the plugin's command.
 func (p *Plugin) Hash() string { return Hash(p.config.Exec) }
 
-// Expires is when the credentials there are run out; zero when there are none, or they do not say.
+// Expires returns when the current credentials expire; zero if there are none, or they do not say.
 func (p *Plugin) Expires() time.Time {
 	_, c, err := p.current()
 	if err != nil {
@@ -77,14 +79,15 @@ func (p *Plugin) Expires() time.Time {
 	return c.expires
 }
 
-// LoggedIn reports whether there are credentials to use, so that Login would run nothing.
+// LoggedIn reports whether there are valid credentials, so that Login would run nothing.
 func (p *Plugin) LoggedIn() bool {
 	_, _, err := p.current()
 	return err == nil
 }
 
-// Begin lets the plugin run until the returned function is called, which ends a run that nobody else waits for, and
-// waits for its process to be gone. renewed is told, from any goroutine, when a run has given credentials.
+// Begin allows runs of the plugin until the returned function is called, which ends a run that no other context waits
+// for, and waits until its process has ended. renewed is called, from any goroutine, after a run has returned
+// credentials.
 func (p *Plugin) Begin(renewed func()) (end func()) {
 	a, leave := join(p.config, renewed)
 	p.account.Store(a)
@@ -94,9 +97,9 @@ func (p *Plugin) Begin(renewed func()) (end func()) {
 	}
 }
 
-// Login sees to it that there are credentials, and runs the plugin when there are none. It waits for a run only some
-// seconds, since a plugin may wait for its user: the run goes on, and Login fails while it does. After a failure the
-// plugin is left alone for a while, in which Login fails with the same error.
+// Login ensures that there are credentials, and runs the plugin if there are none. It waits for a run only some
+// seconds, since a plugin may wait for its user: the run goes on, and Login fails meanwhile. After a failure the plugin
+// is not run for a while, in which Login fails with the same error.
 //
 // Errors are *fault.Login, the context's, and net.ErrClosed outside of Begin and its end.
 func (p *Plugin) Login(ctx context.Context) error {
@@ -107,21 +110,21 @@ func (p *Plugin) Login(ctx context.Context) error {
 	return p.withContext(a.login(ctx))
 }
 
-// Forget drops the credentials there are, so that the next Login runs the plugin: the user wants to log in anew.
+// Forget drops the current credentials, so that the next Login runs the plugin: the user wants to log in again.
 func (p *Plugin) Forget() {
 	if a := p.account.Load(); a != nil {
 		a.dropCredentials()
 	}
 }
 
-// Retry lets the next Login run the plugin whatever happened before: the user asked for it.
+// Retry lets the next Login run the plugin, even after failures.
 func (p *Plugin) Retry() {
 	if a := p.account.Load(); a != nil {
 		a.endBackoff()
 	}
 }
 
-// current gives the credentials there are, and whose they are.
+// current returns the account and its credentials.
 func (p *Plugin) current() (*account, *credentials, error) {
 	a := p.account.Load()
 	if a == nil {
@@ -131,7 +134,7 @@ func (p *Plugin) current() (*account, *credentials, error) {
 	return a, c, p.withContext(err)
 }
 
-// Refused is the error of credentials that the API server does not accept.
+// Refused returns the error of credentials that the API server does not accept.
 func (p *Plugin) Refused() error {
 	if a := p.account.Load(); a != nil {
 		return p.withContext(a.refusalError())
@@ -139,7 +142,7 @@ func (p *Plugin) Refused() error {
 	return p.withContext(&fault.Login{})
 }
 
-// withContext completes an account's error for this context, and says whether the plugin is to blame.
+// withContext completes an account's error for this context, with the plugin if the fault is the plugin's.
 func (p *Plugin) withContext(err error) error {
 	var login *fault.Login
 	if !errors.As(err, &login) {
@@ -155,7 +158,7 @@ func (p *Plugin) withContext(err error) error {
 	return &named
 }
 
-// Certificate gives the client certificate there is; one without content when the plugin gave only a token. It never
+// Certificate returns the current client certificate; one without content if the plugin printed only a token. It never
 // runs the plugin.
 func (p *Plugin) Certificate() (*tls.Certificate, error) {
 	_, c, err := p.current()
@@ -168,8 +171,8 @@ func (p *Plugin) Certificate() (*tls.Certificate, error) {
 	return c.certificate, nil
 }
 
-// Wrap puts the token there is on requests, and learns from the answers whether it is any good. It never runs the
-// plugin.
+// Wrap returns a round tripper that adds the current token to requests, and learns from the answers whether it is
+// accepted. It never runs the plugin.
 func (p *Plugin) Wrap(next http.RoundTripper) http.RoundTripper { return &roundTripper{p, next} }
 
 type roundTripper struct {
@@ -193,7 +196,7 @@ func (r *roundTripper) RoundTrip(request *http.Request) (*http.Response, error) 
 	switch {
 	case err != nil && c.certificate != nil && isCertificateAlert(err):
 		account.recordRefusal(c)
-	case err != nil, response.ProtoMajor == 0: // made up on this side: nobody was asked
+	case err != nil, response.ProtoMajor == 0: // made on this side, without the API server
 	case response.StatusCode == http.StatusUnauthorized:
 		account.recordRefusal(c)
 	case response.StatusCode < http.StatusInternalServerError:
@@ -202,11 +205,11 @@ func (r *roundTripper) RoundTrip(request *http.Request) (*http.Response, error) 
 	return response, err
 }
 
-// WrappedRoundTripper lets client-go find what is below, to close idle connections.
+// WrappedRoundTripper returns the round tripper below, for client-go, which closes its idle connections.
 func (r *roundTripper) WrappedRoundTripper() http.RoundTripper { return r.next }
 
-// isCertificateAlert tells a server that turns the client certificate down in the handshake (RFC 8446, section 6.2);
-// crypto/tls gives the alert as text.
+// isCertificateAlert reports whether a server refused the client certificate in the handshake (RFC 8446, section 6.2);
+// crypto/tls returns the alert as text.
 func isCertificateAlert(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "remote error: tls: ") && strings.Contains(text, "certificate")

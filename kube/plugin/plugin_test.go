@@ -64,7 +64,7 @@ func (s script) config() *clientcmdapi.ExecConfig {
 	return &clientcmdapi.ExecConfig{Command: s.path, APIVersion: "client.authentication.k8s.io/v1", InteractiveMode: clientcmdapi.NeverExecInteractiveMode}
 }
 
-// begin makes a plugin that may run until the test ends.
+// begin returns a plugin that may run until the test ends.
 func begin(t *testing.T, exec *clientcmdapi.ExecConfig) *Plugin {
 	t.Helper()
 	p, err := New(Config{Exec: exec, Context: "test"})
@@ -84,7 +84,7 @@ func loginError(t *testing.T, err error) *fault.Login {
 	return login
 }
 
-// An apiServer answers requests with one status, and remembers the last token.
+// An apiServer answers requests with one status, and records the last token.
 type apiServer struct {
 	status int
 	token  string
@@ -118,10 +118,10 @@ func TestOneRunServesAllUntilItsCredentialsExpire(t *testing.T) {
 	p := begin(t, s.config())
 	server := &apiServer{status: http.StatusOK}
 	if login := loginError(t, server.ask(t, p)); login.Context != "test" || login.Plugin != "" || s.runs() != 0 {
-		t.Errorf("a request ran the plugin, or said %+v", login)
+		t.Errorf("a request ran the plugin, or returned %+v", login)
 	}
 	if _, err := p.Certificate(); !errors.As(err, new(*fault.Login)) || s.runs() != 0 {
-		t.Errorf("a handshake ran the plugin, or said %v", err)
+		t.Errorf("a handshake ran the plugin, or returned %v", err)
 	}
 	var wg sync.WaitGroup
 	for range 20 {
@@ -154,7 +154,7 @@ func TestOneRunServesAllUntilItsCredentialsExpire(t *testing.T) {
 	}
 }
 
-func TestAPluginThatFailsSaysHowAndIsLeftAlone(t *testing.T) {
+func TestAFailureOfAPluginIsDescribedAndNotRepeated(t *testing.T) {
 	s := newScript(t, `echo s3cret-output`, `echo first >&2`,
 		`printf '\033[31mError: token \teyJhbGciOiJIUzI1NiJ9.s3cret.x has expired at https://user:s3cret@idp.example/login?code=s3cret\033[0m\n\n' >&2`, `exit 7`)
 	p := begin(t, s.config())
@@ -170,7 +170,7 @@ func TestAPluginThatFailsSaysHowAndIsLeftAlone(t *testing.T) {
 			t.Errorf("%+v", again)
 		}
 	}
-	// One more where the machine is so slow that the rest is over.
+	// One more if the machine is so slow that the pause has ended.
 	if n := s.runs(); n > 2 {
 		t.Errorf("%d runs for 11 logins", n)
 	}
@@ -178,11 +178,11 @@ func TestAPluginThatFailsSaysHowAndIsLeftAlone(t *testing.T) {
 	p.Retry()
 	loginError(t, p.Login(t.Context()))
 	if s.runs() == before {
-		t.Error("it was not run when the user asked for it")
+		t.Error("it was not run after Retry")
 	}
 }
 
-func TestRestsGrowWithFailuresAndWithWhatARunTakes(t *testing.T) {
+func TestPausesGrowWithFailuresAndWithTheTimeOfARun(t *testing.T) {
 	for _, test := range []struct {
 		failures int
 		took     time.Duration
@@ -200,7 +200,7 @@ func TestRestsGrowWithFailuresAndWithWhatARunTakes(t *testing.T) {
 	}
 }
 
-func TestCredentialsThatAreRefusedAreNotFetchedAgainAndAgain(t *testing.T) {
+func TestRefusedCredentialsAreNotFetchedRepeatedly(t *testing.T) {
 	s := newScript(t, fmt.Sprintf(token, "t"))
 	p := begin(t, s.config())
 	server := &apiServer{status: http.StatusUnauthorized}
@@ -220,7 +220,7 @@ func TestCredentialsThatAreRefusedAreNotFetchedAgainAndAgain(t *testing.T) {
 	if err := p.Login(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	server.status = http.StatusForbidden // which is an answer to somebody who is known
+	server.status = http.StatusForbidden // which is an answer to an accepted user
 	if err := server.ask(t, p); err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestCredentialsThatAreRefusedAreNotFetchedAgainAndAgain(t *testing.T) {
 	}
 }
 
-func TestALoginAnewRunsThePlugin(t *testing.T) {
+func TestANewLoginRunsThePlugin(t *testing.T) {
 	s := newScript(t, fmt.Sprintf(token, "t"))
 	p := begin(t, s.config())
 	for want := 1; want < 4; want++ {
@@ -256,13 +256,13 @@ func TestOneUserEntryRunsOneAtATime(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// Two clusters, which it is told of, and two contexts in each.
+	// Two clusters, which it gets, and two contexts in each.
 	if n := s.runs(); n != 2 {
 		t.Errorf("%d runs", n)
 	}
 }
 
-func TestALoginThatTakesLongIsSaidAndCountsInTheEnd(t *testing.T) {
+func TestALongLoginIsReportedAndIsUsedInTheEnd(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, `echo 'To sign in, open https://idp.example/device and enter ABCD-EFGH' >&2`,
 		`while ! test -e "$0.go"; do sleep 0.1; done`, fmt.Sprintf(token, "t"))
@@ -289,7 +289,7 @@ func TestALoginThatTakesLongIsSaidAndCountsInTheEnd(t *testing.T) {
 	select {
 	case <-renewed:
 	case <-time.After(30 * time.Second):
-		t.Fatal("nobody was told")
+		t.Fatal("renewed was not called")
 	}
 	if err := p.Login(t.Context()); err != nil || s.runs() != 1 {
 		t.Errorf("%v, %d runs", err, s.runs())

@@ -18,13 +18,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// checkPolicy tells whether the user's kuberc lets a command run as a credential plugin, as kubectl does (Kubernetes 1.35
-// and later): its credentialPluginPolicy is AllowAll, which is what none means, DenyAll, or Allowlist with names and
-// paths in credentialPluginAllowlist. A kuberc that cannot be understood allows none: kubectl would warn of it, and there
-// is nobody here to read that.
+// checkPolicy returns an error unless the user's kuberc allows a command as a credential plugin, as kubectl checks it
+// (Kubernetes 1.35 and later): its credentialPluginPolicy is AllowAll, which is the default, DenyAll, or Allowlist with
+// names and paths in credentialPluginAllowlist. A kuberc that cannot be parsed allows none: kubectl would print a
+// warning, which the user would not see here.
 //
-// The file is ~/.kube/kuberc, or the one the environment variable KUBERC names; KUBERC=off and KUBECTL_KUBERC=false turn
-// it off. It is read for each run, so that a change counts at once.
+// The file is ~/.kube/kuberc, or the one that the environment variable KUBERC names; KUBERC=off and
+// KUBECTL_KUBERC=false turn it off. It is read for each run, so that a change takes effect at once.
 func checkPolicy(cmd *exec.Cmd) error {
 	file, must := kubercFile()
 	if file == "" {
@@ -49,7 +49,7 @@ func checkPolicy(cmd *exec.Cmd) error {
 	return nil
 }
 
-// kubercFile is the file that says what plugins may run; empty when it is turned off. must says that it has to be there.
+// kubercFile returns the file with the policy; empty if it is turned off. must reports whether it has to exist.
 func kubercFile() (file string, must bool) {
 	file = os.Getenv("KUBERC")
 	switch {
@@ -61,15 +61,15 @@ func kubercFile() (file string, must bool) {
 	return filepath.Join(homedir.HomeDir(), ".kube", "kuberc"), false
 }
 
-// maxKuberc bounds the file, in bytes.
+// maxKuberc limits the file, in bytes.
 const maxKuberc = 1 << 20
 
-// readPolicy reads the first preferences of a kuberc, which may hold several versions of them.
+// readPolicy reads the first preferences of a kuberc, which may have several versions of them.
 func readPolicy(file string) (clientcmdapi.PluginPolicy, error) {
 	var policy clientcmdapi.PluginPolicy
 	info, err := os.Stat(file)
 	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		return policy, errors.New("it is not a regular file") // to open a pipe waits for its writer
+		return policy, errors.New("it is not a regular file") // opening a pipe waits for its writer
 	}
 	f, err := os.Open(file)
 	if err != nil {
@@ -125,8 +125,8 @@ func readPolicy(file string) (clientcmdapi.PluginPolicy, error) {
 	return policy, nil
 }
 
-// isListed tells whether the list has a command: as it is written in the kubeconfig, or as the program that it leads to.
-// The command runs what was found here.
+// isListed reports whether the list has a command: as it is written in the kubeconfig, or as the program that it leads
+// to. cmd will run the program that was found here.
 func isListed(cmd *exec.Cmd, list []clientcmdapi.AllowlistEntry) bool {
 	found, err := exec.LookPath(cmd.Path)
 	if err != nil {

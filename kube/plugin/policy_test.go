@@ -79,7 +79,7 @@ func TestKubercSaysWhichPluginsMayRun(t *testing.T) {
 	}
 }
 
-func TestTheCommandToLogInBy(t *testing.T) {
+func TestLoginCommand(t *testing.T) {
 	for want, c := range map[string]clientcmdapi.ExecConfig{
 		"aws sso login":                    {Command: "aws", Args: []string{"eks", "get-token"}},
 		"aws sso login --profile work":     {Command: "/usr/bin/aws", Args: []string{"--profile", "work", "eks", "get-token"}},
@@ -103,8 +103,9 @@ func TestTheCommandToLogInBy(t *testing.T) {
 	}
 }
 
-// A command that the kubeconfig has since the user last clicked runs only after a click. kuberc's policy stays above it.
-func TestANewCommandRunsOnlyOnceTheUserLetIt(t *testing.T) {
+// A command that is new in the kubeconfig since the user's last click runs only after a click. kuberc's policy comes
+// first.
+func TestANewCommandRunsOnlyAfterTheUserAllowedIt(t *testing.T) {
 	s := newScript(t, fmt.Sprintf(token, "t"))
 	var mu sync.Mutex
 	approved := map[string]bool{}

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// createNoWindow is Windows' CREATE_NO_WINDOW: a program of the console opens no window of its own.
+// createNoWindow is Windows' CREATE_NO_WINDOW: a console program opens no window.
 const createNoWindow = 0x08000000
 
 // detach runs a plugin without a console.

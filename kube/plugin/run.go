@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	maxOutput  = 1 << 20         // bytes of what a plugin may print
-	endTimeout = 2 * time.Second // that a plugin which was told to end may take, and its children may hold its output
+	maxOutput  = 1 << 20         // bytes that a plugin may print
+	endTimeout = 2 * time.Second // how long a plugin that is ended may take, and its children may hold its output
 )
 
-// execute runs the plugin once, without a terminal. Errors are *fault.Login without the context's facts,
-// *fault.Machine, and ctx's when it was canceled.
+// execute runs the plugin once, without a terminal. Errors are *fault.Login without the context, *fault.Machine, and
+// ctx's if it was canceled.
 func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) {
 	if c.Exec.InteractiveMode == clientcmdapi.AlwaysExecInteractiveMode {
 		return nil, &fault.Login{Cause: fault.PluginTerminal, Err: errors.New("it asks for a terminal, which it cannot have in the background")}
@@ -46,7 +46,7 @@ func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) 
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.WaitDelay = endTimeout
 	detach(cmd)
-	// The policy comes before the search's failure: what may not run need not be there.
+	// The policy is checked before a failed search is reported: a program that may not run need not exist.
 	if err := checkPolicy(cmd); err != nil {
 		return nil, &fault.Login{Cause: fault.PluginDenied, Err: err}
 	}
@@ -64,7 +64,7 @@ func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) 
 	if stdout.left < 0 {
 		return nil, &fault.Login{Cause: fault.PluginOutput, Detail: stderr.lastLine(), Err: errOutput}
 	}
-	// Its output may be held open by a browser that it started, when there was none.
+	// A browser that the plugin started may hold its output open.
 	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		return nil, runError(c, err, stderr.lastLine())
 	}
@@ -75,7 +75,7 @@ func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) 
 	return given, nil
 }
 
-// runError says how a plugin failed to run.
+// runError returns the fault of a plugin that failed to run.
 func runError(c Config, err error, detail string) error {
 	if machine := fault.OfMachine(err); machine != nil {
 		return machine // the plugin never ran
@@ -101,8 +101,8 @@ func runError(c Config, err error, detail string) error {
 	return &fault.Login{Cause: fault.PluginFailed, Exit: -1, Detail: detail, Err: reason}
 }
 
-// limitedBuffer keeps what is written to it, up to a bound. It embeds no bytes.Buffer, whose ReadFrom package os/exec would call in place
-// of Write.
+// A limitedBuffer keeps what is written to it, up to a limit. It embeds no bytes.Buffer, whose ReadFrom package os/exec
+// would call instead of Write.
 type limitedBuffer struct {
 	data     []byte
 	left     int

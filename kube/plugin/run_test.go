@@ -42,7 +42,7 @@ func TestPluginsThatCannotBeRun(t *testing.T) {
 		t.Errorf("interactive: %+v, %d runs", login, interactive.runs())
 	}
 	if _, err := New(Config{Exec: &clientcmdapi.ExecConfig{Command: "x", APIVersion: "client.authentication.k8s.io/v1alpha1"}}); err == nil {
-		t.Error("an API version that is no more was taken")
+		t.Error("an API version that does not exist any more was accepted")
 	}
 	for name, output := range map[string]string{
 		"nothing":        "",
@@ -71,7 +71,7 @@ func TestTheServerDecidesAboutAnExpiryThatThisMachinesClockPutsInThePast(t *test
 	server := &apiServer{status: http.StatusOK}
 	for range 5 {
 		if err := p.Login(t.Context()); err != nil {
-			t.Fatalf("what the plugin has just given is not tried: %v", err)
+			t.Fatalf("what the plugin has just printed is not tried: %v", err)
 		}
 		if err := server.ask(t, p); err != nil || server.token != "t" {
 			t.Errorf("token %q, %v", server.token, err)
@@ -123,7 +123,7 @@ func TestAPluginHasNoTerminalAndNoInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(data, &info); err != nil || info.Kind != "ExecCredential" || info.Spec.Interactive || info.Spec.Cluster.Server != "https://api.example" {
-		t.Errorf("told %s", data)
+		t.Errorf("the plugin got %s", data)
 	}
 }
 
@@ -157,7 +157,7 @@ func TestAPluginThatHangsDelaysNoEnd(t *testing.T) {
 				t.Errorf("the end took %v", took)
 			}
 			if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
-				t.Errorf("its process is there: %v", err)
+				t.Errorf("its process exists: %v", err)
 			}
 			if err := <-done; err == nil {
 				t.Error("a login succeeded")
@@ -169,7 +169,7 @@ func TestAPluginThatHangsDelaysNoEnd(t *testing.T) {
 	}
 }
 
-// A plugin that never stops printing is ended at the bound of its output, and takes no memory beyond it.
+// A plugin that never stops printing is ended at the limit of its output, and uses no memory beyond it.
 func TestAPluginThatPrintsWithoutEndIsEnded(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

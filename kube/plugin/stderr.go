@@ -30,7 +30,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lastLine is the last line that says something, fit to be shown.
+// lastLine returns the last line that is not empty, fit to be shown.
 func (t *tail) lastLine() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -45,13 +45,13 @@ func (t *tail) lastLine() string {
 
 var (
 	escapes = regexp.MustCompile("\x1b(\\[[0-9;?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)?)")
-	// What may be a token, a key or a hash; and the parts of a URL that may hold one.
+	// What may be a token, a key or a hash; and the parts of a URL that may have one.
 	tokens  = regexp.MustCompile(`eyJ[A-Za-z0-9_.-]+|[A-Za-z0-9+/=_~-]{32,}`)
 	digits  = regexp.MustCompile(`[0-9]`)
 	queries = regexp.MustCompile(`(://)[^/\s@]*@|[?#]\S*`)
 )
 
-// clean makes foreign text fit to be shown in one line: bounded, printable, and without what may be a secret.
+// clean makes foreign text fit to be shown in one line: of limited length, printable, and without what may be a secret.
 func clean(s string) string {
 	s = escapes.ReplaceAllString(strings.ToValidUTF8(s, ""), "")
 	words := strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestForeignTextIsMadeFitToBeShown(t *testing.T) {
+func TestForeignTextIsCleaned(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                  "",
 		"\t two \r\n lines \x00 ":           "two lines",
