@@ -301,7 +301,7 @@ func TestLogLinesSayTheirContextAndUnits(t *testing.T) {
 	seen := map[string]int{}
 	for _, line := range strings.Split(strings.TrimSpace(r.must(t, "logs", "-o", "json")), "\n") {
 		var said struct {
-			Message, Context, From, Why, Pod, Namespace             string
+			Message, Context, From, Reason, Pod, Namespace          string
 			LastedMS, SentBytes, ReceivedBytes, Connections, Lasted float64
 		}
 		if err := json.Unmarshal([]byte(strings.NewReplacer(`"lasted_ms"`, `"lastedMS"`, `"sent_bytes"`, `"sentBytes"`, `"received_bytes"`, `"receivedBytes"`).Replace(line)), &said); err != nil {
@@ -317,7 +317,7 @@ func TestLogLinesSayTheirContextAndUnits(t *testing.T) {
 				t.Errorf("no units: %s", line)
 			}
 		case "session ended":
-			if said.Why != "closed" || !strings.HasPrefix(said.Pod, "hello-") || said.Namespace != "default" || said.LastedMS <= 0 {
+			if said.Reason != "closed" || !strings.HasPrefix(said.Pod, "hello-") || said.Namespace != "default" || said.LastedMS <= 0 {
 				t.Errorf("of a session: %s", line)
 			}
 			seen["carried"] += int(said.Connections)
