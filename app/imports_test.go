@@ -71,6 +71,7 @@ var bans = []ban{
 	{"fairlead/app/shellenv", "fairlead/", "the shell's environment knows nobody"},
 	{"fairlead/app/ownfile", "fairlead/", "a leaf: opening a file knows nobody"},
 	{"fairlead/app/spool", "fairlead/", "lines and where they go know nobody"},
+	{"fairlead/app/table", "fairlead/", "text and its width, whatever it says"},
 	{"fairlead/app/portholder", "fairlead/", "who has a port is no matter of what listens there"},
 	{"fairlead/app/wake", "fairlead/", "a wake concerns nobody in particular"},
 	{"fairlead/app/command", "fairlead/", "the command line says which words there are, not what they do"},
@@ -119,20 +120,22 @@ var homes = []home{
 	{"github.com/jezek/xgb", []string{"fairlead/app/desktop"}},
 	{"github.com/rs/zerolog", anywhere}, // a Logger is handed to whatever logs
 	{"github.com/spf13/cobra", []string{"fairlead/app/command"}},
+	{"github.com/rivo/uniseg", []string{"fairlead/app/table"}},
 	{"github.com/things-go/go-socks5", []string{"fairlead/proxy/socks"}},
 	{"go.uber.org/goleak", []string{"fairlead/proxy/dialtest"}},
 	{"golang.org/x/net/http/httpproxy", []string{"fairlead/proxy/upstream"}},
 	{"golang.org/x/net/publicsuffix", []string{"fairlead/kube"}},
 	{"golang.org/x/sync/errgroup", anywhere}, // a WaitGroup whose goroutines can fail
 	{"golang.org/x/sys/unix", []string{"fairlead/app/control", "fairlead/kube/portforward", "fairlead/proxy/peer", "fairlead/proxy/stream"}},
-	{"golang.org/x/sys/windows", []string{"fairlead/app/tray", "fairlead/proxy/peer"}},
+	{"golang.org/x/sys/windows", []string{"fairlead/app/table", "fairlead/app/tray", "fairlead/proxy/peer"}},
 	{"golang.org/x/sys/windows/registry", []string{"fairlead/app/desktop"}},
+	{"golang.org/x/term", []string{"fairlead/app/table"}},
 	{"gopkg.in/natefinch/lumberjack.v2", []string{"fairlead/app/logging"}},
 	{"gopkg.in/yaml.v3", []string{"fairlead/app/settings", "fairlead/kube/kubeconfig"}}, // lines of files of the user's
 	{"k8s.io/apimachinery", []string{"fairlead/kube"}},
 	{"k8s.io/client-go", []string{"fairlead/kube"}},
 	{"k8s.io/klog", []string{"fairlead/kube"}},
-	{"sigs.k8s.io/yaml", []string{"fairlead/kube/kubeconfig", "fairlead/kube/plugin"}},
+	{"sigs.k8s.io/yaml", []string{"fairlead/app/cli", "fairlead/kube/kubeconfig", "fairlead/kube/plugin"}},
 }
 
 // homeOf returns the home of an imported package, and false if it has none.

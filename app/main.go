@@ -14,7 +14,6 @@ import (
 
 	"fairlead/app/cli"
 	"fairlead/app/command"
-	"fairlead/app/instance"
 	"fairlead/app/logging"
 	"fairlead/app/shellenv"
 	"fairlead/app/tray"
@@ -43,25 +42,9 @@ func main() {
 		logging.LastWords("fairlead: something hangs, and is not waited for\n")
 		os.Exit(exitFailed)
 	})
-	err := command.Run(ctx, command.Actions{
-		Tray:            runTray,
-		Serve:           cli.Serve,
-		List:            cli.List,
-		On:              cli.On,
-		Off:             cli.Off,
-		Status:          cli.Status,
-		Env:             cli.Env,
-		Open:            cli.OpenBrowser,
-		Logs:            cli.Logs,
-		Doctor:          cli.Doctor,
-		SettingsExample: cli.SettingsExample,
-		SettingsPath:    cli.SettingsPath,
-		SettingsCheck:   cli.SettingsCheck,
-		Names:           cli.Names,
-		Running:         cli.Running,
-		For:             cli.SnippetKinds,
-		Version:         instance.Version(),
-	}, os.Args[1:])
+	actions := cli.Actions()
+	actions.Tray = runTray
+	err := command.Run(ctx, actions, os.Args[1:])
 	if err != nil && !errors.Is(err, cli.ErrReported) {
 		logging.LastWords(fmt.Sprintf("fairlead: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: ")))
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +49,7 @@ func Doctor(ctx context.Context, o command.Options, name, target string) error {
 		return err
 	}
 	chart := &chart{to: os.Stdout, Context: name, Target: target, Steps: []chartStep{}}
-	if o.Output == "json" {
+	if o.Output != "" {
 		chart.to = io.Discard
 	}
 	if problem != nil {
@@ -59,12 +58,8 @@ func Doctor(ctx context.Context, o command.Options, name, target string) error {
 		err = diagnose(ctx, p, entry, chart)
 	}
 	chart.OK = err == nil && chart.Broken == ""
-	if o.Output == "json" {
-		encoder := json.NewEncoder(os.Stdout)
-		encoder.SetIndent("", "  ")
-		err = errors.Join(err, encoder.Encode(chart))
-	}
-	return errors.Join(err, chart.verdict())
+	_, encodeErr := encode(os.Stdout, o.Output, chart)
+	return errors.Join(err, encodeErr, chart.verdict())
 }
 
 // findEntry returns the context with that name or, if it may be in a kubeconfig that cannot be read, the problem of

@@ -18,10 +18,12 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"fairlead/app/command"
 	"fairlead/app/control"
 	"fairlead/app/gateway"
 	"fairlead/app/session"
 	"fairlead/app/settings"
+	"fairlead/app/table"
 	"fairlead/kube/kubeconfig"
 )
 
@@ -120,7 +122,7 @@ func TestAllListenersOfAContextAreShownAndCloseWithIt(t *testing.T) {
 		t.Errorf("the control socket has %q and %v, want %q and %v", c.Address, c.Endpoints, addresses[0], want)
 	}
 	var text bytes.Buffer
-	if err := printStatus(&text, status, time.Now()); err != nil {
+	if err := printStatus(table.Output{Writer: &text}, command.Options{}, status, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for _, address := range addresses {
@@ -138,7 +140,7 @@ func TestAllListenersOfAContextAreShownAndCloseWithIt(t *testing.T) {
 		}
 	}
 	text.Reset()
-	if err := printStatus(&text, status, time.Now()); err != nil || strings.Contains(text.String(), addresses[1]) {
+	if err := printStatus(table.Output{Writer: &text}, command.Options{}, status, time.Now()); err != nil || strings.Contains(text.String(), addresses[1]) {
 		t.Errorf("%v, after the context went off status prints\n%s", err, &text)
 	}
 }

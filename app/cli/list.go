@@ -2,15 +2,12 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"fairlead/app/command"
 	"fairlead/app/control"
@@ -18,6 +15,7 @@ import (
 	"fairlead/app/instance"
 	"fairlead/app/session"
 	"fairlead/app/settings"
+	"fairlead/app/table"
 	"fairlead/kube/kubeconfig"
 )
 
@@ -34,6 +32,8 @@ type contextLine struct {
 	Phase      session.Phase `json:"phase,omitempty"`   // in the running Fairlead; empty if there is none
 	Address    string        `json:"address,omitempty"` // where it listens; empty if it does not
 	Problem    string        `json:"problem,omitempty"`
+
+	trouble session.Trouble // the kind of the problem, if a Fairlead is running
 }
 
 // ErrReported is the error of a command that has printed itself what is wrong.
@@ -57,14 +57,7 @@ func List(ctx context.Context, o command.Options) error {
 		lines = addKept(lines, instance.BrokenFiles(kubeconfig), status)
 		addRunning(lines, status)
 	}
-	var err error
-	if o.Output == "json" {
-		encoder := json.NewEncoder(os.Stdout)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(lines)
-	} else {
-		err = printContexts(os.Stdout, lines)
-	}
+	err := printContexts(table.For(os.Stdout), o, lines)
 	if len(lines) == 0 && len(kubeconfig.Problems) == 0 {
 		fmt.Fprintln(os.Stderr, "fairlead:", instance.NoContexts(kubeconfig))
 	}
@@ -124,7 +117,7 @@ func addRunning(lines []contextLine, status control.Status) {
 		if !there || s.File != "" && s.File != lines[i].File {
 			continue
 		}
-		lines[i].Phase = s.Phase
+		lines[i].Phase, lines[i].trouble = s.Phase, s.Trouble
 		if s.Phase.Listening() {
 			lines[i].Address = s.Endpoints.ProxyAddress()
 			if at, err := netip.ParseAddrPort(lines[i].Address); err == nil {
@@ -137,26 +130,49 @@ func addRunning(lines []contextLine, status control.Status) {
 	}
 }
 
-func printContexts(out io.Writer, lines []contextLine) error {
+// listColumns are the columns of the list.
+var listColumns = []column[contextLine]{
+	{title: "CURRENT", cell: func(l contextLine) table.Cell {
+		if l.Current {
+			return table.Cell{Text: "*", Style: table.Bold}
+		}
+		return table.Cell{}
+	}},
+	{title: "NAME", cut: table.CutMiddle, cell: plain(func(l contextLine) string { return l.Name })},
+	{title: "STATE", cell: func(l contextLine) table.Cell { return stateCell(l.Phase, l.trouble) }},
+	{title: "ADDRESS", cell: plain(func(l contextLine) string {
+		if l.Address == "" && l.Port != 0 {
+			return fmt.Sprintf(":%d", l.Port)
+		}
+		return shortAddress(l.Address)
+	})},
+	{title: "NAMESPACE", cut: table.CutMiddle, cell: plain(func(l contextLine) string { return l.Namespace })},
+	{title: "PROD", cell: func(l contextLine) table.Cell { return table.Cell{Text: yes(l.Production), Style: table.Warn} }},
+	{title: "CLUSTER", wide: true, cut: table.CutMiddle, cell: plain(func(l contextLine) string { return l.Cluster })},
+	{title: "SERVER", wide: true, cut: table.CutMiddle, cell: plain(func(l contextLine) string { return l.Server })},
+	{title: "FILE", wide: true, cut: table.CutMiddle, cell: plain(func(l contextLine) string { return l.File })},
+	{title: "PROBLEM", cut: table.CutEnd, cell: plain(func(l contextLine) string { return l.Problem })},
+}
+
+func printContexts(out table.Output, o command.Options, lines []contextLine) error {
+	if done, err := encode(out, o.Output, lines); done {
+		return err
+	}
+	if o.Output == "name" {
+		var names []string
+		for _, l := range lines {
+			names = append(names, l.Name)
+		}
+		return printNames(out, names)
+	}
 	if len(lines) == 0 {
 		return nil
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CURRENT\tNAME\tSTATE\tPORT\tCLUSTER\tNAMESPACE\tPROBLEM")
-	for _, l := range lines {
-		current, port, state := "", "", string(l.Phase)
-		if l.Current {
-			current = "*"
-		}
-		if l.Port != 0 {
-			port = fmt.Sprint(l.Port)
-		}
-		if l.Phase == session.Off {
-			state = ""
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", current, l.Name, state, port, l.Cluster, l.Namespace, l.Problem)
+	cut, err := printTable(out, o, listColumns, lines)
+	if err == nil && cut {
+		err = out.Paragraph("", "… is what this terminal has no room for: -o yaml prints it, and `fairlead doctor NAME` explains a problem.", table.Faint)
 	}
-	return w.Flush()
+	return err
 }
 
 // peekSettings reads the settings, with the defaults where they cannot be read. It changes nothing on disk.

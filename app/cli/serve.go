@@ -1,5 +1,3 @@
-// Package cli implements the commands, except the tray: it prints, queries the running Fairlead through its control
-// socket, or runs contexts in the foreground. Package command parses the command line.
 package cli
 
 import (

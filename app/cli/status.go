@@ -2,96 +2,166 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"fairlead/app/command"
 	"fairlead/app/control"
 	"fairlead/app/session"
+	"fairlead/app/table"
 )
+
+// statusOutput is the status in the formats for programs.
+type statusOutput struct {
+	Running bool `json:"running"`
+	control.Status
+}
 
 // Status prints the state of the running Fairlead. Without one the JSON is {"running": false}, and the exit status is 4
 // in any case.
 func Status(ctx context.Context, o command.Options) error {
+	out := table.For(os.Stdout)
 	status, err := queryStatus(ctx)
-	if err != nil && !(o.Output == "json" && errors.Is(err, ErrNotRunning)) {
-		return err
+	if err == nil {
+		return printStatus(out, o, status, time.Now())
 	}
-	if o.Output != "json" {
-		return printStatus(os.Stdout, status, time.Now())
-	}
-	encoder := json.NewEncoder(os.Stdout)
-	encoder.SetIndent("", "  ")
-	if err != nil {
-		return errors.Join(encoder.Encode(struct {
+	if errors.Is(err, ErrNotRunning) {
+		_, encodeErr := encode(out, o.Output, struct {
 			Running bool `json:"running"`
-		}{false}), err)
+		}{false})
+		return errors.Join(encodeErr, err)
 	}
-	return encoder.Encode(struct {
-		Running bool `json:"running"`
-		control.Status
-	}{true, status})
+	return err
 }
 
-// printStatus prints the status for people: the contexts that are on or failed, each with its problems below.
-func printStatus(out io.Writer, status control.Status, now time.Time) error {
+// A statusRow is a row of the status: a context with the address of its proxy, or one more of its addresses.
+type statusRow struct {
+	control.Context
+	address string
+	more    bool
+}
+
+// statusRows returns the rows of contexts.
+func statusRows(contexts []control.Context) []statusRow {
+	var rows []statusRow
+	for _, c := range contexts {
+		endpoints := c.State().Endpoints
+		rows = append(rows, statusRow{Context: c, address: endpoints.ProxyAddress()})
+		for _, address := range endpoints.Addresses() {
+			if c.Phase.Listening() && address != endpoints.ProxyAddress() {
+				rows = append(rows, statusRow{Context: c, address: address, more: true})
+			}
+		}
+	}
+	return rows
+}
+
+// statusColumns are the columns of the status.
+func statusColumns(now time.Time) []column[statusRow] {
+	// first makes a cell that is empty for a further address.
+	first := func(cell func(statusRow) table.Cell) func(statusRow) table.Cell {
+		return func(r statusRow) table.Cell {
+			if r.more {
+				return table.Cell{}
+			}
+			return cell(r)
+		}
+	}
+	// listening makes a cell that is empty for a context that does not listen.
+	listening := func(text func(statusRow) string) func(statusRow) table.Cell {
+		return plain(func(r statusRow) string {
+			if !r.Phase.Listening() {
+				return ""
+			}
+			return text(r)
+		})
+	}
+	traffic := func(text func(control.Traffic) string) func(statusRow) table.Cell {
+		return first(plain(func(r statusRow) string {
+			if r.Traffic == nil {
+				return ""
+			}
+			return text(*r.Traffic)
+		}))
+	}
+	return []column[statusRow]{
+		{title: "CONTEXT", cut: table.CutMiddle, cell: first(plain(func(r statusRow) string { return r.Name }))},
+		{title: "STATE", cell: first(func(r statusRow) table.Cell { return stateCell(r.Phase, r.Trouble) })},
+		{title: "ADDRESS", cell: listening(func(r statusRow) string { return r.address })},
+		{title: "NAMESPACE", wide: true, cut: table.CutMiddle, cell: first(plain(func(r statusRow) string { return r.Namespace }))},
+		{title: "PROD", wide: true, cell: first(plain(func(r statusRow) string { return yes(r.Production) }))},
+		{title: "FOR", cell: first(listening(func(r statusRow) string { return age(now, r.Since) }))},
+		{title: "OPEN", cell: traffic(func(t control.Traffic) string { return fmt.Sprint(t.Open) })},
+		{title: "CONNECTIONS", cell: traffic(func(t control.Traffic) string { return fmt.Sprint(t.Total) })},
+		{title: "SENT", cell: traffic(func(t control.Traffic) string { return size(t.Sent) })},
+		{title: "RECEIVED", cell: traffic(func(t control.Traffic) string { return size(t.Received) })},
+	}
+}
+
+// printStatus prints the status. For people these are the contexts that are on or failed, and their problems below.
+func printStatus(out table.Output, o command.Options, status control.Status, now time.Time) error {
+	if done, err := encode(out, o.Output, statusOutput{true, status}); done {
+		return err
+	}
+	var shown []control.Context
+	var names []string
+	for _, c := range status.Contexts {
+		if c.Phase != session.Off {
+			shown, names = append(shown, c), append(names, c.Name)
+		}
+	}
+	if o.Output == "name" {
+		return printNames(out, names)
+	}
+	if o.NoHeaders {
+		_, err := printTable(out, o, statusColumns(now), statusRows(shown))
+		return err
+	}
 	where := "in the panel"
 	if status.Program.Kind == "serve" {
 		where = "in the foreground"
 	}
-	fmt.Fprintf(out, "Fairlead runs %s, process %d, for %s.\n", where, status.Program.PID, age(now, status.Program.Since))
-	for _, problem := range status.Problems {
-		fmt.Fprintln(out, problem)
+	lines := append([]string{
+		fmt.Sprintf("Fairlead runs %s, process %d, for %s.", where, status.Program.PID, age(now, status.Program.Since)),
+	}, status.Problems...)
+	if len(shown) == 0 {
+		lines = append(lines, "No context is on.")
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	shown := 0
-	for _, c := range status.Contexts {
-		if c.Phase == session.Off {
+	for _, line := range lines {
+		if err := out.Paragraph("", line, table.Plain); err != nil {
+			return err
+		}
+	}
+	if len(shown) == 0 {
+		return nil
+	}
+	fmt.Fprintln(out)
+	_, err := printTable(out, o, statusColumns(now), statusRows(shown))
+	return errors.Join(err, printNotes(out, shown, now))
+}
+
+// printNotes prints what a user should know about contexts that are not off.
+func printNotes(out table.Output, contexts []control.Context, now time.Time) error {
+	for _, c := range contexts {
+		said := notes(c, now)
+		if c.Phase == session.Off || len(said) == 0 {
 			continue
 		}
-		if shown++; shown == 1 {
-			fmt.Fprintln(w, "\nCONTEXT\tSTATE\tADDRESS\tFOR\tOPEN\tCONNECTIONS\tSENT\tRECEIVED")
+		fmt.Fprintln(out)
+		err := out.Paragraph("", c.Name, table.Bold)
+		for _, note := range said {
+			err = errors.Join(err, out.Paragraph("    ", note, table.Plain))
 		}
-		endpoints := c.State().Endpoints
-		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Name, c.Phase, statusCells(c, endpoints.ProxyAddress(), now))
-		for _, address := range endpoints.Addresses() {
-			if c.Phase.Listening() && address != endpoints.ProxyAddress() {
-				fmt.Fprintf(w, "\t\t%s\n", address)
-			}
+		if err != nil {
+			return err
 		}
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if shown == 0 {
-		fmt.Fprintln(out, "No context is on.")
-	}
-	for _, c := range status.Contexts {
-		printNotes(out, c, now)
 	}
 	return nil
 }
 
-// statusCells returns the cells of a context after its state, in the row of its proxy's address.
-func statusCells(c control.Context, address string, now time.Time) string {
-	if !c.Phase.Listening() {
-		return ""
-	}
-	cells := fmt.Sprintf("%s\t%s", address, age(now, c.Since))
-	if t := c.Traffic; t != nil {
-		cells += fmt.Sprintf("\t%d\t%d\t%s\t%s", t.Open, t.Total, size(t.Sent), size(t.Received))
-	}
-	return cells
-}
-
-// printNotes prints what a user should know about a context that is not off.
-func printNotes(out io.Writer, c control.Context, now time.Time) {
+func notes(c control.Context, now time.Time) []string {
 	var notes []string
 	if c.Reason != "" {
 		notes = append(notes, c.Reason)
@@ -111,9 +181,7 @@ func printNotes(out io.Writer, c control.Context, now time.Time) {
 	if !c.OffAt.IsZero() {
 		notes = append(notes, fmt.Sprintf("It turns itself off in %s.", age(c.OffAt, now)))
 	}
-	if c.Phase != session.Off && len(notes) > 0 {
-		fmt.Fprintf(out, "\n%s\n    %s\n", c.Name, strings.Join(notes, "\n    "))
-	}
+	return notes
 }
 
 // age returns the time between two moments in its two largest units.

@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/app/command"
 	"fairlead/app/control"
 	"fairlead/app/session"
+	"fairlead/app/table"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
@@ -43,7 +45,7 @@ func TestStatusAndListForPeople(t *testing.T) {
 			{Name: "staging", Phase: session.On, Address: "127.0.0.1:1080", Since: now.Add(-125 * time.Minute),
 				Traffic: &control.Traffic{Open: 3, Total: 120, Sent: 1 << 20, Received: 3 << 30}},
 			{Name: "prod-eu", Phase: session.Unavailable, Address: "0.0.0.0:1081", Since: now.Add(-5 * time.Second), OffAt: now.Add(time.Hour),
-				Reason: "The login has expired.", Login: "aws sso login", Warning: "Other machines can reach it.", Traffic: &control.Traffic{}},
+				Reason: "The login has expired.", Trouble: session.LoginNeeded, Login: "aws sso login", Warning: "Other machines can reach it.", Traffic: &control.Traffic{}},
 			{Name: "dev", Phase: session.Off},
 			{Name: "legacy", Phase: session.Failed, Reason: "Another program listens on 127.0.0.1:1083."},
 			{Name: "new", Phase: session.Starting},
@@ -51,28 +53,59 @@ func TestStatusAndListForPeople(t *testing.T) {
 		Problems: []string{"/home/me/.kube/config: line 3: not valid YAML"},
 	}
 	var text bytes.Buffer
-	if err := printStatus(&text, status, now); err != nil {
+	out := table.Output{Writer: &text}
+	if err := printStatus(out, command.Options{}, status, now); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "status.txt", text.Bytes())
 
 	lines := []contextLine{
 		{Name: "staging", Cluster: "eu-1", Namespace: "default", File: "/k", Current: true, Port: 1080},
-		{Name: "prod-eu", Cluster: "eu-1", Namespace: "shop", File: "/k"},
+		{Name: "prod-eu", Cluster: "eu-1", Namespace: "shop", Server: "https://10.0.0.1:6443", File: "/k", Production: true},
 		{Name: "dev", Cluster: "local", Namespace: "default", File: "/k"},
 		{Name: "legacy", Cluster: "old", Namespace: "default", File: "/k", Problem: "its cluster has no server"},
 	}
 	text.Reset()
-	if err := printContexts(&text, lines); err != nil {
+	if err := printContexts(out, command.Options{}, lines); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "list.txt", text.Bytes())
 	addRunning(lines, status)
 	text.Reset()
-	if err := printContexts(&text, lines); err != nil {
+	if err := printContexts(out, command.Options{}, lines); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "list-running.txt", text.Bytes())
+	for name, o := range map[string]command.Options{
+		"list-wide.txt": {Output: "wide"}, "list-names.txt": {Output: "name"}, "list.yaml": {Output: "yaml"}, "list.json": {Output: "json"},
+		"list-rows.txt": {NoHeaders: true},
+	} {
+		text.Reset()
+		if err := printContexts(out, o, lines); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, text.Bytes())
+	}
+	text.Reset()
+	if err := printContexts(table.Output{Writer: &text, Width: 80, Colour: true}, command.Options{}, lines); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "list-terminal.txt", text.Bytes())
+	for name, o := range map[string]command.Options{
+		"status-wide.txt": {Output: "wide"}, "status-names.txt": {Output: "name"}, "status.yaml": {Output: "yaml"}, "status.json": {Output: "json"},
+		"status-rows.txt": {NoHeaders: true},
+	} {
+		text.Reset()
+		if err := printStatus(out, o, status, now); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, text.Bytes())
+	}
+	text.Reset()
+	if err := printStatus(table.Output{Writer: &text, Width: 40, Colour: true}, command.Options{}, status, now); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "status-terminal.txt", text.Bytes())
 	// A context of that name in another file is another context.
 	lines[0].Phase, status.Contexts[0].File = "", "/other"
 	if addRunning(lines[:1], status); lines[0].Phase != "" {
@@ -80,7 +113,7 @@ func TestStatusAndListForPeople(t *testing.T) {
 	}
 
 	text.Reset()
-	if err := printStatus(&text, control.Status{Program: control.Program{Kind: "serve", PID: 1, Since: now}}, now); err != nil {
+	if err := printStatus(out, command.Options{}, control.Status{Program: control.Program{Kind: "serve", PID: 1, Since: now}}, now); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "status-none.txt", text.Bytes())

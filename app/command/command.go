@@ -37,7 +37,8 @@ type Actions struct {
 type Options struct {
 	Kubeconfig string // if empty, KUBECONFIG or else ~/.kube/config, like kubectl
 	Listen     string // serve: the address of the one context
-	Output     string // list, status, logs and doctor: "" or "json"
+	Output     string // how to print: "" for people, or one of the formats that the command has
+	NoHeaders  bool   // list, status: leave the titles of the columns out
 	All        bool   // off: every context
 	Yes        bool   // on: the user has confirmed production contexts
 	For        string // env: the shell, language or program; empty for the calling shell

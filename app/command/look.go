@@ -14,14 +14,9 @@ func logs(actions Actions, o *Options) *cobra.Command {
 		Long: "Show the end of the log. It has every connection, with hosts, ports and sizes, but no paths; secrets in\n" +
 			"text of other programs are masked. \"fairlead help state\" says where the file is.",
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := knownOutput(o); err != nil {
-				return err
-			}
-			return actions.Logs(cmd.Context(), *o)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return actions.Logs(cmd.Context(), *o) },
 	}
-	output(cmd, o)
+	output(cmd, o, "json")
 	cmd.Flags().BoolVarP(&o.Follow, "follow", "f", false, "keep printing new lines, until Ctrl-C")
 	return cmd
 }
@@ -38,9 +33,6 @@ func doctor(actions Actions, o *Options) *cobra.Command {
 		Args:              doctorArgs,
 		ValidArgsFunction: names(actions.Names, o, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := knownOutput(o); err != nil {
-				return err
-			}
 			target := ""
 			if len(args) == 2 {
 				target = args[1]
@@ -48,7 +40,7 @@ func doctor(actions Actions, o *Options) *cobra.Command {
 			return actions.Doctor(cmd.Context(), *o, args[0], target)
 		},
 	}
-	output(cmd, o)
+	output(cmd, o, "json", "yaml")
 	return cmd
 }
 

@@ -14,14 +14,10 @@ func list(actions Actions, o *Options) *cobra.Command {
 		Aliases: []string{"contexts", "ls"},
 		Short:   "List the contexts, their state, and what is wrong with those that cannot be used",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := knownOutput(o); err != nil {
-				return err
-			}
-			return actions.List(cmd.Context(), *o)
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return actions.List(cmd.Context(), *o) },
 	}
-	output(cmd, o)
+	output(cmd, o, "json", "yaml", "wide", "name")
+	noHeaders(cmd, o)
 	return cmd
 }
 
@@ -68,14 +64,10 @@ func status(actions Actions, o *Options) *cobra.Command {
 		Long: "Show the contexts that are on: where they listen, since when, and what they have carried.\n" +
 			"The exit status is 4 when no Fairlead runs.",
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := knownOutput(o); err != nil {
-				return err
-			}
-			return actions.Status(cmd.Context(), *o)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return actions.Status(cmd.Context(), *o) },
 	}
-	output(cmd, o)
+	output(cmd, o, "json", "yaml", "wide", "name")
+	noHeaders(cmd, o)
 	return cmd
 }
 
@@ -130,16 +122,4 @@ func names(of func(Options) []string, o *Options, most int) cobra.CompletionFunc
 		left := slices.DeleteFunc(of(*o), func(name string) bool { return slices.Contains(args, name) })
 		return left, cobra.ShellCompDirectiveNoFileComp
 	}
-}
-
-func output(cmd *cobra.Command, o *Options) {
-	cmd.Flags().StringVarP(&o.Output, "output", "o", "", "output `format`: json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
-}
-
-func knownOutput(o *Options) error {
-	if o.Output != "" && o.Output != "json" {
-		return &UsageError{fmt.Errorf("unknown output format %q: there is json, or none", o.Output)}
-	}
-	return nil
 }

@@ -1,0 +1,30 @@
+// Package cli implements the commands, except the tray: it prints, queries the running Fairlead through its control
+// socket, or runs contexts in the foreground. Package command parses the command line.
+package cli
+
+import (
+	"fairlead/app/command"
+	"fairlead/app/instance"
+)
+
+// Actions returns what the commands do, except for the tray.
+func Actions() command.Actions {
+	return command.Actions{
+		Serve:           Serve,
+		List:            List,
+		On:              On,
+		Off:             Off,
+		Status:          Status,
+		Env:             Env,
+		Open:            OpenBrowser,
+		Logs:            Logs,
+		Doctor:          Doctor,
+		SettingsExample: SettingsExample,
+		SettingsPath:    SettingsPath,
+		SettingsCheck:   SettingsCheck,
+		Names:           Names,
+		Running:         Running,
+		For:             SnippetKinds,
+		Version:         instance.Version(),
+	}
+}

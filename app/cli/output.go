@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+
+	"sigs.k8s.io/yaml"
+
+	"fairlead/app/command"
+	"fairlead/app/session"
+	"fairlead/app/table"
+)
+
+// encode prints a value in one of the formats for programs, and reports whether format is one. Scripts read them: a key
+// that is there stays.
+func encode(out io.Writer, format string, value any) (done bool, err error) {
+	switch format {
+	case "json":
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return true, encoder.Encode(value)
+	case "yaml":
+		text, err := yaml.Marshal(value)
+		if err == nil {
+			_, err = out.Write(text)
+		}
+		return true, err
+	}
+	return false, nil
+}
+
+// printNames prints names, one a line.
+func printNames(out io.Writer, names []string) error {
+	for _, name := range names {
+		if _, err := fmt.Fprintln(out, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A column is a column of a command's table.
+type column[T any] struct {
+	title string
+	cut   table.Cut
+	wide  bool // only with -o wide
+	cell  func(T) table.Cell
+}
+
+// plain makes a cell of a text.
+func plain[T any](text func(T) string) func(T) table.Cell {
+	return func(row T) table.Cell { return table.Cell{Text: text(row)} }
+}
+
+// printTable prints rows as a table. It reports whether a text had to be cut.
+func printTable[T any](out table.Output, o command.Options, columns []column[T], rows []T) (cut bool, err error) {
+	columns = slices.DeleteFunc(slices.Clone(columns), func(c column[T]) bool { return c.wide && o.Output != "wide" })
+	t := table.Table{NoTitle: o.NoHeaders}
+	for _, c := range columns {
+		t.Columns = append(t.Columns, table.Column{Title: c.title, Cut: c.cut})
+	}
+	for _, row := range rows {
+		var cells []table.Cell
+		for _, c := range columns {
+			cells = append(cells, c.cell(row))
+		}
+		t.Add(cells...)
+	}
+	return t.Print(out)
+}
+
+// stateCell shows what a context is doing, in one word.
+func stateCell(phase session.Phase, trouble session.Trouble) table.Cell {
+	switch {
+	case phase == session.On:
+		return table.Cell{Text: string(phase), Style: table.Good}
+	case phase == session.Off && trouble == session.Unusable:
+		return table.Cell{Text: "unusable", Style: table.Faint}
+	case phase == session.Off:
+		return table.Cell{Text: string(phase), Style: table.Faint}
+	case phase == session.Unavailable && trouble == session.LoginNeeded:
+		return table.Cell{Text: "needs-login", Style: table.Warn}
+	case phase == session.Unavailable && trouble == session.Unreachable:
+		return table.Cell{Text: "unreachable", Style: table.Warn}
+	case phase == session.Unavailable:
+		return table.Cell{Text: string(phase), Style: table.Warn}
+	case phase == session.Failed:
+		return table.Cell{Text: string(phase), Style: table.Bad}
+	}
+	return table.Cell{Text: string(phase), Style: table.Busy}
+}
+
+// shortAddress returns an address without the host if that is the usual one, 127.0.0.1.
+func shortAddress(address string) string {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || at.Addr() != netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
+		return address
+	}
+	return fmt.Sprintf(":%d", at.Port())
+}
+
+func yes(is bool) string {
+	if is {
+		return "yes"
+	}
+	return ""
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"fairlead/app/table"
+)
+
+// terminal opens a terminal of some width: what is written to tty can be read from screen.
+func terminal(t *testing.T, width int) (screen, tty *os.File) {
+	t.Helper()
+	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = screen.Close() })
+	fd := int(screen.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: uint16(width)}); err != nil {
+		t.Fatal(err)
+	}
+	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tty.Close() })
+	return screen, tty
+}
+
+// onTerminal returns what a command prints on a terminal of some width.
+func (h *home) onTerminal(t *testing.T, width int, env string, args ...string) string {
+	t.Helper()
+	screen, tty := terminal(t, width)
+	cmd := h.command(t, args...)
+	cmd.Env = append(cmd.Env, env)
+	cmd.Stdout, cmd.Stderr = tty, tty
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = tty.Close()
+	var text bytes.Buffer
+	if _, err := io.Copy(&text, screen); err != nil && !errors.Is(err, syscall.EIO) { // the end of a terminal
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("fairlead %s: %v\n%s", strings.Join(args, " "), err, text.String())
+	}
+	return strings.ReplaceAll(text.String(), "\r\n", "\n")
+}
+
+// uncoloured returns text without the escape codes of colours.
+func uncoloured(text string) string {
+	for _, s := range []table.Style{table.Bold, table.Faint, table.Bad, table.Good, table.Warn, table.Busy, "0"} {
+		text = strings.ReplaceAll(text, "\x1b["+string(s)+"m", "")
+	}
+	return text
+}
+
+// fits fails the test if a line is wider than a terminal of some width, or has other escape codes than colours.
+func fits(t *testing.T, width int, text string) {
+	t.Helper()
+	for line := range strings.Lines(uncoloured(text)) {
+		line = strings.TrimSuffix(line, "\n")
+		if table.TextWidth(line) > width || strings.Contains(line, "\x1b") {
+			t.Errorf("%d cells on a terminal of %d: %q", table.TextWidth(line), width, line)
+		}
+	}
+}
+
+func TestTerminalsGetColoursAndLinesThatFit(t *testing.T) {
+	long := "arn:aws:eks:eu-central-1:123456789012:cluster/" + strings.Repeat("payments-", 20) + "green"
+	h := newHome(t, "上海-生产-集群-一", "👩‍💻-dev", long)
+	h.serve(t, "上海-生产-集群-一", long)
+	for _, args := range [][]string{{"list"}, {"list", "-o", "wide"}, {"status"}, {"status", "-o", "wide"}} {
+		for _, width := range []int{40, 80, 160} {
+			text := h.onTerminal(t, width, "", args...)
+			fits(t, width, text)
+			if !strings.Contains(text, "\x1b[32mon\x1b[0m") && width > 40 {
+				t.Errorf("fairlead %s: nothing is green:\n%q", strings.Join(args, " "), text)
+			}
+			for _, plain := range []string{"NO_COLOR=1", "TERM=dumb"} {
+				if got := h.onTerminal(t, width, plain, args...); strings.Contains(got, "\x1b") {
+					t.Errorf("fairlead %s with %s: %q", strings.Join(args, " "), plain, got)
+				}
+			}
+		}
+	}
+}
