@@ -61,7 +61,11 @@ func showTray(ctx context.Context, p *instance.Instance) error {
 	p.Gateways = p.NewGateways(notifier.Failure)
 	model := p.NewModel(session.Config{Save: p.Store.SetOn})
 	clipboard := &desktop.Clipboard{}
-	defer clipboard.Close()
+	defer func() {
+		if err := clipboard.Close(); err != nil {
+			p.Log.Warn().Err(err).Msg("clipboard left open")
+		}
+	}()
 
 	ctx, quit := context.WithCancel(ctx)
 	group, groupCtx := errgroup.WithContext(ctx)

@@ -2,6 +2,8 @@
 # All linters. A new one is added here, with its version.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+errcheck=github.com/kisielk/errcheck@v1.9.0
+errorlint=github.com/polyfloyd/go-errorlint@v1.8.0
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.7.0
 actionlint=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 misspell=github.com/golangci/misspell/cmd/misspell@v0.8.0
@@ -22,6 +24,12 @@ for system in darwin windows; do
 done
 echo "staticcheck"
 go run "$staticcheck" ./...
+echo "errcheck"
+# Not in tests: what they could not write is missed by what waits for it.
+go run "$errcheck" -ignoretests -exclude build/errcheck.txt ./...
+echo "errorlint"
+# Not in tests: they may demand an error itself, as io.Reader demands io.EOF.
+go run "$errorlint" -test=false ./...
 echo "doclint"
 git ls-files -z '*.go' | xargs -0 go run ./build/doclint
 echo "misspell"

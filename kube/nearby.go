@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -64,7 +65,7 @@ func (r *resolver) suggestWidely(ctx context.Context, key serviceKey, err error)
 }
 
 func (r *resolver) suggested(ctx context.Context, key serviceKey, err error, elsewhere []string) error {
-	absent, ok := err.(*fault.NotFound)
+	absent, ok := errors.AsType[*fault.NotFound](err)
 	if !ok || absent.Kind != fault.Service {
 		return err
 	}

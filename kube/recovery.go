@@ -43,7 +43,7 @@ func (c *Cluster) settleDoubts(ctx context.Context) {
 		case <-c.doubted:
 		}
 		if !c.health.is(unreachable) {
-			c.look(ctx) // health has it
+			_ = c.look(ctx) // health has it
 		}
 	}
 }

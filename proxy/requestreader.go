@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -137,7 +138,7 @@ func (r *requestReader) readHead() error {
 			r.client.limitHead()
 		}
 		seen = max(0, len(r.in)-2)
-		if err := r.fill(); err == io.EOF && len(r.in) > 0 {
+		if err := r.fill(); errors.Is(err, io.EOF) && len(r.in) > 0 {
 			r.begin(refuseHead(r.in, badHead("The request ends within its head.")))
 			return nil
 		} else if err != nil {
@@ -289,7 +290,7 @@ func (r *requestReader) lose() {
 func (r *requestReader) await() error {
 	for len(r.in) < aheadLimit {
 		err := r.fill()
-		if err == io.EOF && r.client.hold(len(r.in) == 0) {
+		if errors.Is(err, io.EOF) && r.client.hold(len(r.in) == 0) {
 			return os.ErrDeadlineExceeded
 		}
 		if err != nil {

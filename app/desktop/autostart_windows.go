@@ -20,7 +20,7 @@ func autostart() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer key.Close()
+	defer func() { _ = key.Close() }()
 	_, _, err = key.GetStringValue(runName)
 	if errors.Is(err, registry.ErrNotExist) {
 		return false, nil
@@ -33,7 +33,7 @@ func setAutostart(program string) error {
 	if err != nil {
 		return err
 	}
-	defer key.Close()
+	defer func() { _ = key.Close() }()
 	return key.SetStringValue(runName, `"`+program+`"`) // paths on Windows contain no quotes
 }
 
@@ -45,7 +45,7 @@ func unsetAutostart() error {
 	if err != nil {
 		return err
 	}
-	defer key.Close()
+	defer func() { _ = key.Close() }()
 	if err := key.DeleteValue(runName); !errors.Is(err, registry.ErrNotExist) {
 		return err
 	}

@@ -41,7 +41,7 @@ func snapOf(path string) string {
 	if err != nil {
 		return ""
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	text, err := io.ReadAll(io.LimitReader(file, 16<<10))
 	if err != nil || len(text) < 2 || string(text[:2]) != "#!" {
 		return ""

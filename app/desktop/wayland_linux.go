@@ -144,7 +144,7 @@ func (s *waylandSelection) event(e waylandEvent) {
 		return
 	}
 	s.gave.Go(func() {
-		defer file.Close()
+		defer func() { _ = file.Close() }()
 		// If a program goes away in between, that is not our problem.
 		_ = file.SetWriteDeadline(time.Now().Add(pasteTime))
 		_, _ = file.WriteString(text)

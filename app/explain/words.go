@@ -60,12 +60,13 @@ func timedOut(err error) bool {
 	return ok && e.Timeout()
 }
 
-// wrapperOf returns the error in err's tree that wraps word itself, or nil if there is none.
+// wrapperOf returns the error in err's tree that wraps word itself, or nil if there is none. It looks at the errors themselves,
+// and not at what they wrap: hence any.
 func wrapperOf(err, word error) error {
-	switch x := err.(type) {
+	switch x := any(err).(type) {
 	case interface{ Unwrap() error }:
 		next := x.Unwrap()
-		if next == word {
+		if any(next) == any(word) {
 			return err
 		}
 		return wrapperOf(next, word)

@@ -83,7 +83,7 @@ func (p *Instance) PrintProblems(to io.Writer) {
 }
 
 // Close closes the log.
-func (p *Instance) Close() error { return p.Outputs.Close() }
+func (p *Instance) Close() { p.Outputs.Close() }
 
 // entries returns the contexts in the form that the model uses.
 func (p *Instance) entries() []session.Entry {

@@ -90,7 +90,7 @@ func ForPeople(out, to io.Writer, timeFormat string) zerolog.ConsoleWriter {
 }
 
 // Close writes what is left, but waits at most flushTimeout.
-func (o *Outputs) Close() error {
+func (o *Outputs) Close() {
 	var closing sync.WaitGroup
 	closing.Go(func() {
 		if o.file.Close(flushTimeout) == nil {
@@ -101,7 +101,6 @@ func (o *Outputs) Close() error {
 	closing.Wait()
 	// The log is last, because it may have to report that the file could not be written.
 	_ = o.stderr.Close(flushTimeout)
-	return nil
 }
 
 // LastWords writes text to stderr and waits at most flushTimeout, so that the program ends even if its console is not

@@ -7,6 +7,7 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -315,7 +316,7 @@ func (n *Notifier) send(ctx context.Context, due Notification, outage bool) bool
 	switch {
 	case err == nil:
 		return false
-	case context.Cause(ctx) == context.Canceled:
+	case errors.Is(context.Cause(ctx), context.Canceled):
 		return outage // Run ends, the desktop is not to blame
 	case !outage:
 		n.log.Warn().Err(err).Msg("no desktop notifications")

@@ -50,7 +50,7 @@ func (d *desktop) Send(ctx context.Context, n Notification) error {
 	}
 	// The calls take no context. If a service does not respond, the connection is closed.
 	conn := d.conn
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	d.identify()
 	id, err := freedesktop.SendNotification(conn, freedesktop.Notification{
@@ -101,14 +101,14 @@ func (d *desktop) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	if err := conn.Auth(nil); err != nil {
-		conn.Close()
+		_ = conn.Close()
 		return err
 	}
 	if err := conn.Hello(); err != nil {
-		conn.Close()
+		_ = conn.Close()
 		return err
 	}
 	d.listening.Wait() // the previous goroutine ended with its connection

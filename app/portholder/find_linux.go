@@ -87,7 +87,7 @@ func owner(inodes []string) (Process, bool) {
 	if err != nil {
 		return Process{}, false
 	}
-	defer proc.Close()
+	defer func() { _ = proc.Close() }()
 	names, _ := proc.Readdirnames(mostProcesses) // use what was read before an error
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)

@@ -144,7 +144,7 @@ func read(path string) (state, error) {
 	if err != nil {
 		return state{}, fmt.Errorf("read the state: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	text, err := io.ReadAll(io.LimitReader(file, maxSize+1))
 	if err != nil {
 		return state{}, fmt.Errorf("read the state: %w", err)

@@ -65,9 +65,9 @@ func (t *taskbar) Icon(name string) {
 	if err != nil {
 		return // the old icon will do
 	}
-	defer os.Remove(dir)
+	defer func() { _ = os.Remove(dir) }()
 	file := filepath.Join(dir, name+".ico")
-	defer os.Remove(file)
+	defer func() { _ = os.Remove(file) }()
 	if os.WriteFile(file, assets.Icon(name), 0o600) != nil || systray.SetIconFromFilePath(file) != nil {
 		return
 	}

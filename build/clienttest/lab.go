@@ -115,7 +115,7 @@ func (l *lab) serve(ctx context.Context, program, name, settings string) (netip.
 	if err != nil {
 		return none, err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	command.Stderr = log
 	stdout, err := command.StdoutPipe()
 	if err != nil {

@@ -292,7 +292,7 @@ func (l *lab) startQuiet(command *exec.Cmd) error {
 	if err != nil {
 		return err
 	}
-	defer output.Close()
+	defer func() { _ = output.Close() }()
 	command.Stdout, command.Stderr = output, output
 	if command.Dir == "" {
 		command.Dir = l.dir

@@ -154,7 +154,7 @@ func (p product) build(ctx context.Context, path string, progress io.Writer) err
 		fmt.Fprintf(progress, "building %s: it is large, the first time takes minutes\n", p.name)
 	}
 	partial := fmt.Sprintf("%s.%d", path, os.Getpid())
-	defer os.RemoveAll(partial)
+	defer func() { _ = os.RemoveAll(partial) }()
 	if p.directory {
 		if err := os.Mkdir(partial, 0o700); err != nil {
 			return fmt.Errorf("build %s: %w", p.name, err)

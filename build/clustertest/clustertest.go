@@ -150,10 +150,10 @@ func Launch(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cluster's output: %w", err)
 	}
-	defer announcements.Close()
+	defer func() { _ = announcements.Close() }()
 	c.command.Stdout = stdout
 	err = c.command.Start()
-	stdout.Close()
+	_ = stdout.Close()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", binary, err)
 	}

@@ -28,12 +28,12 @@ func (d *Desktop) startDisplay(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer number.Close()
+	defer func() { _ = number.Close() }()
 	cmd := exec.Command("Xvfb", "-displayfd", "3", "-nolisten", "tcp",
 		"-screen", "0", fmt.Sprintf("%dx%dx24", d.options.Width, d.options.Height))
 	cmd.ExtraFiles = []*os.File{tell}
 	server := d.start(t, cmd)
-	tell.Close()
+	_ = tell.Close()
 	if err := number.SetReadDeadline(time.Now().Add(bound)); err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func (c Watcher) Run(ctx context.Context) {
 		// Without it the files are polled.
 		if notifier, err := fsnotify.NewWatcher(); err == nil {
 			w.notifier = notifier
-			defer notifier.Close()
+			defer func() { _ = notifier.Close() }()
 		}
 	}
 	w.run(ctx)

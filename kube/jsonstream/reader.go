@@ -115,7 +115,7 @@ func (r *Reader) Next() bool {
 		return false
 	}
 	if _, err := r.peek(); err != nil {
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			r.fail(err)
 		}
 		return false
@@ -376,7 +376,7 @@ func (r *Reader) peek() (byte, error) {
 
 // unexpected is the error of a value that is cut off.
 func unexpected(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -137,7 +137,7 @@ func ReadBounded(path string) ([]byte, error) {
 	if err != nil {
 		return nil, withoutPath(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, maxKubeconfig+1))
 	if err != nil {
 		return nil, withoutPath(err)

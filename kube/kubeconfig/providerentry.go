@@ -85,7 +85,7 @@ func lock(file string) (unlock func(), err error) {
 	for end := time.Now().Add(lockTimeout); ; time.Sleep(lockInterval) {
 		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL, 0)
 		if err == nil {
-			f.Close()
+			_ = f.Close()
 			return func() { _ = os.Remove(name) }, nil
 		}
 		if !errors.Is(err, fs.ErrExist) || time.Now().After(end) {

@@ -79,7 +79,7 @@ func readPolicy(file string) (clientcmdapi.PluginPolicy, error) {
 		}
 		return policy, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, maxKuberc))
 	if err != nil {
 		return policy, errors.New("it cannot be read")

@@ -81,7 +81,7 @@ var (
 // then either the reason on the error stream or that stream's FIN (k8s.io/cri-streaming,
 // httpStreamHandler.portForward).
 func (a *attempt) verdict(ctx context.Context, err error) error {
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		return err
 	}
 	rtt := max(a.session.State().RTT, a.pool.roundTrip())
@@ -128,11 +128,11 @@ func (a *attempt) classifyEnd(err error, sent bool) ending {
 			return ending{err: told, endpoint: never, unseen: never}
 		}
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return ending{err: io.EOF}
 	}
 	cut := &CutError{Pod: a.ep.Pod, Namespace: a.ep.Namespace, Port: a.ep.Port, Err: err}
-	if err == errPodGone && !sent {
+	if errors.Is(err, errPodGone) && !sent {
 		absent := &fault.NotFound{Kind: fault.Pod, Name: a.ep.Pod, Namespace: a.ep.Namespace}
 		return ending{err: absent, endpoint: true, unseen: true, unsent: true}
 	}
@@ -167,7 +167,7 @@ func (a *attempt) close() {
 	switch {
 	case stuck:
 		// Only the end of the connection takes a waiting write back, and a running download.
-		_ = a.session.Close()
+		a.session.Close()
 	case progress.Sent > 0 && a.errs.Text() != "":
 		// The runtime reads a stream no more that it has refused. Bytes that reach it later can hold up a worker of the
 		// runtime's library, and with it every fifth stream of the session, while its pings are answered.
@@ -250,7 +250,7 @@ func (a *attempt) acceptedBy(ctx context.Context, due time.Time) bool {
 func (a *attempt) explainEnd(ctx context.Context, err error) ending {
 	wrote := a.conn.hasWritten()
 	end := a.classifyEnd(a.verdict(ctx, err), wrote)
-	if end.err != io.EOF || !wrote || a.data.Progress().Received > 0 {
+	if !errors.Is(end.err, io.EOF) || !wrote || a.data.Progress().Received > 0 {
 		return end
 	}
 	// Nothing was answered. If the Pod is ending, that is no orderly end.

@@ -58,7 +58,7 @@ func (r *reader) confirm(ctx context.Context, a *attempt) (done bool, err error)
 	switch {
 	case ctx.Err() != nil:
 		return true, fmt.Errorf("port-forward to Pod %s/%s: %w", a.ep.Namespace, a.ep.Pod, ctx.Err())
-	case end.err == io.EOF:
+	case errors.Is(end.err, io.EOF):
 		return true, nil
 	}
 	r.conn.opening.Lock()

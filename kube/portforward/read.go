@@ -50,7 +50,7 @@ func (r *reader) WriteTo(w io.Writer) (int64, error) {
 			n, err = r.copyOnce(w)
 			total += int64(n)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return total, nil
 		}
 		if err != nil {
@@ -149,7 +149,7 @@ func (r *reader) attemptEnded(a *attempt, err error) error {
 	if c.ctx.Err() != nil {
 		return net.ErrClosed
 	}
-	if end.err == io.EOF {
+	if errors.Is(end.err, io.EOF) {
 		c.markProven(a, time.Now())
 		return io.EOF
 	}

@@ -182,7 +182,7 @@ func (f *frame) check() error {
 
 // unexpectedEOF returns io.ErrUnexpectedEOF in place of io.EOF inside a frame.
 func unexpectedEOF(err error, inside bool) error {
-	if err == io.EOF && inside {
+	if errors.Is(err, io.EOF) && inside {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -92,10 +92,7 @@ func NewSession(conn net.Conn, cfg Config) *Session {
 }
 
 // Close ends the session and its connection at once. Streams that are still open end with an error.
-func (s *Session) Close() error {
-	s.CloseWith(ErrClosed)
-	return nil
-}
+func (s *Session) Close() { s.CloseWith(ErrClosed) }
 
 // CloseWith is Close with a reason, which Err and the streams return.
 func (s *Session) CloseWith(err error) {
@@ -198,9 +195,10 @@ func (s *Session) Watch(until time.Time) error {
 	return nil
 }
 
-// streamError returns the error of the streams of a session that ended with err: never io.EOF, which is an orderly end.
+// streamError returns the error of the streams of a session that ended with err: never io.EOF, not even
+// wrapped, which is an orderly end.
 func streamError(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

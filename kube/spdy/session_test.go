@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -420,4 +421,29 @@ func TestAProbeTellsHowLongItsAnswerTook(t *testing.T) {
 	}
 	_ = st.Close()
 	<-reading
+}
+
+// eofConn wraps the end of its connection, as a carrier of another kind may.
+type eofConn struct{ net.Conn }
+
+func (c eofConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		err = fmt.Errorf("in the middle: %w", io.EOF)
+	}
+	return n, err
+}
+
+// The end of a session must not read as the orderly end of a stream, whatever its error wraps.
+func TestTheEndOfASessionIsNoOrderlyEndOfAStream(t *testing.T) {
+	near, far := tcpPair(t)
+	s := NewSession(eofConn{near}, Config{})
+	t.Cleanup(s.Close)
+	st := open(t, s, nil)
+	if err := far.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := st.Read(make([]byte, 1)); n != 0 || err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
 }

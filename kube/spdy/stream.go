@@ -3,6 +3,7 @@ package spdy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"syscall"
@@ -169,12 +170,12 @@ func (st *Stream) Close() error {
 // endReceiving records that the peer sends no more. The session's lock is held.
 func (st *Stream) endReceiving(err error) {
 	if st.ended {
-		st.fin = st.fin || err != io.EOF // a reset after the peer's FIN: it reads no more either
+		st.fin = st.fin || !errors.Is(err, io.EOF) // a reset after the peer's FIN: it reads no more either
 		st.forgetIfDone()
 		return
 	}
 	st.ended, st.endErr = true, err
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		st.fin = true
 	}
 	st.forgetIfDone()

@@ -1,6 +1,7 @@
 package spdy
 
 import (
+	"errors"
 	"io"
 	"syscall"
 )
@@ -34,35 +35,36 @@ func (st *Stream) ReadFrom(r io.Reader) (int64, error) {
 	bulk := false
 	for {
 		var n int
+		var done bool
 		var err error
 		if bulk {
 			b := m.getLarge()
-			n, err = st.sendOnce(r, b[:headSize+st.session.cfg.MaxFrame])
+			n, done, err = st.sendOnce(r, b[:headSize+st.session.cfg.MaxFrame])
 			m.large.Put(b)
 			bulk = n > len(small)
 		} else {
-			n, err = st.sendOnce(r, small)
+			n, done, err = st.sendOnce(r, small)
 			bulk = headSize+n == len(small)
 		}
 		total += int64(n)
-		if err == io.EOF {
-			return total, nil
-		}
-		if err != nil {
+		if done || err != nil {
 			return total, err
 		}
 	}
 }
 
-// sendOnce moves one read of r into one frame. b has room for the head.
-func (st *Stream) sendOnce(r io.Reader, b []byte) (int, error) {
-	n, err := r.Read(b[headSize:])
+// sendOnce moves one read of r into one frame, and reports whether r is at its end. b has room for the head.
+func (st *Stream) sendOnce(r io.Reader, b []byte) (n int, done bool, err error) {
+	n, err = r.Read(b[headSize:])
 	if n > 0 {
 		if failed := st.send(b[:headSize+n]); failed != nil {
-			return 0, failed
+			return 0, false, failed
 		}
 	}
-	return n, err
+	if err == io.EOF {
+		return n, true, nil
+	}
+	return n, false, err
 }
 
 // send sends one DATA frame. b has room for the head before its payload.
@@ -114,7 +116,7 @@ func (st *Stream) queueFin() {
 		return
 	}
 	st.fin = true
-	if !st.ended || st.endErr == io.EOF {
+	if !st.ended || errors.Is(st.endErr, io.EOF) {
 		st.session.control = appendData(st.session.control, st.id, flagFin, 0)
 	}
 	st.forgetIfDone()

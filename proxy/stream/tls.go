@@ -2,6 +2,7 @@ package stream
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"sync/atomic"
@@ -27,7 +28,7 @@ func NewTLS(secured *tls.Conn, below net.Conn) *TLS { return &TLS{Conn: secured,
 // close that it is.
 func (c *TLS) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if err == io.EOF && c.closed.Load() {
+	if errors.Is(err, io.EOF) && c.closed.Load() {
 		err = net.ErrClosed
 	}
 	return n, err

@@ -46,7 +46,7 @@ func openDriver() (int, error) {
 	if tempErr != nil {
 		return -1, errors.Join(err, tempErr)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	own := filepath.Join(dir, "tun")
 	if mkErr := unix.Mknod(own, unix.S_IFCHR|0o600, int(unix.Mkdev(10, 200))); mkErr != nil {
 		return -1, fmt.Errorf("%w, and none can be made: %w; what is missing is the TUN device file: as root, "+
@@ -90,7 +90,7 @@ func configure(mtu int) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(socket)
+	defer func() { _ = unix.Close(socket) }()
 	up := func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING); return nil }
 	// The netmask puts 10.98.0.0/16 on the same network as Home, which implies the route to it with Home as the source.
 	steps := []struct {

@@ -49,10 +49,10 @@ func New(device io.ReadWriteCloser) *Line {
 
 // Run delays packets until ctx ends, when it returns nil, or the device fails. It closes the device.
 func (l *Line) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { l.device.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = l.device.Close() })
 	err := l.read()
 	if stop() {
-		l.device.Close()
+		_ = l.device.Close()
 	}
 	for _, queue := range l.queues {
 		close(queue.frames)

@@ -48,7 +48,7 @@ func Start(c Config) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer stderr.Close()
+	defer func() { _ = stderr.Close() }()
 	cmd := exec.Command(c.Path, c.Args...)
 	cmd.Env = append(withoutProxies(os.Environ()), c.Env...)
 	cmd.Stderr = stderr

@@ -69,7 +69,7 @@ func (a *audit) more() ([]apiRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	if _, err := file.Seek(a.read, io.SeekStart); err != nil {
 		return nil, err
 	}
