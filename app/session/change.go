@@ -7,7 +7,7 @@ import (
 )
 
 // reload asks a run to apply a change. A start that has read the old state is followed by a reload of the new one.
-func (m *Manager) reload(s *session) {
+func (s *session) reload() {
 	if s.run == nil || s.phase == Stopping || s.phase == Failed {
 		return
 	}
@@ -18,7 +18,7 @@ func (m *Manager) reload(s *session) {
 }
 
 // applyChanges passes changes to a run's proxy, one after another, until ctx ends.
-func (m *Manager) applyChanges(ctx context.Context, s *session, r *run, proxy Proxy) {
+func (s *session) applyChanges(ctx context.Context, r *run, proxy Proxy) {
 	for {
 		select {
 		case <-r.reload:
@@ -33,32 +33,32 @@ func (m *Manager) applyChanges(ctx context.Context, s *session, r *run, proxy Pr
 			return
 		}
 		endpoints := proxy.Endpoints()
-		m.post(func() { m.changeApplied(s, r, endpoints, err) })
+		s.manager.post(func() { s.changeApplied(r, endpoints, err) })
 	}
 }
 
 // changeApplied is called after a run's proxy was asked to apply a change.
-func (m *Manager) changeApplied(s *session, r *run, endpoints Endpoints, err error) {
+func (s *session) changeApplied(r *run, endpoints Endpoints, err error) {
 	if s.run != r || !s.phase.Listening() {
 		return
 	}
-	log := m.config.Log.With().Str("context", s.entry.Name).Logger()
+	log := s.manager.config.Log.With().Str("context", s.entry.Name).Logger()
 	r.changeFailure = Reason{}
 	switch {
 	case errors.Is(err, ErrRestart):
 		log.Info().Msg("restarting to apply a change")
 		s.phase, s.reason, s.restored = Stopping, Reason{}, true
-		m.stop(s)
+		s.stop()
 		return
 	case err != nil:
 		log.Warn().Err(err).Msg("change not applied")
-		r.changeFailure = m.config.Reason(err)
+		r.changeFailure = s.manager.config.Reason(err)
 		r.changeFailure.Trouble = ChangeFailed
 	default:
 		log.Info().Strs("addresses", endpoints.Addresses()).Msg("change applied")
 		s.endpoints = endpoints
 	}
-	m.applyHealth(s)
+	s.applyHealth()
 }
 
 // clockInterval bounds the time between two looks at the clock. The clock runs while the machine sleeps, but timers do
@@ -66,27 +66,27 @@ func (m *Manager) changeApplied(s *session, r *run, endpoints Endpoints, err err
 const clockInterval = time.Minute
 
 // scheduleOff makes a run turn itself off once a duration has passed since begin; 0 makes it stay on.
-func (m *Manager) scheduleOff(s *session, begin time.Time, after time.Duration) {
+func (s *session) scheduleOff(begin time.Time, after time.Duration) {
 	r := s.run
 	r.cancelOff()
 	if after <= 0 {
 		return
 	}
 	r.offAt = begin.Add(after).Round(0)
-	m.armOffTimer(s, r, r.offAt)
+	s.armOffTimer(r, r.offAt)
 }
 
-func (m *Manager) armOffTimer(s *session, r *run, at time.Time) {
+func (s *session) armOffTimer(r *run, at time.Time) {
 	r.off = time.AfterFunc(min(clockInterval, max(0, time.Until(at))), func() {
-		m.post(func() {
+		s.manager.post(func() {
 			switch {
 			case s.run != r || !r.offAt.Equal(at):
 			case time.Now().Round(0).Before(at):
-				m.armOffTimer(s, r, at)
+				s.armOffTimer(r, at)
 			default:
-				m.config.Log.Info().Str("context", s.entry.Name).Msg("auto-off reached")
+				s.manager.config.Log.Info().Str("context", s.entry.Name).Msg("auto-off reached")
 				r.cancelOff()
-				_ = m.setDesired(s, Set{})
+				_ = s.setDesired(Set{})
 			}
 		})
 	})

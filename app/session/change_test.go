@@ -203,6 +203,6 @@ func (i reload) apply(m *Manager) error {
 	if err != nil {
 		return err
 	}
-	m.reload(s)
+	s.reload()
 	return nil
 }

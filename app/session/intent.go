@@ -110,7 +110,7 @@ func (i Toggle) apply(m *Manager) error {
 	if err != nil {
 		return err
 	}
-	return m.setDesired(s, Set{On: !s.wanted || s.phase == Failed})
+	return s.setDesired(Set{On: !s.wanted || s.phase == Failed})
 }
 
 func (i Set) apply(m *Manager) error {
@@ -121,7 +121,7 @@ func (i Set) apply(m *Manager) error {
 	if err != nil {
 		return err
 	}
-	return m.setDesired(s, i)
+	return s.setDesired(i)
 }
 
 func (StopAll) apply(m *Manager) error {
@@ -133,7 +133,7 @@ func (StopAll) apply(m *Manager) error {
 	}
 	var errs []error
 	for _, s := range m.sessions {
-		errs = append(errs, m.setDesired(s, Set{}))
+		errs = append(errs, s.setDesired(Set{}))
 	}
 	return errors.Join(errs...)
 }
@@ -144,7 +144,7 @@ func (i AutoOff) apply(m *Manager) error {
 		return err
 	}
 	if s.run != nil && s.phase.Listening() {
-		m.scheduleOff(s, time.Now(), i.After)
+		s.scheduleOff(time.Now(), i.After)
 	}
 	return nil
 }
@@ -166,11 +166,11 @@ func (i SetContexts) apply(m *Manager) error {
 		stay[entry.Name] = true
 		s := were[entry.Name]
 		if s == nil {
-			s = &session{phase: Off}
+			s = &session{manager: m, phase: Off}
 		}
 		m.sessions = append(m.sessions, s)
-		m.setEntry(s, entry)
-		m.restore(s)
+		s.setEntry(entry)
+		s.restore()
 	}
 	for _, s := range before {
 		if stay[s.entry.Name] {
@@ -181,7 +181,7 @@ func (i SetContexts) apply(m *Manager) error {
 			m.awaited[s.entry.Name] = true
 			m.config.Log.Info().Str("context", s.entry.Name).Msg("context removed from the kubeconfig")
 		}
-		m.drive(s)
+		s.drive()
 		if s.run != nil {
 			m.sessions = append(m.sessions, s)
 		}
@@ -190,7 +190,7 @@ func (i SetContexts) apply(m *Manager) error {
 }
 
 // setEntry gives a session its entry, new or changed.
-func (m *Manager) setEntry(s *session, entry Entry) {
+func (s *session) setEntry(entry Entry) {
 	before := s.entry
 	s.entry, s.gone = entry, false
 	changed := entry.Fingerprint != before.Fingerprint && entry.Problem == ""
@@ -198,35 +198,35 @@ func (m *Manager) setEntry(s *session, entry Entry) {
 		if len(entry.Endpoints) > 0 {
 			s.endpoints = entry.Endpoints
 		}
-		if changed && s.phase == Failed && s.wanted && m.mayRestore(s) {
+		if changed && s.phase == Failed && s.wanted && s.mayRestore() {
 			s.restored = true
-			m.drive(s)
+			s.drive()
 		}
 		return
 	}
 	if entry.AutoOff != before.AutoOff && s.phase.Listening() {
-		m.scheduleOff(s, s.since, entry.AutoOff)
+		s.scheduleOff(s.since, entry.AutoOff)
 	}
 	// An entry that cannot be used cannot be applied either; the proxy keeps the old one.
 	if changed {
-		m.reload(s)
+		s.reload()
 	}
 }
 
 // mayRestore reports whether a context that was on before may be turned on without a confirmation.
-func (m *Manager) mayRestore(s *session) bool { return !s.entry.Production || m.config.ConfirmedOnce }
+func (s *session) mayRestore() bool { return !s.entry.Production || s.manager.config.ConfirmedOnce }
 
 // restore turns on a context that was on when the kubeconfig lost it, once it can be used again.
-func (m *Manager) restore(s *session) {
-	if !m.awaited[s.entry.Name] || s.entry.Problem != "" {
+func (s *session) restore() {
+	if !s.manager.awaited[s.entry.Name] || s.entry.Problem != "" {
 		return
 	}
-	delete(m.awaited, s.entry.Name)
-	if s.wanted || !m.mayRestore(s) {
+	delete(s.manager.awaited, s.entry.Name)
+	if s.wanted || !s.mayRestore() {
 		return
 	}
 	s.wanted, s.restored = true, true
-	m.drive(s)
+	s.drive()
 }
 
 func (m *Manager) find(name string) (*session, error) {
@@ -239,13 +239,13 @@ func (m *Manager) find(name string) (*session, error) {
 }
 
 // setDesired records whether the user wants a context on, here and on disk, and starts what that takes.
-func (m *Manager) setDesired(s *session, w Set) error {
+func (s *session) setDesired(w Set) error {
 	if w.On && s.gone {
 		return fmt.Errorf("context %q: %w", s.entry.Name, ErrUnknownContext)
 	}
 	if w.On && s.entry.Problem != "" {
 		if w.WhenUsable {
-			m.awaited[s.entry.Name] = true
+			s.manager.awaited[s.entry.Name] = true
 		}
 		return fmt.Errorf("context %q: %w: %s", s.entry.Name, ErrUnusable, strings.TrimSpace(s.entry.Problem+" "+s.entry.Hint))
 	}
@@ -254,16 +254,16 @@ func (m *Manager) setDesired(s *session, w Set) error {
 		return fmt.Errorf("context %q: %w", s.entry.Name, ErrUnconfirmed)
 	}
 	// A context that was not turned on again may still be saved as on.
-	stale := !w.On && m.saved[s.entry.Name]
+	stale := !w.On && s.manager.saved[s.entry.Name]
 	if (s.wanted != w.On && !s.gone || stale) && !w.Restored {
-		m.desired.put(s.entry.Name, w.On)
-		delete(m.saved, s.entry.Name)
+		s.manager.desired.put(s.entry.Name, w.On)
+		delete(s.manager.saved, s.entry.Name)
 	}
 	if w.On && idle && !w.Restored {
 		s.used = time.Now().Round(0)
 	}
-	delete(m.awaited, s.entry.Name)
+	delete(s.manager.awaited, s.entry.Name)
 	s.wanted, s.restored = w.On, w.Restored
-	m.drive(s)
+	s.drive()
 	return nil
 }

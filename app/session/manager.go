@@ -145,7 +145,7 @@ func (m *Manager) Run(ctx context.Context) error {
 			cancelled = nil
 			m.stopping = true
 			for _, s := range m.sessions {
-				m.drive(s)
+				s.drive()
 			}
 			m.publish()
 		}

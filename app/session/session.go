@@ -13,8 +13,10 @@ import (
 // errEnded is the failure of a context whose proxy stopped serving on its own and without an error.
 var errEnded = errors.New("the proxy ended by itself")
 
-// session is one context. It is owned by its Manager's Run.
+// session is one context. It is owned by its Manager's Run, which calls all its methods but serve and applyChanges:
+// those belong to the goroutine of a run.
 type session struct {
+	manager   *Manager
 	entry     Entry
 	gone      bool // no longer in the kubeconfig; kept until it has stopped
 	wanted    bool
@@ -66,44 +68,44 @@ func (s *session) state() State {
 }
 
 // drive takes the next step towards a context's desired state. The end of each step calls it again.
-func (m *Manager) drive(s *session) {
-	wanted := s.wanted && !s.gone && !m.stopping
+func (s *session) drive() {
+	wanted := s.wanted && !s.gone && !s.manager.stopping
 	switch {
 	case s.run == nil && wanted:
-		m.start(s)
-	case s.run == nil && m.stopping:
+		s.start()
+	case s.run == nil && s.manager.stopping:
 		// A failure stays visible in the last snapshot.
 	case s.run == nil:
 		s.phase, s.reason = Off, Reason{}
-	case s.phase == Failed && m.stopping:
+	case s.phase == Failed && s.manager.stopping:
 	case s.phase == Failed:
 		s.phase, s.reason = Stopping, Reason{} // its start was cancelled when it failed
 	case !wanted && s.phase != Stopping:
 		s.phase, s.reason = Stopping, Reason{}
-		m.stop(s)
+		s.stop()
 	}
 }
 
 // start begins a run in a goroutine that posts its end.
-func (m *Manager) start(s *session) {
+func (s *session) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &run{cancel: cancel, reload: make(chan struct{}, 1)}
 	s.run, s.phase, s.reason = r, Starting, Reason{}
-	m.limitStep(s, m.config.StartWithin)
+	s.limitStep(s.manager.config.StartWithin)
 	name, restored := s.entry.Name, s.restored
-	m.config.Log.Info().Str("context", name).Bool("restored", restored).Msg("switching on")
+	s.manager.config.Log.Info().Str("context", name).Bool("restored", restored).Msg("switching on")
 	go func() {
-		err := m.serve(ctx, s, r, name, restored)
-		m.post(func() { m.ended(s, r, err) })
+		err := s.serve(ctx, r, name, restored)
+		s.manager.post(func() { s.ended(r, err) })
 	}()
 }
 
 // serve runs a proxy. It is called in the run's own goroutine.
-func (m *Manager) serve(ctx context.Context, s *session, r *run, name string, restored bool) error {
-	proxy, err := m.config.Start(ctx, name, restored, func(err error) {
+func (s *session) serve(ctx context.Context, r *run, name string, restored bool) error {
+	proxy, err := s.manager.config.Start(ctx, name, restored, func(err error) {
 		r.health.Store(&health{err})
 		select {
-		case m.healthChanged <- struct{}{}:
+		case s.manager.healthChanged <- struct{}{}:
 		default: // the last token is still there, so Run will see this, too
 		}
 	})
@@ -111,30 +113,30 @@ func (m *Manager) serve(ctx context.Context, s *session, r *run, name string, re
 		return err
 	}
 	endpoints := proxy.Endpoints()
-	m.post(func() { m.listening(s, r, endpoints) })
+	s.manager.post(func() { s.listening(r, endpoints) })
 	var changes sync.WaitGroup
 	served, over := context.WithCancel(ctx)
-	changes.Go(func() { m.applyChanges(served, s, r, proxy) })
+	changes.Go(func() { s.applyChanges(served, r, proxy) })
 	err = proxy.Serve(ctx)
 	over()
 	changes.Wait()
 	return err
 }
 
-func (m *Manager) stop(s *session) {
+func (s *session) stop() {
 	s.run.cancel()
-	m.limitStep(s, m.config.StopWithin)
+	s.limitStep(s.manager.config.StopWithin)
 }
 
 // limitStep bounds the time of the run's next step.
-func (m *Manager) limitStep(s *session, within time.Duration) {
+func (s *session) limitStep(within time.Duration) {
 	r := s.run
 	r.endStep()
 	step := r.step
 	r.bound = time.AfterFunc(within, func() {
-		m.post(func() {
+		s.manager.post(func() {
 			if s.run == r && r.step == step {
-				m.overdue(s)
+				s.overdue()
 			}
 		})
 	})
@@ -149,44 +151,44 @@ func (r *run) endStep() {
 }
 
 // overdue is called when a step took too long. It cancels a start, and gives up on a stop.
-func (m *Manager) overdue(s *session) {
-	log := m.config.Log.Warn().Str("context", s.entry.Name)
+func (s *session) overdue() {
+	log := s.manager.config.Log.Warn().Str("context", s.entry.Name)
 	switch s.phase {
 	case Starting:
-		log.Dur("within_ms", m.config.StartWithin).Msg("start timed out")
-		s.phase, s.reason = Failed, Reason{Text: fmt.Sprintf("It did not start within %s.", m.config.StartWithin)}
-		m.stop(s)
+		log.Dur("within_ms", s.manager.config.StartWithin).Msg("start timed out")
+		s.phase, s.reason = Failed, Reason{Text: fmt.Sprintf("It did not start within %s.", s.manager.config.StartWithin)}
+		s.stop()
 	case Stopping, Failed:
-		log.Dur("within_ms", m.config.StopWithin).Msg("stop timed out")
-		m.abandoned[s.run] = s.entry.Name
+		log.Dur("within_ms", s.manager.config.StopWithin).Msg("stop timed out")
+		s.manager.abandoned[s.run] = s.entry.Name
 		s.run.cancelOff()
 		s.run = nil
 		if s.phase == Stopping {
-			s.phase, s.reason = Failed, Reason{Text: fmt.Sprintf("It did not stop within %s.", m.config.StopWithin)}
+			s.phase, s.reason = Failed, Reason{Text: fmt.Sprintf("It did not stop within %s.", s.manager.config.StopWithin)}
 		}
-		m.forget(s)
+		s.manager.forget(s)
 	}
 }
 
 // listening is called after a run's Start has returned.
-func (m *Manager) listening(s *session, r *run, endpoints Endpoints) {
+func (s *session) listening(r *run, endpoints Endpoints) {
 	if s.run != r || s.phase != Starting {
 		return
 	}
 	r.endStep()
 	s.endpoints = endpoints
-	m.config.Log.Info().Str("context", s.entry.Name).Strs("addresses", endpoints.Addresses()).Msg("listening")
+	s.manager.config.Log.Info().Str("context", s.entry.Name).Strs("addresses", endpoints.Addresses()).Msg("listening")
 	s.phase, s.since = On, time.Now().Round(0)
-	m.scheduleOff(s, s.since, s.entry.AutoOff)
-	m.applyHealth(s)
+	s.scheduleOff(s.since, s.entry.AutoOff)
+	s.applyHealth()
 }
 
 // ended is called when a run has ended completely.
-func (m *Manager) ended(s *session, r *run, err error) {
-	log := m.config.Log.With().Str("context", s.entry.Name).Logger()
+func (s *session) ended(r *run, err error) {
+	log := s.manager.config.Log.With().Str("context", s.entry.Name).Logger()
 	r.cancel()
 	if s.run != r {
-		delete(m.abandoned, r)
+		delete(s.manager.abandoned, r)
 		log.Info().Msg("stopped late")
 		return
 	}
@@ -201,16 +203,16 @@ func (m *Manager) ended(s *session, r *run, err error) {
 			log.Info().Msg("switched off")
 		}
 		s.phase, s.reason = Off, Reason{}
-		m.drive(s)
+		s.drive()
 	case Failed: // its start was too slow, and has now ended
 	default:
 		if err == nil {
 			err = errEnded
 		}
 		log.Warn().Err(err).Msg("failed")
-		s.phase, s.reason = Failed, m.config.Reason(err)
+		s.phase, s.reason = Failed, s.manager.config.Reason(err)
 	}
-	m.forget(s)
+	s.manager.forget(s)
 }
 
 // forget removes a context that is no longer in the kubeconfig, once it has stopped.
@@ -235,13 +237,13 @@ func (m *Manager) collectHealth() {
 			s.run.unhealthy = m.config.Reason(report.err)
 			m.config.Log.Warn().Str("context", s.entry.Name).Err(report.err).Msg("cluster not reached")
 		}
-		m.applyHealth(s)
+		s.applyHealth()
 	}
 }
 
 // applyHealth shows the health of a run in its phase and reason: why the cluster is not reached or, if it is, why the
 // last change was not applied.
-func (m *Manager) applyHealth(s *session) {
+func (s *session) applyHealth() {
 	switch {
 	case !s.phase.Listening():
 	case s.run.unhealthy == Reason{}:
