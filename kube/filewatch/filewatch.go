@@ -12,10 +12,10 @@ import (
 
 // How long a Watcher waits.
 const (
-	writing    = 100 * time.Millisecond // after an event, for the ones that belong to it
-	longest    = 500 * time.Millisecond // in all, where events do not end
-	blindPoll  = time.Second            // where changes are not told by the system
-	safetyPoll = 30 * time.Second       // where they are
+	settleTime     = 100 * time.Millisecond // after an event, for the ones that belong to it
+	maxSettleTime  = 500 * time.Millisecond // in all, where events do not end
+	pollInterval   = time.Second            // where changes are not told by the system
+	safetyInterval = 30 * time.Second       // where they are
 )
 
 // A Watcher looks after some files. The files need not be there yet, nor their folders, and may be links.
@@ -49,10 +49,10 @@ func (c Watcher) Run(ctx context.Context) {
 // A watch is one Run. Its goroutine owns it.
 type watch struct {
 	Watcher
-	notifier *fsnotify.Watcher // nil: there is none
-	folders  folders
-	interest map[string]bool // paths whose events may matter
-	blind    bool            // some file's changes are not told
+	notifier   *fsnotify.Watcher // nil: there is none
+	folders    folders
+	interest   map[string]bool // paths whose events may matter
+	unnotified bool            // some file's changes are not told
 }
 
 func (w *watch) run(ctx context.Context) {
@@ -62,7 +62,7 @@ func (w *watch) run(ctx context.Context) {
 		events, errs = w.notifier.Events, w.notifier.Errors
 	}
 	var first time.Time // of the events that wait to be looked into; zero when none does
-	timer := time.NewTimer(w.look(true))
+	timer := time.NewTimer(w.check(true))
 	defer timer.Stop()
 	for {
 		select {
@@ -75,13 +75,13 @@ func (w *watch) run(ctx context.Context) {
 			if first.IsZero() {
 				first = time.Now()
 			}
-			timer.Reset(min(writing, max(0, longest-time.Since(first))))
+			timer.Reset(min(settleTime, max(0, maxSettleTime-time.Since(first))))
 		case <-errs:
 			// Some events were lost.
 			first = time.Now()
-			timer.Reset(writing)
+			timer.Reset(settleTime)
 		case <-timer.C:
-			timer.Reset(w.look(!first.IsZero()))
+			timer.Reset(w.check(!first.IsZero()))
 			first = time.Time{}
 		}
 	}
@@ -97,12 +97,12 @@ func (w *watch) concerns(event fsnotify.Event) bool {
 	return w.interest[name]
 }
 
-// look looks once, and says when to look again.
-func (w *watch) look(event bool) (again time.Duration) {
-	w.follow(w.Files())
-	again = safetyPoll
-	if w.blind {
-		again = blindPoll
+// check looks once, and says when to look again.
+func (w *watch) check(event bool) (again time.Duration) {
+	w.watchFolders(w.Files())
+	again = safetyInterval
+	if w.unnotified {
+		again = pollInterval
 	}
 	if wish := w.Look(event); wish > 0 {
 		again = min(again, wish)
@@ -110,28 +110,28 @@ func (w *watch) look(event bool) (again time.Duration) {
 	return again
 }
 
-// follow watches the folders that the files are in, and those of the links on the way to them. It looks twice where
+// watchFolders watches the folders that the files are in, and those of the links on the way to them. It looks twice where
 // that takes new watches: a folder may have been made before the one above it was watched.
-func (w *watch) follow(files []string) {
+func (w *watch) watchFolders(files []string) {
 	for range maxLinks {
 		w.interest = map[string]bool{}
 		wanted := map[string]bool{}
-		w.blind = w.notifier == nil
+		w.unnotified = w.notifier == nil
 		for _, file := range files {
 			if file == "" {
 				continue
 			}
-			for _, path := range trail(file) {
+			for _, path := range affectingPaths(file) {
 				w.interest[path] = true
 				wanted[filepath.Dir(path)] = true
-				w.blind = w.blind || isRemote(filepath.Dir(path))
+				w.unnotified = w.unnotified || isRemote(filepath.Dir(path))
 			}
 		}
 		if w.notifier == nil {
 			return
 		}
-		added, all := w.folders.watch(w.notifier, wanted)
-		w.blind = w.blind || !all
+		added, all := w.folders.update(w.notifier, wanted)
+		w.unnotified = w.unnotified || !all
 		if !added {
 			return
 		}

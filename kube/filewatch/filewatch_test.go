@@ -108,7 +108,7 @@ func TestFoldersThatCannotBeWatchedArePolled(t *testing.T) {
 	w := &watch{notifier: notifier, folders: folders{}, Watcher: Watcher{
 		Files: func() []string { return []string{path} }, Look: func(bool) time.Duration { return 0 },
 	}}
-	if again := w.look(true); again != blindPoll {
+	if again := w.check(true); again != pollInterval {
 		t.Errorf("looks again in %v", again)
 	}
 }

@@ -12,9 +12,9 @@ import (
 // maxLinks bounds the symbolic links that are followed to one file, as the system does.
 const maxLinks = 40
 
-// trail lists the paths on the way to file whose change can make it another file: every symbolic link, and at the end
+// affectingPaths lists the paths on the way to file whose change can make it another file: every symbolic link, and at the end
 // the file itself or the first thing on the way that is not there. Their folders have no link in them.
-func trail(file string) []string {
+func affectingPaths(file string) []string {
 	path, err := filepath.Abs(file)
 	if err != nil {
 		path = filepath.Clean(file)
@@ -68,8 +68,8 @@ func (f folders) forget(notifier *fsnotify.Watcher, folder string) {
 	_ = notifier.Remove(folder) // it may be gone already, and its watch with it
 }
 
-// watch makes the folders being watched those wanted. It says whether some were added, and whether all could be.
-func (f folders) watch(notifier *fsnotify.Watcher, wanted map[string]bool) (added, all bool) {
+// update makes the folders being watched those wanted. It says whether some were added, and whether all could be.
+func (f folders) update(notifier *fsnotify.Watcher, wanted map[string]bool) (added, all bool) {
 	for folder, was := range f {
 		is, err := os.Stat(folder)
 		if !wanted[folder] || err != nil || !os.SameFile(was, is) {

@@ -53,7 +53,7 @@ func NewBudget(bytes int64) *Budget { return &Budget{most: bytes} }
 // A Reader reads one answer, or one after the other of a stream. It is for one goroutine.
 type Reader struct {
 	source *bufio.Reader
-	bytes  limited
+	bytes  limitedReader
 	bounds Bounds
 	budget *Budget // may be nil
 	kept   int64   // since the last Next
@@ -65,7 +65,7 @@ type Reader struct {
 // NewReader returns a Reader of body, which it does not close. Close gives back what it took of budget, which may be nil.
 func NewReader(body io.Reader, bounds Bounds, budget *Budget) *Reader {
 	r := &Reader{bounds: bounds, budget: budget}
-	r.bytes = limited{source: body, bound: bounds.Bytes, left: bounds.Bytes}
+	r.bytes = limitedReader{source: body, bound: bounds.Bytes, left: bounds.Bytes}
 	r.source = bufio.NewReader(&r.bytes)
 	return r
 }
@@ -114,7 +114,7 @@ func (r *Reader) Next() bool {
 	if r.err != nil {
 		return false
 	}
-	if _, err := r.peek(); err != nil {
+	if _, err := r.peekByte(); err != nil {
 		if !errors.Is(err, io.EOF) {
 			r.fail(err)
 		}
@@ -134,28 +134,28 @@ func (r *Reader) End() error {
 // Object reads an object, and calls field with each of its keys. A value that field does not read is skipped. A null has no
 // fields.
 func (r *Reader) Object(field func(key string)) {
-	r.items('{', '}', func() {
-		key := r.key()
-		if r.next() != ':' {
+	r.readDelimited('{', '}', func() {
+		key := r.readKey()
+		if r.nextByte() != ':' {
 			r.Reject()
 		}
-		r.element(func() { field(key) })
+		r.readElement(func() { field(key) })
 	})
 }
 
 // Array reads a list, and calls element for each of its elements, which is skipped unless element reads it. A null is empty.
 func (r *Reader) Array(element func()) {
 	n := 0
-	r.items('[', ']', func() {
+	r.readDelimited('[', ']', func() {
 		if n++; n > r.bounds.Elements {
 			r.fail(&fault.Oversized{Of: fault.Elements, Bound: int64(r.bounds.Elements)})
 		}
-		r.element(element)
+		r.readElement(element)
 	})
 }
 
-// element lets read take one value, and skips it if read does not.
-func (r *Reader) element(read func()) {
+// readElement lets read take one value, and skips it if read does not.
+func (r *Reader) readElement(read func()) {
 	before := r.values
 	if r.err == nil {
 		read()
@@ -165,28 +165,28 @@ func (r *Reader) element(read func()) {
 	}
 }
 
-// items reads what is between two brackets, by item.
-func (r *Reader) items(open, end byte, item func()) {
-	if r.null() {
+// readDelimited reads what is between two brackets, by item.
+func (r *Reader) readDelimited(open, end byte, item func()) {
+	if r.readNull() {
 		return
 	}
 	if r.depth++; r.depth > maxDepth {
 		r.fail(&fault.Oversized{Of: fault.Depth, Bound: maxDepth})
 	}
 	defer func() { r.depth-- }()
-	if r.next() != open {
+	if r.nextByte() != open {
 		r.Reject()
 	}
 	for first := true; r.err == nil; first = false {
-		c, err := r.peek()
+		c, err := r.peekByte()
 		switch {
 		case err != nil:
-			r.fail(unexpected(err))
+			r.fail(unexpectedEOF(err))
 			return
 		case c == end:
-			r.next()
+			r.nextByte()
 			return
-		case !first && r.next() != ',':
+		case !first && r.nextByte() != ',':
 			r.Reject()
 		}
 		if r.err == nil {
@@ -209,10 +209,10 @@ func List[T any](r *Reader, element func() T) (list []T) {
 
 // Bool reads a boolean; unset is what a null stands for.
 func (r *Reader) Bool(unset bool) bool {
-	if r.null() {
+	if r.readNull() {
 		return unset
 	}
-	switch word := r.literal(); {
+	switch word := r.readLiteral(); {
 	case r.err != nil:
 		return false
 	case word == "true":
@@ -225,10 +225,10 @@ func (r *Reader) Bool(unset bool) bool {
 
 // Int reads a whole number of 32 bits; 0 for null.
 func (r *Reader) Int() int {
-	if r.null() {
+	if r.readNull() {
 		return 0
 	}
-	word := r.literal()
+	word := r.readLiteral()
 	n, err := strconv.ParseInt(word, 10, 32)
 	if r.err == nil && (err != nil || !isNumber(word)) {
 		r.Reject()
@@ -241,10 +241,10 @@ func (r *Reader) Skip() {
 	if r.err != nil {
 		return
 	}
-	c, err := r.peek()
+	c, err := r.peekByte()
 	switch {
 	case err != nil:
-		r.fail(unexpected(err))
+		r.fail(unexpectedEOF(err))
 	case c == '{':
 		r.Object(func(string) {})
 	case c == '[':
@@ -252,7 +252,7 @@ func (r *Reader) Skip() {
 	case c == '"':
 		r.Text(0)
 	default:
-		word := r.literal()
+		word := r.readLiteral()
 		if r.err == nil && word != "null" && word != "true" && word != "false" && !isNumber(word) {
 			r.Reject()
 		}
@@ -260,23 +260,23 @@ func (r *Reader) Skip() {
 }
 
 // skipArray skips a list of any length: it costs nothing.
-func (r *Reader) skipArray() { r.items('[', ']', r.Skip) }
+func (r *Reader) skipArray() { r.readDelimited('[', ']', r.Skip) }
 
-// null begins a value, and reports whether that is null, which it reads, or there is none for an error.
-func (r *Reader) null() bool {
+// readNull begins a value, and reports whether that is null, which it reads, or there is none for an error.
+func (r *Reader) readNull() bool {
 	r.values++
 	if r.err != nil {
 		return true
 	}
-	c, err := r.peek()
+	c, err := r.peekByte()
 	if err != nil {
-		r.fail(unexpected(err))
+		r.fail(unexpectedEOF(err))
 		return true
 	}
 	if c != 'n' {
 		return false
 	}
-	if r.literal() != "null" {
+	if r.readLiteral() != "null" {
 		r.Reject()
 	}
 	return true
@@ -285,8 +285,8 @@ func (r *Reader) null() bool {
 // maxLiteral bounds a number, which no one in an API server's answers comes near to.
 const maxLiteral = 64
 
-// literal reads a number or a word.
-func (r *Reader) literal() string {
+// readLiteral reads a number or a word.
+func (r *Reader) readLiteral() string {
 	r.values++
 	var word []byte
 	for r.err == nil {
@@ -347,22 +347,22 @@ func isNumber(s string) bool {
 	return s == ""
 }
 
-// next reads the first byte that is no space; 0 after an error.
-func (r *Reader) next() byte {
+// nextByte reads the first byte that is no space; 0 after an error.
+func (r *Reader) nextByte() byte {
 	if r.err != nil {
 		return 0
 	}
-	c, err := r.peek()
+	c, err := r.peekByte()
 	if err != nil {
-		r.fail(unexpected(err))
+		r.fail(unexpectedEOF(err))
 		return 0
 	}
 	_, _ = r.source.Discard(1) // it was peeked at
 	return c
 }
 
-// peek returns the first byte that is no space, and leaves it.
-func (r *Reader) peek() (byte, error) {
+// peekByte returns the first byte that is no space, and leaves it.
+func (r *Reader) peekByte() (byte, error) {
 	for {
 		c, err := r.source.ReadByte()
 		if err != nil {
@@ -374,21 +374,21 @@ func (r *Reader) peek() (byte, error) {
 	}
 }
 
-// unexpected is the error of a value that is cut off.
-func unexpected(err error) error {
+// unexpectedEOF is the error of a value that is cut off.
+func unexpectedEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
 }
 
-// limited is a source with a bound.
-type limited struct {
+// limitedReader is a source with a bound.
+type limitedReader struct {
 	source      io.Reader
 	bound, left int64
 }
 
-func (l *limited) Read(p []byte) (int, error) {
+func (l *limitedReader) Read(p []byte) (int, error) {
 	if l.left <= 0 {
 		return 0, &fault.Oversized{Of: fault.Bytes, Bound: l.bound}
 	}

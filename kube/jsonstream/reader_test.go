@@ -145,9 +145,9 @@ func TestErrorsOfTheSourceAreKept(t *testing.T) {
 
 // value reads any value as encoding/json does.
 func value(r *Reader) any {
-	c, err := r.peek()
+	c, err := r.peekByte()
 	if err != nil {
-		r.fail(unexpected(err))
+		r.fail(unexpectedEOF(err))
 		return nil
 	}
 	switch c {

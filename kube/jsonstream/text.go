@@ -10,28 +10,28 @@ import (
 // maxKey bounds what is kept of a key: longer than any that is asked for. Labels have longer ones, which nobody asks for.
 const maxKey = 64
 
-// overhead is what a string costs beyond its bytes, in round figures.
-const overhead = 16
+// stringOverhead is what a string costs beyond its bytes, in round figures.
+const stringOverhead = 16
 
 // Text reads a string and keeps its first most bytes, or a few less where the last character does not fit; none for null.
 // What is no UTF-8 becomes U+FFFD.
 func (r *Reader) Text(most int) string {
-	if r.null() {
+	if r.readNull() {
 		return ""
 	}
-	s := r.text(most)
+	s := r.readString(most)
 	if s != "" {
-		r.Keep(len(s) + overhead)
+		r.Keep(len(s) + stringOverhead)
 	}
 	return s
 }
 
-// key reads the key of a field. One that is too long to be of use is none that anybody asks for.
-func (r *Reader) key() string { return r.text(maxKey) }
+// readKey reads the key of a field. One that is too long to be of use is none that anybody asks for.
+func (r *Reader) readKey() string { return r.readString(maxKey) }
 
-// text reads a string, without counting what it keeps.
-func (r *Reader) text(most int) string {
-	if r.next() != '"' {
+// readString reads a string, without counting what it keeps.
+func (r *Reader) readString(most int) string {
+	if r.nextByte() != '"' {
 		r.Reject()
 	}
 	var short [128]byte
@@ -40,13 +40,13 @@ func (r *Reader) text(most int) string {
 		c, err := r.source.ReadByte()
 		switch {
 		case err != nil:
-			r.fail(unexpected(err))
+			r.fail(unexpectedEOF(err))
 		case c == '"':
-			return strings.ToValidUTF8(string(whole(kept, most)), "\uFFFD")
+			return strings.ToValidUTF8(string(cutAtRune(kept, most)), "\uFFFD")
 		case c < ' ':
 			r.Reject()
 		case c == '\\':
-			if char := r.escaped(); len(kept) <= most {
+			if char := r.readEscape(); len(kept) <= most {
 				kept = utf8.AppendRune(kept, char)
 			}
 		case len(kept) <= most:
@@ -56,8 +56,8 @@ func (r *Reader) text(most int) string {
 	return ""
 }
 
-// whole cuts text to so many bytes, and not within a character.
-func whole(text []byte, most int) []byte {
+// cutAtRune cuts text to so many bytes, and not within a character.
+func cutAtRune(text []byte, most int) []byte {
 	if len(text) <= most {
 		return text
 	}
@@ -67,11 +67,11 @@ func whole(text []byte, most int) []byte {
 	return text[:most]
 }
 
-// escaped reads what follows a backslash.
-func (r *Reader) escaped() rune {
+// readEscape reads what follows a backslash.
+func (r *Reader) readEscape() rune {
 	c, err := r.source.ReadByte()
 	if err != nil {
-		r.fail(unexpected(err))
+		r.fail(unexpectedEOF(err))
 		return 0
 	}
 	switch c {
@@ -88,15 +88,15 @@ func (r *Reader) escaped() rune {
 	case 't':
 		return '\t'
 	case 'u':
-		return r.codePoint()
+		return r.readCodePoint()
 	}
 	r.Reject()
 	return 0
 }
 
-// codePoint reads the four digits of an escaped character, and those of its second half if it has one.
-func (r *Reader) codePoint() rune {
-	char := r.digits()
+// readCodePoint reads the four digits of an escaped character, and those of its second half if it has one.
+func (r *Reader) readCodePoint() rune {
+	char := r.readHex()
 	if !utf16.IsSurrogate(char) {
 		return char
 	}
@@ -110,13 +110,13 @@ func (r *Reader) codePoint() rune {
 	return utf8.RuneError
 }
 
-// digits reads four hexadecimal digits.
-func (r *Reader) digits() rune {
+// readHex reads four hexadecimal digits.
+func (r *Reader) readHex() rune {
 	var n rune
 	for range 4 {
 		c, err := r.source.ReadByte()
 		if err != nil {
-			r.fail(unexpected(err))
+			r.fail(unexpectedEOF(err))
 			return 0
 		}
 		digit, err := strconv.ParseUint(string(rune(c)), 16, 8)
