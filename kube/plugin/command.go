@@ -8,8 +8,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// LoginCommand returns a command line for a login by hand, for when a plugin cannot log in; empty if none is known. It has
-// no secret, and nothing from the kubeconfig that a shell could take for more than a word.
+// LoginCommand returns a command line for a login by hand, for when a plugin cannot log in; empty if none is known. It
+// has no secret, and nothing from the kubeconfig that a shell could take for more than a word.
 func LoginCommand(c *clientcmdapi.ExecConfig, context string) string {
 	words, option, value := knownLogin(c)
 	if words == "" {
