@@ -1,6 +1,6 @@
-// Package fault names what can go wrong on the way into a cluster. Each type keeps the facts of its cause (which
-// Service, which verb, which server) and unwraps to the word that package net and the system use for it, so that a
-// caller who knows no Kubernetes still understands it:
+// Package fault has types for what can go wrong on the way into a cluster. Each type keeps the facts of its cause
+// (which Service, which verb, which server) and unwraps to the error that package net and the system have for it, so
+// that a caller that knows no Kubernetes still understands it:
 //
 //	NotFound     *net.DNSError with IsNotFound
 //	NoEndpoints  syscall.EHOSTUNREACH
@@ -8,15 +8,15 @@
 //	Forbidden    fs.ErrPermission
 //	HostNetwork  fs.ErrPermission
 //	Login        fs.ErrPermission
-//	Unreachable  what the network said, and syscall.EHOSTUNREACH
+//	Unreachable  the network's error, and syscall.EHOSTUNREACH
 //	Node         syscall.EHOSTUNREACH
 //	Blocked      syscall.EHOSTUNREACH
-//	Machine      what the system said
+//	Machine      the system's error
 //	Oversized    syscall.EMSGSIZE
 //	Unsupported  errors.ErrUnsupported
 //
-// A dial that ran out of time wraps context.DeadlineExceeded as usual. The package holds no sentences for users: those
-// are the desktop program's.
+// A dial that timed out wraps context.DeadlineExceeded as usual. The package has no sentences for users, which are in
+// the desktop program.
 package fault
 
 import (
@@ -31,13 +31,13 @@ import (
 	"time"
 )
 
-// Ended tells an error that says no more than that the other end closed the connection, and nothing of who it is.
+// Ended reports whether an error means no more than that the other end, whoever that is, closed the connection.
 func Ended(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
 		errors.Is(err, syscall.EPIPE)
 }
 
-// Kind says what was not found.
+// A Kind is the kind of thing that was not found.
 type Kind string
 
 // The kinds of things a target can name.
@@ -47,18 +47,18 @@ const (
 	Port      Kind = "port"
 	Namespace Kind = "Namespace"
 	Address   Kind = "address"
-	Name      Kind = "name" // a host that ends as the cluster's names do, and is none of them
+	Name      Kind = "name" // a host that ends like the cluster's names, and is none of them
 )
 
-// NotFound is a target that names something the cluster does not have.
+// A NotFound is a target that names something that the cluster does not have.
 type NotFound struct {
 	Kind      Kind
-	Name      string   // of the Service, Pod or Namespace; the address for Address, the host for Name; the number asked for when Kind is Port
+	Name      string   // of the Service, Pod or Namespace; the address for Address, the host for Name; the requested number if Kind is Port
 	Namespace string   // empty for Namespace, Address and Name
-	Service   string   // the Service that lacks the port; only when Kind is Port
-	Has       []string // the ports there are, as "80 (http)"; only when Kind is Port
+	Service   string   // the Service that lacks the port; only if Kind is Port
+	Has       []string // the ports that the Service has, such as "80 (http)"; only if Kind is Port
 
-	// Of a Service that is not there: what may have been meant, as far as the user may see it.
+	// Of a Service that does not exist: what may have been meant, as far as the user may see it.
 	Elsewhere []string // namespaces that have a Service of that name
 	Near      []string // names of Services in its namespace, the likeliest first
 }
@@ -73,18 +73,18 @@ func (e *NotFound) Error() string {
 	return fmt.Sprintf("no %s %s in namespace %s", e.Kind, e.Name, e.Namespace)
 }
 
-// Unwrap gives a *net.DNSError with IsNotFound set.
+// Unwrap returns a *net.DNSError with IsNotFound set.
 func (e *NotFound) Unwrap() error {
 	return &net.DNSError{Err: "no such host", Name: e.Name, IsNotFound: true}
 }
 
-// NoEndpoints is a Service, or a Pod, behind which nothing is ready.
+// A NoEndpoints is a Service, or a Pod, behind which nothing is ready.
 type NoEndpoints struct {
 	Service   string
-	Pod       string // set instead of Service when one Pod was asked for
+	Pod       string // set instead of Service if a Pod was the target
 	Namespace string
-	NotReady  int    // endpoints there are, none of them ready
-	Detail    string // what is known beyond that; may be empty
+	NotReady  int    // how many endpoints there are, none of them ready
+	Detail    string // what else is known; may be empty
 }
 
 func (e *NoEndpoints) Error() string {
@@ -95,10 +95,10 @@ func (e *NoEndpoints) Error() string {
 	return fmt.Sprintf("%s has no ready endpoint (%d not ready)%s", what, e.NotReady, prefixed(": ", e.Detail))
 }
 
-// Unwrap gives syscall.EHOSTUNREACH.
+// Unwrap returns syscall.EHOSTUNREACH.
 func (e *NoEndpoints) Unwrap() error { return syscall.EHOSTUNREACH }
 
-// Refused is a port of a Pod on which nothing listens, as the container runtime told it.
+// A Refused is a port of a Pod on which nothing listens, as the container runtime reported.
 type Refused struct {
 	Pod       string
 	Namespace string
@@ -110,12 +110,12 @@ func (e *Refused) Error() string {
 	return fmt.Sprintf("Pod %s/%s refused port %d", e.Namespace, e.Pod, e.Port)
 }
 
-// Unwrap gives syscall.ECONNREFUSED.
+// Unwrap returns syscall.ECONNREFUSED.
 func (e *Refused) Unwrap() error { return syscall.ECONNREFUSED }
 
-// Forbidden is a right that the context's user does not have (HTTP 403 from the API server).
+// A Forbidden is a right that the context's user does not have (HTTP 403 from the API server).
 type Forbidden struct {
-	Verbs     []string // any of which, or all of which, are wanted: "get", "create"
+	Verbs     []string // any or all of which are needed: "get", "create"
 	Resource  string   // "services", "pods/portforward"
 	Namespace string
 	Name      string // may be empty
@@ -126,10 +126,10 @@ func (e *Forbidden) Error() string {
 	return fmt.Sprintf("forbidden: %s %s in namespace %q", strings.Join(e.Verbs, "+"), e.Resource, e.Namespace)
 }
 
-// Unwrap gives fs.ErrPermission.
+// Unwrap returns fs.ErrPermission.
 func (e *Forbidden) Unwrap() error { return fs.ErrPermission }
 
-// HostNetwork is a Pod on its node's network, which may not be dialled: a port-forward to it reaches the node's own
+// A HostNetwork is a Pod on its node's network, which may not be dialled: a port-forward to it reaches the node's own
 // localhost, and whatever listens there.
 type HostNetwork struct {
 	Pod       string
@@ -141,10 +141,10 @@ func (e *HostNetwork) Error() string {
 	return fmt.Sprintf("Pod %s/%s shares the network of its node%s", e.Namespace, e.Pod, prefixed(" ", e.Node))
 }
 
-// Unwrap gives fs.ErrPermission.
+// Unwrap returns fs.ErrPermission.
 func (e *HostNetwork) Unwrap() error { return fs.ErrPermission }
 
-// Unreachable is an API server, or the way from it to a node, that does not answer.
+// An Unreachable is an API server, or the path from it to a node, that does not answer.
 type Unreachable struct {
 	Server string // the API server as host:port or URL, never with credentials; or what is behind it: "Pod shop/web-0 port 80"
 	Err    error
@@ -157,10 +157,10 @@ func (e *Unreachable) Error() string {
 	return fmt.Sprintf("cannot reach %s: %v", e.Server, e.Err)
 }
 
-// Unwrap gives the cause and syscall.EHOSTUNREACH.
+// Unwrap returns the cause and syscall.EHOSTUNREACH.
 func (e *Unreachable) Unwrap() []error { return causes(syscall.EHOSTUNREACH, e.Err) }
 
-// Busy is the cause of an Unreachable: the API server has too much to do, and asked not to be asked again for a while.
+// A Busy is the cause of an Unreachable: the API server has too much to do, and asked for a pause.
 type Busy struct {
 	Status int // of the HTTP answer
 	After  time.Duration
@@ -170,8 +170,8 @@ func (e *Busy) Error() string {
 	return fmt.Sprintf("it answered %d, and asks for %v of patience", e.Status, e.After)
 }
 
-// Redirect is the cause of an Unreachable: the API server, or something in its place, sends requests on to another server.
-// They are not sent there, since credentials would go with them.
+// A Redirect is the cause of an Unreachable: the API server, or something in its place, redirects requests to another
+// server. They are not sent there, since credentials would go with them.
 type Redirect struct {
 	To string // scheme, host and port of the other server
 }
@@ -183,7 +183,7 @@ func NewRedirect(location *url.URL) *Redirect {
 
 func (e *Redirect) Error() string { return "it redirects to " + e.To }
 
-// ProxySource says where a forward proxy is set.
+// A ProxySource is where a forward proxy is set.
 type ProxySource string
 
 // Where a forward proxy can be set.
@@ -193,18 +193,19 @@ const (
 	ProxyEnvironment ProxySource = "environment" // HTTPS_PROXY and the like
 )
 
-// ProxyProblem says why a forward proxy does not connect.
+// A ProxyProblem is why a forward proxy does not connect.
 type ProxyProblem string
 
 // The reasons why a forward proxy does not connect.
 const (
-	ProxyUnusable ProxyProblem = ""       // it cannot be reached, is not trusted, or speaks another language, as Err says
-	ProxyLogin    ProxyProblem = "login"  // it wants other credentials than it got
+	ProxyUnusable ProxyProblem = ""       // it cannot be reached, is not trusted, or has another protocol, as Err says
+	ProxyLogin    ProxyProblem = "login"  // it needs other credentials than it got
 	ProxyDenies   ProxyProblem = "denies" // it does not connect to this server
 	ProxyBeyond   ProxyProblem = "beyond" // it reports that it cannot reach the server
 )
 
-// Proxy is the cause of an Unreachable: the forward proxy on the way to the API server, which did not connect to it.
+// A Proxy is the cause of an Unreachable: the forward proxy on the route to the API server, which did not connect to
+// it.
 type Proxy struct {
 	Proxy   string // host:port, never with credentials
 	Source  ProxySource
@@ -217,7 +218,7 @@ func (e *Proxy) Error() string { return fmt.Sprintf("proxy %s: %v", e.Proxy, e.E
 // Unwrap returns the reason.
 func (e *Proxy) Unwrap() error { return e.Err }
 
-// Measure says what of an answer is bounded.
+// A Measure is what is limited of an answer.
 type Measure string
 
 // The measures of an answer.
@@ -229,8 +230,8 @@ const (
 	Fields   Measure = "header fields"
 )
 
-// Oversized is an answer of the API server, or of something in its place, that exceeds a bound which the answers of a cluster
-// stay far below. The rest of it was not read.
+// An Oversized is an answer of the API server, or of something in its place, that exceeds a limit which the answers of
+// a cluster stay far below. The rest of it was not read.
 type Oversized struct {
 	Server string // the API server, as in Unreachable
 	Of     Measure
@@ -244,16 +245,17 @@ func (e *Oversized) Error() string {
 // Unwrap returns syscall.EMSGSIZE.
 func (e *Oversized) Unwrap() error { return syscall.EMSGSIZE }
 
-// Unsupported is a target that exists and cannot be carried: a UDP port, an endpoint that is no Pod.
+// An Unsupported is a target that exists and cannot be carried: a UDP port, an endpoint that is no Pod.
 type Unsupported struct {
 	What string // "port 53 of Service kube-system/dns is UDP only"
 }
 
 func (e *Unsupported) Error() string { return e.What }
 
-// Unwrap gives errors.ErrUnsupported.
+// Unwrap returns errors.ErrUnsupported.
 func (e *Unsupported) Unwrap() error { return errors.ErrUnsupported }
 
+// causes returns an error of package net or the system, after its cause if there is one.
 func causes(word, cause error) []error {
 	if cause == nil {
 		return []error{word}

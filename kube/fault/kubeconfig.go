@@ -2,7 +2,7 @@ package fault
 
 import "fmt"
 
-// KubeconfigCause is what is wrong with an entry of a kubeconfig, as far as it is of a known kind.
+// A KubeconfigCause is what is wrong with an entry of a kubeconfig, as far as it is of a known kind.
 type KubeconfigCause string
 
 // What can be wrong with an entry of a kubeconfig.
@@ -10,27 +10,27 @@ const (
 	KubeconfigOther    KubeconfigCause = ""         // as Err says
 	KubeconfigName     KubeconfigCause = "name"     // the context's name has characters that cannot be shown
 	KubeconfigFile     KubeconfigCause = "file"     // File, which Field names, cannot be read, for which Err has the reason
-	KubeconfigPEM      KubeconfigCause = "pem"      // what Field holds or names is no PEM; File is empty for data
+	KubeconfigPEM      KubeconfigCause = "pem"      // what Field has or names is not PEM; File is empty for data
 	KubeconfigTrust    KubeconfigCause = "trust"    // a certificate authority, and insecure-skip-tls-verify as well
 	KubeconfigProxy    KubeconfigCause = "proxy"    // the proxy-url has a scheme, Value, that no client knows
 	KubeconfigProvider KubeconfigCause = "provider" // an auth-provider, Value, that clients no longer have
-	KubeconfigVersion  KubeconfigCause = "version"  // a credential plugin's apiVersion, Value, is unknown; empty: there is none
-	KubeconfigMode     KubeconfigCause = "mode"     // a credential plugin's interactiveMode, Value, is unknown; empty: there is none
+	KubeconfigVersion  KubeconfigCause = "version"  // a credential plugin's apiVersion, Value, is unknown; empty if there is none
+	KubeconfigMode     KubeconfigCause = "mode"     // a credential plugin's interactiveMode, Value, is unknown; empty if there is none
 	KubeconfigKey      KubeconfigCause = "key"      // a client certificate without its key
-	KubeconfigHidden   KubeconfigCause = "hidden"   // no error: what Value names in File does not count, for Source has it too and comes first
+	KubeconfigHidden   KubeconfigCause = "hidden"   // no error: what Value names in File does not count, because Source has it too and comes first
 )
 
-// Kubeconfig is an entry of a kubeconfig that cannot work, which is seen without asking anybody.
+// A Kubeconfig is an entry of a kubeconfig that cannot work, which is known without a request to a server.
 type Kubeconfig struct {
 	Cause   KubeconfigCause
 	Entry   string // the kind of the entry: "context", "cluster" or "user"
 	Name    string // the entry's
-	Source  string // the kubeconfig file that it stands in; empty if unknown
+	Source  string // the kubeconfig file that has the entry; empty if unknown
 	Field   string // "certificate-authority"
 	File    string
 	Value   string
 	Command string // of a credential plugin
-	Err     error  // without anything the file says where a secret may stand; nil where Cause says it all
+	Err     error  // without anything from the file that may be a secret; nil if Cause says it all
 }
 
 func (e *Kubeconfig) Error() string {

@@ -6,47 +6,47 @@ import (
 	"time"
 )
 
-// LoginCause says what is wrong with a login, as far as it is known.
+// A LoginCause is what is wrong with a login, as far as it is known.
 type LoginCause string
 
 // What can be wrong with a login.
 const (
 	LoginRefused     LoginCause = ""            // the API server answered 401, and nothing else is known
-	LoginExpired     LoginCause = "expired"     // refused, and the token or client certificate says it ran out at Expired
+	LoginExpired     LoginCause = "expired"     // refused, and the token or client certificate expired at Expired
 	LoginCertificate LoginCause = "certificate" // the client certificate was not accepted in the TLS handshake
 	LoginFile        LoginCause = "file"        // a token file that cannot be read, or is empty
 	LoginRenewal     LoginCause = "renewal"     // an OpenID Connect login that has expired, and has nothing to be renewed with
-	PluginMissing    LoginCause = "missing"     // the plugin is not on this machine; SearchPath says where it was looked for
+	PluginMissing    LoginCause = "missing"     // the plugin is not on this machine; SearchPath is where it was looked for
 	PluginDenied     LoginCause = "denied"      // the user's own kuberc does not allow the plugin
-	PluginNew        LoginCause = "new"         // the kubeconfig names it, or its arguments, since the user last let it run
-	PluginTerminal   LoginCause = "terminal"    // the plugin wants a terminal (interactiveMode: Always)
+	PluginNew        LoginCause = "new"         // it, or its arguments, are new in the kubeconfig since the user last allowed it
+	PluginTerminal   LoginCause = "terminal"    // the plugin needs a terminal (interactiveMode: Always)
 	PluginFailed     LoginCause = "failed"      // the plugin ended with status Exit, or could not be started
 	PluginSilent     LoginCause = "silent"      // the plugin still runs, or was ended after too long; it may wait for the user
 	PluginOutput     LoginCause = "output"      // the plugin printed something else than credentials
 
 	ProviderSilent      LoginCause = "provider silent"      // the identity provider did not answer in time
 	ProviderUnreachable LoginCause = "provider unreachable" // it cannot be connected to
-	ProviderAuthority   LoginCause = "provider authority"   // its certificate is not to be trusted, by what the kubeconfig says
-	ProviderIssuer      LoginCause = "provider issuer"      // it is another issuer than the kubeconfig says
+	ProviderAuthority   LoginCause = "provider authority"   // its certificate is not trusted by the authority in the kubeconfig
+	ProviderIssuer      LoginCause = "provider issuer"      // it is another issuer than the one in the kubeconfig
 	ProviderClient      LoginCause = "provider client"      // it does not accept the kubeconfig's client-id and client-secret
 	ProviderRefused     LoginCause = "provider refused"     // it does not renew the login
-	ProviderAnswer      LoginCause = "provider answer"      // its answer is of no use
+	ProviderAnswer      LoginCause = "provider answer"      // its answer cannot be used
 )
 
-// Login is a credential that is missing, expired or refused (HTTP 401), or a credential plugin or an identity provider that
-// gives none.
+// A Login is a credential that is missing, expired or refused (HTTP 401), or a credential plugin or an identity
+// provider that returns none.
 type Login struct {
 	Context  string
-	Plugin   string // the exec plugin's command, when the plugin is to blame
-	Provider string // the host, and port, of the OpenID Connect provider, when it or what the kubeconfig says of it is to blame
+	Plugin   string // the exec plugin's command, if the fault is the plugin's
+	Provider string // the host, and port, of the OpenID Connect provider, if the fault is its own or in its settings
 
 	Cause      LoginCause
-	Expired    time.Time // LoginExpired: when it ran out
-	SearchPath string    // PluginMissing: the PATH it was looked for in; empty when Plugin is a path itself
-	Exit       int       // PluginFailed: its exit status; -1 when it was ended by a signal or could not be started
-	Detail     string    // the last line the plugin wrote to stderr, cleaned and bounded; may be empty
-	Hint       string    // the kubeconfig's own hint how to install the plugin, cleaned and bounded; may be empty
-	Command    string    // a command line that logs in again, to be run in a terminal; empty when none is known. No secrets
+	Expired    time.Time // LoginExpired: when it expired
+	SearchPath string    // PluginMissing: the PATH it was looked for in; empty if Plugin is a path itself
+	Exit       int       // PluginFailed: its exit status; -1 if it was ended by a signal or could not be started
+	Detail     string    // the last line that the plugin wrote to stderr, cleaned and of limited length; may be empty
+	Hint       string    // the kubeconfig's own hint how to install the plugin, cleaned and of limited length; may be empty
+	Command    string    // a command line that logs in again, to be run in a terminal; empty if none is known. Without secrets
 
 	Err error // more for the log; may be nil
 }
@@ -67,5 +67,5 @@ func (e *Login) Error() string {
 	return fmt.Sprintf("the API server does not accept the credentials of context %s", e.Context)
 }
 
-// Unwrap gives the cause and fs.ErrPermission.
+// Unwrap returns the cause and fs.ErrPermission.
 func (e *Login) Unwrap() []error { return causes(fs.ErrPermission, e.Err) }

@@ -9,19 +9,19 @@ import (
 	"syscall"
 )
 
-// Lack says what this machine does not have, or does not grant, for a connection.
+// A Lack is what this machine does not have, or does not allow, for a connection.
 type Lack string
 
 // What this machine may lack.
 const (
-	LackFiles      Lack = "files"      // the process has as many files open as it may
+	LackFiles      Lack = "files"      // the process has as many open files as it may
 	LackAllFiles   Lack = "all files"  // all processes together have
 	LackMemory     Lack = "memory"     // for the connection's buffers
 	LackAddress    Lack = "address"    // no local address or port is free
-	LackPermission Lack = "permission" // the system forbids the connection, as a local firewall makes it
+	LackPermission Lack = "permission" // the system forbids the connection, for example because of a local firewall
 )
 
-// Machine is a fault of the machine that this program runs on. It says nothing about the other end.
+// A Machine is a fault of the machine that this program runs on. It tells nothing about the other end.
 type Machine struct {
 	Lack Lack
 	Err  error
@@ -37,7 +37,7 @@ func (e *Machine) Error() string {
 // Unwrap returns the cause.
 func (e *Machine) Unwrap() error { return e.Err }
 
-// Windows has numbers of its own, which the portable names do not match there. No other system uses these numbers.
+// Windows has error numbers of its own, which the portable names do not match there. No other system uses these numbers.
 const (
 	wsaEACCES        = syscall.Errno(10013)
 	wsaEMFILE        = syscall.Errno(10024)
@@ -45,8 +45,8 @@ const (
 	wsaENOBUFS       = syscall.Errno(10055)
 )
 
-// OfMachine finds the fault of this machine that err comes from, or returns nil. A connection's error says so only where
-// the system call that failed is known: the same numbers mean other things elsewhere.
+// OfMachine returns the fault of this machine that err comes from, or nil. A connection's error is one only if the
+// system call that failed is known: the same numbers mean other things elsewhere.
 func OfMachine(err error) *Machine {
 	if err == nil {
 		return nil
@@ -66,7 +66,7 @@ func OfMachine(err error) *Machine {
 		}
 		return nil
 	}
-	// A lookup keeps no more of its cause than the text.
+	// A lookup keeps only the text of its cause.
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		for _, number := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE} {
 			if strings.HasSuffix(dns.Err, number.Error()) {
@@ -84,7 +84,7 @@ func machine(lack Lack, err error) *Machine {
 	return &Machine{Lack: lack, Err: err}
 }
 
-// lackOf returns what the machine lacks when a system call fails with number; empty when that is not its fault.
+// lackOf returns what the machine lacks if a system call fails with number; empty if that is not the machine's fault.
 func lackOf(call string, number syscall.Errno) Lack {
 	connecting := call == "connect" || call == "connectex" || call == "socket"
 	switch number {

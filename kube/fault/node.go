@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// NodeProblem says why a node carries no port-forward.
+// A NodeProblem is why a node carries no port-forward.
 type NodeProblem string
 
 // The reasons why a node carries no port-forward.
@@ -16,15 +16,15 @@ const (
 	NodeFailed      NodeProblem = "failed"      // it answered with some other error
 )
 
-// Node is a node that does not carry a port-forward to a Pod on it. The API server itself was reached and accepted the
-// login; it reports the problem, or passes on what the node answered.
+// A Node is a node that does not carry a port-forward to a Pod on it. The API server itself was reached and accepted
+// the login; it reports the problem, or passes on what the node answered.
 type Node struct {
-	Node      string // the node's name; empty when it is not known
+	Node      string // the node's name; empty if it is not known
 	Pod       string
 	Namespace string
 	Problem   NodeProblem
-	Status    int    // of the HTTP answer; 0 when the container runtime reported the problem
-	Text      string // the words of the API server, the node or its container runtime
+	Status    int    // of the HTTP answer; 0 if the container runtime reported the problem
+	Text      string // the text of the API server, the node or its container runtime
 }
 
 func (e *Node) Error() string {
@@ -35,11 +35,11 @@ func (e *Node) Error() string {
 // Unwrap returns syscall.EHOSTUNREACH.
 func (e *Node) Unwrap() error { return syscall.EHOSTUNREACH }
 
-// Blocked is a proxy or load balancer between this machine and the API server that answers port-forwards itself.
+// A Blocked is a proxy or load balancer between this machine and the API server that answers port-forwards itself.
 type Blocked struct {
 	Server string // the API server, as in Unreachable
 	Status int    // of the HTTP answer
-	Text   string // its words; may be empty
+	Text   string // its text; may be empty
 	To     string // the server that it redirects to, as in Redirect; empty for other answers
 }
 
