@@ -1,6 +1,6 @@
-// Package jsonstream reads what an API server sends. An answer is JSON of any size that anybody may have made, so it is read as
-// a stream: the caller walks through it field by field and keeps what it needs, all else is skipped without being held, and
-// what is kept is counted. An answer that exceeds a bound ends with a *fault.Oversized.
+// Package jsonstream reads what an API server sends. An answer is JSON of any size that may have been made by any
+// server, so it is read as a stream: the caller reads the fields that it needs, all others are skipped without being
+// held in memory, and what is kept is counted. An answer that exceeds a limit ends with a *fault.Oversized.
 //
 //	r := jsonstream.NewReader(body, bounds, nil)
 //	defer r.Close()
@@ -14,7 +14,7 @@
 //	})
 //	if err := r.End(); err != nil { … }
 //
-// Errors stick: after the first, every call returns at once with a zero value.
+// After the first error, every call returns at once with a zero value.
 package jsonstream
 
 import (
@@ -28,26 +28,26 @@ import (
 	"fairlead/kube/fault"
 )
 
-// Bounds are what one answer may have.
+// A Bounds has the limits of one answer.
 type Bounds struct {
-	Bytes    int64 // that are read, after decompression
-	Elements int   // of one list
-	Memory   int64 // bytes that are kept of it
+	Bytes    int64 // bytes that are read, after decompression
+	Elements int   // elements of one list
+	Memory   int64 // bytes that are kept
 }
 
-// maxDepth bounds how deep lists and objects are nested. An API server's own go some 20 levels deep.
+// maxDepth limits how deep lists and objects are nested. An API server's answers have some 20 levels.
 const maxDepth = 100
 
-// ErrSyntax reports an answer that is not JSON, or in which a field has another type than the Kubernetes API gives it.
+// ErrSyntax means that an answer is not JSON, or a field has another type than in the Kubernetes API.
 var ErrSyntax = errors.New("not an answer of the Kubernetes API")
 
-// A Budget bounds the memory that several answers keep together while they are read.
+// A Budget limits the memory that several answers keep together while they are read.
 type Budget struct {
 	most int64
 	used atomic.Int64
 }
 
-// NewBudget returns a Budget of so many bytes.
+// NewBudget returns a Budget of a number of bytes.
 func NewBudget(bytes int64) *Budget { return &Budget{most: bytes} }
 
 // A Reader reads one answer, or one after the other of a stream. It is for one goroutine.
@@ -58,11 +58,12 @@ type Reader struct {
 	budget *Budget // may be nil
 	kept   int64   // since the last Next
 	depth  int
-	values int // that were begun, so that Object and Array know whether their caller read one
+	values int // values that were begun, so that Object and Array know whether their caller read one
 	err    error
 }
 
-// NewReader returns a Reader of body, which it does not close. Close gives back what it took of budget, which may be nil.
+// NewReader returns a Reader of body, which it does not close. Close returns what the Reader took of budget, which may
+// be nil.
 func NewReader(body io.Reader, bounds Bounds, budget *Budget) *Reader {
 	r := &Reader{bounds: bounds, budget: budget}
 	r.bytes = limitedReader{source: body, bound: bounds.Bytes, left: bounds.Bytes}
@@ -95,10 +96,10 @@ func (r *Reader) fail(err error) {
 	}
 }
 
-// Reject makes the answer one that is not the Kubernetes API's.
+// Reject ends the reading with ErrSyntax.
 func (r *Reader) Reject() { r.fail(ErrSyntax) }
 
-// Keep counts bytes that the caller keeps. Text and List count theirs by themselves.
+// Keep counts bytes that the caller keeps. Text and List count theirs themselves.
 func (r *Reader) Keep(bytes int) {
 	n := int64(bytes)
 	r.kept += n
@@ -108,7 +109,7 @@ func (r *Reader) Keep(bytes int) {
 	}
 }
 
-// Next reports whether a stream has another value, and begins to count anew what is kept. It waits for one to come.
+// Next reports whether a stream has another value, and starts to count again what is kept. It waits for the value.
 func (r *Reader) Next() bool {
 	r.release()
 	if r.err != nil {
@@ -123,7 +124,7 @@ func (r *Reader) Next() bool {
 	return true
 }
 
-// End returns the first error, and one if there is more than the value that was read.
+// End returns the first error, and an error if there is more than the value that was read.
 func (r *Reader) End() error {
 	if r.Next() {
 		r.Reject()
@@ -131,8 +132,8 @@ func (r *Reader) End() error {
 	return r.err
 }
 
-// Object reads an object, and calls field with each of its keys. A value that field does not read is skipped. A null has no
-// fields.
+// Object reads an object, and calls field with each of its keys. A value that field does not read is skipped. A null
+// has no fields.
 func (r *Reader) Object(field func(key string)) {
 	r.readDelimited('{', '}', func() {
 		key := r.readKey()
@@ -143,7 +144,8 @@ func (r *Reader) Object(field func(key string)) {
 	})
 }
 
-// Array reads a list, and calls element for each of its elements, which is skipped unless element reads it. A null is empty.
+// Array reads a list, and calls element for each of its elements, which is skipped unless element reads it. A null is
+// empty.
 func (r *Reader) Array(element func()) {
 	n := 0
 	r.readDelimited('[', ']', func() {
@@ -154,7 +156,7 @@ func (r *Reader) Array(element func()) {
 	})
 }
 
-// readElement lets read take one value, and skips it if read does not.
+// readElement calls read, which may read one value, and skips the value if read does not.
 func (r *Reader) readElement(read func()) {
 	before := r.values
 	if r.err == nil {
@@ -165,7 +167,7 @@ func (r *Reader) readElement(read func()) {
 	}
 }
 
-// readDelimited reads what is between two brackets, by item.
+// readDelimited reads an open bracket, items between commas, and the end bracket, or a null.
 func (r *Reader) readDelimited(open, end byte, item func()) {
 	if r.readNull() {
 		return
@@ -207,7 +209,7 @@ func List[T any](r *Reader, element func() T) (list []T) {
 	return list
 }
 
-// Bool reads a boolean; unset is what a null stands for.
+// Bool reads a boolean. It returns unset for null.
 func (r *Reader) Bool(unset bool) bool {
 	if r.readNull() {
 		return unset
@@ -223,7 +225,7 @@ func (r *Reader) Bool(unset bool) bool {
 	return false
 }
 
-// Int reads a whole number of 32 bits; 0 for null.
+// Int reads a whole number of 32 bits. It returns 0 for null.
 func (r *Reader) Int() int {
 	if r.readNull() {
 		return 0
@@ -259,10 +261,10 @@ func (r *Reader) Skip() {
 	}
 }
 
-// skipArray skips a list of any length: it costs nothing.
+// skipArray skips a list of any length, which costs nothing.
 func (r *Reader) skipArray() { r.readDelimited('[', ']', r.Skip) }
 
-// readNull begins a value, and reports whether that is null, which it reads, or there is none for an error.
+// readNull begins a value, and reports whether that is null, which it reads, or cannot be read because of an error.
 func (r *Reader) readNull() bool {
 	r.values++
 	if r.err != nil {
@@ -282,7 +284,7 @@ func (r *Reader) readNull() bool {
 	return true
 }
 
-// maxLiteral bounds a number, which no one in an API server's answers comes near to.
+// maxLiteral limits a number. Those in an API server's answers are far shorter.
 const maxLiteral = 64
 
 // readLiteral reads a number or a word.
@@ -299,7 +301,7 @@ func (r *Reader) readLiteral() string {
 			break
 		}
 		if c != '-' && c != '+' && c != '.' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && c != 'E' {
-			_ = r.source.UnreadByte() // the last operation was a read
+			_ = r.source.UnreadByte()
 			break
 		}
 		if word = append(word, c); len(word) > maxLiteral {
@@ -347,7 +349,7 @@ func isNumber(s string) bool {
 	return s == ""
 }
 
-// nextByte reads the first byte that is no space; 0 after an error.
+// nextByte reads the first byte that is not a space. It returns 0 after an error.
 func (r *Reader) nextByte() byte {
 	if r.err != nil {
 		return 0
@@ -357,11 +359,11 @@ func (r *Reader) nextByte() byte {
 		r.fail(unexpectedEOF(err))
 		return 0
 	}
-	_, _ = r.source.Discard(1) // it was peeked at
+	_, _ = r.source.Discard(1)
 	return c
 }
 
-// peekByte returns the first byte that is no space, and leaves it.
+// peekByte returns the first byte that is not a space, without reading it.
 func (r *Reader) peekByte() (byte, error) {
 	for {
 		c, err := r.source.ReadByte()
@@ -374,7 +376,7 @@ func (r *Reader) peekByte() (byte, error) {
 	}
 }
 
-// unexpectedEOF is the error of a value that is cut off.
+// unexpectedEOF returns the error of a value that is cut off.
 func unexpectedEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -382,7 +384,7 @@ func unexpectedEOF(err error) error {
 	return err
 }
 
-// limitedReader is a source with a bound.
+// A limitedReader returns a *fault.Oversized once it has read as many bytes as it may.
 type limitedReader struct {
 	source      io.Reader
 	bound, left int64

@@ -23,7 +23,7 @@ func read(text string, bounds Bounds, do func(r *Reader)) error {
 	return r.End()
 }
 
-func TestAReaderTakesTheFieldsThatAreAskedFor(t *testing.T) {
+func TestAReaderReadsTheFieldsThatItsCallerReads(t *testing.T) {
 	type port struct {
 		name   string
 		number int
@@ -74,7 +74,7 @@ func TestTextIsCutAtACharacter(t *testing.T) {
 	}
 }
 
-func TestWhatExceedsABoundIsTold(t *testing.T) {
+func TestWhatExceedsALimitIsAnError(t *testing.T) {
 	skip := func(r *Reader) { r.Skip() }
 	for name, test := range map[string]struct {
 		text string
@@ -103,7 +103,7 @@ func TestWhatExceedsABoundIsTold(t *testing.T) {
 	}
 }
 
-// What several answers keep is counted together, and given back with each.
+// What several answers keep is counted together, and returned with each.
 func TestABudgetIsShared(t *testing.T) {
 	budget := NewBudget(1000)
 	first, second := NewReader(strings.NewReader("0"), roomy, budget), NewReader(strings.NewReader("0"), roomy, budget)
@@ -117,7 +117,7 @@ func TestABudgetIsShared(t *testing.T) {
 	third.Keep(501) // more than its own
 	third.Close()
 	if used := budget.used.Load(); used != 0 {
-		t.Errorf("%d bytes are not given back", used)
+		t.Errorf("%d bytes are not returned", used)
 	}
 }
 
@@ -168,7 +168,7 @@ func value(r *Reader) any {
 	return nil
 }
 
-// plain leaves of a value what value has of it.
+// plain reduces a value to what the function value has of it.
 func plain(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -189,7 +189,8 @@ func plain(v any) any {
 	return v
 }
 
-// What encoding/json takes a Reader takes, with the same content; and what it does not take a Reader does not.
+// FuzzAReaderAgreesWithEncodingJSON checks that a Reader accepts what encoding/json accepts, with the same content, and
+// rejects what it rejects.
 func FuzzAReaderAgreesWithEncodingJSON(f *testing.F) {
 	for _, seed := range []string{
 		`{"a":[1,-0.5e+3,true,false,null,"\u00e9\ud83d\ude00\ud800x\/"]}`, `[]`, `{}`, `"a`, `01`, `-`, `1.`, `1e`, `tru`, `nul`, `[1,]`, `{"a"}`, `{,}`,
@@ -203,7 +204,7 @@ func FuzzAReaderAgreesWithEncodingJSON(f *testing.F) {
 		got := value(r)
 		err := r.End()
 		if errors.As(err, new(*fault.Oversized)) {
-			return // encoding/json has wider bounds
+			return // encoding/json has wider limits
 		}
 		if slices.ContainsFunc(bytes.FieldsFunc(data, func(c rune) bool { return !strings.ContainsRune("+-.0123456789eE", c) }),
 			func(number []byte) bool { return len(number) > maxLiteral }) {
@@ -211,9 +212,9 @@ func FuzzAReaderAgreesWithEncodingJSON(f *testing.F) {
 		}
 		var want any
 		if (json.Unmarshal(data, &want) == nil) != (err == nil) {
-			t.Fatalf("%q: %v, and encoding/json says %v", data, err, json.Unmarshal(data, &want))
+			t.Fatalf("%q: %v, and encoding/json returns %v", data, err, json.Unmarshal(data, &want))
 		}
-		// What is no UTF-8 differs in how many U+FFFD stand for it, and long keys are cut.
+		// Bytes that are not UTF-8 become different numbers of U+FFFD, and long keys are cut.
 		if err == nil && bytes.IndexByte(data, 0xff) < 0 && !strings.ContainsRune(string(bytes.ToValidUTF8(data, []byte("\uFFFD"))), '\uFFFD') &&
 			len(data) <= maxKey && !reflect.DeepEqual(got, plain(want)) {
 			t.Fatalf("%q: %#v, want %#v", data, got, want)

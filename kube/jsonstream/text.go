@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxKey bounds what is kept of a key: longer than any that is asked for. Labels have longer ones, which nobody asks for.
+// maxKey limits what is kept of a key. It is longer than any field's name; labels have longer keys, which are not read.
 const maxKey = 64
 
-// stringOverhead is what a string costs beyond its bytes, in round figures.
+// stringOverhead is about what a string costs in addition to its bytes.
 const stringOverhead = 16
 
-// Text reads a string and keeps its first most bytes, or a few less where the last character does not fit; none for null.
-// What is no UTF-8 becomes U+FFFD.
+// Text reads a string and keeps its first most bytes, or a few less if the last character does not fit; none for null.
+// Bytes that are not UTF-8 become U+FFFD.
 func (r *Reader) Text(most int) string {
 	if r.readNull() {
 		return ""
@@ -26,7 +26,7 @@ func (r *Reader) Text(most int) string {
 	return s
 }
 
-// readKey reads the key of a field. One that is too long to be of use is none that anybody asks for.
+// readKey reads the key of a field. If it is too long it is cut, and so is not the name of any field that is read.
 func (r *Reader) readKey() string { return r.readString(maxKey) }
 
 // readString reads a string, without counting what it keeps.
@@ -56,7 +56,7 @@ func (r *Reader) readString(most int) string {
 	return ""
 }
 
-// cutAtRune cuts text to so many bytes, and not within a character.
+// cutAtRune cuts text to at most most bytes, and not within a character.
 func cutAtRune(text []byte, most int) []byte {
 	if len(text) <= most {
 		return text
@@ -103,7 +103,7 @@ func (r *Reader) readCodePoint() rune {
 	if next, err := r.source.Peek(6); err == nil && next[0] == '\\' && next[1] == 'u' {
 		second, err := strconv.ParseUint(string(next[2:]), 16, 32)
 		if pair := utf16.DecodeRune(char, rune(second)); err == nil && pair != utf8.RuneError {
-			_, _ = r.source.Discard(6) // it was peeked at
+			_, _ = r.source.Discard(6)
 			return pair
 		}
 	}
