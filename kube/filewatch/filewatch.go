@@ -1,5 +1,6 @@
-// Package filewatch tells when files may have become others: written to, replaced by renaming, reached by another link, or made in a
-// folder that was not there before. It knows neither what is in them nor when a change counts; that is Look's.
+// Package filewatch reports when files may have changed: written to, replaced by renaming, reached by another symbolic
+// link, or made in a folder that did not exist before. It does not depend on what is in them, nor on when a change
+// counts; that is up to Look.
 package filewatch
 
 import (
@@ -12,24 +13,24 @@ import (
 
 // How long a Watcher waits.
 const (
-	settleTime     = 100 * time.Millisecond // after an event, for the ones that belong to it
-	maxSettleTime  = 500 * time.Millisecond // in all, where events do not end
-	pollInterval   = time.Second            // where changes are not told by the system
-	safetyInterval = 30 * time.Second       // where they are
+	settleTime     = 100 * time.Millisecond // after an event, for others of the same change
+	maxSettleTime  = 500 * time.Millisecond // in all, if events do not end
+	pollInterval   = time.Second            // if the system does not report changes
+	safetyInterval = 30 * time.Second       // if it does
 )
 
-// A Watcher looks after some files. The files need not be there yet, nor their folders, and may be links.
+// A Watcher watches some files. The files need not exist yet, nor their folders, and may be symbolic links.
 //
-// Where the system tells of changes this costs nothing but a look twice a minute; on network file systems, and where the system has no
-// watches left, the files are looked at every second.
+// If the system reports changes this costs nothing but a look twice a minute; on network file systems, and if the
+// system has no watches left, the files are checked every second.
 type Watcher struct {
-	// Files are the paths. It is asked before every look.
+	// Files returns the paths. It is called before every look.
 	Files func() []string
-	// Look reads what may have changed. It is called at once, and then when an event tells that one of the files may be another, or
-	// without an event when time has passed: then only files whose dates changed need to be read. It returns how soon it wants to be
-	// called again at the latest, without an event; 0 leaves that to the Watcher.
+	// Look reads what may have changed. It is called at once, and then after an event about one of the files, or
+	// without an event after some time: then only files whose dates have changed need to be read. It returns the time
+	// after which it wants to be called again even without an event; 0 leaves that to the Watcher.
 	Look func(event bool) (again time.Duration)
-	// Poll does without the system's help.
+	// Poll does without the system's events.
 	Poll bool
 }
 
@@ -37,7 +38,7 @@ type Watcher struct {
 func (c Watcher) Run(ctx context.Context) {
 	w := &watch{Watcher: c, folders: folders{}}
 	if !c.Poll {
-		// Without it the files are polled.
+		// Without a notifier the files are polled.
 		if notifier, err := fsnotify.NewWatcher(); err == nil {
 			w.notifier = notifier
 			defer func() { _ = notifier.Close() }()
@@ -49,10 +50,10 @@ func (c Watcher) Run(ctx context.Context) {
 // A watch is one Run. Its goroutine owns it.
 type watch struct {
 	Watcher
-	notifier   *fsnotify.Watcher // nil: there is none
+	notifier   *fsnotify.Watcher // nil if there is none
 	folders    folders
 	interest   map[string]bool // paths whose events may matter
-	unnotified bool            // some file's changes are not told
+	unnotified bool            // the system does not report the changes of some file
 }
 
 func (w *watch) run(ctx context.Context) {
@@ -61,7 +62,7 @@ func (w *watch) run(ctx context.Context) {
 	if w.notifier != nil {
 		events, errs = w.notifier.Events, w.notifier.Errors
 	}
-	var first time.Time // of the events that wait to be looked into; zero when none does
+	var first time.Time // of the events since the last look; zero if there is none
 	timer := time.NewTimer(w.check(true))
 	defer timer.Stop()
 	for {
@@ -87,7 +88,7 @@ func (w *watch) run(ctx context.Context) {
 	}
 }
 
-// concerns tells whether an event may be about one of the files, and takes note of a folder that is no more.
+// concerns reports whether an event may be about one of the files, and forgets a folder that is gone.
 func (w *watch) concerns(event fsnotify.Event) bool {
 	name := filepath.Clean(event.Name)
 	if w.folders.has(name) && event.Has(fsnotify.Remove|fsnotify.Rename) {
@@ -97,7 +98,7 @@ func (w *watch) concerns(event fsnotify.Event) bool {
 	return w.interest[name]
 }
 
-// check looks once, and says when to look again.
+// check calls Look, and returns when to call it again.
 func (w *watch) check(event bool) (again time.Duration) {
 	w.watchFolders(w.Files())
 	again = safetyInterval
@@ -110,8 +111,8 @@ func (w *watch) check(event bool) (again time.Duration) {
 	return again
 }
 
-// watchFolders watches the folders that the files are in, and those of the links on the way to them. It looks twice where
-// that takes new watches: a folder may have been made before the one above it was watched.
+// watchFolders watches the folders that the files are in, and those of the symbolic links that lead to them. If that
+// takes new watches it repeats that: a folder may have been made before the one above it was watched.
 func (w *watch) watchFolders(files []string) {
 	for range maxLinks {
 		w.interest = map[string]bool{}

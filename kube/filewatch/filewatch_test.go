@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds what a test waits for; a quiet machine needs a second.
+// patience limits what a test waits for; an idle machine needs a second.
 const patience = 30 * time.Second
 
 func put(t *testing.T, path, text string) {
@@ -76,7 +76,7 @@ func TestLookIsCalledAtOnceAndWhenTheFileChanges(t *testing.T) {
 	}
 }
 
-func TestWishForAnEarlierLookIsGranted(t *testing.T) {
+func TestLookCanAskForAnEarlierCall(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	looks := 0
@@ -85,7 +85,7 @@ func TestWishForAnEarlierLookIsGranted(t *testing.T) {
 		if looks++; looks == 3 {
 			cancel()
 		} else if looks > 1 && event {
-			t.Error("an event where nothing happened")
+			t.Error("an event though nothing happened")
 		}
 		return time.Millisecond
 	}}.Run(ctx)
@@ -94,7 +94,7 @@ func TestWishForAnEarlierLookIsGranted(t *testing.T) {
 	}
 }
 
-// A system that has run out of watches leaves the files to be polled.
+// If the system has no watches left, the files are polled.
 func TestFoldersThatCannotBeWatchedArePolled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config")
 	put(t, path, "a")
@@ -102,7 +102,7 @@ func TestFoldersThatCannotBeWatchedArePolled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := notifier.Close(); err != nil { // so that it takes no folder
+	if err := notifier.Close(); err != nil { // so that it accepts no folder
 		t.Fatal(err)
 	}
 	w := &watch{notifier: notifier, folders: folders{}, Watcher: Watcher{

@@ -9,11 +9,11 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// maxLinks bounds the symbolic links that are followed to one file, as the system does.
+// maxLinks limits the symbolic links that are followed to one file, as the system does.
 const maxLinks = 40
 
-// affectingPaths lists the paths on the way to file whose change can make it another file: every symbolic link, and at the end
-// the file itself or the first thing on the way that is not there. Their folders have no link in them.
+// affectingPaths returns the paths whose change can make file another one: every symbolic link that leads to it, and
+// the file itself or the first part of its path that does not exist. Their folders have no link in them.
 func affectingPaths(file string) []string {
 	path, err := filepath.Abs(file)
 	if err != nil {
@@ -43,7 +43,7 @@ func affectingPaths(file string) []string {
 			here = filepath.VolumeName(target) + string(filepath.Separator)
 			target = target[len(filepath.VolumeName(target)):]
 		}
-		// The components are taken one by one, so that ".." goes up from where a link led to.
+		// The components are added one by one, so that ".." goes up from where a link led to.
 		rest = append(split(target), rest...)
 	}
 	return append(steps, here)
@@ -58,7 +58,7 @@ func split(path string) (components []string) {
 	return components
 }
 
-// folders are those being watched, and what each was when the watch on it began: another folder may take its name.
+// A folders has the folders being watched, and what each was when its watch began: another folder may get its name.
 type folders map[string]fs.FileInfo
 
 func (f folders) has(folder string) bool { return f[folder] != nil }
@@ -68,7 +68,8 @@ func (f folders) forget(notifier *fsnotify.Watcher, folder string) {
 	_ = notifier.Remove(folder) // it may be gone already, and its watch with it
 }
 
-// update makes the folders being watched those wanted. It says whether some were added, and whether all could be.
+// update watches the wanted folders and no others. added reports whether new watches were needed, all whether every
+// wanted folder is watched.
 func (f folders) update(notifier *fsnotify.Watcher, wanted map[string]bool) (added, all bool) {
 	for folder, was := range f {
 		is, err := os.Stat(folder)

@@ -2,8 +2,8 @@ package filewatch
 
 import "syscall"
 
-// remote are the file systems, by their number in statfs(2), on which others change files without this system hearing
-// of it.
+// remote has the file systems, by their number in statfs(2), on which other machines change files without an event on
+// this one.
 var remote = map[int64]bool{
 	0x6969:     true, // NFS
 	0x517b:     true, // SMB

@@ -2,6 +2,6 @@
 
 package filewatch
 
-// isRemote would tell whether others change files in folder without this system hearing of it. Here the safety poll
-// finds such changes.
+// isRemote returns false: on these systems it is not known whether other machines change files in a folder without an
+// event here, and the look twice a minute finds such changes.
 func isRemote(string) bool { return false }
