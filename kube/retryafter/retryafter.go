@@ -1,5 +1,5 @@
-// Package retryafter obeys the header Retry-After (RFC 9110, section 10.2.3) as kubectl does: what is answered with 429
-// or a server error and that header is asked again after the pause.
+// Package retryafter obeys the header Retry-After (RFC 9110, section 10.2.3) as kubectl does: a request that is
+// answered with 429 or a server error and that header is sent again after the pause.
 package retryafter
 
 import (
@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Tries is how often a request is sent at most; kubectl has the same bound.
+// Tries is how often a request is sent at most; kubectl has the same limit.
 const Tries = 10
 
-// Of returns how long an answer asks to be left alone; 0 when it does not, or is no answer that a later one may replace.
+// Of returns the pause that an answer asks for; 0 if it asks for none, or a later answer would be no other.
 func Of(status int, header http.Header) time.Duration {
 	text := header.Get("Retry-After")
 	if text == "" || status != http.StatusTooManyRequests && status < http.StatusInternalServerError {
@@ -25,7 +25,7 @@ func Of(status int, header http.Header) time.Duration {
 	if err != nil {
 		return 0
 	}
-	// The pause is between two moments of the server's clock; this machine's may be wrong.
+	// The pause is between two times of the server's clock; this machine's may be wrong.
 	now, err := http.ParseTime(header.Get("Date"))
 	if err != nil {
 		now = time.Now()
@@ -33,11 +33,11 @@ func Of(status int, header http.Header) time.Duration {
 	return max(at.Sub(now), least)
 }
 
-// least keeps a server that asks for no pause at all from being asked without one.
+// least is the shortest pause: a server that asks for a pause of no length is not asked without one.
 const least = 100 * time.Millisecond
 
-// Wait waits for a pause and reports whether the next try may begin. It does not wait for a pause that ctx would cut
-// short: whoever waits learns that at once.
+// Wait waits for a pause and reports whether the next try may begin. It returns false at once if ctx would end before
+// the pause does.
 func Wait(ctx context.Context, pause time.Duration) bool {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
 		return false

@@ -39,7 +39,7 @@ func TestOf(t *testing.T) {
 	}
 }
 
-func TestWaitDoesNotBeginWhatCannotEnd(t *testing.T) {
+func TestWaitReturnsAtOnceIfItsContextEndsFirst(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if !retryafter.Wait(ctx, time.Millisecond) {
