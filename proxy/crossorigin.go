@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"fairlead/proxy/http1"
 )
 
 // A CrossOriginError is a plain-HTTP request of a page of one origin to another origin, by a rule that refuses those. It
@@ -76,7 +78,7 @@ func isOriginOf(text string, target Target) bool {
 	if err != nil || !strings.EqualFold(u.Scheme, "http") || u.Host == "" {
 		return false
 	}
-	of, err := absoluteTarget{scheme: "http", authority: u.Host}.target()
+	of, err := targetOf(http1.Absolute{Scheme: "http", Authority: u.Host})
 	return err == nil && strings.EqualFold(of.Host, target.Host) && of.Port == target.Port
 }
 

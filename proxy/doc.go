@@ -19,10 +19,10 @@
 // A connection whose target is known without a handshake enters behind 4: ServeTarget in server.go.
 //
 // A failure is told to the client in answer.go's codes, over HTTP by httpanswer.go. HTTP requests are read by net/http,
-// but one at a time and only after requestreader.go has read them, so that requesthead.go refuses what can be read in
+// but one at a time and only after requestreader.go has read them, so that package http1 refuses what can be read in
 // more than one way. A plain-HTTP request leaves the path at 3: forward.go sends it on through net/http, with the
-// target as the client wrote it (requesttarget.go), unless crossorigin.go refuses it, over the connections that httpclient.go keeps for its client, once
-// more where noanswer.go says that nobody answered, with events of its own; upgrade.go brings a WebSocket back to 7. A request
+// target as the client wrote it, unless crossorigin.go refuses it, over the connections that httpclient.go keeps for its client, once
+// more where badresponse.go says that nobody answered, with events of its own; upgrade.go brings a WebSocket back to 7. A request
 // to the proxy itself is pages.go's. open.go lists what is under way, and cuts it. dialer.go says what a Dialer must
 // do; package direct has the one that dials from this machine, or through the forward proxy that this machine is told to
 // use; and package dialtest holds every Dialer to it.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"fairlead/proxy/http1"
 	"fairlead/proxy/stream"
 	"fairlead/proxy/upstream"
 )
@@ -31,9 +32,6 @@ const (
 	confirmWait  = time.Second
 )
 
-// pseudonym stands for this proxy in Via, which RFC 9110 7.6.3 demands of every proxy, in both directions.
-const pseudonym = "fairlead"
-
 // An exchange is one plain-HTTP request and its response.
 type exchange struct {
 	client  *httpClient
@@ -41,7 +39,7 @@ type exchange struct {
 	ctx     context.Context // the request's: a dial for it must end with it
 	route   route
 	target  Target
-	asked   absoluteTarget
+	asked   http1.Absolute
 	via     *url.URL                       // the forward proxy that gets the request, if any
 	dialled atomic.Pointer[httpTargetConn] // the connection made for it, if one had to be
 	carried atomic.Pointer[httpTargetConn] // the connection that it was sent on last, until a dial fails
@@ -69,8 +67,8 @@ func newForwarder(logger zerolog.Logger) httputil.ReverseProxy {
 }
 
 // forward serves one plain-HTTP request.
-func (c *httpClient) forward(w http.ResponseWriter, r *http.Request, asked absoluteTarget) {
-	target, err := asked.target()
+func (c *httpClient) forward(w http.ResponseWriter, r *http.Request, asked http1.Absolute) {
+	target, err := targetOf(asked)
 	if err != nil {
 		badRequest(w, r, err.Error())
 		return
@@ -82,7 +80,7 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request, asked absol
 	config := c.conn.server.config.Load()
 	rec := c.conn.begin(config, HTTP, c.RemoteAddr(), target)
 	x := &exchange{client: c, record: rec, ctx: r.Context(), target: target, asked: asked}
-	r.URL, r.Host = asked.url(), asked.authority // RFC 9112 3.2.2: whatever Host says
+	r.URL, r.Host = asked.URL(), asked.Authority // RFC 9112 3.2.2: whatever Host says
 	// A response that cannot be finished ends in a panic with http.ErrAbortHandler, which is net/http's own way.
 	defer x.end(r)
 	defer x.freeHead()
@@ -181,7 +179,7 @@ func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	x.over = true
 	if x.client.requests.broken.Load() {
-		err = badHead("The body of the request is no chunked one.")
+		err = http1.BadRequest("The body of the request is no chunked one.")
 	} else if _, ok := errors.AsType[*NoAnswerError](err); !ok {
 		err = x.refusal(r, err)
 	}
@@ -193,8 +191,8 @@ func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
 		x.record.finish(fmt.Errorf("%w (%w)", why, err))
 		return
 	}
-	if broken, ok := errors.AsType[*requestError](err); ok {
-		x.record.failed(err, broken.answer())
+	if broken, ok := errors.AsType[*http1.Error](err); ok {
+		x.record.failed(err, answerTo(broken))
 		x.record.finish(err)
 		x.client.refuse(w, r, broken)
 		return
@@ -273,11 +271,11 @@ func (x *exchange) send(transport *http.Transport, r *http.Request) (*http.Respo
 	trace := &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
 			conn := info.Conn.(*httpTargetConn)
-			conn.carry(x.asked.line(r.Method, x.via != nil))
+			conn.carry(x.asked.Line(r.Method, x.via != nil))
 			x.carried.Store(conn)
 		},
 		Got1xxResponse: func(_ int, header textproto.MIMEHeader) error {
-			disownInterim(http.Header(header)) // before httputil, whose hook runs after this one, passes it on
+			http1.DisownInterim(http.Header(header)) // before httputil, whose hook runs after this one, passes it on
 			return nil
 		},
 	}
@@ -341,7 +339,7 @@ func newTransport(c *httpClient) *http.Transport {
 		MaxIdleConns:           2,
 		IdleConnTimeout:        poolIdle,
 		ExpectContinueTimeout:  continueWait,
-		MaxResponseHeaderBytes: 2 * maxHeader, // a headMeter is stricter
+		MaxResponseHeaderBytes: 2 * http1.MaxHeader, // an http1.ResponseMeter is stricter
 		WriteBufferSize:        4 << 10,
 		ReadBufferSize:         4 << 10,
 	}
@@ -373,7 +371,7 @@ func rewriteRequest(p *httputil.ProxyRequest) {
 	if left, ok := maxForwards(p.In); ok {
 		p.Out.Header.Set("Max-Forwards", strconv.FormatUint(left-1, 10))
 	}
-	addVia(p.Out.Header, p.In.ProtoMajor, p.In.ProtoMinor)
+	http1.AddVia(p.Out.Header, p.In.ProtoMajor, p.In.ProtoMinor)
 }
 
 // maxForwards is how many hops a request may still take, where that is limited (RFC 9110 7.6.2).
@@ -393,18 +391,14 @@ func lastHop(r *http.Request) bool {
 
 func modifyResponse(response *http.Response) error {
 	x := response.Request.Context().Value(exchangeKey{}).(*exchange)
-	disown(response.Header)
-	disownTrailer(response.Trailer)
-	addVia(response.Header, response.ProtoMajor, response.ProtoMinor)
+	http1.Disown(response.Header)
+	http1.DisownTrailer(response.Trailer)
+	http1.AddVia(response.Header, response.ProtoMajor, response.ProtoMinor)
 	if x.old {
 		response.Header.Set("Connection", "close") // a proxy keeps no connection of HTTP/1.0, even if asked to (RFC 9112 9.3)
 	}
 	response.Body = &watchedBody{ReadCloser: response.Body, exchange: x, response: response}
 	return nil
-}
-
-func addVia(header http.Header, major, minor int) {
-	header.Add("Via", fmt.Sprintf("%d.%d %s", major, minor, pseudonym))
 }
 
 // watchedBody remembers what cut a response, and cleans its trailer.
@@ -418,7 +412,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	switch {
 	case errors.Is(err, io.EOF):
-		disownTrailer(b.response.Trailer) // net/http has just read it
+		http1.DisownTrailer(b.response.Trailer) // net/http has just read it
 	case err != nil:
 		b.exchange.bodyErr = err
 	}

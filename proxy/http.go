@@ -14,15 +14,13 @@ import (
 	"sync"
 	"time"
 
+	"fairlead/proxy/http1"
 	"fairlead/proxy/stream"
 
 	"github.com/rs/zerolog"
 )
 
-const (
-	maxHeader = 64 << 10
-	httpIdle  = 2 * time.Minute // between two requests of one client
-)
+const httpIdle = 2 * time.Minute // between two requests of one client
 
 // httpFront is the one http.Server behind all HTTP clients of a listener. It is the listener that this server accepts
 // from: a connection comes to it when its first byte has been seen.
@@ -47,7 +45,7 @@ func newHTTPFront(proxy *Server, addr net.Addr) *httpFront {
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            config.Handshake,
 		IdleTimeout:                  httpIdle,
-		MaxHeaderBytes:               maxHeader,
+		MaxHeaderBytes:               http1.MaxHeader,
 		ErrorLog:                     log.New(serverLog{config.Log}, "", 0),
 		ConnState: func(conn net.Conn, state http.ConnState) {
 			if state == http.StateIdle {
@@ -122,13 +120,13 @@ func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close") // its place is the next one's
 	}
 	head := client.requests.head
-	r.RequestURI = head.target
+	r.RequestURI = head.Target
 	switch {
-	case head.silent:
-		client.hide("", head.refused.text)
-	case head.refused != nil:
-		client.refuse(w, r, head.refused)
-	case r.Method != http.MethodConnect && isOriginForm(head.target):
+	case head.Silent:
+		client.hide("", head.Refused.Text)
+	case head.Refused != nil:
+		client.refuse(w, r, head.Refused)
+	case r.Method != http.MethodConnect && http1.IsOriginForm(head.Target):
 		client.page(w, r)
 	case !client.admitted(w, r):
 	case r.Method == http.MethodConnect:
@@ -140,12 +138,12 @@ func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // absolute serves a request whose target is a URL.
 func (c *httpClient) absolute(w http.ResponseWriter, r *http.Request) {
-	target, ok := parseAbsolute(r.RequestURI)
+	target, ok := http1.ParseAbsolute(r.RequestURI)
 	switch {
 	case !ok:
 		badRequest(w, r, "this is a proxy; ask it for absolute URLs or CONNECT")
-	case !strings.EqualFold(target.scheme, "http"):
-		badRequest(w, r, fmt.Sprintf("this proxy does not speak %q; use CONNECT", target.scheme))
+	case !strings.EqualFold(target.Scheme, "http"):
+		badRequest(w, r, fmt.Sprintf("this proxy does not speak %q; use CONNECT", target.Scheme))
 	default:
 		c.forward(w, r, target)
 	}
@@ -153,12 +151,12 @@ func (c *httpClient) absolute(w http.ResponseWriter, r *http.Request) {
 
 // refuse answers a request behind which nothing can be read, and ends the connection when its client has had time to
 // read the answer.
-func (c *httpClient) refuse(w http.ResponseWriter, r *http.Request, refused *requestError) {
+func (c *httpClient) refuse(w http.ResponseWriter, r *http.Request, refused *http1.Error) {
 	w.Header().Set("Connection", "close")
-	sayHTTP(w, r, refused.answer())
+	sayHTTP(w, r, answerTo(refused))
 	_ = http.NewResponseController(w).Flush()
 	_ = stream.CloseWrite(c.Peeked) // what fails here has no client
-	if c.requests.head.refused == nil {
+	if c.requests.head.Refused == nil {
 		_ = c.Peeked.SetReadDeadline(time.Now().Add(stream.LingerTime))
 		_ = c.requests.discard()
 		return

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"fairlead/proxy/http1"
 )
 
 // statusInternal is the error type of RFC 9209 for what has no better one.
@@ -16,6 +18,11 @@ const maxDetails = 300 // bytes, of a Proxy-Status
 // badRequest answers a request that no proxy can serve.
 func badRequest(w http.ResponseWriter, r *http.Request, text string) {
 	sayHTTP(w, r, Answer{Status: http.StatusBadRequest, Text: oneLine(text), ProxyStatus: "http_request_error"})
+}
+
+// answerTo returns what the client of a request is told that no proxy can serve.
+func answerTo(e *http1.Error) Answer {
+	return Answer{Status: e.Status, Text: oneLine(e.Text), ProxyStatus: "http_request_error"}
 }
 
 // sayHTTP answers with one line of text, or with a page where the client would rather have one.
@@ -59,7 +66,7 @@ func confine(header http.Header) {
 
 // proxyStatus is the value of Proxy-Status for an answer (RFC 9209 section 2), a structured field of RFC 9651.
 func proxyStatus(answer Answer) string {
-	return pseudonym + "; error=" + answer.ProxyStatus + "; details=" + sfString(answer.Text)
+	return http1.Pseudonym + "; error=" + answer.ProxyStatus + "; details=" + sfString(answer.Text)
 }
 
 // sfString writes text as a String of RFC 9651 section 3.3.3, which is ASCII without control characters.

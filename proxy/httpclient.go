@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fairlead/proxy/http1"
 	"fairlead/proxy/stream"
 )
 
@@ -133,7 +134,7 @@ func (c *httpClient) transports(config *Config) (pooled, unpooled *http.Transpor
 // own registers a connection to a target. It returns nil, and closes the connection, when the client is done.
 func (c *httpClient) own(conn net.Conn) *httpTargetConn {
 	t := &httpTargetConn{Conn: conn, client: c}
-	t.head.large = &c.conn.server.largeHeads
+	t.head.Large = &c.conn.server.largeHeads
 	c.mutex.Lock()
 	finished := c.finished
 	if !finished {
@@ -173,7 +174,7 @@ type httpTargetConn struct {
 	heard  atomic.Int64           // bytes of what answers it
 	begins atomic.Pointer[[]byte] // the first bytes that ever came
 	failed atomic.Pointer[error]
-	head   headMeter
+	head   http1.ResponseMeter
 	large  atomic.Pointer[string] // what is wrong with a head that is too large
 }
 
@@ -189,7 +190,7 @@ func (t *httpTargetConn) Read(p []byte) (n int, err error) {
 	t.listen(p[:n])
 	t.heard.Add(int64(n))
 	t.client.conn.meter.addReceived(n)
-	if wrong := t.head.read(p[:n]); wrong != "" {
+	if wrong := t.head.Count(p[:n]); wrong != "" {
 		t.large.Store(&wrong)
 		return min(n, 1), errLargeResponse // with nothing, net/http would take the connection for one closed while idle
 	}
@@ -206,7 +207,7 @@ func (t *httpTargetConn) Write(p []byte) (n int, err error) {
 	}
 	out := p
 	if t.line != "" {
-		if out, err = withTarget(p, t.line); err != nil {
+		if out, err = http1.WithTarget(p, t.line); err != nil {
 			return 0, err
 		}
 		t.line = ""
@@ -244,7 +245,7 @@ func (t *httpTargetConn) failure() error {
 func (t *httpTargetConn) carry(target string) {
 	t.line = target
 	t.heard.Store(0)
-	t.head.begin()
+	t.head.Begin()
 }
 
 // recovered turns a panic of the connection into an error: in the goroutines of a transport it would end the process.
@@ -267,7 +268,7 @@ func (t *httpTargetConn) Close() error {
 	t.client.mutex.Lock()
 	delete(t.client.targets, t)
 	t.client.mutex.Unlock()
-	t.head.close()
+	t.head.Close()
 	return t.Conn.Close()
 }
 

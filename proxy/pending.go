@@ -17,8 +17,6 @@ const (
 	pendingBase = 16 << 10 // for each of them: goroutines and small buffers
 	tlsBase     = 64 << 10 // for one behind TLS: buffers and the certificates it sent
 	tlsFactor   = 4        // of what a client sends in its TLS handshake, which is kept and parsed
-	headFactor  = 4        // of a request's head, which is there as it came, as net/http gets it, and parsed
-	fieldCost   = 192      // of each field in it, decoded
 
 	maxEnding   = maxPending / 2 // for those that were cut and have not ended yet; what is new and large waits for them
 	largeHead   = 16 << 10       // as few clients that mean well send

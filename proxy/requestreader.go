@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
+
+	"fairlead/proxy/http1"
 )
 
 // What is read from a client at a time, and what is kept of what it sends while a request of it is served.
@@ -26,7 +25,7 @@ const maxChunkLine = 4 << 10
 const malformedChunk = "!\r\n"
 
 // A requestReader is between a client and net/http, which reads the client's requests from it. It gives them one at a
-// time: each as its requestHead says, and no byte of the next before net/http is done with it. So net/http and it never
+// time: each as its http1.RequestHead says, and no byte of the next before net/http is done with it. So net/http and it never
 // disagree about where a request ends, and what a client sends after a request for a tunnel is the tunnel's.
 //
 // A chunked body is passed on with sizes and line ends that have only one way to be read.
@@ -34,7 +33,7 @@ type requestReader struct {
 	client *httpClient
 	in     []byte // read from the client, and not passed on
 	out    []byte // for net/http, before anything else
-	head   *requestHead
+	head   *http1.RequestHead
 	state  bodyState
 	left   int64 // of the body, or of its chunk
 	cost   int   // of the head, in bytes, as long as net/http is not done with the request
@@ -121,15 +120,15 @@ func (r *requestReader) readHead() error {
 		if seen == 0 {
 			r.skip(len(r.in) - len(bytes.TrimLeft(r.in, "\r\n"))) // RFC 9112 2.2
 		}
-		end := headEnd(r.in, seen)
+		end := http1.HeadEnd(r.in, seen)
 		switch {
-		case end > maxHeader, end == 0 && len(r.in) > maxHeader:
-			r.begin(refuseHead(r.in, errHeadTooLarge))
+		case end > http1.MaxHeader, end == 0 && len(r.in) > http1.MaxHeader:
+			r.begin(http1.Refuse(r.in, http1.ErrHeadTooLarge))
 			return nil
 		case end > 0:
-			r.cost = headFactor*end + fieldCost*min(maxFields, bytes.Count(r.in[:end], []byte("\n")))
+			r.cost = http1.HeadCost(end, min(http1.MaxFields, bytes.Count(r.in[:end], []byte("\n"))))
 			r.charge()
-			head := parseHead(r.in[:end])
+			head := http1.ParseRequest(r.in[:end])
 			r.skip(end)
 			r.begin(head)
 			return nil
@@ -139,7 +138,7 @@ func (r *requestReader) readHead() error {
 		}
 		seen = max(0, len(r.in)-2)
 		if err := r.fill(); errors.Is(err, io.EOF) && len(r.in) > 0 {
-			r.begin(refuseHead(r.in, badHead("The request ends within its head.")))
+			r.begin(http1.Refuse(r.in, http1.BadRequest("The request ends within its head.")))
 			return nil
 		} else if err != nil {
 			return err
@@ -148,16 +147,16 @@ func (r *requestReader) readHead() error {
 }
 
 // begin passes on a head.
-func (r *requestReader) begin(head *requestHead) {
-	r.head, r.out, r.serving = head, head.text, true
+func (r *requestReader) begin(head *http1.RequestHead) {
+	r.head, r.out, r.serving = head, head.Text, true
 	r.whole.Store(false)
 	switch {
-	case head.refused != nil:
+	case head.Refused != nil:
 		r.state = lost
-	case head.chunked:
+	case head.Chunked:
 		r.state = chunkSize
-	case head.length > 0:
-		r.state, r.left = sized, head.length
+	case head.Length > 0:
+		r.state, r.left = sized, head.Length
 	default:
 		r.state = noBody
 	}
@@ -205,7 +204,7 @@ func (r *requestReader) readChunkSize() error {
 			}
 			continue
 		}
-		size, ok := parseChunkSize(r.in[:end+1])
+		size, ok := http1.ParseChunkSize(r.in[:end+1])
 		switch {
 		case !ok, end > maxChunkLine:
 			r.lose()
@@ -218,19 +217,6 @@ func (r *requestReader) readChunkSize() error {
 		r.state, r.left = chunkData, size
 		return nil
 	}
-}
-
-// parseChunkSize reads a line before a chunk. What is said there besides the size is for this hop alone.
-func parseChunkSize(line []byte) (int64, bool) {
-	text, ok := strings.CutSuffix(string(line), "\r\n")
-	digits, _, extended := strings.Cut(text, ";")
-	digits = strings.TrimRight(digits, " \t")
-	if !ok || digits == "" || len(digits) > 15 || strings.Trim(digits, "0123456789abcdefABCDEF") != "" ||
-		hasControl(strings.ReplaceAll(text, "\t", " ")) || !extended && len(digits) != len(strings.TrimRight(text, " \t")) {
-		return 0, false
-	}
-	size, err := strconv.ParseInt(digits, 16, 64)
-	return size, err == nil && size < math.MaxInt64
 }
 
 // readChunkEnd passes on the line end behind a chunk's data.
@@ -252,7 +238,7 @@ func (r *requestReader) readChunkEnd() error {
 // readTrailer passes on the last chunk, whose line is from bytes long, and what follows it.
 func (r *requestReader) readTrailer(from int) error {
 	for {
-		end := headEnd(r.in, from-1)
+		end := http1.HeadEnd(r.in, from-1)
 		if end == 0 && len(r.in) <= from+maxChunkLine {
 			if err := r.fill(); err != nil {
 				return err
@@ -263,7 +249,7 @@ func (r *requestReader) readTrailer(from int) error {
 			r.lose()
 			return nil
 		}
-		fields, err := parseFields(r.in[from:end])
+		fields, err := http1.ParseFields(r.in[from:end])
 		if err != nil {
 			r.lose()
 			return nil
@@ -271,7 +257,7 @@ func (r *requestReader) readTrailer(from int) error {
 		r.skip(end)
 		r.out = []byte("0\r\n")
 		for _, f := range fields {
-			r.out = fmt.Appendf(r.out, "%s: %s\r\n", f.name, f.value)
+			r.out = fmt.Appendf(r.out, "%s: %s\r\n", f.Name, f.Value)
 		}
 		r.out, r.state = append(r.out, "\r\n"...), noBody
 		return nil

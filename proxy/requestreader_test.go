@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/proxy/http1"
 	"fairlead/proxy/stream"
 )
 
@@ -65,9 +66,9 @@ func FuzzRequestReader(f *testing.F) {
 				return // no more came
 			}
 			if err != nil {
-				t.Fatalf("net/http does not read %q: %v", head.text, err)
+				t.Fatalf("net/http does not read %q: %v", head.Text, err)
 			}
-			if agreeOnRequest(t, said, head, r); head.refused != nil {
+			if agreeOnRequest(t, said, head, r); head.Refused != nil {
 				return
 			}
 			_, err = io.Copy(io.Discard, r.Body)
@@ -95,19 +96,19 @@ func FuzzRequestReader(f *testing.F) {
 }
 
 // agreeOnRequest fails the test if net/http reads a request in another way than its head says.
-func agreeOnRequest(t *testing.T, said []byte, head *requestHead, r *http.Request) {
+func agreeOnRequest(t *testing.T, said []byte, head *http1.RequestHead, r *http.Request) {
 	t.Helper()
-	length := head.length
-	if head.chunked {
+	length := head.Length
+	if head.Chunked {
 		length = -1
 	}
-	if r.Method != head.method || r.RequestURI != "/" || r.ContentLength != length {
-		t.Fatalf("%q is read as %+v", head.text, r)
+	if r.Method != head.Method || r.RequestURI != "/" || r.ContentLength != length {
+		t.Fatalf("%q is read as %+v", head.Text, r)
 	}
-	if !bytes.Contains(said, []byte(head.target)) || strings.ContainsAny(head.target, " \r\n\t\x00") {
-		t.Fatalf("the target is %q", head.target)
+	if !bytes.Contains(said, []byte(head.Target)) || strings.ContainsAny(head.Target, " \r\n\t\x00") {
+		t.Fatalf("the target is %q", head.Target)
 	}
-	if rest := strings.ReplaceAll(string(head.text), "\r\n", ""); strings.ContainsAny(rest, "\r\n\x00") {
-		t.Fatalf("lines are not ended alike in %q", head.text)
+	if rest := strings.ReplaceAll(string(head.Text), "\r\n", ""); strings.ContainsAny(rest, "\r\n\x00") {
+		t.Fatalf("lines are not ended alike in %q", head.Text)
 	}
 }

@@ -20,7 +20,7 @@ type Server struct {
 	traffic counters
 	gate    gate
 
-	largeHeads atomic.Int64 // what they cost, see headMeter
+	largeHeads atomic.Int64 // what they cost, see http1.ResponseMeter
 
 	mutex    sync.Mutex
 	servings map[*serving]struct{}

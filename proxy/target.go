@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"fairlead/proxy/http1"
 )
 
 // Limits of a host name: RFC 1035 3.1, with the dot that may end it.
@@ -66,6 +68,14 @@ func ParseTarget(address string) (Target, error) {
 		return Target{}, malformed("port", digits)
 	}
 	return NewTarget(host, int(port))
+}
+
+// targetOf returns the target of a plain-HTTP request.
+func targetOf(asked http1.Absolute) (Target, error) {
+	if !asked.HasPort() {
+		return NewTarget(asked.Authority, 80)
+	}
+	return ParseTarget(asked.Authority)
 }
 
 func validName(name string) bool {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 
+	"fairlead/proxy/http1"
 	"fairlead/proxy/socks"
 	"fairlead/proxy/stream"
 )
@@ -57,7 +58,7 @@ func (c *connection) handshakeTLS(client *stream.Peeked) (net.Conn, error) {
 func sayPlaintext(client *stream.Peeked, speaks language) error {
 	_, target, _ := strings.Cut(string(client.Early()), " ")
 	target = strings.TrimLeft(target, " ")
-	if speaks == speaksHTTP && (target == "" || isOriginForm(target)) {
+	if speaks == speaksHTTP && (target == "" || http1.IsOriginForm(target)) {
 		return nil
 	}
 	switch speaks {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 
+	"fairlead/proxy/http1"
 	"fairlead/proxy/stream"
 )
 
@@ -32,8 +33,8 @@ func (x *exchange) becomeTunnel(w http.ResponseWriter) error {
 		_ = response.Body.Close()
 		return fmt.Errorf("%s switched protocols on no connection", x.target)
 	}
-	disown(response.Header)
-	addVia(response.Header, response.ProtoMajor, response.ProtoMinor)
+	http1.Disown(response.Header)
+	http1.AddVia(response.Header, response.ProtoMajor, response.ProtoMinor)
 	var head bytes.Buffer
 	answer := http.Response{StatusCode: response.StatusCode, ProtoMajor: 1, ProtoMinor: 1, Header: response.Header}
 	if err := answer.Write(&head); err != nil {

@@ -1,4 +1,4 @@
-package proxy
+package http1
 
 import (
 	"fmt"
@@ -6,17 +6,17 @@ import (
 	"sync/atomic"
 )
 
-// What the heads of responses may cost. One is bounded as a request's is: by maxHeader, with all interim responses before
-// it, and by maxFields. The large ones together are bounded too, for a target sends many as easily as one.
+// What the heads of responses may cost. One is bounded as a request's is: by MaxHeader, with all interim responses before
+// it, and by MaxFields. The large ones together are bounded too, for a target sends many as easily as one.
 const (
 	maxLargeHeads = 32 << 20 // bytes, for all of a Server's at a time
 	smallResponse = 32 << 10 // what one may cost that always passes
 )
 
-// A headMeter counts the head of the response that comes on a connection to a target, before net/http decodes it: where
+// A ResponseMeter counts the head of the response that comes on a connection to a target, before net/http decodes it: where
 // the head ends, it finds out as net/http does.
-type headMeter struct {
-	large *atomic.Int64 // what the large heads of all connections cost
+type ResponseMeter struct {
+	Large *atomic.Int64 // what the large heads of all connections cost
 
 	mutex   sync.Mutex
 	done    bool // the head has ended, and what comes is a body
@@ -30,7 +30,7 @@ type headMeter struct {
 	charged int    // of large
 }
 
-// statusPart is where in its first line a headMeter is.
+// statusPart is where in its first line a ResponseMeter is.
 type statusPart int
 
 const (
@@ -40,8 +40,8 @@ const (
 	behindStatus
 )
 
-// begin prepares for the next response. What came before the first request is counted to its response.
-func (m *headMeter) begin() {
+// Begin prepares for the next response. What came before the first request is counted to its response.
+func (m *ResponseMeter) Begin() {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	if m.done {
@@ -51,32 +51,32 @@ func (m *headMeter) begin() {
 	m.free()
 }
 
-func (m *headMeter) nextHead() {
+func (m *ResponseMeter) nextHead() {
 	m.lines, m.column, m.last, m.part, m.status = 0, 0, 0, inVersion, m.status[:0]
 }
 
-// end frees what a head has cost that is needed no more.
-func (m *headMeter) end() {
+// End frees what a head has cost that is needed no more.
+func (m *ResponseMeter) End() {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	m.free()
 }
 
-// close is end for a connection that is closed.
-func (m *headMeter) close() {
+// Close is End for a connection that is closed.
+func (m *ResponseMeter) Close() {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	m.closed = true
 	m.free()
 }
 
-func (m *headMeter) free() {
-	m.large.Add(-int64(m.charged))
+func (m *ResponseMeter) free() {
+	m.Large.Add(-int64(m.charged))
 	m.charged = 0
 }
 
-// read counts what the target has sent. It returns what is wrong with the head, or nothing.
-func (m *headMeter) read(p []byte) string {
+// Count counts what the target has sent. It returns what is wrong with the head, or nothing.
+func (m *ResponseMeter) Count(p []byte) string {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	for _, c := range p {
@@ -85,11 +85,11 @@ func (m *headMeter) read(p []byte) string {
 		}
 		m.bytes++
 		m.step(c)
-		if m.bytes > maxHeader {
-			return fmt.Sprintf("its head is larger than %d KiB", maxHeader>>10)
+		if m.bytes > MaxHeader {
+			return fmt.Sprintf("its head is larger than %d KiB", MaxHeader>>10)
 		}
-		if m.lines > maxFields+1 { // and the first line
-			return fmt.Sprintf("it has more than %d header fields", maxFields)
+		if m.lines > MaxFields+1 { // and the first line
+			return fmt.Sprintf("it has more than %d header fields", MaxFields)
 		}
 	}
 	if !m.charge() {
@@ -99,7 +99,7 @@ func (m *headMeter) read(p []byte) string {
 }
 
 // step takes the next byte of a head.
-func (m *headMeter) step(c byte) {
+func (m *ResponseMeter) step(c byte) {
 	if c != '\n' {
 		if m.lines == 0 {
 			m.stepStatus(c)
@@ -119,7 +119,7 @@ func (m *headMeter) step(c byte) {
 }
 
 // stepStatus takes the next byte of the first line: "HTTP/1.1 200 OK".
-func (m *headMeter) stepStatus(c byte) {
+func (m *ResponseMeter) stepStatus(c byte) {
 	switch {
 	case m.part == inVersion && c == ' ':
 		m.part = inSpaces
@@ -133,43 +133,21 @@ func (m *headMeter) stepStatus(c byte) {
 }
 
 // interim reports whether another head follows the one that has ended.
-func (m *headMeter) interim() bool {
+func (m *ResponseMeter) interim() bool {
 	return len(m.status) == 3 && m.status[0] == '1' && string(m.status) != "101"
 }
 
 // charge adds to what all large heads cost, and reports whether they may cost so much.
-func (m *headMeter) charge() bool {
-	cost := headFactor*m.bytes + fieldCost*m.lines
+func (m *ResponseMeter) charge() bool {
+	cost := HeadCost(m.bytes, m.lines)
 	if m.closed || cost <= max(smallResponse, m.charged) {
 		return true
 	}
 	more := int64(cost - m.charged)
-	if m.large.Add(more) > maxLargeHeads {
-		m.large.Add(-more)
+	if m.Large.Add(more) > maxLargeHeads {
+		m.Large.Add(-more)
 		return false
 	}
 	m.charged = cost
 	return true
-}
-
-// largeHead returns a *ResponseError if the response that ended the exchange has too large a head, else nil.
-func (x *exchange) largeHead() error {
-	conn := x.carried.Load()
-	if conn == nil {
-		conn = x.dialled.Load()
-	}
-	if conn == nil {
-		return nil
-	}
-	if wrong := conn.large.Load(); wrong != nil {
-		return &ResponseError{Target: x.answers(), Detail: *wrong, Large: true}
-	}
-	return nil
-}
-
-// freeHead frees what the response's head has cost.
-func (x *exchange) freeHead() {
-	if conn := x.carried.Load(); conn != nil {
-		conn.head.end()
-	}
 }

@@ -1,4 +1,4 @@
-package proxy
+package http1
 
 import (
 	"bytes"
@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// An absoluteTarget is the target of a plain-HTTP request (RFC 9112 3.2.2), in parts that make it up again. Package
+// An Absolute is the target of a plain-HTTP request (RFC 9112 3.2.2), in parts that make it up again. Package
 // net/url would refuse some that servers take, and write others in its own way.
-type absoluteTarget struct {
-	scheme    string
-	authority string // without a user
+type Absolute struct {
+	Scheme    string
+	Authority string // without a user
 	rest      string // path and query, as the client wrote them; may be empty
 }
 
-// parseAbsolute splits a target, and reports whether it is an absolute one. A user in it, which RFC 9110 4.2.4
+// ParseAbsolute splits a target, and reports whether it is an absolute one. A user in it, which RFC 9110 4.2.4
 // deprecates, is dropped: what remains in authority is then no host's name if it is not one of a user.
-func parseAbsolute(target string) (absoluteTarget, bool) {
+func ParseAbsolute(target string) (Absolute, bool) {
 	scheme, rest, ok := strings.Cut(target, "://")
 	if !ok || strings.Trim(scheme, letters+"0123456789+-.") != "" || scheme == "" {
-		return absoluteTarget{}, false
+		return Absolute{}, false
 	}
 	end := strings.IndexAny(rest, "/?#")
 	if end < 0 {
@@ -31,32 +31,28 @@ func parseAbsolute(target string) (absoluteTarget, bool) {
 	if user, host, ok := strings.Cut(authority, "@"); ok && strings.Trim(user, userBytes) == "" {
 		authority = host
 	}
-	return absoluteTarget{scheme, authority, rest[end:]}, true
+	return Absolute{scheme, authority, rest[end:]}, true
 }
 
 // userBytes may stand in the user part of a URL (RFC 3986 3.2.1).
 const userBytes = letters + "0123456789" + "-._~" + "!$&'()*+,;=" + ":%"
 
-// target returns what the request asks to be connected with.
-func (t absoluteTarget) target() (Target, error) {
-	_, port, _ := strings.Cut(t.authority[strings.IndexByte(t.authority, ']')+1:], ":")
-	if port == "" && !strings.HasSuffix(t.authority, ":") {
-		return NewTarget(t.authority, 80)
-	}
-	return ParseTarget(t.authority)
+// HasPort reports whether the authority names a port, or at least has the colon before one.
+func (t Absolute) HasPort() bool {
+	return strings.Contains(t.Authority[strings.IndexByte(t.Authority, ']')+1:], ":")
 }
 
-// url returns a URL for net/http, which says where the request goes and not what it asks for.
-func (t absoluteTarget) url() *url.URL {
-	return &url.URL{Scheme: "http", Host: t.authority, Path: "/"}
+// URL returns a URL for net/http, which says where the request goes and not what it asks for.
+func (t Absolute) URL() *url.URL {
+	return &url.URL{Scheme: "http", Host: t.Authority, Path: "/"}
 }
 
-// line returns the target with which the request is sent on: to a forward proxy as it came, to a server without the
+// Line returns the target with which the request is sent on: to a forward proxy as it came, to a server without the
 // authority (RFC 9112 3.2.1), which has the asterisk for OPTIONS without a path (3.2.4).
-func (t absoluteTarget) line(method string, forward bool) string {
+func (t Absolute) Line(method string, forward bool) string {
 	switch {
 	case forward:
-		return "http://" + t.authority + t.rest
+		return "http://" + t.Authority + t.rest
 	case method == http.MethodOptions && t.rest == "":
 		return "*"
 	case strings.HasPrefix(t.rest, "/"):
@@ -65,8 +61,8 @@ func (t absoluteTarget) line(method string, forward bool) string {
 	return "/" + t.rest
 }
 
-// withTarget puts target in the place of the one in p, with which net/http begins a request.
-func withTarget(p []byte, target string) ([]byte, error) {
+// WithTarget puts target in the place of the one in p, with which net/http begins a request.
+func WithTarget(p []byte, target string) ([]byte, error) {
 	before, rest, _ := bytes.Cut(p, []byte(" "))
 	i := bytes.Index(rest, []byte(" HTTP/1.1\r\n"))
 	if i < 0 || bytes.ContainsAny(rest[:i], " \r\n") {

@@ -1,0 +1,303 @@
+// Package http1 is the grammar of HTTP/1 as a proxy must know it: what is a request and what is not, what may be sent on,
+// and what heads may cost. All of it is functions of bytes; it carries nothing.
+package http1
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// A RequestHead is the request line and the header of a client's request. It is read before net/http reads it, for two
+// reasons: the target is carried as the client wrote it (RFC 9110 7.7), and net/http knows only targets that package
+// net/url can parse; and what is refused is answered with a sentence.
+//
+// Text is for net/http. It has a target that says nothing, and only one way to be read: every line ends with CRLF, no
+// line is folded, and the body has one length.
+type RequestHead struct {
+	Method  string
+	Target  string // byte for byte
+	Text    []byte
+	Length  int64 // of the body
+	Chunked bool  // the body's length is not known
+	Refused *Error
+	Silent  bool // with refused: a web page may have made a browser send it, and it is not answered
+}
+
+// An Error is a request that no proxy can serve, whatever its target.
+type Error struct {
+	Status int
+	Text   string
+}
+
+func (e *Error) Error() string { return e.Text }
+
+// BadRequest returns an Error with status 400.
+func BadRequest(format string, args ...any) *Error {
+	return &Error{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+}
+
+// A Field is a line of a header.
+type Field struct{ Name, Value string }
+
+func (f Field) is(name string) bool { return strings.EqualFold(f.Name, name) }
+
+// ErrHeadTooLarge is a head that does not end within MaxHeader.
+var ErrHeadTooLarge = &Error{
+	http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("The head of the request is larger than %d KiB.", MaxHeader>>10),
+}
+
+// HeadCost returns what a head of so many bytes and lines costs in memory, in bytes: it is there as it came, as net/http
+// gets it, and parsed, with a table of decoded fields.
+func HeadCost(bytes, lines int) int { return 4*bytes + 192*lines }
+
+// MaxHeader bounds a head, in bytes: a request's, and a response's with all interim responses before it.
+const MaxHeader = 64 << 10
+
+// MaxFields bounds the lines of a header. Net/http keeps each of them in a table, where a few bytes cost more than a hundred.
+const MaxFields = 256
+
+// errTooManyFields is a header of more than MaxFields lines.
+var errTooManyFields = &Error{
+	http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("The request has more than %d header fields.", MaxFields),
+}
+
+// ParseRequest reads a head up to the empty line that ends it.
+func ParseRequest(raw []byte) *RequestHead {
+	line, rest, _ := bytes.Cut(raw, []byte("\n"))
+	h, minor, err := parseRequestLine(string(bytes.TrimSuffix(line, []byte("\r"))))
+	if err != nil {
+		return Refuse(raw, err)
+	}
+	fields, err := ParseFields(rest)
+	if err != nil {
+		return Refuse(raw, err)
+	}
+	for _, check := range []func([]Field, int) *Error{checkHost, checkExpect, h.findLength} {
+		if err := check(fields, minor); err != nil {
+			return Refuse(raw, err)
+		}
+	}
+	if h.write(fields, minor); len(h.Text) > MaxHeader {
+		return Refuse(raw, ErrHeadTooLarge)
+	}
+	return h
+}
+
+// Refuse returns a head in the place of raw that net/http takes and that is answered with err. It is the client's
+// last.
+func Refuse(raw []byte, err *Error) *RequestHead {
+	asked, rest, _ := strings.Cut(string(raw[:min(len(raw), maxShape)]), " ")
+	method := http.MethodGet
+	if asked == http.MethodHead { // the answer to which has no body
+		method = asked
+	}
+	return &RequestHead{
+		Method: method, Refused: err, Silent: IsOriginForm(strings.TrimLeft(rest, " ")),
+		Text: []byte(method + " / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n"),
+	}
+}
+
+// maxShape is how much of a head tells the form of its target.
+const maxShape = 64
+
+// IsOriginForm reports whether a target has the form in which servers are asked, and no proxy (RFC 9112 3.2.1). It is the
+// only one that a web page can make a browser send to a port of its choice.
+func IsOriginForm(target string) bool { return strings.HasPrefix(target, "/") }
+
+// parseRequestLine reads "METHOD TARGET HTTP/1.1" (RFC 9112 3). The target may have any byte that is no space and no
+// control character: what it means is between the client and the server.
+func parseRequestLine(line string) (*RequestHead, int, *Error) {
+	parts := strings.Split(line, " ")
+	if hasControl(line) {
+		return nil, 0, BadRequest("The request line has a control character in it: a target has them encoded, as %%0A.")
+	}
+	version := parts[len(parts)-1]
+	digits, known := strings.CutPrefix(version, "HTTP/")
+	known = known && len(digits) == 3 && digits[1] == '.' && isDigits(digits[:1]) && isDigits(digits[2:])
+	switch {
+	case len(parts) < 3 || !known || !isToken(parts[0]) || parts[1] == "":
+		return nil, 0, BadRequest("The request line is none of HTTP/1.1: it has a method, a target and the version.")
+	case len(parts) > 3:
+		return nil, 0, BadRequest("The request line has too many spaces in it: a target has them encoded, as %%20.")
+	case digits[0] != '1':
+		return nil, 0, &Error{http.StatusHTTPVersionNotSupported, "This proxy speaks HTTP/1.1, and the request is one of " + version + "."}
+	}
+	minor := 1
+	if digits == "1.0" {
+		minor = 0
+	}
+	return &RequestHead{Method: parts[0], Target: parts[1]}, minor, nil
+}
+
+// ParseFields reads the lines of a header, or of a trailer, up to the empty one.
+func ParseFields(raw []byte) ([]Field, *Error) {
+	var fields []Field
+	for n := 1; ; n++ {
+		line, rest, found := bytes.Cut(raw, []byte("\n"))
+		text := string(bytes.TrimSuffix(line, []byte("\r")))
+		raw = rest
+		name, value, colon := strings.Cut(text, ":")
+		folded := text != "" && (text[0] == ' ' || text[0] == '\t')
+		switch {
+		case text == "" || !found:
+			return fields, nil
+		case n > MaxFields:
+			return nil, errTooManyFields
+		case hasControl(strings.ReplaceAll(text, "\t", " ")):
+			return nil, BadRequest("Line %d of the request's header has a control character in it.", n)
+		case folded && len(fields) > 0: // RFC 9112 5.2
+			last := &fields[len(fields)-1]
+			last.Value = strings.Trim(last.Value+" "+strings.Trim(text, " \t"), " ")
+		case !colon || !isToken(name):
+			return nil, BadRequest("Line %d of the request's header is not \u201cName: value\u201d.", n)
+		default:
+			fields = append(fields, Field{name, strings.Trim(value, " \t")})
+		}
+	}
+}
+
+// checkHost wants one Host, as RFC 9112 3.2 does. What it names does not matter to a proxy, which goes by the target.
+func checkHost(fields []Field, minor int) *Error {
+	hosts := 0
+	for _, f := range fields {
+		if f.is("Host") {
+			if hosts++; strings.Trim(f.Value, hostBytes) != "" {
+				return BadRequest("The request's Host header is malformed.")
+			}
+		}
+	}
+	switch {
+	case hosts > 1:
+		return BadRequest("The request has more than one Host header.")
+	case hosts == 0 && minor > 0:
+		return BadRequest("The request has no Host header, which HTTP/1.1 wants.")
+	}
+	return nil
+}
+
+// checkExpect refuses what this proxy would have to do for the client and cannot (RFC 9110 10.1.1).
+func checkExpect(fields []Field, _ int) *Error {
+	for _, f := range fields {
+		if f.is("Expect") && !strings.EqualFold(f.Value, "100-continue") {
+			return &Error{http.StatusExpectationFailed, "The request expects something of this proxy that is not 100-continue."}
+		}
+	}
+	return nil
+}
+
+// findLength finds out how the body ends (RFC 9112 6.3), and refuses what could be read in another way.
+func (h *RequestHead) findLength(fields []Field, minor int) *Error {
+	var length string
+	for _, f := range fields {
+		switch {
+		case f.is("Content-Length"):
+			if !isDigits(f.Value) || len(f.Value) > 18 || length != "" && f.Value != length {
+				return BadRequest("The request's Content-Length is malformed, or there are several.")
+			}
+			length = f.Value
+		case f.is("Transfer-Encoding") && minor == 0:
+			return BadRequest("The request has a Transfer-Encoding, which HTTP/1.0 does not know.")
+		case f.is("Transfer-Encoding") && (h.Chunked || !strings.EqualFold(f.Value, "chunked")):
+			return &Error{http.StatusNotImplemented, "This proxy knows no Transfer-Encoding but \u201cchunked\u201d."}
+		case f.is("Transfer-Encoding"):
+			h.Chunked = true
+		}
+	}
+	if length != "" && !h.Chunked {
+		h.Length, _ = strconv.ParseInt(length, 10, 64) // digits, and few enough
+	}
+	if h.Method == http.MethodConnect && (h.Chunked || h.Length > 0) {
+		return BadRequest("A CONNECT request has no body.")
+	}
+	return h.checkTrailer(fields)
+}
+
+// checkTrailer refuses to announce trailers that would say something of the body's length (RFC 9110 6.5.1).
+func (h *RequestHead) checkTrailer(fields []Field) *Error {
+	for _, f := range fields {
+		if !h.Chunked || !f.is("Trailer") {
+			continue
+		}
+		for name := range strings.SplitSeq(f.Value, ",") {
+			announced := Field{Name: strings.Trim(name, " \t")}
+			if announced.is("Transfer-Encoding") || announced.is("Content-Length") || announced.is("Trailer") {
+				return BadRequest("The request announces a trailer %q, which is none.", announced.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// write fills in Text.
+func (h *RequestHead) write(fields []Field, minor int) {
+	size := len(h.Method) + len(" / HTTP/1.0\r\nConnection: close\r\n\r\n")
+	for _, f := range fields {
+		size += len(f.Name) + len(": \r\n") + len(f.Value)
+	}
+	text := fmt.Appendf(make([]byte, 0, size), "%s / HTTP/1.%d\r\n", h.Method, minor)
+	twice, written := false, false
+	for _, f := range fields {
+		if f.is("Content-Length") {
+			if twice = twice || h.Chunked; h.Chunked || written {
+				continue
+			}
+			written = true
+		}
+		text = fmt.Appendf(text, "%s: %s\r\n", f.Name, f.Value)
+	}
+	if twice { // RFC 9112 6.1: no request after it may be believed
+		text = append(text, "Connection: close\r\n"...)
+	}
+	h.Text = append(text, "\r\n"...)
+}
+
+// HeadEnd returns the length of the head with which p begins, up to and with the empty line, and 0 when there is no end
+// of it at or after from.
+func HeadEnd(p []byte, from int) int {
+	for {
+		i := bytes.IndexByte(p[from:], '\n')
+		if i < 0 {
+			return 0
+		}
+		from += i + 1
+		switch rest := p[from:]; {
+		case bytes.HasPrefix(rest, []byte("\n")):
+			return from + 1
+		case bytes.HasPrefix(rest, []byte("\r\n")):
+			return from + 2
+		}
+	}
+}
+
+// hostBytes may stand in a Host header (RFC 3986 3.2.2), and net/http takes no other.
+const hostBytes = letters + "0123456789" + "-._~" + "!$&'()*+,;=" + ":[]%"
+
+// tokenBytes may stand in a method and in the name of a field (RFC 9110 5.6.2).
+const tokenBytes = letters + "0123456789" + "!#$%&'*+-.^_`|~"
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+func isToken(s string) bool { return s != "" && strings.Trim(s, tokenBytes) == "" }
+
+func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+func hasControl(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// ParseChunkSize reads a line before a chunk, and reports whether it is one. What is said there besides the size is for this hop alone.
+func ParseChunkSize(line []byte) (int64, bool) {
+	text, ok := strings.CutSuffix(string(line), "\r\n")
+	digits, _, extended := strings.Cut(text, ";")
+	digits = strings.TrimRight(digits, " \t")
+	if !ok || digits == "" || len(digits) > 15 || strings.Trim(digits, "0123456789abcdefABCDEF") != "" ||
+		hasControl(strings.ReplaceAll(text, "\t", " ")) || !extended && len(digits) != len(strings.TrimRight(text, " \t")) {
+		return 0, false
+	}
+	size, err := strconv.ParseInt(digits, 16, 64)
+	return size, err == nil && size < math.MaxInt64
+}
