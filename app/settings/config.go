@@ -2,6 +2,7 @@ package settings
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ type block struct {
 	options Options
 }
 
-// Options are the settings of a context. Those that were not written are nil.
+// Options are the settings of a context. Each is a pointer, and nil if it was not written.
 type Options struct {
 	Port              *int
 	Listen            *netip.Addr
@@ -128,35 +129,13 @@ func Notifications() []Notification {
 
 // merge returns o with the options of newer on top.
 func (o Options) merge(newer Options) Options {
-	overlay(&o.Port, newer.Port)
-	overlay(&o.Listen, newer.Listen)
-	overlay(&o.Outside, newer.Outside)
-	overlay(&o.ForwardUnresolved, newer.ForwardUnresolved)
-	overlay(&o.CrossSite, newer.CrossSite)
-	overlay(&o.Namespace, newer.Namespace)
-	overlay(&o.HostNetwork, newer.HostNetwork)
-	overlay(&o.Addresses, newer.Addresses)
-	overlay(&o.Namespaces, newer.Namespaces)
-	overlay(&o.ClusterDomain, newer.ClusterDomain)
-	overlay(&o.Password, newer.Password)
-	overlay(&o.TLS, newer.TLS)
-	overlay(&o.OtherUsers, newer.OtherUsers)
-	overlay(&o.Production, newer.Production)
-	overlay(&o.AutoOff, newer.AutoOff)
-	overlay(&o.Carrier, newer.Carrier)
-	overlay(&o.APIProxy, newer.APIProxy)
-	overlay(&o.Connections, newer.Connections)
-	overlay(&o.Handshake, newer.Handshake)
-	overlay(&o.Idle, newer.Idle)
-	overlay(&o.SessionsPerPod, newer.SessionsPerPod)
-	overlay(&o.SessionsPerContext, newer.SessionsPerContext)
-	return o
-}
-
-func overlay[T any](older **T, newer *T) {
-	if newer != nil {
-		*older = newer
+	to, from := reflect.ValueOf(&o).Elem(), reflect.ValueOf(newer)
+	for i := range from.NumField() {
+		if option := from.Field(i); option.Kind() == reflect.Pointer && !option.IsNil() {
+			to.Field(i).Set(option)
+		}
 	}
+	return o
 }
 
 // options returns what the file says about a context: the defaults, then each matching block in order, then the block

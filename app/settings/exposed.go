@@ -8,14 +8,14 @@ import (
 	"slices"
 )
 
-// Exposed returns an error if the user's file contains a password and other users of this machine can read it.
-func (s *Settings) Exposed() error {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	if !s.readable || !s.config.hasPassword() {
+// Exposed returns an error if the file contains a password and other users of this machine can read it.
+func (f *UserFile) Exposed() error {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if !f.readable || !f.config.hasPassword() {
 		return nil
 	}
-	return Problem{File: s.file, Text: fmt.Sprintf("other users of this machine can read the password in it: chmod 600 %s", s.file)}
+	return Problem{File: f.path, Text: fmt.Sprintf("other users of this machine can read the password in it: chmod 600 %s", f.path)}
 }
 
 // hasPassword reports whether the file contains a password.
