@@ -147,6 +147,7 @@ func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution
 		case dial == nil:
 			return nil, &fault.Unsupported{What: to.why}
 		default:
+			traceOf(ctx).leave(address, outsideWay)
 			conn, err = dial(ctx, network, address)
 		}
 		if err == nil || ctx.Err() != nil {
@@ -178,6 +179,8 @@ func (a *attempt) dial(ctx context.Context, pods []endpoint) (net.Conn, error) {
 	for len(pods) > 0 {
 		first := pods[0]
 		pods = pods[1:]
+		t := traceOf(ctx)
+		t.pod(ctx, a.cluster.resolver, first)
 		network := a.network(first)
 		if network == hostNetwork {
 			refused = refuseHost(first)
@@ -192,6 +195,7 @@ func (a *attempt) dial(ctx context.Context, pods []endpoint) (net.Conn, error) {
 				later = append(later, pod)
 			}
 		}
+		t.port(list, len(later))
 		conn, err := a.connect(ctx, list, later)
 		var unknown error
 		if network == unknownNetwork && err == nil {
@@ -262,7 +266,7 @@ func (a *attempt) named(err error) error {
 // the dial, when the Pod is asked for the connection.
 func (a *attempt) renew(ctx context.Context, cause error, untried []endpoint) []endpoint {
 	c := a.cluster
-	ctx, end, err := c.begin(ctx)
+	ctx, end, err := c.begin(traced(ctx, nil)) // the carrier may call it at any time
 	if err != nil {
 		return nil
 	}

@@ -13,8 +13,8 @@
 //	→ a stream                          the API server's pod port-forward    package portforward
 //
 // Before that, [Cluster.Lookup] says whether a host is the cluster's, and what it returns can be dialled: lookup.go, and
-// ranges.go for addresses. What may change meanwhile is a
-// [Policy]. A [Cluster.Walk] goes the same way step by step and says where it ends.
+// ranges.go for addresses. What may change meanwhile is a [Policy]. A [Cluster.Walk] makes such a dial and reports its steps,
+// which the dial notes as it makes them: walk.go, trace.go.
 //
 // For a name nothing is listed or watched cluster-wide: it costs a get of its Service and a list of that Service's
 // EndpointSlices, so rights in one namespace suffice for the names of that namespace. Once a Service is in use its

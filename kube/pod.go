@@ -75,6 +75,10 @@ func (r *resolver) note(key podKey, facts podFacts) {
 // namedPod resolves the form NAME.NAMESPACE.pod. Where one may not look at the Pod, the port-forward will tell.
 func (r *resolver) namedPod(ctx context.Context, n name, port int, to *resolution) error {
 	key := podKey{n.namespace, n.pod}
+	if port == 0 {
+		return portless(n.pod)
+	}
+	traceOf(ctx).enter(StepPod)
 	facts, err := r.pod(ctx, key)
 	switch {
 	case isForbidden(err):

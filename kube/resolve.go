@@ -59,6 +59,9 @@ type resolution struct {
 // resolve returns the Pods to try for a port of what n names.
 func (r *resolver) resolve(ctx context.Context, n name, port int) (resolution, error) {
 	to := resolution{asked: time.Now()}
+	if n.own != "" {
+		traceOf(ctx).enter(StepService)
+	}
 	n, err := r.complete(ctx, n)
 	if err != nil {
 		return to, err
@@ -69,15 +72,16 @@ func (r *resolver) resolve(ctx context.Context, n name, port int) (resolution, e
 // resolveOwned returns the Pods to try for a port of an address whose owner was asked for at a time.
 func (r *resolver) resolveOwned(ctx context.Context, n name, o owner, asked time.Time, port int) (resolution, error) {
 	to := resolution{asked: time.Now()}
-	n, err := to.own(n, o, asked, port)
+	n, err := to.own(ctx, n, o, asked, port)
 	if err != nil || n.meaning != serviceName {
 		return to, err
 	}
 	return to, r.follow(ctx, n, port, &to)
 }
 
-// follow resolves a name of any meaning, through ExternalName Services.
+// follow resolves a name of any meaning, through ExternalName Services. Port 0 stands for the first TCP port of a Service.
 func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution) (err error) {
+	t := traceOf(ctx)
 	for range maxAliases + 1 {
 		if n.meaning == clusterAddress {
 			if n, err = r.at(ctx, n, port, to); err != nil || n.meaning != serviceName {
@@ -88,24 +92,42 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 			return r.namedPod(ctx, n, port, to)
 		}
 		key := serviceKey{n.namespace, n.service}
+		t.enter(StepService)
 		s, asked, err := r.service(ctx, key)
+		if err != nil && t != nil {
+			return r.suggestWidely(ctx, key, r.absent(ctx, key, err))
+		}
 		if err != nil {
 			return r.suggest(ctx, key, r.absent(ctx, key, err))
 		}
 		to.services = append(to.services, key)
 		to.rest(asked)
 		if s.externalName == "" {
+			if port == 0 {
+				port = s.firstPort()
+			}
+			if port == 0 && s.headless {
+				return &net.AddrError{Err: "a headless Service takes any port, so one has to be named", Addr: s.name}
+			}
 			err := n.of(s, port, to)
 			if err == nil || time.Since(s.described) < nothingLasts {
+				t.service(s)
+				if s.takes(n, port) {
+					t.endpoints(s, port, to)
+				}
 				return err
 			}
 			r.services.forget(key, s.described) // it may have another port by now, or be gone
 			continue
 		}
+		t.notef("an ExternalName for %s", bounded(s.externalName))
 		next, inside := alias(s)
 		switch {
 		case inside && next.meaning == noName:
 			return &fault.NotFound{Kind: fault.Name, Name: bounded(s.externalName)}
+		case !inside && port == 0:
+			t.notef(outsideWay + "; " + untried)
+			return errNoPort
 		case !inside:
 			if isHost(s.externalName) {
 				to.outside = []string{net.JoinHostPort(strings.TrimSuffix(s.externalName, "."), strconv.Itoa(port))}
@@ -126,21 +148,32 @@ func (r *resolver) at(ctx context.Context, n name, port int, to *resolution) (na
 	if err != nil {
 		return name{}, err
 	}
-	return to.own(n, o, asked, port)
+	return to.own(ctx, n, o, asked, port)
+}
+
+// portless is the error of a Pod without a port.
+func portless(host string) error {
+	return &net.AddrError{Err: "a Pod takes any port, so one has to be named", Addr: host}
 }
 
 // own adds the Pod that has an address, or returns the name of the Service that has it.
-func (to *resolution) own(n name, o owner, asked time.Time, port int) (name, error) {
+func (to *resolution) own(ctx context.Context, n name, o owner, asked time.Time, port int) (name, error) {
 	to.addresses = append(to.addresses, n)
 	to.rest(asked)
+	t := traceOf(ctx)
 	switch {
 	case o.pod.Pod != "":
+		t.notef("the address of Pod %s in namespace %s", o.pod.Pod, o.pod.Namespace)
+		if port == 0 {
+			return name{}, portless(n.address.String())
+		}
 		o.pod.Port = port
 		to.pods = []endpoint{o.pod}
 		return name{}, nil
 	case o.service.name == "":
 		return name{}, &fault.NotFound{Kind: fault.Address, Name: n.address.String()}
 	}
+	t.notef("the address of Service %s in namespace %s", o.service.name, o.service.namespace)
 	return name{meaning: serviceName, namespace: o.service.namespace, service: o.service.name}, nil
 }
 

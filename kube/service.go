@@ -143,6 +143,12 @@ func (s *service) having(port int, such func(servicePort) bool) found {
 	return f
 }
 
+// takes reports whether a name of the Service has a port.
+func (s *service) takes(n name, port int) bool {
+	_, err := s.portName(port)
+	return err == nil || s.headless || n.meaning == memberName
+}
+
 // portName returns the name that EndpointSlices have for a port of the Service.
 func (s *service) portName(port int) (name string, err error) {
 	var has []string
@@ -229,4 +235,36 @@ func dashed(address string) string {
 		address += "0"
 	}
 	return strings.NewReplacer(".", "-", ":", "-").Replace(address)
+}
+
+// firstPort is the number of the first TCP port; 0 when there is none.
+func (s *service) firstPort() int {
+	for _, p := range s.ports {
+		if p.protocol == protocolTCP {
+			return p.number
+		}
+	}
+	return 0
+}
+
+func (s *service) tcpPorts() (ports []string) {
+	for _, p := range s.ports {
+		if p.protocol == protocolTCP {
+			ports = append(ports, strings.TrimSpace(fmt.Sprintf("%d %s", p.number, p.name)))
+		}
+	}
+	return ports
+}
+
+func (s *service) count() (ready, other int) {
+	for _, slice := range s.slices {
+		for _, m := range slice.members {
+			if m.ready {
+				ready++
+			} else {
+				other++
+			}
+		}
+	}
+	return ready, other
 }

@@ -7,99 +7,74 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"time"
 
 	"fairlead/kube/fault"
 )
 
-// The links of the chain that Walk goes along, in its order.
-const (
-	StepKubeconfig  = "kubeconfig"
-	StepCredentials = "credentials"
-	StepServer      = "API server"
-	StepRights      = "rights"
-	StepName        = "name"
-	StepService     = "Service"
-	StepEndpoints   = "EndpointSlice"
-	StepPod         = "Pod"
-	StepPort        = "port"
-	StepOutside     = "outside" // in place of the steps in the cluster, for what is not in it
-)
+// A Dial connects to address, "host:port", as net.Dialer's DialContext does.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-// A Step is one link of the chain from a kubeconfig to a program in a Pod, and whether it holds.
-type Step struct {
-	Name   string        // one of the constants above
-	Detail string        // what was found, in a few words without a full stop; printable, and without secrets
-	Err    error         // why the chain breaks here, as a dial would say it; nil when it holds
-	Took   time.Duration // the whole step
-}
-
-// Walk goes along the chain that a connection to target depends on, tells step of each link in order, from one goroutine,
-// and stops at the first that breaks. The target is "host:port", or a host alone: of a Service then the first TCP port is
-// taken. With an empty target the walk ends at the rights. What is not the cluster's is dialled by direct, which is the
-// caller's way for such hosts. Walk caches nothing and believes no cache of answers, and the user is taken to have asked
-// for it: a credential plugin may run.
-func (c *Cluster) Walk(ctx context.Context, target string, direct Dial, step func(Step)) {
+// Walk checks what a connection to target depends on, then dials target, and reports each step in order, from one goroutine, up
+// to the first that fails. The target is "host:port", or a host alone: of a Service then the first TCP port is taken. With an
+// empty target Walk ends after the rights. A host outside the cluster is dialled by direct, the caller's route for such hosts.
+// The user is taken to have asked for the walk: a credential plugin may run.
+func (c *Cluster) Walk(ctx context.Context, target string, direct Dial, report func(Step)) {
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
-		step(Step{Name: StepKubeconfig, Err: err})
+		report(Step{Name: StepKubeconfig, Err: err})
 		return
 	}
 	defer end()
-	w := &walk{cluster: c, namespace: c.Namespace(), direct: direct}
-	if target != "" {
-		if err := w.aim(target); err != nil {
-			step(Step{Name: StepName, Err: err})
-			return
-		}
+	w := &walk{cluster: c, direct: direct, trace: &trace{report: report}}
+	if err = w.run(ctx, target); err != nil && ctx.Err() != nil {
+		err = ctx.Err()
 	}
-	links := []link{
-		{StepKubeconfig, w.kubeconfig}, {StepCredentials, w.credentials}, {StepServer, w.server}, {StepRights, w.rights},
-	}
-	switch {
-	case target != "" && c.resolver.foreign(w.name):
-		links = []link{{StepKubeconfig, w.kubeconfig}, {StepName, w.meaning}} // the cluster is not asked about it
-	case target != "" && w.name.doubtful:
-		links[len(links)-1] = link{StepName, w.doubtful}
-	case target != "":
-		links = append(links, link{StepName, w.meaning})
-	}
-	for len(links) > 0 {
-		l := links[0]
-		begin := time.Now()
-		detail, err := l.check(ctx)
-		if err != nil && ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		step(Step{Name: l.name, Detail: printable(detail), Err: err, Took: time.Since(begin)})
-		if err != nil {
-			return
-		}
-		links = append(links[1:], w.next...)
-		w.next = nil
-	}
+	w.trace.end(err)
 }
 
-// A link is one step to make.
-type link struct {
-	name  string
-	check func(ctx context.Context) (detail string, err error)
-}
-
-// A walk is one call of Walk, and what it has found so far.
+// A walk is one call of Walk.
 type walk struct {
 	cluster *Cluster
-	direct  Dial   // the way of hosts that are not the cluster's
-	next    []link // what follows from the step being made
+	direct  Dial
+	trace   *trace
+	host    *Host
+	port    int // 0: not given
+}
 
-	host      string
-	port      int // 0: not given
-	name      name
-	namespace string // whose rights count
-	noService bool   // none is on the way
-	aliases   int
-	service   *service
-	to        resolution
+// run makes the steps. Its error belongs to the last one.
+func (w *walk) run(ctx context.Context, target string) error {
+	if target == "" {
+		return w.check(ctx, w.kubeconfig, w.credentials, w.server, w.rights)
+	}
+	if err := w.aim(target); err != nil {
+		w.trace.enter(StepName)
+		return err
+	}
+	if w.cluster.resolver.foreign(w.host.name) { // the cluster is not asked about it
+		return errors.Join(w.check(ctx, w.kubeconfig), w.reach(ctx))
+	}
+	if err := w.check(ctx, w.kubeconfig, w.credentials, w.server); err != nil {
+		return err
+	}
+	// Where another network may have the name, the user's rights matter only if it is the cluster's.
+	if !w.host.name.doubtful {
+		if err := w.check(ctx, w.rights); err != nil {
+			return err
+		}
+	}
+	return w.reach(ctx)
+}
+
+// check makes steps that each return what was found.
+func (w *walk) check(ctx context.Context, steps ...func(context.Context) (string, error)) error {
+	for _, step := range steps {
+		detail, err := step(ctx)
+		w.trace.notef("%s", detail)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // aim reads the target.
@@ -115,227 +90,92 @@ func (w *walk) aim(target string) error {
 		}
 		w.port = int(port)
 	}
-	w.host = host
-	w.name = w.cluster.resolver.parse(host)
-	w.noService = w.name.meaning != serviceName && w.name.meaning != memberName
-	if w.name.namespace != "" {
-		w.namespace = w.name.namespace
-	}
+	w.host = w.cluster.host(host)
 	return nil
 }
 
-// meaning says what the target's host stands for, and asks whose an address is.
-func (w *walk) meaning(ctx context.Context) (string, error) {
-	n := w.name
-	const outsideWay = "outside the cluster: it goes the way of all other hosts"
+// reach looks the host up and dials it.
+func (w *walk) reach(ctx context.Context) (err error) {
+	doubtful := w.host.name.doubtful
+	w.trace.enter(StepName)
+	if w.host, err = w.cluster.Lookup(ctx, w.host.written); err != nil {
+		return err
+	}
+	w.trace.notef("%s", w.meaning())
+	if !w.host.InCluster {
+		return w.leave(ctx)
+	}
+	if err := w.host.check(); err != nil {
+		return err
+	}
+	if doubtful {
+		if err := w.check(ctx, w.rights); err != nil {
+			return err
+		}
+	}
+	return w.connected(ctx, func() (net.Conn, error) {
+		return w.host.connect(traced(ctx, w.trace), "tcp", w.port, maxAliases)
+	})
+}
+
+// meaning says what the target's host stands for. Of an address the dial says it.
+func (w *walk) meaning() string {
+	n := w.host.name
 	switch {
-	case n.meaning == noName:
-		return "", &fault.NotFound{Kind: fault.Name, Name: w.host}
 	case w.cluster.resolver.foreign(n):
-		return w.thenDirect(outsideWay)
+		return outsideWay
+	case !w.host.InCluster && n.service != "":
+		return fmt.Sprintf("no Service %s in namespace %s can be seen, so it is %s", n.service, n.namespace, outsideWay)
+	case !w.host.InCluster:
+		return "the address of no Service or Pod that can be seen, " + outsideWay
+	case n.meaning == podName:
+		return fmt.Sprintf("Pod %s in namespace %s", n.pod, n.namespace)
+	case n.meaning == memberName:
+		return fmt.Sprintf("Pod %s of Service %s in namespace %s", n.pod, n.service, n.namespace)
+	case n.meaning == serviceName:
+		return fmt.Sprintf("Service %s in namespace %s", n.service, n.namespace)
 	}
-	if host, err := w.cluster.Lookup(ctx, w.host); err != nil {
-		return "", err
-	} else if !host.InCluster && n.service != "" {
-		return w.thenDirect(fmt.Sprintf("no Service %s in namespace %s can be seen, so it is %s", n.service, n.namespace, outsideWay))
-	} else if !host.InCluster {
-		return w.thenDirect("the address of no Service or Pod that can be seen, " + outsideWay)
-	}
-	return w.stands(ctx)
+	return ""
 }
 
-// stands says what a name of the cluster stands for.
-func (w *walk) stands(ctx context.Context) (string, error) {
-	n := w.name
-	switch n.meaning {
-	case noName:
-		return "", &fault.NotFound{Kind: fault.Name, Name: bounded(w.service.externalName)}
-	case podName:
-		w.to.pods = []endpoint{{Namespace: n.namespace, Pod: n.pod, Port: w.port}}
-		return w.thenPod(fmt.Sprintf("Pod %s in namespace %s", n.pod, n.namespace))
-	case memberName:
-		w.next = []link{{StepService, w.findService}}
-		return fmt.Sprintf("Pod %s of Service %s in namespace %s", n.pod, n.service, n.namespace), nil
-	case serviceName:
-		w.next = []link{{StepService, w.findService}}
-		return fmt.Sprintf("Service %s in namespace %s", n.service, n.namespace), nil
-	}
-	o, err := w.cluster.resolver.findOwner(ctx, n)
-	switch {
-	case err != nil:
-		return "", err
-	case o.pod.Pod != "":
-		o.pod.Port = w.port
-		w.to.pods = []endpoint{o.pod}
-		w.namespace = o.pod.Namespace
-		return w.thenPod(fmt.Sprintf("the address of Pod %s in namespace %s", o.pod.Pod, o.pod.Namespace))
-	case o.service.name == "":
-		return "", &fault.NotFound{Kind: fault.Address, Name: n.address.String()}
-	}
-	w.name = name{meaning: serviceName, namespace: o.service.namespace, service: o.service.name}
-	w.next = []link{{StepService, w.findService}}
-	return fmt.Sprintf("the address of Service %s in namespace %s", o.service.name, o.service.namespace), nil
-}
-
-func (w *walk) thenPod(detail string) (string, error) {
-	w.next = []link{{StepPod, w.pod}}
+// leave dials a host outside.
+func (w *walk) leave(ctx context.Context) error {
 	if w.port == 0 {
-		return detail, &net.AddrError{Err: "a Pod takes any port, so one has to be named", Addr: w.host}
+		w.trace.notef(untried)
+		return nil
 	}
-	w.next = append(w.next, link{StepPort, w.dial})
-	return detail, nil
+	address := net.JoinHostPort(w.host.written, strconv.Itoa(w.port))
+	w.trace.enter(StepOutside)
+	w.trace.notef("%s", address)
+	return w.connected(ctx, func() (net.Conn, error) { return w.direct(ctx, "tcp", address) })
 }
 
-// findService looks at the Service, and follows one that stands for another name.
-func (w *walk) findService(ctx context.Context) (string, error) {
-	n, err := w.cluster.resolver.complete(ctx, w.name)
-	if err != nil {
-		return "", err
-	}
-	w.name = n
-	a, key := w.cluster.api, serviceKey{n.namespace, n.service}
-	svc, err := a.service(ctx, key.namespace, key.name)
-	if errors.Is(err, errAbsent) {
-		r := w.cluster.resolver
-		err = r.suggestWidely(ctx, key, r.absent(ctx, key, &fault.NotFound{Kind: fault.Service, Name: key.name, Namespace: key.namespace}))
+// connected dials, waits until the connection's target has answered, and closes it.
+func (w *walk) connected(ctx context.Context, dial func() (net.Conn, error)) error {
+	conn, err := dial()
+	if errors.Is(err, errNoPort) {
+		return nil
 	}
 	if err != nil {
-		return "", err
+		return err
 	}
-	w.service = svc
-	if w.service.externalName != "" {
-		return w.follow(ctx)
-	}
-	if w.port == 0 {
-		w.port = w.service.firstPort()
-	}
-	if w.port == 0 && w.service.headless {
-		return "", &net.AddrError{Err: "a headless Service takes any port, so one has to be named", Addr: w.host}
-	}
-	detail := fmt.Sprintf("ClusterIP %s, TCP ports %s", svc.clusterIP, orNone(w.service.tcpPorts()))
-	w.next = []link{{StepEndpoints, w.endpoints}}
-	if w.name.meaning == memberName {
-		return detail, nil // whose Pod takes any port
-	}
-	// A headless Service takes any port.
-	if _, err := w.service.portName(w.port); err != nil && !w.service.headless {
-		return detail, err
-	}
-	return detail, nil
-}
-
-// follow goes on with the name that an ExternalName Service stands for.
-func (w *walk) follow(ctx context.Context) (string, error) {
-	s := w.service
-	detail := "an ExternalName for " + bounded(s.externalName)
-	n, inside := alias(s)
-	switch {
-	case !inside && w.cluster.policy.Load().Outside == nil:
-		return detail, &fault.Unsupported{What: fmt.Sprintf("Service %s/%s is %s, which is outside the cluster", s.namespace, s.name, detail)}
-	case !inside:
-		return w.thenOutside(detail)
-	}
-	if w.aliases++; w.aliases > maxAliases {
-		return detail, &fault.Unsupported{What: fmt.Sprintf("Service %s/%s is an ExternalName that leads to others without end", s.namespace, s.name)}
-	}
-	w.name = n
-	_, err := w.stands(ctx)
-	return detail, err
-}
-
-// endpoints looks for Pods behind the port.
-func (w *walk) endpoints(ctx context.Context) (string, error) {
-	set, err := w.cluster.api.endpointSlices(ctx, serviceKey{w.service.namespace, w.service.name})
-	if err != nil {
-		return "", err
-	}
-	slices := set.slices
-	w.service.slices = slices
-	ready, other := w.service.count()
-	detail := fmt.Sprintf("%d ready, %d not, in %d EndpointSlice", ready, other, len(slices))
-	if len(slices) != 1 {
-		detail += "s"
-	}
-	if err := w.name.of(w.service, w.port, &w.to); err != nil {
-		return detail, err
-	}
-	if len(w.to.pods) > 0 {
-		first := w.to.pods[0]
-		w.next = []link{{StepPod, w.pod}, {StepPort, w.dial}}
-		return fmt.Sprintf("%s; port %d leads to port %d of Pod %s", detail, w.port, first.Port, first.Pod), nil
-	}
-	if w.cluster.policy.Load().Outside == nil {
-		return detail, &fault.Unsupported{What: w.to.why}
-	}
-	w.next = []link{{StepOutside, w.dialOutside}}
-	return fmt.Sprintf("%s; %s: it goes the way of all other hosts", detail, w.to.why), nil
-}
-
-// pod looks at the first Pod, where that is allowed.
-func (w *walk) pod(ctx context.Context) (string, error) {
-	first := &w.to.pods[0]
-	facts, err := w.cluster.api.pod(ctx, first.Namespace, first.Pod)
-	switch {
-	case errors.Is(err, errAbsent):
-		return "", &fault.NotFound{Kind: fault.Pod, Name: first.Pod, Namespace: first.Namespace}
-	case isForbidden(err):
-		return "may not be looked at, which a connection does not need", nil
-	case err != nil:
-		return "", err
-	}
-	first.UID = facts.uid
-	detail := fmt.Sprintf("%s/%s: %s on node %s", first.Namespace, first.Pod, facts.phase, facts.node)
-	switch {
-	case facts.ended() || !facts.started():
-		return detail, &fault.NoEndpoints{Pod: first.Pod, Namespace: first.Namespace, NotReady: 1, Detail: facts.phase}
-	case facts.hostNetwork && !w.cluster.policy.Load().HostNetwork:
-		return detail, &fault.HostNetwork{Pod: first.Pod, Namespace: first.Namespace, Node: facts.node}
-	case facts.ready:
-		return detail + ", ready", nil
-	}
-	return detail + ", not ready", nil
-}
-
-func isRefusal(err error) bool {
-	var refused *fault.Refused
-	return errors.As(err, &refused)
-}
-
-// firstPort is the number of the first TCP port; 0 when there is none.
-func (s *service) firstPort() int {
-	for _, p := range s.ports {
-		if p.protocol == protocolTCP {
-			return p.number
+	defer conn.Close()
+	if unconfirmed, ok := conn.(interface{ Opened(context.Context) error }); ok {
+		if err := unconfirmed.Opened(ctx); err != nil {
+			return err
 		}
 	}
-	return 0
+	w.trace.open()
+	return nil
 }
 
-func (s *service) tcpPorts() (ports []string) {
-	for _, p := range s.ports {
-		if p.protocol == protocolTCP {
-			ports = append(ports, strings.TrimSpace(fmt.Sprintf("%d %s", p.number, p.name)))
-		}
-	}
-	return ports
-}
+// What is noted of hosts outside, and of those without a port.
+const (
+	outsideWay = "outside the cluster: it goes the way of all other hosts"
+	untried    = "it is tried when a port is named"
+)
 
-func (s *service) count() (ready, other int) {
-	for _, slice := range s.slices {
-		for _, m := range slice.members {
-			if m.ready {
-				ready++
-			} else {
-				other++
-			}
-		}
-	}
-	return ready, other
-}
+// errNoPort ends a dial to port 0 that a Service leads out of the cluster.
+var errNoPort = errors.New("no port was named")
 
-func orNone(list []string) string {
-	if len(list) == 0 {
-		return "none"
-	}
-	return strings.Join(list, ", ")
-}
+func isRefusal(err error) bool { return errors.As(err, new(*fault.Refused)) }

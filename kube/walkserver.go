@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -16,8 +17,9 @@ import (
 	"fairlead/proxy/upstream"
 )
 
-// kubeconfig says where the context is written. That it can be used, Open has seen.
+// kubeconfig says where the context is written. Open has checked that it can be used.
 func (w *walk) kubeconfig(context.Context) (string, error) {
+	w.trace.enter(StepKubeconfig)
 	c := w.cluster.described
 	if c.File == "" {
 		return "none is used: namespace " + w.cluster.Namespace(), nil
@@ -25,8 +27,9 @@ func (w *walk) kubeconfig(context.Context) (string, error) {
 	return fmt.Sprintf("%s: cluster %s, user %s, namespace %s", c.File, c.Cluster, c.User, w.cluster.Namespace()), nil
 }
 
-// credentials sees to a login, and says of what kind it is.
+// credentials ensures a login, and says of what kind it is.
 func (w *walk) credentials(ctx context.Context) (string, error) {
+	w.trace.enter(StepCredentials)
 	l := w.cluster.api.login
 	detail := l.kind()
 	l.retry()
@@ -70,6 +73,7 @@ func (l *login) kind() string {
 
 // server asks the API server for its version, on a connection of its own, and says what making that took.
 func (w *walk) server(ctx context.Context) (string, error) {
+	w.trace.enter(StepServer)
 	a := w.cluster.api
 	a.closeIdle()
 	var t timings
@@ -104,8 +108,14 @@ func (a *api) version(ctx context.Context) (string, error) {
 
 // rights asks which of the rights that a dial needs the user has.
 func (w *walk) rights(ctx context.Context) (string, error) {
-	if n, err := w.cluster.resolver.complete(ctx, w.name); err == nil && n.own != w.name.own {
-		w.name, w.namespace = n, n.namespace // whose rights count; what is not there is said by a later step
+	w.trace.enter(StepRights)
+	namespace, noService := w.cluster.Namespace(), false
+	if w.host != nil {
+		n := w.host.name
+		if completed, err := w.cluster.resolver.complete(ctx, n); err == nil {
+			n = completed // a later step reports what is not there
+		}
+		namespace, noService = cmp.Or(n.namespace, namespace), n.meaning != serviceName && n.meaning != memberName
 	}
 	wanted := []right{
 		{Verb: "get", Resource: "services"},
@@ -116,26 +126,26 @@ func (w *walk) rights(ctx context.Context) (string, error) {
 	has := make([]bool, len(wanted))
 	var group errgroup.Group
 	for i := range wanted {
-		wanted[i].Namespace = w.namespace
+		wanted[i].Namespace = namespace
 		group.Go(func() (err error) {
 			has[i], err = w.cluster.api.may(ctx, wanted[i])
 			return err
 		})
 	}
-	where := "in namespace " + w.namespace
+	where := "in namespace " + namespace
 	if err := group.Wait(); err != nil {
 		return where, err
 	}
 	switch {
-	case !has[0] && !w.noService:
-		return where, &fault.Forbidden{Verbs: []string{"get"}, Resource: "services", Namespace: w.namespace}
-	case !has[1] && !w.noService:
-		return where, &fault.Forbidden{Verbs: []string{"list"}, Resource: "endpointslices.discovery.k8s.io", Namespace: w.namespace}
+	case !has[0] && !noService:
+		return where, &fault.Forbidden{Verbs: []string{"get"}, Resource: "services", Namespace: namespace}
+	case !has[1] && !noService:
+		return where, &fault.Forbidden{Verbs: []string{"list"}, Resource: "endpointslices.discovery.k8s.io", Namespace: namespace}
 	case !has[2] && !has[3]:
-		return where, &fault.Forbidden{Verbs: []string{"get", "create"}, Resource: "pods/portforward", Namespace: w.namespace}
+		return where, &fault.Forbidden{Verbs: []string{"get", "create"}, Resource: "pods/portforward", Namespace: namespace}
 	}
 	detail := "get services, list endpointslices, port-forward to Pods " + where
-	if w.noService {
+	if noService {
 		detail = "port-forward to Pods " + where
 	}
 	switch {
@@ -192,12 +202,4 @@ func (t *timings) trace() *httptrace.ClientTrace {
 			}
 		},
 	}
-}
-
-// brief rounds a duration for people.
-func brief(d time.Duration) time.Duration {
-	if d < 10*time.Millisecond {
-		return d.Round(100 * time.Microsecond)
-	}
-	return d.Round(time.Millisecond)
 }

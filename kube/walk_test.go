@@ -1,0 +1,83 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"fairlead/kube/fault"
+)
+
+// anyOrder is the text of an error, whichever of two endpoints outside it names.
+func anyOrder(err error) string { return strings.ReplaceAll(err.Error(), "192.0.2.11", "192.0.2.10") }
+
+// A walk reports the steps of the dial that it makes, and so ends as any other dial: also where EndpointSlices made by hand lead
+// back into the cluster, or another Pod takes the connection that the first refuses.
+func TestAWalkEndsAsADialDoes(t *testing.T) {
+	server := newAPIServer(t)
+	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/version" {
+			fmt.Fprint(w, `{"gitVersion": "v1.99.0"}`)
+		}
+		return r.URL.Path == "/version"
+	})
+	server.add("team", "web", "web-1")
+	server.add("team", "two", "bad", "good")
+	server.services["team/two"].Spec.ClusterIP = "10.96.0.12"
+	byHand := func(name string, addresses ...string) {
+		server.add("team", name)
+		server.services["team/"+name].Spec.ClusterIP = "10.96.0.13"
+		server.slices["team/"+name] = []discoveryv1.EndpointSlice{testSlice(80)}
+		for _, address := range addresses {
+			server.slices["team/"+name][0].Endpoints = append(server.slices["team/"+name][0].Endpoints, discoveryv1.Endpoint{Addresses: []string{address}})
+		}
+	}
+	byHand("back", "10.96.0.10") // the Service web
+	byHand("out", "192.0.2.10", "192.0.2.11")
+	server.add("team", "alias")
+	server.services["team/alias"].Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "web.team.svc.cluster.local"}
+	bad := func(endpoints []endpoint) error {
+		if len(endpoints) == 1 && endpoints[0].Pod == "bad" {
+			return &fault.NotFound{Kind: fault.Pod, Name: "bad", Namespace: "team"}
+		}
+		return nil
+	}
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{refuse: bad}, nil)
+	for target, want := range map[string][]string{
+		"web:80":             {StepName, StepService, StepEndpoints, StepPod, StepPort},
+		"two:80":             {StepName, StepService, StepEndpoints, StepPod, StepPort},
+		"alias:80":           {StepName, StepService, StepService, StepEndpoints, StepPod, StepPort},
+		"back:80":            {StepName, StepService, StepEndpoints, StepService, StepEndpoints, StepPod, StepPort},
+		"out:80":             {StepName, StepService, StepEndpoints},
+		"web:81":             {StepName, StepService},
+		"bad.team.pod:80":    {StepName, StepPod, StepPort},
+		"_x.web.team.svc:80": {StepName},
+	} {
+		dialled := dial(t, c, target)
+		names, steps, err := walked(t, c, target, (&outsideDialer{}).dial)
+		if (err == nil) != (dialled == nil) || err != nil && !strings.HasSuffix(anyOrder(dialled), anyOrder(err)) {
+			t.Errorf("%s: a dial gives %v, and a walk %v", target, dialled, err)
+		}
+		if got := names[len(toRights):]; !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q: %+v", target, got, want, steps)
+		}
+	}
+
+	out := &outsideDialer{refuse: "192.0.2.10"}
+	c.SetPolicy(Policy{Outside: out.dial})
+	for range 8 { // in any order
+		if names, steps, err := walked(t, c, "out:80", nil); err != nil || names[len(names)-1] != StepOutside || !strings.HasPrefix(steps[StepOutside].Detail, "192.0.2.11:80 is open after ") {
+			t.Errorf("outside: %q, %+v, %v", names, steps[StepOutside], err)
+		}
+	}
+	c.SetPolicy(Policy{Outside: (&outsideDialer{refuse: "192.0.2."}).dial})
+	if names, _, err := walked(t, c, "out:80", nil); err == nil || errors.As(err, new(*fault.Unsupported)) || names[len(names)-1] != StepOutside {
+		t.Errorf("refused outside: %q, %v", names, err)
+	}
+}
