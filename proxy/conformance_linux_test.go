@@ -36,7 +36,7 @@ func TestSOCKS5TunnelIsADialer(t *testing.T) {
 	suite := behindProxy(t)
 	suite.Dialer = socksDialer(open(t, withFailures()).addr)
 	suite.NotReady = ""
-	suite.Without = map[dialtest.Part]string{dialtest.NotReadyIsTold: oneReply}
+	suite.Without = map[dialtest.Part]string{dialtest.NotReadyIsReported: oneReply}
 	dialtest.Run(t, suite)
 }
 
@@ -60,7 +60,7 @@ func TestUpstreamIsADialer(t *testing.T) {
 			suite.Dialer = way
 			if via.Scheme == "socks5" {
 				suite.Unknown = ""
-				suite.Without = map[dialtest.Part]string{dialtest.UnknownIsTold: oneReply}
+				suite.Without = map[dialtest.Part]string{dialtest.UnknownIsReported: oneReply}
 			}
 			dialtest.Run(t, suite)
 		})

@@ -49,7 +49,7 @@ func (g *Gateways) seen(ctx context.Context, name string, l *link, log zerolog.L
 	if err != nil {
 		return append(ranges, before.Ranges...), append(before.Namespaces, l.cluster.Namespace())
 	}
-	now := settings.Seen{Namespaces: pac.Doubtful(known)}
+	now := settings.Seen{Namespaces: pac.Ambiguous(known)}
 	for _, p := range ranges {
 		if !p.IsSingleIP() && !slices.Contains(l.plan.policy.Addresses, p) { // the settings have those already
 			now.Ranges = append(now.Ranges, p)

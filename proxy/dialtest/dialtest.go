@@ -19,8 +19,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience bounds every wait for something that must happen.
-const patience = 60 * time.Second
+// timeout bounds every wait for something that must happen.
+const timeout = 60 * time.Second
 
 // A Suite is a Dialer and what there is to dial. A part of the suite whose address is empty has to be named in Without.
 type Suite struct {
@@ -60,10 +60,10 @@ type Part string
 // The parts that a Suite may be Without. All others hold for every Dialer there is.
 const (
 	// EndReachesTarget is the half-close: the target sees the end of the client's direction, and can still answer.
-	EndReachesTarget Part = "EndOfOneDirectionReachesTheTarget"
-	UnknownIsTold    Part = "UnknownIsNotFound"
-	NotReadyIsTold   Part = "NotReadyIsEHOSTUNREACH"
-	ForbiddenIsTold  Part = "ForbiddenIsErrPermission"
+	EndReachesTarget    Part = "EndOfOneDirectionReachesTheTarget"
+	UnknownIsReported   Part = "UnknownIsNotFound"
+	NotReadyIsReported  Part = "NotReadyIsEHOSTUNREACH"
+	ForbiddenIsReported Part = "ForbiddenIsErrPermission"
 	// DialsHang are the cancelled dial and the dial that is out of time.
 	DialsHang Part = "DialThatHangsEndsWithItsContext"
 )
@@ -86,9 +86,9 @@ var parts = []struct {
 	{"CancelledDialReturns", echo, cancelledDial},
 	{DialsHang, func(s Suite) []string { return []string{s.Hangs} }, hanging},
 	{"RefusedIsECONNREFUSED", func(s Suite) []string { return []string{s.Refused} }, refused},
-	{UnknownIsTold, func(s Suite) []string { return []string{s.Unknown} }, unknown},
-	{NotReadyIsTold, func(s Suite) []string { return []string{s.NotReady} }, notReady},
-	{ForbiddenIsTold, func(s Suite) []string { return []string{s.Forbidden} }, forbidden},
+	{UnknownIsReported, func(s Suite) []string { return []string{s.Unknown} }, unknown},
+	{NotReadyIsReported, func(s Suite) []string { return []string{s.NotReady} }, notReady},
+	{ForbiddenIsReported, func(s Suite) []string { return []string{s.Forbidden} }, forbidden},
 	{"ManyAtOnce", echo, many},
 	{"FailureHarmsNoOtherConnection", func(s Suite) []string { return []string{s.Echo, s.Refused} }, failureHarmsNone},
 }
@@ -96,12 +96,12 @@ var parts = []struct {
 func echo(s Suite) []string { return []string{s.Echo} }
 
 // optional are the parts that a Suite may be Without.
-var optional = []Part{EndReachesTarget, UnknownIsTold, NotReadyIsTold, ForbiddenIsTold, DialsHang}
+var optional = []Part{EndReachesTarget, UnknownIsReported, NotReadyIsReported, ForbiddenIsReported, DialsHang}
 
 // Run tests the Dialer. It fails when a goroutine is left at the end that was not there after a first connection: what a
 // Dialer without Stop keeps is begun by then. With Stop, it was not there before that connection either.
 func Run(t *testing.T, s Suite) {
-	for _, fault := range s.faults() {
+	for _, fault := range s.problems() {
 		t.Error(fault)
 	}
 	if t.Failed() {
@@ -133,7 +133,7 @@ func Run(t *testing.T, s Suite) {
 	}
 	// Close of a connection returns before the other side of it has noticed.
 	err := goleak.Find(before)
-	for deadline := time.Now().Add(patience / 2); err != nil && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(timeout / 2); err != nil && time.Now().Before(deadline); {
 		err = goleak.Find(before)
 	}
 	if err != nil {
@@ -141,8 +141,8 @@ func Run(t *testing.T, s Suite) {
 	}
 }
 
-// faults says what is wrong with the Suite itself.
-func (s Suite) faults() []string {
+// problems says what is wrong with the Suite itself.
+func (s Suite) problems() []string {
 	var faults []string
 	for part, reason := range s.Without {
 		if !slices.Contains(optional, part) {
@@ -183,7 +183,7 @@ func connect(ctx context.Context, s Suite, address string) (net.Conn, error) {
 // dial connects, and closes the connection when the test ends.
 func dial(t *testing.T, s Suite, address string) net.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	conn, err := connect(ctx, s, address)
 	if err != nil {
@@ -199,7 +199,7 @@ func dial(t *testing.T, s Suite, address string) net.Conn {
 // dialError returns the error of a dial that must fail.
 func dialError(t *testing.T, s Suite, address string) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	conn, err := connect(ctx, s, address)
 	if err != nil {
@@ -231,7 +231,7 @@ func within[T any](t *testing.T, operation func() (T, error)) (T, error) {
 	select {
 	case r := <-ended:
 		return r.value, r.err
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatal("the operation does not end")
 		panic("unreachable")
 	}

@@ -27,7 +27,7 @@ func Loopback(t *testing.T) Suite {
 		_, _ = conn.Read(make([]byte, 1))
 		_ = conn.SetLinger(0)
 	})
-	s.Without = map[Part]string{NotReadyIsTold: "no address of this machine's loopback is out of reach"}
+	s.Without = map[Part]string{NotReadyIsReported: "no address of this machine's loopback is out of reach"}
 	closed := listen(t)
 	s.Refused = closed.Addr().String()
 	_ = closed.Close()

@@ -167,7 +167,7 @@ func closeWhileReading(t *testing.T, s Suite) {
 		if err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("the read returns %v", err)
 		}
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Error("the read does not end")
 	}
 	if _, err := conn.Write([]byte("x")); err == nil {
@@ -182,7 +182,7 @@ func closeTwice(t *testing.T, s Suite) {
 }
 
 func outlivesDial(t *testing.T, s Suite) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	conn, err := s.Dialer.DialContext(ctx, "tcp", s.Echo)
 	if err != nil {
@@ -221,7 +221,7 @@ func hanging(t *testing.T, s Suite) {
 		limit time.Duration
 		want  []error
 	}{
-		{"cancelled", patience, []error{context.Canceled}},
+		{"cancelled", timeout, []error{context.Canceled}},
 		{"out of time", 300 * time.Millisecond, []error{context.DeadlineExceeded, os.ErrDeadlineExceeded}},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), ending.limit)
@@ -239,7 +239,7 @@ func hanging(t *testing.T, s Suite) {
 			t.Fatalf("the dial does not hang: %v", err)
 		case <-time.After(100 * time.Millisecond):
 		}
-		if ending.limit == patience {
+		if ending.limit == timeout {
 			cancel()
 		}
 		select {
@@ -247,7 +247,7 @@ func hanging(t *testing.T, s Suite) {
 			if !slices.ContainsFunc(ending.want, func(want error) bool { return errors.Is(err, want) }) {
 				t.Errorf("the dial that is %s returns %v", ending.name, err)
 			}
-		case <-time.After(patience):
+		case <-time.After(timeout):
 			t.Errorf("the dial that is %s goes on", ending.name)
 		}
 	}
@@ -282,7 +282,7 @@ func many(t *testing.T, s Suite) {
 	var all sync.WaitGroup
 	for range s.Parallel {
 		all.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			defer cancel()
 			conn, err := s.Dialer.DialContext(ctx, "tcp", s.Echo)
 			if err != nil {
@@ -322,7 +322,7 @@ func closedLeaveNothing(t *testing.T, s Suite) {
 	for range connections {
 		use()
 	}
-	for deadline := time.Now().Add(patience / 2); runtime.NumGoroutine() > before+slack; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(timeout / 2); runtime.NumGoroutine() > before+slack; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines before %d connections, and %d after", before, connections, runtime.NumGoroutine())
 		}

@@ -60,18 +60,18 @@ var script string
 //
 // localhost and what is below it, loopback addresses and all else go their usual way (DIRECT).
 func Script(c Config) string {
-	forHTTP, forRest := ways(c)
+	forHTTP, forRest := routes(c)
 	return strings.NewReplacer(
 		"$HTTP$", quote(forHTTP),
 		"$REST$", quote(forRest),
-		"$SPACES$", quote(spaces(c.Namespaces)),
+		"$SPACES$", quote(namespaceList(c.Namespaces)),
 		"$TOP$", quote(" "+strings.Join(strings.Fields(topLevel), " ")+" "),
-		"$KNOWN$", known(c.Known),
+		"$KNOWN$", prefixList(c.Known),
 	).Replace(script)
 }
 
-// ways are the script's answers for the proxy. Plain HTTP goes to the HTTP side, whose failures are pages that say why.
-func ways(c Config) (forHTTP, forRest string) {
+// routes are the script's answers for the proxy. Plain HTTP goes to the HTTP side, whose failures are pages that say why.
+func routes(c Config) (forHTTP, forRest string) {
 	switch {
 	case c.TLS:
 		return "HTTPS " + c.Address, "HTTPS " + c.Address
@@ -90,9 +90,9 @@ func quote(s string) string {
 	return string(quoted)
 }
 
-// Doubtful gives those of some namespaces that names of the Internet end in, too: of all others a script needs not be told.
+// Ambiguous gives those of some namespaces that names of the Internet end in, too: of all others a script needs not be told.
 // They are sorted.
-func Doubtful(namespaces []string) []string {
+func Ambiguous(namespaces []string) []string {
 	namespaces = slices.DeleteFunc(slices.Clone(namespaces), func(namespace string) bool {
 		return !isLabel(namespace) || !strings.Contains(topLevelLines, "\n"+namespace+"\n")
 	})
@@ -103,11 +103,11 @@ func Doubtful(namespaces []string) []string {
 // topLevelLines has a line break before and behind every label.
 var topLevelLines = "\n" + topLevel
 
-// spaces lists the doubtful namespaces between spaces, as many as fit.
-func spaces(namespaces []string) string {
+// namespaceList lists the doubtful namespaces between spaces, as many as fit.
+func namespaceList(namespaces []string) string {
 	var list strings.Builder
 	list.WriteByte(' ')
-	for _, namespace := range Doubtful(namespaces) {
+	for _, namespace := range Ambiguous(namespaces) {
 		if list.Len()+len(namespace) < maxNamespaces {
 			list.WriteString(namespace)
 			list.WriteByte(' ')
@@ -121,9 +121,9 @@ func isLabel(s string) bool {
 	return s != "" && len(s) <= maxLabel && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && s[0] != '-' && s[len(s)-1] != '-'
 }
 
-// known writes prefixes as [bits, group, group, ...], of two groups of 16 bits for IPv4 and eight for IPv6; the widest,
+// prefixList writes prefixes as [bits, group, group, ...], of two groups of 16 bits for IPv4 and eight for IPv6; the widest,
 // without those that lie in others, as many as fit.
-func known(prefixes []netip.Prefix) string {
+func prefixList(prefixes []netip.Prefix) string {
 	var list strings.Builder
 	var in []netip.Prefix
 	for _, prefix := range widestFirst(prefixes) {
