@@ -1,6 +1,6 @@
-// Package dialtest holds a proxy.Dialer to its contract. Every Dialer has a test that calls Run with what stands at the
-// other end of it. The package is for tests only, and knows neither what carries the connections nor how to start a
-// cluster.
+// Package dialtest tests that a proxy.Dialer keeps its contract. Every Dialer has a test that calls Run with targets
+// that it reaches. The package is for tests only, and depends neither on what carries the connections nor on how a
+// cluster is started.
 package dialtest
 
 import (
@@ -19,20 +19,20 @@ import (
 	"go.uber.org/goleak"
 )
 
-// timeout bounds every wait for something that must happen.
+// timeout limits every wait for something that must happen.
 const timeout = 60 * time.Second
 
-// A Suite is a Dialer and what there is to dial. A part of the suite whose address is empty has to be named in Without.
+// A Suite is a Dialer and the targets to dial. A part of the suite whose address is empty has to be named in Without.
 type Suite struct {
 	Dialer proxy.Dialer
-	// Without names the parts that the Dialer cannot pass, or that nothing at the other end can show, each with its reason.
-	// Run fails for a part that is neither run nor named, and for one that is named though it could run.
+	// Without has the parts that the Dialer cannot pass, or that no target can show, each with its reason. Run fails
+	// for a part that is neither run nor named, and for one that is named though it could run.
 	Without map[Part]string
-	// Stop ends the Dialer, with every connection and whatever it keeps between connections, and returns when all of it is
-	// gone. Run calls it once, after the last part. Nil stands for a Dialer that keeps nothing, which Run holds to that.
+	// Stop ends the Dialer, with every connection and whatever it keeps between connections, and returns when all of it
+	// has ended. Run calls it once, after the last part. Nil stands for a Dialer that keeps nothing, which Run checks.
 	Stop func()
 
-	// Echo sends back what it gets, and ends its direction when the client's has ended, as far as it learns of that.
+	// Echo sends back what it gets, and ends its direction when the client's has ended, if that reaches it.
 	Echo string
 	// Late reads LateRequest, which may be empty, sends LateAnswer in several pieces over a second or more, and closes. It
 	// waits for the end of the client's direction before it answers, unless EndReachesTarget is in Without.
@@ -57,18 +57,18 @@ type Suite struct {
 // A Part is the name of one part of the suite.
 type Part string
 
-// The parts that a Suite may be Without. All others hold for every Dialer there is.
+// The parts that a Suite may be Without. All others hold for every Dialer.
 const (
 	// EndReachesTarget is the half-close: the target sees the end of the client's direction, and can still answer.
 	EndReachesTarget    Part = "EndOfOneDirectionReachesTheTarget"
 	UnknownIsReported   Part = "UnknownIsNotFound"
 	NotReadyIsReported  Part = "NotReadyIsEHOSTUNREACH"
 	ForbiddenIsReported Part = "ForbiddenIsErrPermission"
-	// DialsHang are the cancelled dial and the dial that is out of time.
+	// DialsHang is the cancelled dial and the dial that times out.
 	DialsHang Part = "DialThatHangsEndsWithItsContext"
 )
 
-// parts are those of the suite, in the order in which they run. Each names the addresses that it cannot do without.
+// parts are the parts of the suite, in the order in which they run. need returns the addresses that a part requires.
 var parts = []struct {
 	name Part
 	need func(Suite) []string
@@ -98,8 +98,8 @@ func echo(s Suite) []string { return []string{s.Echo} }
 // optional are the parts that a Suite may be Without.
 var optional = []Part{EndReachesTarget, UnknownIsReported, NotReadyIsReported, ForbiddenIsReported, DialsHang}
 
-// Run tests the Dialer. It fails when a goroutine is left at the end that was not there after a first connection: what a
-// Dialer without Stop keeps is begun by then. With Stop, it was not there before that connection either.
+// Run tests the Dialer. It fails if a goroutine is left at the end that did not exist after a first connection: what a
+// Dialer without Stop keeps has begun by then. With Stop, it must not have existed before that connection either.
 func Run(t *testing.T, s Suite) {
 	for _, fault := range s.problems() {
 		t.Error(fault)
@@ -129,9 +129,9 @@ func Run(t *testing.T, s Suite) {
 		s.Stop = sync.OnceFunc(s.Stop)
 		t.Run("ClosedConnectionsLeaveNothing", func(t *testing.T) { closedLeaveNothing(t, s) })
 		t.Run("StopEndsConnectionsAndDials", func(t *testing.T) { stopEndsAll(t, s) })
-		s.Stop() // where -run left that part out
+		s.Stop() // in case -run omitted that part
 	}
-	// Close of a connection returns before the other side of it has noticed.
+	// Close of a connection returns before the other side has noticed it.
 	err := goleak.Find(before)
 	for deadline := time.Now().Add(timeout / 2); err != nil && time.Now().Before(deadline); {
 		err = goleak.Find(before)
@@ -141,7 +141,7 @@ func Run(t *testing.T, s Suite) {
 	}
 }
 
-// problems says what is wrong with the Suite itself.
+// problems returns what is wrong with the Suite itself.
 func (s Suite) problems() []string {
 	var faults []string
 	for part, reason := range s.Without {
@@ -165,7 +165,7 @@ func (s Suite) problems() []string {
 	return faults
 }
 
-// connect dials, and waits for the confirmation where there is one.
+// connect dials, and waits for the confirmation if there is one.
 func connect(ctx context.Context, s Suite, address string) (net.Conn, error) {
 	conn, err := s.Dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -207,7 +207,7 @@ func dialError(t *testing.T, s Suite, address string) error {
 	}
 	defer func() { _ = conn.Close() }()
 	if _, ok := conn.(proxy.Unconfirmed); ok {
-		// A refusal that came after the connection was taken for open is an error of Read.
+		// A refusal after the connection was taken for open is an error of Read.
 		if _, err := within(t, func() (int, error) { return conn.Read(make([]byte, 1)) }); !errors.Is(err, io.EOF) {
 			return err
 		}
@@ -216,7 +216,7 @@ func dialError(t *testing.T, s Suite, address string) error {
 	return nil
 }
 
-// within runs an operation on a connection that may lack deadlines.
+// within runs an operation on a connection that may have no deadlines, and fails the test if it takes too long.
 func within[T any](t *testing.T, operation func() (T, error)) (T, error) {
 	t.Helper()
 	type result struct {

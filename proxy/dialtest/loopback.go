@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Loopback starts what a Suite dials on this machine's loopback, for Dialers that reach it. It sets
-// everything but Dialer, Unknown, Forbidden and Hangs.
+// Loopback starts the targets of a Suite on this machine's loopback, for Dialers that reach it. It sets all fields
+// except Dialer, Unknown, Forbidden and Hangs.
 func Loopback(t *testing.T) Suite {
 	const pieces = 5
 	s := Suite{SourceBytes: 8 << 20, LateRequest: "hello", LateAnswer: string(bytes.Repeat([]byte("line\n"), pieces))}
@@ -27,7 +27,7 @@ func Loopback(t *testing.T) Suite {
 		_, _ = conn.Read(make([]byte, 1))
 		_ = conn.SetLinger(0)
 	})
-	s.Without = map[Part]string{NotReadyIsReported: "no address of this machine's loopback is out of reach"}
+	s.Without = map[Part]string{NotReadyIsReported: "every address of this machine's loopback can be reached"}
 	closed := listen(t)
 	s.Refused = closed.Addr().String()
 	_ = closed.Close()
@@ -43,7 +43,7 @@ func listen(t *testing.T) net.Listener {
 	return ln
 }
 
-// serve gives each connection to handle and closes it then. The test waits for all of them.
+// serve calls handle for each connection and closes it then. The test waits for all of them.
 func serve(t *testing.T, handle func(*net.TCPConn)) string {
 	ln := listen(t)
 	var all sync.WaitGroup

@@ -67,7 +67,7 @@ func echoSum(conn net.Conn, n int64) error {
 		return err
 	}
 	if [32]byte(sent.Sum(nil)) != [32]byte(got.Sum(nil)) {
-		return errors.New("other bytes came back than were sent")
+		return errors.New("what came back is not what was sent")
 	}
 	return nil
 }
@@ -96,8 +96,8 @@ func lateAnswer(t *testing.T, s Suite) {
 	}
 }
 
-// endLosesNothing ends the client's direction while the echo of it is still to come. Whether or not the target learns of
-// that, all of the echo arrives, and then an orderly end.
+// endLosesNothing ends the client's direction while the echo of it is still to come. Whether or not the end reaches the
+// target, all of the echo arrives, and then an orderly end.
 func endLosesNothing(t *testing.T, s Suite) {
 	conn := dial(t, s, s.Echo)
 	const size = 1 << 20
@@ -129,7 +129,7 @@ func endIsPassedOn(t *testing.T, s Suite) {
 	}
 }
 
-// reset makes the target break the connection.
+// reset makes the target reset the connection.
 func reset(t *testing.T, s Suite) {
 	conn := dial(t, s, s.Resets)
 	if _, err := conn.Write([]byte("hello")); err != nil {
@@ -140,8 +140,8 @@ func reset(t *testing.T, s Suite) {
 	}
 }
 
-// closeUnblocksRead closes several connections, each while a read waits. The target may answer the close, which must not
-// look like its own orderly end.
+// closeUnblocksRead closes several connections, each while a read waits. The target may answer the close, which must
+// not look like an orderly end of its own.
 func closeUnblocksRead(t *testing.T, s Suite) {
 	for range 20 {
 		closeWhileReading(t, s)
@@ -204,7 +204,7 @@ func cancelledDial(t *testing.T, s Suite) {
 			t.Error("a dial with a cancelled context succeeds")
 		}
 	}
-	// A cancel at any moment leaves either a connection or an error, and nothing behind: Run looks for what is left.
+	// A cancellation at any time leaves either a connection or an error, and no goroutine, which Run checks.
 	for i := range 20 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*200*time.Microsecond)
 		conn, err := within(t, func() (net.Conn, error) { return s.Dialer.DialContext(ctx, "tcp", s.Echo) })
@@ -309,7 +309,7 @@ func failureHarmsNone(t *testing.T, s Suite) {
 	mustExchange(t, conn, "after")
 }
 
-// closedLeaveNothing holds a Dialer that keeps something between connections to not keeping more with each.
+// closedLeaveNothing checks that a Dialer which keeps something between connections does not keep more with each.
 func closedLeaveNothing(t *testing.T, s Suite) {
 	const connections, slack = 100, 25
 	use := func() {
