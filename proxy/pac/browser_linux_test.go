@@ -28,16 +28,16 @@ import (
 // inNamespace is the environment variable of the process that has a network of its own.
 const inNamespace = "FAIRLEAD_TEST_NAMESPACE"
 
-// patience bounds every wait for something that must happen.
+// patience limits every wait for something that must happen.
 const patience = 2 * time.Minute
 
-// ownNetwork runs the calling test again in a process with a network and mounts of its own, and returns false there
-// when it has: true means that this is that process. In it all DNS goes to 127.0.0.1, and nothing leads outside.
+// ownNetwork runs the calling test again in a process with a network and mounts of its own, and returns false in the
+// calling one. It returns true in that process, where all DNS goes to 127.0.0.1, and nothing leads outside.
 func ownNetwork(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(inNamespace) == "" {
 		if os.Geteuid() != 0 {
-			t.Fatal("a network of one's own needs root")
+			t.Fatal("a network of its own needs root")
 		}
 		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run", "^"+t.Name()+"$", "-test.v")
 		cmd.Env = append(os.Environ(), inNamespace+"=1")
@@ -60,14 +60,14 @@ func ownNetwork(t *testing.T) bool {
 	return true
 }
 
-// A site is what browsers reach in a test: a DNS server, web servers behind the proxy and beside it, and the proxy.
+// A site has what browsers reach in a test: a DNS server, web servers behind the proxy and without it, and the proxy.
 type site struct {
 	t      *testing.T
 	server *proxy.Server
 	mutex  sync.Mutex
-	asked  []string // of the DNS server
-	behind []string // hosts asked for behind the proxy
-	beside []string // hosts asked for beside it
+	asked  []string // names that the DNS server was asked for
+	behind []string // hosts requested through the proxy
+	direct []string // hosts requested without it
 	tunnel []string // protocol and target of what the proxy carried
 }
 
@@ -83,17 +83,17 @@ func (s *site) has(list *[]string, what string) bool {
 	return slices.Contains(*list, what)
 }
 
-// The way that a browser is sent: each host redirects to the next. It begins outside, since Firefox asks DNS for an HTTPS
-// record of the very first host that it is started with, before it has the script.
+// The URLs that a browser visits: each host redirects to the next. The first is outside, because Firefox asks DNS for an
+// HTTPS record of the very first host that it is started with, before it has the script.
 var (
-	way     = []string{"http://www.example.com/", "http://hello.default/", "http://hello/", "http://hello.default.svc.cluster.local/", "http://10.96.0.10/", "https://secure.default/"}
+	hops    = []string{"http://www.example.com/", "http://hello.default/", "http://hello/", "http://hello.default.svc.cluster.local/", "http://10.96.0.10/", "https://secure.default/"}
 	outside = "www.example.com"
 )
 
 func next(host string) string {
-	for i, at := range way[:len(way)-1] {
+	for i, at := range hops[:len(hops)-1] {
 		if strings.Contains(at, "//"+host+"/") {
-			return way[i+1]
+			return hops[i+1]
 		}
 	}
 	return ""
@@ -114,7 +114,7 @@ func (s *site) web(list *[]string) http.HandlerFunc {
 	}
 }
 
-// start returns the address of the script.
+// start starts the servers and returns the address of the script.
 func (s *site) start() string {
 	t := s.t
 	plain := httptest.NewServer(s.web(&s.behind))
@@ -125,9 +125,9 @@ func (s *site) start() string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	beside := &http.Server{Handler: s.web(&s.beside), ReadHeaderTimeout: patience}
-	go func() { _ = beside.Serve(ln) }()
-	t.Cleanup(func() { _ = beside.Close() })
+	other := &http.Server{Handler: s.web(&s.direct), ReadHeaderTimeout: patience}
+	go func() { _ = other.Serve(ln) }()
+	t.Cleanup(func() { _ = other.Close() })
 	s.resolve()
 
 	front, err := net.Listen("tcp", "127.0.0.1:1080")
@@ -210,12 +210,12 @@ func (s *site) answer(raw []byte) ([]byte, error) {
 	return message.Pack()
 }
 
-// run starts a browser, waits until it has come to the end of the way, and ends it.
+// run starts a browser, waits until it has visited every host, and ends it.
 func (s *site) run(browser ...string) {
 	s.t.Helper()
-	// Browsers have many processes: all of them end with the first one of their own process namespace.
+	// Browsers have many processes: all of them end with the first one of their process namespace.
 	cmd := exec.Command("unshare", append([]string{"--pid", "--fork", "--mount-proc", "--kill-child"}, browser...)...)
-	// Not t.TempDir's: a browser puts a socket there, the path of which ends at 108 bytes.
+	// Not t.TempDir: a browser puts a socket there, whose path must not be longer than 108 bytes.
 	temporary, err := os.MkdirTemp("", "browser")
 	if err != nil {
 		s.t.Fatal(err)
@@ -238,13 +238,13 @@ func (s *site) run(browser ...string) {
 	}
 	arrived := s.arrived()
 	_ = cmd.Process.Kill()
-	<-ended // and with it everything that could write to its output
+	<-ended // so nothing writes to its output any more
 	if !arrived {
-		s.t.Errorf("the browser did not come to the end; it said:\n%s", &said)
+		s.t.Errorf("the browser did not get to the end; its output:\n%s", &said)
 	}
 }
 
-// arrived tells whether the browser has opened the last connection of the way, or has closed it already.
+// arrived reports whether the browser has opened its last connection, even if it has closed it already.
 func (s *site) arrived() bool {
 	const target = "secure.default:443"
 	return s.has(&s.tunnel, string(proxy.SOCKS5)+" "+target) || slices.ContainsFunc(s.server.Connections(), func(c proxy.Connection) bool {
@@ -262,7 +262,7 @@ func (s *site) verify() {
 			s.t.Errorf("%s was not reached through the proxy", host)
 		}
 	}
-	if !slices.Contains(s.beside, outside) || !slices.Contains(s.asked, outside) {
+	if !slices.Contains(s.direct, outside) || !slices.Contains(s.asked, outside) {
 		s.t.Errorf("%s was not reached directly", outside)
 	}
 	for _, name := range s.asked {
@@ -271,7 +271,7 @@ func (s *site) verify() {
 		}
 	}
 	if s.t.Failed() {
-		s.t.Logf("behind %q\nbeside %q\nDNS %q\ntunnels %q", s.behind, s.beside, s.asked, s.tunnel)
+		s.t.Logf("behind %q\ndirect %q\nDNS %q\ntunnels %q", s.behind, s.direct, s.asked, s.tunnel)
 	}
 }
 
@@ -282,7 +282,7 @@ func TestChromiumFollowsTheScript(t *testing.T) {
 	s := &site{t: t}
 	script := s.start()
 	s.run("chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--ignore-certificate-errors",
-		"--no-first-run", "--user-data-dir="+t.TempDir(), "--proxy-pac-url="+script, "--remote-debugging-port=0", way[0])
+		"--no-first-run", "--user-data-dir="+t.TempDir(), "--proxy-pac-url="+script, "--remote-debugging-port=0", hops[0])
 	s.verify()
 }
 
@@ -303,6 +303,6 @@ user_pref("datareporting.policy.dataSubmissionEnabled", false);
 	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(preferences), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.run("firefox-esr", "--headless", "--no-remote", "--profile", profile, way[0])
+	s.run("firefox-esr", "--headless", "--no-remote", "--profile", profile, hops[0])
 	s.verify()
 }

@@ -1,6 +1,6 @@
-// Package pac writes what tells a browser of a proxy: a proxy auto-configuration file, which sends a cluster's names and
-// addresses to the proxy and everything else its usual way, and the page that a proxy shows of itself. It knows no
-// cluster: which names and addresses are one's is data to it.
+// Package pac makes what a browser uses to find a proxy: a proxy auto-configuration file, which sends a cluster's names
+// and addresses to the proxy and everything else directly, and the proxy's own page. It knows no cluster: its names and
+// addresses are data.
 package pac
 
 import (
@@ -13,26 +13,27 @@ import (
 	"strings"
 )
 
-// ContentType is that of a proxy auto-configuration file.
+// ContentType is the media type of a proxy auto-configuration file.
 const ContentType = "application/x-ns-proxy-autoconfig"
 
-// Sizes in bytes: a script stays below 64 KiB with all of them.
+// Limits in bytes: together they keep a script below 64 KiB.
 const (
 	maxNamespaces = 16 << 10
 	maxKnown      = 24 << 10
 	maxLabel      = 63 // RFC 1035 2.3.4
 )
 
-// A Config says where the proxy is, and what it is for.
+// A Config configures a script.
 type Config struct {
-	// Address is the proxy's host:port, as the browser reaches it.
+	// Address is the proxy's host:port for the browser.
 	Address string
-	// Password says that the proxy wants one. Browsers send none over SOCKS: the script names the HTTP proxy alone then.
+	// Password reports whether the proxy needs a password. Browsers send none over SOCKS, so the script then names only
+	// the HTTP proxy.
 	Password bool
-	// TLS says that the proxy is an https one. The script names that alone then.
+	// TLS reports whether the proxy is an https one. The script then names only that.
 	TLS bool
 	// Namespaces are those for which svc.namespace is a name of the cluster though its last label is a public suffix.
-	// What cannot be a namespace is left out.
+	// What cannot be a namespace is omitted.
 	Namespaces []string
 	// Known are the cluster's addresses. IPv4 addresses mapped into IPv6 count as IPv4.
 	Known []netip.Prefix
@@ -49,8 +50,8 @@ var topLevel string
 //go:embed script.js
 var script string
 
-// Script returns a proxy auto-configuration file, in an old JavaScript that every system understands. It asks no DNS,
-// whatever it is asked. To the proxy it sends, with no other way behind it:
+// Script returns a proxy auto-configuration file, in an old JavaScript that every system understands. It never uses
+// DNS. It sends these to the proxy, without an alternative:
 //
 //   - names of one label
 //   - svc.ns.svc, ip.ns.pod and pod.svc.ns.svc, alone or in any domain
@@ -58,7 +59,7 @@ var script string
 //   - names whose last label is no public suffix: no public DNS knows them
 //   - the addresses that Config.Known contains
 //
-// localhost and what is below it, loopback addresses and all else go their usual way (DIRECT).
+// localhost and names below it, loopback addresses and everything else go directly (DIRECT).
 func Script(c Config) string {
 	forHTTP, forRest := routes(c)
 	return strings.NewReplacer(
@@ -70,7 +71,8 @@ func Script(c Config) string {
 	).Replace(script)
 }
 
-// routes are the script's answers for the proxy. Plain HTTP goes to the HTTP side, whose failures are pages that say why.
+// routes returns the script's results for the proxy. Plain HTTP goes to the HTTP side, whose failures are pages with
+// the reason.
 func routes(c Config) (forHTTP, forRest string) {
 	switch {
 	case c.TLS:
@@ -81,17 +83,17 @@ func routes(c Config) (forHTTP, forRest string) {
 	return "PROXY " + c.Address + "; SOCKS5 " + c.Address, "SOCKS5 " + c.Address + "; PROXY " + c.Address
 }
 
-// quote writes a string for JavaScript, which JSON's are, with < and > escaped too.
+// quote returns a string as JavaScript, which JSON strings are, with < and > escaped too.
 func quote(s string) string {
 	quoted, err := json.Marshal(s)
 	if err != nil {
-		panic(fmt.Sprintf("a string for JSON: %v", err)) // there is none that cannot be
+		panic(fmt.Sprintf("a string for JSON: %v", err)) // every string can be encoded
 	}
 	return string(quoted)
 }
 
-// Ambiguous gives those of some namespaces that names of the Internet end in, too: of all others a script needs not be told.
-// They are sorted.
+// Ambiguous returns those namespaces that names of the Internet end in, too: a script needs only these. They are
+// sorted.
 func Ambiguous(namespaces []string) []string {
 	namespaces = slices.DeleteFunc(slices.Clone(namespaces), func(namespace string) bool {
 		return !isLabel(namespace) || !strings.Contains(topLevelLines, "\n"+namespace+"\n")
@@ -100,10 +102,10 @@ func Ambiguous(namespaces []string) []string {
 	return slices.Compact(namespaces)
 }
 
-// topLevelLines has a line break before and behind every label.
+// topLevelLines has a line break before and after every label.
 var topLevelLines = "\n" + topLevel
 
-// namespaceList lists the doubtful namespaces between spaces, as many as fit.
+// namespaceList returns the ambiguous namespaces between spaces, as many as fit.
 func namespaceList(namespaces []string) string {
 	var list strings.Builder
 	list.WriteByte(' ')
@@ -116,13 +118,13 @@ func namespaceList(namespaces []string) string {
 	return list.String()
 }
 
-// isLabel tells whether s is a label as Kubernetes wants namespaces to be (RFC 1123).
+// isLabel reports whether s is a label as Kubernetes requires of namespaces (RFC 1123).
 func isLabel(s string) bool {
 	return s != "" && len(s) <= maxLabel && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && s[0] != '-' && s[len(s)-1] != '-'
 }
 
-// prefixList writes prefixes as [bits, group, group, ...], of two groups of 16 bits for IPv4 and eight for IPv6; the widest,
-// without those that lie in others, as many as fit.
+// prefixList returns prefixes as [bits, group, group, ...], of two groups of 16 bits for IPv4 and eight for IPv6; the
+// widest, without those that are in others, as many as fit.
 func prefixList(prefixes []netip.Prefix) string {
 	var list strings.Builder
 	var in []netip.Prefix
@@ -146,7 +148,7 @@ func prefixList(prefixes []netip.Prefix) string {
 	return "[" + list.String() + "]"
 }
 
-// widestFirst returns the prefixes that are any, in their canonical form and without doubles.
+// widestFirst returns the valid prefixes, in their canonical form and without duplicates.
 func widestFirst(prefixes []netip.Prefix) []netip.Prefix {
 	var sorted []netip.Prefix
 	for _, p := range prefixes {

@@ -38,11 +38,11 @@ func run(t testing.TB, config pac.Config) browser {
 
 func (b browser) ask(t testing.TB, url, host string) string {
 	t.Helper()
-	way, err := b.find(goja.Undefined(), b.vm.ToValue(url), b.vm.ToValue(host))
+	result, err := b.find(goja.Undefined(), b.vm.ToValue(url), b.vm.ToValue(host))
 	if err != nil {
 		t.Fatalf("%q: %v", host, err)
 	}
-	return way.String()
+	return result.String()
 }
 
 func prefixes(texts ...string) []netip.Prefix {
@@ -93,7 +93,7 @@ func TestClusterNamesGoToTheProxyAndOthersDoNot(t *testing.T) {
 	}
 }
 
-func TestTheWayDependsOnWhatTheProxyWants(t *testing.T) {
+func TestTheRouteDependsOnWhatTheProxyNeeds(t *testing.T) {
 	for _, c := range []struct {
 		config           pac.Config
 		forHTTP, forRest string
@@ -133,7 +133,7 @@ func TestScriptStaysSmall(t *testing.T) {
 		t.Errorf("%d bytes", len(script))
 	}
 	if got := run(t, config).ask(t, "https://172.16.0.1", "172.16.0.1"); got == "DIRECT" {
-		t.Error("the widest range was left out")
+		t.Error("the widest range was omitted")
 	}
 }
 

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// A PagesConfig says what a proxy's own pages tell.
+// A PagesConfig configures a proxy's own pages.
 type PagesConfig struct {
 	// Context is the name of the kubeconfig context behind the proxy.
 	Context string
-	// Script is what the proxy auto-configuration file is made of at each request. An empty Address stands for the host
-	// and port by which the page was asked for, which its server must have judged.
+	// Script returns the configuration of the proxy auto-configuration file, at each request. An empty Address stands
+	// for the host and port of the request, which the server must have checked.
 	Script func(context.Context) Config
 	// Hint is a sentence for the page, in plain text; may be empty.
 	Hint string
@@ -25,13 +25,13 @@ var pageText string
 
 var page = template.Must(template.New("page").Parse(pageText))
 
-// NewPages serves a proxy's own pages: /, which says what it is and how it is used, and /proxy.pac. No page names a
-// password, or loads anything from elsewhere. Whoever mounts it keeps other hosts' names and other sites out.
+// NewPages returns a handler of a proxy's own pages: /, which describes the proxy and its use, and /proxy.pac. No page
+// has a password, or loads anything from elsewhere. The caller has to keep other host names and other sites out.
 func NewPages(c PagesConfig) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /proxy.pac", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", ContentType)
-		_, _ = io.WriteString(w, Script(c.script(r))) // a client that is gone is net/http's to notice
+		_, _ = io.WriteString(w, Script(c.script(r))) // net/http notices a client that is gone
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		var body strings.Builder
@@ -45,7 +45,7 @@ func NewPages(c PagesConfig) http.Handler {
 	return mux
 }
 
-// script is the present configuration.
+// script returns the current configuration.
 func (c PagesConfig) script(r *http.Request) Config {
 	var config Config
 	if c.Script != nil {
@@ -57,7 +57,7 @@ func (c PagesConfig) script(r *http.Request) Config {
 	return config
 }
 
-// view is what page.html shows.
+// A view is what page.html shows.
 type view struct {
 	Context, Address, Scheme, Hint string
 	SOCKS, Password, TLS           bool

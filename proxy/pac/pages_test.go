@@ -38,17 +38,17 @@ func TestPageSaysHowTheProxyIsUsed(t *testing.T) {
 		}
 	}
 	if strings.Contains(body, "password") || strings.Contains(body, "certificate") {
-		t.Errorf("nobody wants a password: %s", body)
+		t.Errorf("the page asks for a password: %s", body)
 	}
 	if _, body = get(t, pages, "/proxy.pac"); body != pac.Script(pac.Config{Address: "127.0.0.1:1080"}) || asked != 2 {
-		t.Errorf("asked %d times: %.200s", asked, body)
+		t.Errorf("Script was called %d times: %.200s", asked, body)
 	}
 	if response, _ = get(t, pages, "/other"); response.StatusCode != 404 {
 		t.Errorf("/other: %d", response.StatusCode)
 	}
 }
 
-func TestPageSaysWhatIsWanted(t *testing.T) {
+func TestPageSaysWhatTheProxyNeeds(t *testing.T) {
 	config := pac.Config{Address: "127.0.0.1:9", Password: true, TLS: true}
 	_, body := get(t, pac.NewPages(pac.PagesConfig{Context: "prod", Script: func(context.Context) pac.Config { return config }}), "/")
 	if !strings.Contains(body, "password") || !strings.Contains(body, "certificate") || !strings.Contains(body, "https://127.0.0.1:9") || strings.Contains(body, "socks5h") {
