@@ -12,9 +12,9 @@ import (
 	"unicode"
 )
 
-// Line returns text from elsewhere as a part of one line of a log, without the given secrets and what Mask finds. What would
-// break the line becomes a space, and characters that are not seen are left out: words in a log need none, and a secret could
-// hide behind them.
+// Line returns text from elsewhere as a part of one line of a log, without the given secrets and what Mask finds.
+// Characters that would break the line become spaces, and invisible characters are removed: a log does not need them,
+// and they could hide a secret.
 func Line(text string, secrets ...string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {
@@ -48,11 +48,11 @@ func byLength(secrets []string) []string {
 	return slices.Compact(forms)
 }
 
-// minSecret is the length of the shortest secret that is looked for. To leave out shorter ones would spoil other words.
+// minSecret is the length of the shortest secret that is removed. Removing shorter ones would spoil other words.
 const minSecret = 4
 
-// Credentials returns the secrets in the header of a request: tokens, passwords, cookies, and what an impersonated user has
-// beyond a name.
+// Credentials returns the secrets in the header of a request: tokens, passwords, cookies, and the extra fields of an
+// impersonated user.
 func Credentials(header http.Header) []string {
 	var secrets []string
 	for name, values := range header {
@@ -104,7 +104,7 @@ type lineError struct {
 func (e *lineError) Error() string { return e.line }
 func (e *lineError) Unwrap() error { return e.err }
 
-// Timeout reports whether time ran out, for those who ask the error itself, as package net/url does.
+// Timeout reports whether the error is a timeout, for callers that do not unwrap it, such as package net/url.
 func (e *lineError) Timeout() bool {
 	late, ok := e.err.(interface{ Timeout() bool })
 	return ok && late.Timeout()

@@ -59,13 +59,13 @@ func TestLineHasNoneOfTheCredentials(t *testing.T) {
 	}
 }
 
-func TestErrorKeepsWhatItIs(t *testing.T) {
+func TestErrorUnwrapsToItsCause(t *testing.T) {
 	plain := errors.New("no route")
 	if got := safetext.Error(plain, "hunter2"); got != plain {
 		t.Errorf("an error without secrets is another one: %v", got)
 	}
 	if safetext.Error(nil) != nil {
-		t.Error("no error is one")
+		t.Error("Error(nil) is not nil")
 	}
 	late := safetext.Error(&url.Error{Op: "Get", URL: "http://hunter2/", Err: context.DeadlineExceeded}, "hunter2")
 	outer := &url.Error{Op: "Get", URL: "x", Err: late}

@@ -1,7 +1,7 @@
-// Package safetext says which characters of text from elsewhere may be shown: on a terminal, in a menu, in a log.
+// Package safetext defines which characters of text from elsewhere may be shown: on a terminal, in a menu, in a log.
 //
-// It is about harm, not about taste. A context may be called anything that leaves the text around it alone: with joined
-// emoji, no-break spaces, or characters that are younger than Go's tables.
+// It is about harm, not about taste. A context may have any name that leaves the text around it alone: with joined
+// emoji, no-break spaces, or characters that are newer than Go's tables.
 package safetext
 
 import (
@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// Safe reports whether a character leaves the text around it alone. Not so are control characters, line and paragraph
-// separators, what embeds, isolates or overrides a direction (U+202A to U+202E, U+2066 to U+206F), the marks of interlinear
-// annotation, and what is no character.
+// Safe reports whether a character leaves the text around it alone. These do not: control characters, line and
+// paragraph separators, characters that embed, isolate or override a direction (U+202A to U+202E, U+2066 to U+206F),
+// the marks of interlinear annotation, and noncharacters.
 func Safe(r rune) bool {
 	switch {
 	case unicode.IsControl(r), r == '\u2028', r == '\u2029':
@@ -27,13 +27,13 @@ func Safe(r rune) bool {
 	return utf8.ValidRune(r)
 }
 
-// Joins reports whether an invisible character belongs to the ones next to it, so that to leave it out would change what is
+// Joins reports whether an invisible character belongs to the ones next to it, so that removing it would change what is
 // seen: the joiner that holds emoji together, the non-joiner of several scripts, and the tags of a flag.
 func Joins(r rune) bool {
 	return r == '\u200d' || r == '\u200c' || '\U000e0020' <= r && r <= '\U000e007f'
 }
 
-// Clean replaces what is not Safe, and bytes that are no UTF-8, by U+FFFD.
+// Clean replaces characters that are not Safe, and bytes that are not UTF-8, by U+FFFD.
 func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if Safe(r) {
