@@ -4,42 +4,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
-	"sync"
 	"time"
 )
-
-// How wrong passwords are answered: all clients of a Server together get so many answers, each after a pause. Those over
-// that are cut without one. The right password is never kept waiting, which a client that hangs up instead of waiting can
-// make use of: what protects against that one is a long password.
-const (
-	wrongPause    = 500 * time.Millisecond // the least
-	wrongInterval = 250 * time.Millisecond // between two, on the long run
-	wrongBurst    = 8                      // that need not keep the interval
-	wrongWait     = 8 * time.Second        // the longest; it bounds the clients that wait, too
-)
-
-// guesses gives the answers to wrong passwords their times. The zero value is ready.
-type guesses struct {
-	mutex sync.Mutex
-	next  time.Time // when the next answer would be due if there were no bursts
-}
-
-// reserve returns how long the client of a wrong password has to wait for its answer, false if it gets none. A client that
-// does not wait for its answer does not give it back.
-func (g *guesses) reserve(now time.Time) (wait time.Duration, ok bool) {
-	g.mutex.Lock()
-	defer g.mutex.Unlock()
-	next := g.next
-	if next.Before(now) {
-		next = now
-	}
-	wait = next.Add(-(wrongBurst - 1) * wrongInterval).Sub(now)
-	if wait > wrongWait {
-		return 0, false
-	}
-	g.next = next.Add(wrongInterval)
-	return max(wait, wrongPause), true
-}
 
 // challenge is what an HTTP client is asked for (RFC 7617).
 const challenge = `Basic realm="fairlead", charset="UTF-8"`
@@ -55,10 +21,10 @@ func (c *Credentials) are(user, password string) bool {
 
 // wrongPassword logs a wrong user or password and keeps the client waiting. It returns false if there is to be no answer.
 func (c *connection) wrongPassword(protocol Protocol) bool {
-	if n, ok := c.server.gate.unauth.admit(time.Now()); ok {
+	if n, ok := c.server.gate.unauth.Admit(time.Now()); ok {
 		c.config.Log.Warn().Uint64("conn", c.id).Str("protocol", string(protocol)).Int("others", n).Msg("wrong user or password")
 	}
-	wait, ok := c.server.gate.guesses.reserve(time.Now())
+	wait, ok := c.server.gate.guesses.Reserve(time.Now())
 	if !ok {
 		return false
 	}
@@ -67,7 +33,7 @@ func (c *connection) wrongPassword(protocol Protocol) bool {
 	select {
 	case <-timer.C:
 		return true
-	case <-c.place.gone:
+	case <-c.place.Gone():
 	case <-c.cut.Done():
 	case <-c.stopping.Done():
 	}
@@ -100,7 +66,7 @@ func (c *httpClient) admitted(w http.ResponseWriter, r *http.Request) bool {
 
 // enter admits a client. One that gave way meanwhile has no connection to be answered on.
 func (c *httpClient) enter() bool {
-	if !c.conn.place.admit() {
+	if !c.conn.place.Admit() {
 		panic(http.ErrAbortHandler)
 	}
 	return true

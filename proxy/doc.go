@@ -4,7 +4,7 @@
 //
 // The path of a connection:
 //
-//  1. server.go, gate.go: accepted, its user judged (package peer), counted, owned until it is closed; pending.go bounds what all
+//  1. server.go, gate.go: accepted, its user judged (package peer), counted, owned until it is closed; package admission bounds what all
 //     clients together cost until they are admitted, behind 3
 //  2. sniff.go: the first byte tells SOCKS4, SOCKS5, HTTP and TLS (tls.go) apart; anything else is closed
 //  3. socks.go with package socks, http.go: the handshake, up to what the client asks for and not yet its answer; the password

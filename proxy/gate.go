@@ -1,13 +1,13 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"net"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
+	"fairlead/proxy/admission"
 	"fairlead/proxy/peer"
 	"fairlead/proxy/stream"
 )
@@ -15,23 +15,21 @@ import (
 // ErrTooMany is what a client over Config.Connections is told. It wraps syscall.EMFILE.
 var ErrTooMany = fmt.Errorf("too many connections are open through this proxy: %w", syscall.EMFILE)
 
-// Connections over the limit: so many more are asked what they want and told that it cannot be had, each in so short a
-// time; those over that are closed.
-const (
-	surplusClients   = 64
-	surplusHandshake = 2 * time.Second
-)
+// surplusHandshake is how long a client over the limit may take to ask what it wants, to be told that it cannot be had.
+const surplusHandshake = 2 * time.Second
 
-// burstPause is the least time between two log lines about the same kind of trouble.
-const burstPause = 10 * time.Second
+// errGaveWay is a client that was cut before it was admitted.
+var errGaveWay = errors.New("cut before it had asked for anything it may have: too many other clients did the same")
+
+// maxEntering is how many connections are accepted that have no place yet. Others wait in the listener's queue.
+const maxEntering = 16
 
 // A gate counts the clients of a Server, and keeps the log short about those that may not pass.
 type gate struct {
-	places  places
-	evicted atomic.Int64 // clients that gave way and that no line has counted yet
-	guesses guesses
+	admission.Gate
+	guesses admission.Guesses
 
-	strangers, surplus, unauth, unwanted, hidden, crowded burst
+	strangers, surplus, unauth, unwanted, hidden, crowded admission.Burst
 }
 
 // enter decides whether a client is served at all, and takes a place for it when it is. Nothing has been read from it yet.
@@ -39,17 +37,17 @@ func (c *connection) enter(conn net.Conn) bool {
 	gate, log := &c.server.gate, c.config.Log
 	if c.config.Peer != nil {
 		if err := peer.Check(conn, c.config.Peer); err != nil {
-			if n, ok := gate.strangers.admit(time.Now()); ok {
+			if n, ok := gate.strangers.Admit(time.Now()); ok {
 				log.Warn().Err(err).Stringer("client", conn.RemoteAddr()).Int("others", n).Msg("client turned away")
 			}
 			stream.Reset(conn)
 			return false
 		}
 	}
-	c.place = c.await(conn)
+	c.place = gate.Await(c.stopping.Done(), conn, c.config.Connections, c.full != nil)
 	c.sayEvicted()
 	switch {
-	case c.place != nil && !c.place.surplus:
+	case c.place != nil && !c.place.Surplus:
 		return true
 	case c.place == nil && c.stopping.Err() != nil:
 		stream.Reset(conn)
@@ -57,7 +55,7 @@ func (c *connection) enter(conn net.Conn) bool {
 	}
 	if c.full == nil {
 		c.full = ErrTooMany
-		if n, ok := gate.surplus.admit(time.Now()); ok {
+		if n, ok := gate.surplus.Admit(time.Now()); ok {
 			log.Warn().Int("limit", c.config.Connections).Int("others", n).Msg("too many connections")
 		}
 	}
@@ -69,21 +67,13 @@ func (c *connection) enter(conn net.Conn) bool {
 	return true
 }
 
-// A burst lets the first of many alike pass, and then one each burstPause. The zero value is ready.
-type burst struct {
-	mutex sync.Mutex
-	last  time.Time
-	held  int
-}
-
-// admit tells whether this one passes, and how many did not since the last that did.
-func (b *burst) admit(now time.Time) (held int, ok bool) {
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
-	if !b.last.IsZero() && now.Sub(b.last) < burstPause {
-		b.held++
-		return 0, false
+// sayEvicted logs now and then how many clients gave way.
+func (c *connection) sayEvicted() {
+	gate := &c.server.gate
+	if gate.Evicted.Load() == 0 {
+		return
 	}
-	held, b.held, b.last = b.held, 0, now
-	return held, true
+	if _, ok := gate.crowded.Admit(time.Now()); ok {
+		c.config.Log.Warn().Int64("clients", gate.Evicted.Swap(0)).Msg("cut clients that had not asked for anything yet, to serve others")
+	}
 }

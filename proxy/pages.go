@@ -38,7 +38,7 @@ func (c *httpClient) page(w http.ResponseWriter, r *http.Request) {
 
 // hide ends the connection of a request without an answer, and the handler with it.
 func (c *httpClient) hide(host, reason string) {
-	if n, ok := c.conn.server.gate.hidden.admit(time.Now()); ok {
+	if n, ok := c.conn.server.gate.hidden.Admit(time.Now()); ok {
 		c.conn.config.Log.Info().Uint64("conn", c.conn.id).Str("host", host).Str("reason", reason).Int("others", n).
 			Msg("request not answered")
 	}

@@ -169,7 +169,7 @@ func (r *requestReader) done() {
 }
 
 // charge says what the client's request costs, as long as the client is pending.
-func (r *requestReader) charge() { r.client.conn.place.chargeHead(r.cost + cap(r.in)) }
+func (r *requestReader) charge() { r.client.conn.place.ChargeHead(r.cost + cap(r.in)) }
 
 // readData passes on a body's data.
 func (r *requestReader) readData(p []byte) (int, error) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/proxy/admission"
 	"fairlead/proxy/http1"
 	"fairlead/proxy/stream"
 )
@@ -55,7 +56,7 @@ func FuzzRequestReader(f *testing.F) {
 		if pieces > 0 {
 			from = &halting{from, int(pieces)}
 		}
-		place, _ := new(gate).take(nil, 1, false)
+		place := new(admission.Gate).Await(nil, nil, 1, false)
 		h := newHTTPClient(&connection{cut: cut, config: (&Config{}).withDefaults(), place: place}, &stream.Peeked{Conn: saidConn{said: from}})
 		requests := bufio.NewReader(h)
 		for {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fairlead/proxy/admission"
 	"fairlead/proxy/stream"
 )
 
@@ -29,7 +30,6 @@ type Server struct {
 // New makes a Server. It starts nothing.
 func New(config Config) *Server {
 	s := &Server{servings: map[*serving]struct{}{}}
-	s.gate.places.freed = make(chan struct{}, 1)
 	s.config.Store(config.withDefaults())
 	return s
 }
@@ -119,8 +119,8 @@ func (s *Server) run(ctx context.Context, ln net.Listener, target func(net.Conn)
 func (v *serving) accept(ln net.Listener, connections *sync.WaitGroup) error {
 	const least, most = 5 * time.Millisecond, time.Second
 	pause := least
-	var spare spareFile
-	defer spare.give()
+	var spare admission.Spare
+	defer spare.Give()
 	entering := make(chan struct{}, maxEntering)
 	for {
 		select {
@@ -128,8 +128,7 @@ func (v *serving) accept(ln net.Listener, connections *sync.WaitGroup) error {
 		case <-v.stopping.Done():
 			return net.ErrClosed
 		}
-		spare.fill()
-		conn, full, err := acceptWith(ln, &spare)
+		conn, full, err := spare.Accept(ln)
 		switch {
 		case err == nil:
 			pause = least
@@ -150,19 +149,6 @@ func (v *serving) accept(ln net.Listener, connections *sync.WaitGroup) error {
 	}
 }
 
-// acceptWith accepts one connection. When it takes the spare file for that, full is the error that the client is to be told.
-func acceptWith(ln net.Listener, spare *spareFile) (conn net.Conn, full, err error) {
-	conn, err = ln.Accept()
-	if !isOutOfFiles(err) || !spare.give() {
-		return conn, nil, err
-	}
-	full = err
-	if conn, err = ln.Accept(); err == nil && spare.fill() {
-		full = nil // another client has left meanwhile
-	}
-	return conn, full, err
-}
-
 // connection is one client's, from accept to close.
 type connection struct {
 	*serving
@@ -172,10 +158,10 @@ type connection struct {
 	conn    net.Conn
 	cut     context.Context // ended: the connection is cut, for its cause
 	uncut   func() bool
-	place   *place // nil for a client that is turned away
-	done    func() // to be called at its end
-	surplus bool   // it is asked what it wants, and refused
-	full    error  // with this: there are as many as Config.Connections, or no files for more
+	place   *admission.Place // nil for a client that is turned away
+	done    func()           // to be called at its end
+	surplus bool             // it is asked what it wants, and refused
+	full    error            // with this: there are as many as Config.Connections, or no files for more
 }
 
 // whyCut is nil as long as the connection is not cut.
@@ -207,7 +193,7 @@ func (v *serving) serve(conn net.Conn, full error, cut context.Context, entered,
 	client, asked, err := c.request(conn)
 	switch {
 	case errors.Is(err, errUnwantedTLS):
-		if n, ok := c.server.gate.unwanted.admit(time.Now()); ok {
+		if n, ok := c.server.gate.unwanted.Admit(time.Now()); ok {
 			c.config.Log.Warn().Uint64("conn", c.id).Stringer("client", conn.RemoteAddr()).Int("others", n).Err(err).Msg("TLS spoken to a plain port")
 		}
 	case err != nil:
@@ -240,7 +226,7 @@ func (c *connection) end() {
 		c.uncut()
 	}
 	if c.place != nil {
-		c.place.leave()
+		c.place.Leave()
 	}
 	_ = c.conn.Close() // whoever wrote last has met what could go wrong
 }
@@ -254,7 +240,7 @@ func (c *connection) request(conn net.Conn) (net.Conn, *request, error) {
 	if err == nil {
 		to, err = NewTarget(to.Host, int(to.Port))
 	}
-	if err == nil && !c.place.admit() {
+	if err == nil && !c.place.Admit() {
 		err = errGaveWay
 	}
 	if err != nil {
@@ -290,7 +276,7 @@ func (c *connection) ask(conn net.Conn) (net.Conn, *request, error) {
 		unleave() // net/http knows which of its connections wait
 		asked, err = c.askHTTP(client)
 	}
-	if err == nil && speaks != speaksHTTP && !c.place.admit() {
+	if err == nil && speaks != speaksHTTP && !c.place.Admit() {
 		err = errGaveWay
 	}
 	if err != nil {

@@ -43,13 +43,12 @@ func strictTLS(config *tls.Config) *tls.Config {
 
 // handshakeTLS is bounded by the deadline of its connection.
 func (c *connection) handshakeTLS(client *stream.Peeked) (net.Conn, error) {
-	tally := &tallyConn{Conn: client, place: c.place}
+	tally := c.place.Tally(client)
 	secured := stream.NewTLS(tls.Server(tally, c.config.TLS), client)
 	if err := secured.Handshake(); err != nil {
 		return nil, fmt.Errorf("TLS handshake: %w", err)
 	}
-	tally.done = true
-	c.place.chargeBase(pendingBase + tlsBase)
+	tally.Done()
 	return secured, nil
 }
 

@@ -1,0 +1,28 @@
+package admission
+
+import (
+	"sync"
+	"time"
+)
+
+// burstPause is the least time between two log lines about the same kind of trouble.
+const burstPause = 10 * time.Second
+
+// A Burst lets the first of many alike pass, and then one each burstPause. The zero value is ready.
+type Burst struct {
+	mutex sync.Mutex
+	last  time.Time
+	held  int
+}
+
+// Admit reports whether this one passes, and how many did not since the last that did.
+func (b *Burst) Admit(now time.Time) (held int, ok bool) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	if !b.last.IsZero() && now.Sub(b.last) < burstPause {
+		b.held++
+		return 0, false
+	}
+	held, b.held, b.last = b.held, 0, now
+	return held, true
+}
