@@ -60,8 +60,8 @@ func timedOut(err error) bool {
 	return ok && e.Timeout()
 }
 
-// wrapperOf returns the error in err's tree that wraps word itself, or nil if there is none. It looks at the errors themselves,
-// and not at what they wrap: hence any.
+// wrapperOf returns the error in err's tree that wraps word itself, or nil if there is none. It uses any, because it
+// compares the errors themselves and not what they wrap.
 func wrapperOf(err, word error) error {
 	switch x := any(err).(type) {
 	case interface{ Unwrap() error }:
