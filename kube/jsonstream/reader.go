@@ -52,14 +52,13 @@ func NewBudget(bytes int64) *Budget { return &Budget{most: bytes} }
 
 // A Reader reads one answer, or one after the other of a stream. It is for one goroutine.
 type Reader struct {
-	source *bufio.Reader
+	scanner
 	bytes  limitedReader
 	bounds Bounds
 	budget *Budget // may be nil
 	kept   int64   // since the last Next
 	depth  int
 	values int // values that were begun, so that Object and Array know whether their caller read one
-	err    error
 }
 
 // NewReader returns a Reader of body, which it does not close. Close returns what the Reader took of budget, which may
@@ -89,12 +88,6 @@ func (r *Reader) Err() error { return r.err }
 
 // Kept returns how many bytes have been kept.
 func (r *Reader) Kept() int { return int(r.kept) }
-
-func (r *Reader) fail(err error) {
-	if r.err == nil {
-		r.err = err
-	}
-}
 
 // Reject ends the reading with ErrSyntax.
 func (r *Reader) Reject() { r.fail(ErrSyntax) }
@@ -254,6 +247,7 @@ func (r *Reader) Skip() {
 	case c == '"':
 		r.Text(0)
 	default:
+		r.values++
 		word := r.readLiteral()
 		if r.err == nil && word != "null" && word != "true" && word != "false" && !isNumber(word) {
 			r.Reject()
@@ -282,36 +276,6 @@ func (r *Reader) readNull() bool {
 		r.Reject()
 	}
 	return true
-}
-
-// maxLiteral limits a number. Those in an API server's answers are far shorter.
-const maxLiteral = 64
-
-// readLiteral reads a number or a word.
-func (r *Reader) readLiteral() string {
-	r.values++
-	var word []byte
-	for r.err == nil {
-		c, err := r.source.ReadByte()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			r.fail(err)
-			break
-		}
-		if c != '-' && c != '+' && c != '.' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && c != 'E' {
-			_ = r.source.UnreadByte()
-			break
-		}
-		if word = append(word, c); len(word) > maxLiteral {
-			r.Reject()
-		}
-	}
-	if len(word) == 0 {
-		r.Reject()
-	}
-	return string(word)
 }
 
 // isNumber reports whether a word is a number of RFC 8259, section 6.
@@ -347,41 +311,6 @@ func isNumber(s string) bool {
 		}
 	}
 	return s == ""
-}
-
-// nextByte reads the first byte that is not a space. It returns 0 after an error.
-func (r *Reader) nextByte() byte {
-	if r.err != nil {
-		return 0
-	}
-	c, err := r.peekByte()
-	if err != nil {
-		r.fail(unexpectedEOF(err))
-		return 0
-	}
-	_, _ = r.source.Discard(1)
-	return c
-}
-
-// peekByte returns the first byte that is not a space, without reading it.
-func (r *Reader) peekByte() (byte, error) {
-	for {
-		c, err := r.source.ReadByte()
-		if err != nil {
-			return 0, err
-		}
-		if c != ' ' && c != '\t' && c != '\n' && c != '\r' {
-			return c, r.source.UnreadByte()
-		}
-	}
-}
-
-// unexpectedEOF returns the error of a value that is cut off.
-func unexpectedEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // A limitedReader returns a *fault.Oversized once it has read as many bytes as it may.
