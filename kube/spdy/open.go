@@ -61,7 +61,7 @@ func (s *Session) prepare(first []byte, requests []Request) ([]*Stream, []byte, 
 		s.next = st.id + 2
 		s.streams[st.id] = st
 		s.live++
-		st.addLoad(1)
+		s.addLoad(st, 1)
 		streams[i] = st
 	}
 	if n := min(len(first), s.cfg.MaxFrame); n > 0 {
@@ -85,9 +85,9 @@ func (s *Session) nextID() uint32 {
 	return best
 }
 
-// addLoad adds change to the load of the stream's worker, if the stream is read as its bytes come.
-func (st *Stream) addLoad(change int) {
+// addLoad adds change to the load of a stream's worker, if the stream is read as its bytes come.
+func (s *Session) addLoad(st *Stream, change int) {
 	if st.keep == 0 {
-		st.session.load[st.id%uint32(len(st.session.load))] += change
+		s.load[st.id%uint32(len(s.load))] += change
 	}
 }

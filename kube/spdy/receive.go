@@ -84,7 +84,7 @@ func (r *receiver) movePayload(self *Stream, p []byte) (n int, err error) {
 	case r.frame.left == 0:
 	case st == nil || st.closed && st.keep == 0:
 		err = r.discard()
-	case st == self && st.keep == 0 && st.buffered() == 0 && len(p) > 0:
+	case st == self && st.keep == 0 && st.pending.Len() == 0 && len(p) > 0:
 		n, err = r.readPayload(p)
 		st.received += int64(n)
 	case st.keep > 0:
@@ -150,7 +150,7 @@ func (r *receiver) collectText(st *Stream) error {
 
 // bufferPayload buffers payload for a stream that is not being read. If its buffer is full, the session waits.
 func (r *receiver) bufferPayload(st *Stream) error {
-	room := min(r.session.cfg.Buffer-st.buffered(), int(r.frame.left))
+	room := min(r.session.cfg.Buffer-st.pending.Len(), int(r.frame.left))
 	if room > smallBuffer {
 		room = smallBuffer
 	}

@@ -40,12 +40,10 @@ type Stream struct {
 	closed   bool  // the local side has closed it
 }
 
-func (st *Stream) buffered() int { return st.pending.Len() }
-
 // readable reports whether Read would return at once. The session's lock is held.
 func (st *Stream) readable() bool {
 	s := st.session
-	return st.closed || st.ended || st.buffered() > 0 || s.err != nil ||
+	return st.closed || st.ended || st.pending.Len() > 0 || s.err != nil ||
 		s.turns.reader == nil && s.receiver.frame.isComplete() && s.receiver.frame.left > 0 && s.receiver.frame.target == st
 }
 
@@ -64,7 +62,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 		if st.closed {
 			return 0, ErrClosed
 		}
-		if st.buffered() > 0 {
+		if st.pending.Len() > 0 {
 			n, _ := st.pending.Read(p)
 			st.freeBuffer(n)
 			return n, nil
@@ -82,7 +80,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 func (st *Stream) freeBuffer(n int) {
 	s := st.session
 	s.cfg.Memory.free(n)
-	if st.buffered() == 0 && st.pending.Cap() > 2*smallBuffer {
+	if st.pending.Len() == 0 && st.pending.Cap() > 2*smallBuffer {
 		st.pending = bytes.Buffer{}
 	}
 	if s.receiver.blockedBy == st {
@@ -152,8 +150,8 @@ func (st *Stream) Close() error {
 	if !st.closed {
 		st.closed = true
 		s.live--
-		st.addLoad(-1)
-		st.freeBuffer(st.buffered())
+		s.addLoad(st, -1)
+		st.freeBuffer(st.pending.Len())
 		st.pending = bytes.Buffer{}
 		if s.streams[st.id] != nil {
 			s.lingering++
