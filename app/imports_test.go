@@ -18,6 +18,7 @@ var bans = []ban{
 	{"fairlead/proxy", "fairlead/app", "the engine knows no desktop"},
 	{"fairlead/proxy/safetext", "fairlead/", "a leaf, which every other package may import"},
 	{"fairlead/proxy/admission", "fairlead/", "a leaf: what clients may cost does not depend on what they ask for"},
+	{"fairlead/proxy/browser", "fairlead/", "a leaf: what a browser says is in its request"},
 	{"fairlead/proxy/http1", "fairlead/", "a leaf: what is HTTP is a question of bytes"},
 	{"fairlead/proxy/peer", "fairlead/", "a leaf: whose a connection is does not depend on what it is for"},
 	{"fairlead/proxy/socks", "fairlead/", "a leaf: handshakes are bytes, whatever is done with them"},

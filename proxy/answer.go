@@ -10,8 +10,12 @@ import (
 	"strings"
 	"syscall"
 
+	"fairlead/proxy/http1"
 	"fairlead/proxy/socks"
 )
+
+// statusInternal is the error type of RFC 9209 for what has no better one.
+const statusInternal = "proxy_internal_error"
 
 const maxAnswerText = 1000 // bytes
 
@@ -87,7 +91,7 @@ func (c *Config) answer(target Target, err error) Answer {
 	if answer.Status < 400 || answer.Status > 599 {
 		answer.Status = http.StatusBadGateway
 	}
-	if !isErrorType(answer.ProxyStatus) {
+	if !http1.IsErrorType(answer.ProxyStatus) {
 		answer.ProxyStatus = statusInternal
 	}
 	if answer.Text = oneLine(answer.Text); answer.Text == "" {

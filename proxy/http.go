@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"fairlead/proxy/browser"
 	"fairlead/proxy/http1"
 	"fairlead/proxy/stream"
 
@@ -181,7 +182,7 @@ func (c *httpClient) connect(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(fmt.Sprintf("hijack: %v", err)) // an HTTP/1 connection can always be
 	}
-	c.release(&request{protocol: Connect, target: target, early: early, dialect: connectDialect{browser: fromBrowser(r)}})
+	c.release(&request{protocol: Connect, target: target, early: early, dialect: connectDialect{browser: browser.PageMayRead(r)}})
 }
 
 // takeOver ends net/http's part in the connection and returns what the client has sent behind its request.

@@ -6,7 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"net/url"
+	"strings"
+
+	"fairlead/proxy/browser"
+	"fairlead/proxy/http1"
 )
 
 // A Rule is a route to some targets. Rules are tried in order and the first match decides.
@@ -56,6 +61,43 @@ func (e *RouteError) PublicText() string {
 
 // Unwrap gives fs.ErrPermission.
 func (e *RouteError) Unwrap() error { return fs.ErrPermission }
+
+// A CrossOriginError is a plain-HTTP request of a page of one origin to another origin, by a rule that refuses those. It
+// unwraps to fs.ErrPermission.
+type CrossOriginError struct {
+	Target string // host:port
+	Origin string // the page's, as far as its browser tells; it is the client's text
+}
+
+func (e *CrossOriginError) Error() string {
+	return fmt.Sprintf("a page of %s asked for %s, and its rule refuses other origins", e.Origin, e.Target)
+}
+
+// Unwrap returns fs.ErrPermission.
+func (e *CrossOriginError) Unwrap() error { return fs.ErrPermission }
+
+// CrossOrigin returns the target, and the origin of the page.
+func (e *CrossOriginError) CrossOrigin() (target, origin string) { return e.Target, e.Origin }
+
+// checkOrigin returns a *CrossOriginError for a request of a page of another origin than target's, as far as its browser
+// tells.
+func checkOrigin(r *http.Request, target Target) error {
+	origin, other := browser.OtherOrigin(r, func(text string) bool { return isOriginOf(text, target) })
+	if !other {
+		return nil
+	}
+	return &CrossOriginError{Target: target.String(), Origin: oneLine(origin)}
+}
+
+// isOriginOf reports whether text is a URL, or an origin (RFC 6454 6.1), of what target serves over plain HTTP.
+func isOriginOf(text string, target Target) bool {
+	u, err := url.Parse(text)
+	if err != nil || !strings.EqualFold(u.Scheme, "http") || u.Host == "" {
+		return false
+	}
+	of, err := targetOf(http1.Absolute{Scheme: "http", Authority: u.Host})
+	return err == nil && strings.EqualFold(of.Host, target.Host) && of.Port == target.Port
+}
 
 // A route is the rule for a target, and what the rule found there.
 type route struct {

@@ -1,0 +1,40 @@
+package http1
+
+import "strings"
+
+const maxDetails = 300 // bytes, of a Proxy-Status
+
+// ProxyStatus returns the value of Proxy-Status for an error (RFC 9209 section 2), a structured field of RFC 9651.
+func ProxyStatus(errorType, details string) string {
+	return Pseudonym + "; error=" + errorType + "; details=" + sfString(details)
+}
+
+// sfString writes text as a String of RFC 9651 section 3.3.3, which is ASCII without control characters.
+func sfString(text string) string {
+	var quoted strings.Builder
+	quoted.WriteByte('"')
+	for _, c := range text {
+		switch {
+		case quoted.Len() >= maxDetails:
+			quoted.WriteString("...")
+			quoted.WriteByte('"')
+			return quoted.String()
+		case c == '\u201c' || c == '\u201d': // of a command to paste
+			quoted.WriteByte('\'')
+			continue
+		case c < ' ' || c > '~':
+			quoted.WriteByte('?')
+			continue
+		case c == '"' || c == '\\':
+			quoted.WriteByte('\\')
+		}
+		quoted.WriteRune(c)
+	}
+	quoted.WriteByte('"')
+	return quoted.String()
+}
+
+// IsErrorType reports whether word has the form of the error types that RFC 9209 section 2.3 registers.
+func IsErrorType(word string) bool {
+	return word != "" && len(word) <= 64 && strings.Trim(word, "abcdefghijklmnopqrstuvwxyz_") == "" && word[0] != '_'
+}
