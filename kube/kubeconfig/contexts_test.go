@@ -13,7 +13,7 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// A valid file with one context, whose name is NAME.
+// oneContext is a valid file with one context, whose name is NAME.
 const oneContext = `apiVersion: v1
 kind: Config
 current-context: NAME

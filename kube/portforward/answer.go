@@ -156,12 +156,12 @@ func printable(s string, secrets ...string) string {
 }
 
 // explain returns one error of package fault for the errors of the carriers.
-func (u *upgrader) explain(ctx context.Context, ep Endpoint, told []error) error {
+func (u *upgrader) explain(ctx context.Context, ep Endpoint, errs []error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("port-forward to Pod %s/%s: %w", ep.Namespace, ep.Pod, err)
 	}
-	best, rank := told[0], -1
-	for _, err := range told {
+	best, rank := errs[0], -1
+	for _, err := range errs {
 		if r := weight(err); r > rank {
 			best, rank = err, r
 		}

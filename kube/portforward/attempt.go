@@ -124,8 +124,8 @@ type ending struct {
 func (a *attempt) classifyEnd(err error, sent bool) ending {
 	if a.data != nil {
 		if text := a.errs.Text(); text != "" {
-			told, never := runtimeError(a.ep, text, a.session.secrets...)
-			return ending{err: told, endpoint: never, unseen: never}
+			reported, neverConnected := runtimeError(a.ep, text, a.session.secrets...)
+			return ending{err: reported, endpoint: neverConnected, unseen: neverConnected}
 		}
 	}
 	if errors.Is(err, io.EOF) {

@@ -17,10 +17,10 @@ func (r *reader) Opened(ctx context.Context) error {
 	defer r.reading.Unlock()
 	for {
 		r.conn.mu.Lock()
-		a, over := r.conn.current, r.conn.endErr
+		a, ended := r.conn.current, r.conn.endErr
 		r.conn.mu.Unlock()
-		if over != nil {
-			return over
+		if ended != nil {
+			return ended
 		}
 		if r.conn.proven.Load() || a != nil && r.conn.pool.targets.proven(a.ep, time.Now()) {
 			return nil
@@ -75,10 +75,10 @@ func (a *attempt) awaitAcceptance(ctx context.Context) error {
 	for {
 		now := time.Now()
 		a.conn.mu.Lock()
-		next, given := a.health(now)
+		next, giveUp := a.health(now)
 		a.conn.mu.Unlock()
-		if given != nil {
-			return given
+		if giveUp != nil {
+			return giveUp
 		}
 		a.data.SetReadDeadline(next)
 		err := a.data.WaitReply(ctx)

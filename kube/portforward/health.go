@@ -54,7 +54,7 @@ func (a *attempt) healthUnaccepted(now time.Time) (time.Time, error) {
 		return due, nil
 	}
 	last := a.conn.retried == maxRetries && len(a.conn.untried) == 0
-	look := now.Add(max(rtt, 50*time.Millisecond))
+	recheck := now.Add(max(rtt, 50*time.Millisecond))
 	sent := len(a.conn.kept) > 0 || a.conn.overflowed
 	waited := now.Sub(a.opened)
 	switch {
@@ -72,16 +72,16 @@ func (a *attempt) healthUnaccepted(now time.Time) (time.Time, error) {
 		}
 		a.session.doubt("it accepts no stream")
 		if !sent && waited < maxAcceptTime {
-			return look, nil
+			return recheck, nil
 		}
 		return time.Time{}, errNoReply
 	case st.Probed.Before(a.opened):
 		a.session.Probe()
-		return look, nil
+		return recheck, nil
 	case waited < responseTimeout(rtt):
-		return look, nil
+		return recheck, nil
 	case st.Heard.After(a.opened) && waited < maxAcceptTime:
-		return look, nil
+		return recheck, nil
 	case st.Heard.After(a.opened):
 		a.session.doubt("it accepts no stream")
 		return time.Time{}, errNoReply
@@ -94,7 +94,7 @@ func (a *attempt) healthUnaccepted(now time.Time) (time.Time, error) {
 	}
 	a.session.markSilent()
 	if sent && waited < maxAcceptTime {
-		return look, nil
+		return recheck, nil
 	}
 	a.session.CloseWith(errSilent)
 	return now.Add(responseTimeout(rtt)), nil

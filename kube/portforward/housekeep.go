@@ -41,14 +41,14 @@ func (pl *pool) housekeep(ctx context.Context, now time.Time) time.Duration {
 			due(time.Minute)
 		}
 	}
-	look := false
+	check := false
 	if pl.began.IsZero() {
 		pl.began = now
 	}
 	unused := pl.lastUsed.IsZero()
 	if now.Sub(pl.lastUsed) < recentUse || unused && now.Sub(pl.began) < recentUse {
-		look = pl.up.plugin == "" && !unused && now.Sub(pl.credsChecked) >= credsCheckInterval
-		if look {
+		check = pl.up.plugin == "" && !unused && now.Sub(pl.credsChecked) >= credsCheckInterval
+		if check {
 			pl.credsChecked = now
 		}
 		// A plugin may prompt the user, which must follow from something that the user did.
@@ -62,7 +62,7 @@ func (pl *pool) housekeep(ctx context.Context, now time.Time) time.Duration {
 		due(min(maxUnboundAge, credsCheckInterval))
 	}
 	pl.mu.Unlock()
-	if look {
+	if check {
 		pl.checkCredentials(ctx)
 	}
 	return next

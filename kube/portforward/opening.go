@@ -15,7 +15,7 @@ func (c *connState) advance(ctx context.Context, cause error) error {
 	for {
 		c.mu.Lock()
 		c.reason = moreTelling(c.reason, cause)
-		told := c.reason
+		reason := c.reason
 		if c.endErr != nil {
 			c.mu.Unlock()
 			return c.endErr
@@ -25,7 +25,7 @@ func (c *connState) advance(ctx context.Context, cause error) error {
 			c.renew = nil
 			c.mu.Unlock()
 			if renew == nil || !c.addEndpoints(renew(ctx, cause)) {
-				return told
+				return reason
 			}
 			continue
 		}
@@ -69,31 +69,31 @@ func (c *connState) addEndpoints(endpoints []Endpoint) bool {
 func (c *connState) use(a *attempt) error {
 	a.attach() // before the connection can close it
 	c.mu.Lock()
-	over := c.endErr
-	if over == nil {
+	ended := c.endErr
+	if ended == nil {
 		c.current, c.settled, c.recheckAt = a, false, time.Time{}
 	}
 	c.mu.Unlock()
-	if over != nil {
+	if ended != nil {
 		a.close()
 	}
-	return over
+	return ended
 }
 
 // open opens the current attempt, if it is not open, with the client's first bytes. opening is held.
 func (c *connState) open(ctx context.Context, first []byte) (*attempt, error) {
 	for {
 		c.mu.Lock()
-		a, over := c.current, c.endErr
-		if over != nil || a.data != nil {
+		a, ended := c.current, c.endErr
+		if ended != nil || a.data != nil {
 			c.mu.Unlock()
-			return a, over
+			return a, ended
 		}
 		a.requesting = true
 		c.mu.Unlock()
 		streams, err := a.request(first)
-		if over := c.recordStreams(a, streams); over != nil {
-			return nil, over
+		if ended := c.recordStreams(a, streams); ended != nil {
+			return nil, ended
 		}
 		if err == nil {
 			return a, nil
@@ -114,13 +114,13 @@ func (c *connState) recordStreams(a *attempt, streams []*spdy.Stream) error {
 		c.beginOnce.Do(func() { close(c.begun) })
 	}
 	closed := c.current != a
-	over := c.endErr
+	ended := c.endErr
 	c.mu.Unlock()
 	if !closed {
 		return nil
 	}
 	a.close()
-	return over
+	return ended
 }
 
 // replace goes on to another attempt after a ended, if no program can have seen a byte, else returns the reason of the
@@ -136,9 +136,9 @@ func (c *connState) replace(ctx context.Context, a *attempt, end ending) error {
 	}
 	c.mu.Lock()
 	if c.current != a || c.endErr != nil {
-		over := c.endErr
+		ended := c.endErr
 		c.mu.Unlock()
-		return over
+		return ended
 	}
 	wrote := end.unsent && len(c.kept) > 0 // they were written after end was determined
 	if !end.unseen || wrote || c.overflowed || c.proven.Load() {
@@ -176,11 +176,11 @@ func (c *connState) openedAttempt() (*attempt, error) {
 		}
 	}
 	c.mu.Lock()
-	a, over := c.current, c.endErr
+	a, ended := c.current, c.endErr
 	opened := a != nil && a.data != nil
 	c.mu.Unlock()
-	if over != nil || opened {
-		return a, over
+	if ended != nil || opened {
+		return a, ended
 	}
 	ctx, cancel := c.dialContext()
 	defer cancel()

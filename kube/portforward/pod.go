@@ -48,16 +48,16 @@ type grant struct {
 // serve gives sessions to the waiting connections, as far as there are any, and dials more. mu is held.
 func (p *pod) serve(now time.Time) {
 	for len(p.waiting) > 0 {
-		c := p.waiting[0]
+		w := p.waiting[0]
 		s := p.takeIdle(now)
 		if s == nil {
-			s = p.shareSession(c, now)
+			s = p.shareSession(w, now)
 		}
 		if s == nil {
 			break
 		}
-		s.take(c.ep, now)
-		c.got <- grant{s: s}
+		s.take(w.ep, now)
+		w.got <- grant{s: s}
 		p.waiting = p.waiting[1:]
 	}
 	p.grow(now)
@@ -65,8 +65,8 @@ func (p *pod) serve(now time.Time) {
 
 // failAll fails all waiting connections. mu is held.
 func (p *pod) failAll(err error) {
-	for _, c := range p.waiting {
-		c.got <- grant{err: err}
+	for _, w := range p.waiting {
+		w.got <- grant{err: err}
 	}
 	p.waiting = nil
 }
@@ -87,14 +87,14 @@ func (p *pod) takeIdle(now time.Time) *session {
 // shareSession returns a session that has a connection already, or nil. Below the limits it does so only in a burst:
 // for a Pod that is far away, with connections that are as new as this one, and for targets that answered lately. A
 // target that refuses, or is gone, can hold up the other connections of its session. mu is held.
-func (p *pod) shareSession(c *waiter, now time.Time) *session {
+func (p *pod) shareSession(w *waiter, now time.Time) *session {
 	full := !p.mayDial()
-	if !full && (p.pool.rtt < nearRoundTrip || !p.pool.targets.proven(c.ep, now)) {
+	if !full && (p.pool.rtt < nearRoundTrip || !p.pool.targets.proven(w.ep, now)) {
 		return nil
 	}
 	var best *session
 	for _, s := range p.sessions {
-		if s.users == 0 || !s.isShareable(now) || !full && !(s.allProven(now) && s.isYoung(now, c.since, p.pool.rtt)) {
+		if s.users == 0 || !s.isShareable(now) || !full && !(s.allProven(now) && s.isYoung(now, w.since, p.pool.rtt)) {
 			continue
 		}
 		if best == nil || s.burden(now) < best.burden(now) {

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// parallelDials bounds how many sessions with one Pod are dialled at once.
+	// parallelDials limits how many sessions with one Pod are dialled at once.
 	parallelDials = 4
 	minSpares     = 2
 	maxSpares     = 8
@@ -175,20 +175,20 @@ func (pl *pool) acquire(ctx context.Context, ep Endpoint) (*session, error) {
 		pl.kick()
 	}
 	p.rate.count(now)
-	c := &waiter{ep: ep, since: now, got: make(chan grant, 1)}
-	p.waiting = append(p.waiting, c)
+	w := &waiter{ep: ep, since: now, got: make(chan grant, 1)}
+	p.waiting = append(p.waiting, w)
 	p.serve(now)
 	pl.mu.Unlock()
 	select {
-	case g := <-c.got:
+	case g := <-w.got:
 		return g.s, g.err
 	case <-ctx.Done():
 	}
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
-	p.waiting = slices.DeleteFunc(p.waiting, func(other *waiter) bool { return other == c })
+	p.waiting = slices.DeleteFunc(p.waiting, func(other *waiter) bool { return other == w })
 	select {
-	case g := <-c.got:
+	case g := <-w.got:
 		if g.s != nil {
 			g.s.release(now)
 		}
@@ -218,11 +218,11 @@ func (pl *pool) failWaiting(ep Endpoint, err error) {
 	if p == nil {
 		return
 	}
-	p.waiting = slices.DeleteFunc(p.waiting, func(c *waiter) bool {
-		if c.ep.Port != ep.Port {
+	p.waiting = slices.DeleteFunc(p.waiting, func(w *waiter) bool {
+		if w.ep.Port != ep.Port {
 			return false
 		}
-		c.got <- grant{err: err}
+		w.got <- grant{err: err}
 		return true
 	})
 }

@@ -88,14 +88,14 @@ func (r *reader) next(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		given, err := r.checkTimers(a, time.Now())
+		giveUp, err := r.checkTimers(a, time.Now())
 		if err != nil {
 			return 0, err
 		}
 		n := 0
 		switch {
-		case given != nil:
-			err = given
+		case giveUp != nil:
+			err = giveUp
 		case p == nil:
 			if err = a.data.WaitReadable(context.Background()); err == nil {
 				return 0, nil
@@ -167,9 +167,9 @@ func (r *reader) attemptEnded(a *attempt, err error) error {
 	return err
 }
 
-// checkTimers does what is due, and sets the stream's read deadline to when to check again. given is why the attempt is
+// checkTimers does what is due, and sets the stream's read deadline to when to check again. giveUp is why the attempt is
 // to be given up, nil if it is not.
-func (r *reader) checkTimers(a *attempt, now time.Time) (given, err error) {
+func (r *reader) checkTimers(a *attempt, now time.Time) (giveUp, err error) {
 	c := r.conn
 	c.mu.Lock()
 	if c.endErr != nil {
@@ -185,10 +185,10 @@ func (r *reader) checkTimers(a *attempt, now time.Time) (given, err error) {
 		return nil, nil
 	}
 	fin := c.halfCloseDue(now)
-	wake, given := a.health(now)
-	if given != nil {
+	wake, giveUp := a.health(now)
+	if giveUp != nil {
 		c.mu.Unlock()
-		return given, nil
+		return giveUp, nil
 	}
 	if !c.halfClosedAt.IsZero() && !c.halfClosePassed {
 		wake = earlier(wake, later(c.halfClosedAt, c.lastByteAt).Add(c.pool.cfg.Quiet))

@@ -36,8 +36,8 @@ func (e *CutError) Unwrap() []error {
 }
 
 // runtimeError parses what a container runtime writes to a connection's error stream, which is free text. No other code
-// depends on that text. never reports whether the runtime did not connect to the program in the Pod at all.
-func runtimeError(ep Endpoint, text string, secrets ...string) (err error, never bool) {
+// depends on that text. neverConnected reports whether the runtime did not connect to the program in the Pod at all.
+func runtimeError(ep Endpoint, text string, secrets ...string) (err error, neverConnected bool) {
 	text = printable(text, secrets...)
 	low := strings.ToLower(text)
 	has := func(parts ...string) bool {

@@ -34,7 +34,6 @@ type session struct {
 	carried       int       // connections that it has carried
 	users         int       // connections that it carries now
 	since         time.Time // when it last became idle, or stopped being so
-	takenAt       time.Time // when it was last given to a connection
 	movedBefore   int64     // bytes that it had moved when it was last taken while idle
 	droppedBefore int64     // bytes that had been dropped by then
 	retired       bool
@@ -66,7 +65,7 @@ type sample struct {
 func newSession(p *pod, conn *upgraded, now time.Time) *session {
 	return &session{
 		Session: spdy.NewSession(conn, spdy.Config{Memory: p.pool.memory}),
-		pool:    p.pool, pod: p, who: conn.who, carrier: conn.carrier, secrets: conn.secrets, begun: now, since: now, takenAt: now,
+		pool:    p.pool, pod: p, who: conn.who, carrier: conn.carrier, secrets: conn.secrets, begun: now, since: now,
 	}
 }
 
@@ -82,7 +81,6 @@ func (s *session) take(ep Endpoint, now time.Time) {
 	}
 	s.carried++
 	s.users++
-	s.takenAt = now
 }
 
 // isFit reports whether an idle session can carry another connection.

@@ -16,11 +16,11 @@ func (w *writer) awaitSettled() {
 	var accepted time.Time
 	for end := time.Now().Add(silenceTimeout); ; {
 		w.conn.mu.Lock()
-		a, over, again := w.conn.current, w.conn.endErr, w.conn.retried
+		a, ended, retried := w.conn.current, w.conn.endErr, w.conn.retried
 		asked := a != nil && a.data != nil
 		w.conn.mu.Unlock()
 		now := time.Now()
-		if over != nil || w.conn.proven.Load() {
+		if ended != nil || w.conn.proven.Load() {
 			return
 		}
 		if a != at {
@@ -32,7 +32,7 @@ func (w *writer) awaitSettled() {
 		settled := !accepted.IsZero() && now.Sub(accepted) > a.refusedWithin(now) && a.data.Progress().Ended == nil && a.errs.Text() == ""
 		if settled || now.After(end) {
 			w.conn.mu.Lock()
-			w.conn.settled = w.conn.current == a && w.conn.retried == again
+			w.conn.settled = w.conn.current == a && w.conn.retried == retried
 			settled = w.conn.settled
 			w.conn.mu.Unlock()
 			if settled {

@@ -32,7 +32,7 @@ type proof struct {
 	port               int
 }
 
-// proofs returns what an answer of e proves, the widest first.
+// proofsOf returns what an answer of e proves, the widest first.
 func proofsOf(e Endpoint) []proof {
 	if e.Service == "" {
 		return []proof{podProof(e)}

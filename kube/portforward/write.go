@@ -79,10 +79,10 @@ func (w *writer) remember(p []byte) (before []byte, a *attempt, spent bool, err 
 // send sends p on the last attempt.
 func (w *writer) send(p []byte) (int, error) {
 	w.conn.mu.Lock()
-	a, over := w.conn.current, w.conn.endErr
+	a, ended := w.conn.current, w.conn.endErr
 	w.conn.mu.Unlock()
-	if over != nil {
-		return 0, over
+	if ended != nil {
+		return 0, ended
 	}
 	a.wakeHealth()
 	return a.data.Write(p)
@@ -109,10 +109,10 @@ func (w *writer) ReadFrom(from io.Reader) (int64, error) {
 		}
 	}
 	w.conn.mu.Lock()
-	a, over := w.conn.current, w.conn.endErr
+	a, ended := w.conn.current, w.conn.endErr
 	w.conn.mu.Unlock()
-	if over != nil {
-		return total, over
+	if ended != nil {
+		return total, ended
 	}
 	n, err := a.data.ReadFrom(healthReader{from, a})
 	return total + n, err
