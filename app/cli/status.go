@@ -137,7 +137,9 @@ func printStatus(out table.Output, o command.Options, status control.Status, now
 	if len(shown) == 0 {
 		return nil
 	}
-	fmt.Fprintln(out)
+	if _, err := fmt.Fprintln(out); err != nil {
+		return err
+	}
 	_, err := printTable(out, o, statusColumns(now), statusRows(shown))
 	return errors.Join(err, printNotes(out, shown, now))
 }
@@ -149,8 +151,8 @@ func printNotes(out table.Output, contexts []control.Context, now time.Time) err
 		if c.Phase == session.Off || len(said) == 0 {
 			continue
 		}
-		fmt.Fprintln(out)
-		err := out.Paragraph("", c.Name, table.Bold)
+		_, err := fmt.Fprintln(out)
+		err = errors.Join(err, out.Paragraph("", c.Name, table.Bold))
 		for _, note := range said {
 			err = errors.Join(err, out.Paragraph("    ", note, table.Plain))
 		}

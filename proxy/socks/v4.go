@@ -19,10 +19,9 @@ const (
 	OtherUser4 byte = 93 // "client program and identd report different user-ids"
 )
 
-const (
-	connect4  byte = 1
-	maxField4      = 255 // bytes of a user id, and of a name
-)
+const connect4 byte = 1
+
+const maxField4 = 255 // bytes of a user id, and of a name
 
 // Read4 reads a request of SOCKS4 or SOCKS4A and leaves it unanswered, also with an error. A user id is read and means
 // nothing.
