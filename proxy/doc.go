@@ -4,26 +4,29 @@
 //
 // The path of a connection:
 //
-//  1. server.go, gate.go: accepted, its user judged (package peer), counted, owned until it is closed; package admission bounds what all
-//     clients together cost until they are admitted, behind 3
-//  2. sniff.go: the first byte tells SOCKS4, SOCKS5, HTTP and TLS (tls.go) apart; anything else is closed
-//  3. socks.go with package socks, http.go: the handshake, up to what the client asks for and not yet its answer; the password
-//     where one is wanted (credentials.go)
-//  4. target.go: the host and port asked for, checked; a name stays a name
-//  5. route.go: the first rule that matches hands back a Dialer, with what it has found out about the target
-//  6. tunnel.go: dial, while stream.Watch reads ahead and notices a client that leaves; then the answer
-//  7. handler.go: what carries the connection from now on: relay.go, unless its rule has another. That copies bytes both
+//  1. server.go: accepted
+//  2. connection.go: its user judged (package peer), counted (package admission, which also bounds what clients cost until
+//     they are admitted, after 4), and owned until it is closed
+//  3. sniff.go: the first byte tells SOCKS4, SOCKS5, HTTP and TLS apart; anything else is closed
+//  4. socks.go, http.go: the handshake (packages socks and http1), up to what the client asks for and not yet its answer;
+//     the password where one is wanted (credentials.go)
+//  5. target.go: the host and port asked for, checked; a name stays a name
+//  6. route.go: the first rule that matches hands back a Dialer, with what it has found out about the target
+//  7. tunnel.go: dial, while stream.Watch reads ahead and notices a client that leaves; then the answer
+//  8. handler.go: what carries the connection from now on: relay.go, unless its rule has another. That copies bytes both
 //     ways, with half-closes, and resets what was cut
-//  8. record.go, event.go: what happens to each tunnel, from 4 on, while it happens
 //
-// A connection whose target is known without a handshake enters behind 4: ServeTarget in server.go.
+// From 5 on, record.go reports what happens, while it happens, as the events of event.go; traffic.go counts the bytes. A
+// connection whose target is known without a handshake enters after 5: ServeTarget in server.go.
 //
-// A failure is told to the client in answer.go's codes, over HTTP by httpanswer.go. HTTP requests are read by net/http,
-// but one at a time and only after requestreader.go has read them, so that package http1 refuses what can be read in
-// more than one way. A plain-HTTP request leaves the path at 3: forward.go sends it on through net/http, with the
-// target as the client wrote it, unless crossorigin.go refuses it, over the connections that httpclient.go keeps for its client, once
-// more where badresponse.go says that nobody answered, with events of its own; upgrade.go brings a WebSocket back to 7. A request
-// to the proxy itself is pages.go's. open.go lists what is under way, and cuts it. dialer.go says what a Dialer must
-// do; package direct has the one that dials from this machine, or through the forward proxy that this machine is told to
-// use; and package dialtest holds every Dialer to it.
+// A failure is told to the client in the codes of answer.go, over HTTP by httpanswer.go.
+//
+// HTTP requests are read by net/http, but one at a time and only after requestreader.go has read them, so that package http1
+// refuses what can be read in more than one way. A CONNECT goes on at 5. A plain-HTTP request has a path of its own:
+// forward.go finds its route and refuses what a page of another origin asks for (package browser), transport.go sends it
+// on over the connections that httpclient.go keeps for its client, and once more if nobody answered; badresponse.go has the
+// answers that cannot be passed on. upgrade.go brings a WebSocket back to 8. A request to the proxy itself is pages.go's.
+//
+// dialer.go says what a Dialer must do; package direct has the one that dials from this machine, or through the forward
+// proxy that this machine is told to use; and package dialtest holds every Dialer to it.
 package proxy

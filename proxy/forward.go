@@ -4,17 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/http/httputil"
-	"net/textproto"
 	"net/url"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +16,6 @@ import (
 
 	"fairlead/proxy/http1"
 	"fairlead/proxy/stream"
-	"fairlead/proxy/upstream"
 )
 
 // Times of connections to plain-HTTP targets.
@@ -221,200 +214,4 @@ func (x *exchange) refusal(r *http.Request, err error) error {
 		return refused
 	}
 	return err
-}
-
-// exchangeTransport sends a request on the client's own connections.
-type exchangeTransport struct{}
-
-func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	x := r.Context().Value(exchangeKey{}).(*exchange)
-	pooled, unpooled := x.client.transports(x.record.config)
-	transport := unpooled
-	if x.single = !repeatable(r); !x.single {
-		transport = pooled
-	}
-	response, err := x.send(transport, r)
-	if errors.As(err, new(*NotHTTPError)) || errors.As(err, new(*ResponseError)) {
-		return nil, err
-	}
-	if err != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) && !x.single && x.unanswered(r) != nil {
-		x.record.repeat()
-		pooled.CloseIdleConnections() // which may lead to where the last one did
-		response, err = x.send(pooled, r)
-	}
-	if err != nil {
-		if cause := x.unanswered(r); cause != nil && !refusal(cause) {
-			return nil, x.noAnswer(cause)
-		}
-		return nil, fmt.Errorf("request to %s: %w", x.target, err)
-	}
-	x.record.setStage(StageRelay)
-	if x.via != nil && response.StatusCode == http.StatusProxyAuthRequired {
-		_ = response.Body.Close()
-		return nil, &upstream.Error{Proxy: upstream.Address(x.via), Problem: upstream.Login, Err: fmt.Errorf("it wants to know who asks: %w", fs.ErrPermission)}
-	}
-	if err := x.checkStatus(r, response); err != nil {
-		_ = response.Body.Close()
-		return nil, err
-	}
-	if response.StatusCode == http.StatusSwitchingProtocols {
-		x.upgrade = response
-		return nil, errUpgrade
-	}
-	x.record.connected()
-	return response, nil
-}
-
-// send sends a request once, or again where a connection that was used before turns out to be closed.
-func (x *exchange) send(transport *http.Transport, r *http.Request) (*http.Response, error) {
-	x.carried.Store(nil)
-	trace := &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) {
-			conn := info.Conn.(*httpTargetConn)
-			conn.carry(x.asked.Line(r.Method, x.via != nil))
-			x.carried.Store(conn)
-		},
-		Got1xxResponse: func(_ int, header textproto.MIMEHeader) error {
-			http1.DisownInterim(http.Header(header)) // before httputil, whose hook runs after this one, passes it on
-			return nil
-		},
-	}
-	response, err := transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
-	if err != nil {
-		if foreign := x.notHTTP(); foreign != nil {
-			return nil, foreign
-		}
-		if large := x.largeHead(); large != nil {
-			return nil, large
-		}
-	}
-	return response, err
-}
-
-// unanswered returns what ended the connection with a request on it before a byte of an answer came: it was cut, it
-// ended in good order, or it turned out that nothing had accepted it. It returns nil when that is not what happened, or
-// when the client has no more use for an answer.
-func (x *exchange) unanswered(r *http.Request) error {
-	conn := x.carried.Load()
-	if conn == nil || conn.heard.Load() > 0 || x.ctx.Err() != nil || x.client.conn.whyCut() != nil {
-		return nil
-	}
-	cause := conn.failure()
-	if cause == nil {
-		return nil
-	}
-	cause = x.refusal(r, cause)
-	var timeout net.Error
-	if errors.As(cause, &timeout) && timeout.Timeout() || errors.Is(cause, fs.ErrPermission) {
-		return nil
-	}
-	for _, word := range wordsUnanswered {
-		if errors.Is(cause, word) {
-			return cause
-		}
-	}
-	return nil
-}
-
-// noAnswer says whose connection ended, and whether the request was sent twice.
-func (x *exchange) noAnswer(cause error) error {
-	return &NoAnswerError{Target: x.answers(), Repeated: x.record.Repeated, Err: cause}
-}
-
-// repeatable tells whether a request may go out on a connection that was used before. Such a connection may have been
-// closed a moment ago; then net/http repeats what RFC 9110 9.2.2 lets a proxy repeat, and nothing else can be.
-func repeatable(r *http.Request) bool {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return (r.Body == nil || r.Body == http.NoBody) && r.Header.Get("Upgrade") == ""
-	}
-	return false
-}
-
-func newTransport(c *httpClient) *http.Transport {
-	return &http.Transport{
-		DialContext:            c.dial,
-		Proxy:                  forwardProxy,
-		DisableCompression:     true,
-		MaxIdleConns:           2,
-		IdleConnTimeout:        poolIdle,
-		ExpectContinueTimeout:  continueWait,
-		MaxResponseHeaderBytes: 2 * http1.MaxHeader, // an http1.ResponseMeter is stricter
-		WriteBufferSize:        4 << 10,
-		ReadBufferSize:         4 << 10,
-	}
-}
-
-// forwardProxy tells a transport which proxy its request is for. The dial for it leads TLS already.
-func forwardProxy(r *http.Request) (*url.URL, error) {
-	via := r.Context().Value(exchangeKey{}).(*exchange).via
-	if via == nil {
-		return nil, nil
-	}
-	return &url.URL{Scheme: "http", Host: upstream.Address(via), User: via.User}, nil
-}
-
-// rewriteRequest makes the client's request the proxy's. httputil has removed the hop-by-hop headers (RFC 9110 7.6.1);
-// what it also changes for the sake of reverse proxies is put back.
-func rewriteRequest(p *httputil.ProxyRequest) {
-	p.Out.Trailer = p.In.Trailer // filled when the body has been read
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
-		if values, ok := p.In.Header[name]; ok {
-			p.Out.Header[name] = values
-		}
-	}
-	for name := range p.Out.Header {
-		if strings.HasPrefix(name, "Proxy-") {
-			p.Out.Header.Del(name)
-		}
-	}
-	if left, ok := maxForwards(p.In); ok {
-		p.Out.Header.Set("Max-Forwards", strconv.FormatUint(left-1, 10))
-	}
-	http1.AddVia(p.Out.Header, p.In.ProtoMajor, p.In.ProtoMinor)
-}
-
-// maxForwards is how many hops a request may still take, where that is limited (RFC 9110 7.6.2).
-func maxForwards(r *http.Request) (uint64, bool) {
-	if r.Method != http.MethodTrace && r.Method != http.MethodOptions {
-		return 0, false
-	}
-	left, err := strconv.ParseUint(r.Header.Get("Max-Forwards"), 10, 32)
-	return left, err == nil
-}
-
-// lastHop tells whether a request ends at this proxy.
-func lastHop(r *http.Request) bool {
-	left, ok := maxForwards(r)
-	return ok && left == 0
-}
-
-func modifyResponse(response *http.Response) error {
-	x := response.Request.Context().Value(exchangeKey{}).(*exchange)
-	http1.Disown(response.Header)
-	http1.DisownTrailer(response.Trailer)
-	http1.AddVia(response.Header, response.ProtoMajor, response.ProtoMinor)
-	if x.old {
-		response.Header.Set("Connection", "close") // a proxy keeps no connection of HTTP/1.0, even if asked to (RFC 9112 9.3)
-	}
-	response.Body = &watchedBody{ReadCloser: response.Body, exchange: x, response: response}
-	return nil
-}
-
-// watchedBody remembers what cut a response, and cleans its trailer.
-type watchedBody struct {
-	io.ReadCloser
-	exchange *exchange
-	response *http.Response
-}
-
-func (b *watchedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	switch {
-	case errors.Is(err, io.EOF):
-		http1.DisownTrailer(b.response.Trailer) // net/http has just read it
-	case err != nil:
-		b.exchange.bodyErr = err
-	}
-	return n, err
 }

@@ -26,8 +26,8 @@ type Handler interface {
 // A Flow is what a Handler carries.
 type Flow struct {
 	Connection Connection // as it was when its client was answered
-	// Client and Target have CloseWrite() error, which ends one direction, and SetLinger(int) error, after which with 0 a
-	// Close is a reset, as far as what is below them has. Bytes that are read from Target and written to it are counted.
+	// Client and Target can be half-closed and reset by stream.CloseWrite and stream.Reset, as far as what is below them can.
+	// Bytes that are read from Target and written to it are counted.
 	Client, Target net.Conn
 	Early          []byte // what the client has sent that Target has not got, and that Client does not read again
 }

@@ -1,17 +1,17 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"fairlead/proxy/admission"
-	"fairlead/proxy/stream"
 )
 
 // A Server speaks SOCKS4, SOCKS4A, SOCKS5 and HTTP on the listeners it is given. It is made by New and used by many goroutines at once.
@@ -38,6 +38,41 @@ func New(config Config) *Server {
 // they are.
 func (s *Server) Reconfigure(config Config) { s.config.Store(config.withDefaults()) }
 
+// Connections returns what is under way, the oldest first.
+func (s *Server) Connections() []Connection {
+	var open []Connection
+	for _, r := range s.open() {
+		open = append(open, r.describe())
+	}
+	slices.SortFunc(open, func(a, b Connection) int {
+		return cmp.Or(a.Opened.Compare(b.Opened), cmp.Compare(a.ID, b.ID))
+	})
+	return open
+}
+
+// open returns the records of what is under way.
+func (s *Server) open() []*record {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	var open []*record
+	for v := range s.servings {
+		open = append(open, v.records.all()...)
+	}
+	return open
+}
+
+// CloseConnections cuts every client connection there is, those that wait for nothing included, and returns how many
+// tunnels and plain-HTTP requests were under way. Their Err is ErrCut then. A client that connects afterwards is served as ever.
+func (s *Server) CloseConnections() int {
+	open := len(s.open())
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for v := range s.servings {
+		v.cutAll()
+	}
+	return open
+}
+
 // serving is one call of Serve.
 type serving struct {
 	server   *Server
@@ -58,6 +93,27 @@ func (v *serving) cutContext() context.Context {
 	v.mutex.Lock()
 	defer v.mutex.Unlock()
 	return v.batch
+}
+
+// cutAll ends the present batch of connections and begins the next.
+func (v *serving) cutAll() {
+	v.mutex.Lock()
+	defer v.mutex.Unlock()
+	v.cutBatch(ErrCut)
+	v.batch, v.cutBatch = context.WithCancelCause(v.ending)
+}
+
+func (s *Server) register(v *serving) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.servings[v] = struct{}{}
+}
+
+func (s *Server) unregister(v *serving) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	delete(s.servings, v)
+	v.cutBatch(nil)
 }
 
 // Serve accepts connections from ln until ctx is cancelled, then closes ln, lets open connections end for Config.Drain,
@@ -114,6 +170,9 @@ func (s *Server) run(ctx context.Context, ln net.Listener, target func(net.Conn)
 	return fmt.Errorf("accept on %s: %w", ln.Addr(), err)
 }
 
+// maxEntering is how many connections are accepted that have no place yet. Others wait in the listener's queue.
+const maxEntering = 16
+
 // accept gives each connection a goroutine. Errors other than the listener's end pass: what they stand for (no file
 // descriptors left, a client gone before it was accepted) does.
 func (v *serving) accept(ln net.Listener, connections *sync.WaitGroup) error {
@@ -147,144 +206,4 @@ func (v *serving) accept(ln net.Listener, connections *sync.WaitGroup) error {
 			pause = min(2*pause, most)
 		}
 	}
-}
-
-// connection is one client's, from accept to close.
-type connection struct {
-	*serving
-	id      uint64
-	config  *Config
-	meter   *meter
-	conn    net.Conn
-	cut     context.Context // ended: the connection is cut, for its cause
-	uncut   func() bool
-	place   *admission.Place // nil for a client that is turned away
-	done    func()           // to be called at its end
-	surplus bool             // it is asked what it wants, and refused
-	full    error            // with this: there are as many as Config.Connections, or no files for more
-}
-
-// whyCut is nil as long as the connection is not cut.
-func (c *connection) whyCut() error {
-	if c.ending.Err() != nil {
-		return context.Cause(c.ending) // which ends a moment before the batches do
-	}
-	return context.Cause(c.cut)
-}
-
-// serve owns conn, which is cut when cut ends. With full it is only told that. Entered is called when it has a place or
-// gets none, done when all is over, which may be after it has returned.
-func (v *serving) serve(conn net.Conn, full error, cut context.Context, entered, done func()) {
-	c := &connection{
-		serving: v, id: v.server.ids.Add(1), config: v.server.config.Load(),
-		meter: &meter{serving: v}, conn: conn, cut: cut, done: done, full: full,
-	}
-	goesOn := false
-	defer func() {
-		if !goesOn {
-			c.end()
-		}
-	}()
-	defer c.survive()
-	if !c.entered(conn, entered) {
-		return
-	}
-	c.uncut = context.AfterFunc(c.cut, func() { stream.Reset(conn) })
-	client, asked, err := c.request(conn)
-	switch {
-	case errors.Is(err, errUnwantedTLS):
-		if n, ok := c.server.gate.unwanted.Admit(time.Now()); ok {
-			c.config.Log.Warn().Uint64("conn", c.id).Stringer("client", conn.RemoteAddr()).Int("others", n).Err(err).Msg("TLS spoken to a plain port")
-		}
-	case err != nil:
-		c.config.Log.Debug().Uint64("conn", c.id).Stringer("client", conn.RemoteAddr()).Err(err).Msg("no request")
-	case asked == nil:
-	case asked.upgraded != nil:
-		goesOn = c.serveUpgrade(client, asked)
-	default:
-		goesOn = c.tunnel(client, asked)
-	}
-}
-
-// entered is enter, and calls decided when it has returned, even by a panic.
-func (c *connection) entered(conn net.Conn, decided func()) bool {
-	defer decided()
-	return c.enter(conn)
-}
-
-// survive keeps a panic of a connection from ending the process. It is to be deferred.
-func (c *connection) survive() {
-	if p := recover(); p != nil {
-		c.config.Log.Error().Uint64("conn", c.id).Any("panic", p).Bytes("stack", debug.Stack()).Msg("connection panicked")
-	}
-}
-
-// end is the last of a connection.
-func (c *connection) end() {
-	defer c.done()
-	if c.uncut != nil {
-		c.uncut()
-	}
-	if c.place != nil {
-		c.place.Leave()
-	}
-	_ = c.conn.Close() // whoever wrote last has met what could go wrong
-}
-
-// request returns what the client wants: what its connection stands for, or what it asks for.
-func (c *connection) request(conn net.Conn) (net.Conn, *request, error) {
-	if c.target == nil {
-		return c.ask(conn)
-	}
-	to, err := c.target(conn)
-	if err == nil {
-		to, err = NewTarget(to.Host, int(to.Port))
-	}
-	if err == nil && !c.place.Admit() {
-		err = errGaveWay
-	}
-	if err != nil {
-		stream.Reset(conn)
-		return nil, nil, fmt.Errorf("find the target: %w", err)
-	}
-	return conn, &request{protocol: TCP, target: to}, nil
-}
-
-// ask finds out what the client asks for. It returns no request for an HTTP client that has been served already.
-func (c *connection) ask(conn net.Conn) (net.Conn, *request, error) {
-	// A client that has not asked for anything loses nothing when the server stops.
-	unleave := context.AfterFunc(c.stopping, func() { _ = conn.Close() })
-	defer unleave()
-	limit := c.config.Handshake
-	if c.surplus {
-		limit = min(limit, surplusHandshake)
-	}
-	deadline := time.Now().Add(limit)
-	_ = conn.SetDeadline(deadline) // fails only on a closed connection, as the next read does
-	client, speaks, err := c.sniff(conn)
-	if client == nil {
-		return nil, nil, err
-	}
-	var asked *request
-	switch {
-	case err != nil:
-	case speaks == speaksSOCKS4:
-		asked, err = c.askSOCKS4(client)
-	case speaks == speaksSOCKS5:
-		asked, err = c.askSOCKS5(client)
-	default:
-		unleave() // net/http knows which of its connections wait
-		asked, err = c.askHTTP(client)
-	}
-	if err == nil && speaks != speaksHTTP && !c.place.Admit() {
-		err = errGaveWay
-	}
-	if err != nil {
-		if time.Now().Before(deadline) && c.stopping.Err() == nil {
-			stream.Linger(client)
-		}
-		return nil, nil, err
-	}
-	_ = conn.SetDeadline(time.Time{})
-	return client, asked, nil
 }

@@ -1,0 +1,219 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/proxy/admission"
+	"fairlead/proxy/peer"
+	"fairlead/proxy/stream"
+)
+
+// connection is one client's, from accept to close.
+type connection struct {
+	*serving
+	id      uint64
+	config  *Config
+	meter   *meter
+	conn    net.Conn
+	cut     context.Context // ended: the connection is cut, for its cause
+	uncut   func() bool
+	place   *admission.Place // nil for a client that is turned away
+	done    func()           // to be called at its end
+	surplus bool             // it is asked what it wants, and refused
+	full    error            // with this: there are as many as Config.Connections, or no files for more
+}
+
+// whyCut is nil as long as the connection is not cut.
+func (c *connection) whyCut() error {
+	if c.ending.Err() != nil {
+		return context.Cause(c.ending) // which ends a moment before the batches do
+	}
+	return context.Cause(c.cut)
+}
+
+// serve owns conn, which is cut when cut ends. With full it is only told that. Entered is called when it has a place or
+// gets none, done when all is over, which may be after it has returned.
+func (v *serving) serve(conn net.Conn, full error, cut context.Context, entered, done func()) {
+	c := &connection{
+		serving: v, id: v.server.ids.Add(1), config: v.server.config.Load(),
+		meter: &meter{serving: v}, conn: conn, cut: cut, done: done, full: full,
+	}
+	goesOn := false
+	defer func() {
+		if !goesOn {
+			c.end()
+		}
+	}()
+	defer c.survive()
+	if !c.entered(conn, entered) {
+		return
+	}
+	c.uncut = context.AfterFunc(c.cut, func() { stream.Reset(conn) })
+	client, asked, err := c.request(conn)
+	switch {
+	case errors.Is(err, errUnwantedTLS):
+		if n, ok := c.server.gate.unwanted.Admit(time.Now()); ok {
+			c.config.Log.Warn().Uint64("conn", c.id).Stringer("client", conn.RemoteAddr()).Int("others", n).Err(err).Msg("TLS spoken to a plain port")
+		}
+	case err != nil:
+		c.config.Log.Debug().Uint64("conn", c.id).Stringer("client", conn.RemoteAddr()).Err(err).Msg("no request")
+	case asked == nil:
+	case asked.upgraded != nil:
+		goesOn = c.serveUpgrade(client, asked)
+	default:
+		goesOn = c.tunnel(client, asked)
+	}
+}
+
+// entered is enter, and calls decided when it has returned, even by a panic.
+func (c *connection) entered(conn net.Conn, decided func()) bool {
+	defer decided()
+	return c.enter(conn)
+}
+
+// survive keeps a panic of a connection from ending the process. It is to be deferred.
+func (c *connection) survive() {
+	if p := recover(); p != nil {
+		c.config.Log.Error().Uint64("conn", c.id).Any("panic", p).Bytes("stack", debug.Stack()).Msg("connection panicked")
+	}
+}
+
+// end is the last of a connection.
+func (c *connection) end() {
+	defer c.done()
+	if c.uncut != nil {
+		c.uncut()
+	}
+	if c.place != nil {
+		c.place.Leave()
+	}
+	_ = c.conn.Close() // whoever wrote last has met what could go wrong
+}
+
+// request returns what the client wants: what its connection stands for, or what it asks for.
+func (c *connection) request(conn net.Conn) (net.Conn, *request, error) {
+	if c.target == nil {
+		return c.ask(conn)
+	}
+	to, err := c.target(conn)
+	if err == nil {
+		to, err = NewTarget(to.Host, int(to.Port))
+	}
+	if err == nil && !c.place.Admit() {
+		err = errGaveWay
+	}
+	if err != nil {
+		stream.Reset(conn)
+		return nil, nil, fmt.Errorf("find the target: %w", err)
+	}
+	return conn, &request{protocol: TCP, target: to}, nil
+}
+
+// ask finds out what the client asks for. It returns no request for an HTTP client that has been served already.
+func (c *connection) ask(conn net.Conn) (net.Conn, *request, error) {
+	// A client that has not asked for anything loses nothing when the server stops.
+	unleave := context.AfterFunc(c.stopping, func() { _ = conn.Close() })
+	defer unleave()
+	limit := c.config.Handshake
+	if c.surplus {
+		limit = min(limit, surplusHandshake)
+	}
+	deadline := time.Now().Add(limit)
+	_ = conn.SetDeadline(deadline) // fails only on a closed connection, as the next read does
+	client, speaks, err := c.sniff(conn)
+	if client == nil {
+		return nil, nil, err
+	}
+	var asked *request
+	switch {
+	case err != nil:
+	case speaks == speaksSOCKS4:
+		asked, err = c.askSOCKS4(client)
+	case speaks == speaksSOCKS5:
+		asked, err = c.askSOCKS5(client)
+	default:
+		unleave() // net/http knows which of its connections wait
+		asked, err = c.askHTTP(client)
+	}
+	if err == nil && speaks != speaksHTTP && !c.place.Admit() {
+		err = errGaveWay
+	}
+	if err != nil {
+		if time.Now().Before(deadline) && c.stopping.Err() == nil {
+			stream.Linger(client)
+		}
+		return nil, nil, err
+	}
+	_ = conn.SetDeadline(time.Time{})
+	return client, asked, nil
+}
+
+// ErrTooMany is what a client over Config.Connections is told. It wraps syscall.EMFILE.
+var ErrTooMany = fmt.Errorf("too many connections are open through this proxy: %w", syscall.EMFILE)
+
+// surplusHandshake is how long a client over the limit may take to ask what it wants, to be told that it cannot be had.
+const surplusHandshake = 2 * time.Second
+
+// errGaveWay is a client that was cut before it was admitted.
+var errGaveWay = errors.New("cut before it had asked for anything it may have: too many other clients did the same")
+
+// A gate counts the clients of a Server, and keeps the log short about those that may not pass.
+type gate struct {
+	admission.Gate
+	guesses admission.Guesses
+
+	strangers, surplus, unauth, unwanted, hidden, crowded admission.Burst
+}
+
+// enter decides whether a client is served at all, and takes a place for it when it is. Nothing has been read from it yet.
+func (c *connection) enter(conn net.Conn) bool {
+	gate, log := &c.server.gate, c.config.Log
+	if c.config.Peer != nil {
+		if err := peer.Check(conn, c.config.Peer); err != nil {
+			if n, ok := gate.strangers.Admit(time.Now()); ok {
+				log.Warn().Err(err).Stringer("client", conn.RemoteAddr()).Int("others", n).Msg("client turned away")
+			}
+			stream.Reset(conn)
+			return false
+		}
+	}
+	c.place = gate.Await(c.stopping.Done(), conn, c.config.Connections, c.full != nil)
+	gate.logEvicted(&log)
+	switch {
+	case c.place != nil && !c.place.Surplus:
+		return true
+	case c.place == nil && c.stopping.Err() != nil:
+		stream.Reset(conn)
+		return false
+	}
+	if c.full == nil {
+		c.full = ErrTooMany
+		if n, ok := gate.surplus.Admit(time.Now()); ok {
+			log.Warn().Int("limit", c.config.Connections).Int("others", n).Msg("too many connections")
+		}
+	}
+	if c.place == nil {
+		stream.Reset(conn)
+		return false
+	}
+	c.surplus = true
+	return true
+}
+
+// logEvicted logs now and then how many clients gave way.
+func (g *gate) logEvicted(log *zerolog.Logger) {
+	if g.Evicted.Load() == 0 {
+		return
+	}
+	if _, ok := g.crowded.Admit(time.Now()); ok {
+		log.Warn().Int64("clients", g.Evicted.Swap(0)).Msg("cut clients that had not asked for anything yet, to serve others")
+	}
+}
