@@ -16,8 +16,8 @@ const (
 	maxRunTime   = 5 * time.Minute  // then it is ended, since its user does not answer it
 	firstBackoff = 2 * time.Second  // after a failure; it doubles with each
 	maxBackoff   = 30 * time.Second
-	// A plugin that took long may have asked its user something, in a browser window for example. It may take a tenth
-	// of the time.
+	// A plugin that took long may have asked its user something, in a browser window for example. The pause after its
+	// failure is this many times as long as the run, up to maxSlowBackoff.
 	backoffFactor  = 10
 	maxSlowBackoff = 15 * time.Minute
 )

@@ -70,7 +70,7 @@ func (r *reader) confirm(ctx context.Context, a *attempt) (done bool, err error)
 }
 
 // awaitAcceptance waits until the runtime accepts a's streams, or something comes. An attempt that is not accepted in
-// time is given up; if bytes were sent, by the rules of reads.
+// time is given up. If bytes were sent, that is decided as for reads.
 func (a *attempt) awaitAcceptance(ctx context.Context) error {
 	for {
 		now := time.Now()

@@ -168,7 +168,7 @@ func (d dialer) DialContext(ctx context.Context, _, address string) (net.Conn, e
 	return d(ctx, address)
 }
 
-// resolve is all the DNS there is: it knows the one name outside, and writes down what it is asked.
+// resolve is the only DNS server: it knows the one name outside, and records the names that it is asked for.
 func (s *site) resolve() {
 	conn, err := net.ListenPacket("udp", "127.0.0.1:53")
 	if err != nil {
@@ -252,7 +252,7 @@ func (s *site) arrived() bool {
 	})
 }
 
-// verify compares what was asked of whom.
+// verify checks which hosts were reached through the proxy, and which names DNS was asked for.
 func (s *site) verify() {
 	s.t.Helper()
 	s.mutex.Lock()

@@ -17,7 +17,7 @@ import (
 	"fairlead/proxy/pac"
 )
 
-// A browser runs a script as far as this package needs one. None of the functions that ask DNS is there.
+// A browser runs a script as a browser does. It has none of the functions that use DNS.
 type browser struct {
 	find goja.Callable
 	vm   *goja.Runtime
