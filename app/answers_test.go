@@ -22,6 +22,7 @@ import (
 	"fairlead/app/explain"
 	"fairlead/app/logging"
 	"fairlead/build/desktoptest"
+	"fairlead/build/testport"
 	"fairlead/kube"
 )
 
@@ -186,7 +187,7 @@ func (b *troubled) start(t *testing.T, causes []cause) map[string]int {
 	contexts := map[string]any{}
 	for _, c := range causes {
 		entries[c.context] = c.entry
-		ports[c.context] = freePort(t)
+		ports[c.context] = testport.Free(t)
 		contexts[c.context] = map[string]any{"port": ports[c.context], "on": true}
 	}
 	kubeconfig := filepath.Join(b.desktop.Home(), "kubeconfig")

@@ -11,6 +11,7 @@ import (
 
 	"fairlead/app/control"
 	"fairlead/build/proxytest"
+	"fairlead/build/testport"
 )
 
 var serverLine = regexp.MustCompile(`(?m)^( *)server: *"?https://127\.0\.0\.1:(\d+)"?$`)
@@ -61,7 +62,7 @@ func TestAChangedAPIProxyIsAppliedWhileConnectionsStayOpen(t *testing.T) {
 	p := proxytest.HTTP(t, "http", proxytest.Options{Login: true})
 
 	state := t.TempDir()
-	givePorts(t, state, "demo", "demo-team")
+	testport.Assign(t, state, "demo", "demo-team")
 	file := filepath.Join(state, "config", "fairlead", "config.yaml")
 	set := func(value string) { writeFile(t, file, "contexts: {demo: {api-proxy: \""+value+"\"}}\n") }
 	set("none")

@@ -17,6 +17,7 @@ import (
 	"fairlead/app/logging"
 	"fairlead/app/session"
 	"fairlead/app/settings"
+	"fairlead/build/testport"
 )
 
 // said is what a fairlead that ended printed, with its exit status.
@@ -85,7 +86,7 @@ func serving(t *testing.T, contexts ...string) *running {
 func servingBy(t *testing.T, config string, contexts ...string) *running {
 	t.Helper()
 	state := t.TempDir()
-	givePorts(t, state, "demo", "demo-team")
+	testport.Assign(t, state, "demo", "demo-team")
 	file := filepath.Join(state, "config", "fairlead", "config.yaml")
 	if err := errors.Join(
 		os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(config), 0o600),

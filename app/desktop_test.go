@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"fairlead/build/desktoptest"
+	"fairlead/build/testport"
 )
 
 // onDesktop is a Fairlead with its icon in the panel of a separate desktop.
@@ -25,7 +26,7 @@ type onDesktop struct {
 func newDesktop(t *testing.T, o desktoptest.Options, contexts ...string) *onDesktop {
 	t.Helper()
 	d := &onDesktop{Desktop: desktoptest.Start(t, o)}
-	givePorts(t, d.Getenv("XDG_STATE_HOME"), contexts...)
+	testport.Assign(t, d.Getenv("XDG_STATE_HOME"), contexts...)
 	return d
 }
 

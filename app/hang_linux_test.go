@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"fairlead/build/testport"
 )
 
 // A pipe or the like in place of a file does not block the start: it is reported, and a signal ends the program.
@@ -42,7 +44,7 @@ func TestTheStartNeverHangs(t *testing.T) {
 					t.Fatal(err)
 				}
 				r := start(t, []string{"XDG_STATE_HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, "config"), "XDG_RUNTIME_DIR=" + filepath.Join(home, "none")},
-					"serve", "--kubeconfig", cluster.Kubeconfig, "--listen", fmt.Sprintf("127.0.0.1:%d", freePort(t)), "demo")
+					"serve", "--kubeconfig", cluster.Kubeconfig, "--listen", fmt.Sprintf("127.0.0.1:%d", testport.Free(t)), "demo")
 				r.state = home
 				select {
 				case <-r.lines: // it serves, or has ended

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fairlead/build/testport"
 )
 
 // pluginContext returns the context demo-token with its token behind a credential plugin: a script that prints it,
@@ -110,7 +112,7 @@ func TestAPluginThatIsNewInTheKubeconfigIsNotRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, nil, "serve", "--kubeconfig", kubeconfig, "--listen", fmt.Sprintf("127.0.0.1:%d", freePort(t)), "demo-token")
+	r := start(t, nil, "serve", "--kubeconfig", kubeconfig, "--listen", fmt.Sprintf("127.0.0.1:%d", testport.Free(t)), "demo-token")
 	_, address, _ := strings.Cut(r.line(t), "  socks5h://")
 	ask := func() string {
 		return run(t, "", "curl", "-sS", "-w", " %{http_code}", "--proxy", "http://"+address, "http://app/")

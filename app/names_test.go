@@ -14,6 +14,7 @@ import (
 
 	"fairlead/app/control"
 	"fairlead/app/session"
+	"fairlead/build/testport"
 )
 
 // Contexts have the names that their users like, in letters of any kind.
@@ -66,7 +67,7 @@ func namedKubeconfig(t *testing.T, names ...string) string {
 func TestContextsOfAnyNameCanBeUsed(t *testing.T) {
 	file := namedKubeconfig(t, append(oddNames, evilName)...)
 	state := t.TempDir()
-	givePorts(t, state, oddNames...)
+	testport.Assign(t, state, oddNames...)
 	r := start(t, []string{
 		"XDG_STATE_HOME=" + state, "XDG_CONFIG_HOME=" + filepath.Join(state, "config"), "XDG_RUNTIME_DIR=" + filepath.Join(state, "none"),
 	}, append([]string{"serve", "--kubeconfig", file}, oddNames...)...)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fairlead/app/session"
+	"fairlead/build/testport"
 )
 
 // A team is a serve of demo and demo-team from its own kubeconfig, with an open connection through demo.
@@ -29,7 +30,7 @@ func serveTeam(t *testing.T) *team {
 		t.Fatal(err)
 	}
 	state := t.TempDir()
-	givePorts(t, state, "demo", "demo-team")
+	testport.Assign(t, state, "demo", "demo-team")
 	s := &team{file: filepath.Join(t.TempDir(), "kubeconfig"), settings: filepath.Join(state, "config", "fairlead", "config.yaml")}
 	writeFile(t, s.file, string(text))
 	s.running = start(t, []string{"XDG_STATE_HOME=" + state, "XDG_CONFIG_HOME=" + filepath.Join(state, "config"), "XDG_RUNTIME_DIR=" + filepath.Join(state, "none")},
@@ -153,7 +154,7 @@ func TestAContextThatIsGivenATakenPortIsOffAndTheOthersStay(t *testing.T) {
 func TestAServeStartsWhatCanBeStarted(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
-	givePorts(t, state, "demo", "demo-team")
+	testport.Assign(t, state, "demo", "demo-team")
 	text, err := os.ReadFile(cluster.Kubeconfig)
 	if err != nil {
 		t.Fatal(err)
@@ -217,7 +218,7 @@ func TestAKubeconfigThatIsMovedAwayIsReported(t *testing.T) {
 	}
 	for _, named := range []bool{true, false} {
 		state := t.TempDir()
-		givePorts(t, state, "demo", "demo-team")
+		testport.Assign(t, state, "demo", "demo-team")
 		file := filepath.Join(state, "kubeconfig")
 		writeFile(t, file, string(whole))
 		env, args := []string{"XDG_STATE_HOME=" + state, "XDG_CONFIG_HOME=" + filepath.Join(state, "config"), "XDG_RUNTIME_DIR=" + filepath.Join(state, "none")}, []string{"serve", "demo"}
@@ -297,7 +298,7 @@ func TestOnlySuccessIsCalledReachedAgain(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	lead := func() (server string) {
-		server = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		server = fmt.Sprintf("127.0.0.1:%d", testport.Free(t))
 		writeFile(t, file, regexp.MustCompile(`server: .*`).ReplaceAllString(string(text), "server: https://"+server))
 		return server
 	}

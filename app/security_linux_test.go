@@ -23,6 +23,7 @@ import (
 
 	"fairlead/app/logging"
 	"fairlead/app/session"
+	"fairlead/build/testport"
 )
 
 // listeners returns the TCP addresses at which a process listens.
@@ -103,7 +104,7 @@ func TestAContextThatIsNewIsOffAndRunsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	ran := filepath.Join(t.TempDir(), "ran")
-	writeFile(t, s.settings, fmt.Sprintf("contexts:\n  new:\n    port: %d\n", freePort(t)))
+	writeFile(t, s.settings, fmt.Sprintf("contexts:\n  new:\n    port: %d\n", testport.Free(t)))
 	for list, item := range map[string]string{
 		"clusters": `{name: new, cluster: {server: "https://127.0.0.1:1"}}`,
 		"users":    `{name: new, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, args: ["` + ran + `"], interactiveMode: Never}}}`,
@@ -156,7 +157,7 @@ func TestAnOrdinaryUserIsEnough(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	address := fmt.Sprintf("127.0.0.1:%d", testport.Free(t))
 	serve := exec.Command(copied, "serve", "--kubeconfig", file, "--listen", address, "demo")
 	serve.Env = append((&running{state: home}).home(), "HOME="+home)
 	serve.Dir, serve.SysProcAttr, serve.Stderr = home, as, t.Output()

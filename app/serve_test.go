@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fairlead/app/logging"
+	"fairlead/build/testport"
 )
 
 // run runs a program of the test machine to its end, and fails the test if the program fails or is missing.
@@ -465,7 +466,7 @@ func TestARestrictedUserReachesWhatIsTheirs(t *testing.T) {
 
 func TestServePrintsOneLineForEachContext(t *testing.T) {
 	state := t.TempDir()
-	givePorts(t, state, "demo", "demo-team")
+	testport.Assign(t, state, "demo", "demo-team")
 	r := start(t, []string{"XDG_STATE_HOME=" + state}, "serve", "--kubeconfig", cluster.Kubeconfig, "demo-team", "demo")
 	for _, name := range []string{"demo-team", "demo"} {
 		line := r.line(t)

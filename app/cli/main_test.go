@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"fairlead/app/command"
+	"fairlead/build/testport"
 )
 
 // runAsProgram makes the test binary run a command line, as main does.
@@ -72,6 +73,7 @@ func newHome(t *testing.T, contexts ...string) *home {
 	if err := os.WriteFile(h.kubeconfig, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	testport.Assign(t, filepath.Join(h.dir, "state"), contexts...)
 	return h
 }
 
