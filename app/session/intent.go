@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// An Intent is a request of a view to the Manager: Toggle, Set, StopAll, AutoOff or SetContexts.
+// An Intent is a request of a view to the Manager: Toggle, Set, Restart, StopAll, AutoOff or SetContexts.
 type Intent interface {
 	// apply is called by the goroutine that owns the state.
 	apply(m *Manager) error
@@ -20,6 +20,7 @@ var (
 	ErrUnknownContext = errors.New("no such context")
 	ErrUnusable       = errors.New("it cannot be used")
 	ErrUnconfirmed    = errors.New("it is marked as production and wants a confirmation")
+	ErrNotOn          = errors.New("it is not on")
 	ErrNotRunning     = errors.New("the program is stopping")
 )
 
@@ -40,6 +41,10 @@ type Set struct {
 	// WhenUsable makes a context that cannot be used turn on as soon as it can. Do still returns ErrUnusable.
 	WhenUsable bool
 }
+
+// Restart stops a context that is on and starts it again. One that has failed is only started. Nothing is saved, and a
+// production context needs no new confirmation. For a context that is off, Do returns ErrNotOn.
+type Restart struct{ Name string }
 
 // StopAll turns every context off, and clears failures.
 type StopAll struct{}
@@ -86,7 +91,7 @@ type Entry struct {
 
 // Do passes an intent to Run and returns when it was applied. Its effect is then in Snapshot, though what it started
 // may take a while. Do waits for Run to start, and returns ErrNotRunning once Run is stopping, ErrUnknownContext,
-// ErrUnusable, ErrUnconfirmed, or ctx's error. A nil error does not mean that a context could be started; that is in
+// ErrUnusable, ErrUnconfirmed, ErrNotOn, or ctx's error. A nil error does not mean that a context could be started; that is in
 // the snapshots of Watch.
 func (m *Manager) Do(ctx context.Context, i Intent) error {
 	r := request{apply: func() error {
@@ -122,6 +127,23 @@ func (i Set) apply(m *Manager) error {
 		return err
 	}
 	return s.setDesired(i)
+}
+
+func (i Restart) apply(m *Manager) error {
+	s, err := m.find(i.Name)
+	switch {
+	case err != nil:
+		return err
+	case !s.wanted || s.gone:
+		return fmt.Errorf("context %q: %w", s.entry.Name, ErrNotOn)
+	case s.phase == Starting || s.phase.Listening():
+		m.config.Log.Info().Str("context", s.entry.Name).Msg("restarting")
+		s.phase, s.reason = Stopping, Reason{}
+		s.stop()
+	}
+	s.restored = false
+	s.drive()
+	return nil
 }
 
 func (StopAll) apply(m *Manager) error {

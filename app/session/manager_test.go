@@ -205,3 +205,38 @@ func TestFailedStartSaysWhyAndNextToggleTriesAgain(t *testing.T) {
 		want(t, m, "a", On, "")
 	})
 }
+
+func TestRestartStopsAndStartsWhatIsOnOrHasFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProxies(t)
+		saved := 0
+		m, _ := runManager(t, Config{Start: p.Start, Save: func(string, bool) error { saved++; return nil }})
+		do(t, m, SetContexts{Entries: []Entry{{Name: "a", Production: true}, {Name: "b"}}})
+		if err := m.Do(t.Context(), Restart{"a"}); !errors.Is(err, ErrNotOn) {
+			t.Errorf("Restart of what is off = %v", err)
+		}
+		if err := m.Do(t.Context(), Restart{"x"}); !errors.Is(err, ErrUnknownContext) {
+			t.Errorf("Restart of what is not there = %v", err)
+		}
+		do(t, m, Set{Name: "a", On: true, Confirmed: true})
+		synctest.Wait()
+		first := p.get("a")
+		do(t, m, Restart{"a"})
+		synctest.Wait()
+		want(t, m, "a", On, "")
+		second := p.get("a")
+		if second == first || p.count() != 1 {
+			t.Errorf("the same proxy serves, or %d serve", p.count())
+		}
+		second.fail <- errors.New("over")
+		synctest.Wait()
+		want(t, m, "a", Failed, "over")
+		do(t, m, Restart{"a"})
+		synctest.Wait()
+		want(t, m, "a", On, "")
+		want(t, m, "b", Off, "")
+		if saved != 1 {
+			t.Errorf("saved %d times, want once", saved)
+		}
+	})
+}
