@@ -19,9 +19,10 @@ type Settings struct {
 	*UserFile
 	store *Store
 
-	mutex sync.Mutex                  // guards the fields below
-	at    map[string][]netip.AddrPort // by context, the addresses of ListenAt
-	there map[string]bool             // the contexts that exist, or did since the program started
+	mutex      sync.Mutex                  // guards the fields below
+	at         map[string][]netip.AddrPort // by context, the addresses of ListenAt
+	namespaces map[string]string           // by context, those of UseNamespace
+	there      map[string]bool             // the contexts that exist, or did since the program started
 }
 
 // Load reads the user's file, or uses its last valid text if it is invalid now, which Problem then reports. store is
@@ -84,10 +85,30 @@ func (s *Settings) ListenAt(name string, addresses ...netip.AddrPort) {
 	}
 }
 
+// UseNamespace sets the namespace of a context's names without one, in place of that in its settings, until SetNamespace
+// sets another one or this program ends.
+func (s *Settings) UseNamespace(name, namespace string) error {
+	if !namespaceName.MatchString(namespace) {
+		return fmt.Errorf("%q cannot be the name of a namespace", quotable(namespace))
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.namespaces == nil {
+		s.namespaces = map[string]string{}
+	}
+	s.namespaces[name] = namespace
+	return nil
+}
+
 // Effective returns the effective settings of a context. It does not access files.
 func (s *Settings) Effective(name string) Context {
 	config, complete := s.merged()
 	c := config.context(name, s.store.remembered(name))
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if namespace := s.namespaces[name]; namespace != "" {
+		c.Namespace = namespace
+	}
 	if !complete && c.Problem == "" && !c.Password && !c.RequireTLS {
 		c.Problem = "The settings may ask for a password and cannot be read, and it does not start without one: `fairlead settings check` says what is wrong."
 	}
@@ -121,6 +142,9 @@ func (s *Settings) SetNamespace(name, namespace string) error {
 	if namespace != "" && !namespaceName.MatchString(namespace) {
 		return fmt.Errorf("%q cannot be the name of a namespace", quotable(namespace))
 	}
+	s.mutex.Lock()
+	delete(s.namespaces, name)
+	s.mutex.Unlock()
 	written := s.written(name).Namespace
 	return s.store.change(name, func(c *contextState) { c.Namespace = choose(namespace, written) })
 }
