@@ -3,6 +3,7 @@
 package table
 
 import (
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -55,6 +56,32 @@ func (o Output) Paint(text string, s Style) string {
 	}
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
 }
+
+// Item prints text beside a head, in lines that fit the width, or below it where there is little room. The head is in a
+// style.
+func (o Output) Item(head string, s Style, text string) error {
+	if TextWidth(head)+minBeside > o.Width && o.Width > 0 {
+		head = strings.TrimRight(head, " ")
+		err := o.Paragraph("", head, s)
+		if text != "" {
+			err = errors.Join(err, o.Paragraph("        ", text, Plain))
+		}
+		return err
+	}
+	lines := wrap(clean(text), max(0, o.Width-TextWidth(head)))
+	if text == "" {
+		head = strings.TrimRight(head, " ")
+	}
+	first := o.Paint(head, s) + lines[0] + "\n"
+	for _, line := range lines[1:] {
+		first += strings.Repeat(" ", TextWidth(head)) + line + "\n"
+	}
+	_, err := io.WriteString(o, first)
+	return err
+}
+
+// minBeside is the room that text beside a head needs.
+const minBeside = 24
 
 // Paragraph prints text with an indent, in lines that fit the width.
 func (o Output) Paragraph(indent, text string, s Style) error {

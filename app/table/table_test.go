@@ -148,6 +148,28 @@ func TestParagraphsAreWrapped(t *testing.T) {
 	}
 }
 
+func TestItemsStandBesideTheirHead(t *testing.T) {
+	for _, row := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"all of the text is here", 0, "ok  name  all of the text is here\n"},
+		{"", 0, "ok  name\n"},
+		{"all of the text is here", 34, "ok  name  all of the text is here\n"},
+		{"all of the text is here, and more", 34, "ok  name  all of the text is here,\n          and more\n"},
+		{"all of the text is here", 20, "ok  name\n        all of the\n        text is here\n"},
+	} {
+		var b strings.Builder
+		if err := (Output{Writer: &b, Width: row.width}).Item("ok  name  ", Good, row.text); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.String(); got != row.want {
+			t.Errorf("%q in %d: %q, want %q", row.text, row.width, got, row.want)
+		}
+	}
+}
+
 func TestAFileIsNoTerminal(t *testing.T) {
 	read, write, err := os.Pipe()
 	if err != nil {
