@@ -168,6 +168,43 @@ func TestCommandsSteerTheFairleadThatRuns(t *testing.T) {
 	}
 }
 
+func TestServicesConnectionsAndLoginsOfACluster(t *testing.T) {
+	r := serving(t, "demo")
+	if text := r.must(t, "services", "demo"); !strings.Contains(text, "http://hello.default.svc/") || !strings.Contains(text, "team ") {
+		t.Errorf("services:\n%s", text)
+	}
+	if names := r.must(t, "services", "-n", "team", "-o", "name", "--context", "demo"); !strings.Contains(names, "team/") || strings.Contains(names, "default/") {
+		t.Errorf("services of team: %s", names)
+	}
+	var found []struct {
+		Namespace, Name string
+		Ports           []struct{ Number int }
+	}
+	if err := json.Unmarshal([]byte(r.must(t, "services", "demo", "-n", "default", "-o", "json")), &found); err != nil || len(found) == 0 || found[0].Namespace != "default" {
+		t.Errorf("%v, %+v", err, found)
+	}
+	if text := r.must(t, "login", "demo"); text != "demo  logged in\n" {
+		t.Errorf("login: %q", text)
+	}
+	if got := r.ask(t, "services", "demo-team"); got.status != 1 || !strings.Contains(got.stderr, "context demo-team is off: `fairlead on demo-team` switches it on") {
+		t.Errorf("services of what is off: %+v", got)
+	}
+
+	// A connection that carries bytes is listed as open, and closed.
+	_, address, _ := strings.Cut(strings.TrimSpace(r.must(t, "on", "demo")), "://")
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "CONNECT hello:80 HTTP/1.1\r\nHost: hello:80\r\n\r\n")
+	eventually(t, "the connection is open", func() bool { return strings.Contains(r.must(t, "connections", "demo", "-o", "wide"), "hello:80  open  ") })
+	if text := r.must(t, "close", "demo"); text != "demo  1 connection closed\n" {
+		t.Errorf("close: %q", text)
+	}
+	eventually(t, "the connection is gone", func() bool { return r.must(t, "connections") == "" })
+}
+
 // The browser is a program that only records how it was started. The menu's tests use real ones.
 func TestOpenStartsTheBrowserOfTheSettings(t *testing.T) {
 	dir := t.TempDir()
@@ -336,7 +373,7 @@ func TestMistakesAreReportedInOneSentence(t *testing.T) {
 		"off demo x":                `no context "x" in the running Fairlead, which has demo, demo-team`,
 		"open demi":                 `no context "demi" in the running Fairlead; close to it: demo`,
 		"env demo --for cobol":      `no snippet for "cobol"; there are bash,`,
-		"env":                       "env takes the name of a context (fairlead list shows them)",
+		"env a b":                   `env takes one context, and got "b" as well`,
 		"serve x":                   `no context "x" in the kubeconfig, which has `,
 		"serve demo --listen x:1":   "--listen x:1 is not an IP address and a port, such as 127.0.0.1:1080",
 		"serve demo --listen [::1]": "--listen [::1] is not an IP address and a port, such as 127.0.0.1:1080",

@@ -188,7 +188,7 @@ func TestTheDoctorFindsAKubeconfigThatCannotBeRead(t *testing.T) {
 	} {
 		path := dir + "/" + name
 		steps, said, complaint, status := doctoredIn(t, dir, path, "demo", "hello:80")
-		if strings.Join(steps, " ") != "BROKEN kubeconfig" || status != exitFailed || strings.Count(said, want) != 1 || complaint != "fairlead: the path is broken at: kubeconfig\n" {
+		if strings.Join(steps, " ") != "BROKEN kubeconfig" || status != exitFailed || strings.Count(said, want) != 1 || complaint != "fairlead: failed at: kubeconfig\n" {
 			t.Errorf("%s: exit %d, %q\n%s", path, status, complaint, said)
 		}
 		_, said, _, status = doctoredIn(t, dir, path, "demo", "-o", "json")

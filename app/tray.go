@@ -82,7 +82,7 @@ func showTray(ctx context.Context, p *instance.Instance) error {
 	redraw := make(chan struct{}, 1)
 	clicks := actions.New(p, model, clipboard, notifier, redraw)
 	group.Go(func() error { clicks.Choose(groupCtx, choices); return nil })
-	group.Go(func() error { return p.Control(groupCtx, p.Ordered(model), "tray") })
+	group.Go(func() error { return p.Control(groupCtx, p.Ordered(model), "tray", quit) })
 	// On some systems the panel's library needs the main goroutine's thread, which is this one.
 	err := tray.Run(groupCtx, tray.Config{
 		Model:  model,

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"fairlead/app/explain"
 	"fairlead/app/gateway"
 	"fairlead/app/instance"
+	"fairlead/app/table"
 	"fairlead/kube"
 	"fairlead/kube/kubeconfig"
 	"fairlead/proxy"
@@ -34,6 +36,7 @@ func Doctor(ctx context.Context, o command.Options, name, target string) error {
 	}
 	defer p.Close()
 	entry, problem, err := findEntry(p, name)
+	name = cmp.Or(name, entry.Name)
 	said := p.Problems()
 	if problem != nil {
 		said = p.SettingsProblems() // the step prints the kubeconfig's
@@ -48,14 +51,14 @@ func Doctor(ctx context.Context, o command.Options, name, target string) error {
 	if err != nil {
 		return err
 	}
-	chart := &chart{to: os.Stdout, Context: name, Target: target, Steps: []chartStep{}}
+	chart := &chart{to: table.For(os.Stdout), Context: name, Target: target, Steps: []chartStep{}}
 	if o.Output != "" {
-		chart.to = io.Discard
+		chart.to = table.Output{Writer: io.Discard}
 	}
 	if problem != nil {
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Err: problem})
 	} else {
-		err = diagnose(ctx, p, entry, chart)
+		err = diagnose(ctx, p, entry, o.Namespace, chart)
 	}
 	chart.OK = err == nil && chart.Broken == ""
 	_, encodeErr := encode(os.Stdout, o.Output, chart)
@@ -65,8 +68,13 @@ func Doctor(ctx context.Context, o command.Options, name, target string) error {
 // findEntry returns the context with that name or, if it may be in a kubeconfig that cannot be read, the problem of
 // that file.
 func findEntry(p *instance.Instance, name string) (entry kubeconfig.Context, problem, err error) {
-	entry, err = p.Find(name)
 	k := p.Kubeconfig.Load()
+	if name == "" {
+		name, err = currentContext(*k)
+	}
+	if err == nil {
+		entry, err = p.Find(name)
+	}
 	switch {
 	case err == nil:
 		return entry, nil, nil
@@ -80,14 +88,15 @@ func findEntry(p *instance.Instance, name string) (entry kubeconfig.Context, pro
 	return entry, nil, err
 }
 
-// diagnose prints the steps to the chart's target.
-func diagnose(ctx context.Context, p *instance.Instance, entry kubeconfig.Context, chart *chart) error {
+// diagnose prints the steps to the chart's target. namespace is that of names without one, if it is not empty.
+func diagnose(ctx context.Context, p *instance.Instance, entry kubeconfig.Context, namespace string, chart *chart) error {
 	if entry.Err != nil {
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: entry.Err})
 		return nil
 	}
 	gateways := gateway.New(gateway.Config{Kubeconfig: p.Kubeconfig.Load, Settings: p.Settings, Own: func(a netip.AddrPort) bool { return ownAddress(p, a) }, Log: p.Log})
 	c := p.Settings.Effective(entry.Name)
+	c.Namespace = cmp.Or(namespace, c.Namespace)
 	chart.others = gateways.OutsideRule(c).Dialer
 	config, policy := gateways.Cluster(p.Kubeconfig.Load(), entry.Name, c)
 	config.Policy, config.Log = policy, p.Log.With().Str("context", entry.Name).Logger()
@@ -153,7 +162,7 @@ type chart struct {
 	Broken  string      `json:"broken,omitempty"` // the step that broke
 	Steps   []chartStep `json:"steps"`
 
-	to     io.Writer
+	to     table.Output
 	others proxy.Dialer // for hosts outside the cluster
 }
 
@@ -175,15 +184,14 @@ func (c *chart) step(s kube.Step) {
 		Name: s.Name, OK: s.Err == nil, Detail: s.Detail, Milliseconds: float64(s.Took.Microseconds()) / 1000,
 		Sentence: e.Sentence, Hint: e.Hint,
 	})
-	state := "ok    "
+	state, style := "ok    ", table.Good
 	if s.Err != nil {
-		state, c.Broken = "BROKEN", s.Name
+		state, style, c.Broken = "BROKEN", table.Bad, s.Name
 	}
-	line := fmt.Sprintf("%s  %-13s  %8s  %s", state, s.Name, formatTook(s.Took), s.Detail)
-	fmt.Fprintln(c.to, strings.TrimRight(line, " "))
+	_ = c.to.Item(fmt.Sprintf("%s  %-13s  %8s  ", state, s.Name, formatTook(s.Took)), style, s.Detail)
 	for _, line := range []string{e.Sentence, e.Hint} {
 		if line != "" {
-			fmt.Fprintf(c.to, "        %s\n", line)
+			_ = c.to.Paragraph("        ", line, table.Plain)
 		}
 	}
 }
@@ -205,7 +213,7 @@ func (c *chart) verdict() error {
 	if c.Broken == "" {
 		return nil
 	}
-	return fmt.Errorf("the path is broken at: %s", c.Broken)
+	return fmt.Errorf("failed at: %s", c.Broken)
 }
 
 // formatTook returns a duration with as many digits as are significant.

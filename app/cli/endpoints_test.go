@@ -101,7 +101,7 @@ func (r *twoListeners) phase(t *testing.T, want func(session.Phase) bool) contro
 
 func TestAllListenersOfAContextAreShownAndCloseWithIt(t *testing.T) {
 	r := startTwoListeners(t)
-	if err := r.client.On(t.Context(), []string{"demo"}, false); err != nil {
+	if err := r.client.On(t.Context(), []string{"demo"}, false, ""); err != nil {
 		t.Fatal(err)
 	}
 	status := r.phase(t, session.Phase.Listening)

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"fairlead/app/command"
 	"fairlead/app/logging"
 	"fairlead/app/ownfile"
@@ -35,6 +37,7 @@ func Logs(ctx context.Context, o command.Options) error {
 	if o.Output == "json" {
 		t.show = logLines(os.Stdout)
 	}
+	t.show = filtered(o, t.show)
 	defer t.close()
 	if err := t.begin(); errors.Is(err, fs.ErrNotExist) && !o.Follow {
 		return fmt.Errorf("there is no log yet: %s", path)
@@ -64,6 +67,28 @@ func logPrinter(out io.Writer) func(line []byte) error {
 			return err
 		}
 		return nil
+	}
+}
+
+// filtered returns a function that shows only the lines that the options ask for. A line that is not of the log has no
+// context and no level.
+func filtered(o command.Options, show func(line []byte) error) func(line []byte) error {
+	if o.Context == "" && o.Level == "" {
+		return show
+	}
+	least, err := zerolog.ParseLevel(o.Level)
+	if err != nil || o.Level == "" {
+		least = zerolog.TraceLevel
+	}
+	return func(line []byte) error {
+		var is struct{ Context, Level string }
+		if err := json.Unmarshal(line, &is); err != nil || o.Context != "" && is.Context != o.Context {
+			return nil
+		}
+		if level, err := zerolog.ParseLevel(is.Level); err != nil || level < least {
+			return nil
+		}
+		return show(line)
 	}
 }
 

@@ -50,6 +50,7 @@ func TestMain(m *testing.M) {
 type home struct {
 	dir        string
 	kubeconfig string
+	server     net.Listener // of the API server
 }
 
 // newHome returns a home with a kubeconfig of contexts, the first of which is the current one. Their API server accepts
@@ -61,7 +62,7 @@ func newHome(t *testing.T, contexts ...string) *home {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	h := &home{dir: t.TempDir()}
+	h := &home{dir: t.TempDir(), server: ln}
 	h.kubeconfig = filepath.Join(h.dir, "kubeconfig.yaml")
 	text := fmt.Sprintf("clusters: [{name: c, cluster: {server: \"https://%s\", insecure-skip-tls-verify: true}}]\nusers: [{name: u, user: {token: x}}]\n", ln.Addr())
 	if len(contexts) > 0 {
@@ -112,7 +113,7 @@ func (h *home) must(t *testing.T, args ...string) string {
 	return stdout
 }
 
-// serve runs the contexts in the foreground until the test ends, and returns their addresses and the end of the program.
+// serve runs the contexts, with flags behind them, in the foreground until the test ends, and returns their addresses and the end of the program.
 func (h *home) serve(t *testing.T, contexts ...string) (addresses []string, ended <-chan error) {
 	t.Helper()
 	cmd := h.command(t, append([]string{"serve"}, contexts...)...)
@@ -126,7 +127,14 @@ func (h *home) serve(t *testing.T, contexts ...string) (addresses []string, ende
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(stdout)
-	for range contexts {
+	wanted := 0
+	for _, arg := range contexts {
+		if strings.HasPrefix(arg, "-") {
+			break
+		}
+		wanted++
+	}
+	for range wanted {
 		if !lines.Scan() {
 			break
 		}
@@ -147,7 +155,7 @@ func (h *home) serve(t *testing.T, contexts ...string) (addresses []string, ende
 			t.Logf("serve said:\n%s", errs.String())
 		}
 	})
-	if len(addresses) != len(contexts) {
+	if len(addresses) != wanted {
 		t.Fatalf("serve printed %q", addresses)
 	}
 	// The control socket is there soon after, or before.

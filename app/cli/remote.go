@@ -44,6 +44,37 @@ func withClient(do func(*control.Client) error) error {
 	return err
 }
 
+// currentContext returns the current context of a kubeconfig, or a usage error.
+func currentContext(k kubeconfig.Config) (string, error) {
+	for _, c := range k.Contexts {
+		if c.Current {
+			return c.Name, nil
+		}
+	}
+	if len(k.Contexts) == 0 {
+		return "", &command.UsageError{Err: errors.New(instance.NoContexts(k))}
+	}
+	return "", &command.UsageError{Err: errors.New("name a context, because the kubeconfig has no current one (fairlead list shows them)")}
+}
+
+// orCurrent returns a name or, if it is empty, the current context of the files that kubectl would read in this shell.
+func orCurrent(o command.Options, name string) (string, error) {
+	if name != "" {
+		return name, nil
+	}
+	instance.UseKubeconfigs(o.Kubeconfig, peekSettings())
+	return currentContext(kubeconfig.Load(o.Kubeconfig))
+}
+
+// allOrCurrent is like orCurrent, for several names.
+func allOrCurrent(o command.Options, names []string) ([]string, error) {
+	if len(names) > 0 {
+		return names, nil
+	}
+	name, err := orCurrent(o, "")
+	return []string{name}, err
+}
+
 // queryStatus returns the status of the running Fairlead.
 func queryStatus(ctx context.Context) (status control.Status, err error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
@@ -60,6 +91,8 @@ func withAdvice(ctx context.Context, c *control.Client, names []string, err erro
 	switch {
 	case errors.Is(err, session.ErrUnconfirmed):
 		return fmt.Errorf("%w: `fairlead on --yes %s` does it", err, strings.Join(names, " "))
+	case errors.Is(err, session.ErrNotOn) && !strings.Contains(err.Error(), "fairlead on"):
+		return fmt.Errorf("%w: `fairlead on %s` starts it", err, strings.Join(names, " "))
 	case errors.Is(err, session.ErrUnknownContext):
 		status, statusErr := c.Status(ctx)
 		if statusErr != nil {

@@ -37,12 +37,21 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 			return err
 		}
 	}
+	if o.Namespace != "" {
+		for _, name := range names {
+			if err := p.Settings.UseNamespace(name, o.Namespace); err != nil {
+				return &command.UsageError{Err: err}
+			}
+		}
+	}
 	model := p.NewModel(session.Config{ConfirmedOnce: true})
+	ctx, quit := context.WithCancel(ctx)
+	defer quit()
 	stopped := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return model.Run(ctx) })
 	commands := p.Ordered(model)
-	group.Go(func() error { return p.Control(ctx, commands, "serve") })
+	group.Go(func() error { return p.Control(ctx, commands, "serve", quit) })
 	group.Go(func() error {
 		if err := p.UpdateModel(ctx, model); err != nil {
 			return err
@@ -66,19 +75,12 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 
 // checkNames checks the names before anything starts. Without names it returns the current context.
 func checkNames(p *instance.Instance, names []string) ([]string, error) {
-	k := p.Kubeconfig.Load()
 	if len(names) == 0 {
-		for _, c := range k.Contexts {
-			if c.Current {
-				names = []string{c.Name}
-			}
+		name, err := currentContext(*p.Kubeconfig.Load())
+		if err != nil {
+			return nil, err
 		}
-	}
-	switch {
-	case len(names) == 0 && len(k.Contexts) == 0:
-		return nil, &command.UsageError{Err: errors.New(instance.NoContexts(*k))}
-	case len(names) == 0:
-		return nil, &command.UsageError{Err: errors.New("the kubeconfig has no current context: name one (fairlead list shows them)")}
+		names = []string{name}
 	}
 	var unique []string
 	seen := map[string]bool{}

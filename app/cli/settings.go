@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"fairlead/app/command"
@@ -144,11 +143,7 @@ func wrongBrowser(name string) error {
 	case found[0].Is(name):
 		return nil
 	}
-	var titles []string
-	for _, b := range found {
-		titles = append(titles, b.Title)
-	}
-	return fmt.Errorf("no browser %q was found; there are %s", name, strings.Join(titles, ", "))
+	return instance.NoBrowser(name, found)
 }
 
 // unsafeContexts returns the contexts that could not be switched on with these settings, each as a problem.

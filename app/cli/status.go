@@ -23,6 +23,9 @@ type statusOutput struct {
 // in any case.
 func Status(ctx context.Context, o command.Options) error {
 	out := table.For(os.Stdout)
+	if o.Watch {
+		return watchStatus(ctx, out, o)
+	}
 	status, err := queryStatus(ctx)
 	if err == nil {
 		return printStatus(out, o, status, time.Now())

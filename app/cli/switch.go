@@ -17,6 +17,7 @@ import (
 	"fairlead/app/menu"
 	"fairlead/app/session"
 	"fairlead/app/snippet"
+	"fairlead/app/table"
 )
 
 // settleTimeout bounds how long contexts may take to switch; the model's own bounds are shorter.
@@ -24,8 +25,26 @@ const settleTimeout = time.Minute
 
 // On switches contexts on in the running Fairlead, and prints a line for each as serve does.
 func On(ctx context.Context, o command.Options, names []string) error {
+	names, err := allOrCurrent(o, names)
+	if err != nil {
+		return err
+	}
+	return start(ctx, names, func(c *control.Client) error { return c.On(ctx, names, o.Yes, o.Namespace) })
+}
+
+// Restart restarts contexts in the running Fairlead, and prints a line for each as On does.
+func Restart(ctx context.Context, o command.Options, names []string) error {
+	names, err := allOrCurrent(o, names)
+	if err != nil {
+		return err
+	}
+	return start(ctx, names, func(c *control.Client) error { return c.Restart(ctx, names) })
+}
+
+// start waits until contexts that were asked to start are on, and prints a line for each.
+func start(ctx context.Context, names []string, ask func(*control.Client) error) error {
 	return withClient(func(c *control.Client) error {
-		if err := c.On(ctx, names, o.Yes); err != nil {
+		if err := ask(c); err != nil {
 			return withAdvice(ctx, c, names, err)
 		}
 		states, err := settled(ctx, c, names, func(s session.State) bool {
@@ -66,10 +85,14 @@ func printOn(out, stderr io.Writer, s session.State) {
 	fmt.Fprintf(out, "%s  %s\n", s.Name, menu.URL(s))
 }
 
-// Off switches contexts off in the running Fairlead, and returns when they are off.
+// Off switches contexts off in the running Fairlead, and prints a line for each when they are off. With --all these are
+// the contexts that were not off already.
 func Off(ctx context.Context, o command.Options, names []string) error {
 	return withClient(func(c *control.Client) error {
-		var err error
+		before, err := c.Status(ctx)
+		if err != nil {
+			return err
+		}
 		if o.All {
 			err = c.AllOff(ctx)
 		} else {
@@ -84,14 +107,36 @@ func Off(ctx context.Context, o command.Options, names []string) error {
 		if err != nil {
 			return err
 		}
-		var errs []error
-		for _, s := range states {
-			if !s.Wanted && s.Phase == session.Failed {
-				errs = append(errs, fmt.Errorf("context %s: %s", s.Name, why(s)))
-			}
-		}
-		return errors.Join(errs...)
+		return printOff(table.For(os.Stdout), o, before, states)
 	})
+}
+
+// printOff prints which contexts are off now, and returns an error for those that are not.
+func printOff(out table.Output, o command.Options, before control.Status, states []session.State) error {
+	were := map[string]bool{}
+	for _, c := range before.Contexts {
+		were[c.Name] = c.Phase != session.Off
+	}
+	var errs []error
+	printed := 0
+	for _, s := range states {
+		switch {
+		case s.Wanted:
+			errs = append(errs, fmt.Errorf("context %s is on: it was switched on meanwhile", s.Name))
+		case s.Phase == session.Failed:
+			errs = append(errs, fmt.Errorf("context %s: %s", s.Name, why(s)))
+		case were[s.Name]:
+			fmt.Fprintf(out, "%s  off\n", s.Name)
+			printed++
+		case !o.All:
+			fmt.Fprintf(out, "%s  was off already\n", s.Name)
+			printed++
+		}
+	}
+	if printed == 0 && len(errs) == 0 {
+		fmt.Fprintln(out, "No context was on.")
+	}
+	return errors.Join(errs...)
 }
 
 // settled waits until done is true for all the named contexts or, without names, for all contexts. One that vanishes
@@ -133,6 +178,10 @@ func Env(ctx context.Context, o command.Options, name string) error {
 	if !snippet.Known(program) {
 		return &command.UsageError{Err: &snippet.UnknownKind{ID: program}}
 	}
+	name, err := orCurrent(o, name)
+	if err != nil {
+		return err
+	}
 	return withClient(func(c *control.Client) error {
 		text, err := c.Env(ctx, name, program)
 		if err != nil {
@@ -169,10 +218,18 @@ func SnippetKinds() []string {
 	return ids
 }
 
-// OpenBrowser makes the running Fairlead open a browser in a context's cluster.
-func OpenBrowser(ctx context.Context, _ command.Options, name string) error {
+// OpenBrowser makes the running Fairlead open a browser in a context's cluster, at a URL or at the proxy's own page. A URL
+// without a scheme is one of http.
+func OpenBrowser(ctx context.Context, o command.Options, name, url string) error {
+	name, err := orCurrent(o, name)
+	if err != nil {
+		return err
+	}
+	if url != "" && !strings.Contains(url, "://") {
+		url = "http://" + url
+	}
 	return withClient(func(c *control.Client) error {
-		return withAdvice(ctx, c, []string{name}, c.Open(ctx, name))
+		return withAdvice(ctx, c, []string{name}, c.Open(ctx, name, url, o.Browser))
 	})
 }
 

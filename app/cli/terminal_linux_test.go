@@ -82,16 +82,45 @@ func fits(t *testing.T, width int, text string) {
 	}
 }
 
+// The way of a broken check is coloured, too, and its sentences fit.
+func TestTheDoctorFitsTheTerminal(t *testing.T) {
+	h := newHome(t, "a")
+	_ = h.server.Close()
+	for _, width := range []int{30, 60, 100} {
+		screen, tty := terminal(t, width)
+		cmd := h.command(t, "doctor")
+		cmd.Stdout = tty
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		_ = tty.Close()
+		var text bytes.Buffer
+		if _, err := io.Copy(&text, screen); err != nil && !errors.Is(err, syscall.EIO) {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 1 {
+			t.Errorf("doctor: %v", err)
+		}
+		said := strings.ReplaceAll(text.String(), "\r\n", "\n")
+		fits(t, width, said)
+		if !strings.Contains(said, "\x1b[31mBROKEN") || !strings.Contains(said, "\x1b[32mok") {
+			t.Errorf("%q", said)
+		}
+	}
+}
+
 func TestTerminalsGetColoursAndLinesThatFit(t *testing.T) {
 	long := "arn:aws:eks:eu-central-1:123456789012:cluster/" + strings.Repeat("payments-", 20) + "green"
 	h := newHome(t, "上海-生产-集群-一", "👩‍💻-dev", long)
-	h.serve(t, "上海-生产-集群-一", long)
-	for _, args := range [][]string{{"list"}, {"list", "-o", "wide"}, {"status"}, {"status", "-o", "wide"}} {
+	at, _ := h.serve(t, "上海-生产-集群-一", long)
+	connectTo(t, at[1], strings.Repeat("s", 60)+".default", 80)
+	eventually(t, "the connection", func() bool { return strings.Contains(h.must(t, "connections"), "s.default:80") })
+	for _, args := range [][]string{{"list"}, {"list", "-o", "wide"}, {"status"}, {"status", "-o", "wide"}, {"connections"}} {
 		for _, width := range []int{40, 80, 160} {
 			text := h.onTerminal(t, width, "", args...)
 			fits(t, width, text)
-			if !strings.Contains(text, "\x1b[32mon\x1b[0m") && width > 40 {
-				t.Errorf("fairlead %s: nothing is green:\n%q", strings.Join(args, " "), text)
+			if !strings.Contains(text, "\x1b[1m") || width > 40 && args[0] != "connections" && !strings.Contains(text, "\x1b[32mon\x1b[0m") {
+				t.Errorf("fairlead %s: no colours:\n%q", strings.Join(args, " "), text)
 			}
 			for _, plain := range []string{"NO_COLOR=1", "TERM=dumb"} {
 				if got := h.onTerminal(t, width, plain, args...); strings.Contains(got, "\x1b") {

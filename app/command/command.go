@@ -11,19 +11,26 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Actions are the functions that carry out the commands. A command whose action is nil does not exist.
+// Actions are the functions that carry out the commands. A command whose action is nil does not exist. A function that
+// takes one name gets an empty one, and one that takes several gets none, for the current context of the kubeconfig.
 type Actions struct {
 	Tray  func(context.Context, Options) error
 	Serve func(ctx context.Context, o Options, contexts []string) error
 
-	List   func(context.Context, Options) error
-	On     func(ctx context.Context, o Options, contexts []string) error
-	Off    func(ctx context.Context, o Options, contexts []string) error
-	Status func(context.Context, Options) error
-	Env    func(ctx context.Context, o Options, name string) error
-	Open   func(ctx context.Context, o Options, name string) error
-	Logs   func(context.Context, Options) error
-	Doctor func(ctx context.Context, o Options, name, target string) error // target may be empty
+	List        func(context.Context, Options) error
+	On          func(ctx context.Context, o Options, contexts []string) error
+	Off         func(ctx context.Context, o Options, contexts []string) error
+	Restart     func(ctx context.Context, o Options, contexts []string) error
+	Status      func(context.Context, Options) error
+	Connections func(ctx context.Context, o Options, contexts []string) error // without names, of all contexts
+	Close       func(ctx context.Context, o Options, contexts []string) error
+	Services    func(ctx context.Context, o Options, name string) error
+	Env         func(ctx context.Context, o Options, name string) error
+	Open        func(ctx context.Context, o Options, name, url string) error // url may be empty
+	LogIn       func(ctx context.Context, o Options, name string) error
+	Logs        func(context.Context, Options) error
+	Doctor      func(ctx context.Context, o Options, name, target string) error // target may be empty
+	Quit        func(context.Context, Options) error
 
 	SettingsExample, SettingsPath, SettingsCheck func(context.Context, Options) error
 
@@ -36,13 +43,18 @@ type Actions struct {
 // Options are the flags of all commands. Each command uses those it has.
 type Options struct {
 	Kubeconfig string // if empty, KUBECONFIG or else ~/.kube/config, like kubectl
+	Context    string // logs: only lines about it; otherwise it is passed to the action as its name
+	Namespace  string // on, serve and doctor: of names without one; services: only this one
 	Listen     string // serve: the address of the one context
 	Output     string // how to print: "" for people, or one of the formats that the command has
-	NoHeaders  bool   // list, status: leave the titles of the columns out
-	All        bool   // off: every context
+	NoHeaders  bool   // leave the titles of the columns out
+	All        bool   // off and close: every context
 	Yes        bool   // on: the user has confirmed production contexts
 	For        string // env: the shell, language or program; empty for the calling shell
+	Browser    string // open: which one; empty for the preferred one
 	Follow     bool   // logs: keep printing new lines
+	Level      string // logs: only lines of this level and above
+	Watch      bool   // status: print each change
 	Write      bool   // settings example: write to the settings file
 }
 
@@ -68,9 +80,10 @@ func Tree() *cobra.Command {
 	plain := func(context.Context, Options) error { return nil }
 	named := func(context.Context, Options, string) error { return nil }
 	listed := func(context.Context, Options, []string) error { return nil }
+	both := func(context.Context, Options, string, string) error { return nil }
 	return root(Actions{
-		Tray: plain, Serve: listed, List: plain, On: listed, Off: listed, Status: plain, Env: named, Open: named, Logs: plain,
-		Doctor:          func(context.Context, Options, string, string) error { return nil },
+		Tray: plain, Serve: listed, List: plain, On: listed, Off: listed, Restart: listed, Status: plain, Connections: listed, Close: listed,
+		Services: named, Env: named, Open: both, LogIn: named, Logs: plain, Doctor: both, Quit: plain,
 		SettingsExample: plain, SettingsPath: plain, SettingsCheck: plain,
 	})
 }
@@ -83,15 +96,16 @@ func root(actions Actions) *cobra.Command {
 		Long: "Fairlead sits in the panel and lists the contexts of your kubeconfig. A click on one starts a local\n" +
 			"proxy (SOCKS5 and HTTP on one port) into that cluster; cluster names are resolved on the far side.\n" +
 			"Nothing is installed in the cluster.\n\n" +
-			"All commands take --kubeconfig, and read KUBECONFIG and ~/.kube/config as kubectl does. The exit status\n" +
-			"is 2 for a wrong command line or an unknown context, 3 where there is no desktop, 4 where no Fairlead is\n" +
-			"running, and 1 for everything else that fails.",
+			"All commands take --kubeconfig, and read KUBECONFIG and ~/.kube/config as kubectl does. Where no context\n" +
+			"is named, the kubeconfig's current one is meant. Tables are coloured only on a terminal, and not with\n" +
+			"NO_COLOR. The exit status is 2 for a wrong command line or an unknown context, 3 where there is no\n" +
+			"desktop, 4 where no Fairlead is running, and 1 for everything else that fails.",
 		Args:          noArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if asked, err := cmd.Flags().GetBool("version"); err != nil || asked {
-				return errors.Join(err, printVersion(cmd, actions))
+				return errors.Join(err, printVersion(cmd, actions, &o))
 			}
 			return actions.Tray(cmd.Context(), o)
 		},
@@ -107,13 +121,19 @@ func root(actions Actions) *cobra.Command {
 		{actions.List != nil, list(actions, &o)},
 		{actions.On != nil, on(actions, &o)},
 		{actions.Off != nil, off(actions, &o)},
+		{actions.Restart != nil, restart(actions, &o)},
 		{actions.Status != nil, status(actions, &o)},
+		{actions.Connections != nil, connections(actions, &o)},
+		{actions.Close != nil, closeConnections(actions, &o)},
+		{actions.Services != nil, services(actions, &o)},
 		{actions.Env != nil, env(actions, &o)},
 		{actions.Open != nil, open(actions, &o)},
+		{actions.LogIn != nil, login(actions, &o)},
 		{actions.Logs != nil, logs(actions, &o)},
 		{actions.Doctor != nil, doctor(actions, &o)},
 		{actions.SettingsExample != nil, settings(actions, &o)},
-		{true, version(actions)},
+		{actions.Quit != nil, quit(actions, &o)},
+		{true, version(actions, &o)},
 	} {
 		if c.there {
 			cmd.AddCommand(c.cmd)
@@ -162,60 +182,26 @@ func strictCompletion(root *cobra.Command) {
 func serve(actions Actions, o *Options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [CONTEXT...]",
-		Short: "Run the proxies in the foreground, without a tray",
+		Short: "Run proxies in the foreground, without a tray",
 		Long: "Run the proxies of the named contexts (default: the kubeconfig's current context) in the foreground,\n" +
 			"and print one line for each: its name and its URL. Ctrl-C stops them.",
 		Example:           "  fairlead serve staging\n  curl --proxy socks5h://127.0.0.1:1080 http://hello.default.svc.cluster.local/",
 		ValidArgsFunction: names(actions.Names, o, many),
-		RunE: func(cmd *cobra.Command, names []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			names, err := o.contexts(args)
+			if err != nil {
+				return err
+			}
 			if o.Listen != "" && len(names) > 1 {
 				return &UsageError{fmt.Errorf("--listen is the address of one context, and %d are named", len(names))}
 			}
 			return actions.Serve(cmd.Context(), *o, names)
 		},
 	}
+	contextFlag(cmd, actions, o)
+	namespaceFlag(cmd, o, "the `namespace` of names without one, until this ends")
 	cmd.Flags().StringVar(&o.Listen, "listen", "", "loopback `address` to listen on, with one context (default: 127.0.0.1 and the context's own port)")
 	return cmd
-}
-
-func version(actions Actions) *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return printVersion(cmd, actions) },
-	}
-}
-
-func printVersion(cmd *cobra.Command, actions Actions) error {
-	_, err := fmt.Fprintln(cmd.OutOrStdout(), actions.Version)
-	return err
-}
-
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	there := available(cmd)
-	if len(there) == 0 {
-		return &UsageError{fmt.Errorf("%s takes no argument, and got %q", cmd.Name(), args[0])}
-	}
-	what := "command"
-	if cmd.Name() == "completion" {
-		what = "completion for"
-	}
-	return &UsageError{fmt.Errorf("no %s %q: there are %s", what, args[0], strings.Join(there, ", "))}
-}
-
-// available returns the names of cmd's subcommands.
-func available(cmd *cobra.Command) []string {
-	var names []string
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			names = append(names, c.Name())
-		}
-	}
-	return names
 }
 
 // IsUsage reports whether err is a usage error.

@@ -25,7 +25,11 @@ func recorded(args []string) (called string, out string, err error) {
 	}
 	cmd := root(Actions{
 		Tray: plain("tray"), Serve: record("serve"), List: plain("list"), On: record("on"), Off: record("off"), Status: plain("status"),
-		Env: named("env"), Open: named("open"), Logs: plain("logs"),
+		Restart: record("restart"), Connections: record("connections"), Close: record("close"), Services: named("services"), LogIn: named("login"), Quit: plain("quit"),
+		Env: named("env"), Logs: plain("logs"),
+		Open: func(ctx context.Context, o Options, name, url string) error {
+			return record("open")(ctx, o, []string{name, url})
+		},
 		Doctor: func(ctx context.Context, o Options, name, target string) error {
 			return record("doctor")(ctx, o, []string{name, target})
 		},
@@ -54,7 +58,36 @@ func TestWordsCallTheirActions(t *testing.T) {
 		"off --all":                       `off [] {All:true}`,
 		"status --output json":            `status [] {Output:json}`,
 		"env a --for fish --kubeconfig k": `env ["a"] {Kubeconfig:k For:fish}`,
-		"open a":                          `open ["a"] {}`,
+		"open a":                          `open ["a" ""] {}`,
+		"open":                            `open ["" ""] {}`,
+		"open a http://b --browser c":     `open ["a" "http://b"] {Browser:c}`,
+		"open http://b":                   `open ["" "http://b"] {}`,
+		"open --context a b":              `open ["a" "b"] {Context:a}`,
+		"start a":                         `on ["a"] {}`,
+		"on":                              `on [] {}`,
+		"on --context a -n b -y":          `on ["a"] {Context:a Namespace:b Yes:true}`,
+		"stop a":                          `off ["a"] {}`,
+		"off --context a":                 `off ["a"] {Context:a}`,
+		"restart a b":                     `restart ["a" "b"] {}`,
+		"restart":                         `restart [] {}`,
+		"serve --context a -n b":          `serve ["a"] {Context:a Namespace:b}`,
+		"list -o wide --no-headers":       `list [] {Output:wide NoHeaders:true}`,
+		"ls -o name":                      `list [] {Output:name}`,
+		"ps -w -o yaml":                   `status [] {Output:yaml Watch:true}`,
+		"connections":                     `connections [] {}`,
+		"connections a b -o wide":         `connections ["a" "b"] {Output:wide}`,
+		"close a":                         `close ["a"] {}`,
+		"close --all":                     `close [] {All:true}`,
+		"services a -n b -o name":         `services ["a"] {Namespace:b Output:name}`,
+		"svc":                             `services [""] {}`,
+		"login a":                         `login ["a"] {}`,
+		"login":                           `login [""] {}`,
+		"quit":                            `quit [] {}`,
+		"env":                             `env [""] {}`,
+		"env --context a":                 `env ["a"] {Context:a}`,
+		"doctor":                          `doctor ["" ""] {}`,
+		"doctor --context a b:1 -n c":     `doctor ["a" "b:1"] {Context:a Namespace:c}`,
+		"logs --context a --level warn":   `logs [] {Context:a Level:warn}`,
 		"logs -f":                         `logs [] {Follow:true}`,
 		"logs -o json":                    `logs [] {Output:json}`,
 		"doctor a":                        `doctor ["a" ""] {}`,
@@ -82,27 +115,38 @@ func TestWordsCallTheirActions(t *testing.T) {
 
 func TestWrongLinesAreUsageErrorsAndCallNothing(t *testing.T) {
 	for line, want := range map[string]string{
-		"nonsense":                       `no command "nonsense"`,
-		"on":                             "on takes the name of a context",
+		"nonsense":                       `unknown command "nonsense": there is `,
+		"stauts":                         `unknown command "stauts": did you mean status?`,
+		"conn":                           `unknown command "conn": did you mean connections`,
+		"on a --context b":               `--context names the context already, so "a" is one too many`,
+		"off b --context a":              `--context names the context already, so "b" is one too many`,
+		"close":                          "name the contexts to close connections of, or say --all",
+		"close a --all":                  "--all stands for every context",
+		"restart a -o json":              "unknown shorthand flag: 'o'",
+		"login a b":                      `login takes one context, and got "b" as well`,
+		"services a b":                   `services takes one context, and got "b" as well`,
+		"services -o wide":               `unknown output format "wide": there is json, yaml, name`,
+		"quit a":                         "quit takes no argument",
+		"open a b c":                     `it takes a context and a URL, and got "c" as well`,
+		"open --context a b c":           `it takes a context and a URL, and got "c" as well`,
+		"logs --level loud":              `unknown level "loud": there is debug, info, warn, error`,
+		"version -o toml":                `unknown output format "toml": there is json, yaml`,
 		"off":                            "name the contexts to switch off, or say --all",
 		"off a --all":                    "--all stands for every context",
-		"env":                            "takes the name of a context",
 		"env a b":                        `takes one context, and got "b" as well`,
 		"list -o toml":                   `unknown output format "toml"`,
 		"status -o toml":                 `unknown output format "toml"`,
 		"list a":                         `takes no argument`,
-		"doctor":                         "takes the name of a context",
 		"doctor a b c":                   `got "c" as well`,
-		"settings":                       "example, path or check",
-		"settings nonsense":              `no command "nonsense"`,
+		"settings nonsense":              `unknown command "nonsense"`,
 		"serve a b --listen 127.0.0.1:1": "--listen is the address of one context",
 		"on a --no":                      "unknown flag: --no",
 		"logs -o toml":                   `unknown output format "toml"`,
 		"doctor a -o toml":               `unknown output format "toml"`,
-		"help nonsense":                  `no command "nonsense"`,
+		"help nonsense":                  `unknown command "nonsense"`,
 		"completion":                     "completion takes the name of a shell: bash, fish, powershell, zsh",
-		"completion tcsh":                `no completion for "tcsh": there are bash, fish, powershell, zsh`,
-		"--version x":                    `no command "x"`,
+		"completion tcsh":                `no completion for "tcsh": there is bash, fish, powershell, zsh`,
+		"--version x":                    `unknown command "x"`,
 	} {
 		called, _, err := recorded(strings.Fields(line))
 		if !errors.As(err, new(*UsageError)) || !strings.Contains(err.Error(), want) || called != "" {
@@ -112,15 +156,17 @@ func TestWrongLinesAreUsageErrorsAndCallNothing(t *testing.T) {
 }
 
 func TestTheVersionIsPrintedByFlagAndByCommand(t *testing.T) {
-	for _, line := range []string{"--version", "version"} {
-		if called, out, err := recorded([]string{line}); called != "" || out != "fairlead 1\n" || err != nil {
+	for line, want := range map[string]string{
+		"--version": "fairlead 1\n", "version": "fairlead 1\n", "version -o json": "{\n  \"version\": \"fairlead 1\"\n}\n", "version -o yaml": "version: \"fairlead 1\"\n",
+	} {
+		if called, out, err := recorded(strings.Fields(line)); called != "" || out != want || err != nil {
 			t.Errorf("fairlead %s: %q, %v, called %q", line, out, err, called)
 		}
 	}
 }
 
 func TestHelpIsThereForEveryCommand(t *testing.T) {
-	for line, want := range map[string]string{"help": "Available Commands", "help logs": "Show the end of the log", "help settings check": "what is wrong in the settings"} {
+	for line, want := range map[string]string{"help": "Available Commands", "help logs": "Show the end of the log", "help settings check": "what is wrong in which line", "settings": "Available Commands", "help start": "Start the proxies"} {
 		if called, out, err := recorded(strings.Fields(line)); called != "" || !strings.Contains(out, want) || err != nil {
 			t.Errorf("fairlead %s: %q, %v, called %q", line, out, err, called)
 		}
@@ -140,7 +186,11 @@ func TestContextNamesAreCompleted(t *testing.T) {
 		"open |":              "staging prod",
 		"doctor |":            "staging prod",
 		"doctor staging |":    "",
-		"list -o |":           "json",
+		"list -o |":           "json yaml wide name",
+		"close |":             "staging",
+		"login staging |":     "",
+		"env --context |":     "staging prod",
+		"logs --level |":      "debug info",
 	} {
 		args := append([]string{"__completeNoDesc"}, strings.Fields(strings.TrimSuffix(line, " |"))...)
 		_, out, err := recorded(append(args, ""))

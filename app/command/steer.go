@@ -1,85 +1,106 @@
 package command
 
 import (
+	"context"
 	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 )
 
-func list(actions Actions, o *Options) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "list",
-		Aliases: []string{"contexts", "ls"},
-		Short:   "List the contexts, their state, and what is wrong with those that cannot be used",
-		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return actions.List(cmd.Context(), *o) },
-	}
-	output(cmd, o, "json", "yaml", "wide", "name")
-	noHeaders(cmd, o)
-	return cmd
-}
-
 func on(actions Actions, o *Options) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:               "on CONTEXT...",
-		Short:             "Switch contexts on in the running Fairlead, and print their URLs",
-		Args:              contexts(1, many),
+		Use:     "on [CONTEXT...]",
+		Aliases: []string{"start"},
+		Short:   "Start the proxies of contexts and print their URLs",
+		Long: "Start the proxies of contexts (default: the kubeconfig's current context) in the running Fairlead and print\n" +
+			"their URLs.",
+		Example:           "  fairlead on staging\n  fairlead on --yes --namespace shop prod-eu",
 		ValidArgsFunction: names(actions.Names, o, many),
-		RunE:              func(cmd *cobra.Command, names []string) error { return actions.On(cmd.Context(), *o, names) },
+		RunE:              onContexts(o, actions.On),
 	}
-	cmd.Flags().BoolVarP(&o.Yes, "yes", "y", false, "also contexts that are marked as production")
+	contextFlag(cmd, actions, o)
+	namespaceFlag(cmd, o, "the `namespace` of names without one; it is kept, as if chosen in the menu")
+	yesFlag(cmd, o)
 	return cmd
 }
 
 func off(actions Actions, o *Options) *cobra.Command {
-	running := actions.Running
-	if running == nil {
-		running = actions.Names
-	}
 	cmd := &cobra.Command{
 		Use:               "off CONTEXT... | --all",
-		Short:             "Switch contexts off in the running Fairlead",
-		Args:              contexts(0, many),
-		ValidArgsFunction: names(running, o, many),
-		RunE: func(cmd *cobra.Command, names []string) error {
-			switch {
-			case len(names) == 0 && !o.All:
-				return &UsageError{errors.New("name the contexts to switch off, or say --all")}
-			case len(names) > 0 && o.All:
-				return &UsageError{errors.New("--all stands for every context, so it takes no names")}
-			}
-			return actions.Off(cmd.Context(), *o, names)
-		},
+		Aliases:           []string{"stop"},
+		Short:             "Stop the proxies of contexts",
+		Long:              "Stop the proxies of contexts in the running Fairlead. Their connections are closed, and they are not on again at\nthe next start.",
+		ValidArgsFunction: names(running(actions), o, many),
+		RunE:              onContextsOrAll(o, "switch off", actions.Off),
 	}
+	contextFlag(cmd, actions, o)
 	cmd.Flags().BoolVarP(&o.All, "all", "a", false, "every context")
 	return cmd
 }
 
-func status(actions Actions, o *Options) *cobra.Command {
+func restart(actions Actions, o *Options) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "Show what runs, where it listens and what it has carried",
-		Long: "Show the contexts that are on: where they listen, since when, and what they have carried.\n" +
-			"The exit status is 4 when no Fairlead runs.",
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return actions.Status(cmd.Context(), *o) },
+		Use:   "restart [CONTEXT...]",
+		Short: "Restart the proxies of contexts",
+		Long: "Stop the proxies of contexts (default: the kubeconfig's current context) that are on or have failed, start them\n" +
+			"again, and print their URLs. Their connections are closed.",
+		ValidArgsFunction: names(running(actions), o, many),
+		RunE:              onContexts(o, actions.Restart),
 	}
-	output(cmd, o, "json", "yaml", "wide", "name")
-	noHeaders(cmd, o)
+	contextFlag(cmd, actions, o)
 	return cmd
+}
+
+func closeConnections(actions Actions, o *Options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "close CONTEXT... | --all",
+		Short:             "Close the open connections of running proxies",
+		Long:              "Close the open connections of contexts. The proxies stay on.",
+		ValidArgsFunction: names(running(actions), o, many),
+		RunE:              onContextsOrAll(o, "close connections of", actions.Close),
+	}
+	contextFlag(cmd, actions, o)
+	cmd.Flags().BoolVarP(&o.All, "all", "a", false, "of every context")
+	return cmd
+}
+
+func login(actions Actions, o *Options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "login [CONTEXT]",
+		Short: "Log in to a context's cluster again",
+		Long: "Drop the credentials of a context that is on (default: the kubeconfig's current context), fetch new ones from its\n" +
+			"credential plugin, and check that the API server accepts them. If you have to do something yourself, the answer\n" +
+			"says what.",
+		Args:              atMost(1),
+		ValidArgsFunction: names(running(actions), o, 1),
+		RunE:              onContext(o, actions.LogIn),
+	}
+	contextFlag(cmd, actions, o)
+	return cmd
+}
+
+func quit(actions Actions, o *Options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "quit",
+		Short: "Quit the running Fairlead",
+		Long:  "Quit the running Fairlead, in the panel or in the foreground. What is on is on again at the next start.",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return actions.Quit(cmd.Context(), *o) },
+	}
 }
 
 func env(actions Actions, o *Options) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:               "env CONTEXT",
-		Short:             "Print what makes a shell or another program use a context's proxy",
+		Use:   "env [CONTEXT]",
+		Short: "Print the shell commands that route a program through a context's proxy",
+		Long: "Print the shell commands, or the lines of a program or a language, that route it through the proxy of a context\n" +
+			"that is on (default: the kubeconfig's current context).",
 		Example:           "  eval \"$(fairlead env staging)\"\n  fairlead env staging --for fish | source\n  fairlead env staging --for java",
-		Args:              contexts(1, 1),
+		Args:              atMost(1),
 		ValidArgsFunction: names(actions.Names, o, 1),
-		RunE:              func(cmd *cobra.Command, names []string) error { return actions.Env(cmd.Context(), *o, names[0]) },
+		RunE:              onContext(o, actions.Env),
 	}
+	contextFlag(cmd, actions, o)
 	cmd.Flags().StringVar(&o.For, "for", "", "the shell, language or `program` (default: this shell)")
 	if actions.For != nil {
 		_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(actions.For(), cobra.ShellCompDirectiveNoFileComp)) // the flag exists
@@ -88,38 +109,60 @@ func env(actions Actions, o *Options) *cobra.Command {
 }
 
 func open(actions Actions, o *Options) *cobra.Command {
-	return &cobra.Command{
-		Use:               "open CONTEXT",
-		Short:             "Open a browser that is inside a context's cluster",
-		Args:              contexts(1, 1),
+	cmd := &cobra.Command{
+		Use:   "open [CONTEXT] [URL]",
+		Short: "Open a browser inside a context's cluster",
+		Long: "Open a browser window inside the cluster of a context that is on (default: the kubeconfig's current context), at a\n" +
+			"URL or at the proxy's own page.",
+		Example:           "  fairlead open staging\n  fairlead open staging http://grafana.monitoring --browser firefox",
 		ValidArgsFunction: names(actions.Names, o, 1),
-		RunE:              func(cmd *cobra.Command, names []string) error { return actions.Open(cmd.Context(), *o, names[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, url, err := o.contextAnd("a URL", args, isURL)
+			if err != nil {
+				return err
+			}
+			return actions.Open(cmd.Context(), *o, name, url)
+		},
 	}
+	contextFlag(cmd, actions, o)
+	cmd.Flags().StringVar(&o.Browser, "browser", "", "the `browser`: chromium, chrome, edge, brave or firefox (default: the one in the settings, or the first)")
+	return cmd
 }
 
-// many means that there is no bound on the number of contexts.
-const many = 1 << 20
-
-// contexts requires a number of context names from least to most.
-func contexts(least, most int) cobra.PositionalArgs {
+// onContexts returns what a command for any number of contexts runs.
+func onContexts(o *Options, do func(context.Context, Options, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		switch {
-		case len(args) < least:
-			return &UsageError{fmt.Errorf("%s takes the name of a context (fairlead list shows them)", cmd.Name())}
-		case len(args) > most:
-			return &UsageError{fmt.Errorf("%s takes one context, and got %q as well", cmd.Name(), args[most])}
+		names, err := o.contexts(args)
+		if err != nil {
+			return err
 		}
-		return nil
+		return do(cmd.Context(), *o, names)
 	}
 }
 
-// names completes up to a number of context names, and offers none twice.
-func names(of func(Options) []string, o *Options, most int) cobra.CompletionFunc {
-	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if of == nil || len(args) >= most {
-			return nil, cobra.ShellCompDirectiveNoFileComp
+// onContextsOrAll is like onContexts, for a command that takes --all, or at least one context.
+func onContextsOrAll(o *Options, verb string, do func(context.Context, Options, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		names, err := o.contexts(args)
+		switch {
+		case err != nil:
+			return err
+		case len(names) == 0 && !o.All:
+			return &UsageError{errors.New("name the contexts to " + verb + ", or say --all")}
+		case len(names) > 0 && o.All:
+			return &UsageError{errors.New("--all stands for every context, so it takes no names")}
 		}
-		left := slices.DeleteFunc(of(*o), func(name string) bool { return slices.Contains(args, name) })
-		return left, cobra.ShellCompDirectiveNoFileComp
+		return do(cmd.Context(), *o, names)
+	}
+}
+
+// onContext returns what a command for one context runs. Without a name do is called with an empty one.
+func onContext(o *Options, do func(context.Context, Options, string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		names, err := o.contexts(args)
+		if err != nil {
+			return err
+		}
+		return do(cmd.Context(), *o, append(names, "")[0])
 	}
 }

@@ -26,10 +26,15 @@ const maxAnswer = 64 << 20
 // a login.
 const answerTimeout = 15 * time.Second
 
+// workTimeout bounds how long a running Fairlead may take to begin a response for which it has to ask a cluster or to
+// run a credential plugin, which may wait for the user.
+const workTimeout = 3 * time.Minute
+
 // Client queries and controls a running Fairlead. Its methods return ErrNotRunning if there is none, ErrSilent if it
 // does not respond in time, ErrUntrusted if the socket may belong to another user, and the errors of package session.
 type Client struct {
 	http *http.Client
+	slow *http.Client // for requests that take work
 }
 
 // NewClient returns a client of the socket at path. It opens nothing yet.
@@ -37,12 +42,13 @@ func NewClient(path string) *Client { return newClient(path, os.Getuid()) }
 
 // newClient returns a client that trusts only programs of owner.
 func newClient(path string, owner int) *Client {
-	return &Client{http: &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dial(ctx, path, owner)
-		},
-		ResponseHeaderTimeout: answerTimeout,
-	}}}
+	within := func(timeout time.Duration) *http.Client {
+		return &http.Client{Transport: &http.Transport{
+			DialContext:           func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path, owner) },
+			ResponseHeaderTimeout: timeout,
+		}}
+	}
+	return &Client{http: within(answerTimeout), slow: within(workTimeout)}
 }
 
 // dial connects to the socket at path. It fails unless only owner can have created the socket and the program that
@@ -66,48 +72,90 @@ func dial(ctx context.Context, path string, owner int) (net.Conn, error) {
 }
 
 // Close closes idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	c.slow.CloseIdleConnections()
+}
 
 // Status returns the current status.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var status Status
-	err := c.call(ctx, http.MethodGet, "/v1/status", nil, &status)
+	err := callWith(ctx, c.http, http.MethodGet, "/v1/status", nil, &status)
 	return status, err
 }
 
 // On switches contexts on, and returns when the model has applied that. confirmed says that the user has confirmed it
-// for the production ones. If some cannot be switched on, the others still are.
-func (c *Client) On(ctx context.Context, names []string, confirmed bool) error {
-	return c.call(ctx, http.MethodPost, "/v1/on", switchRequest{Contexts: names, Confirmed: confirmed}, nil)
+// for the production ones. If some cannot be switched on, the others still are. namespace is that of names without one;
+// empty for the one they have.
+func (c *Client) On(ctx context.Context, names []string, confirmed bool, namespace string) error {
+	return c.call(ctx, "/v1/on", switchRequest{Contexts: names, Confirmed: confirmed, Namespace: namespace}, nil)
 }
 
 // Off switches contexts off, in the same way as On.
 func (c *Client) Off(ctx context.Context, names []string) error {
-	return c.call(ctx, http.MethodPost, "/v1/off", switchRequest{Contexts: names}, nil)
+	return c.call(ctx, "/v1/off", switchRequest{Contexts: names}, nil)
 }
 
 // AllOff switches every context off.
 func (c *Client) AllOff(ctx context.Context) error {
-	return c.call(ctx, http.MethodPost, "/v1/off", switchRequest{All: true}, nil)
+	return c.call(ctx, "/v1/off", switchRequest{All: true}, nil)
 }
 
 // Env returns the text that makes a program use a context's proxy.
 func (c *Client) Env(ctx context.Context, name, program string) (Snippet, error) {
 	var snippet Snippet
-	err := c.call(ctx, http.MethodPost, "/v1/env", contextRequest{name, program}, &snippet)
+	err := c.call(ctx, "/v1/env", contextRequest{Context: name, For: program}, &snippet)
 	return snippet, err
 }
 
-// Open opens a browser in a context's cluster.
-func (c *Client) Open(ctx context.Context, name string) error {
-	return c.call(ctx, http.MethodPost, "/v1/open", contextRequest{Context: name}, nil)
+// Open opens a browser in a context's cluster, at a URL or, if that is empty, at the proxy's own page. An empty browser
+// stands for the preferred one.
+func (c *Client) Open(ctx context.Context, name, url, browser string) error {
+	return c.call(ctx, "/v1/open", contextRequest{Context: name, URL: url, Browser: browser}, nil)
+}
+
+// Restart restarts contexts that are on or have failed, and returns when the model has applied that.
+func (c *Client) Restart(ctx context.Context, names []string) error {
+	return c.call(ctx, "/v1/restart", switchRequest{Contexts: names}, nil)
+}
+
+// Connections returns the open connections of contexts; without names, of all that are on.
+func (c *Client) Connections(ctx context.Context, names []string) ([]Connection, error) {
+	var list connectionList
+	err := c.call(ctx, "/v1/connections", switchRequest{Contexts: names, All: len(names) == 0}, &list)
+	return list.Connections, err
+}
+
+// CloseConnections closes the open connections of contexts or, without names, of all that are on. It returns how many
+// there were of each.
+func (c *Client) CloseConnections(ctx context.Context, names []string) (map[string]int, error) {
+	var counts closed
+	err := c.call(ctx, "/v1/close", switchRequest{Contexts: names, All: len(names) == 0}, &counts)
+	return counts.Connections, err
+}
+
+// Services lists the Services in a context's cluster; an empty namespace stands for all.
+func (c *Client) Services(ctx context.Context, name, namespace string) ([]Service, error) {
+	var list serviceList
+	err := callWith(ctx, c.slow, http.MethodPost, "/v1/services", contextRequest{Context: name, Namespace: namespace}, &list)
+	return list.Services, err
+}
+
+// LogIn logs in to a context's cluster again.
+func (c *Client) LogIn(ctx context.Context, name string) error {
+	return callWith(ctx, c.slow, http.MethodPost, "/v1/login", contextRequest{Context: name}, nil)
+}
+
+// Quit makes the running Fairlead end, and returns before it has ended.
+func (c *Client) Quit(ctx context.Context) error {
+	return c.call(ctx, "/v1/quit", struct{}{}, nil)
 }
 
 // Watch yields the status now and after each change, until ctx or the program ends. If it yields an error, that is
 // last.
 func (c *Client) Watch(ctx context.Context) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
-		response, err := c.send(ctx, http.MethodGet, "/v1/watch", nil)
+		response, err := send(ctx, c.http, http.MethodGet, "/v1/watch", nil)
 		if err != nil {
 			yield(Status{}, err)
 			return
@@ -132,8 +180,12 @@ func (c *Client) Watch(ctx context.Context) iter.Seq2[Status, error] {
 	}
 }
 
-func (c *Client) call(ctx context.Context, method, path string, body, result any) error {
-	response, err := c.send(ctx, method, path, body)
+func (c *Client) call(ctx context.Context, path string, body, result any) error {
+	return callWith(ctx, c.http, http.MethodPost, path, body, result)
+}
+
+func callWith(ctx context.Context, client *http.Client, method, path string, body, result any) error {
+	response, err := send(ctx, client, method, path, body)
 	if err != nil {
 		return err
 	}
@@ -145,7 +197,7 @@ func (c *Client) call(ctx context.Context, method, path string, body, result any
 }
 
 // send sends a request and returns the response if its status is 200, and an error otherwise.
-func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+func send(ctx context.Context, client *http.Client, method, path string, body any) (*http.Response, error) {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
@@ -154,7 +206,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	if err != nil {
 		return nil, err
 	}
-	response, err := c.http.Do(request)
+	response, err := client.Do(request)
 	var late net.Error
 	var outer *url.Error
 	switch {

@@ -54,6 +54,34 @@ type Snippet struct {
 	Note string `json:"note,omitempty"` // advice for the user
 }
 
+// Connection is an open connection of a client through a proxy.
+type Connection struct {
+	Context  string    `json:"context"`
+	ID       uint64    `json:"id"` // within the context; the requests of a plain-HTTP client share it
+	Protocol string    `json:"protocol"`
+	Client   string    `json:"client"` // host:port
+	Target   string    `json:"target"` // host:port, as the client asked for it
+	Route    string    `json:"route,omitempty"`
+	Stage    string    `json:"stage"` // "route", "dial" or "relay"
+	Sent     int64     `json:"sent"`  // bytes to the target
+	Received int64     `json:"received"`
+	Since    time.Time `json:"since"`
+}
+
+// Service is a Service of a cluster.
+type Service struct {
+	Namespace string        `json:"namespace"`
+	Name      string        `json:"name"`
+	Ports     []ServicePort `json:"ports"`              // its TCP ports
+	External  string        `json:"external,omitempty"` // of an ExternalName: the host it stands for
+}
+
+// ServicePort is a TCP port of a Service.
+type ServicePort struct {
+	Number int    `json:"number"`
+	Name   string `json:"name,omitempty"`
+}
+
 // Errors of a Client, in addition to those of package session, which it returns like the model.
 var (
 	// ErrNotRunning means that no Fairlead answers at the socket.
@@ -70,10 +98,23 @@ type (
 		Contexts  []string `json:"contexts,omitempty"`
 		All       bool     `json:"all,omitempty"`
 		Confirmed bool     `json:"confirmed,omitempty"`
+		Namespace string   `json:"namespace,omitempty"` // on: of names without one
 	}
 	contextRequest struct {
-		Context string `json:"context"`
-		For     string `json:"for,omitempty"`
+		Context   string `json:"context"`
+		For       string `json:"for,omitempty"`       // env
+		URL       string `json:"url,omitempty"`       // open
+		Browser   string `json:"browser,omitempty"`   // open
+		Namespace string `json:"namespace,omitempty"` // services
+	}
+	connectionList struct {
+		Connections []Connection `json:"connections"`
+	}
+	serviceList struct {
+		Services []Service `json:"services"`
+	}
+	closed struct {
+		Connections map[string]int `json:"connections"` // by context
 	}
 	failure struct {
 		Error string `json:"error"`
@@ -90,6 +131,7 @@ var kinds = []struct {
 	{"unknown-context", session.ErrUnknownContext, 404},
 	{"unusable", session.ErrUnusable, 409},
 	{"unconfirmed", session.ErrUnconfirmed, 409},
+	{"not-on", session.ErrNotOn, 409},
 	{"stopping", session.ErrNotRunning, 503},
 	{"not-offered", ErrNotOffered, 501},
 }

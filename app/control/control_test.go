@@ -101,14 +101,14 @@ func (r *running) phases(t *testing.T, want string) {
 func TestContextsAreSwitchedOverTheSocket(t *testing.T) {
 	r := run(t, Server{})
 	ctx := t.Context()
-	if err := r.client.On(ctx, []string{"a", "b"}, false); err != nil {
+	if err := r.client.On(ctx, []string{"a", "b"}, false, ""); err != nil {
 		t.Fatal(err)
 	}
 	r.phases(t, "on on off off")
-	if err := r.client.On(ctx, []string{"prod"}, false); !errors.Is(err, session.ErrUnconfirmed) {
+	if err := r.client.On(ctx, []string{"prod"}, false, ""); !errors.Is(err, session.ErrUnconfirmed) {
 		t.Errorf("On(prod) = %v", err)
 	}
-	if err := r.client.On(ctx, []string{"prod"}, true); err != nil {
+	if err := r.client.On(ctx, []string{"prod"}, true, ""); err != nil {
 		t.Error(err)
 	}
 	r.phases(t, "on on on off")
@@ -120,11 +120,11 @@ func TestContextsAreSwitchedOverTheSocket(t *testing.T) {
 		t.Error(err)
 	}
 	r.phases(t, "off off off off")
-	if err := r.client.On(ctx, []string{"nope", "b"}, false); !errors.Is(err, session.ErrUnknownContext) || !strings.Contains(err.Error(), `"nope"`) {
+	if err := r.client.On(ctx, []string{"nope", "b"}, false, ""); !errors.Is(err, session.ErrUnknownContext) || !strings.Contains(err.Error(), `"nope"`) {
 		t.Errorf("On(nope) = %v", err)
 	}
 	r.phases(t, "off on off off") // the known one is switched on in spite of the unknown one
-	if err := r.client.On(ctx, []string{"bad"}, false); !errors.Is(err, session.ErrUnusable) {
+	if err := r.client.On(ctx, []string{"bad"}, false, ""); !errors.Is(err, session.ErrUnusable) {
 		t.Errorf("On(bad) = %v", err)
 	}
 }
@@ -137,7 +137,7 @@ func TestStatusHasTheTrafficOfWhatRuns(t *testing.T) {
 			return map[string]Traffic{"a": {Open: 1, Total: 2, Sent: 3, Received: 4}, "b": {Total: 9}}
 		},
 	})
-	if err := r.client.On(t.Context(), []string{"a"}, false); err != nil {
+	if err := r.client.On(t.Context(), []string{"a"}, false, ""); err != nil {
 		t.Fatal(err)
 	}
 	r.phases(t, "on off off off")
@@ -162,20 +162,108 @@ func TestFunctionsOfTheServerAreCalledIfThere(t *testing.T) {
 		Env: func(_ context.Context, name, program string) (Snippet, error) {
 			return Snippet{Text: name + " for " + program, Note: "note"}, nil
 		},
-		Open: func(_ context.Context, name string) error { opened.Store(name); return errors.New("no browser") },
+		Open: func(_ context.Context, name, url, browser string) error {
+			opened.Store(name + " " + url + " " + browser)
+			return errors.New("no browser")
+		},
 	})
 	if got, err := r.client.Env(t.Context(), "a", "fish"); err != nil || got != (Snippet{"a for fish", "note"}) {
 		t.Errorf("Env() = %+v, %v", got, err)
 	}
-	if err := r.client.Open(t.Context(), "b"); err == nil || err.Error() != "no browser" || opened.Load() != "b" {
+	if err := r.client.Open(t.Context(), "b", "http://x", "c"); err == nil || err.Error() != "no browser" || opened.Load() != "b http://x c" {
 		t.Errorf("Open() = %v, opened %v", err, opened.Load())
 	}
 	bare := run(t, Server{})
-	if err := bare.client.Open(t.Context(), "b"); !errors.Is(err, ErrNotOffered) {
+	if err := bare.client.Open(t.Context(), "b", "", ""); !errors.Is(err, ErrNotOffered) {
 		t.Errorf("Open() = %v", err)
 	}
 	if _, err := bare.client.Env(t.Context(), "b", ""); !errors.Is(err, ErrNotOffered) {
 		t.Errorf("Env() = %v", err)
+	}
+}
+
+func TestRunningContextsAreAskedAndRestarted(t *testing.T) {
+	began := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	var r *running
+	notOn := func(name string) error {
+		for _, s := range r.model.Snapshot().Contexts {
+			if s.Name == name && s.Phase.Listening() {
+				return nil
+			}
+		}
+		return fmt.Errorf("context %s: %w", name, session.ErrNotOn)
+	}
+	quit := make(chan struct{}, 1)
+	r = run(t, Server{
+		SetNamespace: func(_ context.Context, name, namespace string) error {
+			if namespace != "shop" {
+				return fmt.Errorf("%s in %q", name, namespace)
+			}
+			return nil
+		},
+		Connections: func(name string) ([]Connection, error) {
+			return []Connection{{Context: name, ID: 7, Protocol: "socks5", Client: "127.0.0.1:5", Target: "hello:80", Route: "cluster", Stage: "relay", Sent: 1, Received: 2, Since: began}}, notOn(name)
+		},
+		Close: func(name string) (int, error) { return 3, notOn(name) },
+		Services: func(_ context.Context, name, namespace string) ([]Service, error) {
+			return []Service{{Namespace: namespace, Name: name, Ports: []ServicePort{{80, "http"}}}}, notOn(name)
+		},
+		LogIn: func(_ context.Context, name string) error { return notOn(name) },
+		Quit:  func() { quit <- struct{}{} },
+	})
+	ctx := t.Context()
+	if err := r.client.Restart(ctx, []string{"a"}); !errors.Is(err, session.ErrNotOn) {
+		t.Errorf("Restart(a) = %v", err)
+	}
+	if err := r.client.On(ctx, []string{"a"}, false, "nope"); err == nil || err.Error() != `a in "nope"` {
+		t.Errorf("On(a, nope) = %v", err)
+	}
+	if err := r.client.On(ctx, []string{"a", "b"}, false, "shop"); err != nil {
+		t.Fatal(err)
+	}
+	r.phases(t, "on on off off")
+	if err := r.client.Restart(ctx, []string{"a", "prod"}); !errors.Is(err, session.ErrNotOn) || !strings.Contains(err.Error(), `"prod"`) {
+		t.Errorf("Restart(a, prod) = %v", err)
+	}
+	r.phases(t, "on on off off")
+	for _, names := range [][]string{nil, {"a", "b"}} {
+		open, err := r.client.Connections(ctx, names)
+		if err != nil || len(open) != 2 || open[1].Context != "b" || open[0].Target != "hello:80" || !open[0].Since.Equal(began) {
+			t.Errorf("Connections(%q) = %+v, %v", names, open, err)
+		}
+		if closed, err := r.client.CloseConnections(ctx, names); err != nil || fmt.Sprint(closed) != "map[a:3 b:3]" {
+			t.Errorf("CloseConnections(%q) = %v, %v", names, closed, err)
+		}
+	}
+	if found, err := r.client.Services(ctx, "a", "ns"); err != nil || fmt.Sprint(found) != "[{ns a [{80 http}] }]" {
+		t.Errorf("Services() = %+v, %v", found, err)
+	}
+	if err := r.client.LogIn(ctx, "a"); err != nil {
+		t.Errorf("LogIn(a) = %v", err)
+	}
+	for what, err := range map[string]error{
+		"LogIn":       r.client.LogIn(ctx, "prod"),
+		"Connections": func() error { _, err := r.client.Connections(ctx, []string{"prod"}); return err }(),
+		"Close":       func() error { _, err := r.client.CloseConnections(ctx, []string{"prod"}); return err }(),
+		"Services":    func() error { _, err := r.client.Services(ctx, "prod", ""); return err }(),
+	} {
+		if !errors.Is(err, session.ErrNotOn) {
+			t.Errorf("%s of what is off: %v", what, err)
+		}
+	}
+	if err := r.client.Quit(ctx); err != nil {
+		t.Errorf("Quit() = %v", err)
+	}
+	<-quit
+	bare := run(t, Server{})
+	for what, err := range map[string]error{
+		"Quit":         bare.client.Quit(ctx),
+		"LogIn":        bare.client.LogIn(ctx, "a"),
+		"SetNamespace": bare.client.On(ctx, []string{"a"}, false, "x"),
+	} {
+		if !errors.Is(err, ErrNotOffered) {
+			t.Errorf("%s without the function: %v", what, err)
+		}
 	}
 }
 

@@ -202,6 +202,10 @@ func checkIntent(t *testing.T, request []byte, intent session.Intent) {
 			!strings.Contains(intent.Name, "\ufffd") && !strings.Contains(valid, intent.Name) {
 			t.Fatalf("%+v is asked for by %q", intent, request)
 		}
+	case session.Restart:
+		if valid := strings.ToValidUTF8(string(request), "\ufffd"); !strings.Contains(intent.Name, "\ufffd") && !strings.Contains(valid, intent.Name) {
+			t.Fatalf("%+v is asked for by %q", intent, request)
+		}
 	default:
 		t.Fatalf("%T is asked for by %q", intent, request)
 	}
@@ -219,9 +223,11 @@ func FuzzAnswers(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, answer []byte) {
 		for name, call := range map[string]func(context.Context, *Client) error{
-			"status": func(ctx context.Context, c *Client) error { _, err := c.Status(ctx); return err },
-			"on":     func(ctx context.Context, c *Client) error { return c.On(ctx, []string{"a"}, false) },
-			"env":    func(ctx context.Context, c *Client) error { _, err := c.Env(ctx, "a", ""); return err },
+			"status":   func(ctx context.Context, c *Client) error { _, err := c.Status(ctx); return err },
+			"on":       func(ctx context.Context, c *Client) error { return c.On(ctx, []string{"a"}, false, "") },
+			"services": func(ctx context.Context, c *Client) error { _, err := c.Services(ctx, "a", ""); return err },
+			"close":    func(ctx context.Context, c *Client) error { _, err := c.CloseConnections(ctx, nil); return err },
+			"env":      func(ctx context.Context, c *Client) error { _, err := c.Env(ctx, "a", ""); return err },
 			"watch": func(ctx context.Context, c *Client) (last error) {
 				for _, err := range c.Watch(ctx) {
 					last = err
@@ -246,7 +252,7 @@ func FuzzAnswers(f *testing.F) {
 
 // answering returns a client of a program that gives the same answer to everything, and then closes.
 func answering(answer []byte) *Client {
-	return &Client{http: &http.Client{Transport: &http.Transport{
+	client := &http.Client{Transport: &http.Transport{
 		ResponseHeaderTimeout: answerTimeout,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			ours, theirs := net.Pipe()
@@ -258,5 +264,6 @@ func answering(answer []byte) *Client {
 			}()
 			return ours, nil
 		},
-	}}}
+	}}
+	return &Client{http: client, slow: client}
 }

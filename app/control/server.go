@@ -27,8 +27,20 @@ type Server struct {
 	Traffic func() map[string]Traffic
 	// Env returns the text that makes a program (a shell, a language, a command) use a context's proxy.
 	Env func(ctx context.Context, name, program string) (Snippet, error)
-	// Open opens a browser in a context's cluster.
-	Open func(ctx context.Context, name string) error
+	// Open opens a browser in a context's cluster, at a URL or at the proxy's own page. browser may be empty.
+	Open func(ctx context.Context, name, url, browser string) error
+	// SetNamespace sets the namespace of names without one.
+	SetNamespace func(ctx context.Context, name, namespace string) error
+	// Connections returns the open connections of a context that is on.
+	Connections func(name string) ([]Connection, error)
+	// Close closes the open connections of a context that is on, and returns how many there were.
+	Close func(name string) (int, error)
+	// Services lists the Services in a context's cluster; an empty namespace stands for all.
+	Services func(ctx context.Context, name, namespace string) ([]Service, error)
+	// LogIn logs in to a context's cluster again.
+	LogIn func(ctx context.Context, name string) error
+	// Quit makes the program end. It does not wait for that.
+	Quit func()
 	Log  zerolog.Logger
 }
 
@@ -64,6 +76,12 @@ func (s Server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/off", answer(s, s.off))
 	mux.HandleFunc("POST /v1/env", answer(s, s.env))
 	mux.HandleFunc("POST /v1/open", answer(s, s.open))
+	mux.HandleFunc("POST /v1/restart", answer(s, s.restart))
+	mux.HandleFunc("POST /v1/connections", answer(s, s.connections))
+	mux.HandleFunc("POST /v1/close", answer(s, s.closeConnections))
+	mux.HandleFunc("POST /v1/services", answer(s, s.services))
+	mux.HandleFunc("POST /v1/login", answer(s, s.login))
+	mux.HandleFunc("POST /v1/quit", answer(s, s.quit))
 	return mux
 }
 
@@ -108,9 +126,21 @@ func (s Server) watch(w http.ResponseWriter, r *http.Request) {
 func (s Server) on(ctx context.Context, r switchRequest) (any, error) {
 	var errs []error
 	for _, name := range r.Contexts {
-		errs = append(errs, s.Model.Do(ctx, session.Set{Name: name, On: true, Confirmed: r.Confirmed}))
+		errs = append(errs, s.turnOn(ctx, name, r))
 	}
 	return nil, errors.Join(errs...)
+}
+
+func (s Server) turnOn(ctx context.Context, name string, r switchRequest) error {
+	if r.Namespace != "" {
+		if s.SetNamespace == nil {
+			return ErrNotOffered
+		}
+		if err := s.SetNamespace(ctx, name, r.Namespace); err != nil {
+			return err
+		}
+	}
+	return s.Model.Do(ctx, session.Set{Name: name, On: true, Confirmed: r.Confirmed})
 }
 
 func (s Server) off(ctx context.Context, r switchRequest) (any, error) {
@@ -135,7 +165,7 @@ func (s Server) open(ctx context.Context, r contextRequest) (any, error) {
 	if s.Open == nil {
 		return nil, ErrNotOffered
 	}
-	return nil, s.Open(ctx, r.Context)
+	return nil, s.Open(ctx, r.Context, r.URL, r.Browser)
 }
 
 // answer returns a handler that decodes the request body, calls do, and encodes its result.

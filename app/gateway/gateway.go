@@ -51,6 +51,9 @@ func (p *Gateway) Name() string { return p.name }
 // Traffic returns what the gateway has carried.
 func (p *Gateway) Traffic() proxy.Traffic { return p.server.Traffic() }
 
+// Connections returns the open connections, the oldest first.
+func (p *Gateway) Connections() []proxy.Connection { return p.server.Connections() }
+
 // CloseConnections closes all open connections and returns how many there were.
 func (p *Gateway) CloseConnections() int { return p.server.CloseConnections() }
 

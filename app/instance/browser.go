@@ -1,10 +1,12 @@
 package instance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"fairlead/app/desktop"
@@ -80,14 +82,27 @@ func (p *Instance) logIn(ctx context.Context, name string) {
 	_ = running.Cluster().Check(ctx)
 }
 
-// openFirstBrowser opens the first browser found in the cluster of a context that is on. The command line uses it.
-func (p *Instance) openFirstBrowser(ctx context.Context, windows *desktop.Browsers, state session.State) error {
+// openNamedBrowser opens a browser in the cluster of a context that is on, at a URL or at the proxy's own page. Without
+// a name it is the first browser found. The command line uses it.
+func (p *Instance) openNamedBrowser(ctx context.Context, windows *desktop.Browsers, state session.State, url, name string) error {
 	if !state.Phase.Listening() {
-		return errNotOn(state)
+		return &notOnError{state}
 	}
-	browsers := desktop.FindBrowsers(p.Settings.Config().Browser)
-	if len(browsers) == 0 {
+	browsers := desktop.FindBrowsers(cmp.Or(name, p.Settings.Config().Browser))
+	switch {
+	case len(browsers) == 0:
 		return ErrNoBrowser
+	case name != "" && !browsers[0].Is(name):
+		return NoBrowser(name, browsers)
 	}
-	return p.OpenBrowser(ctx, windows, browsers[0], state.Name, "")
+	return p.OpenBrowser(ctx, windows, browsers[0], state.Name, url)
+}
+
+// NoBrowser returns the error for a browser that was not found, which names those that were.
+func NoBrowser(name string, found []desktop.Browser) error {
+	var titles []string
+	for _, b := range found {
+		titles = append(titles, b.Title)
+	}
+	return fmt.Errorf("no browser %q was found; there are %s", name, strings.Join(titles, ", "))
 }

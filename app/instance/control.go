@@ -20,8 +20,8 @@ import (
 
 // Control serves the control socket until ctx ends. The tray takes the socket over from a serve that has it. A serve
 // leaves the socket to another Fairlead until that one has ended. Fairlead works without the socket, so failures are
-// only logged.
-func (p *Instance) Control(ctx context.Context, model control.Model, kind string) error {
+// only logged. quit makes the program end.
+func (p *Instance) Control(ctx context.Context, model OrderedModel, kind string, quit func()) error {
 	p.Log.Debug().Str("version", Version()).Str("kind", kind).Msg("started")
 	defer func() { p.Log.Debug().Str("kind", kind).Msg("ended") }()
 	path, err := settings.Socket(p.Dir)
@@ -40,13 +40,45 @@ func (p *Instance) Control(ctx context.Context, model control.Model, kind string
 			}
 			return p.snippet(state, program)
 		},
-		Open: func(ctx context.Context, name string) error {
+		Open: func(ctx context.Context, name, url, browser string) error {
 			state, err := stateOf(model, name)
 			if err != nil {
 				return err
 			}
-			return p.openFirstBrowser(ctx, windows, state)
+			return p.openNamedBrowser(ctx, windows, state, url, browser)
 		},
+		SetNamespace: func(ctx context.Context, name, namespace string) error {
+			return p.setNamespace(ctx, model, name, namespace)
+		},
+		Connections: func(name string) ([]control.Connection, error) {
+			g, err := p.running(model, name)
+			if err != nil {
+				return nil, err
+			}
+			return connections(g), nil
+		},
+		Close: func(name string) (int, error) {
+			g, err := p.running(model, name)
+			if err != nil {
+				return 0, err
+			}
+			return g.CloseConnections(), nil
+		},
+		Services: func(ctx context.Context, name, namespace string) ([]control.Service, error) {
+			g, err := p.running(model, name)
+			if err != nil {
+				return nil, err
+			}
+			return services(ctx, g, namespace)
+		},
+		LogIn: func(ctx context.Context, name string) error {
+			g, err := p.running(model, name)
+			if err != nil {
+				return err
+			}
+			return logIn(ctx, g)
+		},
+		Quit:    quit,
 		Traffic: p.traffic,
 		Log:     p.Log,
 	}
@@ -120,14 +152,20 @@ func stateOf(model control.Model, name string) (session.State, error) {
 	return contexts[at], nil
 }
 
-func errNotOn(s session.State) error {
-	return fmt.Errorf("context %s is %s: `fairlead on %s` switches it on", s.Name, s.Phase, s.Name)
+// A notOnError is returned for what needs a context that is on.
+type notOnError struct{ state session.State }
+
+func (e *notOnError) Error() string {
+	return fmt.Sprintf("context %s is %s: `fairlead on %s` switches it on", e.state.Name, e.state.Phase, e.state.Name)
 }
+
+// Unwrap returns the model's error for that.
+func (e *notOnError) Unwrap() error { return session.ErrNotOn }
 
 // snippet returns the text that makes a program use a running context's proxy.
 func (p *Instance) snippet(state session.State, program string) (control.Snippet, error) {
 	if !state.Phase.Listening() {
-		return control.Snippet{}, errNotOn(state)
+		return control.Snippet{}, &notOnError{state}
 	}
 	proxy, err := p.ProxyOf(state.Name)
 	if err != nil {

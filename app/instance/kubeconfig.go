@@ -95,7 +95,7 @@ func NoContexts(k kubeconfig.Config) string {
 }
 
 // Suggest returns the end of a message about an unknown context: the contexts with similar names or, if there are none,
-// the ones there are.
+// the ones there are, if these are few.
 func Suggest(name string, contexts []kubeconfig.Context) string {
 	if close := kubeconfig.Closest(name, contexts); len(close) > 0 {
 		return "; close to it: " + strings.Join(close, ", ")
@@ -103,16 +103,15 @@ func Suggest(name string, contexts []kubeconfig.Context) string {
 	if len(contexts) == 0 {
 		return ", which has none"
 	}
-	const most = 8
+	const most = 3
+	if len(contexts) > most {
+		return fmt.Sprintf(", which has %d others (fairlead list shows them)", len(contexts))
+	}
 	var names []string
-	for _, c := range contexts[:min(len(contexts), most)] {
+	for _, c := range contexts {
 		names = append(names, c.Name)
 	}
-	more := ""
-	if len(contexts) > most {
-		more = fmt.Sprintf(" and %d more", len(contexts)-most)
-	}
-	return ", which has " + strings.Join(names, ", ") + more
+	return ", which has " + strings.Join(names, ", ")
 }
 
 // GoneFrom reports whether a context that the kubeconfig lacks is gone for good from a file, as far as can be known:

@@ -98,6 +98,12 @@ func service(c session.State, x Extras, s Service) Item {
 	return submenu("service/"+s.Namespace+"/"+s.Name+"/"+c.Name, shortName(s.Name), items)
 }
 
+// ServiceAddress returns what to enter for a port of a Service: a URL, or host and port.
+func ServiceAddress(s Service, p Port) string {
+	text, _ := address(s, p)
+	return text
+}
+
 // address returns what to enter for a port of a Service: a URL if it probably speaks HTTP, and otherwise host and port.
 func address(s Service, p Port) (text string, web bool) {
 	host := s.Name + "." + s.Namespace + ".svc"

@@ -31,6 +31,7 @@ const commands = `  fairlead status
   curl --proxy socks5h://127.0.0.1:PORT1 http://hello.default.svc.cluster.local/
   curl --proxy http://127.0.0.1:PORT1 http://web.default/
   curl --proxy socks5h://127.0.0.1:PORT2 http://app/
+  fairlead services demo
   fairlead doctor demo hello:80
   (eval "$(fairlead env demo)"; curl http://hello/)
   fairlead off demo-team

@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"fairlead/app/command"
+	"fairlead/app/control"
+	"fairlead/app/table"
+)
+
+// watchInterval is the time between two looks at the traffic, which changes without a change of state.
+const watchInterval = 2 * time.Second
+
+// watchStatus prints the status now and after each change, until ctx or the running Fairlead ends. On a terminal it stays
+// in place and also follows the traffic.
+func watchStatus(ctx context.Context, out table.Output, o command.Options) error {
+	return withClient(func(c *control.Client) error {
+		watching, cancel := context.WithCancel(ctx)
+		defer cancel()
+		type change struct {
+			status control.Status
+			err    error
+		}
+		changes := make(chan change)
+		var reading sync.WaitGroup
+		defer reading.Wait()
+		defer cancel()
+		reading.Go(func() {
+			defer close(changes)
+			for status, err := range c.Watch(watching) {
+				select {
+				case changes <- change{status, err}:
+				case <-watching.Done():
+				}
+			}
+		})
+		ticker := time.NewTicker(watchInterval)
+		defer ticker.Stop()
+		for first := true; ; first = false {
+			select {
+			case now, more := <-changes:
+				switch {
+				case ctx.Err() != nil:
+					return nil
+				case !more:
+					return ErrNotRunning
+				case now.err != nil:
+					return now.err
+				}
+				if err := printChange(out, o, now.status, first); err != nil {
+					return err
+				}
+			case <-ticker.C:
+				if !out.Terminal() || o.Output != "" && o.Output != "wide" {
+					continue
+				}
+				status, err := c.Status(watching)
+				if err != nil {
+					continue // the stream tells why
+				}
+				if err := printChange(out, o, status, first); err != nil {
+					return err
+				}
+			}
+		}
+	})
+}
+
+// Escape codes of ECMA-48: the cursor to the first cell, and everything from there on erased.
+const eraseScreen = "\x1b[H\x1b[J"
+
+// printChange prints a status in the place of the last one or, if that cannot be, below it.
+func printChange(out table.Output, o command.Options, status control.Status, first bool) error {
+	var text bytes.Buffer
+	in := out
+	in.Writer = &text
+	people := o.Output == "" || o.Output == "wide"
+	switch {
+	case people && out.Terminal():
+		text.WriteString(eraseScreen)
+	case o.Output == "yaml" && !first:
+		text.WriteString("---\n")
+	case people && !first && !o.NoHeaders:
+		fmt.Fprintln(&text)
+	}
+	if err := printStatus(in, o, status, time.Now()); err != nil {
+		return err
+	}
+	_, err := out.Write(text.Bytes())
+	return err
+}
