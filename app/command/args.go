@@ -50,7 +50,7 @@ func atMost(most int) cobra.PositionalArgs {
 
 // contextFlag gives a command the flag that names its context as kubectl's does.
 func contextFlag(cmd *cobra.Command, actions Actions, o *Options) {
-	cmd.Flags().StringVar(&o.Context, "context", "", "the `context`, as an argument would name it")
+	cmd.Flags().StringVar(&o.Context, "context", "", "the `context`, as in kubectl, in place of an argument")
 	_ = cmd.RegisterFlagCompletionFunc("context", names(actions.Names, o, many)) // the flag exists
 }
 

@@ -199,7 +199,7 @@ func serve(actions Actions, o *Options) *cobra.Command {
 		},
 	}
 	contextFlag(cmd, actions, o)
-	namespaceFlag(cmd, o, "the `namespace` of names without one, until this ends")
+	namespaceFlag(cmd, o, "look up names without a namespace in this `namespace`, until this ends")
 	cmd.Flags().StringVar(&o.Listen, "listen", "", "loopback `address` to listen on, with one context (default: 127.0.0.1 and the context's own port)")
 	return cmd
 }

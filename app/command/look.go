@@ -119,7 +119,7 @@ func doctor(actions Actions, o *Options) *cobra.Command {
 		},
 	}
 	contextFlag(cmd, actions, o)
-	namespaceFlag(cmd, o, "the `namespace` of a target without one")
+	namespaceFlag(cmd, o, "look up a target without a namespace in this `namespace`")
 	output(cmd, o, "json", "yaml")
 	return cmd
 }

@@ -19,7 +19,7 @@ func on(actions Actions, o *Options) *cobra.Command {
 		RunE:              onContexts(o, actions.On),
 	}
 	contextFlag(cmd, actions, o)
-	namespaceFlag(cmd, o, "the `namespace` of names without one; it is kept, as if chosen in the menu")
+	namespaceFlag(cmd, o, "look up names without a namespace in this `namespace`, which is kept as if chosen in the menu")
 	yesFlag(cmd, o)
 	return cmd
 }
