@@ -2,6 +2,8 @@ package kube
 
 import (
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -9,8 +11,11 @@ import (
 	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"fairlead/build/clustertest"
+	"fairlead/build/proxytest"
+	"fairlead/kube/fault"
 )
 
 // ownProxy is the environment's proxy being one of ours: a listener that nobody may connect to.
@@ -71,6 +76,33 @@ func TestTheAddressesOfAProxy(t *testing.T) {
 			t.Errorf("%s: %v, want %s", text, list, want)
 		}
 	}
+}
+
+// kubectl goes without a proxy then. Whoever has set one does not want that.
+func TestAVariableThatCannotBeReadIsNoWayPastTheProxy(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	config := clientcmdapi.NewConfig()
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// In small letters a loopback host would need no proxy.
+	config.Clusters["demo"] = &clientcmdapi.Cluster{Server: "http://LOCALHOST:" + port}
+	config.AuthInfos["me"] = &clientcmdapi.AuthInfo{Token: "token"}
+	config.Contexts["demo"] = &clientcmdapi.Context{Cluster: "demo", AuthInfo: "me"}
+	path := filepath.Join(t.TempDir(), "config")
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("HTTP_PROXY", "http://bob:"+proxytest.Password+"%zz@proxy.example:8080")
+	c := openThrough(t, Config{Kubeconfig: path})
+	want := fault.Proxy{Proxy: "HTTP_PROXY", Source: fault.ProxyEnvironment}
+	wantProxyFault(t, "look", c.Look(t.Context()), want)
+	wantProxyFault(t, "dial", dial(t, c, "hello:80"), want)
 }
 
 func isUnreachable(err error) bool {
