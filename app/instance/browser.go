@@ -1,7 +1,6 @@
 package instance
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"fairlead/app/desktop"
+	"fairlead/app/gateway"
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/app/snippet"
@@ -61,7 +61,7 @@ func (p *Instance) OpenBrowser(ctx context.Context, windows *desktop.Browsers, b
 	// If hosts outside are refused, the window must not reach them past the proxy.
 	if p.Settings.Effective(name).Outside == settings.Direct {
 		window.PAC = "http://" + address + "/proxy.pac"
-		p.logIn(ctx, name)
+		ensureLogin(ctx, p.Gateways.Running(name))
 	}
 	return windows.Open(ctx, browser, window)
 }
@@ -69,33 +69,16 @@ func (p *Instance) OpenBrowser(ctx context.Context, windows *desktop.Browsers, b
 // logInTimeout bounds how long a browser window waits for a login.
 const logInTimeout = 5 * time.Second
 
-// logIn logs in before a browser fetches the PAC file, because the proxy does not run credential plugins for that by
+// ensureLogin logs in to a gateway's cluster before a browser fetches the PAC file, because the proxy does not run credential plugins for that by
 // itself, and the user has asked for the window. The cluster reports the result to the model, and the window opens in
 // any case.
-func (p *Instance) logIn(ctx context.Context, name string) {
-	running := p.Gateways.Running(name)
+func ensureLogin(ctx context.Context, running *gateway.Gateway) {
 	if running == nil || running.Cluster().LoggedIn() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, logInTimeout)
 	defer cancel()
 	_ = running.Cluster().Check(ctx)
-}
-
-// openNamedBrowser opens a browser in the cluster of a context that is on, at a URL or at the proxy's own page. Without
-// a name it is the first browser found. The command line uses it.
-func (p *Instance) openNamedBrowser(ctx context.Context, windows *desktop.Browsers, state session.State, url, name string) error {
-	if !state.Phase.Listening() {
-		return &notOnError{state}
-	}
-	browsers := desktop.FindBrowsers(cmp.Or(name, p.Settings.Config().Browser))
-	switch {
-	case len(browsers) == 0:
-		return ErrNoBrowser
-	case name != "" && !browsers[0].Is(name):
-		return NoBrowser(name, browsers)
-	}
-	return p.OpenBrowser(ctx, windows, browsers[0], state.Name, url)
 }
 
 // NoBrowser returns the error for a browser that was not found, which names those that were.

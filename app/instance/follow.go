@@ -35,10 +35,11 @@ func (p *Instance) Follow(ctx context.Context, model *session.Manager) error {
 	group.Go(func() error {
 		// A renewed certificate changes the fingerprint of its context.
 		last := ""
+		files := func() []string { return listenerFiles(p.Kubeconfig.Load(), p.Settings) }
 		filewatch.Watcher{
-			Files: p.listenerFiles,
+			Files: files,
 			Look: func(bool) time.Duration {
-				if now := fileStamps(p.listenerFiles()...); now != last {
+				if now := fileStamps(files()...); now != last {
 					last = now
 					p.tryUpdateModel(ctx, model)
 				}
@@ -56,7 +57,7 @@ func (p *Instance) settingsChanged(ctx context.Context, model *session.Manager) 
 	} else {
 		p.Log.Info().Str("file", p.Settings.File()).Msg("settings read")
 	}
-	p.useKubeconfigs()
+	UseKubeconfigs(p.path, p.Settings)
 	p.tryUpdateModel(ctx, model)
 }
 

@@ -66,7 +66,7 @@ func Open(path string, console io.Writer) (*Instance, error) {
 	p := &Instance{
 		started: time.Now().Round(0), path: path, Store: store, Settings: settings.Load(store, file), damage: damage, Log: log, Outputs: outputs, Dir: dir,
 	}
-	p.useKubeconfigs()
+	UseKubeconfigs(p.path, p.Settings)
 	p.Gateways = p.NewGateways(nil)
 	p.setKubeconfig(kubeconfig.Load(path), outputs.Quiet)
 	if err := p.Settings.Problem(); err != nil {
@@ -84,54 +84,6 @@ func (p *Instance) PrintProblems(to io.Writer) {
 
 // Close closes the log.
 func (p *Instance) Close() { p.Outputs.Close() }
-
-// entries returns the contexts in the form that the model uses.
-func (p *Instance) entries() []session.Entry {
-	var entries []session.Entry
-	for _, c := range p.Kubeconfig.Load().Contexts {
-		entries = append(entries, p.entryOf(c))
-	}
-	return entries
-}
-
-// entryOf returns a context with its settings.
-func (p *Instance) entryOf(c kubeconfig.Context) session.Entry {
-	s := p.Settings.Effective(c.Name)
-	e := session.Entry{
-		Name: c.Name, Namespace: c.Namespace, Cluster: c.Cluster, File: c.File,
-		Fingerprint: c.Fingerprint() + " " + s.Fingerprint(),
-		Outside:     string(s.Outside), Production: s.Production, Password: s.Password, TLS: s.RequireTLS, AnyUser: s.OtherUsers,
-		AutoOff: s.AutoOff, Used: s.Used, Endpoints: gateway.Endpoints(s),
-	}
-	if s.TLS != nil {
-		e.Fingerprint += " " + fileStamps(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
-	}
-	if s.Namespace != "" {
-		e.Namespace = s.Namespace
-	}
-	tells := gateway.TellsUsersApart()
-	e.AnyUser = e.AnyUser || !tells
-	switch {
-	case s.Exposed():
-		e.Warning = "Other machines can reach it."
-	case !tells && !s.Password && !s.RequireTLS:
-		e.Warning = "Every user of this machine can use it, because the system does not tell them apart. A password would keep them out."
-	}
-	if s.Displaced != 0 {
-		e.Warning = strings.TrimSpace(e.Warning + " " + gateway.Displaced(s))
-	}
-	if c.Warning != nil {
-		e.Warning = strings.TrimSpace(e.Warning + " " + abbreviateHome(explain.Error(c.Warning).Sentence))
-	}
-	switch {
-	case c.Err != nil:
-		said := explain.Error(c.Err)
-		e.Problem, e.Hint = abbreviateHome(said.Sentence), abbreviateHome(said.Hint)
-	case s.Problem != "":
-		e.Problem = s.Problem
-	}
-	return e
-}
 
 // Problems returns what is wrong in the files, one line each.
 func (p *Instance) Problems() []string {
@@ -179,9 +131,12 @@ func abbreviateHome(line string) string {
 func (p *Instance) UpdateModel(ctx context.Context, model *session.Manager) error {
 	p.updating.Lock()
 	defer p.updating.Unlock()
-	return model.Do(ctx, session.SetContexts{
-		Entries: p.entries(), Problems: p.Problems(), Sources: sources(p.Kubeconfig.Load().Files),
-	})
+	k := p.Kubeconfig.Load()
+	var entries []session.Entry
+	for _, c := range k.Contexts {
+		entries = append(entries, entryOf(c, p.Settings.Effective(c.Name)))
+	}
+	return model.Do(ctx, session.SetContexts{Entries: entries, Problems: p.Problems(), Sources: sources(k.Files)})
 }
 
 // Find returns the context with that name, or a usage error that names similar ones, or the files that were searched.

@@ -15,9 +15,6 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// useKubeconfigs makes the files that the settings name the ones that kubectl would read.
-func (p *Instance) useKubeconfigs() { UseKubeconfigs(p.path, p.Settings) }
-
 // UseKubeconfigs sets KUBECONFIG to the files that the settings name, for this program and for credential plugins. A
 // path from the command line takes precedence.
 func UseKubeconfigs(path string, s *settings.Settings) {

@@ -4,13 +4,16 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"fairlead/app/settings"
+	"fairlead/kube/kubeconfig"
 )
 
-// listenerFiles returns the certificate files of the listeners.
-func (p *Instance) listenerFiles() []string {
+// listenerFiles returns the certificate files of the contexts' listeners.
+func listenerFiles(k *kubeconfig.Config, s *settings.Settings) []string {
 	var files []string
-	for _, c := range p.Kubeconfig.Load().Contexts {
-		if t := p.Settings.Effective(c.Name).TLS; t != nil {
+	for _, c := range k.Contexts {
+		if t := s.Effective(c.Name).TLS; t != nil {
 			files = append(files, t.Cert, t.Key, t.ClientCA)
 		}
 	}

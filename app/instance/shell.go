@@ -49,7 +49,7 @@ func (p *Instance) completeEnvironment(ctx context.Context, model *session.Manag
 	}
 	p.Log.Info().Strs("variables", changed).Msg("environment completed")
 	if slices.Contains(changed, "KUBECONFIG") {
-		p.useKubeconfigs() // files in the settings take precedence
+		UseKubeconfigs(p.path, p.Settings) // files in the settings take precedence
 		p.setKubeconfig(kubeconfig.Load(p.path), p.Log)
 		p.tryUpdateModel(ctx, model)
 	}
