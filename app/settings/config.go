@@ -14,7 +14,7 @@ type Config struct {
 	defaults Options
 	contexts []block
 
-	productionNames []string // nil for the defaults
+	productionNames []string // nil for marksProduction
 	notifications   map[Notification]bool
 	LoginShell      LoginShell // whether to read the environment of the user's login shell
 	Browser         string     // the browser's name or path; empty for the first one found
@@ -192,21 +192,14 @@ func (c Config) claimant(port int, name string) string {
 	return ""
 }
 
-// defaultProductionNames match names that contain prod, except where it means something else.
-var defaultProductionNames = []string{
-	"*prod*", "!*product*", "*production*",
-	"!*nonprod*", "!*non-prod*", "!*non_prod*", "!*preprod*", "!*pre-prod*", "!*pre_prod*",
-}
-
-// production reports whether a context's name marks it as a production one. The last matching pattern decides. Case is
-// ignored.
+// production reports whether a context's name marks it as a production one. Of the user's patterns the last matching one
+// decides. Case is ignored.
 func (c Config) production(name string) bool {
-	patterns := c.productionNames
-	if patterns == nil {
-		patterns = defaultProductionNames
+	if c.productionNames == nil {
+		return marksProduction(name)
 	}
 	name = strings.ToLower(name)
-	for _, pattern := range slices.Backward(patterns) {
+	for _, pattern := range slices.Backward(c.productionNames) {
 		bare := strings.TrimPrefix(pattern, "!")
 		if match(strings.ToLower(bare), name) {
 			return bare == pattern

@@ -25,7 +25,7 @@ func TestExampleParsesAndSaysTheDefaults(t *testing.T) {
 			t.Errorf("%s: the example makes %+v, an empty file %+v", name, got, want)
 		}
 	}
-	if !reflect.DeepEqual(c.productionNames, defaultProductionNames) {
+	if c.productionNames != nil {
 		t.Errorf("production-names %q", c.productionNames)
 	}
 	for _, kind := range Notifications() {
@@ -217,16 +217,7 @@ contexts:
 	}
 }
 
-func TestNamesTellProduction(t *testing.T) {
-	for name, want := range map[string]bool{
-		"prod": true, "prod-eu": true, "eu_PROD": true, "arn:aws:eks:eu-west-1:1:cluster/prod": true, "production": true,
-		"admin@production.example": true, "live": false, "dev": false, "nonprod": false, "eu-non-prod": false, "PreProd-1": false,
-		"product-catalogue": false, "product-production": true, "pre-production": false,
-	} {
-		if got := (Config{}).production(name); got != want {
-			t.Errorf("%s: %t", name, got)
-		}
-	}
+func TestPatternsMarkProduction(t *testing.T) {
 	c := config(t, "production-names: ['live*', '!*-test']\ncontexts: {shop: {production: true}}\n")
 	for name, want := range map[string]bool{"live-1": true, "live-test": false, "prod": false, "shop": true} {
 		if got := c.context(name, contextState{}).Production; got != want {
