@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/transport"
 
 	"fairlead/kube/fault"
+	"fairlead/proxy/stream"
 	"fairlead/proxy/upstream"
 )
 
@@ -173,21 +174,14 @@ func (r *route) connected(ctx context.Context, cert *tls.Certificate, who identi
 	if cert != nil {
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
 	}
-	secure := tls.Client(conn, cfg)
-	if err := secure.HandshakeContext(ctx); err != nil {
+	secured := stream.NewTLS(tls.Client(conn, cfg), conn)
+	secured.Abrupt = true
+	if err := secured.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("TLS with %s: %w", r.base.Host, err)
 	}
-	return &secureConn{Conn: secure, raw: conn}, nil
+	return secured, nil
 }
-
-// A secureConn closes without a close_notify, which could wait for a peer that does not read.
-type secureConn struct {
-	*tls.Conn
-	raw net.Conn
-}
-
-func (c *secureConn) Close() error { return c.raw.Close() }
 
 // cache returns the session tickets of one client certificate and one set of roots only: a resumed session has the
 // certificates of its first handshake.
@@ -252,28 +246,4 @@ func exchange(ctx context.Context, conn net.Conn, req *http.Request) (resp *http
 		}
 	}
 	return nil, nil, errors.New("too many interim answers")
-}
-
-// withRest returns conn with the bytes of rest in front of what it reads.
-func withRest(conn net.Conn, rest *bufio.Reader) net.Conn {
-	n := rest.Buffered()
-	if n == 0 {
-		return conn
-	}
-	b, _ := rest.Peek(n) // it is buffered
-	return &restConn{Conn: conn, rest: b}
-}
-
-type restConn struct {
-	net.Conn
-	rest []byte
-}
-
-func (c *restConn) Read(p []byte) (int, error) {
-	if len(c.rest) > 0 {
-		n := copy(p, c.rest)
-		c.rest = c.rest[n:]
-		return n, nil
-	}
-	return c.Conn.Read(p)
 }

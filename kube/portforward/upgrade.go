@@ -19,6 +19,7 @@ import (
 	"fairlead/kube/fault"
 	"fairlead/kube/retryafter"
 	"fairlead/proxy/safetext"
+	"fairlead/proxy/stream"
 )
 
 // The carriers: how SPDY gets through.
@@ -306,7 +307,7 @@ func (u *upgrader) send(ctx context.Context, conn net.Conn, cert identity, req *
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		resp.Body = &upgradedBody{Conn: withRest(conn, rest), who: identityOf(req.Header, cert)}
+		resp.Body = &upgradedBody{Conn: stream.Unread(conn, rest), who: identityOf(req.Header, cert)}
 		return resp, nil
 	}
 	defer conn.Close()

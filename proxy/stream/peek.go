@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bufio"
 	"cmp"
 	"io"
 	"net"
@@ -23,6 +24,15 @@ func Peek(conn net.Conn) (*Peeked, error) {
 		return nil, cmp.Or(err, io.ErrNoProgress)
 	}
 	return &Peeked{Conn: conn, early: first[:n]}, nil
+}
+
+// Unread returns conn with what r has read of it and not given out yet, which is read again.
+func Unread(conn net.Conn, r *bufio.Reader) net.Conn {
+	early, _ := r.Peek(r.Buffered()) // as many as there are
+	if len(early) == 0 {
+		return conn
+	}
+	return &Peeked{Conn: conn, early: early}
 }
 
 // Early returns the bytes that were read ahead and have not been read again. They are the connection's.
