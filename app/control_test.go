@@ -198,7 +198,9 @@ func TestServicesConnectionsAndLoginsOfACluster(t *testing.T) {
 	}
 	defer conn.Close()
 	fmt.Fprint(conn, "CONNECT hello:80 HTTP/1.1\r\nHost: hello:80\r\n\r\n")
-	eventually(t, "the connection is open", func() bool { return strings.Contains(r.must(t, "connections", "demo", "-o", "wide"), "hello:80  open  ") })
+	eventually(t, "the connection is open", func() bool {
+		return strings.Contains(r.must(t, "connections", "demo", "-o", "wide"), "hello:80  open  ")
+	})
 	if text := r.must(t, "close", "demo"); text != "demo  1 connection closed\n" {
 		t.Errorf("close: %q", text)
 	}

@@ -3,8 +3,11 @@
 package cli
 
 import (
+	"os"
+
 	"fairlead/app/command"
 	"fairlead/app/instance"
+	"fairlead/app/table"
 )
 
 // Actions returns what the commands do, except for the tray.
@@ -31,6 +34,7 @@ func Actions() command.Actions {
 		Names:           Names,
 		Running:         Running,
 		For:             SnippetKinds,
+		Fit:             func(text string) string { return table.For(os.Stdout).Fit(text) },
 		Version:         instance.Version(),
 	}
 }

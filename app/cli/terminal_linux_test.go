@@ -109,6 +109,18 @@ func TestTheDoctorFitsTheTerminal(t *testing.T) {
 	}
 }
 
+func TestTheHelpFitsTheTerminal(t *testing.T) {
+	h := newHome(t)
+	for _, line := range []string{"help", "help on", "connections --help", "help security", "help settings", "settings"} {
+		for _, width := range []int{40, 80} {
+			fits(t, width, h.onTerminal(t, width, "", strings.Fields(line)...))
+		}
+		if piped := h.must(t, strings.Fields(line)...); strings.Contains(line, "security") && h.onTerminal(t, 200, "", strings.Fields(line)...) != piped {
+			t.Errorf("%s differs on a wide terminal", line)
+		}
+	}
+}
+
 func TestTerminalsGetColoursAndLinesThatFit(t *testing.T) {
 	long := "arn:aws:eks:eu-central-1:123456789012:cluster/" + strings.Repeat("payments-", 20) + "green"
 	h := newHome(t, "上海-生产-集群-一", "👩‍💻-dev", long)

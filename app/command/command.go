@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,7 @@ type Actions struct {
 	Names   func(Options) []string // the context names that shell completion offers
 	Running func(Options) []string // the names of contexts that are on; nil for Names
 	For     func() []string        // the values of env's --for, for shell completion
+	Fit     func(string) string    // makes the text of the help fit the terminal; nil leaves it as it is
 	Version string
 }
 
@@ -142,7 +144,24 @@ func root(actions Actions) *cobra.Command {
 	cmd.AddCommand(topics()...)
 	strictCompletion(cmd)
 	strictHelp(cmd)
+	fitHelp(cmd, actions.Fit)
 	return cmd
+}
+
+// fitHelp makes cobra print its help as fit returns it.
+func fitHelp(root *cobra.Command, fit func(string) string) {
+	if fit == nil {
+		return
+	}
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		out := cmd.OutOrStdout()
+		defer cmd.SetOut(out)
+		var text strings.Builder
+		cmd.SetOut(&text)
+		help(cmd, args)
+		_, _ = io.WriteString(out, fit(text.String())) // like cobra, which cannot report it
+	})
 }
 
 // strictHelp makes cobra's own help command treat an unknown command as a usage error.

@@ -170,6 +170,50 @@ func TestItemsStandBesideTheirHead(t *testing.T) {
 	}
 }
 
+func TestHelpFitsTheTerminal(t *testing.T) {
+	const text = `One paragraph
+of two lines, filled again because one is long.
+
+Commands:
+  list        List contexts, their state and problems
+  connections List the open connections of running proxies
+      --flag value   what the flag does, in many words
+
+    code that is too long to be in one line
+
+the end
+`
+	const want = `One paragraph of two lines, filled again
+because one is long.
+
+Commands:
+  list        List contexts, their state
+              and problems
+  connections List the open connections
+  of running proxies
+      --flag value   what the flag does,
+      in many words
+
+    code that is too long to be in one
+    line
+
+the end
+`
+	if got := (Output{Width: 40}).Fit(text); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := (Output{}).Fit(text); got != text {
+		t.Errorf("into a pipe:\n%s", got)
+	}
+	for width := 1; width < 80; width++ {
+		for line := range strings.Lines((Output{Width: width}).Fit(text)) {
+			if TextWidth(strings.TrimSuffix(line, "\n")) > width {
+				t.Errorf("%d: %q", width, line)
+			}
+		}
+	}
+}
+
 func TestAFileIsNoTerminal(t *testing.T) {
 	read, write, err := os.Pipe()
 	if err != nil {
