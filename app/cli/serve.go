@@ -32,6 +32,9 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 	if err != nil {
 		return err
 	}
+	if err := confirmServe(ctx, p, o, names); err != nil {
+		return err
+	}
 	if o.Listen != "" {
 		if err := listenAt(p, o.Listen, names[0]); err != nil {
 			return err
@@ -94,6 +97,23 @@ func checkNames(p *instance.Instance, names []string) ([]string, error) {
 		seen[name] = true
 	}
 	return unique, nil
+}
+
+// confirmServe asks on a terminal about production contexts. A script that names them has confirmed that.
+func confirmServe(ctx context.Context, p *instance.Instance, o command.Options, names []string) error {
+	var production []string
+	for _, name := range names {
+		if p.Settings.Effective(name).Production {
+			production = append(production, name)
+		}
+	}
+	if len(production) == 0 || o.Yes {
+		return nil
+	}
+	if asked, confirmed := confirm(ctx, production); asked && !confirmed {
+		return fmt.Errorf("%s: not confirmed, so nothing was started", strings.Join(production, ", "))
+	}
+	return nil
 }
 
 // portHolder returns a sentence if the port that a context cannot have is used by the running Fairlead.

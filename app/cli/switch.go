@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,31 @@ func On(ctx context.Context, o command.Options, names []string) error {
 	if err != nil {
 		return err
 	}
-	return start(ctx, names, func(c *control.Client) error { return c.On(ctx, names, o.Yes, o.Namespace) })
+	return start(ctx, names, func(c *control.Client) error {
+		err := c.On(ctx, names, o.Yes, o.Namespace)
+		if !errors.Is(err, session.ErrUnconfirmed) {
+			return err
+		}
+		if _, confirmed := confirm(ctx, production(ctx, c, names)); !confirmed {
+			return err
+		}
+		return c.On(ctx, names, true, o.Namespace)
+	})
+}
+
+// production returns those of the named contexts that want a confirmation.
+func production(ctx context.Context, c *control.Client, names []string) []string {
+	status, err := c.Status(ctx)
+	if err != nil {
+		return names
+	}
+	var want []string
+	for _, s := range status.Contexts {
+		if s.Production && slices.Contains(names, s.Name) {
+			want = append(want, s.Name)
+		}
+	}
+	return want
 }
 
 // Restart restarts contexts in the running Fairlead, and prints a line for each as On does.

@@ -142,3 +142,69 @@ func TestTerminalsGetColoursAndLinesThatFit(t *testing.T) {
 		}
 	}
 }
+
+// answered runs a command line on a terminal, and types an answer when it asks.
+func (h *home) answered(t *testing.T, answer string, args ...string) (said string) {
+	t.Helper()
+	screen, tty := terminal(t, 80)
+	cmd := h.command(t, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = tty.Close()
+	typed := false
+	chunk := make([]byte, 1024)
+	for {
+		n, err := screen.Read(chunk)
+		said += string(chunk[:n])
+		if err != nil {
+			break
+		}
+		if strings.Contains(said, "[y/N] ") && !typed {
+			typed = true
+			if _, err := screen.WriteString(answer); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if strings.Contains(said, "socks5h://") && args[0] == "serve" {
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = cmd.Wait()
+	return strings.ReplaceAll(said, "\r\n", "\n")
+}
+
+func TestProductionIsConfirmedOnATerminal(t *testing.T) {
+	h := newHome(t, "dev", "shop-prod")
+	const question = "Context shop-prod is marked as production. Start its proxy? [y/N] "
+	for _, row := range []struct {
+		answer, line string
+		asks, starts bool
+	}{
+		{"n\n", "serve dev shop-prod", true, false},
+		{"\n", "serve shop-prod", true, false},
+		{"y\n", "serve shop-prod", true, true},
+		{"", "serve --yes shop-prod", false, true},
+		{"", "serve dev", false, true},
+	} {
+		said := h.answered(t, row.answer, strings.Fields(row.line)...)
+		if strings.Contains(said, question) != row.asks || strings.Contains(said, "socks5h://") != row.starts {
+			t.Errorf("fairlead %s, answered %q:\n%s", row.line, row.answer, said)
+		}
+	}
+	h.serve(t, "dev")
+	if status, _, stderr := h.run(t, "on", "shop-prod"); status != 1 || !strings.Contains(stderr, "`fairlead on --yes shop-prod` does it") {
+		t.Errorf("without a terminal: %d, %q", status, stderr)
+	}
+	if said := h.answered(t, "n\n", "on", "shop-prod"); !strings.Contains(said, question) || strings.Contains(said, "socks5h://") {
+		t.Errorf("on, answered no:\n%s", said)
+	}
+	if said := h.answered(t, "yes\n", "on", "dev", "shop-prod"); strings.Count(said, "[y/N]") != 1 || !strings.Contains(said, "shop-prod  socks5h://") {
+		t.Errorf("on, answered yes:\n%s", said)
+	}
+	h.must(t, "off", "--all")
+	h.serve(t, "shop-prod") // a script that names it
+}

@@ -59,7 +59,7 @@ func namespaceFlag(cmd *cobra.Command, o *Options, usage string) {
 }
 
 func yesFlag(cmd *cobra.Command, o *Options) {
-	cmd.Flags().BoolVarP(&o.Yes, "yes", "y", false, "also contexts that are marked as production")
+	cmd.Flags().BoolVarP(&o.Yes, "yes", "y", false, "do not ask before contexts of production start")
 }
 
 // running returns the completion of contexts that are on.
@@ -91,13 +91,13 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	case len(there) == 0:
 		return &UsageError{fmt.Errorf("%s takes no argument, and got %q", cmd.Name(), args[0])}
 	case cmd.Name() == "completion":
-		return &UsageError{fmt.Errorf("no completion for %q: there is %s", args[0], strings.Join(there, ", "))}
+		return &UsageError{fmt.Errorf("no completion for %q: there are %s", args[0], strings.Join(there, ", "))}
 	}
 	cmd.SuggestionsMinimumDistance = 2
 	if meant := cmd.SuggestionsFor(args[0]); len(meant) > 0 {
-		return &UsageError{fmt.Errorf("unknown command %q: did you mean %s?", args[0], strings.Join(meant, " or "))}
+		return &UsageError{fmt.Errorf("unknown command %q: did you mean %s?", args[0], oneOf(meant))}
 	}
-	return &UsageError{fmt.Errorf("unknown command %q: there is %s", args[0], strings.Join(there, ", "))}
+	return &UsageError{fmt.Errorf("unknown command %q: there are %s", args[0], strings.Join(there, ", "))}
 }
 
 // available returns the names of cmd's subcommands.

@@ -51,7 +51,7 @@ type Options struct {
 	Output     string // how to print: "" for people, or one of the formats that the command has
 	NoHeaders  bool   // leave the titles of the columns out
 	All        bool   // off and close: every context
-	Yes        bool   // on: the user has confirmed production contexts
+	Yes        bool   // on and serve: the user has confirmed production contexts
 	For        string // env: the shell, language or program; empty for the calling shell
 	Browser    string // open: which one; empty for the preferred one
 	Follow     bool   // logs: keep printing new lines
@@ -203,7 +203,8 @@ func serve(actions Actions, o *Options) *cobra.Command {
 		Use:   "serve [CONTEXT...]",
 		Short: "Run proxies in the foreground, without a tray",
 		Long: "Run the proxies of the named contexts (default: the kubeconfig's current context) in the foreground,\n" +
-			"and print one line for each: its name and its URL. Ctrl-C stops them.",
+			"and print one line for each: its name and its URL. Ctrl-C stops them. Before a production context starts,\n" +
+			"it asks, if there is a terminal to ask on.",
 		Example:           "  fairlead serve staging\n  curl --proxy socks5h://127.0.0.1:1080 http://hello.default.svc.cluster.local/",
 		ValidArgsFunction: names(actions.Names, o, many),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -219,6 +220,7 @@ func serve(actions Actions, o *Options) *cobra.Command {
 	}
 	contextFlag(cmd, actions, o)
 	namespaceFlag(cmd, o, "look up names without a namespace in this `namespace`, until this ends")
+	yesFlag(cmd, o)
 	cmd.Flags().StringVar(&o.Listen, "listen", "", "loopback `address` to listen on, with one context (default: 127.0.0.1 and the context's own port)")
 	return cmd
 }

@@ -51,6 +51,7 @@ func TestWordsCallTheirActions(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                                `tray [] {}`,
 		"serve a b":                       `serve ["a" "b"] {}`,
+		"serve a --yes":                   `serve ["a"] {Yes:true}`,
 		"list -o json":                    `list [] {Output:json}`,
 		"contexts":                        `list [] {}`,
 		"on a b --yes":                    `on ["a" "b"] {Yes:true}`,
@@ -115,7 +116,7 @@ func TestWordsCallTheirActions(t *testing.T) {
 
 func TestWrongLinesAreUsageErrorsAndCallNothing(t *testing.T) {
 	for line, want := range map[string]string{
-		"nonsense":                       `unknown command "nonsense": there is `,
+		"nonsense":                       `unknown command "nonsense": there are `,
 		"stauts":                         `unknown command "stauts": did you mean status?`,
 		"conn":                           `unknown command "conn": did you mean connections`,
 		"on a --context b":               `--context names the context already, so "a" is one too many`,
@@ -125,12 +126,12 @@ func TestWrongLinesAreUsageErrorsAndCallNothing(t *testing.T) {
 		"restart a -o json":              "unknown shorthand flag: 'o'",
 		"login a b":                      `login takes one context, and got "b" as well`,
 		"services a b":                   `services takes one context, and got "b" as well`,
-		"services -o wide":               `unknown output format "wide": there is json, yaml, name`,
+		"services -o wide":               `unknown output format "wide": use json, yaml or name`,
 		"quit a":                         "quit takes no argument",
 		"open a b c":                     `it takes a context and a URL, and got "c" as well`,
 		"open --context a b c":           `it takes a context and a URL, and got "c" as well`,
-		"logs --level loud":              `unknown level "loud": there is debug, info, warn, error`,
-		"version -o toml":                `unknown output format "toml": there is json, yaml`,
+		"logs --level loud":              `unknown level "loud": use debug, info, warn or error`,
+		"version -o toml":                `unknown output format "toml": use json or yaml`,
 		"off":                            "name the contexts to switch off, or say --all",
 		"off a --all":                    "--all stands for every context",
 		"env a b":                        `takes one context, and got "b" as well`,
@@ -145,7 +146,7 @@ func TestWrongLinesAreUsageErrorsAndCallNothing(t *testing.T) {
 		"doctor a -o toml":               `unknown output format "toml"`,
 		"help nonsense":                  `unknown command "nonsense"`,
 		"completion":                     "completion takes the name of a shell: bash, fish, powershell, zsh",
-		"completion tcsh":                `no completion for "tcsh": there is bash, fish, powershell, zsh`,
+		"completion tcsh":                `no completion for "tcsh": there are bash, fish, powershell, zsh`,
 		"--version x":                    `unknown command "x"`,
 	} {
 		called, _, err := recorded(strings.Fields(line))

@@ -86,7 +86,7 @@ func logs(actions Actions, o *Options) *cobra.Command {
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Level != "" && !slices.Contains(levels, o.Level) {
-				return &UsageError{fmt.Errorf("unknown level %q: there is %s", o.Level, strings.Join(levels, ", "))}
+				return &UsageError{fmt.Errorf("unknown level %q: use %s", o.Level, oneOf(levels))}
 			}
 			return actions.Logs(cmd.Context(), *o)
 		},

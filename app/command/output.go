@@ -15,7 +15,7 @@ func output(cmd *cobra.Command, o *Options, formats ...string) {
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if o.Output != "" && !slices.Contains(formats, o.Output) {
-			return &UsageError{fmt.Errorf("unknown output format %q: there is %s", o.Output, has)}
+			return &UsageError{fmt.Errorf("unknown output format %q: use %s", o.Output, oneOf(formats))}
 		}
 		return nil
 	}
@@ -24,4 +24,13 @@ func output(cmd *cobra.Command, o *Options, formats ...string) {
 // noHeaders gives a command that prints a table the flag that leaves its titles out.
 func noHeaders(cmd *cobra.Command, o *Options) {
 	cmd.Flags().BoolVar(&o.NoHeaders, "no-headers", false, "print no titles above the columns")
+}
+
+// oneOf returns words as a choice.
+func oneOf(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }

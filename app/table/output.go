@@ -22,7 +22,7 @@ type Output struct {
 // forbid colours with NO_COLOR (no-color.org) or TERM=dumb.
 func For(file *os.File) Output {
 	out := Output{Writer: file}
-	if !term.IsTerminal(int(file.Fd())) {
+	if !IsTerminal(file) {
 		return out
 	}
 	if width, _, err := term.GetSize(int(file.Fd())); err == nil {
@@ -31,6 +31,9 @@ func For(file *os.File) Output {
 	out.Colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && enableColour(file)
 	return out
 }
+
+// IsTerminal reports whether a file is a terminal.
+func IsTerminal(file *os.File) bool { return term.IsTerminal(int(file.Fd())) }
 
 // Terminal reports whether the output is a terminal.
 func (o Output) Terminal() bool { return o.Width > 0 }
@@ -68,11 +71,12 @@ func (o Output) Item(head string, s Style, text string) error {
 		}
 		return err
 	}
-	lines := wrap(clean(text), max(0, o.Width-TextWidth(head)))
+	lines := wrap(Clean(text), max(0, o.Width-TextWidth(head)))
 	if text == "" {
 		head = strings.TrimRight(head, " ")
 	}
-	first := o.Paint(head, s) + lines[0] + "\n"
+	bare := strings.TrimRight(head, " ")
+	first := o.Paint(bare, s) + head[len(bare):] + lines[0] + "\n"
 	for _, line := range lines[1:] {
 		first += strings.Repeat(" ", TextWidth(head)) + line + "\n"
 	}
@@ -90,7 +94,7 @@ func (o Output) Paragraph(indent, text string, s Style) error {
 	if o.Width > 0 {
 		width = max(1, o.Width-TextWidth(indent))
 	}
-	for _, line := range wrap(clean(text), width) {
+	for _, line := range wrap(Clean(text), width) {
 		b.WriteString(indent + o.Paint(line, s) + "\n")
 	}
 	_, err := io.WriteString(o, b.String())

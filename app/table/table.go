@@ -48,7 +48,7 @@ func (t *Table) Add(cells ...Cell) {
 	row := make([]Cell, len(t.Columns))
 	copy(row, cells)
 	for i := range row {
-		row[i].Text = clean(row[i].Text)
+		row[i].Text = Clean(row[i].Text)
 	}
 	t.rows = append(t.rows, row)
 }

@@ -10,8 +10,8 @@ import (
 
 const ellipsis = "…"
 
-// clean returns text as a part of one line, without what a terminal would obey.
-func clean(text string) string {
+// Clean returns text as a part of one line, without what a terminal would obey.
+func Clean(text string) string {
 	return safetext.Clean(strings.NewReplacer("\r\n", " ", "\n", " ", "\t", " ").Replace(text))
 }
 

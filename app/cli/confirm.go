@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"fairlead/app/table"
+)
+
+// confirm asks on the terminal whether the proxies of production contexts are to start. Where there is no terminal to ask
+// on, asked is false.
+func confirm(ctx context.Context, contexts []string) (asked, confirmed bool) {
+	if !table.IsTerminal(os.Stdin) || !table.IsTerminal(os.Stderr) {
+		return false, false
+	}
+	for _, name := range contexts {
+		fmt.Fprintf(os.Stderr, "Context %s is marked as production. Start its proxy? [y/N] ", table.Clean(name))
+		answered := make(chan string, 1)
+		go func() { // a read of a terminal cannot be cancelled, so it may last until the program ends, which is then soon
+			line, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+			answered <- line
+		}()
+		select {
+		case line := <-answered:
+			if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
+				return true, false
+			}
+		case <-ctx.Done():
+			return true, false
+		}
+	}
+	return true, true
+}
