@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -205,6 +206,24 @@ func TestServicesConnectionsAndLoginsOfACluster(t *testing.T) {
 		t.Errorf("close: %q", text)
 	}
 	eventually(t, "the connection is gone", func() bool { return r.must(t, "connections") == "" })
+
+	// A restart closes connections, too, and the context has its address still.
+	again, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	fmt.Fprint(again, "CONNECT hello:80 HTTP/1.1\r\nHost: hello:80\r\n\r\n")
+	eventually(t, "the connection is open", func() bool {
+		return strings.Contains(r.must(t, "connections", "demo", "-o", "wide"), "hello:80  open  ")
+	})
+	if text := r.must(t, "restart", "demo"); text != "demo  socks5h://"+address+"\n" {
+		t.Errorf("restart: %q", text)
+	}
+	_ = again.SetReadDeadline(time.Now().Add(time.Minute))
+	if _, err := io.Copy(io.Discard, again); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection is open after a restart")
+	}
 }
 
 // The browser is a program that only records how it was started. The menu's tests use real ones.

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,8 +12,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"fairlead/app/command"
+	"fairlead/app/control"
+	"fairlead/app/table"
 )
 
 func TestOnOffAndRestartSayWhatTheyDid(t *testing.T) {
@@ -39,39 +46,35 @@ func TestOnOffAndRestartSayWhatTheyDid(t *testing.T) {
 	}
 }
 
-func TestARestartClosesConnections(t *testing.T) {
-	h := newHome(t, "a")
-	at, _ := h.serve(t, "a")
-	conn := connectTo(t, at[0], "hello.default", 80)
-	eventually(t, "the connection", func() bool { return strings.Contains(h.must(t, "connections", "--no-headers"), "hello.default:80") })
-	h.must(t, "restart", "a")
-	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
-	if _, err := io.Copy(io.Discard, conn); os.IsTimeout(err) {
-		t.Error("the connection is still open")
-	}
-}
-
-// connectTo asks a proxy for a target by SOCKS5, and does not wait for the answer.
-func connectTo(t *testing.T, address, host string, port byte) net.Conn {
+// keepConnected keeps a connection for a target open at a proxy until stop is called. Its dial into the cluster ends after
+// seconds, because the API server does not answer, and then there is another one.
+func keepConnected(t *testing.T, address, host string) (stop func()) {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
 	request := append([]byte{5, 1, 0, 5, 1, 0, 3, byte(len(host))}, host...)
-	if _, err := conn.Write(append(request, 0, port)); err != nil {
-		t.Fatal(err)
-	}
-	return conn
+	ctx, cancel := context.WithCancel(context.Background())
+	var keeping sync.WaitGroup
+	keeping.Go(func() {
+		for ctx.Err() == nil {
+			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+			if err != nil {
+				continue
+			}
+			ended := context.AfterFunc(ctx, func() { _ = conn.Close() })
+			_, _ = conn.Write(append(request, 0, 80))
+			_, _ = io.Copy(io.Discard, conn)
+			ended()
+			_ = conn.Close()
+		}
+	})
+	stop = sync.OnceFunc(func() { cancel(); keeping.Wait() })
+	t.Cleanup(stop)
+	return stop
 }
 
 func TestConnectionsAreListedAndClosed(t *testing.T) {
 	h := newHome(t, "a", "b")
 	at, _ := h.serve(t, "a", "b")
-	for i, host := range []string{"hello.default", "other.default"} {
-		connectTo(t, at[i], host, 80)
-	}
+	stopA, stopB := keepConnected(t, at[0], "hello.default"), keepConnected(t, at[1], "other.default")
 	var open []struct {
 		Context, Protocol, Client, Target, Stage string
 		Sent, Received                           *int64
@@ -86,26 +89,64 @@ func TestConnectionsAreListedAndClosed(t *testing.T) {
 	if c := open[0]; c.Context != "a" || c.Target != "hello.default:80" || c.Protocol != "socks5" || !strings.HasPrefix(c.Client, "127.0.0.1:") || c.Sent == nil || c.Since.IsZero() {
 		t.Errorf("%+v", c)
 	}
-	text := h.must(t, "connections", "b", "-o", "wide")
-	if lines := strings.Split(text, "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], "CONTEXT  TARGET") || !strings.Contains(lines[1], "other.default:80") {
-		t.Errorf("of b:\n%s", text)
-	}
-	for _, row := range []struct{ line, want string }{
-		{"close a", "a  1 connection closed\n"},
-		{"close a", "a  0 connections closed\n"},
-		{"close --all", "a  0 connections closed\nb  1 connection closed\n"},
-	} {
-		if got := h.must(t, strings.Fields(row.line)...); got != row.want {
-			t.Errorf("fairlead %s: %q, want %q", row.line, got, row.want)
+	eventually(t, "only those of b", func() bool {
+		text := h.must(t, "connections", "b", "-o", "wide")
+		if strings.Contains(text, "hello.default") {
+			t.Fatalf("of b:\n%s", text)
 		}
-		eventually(t, "the connections are gone", func() bool {
-			return !strings.Contains(h.must(t, "connections", "-o", "yaml"), "hello") && (!strings.Contains(row.line, "all") || h.must(t, "connections") == "")
-		})
+		return strings.HasPrefix(text, "CONTEXT  TARGET") && strings.Count(text, "other.default:80") == 1
+	})
+	for line, want := range map[string]string{"close a": "a  1 connection closed\n", "close --all": "a  1 connection closed\nb  1 connection closed\n"} {
+		eventually(t, line, func() bool { return h.must(t, strings.Fields(line)...) == want })
+	}
+	stopA()
+	stopB()
+	eventually(t, "no connection", func() bool {
+		return h.must(t, "close", "--all") == "a  0 connections closed\nb  0 connections closed\n"
+	})
+	if status, stdout, stderr := h.run(t, "connections"); status != 0 || stdout != "" || stderr != "No connection is open.\n" {
+		t.Errorf("%d, %q, %q", status, stdout, stderr)
+	}
+	if text := h.must(t, "connections", "-o", "json"); text != "[]\n" {
+		t.Errorf("none as JSON: %q", text)
 	}
 	h.must(t, "off", "a")
 	if status, _, stderr := h.run(t, "close", "a"); status != 1 || !strings.Contains(stderr, "context a is off: `fairlead on a` switches it on") {
 		t.Errorf("close of what is off: %d %q", status, stderr)
 	}
+}
+
+func TestConnectionsAndServicesFitTheTerminal(t *testing.T) {
+	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	open := []control.Connection{
+		{Context: "上海-生产-集群-一", ID: 1, Protocol: "socks5", Client: "127.0.0.1:40000", Target: strings.Repeat("s", 60) + ".default:80", Route: "cluster", Stage: "relay", Sent: 1 << 20, Since: now.Add(-time.Hour)},
+		{Context: "b", ID: 2, Protocol: "http-connect", Client: "[::1]:40001", Target: "hello:80", Stage: "dial", Since: now},
+	}
+	found := []control.Service{
+		{Namespace: "default", Name: "hello", Ports: []control.ServicePort{{Number: 80, Name: "http"}, {Number: 5432}}},
+		{Namespace: strings.Repeat("n", 60), Name: strings.Repeat("s", 60), Ports: []control.ServicePort{{Number: 443}}},
+	}
+	for width := 10; width < 200; width++ {
+		for _, o := range []command.Options{{}, {Output: "wide"}} {
+			var text bytes.Buffer
+			out := table.Output{Writer: &text, Width: width}
+			if err := errors.Join(printConnections(out, o, open, now), printServices(out, o, found)); err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(text.String()) {
+				if line = strings.TrimSuffix(line, "\n"); table.TextWidth(line) > width {
+					t.Errorf("%d: %q", width, line)
+				}
+			}
+		}
+	}
+	var text bytes.Buffer
+	out := table.Output{Writer: &text}
+	err := errors.Join(printConnections(out, command.Options{Output: "wide"}, open, now), printServices(out, command.Options{}, found[:1]), printServices(out, command.Options{Output: "name"}, found[:1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "connections.txt", text.Bytes())
 }
 
 // Commands that need a running Fairlead say so in one sentence, with what to run, and exit with 4.

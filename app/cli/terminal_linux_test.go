@@ -124,14 +124,12 @@ func TestTheHelpFitsTheTerminal(t *testing.T) {
 func TestTerminalsGetColoursAndLinesThatFit(t *testing.T) {
 	long := "arn:aws:eks:eu-central-1:123456789012:cluster/" + strings.Repeat("payments-", 20) + "green"
 	h := newHome(t, "上海-生产-集群-一", "👩‍💻-dev", long)
-	at, _ := h.serve(t, "上海-生产-集群-一", long)
-	connectTo(t, at[1], strings.Repeat("s", 60)+".default", 80)
-	eventually(t, "the connection", func() bool { return strings.Contains(h.must(t, "connections"), "s.default:80") })
-	for _, args := range [][]string{{"list"}, {"list", "-o", "wide"}, {"status"}, {"status", "-o", "wide"}, {"connections"}} {
+	h.serve(t, "上海-生产-集群-一", long)
+	for _, args := range [][]string{{"list"}, {"list", "-o", "wide"}, {"status"}, {"status", "-o", "wide"}} {
 		for _, width := range []int{40, 80, 160} {
 			text := h.onTerminal(t, width, "", args...)
 			fits(t, width, text)
-			if !strings.Contains(text, "\x1b[1m") || width > 40 && args[0] != "connections" && !strings.Contains(text, "\x1b[32mon\x1b[0m") {
+			if !strings.Contains(text, "\x1b[1m") || width > 40 && !strings.Contains(text, "\x1b[32mon\x1b[0m") && !strings.Contains(text, "\x1b[33munreachable\x1b[0m") {
 				t.Errorf("fairlead %s: no colours:\n%q", strings.Join(args, " "), text)
 			}
 			for _, plain := range []string{"NO_COLOR=1", "TERM=dumb"} {
