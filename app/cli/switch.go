@@ -137,7 +137,7 @@ func Off(ctx context.Context, o command.Options, names []string) error {
 }
 
 // printOff prints which contexts are off now, and returns an error for those that are not.
-func printOff(out table.Output, o command.Options, before control.Status, states []session.State) error {
+func printOff(out io.Writer, o command.Options, before control.Status, states []session.State) error {
 	were := map[string]bool{}
 	for _, c := range before.Contexts {
 		were[c.Name] = c.Phase != session.Off
