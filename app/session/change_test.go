@@ -119,7 +119,7 @@ func TestChangeThatNeedsARestartGetsOne(t *testing.T) {
 				synctest.Wait()
 				want(t, m, "a", On, "")
 				if p.starts["a"] != 2 || !p.get("a").restored {
-					t.Errorf("%d starts, the last as if somebody had clicked: %v", p.starts["a"], !p.get("a").restored)
+					t.Errorf("%d starts, the last as if after a click: %v", p.starts["a"], !p.get("a").restored)
 				}
 			})
 		})

@@ -105,7 +105,7 @@ func TestContextThatComesBackInTimeGoesOn(t *testing.T) {
 		synctest.Wait()
 		want(t, m, "a", On, "")
 		if !p.get("a").restored {
-			t.Error("it starts again as if somebody had clicked")
+			t.Error("it starts again as if after a click")
 		}
 	})
 }
@@ -133,7 +133,7 @@ func TestContextThatFailedStartsAgainWhenItsEntryChanges(t *testing.T) {
 		entries("3", "", false)
 		want(t, m, "a", On, "")
 		if !p.get("a").restored {
-			t.Error("it starts again as if somebody had clicked")
+			t.Error("it starts again as if after a click")
 		}
 	})
 }

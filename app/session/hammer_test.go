@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestHammer(t *testing.T) {
+func TestManyIntentsAtOnceKeepTheModelConsistent(t *testing.T) {
 	p := newProxies(t)
 	var changes atomic.Int64
 	m, stop := runManager(t, Config{Start: withChanges(p, func(context.Context, *changing) error {

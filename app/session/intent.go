@@ -211,7 +211,7 @@ func (i SetContexts) apply(m *Manager) error {
 	return nil
 }
 
-// setEntry gives a session its entry, new or changed.
+// setEntry sets the entry of a session that is new or whose entry may have changed.
 func (s *session) setEntry(entry Entry) {
 	before := s.entry
 	s.entry, s.gone = entry, false

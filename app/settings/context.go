@@ -98,8 +98,8 @@ var (
 	defaultLimits = Limits{Connections: 1024, Handshake: 15 * time.Second, SessionsPerPod: 32, SessionsPerContext: 128}
 )
 
-// madeUpUser is the user's name if the password is generated.
-const madeUpUser = "fairlead"
+// generatedUser is the user's name if the password is generated.
+const generatedUser = "fairlead"
 
 // context returns the effective settings of a context, with options from the file and with this state.
 func (c Config) context(name string, now contextState) Context {
@@ -157,7 +157,7 @@ func (c Config) context(name string, now contextState) Context {
 // setAccess sets who may connect.
 func (c *Context) setAccess(given *Password, now contextState) {
 	written := given != nil && given.Wanted
-	c.Password = now.WantsOne.pick(strconv.FormatBool(written)) == "true"
+	c.Password = now.WantsPassword.pick(strconv.FormatBool(written)) == "true"
 	if c.Exposed() && c.TLS == nil {
 		c.Password = c.Password || written // a click cannot remove a password that the file requires for other machines
 	}
@@ -171,7 +171,7 @@ func (c *Context) setAccess(given *Password, now contextState) {
 	case written && given.User != "":
 		c.Credentials = Credentials{given.User, given.Password}
 	case now.Password != "":
-		c.Credentials = Credentials{madeUpUser, now.Password}
+		c.Credentials = Credentials{generatedUser, now.Password}
 	}
 }
 

@@ -14,10 +14,10 @@ type contextState struct {
 	Namespaces []string `json:"namespaces,omitempty"`
 
 	// Chosen in the menu.
-	Namespace  choice `json:"namespace,omitzero"`
-	Outside    choice `json:"outside,omitzero"`
-	Production choice `json:"production,omitzero"`
-	WantsOne   choice `json:"wantsPassword,omitzero"`
+	Namespace     choice `json:"namespace,omitzero"`
+	Outside       choice `json:"outside,omitzero"`
+	Production    choice `json:"production,omitzero"`
+	WantsPassword choice `json:"wantsPassword,omitzero"`
 }
 
 // An assignedPort is the port of one endpoint.
@@ -43,5 +43,5 @@ func (a *contextState) setProxyPort(p assignedPort) {
 func (a contextState) equal(b contextState) bool {
 	return slices.Equal(a.Ports, b.Ports) && a.On == b.On && a.Used == b.Used && a.Password == b.Password &&
 		slices.Equal(a.Ranges, b.Ranges) && slices.Equal(a.Namespaces, b.Namespaces) &&
-		a.Namespace == b.Namespace && a.Outside == b.Outside && a.Production == b.Production && a.WantsOne == b.WantsOne
+		a.Namespace == b.Namespace && a.Outside == b.Outside && a.Production == b.Production && a.WantsPassword == b.WantsPassword
 }

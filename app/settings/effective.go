@@ -168,7 +168,7 @@ func (s *Settings) SetProduction(name string, production bool) error {
 // other machines can reach, it stays required.
 func (s *Settings) SetPassword(name string, wanted bool) error {
 	written := strconv.FormatBool(s.written(name).Password)
-	return s.store.change(name, func(c *contextState) { c.WantsOne = choose(strconv.FormatBool(wanted), written) })
+	return s.store.change(name, func(c *contextState) { c.WantsPassword = choose(strconv.FormatBool(wanted), written) })
 }
 
 // written returns the settings of a context according to the user's file alone.

@@ -268,7 +268,7 @@ func TestTheCheckSaysWhatMoves(t *testing.T) {
 	}
 }
 
-func TestPasswordIsMadeUpOnceAndKeptToTheOwner(t *testing.T) {
+func TestPasswordIsGeneratedOnceAndStaysPrivate(t *testing.T) {
 	h := newHome(t, "contexts: {a: {password: true}, b: {password: {user: me, password: mine}}}\n")
 	s := h.load()
 	if c := s.Effective("a"); !c.Password || c.Credentials != (Credentials{}) {
@@ -358,7 +358,7 @@ contexts:
 	}
 }
 
-func TestFingerprintIsOfWhatAProxyMustTakeUp(t *testing.T) {
+func TestTheFingerprintCoversWhatAProxyMustApply(t *testing.T) {
 	h := newHome(t, "")
 	s := h.load()
 	before := s.Effective("a").Fingerprint()

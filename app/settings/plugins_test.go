@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestPluginsThatWereLetRunAreRemembered(t *testing.T) {
+func TestApprovedPluginsAreRemembered(t *testing.T) {
 	dir := t.TempDir()
 	load := func() *Settings {
 		store, damage, err := Open(dir)
