@@ -52,7 +52,7 @@ func (r *resolver) findOwner(ctx context.Context, n name) (owner, error) {
 		wg.Go(func() { service, serviceErr = r.serviceAt(ctx, n.address) })
 	}
 	pods, podsErr = everywhere(r.namespaces, "pods", n.namespace, func(namespace string) ([]podFacts, error) {
-		return r.api.podsAt(ctx, namespace, n.address.String())
+		return r.ask.podsAt(ctx, namespace, n.address.String())
 	})
 	wg.Wait()
 	if n.namespace == "" && service.name == "" && len(pods) == 0 && !isSilent(serviceErr) && !isSilent(podsErr) {
@@ -111,7 +111,7 @@ func (r *resolver) ownerSeen(ctx context.Context, addr netip.Addr) (owner, error
 // serviceAt finds the Service that has addr as its first ClusterIP.
 func (r *resolver) serviceAt(ctx context.Context, addr netip.Addr) (serviceKey, error) {
 	list, err := everywhere(r.namespaces, "services", "", func(namespace string) ([]service, error) {
-		return r.api.servicesAt(ctx, namespace, addr.String())
+		return r.ask.servicesAt(ctx, namespace, addr.String())
 	})
 	if err != nil || len(list) == 0 {
 		return serviceKey{}, err
@@ -124,7 +124,7 @@ func (r *resolver) serviceAt(ctx context.Context, addr netip.Addr) (serviceKey, 
 func (r *resolver) balancerAt(ctx context.Context, addr netip.Addr) (serviceKey, error) {
 	all, _, err := r.balancers.get(ctx, "", func(ctx context.Context) (map[netip.Addr]serviceKey, error) {
 		list, err := everywhere(r.namespaces, "services", "", func(namespace string) ([]service, error) {
-			return r.api.balancers(ctx, namespace)
+			return r.ask.balancers(ctx, namespace)
 		})
 		found := map[netip.Addr]serviceKey{}
 		for i := range list {

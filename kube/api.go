@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
@@ -40,45 +42,70 @@ const maxTogether = 16 << 20
 type api struct {
 	base    *url.URL
 	client  *http.Client
-	streams *sliceStreams
+	streams *streams
 	budget  *jsonstream.Budget // of the answers that are read at a time
 
-	transport *renewable   // below all that client-go wraps around it, which keeps no connections
-	unknown   *renewable   // the same for anonymous
-	anonymous *http.Client // without credentials, so that it never runs a plugin
-	ready     string       // URL that tells whether the API server is there
-	proxy     proxyFor
-	faults    faults
-	refreshes bool // credentials are fetched anew after a 401
-	login     *login
-	health    *health
-	attempt   time.Duration // attemptTimeout; shorter in tests
-	asked     atomic.Uint64 // questions
-	turns     chan struct{} // holds a value for each question under way
+	transport   *renewable   // below all that client-go wraps around it, which keeps no connections
+	unknown     *renewable   // the same for anonymous
+	anonymous   *http.Client // without credentials, so that it never runs a plugin
+	ready       string       // URL that tells whether the API server is there
+	proxy       proxyFor
+	proxySource fault.ProxySource // where the configuration's proxy is set
+	faults      faults
+	refreshes   bool // credentials are fetched anew after a 401
+	login       *login
+	health      *health
+	authority   *authority
+	doubted     chan struct{} // holds a value after somebody doubted that the API server answers
+	log         zerolog.Logger
+	attempt     time.Duration // attemptTimeout; shorter in tests
+	asked       atomic.Uint64 // questions
+	turns       chan struct{} // holds a value for each question under way
 }
 
-// newAPI makes the clients; it sends nothing. proxySource is where the configuration's proxy is set.
-func newAPI(config *rest.Config, proxySource fault.ProxySource, contextName string, l *login, h *health) (*api, error) {
-	config = rest.CopyConfig(config)
+// An access describes the way to an API server, and the login there.
+type access struct {
+	REST    *rest.Config // newAPI changes it
+	Context string       // the context's name, for errors
+	Proxy   *url.URL     // as in Config
+	NoProxy bool
+	Own     func(netip.AddrPort) bool
+	// Approved reports whether the user has let a credential plugin run, by its hash. Nil lets all run.
+	Approved func(hash string) bool
+	Log      zerolog.Logger
+}
+
+// newAPI makes the clients; it sends nothing. It takes the login out of the configuration, and adds the proxy.
+func newAPI(c access, h *health) (*api, error) {
+	source := chooseProxy(c.REST, c)
+	l, err := newLogin(c.REST, c)
+	if err != nil {
+		return nil, err
+	}
+	throughEnvironment(c.REST, c.Own)
+	a := &api{
+		faults:      newFaults(c.REST, c.Context),
+		refreshes:   l.renewer != nil || l.file != nil,
+		login:       l,
+		health:      h,
+		proxySource: source,
+		authority:   authorityOf(c.REST),
+		attempt:     attemptTimeout,
+		turns:       make(chan struct{}, maxQuestions),
+		doubted:     make(chan struct{}, 1),
+		budget:      jsonstream.NewBudget(maxTogether),
+		log:         c.Log,
+	}
+	config := rest.CopyConfig(c.REST)
 	// With HTTP/2 all questions share one connection, and after a laptop's sleep they all wait for the same dead one.
 	config.NextProtos = []string{"http/1.1"}
-	a := &api{
-		faults:    newFaults(config, contextName),
-		refreshes: l.renewer != nil || l.file != nil,
-		login:     l,
-		health:    h,
-		attempt:   attemptTimeout,
-		turns:     make(chan struct{}, maxQuestions),
-		budget:    jsonstream.NewBudget(maxTogether),
-	}
-	var err error
 	if a.base, _, err = rest.DefaultServerUrlFor(config); err != nil {
 		return nil, err
 	}
-	if a.streams, err = newSliceStreams(config, proxySource, l, a); err != nil {
+	if a.streams, err = newStreams(config, source, l, a); err != nil {
 		return nil, err
 	}
-	if a.proxy, err = throughProxy(config, proxySource); err != nil {
+	if a.proxy, err = throughProxy(config, source); err != nil {
 		return nil, err
 	}
 	if a.client, a.transport, err = l.client(config); err != nil {
@@ -240,9 +267,9 @@ func (a *api) put(ctx context.Context, client *http.Client, q question) (io.Read
 	return response.Body, nil
 }
 
-// look tells whether the API server is there, with no credentials sent. It is when something that has its certificate
-// answers, be it that we are unknown, and does not say that there is nobody behind it. The error is a *fault.Unreachable.
-func (a *api) look(ctx context.Context) error {
+// probe asks whether the API server is there, without credentials. It is if something that has its certificate answers, even
+// that the user is unknown, and does not report that nothing is behind it. The error is a *fault.Unreachable.
+func (a *api) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, a.attempt)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.ready, nil)
@@ -266,4 +293,21 @@ func (a *api) closeIdle() {
 	utilnet.CloseIdleConnectionsFor(a.transport)
 	utilnet.CloseIdleConnectionsFor(a.unknown)
 	utilnet.CloseIdleConnectionsFor(a.streams.transport)
+}
+
+// version asks for the API server's version, which everybody who is logged in may, as a rule; empty where one may not.
+func (a *api) version(ctx context.Context) (string, error) {
+	if err := a.login.ensure(ctx); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	q := question{verb: "get", resource: "/version"}
+	version, err := receive(ctx, a, a.client, q, readVersion)
+	err = a.login.explain(a.faults.of(err, q))
+	a.health.observe(err)
+	if isForbidden(err) {
+		return "", nil
+	}
+	return version, err
 }

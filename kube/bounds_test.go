@@ -249,9 +249,9 @@ func TestNoHeadOfAnAnswerCostsMuchMemory(t *testing.T) {
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
 	for what, ask := range map[string]func() error{
 		"a question": func() error { return c.Check(t.Context()) },
-		"a look":     func() error { return c.api.look(t.Context()) },
+		"a look":     func() error { return c.api.probe(t.Context()) },
 		"a stream": func() error {
-			_, err := c.api.streams.list(t.Context(), serviceKey{"team", "web"})
+			_, err := listSlices(t.Context(), c.api.streams, serviceKey{"team", "web"})
 			return err
 		},
 	} {
@@ -356,10 +356,10 @@ func TestALargeClusterIsRead(t *testing.T) {
 	if list, err := c.Services(t.Context(), ""); err != nil || len(list) != services || len(list[7].Ports) != 2 {
 		t.Errorf("%d Services, %v", len(list), err)
 	}
-	if set, err := c.api.endpointSlices(t.Context(), serviceKey{"team", "web"}); err != nil || len(set.pods()) != 15_000 {
+	if set, err := c.resolver.ask.endpointSlices(t.Context(), serviceKey{"team", "web"}); err != nil || len(set.pods()) != 15_000 {
 		t.Errorf("%d endpoints, %v", len(set.pods()), err)
 	}
-	if list, err := c.api.podsAt(t.Context(), "", "10.1.2.3"); err != nil || len(list) != len(pods.Items) {
+	if list, err := c.resolver.ask.podsAt(t.Context(), "", "10.1.2.3"); err != nil || len(list) != len(pods.Items) {
 		t.Errorf("%d Pods, %v", len(list), err)
 	}
 }

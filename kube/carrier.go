@@ -44,7 +44,7 @@ func (c *Cluster) vouched(ctx context.Context, err error) error {
 	default:
 		return err
 	}
-	if c.health.acceptedWithin(vouchedFor) {
+	if c.health.acceptedWithin(c.vouchedFor) {
 		return err
 	}
 	var login *fault.Login

@@ -35,7 +35,7 @@ func (c *Cluster) Namespaces(ctx context.Context) ([]string, error) {
 	}
 	defer end()
 	var list []string
-	err = c.api.eachNamespace(ctx, func(name string) {
+	err = c.resolver.ask.eachNamespace(ctx, func(name string) {
 		if len(list) < maxCatalogue {
 			list = append(list, name)
 		}
@@ -71,7 +71,7 @@ func (c *Cluster) Services(ctx context.Context, namespace string) ([]Service, er
 }
 
 func (c *Cluster) servicesIn(ctx context.Context, namespace string) (list []Service, err error) {
-	err = c.api.eachService(ctx, namespace, func(s *service) {
+	err = c.resolver.ask.eachService(ctx, namespace, func(s *service) {
 		if len(list) < maxCatalogue {
 			list = append(list, newCatalogued(s))
 			c.resolver.seen.service(s)

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -74,16 +75,15 @@ type Config struct {
 
 // A Cluster is the way into one context's cluster: a dialer for its names and addresses.
 type Cluster struct {
-	described kubeconfig.Context
-	policy    atomic.Pointer[Policy]
-	resolver  *resolver
-	api       *api
-	health    *health
-	authority *authority
-	carrier   carrier.Carrier
-	doubted   chan struct{} // holds a value after the carrier doubted that the API server answers
-	decisions decisions
-	log       zerolog.Logger
+	described  kubeconfig.Context
+	policy     atomic.Pointer[Policy]
+	resolver   *resolver
+	api        *api
+	health     *health
+	carrier    carrier.Carrier
+	decisions  decisions
+	vouchedFor time.Duration // the constant; shorter in tests
+	log        zerolog.Logger
 
 	started chan struct{} // closed by Run
 	stopped chan struct{} // closed when Run's context ends
@@ -125,24 +125,19 @@ func Open(c Config) (*Cluster, error) {
 	}
 	h := newHealth(c.Health)
 	h.first = c.TellFirst
-	proxySource := chooseProxy(config, c)
-	l, err := newLogin(config, c)
+	a, err := newAPI(access{
+		REST: config, Context: c.Context, Proxy: c.Proxy, NoProxy: c.NoProxy, Own: c.Own, Approved: c.Approved, Log: c.Log,
+	}, h)
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
-	throughEnvironment(config, c.Own)
-	a, err := newAPI(config, proxySource, c.Context, l, h)
-	if err != nil {
-		return nil, fmt.Errorf("context %q: %w", c.Context, err)
-	}
-	doubted := make(chan struct{}, 1)
-	trusted := authorityOf(config)
 	var cluster *Cluster
 	to := c.Carrier
 	if to == nil {
 		to, err = portforward.New(portforward.Config{
-			REST: config, ProxySource: proxySource, Certificate: l.certificate(), Context: c.Context, Carrier: c.Protocol, PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
-			Doubt: func() { signal(doubted) }, Roots: trusted.roots.Load,
+			REST: config, ProxySource: a.proxySource, Certificate: a.login.certificate(), Context: c.Context, Carrier: c.Protocol,
+			PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
+			Doubt: a.doubt, Roots: a.authority.roots.Load,
 			Admit: func(ctx context.Context, namespace, pod string) error { return cluster.admit(ctx, namespace, pod) },
 			Standing: func(ctx context.Context, namespace, pod, uid string) carrier.Standing {
 				return cluster.resolver.standing(ctx, namespace, pod, uid)
@@ -152,23 +147,21 @@ func Open(c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", c.Context, err)
 	}
-	cluster = newCluster(described.Namespace, a, h, to, c.Log)
-	cluster.doubted = doubted
-	cluster.authority = trusted
+	cluster = newCluster(described.Namespace, a, to, c.Log)
 	cluster.SetPolicy(c.Policy)
 	cluster.described = described
 	return cluster, nil
 }
 
-func newCluster(namespace string, a *api, h *health, to carrier.Carrier, log zerolog.Logger) *Cluster {
+func newCluster(namespace string, a *api, to carrier.Carrier, log zerolog.Logger) *Cluster {
 	c := &Cluster{
-		api:       a,
-		health:    h,
-		authority: &authority{},
-		carrier:   to,
-		log:       log,
-		started:   make(chan struct{}),
-		stopped:   make(chan struct{}),
+		api:        a,
+		health:     a.health,
+		carrier:    to,
+		vouchedFor: vouchedFor,
+		log:        log,
+		started:    make(chan struct{}),
+		stopped:    make(chan struct{}),
 	}
 	c.policy.Store(&Policy{})
 	c.resolver = newResolver(a, namespace, c.policy.Load)
@@ -201,10 +194,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 		defer cancel()
 		carrierErr = c.carrier.Run(ctx)
 	})
-	wg.Go(func() { c.awaitRecovery(ctx) })
-	wg.Go(func() { c.settleDoubts(ctx) })
-	wg.Go(func() { c.api.login.follow(ctx) })
-	wg.Go(func() { c.authority.follow(ctx, func(pem []byte) { c.trust(ctx, pem) }) })
+	wg.Go(func() { c.api.run(ctx) })
 	<-ctx.Done()
 	c.mu.Lock()
 	c.phase = ended
@@ -264,6 +254,19 @@ func (c *Cluster) Plugin() string {
 
 // LoggedIn reports whether the API server can be asked without running a credential plugin or asking an identity provider.
 func (c *Cluster) LoggedIn() bool { return c.api.login.has() }
+
+// Look tells Health whether the API server can be reached now, for when something else tells that what was known may no
+// longer hold: the machine woke up, or its network is another. It sends no credentials and runs no plugin. Connections
+// that are kept for the next question are let go of, for they may lead nowhere.
+func (c *Cluster) Look(ctx context.Context) error {
+	ctx, end, err := c.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	c.resolver.watches.restart()
+	return c.api.look(ctx)
+}
 
 // Check asks the API server two cheap questions: is it there, and does it accept this login, for either of the verbs that
 // carriers need? The answer is nil, *fault.Unreachable or *fault.Login; *fault.Forbidden when the login may not even ask

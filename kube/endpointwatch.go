@@ -33,7 +33,7 @@ const (
 // where there can be none. What goes wrong there is nobody's error: an answer that is not kept up to date any more counts as
 // long as others do; see remember.go.
 type endpointWatches struct {
-	streams *sliceStreams
+	streams *streams
 	answers *cache[serviceKey, endpointSet]
 	seen    *seen
 	log     zerolog.Logger
@@ -303,7 +303,7 @@ func (e *endpointWatches) poll(ctx context.Context, w *endpointWatch) bool {
 
 // list asks for a Service's endpoints anew.
 func (e *endpointWatches) list(ctx context.Context, w *endpointWatch) bool {
-	set, err := e.streams.list(ctx, w.key)
+	set, err := listSlices(ctx, e.streams, w.key)
 	if err != nil {
 		return false
 	}
@@ -334,7 +334,7 @@ func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 	case <-w.again: // it was about another connection
 	default:
 	}
-	events, err := e.streams.watch(ctx, w.key, w.set.version)
+	events, err := watchSlices(ctx, e.streams, w.key, w.set.version)
 	if err != nil {
 		return err
 	}

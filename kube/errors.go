@@ -182,3 +182,9 @@ func bounded(s string) string {
 
 // printable replaces what could change the look of a terminal or a menu.
 func printable(s string) string { return safetext.Clean(s) }
+
+// isForbidden reports whether the user lacks a right.
+func isForbidden(err error) bool {
+	var forbidden *fault.Forbidden
+	return errors.As(err, &forbidden)
+}

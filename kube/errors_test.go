@@ -216,11 +216,11 @@ func TestStoppingEndsEveryDial(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := newHealth(nil)
-	a, err := newAPI(config, "", "test", &login{config: config}, h)
+	a, err := newAPI(access{REST: config, Context: "test"}, h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newCluster("team", a, h, &fakeCarrier{}, testLog())
+	c := newCluster("team", a, &fakeCarrier{}, testLog())
 	// A dial may come before Run.
 	failed := make(chan error, 1)
 	go func() { failed <- dial(t, c, "web:80") }()

@@ -57,8 +57,8 @@ func TestAHeadTakesLittleMemory(t *testing.T) {
 		for _, authority := range []string{"first", "second"} {
 			for name, ask := range map[string]func() error{
 				"question":  func() error { return c.Check(t.Context()) },
-				"anonymous": func() error { return c.api.look(t.Context()) },
-				"stream":    func() error { _, err := c.api.streams.list(t.Context(), key); return err },
+				"anonymous": func() error { return c.api.probe(t.Context()) },
+				"stream":    func() error { _, err := listSlices(t.Context(), c.api.streams, key); return err },
 			} {
 				var err error
 				most := peak(func() { err = ask() })

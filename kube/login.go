@@ -41,7 +41,7 @@ type renewer interface {
 // newLogin takes the token file, the credential plugin and the identity provider out of a configuration: client-go would keep
 // the first for up to a minute, and turn to the others for every request, spares included. In their place the configuration
 // gets what puts the token on requests.
-func newLogin(config *rest.Config, c Config) (*login, error) {
+func newLogin(config *rest.Config, c access) (*login, error) {
 	l := &login{config: config}
 	if config.BearerTokenFile != "" {
 		l.file = newTokenFile(config.BearerTokenFile, c.Context)
@@ -61,7 +61,7 @@ func newLogin(config *rest.Config, c Config) (*login, error) {
 }
 
 // usePlugin makes a credential plugin the login.
-func (l *login) usePlugin(exec *clientcmdapi.ExecConfig, of Config) error {
+func (l *login) usePlugin(exec *clientcmdapi.ExecConfig, of access) error {
 	config := l.config
 	c := plugin.Config{Exec: exec, Context: of.Context, Approved: of.Approved}
 	if exec.ProvideClusterInfo {
@@ -87,7 +87,7 @@ func (l *login) usePlugin(exec *clientcmdapi.ExecConfig, of Config) error {
 }
 
 // useProvider makes the ID token of an identity provider the login. A client certificate goes along, as it does with kubectl.
-func (l *login) useProvider(provider *clientcmdapi.AuthProviderConfig, of Config) error {
+func (l *login) useProvider(provider *clientcmdapi.AuthProviderConfig, of access) error {
 	config := l.config
 	config.AuthProvider = nil
 	entry, ok := config.AuthConfigPersister.(*kubeconfig.ProviderEntry)
@@ -208,4 +208,32 @@ func (l *login) expired() time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// kind says how a context logs in.
+func (l *login) kind() string {
+	c := l.config
+	switch {
+	case l.plugin != nil:
+		return "credential plugin " + l.plugin.Command()
+	case l.renewer != nil:
+		return "OpenID Connect"
+	case l.file != nil:
+		return "token file " + l.file.path
+	case c.BearerToken != "":
+		return "token"
+	case c.Username != "":
+		return "user name and password"
+	case len(c.CertData) > 0 || c.CertFile != "":
+		return "client certificate"
+	}
+	return "none"
+}
+
+// expires returns when the credentials run out; zero if they do not say.
+func (l *login) expires() time.Time {
+	if l.renewer != nil {
+		return l.renewer.Expires()
+	}
+	return l.expired()
 }

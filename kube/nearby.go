@@ -53,7 +53,7 @@ func (r *resolver) suggestWidely(ctx context.Context, key serviceKey, err error)
 	}
 	elsewhere := r.knownElsewhere(key)
 	if r.namespaces.mayAskAll("services") {
-		list, err := r.api.servicesNamed(ctx, key.name)
+		list, err := r.ask.servicesNamed(ctx, key.name)
 		if isForbidden(err) {
 			r.namespaces.refuseAll("services")
 		}
@@ -94,24 +94,10 @@ func (r *resolver) namesLike(ctx context.Context, key serviceKey) ([]string, err
 	if !r.suggestions.take(time.Now()) {
 		return nil, nil
 	}
-	list, err := r.api.someServices(ctx, key.namespace)
+	list, err := r.ask.someServices(ctx, key.namespace)
 	var names []kubeconfig.Context
 	for _, s := range list {
 		names = append(names, kubeconfig.Context{Name: s.name})
 	}
 	return kubeconfig.Closest(key.name, names), err
-}
-
-// servicesNamed lists the Services of one name in all namespaces.
-func (a *api) servicesNamed(ctx context.Context, name string) ([]metadata, error) {
-	q := question{verb: "list", resource: "services"}
-	l, err := askFor(ctx, a, q.cached("metadata.name="+name), listOf("Service", readName))
-	return l.items, err
-}
-
-// someServices lists the first Services of a namespace.
-func (a *api) someServices(ctx context.Context, namespace string) ([]metadata, error) {
-	q := question{verb: "list", resource: "services", namespace: namespace}
-	l, err := askFor(ctx, a, q.with("limit", nearbyLimit), listOf("Service", readName))
-	return l.items, err
 }

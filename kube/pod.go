@@ -50,7 +50,7 @@ func (f podFacts) owner(key podKey) owner {
 // pod asks for a Pod by its name.
 func (r *resolver) pod(ctx context.Context, key podKey) (podFacts, error) {
 	facts, _, err := r.pods.get(ctx, key, func(ctx context.Context) (podFacts, error) {
-		facts, err := r.api.pod(ctx, key.namespace, key.name)
+		facts, err := r.ask.pod(ctx, key.namespace, key.name)
 		if errors.Is(err, errAbsent) {
 			return podFacts{}, &fault.NotFound{Kind: fault.Pod, Name: key.name, Namespace: key.namespace}
 		}
@@ -92,9 +92,4 @@ func (r *resolver) namedPod(ctx context.Context, n name, port int, to *resolutio
 	e.Port = port
 	to.pods = []endpoint{e}
 	return nil
-}
-
-func isForbidden(err error) bool {
-	var forbidden *fault.Forbidden
-	return errors.As(err, &forbidden)
 }

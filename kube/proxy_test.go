@@ -89,10 +89,10 @@ func everyWayThroughProxy(t *testing.T, cluster *clustertest.Cluster) {
 			t.Errorf("%s: Pod %q, %v", p.Scheme, pod, err)
 		}
 		// The streams' own client lists, too.
-		if _, err := c.api.streams.list(t.Context(), serviceKey{"default", "hello"}); err != nil {
+		if _, err := listSlices(t.Context(), c.api.streams, serviceKey{"default", "hello"}); err != nil {
 			t.Errorf("%s: list for a watch: %v", p.Scheme, err)
 		}
-		watch, err := c.api.streams.watch(t.Context(), serviceKey{"default", "hello"}, "")
+		watch, err := watchSlices(t.Context(), c.api.streams, serviceKey{"default", "hello"}, "")
 		if err != nil {
 			t.Errorf("%s: watch: %v", p.Scheme, err)
 		} else {
@@ -135,7 +135,7 @@ func noWayThroughProxy(t *testing.T, cluster *clustertest.Cluster) {
 	if pod, err := ask(c, "hello:80"); err != nil || !strings.HasPrefix(pod, "default/hello-") {
 		t.Errorf("Pod %q, %v", pod, err)
 	}
-	watch, err := c.api.streams.watch(t.Context(), serviceKey{"default", "hello"}, "")
+	watch, err := watchSlices(t.Context(), c.api.streams, serviceKey{"default", "hello"}, "")
 	if err != nil {
 		t.Error(err)
 	} else {

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -11,78 +12,80 @@ const (
 	seldomLook = 30 * time.Second
 )
 
-// awaitRecovery looks for the API server while it cannot be reached, without credentials, so that its coming back is told
-// even when nobody dials.
-func (c *Cluster) awaitRecovery(ctx context.Context) {
+// run follows the files of the login and of the certificate authority, and looks for the API server while it cannot be reached,
+// until ctx ends.
+func (a *api) run(ctx context.Context) {
+	var work sync.WaitGroup
+	work.Go(func() { a.awaitRecovery(ctx) })
+	work.Go(func() { a.settleDoubts(ctx) })
+	work.Go(func() { a.login.follow(ctx) })
+	work.Go(func() { a.authority.follow(ctx, func(pem []byte) { a.renewAuthority(ctx, pem) }) })
+	work.Wait()
+}
+
+// awaitRecovery looks for the API server while it cannot be reached, without credentials, so that its recovery is reported
+// without a dial.
+func (a *api) awaitRecovery(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.health.away:
+		case <-a.health.away:
 		}
-		for pause := firstLook; c.health.is(unreachable); pause = min(2*pause, seldomLook) {
+		for pause := firstLook; a.health.is(unreachable); pause = min(2*pause, seldomLook) {
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(pause):
 			}
-			if c.api.look(ctx) == nil {
-				c.health.recovered()
+			if a.probe(ctx) == nil {
+				a.health.recovered()
 			}
 		}
 	}
 }
 
-// settleDoubts looks for the API server when the carrier doubts that it answers: a session may be silent for its Pod's sake
+// doubt has the API server looked for: it may not answer any more. It does not block.
+func (a *api) doubt() { signal(a.doubted) }
+
+// settleDoubts looks for the API server when there are doubts that it answers: a session may be silent for its Pod's sake
 // or its node's. So a context is said to be ill while the first use still waits, or with no use at all.
-func (c *Cluster) settleDoubts(ctx context.Context) {
+func (a *api) settleDoubts(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.doubted:
+		case <-a.doubted:
 		}
-		if !c.health.is(unreachable) {
-			_ = c.look(ctx) // health has it
+		if !a.health.is(unreachable) {
+			_ = a.look(ctx) // health has it
 		}
 	}
 }
 
-// Look tells Health whether the API server can be reached now, for when something else tells that what was known may no
-// longer hold: the machine woke up, or its network is another. It sends no credentials and runs no plugin. Connections
-// that are kept for the next question are let go of, for they may lead nowhere.
-func (c *Cluster) Look(ctx context.Context) error {
-	ctx, end, err := c.begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	c.resolver.watches.restart()
-	return c.look(ctx)
-}
-
-func (c *Cluster) look(ctx context.Context) error {
-	c.api.closeIdle()
-	err := c.api.look(ctx)
+// look reports to health whether the API server can be reached now. Connections that are kept may lead nowhere, and are closed.
+func (a *api) look(ctx context.Context) error {
+	a.closeIdle()
+	err := a.probe(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err == nil:
-		c.health.recovered()
+		a.health.recovered()
 	default:
-		c.health.observe(err)
+		a.health.observe(err)
 	}
 	return err
 }
 
-// trust takes up another certificate authority. Connections that are open stay.
-func (c *Cluster) trust(ctx context.Context, pem []byte) {
-	if err := c.api.trust(pem); err != nil {
-		c.log.Warn().Err(err).Str("file", c.authority.file).Msg("certificate authority not taken up")
+// renewAuthority makes new connections trust another certificate authority. Open connections stay.
+func (a *api) renewAuthority(ctx context.Context, pem []byte) {
+	if err := a.trust(pem); err != nil {
+		a.log.Warn().Err(err).Str("file", a.authority.file).Msg("certificate authority not taken up")
 		return
 	}
-	c.log.Info().Str("file", c.authority.file).Msg("certificate authority has changed")
-	if c.health.is(unreachable) && c.api.look(ctx) == nil {
-		c.health.recovered()
+	a.log.Info().Str("file", a.authority.file).Msg("certificate authority has changed")
+	if a.health.is(unreachable) && a.probe(ctx) == nil {
+		a.health.recovered()
 	}
 }

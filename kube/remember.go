@@ -28,6 +28,7 @@ var (
 func newResolver(a *api, namespace string, policy func() *Policy) *resolver {
 	r := &resolver{
 		api:        a,
+		ask:        questions{a},
 		policy:     policy,
 		namespaces: newNamespaces(namespace, policy),
 		seen:       newSeen(),

@@ -21,6 +21,7 @@ const maxAliases = 4
 // counts; see remember.go for how long that is.
 type resolver struct {
 	api         *api
+	ask         questions
 	policy      func() *Policy
 	namespaces  *namespaces
 	services    *cache[serviceKey, *service] // without their endpoints
@@ -317,7 +318,7 @@ func (r *resolver) described(ctx context.Context, key serviceKey) (*service, tim
 // exists tells whether there is a Service that one may look at, by one request.
 func (r *resolver) exists(ctx context.Context, key serviceKey) (bool, error) {
 	exists, _, err := r.claims.get(ctx, key, func(ctx context.Context) (bool, error) {
-		_, err := r.api.service(ctx, key.namespace, key.name)
+		_, err := r.ask.service(ctx, key.namespace, key.name)
 		var forbidden *fault.Forbidden
 		if errors.Is(err, errAbsent) || errors.As(err, &forbidden) {
 			return false, nil
@@ -338,7 +339,7 @@ func (r *resolver) lookUp(ctx context.Context, key serviceKey) (*service, error)
 			_, _, _ = r.endpoints.get(wanted, key, func(ctx context.Context) (endpointSet, error) { return r.askEndpoints(ctx, key) })
 		})
 	}
-	s, err := r.api.service(ctx, key.namespace, key.name)
+	s, err := r.ask.service(ctx, key.namespace, key.name)
 	switch {
 	case errors.Is(err, errAbsent):
 		return nil, &fault.NotFound{Kind: fault.Service, Name: key.name, Namespace: key.namespace}
@@ -354,7 +355,7 @@ func (r *resolver) lookUp(ctx context.Context, key serviceKey) (*service, error)
 }
 
 func (r *resolver) askEndpoints(ctx context.Context, key serviceKey) (endpointSet, error) {
-	set, err := r.api.endpointSlices(ctx, key)
+	set, err := r.ask.endpointSlices(ctx, key)
 	if err != nil {
 		return endpointSet{}, err
 	}
@@ -369,7 +370,7 @@ func (r *resolver) absent(ctx context.Context, key serviceKey, err error) error 
 		return err
 	}
 	missing, _, _ := r.missing.get(ctx, key.namespace, func(ctx context.Context) (bool, error) {
-		err := r.api.namespace(ctx, key.namespace)
+		err := r.ask.namespace(ctx, key.namespace)
 		if errors.Is(err, errAbsent) {
 			return true, nil
 		}

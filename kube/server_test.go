@@ -352,16 +352,11 @@ func start(t *testing.T, kubeconfig string, to carrier.Carrier, report func(erro
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHealth(report)
-	l, err := newLogin(config, Config{Context: "test"})
+	a, err := newAPI(access{REST: config, Context: "test"}, newHealth(report))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := newAPI(config, "", "test", l, h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := newCluster(context.Namespace, a, h, to, testLog())
+	c := newCluster(context.Namespace, a, to, testLog())
 	run(t, c)
 	return c
 }

@@ -36,10 +36,7 @@ func (w *walk) credentials(ctx context.Context) (string, error) {
 	if err := l.ensure(ctx); err != nil {
 		return detail, err
 	}
-	expires := l.expired()
-	if l.renewer != nil {
-		expires = l.renewer.Expires()
-	}
+	expires := l.expires()
 	if expires.IsZero() {
 		return detail, nil
 	}
@@ -49,26 +46,6 @@ func (w *walk) credentials(ctx context.Context) (string, error) {
 		until = "expired by this machine's clock at"
 	}
 	return fmt.Sprintf("%s, %s %s", detail, until, expires.Local().Format("2006-01-02 15:04:05")), nil
-}
-
-// kind says how a context logs in.
-func (l *login) kind() string {
-	c := l.config
-	switch {
-	case l.plugin != nil:
-		return "credential plugin " + l.plugin.Command()
-	case l.renewer != nil:
-		return "OpenID Connect"
-	case l.file != nil:
-		return "token file " + l.file.path
-	case c.BearerToken != "":
-		return "token"
-	case c.Username != "":
-		return "user name and password"
-	case len(c.CertData) > 0 || c.CertFile != "":
-		return "client certificate"
-	}
-	return "none"
 }
 
 // server asks the API server for its version, on a connection of its own, and says what making that took.
@@ -87,23 +64,6 @@ func (w *walk) server(ctx context.Context) (string, error) {
 		parts = append(parts, "Kubernetes "+bounded(version))
 	}
 	return strings.Join(parts, ", "), err
-}
-
-// version asks for the API server's version, which everybody who is logged in may, as a rule; empty where one may not.
-func (a *api) version(ctx context.Context) (string, error) {
-	if err := a.login.ensure(ctx); err != nil {
-		return "", err
-	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	q := question{verb: "get", resource: "/version"}
-	version, err := receive(ctx, a, a.client, q, readVersion)
-	err = a.login.explain(a.faults.of(err, q))
-	a.health.observe(err)
-	if isForbidden(err) {
-		return "", nil
-	}
-	return version, err
 }
 
 // rights asks which of the rights that a dial needs the user has.

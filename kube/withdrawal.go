@@ -132,7 +132,7 @@ func (r *resolver) standing(ctx context.Context, namespace, name, uid string) ca
 	}
 	ctx, cancel := context.WithTimeout(ctx, standingWithin)
 	defer cancel()
-	pod, err := r.api.pod(ctx, namespace, name)
+	pod, err := r.ask.pod(ctx, namespace, name)
 	switch {
 	case errors.Is(err, errAbsent):
 		return carrier.Gone

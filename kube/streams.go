@@ -1,0 +1,178 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/rest"
+
+	"fairlead/kube/fault"
+	"fairlead/kube/jsonstream"
+	"fairlead/kube/retryafter"
+)
+
+// headersWithin bounds how long the API server may take to begin a watch. A proxy on the way that holds answers back until
+// they are whole shows by it.
+const headersWithin = 4 * time.Second
+
+// streams ask when no client waits: their requests run no credential plugin, and say nothing of the API server's health.
+type streams struct {
+	api       *api
+	client    *http.Client
+	transport *renewable // without client-go's wrappers, which keep no connections
+	conns     openConns
+}
+
+// newStreams makes the client; it sends nothing. With HTTP/2 its watches share one connection.
+func newStreams(config *rest.Config, proxySource fault.ProxySource, l *login, a *api) (*streams, error) {
+	config = rest.CopyConfig(config)
+	config.NextProtos = nil
+	if config.Dial == nil {
+		alive := net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
+		config.Dial = (&net.Dialer{Timeout: headersWithin, KeepAliveConfig: alive}).DialContext
+	}
+	if _, err := throughProxy(config, proxySource); err != nil {
+		return nil, err
+	}
+	s := &streams{api: a}
+	config.Dial = s.conns.dialer(config.Dial)
+	var err error
+	if s.client, s.transport, err = l.client(config); err != nil {
+		return nil, err
+	}
+	sendPings(s.transport)
+	return s, nil
+}
+
+// close closes every connection, and those that are still being made.
+func (s *streams) close() { s.conns.close() }
+
+// openConns are the connections that a dial function made, as long as they are open. Idle ones cannot all be closed through
+// their transport when a watch has just ended: over HTTP/2 it counts as under way for a moment more, and its connection
+// would then be kept.
+type openConns struct {
+	mu     sync.Mutex
+	open   map[*openConn]bool
+	closed bool
+}
+
+type openConn struct {
+	net.Conn
+	of *openConns
+}
+
+func (c *openConn) Close() error {
+	c.of.mu.Lock()
+	delete(c.of.open, c)
+	c.of.mu.Unlock()
+	return c.Conn.Close()
+}
+
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// dialer returns dial with its connections noted.
+func (o *openConns) dialer(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		noted := &openConn{conn, o}
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.closed {
+			_ = conn.Close()
+			return nil, net.ErrClosed
+		}
+		if o.open == nil {
+			o.open = map[*openConn]bool{}
+		}
+		o.open[noted] = true
+		return noted, nil
+	}
+}
+
+func (o *openConns) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	for c := range o.open {
+		_ = c.Conn.Close()
+	}
+	clear(o.open)
+}
+
+// sendPings has a transport find out that a connection is dead though nothing is sent on it, over HTTP/2. Over HTTP/1.1 the
+// kernel does.
+func sendPings(t http.RoundTripper) {
+	if under := under(t); under != nil {
+		under.HTTP2 = &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 3 * time.Second}
+	}
+}
+
+// under returns the transport that round trippers wrap; nil when it is of another kind.
+func under(t http.RoundTripper) *http.Transport {
+	for {
+		switch next := t.(type) {
+		case *http.Transport:
+			return next
+		case utilnet.RoundTripperWrapper:
+			t = next.WrappedRoundTripper()
+		default:
+			return nil
+		}
+	}
+}
+
+// errLoggedOut reports that there are no credentials, and that getting some is not worth running a plugin.
+var errLoggedOut = errors.New("logged out")
+
+// receiveUnasked asks a question for which no client waits, and reads the answer.
+func receiveUnasked[T any](ctx context.Context, s *streams, q question, read func(*jsonstream.Reader) T) (value T, err error) {
+	if !s.api.login.has() {
+		return value, errLoggedOut
+	}
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	return receive(ctx, s.api, s.client, q, read)
+}
+
+// open asks a question whose answer goes on until the context ends, and returns the answer to be read and closed. It has to begin
+// in time.
+func (s *streams) open(ctx context.Context, cancel context.CancelFunc, q question) (io.ReadCloser, error) {
+	if !s.api.login.has() {
+		return nil, errLoggedOut
+	}
+	late := time.AfterFunc(headersWithin, cancel)
+	body, err := s.api.put(ctx, s.client, q)
+	if !late.Stop() {
+		if err == nil {
+			body.Close()
+		}
+		return nil, context.DeadlineExceeded
+	}
+	return body, err
+}
+
+// reader reads an answer within the bounds of one.
+func (s *streams) reader(body io.Reader) *jsonstream.Reader {
+	return jsonstream.NewReader(body, bounds, s.api.budget)
+}
+
+// reconnect lets go of the connection that ended watches had. It waits for those that end at the same time.
+func (s *streams) reconnect(ctx context.Context) {
+	retryafter.Wait(ctx, 100*time.Millisecond)
+	utilnet.CloseIdleConnectionsFor(s.transport)
+}
+
+// isLoggedOut reports whether credentials are missing, or were refused.
+func isLoggedOut(err error) bool { return errors.Is(err, errLoggedOut) || isUnauthorized(err) }
+
+// isTooOld reports whether a watch cannot begin at its version: the API server knows what changed since then no more.
+func isTooOld(err error) bool { return answeredWith(err, http.StatusGone) }
