@@ -295,7 +295,7 @@ func (e *endpointWatches) poll(ctx context.Context, w *endpointWatch) bool {
 	if e.idle(w) > busyFor {
 		pause = quietPoll
 	}
-	if !sleep(ctx, pause) || e.idle(w) > min(polledFor, e.lasts) || !e.streams.api.login.has() {
+	if !sleep(ctx, pause) || e.idle(w) > min(polledFor, e.lasts) || !e.streams.loggedIn() {
 		return false
 	}
 	return e.list(ctx, w) || sleep(ctx, quietPoll-pause)

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -60,24 +61,6 @@ func ownProxy(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-func TestTheAddressesOfAProxy(t *testing.T) {
-	for text, want := range map[string]string{
-		"http://127.0.0.1":              "127.0.0.1:80",
-		"https://127.0.0.1":             "127.0.0.1:443",
-		"socks5://127.0.0.1":            "127.0.0.1:1080",
-		"http://[::ffff:127.0.0.1]:999": "127.0.0.1:999",
-		"http://[::1]:999":              "[::1]:999",
-	} {
-		u, err := url.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if list := addresses(t.Context(), u); len(list) != 1 || list[0].String() != want {
-			t.Errorf("%s: %v, want %s", text, list, want)
-		}
-	}
-}
-
 // kubectl goes without a proxy then. Whoever has set one does not want that.
 func TestAVariableThatCannotBeReadIsNoWayPastTheProxy(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
@@ -106,8 +89,7 @@ func TestAVariableThatCannotBeReadIsNoWayPastTheProxy(t *testing.T) {
 }
 
 func isUnreachable(err error) bool {
-	state, known := conditionOf(err)
-	return known && state == unreachable
+	return errors.As(err, new(*fault.Unreachable))
 }
 
 // renamedServer is the cluster's kubeconfig with the API server at a name that leads to this machine and that the

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"fairlead/proxy/safetext"
 )
 
 // A Policy is what may change while a Cluster runs. The zero Policy is the strictest.
@@ -34,7 +36,7 @@ type Policy struct {
 // SetPolicy replaces the policy. Dials that begin now follow it; open connections stay.
 func (c *Cluster) SetPolicy(p Policy) {
 	if p.Namespace != "" && !isLabel(p.Namespace) {
-		c.log.Warn().Str("namespace", printable(p.Namespace)).Msg("the policy's namespace is none")
+		c.log.Warn().Str("namespace", safetext.Clean(p.Namespace)).Msg("the policy's namespace is none")
 		p.Namespace = ""
 	}
 	p.Addresses = slices.Clone(p.Addresses)

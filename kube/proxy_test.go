@@ -267,16 +267,3 @@ func pluginIsToldOfProxy(t *testing.T, cluster *clustertest.Cluster) {
 		}
 	}
 }
-
-// What a proxy refuses is no login to the cluster, whatever the words.
-func TestAProxysRefusalIsNotTheClusters(t *testing.T) {
-	for _, err := range []error{
-		&fault.Proxy{Problem: fault.ProxyLogin, Err: errors.New("CONNECT was answered with 407 Proxy Authentication Required")},
-		&fault.Proxy{Err: errors.New("TLS: remote error: tls: certificate required")},
-	} {
-		got := faults{server: "api.invalid"}.of(&url.Error{Op: "Get", URL: "https://api.invalid/", Err: err}, question{})
-		if _, away := errors.AsType[*fault.Unreachable](got); !away || !errors.Is(got, err) {
-			t.Errorf("%T %v", got, got)
-		}
-	}
-}

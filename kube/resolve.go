@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fairlead/kube/fault"
+	"fairlead/proxy/safetext"
 )
 
 // maxAliases bounds how many ExternalName Services are followed one after the other.
@@ -246,7 +247,7 @@ func (n name) of(s *service, port int, to *resolution) (err error) {
 	}
 	to.pods, to.outside, err = s.endpoints(port)
 	if len(to.outside) > 0 {
-		to.why = fmt.Sprintf("Service %s/%s leads to %s, which is no Pod", s.namespace, s.name, printable(to.outside[0]))
+		to.why = fmt.Sprintf("Service %s/%s leads to %s, which is no Pod", s.namespace, s.name, safetext.Clean(to.outside[0]))
 	}
 	return err
 }

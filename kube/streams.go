@@ -50,6 +50,9 @@ func newStreams(config *rest.Config, proxySource fault.ProxySource, l *login, a 
 	return s, nil
 }
 
+// loggedIn reports whether there are credentials.
+func (s *streams) loggedIn() bool { return s.api.login.has() }
+
 // close closes every connection, and those that are still being made.
 func (s *streams) close() { s.conns.close() }
 
@@ -135,7 +138,7 @@ var errLoggedOut = errors.New("logged out")
 
 // receiveUnasked asks a question for which no client waits, and reads the answer.
 func receiveUnasked[T any](ctx context.Context, s *streams, q question, read func(*jsonstream.Reader) T) (value T, err error) {
-	if !s.api.login.has() {
+	if !s.loggedIn() {
 		return value, errLoggedOut
 	}
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
@@ -146,7 +149,7 @@ func receiveUnasked[T any](ctx context.Context, s *streams, q question, read fun
 // open asks a question whose answer goes on until the context ends, and returns the answer to be read and closed. It has to begin
 // in time.
 func (s *streams) open(ctx context.Context, cancel context.CancelFunc, q question) (io.ReadCloser, error) {
-	if !s.api.login.has() {
+	if !s.loggedIn() {
 		return nil, errLoggedOut
 	}
 	late := time.AfterFunc(headersWithin, cancel)

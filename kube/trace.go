@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"fairlead/proxy/safetext"
 )
 
 // The steps from a kubeconfig to a program in a Pod, in their order. The first four are those of Walk, and the others those of a
@@ -153,7 +155,7 @@ func (t *trace) end(err error) {
 	if t.step.Name == "" {
 		return
 	}
-	t.step.Err, t.step.Took, t.step.Detail = err, time.Since(t.began), printable(t.step.Detail)
+	t.step.Err, t.step.Took, t.step.Detail = err, time.Since(t.began), safetext.Clean(t.step.Detail)
 	t.report(t.step)
 	t.step = Step{}
 }

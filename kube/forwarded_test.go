@@ -1,0 +1,40 @@
+package kube
+
+import (
+	"errors"
+	"net/url"
+	"testing"
+
+	"fairlead/kube/fault"
+)
+
+func TestTheAddressesOfAProxy(t *testing.T) {
+	for text, want := range map[string]string{
+		"http://127.0.0.1":              "127.0.0.1:80",
+		"https://127.0.0.1":             "127.0.0.1:443",
+		"socks5://127.0.0.1":            "127.0.0.1:1080",
+		"http://[::ffff:127.0.0.1]:999": "127.0.0.1:999",
+		"http://[::1]:999":              "[::1]:999",
+	} {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list := addresses(t.Context(), u); len(list) != 1 || list[0].String() != want {
+			t.Errorf("%s: %v, want %s", text, list, want)
+		}
+	}
+}
+
+// What a proxy refuses is no login to the cluster, whatever the words.
+func TestAProxysRefusalIsNotTheClusters(t *testing.T) {
+	for _, err := range []error{
+		&fault.Proxy{Problem: fault.ProxyLogin, Err: errors.New("CONNECT was answered with 407 Proxy Authentication Required")},
+		&fault.Proxy{Err: errors.New("TLS: remote error: tls: certificate required")},
+	} {
+		got := faults{server: "api.invalid"}.of(&url.Error{Op: "Get", URL: "https://api.invalid/", Err: err}, question{})
+		if _, away := errors.AsType[*fault.Unreachable](got); !away || !errors.Is(got, err) {
+			t.Errorf("%T %v", got, got)
+		}
+	}
+}
