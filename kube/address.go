@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"fairlead/kube/api"
 )
 
 // An owner is what an address belongs to: a Service, a Pod, or neither, and then it is none of the cluster's.
@@ -69,7 +71,7 @@ func (r *resolver) findOwner(ctx context.Context, n name) (owner, error) {
 		return r.podOwner(pods), nil
 	}
 	for _, err := range []error{serviceErr, podsErr} {
-		if err != nil && !errors.Is(err, errAbsent) {
+		if err != nil && !errors.Is(err, api.ErrAbsent) {
 			return owner{}, err
 		}
 	}
@@ -102,7 +104,7 @@ func (r *resolver) ownerSeen(ctx context.Context, addr netip.Addr) (owner, error
 	if isSilent(err) {
 		return owner{}, err
 	}
-	if !isForbidden(err) {
+	if !api.IsForbidden(err) {
 		r.seen.drop(addr)
 	}
 	return owner{}, nil

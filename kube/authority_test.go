@@ -14,7 +14,7 @@ func TestCredentialsOutliveACertificateAuthority(t *testing.T) {
 	for name, user := range users(t, secret) {
 		server := newAPIServer(t)
 		c := start(t, server.kubeconfig(t, user), &fakeCarrier{}, nil)
-		if err := c.api.trust([]byte(server.pem())); err != nil {
+		if err := c.api.Trust([]byte(server.pem())); err != nil {
 			t.Fatal(err)
 		}
 		header := make(chan http.Header, 10)

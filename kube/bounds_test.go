@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"fairlead/kube/api"
 	"fairlead/kube/fault"
 )
 
@@ -138,7 +139,7 @@ func hostileAnswers() []hostileAnswer {
 		{"a name", "/services/web", 200, filled(service+`"externalName":"`, strings.Repeat("a", 63), `"}}`), dials("web:80"), false},
 		{"nested lists", "/services/web", 200, append([]byte(service+`"x":`), bytes.Repeat([]byte("["), 4<<20)...), dials("web:80"), true},
 		{"the version", "/version", 200, filled(`{"gitVersion":"v1","x":[`, "{}", `]}`), func(t *testing.T, c *Cluster) error {
-			_, err := c.api.version(t.Context())
+			_, err := c.api.Version(t.Context())
 			return err
 		}, false},
 	}
@@ -187,7 +188,7 @@ func TestAnswersTogetherCostNoMoreThanSome(t *testing.T) {
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
 	grown := peak(func() {
 		var wg sync.WaitGroup
-		for i := range maxQuestions {
+		for i := range api.MaxQuestions {
 			wg.Go(func() {
 				_, _ = c.resolver.exists(context.Background(), serviceKey{"team", "web-" + string(rune('a'+i))})
 			})
@@ -249,9 +250,9 @@ func TestNoHeadOfAnAnswerCostsMuchMemory(t *testing.T) {
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
 	for what, ask := range map[string]func() error{
 		"a question": func() error { return c.Check(t.Context()) },
-		"a look":     func() error { return c.api.probe(t.Context()) },
+		"a look":     func() error { return c.api.Probe(t.Context()) },
 		"a stream": func() error {
-			_, err := listSlices(t.Context(), c.api.streams, serviceKey{"team", "web"})
+			_, err := listSlices(t.Context(), c.api.Streams, serviceKey{"team", "web"})
 			return err
 		},
 	} {
@@ -352,7 +353,7 @@ func TestALargeClusterIsRead(t *testing.T) {
 		return true
 	})
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
-	c.api.attempt = requestTimeout // this machine may be busy
+	c.api.AttemptTimeout = api.RequestTimeout // this machine may be busy
 	if list, err := c.Services(t.Context(), ""); err != nil || len(list) != services || len(list[7].Ports) != 2 {
 		t.Errorf("%d Services, %v", len(list), err)
 	}

@@ -16,18 +16,18 @@ type endpoint = carrier.Endpoint
 // dialCarrier ensures a login before it dials, since the carrier renews no credentials, and once more when the login
 // turns out to have expired.
 func (c *Cluster) dialCarrier(ctx context.Context, endpoints []endpoint, renew carrier.Renew) (net.Conn, error) {
-	if err := c.api.login.ensure(ctx); err != nil {
+	if err := c.api.Login.Ensure(ctx); err != nil {
 		return nil, err
 	}
 	conn, err := c.dialOnce(ctx, endpoints, renew)
 	err = c.vouched(ctx, err)
-	if c.api.login.renewer != nil && errors.As(err, new(*fault.Login)) {
-		if err := c.api.login.ensure(ctx); err != nil {
+	if c.api.Login.Renews() && errors.As(err, new(*fault.Login)) {
+		if err := c.api.Login.Ensure(ctx); err != nil {
 			return nil, err
 		}
 		conn, err = c.dialOnce(ctx, endpoints, renew)
 	}
-	return conn, c.api.login.explain(err)
+	return conn, c.api.Login.Explain(err)
 }
 
 // vouchedFor is how long an accepted login is not asked about again.
@@ -44,11 +44,11 @@ func (c *Cluster) vouched(ctx context.Context, err error) error {
 	default:
 		return err
 	}
-	if c.health.acceptedWithin(c.vouchedFor) {
+	if c.health.AcceptedWithin(c.vouchedFor) {
 		return err
 	}
 	var login *fault.Login
-	if _, refused := c.api.review(ctx, c.Namespace(), "create"); errors.As(refused, &login) {
+	if _, refused := c.api.MayForward(ctx, c.Namespace(), "create"); errors.As(refused, &login) {
 		return refused
 	}
 	return err
@@ -60,15 +60,15 @@ const hopeless = 4 * time.Second
 
 func (c *Cluster) dialOnce(ctx context.Context, endpoints []endpoint, renew carrier.Renew) (net.Conn, error) {
 	dial := ctx
-	if c.health.is(unreachable) {
+	if c.health.IsUnreachable() {
 		bounded, cancel := context.WithTimeout(ctx, hopeless)
 		defer cancel()
 		dial = bounded
 	}
 	conn, err := c.carrier.Dial(dial, endpoints, renew)
 	// What took too long did so for the API server's sake.
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && c.health.is(unreachable) {
-		err = &fault.Unreachable{Server: c.api.faults.server, Err: context.DeadlineExceeded}
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && c.health.IsUnreachable() {
+		err = &fault.Unreachable{Server: c.api.Faults.Server, Err: context.DeadlineExceeded}
 	}
 	return conn, err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"fairlead/kube/api"
 	"fairlead/kube/fault"
 )
 
@@ -40,7 +41,7 @@ func (c *Cluster) Namespaces(ctx context.Context) ([]string, error) {
 			list = append(list, name)
 		}
 	})
-	if isForbidden(err) {
+	if api.IsForbidden(err) {
 		list, err = c.resolver.namespaces.visible(), nil
 	}
 	if err != nil {
@@ -81,7 +82,7 @@ func (c *Cluster) servicesIn(ctx context.Context, namespace string) (list []Serv
 }
 
 func newCatalogued(found *service) Service {
-	s := Service{Namespace: found.namespace, Name: found.name, External: bounded(found.externalName)}
+	s := Service{Namespace: found.namespace, Name: found.name, External: api.Excerpt(found.externalName)}
 	for _, p := range found.ports {
 		if p.protocol == protocolTCP {
 			s.Ports = append(s.Ports, ServicePort{p.number, p.name})
@@ -92,7 +93,7 @@ func newCatalogued(found *service) Service {
 
 // known puts a 404 for a whole list, which no Kubernetes gives, into words.
 func known(err error) error {
-	if errors.Is(err, errAbsent) {
+	if errors.Is(err, api.ErrAbsent) {
 		return &fault.Unsupported{What: "the API server knows no such list"}
 	}
 	return err

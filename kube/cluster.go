@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 
+	"fairlead/kube/api"
 	"fairlead/kube/carrier"
 	"fairlead/kube/kubeconfig"
 	"fairlead/kube/portforward"
@@ -78,8 +79,8 @@ type Cluster struct {
 	described  kubeconfig.Context
 	policy     atomic.Pointer[Policy]
 	resolver   *resolver
-	api        *api
-	health     *health
+	api        *api.Client
+	health     *api.Health
 	carrier    carrier.Carrier
 	decisions  decisions
 	vouchedFor time.Duration // the constant; shorter in tests
@@ -123,9 +124,9 @@ func Open(c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := newHealth(c.Health)
-	h.first = c.TellFirst
-	a, err := newAPI(access{
+	h := api.NewHealth(c.Health)
+	h.TellFirst = c.TellFirst
+	a, err := api.New(api.Config{
 		REST: config, Context: c.Context, Proxy: c.Proxy, NoProxy: c.NoProxy, Own: c.Own, Approved: c.Approved, Log: c.Log,
 	}, h)
 	if err != nil {
@@ -135,9 +136,9 @@ func Open(c Config) (*Cluster, error) {
 	to := c.Carrier
 	if to == nil {
 		to, err = portforward.New(portforward.Config{
-			REST: config, ProxySource: a.proxySource, Certificate: a.login.certificate(), Context: c.Context, Carrier: c.Protocol,
+			REST: config, ProxySource: a.ProxySource, Certificate: a.Login.Certificate(), Context: c.Context, Carrier: c.Protocol,
 			PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
-			Doubt: a.doubt, Roots: a.authority.roots.Load,
+			Doubt: a.Doubt, Roots: a.Authority.Roots.Load,
 			Admit: func(ctx context.Context, namespace, pod string) error { return cluster.admit(ctx, namespace, pod) },
 			Standing: func(ctx context.Context, namespace, pod, uid string) carrier.Standing {
 				return cluster.resolver.standing(ctx, namespace, pod, uid)
@@ -153,10 +154,10 @@ func Open(c Config) (*Cluster, error) {
 	return cluster, nil
 }
 
-func newCluster(namespace string, a *api, to carrier.Carrier, log zerolog.Logger) *Cluster {
+func newCluster(namespace string, a *api.Client, to carrier.Carrier, log zerolog.Logger) *Cluster {
 	c := &Cluster{
 		api:        a,
-		health:     a.health,
+		health:     a.Health,
 		carrier:    to,
 		vouchedFor: vouchedFor,
 		log:        log,
@@ -181,9 +182,9 @@ func (c *Cluster) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	waitForWatches := c.resolver.watches.open(ctx)
-	endLogin := c.api.login.begin(func() {
-		c.api.closeIdle() // connections with the former client certificate
-		c.health.loggedIn()
+	endLogin := c.api.Login.Begin(func() {
+		c.api.CloseIdle() // connections with the former client certificate
+		c.health.NoteLogin()
 	})
 	close(c.started)
 	c.mu.Unlock()
@@ -194,7 +195,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 		defer cancel()
 		carrierErr = c.carrier.Run(ctx)
 	})
-	wg.Go(func() { c.api.run(ctx) })
+	wg.Go(func() { c.api.Run(ctx) })
 	<-ctx.Done()
 	c.mu.Lock()
 	c.phase = ended
@@ -205,8 +206,8 @@ func (c *Cluster) Run(ctx context.Context) error {
 	waitForWatches()
 	wg.Wait()
 	endLogin()
-	c.api.closeIdle()
-	c.api.streams.close()
+	c.api.CloseIdle()
+	c.api.Streams.Close()
 	return carrierErr
 }
 
@@ -240,20 +241,20 @@ func (c *Cluster) begin(ctx context.Context) (_ context.Context, end func(), err
 // LogIn logs in anew, which runs a credential plugin even if its credentials are still good, and then does as Check does.
 // It is for when the user asked for it.
 func (c *Cluster) LogIn(ctx context.Context) error {
-	c.api.login.forget()
+	c.api.Login.Forget()
 	return c.Check(ctx)
 }
 
 // Plugin returns a hash of the command, the arguments and the environment of the context's credential plugin; empty without one.
 func (c *Cluster) Plugin() string {
-	if p := c.api.login.plugin; p != nil {
+	if p := c.api.Login.Plugin; p != nil {
 		return p.Hash()
 	}
 	return ""
 }
 
 // LoggedIn reports whether the API server can be asked without running a credential plugin or asking an identity provider.
-func (c *Cluster) LoggedIn() bool { return c.api.login.has() }
+func (c *Cluster) LoggedIn() bool { return c.api.Login.LoggedIn() }
 
 // Look tells Health whether the API server can be reached now, for when something else tells that what was known may no
 // longer hold: the machine woke up, or its network is another. It sends no credentials and runs no plugin. Connections
@@ -265,7 +266,7 @@ func (c *Cluster) Look(ctx context.Context) error {
 	}
 	defer end()
 	c.resolver.watches.restart()
-	return c.api.look(ctx)
+	return c.api.Look(ctx)
 }
 
 // Check asks the API server two cheap questions: is it there, and does it accept this login, for either of the verbs that
@@ -280,11 +281,11 @@ func (c *Cluster) Check(ctx context.Context) error {
 		return err
 	}
 	defer end()
-	c.api.login.retry()
+	c.api.Login.Retry()
 	var group errgroup.Group
 	for _, verb := range []string{"create", "get"} {
 		group.Go(func() error {
-			allowed, err := c.api.review(ctx, c.Namespace(), verb)
+			allowed, err := c.api.MayForward(ctx, c.Namespace(), verb)
 			if err == nil && !allowed {
 				c.log.Info().Str("namespace", c.Namespace()).Str("verb", verb).Msg("no right on pods/portforward in the context's namespace")
 			}

@@ -234,11 +234,11 @@ func (a *attempt) connect(ctx context.Context, endpoints []endpoint, later []end
 		return a.renew(ctx, cause, later)
 	})
 	var away *fault.Unreachable
-	if errors.As(err, &away) && away.Server == c.api.faults.server {
-		c.api.closeIdle() // what is kept may still work, and would say that all is well
+	if errors.As(err, &away) && away.Server == c.api.Faults.Server {
+		c.api.CloseIdle() // what is kept may still work, and would say that all is well
 	}
-	if !errors.As(err, &away) || away.Server == c.api.faults.server {
-		c.health.observeDial(err) // else it was a Pod that could not be reached
+	if !errors.As(err, &away) || away.Server == c.api.Faults.Server {
+		c.health.ObserveDial(err) // else it was a Pod that could not be reached
 	}
 	return conn, err
 }

@@ -5,7 +5,7 @@
 //
 //	"web.billing:80"                    what DialContext is asked for        dial.go
 //	→ Service web, namespace billing    what the name means                  name.go
-//	→ Service and its EndpointSlices    two small requests, or the cache     api.go, cache.go, resolve.go
+//	→ Service and its EndpointSlices    two small requests, or the cache     resolve.go, questions.go, cache.go
 //	  or what has an address            by field, or because it was seen     address.go, seen.go
 //	  which is then watched             from the version of that list on    endpointwatch.go, slicestream.go
 //	→ ready Pods and the port in each   Service port → endpoint port by name service.go, endpoints.go
@@ -28,7 +28,7 @@
 // ranges of Services and Pods read, once, where they may be.
 //
 // The user logs in by what the kubeconfig holds, by a credential plugin or by an identity provider's ID token. The plugin runs,
-// and the token is renewed, only for a dial, for a question that the user asked for, or for Check: login.go and packages plugin
+// and the token is renewed, only for a dial, for a question that the user asked for, or for Check: packages api, plugin
 // and oidc. Spare connections, pings, watches and the look for an API server that is away do neither. kubeconfig.Watch reports when the kubeconfig changes, and Context.Fingerprint which of its contexts do.
 //
 // The package knows no proxy and no desktop. Its errors are those of package fault, in package net's words; it has no

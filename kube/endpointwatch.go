@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"fairlead/kube/api"
 	"fairlead/kube/carrier"
 	"fairlead/kube/fault"
 )
@@ -26,14 +27,14 @@ const (
 	oneInAll         = 50 * time.Millisecond  // changes within that time count as one
 	firstRetry       = time.Second            // of a watch that did not last; it doubles
 	longRetry        = time.Minute
-	lastingLong      = 2 * headersWithin // what a watch lasts that is worth beginning again at once
+	lastingLong      = 2 * api.HeadersWithin // what a watch lasts that is worth beginning again at once
 )
 
 // endpointWatches keeps the endpoints of the Services in use as the API server has them: by a watch for each, or by polls
 // where there can be none. What goes wrong there is nobody's error: an answer that is not kept up to date any more counts as
 // long as others do; see remember.go.
 type endpointWatches struct {
-	streams *streams
+	streams *api.Streams
 	answers *cache[serviceKey, endpointSet]
 	seen    *seen
 	log     zerolog.Logger
@@ -65,7 +66,7 @@ type endpointWatch struct {
 
 func newEndpointWatches(r *resolver, c carrier.Carrier, log zerolog.Logger) *endpointWatches {
 	return &endpointWatches{
-		streams: r.api.streams, answers: r.endpoints, seen: r.seen, log: log,
+		streams: r.api.Streams, answers: r.endpoints, seen: r.seen, log: log,
 		most: maxWatches, spared: busyFor, lasts: watchedFor,
 		withdrawals: newWithdrawals(c), watches: map[serviceKey]*endpointWatch{}, forbidden: map[string]time.Time{},
 	}
@@ -243,17 +244,17 @@ func (e *endpointWatches) keep(ctx context.Context, w *endpointWatch) {
 		err := e.watch(ctx, w)
 		e.log.Debug().Str("service", w.key.name).Str("namespace", w.key.namespace).AnErr("cause", err).Msg("watch ended")
 		switch {
-		case errors.Is(err, errUnused), isLoggedOut(err):
+		case errors.Is(err, errUnused), api.IsLoggedOut(err):
 			return
 		case errors.Is(err, errStale):
-			e.streams.reconnect(ctx)
-		case answeredWith(err, http.StatusForbidden):
+			e.streams.Reconnect(ctx)
+		case api.AnsweredWith(err, http.StatusForbidden):
 			e.refuse(w.key.namespace)
-		case time.Since(begun) >= lastingLong && !isTooOld(err):
+		case time.Since(begun) >= lastingLong && !api.IsTooOld(err):
 			retry = 0
 			continue
 		}
-		atOnce := errors.Is(err, errStale) || isTooOld(err) && retry == 0
+		atOnce := errors.Is(err, errStale) || api.IsTooOld(err) && retry == 0
 		retry = e.afterFailure(ctx, w, err, retry)
 		if !atOnce {
 			next = time.Now().Add(retry)
@@ -295,7 +296,7 @@ func (e *endpointWatches) poll(ctx context.Context, w *endpointWatch) bool {
 	if e.idle(w) > busyFor {
 		pause = quietPoll
 	}
-	if !sleep(ctx, pause) || e.idle(w) > min(polledFor, e.lasts) || !e.streams.loggedIn() {
+	if !sleep(ctx, pause) || e.idle(w) > min(polledFor, e.lasts) || !e.streams.LoggedIn() {
 		return false
 	}
 	return e.list(ctx, w) || sleep(ctx, quietPoll-pause)
@@ -392,13 +393,13 @@ func (s *endpointSet) apply(event sliceEvent) (changed bool, err error) {
 		*s = s.without(event.slice.name)
 	case "BOOKMARK":
 	default:
-		return false, cmp.Or(event.err, errForeign)
+		return false, cmp.Or(event.err, api.ErrForeign)
 	}
 	if event.slice.version != "" {
 		s.version = event.slice.version
 	}
-	if int64(s.cost()) > bounds.Memory {
-		return false, &fault.Oversized{Of: fault.Memory, Bound: bounds.Memory}
+	if int64(s.cost()) > api.AnswerBounds.Memory {
+		return false, &fault.Oversized{Of: fault.Memory, Bound: api.AnswerBounds.Memory}
 	}
 	return event.kind != "BOOKMARK", nil
 }
@@ -408,4 +409,12 @@ func (e *endpointWatches) live(w *endpointWatch, live bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.setLive(w, live)
+}
+
+// signal puts a value into a channel that holds one.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }

@@ -354,7 +354,7 @@ func TestWatchesRunNoPlugin(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, "the watch", func() bool { return isWatched(c, "team", "web") })
-	c.api.login.forget()
+	c.api.Login.Forget()
 	server.CloseClientConnections()
 	waitFor(t, "the watch to be given up", func() bool {
 		e := c.resolver.watches

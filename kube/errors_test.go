@@ -17,13 +17,14 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/kube/api"
 	"fairlead/kube/fault"
 )
 
 func TestAnswersOfTheAPIServerKeepTheirFacts(t *testing.T) {
-	before := bounds
-	bounds.Bytes = 4 << 20 // a busy machine needs too long for one without end
-	t.Cleanup(func() { bounds = before })
+	before := api.AnswerBounds
+	api.AnswerBounds.Bytes = 4 << 20 // a busy machine needs too long for one without end
+	t.Cleanup(func() { api.AnswerBounds = before })
 	server := newAPIServer(t)
 	server.add("team", "web", "web-1")
 	for name, test := range map[string]struct {
@@ -51,7 +52,7 @@ func TestAnswersOfTheAPIServerKeepTheirFacts(t *testing.T) {
 			func(err error) bool {
 				var forbidden *fault.Forbidden
 				return errors.As(err, &forbidden) && forbidden.Verbs[0] == "get" && forbidden.Resource == "services" && forbidden.Namespace == "team" &&
-					forbidden.Name == "web" && strings.HasPrefix(forbidden.Text, `services "web"`) && len(forbidden.Text) <= maxText && errors.Is(err, fs.ErrPermission)
+					forbidden.Name == "web" && strings.HasPrefix(forbidden.Text, `services "web"`) && len(forbidden.Text) <= api.MaxText && errors.Is(err, fs.ErrPermission)
 			},
 		},
 		"403 for EndpointSlices": {
@@ -105,7 +106,7 @@ func TestAnswersOfTheAPIServerKeepTheirFacts(t *testing.T) {
 				return true
 			},
 			func(err error) bool {
-				return errors.As(err, new(*fault.Unreachable)) && errors.Is(err, errForeign) && !strings.Contains(err.Error(), "hotel")
+				return errors.As(err, new(*fault.Unreachable)) && errors.Is(err, api.ErrForeign) && !strings.Contains(err.Error(), "hotel")
 			},
 		},
 		"a page that is not found": {
@@ -113,7 +114,7 @@ func TestAnswersOfTheAPIServerKeepTheirFacts(t *testing.T) {
 				http.NotFound(w, r)
 				return true
 			},
-			func(err error) bool { return errors.As(err, new(*fault.Unreachable)) && errors.Is(err, errForeign) },
+			func(err error) bool { return errors.As(err, new(*fault.Unreachable)) && errors.Is(err, api.ErrForeign) },
 		},
 		"without end": {
 			func(w http.ResponseWriter, r *http.Request) bool {
@@ -122,7 +123,7 @@ func TestAnswersOfTheAPIServerKeepTheirFacts(t *testing.T) {
 				}
 				w.Header().Set("Content-Type", "application/json")
 				chunk := bytes.Repeat([]byte(" "), 1<<20)
-				for range bounds.Bytes>>20 + 16 {
+				for range api.AnswerBounds.Bytes>>20 + 16 {
 					if _, err := w.Write(chunk); err != nil {
 						break
 					}
@@ -188,7 +189,7 @@ func TestAnAPIServerThatSaysNothing(t *testing.T) {
 		return hung
 	})
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
-	c.api.attempt = 300 * time.Millisecond
+	c.api.AttemptTimeout = 300 * time.Millisecond
 	if err := dial(t, c, "web:80"); err != nil {
 		t.Errorf("the second attempt: %v", err)
 	}
@@ -215,8 +216,8 @@ func TestStoppingEndsEveryDial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHealth(nil)
-	a, err := newAPI(access{REST: config, Context: "test"}, h)
+	h := api.NewHealth(nil)
+	a, err := api.New(api.Config{REST: config, Context: "test"}, h)
 	if err != nil {
 		t.Fatal(err)
 	}

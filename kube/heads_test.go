@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"fairlead/kube/api"
 	"fairlead/kube/fault"
 )
 
@@ -57,14 +58,14 @@ func TestAHeadTakesLittleMemory(t *testing.T) {
 		for _, authority := range []string{"first", "second"} {
 			for name, ask := range map[string]func() error{
 				"question":  func() error { return c.Check(t.Context()) },
-				"anonymous": func() error { return c.api.probe(t.Context()) },
-				"stream":    func() error { _, err := listSlices(t.Context(), c.api.streams, key); return err },
+				"anonymous": func() error { return c.api.Probe(t.Context()) },
+				"stream":    func() error { _, err := listSlices(t.Context(), c.api.Streams, key); return err },
 			} {
 				var err error
 				most := peak(func() { err = ask() })
 				// Over HTTP/2 it depends on the frames whether the head or the connection is at fault.
 				big, ok := errors.AsType[*fault.Oversized](err)
-				if err == nil || protocol == "HTTP/1.1" && (!ok || big.Of != fault.Bytes || big.Bound != maxHead) {
+				if err == nil || protocol == "HTTP/1.1" && (!ok || big.Of != fault.Bytes || big.Bound != api.MaxHead) {
 					t.Errorf("%s, %s, %s authority: %T %v", protocol, name, authority, err, err)
 				}
 				if most > mostMemory/4 {
@@ -77,7 +78,7 @@ func TestAHeadTakesLittleMemory(t *testing.T) {
 					<-spoken
 				}
 			}
-			if err := c.api.trust([]byte(server.pem())); err != nil {
+			if err := c.api.Trust([]byte(server.pem())); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -93,7 +93,7 @@ func (h *Host) askName(ctx context.Context) (err error) {
 	r, n := h.cluster.resolver, h.name
 	exists, known := r.claims.peek(serviceKey{n.namespace, n.service})
 	isMember, _ := r.members.peek(n)
-	trouble := r.api.health.trouble(known)
+	trouble := r.api.Health.Trouble(known)
 	switch {
 	case trouble == nil:
 		exists, isMember, err = r.askName(ctx, n)
@@ -178,7 +178,7 @@ func (r *resolver) askMember(ctx context.Context, n name) (bool, error) {
 func (h *Host) askAddress(ctx context.Context) (err error) {
 	r, policy := h.cluster.resolver, h.cluster.policy.Load()
 	o, known := r.owners.peek(h.name)
-	trouble := r.api.health.trouble(known)
+	trouble := r.api.Health.Trouble(known)
 	switch {
 	case trouble == nil:
 		o, h.asked, err = r.askOwner(ctx, h.name)

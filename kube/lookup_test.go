@@ -20,6 +20,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
+	"fairlead/kube/api"
 	"fairlead/kube/fault"
 )
 
@@ -337,24 +338,24 @@ func TestManyQuestionsTakeTurns(t *testing.T) {
 		return false
 	})
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
-	c.api.attempt = requestTimeout // so that none is sent twice
+	c.api.AttemptTimeout = api.RequestTimeout // so that none is sent twice
 	var wg sync.WaitGroup
-	for i := range 3 * maxQuestions {
+	for i := range 3 * api.MaxQuestions {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()
 			_, _ = c.DialContext(ctx, "tcp", fmt.Sprintf("web-%d:80", i))
 		})
 	}
-	for range maxQuestions {
+	for range api.MaxQuestions {
 		<-entered
 	}
-	if n := len(server.requests()); n != maxQuestions {
+	if n := len(server.requests()); n != api.MaxQuestions {
 		t.Errorf("%d questions at once", n)
 	}
 	close(hold)
 	wg.Wait()
-	if n := len(server.requests()); n <= 3*maxQuestions { // a Service each, and their namespace
+	if n := len(server.requests()); n <= 3*api.MaxQuestions { // a Service each, and their namespace
 		t.Errorf("%d questions in all", n)
 	}
 }

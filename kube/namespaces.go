@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"fairlead/kube/api"
 )
 
 const (
@@ -76,7 +78,7 @@ func everywhere[T any](n *namespaces, resource, namespace string, ask func(names
 	}
 	if n.mayAskAll(resource) {
 		list, err := ask("")
-		if !isForbidden(err) {
+		if !api.IsForbidden(err) {
 			return list, err
 		}
 		n.refuseAll(resource)

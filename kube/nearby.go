@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"fairlead/kube/api"
 	"fairlead/kube/fault"
 	"fairlead/kube/kubeconfig"
 )
@@ -54,11 +55,11 @@ func (r *resolver) suggestWidely(ctx context.Context, key serviceKey, err error)
 	elsewhere := r.knownElsewhere(key)
 	if r.namespaces.mayAskAll("services") {
 		list, err := r.ask.servicesNamed(ctx, key.name)
-		if isForbidden(err) {
+		if api.IsForbidden(err) {
 			r.namespaces.refuseAll("services")
 		}
 		for _, s := range list {
-			elsewhere = append(elsewhere, s.namespace)
+			elsewhere = append(elsewhere, s.Namespace)
 		}
 	}
 	return r.suggested(ctx, key, err, elsewhere)
@@ -97,7 +98,7 @@ func (r *resolver) namesLike(ctx context.Context, key serviceKey) ([]string, err
 	list, err := r.ask.someServices(ctx, key.namespace)
 	var names []kubeconfig.Context
 	for _, s := range list {
-		names = append(names, kubeconfig.Context{Name: s.name})
+		names = append(names, kubeconfig.Context{Name: s.Name})
 	}
 	return kubeconfig.Closest(key.name, names), err
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"fairlead/kube/api"
 	"fairlead/kube/fault"
 )
 
@@ -119,7 +120,7 @@ func (r *resolver) network(ctx context.Context, e endpoint) (network, error) {
 	}
 	facts, err := r.pod(ctx, podKey{e.Namespace, e.Pod})
 	switch {
-	case isForbidden(err):
+	case api.IsForbidden(err):
 		r.networks.refuse(e.Namespace)
 	case isGone(err):
 	case err != nil:
@@ -147,7 +148,7 @@ const (
 // Pod that had it before, so each session begins with a look. What the look does not tell is decided by what is known.
 func (c *Cluster) admit(ctx context.Context, namespace, name string) error {
 	r := c.resolver
-	if c.policy.Load().HostNetwork || !r.api.login.has() || !r.networks.mayLook(namespace) {
+	if c.policy.Load().HostNetwork || !r.api.Login.LoggedIn() || !r.networks.mayLook(namespace) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, admitWithin)
@@ -156,7 +157,7 @@ func (c *Cluster) admit(ctx context.Context, namespace, name string) error {
 	r.pods.forget(key, time.Now().Add(-admitAge))
 	facts, err := r.pod(ctx, key)
 	switch {
-	case isForbidden(err):
+	case api.IsForbidden(err):
 		r.networks.refuse(namespace)
 	case err == nil && facts.hostNetwork:
 		return refuseHost(facts.endpoint(key))

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"fairlead/kube/api"
 	"fairlead/kube/jsonstream"
 )
 
@@ -13,8 +14,8 @@ func readService(r *jsonstream.Reader, s *service, key string) {
 	before := r.Kept()
 	switch key {
 	case "metadata":
-		m := readMetadata(r)
-		s.namespace, s.name = m.namespace, m.name
+		m := api.ReadMetadata(r)
+		s.namespace, s.name = m.Namespace, m.Name
 	case "spec":
 		readServiceSpec(r, s)
 	case "status":
@@ -37,17 +38,17 @@ func readServiceSpec(r *jsonstream.Reader, s *service) {
 	r.Object(func(key string) {
 		switch key {
 		case "type":
-			isAlias = r.Text(maxName) == "ExternalName"
+			isAlias = r.Text(api.MaxName) == "ExternalName"
 		case "externalName":
-			host = r.Text(maxName)
+			host = r.Text(api.MaxName)
 		case "clusterIP":
-			s.clusterIP = r.Text(maxName)
+			s.clusterIP = r.Text(api.MaxName)
 			s.headless = s.clusterIP == "None"
 			s.add(s.clusterIP)
 		case "clusterIPs":
-			r.Array(func() { s.add(r.Text(maxName)) })
+			r.Array(func() { s.add(r.Text(api.MaxName)) })
 		case "externalIPs":
-			r.Array(func() { addAddress(&s.external, r.Text(maxName)) })
+			r.Array(func() { addAddress(&s.external, r.Text(api.MaxName)) })
 		case "selector":
 			r.Object(func(string) { s.selects = true })
 		case "ports":
@@ -66,9 +67,9 @@ func readPorts(r *jsonstream.Reader, number string) []servicePort {
 		r.Object(func(key string) {
 			switch key {
 			case "name":
-				p.name = r.Text(maxName)
+				p.name = r.Text(api.MaxName)
 			case "protocol":
-				if protocol := r.Text(maxName); protocol != "" {
+				if protocol := r.Text(api.MaxName); protocol != "" {
 					p.protocol = protocol
 				}
 			case number:
@@ -84,7 +85,7 @@ func readAddresses(r *jsonstream.Reader, field string, add func(text string)) {
 	r.Array(func() {
 		r.Object(func(key string) {
 			if key == field {
-				add(r.Text(maxName))
+				add(r.Text(api.MaxName))
 			}
 		})
 	})
@@ -92,10 +93,10 @@ func readAddresses(r *jsonstream.Reader, field string, add func(text string)) {
 
 // readSlices returns what reads the EndpointSlices of a Service in a namespace.
 func readSlices(namespace string) func(*jsonstream.Reader) endpointSet {
-	read := listOf("EndpointSlice", readSlice(namespace))
+	read := api.ListOf("EndpointSlice", readSlice(namespace))
 	return func(r *jsonstream.Reader) endpointSet {
 		l := read(r)
-		return endpointSet{slices: l.items, version: l.version}
+		return endpointSet{slices: l.Items, version: l.Version}
 	}
 }
 
@@ -105,8 +106,8 @@ func readSlice(namespace string) func(*jsonstream.Reader, *endpointSlice, string
 		before := r.Kept()
 		switch key {
 		case "metadata":
-			m := readMetadata(r)
-			s.name, s.version = m.name, m.version
+			m := api.ReadMetadata(r)
+			s.name, s.version = m.Name, m.Version
 		case "ports":
 			s.ports = readPorts(r, "port")
 		case "endpoints":
@@ -123,13 +124,13 @@ func readMember(r *jsonstream.Reader, namespace string) member {
 		case "addresses":
 			r.Array(func() {
 				if m.address == "" {
-					m.address = r.Text(maxName)
+					m.address = r.Text(api.MaxName)
 				}
 			})
 		case "hostname":
-			m.hostname = r.Text(maxName)
+			m.hostname = r.Text(api.MaxName)
 		case "nodeName":
-			m.node = r.Text(maxName)
+			m.node = r.Text(api.MaxName)
 		case "targetRef":
 			m.refer(readReference(r))
 		case "conditions":
@@ -166,13 +167,13 @@ func readReference(r *jsonstream.Reader) (ref reference) {
 	r.Object(func(key string) {
 		switch key {
 		case "kind":
-			ref.kind = r.Text(maxName)
+			ref.kind = r.Text(api.MaxName)
 		case "namespace":
-			ref.namespace = r.Text(maxName)
+			ref.namespace = r.Text(api.MaxName)
 		case "name":
-			ref.name = r.Text(maxName)
+			ref.name = r.Text(api.MaxName)
 		case "uid":
-			ref.uid = r.Text(maxName)
+			ref.uid = r.Text(api.MaxName)
 		}
 	})
 	return ref
@@ -181,13 +182,13 @@ func readReference(r *jsonstream.Reader) (ref reference) {
 func readPod(r *jsonstream.Reader, f *podFacts, key string) {
 	switch key {
 	case "metadata":
-		m := readMetadata(r)
-		f.key, f.uid, f.ending = podKey{m.namespace, m.name}, m.uid, m.deleted
+		m := api.ReadMetadata(r)
+		f.key, f.uid, f.ending = podKey{m.Namespace, m.Name}, m.UID, m.Deleted
 	case "spec":
 		r.Object(func(key string) {
 			switch key {
 			case "nodeName":
-				f.node = r.Text(maxName)
+				f.node = r.Text(api.MaxName)
 			case "hostNetwork":
 				f.hostNetwork = r.Bool(false)
 			}
@@ -200,13 +201,13 @@ func readPod(r *jsonstream.Reader, f *podFacts, key string) {
 func readPodStatus(r *jsonstream.Reader, f *podFacts, key string) {
 	switch key {
 	case "phase":
-		f.phase = r.Text(maxName)
+		f.phase = r.Text(api.MaxName)
 	case "podIP":
-		addAddress(&f.addresses, r.Text(maxName))
+		addAddress(&f.addresses, r.Text(api.MaxName))
 	case "podIPs":
 		readAddresses(r, "ip", func(text string) { addAddress(&f.addresses, text) })
 	case "hostIP":
-		addAddress(&f.nodes, r.Text(maxName))
+		addAddress(&f.nodes, r.Text(api.MaxName))
 	case "hostIPs":
 		readAddresses(r, "ip", func(text string) { addAddress(&f.nodes, text) })
 	case "conditions":
@@ -215,9 +216,9 @@ func readPodStatus(r *jsonstream.Reader, f *podFacts, key string) {
 			r.Object(func(key string) {
 				switch key {
 				case "type":
-					kind = r.Text(maxName)
+					kind = r.Text(api.MaxName)
 				case "status":
-					status = r.Text(maxName)
+					status = r.Text(api.MaxName)
 				}
 			})
 			if kind == "Ready" {
@@ -244,9 +245,9 @@ func readCIDRs(r *jsonstream.Reader, cidrs *[]string, key, single, several strin
 	r.Object(func(key string) {
 		switch key {
 		case single:
-			*cidrs = append(*cidrs, r.Text(maxName))
+			*cidrs = append(*cidrs, r.Text(api.MaxName))
 		case several:
-			*cidrs = append(*cidrs, jsonstream.List(r, func() string { return r.Text(maxName) })...)
+			*cidrs = append(*cidrs, jsonstream.List(r, func() string { return r.Text(api.MaxName) })...)
 		}
 	})
 }

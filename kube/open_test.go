@@ -97,7 +97,7 @@ func TestOpenReadsNoKubeconfigAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, err := Open(Config{Kubeconfig: path, Loaded: &loaded, Context: "a"})
-	if err != nil || c.api.faults.server != "192.0.2.1" {
+	if err != nil || c.api.Faults.Server != "192.0.2.1" {
 		t.Errorf("Open: %+v, %v", c, err)
 	}
 }

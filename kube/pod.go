@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"fairlead/kube/api"
 	"fairlead/kube/fault"
 )
 
@@ -51,7 +52,7 @@ func (f podFacts) owner(key podKey) owner {
 func (r *resolver) pod(ctx context.Context, key podKey) (podFacts, error) {
 	facts, _, err := r.pods.get(ctx, key, func(ctx context.Context) (podFacts, error) {
 		facts, err := r.ask.pod(ctx, key.namespace, key.name)
-		if errors.Is(err, errAbsent) {
+		if errors.Is(err, api.ErrAbsent) {
 			return podFacts{}, &fault.NotFound{Kind: fault.Pod, Name: key.name, Namespace: key.namespace}
 		}
 		if err != nil {
@@ -81,7 +82,7 @@ func (r *resolver) namedPod(ctx context.Context, n name, port int, to *resolutio
 	traceOf(ctx).enter(StepPod)
 	facts, err := r.pod(ctx, key)
 	switch {
-	case isForbidden(err):
+	case api.IsForbidden(err):
 	case err != nil:
 		return err
 	case facts.ended() || !facts.started():

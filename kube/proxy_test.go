@@ -64,7 +64,7 @@ func openThrough(t *testing.T, c Config) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened.api.attempt = 2 * time.Second
+	opened.api.AttemptTimeout = 2 * time.Second
 	run(t, opened)
 	return opened
 }
@@ -89,10 +89,10 @@ func everyWayThroughProxy(t *testing.T, cluster *clustertest.Cluster) {
 			t.Errorf("%s: Pod %q, %v", p.Scheme, pod, err)
 		}
 		// The streams' own client lists, too.
-		if _, err := listSlices(t.Context(), c.api.streams, serviceKey{"default", "hello"}); err != nil {
+		if _, err := listSlices(t.Context(), c.api.Streams, serviceKey{"default", "hello"}); err != nil {
 			t.Errorf("%s: list for a watch: %v", p.Scheme, err)
 		}
-		watch, err := watchSlices(t.Context(), c.api.streams, serviceKey{"default", "hello"}, "")
+		watch, err := watchSlices(t.Context(), c.api.Streams, serviceKey{"default", "hello"}, "")
 		if err != nil {
 			t.Errorf("%s: watch: %v", p.Scheme, err)
 		} else {
@@ -135,7 +135,7 @@ func noWayThroughProxy(t *testing.T, cluster *clustertest.Cluster) {
 	if pod, err := ask(c, "hello:80"); err != nil || !strings.HasPrefix(pod, "default/hello-") {
 		t.Errorf("Pod %q, %v", pod, err)
 	}
-	watch, err := watchSlices(t.Context(), c.api.streams, serviceKey{"default", "hello"}, "")
+	watch, err := watchSlices(t.Context(), c.api.Streams, serviceKey{"default", "hello"}, "")
 	if err != nil {
 		t.Error(err)
 	} else {

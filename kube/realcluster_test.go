@@ -211,19 +211,19 @@ func wrongTargets(t *testing.T, cluster *clustertest.Cluster) {
 		t.Errorf("%v, %+v", err, absent)
 	}
 	// What may have been meant is looked for once, and not for a client that makes names up.
-	before := c.api.asked.Load()
+	before := c.api.Asked.Load()
 	if err := dial(t, c, "helo:80"); err == nil {
 		t.Error("helo is there")
 	}
-	if asked := c.api.asked.Load() - before; asked > 2 {
+	if asked := c.api.Asked.Load() - before; asked > 2 {
 		t.Errorf("for the same name again %d questions", asked)
 	}
 	const many = 60
-	before = c.api.asked.Load()
+	before = c.api.Asked.Load()
 	for i := range many {
 		_ = dial(t, c, fmt.Sprintf("made-up-%d:80", i)) // none is there
 	}
-	if asked := c.api.asked.Load() - before; asked > 2*many+nearbyPerMinute {
+	if asked := c.api.Asked.Load() - before; asked > 2*many+nearbyPerMinute {
 		t.Errorf("for %d made-up names %d questions", many, asked)
 	}
 	// A user of one namespace is told of what is there, and of nothing else.

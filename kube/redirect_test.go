@@ -49,7 +49,7 @@ func TestNoRedirectLeavesTheAPIServer(t *testing.T) {
 			ask := map[string]func() error{
 				"dial":  func() error { return dial(t, c, "web:80") },
 				"check": func() error { return c.Check(t.Context()) },
-				"look":  func() error { return c.api.probe(t.Context()) },
+				"look":  func() error { return c.api.Probe(t.Context()) },
 			}
 			for what, ask := range ask {
 				err := ask()
@@ -59,7 +59,7 @@ func TestNoRedirectLeavesTheAPIServer(t *testing.T) {
 					t.Errorf("%d to %s, %s: %v", code, scheme, what, err)
 				}
 			}
-			if _, err := listSlices(t.Context(), c.api.streams, serviceKey{"team", "web"}); !errors.As(err, new(*fault.Redirect)) {
+			if _, err := listSlices(t.Context(), c.api.Streams, serviceKey{"team", "web"}); !errors.As(err, new(*fault.Redirect)) {
 				t.Errorf("%d to %s, streams: %v", code, scheme, err)
 			}
 			if seen := caught.requests(); len(seen) > 0 {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"fairlead/kube/api"
 	"fairlead/kube/fault"
 )
 
@@ -25,7 +26,7 @@ var (
 	nobodyLasts = shelfLife{fresh: nothingLasts}
 )
 
-func newResolver(a *api, namespace string, policy func() *Policy) *resolver {
+func newResolver(a *api.Client, namespace string, policy func() *Policy) *resolver {
 	r := &resolver{
 		api:        a,
 		ask:        questions{a},
@@ -48,7 +49,7 @@ func newResolver(a *api, namespace string, policy func() *Policy) *resolver {
 		pods: newCache[podKey](or(func(podFacts) shelfLife { return answerLasts })),
 		owners: newCache[name](func(o owner, err error) shelfLife {
 			switch {
-			case isForbidden(err):
+			case api.IsForbidden(err):
 				return claimLasts
 			case err != nil:
 				return shelfLife{fresh: nothingLasts, silent: isSilent(err)}

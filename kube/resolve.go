@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"fairlead/kube/api"
 	"fairlead/kube/fault"
 	"fairlead/proxy/safetext"
 )
@@ -21,7 +22,7 @@ const maxAliases = 4
 // A resolver turns names into Pods. It asks at most twice for the name of a Service, and not at all while the answer
 // counts; see remember.go for how long that is.
 type resolver struct {
-	api         *api
+	api         *api.Client
 	ask         questions
 	policy      func() *Policy
 	namespaces  *namespaces
@@ -122,11 +123,11 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 			r.services.forget(key, s.described) // it may have another port by now, or be gone
 			continue
 		}
-		t.notef("an ExternalName for %s", bounded(s.externalName))
+		t.notef("an ExternalName for %s", api.Excerpt(s.externalName))
 		next, inside := alias(s)
 		switch {
 		case inside && next.meaning == noName:
-			return &fault.NotFound{Kind: fault.Name, Name: bounded(s.externalName)}
+			return &fault.NotFound{Kind: fault.Name, Name: api.Excerpt(s.externalName)}
 		case !inside && port == 0:
 			t.notef(outsideWay + "; " + untried)
 			return errNoPort
@@ -135,7 +136,7 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 				to.outside = []string{net.JoinHostPort(strings.TrimSuffix(s.externalName, "."), strconv.Itoa(port))}
 			}
 			to.why = fmt.Sprintf("Service %s/%s is an ExternalName for %s, which is outside the cluster",
-				s.namespace, s.name, bounded(s.externalName))
+				s.namespace, s.name, api.Excerpt(s.externalName))
 			return nil
 		}
 		n = next
@@ -212,7 +213,7 @@ func (n name) ownMember() name {
 func (r *resolver) isMember(ctx context.Context, n name) (bool, error) {
 	key := serviceKey{n.namespace, n.service}
 	_, _, err := r.service(ctx, key)
-	if !isNotFound(err) && !isForbidden(err) {
+	if !isNotFound(err) && !api.IsForbidden(err) {
 		return false, err
 	}
 	s, _, ownErr := r.service(ctx, serviceKey{n.own, n.namespace})
@@ -321,7 +322,7 @@ func (r *resolver) exists(ctx context.Context, key serviceKey) (bool, error) {
 	exists, _, err := r.claims.get(ctx, key, func(ctx context.Context) (bool, error) {
 		_, err := r.ask.service(ctx, key.namespace, key.name)
 		var forbidden *fault.Forbidden
-		if errors.Is(err, errAbsent) || errors.As(err, &forbidden) {
+		if errors.Is(err, api.ErrAbsent) || errors.As(err, &forbidden) {
 			return false, nil
 		}
 		return err == nil, err
@@ -342,7 +343,7 @@ func (r *resolver) lookUp(ctx context.Context, key serviceKey) (*service, error)
 	}
 	s, err := r.ask.service(ctx, key.namespace, key.name)
 	switch {
-	case errors.Is(err, errAbsent):
+	case errors.Is(err, api.ErrAbsent):
 		return nil, &fault.NotFound{Kind: fault.Service, Name: key.name, Namespace: key.namespace}
 	case err != nil:
 		return nil, err
@@ -372,7 +373,7 @@ func (r *resolver) absent(ctx context.Context, key serviceKey, err error) error 
 	}
 	missing, _, _ := r.missing.get(ctx, key.namespace, func(ctx context.Context) (bool, error) {
 		err := r.ask.namespace(ctx, key.namespace)
-		if errors.Is(err, errAbsent) {
+		if errors.Is(err, api.ErrAbsent) {
 			return true, nil
 		}
 		return false, err

@@ -15,6 +15,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"fairlead/kube/api"
 	"fairlead/kube/fault"
 )
 
@@ -330,7 +331,7 @@ func TestAPodsShortNameNeedsNoRightElsewhere(t *testing.T) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
-	if err := dial(t, c, "web.lost:80"); !isForbidden(err) {
+	if err := dial(t, c, "web.lost:80"); !api.IsForbidden(err) {
 		t.Errorf("a name that leads nowhere: %v", err)
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
+	"fairlead/kube/api"
 	"fairlead/kube/carrier"
 	"fairlead/kube/jsonstream"
 	"fairlead/kube/kubeconfig"
@@ -352,7 +353,7 @@ func start(t *testing.T, kubeconfig string, to carrier.Carrier, report func(erro
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := newAPI(access{REST: config, Context: "test"}, newHealth(report))
+	a, err := api.New(api.Config{REST: config, Context: "test"}, api.NewHealth(report))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -414,7 +415,7 @@ func newService(t *testing.T, svc *corev1.Service, groups []discoveryv1.Endpoint
 	t.Helper()
 	svc = svc.DeepCopy()
 	svc.Kind = "Service"
-	s := readObject(t, svc, objectOf("Service", readService))
+	s := readObject(t, svc, api.ObjectOf("Service", readService))
 	s.slices = readObject(t, discoveryv1.EndpointSliceList{TypeMeta: metav1.TypeMeta{Kind: "EndpointSliceList"}, Items: groups}, readSlices(svc.Namespace)).slices
 	return &s
 }
@@ -424,7 +425,7 @@ func newPodFacts(t *testing.T, pod *corev1.Pod) podFacts {
 	t.Helper()
 	pod = pod.DeepCopy()
 	pod.Kind = "Pod"
-	return readObject(t, pod, objectOf("Pod", readPod))
+	return readObject(t, pod, api.ObjectOf("Pod", readPod))
 }
 
 func readObject[T any](t *testing.T, from any, read func(*jsonstream.Reader) T) T {
@@ -433,7 +434,7 @@ func readObject[T any](t *testing.T, from any, read func(*jsonstream.Reader) T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := jsonstream.NewReader(bytes.NewReader(data), bounds, nil)
+	r := jsonstream.NewReader(bytes.NewReader(data), api.AnswerBounds, nil)
 	defer r.Close()
 	value := read(r)
 	if err := r.End(); err != nil {

@@ -4,19 +4,20 @@ import (
 	"context"
 	"sync"
 
+	"fairlead/kube/api"
 	"fairlead/kube/jsonstream"
 )
 
 // listSlices returns the EndpointSlices of a Service, for which no client waits.
-func listSlices(ctx context.Context, s *streams, key serviceKey) (endpointSet, error) {
-	return receiveUnasked(ctx, s, slicesOf("list", key).with("limit", maxItems), readSlices(key.namespace))
+func listSlices(ctx context.Context, s *api.Streams, key serviceKey) (endpointSet, error) {
+	return api.AskUnattended(ctx, s, slicesOf("list", key).With("limit", api.MaxItems), readSlices(key.namespace))
 }
 
 // watchSlices begins a watch of the EndpointSlices of a Service from a version on. It lives until ctx ends or it is stopped.
-func watchSlices(ctx context.Context, s *streams, key serviceKey, version string) (*sliceWatch, error) {
+func watchSlices(ctx context.Context, s *api.Streams, key serviceKey, version string) (*sliceWatch, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	q := slicesOf("watch", key).with("watch", "true").with("resourceVersion", version).with("allowWatchBookmarks", "true")
-	body, err := s.open(ctx, cancel, q)
+	q := slicesOf("watch", key).With("watch", "true").With("resourceVersion", version).With("allowWatchBookmarks", "true")
+	body, err := s.Open(ctx, cancel, q)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -25,7 +26,7 @@ func watchSlices(ctx context.Context, s *streams, key serviceKey, version string
 	w.reading.Go(func() {
 		defer close(w.events)
 		defer body.Close()
-		w.err = w.read(ctx, s.reader(body), key.namespace)
+		w.err = w.read(ctx, s.Reader(body), key.namespace)
 	})
 	return w, nil
 }
@@ -71,21 +72,21 @@ func (w *sliceWatch) read(ctx context.Context, r *jsonstream.Reader, namespace s
 // readEvent reads one event of a watch. What its object is may be said after it: the fields of a slice and of a Status have
 // different names.
 func readEvent(r *jsonstream.Reader, namespace string) (e sliceEvent) {
-	var status statusError
+	var status api.StatusError
 	var kind string
 	readSlice := readSlice(namespace)
 	r.Object(func(key string) {
 		switch key {
 		case "type":
-			e.kind = r.Text(maxName)
+			e.kind = r.Text(api.MaxName)
 		case "object":
 			r.Object(func(key string) {
 				if key == "kind" {
-					kind = r.Text(maxName)
+					kind = r.Text(api.MaxName)
 					return
 				}
 				readSlice(r, &e.slice, key)
-				readStatus(r, &status, key)
+				api.ReadStatus(r, &status, key)
 			})
 		}
 	})

@@ -12,7 +12,7 @@ type Stats struct {
 func (c *Cluster) Stats() Stats {
 	return Stats{
 		Connections: c.carrier.Connections(),
-		Questions:   c.api.asked.Load(),
+		Questions:   c.api.Asked.Load(),
 		Names:       c.resolver.services.size(),
 		Addresses:   c.resolver.owners.size(),
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"fairlead/kube/api"
 	"fairlead/proxy/safetext"
 )
 
@@ -123,7 +124,7 @@ func (t *trace) pod(ctx context.Context, r *resolver, e endpoint) {
 	facts, err := r.pod(ctx, podKey{e.Namespace, e.Pod})
 	detail := fmt.Sprintf("%s/%s: %s on node %s", e.Namespace, e.Pod, facts.phase, facts.node)
 	switch {
-	case isForbidden(err):
+	case api.IsForbidden(err):
 		detail = "may not be looked at, which a connection does not need"
 	case isNotFound(err):
 		detail = fmt.Sprintf("%s/%s: it is gone", e.Namespace, e.Pod)

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"fairlead/kube/api"
 	"fairlead/kube/fault"
 	"fairlead/proxy/upstream"
 )
@@ -30,13 +31,13 @@ func (w *walk) kubeconfig(context.Context) (string, error) {
 // credentials ensures a login, and says of what kind it is.
 func (w *walk) credentials(ctx context.Context) (string, error) {
 	w.trace.enter(StepCredentials)
-	l := w.cluster.api.login
-	detail := l.kind()
-	l.retry()
-	if err := l.ensure(ctx); err != nil {
+	l := w.cluster.api.Login
+	detail := l.Kind()
+	l.Retry()
+	if err := l.Ensure(ctx); err != nil {
 		return detail, err
 	}
-	expires := l.expires()
+	expires := l.Expires()
 	if expires.IsZero() {
 		return detail, nil
 	}
@@ -52,16 +53,16 @@ func (w *walk) credentials(ctx context.Context) (string, error) {
 func (w *walk) server(ctx context.Context) (string, error) {
 	w.trace.enter(StepServer)
 	a := w.cluster.api
-	a.closeIdle()
+	a.CloseIdle()
 	var t timings
-	version, err := a.version(httptrace.WithClientTrace(ctx, t.trace()))
-	parts := []string{a.faults.server}
-	if via, err := a.proxy(ctx); err == nil && via != nil {
+	version, err := a.Version(httptrace.WithClientTrace(ctx, t.trace()))
+	parts := []string{a.Faults.Server}
+	if via, err := a.ForwardProxy(ctx); err == nil && via != nil {
 		parts = append(parts, "through the proxy "+upstream.Address(via))
 	}
 	parts = append(parts, t.list()...)
 	if version != "" {
-		parts = append(parts, "Kubernetes "+bounded(version))
+		parts = append(parts, "Kubernetes "+api.Excerpt(version))
 	}
 	return strings.Join(parts, ", "), err
 }
@@ -77,7 +78,7 @@ func (w *walk) rights(ctx context.Context) (string, error) {
 		}
 		namespace, noService = cmp.Or(n.namespace, namespace), n.meaning != serviceName && n.meaning != memberName
 	}
-	wanted := []right{
+	wanted := []api.Right{
 		{Verb: "get", Resource: "services"},
 		{Verb: "list", Group: "discovery.k8s.io", Resource: "endpointslices"},
 		{Verb: "create", Resource: "pods", Subresource: "portforward"},
@@ -88,7 +89,7 @@ func (w *walk) rights(ctx context.Context) (string, error) {
 	for i := range wanted {
 		wanted[i].Namespace = namespace
 		group.Go(func() (err error) {
-			has[i], err = w.cluster.api.may(ctx, wanted[i])
+			has[i], err = w.cluster.api.May(ctx, wanted[i])
 			return err
 		})
 	}

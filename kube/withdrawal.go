@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"fairlead/kube/api"
 	"fairlead/kube/carrier"
 )
 
@@ -127,16 +128,16 @@ const standingWithin = 2 * time.Second
 // standing asks what became of a Pod that no Service leads to. Unlisted means that it cannot be told. No plugin runs
 // for that.
 func (r *resolver) standing(ctx context.Context, namespace, name, uid string) carrier.Standing {
-	if !r.api.login.has() || !r.networks.mayLook(namespace) {
+	if !r.api.Login.LoggedIn() || !r.networks.mayLook(namespace) {
 		return carrier.Unlisted
 	}
 	ctx, cancel := context.WithTimeout(ctx, standingWithin)
 	defer cancel()
 	pod, err := r.ask.pod(ctx, namespace, name)
 	switch {
-	case errors.Is(err, errAbsent):
+	case errors.Is(err, api.ErrAbsent):
 		return carrier.Gone
-	case isForbidden(err):
+	case api.IsForbidden(err):
 		r.networks.refuse(namespace)
 		return carrier.Unlisted
 	case err != nil:

@@ -1,4 +1,4 @@
-package kube
+package api
 
 import (
 	"errors"
@@ -32,7 +32,7 @@ func TestAProxysRefusalIsNotTheClusters(t *testing.T) {
 		&fault.Proxy{Problem: fault.ProxyLogin, Err: errors.New("CONNECT was answered with 407 Proxy Authentication Required")},
 		&fault.Proxy{Err: errors.New("TLS: remote error: tls: certificate required")},
 	} {
-		got := faults{server: "api.invalid"}.of(&url.Error{Op: "Get", URL: "https://api.invalid/", Err: err}, question{})
+		got := Faults{Server: "api.invalid"}.of(&url.Error{Op: "Get", URL: "https://api.invalid/", Err: err}, Question{})
 		if _, away := errors.AsType[*fault.Unreachable](got); !away || !errors.Is(got, err) {
 			t.Errorf("%T %v", got, got)
 		}

@@ -1,4 +1,4 @@
-package kube
+package api
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 
 // chooseProxy makes a configuration take the forward proxy that c names, or none if c says so, and returns where the
 // configuration's proxy is set. throughEnvironment adds the environment's where neither c nor the kubeconfig says anything.
-func chooseProxy(config *rest.Config, c access) fault.ProxySource {
+func chooseProxy(config *rest.Config, c Config) fault.ProxySource {
 	switch {
 	case c.NoProxy:
 		config.Proxy = noProxy

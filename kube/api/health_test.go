@@ -1,4 +1,4 @@
-package kube
+package api
 
 import (
 	"errors"
@@ -19,8 +19,8 @@ func TestTheFirstSuccessIsToldIfThatIsWanted(t *testing.T) {
 		{true, []error{away, away, nil, nil}, 2},
 	} {
 		var reports []error
-		h := newHealth(func(err error) { reports = append(reports, err) })
-		h.first = test.first
+		h := NewHealth(func(err error) { reports = append(reports, err) })
+		h.TellFirst = test.first
 		for _, err := range test.seen {
 			h.observe(err)
 		}

@@ -1,37 +1,38 @@
-package kube
+package api
 
 import "fairlead/kube/jsonstream"
 
-// maxName bounds what is kept of a name or another short text. It is one byte more than the longest name has, so that what
+// MaxName bounds what is kept of a name or another short text. It is one byte more than the longest name has, so that what
 // was cut is no name.
-const maxName = 254
+const MaxName = 254
 
 // maxContinue bounds what is kept of the text that asks for the next part of a list.
 const maxContinue = 4 << 10
 
-// metadata is what all objects and lists have.
-type metadata struct {
-	namespace, name, uid string
-	version              string
+// Metadata is what all objects and lists have.
+type Metadata struct {
+	Namespace, Name, UID string
+	Version              string
 	next                 string // of a list: asks for its next part
-	deleted              bool   // it was told to end
+	Deleted              bool   // it was told to end
 }
 
-func readMetadata(r *jsonstream.Reader) (m metadata) {
+// ReadMetadata reads the metadata of an object or a list.
+func ReadMetadata(r *jsonstream.Reader) (m Metadata) {
 	r.Object(func(key string) {
 		switch key {
 		case "namespace":
-			m.namespace = r.Text(maxName)
+			m.Namespace = r.Text(MaxName)
 		case "name":
-			m.name = r.Text(maxName)
+			m.Name = r.Text(MaxName)
 		case "uid":
-			m.uid = r.Text(maxName)
+			m.UID = r.Text(MaxName)
 		case "resourceVersion":
-			m.version = r.Text(maxName)
+			m.Version = r.Text(MaxName)
 		case "continue":
 			m.next = r.Text(maxContinue)
 		case "deletionTimestamp":
-			m.deleted = r.Text(maxName) != ""
+			m.Deleted = r.Text(MaxName) != ""
 		}
 	})
 	return m
@@ -42,7 +43,7 @@ func readKind(r *jsonstream.Reader, kind string, field func(key string)) {
 	got := ""
 	r.Object(func(key string) {
 		if key == "kind" {
-			got = r.Text(maxName)
+			got = r.Text(MaxName)
 			return
 		}
 		field(key)
@@ -52,30 +53,30 @@ func readKind(r *jsonstream.Reader, kind string, field func(key string)) {
 	}
 }
 
-// objectOf returns what reads an answer that is one object of a kind.
-func objectOf[T any](kind string, read func(r *jsonstream.Reader, into *T, key string)) func(*jsonstream.Reader) T {
+// ObjectOf returns what reads an answer that is one object of a kind.
+func ObjectOf[T any](kind string, read func(r *jsonstream.Reader, into *T, key string)) func(*jsonstream.Reader) T {
 	return func(r *jsonstream.Reader) (value T) {
 		readKind(r, kind, func(key string) { read(r, &value, key) })
 		return value
 	}
 }
 
-// An objectList is an answer that is a list, or a part of one.
-type objectList[T any] struct {
-	metadata
-	items []T
+// A List is an answer that is a list, or a part of one.
+type List[T any] struct {
+	Metadata
+	Items []T
 	cost  int // bytes of memory
 }
 
-// listOf returns what reads an answer that is a list of a kind's objects. Its items do not say their kind.
-func listOf[T any](kind string, read func(r *jsonstream.Reader, into *T, key string)) func(*jsonstream.Reader) objectList[T] {
-	return func(r *jsonstream.Reader) (l objectList[T]) {
+// ListOf returns what reads an answer that is a list of a kind's objects. Its items do not say their kind.
+func ListOf[T any](kind string, read func(r *jsonstream.Reader, into *T, key string)) func(*jsonstream.Reader) List[T] {
+	return func(r *jsonstream.Reader) (l List[T]) {
 		readKind(r, kind+"List", func(key string) {
 			switch key {
 			case "metadata":
-				l.metadata = readMetadata(r)
+				l.Metadata = ReadMetadata(r)
 			case "items":
-				l.items = jsonstream.List(r, func() (item T) {
+				l.Items = jsonstream.List(r, func() (item T) {
 					r.Object(func(key string) { read(r, &item, key) })
 					return item
 				})
@@ -86,10 +87,10 @@ func listOf[T any](kind string, read func(r *jsonstream.Reader, into *T, key str
 	}
 }
 
-// readName reads an object of which only the name matters.
-func readName(r *jsonstream.Reader, m *metadata, key string) {
+// ReadName reads an object of which only the name matters.
+func ReadName(r *jsonstream.Reader, m *Metadata, key string) {
 	if key == "metadata" {
-		*m = readMetadata(r)
+		*m = ReadMetadata(r)
 	}
 }
 
@@ -109,20 +110,20 @@ func readReview(r *jsonstream.Reader, allowed *bool, key string) {
 func readVersion(r *jsonstream.Reader) (version string) {
 	r.Object(func(key string) {
 		if key == "gitVersion" {
-			version = r.Text(maxName)
+			version = r.Text(MaxName)
 		}
 	})
 	return version
 }
 
-// readStatus reads what the API server says in place of what was asked for.
-func readStatus(r *jsonstream.Reader, s *statusError, key string) {
+// ReadStatus reads what the API server says in place of what was asked for.
+func ReadStatus(r *jsonstream.Reader, s *StatusError, key string) {
 	switch key {
 	case "code":
 		s.code = r.Int()
 	case "reason":
-		s.reason = r.Text(maxText)
+		s.reason = r.Text(MaxText)
 	case "message":
-		s.message = r.Text(maxText)
+		s.message = r.Text(MaxText)
 	}
 }

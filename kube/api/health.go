@@ -1,4 +1,4 @@
-package kube
+package api
 
 import (
 	"errors"
@@ -8,16 +8,16 @@ import (
 	"fairlead/kube/fault"
 )
 
-// health remembers whether the API server was there and accepted the login when last asked, and tells of changes.
-type health struct {
+// Health remembers whether the API server was there and accepted the login when last asked, and reports changes.
+type Health struct {
 	report func(error) // may be nil
 
-	mu    sync.Mutex
-	state condition
-	first bool          // the next success is told though nothing was wrong
-	err   error         // that brought it there; nil when it is well
-	took  time.Time     // when a question's login was last accepted
-	away  chan struct{} // holds a value after the API server became unreachable
+	mu        sync.Mutex
+	state     condition
+	TellFirst bool          // the next success is reported though nothing was wrong
+	err       error         // that brought it there; nil when it is well
+	took      time.Time     // when a question's login was last accepted
+	away      chan struct{} // holds a value after the API server became unreachable
 }
 
 type condition int
@@ -29,13 +29,15 @@ const (
 	blocked // questions are answered, and port-forwards do not get through
 )
 
-func newHealth(report func(error)) *health {
-	return &health{report: report, away: make(chan struct{}, 1)}
+// NewHealth returns a Health in which all is well. report is called with each change, one call at a time, from any goroutine; it may
+// be nil.
+func NewHealth(report func(error)) *Health {
+	return &Health{report: report, away: make(chan struct{}, 1)}
 }
 
 // observe takes the outcome of a question. Reports are made in order, one at a time. That questions are answered says
 // nothing about port-forwards that do not get through.
-func (h *health) observe(err error) {
+func (h *Health) observe(err error) {
 	state, known := conditionOf(err)
 	if !known {
 		return
@@ -50,15 +52,15 @@ func (h *health) observe(err error) {
 	}
 }
 
-// acceptedWithin reports whether a question's login was accepted a short while ago.
-func (h *health) acceptedWithin(d time.Duration) bool {
+// AcceptedWithin reports whether a question's login was accepted a short while ago.
+func (h *Health) AcceptedWithin(d time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return !h.took.IsZero() && time.Since(h.took) < d
 }
 
-// observeDial takes the outcome of a port-forward.
-func (h *health) observeDial(err error) {
+// ObserveDial takes the outcome of a port-forward.
+func (h *Health) ObserveDial(err error) {
 	state, known := conditionOf(err)
 	if !known {
 		return
@@ -68,9 +70,9 @@ func (h *health) observeDial(err error) {
 	h.enter(state, err)
 }
 
-// trouble is what keeps a question from being answered; nil when it is worth asking. While the user is logged out only what
+// Trouble returns what keeps a question from being answered; nil if it is worth asking. While the user is logged out only what
 // is not known yet is asked: the question brings the login about, and nothing else may come that does.
-func (h *health) trouble(known bool) error {
+func (h *Health) Trouble(known bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.state == unreachable || h.state == loggedOut && known {
@@ -79,8 +81,8 @@ func (h *health) trouble(known bool) error {
 	return nil
 }
 
-// recovered is told when the API server was found again without a login; a login that failed meanwhile stays failed.
-func (h *health) recovered() {
+// recovered takes note that the API server was found again without a login; a login that failed meanwhile stays failed.
+func (h *Health) recovered() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.state == unreachable {
@@ -88,8 +90,8 @@ func (h *health) recovered() {
 	}
 }
 
-// loggedIn is told when a credential plugin gave a login after all, while nobody was waiting for it.
-func (h *health) loggedIn() {
+// NoteLogin takes note that a credential plugin returned a login after all, while nothing was waiting for it.
+func (h *Health) NoteLogin() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.state == loggedOut {
@@ -97,14 +99,14 @@ func (h *health) loggedIn() {
 	}
 }
 
-func (h *health) enter(state condition, err error) {
+func (h *Health) enter(state condition, err error) {
 	if state == well {
 		err = nil
 	}
-	if state == h.state && (state == well || err.Error() == h.err.Error()) && (state != well || !h.first) {
+	if state == h.state && (state == well || err.Error() == h.err.Error()) && (state != well || !h.TellFirst) {
 		return
 	}
-	h.state, h.err, h.first = state, err, false
+	h.state, h.err, h.TellFirst = state, err, false
 	if state == unreachable {
 		signal(h.away)
 	}
@@ -121,10 +123,11 @@ func signal(c chan<- struct{}) {
 	}
 }
 
-func (h *health) is(state condition) bool {
+// IsUnreachable reports whether the API server could not be reached when that was last tried.
+func (h *Health) IsUnreachable() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.state == state
+	return h.state == unreachable
 }
 
 // conditionOf says what an outcome tells of the API server; false when it tells nothing.
@@ -141,7 +144,7 @@ func conditionOf(err error) (condition, bool) {
 		return loggedOut, true
 	case errors.As(err, &inTheWay):
 		return blocked, true
-	case err == nil, errors.Is(err, errAbsent), errors.As(err, &forbidden), errors.As(err, &node):
+	case err == nil, errors.Is(err, ErrAbsent), errors.As(err, &forbidden), errors.As(err, &node):
 		return well, true // a node's trouble is its own
 	}
 	return well, false

@@ -1,4 +1,4 @@
-package kube
+package api
 
 import (
 	"bytes"
@@ -19,27 +19,27 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// An authority is who may vouch for the API server: the certificates in the file that the kubeconfig names, which may be
+// An Authority is who may vouch for the API server: the certificates in the file that the kubeconfig names, which may be
 // replaced while the context is on. Without a file there is nothing to follow.
-type authority struct {
+type Authority struct {
 	file  string
-	roots atomic.Pointer[x509.CertPool] // nil: those that the configuration was read with
+	Roots atomic.Pointer[x509.CertPool] // nil: those that the configuration was read with
 	data  []byte                        // the file's content as it counts; owned by follow
 }
 
 // follow takes the file up when it changes, and calls changed with its content, until ctx ends. What holds no certificate,
 // as a file that is half-written, changes nothing.
-func (a *authority) follow(ctx context.Context, changed func(pem []byte)) {
+func (a *Authority) follow(ctx context.Context, changed func(pem []byte)) {
 	followFile(ctx, a.file, func(content []byte) { a.take(content, changed) })
 }
 
-func (a *authority) take(pem []byte, changed func(pem []byte)) {
+func (a *Authority) take(pem []byte, changed func(pem []byte)) {
 	pool := x509.NewCertPool()
 	if bytes.Equal(pem, a.data) || !pool.AppendCertsFromPEM(pem) {
 		return
 	}
 	a.data = pem
-	a.roots.Store(pool)
+	a.Roots.Store(pool)
 	changed(pem)
 }
 
@@ -61,8 +61,8 @@ func newRenewable(config transport.Config, next http.RoundTripper) *renewable {
 	return r
 }
 
-// maxHead bounds the head of an answer, in bytes. What is made of it takes many times as much.
-const maxHead = 64 << 10
+// MaxHead bounds the head of an answer, in bytes. What is made of it takes many times as much.
+const MaxHead = 64 << 10
 
 // limitingHeads guards that bound of transports: client-go gives contexts with the same server and certificates the same one.
 var limitingHeads sync.Mutex
@@ -71,8 +71,8 @@ var limitingHeads sync.Mutex
 func limitHead(t http.RoundTripper) {
 	limitingHeads.Lock()
 	defer limitingHeads.Unlock()
-	if under := under(t); under != nil && under.MaxResponseHeaderBytes != maxHead {
-		under.MaxResponseHeaderBytes = maxHead
+	if under := under(t); under != nil && under.MaxResponseHeaderBytes != MaxHead {
+		under.MaxResponseHeaderBytes = MaxHead
 	}
 }
 
@@ -94,7 +94,7 @@ func (r *renewable) RoundTrip(request *http.Request) (*http.Response, error) {
 func ofHead(err error) error {
 	text := err.Error()
 	if strings.Contains(text, "server response headers exceeded") || strings.Contains(text, "response header list larger than") {
-		return &fault.Oversized{Of: fault.Bytes, Bound: maxHead}
+		return &fault.Oversized{Of: fault.Bytes, Bound: MaxHead}
 	}
 	return err
 }
@@ -118,11 +118,11 @@ func (r *renewable) trust(pem []byte) error {
 }
 
 // authorityOf is the authority of a configuration.
-func authorityOf(config *rest.Config) *authority {
+func authorityOf(config *rest.Config) *Authority {
 	if config.Insecure || len(config.CAData) > 0 {
-		return &authority{}
+		return &Authority{}
 	}
-	a := &authority{file: config.CAFile}
+	a := &Authority{file: config.CAFile}
 	if pem, err := kubeconfig.ReadBounded(a.file); err == nil {
 		a.data = pem // else the clients cannot be made either
 	}

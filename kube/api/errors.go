@@ -1,4 +1,4 @@
-package kube
+package api
 
 import (
 	"context"
@@ -20,26 +20,26 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// maxText bounds what is kept of the API server's own words, in bytes.
-const maxText = 512
+// MaxText bounds what is kept of the API server's own words, in bytes.
+const MaxText = 512
 
-// faults turns the errors of a request into those of package fault.
-type faults struct {
+// Faults turns the errors of a request into those of package fault.
+type Faults struct {
 	context string
-	server  string // host:port
+	Server  string // host:port
 }
 
-func newFaults(config *rest.Config, contextName string) faults {
-	f := faults{context: contextName, server: "unknown"}
+func newFaults(config *rest.Config, contextName string) Faults {
+	f := Faults{context: contextName, Server: "unknown"}
 	if u, _, err := rest.DefaultServerUrlFor(config); err == nil {
-		f.server = u.Host
+		f.Server = u.Host
 	}
 	return f
 }
 
 // of gives the fault behind the error of a request; errAbsent for a 404. An end of the caller's context stays what it is.
-func (f faults) of(err error, asked question) error {
-	var status *statusError
+func (f Faults) of(err error, asked Question) error {
+	var status *StatusError
 	var big *fault.Oversized
 	var failed *fault.Login
 	var redirect *fault.Redirect
@@ -49,12 +49,12 @@ func (f faults) of(err error, asked question) error {
 		return nil
 	case errors.As(err, &failed):
 		return failed // before anything was sent
-	case errors.Is(err, errAbsent):
-		return errAbsent
+	case errors.Is(err, ErrAbsent):
+		return ErrAbsent
 	case errors.As(err, &big):
-		return &fault.Oversized{Server: f.server, Of: big.Of, Bound: big.Bound}
+		return &fault.Oversized{Server: f.Server, Of: big.Of, Bound: big.Bound}
 	case errors.As(err, &redirect):
-		return &fault.Unreachable{Server: f.server, Err: redirect}
+		return &fault.Unreachable{Server: f.Server, Err: redirect}
 	case errors.As(err, &status):
 		return f.ofStatus(status, asked)
 	case errors.Is(err, context.Canceled):
@@ -64,52 +64,53 @@ func (f faults) of(err error, asked question) error {
 		return machine
 	}
 	if errors.As(err, &via) {
-		return &fault.Unreachable{Server: f.server, Err: via}
+		return &fault.Unreachable{Server: f.Server, Err: via}
 	}
 	inner := err
 	var urlErr *url.Error
 	if errors.As(err, &urlErr) {
 		inner = urlErr.Err // the URL may hold a password, and says what was asked rather than what went wrong
 	} else if !isNetwork(err) {
-		inner = errForeign
+		inner = ErrForeign
 	}
 	if own := f.ofCredentials(inner); own != nil {
 		return own
 	}
-	return &fault.Unreachable{Server: f.server, Err: inner}
+	return &fault.Unreachable{Server: f.Server, Err: inner}
 }
 
 // ofStatus is the fault behind what the API server, or whatever answered in its place, said in place of an answer.
-func (f faults) ofStatus(status *statusError, asked question) error {
+func (f Faults) ofStatus(status *StatusError, asked Question) error {
 	switch status.code {
 	case http.StatusNotFound:
 		if status.foreign {
-			return &fault.Unreachable{Server: f.server, Err: errForeign}
+			return &fault.Unreachable{Server: f.Server, Err: ErrForeign}
 		}
-		return errAbsent
+		return ErrAbsent
 	case http.StatusUnauthorized:
 		return &fault.Login{Context: f.context}
 	case http.StatusForbidden:
 		if status.foreign {
-			return &fault.Blocked{Server: f.server, Status: http.StatusForbidden}
+			return &fault.Blocked{Server: f.Server, Status: http.StatusForbidden}
 		}
 		return &fault.Forbidden{
-			Verbs: []string{asked.verb}, Resource: asked.resource, Namespace: asked.namespace, Name: asked.name,
-			Text: bounded(status.message),
+			Verbs: []string{asked.Verb}, Resource: asked.Resource, Namespace: asked.Namespace, Name: asked.Name,
+			Text: Excerpt(status.message),
 		}
 	case http.StatusBadRequest:
-		if asked.verb == "list" && !status.foreign {
+		if asked.Verb == "list" && !status.foreign {
 			// Older ones know fewer fields to select by, and are well otherwise.
-			return &fault.Unsupported{What: fmt.Sprintf("the API server cannot be asked for %s in this way", asked.resource)}
+			return &fault.Unsupported{What: fmt.Sprintf("the API server cannot be asked for %s in this way", asked.Resource)}
 		}
 	}
-	return &fault.Unreachable{Server: f.server, Err: fmt.Errorf("it answered %d %s", status.code, bounded(status.reason))}
+	return &fault.Unreachable{Server: f.Server, Err: fmt.Errorf("it answered %d %s", status.code, Excerpt(status.reason))}
 }
 
-var errForeign = errors.New("its answer is not the Kubernetes API's")
+// ErrForeign reports that something other than the Kubernetes API answered.
+var ErrForeign = errors.New("its answer is not the Kubernetes API's")
 
-// A statusError is what the API server says in place of what was asked for.
-type statusError struct {
+// A StatusError is what the API server says in place of what was asked for.
+type StatusError struct {
 	sent            int // the code of the HTTP answer
 	code            int // the one in its body, else the same
 	reason, message string
@@ -117,7 +118,7 @@ type statusError struct {
 	after           time.Duration // the pause it asks for; 0 for none
 }
 
-func (e *statusError) Error() string { return fmt.Sprintf("%d %s", e.code, bounded(e.reason)) }
+func (e *StatusError) Error() string { return fmt.Sprintf("%d %s", e.code, Excerpt(e.reason)) }
 
 // refusalBounds are those of a Status, of which no more than a few words are kept.
 var refusalBounds = jsonstream.Bounds{Bytes: 256 << 10, Elements: 1000, Memory: 64 << 10}
@@ -126,7 +127,7 @@ var refusalBounds = jsonstream.Bounds{Bytes: 256 << 10, Elements: 1000, Memory: 
 func readRefusal(response *http.Response) error {
 	r := jsonstream.NewReader(response.Body, refusalBounds, nil)
 	defer r.Close()
-	status := objectOf("Status", readStatus)(r)
+	status := ObjectOf("Status", ReadStatus)(r)
 	if errors.As(r.Err(), new(*fault.Oversized)) {
 		return r.Err()
 	}
@@ -144,7 +145,7 @@ func readRefusal(response *http.Response) error {
 }
 
 // ofCredentials finds a login that failed before anything was sent. client-go gives these errors as text only.
-func (f faults) ofCredentials(err error) error {
+func (f Faults) ofCredentials(err error) error {
 	text := err.Error()
 	login := func(cause fault.LoginCause, reason string) error {
 		return &fault.Login{Context: f.context, Cause: cause, Err: errors.New(reason)}
@@ -156,11 +157,11 @@ func (f faults) ofCredentials(err error) error {
 	return nil
 }
 
-func isUnauthorized(err error) bool { return answeredWith(err, http.StatusUnauthorized) }
+func isUnauthorized(err error) bool { return AnsweredWith(err, http.StatusUnauthorized) }
 
-// answeredWith reports whether the API server gave a code in place of an answer.
-func answeredWith(err error, code int) bool {
-	status, ok := errors.AsType[*statusError](err)
+// AnsweredWith reports whether the API server gave a code in place of an answer.
+func AnsweredWith(err error, code int) bool {
+	status, ok := errors.AsType[*StatusError](err)
 	return ok && status.code == code
 }
 
@@ -172,10 +173,10 @@ func isNetwork(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
-// bounded makes foreign text fit for a log.
-func bounded(s string) string {
-	if len(s) > maxText {
-		s = s[:maxText]
+// Excerpt returns the beginning of foreign text, fit for a log.
+func Excerpt(s string) string {
+	if len(s) > MaxText {
+		s = s[:MaxText]
 	}
 	return printable(strings.ToValidUTF8(s, ""))
 }
@@ -183,8 +184,8 @@ func bounded(s string) string {
 // printable replaces what could change the look of a terminal or a menu.
 func printable(s string) string { return safetext.Clean(s) }
 
-// isForbidden reports whether the user lacks a right.
-func isForbidden(err error) bool {
+// IsForbidden reports whether the user lacks a right.
+func IsForbidden(err error) bool {
 	var forbidden *fault.Forbidden
 	return errors.As(err, &forbidden)
 }

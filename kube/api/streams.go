@@ -1,4 +1,4 @@
-package kube
+package api
 
 import (
 	"context"
@@ -17,30 +17,31 @@ import (
 	"fairlead/kube/retryafter"
 )
 
-// headersWithin bounds how long the API server may take to begin a watch. A proxy on the way that holds answers back until
+// HeadersWithin bounds how long the API server may take to begin a watch. A proxy on the way that holds answers back until
 // they are whole shows by it.
-const headersWithin = 4 * time.Second
+const HeadersWithin = 4 * time.Second
 
-// streams ask when no client waits: their requests run no credential plugin, and say nothing of the API server's health.
-type streams struct {
-	api       *api
+// Streams are for questions that no client waits for, and for watches: they run no credential plugin, and Health does not observe
+// them.
+type Streams struct {
+	api       *Client
 	client    *http.Client
 	transport *renewable // without client-go's wrappers, which keep no connections
 	conns     openConns
 }
 
 // newStreams makes the client; it sends nothing. With HTTP/2 its watches share one connection.
-func newStreams(config *rest.Config, proxySource fault.ProxySource, l *login, a *api) (*streams, error) {
+func newStreams(config *rest.Config, proxySource fault.ProxySource, l *Login, a *Client) (*Streams, error) {
 	config = rest.CopyConfig(config)
 	config.NextProtos = nil
 	if config.Dial == nil {
 		alive := net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
-		config.Dial = (&net.Dialer{Timeout: headersWithin, KeepAliveConfig: alive}).DialContext
+		config.Dial = (&net.Dialer{Timeout: HeadersWithin, KeepAliveConfig: alive}).DialContext
 	}
 	if _, err := throughProxy(config, proxySource); err != nil {
 		return nil, err
 	}
-	s := &streams{api: a}
+	s := &Streams{api: a}
 	config.Dial = s.conns.dialer(config.Dial)
 	var err error
 	if s.client, s.transport, err = l.client(config); err != nil {
@@ -50,11 +51,11 @@ func newStreams(config *rest.Config, proxySource fault.ProxySource, l *login, a 
 	return s, nil
 }
 
-// loggedIn reports whether there are credentials.
-func (s *streams) loggedIn() bool { return s.api.login.has() }
+// LoggedIn reports whether there are credentials.
+func (s *Streams) LoggedIn() bool { return s.api.Login.LoggedIn() }
 
-// close closes every connection, and those that are still being made.
-func (s *streams) close() { s.conns.close() }
+// Close closes every connection, and those that are still being made.
+func (s *Streams) Close() { s.conns.close() }
 
 // openConns are the connections that a dial function made, as long as they are open. Idle ones cannot all be closed through
 // their transport when a watch has just ended: over HTTP/2 it counts as under way for a moment more, and its connection
@@ -136,9 +137,9 @@ func under(t http.RoundTripper) *http.Transport {
 // errLoggedOut reports that there are no credentials, and that getting some is not worth running a plugin.
 var errLoggedOut = errors.New("logged out")
 
-// receiveUnasked asks a question for which no client waits, and reads the answer.
-func receiveUnasked[T any](ctx context.Context, s *streams, q question, read func(*jsonstream.Reader) T) (value T, err error) {
-	if !s.loggedIn() {
+// AskUnattended asks a question for which no client waits, and reads the answer.
+func AskUnattended[T any](ctx context.Context, s *Streams, q Question, read func(*jsonstream.Reader) T) (value T, err error) {
+	if !s.LoggedIn() {
 		return value, errLoggedOut
 	}
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
@@ -146,13 +147,13 @@ func receiveUnasked[T any](ctx context.Context, s *streams, q question, read fun
 	return receive(ctx, s.api, s.client, q, read)
 }
 
-// open asks a question whose answer goes on until the context ends, and returns the answer to be read and closed. It has to begin
-// in time.
-func (s *streams) open(ctx context.Context, cancel context.CancelFunc, q question) (io.ReadCloser, error) {
-	if !s.loggedIn() {
+// Open asks a question whose answer goes on until ctx ends, and returns the answer to be read and closed. It calls cancel, which ends
+// ctx, if the answer does not begin in time.
+func (s *Streams) Open(ctx context.Context, cancel context.CancelFunc, q Question) (io.ReadCloser, error) {
+	if !s.LoggedIn() {
 		return nil, errLoggedOut
 	}
-	late := time.AfterFunc(headersWithin, cancel)
+	late := time.AfterFunc(HeadersWithin, cancel)
 	body, err := s.api.put(ctx, s.client, q)
 	if !late.Stop() {
 		if err == nil {
@@ -163,19 +164,19 @@ func (s *streams) open(ctx context.Context, cancel context.CancelFunc, q questio
 	return body, err
 }
 
-// reader reads an answer within the bounds of one.
-func (s *streams) reader(body io.Reader) *jsonstream.Reader {
-	return jsonstream.NewReader(body, bounds, s.api.budget)
+// Reader reads an answer within the bounds of one.
+func (s *Streams) Reader(body io.Reader) *jsonstream.Reader {
+	return jsonstream.NewReader(body, AnswerBounds, s.api.budget)
 }
 
-// reconnect lets go of the connection that ended watches had. It waits for those that end at the same time.
-func (s *streams) reconnect(ctx context.Context) {
+// Reconnect lets go of the connection that ended watches had. It waits for those that end at the same time.
+func (s *Streams) Reconnect(ctx context.Context) {
 	retryafter.Wait(ctx, 100*time.Millisecond)
 	utilnet.CloseIdleConnectionsFor(s.transport)
 }
 
-// isLoggedOut reports whether credentials are missing, or were refused.
-func isLoggedOut(err error) bool { return errors.Is(err, errLoggedOut) || isUnauthorized(err) }
+// IsLoggedOut reports whether credentials are missing, or were refused.
+func IsLoggedOut(err error) bool { return errors.Is(err, errLoggedOut) || isUnauthorized(err) }
 
-// isTooOld reports whether a watch cannot begin at its version: the API server knows what changed since then no more.
-func isTooOld(err error) bool { return answeredWith(err, http.StatusGone) }
+// IsTooOld reports whether a watch cannot begin at its version: the API server knows what changed since then no more.
+func IsTooOld(err error) bool { return AnsweredWith(err, http.StatusGone) }

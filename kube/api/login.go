@@ -1,4 +1,4 @@
-package kube
+package api
 
 import (
 	"context"
@@ -18,11 +18,11 @@ import (
 	"fairlead/kube/plugin"
 )
 
-// A login is how the API server knows a context's user: by a credential plugin, an identity provider, or what the kubeconfig
+// A Login is how the API server knows a context's user: by a credential plugin, an identity provider, or what the kubeconfig
 // holds.
-type login struct {
+type Login struct {
 	renewer renewer        // the plugin or the identity provider's login; nil: neither
-	plugin  *plugin.Plugin // nil: none
+	Plugin  *plugin.Plugin // nil: none
 	file    *tokenFile     // nil: none
 	config  *rest.Config
 }
@@ -41,8 +41,8 @@ type renewer interface {
 // newLogin takes the token file, the credential plugin and the identity provider out of a configuration: client-go would keep
 // the first for up to a minute, and turn to the others for every request, spares included. In their place the configuration
 // gets what puts the token on requests.
-func newLogin(config *rest.Config, c access) (*login, error) {
-	l := &login{config: config}
+func newLogin(config *rest.Config, c Config) (*Login, error) {
+	l := &Login{config: config}
 	if config.BearerTokenFile != "" {
 		l.file = newTokenFile(config.BearerTokenFile, c.Context)
 		config.BearerToken, config.BearerTokenFile = "", "" // the file counts, as it does for kubectl
@@ -61,7 +61,7 @@ func newLogin(config *rest.Config, c access) (*login, error) {
 }
 
 // usePlugin makes a credential plugin the login.
-func (l *login) usePlugin(exec *clientcmdapi.ExecConfig, of access) error {
+func (l *Login) usePlugin(exec *clientcmdapi.ExecConfig, of Config) error {
 	config := l.config
 	c := plugin.Config{Exec: exec, Context: of.Context, Approved: of.Approved}
 	if exec.ProvideClusterInfo {
@@ -78,16 +78,16 @@ func (l *login) usePlugin(exec *clientcmdapi.ExecConfig, of access) error {
 	if fixed.HasTokenAuth() || fixed.HasBasicAuth() || fixed.HasCertAuth() {
 		return nil // these count, as they do for kubectl
 	}
-	if l.plugin, err = plugin.New(c); err != nil {
+	if l.Plugin, err = plugin.New(c); err != nil {
 		return err
 	}
-	l.renewer = l.plugin
-	config.Wrap(l.plugin.Wrap)
+	l.renewer = l.Plugin
+	config.Wrap(l.Plugin.Wrap)
 	return nil
 }
 
 // useProvider makes the ID token of an identity provider the login. A client certificate goes along, as it does with kubectl.
-func (l *login) useProvider(provider *clientcmdapi.AuthProviderConfig, of access) error {
+func (l *Login) useProvider(provider *clientcmdapi.AuthProviderConfig, of Config) error {
 	config := l.config
 	config.AuthProvider = nil
 	entry, ok := config.AuthConfigPersister.(*kubeconfig.ProviderEntry)
@@ -112,17 +112,20 @@ func (l *login) useProvider(provider *clientcmdapi.AuthProviderConfig, of access
 	return nil
 }
 
-// begin lets credentials be renewed until end is called. renewed is called when there are others.
-func (l *login) begin(renewed func()) (end func()) {
+// Renews reports whether the credentials are renewed, by a plugin or an identity provider.
+func (l *Login) Renews() bool { return l.renewer != nil }
+
+// Begin lets credentials be renewed until end is called. renewed is called when they have changed.
+func (l *Login) Begin(renewed func()) (end func()) {
 	if l.renewer == nil {
 		return func() {}
 	}
 	return l.renewer.Begin(renewed)
 }
 
-// ensure runs the plugin, or asks the identity provider, if there are no credentials. It is for work that a client waits for,
+// Ensure runs the plugin, or asks the identity provider, if there are no credentials. It is for work that a client waits for,
 // or that the user asked for; nothing else may call it.
-func (l *login) ensure(ctx context.Context) error {
+func (l *Login) Ensure(ctx context.Context) error {
 	if l.renewer == nil {
 		return nil
 	}
@@ -130,48 +133,48 @@ func (l *login) ensure(ctx context.Context) error {
 }
 
 // follow takes up what changes in the token file, until ctx ends.
-func (l *login) follow(ctx context.Context) {
+func (l *Login) follow(ctx context.Context) {
 	if l.file != nil {
 		followFile(ctx, l.file.path, func(content []byte) { l.file.take(content) })
 	}
 }
 
-// has reports whether a question to the API server would run no plugin and ask no identity provider.
-func (l *login) has() bool { return l.renewer == nil || l.renewer.LoggedIn() }
+// LoggedIn reports whether a question to the API server would run no plugin and ask no identity provider.
+func (l *Login) LoggedIn() bool { return l.renewer == nil || l.renewer.LoggedIn() }
 
-// forget makes the next login renew the credentials.
-func (l *login) forget() {
+// Forget makes the next login renew the credentials.
+func (l *Login) Forget() {
 	if l.renewer != nil {
 		l.renewer.Forget()
 	}
 }
 
-// retry lets a renewal that failed be tried again at once, since the user asked for it.
-func (l *login) retry() {
+// Retry lets a renewal that failed be tried again at once, since the user asked for it.
+func (l *Login) Retry() {
 	if l.renewer != nil {
 		l.renewer.Retry()
 	}
 }
 
-// certificate gives the plugin's client certificate; nil when there is no plugin to ask.
-func (l *login) certificate() func() (*tls.Certificate, error) {
-	if l.plugin == nil {
+// Certificate returns what returns the plugin's client certificate; nil if there is no plugin.
+func (l *Login) Certificate() func() (*tls.Certificate, error) {
+	if l.Plugin == nil {
 		return nil
 	}
-	return l.plugin.Certificate
+	return l.Plugin.Certificate
 }
 
 // transport makes a transport with a configuration's credentials.
-func (l *login) transport(config *rest.Config) (*transport.Config, error) {
+func (l *Login) transport(config *rest.Config) (*transport.Config, error) {
 	c, err := config.TransportConfig()
-	if err == nil && l.plugin != nil {
-		c.TLS.GetCertHolder = &transport.GetCertHolder{GetCert: l.plugin.Certificate}
+	if err == nil && l.Plugin != nil {
+		c.TLS.GetCertHolder = &transport.GetCertHolder{GetCert: l.Plugin.Certificate}
 	}
 	return c, err
 }
 
-// explain adds to a login that was refused what is known of its credentials: whose they are, and that they have expired.
-func (l *login) explain(err error) error {
+// Explain adds to a login that was refused what is known of its credentials: whose they are, and that they have expired.
+func (l *Login) Explain(err error) error {
 	var refused *fault.Login
 	if !errors.As(err, &refused) || refused.Cause != fault.LoginRefused || refused.Plugin != "" || refused.Provider != "" {
 		return err
@@ -188,7 +191,7 @@ func (l *login) explain(err error) error {
 }
 
 // expired is when the kubeconfig's own credentials run out; zero when they do not say.
-func (l *login) expired() time.Time {
+func (l *Login) expired() time.Time {
 	token := l.config.BearerToken
 	if l.file != nil {
 		if data, err := kubeconfig.ReadBounded(l.file.path); err == nil {
@@ -210,12 +213,12 @@ func (l *login) expired() time.Time {
 	return time.Time{}
 }
 
-// kind says how a context logs in.
-func (l *login) kind() string {
+// Kind says how a context logs in.
+func (l *Login) Kind() string {
 	c := l.config
 	switch {
-	case l.plugin != nil:
-		return "credential plugin " + l.plugin.Command()
+	case l.Plugin != nil:
+		return "credential plugin " + l.Plugin.Command()
 	case l.renewer != nil:
 		return "OpenID Connect"
 	case l.file != nil:
@@ -230,8 +233,8 @@ func (l *login) kind() string {
 	return "none"
 }
 
-// expires returns when the credentials run out; zero if they do not say.
-func (l *login) expires() time.Time {
+// Expires returns when the credentials run out; zero if they do not say.
+func (l *Login) Expires() time.Time {
 	if l.renewer != nil {
 		return l.renewer.Expires()
 	}
