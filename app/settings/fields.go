@@ -2,18 +2,33 @@ package settings
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"gopkg.in/yaml.v3"
 
 	"fairlead/proxy/safetext"
 )
+
+// values reads the values in one file, and collects the problems of those that cannot be used.
+type values struct {
+	file     string
+	problems Problems
+	secrets  bool // the current value may be a secret, including its keys
+}
+
+// problem adds a problem at the line of a node.
+func (v *values) problem(node *yaml.Node, format string, args ...any) {
+	v.problems = append(v.problems, Problem{v.file, node.Line, fmt.Sprintf(format, args...)})
+}
 
 // A field is a key that a mapping may have, with the function that reads its value.
 type field struct {
@@ -22,8 +37,8 @@ type field struct {
 }
 
 // fields reads a mapping. An unknown key is a problem that suggests the key that may have been meant.
-func (p *parser) fields(node *yaml.Node, where string, known []field) {
-	p.pairs(node, func(key, value *yaml.Node) {
+func (v *values) fields(node *yaml.Node, where string, known []field) {
+	v.pairs(node, func(key, value *yaml.Node) {
 		at := slices.IndexFunc(known, func(f field) bool { return f.key == key.Value })
 		if at >= 0 {
 			if value.Tag != "!!null" { // a key without a value counts as absent
@@ -35,11 +50,11 @@ func (p *parser) fields(node *yaml.Node, where string, known []field) {
 		if where != "" {
 			in = " in " + where
 		}
-		if p.secrets {
-			p.problem(key, "unknown key%s: %s", in, suggestion(key.Value, known))
+		if v.secrets {
+			v.problem(key, "unknown key%s: %s", in, suggestion(key.Value, known))
 			return
 		}
-		p.problem(key, "unknown key %q%s: %s", keyName(key.Value), in, suggestion(key.Value, known))
+		v.problem(key, "unknown key %q%s: %s", keyName(key.Value), in, suggestion(key.Value, known))
 	})
 }
 
@@ -99,28 +114,28 @@ func distance(a, b string) int {
 }
 
 // pairs calls do for each key of a mapping and its value.
-func (p *parser) pairs(node *yaml.Node, do func(key, value *yaml.Node)) {
+func (v *values) pairs(node *yaml.Node, do func(key, value *yaml.Node)) {
 	node = resolved(node)
 	if node.Tag == "!!null" {
 		return
 	}
 	if node.Kind != yaml.MappingNode {
-		p.problem(node, "this must be keys with values, and is %s", kind(node))
+		v.problem(node, "this must be keys with values, and is %s", kind(node))
 		return
 	}
 	seen := map[string]int{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := resolved(node.Content[i]), resolved(node.Content[i+1])
 		if key.Kind != yaml.ScalarNode {
-			p.problem(key, "a key must be a text, and is %s", kind(key))
+			v.problem(key, "a key must be a text, and is %s", kind(key))
 			continue
 		}
 		if first, twice := seen[key.Value]; twice {
 			name := keyName(key.Value)
-			if p.secrets {
+			if v.secrets {
 				name = "a key"
 			}
-			p.problem(key, "%s is here twice (the first is in line %d)", name, first)
+			v.problem(key, "%s is here twice (the first is in line %d)", name, first)
 			continue
 		}
 		seen[key.Value] = key.Line
@@ -129,10 +144,10 @@ func (p *parser) pairs(node *yaml.Node, do func(key, value *yaml.Node)) {
 }
 
 // list calls do for each item of a list.
-func (p *parser) list(node *yaml.Node, do func(item *yaml.Node)) {
+func (v *values) list(node *yaml.Node, do func(item *yaml.Node)) {
 	node = resolved(node)
 	if node.Kind != yaml.SequenceNode {
-		p.problem(node, "this must be a list, and is %s", kind(node))
+		v.problem(node, "this must be a list, and is %s", kind(node))
 		return
 	}
 	for _, item := range node.Content {
@@ -159,29 +174,29 @@ func kind(node *yaml.Node) string {
 }
 
 // text returns a scalar as it is written.
-func (p *parser) text(node *yaml.Node) (string, bool) {
+func (v *values) text(node *yaml.Node) (string, bool) {
 	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
-		p.problem(node, "this must be a text, and is %s", kind(node))
+		v.problem(node, "this must be a text, and is %s", kind(node))
 		return "", false
 	}
 	if node.Value == "" || strings.ContainsFunc(node.Value, unicode.IsControl) {
-		p.problem(node, "this must be a text of one line, and is %q", quotable(node.Value))
+		v.problem(node, "this must be a text of one line, and is %q", quotable(node.Value))
 		return "", false
 	}
 	return node.Value, true
 }
 
-func (p *parser) oneOf(node *yaml.Node, words ...string) (string, bool) {
-	text, ok := p.text(node)
+func (v *values) oneOf(node *yaml.Node, words ...string) (string, bool) {
+	text, ok := v.text(node)
 	if ok && !slices.Contains(words, text) {
-		p.problem(node, "%q is none of %s", quotable(text), strings.Join(words, ", "))
+		v.problem(node, "%q is none of %s", quotable(text), strings.Join(words, ", "))
 		return "", false
 	}
 	return text, ok
 }
 
-func (p *parser) boolean(node *yaml.Node) *bool {
-	text, ok := p.oneOf(node, "true", "false")
+func (v *values) boolean(node *yaml.Node) *bool {
+	text, ok := v.oneOf(node, "true", "false")
 	if !ok {
 		return nil
 	}
@@ -189,22 +204,22 @@ func (p *parser) boolean(node *yaml.Node) *bool {
 	return &yes
 }
 
-func (p *parser) integer(node *yaml.Node, least, most int) *int {
-	text, ok := p.text(node)
+func (v *values) integer(node *yaml.Node, least, most int) *int {
+	text, ok := v.text(node)
 	if !ok {
 		return nil
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < least || n > most {
-		p.problem(node, "%q is not a number from %d to %d", quotable(text), least, most)
+		v.problem(node, "%q is not a number from %d to %d", quotable(text), least, most)
 		return nil
 	}
 	return &n
 }
 
 // address parses an address of this machine to listen on.
-func (p *parser) address(node *yaml.Node) *netip.Addr {
-	text, ok := p.text(node)
+func (v *values) address(node *yaml.Node) *netip.Addr {
+	text, ok := v.text(node)
 	if !ok {
 		return nil
 	}
@@ -213,7 +228,7 @@ func (p *parser) address(node *yaml.Node) *netip.Addr {
 	}
 	addr, err := netip.ParseAddr(text)
 	if err != nil || addr.IsMulticast() {
-		p.problem(node, "%q is not an IP address to listen on (the port is a key of its own)", quotable(text))
+		v.problem(node, "%q is not an IP address to listen on (the port is a key of its own)", quotable(text))
 		return nil
 	}
 	addr = addr.Unmap()
@@ -222,13 +237,13 @@ func (p *parser) address(node *yaml.Node) *netip.Addr {
 
 var namespaceName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
-func (p *parser) namespace(node *yaml.Node) *string {
-	text, ok := p.text(node)
+func (v *values) namespace(node *yaml.Node) *string {
+	text, ok := v.text(node)
 	if !ok {
 		return nil
 	}
 	if !namespaceName.MatchString(text) {
-		p.problem(node, "%q cannot be the name of a namespace", quotable(text))
+		v.problem(node, "%q cannot be the name of a namespace", quotable(text))
 		return nil
 	}
 	return &text
@@ -236,23 +251,23 @@ func (p *parser) namespace(node *yaml.Node) *string {
 
 var domainName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$`)
 
-func (p *parser) domain(node *yaml.Node) *string {
-	text, ok := p.text(node)
+func (v *values) domain(node *yaml.Node) *string {
+	text, ok := v.text(node)
 	if !ok {
 		return nil
 	}
 	if !domainName.MatchString(text) || len(text) > 253 {
-		p.problem(node, "%q cannot be a domain", quotable(text))
+		v.problem(node, "%q cannot be a domain", quotable(text))
 		return nil
 	}
 	return &text
 }
 
 // namespaces parses a list of namespace names.
-func (p *parser) namespaces(node *yaml.Node) *[]string {
+func (v *values) namespaces(node *yaml.Node) *[]string {
 	names := []string{}
-	p.list(node, func(n *yaml.Node) {
-		if name := p.namespace(n); name != nil {
+	v.list(node, func(n *yaml.Node) {
+		if name := v.namespace(n); name != nil {
 			names = append(names, *name)
 		}
 	})
@@ -279,4 +294,57 @@ func homeDir() (string, error) {
 		err = errors.New("no home directory")
 	}
 	return dir, err
+}
+
+// path parses the path of a file. ~ is the home directory, and relative paths are relative to config.yaml.
+func (v *values) path(node *yaml.Node) (string, bool) {
+	path, ok := v.text(node)
+	if !ok {
+		return "", false
+	}
+	if rest, home := strings.CutPrefix(path, "~/"); home {
+		dir, err := homeDir()
+		if err != nil {
+			v.problem(node, "the home directory is not known: write the path in full")
+			return "", false
+		}
+		return filepath.Join(dir, rest), true
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(v.file), path)
+	}
+	return path, true
+}
+
+func (v *values) duration(node *yaml.Node) *time.Duration {
+	text, ok := v.text(node)
+	if !ok {
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 || d > 10*365*24*time.Hour {
+		v.problem(node, "%q is not a time like 30s, 10m or 8h", quotable(text))
+		return nil
+	}
+	return &d
+}
+
+func (v *values) prefixes(node *yaml.Node) *[]netip.Prefix {
+	prefixes := []netip.Prefix{}
+	v.list(node, func(n *yaml.Node) {
+		text, ok := v.text(n)
+		if !ok {
+			return
+		}
+		prefix, err := netip.ParsePrefix(text)
+		if addr, addrErr := netip.ParseAddr(text); addrErr == nil && addr.Zone() == "" {
+			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			v.problem(n, "%q is not a range of addresses like 10.0.0.0/8", quotable(text))
+			return
+		}
+		prefixes = append(prefixes, prefix.Masked())
+	})
+	return &prefixes
 }

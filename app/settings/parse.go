@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"gopkg.in/yaml.v3"
 )
@@ -45,7 +42,7 @@ func (p Problems) Error() string {
 // Parse parses config.yaml. It is strict: unknown keys and values are errors, returned as Problems. file is the name in
 // the errors, and relative paths in the text are relative to its directory.
 func Parse(text []byte, file string) (Config, error) {
-	p := &parser{file: file}
+	p := &parser{values: values{file: file}}
 	if len(text) > maxConfig {
 		return Config{}, p.fileProblem("larger than %d KiB", maxConfig>>10)
 	}
@@ -88,20 +85,14 @@ func (p *parser) syntax(err error) error {
 	return Problems{{p.file, line, "not valid YAML: " + text}}
 }
 
-// parser collects the problems of a file.
+// parser reads what config.yaml may contain.
 type parser struct {
-	file       string
-	problems   Problems
+	values
 	references []Reference
-	secrets    bool // the current value may be a secret, including its keys
 }
 
 func (p *parser) fileProblem(format string, args ...any) error {
 	return Problems{{p.file, 0, fmt.Sprintf(format, args...)}}
-}
-
-func (p *parser) problem(node *yaml.Node, format string, args ...any) {
-	p.problems = append(p.problems, Problem{p.file, node.Line, fmt.Sprintf(format, args...)})
 }
 
 func (p *parser) config(root *yaml.Node) Config {
@@ -309,57 +300,4 @@ func (p *parser) checkListen(c Config) {
 // guarded reports whether clients must authenticate.
 func guarded(o Options) bool {
 	return o.TLS != nil || o.Password != nil && o.Password.Wanted
-}
-
-// path parses the path of a file. ~ is the home directory, and relative paths are relative to config.yaml.
-func (p *parser) path(node *yaml.Node) (string, bool) {
-	path, ok := p.text(node)
-	if !ok {
-		return "", false
-	}
-	if rest, home := strings.CutPrefix(path, "~/"); home {
-		dir, err := homeDir()
-		if err != nil {
-			p.problem(node, "the home directory is not known: write the path in full")
-			return "", false
-		}
-		return filepath.Join(dir, rest), true
-	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(p.file), path)
-	}
-	return path, true
-}
-
-func (p *parser) duration(node *yaml.Node) *time.Duration {
-	text, ok := p.text(node)
-	if !ok {
-		return nil
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 || d > 10*365*24*time.Hour {
-		p.problem(node, "%q is not a time like 30s, 10m or 8h", quotable(text))
-		return nil
-	}
-	return &d
-}
-
-func (p *parser) prefixes(node *yaml.Node) *[]netip.Prefix {
-	prefixes := []netip.Prefix{}
-	p.list(node, func(n *yaml.Node) {
-		text, ok := p.text(n)
-		if !ok {
-			return
-		}
-		prefix, err := netip.ParsePrefix(text)
-		if addr, addrErr := netip.ParseAddr(text); addrErr == nil && addr.Zone() == "" {
-			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
-		}
-		if err != nil {
-			p.problem(n, "%q is not a range of addresses like 10.0.0.0/8", quotable(text))
-			return
-		}
-		prefixes = append(prefixes, prefix.Masked())
-	})
-	return &prefixes
 }
