@@ -19,7 +19,7 @@ const statusInternal = "proxy_internal_error"
 
 const maxAnswerText = 1000 // bytes
 
-// Windows gives these of its own where other systems give ECONNREFUSED and its like; elsewhere no error has them.
+// Windows returns these where other systems return ECONNREFUSED and its like. On other systems no error has them.
 const (
 	wsaNetUnreachable  = syscall.Errno(10051)
 	wsaAborted         = syscall.Errno(10053)

@@ -40,7 +40,7 @@ func (c *connection) wrongPassword(protocol Protocol) bool {
 	return false
 }
 
-// admitted tells whether a request says who it is, where that is wanted, and else answers it (RFC 9110 11.7).
+// admitted reports whether a request has the password, if one is wanted. If not, it has been answered (RFC 9110 11.7).
 func (c *httpClient) admitted(w http.ResponseWriter, r *http.Request) bool {
 	wanted := c.conn.server.config.Load().Credentials
 	if wanted == nil {

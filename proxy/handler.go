@@ -32,7 +32,7 @@ type Flow struct {
 	Early          []byte // what the client has sent that Target has not got, and that Client does not read again
 }
 
-// handOver gives an answered connection to its handler. The connection ends when that is done.
+// handOver gives an answered connection to its handler. The connection ends when the handler is done.
 func (c *connection) handOver(rec *record, handler Handler, flow Flow, ended func(error)) {
 	flow.Connection = rec.describe()
 	var once sync.Once
@@ -68,7 +68,7 @@ func (c *countedConn) Read(p []byte) (int, error) {
 
 func (c *countedConn) Write(p []byte) (int, error) { return c.meter.send(c.Conn, p) }
 
-// ReadWaiter is for stream.Buffer.
+// ReadWaiter implements what stream.ReadWaiter asks for.
 func (c *countedConn) ReadWaiter() func() { return stream.ReadWaiter(c.Conn) }
 
 // CloseWrite ends the direction towards the target.

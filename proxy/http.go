@@ -69,7 +69,7 @@ func (f *httpFront) drain(cut context.Context) {
 	_ = f.server.Close()
 }
 
-// Accept gives http.Server its next connection.
+// Accept returns the next connection for http.Server.
 func (f *httpFront) Accept() (net.Conn, error) {
 	select {
 	case client := <-f.arrived:

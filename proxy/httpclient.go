@@ -67,7 +67,7 @@ func (c *httpClient) Close() error {
 	return err
 }
 
-// Read gives net/http the client's requests, one at a time.
+// Read reads the client's requests for net/http, one at a time.
 func (c *httpClient) Read(p []byte) (int, error) { return c.requests.Read(p) }
 
 // limitHead bounds the wait for the rest of a request's head. Net/http, which waits for its first bytes, sets another

@@ -44,7 +44,7 @@ type Relay struct {
 	Log   zerolog.Logger // of panics
 }
 
-// Handle is for Handler.
+// Handle implements Handler.
 //
 // Each direction has a goroutine that has done nothing before: what waits then waits on a small stack. The caller's has
 // grown with a handshake and a dial, and may end.
@@ -209,7 +209,7 @@ func (r *relay) guarded(direction func()) {
 	direction()
 }
 
-// oneEnded gives the other direction its grace, when there is one left.
+// oneEnded counts a direction that has ended. The other one, if it is still open, has grace from now on.
 func (r *relay) oneEnded(grace time.Duration) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()

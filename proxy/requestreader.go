@@ -55,7 +55,7 @@ const (
 	lost                       // nothing after it can be read
 )
 
-// Read gives net/http its requests.
+// Read reads requests for net/http.
 func (r *requestReader) Read(p []byte) (int, error) {
 	for len(r.out) == 0 {
 		var err error
@@ -162,13 +162,13 @@ func (r *requestReader) begin(head *http1.RequestHead) {
 	}
 }
 
-// done says that net/http is done with the request. The next read is for another.
+// done is called when net/http is done with the request. The next read is for another.
 func (r *requestReader) done() {
 	r.serving, r.cost = false, 0
 	r.charge()
 }
 
-// charge says what the client's request costs, as long as the client is pending.
+// charge records what the client's request costs, as long as the client is pending.
 func (r *requestReader) charge() { r.client.conn.place.ChargeHead(r.cost + cap(r.in)) }
 
 // readData passes on a body's data.

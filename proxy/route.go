@@ -59,7 +59,7 @@ func (e *RouteError) PublicText() string {
 	return e.Error()
 }
 
-// Unwrap gives fs.ErrPermission.
+// Unwrap returns fs.ErrPermission.
 func (e *RouteError) Unwrap() error { return fs.ErrPermission }
 
 // A CrossOriginError is a plain-HTTP request of a page of one origin to another origin, by a rule that refuses those. It

@@ -59,7 +59,7 @@ func (m *meter) addReceived(n int) {
 	m.serving.noteProgress()
 }
 
-// noteProgress says that bytes move, to reportProgress.
+// noteProgress wakes reportProgress, because bytes move.
 func (v *serving) noteProgress() {
 	if v.server.config.Load().Progress <= 0 {
 		return

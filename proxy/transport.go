@@ -38,7 +38,7 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		response, err = x.send(pooled, r)
 	}
 	if err != nil {
-		if cause := x.unanswered(r); cause != nil && !refusal(cause) {
+		if cause := x.unanswered(r); cause != nil && !isRefusal(cause) {
 			return nil, x.noAnswer(cause)
 		}
 		return nil, fmt.Errorf("request to %s: %w", x.target, err)
@@ -111,12 +111,12 @@ func (x *exchange) unanswered(r *http.Request) error {
 	return nil
 }
 
-// noAnswer says whose connection ended, and whether the request was sent twice.
+// noAnswer returns a *NoAnswerError for a request whose connection ended by cause.
 func (x *exchange) noAnswer(cause error) error {
 	return &NoAnswerError{Target: x.answers(), Repeated: x.record.Repeated, Err: cause}
 }
 
-// repeatable tells whether a request may go out on a connection that was used before. Such a connection may have been
+// repeatable reports whether a request may go out on a connection that was used before. Such a connection may have been
 // closed a moment ago; then net/http repeats what RFC 9110 9.2.2 lets a proxy repeat, and nothing else can be.
 func repeatable(r *http.Request) bool {
 	switch r.Method {
@@ -140,7 +140,7 @@ func newTransport(c *httpClient) *http.Transport {
 	}
 }
 
-// forwardProxy tells a transport which proxy its request is for. The dial for it leads TLS already.
+// forwardProxy returns the proxy that a request is for, as a transport wants it: its dial has led the TLS handshake already.
 func forwardProxy(r *http.Request) (*url.URL, error) {
 	via := r.Context().Value(exchangeKey{}).(*exchange).via
 	if via == nil {
@@ -178,7 +178,7 @@ func maxForwards(r *http.Request) (uint64, bool) {
 	return left, err == nil
 }
 
-// lastHop tells whether a request ends at this proxy.
+// lastHop reports whether a request ends at this proxy.
 func lastHop(r *http.Request) bool {
 	left, ok := maxForwards(r)
 	return ok && left == 0

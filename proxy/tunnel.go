@@ -48,7 +48,7 @@ func (c *connection) tunnel(client net.Conn, asked *request) (goesOn bool) {
 	_, unconfirmed := target.(Unconfirmed)
 	flow := Flow{Client: client, Target: &countedConn{target, c.meter}, Early: early}
 	c.handOver(rec, to.handler(c.config), flow, func(err error) {
-		if unconfirmed && refusal(err) && c.meter.received.Load() == 0 {
+		if unconfirmed && isRefusal(err) && c.meter.received.Load() == 0 {
 			rec.setStage(StageDial) // the client was answered before its target was
 		}
 		rec.finish(err)
@@ -136,8 +136,8 @@ func (c *connection) refuse(client net.Conn, rec *record, asked *request, err er
 	}
 }
 
-// refusal tells whether an error is in the words in which a Dialer refuses.
-func refusal(err error) bool {
+// isRefusal reports whether an error is in the words in which a Dialer refuses.
+func isRefusal(err error) bool {
 	var dns *net.DNSError
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) ||
 		errors.Is(err, fs.ErrPermission) || errors.As(err, &dns)

@@ -150,7 +150,7 @@ func (g *Gate) evict(p *Place) {
 	g.Evicted.Add(1)
 }
 
-// free gives a place back, once. Its client may still be ending.
+// free frees a place, once. Its client may still be ending.
 func (p *Place) free() {
 	p.settle()
 	if !p.left {
@@ -184,7 +184,7 @@ func (p *Place) charge(base, head int) {
 	}
 }
 
-// Leave gives the place back when all of its client has ended. It may be called for one that gave way.
+// Leave frees the place when all of its client has ended. It may be called for one that gave way.
 func (p *Place) Leave() {
 	p.gate.mutex.Lock()
 	defer p.gate.mutex.Unlock()

@@ -15,7 +15,7 @@ const (
 	wrongWait     = 8 * time.Second        // the longest; it bounds the clients that wait, too
 )
 
-// Guesses gives the answers to wrong passwords their times. The zero value is ready.
+// Guesses schedules the answers to wrong passwords. The zero value is ready.
 type Guesses struct {
 	mutex sync.Mutex
 	next  time.Time // when the next answer would be due if there were no bursts

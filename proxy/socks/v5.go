@@ -59,7 +59,7 @@ type handshake5 struct {
 // Close does nothing: the connection is not the library's.
 func (*handshake5) Close() error { return nil }
 
-// Valid is for socks5.CredentialStore.
+// Valid implements socks5.CredentialStore.
 func (h *handshake5) Valid(user, password, _ string) bool {
 	return h.valid == nil || h.valid(user, password)
 }

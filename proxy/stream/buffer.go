@@ -60,7 +60,7 @@ func (b *Buffer) Used(n int) {
 	}
 }
 
-// Release gives the memory back.
+// Release frees the memory.
 func (b *Buffer) Release() {
 	if b.large != nil {
 		busyBuffers.Put(b.large)

@@ -50,7 +50,7 @@ func (p *Peeked) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// ReadWaiter is for Buffer.
+// ReadWaiter implements what the function of that name asks for.
 func (p *Peeked) ReadWaiter() func() {
 	wait := ReadWaiter(p.Conn)
 	if wait == nil {
