@@ -83,7 +83,7 @@ func quit(actions Actions, o *Options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "quit",
 		Short: "Quit the running Fairlead",
-		Long:  "Quit the running Fairlead, in the panel or in the foreground. What is on is on again at the next start.",
+		Long:  "Quit the running Fairlead, in the panel or in the foreground. What was on in the panel is on again at its next\nstart.",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return actions.Quit(cmd.Context(), *o) },
 	}
