@@ -13,20 +13,22 @@ import (
 	"fairlead/kube/fault"
 )
 
-// staleAfter is the age at which an answer may be to blame for a refusal: in a rollout Pods stop one after the other. A
-// younger one is believed: a client that hammers a closed port then costs the API server little.
+// staleAfter is the age from which an answer of the API server may be too old to explain a refusal: in a rollout, Pods
+// stop one after the other. A younger answer is trusted, so a client that hammers a closed port costs the API server
+// little.
 const staleAfter = 300 * time.Millisecond
 
 // replacedWithin bounds how long a dial whose Pods are all gone waits for the first new one.
 const replacedWithin = 1500 * time.Millisecond
 
-// maxOutside bounds how many endpoints that are no Pods one dial tries.
+// maxOutside bounds how many endpoints that are not Pods one dial tries.
 const maxOutside = 3
 
-// DialContext connects to address, "host:port", where host is a Service or another form that Lookup knows, and network is
-// "tcp". A connection may come back before its Pod has answered; it then has an Opened(context.Context) error that waits
-// for that. It has CloseWrite, and lives until it is closed or Run ends; ctx bounds the dial only. What leads out of the
-// cluster is dialled by the policy's Outside, and its connection is that dialer's.
+// DialContext connects to address, "host:port", where host is a Service or another form that Lookup knows, and network
+// is "tcp". The connection may be returned before its Pod has answered; it then has a method Opened(context.Context)
+// error, which waits for the answer. It has CloseWrite, and lasts until it is closed or Run ends; ctx bounds the dial
+// only. If the name leads out of the cluster, the policy's Outside dials, and the connection is the one that it
+// returns.
 //
 // Errors are those of package fault, context.Canceled and context.DeadlineExceeded when ctx ended, and net.ErrClosed
 // once Run has ended.
@@ -40,8 +42,8 @@ func (c *Cluster) DialContext(ctx context.Context, network, address string) (net
 	return h.dial(ctx, network, address, port)
 }
 
-// DialContext connects to a port of the host, as Cluster.DialContext does, by what Lookup found. The host in address has to be
-// the one that was looked up. A host outside is not found.
+// DialContext connects to a port of the host, as Cluster.DialContext does, using what Lookup found. The host in address
+// must be the one that was looked up. If it is outside, the error is a *fault.NotFound.
 func (h *Host) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := splitAddress(network, address)
 	if err != nil {
@@ -83,7 +85,7 @@ func (h *Host) check() error {
 	return nil
 }
 
-// splitAddress reads what is to be dialled.
+// splitAddress parses the arguments of a dial.
 func splitAddress(network, address string) (host string, port int, err error) {
 	switch network {
 	case "tcp", "tcp4", "tcp6":
@@ -101,7 +103,8 @@ func splitAddress(network, address string) (host string, port int, err error) {
 	return host, int(number), nil
 }
 
-// connect resolves and connects. An endpoint that is no Pod may be an address that leads on, hops times at most.
+// connect resolves and connects. An endpoint that is not a Pod may be an address that leads to another one; connect
+// follows hops of them at most.
 func (h *Host) connect(ctx context.Context, network string, port, hops int) (net.Conn, error) {
 	to, err := h.resolve(ctx, port)
 	if err != nil {
@@ -115,7 +118,7 @@ func (h *Host) connect(ctx context.Context, network string, port, hops int) (net
 	return a.dial(ctx, to.pods)
 }
 
-// resolve returns the Pods to try for a port, by the address's owner if Lookup has just found it.
+// resolve returns the Pods to try for a port. It uses the owner of an address if Lookup has just found it.
 func (h *Host) resolve(ctx context.Context, port int) (resolution, error) {
 	if time.Since(h.asked) < answerLasts.fresh {
 		return h.cluster.resolver.resolveOwned(ctx, h.name, h.owner, h.asked, port)
@@ -123,8 +126,8 @@ func (h *Host) resolve(ctx context.Context, port int) (resolution, error) {
 	return h.cluster.resolver.resolve(ctx, h.name, port)
 }
 
-// dialOutside leaves the cluster for what a name of it leads to, unless that leads back into it: an EndpointSlice made by
-// hand may have the address of a Pod or a Service without saying so.
+// dialOutside dials the endpoints that are not Pods, with the policy's Outside unless an address is in the cluster
+// after all: an EndpointSlice made by hand may have the address of a Pod or a Service without saying so.
 func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution, hops int) (conn net.Conn, err error) {
 	dial := c.policy.Load().Outside
 	if len(to.outside) == 0 {
@@ -163,17 +166,18 @@ func (c *Cluster) owned(ctx context.Context, n name) bool {
 	return err == nil && (o.service.name != "" || o.pod.Pod != "" && (!o.hostNetwork || c.policy.Load().HostNetwork))
 }
 
-// An attempt is one dial into the cluster, and what is left to try for its connection.
+// An attempt is one dial into the cluster, and the search for other Pods that its connection may try.
 type attempt struct {
 	cluster *Cluster
 	name    name
 	port    int
 	to      resolution
-	known   time.Time // when to was
+	known   time.Time // when to was resolved
 }
 
-// dial has the carrier connect to the first of the Pods that may be dialled, and hands it the others. Whether a Pod shares
-// its node's network the carrier asks while it makes the first session with the Pod (admit): it costs no round trip.
+// dial has the carrier connect to the first of the Pods that may be dialled, and hands it the others. The carrier asks
+// whether a Pod shares its node's network while it makes the first session with the Pod (admit), so the question costs
+// no round trip.
 func (a *attempt) dial(ctx context.Context, pods []endpoint) (net.Conn, error) {
 	var refused error
 	for len(pods) > 0 {
@@ -206,7 +210,7 @@ func (a *attempt) dial(ctx context.Context, pods []endpoint) (net.Conn, error) {
 			continue
 		}
 		if network == ownNetwork || network == unknownNetwork && err != nil {
-			return conn, a.named(err)
+			return conn, a.withNode(err)
 		}
 		if err == nil {
 			conn.Close()
@@ -219,7 +223,8 @@ func (a *attempt) dial(ctx context.Context, pods []endpoint) (net.Conn, error) {
 	return nil, refused
 }
 
-// network returns what is known of the network of an endpoint's Pod; by the policy, that may not matter.
+// network returns what is known about the network of an endpoint's Pod. If the policy allows Pods
+// on their node's network, it returns ownNetwork, because the network does not matter then.
 func (a *attempt) network(e endpoint) network {
 	if a.cluster.policy.Load().HostNetwork {
 		return ownNetwork
@@ -227,7 +232,8 @@ func (a *attempt) network(e endpoint) network {
 	return a.cluster.resolver.networks.of(e)
 }
 
-// connect hands Pods to the carrier, and to try after them those of which it is not known whether they may be dialled.
+// connect hands Pods to the carrier. After them it tries the later ones, of which it is not known yet whether they may
+// be dialled.
 func (a *attempt) connect(ctx context.Context, endpoints []endpoint, later []endpoint) (net.Conn, error) {
 	c := a.cluster
 	conn, err := c.dialCarrier(ctx, endpoints, func(ctx context.Context, cause error) []endpoint {
@@ -235,16 +241,16 @@ func (a *attempt) connect(ctx context.Context, endpoints []endpoint, later []end
 	})
 	var away *fault.Unreachable
 	if errors.As(err, &away) && away.Server == c.api.Faults.Server {
-		c.api.CloseIdle() // what is kept may still work, and would say that all is well
+		c.api.CloseIdle() // an idle connection may still work, and would hide that a new one cannot be made
 	}
 	if !errors.As(err, &away) || away.Server == c.api.Faults.Server {
-		c.health.ObserveDial(err) // else it was a Pod that could not be reached
+		c.health.ObserveDial(err) // otherwise a Pod could not be reached
 	}
 	return conn, err
 }
 
-// named adds to the error of a node which it is, where that is known.
-func (a *attempt) named(err error) error {
+// withNode returns err with the node's name, if err is a *fault.Node without one and the name is known.
+func (a *attempt) withNode(err error) error {
 	var failed *fault.Node
 	if !errors.As(err, &failed) || failed.Node != "" {
 		return err
@@ -261,9 +267,9 @@ func (a *attempt) named(err error) error {
 	return &with
 }
 
-// renew adds to the Pods that were not tried those of a newer answer, and asks for one when what was known was out of date:
-// a Pod that is gone, or those of a Service that refuse because their programs have ended. That may turn out only after
-// the dial, when the Pod is asked for the connection.
+// renew adds the Pods of a newer answer to those that were not tried. It asks for a newer answer if the old one was out
+// of date: a Pod is gone, or the Pods of a Service refuse because their programs have ended. That may turn out only
+// after the dial, when the Pod is asked for the connection.
 func (a *attempt) renew(ctx context.Context, cause error, untried []endpoint) []endpoint {
 	c := a.cluster
 	ctx, end, err := c.begin(traced(ctx, nil)) // the carrier may call it at any time
@@ -271,7 +277,7 @@ func (a *attempt) renew(ctx context.Context, cause error, untried []endpoint) []
 		return nil
 	}
 	defer end()
-	refused := isRefusal(cause) && len(a.to.services) > 0 && !a.to.single // else there is no other Pod
+	refused := isRefusal(cause) && len(a.to.services) > 0 && !a.to.single // otherwise there is no other Pod
 	if isGone(cause) || refused && time.Since(a.to.asked) > staleAfter {
 		c.resolver.forget(a.to, a.known)
 	}
@@ -283,8 +289,8 @@ func (a *attempt) renew(ctx context.Context, cause error, untried []endpoint) []
 	return a.allowed(ctx, untried)
 }
 
-// newer adds to the Pods that were not tried those that the name leads to by now. Where the Pods it led to are gone, it
-// waits a little for the first new one.
+// newer adds the Pods that the name leads to now to those that were not tried. If the Pods that it led to before are
+// gone, newer waits a short time for the first new one.
 func (a *attempt) newer(ctx context.Context, gone bool, untried []endpoint) ([]endpoint, error) {
 	bound, cancel := context.WithTimeout(ctx, replacedWithin)
 	defer cancel()
@@ -295,7 +301,7 @@ func (a *attempt) newer(ctx context.Context, gone bool, untried []endpoint) ([]e
 			if !contains(a.to.pods, pod) {
 				untried = append(untried, pod)
 			} else if !gone {
-				changed = nil // it refuses, and is there
+				changed = nil // it refuses, but exists
 			}
 		}
 		if len(untried) > 0 || changed == nil {
@@ -320,7 +326,7 @@ func (a *attempt) allowed(ctx context.Context, pods []endpoint) (list []endpoint
 	for i, pod := range pods[:min(len(pods), maxEndpoints)] {
 		wg.Go(func() {
 			if networks[i] = a.network(pod); networks[i] == unknownNetwork {
-				networks[i], _ = a.cluster.resolver.network(ctx, pod) // one that stays unknown may not be dialled
+				networks[i], _ = a.cluster.resolver.network(ctx, pod) // a Pod whose network stays unknown may not be dialled
 			}
 		})
 	}
@@ -333,7 +339,7 @@ func (a *attempt) allowed(ctx context.Context, pods []endpoint) (list []endpoint
 	return list
 }
 
-// isGone tells that a Pod is no more, or has ended.
+// isGone reports whether err means that a Pod no longer exists or has ended.
 func isGone(err error) bool {
 	var absent *fault.NotFound
 	var ended *fault.NoEndpoints

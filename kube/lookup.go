@@ -9,35 +9,36 @@ import (
 	"time"
 )
 
-// A Host is what a host name or an IP address is here: the cluster's, or outside.
+// A Host is a host name or an IP address, and whether it is in the cluster or outside.
 type Host struct {
 	InCluster bool
-	Why       string // why it is or is not the cluster's, without a full stop, for logs
+	Why       string // why it is or is not in the cluster, without a full stop, for logs
 
 	cluster *Cluster
-	written string // as Lookup was asked
-	name    name   // what the cluster understands by it
-	owner   owner  // of an address, if it was asked for
-	asked   time.Time
+	written string    // the host as it was passed to Lookup
+	name    name      // what it means in the cluster
+	owner   owner     // what has the address, if that was asked for
+	asked   time.Time // when the owner was asked for
 }
 
-// Lookup finds out what host, a name or an IP address, is here. It asks the API server only about what other networks may have
-// as well:
+// Lookup finds out whether host, a name or an IP address, is in the cluster. It asks the API server only about hosts
+// that other networks may have as well:
 //
-// A name of two labels that the Internet may have too, or one of three that a company may have, is the cluster's when
-// there is a Service of that name, and one of two labels also when it is a Pod's of a Service in the context's namespace.
-// One that does not exist, or that may not be looked at, is not; nor is one of two labels that the policy knows to be public,
-// unless its namespace is the context's or one of the policy's.
+// A name of two labels that may also be on the Internet, or of three that may also be a company's, is in the cluster if
+// the Service that it names exists. A name of two labels is also in the cluster if it is that of a Pod of a Service in
+// the context's namespace. A name is outside if there is no such Service, or if the user may not read it. A name of two
+// labels that the policy knows to be public is outside as well, unless its namespace is the context's or one of the
+// policy's.
 //
-// An address of the private ranges is the cluster's when it is in a range of its Services or Pods, or when a Service or a
-// Pod has it, in all namespaces or in those that one may see. One that nothing has is outside, and so is a node's, unless
+// A private address is in the cluster if it is in a range of the cluster's Services or Pods, or if a Service or a Pod
+// has it, in any namespace that the user may read. An address that nothing has is outside, and so is a node's, unless
 // the policy allows Pods on their node's network.
 //
-// When the API server does not answer, the last decision holds. If there is none, the error says why there is no answer:
-// what is meant for the cluster must not leave it because the API server is silent.
+// If the API server does not answer, the last decision holds. If there is none, Lookup returns an error: traffic that
+// is meant for the cluster must not leave it because the API server does not answer.
 //
-// Addresses of the Internet are the cluster's by the policy alone. Decisions are remembered for a minute, renewed in use,
-// and logged.
+// A public address is in the cluster only if the policy says so. Decisions are remembered for a minute, renewed while
+// in use, and logged.
 func (c *Cluster) Lookup(ctx context.Context, host string) (*Host, error) {
 	h := c.host(host)
 	address := h.name.meaning == clusterAddress && h.name.namespace == ""
@@ -74,13 +75,13 @@ func (c *Cluster) Lookup(ctx context.Context, host string) (*Host, error) {
 	return h, nil
 }
 
-// host returns what can be said of a host by its form alone.
+// host returns what the form of a host tells about it, without a query.
 func (c *Cluster) host(written string) *Host {
 	return &Host{cluster: c, written: written, name: c.resolver.parse(written)}
 }
 
-// foreign reports whether a name is one that the cluster is never asked about. An address of the Internet is the cluster's by
-// the policy alone.
+// foreign reports whether a name is outside by its form alone, so that the cluster is never asked about it. A public
+// address is in the cluster only if the policy says so.
 func (r *resolver) foreign(n name) bool {
 	if n.meaning != clusterAddress || n.namespace != "" {
 		return n.meaning == outside
@@ -88,7 +89,7 @@ func (r *resolver) foreign(n name) bool {
 	return !isPrivate(n.address) && !r.policy().covers(n.address)
 }
 
-// askName decides about a name that other networks may have.
+// askName finds out whether a name that other networks may have is in the cluster.
 func (h *Host) askName(ctx context.Context) (err error) {
 	r, n := h.cluster.resolver, h.name
 	exists, known := r.claims.peek(serviceKey{n.namespace, n.service})
@@ -126,8 +127,9 @@ func (h *Host) askName(ctx context.Context) (err error) {
 	return nil
 }
 
-// isTaken reports whether other networks have a name that the Internet may have as well. In the context's namespace and those of
-// the policy that does not matter. Otherwise anyone who may create a namespace called com could receive what is meant for http://example.com/.
+// isTaken reports whether a name that may be on the Internet belongs to another network. That does not matter in the
+// context's namespace and those of the policy. Elsewhere it does: otherwise anyone who may create a namespace called
+// com could receive what is meant for http://example.com/.
 func (r *resolver) isTaken(ctx context.Context, n name) (bool, error) {
 	if n.meaning != serviceName || n.namespace == r.namespaces.current() || slices.Contains(r.policy().Namespaces, n.namespace) {
 		return false, nil
@@ -135,7 +137,7 @@ func (r *resolver) isTaken(ctx context.Context, n name) (bool, error) {
 	return r.isPublic(ctx, n.service+"."+n.namespace)
 }
 
-// isPublic reports whether other networks have a name, as the policy knows.
+// isPublic reports whether other networks have a name, according to the policy.
 func (r *resolver) isPublic(ctx context.Context, host string) (bool, error) {
 	policy := r.policy()
 	if policy.Public == nil {
@@ -145,8 +147,9 @@ func (r *resolver) isPublic(ctx context.Context, host string) (bool, error) {
 	return public, err
 }
 
-// askName asks for the Service of a name and, where it has two labels, for the one whose Pod it may be, both at once: the
-// name of another network costs one round trip. The second is the same for all names with one last label.
+// askName asks for the Service of a name and, if the name has two labels, for the Service whose Pod it may be. It asks
+// for both at once, so that a name of another network costs one round trip. The second Service is the same for all
+// names that end in the same label.
 func (r *resolver) askName(ctx context.Context, n name) (exists, isMember bool, err error) {
 	var memberErr error
 	var wg sync.WaitGroup
@@ -174,7 +177,7 @@ func (r *resolver) askMember(ctx context.Context, n name) (bool, error) {
 	return err == nil && completed.meaning == memberName, nil // an error says that there is no such Pod
 }
 
-// askAddress decides about a private address.
+// askAddress finds out whether a private address is in the cluster.
 func (h *Host) askAddress(ctx context.Context) (err error) {
 	r, policy := h.cluster.resolver, h.cluster.policy.Load()
 	o, known := r.owners.peek(h.name)
@@ -205,13 +208,14 @@ func (h *Host) askAddress(ctx context.Context) (err error) {
 	return nil
 }
 
-// askOwner asks for an address's owner, and after that, once, for the ranges. They are waited for where it has none.
+// askOwner asks for the owner of an address and then, once, for the ranges of Services and Pods. It waits for the
+// ranges only if the address has no owner.
 func (r *resolver) askOwner(ctx context.Context, n name) (owner, time.Time, error) {
 	o, asked, err := r.owner(ctx, n)
 	switch {
 	case isSilent(err):
 	case o == (owner{}):
-		_ = r.askRanges(ctx) // without them it is as if there were none
+		_ = r.askRanges(ctx) // if this fails, it is as if there were no ranges
 	default:
 		r.ranges.start(struct{}{}, r.fetchRanges)
 	}
@@ -221,21 +225,22 @@ func (r *resolver) askOwner(ctx context.Context, n name) (owner, time.Time, erro
 // maxDecisions bounds how many decisions are remembered for the log.
 const maxDecisions = 1024
 
-// decisions remembers what was decided, so that it is logged once.
+// decisions remembers what was decided about hosts, so that each decision is logged once.
 type decisions struct {
 	mu   sync.Mutex
 	made map[string]bool
 }
 
-func (d *decisions) changed(host string, claimed bool) bool {
+// changed records a decision, and reports whether it is new or differs from the last one about the host.
+func (d *decisions) changed(host string, inCluster bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if before, known := d.made[host]; known && before == claimed {
+	if before, known := d.made[host]; known && before == inCluster {
 		return false
 	}
 	if d.made == nil || len(d.made) >= maxDecisions {
 		d.made = map[string]bool{}
 	}
-	d.made[host] = claimed
+	d.made[host] = inCluster
 	return true
 }
