@@ -2,19 +2,19 @@ package api
 
 import "fairlead/kube/jsonstream"
 
-// MaxName bounds what is kept of a name or another short text. It is one byte more than the longest name has, so that what
-// was cut is no name.
+// MaxName bounds a name or another short text, in bytes; the rest is cut off. It is one more than the longest valid name,
+// so that a text that was cut is not a valid name.
 const MaxName = 254
 
-// maxContinue bounds what is kept of the text that asks for the next part of a list.
+// maxContinue bounds the token that continues a list, in bytes.
 const maxContinue = 4 << 10
 
-// Metadata is what all objects and lists have.
+// Metadata is the metadata of an object or a list.
 type Metadata struct {
 	Namespace, Name, UID string
 	Version              string
-	next                 string // of a list: asks for its next part
-	Deleted              bool   // it was told to end
+	next                 string // of a list: the token for its next part
+	Deleted              bool   // the object is being deleted
 }
 
 // ReadMetadata reads the metadata of an object or a list.
@@ -38,7 +38,7 @@ func ReadMetadata(r *jsonstream.Reader) (m Metadata) {
 	return m
 }
 
-// readKind reads an object that has to be of a kind.
+// readKind reads an object, and rejects it if it is not of the given kind.
 func readKind(r *jsonstream.Reader, kind string, field func(key string)) {
 	got := ""
 	r.Object(func(key string) {
@@ -53,7 +53,7 @@ func readKind(r *jsonstream.Reader, kind string, field func(key string)) {
 	}
 }
 
-// ObjectOf returns what reads an answer that is one object of a kind.
+// ObjectOf returns a function that reads an answer that is one object of a kind.
 func ObjectOf[T any](kind string, read func(r *jsonstream.Reader, into *T, key string)) func(*jsonstream.Reader) T {
 	return func(r *jsonstream.Reader) (value T) {
 		readKind(r, kind, func(key string) { read(r, &value, key) })
@@ -68,7 +68,7 @@ type List[T any] struct {
 	cost  int // bytes of memory
 }
 
-// ListOf returns what reads an answer that is a list of a kind's objects. Its items do not say their kind.
+// ListOf returns a function that reads an answer that is a list of a kind's objects. The items have no kind field.
 func ListOf[T any](kind string, read func(r *jsonstream.Reader, into *T, key string)) func(*jsonstream.Reader) List[T] {
 	return func(r *jsonstream.Reader) (l List[T]) {
 		readKind(r, kind+"List", func(key string) {
@@ -94,7 +94,7 @@ func ReadName(r *jsonstream.Reader, m *Metadata, key string) {
 	}
 }
 
-// readReview reads whether the user has the right that was asked about.
+// readReview reads whether an access review allows its action.
 func readReview(r *jsonstream.Reader, allowed *bool, key string) {
 	if key != "status" {
 		return
@@ -116,7 +116,7 @@ func readVersion(r *jsonstream.Reader) (version string) {
 	return version
 }
 
-// ReadStatus reads what the API server says in place of what was asked for.
+// ReadStatus reads a field of a Status, which the API server sends instead of the answer when it refuses a question.
 func ReadStatus(r *jsonstream.Reader, s *StatusError, key string) {
 	switch key {
 	case "code":

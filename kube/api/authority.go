@@ -19,21 +19,21 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// An Authority is who may vouch for the API server: the certificates in the file that the kubeconfig names, which may be
-// replaced while the context is on. Without a file there is nothing to follow.
+// An Authority is the certificate authorities that are trusted for the API server. They come from a file that the
+// kubeconfig names, which may be replaced while the context is on. Without a file there is nothing to follow.
 type Authority struct {
 	file  string
-	Roots atomic.Pointer[x509.CertPool] // nil: those that the configuration was read with
-	data  []byte                        // the file's content as it counts; owned by follow
+	Roots atomic.Pointer[x509.CertPool] // nil: those in the configuration
+	data  []byte                        // the file's content that is in use; owned by follow
 }
 
-// follow takes the file up when it changes, and calls changed with its content, until ctx ends. What holds no certificate,
-// as a file that is half-written, changes nothing.
+// follow applies the file when it changes, and calls changed with its content, until ctx ends. It ignores content without
+// a certificate, such as a half-written file.
 func (a *Authority) follow(ctx context.Context, changed func(pem []byte)) {
-	followFile(ctx, a.file, func(content []byte) { a.take(content, changed) })
+	followFile(ctx, a.file, func(content []byte) { a.apply(content, changed) })
 }
 
-func (a *Authority) take(pem []byte, changed func(pem []byte)) {
+func (a *Authority) apply(pem []byte, changed func(pem []byte)) {
 	pool := x509.NewCertPool()
 	if bytes.Equal(pem, a.data) || !pool.AppendCertsFromPEM(pem) {
 		return
@@ -43,14 +43,14 @@ func (a *Authority) take(pem []byte, changed func(pem []byte)) {
 	changed(pem)
 }
 
-// A renewable round tripper is replaced when the certificate authority is.
+// A renewable is a round tripper that is replaced when the certificate authority changes.
 type renewable struct {
-	config  *transport.Config // what the round tripper is made from
+	config  *transport.Config // that the round tripper is made from
 	current atomic.Pointer[http.RoundTripper]
 }
 
-// newRenewable begins with next, which was made from config. All in it that concerns single requests is left out of
-// what follows next: that is in the round trippers above.
+// newRenewable returns a renewable that begins with next, which was made from config. Its later round trippers leave out
+// what config says about single requests: the round trippers above apply that.
 func newRenewable(config transport.Config, next http.RoundTripper) *renewable {
 	config.WrapTransport, config.Transport = nil, nil
 	config.Username, config.Password, config.BearerToken, config.BearerTokenFile = "", "", "", ""
@@ -61,26 +61,27 @@ func newRenewable(config transport.Config, next http.RoundTripper) *renewable {
 	return r
 }
 
-// MaxHead bounds the head of an answer, in bytes. What is made of it takes many times as much.
+// MaxHead bounds the head of an answer, in bytes. Parsed, it takes many times as much memory.
 const MaxHead = 64 << 10
 
-// limitingHeads guards that bound of transports: client-go gives contexts with the same server and certificates the same one.
+// limitingHeads guards the bounds of transports: client-go returns the same transport for contexts with the same server
+// and certificates.
 var limitingHeads sync.Mutex
 
 // limitHead sets the bound of a transport that this context has not used yet.
 func limitHead(t http.RoundTripper) {
 	limitingHeads.Lock()
 	defer limitingHeads.Unlock()
-	if under := under(t); under != nil && under.MaxResponseHeaderBytes != MaxHead {
-		under.MaxResponseHeaderBytes = MaxHead
+	if base := baseTransport(t); base != nil && base.MaxResponseHeaderBytes != MaxHead {
+		base.MaxResponseHeaderBytes = MaxHead
 	}
 }
 
-// RoundTrip sends a request that has its credentials by now. No error repeats them.
+// RoundTrip sends a request that already has its credentials. Its errors do not contain them.
 func (r *renewable) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := roundTripThroughProxy(*r.current.Load(), request)
 	if err != nil {
-		return nil, safetext.Error(ofHead(err), safetext.Credentials(request.Header)...)
+		return nil, safetext.Error(headError(err), safetext.Credentials(request.Header)...)
 	}
 	if err := portforward.CheckHead(response.Header); err != nil {
 		response.Body.Close()
@@ -89,9 +90,9 @@ func (r *renewable) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// ofHead returns a *fault.Oversized for the errors of HTTP/1.1 and HTTP/2 that say that a head exceeds maxHead, of which there is
-// nothing but the text, and other errors as they are.
-func ofHead(err error) error {
+// headError returns a *fault.Oversized if err says that a head exceeds MaxHead, and err otherwise. Package net/http has no
+// types for these errors of HTTP/1.1 and HTTP/2, so they are known by their text.
+func headError(err error) error {
 	text := err.Error()
 	if strings.Contains(text, "server response headers exceeded") || strings.Contains(text, "response header list larger than") {
 		return &fault.Oversized{Of: fault.Bytes, Bound: MaxHead}
@@ -99,7 +100,7 @@ func ofHead(err error) error {
 	return err
 }
 
-// WrappedRoundTripper lets client-go find what is below, to close idle connections.
+// WrappedRoundTripper returns the round tripper below. client-go uses it to close idle connections.
 func (r *renewable) WrappedRoundTripper() http.RoundTripper { return *r.current.Load() }
 
 // trust makes new connections trust the certificates in pem alone.
@@ -117,14 +118,14 @@ func (r *renewable) trust(pem []byte) error {
 	return nil
 }
 
-// authorityOf is the authority of a configuration.
+// authorityOf returns the authority of a configuration.
 func authorityOf(config *rest.Config) *Authority {
 	if config.Insecure || len(config.CAData) > 0 {
 		return &Authority{}
 	}
 	a := &Authority{file: config.CAFile}
 	if pem, err := kubeconfig.ReadBounded(a.file); err == nil {
-		a.data = pem // else the clients cannot be made either
+		a.data = pem // otherwise New fails to make the clients
 	}
 	return a
 }

@@ -1,5 +1,5 @@
-// Package api is the client of a context's API server: who logs in and how, which proxy is on the way, whether the server is there,
-// and questions whose answers are read within bounds. What is asked, and what the answers mean, is package kube's.
+// Package api is the client of a context's API server. It handles the login, the proxy on the way and the server's health,
+// and reads the answers to questions within bounds. Package kube decides what is asked, and what the answers mean.
 package api
 
 import (
@@ -26,60 +26,61 @@ import (
 
 // The bounds of one question to the API server.
 const (
-	attemptTimeout = 4 * time.Second  // then a connection that died unseen is given up, and another one made
+	attemptTimeout = 4 * time.Second  // the connection may be dead; the next attempt uses another one
 	RequestTimeout = 10 * time.Second // for both attempts
 	MaxItems       = "100"            // EndpointSlices hold 100 endpoints each, or up to 1000
-	longestPause   = 20 * time.Second // that Retry-After is obeyed for
-	MaxQuestions   = 32               // at a time: each has a connection of its own
+	longestPause   = 20 * time.Second // in all, that Retry-After is obeyed
+	MaxQuestions   = 32               // at a time; each has its own connection
 )
 
-// AnswerBounds are those of one answer: many times what is asked for in a large cluster.
+// AnswerBounds are the bounds of one answer. They are many times what a large cluster needs.
 var AnswerBounds = jsonstream.Bounds{Bytes: 64 << 20, Elements: 50_000, Memory: 12 << 20}
 
-// maxTogether bounds the memory that all the answers take that are read at a time, in bytes.
+// maxTogether bounds the memory of all answers that are being read, in bytes.
 const maxTogether = 16 << 20
 
-// A Client asks the API server of one context. What it answers may be of any size and come from
-// anybody: it is read as a stream, see package jsonstream, and never as the objects that client-go has for it.
+// A Client asks the API server of one context. Answers may be of any size and from any source, so they are read as
+// streams, see package jsonstream, and never as the objects of client-go.
 type Client struct {
 	base    *url.URL
 	client  *http.Client
 	Streams *Streams
-	budget  *jsonstream.Budget // of the answers that are read at a time
+	budget  *jsonstream.Budget // of all answers that are being read
 
-	transport      *renewable   // below all that client-go wraps around it, which keeps no connections
-	unknown        *renewable   // the same for anonymous
+	transport      *renewable   // of client, below client-go's wrappers, which keep no connections
 	anonymous      *http.Client // without credentials, so that it never runs a plugin
-	ready          string       // URL that tells whether the API server is there
+	bare           *renewable   // the transport of anonymous
+	ready          string       // the URL that Probe gets
 	ForwardProxy   proxyFor
 	ProxySource    fault.ProxySource // where the configuration's proxy is set
 	Faults         Faults
-	refreshes      bool // credentials are fetched anew after a 401
+	refreshes      bool // after a 401 there may be other credentials
 	Login          *Login
 	Health         *Health
 	Authority      *Authority
-	doubted        chan struct{} // holds a value after somebody doubted that the API server answers
+	doubted        chan struct{} // holds a value after a call of Doubt
 	log            zerolog.Logger
 	AttemptTimeout time.Duration // of the first of two attempts of a question
-	Asked          atomic.Uint64 // how many questions were asked
-	turns          chan struct{} // holds a value for each question under way
+	Asked          atomic.Uint64 // the number of questions asked
+	slots          chan struct{} // holds a value for each question under way
 }
 
 // A Config describes the route to an API server, and the login there.
 type Config struct {
-	REST    *rest.Config // New changes it: the login is taken out, the proxy put in
+	REST    *rest.Config // New changes it: it takes out the login and puts in the proxy
 	Context string       // the context's name, for errors
 	// Proxy replaces the proxy of REST and of the environment, unless it is nil. NoProxy connects directly.
 	Proxy   *url.URL
 	NoProxy bool
-	// Own reports whether a proxy of this program listens at an address; the environment's is not used then. It may be nil.
+	// Own reports whether a proxy of this program listens at an address. If the environment's proxy does, it is not used.
+	// Own may be nil.
 	Own func(netip.AddrPort) bool
-	// Approved reports whether the user has let a credential plugin run, by its hash. Nil lets all run.
+	// Approved reports whether the user has approved a credential plugin, by its hash. If it is nil, all are approved.
 	Approved func(hash string) bool
 	Log      zerolog.Logger
 }
 
-// New returns a Client that reports to h. It sends nothing.
+// New returns a Client that reports the outcomes of its questions to h. It sends nothing.
 func New(c Config, h *Health) (*Client, error) {
 	source := chooseProxy(c.REST, c)
 	l, err := newLogin(c.REST, c)
@@ -95,13 +96,13 @@ func New(c Config, h *Health) (*Client, error) {
 		ProxySource:    source,
 		Authority:      authorityOf(c.REST),
 		AttemptTimeout: attemptTimeout,
-		turns:          make(chan struct{}, MaxQuestions),
+		slots:          make(chan struct{}, MaxQuestions),
 		doubted:        make(chan struct{}, 1),
 		budget:         jsonstream.NewBudget(maxTogether),
 		log:            c.Log,
 	}
 	config := rest.CopyConfig(c.REST)
-	// With HTTP/2 all questions share one connection, and after a laptop's sleep they all wait for the same dead one.
+	// With HTTP/2 all questions would share one connection, and after a laptop's sleep all would wait for the dead one.
 	config.NextProtos = []string{"http/1.1"}
 	if a.base, _, err = rest.DefaultServerUrlFor(config); err != nil {
 		return nil, err
@@ -115,15 +116,15 @@ func New(c Config, h *Health) (*Client, error) {
 	if a.client, a.transport, err = l.client(config); err != nil {
 		return nil, err
 	}
-	if a.unknown, err = anonymous(config); err != nil {
+	if a.bare, err = withoutCredentials(config); err != nil {
 		return nil, err
 	}
-	a.anonymous = newClient(a.unknown)
+	a.anonymous = newClient(a.bare)
 	a.ready = a.base.JoinPath("readyz").String()
 	return a, nil
 }
 
-// client makes a client with a configuration's credentials, and returns what is below all that client-go wraps around it.
+// client returns a client with a configuration's credentials, and its transport below client-go's wrappers.
 func (l *Login) client(config *rest.Config) (*http.Client, *renewable, error) {
 	base, err := l.transport(config)
 	if err != nil {
@@ -145,8 +146,8 @@ func (l *Login) client(config *rest.Config) (*http.Client, *renewable, error) {
 	return newClient(authorized), below, nil
 }
 
-// anonymous makes a round tripper without credentials.
-func anonymous(config *rest.Config) (*renewable, error) {
+// withoutCredentials returns a round tripper for a configuration without its credentials.
+func withoutCredentials(config *rest.Config) (*renewable, error) {
 	conf, err := rest.AnonymousClientConfig(config).TransportConfig()
 	if err != nil {
 		return nil, err
@@ -158,15 +159,15 @@ func anonymous(config *rest.Config) (*renewable, error) {
 	return newRenewable(*conf, next), nil
 }
 
-// Trust makes new connections trust the certificates in pem alone.
+// Trust makes new connections trust only the certificates in pem.
 func (a *Client) Trust(pem []byte) error {
-	return errors.Join(a.transport.trust(pem), a.unknown.trust(pem), a.Streams.transport.trust(pem))
+	return errors.Join(a.transport.trust(pem), a.bare.trust(pem), a.Streams.transport.trust(pem))
 }
 
-// ErrAbsent is the API server's 404: what was asked for by name is not there.
+// ErrAbsent reports that the named object does not exist: the API server answered 404.
 var ErrAbsent = errors.New("not in the cluster")
 
-// Ask asks a question and reads the answer with read. Its error is a fault or ErrAbsent, and Health observes it.
+// Ask asks a question and reads the answer with read. Its error is a fault or ErrAbsent, and is reported to Health.
 func Ask[T any](ctx context.Context, a *Client, q Question, read func(*jsonstream.Reader) T) (T, error) {
 	var none T
 	if err := a.Login.Ensure(ctx); err != nil {
@@ -174,24 +175,24 @@ func Ask[T any](ctx context.Context, a *Client, q Question, read func(*jsonstrea
 		return none, err
 	}
 	select {
-	case a.turns <- struct{}{}:
-		defer func() { <-a.turns }()
+	case a.slots <- struct{}{}:
+		defer func() { <-a.slots }()
 	case <-ctx.Done():
 		return none, ctx.Err()
 	}
-	patient, cancel := context.WithTimeout(ctx, longestPause)
+	pausing, cancel := context.WithTimeout(ctx, longestPause)
 	defer cancel()
 	a.Asked.Add(1)
 	for tries := 1; ; tries++ {
 		value, pause, err := askOnce(ctx, a, q, read)
-		if pause == 0 || tries == retryafter.Tries || !retryafter.Wait(patient, pause) {
+		if pause == 0 || tries == retryafter.Tries || !retryafter.Wait(pausing, pause) {
 			a.Health.observe(err)
 			return value, err
 		}
 	}
 }
 
-// askOnce asks one question, and returns the pause that its answer asks for before the next.
+// askOnce asks a question once, and returns the pause that the API server asks for before the next try.
 func askOnce[T any](ctx context.Context, a *Client, q Question, read func(*jsonstream.Reader) T) (T, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
@@ -199,11 +200,11 @@ func askOnce[T any](ctx context.Context, a *Client, q Question, read func(*jsons
 	if busy, ok := errors.AsType[*StatusError](err); ok && busy.after > 0 {
 		return value, busy.after, &fault.Unreachable{Server: a.Faults.Server, Err: &fault.Busy{Status: busy.sent, After: busy.after}}
 	}
-	return value, 0, a.Login.Explain(a.Faults.of(err, q))
+	return value, 0, a.Login.Explain(a.Faults.from(err, q))
 }
 
-// send asks one question, twice where the first attempt says nothing about the API server: on a connection that died
-// unseen, and with credentials that have been fetched anew meanwhile.
+// send asks a question, and asks it again where the first attempt says nothing about the API server: its connection was
+// dead, or there may be other credentials by now.
 func send[T any](ctx context.Context, a *Client, q Question, read func(*jsonstream.Reader) T) (T, error) {
 	attempt, cancelAttempt := context.WithTimeout(ctx, a.AttemptTimeout)
 	value, err := receive(attempt, a, a.client, q, read)
@@ -219,9 +220,9 @@ func send[T any](ctx context.Context, a *Client, q Question, read func(*jsonstre
 	return value, err
 }
 
-// receive asks one question by a client, and reads the answer.
+// receive asks a question over client and reads the answer, in one attempt.
 func receive[T any](ctx context.Context, a *Client, client *http.Client, q Question, read func(*jsonstream.Reader) T) (value T, err error) {
-	body, err := a.put(ctx, client, q)
+	body, err := a.open(ctx, client, q)
 	if err != nil {
 		return value, err
 	}
@@ -235,9 +236,9 @@ func receive[T any](ctx context.Context, a *Client, client *http.Client, q Quest
 	return value, nil
 }
 
-// put puts a question by a client, and returns the answer to be read and closed. A *statusError is what the server said in
-// place of an answer.
-func (a *Client) put(ctx context.Context, client *http.Client, q Question) (io.ReadCloser, error) {
+// open asks a question over client, and returns the answer, which the caller reads and closes. If the API server refused
+// the question, the error is a *StatusError.
+func (a *Client) open(ctx context.Context, client *http.Client, q Question) (io.ReadCloser, error) {
 	path, err := q.path()
 	if err != nil {
 		return nil, err
@@ -271,19 +272,20 @@ func (a *Client) put(ctx context.Context, client *http.Client, q Question) (io.R
 	return response.Body, nil
 }
 
-// Probe asks whether the API server is there, without credentials. It is if something that has its certificate answers, even
-// that the user is unknown, and does not report that nothing is behind it. The error is a *fault.Unreachable.
+// Probe finds out whether the API server can be reached, without credentials. Any answer under the server's certificate
+// counts, even 401, except a 5xx: that may come from a load balancer with nothing behind it. The error is a
+// *fault.Unreachable.
 func (a *Client) Probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, a.AttemptTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.ready, nil)
 	if err != nil {
-		return a.Faults.of(err, Question{})
+		return a.Faults.from(err, Question{})
 	}
 	response, err := a.anonymous.Do(request)
 	if err != nil {
 		utilnet.CloseIdleConnectionsFor(a.anonymous.Transport)
-		return a.Faults.of(err, Question{})
+		return a.Faults.from(err, Question{})
 	}
 	response.Body.Close()
 	if response.StatusCode >= http.StatusInternalServerError {
@@ -292,14 +294,14 @@ func (a *Client) Probe(ctx context.Context) error {
 	return nil
 }
 
-// CloseIdle lets go of the connections that are kept for the next question.
+// CloseIdle closes the connections that are kept for the next question.
 func (a *Client) CloseIdle() {
 	utilnet.CloseIdleConnectionsFor(a.transport)
-	utilnet.CloseIdleConnectionsFor(a.unknown)
+	utilnet.CloseIdleConnectionsFor(a.bare)
 	utilnet.CloseIdleConnectionsFor(a.Streams.transport)
 }
 
-// Version asks for the API server's version, which everybody who is logged in may, as a rule; empty where one may not.
+// Version returns the API server's version, or "" if the user may not see it. By default every logged-in user may.
 func (a *Client) Version(ctx context.Context) (string, error) {
 	if err := a.Login.Ensure(ctx); err != nil {
 		return "", err
@@ -308,7 +310,7 @@ func (a *Client) Version(ctx context.Context) (string, error) {
 	defer cancel()
 	q := Question{Verb: "get", Resource: "/version"}
 	version, err := receive(ctx, a, a.client, q, readVersion)
-	err = a.Login.Explain(a.Faults.of(err, q))
+	err = a.Login.Explain(a.Faults.from(err, q))
 	a.Health.observe(err)
 	if IsForbidden(err) {
 		return "", nil

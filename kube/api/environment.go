@@ -14,12 +14,12 @@ import (
 	"fairlead/proxy/upstream"
 )
 
-// ownLookup bounds the question whether a proxy that is given by name is our own.
+// ownLookup bounds the DNS lookup of a proxy's name, which shows whether the proxy is one of this program's.
 const ownLookup = 2 * time.Second
 
-// throughEnvironment makes a configuration without a proxy of its own take the environment's (HTTPS_PROXY, HTTP_PROXY and
-// NO_PROXY, as kubectl reads them), unless that is one of ours: the way to a cluster cannot lead through itself. What a
-// kubeconfig or a Config names is left as it is, since one cluster may well be reached through another.
+// throughEnvironment makes a configuration without a proxy use the environment's (HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as
+// kubectl reads them), unless that is one of this program's: the route to a cluster cannot lead through itself. The proxy
+// of a kubeconfig or a Config stays, since one cluster may be reached through another.
 func throughEnvironment(config *rest.Config, own func(netip.AddrPort) bool) {
 	if config.Proxy != nil {
 		return
@@ -27,7 +27,8 @@ func throughEnvironment(config *rest.Config, own func(netip.AddrPort) bool) {
 	config.Proxy = environmentProxy(own)
 }
 
-// environmentProxy returns the choice of the environment's proxy, unless that is one of ours.
+// environmentProxy returns a function that chooses the environment's proxy for a request, or none if that proxy is one of
+// this program's.
 func environmentProxy(own func(netip.AddrPort) bool) func(*http.Request) (*url.URL, error) {
 	environment := upstream.FromEnvironment()
 	return func(r *http.Request) (*url.URL, error) {
@@ -44,7 +45,7 @@ func environmentProxy(own func(netip.AddrPort) bool) func(*http.Request) (*url.U
 	}
 }
 
-// addresses are those that a proxy's URL can mean; none when its name is not known.
+// addresses returns the addresses that a proxy's URL stands for; none if its name cannot be resolved.
 func addresses(ctx context.Context, via *url.URL) (list []netip.AddrPort) {
 	host := via.Hostname()
 	port, err := strconv.ParseUint(upstream.Port(via), 10, 16)
@@ -58,7 +59,7 @@ func addresses(ctx context.Context, via *url.URL) (list []netip.AddrPort) {
 	defer cancel()
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return nil // then the dial cannot reach it either
+		return nil // the dial will fail to resolve it too, and report that
 	}
 	for _, ip := range ips {
 		list = append(list, netip.AddrPortFrom(ip.Unmap(), uint16(port)))

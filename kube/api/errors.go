@@ -20,7 +20,7 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// MaxText bounds what is kept of the API server's own words, in bytes.
+// MaxText bounds a text of the API server in an error, in bytes.
 const MaxText = 512
 
 // Faults turns the errors of a request into those of package fault.
@@ -37,8 +37,8 @@ func newFaults(config *rest.Config, contextName string) Faults {
 	return f
 }
 
-// of gives the fault behind the error of a request; errAbsent for a 404. An end of the caller's context stays what it is.
-func (f Faults) of(err error, asked Question) error {
+// from returns the fault that the error of a request stands for; ErrAbsent for a 404. A context.Canceled stays one.
+func (f Faults) from(err error, asked Question) error {
 	var status *StatusError
 	var big *fault.Oversized
 	var failed *fault.Login
@@ -56,7 +56,7 @@ func (f Faults) of(err error, asked Question) error {
 	case errors.As(err, &redirect):
 		return &fault.Unreachable{Server: f.Server, Err: redirect}
 	case errors.As(err, &status):
-		return f.ofStatus(status, asked)
+		return f.fromStatus(status, asked)
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	}
@@ -69,18 +69,18 @@ func (f Faults) of(err error, asked Question) error {
 	inner := err
 	var urlErr *url.Error
 	if errors.As(err, &urlErr) {
-		inner = urlErr.Err // the URL may hold a password, and says what was asked rather than what went wrong
+		inner = urlErr.Err // without the URL, which may hold a password and does not say what went wrong
 	} else if !isNetwork(err) {
 		inner = ErrForeign
 	}
-	if own := f.ofCredentials(inner); own != nil {
-		return own
+	if login := f.fromHandshake(inner); login != nil {
+		return login
 	}
 	return &fault.Unreachable{Server: f.Server, Err: inner}
 }
 
-// ofStatus is the fault behind what the API server, or whatever answered in its place, said in place of an answer.
-func (f Faults) ofStatus(status *StatusError, asked Question) error {
+// fromStatus returns the fault that a StatusError stands for.
+func (f Faults) fromStatus(status *StatusError, asked Question) error {
 	switch status.code {
 	case http.StatusNotFound:
 		if status.foreign {
@@ -99,7 +99,7 @@ func (f Faults) ofStatus(status *StatusError, asked Question) error {
 		}
 	case http.StatusBadRequest:
 		if asked.Verb == "list" && !status.foreign {
-			// Older ones know fewer fields to select by, and are well otherwise.
+			// Older API servers support fewer field selectors; everything else works.
 			return &fault.Unsupported{What: fmt.Sprintf("the API server cannot be asked for %s in this way", asked.Resource)}
 		}
 	}
@@ -109,21 +109,21 @@ func (f Faults) ofStatus(status *StatusError, asked Question) error {
 // ErrForeign reports that something other than the Kubernetes API answered.
 var ErrForeign = errors.New("its answer is not the Kubernetes API's")
 
-// A StatusError is what the API server says in place of what was asked for.
+// A StatusError is the API server's refusal of a question, or an answer of something in its place.
 type StatusError struct {
-	sent            int // the code of the HTTP answer
-	code            int // the one in its body, else the same
+	sent            int // the status code of the HTTP answer
+	code            int // the code in its body; without one, sent
 	reason, message string
-	foreign         bool          // it is not the Kubernetes API that says so
-	after           time.Duration // the pause it asks for; 0 for none
+	foreign         bool          // it does not come from the Kubernetes API
+	after           time.Duration // of its Retry-After; 0 for none
 }
 
 func (e *StatusError) Error() string { return fmt.Sprintf("%d %s", e.code, Excerpt(e.reason)) }
 
-// refusalBounds are those of a Status, of which no more than a few words are kept.
+// refusalBounds are the bounds of a Status, of which only a few words are kept.
 var refusalBounds = jsonstream.Bounds{Bytes: 256 << 10, Elements: 1000, Memory: 64 << 10}
 
-// readRefusal reads what is no answer to the question: a *statusError, or a *fault.Oversized.
+// readRefusal returns an answer that refuses the question as a *StatusError, or a *fault.Oversized.
 func readRefusal(response *http.Response) error {
 	r := jsonstream.NewReader(response.Body, refusalBounds, nil)
 	defer r.Close()
@@ -135,7 +135,7 @@ func readRefusal(response *http.Response) error {
 	if r.Err() != nil {
 		status.foreign, status.reason = true, http.StatusText(response.StatusCode)
 	}
-	// The words may be those of a box on the way that repeats the request.
+	// A proxy or load balancer on the way may repeat the request's headers in its answer.
 	secrets := safetext.Credentials(response.Request.Header)
 	status.reason, status.message = safetext.Line(status.reason, secrets...), safetext.Line(status.message, secrets...)
 	if status.foreign || status.code == 0 {
@@ -144,28 +144,26 @@ func readRefusal(response *http.Response) error {
 	return &status
 }
 
-// ofCredentials finds a login that failed before anything was sent. client-go gives these errors as text only.
-func (f Faults) ofCredentials(err error) error {
-	text := err.Error()
-	login := func(cause fault.LoginCause, reason string) error {
-		return &fault.Login{Context: f.context, Cause: cause, Err: errors.New(reason)}
-	}
-	// A server, or a proxy before it, that turns the client certificate down ends the handshake with one of RFC 8446's alerts.
-	if strings.Contains(text, "remote error: tls: ") && strings.Contains(text, "certificate") {
-		return login(fault.LoginCertificate, "its client certificate was not accepted")
+// fromHandshake returns a *fault.Login if the server, or a proxy before it, ended the TLS handshake with an alert about the
+// client certificate (RFC 8446, section 6.2), and nil otherwise. These errors are known only by their text.
+func (f Faults) fromHandshake(err error) error {
+	if text := err.Error(); strings.Contains(text, "remote error: tls: ") && strings.Contains(text, "certificate") {
+		return &fault.Login{
+			Context: f.context, Cause: fault.LoginCertificate, Err: errors.New("its client certificate was not accepted"),
+		}
 	}
 	return nil
 }
 
 func isUnauthorized(err error) bool { return AnsweredWith(err, http.StatusUnauthorized) }
 
-// AnsweredWith reports whether the API server gave a code in place of an answer.
+// AnsweredWith reports whether the API server refused a question with a code.
 func AnsweredWith(err error, code int) bool {
 	status, ok := errors.AsType[*StatusError](err)
 	return ok && status.code == code
 }
 
-// isNetwork tells the network's and TLS's errors from those of reading an answer.
+// isNetwork reports whether err is an error of the network or of TLS, rather than of reading an answer.
 func isNetwork(err error) bool {
 	var netErr net.Error
 	var unknown x509.UnknownAuthorityError
@@ -173,18 +171,15 @@ func isNetwork(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
-// Excerpt returns the beginning of foreign text, fit for a log.
+// Excerpt returns the beginning of text from outside, safe for a log.
 func Excerpt(s string) string {
 	if len(s) > MaxText {
 		s = s[:MaxText]
 	}
-	return printable(strings.ToValidUTF8(s, ""))
+	return safetext.Clean(strings.ToValidUTF8(s, ""))
 }
 
-// printable replaces what could change the look of a terminal or a menu.
-func printable(s string) string { return safetext.Clean(s) }
-
-// IsForbidden reports whether the user lacks a right.
+// IsForbidden reports whether err says that the user lacks a right.
 func IsForbidden(err error) bool {
 	var forbidden *fault.Forbidden
 	return errors.As(err, &forbidden)

@@ -9,10 +9,11 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// followEvery is how often a file that the kubeconfig names is looked at.
+// followEvery is the interval at which a file that the kubeconfig names is checked for changes.
 const followEvery = 5 * time.Second
 
-// followFile reads a file whenever it has changed, and at the beginning, until ctx ends. What cannot be read is as before.
+// followFile calls read with a file's content at the beginning and after each change, until ctx ends. A file that cannot be
+// read counts as unchanged.
 func followFile(ctx context.Context, path string, read func(content []byte)) {
 	if path == "" {
 		return

@@ -8,35 +8,35 @@ import (
 	"fairlead/kube/fault"
 )
 
-// Health remembers whether the API server was there and accepted the login when last asked, and reports changes.
+// Health keeps whether the API server was reachable and accepted the login when last asked, and reports changes.
 type Health struct {
 	report func(error) // may be nil
 
 	mu        sync.Mutex
 	state     condition
-	TellFirst bool          // the next success is reported though nothing was wrong
-	err       error         // that brought it there; nil when it is well
-	took      time.Time     // when a question's login was last accepted
-	away      chan struct{} // holds a value after the API server became unreachable
+	TellFirst bool          // report the next success even if nothing was wrong
+	err       error         // that led to the state; nil if it is healthy
+	accepted  time.Time     // when a question's login was last accepted
+	lost      chan struct{} // holds a value after the API server became unreachable
 }
 
 type condition int
 
 const (
-	well condition = iota
+	healthy condition = iota
 	unreachable
 	loggedOut
-	blocked // questions are answered, and port-forwards do not get through
+	blocked // questions are answered, but port-forwards do not get through
 )
 
-// NewHealth returns a Health in which all is well. report is called with each change, one call at a time, from any goroutine; it may
-// be nil.
+// NewHealth returns a Health that begins healthy. It calls report with each change, one call at a time, from any goroutine.
+// report may be nil.
 func NewHealth(report func(error)) *Health {
-	return &Health{report: report, away: make(chan struct{}, 1)}
+	return &Health{report: report, lost: make(chan struct{}, 1)}
 }
 
-// observe takes the outcome of a question. Reports are made in order, one at a time. That questions are answered says
-// nothing about port-forwards that do not get through.
+// observe records the outcome of a question. While port-forwards are blocked, a question's success changes nothing: it says
+// nothing about them.
 func (h *Health) observe(err error) {
 	state, known := conditionOf(err)
 	if !known {
@@ -44,22 +44,22 @@ func (h *Health) observe(err error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if state == well {
-		h.took = time.Now()
+	if state == healthy {
+		h.accepted = time.Now()
 	}
-	if h.state != blocked || state != well {
+	if h.state != blocked || state != healthy {
 		h.enter(state, err)
 	}
 }
 
-// AcceptedWithin reports whether a question's login was accepted a short while ago.
+// AcceptedWithin reports whether a question's login was accepted less than d ago.
 func (h *Health) AcceptedWithin(d time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !h.took.IsZero() && time.Since(h.took) < d
+	return !h.accepted.IsZero() && time.Since(h.accepted) < d
 }
 
-// ObserveDial takes the outcome of a port-forward.
+// ObserveDial records the outcome of a port-forward.
 func (h *Health) ObserveDial(err error) {
 	state, known := conditionOf(err)
 	if !known {
@@ -70,8 +70,9 @@ func (h *Health) ObserveDial(err error) {
 	h.enter(state, err)
 }
 
-// Trouble returns what keeps a question from being answered; nil if it is worth asking. While the user is logged out only what
-// is not known yet is asked: the question brings the login about, and nothing else may come that does.
+// Trouble returns the error that a question would meet; nil if it is worth asking. known is whether its answer is known from
+// an earlier time. While the user is logged out a question without a known answer is asked all the same, since it starts
+// the login, and perhaps nothing else will.
 func (h *Health) Trouble(known bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -81,41 +82,42 @@ func (h *Health) Trouble(known bool) error {
 	return nil
 }
 
-// recovered takes note that the API server was found again without a login; a login that failed meanwhile stays failed.
+// recovered records that the API server answers again. That was found out without a login, so a failed login stays failed.
 func (h *Health) recovered() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.state == unreachable {
-		h.enter(well, nil)
+		h.enter(healthy, nil)
 	}
 }
 
-// NoteLogin takes note that a credential plugin returned a login after all, while nothing was waiting for it.
+// NoteLogin records that the credentials were renewed without a question waiting for them.
 func (h *Health) NoteLogin() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.state == loggedOut {
-		h.enter(well, nil)
+		h.enter(healthy, nil)
 	}
 }
 
+// enter changes the state, and reports that unless the last report was the same. The caller holds mu.
 func (h *Health) enter(state condition, err error) {
-	if state == well {
+	if state == healthy {
 		err = nil
 	}
-	if state == h.state && (state == well || err.Error() == h.err.Error()) && (state != well || !h.TellFirst) {
+	if state == h.state && (state == healthy || err.Error() == h.err.Error()) && (state != healthy || !h.TellFirst) {
 		return
 	}
 	h.state, h.err, h.TellFirst = state, err, false
 	if state == unreachable {
-		signal(h.away)
+		signal(h.lost)
 	}
 	if h.report != nil {
 		h.report(err)
 	}
 }
 
-// signal puts a value into a channel that holds one.
+// signal sends to a channel with a buffer of one, unless it is full.
 func signal(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -123,29 +125,24 @@ func signal(c chan<- struct{}) {
 	}
 }
 
-// IsUnreachable reports whether the API server could not be reached when that was last tried.
+// IsUnreachable reports whether the last attempt to reach the API server failed.
 func (h *Health) IsUnreachable() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.state == unreachable
 }
 
-// conditionOf says what an outcome tells of the API server; false when it tells nothing.
+// conditionOf returns what an outcome says about the API server; false if it says nothing.
 func conditionOf(err error) (condition, bool) {
-	var away *fault.Unreachable
-	var login *fault.Login
-	var forbidden *fault.Forbidden
-	var inTheWay *fault.Blocked
-	var node *fault.Node
 	switch {
-	case errors.As(err, &away):
+	case errors.As(err, new(*fault.Unreachable)):
 		return unreachable, true
-	case errors.As(err, &login):
+	case errors.As(err, new(*fault.Login)):
 		return loggedOut, true
-	case errors.As(err, &inTheWay):
+	case errors.As(err, new(*fault.Blocked)):
 		return blocked, true
-	case err == nil, errors.Is(err, ErrAbsent), errors.As(err, &forbidden), errors.As(err, &node):
-		return well, true // a node's trouble is its own
+	case err == nil, errors.Is(err, ErrAbsent), errors.As(err, new(*fault.Forbidden)), errors.As(err, new(*fault.Node)):
+		return healthy, true // the API server reported the node's fault
 	}
-	return well, false
+	return healthy, false
 }

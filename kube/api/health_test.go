@@ -7,7 +7,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-func TestTheFirstSuccessIsToldIfThatIsWanted(t *testing.T) {
+func TestFirstSuccessIsReportedOnRequest(t *testing.T) {
 	away := &fault.Unreachable{Err: errors.New("away")}
 	for _, test := range []struct {
 		first bool

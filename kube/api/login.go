@@ -18,16 +18,16 @@ import (
 	"fairlead/kube/plugin"
 )
 
-// A Login is how the API server knows a context's user: by a credential plugin, an identity provider, or what the kubeconfig
-// holds.
+// A Login is the login of a context's user: by a credential plugin, an identity provider, or the credentials in the
+// kubeconfig.
 type Login struct {
-	renewer renewer        // the plugin or the identity provider's login; nil: neither
+	renewer renewer        // the plugin or the identity provider; nil: neither
 	Plugin  *plugin.Plugin // nil: none
 	file    *tokenFile     // nil: none
 	config  *rest.Config
 }
 
-// A renewer gets credentials that have an end. Only Login gets others: what is on requests is what there is.
+// A renewer gets credentials that expire. It gets new ones only in Login; a request is sent with those it has.
 type renewer interface {
 	Begin(renewed func()) (end func())
 	Login(ctx context.Context) error
@@ -38,14 +38,14 @@ type renewer interface {
 	Refused() error
 }
 
-// newLogin takes the token file, the credential plugin and the identity provider out of a configuration: client-go would keep
-// the first for up to a minute, and turn to the others for every request, spares included. In their place the configuration
-// gets what puts the token on requests.
+// newLogin takes the token file, the credential plugin and the identity provider out of a configuration, and puts in a
+// wrapper that adds the token to requests. client-go would keep a token file's content for up to a minute, and could run
+// the others for every request, spare connections included.
 func newLogin(config *rest.Config, c Config) (*Login, error) {
 	l := &Login{config: config}
 	if config.BearerTokenFile != "" {
 		l.file = newTokenFile(config.BearerTokenFile, c.Context)
-		config.BearerToken, config.BearerTokenFile = "", "" // the file counts, as it does for kubectl
+		config.BearerToken, config.BearerTokenFile = "", "" // the file wins, as with kubectl
 		config.ExecProvider, config.AuthProvider = nil, nil
 		config.Wrap(l.file.wrap)
 	}
@@ -76,7 +76,7 @@ func (l *Login) usePlugin(exec *clientcmdapi.ExecConfig, of Config) error {
 		return err
 	}
 	if fixed.HasTokenAuth() || fixed.HasBasicAuth() || fixed.HasCertAuth() {
-		return nil // these count, as they do for kubectl
+		return nil // these win, as with kubectl
 	}
 	if l.Plugin, err = plugin.New(c); err != nil {
 		return err
@@ -86,7 +86,7 @@ func (l *Login) usePlugin(exec *clientcmdapi.ExecConfig, of Config) error {
 	return nil
 }
 
-// useProvider makes the ID token of an identity provider the login. A client certificate goes along, as it does with kubectl.
+// useProvider makes the ID token of an identity provider the login. A client certificate is sent as well, as by kubectl.
 func (l *Login) useProvider(provider *clientcmdapi.AuthProviderConfig, of Config) error {
 	config := l.config
 	config.AuthProvider = nil
@@ -99,7 +99,7 @@ func (l *Login) useProvider(provider *clientcmdapi.AuthProviderConfig, of Config
 		return err
 	}
 	if fixed.HasTokenAuth() || fixed.HasBasicAuth() {
-		return nil // these count, as they do for kubectl
+		return nil // these win, as with kubectl
 	}
 	token, err := oidc.New(oidc.Config{
 		Settings: provider.Config, Store: entry, Context: of.Context, Proxy: environmentProxy(of.Own), Log: of.Log,
@@ -112,10 +112,10 @@ func (l *Login) useProvider(provider *clientcmdapi.AuthProviderConfig, of Config
 	return nil
 }
 
-// Renews reports whether the credentials are renewed, by a plugin or an identity provider.
+// Renews reports whether a plugin or an identity provider renews the credentials.
 func (l *Login) Renews() bool { return l.renewer != nil }
 
-// Begin lets credentials be renewed until end is called. renewed is called when they have changed.
+// Begin allows renewing the credentials until end is called. It has renewed called after each change of them.
 func (l *Login) Begin(renewed func()) (end func()) {
 	if l.renewer == nil {
 		return func() {}
@@ -123,8 +123,8 @@ func (l *Login) Begin(renewed func()) (end func()) {
 	return l.renewer.Begin(renewed)
 }
 
-// Ensure runs the plugin, or asks the identity provider, if there are no credentials. It is for work that a client waits for,
-// or that the user asked for; nothing else may call it.
+// Ensure runs the plugin, or asks the identity provider, if there are no credentials. It may be called only for work that a
+// client waits for or that the user started.
 func (l *Login) Ensure(ctx context.Context) error {
 	if l.renewer == nil {
 		return nil
@@ -132,14 +132,14 @@ func (l *Login) Ensure(ctx context.Context) error {
 	return l.renewer.Login(ctx)
 }
 
-// follow takes up what changes in the token file, until ctx ends.
+// follow applies changes of the token file, until ctx ends.
 func (l *Login) follow(ctx context.Context) {
 	if l.file != nil {
-		followFile(ctx, l.file.path, func(content []byte) { l.file.take(content) })
+		followFile(ctx, l.file.path, func(content []byte) { l.file.set(content) })
 	}
 }
 
-// LoggedIn reports whether a question to the API server would run no plugin and ask no identity provider.
+// LoggedIn reports whether there are credentials, so that a question runs no plugin and asks no identity provider.
 func (l *Login) LoggedIn() bool { return l.renewer == nil || l.renewer.LoggedIn() }
 
 // Forget makes the next login renew the credentials.
@@ -149,14 +149,14 @@ func (l *Login) Forget() {
 	}
 }
 
-// Retry lets a renewal that failed be tried again at once, since the user asked for it.
+// Retry allows a renewal that failed to be tried again at once, because the user asked for it.
 func (l *Login) Retry() {
 	if l.renewer != nil {
 		l.renewer.Retry()
 	}
 }
 
-// Certificate returns what returns the plugin's client certificate; nil if there is no plugin.
+// Certificate returns a function that returns the plugin's client certificate; nil if there is no plugin.
 func (l *Login) Certificate() func() (*tls.Certificate, error) {
 	if l.Plugin == nil {
 		return nil
@@ -164,7 +164,7 @@ func (l *Login) Certificate() func() (*tls.Certificate, error) {
 	return l.Plugin.Certificate
 }
 
-// transport makes a transport with a configuration's credentials.
+// transport returns a transport's configuration with the credentials of config and of the plugin.
 func (l *Login) transport(config *rest.Config) (*transport.Config, error) {
 	c, err := config.TransportConfig()
 	if err == nil && l.Plugin != nil {
@@ -173,7 +173,8 @@ func (l *Login) transport(config *rest.Config) (*transport.Config, error) {
 	return c, err
 }
 
-// Explain adds to a login that was refused what is known of its credentials: whose they are, and that they have expired.
+// Explain adds to a refused login what is known of its credentials: where they come from, and that they have expired. It
+// returns other errors unchanged.
 func (l *Login) Explain(err error) error {
 	var refused *fault.Login
 	if !errors.As(err, &refused) || refused.Cause != fault.LoginRefused || refused.Plugin != "" || refused.Provider != "" {
@@ -182,7 +183,7 @@ func (l *Login) Explain(err error) error {
 	if l.renewer != nil {
 		return l.renewer.Refused()
 	}
-	if expired := l.expired(); !expired.IsZero() && expired.Before(time.Now()) {
+	if expired := l.staticExpiry(); !expired.IsZero() && expired.Before(time.Now()) {
 		named := *refused
 		named.Cause, named.Expired = fault.LoginExpired, expired
 		return &named
@@ -190,8 +191,8 @@ func (l *Login) Explain(err error) error {
 	return err
 }
 
-// expired is when the kubeconfig's own credentials run out; zero when they do not say.
-func (l *Login) expired() time.Time {
+// staticExpiry returns when the kubeconfig's own credentials expire; zero if they do not say.
+func (l *Login) staticExpiry() time.Time {
 	token := l.config.BearerToken
 	if l.file != nil {
 		if data, err := kubeconfig.ReadBounded(l.file.path); err == nil {
@@ -203,7 +204,7 @@ func (l *Login) expired() time.Time {
 	}
 	certificate := l.config.CertData
 	if len(certificate) == 0 && l.config.CertFile != "" {
-		certificate, _ = kubeconfig.ReadBounded(l.config.CertFile) // then it is not known
+		certificate, _ = kubeconfig.ReadBounded(l.config.CertFile) // without it there is no expiry to tell
 	}
 	if block, _ := pem.Decode(certificate); block != nil {
 		if leaf, err := x509.ParseCertificate(block.Bytes); err == nil {
@@ -213,7 +214,7 @@ func (l *Login) expired() time.Time {
 	return time.Time{}
 }
 
-// Kind says how a context logs in.
+// Kind returns how the context logs in, in words.
 func (l *Login) Kind() string {
 	c := l.config
 	switch {
@@ -233,10 +234,10 @@ func (l *Login) Kind() string {
 	return "none"
 }
 
-// Expires returns when the credentials run out; zero if they do not say.
+// Expires returns when the credentials expire; zero if they do not say.
 func (l *Login) Expires() time.Time {
 	if l.renewer != nil {
 		return l.renewer.Expires()
 	}
-	return l.expired()
+	return l.staticExpiry()
 }

@@ -15,8 +15,8 @@ import (
 	"fairlead/proxy/upstream"
 )
 
-// chooseProxy makes a configuration take the forward proxy that c names, or none if c says so, and returns where the
-// configuration's proxy is set. throughEnvironment adds the environment's where neither c nor the kubeconfig says anything.
+// chooseProxy makes a configuration use the forward proxy that c names, or none if c says so, and returns where the
+// configuration's proxy is set. If neither c nor the kubeconfig sets one, throughEnvironment adds the environment's.
 func chooseProxy(config *rest.Config, c Config) fault.ProxySource {
 	switch {
 	case c.NoProxy:
@@ -31,15 +31,15 @@ func chooseProxy(config *rest.Config, c Config) fault.ProxySource {
 	return fault.ProxySettings
 }
 
-// noProxy is a configuration's Proxy that leads through none, not even the environment's.
+// noProxy is a Proxy for configurations that chooses none, not even the environment's.
 func noProxy(*http.Request) (*url.URL, error) { return nil, nil }
 
 // proxyFor returns the forward proxy on the way to the API server; nil for none.
 type proxyFor func(ctx context.Context) (*url.URL, error)
 
-// throughProxy makes a configuration dial through its proxy by package upstream, and returns which one that is. Left to
-// itself, package net/http does not tell the proxy's errors from the server's, and leads TLS with an https proxy by the
-// server's certificate authority and client certificate.
+// throughProxy makes a configuration dial through its proxy by package upstream, and returns a function that returns the
+// proxy. Package net/http by itself does not distinguish the proxy's errors from the server's, and uses the server's
+// certificate authority and client certificate for TLS with an https proxy.
 func throughProxy(config *rest.Config, source fault.ProxySource) (proxyFor, error) {
 	server, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
@@ -76,11 +76,11 @@ func throughProxy(config *rest.Config, source fault.ProxySource) (proxyFor, erro
 	return via, nil
 }
 
-// waitingKey finds, in a request's context, where its dial notes the forward proxy that it waits for.
+// waitingKey is the key, in a request's context, of the place where its dial stores the forward proxy that it waits for.
 type waitingKey struct{}
 
-// roundTripThroughProxy sends a request, and says of one that ran out of time while its connection waited for a forward
-// proxy that the proxy did not answer: package net/http does not wait for the dial's error.
+// roundTripThroughProxy sends a request. If it times out while its dial waits for a forward proxy, the error is the
+// proxy's: package net/http does not wait for the dial's own error.
 func roundTripThroughProxy(next http.RoundTripper, request *http.Request) (*http.Response, error) {
 	var waiting atomic.Pointer[fault.Proxy]
 	response, err := next.RoundTrip(request.WithContext(context.WithValue(request.Context(), waitingKey{}, &waiting)))

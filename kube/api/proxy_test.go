@@ -8,7 +8,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-func TestTheAddressesOfAProxy(t *testing.T) {
+func TestAddressesOfAProxy(t *testing.T) {
 	for text, want := range map[string]string{
 		"http://127.0.0.1":              "127.0.0.1:80",
 		"https://127.0.0.1":             "127.0.0.1:443",
@@ -26,13 +26,13 @@ func TestTheAddressesOfAProxy(t *testing.T) {
 	}
 }
 
-// What a proxy refuses is no login to the cluster, whatever the words.
-func TestAProxysRefusalIsNotTheClusters(t *testing.T) {
+// A proxy's refusal is never reported as a failed login to the cluster, whatever its text.
+func TestRefusalOfAProxyIsNotTheClusters(t *testing.T) {
 	for _, err := range []error{
 		&fault.Proxy{Problem: fault.ProxyLogin, Err: errors.New("CONNECT was answered with 407 Proxy Authentication Required")},
 		&fault.Proxy{Err: errors.New("TLS: remote error: tls: certificate required")},
 	} {
-		got := Faults{Server: "api.invalid"}.of(&url.Error{Op: "Get", URL: "https://api.invalid/", Err: err}, Question{})
+		got := Faults{Server: "api.invalid"}.from(&url.Error{Op: "Get", URL: "https://api.invalid/", Err: err}, Question{})
 		if _, away := errors.AsType[*fault.Unreachable](got); !away || !errors.Is(got, err) {
 			t.Errorf("%T %v", got, got)
 		}

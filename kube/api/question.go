@@ -10,25 +10,24 @@ import (
 	"fairlead/kube/jsonstream"
 )
 
-// The bounds of lists that are asked for in parts: objects in one answer, answers to one question, and the memory that all
-// of them take.
+// The bounds of lists that are asked for in parts: objects in one answer, answers, and the memory of all of them.
 const (
 	pageSize     = "500"
 	maxPages     = 40
 	maxAllMemory = 32 << 20
 )
 
-// A Question says what is asked of the API server, in RBAC's words.
+// A Question is a request to the API server, in RBAC's terms.
 type Question struct {
 	Verb      string // "get", "list", "watch", "create"
 	Resource  string // with its API group, as in "endpointslices.discovery.k8s.io", or a path
 	Namespace string // empty for all of them
 	Name      string // of the object; empty for a list
 	query     url.Values
-	body      any // of what is to be created
+	body      any // the object to create
 }
 
-// With returns the question with one more parameter.
+// With returns the question with one more query parameter.
 func (q Question) With(key, value string) Question {
 	query := url.Values{key: {value}}
 	for other, values := range q.query {
@@ -38,14 +37,14 @@ func (q Question) With(key, value string) Question {
 	return q
 }
 
-// Cached selects objects by fields, and lets the API server answer from its memory: the list may be a moment old, and its
-// database is left alone.
+// Cached returns the question with a field selector, and lets the API server answer from its cache instead of its
+// database: the list may be slightly old.
 func (q Question) Cached(fieldSelector string) Question {
 	return q.With("fieldSelector", fieldSelector).With("resourceVersion", "0")
 }
 
-// path returns where the question is put, as segments below the API server's own URL. A name that would lead out of its place
-// is none.
+// path returns the question's path below the API server's URL, in segments. A name that would lead to another path gives
+// ErrAbsent: no object can have it.
 func (q Question) path() ([]string, error) {
 	if strings.HasPrefix(q.Resource, "/") {
 		return []string{q.Resource}, nil
@@ -71,7 +70,7 @@ func (q Question) path() ([]string, error) {
 	return path, nil
 }
 
-// payload is what is sent with a question; nil for nothing.
+// payload returns the body of the question's HTTP request; nil for none.
 func (q Question) payload() ([]byte, error) {
 	if q.body == nil {
 		return nil, nil
@@ -79,7 +78,7 @@ func (q Question) payload() ([]byte, error) {
 	return json.Marshal(q.body)
 }
 
-// AskPages asks for a list in parts, so that none is large.
+// AskPages asks for a list in parts, so that no answer is large, and calls each with every item.
 func AskPages[T any](ctx context.Context, a *Client, q Question, read func(*jsonstream.Reader) List[T], each func(*T)) error {
 	q = q.With("limit", pageSize)
 	next, cost := q, 0
@@ -102,7 +101,7 @@ func AskPages[T any](ctx context.Context, a *Client, q Question, read func(*json
 	return nil
 }
 
-// A Right is what a user may do, as a SelfSubjectAccessReview has it.
+// A Right is an action in RBAC's terms, as in a SelfSubjectAccessReview.
 type Right struct {
 	Namespace   string `json:"namespace,omitempty"`
 	Verb        string `json:"verb"`
@@ -111,12 +110,12 @@ type Right struct {
 	Subresource string `json:"subresource,omitempty"`
 }
 
-// MayForward asks whether the context's user has verb on port-forwards in namespace. Every user who is logged in may ask.
+// MayForward reports whether the context's user has verb on port-forwards in namespace. Every logged-in user may ask that.
 func (a *Client) MayForward(ctx context.Context, namespace, verb string) (bool, error) {
 	return a.May(ctx, Right{Namespace: namespace, Verb: verb, Resource: "pods", Subresource: "portforward"})
 }
 
-// May asks for one right of the user.
+// May reports whether the user has a right.
 func (a *Client) May(ctx context.Context, wanted Right) (bool, error) {
 	q := Question{Verb: "create", Resource: "selfsubjectaccessreviews.authorization.k8s.io"}
 	q.body = map[string]any{

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// How often an API server that could not be reached is looked for.
+// The pauses between probes of an unreachable API server: the first, and the longest.
 const (
-	firstLook  = 2 * time.Second
-	seldomLook = 30 * time.Second
+	firstPause = 2 * time.Second
+	maxPause   = 30 * time.Second
 )
 
-// Run follows the files of the login and of the certificate authority, and looks for the API server while it cannot be reached,
-// until ctx ends.
+// Run applies changes of the files of the login and of the certificate authority, and probes the API server while it is
+// unreachable or doubted, until ctx ends.
 func (a *Client) Run(ctx context.Context) {
 	var work sync.WaitGroup
 	work.Go(func() { a.awaitRecovery(ctx) })
@@ -23,16 +23,15 @@ func (a *Client) Run(ctx context.Context) {
 	work.Wait()
 }
 
-// awaitRecovery looks for the API server while it cannot be reached, without credentials, so that its recovery is reported
-// without a dial.
+// awaitRecovery probes the API server while it is unreachable, so that its recovery is reported without a dial.
 func (a *Client) awaitRecovery(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-a.Health.away:
+		case <-a.Health.lost:
 		}
-		for pause := firstLook; a.Health.IsUnreachable(); pause = min(2*pause, seldomLook) {
+		for pause := firstPause; a.Health.IsUnreachable(); pause = min(2*pause, maxPause) {
 			select {
 			case <-ctx.Done():
 				return
@@ -45,11 +44,11 @@ func (a *Client) awaitRecovery(ctx context.Context) {
 	}
 }
 
-// Doubt has the API server looked for: it may not answer any more. It does not block.
+// Doubt makes Run probe the API server, because it may not answer any more. It does not block.
 func (a *Client) Doubt() { signal(a.doubted) }
 
-// settleDoubts looks for the API server when there are doubts that it answers: a session may be silent for its Pod's sake
-// or its node's. So a context is said to be ill while the first use still waits, or with no use at all.
+// settleDoubts probes the API server after each call of Doubt: a silent session can also be its Pod's or its node's fault.
+// So an unreachable API server is reported while the first connection still waits, or without any.
 func (a *Client) settleDoubts(ctx context.Context) {
 	for {
 		select {
@@ -58,12 +57,12 @@ func (a *Client) settleDoubts(ctx context.Context) {
 		case <-a.doubted:
 		}
 		if !a.Health.IsUnreachable() {
-			_ = a.Look(ctx) // health has it
+			_ = a.Look(ctx) // it reports to Health
 		}
 	}
 }
 
-// Look reports to health whether the API server can be reached now. Connections that are kept may lead nowhere, and are closed.
+// Look probes the API server, and reports the outcome to Health. It closes idle connections first, since they may be dead.
 func (a *Client) Look(ctx context.Context) error {
 	a.CloseIdle()
 	err := a.Probe(ctx)
@@ -78,13 +77,13 @@ func (a *Client) Look(ctx context.Context) error {
 	return err
 }
 
-// renewAuthority makes new connections trust another certificate authority. Open connections stay.
+// renewAuthority makes new connections trust another certificate authority. Open connections stay open.
 func (a *Client) renewAuthority(ctx context.Context, pem []byte) {
 	if err := a.Trust(pem); err != nil {
-		a.log.Warn().Err(err).Str("file", a.Authority.file).Msg("certificate authority not taken up")
+		a.log.Warn().Err(err).Str("file", a.Authority.file).Msg("certificate authority not applied")
 		return
 	}
-	a.log.Info().Str("file", a.Authority.file).Msg("certificate authority has changed")
+	a.log.Info().Str("file", a.Authority.file).Msg("certificate authority changed")
 	if a.Health.IsUnreachable() && a.Probe(ctx) == nil {
 		a.Health.recovered()
 	}

@@ -7,11 +7,11 @@ import (
 	"fairlead/kube/fault"
 )
 
-// maxRedirects bounds how often an API server may send one question on within itself.
+// maxRedirects bounds the redirects of one question, all of which stay with the API server.
 const maxRedirects = 5
 
-// newClient returns a client whose redirects stay with the server that was asked: what is in rt puts credentials on every
-// request, wherever it goes, and a server could have this machine ask its own localhost.
+// newClient returns a client that refuses redirects to another server: rt puts credentials on every request, whatever its
+// host, and a server could redirect this machine to its own localhost.
 func newClient(rt http.RoundTripper) *http.Client {
 	return &http.Client{Transport: rt, CheckRedirect: func(request *http.Request, via []*http.Request) error {
 		if !sameOrigin(request.URL, via[0].URL) || len(via) > maxRedirects {

@@ -17,20 +17,20 @@ import (
 	"fairlead/kube/retryafter"
 )
 
-// HeadersWithin bounds how long the API server may take to begin a watch. A proxy on the way that holds answers back until
-// they are whole shows by it.
+// HeadersWithin bounds how long the API server may take to begin a watch. A proxy on the way that buffers whole answers
+// exceeds it.
 const HeadersWithin = 4 * time.Second
 
-// Streams are for questions that no client waits for, and for watches: they run no credential plugin, and Health does not observe
-// them.
+// Streams is for watches, and for questions that no client waits for. They run no credential plugin, and their outcomes are
+// not reported to Health.
 type Streams struct {
 	api       *Client
 	client    *http.Client
-	transport *renewable // without client-go's wrappers, which keep no connections
+	transport *renewable // of client, below client-go's wrappers, which keep no connections
 	conns     openConns
 }
 
-// newStreams makes the client; it sends nothing. With HTTP/2 its watches share one connection.
+// newStreams returns Streams; it sends nothing. Where the API server speaks HTTP/2 all watches share one connection.
 func newStreams(config *rest.Config, proxySource fault.ProxySource, l *Login, a *Client) (*Streams, error) {
 	config = rest.CopyConfig(config)
 	config.NextProtos = nil
@@ -42,7 +42,7 @@ func newStreams(config *rest.Config, proxySource fault.ProxySource, l *Login, a 
 		return nil, err
 	}
 	s := &Streams{api: a}
-	config.Dial = s.conns.dialer(config.Dial)
+	config.Dial = s.conns.recording(config.Dial)
 	var err error
 	if s.client, s.transport, err = l.client(config); err != nil {
 		return nil, err
@@ -54,12 +54,11 @@ func newStreams(config *rest.Config, proxySource fault.ProxySource, l *Login, a 
 // LoggedIn reports whether there are credentials.
 func (s *Streams) LoggedIn() bool { return s.api.Login.LoggedIn() }
 
-// Close closes every connection, and those that are still being made.
+// Close closes all connections, including those that are still being dialled.
 func (s *Streams) Close() { s.conns.close() }
 
-// openConns are the connections that a dial function made, as long as they are open. Idle ones cannot all be closed through
-// their transport when a watch has just ended: over HTTP/2 it counts as under way for a moment more, and its connection
-// would then be kept.
+// openConns are the open connections that a dial function made. Closing the transport's idle connections is not enough when
+// a watch has just ended: over HTTP/2 it counts as under way for a moment more, and its connection would be kept.
 type openConns struct {
 	mu     sync.Mutex
 	open   map[*openConn]bool
@@ -80,14 +79,14 @@ func (c *openConn) Close() error {
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// dialer returns dial with its connections noted.
-func (o *openConns) dialer(dial dialFunc) dialFunc {
+// recording returns a dial function that calls dial and adds its connections to o.
+func (o *openConns) recording(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		noted := &openConn{conn, o}
+		recorded := &openConn{conn, o}
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		if o.closed {
@@ -97,8 +96,8 @@ func (o *openConns) dialer(dial dialFunc) dialFunc {
 		if o.open == nil {
 			o.open = map[*openConn]bool{}
 		}
-		o.open[noted] = true
-		return noted, nil
+		o.open[recorded] = true
+		return recorded, nil
 	}
 }
 
@@ -112,16 +111,16 @@ func (o *openConns) close() {
 	clear(o.open)
 }
 
-// sendPings has a transport find out that a connection is dead though nothing is sent on it, over HTTP/2. Over HTTP/1.1 the
-// kernel does.
+// sendPings makes a transport find dead connections over HTTP/2 even if nothing is sent on them. Over HTTP/1.1 TCP's
+// keep-alive probes do that.
 func sendPings(t http.RoundTripper) {
-	if under := under(t); under != nil {
-		under.HTTP2 = &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 3 * time.Second}
+	if base := baseTransport(t); base != nil {
+		base.HTTP2 = &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 3 * time.Second}
 	}
 }
 
-// under returns the transport that round trippers wrap; nil when it is of another kind.
-func under(t http.RoundTripper) *http.Transport {
+// baseTransport returns the transport that round trippers wrap; nil if it is of another type.
+func baseTransport(t http.RoundTripper) *http.Transport {
 	for {
 		switch next := t.(type) {
 		case *http.Transport:
@@ -134,7 +133,7 @@ func under(t http.RoundTripper) *http.Transport {
 	}
 }
 
-// errLoggedOut reports that there are no credentials, and that getting some is not worth running a plugin.
+// errLoggedOut reports that there are no credentials, and that no plugin was run to get some.
 var errLoggedOut = errors.New("logged out")
 
 // AskUnattended asks a question for which no client waits, and reads the answer.
@@ -147,14 +146,14 @@ func AskUnattended[T any](ctx context.Context, s *Streams, q Question, read func
 	return receive(ctx, s.api, s.client, q, read)
 }
 
-// Open asks a question whose answer goes on until ctx ends, and returns the answer to be read and closed. It calls cancel, which ends
-// ctx, if the answer does not begin in time.
+// Open asks a question whose answer goes on until ctx ends, and returns the answer, which the caller reads and closes. If
+// the answer does not begin within HeadersWithin, Open calls cancel, which has to end ctx.
 func (s *Streams) Open(ctx context.Context, cancel context.CancelFunc, q Question) (io.ReadCloser, error) {
 	if !s.LoggedIn() {
 		return nil, errLoggedOut
 	}
 	late := time.AfterFunc(HeadersWithin, cancel)
-	body, err := s.api.put(ctx, s.client, q)
+	body, err := s.api.open(ctx, s.client, q)
 	if !late.Stop() {
 		if err == nil {
 			body.Close()
@@ -164,19 +163,20 @@ func (s *Streams) Open(ctx context.Context, cancel context.CancelFunc, q Questio
 	return body, err
 }
 
-// Reader reads an answer within the bounds of one.
+// Reader returns a reader of an answer that keeps to AnswerBounds.
 func (s *Streams) Reader(body io.Reader) *jsonstream.Reader {
 	return jsonstream.NewReader(body, AnswerBounds, s.api.budget)
 }
 
-// Reconnect lets go of the connection that ended watches had. It waits for those that end at the same time.
+// Reconnect closes the connection of ended watches. It waits a moment for those that end at the same time.
 func (s *Streams) Reconnect(ctx context.Context) {
 	retryafter.Wait(ctx, 100*time.Millisecond)
 	utilnet.CloseIdleConnectionsFor(s.transport)
 }
 
-// IsLoggedOut reports whether credentials are missing, or were refused.
+// IsLoggedOut reports whether err says that credentials are missing or were refused.
 func IsLoggedOut(err error) bool { return errors.Is(err, errLoggedOut) || isUnauthorized(err) }
 
-// IsTooOld reports whether a watch cannot begin at its version: the API server knows what changed since then no more.
+// IsTooOld reports whether err says that a watch cannot begin at its version: the API server no longer has the changes
+// since then.
 func IsTooOld(err error) bool { return AnsweredWith(err, http.StatusGone) }

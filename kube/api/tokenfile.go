@@ -12,8 +12,8 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// A tokenFile puts the token of a file on requests. It takes another one up within seconds, and at once when the API
-// server does not accept the one it has: client-go takes up to a minute.
+// A tokenFile puts the token in a file on requests. It applies a change of the file within seconds, and at once if the API
+// server refuses the current token; client-go takes up to a minute.
 type tokenFile struct {
 	path    string
 	context string
@@ -24,8 +24,8 @@ func newTokenFile(path, contextName string) *tokenFile {
 	return &tokenFile{path: path, context: contextName}
 }
 
-// take makes what a file holds the token, unless that is empty.
-func (f *tokenFile) take(content []byte) bool {
+// set makes the file's content the token. It returns false and changes nothing if the content is not a valid token.
+func (f *tokenFile) set(content []byte) bool {
 	token := string(bytes.TrimSpace(content))
 	if token == "" || strings.ContainsAny(token, "\r\n\x00") {
 		return false
@@ -34,7 +34,7 @@ func (f *tokenFile) take(content []byte) bool {
 	return true
 }
 
-// read reads the file now.
+// read sets the token from the file.
 func (f *tokenFile) read() error {
 	content, err := kubeconfig.ReadBounded(f.path)
 	if err != nil {
@@ -42,7 +42,7 @@ func (f *tokenFile) read() error {
 			return machine
 		}
 	}
-	if err != nil || !f.take(content) {
+	if err != nil || !f.set(content) {
 		return &fault.Login{Context: f.context, Cause: fault.LoginFile, Err: errors.New("its token file cannot be read, or is empty")}
 	}
 	return nil
@@ -70,10 +70,10 @@ func (t *tokenFileTransport) RoundTrip(request *http.Request) (*http.Response, e
 	request.Header.Set("Authorization", "Bearer "+*t.file.token.Load())
 	response, err := t.next.RoundTrip(request)
 	if err == nil && response.StatusCode == http.StatusUnauthorized {
-		_ = t.file.read() // the next request is sent with what there is
+		_ = t.file.read() // if it fails, the next request uses the token that there is
 	}
 	return response, err
 }
 
-// WrappedRoundTripper lets client-go find what is below, to close idle connections.
+// WrappedRoundTripper returns the round tripper below. client-go uses it to close idle connections.
 func (t *tokenFileTransport) WrappedRoundTripper() http.RoundTripper { return t.next }
