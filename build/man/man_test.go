@@ -105,7 +105,7 @@ func TestPagesHaveTheTextOfTheHelp(t *testing.T) {
 			_, body, _ := strings.Cut(cmd.Long, "\n")
 			want = append(want, "DESCRIPTION "+body+" SEE ALSO fairlead(1)")
 		} else {
-			want = append(want, cmd.Long, cmd.UseLine(), cmd.NonInheritedFlags().FlagUsages(), "-h, --help")
+			want = append(want, strings.Join(cmd.Aliases, ", "), cmd.Long, cmd.UseLine(), cmd.NonInheritedFlags().FlagUsages(), "-h, --help")
 		}
 		for _, text := range want {
 			if !strings.Contains(got, words(text)) {

@@ -77,6 +77,10 @@ func writeCommand(out *strings.Builder, cmd *cobra.Command) {
 	} else {
 		writeText(out, cmd.Long)
 	}
+	if len(cmd.Aliases) > 0 {
+		out.WriteString(".SH ALIASES\n")
+		writeLines(out, strings.Join(cmd.Aliases, ", "))
+	}
 	if cmd.Example != "" {
 		out.WriteString(".SH EXAMPLES\n")
 		writeLines(out, cmd.Example)
