@@ -182,6 +182,21 @@ func TestFunctionsOfTheServerAreCalledIfThere(t *testing.T) {
 	}
 }
 
+// The path and the query of a page may be secret, as is a password.
+func TestTheLogHasOnlyTheHostOfAPage(t *testing.T) {
+	var log strings.Builder
+	r := run(t, Server{Log: zerolog.New(&log), Open: func(context.Context, string, string, string) error { return nil }})
+	for _, page := range []string{"http://me:secret@grafana.monitoring/secret?token=secret#secret", "http://[secret", "secret"} {
+		if err := r.client.Open(t.Context(), "a", page, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.stop()
+	if text := log.String(); strings.Contains(text, "secret") || strings.Count(text, "/v1/open") != 3 || !strings.Contains(text, "http://grafana.monitoring") {
+		t.Errorf("logged\n%s", text)
+	}
+}
+
 func TestRunningContextsAreAskedAndRestarted(t *testing.T) {
 	began := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 	var r *running

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -178,7 +179,7 @@ func answer[R any](s Server, do func(context.Context, R) (any, error)) http.Hand
 			write(w, http.StatusBadRequest, failure{Error: "invalid request:  " + err.Error()})
 			return
 		}
-		s.Log.Info().Str("path", r.URL.Path).Interface("request", request).Msg("control request")
+		s.Log.Info().Str("path", r.URL.Path).Interface("request", forLog(request)).Msg("control request")
 		result, err := do(r.Context(), request)
 		if err != nil {
 			writeError(w, err)
@@ -189,6 +190,20 @@ func answer[R any](s Server, do func(context.Context, R) (any, error)) http.Hand
 		}
 		write(w, http.StatusOK, result)
 	}
+}
+
+// forLog returns a request without what must not be in a log: the path and the query of a URL may be secret.
+func forLog(request any) any {
+	r, ok := request.(contextRequest)
+	if !ok || r.URL == "" {
+		return request
+	}
+	if u, err := url.Parse(r.URL); err == nil {
+		r.URL = u.Scheme + "://" + u.Host
+	} else {
+		r.URL = "invalid"
+	}
+	return r
 }
 
 func writeError(w http.ResponseWriter, err error) {
