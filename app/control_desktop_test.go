@@ -3,6 +3,7 @@
 package main
 
 import (
+	"net"
 	"strings"
 	"testing"
 
@@ -40,5 +41,23 @@ func TestCommandsAndMenuShareOneModel(t *testing.T) {
 	d.program.Wait(t)
 	if text, err := d.Output(t, built, "status"); err == nil {
 		t.Errorf("status after the end:\n%s", text)
+	}
+}
+
+func TestQuitByCommandEndsTheTray(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
+	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	if text, err := d.Output(t, built, "on", "demo"); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	address := d.waitOn(t, "demo")
+	text, err := d.Output(t, built, "quit")
+	if err != nil || !strings.Contains(text, "Fairlead has quit") {
+		t.Fatalf("quit: %v\n%s", err, text)
+	}
+	d.program.Wait(t)
+	if conn, err := net.Dial("tcp", address); err == nil {
+		conn.Close()
+		t.Errorf("%s still answers", address)
 	}
 }
