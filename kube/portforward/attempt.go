@@ -17,7 +17,7 @@ import (
 )
 
 // An attempt is one try of a connection at one endpoint: a session and, once it is opened, a pair of its streams. The
-// connection's lock guards data, errs, opened and requesting. Streams that are set stay.
+// connection's lock guards data, errs, opened and requesting. Once set, the streams do not change.
 type attempt struct {
 	pool       *pool
 	conn       *connState
@@ -26,14 +26,14 @@ type attempt struct {
 	data       *spdy.Stream // nil until it is opened
 	errs       *spdy.Stream
 	opened     time.Time
-	requesting bool // request is running; its caller handles the end then
+	requesting bool // request is running; if the connection is closed meanwhile, its caller closes the attempt
 	// acceptedAt is when the runtime's acceptance was seen, which comes before it connects to the program.
 	acceptedAt time.Time
 	pace       pace
 }
 
-// A pace counts the bytes that came lately, to distinguish a cancelled download from a finished one. One goroutine
-// reads while another closes.
+// A pace counts the bytes that arrived recently, to distinguish a cancelled download from a finished one. It has a lock
+// because one goroutine may close the connection while another reads.
 type pace struct {
 	mu    sync.Mutex
 	bytes int
@@ -50,7 +50,7 @@ func (p *pace) add(n int, now time.Time) {
 	p.bytes += n
 }
 
-// isBusy reports whether much came a moment ago.
+// isBusy reports whether many bytes arrived in the last second.
 func (p *pace) isBusy(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,8 +119,8 @@ type ending struct {
 	unsent bool
 }
 
-// classifyEnd returns what err means, which is the end of the data stream by verdict, or why the attempt is given up.
-// sent reports whether bytes of the client were sent on it.
+// classifyEnd returns what err means. err is what verdict returned for the data stream, or why the attempt is given up.
+// sent reports whether bytes of the client were sent on the attempt.
 func (a *attempt) classifyEnd(err error, sent bool) ending {
 	if a.data != nil {
 		if text := a.errs.Text(); text != "" {
@@ -148,10 +148,11 @@ func (a *attempt) classifyEnd(err error, sent bool) ending {
 	return end
 }
 
-// bytesUnderWay is why a session is retired after it saw a refusal of a connection with bytes.
+// bytesUnderWay is the reason for retiring a session on which the runtime refused a connection after bytes were sent on
+// it.
 const bytesUnderWay = "bytes were under way to a program that was not there"
 
-// close ends the attempt, and ends or releases its session.
+// close ends the attempt, and closes or releases its session.
 func (a *attempt) close() {
 	if a.data == nil {
 		a.release(false)
@@ -166,11 +167,11 @@ func (a *attempt) close() {
 	progress.Sent = a.data.Progress().Sent // a running write may have added to it
 	switch {
 	case stuck:
-		// Only the end of the connection takes a waiting write back, and a running download.
+		// A blocked write or a running download can be stopped only by closing the whole session.
 		a.session.Close()
 	case progress.Sent > 0 && a.errs.Text() != "":
-		// The runtime reads a stream no more that it has refused. Bytes that reach it later can hold up a worker of the
-		// runtime's library, and with it every fifth stream of the session, while its pings are answered.
+		// The runtime no longer reads a stream that it has refused. Bytes that reach it later can hold up a worker of
+		// the runtime's library, and with it every fifth stream of the session, while its pings are answered.
 		a.session.doubt(bytesUnderWay)
 	}
 	unanswered := progress.Sent > 0 && progress.Received == 0
@@ -226,8 +227,8 @@ func (a *attempt) doubtLater(due time.Time) {
 	})
 }
 
-// acceptedBy waits until an attempt is accepted or due, and reports whether it is accepted, or it does not matter any
-// more.
+// acceptedBy waits until the attempt is accepted or due has passed, and reports whether it was accepted. It also
+// returns true once that no longer matters, because the session or ctx has ended.
 func (a *attempt) acceptedBy(ctx context.Context, due time.Time) bool {
 	ticker := time.NewTicker(probeInterval)
 	defer ticker.Stop()
@@ -253,7 +254,7 @@ func (a *attempt) explainEnd(ctx context.Context, err error) ending {
 	if !errors.Is(end.err, io.EOF) || !wrote || a.data.Progress().Received > 0 {
 		return end
 	}
-	// Nothing was answered. If the Pod is ending, that is no orderly end.
+	// The Pod has sent nothing. If it is terminating, this is not an orderly end.
 	a.conn.mu.Lock()
 	halfClosed := !a.conn.halfClosedAt.IsZero()
 	a.conn.mu.Unlock()

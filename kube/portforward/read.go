@@ -71,7 +71,7 @@ func (r *reader) copyOnce(w io.Writer) (int, error) {
 	return n, err
 }
 
-// A bufferPool has the buffers of copies.
+// A bufferPool holds the buffers of copies.
 type bufferPool struct{ sync.Pool }
 
 func (p *bufferPool) lend() *[copyBuffer]byte {
@@ -81,7 +81,7 @@ func (p *bufferPool) lend() *[copyBuffer]byte {
 	return new([copyBuffer]byte)
 }
 
-// next reads into p, or waits until it could if p is nil. reading is held.
+// next reads into p or, if p is nil, waits until it could read. reading is held.
 func (r *reader) next(p []byte) (int, error) {
 	for {
 		a, err := r.conn.openedAttempt()
@@ -139,7 +139,7 @@ func (c *connState) markProven(a *attempt, now time.Time) {
 	c.mu.Unlock()
 }
 
-// attemptEnded goes on to another attempt after the end of one, or returns the error that the connection ends with.
+// attemptEnded starts another attempt after the end of one, or returns the error that the connection ends with.
 func (r *reader) attemptEnded(a *attempt, err error) error {
 	c := r.conn
 	if c.ctx.Err() != nil {
@@ -167,8 +167,8 @@ func (r *reader) attemptEnded(a *attempt, err error) error {
 	return err
 }
 
-// checkTimers does what is due, and sets the stream's read deadline to when to check again. giveUp is why the attempt is
-// to be given up, nil if it is not.
+// checkTimers does what is due, and sets the stream's read deadline to the time of the next check. giveUp is the reason
+// for giving up the attempt, or nil.
 func (r *reader) checkTimers(a *attempt, now time.Time) (giveUp, err error) {
 	c := r.conn
 	c.mu.Lock()
@@ -202,7 +202,7 @@ func (r *reader) checkTimers(a *attempt, now time.Time) (giveUp, err error) {
 	return nil, nil
 }
 
-// halfCloseDue reports whether the client's half-close is to be passed on now. mu is held.
+// halfCloseDue reports whether the client's half-close must be passed on now, and records that it was. mu is held.
 func (c *connState) halfCloseDue(now time.Time) bool {
 	if c.halfClosedAt.IsZero() || c.halfClosePassed || now.Sub(later(c.halfClosedAt, c.lastByteAt)) < c.pool.cfg.Quiet {
 		return false
