@@ -16,19 +16,19 @@ import (
 	"fairlead/proxy/stream"
 )
 
-// connection is one client's, from accept to close.
+// connection is a client's connection, from accept to close.
 type connection struct {
 	*serving
 	id      uint64
 	config  *Config
 	meter   *meter
 	conn    net.Conn
-	cut     context.Context // ended: the connection is cut, for its cause
+	cut     context.Context // the connection is cut when it ends, for its cause
 	uncut   func() bool
-	place   *admission.Place // nil for a client that is turned away
-	done    func()           // to be called at its end
-	surplus bool             // it is asked what it wants, and refused
-	full    error            // with this: there are as many as Config.Connections, or no files for more
+	place   *admission.Place // nil if the client is turned away
+	done    func()           // called when the connection has ended
+	surplus bool             // the request is read, and refused with full
+	full    error            // not nil if there are already Config.Connections, or no file descriptors for more
 }
 
 // whyCut is nil as long as the connection is not cut.
@@ -39,16 +39,17 @@ func (c *connection) whyCut() error {
 	return context.Cause(c.cut)
 }
 
-// serve owns conn, which is cut when cut ends. With full it is only told that. Entered is called when it has a place or
-// gets none, done when all is over, which may be after it has returned.
+// serve serves conn and closes it; it resets conn when cut ends. If full is not nil, the client's request is only
+// refused with it. serve calls entered once the connection has been admitted or turned away, and done once the
+// connection has ended, which may be after serve has returned.
 func (v *serving) serve(conn net.Conn, full error, cut context.Context, entered, done func()) {
 	c := &connection{
 		serving: v, id: v.server.ids.Add(1), config: v.server.config.Load(),
 		meter: &meter{serving: v}, conn: conn, cut: cut, done: done, full: full,
 	}
-	goesOn := false
+	handedOver := false
 	defer func() {
-		if !goesOn {
+		if !handedOver {
 			c.end()
 		}
 	}()
@@ -67,9 +68,9 @@ func (v *serving) serve(conn net.Conn, full error, cut context.Context, entered,
 		c.config.Log.Debug().Uint64("conn", c.id).Stringer("client", conn.RemoteAddr()).Err(err).Msg("no request")
 	case asked == nil:
 	case asked.upgraded != nil:
-		goesOn = c.serveUpgrade(client, asked)
+		handedOver = c.serveUpgrade(client, asked)
 	default:
-		goesOn = c.tunnel(client, asked)
+		handedOver = c.tunnel(client, asked)
 	}
 }
 
@@ -79,7 +80,7 @@ func (c *connection) entered(conn net.Conn, decided func()) bool {
 	return c.enter(conn)
 }
 
-// survive keeps a panic of a connection from ending the process. It is to be deferred.
+// survive keeps a panic of a connection from ending the process. It must be deferred.
 func (c *connection) survive() {
 	if p := recover(); p != nil {
 		c.config.Log.Error().Uint64("conn", c.id).Any("panic", p).Bytes("stack", debug.Stack()).Msg("connection panicked")
@@ -95,7 +96,7 @@ func (c *connection) end() {
 	if c.place != nil {
 		c.place.Leave()
 	}
-	_ = c.conn.Close() // whoever wrote last has met what could go wrong
+	_ = c.conn.Close() // the last write has returned any error that matters
 }
 
 // request returns what the client wants: what its connection stands for, or what it asks for.
@@ -173,7 +174,8 @@ type gate struct {
 	strangers, surplus, unauth, unwanted, hidden, crowded admission.Burst
 }
 
-// enter decides whether a client is served at all, and takes a place for it when it is. Nothing has been read from it yet.
+// enter decides whether a client is served at all, and takes a place for it when it is. Nothing has been read from it
+// yet.
 func (c *connection) enter(conn net.Conn) bool {
 	gate, log := &c.server.gate, c.config.Log
 	if c.config.Peer != nil {

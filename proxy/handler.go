@@ -10,29 +10,30 @@ import (
 	"fairlead/proxy/stream"
 )
 
-// A Handler carries connections from the moment in which their client was told of success. Relay is the one of rules that
-// have none. It is used by many goroutines at once.
+// A Handler carries connections once their client has been told of success. Rules without a Handler use Relay. Handle
+// is called by many goroutines at once.
 type Handler interface {
-	// Handle owns both connections of flow. It may return before they end. When they have ended, and are closed, done must
-	// be called, once, from any goroutine: with nil for an orderly end and for a client that broke off, else with what
-	// ended the connection, as it is to stand in Connection.Err. When ctx ends, the connection must end at once, and with
-	// context.Cause(ctx) for its error.
+	// Handle owns both connections of flow, and may return before they end. Once they have ended and are closed, the
+	// Handler must call done, once, from any goroutine: with nil for an orderly end or for a client that broke off, and
+	// otherwise with the error for Connection.Err. When ctx ends, the Handler must end the connection at once, and call
+	// done with context.Cause(ctx).
 	//
-	// An error on one side must not become an orderly end on the other, which would take a transfer that was cut for a
-	// complete one.
+	// The Handler must not turn an error on one side into an orderly end on the other: the other side would take a
+	// truncated transfer for a complete one.
 	Handle(ctx context.Context, flow Flow, done func(error))
 }
 
 // A Flow is what a Handler carries.
 type Flow struct {
 	Connection Connection // as it was when its client was answered
-	// Client and Target can be half-closed and reset by stream.CloseWrite and stream.Reset, as far as what is below them can.
-	// Bytes that are read from Target and written to it are counted.
+	// Client and Target can be half-closed by stream.CloseWrite and reset by stream.Reset, if the connections that they
+	// wrap can. Bytes that are read from Target and written to it are counted.
 	Client, Target net.Conn
-	Early          []byte // what the client has sent that Target has not got, and that Client does not read again
+	Early          []byte // what was already read from Client and has not been written to Target
 }
 
-// handOver gives an answered connection to its handler. The connection ends when the handler is done.
+// handOver gives a connection whose client has been answered to its handler. The connection ends when the handler calls
+// done.
 func (c *connection) handOver(rec *record, handler Handler, flow Flow, ended func(error)) {
 	flow.Connection = rec.describe()
 	var once sync.Once
@@ -68,11 +69,11 @@ func (c *countedConn) Read(p []byte) (int, error) {
 
 func (c *countedConn) Write(p []byte) (int, error) { return c.meter.send(c.Conn, p) }
 
-// ReadWaiter implements what stream.ReadWaiter asks for.
+// ReadWaiter implements the method that stream.ReadWaiter looks for.
 func (c *countedConn) ReadWaiter() func() { return stream.ReadWaiter(c.Conn) }
 
 // CloseWrite ends the direction towards the target.
 func (c *countedConn) CloseWrite() error { return stream.CloseWrite(c.Conn) }
 
-// SetLinger is TCP's, where the connection has it: a reset is made with it.
+// SetLinger sets SO_LINGER if the connection to the target is TCP. stream.Reset needs it.
 func (c *countedConn) SetLinger(seconds int) error { return stream.SetLinger(c.Conn, seconds) }

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// A record is a Connection under way: it is what a Server knows of it, and where its events come from. Its methods may
-// be called from the goroutine of a dial that outlives its request: once it has ended they change nothing.
+// A record is a Connection in progress. It holds what the Server knows about the connection, and delivers its events. A
+// dial may outlive its request and still call the record's methods: they change nothing once the record has ended.
 type record struct {
 	config      *Config
 	meter       *meter
 	open        *records
-	sent, recvd int64 // of the meter, when the record began
+	sent, recvd int64 // the counts of meter when the record began
 
-	delivery sync.Mutex // held while an event is delivered: they come one at a time, in order
+	delivery sync.Mutex // held while an event is delivered, so that events come one at a time and in order
 	reported int64      // bytes of the last event
 
 	mutex sync.Mutex
@@ -41,10 +41,11 @@ func (c *connection) begin(config *Config, protocol Protocol, client net.Addr, t
 	return rec
 }
 
-// setStage notes how far the connection is.
+// setStage records how far the connection has got.
 func (r *record) setStage(stage Stage) { r.change(func() { r.Stage = stage }) }
 
-// setRule notes the rule for the target. With an error that ended the search, it is the one that caused it.
+// setRule records the rule for the target. If err is not nil, it ended the search, and the rule is the one that
+// returned it.
 func (r *record) setRule(name string, err error) {
 	note := func() { r.Rule = name }
 	if err != nil {
@@ -54,10 +55,10 @@ func (r *record) setRule(name string, err error) {
 	r.report(EventRouted, note)
 }
 
-// repeat notes that a request is sent once more.
-func (r *record) repeat() { r.change(func() { r.Repeated = true }) }
+// setRepeated records that a request is sent a second time.
+func (r *record) setRepeated() { r.change(func() { r.Repeated = true }) }
 
-// connected reports that the client has been, or is to be, told of success.
+// connected reports that the client has been told of success, or will be next.
 func (r *record) connected() { r.report(EventAnswered, func() { r.Stage = StageRelay }) }
 
 // failed reports the answer to a failure.
@@ -65,7 +66,7 @@ func (r *record) failed(err error, answer Answer) {
 	r.report(EventAnswered, func() { r.Err, r.Answer = err, answer })
 }
 
-// finish ends the record; only the first call counts.
+// finish ends the record. Calls after the first do nothing.
 func (r *record) finish(err error) {
 	r.report(EventClosed, func() {
 		r.Err, r.Lasted, r.ended = err, time.Since(r.Opened), true
@@ -86,12 +87,12 @@ func (r *record) progressed() {
 	}
 }
 
-// bytes returns what has gone to the target and come from it since the record began.
+// bytes returns how many bytes have been sent to the target and received from it since the record began.
 func (r *record) bytes() (sent, received int64) {
 	return r.meter.sent.Load() - r.sent, r.meter.received.Load() - r.recvd
 }
 
-// change applies a change that is no event. It returns false once the record has ended.
+// change applies a change without an event. It returns false if the record has ended.
 func (r *record) change(apply func()) bool {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -127,14 +128,14 @@ func (r *record) describe() Connection {
 	return now
 }
 
-// survive keeps a panic of Config.Events from ending its connection, or the process. It is to be deferred.
+// survive keeps a panic of Config.Events from ending its connection or the process. It must be deferred.
 func (r *record) survive() {
 	if p := recover(); p != nil {
 		r.config.Log.Error().Uint64("conn", r.ID).Any("panic", p).Bytes("stack", debug.Stack()).Msg("events panicked")
 	}
 }
 
-// recovered turns a panic of a Rule or a Dialer into an error. It is to be deferred.
+// recovered turns a panic of a Rule or a Dialer into an error. It must be deferred.
 func (r *record) recovered(err *error) {
 	if p := recover(); p != nil {
 		r.config.Log.Error().Uint64("conn", r.ID).Any("panic", p).Bytes("stack", debug.Stack()).Msg("dial panicked")
@@ -142,7 +143,7 @@ func (r *record) recovered(err *error) {
 	}
 }
 
-// records are the tunnels and requests under way. The zero value is ready.
+// records are the tunnels and requests in progress. The zero value is ready to use.
 type records struct {
 	mutex sync.Mutex
 	open  map[*record]struct{}
@@ -173,7 +174,8 @@ func (r *records) all() []*record {
 	return all
 }
 
-// reportProgress reports the bytes of open connections while they move, until ended. It sleeps while none do.
+// reportProgress reports the bytes of open connections while bytes move, until ended is closed. It sleeps while none
+// move.
 func (v *serving) reportProgress(ended <-chan struct{}) {
 	for {
 		select {

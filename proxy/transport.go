@@ -33,7 +33,7 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if err != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) && !x.single && x.unanswered(r) != nil {
-		x.record.repeat()
+		x.record.setRepeated()
 		pooled.CloseIdleConnections() // which may lead to where the last one did
 		response, err = x.send(pooled, r)
 	}
@@ -140,7 +140,8 @@ func newTransport(c *httpClient) *http.Transport {
 	}
 }
 
-// forwardProxy returns the proxy that a request is for, as a transport wants it: its dial has led the TLS handshake already.
+// forwardProxy returns the proxy that a request is for, as a transport wants it: its dial has led the TLS handshake
+// already.
 func forwardProxy(r *http.Request) (*url.URL, error) {
 	via := r.Context().Value(exchangeKey{}).(*exchange).via
 	if via == nil {

@@ -15,9 +15,9 @@ import (
 type request struct {
 	protocol Protocol
 	target   Target
-	early    []byte   // what the client sent behind its request
+	early    []byte   // what the client sent after its request
 	dialect  dialect  // nil: the client is told nothing
-	upgraded *upgrade // set instead of dialect when the target is connected and has answered
+	upgraded *upgrade // set instead of dialect for a request that its target has answered already
 }
 
 // A dialect tells a client in its protocol what became of its request.
@@ -26,9 +26,9 @@ type dialect interface {
 	refuse(io.Writer, Answer) error
 }
 
-// tunnel serves a request from its route to its end. It returns true when a handler
-// has the connection, and will end it.
-func (c *connection) tunnel(client net.Conn, asked *request) (goesOn bool) {
+// tunnel serves a request from its route on. It returns true if it has handed the connection over to a handler, which
+// will end it.
+func (c *connection) tunnel(client net.Conn, asked *request) (handedOver bool) {
 	rec := c.begin(c.config, asked.protocol, client.RemoteAddr(), asked.target)
 	if c.surplus {
 		c.refuse(client, rec, asked, c.full)
@@ -49,21 +49,22 @@ func (c *connection) tunnel(client net.Conn, asked *request) (goesOn bool) {
 	flow := Flow{Client: client, Target: &countedConn{target, c.meter}, Early: early}
 	c.handOver(rec, to.handler(c.config), flow, func(err error) {
 		if unconfirmed && isRefusal(err) && c.meter.received.Load() == 0 {
-			rec.setStage(StageDial) // the client was answered before its target was
+			rec.setStage(StageDial) // the client was told of success before the target had answered
 		}
 		rec.finish(err)
 	})
 	return true
 }
 
-// reach dials while it watches the client. It returns what the client has sent and the target has not got yet.
+// reach dials the target while it watches the client. It also returns the bytes that the client has sent and that have
+// not been sent to the target yet.
 func (c *connection) reach(client net.Conn, rec *record, asked *request) (route, net.Conn, []byte, error) {
 	ctx, cancel := context.WithCancelCause(c.cut)
 	defer cancel(nil)
 	ctx, expire := context.WithTimeout(ctx, c.config.Dial)
 	defer expire()
 	gone := func() {
-		if c.cut.Err() == nil { // else it was closed on our side
+		if c.cut.Err() == nil { // otherwise the proxy closed the connection
 			cancel(ErrClientLeft)
 		}
 	}
@@ -90,7 +91,8 @@ func (c *connection) reach(client net.Conn, rec *record, asked *request) (route,
 	return to, target, rest, nil
 }
 
-// confirm sends what the client has said, which may be what the target waits for, and waits for the target.
+// confirm sends early, for which the target may be waiting, and waits until the target has answered. It returns the
+// bytes that the client has sent since.
 func (c *connection) confirm(ctx context.Context, client, target net.Conn, u Unconfirmed, early []byte, gone func()) ([]byte, error) {
 	if len(early) > 0 {
 		stop := context.AfterFunc(ctx, func() { _ = target.Close() })
@@ -99,7 +101,7 @@ func (c *connection) confirm(ctx context.Context, client, target net.Conn, u Unc
 		if err != nil {
 			return nil, openedOr(ctx, u, err)
 		}
-		// A client that has spoken and ends its direction has not left.
+		// A client that has sent something and then half-closes has not left, so it is not watched.
 		return nil, u.Opened(ctx)
 	}
 	w := stream.WatchClient(client, nil, gone)
@@ -107,7 +109,7 @@ func (c *connection) confirm(ctx context.Context, client, target net.Conn, u Unc
 	return w.Stop(), err
 }
 
-// openedOr prefers the refusal to the write error that it caused.
+// openedOr returns the target's refusal, if there is one, instead of the write error that it caused.
 func openedOr(ctx context.Context, u Unconfirmed, writeErr error) error {
 	if err := u.Opened(ctx); err != nil {
 		return err
@@ -115,7 +117,7 @@ func openedOr(ctx context.Context, u Unconfirmed, writeErr error) error {
 	return writeErr
 }
 
-// refuse answers and ends a tunnel that did not come about.
+// refuse tells the client why its tunnel failed, and ends the tunnel.
 func (c *connection) refuse(client net.Conn, rec *record, asked *request, err error) {
 	if errors.Is(err, ErrClientLeft) {
 		rec.finish(err)
@@ -136,7 +138,7 @@ func (c *connection) refuse(client net.Conn, rec *record, asked *request, err er
 	}
 }
 
-// isRefusal reports whether an error is in the words in which a Dialer refuses.
+// isRefusal reports whether err is one of the errors with which a Dialer refuses a target.
 func isRefusal(err error) bool {
 	var dns *net.DNSError
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) ||

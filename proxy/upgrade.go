@@ -55,9 +55,9 @@ func (x *exchange) becomeTunnel(w http.ResponseWriter) error {
 	return nil
 }
 
-// serveUpgrade passes on the answer to an upgraded request, and hands the connection over. It returns true when a handler
-// has the connection, and will end it.
-func (c *connection) serveUpgrade(client net.Conn, asked *request) (goesOn bool) {
+// serveUpgrade passes on the answer to an upgraded request. It returns true if it has handed the connection over to a
+// handler, which will end it.
+func (c *connection) serveUpgrade(client net.Conn, asked *request) (handedOver bool) {
 	u := asked.upgraded
 	if _, err := client.Write(u.head); err != nil {
 		stream.Reset(u.target)
