@@ -98,7 +98,7 @@ func (r *resolver) ownerSeen(ctx context.Context, addr netip.Addr) (owner, error
 	} else {
 		var facts podFacts
 		if facts, err = r.pod(ctx, hint.pod); err == nil && slices.Contains(facts.addresses, addr) {
-			return facts.owner(hint.pod), nil
+			return ownerOf(facts, hint.pod), nil
 		}
 	}
 	if isSilent(err) {
@@ -149,12 +149,12 @@ func (r *resolver) balancerAt(ctx context.Context, addr netip.Addr) (serviceKey,
 // podOwner chooses the Pod that has an address now: one of its own network before one that shares its node's, and one that
 // is ready before one that is not.
 func (r *resolver) podOwner(pods []podFacts) owner {
-	chosen := slices.MaxFunc(pods, func(a, b podFacts) int { return cmp.Compare(a.rank(), b.rank()) })
+	chosen := slices.MaxFunc(pods, func(a, b podFacts) int { return cmp.Compare(rank(a), rank(b)) })
 	r.note(chosen.key, chosen)
-	return chosen.owner(chosen.key)
+	return ownerOf(chosen, chosen.key)
 }
 
-func (f podFacts) rank() (rank int) {
+func rank(f podFacts) (rank int) {
 	if !f.hostNetwork {
 		rank = 2
 	}

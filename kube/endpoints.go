@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+
+	"fairlead/kube/carrier"
 )
 
 // maxEndpoints is how many of a Service's endpoints one dial may try.
@@ -12,16 +14,16 @@ const maxEndpoints = 8
 
 // found collects members by what they are good for. A Pod with addresses of two families is in two slices and counts once.
 type found struct {
-	ready, terminating []endpoint
+	ready, terminating []carrier.Endpoint
 	notReady           map[string]bool
 	outside            []string // ready endpoints that are no Pods, as "host:port"
 	service            string   // the Service's name and port that lead to them; empty where a Pod was named
-	seen               map[endpoint]bool
+	seen               map[carrier.Endpoint]bool
 }
 
 func (f *found) add(members []member, port int) {
 	for _, m := range members {
-		e := endpoint{Namespace: m.namespace, Pod: m.pod, UID: m.uid, Port: port, Service: f.service, Node: m.node}
+		e := carrier.Endpoint{Namespace: m.namespace, Pod: m.pod, UID: m.uid, Port: port, Service: f.service, Node: m.node}
 		if address, err := netip.ParseAddr(m.address); err == nil {
 			e.Address = address.Unmap()
 		}
@@ -37,7 +39,7 @@ func (f *found) add(members []member, port int) {
 		case f.seen[e.Identity()]:
 		default:
 			if f.seen == nil {
-				f.seen = map[endpoint]bool{}
+				f.seen = map[carrier.Endpoint]bool{}
 			}
 			f.seen[e.Identity()] = true
 			if m.ready {
@@ -62,7 +64,7 @@ func orAddress(m member) string {
 }
 
 // order gives the endpoints in the order to try them.
-func (f *found) order() []endpoint {
+func (f *found) order() []carrier.Endpoint {
 	list := append(shuffled(f.ready), shuffled(f.terminating)...)
 	return list[:min(len(list), maxEndpoints)]
 }

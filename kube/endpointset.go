@@ -45,9 +45,6 @@ func (s endpointSet) hasReady() bool {
 	})
 }
 
-// A podID is a Pod; the UID tells Pods apart that follow each other under one name.
-type podID struct{ namespace, name, uid string }
-
 // A listing is how a Service has a Pod.
 type listing struct {
 	usable bool // for new connections

@@ -12,7 +12,6 @@ import (
 
 	"fairlead/kube/api"
 	"fairlead/kube/carrier"
-	"fairlead/kube/fault"
 )
 
 // What watching may cost, and how often a Service is asked for where it cannot be watched.
@@ -381,27 +380,6 @@ func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 			published, due = time.Now(), nil
 		}
 	}
-}
-
-// apply takes an event of a watch, and reports whether the endpoints are others after it. Many events may make a set that is
-// larger than any answer can be.
-func (s *endpointSet) apply(event sliceEvent) (changed bool, err error) {
-	switch event.kind {
-	case "ADDED", "MODIFIED":
-		*s = s.with(event.slice)
-	case "DELETED":
-		*s = s.without(event.slice.name)
-	case "BOOKMARK":
-	default:
-		return false, cmp.Or(event.err, api.ErrForeign)
-	}
-	if event.slice.version != "" {
-		s.version = event.slice.version
-	}
-	if int64(s.cost()) > api.AnswerBounds.Memory {
-		return false, &fault.Oversized{Of: fault.Memory, Bound: api.AnswerBounds.Memory}
-	}
-	return event.kind != "BOOKMARK", nil
 }
 
 // live notes whether a watch is under way.

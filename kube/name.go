@@ -38,12 +38,6 @@ func (n name) unzoned() name {
 	return n
 }
 
-// The lengths that RFC 1035 allows, in octets.
-const (
-	maxHost  = 253
-	maxLabel = 63
-)
-
 // zone is the domain that clusters have unless their administrator chose another one.
 const zone = "cluster.local"
 
@@ -174,62 +168,6 @@ func nameOfPod(labels []string, zoned bool) name {
 		return name{}
 	}
 	return name{meaning: podName, pod: strings.Join(labels[:n-1], "."), namespace: labels[n-1]}
-}
-
-// hostLabels splits host into lower-case DNS-1123 labels; none when it is not made of such.
-func hostLabels(host string) []string {
-	host = strings.TrimSuffix(host, ".")
-	if host == "" || len(host) > maxHost {
-		return nil
-	}
-	labels := strings.Split(lowerASCII(host), ".")
-	for _, label := range labels {
-		if !isLabel(label) {
-			return nil
-		}
-	}
-	// What ends in a number is an IPv4 address in one of its old spellings, or nothing (WHATWG URL, "ends in a number").
-	if isNumber(labels[len(labels)-1]) {
-		return nil
-	}
-	return labels
-}
-
-// isHost tells whether s can be dialled: an address or a name of labels.
-func isHost(s string) bool {
-	_, err := netip.ParseAddr(s)
-	return err == nil || hostLabels(s) != nil
-}
-
-// isLabel tells whether s is a label as RFC 1123 has it, in lower case.
-func isLabel(s string) bool {
-	if s == "" || len(s) > maxLabel || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
-}
-
-func isNumber(label string) bool {
-	if hex, ok := strings.CutPrefix(label, "0x"); ok {
-		return strings.Trim(hex, "0123456789abcdef") == ""
-	}
-	return strings.Trim(label, "0123456789") == ""
-}
-
-// lowerASCII leaves other letters alone: strings.ToLower would turn the Kelvin sign into a k.
-func lowerASCII(s string) string {
-	lower := []byte(s)
-	for i, c := range lower {
-		if 'A' <= c && c <= 'Z' {
-			lower[i] = c + 'a' - 'A'
-		}
-	}
-	return string(lower)
 }
 
 // isPublic tells whether a name belongs to the Internet: its last label is a public suffix, or more of it is.

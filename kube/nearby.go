@@ -17,7 +17,6 @@ import (
 const (
 	nearbyWithin    = time.Second
 	nearbyPerMinute = 20
-	nearbyLimit     = "200"
 	maxNearby       = 3
 )
 

@@ -63,7 +63,7 @@ func (n *networks) note(key podKey, f podFacts) {
 		clear(n.nodes)
 	}
 	if f.uid != "" {
-		n.pods[podID{key.namespace, key.name, f.uid}] = networkFacts{f.network(), time.Now()}
+		n.pods[podID{key.namespace, key.name, f.uid}] = networkFacts{networkOf(f), time.Now()}
 	}
 	// There are nodes of one Pod each, which has a network of its own and the node's address: they tell nothing.
 	alike := !f.hostNetwork && slices.ContainsFunc(f.addresses, func(a netip.Addr) bool { return slices.Contains(f.nodes, a) })
@@ -126,7 +126,7 @@ func (r *resolver) network(ctx context.Context, e endpoint) (network, error) {
 	case err != nil:
 		return unknownNetwork, err
 	default:
-		return facts.network(), nil
+		return networkOf(facts), nil
 	}
 	return ownNetwork, nil
 }

@@ -3,48 +3,21 @@ package kube
 import (
 	"context"
 	"errors"
-	"net/netip"
 
 	"fairlead/kube/api"
 	"fairlead/kube/fault"
 )
 
-// podFacts are the few facts of a Pod that matter here.
-type podFacts struct {
-	key         podKey
-	uid, node   string
-	hostNetwork bool
-	phase       string
-	ready       bool
-	ending      bool         // it was told to end
-	addresses   []netip.Addr // its own; its node's when it shares that network
-	nodes       []netip.Addr // its node's
-}
-
-// ended reports whether the Pod's programs have ended for good.
-func (f podFacts) ended() bool { return f.phase == "Succeeded" || f.phase == "Failed" }
-
-// started reports whether the Pod's programs have been started, and have not ended.
-func (f podFacts) started() bool { return f.phase == "Running" }
-
-// network is the one the Pod is on.
-func (f podFacts) network() network {
+// networkOf returns which network a Pod is on.
+func networkOf(f podFacts) network {
 	if f.hostNetwork {
 		return hostNetwork
 	}
 	return ownNetwork
 }
 
-// endpoint returns the Pod as an endpoint without a port.
-func (f podFacts) endpoint(key podKey) endpoint {
-	e := endpoint{Namespace: key.namespace, Pod: key.name, UID: f.uid, Node: f.node}
-	if len(f.addresses) > 0 {
-		e.Address = f.addresses[0]
-	}
-	return e
-}
-
-func (f podFacts) owner(key podKey) owner {
+// ownerOf returns a Pod as the owner of its addresses.
+func ownerOf(f podFacts, key podKey) owner {
 	return owner{pod: f.endpoint(key), hostNetwork: f.hostNetwork}
 }
 

@@ -98,9 +98,12 @@ func (q questions) servicesNamed(ctx context.Context, name string) ([]api.Metada
 	return l.Items, err
 }
 
+// someLimit bounds how many Services someServices lists.
+const someLimit = "200"
+
 // someServices lists the first Services of a namespace.
 func (q questions) someServices(ctx context.Context, namespace string) ([]api.Metadata, error) {
 	ask := api.Question{Verb: "list", Resource: "services", Namespace: namespace}
-	l, err := api.Ask(ctx, q.api, ask.With("limit", nearbyLimit), api.ListOf("Service", api.ReadName))
+	l, err := api.Ask(ctx, q.api, ask.With("limit", someLimit), api.ListOf("Service", api.ReadName))
 	return l.Items, err
 }

@@ -43,10 +43,6 @@ type resolver struct {
 	networks    *networks
 }
 
-type serviceKey struct{ namespace, name string }
-
-type podKey struct{ namespace, name string }
-
 // A resolution is what a name led to, and which answers it rests on.
 type resolution struct {
 	pods      []endpoint // to try in this order
@@ -115,7 +111,7 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 			err := n.of(s, port, to)
 			if err == nil || time.Since(s.described) < nothingLasts {
 				t.service(s)
-				if s.takes(n, port) {
+				if n.meaning == memberName || s.takes(port) {
 					t.endpoints(s, port, to)
 				}
 				return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"fairlead/kube/carrier"
 	"fairlead/kube/fault"
 )
 
@@ -73,29 +74,13 @@ func (m *member) refer(to reference) {
 	}
 }
 
-// isSubdomain tells whether s is a name that a Pod can have: what someone wrote into an EndpointSlice by hand need not be.
-func isSubdomain(s string) bool {
-	if s == "" || len(s) > maxHost {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if len(label) > maxLabel {
-			label = label[:maxLabel] // a Pod's name has no bound on its labels but that of the whole
-		}
-		if !isLabel(label) {
-			return false
-		}
-	}
-	return true
-}
-
 // endpoints returns the Pods that serve a port of the Service, in the order to try them: ready ones shuffled, then those
 // that are about to end. Where there are none, it returns as "host:port" the ready endpoints that are no Pods.
 //
 // The name of a headless Service leads clients straight to its Pods, so that they take any port there: those that are known
 // to have it if there are some, else all of them. A port that the Service lists leads as with any other Service to the
 // Pods' port of that name.
-func (s *service) endpoints(port int) (pods []endpoint, outside []string, err error) {
+func (s *service) endpoints(port int) (pods []carrier.Endpoint, outside []string, err error) {
 	name, err := s.portName(port)
 	if err != nil && !s.headless {
 		return nil, nil, err
@@ -143,10 +128,10 @@ func (s *service) having(port int, such func(servicePort) bool) found {
 	return f
 }
 
-// takes reports whether a name of the Service has a port.
-func (s *service) takes(n name, port int) bool {
+// takes reports whether the name of the Service has a port.
+func (s *service) takes(port int) bool {
 	_, err := s.portName(port)
-	return err == nil || s.headless || n.meaning == memberName
+	return err == nil || s.headless
 }
 
 // portName returns the name that EndpointSlices have for a port of the Service.
@@ -199,7 +184,7 @@ func (s *service) nothingReady(port, notReady int) error {
 }
 
 // member finds one Pod of the Service, and leads to any port of it.
-func (s *service) member(pod string, port int) ([]endpoint, error) {
+func (s *service) member(pod string, port int) ([]carrier.Endpoint, error) {
 	var f found
 	for _, slice := range s.slices {
 		for _, m := range slice.members {

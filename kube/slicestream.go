@@ -1,10 +1,12 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
 	"fairlead/kube/api"
+	"fairlead/kube/fault"
 	"fairlead/kube/jsonstream"
 )
 
@@ -97,4 +99,25 @@ func readEvent(r *jsonstream.Reader, namespace string) (e sliceEvent) {
 		r.Reject()
 	}
 	return e
+}
+
+// apply takes an event of a watch, and reports whether the endpoints are others after it. Many events may make a set that is
+// larger than any answer can be.
+func (s *endpointSet) apply(event sliceEvent) (changed bool, err error) {
+	switch event.kind {
+	case "ADDED", "MODIFIED":
+		*s = s.with(event.slice)
+	case "DELETED":
+		*s = s.without(event.slice.name)
+	case "BOOKMARK":
+	default:
+		return false, cmp.Or(event.err, api.ErrForeign)
+	}
+	if event.slice.version != "" {
+		s.version = event.slice.version
+	}
+	if int64(s.cost()) > api.AnswerBounds.Memory {
+		return false, &fault.Oversized{Of: fault.Memory, Bound: api.AnswerBounds.Memory}
+	}
+	return event.kind != "BOOKMARK", nil
 }
