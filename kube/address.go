@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"fairlead/kube/api"
+	"fairlead/kube/objects"
 )
 
 // An owner is what an address belongs to: a Service, a Pod, or neither, and then it is none of the cluster's.
 type owner struct {
-	service     serviceKey
+	service     objects.ServiceKey
 	pod         endpoint
 	external    bool // the address is among the Service's externalIPs, and the settings say that it is the cluster's
 	hostNetwork bool // the Pod's address is its node's
@@ -46,18 +47,18 @@ func (r *resolver) findOwner(ctx context.Context, n name) (owner, error) {
 			return o, err
 		}
 	}
-	var service serviceKey
-	var pods []podFacts
+	var service objects.ServiceKey
+	var pods []objects.Pod
 	var serviceErr, podsErr error
 	var wg sync.WaitGroup
 	if n.namespace == "" { // a name that has a namespace in it is a Pod's
 		wg.Go(func() { service, serviceErr = r.serviceAt(ctx, n.address) })
 	}
-	pods, podsErr = everywhere(r.namespaces, "pods", n.namespace, func(namespace string) ([]podFacts, error) {
-		return r.ask.podsAt(ctx, namespace, n.address.String())
+	pods, podsErr = everywhere(r.namespaces, "pods", n.namespace, func(namespace string) ([]objects.Pod, error) {
+		return r.ask.PodsAt(ctx, namespace, n.address.String())
 	})
 	wg.Wait()
-	if n.namespace == "" && service.name == "" && len(pods) == 0 && !isSilent(serviceErr) && !isSilent(podsErr) {
+	if n.namespace == "" && service.Name == "" && len(pods) == 0 && !isSilent(serviceErr) && !isSilent(podsErr) {
 		var err error
 		// Other errors than of silence say that there are too many, or that the API server is too old for the question.
 		if service, err = r.balancerAt(ctx, n.address); isSilent(err) && !isOversized(err) {
@@ -65,7 +66,7 @@ func (r *resolver) findOwner(ctx context.Context, n name) (owner, error) {
 		}
 	}
 	switch {
-	case service.name != "":
+	case service.Name != "":
 		return owner{service: service}, nil
 	case len(pods) > 0:
 		return r.podOwner(pods), nil
@@ -85,19 +86,19 @@ func (r *resolver) ownerSeen(ctx context.Context, addr netip.Addr) (owner, error
 		return owner{}, nil
 	}
 	var err error
-	if hint.service.name != "" {
-		var s *service
-		if s, _, err = r.described(ctx, hint.service); err == nil && slices.Contains(s.addresses, addr) {
+	if hint.service.Name != "" {
+		var s *objects.Service
+		if s, _, err = r.described(ctx, hint.service); err == nil && slices.Contains(s.Addresses, addr) {
 			return owner{service: hint.service}, nil
-		} else if err == nil && slices.Contains(s.external, addr) {
+		} else if err == nil && slices.Contains(s.External, addr) {
 			if !r.policy().covers(addr) {
 				return owner{}, nil
 			}
 			return owner{service: hint.service, external: true}, nil
 		}
 	} else {
-		var facts podFacts
-		if facts, err = r.pod(ctx, hint.pod); err == nil && slices.Contains(facts.addresses, addr) {
+		var facts objects.Pod
+		if facts, err = r.pod(ctx, hint.pod); err == nil && slices.Contains(facts.Addresses, addr) {
 			return ownerOf(facts, hint.pod), nil
 		}
 	}
@@ -111,33 +112,33 @@ func (r *resolver) ownerSeen(ctx context.Context, addr netip.Addr) (owner, error
 }
 
 // serviceAt finds the Service that has addr as its first ClusterIP.
-func (r *resolver) serviceAt(ctx context.Context, addr netip.Addr) (serviceKey, error) {
-	list, err := everywhere(r.namespaces, "services", "", func(namespace string) ([]service, error) {
-		return r.ask.servicesAt(ctx, namespace, addr.String())
+func (r *resolver) serviceAt(ctx context.Context, addr netip.Addr) (objects.ServiceKey, error) {
+	list, err := everywhere(r.namespaces, "services", "", func(namespace string) ([]objects.Service, error) {
+		return r.ask.ServicesAt(ctx, namespace, addr.String())
 	})
 	if err != nil || len(list) == 0 {
-		return serviceKey{}, err
+		return objects.ServiceKey{}, err
 	}
-	return serviceKey{list[0].namespace, list[0].name}, nil
+	return objects.ServiceKey{Namespace: list[0].Namespace, Name: list[0].Name}, nil
 }
 
 // balancerAt finds the Service whose load balancer has addr. That is no field to select by, but the type is, and Services
 // of that type are few.
-func (r *resolver) balancerAt(ctx context.Context, addr netip.Addr) (serviceKey, error) {
-	all, _, err := r.balancers.get(ctx, "", func(ctx context.Context) (map[netip.Addr]serviceKey, error) {
-		list, err := everywhere(r.namespaces, "services", "", func(namespace string) ([]service, error) {
-			return r.ask.balancers(ctx, namespace)
+func (r *resolver) balancerAt(ctx context.Context, addr netip.Addr) (objects.ServiceKey, error) {
+	all, _, err := r.balancers.get(ctx, "", func(ctx context.Context) (map[netip.Addr]objects.ServiceKey, error) {
+		list, err := everywhere(r.namespaces, "services", "", func(namespace string) ([]objects.Service, error) {
+			return r.ask.Balancers(ctx, namespace)
 		})
-		found := map[netip.Addr]serviceKey{}
+		found := map[netip.Addr]objects.ServiceKey{}
 		for i := range list {
-			for _, addr := range list[i].addresses {
-				found[addr] = serviceKey{list[i].namespace, list[i].name}
+			for _, addr := range list[i].Addresses {
+				found[addr] = objects.ServiceKey{Namespace: list[i].Namespace, Name: list[i].Name}
 			}
 		}
 		for i := range list {
-			for _, addr := range list[i].external {
+			for _, addr := range list[i].External {
 				if _, taken := found[addr]; !taken && r.policy().covers(addr) {
-					found[addr] = serviceKey{list[i].namespace, list[i].name}
+					found[addr] = objects.ServiceKey{Namespace: list[i].Namespace, Name: list[i].Name}
 				}
 			}
 		}
@@ -148,17 +149,17 @@ func (r *resolver) balancerAt(ctx context.Context, addr netip.Addr) (serviceKey,
 
 // podOwner chooses the Pod that has an address now: one of its own network before one that shares its node's, and one that
 // is ready before one that is not.
-func (r *resolver) podOwner(pods []podFacts) owner {
-	chosen := slices.MaxFunc(pods, func(a, b podFacts) int { return cmp.Compare(rank(a), rank(b)) })
-	r.note(chosen.key, chosen)
-	return ownerOf(chosen, chosen.key)
+func (r *resolver) podOwner(pods []objects.Pod) owner {
+	chosen := slices.MaxFunc(pods, func(a, b objects.Pod) int { return cmp.Compare(rank(a), rank(b)) })
+	r.note(chosen.Key, chosen)
+	return ownerOf(chosen, chosen.Key)
 }
 
-func rank(f podFacts) (rank int) {
-	if !f.hostNetwork {
+func rank(f objects.Pod) (rank int) {
+	if !f.HostNetwork {
 		rank = 2
 	}
-	if f.ready {
+	if f.Ready {
 		rank++
 	}
 	return rank

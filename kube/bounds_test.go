@@ -21,6 +21,7 @@ import (
 
 	"fairlead/kube/api"
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 )
 
 // What an answer of an API server may cost this machine, whatever is in it.
@@ -190,7 +191,7 @@ func TestAnswersTogetherCostNoMoreThanSome(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range api.MaxQuestions {
 			wg.Go(func() {
-				_, _ = c.resolver.exists(context.Background(), serviceKey{"team", "web-" + string(rune('a'+i))})
+				_, _ = c.resolver.exists(context.Background(), objects.ServiceKey{Namespace: "team", Name: "web-" + string(rune('a'+i))})
 			})
 		}
 		wg.Wait()
@@ -252,7 +253,7 @@ func TestNoHeadOfAnAnswerCostsMuchMemory(t *testing.T) {
 		"a question": func() error { return c.Check(t.Context()) },
 		"a look":     func() error { return c.api.Probe(t.Context()) },
 		"a stream": func() error {
-			_, err := listSlices(t.Context(), c.api.Streams, serviceKey{"team", "web"})
+			_, err := objects.ListSlices(t.Context(), c.api.Streams, objects.ServiceKey{Namespace: "team", Name: "web"})
 			return err
 		},
 	} {
@@ -284,13 +285,13 @@ func TestAnswersThatAreRememberedCostNoMoreThanSome(t *testing.T) {
 		}
 	}
 	cost := 0
-	c.resolver.endpoints.each(func(_ serviceKey, set endpointSet) { cost += set.cost() })
+	c.resolver.endpoints.each(func(_ objects.ServiceKey, set objects.Endpoints) { cost += set.Cost() })
 	w := c.resolver.watches
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	t.Logf("%d MiB in the cache, %d MiB watched", cost>>20, w.cost()>>20)
 	list := discoveryv1.EndpointSliceList{TypeMeta: metav1.TypeMeta{Kind: "EndpointSliceList"}, Items: endpoints}
-	one := readObject(t, list, readSlices("team")).cost()
+	one := readObject(t, list, objects.ReadSlices("team")).Cost()
 	if one < 1<<20 || cost > maxCachedMemory+one || w.cost() > maxWatchedMemory {
 		t.Errorf("%d bytes are remembered, and %d watched; one Service costs %d", cost, w.cost(), one)
 	}
@@ -357,10 +358,10 @@ func TestALargeClusterIsRead(t *testing.T) {
 	if list, err := c.Services(t.Context(), ""); err != nil || len(list) != services || len(list[7].Ports) != 2 {
 		t.Errorf("%d Services, %v", len(list), err)
 	}
-	if set, err := c.resolver.ask.endpointSlices(t.Context(), serviceKey{"team", "web"}); err != nil || len(set.pods()) != 15_000 {
-		t.Errorf("%d endpoints, %v", len(set.pods()), err)
+	if set, err := c.resolver.ask.EndpointSlices(t.Context(), objects.ServiceKey{Namespace: "team", Name: "web"}); err != nil || len(set.Pods()) != 15_000 {
+		t.Errorf("%d endpoints, %v", len(set.Pods()), err)
 	}
-	if list, err := c.resolver.ask.podsAt(t.Context(), "", "10.1.2.3"); err != nil || len(list) != len(pods.Items) {
+	if list, err := c.resolver.ask.PodsAt(t.Context(), "", "10.1.2.3"); err != nil || len(list) != len(pods.Items) {
 		t.Errorf("%d Pods, %v", len(list), err)
 	}
 }

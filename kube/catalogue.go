@@ -9,6 +9,7 @@ import (
 
 	"fairlead/kube/api"
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 )
 
 // maxCatalogue bounds how many Services and how many namespaces a catalogue has.
@@ -36,7 +37,7 @@ func (c *Cluster) Namespaces(ctx context.Context) ([]string, error) {
 	}
 	defer end()
 	var list []string
-	err = c.resolver.ask.eachNamespace(ctx, func(name string) {
+	err = c.resolver.ask.EachNamespace(ctx, func(name string) {
 		if len(list) < maxCatalogue {
 			list = append(list, name)
 		}
@@ -72,7 +73,7 @@ func (c *Cluster) Services(ctx context.Context, namespace string) ([]Service, er
 }
 
 func (c *Cluster) servicesIn(ctx context.Context, namespace string) (list []Service, err error) {
-	err = c.resolver.ask.eachService(ctx, namespace, func(s *service) {
+	err = c.resolver.ask.EachService(ctx, namespace, func(s *objects.Service) {
 		if len(list) < maxCatalogue {
 			list = append(list, newCatalogued(s))
 			c.resolver.seen.service(s)
@@ -81,11 +82,11 @@ func (c *Cluster) servicesIn(ctx context.Context, namespace string) (list []Serv
 	return list, err
 }
 
-func newCatalogued(found *service) Service {
-	s := Service{Namespace: found.namespace, Name: found.name, External: api.Excerpt(found.externalName)}
-	for _, p := range found.ports {
-		if p.protocol == protocolTCP {
-			s.Ports = append(s.Ports, ServicePort{p.number, p.name})
+func newCatalogued(found *objects.Service) Service {
+	s := Service{Namespace: found.Namespace, Name: found.Name, External: api.Excerpt(found.ExternalName)}
+	for _, p := range found.Ports {
+		if p.Protocol == objects.ProtocolTCP {
+			s.Ports = append(s.Ports, ServicePort{p.Number, p.Name})
 		}
 	}
 	return s

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 )
 
 // staleAfter is the age from which an answer of the API server may be too old to explain a refusal: in a rollout, Pods
@@ -163,7 +164,7 @@ func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution
 // owned reports whether an address is that of a Service, or of a Pod that may be dialled.
 func (c *Cluster) owned(ctx context.Context, n name) bool {
 	o, _, err := c.resolver.owner(ctx, n)
-	return err == nil && (o.service.name != "" || o.pod.Pod != "" && (!o.hostNetwork || c.policy.Load().HostNetwork))
+	return err == nil && (o.service.Name != "" || o.pod.Pod != "" && (!o.hostNetwork || c.policy.Load().HostNetwork))
 }
 
 // An attempt is one dial into the cluster, and the search for other Pods that its connection may try.
@@ -256,8 +257,8 @@ func (a *attempt) withNode(err error) error {
 		return err
 	}
 	with := *failed
-	if facts, known := a.cluster.resolver.pods.peek(podKey{failed.Namespace, failed.Pod}); known {
-		with.Node = facts.node
+	if facts, known := a.cluster.resolver.pods.peek(objects.PodKey{Namespace: failed.Namespace, Name: failed.Pod}); known {
+		with.Node = facts.Node
 	}
 	for _, pod := range a.to.pods {
 		if pod.Node != "" && pod.Pod == failed.Pod && pod.Namespace == failed.Namespace {
@@ -323,7 +324,7 @@ func contains(list []endpoint, pod endpoint) bool {
 func (a *attempt) allowed(ctx context.Context, pods []endpoint) (list []endpoint) {
 	networks := make([]network, len(pods))
 	var wg sync.WaitGroup
-	for i, pod := range pods[:min(len(pods), maxEndpoints)] {
+	for i, pod := range pods[:min(len(pods), objects.MaxEndpoints)] {
 		wg.Go(func() {
 			if networks[i] = a.network(pod); networks[i] == unknownNetwork {
 				networks[i], _ = a.cluster.resolver.network(ctx, pod) // a Pod whose network stays unknown may not be dialled

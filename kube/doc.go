@@ -5,10 +5,10 @@
 //
 //	"web.billing:80"                    what DialContext is asked for        dial.go
 //	→ Service web, namespace billing    what the name means                  name.go
-//	→ Service and its EndpointSlices    two small requests, or the cache     resolve.go, questions.go, cache.go
+//	→ Service and its EndpointSlices    two small requests, or the cache     resolve.go, cache.go
 //	  or what has an address            by field, or because it was seen     address.go, seen.go
-//	  which is then watched             from the version of that list on    endpointwatch.go, slicestream.go
-//	→ ready Pods and the port in each   Service port → endpoint port by name service.go, endpoints.go
+//	  which is then watched             from the version of that list on    endpointwatch.go
+//	→ ready Pods and the port in each   Service port → endpoint port by name package objects
 //	→ none that shares its node's       a look at each Pod                   networks.go, pod.go
 //	→ a stream                          the API server's pod port-forward    package portforward
 //

@@ -12,6 +12,7 @@ import (
 
 	"fairlead/kube/api"
 	"fairlead/kube/carrier"
+	"fairlead/kube/objects"
 )
 
 // What watching may cost, and how often a Service is asked for where it cannot be watched.
@@ -34,7 +35,7 @@ const (
 // long as others do; see remember.go.
 type endpointWatches struct {
 	streams *api.Streams
-	answers *cache[serviceKey, endpointSet]
+	answers *cache[objects.ServiceKey, objects.Endpoints]
 	seen    *seen
 	log     zerolog.Logger
 	most    int           // maxWatches; what follows is smaller in tests, too
@@ -44,7 +45,7 @@ type endpointWatches struct {
 	mu          sync.Mutex
 	life        context.Context // nil outside of open and its end
 	work        sync.WaitGroup
-	watches     map[serviceKey]*endpointWatch
+	watches     map[objects.ServiceKey]*endpointWatch
 	withdrawals *withdrawals
 	forbidden   map[string]time.Time // by namespace: when a watch was last refused
 }
@@ -52,9 +53,9 @@ type endpointWatches struct {
 // An endpointWatch is a Service in use. The lock of endpointWatches guards it; set belongs to its goroutine, which alone
 // changes it, and pods are those the withdrawals know.
 type endpointWatch struct {
-	key     serviceKey
-	set     endpointSet
-	pods    map[podID]listing
+	key     objects.ServiceKey
+	set     objects.Endpoints
+	pods    map[objects.PodID]objects.Listing
 	live    bool // set is what the API server has now
 	used    time.Time
 	changed chan struct{} // closed at the next change
@@ -67,7 +68,7 @@ func newEndpointWatches(r *resolver, c carrier.Carrier, log zerolog.Logger) *end
 	return &endpointWatches{
 		streams: r.api.Streams, answers: r.endpoints, seen: r.seen, log: log,
 		most: maxWatches, spared: busyFor, lasts: watchedFor,
-		withdrawals: newWithdrawals(c), watches: map[serviceKey]*endpointWatch{}, forbidden: map[string]time.Time{},
+		withdrawals: newWithdrawals(c), watches: map[objects.ServiceKey]*endpointWatch{}, forbidden: map[string]time.Time{},
 	}
 }
 
@@ -86,19 +87,19 @@ func (e *endpointWatches) open(ctx context.Context) (wait func()) {
 }
 
 // current returns the endpoints of a Service if a watch keeps them up to date. To ask is to use the Service.
-func (e *endpointWatches) current(key serviceKey) (endpointSet, bool) {
+func (e *endpointWatches) current(key objects.ServiceKey) (objects.Endpoints, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	w := e.watches[key]
 	if w == nil {
-		return endpointSet{}, false
+		return objects.Endpoints{}, false
 	}
 	w.used = time.Now()
 	return w.set, w.live
 }
 
 // changes returns a channel that is closed at the next change of a Service's endpoints; nil while nobody watches for one.
-func (e *endpointWatches) changes(key serviceKey) <-chan struct{} {
+func (e *endpointWatches) changes(key objects.ServiceKey) <-chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if w := e.watches[key]; w != nil {
@@ -108,18 +109,18 @@ func (e *endpointWatches) changes(key serviceKey) <-chan struct{} {
 }
 
 // begin watches a Service from what is known of it on. It waits for nothing.
-func (e *endpointWatches) begin(key serviceKey, set endpointSet) {
+func (e *endpointWatches) begin(key objects.ServiceKey, set objects.Endpoints) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.life == nil || e.watches[key] != nil || set.version == "" {
+	if e.life == nil || e.watches[key] != nil || set.Version == "" {
 		return
 	}
-	if len(e.watches) >= e.most && !e.dropOldest() || e.cost()+set.cost() > maxWatchedMemory {
+	if len(e.watches) >= e.most && !e.dropOldest() || e.cost()+set.Cost() > maxWatchedMemory {
 		return
 	}
 	ctx, cancel := context.WithCancel(e.life)
 	w := &endpointWatch{
-		key: key, set: set, pods: set.pods(), used: time.Now(),
+		key: key, set: set, pods: set.Pods(), used: time.Now(),
 		changed: make(chan struct{}), again: make(chan struct{}, 1), doubted: make(chan struct{}, 1), end: cancel,
 	}
 	e.watches[key] = w
@@ -149,7 +150,7 @@ func (e *endpointWatches) dropOldest() bool {
 // cost returns how many bytes of memory take what is watched. mu is held.
 func (e *endpointWatches) cost() (bytes int) {
 	for _, w := range e.watches {
-		bytes += w.set.cost()
+		bytes += w.set.Cost()
 	}
 	return bytes
 }
@@ -184,7 +185,7 @@ func (e *endpointWatches) restart() {
 
 // doubt has the endpoints of a Service listed anew, since one of them turned out to be gone. A watch may lag behind, or be
 // held back by a proxy.
-func (e *endpointWatches) doubt(key serviceKey) {
+func (e *endpointWatches) doubt(key objects.ServiceKey) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if w := e.watches[key]; w != nil {
@@ -202,8 +203,8 @@ func (e *endpointWatches) setLive(w *endpointWatch, live bool) {
 }
 
 // change publishes the endpoints of a Service.
-func (e *endpointWatches) change(w *endpointWatch, set endpointSet) {
-	pods := set.pods()
+func (e *endpointWatches) change(w *endpointWatch, set objects.Endpoints) {
+	pods := set.Pods()
 	e.seen.endpoints(set)
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -233,7 +234,7 @@ func (e *endpointWatches) idle(w *endpointWatch) time.Duration {
 func (e *endpointWatches) keep(ctx context.Context, w *endpointWatch) {
 	var retry time.Duration
 	for next := time.Now(); ctx.Err() == nil; {
-		if time.Now().Before(next) || !e.mayWatch(w.key.namespace) {
+		if time.Now().Before(next) || !e.mayWatch(w.key.Namespace) {
 			if !e.poll(ctx, w) {
 				return
 			}
@@ -241,14 +242,14 @@ func (e *endpointWatches) keep(ctx context.Context, w *endpointWatch) {
 		}
 		begun := time.Now()
 		err := e.watch(ctx, w)
-		e.log.Debug().Str("service", w.key.name).Str("namespace", w.key.namespace).AnErr("cause", err).Msg("watch ended")
+		e.log.Debug().Str("service", w.key.Name).Str("namespace", w.key.Namespace).AnErr("cause", err).Msg("watch ended")
 		switch {
 		case errors.Is(err, errUnused), api.IsLoggedOut(err):
 			return
 		case errors.Is(err, errStale):
 			e.streams.Reconnect(ctx)
 		case api.AnsweredWith(err, http.StatusForbidden):
-			e.refuse(w.key.namespace)
+			e.refuse(w.key.Namespace)
 		case time.Since(begun) >= lastingLong && !api.IsTooOld(err):
 			retry = 0
 			continue
@@ -303,7 +304,7 @@ func (e *endpointWatches) poll(ctx context.Context, w *endpointWatch) bool {
 
 // list asks for a Service's endpoints anew.
 func (e *endpointWatches) list(ctx context.Context, w *endpointWatch) bool {
-	set, err := listSlices(ctx, e.streams, w.key)
+	set, err := objects.ListSlices(ctx, e.streams, w.key)
 	if err != nil {
 		return false
 	}
@@ -334,11 +335,11 @@ func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 	case <-w.again: // it was about another connection
 	default:
 	}
-	events, err := watchSlices(ctx, e.streams, w.key, w.set.version)
+	events, err := objects.WatchSlices(ctx, e.streams, w.key, w.set.Version)
 	if err != nil {
 		return err
 	}
-	defer events.stop()
+	defer events.Stop()
 	e.live(w, true)
 	defer e.live(w, false)
 	next := w.set
@@ -360,11 +361,11 @@ func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 				return errUnused
 			}
 			unused.Reset(left)
-		case event, open := <-events.events:
+		case event, open := <-events.Events:
 			if !open {
-				return cmp.Or(events.err, errEnded)
+				return cmp.Or(events.Err, errEnded)
 			}
-			changed, err := next.apply(event)
+			changed, err := next.Apply(event)
 			if err != nil {
 				return err
 			}

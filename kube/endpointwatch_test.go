@@ -16,6 +16,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 )
 
 // setReady changes whether a Pod of a Service is ready.
@@ -42,7 +43,7 @@ func isWatched(c *Cluster, namespace, service string) bool {
 	e := c.resolver.watches
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	w := e.watches[serviceKey{namespace, service}]
+	w := e.watches[objects.ServiceKey{Namespace: namespace, Name: service}]
 	return w != nil && w.live
 }
 
@@ -79,7 +80,7 @@ func TestAServiceInUseIsWatched(t *testing.T) {
 	server.add("team", "web", "c", "d", "e")
 	waitFor(t, "the new Pod's address", func() bool {
 		hint, _ := c.resolver.seen.at(netip.MustParseAddr("10.244.0.3"))
-		return hint.pod.name == "e"
+		return hint.pod.Name == "e"
 	})
 	waitFor(t, "the carrier to be told of Pods that it has no more", func() bool {
 		told := carrier.told()
@@ -171,7 +172,7 @@ func TestThereAreSoManyWatchesAndNoMore(t *testing.T) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		for key := range maps.Keys(e.watches) {
-			list = append(list, key.name)
+			list = append(list, key.Name)
 		}
 		slices.Sort(list)
 		return list
@@ -293,11 +294,11 @@ func TestAStormOfChangesIsWorkedOnAFewTimes(t *testing.T) {
 }
 
 func TestAPodIsWithdrawnWhenNoServiceHasItAnyMore(t *testing.T) {
-	a, b := podID{"ns", "a", "1"}, podID{"ns", "b", "2"}
+	a, b := objects.PodID{Namespace: "ns", Name: "a", UID: "1"}, objects.PodID{Namespace: "ns", Name: "b", UID: "2"}
 	carrier := &fakeCarrier{}
 	w := newWithdrawals(carrier)
-	type pods = map[podID]listing
-	usable, notReady, ending := listing{usable: true}, listing{}, listing{ending: true}
+	type pods = map[objects.PodID]objects.Listing
+	usable, notReady, ending := objects.Listing{Usable: true}, objects.Listing{}, objects.Listing{Ending: true}
 	for i, step := range []struct {
 		before, after pods // of a Service
 		want          string
@@ -326,14 +327,14 @@ func TestAPodIsWithdrawnWhenNoServiceHasItAnyMore(t *testing.T) {
 }
 
 func TestPodsThatEndAreForUseWhileNoneIsReady(t *testing.T) {
-	ready := member{namespace: "ns", pod: "ready", ready: true}
-	ending := member{namespace: "ns", pod: "ending", terminating: true}
-	set := endpointSet{slices: []endpointSlice{{members: []member{ready, ending}}}}
-	if pods := set.pods(); !pods[podID{"ns", "ready", ""}].usable || pods[podID{"ns", "ending", ""}].usable {
+	ready := objects.Member{Namespace: "ns", Pod: "ready", Ready: true}
+	ending := objects.Member{Namespace: "ns", Pod: "ending", Terminating: true}
+	set := objects.Endpoints{Slices: []objects.Slice{{Members: []objects.Member{ready, ending}}}}
+	if pods := set.Pods(); !pods[objects.PodID{Namespace: "ns", Name: "ready", UID: ""}].Usable || pods[objects.PodID{Namespace: "ns", Name: "ending", UID: ""}].Usable {
 		t.Errorf("beside a ready one: %v", pods)
 	}
-	set = endpointSet{slices: []endpointSlice{{members: []member{ending}}}}
-	if pods := set.pods(); !pods[podID{"ns", "ending", ""}].usable {
+	set = objects.Endpoints{Slices: []objects.Slice{{Members: []objects.Member{ending}}}}
+	if pods := set.Pods(); !pods[objects.PodID{Namespace: "ns", Name: "ending", UID: ""}].Usable {
 		t.Errorf("alone: %v", pods)
 	}
 }

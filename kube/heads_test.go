@@ -12,6 +12,7 @@ import (
 
 	"fairlead/kube/api"
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 )
 
 // bomb answers with a head of a few MiB, each of whose fields takes many times its bytes in memory.
@@ -54,12 +55,12 @@ func TestAHeadTakesLittleMemory(t *testing.T) {
 			return true
 		})
 		c := start(t, server.kubeconfig(t, "{token: abcd}"), &fakeCarrier{}, nil)
-		key := serviceKey{"team", "web"}
+		key := objects.ServiceKey{Namespace: "team", Name: "web"}
 		for _, authority := range []string{"first", "second"} {
 			for name, ask := range map[string]func() error{
 				"question":  func() error { return c.Check(t.Context()) },
 				"anonymous": func() error { return c.api.Probe(t.Context()) },
-				"stream":    func() error { _, err := listSlices(t.Context(), c.api.Streams, key); return err },
+				"stream":    func() error { _, err := objects.ListSlices(t.Context(), c.api.Streams, key); return err },
 			} {
 				var err error
 				most := peak(func() { err = ask() })

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"fairlead/kube/objects"
 )
 
 // A Host is a host name or an IP address, and whether it is in the cluster or outside.
@@ -92,7 +94,7 @@ func (r *resolver) foreign(n name) bool {
 // askName finds out whether a name that other networks may have is in the cluster.
 func (h *Host) askName(ctx context.Context) (err error) {
 	r, n := h.cluster.resolver, h.name
-	exists, known := r.claims.peek(serviceKey{n.namespace, n.service})
+	exists, known := r.claims.peek(objects.ServiceKey{Namespace: n.namespace, Name: n.service})
 	isMember, _ := r.members.peek(n)
 	trouble := r.api.Health.Trouble(known)
 	switch {
@@ -154,7 +156,7 @@ func (r *resolver) askName(ctx context.Context, n name) (exists, isMember bool, 
 	var memberErr error
 	var wg sync.WaitGroup
 	wg.Go(func() { isMember, memberErr = r.askMember(ctx, n) })
-	exists, err = r.exists(ctx, serviceKey{n.namespace, n.service})
+	exists, err = r.exists(ctx, objects.ServiceKey{Namespace: n.namespace, Name: n.service})
 	wg.Wait()
 	if exists || isMember {
 		return exists, isMember, nil
@@ -167,7 +169,7 @@ func (r *resolver) askMember(ctx context.Context, n name) (bool, error) {
 	if n.own == "" {
 		return false, nil
 	}
-	if there, err := r.exists(ctx, serviceKey{n.own, n.namespace}); err != nil || !there {
+	if there, err := r.exists(ctx, objects.ServiceKey{Namespace: n.own, Name: n.namespace}); err != nil || !there {
 		return false, err
 	}
 	completed, err := r.complete(ctx, n)
@@ -200,8 +202,8 @@ func (h *Host) askAddress(ctx context.Context) (err error) {
 		h.InCluster, h.Why = policy.HostNetwork, "it is a node's"
 	case o.pod.Pod != "":
 		h.InCluster, h.Why = true, fmt.Sprintf("Pod %s/%s has it", o.pod.Namespace, o.pod.Pod)
-	case o.service.name != "":
-		h.InCluster, h.Why = true, fmt.Sprintf("Service %s/%s has it", o.service.namespace, o.service.name)
+	case o.service.Name != "":
+		h.InCluster, h.Why = true, fmt.Sprintf("Service %s/%s has it", o.service.Namespace, o.service.Name)
 	default:
 		h.Why = "no Service and no Pod has it"
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
+
+	"fairlead/kube/objects"
 )
 
 // meaning is what a host name or address stands for in a cluster.
@@ -80,7 +82,7 @@ func parseName(host, namespace string) name {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return addressName(addr, "")
 	}
-	labels := hostLabels(host)
+	labels := objects.HostLabels(host)
 	n := len(labels)
 	switch {
 	case endsInCluster(host):
@@ -114,7 +116,7 @@ func (n name) zoned(domain []string) name {
 
 // endsInCluster reports whether a host, well formed or not, ends as no name outside a cluster does.
 func endsInCluster(host string) bool {
-	host = "." + lowerASCII(strings.TrimRight(host, "."))
+	host = "." + objects.LowerASCII(strings.TrimRight(host, "."))
 	return strings.HasSuffix(host, ".svc") || strings.HasSuffix(host, ".pod") || strings.HasSuffix(host, "."+zone)
 }
 

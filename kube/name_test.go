@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"fairlead/kube/objects"
 )
 
 func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
@@ -241,7 +243,7 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 
 func TestLongestHostIsStillAName(t *testing.T) {
 	host := "web.billing.svc." + strings.Repeat("abcdefg.", 29) + "abcde"
-	if len(host) != maxHost {
+	if len(host) != objects.MaxHost {
 		t.Fatalf("host has %d bytes", len(host))
 	}
 	if got := parseName(host, "team").service; got != "web" {
@@ -264,11 +266,11 @@ func FuzzName(f *testing.F) {
 			t.Fatal("not the same twice")
 		}
 		for _, part := range []string{n.service, n.namespace, n.own} {
-			if part != "" && !isLabel(part) {
+			if part != "" && !objects.IsLabel(part) {
 				t.Errorf("%q: %q is no label", host, part)
 			}
 		}
-		if n.pod != "" && !isSubdomain(n.pod) {
+		if n.pod != "" && !objects.IsSubdomain(n.pod) {
 			t.Errorf("%q: %q is no name of a Pod", host, n.pod)
 		}
 		if endsInCluster(host) && n.meaning == outside {
@@ -297,7 +299,7 @@ func FuzzName(f *testing.F) {
 				t.Errorf("%q: address %v", host, a)
 			}
 		}
-		if len(host) > maxHost+1 {
+		if len(host) > objects.MaxHost+1 {
 			t.Errorf("%d bytes are a name", len(host))
 		}
 		// One trailing dot and the case of letters change nothing.

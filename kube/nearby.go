@@ -10,6 +10,7 @@ import (
 	"fairlead/kube/api"
 	"fairlead/kube/fault"
 	"fairlead/kube/kubeconfig"
+	"fairlead/kube/objects"
 )
 
 // The bounds of a suggestion: how long a dial that has failed waits for it, for how many names a minute it is looked for,
@@ -42,18 +43,18 @@ func (q *quota) take(now time.Time) bool {
 
 // suggest adds to the error about a Service that is not there what may have been meant: Services of that name that are
 // known in other namespaces, and names like it in its own. A name leads nowhere beyond its namespace.
-func (r *resolver) suggest(ctx context.Context, key serviceKey, err error) error {
+func (r *resolver) suggest(ctx context.Context, key objects.ServiceKey, err error) error {
 	return r.suggested(ctx, key, err, r.knownElsewhere(key))
 }
 
 // suggestWidely is suggest for a user who wants to know: all namespaces are asked, where that is allowed.
-func (r *resolver) suggestWidely(ctx context.Context, key serviceKey, err error) error {
+func (r *resolver) suggestWidely(ctx context.Context, key objects.ServiceKey, err error) error {
 	if !isAbsent(err, fault.Service) {
 		return err
 	}
 	elsewhere := r.knownElsewhere(key)
 	if r.namespaces.mayAskAll("services") {
-		list, err := r.ask.servicesNamed(ctx, key.name)
+		list, err := r.ask.ServicesNamed(ctx, key.Name)
 		if api.IsForbidden(err) {
 			r.namespaces.refuseAll("services")
 		}
@@ -64,7 +65,7 @@ func (r *resolver) suggestWidely(ctx context.Context, key serviceKey, err error)
 	return r.suggested(ctx, key, err, elsewhere)
 }
 
-func (r *resolver) suggested(ctx context.Context, key serviceKey, err error, elsewhere []string) error {
+func (r *resolver) suggested(ctx context.Context, key objects.ServiceKey, err error, elsewhere []string) error {
 	absent, ok := errors.AsType[*fault.NotFound](err)
 	if !ok || absent.Kind != fault.Service {
 		return err
@@ -80,24 +81,24 @@ func (r *resolver) suggested(ctx context.Context, key serviceKey, err error, els
 }
 
 // knownElsewhere lists the other namespaces in which a Service of that name was found.
-func (r *resolver) knownElsewhere(key serviceKey) (namespaces []string) {
-	r.services.each(func(other serviceKey, _ *service) {
-		if other.name == key.name && other.namespace != key.namespace {
-			namespaces = append(namespaces, other.namespace)
+func (r *resolver) knownElsewhere(key objects.ServiceKey) (namespaces []string) {
+	r.services.each(func(other objects.ServiceKey, _ *objects.Service) {
+		if other.Name == key.Name && other.Namespace != key.Namespace {
+			namespaces = append(namespaces, other.Namespace)
 		}
 	})
 	return namespaces
 }
 
 // namesLike asks for the Services of a namespace, where that is allowed, and returns the names that may have been meant.
-func (r *resolver) namesLike(ctx context.Context, key serviceKey) ([]string, error) {
+func (r *resolver) namesLike(ctx context.Context, key objects.ServiceKey) ([]string, error) {
 	if !r.suggestions.take(time.Now()) {
 		return nil, nil
 	}
-	list, err := r.ask.someServices(ctx, key.namespace)
+	list, err := r.ask.SomeServices(ctx, key.Namespace)
 	var names []kubeconfig.Context
 	for _, s := range list {
 		names = append(names, kubeconfig.Context{Name: s.Name})
 	}
-	return kubeconfig.Closest(key.name, names), err
+	return kubeconfig.Closest(key.Name, names), err
 }

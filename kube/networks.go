@@ -9,6 +9,7 @@ import (
 
 	"fairlead/kube/api"
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 )
 
 // A network says whether a Pod has a network of its own.
@@ -33,7 +34,7 @@ const (
 // refused without a look.
 type networks struct {
 	mu    sync.Mutex
-	pods  map[podID]networkFacts
+	pods  map[objects.PodID]networkFacts
 	nodes map[string]nodeFacts
 	blind map[string]time.Time // namespaces where Pods may not be looked at, and when that was said
 }
@@ -49,11 +50,11 @@ type nodeFacts struct {
 }
 
 func newNetworks() *networks {
-	return &networks{pods: map[podID]networkFacts{}, nodes: map[string]nodeFacts{}, blind: map[string]time.Time{}}
+	return &networks{pods: map[objects.PodID]networkFacts{}, nodes: map[string]nodeFacts{}, blind: map[string]time.Time{}}
 }
 
 // note takes what a look at a Pod told.
-func (n *networks) note(key podKey, f podFacts) {
+func (n *networks) note(key objects.PodKey, f objects.Pod) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.pods) >= maxNetworks {
@@ -62,13 +63,13 @@ func (n *networks) note(key podKey, f podFacts) {
 	if len(n.nodes) >= maxNetworks {
 		clear(n.nodes)
 	}
-	if f.uid != "" {
-		n.pods[podID{key.namespace, key.name, f.uid}] = networkFacts{networkOf(f), time.Now()}
+	if f.UID != "" {
+		n.pods[objects.PodID{Namespace: key.Namespace, Name: key.Name, UID: f.UID}] = networkFacts{networkOf(f), time.Now()}
 	}
 	// There are nodes of one Pod each, which has a network of its own and the node's address: they tell nothing.
-	alike := !f.hostNetwork && slices.ContainsFunc(f.addresses, func(a netip.Addr) bool { return slices.Contains(f.nodes, a) })
-	if f.node != "" && len(f.nodes) > 0 && !alike {
-		n.nodes[f.node] = nodeFacts{f.nodes, time.Now()}
+	alike := !f.HostNetwork && slices.ContainsFunc(f.Addresses, func(a netip.Addr) bool { return slices.Contains(f.Nodes, a) })
+	if f.Node != "" && len(f.Nodes) > 0 && !alike {
+		n.nodes[f.Node] = nodeFacts{f.Nodes, time.Now()}
 	}
 }
 
@@ -76,7 +77,7 @@ func (n *networks) note(key podKey, f podFacts) {
 func (n *networks) of(e endpoint) network {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	known := n.pods[podID{e.Namespace, e.Pod, e.UID}]
+	known := n.pods[objects.PodID{Namespace: e.Namespace, Name: e.Pod, UID: e.UID}]
 	switch {
 	case known.network != unknownNetwork && time.Since(known.seen) < networkLasts:
 		return known.network
@@ -118,7 +119,7 @@ func (r *resolver) network(ctx context.Context, e endpoint) (network, error) {
 	if known := r.networks.of(e); known != unknownNetwork {
 		return known, nil
 	}
-	facts, err := r.pod(ctx, podKey{e.Namespace, e.Pod})
+	facts, err := r.pod(ctx, objects.PodKey{Namespace: e.Namespace, Name: e.Pod})
 	switch {
 	case api.IsForbidden(err):
 		r.networks.refuse(e.Namespace)
@@ -153,14 +154,14 @@ func (c *Cluster) admit(ctx context.Context, namespace, name string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, admitWithin)
 	defer cancel()
-	key := podKey{namespace, name}
+	key := objects.PodKey{Namespace: namespace, Name: name}
 	r.pods.forget(key, time.Now().Add(-admitAge))
 	facts, err := r.pod(ctx, key)
 	switch {
 	case api.IsForbidden(err):
 		r.networks.refuse(namespace)
-	case err == nil && facts.hostNetwork:
-		return refuseHost(facts.endpoint(key))
+	case err == nil && facts.HostNetwork:
+		return refuseHost(facts.Endpoint(key))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 )
 
 func TestOneLookTellsWhichAddressesAreTheNodes(t *testing.T) {
@@ -22,7 +23,7 @@ func TestOneLookTellsWhichAddressesAreTheNodes(t *testing.T) {
 	if got := n.of(other("10.244.0.2", "u")); got != unknownNetwork {
 		t.Errorf("before any look: %v", got)
 	}
-	n.note(podKey{"ns", pod.Name}, newPodFacts(t, &pod))
+	n.note(objects.PodKey{Namespace: "ns", Name: pod.Name}, newPodFacts(t, &pod))
 	for address, want := range map[string]network{
 		"10.244.0.2": unknownNetwork, // it says so itself, or nobody does
 		nodeAddress:  hostNetwork, "::ffff:" + nodeAddress: hostNetwork,
@@ -44,8 +45,8 @@ func TestOneLookTellsWhichAddressesAreTheNodes(t *testing.T) {
 func TestANodeThatIsItsPodTellsNothing(t *testing.T) {
 	n := newNetworks()
 	pod := testPod("ns", "only", nodeAddress)
-	n.note(podKey{"ns", pod.Name}, newPodFacts(t, &pod))
-	c := newPodFacts(t, &pod).endpoint(podKey{"ns", "only"})
+	n.note(objects.PodKey{Namespace: "ns", Name: pod.Name}, newPodFacts(t, &pod))
+	c := newPodFacts(t, &pod).Endpoint(objects.PodKey{Namespace: "ns", Name: "only"})
 	if got := n.of(c); got != ownNetwork {
 		t.Errorf("the Pod itself: %v", got)
 	}
@@ -94,7 +95,7 @@ func TestWhatIsRememberedOfNetworksIsBounded(t *testing.T) {
 		pod := testPod("ns", fmt.Sprint("p", i), "10.244.0.1")
 		pod.Spec.NodeName = fmt.Sprint("node-", i)
 		pod.Status.Phase = corev1.PodRunning
-		n.note(podKey{"ns", pod.Name}, newPodFacts(t, &pod))
+		n.note(objects.PodKey{Namespace: "ns", Name: pod.Name}, newPodFacts(t, &pod))
 		n.refuse(fmt.Sprint("ns-", i))
 	}
 	if len(n.pods) > maxNetworks || len(n.nodes) > maxNetworks || len(n.blind) > maxNetworks {

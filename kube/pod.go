@@ -6,30 +6,31 @@ import (
 
 	"fairlead/kube/api"
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 )
 
 // networkOf returns which network a Pod is on.
-func networkOf(f podFacts) network {
-	if f.hostNetwork {
+func networkOf(f objects.Pod) network {
+	if f.HostNetwork {
 		return hostNetwork
 	}
 	return ownNetwork
 }
 
 // ownerOf returns a Pod as the owner of its addresses.
-func ownerOf(f podFacts, key podKey) owner {
-	return owner{pod: f.endpoint(key), hostNetwork: f.hostNetwork}
+func ownerOf(f objects.Pod, key objects.PodKey) owner {
+	return owner{pod: f.Endpoint(key), hostNetwork: f.HostNetwork}
 }
 
 // pod asks for a Pod by its name.
-func (r *resolver) pod(ctx context.Context, key podKey) (podFacts, error) {
-	facts, _, err := r.pods.get(ctx, key, func(ctx context.Context) (podFacts, error) {
-		facts, err := r.ask.pod(ctx, key.namespace, key.name)
+func (r *resolver) pod(ctx context.Context, key objects.PodKey) (objects.Pod, error) {
+	facts, _, err := r.pods.get(ctx, key, func(ctx context.Context) (objects.Pod, error) {
+		facts, err := r.ask.Pod(ctx, key.Namespace, key.Name)
 		if errors.Is(err, api.ErrAbsent) {
-			return podFacts{}, &fault.NotFound{Kind: fault.Pod, Name: key.name, Namespace: key.namespace}
+			return objects.Pod{}, &fault.NotFound{Kind: fault.Pod, Name: key.Name, Namespace: key.Namespace}
 		}
 		if err != nil {
-			return podFacts{}, err
+			return objects.Pod{}, err
 		}
 		r.note(key, facts)
 		return facts, nil
@@ -38,17 +39,17 @@ func (r *resolver) pod(ctx context.Context, key podKey) (podFacts, error) {
 }
 
 // note keeps what a look at a Pod tells beyond the question.
-func (r *resolver) note(key podKey, facts podFacts) {
-	r.namespaces.used(key.namespace)
+func (r *resolver) note(key objects.PodKey, facts objects.Pod) {
+	r.namespaces.used(key.Namespace)
 	r.networks.note(key, facts)
-	if !facts.hostNetwork && !facts.ended() {
-		r.seen.pod(key, facts.addresses)
+	if !facts.HostNetwork && !facts.Ended() {
+		r.seen.pod(key, facts.Addresses)
 	}
 }
 
 // namedPod resolves the form NAME.NAMESPACE.pod. Where one may not look at the Pod, the port-forward will tell.
 func (r *resolver) namedPod(ctx context.Context, n name, port int, to *resolution) error {
-	key := podKey{n.namespace, n.pod}
+	key := objects.PodKey{Namespace: n.namespace, Name: n.pod}
 	if port == 0 {
 		return portless(n.pod)
 	}
@@ -58,11 +59,11 @@ func (r *resolver) namedPod(ctx context.Context, n name, port int, to *resolutio
 	case api.IsForbidden(err):
 	case err != nil:
 		return err
-	case facts.ended() || !facts.started():
+	case facts.Ended() || !facts.Started():
 		return &fault.NoEndpoints{Pod: n.pod, Namespace: n.namespace, NotReady: 1}
 	}
 	to.named = append(to.named, key)
-	e := facts.endpoint(key)
+	e := facts.Endpoint(key)
 	e.Port = port
 	to.pods = []endpoint{e}
 	return nil

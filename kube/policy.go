@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"fairlead/kube/objects"
 	"fairlead/proxy/safetext"
 )
 
@@ -35,7 +36,7 @@ type Policy struct {
 
 // SetPolicy replaces the policy. Dials that begin now follow it; open connections stay.
 func (c *Cluster) SetPolicy(p Policy) {
-	if p.Namespace != "" && !isLabel(p.Namespace) {
+	if p.Namespace != "" && !objects.IsLabel(p.Namespace) {
 		c.log.Warn().Str("namespace", safetext.Clean(p.Namespace)).Msg("the policy's namespace is none")
 		p.Namespace = ""
 	}
@@ -54,7 +55,7 @@ func (c *Cluster) SetPolicy(p Policy) {
 // domain is the cluster's.
 func (r *resolver) parse(host string) name {
 	n := parseName(host, r.namespaces.current())
-	if n.zone != "" && n.zone != lowerASCII(strings.TrimSuffix(r.policy().Domain, ".")) {
+	if n.zone != "" && n.zone != objects.LowerASCII(strings.TrimSuffix(r.policy().Domain, ".")) {
 		return name{}
 	}
 	return n.unzoned()

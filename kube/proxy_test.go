@@ -18,6 +18,7 @@ import (
 	"fairlead/build/clustertest"
 	"fairlead/build/proxytest"
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 )
 
 // onlyBeyond is the address of an API server that only a proxy knows.
@@ -89,14 +90,14 @@ func everyWayThroughProxy(t *testing.T, cluster *clustertest.Cluster) {
 			t.Errorf("%s: Pod %q, %v", p.Scheme, pod, err)
 		}
 		// The streams' own client lists, too.
-		if _, err := listSlices(t.Context(), c.api.Streams, serviceKey{"default", "hello"}); err != nil {
+		if _, err := objects.ListSlices(t.Context(), c.api.Streams, objects.ServiceKey{Namespace: "default", Name: "hello"}); err != nil {
 			t.Errorf("%s: list for a watch: %v", p.Scheme, err)
 		}
-		watch, err := watchSlices(t.Context(), c.api.Streams, serviceKey{"default", "hello"}, "")
+		watch, err := objects.WatchSlices(t.Context(), c.api.Streams, objects.ServiceKey{Namespace: "default", Name: "hello"}, "")
 		if err != nil {
 			t.Errorf("%s: watch: %v", p.Scheme, err)
 		} else {
-			watch.stop()
+			watch.Stop()
 		}
 		_, steps, err := walked(t, c, "hello:80", nil)
 		if detail := steps[StepServer].Detail; err != nil || !strings.Contains(detail, "through the proxy "+p.Address) || strings.Contains(detail, proxytest.Password) {
@@ -135,11 +136,11 @@ func noWayThroughProxy(t *testing.T, cluster *clustertest.Cluster) {
 	if pod, err := ask(c, "hello:80"); err != nil || !strings.HasPrefix(pod, "default/hello-") {
 		t.Errorf("Pod %q, %v", pod, err)
 	}
-	watch, err := watchSlices(t.Context(), c.api.Streams, serviceKey{"default", "hello"}, "")
+	watch, err := objects.WatchSlices(t.Context(), c.api.Streams, objects.ServiceKey{Namespace: "default", Name: "hello"}, "")
 	if err != nil {
 		t.Error(err)
 	} else {
-		watch.stop()
+		watch.Stop()
 	}
 	if _, steps, err := walked(t, c, "hello:80", nil); err != nil || strings.Contains(steps[StepServer].Detail, "proxy") {
 		t.Errorf("walk: %v, %q", err, steps[StepServer].Detail)

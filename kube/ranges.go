@@ -55,8 +55,8 @@ func (r *resolver) fetchRanges(ctx context.Context) ([]netip.Prefix, error) {
 	var services, pods []string
 	var servicesErr, podsErr error
 	var wg sync.WaitGroup
-	wg.Go(func() { services, servicesErr = r.ask.serviceRanges(ctx) })
-	pods, podsErr = r.ask.podRanges(ctx)
+	wg.Go(func() { services, servicesErr = r.ask.ServiceRanges(ctx) })
+	pods, podsErr = r.ask.PodRanges(ctx)
 	wg.Wait()
 	for _, err := range []error{servicesErr, podsErr} {
 		if isSilent(err) {

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+
+	"fairlead/kube/objects"
 )
 
 func TestOnlyPrivateRangesAreBelieved(t *testing.T) {
@@ -43,7 +45,7 @@ func TestWhatIsRememberedOfAddressesIsBounded(t *testing.T) {
 	s := newSeen()
 	addr := netip.MustParseAddr("10.0.0.1")
 	for range 3 * maxSeen {
-		s.pod(podKey{"ns", "p"}, []netip.Addr{addr})
+		s.pod(objects.PodKey{Namespace: "ns", Name: "p"}, []netip.Addr{addr})
 		addr = addr.Next()
 	}
 	if n := len(s.hints); n > maxSeen || n < maxSeen/2 {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"fairlead/build/clustertest"
+	"fairlead/kube/objects"
 )
 
 // freshWithin is how soon no new connection goes to a Pod that the API server says is out of use.
@@ -369,11 +370,11 @@ func tooOld(t *testing.T, cluster *clustertest.Cluster) {
 	if err := c.Check(t.Context()); err != nil { // Run has begun
 		t.Fatal(err)
 	}
-	e, key := c.resolver.watches, serviceKey{"watched", "pair"}
-	e.begin(key, endpointSet{version: "1"})
+	e, key := c.resolver.watches, objects.ServiceKey{Namespace: "watched", Name: "pair"}
+	e.begin(key, objects.Endpoints{Version: "1"})
 	waitFor(t, "a watch that has the Pods", func() bool {
 		set, live := e.current(key)
-		return live && len(set.pods()) == 2
+		return live && len(set.Pods()) == 2
 	})
 }
 
@@ -386,9 +387,9 @@ func throughMiddlebox(t *testing.T, cluster *clustertest.Cluster) {
 	setRealReady(t, cluster, "pair-b", false)
 	defer setRealReady(t, cluster, "pair-b", true)
 	<-time.After(freshWithin)
-	set, live := c.resolver.watches.current(serviceKey{"watched", "pair"})
-	id := podID{"watched", "pair-b", field(t, cluster, ".metadata.uid", "pod", "pair-b", "-n", "watched")}
-	if had, listed := set.pods()[id]; !live || had.usable || !listed {
+	set, live := c.resolver.watches.current(objects.ServiceKey{Namespace: "watched", Name: "pair"})
+	id := objects.PodID{Namespace: "watched", Name: "pair-b", UID: field(t, cluster, ".metadata.uid", "pod", "pair-b", "-n", "watched")}
+	if had, listed := set.Pods()[id]; !live || had.Usable || !listed {
 		t.Errorf("the change did not come within %s; live: %v", freshWithin, live)
 	}
 }

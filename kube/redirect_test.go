@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 )
 
 // A trap remembers the requests that reached it. It answers as an API server that has everything.
@@ -59,7 +60,7 @@ func TestNoRedirectLeavesTheAPIServer(t *testing.T) {
 					t.Errorf("%d to %s, %s: %v", code, scheme, what, err)
 				}
 			}
-			if _, err := listSlices(t.Context(), c.api.Streams, serviceKey{"team", "web"}); !errors.As(err, new(*fault.Redirect)) {
+			if _, err := objects.ListSlices(t.Context(), c.api.Streams, objects.ServiceKey{Namespace: "team", Name: "web"}); !errors.As(err, new(*fault.Redirect)) {
 				t.Errorf("%d to %s, streams: %v", code, scheme, err)
 			}
 			if seen := caught.requests(); len(seen) > 0 {

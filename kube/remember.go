@@ -8,6 +8,7 @@ import (
 
 	"fairlead/kube/api"
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 )
 
 // How long answers count. An answer in use is renewed beside its use, so that a name that is used costs no connection a
@@ -29,31 +30,31 @@ var (
 func newResolver(a *api.Client, namespace string, policy func() *Policy) *resolver {
 	r := &resolver{
 		api:        a,
-		ask:        questions{a},
+		ask:        objects.Questions{API: a},
 		policy:     policy,
 		namespaces: newNamespaces(namespace, policy),
 		seen:       newSeen(),
 		networks:   newNetworks(),
-		services: newCache[serviceKey](or(func(s *service) shelfLife {
-			if s.externalName != "" {
+		services: newCache[objects.ServiceKey](or(func(s *objects.Service) shelfLife {
+			if s.ExternalName != "" {
 				return answerLasts
 			}
 			return serviceLasts
 		})),
-		endpoints: newCache[serviceKey](or(func(set endpointSet) shelfLife {
-			if !set.hasReady() {
+		endpoints: newCache[objects.ServiceKey](or(func(set objects.Endpoints) shelfLife {
+			if !set.HasReady() {
 				return nobodyLasts
 			}
 			return answerLasts
 		})),
-		pods: newCache[podKey](or(func(podFacts) shelfLife { return answerLasts })),
+		pods: newCache[objects.PodKey](or(func(objects.Pod) shelfLife { return answerLasts })),
 		owners: newCache[name](func(o owner, err error) shelfLife {
 			switch {
 			case api.IsForbidden(err):
 				return claimLasts
 			case err != nil:
 				return shelfLife{fresh: nothingLasts, silent: isSilent(err)}
-			case o.service.name != "" || o.pod.Pod != "" && !o.hostNetwork:
+			case o.service.Name != "" || o.pod.Pod != "" && !o.hostNetwork:
 				return shelfLife{fresh: answerLasts.fresh, stale: answerLasts.stale, kept: claimLasts.kept}
 			case o.expected:
 				return nobodyLasts
@@ -67,19 +68,19 @@ func newResolver(a *api.Client, namespace string, policy func() *Policy) *resolv
 			}
 			return claimLasts
 		})),
-		claims:    newCache[serviceKey](or(func(bool) shelfLife { return claimLasts })),
+		claims:    newCache[objects.ServiceKey](or(func(bool) shelfLife { return claimLasts })),
 		public:    newCache[string](or(func(bool) shelfLife { return claimLasts })),
-		balancers: newCache[string](or(func(map[netip.Addr]serviceKey) shelfLife { return claimLasts })),
-		nearby:    newCache[serviceKey](or(func([]string) shelfLife { return nearbyLasts })),
+		balancers: newCache[string](or(func(map[netip.Addr]objects.ServiceKey) shelfLife { return claimLasts })),
+		nearby:    newCache[objects.ServiceKey](or(func([]string) shelfLife { return nearbyLasts })),
 		ranges:    newCache[struct{}](or(func([]netip.Prefix) shelfLife { return rangesLast })),
 	}
-	r.services.costs = func(s *service) int {
+	r.services.costs = func(s *objects.Service) int {
 		if s == nil {
 			return 0 // an error
 		}
-		return s.cost
+		return s.Cost
 	}
-	r.endpoints.costs = endpointSet.cost
+	r.endpoints.costs = objects.Endpoints.Cost
 	return r
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"fairlead/kube/api"
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 	"fairlead/proxy/safetext"
 )
 
@@ -23,22 +24,22 @@ const maxAliases = 4
 // counts; see remember.go for how long that is.
 type resolver struct {
 	api         *api.Client
-	ask         questions
+	ask         objects.Questions
 	policy      func() *Policy
 	namespaces  *namespaces
-	services    *cache[serviceKey, *service] // without their endpoints
-	endpoints   *cache[serviceKey, endpointSet]
+	services    *cache[objects.ServiceKey, *objects.Service] // without their endpoints
+	endpoints   *cache[objects.ServiceKey, objects.Endpoints]
 	watches     *endpointWatches     // of the Services in use, whose answers count before those of endpoints
 	members     *cache[name, bool]   // of names of two labels: that they are a Pod's
 	missing     *cache[string, bool] // of namespaces: that they are not there
-	pods        *cache[podKey, podFacts]
+	pods        *cache[objects.PodKey, objects.Pod]
 	owners      *cache[name, owner]
-	claims      *cache[serviceKey, bool]
+	claims      *cache[objects.ServiceKey, bool]
 	public      *cache[string, bool] // names of two labels: that other networks have them
-	balancers   *cache[string, map[netip.Addr]serviceKey]
+	balancers   *cache[string, map[netip.Addr]objects.ServiceKey]
 	ranges      *cache[struct{}, []netip.Prefix]
-	nearby      *cache[serviceKey, []string] // of Services that are not there: names like theirs
-	suggestions quota                        // of what nearby looks for
+	nearby      *cache[objects.ServiceKey, []string] // of Services that are not there: names like theirs
+	suggestions quota                                // of what nearby looks for
 	seen        *seen
 	networks    *networks
 }
@@ -51,8 +52,8 @@ type resolution struct {
 	why       string     // says that, for those who may not go there
 	asked     time.Time  // when the oldest of the answers was asked for
 	addresses []name
-	services  []serviceKey
-	named     []podKey
+	services  []objects.ServiceKey
+	named     []objects.PodKey
 }
 
 // resolve returns the Pods to try for a port of what n names.
@@ -90,7 +91,7 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 		if n.meaning == podName {
 			return r.namedPod(ctx, n, port, to)
 		}
-		key := serviceKey{n.namespace, n.service}
+		key := objects.ServiceKey{Namespace: n.namespace, Name: n.service}
 		t.enter(StepService)
 		s, asked, err := r.service(ctx, key)
 		if err != nil && t != nil {
@@ -101,38 +102,38 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 		}
 		to.services = append(to.services, key)
 		to.rest(asked)
-		if s.externalName == "" {
+		if s.ExternalName == "" {
 			if port == 0 {
-				port = s.firstPort()
+				port = s.FirstPort()
 			}
-			if port == 0 && s.headless {
-				return &net.AddrError{Err: "a headless Service takes any port, so one has to be named", Addr: s.name}
+			if port == 0 && s.Headless {
+				return &net.AddrError{Err: "a headless Service takes any port, so one has to be named", Addr: s.Name}
 			}
 			err := n.of(s, port, to)
-			if err == nil || time.Since(s.described) < nothingLasts {
+			if err == nil || time.Since(s.Described) < nothingLasts {
 				t.service(s)
-				if n.meaning == memberName || s.takes(port) {
+				if n.meaning == memberName || s.Takes(port) {
 					t.endpoints(s, port, to)
 				}
 				return err
 			}
-			r.services.forget(key, s.described) // it may have another port by now, or be gone
+			r.services.forget(key, s.Described) // it may have another port by now, or be gone
 			continue
 		}
-		t.notef("an ExternalName for %s", api.Excerpt(s.externalName))
+		t.notef("an ExternalName for %s", api.Excerpt(s.ExternalName))
 		next, inside := alias(s)
 		switch {
 		case inside && next.meaning == noName:
-			return &fault.NotFound{Kind: fault.Name, Name: api.Excerpt(s.externalName)}
+			return &fault.NotFound{Kind: fault.Name, Name: api.Excerpt(s.ExternalName)}
 		case !inside && port == 0:
 			t.notef(outsideWay + "; " + untried)
 			return errNoPort
 		case !inside:
-			if isHost(s.externalName) {
-				to.outside = []string{net.JoinHostPort(strings.TrimSuffix(s.externalName, "."), strconv.Itoa(port))}
+			if objects.IsHost(s.ExternalName) {
+				to.outside = []string{net.JoinHostPort(strings.TrimSuffix(s.ExternalName, "."), strconv.Itoa(port))}
 			}
 			to.why = fmt.Sprintf("Service %s/%s is an ExternalName for %s, which is outside the cluster",
-				s.namespace, s.name, api.Excerpt(s.externalName))
+				s.Namespace, s.Name, api.Excerpt(s.ExternalName))
 			return nil
 		}
 		n = next
@@ -169,11 +170,11 @@ func (to *resolution) own(ctx context.Context, n name, o owner, asked time.Time,
 		o.pod.Port = port
 		to.pods = []endpoint{o.pod}
 		return name{}, nil
-	case o.service.name == "":
+	case o.service.Name == "":
 		return name{}, &fault.NotFound{Kind: fault.Address, Name: n.address.String()}
 	}
-	t.notef("the address of Service %s in namespace %s", o.service.name, o.service.namespace)
-	return name{meaning: serviceName, namespace: o.service.namespace, service: o.service.name}, nil
+	t.notef("the address of Service %s in namespace %s", o.service.Name, o.service.Namespace)
+	return name{meaning: serviceName, namespace: o.service.Namespace, service: o.service.Name}, nil
 }
 
 // complete decides what a name of two labels stands for, as a search list does: SERVICE.NAMESPACE if there is such a
@@ -207,19 +208,19 @@ func (n name) ownMember() name {
 
 // isMember reports whether a name of two labels is POD.SERVICE.
 func (r *resolver) isMember(ctx context.Context, n name) (bool, error) {
-	key := serviceKey{n.namespace, n.service}
+	key := objects.ServiceKey{Namespace: n.namespace, Name: n.service}
 	_, _, err := r.service(ctx, key)
 	if !isNotFound(err) && !api.IsForbidden(err) {
 		return false, err
 	}
-	s, _, ownErr := r.service(ctx, serviceKey{n.own, n.namespace})
+	s, _, ownErr := r.service(ctx, objects.ServiceKey{Namespace: n.own, Name: n.namespace})
 	if ownErr != nil {
 		if isSilent(ownErr) {
 			return false, ownErr
 		}
 		return false, r.absent(ctx, key, err)
 	}
-	_, ownErr = s.member(n.service, 0)
+	_, ownErr = s.Member(n.service, 0)
 	if !isNotFound(ownErr) {
 		return true, nil // though it may not be ready
 	}
@@ -236,28 +237,28 @@ func (to *resolution) rest(asked time.Time) {
 }
 
 // of finds what a name stands for within its Service.
-func (n name) of(s *service, port int, to *resolution) (err error) {
+func (n name) of(s *objects.Service, port int, to *resolution) (err error) {
 	if n.meaning == memberName {
 		to.single = true
-		to.pods, err = s.member(n.pod, port)
+		to.pods, err = s.Member(n.pod, port)
 		return err
 	}
-	to.pods, to.outside, err = s.endpoints(port)
+	to.pods, to.outside, err = s.Endpoints(port)
 	if len(to.outside) > 0 {
-		to.why = fmt.Sprintf("Service %s/%s leads to %s, which is no Pod", s.namespace, s.name, safetext.Clean(to.outside[0]))
+		to.why = fmt.Sprintf("Service %s/%s leads to %s, which is no Pod", s.Namespace, s.Name, safetext.Clean(to.outside[0]))
 	}
 	return err
 }
 
 // alias follows a Service that stands for another name. That name is not the context's to complete: only one with the
 // label svc or pod in it is the cluster's.
-func alias(s *service) (_ name, inside bool) {
-	n := parseName(s.externalName, "").unzoned()
+func alias(s *objects.Service) (_ name, inside bool) {
+	n := parseName(s.ExternalName, "").unzoned()
 	switch n.meaning {
 	case noName, podName:
 		return n, true
 	case serviceName, memberName:
-		return n, n.namespace != "" && n.own == "" && !n.doubtful && strings.Count(s.externalName, ".") >= 2
+		return n, n.namespace != "" && n.own == "" && !n.doubtful && strings.Count(s.ExternalName, ".") >= 2
 	}
 	return n, n.meaning == clusterAddress && n.namespace != ""
 }
@@ -286,37 +287,37 @@ func (r *resolver) changes(of resolution) <-chan struct{} {
 }
 
 // service returns a Service with its endpoints, and when those were asked for. While they are watched they are known now.
-func (r *resolver) service(ctx context.Context, key serviceKey) (*service, time.Time, error) {
+func (r *resolver) service(ctx context.Context, key objects.ServiceKey) (*objects.Service, time.Time, error) {
 	facts, asked, err := r.described(ctx, key)
-	if err != nil || facts.externalName != "" {
+	if err != nil || facts.ExternalName != "" {
 		return facts, asked, err
 	}
 	s := *facts
-	s.described = asked
+	s.Described = asked
 	if set, ok := r.watches.current(key); ok {
-		s.slices = set.slices
+		s.Slices = set.Slices
 		return &s, time.Now(), nil
 	}
-	set, asked, err := r.endpoints.get(ctx, key, func(ctx context.Context) (endpointSet, error) { return r.askEndpoints(ctx, key) })
+	set, asked, err := r.endpoints.get(ctx, key, func(ctx context.Context) (objects.Endpoints, error) { return r.askEndpoints(ctx, key) })
 	if err != nil {
 		return nil, asked, err
 	}
 	if time.Since(asked) < answerLasts.fresh {
 		r.watches.begin(key, set)
 	}
-	s.slices = set.slices
+	s.Slices = set.Slices
 	return &s, asked, nil
 }
 
 // described returns a Service without its endpoints.
-func (r *resolver) described(ctx context.Context, key serviceKey) (*service, time.Time, error) {
-	return r.services.get(ctx, key, func(ctx context.Context) (*service, error) { return r.lookUp(ctx, key) })
+func (r *resolver) described(ctx context.Context, key objects.ServiceKey) (*objects.Service, time.Time, error) {
+	return r.services.get(ctx, key, func(ctx context.Context) (*objects.Service, error) { return r.lookUp(ctx, key) })
 }
 
 // exists tells whether there is a Service that one may look at, by one request.
-func (r *resolver) exists(ctx context.Context, key serviceKey) (bool, error) {
+func (r *resolver) exists(ctx context.Context, key objects.ServiceKey) (bool, error) {
 	exists, _, err := r.claims.get(ctx, key, func(ctx context.Context) (bool, error) {
-		_, err := r.ask.service(ctx, key.namespace, key.name)
+		_, err := r.ask.Service(ctx, key.Namespace, key.Name)
 		var forbidden *fault.Forbidden
 		if errors.Is(err, api.ErrAbsent) || errors.As(err, &forbidden) {
 			return false, nil
@@ -327,35 +328,35 @@ func (r *resolver) exists(ctx context.Context, key serviceKey) (bool, error) {
 }
 
 // lookUp asks for a Service, and at the same time for its EndpointSlices if they are not known.
-func (r *resolver) lookUp(ctx context.Context, key serviceKey) (*service, error) {
+func (r *resolver) lookUp(ctx context.Context, key objects.ServiceKey) (*objects.Service, error) {
 	wanted, unwanted := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer unwanted()
 	if _, ok := r.watches.current(key); !ok {
 		wg.Go(func() {
-			_, _, _ = r.endpoints.get(wanted, key, func(ctx context.Context) (endpointSet, error) { return r.askEndpoints(ctx, key) })
+			_, _, _ = r.endpoints.get(wanted, key, func(ctx context.Context) (objects.Endpoints, error) { return r.askEndpoints(ctx, key) })
 		})
 	}
-	s, err := r.ask.service(ctx, key.namespace, key.name)
+	s, err := r.ask.Service(ctx, key.Namespace, key.Name)
 	switch {
 	case errors.Is(err, api.ErrAbsent):
-		return nil, &fault.NotFound{Kind: fault.Service, Name: key.name, Namespace: key.namespace}
+		return nil, &fault.NotFound{Kind: fault.Service, Name: key.Name, Namespace: key.Namespace}
 	case err != nil:
 		return nil, err
 	}
-	if s.externalName == "" {
+	if s.ExternalName == "" {
 		wg.Wait()
 	}
-	r.namespaces.used(key.namespace)
+	r.namespaces.used(key.Namespace)
 	r.seen.service(s)
 	return s, nil
 }
 
-func (r *resolver) askEndpoints(ctx context.Context, key serviceKey) (endpointSet, error) {
-	set, err := r.ask.endpointSlices(ctx, key)
+func (r *resolver) askEndpoints(ctx context.Context, key objects.ServiceKey) (objects.Endpoints, error) {
+	set, err := r.ask.EndpointSlices(ctx, key)
 	if err != nil {
-		return endpointSet{}, err
+		return objects.Endpoints{}, err
 	}
 	r.seen.endpoints(set)
 	return set, nil
@@ -363,19 +364,19 @@ func (r *resolver) askEndpoints(ctx context.Context, key serviceKey) (endpointSe
 
 // absent adds to the error of looking for a Service whether its namespace is there: the API server gives one answer for
 // both. Not every login may ask for the namespace.
-func (r *resolver) absent(ctx context.Context, key serviceKey, err error) error {
+func (r *resolver) absent(ctx context.Context, key objects.ServiceKey, err error) error {
 	if !isAbsent(err, fault.Service) {
 		return err
 	}
-	missing, _, _ := r.missing.get(ctx, key.namespace, func(ctx context.Context) (bool, error) {
-		err := r.ask.namespace(ctx, key.namespace)
+	missing, _, _ := r.missing.get(ctx, key.Namespace, func(ctx context.Context) (bool, error) {
+		err := r.ask.Namespace(ctx, key.Namespace)
 		if errors.Is(err, api.ErrAbsent) {
 			return true, nil
 		}
 		return false, err
 	})
 	if missing {
-		return &fault.NotFound{Kind: fault.Namespace, Name: key.namespace}
+		return &fault.NotFound{Kind: fault.Namespace, Name: key.Namespace}
 	}
 	return err
 }

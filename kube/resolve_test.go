@@ -17,6 +17,7 @@ import (
 
 	"fairlead/kube/api"
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 )
 
 // Besides, each Pod is looked at once: only it says whether it shares its node's network.
@@ -88,7 +89,7 @@ func TestADialThatEndsLeavesTheOthersTheirRequest(t *testing.T) {
 		services := c.resolver.services
 		services.mu.Lock()
 		defer services.mu.Unlock()
-		e := services.entries[serviceKey{"team", "web"}]
+		e := services.entries[objects.ServiceKey{Namespace: "team", Name: "web"}]
 		return e != nil && e.flight != nil && e.flight.waiting == 2
 	})
 	cancel()

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+
+	"fairlead/kube/objects"
 )
 
 // maxSeen bounds how many addresses are remembered.
@@ -18,8 +20,8 @@ type seen struct {
 
 // A hint is a Service or a Pod that had an address.
 type hint struct {
-	service serviceKey
-	pod     podKey
+	service objects.ServiceKey
+	pod     objects.PodKey
 	sure    bool // it is no node's
 }
 
@@ -39,35 +41,35 @@ func (s *seen) drop(addr netip.Addr) {
 }
 
 // service takes the addresses of a Service.
-func (s *seen) service(found *service) {
+func (s *seen) service(found *objects.Service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, addr := range found.addresses {
-		s.put(addr, hint{service: serviceKey{found.namespace, found.name}, sure: true})
+	for _, addr := range found.Addresses {
+		s.put(addr, hint{service: objects.ServiceKey{Namespace: found.Namespace, Name: found.Name}, sure: true})
 	}
-	for _, addr := range found.external {
+	for _, addr := range found.External {
 		if _, known := s.hints[addr]; !known {
-			s.put(addr, hint{service: serviceKey{found.namespace, found.name}})
+			s.put(addr, hint{service: objects.ServiceKey{Namespace: found.Namespace, Name: found.Name}})
 		}
 	}
 }
 
 // endpoints takes the addresses of the Pods behind a Service. They may be their nodes': an EndpointSlice does not say.
-func (s *seen) endpoints(found endpointSet) {
+func (s *seen) endpoints(found objects.Endpoints) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, slice := range found.slices {
-		for _, m := range slice.members {
-			addr, err := netip.ParseAddr(m.address)
-			if err == nil && m.pod != "" && !s.hints[addr.Unmap()].sure {
-				s.put(addr.Unmap(), hint{pod: podKey{m.namespace, m.pod}})
+	for _, slice := range found.Slices {
+		for _, m := range slice.Members {
+			addr, err := netip.ParseAddr(m.Address)
+			if err == nil && m.Pod != "" && !s.hints[addr.Unmap()].sure {
+				s.put(addr.Unmap(), hint{pod: objects.PodKey{Namespace: m.Namespace, Name: m.Pod}})
 			}
 		}
 	}
 }
 
 // pod takes the addresses of a Pod that has a network of its own.
-func (s *seen) pod(key podKey, addresses []netip.Addr) {
+func (s *seen) pod(key objects.PodKey, addresses []netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, addr := range addresses {

@@ -29,6 +29,7 @@ import (
 	"fairlead/kube/carrier"
 	"fairlead/kube/jsonstream"
 	"fairlead/kube/kubeconfig"
+	"fairlead/kube/objects"
 )
 
 // An apiServer answers for a few objects and misbehaves as told, where a real one cannot be made to. What a real one
@@ -411,21 +412,21 @@ func restConfig(path, name string) (*rest.Config, kubeconfig.Context, error) {
 }
 
 // newService reads a Service and its EndpointSlices as from an API server.
-func newService(t *testing.T, svc *corev1.Service, groups []discoveryv1.EndpointSlice) *service {
+func newService(t *testing.T, svc *corev1.Service, groups []discoveryv1.EndpointSlice) *objects.Service {
 	t.Helper()
 	svc = svc.DeepCopy()
 	svc.Kind = "Service"
-	s := readObject(t, svc, api.ObjectOf("Service", readService))
-	s.slices = readObject(t, discoveryv1.EndpointSliceList{TypeMeta: metav1.TypeMeta{Kind: "EndpointSliceList"}, Items: groups}, readSlices(svc.Namespace)).slices
+	s := readObject(t, svc, api.ObjectOf("Service", objects.ReadService))
+	s.Slices = readObject(t, discoveryv1.EndpointSliceList{TypeMeta: metav1.TypeMeta{Kind: "EndpointSliceList"}, Items: groups}, objects.ReadSlices(svc.Namespace)).Slices
 	return &s
 }
 
 // newPodFacts reads a Pod as from an API server.
-func newPodFacts(t *testing.T, pod *corev1.Pod) podFacts {
+func newPodFacts(t *testing.T, pod *corev1.Pod) objects.Pod {
 	t.Helper()
 	pod = pod.DeepCopy()
 	pod.Kind = "Pod"
-	return readObject(t, pod, api.ObjectOf("Pod", readPod))
+	return readObject(t, pod, api.ObjectOf("Pod", objects.ReadPod))
 }
 
 func readObject[T any](t *testing.T, from any, read func(*jsonstream.Reader) T) T {

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 )
 
 // A table over what a Service and its EndpointSlices can say.
@@ -158,7 +159,7 @@ func TestAServicesPortsLeadToItsPods(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "svc"}, Spec: test.spec}, test.slices)
-			list, outside, err := s.endpoints(test.port)
+			list, outside, err := s.Endpoints(test.port)
 			got := outside
 			for _, e := range list {
 				if e.Namespace != "ns" {
@@ -187,7 +188,7 @@ func TestADialTriesAFewOfManyEndpoints(t *testing.T) {
 		pods = append(pods, fmt.Sprintf("pod-%d", i))
 	}
 	s := newService(t, &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}}, []discoveryv1.EndpointSlice{testSlice(8080, pods...)})
-	if list, _, err := s.endpoints(80); err != nil || len(list) != maxEndpoints {
+	if list, _, err := s.Endpoints(80); err != nil || len(list) != objects.MaxEndpoints {
 		t.Errorf("%d endpoints, %v", len(list), err)
 	}
 }
@@ -198,7 +199,7 @@ func TestAPodOfAServiceIsReachedByItsName(t *testing.T) {
 	slice.Endpoints[2].Conditions.Ready = new(false)
 	s := newService(t, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "db"}}, []discoveryv1.EndpointSlice{slice})
 	for pod, want := range map[string]string{"db-0": "db-0", "primary": "db-1", "db-1": "db-1"} {
-		if list, err := s.member(pod, 77); err != nil || len(list) != 1 || list[0].Pod != want || list[0].Port != 77 {
+		if list, err := s.Member(pod, 77); err != nil || len(list) != 1 || list[0].Pod != want || list[0].Port != 77 {
 			t.Errorf("%s: %v, %v", pod, list, err)
 		}
 	}
@@ -206,15 +207,15 @@ func TestAPodOfAServiceIsReachedByItsName(t *testing.T) {
 	slice.Endpoints[2].Conditions.Ready = nil
 	six := newService(t, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "db"}}, []discoveryv1.EndpointSlice{slice})
 	for label, want := range map[string]string{"10-244-0-1": "db-0", "10-244-0-2": "", "fd00--0": "db-2", "10-244-0-9": ""} {
-		list, err := six.member(label, 77)
+		list, err := six.Member(label, 77)
 		if want == "" && !errors.As(err, new(*fault.NotFound)) || want != "" && (err != nil || len(list) != 1 || list[0].Pod != want) {
 			t.Errorf("%q: %v, %v", label, list, err)
 		}
 	}
-	if _, err := s.member("db-2", 77); !errors.As(err, new(*fault.NoEndpoints)) {
+	if _, err := s.Member("db-2", 77); !errors.As(err, new(*fault.NoEndpoints)) {
 		t.Errorf("a Pod that is not ready: %v", err)
 	}
-	if _, err := s.member("db-9", 77); !errors.As(err, new(*fault.NotFound)) {
+	if _, err := s.Member("db-9", 77); !errors.As(err, new(*fault.NotFound)) {
 		t.Errorf("a Pod that is not there: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fairlead/kube/api"
+	"fairlead/kube/objects"
 	"fairlead/proxy/safetext"
 )
 
@@ -89,21 +90,21 @@ func (t *trace) leave(address, why string) {
 func (t *trace) open() { t.step.Detail += " is open after " + brief(time.Since(t.began)).String() }
 
 // service notes what a Service is.
-func (t *trace) service(s *service) {
+func (t *trace) service(s *objects.Service) {
 	if t != nil {
-		t.notef("ClusterIP %s, TCP ports %s", s.clusterIP, orNone(s.tcpPorts()))
+		t.notef("ClusterIP %s, TCP ports %s", s.ClusterIP, orNone(s.TCPPorts()))
 	}
 }
 
 // endpoints enters the step of a Service's EndpointSlices, and notes what they lead to.
-func (t *trace) endpoints(s *service, port int, to *resolution) {
+func (t *trace) endpoints(s *objects.Service, port int, to *resolution) {
 	if t == nil {
 		return
 	}
 	t.enter(StepEndpoints)
-	ready, other := s.count()
-	detail := fmt.Sprintf("%d ready, %d not, in %d EndpointSlice", ready, other, len(s.slices))
-	if len(s.slices) != 1 {
+	ready, other := s.Count()
+	detail := fmt.Sprintf("%d ready, %d not, in %d EndpointSlice", ready, other, len(s.Slices))
+	if len(s.Slices) != 1 {
 		detail += "s"
 	}
 	t.notef("%s", detail)
@@ -121,8 +122,8 @@ func (t *trace) pod(ctx context.Context, r *resolver, e endpoint) {
 		return
 	}
 	t.enter(StepPod)
-	facts, err := r.pod(ctx, podKey{e.Namespace, e.Pod})
-	detail := fmt.Sprintf("%s/%s: %s on node %s", e.Namespace, e.Pod, facts.phase, facts.node)
+	facts, err := r.pod(ctx, objects.PodKey{Namespace: e.Namespace, Name: e.Pod})
+	detail := fmt.Sprintf("%s/%s: %s on node %s", e.Namespace, e.Pod, facts.Phase, facts.Node)
 	switch {
 	case api.IsForbidden(err):
 		detail = "may not be looked at, which a connection does not need"
@@ -130,7 +131,7 @@ func (t *trace) pod(ctx context.Context, r *resolver, e endpoint) {
 		detail = fmt.Sprintf("%s/%s: it is gone", e.Namespace, e.Pod)
 	case err != nil:
 		detail = fmt.Sprintf("%s/%s: it could not be looked at", e.Namespace, e.Pod)
-	case facts.ready:
+	case facts.Ready:
 		detail += ", ready"
 	default:
 		detail += ", not ready"

@@ -7,13 +7,14 @@ import (
 
 	"fairlead/kube/api"
 	"fairlead/kube/carrier"
+	"fairlead/kube/objects"
 )
 
 // withdrawals tells the carrier which Pods are out of use. A Pod may be behind several Services that are watched, and is in
 // use while one of them has it for new connections. Its caller sees to it that there is one call at a time.
 type withdrawals struct {
 	carrier carrier.Carrier
-	pods    map[podID]*podUse
+	pods    map[objects.PodID]*podUse
 }
 
 // A podUse is how the watched Services have a Pod.
@@ -34,11 +35,11 @@ const (
 )
 
 func newWithdrawals(c carrier.Carrier) *withdrawals {
-	return &withdrawals{carrier: c, pods: map[podID]*podUse{}}
+	return &withdrawals{carrier: c, pods: map[objects.PodID]*podUse{}}
 }
 
 // change takes the Pods of a Service before and after a change.
-func (w *withdrawals) change(before, after map[podID]listing) {
+func (w *withdrawals) change(before, after map[objects.PodID]objects.Listing) {
 	for id, had := range after {
 		w.count(id, 1, had)
 	}
@@ -54,7 +55,7 @@ func (w *withdrawals) change(before, after map[podID]listing) {
 }
 
 // drop takes note that a Service is watched no more. Pods that only it had are no longer known to be out of use.
-func (w *withdrawals) drop(before map[podID]listing) {
+func (w *withdrawals) drop(before map[objects.PodID]objects.Listing) {
 	for id, had := range before {
 		w.count(id, -1, had)
 		use := w.pods[id]
@@ -63,29 +64,29 @@ func (w *withdrawals) drop(before map[podID]listing) {
 			continue
 		}
 		if use.told == notReady || use.told == ending {
-			w.carrier.Restore(id.namespace, id.name, id.uid)
+			w.carrier.Restore(id.Namespace, id.Name, id.UID)
 		}
 		delete(w.pods, id)
 	}
 }
 
-func (w *withdrawals) count(id podID, n int, had listing) {
+func (w *withdrawals) count(id objects.PodID, n int, had objects.Listing) {
 	use := w.pods[id]
 	if use == nil {
 		use = &podUse{}
 		w.pods[id] = use
 	}
 	use.listed += n
-	if had.usable {
+	if had.Usable {
 		use.usable += n
 	}
-	if had.ending {
+	if had.Ending {
 		use.ending += n
 	}
 }
 
 // tell tells the carrier what became of a Pod, and forgets one that is listed nowhere.
-func (w *withdrawals) tell(id podID) {
+func (w *withdrawals) tell(id objects.PodID) {
 	use := w.pods[id]
 	if use == nil {
 		return
@@ -100,13 +101,13 @@ func (w *withdrawals) tell(id podID) {
 	use.told = now
 	switch now {
 	case inUse:
-		w.carrier.Restore(id.namespace, id.name, id.uid)
+		w.carrier.Restore(id.Namespace, id.Name, id.UID)
 	case notReady:
-		w.carrier.Withdraw(id.namespace, id.name, id.uid, carrier.NotReady)
+		w.carrier.Withdraw(id.Namespace, id.Name, id.UID, carrier.NotReady)
 	case ending:
-		w.carrier.Withdraw(id.namespace, id.name, id.uid, carrier.Ending)
+		w.carrier.Withdraw(id.Namespace, id.Name, id.UID, carrier.Ending)
 	case unlisted:
-		w.carrier.Withdraw(id.namespace, id.name, id.uid, carrier.Unlisted)
+		w.carrier.Withdraw(id.Namespace, id.Name, id.UID, carrier.Unlisted)
 	}
 }
 
@@ -133,7 +134,7 @@ func (r *resolver) standing(ctx context.Context, namespace, name, uid string) ca
 	}
 	ctx, cancel := context.WithTimeout(ctx, standingWithin)
 	defer cancel()
-	pod, err := r.ask.pod(ctx, namespace, name)
+	pod, err := r.ask.Pod(ctx, namespace, name)
 	switch {
 	case errors.Is(err, api.ErrAbsent):
 		return carrier.Gone
@@ -142,9 +143,9 @@ func (r *resolver) standing(ctx context.Context, namespace, name, uid string) ca
 		return carrier.Unlisted
 	case err != nil:
 		return carrier.Unlisted
-	case uid != "" && pod.uid != uid, pod.ended():
+	case uid != "" && pod.UID != uid, pod.Ended():
 		return carrier.Gone
-	case pod.ending:
+	case pod.Ending:
 		return carrier.Ending
 	}
 	return carrier.NotReady

@@ -1,4 +1,4 @@
-package kube
+package objects
 
 import (
 	"math/rand/v2"
@@ -9,8 +9,8 @@ import (
 	"fairlead/kube/carrier"
 )
 
-// maxEndpoints is how many of a Service's endpoints one dial may try.
-const maxEndpoints = 8
+// MaxEndpoints is how many of a Service's endpoints one dial may try.
+const MaxEndpoints = 8
 
 // found collects members by what they are good for. A Pod with addresses of two families is in two slices and counts once.
 type found struct {
@@ -21,28 +21,28 @@ type found struct {
 	seen               map[carrier.Endpoint]bool
 }
 
-func (f *found) add(members []member, port int) {
+func (f *found) add(members []Member, port int) {
 	for _, m := range members {
-		e := carrier.Endpoint{Namespace: m.namespace, Pod: m.pod, UID: m.uid, Port: port, Service: f.service, Node: m.node}
-		if address, err := netip.ParseAddr(m.address); err == nil {
+		e := carrier.Endpoint{Namespace: m.Namespace, Pod: m.Pod, UID: m.UID, Port: port, Service: f.service, Node: m.node}
+		if address, err := netip.ParseAddr(m.Address); err == nil {
 			e.Address = address.Unmap()
 		}
 		switch {
-		case !m.ready && !m.terminating:
+		case !m.Ready && !m.Terminating:
 			if f.notReady == nil {
 				f.notReady = map[string]bool{}
 			}
-			f.notReady[m.pod+"|"+m.uid+orAddress(m)] = true
-		case m.pod == "" && !isHost(m.address): // what someone wrote by hand
-		case m.pod == "":
-			f.outside = append(f.outside, net.JoinHostPort(m.address, strconv.Itoa(port)))
+			f.notReady[m.Pod+"|"+m.UID+orAddress(m)] = true
+		case m.Pod == "" && !IsHost(m.Address): // what someone wrote by hand
+		case m.Pod == "":
+			f.outside = append(f.outside, net.JoinHostPort(m.Address, strconv.Itoa(port)))
 		case f.seen[e.Identity()]:
 		default:
 			if f.seen == nil {
 				f.seen = map[carrier.Endpoint]bool{}
 			}
 			f.seen[e.Identity()] = true
-			if m.ready {
+			if m.Ready {
 				f.ready = append(f.ready, e)
 			} else {
 				f.terminating = append(f.terminating, e)
@@ -56,17 +56,17 @@ func (f *found) empty() bool {
 	return len(f.ready)+len(f.terminating)+len(f.outside)+len(f.notReady) == 0
 }
 
-func orAddress(m member) string {
-	if m.pod != "" {
+func orAddress(m Member) string {
+	if m.Pod != "" {
 		return ""
 	}
-	return m.address
+	return m.Address
 }
 
 // order gives the endpoints in the order to try them.
 func (f *found) order() []carrier.Endpoint {
 	list := append(shuffled(f.ready), shuffled(f.terminating)...)
-	return list[:min(len(list), maxEndpoints)]
+	return list[:min(len(list), MaxEndpoints)]
 }
 
 func shuffled[T any](list []T) []T {

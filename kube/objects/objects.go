@@ -1,21 +1,23 @@
-package kube
+// Package objects reads the few fields of the API server's objects that names need: Services, EndpointSlices, Pods, namespaces,
+// nodes and ranges. It asks for them, watches EndpointSlices, and finds the endpoints of a Service's port. It remembers nothing;
+// what a name means, and how long an answer counts, is package kube's.
+package objects
 
 import (
 	"fairlead/kube/api"
 	"fairlead/kube/jsonstream"
 )
 
-// The few fields of the API server's objects that are of use here. Each function reads one object and keeps no more of it.
+// ProtocolTCP is the protocol of a port that names none, and the only one that can be carried.
+const ProtocolTCP = "TCP"
 
-// protocolTCP is the protocol of a port that names none, and the only one that can be carried.
-const protocolTCP = "TCP"
-
-func readService(r *jsonstream.Reader, s *service, key string) {
+// ReadService reads a field of a Service.
+func ReadService(r *jsonstream.Reader, s *Service, key string) {
 	before := r.Kept()
 	switch key {
 	case "metadata":
 		m := api.ReadMetadata(r)
-		s.namespace, s.name = m.Namespace, m.Name
+		s.Namespace, s.Name = m.Namespace, m.Name
 	case "spec":
 		readServiceSpec(r, s)
 	case "status":
@@ -30,10 +32,10 @@ func readService(r *jsonstream.Reader, s *service, key string) {
 			})
 		})
 	}
-	s.cost += r.Kept() - before
+	s.Cost += r.Kept() - before
 }
 
-func readServiceSpec(r *jsonstream.Reader, s *service) {
+func readServiceSpec(r *jsonstream.Reader, s *Service) {
 	isAlias, host := false, ""
 	r.Object(func(key string) {
 		switch key {
@@ -42,38 +44,38 @@ func readServiceSpec(r *jsonstream.Reader, s *service) {
 		case "externalName":
 			host = r.Text(api.MaxName)
 		case "clusterIP":
-			s.clusterIP = r.Text(api.MaxName)
-			s.headless = s.clusterIP == "None"
-			s.add(s.clusterIP)
+			s.ClusterIP = r.Text(api.MaxName)
+			s.Headless = s.ClusterIP == "None"
+			s.add(s.ClusterIP)
 		case "clusterIPs":
 			r.Array(func() { s.add(r.Text(api.MaxName)) })
 		case "externalIPs":
-			r.Array(func() { addAddress(&s.external, r.Text(api.MaxName)) })
+			r.Array(func() { addAddress(&s.External, r.Text(api.MaxName)) })
 		case "selector":
 			r.Object(func(string) { s.selects = true })
 		case "ports":
-			s.ports = readPorts(r, "port")
+			s.Ports = readPorts(r, "port")
 		}
 	})
 	if isAlias {
-		s.externalName = host
+		s.ExternalName = host
 	}
 }
 
 // readPorts reads the ports of a Service or of an EndpointSlice, which have their numbers in different fields.
-func readPorts(r *jsonstream.Reader, number string) []servicePort {
-	return jsonstream.List(r, func() servicePort {
-		p := servicePort{protocol: protocolTCP}
+func readPorts(r *jsonstream.Reader, number string) []Port {
+	return jsonstream.List(r, func() Port {
+		p := Port{Protocol: ProtocolTCP}
 		r.Object(func(key string) {
 			switch key {
 			case "name":
-				p.name = r.Text(api.MaxName)
+				p.Name = r.Text(api.MaxName)
 			case "protocol":
 				if protocol := r.Text(api.MaxName); protocol != "" {
-					p.protocol = protocol
+					p.Protocol = protocol
 				}
 			case number:
-				p.number = r.Int()
+				p.Number = r.Int()
 			}
 		})
 		return p
@@ -91,18 +93,18 @@ func readAddresses(r *jsonstream.Reader, field string, add func(text string)) {
 	})
 }
 
-// readSlices returns what reads the EndpointSlices of a Service in a namespace.
-func readSlices(namespace string) func(*jsonstream.Reader) endpointSet {
+// ReadSlices returns a function that reads the EndpointSlices of a Service in a namespace.
+func ReadSlices(namespace string) func(*jsonstream.Reader) Endpoints {
 	read := api.ListOf("EndpointSlice", readSlice(namespace))
-	return func(r *jsonstream.Reader) endpointSet {
+	return func(r *jsonstream.Reader) Endpoints {
 		l := read(r)
-		return endpointSet{slices: l.Items, version: l.Version}
+		return Endpoints{Slices: l.Items, Version: l.Version}
 	}
 }
 
 // readSlice returns what reads the fields of an EndpointSlice in a namespace, whatever namespace it names itself.
-func readSlice(namespace string) func(*jsonstream.Reader, *endpointSlice, string) {
-	return func(r *jsonstream.Reader, s *endpointSlice, key string) {
+func readSlice(namespace string) func(*jsonstream.Reader, *Slice, string) {
+	return func(r *jsonstream.Reader, s *Slice, key string) {
 		before := r.Kept()
 		switch key {
 		case "metadata":
@@ -111,20 +113,20 @@ func readSlice(namespace string) func(*jsonstream.Reader, *endpointSlice, string
 		case "ports":
 			s.ports = readPorts(r, "port")
 		case "endpoints":
-			s.members = jsonstream.List(r, func() member { return readMember(r, namespace) })
+			s.Members = jsonstream.List(r, func() Member { return readMember(r, namespace) })
 		}
 		s.cost += r.Kept() - before
 	}
 }
 
-func readMember(r *jsonstream.Reader, namespace string) member {
-	m := member{namespace: namespace, ready: true}
+func readMember(r *jsonstream.Reader, namespace string) Member {
+	m := Member{Namespace: namespace, Ready: true}
 	r.Object(func(key string) {
 		switch key {
 		case "addresses":
 			r.Array(func() {
-				if m.address == "" {
-					m.address = r.Text(api.MaxName)
+				if m.Address == "" {
+					m.Address = r.Text(api.MaxName)
 				}
 			})
 		case "hostname":
@@ -142,7 +144,7 @@ func readMember(r *jsonstream.Reader, namespace string) member {
 
 // readConditions reads what an endpoint is good for. An unset ready is true by the API's definition, and an unset serving is
 // what ready is. A Service that publishes endpoints that are not ready has ready true for those that end, too.
-func readConditions(r *jsonstream.Reader, m *member) {
+func readConditions(r *jsonstream.Reader, m *Member) {
 	ready, serving, saysServing := true, false, false
 	r.Object(func(key string) {
 		switch key {
@@ -157,7 +159,7 @@ func readConditions(r *jsonstream.Reader, m *member) {
 	if !saysServing {
 		serving = ready
 	}
-	m.ready, m.terminating = ready && !m.ending, m.ending && serving
+	m.Ready, m.Terminating = ready && !m.ending, m.ending && serving
 }
 
 // A reference names an object.
@@ -179,18 +181,19 @@ func readReference(r *jsonstream.Reader) (ref reference) {
 	return ref
 }
 
-func readPod(r *jsonstream.Reader, f *podFacts, key string) {
+// ReadPod reads a field of a Pod.
+func ReadPod(r *jsonstream.Reader, f *Pod, key string) {
 	switch key {
 	case "metadata":
 		m := api.ReadMetadata(r)
-		f.key, f.uid, f.ending = podKey{m.Namespace, m.Name}, m.UID, m.Deleted
+		f.Key, f.UID, f.Ending = PodKey{m.Namespace, m.Name}, m.UID, m.Deleted
 	case "spec":
 		r.Object(func(key string) {
 			switch key {
 			case "nodeName":
-				f.node = r.Text(api.MaxName)
+				f.Node = r.Text(api.MaxName)
 			case "hostNetwork":
-				f.hostNetwork = r.Bool(false)
+				f.HostNetwork = r.Bool(false)
 			}
 		})
 	case "status":
@@ -198,18 +201,18 @@ func readPod(r *jsonstream.Reader, f *podFacts, key string) {
 	}
 }
 
-func readPodStatus(r *jsonstream.Reader, f *podFacts, key string) {
+func readPodStatus(r *jsonstream.Reader, f *Pod, key string) {
 	switch key {
 	case "phase":
-		f.phase = r.Text(api.MaxName)
+		f.Phase = r.Text(api.MaxName)
 	case "podIP":
-		addAddress(&f.addresses, r.Text(api.MaxName))
+		addAddress(&f.Addresses, r.Text(api.MaxName))
 	case "podIPs":
-		readAddresses(r, "ip", func(text string) { addAddress(&f.addresses, text) })
+		readAddresses(r, "ip", func(text string) { addAddress(&f.Addresses, text) })
 	case "hostIP":
-		addAddress(&f.nodes, r.Text(api.MaxName))
+		addAddress(&f.Nodes, r.Text(api.MaxName))
 	case "hostIPs":
-		readAddresses(r, "ip", func(text string) { addAddress(&f.nodes, text) })
+		readAddresses(r, "ip", func(text string) { addAddress(&f.Nodes, text) })
 	case "conditions":
 		r.Array(func() {
 			kind, status := "", ""
@@ -222,7 +225,7 @@ func readPodStatus(r *jsonstream.Reader, f *podFacts, key string) {
 				}
 			})
 			if kind == "Ready" {
-				f.ready = status == "True"
+				f.Ready = status == "True"
 			}
 		})
 	}

@@ -1,25 +1,25 @@
-package kube
+package objects
 
 import (
 	"net/netip"
 	"strings"
 )
 
-// The lengths that RFC 1035 allows, in octets.
+// MaxHost is the longest host name that RFC 1035 allows, and maxLabel the longest label, in octets.
 const (
-	maxHost  = 253
+	MaxHost  = 253
 	maxLabel = 63
 )
 
-// hostLabels splits host into lower-case DNS-1123 labels; none when it is not made of such.
-func hostLabels(host string) []string {
+// HostLabels splits host into lower-case DNS-1123 labels. It returns none for a host that is not made of such labels.
+func HostLabels(host string) []string {
 	host = strings.TrimSuffix(host, ".")
-	if host == "" || len(host) > maxHost {
+	if host == "" || len(host) > MaxHost {
 		return nil
 	}
-	labels := strings.Split(lowerASCII(host), ".")
+	labels := strings.Split(LowerASCII(host), ".")
 	for _, label := range labels {
-		if !isLabel(label) {
+		if !IsLabel(label) {
 			return nil
 		}
 	}
@@ -30,14 +30,14 @@ func hostLabels(host string) []string {
 	return labels
 }
 
-// isHost tells whether s can be dialled: an address or a name of labels.
-func isHost(s string) bool {
+// IsHost reports whether s can be dialled: an address or a name of labels.
+func IsHost(s string) bool {
 	_, err := netip.ParseAddr(s)
-	return err == nil || hostLabels(s) != nil
+	return err == nil || HostLabels(s) != nil
 }
 
-// isLabel tells whether s is a label as RFC 1123 has it, in lower case.
-func isLabel(s string) bool {
+// IsLabel reports whether s is a label as RFC 1123 has it, in lower case.
+func IsLabel(s string) bool {
 	if s == "" || len(s) > maxLabel || s[0] == '-' || s[len(s)-1] == '-' {
 		return false
 	}
@@ -56,8 +56,8 @@ func isNumber(label string) bool {
 	return strings.Trim(label, "0123456789") == ""
 }
 
-// lowerASCII leaves other letters alone: strings.ToLower would turn the Kelvin sign into a k.
-func lowerASCII(s string) string {
+// LowerASCII returns s with its ASCII letters in lower case. It leaves other letters alone: strings.ToLower would turn the Kelvin sign into a k.
+func LowerASCII(s string) string {
 	lower := []byte(s)
 	for i, c := range lower {
 		if 'A' <= c && c <= 'Z' {
@@ -67,16 +67,16 @@ func lowerASCII(s string) string {
 	return string(lower)
 }
 
-// isSubdomain reports whether s is a name that a Pod can have: what someone wrote into an EndpointSlice by hand need not be.
-func isSubdomain(s string) bool {
-	if s == "" || len(s) > maxHost {
+// IsSubdomain reports whether s is a name that a Pod can have: what someone wrote into an EndpointSlice by hand need not be.
+func IsSubdomain(s string) bool {
+	if s == "" || len(s) > MaxHost {
 		return false
 	}
 	for label := range strings.SplitSeq(s, ".") {
 		if len(label) > maxLabel {
 			label = label[:maxLabel] // a Pod's name has no bound on its labels but that of the whole
 		}
-		if !isLabel(label) {
+		if !IsLabel(label) {
 			return false
 		}
 	}

@@ -1,4 +1,4 @@
-package kube
+package objects
 
 import (
 	"cmp"
@@ -10,13 +10,13 @@ import (
 	"fairlead/kube/jsonstream"
 )
 
-// listSlices returns the EndpointSlices of a Service, for which no client waits.
-func listSlices(ctx context.Context, s *api.Streams, key serviceKey) (endpointSet, error) {
-	return api.AskUnattended(ctx, s, slicesOf("list", key).With("limit", api.MaxItems), readSlices(key.namespace))
+// ListSlices returns the EndpointSlices of a Service, for which no client waits.
+func ListSlices(ctx context.Context, s *api.Streams, key ServiceKey) (Endpoints, error) {
+	return api.AskUnattended(ctx, s, slicesOf("list", key).With("limit", api.MaxItems), ReadSlices(key.Namespace))
 }
 
-// watchSlices begins a watch of the EndpointSlices of a Service from a version on. It lives until ctx ends or it is stopped.
-func watchSlices(ctx context.Context, s *api.Streams, key serviceKey, version string) (*sliceWatch, error) {
+// WatchSlices begins a watch of the EndpointSlices of a Service from a version on. It lives until ctx ends or it is stopped.
+func WatchSlices(ctx context.Context, s *api.Streams, key ServiceKey, version string) (*Watch, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	q := slicesOf("watch", key).With("watch", "true").With("resourceVersion", version).With("allowWatchBookmarks", "true")
 	body, err := s.Open(ctx, cancel, q)
@@ -24,38 +24,38 @@ func watchSlices(ctx context.Context, s *api.Streams, key serviceKey, version st
 		cancel()
 		return nil, err
 	}
-	w := &sliceWatch{events: make(chan sliceEvent), cancel: cancel}
+	w := &Watch{Events: make(chan Event), cancel: cancel}
 	w.reading.Go(func() {
-		defer close(w.events)
+		defer close(w.Events)
 		defer body.Close()
-		w.err = w.read(ctx, s.Reader(body), key.namespace)
+		w.Err = w.read(ctx, s.Reader(body), key.Namespace)
 	})
 	return w, nil
 }
 
-// A sliceEvent is a change of an EndpointSlice. The error is the API server's, in place of one.
-type sliceEvent struct {
+// An Event is a change of an EndpointSlice. The error is the API server's, in place of one.
+type Event struct {
 	kind  string // "ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"
-	slice endpointSlice
+	slice Slice
 	err   error
 }
 
-// A sliceWatch is a watch with the request that carries it.
-type sliceWatch struct {
-	events  chan sliceEvent // closed when the watch has ended
-	err     error           // why; to be read after that
+// A Watch is a watch of the EndpointSlices of a Service, with the request that carries it.
+type Watch struct {
+	Events  chan Event // closed when the watch has ended
+	Err     error      // why; to be read after that
 	cancel  context.CancelFunc
 	reading sync.WaitGroup
 }
 
-// stop ends the watch and waits for its end.
-func (w *sliceWatch) stop() {
+// Stop ends the watch and waits for its end.
+func (w *Watch) Stop() {
 	w.cancel()
 	w.reading.Wait()
 }
 
 // read reads events until the watch ends. One that brought as much as an answer may have ends, and goes on as another one.
-func (w *sliceWatch) read(ctx context.Context, r *jsonstream.Reader, namespace string) error {
+func (w *Watch) read(ctx context.Context, r *jsonstream.Reader, namespace string) error {
 	defer r.Close()
 	for r.Next() {
 		event := readEvent(r, namespace)
@@ -63,7 +63,7 @@ func (w *sliceWatch) read(ctx context.Context, r *jsonstream.Reader, namespace s
 			break
 		}
 		select {
-		case w.events <- event:
+		case w.Events <- event:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -73,7 +73,7 @@ func (w *sliceWatch) read(ctx context.Context, r *jsonstream.Reader, namespace s
 
 // readEvent reads one event of a watch. What its object is may be said after it: the fields of a slice and of a Status have
 // different names.
-func readEvent(r *jsonstream.Reader, namespace string) (e sliceEvent) {
+func readEvent(r *jsonstream.Reader, namespace string) (e Event) {
 	var status api.StatusError
 	var kind string
 	readSlice := readSlice(namespace)
@@ -101,9 +101,9 @@ func readEvent(r *jsonstream.Reader, namespace string) (e sliceEvent) {
 	return e
 }
 
-// apply takes an event of a watch, and reports whether the endpoints are others after it. Many events may make a set that is
+// Apply takes an event of a watch, and reports whether it changed the endpoints. Many events may make a set that is
 // larger than any answer can be.
-func (s *endpointSet) apply(event sliceEvent) (changed bool, err error) {
+func (s *Endpoints) Apply(event Event) (changed bool, err error) {
 	switch event.kind {
 	case "ADDED", "MODIFIED":
 		*s = s.with(event.slice)
@@ -114,9 +114,9 @@ func (s *endpointSet) apply(event sliceEvent) (changed bool, err error) {
 		return false, cmp.Or(event.err, api.ErrForeign)
 	}
 	if event.slice.version != "" {
-		s.version = event.slice.version
+		s.Version = event.slice.version
 	}
-	if int64(s.cost()) > api.AnswerBounds.Memory {
+	if int64(s.Cost()) > api.AnswerBounds.Memory {
 		return false, &fault.Oversized{Of: fault.Memory, Bound: api.AnswerBounds.Memory}
 	}
 	return event.kind != "BOOKMARK", nil

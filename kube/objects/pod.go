@@ -1,0 +1,43 @@
+package objects
+
+import (
+	"net/netip"
+
+	"fairlead/kube/carrier"
+)
+
+// A ServiceKey names a Service.
+type ServiceKey struct{ Namespace, Name string }
+
+// A PodKey names a Pod.
+type PodKey struct{ Namespace, Name string }
+
+// A PodID is a Pod; the UID distinguishes Pods that have the same name one after the other.
+type PodID struct{ Namespace, Name, UID string }
+
+// A Pod has the few facts of a Pod that matter here.
+type Pod struct {
+	Key         PodKey
+	UID, Node   string
+	HostNetwork bool
+	Phase       string
+	Ready       bool
+	Ending      bool         // it was told to end
+	Addresses   []netip.Addr // its own; its node's when it shares that network
+	Nodes       []netip.Addr // its node's
+}
+
+// Ended reports whether the Pod's programs have ended for good.
+func (f Pod) Ended() bool { return f.Phase == "Succeeded" || f.Phase == "Failed" }
+
+// Started reports whether the Pod's programs have been started, and have not ended.
+func (f Pod) Started() bool { return f.Phase == "Running" }
+
+// Endpoint returns the Pod as an endpoint without a port.
+func (f Pod) Endpoint(key PodKey) carrier.Endpoint {
+	e := carrier.Endpoint{Namespace: key.Namespace, Pod: key.Name, UID: f.UID, Node: f.Node}
+	if len(f.Addresses) > 0 {
+		e.Address = f.Addresses[0]
+	}
+	return e
+}

@@ -1,0 +1,258 @@
+package objects
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"fairlead/kube/carrier"
+	"fairlead/kube/fault"
+)
+
+// A Service is what the API server said of one Service: enough to answer for each of its ports.
+type Service struct {
+	Namespace, Name string
+	ExternalName    string
+	Headless        bool
+	selects         bool // its endpoints follow from a selector
+	Ports           []Port
+	Slices          []Slice
+	ClusterIP       string
+	Addresses       []netip.Addr // its ClusterIPs and those of its load balancer
+	External        []netip.Addr // its externalIPs, which whoever may write Services chooses freely
+	Cost            int          // bytes of memory that all but its slices take
+	Described       time.Time    // when all but its slices was asked for
+}
+
+// A Port is one of a Service or of an EndpointSlice.
+type Port struct {
+	Number   int
+	Name     string
+	Protocol string
+}
+
+// A Slice is an EndpointSlice: a group of members that share their ports.
+type Slice struct {
+	name    string
+	version string
+	cost    int    // bytes of memory
+	ports   []Port // number 0: any
+	Members []Member
+}
+
+// A Member is one endpoint of a Service.
+type Member struct {
+	Namespace, Pod, UID string // pod is empty for an endpoint that is no Pod
+	hostname, node      string
+	Address             string
+	Ready               bool // for new connections
+	ending              bool // it was told to end
+	Terminating         bool // it is ending, and still serves
+}
+
+// add takes an address that the Service is reached by. Its first ClusterIP can be asked for, the others cannot.
+func (s *Service) add(text string) { addAddress(&s.Addresses, text) }
+
+// addAddress adds an address to those that are remembered of one object, if it is one.
+func addAddress(list *[]netip.Addr, text string) {
+	addr, err := netip.ParseAddr(text)
+	if err == nil && len(*list) < maxAddresses && !slices.Contains(*list, addr.Unmap()) {
+		*list = append(*list, addr.Unmap())
+	}
+}
+
+// maxAddresses bounds what is remembered of one object.
+const maxAddresses = 32
+
+// refer takes the object that an endpoint stands for. A slice speaks for its own namespace: whoever may write one there shall
+// not lead us, with our user's rights, to the Pods of another.
+func (m *Member) refer(to reference) {
+	if to.kind == "Pod" && IsSubdomain(to.name) && (to.namespace == "" || to.namespace == m.Namespace) {
+		m.Pod, m.UID = to.name, to.uid
+	}
+}
+
+// Endpoints returns the Pods that serve a port of the Service, in the order to try them: ready ones shuffled, then those
+// that are about to end. Where there are none, it returns as "host:port" the ready endpoints that are no Pods.
+//
+// The name of a headless Service leads clients straight to its Pods, so that they take any port there: those that are known
+// to have it if there are some, else all of them. A port that the Service lists leads as with any other Service to the
+// Pods' port of that name.
+func (s *Service) Endpoints(port int) (pods []carrier.Endpoint, outside []string, err error) {
+	name, err := s.portName(port)
+	if err != nil && !s.Headless {
+		return nil, nil, err
+	}
+	f := s.found(port)
+	if err == nil {
+		f = s.having(port, func(p Port) bool { return p.Name == name })
+	}
+	if s.Headless && f.empty() {
+		f = s.having(port, func(p Port) bool { return p.Number == port })
+	}
+	if s.Headless && f.empty() {
+		for _, slice := range s.Slices {
+			f.add(slice.Members, port)
+		}
+	}
+	if list := f.order(); len(list) > 0 {
+		return list, nil, nil
+	}
+	if len(f.outside) > 0 {
+		return nil, shuffled(f.outside), nil
+	}
+	return nil, nil, s.nothingReady(port, len(f.notReady))
+}
+
+// found is where the Pods of a port are collected.
+func (s *Service) found(port int) found { return found{service: s.Name + ":" + strconv.Itoa(port)} }
+
+// having returns the members whose EndpointSlices have such a TCP port, which is asked for as port.
+func (s *Service) having(port int, such func(Port) bool) found {
+	f := s.found(port)
+	for _, slice := range s.Slices {
+		for _, p := range slice.ports {
+			if p.Protocol != ProtocolTCP || !such(p) {
+				continue
+			}
+			number := p.Number
+			if number == 0 {
+				number = port
+			}
+			f.add(slice.Members, number)
+			break
+		}
+	}
+	return f
+}
+
+// Takes reports whether the name of the Service leads somewhere on a port.
+func (s *Service) Takes(port int) bool {
+	_, err := s.portName(port)
+	return err == nil || s.Headless
+}
+
+// portName returns the name that EndpointSlices have for a port of the Service.
+func (s *Service) portName(port int) (name string, err error) {
+	var has []string
+	var other string
+	for _, p := range s.Ports {
+		switch {
+		case p.Protocol != ProtocolTCP:
+			if p.Number == port {
+				other = p.Protocol
+			}
+			continue
+		case p.Number == port:
+			return p.Name, nil
+		}
+		text := strconv.Itoa(p.Number)
+		if p.Name != "" {
+			text += " (" + p.Name + ")"
+		}
+		has = append(has, text)
+	}
+	if other != "" {
+		return "", &fault.Unsupported{
+			What: fmt.Sprintf("port %d of Service %s/%s is %s only", port, s.Namespace, s.Name, other),
+		}
+	}
+	return "", &fault.NotFound{
+		Kind: fault.Port, Name: strconv.Itoa(port), Namespace: s.Namespace, Service: s.Name, Has: has,
+	}
+}
+
+// nothingReady says why nothing can be dialled at a port that the Service has.
+func (s *Service) nothingReady(port, notReady int) error {
+	none := &fault.NoEndpoints{Service: s.Name, Namespace: s.Namespace, NotReady: notReady}
+	members := 0
+	for _, slice := range s.Slices {
+		members += len(slice.Members)
+	}
+	switch {
+	case none.NotReady > 0:
+	case members > 0:
+		none.Detail = fmt.Sprintf("none of its Pods has the port that port %d leads to", port)
+	case s.selects:
+		none.Detail = "no Pod matches its selector"
+	default:
+		none.Detail = "it has neither a selector nor an EndpointSlice with endpoints"
+	}
+	return none
+}
+
+// Member returns one Pod of the Service, by one of its names, as an endpoint with any port.
+func (s *Service) Member(pod string, port int) ([]carrier.Endpoint, error) {
+	var f found
+	for _, slice := range s.Slices {
+		for _, m := range slice.Members {
+			if m.Pod != "" && m.isCalled(pod) {
+				f.add([]Member{m}, port)
+			}
+		}
+	}
+	if list := f.order(); len(list) > 0 {
+		return list, nil
+	}
+	if len(f.notReady) > 0 {
+		return nil, &fault.NoEndpoints{Pod: pod, Namespace: s.Namespace, NotReady: 1}
+	}
+	return nil, &fault.NotFound{Kind: fault.Pod, Name: pod, Namespace: s.Namespace}
+}
+
+// isCalled reports whether label stands for the member in the name of a Pod of its Service: its host name, as in the
+// cluster's DNS, which has the address with dashes for a member without host name, or the Pod's own name.
+func (m Member) isCalled(label string) bool {
+	if m.Pod == label || m.hostname == label {
+		return true
+	}
+	return m.hostname == "" && label == dashed(m.Address)
+}
+
+// dashed returns an address as a label. One that begins or ends in "::" gets a zero there.
+func dashed(address string) string {
+	if strings.HasPrefix(address, ":") {
+		address = "0" + address
+	}
+	if strings.HasSuffix(address, ":") {
+		address += "0"
+	}
+	return strings.NewReplacer(".", "-", ":", "-").Replace(address)
+}
+
+// FirstPort returns the number of the first TCP port; 0 when there is none.
+func (s *Service) FirstPort() int {
+	for _, p := range s.Ports {
+		if p.Protocol == ProtocolTCP {
+			return p.Number
+		}
+	}
+	return 0
+}
+
+// TCPPorts returns the numbers and names of the TCP ports.
+func (s *Service) TCPPorts() (ports []string) {
+	for _, p := range s.Ports {
+		if p.Protocol == ProtocolTCP {
+			ports = append(ports, strings.TrimSpace(fmt.Sprintf("%d %s", p.Number, p.Name)))
+		}
+	}
+	return ports
+}
+
+// Count returns how many endpoints are ready, and how many are not.
+func (s *Service) Count() (ready, other int) {
+	for _, slice := range s.Slices {
+		for _, m := range slice.Members {
+			if m.Ready {
+				ready++
+			} else {
+				other++
+			}
+		}
+	}
+	return ready, other
+}
