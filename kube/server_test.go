@@ -411,16 +411,6 @@ func restConfig(path, name string) (*rest.Config, kubeconfig.Context, error) {
 	return k.RESTConfig(name)
 }
 
-// newService reads a Service and its EndpointSlices as from an API server.
-func newService(t *testing.T, svc *corev1.Service, groups []discoveryv1.EndpointSlice) *objects.Service {
-	t.Helper()
-	svc = svc.DeepCopy()
-	svc.Kind = "Service"
-	s := readObject(t, svc, api.ObjectOf("Service", objects.ReadService))
-	s.Slices = readObject(t, discoveryv1.EndpointSliceList{TypeMeta: metav1.TypeMeta{Kind: "EndpointSliceList"}, Items: groups}, objects.ReadSlices(svc.Namespace)).Slices
-	return &s
-}
-
 // newPodFacts reads a Pod as from an API server.
 func newPodFacts(t *testing.T, pod *corev1.Pod) objects.Pod {
 	t.Helper()

@@ -11,8 +11,8 @@ import (
 // ProtocolTCP is the protocol of a port that names none, and the only one that can be carried.
 const ProtocolTCP = "TCP"
 
-// ReadService reads a field of a Service.
-func ReadService(r *jsonstream.Reader, s *Service, key string) {
+// readService reads a field of a Service.
+func readService(r *jsonstream.Reader, s *Service, key string) {
 	before := r.Kept()
 	switch key {
 	case "metadata":

@@ -12,7 +12,7 @@ type Questions struct{ API *api.Client }
 // Service gets one Service.
 func (q Questions) Service(ctx context.Context, namespace, name string) (*Service, error) {
 	ask := api.Question{Verb: "get", Resource: "services", Namespace: namespace, Name: name}
-	s, err := api.Ask(ctx, q.API, ask, api.ObjectOf("Service", ReadService))
+	s, err := api.Ask(ctx, q.API, ask, api.ObjectOf("Service", readService))
 	return &s, err
 }
 
@@ -30,14 +30,14 @@ func (q Questions) EndpointSlices(ctx context.Context, key ServiceKey) (Endpoint
 // ServicesAt lists the Services with a ClusterIP; in all namespaces when namespace is empty.
 func (q Questions) ServicesAt(ctx context.Context, namespace, clusterIP string) ([]Service, error) {
 	ask := api.Question{Verb: "list", Resource: "services", Namespace: namespace}
-	l, err := api.Ask(ctx, q.API, ask.Cached("spec.clusterIP="+clusterIP), api.ListOf("Service", ReadService))
+	l, err := api.Ask(ctx, q.API, ask.Cached("spec.clusterIP="+clusterIP), api.ListOf("Service", readService))
 	return l.Items, err
 }
 
 // Balancers lists the Services of type LoadBalancer; in all namespaces when namespace is empty.
 func (q Questions) Balancers(ctx context.Context, namespace string) ([]Service, error) {
 	ask := api.Question{Verb: "list", Resource: "services", Namespace: namespace}
-	l, err := api.Ask(ctx, q.API, ask.Cached("spec.type=LoadBalancer"), api.ListOf("Service", ReadService))
+	l, err := api.Ask(ctx, q.API, ask.Cached("spec.type=LoadBalancer"), api.ListOf("Service", readService))
 	return l.Items, err
 }
 
@@ -90,7 +90,7 @@ func (q Questions) EachNamespace(ctx context.Context, each func(name string)) er
 
 // EachService lists the Services of a namespace; of all of them when it is empty.
 func (q Questions) EachService(ctx context.Context, namespace string, each func(*Service)) error {
-	return api.AskPages(ctx, q.API, api.Question{Verb: "list", Resource: "services", Namespace: namespace}, api.ListOf("Service", ReadService), each)
+	return api.AskPages(ctx, q.API, api.Question{Verb: "list", Resource: "services", Namespace: namespace}, api.ListOf("Service", readService), each)
 }
 
 // ServicesNamed lists the Services of one name in all namespaces.

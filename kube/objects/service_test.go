@@ -1,6 +1,8 @@
-package kube
+package objects
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,9 +11,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
+	"fairlead/kube/api"
 	"fairlead/kube/fault"
-	"fairlead/kube/objects"
+	"fairlead/kube/jsonstream"
 )
 
 // A table over what a Service and its EndpointSlices can say.
@@ -188,7 +192,7 @@ func TestADialTriesAFewOfManyEndpoints(t *testing.T) {
 		pods = append(pods, fmt.Sprintf("pod-%d", i))
 	}
 	s := newService(t, &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}}, []discoveryv1.EndpointSlice{testSlice(8080, pods...)})
-	if list, _, err := s.Endpoints(80); err != nil || len(list) != objects.MaxEndpoints {
+	if list, _, err := s.Endpoints(80); err != nil || len(list) != MaxEndpoints {
 		t.Errorf("%d endpoints, %v", len(list), err)
 	}
 }
@@ -218,4 +222,45 @@ func TestAPodOfAServiceIsReachedByItsName(t *testing.T) {
 	if _, err := s.Member("db-9", 77); !errors.As(err, new(*fault.NotFound)) {
 		t.Errorf("a Pod that is not there: %v", err)
 	}
+}
+
+// newService reads a Service and its EndpointSlices as from an API server.
+func newService(t *testing.T, svc *corev1.Service, groups []discoveryv1.EndpointSlice) *Service {
+	t.Helper()
+	svc = svc.DeepCopy()
+	svc.Kind = "Service"
+	s := readObject(t, svc, api.ObjectOf("Service", readService))
+	s.Slices = readObject(t, discoveryv1.EndpointSliceList{TypeMeta: metav1.TypeMeta{Kind: "EndpointSliceList"}, Items: groups}, ReadSlices(svc.Namespace)).Slices
+	return &s
+}
+
+// testSlice has ready Pods behind the port named http.
+func testSlice(port int32, pods ...string) discoveryv1.EndpointSlice {
+	slice := discoveryv1.EndpointSlice{
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Ports:       []discoveryv1.EndpointPort{{Name: new("http"), Port: new(port), Protocol: new(corev1.ProtocolTCP)}},
+	}
+	for i, pod := range pods {
+		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{
+			Addresses: []string{fmt.Sprintf("10.244.0.%d", i+1)},
+			NodeName:  new("node-1"),
+			TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: pod, UID: types.UID("uid-" + pod)},
+		})
+	}
+	return slice
+}
+
+func readObject[T any](t *testing.T, from any, read func(*jsonstream.Reader) T) T {
+	t.Helper()
+	data, err := json.Marshal(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := jsonstream.NewReader(bytes.NewReader(data), api.AnswerBounds, nil)
+	defer r.Close()
+	value := read(r)
+	if err := r.End(); err != nil {
+		t.Fatalf("%v: %s", err, data)
+	}
+	return value
 }
