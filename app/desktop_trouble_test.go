@@ -184,8 +184,8 @@ func TestUnreachableClusterIsUnavailableWithTheReason(t *testing.T) {
 	if err := os.WriteFile(kubeconfig, []byte(unusableKubeconfig), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.start(t, kubeconfig, "away", "⚠ gke_my-proj_europe-west1_prod")
-	broken := d.row(t, "⚠ gke_my-proj_europe-west1_prod", "to be there", func(desktoptest.Node) bool { return true })
+	d.start(t, kubeconfig, "away", "⚠ prod · my-proj europe-west1")
+	broken := d.row(t, "⚠ prod · my-proj europe-west1", "to be there", func(desktoptest.Node) bool { return true })
 	if broken.Enabled {
 		t.Error("a context without a cluster can be clicked")
 	}

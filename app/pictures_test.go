@@ -95,7 +95,7 @@ func manyPictures(t *testing.T, l panelLook, take taker) {
 	d.Setenv("KUBECONFIG", manyContexts(t, d.Home()))
 	d.run(t)
 	d.icon = d.Tray(t, "Fairlead")
-	path := []string{"work.yaml  (17)", "gke_my-project-0_europe-west1_cluster-0"}
+	path := []string{"work.yaml  (17)", "cluster-0 · my-project-0 europe-west1"}
 	d.icon.WaitFor(t, "the contexts", func(menu desktoptest.Node) bool {
 		_, beside := menu.At(path...)
 		_, inside := menu.At(append([]string{"Other contexts  (200)"}, path...)...)

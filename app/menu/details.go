@@ -7,8 +7,8 @@ import (
 )
 
 // details returns the line below the row of a running context, with the actions on it.
-func details(c session.State, x Extras) Item {
-	title := indent + shortName(c.Name) + ": copy, open, more"
+func details(c session.State, x view) Item {
+	title := indent + x.title(c) + ": copy, open, more"
 	if !c.Phase.Listening() {
 		return Item{ID: "details/" + c.Name, Title: title, Hidden: true, Submenu: true}
 	}
@@ -36,7 +36,7 @@ func details(c session.State, x Extras) Item {
 	return submenu("details/"+c.Name, title, items)
 }
 
-func copies(c session.State, x Extras, extra Extra) []Item {
+func copies(c session.State, x view, extra Extra) []Item {
 	if c.TLS {
 		return append([]Item{button("Copy "+URL(c), Click{Action: CopyTLS, Context: c.Name})}, snippets(c, x.TLSSnippets)...)
 	}
@@ -61,7 +61,7 @@ func snippets(c session.State, kinds []Choice) []Item {
 	return []Item{submenu("snippets/"+c.Name, "Copy for", items)}
 }
 
-func browsers(c session.State, x Extras) []Item {
+func browsers(c session.State, x view) []Item {
 	if len(x.Browsers) == 1 {
 		return []Item{button("Open "+x.Browsers[0].Title+" in this cluster", Click{OpenBrowser, c.Name, x.Browsers[0].ID})}
 	}

@@ -1,5 +1,7 @@
 package menu
 
+import "fairlead/app/session"
+
 // Extras are what the menu shows beyond the model's snapshot. Fields that are empty have no line in the menu.
 type Extras struct {
 	Contexts      map[string]Extra // by context name
@@ -12,6 +14,17 @@ type Extras struct {
 	Version       string           // of Fairlead, with its name: "Fairlead v1.2"
 	Lines         int              // how many the menu has room for, without submenus; 0 for any number
 }
+
+// A view is what is shown beyond the snapshot, and by which titles.
+type view struct {
+	Extras
+	titles map[string]string // by context name
+}
+
+func viewOf(s session.Snapshot, x Extras) view { return view{x, titlesOf(s.Contexts)} }
+
+// title returns the title of a context, in which it differs from all others.
+func (x view) title(c session.State) string { return x.titles[c.Name] }
 
 // Extra is what the menu shows of one context beyond its session.State.
 type Extra struct {

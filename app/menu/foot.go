@@ -7,12 +7,12 @@ import (
 )
 
 // foot returns everything below the contexts.
-func foot(s session.Snapshot, x Extras) []Item {
+func foot(s session.Snapshot, x view) []Item {
 	items := []Item{separator("below contexts")}
 	if latest, ok := latest(s); ok {
-		item := button("Copy socks5h URL of "+shortName(latest.Name), Click{Action: CopySOCKS5, Context: latest.Name})
+		item := button("Copy socks5h URL of "+x.title(latest), Click{Action: CopySOCKS5, Context: latest.Name})
 		if latest.TLS {
-			item = button("Copy https URL of "+shortName(latest.Name), Click{Action: CopyTLS, Context: latest.Name})
+			item = button("Copy https URL of "+x.title(latest), Click{Action: CopyTLS, Context: latest.Name})
 		}
 		item.ID = "copy-latest"
 		items = append(items, item)
@@ -40,7 +40,7 @@ func latest(s session.Snapshot) (session.State, bool) {
 	return found, found.Phase.Listening()
 }
 
-func more(x Extras) []Item {
+func more(x view) []Item {
 	var items []Item
 	if x.Autostart != nil {
 		items = append(items, toggle("Start at login", *x.Autostart, Click{Action: SetAutostart, Argument: word(!*x.Autostart)}, ""))

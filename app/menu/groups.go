@@ -47,7 +47,7 @@ func listed(all []session.State) (some []session.State, more int) {
 
 // contexts returns the lines of all contexts. A few are shown in the kubeconfig's order. Of many, those that are on or
 // recently used are shown that way, and the rest in submenus: by file, and by the beginnings of their names.
-func contexts(all []session.State, x Extras) []Item {
+func contexts(all []session.State, x view) []Item {
 	var items []Item
 	show := func(c session.State) { items = append(items, rows(c, x)...) }
 	if len(all) <= maxFlat {
@@ -72,7 +72,7 @@ func contexts(all []session.State, x Extras) []Item {
 	if len(items) > 0 {
 		items = append(items, separator("above groups"))
 	}
-	for _, g := range byFile(rest) {
+	for _, g := range byFile(rest, x) {
 		items = append(items, g.item(x))
 	}
 	return items
@@ -101,7 +101,7 @@ type group struct {
 	groups    []group // if set, shown instead of contexts
 }
 
-func (g group) item(x Extras) Item {
+func (g group) item(x view) Item {
 	var items []Item
 	for _, inner := range g.groups {
 		items = append(items, inner.item(x))
@@ -125,7 +125,7 @@ func (g group) size() int {
 }
 
 // byFile returns a group for each file, if there are several.
-func byFile(all []session.State) []group {
+func byFile(all []session.State, x view) []group {
 	var files []string
 	by := map[string][]session.State{}
 	for _, c := range all {
@@ -135,13 +135,13 @@ func byFile(all []session.State) []group {
 		by[c.File] = append(by[c.File], c)
 	}
 	if len(files) < 2 {
-		return byName("", all)
+		return byName("", all, x)
 	}
 	var groups []group
 	for _, file := range files {
 		g := group{id: file, contexts: by[file]}
 		if len(g.contexts) > maxGroup {
-			g.groups, g.contexts = byName(file, g.contexts), nil
+			g.groups, g.contexts = byName(file, g.contexts, x), nil
 		}
 		g.title = counted(shortMiddle(clean(shortFile(file, files)), maxName), g.size())
 		groups = append(groups, g)
@@ -170,7 +170,7 @@ func shortFile(file string, files []string) string {
 }
 
 // byName groups contexts whose names have the same first word. Those that are alone are grouped alphabetically.
-func byName(id string, all []session.State) []group {
+func byName(id string, all []session.State, x view) []group {
 	common := commonWords(all)
 	var heads []string
 	by := map[string][]session.State{}
@@ -188,14 +188,14 @@ func byName(id string, all []session.State) []group {
 			alone = append(alone, by[head]...)
 			continue
 		}
-		groups = append(groups, pages(id+"\x00"+head, shortMiddle(oneLine(head), maxName)+"…", by[head])...)
+		groups = append(groups, pages(id+"\x00"+head, shortMiddle(oneLine(head), maxName)+"…", by[head], x)...)
 	}
 	slices.SortStableFunc(alone, func(a, b session.State) int { return strings.Compare(a.Name, b.Name) })
-	return append(groups, pages(id, "Others", alone)...)
+	return append(groups, pages(id, "Others", alone, x)...)
 }
 
 // pages returns one group, or several if it would be too long.
-func pages(id, title string, all []session.State) []group {
+func pages(id, title string, all []session.State, x view) []group {
 	if len(all) == 0 {
 		return nil
 	}
@@ -204,7 +204,7 @@ func pages(id, title string, all []session.State) []group {
 	}
 	var groups []group
 	for page := range slices.Chunk(all, maxGroup) {
-		first, last := shortMiddle(oneLine(page[0].Name), maxName/2), shortMiddle(oneLine(page[len(page)-1].Name), maxName/2)
+		first, last := shortMiddle(x.title(page[0]), maxName), shortMiddle(x.title(page[len(page)-1]), maxName)
 		groups = append(groups, group{id: fmt.Sprint(id, "\x00", len(groups)), title: counted(first+" – "+last, len(page)), contexts: page})
 	}
 	return groups

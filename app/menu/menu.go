@@ -1,9 +1,9 @@
 // Package menu is the view as data: what the tray's menu, icon and tooltip show of a Snapshot of the model.
 //
 // It is pure: it has no clock, no desktop and no state. The tray draws it and knows the desktops' own rules for labels.
-// row.go makes the line of one context, details.go the submenu of a running one, services.go the list of what is in its
-// cluster, groups.go reduces many contexts, room.go fits them on a low screen, foot.go makes everything below them, and
-// click.go defines what a click requests.
+// names.go gives each context a title of its own, row.go makes the line of one context, details.go the submenu of a
+// running one, services.go the list of what is in its cluster, groups.go reduces many contexts, room.go fits them on a low
+// screen, foot.go makes everything below them, and click.go defines what a click requests.
 package menu
 
 import (
@@ -31,7 +31,8 @@ type Item struct {
 }
 
 // Build returns the whole menu, from top to bottom.
-func Build(s session.Snapshot, x Extras) []Item {
+func Build(s session.Snapshot, extras Extras) []Item {
+	x := viewOf(s, extras)
 	items := []Item{line("status", Summary(s))}
 	if s.Version > 0 {
 		items = append(items, separator("above contexts"))

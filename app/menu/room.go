@@ -24,7 +24,7 @@ func lines(items []Item) int {
 // contextsIn returns the lines of all contexts in at most room lines; 0 means any number. If there are too many, those
 // that are on keep a line each as far as possible, and their actions are moved into one submenu; those that are off and
 // were not used recently are moved into another.
-func contextsIn(room int, all []session.State, x Extras) []Item {
+func contextsIn(room int, all []session.State, x view) []Item {
 	items := contexts(all, x)
 	if room == 0 || lines(items) <= room {
 		return items
@@ -77,7 +77,7 @@ func byUse(all []session.State) (on, off []session.State) {
 }
 
 // runningIn returns the lines of each context that is on. If they do not fit, their actions are collected in a submenu.
-func runningIn(room int, on []session.State, x Extras) (blocks [][]Item, collected []Item) {
+func runningIn(room int, on []session.State, x view) (blocks [][]Item, collected []Item) {
 	count := 0
 	for _, c := range on {
 		block := rows(c, x)
@@ -85,7 +85,7 @@ func runningIn(room int, on []session.State, x Extras) (blocks [][]Item, collect
 		count += lines(block)
 		if c.Phase.Listening() {
 			item := details(c, x)
-			item.Title = shortName(c.Name)
+			item.Title = x.title(c)
 			collected = append(collected, item)
 		}
 	}
@@ -93,7 +93,7 @@ func runningIn(room int, on []session.State, x Extras) (blocks [][]Item, collect
 		return blocks, nil
 	}
 	for i, c := range on {
-		blocks[i] = []Item{row(c), reason(c), warning(c)}
+		blocks[i] = []Item{row(c, x), reason(c), warning(c)}
 	}
 	return blocks, collected
 }
@@ -120,10 +120,10 @@ func fill(blocks [][]Item, room int, id, title string, of []session.State) (item
 }
 
 // others returns the submenu of contexts for which there is no room. Many are grouped.
-func others(all []session.State, x Extras) Item {
+func others(all []session.State, x view) Item {
 	whole := group{id: "others", contexts: all}
 	if len(all) > maxGroup {
-		whole = group{id: "others", groups: byFile(all)}
+		whole = group{id: "others", groups: byFile(all, x)}
 	}
 	whole.title = counted("Other contexts", len(all))
 	return whole.item(x)

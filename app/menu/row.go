@@ -7,23 +7,23 @@ import (
 )
 
 // rows returns the lines of one context: the one that switches it, and those below it that show or offer something.
-func rows(c session.State, x Extras) []Item {
-	return []Item{row(c), details(c, x), reason(c), hint(c), warning(c)}
+func rows(c session.State, x view) []Item {
+	return []Item{row(c, x), details(c, x), reason(c), hint(c), warning(c)}
 }
 
 // row returns the line that switches a context. It has no submenu, because desktops do not click lines that have one;
 // only a production context has one, to confirm its start.
-func row(c session.State) Item {
+func row(c session.State, x view) Item {
 	if c.Production && c.Usable && !c.Wanted && !stoppable(c) {
-		return submenu("ask/"+c.Name, rowTitle(c), []Item{
-			submenu("start/"+c.Name, "Start "+shortName(c.Name)+"…", []Item{
-				button("Yes, start "+shortName(c.Name), Click{Action: Start, Context: c.Name}),
+		return submenu("ask/"+c.Name, rowTitle(c, x), []Item{
+			submenu("start/"+c.Name, "Start "+x.title(c)+"…", []Item{
+				button("Yes, start "+x.title(c), Click{Action: Start, Context: c.Name}),
 			}),
 		})
 	}
 	return Item{
 		ID:        "row/" + c.Name,
-		Title:     rowTitle(c),
+		Title:     rowTitle(c, x),
 		Tooltip:   rowTooltip(c),
 		Checkable: true,
 		Checked:   c.Wanted && c.Phase != session.Failed,
@@ -71,9 +71,9 @@ func warning(c session.State) Item {
 // stoppable reports whether a context can be stopped. A failure that is shown counts.
 func stoppable(c session.State) bool { return c.Phase != session.Off }
 
-// rowTitle returns a context's name and state.
-func rowTitle(c session.State) string {
-	name := shortName(c.Name)
+// rowTitle returns a context's title and state.
+func rowTitle(c session.State, x view) string {
+	name := x.title(c)
 	if c.Production {
 		name = badge + name
 	}

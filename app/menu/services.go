@@ -49,7 +49,7 @@ func load(c session.State, extra Extra, where, title string) Item {
 }
 
 // services lists namespaces, Services and ports. With only one namespace it lists the Services.
-func services(c session.State, x Extras, extra Extra) Item {
+func services(c session.State, x view, extra Extra) Item {
 	whole := "services/" + c.Name
 	if extra.Services == nil {
 		items := []Item{load(c, extra, "services/", "Load Services")}
@@ -82,7 +82,7 @@ func services(c session.State, x Extras, extra Extra) Item {
 	return submenu(whole, "Services", append(items, separator(whole), again))
 }
 
-func service(c session.State, x Extras, s Service) Item {
+func service(c session.State, x view, s Service) Item {
 	var items []Item
 	for _, p := range s.Ports[:min(len(s.Ports), maxPorts)] {
 		text, web := address(s, p)

@@ -57,12 +57,16 @@ func Summary(s session.Snapshot) string {
 
 // Tooltip returns the state in words: Summary, and the contexts that are not off, with their open connections.
 func Tooltip(s session.Snapshot, x Extras) string {
+	if !slices.ContainsFunc(s.Contexts, stoppable) {
+		return Summary(s)
+	}
+	v := viewOf(s, x)
 	var rows []string
 	for _, c := range s.Contexts {
 		if c.Phase == session.Off {
 			continue
 		}
-		row := strings.Join(strings.Fields(rowTitle(c)), " ")
+		row := strings.Join(strings.Fields(rowTitle(c, v)), " ")
 		switch open := x.Contexts[c.Name].Connections; {
 		case open == 1:
 			row += ", 1 connection"
@@ -70,9 +74,6 @@ func Tooltip(s session.Snapshot, x Extras) string {
 			row += fmt.Sprintf(", %d connections", open)
 		}
 		rows = append(rows, row)
-	}
-	if len(rows) == 0 {
-		return Summary(s)
 	}
 	return shortEnd(Summary(s)+" ("+strings.Join(rows, "; ")+")", maxTooltip)
 }

@@ -4,13 +4,14 @@ import (
 	"net"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"fairlead/proxy/safetext"
 )
 
 const (
 	indent      = "    " // for lines that belong to the row above
-	maxName     = 48     // runes of a context's name
+	maxName     = 48     // runes of a name
 	maxSentence = 100    // runes of a sentence
 	maxCommand  = 70     // runes of a command line
 	badge       = "⚠ "   // marks what needs attention
@@ -61,3 +62,5 @@ func shortEnd(text string, limit int) string {
 	}
 	return text
 }
+
+func runeCount(text string) int { return utf8.RuneCountInString(text) }
