@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -147,6 +148,37 @@ func TestConnectionsAndServicesFitTheTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "connections.txt", text.Bytes())
+}
+
+func TestServeGoesOnWithoutAContextWhosePortIsTaken(t *testing.T) {
+	h := newHome(t, "a", "b")
+	var listed []struct{ Port int }
+	if err := json.Unmarshal([]byte(h.must(t, "list", "-o", "json")), &listed); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", listed[0].Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	cmd := h.command(t, "serve", "a", "b")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	_ = cmd.Process.Signal(os.Interrupt)
+	if waitErr := cmd.Wait(); err != nil || waitErr != nil || line != fmt.Sprintf("b  socks5h://127.0.0.1:%d\n", listed[1].Port) {
+		t.Errorf("%v, %v, %q", err, waitErr, line)
+	}
+	if !strings.Contains(errs.String(), "a  is off: ") {
+		t.Errorf("stderr %q", errs.String())
+	}
 }
 
 // Commands that need a running Fairlead say so in one sentence, with what to run, and exit with 4.

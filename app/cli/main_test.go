@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -73,34 +71,11 @@ func newHome(t *testing.T, contexts ...string) *home {
 	for _, name := range contexts {
 		text += fmt.Sprintf("- {name: %q, context: {cluster: c, user: u}}\n", name)
 	}
-	// The usual ports may be in use on this machine.
-	ports := map[string]map[string]int{}
-	for _, name := range contexts {
-		ports[name] = map[string]int{"port": freePort()}
-	}
-	state, err := json.Marshal(map[string]any{"version": 1, "contexts": ports})
-	dir := filepath.Join(h.dir, "state", "fairlead")
-	if err := errors.Join(err, os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "state.json"), state, 0o600), os.WriteFile(h.kubeconfig, []byte(text), 0o600)); err != nil {
+	if err := os.WriteFile(h.kubeconfig, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	testport.Assign(t, filepath.Join(h.dir, "state"), contexts...)
 	return h
-}
-
-// lastPort is the last result of freePort. The ports begin where systems use none for outgoing connections.
-var lastPort atomic.Int32
-
-func init() { lastPort.Store(int32(11000 + os.Getpid()%80*100)) }
-
-// freePort returns a port on which nothing listens now, a different one each time.
-func freePort() int {
-	for {
-		port := int(lastPort.Add(1))
-		if ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = ln.Close()
-			return port
-		}
-	}
 }
 
 func (h *home) command(t *testing.T, args ...string) *exec.Cmd {

@@ -142,6 +142,51 @@ func TestTerminalsGetColoursAndLinesThatFit(t *testing.T) {
 	}
 }
 
+func TestAWatchedStatusStaysInPlace(t *testing.T) {
+	h := newHome(t, "a", "b")
+	h.serve(t, "a", "b")
+	screen, tty := terminal(t, 60)
+	cmd := h.command(t, "status", "--watch")
+	cmd.Stdout, cmd.Stderr = tty, tty
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = tty.Close()
+	var said string
+	chunk := make([]byte, 4096)
+	frames := func() []string { return strings.Split(strings.ReplaceAll(said, "\r\n", "\n"), "\x1b[H\x1b[J") }
+	until := func(what string, holds func(last string) bool) {
+		t.Helper()
+		for {
+			all := frames()
+			if holds(all[len(all)-1]) {
+				return
+			}
+			n, err := screen.Read(chunk)
+			if said += string(chunk[:n]); err != nil {
+				t.Fatalf("never %s:\n%q", what, said)
+			}
+		}
+	}
+	whole := func(last string) bool { return strings.Contains(last, "CONTEXT") && strings.HasSuffix(last, "\n") }
+	until("both", func(last string) bool {
+		return whole(last) && strings.Contains(last, "\na ") && strings.Contains(last, "\nb ")
+	})
+	h.must(t, "off", "b")
+	until("only a", func(last string) bool {
+		return whole(last) && strings.Contains(last, "\na ") && !strings.Contains(last, "\nb ")
+	})
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after Ctrl-C: %v", err)
+	}
+	for _, frame := range frames() {
+		fits(t, 60, frame)
+	}
+}
+
 // answered runs a command line on a terminal, and types an answer when it asks.
 func (h *home) answered(t *testing.T, answer string, args ...string) (said string) {
 	t.Helper()
