@@ -13,14 +13,14 @@ import (
 
 type endpoint = carrier.Endpoint
 
-// dialCarrier ensures a login before it dials, since the carrier renews no credentials, and once more when the login
-// turns out to have expired.
+// dialCarrier dials with the carrier. It logs in first, since the carrier renews no credentials, and logs in and dials
+// again if the login turns out to have expired.
 func (c *Cluster) dialCarrier(ctx context.Context, endpoints []endpoint, renew carrier.Renew) (net.Conn, error) {
 	if err := c.api.Login.Ensure(ctx); err != nil {
 		return nil, err
 	}
 	conn, err := c.dialOnce(ctx, endpoints, renew)
-	err = c.vouched(ctx, err)
+	err = c.unlessLoginFailed(ctx, err)
 	if c.api.Login.Renews() && errors.As(err, new(*fault.Login)) {
 		if err := c.api.Login.Ensure(ctx); err != nil {
 			return nil, err
@@ -30,21 +30,22 @@ func (c *Cluster) dialCarrier(ctx context.Context, endpoints []endpoint, renew c
 	return conn, c.api.Login.Explain(err)
 }
 
-// vouchedFor is how long an accepted login is not asked about again.
-const vouchedFor = 5 * time.Second
+// trustLoginFor is how long an accepted login counts as valid without asking the API server again.
+const trustLoginFor = 5 * time.Second
 
-// vouched finds out what a 401 that is not the API server's own means. It may be a kubelet's, who does not know the API
-// server, or that of a proxy that checks logins in the API server's place: then a question is refused, too.
-func (c *Cluster) vouched(ctx context.Context, err error) error {
+// unlessLoginFailed returns err, or a *fault.Login if err is a 401 that the API server did not send and the API server
+// refuses the login as well. The 401 may be a kubelet's that does not know the API server, or that of a proxy that checks
+// logins in the API server's place.
+func (c *Cluster) unlessLoginFailed(ctx context.Context, err error) error {
 	var node *fault.Node
-	var inTheWay *fault.Blocked
+	var blocked *fault.Blocked
 	switch {
 	case errors.As(err, &node) && node.Status == http.StatusUnauthorized:
-	case errors.As(err, &inTheWay) && inTheWay.Status == http.StatusUnauthorized:
+	case errors.As(err, &blocked) && blocked.Status == http.StatusUnauthorized:
 	default:
 		return err
 	}
-	if c.health.AcceptedWithin(c.vouchedFor) {
+	if c.health.AcceptedWithin(c.trustLoginFor) {
 		return err
 	}
 	var login *fault.Login
@@ -54,19 +55,19 @@ func (c *Cluster) vouched(ctx context.Context, err error) error {
 	return err
 }
 
-// hopeless bounds a dial while the API server is known to be out of reach. The carrier goes on for longer, so that who comes
-// later finds a session if it was only slow.
-const hopeless = 4 * time.Second
+// unreachableTimeout bounds a dial while the API server is unreachable. The carrier goes on for longer: if the API server
+// was only slow, a later dial finds a session.
+const unreachableTimeout = 4 * time.Second
 
 func (c *Cluster) dialOnce(ctx context.Context, endpoints []endpoint, renew carrier.Renew) (net.Conn, error) {
 	dial := ctx
 	if c.health.IsUnreachable() {
-		bounded, cancel := context.WithTimeout(ctx, hopeless)
+		bounded, cancel := context.WithTimeout(ctx, unreachableTimeout)
 		defer cancel()
 		dial = bounded
 	}
 	conn, err := c.carrier.Dial(dial, endpoints, renew)
-	// What took too long did so for the API server's sake.
+	// The dial timed out because of the API server.
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && c.health.IsUnreachable() {
 		err = &fault.Unreachable{Server: c.api.Faults.Server, Err: context.DeadlineExceeded}
 	}

@@ -22,74 +22,72 @@ import (
 	"fairlead/kube/portforward"
 )
 
-// Config says which cluster to reach into, and how.
+// Config configures a Cluster.
 type Config struct {
 	Kubeconfig string // path; empty for the files kubectl reads
-	// Loaded is the kubeconfig as Load returned it or Watch reported it last, which holds while a file cannot be read. Nil
-	// reads what the files say now.
+	// Loaded is the kubeconfig as Load returned it or Watch last reported it. If it is nil, Open reads the files.
 	Loaded  *kubeconfig.Config
-	Context string // the context's name; required, unless there is REST
+	Context string // the context's name; required without REST
 
-	// REST is the API server and the login, for a cluster that no kubeconfig describes. Context then is a name for errors and
-	// logs, and may be empty. An auth-provider needs a kubeconfig.
+	// REST has the API server and the login of a cluster that no kubeconfig describes. Context is then a name for errors
+	// and logs, and may be empty. An auth-provider needs a kubeconfig.
 	REST *rest.Config
-	// Namespace is the one that a context would have; "default" when it is empty. It belongs to REST.
+	// Namespace is the namespace that goes with REST. Empty means "default".
 	Namespace string
 
-	// Policy is the first one; SetPolicy replaces it.
+	// Policy is the initial policy. SetPolicy replaces it.
 	Policy Policy
 
-	// PerPod and PerContext bound the sessions with one Pod and in all. 0 means the carrier's defaults.
+	// PerPod and PerContext limit the sessions with one Pod and in all. 0 means the carrier's defaults.
 	PerPod, PerContext int
 
-	// Protocol forces how the streams of a port-forward reach the API server: "spdy" or "websocket". Empty tries what works.
+	// Protocol is the protocol of port-forwards: "spdy", "websocket", or empty for the first one that works.
 	Protocol string
-	// Carrier takes connections to Pods in place of port-forwards, if it is not nil. It serves one Cluster, which runs it.
+	// Carrier carries connections to Pods instead of port-forwards, unless it is nil. It serves one Cluster, which runs it.
 	Carrier carrier.Carrier
 
 	// Proxy is the forward proxy on the way to the API server, a URL with the scheme http, https, socks5 or socks5h. It
-	// replaces the kubeconfig's proxy-url and the environment's proxy, and is handed to credential plugins that ask for
-	// the cluster. Nil leaves the way to those two.
+	// replaces the kubeconfig's proxy-url and the environment's proxy, and credential plugins that ask for the cluster get
+	// it. Nil leaves the choice to those two.
 	Proxy *url.URL
 	// NoProxy connects to the API server directly, whatever the kubeconfig, the environment and Proxy say.
 	NoProxy bool
 
-	// Own tells whether a proxy of this program listens at an address. The environment's proxy is not taken for the way to
-	// the API server when it is one of those. Nil means that none does.
+	// Own reports whether a proxy of this program listens at an address. If the environment's proxy does, it is not used to
+	// reach the API server. Own may be nil.
 	Own func(netip.AddrPort) bool
 
-	// Health is told, on change only, what keeps connections from being made: the API server cannot be reached, refused the
-	// login, or port-forwards are blocked on the way to it (*fault.Unreachable, *fault.Login, *fault.Blocked). It is told
-	// nil once connections can be made again. It is called from any goroutine, one call at a time, and must be
-	// quick. Nil is fine.
+	// Health is called when the reason changes that no connections can be made: the API server cannot be reached or refused
+	// the login, or port-forwards to it are blocked (*fault.Unreachable, *fault.Login, *fault.Blocked). Nil means that they
+	// can be made again. It is called from any goroutine, one call at a time, and must not block. It may be nil.
 	Health func(error)
 
-	// TellFirst has Health told nil at the first success, too, though nothing was wrong before.
+	// TellFirst makes the Cluster call Health with nil at the first success too, although nothing was wrong before.
 	TellFirst bool
 
-	// Approved reports whether the user has let a credential plugin run, by the hash that Plugin returns. It is asked before each
-	// run, from any goroutine. Nil lets all run.
+	// Approved reports whether the user has approved a credential plugin, by the hash that Plugin returns. It is called
+	// before each run, from any goroutine. If it is nil, all are approved.
 	Approved func(hash string) bool
 
 	Log zerolog.Logger // the zero Logger is silent
 }
 
-// A Cluster is the way into one context's cluster: a dialer for its names and addresses.
+// A Cluster is a dialer for the names and addresses of one context's cluster.
 type Cluster struct {
-	described  kubeconfig.Context
-	policy     atomic.Pointer[Policy]
-	resolver   *resolver
-	api        *api.Client
-	health     *api.Health
-	carrier    carrier.Carrier
-	decisions  decisions
-	vouchedFor time.Duration // the constant; shorter in tests
-	log        zerolog.Logger
+	described     kubeconfig.Context
+	policy        atomic.Pointer[Policy]
+	resolver      *resolver
+	api           *api.Client
+	health        *api.Health
+	carrier       carrier.Carrier
+	decisions     decisions
+	trustLoginFor time.Duration // the constant, unless a test changes it
+	log           zerolog.Logger
 
 	started chan struct{} // closed by Run
 	stopped chan struct{} // closed when Run's context ends
 
-	mu      sync.Mutex // guards what follows, and that no dial begins once the last is waited for
+	mu      sync.Mutex // guards phase, and that no dial begins once Run waits for dialing
 	phase   phase
 	dialing sync.WaitGroup
 }
@@ -102,7 +100,7 @@ const (
 	ended
 )
 
-// access returns what client-go needs to talk to the API server, and the context.
+// access returns client-go's configuration for the API server, and the context.
 func (c Config) access() (*rest.Config, kubeconfig.Context, error) {
 	if c.REST != nil {
 		config := rest.CopyConfig(c.REST)
@@ -117,8 +115,8 @@ func (c Config) access() (*rest.Config, kubeconfig.Context, error) {
 	return loaded.RESTConfig(c.Context)
 }
 
-// Open prepares the way into a cluster, and reads the kubeconfig unless the Config has what is in it. It asks no server and runs
-// no credential plugin.
+// Open returns a Cluster. It reads the kubeconfig unless the Config has its content. It connects to no server and runs no
+// credential plugin.
 func Open(c Config) (*Cluster, error) {
 	config, described, err := c.access()
 	if err != nil {
@@ -156,13 +154,13 @@ func Open(c Config) (*Cluster, error) {
 
 func newCluster(namespace string, a *api.Client, to carrier.Carrier, log zerolog.Logger) *Cluster {
 	c := &Cluster{
-		api:        a,
-		health:     a.Health,
-		carrier:    to,
-		vouchedFor: vouchedFor,
-		log:        log,
-		started:    make(chan struct{}),
-		stopped:    make(chan struct{}),
+		api:           a,
+		health:        a.Health,
+		carrier:       to,
+		trustLoginFor: trustLoginFor,
+		log:           log,
+		started:       make(chan struct{}),
+		stopped:       make(chan struct{}),
 	}
 	c.policy.Store(&Policy{})
 	c.resolver = newResolver(a, namespace, c.policy.Load)
@@ -170,8 +168,8 @@ func newCluster(namespace string, a *api.Client, to carrier.Carrier, log zerolog
 	return c
 }
 
-// Run owns what a Cluster does beside its dials, and is to be called once. When ctx ends it closes every connection, ends
-// every dial, waits for all that and returns nil. Dials wait for Run to begin.
+// Run runs the Cluster until ctx ends: its carrier, watches and background tasks. Then it ends all dials, closes all
+// connections, waits for them and returns nil. It is called once. Dials wait for it to begin.
 func (c *Cluster) Run(ctx context.Context) error {
 	c.mu.Lock()
 	if c.phase != idle {
@@ -183,7 +181,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	defer cancel()
 	waitForWatches := c.resolver.watches.open(ctx)
 	endLogin := c.api.Login.Begin(func() {
-		c.api.CloseIdle() // connections with the former client certificate
+		c.api.CloseIdle() // these connections have the old client certificate
 		c.health.NoteLogin()
 	})
 	close(c.started)
@@ -211,7 +209,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	return carrierErr
 }
 
-// begin lets a dial or a check go on until the returned end is called; its context ends with ctx and with Run's.
+// begin registers a dial or a check, which calls end when it is done. The returned context ends with ctx and with Run's.
 func (c *Cluster) begin(ctx context.Context) (_ context.Context, end func(), err error) {
 	select {
 	case <-c.started:
@@ -238,14 +236,14 @@ func (c *Cluster) begin(ctx context.Context) (_ context.Context, end func(), err
 	return ctx, func() { cancel(); c.dialing.Done() }, nil
 }
 
-// LogIn logs in anew, which runs a credential plugin even if its credentials are still good, and then does as Check does.
-// It is for when the user asked for it.
+// LogIn logs in again, and then does what Check does. It runs a credential plugin even if its credentials are still valid,
+// so it is only for when the user asked for it.
 func (c *Cluster) LogIn(ctx context.Context) error {
 	c.api.Login.Forget()
 	return c.Check(ctx)
 }
 
-// Plugin returns a hash of the command, the arguments and the environment of the context's credential plugin; empty without one.
+// Plugin returns a hash of the command, arguments and environment of the context's credential plugin; "" if there is none.
 func (c *Cluster) Plugin() string {
 	if p := c.api.Login.Plugin; p != nil {
 		return p.Hash()
@@ -253,12 +251,12 @@ func (c *Cluster) Plugin() string {
 	return ""
 }
 
-// LoggedIn reports whether the API server can be asked without running a credential plugin or asking an identity provider.
+// LoggedIn reports whether there are credentials, so that a question runs no plugin and asks no identity provider.
 func (c *Cluster) LoggedIn() bool { return c.api.Login.LoggedIn() }
 
-// Look tells Health whether the API server can be reached now, for when something else tells that what was known may no
-// longer hold: the machine woke up, or its network is another. It sends no credentials and runs no plugin. Connections
-// that are kept for the next question are let go of, for they may lead nowhere.
+// Look finds out whether the API server can be reached now, and reports that to Health. It is for when the machine woke up
+// or its network changed. It sends no credentials and runs no plugin. It restarts the watches and closes idle connections,
+// since their connections may be dead.
 func (c *Cluster) Look(ctx context.Context) error {
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
@@ -269,12 +267,12 @@ func (c *Cluster) Look(ctx context.Context) error {
 	return c.api.Look(ctx)
 }
 
-// Check asks the API server two cheap questions: is it there, and does it accept this login, for either of the verbs that
-// carriers need? The answer is nil, *fault.Unreachable or *fault.Login; *fault.Forbidden when the login may not even ask
-// for its rights. A name and an address need two questions at once, too: the connections made here wait for the first of
-// them.
+// Check finds out whether the API server can be reached and accepts the login, by asking for the two rights that carriers
+// need. Lacking them is logged, and is no error. Errors are those of package fault: *fault.Unreachable, *fault.Login, and
+// *fault.Forbidden if the user may not even ask for their rights. The two questions are asked at the same time, and their
+// connections are kept: the first dial needs two as well.
 //
-// It is for when the user asked for it: a credential plugin that failed lately is run again at once.
+// Check is only for when the user asked for it: it runs a credential plugin again at once that failed lately.
 func (c *Cluster) Check(ctx context.Context) error {
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
@@ -287,7 +285,7 @@ func (c *Cluster) Check(ctx context.Context) error {
 		group.Go(func() error {
 			allowed, err := c.api.MayForward(ctx, c.Namespace(), verb)
 			if err == nil && !allowed {
-				c.log.Info().Str("namespace", c.Namespace()).Str("verb", verb).Msg("no right on pods/portforward in the context's namespace")
+				c.log.Info().Str("namespace", c.Namespace()).Str("verb", verb).Msg("no right to port-forward")
 			}
 			return err
 		})

@@ -9,16 +9,16 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// LogTo sends what the Kubernetes libraries log of themselves, for the whole process, to log at debug level: by default
-// they write to stderr. It is to be called once, before any Cluster is opened.
+// LogTo makes the Kubernetes libraries of the whole process log to log, at debug level, instead of stderr. It is called
+// once, before any Cluster is opened.
 func LogTo(log zerolog.Logger) {
 	klog.LogToStderr(false)
-	// Lines of errors go to stderr as well unless klog's flags say otherwise, and once more for each level below.
+	// By default klog also writes errors to stderr, and each line once more for every lower level.
 	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(flags)
 	for name, value := range map[string]string{"stderrthreshold": "FATAL", "one_output": "true"} {
 		if err := flags.Set(name, value); err != nil {
-			log.Debug().Err(err).Str("flag", name).Msg("klog knows no such flag")
+			log.Debug().Err(err).Str("flag", name).Msg("klog flag not set")
 		}
 	}
 	klog.SetOutput(klogLines{log.With().Str("from", "client-go").Logger()})

@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	// maxUsed bounds how many namespaces are remembered for when all of them together may not be asked.
+	// maxUsed bounds how many used namespaces are remembered.
 	maxUsed = 16
-	// forbiddenLasts is how long a kind is not asked for in all namespaces after that was forbidden.
+	// forbiddenLasts is how long a resource is not listed in all namespaces after that was forbidden.
 	forbiddenLasts = 10 * time.Minute
 )
 
-// namespaces remembers where one may look.
+// namespaces knows the namespaces to search where cluster-wide lists are forbidden.
 type namespaces struct {
 	context string
 	policy  func() *Policy
 
 	mu        sync.Mutex
-	recent    []string             // those in which something was found, the latest first
+	recent    []string             // in which something was found, the latest first
 	forbidden map[string]time.Time // by resource: when a cluster-wide list was last refused
 }
 
@@ -30,10 +30,10 @@ func newNamespaces(context string, policy func() *Policy) *namespaces {
 	return &namespaces{context: context, policy: policy, forbidden: map[string]time.Time{}}
 }
 
-// current returns where names that carry no namespace are looked for.
+// current returns the namespace of names without one.
 func (n *namespaces) current() string { return cmp.Or(n.policy().Namespace, n.context) }
 
-// used takes note that something was found in a namespace.
+// used records that something was found in a namespace.
 func (n *namespaces) used(namespace string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -45,7 +45,7 @@ func (n *namespaces) used(namespace string) {
 	n.recent = n.recent[:min(len(n.recent), maxUsed)]
 }
 
-// visible gives the namespaces to ask one by one: the context's, the policy's and those used.
+// visible returns the namespaces to search one by one: the context's, the policy's and the recently used.
 func (n *namespaces) visible() []string {
 	list := []string{n.context}
 	n.mu.Lock()
@@ -70,16 +70,16 @@ func (n *namespaces) refuseAll(resource string) {
 	n.forbidden[resource] = time.Now()
 }
 
-// everywhere asks for a resource in one namespace, if one is given, or else in all of them at once, and where that is
-// forbidden in each of those that are visible. It gives what was found, and an error only when nothing was.
-func everywhere[T any](n *namespaces, resource, namespace string, ask func(namespace string) ([]T, error)) ([]T, error) {
+// everywhere lists a resource with list in the given namespace. If that is empty, it lists all namespaces with one
+// question, or, where that is forbidden, each visible namespace. It returns an error only if it found nothing.
+func everywhere[T any](n *namespaces, resource, namespace string, list func(namespace string) ([]T, error)) ([]T, error) {
 	if namespace != "" {
-		return ask(namespace)
+		return list(namespace)
 	}
 	if n.mayAskAll(resource) {
-		list, err := ask("")
+		all, err := list("")
 		if !api.IsForbidden(err) {
-			return list, err
+			return all, err
 		}
 		n.refuseAll(resource)
 	}
@@ -87,7 +87,7 @@ func everywhere[T any](n *namespaces, resource, namespace string, ask func(names
 	lists, errs := make([][]T, len(visible)), make([]error, len(visible))
 	var wg sync.WaitGroup
 	for i, namespace := range visible {
-		wg.Go(func() { lists[i], errs[i] = ask(namespace) })
+		wg.Go(func() { lists[i], errs[i] = list(namespace) })
 	}
 	wg.Wait()
 	if found := slices.Concat(lists...); len(found) > 0 {

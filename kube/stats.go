@@ -1,14 +1,14 @@
 package kube
 
-// Stats counts what a Cluster has done and what it holds.
+// Stats are counts of a Cluster.
 type Stats struct {
-	Connections int    // into the cluster that are open
-	Questions   uint64 // asked of the API server, ever; not port-forwards
-	Names       int    // Services that are remembered
-	Addresses   int    // addresses that are remembered
+	Connections int    // open connections into the cluster
+	Questions   uint64 // all that were asked of the API server, without port-forwards
+	Names       int    // cached Services
+	Addresses   int    // cached addresses
 }
 
-// Stats returns the counts of this moment.
+// Stats returns the current counts.
 func (c *Cluster) Stats() Stats {
 	return Stats{
 		Connections: c.carrier.Connections(),

@@ -11,8 +11,7 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// The steps from a kubeconfig to a program in a Pod, in their order. The first four are those of Walk, and the others those of a
-// dial.
+// The steps from a kubeconfig to a program in a Pod, in order. Walk makes the first four, the dial the others.
 const (
 	StepKubeconfig  = "kubeconfig"
 	StepCredentials = "credentials"
@@ -23,19 +22,20 @@ const (
 	StepEndpoints   = "EndpointSlice"
 	StepPod         = "Pod"
 	StepPort        = "port"
-	StepOutside     = "outside" // in place of the steps in the cluster, for what is not in it
+	StepOutside     = "outside" // instead of the steps in the cluster, for a host outside
 )
 
-// A Step is one step from a kubeconfig to a program in a Pod, and whether it could be made.
+// A Step is one step from a kubeconfig to a program in a Pod, with its outcome.
 type Step struct {
 	Name   string        // one of the constants above
 	Detail string        // what was found, in a few words without a full stop; printable, and without secrets
 	Err    error         // why the path ends here, as a dial returns it; nil if it goes on
-	Took   time.Duration // the whole step
+	Took   time.Duration // the duration of the step
 }
 
-// A trace reports the steps of one dial while it makes them. The dial enters a step and notes what it finds; the error that ends
-// the dial belongs to the step it was in. All of that happens in the dial's goroutine. A nil trace reports nothing.
+// A trace reports the steps of one dial while the dial makes them. The dial enters each step and notes what it finds; the
+// error that ends the dial belongs to the step it was in. Only the dial's goroutine uses a trace. A nil trace reports
+// nothing.
 type trace struct {
 	report func(Step)
 	step   Step
@@ -54,7 +54,7 @@ func traceOf(ctx context.Context) *trace {
 	return t
 }
 
-// enter begins a step, after reporting the one before. A step of that name of which nothing was noted goes on.
+// enter reports the current step and begins another. It does nothing if the current step has the same name and no notes.
 func (t *trace) enter(name string) {
 	if t == nil || t.step.Name == name && t.step.Detail == "" {
 		return
@@ -63,7 +63,7 @@ func (t *trace) enter(name string) {
 	t.step, t.began = Step{Name: name}, time.Now()
 }
 
-// notef adds to what was found in the current step.
+// notef adds to the current step's detail.
 func (t *trace) notef(format string, args ...any) {
 	switch {
 	case t == nil:
@@ -74,7 +74,8 @@ func (t *trace) notef(format string, args ...any) {
 	}
 }
 
-// leave enters the step out of the cluster, or goes on with it at another address. Why is noted of the step before.
+// leave enters StepOutside for an address, and notes why in the step before it. If StepOutside is the current step, only
+// its address changes.
 func (t *trace) leave(address, why string) {
 	if t == nil {
 		return
@@ -86,17 +87,17 @@ func (t *trace) leave(address, why string) {
 	t.step.Detail = address
 }
 
-// open notes that the connection that the current step has tried is open.
+// open notes that the current step's connection is open.
 func (t *trace) open() { t.step.Detail += " is open after " + brief(time.Since(t.began)).String() }
 
-// service notes what a Service is.
+// service notes a Service's ClusterIP and ports.
 func (t *trace) service(s *objects.Service) {
 	if t != nil {
 		t.notef("ClusterIP %s, TCP ports %s", s.ClusterIP, orNone(s.TCPPorts()))
 	}
 }
 
-// endpoints enters the step of a Service's EndpointSlices, and notes what they lead to.
+// endpoints enters StepEndpoints, and notes what a Service's EndpointSlices lead to.
 func (t *trace) endpoints(s *objects.Service, port int, to *resolution) {
 	if t == nil {
 		return
@@ -116,7 +117,7 @@ func (t *trace) endpoints(s *objects.Service, port int, to *resolution) {
 	}
 }
 
-// pod enters the step of a Pod, and looks at it, where that is allowed.
+// pod enters StepPod, and notes a Pod's state, if the user may get it.
 func (t *trace) pod(ctx context.Context, r *resolver, e endpoint) {
 	if t == nil {
 		return
@@ -139,7 +140,7 @@ func (t *trace) pod(ctx context.Context, r *resolver, e endpoint) {
 	t.notef("%s", detail)
 }
 
-// port enters the step of the connection itself, to the first of some endpoints.
+// port enters StepPort, the connection to the first of some endpoints. later is how many may be tried after them.
 func (t *trace) port(to []endpoint, later int) {
 	if t == nil {
 		return
@@ -152,7 +153,7 @@ func (t *trace) port(to []endpoint, later int) {
 	t.notef("%s", detail)
 }
 
-// end reports the current step, if there is one.
+// end reports the current step, if any, with err.
 func (t *trace) end(err error) {
 	if t.step.Name == "" {
 		return
@@ -162,7 +163,7 @@ func (t *trace) end(err error) {
 	t.step = Step{}
 }
 
-// brief rounds a duration for people.
+// brief rounds a duration for display.
 func brief(d time.Duration) time.Duration {
 	if d < 10*time.Millisecond {
 		return d.Round(100 * time.Microsecond)

@@ -14,10 +14,10 @@ import (
 // A Dial connects to address, "host:port", as net.Dialer's DialContext does.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-// Walk checks what a connection to target depends on, then dials target, and reports each step in order, from one goroutine, up
-// to the first that fails. The target is "host:port", or a host alone: of a Service then the first TCP port is taken. With an
-// empty target Walk ends after the rights. A host outside the cluster is dialled by direct, the caller's route for such hosts.
-// The user is taken to have asked for the walk: a credential plugin may run.
+// Walk checks what a connection to target depends on, then dials target, and reports the steps in order, from one
+// goroutine, up to the first that fails. The target is "host:port", or only a host: then a Service's first TCP port is
+// dialled. With an empty target Walk ends after the rights. direct dials hosts outside the cluster. Walk may run a
+// credential plugin, so it is only for when the user asked for it.
 func (c *Cluster) Walk(ctx context.Context, target string, direct Dial, report func(Step)) {
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
@@ -41,22 +41,22 @@ type walk struct {
 	port    int // 0: not given
 }
 
-// run makes the steps. Its error belongs to the last one.
+// run makes the steps. Its error belongs to the last one entered.
 func (w *walk) run(ctx context.Context, target string) error {
 	if target == "" {
 		return w.check(ctx, w.kubeconfig, w.credentials, w.server, w.rights)
 	}
-	if err := w.aim(target); err != nil {
+	if err := w.parse(target); err != nil {
 		w.trace.enter(StepName)
 		return err
 	}
-	if w.cluster.resolver.foreign(w.host.name) { // the cluster is not asked about it
+	if w.cluster.resolver.foreign(w.host.name) { // the API server does not matter
 		return errors.Join(w.check(ctx, w.kubeconfig), w.reach(ctx))
 	}
 	if err := w.check(ctx, w.kubeconfig, w.credentials, w.server); err != nil {
 		return err
 	}
-	// Where another network may have the name, the user's rights matter only if it is the cluster's.
+	// If another network may have the name, rights matter only once it turns out to be the cluster's.
 	if !w.host.name.doubtful {
 		if err := w.check(ctx, w.rights); err != nil {
 			return err
@@ -65,7 +65,7 @@ func (w *walk) run(ctx context.Context, target string) error {
 	return w.reach(ctx)
 }
 
-// check makes steps that each return what was found.
+// check makes steps, and notes what each returns.
 func (w *walk) check(ctx context.Context, steps ...func(context.Context) (string, error)) error {
 	for _, step := range steps {
 		detail, err := step(ctx)
@@ -77,8 +77,8 @@ func (w *walk) check(ctx context.Context, steps ...func(context.Context) (string
 	return nil
 }
 
-// aim reads the target.
-func (w *walk) aim(target string) error {
+// parse sets host and port from the target.
+func (w *walk) parse(target string) error {
 	host, portText, err := net.SplitHostPort(target)
 	if err != nil {
 		host, portText = strings.Trim(target, "[]"), ""
@@ -118,7 +118,7 @@ func (w *walk) reach(ctx context.Context) (err error) {
 	})
 }
 
-// meaning says what the target's host stands for. Of an address the dial says it.
+// meaning returns what the target's host stands for, in words; "" for the cluster's addresses, of which the dial notes it.
 func (w *walk) meaning() string {
 	n := w.host.name
 	switch {
@@ -169,13 +169,13 @@ func (w *walk) connected(ctx context.Context, dial func() (net.Conn, error)) err
 	return nil
 }
 
-// What is noted of hosts outside, and of those without a port.
+// Notes about hosts outside, and about those without a port.
 const (
 	outsideWay = "outside the cluster: it goes the way of all other hosts"
 	untried    = "it is tried when a port is named"
 )
 
-// errNoPort ends a dial to port 0 that a Service leads out of the cluster.
+// errNoPort ends a dial to port 0 of a Service that leads out of the cluster.
 var errNoPort = errors.New("no port was named")
 
 func isRefusal(err error) bool { return errors.As(err, new(*fault.Refused)) }

@@ -18,7 +18,7 @@ import (
 	"fairlead/proxy/upstream"
 )
 
-// kubeconfig says where the context is written. Open has checked that it can be used.
+// kubeconfig returns where the context is defined. Open has checked that it can be used.
 func (w *walk) kubeconfig(context.Context) (string, error) {
 	w.trace.enter(StepKubeconfig)
 	c := w.cluster.described
@@ -28,7 +28,7 @@ func (w *walk) kubeconfig(context.Context) (string, error) {
 	return fmt.Sprintf("%s: cluster %s, user %s, namespace %s", c.File, c.Cluster, c.User, w.cluster.Namespace()), nil
 }
 
-// credentials ensures a login, and says of what kind it is.
+// credentials logs in, and returns the kind of the login.
 func (w *walk) credentials(ctx context.Context) (string, error) {
 	w.trace.enter(StepCredentials)
 	l := w.cluster.api.Login
@@ -41,7 +41,7 @@ func (w *walk) credentials(ctx context.Context) (string, error) {
 	if expires.IsZero() {
 		return detail, nil
 	}
-	// Whether they are good is the API server's to say, by its clock: the next step asks it.
+	// Only the API server decides whether they are valid, by its own clock: the next step asks it.
 	until := "valid until"
 	if expires.Before(time.Now()) {
 		until = "expired by this machine's clock at"
@@ -49,7 +49,7 @@ func (w *walk) credentials(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s, %s %s", detail, until, expires.Local().Format("2006-01-02 15:04:05")), nil
 }
 
-// server asks the API server for its version, on a connection of its own, and says what making that took.
+// server asks the API server for its version on a new connection, and returns how long making the connection took.
 func (w *walk) server(ctx context.Context) (string, error) {
 	w.trace.enter(StepServer)
 	a := w.cluster.api
@@ -67,14 +67,14 @@ func (w *walk) server(ctx context.Context) (string, error) {
 	return strings.Join(parts, ", "), err
 }
 
-// rights asks which of the rights that a dial needs the user has.
+// rights returns which of the rights that a dial needs the user has.
 func (w *walk) rights(ctx context.Context) (string, error) {
 	w.trace.enter(StepRights)
 	namespace, noService := w.cluster.Namespace(), false
 	if w.host != nil {
 		n := w.host.name
 		if completed, err := w.cluster.resolver.complete(ctx, n); err == nil {
-			n = completed // a later step reports what is not there
+			n = completed // a later step reports the error
 		}
 		namespace, noService = cmp.Or(n.namespace, namespace), n.meaning != serviceName && n.meaning != memberName
 	}
@@ -118,7 +118,7 @@ func (w *walk) rights(ctx context.Context) (string, error) {
 	return detail, nil
 }
 
-// timings are how long the parts of making a connection took.
+// timings records how long the parts of making a connection take.
 type timings struct {
 	mu    sync.Mutex
 	began map[string]time.Time
