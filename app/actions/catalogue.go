@@ -33,7 +33,7 @@ type cataloguePage struct {
 	services   []menu.Service
 }
 
-// load queries the API server in a goroutine. The caller must wait for c.loading in the end.
+// load queries the API server in a goroutine. c.loading must be waited for before the program ends.
 func (c *catalogue) load(ctx context.Context, name string, cluster *kube.Cluster) {
 	page := &cataloguePage{loading: true}
 	c.mutex.Lock()
@@ -89,7 +89,7 @@ func menuServices(services []kube.Service) []menu.Service {
 	return list
 }
 
-// addTo adds what is known of a context to extra.
+// addTo adds what is known about a context's cluster to extra, unless it is too old.
 func (c *catalogue) addTo(name string, extra *menu.Extra) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()

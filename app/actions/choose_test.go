@@ -46,14 +46,14 @@ func TestTryAgainOnAnOldNotificationIsNoConfirmation(t *testing.T) {
 	do(session.Set{Name: "live", On: true, Confirmed: true})
 	<-started
 	is(session.Failed)
-	if err := c.chosen(ctx, retry); err != nil {
+	if err := c.handleChoice(ctx, retry); err != nil {
 		t.Errorf("failed context: %v", err)
 	}
 	<-started
 	is(session.Failed)
 	do(session.Set{Name: "live"})
 	is(session.Off)
-	if err := c.chosen(ctx, retry); !errors.Is(err, session.ErrUnconfirmed) {
+	if err := c.handleChoice(ctx, retry); !errors.Is(err, session.ErrUnconfirmed) {
 		t.Errorf("context switched off: %v", err)
 	}
 	is(session.Off)

@@ -19,7 +19,7 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// A contextLine is what the list command prints of one context. Scripts read its JSON form, which must not change.
+// A contextLine is what the list command prints about one context. Scripts read its JSON form, which must not change.
 type contextLine struct {
 	Name       string        `json:"name"`
 	Cluster    string        `json:"cluster"`
@@ -28,19 +28,19 @@ type contextLine struct {
 	File       string        `json:"file"`
 	Current    bool          `json:"current"`
 	Production bool          `json:"production,omitempty"`
-	Port       int           `json:"port,omitempty"`    // where it listens; otherwise from the settings or the state file
-	Phase      session.Phase `json:"phase,omitempty"`   // in the running Fairlead; empty if there is none
+	Port       int           `json:"port,omitempty"`    // where it listens or, if it does not, the port in the settings or the state file
+	Phase      session.Phase `json:"phase,omitempty"`   // in the running Fairlead; empty if none is running
 	Address    string        `json:"address,omitempty"` // where it listens; empty if it does not
 	Problem    string        `json:"problem,omitempty"`
 
 	trouble session.Trouble // the kind of the problem, if a Fairlead is running
 }
 
-// ErrReported is the error of a command that has printed itself what is wrong.
+// ErrReported is returned by a command that has already printed what is wrong.
 var ErrReported = errors.New("already reported")
 
-// List prints the contexts of the files that serve would read. It prints problems of the files first, on stderr. It
-// fails if a kubeconfig cannot be read, but lists the contexts of the others.
+// List prints the contexts of the files that serve would read. It prints problems with the files first, on stderr. If a
+// kubeconfig cannot be read, it lists the contexts of the others and returns ErrReported.
 func List(ctx context.Context, o command.Options) error {
 	read := peekSettings()
 	instance.UseKubeconfigs(o.Kubeconfig, read)
@@ -175,7 +175,7 @@ func printContexts(out table.Output, o command.Options, lines []contextLine) err
 	return err
 }
 
-// peekSettings reads the settings, with the defaults where they cannot be read. It changes nothing on disk.
+// peekSettings reads the settings, and uses the defaults for what cannot be read. It changes nothing on disk.
 func peekSettings() *settings.Settings {
 	dir, err := settings.Dir()
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 // Serve runs the proxies of the named contexts in the foreground, until ctx ends or none of them is left. If one fails,
-// it is off, and the others stay on.
+// the others stay on.
 func Serve(ctx context.Context, o command.Options, names []string) error {
 	p, err := instance.Open(o.Kubeconfig, os.Stderr)
 	if err != nil {
@@ -62,7 +62,7 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 		for _, name := range names {
 			err := commands.Do(ctx, session.Set{Name: name, On: true, Confirmed: true, WhenUsable: true})
 			if err != nil && !errors.Is(err, session.ErrUnusable) && !errors.Is(err, session.ErrUnknownContext) {
-				return err // otherwise the announcer prints why it is off
+				return err // for the other errors, the announcer prints why the context is off
 			}
 		}
 		return newAnnouncer(ctx, p, names).run(ctx, model)
@@ -76,7 +76,7 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 	return err
 }
 
-// checkNames checks the names before anything starts. Without names it returns the current context.
+// checkNames checks that the contexts exist, and returns each name once. Without names it returns the current context.
 func checkNames(p *instance.Instance, names []string) ([]string, error) {
 	if len(names) == 0 {
 		name, err := currentContext(*p.Kubeconfig.Load())
@@ -99,7 +99,8 @@ func checkNames(p *instance.Instance, names []string) ([]string, error) {
 	return unique, nil
 }
 
-// confirmServe asks on a terminal about production contexts. A script that names them has confirmed that.
+// confirmServe asks the user to confirm production contexts, if there is a terminal. A script confirms them by naming
+// them.
 func confirmServe(ctx context.Context, p *instance.Instance, o command.Options, names []string) error {
 	var production []string
 	for _, name := range names {
@@ -116,7 +117,8 @@ func confirmServe(ctx context.Context, p *instance.Instance, o command.Options, 
 	return nil
 }
 
-// portHolder returns a sentence if the port that a context cannot have is used by the running Fairlead.
+// portHolder returns a sentence that names the running Fairlead if it has the port that a context could not get, and an
+// empty string otherwise.
 func portHolder(ctx context.Context, s session.State) string {
 	status, err := queryStatus(ctx)
 	if s.Trouble != session.PortTaken || err != nil {
@@ -130,7 +132,7 @@ func portHolder(ctx context.Context, s session.State) string {
 	return ""
 }
 
-// ports returns the ports that a context listens on, or will.
+// ports returns the ports that a context listens on or will listen on.
 func ports(s session.State) []uint16 {
 	var ports []uint16
 	for _, address := range s.Endpoints.Addresses() {
@@ -140,8 +142,8 @@ func ports(s session.State) []uint16 {
 	return ports
 }
 
-// listenAt makes a context listen at host:port. It may be open to other machines only if clients need a password or a
-// certificate.
+// listenAt makes a context listen at an address, host:port. It fails if other machines can reach the address and
+// clients need neither a password nor a certificate.
 func listenAt(p *instance.Instance, address, name string) error {
 	full := strings.Replace(address, "localhost:", "127.0.0.1:", 1)
 	if strings.HasPrefix(full, ":") {
