@@ -42,8 +42,8 @@ type Program struct {
 
 // Traffic is what a proxy has carried.
 type Traffic struct {
-	Open     int64  `json:"open"`     // connections now
-	Total    uint64 `json:"total"`    // connections so far, including the open ones
+	Open     int64  `json:"open"`     // connections open now
+	Total    uint64 `json:"total"`    // connections since the start, including the open ones
 	Sent     uint64 `json:"sent"`     // bytes to targets
 	Received uint64 `json:"received"` // bytes from targets
 }
@@ -73,7 +73,7 @@ type Service struct {
 	Namespace string        `json:"namespace"`
 	Name      string        `json:"name"`
 	Ports     []ServicePort `json:"ports"`              // its TCP ports
-	External  string        `json:"external,omitempty"` // of an ExternalName: the host it stands for
+	External  string        `json:"external,omitempty"` // the host that an ExternalName Service stands for
 }
 
 // ServicePort is a TCP port of a Service.
@@ -82,7 +82,7 @@ type ServicePort struct {
 	Name   string `json:"name,omitempty"`
 }
 
-// Errors of a Client, in addition to those of package session, which it returns like the model.
+// Errors of a Client, in addition to those of package session, which it returns as the model does.
 var (
 	// ErrNotRunning means that no Fairlead answers at the socket.
 	ErrNotRunning = errors.New("no Fairlead is running")
@@ -98,7 +98,7 @@ type (
 		Contexts  []string `json:"contexts,omitempty"`
 		All       bool     `json:"all,omitempty"`
 		Confirmed bool     `json:"confirmed,omitempty"`
-		Namespace string   `json:"namespace,omitempty"` // on: of names without one
+		Namespace string   `json:"namespace,omitempty"` // on: the namespace of host names that have none
 	}
 	contextRequest struct {
 		Context   string `json:"context"`

@@ -27,12 +27,12 @@ func TestMain(m *testing.M) {
 		os.Exit(connectAsAnother(path))
 	}
 	if path := os.Getenv("FAIRLEAD_TEST_LISTEN"); path != "" {
-		os.Exit(listenAs(path))
+		os.Exit(listenAsAnother(path))
 	}
 	goleak.VerifyTestMain(m)
 }
 
-// idle is a proxy that listens on nothing.
+// idle is a proxy that does not listen.
 type idle struct{}
 
 func (idle) Endpoints() session.Endpoints    { return session.ProxyAt("127.0.0.1:1080") }
@@ -77,8 +77,8 @@ func run(t *testing.T, s Server) *running {
 	return r
 }
 
-// phases waits until the contexts are in the given phases.
-func (r *running) phases(t *testing.T, want string) {
+// waitForPhases waits until the contexts are in the given phases.
+func (r *running) waitForPhases(t *testing.T, want string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -104,26 +104,26 @@ func TestContextsAreSwitchedOverTheSocket(t *testing.T) {
 	if err := r.client.On(ctx, []string{"a", "b"}, false, ""); err != nil {
 		t.Fatal(err)
 	}
-	r.phases(t, "on on off off")
+	r.waitForPhases(t, "on on off off")
 	if err := r.client.On(ctx, []string{"prod"}, false, ""); !errors.Is(err, session.ErrUnconfirmed) {
 		t.Errorf("On(prod) = %v", err)
 	}
 	if err := r.client.On(ctx, []string{"prod"}, true, ""); err != nil {
 		t.Error(err)
 	}
-	r.phases(t, "on on on off")
+	r.waitForPhases(t, "on on on off")
 	if err := r.client.Off(ctx, []string{"a"}); err != nil {
 		t.Error(err)
 	}
-	r.phases(t, "off on on off")
+	r.waitForPhases(t, "off on on off")
 	if err := r.client.AllOff(ctx); err != nil {
 		t.Error(err)
 	}
-	r.phases(t, "off off off off")
+	r.waitForPhases(t, "off off off off")
 	if err := r.client.On(ctx, []string{"nope", "b"}, false, ""); !errors.Is(err, session.ErrUnknownContext) || !strings.Contains(err.Error(), `"nope"`) {
 		t.Errorf("On(nope) = %v", err)
 	}
-	r.phases(t, "off on off off") // the known one is switched on in spite of the unknown one
+	r.waitForPhases(t, "off on off off") // the known one is switched on in spite of the unknown one
 	if err := r.client.On(ctx, []string{"bad"}, false, ""); !errors.Is(err, session.ErrUnusable) {
 		t.Errorf("On(bad) = %v", err)
 	}
@@ -140,7 +140,7 @@ func TestStatusHasTheTrafficOfWhatRuns(t *testing.T) {
 	if err := r.client.On(t.Context(), []string{"a"}, false, ""); err != nil {
 		t.Fatal(err)
 	}
-	r.phases(t, "on off off off")
+	r.waitForPhases(t, "on off off off")
 	status, err := r.client.Status(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func TestStatusHasTheTrafficOfWhatRuns(t *testing.T) {
 	}
 }
 
-func TestFunctionsOfTheServerAreCalledIfThere(t *testing.T) {
+func TestFunctionsOfTheServerAreCalledIfSet(t *testing.T) {
 	var opened atomic.Value
 	r := run(t, Server{
 		Env: func(_ context.Context, name, program string) (Snippet, error) {
@@ -197,7 +197,7 @@ func TestTheLogHasOnlyTheHostOfAPage(t *testing.T) {
 	}
 }
 
-func TestRunningContextsAreAskedAndRestarted(t *testing.T) {
+func TestRunningContextsAreQueriedAndRestarted(t *testing.T) {
 	began := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 	var r *running
 	notOn := func(name string) error {
@@ -236,11 +236,11 @@ func TestRunningContextsAreAskedAndRestarted(t *testing.T) {
 	if err := r.client.On(ctx, []string{"a", "b"}, false, "shop"); err != nil {
 		t.Fatal(err)
 	}
-	r.phases(t, "on on off off")
+	r.waitForPhases(t, "on on off off")
 	if err := r.client.Restart(ctx, []string{"a", "prod"}); !errors.Is(err, session.ErrNotOn) || !strings.Contains(err.Error(), `"prod"`) {
 		t.Errorf("Restart(a, prod) = %v", err)
 	}
-	r.phases(t, "on on off off")
+	r.waitForPhases(t, "on on off off")
 	for _, names := range [][]string{nil, {"a", "b"}} {
 		open, err := r.client.Connections(ctx, names)
 		if err != nil || len(open) != 2 || open[1].Context != "b" || open[0].Target != "hello:80" || !open[0].Since.Equal(began) {
@@ -282,7 +282,7 @@ func TestRunningContextsAreAskedAndRestarted(t *testing.T) {
 	}
 }
 
-func TestStreamsEndWithTheProgramAndTheSocketGoes(t *testing.T) {
+func TestStreamsEndAndTheSocketIsRemovedWithTheProgram(t *testing.T) {
 	r := run(t, Server{})
 	seen := make(chan struct{}, 10)
 	ended := make(chan struct{})
@@ -306,7 +306,7 @@ func TestStreamsEndWithTheProgramAndTheSocketGoes(t *testing.T) {
 	}
 }
 
-func TestRequestsThatCannotBeUnderstoodAreRefused(t *testing.T) {
+func TestMalformedRequestsAreRefused(t *testing.T) {
 	r := run(t, Server{})
 	for _, c := range []struct {
 		method, path, body string
@@ -333,7 +333,7 @@ func TestRequestsThatCannotBeUnderstoodAreRefused(t *testing.T) {
 			t.Errorf("%s %s %.30s: %s, want %d", c.method, c.path, c.body, response.Status, c.status)
 		}
 	}
-	r.phases(t, "off off off off")
+	r.waitForPhases(t, "off off off off")
 }
 
 func TestStatusIsFlatJSON(t *testing.T) {
@@ -400,7 +400,8 @@ func TestSocketOfALivingProgramIsKeptAndOfADeadOneReplaced(t *testing.T) {
 	}
 }
 
-// connectAsAnother connects as the current user, and returns 0 if the connection was closed without a byte.
+// connectAsAnother is the client of another user, if the test has root. It connects to the socket at path, and returns
+// 0 if the connection is closed without a byte.
 func connectAsAnother(path string) int {
 	conn, err := net.Dial("unix", path)
 	if err != nil {
@@ -413,8 +414,9 @@ func connectAsAnother(path string) int {
 	return 0
 }
 
-// listenAs listens at path as the current user, and prints what one client sends.
-func listenAs(path string) int {
+// listenAsAnother is the program of another user, if the test has root. It listens at path, and prints what one client
+// sends.
+func listenAsAnother(path string) int {
 	ln, err := net.Listen("unix", path)
 	if err != nil {
 		return 2

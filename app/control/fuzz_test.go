@@ -84,10 +84,11 @@ func (p *panics) check(t *testing.T) {
 	}
 }
 
-const fuzzPatience = 20 * time.Second
+const fuzzTimeout = 20 * time.Second
 
-// FuzzRequests sends arbitrary bytes to the control socket and closes its side for writing. The server must answer or
-// close in time, in HTTP and in proportion to the input, must not panic, and must do nothing that was not requested.
+// FuzzRequests sends arbitrary bytes to the control socket and then half-closes the connection. The server must answer
+// or close in time, its answers must be HTTP and in proportion to the input, it must not panic, and it must do nothing
+// that was not requested.
 func FuzzRequests(f *testing.F) {
 	for _, seed := range []string{
 		"", "GET /v1/status HTTP/1.1\r\nHost: fairlead\r\n\r\n", "GET /v1/watch HTTP/1.1\r\nHost: fairlead\r\n\r\n",
@@ -100,8 +101,8 @@ func FuzzRequests(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	model, said := &recorder{}, &panics{}
-	log.SetOutput(said)
+	model, logged := &recorder{}, &panics{}
+	log.SetOutput(logged)
 	f.Cleanup(func() { log.SetOutput(os.Stderr) })
 	path := filepath.Join(f.TempDir(), "control.sock")
 	ln, err := Listen(path, false, zerolog.Nop())
@@ -125,7 +126,7 @@ func FuzzRequests(f *testing.F) {
 	})
 	f.Fuzz(func(t *testing.T, request []byte) {
 		answer := exchange(t, path, request)
-		said.check(t)
+		logged.check(t)
 		if most := 4096 + 100*len(request); len(answer) > most {
 			t.Errorf("%d bytes are answered with %d", len(request), len(answer))
 		}
@@ -144,7 +145,7 @@ func exchange(t *testing.T, path string, request []byte) []byte {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(fuzzPatience))
+	_ = conn.SetDeadline(time.Now().Add(fuzzTimeout))
 	_, _ = conn.Write(request)
 	_ = conn.(*net.UnixConn).CloseWrite()
 	answer, err := io.ReadAll(conn)
@@ -155,8 +156,8 @@ func exchange(t *testing.T, path string, request []byte) []byte {
 	return answer
 }
 
-// checkAnswers fails the test if the responses are not HTTP, or if one that refuses has no reason in it. The last may
-// be cut off.
+// checkAnswers fails the test if the answers are not HTTP, or if one that refuses a request gives no reason. The last
+// answer may be cut off.
 func checkAnswers(t *testing.T, answers []byte) {
 	t.Helper()
 	for reader := bufio.NewReader(bytes.NewReader(answers)); ; {
@@ -181,14 +182,14 @@ func checkAnswers(t *testing.T, answers []byte) {
 	}
 }
 
-// checkIntent fails the test if the model got an intent that is not in the request.
+// checkIntent fails the test if the request did not ask for the intent that the model got.
 func checkIntent(t *testing.T, request []byte, intent session.Intent) {
 	t.Helper()
 	if !bytes.Contains(request, []byte("POST")) {
 		t.Fatalf("%+v without a POST in %q", intent, request)
 	}
 	if bytes.ContainsRune(request, '\\') || bytes.Contains(bytes.ToLower(request), []byte("chunked")) {
-		return // the names in it are escaped
+		return // the names in it may be escaped or split, so they cannot be searched for
 	}
 	words := strings.ToLower(string(request))
 	switch intent := intent.(type) {
@@ -211,8 +212,8 @@ func checkIntent(t *testing.T, request []byte, intent session.Intent) {
 	}
 }
 
-// FuzzAnswers makes the program at the socket answer with arbitrary bytes. Every call of a Client must end, with an
-// error unless the answer was HTTP, and a stream must end with the connection.
+// FuzzAnswers makes the server of a Client answer with arbitrary bytes. Every call must return, with an error unless
+// the answer was HTTP, and a stream must end when the connection does.
 func FuzzAnswers(f *testing.F) {
 	for _, seed := range []string{
 		"", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 200 OK\r\n\r\nevent: status\ndata: {\"version\":1}\n\ndata: {\n\n", "HTTP/1.1 409 x\r\nContent-Length: 37\r\n\r\n{\"error\":\"no\",\"kind\":\"unconfirmed\"}  ",
@@ -235,7 +236,7 @@ func FuzzAnswers(f *testing.F) {
 				return last
 			},
 		} {
-			ctx, cancel := context.WithTimeout(t.Context(), fuzzPatience)
+			ctx, cancel := context.WithTimeout(t.Context(), fuzzTimeout)
 			client := answering(answer)
 			err := call(ctx, client)
 			if ctx.Err() != nil || errors.Is(err, ErrSilent) {
@@ -250,7 +251,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// answering returns a client of a program that gives the same answer to everything, and then closes.
+// answering returns a Client whose server gives the same answer to every request and then closes the connection.
 func answering(answer []byte) *Client {
 	client := &http.Client{Transport: &http.Transport{
 		ResponseHeaderTimeout: answerTimeout,

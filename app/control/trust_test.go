@@ -31,7 +31,7 @@ func TestOnlyThisUsersOwnSocketIsSpokenTo(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			r := run(t, Server{})
-			r.phases(t, "off off off off")
+			r.waitForPhases(t, "off off off off")
 			client := NewClient(r.path)
 			defer client.Close()
 			if err := give(r); errors.Is(err, os.ErrPermission) {
