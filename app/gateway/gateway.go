@@ -32,7 +32,7 @@ type Gateway struct {
 	mutex   sync.Mutex
 	current *link // for new connections
 	links   sync.WaitGroup
-	serving context.Context // bounds the clusters' lives; nil before Serve
+	serving context.Context // the clusters run until it ends; nil before Serve
 }
 
 // A link is one kube.Cluster, opened from one state of the kubeconfig. When the entry changes, new connections use a
@@ -76,7 +76,7 @@ func (p *Gateway) Endpoints() session.Endpoints {
 	return endpoints
 }
 
-// Serve runs until ctx ends. It must be called exactly once. The clusters outlive the server, so that its open
+// Serve runs until ctx ends. It must be called exactly once. The clusters run longer than the server, so that its open
 // connections can end first.
 func (p *Gateway) Serve(ctx context.Context) error {
 	defer p.gateways.running.remove(p)
@@ -103,7 +103,7 @@ func (p *Gateway) Serve(ctx context.Context) error {
 	return errors.Join(err, first.err)
 }
 
-// serveListeners serves all listeners until ctx ends. When one ends by itself, so do the others.
+// serveListeners serves all listeners until ctx ends. If one fails, it stops the others.
 func (p *Gateway) serveListeners(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, listener := range p.listeners {
@@ -175,8 +175,8 @@ func (p *Gateway) open(next plan) (*link, error) {
 	return l, err
 }
 
-// retireInterval is the interval at which a retired link is checked for connections. It must be longer than a dial, because
-// one may be under way when the link is retired.
+// retireInterval is the interval at which a retired link is checked for connections. It must be longer than a dial,
+// because one may be under way when the link is retired.
 const retireInterval = 40 * time.Second
 
 // retire closes a link when its last connection has ended.

@@ -18,7 +18,7 @@ import (
 // ErrNoBrowser is returned when no browser is installed that Fairlead can start.
 var ErrNoBrowser = errors.New("none of the browsers that Fairlead can drive was found: Chromium, Chrome, Edge, Brave, Firefox")
 
-// ErrTLSOnly returns the error for programs that cannot be given a client certificate, when a proxy requires one.
+// ErrTLSOnly returns the error for a program that cannot use a client certificate, if the proxy requires one.
 func ErrTLSOnly(name string) error {
 	return fmt.Errorf("this proxy takes only clients with TLS and a certificate: `fairlead env %s --for curl` shows how", name)
 }
@@ -58,7 +58,7 @@ func (p *Instance) OpenBrowser(ctx context.Context, windows *desktop.Browsers, b
 		page = "http://" + address + "/"
 	}
 	window := desktop.Window{Proxy: address, URL: page}
-	// If hosts outside are refused, the window must not reach them past the proxy.
+	// If hosts outside are refused, the window gets no PAC file, because it must not bypass the proxy to reach them.
 	if p.Settings.Effective(name).Outside == settings.Direct {
 		window.PAC = "http://" + address + "/proxy.pac"
 		ensureLogin(ctx, p.Gateways.Running(name))
@@ -69,9 +69,9 @@ func (p *Instance) OpenBrowser(ctx context.Context, windows *desktop.Browsers, b
 // logInTimeout bounds how long a browser window waits for a login.
 const logInTimeout = 5 * time.Second
 
-// ensureLogin logs in to a gateway's cluster before a browser fetches the PAC file, because the proxy does not run credential plugins for that by
-// itself, and the user has asked for the window. The cluster reports the result to the model, and the window opens in
-// any case.
+// ensureLogin logs in to a gateway's cluster before a browser fetches the PAC file. The proxy does not run credential
+// plugins for a PAC file by itself, but here the user has asked for the window. The cluster reports the result to the
+// model, and the window opens in any case.
 func ensureLogin(ctx context.Context, running *gateway.Gateway) {
 	if running == nil || running.Cluster().LoggedIn() {
 		return
@@ -81,7 +81,7 @@ func ensureLogin(ctx context.Context, running *gateway.Gateway) {
 	_ = running.Cluster().Check(ctx)
 }
 
-// NoBrowser returns the error for a browser that was not found, which names those that were.
+// NoBrowser returns the error for a browser that was not found. The error names those that were.
 func NoBrowser(name string, found []desktop.Browser) error {
 	var titles []string
 	for _, b := range found {

@@ -49,8 +49,8 @@ type Config struct {
 	// Reason describes an error in one plain sentence. If nil, it is the error's text.
 	Reason func(error) Reason
 	// Save saves whether a context is wanted for the next run of the program. It is called by one goroutine, in order
-	// for each context; of several changes that came while it was busy, only the last. Run waits for it, at the end no
-	// longer than StopWithin. If nil, nothing is saved.
+	// for each context. Of several changes of a context while Save is busy, only the last is saved. At its end, Run
+	// waits for Save, but no longer than StopWithin. If nil, nothing is saved.
 	Save func(name string, on bool) error
 	// ConfirmedOnce makes a confirmation hold while Run lasts: a production context that comes back, or whose entry is
 	// repaired, is turned on without another one. It is for a program whose command line names the contexts.

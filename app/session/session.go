@@ -13,14 +13,14 @@ import (
 // errEnded is the failure of a context whose proxy stopped serving on its own and without an error.
 var errEnded = errors.New("the proxy ended by itself")
 
-// session is one context. It is owned by its Manager's Run, which calls all its methods but serve and applyChanges:
-// those belong to the goroutine of a run.
+// session is one context. It is owned by its Manager's Run, which calls all its methods except serve and applyChanges:
+// those are called in goroutines of a run.
 type session struct {
 	manager   *Manager
 	entry     Entry
 	gone      bool // no longer in the kubeconfig; kept until it has stopped
 	wanted    bool
-	restored  bool // the next start is not caused by a click
+	restored  bool // the next start was not requested by the user just now; see Start
 	phase     Phase
 	reason    Reason
 	endpoints Endpoints
@@ -142,7 +142,8 @@ func (s *session) limitStep(within time.Duration) {
 	})
 }
 
-// endStep ends a step. Its timer may have fired already; the count shows then that it is too late.
+// endStep ends a step. If the step's timer has fired already, the timer's function sees from the count that the step is
+// over.
 func (r *run) endStep() {
 	r.step++
 	if r.bound != nil {
