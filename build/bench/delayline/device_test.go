@@ -21,8 +21,8 @@ import (
 
 const insideVariable = "DELAYLINE_TEST_INSIDE"
 
-// TestARealDeviceCarriesTCPWholeAndNoFasterThanItsRoundTrip runs itself again in a network namespace.
-func TestARealDeviceCarriesTCPWholeAndNoFasterThanItsRoundTrip(t *testing.T) {
+// TestDeviceCarriesTCPNoFasterThanTheRoundTrip runs itself a second time, in a network namespace.
+func TestDeviceCarriesTCPNoFasterThanTheRoundTrip(t *testing.T) {
 	if os.Getenv(insideVariable) == "" {
 		runInside(t)
 		return
@@ -49,7 +49,7 @@ func TestARealDeviceCarriesTCPWholeAndNoFasterThanItsRoundTrip(t *testing.T) {
 	}
 }
 
-// runInside runs this test in a namespace, and reports its result.
+// runInside runs the current test in a network namespace, and fails if that run fails.
 func runInside(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -107,7 +107,7 @@ func dialFar(t *testing.T, r time.Duration, port uint16) *net.TCPConn {
 	return conn.(*net.TCPConn)
 }
 
-// echoMuch sends more than any window holds, and checks what comes back.
+// echoMuch sends more than a TCP window holds, and checks that the same bytes come back.
 func echoMuch(t *testing.T, conn *net.TCPConn) {
 	defer conn.Close()
 	const much = 16 << 20

@@ -10,7 +10,7 @@ import (
 	"fairlead/build/bench/way"
 )
 
-// downloads measures throughput where a window limits it and where the processor does.
+// downloads measures throughput where TCP's window limits it, at R = 40 ms, and where the processor does, at R = 0.
 func downloads(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	var measures []report.Measure
 	for _, at := range []struct {
@@ -27,9 +27,9 @@ func downloads(ctx context.Context, l *Lab) ([]report.Measure, error) {
 		err := l.interleave(ctx, schedule{
 			kinds: l.kinds(true), r: at.r, targets: []way.Target{at.transfer.target}, rounds: 3, fresh: true,
 			do: func(ctx context.Context, t turn) error {
-				moved, err := at.transfer.run(ctx, t.way)
+				result, err := at.transfer.run(ctx, t.way)
 				if err == nil {
-					m.Add(t.name, moved.mebibytesPerSecond())
+					m.Add(t.name, result.mebibytesPerSecond())
 				}
 				return err
 			},
@@ -42,7 +42,7 @@ func downloads(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	return measures, nil
 }
 
-// processorTime measures the proxy's processor time per byte, on one connection without a delay.
+// processorTime measures the way's processor time per byte, on one connection without delay.
 func processorTime(ctx context.Context, l *Lab) ([]report.Measure, error) {
 	var measures []report.Measure
 	// Plain TCP has no process to measure.
@@ -60,9 +60,9 @@ func processorTime(ctx context.Context, l *Lab) ([]report.Measure, error) {
 		err := l.interleave(ctx, schedule{
 			kinds: kinds, r: none, targets: []way.Target{bulk.target}, rounds: 3, fresh: true,
 			do: func(ctx context.Context, t turn) error {
-				moved, err := bulk.run(ctx, t.way)
+				result, err := bulk.run(ctx, t.way)
 				if err == nil {
-					m.Add(t.name, moved.cpuSecondsPerGibibyte())
+					m.Add(t.name, result.cpuSecondsPerGibibyte())
 				}
 				return err
 			},

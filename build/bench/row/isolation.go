@@ -195,5 +195,5 @@ func echoWithBulk(ctx context.Context, w way.Way, target way.Target) ([]float64,
 		}
 		samples = append(samples, milliseconds(took))
 	}
-	return samples, download.failed()
+	return samples, download.err()
 }

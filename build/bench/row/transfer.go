@@ -19,62 +19,64 @@ type transfer struct {
 	program far.Program
 	conns   int
 	ramp    time.Duration // before the measurement, for TCP to open its window
-	window  time.Duration
+	window  time.Duration // how long the measurement lasts
 }
 
-// A moved is the result of a transfer.
-type moved struct {
+// A transferResult is what a transfer measured.
+type transferResult struct {
 	bytes int64
 	time  time.Duration
-	cpu   time.Duration // of the way's processes
+	cpu   time.Duration // processor time of the way's processes
 }
 
-func (m moved) mebibytesPerSecond() float64 { return float64(m.bytes) / (1 << 20) / m.time.Seconds() }
+func (r transferResult) mebibytesPerSecond() float64 {
+	return float64(r.bytes) / (1 << 20) / r.time.Seconds()
+}
 
-func (m moved) cpuSecondsPerGibibyte() float64 {
-	return m.cpu.Seconds() / (float64(m.bytes) / (1 << 30))
+func (r transferResult) cpuSecondsPerGibibyte() float64 {
+	return r.cpu.Seconds() / (float64(r.bytes) / (1 << 30))
 }
 
 const bulkBuffer = 256 << 10
 
-// run transfers data and then closes the connections.
-func (t transfer) run(ctx context.Context, w way.Way) (moved, error) {
+// run transfers data, measures it and then closes the connections.
+func (t transfer) run(ctx context.Context, w way.Way) (transferResult, error) {
 	flow := &flow{program: t.program}
 	defer flow.stop()
 	for range t.conns {
 		conn, err := connect(ctx, w, t.target)
 		if err != nil {
-			return moved{}, err
+			return transferResult{}, err
 		}
 		if err := conn.SetDeadline(time.Time{}); err != nil {
-			return moved{}, err
+			return transferResult{}, err
 		}
 		flow.add(conn)
 	}
 	if err := pause(ctx, t.ramp); err != nil {
-		return moved{}, err
+		return transferResult{}, err
 	}
 	bytesBefore, begun := flow.bytes.Load(), time.Now()
 	cpuBefore, err := cpu(w)
 	if err != nil {
-		return moved{}, err
+		return transferResult{}, err
 	}
 	if err := pause(ctx, t.window); err != nil {
-		return moved{}, err
+		return transferResult{}, err
 	}
-	m := moved{bytes: flow.bytes.Load() - bytesBefore, time: time.Since(begun)}
+	result := transferResult{bytes: flow.bytes.Load() - bytesBefore, time: time.Since(begun)}
 	cpuAfter, err := cpu(w)
 	if err != nil {
-		return moved{}, err
+		return transferResult{}, err
 	}
-	m.cpu = cpuAfter - cpuBefore
-	if err := flow.failed(); err != nil {
-		return moved{}, err
+	result.cpu = cpuAfter - cpuBefore
+	if err := flow.err(); err != nil {
+		return transferResult{}, err
 	}
-	if m.bytes == 0 {
-		return moved{}, errors.New("nothing moved")
+	if result.bytes == 0 {
+		return transferResult{}, errors.New("nothing moved")
 	}
-	return m, nil
+	return result, nil
 }
 
 // A flow keeps connections busy until it is stopped.
@@ -109,8 +111,8 @@ func (f *flow) add(conn net.Conn) {
 	})
 }
 
-// failed returns the error of the first connection that ended too early.
-func (f *flow) failed() error {
+// err returns the error of the first connection that failed, or nil.
+func (f *flow) err() error {
 	if err := f.broken.Load(); err != nil {
 		return fmt.Errorf("a connection of a transfer: %w", *err)
 	}
