@@ -1,7 +1,7 @@
-// Package kubelet is a node of a Kubernetes cluster whose pods are programs in this process (package program). It
-// serves what the API server requests from a kubelet: port-forward, exec and logs, with the real CRI streaming library,
-// and ends each stream as containerd does. It pulls no images, runs no containers and no probes, and has no network: a
-// pod's address is not reachable from anywhere.
+// Package kubelet implements a node of a Kubernetes cluster whose pods are programs in this process (package program).
+// It serves what the API server requests from a kubelet: port-forward, exec and logs, with the real CRI streaming
+// library, and ends each stream as containerd does. It pulls no images, runs no containers and no probes, and has no
+// network: a pod's address is not reachable from anywhere.
 package kubelet
 
 import (
@@ -26,11 +26,12 @@ type Config struct {
 	// Name is the node's name; Client acts as that node (Kubernetes documentation, "Using Node Authorization").
 	Name   string
 	Client kubernetes.Interface
-	// Certificate serves the node's port; callers need one of Callers with the common name CallerName.
+	// Certificate is the server certificate of the node's port. Clients need a certificate from Callers with the common
+	// name CallerName.
 	Certificate tls.Certificate
 	Callers     *x509.CertPool
 	CallerName  string
-	// WebSockets declares that the node handles WebSocket upgrades itself, as kubelets do since 1.36; otherwise the API
+	// WebSockets says that the node handles WebSocket upgrades itself, as kubelets do since 1.36; otherwise the API
 	// server translates them (KEP-4006).
 	WebSockets bool
 	// Log is the logger; nil means slog.Default().
@@ -111,9 +112,9 @@ func (k *Kubelet) Run(ctx context.Context, ready func()) error {
 	return err
 }
 
-// beginWork adds a session or a stream to what Run waits for, and reports whether it may continue, which is false when Run
-// is about to return. The caller calls work.Done at its end. An http.Server does not wait for them, since their
-// connections are hijacked.
+// beginWork adds a session or a stream to what Run waits for; the caller must call work.Done when it has ended. It
+// returns false if Run is about to return and the session or stream must not begin. An http.Server does not wait for
+// sessions and streams, because their connections are hijacked.
 func (k *Kubelet) beginWork() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -124,7 +125,7 @@ func (k *Kubelet) beginWork() bool {
 	return true
 }
 
-// refuseWork cancels stopping: beginWork adds nothing afterwards, so work can be waited for.
+// refuseWork makes beginWork return false from now on, so that work can be waited for.
 func (k *Kubelet) refuseWork() {
 	k.mu.Lock()
 	defer k.mu.Unlock()

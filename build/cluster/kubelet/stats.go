@@ -28,7 +28,7 @@ type PodStats struct {
 	// Sessions counts port-forward sessions by protocol; SessionsOpen counts those that are open now.
 	Sessions     map[string]int64 `json:"sessions"`
 	SessionsOpen int64            `json:"sessionsOpen"`
-	// Streams counts forwarded connections; StreamsOpen counts those that are open now, Refused those to ports on which
+	// Streams counts forwarded connections, StreamsOpen those that are open now, and Refused those to ports on which
 	// nothing listens.
 	Streams     int64 `json:"streams"`
 	StreamsOpen int64 `json:"streamsOpen"`
@@ -102,8 +102,8 @@ func (k *Kubelet) Stats() Stats {
 	return stats
 }
 
-// countingWriter is a writer that counts the bytes written to it. It counts them before it writes them, so a byte that
-// has been received has been counted.
+// countingWriter is a writer that counts the bytes written to it. It counts a byte before it writes it, so that every
+// byte that the reader has received is in the count.
 type countingWriter struct {
 	w     io.Writer
 	count *atomic.Int64

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestCertificateServesAndIsTrustedByItsAuthorityAlone(t *testing.T) {
+func TestCertificateIsTrustedUnderItsAuthorityAlone(t *testing.T) {
 	authority, err := NewAuthority("ca")
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +31,7 @@ func TestCertificateServesAndIsTrustedByItsAuthorityAlone(t *testing.T) {
 	}
 	leaf := pair.Leaf
 	if leaf.Subject.CommonName != "alice" || !slices.Equal(leaf.Subject.Organization, []string{"dev"}) || leaf.IsCA {
-		t.Errorf("%v", leaf.Subject)
+		t.Errorf("subject %v, CA %v", leaf.Subject, leaf.IsCA)
 	}
 	for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
 		for _, name := range []string{"localhost", "127.0.0.1"} {
@@ -42,7 +42,7 @@ func TestCertificateServesAndIsTrustedByItsAuthorityAlone(t *testing.T) {
 		}
 	}
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: other.Pool()}); err == nil {
-		t.Error("another authority of the same name vouches for it")
+		t.Error("the certificate is trusted under another authority of the same name")
 	}
 }
 
@@ -66,6 +66,6 @@ func TestSigningKeyIsAPair(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !key.PublicKey.Equal(parsed) {
-		t.Error("the public key is another's")
+		t.Error("the public key does not belong to the private key")
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func echo(_ context.Context, conn net.Conn) {
-	// It normally ends because the client closes the connection, so errors do not matter.
+	// The copy normally ends because the client closes the connection, so errors do not matter.
 	_, _ = io.Copy(conn, conn)
 }
 
@@ -34,7 +34,7 @@ func greetsFirst(self Self) behaviour {
 	}
 }
 
-// answersAfterEOF answers only after the client's half-close.
+// answersAfterEOF answers only after the client has half-closed the connection.
 func answersAfterEOF(self Self) behaviour {
 	return func(_ context.Context, conn net.Conn) {
 		sum := sha256.New()
@@ -46,7 +46,7 @@ func answersAfterEOF(self Self) behaviour {
 	}
 }
 
-// fiveLines writes a line after each pause, whatever the client does.
+// fiveLines writes five lines, one after each pause, whatever the client does.
 func fiveLines(self Self, pause time.Duration) behaviour {
 	return func(ctx context.Context, conn net.Conn) {
 		writeLines(ctx, conn, self, pause)
@@ -70,8 +70,8 @@ func writeLines(ctx context.Context, w io.Writer, self Self, pause time.Duration
 
 func neverReads(ctx context.Context, _ net.Conn) { <-ctx.Done() }
 
-// resets closes the connection at the client's first bytes before it has read all of them, which resets it. The client
-// must send at least two bytes at once.
+// resets closes the connection after it has read the client's first byte. Because there are unread bytes, the kernel
+// resets the connection; the client must send at least two bytes at once.
 func resets(_ context.Context, conn net.Conn) {
 	_, _ = conn.Read(make([]byte, 1))
 }

@@ -18,7 +18,7 @@ const (
 	containerNameLabel = "io.kubernetes.container.name"
 )
 
-// RestartContainerd restarts the container runtime, as a package upgrade does, and returns when it answers again.
+// RestartContainerd restarts the container runtime, as a package upgrade does, and returns when it responds again.
 // Containers keep running meanwhile.
 func (n *Node) RestartContainerd(ctx context.Context) error {
 	n.stop("containerd")
@@ -31,8 +31,8 @@ func (n *Node) RestartKubelet(ctx context.Context) error {
 	return n.startKubelet(ctx)
 }
 
-// KillContainer kills the main process of a Pod's container with SIGKILL. The Pod is named NAMESPACE/NAME; the container
-// may be "" if there is one.
+// KillContainer kills the main process of a Pod's container with SIGKILL. pod has the form NAMESPACE/NAME; container
+// may be "" if the Pod has only one.
 func (n *Node) KillContainer(ctx context.Context, pod, container string) error {
 	id, err := n.container(ctx, pod, container)
 	if err != nil {
@@ -57,7 +57,7 @@ func (n *Node) KillContainer(ctx context.Context, pod, container string) error {
 	return nil
 }
 
-// container returns the id of the running container of a Pod.
+// container returns the ID of a running container of a Pod. container may be "" if the Pod has only one.
 func (n *Node) container(ctx context.Context, pod, container string) (id string, err error) {
 	namespace, name, ok := strings.Cut(pod, "/")
 	if !ok {
