@@ -2,14 +2,16 @@ package http1
 
 import "strings"
 
-const maxDetails = 300 // bytes, of a Proxy-Status
+const maxDetails = 300 // bytes, in the details of a Proxy-Status
 
-// ProxyStatus returns the value of Proxy-Status for an error (RFC 9209 section 2), a structured field of RFC 9651.
+// ProxyStatus returns the value of a Proxy-Status header for an error (RFC 9209 section 2). The header is a structured
+// field (RFC 9651).
 func ProxyStatus(errorType, details string) string {
 	return Pseudonym + "; error=" + errorType + "; details=" + sfString(details)
 }
 
-// sfString writes text as a String of RFC 9651 section 3.3.3, which is ASCII without control characters.
+// sfString formats text as a String of RFC 9651 section 3.3.3. A String is printable ASCII: other characters become
+// question marks, and a long text is cut off.
 func sfString(text string) string {
 	var quoted strings.Builder
 	quoted.WriteByte('"')
@@ -19,7 +21,7 @@ func sfString(text string) string {
 			quoted.WriteString("...")
 			quoted.WriteByte('"')
 			return quoted.String()
-		case c == '\u201c' || c == '\u201d': // of a command to paste
+		case c == '\u201c' || c == '\u201d': // around a command to paste
 			quoted.WriteByte('\'')
 			continue
 		case c < ' ' || c > '~':
