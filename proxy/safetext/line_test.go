@@ -12,7 +12,7 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-func TestLineHasNothingThatLeavesIt(t *testing.T) {
+func TestLineReplacesControlCharactersAndSecrets(t *testing.T) {
 	for text, want := range map[string]string{
 		"a\r\nb\tc\x00":                          "a  b c",
 		"a\u009b31mb\u0085c":                     "a 31mb c",
@@ -30,7 +30,7 @@ func TestLineHasNothingThatLeavesIt(t *testing.T) {
 	}
 }
 
-func TestLineHasNoneOfTheCredentials(t *testing.T) {
+func TestLineReplacesCredentials(t *testing.T) {
 	basic, _ := http.NewRequest(http.MethodGet, "http://x", nil)
 	basic.SetBasicAuth("me", `hun"ter&<word`)
 	for _, c := range []struct {
@@ -55,7 +55,7 @@ func TestLineHasNoneOfTheCredentials(t *testing.T) {
 		}
 	}
 	if got := safetext.Line("user me is the one", safetext.Credentials(http.Header{"Authorization": {"Basic bWU6bWU="}})...); got != "user me is the one" {
-		t.Errorf("a short password spoils other words: %q", got)
+		t.Errorf("a short password is replaced inside other words: %q", got)
 	}
 }
 
