@@ -9,15 +9,15 @@ import (
 	"fairlead/kube/carrier"
 )
 
-// MaxEndpoints is how many of a Service's endpoints one dial may try.
+// MaxEndpoints bounds how many endpoints of a Service one dial tries.
 const MaxEndpoints = 8
 
-// found collects members by what they are good for. A Pod with addresses of two families is in two slices and counts once.
+// found collects members by their state. A Pod with addresses of two families is in two slices, and counts once.
 type found struct {
 	ready, terminating []carrier.Endpoint
 	notReady           map[string]bool
-	outside            []string // ready endpoints that are no Pods, as "host:port"
-	service            string   // the Service's name and port that lead to them; empty where a Pod was named
+	outside            []string // ready endpoints that are not Pods, as "host:port"
+	service            string   // the Service's name and port that lead to them; empty if the Pod was named
 	seen               map[carrier.Endpoint]bool
 }
 
@@ -33,7 +33,7 @@ func (f *found) add(members []Member, port int) {
 				f.notReady = map[string]bool{}
 			}
 			f.notReady[m.Pod+"|"+m.UID+orAddress(m)] = true
-		case m.Pod == "" && !IsHost(m.Address): // what someone wrote by hand
+		case m.Pod == "" && !IsHost(m.Address): // a slice made by hand may have any text
 		case m.Pod == "":
 			f.outside = append(f.outside, net.JoinHostPort(m.Address, strconv.Itoa(port)))
 		case f.seen[e.Identity()]:
@@ -63,7 +63,7 @@ func orAddress(m Member) string {
 	return m.Address
 }
 
-// order gives the endpoints in the order to try them.
+// order returns the endpoints in the order to try them.
 func (f *found) order() []carrier.Endpoint {
 	list := append(shuffled(f.ready), shuffled(f.terminating)...)
 	return list[:min(len(list), MaxEndpoints)]

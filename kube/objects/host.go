@@ -23,20 +23,20 @@ func HostLabels(host string) []string {
 			return nil
 		}
 	}
-	// What ends in a number is an IPv4 address in one of its old spellings, or nothing (WHATWG URL, "ends in a number").
+	// A host that ends in a number is an old spelling of an IPv4 address, or invalid (WHATWG URL, "ends in a number").
 	if isNumber(labels[len(labels)-1]) {
 		return nil
 	}
 	return labels
 }
 
-// IsHost reports whether s can be dialled: an address or a name of labels.
+// IsHost reports whether s can be dialled: it is an address or a name made of labels.
 func IsHost(s string) bool {
 	_, err := netip.ParseAddr(s)
 	return err == nil || HostLabels(s) != nil
 }
 
-// IsLabel reports whether s is a label as RFC 1123 has it, in lower case.
+// IsLabel reports whether s is a lower-case label according to RFC 1123.
 func IsLabel(s string) bool {
 	if s == "" || len(s) > maxLabel || s[0] == '-' || s[len(s)-1] == '-' {
 		return false
@@ -56,7 +56,8 @@ func isNumber(label string) bool {
 	return strings.Trim(label, "0123456789") == ""
 }
 
-// LowerASCII returns s with its ASCII letters in lower case. It leaves other letters alone: strings.ToLower would turn the Kelvin sign into a k.
+// LowerASCII returns s with its ASCII letters in lower case. Unlike strings.ToLower it keeps other letters, such as the
+// Kelvin sign, which that would turn into a k.
 func LowerASCII(s string) string {
 	lower := []byte(s)
 	for i, c := range lower {
@@ -67,14 +68,14 @@ func LowerASCII(s string) string {
 	return string(lower)
 }
 
-// IsSubdomain reports whether s is a name that a Pod can have: what someone wrote into an EndpointSlice by hand need not be.
+// IsSubdomain reports whether a Pod can have s as its name. A name in an EndpointSlice made by hand may be anything.
 func IsSubdomain(s string) bool {
 	if s == "" || len(s) > MaxHost {
 		return false
 	}
 	for label := range strings.SplitSeq(s, ".") {
 		if len(label) > maxLabel {
-			label = label[:maxLabel] // a Pod's name has no bound on its labels but that of the whole
+			label = label[:maxLabel] // the labels of a Pod's name may be longer, within the bound of the whole name
 		}
 		if !IsLabel(label) {
 			return false

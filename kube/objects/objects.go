@@ -1,6 +1,6 @@
-// Package objects reads the few fields of the API server's objects that names need: Services, EndpointSlices, Pods, namespaces,
-// nodes and ranges. It asks for them, watches EndpointSlices, and finds the endpoints of a Service's port. It remembers nothing;
-// what a name means, and how long an answer counts, is package kube's.
+// Package objects reads the few fields of the API server's objects that resolving names needs: of Services, EndpointSlices,
+// Pods, namespaces, nodes and ranges. It asks for the objects, watches EndpointSlices, and finds the endpoints of a
+// Service's port. It keeps nothing: package kube decides what a name means, and caches the answers.
 package objects
 
 import (
@@ -8,7 +8,7 @@ import (
 	"fairlead/kube/jsonstream"
 )
 
-// ProtocolTCP is the protocol of a port that names none, and the only one that can be carried.
+// ProtocolTCP is the default protocol of a port, and the only one that can be forwarded.
 const ProtocolTCP = "TCP"
 
 // readService reads a field of a Service.
@@ -62,7 +62,7 @@ func readServiceSpec(r *jsonstream.Reader, s *Service) {
 	}
 }
 
-// readPorts reads the ports of a Service or of an EndpointSlice, which have their numbers in different fields.
+// readPorts reads the ports of a Service or an EndpointSlice. number is the field that has a port's number.
 func readPorts(r *jsonstream.Reader, number string) []Port {
 	return jsonstream.List(r, func() Port {
 		p := Port{Protocol: ProtocolTCP}
@@ -82,7 +82,7 @@ func readPorts(r *jsonstream.Reader, number string) []Port {
 	})
 }
 
-// readAddresses reads objects that have an address each.
+// readAddresses reads an array of objects, each with an address in a field.
 func readAddresses(r *jsonstream.Reader, field string, add func(text string)) {
 	r.Array(func() {
 		r.Object(func(key string) {
@@ -102,7 +102,8 @@ func ReadSlices(namespace string) func(*jsonstream.Reader) Endpoints {
 	}
 }
 
-// readSlice returns what reads the fields of an EndpointSlice in a namespace, whatever namespace it names itself.
+// readSlice returns a function that reads a field of an EndpointSlice. The slice is taken to be in the given namespace,
+// whatever its own metadata says.
 func readSlice(namespace string) func(*jsonstream.Reader, *Slice, string) {
 	return func(r *jsonstream.Reader, s *Slice, key string) {
 		before := r.Kept()
@@ -142,8 +143,9 @@ func readMember(r *jsonstream.Reader, namespace string) Member {
 	return m
 }
 
-// readConditions reads what an endpoint is good for. An unset ready is true by the API's definition, and an unset serving is
-// what ready is. A Service that publishes endpoints that are not ready has ready true for those that end, too.
+// readConditions reads the state of an endpoint. The API defines that ready is true if it is not set, and that serving is
+// the same as ready if it is not set. A Service that publishes endpoints that are not ready sets ready even for those that
+// are terminating.
 func readConditions(r *jsonstream.Reader, m *Member) {
 	ready, serving, saysServing := true, false, false
 	r.Object(func(key string) {

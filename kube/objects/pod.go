@@ -12,25 +12,25 @@ type ServiceKey struct{ Namespace, Name string }
 // A PodKey names a Pod.
 type PodKey struct{ Namespace, Name string }
 
-// A PodID is a Pod; the UID distinguishes Pods that have the same name one after the other.
+// A PodID identifies a Pod. The UID distinguishes Pods that have the same name one after the other.
 type PodID struct{ Namespace, Name, UID string }
 
-// A Pod has the few facts of a Pod that matter here.
+// A Pod is the part of a Pod that matters here.
 type Pod struct {
 	Key         PodKey
 	UID, Node   string
 	HostNetwork bool
 	Phase       string
 	Ready       bool
-	Ending      bool         // it was told to end
-	Addresses   []netip.Addr // its own; its node's when it shares that network
-	Nodes       []netip.Addr // its node's
+	Ending      bool         // it is being deleted
+	Addresses   []netip.Addr // its own; those of its node if it shares the node's network
+	Nodes       []netip.Addr // those of its node
 }
 
 // Ended reports whether the Pod's programs have ended for good.
 func (f Pod) Ended() bool { return f.Phase == "Succeeded" || f.Phase == "Failed" }
 
-// Started reports whether the Pod's programs have been started, and have not ended.
+// Started reports whether the Pod's programs have been started and have not ended.
 func (f Pod) Started() bool { return f.Phase == "Running" }
 
 // Endpoint returns the Pod as an endpoint without a port.

@@ -12,7 +12,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// A Service is what the API server said of one Service: enough to answer for each of its ports.
+// A Service is a Service with its EndpointSlices, which is enough to find the endpoints of each port.
 type Service struct {
 	Namespace, Name string
 	ExternalName    string
@@ -22,12 +22,12 @@ type Service struct {
 	Slices          []Slice
 	ClusterIP       string
 	Addresses       []netip.Addr // its ClusterIPs and those of its load balancer
-	External        []netip.Addr // its externalIPs, which whoever may write Services chooses freely
-	Cost            int          // bytes of memory that all but its slices take
-	Described       time.Time    // when all but its slices was asked for
+	External        []netip.Addr // its externalIPs, which its author chooses freely
+	Cost            int          // bytes of memory, without its slices
+	Described       time.Time    // when it was asked for, without its slices
 }
 
-// A Port is one of a Service or of an EndpointSlice.
+// A Port is a port of a Service or an EndpointSlice.
 type Port struct {
 	Number   int
 	Name     string
@@ -45,18 +45,18 @@ type Slice struct {
 
 // A Member is one endpoint of a Service.
 type Member struct {
-	Namespace, Pod, UID string // pod is empty for an endpoint that is no Pod
+	Namespace, Pod, UID string // Pod is empty for an endpoint that is not a Pod
 	hostname, node      string
 	Address             string
 	Ready               bool // for new connections
-	ending              bool // it was told to end
-	Terminating         bool // it is ending, and still serves
+	ending              bool // its Pod is being deleted
+	Terminating         bool // its Pod is being deleted, and still serves
 }
 
-// add takes an address that the Service is reached by. Its first ClusterIP can be asked for, the others cannot.
+// add adds an address of the Service. The API server can be asked only for the first ClusterIP, not for the others.
 func (s *Service) add(text string) { addAddress(&s.Addresses, text) }
 
-// addAddress adds an address to those that are remembered of one object, if it is one.
+// addAddress adds text to the addresses of one object, if it is an address.
 func addAddress(list *[]netip.Addr, text string) {
 	addr, err := netip.ParseAddr(text)
 	if err == nil && len(*list) < maxAddresses && !slices.Contains(*list, addr.Unmap()) {
@@ -64,23 +64,23 @@ func addAddress(list *[]netip.Addr, text string) {
 	}
 }
 
-// maxAddresses bounds what is remembered of one object.
+// maxAddresses bounds how many addresses of one object are kept.
 const maxAddresses = 32
 
-// refer takes the object that an endpoint stands for. A slice speaks for its own namespace: whoever may write one there shall
-// not lead us, with our user's rights, to the Pods of another.
+// refer sets the Pod from an endpoint's targetRef. It ignores Pods of other namespaces than the slice's: the author of a
+// slice may not be allowed to reach them, while this user may.
 func (m *Member) refer(to reference) {
 	if to.kind == "Pod" && IsSubdomain(to.name) && (to.namespace == "" || to.namespace == m.Namespace) {
 		m.Pod, m.UID = to.name, to.uid
 	}
 }
 
-// Endpoints returns the Pods that serve a port of the Service, in the order to try them: ready ones shuffled, then those
-// that are about to end. Where there are none, it returns as "host:port" the ready endpoints that are no Pods.
+// Endpoints returns the Pods that serve a port of the Service, in the order to try them: the ready ones shuffled, then those
+// that are terminating. If there are none, it returns the ready endpoints that are not Pods, as "host:port".
 //
-// The name of a headless Service leads clients straight to its Pods, so that they take any port there: those that are known
-// to have it if there are some, else all of them. A port that the Service lists leads as with any other Service to the
-// Pods' port of that name.
+// A headless Service has any port, since its name leads clients straight to its Pods. A port that it lists leads to the
+// Pods' port of that name, as with other Services. Another port leads to the Pods that are known to have it, or to all Pods
+// if none is known to.
 func (s *Service) Endpoints(port int) (pods []carrier.Endpoint, outside []string, err error) {
 	name, err := s.portName(port)
 	if err != nil && !s.Headless {
@@ -107,10 +107,10 @@ func (s *Service) Endpoints(port int) (pods []carrier.Endpoint, outside []string
 	return nil, nil, s.nothingReady(port, len(f.notReady))
 }
 
-// found is where the Pods of a port are collected.
+// found returns an empty collection for the endpoints of a port.
 func (s *Service) found(port int) found { return found{service: s.Name + ":" + strconv.Itoa(port)} }
 
-// having returns the members whose EndpointSlices have such a TCP port, which is asked for as port.
+// having returns the members whose EndpointSlices have such a TCP port. port is used for slices whose port has no number.
 func (s *Service) having(port int, such func(Port) bool) found {
 	f := s.found(port)
 	for _, slice := range s.Slices {
@@ -129,7 +129,7 @@ func (s *Service) having(port int, such func(Port) bool) found {
 	return f
 }
 
-// Takes reports whether the name of the Service leads somewhere on a port.
+// Takes reports whether the Service has a port.
 func (s *Service) Takes(port int) bool {
 	_, err := s.portName(port)
 	return err == nil || s.Headless
@@ -165,7 +165,7 @@ func (s *Service) portName(port int) (name string, err error) {
 	}
 }
 
-// nothingReady says why nothing can be dialled at a port that the Service has.
+// nothingReady returns why no endpoint of a port can be dialled.
 func (s *Service) nothingReady(port, notReady int) error {
 	none := &fault.NoEndpoints{Service: s.Name, Namespace: s.Namespace, NotReady: notReady}
 	members := 0
@@ -184,7 +184,7 @@ func (s *Service) nothingReady(port, notReady int) error {
 	return none
 }
 
-// Member returns one Pod of the Service, by one of its names, as an endpoint with any port.
+// Member returns the Pod of the Service that has a name, see isCalled, as an endpoint with the given port.
 func (s *Service) Member(pod string, port int) ([]carrier.Endpoint, error) {
 	var f found
 	for _, slice := range s.Slices {
@@ -203,8 +203,8 @@ func (s *Service) Member(pod string, port int) ([]carrier.Endpoint, error) {
 	return nil, &fault.NotFound{Kind: fault.Pod, Name: pod, Namespace: s.Namespace}
 }
 
-// isCalled reports whether label stands for the member in the name of a Pod of its Service: its host name, as in the
-// cluster's DNS, which has the address with dashes for a member without host name, or the Pod's own name.
+// isCalled reports whether label stands for the member in the form POD.SERVICE: as its Pod's name or as its name in the
+// cluster's DNS, which is its host name or, if it has none, its address with dashes.
 func (m Member) isCalled(label string) bool {
 	if m.Pod == label || m.hostname == label {
 		return true
@@ -223,7 +223,7 @@ func dashed(address string) string {
 	return strings.NewReplacer(".", "-", ":", "-").Replace(address)
 }
 
-// FirstPort returns the number of the first TCP port; 0 when there is none.
+// FirstPort returns the number of the first TCP port; 0 if there is none.
 func (s *Service) FirstPort() int {
 	for _, p := range s.Ports {
 		if p.Protocol == ProtocolTCP {

@@ -18,8 +18,7 @@ import (
 	"fairlead/kube/jsonstream"
 )
 
-// A table over what a Service and its EndpointSlices can say.
-func TestAServicesPortsLeadToItsPods(t *testing.T) {
+func TestPortsOfAServiceLeadToItsPods(t *testing.T) {
 	tcp, udp := corev1.ProtocolTCP, corev1.ProtocolUDP
 	port := func(name string, number int32, protocol corev1.Protocol) corev1.ServicePort {
 		return corev1.ServicePort{Name: name, Port: number, Protocol: protocol}
@@ -76,7 +75,7 @@ func TestAServicesPortsLeadToItsPods(t *testing.T) {
 			corev1.ServiceSpec{Ports: []corev1.ServicePort{port("http", 80, tcp)}},
 			[]discoveryv1.EndpointSlice{slice(ports(discoveryv1.EndpointPort{Name: new("http")}), pod("p", ready))}, 80, "p:80",
 		},
-		"TCP beside UDP": {
+		"TCP next to UDP": {
 			corev1.ServiceSpec{Ports: []corev1.ServicePort{port("dns", 53, udp), port("dns-tcp", 53, tcp)}},
 			[]discoveryv1.EndpointSlice{slice(ports(at("dns", 5353, udp), at("dns-tcp", 5354, tcp)), pod("p", ready))}, 53, "p:5354",
 		},
@@ -104,7 +103,7 @@ func TestAServicesPortsLeadToItsPods(t *testing.T) {
 			corev1.ServiceSpec{ClusterIP: "None"},
 			[]discoveryv1.EndpointSlice{slice(nil, pod("p", ready), pod("q", notReady))}, 8080, "p:8080",
 		},
-		"headless by a port that nobody lists": {
+		"headless by a port that no slice lists": {
 			corev1.ServiceSpec{ClusterIP: "None", Ports: []corev1.ServicePort{port("http", 80, tcp)}},
 			[]discoveryv1.EndpointSlice{slice(ports(at("http", 8080, tcp)), pod("p", ready), pod("r", ending))}, 9100, "p:9100 r:9100",
 		},
@@ -129,7 +128,7 @@ func TestAServicesPortsLeadToItsPods(t *testing.T) {
 		"headless without Pods": {
 			corev1.ServiceSpec{ClusterIP: "None", Selector: map[string]string{"a": "b"}}, nil, 8080, "no Pod matches its selector",
 		},
-		"headless before what is no Pod": {
+		"headless with an endpoint that is not a Pod": {
 			corev1.ServiceSpec{ClusterIP: "None"},
 			[]discoveryv1.EndpointSlice{slice(nil, discoveryv1.Endpoint{Addresses: []string{"192.0.2.10"}})}, 5432, "192.0.2.10:5432",
 		},
@@ -152,7 +151,7 @@ func TestAServicesPortsLeadToItsPods(t *testing.T) {
 			corev1.ServiceSpec{Ports: []corev1.ServicePort{port("db", 5432, tcp)}},
 			[]discoveryv1.EndpointSlice{slice(ports(at("db", 5432, tcp)), discoveryv1.Endpoint{Addresses: []string{"192.0.2.10"}})}, 5432, "192.0.2.10:5432",
 		},
-		"a Pod beside others": {
+		"a Pod and an endpoint that is not one": {
 			corev1.ServiceSpec{Ports: []corev1.ServicePort{port("db", 5432, tcp)}},
 			[]discoveryv1.EndpointSlice{slice(ports(at("db", 5432, tcp)), discoveryv1.Endpoint{Addresses: []string{"192.0.2.10"}}, pod("p", ready))}, 5432, "p:5432",
 		},
@@ -169,7 +168,7 @@ func TestAServicesPortsLeadToItsPods(t *testing.T) {
 				if e.Namespace != "ns" {
 					t.Errorf("namespace %s", e.Namespace)
 				}
-				// What one of its Pods proves holds for the others only where they have this in common.
+				// The carrier applies what it learns from one Pod to others only if they have this in common.
 				if want := fmt.Sprintf("svc:%d", test.port); e.Service != want {
 					t.Errorf("%s is of %q, want %q", e.Pod, e.Service, want)
 				}
@@ -186,7 +185,7 @@ func TestAServicesPortsLeadToItsPods(t *testing.T) {
 	}
 }
 
-func TestADialTriesAFewOfManyEndpoints(t *testing.T) {
+func TestEndpointsOfADialAreBounded(t *testing.T) {
 	var pods []string
 	for i := range 1000 {
 		pods = append(pods, fmt.Sprintf("pod-%d", i))
@@ -197,7 +196,7 @@ func TestADialTriesAFewOfManyEndpoints(t *testing.T) {
 	}
 }
 
-func TestAPodOfAServiceIsReachedByItsName(t *testing.T) {
+func TestMembersAreFoundByTheirNames(t *testing.T) {
 	slice := testSlice(8080, "db-0", "db-1", "db-2")
 	slice.Endpoints[1].Hostname = new("primary")
 	slice.Endpoints[2].Conditions.Ready = new(false)
@@ -224,7 +223,7 @@ func TestAPodOfAServiceIsReachedByItsName(t *testing.T) {
 	}
 }
 
-// newService reads a Service and its EndpointSlices as from an API server.
+// newService returns a Service and its EndpointSlices, read as from an API server.
 func newService(t *testing.T, svc *corev1.Service, groups []discoveryv1.EndpointSlice) *Service {
 	t.Helper()
 	svc = svc.DeepCopy()
@@ -234,7 +233,7 @@ func newService(t *testing.T, svc *corev1.Service, groups []discoveryv1.Endpoint
 	return &s
 }
 
-// testSlice has ready Pods behind the port named http.
+// testSlice returns an EndpointSlice with ready Pods and a port named http.
 func testSlice(port int32, pods ...string) discoveryv1.EndpointSlice {
 	slice := discoveryv1.EndpointSlice{
 		AddressType: discoveryv1.AddressTypeIPv4,

@@ -2,13 +2,13 @@ package objects
 
 import "slices"
 
-// Endpoints are those of a Service at one moment. Their content never changes.
+// Endpoints are the EndpointSlices of a Service at one moment. The slices are never modified.
 type Endpoints struct {
 	Slices  []Slice
 	Version string // of the API server's list
 }
 
-// Cost returns how many bytes of memory the set takes.
+// Cost returns how many bytes of memory the slices take.
 func (s Endpoints) Cost() (bytes int) {
 	for _, slice := range s.Slices {
 		bytes += slice.cost
@@ -16,7 +16,7 @@ func (s Endpoints) Cost() (bytes int) {
 	return bytes
 }
 
-// maxSlices bounds how many EndpointSlices of one Service are kept: as many as a list of them has, see maxItems.
+// maxSlices bounds how many EndpointSlices of one Service are kept. It is the number that a list has, see api.MaxItems.
 const maxSlices = 100
 
 // with returns the set after an EndpointSlice was added or changed.
@@ -38,21 +38,20 @@ func (s Endpoints) without(name string) Endpoints {
 	return s
 }
 
-// HasReady reports whether anything could be dialled now.
+// HasReady reports whether any endpoint is ready.
 func (s Endpoints) HasReady() bool {
 	return slices.ContainsFunc(s.Slices, func(slice Slice) bool {
 		return slices.ContainsFunc(slice.Members, func(m Member) bool { return m.Ready })
 	})
 }
 
-// A Listing is how a Service has a Pod.
+// A Listing is the state of a Pod in the EndpointSlices of a Service.
 type Listing struct {
 	Usable bool // for new connections
-	Ending bool // it was told to end
+	Ending bool // it is being deleted
 }
 
-// Pods returns the Pods of the set. Usable are those that are ready or, while none is, those that are about to end and still
-// serve.
+// Pods returns the Pods of the Service. Those that are ready are usable or, while none is, those that are terminating.
 func (s Endpoints) Pods() map[PodID]Listing {
 	pods := map[PodID]Listing{}
 	ready := s.HasReady()

@@ -10,12 +10,12 @@ import (
 	"fairlead/kube/jsonstream"
 )
 
-// ListSlices returns the EndpointSlices of a Service, for which no client waits.
+// ListSlices lists the EndpointSlices of a Service without running a credential plugin: no client waits for them.
 func ListSlices(ctx context.Context, s *api.Streams, key ServiceKey) (Endpoints, error) {
 	return api.AskUnattended(ctx, s, slicesOf("list", key).With("limit", api.MaxItems), ReadSlices(key.Namespace))
 }
 
-// WatchSlices begins a watch of the EndpointSlices of a Service from a version on. It lives until ctx ends or it is stopped.
+// WatchSlices begins a watch of the EndpointSlices of a Service from a version on. The watch ends with ctx or by Stop.
 func WatchSlices(ctx context.Context, s *api.Streams, key ServiceKey, version string) (*Watch, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	q := slicesOf("watch", key).With("watch", "true").With("resourceVersion", version).With("allowWatchBookmarks", "true")
@@ -33,28 +33,28 @@ func WatchSlices(ctx context.Context, s *api.Streams, key ServiceKey, version st
 	return w, nil
 }
 
-// An Event is a change of an EndpointSlice. The error is the API server's, in place of one.
+// An Event is a change of an EndpointSlice, or an error of the API server.
 type Event struct {
 	kind  string // "ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"
 	slice Slice
 	err   error
 }
 
-// A Watch is a watch of the EndpointSlices of a Service, with the request that carries it.
+// A Watch is a watch of the EndpointSlices of a Service.
 type Watch struct {
 	Events  chan Event // closed when the watch has ended
-	Err     error      // why; to be read after that
+	Err     error      // why it ended; valid once Events is closed
 	cancel  context.CancelFunc
 	reading sync.WaitGroup
 }
 
-// Stop ends the watch and waits for its end.
+// Stop ends the watch and waits for that.
 func (w *Watch) Stop() {
 	w.cancel()
 	w.reading.Wait()
 }
 
-// read reads events until the watch ends. One that brought as much as an answer may have ends, and goes on as another one.
+// read reads events until the watch ends. The bounds of one answer apply to the whole watch; its owner begins another one.
 func (w *Watch) read(ctx context.Context, r *jsonstream.Reader, namespace string) error {
 	defer r.Close()
 	for r.Next() {
@@ -71,8 +71,8 @@ func (w *Watch) read(ctx context.Context, r *jsonstream.Reader, namespace string
 	return r.Err()
 }
 
-// readEvent reads one event of a watch. What its object is may be said after it: the fields of a slice and of a Status have
-// different names.
+// readEvent reads one event of a watch. Its type may come after the object, so the object is read as a slice and as a Status
+// at the same time: their fields have different names.
 func readEvent(r *jsonstream.Reader, namespace string) (e Event) {
 	var status api.StatusError
 	var kind string
@@ -101,8 +101,8 @@ func readEvent(r *jsonstream.Reader, namespace string) (e Event) {
 	return e
 }
 
-// Apply takes an event of a watch, and reports whether it changed the endpoints. Many events may make a set that is
-// larger than any answer can be.
+// Apply applies an event of a watch, and reports whether it changed the endpoints. It returns an error if the endpoints
+// become larger than one answer may be.
 func (s *Endpoints) Apply(event Event) (changed bool, err error) {
 	switch event.kind {
 	case "ADDED", "MODIFIED":
