@@ -31,7 +31,7 @@ type connection struct {
 	full    error            // not nil if there are already Config.Connections, or no file descriptors for more
 }
 
-// whyCut is nil as long as the connection is not cut.
+// whyCut returns why the connection was cut, or nil if it was not.
 func (c *connection) whyCut() error {
 	if c.ending.Err() != nil {
 		return context.Cause(c.ending) // which ends a moment before the batches do
@@ -74,7 +74,7 @@ func (v *serving) serve(conn net.Conn, full error, cut context.Context, entered,
 	}
 }
 
-// entered is enter, and calls decided when it has returned, even by a panic.
+// entered calls enter and then decided, even if enter panics.
 func (c *connection) entered(conn net.Conn, decided func()) bool {
 	defer decided()
 	return c.enter(conn)
@@ -87,7 +87,7 @@ func (c *connection) survive() {
 	}
 }
 
-// end is the last of a connection.
+// end releases what the connection holds, closes it and calls done.
 func (c *connection) end() {
 	defer c.done()
 	if c.uncut != nil {
@@ -99,7 +99,7 @@ func (c *connection) end() {
 	_ = c.conn.Close() // the last write has returned any error that matters
 }
 
-// request returns what the client wants: what its connection stands for, or what it asks for.
+// request returns the request of a client: for the target that its connection stands for, or for what it asks for.
 func (c *connection) request(conn net.Conn) (net.Conn, *request, error) {
 	if c.target == nil {
 		return c.ask(conn)
@@ -121,8 +121,8 @@ func (c *connection) request(conn net.Conn) (net.Conn, *request, error) {
 // ask finds out what the client asks for. It returns no request for an HTTP client that has been served already.
 func (c *connection) ask(conn net.Conn) (net.Conn, *request, error) {
 	// A client that has not asked for anything loses nothing when the server stops.
-	unleave := context.AfterFunc(c.stopping, func() { _ = conn.Close() })
-	defer unleave()
+	stopClosing := context.AfterFunc(c.stopping, func() { _ = conn.Close() })
+	defer stopClosing()
 	limit := c.config.Handshake
 	if c.surplus {
 		limit = min(limit, surplusHandshake)
@@ -141,7 +141,7 @@ func (c *connection) ask(conn net.Conn) (net.Conn, *request, error) {
 	case speaks == speaksSOCKS5:
 		asked, err = c.askSOCKS5(client)
 	default:
-		unleave() // net/http knows which of its connections wait
+		stopClosing() // net/http knows which of its connections are idle
 		asked, err = c.askHTTP(client)
 	}
 	if err == nil && speaks != speaksHTTP && !c.place.Admit() {
@@ -157,16 +157,16 @@ func (c *connection) ask(conn net.Conn) (net.Conn, *request, error) {
 	return client, asked, nil
 }
 
-// ErrTooMany is what a client over Config.Connections is told. It wraps syscall.EMFILE.
+// ErrTooMany is the error for a client beyond Config.Connections. It wraps syscall.EMFILE.
 var ErrTooMany = fmt.Errorf("too many connections are open through this proxy: %w", syscall.EMFILE)
 
-// surplusHandshake is how long a client over the limit may take to ask what it wants, to be told that it cannot be had.
+// surplusHandshake is how long the handshake of a client beyond the limit may take. It ends with a refusal.
 const surplusHandshake = 2 * time.Second
 
-// errGaveWay is a client that was cut before it was admitted.
+// errGaveWay is the error of a client that was cut before it was admitted.
 var errGaveWay = errors.New("cut before it had asked for anything it may have: too many other clients did the same")
 
-// A gate counts the clients of a Server, and keeps the log short about those that may not pass.
+// A gate counts the clients of a Server, and limits how often the log mentions those that are turned away.
 type gate struct {
 	admission.Gate
 	guesses admission.Guesses
@@ -174,8 +174,7 @@ type gate struct {
 	strangers, surplus, unauth, unwanted, hidden, crowded admission.Burst
 }
 
-// enter decides whether a client is served at all, and takes a place for it when it is. Nothing has been read from it
-// yet.
+// enter decides whether a client is served, before anything has been read from it, and takes a place for it if it is.
 func (c *connection) enter(conn net.Conn) bool {
 	gate, log := &c.server.gate, c.config.Log
 	if c.config.Peer != nil {
@@ -210,7 +209,7 @@ func (c *connection) enter(conn net.Conn) bool {
 	return true
 }
 
-// logEvicted logs now and then how many clients gave way.
+// logEvicted logs from time to time how many clients were cut to make room for others.
 func (g *gate) logEvicted(log *zerolog.Logger) {
 	if g.Evicted.Load() == 0 {
 		return

@@ -12,12 +12,12 @@ import (
 	"fairlead/proxy/stream"
 )
 
-// errUpgrade takes a response with 101 Switching Protocols past httputil, whose own copying would lose what the client
-// has sent ahead, count nothing, and pass a cut on as an orderly end.
+// errUpgrade keeps a response with 101 Switching Protocols from httputil, whose own copying would lose what the client
+// has sent ahead, count no bytes, and turn a cut connection into an orderly end.
 var errUpgrade = errors.New("the connection becomes a tunnel")
 
-// An upgrade is a plain-HTTP request that its target answered with 101 Switching Protocols (RFC 9110 15.2.2), a
-// WebSocket mostly. Its connection goes on as a tunnel, and its record is the request's.
+// An upgrade is a plain-HTTP request that its target answered with 101 Switching Protocols (RFC 9110 section 15.2.2),
+// usually for a WebSocket. Its connection continues as a tunnel, with the record of the request.
 type upgrade struct {
 	record  *record
 	handler Handler
@@ -26,7 +26,7 @@ type upgrade struct {
 	head    []byte    // the response that the client gets
 }
 
-// becomeTunnel hands client and target of an upgraded request over to a tunnel.
+// becomeTunnel hands the client and the target of an upgraded request over to a tunnel.
 func (x *exchange) becomeTunnel(w http.ResponseWriter) error {
 	response, target := x.upgrade, x.dialled.Load()
 	if target == nil {
@@ -65,7 +65,7 @@ func (c *connection) serveUpgrade(client net.Conn, asked *request) (handedOver b
 		return false
 	}
 	u.record.connected()
-	target := upgradedTarget{httpTargetConn: u.target, body: u.body} // which counts its bytes
+	target := upgradedTarget{httpTargetConn: u.target, body: u.body} // which counts its own bytes
 	c.handOver(u.record, u.handler, Flow{Client: client, Target: target, Early: asked.early}, u.record.finish)
 	return true
 }
