@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// An Endpoint is one address that a context listens on, or will, and what it serves there.
+// An Endpoint is one address that a context listens on or will listen on, and what it serves there.
 type Endpoint struct {
 	Address string // host:port
 	Kind    EndpointKind

@@ -32,11 +32,11 @@ type Toggle struct{ Name string }
 type Set struct {
 	Name string
 	On   bool
-	// Restored says that the desired state was read from disk, where an earlier run of the program left it. It is not
-	// saved again, and Start learns that there was no click.
+	// Restored says that the desired state was read from disk, where an earlier run of the program saved it. It is not
+	// saved again, and Start is called with restored set.
 	Restored bool
-	// Confirmed says that the user has confirmed it. Without it a production context is not turned on, even when it is
-	// restored, and Do returns ErrUnconfirmed.
+	// Confirmed says that the user has confirmed the intent. Without it a production context is not turned on, even
+	// when it is restored, and Do returns ErrUnconfirmed.
 	Confirmed bool
 	// WhenUsable makes a context that cannot be used turn on as soon as it can. Do still returns ErrUnusable.
 	WhenUsable bool
@@ -89,10 +89,10 @@ type Entry struct {
 	Used       time.Time     // when it was last switched on by an earlier run of the program
 }
 
-// Do passes an intent to Run and returns when it was applied. Its effect is then in Snapshot, though what it started
-// may take a while. Do waits for Run to start, and returns ErrNotRunning once Run is stopping, ErrUnknownContext,
-// ErrUnusable, ErrUnconfirmed, ErrNotOn, or ctx's error. A nil error does not mean that a context could be started; that is in
-// the snapshots of Watch.
+// Do passes an intent to Run and returns when Run has applied it. Snapshot then shows its effect, though what it
+// started may take a while: a nil error does not mean that a context could be started, which only later snapshots show.
+// Do waits for Run to start. It returns ErrNotRunning once Run is stopping, ErrUnknownContext, ErrUnusable,
+// ErrUnconfirmed, ErrNotOn, or ctx's error.
 func (m *Manager) Do(ctx context.Context, i Intent) error {
 	r := request{apply: func() error {
 		if m.stopping {
