@@ -1,32 +1,33 @@
-// Package proxy speaks SOCKS (4, 4A, 5) and HTTP on one local port and sends each connection where its rules say. It knows no
-// Kubernetes, resolves no names, and listens nowhere by itself: the ways into a cluster are Dialers that its user hands
-// in, and so are the sentences in which a client is told of a failure.
+// Package proxy serves SOCKS (4, 4A, 5) and HTTP on one listener and routes each connection by its rules. It does not
+// know Kubernetes, resolves no names, and does not listen by itself: its caller provides the listeners, the Dialers
+// that lead into a cluster, and the sentences that explain a failure to a client.
 //
 // The path of a connection:
 //
 //  1. server.go: accepted
-//  2. connection.go: its user judged (package peer), counted (package admission, which also bounds what clients cost until
-//     they are admitted, after 4), and owned until it is closed
+//  2. connection.go: checked for the user at its other end (package peer), counted (package admission, which also bounds
+//     what clients cost until they are admitted, after 4), and owned until it is closed
 //  3. sniff.go: the first byte tells SOCKS4, SOCKS5, HTTP and TLS apart; anything else is closed
-//  4. socks.go, http.go: the handshake (packages socks and http1), up to what the client asks for and not yet its answer;
-//     the password where one is wanted (credentials.go)
+//  4. socks.go, http.go: the handshake (packages socks and http1), up to the client's request but without the answer;
+//     the password, if one is required (credentials.go)
 //  5. target.go: the host and port asked for, checked; a name stays a name
-//  6. route.go: the first rule that matches hands back a Dialer, with what it has found out about the target
-//  7. tunnel.go: dial, while stream.Watch reads ahead and notices a client that leaves; then the answer
-//  8. handler.go: what carries the connection from now on: relay.go, unless its rule has another. That copies bytes both
-//     ways, with half-closes, and resets what was cut
+//  6. route.go: the first rule that matches returns a Dialer, which may know what the rule found out about the target
+//  7. tunnel.go: dial, while stream.WatchClient reads ahead and notices a client that leaves; then the answer
+//  8. handler.go: what carries the connection from now on: relay.go, unless its rule has another Handler. The relay
+//     copies bytes both ways, passes half-closes on, and resets both sides if the connection is cut
 //
-// From 5 on, record.go reports what happens, while it happens, as the events of event.go; traffic.go counts the bytes. A
-// connection whose target is known without a handshake enters after 5: ServeTarget in server.go.
+// From 5 on, record.go reports what happens as the events of event.go, and traffic.go counts the bytes. A connection
+// whose target is known without a handshake begins after 5: see ServeTarget in server.go.
 //
-// A failure is told to the client in the codes of answer.go, over HTTP by httpanswer.go.
+// The client is told about a failure with the codes of answer.go, over HTTP by httpanswer.go.
 //
-// HTTP requests are read by net/http, but one at a time and only after requestreader.go has read them, so that package http1
-// refuses what can be read in more than one way. A CONNECT goes on at 5. A plain-HTTP request has a path of its own:
-// forward.go finds its route and refuses what a page of another origin asks for (package browser), transport.go sends it
-// on over the connections that httpclient.go keeps for its client, and once more if nobody answered; badresponse.go has the
-// answers that cannot be passed on. upgrade.go brings a WebSocket back to 8. A request to the proxy itself is pages.go's.
+// HTTP requests are read by net/http, but one at a time and only after requestreader.go has read them, so that package
+// http1 can refuse what can be read in more than one way. A CONNECT continues at 5. A plain-HTTP request has a path of
+// its own: forward.go finds its route and refuses what a page of another origin asks for (package browser).
+// transport.go sends it over the connections that httpclient.go keeps for its client, and sends it again if there was
+// no answer; badresponse.go handles the answers that cannot be passed on. upgrade.go takes a WebSocket to 8. pages.go
+// answers a request to the proxy itself.
 //
-// dialer.go says what a Dialer must do; package direct has the one that dials from this machine, or through the forward
-// proxy that this machine is told to use; and package dialtest holds every Dialer to it.
+// dialer.go says what a Dialer must do. Package direct has the Dialer for hosts outside, which dials from this machine
+// or through the forward proxy that this machine is configured to use. Package dialtest tests that a Dialer does it.
 package proxy
