@@ -14,10 +14,10 @@ import (
 )
 
 // Start opens the proxy of a context and returns when it is listening. ctx is cancelled when the context is to stop,
-// and bounds both the start and what Serve does later. restored means that there was no click just now: an earlier run
-// of the program saved the context as on, or a change needed a restart. health may be called by any goroutine until
-// Serve has returned, and never blocks: with nil when the cluster was reached, with an error when it could not be, and
-// with ErrUnknownHealth when earlier calls have lost their meaning.
+// and bounds both the start and what Serve does later. restored means that the user did not request it just now: an
+// earlier run of the program saved the context as on, or a change needed a restart. health may be called by any
+// goroutine until Serve has returned, and never blocks: with nil when the cluster was reached, with an error when it
+// could not be, and with ErrUnknownHealth when earlier calls have lost their meaning.
 type Start func(ctx context.Context, name string, restored bool, health func(error)) (Proxy, error)
 
 // A Proxy serves one context.
