@@ -7,27 +7,35 @@ import (
 	"net/http"
 	"time"
 
+	"fairlead/kube/api"
 	"fairlead/kube/carrier"
 	"fairlead/kube/fault"
 )
 
 type endpoint = carrier.Endpoint
 
-// dialCarrier dials with the carrier. It logs in first, since the carrier renews no credentials, and logs in and dials
-// again if the login turns out to have expired.
-func (c *Cluster) dialCarrier(ctx context.Context, endpoints []endpoint, renew carrier.Renew) (net.Conn, error) {
-	if err := c.api.Login.Ensure(ctx); err != nil {
+// A loginDialer dials with a carrier, and logs in first, since a carrier renews no credentials.
+type loginDialer struct {
+	carrier       carrier.Carrier
+	api           *api.Client
+	namespace     func() string
+	trustLoginFor time.Duration // the constant; shorter in tests
+}
+
+// dial dials, and logs in and dials again if the login turns out to have expired.
+func (d *loginDialer) dial(ctx context.Context, endpoints []endpoint, renew carrier.Renew) (net.Conn, error) {
+	if err := d.api.Login.Ensure(ctx); err != nil {
 		return nil, err
 	}
-	conn, err := c.dialOnce(ctx, endpoints, renew)
-	err = c.unlessLoginFailed(ctx, err)
-	if c.api.Login.Renews() && errors.As(err, new(*fault.Login)) {
-		if err := c.api.Login.Ensure(ctx); err != nil {
+	conn, err := d.dialOnce(ctx, endpoints, renew)
+	err = d.unlessLoginFailed(ctx, err)
+	if d.api.Login.Renews() && errors.As(err, new(*fault.Login)) {
+		if err := d.api.Login.Ensure(ctx); err != nil {
 			return nil, err
 		}
-		conn, err = c.dialOnce(ctx, endpoints, renew)
+		conn, err = d.dialOnce(ctx, endpoints, renew)
 	}
-	return conn, c.api.Login.Explain(err)
+	return conn, d.api.Login.Explain(err)
 }
 
 // trustLoginFor is how long an accepted login counts as valid without asking the API server again.
@@ -36,7 +44,7 @@ const trustLoginFor = 5 * time.Second
 // unlessLoginFailed returns err, or a *fault.Login if err is a 401 that the API server did not send and the API server
 // refuses the login as well. The 401 may be a kubelet's that does not know the API server, or that of a proxy that checks
 // logins in the API server's place.
-func (c *Cluster) unlessLoginFailed(ctx context.Context, err error) error {
+func (d *loginDialer) unlessLoginFailed(ctx context.Context, err error) error {
 	var node *fault.Node
 	var blocked *fault.Blocked
 	switch {
@@ -45,11 +53,11 @@ func (c *Cluster) unlessLoginFailed(ctx context.Context, err error) error {
 	default:
 		return err
 	}
-	if c.health.AcceptedWithin(c.trustLoginFor) {
+	if d.api.Health.AcceptedWithin(d.trustLoginFor) {
 		return err
 	}
 	var login *fault.Login
-	if _, refused := c.api.MayForward(ctx, c.Namespace(), "create"); errors.As(refused, &login) {
+	if _, refused := d.api.MayForward(ctx, d.namespace(), "create"); errors.As(refused, &login) {
 		return refused
 	}
 	return err
@@ -59,17 +67,17 @@ func (c *Cluster) unlessLoginFailed(ctx context.Context, err error) error {
 // was only slow, a later dial finds a session.
 const unreachableTimeout = 4 * time.Second
 
-func (c *Cluster) dialOnce(ctx context.Context, endpoints []endpoint, renew carrier.Renew) (net.Conn, error) {
+func (d *loginDialer) dialOnce(ctx context.Context, endpoints []endpoint, renew carrier.Renew) (net.Conn, error) {
 	dial := ctx
-	if c.health.IsUnreachable() {
+	if d.api.Health.IsUnreachable() {
 		bounded, cancel := context.WithTimeout(ctx, unreachableTimeout)
 		defer cancel()
 		dial = bounded
 	}
-	conn, err := c.carrier.Dial(dial, endpoints, renew)
+	conn, err := d.carrier.Dial(dial, endpoints, renew)
 	// The dial timed out because of the API server.
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && c.health.IsUnreachable() {
-		err = &fault.Unreachable{Server: c.api.Faults.Server, Err: context.DeadlineExceeded}
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && d.api.Health.IsUnreachable() {
+		err = &fault.Unreachable{Server: d.api.Faults.Server, Err: context.DeadlineExceeded}
 	}
 	return conn, err
 }

@@ -61,7 +61,7 @@ func (c *Cluster) Services(ctx context.Context, namespace string) ([]Service, er
 	}
 	defer end()
 	list, err := everywhere(c.resolver.namespaces, "services", namespace, func(namespace string) ([]Service, error) {
-		return c.servicesIn(ctx, namespace)
+		return c.resolver.catalogued(ctx, namespace)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list Services: %w", known(err))
@@ -72,11 +72,11 @@ func (c *Cluster) Services(ctx context.Context, namespace string) ([]Service, er
 	return list, nil
 }
 
-func (c *Cluster) servicesIn(ctx context.Context, namespace string) (list []Service, err error) {
-	err = c.resolver.ask.EachService(ctx, namespace, func(s *objects.Service) {
+func (r *resolver) catalogued(ctx context.Context, namespace string) (list []Service, err error) {
+	err = r.ask.EachService(ctx, namespace, func(s *objects.Service) {
 		if len(list) < maxCatalogue {
 			list = append(list, newCatalogued(s))
-			c.resolver.seen.service(s)
+			r.seen.service(s)
 		}
 	})
 	return list, err

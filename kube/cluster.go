@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -74,15 +73,15 @@ type Config struct {
 
 // A Cluster is a dialer for the names and addresses of one context's cluster.
 type Cluster struct {
-	described     kubeconfig.Context
-	policy        atomic.Pointer[Policy]
-	resolver      *resolver
-	api           *api.Client
-	health        *api.Health
-	carrier       carrier.Carrier
-	decisions     decisions
-	trustLoginFor time.Duration // the constant, unless a test changes it
-	log           zerolog.Logger
+	described kubeconfig.Context
+	policy    atomic.Pointer[Policy]
+	resolver  *resolver
+	api       *api.Client
+	health    *api.Health
+	carrier   carrier.Carrier
+	decisions decisions
+	dialer    loginDialer
+	log       zerolog.Logger
 
 	started chan struct{} // closed by Run
 	stopped chan struct{} // closed when Run's context ends
@@ -137,7 +136,9 @@ func Open(c Config) (*Cluster, error) {
 			REST: config, ProxySource: a.ProxySource, Certificate: a.Login.Certificate(), Context: c.Context, Carrier: c.Protocol,
 			PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
 			Doubt: a.Doubt, Roots: a.Authority.Roots.Load,
-			Admit: func(ctx context.Context, namespace, pod string) error { return cluster.admit(ctx, namespace, pod) },
+			Admit: func(ctx context.Context, namespace, pod string) error {
+				return cluster.resolver.admit(ctx, namespace, pod)
+			},
 			Standing: func(ctx context.Context, namespace, pod, uid string) carrier.Standing {
 				return cluster.resolver.standing(ctx, namespace, pod, uid)
 			},
@@ -154,16 +155,16 @@ func Open(c Config) (*Cluster, error) {
 
 func newCluster(namespace string, a *api.Client, to carrier.Carrier, log zerolog.Logger) *Cluster {
 	c := &Cluster{
-		api:           a,
-		health:        a.Health,
-		carrier:       to,
-		trustLoginFor: trustLoginFor,
-		log:           log,
-		started:       make(chan struct{}),
-		stopped:       make(chan struct{}),
+		api:     a,
+		health:  a.Health,
+		carrier: to,
+		log:     log,
+		started: make(chan struct{}),
+		stopped: make(chan struct{}),
 	}
 	c.policy.Store(&Policy{})
 	c.resolver = newResolver(a, namespace, c.policy.Load)
+	c.dialer = loginDialer{carrier: to, api: a, namespace: c.Namespace, trustLoginFor: trustLoginFor}
 	c.resolver.watches = newEndpointWatches(c.resolver, to, log)
 	return c
 }

@@ -137,7 +137,7 @@ func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution
 	for _, address := range to.outside[:min(len(to.outside), maxOutside)] {
 		host, port, wrong := splitAddress(network, address)
 		h := c.host(host)
-		h.InCluster = wrong == nil && h.name.meaning == clusterAddress && c.owned(ctx, h.name) || endsInCluster(host)
+		h.InCluster = wrong == nil && h.name.meaning == clusterAddress && c.resolver.owned(ctx, h.name) || endsInCluster(host)
 		if wrong == nil && h.InCluster {
 			wrong = h.check()
 		}
@@ -162,9 +162,9 @@ func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution
 }
 
 // owned reports whether an address is that of a Service, or of a Pod that may be dialled.
-func (c *Cluster) owned(ctx context.Context, n name) bool {
-	o, _, err := c.resolver.owner(ctx, n)
-	return err == nil && (o.service.Name != "" || o.pod.Pod != "" && (!o.hostNetwork || c.policy.Load().HostNetwork))
+func (r *resolver) owned(ctx context.Context, n name) bool {
+	o, _, err := r.owner(ctx, n)
+	return err == nil && (o.service.Name != "" || o.pod.Pod != "" && (!o.hostNetwork || r.policy().HostNetwork))
 }
 
 // An attempt is one dial into the cluster, and the search for other Pods that its connection may try.
@@ -237,7 +237,7 @@ func (a *attempt) network(e endpoint) network {
 // be dialled.
 func (a *attempt) connect(ctx context.Context, endpoints []endpoint, later []endpoint) (net.Conn, error) {
 	c := a.cluster
-	conn, err := c.dialCarrier(ctx, endpoints, func(ctx context.Context, cause error) []endpoint {
+	conn, err := c.dialer.dial(ctx, endpoints, func(ctx context.Context, cause error) []endpoint {
 		return a.renew(ctx, cause, later)
 	})
 	var away *fault.Unreachable

@@ -147,9 +147,8 @@ const (
 
 // admit returns the fault of a Pod on its node's network. A session with a Pod goes by its name, whatever was known of the
 // Pod that had it before, so each session begins with a look. What the look does not tell is decided by what is known.
-func (c *Cluster) admit(ctx context.Context, namespace, name string) error {
-	r := c.resolver
-	if c.policy.Load().HostNetwork || !r.api.Login.LoggedIn() || !r.networks.mayLook(namespace) {
+func (r *resolver) admit(ctx context.Context, namespace, name string) error {
+	if r.policy().HostNetwork || !r.api.Login.LoggedIn() || !r.networks.mayLook(namespace) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, admitWithin)

@@ -223,7 +223,7 @@ func proxyRefusesLogin(t *testing.T, cluster *clustertest.Cluster) {
 	}
 	page.path = regexp.MustCompile(".")
 	f.obey(page)
-	c.trustLoginFor = 0 // as when the last question was a while ago
+	c.dialer.trustLoginFor = 0 // as when the last question was a while ago
 	if _, err := ask(c, lone); !errors.As(err, new(*fault.Login)) {
 		t.Errorf("a name that is known: %T %v", err, err)
 	}
