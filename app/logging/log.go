@@ -16,6 +16,7 @@ import (
 
 	"fairlead/app/ownfile"
 	"fairlead/app/spool"
+	"fairlead/app/table"
 	"fairlead/kube"
 	"fairlead/proxy/safetext"
 )
@@ -85,7 +86,7 @@ func ForPeople(out, to io.Writer, timeFormat string) zerolog.ConsoleWriter {
 		return safetext.Clean(fmt.Sprintf("%s", value))
 	}
 	return zerolog.ConsoleWriter{
-		Out: out, TimeFormat: timeFormat, NoColor: !isTerminal(to), FormatMessage: safe, FormatFieldValue: safe,
+		Out: out, TimeFormat: timeFormat, NoColor: !coloured(to), FormatMessage: safe, FormatFieldValue: safe,
 	}
 }
 
@@ -152,11 +153,8 @@ func (l *levelled) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	return l.Write(line)
 }
 
-func isTerminal(w io.Writer) bool {
+// coloured reports whether w is a terminal that shows colours, and is wanted to.
+func coloured(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && table.For(file).Colour
 }
