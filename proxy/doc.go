@@ -24,9 +24,9 @@
 // HTTP requests are read by net/http, but one at a time and only after requestreader.go has read them, so that package
 // http1 can refuse what can be read in more than one way. A CONNECT continues at 5. A plain-HTTP request has a path of
 // its own: forward.go finds its route and refuses what a page of another origin asks for (package browser).
-// transport.go sends it over the connections that httpclient.go keeps for its client, and sends it again if there was
-// no answer; badresponse.go handles the answers that cannot be passed on. upgrade.go takes a WebSocket to 8. pages.go
-// answers a request to the proxy itself.
+// transport.go sends it over the connections that httpclient.go keeps for its client, and sends it once more if there
+// was no answer; badresponse.go handles the answers that cannot be passed on. upgrade.go takes a WebSocket to 8.
+// pages.go answers a request to the proxy itself.
 //
 // dialer.go says what a Dialer must do. Package direct has the Dialer for hosts outside, which dials from this machine
 // or through the forward proxy that this machine is configured to use. Package dialtest tests that a Dialer does it.

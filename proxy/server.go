@@ -14,14 +14,15 @@ import (
 	"fairlead/proxy/admission"
 )
 
-// A Server speaks SOCKS4, SOCKS4A, SOCKS5 and HTTP on the listeners it is given. It is made by New and used by many goroutines at once.
+// A Server serves SOCKS4, SOCKS4A, SOCKS5 and HTTP on the listeners passed to Serve. New makes it. Its methods may be
+// called by many goroutines at once.
 type Server struct {
 	config  atomic.Pointer[Config]
 	ids     atomic.Uint64
 	traffic counters
 	gate    gate
 
-	largeHeads atomic.Int64 // what they cost, see http1.ResponseMeter
+	largeHeads atomic.Int64 // bytes of large response heads, see http1.ResponseMeter
 
 	mutex    sync.Mutex
 	servings map[*serving]struct{}
@@ -38,7 +39,7 @@ func New(config Config) *Server {
 // they are.
 func (s *Server) Reconfigure(config Config) { s.config.Store(config.withDefaults()) }
 
-// Connections returns what is under way, the oldest first.
+// Connections returns the tunnels and requests in progress, the oldest first.
 func (s *Server) Connections() []Connection {
 	var open []Connection
 	for _, r := range s.open() {
@@ -50,7 +51,7 @@ func (s *Server) Connections() []Connection {
 	return open
 }
 
-// open returns the records of what is under way.
+// open returns the records of the tunnels and requests in progress.
 func (s *Server) open() []*record {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -61,8 +62,8 @@ func (s *Server) open() []*record {
 	return open
 }
 
-// CloseConnections cuts every client connection there is, those that wait for nothing included, and returns how many
-// tunnels and plain-HTTP requests were under way. Their Err is ErrCut then. A client that connects afterwards is served as ever.
+// CloseConnections cuts every client connection, including idle ones, and returns how many tunnels and plain-HTTP
+// requests were in progress. Their Err becomes ErrCut. A client that connects afterwards is served as usual.
 func (s *Server) CloseConnections() int {
 	open := len(s.open())
 	s.mutex.Lock()
@@ -76,26 +77,26 @@ func (s *Server) CloseConnections() int {
 // serving is one call of Serve.
 type serving struct {
 	server   *Server
-	target   func(net.Conn) (Target, error) // nil: clients say what they want, in a handshake
-	stopping context.Context                // ended: nothing new is begun
-	ending   context.Context                // ended: open connections are cut
-	http     *httpFront                     // nil with target
+	target   func(net.Conn) (Target, error) // nil if clients name their target in a handshake
+	stopping context.Context                // when it ends, nothing new is begun
+	ending   context.Context                // when it ends, open connections are cut
+	http     *httpFront                     // nil if target is set
 	records  records
 	progress chan struct{} // bytes have moved; see reportProgress
 
 	mutex    sync.Mutex
-	batch    context.Context // of the connections accepted by now; ended: they are cut, for its cause
+	batch    context.Context // of the connections accepted so far, which are cut for its cause when it ends
 	cutBatch context.CancelCauseFunc
 }
 
-// cutContext is what cuts a connection that is accepted now.
+// cutContext returns the context at whose end a connection that is accepted now is cut.
 func (v *serving) cutContext() context.Context {
 	v.mutex.Lock()
 	defer v.mutex.Unlock()
 	return v.batch
 }
 
-// cutAll ends the present batch of connections and begins the next.
+// cutAll cuts the current batch of connections and begins the next one.
 func (v *serving) cutAll() {
 	v.mutex.Lock()
 	defer v.mutex.Unlock()
@@ -117,22 +118,23 @@ func (s *Server) unregister(v *serving) {
 }
 
 // Serve accepts connections from ln until ctx is cancelled, then closes ln, lets open connections end for Config.Drain,
-// cuts the rest, and returns nil when every connection is done. It returns an error, after the same, when ln ended by
-// itself. ln is closed in any case.
+// cuts the rest, and returns nil when every connection has ended. If ln fails, it does the same and returns an error.
+// ln is closed in any case.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return s.run(ctx, ln, nil) }
 
-// ServeTarget is Serve for a listener whose clients speak to their targets at once, as if no proxy were there: at a port
-// that stands for one target, or with connections that were captured on their way. Target returns what the client of an
-// accepted connection is to be connected with, made by NewTarget, and must not wait for the client; an error of it resets
-// the connection, and is logged at debug level.
+// ServeTarget is like Serve, for a listener whose clients speak to their targets at once, as if there were no proxy: on
+// a port that stands for one target, or with connections that were intercepted. target returns the target of an
+// accepted connection, made by NewTarget, and must not wait for the client. If it returns an error, the connection is
+// reset, and the error is logged at debug level.
 //
-// All of the Config applies except what is about handshakes: Handshake, Credentials, TLS, RequireTLS and Pages. So whoever
-// can connect is served, if Peer lets him in. A client is told nothing of success, and of a failure by a reset.
+// All of the Config applies except what is about handshakes: Handshake, Credentials, TLS, RequireTLS and Pages. So any
+// client that can connect is served, if Peer lets it in. A client is not told about success, and its connection is
+// reset after a failure.
 func (s *Server) ServeTarget(ctx context.Context, ln net.Listener, target func(net.Conn) (Target, error)) error {
 	return s.run(ctx, ln, target)
 }
 
-// run is Serve without target, and else ServeTarget.
+// run implements Serve, and ServeTarget if target is not nil.
 func (s *Server) run(ctx context.Context, ln net.Listener, target func(net.Conn) (Target, error)) error {
 	stopping, stop := context.WithCancel(ctx)
 	defer stop()
@@ -170,11 +172,11 @@ func (s *Server) run(ctx context.Context, ln net.Listener, target func(net.Conn)
 	return fmt.Errorf("accept on %s: %w", ln.Addr(), err)
 }
 
-// maxEntering is how many connections are accepted that have no place yet. Others wait in the listener's queue.
+// maxEntering bounds how many accepted connections have no place yet. Others wait in the listener's queue.
 const maxEntering = 16
 
-// accept gives each connection a goroutine. Errors other than the listener's end pass: what they stand for (no file
-// descriptors left, a client gone before it was accepted) does.
+// accept serves each connection in a goroutine, until the listener is closed or v is stopping. It retries after other
+// errors, because their causes pass: no file descriptors left, or a client that left before it was accepted.
 func (v *serving) accept(ln net.Listener, connections *sync.WaitGroup) error {
 	const least, most = 5 * time.Millisecond, time.Second
 	pause := least
