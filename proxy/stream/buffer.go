@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	idleBuffer = 2 << 10  // for what comes after a pause
+	idleBuffer = 2 << 10  // for what arrives after a pause
 	busyBuffer = 64 << 10 // for a direction that moves more than that at once
 )
 
@@ -15,20 +15,20 @@ var (
 	busyBuffers = sync.Pool{New: func() any { return new([busyBuffer]byte) }}
 )
 
-// A Buffer is what is read into from one connection: it has a large one while much comes, else a small one, and none while
-// nothing does, where that can be waited for without. One goroutine uses it: Next, a read, Used, and again; Release at the
-// end.
+// A Buffer provides the memory for reads from one connection: a large buffer while much arrives, otherwise a small one,
+// and none while nothing arrives, if the connection can wait without one. It is used by one goroutine, which calls
+// Next, reads, calls Used and repeats this, and calls Release at the end.
 type Buffer struct {
-	wait   func() // waits until there is something to read; nil where only a read can
+	wait   func() // waits until there is something to read; nil if only a read can wait
 	small  *[idleBuffer]byte
 	large  *[busyBuffer]byte
-	buffer []byte // the one of them that is in use
+	buffer []byte // the one of the two that is in use
 }
 
 // NewBuffer returns a Buffer for reads from src.
 func NewBuffer(src io.Reader) Buffer { return Buffer{wait: ReadWaiter(src)} }
 
-// Next returns the buffer to read into, when there is something to read.
+// Next waits until there is something to read, if it can, and returns the buffer to read into.
 func (b *Buffer) Next() []byte {
 	switch {
 	case b.large != nil:
@@ -45,7 +45,7 @@ func (b *Buffer) Next() []byte {
 	return b.buffer
 }
 
-// Used chooses the next buffer by how much came. What Next returned is not the caller's any more.
+// Used chooses the next buffer by how many bytes were read. The caller must not use the buffer from Next afterwards.
 func (b *Buffer) Used(n int) {
 	switch {
 	case b.large == nil && n == idleBuffer:
@@ -60,7 +60,7 @@ func (b *Buffer) Used(n int) {
 	}
 }
 
-// Release frees the memory.
+// Release gives the memory back.
 func (b *Buffer) Release() {
 	if b.large != nil {
 		busyBuffers.Put(b.large)
@@ -71,8 +71,8 @@ func (b *Buffer) Release() {
 	b.large, b.small = nil, nil
 }
 
-// ReadWaiter returns a function that waits until a read of src would return something, or nil if there is no such wait.
-// What the read returns, only the read says. A connection around another one has a method of that name.
+// ReadWaiter returns a function that waits until a read of src would return, or nil if src has no such wait. It does
+// not tell what the read will return. A connection that wraps another one implements it with a method of the same name.
 func ReadWaiter(src io.Reader) func() {
 	switch src := src.(type) {
 	case interface{ WaitRead() }:

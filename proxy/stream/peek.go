@@ -7,7 +7,7 @@ import (
 	"net"
 )
 
-// peekSize is how much Peek reads at most.
+// peekSize is how many bytes Peek reads at most.
 const peekSize = 1 << 10
 
 // Peeked is a connection whose first bytes were read already and are read again.
@@ -26,7 +26,7 @@ func Peek(conn net.Conn) (*Peeked, error) {
 	return &Peeked{Conn: conn, early: first[:n]}, nil
 }
 
-// Unread returns conn with what r has read of it and not given out yet, which is read again.
+// Unread returns conn such that the bytes that r has buffered from it are read again.
 func Unread(conn net.Conn, r *bufio.Reader) net.Conn {
 	early, _ := r.Peek(r.Buffered()) // as many as there are
 	if len(early) == 0 {
@@ -35,7 +35,7 @@ func Unread(conn net.Conn, r *bufio.Reader) net.Conn {
 	return &Peeked{Conn: conn, early: early}
 }
 
-// Early returns the bytes that were read ahead and have not been read again. They are the connection's.
+// Early returns the bytes that were read ahead and have not been read again. The caller must not modify them.
 func (p *Peeked) Early() []byte { return p.early }
 
 // Read returns the early bytes first.
@@ -50,7 +50,7 @@ func (p *Peeked) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// ReadWaiter implements what the function of that name asks for.
+// ReadWaiter implements the method that the function ReadWaiter looks for.
 func (p *Peeked) ReadWaiter() func() {
 	wait := ReadWaiter(p.Conn)
 	if wait == nil {

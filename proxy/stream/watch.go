@@ -15,8 +15,9 @@ const (
 )
 
 // A Watch reads ahead from a client whose target is being dialled: what the client sends is kept for the target, and a
-// client that leaves ends the dial. A client that has sent something and then its FIN has not left: it may have said
-// all it has to say and wait for the answer. Once aheadLimit is full the client is believed to stay.
+// client that leaves ends the dial. A client that has sent something and then its FIN has not left: it may have sent
+// its whole request and wait for the answer. After aheadLimit bytes the Watch stops reading and assumes that the client
+// stays.
 type Watch struct {
 	conn  net.Conn
 	ahead []byte
@@ -36,7 +37,7 @@ func WatchClient(conn net.Conn, ahead []byte, gone func()) *Watch {
 	return w
 }
 
-// read returns true when the client left.
+// read reads ahead, and reports whether the client has left.
 func (w *Watch) read() bool {
 	for len(w.ahead) < aheadLimit {
 		w.ahead = slices.Grow(w.ahead, aheadStart)
@@ -56,14 +57,14 @@ func (w *Watch) read() bool {
 	return false
 }
 
-// Stop ends the watch and returns everything the client has sent so far. An end of the client's direction is met again
-// by the next read.
+// Stop ends the watch and returns everything that the client has sent so far. If the client has half-closed, the next
+// read returns io.EOF again.
 func (w *Watch) Stop() []byte {
 	_ = w.conn.SetReadDeadline(time.Unix(1, 0)) // fails only on a closed connection, whose read has ended
 	<-w.done
 	_ = w.conn.SetReadDeadline(time.Time{})
 	if len(w.ahead) == 0 {
-		return nil // and not the memory behind it
+		return nil // so that the memory of w.ahead is not kept
 	}
 	return w.ahead
 }
