@@ -22,7 +22,7 @@ type Server struct {
 	traffic counters
 	gate    gate
 
-	largeHeads atomic.Int64 // bytes of large response heads, see http1.ResponseMeter
+	largeHeads atomic.Int64 // memory of large response heads in bytes, see http1.ResponseMeter
 
 	mutex    sync.Mutex
 	servings map[*serving]struct{}
