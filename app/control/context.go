@@ -28,6 +28,7 @@ type Context struct {
 	Namespace  string `json:"namespace,omitempty"`
 	File       string `json:"file,omitempty"`
 	Outside    string `json:"outside,omitempty"`
+	Current    bool   `json:"current,omitempty"` // in the kubeconfig
 	Production bool   `json:"production,omitempty"`
 	Password   bool   `json:"password,omitempty"`
 	TLS        bool   `json:"tls,omitempty"`
@@ -53,7 +54,7 @@ func newContext(s session.State) Context {
 		Title: s.Title, Reason: s.Reason, Hint: s.Hint, Trouble: s.Trouble, Login: s.Login,
 		Address: s.Endpoints.ProxyAddress(), Unknown: s.Unknown, Warning: s.Warning,
 		Cluster: s.Cluster, Namespace: s.Namespace, File: s.File, Outside: s.Outside,
-		Production: s.Production, Password: s.Password, TLS: s.TLS, AnyUser: s.AnyUser,
+		Current: s.Current, Production: s.Production, Password: s.Password, TLS: s.TLS, AnyUser: s.AnyUser,
 		Since: s.Since, OffAt: s.OffAt, Used: s.Used,
 	}
 	for _, e := range s.Endpoints {
@@ -69,7 +70,7 @@ func (c Context) State() session.State {
 		Title: c.Title, Reason: c.Reason, Hint: c.Hint, Trouble: c.Trouble, Login: c.Login,
 		Unknown: c.Unknown, Warning: c.Warning,
 		Cluster: c.Cluster, Namespace: c.Namespace, File: c.File, Outside: c.Outside,
-		Production: c.Production, Password: c.Password, TLS: c.TLS, AnyUser: c.AnyUser,
+		Current: c.Current, Production: c.Production, Password: c.Password, TLS: c.TLS, AnyUser: c.AnyUser,
 		Since: c.Since, OffAt: c.OffAt, Used: c.Used,
 	}
 	for _, e := range c.Endpoints {

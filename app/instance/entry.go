@@ -15,6 +15,7 @@ func entryOf(c kubeconfig.Context, s settings.Context) session.Entry {
 	e := session.Entry{
 		Name: c.Name, Namespace: c.Namespace, Cluster: c.Cluster, File: c.File,
 		Fingerprint: c.Fingerprint() + " " + s.Fingerprint(),
+		Current:     c.Current,
 		Outside:     string(s.Outside), Production: s.Production, Password: s.Password, TLS: s.RequireTLS, AnyUser: s.OtherUsers,
 		AutoOff: s.AutoOff, Used: s.Used, Endpoints: gateway.Endpoints(s),
 	}

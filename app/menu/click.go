@@ -97,6 +97,16 @@ func proxyURL(scheme string, c session.State) string {
 	return scheme + "://" + session.DialAddress(address)
 }
 
+// Current returns the name of the kubeconfig's current context, or "" if there is none.
+func Current(s session.Snapshot) string {
+	for _, c := range s.Contexts {
+		if c.Current {
+			return c.Name
+		}
+	}
+	return ""
+}
+
 // Context returns the state of one context.
 func Context(s session.Snapshot, name string) (session.State, bool) {
 	at := slices.IndexFunc(s.Contexts, func(c session.State) bool { return c.Name == name })

@@ -12,6 +12,7 @@ type Extras struct {
 	Autostart     *bool            // whether Fairlead starts at login; nil if unknown
 	Settings      bool             // whether there is a settings file to open, or one can be written
 	Version       string           // of Fairlead, with its name: "Fairlead v1.2"
+	First         string           // the context above all others; empty for none
 	Lines         int              // how many the menu has room for, without submenus; 0 for any number
 }
 
@@ -22,6 +23,9 @@ type view struct {
 }
 
 func viewOf(s session.Snapshot, x Extras) view { return view{x, titlesOf(s.Contexts)} }
+
+// isFirst reports whether a context is above all others.
+func (x view) isFirst(name string) bool { return x.First != "" && name == x.First }
 
 // title returns the title of a context, in which it differs from all others.
 func (x view) title(c session.State) string { return x.titles[c.Name] }

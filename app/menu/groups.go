@@ -16,13 +16,17 @@ const (
 	maxListed = 500 // contexts in the menu; panels read all of it, including submenus, and become slow
 )
 
-// listed returns the contexts that the menu shows, and how many it leaves out. It never leaves out those that are on or
-// were used recently.
-func listed(all []session.State) (some []session.State, more int) {
+// listed returns the contexts that the menu shows, the first one on top, and how many it leaves out. It never leaves out
+// that one, nor those that are on or were used recently.
+func listed(all []session.State, first string) (some []session.State, more int) {
+	keep := map[string]bool{}
+	if at := slices.IndexFunc(all, func(c session.State) bool { return c.Name == first }); at >= 0 && first != "" {
+		all = slices.Concat(all[at:at+1], all[:at], all[at+1:])
+		keep[first] = true
+	}
 	if len(all) <= maxListed {
 		return all, 0
 	}
-	keep := map[string]bool{}
 	for _, name := range recent(all) {
 		keep[name] = true
 	}
@@ -45,8 +49,8 @@ func listed(all []session.State) (some []session.State, more int) {
 	return some, len(all) - len(some)
 }
 
-// contexts returns the lines of all contexts. A few are shown in the kubeconfig's order. Of many, those that are on or
-// recently used are shown that way, and the rest in submenus: by file, and by the beginnings of their names.
+// contexts returns the lines of all contexts. A few are shown in their order. Of many, the first one and those that are on
+// or recently used are shown that way, and the rest in submenus: by file, and by the beginnings of their names.
 func contexts(all []session.State, x view) []Item {
 	var items []Item
 	show := func(c session.State) { items = append(items, rows(c, x)...) }
@@ -56,10 +60,10 @@ func contexts(all []session.State, x view) []Item {
 		}
 		return items
 	}
-	recent := recent(all)
+	recent := slices.DeleteFunc(recent(all), x.isFirst)
 	var rest []session.State
 	for _, c := range all {
-		if stoppable(c) {
+		if stoppable(c) || x.isFirst(c.Name) {
 			show(c)
 		} else if !slices.Contains(recent, c.Name) {
 			rest = append(rest, c)

@@ -41,7 +41,7 @@ func Build(s session.Snapshot, extras Extras) []Item {
 	if len(s.Contexts) == 0 && s.Version > 0 {
 		below = append(below, noContexts(s.Sources)...)
 	}
-	all, more := listed(s.Contexts)
+	all, more := listed(s.Contexts, x.First)
 	if more > 0 {
 		item := line("contexts/more", fmt.Sprintf("…and %d more contexts: fairlead on NAME", more))
 		item.Tooltip = "fairlead list names all contexts, and fairlead on switches any of them on."

@@ -24,6 +24,7 @@ func TestMenusAreAsTheGoldenFilesSay(t *testing.T) {
 			if strings.HasPrefix(name, "low-screen") {
 				x.Lines = 12
 			}
+			x.First = Current(s)
 			got := fmt.Sprintf("icon:    %s\ntooltip: %s\n\n%s", Icon(s), Tooltip(s, x), text(Build(s, x), ""))
 			path := filepath.Join("testdata", name+".txt")
 			if *update {

@@ -29,7 +29,7 @@ func contextsIn(room int, all []session.State, x view) []Item {
 	if room == 0 || lines(items) <= room {
 		return items
 	}
-	on, off := byUse(all)
+	on, off := byUse(all, x)
 	below := 0 // lines reserved for submenus
 	if len(off) > 0 {
 		below++
@@ -43,7 +43,7 @@ func contextsIn(room int, all []session.State, x view) []Item {
 		items = append(items, submenu("details", "Copy, open, more", collected))
 	}
 	flat := len(all) <= maxFlat
-	for len(off) > 0 && off[0].Usable && (flat || !off[0].Used.IsZero()) && lines(rows(off[0], x)) <= left {
+	for len(off) > 0 && off[0].Usable && (flat || !off[0].Used.IsZero() || x.isFirst(off[0].Name)) && lines(rows(off[0], x)) <= left {
 		items = append(items, rows(off[0], x)...)
 		left -= lines(rows(off[0], x))
 		off = off[1:]
@@ -54,9 +54,9 @@ func contextsIn(room int, all []session.State, x view) []Item {
 	return items
 }
 
-// byUse returns the contexts that are on or failed, in the kubeconfig's order, and those that are off, the last used
-// first and the unusable ones last.
-func byUse(all []session.State) (on, off []session.State) {
+// byUse returns the contexts that are on or failed, in their order, and those that are off: the first of all, then the last
+// used ones, and the unusable ones last.
+func byUse(all []session.State, x view) (on, off []session.State) {
 	for _, c := range all {
 		if stoppable(c) {
 			on = append(on, c)
@@ -69,6 +69,10 @@ func byUse(all []session.State) (on, off []session.State) {
 		case a.Usable != b.Usable && a.Usable:
 			return -1
 		case a.Usable != b.Usable:
+			return 1
+		case x.isFirst(a.Name):
+			return -1
+		case x.isFirst(b.Name):
 			return 1
 		}
 		return b.Used.Compare(a.Used)

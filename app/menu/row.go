@@ -77,6 +77,9 @@ func rowTitle(c session.State, x view) string {
 	if c.Production {
 		name = badge + name
 	}
+	if c.Current {
+		name = star + name
+	}
 	switch c.Phase {
 	case session.Starting:
 		return name + "  starting…"

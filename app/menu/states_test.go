@@ -114,7 +114,11 @@ func snapshots() map[string]session.Snapshot {
 			{Name: "one", Phase: session.On, Wanted: true, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1080"), Namespace: "gone", Since: noon},
 			{Name: "empty", Phase: session.On, Wanted: true, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1081"), Since: noon},
 		}},
-		"all-off":        {Version: 1, Contexts: []session.State{{Name: "a", Phase: session.Off, Usable: true}, {Name: "b", Phase: session.Off, Usable: true}}},
+		"all-off": {Version: 1, Contexts: []session.State{{Name: "a", Phase: session.Off, Usable: true}, {Name: "b", Phase: session.Off, Usable: true}}},
+		"current": {Version: 1, Contexts: []session.State{
+			{Name: "a", Phase: session.Off, Usable: true}, {Name: "b", Phase: session.On, Wanted: true, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1080")},
+			{Name: "c", Phase: session.Off, Usable: true, Current: true, Production: true},
+		}},
 		"many":           {Version: 9, Contexts: some},
 		"many-one-file":  {Version: 9, Contexts: append(many(80, 1), session.State{Name: "minikube", Usable: true, Phase: session.Off, File: "/home/someone/.kube/work/config"}, session.State{Name: "colima", Usable: true, Phase: session.Off, File: "/home/someone/.kube/work/config"})},
 		"not-yet-known":  {},

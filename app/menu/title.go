@@ -15,6 +15,7 @@ const (
 	maxSentence = 100    // runes of a sentence
 	maxCommand  = 70     // runes of a command line
 	badge       = "⚠ "   // marks what needs attention
+	star        = "★ "   // marks the kubeconfig's current context
 )
 
 // shortAddress omits the host if it is the usual one.

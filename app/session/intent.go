@@ -80,6 +80,7 @@ type Entry struct {
 	Fingerprint string
 
 	Outside    string        // the route of hosts outside the cluster, for the views
+	Current    bool          // it is the kubeconfig's current context, for the views
 	Production bool          // switching it on needs a confirmation
 	Password   bool          // clients need one
 	TLS        bool          // clients must use TLS, with a certificate

@@ -40,11 +40,11 @@ func TestStateHasWhatTheEntrySays(t *testing.T) {
 			return Reason{Text: "The login has expired.", Trouble: LoginNeeded, Login: "gcloud auth login"}
 		}})
 		do(t, m, SetContexts{Entries: []Entry{
-			{Name: "a", File: "/k", Outside: "refuse", Production: true, Password: true, AnyUser: true, Warning: "Open to all.", Used: earlier},
+			{Name: "a", File: "/k", Outside: "refuse", Current: true, Production: true, Password: true, AnyUser: true, Warning: "Open to all.", Used: earlier},
 			{Name: "b", Problem: "It has no server."},
 		}})
 		want := State{
-			Name: "a", Phase: Off, Usable: true, File: "/k", Outside: "refuse", Production: true, Password: true, AnyUser: true,
+			Name: "a", Phase: Off, Usable: true, File: "/k", Outside: "refuse", Current: true, Production: true, Password: true, AnyUser: true,
 			Warning: "Open to all.", Used: earlier,
 		}
 		if got := get(t, m, "a"); !reflect.DeepEqual(got, want) {

@@ -52,7 +52,7 @@ func (s *session) state() State {
 		Title: s.reason.Title, Reason: s.reason.Text, Hint: s.reason.Hint, Trouble: s.reason.Trouble, Login: s.reason.Login,
 		Endpoints: s.endpoints, Warning: s.entry.Warning,
 		Cluster: s.entry.Cluster, Namespace: s.entry.Namespace, File: s.entry.File, Outside: s.entry.Outside,
-		Production: s.entry.Production, Password: s.entry.Password, TLS: s.entry.TLS,
+		Current: s.entry.Current, Production: s.entry.Production, Password: s.entry.Password, TLS: s.entry.TLS,
 		AnyUser: s.entry.AnyUser, Used: s.entry.Used,
 	}
 	if state.Reason == "" && s.entry.Problem != "" {

@@ -63,6 +63,7 @@ type State struct {
 	Namespace  string
 	File       string // the kubeconfig file it is in
 	Outside    string // the route of hosts outside the cluster: "direct" or "refuse"
+	Current    bool   // it is the kubeconfig's current context
 	Production bool   // switching it on needs a confirmation
 	Password   bool   // clients need one
 	TLS        bool   // clients must use TLS, with a certificate
@@ -79,7 +80,7 @@ func (a State) equal(b State) bool {
 		a.Title == b.Title && a.Reason == b.Reason && a.Hint == b.Hint && a.Trouble == b.Trouble && a.Login == b.Login &&
 		slices.Equal(a.Endpoints, b.Endpoints) && a.Unknown == b.Unknown && a.Warning == b.Warning &&
 		a.Cluster == b.Cluster && a.Namespace == b.Namespace && a.File == b.File && a.Outside == b.Outside &&
-		a.Production == b.Production && a.Password == b.Password && a.TLS == b.TLS && a.AnyUser == b.AnyUser &&
+		a.Current == b.Current && a.Production == b.Production && a.Password == b.Password && a.TLS == b.TLS && a.AnyUser == b.AnyUser &&
 		a.Since.Equal(b.Since) && a.OffAt.Equal(b.OffAt) && a.Used.Equal(b.Used)
 }
 

@@ -42,6 +42,9 @@ func newPainted(p painter, clicked func(id string)) *painted {
 	return &painted{p, &canvas{painter: p, clicked: clicked}}
 }
 
+// Open reports whether the library knows that the menu is open.
+func (p *painted) Open() bool { return p.Held() }
+
 // Show draws. Quit removes what was drawn before it ends Run.
 func (p *painted) Show(d drawing) { p.canvas.draw(d.items, d.icon, d.tooltip) }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -33,6 +34,7 @@ type notifier struct {
 	messages chan *dbus.Message
 	quit     chan struct{}
 	changed  chan struct{} // holds a token if there is something new to show
+	open     atomic.Bool   // the panel says that the menu is open
 
 	mutex sync.Mutex
 	next  *drawing
@@ -92,6 +94,9 @@ func (n *notifier) Quit() { close(n.quit) }
 
 // Held returns false: panels draw the menu, and can change an open one.
 func (n *notifier) Held() bool { return false }
+
+// Open reports whether the panel has opened the menu and not yet closed it.
+func (n *notifier) Open() bool { return n.open.Load() }
 
 // Show makes the panel show a drawing soon.
 func (n *notifier) Show(d drawing) {
@@ -163,6 +168,7 @@ func (n *notifier) receive(message *dbus.Message) {
 // register registers the icon with the watcher. If there is none, the bus answers with an error, which does not matter,
 // because register is called again when one appears.
 func (n *notifier) register() {
+	n.open.Store(false) // whatever another panel said
 	n.send(&dbus.Message{Type: dbus.TypeMethodCall, Flags: dbus.FlagNoReplyExpected | dbus.FlagNoAutoStart, Headers: map[dbus.HeaderField]dbus.Variant{
 		dbus.FieldDestination: dbus.MakeVariant(watcherName),
 		dbus.FieldPath:        dbus.MakeVariant(dbus.ObjectPath("/StatusNotifierWatcher")),
@@ -211,6 +217,9 @@ func header(message *dbus.Message, field dbus.HeaderField) string {
 // closing.
 func (n *notifier) event(number int32, event string) {
 	if event == "opened" || event == "closed" {
+		if number == 0 {
+			n.open.Store(event == "opened")
+		}
 		n.signalChanged(n.tree.unfold(number, event == "opened"))
 	}
 	if e, ok := n.tree.entries[number]; ok && event == "clicked" && e.properties["enabled"].Value() == true {

@@ -51,6 +51,7 @@ type bench struct {
 	stderr string
 	did    []string    // what was copied, opened or shown
 	fail   error       // what Act returns
+	open   atomic.Bool // the menu is open, and may be changed
 	hangs  atomic.Bool // Act returns when its context ends
 	extras menu.Extras
 	redraw chan struct{}
@@ -104,7 +105,9 @@ func start(t *testing.T, panel bool) *bench {
 				return did(fmt.Sprint(c))
 			},
 			Say: func(title, text string) { _ = did("say " + title + ": " + text) },
-		}, b.place, func(clicked func(string)) (toolkit, error) { return newPainted(b.screen, clicked), nil })
+		}, b.place, func(clicked func(string)) (toolkit, error) {
+			return openable{newPainted(b.screen, clicked), &b.open}, nil
+		})
 		if err != nil {
 			t.Error(err)
 		}
@@ -114,6 +117,14 @@ func start(t *testing.T, panel bool) *bench {
 	synctest.Wait()
 	return b
 }
+
+// openable is a toolkit whose menu may be changed while it is open.
+type openable struct {
+	*painted
+	open *atomic.Bool
+}
+
+func (o openable) Open() bool { return o.open.Load() }
 
 // Write receives standard error.
 func (b *bench) Write(text []byte) (int, error) {
@@ -314,6 +325,41 @@ func TestAnOpenMenuIsLeftAloneWhereItMustBe(t *testing.T) {
 		synctest.Wait()
 		if !b.shows("a  :1080") {
 			t.Errorf("the closed menu stayed %+v", b.screen.root.visible())
+		}
+	})
+}
+
+func TestRowsMoveOnlyWhileTheMenuIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, true)
+		rows := func() (rows string) {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			b.screen.mutex.Lock()
+			defer b.screen.mutex.Unlock()
+			for _, item := range b.screen.root.visible() {
+				if item.Click.Action == menu.Toggle {
+					rows += item.Title + "; "
+				}
+			}
+			return rows
+		}
+		makeCurrent := func(name string) {
+			if err := b.model.Do(t.Context(), session.SetContexts{Entries: []session.Entry{{Name: "a", Current: name == "a"}, {Name: "b/c", Current: name == "b/c"}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, step := range []struct {
+			current, want string
+			open          bool
+		}{
+			{"", "a; b/c; ", false}, {"b/c", "★ b/c; a; ", false}, {"a", "b/c; ★ a; ", true}, {"", "b/c; a; ", true}, {"a", "b/c; ★ a; ", true}, {"a", "★ a; b/c; ", false},
+		} {
+			b.open.Store(step.open)
+			makeCurrent(step.current)
+			if got := rows(); got != step.want {
+				t.Errorf("step %d: %s", i, got)
+			}
 		}
 	})
 }

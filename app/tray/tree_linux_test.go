@@ -261,3 +261,16 @@ func TestOpenSubmenusGetRoomWhereTheyUnfoldInTheMenu(t *testing.T) {
 		}
 	}
 }
+
+func TestThePanelSaysWhetherTheMenuIsOpen(t *testing.T) {
+	n := &notifier{tree: newTree(func(title string) string { return title })}
+	for i, step := range []struct {
+		number int32
+		event  string
+		open   bool
+	}{{7, "opened", false}, {0, "opened", true}, {7, "closed", true}, {0, "hovered", true}, {0, "closed", false}} {
+		if n.event(step.number, step.event); n.Open() != step.open {
+			t.Errorf("step %d: open is %t", i, n.Open())
+		}
+	}
+}

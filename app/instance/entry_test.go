@@ -1,0 +1,36 @@
+package instance
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"fairlead/app/settings"
+	"fairlead/kube/kubeconfig"
+)
+
+func TestEntriesSayWhichContextIsTheCurrentOne(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	fingerprints := map[string]string{}
+	for _, current := range []string{"a", "b", ""} {
+		text := `{current-context: "` + current + `", clusters: [{name: x, cluster: {server: "https://127.0.0.1:1"}}],
+			contexts: [{name: a, context: {cluster: x}}, {name: b, context: {cluster: x}}]}`
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		contexts := kubeconfig.Load(file).Contexts
+		if len(contexts) != 2 {
+			t.Fatalf("%d contexts", len(contexts))
+		}
+		for _, c := range contexts {
+			e := entryOf(c, settings.Context{Endpoints: make([]settings.Endpoint, 1)})
+			if e.Current != (e.Name == current) {
+				t.Errorf("current is %q, and %q says %t", current, e.Name, e.Current)
+			}
+			if before, known := fingerprints[e.Name]; known && before != e.Fingerprint {
+				t.Errorf("the proxy of %q has a change to apply, because another context is current", e.Name)
+			}
+			fingerprints[e.Name] = e.Fingerprint
+		}
+	}
+}
