@@ -300,3 +300,49 @@ func TestABrokenImportRuleIsNoticed(t *testing.T) {
 		t.Fatalf("want 6 faults (two for menu, one for each of proxy, fault, desktop and pac), have %d: %q", len(faults), faults)
 	}
 }
+
+// The README's map has a line for every package of the product, and names every part of build.
+func TestTheMapNamesEveryPackage(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "## The map\n")
+	_, section, _ = strings.Cut(section, "```\n")
+	section, _, _ = strings.Cut(section, "```\n")
+	product, parts, _ := strings.Cut(section, "\n build ")
+	named := map[string]bool{}
+	room := ""
+	for line := range strings.Lines(product) {
+		switch word := strings.Fields(line); {
+		case len(word) < 2:
+		case strings.ContainsAny(word[0], "├└"):
+			named["fairlead/"+room+"/"+word[1]] = true
+		case !strings.Contains(word[0], "│"):
+			room = word[0]
+			named["fairlead/"+room] = true
+		}
+	}
+	for _, system := range []string{"linux", "windows"} {
+		for _, p := range list(t, system) {
+			if !named[p.name] {
+				t.Errorf("the map has no line for %s", p.name)
+			}
+		}
+	}
+	for name := range named {
+		if _, err := os.Stat("../" + strings.TrimPrefix(name, "fairlead/")); err != nil {
+			t.Errorf("the map has a line for %s, which is not there", name)
+		}
+	}
+	entries, err := os.ReadDir("../build")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := strings.FieldsFunc(parts, func(r rune) bool { return !('a' <= r && r <= 'z') })
+	for _, e := range entries {
+		if e.IsDir() && !slices.Contains(words, e.Name()) {
+			t.Errorf("the map does not name build/%s", e.Name())
+		}
+	}
+}

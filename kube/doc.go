@@ -9,6 +9,7 @@
 //	  or what has an address            by field, or because it was seen     address.go, seen.go
 //	  which is then watched             from the version of that list on    endpointwatch.go
 //	→ ready Pods and the port in each   Service port → endpoint port by name package objects
+//	  in the order to try them          shuffled, terminating ones last      package objects
 //	→ none that shares its node's       a look at each Pod                   networks.go, pod.go
 //	→ a stream                          the API server's pod port-forward    package portforward
 //

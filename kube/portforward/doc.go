@@ -3,7 +3,7 @@
 //
 // The path of a connection:
 //
-//	forwarder.go  Dial: the order of the endpoints, and a session with the first one's Pod
+//	forwarder.go  Dial: which of the caller's endpoints come first and last, and a session with the first one's Pod
 //	rollout.go    which Pods come first while others are being replaced
 //	withdraw.go   which Pods come last, and keep no session
 //	pool.go       the sessions of all Pods, and what they share
