@@ -99,8 +99,8 @@ func checkNames(p *instance.Instance, names []string) ([]string, error) {
 	return unique, nil
 }
 
-// confirmServe asks the user to confirm production contexts, if there is a terminal. A script confirms them by naming
-// them.
+// confirmServe asks the user to confirm production contexts. Where there is no terminal, only --yes confirms them, as for
+// On.
 func confirmServe(ctx context.Context, p *instance.Instance, o command.Options, names []string) error {
 	var production []string
 	for _, name := range names {
@@ -111,10 +111,13 @@ func confirmServe(ctx context.Context, p *instance.Instance, o command.Options, 
 	if len(production) == 0 || o.Yes {
 		return nil
 	}
-	if asked, confirmed := confirm(ctx, production); asked && !confirmed {
+	switch asked, confirmed := confirm(ctx, production); {
+	case confirmed:
+		return nil
+	case asked:
 		return fmt.Errorf("%s: not confirmed, so nothing was started", strings.Join(production, ", "))
 	}
-	return nil
+	return fmt.Errorf("context %s: %w: `fairlead serve --yes %s` does it", strings.Join(production, ", "), session.ErrUnconfirmed, strings.Join(names, " "))
 }
 
 // portHolder returns a sentence that names the running Fairlead if it has the port that a context could not get, and an

@@ -253,5 +253,8 @@ func TestProductionIsConfirmedOnATerminal(t *testing.T) {
 		t.Errorf("on, answered yes:\n%s", said)
 	}
 	h.must(t, "off", "--all")
-	h.serve(t, "shop-prod") // a script that names it
+	if status, stdout, stderr := h.run(t, "serve", "dev", "shop-prod"); status != 1 || stdout != "" || !strings.Contains(stderr, "`fairlead serve --yes dev shop-prod` does it") {
+		t.Errorf("serve without a terminal: %d, %q, %q", status, stdout, stderr)
+	}
+	h.serve(t, "shop-prod", "--yes")
 }

@@ -204,7 +204,7 @@ func serve(actions Actions, o *Options) *cobra.Command {
 		Short: "Run proxies in the foreground, without a tray",
 		Long: "Run the proxies of the named contexts (default: the kubeconfig's current context) in the foreground,\n" +
 			"and print one line for each: its name and its URL. Ctrl-C stops them. Before a production context starts,\n" +
-			"it asks, if there is a terminal to ask on.",
+			"it asks or, where there is no terminal to ask on, needs --yes.",
 		Example:           "  fairlead serve staging\n  curl --proxy socks5h://127.0.0.1:1080 http://hello.default.svc.cluster.local/",
 		ValidArgsFunction: names(actions.Names, o, many),
 		RunE: func(cmd *cobra.Command, args []string) error {
