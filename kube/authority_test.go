@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Another certificate authority replaces the transport below the credentials, and not them.
+// A new certificate authority replaces the transport below the credentials, which stay.
 func TestCredentialsOutliveACertificateAuthority(t *testing.T) {
 	const secret = "hunter-of-me"
 	for name, user := range users(t, secret) {

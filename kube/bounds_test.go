@@ -24,13 +24,13 @@ import (
 	"fairlead/kube/objects"
 )
 
-// What an answer of an API server may cost this machine, whatever is in it.
+// The costs to this machine of an answer of an API server, whatever is in it.
 const (
 	hostileBytes = 8<<20 - 1<<10
 	mostMemory   = 64 << 20
 )
 
-// peak returns by how much the heap grows at most while do runs.
+// peak returns the maximum growth of the heap while do runs.
 func peak(do func()) uint64 {
 	heap := func() uint64 {
 		sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
@@ -71,19 +71,19 @@ func filled(head, item, tail string) []byte {
 	return append(body, tail...)
 }
 
-// listed is a list of tiny items.
+// listed returns a list of tiny items.
 func listed(apiVersion, kind, item string) []byte {
 	return filled(`{"kind":"`+kind+`","apiVersion":"`+apiVersion+`","metadata":{"resourceVersion":"1"},"items":[`, item, `]}`)
 }
 
-// A hostileAnswer is what a server sends to every request whose path ends as given.
+// A hostileAnswer is sent to every request whose path has a given ending.
 type hostileAnswer struct {
-	name string
-	path string
-	code int
-	body []byte
-	ask  func(t *testing.T, c *Cluster) error
-	told bool // that it is too large; what is not asked for is skipped
+	name      string
+	path      string
+	code      int
+	body      []byte
+	ask       func(t *testing.T, c *Cluster) error
+	oversized bool // the error says that it is too large; fields that are not needed are skipped
 }
 
 func dials(address string) func(t *testing.T, c *Cluster) error {
@@ -146,8 +146,8 @@ func hostileAnswers() []hostileAnswer {
 	}
 }
 
-// An API server may be hostile, or something may answer in its place: no answer costs more than a little, whatever it holds,
-// and the API server is said to be at fault.
+// An API server, or something that answers in its place, may be hostile: no answer costs much, whatever it holds, and the
+// error names the API server.
 func TestNoAnswerOfAnAPIServerCostsMuchMemory(t *testing.T) {
 	for _, hostile := range hostileAnswers() {
 		t.Run(hostile.name, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestNoAnswerOfAnAPIServerCostsMuchMemory(t *testing.T) {
 				}
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(hostile.code)
-				_, _ = w.Write(hostile.body) // the client may have had enough
+				_, _ = w.Write(hostile.body) // the client may have closed the connection
 				return true
 			})
 			c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
@@ -170,14 +170,14 @@ func TestNoAnswerOfAnAPIServerCostsMuchMemory(t *testing.T) {
 				t.Errorf("the heap grew by %d MiB", grown>>20)
 			}
 			big, ok := errors.AsType[*fault.Oversized](err)
-			if ok != hostile.told || ok && "https://"+big.Server != server.URL {
+			if ok != hostile.oversized || ok && "https://"+big.Server != server.URL {
 				t.Errorf("the error is %v", err)
 			}
 		})
 	}
 }
 
-// Many questions at a time cost no more than a few.
+// Many questions at the same time cost no more than a few.
 func TestAnswersTogetherCostNoMoreThanSome(t *testing.T) {
 	server := newAPIServer(t)
 	body := filled(`{"kind":"Service","apiVersion":"v1","metadata":{"name":"web","namespace":"team"},"spec":{"ports":[`, `{"name":"0123456789012345678901234567890123456789"}`, `]}}`)
@@ -202,7 +202,7 @@ func TestAnswersTogetherCostNoMoreThanSome(t *testing.T) {
 	}
 }
 
-// A watch lasts: neither many events nor a large one add up.
+// A watch may last for long: neither many events nor a large one use much memory.
 func TestNoWatchCostsMuchMemory(t *testing.T) {
 	for name, events := range map[string][]byte{
 		"a large event":   filled(`{"type":"MODIFIED","object":{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{"name":"b"},"endpoints":[`, "{}", "]}}\n"),
@@ -234,7 +234,7 @@ func TestNoWatchCostsMuchMemory(t *testing.T) {
 	}
 }
 
-// The head of an answer is bounded as well: what is made of it takes many times as much.
+// The head of an answer is bounded as well: parsed, it takes many times as much memory.
 func TestNoHeadOfAnAnswerCostsMuchMemory(t *testing.T) {
 	server := newAPIServer(t)
 	head := append([]byte("HTTP/1.1 200 OK\r\n"), bytes.Repeat([]byte("a:\r\nb:\r\nc:\r\nd:\r\n"), hostileBytes/16)...)
@@ -245,7 +245,7 @@ func TestNoHeadOfAnAnswerCostsMuchMemory(t *testing.T) {
 			return false
 		}
 		defer conn.Close()
-		_, _ = conn.Write(head) // the client may have had enough
+		_, _ = conn.Write(head) // the client may have closed the connection
 		return true
 	})
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
@@ -266,7 +266,7 @@ func TestNoHeadOfAnAnswerCostsMuchMemory(t *testing.T) {
 	}
 }
 
-// What is remembered of one Service after the other is bounded in all.
+// The memory of all cached Services together is bounded.
 func TestAnswersThatAreRememberedCostNoMoreThanSome(t *testing.T) {
 	server := newAPIServer(t)
 	endpoints := make([]discoveryv1.EndpointSlice, 1)
@@ -305,7 +305,7 @@ func largeEndpoint(i int) discoveryv1.Endpoint {
 	}
 }
 
-// What a large cluster answers is read.
+// The answers of a large cluster stay within the bounds.
 func TestALargeClusterIsRead(t *testing.T) {
 	server := newAPIServer(t)
 	const services, perNamespace, page = 20_000, 200, 500
@@ -327,7 +327,7 @@ func TestALargeClusterIsRead(t *testing.T) {
 	server.add("team", "web")
 	server.slices["team/web"] = slices
 	pods := corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList"}}
-	for i := range 10_000 { // of the host's network, or where a field selector is not known
+	for i := range 10_000 { // on their node's network, or of an API server without the field selector
 		pod := testPod("team", fmt.Sprintf("pod-%d", i), "10.1.2.3")
 		pod.Annotations = map[string]string{"last-applied": strings.Repeat("x", 1000)}
 		pods.Items = append(pods.Items, pod)

@@ -11,7 +11,8 @@ import (
 
 var errSilentTest = errors.New("nobody there")
 
-// testCache has answers that are fresh for 1 s, stale until 10 s and kept until 60 s, and knows errors as silent.
+// testCache returns a cache whose answers are fresh for 1 s, stale until 10 s and kept until 60 s, and whose errors are no
+// answers.
 func testCache() *cache[string, int64] {
 	return newCache[string](func(_ int64, err error) shelfLife {
 		if err != nil {
@@ -21,7 +22,7 @@ func testCache() *cache[string, int64] {
 	})
 }
 
-// A source counts how often it is asked and answers with that number, or with an error.
+// A source counts its requests, and answers with their number or with an error.
 type source struct {
 	asked atomic.Int64
 	delay time.Duration
@@ -43,7 +44,7 @@ func (s *source) fetch(ctx context.Context) (int64, error) {
 
 func (s *source) fail(err error) { s.err.Store(&err) }
 
-func TestAnAnswerInUseIsRenewedBesideItsUse(t *testing.T) {
+func TestAnAnswerIsRenewedWhileItIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := testCache(), &source{delay: 100 * time.Millisecond}
 		defer c.stop()
@@ -62,7 +63,7 @@ func TestAnAnswerInUseIsRenewedBesideItsUse(t *testing.T) {
 		time.Sleep(s.delay)
 		synctest.Wait()
 		get(2, 0)
-		time.Sleep(time.Hour) // which costs nothing
+		time.Sleep(time.Hour) // in the bubble's time
 		if n := s.asked.Load(); n != 2 {
 			t.Errorf("asked %d times", n)
 		}
@@ -70,7 +71,7 @@ func TestAnAnswerInUseIsRenewedBesideItsUse(t *testing.T) {
 	})
 }
 
-func TestAnAnswerIsKeptWhileNobodyCanBeAsked(t *testing.T) {
+func TestAnAnswerIsKeptWhileRequestsFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := testCache(), &source{}
 		defer c.stop()
@@ -96,7 +97,7 @@ func TestAnAnswerIsKeptWhileNobodyCanBeAsked(t *testing.T) {
 	})
 }
 
-func TestAnAnswerThatSaysOtherwiseReplacesWhatWasKnown(t *testing.T) {
+func TestADifferentAnswerReplacesTheOldOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := testCache(), &source{}
 		defer c.stop()
@@ -124,7 +125,7 @@ func TestAForgottenAnswerIsNotBroughtBackByAnOldRequest(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		c.get(t.Context(), "k", s.fetch) // begins the second request
 		time.Sleep(s.delay / 2)
-		c.forget("k", time.Now()) // what it asks about may have changed since
+		c.forget("k", time.Now()) // its answer may be out of date
 		if got, _, err := c.get(t.Context(), "k", s.fetch); got != 3 || err != nil {
 			t.Errorf("%d, %v", got, err)
 		}
@@ -135,14 +136,14 @@ func TestAForgottenAnswerIsNotBroughtBackByAnOldRequest(t *testing.T) {
 		c.get(t.Context(), "k", s.fetch) // begins the fourth request
 		time.Sleep(s.delay / 2)
 		c.forget("k", time.Now())
-		time.Sleep(s.delay) // in which its answer comes, before anybody asks
+		time.Sleep(s.delay) // so that its answer comes before the next use
 		if got, _, err := c.get(t.Context(), "k", s.fetch); got != 5 || err != nil {
 			t.Errorf("later %d, %v", got, err)
 		}
 	})
 }
 
-func TestARequestThatNobodyWaitsForIsGivenUp(t *testing.T) {
+func TestARequestWithoutCallersIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := testCache(), &source{delay: time.Hour}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -15,8 +15,8 @@ import (
 	"fairlead/kube/fault"
 )
 
-// A podNetwork is a carrier for machines in the Pods' network. The test cluster's Pods have addresses that lead nowhere, so a
-// server of the test stands at each.
+// A podNetwork is a carrier for machines in the Pods' network. The addresses of the test cluster's Pods lead nowhere, so it
+// connects to a server of the test instead.
 type podNetwork struct {
 	server string // host:port
 
@@ -62,7 +62,7 @@ func (p *podNetwork) last() carrier.Endpoint {
 	return p.went[len(p.went)-1]
 }
 
-// anotherCarrier has all that a cluster knows go through a carrier that is no port-forward: names, addresses and refusals.
+// anotherCarrier tests names, addresses and refusals with a carrier that is no port-forward.
 func anotherCarrier(t *testing.T, cluster *clustertest.Cluster) {
 	makeForms(t, cluster)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Pod", "the network's") }))

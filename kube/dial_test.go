@@ -58,7 +58,7 @@ func TestPodsOnTheirNodesNetworkAreRefusedUnlessAllowed(t *testing.T) {
 			t.Errorf("a Service with both kinds: %v", err)
 		}
 	}
-	for _, endpoints := range carrier.dialled()[1:] { // the very first was found out beside its dial
+	for _, endpoints := range carrier.dialled()[1:] { // the very first Pod was looked up during its dial
 		if slices.ContainsFunc(endpoints, func(e endpoint) bool { return e.Pod != "plain" }) {
 			t.Errorf("dialled %v", endpoints)
 		}
@@ -69,7 +69,7 @@ func TestPodsOnTheirNodesNetworkAreRefusedUnlessAllowed(t *testing.T) {
 			looks++
 		}
 	}
-	if looks > 3 { // one tells the node's addresses, one was asked for by the Pod's name, and plain is on its own network
+	if looks > 3 { // one for the node's addresses, one for the Pod's name, and one for plain, which has its own network
 		t.Errorf("looked at %d Pods: %q", looks, server.requests())
 	}
 	c.SetPolicy(Policy{HostNetwork: true})
@@ -83,8 +83,8 @@ func TestPodsOnTheirNodesNetworkAreRefusedUnlessAllowed(t *testing.T) {
 	}
 }
 
-// What cannot be found out is no leave: the client is told why.
-func TestAPodIsNotDialledWhileNobodySaysWhoseNetworkItIsOn(t *testing.T) {
+// A Pod whose network cannot be found out is not allowed: the client gets the reason.
+func TestAPodOnAnUnknownNetworkIsNotDialled(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "ingress", "ingress-0")
 	server.onHost("team", "ingress", "ingress-0")
@@ -103,7 +103,7 @@ func TestAPodIsNotDialledWhileNobodySaysWhoseNetworkItIsOn(t *testing.T) {
 	}
 }
 
-// A user who may not look at Pods may still forward to them.
+// A user without the right to get Pods may still forward to them.
 func TestPodsThatMayNotBeLookedAtAreDialled(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "web", "web-1", "web-2")
@@ -130,7 +130,7 @@ func TestPodsThatMayNotBeLookedAtAreDialled(t *testing.T) {
 	}
 }
 
-// An outside remembers where it was sent and refuses some of it.
+// An outsideDialer records the addresses that it dials, and refuses some of them.
 type outsideDialer struct {
 	refuse string
 
@@ -186,7 +186,7 @@ func TestWhatIsNoPodIsDialledOutsideWhenThePolicyAllows(t *testing.T) {
 	}
 }
 
-// What is no host is not dialled, whoever wrote it into an object.
+// An invalid host in an object is not dialled.
 func TestWhatIsNoHostIsNotDialled(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "odd")

@@ -47,7 +47,7 @@ func isWatched(c *Cluster, namespace, service string) bool {
 	return w != nil && w.live
 }
 
-func (f *fakeCarrier) told() []string {
+func (f *fakeCarrier) standings() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.withdrawn)
@@ -63,7 +63,7 @@ func TestAServiceInUseIsWatched(t *testing.T) {
 	}
 	waitFor(t, "the watch", func() bool { return isWatched(c, "team", "web") })
 	server.setReady("team/web", "a", false)
-	waitFor(t, "the carrier to be told", func() bool { return slices.Contains(carrier.told(), "a not ready") })
+	waitFor(t, "the withdrawal", func() bool { return slices.Contains(carrier.standings(), "a not ready") })
 	before := len(carrier.dialled())
 	for range 30 {
 		if err := dial(t, c, "web:80"); err != nil {
@@ -76,22 +76,22 @@ func TestAServiceInUseIsWatched(t *testing.T) {
 		}
 	}
 	server.setReady("team/web", "a", true)
-	waitFor(t, "the Pod to be back", func() bool { return slices.Contains(carrier.told(), "a restored") })
+	waitFor(t, "the Pod to be back", func() bool { return slices.Contains(carrier.standings(), "a restored") })
 	server.add("team", "web", "c", "d", "e")
 	waitFor(t, "the new Pod's address", func() bool {
 		hint, _ := c.resolver.seen.at(netip.MustParseAddr("10.244.0.3"))
 		return hint.pod.Name == "e"
 	})
-	waitFor(t, "the carrier to be told of Pods that it has no more", func() bool {
-		told := carrier.told()
-		return slices.Contains(told, "a unlisted") && slices.Contains(told, "b unlisted")
+	waitFor(t, "the withdrawal of Pods that are gone", func() bool {
+		standings := carrier.standings()
+		return slices.Contains(standings, "a unlisted") && slices.Contains(standings, "b unlisted")
 	})
 	if asked, open := server.watches(); len(asked) != 1 || open != 1 {
 		t.Errorf("asked for watches of %q, and %d are open", asked, open)
 	}
 	asked := server.requests()
 	slices.Sort(asked)
-	if len(asked) > 4 || len(slices.Compact(slices.Clone(asked))) != len(asked) { // with one look at each Pod that was the first to try
+	if len(asked) > 4 || len(slices.Compact(slices.Clone(asked))) != len(asked) { // with one request for each Pod that was tried first
 		t.Errorf("asked %q", asked)
 	}
 }
@@ -116,7 +116,7 @@ func TestAWatchedServiceWithoutPodsHasThemAtOnce(t *testing.T) {
 	}
 }
 
-// A dial that finds all Pods gone goes to the first new one.
+// A dial that finds all Pods gone connects to the first new one.
 func TestADialWhosePodsAreGoneWaitsForTheFirstNewOne(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "web", "old")
@@ -152,8 +152,8 @@ func TestWatchesEndSomeTimeAfterTheLastUse(t *testing.T) {
 		}
 		waitFor(t, "the watch to end", func() bool { asked, open := server.watches(); return len(asked) == i+1 && open == 0 })
 	}
-	if told := carrier.told(); !slices.Contains(told, "b restored") {
-		t.Errorf("nobody watches, and the carrier was told %q", told)
+	if standings := carrier.standings(); !slices.Contains(standings, "b restored") {
+		t.Errorf("without a watch, the carrier has %q", standings)
 	}
 	if asked := server.requests(); len(asked) != 3 { // the answers are fresh
 		t.Errorf("asked %q", asked)
@@ -197,7 +197,7 @@ func TestThereAreSoManyWatchesAndNoMore(t *testing.T) {
 	}
 }
 
-// TestWhereThereIsNoWatch is about API servers, and what is before them, that let none through.
+// TestWhereThereIsNoWatch tests API servers that allow no watches, and proxies before them that let none through.
 func TestWhereThereIsNoWatch(t *testing.T) {
 	for name, refuse := range map[string]http.HandlerFunc{
 		"forbidden":      func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusForbidden, "Forbidden", "no watch") },
@@ -222,7 +222,7 @@ func TestWhereThereIsNoWatch(t *testing.T) {
 				t.Fatal(err)
 			}
 			server.setReady("team/web", "a", false)
-			waitFor(t, "the poll", func() bool { return slices.Contains(carrier.told(), "a not ready") })
+			waitFor(t, "the poll", func() bool { return slices.Contains(carrier.standings(), "a not ready") })
 			before := len(carrier.dialled())
 			for range 10 {
 				if err := dial(t, c, "web:80"); err != nil {
@@ -257,14 +257,14 @@ func TestAWatchThatIsCutIsMadeAgain(t *testing.T) {
 		cut()
 		server.setReady("team/web", "a", i%2 == 1)
 		waitFor(t, "the change", func() bool {
-			told := carrier.told()
-			return len(told) > 0 && told[len(told)-1] == []string{"a not ready", "a restored"}[i]
+			standings := carrier.standings()
+			return len(standings) > 0 && standings[len(standings)-1] == []string{"a not ready", "a restored"}[i]
 		})
 		waitFor(t, "another watch", func() bool { asked, open := server.watches(); return len(asked) == i+2 && open == 1 })
 	}
 }
 
-// A Service that rolls changes many times a second. What follows closely is worked on once.
+// A Service in a rollout changes many times a second. Changes in quick succession are processed once.
 func TestAStormOfChangesIsWorkedOnAFewTimes(t *testing.T) {
 	server := newAPIServer(t)
 	var pods []string
@@ -279,18 +279,18 @@ func TestAStormOfChangesIsWorkedOnAFewTimes(t *testing.T) {
 	}
 	waitFor(t, "the watch", func() bool { return isWatched(c, "team", "web") })
 	const changes = 80
-	before := len(carrier.told())
+	before := len(carrier.standings())
 	begun := time.Now()
 	for i := range changes {
 		server.setReady("team/web", "pod-7", i%2 == 1)
 		time.Sleep(10 * time.Millisecond) // longer than the server waits before it sends them
 	}
-	worked := len(carrier.told()) - before
+	worked := len(carrier.standings()) - before
 	if most := int(time.Since(begun)/oneInAll) + 2; worked > most {
 		t.Errorf("%d changes were worked on %d times, want %d at most", changes, worked, most)
 	}
 	server.setReady("team/web", "pod-7", false)
-	waitFor(t, "the last change", func() bool { told := carrier.told(); return told[len(told)-1] == "pod-7 not ready" })
+	waitFor(t, "the last change", func() bool { standings := carrier.standings(); return standings[len(standings)-1] == "pod-7 not ready" })
 }
 
 func TestAPodIsWithdrawnWhenNoServiceHasItAnyMore(t *testing.T) {
@@ -331,7 +331,7 @@ func TestPodsThatEndAreForUseWhileNoneIsReady(t *testing.T) {
 	ending := objects.Member{Namespace: "ns", Pod: "ending", Terminating: true}
 	set := objects.Endpoints{Slices: []objects.Slice{{Members: []objects.Member{ready, ending}}}}
 	if pods := set.Pods(); !pods[objects.PodID{Namespace: "ns", Name: "ready", UID: ""}].Usable || pods[objects.PodID{Namespace: "ns", Name: "ending", UID: ""}].Usable {
-		t.Errorf("beside a ready one: %v", pods)
+		t.Errorf("next to a ready one: %v", pods)
 	}
 	set = objects.Endpoints{Slices: []objects.Slice{{Members: []objects.Member{ending}}}}
 	if pods := set.Pods(); !pods[objects.PodID{Namespace: "ns", Name: "ending", UID: ""}].Usable {
@@ -339,7 +339,7 @@ func TestPodsThatEndAreForUseWhileNoneIsReady(t *testing.T) {
 	}
 }
 
-// A watch is nothing to log in for. Without a login it ends, and nobody polls.
+// A watch never causes a login. Without credentials it ends, and there are no polls.
 func TestWatchesRunNoPlugin(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "web", "a")
@@ -374,7 +374,7 @@ func TestWatchesRunNoPlugin(t *testing.T) {
 		t.Errorf("the plugin ran %d times, and there were %q", ran(), asked)
 	}
 	waitFor(t, "another watch", func() bool {
-		if err := dial(t, c, "web:80"); err != nil { // which logs in again
+		if err := dial(t, c, "web:80"); err != nil { // it logs in again
 			t.Error(err)
 		}
 		return isWatched(c, "team", "web")
@@ -384,7 +384,7 @@ func TestWatchesRunNoPlugin(t *testing.T) {
 	}
 }
 
-// A proxy may let a watch begin, and hold back what comes on it.
+// A proxy may let a watch begin, and hold its events back.
 func TestAWatchThatSaysNothingIsDoubted(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "web", "old")
@@ -412,12 +412,12 @@ func TestAWatchThatSaysNothingIsDoubted(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if asked := server.requests(); len(asked) > 5 { // one list more, and a look at the new Pod
+	if asked := server.requests(); len(asked) > 5 { // one more list, and one request for the new Pod
 		t.Errorf("asked %q", asked)
 	}
 }
 
-// A Service is remembered for longer than its endpoints, but what it is said not to have was looked for just now.
+// A Service is cached for longer than its endpoints, but is asked for again before a port counts as missing.
 func TestAServiceThatChangedIsLookedAtAgain(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "web", "a")

@@ -19,7 +19,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// ownProxy is the environment's proxy being one of ours: a listener that nobody may connect to.
+// ownProxy tests an environment whose proxy is this program's own: a listener to which nothing may connect.
 func ownProxy(t *testing.T, cluster *clustertest.Cluster) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -49,7 +49,7 @@ func ownProxy(t *testing.T, cluster *clustertest.Cluster) {
 	if conn, err := listener.Accept(); err == nil {
 		t.Errorf("%v came for our own proxy", conn.RemoteAddr())
 	}
-	// Another one is asked, so that the above says something.
+	// Another proxy is used: so the test above can fail.
 	t.Setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")
 	c, err := Open(Config{Kubeconfig: kubeconfig, Context: "demo", Own: ours})
 	if err != nil {
@@ -61,7 +61,7 @@ func ownProxy(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// kubectl goes without a proxy then. Whoever has set one does not want that.
+// kubectl then connects without a proxy. A user who has set one does not want that.
 func TestAVariableThatCannotBeReadIsNoWayPastTheProxy(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
@@ -70,7 +70,7 @@ func TestAVariableThatCannotBeReadIsNoWayPastTheProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// In small letters a loopback host would need no proxy.
+	// In lower case it would be a loopback host, which needs no proxy.
 	config.Clusters["demo"] = &clientcmdapi.Cluster{Server: "http://LOCALHOST:" + port}
 	config.AuthInfos["me"] = &clientcmdapi.AuthInfo{Token: "token"}
 	config.Contexts["demo"] = &clientcmdapi.Context{Cluster: "demo", AuthInfo: "me"}
@@ -92,8 +92,8 @@ func isUnreachable(err error) bool {
 	return errors.As(err, new(*fault.Unreachable))
 }
 
-// renamedServer is the cluster's kubeconfig with the API server at a name that leads to this machine and that the
-// environment's proxy is asked for: in small letters it would not be.
+// renamedServer returns the cluster's kubeconfig with a name of this machine for the API server. The environment's proxy is
+// used for it; for the same name in lower case it would not be.
 func renamedServer(t *testing.T, cluster *clustertest.Cluster) string {
 	t.Helper()
 	config, err := clientcmd.LoadFromFile(cluster.Kubeconfig)

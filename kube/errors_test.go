@@ -23,7 +23,7 @@ import (
 
 func TestAnswersOfTheAPIServerKeepTheirFacts(t *testing.T) {
 	before := api.AnswerBounds
-	api.AnswerBounds.Bytes = 4 << 20 // a busy machine needs too long for one without end
+	api.AnswerBounds.Bytes = 4 << 20 // a busy machine would take too long to read an endless answer
 	t.Cleanup(func() { api.AnswerBounds = before })
 	server := newAPIServer(t)
 	server.add("team", "web", "web-1")
@@ -244,7 +244,7 @@ func TestStoppingEndsEveryDial(t *testing.T) {
 	}
 }
 
-func TestHealthIsToldOnceForEachChange(t *testing.T) {
+func TestHealthReportsEachChangeOnce(t *testing.T) {
 	server := newAPIServer(t)
 	var away atomic.Bool
 	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
@@ -266,7 +266,7 @@ func TestHealthIsToldOnceForEachChange(t *testing.T) {
 		}
 	}
 	away.Store(false)
-	// Nobody dials, and yet it is found again.
+	// Its recovery is noticed without a dial.
 	waitFor(t, "a second report", func() bool { return len(reports) >= 2 })
 	if err := c.Check(t.Context()); err != nil {
 		t.Error(err)

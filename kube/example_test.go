@@ -51,7 +51,7 @@ clusters: [{name: demo, cluster: {server: "https://kubernetes.example:6443"}}]
 users: [{name: me, user: {token: secret}}]
 `
 
-// Whether a host is the cluster's is told by its name, as far as that suffices: then no question is sent.
+// Lookup asks the API server nothing if the form of the host is enough to decide.
 func ExampleCluster_Lookup() {
 	folder, err := os.MkdirTemp("", "kube-")
 	if err != nil {

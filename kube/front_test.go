@@ -32,8 +32,8 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// A front is a TLS server before a real API server that answers chosen requests in its place. Users log in by token, as
-// client certificates end at it. Its certificate's authority is in a file that the kubeconfig names.
+// A front is a TLS server before a real API server that answers chosen requests in its place. It does not forward client
+// certificates, so users log in by token. Its certificate authority is in a file that the kubeconfig names.
 type front struct {
 	*httptest.Server
 	token       string
@@ -45,11 +45,11 @@ type front struct {
 	asked []string // "METHOD path"
 }
 
-// A rule answers some requests: the next times of them, or all when it is negative.
+// A rule answers matching requests: as many as times, or all of them if it is negative.
 type rule struct {
 	method string
 	path   *regexp.Regexp
-	query  string // a part of it
+	query  string // part of the URL's query
 	times  int
 	status int
 	header http.Header
@@ -100,7 +100,7 @@ func newFront(t *testing.T, cluster *clustertest.Cluster) *front {
 	f.writeAuthority(t, f.renew(t))
 	f.StartTLS()
 	t.Cleanup(func() {
-		cancel() // upgraded connections, which the server does not know
+		cancel() // for upgraded connections, which the server does not close
 		f.CloseClientConnections()
 		f.Close()
 		transport.CloseIdleConnections()
@@ -108,7 +108,7 @@ func newFront(t *testing.T, cluster *clustertest.Cluster) *front {
 	return f
 }
 
-// renew gives the front another certificate, by another authority, which it returns.
+// renew replaces the front's certificate by one of another authority, and returns that.
 func (f *front) renew(t *testing.T) (authority []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -142,7 +142,7 @@ func (f *front) writeAuthority(t *testing.T, authority []byte) {
 	}
 }
 
-// kubeconfig leads through the front; change may give its user another login.
+// kubeconfig returns a kubeconfig for the front. change may replace its user's login.
 func (f *front) kubeconfig(t *testing.T, change func(*clientcmdapi.AuthInfo)) string {
 	t.Helper()
 	user := &clientcmdapi.AuthInfo{Token: f.token}
@@ -174,7 +174,7 @@ func (f *front) pass() {
 	f.rules = nil
 }
 
-// count is how many requests came with a method for a path.
+// count returns the number of requests with a method for a path.
 func (f *front) count(method, path string) (n int) {
 	match := regexp.MustCompile("^" + method + " .*" + path)
 	f.mu.Lock()
@@ -217,6 +217,6 @@ func (f *front) rule(r *http.Request) *rule {
 	return nil
 }
 
-// text and object are the headers of the two kinds of answers.
+// text and object return the headers of the two kinds of answers.
 func text() http.Header   { return http.Header{"Content-Type": {"text/plain; charset=utf-8"}} }
 func object() http.Header { return http.Header{"Content-Type": {"application/json"}} }

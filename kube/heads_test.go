@@ -35,7 +35,7 @@ func bomb(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	_, _ = out.WriteString("\r\n")
-	_ = out.Flush() // it is read no more
+	_ = out.Flush() // the client may have closed the connection
 }
 
 func TestAHeadTakesLittleMemory(t *testing.T) {
@@ -64,7 +64,7 @@ func TestAHeadTakesLittleMemory(t *testing.T) {
 			} {
 				var err error
 				most := peak(func() { err = ask() })
-				// Over HTTP/2 it depends on the frames whether the head or the connection is at fault.
+				// Over HTTP/2 the error is the head's or the connection's, depending on the frames.
 				big, ok := errors.AsType[*fault.Oversized](err)
 				if err == nil || protocol == "HTTP/1.1" && (!ok || big.Of != fault.Bytes || big.Bound != api.MaxHead) {
 					t.Errorf("%s, %s, %s authority: %T %v", protocol, name, authority, err, err)
@@ -121,7 +121,7 @@ func TestAnIssuersHeadTakesLittleMemory(t *testing.T) {
 	} {
 		to := issuer.URL
 		if name == "the system's" {
-			plain := httptest.NewServer(issuer) // for whom no authority is asked
+			plain := httptest.NewServer(issuer) // without TLS
 			t.Cleanup(plain.Close)
 			to = plain.URL
 		}

@@ -11,8 +11,8 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Nothing but the log gets what the Kubernetes libraries say of themselves: a server's words may be in it.
-func TestErrorsOfTheKubernetesLibrariesGoToTheLogAlone(t *testing.T) {
+// The Kubernetes libraries log to our log only, since their messages may contain text of a server.
+func TestErrorsOfTheKubernetesLibrariesAreLogged(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

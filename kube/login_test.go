@@ -64,7 +64,7 @@ func TestAFailingPluginIsNotRunForEveryDial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// One, and another where the machine is so slow that the plugin's rest is over before the last dial.
+	// One, or two if the machine is so slow that the plugin's pause is over before the last dial.
 	if n := strings.Count(string(data), "run"); n > 2 {
 		t.Errorf("the plugin ran %d times for 50 dials", n)
 	}
@@ -111,7 +111,7 @@ func TestATokenFileThatIsGone(t *testing.T) {
 	}
 }
 
-// That Run ends all the same is seen to when the test ends.
+// The end of the test ensures that Run ends all the same.
 func TestAPluginThatHangsHoldsUpNothing(t *testing.T) {
 	server := newAPIServer(t)
 	user := `{exec: {apiVersion: client.authentication.k8s.io/v1, command: sleep, args: ["1000"], interactiveMode: Never}}`
@@ -131,7 +131,7 @@ func TestAPluginThatHangsHoldsUpNothing(t *testing.T) {
 	}
 }
 
-// Browsers ask for their settings by themselves: that is nothing to log in for.
+// Browsers fetch their settings without the user: that does not cause a login.
 func TestRangesRunNoPlugin(t *testing.T) {
 	server := newAPIServer(t)
 	runs := filepath.Join(t.TempDir(), "runs")
@@ -148,6 +148,6 @@ func TestRangesRunNoPlugin(t *testing.T) {
 	before := len(server.requests())
 	c.Ranges(t.Context())
 	if len(server.requests()) == before {
-		t.Error("with a login nobody was asked")
+		t.Error("with a login the API server was not asked")
 	}
 }

@@ -24,7 +24,8 @@ import (
 	"fairlead/kube/fault"
 )
 
-// addressed is an API server with ranges, a node, a Service with addresses of all kinds, and Pods of both kinds.
+// addressed returns an API server with ranges, a node, a Service with addresses of all kinds, and Pods on both kinds of
+// networks.
 func addressed(t *testing.T) *apiServer {
 	server := newAPIServer(t)
 	server.add("team", "web", "web-1")
@@ -43,7 +44,7 @@ func addressed(t *testing.T) *apiServer {
 	return server
 }
 
-// inCluster returns what Lookup says of a host.
+// inCluster reports whether Lookup finds a host in the cluster.
 func inCluster(ctx context.Context, c *Cluster, host string) (bool, error) {
 	h, err := c.Lookup(ctx, host)
 	return err == nil && h.InCluster, err
@@ -63,16 +64,16 @@ func TestAnAddressIsTheClustersWhenSomethingOfItHasIt(t *testing.T) {
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
 	for range 2 {
 		for host, want := range map[string]bool{
-			"10.96.200.200":    true,  // in a range of Services, though nobody's
+			"10.96.200.200":    true,  // in a range of Services, but of no Service
 			"10.244.0.200":     true,  // in a range of Pods
 			"fd00:10:244::77":  true,  // the same
 			"172.31.9.9":       true,  // a Pod's, outside the ranges
 			"192.168.77.1":     false, // an external address of the Service, which a tenant may choose
 			"192.168.77.2":     true,  // its load balancer's
-			"::ffff:10.96.0.1": true,  // an address of version 4
-			"203.0.113.7":      false, // of the Internet
+			"::ffff:10.96.0.1": true,  // an IPv4 address
+			"203.0.113.7":      false, // a public address
 			"203.0.113.8":      false,
-			"10.7.7.7":         false, // somebody else's
+			"10.7.7.7":         false, // of another network
 			"fd99::1":          false,
 			nodeAddress:        false,
 			"127.0.0.1":        false,
@@ -101,7 +102,7 @@ func TestAnAddressIsTheClustersWhenSomethingOfItHasIt(t *testing.T) {
 func TestAnAddressThatWasSeenNeedsNoRangeAndNoClusterWideRight(t *testing.T) {
 	server := addressed(t)
 	server.nodes, server.ranges = nil, nil
-	server.services["team/web"].Spec.Type = corev1.ServiceTypeClusterIP // those of load balancers can be asked for
+	server.services["team/web"].Spec.Type = corev1.ServiceTypeClusterIP // the address of a load balancer can be asked for
 	server.slices["team/web"] = append(server.slices["team/web"], discoveryv1.EndpointSlice{
 		AddressType: discoveryv1.AddressTypeIPv6, Ports: server.slices["team/web"][0].Ports,
 		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"fd00:10:244::1"}, TargetRef: server.slices["team/web"][0].Endpoints[0].TargetRef}},
@@ -122,7 +123,7 @@ func TestAnAddressThatWasSeenNeedsNoRangeAndNoClusterWideRight(t *testing.T) {
 	if err := dial(t, c, "web:80"); err != nil {
 		t.Fatal(err)
 	}
-	c.resolver.owners.clear() // what was decided lasts a minute
+	c.resolver.owners.clear() // decisions last a minute
 	for _, address := range []string{"[fd00:10:96::10]:80", "[fd00:10:244::1]:8080", "192.168.77.2:80", "10.244.0.1:8080"} {
 		host := strings.Trim(address[:strings.LastIndex(address, ":")], "[]")
 		if !claims(t, c, host) {
@@ -143,7 +144,7 @@ func TestAnAddressThatWasSeenNeedsNoRangeAndNoClusterWideRight(t *testing.T) {
 			t.Errorf("%v is known", p)
 		}
 	}
-	// What was seen is looked at again: an address that moved on leads nowhere old.
+	// A hint is checked before it counts: an address that moved does not lead to its former Pod.
 	server.mu.Lock()
 	server.services["team/web"].Status.LoadBalancer.Ingress = nil
 	server.mu.Unlock()
@@ -155,7 +156,7 @@ func TestAnAddressThatWasSeenNeedsNoRangeAndNoClusterWideRight(t *testing.T) {
 }
 
 // The author of a Service chooses its externalIPs freely: any host of the user's network, or another Service's address.
-func TestAnExternalIPIsTheClustersBySettingsAlone(t *testing.T) {
+func TestAnExternalIPIsInTheClusterOnlyByThePolicy(t *testing.T) {
 	server := addressed(t)
 	server.services["team/web"].Spec.ExternalIPs = []string{"192.168.77.1", "10.96.0.77", "172.31.9.9"}
 	server.add("other", "victim", "victim-1")
@@ -164,7 +165,7 @@ func TestAnExternalIPIsTheClustersBySettingsAlone(t *testing.T) {
 		server.services["team/web"].Spec.Type = kind
 		carrier := &fakeCarrier{}
 		c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
-		if err := dial(t, c, "web.team.svc:80"); err != nil { // so that its addresses were seen
+		if err := dial(t, c, "web.team.svc:80"); err != nil { // now its addresses have been seen
 			t.Fatal(err)
 		}
 		if claims(t, c, "192.168.77.1") {
@@ -208,7 +209,7 @@ func TestThePolicySaysWhichAddressesAreTheClusters(t *testing.T) {
 	}
 	var absent *fault.NotFound
 	if err := dial(t, c, "203.0.113.99:80"); !errors.As(err, &absent) || absent.Kind != fault.Address {
-		t.Errorf("nobody's: %v", err)
+		t.Errorf("an address without an owner: %v", err)
 	}
 	if !slices.Contains(c.Ranges(t.Context()), netip.MustParsePrefix("10.96.0.0/16")) {
 		t.Errorf("%v", c.Ranges(t.Context()))
@@ -268,8 +269,8 @@ func TestLookupEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// Before 1.31 a Service's type and ClusterIP were no fields to select by.
-func TestAnAPIServerThatCannotBeAskedForAddressesIsWellOtherwise(t *testing.T) {
+// API servers before 1.31 have no field selectors for a Service's type and ClusterIP.
+func TestAnAPIServerWithoutTheFieldSelectorsWorksOtherwise(t *testing.T) {
 	server := addressed(t)
 	server.nodes, server.ranges = nil, nil
 	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
@@ -292,7 +293,7 @@ func TestAnAPIServerThatCannotBeAskedForAddressesIsWellOtherwise(t *testing.T) {
 	}
 }
 
-// Ranges that come late are waited for only where they decide.
+// Late ranges are waited for only if they decide.
 func TestAnAddressWithAnOwnerDoesNotWaitForTheRanges(t *testing.T) {
 	server := addressed(t)
 	hold := make(chan struct{})
@@ -329,7 +330,7 @@ func TestADecisionIsLoggedOnce(t *testing.T) {
 	}
 }
 
-func TestManyQuestionsTakeTurns(t *testing.T) {
+func TestConcurrentQuestionsAreBounded(t *testing.T) {
 	server := newAPIServer(t)
 	hold, entered := make(chan struct{}), make(chan struct{}, 1000)
 	server.misbehave(func(http.ResponseWriter, *http.Request) bool {
@@ -338,7 +339,7 @@ func TestManyQuestionsTakeTurns(t *testing.T) {
 		return false
 	})
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
-	c.api.AttemptTimeout = api.RequestTimeout // so that none is sent twice
+	c.api.AttemptTimeout = api.RequestTimeout // so that no question is sent twice
 	var wg sync.WaitGroup
 	for i := range 3 * api.MaxQuestions {
 		wg.Go(func() {
@@ -391,7 +392,7 @@ func TestPublicNamesStayPublic(t *testing.T) {
 		}
 	}
 	expect(Policy{Public: public}, map[string]bool{
-		"example.com": false, "EXAMPLE.com.": false, "example.com.svc": true, // what has the label svc is no other's
+		"example.com": false, "EXAMPLE.com.": false, "example.com.svc": true, // no other network has names with the label svc
 		"web.dev": true, "other.dev": false, "shop.team": true,
 	})
 	var failed *net.DNSError
@@ -399,7 +400,7 @@ func TestPublicNamesStayPublic(t *testing.T) {
 		t.Errorf("where it cannot be found out: %v, %v", got, err)
 	}
 	if len(looked) != 3 || looked["example.com"] != 1 || looked["web.dev"] != 1 || looked["broken.app"] != 1 {
-		t.Errorf("looked up %v", looked) // no name that is no Service's
+		t.Errorf("looked up %v", looked) // only names that are a Service's
 	}
 	expect(Policy{Public: public, Namespaces: []string{"com"}}, map[string]bool{"example.com": true})
 	expect(Policy{Public: public, Namespace: "com"}, map[string]bool{"example.com": true})
@@ -411,7 +412,7 @@ func TestNamesInADomainOfTheInternetStayPublic(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("default", "admin", "admin-1")
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
-	// That a name leads nowhere now proves nothing: its owner may want it so.
+	// A name that cannot be resolved now proves nothing: its owner may do that on purpose.
 	public := func(context.Context, string) (bool, error) { return false, nil }
 	policy := Policy{Public: public, Namespaces: []string{"default"}}
 	for domain, want := range map[string]map[string]bool{
@@ -439,7 +440,7 @@ func TestNamesInADomainOfTheInternetStayPublic(t *testing.T) {
 	_ = conn.Close()
 }
 
-// A user who may create a Service called com, and a Pod, in the context's namespace must not get what is meant for a site.
+// A user who may create a Service called com and a Pod in the context's namespace must not get connections to a public site.
 func TestAPodsNameThatTheInternetHasIsNotTheClusters(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "com", "mybank")
@@ -453,7 +454,7 @@ func TestAPodsNameThatTheInternetHasIsNotTheClusters(t *testing.T) {
 	}
 }
 
-func TestADialGoesWhereItsLookupFound(t *testing.T) {
+func TestADialUsesWhatItsLookupFound(t *testing.T) {
 	server := addressed(t)
 	server.ranges, server.nodes = nil, nil // so that an address has to be asked for
 	server.add("dev", "app", "app-1")
@@ -486,7 +487,7 @@ func TestADialGoesWhereItsLookupFound(t *testing.T) {
 	}
 }
 
-func TestAHostIsDialledUnderItsOwnNameAlone(t *testing.T) {
+func TestAHostIsDialledOnlyByItsOwnName(t *testing.T) {
 	server := addressed(t)
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
 	for _, test := range []struct {

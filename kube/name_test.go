@@ -142,7 +142,7 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 		"100.128.0.1":     address("100.128.0.1"),
 		"2001:db8::1":     address("2001:db8::1"),
 
-		// What ends as the cluster's names do, and is none of them.
+		// Hosts that end like the cluster's names, and are none of them.
 		"cluster.local":                             none,
 		"Cluster.Local.":                            none,
 		"svc.cluster.local":                         none,
@@ -173,7 +173,7 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 		long + "a.billing.svc":                      none,
 		strings.Repeat("a.", 127) + "svc":           none,
 
-		// What is not the cluster's.
+		// Hosts outside the cluster.
 		"":                              {},
 		".":                             {},
 		"..":                            {},
@@ -302,7 +302,7 @@ func FuzzName(f *testing.F) {
 		if len(host) > objects.MaxHost+1 {
 			t.Errorf("%d bytes are a name", len(host))
 		}
-		// One trailing dot and the case of letters change nothing.
+		// A trailing dot and the case of letters make no difference.
 		if n.meaning != clusterAddress && !strings.HasSuffix(host, ".") {
 			if dotted := parseName(strings.ToUpper(host)+".", "team"); dotted != n {
 				t.Errorf("%q: %+v, with dot and in capitals %+v", host, n, dotted)

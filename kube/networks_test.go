@@ -17,7 +17,7 @@ func TestOneLookTellsWhichAddressesAreTheNodes(t *testing.T) {
 	n := newNetworks()
 	pod := testPod("ns", "seen", "10.244.0.1")
 	other := func(address, uid string) endpoint {
-		at, _ := netip.ParseAddr(address) // the zero one for none
+		at, _ := netip.ParseAddr(address) // zero if there is none
 		return endpoint{Namespace: "ns", Pod: "other", UID: uid, Node: "node-1", Address: at}
 	}
 	if got := n.of(other("10.244.0.2", "u")); got != unknownNetwork {
@@ -25,7 +25,7 @@ func TestOneLookTellsWhichAddressesAreTheNodes(t *testing.T) {
 	}
 	n.note(objects.PodKey{Namespace: "ns", Name: pod.Name}, newPodFacts(t, &pod))
 	for address, want := range map[string]network{
-		"10.244.0.2": unknownNetwork, // it says so itself, or nobody does
+		"10.244.0.2": unknownNetwork, // only the Pod itself says so
 		nodeAddress:  hostNetwork, "::ffff:" + nodeAddress: hostNetwork,
 		"fd00::2": unknownNetwork,
 		"":        unknownNetwork,
@@ -41,8 +41,8 @@ func TestOneLookTellsWhichAddressesAreTheNodes(t *testing.T) {
 	}
 }
 
-// Some providers give each Pod a node, and both one address.
-func TestANodeThatIsItsPodTellsNothing(t *testing.T) {
+// Some providers give each Pod its own node with the same address.
+func TestANodeWithTheAddressOfItsPodSaysNothing(t *testing.T) {
 	n := newNetworks()
 	pod := testPod("ns", "only", nodeAddress)
 	n.note(objects.PodKey{Namespace: "ns", Name: pod.Name}, newPodFacts(t, &pod))
@@ -56,8 +56,8 @@ func TestANodeThatIsItsPodTellsNothing(t *testing.T) {
 	}
 }
 
-// An EndpointSlice is the claim of whoever may write one: that a Pod has the UID of another, an address of its own, or another
-// node. The Pod itself says that it is on its node's network.
+// The author of an EndpointSlice may claim that a Pod has another UID, an address of its own, or another node. Only the Pod
+// itself says that it is on its node's network.
 func TestASliceDoesNotSayWhichNetworkAPodIsOn(t *testing.T) {
 	for what, claim := range map[string]discoveryv1.Endpoint{
 		"the UID of a Pod that was looked at": {Addresses: []string{"10.244.0.1"}, NodeName: new("node-1"), TargetRef: &corev1.ObjectReference{UID: "uid-web-1"}},
@@ -89,7 +89,7 @@ func TestASliceDoesNotSayWhichNetworkAPodIsOn(t *testing.T) {
 	}
 }
 
-func TestWhatIsRememberedOfNetworksIsBounded(t *testing.T) {
+func TestKnownNetworksAreBounded(t *testing.T) {
 	n := newNetworks()
 	for i := range 3 * maxNetworks {
 		pod := testPod("ns", fmt.Sprint("p", i), "10.244.0.1")

@@ -34,11 +34,11 @@ func idToken(subject string, expires time.Time) string {
 	return part(map[string]string{"alg": "none"}) + "." + part(map[string]any{"sub": subject, "exp": expires.Unix()}) + ".c2ln"
 }
 
-// An identityProvider renews tokens, and may misbehave. What it got is noted.
+// An identityProvider renews tokens, and may misbehave. It records its requests.
 type identityProvider struct {
 	*httptest.Server
 	discoveries, refreshes atomic.Int64
-	constant               bool // it leaves refresh tokens as they are
+	constant               bool // it does not replace refresh tokens
 
 	mu     sync.Mutex
 	forms  []url.Values
@@ -121,7 +121,7 @@ func settingsIn(t *testing.T, kubeconfig string) map[string]string {
 	return nil
 }
 
-// tokensSeen collects the tokens that an API server gets.
+// tokensSeen makes an API server collect the tokens that it gets, and returns a function that returns them.
 func tokensSeen(server *apiServer) func() map[string]bool {
 	var mu sync.Mutex
 	seen := map[string]bool{}
@@ -182,7 +182,7 @@ func TestAnExpiredIDTokenIsRenewedOnceForAll(t *testing.T) {
 	if all := seen(); len(all) != 1 || !all[provider.token] {
 		t.Errorf("tokens %v", all)
 	}
-	// The refresh token is good for one use, so that the next one must be found by kubectl, and after a restart.
+	// A refresh token can be used once, so kubectl, and this program after a restart, must find the next one.
 	waitFor(t, "the tokens to be in the kubeconfig", func() bool {
 		settings := settingsIn(t, kubeconfig)
 		return settings["refresh-token"] == "rotated-1" && settings["id-token"] == provider.token && settings["client-id"] == "fairlead"
@@ -192,7 +192,7 @@ func TestAnExpiredIDTokenIsRenewedOnceForAll(t *testing.T) {
 	}
 }
 
-// The menu, a browser that asks for its settings, and whatever else nobody waits for, ask no provider.
+// Work that no client waits for asks no provider, such as a browser that fetches its settings, or the menu.
 func TestRangesAskNoIdentityProvider(t *testing.T) {
 	server, provider := newAPIServer(t), newIdentityProvider(t, true)
 	kubeconfig := server.kubeconfig(t, provider.user(anHourAgo()))
@@ -218,8 +218,8 @@ func TestRangesAskNoIdentityProvider(t *testing.T) {
 	}
 }
 
-// Kubectl may have used up the refresh token meanwhile, and found another.
-func TestWhatAnotherProgramRenewedIsTaken(t *testing.T) {
+// kubectl may have used the refresh token meanwhile, and stored another one.
+func TestTokensThatAnotherProgramRenewedAreUsed(t *testing.T) {
 	server, provider := newAPIServer(t), newIdentityProvider(t, true)
 	server.add("team", "web", "web-1")
 	seen := tokensSeen(server)
@@ -241,13 +241,13 @@ func TestWhatAnotherProgramRenewedIsTaken(t *testing.T) {
 	}
 }
 
-// A refresh token that was replaced is kept though the answer is of no use otherwise, or the kubeconfig cannot be written.
+// A new refresh token is kept even if the rest of the answer is invalid, or the kubeconfig cannot be written.
 func TestARotatedRefreshTokenIsNotLost(t *testing.T) {
 	server, provider := newAPIServer(t), newIdentityProvider(t, true)
 	server.add("team", "web", "web-1")
 	provider.token = ""
 	kubeconfig := server.kubeconfig(t, provider.user(anHourAgo()))
-	lock := kubeconfig + ".lock" // as kubectl leaves it when it is killed
+	lock := kubeconfig + ".lock" // as kubectl leaves it if it is killed
 	if err := os.WriteFile(lock, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestARotatedRefreshTokenIsNotLost(t *testing.T) {
 	waitFor(t, "the tokens to be in the kubeconfig", func() bool { return settingsIn(t, kubeconfig)["refresh-token"] == "rotated-3" })
 }
 
-// Whose clock is wrong cannot be told here, so the API server decides.
+// This machine's clock may be wrong, so the API server decides whether a token has expired.
 func TestATokenThatExpiredByThisClockIsTried(t *testing.T) {
 	server, provider := newAPIServer(t), newIdentityProvider(t, true)
 	server.add("team", "web", "web-1")
@@ -289,7 +289,7 @@ func TestATokenThatExpiredByThisClockIsTried(t *testing.T) {
 	if n := provider.refreshes.Load(); n != 1 {
 		t.Errorf("%d renewals", n)
 	}
-	// Until it says no. Then the provider is asked once more, and left alone.
+	// Once it refuses the token, the provider is asked once, and then not again.
 	server.misbehave(func(w http.ResponseWriter, _ *http.Request) bool {
 		fail(w, http.StatusUnauthorized, "Unauthorized", "Unauthorized")
 		return true
@@ -317,7 +317,7 @@ func TestAnExpiredLoginWithoutARefreshToken(t *testing.T) {
 	}
 }
 
-// A provider may give the same tokens again as long as they are good.
+// A provider may return the same tokens again while they are valid.
 func TestALoginThatIsStillTheSameIsRenewedOnce(t *testing.T) {
 	server, provider := newAPIServer(t), newIdentityProvider(t, true)
 	provider.constant = true
@@ -327,7 +327,7 @@ func TestALoginThatIsStillTheSameIsRenewedOnce(t *testing.T) {
 	}
 }
 
-// A kubeconfig that was read before a renewal brings no token back that has been replaced.
+// A kubeconfig that was read before a renewal does not restore a token that has been replaced.
 func TestContextsOfOneUserShareItsTokens(t *testing.T) {
 	server, provider := newAPIServer(t), newIdentityProvider(t, true)
 	seen := tokensSeen(server)

@@ -16,7 +16,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// Not every kind of client authentication suits every provider.
+// Not every provider accepts every kind of client authentication.
 func TestTheKindOfClientAuthenticationIsFound(t *testing.T) {
 	for _, wanted := range []string{"basic", "post"} {
 		server, provider := newAPIServer(t), newIdentityProvider(t, true)
@@ -43,7 +43,8 @@ func TestTheKindOfClientAuthenticationIsFound(t *testing.T) {
 	}
 }
 
-// silent returns the address of something that accepts connections and says nothing, and how many it has accepted.
+// silent returns the address of a listener that accepts connections and sends nothing, and a function that returns how many
+// it has accepted.
 func silent(t *testing.T) (address string, accepted func() int) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -159,7 +160,7 @@ func TestAnEndlessAnswerOfAnIdentityProviderIsNotRead(t *testing.T) {
 		if login := providerFault(err); login == nil || login.Cause != fault.ProviderAnswer || !strings.Contains(login.Err.Error(), "larger") {
 			t.Errorf("%s: %v", where, err)
 		}
-		if n := sent.Load(); n > 32<<20 { // what sockets hold is sent, too
+		if n := sent.Load(); n > 32<<20 { // with what fits into socket buffers
 			t.Errorf("%s: %d MiB were taken", where, n>>20)
 		}
 	}
@@ -180,7 +181,7 @@ func TestAHeadOfAnIdentityProviderIsBounded(t *testing.T) {
 	}
 }
 
-// A refresh token is as good as a password: it goes to no other server than the kubeconfig's, or the one that this names.
+// A refresh token is like a password: it is sent only to the server in the kubeconfig, or the one that this server names.
 func TestNoSecretFollowsAnIdentityProvidersRedirect(t *testing.T) {
 	var stolen atomic.Int64
 	thief := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -239,7 +240,7 @@ func TestAFailingIdentityProviderIsNotAskedForEveryDial(t *testing.T) {
 		if r.Method == http.MethodGet {
 			return false
 		}
-		// A secret that comes back stays where it is.
+		// A secret that the provider repeats does not reach the error.
 		http.Error(w, "cannot log "+r.PostForm.Encode()+r.Header.Get("Authorization"), http.StatusInternalServerError)
 		return true
 	}
@@ -256,13 +257,13 @@ func TestAFailingIdentityProviderIsNotAskedForEveryDial(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// One renewal, and another where the machine is so slow that the rest is over before the last dial.
+	// One renewal, or two if the machine is so slow that the pause is over before the last dial.
 	if n := provider.discoveries.Load() + provider.refreshes.Load(); n > 4 {
 		t.Errorf("the provider got %d requests for 32 dials", n)
 	}
 }
 
-func TestALoginThatHasEndedIsSaid(t *testing.T) {
+func TestALoginThatHasEndedIsReported(t *testing.T) {
 	for code, cause := range map[string]fault.LoginCause{
 		"invalid_grant": fault.ProviderRefused, "invalid_client": fault.ProviderClient, "hunter2": fault.ProviderRefused,
 	} {
@@ -274,7 +275,7 @@ func TestALoginThatHasEndedIsSaid(t *testing.T) {
 			w.WriteHeader(http.StatusBadRequest)
 			said := code
 			if !strings.HasPrefix(r.Header.Get("Authorization"), "Basic ") {
-				said = "invalid_client" // it takes one kind of client authentication
+				said = "invalid_client" // it accepts one kind of client authentication
 			}
 			fmt.Fprintf(w, `{"error": %q, "error_description": "no %s for you"}`, said, r.PostForm.Get("refresh_token"))
 			return true
@@ -296,7 +297,7 @@ func TestAnIdentityProviderIsReachedThroughTheEnvironmentsProxy(t *testing.T) {
 		want   string
 	}{
 		"refusing":       {"https://id.example", "the proxy on the way to it did not connect"},
-		"without a name": {"https://127.0.0.1:1", "it refused the connection"}, // NO_PROXY is the loopback's
+		"without a name": {"https://127.0.0.1:1", "it refused the connection"}, // NO_PROXY covers loopback addresses
 	} {
 		var asked atomic.Int64
 		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -329,7 +330,7 @@ func TestRedirectsWithinAnIdentityProviderAreFollowed(t *testing.T) {
 	if err := c.Check(t.Context()); err != nil {
 		t.Error(err)
 	}
-	// But not in circles.
+	// But not forever.
 	circle := newIdentityProvider(t, true)
 	circle.answer = func(w http.ResponseWriter, r *http.Request) bool {
 		http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)

@@ -23,7 +23,7 @@ func written(t *testing.T, text string) string {
 	return path
 }
 
-func TestOpenRunsNoPluginAndAsksNobody(t *testing.T) {
+func TestOpenRunsNoPluginAndSendsNothing(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "ran")
 	path := written(t, fmt.Sprintf(`
 clusters: [{name: c, cluster: {server: "https://192.0.2.1"}}]
@@ -35,7 +35,7 @@ contexts: [{name: a, context: {cluster: c, user: u}}]
 		t.Fatal(err)
 	}
 	ended, end := context.WithCancel(t.Context())
-	end() // so that nothing can be asked
+	end() // no server can be reached now
 	for host, want := range map[string]bool{"web": true, "www.example.com": false} {
 		if got, err := inCluster(ended, cluster, host); got != want || err != nil {
 			t.Errorf("Lookup(%s) = %v, %v", host, got, err)
@@ -52,7 +52,7 @@ contexts: [{name: a, context: {cluster: c, user: u}}]
 	}
 }
 
-func TestOpenSaysWhyAContextCannotBeUsed(t *testing.T) {
+func TestOpenReportsWhyAContextCannotBeUsed(t *testing.T) {
 	path := written(t, "users: [{name: u, user: {token: t}}]\ncontexts: [{name: b, context: {cluster: lost, user: u}}]\n")
 	for name, want := range map[string]string{"b": `the cluster "lost", which the kubeconfig does not have`, "c": `no context "c"`} {
 		if _, err := Open(Config{Kubeconfig: path, Context: name}); err == nil || !strings.Contains(err.Error(), want) {
@@ -61,7 +61,7 @@ func TestOpenSaysWhyAContextCannotBeUsed(t *testing.T) {
 	}
 }
 
-// withoutKubeconfig opens the cluster from what a client of the API server has, as a program in a Pod would.
+// withoutKubeconfig opens the cluster from a rest.Config, as a program in a Pod would.
 func withoutKubeconfig(t *testing.T, cluster *clustertest.Cluster) {
 	config, _, err := restConfig(cluster.Kubeconfig, "demo")
 	if err != nil {
@@ -89,7 +89,7 @@ func withoutKubeconfig(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// A kubeconfig that was read is not read again: a context's fingerprint and its cluster have to be of one moment.
+// A kubeconfig that was read is not read again: a context's fingerprint and its cluster must come from the same state.
 func TestOpenReadsNoKubeconfigAgain(t *testing.T) {
 	path := written(t, "clusters: [{name: c, cluster: {server: \"https://192.0.2.1\"}}]\nusers: [{name: u, user: {token: t}}]\ncontexts: [{name: a, context: {cluster: c, user: u}}]\n")
 	loaded := kubeconfig.Load(path)

@@ -21,10 +21,10 @@ import (
 	"fairlead/kube/objects"
 )
 
-// onlyBeyond is the address of an API server that only a proxy knows.
+// onlyBeyond is the address of an API server that only a proxy can resolve.
 const onlyBeyond = "api.invalid:443"
 
-// changedServer is the cluster's kubeconfig with changed entries of its API server, and returns the server's real address.
+// changedServer returns the cluster's kubeconfig with changed entries of its API server, and the server's real address.
 func changedServer(t *testing.T, cluster *clustertest.Cluster, change func(*clientcmdapi.Cluster)) (path, address string) {
 	t.Helper()
 	config, err := clientcmd.LoadFromFile(renamedServer(t, cluster))
@@ -46,7 +46,7 @@ func changedServer(t *testing.T, cluster *clustertest.Cluster, change func(*clie
 	return path, address
 }
 
-// trapEnvironment has the environment name a proxy that nobody may connect to, and returns another such.
+// trapEnvironment sets a proxy in the environment to which nothing may connect, and returns another such proxy.
 func trapEnvironment(t *testing.T) (trap string) {
 	trap = proxytest.Trap(t)
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
@@ -57,7 +57,7 @@ func trapEnvironment(t *testing.T) (trap string) {
 	return proxytest.Trap(t)
 }
 
-// openThrough runs a Cluster that gives up a first attempt of a question sooner than others do.
+// openThrough runs a Cluster whose first attempts of questions end sooner than usual.
 func openThrough(t *testing.T, c Config) *Cluster {
 	t.Helper()
 	c.Context = "demo"
@@ -70,8 +70,8 @@ func openThrough(t *testing.T, c Config) *Cluster {
 	return opened
 }
 
-// everyWayThroughProxy asks an API server whose name means something to the proxy alone, so that what arrives has passed
-// it, in all the ways there are: questions, a watch, a look without credentials, port-forwards, a walk.
+// everyWayThroughProxy tests all kinds of requests with an API server whose name only the proxy can resolve, so that each
+// has to pass through it: questions, a watch, a probe without credentials, port-forwards, a walk.
 func everyWayThroughProxy(t *testing.T, cluster *clustertest.Cluster) {
 	trap := trapEnvironment(t)
 	kubeconfig, address := changedServer(t, cluster, func(c *clientcmdapi.Cluster) {
@@ -89,7 +89,7 @@ func everyWayThroughProxy(t *testing.T, cluster *clustertest.Cluster) {
 		if pod, err := ask(c, "hello:80"); err != nil || !strings.HasPrefix(pod, "default/hello-") {
 			t.Errorf("%s: Pod %q, %v", p.Scheme, pod, err)
 		}
-		// The streams' own client lists, too.
+		// The client of the streams lists as well.
 		if _, err := objects.ListSlices(t.Context(), c.api.Streams, objects.ServiceKey{Namespace: "default", Name: "hello"}); err != nil {
 			t.Errorf("%s: list for a watch: %v", p.Scheme, err)
 		}
@@ -103,12 +103,12 @@ func everyWayThroughProxy(t *testing.T, cluster *clustertest.Cluster) {
 		if detail := steps[StepServer].Detail; err != nil || !strings.Contains(detail, "through the proxy "+p.Address) || strings.Contains(detail, proxytest.Password) {
 			t.Errorf("%s: walk: %v, API server %q", p.Scheme, err, detail)
 		}
-		// One connection of each client at least: with the login, without, for watches, for port-forwards.
+		// At least one connection of each client: with the login, without it, for watches, for port-forwards.
 		if tunnels := p.Tunnels(); len(tunnels) < 4 || strings.Trim(strings.Join(tunnels, " "), " ") != strings.TrimSpace(strings.Repeat(onlyBeyond+" ", len(tunnels))) {
 			t.Errorf("%s: tunnels to %q", p.Scheme, tunnels)
 		}
 	}
-	// A proxy that others wrote.
+	// A proxy that is independent of this program.
 	p := proxytest.Tinyproxy(t, proxytest.Options{Login: true})
 	kubeconfig, address = changedServer(t, cluster, func(c *clientcmdapi.Cluster) {
 		c.Server, c.ProxyURL = strings.Replace(c.Server, "LOCALHOST", "127.0.0.1", 1), "http://"+trap
@@ -122,7 +122,7 @@ func everyWayThroughProxy(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// noWayThroughProxy has both the kubeconfig and the environment name proxies to which nobody may connect.
+// noWayThroughProxy tests NoProxy while both the kubeconfig and the environment set proxies to which nothing may connect.
 func noWayThroughProxy(t *testing.T, cluster *clustertest.Cluster) {
 	trap := trapEnvironment(t)
 	kubeconfig, _ := changedServer(t, cluster, func(c *clientcmdapi.Cluster) { c.ProxyURL = "http://" + trap })
@@ -145,7 +145,7 @@ func noWayThroughProxy(t *testing.T, cluster *clustertest.Cluster) {
 	if _, steps, err := walked(t, c, "hello:80", nil); err != nil || strings.Contains(steps[StepServer].Detail, "proxy") {
 		t.Errorf("walk: %v, %q", err, steps[StepServer].Detail)
 	}
-	// Without the setting both are asked, so that the above says something.
+	// Without the setting both are used: so the test above can fail.
 	dead := proxytest.Dead(t)
 	for name, source := range map[string]fault.ProxySource{"kubeconfig": fault.ProxyKubeconfig, "environment": fault.ProxyEnvironment} {
 		kubeconfig, _ := changedServer(t, cluster, func(c *clientcmdapi.Cluster) {
@@ -174,7 +174,7 @@ func wantProxyFault(t *testing.T, name string, err error, want fault.Proxy) {
 	}
 }
 
-// proxyFaults asks a question, looks without a login, and dials a Pod, each through proxies that do not connect.
+// proxyFaults asks a question, probes without a login, and dials a Pod, each through proxies that do not connect.
 func proxyFaults(t *testing.T, cluster *clustertest.Cluster) {
 	kubeconfig, _ := changedServer(t, cluster, func(c *clientcmdapi.Cluster) {
 		c.Server = strings.Replace(c.Server, "LOCALHOST", "127.0.0.1", 1)
@@ -213,8 +213,8 @@ func proxyFaults(t *testing.T, cluster *clustertest.Cluster) {
 	wantProxyFault(t, "server gone", c.Check(t.Context()), fault.Proxy{Proxy: gone.Address, Source: fault.ProxySettings, Problem: fault.ProxyBeyond})
 }
 
-// pluginIsToldOfProxy has a credential plugin ask for the cluster, whose proxy is the one that is set.
-func pluginIsToldOfProxy(t *testing.T, cluster *clustertest.Cluster) {
+// pluginGetsProxy tests that a credential plugin that asks for the cluster gets the proxy of the Config.
+func pluginGetsProxy(t *testing.T, cluster *clustertest.Cluster) {
 	p := proxytest.HTTP(t, "http", proxytest.Options{})
 	for name, test := range map[string]struct {
 		config Config

@@ -41,7 +41,7 @@ func FuzzRange(f *testing.F) {
 	})
 }
 
-func TestWhatIsRememberedOfAddressesIsBounded(t *testing.T) {
+func TestSeenAddressesAreBounded(t *testing.T) {
 	s := newSeen()
 	addr := netip.MustParseAddr("10.0.0.1")
 	for range 3 * maxSeen {
@@ -53,7 +53,7 @@ func TestWhatIsRememberedOfAddressesIsBounded(t *testing.T) {
 	}
 }
 
-// A hostile API server that names every private range gets one of them at most.
+// A hostile API server that claims every private range gets at most one of them.
 func TestRangesTogetherAreNoMoreThanTheWidest(t *testing.T) {
 	for _, c := range []struct{ given, want []string }{
 		{[]string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"}, []string{"10.0.0.0/8"}},

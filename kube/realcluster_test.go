@@ -19,13 +19,13 @@ import (
 	"fairlead/kube/fault"
 )
 
-// TestOnARealCluster is what names, rights and failures are with a real API server and its port-forward.
+// TestOnARealCluster tests names, rights and failures with a real API server and its port-forward.
 func TestOnARealCluster(t *testing.T) {
 	cluster := clustertest.Start(t, clustertest.Options{Audit: true})
 	for name, test := range map[string]func(*testing.T, *clustertest.Cluster){
 		"every form of a name leads to its Pod":              everyForm,
 		"every kind of Service and address":                  everyKind,
-		"a cluster is opened without a kubeconfig":           withoutKubeconfig,
+		"a cluster opens without a kubeconfig":               withoutKubeconfig,
 		"another carrier takes its place":                    anotherCarrier,
 		"a policy allows more":                               allowedByPolicy,
 		"a short name is a Service's or a Pod's":             shortNames,
@@ -34,13 +34,13 @@ func TestOnARealCluster(t *testing.T) {
 		"names lead nowhere beyond their namespace":          onlyItsNamespace,
 		"the least rights suffice":                           leastRights,
 		"a rollout loses no request":                         rollout,
-		"a Pod that refuses is not heard of beside another":  secondEndpoint,
-		"what is not there is said":                          wrongTargets,
+		"a Pod that refuses is passed over for another":      secondEndpoint,
+		"missing objects are reported":                       wrongTargets,
 		"ready endpoints share the connections":              spread,
 		"a refused port is refused and hurts no other":       refusedPort,
 		"rights in one namespace suffice for it":             oneNamespace,
 		"the right to create a port-forward suffices":        createOnly,
-		"without that right it is said which is wanted":      noForwarding,
+		"a missing right is reported":                        noForwarding,
 		"a login that is refused is a login failure":         refusedLogin,
 		"a first connection costs two requests and a stream": fewRequests,
 		"a name the Internet may have is asked for":          doubtfulNames,
@@ -61,7 +61,7 @@ func TestOnARealCluster(t *testing.T) {
 	}
 }
 
-// openReal runs a Cluster over one of the real cluster's contexts.
+// openReal runs a Cluster with a context of the real cluster.
 func openReal(t *testing.T, kubeconfig, context string) *Cluster {
 	t.Helper()
 	c, err := Open(Config{Kubeconfig: kubeconfig, Context: context, Health: func(err error) {
@@ -76,14 +76,14 @@ func openReal(t *testing.T, kubeconfig, context string) *Cluster {
 	return c
 }
 
-// ask makes a request of the web server at address and gives the Pod that answered, as "namespace/name".
+// ask sends a request to the web server at address, and returns the Pod that answered, as "namespace/name".
 func ask(c *Cluster, address string) (pod string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	return askWithin(ctx, c, address)
 }
 
-// askWithin is ask until ctx ends.
+// askWithin does what ask does, until ctx ends.
 func askWithin(ctx context.Context, c *Cluster, address string) (pod string, err error) {
 	transport := &http.Transport{DialContext: openedDial(c), DisableKeepAlives: true}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
@@ -101,7 +101,8 @@ func askWithin(ctx context.Context, c *Cluster, address string) (pod string, err
 	return response.Header.Get("X-Pod"), nil
 }
 
-// openedDial waits until a connection's target answered, as a proxy does before it tells its client.
+// openedDial returns a dial function that waits until the connection's target has answered, as a proxy does before it
+// reports success to its client.
 func openedDial(c *Cluster) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := c.DialContext(ctx, network, address)
@@ -191,7 +192,7 @@ func wrongTargets(t *testing.T, cluster *clustertest.Cluster) {
 			t.Errorf("%s: no error", address)
 			continue
 		}
-		// The fault is compared in all its facts, by their printed form.
+		// All fields of the fault are compared, in printed form.
 		inner := err
 		for errors.Unwrap(inner) != nil && fmt.Sprintf("%T", inner) != fmt.Sprintf("%T", want) {
 			inner = errors.Unwrap(inner)
@@ -202,7 +203,7 @@ func wrongTargets(t *testing.T, cluster *clustertest.Cluster) {
 			t.Errorf("%s: %T %s, want %T %s", address, inner, got, want, expected)
 		}
 	}
-	// A Service that was used is known.
+	// A Service that was used is suggested.
 	var absent *fault.NotFound
 	if err := dial(t, c, "app.team.svc:80"); err != nil {
 		t.Error(err)
@@ -210,7 +211,7 @@ func wrongTargets(t *testing.T, cluster *clustertest.Cluster) {
 	if err := dial(t, c, "app:80"); !errors.As(err, &absent) || !slices.Equal(absent.Elsewhere, []string{"team"}) {
 		t.Errorf("%v, %+v", err, absent)
 	}
-	// What may have been meant is looked for once, and not for a client that makes names up.
+	// Suggestions for a name are looked for once, and not for a client that makes names up.
 	before := c.api.Asked.Load()
 	if err := dial(t, c, "helo:80"); err == nil {
 		t.Error("helo is there")
@@ -221,12 +222,12 @@ func wrongTargets(t *testing.T, cluster *clustertest.Cluster) {
 	const many = 60
 	before = c.api.Asked.Load()
 	for i := range many {
-		_ = dial(t, c, fmt.Sprintf("made-up-%d:80", i)) // none is there
+		_ = dial(t, c, fmt.Sprintf("made-up-%d:80", i)) // it does not exist
 	}
 	if asked := c.api.Asked.Load() - before; asked > 2*many+nearbyPerMinute {
 		t.Errorf("for %d made-up names %d questions", many, asked)
 	}
-	// A user of one namespace is told of what is there, and of nothing else.
+	// A user of one namespace gets suggestions from that namespace only.
 	narrow := openReal(t, cluster.Kubeconfig, "demo-team")
 	if err := dial(t, narrow, "ap:80"); !errors.As(err, &absent) || !slices.Equal(absent.Near, []string{"app"}) || len(absent.Elsewhere) > 0 {
 		t.Errorf("in one namespace: %v, %+v", err, absent)
@@ -246,7 +247,7 @@ func spread(t *testing.T, cluster *clustertest.Cluster) {
 		}
 		pods[pod]++
 	}
-	// Each of three Pods is missed by 60 fair choices less often than once in 10^10.
+	// The probability that 60 fair choices miss one of three Pods is less than 10^-10.
 	if len(pods) != 3 {
 		t.Errorf("answers came from %v", pods)
 	}
@@ -269,7 +270,7 @@ func refusedPort(t *testing.T, cluster *clustertest.Cluster) {
 	}
 	fmt.Fprint(other, "GET / HTTP/1.0\r\n\r\n")
 	if response, err := http.ReadResponse(bufio.NewReader(other), nil); err != nil || response.Header.Get("X-Pod") != "default/manual" {
-		t.Errorf("the connection beside it: %v, %v", response, err)
+		t.Errorf("the other connection: %v, %v", response, err)
 	}
 }
 
@@ -287,7 +288,7 @@ func replacedPod(t *testing.T, cluster *clustertest.Cluster) {
 				t.Fatalf("kubectl %v: %v: %s", args, err, out)
 			}
 		}
-		// What is remembered of hello leads to a Pod that is gone, and its client hears nothing of that.
+		// The cached endpoint of hello is a Pod that is gone. Its client does not notice.
 		pod, err := ask(c, "hello:80")
 		if err != nil || pod == old || !strings.HasPrefix(pod, "default/hello-") {
 			t.Errorf("Pod %q after %s, %v", pod, old, err)

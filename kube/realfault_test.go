@@ -18,8 +18,8 @@ import (
 	"fairlead/kube/fault"
 )
 
-// TestWhoseFaultItIs puts a front before a real API server, which answers in its place as nodes, proxies on the way and
-// API servers in trouble do.
+// TestWhoseFaultItIs puts a front before a real API server. The front answers in its place, like nodes, proxies on the way
+// and failing API servers.
 func TestWhoseFaultItIs(t *testing.T) {
 	cluster := clustertest.Start(t, clustertest.Options{})
 	for name, test := range map[string]func(*testing.T, *clustertest.Cluster){
@@ -31,8 +31,8 @@ func TestWhoseFaultItIs(t *testing.T) {
 		"a proxy that blocks port-forwards blocks the context": proxyBlocks,
 		"Retry-After is obeyed":                                patience,
 		"a decision that cannot be made is an error":           undecided,
-		"another certificate authority is taken up":            otherAuthority,
-		"a token file is taken up":                             otherTokenFile,
+		"another certificate authority is applied":             otherAuthority,
+		"another token file is applied":                        otherTokenFile,
 		"an expiry in the past is for the API server to judge": otherClock,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, cluster) })
@@ -45,20 +45,20 @@ const (
 	loneOpen = "pods/manual/portforward$"
 )
 
-// A heard keeps what health was told.
-type heard struct {
+// healthRecorder records the calls of Health.
+type healthRecorder struct {
 	mu  sync.Mutex
 	all []error
 }
 
-func (h *heard) tell(err error) {
+func (h *healthRecorder) record(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.all = append(h.all, err)
 }
 
-// last is what was told last, and whether anything was.
-func (h *heard) last() (err error, told bool) {
+// last returns the last call of Health; false if there was none.
+func (h *healthRecorder) last() (err error, health bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.all) == 0 {
@@ -67,8 +67,8 @@ func (h *heard) last() (err error, told bool) {
 	return h.all[len(h.all)-1], true
 }
 
-// wantQuiet wants the context to have been on all the time.
-func (h *heard) wantQuiet(t *testing.T) {
+// wantQuiet fails the test if Health was called.
+func (h *healthRecorder) wantQuiet(t *testing.T) {
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -80,10 +80,10 @@ func (h *heard) wantQuiet(t *testing.T) {
 }
 
 // openFront runs a Cluster through a front.
-func openFront(t *testing.T, kubeconfig string) (*Cluster, *heard) {
+func openFront(t *testing.T, kubeconfig string) (*Cluster, *healthRecorder) {
 	t.Helper()
-	h := &heard{}
-	c, err := Open(Config{Kubeconfig: kubeconfig, Context: "front", Health: h.tell})
+	h := &healthRecorder{}
+	c, err := Open(Config{Kubeconfig: kubeconfig, Context: "front", Health: h.record})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func openFront(t *testing.T, kubeconfig string) (*Cluster, *heard) {
 	return c, h
 }
 
-// wantPod wants the web server at address to answer.
+// wantPod fails the test unless a Pod whose name has the prefix answers at address.
 func wantPod(t *testing.T, c *Cluster, address, prefix string) {
 	t.Helper()
 	if pod, err := ask(c, address); err != nil || !strings.HasPrefix(pod, prefix) {
@@ -99,7 +99,7 @@ func wantPod(t *testing.T, c *Cluster, address, prefix string) {
 	}
 }
 
-// execFront is a user entry with a plugin that prints the front's token, and how often it ran.
+// execFront returns a user entry with a plugin that prints the front's token, and a function that returns how often it ran.
 func execFront(t *testing.T, f *front, expires string) (user func(*clientcmdapi.AuthInfo), runs func() int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "plugin")
@@ -125,7 +125,7 @@ func execFront(t *testing.T, f *front, expires string) (user func(*clientcmdapi.
 func kubeletRefuses(t *testing.T, cluster *clustertest.Cluster) {
 	f := newFront(t, cluster)
 	user, runs := execFront(t, f, "")
-	c, told := openFront(t, f.kubeconfig(t, user))
+	c, health := openFront(t, f.kubeconfig(t, user))
 	f.obey(rule{path: regexp.MustCompile(loneOpen), times: -1, status: 401, header: text(), body: "Unauthorized"})
 	for range 8 {
 		var node *fault.Node
@@ -137,7 +137,7 @@ func kubeletRefuses(t *testing.T, cluster *clustertest.Cluster) {
 	if n := runs(); n != 1 {
 		t.Errorf("the plugin ran %d times", n)
 	}
-	told.wantQuiet(t)
+	health.wantQuiet(t)
 }
 
 func nodesTrouble(t *testing.T, cluster *clustertest.Cluster) {
@@ -156,7 +156,7 @@ func nodesTrouble(t *testing.T, cluster *clustertest.Cluster) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFront(t, cluster)
-			cl, told := openFront(t, f.kubeconfig(t, nil))
+			cl, health := openFront(t, f.kubeconfig(t, nil))
 			answer := c.answer
 			answer.path, answer.times = regexp.MustCompile(loneOpen), -1
 			f.obey(answer)
@@ -167,7 +167,7 @@ func nodesTrouble(t *testing.T, cluster *clustertest.Cluster) {
 				}
 				wantPod(t, cl, "web:80", "default/web-")
 			}
-			told.wantQuiet(t)
+			health.wantQuiet(t)
 		})
 	}
 }
@@ -175,7 +175,7 @@ func nodesTrouble(t *testing.T, cluster *clustertest.Cluster) {
 // All Pods of a Service but one are on a node that cannot be reached.
 func anotherNode(t *testing.T, cluster *clustertest.Cluster) {
 	f := newFront(t, cluster)
-	c, told := openFront(t, f.kubeconfig(t, nil))
+	c, health := openFront(t, f.kubeconfig(t, nil))
 	pods := strings.Fields(field(t, cluster, ".items[*].metadata.name", "pods", "-l", "app=web"))
 	if len(pods) < 2 {
 		t.Fatalf("Pods %q", pods)
@@ -187,19 +187,19 @@ func anotherNode(t *testing.T, cluster *clustertest.Cluster) {
 	for range 12 {
 		wantPod(t, c, "web:80", "default/"+pods[0])
 	}
-	// Each is tried once, maybe with two sessions to spare, and then after the others.
+	// Each is tried once, perhaps with two spare sessions, and then after the others.
 	for _, pod := range pods[1:] {
 		if n := f.count("POST", "pods/"+pod+"/portforward$") + f.count("GET", "pods/"+pod+"/portforward$"); n > 3 {
 			t.Errorf("Pod %s was tried %d times", pod, n)
 		}
 	}
-	told.wantQuiet(t)
+	health.wantQuiet(t)
 }
 
 func ownRefusal(t *testing.T, cluster *clustertest.Cluster) {
 	f := newFront(t, cluster)
 	user, runs := execFront(t, f, "")
-	c, told := openFront(t, f.kubeconfig(t, user))
+	c, health := openFront(t, f.kubeconfig(t, user))
 	wantPod(t, c, "web:80", "default/web-")
 	f.obey(rule{path: regexp.MustCompile("."), times: -1, status: 401, header: object(),
 		body: `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}`})
@@ -207,15 +207,15 @@ func ownRefusal(t *testing.T, cluster *clustertest.Cluster) {
 		_, err := ask(c, lone)
 		return errors.As(err, new(*fault.Login)) && runs() > 1
 	})
-	if err, _ := told.last(); !errors.As(err, new(*fault.Login)) {
+	if err, _ := health.last(); !errors.As(err, new(*fault.Login)) {
 		t.Errorf("health: %v", err)
 	}
 }
 
-// Its answers are no Kubernetes Status, to a port-forward as to a question.
+// It answers port-forwards and questions without a Kubernetes Status.
 func proxyRefusesLogin(t *testing.T, cluster *clustertest.Cluster) {
 	f := newFront(t, cluster)
-	c, told := openFront(t, f.kubeconfig(t, nil))
+	c, health := openFront(t, f.kubeconfig(t, nil))
 	page := rule{path: regexp.MustCompile(loneOpen), times: -1, status: 401, header: http.Header{"Content-Type": {"text/html"}}, body: "<html>sign in</html>"}
 	f.obey(page)
 	if _, err := ask(c, lone); !errors.As(err, new(*fault.Blocked)) {
@@ -223,21 +223,21 @@ func proxyRefusesLogin(t *testing.T, cluster *clustertest.Cluster) {
 	}
 	page.path = regexp.MustCompile(".")
 	f.obey(page)
-	c.dialer.trustLoginFor = 0 // as when the last question was a while ago
+	c.dialer.trustLoginFor = 0 // as if the last question was long ago
 	if _, err := ask(c, lone); !errors.As(err, new(*fault.Login)) {
 		t.Errorf("a name that is known: %T %v", err, err)
 	}
 	if _, err := ask(c, "hello:80"); !errors.As(err, new(*fault.Login)) {
 		t.Errorf("a new name: %T %v", err, err)
 	}
-	if err, _ := told.last(); !errors.As(err, new(*fault.Login)) {
+	if err, _ := health.last(); !errors.As(err, new(*fault.Login)) {
 		t.Errorf("health: %v", err)
 	}
 }
 
 func proxyBlocks(t *testing.T, cluster *clustertest.Cluster) {
 	f := newFront(t, cluster)
-	c, told := openFront(t, f.kubeconfig(t, nil))
+	c, health := openFront(t, f.kubeconfig(t, nil))
 	f.obey(rule{path: regexp.MustCompile("/portforward$"), times: -1, status: 403, header: text(), body: "this proxy passes no such upgrade"})
 	var blocked *fault.Blocked
 	if _, err := ask(c, lone); !errors.As(err, &blocked) || blocked.Status != 403 {
@@ -246,20 +246,20 @@ func proxyBlocks(t *testing.T, cluster *clustertest.Cluster) {
 	if err := c.Check(t.Context()); err != nil {
 		t.Errorf("a question: %v", err)
 	}
-	// That questions are answered does not make the next connection succeed.
-	if err, _ := told.last(); !errors.As(err, new(*fault.Blocked)) {
+	// The success of questions does not mean that the next connection succeeds.
+	if err, _ := health.last(); !errors.As(err, new(*fault.Blocked)) {
 		t.Errorf("health: %v", err)
 	}
 	f.pass()
 	wantPod(t, c, lone, "default/manual")
-	if err, _ := told.last(); err != nil {
+	if err, _ := health.last(); err != nil {
 		t.Errorf("health in the end: %v", err)
 	}
 }
 
 func patience(t *testing.T, cluster *clustertest.Cluster) {
 	f := newFront(t, cluster)
-	c, told := openFront(t, f.kubeconfig(t, nil))
+	c, health := openFront(t, f.kubeconfig(t, nil))
 	wait := func(seconds string, header http.Header) http.Header {
 		header.Set("Retry-After", seconds)
 		return header
@@ -273,7 +273,7 @@ func patience(t *testing.T, cluster *clustertest.Cluster) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFront(t, cluster)
-			c, told := openFront(t, f.kubeconfig(t, nil))
+			c, health := openFront(t, f.kubeconfig(t, nil))
 			r.times = -1
 			f.obey(r)
 			begin := time.Now()
@@ -282,11 +282,11 @@ func patience(t *testing.T, cluster *clustertest.Cluster) {
 			if took := time.Since(begin); took < time.Second {
 				t.Errorf("after %v", took)
 			}
-			told.wantQuiet(t)
+			health.wantQuiet(t)
 		})
 	}
 
-	// A pause that does not fit is not waited for, and said.
+	// A pause that is too long is not waited for, and is reported.
 	f.obey(rule{path: regexp.MustCompile("services/"), times: -1, status: 429, header: wait("600", text())})
 	begin := time.Now()
 	var busy *fault.Busy
@@ -296,7 +296,7 @@ func patience(t *testing.T, cluster *clustertest.Cluster) {
 	if took := time.Since(begin); took > 5*time.Second {
 		t.Errorf("said after %v", took)
 	}
-	if err, _ := told.last(); !errors.As(err, new(*fault.Unreachable)) {
+	if err, _ := health.last(); !errors.As(err, new(*fault.Unreachable)) {
 		t.Errorf("health: %v", err)
 	}
 }
@@ -323,17 +323,17 @@ func undecided(t *testing.T, cluster *clustertest.Cluster) {
 
 func otherAuthority(t *testing.T, cluster *clustertest.Cluster) {
 	f := newFront(t, cluster)
-	c, told := openFront(t, f.kubeconfig(t, nil))
+	c, health := openFront(t, f.kubeconfig(t, nil))
 	wantPod(t, c, "web:80", "default/web-")
 	authority := f.renew(t)
-	// No connection can be made now, and the state says so from the first that fails, for as long as that lasts.
+	// No connection can be made now. Health reports that with the first failure, until it is over.
 	waitFor(t, "a connection to need a new one to the API server", func() bool {
 		f.CloseClientConnections()
 		_, err := ask(c, lone)
 		return errors.As(err, new(*fault.Unreachable))
 	})
 	for range 3 {
-		if err, _ := told.last(); !errors.As(err, new(*fault.Unreachable)) {
+		if err, _ := health.last(); !errors.As(err, new(*fault.Unreachable)) {
 			t.Errorf("health: %v", err)
 		}
 		if _, err := ask(c, lone); !errors.As(err, new(*fault.Unreachable)) {
@@ -343,14 +343,14 @@ func otherAuthority(t *testing.T, cluster *clustertest.Cluster) {
 	f.writeAuthority(t, authority)
 	begin := time.Now()
 	waitFor(t, "the other authority", func() bool {
-		err, _ := told.last()
+		err, _ := health.last()
 		return err == nil
 	})
 	wantPod(t, c, lone, "default/manual")
 	if took := time.Since(begin); took > time.Minute {
-		t.Errorf("taken up after %v", took)
+		t.Errorf("applied after %v", took)
 	}
-	// And again, so that it is the file that counts and not its first change. Nobody asks meanwhile.
+	// And once more, without a question meanwhile: every change of the file counts, not only the first.
 	f.writeAuthority(t, f.renew(t))
 	waitFor(t, "the third authority", func() bool {
 		f.CloseClientConnections()
@@ -369,7 +369,7 @@ func otherTokenFile(t *testing.T, cluster *clustertest.Cluster) {
 		}
 	}
 	write("no-such-token")
-	c, told := openFront(t, f.kubeconfig(t, func(u *clientcmdapi.AuthInfo) { *u = clientcmdapi.AuthInfo{TokenFile: file} }))
+	c, health := openFront(t, f.kubeconfig(t, func(u *clientcmdapi.AuthInfo) { *u = clientcmdapi.AuthInfo{TokenFile: file} }))
 	if _, err := ask(c, lone); !errors.As(err, new(*fault.Login)) {
 		t.Errorf("%v", err)
 	}
@@ -378,7 +378,7 @@ func otherTokenFile(t *testing.T, cluster *clustertest.Cluster) {
 		_, err := ask(c, lone)
 		return err == nil
 	})
-	if err, _ := told.last(); err != nil {
+	if err, _ := health.last(); err != nil {
 		t.Errorf("health: %v", err)
 	}
 }
@@ -386,14 +386,14 @@ func otherTokenFile(t *testing.T, cluster *clustertest.Cluster) {
 func otherClock(t *testing.T, cluster *clustertest.Cluster) {
 	f := newFront(t, cluster)
 	user, runs := execFront(t, f, `,"expirationTimestamp":"2020-01-01T00:00:00Z"`)
-	c, told := openFront(t, f.kubeconfig(t, user))
+	c, health := openFront(t, f.kubeconfig(t, user))
 	for range 3 {
 		wantPod(t, c, lone, "default/manual")
 	}
 	if n := runs(); n != 1 {
 		t.Errorf("the plugin ran %d times", n)
 	}
-	told.wantQuiet(t)
+	health.wantQuiet(t)
 
 	f.token = "no-such-token"
 	user, _ = execFront(t, f, `,"expirationTimestamp":"2020-01-01T00:00:00Z"`)

@@ -24,7 +24,7 @@ func kubectl(t *testing.T, cluster *clustertest.Cluster, args ...string) string 
 	return string(out)
 }
 
-// everyKind is the table of forms: where each leads, and what is said of those that lead nowhere.
+// everyKind tests all forms of hosts: the Pod that each leads to, or the fault.
 func everyKind(t *testing.T, cluster *clustertest.Cluster) {
 	makeForms(t, cluster)
 	c := openReal(t, cluster.Kubeconfig, "demo")
@@ -39,8 +39,8 @@ func everyKind(t *testing.T, cluster *clustertest.Cluster) {
 		want    any // the Pod's name, or a fault
 	}{
 		{"members.forms:80", "one"},
-		{"members.forms:8080", "one"}, // headless, by the Pod's own port
-		{"members.forms:9100", "one"}, // and by one that the Service does not list
+		{"members.forms:8080", "one"}, // headless, with the Pod's own port
+		{"members.forms:9100", "one"}, // and with one that the Service does not list
 		{"members.forms:9", &fault.Refused{Pod: "one", Namespace: "forms", Port: 9}},
 		{"bare.forms:8080", "web.v1"},
 		{"bare.forms:9100", "web.v1"},
@@ -67,7 +67,7 @@ func everyKind(t *testing.T, cluster *clustertest.Cluster) {
 		{"[::ffff:" + podIP + "]:8080", "one"},
 		{"dual.forms:80", "one"},
 		{clusterIPs[0] + ":80", "one"},
-		{second, "one"}, // known since dual was looked at
+		{second, "one"}, // seen when dual was asked for
 		{clusterIPs[0] + ":81", &fault.NotFound{Kind: fault.Port, Name: "81", Namespace: "forms", Service: "dual", Has: []string{"80 (http)"}}},
 		{"several.forms:80", "one"},
 		{"several.forms:81", "one"},
@@ -105,7 +105,7 @@ func everyKind(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// shortNames resolves names of two labels as the search list of a Pod's own namespace does.
+// shortNames tests names of two labels, which are resolved as by the search list of a Pod in the context's namespace.
 func shortNames(t *testing.T, cluster *clustertest.Cluster) {
 	makeForms(t, cluster)
 	c := openReal(t, cluster.Kubeconfig, "demo")
@@ -129,7 +129,7 @@ func shortNames(t *testing.T, cluster *clustertest.Cluster) {
 			t.Errorf("%s: %v, want %v", address, err, want)
 		}
 	}
-	// With rights in one namespace alone, and so none to look for others.
+	// With rights in one namespace only.
 	narrow := openReal(t, cluster.Kubeconfig, "demo-team")
 	pod := field(t, cluster, ".items[0].metadata.name", "pods", "-n", "team", "-l", "app=app")
 	if got, err := ask(narrow, pod+".app:8080"); err != nil || got != "team/"+pod {
@@ -137,7 +137,7 @@ func shortNames(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// facts prints a fault with all it knows but the runtime's own words.
+// facts returns all fields of a fault as text, except the runtime's own message.
 func facts(err error) string {
 	if refused, ok := err.(*fault.Refused); ok {
 		plain := *refused
@@ -148,7 +148,7 @@ func facts(err error) string {
 	return fmt.Sprintf("%T %s", err, text)
 }
 
-// faultOf prints the fault in err that is of want's type.
+// faultOf returns the fault in err that has want's type, as text.
 func faultOf(err, want error) string {
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		if fmt.Sprintf("%T", e) == fmt.Sprintf("%T", want) {
@@ -158,7 +158,7 @@ func faultOf(err, want error) string {
 	return fmt.Sprintf("%T", err)
 }
 
-// allowedByPolicy dials what a policy allows that is refused without.
+// allowedByPolicy tests dials that are refused unless a policy allows them.
 func allowedByPolicy(t *testing.T, cluster *clustertest.Cluster) {
 	makeForms(t, cluster)
 	c := openReal(t, cluster.Kubeconfig, "demo")
@@ -181,14 +181,14 @@ func allowedByPolicy(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// realRanges sees whose addresses are, as the API server's own objects tell it.
+// realRanges tests which addresses are in the cluster according to the API server's own objects.
 func realRanges(t *testing.T, cluster *clustertest.Cluster) {
 	c := openReal(t, cluster.Kubeconfig, "demo")
 	if known := c.Known(); len(known) != 0 {
 		t.Errorf("before anybody asked, %v are known", known)
 	}
 	for host, want := range map[string]bool{
-		"10.96.255.254": true, "10.244.255.254": true, "fd00:10:96::ffff": true, // in the ranges, though nobody's
+		"10.96.255.254": true, "10.244.255.254": true, "fd00:10:96::ffff": true, // in the ranges, but of no object
 		"172.30.0.1": false, "10.7.7.7": false, "192.168.1.1": false, "8.8.8.8": false, "127.0.0.1": false,
 	} {
 		if got := claims(t, c, host); got != want {
@@ -255,7 +255,8 @@ func catalogue(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// trick is a Pod, with its own network or its node's, that a slice made by hand leads to by a UID that may be another Pod's.
+// trick is a Pod, on its own network or its node's, and a slice made by hand that leads to it with a UID that may be another
+// Pod's.
 const trick = `
 apiVersion: v1
 kind: Pod
@@ -281,7 +282,8 @@ ports: [{name: http, port: 9180}]
 endpoints: [{addresses: [10.244.255.9], targetRef: {kind: Pod, name: trick, namespace: default, uid: %s}}]
 `
 
-// replacedOnHost has a Pod on its node's network take the name of one that was looked at, and the slice still speak of that.
+// replacedOnHost tests a Pod on its node's network that gets the name of a Pod that was checked, while the slice still has
+// the old Pod.
 func replacedOnHost(t *testing.T, cluster *clustertest.Cluster) {
 	apply := func(objects string) {
 		t.Helper()
@@ -303,12 +305,12 @@ func replacedOnHost(t *testing.T, cluster *clustertest.Cluster) {
 	if pod, err := ask(c, "trick:80"); pod != "default/trick" || err != nil {
 		t.Fatalf("the Pod with its own network: %q, %v", pod, err)
 	}
-	looked := time.After(2500 * time.Millisecond) // for that long sessions share a look
+	looked := time.After(2500 * time.Millisecond) // sessions share a check for that long
 	kubectl(t, cluster, "delete", "pod", "trick")
 	apply(fmt.Sprintf(trick, true))
 	ready()
 	<-looked
-	// A session that outlived the Pod would tell that it is gone.
+	// A session that outlived the Pod would show that it is gone.
 	if err := cluster.DropSessions(t.Context(), "default/trick"); err != nil {
 		t.Fatal(err)
 	}

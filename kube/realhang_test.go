@@ -11,12 +11,12 @@ import (
 	"fairlead/kube/fault"
 )
 
-// An API server that hangs accepts connections and says nothing. Who waits is told so, in time and by that name, and what
-// was open before goes on by itself.
+// An API server that hangs accepts connections and sends nothing. Clients that wait get an error in time that names the API
+// server. Connections that were open go on once it answers again.
 func TestAnAPIServerThatHangs(t *testing.T) {
 	cluster := clustertest.Start(t, clustertest.Options{})
-	told := make(chan error, 64)
-	c, err := Open(Config{Kubeconfig: cluster.Kubeconfig, Context: "demo", Health: func(err error) { told <- err }})
+	reports := make(chan error, 64)
+	c, err := Open(Config{Kubeconfig: cluster.Kubeconfig, Context: "demo", Health: func(err error) { reports <- err }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,10 +29,10 @@ func TestAnAPIServerThatHangs(t *testing.T) {
 	if err := cluster.HangAPIServer(true); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cluster.HangAPIServer(false) }) // it may go on already
+	t.Cleanup(func() { cluster.HangAPIServer(false) }) // the test may have done so already
 	refused := make(chan error, 3)
 	begin := time.Now()
-	// One whose Pod has answered, one whose Service is known and Pod is not, and one that has to be asked for.
+	// One whose Pod has answered, one whose Service is known but not its Pod, and one that has to be asked for.
 	for _, address := range []string{"hello:80", "hello:80", "web:80"} {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -41,8 +41,8 @@ func TestAnAPIServerThatHangs(t *testing.T) {
 			refused <- err
 		}()
 	}
-	wantAway(t, "health", told)
-	t.Logf("health told after %v", time.Since(begin))
+	wantAway(t, "health", reports)
+	t.Logf("health reported after %v", time.Since(begin))
 	for range cap(refused) {
 		wantAway(t, "a use", refused)
 		t.Logf("refused after %v", time.Since(begin))
@@ -64,9 +64,9 @@ func TestAnAPIServerThatHangs(t *testing.T) {
 	for timeout := time.After(time.Minute); ; {
 		var err error
 		select {
-		case err = <-told: // another word for the same comes first, maybe
+		case err = <-reports: // other errors may come before nil
 		case <-timeout:
-			t.Fatal("its going on is not told")
+			t.Fatal("its recovery is not reported")
 		}
 		if err == nil {
 			break
@@ -78,7 +78,7 @@ func TestAnAPIServerThatHangs(t *testing.T) {
 	waitFor(t, "another watch", func() bool { return isWatched(c, "default", "hello") })
 }
 
-// wantAway wants the next to say that the API server is out of reach.
+// wantAway fails the test unless the next error is that the API server is unreachable.
 func wantAway(t *testing.T, what string, from <-chan error) {
 	t.Helper()
 	select {

@@ -31,8 +31,8 @@ import (
 	"fairlead/kube/fault"
 )
 
-// A pluginLogin is a context that logs in by a real credential plugin, a script that prints the token in a file and
-// counts how often it runs; it fails when there is no file.
+// A pluginLogin is a context that logs in by a real credential plugin, a script that prints the token in a file and counts
+// its runs. It fails if there is no file.
 type pluginLogin struct {
 	kubeconfig, dir string
 }
@@ -70,7 +70,7 @@ func (p pluginLogin) runs(t *testing.T) int {
 	return strings.Count(string(data), "run")
 }
 
-// logIn puts a new token where the plugin finds it, bound to a Secret: with that the token ends.
+// logIn writes a new token to the plugin's file. The token is bound to a Secret, and ends with it.
 func (p pluginLogin) logIn(t *testing.T, cluster *clustertest.Cluster, secret string) {
 	t.Helper()
 	for _, command := range [][]string{
@@ -89,7 +89,7 @@ func (p pluginLogin) logIn(t *testing.T, cluster *clustertest.Cluster, secret st
 	}
 }
 
-// visitor makes a user whose tokens can be revoked.
+// visitor creates a user whose tokens can be revoked.
 func visitor(t *testing.T, cluster *clustertest.Cluster) {
 	t.Helper()
 	for _, command := range [][]string{
@@ -103,8 +103,8 @@ func visitor(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// pluginWhenAsked counts the runs of a plugin over the life of a context: from being restored, through use and a token
-// that is revoked, to a new login.
+// pluginWhenAsked counts the runs of a plugin over the life of a context: restored at the start, in use, with a revoked
+// token, and after a new login.
 func pluginWhenAsked(t *testing.T, cluster *clustertest.Cluster) {
 	p := newPluginLogin(t, cluster)
 	p.logIn(t, cluster, "first")
@@ -140,7 +140,7 @@ func pluginWhenAsked(t *testing.T, cluster *clustertest.Cluster) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	waitFor(t, "the token to be refused", func() bool {
-		// The API server may remember a token for some seconds. Names are asked for, so that it is asked each time.
+		// The API server may cache a token for some seconds. Dials by new names ask it each time.
 		return isLogin(dial(t, c, fmt.Sprintf("no-such-%d:80", time.Now().UnixNano())), fault.PluginFailed)
 	})
 	before := p.runs(t)
@@ -156,7 +156,7 @@ func pluginWhenAsked(t *testing.T, cluster *clustertest.Cluster) {
 		t.Errorf("%d runs for 20 dials while logged out", n)
 	}
 
-	// And it begins anew, without a click.
+	// And it works again without a click.
 	p.logIn(t, cluster, "second")
 	waitFor(t, "the new login", func() bool {
 		pod, err := ask(c, "app:80")
@@ -171,7 +171,7 @@ func pluginWhenAsked(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// pluginCertificate is a plugin that gives a client certificate, to the questions about names as to the carrier.
+// pluginCertificate tests a plugin that returns a client certificate, for questions and for the carrier.
 func pluginCertificate(t *testing.T, cluster *clustertest.Cluster) {
 	config, err := clientcmd.LoadFromFile(cluster.Kubeconfig)
 	if err != nil {
@@ -200,14 +200,15 @@ func pluginCertificate(t *testing.T, cluster *clustertest.Cluster) {
 		t.Errorf("%d runs", n)
 	}
 	if err := c.LogIn(t.Context()); err != nil || p.runs(t) != 2 {
-		t.Errorf("a login anew: %v, %d runs", err, p.runs(t))
+		t.Errorf("a new login: %v, %d runs", err, p.runs(t))
 	}
 	if _, err := ask(c, "app:80"); err != nil {
 		t.Error(err)
 	}
 }
 
-// renewedIDToken logs in by an identity provider, whose token a real API server accepts: it is one of its own.
+// renewedIDToken tests a login by an identity provider with a real API server, which accepts the token: it is one of its
+// own.
 func renewedIDToken(t *testing.T, cluster *clustertest.Cluster) {
 	p, provider := newPluginLogin(t, cluster), newIdentityProvider(t, true)
 	p.logIn(t, cluster, "sixth")
@@ -235,7 +236,7 @@ func renewedIDToken(t *testing.T, cluster *clustertest.Cluster) {
 		t.Errorf("%d discoveries and %d renewals", d, r)
 	}
 	waitFor(t, "the tokens to be in the kubeconfig", func() bool { return settingsIn(t, kubeconfig)["refresh-token"] == "rotated-1" })
-	// Kubectl goes on with them.
+	// kubectl can use them.
 	if out, err := cluster.KubectlCommand(t.Context(), "--kubeconfig", kubeconfig, "--context", "demo-team", "get", "service", "app", "-n", "team", "-o", "name").CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "service/app" {
 		t.Errorf("kubectl: %s, %v", out, err)
 	}
@@ -244,7 +245,7 @@ func renewedIDToken(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// renewedTokenFile is a login that ends and begins anew in a token file.
+// renewedTokenFile tests a token file whose token is revoked and then replaced.
 func renewedTokenFile(t *testing.T, cluster *clustertest.Cluster) {
 	p := newPluginLogin(t, cluster)
 	p.logIn(t, cluster, "third")
@@ -268,7 +269,7 @@ func renewedTokenFile(t *testing.T, cluster *clustertest.Cluster) {
 	})
 }
 
-// certificates are an API server's that are not to be trusted, and a client's that is over.
+// certificates tests server certificates that must not be trusted, and an expired client certificate.
 func certificates(t *testing.T, cluster *clustertest.Cluster) {
 	with := func(change func(*clientcmdapi.Cluster, *clientcmdapi.AuthInfo)) string {
 		return changed(t, cluster.Kubeconfig, func(config *clientcmdapi.Config) {

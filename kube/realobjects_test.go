@@ -8,8 +8,8 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// forms are Services of every kind that the fixtures lack, in a namespace of their own. The program http says in each answer
-// which Pod it is in.
+// forms are Services of all kinds that the fixtures lack, in their own namespace. Each answer of the program http has the
+// name of its Pod.
 const forms = `
 apiVersion: v1
 kind: Namespace
@@ -140,7 +140,7 @@ metadata: {name: circle, namespace: forms}
 spec: {type: ExternalName, externalName: circle.forms.svc.cluster.local}
 `
 
-// byAddress are EndpointSlices that do not say whose their addresses are.
+// byAddress are EndpointSlices with addresses but no targetRef.
 const byAddress = `
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
@@ -165,7 +165,7 @@ metadata: {name: alias-of-address, namespace: forms}
 spec: {type: ExternalName, externalName: %s.forms.pod.cluster.local}
 `
 
-// makeForms makes them, and what only a controller of a cloud, or a kubelet of two families, would write.
+// makeForms creates forms, and writes the fields that only a cloud's controller or a dual-stack kubelet would set.
 func makeForms(t *testing.T, cluster *clustertest.Cluster) {
 	t.Helper()
 	apply := cluster.KubectlCommand(t.Context(), "apply", "-f", "-")

@@ -96,7 +96,7 @@ contexts: [{name: stale, context: {cluster: c, user: u}}]
 	}
 }
 
-// onlyItsNamespace reads in the audit log that names lead nowhere beyond the namespace that one has rights in.
+// onlyItsNamespace reads in the audit log that names cause no request outside the namespace that the user has rights in.
 func onlyItsNamespace(t *testing.T, cluster *clustertest.Cluster) {
 	c := openReal(t, cluster.Kubeconfig, "demo-team")
 	before := len(audited(t, cluster, "alice"))
@@ -147,7 +147,7 @@ func onlyItsNamespace(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// barely has the least rights that the name of a Service needs: not even to look at Pods.
+// barely has the minimum rights for the name of a Service, without the right to get Pods.
 const barely = `
 apiVersion: v1
 kind: ServiceAccount
@@ -200,12 +200,12 @@ func leastRights(t *testing.T, cluster *clustertest.Cluster) {
 			looks++
 		}
 	}
-	if looks > 2 { // once for its network, once for its name
+	if looks > 2 { // one for its network, one for its name
 		t.Errorf("looked at the Pod %d times, though that is forbidden", looks)
 	}
 }
 
-// withToken writes a kubeconfig with one context that logs in by a token.
+// withToken writes a kubeconfig with one context that logs in by a token, and returns its path.
 func withToken(t *testing.T, cluster *clustertest.Cluster, name, namespace, token string) string {
 	t.Helper()
 	config, _, err := restConfig(cluster.Kubeconfig, "demo")
@@ -228,8 +228,8 @@ contexts: [{name: %s, context: {cluster: c, user: u, namespace: %q}}]
 	return kubeconfig
 }
 
-// fewRequests reads the API server's audit log, the one witness that misses nothing. Besides the two requests that a name
-// costs, the first Pod of a node is looked at once, and the Service is watched from then on.
+// fewRequests reads the API server's audit log, which misses no request. Besides the two requests for a name there is one
+// for the first Pod of a node, and a watch of the Service.
 func fewRequests(t *testing.T, cluster *clustertest.Cluster) {
 	c := openReal(t, cluster.Kubeconfig, "demo-team")
 	before := len(audited(t, cluster, "alice"))
@@ -271,7 +271,7 @@ func fewRequests(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// audited gives what a user asked of the API server through this package.
+// audited returns the URIs of a user's requests to the API server through this package.
 func audited(t *testing.T, cluster *clustertest.Cluster, user string) (uris []string) {
 	t.Helper()
 	file, err := os.Open(filepath.Join(cluster.State, "audit.log"))
@@ -286,7 +286,7 @@ func audited(t *testing.T, cluster *clustertest.Cluster, user string) (uris []st
 			User                           struct{ Username string }
 		}
 		if json.Unmarshal(lines.Bytes(), &event) != nil || event.User.Username != user || seen[event.AuditID] {
-			continue // the last line may be half written
+			continue // the last line may be incomplete
 		}
 		seen[event.AuditID] = true
 		uri, err := url.QueryUnescape(event.RequestURI)

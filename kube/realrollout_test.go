@@ -14,7 +14,7 @@ import (
 	"fairlead/build/clustertest"
 )
 
-// rolled is a Deployment whose programs, told to stop, refuse what is new and finish what is open.
+// rolled is a Deployment whose programs refuse new connections and finish open ones when they have to stop.
 const rolled = `
 apiVersion: apps/v1
 kind: Deployment
@@ -35,7 +35,7 @@ metadata: {name: rolled, namespace: default}
 spec: {selector: {app: rolled}, ports: [{name: http, port: 80, targetPort: http}]}
 `
 
-// rollout replaces all Pods of a Service, twice, under steady requests. None may be lost, be it short or long.
+// rollout replaces all Pods of a Service twice under steady requests. No request may be lost, short or long.
 func rollout(t *testing.T, cluster *clustertest.Cluster) {
 	apply := cluster.KubectlCommand(t.Context(), "apply", "-f", "-")
 	apply.Stdin = strings.NewReader(rolled)
@@ -92,7 +92,7 @@ func rollout(t *testing.T, cluster *clustertest.Cluster) {
 	t.Logf("%d short and %d long requests, served by %d Pods", short.Load(), long.Load(), served())
 }
 
-// fetch makes one request over a connection of its own, and counts the bytes of the answer.
+// fetch sends one request over its own connection, and returns the number of bytes in the answer.
 func fetch(c *Cluster, url string) (pod string, bytes int64, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -132,7 +132,7 @@ metadata: {name: half, namespace: default}
 spec: {selector: {app: half}, ports: [{name: http, port: 80, targetPort: http}]}
 `
 
-// secondEndpoint sees that a client never hears of a Pod that refuses, while another one serves.
+// secondEndpoint tests that a client does not notice a Pod that refuses while another one serves.
 func secondEndpoint(t *testing.T, cluster *clustertest.Cluster) {
 	apply := cluster.KubectlCommand(t.Context(), "apply", "-f", "-")
 	apply.Stdin = strings.NewReader(half)
@@ -143,7 +143,7 @@ func secondEndpoint(t *testing.T, cluster *clustertest.Cluster) {
 		return strings.Count(kubectl(t, cluster, "get", "endpointslices", "-l", "kubernetes.io/service-name=half",
 			"-o", "jsonpath={.items[*].endpoints[*].conditions.ready}"), "true") == 2
 	})
-	// Each of these knows nothing of the Pods at first, and so tries either of them with the same chance.
+	// Each of these knows nothing about the Pods at first, so it tries either with the same probability.
 	for range 20 {
 		c := openReal(t, cluster.Kubeconfig, "demo")
 		for range 3 {

@@ -28,7 +28,7 @@ func open(t *testing.T, kubeconfig, context string) *Cluster {
 	return c
 }
 
-// changed is a kubeconfig with something else in it.
+// changed returns a copy of a kubeconfig with a change.
 func changed(t *testing.T, kubeconfig string, change func(*clientcmdapi.Config)) string {
 	t.Helper()
 	config, err := clientcmd.LoadFromFile(kubeconfig)
@@ -83,7 +83,7 @@ func walksThatHold(t *testing.T, cluster *clustertest.Cluster) {
 		"db-0.db:5432":            whole,
 		"db:5432":                 whole,
 		"manual.default.pod:8080": append(slices.Clone(toRights), StepName, StepPod, StepPort),
-		// What is not the cluster's is tried, too: by the caller's way, or by the policy's where the cluster leads there.
+		// Hosts outside are dialled as well: by the caller's direct, or by the policy's Outside if a Service leads there.
 		"www.example.com:443": {StepKubeconfig, StepName, StepOutside},
 		"www.example.com":     {StepKubeconfig, StepName},
 		"example.com:443":     {StepKubeconfig, StepCredentials, StepServer, StepName, StepOutside},
@@ -126,7 +126,7 @@ func walksThatHold(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// walksThatBreak has one walk for each link that can break.
+// walksThatBreak makes one walk for each step that can fail.
 func walksThatBreak(t *testing.T, cluster *clustertest.Cluster) {
 	admin := func(change func(c *clientcmdapi.Cluster, u *clientcmdapi.AuthInfo)) string {
 		return changed(t, cluster.Kubeconfig, func(config *clientcmdapi.Config) {
@@ -192,7 +192,7 @@ func walksThatBreak(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// walksSuggest has what a user may have meant by the name of a Service that is not there.
+// walksSuggest tests the suggestions for the name of a Service that does not exist.
 func walksSuggest(t *testing.T, cluster *clustertest.Cluster) {
 	for _, test := range []struct {
 		context, target string

@@ -20,11 +20,11 @@ import (
 	"fairlead/kube/objects"
 )
 
-// freshWithin is how soon no new connection goes to a Pod that the API server says is out of use.
+// freshWithin bounds how long new connections may still go to a Pod that is out of use according to the API server.
 const freshWithin = 200 * time.Millisecond
 
 // watchedObjects are a Service with two Pods, a headless one with the same, a StatefulSet and a Deployment with two; and an
-// account that may list EndpointSlices but not watch them. The Pods' content is put in.
+// account that may list EndpointSlices but not watch them. The Pods' content is inserted.
 const watchedObjects = `
 apiVersion: v1
 kind: Namespace
@@ -109,7 +109,7 @@ func makeWatched(t *testing.T, cluster *clustertest.Cluster) {
 	waitFor(t, "the StatefulSet's Pods", func() bool { return readyPods(t, cluster, "set") == "set-0 set-1" })
 }
 
-// readyPods returns the names of the Pods that a Service's EndpointSlices have as ready.
+// readyPods returns the names of the Pods that are ready according to a Service's EndpointSlices.
 func readyPods(t *testing.T, cluster *clustertest.Cluster, service string) string {
 	t.Helper()
 	names := strings.Fields(kubectl(t, cluster, "get", "endpointslices", "-n", "watched", "-l", "kubernetes.io/service-name="+service,
@@ -118,7 +118,7 @@ func readyPods(t *testing.T, cluster *clustertest.Cluster, service string) strin
 	return strings.Join(names, " ")
 }
 
-// setRealReady makes a Pod of the pair ready or unready, and returns when the API server's EndpointSlices have it so.
+// setRealReady makes a Pod of the pair ready or unready, and waits until the API server's EndpointSlices show that.
 func setRealReady(t *testing.T, cluster *clustertest.Cluster, pod string, ready bool) {
 	t.Helper()
 	status := map[bool]string{true: "True", false: "False"}[ready]
@@ -146,7 +146,7 @@ func askBoth(t *testing.T, c *Cluster) {
 	})
 }
 
-// unready sees that a Pod that is not ready any more gets nothing, by whichever name, and that its sessions end.
+// unready tests that a Pod that is no longer ready gets no connection by any name, and that its sessions end.
 func unready(t *testing.T, cluster *clustertest.Cluster) {
 	makeWatched(t, cluster)
 	c := openReal(t, cluster.Kubeconfig, "demo")
@@ -169,7 +169,7 @@ func unready(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// replacedMember sees that the Pod of a StatefulSet is reached as soon as its EndpointSlice has it again.
+// replacedMember tests that the Pod of a StatefulSet is reached as soon as its EndpointSlice has it again.
 func replacedMember(t *testing.T, cluster *clustertest.Cluster) {
 	makeWatched(t, cluster)
 	c := openReal(t, cluster.Kubeconfig, "demo")
@@ -185,7 +185,7 @@ func replacedMember(t *testing.T, cluster *clustertest.Cluster) {
 		old := field(t, cluster, ".metadata.uid", "pod", "set-0", "-n", "watched")
 		stop := make(chan struct{})
 		var asking sync.WaitGroup
-		asking.Go(func() { // in vain while there is no such Pod
+		asking.Go(func() { // it fails while there is no such Pod
 			for {
 				select {
 				case <-stop:
@@ -210,7 +210,8 @@ func replacedMember(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// watchedOnce reads in the audit log what watching costs: one request for each Service in use, which ends after the last use.
+// watchedOnce reads in the audit log what watching costs: one request for each Service in use, which ends some time after
+// the last use.
 func watchedOnce(t *testing.T, cluster *clustertest.Cluster) {
 	makeWatched(t, cluster)
 	c := openReal(t, cluster.Kubeconfig, "demo")
@@ -254,7 +255,7 @@ func allDeleted(t *testing.T, cluster *clustertest.Cluster) {
 				case <-time.After(10 * time.Millisecond):
 				}
 				begun := time.Now()
-				_, err := ask(c, "all.watched:80") // which may fail while there is no Pod
+				_, err := ask(c, "all.watched:80") // it may fail while there is no Pod
 				if took := time.Since(begun); took > 3*time.Second {
 					t.Errorf("a request took %s: %v", took, err)
 				}
@@ -321,7 +322,7 @@ func watchesOf(t *testing.T, cluster *clustertest.Cluster) map[string]counts {
 	return found
 }
 
-// unwatched is who may list EndpointSlices, but not watch them.
+// unwatched tests a user who may list EndpointSlices, but not watch them.
 func unwatched(t *testing.T, cluster *clustertest.Cluster) {
 	makeWatched(t, cluster)
 	token := strings.TrimSpace(kubectl(t, cluster, "create", "token", "unwatched", "-n", "watched"))
@@ -363,11 +364,11 @@ func unwatched(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// tooOld begins a watch at a version that the API server has nothing of any more.
+// tooOld begins a watch at a version that the API server no longer has.
 func tooOld(t *testing.T, cluster *clustertest.Cluster) {
 	makeWatched(t, cluster)
 	c := openReal(t, cluster.Kubeconfig, "demo")
-	if err := c.Check(t.Context()); err != nil { // Run has begun
+	if err := c.Check(t.Context()); err != nil { // it waits for Run to begin
 		t.Fatal(err)
 	}
 	e, key := c.resolver.watches, objects.ServiceKey{Namespace: "watched", Name: "pair"}
@@ -378,7 +379,7 @@ func tooOld(t *testing.T, cluster *clustertest.Cluster) {
 	})
 }
 
-// throughMiddlebox sees that changes come through a proxy that ends TLS, as they happen.
+// throughMiddlebox tests that changes come through a proxy that terminates TLS, as they happen.
 func throughMiddlebox(t *testing.T, cluster *clustertest.Cluster) {
 	makeWatched(t, cluster)
 	c := openReal(t, cluster.KubeconfigMiddlebox, "demo")
@@ -394,7 +395,7 @@ func throughMiddlebox(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// cutWatch cuts what is before the API server, which lets no watch through for a while then. Nobody hears of that.
+// cutWatch cuts the connections of the middlebox, which then lets no watch through for a while. No client notices.
 func cutWatch(t *testing.T, cluster *clustertest.Cluster) {
 	makeWatched(t, cluster)
 	f := newFront(t, cluster)

@@ -24,7 +24,8 @@ metadata: {name: %[1]s, namespace: default}
 spec: {selector: {app: %[1]s}, ports: [{name: http, port: 80, targetPort: http}]}
 `
 
-// askSlow makes such a Service, and asks it for a page. It returns, when its Pod has the request, what its end will be sent to.
+// askSlow creates such a Service and sends it a request. It returns once the Pod has the request. The channel receives the
+// outcome.
 func askSlow(t *testing.T, cluster *clustertest.Cluster, name, work string) (ended chan error) {
 	t.Helper()
 	apply := cluster.KubectlCommand(t.Context(), "apply", "-f", "-")
@@ -50,13 +51,13 @@ func askSlow(t *testing.T, cluster *clustertest.Cluster, name, work string) (end
 	return ended
 }
 
-// slowListed is "true" or "false" while the Service's Pod is listed as ready or not, else empty.
+// slowListed returns "true" or "false" while the Service's Pod is listed as ready or not ready, and "" otherwise.
 func slowListed(t *testing.T, cluster *clustertest.Cluster, name string) string {
 	return kubectl(t, cluster, "get", "endpointslices", "-l", "kubernetes.io/service-name="+name,
 		"-o", "jsonpath={.items[*].endpoints[*].conditions.ready}")
 }
 
-// lostLabels takes a Pod out of its Service while it works on a request. It lives, and answers.
+// lostLabels takes a Pod out of its Service while it works on a request. The Pod still runs, and answers.
 func lostLabels(t *testing.T, cluster *clustertest.Cluster) {
 	ended := askSlow(t, cluster, "relabelled", "8s")
 	kubectl(t, cluster, "patch", "service", "relabelled", "-p", `{"spec":{"selector":{"app":"others"}}}`)
@@ -71,8 +72,8 @@ func lostLabels(t *testing.T, cluster *clustertest.Cluster) {
 	}
 }
 
-// deletedUnanswered deletes a Pod by force while it works on a request, and its node's connections are dead. The request
-// ends soon.
+// deletedUnanswered deletes a Pod by force while it works on a request, and while its node's connections are dead. The
+// request ends soon.
 func deletedUnanswered(t *testing.T, cluster *clustertest.Cluster) {
 	ended := askSlow(t, cluster, "deleted", "10m")
 	if err := cluster.Blackhole(t.Context(), "default/deleted", true); err != nil {

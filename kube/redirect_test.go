@@ -12,7 +12,7 @@ import (
 	"fairlead/kube/objects"
 )
 
-// A trap remembers the requests that reached it. It answers as an API server that has everything.
+// A trap records its requests. It answers like an API server that has every object.
 type trap struct {
 	mu   sync.Mutex
 	seen []string // "METHOD path Authorization"
@@ -31,7 +31,7 @@ func (s *trap) requests() []string {
 	return s.seen
 }
 
-// An API server that redirects gets neither the token nor the request sent to another server, this machine's own included.
+// A redirect of an API server sends neither the token nor the request to another server, not even to one on this machine.
 func TestNoRedirectLeavesTheAPIServer(t *testing.T) {
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		for _, scheme := range []string{"http", "https"} {
@@ -71,7 +71,7 @@ func TestNoRedirectLeavesTheAPIServer(t *testing.T) {
 	}
 }
 
-// A redirect within the API server is followed, as by kubectl, but not for ever.
+// A redirect within the API server is followed, as by kubectl, but not forever.
 func TestRedirectsWithinTheAPIServerAreFollowed(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "web", "web-1")

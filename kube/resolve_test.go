@@ -20,7 +20,7 @@ import (
 	"fairlead/kube/objects"
 )
 
-// Besides, each Pod is looked at once: only it says whether it shares its node's network.
+// One more request is for the Pod: only the Pod says whether it shares its node's network.
 func TestFirstConnectionToANameCostsTwoRequestsAndTheNextNone(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "other", "other-1")
@@ -62,12 +62,12 @@ func TestManyDialsOfOneNameShareItsRequests(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if asked := server.requests(); len(asked) != 3 { // with the first look at the Pod
+	if asked := server.requests(); len(asked) != 3 { // with one for the Pod
 		t.Errorf("asked %q", asked)
 	}
 }
 
-func TestADialThatEndsLeavesTheOthersTheirRequest(t *testing.T) {
+func TestADialThatEndsKeepsTheRequestOfOthers(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "web", "web-1")
 	hold, entered := make(chan struct{}), make(chan struct{}, 10)
@@ -105,7 +105,7 @@ func TestADialThatEndsLeavesTheOthersTheirRequest(t *testing.T) {
 	}
 }
 
-func TestAPodThatIsGoneIsReplacedBeforeTheClientHears(t *testing.T) {
+func TestAPodThatIsGoneIsReplacedWithinADial(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "web", "old")
 	carrier := &fakeCarrier{refuse: func(endpoints []endpoint) error {
@@ -140,7 +140,7 @@ func TestReadyEndpointsShareTheDials(t *testing.T) {
 		return len(c.resolver.networks.pods)
 	}
 	warm := 0
-	for ; looked() < 3; warm++ { // a Pod is looked at when it is the first to try
+	for ; looked() < 3; warm++ { // a Pod is asked for when it is the first to try
 		if err := dial(t, c, "web:80"); err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +228,7 @@ func TestADoubtfulNameIsTheClustersWhenThereIsSuchAService(t *testing.T) {
 			}
 		}
 	}
-	// Three names, and the Services com and dev in the context's own namespace, whose Pods two of them may be.
+	// Three names, and the Services com and dev in the context's own namespace: two of the names may be Pods of those.
 	if asked := server.requests(); len(asked) != 5 {
 		t.Errorf("asked %q", asked)
 	}
@@ -251,7 +251,8 @@ func TestADoubtfulNameIsTheClustersWhenThereIsSuchAService(t *testing.T) {
 	}
 }
 
-// searched is a server with a headless Service in the context's namespace, and a Service elsewhere that a name may mean.
+// searched returns a server with a headless Service in the context's namespace, and a Service elsewhere with a name like
+// that of one of its Pods.
 func searched(t *testing.T) *apiServer {
 	server := newAPIServer(t)
 	server.add("team", "db", "db-0", "db-1")
@@ -263,7 +264,7 @@ func searched(t *testing.T) *apiServer {
 	return server
 }
 
-// Two labels are a Service's name or, where there is no such Service, the one of a Pod in the context's own namespace.
+// A name of two labels is a Service's or, if there is no such Service, that of a Pod in the context's own namespace.
 func TestANameOfTwoLabelsMayBeAPods(t *testing.T) {
 	server := searched(t)
 	carrier := &fakeCarrier{}
@@ -271,7 +272,7 @@ func TestANameOfTwoLabelsMayBeAPods(t *testing.T) {
 	if err := dial(t, c, "db-0.db:5432"); err != nil {
 		t.Fatal(err)
 	}
-	// The Service db-0 in namespace db and the Service db with their EndpointSlices, and the first look at a Pod.
+	// The Service db-0 in namespace db and the Service db with their EndpointSlices, and a Pod.
 	if asked := server.requests(); len(asked) > 5 {
 		t.Errorf("asked %q", asked)
 	}
@@ -298,9 +299,9 @@ func TestANameOfTwoLabelsMayBeAPods(t *testing.T) {
 		t.Errorf("a Pod that is not ready: %v", err)
 	}
 	for host, want := range map[string]fault.NotFound{
-		"db-9.db":    {Kind: fault.Service, Name: "db-9", Namespace: "db"}, // for that namespace is there
+		"db-9.db":    {Kind: fault.Service, Name: "db-9", Namespace: "db"}, // because that namespace exists
 		"db-9.lost":  {Kind: fault.Namespace, Name: "lost"},
-		"web.db.svc": {Kind: fault.Service, Name: "web", Namespace: "db"}, // its label svc leaves no doubt
+		"web.db.svc": {Kind: fault.Service, Name: "web", Namespace: "db"}, // with the label svc it cannot be a Pod's
 	} {
 		var absent *fault.NotFound
 		if err := dial(t, c, host+":80"); !errors.As(err, &absent) || facts(absent) != facts(&want) {
@@ -316,7 +317,7 @@ func TestANameOfTwoLabelsMayBeAPods(t *testing.T) {
 	}
 }
 
-// A login with rights in one namespace is not told what there is in others.
+// A user with rights in one namespace does not learn what there is in others.
 func TestAPodsShortNameNeedsNoRightElsewhere(t *testing.T) {
 	server := searched(t)
 	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
@@ -337,7 +338,7 @@ func TestAPodsShortNameNeedsNoRightElsewhere(t *testing.T) {
 	}
 }
 
-// A Service may be called like a top-level domain. Only its own Pods are then the cluster's.
+// A Service may have the name of a top-level domain. Of the names below it, only its own Pods are in the cluster.
 func TestAPodsShortNameMayBeDoubtful(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "app", "app-0")
@@ -364,8 +365,8 @@ func TestAPodsShortNameMayBeDoubtful(t *testing.T) {
 	}
 }
 
-// Names that end as the cluster's do are never asked of any other DNS, whether they are names or not.
-func TestWhatEndsAsTheClustersNamesNeverLeaves(t *testing.T) {
+// Hosts that end like the cluster's names are never looked up in other DNS servers, even if they are invalid.
+func TestHostsWithTheClustersSuffixesNeverLeave(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "beyond")
 	beyond := &server.slices["team/beyond"][0]
@@ -428,7 +429,7 @@ func TestAnAddressIsAServicesOrAPods(t *testing.T) {
 	}
 	var absent *fault.NotFound
 	if err := dial(t, c, "10.9.9.9:80"); !errors.As(err, &absent) || absent.Kind != fault.Address || absent.Name != "10.9.9.9" {
-		t.Errorf("nobody's address: %v", err)
+		t.Errorf("an address without an owner: %v", err)
 	}
 }
 
@@ -448,7 +449,7 @@ func TestAddressesFallBackToTheContextsNamespace(t *testing.T) {
 	}
 	var absent *fault.NotFound
 	if err := dial(t, c, "10.9.9.9:80"); !errors.As(err, &absent) || absent.Kind != fault.Address {
-		t.Errorf("nobody's address: %v", err)
+		t.Errorf("an address without an owner: %v", err)
 	}
 }
 
@@ -473,7 +474,7 @@ func TestDialsThatAreNoTargets(t *testing.T) {
 	}
 }
 
-func TestNothingIsRememberedForLong(t *testing.T) {
+func TestAnswersExpire(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "other", "x")
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)

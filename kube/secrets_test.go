@@ -16,7 +16,7 @@ import (
 	"fairlead/kube/fault"
 )
 
-// users are user entries with each kind of credentials in a header; the secret is in all of them.
+// users returns user entries with each kind of credentials that is sent in a header. All contain the secret.
 func users(t *testing.T, secret string) map[string]string {
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
@@ -32,8 +32,8 @@ func users(t *testing.T, secret string) map[string]string {
 	}
 }
 
-// A box on the way may show the request in its error page, in the API server's words or others.
-func TestAnAnswerThatRepeatsTheQuestionTellsNoCredentials(t *testing.T) {
+// A proxy on the way may repeat the request's headers in its error page, as a Status or in another form.
+func TestAnAnswerThatRepeatsTheRequestLeaksNoCredentials(t *testing.T) {
 	const secret = "hunter-of-me"
 	pair := base64.StdEncoding.EncodeToString([]byte("me:" + secret))
 	for name, user := range users(t, secret) {
@@ -62,15 +62,15 @@ func TestAnAnswerThatRepeatsTheQuestionTellsNoCredentials(t *testing.T) {
 			})
 			c := start(t, server.kubeconfig(t, user), &fakeCarrier{}, nil)
 			err := c.Check(t.Context())
-			told := fmt.Sprint(err)
+			text := fmt.Sprint(err)
 			if forbidden, ok := errors.AsType[*fault.Forbidden](err); ok {
-				told += forbidden.Text
+				text += forbidden.Text
 			}
 			if !sent.Load() || err == nil {
 				t.Errorf("%s, %s: sent %t, %v", name, kind, sent.Load(), err)
 			}
-			if strings.Contains(told, secret) || strings.Contains(told, pair) {
-				t.Errorf("%s, %s: %s", name, kind, told)
+			if strings.Contains(text, secret) || strings.Contains(text, pair) {
+				t.Errorf("%s, %s: %s", name, kind, text)
 			}
 		}
 	}

@@ -32,8 +32,8 @@ import (
 	"fairlead/kube/objects"
 )
 
-// An apiServer answers for a few objects and misbehaves as told, where a real one cannot be made to. What a real one
-// does is tested on a real one.
+// An apiServer has a few objects and can misbehave in ways that a real one cannot be made to. What a real API server does is
+// tested with one.
 type apiServer struct {
 	*httptest.Server
 
@@ -43,10 +43,10 @@ type apiServer struct {
 	pods     []corev1.Pod
 	nodes    []corev1.Node
 	ranges   []networkingv1.ServiceCIDR
-	asked    []string         // "GET path?query", but for watches
-	watched  []string         // the Services, as "namespace/name", that a watch was asked for
-	watching int              // that are open
-	refuse   http.HandlerFunc // answers watches; nil watches
+	asked    []string         // "GET path?query", without watches
+	watched  []string         // the Services of requested watches, as "namespace/name"
+	watching int              // open watches
+	refuse   http.HandlerFunc // answers watches instead, unless it is nil
 	answer   func(w http.ResponseWriter, r *http.Request) bool
 }
 
@@ -57,15 +57,15 @@ func newAPIServer(t *testing.T) *apiServer {
 	return s
 }
 
-// pem gives the server's certificate.
+// pem returns the server's certificate.
 func (s *apiServer) pem() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
 }
 
-// testCA gives a certificate in PEM form.
+// testCA returns a certificate in PEM form.
 func testCA(t *testing.T) string { return newAPIServer(t).pem() }
 
-// misbehave lets answer take requests; it returns false for those that are answered as usual.
+// misbehave makes answer handle requests. It returns false for those that the server should answer as usual.
 func (s *apiServer) misbehave(answer func(w http.ResponseWriter, r *http.Request) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,7 +170,7 @@ func fail(w http.ResponseWriter, code int, reason, message string) {
 	})
 }
 
-// watch sends the EndpointSlices of a Service whenever they are others, until the client has enough of it.
+// watch sends the EndpointSlices of a Service after each change, until the client ends the request.
 func (s *apiServer) watch(w http.ResponseWriter, r *http.Request) {
 	part := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	key := part[4] + "/" + strings.TrimPrefix(r.URL.Query().Get("labelSelector"), discoveryv1.LabelServiceName+"=")
@@ -217,7 +217,7 @@ func (s *apiServer) watch(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// add puts a Service with one TCP port 80, named http, before Pods that listen on 8080.
+// add adds a Service with one TCP port 80, named http, and Pods that listen on 8080.
 func (s *apiServer) add(namespace, name string, pods ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -235,7 +235,7 @@ func (s *apiServer) add(namespace, name string, pods ...string) {
 	}
 }
 
-// testPod runs, and is ready, on node-1.
+// testPod returns a Pod that is running and ready on node-1.
 func testPod(namespace, name, ip string) corev1.Pod {
 	return corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
@@ -248,10 +248,10 @@ func testPod(namespace, name, ip string) corev1.Pod {
 	}
 }
 
-// nodeAddress is node-1's.
+// nodeAddress is the address of node-1.
 const nodeAddress = "10.0.0.7"
 
-// testSlice has ready Pods behind the port named http.
+// testSlice returns an EndpointSlice with ready Pods and a port named http.
 func testSlice(port int32, pods ...string) discoveryv1.EndpointSlice {
 	slice := discoveryv1.EndpointSlice{
 		AddressType: discoveryv1.AddressTypeIPv4,
@@ -267,7 +267,7 @@ func testSlice(port int32, pods ...string) discoveryv1.EndpointSlice {
 	return slice
 }
 
-// kubeconfig points at the server; user is the user entry in YAML.
+// kubeconfig writes a kubeconfig for the server, and returns its path. user is the user entry in YAML.
 func (s *apiServer) kubeconfig(t *testing.T, user string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -285,13 +285,13 @@ contexts: [{name: test, context: {cluster: c, user: u, namespace: team}}]
 	return path
 }
 
-// A fakeCarrier takes every dial and remembers it; refuse may turn one down.
+// A fakeCarrier records every dial and accepts it unless refuse returns an error.
 type fakeCarrier struct {
 	refuse func([]endpoint) error
 
 	mu        sync.Mutex
 	dials     [][]endpoint
-	withdrawn []string // "pod not ready", "pod ending", "pod unlisted" or "pod restored", in the order they came
+	withdrawn []string // "pod not ready", "pod ending", "pod unlisted" or "pod restored", in order
 }
 
 func (f *fakeCarrier) Run(ctx context.Context) error {
@@ -347,7 +347,7 @@ func (f *fakeCarrier) dialled() [][]endpoint {
 	return slices.Clone(f.dials)
 }
 
-// start runs a Cluster over the context "test" of a kubeconfig, with a carrier that goes nowhere.
+// start runs a Cluster with the context "test" of a kubeconfig and a carrier.
 func start(t *testing.T, kubeconfig string, to carrier.Carrier, report func(error)) *Cluster {
 	t.Helper()
 	config, context, err := restConfig(kubeconfig, "test")
@@ -363,7 +363,7 @@ func start(t *testing.T, kubeconfig string, to carrier.Carrier, report func(erro
 	return c
 }
 
-// run runs a Cluster until the test ends, and sees that it ends then.
+// run runs a Cluster until the test ends, and fails the test if Run does not return then.
 func run(t *testing.T, c *Cluster) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -381,7 +381,7 @@ func run(t *testing.T, c *Cluster) {
 	})
 }
 
-// dial makes a dial with a bound and closes its connection.
+// dial dials with a timeout, and closes the connection.
 func dial(t *testing.T, c *Cluster, address string) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -399,19 +399,19 @@ func at(namespace, pod, uid string, port int) endpoint {
 	return endpoint{Namespace: namespace, Pod: pod, UID: uid, Port: port}
 }
 
-// behind is an endpoint that a Service's port, "name:port", led to.
+// behind returns an endpoint as one of a Service's port, "name:port".
 func behind(service string, e endpoint) endpoint {
 	e.Service = service
 	return e
 }
 
-// restConfig returns what client-go needs for a context of the kubeconfig at path.
+// restConfig returns client-go's configuration for a context of the kubeconfig at path.
 func restConfig(path, name string) (*rest.Config, kubeconfig.Context, error) {
 	k := kubeconfig.Load(path)
 	return k.RESTConfig(name)
 }
 
-// newPodFacts reads a Pod as from an API server.
+// newPodFacts returns a Pod, read as from an API server.
 func newPodFacts(t *testing.T, pod *corev1.Pod) objects.Pod {
 	t.Helper()
 	pod = pod.DeepCopy()

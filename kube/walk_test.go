@@ -14,11 +14,11 @@ import (
 	"fairlead/kube/fault"
 )
 
-// anyOrder is the text of an error, whichever of two endpoints outside it names.
+// anyOrder returns the text of an error with the same address for either of two endpoints outside.
 func anyOrder(err error) string { return strings.ReplaceAll(err.Error(), "192.0.2.11", "192.0.2.10") }
 
-// A walk reports the steps of the dial that it makes, and so ends as any other dial: also where EndpointSlices made by hand lead
-// back into the cluster, or another Pod takes the connection that the first refuses.
+// A walk reports the steps of the dial that it makes, so it ends like any other dial: even if EndpointSlices made by hand
+// lead back into the cluster, or another Pod accepts the connection that the first refuses.
 func TestAWalkEndsAsADialDoes(t *testing.T) {
 	server := newAPIServer(t)
 	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {

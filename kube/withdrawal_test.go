@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// What became of a Pod that no Service leads to is asked, and the worst is not believed for want of an answer.
+// The API server is asked about a Pod that no Service has any more. Without an answer the Pod does not count as gone.
 func TestAnUnlistedPodIsAskedAbout(t *testing.T) {
 	refuse := func(code int, reason string) func(http.ResponseWriter, *http.Request) bool {
 		return func(w http.ResponseWriter, r *http.Request) bool {
@@ -56,7 +56,7 @@ func TestAnUnlistedPodIsAskedAbout(t *testing.T) {
 	}
 }
 
-// It is nothing to run a credential plugin for.
+// That question never runs a credential plugin.
 func TestAnUnlistedPodIsNotAskedAboutWithoutALogin(t *testing.T) {
 	server := newAPIServer(t)
 	server.pods = append(server.pods, testPod("team", "a", "10.244.0.1"))
