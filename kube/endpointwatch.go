@@ -232,7 +232,7 @@ func (e *endpointWatches) idle(w *endpointWatch) time.Duration {
 
 // keep keeps the endpoints of a Service up to date until it is not used any more.
 func (e *endpointWatches) keep(ctx context.Context, w *endpointWatch) {
-	var retry time.Duration
+	var retries retries
 	for next := time.Now(); ctx.Err() == nil; {
 		if time.Now().Before(next) || !e.mayWatch(w.key.Namespace) {
 			if !e.poll(ctx, w) {
@@ -251,27 +251,43 @@ func (e *endpointWatches) keep(ctx context.Context, w *endpointWatch) {
 		case api.AnsweredWith(err, http.StatusForbidden):
 			e.refuse(w.key.Namespace)
 		case time.Since(begun) >= lastingLong && !api.IsTooOld(err):
-			retry = 0
+			retries.reset()
 			continue
 		}
-		atOnce := errors.Is(err, errStale) || api.IsTooOld(err) && retry == 0
-		retry = e.afterFailure(ctx, w, err, retry)
+		atOnce := errors.Is(err, errStale) || api.IsTooOld(err) && retries.pause == 0
+		// The API server may be unreachable, which says nothing of watches, or may answer lists alone.
+		pause := retries.next(err, e.list(ctx, w))
 		if !atOnce {
-			next = time.Now().Add(retry)
+			next = time.Now().Add(pause)
 		}
 	}
 }
 
-// afterFailure lists the endpoints of a Service whose watch did not last, and returns how long to poll before another watch.
-// last is what it returned before.
-func (e *endpointWatches) afterFailure(ctx context.Context, w *endpointWatch, err error, last time.Duration) time.Duration {
-	switch listed := e.list(ctx, w); {
-	case !listed: // the API server is away, which says nothing of watches
-		return firstRetry
+// retries are the attempts to watch a Service since a watch last lasted.
+type retries struct {
+	pause   time.Duration // before the next attempt
+	ignored int           // attempts in a row that were not answered, though lists were
+}
+
+func (r *retries) reset() { *r = retries{} }
+
+// next returns how long to poll before the next attempt. The last one ended with err, and listed says whether the
+// endpoints could be listed after it. One attempt without an answer may be due to an API server that was unreachable at
+// that moment; with two, something on the way holds watches back.
+func (r *retries) next(err error, listed bool) time.Duration {
+	switch {
+	case !listed:
+		*r = retries{pause: firstRetry}
 	case errors.Is(err, context.DeadlineExceeded):
-		return longRetry
+		r.ignored++
+		r.pause = firstRetry
+		if r.ignored > 1 {
+			r.pause = longRetry
+		}
+	default:
+		*r = retries{pause: min(max(firstRetry, 2*r.pause), longRetry)}
 	}
-	return min(max(firstRetry, 2*last), longRetry)
+	return r.pause
 }
 
 // mayWatch reports whether a watch is worth a try in a namespace.

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -443,5 +445,51 @@ func TestAServiceThatChangedIsLookedAtAgain(t *testing.T) {
 	})
 	if took := time.Since(begun); took > 2*nothingLasts+time.Second {
 		t.Errorf("it took %s", took)
+	}
+}
+
+// An API server that was unreachable while a watch was asked for does not hold watches back.
+func TestAWatchThatIsNotAnsweredOnceIsMadeAgainSoon(t *testing.T) {
+	server := newAPIServer(t)
+	server.add("team", "web", "a")
+	var ignored atomic.Int32
+	server.refuse = func(w http.ResponseWriter, r *http.Request) {
+		if ignored.Add(1) == 1 {
+			<-r.Context().Done()
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
+	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	if err := dial(t, c, "web:80"); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the watch", func() bool { _ = dial(t, c, "web:80"); return isWatched(c, "team", "web") })
+	if n := ignored.Load(); n != 2 {
+		t.Errorf("%d watches", n)
+	}
+}
+
+func TestWatchesThatAreHeldBackAreRarelyTried(t *testing.T) {
+	var r retries
+	for i, row := range []struct {
+		err    error
+		listed bool
+		want   time.Duration
+	}{
+		{context.DeadlineExceeded, false, firstRetry}, // the API server is unreachable
+		{context.DeadlineExceeded, true, firstRetry},  // and was until a moment ago
+		{context.DeadlineExceeded, true, longRetry},
+		{context.DeadlineExceeded, true, longRetry},
+		{errEnded, true, longRetry},
+		{errEnded, false, firstRetry},
+		{errEnded, true, 2 * firstRetry},
+		{errEnded, true, 4 * firstRetry},
+	} {
+		if got := r.next(row.err, row.listed); got != row.want {
+			t.Errorf("%d: after %v, lists answered: %t: %v, want %v", i, row.err, row.listed, got, row.want)
+		}
 	}
 }
