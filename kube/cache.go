@@ -6,42 +6,42 @@ import (
 	"time"
 )
 
-// maxCached bounds the number of things a cache remembers, and maxCachedMemory what they cost in all, in bytes: the answer
-// that came last is kept whatever it costs.
+// maxCached bounds the number of answers in a cache, and maxCachedMemory their memory in bytes. The latest answer is kept
+// whatever its size.
 const (
 	maxCached       = 1024
 	maxCachedMemory = 8 << 20
 )
 
-// A shelfLife says how long an answer counts, from when it came.
+// A shelfLife is how long an answer is used, by its age.
 type shelfLife struct {
-	fresh  time.Duration // it is given
-	stale  time.Duration // it is given still, and asked for anew beside that
-	kept   time.Duration // it is asked for anew first, and given when that question stays without an answer
-	silent bool          // it is no answer: the question reached nobody who knows
+	fresh  time.Duration // until then it is used
+	stale  time.Duration // until then it is used, and renewed in the background
+	kept   time.Duration // until then it is renewed first, and used if that brings no answer
+	silent bool          // it is not an answer, but an error that says nothing about the question
 }
 
 func (l shelfLife) longest() time.Duration { return max(l.fresh, l.stale, l.kept) }
 
-// A cache remembers answers and lets one request answer all who ask the same meanwhile. What nobody asks for is never
-// asked for anew.
+// A cache keeps answers, and makes one request for all callers that ask for the same key at the same time. An answer is
+// renewed only when it is asked for.
 type cache[K comparable, V any] struct {
 	lasts func(V, error) shelfLife
-	costs func(V) int // bytes of memory that an answer takes; nil where all are small
+	costs func(V) int // returns the memory of an answer in bytes; nil if all are small
 
 	mu      sync.Mutex
 	entries map[K]*entry[V]
 	flights sync.WaitGroup
-	life    context.Context // of the requests, which outlive those who ask
+	life    context.Context // of the requests, which outlive the callers' contexts
 	end     context.CancelFunc
 }
 
-// An entry is an answer, the request that will bring one, or both.
+// An entry has an answer, a request for one, or both.
 type entry[V any] struct {
 	answer   *answer[V]
 	flight   *flight[V]
-	retry    time.Time // until then an answer that could not be had anew is given
-	outdated time.Time // what was asked for before is of no use
+	retry    time.Time // until then the answer is used although a renewal failed
+	outdated time.Time // answers that were asked for before are out of date
 }
 
 type answer[V any] struct {
@@ -51,12 +51,12 @@ type answer[V any] struct {
 	lasts      shelfLife
 }
 
-// A flight is a request under way.
+// A flight is a running request.
 type flight[V any] struct {
 	answer[V]
 	done     chan struct{} // closed once the answer is there
-	waiting  int           // guarded by the cache's lock, as is renewing
-	renewing bool          // it goes on though nobody waits
+	waiting  int           // the number of callers; guarded by the cache's mu
+	renewing bool          // it goes on without callers; guarded by the cache's mu
 	cancel   context.CancelFunc
 }
 
@@ -66,8 +66,8 @@ func newCache[K comparable, V any](lasts func(V, error) shelfLife) *cache[K, V] 
 	return c
 }
 
-// get gives the answer for key and the time it was asked for, by fetch when there is no answer that still counts. The
-// request goes on while anyone waits for it: ctx ends only this caller's wait.
+// get returns the answer for key, and when it was asked for. It calls fetch if there is no usable answer. The request goes
+// on while any caller waits for it: ctx ends only this caller's wait.
 func (c *cache[K, V]) get(ctx context.Context, key K, fetch func(context.Context) (V, error)) (V, time.Time, error) {
 	a, f := c.join(key, fetch)
 	if f == nil {
@@ -83,7 +83,7 @@ func (c *cache[K, V]) get(ctx context.Context, key K, fetch func(context.Context
 	}
 }
 
-// each calls do with every answer there is that is no error. do must not use the cache.
+// each calls do with every answer that is not an error. do must not use the cache.
 func (c *cache[K, V]) each(do func(K, V)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,7 +94,7 @@ func (c *cache[K, V]) each(do func(K, V)) {
 	}
 }
 
-// start asks for key, if there is no answer that counts, and waits for nothing.
+// start begins a request for key if there is no usable answer. It does not block.
 func (c *cache[K, V]) start(key K, fetch func(context.Context) (V, error)) {
 	if _, f := c.join(key, fetch); f != nil {
 		c.mu.Lock()
@@ -104,7 +104,7 @@ func (c *cache[K, V]) start(key K, fetch func(context.Context) (V, error)) {
 	}
 }
 
-// peek gives an answer that may be kept, without asking.
+// peek returns the answer for key, even one that is only kept, without a request.
 func (c *cache[K, V]) peek(key K) (value V, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,7 +115,7 @@ func (c *cache[K, V]) peek(key K) (value V, ok bool) {
 	return e.answer.value, true
 }
 
-// put makes value the answer for key, as if it had been asked for just now.
+// put makes value the answer for key, as if it had been asked for now.
 func (c *cache[K, V]) put(key K, value V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,7 +130,7 @@ func (c *cache[K, V]) put(key K, value V) {
 	c.trim(e)
 }
 
-// join gives the answer, or the flight to wait for.
+// join returns the answer, or the flight that the caller has to wait for and leave.
 func (c *cache[K, V]) join(key K, fetch func(context.Context) (V, error)) (*answer[V], *flight[V]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -142,7 +142,7 @@ func (c *cache[K, V]) join(key K, fetch func(context.Context) (V, error)) (*answ
 		c.entries[key] = e
 	}
 	if e.flight != nil && e.flight.asked.Before(e.outdated) {
-		e.flight = nil // those who wait for it get it, and nobody else
+		e.flight = nil // only the callers that wait for it get its answer
 	}
 	if a := e.answer; a != nil {
 		age := now.Sub(a.got)
@@ -164,7 +164,7 @@ func (c *cache[K, V]) join(key K, fetch func(context.Context) (V, error)) (*answ
 	return nil, e.flight
 }
 
-// launch begins a request. mu is held.
+// launch begins a request. The caller holds mu.
 func (c *cache[K, V]) launch(e *entry[V], now time.Time, fetch func(context.Context) (V, error)) {
 	ctx, cancel := context.WithCancel(c.life)
 	f := &flight[V]{done: make(chan struct{}), cancel: cancel}
@@ -176,7 +176,7 @@ func (c *cache[K, V]) launch(e *entry[V], now time.Time, fetch func(context.Cont
 	})
 }
 
-// land takes what a flight brought.
+// land stores the outcome of a flight.
 func (c *cache[K, V]) land(e *entry[V], f *flight[V], value V, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -200,7 +200,7 @@ func (c *cache[K, V]) land(e *entry[V], f *flight[V], value V, err error) {
 	}
 }
 
-// leave ends a caller's interest. A request that nobody waits for any more is given up and forgotten.
+// leave ends a caller's wait. The request is cancelled with its last caller, unless it is a renewal.
 func (c *cache[K, V]) leave(key K, f *flight[V]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -217,7 +217,7 @@ func (c *cache[K, V]) leave(key K, f *flight[V]) {
 	}
 }
 
-// forget drops an answer that was asked for at the given time or before, and keeps a newer one.
+// forget drops the answer for key if it was asked for at the given time or before.
 func (c *cache[K, V]) forget(key K, asked time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -244,7 +244,7 @@ func (c *cache[K, V]) size() int {
 	return len(c.entries)
 }
 
-// makeRoom drops what has expired, and when that is not enough, any quarter of the answers. mu is held.
+// makeRoom drops expired answers if the cache is full and, if that is not enough, a random quarter. The caller holds mu.
 func (c *cache[K, V]) makeRoom(now time.Time) {
 	if len(c.entries) < maxCached {
 		return
@@ -267,7 +267,7 @@ func (c *cache[K, V]) makeRoom(now time.Time) {
 	}
 }
 
-// trim drops answers, other than the latest, while all of them cost too much. mu is held.
+// trim drops answers other than the latest until their memory is within the bound. The caller holds mu.
 func (c *cache[K, V]) trim(latest *entry[V]) {
 	if c.costs == nil {
 		return
@@ -292,7 +292,7 @@ func (c *cache[K, V]) trim(latest *entry[V]) {
 	}
 }
 
-// stop ends the requests under way and returns when there is none. Nobody may ask any more.
+// stop cancels the running requests and waits for them. The cache must not be used after that.
 func (c *cache[K, V]) stop() {
 	c.end()
 	c.flights.Wait()

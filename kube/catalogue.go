@@ -12,23 +12,23 @@ import (
 	"fairlead/kube/objects"
 )
 
-// maxCatalogue bounds how many Services and how many namespaces a catalogue has.
+// maxCatalogue bounds how many Services, and how many namespaces, are listed.
 const maxCatalogue = 20_000
 
-// A Service is one entry of the catalogue.
+// A Service is an entry in the list of Services.
 type Service struct {
 	Namespace, Name string
-	Ports           []ServicePort // the TCP ports; one of another protocol alone cannot be carried
-	External        string        // of an ExternalName: the host it stands for
+	Ports           []ServicePort // the TCP ports; others cannot be forwarded
+	External        string        // the host of an ExternalName
 }
 
 // A ServicePort is a TCP port of a Service.
 type ServicePort struct {
 	Number int
-	Name   string // may be empty where it is the only one
+	Name   string // may be empty if it is the only port
 }
 
-// Namespaces lists the cluster's namespaces, in order. Where they may not be listed, it gives the context's, the policy's
+// Namespaces returns the cluster's namespaces, sorted. If the user may not list them, it returns the context's, the policy's
 // and those in which something was found. Errors are those of package fault.
 func (c *Cluster) Namespaces(ctx context.Context) ([]string, error) {
 	ctx, end, err := c.begin(ctx)
@@ -52,8 +52,9 @@ func (c *Cluster) Namespaces(ctx context.Context) ([]string, error) {
 	return list, nil
 }
 
-// Services lists the Services of a namespace in the order of their names; those of all namespaces when it is empty, and
-// where that is forbidden, of those that Namespaces gives, as far as they may be listed. Errors are those of package fault.
+// Services returns the Services of a namespace, sorted by name. If namespace is empty, it returns those of all namespaces
+// or, if that is forbidden, of the namespaces that Namespaces returns then, as far as the user may list them. Errors are
+// those of package fault.
 func (c *Cluster) Services(ctx context.Context, namespace string) ([]Service, error) {
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
@@ -92,7 +93,7 @@ func newCatalogued(found *objects.Service) Service {
 	return s
 }
 
-// known puts a 404 for a whole list, which no Kubernetes gives, into words.
+// known returns err, or a *fault.Unsupported if err is a 404 for a whole list, which no Kubernetes returns.
 func known(err error) error {
 	if errors.Is(err, api.ErrAbsent) {
 		return &fault.Unsupported{What: "the API server knows no such list"}

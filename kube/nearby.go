@@ -13,18 +13,18 @@ import (
 	"fairlead/kube/objects"
 )
 
-// The bounds of a suggestion: how long a dial that has failed waits for it, for how many names a minute it is looked for,
-// how many Services of a namespace are compared, and how many are named.
+// The bounds of suggestions: how long a failed dial waits for one, for how many names a minute the API server is asked, and
+// how many namespaces one names.
 const (
 	nearbyWithin    = time.Second
 	nearbyPerMinute = 20
 	maxNearby       = 3
 )
 
-// nearbyLasts is for a name that is asked for again and again.
+// nearbyLasts spares the API server when a name is dialled again and again.
 var nearbyLasts = shelfLife{fresh: time.Minute}
 
-// A quota allows so many events a minute. Its zero value is ready to use.
+// A quota allows nearbyPerMinute events a minute. The zero quota is ready to use.
 type quota struct {
 	mu    sync.Mutex
 	began time.Time
@@ -41,13 +41,13 @@ func (q *quota) take(now time.Time) bool {
 	return q.used <= nearbyPerMinute
 }
 
-// suggest adds to the error about a Service that is not there what may have been meant: Services of that name that are
-// known in other namespaces, and names like it in its own. A name leads nowhere beyond its namespace.
+// suggest adds suggestions to the error about a missing Service: the other namespaces that are known to have a Service of
+// that name, and similar names in its own namespace. It asks only for the Services of that namespace.
 func (r *resolver) suggest(ctx context.Context, key objects.ServiceKey, err error) error {
 	return r.suggested(ctx, key, err, r.knownElsewhere(key))
 }
 
-// suggestWidely is suggest for a user who wants to know: all namespaces are asked, where that is allowed.
+// suggestWidely is like suggest, but also asks for Services of that name in all namespaces, if that is allowed.
 func (r *resolver) suggestWidely(ctx context.Context, key objects.ServiceKey, err error) error {
 	if !isAbsent(err, fault.Service) {
 		return err
@@ -80,7 +80,7 @@ func (r *resolver) suggested(ctx context.Context, key objects.ServiceKey, err er
 	return &e
 }
 
-// knownElsewhere lists the other namespaces in which a Service of that name was found.
+// knownElsewhere returns the other namespaces in which a Service of that name was found.
 func (r *resolver) knownElsewhere(key objects.ServiceKey) (namespaces []string) {
 	r.services.each(func(other objects.ServiceKey, _ *objects.Service) {
 		if other.Name == key.Name && other.Namespace != key.Namespace {
@@ -90,7 +90,7 @@ func (r *resolver) knownElsewhere(key objects.ServiceKey) (namespaces []string) 
 	return namespaces
 }
 
-// namesLike asks for the Services of a namespace, where that is allowed, and returns the names that may have been meant.
+// namesLike asks for the Services of a namespace, and returns the names that are similar to key's.
 func (r *resolver) namesLike(ctx context.Context, key objects.ServiceKey) ([]string, error) {
 	if !r.suggestions.take(time.Now()) {
 		return nil, nil

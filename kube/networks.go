@@ -12,7 +12,7 @@ import (
 	"fairlead/kube/objects"
 )
 
-// A network says whether a Pod has a network of its own.
+// A network is the kind of a Pod's network.
 type network int
 
 const (
@@ -22,21 +22,20 @@ const (
 )
 
 const (
-	// networkLasts is how long what a look at a Pod told of it and its node is believed.
+	// networkLasts is how long what a Pod said about itself and its node counts.
 	networkLasts = 10 * time.Minute
-	// maxNetworks bounds how many Pods and how many nodes are remembered.
+	// maxNetworks bounds the numbers of known Pods, nodes and namespaces.
 	maxNetworks = 4096
 )
 
-// networks knows which Pods share their node's network. Only the Pod itself says so: what an EndpointSlice has of it, such as
-// its UID, its address and its node, is the claim of whoever may write slices in that namespace. So each Pod is looked at
-// once, while the carrier makes its session. A claim counts against the Pod alone: one that has its node's address is
-// refused without a look.
+// networks knows which Pods share their node's network. Only the Pod itself is trusted: its UID, address and node in an
+// EndpointSlice are only claims of the slice's author. So each Pod is asked for once, while the carrier makes a session with
+// it. A claim is used only to refuse: a Pod that has its node's address is refused without asking for it.
 type networks struct {
 	mu    sync.Mutex
 	pods  map[objects.PodID]networkFacts
 	nodes map[string]nodeFacts
-	blind map[string]time.Time // namespaces where Pods may not be looked at, and when that was said
+	blind map[string]time.Time // by namespace: when the right to get Pods was last refused
 }
 
 type networkFacts struct {
@@ -53,7 +52,7 @@ func newNetworks() *networks {
 	return &networks{pods: map[objects.PodID]networkFacts{}, nodes: map[string]nodeFacts{}, blind: map[string]time.Time{}}
 }
 
-// note takes what a look at a Pod told.
+// note records what a Pod says about itself and its node.
 func (n *networks) note(key objects.PodKey, f objects.Pod) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -66,14 +65,14 @@ func (n *networks) note(key objects.PodKey, f objects.Pod) {
 	if f.UID != "" {
 		n.pods[objects.PodID{Namespace: key.Namespace, Name: key.Name, UID: f.UID}] = networkFacts{networkOf(f), time.Now()}
 	}
-	// There are nodes of one Pod each, which has a network of its own and the node's address: they tell nothing.
+	// Some nodes run only one Pod, which has its own network and the node's address. They say nothing about other Pods.
 	alike := !f.HostNetwork && slices.ContainsFunc(f.Addresses, func(a netip.Addr) bool { return slices.Contains(f.Nodes, a) })
 	if f.Node != "" && len(f.Nodes) > 0 && !alike {
 		n.nodes[f.Node] = nodeFacts{f.Nodes, time.Now()}
 	}
 }
 
-// of returns what is known of the network of an endpoint's Pod, without asking.
+// of returns what is known about the network of an endpoint's Pod, without asking for the Pod.
 func (n *networks) of(e endpoint) network {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -90,19 +89,19 @@ func (n *networks) of(e endpoint) network {
 	return unknownNetwork
 }
 
-// isBlind reports whether looks at the Pods of a namespace were refused lately. mu is held.
+// isBlind reports whether the right to get the Pods of a namespace was refused lately. The caller holds mu.
 func (n *networks) isBlind(namespace string) bool {
 	return time.Since(n.blind[namespace]) < forbiddenLasts
 }
 
-// mayLook reports whether a look at a Pod of a namespace is worth a try.
+// mayLook reports whether it is worth asking for a Pod of a namespace.
 func (n *networks) mayLook(namespace string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return !n.isBlind(namespace)
 }
 
-// refuse takes note that one may not look at the Pods of a namespace.
+// refuse records that the user may not get the Pods of a namespace.
 func (n *networks) refuse(namespace string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -112,9 +111,9 @@ func (n *networks) refuse(namespace string) {
 	n.blind[namespace] = time.Now()
 }
 
-// network returns which network an endpoint's Pod is on, and asks if it has to. Where that is forbidden, or the Pod is gone, it is
-// believed to have its own: the port-forward is the user's right, and a Pod that is gone is found out by it. It stays unknown
-// with an error.
+// network returns the network of an endpoint's Pod, and asks for the Pod if it has to. If the user may not get the Pod, or it
+// is gone, it returns ownNetwork: the user has the right to port-forward, and the port-forward finds out that the Pod is
+// gone. With an error it returns unknownNetwork.
 func (r *resolver) network(ctx context.Context, e endpoint) (network, error) {
 	if known := r.networks.of(e); known != unknownNetwork {
 		return known, nil
@@ -138,15 +137,16 @@ func refuseHost(e endpoint) error {
 }
 
 const (
-	// admitWithin bounds the look at a Pod while a session with it is made.
+	// admitWithin bounds the question about a Pod while a session with it is made.
 	admitWithin = 2 * time.Second
-	// admitAge is how old an earlier look may be that counts, such as that for the Pod's name: a Pod is replaced in less than
-	// a second.
+	// admitAge is the age up to which an earlier answer about the Pod is used. It is short, because a Pod may be replaced in
+	// less than a second.
 	admitAge = 250 * time.Millisecond
 )
 
-// admit returns the fault of a Pod on its node's network. A session with a Pod goes by its name, whatever was known of the
-// Pod that had it before, so each session begins with a look. What the look does not tell is decided by what is known.
+// admit returns a *fault.HostNetwork if a Pod is on its node's network. It asks for the Pod before each session: a session is
+// addressed by the Pod's name, and another Pod may have had that name before. If the answer does not help, what was known
+// before decides.
 func (r *resolver) admit(ctx context.Context, namespace, name string) error {
 	if r.policy().HostNetwork || !r.api.Login.LoggedIn() || !r.networks.mayLook(namespace) {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"fairlead/kube/objects"
 )
 
-// networkOf returns which network a Pod is on.
+// networkOf returns the network of a Pod.
 func networkOf(f objects.Pod) network {
 	if f.HostNetwork {
 		return hostNetwork
@@ -38,7 +38,7 @@ func (r *resolver) pod(ctx context.Context, key objects.PodKey) (objects.Pod, er
 	return facts, err
 }
 
-// note keeps what a look at a Pod tells beyond the question.
+// note records what a Pod says beyond the question that was asked.
 func (r *resolver) note(key objects.PodKey, facts objects.Pod) {
 	r.namespaces.used(key.Namespace)
 	r.networks.note(key, facts)
@@ -47,7 +47,8 @@ func (r *resolver) note(key objects.PodKey, facts objects.Pod) {
 	}
 }
 
-// namedPod resolves the form NAME.NAMESPACE.pod. Where one may not look at the Pod, the port-forward will tell.
+// namedPod resolves the form NAME.NAMESPACE.pod. If the user may not get the Pod, the port-forward finds out whether it
+// exists.
 func (r *resolver) namedPod(ctx context.Context, n name, port int, to *resolution) error {
 	key := objects.PodKey{Namespace: n.namespace, Name: n.pod}
 	if port == 0 {

@@ -11,33 +11,34 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// A Policy is what may change while a Cluster runs. The zero Policy is the strictest.
+// A Policy is the part of a Cluster's configuration that may change while it runs. The zero Policy is the strictest.
 type Policy struct {
-	// Namespace is where names that carry none are looked for; the context's when it is empty, or no name of a namespace.
+	// Namespace is the namespace of names without one. If it is empty or not a valid name, the context's is used.
 	Namespace string
-	// HostNetwork allows Pods on their node's network. A port-forward to such a Pod reaches the node's own localhost, and
-	// whatever listens there; without it they are refused with *fault.HostNetwork.
+	// HostNetwork allows Pods on their node's network. A port-forward to such a Pod reaches the node's own localhost and
+	// everything that listens there. Otherwise such Pods are refused with *fault.HostNetwork.
 	HostNetwork bool
-	// Addresses are taken for the cluster's without asking.
+	// Addresses are in the cluster without asking the API server.
 	Addresses []netip.Prefix
-	// Namespaces are those whose Services may have names that other networks have as well: web.dev. Namespace is one anyway.
+	// Namespaces are those whose Services may have names that other networks have as well, such as web.dev. Namespace
+	// counts as one of them.
 	Namespaces []string
-	// Domain is the cluster's own, besides cluster.local. Of the names that end in .svc or .pod and a domain of the
-	// Internet, only those in this one are the cluster's: who has another could have them lead to a page of its own first,
-	// and to nothing when that page is to become a Service's.
+	// Domain is the cluster's own domain, besides cluster.local. Of the names that end in .svc or .pod and a public domain,
+	// only those in this domain are in the cluster. The owner of another domain could let such a name lead to a page of its
+	// own first, and to nothing once the browser should take that page for a Service's.
 	Domain string
-	// Public reports whether other networks have a name of two labels, by which it is not the cluster's, unless its namespace
-	// is among those. Nil: none is.
+	// Public reports whether other networks have a name of two labels. Such a name is outside, unless its namespace is
+	// Namespace or one of Namespaces. If Public is nil, no name is public.
 	Public func(ctx context.Context, host string) (bool, error)
-	// Outside carries what a name of the cluster leads to that is no Pod: the host of an ExternalName, an endpoint without
-	// a Pod. The address has the form "host:port". Nil refuses it with *fault.Unsupported.
+	// Outside dials hosts outside that a name of the cluster leads to: the host of an ExternalName, or an endpoint without a
+	// Pod. The address has the form "host:port". If Outside is nil, they are refused with *fault.Unsupported.
 	Outside func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// SetPolicy replaces the policy. Dials that begin now follow it; open connections stay.
+// SetPolicy replaces the policy. It applies to dials that begin from now on; open connections stay open.
 func (c *Cluster) SetPolicy(p Policy) {
 	if p.Namespace != "" && !objects.IsLabel(p.Namespace) {
-		c.log.Warn().Str("namespace", safetext.Clean(p.Namespace)).Msg("the policy's namespace is none")
+		c.log.Warn().Str("namespace", safetext.Clean(p.Namespace)).Msg("invalid namespace in the policy")
 		p.Namespace = ""
 	}
 	p.Addresses = slices.Clone(p.Addresses)
@@ -47,12 +48,12 @@ func (c *Cluster) SetPolicy(p Policy) {
 	}
 	old := c.policy.Swap(&p)
 	if old.Namespace != p.Namespace {
-		c.resolver.owners.clear() // where an address was looked for in vain, it may not have been looked for everywhere
+		c.resolver.owners.clear() // an address without an owner may have one in the new namespace
 	}
 }
 
-// parse reads a host as it stands for something in the cluster. A name in a domain of the Internet is outside, unless the
-// domain is the cluster's.
+// parse returns what a host stands for in the cluster. A name in a public domain is outside, unless the domain is the
+// policy's.
 func (r *resolver) parse(host string) name {
 	n := parseName(host, r.namespaces.current())
 	if n.zone != "" && n.zone != objects.LowerASCII(strings.TrimSuffix(r.policy().Domain, ".")) {
@@ -61,7 +62,7 @@ func (r *resolver) parse(host string) name {
 	return n.unzoned()
 }
 
-// unmapped returns a prefix of IPv4-mapped addresses as one of IPv4.
+// unmapped returns a prefix of IPv4-mapped addresses as one of IPv4 addresses.
 func unmapped(p netip.Prefix) netip.Prefix {
 	if p.Addr().Is4In6() && p.Bits() >= 96 {
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
@@ -69,10 +70,10 @@ func unmapped(p netip.Prefix) netip.Prefix {
 	return p.Masked()
 }
 
-// Namespace returns where names that carry none are looked for.
+// Namespace returns the namespace of names without one.
 func (c *Cluster) Namespace() string { return c.resolver.namespaces.current() }
 
-// covers reports whether an address is the cluster's by the settings.
+// covers reports whether an address is one of Addresses.
 func (p *Policy) covers(addr netip.Addr) bool {
 	return slices.ContainsFunc(p.Addresses, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
 }

@@ -8,18 +8,18 @@ import (
 	"sync"
 )
 
-// The widest ranges that are believed, in bits of the prefix, and what all of a family may cover together: a cluster cannot
-// claim half of all private addresses.
+// The widest ranges that are accepted, in bits of the prefix. All ranges of a family together may not cover more than one of
+// that size, so that a cluster cannot claim half of all private addresses.
 const (
 	widest4 = 8
 	widest6 = 32
 )
 
-// maxKnown bounds how many single addresses are among those known: they are written into files for browsers.
+// maxKnown bounds how many single addresses Known returns: they are written into files for browsers.
 const maxKnown = 256
 
-// Known gives the addresses that are known to be the cluster's: those of the settings, the ranges of its Services and
-// Pods as far as they were asked for, and some of the addresses seen in its objects. It asks nobody.
+// Known returns the addresses that are known to be in the cluster: those of the policy, the ranges of Services and Pods if
+// they were asked for, and some addresses seen in objects. It does not ask the API server.
 func (c *Cluster) Known() []netip.Prefix {
 	list := slices.Concat(c.policy.Load().Addresses, c.resolver.knownRanges())
 	most := len(list) + maxKnown
@@ -32,20 +32,20 @@ func (c *Cluster) Known() []netip.Prefix {
 	return slices.Compact(list)
 }
 
-// Ranges is Known after asking for the ranges of Services and Pods, which costs two requests once an hour at most. Where
-// they may not be read, the API server is out of reach, or there is no login, it gives what is known without them: browsers
-// ask for this by themselves, so that it runs no credential plugin.
+// Ranges asks for the ranges of Services and Pods, and returns what Known returns then. That costs two requests, at most once
+// an hour. If the user may not read the ranges, the API server is unreachable, or there are no credentials, it returns what
+// is known without them. It runs no credential plugin, because browsers ask for this without the user.
 func (c *Cluster) Ranges(ctx context.Context) []netip.Prefix {
 	if asked, end, err := c.begin(ctx); err == nil {
 		if c.LoggedIn() {
-			_ = c.resolver.askRanges(asked) // what could not be asked for is not known
+			_ = c.resolver.askRanges(asked) // if it fails, the ranges stay unknown
 		}
 		end()
 	}
 	return c.Known()
 }
 
-// askRanges asks for the ranges once. Its error is that nobody could be asked.
+// askRanges asks for the ranges, unless they are cached. It returns an error only if the API server did not answer.
 func (r *resolver) askRanges(ctx context.Context) error {
 	_, _, err := r.ranges.get(ctx, struct{}{}, r.fetchRanges)
 	return err
@@ -66,10 +66,10 @@ func (r *resolver) fetchRanges(ctx context.Context) ([]netip.Prefix, error) {
 	return privateRanges(append(services, pods...)), nil
 }
 
-// privateRanges reads CIDRs and keeps those that lie in the private ranges. Addresses of the Internet are the cluster's by
-// the settings alone: no cluster can draw them to itself. It leaves out what goes beyond the bound of all together.
+// privateRanges parses CIDRs, and returns those that are private and within the bounds. Public addresses are in the cluster
+// only by the policy, so that no cluster can claim them.
 func privateRanges(texts []string) (list []netip.Prefix) {
-	left4, left6 := 1.0, 1.0 // of a widest range
+	left4, left6 := 1.0, 1.0 // as shares of a widest range
 	for _, text := range texts {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
@@ -95,7 +95,7 @@ func privateRanges(texts []string) (list []netip.Prefix) {
 	return list
 }
 
-// last is the last address of a range.
+// last returns the last address of a range.
 func last(p netip.Prefix) netip.Addr {
 	bytes := p.Addr().AsSlice()
 	for i := range bytes {
@@ -112,7 +112,7 @@ func (r *resolver) knownRanges() []netip.Prefix {
 	return list
 }
 
-// expects tells whether an address is in a range that is known to be the cluster's.
+// expects reports whether an address is one of the policy's or in a known range of the cluster.
 func (r *resolver) expects(addr netip.Addr) bool {
 	return r.policy().covers(addr) ||
 		slices.ContainsFunc(r.knownRanges(), func(p netip.Prefix) bool { return p.Contains(addr) })

@@ -11,17 +11,16 @@ import (
 	"fairlead/kube/objects"
 )
 
-// How long answers count. An answer in use is renewed beside its use, so that a name that is used costs no connection a
-// round trip; one that went out of date meanwhile is noticed by the dial, which then asks anew and tries again.
-const nothingLasts = time.Second // errors, and Services without a ready endpoint
+// The shelf lives of answers. An answer in use is renewed in the background, so that connections by a name in use wait for
+// no round trip. If it is out of date meanwhile, the dial notices, asks again and tries again.
+const nothingLasts = time.Second // for errors, and Services without a ready endpoint
 
 var (
 	answerLasts = shelfLife{fresh: 3 * time.Second, stale: 30 * time.Second, kept: 2 * time.Minute}
-	// A Service seldom changes but for its endpoints. It is asked for again before it is said that it has not what a client
-	// wants; see follow.
+	// A Service seldom changes except for its endpoints. It is asked for again before a port counts as missing, see follow.
 	serviceLasts = shelfLife{fresh: 30 * time.Second, stale: 2 * time.Minute, kept: 2 * time.Minute}
-	// Whether a name or an address that other networks may have as well is the cluster's. With the API server out of
-	// reach the last decision holds.
+	// claimLasts is for the decision whether a name or an address that other networks may have is in the cluster. While the
+	// API server is unreachable the last decision holds.
 	claimLasts  = shelfLife{fresh: time.Minute, stale: 10 * time.Minute, kept: time.Hour}
 	rangesLast  = shelfLife{fresh: time.Hour, stale: 24 * time.Hour, kept: 7 * 24 * time.Hour}
 	nobodyLasts = shelfLife{fresh: nothingLasts}
@@ -35,19 +34,19 @@ func newResolver(a *api.Client, namespace string, policy func() *Policy) *resolv
 		namespaces: newNamespaces(namespace, policy),
 		seen:       newSeen(),
 		networks:   newNetworks(),
-		services: newCache[objects.ServiceKey](or(func(s *objects.Service) shelfLife {
+		services: newCache[objects.ServiceKey](withShortErrors(func(s *objects.Service) shelfLife {
 			if s.ExternalName != "" {
 				return answerLasts
 			}
 			return serviceLasts
 		})),
-		endpoints: newCache[objects.ServiceKey](or(func(set objects.Endpoints) shelfLife {
+		endpoints: newCache[objects.ServiceKey](withShortErrors(func(set objects.Endpoints) shelfLife {
 			if !set.HasReady() {
 				return nobodyLasts
 			}
 			return answerLasts
 		})),
-		pods: newCache[objects.PodKey](or(func(objects.Pod) shelfLife { return answerLasts })),
+		pods: newCache[objects.PodKey](withShortErrors(func(objects.Pod) shelfLife { return answerLasts })),
 		owners: newCache[name](func(o owner, err error) shelfLife {
 			switch {
 			case api.IsForbidden(err):
@@ -61,18 +60,18 @@ func newResolver(a *api.Client, namespace string, policy func() *Policy) *resolv
 			}
 			return claimLasts
 		}),
-		members: newCache[name](or(func(bool) shelfLife { return claimLasts })),
-		missing: newCache[string](or(func(missing bool) shelfLife {
+		members: newCache[name](withShortErrors(func(bool) shelfLife { return claimLasts })),
+		missing: newCache[string](withShortErrors(func(missing bool) shelfLife {
 			if missing {
 				return nobodyLasts
 			}
 			return claimLasts
 		})),
-		claims:    newCache[objects.ServiceKey](or(func(bool) shelfLife { return claimLasts })),
-		public:    newCache[string](or(func(bool) shelfLife { return claimLasts })),
-		balancers: newCache[string](or(func(map[netip.Addr]objects.ServiceKey) shelfLife { return claimLasts })),
-		nearby:    newCache[objects.ServiceKey](or(func([]string) shelfLife { return nearbyLasts })),
-		ranges:    newCache[struct{}](or(func([]netip.Prefix) shelfLife { return rangesLast })),
+		claims:    newCache[objects.ServiceKey](withShortErrors(func(bool) shelfLife { return claimLasts })),
+		public:    newCache[string](withShortErrors(func(bool) shelfLife { return claimLasts })),
+		balancers: newCache[string](withShortErrors(func(map[netip.Addr]objects.ServiceKey) shelfLife { return claimLasts })),
+		nearby:    newCache[objects.ServiceKey](withShortErrors(func([]string) shelfLife { return nearbyLasts })),
+		ranges:    newCache[struct{}](withShortErrors(func([]netip.Prefix) shelfLife { return rangesLast })),
 	}
 	r.services.costs = func(s *objects.Service) int {
 		if s == nil {
@@ -84,8 +83,8 @@ func newResolver(a *api.Client, namespace string, policy func() *Policy) *resolv
 	return r
 }
 
-// or gives errors a short life, and calls those silent that say nothing of what was asked.
-func or[V any](lasts func(V) shelfLife) func(V, error) shelfLife {
+// withShortErrors returns lasts with a short shelf life for errors.
+func withShortErrors[V any](lasts func(V) shelfLife) func(V, error) shelfLife {
 	return func(value V, err error) shelfLife {
 		if err == nil {
 			return lasts(value)
@@ -94,25 +93,20 @@ func or[V any](lasts func(V) shelfLife) func(V, error) shelfLife {
 	}
 }
 
-// isSilent tells an error that says nothing of what was asked for: the question reached nobody who knows.
+// isSilent reports whether err says nothing about the question: the API server did not answer it, or the answer could not be
+// read.
 func isSilent(err error) bool {
-	var away *fault.Unreachable
-	var login *fault.Login
-	var inTheWay *fault.Blocked
-	var machine *fault.Machine
-	return isOversized(err) || errors.As(err, &away) || errors.As(err, &login) || errors.As(err, &inTheWay) || errors.As(err, &machine) ||
+	return isOversized(err) || errors.As(err, new(*fault.Unreachable)) || errors.As(err, new(*fault.Login)) ||
+		errors.As(err, new(*fault.Blocked)) || errors.As(err, new(*fault.Machine)) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// isOversized reports whether there is an answer, and it was not read to its end.
-func isOversized(err error) bool {
-	var big *fault.Oversized
-	return errors.As(err, &big)
-}
+// isOversized reports whether err says that an answer was too large to be read.
+func isOversized(err error) bool { return errors.As(err, new(*fault.Oversized)) }
 
-// stop ends the requests under way and waits for them.
+// stop cancels the running requests and waits for them.
 func (r *resolver) stop() {
-	r.members.stop() // which asks the others
+	r.members.stop() // first, because its requests use the others
 	r.services.stop()
 	r.endpoints.stop()
 	r.missing.stop()

@@ -8,11 +8,11 @@ import (
 	"fairlead/kube/objects"
 )
 
-// maxSeen bounds how many addresses are remembered.
+// maxSeen bounds the number of addresses in seen.
 const maxSeen = 4096
 
-// seen remembers which addresses objects had that were looked at for another reason. An API server cannot be asked for
-// all of them. What is remembered is a hint: it is looked at again before it counts.
+// seen keeps the addresses of objects that were asked for, because the API server can be asked only for some kinds of
+// addresses. What it keeps are hints: the object is asked for again before a hint counts.
 type seen struct {
 	mu    sync.Mutex
 	hints map[netip.Addr]hint
@@ -22,7 +22,7 @@ type seen struct {
 type hint struct {
 	service objects.ServiceKey
 	pod     objects.PodKey
-	sure    bool // it is no node's
+	sure    bool // it is not the address of a node
 }
 
 func newSeen() *seen { return &seen{hints: map[netip.Addr]hint{}} }
@@ -40,7 +40,7 @@ func (s *seen) drop(addr netip.Addr) {
 	delete(s.hints, addr)
 }
 
-// service takes the addresses of a Service.
+// service adds the addresses of a Service.
 func (s *seen) service(found *objects.Service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +54,7 @@ func (s *seen) service(found *objects.Service) {
 	}
 }
 
-// endpoints takes the addresses of the Pods behind a Service. They may be their nodes': an EndpointSlice does not say.
+// endpoints adds the addresses of the Pods behind a Service. They may be those of nodes: an EndpointSlice does not say.
 func (s *seen) endpoints(found objects.Endpoints) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,7 +68,7 @@ func (s *seen) endpoints(found objects.Endpoints) {
 	}
 }
 
-// pod takes the addresses of a Pod that has a network of its own.
+// pod adds the addresses of a Pod that has its own network.
 func (s *seen) pod(key objects.PodKey, addresses []netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,8 +77,7 @@ func (s *seen) pod(key objects.PodKey, addresses []netip.Addr) {
 	}
 }
 
-// put remembers a hint. Addresses of the Internet are nobody's but by the settings, and are not worth remembering unless
-// those speak of them: resolver asks before it looks here.
+// put adds a hint. Hints about public addresses are used only if the policy covers them; the resolver checks that first.
 func (s *seen) put(addr netip.Addr, h hint) {
 	if !addr.IsGlobalUnicast() {
 		return
@@ -94,7 +93,7 @@ func (s *seen) put(addr netip.Addr, h hint) {
 	s.hints[addr] = h
 }
 
-// sure gives the private addresses that are no node's, in order.
+// sure returns the private addresses that are not those of nodes, sorted.
 func (s *seen) sure() (list []netip.Prefix) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

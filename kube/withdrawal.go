@@ -10,20 +10,20 @@ import (
 	"fairlead/kube/objects"
 )
 
-// withdrawals tells the carrier which Pods are out of use. A Pod may be behind several Services that are watched, and is in
-// use while one of them has it for new connections. Its caller sees to it that there is one call at a time.
+// withdrawals withdraws Pods that are out of use from the carrier, and restores them. A Pod may be behind several watched
+// Services, and is in use while one of them has it for new connections. Callers make one call at a time.
 type withdrawals struct {
 	carrier carrier.Carrier
 	pods    map[objects.PodID]*podUse
 }
 
-// A podUse is how the watched Services have a Pod.
+// A podUse is the state of a Pod in the watched Services.
 type podUse struct {
-	listed, usable, ending int // Services that have it at all, for new connections, and as one that was told to end
-	told                   standing
+	listed, usable, ending int // the numbers of Services that list it, that have it for new connections, and as terminating
+	reported               standing
 }
 
-// A standing is what the carrier was told of a Pod.
+// A standing is the state of a Pod that is reported to the carrier.
 type standing int
 
 const (
@@ -38,7 +38,7 @@ func newWithdrawals(c carrier.Carrier) *withdrawals {
 	return &withdrawals{carrier: c, pods: map[objects.PodID]*podUse{}}
 }
 
-// change takes the Pods of a Service before and after a change.
+// change applies a change of a Service, given its Pods before and after.
 func (w *withdrawals) change(before, after map[objects.PodID]objects.Listing) {
 	for id, had := range after {
 		w.count(id, 1, had)
@@ -47,23 +47,24 @@ func (w *withdrawals) change(before, after map[objects.PodID]objects.Listing) {
 		w.count(id, -1, had)
 	}
 	for id := range after {
-		w.tell(id)
+		w.report(id)
 	}
 	for id := range before {
-		w.tell(id)
+		w.report(id)
 	}
 }
 
-// drop takes note that a Service is watched no more. Pods that only it had are no longer known to be out of use.
+// drop removes a Service that is no longer watched. Its Pods that no other watched Service has are restored, since it is no
+// longer known that they are out of use.
 func (w *withdrawals) drop(before map[objects.PodID]objects.Listing) {
 	for id, had := range before {
 		w.count(id, -1, had)
 		use := w.pods[id]
 		if use.listed > 0 {
-			w.tell(id)
+			w.report(id)
 			continue
 		}
-		if use.told == notReady || use.told == ending {
+		if use.reported == notReady || use.reported == ending {
 			w.carrier.Restore(id.Namespace, id.Name, id.UID)
 		}
 		delete(w.pods, id)
@@ -85,8 +86,8 @@ func (w *withdrawals) count(id objects.PodID, n int, had objects.Listing) {
 	}
 }
 
-// tell tells the carrier what became of a Pod, and forgets one that is listed nowhere.
-func (w *withdrawals) tell(id objects.PodID) {
+// report reports a Pod's standing to the carrier if it changed, and forgets a Pod that no Service lists.
+func (w *withdrawals) report(id objects.PodID) {
 	use := w.pods[id]
 	if use == nil {
 		return
@@ -95,10 +96,10 @@ func (w *withdrawals) tell(id objects.PodID) {
 	if now == unlisted {
 		delete(w.pods, id)
 	}
-	if now == use.told {
+	if now == use.reported {
 		return
 	}
-	use.told = now
+	use.reported = now
 	switch now {
 	case inUse:
 		w.carrier.Restore(id.Namespace, id.Name, id.UID)
@@ -123,11 +124,11 @@ func (u *podUse) standing() standing {
 	return notReady
 }
 
-// standingWithin bounds the question about a Pod that no Service leads to.
+// standingWithin bounds the question about a Pod that no Service lists.
 const standingWithin = 2 * time.Second
 
-// standing asks what became of a Pod that no Service leads to. Unlisted means that it cannot be told. No plugin runs
-// for that.
+// standing asks for the standing of a Pod that no Service lists. It returns Unlisted if it cannot find out. It runs no
+// credential plugin.
 func (r *resolver) standing(ctx context.Context, namespace, name, uid string) carrier.Standing {
 	if !r.api.Login.LoggedIn() || !r.networks.mayLook(namespace) {
 		return carrier.Unlisted
