@@ -1,7 +1,7 @@
-// Package kube reaches into a cluster: package kubeconfig reads the contexts, and a [Cluster] is the way into one of
-// them, a dialer for the names and addresses that only the cluster knows.
+// Package kube reaches into a cluster: package kubeconfig reads the contexts, and a [Cluster] is a dialer for the names and
+// addresses that only one context's cluster knows.
 //
-// One dial, in order, and the file each step is in:
+// The steps of a dial, in order, with their files:
 //
 //	"web.billing:80"                    what DialContext is asked for        dial.go
 //	→ Service web, namespace billing    what the name means                  name.go
@@ -10,28 +10,29 @@
 //	  which is then watched             from the version of that list on    endpointwatch.go
 //	→ ready Pods and the port in each   Service port → endpoint port by name package objects
 //	  in the order to try them          shuffled, terminating ones last      package objects
-//	→ none that shares its node's       a look at each Pod                   networks.go, pod.go
+//	→ none on its node's network        a question about the Pod             networks.go, pod.go
 //	→ a stream                          the API server's pod port-forward    package portforward
 //
-// Before that, [Cluster.Lookup] says whether a host is the cluster's, and what it returns can be dialled: lookup.go, and
-// ranges.go for addresses. What may change meanwhile is a [Policy]. A [Cluster.Walk] makes such a dial and reports its steps,
-// which the dial notes as it makes them: walk.go, trace.go.
+// Before a dial, [Cluster.Lookup] finds out whether a host is in the cluster, and returns a [Host] that can be dialled:
+// lookup.go, and ranges.go for addresses. A [Policy] may be replaced at any time. [Cluster.Walk] makes such a dial and
+// reports its steps: walk.go, trace.go.
 //
-// For a name nothing is listed or watched cluster-wide: it costs a get of its Service and a list of that Service's
-// EndpointSlices, so rights in one namespace suffice for the names of that namespace. Once a Service is in use its
-// EndpointSlices are watched, until some minutes after the last use; where watching is not granted, or does not work, they
-// are polled while the Service is in use. Nobody hears of that, and no connection waits for it. Pods that are out of use are
-// withdrawn from the carrier (withdrawal.go). What is neither watched nor polled is good for some seconds, and then renewed
-// beside its use; how long is in remember.go. Besides, the first Pod of each node is got once, while a session with it is
-// made: no EndpointSlice says that a Pod shares its node's network, and one look at a Pod tells it for all of that node.
+// A name needs no cluster-wide list or watch: it costs a get of its Service and a list of that Service's EndpointSlices, so
+// rights in one namespace suffice for the names of that namespace. Once a Service is in use its EndpointSlices are watched,
+// until some minutes after the last use; if the user may not watch them, or watches do not work, they are polled while the
+// Service is in use. No connection waits for that. Pods that are out of use are withdrawn from the carrier (withdrawal.go).
+// Answers that are neither watched nor polled are used for some seconds and then renewed in the background; remember.go has
+// the times. Besides, the first Pod of each node is got once, while a session with it is made: EndpointSlices do not say
+// whether a Pod shares its node's network, and one Pod's addresses show it for all Pods of that node.
 //
-// An IP address is asked for in all namespaces, and where that is forbidden in those that one may see. Only then are the
-// ranges of Services and Pods read, once, where they may be.
+// The owner of an IP address is looked for in all namespaces or, if that is forbidden, in those that the user may see. Only
+// then are the ranges of Services and Pods read, once, if the user may read them.
 //
-// The user logs in by what the kubeconfig holds, by a credential plugin or by an identity provider's ID token. The plugin runs,
-// and the token is renewed, only for a dial, for a question that the user asked for, or for Check: packages api, plugin
-// and oidc. Spare connections, pings, watches and the look for an API server that is away do neither. kubeconfig.Watch reports when the kubeconfig changes, and Context.Fingerprint which of its contexts do.
+// The user logs in by the credentials in the kubeconfig, by a credential plugin or by an identity provider's ID token. The
+// plugin runs, and the token is renewed, only for a dial, for a question that the user asked for, or for Check: packages
+// api, plugin and oidc. Spare connections, pings, watches and probes of an unreachable API server do neither.
+// kubeconfig.Watch reports changes of the kubeconfig, and Context.Fingerprint shows which contexts changed.
 //
-// The package knows no proxy and no desktop. Its errors are those of package fault, in package net's words; it has no
-// sentences for users.
+// The package does not depend on the proxy or the desktop. Its errors are those of package fault, in the style of package
+// net; it has no sentences for users.
 package kube

@@ -15,52 +15,52 @@ import (
 	"fairlead/kube/objects"
 )
 
-// What watching may cost, and how often a Service is asked for where it cannot be watched.
+// The limits of watches, and the intervals of polls for Services that cannot be watched.
 const (
 	maxWatches       = 64
-	maxWatchedMemory = 16 << 20               // bytes, of the endpoints that are watched
+	maxWatchedMemory = 16 << 20               // bytes of all watched endpoints
 	watchedFor       = 3 * time.Minute        // after the last use
 	polledFor        = 30 * time.Second       // after the last use
-	busyFor          = 10 * time.Second       // after the last use, in which polls are frequent
-	busyPoll         = 500 * time.Millisecond // between polls
-	quietPoll        = 5 * time.Second        // between polls when there was no use lately, or they fail
-	oneInAll         = 50 * time.Millisecond  // changes within that time count as one
-	firstRetry       = time.Second            // of a watch that did not last; it doubles
+	busyFor          = 10 * time.Second       // after the last use; until then polls are frequent
+	busyPoll         = 500 * time.Millisecond // between frequent polls
+	quietPoll        = 5 * time.Second        // between other polls, and after a poll that failed
+	publishInterval  = 50 * time.Millisecond  // changes within it are published together
+	firstRetry       = time.Second            // before the next watch, after one that did not last; it doubles
 	longRetry        = time.Minute
-	lastingLong      = 2 * api.HeadersWithin // what a watch lasts that is worth beginning again at once
+	lastingLong      = 2 * api.HeadersWithin // a watch that lasted so long is begun again at once
 )
 
-// endpointWatches keeps the endpoints of the Services in use as the API server has them: by a watch for each, or by polls
-// where there can be none. What goes wrong there is nobody's error: an answer that is not kept up to date any more counts as
-// long as others do; see remember.go.
+// endpointWatches keeps the endpoints of the Services in use up to date: by a watch for each, or by polls if there can be no
+// watch. Its failures are not reported: an answer that is no longer kept up to date is used for as long as other answers
+// are, see remember.go.
 type endpointWatches struct {
 	streams *api.Streams
 	answers *cache[objects.ServiceKey, objects.Endpoints]
 	seen    *seen
 	log     zerolog.Logger
-	most    int           // maxWatches; what follows is smaller in tests, too
-	spared  time.Duration // busyFor
-	lasts   time.Duration // watchedFor
+	most    int           // maxWatches, unless a test changes it
+	spared  time.Duration // busyFor, unless a test changes it
+	lasts   time.Duration // watchedFor, unless a test changes it
 
 	mu          sync.Mutex
-	life        context.Context // nil outside of open and its end
+	life        context.Context // of the watches; nil unless open
 	work        sync.WaitGroup
 	watches     map[objects.ServiceKey]*endpointWatch
 	withdrawals *withdrawals
 	forbidden   map[string]time.Time // by namespace: when a watch was last refused
 }
 
-// An endpointWatch is a Service in use. The lock of endpointWatches guards it; set belongs to its goroutine, which alone
-// changes it, and pods are those the withdrawals know.
+// An endpointWatch is the watch of a Service in use. The mu of endpointWatches guards it. Only its goroutine changes set, and
+// reads it without mu.
 type endpointWatch struct {
 	key     objects.ServiceKey
 	set     objects.Endpoints
-	pods    map[objects.PodID]objects.Listing
-	live    bool // set is what the API server has now
+	pods    map[objects.PodID]objects.Listing // as the withdrawals have them
+	live    bool                              // set is kept up to date by a watch
 	used    time.Time
 	changed chan struct{} // closed at the next change
-	again   chan struct{} // holds a value: the connection may be dead
-	doubted chan struct{} // holds a value: a dial found that set was out of date
+	again   chan struct{} // holds a value if the connection may be dead
+	doubted chan struct{} // holds a value if a dial found that set was out of date
 	end     context.CancelFunc
 }
 
@@ -72,7 +72,7 @@ func newEndpointWatches(r *resolver, c carrier.Carrier, log zerolog.Logger) *end
 	}
 }
 
-// open lets watches begin until ctx ends. The returned function waits for them to end.
+// open allows watches until ctx ends. The returned function waits for their end.
 func (e *endpointWatches) open(ctx context.Context) (wait func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -86,7 +86,7 @@ func (e *endpointWatches) open(ctx context.Context) (wait func()) {
 	}
 }
 
-// current returns the endpoints of a Service if a watch keeps them up to date. To ask is to use the Service.
+// current returns the endpoints of a Service if a watch keeps them up to date. A call counts as a use of the Service.
 func (e *endpointWatches) current(key objects.ServiceKey) (objects.Endpoints, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -98,7 +98,7 @@ func (e *endpointWatches) current(key objects.ServiceKey) (objects.Endpoints, bo
 	return w.set, w.live
 }
 
-// changes returns a channel that is closed at the next change of a Service's endpoints; nil while nobody watches for one.
+// changes returns a channel that is closed at the next change of a Service's endpoints; nil if they are not watched.
 func (e *endpointWatches) changes(key objects.ServiceKey) <-chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -108,7 +108,7 @@ func (e *endpointWatches) changes(key objects.ServiceKey) <-chan struct{} {
 	return nil
 }
 
-// begin watches a Service from what is known of it on. It waits for nothing.
+// begin begins to watch a Service whose current endpoints are set. It does not block.
 func (e *endpointWatches) begin(key objects.ServiceKey, set objects.Endpoints) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -131,8 +131,8 @@ func (e *endpointWatches) begin(key objects.ServiceKey, set objects.Endpoints) {
 	})
 }
 
-// dropOldest ends the watch whose Service was not in use for longest, unless that is in use, too: watches that take turns
-// would cost more than they are worth. mu is held.
+// dropOldest ends the watch of the Service that was used least recently. It returns false if even that one was used within
+// spared: beginning and ending watches all the time would cost more than they save. The caller holds mu.
 func (e *endpointWatches) dropOldest() bool {
 	var oldest *endpointWatch
 	for _, w := range e.watches {
@@ -147,7 +147,7 @@ func (e *endpointWatches) dropOldest() bool {
 	return true
 }
 
-// cost returns how many bytes of memory take what is watched. mu is held.
+// cost returns the memory of all watched endpoints in bytes. The caller holds mu.
 func (e *endpointWatches) cost() (bytes int) {
 	for _, w := range e.watches {
 		bytes += w.set.Cost()
@@ -162,7 +162,7 @@ func (e *endpointWatches) drop(w *endpointWatch) {
 	e.forget(w)
 }
 
-// forget takes a watch out. mu is held.
+// forget ends and removes a watch. The caller holds mu.
 func (e *endpointWatches) forget(w *endpointWatch) {
 	w.end()
 	if e.watches[w.key] != w {
@@ -173,7 +173,7 @@ func (e *endpointWatches) forget(w *endpointWatch) {
 	e.withdrawals.drop(w.pods)
 }
 
-// restart has every watch made again: their connection may be dead.
+// restart makes every watch begin again, because their connection may be dead.
 func (e *endpointWatches) restart() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -183,8 +183,8 @@ func (e *endpointWatches) restart() {
 	}
 }
 
-// doubt has the endpoints of a Service listed anew, since one of them turned out to be gone. A watch may lag behind, or be
-// held back by a proxy.
+// doubt makes the watch of a Service list its endpoints again, because one of them turned out to be gone. A watch may lag
+// behind, or a proxy may hold its events back.
 func (e *endpointWatches) doubt(key objects.ServiceKey) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -193,8 +193,8 @@ func (e *endpointWatches) doubt(key objects.ServiceKey) {
 	}
 }
 
-// setLive notes whether a watch keeps its Service's endpoints up to date. What it knew last becomes an answer like others.
-// mu is held.
+// setLive records whether a watch keeps its Service's endpoints up to date. When it stops to, its last endpoints become an
+// answer like others. The caller holds mu.
 func (e *endpointWatches) setLive(w *endpointWatch, live bool) {
 	if w.live && !live {
 		e.answers.put(w.key, w.set)
@@ -202,7 +202,7 @@ func (e *endpointWatches) setLive(w *endpointWatch, live bool) {
 	w.live = live
 }
 
-// change publishes the endpoints of a Service.
+// change publishes new endpoints of a Service.
 func (e *endpointWatches) change(w *endpointWatch, set objects.Endpoints) {
 	pods := set.Pods()
 	e.seen.endpoints(set)
@@ -214,7 +214,7 @@ func (e *endpointWatches) change(w *endpointWatch, set objects.Endpoints) {
 	e.withdrawals.change(w.pods, pods)
 	w.set, w.pods = set, pods
 	if e.cost() > maxWatchedMemory {
-		e.forget(w) // what is not watched is asked for again
+		e.forget(w) // without a watch the Service is asked for again
 	}
 	if !w.live {
 		e.answers.put(w.key, set)
@@ -223,14 +223,14 @@ func (e *endpointWatches) change(w *endpointWatch, set objects.Endpoints) {
 	w.changed = make(chan struct{})
 }
 
-// idle returns how long a Service has not been used.
+// idle returns the time since a Service was last used.
 func (e *endpointWatches) idle(w *endpointWatch) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return time.Since(w.used)
 }
 
-// keep keeps the endpoints of a Service up to date until it is not used any more.
+// keep keeps the endpoints of a Service up to date until the Service is no longer in use.
 func (e *endpointWatches) keep(ctx context.Context, w *endpointWatch) {
 	var retries retries
 	for next := time.Now(); ctx.Err() == nil; {
@@ -290,7 +290,7 @@ func (r *retries) next(err error, listed bool) time.Duration {
 	return r.pause
 }
 
-// mayWatch reports whether a watch is worth a try in a namespace.
+// mayWatch reports whether it is worth trying a watch in a namespace.
 func (e *endpointWatches) mayWatch(namespace string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -306,7 +306,7 @@ func (e *endpointWatches) refuse(namespace string) {
 	e.forbidden[namespace] = time.Now()
 }
 
-// poll asks for a Service once, after a pause. It returns false when that is not worth it any more.
+// poll waits a moment and lists a Service's endpoints. It returns false if the Service should no longer be polled.
 func (e *endpointWatches) poll(ctx context.Context, w *endpointWatch) bool {
 	pause := busyPoll
 	if e.idle(w) > busyFor {
@@ -318,7 +318,7 @@ func (e *endpointWatches) poll(ctx context.Context, w *endpointWatch) bool {
 	return e.list(ctx, w) || sleep(ctx, quietPoll-pause)
 }
 
-// list asks for a Service's endpoints anew.
+// list lists a Service's endpoints and publishes them, and reports whether that succeeded.
 func (e *endpointWatches) list(ctx context.Context, w *endpointWatch) bool {
 	set, err := objects.ListSlices(ctx, e.streams, w.key)
 	if err != nil {
@@ -345,10 +345,10 @@ var (
 	errEnded  = errors.New("the API server ended the watch")
 )
 
-// watch follows the changes of a Service's endpoints. The error says why it ended.
+// watch publishes changes of a Service's endpoints until the watch ends. The error says why it ended.
 func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 	select {
-	case <-w.again: // it was about another connection
+	case <-w.again: // it was about the last connection
 	default:
 	}
 	events, err := objects.WatchSlices(ctx, e.streams, w.key, w.set.Version)
@@ -362,7 +362,7 @@ func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 	defer func() { e.change(w, next) }()
 	unused := time.NewTimer(e.lasts)
 	defer unused.Stop()
-	// The first change counts at once, and those that follow closely count together.
+	// The first change is published at once, and those that follow within publishInterval together.
 	var published, listed time.Time
 	var due <-chan time.Time
 	for {
@@ -386,7 +386,7 @@ func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 				return err
 			}
 			if changed && due == nil {
-				due = time.After(oneInAll - time.Since(published))
+				due = time.After(publishInterval - time.Since(published))
 			}
 		case <-w.doubted:
 			if time.Since(listed) > staleAfter && e.list(ctx, w) {
@@ -399,14 +399,14 @@ func (e *endpointWatches) watch(ctx context.Context, w *endpointWatch) error {
 	}
 }
 
-// live notes whether a watch is under way.
+// live records whether a watch is under way.
 func (e *endpointWatches) live(w *endpointWatch, live bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.setLive(w, live)
 }
 
-// signal puts a value into a channel that holds one.
+// signal sends to a channel with a buffer of one, unless it is full.
 func signal(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:

@@ -10,31 +10,31 @@ import (
 	"fairlead/kube/objects"
 )
 
-// meaning is what a host name or address stands for in a cluster.
+// A meaning is the kind of thing that a host name or address stands for in a cluster.
 type meaning int
 
 const (
-	outside        meaning = iota // not the cluster's
-	noName                        // ends as the cluster's names do, and is none of them
+	outside        meaning = iota // not in the cluster
+	noName                        // invalid, but ends like the cluster's names
 	serviceName                   // a Service
 	memberName                    // one Pod behind a Service, by its host name, its own name or its dashed address
 	podName                       // a Pod by its own name
 	clusterAddress                // an IP address that may be a Service's or a Pod's
 )
 
-// A name is a host as the cluster understands it. It is comparable, and equal for all spellings of one thing.
+// A name is what a host means in the cluster. Names are comparable, and equal for all spellings of the same thing.
 type name struct {
 	meaning   meaning
-	namespace string // for an address: the only namespace to look in, for a Pod; empty for everywhere
+	namespace string // of an address: the only namespace to look for a Pod in; empty for all
 	service   string
 	pod       string
 	address   netip.Addr
-	doubtful  bool   // it may as well be a name of another network: web.dev, db-0.db.billing
+	doubtful  bool   // it may also be a name of another network: web.dev, db-0.db.billing
 	own       string // of a name of two labels: the namespace in which it may be POD.SERVICE instead
-	zone      string // the domain of the Internet that it ends in, behind svc or pod; empty where it ends in none
+	zone      string // the public domain after svc or pod; empty if there is none
 }
 
-// unzoned returns the name without the domain that it was written with.
+// unzoned returns the name without its domain.
 func (n name) unzoned() name {
 	n.zone = ""
 	return n
@@ -43,9 +43,9 @@ func (n name) unzoned() name {
 // zone is the domain that clusters have unless their administrator chose another one.
 const zone = "cluster.local"
 
-// parseName reads a host as the cluster's DNS would for a Pod in namespace. What that DNS has is in
+// parseName returns what a host means to the cluster's DNS for a Pod in namespace. The names in that DNS are specified in
 // https://github.com/kubernetes/dns/blob/master/docs/specification.md; a Pod there completes a name by the search list
-// "NS.svc.ZONE svc.ZONE ZONE", NS being its own namespace. So these forms have an address:
+// "NS.svc.ZONE svc.ZONE ZONE", where NS is its own namespace. So these forms have an address:
 //
 //	written                      stands for                    what it is
 //	SERVICE                      SERVICE.NS.svc.ZONE           a Service in the context's own namespace
@@ -56,28 +56,29 @@ const zone = "cluster.local"
 //	POD.SERVICE.NAMESPACE.svc    (the same).ZONE               none, its address with dashes: 10-1-2-3, fd00--1
 //	10-1-2-3.NAMESPACE.pod       (the same).ZONE               a Pod by its address
 //
-// Beyond that DNS, POD may be a Pod's own name, with its dots if it has some, and POD.NAMESPACE.pod is a Pod by its own
-// name: so web.v1.default.pod is the Pod web.v1. An address itself is the cluster's too.
+// Beyond that DNS, POD may be a Pod's own name, including dots, and POD.NAMESPACE.pod is a Pod by its own name: so
+// web.v1.default.pod is the Pod web.v1. An IP address may be in the cluster as well.
 //
-// ZONE is cluster.local, or any other domain where the name is a single Service, Pod of a Service or Pod's address:
-// nothing tells which domain a cluster has. One that ends in a public suffix may be somebody's on the Internet:
-// then the name has it as its zone, which the policy has to know (Policy.Domain). Case does not matter, and one trailing dot changes nothing.
+// ZONE is cluster.local or, for a single Service, Pod of a Service or Pod's address, any other domain: the API server does
+// not say which domain a cluster has. A domain that ends in a public suffix may be in use on the Internet. Then it becomes
+// the name's zone, and the name is in the cluster only if it is the policy's Domain. Case does not matter, and neither does
+// one trailing dot.
 //
-// What is not one of these forms is never guessed at. It is outside, unless it ends in .svc, .pod or .cluster.local: no
-// other network has such names, and no DNS but the cluster's is to be asked for them. Among those are the names of SRV
-// records (_http._tcp.web.default.svc), wildcards and cluster.local itself.
+// Other forms have no meaning. They are outside, unless they end in .svc, .pod or .cluster.local: no other network has such
+// names, and no DNS server but the cluster's may be asked for them. Among these are the names of SRV records
+// (_http._tcp.web.default.svc), wildcards and cluster.local itself.
 //
-// SERVICE.NAMESPACE and POD.SERVICE look the same. The first is meant if there is such a Service; the cluster's own DNS
-// would look for the second first, but then a new Pod could take a Service's name. See resolver.complete.
+// SERVICE.NAMESPACE and POD.SERVICE have the same form. The first is meant if there is such a Service. The cluster's own DNS
+// would try the second first, but then a new Pod could take over a Service's name. See resolver.complete.
 //
-// A name of two labels whose last label is a public suffix, like web.dev or example.com, is doubtful; and so is one of
-// three labels whose last label is none, like db-0.db.billing, which may be a company's. One of three labels that ends in
-// a public suffix is outside, so that www.example.com is never asked for: a Pod in a namespace of such a name has its
-// label svc. What ends in a number is an old spelling of an IPv4 address, or nothing: the Service 8080 and those in a
-// namespace 123 need the label svc as well.
+// A name of two labels whose last label is a public suffix, like web.dev or example.com, is doubtful. So is a name of three
+// labels whose last label is not one, like db-0.db.billing, which may be a company's. A name of three labels that ends in a
+// public suffix is outside, so that www.example.com is never asked for: a Pod in such a namespace needs the label svc. A
+// host that ends in a number is an old spelling of an IPv4 address, or invalid: the Service 8080 and Services in a namespace
+// 123 need the label svc as well.
 //
-// What reads as an address before .NAMESPACE.pod is one: a Pod that is called 10-1-2-3 or a--b has its Service's name, or
-// none.
+// A first label of .NAMESPACE.pod that can be an address is one: a Pod called 10-1-2-3 or a--b can be reached only by the
+// form with its Service.
 func parseName(host, namespace string) name {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return addressName(addr, "")
@@ -106,7 +107,7 @@ func parseName(host, namespace string) name {
 	return name{}
 }
 
-// zoned returns the name as it is below a domain, which it keeps if that is one of the Internet's.
+// zoned returns the name with a domain as its zone, if the domain is public.
 func (n name) zoned(domain []string) name {
 	if n.meaning != outside && isPublic(domain) {
 		n.zone = strings.Join(domain, ".")
@@ -114,13 +115,13 @@ func (n name) zoned(domain []string) name {
 	return n
 }
 
-// endsInCluster reports whether a host, well formed or not, ends as no name outside a cluster does.
+// endsInCluster reports whether a host, valid or not, ends in a suffix that only clusters have.
 func endsInCluster(host string) bool {
 	host = "." + objects.LowerASCII(strings.TrimRight(host, "."))
 	return strings.HasSuffix(host, ".svc") || strings.HasSuffix(host, ".pod") || strings.HasSuffix(host, "."+zone)
 }
 
-// clusterName reads the labels of a host that endsInCluster; none stand for a host that is not well formed.
+// clusterName returns the name for the labels of a host that endsInCluster. A host that is not valid has no labels.
 func clusterName(labels []string, namespace string) (n name) {
 	rest, zoned := labels, false
 	if before, ok := strings.CutSuffix(strings.Join(labels, "."), "."+zone); ok {
@@ -130,7 +131,7 @@ func clusterName(labels []string, namespace string) (n name) {
 	switch {
 	case last < 0 || slices.Equal(labels, strings.Split(zone, ".")):
 	case last == 0 && !zoned:
-		n = name{meaning: serviceName, service: rest[0], namespace: namespace} // one that is called svc or pod
+		n = name{meaning: serviceName, service: rest[0], namespace: namespace} // a Service called svc or pod
 	case last == 1 && !zoned:
 		n = shortName(rest, namespace)
 	case last >= 2 && rest[last] == "svc":
@@ -144,12 +145,12 @@ func clusterName(labels []string, namespace string) (n name) {
 	return n
 }
 
-// shortName is SERVICE.NAMESPACE, or POD.SERVICE in namespace.
+// shortName returns the name for two labels: SERVICE.NAMESPACE, or POD.SERVICE in namespace.
 func shortName(labels []string, namespace string) name {
 	return name{meaning: serviceName, service: labels[0], namespace: labels[1], own: namespace, doubtful: isPublic(labels)}
 }
 
-// nameInService reads what stands before .svc: SERVICE.NAMESPACE or POD.SERVICE.NAMESPACE.
+// nameInService returns the name for the labels before .svc: SERVICE.NAMESPACE or POD.SERVICE.NAMESPACE.
 func nameInService(labels []string) name {
 	n := len(labels)
 	if n == 2 {
@@ -158,7 +159,7 @@ func nameInService(labels []string) name {
 	return name{meaning: memberName, pod: strings.Join(labels[:n-2], "."), service: labels[n-2], namespace: labels[n-1]}
 }
 
-// nameOfPod reads what stands before .pod: ADDRESS.NAMESPACE or, outside of the cluster's zone, POD.NAMESPACE.
+// nameOfPod returns the name for the labels before .pod: ADDRESS.NAMESPACE or, without the cluster's zone, POD.NAMESPACE.
 func nameOfPod(labels []string, zoned bool) name {
 	n := len(labels)
 	if n == 2 {
@@ -172,7 +173,7 @@ func nameOfPod(labels []string, zoned bool) name {
 	return name{meaning: podName, pod: strings.Join(labels[:n-1], "."), namespace: labels[n-1]}
 }
 
-// isPublic tells whether a name belongs to the Internet: its last label is a public suffix, or more of it is.
+// isPublic reports whether a name ends in a public suffix of one or more labels.
 func isPublic(labels []string) bool {
 	if _, icann := publicsuffix.PublicSuffix(labels[len(labels)-1]); icann {
 		return true
@@ -181,7 +182,8 @@ func isPublic(labels []string) bool {
 	return icann || strings.Contains(suffix, ".")
 }
 
-// addressName takes every address that can be a Pod's or a Service's: not this machine's own, its link's, or a group's.
+// addressName returns the name for an address. It is outside if no Pod or Service can have it: loopback, link-local and
+// multicast addresses.
 func addressName(addr netip.Addr, namespace string) name {
 	addr = addr.Unmap()
 	if addr.Zone() != "" || !addr.IsGlobalUnicast() || addr.Is4() && addr.As4()[0] == 0 {
@@ -193,10 +195,10 @@ func addressName(addr netip.Addr, namespace string) name {
 // sharedRange is the address range between a provider and its customers (RFC 6598), which some clusters use for Pods.
 var sharedRange = netip.MustParsePrefix("100.64.0.0/10")
 
-// isPrivate tells whether an address is one that many networks have (RFC 1918, 4193, 6598).
+// isPrivate reports whether an address is from a range that many networks use (RFC 1918, 4193, 6598).
 func isPrivate(addr netip.Addr) bool { return addr.IsPrivate() || sharedRange.Contains(addr) }
 
-// dashedAddress reads 10-1-2-3, and fd00--1 for IPv6.
+// dashedAddress parses an address with dashes: 10-1-2-3, or fd00--1 for IPv6.
 func dashedAddress(label string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(strings.ReplaceAll(label, "-", "."))
 	if err != nil {
