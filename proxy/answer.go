@@ -28,10 +28,10 @@ const (
 	wsaHostUnreachable = syscall.Errno(10065)
 )
 
-// An Answer is what a client is told of a failure, in each of the languages it may speak.
+// An Answer is the answer to a client about a failure, in each of the protocols that it may speak.
 type Answer struct {
 	SOCKS4 byte   // reply code of SOCKS4, 91 to 93; anything else means 91
-	SOCKS5 byte   // reply code of RFC 1928; 0 means 1, since a failure is never told as success
+	SOCKS5 byte   // reply code of RFC 1928; 0 means 1, since a failure is never reported as success
 	Status int    // HTTP status, 400 to 599; anything else means 502
 	Text   string // one sentence for the body of an HTTP answer
 	// Public stands in Text's place where a web page may read the answer: it says nothing of this machine, or of the way

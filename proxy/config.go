@@ -37,8 +37,8 @@ type Config struct {
 	// Idle ends a tunnel through which no byte has gone for so long; 0 means never.
 	Idle time.Duration
 	// Connections is how many clients may be connected at a time; default 1024. One more takes the place of one that has
-	// not completed its handshake or not given the password; with none of those it is told so, where that is cheap, and
-	// else closed.
+	// not completed its handshake or not given the password. If there is none of those, it gets an answer where that is
+	// cheap, and is closed otherwise.
 	Connections int
 	// Credentials are wanted of SOCKS5 clients by RFC 1929 and of HTTP clients as Proxy-Authorization: Basic. SOCKS4
 	// has no password, and is refused with them. nil wants none. Wrong ones are answered a few times a second, in all.

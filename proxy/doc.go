@@ -19,7 +19,7 @@
 // From 5 on, record.go reports what happens as the events of event.go, and traffic.go counts the bytes. A connection
 // whose target is known without a handshake begins after 5: see ServeTarget in server.go.
 //
-// The client is told about a failure with the codes of answer.go, over HTTP by httpanswer.go.
+// A failure is reported to the client with the codes of answer.go, over HTTP by httpanswer.go.
 //
 // HTTP requests are read by net/http, but one at a time and only after requestreader.go has read them, so that package
 // http1 can refuse what can be read in more than one way. A CONNECT continues at 5. A plain-HTTP request has a path of

@@ -14,7 +14,7 @@ func badRequest(w http.ResponseWriter, r *http.Request, text string) {
 	sayHTTP(w, r, Answer{Status: http.StatusBadRequest, Text: oneLine(text), ProxyStatus: "http_request_error"})
 }
 
-// answerTo returns what the client of a request is told that no proxy can serve.
+// answerTo returns the answer to a request that no proxy can serve.
 func answerTo(e *http1.Error) Answer {
 	return Answer{Status: e.Status, Text: oneLine(e.Text), ProxyStatus: "http_request_error"}
 }

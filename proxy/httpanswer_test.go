@@ -68,7 +68,7 @@ func TestFailureIsToldInEveryLanguage(t *testing.T) {
 	}
 }
 
-// Whoever shows a sign of a browser is told what is public: in the body, in Proxy-Status, and in answer to CONNECT.
+// A client that shows a sign of a browser gets only public text: in the body, in Proxy-Status, and in answer to CONNECT.
 func TestSignsOfABrowser(t *testing.T) {
 	w := open(t, refusing(proxy.Answer{Status: 502, Text: "in private", Public: "in public"}))
 	for field, public := range map[string]bool{

@@ -113,7 +113,7 @@ func (r *requestReader) skip(n int) {
 	}
 }
 
-// readHead waits for the head of the next request. A client that ends its direction within one is told so.
+// readHead waits for the head of the next request. A client that ends its direction within a head gets an error answer.
 func (r *requestReader) readHead() error {
 	limited := false
 	for seen := 0; ; {

@@ -16,7 +16,7 @@ type request struct {
 	protocol Protocol
 	target   Target
 	early    []byte   // what the client sent after its request
-	dialect  dialect  // nil: the client is told nothing
+	dialect  dialect  // nil: no answer is sent to the client
 	upgraded *upgrade // set instead of dialect for a request that its target has answered already
 }
 

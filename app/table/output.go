@@ -60,7 +60,7 @@ func (o Output) Paint(text string, s Style) string {
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
 }
 
-// Item prints text beside a head, in lines that fit the width, or below it where there is little room. The head is in a
+// Item prints text next to a head, in lines that fit the width, or below it where there is little room. The head is in a
 // style.
 func (o Output) Item(head string, s Style, text string) error {
 	if TextWidth(head)+minBeside > o.Width && o.Width > 0 {
@@ -84,7 +84,7 @@ func (o Output) Item(head string, s Style, text string) error {
 	return err
 }
 
-// minBeside is the room that text beside a head needs.
+// minBeside is the room that text next to a head needs.
 const minBeside = 24
 
 // Paragraph prints text with an indent, in lines that fit the width.

@@ -13,7 +13,7 @@ import (
 )
 
 // A tokenFile puts the token in a file on requests. It applies a change of the file within seconds, and at once if the API
-// server refuses the current token; client-go takes up to a minute.
+// server refuses the current token; client-go may need a minute.
 type tokenFile struct {
 	path    string
 	context string

@@ -65,9 +65,9 @@ type Config struct {
 	Admit func(ctx context.Context, namespace, pod string) error
 	// Idle is how long an unused session is kept. 0 means 75 s.
 	Idle time.Duration
-	// Grace is how long a connection to an unproven target may still be refused after its acceptance, before the client
-	// is told that it is open. It grows by itself where runtimes are slower. 0 means 55 ms: the time that a busy node
-	// takes to refuse, and the jitter that a line adds. It is waited for once for each port of a Service.
+	// Grace is how long a connection to an unproven target may still be refused after its acceptance, before it is
+	// reported to the client as open. It grows by itself where runtimes are slower. 0 means 55 ms: the time that a busy
+	// node takes to refuse, and the jitter that a line adds. It is waited for once for each port of a Service.
 	Grace time.Duration
 	// Quiet is how long the client's half-close is held back while the Pod sends nothing. 0 means 5 s.
 	Quiet time.Duration

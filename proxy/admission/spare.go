@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// A Spare is a file that is kept open to be given up for a client that could not be accepted otherwise: so it is told why,
-// where it would wait for as long as other clients stay. Now and then a dial is faster and takes what was given up; then
-// clients wait until some file is closed. One goroutine owns it.
+// A Spare is a file that is kept open to be given up for a client that could not be accepted otherwise. So the client gets
+// an answer, instead of waiting until another client leaves. Now and then a dial is faster and takes the file descriptor;
+// then clients wait until some file is closed. One goroutine owns a Spare.
 type Spare struct{ file *os.File }
 
 // fill opens the file, if it is not, and reports whether it is open.

@@ -73,7 +73,7 @@ func TestRequestsOfSOCKS5(t *testing.T) {
 
 func isPassword(user, password string) bool { return user == "u" && password == "p" }
 
-// A client says what it says, whatever it is told.
+// A client sends a fixed text, whatever the server answers.
 type client struct {
 	net.Conn
 	said io.Reader
