@@ -23,10 +23,10 @@ type owner struct {
 }
 
 // owner gives what an address belongs to, and when that was asked for.
-func (r *resolver) owner(ctx context.Context, n name) (owner, time.Time, error) {
-	return r.owners.get(ctx, n, func(ctx context.Context) (owner, error) {
-		o, err := r.findOwner(ctx, n)
-		o.expected = r.expects(n.address)
+func (l *addressLookup) owner(ctx context.Context, n name) (owner, time.Time, error) {
+	return l.owners.get(ctx, n, func(ctx context.Context) (owner, error) {
+		o, err := l.findOwner(ctx, n)
+		o.expected = l.clusterRanges.expects(n.address)
 		return o, err
 	})
 }
@@ -36,10 +36,10 @@ func (r *resolver) owner(ctx context.Context, n name) (owner, time.Time, error) 
 //
 // An externalIP counts when nothing else has the address, and only where the settings take it for the cluster's: a tenant who may
 // write Services could name any host of the user's network, and get what is meant for it (CVE-2020-8554).
-func (r *resolver) findOwner(ctx context.Context, n name) (owner, error) {
+func (l *addressLookup) findOwner(ctx context.Context, n name) (owner, error) {
 	var external owner
 	if n.namespace == "" {
-		o, err := r.ownerSeen(ctx, n.address)
+		o, err := l.ownerSeen(ctx, n.address)
 		switch {
 		case o.external:
 			external = o
@@ -52,16 +52,16 @@ func (r *resolver) findOwner(ctx context.Context, n name) (owner, error) {
 	var serviceErr, podsErr error
 	var wg sync.WaitGroup
 	if n.namespace == "" { // a name that has a namespace in it is a Pod's
-		wg.Go(func() { service, serviceErr = r.serviceAt(ctx, n.address) })
+		wg.Go(func() { service, serviceErr = l.serviceAt(ctx, n.address) })
 	}
-	pods, podsErr = everywhere(r.namespaces, "pods", n.namespace, func(namespace string) ([]objects.Pod, error) {
-		return r.ask.PodsAt(ctx, namespace, n.address.String())
+	pods, podsErr = everywhere(l.namespaces, "pods", n.namespace, func(namespace string) ([]objects.Pod, error) {
+		return l.ask.PodsAt(ctx, namespace, n.address.String())
 	})
 	wg.Wait()
 	if n.namespace == "" && service.Name == "" && len(pods) == 0 && !isSilent(serviceErr) && !isSilent(podsErr) {
 		var err error
 		// Other errors than of silence say that there are too many, or that the API server is too old for the question.
-		if service, err = r.balancerAt(ctx, n.address); isSilent(err) && !isOversized(err) {
+		if service, err = l.balancerAt(ctx, n.address); isSilent(err) && !isOversized(err) {
 			return owner{}, err
 		}
 	}
@@ -69,7 +69,7 @@ func (r *resolver) findOwner(ctx context.Context, n name) (owner, error) {
 	case service.Name != "":
 		return owner{service: service}, nil
 	case len(pods) > 0:
-		return r.podOwner(pods), nil
+		return l.podOwner(pods), nil
 	}
 	for _, err := range []error{serviceErr, podsErr} {
 		if err != nil && !errors.Is(err, api.ErrAbsent) {
@@ -80,25 +80,25 @@ func (r *resolver) findOwner(ctx context.Context, n name) (owner, error) {
 }
 
 // ownerSeen asks for what was seen to have the address, whether it still has it. The zero owner says that nothing does.
-func (r *resolver) ownerSeen(ctx context.Context, addr netip.Addr) (owner, error) {
-	hint, ok := r.seen.at(addr)
+func (l *addressLookup) ownerSeen(ctx context.Context, addr netip.Addr) (owner, error) {
+	hint, ok := l.seen.at(addr)
 	if !ok {
 		return owner{}, nil
 	}
 	var err error
 	if hint.service.Name != "" {
 		var s *objects.Service
-		if s, _, err = r.described(ctx, hint.service); err == nil && slices.Contains(s.Addresses, addr) {
+		if s, _, err = l.named.described(ctx, hint.service); err == nil && slices.Contains(s.Addresses, addr) {
 			return owner{service: hint.service}, nil
 		} else if err == nil && slices.Contains(s.External, addr) {
-			if !r.policy().covers(addr) {
+			if !l.policy().covers(addr) {
 				return owner{}, nil
 			}
 			return owner{service: hint.service, external: true}, nil
 		}
 	} else {
 		var facts objects.Pod
-		if facts, err = r.pod(ctx, hint.pod); err == nil && slices.Contains(facts.Addresses, addr) {
+		if facts, err = l.podFacts.pod(ctx, hint.pod); err == nil && slices.Contains(facts.Addresses, addr) {
 			return ownerOf(facts, hint.pod), nil
 		}
 	}
@@ -106,15 +106,15 @@ func (r *resolver) ownerSeen(ctx context.Context, addr netip.Addr) (owner, error
 		return owner{}, err
 	}
 	if !api.IsForbidden(err) {
-		r.seen.drop(addr)
+		l.seen.drop(addr)
 	}
 	return owner{}, nil
 }
 
 // serviceAt finds the Service that has addr as its first ClusterIP.
-func (r *resolver) serviceAt(ctx context.Context, addr netip.Addr) (objects.ServiceKey, error) {
-	list, err := everywhere(r.namespaces, "services", "", func(namespace string) ([]objects.Service, error) {
-		return r.ask.ServicesAt(ctx, namespace, addr.String())
+func (l *addressLookup) serviceAt(ctx context.Context, addr netip.Addr) (objects.ServiceKey, error) {
+	list, err := everywhere(l.namespaces, "services", "", func(namespace string) ([]objects.Service, error) {
+		return l.ask.ServicesAt(ctx, namespace, addr.String())
 	})
 	if err != nil || len(list) == 0 {
 		return objects.ServiceKey{}, err
@@ -124,10 +124,10 @@ func (r *resolver) serviceAt(ctx context.Context, addr netip.Addr) (objects.Serv
 
 // balancerAt finds the Service whose load balancer has addr. That is no field to select by, but the type is, and Services
 // of that type are few.
-func (r *resolver) balancerAt(ctx context.Context, addr netip.Addr) (objects.ServiceKey, error) {
-	all, _, err := r.balancers.get(ctx, "", func(ctx context.Context) (map[netip.Addr]objects.ServiceKey, error) {
-		list, err := everywhere(r.namespaces, "services", "", func(namespace string) ([]objects.Service, error) {
-			return r.ask.Balancers(ctx, namespace)
+func (l *addressLookup) balancerAt(ctx context.Context, addr netip.Addr) (objects.ServiceKey, error) {
+	all, _, err := l.balancers.get(ctx, "", func(ctx context.Context) (map[netip.Addr]objects.ServiceKey, error) {
+		list, err := everywhere(l.namespaces, "services", "", func(namespace string) ([]objects.Service, error) {
+			return l.ask.Balancers(ctx, namespace)
 		})
 		found := map[netip.Addr]objects.ServiceKey{}
 		for i := range list {
@@ -137,7 +137,7 @@ func (r *resolver) balancerAt(ctx context.Context, addr netip.Addr) (objects.Ser
 		}
 		for i := range list {
 			for _, addr := range list[i].External {
-				if _, taken := found[addr]; !taken && r.policy().covers(addr) {
+				if _, taken := found[addr]; !taken && l.policy().covers(addr) {
 					found[addr] = objects.ServiceKey{Namespace: list[i].Namespace, Name: list[i].Name}
 				}
 			}
@@ -149,9 +149,9 @@ func (r *resolver) balancerAt(ctx context.Context, addr netip.Addr) (objects.Ser
 
 // podOwner chooses the Pod that has an address now: one of its own network before one that shares its node's, and one that
 // is ready before one that is not.
-func (r *resolver) podOwner(pods []objects.Pod) owner {
+func (l *addressLookup) podOwner(pods []objects.Pod) owner {
 	chosen := slices.MaxFunc(pods, func(a, b objects.Pod) int { return cmp.Compare(rank(a), rank(b)) })
-	r.note(chosen.Key, chosen)
+	l.podFacts.note(chosen.Key, chosen)
 	return ownerOf(chosen, chosen.Key)
 }
 

@@ -73,11 +73,11 @@ func (c *Cluster) Services(ctx context.Context, namespace string) ([]Service, er
 	return list, nil
 }
 
-func (r *resolver) catalogued(ctx context.Context, namespace string) (list []Service, err error) {
-	err = r.ask.EachService(ctx, namespace, func(s *objects.Service) {
+func (l *serviceLookup) catalogued(ctx context.Context, namespace string) (list []Service, err error) {
+	err = l.ask.EachService(ctx, namespace, func(s *objects.Service) {
 		if len(list) < maxCatalogue {
 			list = append(list, newCatalogued(s))
-			r.seen.service(s)
+			l.seen.service(s)
 		}
 	})
 	return list, err

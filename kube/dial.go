@@ -162,9 +162,9 @@ func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution
 }
 
 // owned reports whether an address is that of a Service, or of a Pod that may be dialled.
-func (r *resolver) owned(ctx context.Context, n name) bool {
-	o, _, err := r.owner(ctx, n)
-	return err == nil && (o.service.Name != "" || o.pod.Pod != "" && (!o.hostNetwork || r.policy().HostNetwork))
+func (l *addressLookup) owned(ctx context.Context, n name) bool {
+	o, _, err := l.owner(ctx, n)
+	return err == nil && (o.service.Name != "" || o.pod.Pod != "" && (!o.hostNetwork || l.policy().HostNetwork))
 }
 
 // An attempt is one dial into the cluster, and the search for other Pods that its connection may try.

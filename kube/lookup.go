@@ -212,14 +212,14 @@ func (h *Host) askAddress(ctx context.Context) (err error) {
 
 // askOwner asks for the owner of an address and then, once, for the ranges of Services and Pods. It waits for the
 // ranges only if the address has no owner.
-func (r *resolver) askOwner(ctx context.Context, n name) (owner, time.Time, error) {
-	o, asked, err := r.owner(ctx, n)
+func (l *addressLookup) askOwner(ctx context.Context, n name) (owner, time.Time, error) {
+	o, asked, err := l.owner(ctx, n)
 	switch {
 	case isSilent(err):
 	case o == (owner{}):
-		_ = r.askRanges(ctx) // if this fails, it is as if there were no ranges
+		_ = l.clusterRanges.askRanges(ctx) // if this fails, it is as if there were no ranges
 	default:
-		r.ranges.start(struct{}{}, r.fetchRanges)
+		l.clusterRanges.ranges.start(struct{}{}, l.clusterRanges.fetchRanges)
 	}
 	return o, asked, err
 }

@@ -43,36 +43,36 @@ func (q *quota) take(now time.Time) bool {
 
 // suggest adds suggestions to the error about a missing Service: the other namespaces that are known to have a Service of
 // that name, and similar names in its own namespace. It asks only for the Services of that namespace.
-func (r *resolver) suggest(ctx context.Context, key objects.ServiceKey, err error) error {
-	return r.suggested(ctx, key, err, r.knownElsewhere(key))
+func (l *serviceLookup) suggest(ctx context.Context, key objects.ServiceKey, err error) error {
+	return l.suggested(ctx, key, err, l.knownElsewhere(key))
 }
 
 // suggestWidely is like suggest, but also asks for Services of that name in all namespaces, if that is allowed.
-func (r *resolver) suggestWidely(ctx context.Context, key objects.ServiceKey, err error) error {
+func (l *serviceLookup) suggestWidely(ctx context.Context, key objects.ServiceKey, err error) error {
 	if !isAbsent(err, fault.Service) {
 		return err
 	}
-	elsewhere := r.knownElsewhere(key)
-	if r.namespaces.mayAskAll("services") {
-		list, err := r.ask.ServicesNamed(ctx, key.Name)
+	elsewhere := l.knownElsewhere(key)
+	if l.namespaces.mayAskAll("services") {
+		list, err := l.ask.ServicesNamed(ctx, key.Name)
 		if api.IsForbidden(err) {
-			r.namespaces.refuseAll("services")
+			l.namespaces.refuseAll("services")
 		}
 		for _, s := range list {
 			elsewhere = append(elsewhere, s.Namespace)
 		}
 	}
-	return r.suggested(ctx, key, err, elsewhere)
+	return l.suggested(ctx, key, err, elsewhere)
 }
 
-func (r *resolver) suggested(ctx context.Context, key objects.ServiceKey, err error, elsewhere []string) error {
+func (l *serviceLookup) suggested(ctx context.Context, key objects.ServiceKey, err error, elsewhere []string) error {
 	absent, ok := errors.AsType[*fault.NotFound](err)
 	if !ok || absent.Kind != fault.Service {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, nearbyWithin)
 	defer cancel()
-	names, _, _ := r.nearby.get(ctx, key, func(ctx context.Context) ([]string, error) { return r.namesLike(ctx, key) })
+	names, _, _ := l.nearby.get(ctx, key, func(ctx context.Context) ([]string, error) { return l.namesLike(ctx, key) })
 	slices.Sort(elsewhere)
 	elsewhere = slices.Compact(elsewhere)
 	e := *absent
@@ -81,8 +81,8 @@ func (r *resolver) suggested(ctx context.Context, key objects.ServiceKey, err er
 }
 
 // knownElsewhere returns the other namespaces in which a Service of that name was found.
-func (r *resolver) knownElsewhere(key objects.ServiceKey) (namespaces []string) {
-	r.services.each(func(other objects.ServiceKey, _ *objects.Service) {
+func (l *serviceLookup) knownElsewhere(key objects.ServiceKey) (namespaces []string) {
+	l.services.each(func(other objects.ServiceKey, _ *objects.Service) {
 		if other.Name == key.Name && other.Namespace != key.Namespace {
 			namespaces = append(namespaces, other.Namespace)
 		}
@@ -91,11 +91,11 @@ func (r *resolver) knownElsewhere(key objects.ServiceKey) (namespaces []string) 
 }
 
 // namesLike asks for the Services of a namespace, and returns the names that are similar to key's.
-func (r *resolver) namesLike(ctx context.Context, key objects.ServiceKey) ([]string, error) {
-	if !r.suggestions.take(time.Now()) {
+func (l *serviceLookup) namesLike(ctx context.Context, key objects.ServiceKey) ([]string, error) {
+	if !l.suggestions.take(time.Now()) {
 		return nil, nil
 	}
-	list, err := r.ask.SomeServices(ctx, key.Namespace)
+	list, err := l.ask.SomeServices(ctx, key.Namespace)
 	var names []kubeconfig.Context
 	for _, s := range list {
 		names = append(names, kubeconfig.Context{Name: s.Name})

@@ -114,14 +114,14 @@ func (n *networks) refuse(namespace string) {
 // network returns the network of an endpoint's Pod, and asks for the Pod if it has to. If the user may not get the Pod, or it
 // is gone, it returns ownNetwork: the user has the right to port-forward, and the port-forward finds out that the Pod is
 // gone. With an error it returns unknownNetwork.
-func (r *resolver) network(ctx context.Context, e endpoint) (network, error) {
-	if known := r.networks.of(e); known != unknownNetwork {
+func (l *podLookup) network(ctx context.Context, e endpoint) (network, error) {
+	if known := l.networks.of(e); known != unknownNetwork {
 		return known, nil
 	}
-	facts, err := r.pod(ctx, objects.PodKey{Namespace: e.Namespace, Name: e.Pod})
+	facts, err := l.pod(ctx, objects.PodKey{Namespace: e.Namespace, Name: e.Pod})
 	switch {
 	case api.IsForbidden(err):
-		r.networks.refuse(e.Namespace)
+		l.networks.refuse(e.Namespace)
 	case isGone(err):
 	case err != nil:
 		return unknownNetwork, err
@@ -147,18 +147,18 @@ const (
 // admit returns a *fault.HostNetwork if a Pod is on its node's network. It asks for the Pod before each session: a session is
 // addressed by the Pod's name, and another Pod may have had that name before. If the answer does not help, what was known
 // before decides.
-func (r *resolver) admit(ctx context.Context, namespace, name string) error {
-	if r.policy().HostNetwork || !r.api.Login.LoggedIn() || !r.networks.mayLook(namespace) {
+func (l *podLookup) admit(ctx context.Context, namespace, name string) error {
+	if l.policy().HostNetwork || !l.api.Login.LoggedIn() || !l.networks.mayLook(namespace) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, admitWithin)
 	defer cancel()
 	key := objects.PodKey{Namespace: namespace, Name: name}
-	r.pods.forget(key, time.Now().Add(-admitAge))
-	facts, err := r.pod(ctx, key)
+	l.pods.forget(key, time.Now().Add(-admitAge))
+	facts, err := l.pod(ctx, key)
 	switch {
 	case api.IsForbidden(err):
-		r.networks.refuse(namespace)
+		l.networks.refuse(namespace)
 	case err == nil && facts.HostNetwork:
 		return refuseHost(facts.Endpoint(key))
 	}

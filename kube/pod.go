@@ -23,27 +23,27 @@ func ownerOf(f objects.Pod, key objects.PodKey) owner {
 }
 
 // pod asks for a Pod by its name.
-func (r *resolver) pod(ctx context.Context, key objects.PodKey) (objects.Pod, error) {
-	facts, _, err := r.pods.get(ctx, key, func(ctx context.Context) (objects.Pod, error) {
-		facts, err := r.ask.Pod(ctx, key.Namespace, key.Name)
+func (l *podLookup) pod(ctx context.Context, key objects.PodKey) (objects.Pod, error) {
+	facts, _, err := l.pods.get(ctx, key, func(ctx context.Context) (objects.Pod, error) {
+		facts, err := l.ask.Pod(ctx, key.Namespace, key.Name)
 		if errors.Is(err, api.ErrAbsent) {
 			return objects.Pod{}, &fault.NotFound{Kind: fault.Pod, Name: key.Name, Namespace: key.Namespace}
 		}
 		if err != nil {
 			return objects.Pod{}, err
 		}
-		r.note(key, facts)
+		l.note(key, facts)
 		return facts, nil
 	})
 	return facts, err
 }
 
 // note records what a Pod says beyond the question that was asked.
-func (r *resolver) note(key objects.PodKey, facts objects.Pod) {
-	r.namespaces.used(key.Namespace)
-	r.networks.note(key, facts)
+func (l *podLookup) note(key objects.PodKey, facts objects.Pod) {
+	l.namespaces.used(key.Namespace)
+	l.networks.note(key, facts)
 	if !facts.HostNetwork && !facts.Ended() {
-		r.seen.pod(key, facts.Addresses)
+		l.seen.pod(key, facts.Addresses)
 	}
 }
 

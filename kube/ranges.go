@@ -46,17 +46,17 @@ func (c *Cluster) Ranges(ctx context.Context) []netip.Prefix {
 }
 
 // askRanges asks for the ranges, unless they are cached. It returns an error only if the API server did not answer.
-func (r *resolver) askRanges(ctx context.Context) error {
-	_, _, err := r.ranges.get(ctx, struct{}{}, r.fetchRanges)
+func (l *rangeLookup) askRanges(ctx context.Context) error {
+	_, _, err := l.ranges.get(ctx, struct{}{}, l.fetchRanges)
 	return err
 }
 
-func (r *resolver) fetchRanges(ctx context.Context) ([]netip.Prefix, error) {
+func (l *rangeLookup) fetchRanges(ctx context.Context) ([]netip.Prefix, error) {
 	var services, pods []string
 	var servicesErr, podsErr error
 	var wg sync.WaitGroup
-	wg.Go(func() { services, servicesErr = r.ask.ServiceRanges(ctx) })
-	pods, podsErr = r.ask.PodRanges(ctx)
+	wg.Go(func() { services, servicesErr = l.ask.ServiceRanges(ctx) })
+	pods, podsErr = l.ask.PodRanges(ctx)
 	wg.Wait()
 	for _, err := range []error{servicesErr, podsErr} {
 		if isSilent(err) {
@@ -107,13 +107,13 @@ func last(p netip.Prefix) netip.Addr {
 	return addr
 }
 
-func (r *resolver) knownRanges() []netip.Prefix {
-	list, _ := r.ranges.peek(struct{}{})
+func (l *rangeLookup) knownRanges() []netip.Prefix {
+	list, _ := l.ranges.peek(struct{}{})
 	return list
 }
 
 // expects reports whether an address is one of the policy's or in a known range of the cluster.
-func (r *resolver) expects(addr netip.Addr) bool {
-	return r.policy().covers(addr) ||
-		slices.ContainsFunc(r.knownRanges(), func(p netip.Prefix) bool { return p.Contains(addr) })
+func (l *rangeLookup) expects(addr netip.Addr) bool {
+	return l.policy().covers(addr) ||
+		slices.ContainsFunc(l.knownRanges(), func(p netip.Prefix) bool { return p.Contains(addr) })
 }

@@ -27,13 +27,24 @@ var (
 )
 
 func newResolver(a *api.Client, namespace string, policy func() *Policy) *resolver {
+	q := &questioner{api: a, ask: objects.Questions{API: a}, policy: policy, namespaces: newNamespaces(namespace, policy), seen: newSeen()}
 	r := &resolver{
-		api:        a,
-		ask:        objects.Questions{API: a},
-		policy:     policy,
-		namespaces: newNamespaces(namespace, policy),
-		seen:       newSeen(),
-		networks:   newNetworks(),
+		questioner:    q,
+		serviceLookup: newServiceLookup(q),
+		podLookup: &podLookup{
+			questioner: q, networks: newNetworks(), pods: newCache[objects.PodKey](withShortErrors(func(objects.Pod) shelfLife { return answerLasts })),
+		},
+		rangeLookup: &rangeLookup{questioner: q, ranges: newCache[struct{}](withShortErrors(func([]netip.Prefix) shelfLife { return rangesLast }))},
+		members:     newCache[name](withShortErrors(func(bool) shelfLife { return claimLasts })),
+		public:      newCache[string](withShortErrors(func(bool) shelfLife { return claimLasts })),
+	}
+	r.addressLookup = newAddressLookup(r)
+	return r
+}
+
+func newServiceLookup(q *questioner) *serviceLookup {
+	l := &serviceLookup{
+		questioner: q,
 		services: newCache[objects.ServiceKey](withShortErrors(func(s *objects.Service) shelfLife {
 			if s.ExternalName != "" {
 				return answerLasts
@@ -46,7 +57,28 @@ func newResolver(a *api.Client, namespace string, policy func() *Policy) *resolv
 			}
 			return answerLasts
 		})),
-		pods: newCache[objects.PodKey](withShortErrors(func(objects.Pod) shelfLife { return answerLasts })),
+		missing: newCache[string](withShortErrors(func(missing bool) shelfLife {
+			if missing {
+				return nobodyLasts
+			}
+			return claimLasts
+		})),
+		claims: newCache[objects.ServiceKey](withShortErrors(func(bool) shelfLife { return claimLasts })),
+		nearby: newCache[objects.ServiceKey](withShortErrors(func([]string) shelfLife { return nearbyLasts })),
+	}
+	l.services.costs = func(s *objects.Service) int {
+		if s == nil {
+			return 0 // an error
+		}
+		return s.Cost
+	}
+	l.endpoints.costs = objects.Endpoints.Cost
+	return l
+}
+
+func newAddressLookup(r *resolver) *addressLookup {
+	return &addressLookup{
+		questioner: r.questioner, named: r.serviceLookup, podFacts: r.podLookup, clusterRanges: r.rangeLookup,
 		owners: newCache[name](func(o owner, err error) shelfLife {
 			switch {
 			case api.IsForbidden(err):
@@ -60,27 +92,8 @@ func newResolver(a *api.Client, namespace string, policy func() *Policy) *resolv
 			}
 			return claimLasts
 		}),
-		members: newCache[name](withShortErrors(func(bool) shelfLife { return claimLasts })),
-		missing: newCache[string](withShortErrors(func(missing bool) shelfLife {
-			if missing {
-				return nobodyLasts
-			}
-			return claimLasts
-		})),
-		claims:    newCache[objects.ServiceKey](withShortErrors(func(bool) shelfLife { return claimLasts })),
-		public:    newCache[string](withShortErrors(func(bool) shelfLife { return claimLasts })),
 		balancers: newCache[string](withShortErrors(func(map[netip.Addr]objects.ServiceKey) shelfLife { return claimLasts })),
-		nearby:    newCache[objects.ServiceKey](withShortErrors(func([]string) shelfLife { return nearbyLasts })),
-		ranges:    newCache[struct{}](withShortErrors(func([]netip.Prefix) shelfLife { return rangesLast })),
 	}
-	r.services.costs = func(s *objects.Service) int {
-		if s == nil {
-			return 0 // an error
-		}
-		return s.Cost
-	}
-	r.endpoints.costs = objects.Endpoints.Cost
-	return r
 }
 
 // withShortErrors returns lasts with a short shelf life for errors.

@@ -23,25 +23,57 @@ const maxAliases = 4
 // A resolver turns names into Pods. It asks at most twice for the name of a Service, and not at all while the answer
 // counts; see remember.go for how long that is.
 type resolver struct {
-	api         *api.Client
-	ask         objects.Questions
-	policy      func() *Policy
-	namespaces  *namespaces
+	*questioner
+	*serviceLookup
+	*podLookup
+	*rangeLookup
+	*addressLookup
+	members *cache[name, bool]   // of names of two labels: whether they are a Pod's
+	public  *cache[string, bool] // of names of two labels: whether other networks have them
+}
+
+// A questioner is what all lookups share: the API server, the policy, and what other answers have shown already.
+type questioner struct {
+	api        *api.Client
+	ask        objects.Questions
+	policy     func() *Policy
+	namespaces *namespaces
+	seen       *seen
+}
+
+// A serviceLookup finds Services by their names, with their endpoints.
+type serviceLookup struct {
+	*questioner
 	services    *cache[objects.ServiceKey, *objects.Service] // without their endpoints
 	endpoints   *cache[objects.ServiceKey, objects.Endpoints]
 	watches     *endpointWatches     // of the Services in use, whose answers count before those of endpoints
-	members     *cache[name, bool]   // of names of two labels: that they are a Pod's
-	missing     *cache[string, bool] // of namespaces: that they are not there
-	pods        *cache[objects.PodKey, objects.Pod]
-	owners      *cache[name, owner]
+	missing     *cache[string, bool] // of namespaces: whether they do not exist
 	claims      *cache[objects.ServiceKey, bool]
-	public      *cache[string, bool] // names of two labels: that other networks have them
-	balancers   *cache[string, map[netip.Addr]objects.ServiceKey]
-	ranges      *cache[struct{}, []netip.Prefix]
-	nearby      *cache[objects.ServiceKey, []string] // of Services that are not there: names like theirs
-	suggestions quota                                // of what nearby looks for
-	seen        *seen
-	networks    *networks
+	nearby      *cache[objects.ServiceKey, []string] // of Services that do not exist: names like theirs
+	suggestions quota                                // of requests for nearby
+}
+
+// A podLookup finds Pods by their names, and whether they share their nodes' network.
+type podLookup struct {
+	*questioner
+	pods     *cache[objects.PodKey, objects.Pod]
+	networks *networks
+}
+
+// A rangeLookup finds the ranges of the cluster's addresses.
+type rangeLookup struct {
+	*questioner
+	ranges *cache[struct{}, []netip.Prefix]
+}
+
+// An addressLookup finds what has an address.
+type addressLookup struct {
+	*questioner
+	named         *serviceLookup
+	podFacts      *podLookup
+	clusterRanges *rangeLookup
+	owners        *cache[name, owner]
+	balancers     *cache[string, map[netip.Addr]objects.ServiceKey]
 }
 
 // A resolution is what a name led to, and which answers it rests on.
@@ -279,45 +311,45 @@ func (r *resolver) forget(old resolution, known time.Time) {
 }
 
 // changes returns a channel that is closed when a resolution may have become another one; nil when nobody watches for that.
-func (r *resolver) changes(of resolution) <-chan struct{} {
+func (l *serviceLookup) changes(of resolution) <-chan struct{} {
 	if len(of.services) == 0 {
 		return nil
 	}
-	return r.watches.changes(of.services[len(of.services)-1])
+	return l.watches.changes(of.services[len(of.services)-1])
 }
 
 // service returns a Service with its endpoints, and when those were asked for. While they are watched they are known now.
-func (r *resolver) service(ctx context.Context, key objects.ServiceKey) (*objects.Service, time.Time, error) {
-	facts, asked, err := r.described(ctx, key)
+func (l *serviceLookup) service(ctx context.Context, key objects.ServiceKey) (*objects.Service, time.Time, error) {
+	facts, asked, err := l.described(ctx, key)
 	if err != nil || facts.ExternalName != "" {
 		return facts, asked, err
 	}
 	s := *facts
 	s.Described = asked
-	if set, ok := r.watches.current(key); ok {
+	if set, ok := l.watches.current(key); ok {
 		s.Slices = set.Slices
 		return &s, time.Now(), nil
 	}
-	set, asked, err := r.endpoints.get(ctx, key, func(ctx context.Context) (objects.Endpoints, error) { return r.askEndpoints(ctx, key) })
+	set, asked, err := l.endpoints.get(ctx, key, func(ctx context.Context) (objects.Endpoints, error) { return l.askEndpoints(ctx, key) })
 	if err != nil {
 		return nil, asked, err
 	}
 	if time.Since(asked) < answerLasts.fresh {
-		r.watches.begin(key, set)
+		l.watches.begin(key, set)
 	}
 	s.Slices = set.Slices
 	return &s, asked, nil
 }
 
 // described returns a Service without its endpoints.
-func (r *resolver) described(ctx context.Context, key objects.ServiceKey) (*objects.Service, time.Time, error) {
-	return r.services.get(ctx, key, func(ctx context.Context) (*objects.Service, error) { return r.lookUp(ctx, key) })
+func (l *serviceLookup) described(ctx context.Context, key objects.ServiceKey) (*objects.Service, time.Time, error) {
+	return l.services.get(ctx, key, func(ctx context.Context) (*objects.Service, error) { return l.lookUp(ctx, key) })
 }
 
 // exists tells whether there is a Service that one may look at, by one request.
-func (r *resolver) exists(ctx context.Context, key objects.ServiceKey) (bool, error) {
-	exists, _, err := r.claims.get(ctx, key, func(ctx context.Context) (bool, error) {
-		_, err := r.ask.Service(ctx, key.Namespace, key.Name)
+func (l *serviceLookup) exists(ctx context.Context, key objects.ServiceKey) (bool, error) {
+	exists, _, err := l.claims.get(ctx, key, func(ctx context.Context) (bool, error) {
+		_, err := l.ask.Service(ctx, key.Namespace, key.Name)
 		var forbidden *fault.Forbidden
 		if errors.Is(err, api.ErrAbsent) || errors.As(err, &forbidden) {
 			return false, nil
@@ -328,17 +360,17 @@ func (r *resolver) exists(ctx context.Context, key objects.ServiceKey) (bool, er
 }
 
 // lookUp asks for a Service, and at the same time for its EndpointSlices if they are not known.
-func (r *resolver) lookUp(ctx context.Context, key objects.ServiceKey) (*objects.Service, error) {
+func (l *serviceLookup) lookUp(ctx context.Context, key objects.ServiceKey) (*objects.Service, error) {
 	wanted, unwanted := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer unwanted()
-	if _, ok := r.watches.current(key); !ok {
+	if _, ok := l.watches.current(key); !ok {
 		wg.Go(func() {
-			_, _, _ = r.endpoints.get(wanted, key, func(ctx context.Context) (objects.Endpoints, error) { return r.askEndpoints(ctx, key) })
+			_, _, _ = l.endpoints.get(wanted, key, func(ctx context.Context) (objects.Endpoints, error) { return l.askEndpoints(ctx, key) })
 		})
 	}
-	s, err := r.ask.Service(ctx, key.Namespace, key.Name)
+	s, err := l.ask.Service(ctx, key.Namespace, key.Name)
 	switch {
 	case errors.Is(err, api.ErrAbsent):
 		return nil, &fault.NotFound{Kind: fault.Service, Name: key.Name, Namespace: key.Namespace}
@@ -348,28 +380,28 @@ func (r *resolver) lookUp(ctx context.Context, key objects.ServiceKey) (*objects
 	if s.ExternalName == "" {
 		wg.Wait()
 	}
-	r.namespaces.used(key.Namespace)
-	r.seen.service(s)
+	l.namespaces.used(key.Namespace)
+	l.seen.service(s)
 	return s, nil
 }
 
-func (r *resolver) askEndpoints(ctx context.Context, key objects.ServiceKey) (objects.Endpoints, error) {
-	set, err := r.ask.EndpointSlices(ctx, key)
+func (l *serviceLookup) askEndpoints(ctx context.Context, key objects.ServiceKey) (objects.Endpoints, error) {
+	set, err := l.ask.EndpointSlices(ctx, key)
 	if err != nil {
 		return objects.Endpoints{}, err
 	}
-	r.seen.endpoints(set)
+	l.seen.endpoints(set)
 	return set, nil
 }
 
 // absent adds to the error of looking for a Service whether its namespace is there: the API server gives one answer for
 // both. Not every login may ask for the namespace.
-func (r *resolver) absent(ctx context.Context, key objects.ServiceKey, err error) error {
+func (l *serviceLookup) absent(ctx context.Context, key objects.ServiceKey, err error) error {
 	if !isAbsent(err, fault.Service) {
 		return err
 	}
-	missing, _, _ := r.missing.get(ctx, key.Namespace, func(ctx context.Context) (bool, error) {
-		err := r.ask.Namespace(ctx, key.Namespace)
+	missing, _, _ := l.missing.get(ctx, key.Namespace, func(ctx context.Context) (bool, error) {
+		err := l.ask.Namespace(ctx, key.Namespace)
 		if errors.Is(err, api.ErrAbsent) {
 			return true, nil
 		}

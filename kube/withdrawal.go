@@ -129,18 +129,18 @@ const standingWithin = 2 * time.Second
 
 // standing asks for the standing of a Pod that no Service lists. It returns Unlisted if it cannot find out. It runs no
 // credential plugin.
-func (r *resolver) standing(ctx context.Context, namespace, name, uid string) carrier.Standing {
-	if !r.api.Login.LoggedIn() || !r.networks.mayLook(namespace) {
+func (l *podLookup) standing(ctx context.Context, namespace, name, uid string) carrier.Standing {
+	if !l.api.Login.LoggedIn() || !l.networks.mayLook(namespace) {
 		return carrier.Unlisted
 	}
 	ctx, cancel := context.WithTimeout(ctx, standingWithin)
 	defer cancel()
-	pod, err := r.ask.Pod(ctx, namespace, name)
+	pod, err := l.ask.Pod(ctx, namespace, name)
 	switch {
 	case errors.Is(err, api.ErrAbsent):
 		return carrier.Gone
 	case api.IsForbidden(err):
-		r.networks.refuse(namespace)
+		l.networks.refuse(namespace)
 		return carrier.Unlisted
 	case err != nil:
 		return carrier.Unlisted
