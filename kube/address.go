@@ -13,16 +13,16 @@ import (
 	"fairlead/kube/objects"
 )
 
-// An owner is what an address belongs to: a Service, a Pod, or neither, and then it is none of the cluster's.
+// An owner is the Service or the Pod that has an address; neither if the address is not in the cluster.
 type owner struct {
 	service     objects.ServiceKey
 	pod         endpoint
-	external    bool // the address is among the Service's externalIPs, and the settings say that it is the cluster's
+	external    bool // the address is one of the Service's externalIPs, and the policy covers it
 	hostNetwork bool // the Pod's address is its node's
-	expected    bool // the address is in a range of the cluster's
+	expected    bool // the address is in a range of the cluster
 }
 
-// owner gives what an address belongs to, and when that was asked for.
+// owner returns the owner of an address, and when it was asked for.
 func (l *addressLookup) owner(ctx context.Context, n name) (owner, time.Time, error) {
 	return l.owners.get(ctx, n, func(ctx context.Context) (owner, error) {
 		o, err := l.findOwner(ctx, n)
@@ -31,11 +31,12 @@ func (l *addressLookup) owner(ctx context.Context, n name) (owner, time.Time, er
 	})
 }
 
-// findOwner looks at what was seen to have the address first, which needs rights in one namespace only and knows more than
-// an API server can be asked for: of several addresses of a Pod or a Service only the first is a field to select by.
+// findOwner asks for the owner of an address. It tries the object that was seen with the address first: that needs rights in
+// one namespace only, and finds more than field selectors do, which know only the first of several addresses of a Pod or a
+// Service.
 //
-// An externalIP counts when nothing else has the address, and only where the settings take it for the cluster's: a tenant who may
-// write Services could name any host of the user's network, and get what is meant for it (CVE-2020-8554).
+// An externalIP counts only if nothing else has the address and the policy covers it: otherwise the author of a Service could
+// claim any host of the user's network, and receive the connections to it (CVE-2020-8554).
 func (l *addressLookup) findOwner(ctx context.Context, n name) (owner, error) {
 	var external owner
 	if n.namespace == "" {
@@ -51,16 +52,16 @@ func (l *addressLookup) findOwner(ctx context.Context, n name) (owner, error) {
 	var pods []objects.Pod
 	var serviceErr, podsErr error
 	var wg sync.WaitGroup
-	if n.namespace == "" { // a name that has a namespace in it is a Pod's
+	if n.namespace == "" { // an address in a name with a namespace is a Pod's
 		wg.Go(func() { service, serviceErr = l.serviceAt(ctx, n.address) })
 	}
-	pods, podsErr = everywhere(l.namespaces, "pods", n.namespace, func(namespace string) ([]objects.Pod, error) {
+	pods, podsErr = listEverywhere(l.namespaces, "pods", n.namespace, func(namespace string) ([]objects.Pod, error) {
 		return l.ask.PodsAt(ctx, namespace, n.address.String())
 	})
 	wg.Wait()
 	if n.namespace == "" && service.Name == "" && len(pods) == 0 && !isSilent(serviceErr) && !isSilent(podsErr) {
 		var err error
-		// Other errors than of silence say that there are too many, or that the API server is too old for the question.
+		// Other errors mean that there are too many Services, or that the API server is too old for the question.
 		if service, err = l.balancerAt(ctx, n.address); isSilent(err) && !isOversized(err) {
 			return owner{}, err
 		}
@@ -79,7 +80,7 @@ func (l *addressLookup) findOwner(ctx context.Context, n name) (owner, error) {
 	return external, nil
 }
 
-// ownerSeen asks for what was seen to have the address, whether it still has it. The zero owner says that nothing does.
+// ownerSeen returns the owner that was seen with the address, if it still has it, and the zero owner otherwise.
 func (l *addressLookup) ownerSeen(ctx context.Context, addr netip.Addr) (owner, error) {
 	hint, ok := l.seen.at(addr)
 	if !ok {
@@ -111,9 +112,9 @@ func (l *addressLookup) ownerSeen(ctx context.Context, addr netip.Addr) (owner, 
 	return owner{}, nil
 }
 
-// serviceAt finds the Service that has addr as its first ClusterIP.
+// serviceAt returns the Service that has addr as its first ClusterIP.
 func (l *addressLookup) serviceAt(ctx context.Context, addr netip.Addr) (objects.ServiceKey, error) {
-	list, err := everywhere(l.namespaces, "services", "", func(namespace string) ([]objects.Service, error) {
+	list, err := listEverywhere(l.namespaces, "services", "", func(namespace string) ([]objects.Service, error) {
 		return l.ask.ServicesAt(ctx, namespace, addr.String())
 	})
 	if err != nil || len(list) == 0 {
@@ -122,11 +123,11 @@ func (l *addressLookup) serviceAt(ctx context.Context, addr netip.Addr) (objects
 	return objects.ServiceKey{Namespace: list[0].Namespace, Name: list[0].Name}, nil
 }
 
-// balancerAt finds the Service whose load balancer has addr. That is no field to select by, but the type is, and Services
-// of that type are few.
+// balancerAt returns the Service whose load balancer has addr. There is no field selector for that address, but there is one
+// for the type, and such Services are few.
 func (l *addressLookup) balancerAt(ctx context.Context, addr netip.Addr) (objects.ServiceKey, error) {
 	all, _, err := l.balancers.get(ctx, "", func(ctx context.Context) (map[netip.Addr]objects.ServiceKey, error) {
-		list, err := everywhere(l.namespaces, "services", "", func(namespace string) ([]objects.Service, error) {
+		list, err := listEverywhere(l.namespaces, "services", "", func(namespace string) ([]objects.Service, error) {
 			return l.ask.Balancers(ctx, namespace)
 		})
 		found := map[netip.Addr]objects.ServiceKey{}
@@ -147,8 +148,8 @@ func (l *addressLookup) balancerAt(ctx context.Context, addr netip.Addr) (object
 	return all[addr], err
 }
 
-// podOwner chooses the Pod that has an address now: one of its own network before one that shares its node's, and one that
-// is ready before one that is not.
+// podOwner returns the one of several Pods that has their address now. It prefers Pods with their own network, and then Pods
+// that are ready.
 func (l *addressLookup) podOwner(pods []objects.Pod) owner {
 	chosen := slices.MaxFunc(pods, func(a, b objects.Pod) int { return cmp.Compare(rank(a), rank(b)) })
 	l.podFacts.note(chosen.Key, chosen)

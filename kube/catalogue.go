@@ -46,7 +46,7 @@ func (c *Cluster) Namespaces(ctx context.Context) ([]string, error) {
 		list, err = c.resolver.namespaces.visible(), nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list namespaces: %w", known(err))
+		return nil, fmt.Errorf("list namespaces: %w", unsupported(err))
 	}
 	slices.Sort(list)
 	return list, nil
@@ -61,11 +61,11 @@ func (c *Cluster) Services(ctx context.Context, namespace string) ([]Service, er
 		return nil, fmt.Errorf("list Services: %w", err)
 	}
 	defer end()
-	list, err := everywhere(c.resolver.namespaces, "services", namespace, func(namespace string) ([]Service, error) {
+	list, err := listEverywhere(c.resolver.namespaces, "services", namespace, func(namespace string) ([]Service, error) {
 		return c.resolver.catalogued(ctx, namespace)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list Services: %w", known(err))
+		return nil, fmt.Errorf("list Services: %w", unsupported(err))
 	}
 	slices.SortFunc(list, func(a, b Service) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
@@ -93,8 +93,8 @@ func newCatalogued(found *objects.Service) Service {
 	return s
 }
 
-// known returns err, or a *fault.Unsupported if err is a 404 for a whole list, which no Kubernetes returns.
-func known(err error) error {
+// unsupported returns err, or a *fault.Unsupported if err is a 404 for a whole list, which no Kubernetes returns.
+func unsupported(err error) error {
 	if errors.Is(err, api.ErrAbsent) {
 		return &fault.Unsupported{What: "the API server knows no such list"}
 	}

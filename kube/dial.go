@@ -230,7 +230,7 @@ func (a *attempt) network(e endpoint) network {
 	if a.cluster.policy.Load().HostNetwork {
 		return ownNetwork
 	}
-	return a.cluster.resolver.networks.of(e)
+	return a.cluster.resolver.networks.peek(e)
 }
 
 // connect hands Pods to the carrier. After them it tries the later ones, of which it is not known yet whether they may

@@ -443,7 +443,7 @@ func TestAServiceThatChangedIsLookedAtAgain(t *testing.T) {
 		var absent *fault.NotFound
 		return errors.As(dial(t, c, "web:81"), &absent) && absent.Kind == fault.Service
 	})
-	if took := time.Since(begun); took > 2*nothingLasts+time.Second {
+	if took := time.Since(begun); took > 2*errorLasts+time.Second {
 		t.Errorf("it took %s", took)
 	}
 }

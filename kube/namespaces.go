@@ -58,30 +58,30 @@ func (n *namespaces) visible() []string {
 	return list
 }
 
-func (n *namespaces) mayAskAll(resource string) bool {
+func (n *namespaces) mayListAll(resource string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return time.Since(n.forbidden[resource]) > forbiddenLasts
 }
 
-func (n *namespaces) refuseAll(resource string) {
+func (n *namespaces) forbidAll(resource string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.forbidden[resource] = time.Now()
 }
 
-// everywhere lists a resource with list in the given namespace. If that is empty, it lists all namespaces with one
+// listEverywhere lists a resource with list in the given namespace. If that is empty, it lists all namespaces with one
 // question, or, where that is forbidden, each visible namespace. It returns an error only if it found nothing.
-func everywhere[T any](n *namespaces, resource, namespace string, list func(namespace string) ([]T, error)) ([]T, error) {
+func listEverywhere[T any](n *namespaces, resource, namespace string, list func(namespace string) ([]T, error)) ([]T, error) {
 	if namespace != "" {
 		return list(namespace)
 	}
-	if n.mayAskAll(resource) {
+	if n.mayListAll(resource) {
 		all, err := list("")
 		if !api.IsForbidden(err) {
 			return all, err
 		}
-		n.refuseAll(resource)
+		n.forbidAll(resource)
 	}
 	visible := n.visible()
 	lists, errs := make([][]T, len(visible)), make([]error, len(visible))

@@ -53,10 +53,10 @@ func (l *serviceLookup) suggestWidely(ctx context.Context, key objects.ServiceKe
 		return err
 	}
 	elsewhere := l.knownElsewhere(key)
-	if l.namespaces.mayAskAll("services") {
+	if l.namespaces.mayListAll("services") {
 		list, err := l.ask.ServicesNamed(ctx, key.Name)
 		if api.IsForbidden(err) {
-			l.namespaces.refuseAll("services")
+			l.namespaces.forbidAll("services")
 		}
 		for _, s := range list {
 			elsewhere = append(elsewhere, s.Namespace)

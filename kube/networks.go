@@ -72,8 +72,8 @@ func (n *networks) note(key objects.PodKey, f objects.Pod) {
 	}
 }
 
-// of returns what is known about the network of an endpoint's Pod, without asking for the Pod.
-func (n *networks) of(e endpoint) network {
+// peek returns what is known about the network of an endpoint's Pod, without asking for the Pod.
+func (n *networks) peek(e endpoint) network {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	known := n.pods[objects.PodID{Namespace: e.Namespace, Name: e.Pod, UID: e.UID}]
@@ -115,7 +115,7 @@ func (n *networks) refuse(namespace string) {
 // is gone, it returns ownNetwork: the user has the right to port-forward, and the port-forward finds out that the Pod is
 // gone. With an error it returns unknownNetwork.
 func (l *podLookup) network(ctx context.Context, e endpoint) (network, error) {
-	if known := l.networks.of(e); known != unknownNetwork {
+	if known := l.networks.peek(e); known != unknownNetwork {
 		return known, nil
 	}
 	facts, err := l.pod(ctx, objects.PodKey{Namespace: e.Namespace, Name: e.Pod})

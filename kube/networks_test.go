@@ -20,7 +20,7 @@ func TestOneLookTellsWhichAddressesAreTheNodes(t *testing.T) {
 		at, _ := netip.ParseAddr(address) // zero if there is none
 		return endpoint{Namespace: "ns", Pod: "other", UID: uid, Node: "node-1", Address: at}
 	}
-	if got := n.of(other("10.244.0.2", "u")); got != unknownNetwork {
+	if got := n.peek(other("10.244.0.2", "u")); got != unknownNetwork {
 		t.Errorf("before any look: %v", got)
 	}
 	n.note(objects.PodKey{Namespace: "ns", Name: pod.Name}, newPodFacts(t, &pod))
@@ -30,13 +30,13 @@ func TestOneLookTellsWhichAddressesAreTheNodes(t *testing.T) {
 		"fd00::2": unknownNetwork,
 		"":        unknownNetwork,
 	} {
-		if got := n.of(other(address, "u")); got != want {
+		if got := n.peek(other(address, "u")); got != want {
 			t.Errorf("a Pod at %q: %v, want %v", address, got, want)
 		}
 	}
 	elsewhere := other("10.244.0.2", "u")
 	elsewhere.Node = "node-2"
-	if got := n.of(elsewhere); got != unknownNetwork {
+	if got := n.peek(elsewhere); got != unknownNetwork {
 		t.Errorf("on a node not seen: %v", got)
 	}
 }
@@ -47,11 +47,11 @@ func TestANodeWithTheAddressOfItsPodSaysNothing(t *testing.T) {
 	pod := testPod("ns", "only", nodeAddress)
 	n.note(objects.PodKey{Namespace: "ns", Name: pod.Name}, newPodFacts(t, &pod))
 	c := newPodFacts(t, &pod).Endpoint(objects.PodKey{Namespace: "ns", Name: "only"})
-	if got := n.of(c); got != ownNetwork {
+	if got := n.peek(c); got != ownNetwork {
 		t.Errorf("the Pod itself: %v", got)
 	}
 	c.UID = ""
-	if got := n.of(c); got != unknownNetwork {
+	if got := n.peek(c); got != unknownNetwork {
 		t.Errorf("one of unknown identity at its address: %v", got)
 	}
 }

@@ -13,17 +13,17 @@ import (
 
 // The shelf lives of answers. An answer in use is renewed in the background, so that connections by a name in use wait for
 // no round trip. If it is out of date meanwhile, the dial notices, asks again and tries again.
-const nothingLasts = time.Second // for errors, and Services without a ready endpoint
+const errorLasts = time.Second
 
 var (
+	emptyLasts  = shelfLife{fresh: errorLasts} // for Services without a ready endpoint, and the like
 	answerLasts = shelfLife{fresh: 3 * time.Second, stale: 30 * time.Second, kept: 2 * time.Minute}
 	// A Service seldom changes except for its endpoints. It is asked for again before a port counts as missing, see follow.
 	serviceLasts = shelfLife{fresh: 30 * time.Second, stale: 2 * time.Minute, kept: 2 * time.Minute}
 	// claimLasts is for the decision whether a name or an address that other networks may have is in the cluster. While the
 	// API server is unreachable the last decision holds.
-	claimLasts  = shelfLife{fresh: time.Minute, stale: 10 * time.Minute, kept: time.Hour}
-	rangesLast  = shelfLife{fresh: time.Hour, stale: 24 * time.Hour, kept: 7 * 24 * time.Hour}
-	nobodyLasts = shelfLife{fresh: nothingLasts}
+	claimLasts = shelfLife{fresh: time.Minute, stale: 10 * time.Minute, kept: time.Hour}
+	rangesLast = shelfLife{fresh: time.Hour, stale: 24 * time.Hour, kept: 7 * 24 * time.Hour}
 )
 
 func newResolver(a *api.Client, namespace string, policy func() *Policy) *resolver {
@@ -53,13 +53,13 @@ func newServiceLookup(q *questioner) *serviceLookup {
 		})),
 		endpoints: newCache[objects.ServiceKey](withShortErrors(func(set objects.Endpoints) shelfLife {
 			if !set.HasReady() {
-				return nobodyLasts
+				return emptyLasts
 			}
 			return answerLasts
 		})),
 		missing: newCache[string](withShortErrors(func(missing bool) shelfLife {
 			if missing {
-				return nobodyLasts
+				return emptyLasts
 			}
 			return claimLasts
 		})),
@@ -84,11 +84,11 @@ func newAddressLookup(r *resolver) *addressLookup {
 			case api.IsForbidden(err):
 				return claimLasts
 			case err != nil:
-				return shelfLife{fresh: nothingLasts, silent: isSilent(err)}
+				return shelfLife{fresh: errorLasts, silent: isSilent(err)}
 			case o.service.Name != "" || o.pod.Pod != "" && !o.hostNetwork:
 				return shelfLife{fresh: answerLasts.fresh, stale: answerLasts.stale, kept: claimLasts.kept}
 			case o.expected:
-				return nobodyLasts
+				return emptyLasts
 			}
 			return claimLasts
 		}),
@@ -102,7 +102,7 @@ func withShortErrors[V any](lasts func(V) shelfLife) func(V, error) shelfLife {
 		if err == nil {
 			return lasts(value)
 		}
-		return shelfLife{fresh: nothingLasts, silent: isSilent(err)}
+		return shelfLife{fresh: errorLasts, silent: isSilent(err)}
 	}
 }
 

@@ -17,11 +17,11 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// maxAliases bounds how many ExternalName Services are followed one after the other.
+// maxAliases bounds the length of a chain of ExternalName Services.
 const maxAliases = 4
 
-// A resolver turns names into Pods. It asks at most twice for the name of a Service, and not at all while the answer
-// counts; see remember.go for how long that is.
+// A resolver resolves names to Pods. The name of a Service costs at most two questions, and none while their answers are
+// cached; remember.go has the times.
 type resolver struct {
 	*questioner
 	*serviceLookup
@@ -32,7 +32,7 @@ type resolver struct {
 	public  *cache[string, bool] // of names of two labels: whether other networks have them
 }
 
-// A questioner is what all lookups share: the API server, the policy, and what other answers have shown already.
+// A questioner is what all lookups share: the API server, the policy, and hints from earlier answers.
 type questioner struct {
 	api        *api.Client
 	ask        objects.Questions
@@ -46,7 +46,7 @@ type serviceLookup struct {
 	*questioner
 	services    *cache[objects.ServiceKey, *objects.Service] // without their endpoints
 	endpoints   *cache[objects.ServiceKey, objects.Endpoints]
-	watches     *endpointWatches     // of the Services in use, whose answers count before those of endpoints
+	watches     *endpointWatches     // of the Services in use; used instead of endpoints
 	missing     *cache[string, bool] // of namespaces: whether they do not exist
 	claims      *cache[objects.ServiceKey, bool]
 	nearby      *cache[objects.ServiceKey, []string] // of Services that do not exist: names like theirs
@@ -76,19 +76,19 @@ type addressLookup struct {
 	balancers     *cache[string, map[netip.Addr]objects.ServiceKey]
 }
 
-// A resolution is what a name led to, and which answers it rests on.
+// A resolution is the result of resolving a name, and the answers that it is based on.
 type resolution struct {
 	pods      []endpoint // to try in this order
-	single    bool       // one Pod was asked for, and no other can take its place
-	outside   []string   // where there are no Pods: "host:port" of what the name leads to instead
-	why       string     // says that, for those who may not go there
+	single    bool       // the name is that of one Pod, which no other can replace
+	outside   []string   // if there are no Pods: the hosts that the name leads to, as "host:port"
+	why       string     // explains outside, for an error
 	asked     time.Time  // when the oldest of the answers was asked for
 	addresses []name
 	services  []objects.ServiceKey
 	named     []objects.PodKey
 }
 
-// resolve returns the Pods to try for a port of what n names.
+// resolve returns the Pods to try for a name and a port.
 func (r *resolver) resolve(ctx context.Context, n name, port int) (resolution, error) {
 	to := resolution{asked: time.Now()}
 	if n.own != "" {
@@ -101,7 +101,7 @@ func (r *resolver) resolve(ctx context.Context, n name, port int) (resolution, e
 	return to, r.follow(ctx, n, port, &to)
 }
 
-// resolveOwned returns the Pods to try for a port of an address whose owner was asked for at a time.
+// resolveOwned returns the Pods to try for an address and a port, given the owner of the address and when it was asked for.
 func (r *resolver) resolveOwned(ctx context.Context, n name, o owner, asked time.Time, port int) (resolution, error) {
 	to := resolution{asked: time.Now()}
 	n, err := to.own(ctx, n, o, asked, port)
@@ -111,12 +111,12 @@ func (r *resolver) resolveOwned(ctx context.Context, n name, o owner, asked time
 	return to, r.follow(ctx, n, port, &to)
 }
 
-// follow resolves a name of any meaning, through ExternalName Services. Port 0 stands for the first TCP port of a Service.
+// follow resolves a name of any meaning, and follows ExternalName Services. Port 0 stands for a Service's first TCP port.
 func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution) (err error) {
 	t := traceOf(ctx)
 	for range maxAliases + 1 {
 		if n.meaning == clusterAddress {
-			if n, err = r.at(ctx, n, port, to); err != nil || n.meaning != serviceName {
+			if n, err = r.resolveAddress(ctx, n, port, to); err != nil || n.meaning != serviceName {
 				return err
 			}
 		}
@@ -133,7 +133,7 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 			return r.suggest(ctx, key, r.absent(ctx, key, err))
 		}
 		to.services = append(to.services, key)
-		to.rest(asked)
+		to.basedOn(asked)
 		if s.ExternalName == "" {
 			if port == 0 {
 				port = s.FirstPort()
@@ -141,15 +141,15 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 			if port == 0 && s.Headless {
 				return &net.AddrError{Err: "a headless Service takes any port, so one has to be named", Addr: s.Name}
 			}
-			err := n.of(s, port, to)
-			if err == nil || time.Since(s.Described) < nothingLasts {
+			err := n.endpoints(s, port, to)
+			if err == nil || time.Since(s.Described) < errorLasts {
 				t.service(s)
 				if n.meaning == memberName || s.Takes(port) {
 					t.endpoints(s, port, to)
 				}
 				return err
 			}
-			r.services.forget(key, s.Described) // it may have another port by now, or be gone
+			r.services.forget(key, s.Described) // it may have changed or be gone
 			continue
 		}
 		t.notef("an ExternalName for %s", api.Excerpt(s.ExternalName))
@@ -174,8 +174,8 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 		"Service %s/%s is an ExternalName that leads to others without end", n.namespace, n.service)}
 }
 
-// at finds what has an address, as own does.
-func (r *resolver) at(ctx context.Context, n name, port int, to *resolution) (name, error) {
+// resolveAddress asks for the owner of an address, and calls own.
+func (r *resolver) resolveAddress(ctx context.Context, n name, port int, to *resolution) (name, error) {
 	o, asked, err := r.owner(ctx, n)
 	if err != nil {
 		return name{}, err
@@ -183,15 +183,15 @@ func (r *resolver) at(ctx context.Context, n name, port int, to *resolution) (na
 	return to.own(ctx, n, o, asked, port)
 }
 
-// portless is the error of a Pod without a port.
+// portless returns the error for a Pod without a port.
 func portless(host string) error {
 	return &net.AddrError{Err: "a Pod takes any port, so one has to be named", Addr: host}
 }
 
-// own adds the Pod that has an address, or returns the name of the Service that has it.
+// own adds the Pod that owns an address, or returns the name of the Service that owns it.
 func (to *resolution) own(ctx context.Context, n name, o owner, asked time.Time, port int) (name, error) {
 	to.addresses = append(to.addresses, n)
-	to.rest(asked)
+	to.basedOn(asked)
 	t := traceOf(ctx)
 	switch {
 	case o.pod.Pod != "":
@@ -209,10 +209,10 @@ func (to *resolution) own(ctx context.Context, n name, o owner, asked time.Time,
 	return name{meaning: serviceName, namespace: o.service.Namespace, service: o.service.Name}, nil
 }
 
-// complete decides what a name of two labels stands for, as a search list does: SERVICE.NAMESPACE if there is such a
-// Service, else POD.SERVICE in the context's own namespace if that Service has such a Pod. Where there is neither, the
-// error says what is missing. A Service's name costs no question of its own, a Pod's those for a Service that is not
-// there; either decision is remembered as long as the one whose a name is.
+// complete decides what a name of two labels stands for, like a search list: SERVICE.NAMESPACE if there is such a Service,
+// or else POD.SERVICE in the context's own namespace if that Service has such a Pod. If there is neither, the error says
+// what is missing. The name of a Service costs no extra question, that of a Pod the questions for a Service that does not
+// exist. The decision is cached for claimLasts.
 func (r *resolver) complete(ctx context.Context, n name) (name, error) {
 	if n.own == "" {
 		return n, nil
@@ -227,13 +227,13 @@ func (r *resolver) complete(ctx context.Context, n name) (name, error) {
 	return n.certain(), nil
 }
 
-// certain returns the name as one about which there is nothing more to decide.
+// certain returns the name as one that is known to be in the cluster, and not a Pod's.
 func (n name) certain() name {
 	n.own, n.doubtful = "", false
 	return n
 }
 
-// ownMember returns what a name of two labels is as POD.SERVICE.
+// ownMember returns a name of two labels as POD.SERVICE.
 func (n name) ownMember() name {
 	return name{meaning: memberName, pod: n.service, service: n.namespace, namespace: n.own}
 }
@@ -254,7 +254,7 @@ func (r *resolver) isMember(ctx context.Context, n name) (bool, error) {
 	}
 	_, ownErr = s.Member(n.service, 0)
 	if !isNotFound(ownErr) {
-		return true, nil // though it may not be ready
+		return true, nil // even if the Pod is not ready
 	}
 	if err = r.absent(ctx, key, err); isNotFound(err) && !isAbsent(err, fault.Namespace) {
 		return false, err
@@ -262,14 +262,15 @@ func (r *resolver) isMember(ctx context.Context, n name) (bool, error) {
 	return false, ownErr
 }
 
-func (to *resolution) rest(asked time.Time) {
+// basedOn adds an answer that the resolution is based on, by the time it was asked for.
+func (to *resolution) basedOn(asked time.Time) {
 	if asked.Before(to.asked) {
 		to.asked = asked
 	}
 }
 
-// of finds what a name stands for within its Service.
-func (n name) of(s *objects.Service, port int, to *resolution) (err error) {
+// endpoints adds the endpoints of a Service that a name stands for.
+func (n name) endpoints(s *objects.Service, port int, to *resolution) (err error) {
 	if n.meaning == memberName {
 		to.single = true
 		to.pods, err = s.Member(n.pod, port)
@@ -282,8 +283,8 @@ func (n name) of(s *objects.Service, port int, to *resolution) (err error) {
 	return err
 }
 
-// alias follows a Service that stands for another name. That name is not the context's to complete: only one with the
-// label svc or pod in it is the cluster's.
+// alias returns the name that an ExternalName Service stands for, and whether it is in the cluster. It is not completed with
+// the context's namespace: only a name with the label svc or pod is in the cluster.
 func alias(s *objects.Service) (_ name, inside bool) {
 	n := parseName(s.ExternalName, "").unzoned()
 	switch n.meaning {
@@ -295,8 +296,8 @@ func alias(s *objects.Service) (_ name, inside bool) {
 	return n, n.meaning == clusterAddress && n.namespace != ""
 }
 
-// forget drops the answers that a resolution rests on, unless they were asked for after it was known: a dial found them
-// out of date, and another one may have found that before.
+// forget drops the answers that a resolution is based on, because a dial found them out of date. It keeps answers that were
+// asked for after known: another dial may have found out before.
 func (r *resolver) forget(old resolution, known time.Time) {
 	for _, n := range old.addresses {
 		r.owners.forget(n, known)
@@ -310,7 +311,7 @@ func (r *resolver) forget(old resolution, known time.Time) {
 	}
 }
 
-// changes returns a channel that is closed when a resolution may have become another one; nil when nobody watches for that.
+// changes returns a channel that is closed when a resolution may have changed; nil if its Service is not watched.
 func (l *serviceLookup) changes(of resolution) <-chan struct{} {
 	if len(of.services) == 0 {
 		return nil
@@ -318,7 +319,7 @@ func (l *serviceLookup) changes(of resolution) <-chan struct{} {
 	return l.watches.changes(of.services[len(of.services)-1])
 }
 
-// service returns a Service with its endpoints, and when those were asked for. While they are watched they are known now.
+// service returns a Service with its endpoints, and when those were asked for; now, if they are watched.
 func (l *serviceLookup) service(ctx context.Context, key objects.ServiceKey) (*objects.Service, time.Time, error) {
 	facts, asked, err := l.described(ctx, key)
 	if err != nil || facts.ExternalName != "" {
@@ -346,7 +347,7 @@ func (l *serviceLookup) described(ctx context.Context, key objects.ServiceKey) (
 	return l.services.get(ctx, key, func(ctx context.Context) (*objects.Service, error) { return l.lookUp(ctx, key) })
 }
 
-// exists tells whether there is a Service that one may look at, by one request.
+// exists reports whether there is a Service that the user may get. It costs one request.
 func (l *serviceLookup) exists(ctx context.Context, key objects.ServiceKey) (bool, error) {
 	exists, _, err := l.claims.get(ctx, key, func(ctx context.Context) (bool, error) {
 		_, err := l.ask.Service(ctx, key.Namespace, key.Name)
@@ -359,7 +360,7 @@ func (l *serviceLookup) exists(ctx context.Context, key objects.ServiceKey) (boo
 	return exists, err
 }
 
-// lookUp asks for a Service, and at the same time for its EndpointSlices if they are not known.
+// lookUp asks for a Service and, at the same time, for its EndpointSlices unless they are watched.
 func (l *serviceLookup) lookUp(ctx context.Context, key objects.ServiceKey) (*objects.Service, error) {
 	wanted, unwanted := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -394,8 +395,8 @@ func (l *serviceLookup) askEndpoints(ctx context.Context, key objects.ServiceKey
 	return set, nil
 }
 
-// absent adds to the error of looking for a Service whether its namespace is there: the API server gives one answer for
-// both. Not every login may ask for the namespace.
+// absent returns the error of asking for a Service, or a *fault.NotFound about its namespace if that does not exist: the API
+// server gives the same answer for both. Not every user may ask for the namespace.
 func (l *serviceLookup) absent(ctx context.Context, key objects.ServiceKey, err error) error {
 	if !isAbsent(err, fault.Service) {
 		return err
@@ -413,13 +414,13 @@ func (l *serviceLookup) absent(ctx context.Context, key objects.ServiceKey, err 
 	return err
 }
 
-// isNotFound reports whether something is not in the cluster.
+// isNotFound reports whether err says that something is not in the cluster.
 func isNotFound(err error) bool {
 	var absent *fault.NotFound
 	return errors.As(err, &absent)
 }
 
-// isAbsent reports whether it is a thing of this kind that is not in the cluster.
+// isAbsent reports whether err says that an object of a kind is not in the cluster.
 func isAbsent(err error, kind fault.Kind) bool {
 	var absent *fault.NotFound
 	return errors.As(err, &absent) && absent.Kind == kind
