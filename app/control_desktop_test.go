@@ -12,7 +12,7 @@ import (
 
 func TestCommandsAndMenuShareOneModel(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
-	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.start(t, noCurrent, "demo", "demo-team")
 	ask := func(args ...string) string {
 		t.Helper()
 		text, err := d.Output(t, built, args...)
@@ -46,7 +46,7 @@ func TestCommandsAndMenuShareOneModel(t *testing.T) {
 
 func TestQuitByCommandEndsTheTray(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
-	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.start(t, noCurrent, "demo", "demo-team")
 	if text, err := d.Output(t, built, "on", "demo"); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}

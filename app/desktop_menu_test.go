@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/client-go/tools/clientcmd"
+
 	"fairlead/build/desktoptest"
 )
 
@@ -56,7 +58,7 @@ func TestTheWholeMenuIsAsItShouldBe(t *testing.T) {
 		}
 	}
 	d.Setenv("PATH", browsers) // these browsers and no others
-	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.start(t, noCurrent, "demo", "demo-team")
 	d.sameMenu(t, "menu-off")
 	d.icon.Click(t, "demo")
 	d.waitOn(t, "demo")
@@ -65,7 +67,7 @@ func TestTheWholeMenuIsAsItShouldBe(t *testing.T) {
 
 func TestServicesAreLoadedAndCopied(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
-	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.start(t, noCurrent, "demo", "demo-team")
 	d.icon.Click(t, "demo")
 	address := d.waitOn(t, "demo")
 	services := details("demo", "Services")
@@ -78,7 +80,7 @@ func TestServicesAreLoadedAndCopied(t *testing.T) {
 
 func TestProductionAsksBeforeItStarts(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
-	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.start(t, noCurrent, "demo", "demo-team")
 	d.icon.Click(t, "demo")
 	d.waitOn(t, "demo")
 	d.icon.Click(t, details("demo", "Production: ask before it starts")...)
@@ -121,4 +123,28 @@ func TestAContextThatFailsAndComesBackIsNotified(t *testing.T) {
 	d.row(t, "away", "to be off", func(n desktoptest.Node) bool { return !n.Checked })
 	d.icon.Click(t, "away")
 	d.WaitNotification(t, "by the service that was started anew", func(n desktoptest.Notification) bool { return n.Summary == "Cluster unreachable" })
+}
+
+func TestTheCurrentContextIsMarkedAndOnTop(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Panel: true}, "demo", "demo-team")
+	config, err := clientcmd.LoadFromFile(cluster.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.CurrentContext = "demo-team"
+	file := filepath.Join(d.Home(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, file); err != nil {
+		t.Fatal(err)
+	}
+	d.start(t, file, "★ demo-team", "demo")
+	isRow := func(n desktoptest.Node) bool { return n.Checkable && n.Visible }
+	d.icon.WaitFor(t, "the current context on top", func(menu desktoptest.Node) bool {
+		top, ok := menu.Find(isRow)
+		return ok && top.Label == "★ demo-team"
+	})
+	d.icon.ClickWithMouse(t, "★ demo-team")
+	address := d.waitOn(t, "★ demo-team")
+	if page, err := d.curl(t, "socks5h://"+address, "http://app/"); err != nil || !strings.Contains(page, "team/app-") {
+		t.Errorf("curl got %q, %v", page, err)
+	}
 }

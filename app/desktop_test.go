@@ -142,7 +142,7 @@ func fromHello(t *testing.T, with, page string, err error) {
 
 func TestClickedContextCarriesCurlAndChromium(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
-	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.start(t, noCurrent, "demo", "demo-team")
 	d.icon.WaitShown(t)
 	d.icon.Click(t, "demo")
 	address := d.waitOn(t, "demo")
@@ -171,7 +171,7 @@ func TestClickedContextCarriesCurlAndChromium(t *testing.T) {
 
 func TestMouseAloneIsEnough(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
-	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.start(t, noCurrent, "demo", "demo-team")
 	d.icon.WaitShown(t)
 
 	d.icon.ClickWithMouse(t, "demo")
@@ -205,7 +205,7 @@ func portOf(t *testing.T, address string) string {
 
 func TestWhatWasOnIsOnAgain(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true}, "demo", "demo-team")
-	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.start(t, noCurrent, "demo", "demo-team")
 	d.icon.Click(t, "demo-team")
 	address := d.waitOn(t, "demo-team")
 	d.icon.Click(t, "Quit")
@@ -216,7 +216,7 @@ func TestWhatWasOnIsOnAgain(t *testing.T) {
 		t.Errorf("fairlead has ended and %s still answers", address)
 	}
 
-	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.start(t, noCurrent, "demo", "demo-team")
 	if again := d.waitOn(t, "demo-team"); again != address {
 		t.Errorf("it listens on %s, and did on %s", again, address)
 	}

@@ -16,7 +16,7 @@ import (
 
 func TestDialToClosedPodPortIsNotified(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Dunst}, "demo")
-	d.start(t, cluster.Kubeconfig, "demo")
+	d.start(t, noCurrent, "demo")
 	d.icon.Click(t, "demo")
 	address := d.waitOn(t, "demo")
 	if page, err := d.curl(t, "socks5h://"+address, "http://refused/"); err == nil {
@@ -40,7 +40,7 @@ func TestDialToClosedPodPortIsNotified(t *testing.T) {
 
 func TestFailuresOfOneTargetAreNotifiedOnce(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo")
-	d.start(t, cluster.Kubeconfig, "demo")
+	d.start(t, noCurrent, "demo")
 	d.icon.Click(t, "demo")
 	address := d.waitOn(t, "demo")
 	began := time.Now()
@@ -59,7 +59,7 @@ func TestFailuresOfOneTargetAreNotifiedOnce(t *testing.T) {
 
 func TestIconAndMenuComeBackWithThePanel(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
-	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.start(t, noCurrent, "demo", "demo-team")
 	d.icon.Click(t, "demo")
 	address := d.waitOn(t, "demo")
 	if _, err := d.curl(t, "socks5h://"+address, "http://refused/"); err == nil {
@@ -85,9 +85,9 @@ func TestIconAndMenuComeBackWithThePanel(t *testing.T) {
 
 func TestSecondStartSaysSoAndEnds(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true}, "demo")
-	d.start(t, cluster.Kubeconfig, "demo")
+	d.start(t, noCurrent, "demo")
 	first := d.program
-	second := d.run(t, "--kubeconfig", cluster.Kubeconfig)
+	second := d.run(t, "--kubeconfig", noCurrent)
 	if code := second.Wait(t); code != 1 {
 		t.Errorf("the second one ended with %d", code)
 	}
@@ -99,7 +99,7 @@ func TestSecondStartSaysSoAndEnds(t *testing.T) {
 	if code := first.Wait(t); code != 0 {
 		t.Errorf("the first one ended with %d", code)
 	}
-	d.start(t, cluster.Kubeconfig, "demo")
+	d.start(t, noCurrent, "demo")
 }
 
 func TestWithoutDesktopOneSentenceSaysWhatToDo(t *testing.T) {
@@ -109,7 +109,7 @@ func TestWithoutDesktopOneSentenceSaysWhatToDo(t *testing.T) {
 		"bus":     {NoBus: true, NoDisplay: true},
 	} {
 		t.Run("no "+name, func(t *testing.T) {
-			program := newDesktop(t, o, "demo").run(t, "--kubeconfig", cluster.Kubeconfig)
+			program := newDesktop(t, o, "demo").run(t, "--kubeconfig", noCurrent)
 			if code := program.Wait(t); code != exitNoDesktop {
 				t.Errorf("it ended with %d", code)
 			}
@@ -134,7 +134,7 @@ func sentence(t *testing.T, p *desktoptest.Program, words ...string) {
 
 func TestPanelThatComesLateIsWaitedFor(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{}, "demo")
-	d.start(t, cluster.Kubeconfig, "demo")
+	d.start(t, noCurrent, "demo")
 	d.icon.WaitFor(t, "a word about the missing panel", func(desktoptest.Node) bool {
 		return strings.Contains(d.program.Stderr(), "fairlead serve")
 	})
@@ -149,7 +149,7 @@ func TestPanelThatComesLateIsWaitedFor(t *testing.T) {
 
 func TestTakenPortIsAFailureAndNoOtherPort(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true}, "demo", "demo-team")
-	d.start(t, cluster.Kubeconfig, "demo", "demo-team")
+	d.start(t, noCurrent, "demo", "demo-team")
 	d.icon.Click(t, "demo")
 	address := d.waitOn(t, "demo")
 	d.icon.Click(t, details("demo", "Stop")...)

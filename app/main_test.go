@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
 
 	"fairlead/build/clustertest"
 )
@@ -49,8 +52,25 @@ func withProgramAndCluster(run func() int) (status int, err error) {
 	if err != nil {
 		return 1, err
 	}
+	noCurrent = filepath.Join(dir, "no-current-context.yaml")
+	if err := writeWithoutCurrent(noCurrent, cluster.Kubeconfig); err != nil {
+		return 1, errors.Join(err, cluster.Stop())
+	}
 	status = run()
 	return status, cluster.Stop()
+}
+
+// noCurrent is the cluster's kubeconfig without a current context, which the menu would mark and move to the top.
+var noCurrent string
+
+// writeWithoutCurrent writes a copy of a kubeconfig that has no current context.
+func writeWithoutCurrent(file, kubeconfig string) error {
+	config, err := clientcmd.LoadFromFile(kubeconfig)
+	if err != nil {
+		return err
+	}
+	config.CurrentContext = ""
+	return clientcmd.WriteToFile(*config, file)
 }
 
 // A running is a fairlead process that a test started.

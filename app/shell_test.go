@@ -13,7 +13,7 @@ import (
 // A desktop starts programs without the kubeconfig variables of the user's shell.
 func TestKubeconfigOfTheLoginShellIsFound(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true}, "demo", "demo-team")
-	profile := "echo noise; export KUBECONFIG=" + cluster.Kubeconfig + "\n"
+	profile := "echo noise; export KUBECONFIG=" + noCurrent + "\n"
 	if err := os.WriteFile(filepath.Join(d.Home(), ".bash_profile"), []byte(profile), 0o600); err != nil {
 		t.Fatal(err)
 	}
