@@ -111,7 +111,7 @@ func TestATokenFileThatIsGone(t *testing.T) {
 	}
 }
 
-// The end of the test ensures that Run ends all the same.
+// The cleanup of start waits for Run, so this also checks that a hanging plugin does not keep Run from ending.
 func TestAPluginThatHangsHoldsUpNothing(t *testing.T) {
 	server := newAPIServer(t)
 	user := `{exec: {apiVersion: client.authentication.k8s.io/v1, command: sleep, args: ["1000"], interactiveMode: Never}}`

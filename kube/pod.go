@@ -10,16 +10,16 @@ import (
 )
 
 // networkOf returns the network of a Pod.
-func networkOf(f objects.Pod) network {
-	if f.HostNetwork {
+func networkOf(facts objects.Pod) network {
+	if facts.HostNetwork {
 		return hostNetwork
 	}
 	return ownNetwork
 }
 
-// ownerOf returns a Pod as the owner of its addresses.
-func ownerOf(f objects.Pod, key objects.PodKey) owner {
-	return owner{pod: f.Endpoint(key), hostNetwork: f.HostNetwork}
+// ownerOf returns the owner that stands for a Pod's addresses.
+func ownerOf(facts objects.Pod, key objects.PodKey) owner {
+	return owner{pod: facts.Endpoint(key), hostNetwork: facts.HostNetwork}
 }
 
 // pod asks for a Pod by its name.
@@ -38,7 +38,7 @@ func (l *podLookup) pod(ctx context.Context, key objects.PodKey) (objects.Pod, e
 	return facts, err
 }
 
-// note records what a Pod says beyond the question that was asked.
+// note records what else the answer about a Pod shows: that its namespace is in use, its network and its addresses.
 func (l *podLookup) note(key objects.PodKey, facts objects.Pod) {
 	l.namespaces.used(key.Namespace)
 	l.networks.note(key, facts)

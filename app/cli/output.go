@@ -14,8 +14,8 @@ import (
 	"fairlead/app/table"
 )
 
-// encode prints a value in one of the formats for programs, and reports whether format is one. Scripts read them: a key
-// that is there stays.
+// encode prints value as json or yaml, and reports whether format is one of these. Scripts read the output, so existing
+// keys must not be renamed or removed.
 func encode(out io.Writer, format string, value any) (done bool, err error) {
 	switch format {
 	case "json":

@@ -82,7 +82,7 @@ func fits(t *testing.T, width int, text string) {
 	}
 }
 
-// The way of a broken check is coloured, too, and its sentences fit.
+// A broken check is coloured as well, and its explanation fits the width of the terminal.
 func TestTheDoctorFitsTheTerminal(t *testing.T) {
 	h := newHome(t, "a")
 	_ = h.server.Close()
@@ -128,11 +128,11 @@ func TestTerminalsGetColoursAndLinesThatFit(t *testing.T) {
 	for _, args := range [][]string{{"list"}, {"list", "-o", "wide"}, {"status"}, {"status", "-o", "wide"}, {"logs"}} {
 		for _, width := range []int{40, 80, 160} {
 			text := h.onTerminal(t, width, "", args...)
-			// It is on until the check of the API server has failed, which takes seconds.
 			if args[0] == "logs" {
 				continue // long lines are the terminal's to break
 			}
 			fits(t, width, text)
+			// A context is on until the check of its API server has failed, which takes seconds, and then unreachable.
 			if !strings.Contains(text, "\x1b[1m") || width > 40 && !strings.Contains(text, "\x1b[32mon\x1b[0m") && !strings.Contains(text, "\x1b[33mu") {
 				t.Errorf("fairlead %s: no colours:\n%q", strings.Join(args, " "), text)
 			}

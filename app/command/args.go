@@ -23,7 +23,8 @@ func (o *Options) contexts(args []string) ([]string, error) {
 	return []string{o.Context}, nil
 }
 
-// contextAnd returns the context and what else a command line names. The context may be missing, if it is named by
+// contextAnd returns the context and the one other argument that a command line names; what describes that argument in
+// errors, and isElse reports whether the first argument is it. The context may be missing, if it is named by
 // --context or if the first argument is something else.
 func (o *Options) contextAnd(what string, args []string, isElse func(string) bool) (context, other string, err error) {
 	context = o.Context
@@ -38,7 +39,7 @@ func (o *Options) contextAnd(what string, args []string, isElse func(string) boo
 
 func isURL(arg string) bool { return strings.Contains(arg, "://") }
 
-// atMost allows a number of contexts.
+// atMost allows at most that many contexts.
 func atMost(most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > most {

@@ -61,14 +61,14 @@ var (
 	testLine   = regexp.MustCompile(`^    Test: (\S+) (\S+)$`)
 )
 
-// A threat is one row of the table.
+// A threat is one entry of the topic security.
 type threat struct {
 	number int
 	tests  [][2]string // package and name
 	open   bool
 }
 
-// threats parses the table of the topic.
+// threats returns the entries of the topic security.
 func threats(t *testing.T) []threat {
 	t.Helper()
 	var rows []threat
@@ -88,7 +88,7 @@ func threats(t *testing.T) []threat {
 		if m := testLine.FindStringSubmatch(line); m != nil {
 			row.tests = append(row.tests, [2]string{m[1], m[2]})
 		} else if strings.Contains(line, "Test:") {
-			t.Errorf("no test is named by %q", line)
+			t.Errorf("malformed line %q", line)
 		}
 		row.open = row.open || strings.HasPrefix(line, "    Not closed: ")
 	}

@@ -85,8 +85,8 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 }
 
 // On switches contexts on, and returns when the model has applied that. confirmed says that the user has confirmed it
-// for the production ones. If some cannot be switched on, the others still are. namespace is that of names without one;
-// empty for the one they have.
+// for the production ones. If some cannot be switched on, the others still are. Host names without a namespace are
+// looked up in namespace; if it is empty, the setting of the contexts is kept.
 func (c *Client) On(ctx context.Context, names []string, confirmed bool, namespace string) error {
 	return c.call(ctx, "/v1/on", switchRequest{Contexts: names, Confirmed: confirmed, Namespace: namespace}, nil)
 }

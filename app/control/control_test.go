@@ -38,7 +38,8 @@ type idle struct{}
 func (idle) Endpoints() session.Endpoints    { return session.ProxyAt("127.0.0.1:1080") }
 func (idle) Serve(ctx context.Context) error { <-ctx.Done(); return nil }
 
-// running is a model with contexts a, b and prod, and a server for it with its own socket. All end with the test.
+// running is a model with the contexts a, b, prod and bad, which is not usable, and a server for it with its own
+// socket. All of it ends with the test.
 type running struct {
 	model  *session.Manager
 	path   string
@@ -200,7 +201,7 @@ func TestTheLogHasOnlyTheHostOfAPage(t *testing.T) {
 func TestRunningContextsAreQueriedAndRestarted(t *testing.T) {
 	began := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 	var r *running
-	notOn := func(name string) error {
+	requireOn := func(name string) error {
 		for _, s := range r.model.Snapshot().Contexts {
 			if s.Name == name && s.Phase.Listening() {
 				return nil
@@ -217,13 +218,13 @@ func TestRunningContextsAreQueriedAndRestarted(t *testing.T) {
 			return nil
 		},
 		Connections: func(name string) ([]Connection, error) {
-			return []Connection{{Context: name, ID: 7, Protocol: "socks5", Client: "127.0.0.1:5", Target: "hello:80", Route: "cluster", Stage: "relay", Sent: 1, Received: 2, Since: began}}, notOn(name)
+			return []Connection{{Context: name, ID: 7, Protocol: "socks5", Client: "127.0.0.1:5", Target: "hello:80", Route: "cluster", Stage: "relay", Sent: 1, Received: 2, Since: began}}, requireOn(name)
 		},
-		Close: func(name string) (int, error) { return 3, notOn(name) },
+		Close: func(name string) (int, error) { return 3, requireOn(name) },
 		Services: func(_ context.Context, name, namespace string) ([]Service, error) {
-			return []Service{{Namespace: namespace, Name: name, Ports: []ServicePort{{80, "http"}}}}, notOn(name)
+			return []Service{{Namespace: namespace, Name: name, Ports: []ServicePort{{80, "http"}}}}, requireOn(name)
 		},
-		LogIn: func(_ context.Context, name string) error { return notOn(name) },
+		LogIn: func(_ context.Context, name string) error { return requireOn(name) },
 		Quit:  func() { quit <- struct{}{} },
 	})
 	ctx := t.Context()

@@ -5,18 +5,18 @@ import (
 	"syscall"
 )
 
-// A NodeProblem is why a node carries no port-forward.
+// A NodeProblem says why a port-forward through a node failed.
 type NodeProblem string
 
-// The reasons why a node carries no port-forward.
+// The reasons why a port-forward through a node fails.
 const (
 	NodeUnreachable NodeProblem = "unreachable" // the API server cannot connect to it
-	NodeRefuses     NodeProblem = "refuses"     // it does not accept the API server's credentials or rights
-	NodeUnable      NodeProblem = "unable"      // it has no port-forward, or lacks a program that one needs
+	NodeRefuses     NodeProblem = "refuses"     // its kubelet rejects the API server's credentials, or denies it port-forwards
+	NodeUnable      NodeProblem = "unable"      // it does not support port-forwards, or lacks a program that they need
 	NodeFailed      NodeProblem = "failed"      // it answered with some other error
 )
 
-// A Node is a node that does not carry a port-forward to a Pod on it. The API server itself was reached and accepted
+// A Node is a node through which a port-forward to a Pod on it failed. The API server itself was reached and accepted
 // the login; it reports the problem, or passes on what the node answered.
 type Node struct {
 	Node      string // the node's name; empty if it is not known

@@ -17,11 +17,11 @@ import (
 
 const (
 	maxOutput  = 1 << 20         // bytes that a plugin may print
-	endTimeout = 2 * time.Second // how long a plugin that is ended may take, and its children may hold its output
+	endTimeout = 2 * time.Second // how long a killed plugin may take to exit, and its children may keep its output open
 )
 
-// execute runs the plugin once, without a terminal. Errors are *fault.Login without the context, *fault.Machine, and
-// ctx's if it was canceled.
+// execute runs the plugin once, without a terminal. The error is a *fault.Login that names no context, a *fault.Machine,
+// or ctx.Err() if ctx was canceled.
 func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) {
 	if c.Exec.InteractiveMode == clientcmdapi.AlwaysExecInteractiveMode {
 		return nil, &fault.Login{Cause: fault.PluginTerminal, Err: errors.New("it asks for a terminal, which it cannot have in the background")}
@@ -51,7 +51,7 @@ func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) 
 		return nil, &fault.Login{Cause: fault.PluginDenied, Err: err}
 	}
 	if c.Approved != nil && !c.Approved(Hash(c.Exec)) {
-		return nil, &fault.Login{Cause: fault.PluginNew, Err: errors.New("it is new in the kubeconfig, and was not let run")}
+		return nil, &fault.Login{Cause: fault.PluginNew, Err: errors.New("it is new in the kubeconfig, and was not allowed to run")}
 	}
 	err = cmd.Run()
 	switch {
@@ -75,7 +75,7 @@ func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) 
 	return given, nil
 }
 
-// runError returns the fault of a plugin that failed to run.
+// runError returns the fault for err, the error of cmd.Run: the plugin could not be started, or it failed.
 func runError(c Config, err error, detail string) error {
 	if machine := fault.OfMachine(err); machine != nil {
 		return machine // the plugin never ran

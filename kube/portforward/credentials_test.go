@@ -72,18 +72,18 @@ func TestTicketsBelongToOneCertificate(t *testing.T) {
 	var r route
 	alice, bob := identity{1}, identity{2}
 	roots, others := x509.NewCertPool(), x509.NewCertPool()
-	first := r.cache(alice, roots)
-	if r.cache(alice, roots) != first {
+	first := r.sessionCache(alice, roots)
+	if r.sessionCache(alice, roots) != first {
 		t.Error("tickets are thrown away")
 	}
-	if r.cache(bob, roots) == first {
+	if r.sessionCache(bob, roots) == first {
 		t.Error("tickets of one certificate are used with another")
 	}
-	second := r.cache(alice, roots)
+	second := r.sessionCache(alice, roots)
 	if second == first {
 		t.Error("the tickets of a replaced certificate are kept")
 	}
-	if r.cache(alice, others) == second {
+	if r.sessionCache(alice, others) == second {
 		t.Error("the tickets of a server are kept whose roots have changed")
 	}
 }

@@ -48,8 +48,8 @@ type route struct {
 	address     string   // its host:port
 	proxyFor    func(*url.URL) (*url.URL, error)
 	dialTCP     func(ctx context.Context, network, address string) (net.Conn, error)
-	tls         *tls.Config // nil for plain HTTP
-	handshook   func(time.Duration)
+	tls         *tls.Config           // nil for plain HTTP
+	handshook   func(time.Duration)   // called with the time that a TCP connect took
 	roundTrip   func() time.Duration  // returns the shortest one seen, 0 if none was
 	unreachable func()                // called when no connection could be made
 	roots       func() *x509.CertPool // returns the roots for the API server; nil leaves them to tls
@@ -58,8 +58,8 @@ type route struct {
 	proxySource fault.ProxySource
 
 	mu      sync.Mutex
-	ticket  identity       // whose session tickets are cached
-	vouched *x509.CertPool // the roots that the tickets were made with
+	owner   identity       // whose session tickets are cached
+	trusted *x509.CertPool // the roots that these were made with
 	tickets tls.ClientSessionCache
 }
 
@@ -117,7 +117,7 @@ func hostPort(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// certificate returns the current client certificate, which may run a credential plugin, and its identity.
+// certificate returns the current client certificate and its identity. Getting it may run a credential plugin.
 func (r *route) certificate() (*tls.Certificate, identity, error) {
 	if r.tls == nil || r.tls.GetClientCertificate == nil {
 		return nil, identity{}, nil
@@ -151,7 +151,7 @@ func (r *route) dial(ctx context.Context) (net.Conn, identity, error) {
 	patience := max(connectTimeout, 8*r.roundTrip())
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	conn, err := r.connected(bounded, cert, who)
+	conn, err := r.dialTLS(bounded, cert, who)
 	if err != nil && ctx.Err() == nil {
 		r.unreachable()
 		if _, atProxy := errors.AsType[*fault.Proxy](err); bounded.Err() != nil && !atProxy {
@@ -161,7 +161,8 @@ func (r *route) dial(ctx context.Context) (net.Conn, identity, error) {
 	return conn, who, err
 }
 
-func (r *route) connected(ctx context.Context, cert *tls.Certificate, who identity) (net.Conn, error) {
+// dialTLS connects to the API server, and makes the TLS handshake if its URL is https.
+func (r *route) dialTLS(ctx context.Context, cert *tls.Certificate, who identity) (net.Conn, error) {
 	conn, err := r.reach(ctx)
 	if err != nil || r.tls == nil {
 		return conn, err
@@ -170,7 +171,7 @@ func (r *route) connected(ctx context.Context, cert *tls.Certificate, who identi
 	if roots := r.roots(); roots != nil {
 		cfg.RootCAs = roots
 	}
-	cfg.ClientSessionCache = r.cache(who, cfg.RootCAs)
+	cfg.ClientSessionCache = r.sessionCache(who, cfg.RootCAs)
 	if cert != nil {
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
 	}
@@ -183,13 +184,13 @@ func (r *route) connected(ctx context.Context, cert *tls.Certificate, who identi
 	return secured, nil
 }
 
-// cache returns the session tickets of one client certificate and one set of roots only: a resumed session has the
-// certificates of its first handshake.
-func (r *route) cache(who identity, roots *x509.CertPool) tls.ClientSessionCache {
+// sessionCache returns the cache of session tickets for one client certificate and one set of roots, because a resumed
+// session keeps the certificates of its first handshake.
+func (r *route) sessionCache(who identity, roots *x509.CertPool) tls.ClientSessionCache {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.tickets == nil || r.ticket != who || r.vouched != roots {
-		r.ticket, r.vouched, r.tickets = who, roots, tls.NewLRUClientSessionCache(8)
+	if r.tickets == nil || r.owner != who || r.trusted != roots {
+		r.owner, r.trusted, r.tickets = who, roots, tls.NewLRUClientSessionCache(8)
 	}
 	return r.tickets
 }

@@ -8,12 +8,11 @@ import (
 	"sync/atomic"
 )
 
-// TLS is a connection inside TLS. A reset of it is one of the connection below, without the alert that would make it look
-// like an orderly end.
+// TLS is a TLS connection that can be reset. A reset closes the underlying connection without the close_notify alert,
+// which would make it look like an orderly end.
 type TLS struct {
 	*tls.Conn
-	// Abrupt makes Close leave out the alert that ends TLS in good order, and that a peer which has stopped reading would
-	// keep waiting.
+	// Abrupt makes Close skip the close_notify alert. Sending it would block if the peer has stopped reading.
 	Abrupt bool
 
 	below  net.Conn
@@ -21,11 +20,11 @@ type TLS struct {
 	closed atomic.Bool
 }
 
-// NewTLS returns the connection inside TLS that secured is over below.
+// NewTLS returns a TLS that wraps secured, whose underlying connection is below.
 func NewTLS(secured *tls.Conn, below net.Conn) *TLS { return &TLS{Conn: secured, below: below} }
 
-// Read reads what the peer sent. The peer may answer Close with an orderly end: a Read that waits then takes it for the
-// close that it is.
+// Read reads what the peer sent. After Close it returns net.ErrClosed in place of io.EOF, even if the peer answers Close
+// with an orderly end of its own.
 func (c *TLS) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if errors.Is(err, io.EOF) && c.closed.Load() {

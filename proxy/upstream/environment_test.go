@@ -33,7 +33,7 @@ func TestTheEnvironmentNamesAProxy(t *testing.T) {
 			t.Errorf("%s by %q, want %q", to, got, want)
 		}
 	}
-	// A variable that cannot be read does not open the way past the proxy, and is not repeated.
+	// A malformed variable is an error, not a direct connection, and the error does not quote its value.
 	t.Setenv("HTTP_PROXY", "http://bob:hunter2%zz@proxy.example:8080")
 	for to, want := range map[string]string{
 		"http://a.example:80": "through proxy HTTP_PROXY: the environment's variable is not a URL", "http://10.1.2.3:80": "", "https://a.example:443": "http://secure.example:2",
@@ -44,7 +44,8 @@ func TestTheEnvironmentNamesAProxy(t *testing.T) {
 	}
 }
 
-// What package net/http reads is read once, and without ALL_PROXY; what cannot be read is no way past the proxy there, either.
+// Like package net/http, FromEnvironment reads the variables once, and ignores ALL_PROXY. A malformed variable is an error
+// there, too.
 func TestTheEnvironmentOfPackageHTTP(t *testing.T) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
 		t.Setenv(name, "")
