@@ -63,14 +63,6 @@ func yesFlag(cmd *cobra.Command, o *Options) {
 	cmd.Flags().BoolVarP(&o.Yes, "yes", "y", false, "do not ask before contexts of production start")
 }
 
-// running returns the completion of contexts that are on.
-func running(actions Actions) func(Options) []string {
-	if actions.Running == nil {
-		return actions.Names
-	}
-	return actions.Running
-}
-
 // names completes up to a number of context names, and offers none twice.
 func names(of func(Options) []string, o *Options, most int) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

@@ -36,7 +36,7 @@ type Actions struct {
 	SettingsExample, SettingsPath, SettingsCheck func(context.Context, Options) error
 
 	Names   func(Options) []string // the context names that shell completion offers
-	Running func(Options) []string // the names of contexts that are on; nil for Names
+	Running func(Options) []string // the names of contexts that are on
 	For     func() []string        // the values of env's --for, for shell completion
 	Fit     func(string) string    // makes the text of the help fit the terminal; nil leaves it as it is
 	Version string

@@ -45,7 +45,7 @@ func connections(actions Actions, o *Options) *cobra.Command {
 		Use:               "connections [CONTEXT...]",
 		Short:             "List the open connections of running proxies",
 		Long:              "List the open connections of contexts (default: all that are on): who opened them, their target, and what they\nhave carried.",
-		ValidArgsFunction: names(running(actions), o, many),
+		ValidArgsFunction: names(actions.Running, o, many),
 		RunE:              onContexts(o, actions.Connections),
 	}
 	contextFlag(cmd, actions, o)
@@ -63,7 +63,7 @@ func services(actions Actions, o *Options) *cobra.Command {
 			"addresses that its proxy knows them by.",
 		Example:           "  fairlead services staging -n shop",
 		Args:              atMost(1),
-		ValidArgsFunction: names(running(actions), o, 1),
+		ValidArgsFunction: names(actions.Running, o, 1),
 		RunE:              onContext(o, actions.Services),
 	}
 	contextFlag(cmd, actions, o)

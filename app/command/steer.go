@@ -30,7 +30,7 @@ func off(actions Actions, o *Options) *cobra.Command {
 		Aliases:           []string{"stop"},
 		Short:             "Stop the proxies of contexts",
 		Long:              "Stop the proxies of contexts in the running Fairlead. Their connections are closed, and they are not on again at\nthe next start.",
-		ValidArgsFunction: names(running(actions), o, many),
+		ValidArgsFunction: names(actions.Running, o, many),
 		RunE:              onContextsOrAll(o, "switch off", actions.Off),
 	}
 	contextFlag(cmd, actions, o)
@@ -44,7 +44,7 @@ func restart(actions Actions, o *Options) *cobra.Command {
 		Short: "Restart the proxies of contexts",
 		Long: "Stop the proxies of contexts (default: the kubeconfig's current context) that are on or have failed, start them\n" +
 			"again, and print their URLs. Their connections are closed.",
-		ValidArgsFunction: names(running(actions), o, many),
+		ValidArgsFunction: names(actions.Running, o, many),
 		RunE:              onContexts(o, actions.Restart),
 	}
 	contextFlag(cmd, actions, o)
@@ -56,7 +56,7 @@ func closeConnections(actions Actions, o *Options) *cobra.Command {
 		Use:               "close CONTEXT... | --all",
 		Short:             "Close the open connections of running proxies",
 		Long:              "Close the open connections of contexts. The proxies stay on.",
-		ValidArgsFunction: names(running(actions), o, many),
+		ValidArgsFunction: names(actions.Running, o, many),
 		RunE:              onContextsOrAll(o, "close connections of", actions.Close),
 	}
 	contextFlag(cmd, actions, o)
@@ -72,7 +72,7 @@ func login(actions Actions, o *Options) *cobra.Command {
 			"credential plugin, and check that the API server accepts them. If you have to do something yourself, the answer\n" +
 			"says what.",
 		Args:              atMost(1),
-		ValidArgsFunction: names(running(actions), o, 1),
+		ValidArgsFunction: names(actions.Running, o, 1),
 		RunE:              onContext(o, actions.LogIn),
 	}
 	contextFlag(cmd, actions, o)
