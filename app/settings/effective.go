@@ -88,8 +88,8 @@ func (s *Settings) ListenAt(name string, addresses ...netip.AddrPort) {
 // UseNamespace sets the namespace of a context's names without one, in place of that in its settings, until SetNamespace
 // sets another one or this program ends.
 func (s *Settings) UseNamespace(name, namespace string) error {
-	if !namespaceName.MatchString(namespace) {
-		return fmt.Errorf("%q cannot be the name of a namespace", quotable(namespace))
+	if err := checkNamespace(namespace); err != nil {
+		return err
 	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -139,8 +139,10 @@ func (s *Settings) NewPassword(name string) error {
 
 // SetNamespace saves the namespace for names without one; empty stands for the kubeconfig's.
 func (s *Settings) SetNamespace(name, namespace string) error {
-	if namespace != "" && !namespaceName.MatchString(namespace) {
-		return fmt.Errorf("%q cannot be the name of a namespace", quotable(namespace))
+	if namespace != "" {
+		if err := checkNamespace(namespace); err != nil {
+			return err
+		}
 	}
 	s.mutex.Lock()
 	delete(s.namespaces, name)

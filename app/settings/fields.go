@@ -237,13 +237,21 @@ func (v *values) address(node *yaml.Node) *netip.Addr {
 
 var namespaceName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
+// checkNamespace returns an error if name cannot be the name of a namespace.
+func checkNamespace(name string) error {
+	if !namespaceName.MatchString(name) {
+		return fmt.Errorf("%q cannot be the name of a namespace", quotable(name))
+	}
+	return nil
+}
+
 func (v *values) namespace(node *yaml.Node) *string {
 	text, ok := v.text(node)
 	if !ok {
 		return nil
 	}
-	if !namespaceName.MatchString(text) {
-		v.problem(node, "%q cannot be the name of a namespace", quotable(text))
+	if err := checkNamespace(text); err != nil {
+		v.problem(node, "%s", err)
 		return nil
 	}
 	return &text

@@ -67,12 +67,9 @@ func Open(dir string) (s *Store, damage, err error) {
 	return s, nil, nil
 }
 
-// Port returns the port of a context. On first use that is the lowest number from FirstPort on that no other context
-// has, and it stays the same from then on. Port does not check whether another program listens there.
-func (s *Store) Port(name string) (int, error) { return s.port(name, Config{}) }
-
-// port is Port with a file that assigns ports, too. A context whose port now belongs to another one gets a second port.
-// Its first one is kept for it.
+// port returns the port of a context. On first use that is the lowest number from FirstPort on that no other context
+// has and config assigns to none, and it stays the same from then on. A context whose port config assigns to another one
+// gets a second port, and its first one is kept for it. port does not check whether another program listens there.
 func (s *Store) port(name string, config Config) (int, error) {
 	var port int
 	err := s.update(func(now *state) error {

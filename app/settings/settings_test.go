@@ -50,7 +50,7 @@ func storeMany(dir, prefix string) error {
 	}
 	for i := range 10 {
 		name := fmt.Sprint(prefix, i)
-		_, err := s.Port(name)
+		_, err := s.port(name, Config{})
 		if err = errors.Join(err, s.SetOn(name, true)); err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func open(t *testing.T, dir string) *Store {
 
 func port(t *testing.T, s *Store, name string) int {
 	t.Helper()
-	number, err := s.Port(name)
+	number, err := s.port(name, Config{})
 	if err != nil {
 		t.Fatalf("Port(%q) = %v", name, err)
 	}
@@ -259,7 +259,7 @@ func TestProcessesAndGoroutinesDoNotLoseEachOthersChanges(t *testing.T) {
 		wg.Go(func() {
 			for n := range 10 {
 				name := fmt.Sprint("goroutine", i, "-", n)
-				if _, err := s.Port(name); err != nil {
+				if _, err := s.port(name, Config{}); err != nil {
 					t.Error(err)
 				}
 				if err := s.SetOn(name, true); err != nil {

@@ -108,8 +108,8 @@ func (f *UserFile) setReadable(readable bool) (changed bool) {
 	return changed
 }
 
-// setText applies the result of reading the file. It reports whether that is a change, and whether the text is
-// valid.
+// setText applies the result of reading the file. It reports whether the text is new and valid, and whether
+// anything has changed.
 func (f *UserFile) setText(text []byte, err error) (good, changed bool) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
