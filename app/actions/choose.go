@@ -32,7 +32,7 @@ func (c *Actions) handleChoice(ctx context.Context, choice notify.Choice) error 
 		// A running context logs in again. A failed one is started again without a question, because its start was
 		// confirmed before. Notifications may be old: a context that has been switched off since then is switched on
 		// without Confirmed, which fails if it is a production one.
-		switch state, _ := menu.Context(c.model.Snapshot(), choice.Context); {
+		switch state, _ := c.model.Snapshot().Context(choice.Context); {
 		case state.Phase.Listening():
 			return c.Act(ctx, menu.Click{Action: menu.LogIn, Context: choice.Context})
 		case state.Phase == session.Failed:

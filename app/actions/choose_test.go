@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"fairlead/app/menu"
 	"fairlead/app/notify"
 	"fairlead/app/session"
 )
@@ -35,7 +34,7 @@ func TestTryAgainOnAnOldNotificationIsNoConfirmation(t *testing.T) {
 		within, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 		for snapshot := range c.model.Watch(within) {
-			if state, _ := menu.Context(snapshot, "live"); state.Phase == phase {
+			if state, _ := snapshot.Context("live"); state.Phase == phase {
 				return
 			}
 		}

@@ -1,8 +1,6 @@
 package menu
 
 import (
-	"slices"
-
 	"fairlead/app/session"
 )
 
@@ -105,13 +103,4 @@ func Current(s session.Snapshot) string {
 		}
 	}
 	return ""
-}
-
-// Context returns the state of one context.
-func Context(s session.Snapshot, name string) (session.State, bool) {
-	at := slices.IndexFunc(s.Contexts, func(c session.State) bool { return c.Name == name })
-	if at < 0 {
-		return session.State{}, false
-	}
-	return s.Contexts[at], true
 }

@@ -70,7 +70,7 @@ func contexts(all []session.State, x view) []Item {
 		}
 	}
 	for _, name := range recent {
-		c, _ := Context(session.Snapshot{Contexts: all}, name)
+		c, _ := session.Snapshot{Contexts: all}.Context(name)
 		show(c)
 	}
 	if len(items) > 0 {

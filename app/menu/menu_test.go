@@ -144,7 +144,7 @@ func TestIDsAreUniqueAndClicksFindTheirContext(t *testing.T) {
 				t.Errorf("%s: a click on %q means %+v", name, item.ID, item.Click)
 			}
 			if item.Click.Context != "" {
-				if _, known := Context(s, item.Click.Context); !known {
+				if _, known := s.Context(item.Click.Context); !known {
 					t.Errorf("%s: a click on %q is about %q", name, item.ID, item.Click.Context)
 				}
 			}

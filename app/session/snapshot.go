@@ -154,3 +154,12 @@ func (m *Manager) publish() {
 	close(m.changed)
 	m.changed = make(chan struct{})
 }
+
+// Context returns the state of one context, and whether there is such a context.
+func (s Snapshot) Context(name string) (State, bool) {
+	at := slices.IndexFunc(s.Contexts, func(c State) bool { return c.Name == name })
+	if at < 0 {
+		return State{}, false
+	}
+	return s.Contexts[at], true
+}
