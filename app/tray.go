@@ -9,6 +9,7 @@ import (
 
 	"fairlead/app/actions"
 	"fairlead/app/command"
+	"fairlead/app/control"
 	"fairlead/app/desktop"
 	"fairlead/app/instance"
 	"fairlead/app/notify"
@@ -82,7 +83,7 @@ func showTray(ctx context.Context, p *instance.Instance) error {
 	redraw := make(chan struct{}, 1)
 	clicks := actions.New(p, model, clipboard, notifier, redraw)
 	group.Go(func() error { clicks.Choose(groupCtx, choices); return nil })
-	group.Go(func() error { return p.Control(groupCtx, p.Ordered(model), "tray", quit) })
+	group.Go(func() error { return p.Control(groupCtx, p.Ordered(model), control.Tray, quit) })
 	// On some systems the panel's library needs the main goroutine's thread, which is this one.
 	err := tray.Run(groupCtx, tray.Config{
 		Model:  model,

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fairlead/app/command"
+	"fairlead/app/control"
 	"fairlead/app/instance"
 	"fairlead/app/session"
 )
@@ -54,7 +55,7 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return model.Run(ctx) })
 	commands := p.Ordered(model)
-	group.Go(func() error { return p.Control(ctx, commands, "serve", quit) })
+	group.Go(func() error { return p.Control(ctx, commands, control.Serve, quit) })
 	group.Go(func() error {
 		if err := p.UpdateModel(ctx, model); err != nil {
 			return err
@@ -123,8 +124,11 @@ func confirmServe(ctx context.Context, p *instance.Instance, o command.Options, 
 // portHolder returns a sentence that names the running Fairlead if it has the port that a context could not get, and an
 // empty string otherwise.
 func portHolder(ctx context.Context, s session.State) string {
+	if s.Trouble != session.PortTaken {
+		return ""
+	}
 	status, err := queryStatus(ctx)
-	if s.Trouble != session.PortTaken || err != nil {
+	if err != nil {
 		return ""
 	}
 	for _, c := range status.Contexts {

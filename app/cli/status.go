@@ -123,7 +123,7 @@ func printStatus(out table.Output, o command.Options, status control.Status, now
 		return err
 	}
 	where := "in the panel"
-	if status.Program.Kind == "serve" {
+	if status.Program.Kind == control.Serve {
 		where = "in the foreground"
 	}
 	lines := append([]string{
@@ -151,7 +151,7 @@ func printStatus(out table.Output, o command.Options, status control.Status, now
 func printNotes(out table.Output, contexts []control.Context, now time.Time) error {
 	for _, c := range contexts {
 		said := notes(c, now)
-		if c.Phase == session.Off || len(said) == 0 {
+		if len(said) == 0 {
 			continue
 		}
 		_, err := fmt.Fprintln(out)

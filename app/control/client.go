@@ -88,17 +88,17 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 // for the production ones. If some cannot be switched on, the others still are. Host names without a namespace are
 // looked up in namespace; if it is empty, the setting of the contexts is kept.
 func (c *Client) On(ctx context.Context, names []string, confirmed bool, namespace string) error {
-	return c.call(ctx, "/v1/on", switchRequest{Contexts: names, Confirmed: confirmed, Namespace: namespace}, nil)
+	return c.call(ctx, "/v1/on", contextsRequest{Contexts: names, Confirmed: confirmed, Namespace: namespace}, nil)
 }
 
 // Off switches contexts off, in the same way as On.
 func (c *Client) Off(ctx context.Context, names []string) error {
-	return c.call(ctx, "/v1/off", switchRequest{Contexts: names}, nil)
+	return c.call(ctx, "/v1/off", contextsRequest{Contexts: names}, nil)
 }
 
 // AllOff switches every context off.
 func (c *Client) AllOff(ctx context.Context) error {
-	return c.call(ctx, "/v1/off", switchRequest{All: true}, nil)
+	return c.call(ctx, "/v1/off", contextsRequest{All: true}, nil)
 }
 
 // Env returns the text that makes a program use a context's proxy.
@@ -116,21 +116,21 @@ func (c *Client) Open(ctx context.Context, name, url, browser string) error {
 
 // Restart restarts contexts that are on or have failed, and returns when the model has applied that.
 func (c *Client) Restart(ctx context.Context, names []string) error {
-	return c.call(ctx, "/v1/restart", switchRequest{Contexts: names}, nil)
+	return c.call(ctx, "/v1/restart", contextsRequest{Contexts: names}, nil)
 }
 
 // Connections returns the open connections of contexts; without names, of all that are on.
 func (c *Client) Connections(ctx context.Context, names []string) ([]Connection, error) {
 	var list connectionList
-	err := c.call(ctx, "/v1/connections", switchRequest{Contexts: names, All: len(names) == 0}, &list)
+	err := c.call(ctx, "/v1/connections", contextsRequest{Contexts: names, All: len(names) == 0}, &list)
 	return list.Connections, err
 }
 
 // CloseConnections closes the open connections of contexts or, without names, of all that are on. It returns how many
 // there were of each.
 func (c *Client) CloseConnections(ctx context.Context, names []string) (map[string]int, error) {
-	var counts closed
-	err := c.call(ctx, "/v1/close", switchRequest{Contexts: names, All: len(names) == 0}, &counts)
+	var counts closedCounts
+	err := c.call(ctx, "/v1/close", contextsRequest{Contexts: names, All: len(names) == 0}, &counts)
 	return counts.Connections, err
 }
 

@@ -31,10 +31,19 @@ type Status struct {
 	Sources  []string  `json:"sources,omitempty"`
 }
 
+// A Kind is how a Fairlead runs.
+type Kind string
+
+// The kinds of a Program.
+const (
+	Tray  Kind = "tray"  // in the panel
+	Serve Kind = "serve" // in the foreground
+)
+
 // Program describes the running Fairlead.
 type Program struct {
 	Version string    `json:"version"`
-	Kind    string    `json:"kind"` // "tray" or "serve"
+	Kind    Kind      `json:"kind"`
 	PID     int       `json:"pid"`
 	Since   time.Time `json:"since"`
 	Log     string    `json:"log,omitempty"` // path of the log file
@@ -94,7 +103,7 @@ var (
 
 // The bodies of requests and responses.
 type (
-	switchRequest struct {
+	contextsRequest struct {
 		Contexts  []string `json:"contexts,omitempty"`
 		All       bool     `json:"all,omitempty"`
 		Confirmed bool     `json:"confirmed,omitempty"`
@@ -113,7 +122,7 @@ type (
 	serviceList struct {
 		Services []Service `json:"services"`
 	}
-	closed struct {
+	closedCounts struct {
 		Connections map[string]int `json:"connections"` // by context
 	}
 	failure struct {

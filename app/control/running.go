@@ -7,7 +7,7 @@ import (
 	"fairlead/app/session"
 )
 
-func (s Server) restart(ctx context.Context, r switchRequest) (any, error) {
+func (s Server) restart(ctx context.Context, r contextsRequest) (any, error) {
 	var errs []error
 	for _, name := range r.Contexts {
 		errs = append(errs, s.Model.Do(ctx, session.Restart{Name: name}))
@@ -16,7 +16,7 @@ func (s Server) restart(ctx context.Context, r switchRequest) (any, error) {
 }
 
 // listening returns the contexts that a request names: if it says all, those that are on.
-func (s Server) listening(r switchRequest) []string {
+func (s Server) listening(r contextsRequest) []string {
 	if !r.All {
 		return r.Contexts
 	}
@@ -29,7 +29,7 @@ func (s Server) listening(r switchRequest) []string {
 	return names
 }
 
-func (s Server) connections(_ context.Context, r switchRequest) (any, error) {
+func (s Server) connections(_ context.Context, r contextsRequest) (any, error) {
 	if s.Connections == nil {
 		return nil, ErrNotOffered
 	}
@@ -47,11 +47,11 @@ func (s Server) connections(_ context.Context, r switchRequest) (any, error) {
 	return list, nil
 }
 
-func (s Server) closeConnections(_ context.Context, r switchRequest) (any, error) {
+func (s Server) closeConnections(_ context.Context, r contextsRequest) (any, error) {
 	if s.Close == nil {
 		return nil, ErrNotOffered
 	}
-	counts := closed{map[string]int{}}
+	counts := closedCounts{map[string]int{}}
 	var errs []error
 	for _, name := range s.listening(r) {
 		n, err := s.Close(name)

@@ -124,7 +124,7 @@ func (s Server) watch(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s Server) on(ctx context.Context, r switchRequest) (any, error) {
+func (s Server) on(ctx context.Context, r contextsRequest) (any, error) {
 	var errs []error
 	for _, name := range r.Contexts {
 		errs = append(errs, s.turnOn(ctx, name, r))
@@ -132,7 +132,7 @@ func (s Server) on(ctx context.Context, r switchRequest) (any, error) {
 	return nil, errors.Join(errs...)
 }
 
-func (s Server) turnOn(ctx context.Context, name string, r switchRequest) error {
+func (s Server) turnOn(ctx context.Context, name string, r contextsRequest) error {
 	if r.Namespace != "" {
 		if s.SetNamespace == nil {
 			return ErrNotOffered
@@ -144,7 +144,7 @@ func (s Server) turnOn(ctx context.Context, name string, r switchRequest) error 
 	return s.Model.Do(ctx, session.Set{Name: name, On: true, Confirmed: r.Confirmed})
 }
 
-func (s Server) off(ctx context.Context, r switchRequest) (any, error) {
+func (s Server) off(ctx context.Context, r contextsRequest) (any, error) {
 	if r.All {
 		return nil, s.Model.Do(ctx, session.StopAll{})
 	}

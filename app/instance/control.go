@@ -15,9 +15,9 @@ import (
 // Control serves the control socket until ctx ends. The tray takes the socket over from a serve that has it. A serve
 // leaves the socket to another Fairlead until that one has ended. Fairlead works without the socket, so failures are
 // only logged. quit makes the program end.
-func (p *Instance) Control(ctx context.Context, model OrderedModel, kind string, quit func()) error {
-	p.Log.Debug().Str("version", Version()).Str("kind", kind).Msg("started")
-	defer func() { p.Log.Debug().Str("kind", kind).Msg("ended") }()
+func (p *Instance) Control(ctx context.Context, model OrderedModel, kind control.Kind, quit func()) error {
+	p.Log.Debug().Str("version", Version()).Str("kind", string(kind)).Msg("started")
+	defer func() { p.Log.Debug().Str("kind", string(kind)).Msg("ended") }()
 	path, err := settings.Socket(p.Dir)
 	if err != nil {
 		p.Log.Warn().Err(err).Msg("no control socket")
@@ -25,7 +25,7 @@ func (p *Instance) Control(ctx context.Context, model OrderedModel, kind string,
 	}
 	c := &controlled{Instance: p, model: model}
 	server := c.server(kind, quit)
-	if kind == "serve" {
+	if kind == control.Serve {
 		c.serveWhenFree(ctx, path, server)
 		return c.windows.Close()
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 
 	"fairlead/app/control"
 	"fairlead/app/desktop"
@@ -26,7 +25,7 @@ type controlled struct {
 }
 
 // server returns the server of the control socket. quit makes the program end.
-func (c *controlled) server(kind string, quit func()) control.Server {
+func (c *controlled) server(kind control.Kind, quit func()) control.Server {
 	return control.Server{
 		Model:        c.model,
 		Program:      control.Program{Version: Version(), Kind: kind, Since: c.started, Log: filepath.Join(c.Dir, logging.FileName)},
@@ -45,12 +44,11 @@ func (c *controlled) server(kind string, quit func()) control.Server {
 
 // stateOf returns the state of one context.
 func (c *controlled) stateOf(name string) (session.State, error) {
-	contexts := c.model.Snapshot().Contexts
-	at := slices.IndexFunc(contexts, func(s session.State) bool { return s.Name == name })
-	if at < 0 {
+	s, ok := c.model.Snapshot().Context(name)
+	if !ok {
 		return session.State{}, fmt.Errorf("context %q: %w", name, session.ErrUnknownContext)
 	}
-	return contexts[at], nil
+	return s, nil
 }
 
 // A notOnError is returned for what needs a context that is on.
