@@ -13,6 +13,7 @@ import (
 	"fairlead/app/control"
 	"fairlead/app/explain"
 	"fairlead/app/instance"
+	"fairlead/app/menu"
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/app/table"
@@ -42,26 +43,23 @@ var ErrReported = errors.New("already reported")
 // List prints the contexts of the files that serve would read. It prints problems with the files first, on stderr. If a
 // kubeconfig cannot be read, it lists the contexts of the others and returns ErrReported.
 func List(ctx context.Context, o command.Options) error {
-	read := peekSettings()
-	instance.UseKubeconfigs(o.Kubeconfig, read)
-	kubeconfig := kubeconfig.Load(o.Kubeconfig)
-	instance.SetContexts(read, kubeconfig)
-	lines := contextLines(kubeconfig.Contexts, read.Effective)
+	read, loaded := readFiles(o)
+	lines := contextLines(loaded.Contexts, read.Effective)
 	if err := read.Problem(); err != nil {
 		fmt.Fprintln(os.Stderr, "fairlead:", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: "))
 	}
-	for _, problem := range kubeconfig.Problems {
+	for _, problem := range loaded.Problems {
 		fmt.Fprintln(os.Stderr, "fairlead:", instance.ProblemLine(problem))
 	}
 	if status, err := queryStatus(ctx); err == nil {
-		lines = addKept(lines, instance.BrokenFiles(kubeconfig), status)
+		lines = addKept(lines, instance.BrokenFiles(loaded), status)
 		addRunning(lines, status)
 	}
 	err := printContexts(table.For(os.Stdout), o, lines)
-	if len(lines) == 0 && len(kubeconfig.Problems) == 0 {
-		fmt.Fprintln(os.Stderr, "fairlead:", instance.NoContexts(kubeconfig))
+	if len(lines) == 0 && len(loaded.Problems) == 0 {
+		fmt.Fprintln(os.Stderr, "fairlead:", instance.NoContexts(loaded))
 	}
-	if err == nil && len(instance.BrokenFiles(kubeconfig)) > 0 {
+	if err == nil && len(instance.BrokenFiles(loaded)) > 0 {
 		err = ErrReported
 	}
 	return err
@@ -144,7 +142,7 @@ var listColumns = []column[contextLine]{
 		if l.Address == "" && l.Port != 0 {
 			return fmt.Sprintf(":%d", l.Port)
 		}
-		return shortAddress(l.Address)
+		return menu.ShortAddress(l.Address)
 	})},
 	{title: "NAMESPACE", cut: table.CutMiddle, cell: plain(func(l contextLine) string { return l.Namespace })},
 	{title: "PROD", cell: func(l contextLine) table.Cell { return table.Cell{Text: yes(l.Production), Style: table.Warn} }},
@@ -188,11 +186,20 @@ func peekSettings() *settings.Settings {
 	return settings.Peek(dir, file)
 }
 
+// readFiles reads the settings and the kubeconfig files as serve would. It changes nothing on disk.
+func readFiles(o command.Options) (*settings.Settings, kubeconfig.Config) {
+	read := peekSettings()
+	instance.UseKubeconfigs(o.Kubeconfig, read)
+	loaded := kubeconfig.Load(o.Kubeconfig)
+	instance.SetContexts(read, loaded)
+	return read, loaded
+}
+
 // Names returns the names of the contexts, for completion.
 func Names(o command.Options) []string {
-	instance.UseKubeconfigs(o.Kubeconfig, peekSettings())
+	_, loaded := readFiles(o)
 	var names []string
-	for _, c := range kubeconfig.Load(o.Kubeconfig).Contexts {
+	for _, c := range loaded.Contexts {
 		names = append(names, c.Name)
 	}
 	return names

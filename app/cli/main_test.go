@@ -163,10 +163,10 @@ func (h *home) serve(t *testing.T, contexts ...string) (addresses []string, ende
 	return addresses, end
 }
 
-// eventually waits until a condition holds.
+// eventually waits until a condition holds. Each check runs a program, so there is no pause between two.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !holds(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}

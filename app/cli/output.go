@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/netip"
 	"slices"
 
 	"sigs.k8s.io/yaml"
@@ -91,15 +90,6 @@ func stateCell(phase session.Phase, trouble session.Trouble) table.Cell {
 		return table.Cell{Text: string(phase), Style: table.Bad}
 	}
 	return table.Cell{Text: string(phase), Style: table.Busy}
-}
-
-// shortAddress returns an address without the host if that is the usual one, 127.0.0.1.
-func shortAddress(address string) string {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil || at.Addr() != netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
-		return address
-	}
-	return fmt.Sprintf(":%d", at.Port())
 }
 
 func yes(is bool) string {

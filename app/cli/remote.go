@@ -62,8 +62,8 @@ func orCurrent(o command.Options, name string) (string, error) {
 	if name != "" {
 		return name, nil
 	}
-	instance.UseKubeconfigs(o.Kubeconfig, peekSettings())
-	return currentContext(kubeconfig.Load(o.Kubeconfig))
+	_, loaded := readFiles(o)
+	return currentContext(loaded)
 }
 
 // allOrCurrent is like orCurrent, for several names.
@@ -91,8 +91,6 @@ func withAdvice(ctx context.Context, c *control.Client, names []string, err erro
 	switch {
 	case errors.Is(err, session.ErrUnconfirmed):
 		return fmt.Errorf("%w: `fairlead on --yes %s` does it", err, strings.Join(names, " "))
-	case errors.Is(err, session.ErrNotOn) && !strings.Contains(err.Error(), "fairlead on"):
-		return fmt.Errorf("%w: `fairlead on %s` starts it", err, strings.Join(names, " "))
 	case errors.Is(err, session.ErrUnknownContext):
 		status, statusErr := c.Status(ctx)
 		if statusErr != nil {

@@ -58,13 +58,10 @@ func SettingsCheck(_ context.Context, o command.Options) error {
 		fmt.Printf("%s: there is none, so the defaults hold\n", file)
 		return nil
 	}
-	read := peekSettings()
+	read, loaded := readFiles(o)
 	if err := read.Problem(); err != nil {
 		return err
 	}
-	instance.UseKubeconfigs(o.Kubeconfig, read)
-	loaded := kubeconfig.Load(o.Kubeconfig)
-	instance.SetContexts(read, loaded)
 	contexts := loaded.Contexts
 	var exposed []settings.Problem
 	if problem, ok := errors.AsType[settings.Problem](read.Exposed()); ok {

@@ -63,7 +63,13 @@ func Restart(ctx context.Context, o command.Options, names []string) error {
 	if err != nil {
 		return err
 	}
-	return start(ctx, names, func(c *control.Client) error { return c.Restart(ctx, names) })
+	return start(ctx, names, func(c *control.Client) error {
+		err := c.Restart(ctx, names)
+		if errors.Is(err, session.ErrNotOn) {
+			return fmt.Errorf("%w: `fairlead on %s` starts it", err, strings.Join(names, " "))
+		}
+		return err
+	})
 }
 
 // start waits until contexts that were asked to start are on, and prints a line for each.

@@ -20,7 +20,6 @@ const watchInterval = 2 * time.Second
 func watchStatus(ctx context.Context, out table.Output, o command.Options) error {
 	return withClient(func(c *control.Client) error {
 		watching, cancel := context.WithCancel(ctx)
-		defer cancel()
 		type change struct {
 			status control.Status
 			err    error

@@ -84,9 +84,9 @@ func rowTitle(c session.State, x view) string {
 	case session.Starting:
 		return name + "  starting…"
 	case session.On:
-		return name + "  " + shortAddress(c.Endpoints.ProxyAddress())
+		return name + "  " + ShortAddress(c.Endpoints.ProxyAddress())
 	case session.Unavailable:
-		return name + "  " + shortAddress(c.Endpoints.ProxyAddress()) + "  (unavailable)"
+		return name + "  " + ShortAddress(c.Endpoints.ProxyAddress()) + "  (unavailable)"
 	case session.Stopping:
 		return name + "  stopping…"
 	case session.Failed:

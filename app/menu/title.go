@@ -18,8 +18,8 @@ const (
 	star        = "★ "   // marks the kubeconfig's current context
 )
 
-// shortAddress omits the host if it is the usual one.
-func shortAddress(address string) string {
+// ShortAddress returns an address, host:port, without the host if that is the usual one, 127.0.0.1.
+func ShortAddress(address string) string {
 	if host, port, err := net.SplitHostPort(address); err == nil && host == "127.0.0.1" {
 		return ":" + port
 	}
