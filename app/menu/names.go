@@ -101,7 +101,7 @@ func namesOf(contexts []session.State) *names {
 	for i, g := range grammars {
 		name := &n.all[i]
 		if g.name != "" {
-			name.forms = append(name.forms, g.title(maxTitle, g.short, shared), g.title(maxTitle, g.short, nil), g.title(maxTitle, g.full, nil))
+			name.forms = append(name.forms, g.title(g.short, shared), g.title(g.short, nil), g.title(g.full, nil))
 		}
 		name.forms = append(name.forms, plainForms(name.whole, common, differences)...)
 	}
@@ -285,8 +285,8 @@ func sharedParts(all []grammar) []bool {
 	return shared
 }
 
-// title returns the cluster's name and where it is, without the parts that are shared, in at most limit runes.
-func (g grammar) title(limit int, parts []string, shared []bool) string {
+// title returns the cluster's name and where it is, without the parts that are shared, in at most maxTitle runes.
+func (g grammar) title(parts []string, shared []bool) string {
 	var said []string
 	for i, part := range parts {
 		if i >= len(shared) || !shared[i] {
@@ -294,9 +294,9 @@ func (g grammar) title(limit int, parts []string, shared []bool) string {
 		}
 	}
 	if len(said) == 0 {
-		return shortMiddle(g.name, limit)
+		return shortMiddle(g.name, maxTitle)
 	}
-	limit -= runeCount(between)
+	limit := maxTitle - runeCount(between)
 	where := strings.Join(said, " ")
 	where = shortMiddle(where, max(limit/2, limit-runeCount(g.name)))
 	return shortMiddle(g.name, limit-runeCount(where)) + between + where

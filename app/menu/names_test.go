@@ -137,7 +137,7 @@ func TestNoTwoTitlesLookTheSame(t *testing.T) {
 	t.Run("together", func(t *testing.T) { differ(t, slices.Concat(slices.Collect(maps.Values(all))...)) })
 }
 
-// Whoever writes the kubeconfig can compute titles, too.
+// The author of a kubeconfig can compute titles as well.
 func TestNoNameTakesTheTitleOfAnother(t *testing.T) {
 	for _, first := range []string{"arn:aws:eks:eu-central-1:123456789012:cluster/a", strings.Repeat("a", 99), "a\x00", ""} {
 		names := []string{first}

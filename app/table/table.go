@@ -27,15 +27,6 @@ type Cell struct {
 	Style Style
 }
 
-// Text returns plain cells.
-func Text(texts ...string) []Cell {
-	var cells []Cell
-	for _, text := range texts {
-		cells = append(cells, Cell{Text: text})
-	}
-	return cells
-}
-
 // A Table is rows of cells below the titles of their columns.
 type Table struct {
 	Columns []Column
