@@ -56,7 +56,7 @@ type flight[V any] struct {
 	answer[V]
 	done     chan struct{} // closed once the answer is there
 	waiting  int           // the number of callers; guarded by the cache's mu
-	renewing bool          // it goes on without callers; guarded by the cache's mu
+	renewing bool          // the request continues if no caller waits; guarded by the cache's mu
 	cancel   context.CancelFunc
 }
 

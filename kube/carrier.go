@@ -63,7 +63,7 @@ func (d *loginDialer) unlessLoginFailed(ctx context.Context, err error) error {
 	return err
 }
 
-// unreachableTimeout bounds a dial while the API server is unreachable. The carrier goes on for longer: if the API server
+// unreachableTimeout bounds a dial while the API server is unreachable. The carrier continues for longer: if the API server
 // was only slow, a later dial finds a session.
 const unreachableTimeout = 4 * time.Second
 

@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"fairlead/kube/carrier"
-
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"fairlead/kube/carrier"
 )
 
 // The API server is asked about a Pod that no Service has any more. Without an answer the Pod does not count as gone.

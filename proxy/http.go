@@ -14,11 +14,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"fairlead/proxy/browser"
 	"fairlead/proxy/http1"
 	"fairlead/proxy/stream"
-
-	"github.com/rs/zerolog"
 )
 
 const httpIdle = 2 * time.Minute // between two requests of one client

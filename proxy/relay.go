@@ -12,10 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"fairlead/proxy/peer"
 	"fairlead/proxy/stream"
-
-	"github.com/rs/zerolog"
 )
 
 const (

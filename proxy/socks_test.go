@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"fairlead/proxy"
-
 	xproxy "golang.org/x/net/proxy"
+
+	"fairlead/proxy"
 )
 
 // socksRequest is greeting and CONNECT for a name or an address, in one piece.

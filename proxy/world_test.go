@@ -16,10 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"fairlead/proxy"
-
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
+
+	"fairlead/proxy"
 )
 
 // patience bounds every wait for something that must happen.

@@ -10,9 +10,9 @@ import (
 	"sync"
 	"testing"
 
-	"fairlead/proxy/direct"
-
 	"golang.org/x/net/dns/dnsmessage"
+
+	"fairlead/proxy/direct"
 )
 
 // A name of two labels that resolves here, or that only a forward proxy can resolve, must not be routed to a Service.

@@ -333,7 +333,7 @@ func TestRowsMoveOnlyWhileTheMenuIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, true)
 		rows := func() (rows string) {
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // in the bubble's time
 			synctest.Wait()
 			b.screen.mutex.Lock()
 			defer b.screen.mutex.Unlock()

@@ -146,7 +146,7 @@ func AskUnattended[T any](ctx context.Context, s *Streams, q Question, read func
 	return receive(ctx, s.api, s.client, q, read)
 }
 
-// Open asks a question whose answer goes on until ctx ends, and returns the answer, which the caller reads and closes. If
+// Open asks a question whose answer continues until ctx ends, and returns the answer, which the caller reads and closes. If
 // the answer does not begin within HeadersWithin, Open calls cancel, which has to end ctx.
 func (s *Streams) Open(ctx context.Context, cancel context.CancelFunc, q Question) (io.ReadCloser, error) {
 	if !s.LoggedIn() {

@@ -19,7 +19,7 @@ type Endpoint struct {
 	Service string
 
 	// Address is one of the Pod's, and Node the node it is on, where they are known. They may come from an EndpointSlice alone:
-	// whoever may write one in the Pod's namespace can claim any address. A Carrier that dials it decides which it believes.
+	// a user who may write one in the Pod's namespace can claim any address. A Carrier that dials it decides which it believes.
 	Address netip.Addr
 	Node    string
 }

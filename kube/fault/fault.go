@@ -31,7 +31,7 @@ import (
 	"time"
 )
 
-// Ended reports whether an error means no more than that the other end, whoever that is, closed the connection.
+// Ended reports whether an error means no more than that the other end closed the connection.
 func Ended(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
 		errors.Is(err, syscall.EPIPE)

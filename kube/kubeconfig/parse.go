@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 
-	"fairlead/proxy/safetext"
-
 	yamlnode "gopkg.in/yaml.v3"
 	"k8s.io/apimachinery/pkg/runtime"
 	serializerjson "k8s.io/apimachinery/pkg/runtime/serializer/json"
@@ -21,6 +19,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/client-go/tools/clientcmd/api/latest"
 	"sigs.k8s.io/yaml"
+
+	"fairlead/proxy/safetext"
 )
 
 // A parsed is the content of one kubeconfig file, and the errors in it.

@@ -98,7 +98,7 @@ func (p *Plugin) Begin(renewed func()) (end func()) {
 }
 
 // Login ensures that there are credentials, and runs the plugin if there are none. It waits for a run only some
-// seconds, since a plugin may wait for its user: the run goes on, and Login fails meanwhile. After a failure the plugin
+// seconds, since a plugin may wait for its user: the run continues, and Login fails meanwhile. After a failure the plugin
 // is not run for a while, in which Login fails with the same error.
 //
 // Errors are *fault.Login, the context's, and net.ErrClosed outside of Begin and its end.

@@ -15,7 +15,7 @@ import (
 const (
 	// maxKept limits the first bytes that are kept to be sent again if the runtime reports that it never connected.
 	maxKept = 64 << 10
-	// maxRetries limits how often a connection goes on after the endpoints that it was given are used up.
+	// maxRetries limits how often a connection is tried again after the endpoints that it was given are used up.
 	maxRetries = 2
 	// silenceTimeout is how long a session that owes an answer may be silent before its connections end.
 	silenceTimeout = 15 * time.Second

@@ -10,11 +10,11 @@ import (
 	"slices"
 	"time"
 
-	"fairlead/kube/carrier"
-	"fairlead/kube/fault"
-
 	"github.com/rs/zerolog"
 	"k8s.io/client-go/rest"
+
+	"fairlead/kube/carrier"
+	"fairlead/kube/fault"
 )
 
 // An Endpoint is a port of a Pod. Its Address and Node have no effect here: the API server finds the Pod by its name.

@@ -26,12 +26,12 @@ import (
 	"testing"
 	"time"
 
-	"fairlead/build/proxytest"
-	"fairlead/kube/fault"
-
 	"github.com/things-go/go-socks5"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd/api"
+
+	"fairlead/build/proxytest"
+	"fairlead/kube/fault"
 )
 
 // carried makes a connection with cfg over each carrier, and returns the header of the last upgrade.

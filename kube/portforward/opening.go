@@ -123,8 +123,8 @@ func (c *connState) recordStreams(a *attempt, streams []*spdy.Stream) error {
 	return ended
 }
 
-// replace goes on to another attempt after a ended, if no program can have seen a byte, else returns the reason of the
-// end. The new attempt is not open. opening is held.
+// replace begins another attempt after a ended, if no program can have seen a byte. Otherwise it returns why a ended.
+// The new attempt is not open. opening is held.
 func (c *connState) replace(ctx context.Context, a *attempt, end ending) error {
 	now := time.Now()
 	if end.endpoint {

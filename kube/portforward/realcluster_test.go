@@ -16,11 +16,11 @@ import (
 	"testing"
 	"time"
 
-	"fairlead/build/clustertest"
-	"fairlead/kube/fault"
-
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"fairlead/build/clustertest"
+	"fairlead/kube/fault"
 )
 
 // A real is the real cluster as these tests use it.

@@ -103,7 +103,7 @@ func (s *session) hasLateRefusal() bool {
 	return refused
 }
 
-// age returns the time since t by the wall clock, which goes on while the machine sleeps.
+// age returns the time since t by the wall clock, which keeps running while the machine sleeps.
 func age(now, t time.Time) time.Duration { return now.Round(0).Sub(t.Round(0)) }
 
 // responseTimeout returns how long a peer has to respond.

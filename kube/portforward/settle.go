@@ -7,7 +7,7 @@ import "time"
 const settleInterval = 2 * time.Millisecond
 
 // awaitSettled waits, before more is written than is kept, until the attempt may be taken for connected: accepted, and
-// not refused within a grace. If a refusal comes first, the reader goes on at another endpoint with all that was
+// not refused within a grace. If a refusal comes first, the reader continues at another endpoint, with all that was
 // written.
 func (w *writer) awaitSettled() {
 	ticker := time.NewTicker(settleInterval)

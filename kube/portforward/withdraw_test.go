@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"fairlead/kube/carrier"
-
 	"golang.org/x/sync/errgroup"
+
+	"fairlead/kube/carrier"
 )
 
 func TestAPodThatIsWithdrawnKeepsNoSessionForLater(t *testing.T) {

@@ -99,7 +99,7 @@ func appendHeaderBlock(b []byte, first bool, headers []Header) []byte {
 }
 
 // A frame is the head of one frame and, for a control frame, the first eight bytes of its payload. A client needs no
-// more of any of them. It can be read in pieces: after a deadline the next read goes on where the last one stopped.
+// more of any of them. It can be read in pieces: after a deadline the next read continues where the last one stopped.
 type frame struct {
 	head       [headSize]byte
 	headRead   int // bytes of head

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"fairlead/proxy"
-
 	"go.uber.org/goleak"
+
+	"fairlead/proxy"
 )
 
 // timeout limits every wait for something that must happen.

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"unsafe"
 
-	"fairlead/proxy/peer"
-
 	"golang.org/x/sys/unix"
+
+	"fairlead/proxy/peer"
 )
 
 // inSandbox is the environment variable that makes the test binary ask for a peer check where the kernel answers none.
