@@ -77,7 +77,6 @@ type Cluster struct {
 	policy    atomic.Pointer[Policy]
 	resolver  *resolver
 	api       *api.Client
-	health    *api.Health
 	carrier   carrier.Carrier
 	decisions decisions
 	dialer    loginDialer
@@ -156,7 +155,6 @@ func Open(c Config) (*Cluster, error) {
 func newCluster(namespace string, a *api.Client, to carrier.Carrier, log zerolog.Logger) *Cluster {
 	c := &Cluster{
 		api:     a,
-		health:  a.Health,
 		carrier: to,
 		log:     log,
 		started: make(chan struct{}),
@@ -183,7 +181,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	waitForWatches := c.resolver.watches.open(ctx)
 	endLogin := c.api.Login.Begin(func() {
 		c.api.CloseIdle() // these connections have the old client certificate
-		c.health.NoteLogin()
+		c.api.Health.NoteLogin()
 	})
 	close(c.started)
 	c.mu.Unlock()

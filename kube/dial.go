@@ -245,7 +245,7 @@ func (a *attempt) connect(ctx context.Context, endpoints []endpoint, later []end
 		c.api.CloseIdle() // an idle connection may still work, and would hide that a new one cannot be made
 	}
 	if !errors.As(err, &away) || away.Server == c.api.Faults.Server {
-		c.health.ObserveDial(err) // otherwise a Pod could not be reached
+		c.api.Health.ObserveDial(err) // otherwise a Pod could not be reached
 	}
 	return conn, err
 }

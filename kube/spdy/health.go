@@ -4,12 +4,12 @@ import "time"
 
 // A health is what a session knows of the path of its connection.
 type health struct {
-	lastHeard     time.Time // with its wall clock, which goes on while the machine sleeps
+	lastHeard     time.Time // with its wall clock, which keeps running while the machine sleeps
 	sentWhenHeard int64     // what had been sent when something was last heard
 	nextPing      uint32
 	pingID        uint32
-	pingSent      time.Time // of the ping that is under way, zero if none is
-	rtt, min      time.Duration
+	pingSent      time.Time     // of the ping that is under way, zero if none is
+	rtt           time.Duration // smoothed round trip of the pings
 
 	probes  [2]uint32     // the first and the last of the pings of the last probe
 	probed  time.Time     // when they were sent, zero if there was none
@@ -89,9 +89,6 @@ func (s *Session) handlePing(id uint32) error {
 	}
 	rtt := h.lastHeard.Sub(h.pingSent)
 	h.pingSent = time.Time{}
-	if h.min == 0 || rtt < h.min {
-		h.min = rtt
-	}
 	if h.rtt == 0 {
 		h.rtt = rtt
 	} else {

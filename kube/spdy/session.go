@@ -138,7 +138,6 @@ type State struct {
 	Proved    time.Time     // when the last probe was sent that was answered: what was sent before it was read
 	Proving   time.Duration // how long that answer took: much longer than a round trip if the peer is busy
 	RTT       time.Duration // smoothed round trip of the pings; 0 before the first answer
-	MinRTT    time.Duration // the shortest
 	Used      uint32        // stream ids that are used up, of 2^31
 	Sent      int64         // bytes written to the connection, heads included
 	Received  int64         // bytes of payload that came
@@ -153,7 +152,7 @@ func (s *Session) State() State {
 	defer s.mu.Unlock()
 	st := State{
 		Live: s.live, Lingering: s.lingering, Dropped: s.receiver.dropped, Away: s.away,
-		Heard: s.health.lastHeard, Probed: s.health.probed, Proved: s.health.proved, Proving: s.health.proving, RTT: s.health.rtt, MinRTT: s.health.min, Used: s.next, Sent: s.sent, Received: s.receiver.received, Unheard: s.sent - s.health.sentWhenHeard,
+		Heard: s.health.lastHeard, Probed: s.health.probed, Proved: s.health.proved, Proving: s.health.proving, RTT: s.health.rtt, Used: s.next, Sent: s.sent, Received: s.receiver.received, Unheard: s.sent - s.health.sentWhenHeard,
 		Mid: s.receiver.mid,
 	}
 	if s.receiver.blockedBy != nil {
