@@ -131,7 +131,7 @@ func (c *connState) markProven(a *attempt, now time.Time) {
 		return
 	}
 	c.proven.Store(true)
-	if c.pool.targets.markAnswered(a.ep, c.hasWritten(), now) {
+	if c.pool.targets.markAnswered(&a.ep, c.hasWritten(), now) {
 		c.pool.serveAll(now)
 	}
 	c.mu.Lock()

@@ -39,7 +39,7 @@ func (r *rollouts) markNamed(endpoints []Endpoint, now time.Time) {
 		}
 		g, ok := r.pods.get(podOf(ep), now)
 		if !ok {
-			g = generation{proofsOf(ep)[0], now}
+			g = generation{proofsOf(&ep)[0], now}
 		}
 		r.pods.put(podOf(ep), g, now, seenFor)
 	}

@@ -26,7 +26,7 @@ func TestUploadGoesOnElsewhereAfterALateRefusal(t *testing.T) {
 		f := w.forwarder(nil)
 		endpoints := append(at(9000), at(8)...)
 		// It is taken for connected, like a target that answered lately.
-		f.pool.targets.markAnswered(endpoints[0], true, time.Now())
+		f.pool.targets.markAnswered(&endpoints[0], true, time.Now())
 		f.pool.targets.observeLateRefusal(100 * time.Millisecond) // as refusals are on a busy machine
 		c, err := dial(t, f, endpoints)
 		if err != nil {
@@ -62,7 +62,7 @@ func TestUploadToAKnownTargetIsNotHeldBack(t *testing.T) {
 	})
 	const grace = 5 * time.Second
 	f := w.forwarder(func(c *Config) { c.Grace = grace })
-	f.pool.targets.markAnswered(at(8)[0], true, time.Now())
+	f.pool.targets.markAnswered(&at(8)[0], true, time.Now())
 	c := mustDial(t, f, 8)
 	defer c.Close()
 	start := time.Now()

@@ -27,17 +27,20 @@ type targets struct {
 
 // A proof is what an answer proves to be present: a port of a Service, through any of its Pods, or a port of one Pod.
 type proof struct {
-	namespace, service string
-	pod                podID
-	port               int
+	pod     podID  // of a Service's, the namespace alone
+	service string // empty for a Pod's
+	port    int
 }
 
 // proofsOf returns what an answer of e proves, the widest first.
-func proofsOf(e Endpoint) []proof {
+//
+// Endpoints are passed by pointer here: the first byte of a connection is recorded on the stack of the goroutine that
+// reads it, and would make that stack grow for the rest of the connection's life.
+func proofsOf(e *Endpoint) []proof {
 	if e.Service == "" {
 		return []proof{podProof(e)}
 	}
-	return []proof{{namespace: e.Namespace, service: e.Service}, podProof(e)}
+	return []proof{{pod: podID{namespace: e.Namespace}, service: e.Service}, podProof(e)}
 }
 
 // An answer is what is known of a target that sent something.
@@ -83,7 +86,7 @@ func (m *cache[K, V]) put(key K, value V, now time.Time, lasts time.Duration) {
 func (t *targets) firstWriteWait(ep Endpoint, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch a, ok := t.answer(ep, now); {
+	switch a, ok := t.answer(&ep, now); {
 	case !ok:
 		return 300 * time.Microsecond
 	case a.greeted:
@@ -96,11 +99,11 @@ func (t *targets) firstWriteWait(ep Endpoint, now time.Time) time.Duration {
 func (t *targets) proven(ep Endpoint, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, ok := t.answer(ep, now)
+	_, ok := t.answer(&ep, now)
 	return ok
 }
 
-func (t *targets) answer(ep Endpoint, now time.Time) (a answer, ok bool) {
+func (t *targets) answer(ep *Endpoint, now time.Time) (a answer, ok bool) {
 	for _, p := range proofsOf(ep) {
 		if a, ok = t.answers.get(p, now); ok {
 			return a, true
@@ -113,16 +116,16 @@ func (t *targets) answer(ep Endpoint, now time.Time) (a answer, ok bool) {
 func (t *targets) lastRefusal(ep Endpoint, now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	err, _ := t.refusals.get(podProof(ep), now)
+	err, _ := t.refusals.get(podProof(&ep), now)
 	return err
 }
 
 // podProof returns the proof of e's Pod alone.
-func podProof(e Endpoint) proof { return proof{namespace: e.Namespace, pod: podOf(e), port: e.Port} }
+func podProof(e *Endpoint) proof { return proof{pod: podOf(*e), port: e.Port} }
 
 // markAnswered records that ep sent something. asked reports whether the client had sent something before. It reports
 // whether ep was not proven before.
-func (t *targets) markAnswered(ep Endpoint, asked bool, now time.Time) (news bool) {
+func (t *targets) markAnswered(ep *Endpoint, asked bool, now time.Time) (news bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	_, known := t.answer(ep, now)
@@ -130,7 +133,7 @@ func (t *targets) markAnswered(ep Endpoint, asked bool, now time.Time) (news boo
 		t.answers.put(p, answer{greeted: !asked}, now, provenFor)
 	}
 	delete(t.refusals.facts, podProof(ep))
-	delete(t.cuts.facts, podOf(ep))
+	delete(t.cuts.facts, podOf(*ep))
 	return !known
 }
 
@@ -138,15 +141,15 @@ func (t *targets) markAnswered(ep Endpoint, asked bool, now time.Time) (news boo
 func (t *targets) markRefused(ep Endpoint, err error, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.refusals.put(podProof(ep), err, now, refusedFor)
-	delete(t.answers.facts, podProof(ep))
+	t.refusals.put(podProof(&ep), err, now, refusedFor)
+	delete(t.answers.facts, podProof(&ep))
 }
 
 // forget removes all that is proven of ep's Service: every Pod that could be tried refused.
 func (t *targets) forget(ep Endpoint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, p := range proofsOf(ep) {
+	for _, p := range proofsOf(&ep) {
 		delete(t.answers.facts, p)
 	}
 }

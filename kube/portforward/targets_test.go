@@ -51,7 +51,7 @@ func TestTargetsAreBoundedAndForgotten(t *testing.T) {
 	if err := seen.lastRefusal(ep, now.Add(refusedFor)); err != nil || seen.proven(ep, now) {
 		t.Errorf("a refusal is remembered for ever: %v", err)
 	}
-	seen.markAnswered(ep, true, now)
+	seen.markAnswered(&ep, true, now)
 	if !seen.proven(ep, now.Add(provenFor-1)) || seen.proven(ep, now.Add(provenFor)) {
 		t.Error("a proof holds for the wrong time")
 	}

@@ -43,7 +43,7 @@ func TestALateRefusalIsNoOrderlyEnd(t *testing.T) {
 	w := newWorld(t)
 	w.hesitate = 50 * time.Millisecond
 	f := w.forwarder(nil)
-	f.pool.targets.markAnswered(at(9)[0], true, time.Now())
+	f.pool.targets.markAnswered(&at(9)[0], true, time.Now())
 	c := mustDial(t, f, 9)
 	defer c.Close()
 	if got, err := io.ReadAll(c); len(got) > 0 || !errors.Is(err, syscall.ECONNREFUSED) {
@@ -117,7 +117,7 @@ func TestASessionIsNotUsedAgainAfterARefusalThatCameTooLate(t *testing.T) {
 	w := newWorld(t)
 	w.hesitate = 200 * time.Millisecond
 	f := w.forwarder(nil)
-	f.pool.targets.markAnswered(at(9)[0], true, time.Now())
+	f.pool.targets.markAnswered(&at(9)[0], true, time.Now())
 	c := mustDial(t, f, 9)
 	if _, err := io.WriteString(c, "early"); err != nil {
 		t.Fatal(err)

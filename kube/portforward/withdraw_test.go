@@ -91,7 +91,7 @@ func TestAConnectionThatAGonePodNeverAnsweredEnds(t *testing.T) {
 	f := w.forwarder(nil)
 	for _, sent := range []string{"", "hello"} {
 		gone := Endpoint{Namespace: "ns", Pod: "gone" + sent, UID: "gone", Port: 8}
-		f.pool.targets.markAnswered(gone, true, time.Now())
+		f.pool.targets.markAnswered(&gone, true, time.Now())
 		c, err := dial(t, f, append([]Endpoint{gone}, at(7)...))
 		if err != nil {
 			t.Fatal(err)
