@@ -20,7 +20,11 @@ type Item struct {
 	Tooltip   string `json:"tooltip,omitempty"`
 	Checkable bool   `json:"checkable,omitempty"`
 	Checked   bool   `json:"checked,omitempty"`
+	Radio     bool   `json:"radio,omitempty"` // it is Checkable, and of its neighbours with Radio exactly one is checked
 	Disabled  bool   `json:"disabled,omitempty"`
+	// Icon names the sign to the left of the title, which says how a context is: "off", "working", "on", "attention" or
+	// "failed"; "" is none. It is the only part of an item that may change while the menu is open.
+	Icon string `json:"icon,omitempty"`
 	// Hidden items keep their place but are not shown. They keep the menu's shape when a context is switched on or off,
 	// so that a desktop can patch it in place, and an open menu does not collapse.
 	Hidden    bool   `json:"hidden,omitempty"`
