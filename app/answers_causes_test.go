@@ -93,7 +93,7 @@ func (c cause) public() explain.Explanation {
 	const more = "Fairlead's menu and “fairlead doctor” say more."
 	e := c.want
 	said, ok := map[string][2]string{
-		"Cluster unreachable":      {"The cluster's API server cannot be reached.", "Check the network connection or the VPN. " + more},
+		"API server not reachable":      {"The cluster's API server cannot be reached.", "Check the network connection or the VPN. " + more},
 		"Cluster not trusted":      {"The cluster's API server is not trusted.", more},
 		"Identity provider failed": {"Your login to the cluster cannot be renewed just now.", more},
 		"Cannot be carried":        {"Fairlead cannot carry this connection.", more},
@@ -102,7 +102,7 @@ func (c cause) public() explain.Explanation {
 	}[e.Title]
 	switch {
 	case strings.HasPrefix(e.Title, "Login"):
-		said = [2]string{"The cluster does not accept your login, or there is none.", "Sign in to the cluster again. " + more}
+		said = [2]string{"The cluster does not accept your login, or there is none.", "Log in to the cluster again. " + more}
 	case strings.HasSuffix(e.Sentence, "is this machine's loopback."):
 		said = [2]string{"127.0.0.1:9 is not reachable through this proxy."}
 	case strings.HasPrefix(e.Sentence, "Your login"):
@@ -232,11 +232,11 @@ func (b *troubled) servers(t *testing.T, admin entry, server string) []cause {
 			Title: "Timed out", Sentence: "closes-first.default:7007 did not answer in time.", Hint: "It may be overloaded, or something on the way drops the connection.",
 			SOCKS5: 6, SOCKS4: 91, Status: 504, ProxyStatus: "connection_timeout"}},
 		{context: "away", entry: admin.with(map[string]any{"server": "https://" + closed}, nil), host: host, port: port, want: explain.Explanation{
-			Title: "Cluster unreachable", Sentence: "Nothing listens at the address of the API server " + closed + ".",
+			Title: "API server not reachable", Sentence: "Nothing listens at the address of the API server " + closed + ".",
 			Hint:   "The cluster may be stopped, or have moved to another address.",
 			SOCKS5: 3, SOCKS4: 91, Status: 502, ProxyStatus: "destination_unavailable"}},
 		{context: "unknown-server", entry: admin.with(map[string]any{"server": "https://api.fairlead.invalid:6443"}, nil), host: host, port: port, want: explain.Explanation{
-			Title: "Cluster unreachable", Sentence: "The name of the API server api.fairlead.invalid:6443 is not known to this machine.",
+			Title: "API server not reachable", Sentence: "The name of the API server api.fairlead.invalid:6443 is not known to this machine.",
 			Hint:   "Check the network connection or the VPN.",
 			SOCKS5: 3, SOCKS4: 91, Status: 502, ProxyStatus: "destination_unavailable"}},
 		{context: "untrusted", entry: admin.with(map[string]any{"certificate-authority-data": authority}, nil), host: host, port: port, want: explain.Explanation{
@@ -278,7 +278,7 @@ func (b *troubled) logins(t *testing.T, admin entry) []cause {
 	return []cause{
 		{context: "login-refused", entry: admin.with(nil, map[string]any{"token": "ran-out-long-ago"}), host: host, port: port,
 			want: saying("Login needed", "The cluster does not accept the login of context login-refused.",
-				"Sign in again, the way this context's kubeconfig was made.")},
+				"The kubeconfig needs a new login: run the tool that wrote it again, or ask the cluster's administrator.")},
 		{context: "provider-away", entry: admin.with(nil, map[string]any{"auth-provider": map[string]any{"name": "oidc", "config": map[string]any{
 			"idp-issuer-url": "http://127.0.0.1:1/realm", "client-id": "fairlead", "refresh-token": "hunter2",
 		}}}), host: host, port: port,
@@ -287,21 +287,21 @@ func (b *troubled) logins(t *testing.T, admin entry) []cause {
 				"Check that this machine reaches it: a VPN may be needed.")},
 		{context: "plugin-missing", entry: admin.with(nil, run("fairlead-test-no-such-plugin", "Never")), host: host, port: port,
 			want: saying("Login plugin missing",
-				"The program fairlead-test-no-such-plugin, which signs in to context plugin-missing, was not found on this machine.",
+				"The program fairlead-test-no-such-plugin, which logs in to context plugin-missing, was not found on this machine.",
 				"Install it, or put its folder on the PATH that Fairlead is started with. It was looked for in "+
 					explain.Plain(b.desktop.Getenv("PATH"), 240)+".")},
 		{context: "plugin-failing", entry: admin.with(nil, run(failing, "Never")), host: host, port: port,
 			want: saying("Login plugin failed",
-				"The program failing-plugin, which signs in to context plugin-failing, failed: the session has ended.",
-				"Run “kubectl version --context plugin-failing” in a terminal: it signs in, or says why it cannot.")},
+				"The program failing-plugin, which logs in to context plugin-failing, failed: the session has ended.",
+				"Run “kubectl version --context plugin-failing” in a terminal: it logs in, or says why it cannot.")},
 		{context: "plugin-asking", entry: admin.with(nil, run(failing, "Always")), host: host, port: port,
 			want: saying("Login needed",
-				"The program failing-plugin, which signs in to context plugin-asking, wants a terminal to ask in, which it cannot have in the background.",
-				"Run “kubectl version --context plugin-asking” in a terminal: it signs in, or says why it cannot.")},
+				"The program failing-plugin, which logs in to context plugin-asking, wants a terminal to ask in, which it cannot have in the background.",
+				"Run “kubectl version --context plugin-asking” in a terminal: it logs in, or says why it cannot.")},
 		{context: "plugin-printing", entry: admin.with(nil, run("/bin/pwd", "Never")), host: host, port: port,
 			want: saying("Login plugin failed",
-				"The program pwd, which signs in to context plugin-printing, printed no credentials that Kubernetes understands.",
-				"Run “kubectl version --context plugin-printing” in a terminal: it signs in, or says why it cannot.")},
+				"The program pwd, which logs in to context plugin-printing, printed no credentials that Kubernetes understands.",
+				"Run “kubectl version --context plugin-printing” in a terminal: it logs in, or says why it cannot.")},
 	}
 }
 

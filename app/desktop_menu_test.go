@@ -114,7 +114,7 @@ func TestAContextThatFailsAndComesBackIsNotified(t *testing.T) {
 	}
 	d.start(t, kubeconfig, "away")
 	d.icon.Click(t, "away")
-	told := d.WaitNotification(t, "of the cluster that is away", func(n desktoptest.Notification) bool { return n.Summary == "Cluster unreachable" })
+	told := d.WaitNotification(t, "of the cluster that is away", func(n desktoptest.Notification) bool { return n.Summary == "API server not reachable" })
 	if !strings.Contains(told.Body, "Context away") || told.Actions != "Try again, Open log" {
 		t.Errorf("%+v", told)
 	}
@@ -122,7 +122,7 @@ func TestAContextThatFailsAndComesBackIsNotified(t *testing.T) {
 	d.icon.Click(t, details("away", "Stop")...)
 	d.row(t, "away", "to be off", func(n desktoptest.Node) bool { return !n.Checked })
 	d.icon.Click(t, "away")
-	d.WaitNotification(t, "by the service that was started anew", func(n desktoptest.Notification) bool { return n.Summary == "Cluster unreachable" })
+	d.WaitNotification(t, "by the service that was started anew", func(n desktoptest.Notification) bool { return n.Summary == "API server not reachable" })
 }
 
 func TestTheCurrentContextIsMarkedAndOnTop(t *testing.T) {

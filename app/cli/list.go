@@ -33,6 +33,7 @@ type contextLine struct {
 	Phase      session.Phase `json:"phase,omitempty"`   // in the running Fairlead; empty if none is running
 	Address    string        `json:"address,omitempty"` // where it listens; empty if it does not
 	Problem    string        `json:"problem,omitempty"`
+	Login      string        `json:"login,omitempty"` // the command that logs in, if a login is needed
 
 	trouble session.Trouble // the kind of the problem, if a Fairlead is running
 }
@@ -115,7 +116,7 @@ func addRunning(lines []contextLine, status control.Status) {
 		if !there || s.File != "" && s.File != lines[i].File {
 			continue
 		}
-		lines[i].Phase, lines[i].trouble = s.Phase, s.Trouble
+		lines[i].Phase, lines[i].trouble, lines[i].Login = s.Phase, s.Trouble, s.Login
 		if s.Phase.Listening() {
 			lines[i].Address = s.Endpoints.ProxyAddress()
 			if at, err := netip.ParseAddrPort(lines[i].Address); err == nil {
@@ -149,6 +150,7 @@ var listColumns = []column[contextLine]{
 	{title: "CLUSTER", wide: true, cut: table.CutMiddle, cell: plain(func(l contextLine) string { return l.Cluster })},
 	{title: "SERVER", wide: true, cut: table.CutMiddle, cell: plain(func(l contextLine) string { return l.Server })},
 	{title: "FILE", wide: true, cut: table.CutMiddle, cell: plain(func(l contextLine) string { return l.File })},
+	{title: "LOGIN", wide: true, cut: table.CutEnd, cell: plain(func(l contextLine) string { return l.Login })},
 	{title: "PROBLEM", cut: table.CutEnd, cell: plain(func(l contextLine) string { return l.Problem })},
 }
 

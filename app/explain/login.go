@@ -11,6 +11,9 @@ import (
 	"fairlead/kube/fault"
 )
 
+// newLogin is the hint for a login that no known command renews.
+const newLogin = "The kubeconfig needs a new login: run the tool that wrote it again, or ask the cluster's administrator."
+
 func login(e *fault.Login) words {
 	if e.Plugin != "" {
 		return plugin(e)
@@ -22,7 +25,7 @@ func login(e *fault.Login) words {
 	x := words{
 		title:    "Login needed",
 		sentence: fmt.Sprintf("The cluster does not accept the login of context %s%s.", context, reason(e.Err)),
-		hint:     "Sign in again, the way this context's kubeconfig was made.",
+		hint:     newLogin,
 	}
 	switch e.Cause {
 	case fault.LoginExpired:
@@ -63,7 +66,7 @@ func identityProvider(e *fault.Login) words {
 	case fault.ProviderRefused:
 		x.title = "Login needed"
 		x.sentence = who + " does not renew it" + reason(e.Err) + "."
-		x.hint = "Sign in again, the way this context's kubeconfig was made."
+		x.hint = newLogin
 	default:
 		x.sentence = who + " gave no usable answer" + reason(e.Err) + "."
 		x.hint = "Try again later, and if it lasts, ask the people who run it."
@@ -80,7 +83,7 @@ func plugin(e *fault.Login) words {
 	if known := cause(e); known != fault.PluginMissing && known != fault.PluginDenied && known != fault.PluginNew {
 		shown = shown[strings.LastIndexAny(shown, `/\`)+1:] // only those causes need the directory
 	}
-	program := fmt.Sprintf("The program %s, which signs in to context %s,", name(shown), name(e.Context))
+	program := fmt.Sprintf("The program %s, which logs in to context %s,", name(shown), name(e.Context))
 	x := words{title: "Login plugin failed", hint: tryInTerminal(e)}
 	switch cause(e) {
 	case fault.PluginMissing:
@@ -184,7 +187,7 @@ func tryInTerminal(e *fault.Login) string {
 	command := e.Command
 	if !pasteable(command) {
 		if !simple(e.Context) {
-			return "Run kubectl with this context in a terminal: it signs in, or says why it cannot."
+			return "Run kubectl with this context in a terminal: it logs in, or says why it cannot."
 		}
 		command = "kubectl version --context " + e.Context
 	}
@@ -194,9 +197,9 @@ func tryInTerminal(e *fault.Login) string {
 // signIn returns the hint with a command line. Kubectl runs the plugin with a terminal, which may be all that it needs.
 func signIn(command string) string {
 	if strings.HasPrefix(command, "kubectl ") {
-		return fmt.Sprintf("Run \u201c%s\u201d in a terminal: it signs in, or says why it cannot.", command)
+		return fmt.Sprintf("Run \u201c%s\u201d in a terminal: it logs in, or says why it cannot.", command)
 	}
-	return fmt.Sprintf("Sign in again: run \u201c%s\u201d in a terminal.", command)
+	return fmt.Sprintf("To log in, run \u201c%s\u201d in a terminal.", command)
 }
 
 // pasteable reports whether a command line means the same to any shell: plain words separated by spaces.

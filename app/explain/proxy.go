@@ -28,7 +28,7 @@ func proxy(e *fault.Unreachable) words {
 		x.sentence = fmt.Sprintf("The %s does not let connections through to the %s: %s.", via, server, Plain(fmt.Sprint(p.Err), textLength))
 		return x
 	case fault.ProxyBeyond:
-		x.title = "Cluster unreachable"
+		x.title = "API server not reachable"
 		x.sentence = fmt.Sprintf("The %s cannot reach the %s: %s.", via, server, Plain(fmt.Sprint(p.Err), textLength))
 		x.hint = "The cluster may be stopped, or lie elsewhere than this proxy leads. " + x.hint
 		return x

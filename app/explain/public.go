@@ -24,7 +24,7 @@ func only(sentence, hint string) func(error, words) words {
 var (
 	publicUnknown     = only("Fairlead could not make the connection.", sayMore)
 	publicKubeconfig  = only("The kubeconfig's entry for the cluster cannot work.", sayMore)
-	publicSignIn      = only("The cluster does not accept your login, or there is none.", "Sign in to the cluster again. "+sayMore)
+	publicSignIn      = only("The cluster does not accept your login, or there is none.", "Log in to the cluster again. "+sayMore)
 	publicProvider    = only("Your login to the cluster cannot be renewed just now.", sayMore)
 	publicTrust       = only("The cluster's API server is not trusted.", sayMore)
 	publicNode        = only("The node of the Pod could not carry the connection.", "The rest of the cluster can be reached. "+sayMore)

@@ -10,7 +10,7 @@ import (
 
 const (
 	more   = " Fairlead's menu and “fairlead doctor” say more."
-	signIn = "The cluster does not accept your login, or there is none. Sign in to the cluster again." + more
+	signIn = "The cluster does not accept your login, or there is none. Log in to the cluster again." + more
 	server = "The cluster's API server cannot be reached. Check the network connection or the VPN." + more
 	node   = "The node of the Pod could not carry the connection. The rest of the cluster can be reached." + more
 	trust  = "The cluster's API server is not trusted." + more
@@ -25,7 +25,7 @@ var public = map[string]string{
 
 	"Login needed": signIn, "Login plugin missing": signIn, "Login plugin failed": signIn, "Login plugin denied": signIn, "Login plugin is new": signIn,
 	"Identity provider failed": "Your login to the cluster cannot be renewed just now." + more,
-	"Cluster unreachable":      server, "Cluster not trusted": trust, "Proxy unusable": server,
+	"API server not reachable": server, "Cluster not trusted": trust, "Proxy unusable": server,
 	"Answer too large":     "The cluster's API server sent an answer that is too large to be read." + more,
 	"API server busy":      "The cluster's API server takes no requests just now. Try again in a while.",
 	"Port-forward blocked": "Something on the way to the cluster does not let port-forwards through." + more,

@@ -16,7 +16,7 @@ import (
 func unreachable(e *fault.Unreachable) words {
 	server := "API server " + name(e.Server)
 	x := words{
-		title:    "Cluster unreachable",
+		title:    "API server not reachable",
 		sentence: fmt.Sprintf("The %s cannot be reached.", server),
 		hint:     "Check the network connection or the VPN.",
 	}

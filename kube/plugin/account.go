@@ -84,7 +84,8 @@ func (a *account) login(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C:
-		return &fault.Login{Cause: fault.PluginSilent, Detail: r.stderr.lastLine(), Err: errors.New("it has not finished yet, and may wait for its user")}
+		silent := &fault.Login{Cause: fault.PluginSilent, Detail: r.stderr.lastLine(), Err: errors.New("it has not finished yet, and may wait for its user")}
+		return withAdvice(silent, a.config, &r.stderr)
 	}
 }
 
@@ -118,6 +119,7 @@ func (a *account) run(ctx context.Context, r *run) {
 	select {
 	case a.turn <- struct{}{}:
 		c, err = execute(ctx, a.config, &r.stderr)
+		err = withAdvice(err, a.config, &r.stderr)
 		<-a.turn
 	case <-ctx.Done():
 		err = ctx.Err()

@@ -1,7 +1,7 @@
 package plugin
 
 import (
-	"path/filepath"
+	"cmp"
 	"regexp"
 	"strings"
 
@@ -31,16 +31,15 @@ var plainWord = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:/@+-]{0,200}$`)
 // knownLogin returns the command that logs in where a well-known plugin gets its credentials from, with an option and
 // its value.
 func knownLogin(c *clientcmdapi.ExecConfig) (words, option, value string) {
-	name := strings.TrimSuffix(strings.ToLower(filepath.Base(filepath.ToSlash(c.Command))), ".exe")
-	switch name {
+	switch programName(c.Command) {
 	case "aws", "aws-iam-authenticator":
-		return "aws sso login", "--profile", firstNonEmpty(argument(c, "--profile"), variable(c, "AWS_PROFILE"))
+		return "aws sso login", "--profile", cmp.Or(argument(c, "--profile"), variable(c, "AWS_PROFILE"))
 	case "gke-gcloud-auth-plugin", "gcloud":
 		return "gcloud auth login", "", ""
 	case "az":
 		return "az login", "", ""
 	case "kubelogin":
-		if firstNonEmpty(argument(c, "--login"), argument(c, "-l"), variable(c, "AAD_LOGIN_METHOD")) == "azurecli" {
+		if cmp.Or(argument(c, "--login"), argument(c, "-l"), variable(c, "AAD_LOGIN_METHOD")) == "azurecli" {
 			return "az login", "--tenant", argument(c, "--tenant-id")
 		}
 	case "tsh":
@@ -51,15 +50,6 @@ func knownLogin(c *clientcmdapi.ExecConfig) (words, option, value string) {
 		return "oci session authenticate", "--profile-name", argument(c, "--profile")
 	}
 	return "", "", ""
-}
-
-func firstNonEmpty(values ...string) string {
-	for _, value := range values {
-		if value != "" {
-			return value
-		}
-	}
-	return ""
 }
 
 // argument returns the value of an option among the plugin's arguments, written as one word or as two.

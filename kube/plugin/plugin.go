@@ -10,12 +10,14 @@
 //	      → one run at a time      account.go
 //	      → the program            run.go, process_*.go
 //	      → its output             credentials.go
+//	      → its advice             advice.go
 //	Wrap, Certificate → requests   plugin.go
 //
 // Contexts that share a user entry share its credentials, and the plugin never runs twice at a time for one entry.
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/hex"
@@ -149,7 +151,7 @@ func (p *Plugin) withContext(err error) error {
 		return err
 	}
 	named := *login
-	named.Context, named.Command = p.config.Context, p.command
+	named.Context, named.Command = p.config.Context, cmp.Or(login.Command, p.command) // its own advice is better than ours
 	switch login.Cause {
 	case fault.PluginMissing, fault.PluginDenied, fault.PluginNew, fault.PluginTerminal, fault.PluginFailed, fault.PluginSilent, fault.PluginOutput,
 		fault.LoginExpired:

@@ -75,6 +75,20 @@ func execute(ctx context.Context, c Config, stderr *tail) (*credentials, error) 
 	return given, nil
 }
 
+// withAdvice returns err with the command that the plugin itself named, if err is a *fault.Login and there is one.
+func withAdvice(err error, c Config, stderr *tail) error {
+	login, ok := errors.AsType[*fault.Login](err)
+	if !ok {
+		return err
+	}
+	if command := adviceCommand(c.Exec, stderr.text()); command != "" {
+		advised := *login
+		advised.Command = command
+		return &advised
+	}
+	return err
+}
+
 // runError returns the fault for err, the error of cmd.Run: the plugin could not be started, or it failed.
 func runError(c Config, err error, detail string) error {
 	if machine := fault.OfMachine(err); machine != nil {

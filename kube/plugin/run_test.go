@@ -24,6 +24,26 @@ import (
 	"fairlead/kube/fault"
 )
 
+// What the plugin itself says is better than what its name tells.
+func TestTheErrorHasThePluginsOwnAdvice(t *testing.T) {
+	for said, want := range map[string]string{
+		`echo 'run "aws configure".' >&2; echo "something else" >&2; exit 255`: "aws configure",
+		`echo 'run "aws configure; reboot".' >&2; exit 255`:                    "aws sso login",
+		`exit 255`: "aws sso login",
+	} {
+		s := newScript(t, said)
+		config := s.config()
+		config.Command = filepath.Join(filepath.Dir(s.path), "aws")
+		if err := os.Rename(s.path, config.Command); err != nil {
+			t.Fatal(err)
+		}
+		login := loginError(t, begin(t, config).Login(t.Context()))
+		if login.Cause != fault.PluginFailed || login.Command != want {
+			t.Errorf("%s: %+v, want the command %q", said, login, want)
+		}
+	}
+}
+
 func TestPluginsThatCannotBeRun(t *testing.T) {
 	t.Setenv("PATH", "/nowhere:"+os.Getenv("PATH"))
 	missing := &clientcmdapi.ExecConfig{Command: "fairlead-no-such-plugin", APIVersion: "client.authentication.k8s.io/v1beta1", InstallHint: "get it\nat https://plugin.example/"}

@@ -30,12 +30,17 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lastLine returns the last line that is not empty, fit to be shown.
-func (t *tail) lastLine() string {
+// text returns all that is kept, as it was written.
+func (t *tail) text() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return string(t.data)
+}
+
+// lastLine returns the last line that is not empty, fit to be shown.
+func (t *tail) lastLine() string {
 	last := ""
-	for line := range strings.Lines(strings.ReplaceAll(string(t.data), "\r", "\n")) {
+	for line := range strings.Lines(strings.ReplaceAll(t.text(), "\r", "\n")) {
 		if line = clean(line); line != "" {
 			last = line
 		}
