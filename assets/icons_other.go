@@ -7,12 +7,12 @@ import (
 	"fmt"
 )
 
-//go:embed off*.png working*.png on*.png degraded*.png failed*.png
+//go:embed off*.png working*.png on*.png attention*.png failed*.png production*.png
 var icons embed.FS
 
 const extension = ".png"
 
-// Sizes returns the tray icon of that name in all sizes that panels show it in, as PNGs, the smallest first.
+// Sizes returns the picture of that name in all sizes that panels show it in, as PNGs, the smallest first.
 func Sizes(name string) [][]byte {
 	var all [][]byte
 	for _, size := range []int{16, 22, 24, 32, 48} {

@@ -2,7 +2,7 @@ package assets
 
 import "embed"
 
-//go:embed off.ico working.ico on.ico degraded.ico failed.ico off.png working.png on.png degraded.png failed.png
+//go:embed off*.ico off*.png working*.ico working*.png on*.ico on*.png attention*.ico attention*.png failed*.ico failed*.png production*.ico production*.png
 var icons embed.FS
 
 const extension = ".ico"

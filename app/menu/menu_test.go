@@ -167,24 +167,6 @@ func TestOnlyWhatIsShownAndEnabledCanBeClicked(t *testing.T) {
 	}
 }
 
-func TestIconTellsWhatGoesOnThenWhatNeedsAttention(t *testing.T) {
-	for want, phases := range map[string][]session.Phase{
-		IconOff:      {session.Off, session.Off},
-		IconOn:       {session.Off, session.On},
-		IconDegraded: {session.On, session.Unavailable},
-		IconFailed:   {session.Unavailable, session.Failed, session.On},
-		IconWorking:  {session.Failed, session.Unavailable, session.On, session.Stopping},
-	} {
-		var s session.Snapshot
-		for _, phase := range phases {
-			s.Contexts = append(s.Contexts, session.State{Phase: phase, Usable: true})
-		}
-		if got := Icon(s); got != want {
-			t.Errorf("Icon(%v) = %s, want %s", phases, got, want)
-		}
-	}
-}
-
 func TestCrowdedClustersAreCutShort(t *testing.T) {
 	crowded := session.State{Name: "crowded", Phase: session.On, Usable: true, Endpoints: session.ProxyAt("127.0.0.1:1080")}
 	items := Build(session.Snapshot{Version: 1, Contexts: []session.State{crowded}}, extras())

@@ -8,35 +8,8 @@ import (
 	"fairlead/app/session"
 )
 
-// The names of the icons, one for each state of the program as a whole.
-const (
-	IconOff      = "off"      // nothing is on
-	IconWorking  = "working"  // something starts or stops
-	IconOn       = "on"       // at least one context is on, and none has trouble
-	IconDegraded = "degraded" // a context that is on does not reach its cluster
-	IconFailed   = "failed"   // a context failed
-)
-
 // maxTooltip is in runes. Windows has room for 127 UTF-16 units.
 const maxTooltip = 120
-
-// Icon returns the name of the icon for the state: changes first, then what needs attention.
-func Icon(s session.Snapshot) string {
-	has := func(phases ...session.Phase) bool {
-		return slices.ContainsFunc(s.Contexts, func(c session.State) bool { return slices.Contains(phases, c.Phase) })
-	}
-	switch {
-	case has(session.Starting, session.Stopping):
-		return IconWorking
-	case has(session.Failed):
-		return IconFailed
-	case has(session.Unavailable):
-		return IconDegraded
-	case has(session.On):
-		return IconOn
-	}
-	return IconOff
-}
 
 // Summary returns a few words about how many contexts are on.
 func Summary(s session.Snapshot) string {

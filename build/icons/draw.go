@@ -1,152 +1,156 @@
 package main
 
 import (
-	"image"
 	"image/color"
 	"math"
+	"strings"
+
+	"fairlead/app/menu"
+	"fairlead/app/session"
 )
 
-// A point has coordinates in units of the icon's width, from its upper left corner.
-type point struct{ x, y float64 }
-
-func (p point) plus(q point) point       { return point{p.x + q.x, p.y + q.y} }
-func (p point) minus(q point) point      { return point{p.x - q.x, p.y - q.y} }
-func (p point) times(f float64) point    { return point{p.x * f, p.y * f} }
-func (p point) dot(q point) float64      { return p.x*q.x + p.y*q.y }
-func (p point) distance(q point) float64 { return math.Hypot(p.x-q.x, p.y-q.y) }
-
-// polar returns the point at a distance in a direction, with 0° to the right and 90° up.
-func polar(length, degrees float64) point {
-	angle := degrees * math.Pi / 180
-	return point{length * math.Cos(angle), -length * math.Sin(angle)}
-}
-
-// A shape is a signed distance function: the distance of a point from its edge, negative inside.
-type shape func(point) float64
-
-// A layer is a shape in one colour. The outline around it separates it from a dark or light panel and from the layers
-// below; a layer on top of another may omit it.
-type layer struct {
-	shape   shape
-	fill    color.NRGBA
-	outline float64
-}
-
-// drawing is a list of layers, the topmost first.
-type drawing []layer
-
-const (
-	thin   = 0.04  // outline
-	radius = 0.335 // of the ring, to the middle of its stroke
-	stroke = 0.115
+var (
+	grey   = color.NRGBA{0x8f, 0x9b, 0xab, 0xff}
+	blue   = color.NRGBA{0x2f, 0x8d, 0xf5, 0xff}
+	green  = color.NRGBA{0x22, 0xa8, 0x5f, 0xff}
+	amber  = color.NRGBA{0xf5, 0xa3, 0x00, 0xff}
+	red    = color.NRGBA{0xe2, 0x3b, 0x35, 0xff}
+	violet = color.NRGBA{0xb0, 0x3a, 0xc8, 0xff}
+	white  = color.NRGBA{0xff, 0xff, 0xff, 0xff}
+	ink    = color.NRGBA{0x2a, 0x1f, 0x00, 0xff}
 )
 
-// drawings returns a drawing for each icon of the menu package. They differ in shape as well as in colour.
-func drawings() map[string]drawing {
-	grey := color.NRGBA{0xb4, 0xbc, 0xc8, 0xff}
-	blue := color.NRGBA{0x4a, 0xa8, 0xff, 0xff}
-	green := color.NRGBA{0x3d, 0xd0, 0x7c, 0xff}
-	amber := color.NRGBA{0xff, 0xb4, 0x2e, 0xff}
-	red := color.NRGBA{0xf0, 0x4b, 0x45, 0xff}
-	white := color.NRGBA{0xff, 0xff, 0xff, 0xff}
-	middle := point{0.5, 0.5}
-	return map[string]drawing{
-		// The ring alone.
-		"off": {{ring(middle), grey, thin}},
-		// The line is still far away: connecting.
-		"working": {{dot(middle, 0.085), blue, thin}, {ring(middle), blue, thin}},
-		// The line passes through.
-		"on": {{dot(middle, 0.165), green, thin}, {ring(middle), green, thin}},
-		// An exclamation mark: attention needed.
-		"degraded": {{exclamation(middle), amber, thin}, {ring(middle), amber, thin}},
-		// The ring is blocked.
-		"failed": {{cross(middle), white, 0}, {disc(middle), red, thin}},
-	}
+// A grid places the parts of a picture. Strokes have whole widths and edges that fall between pixels, so that they are
+// sharp at the small sizes of panels.
+type grid struct{ size float64 }
+
+// part returns a length in pixels, from one in sixteenths of the picture.
+func (g grid) part(sixteenths float64) float64 { return g.size / 16 * sixteenths }
+
+// edge returns a length as a whole number of pixels.
+func (g grid) edge(sixteenths float64) float64 { return math.Round(g.part(sixteenths)) }
+
+// stroke returns the width of a stroke as a whole number of pixels, and its middle: that of the picture, or half a pixel
+// before it so that both edges of the stroke are between pixels.
+func (g grid) stroke(sixteenths float64) (width, middle float64) {
+	width = max(2, g.edge(sixteenths))
+	return width, math.Floor(g.size/2-width/2) + width/2
 }
 
-func ring(middle point) shape {
-	return func(p point) float64 { return math.Abs(p.distance(middle)-radius) - stroke/2 }
-}
+func (g grid) middle() point { return point{g.size / 2, g.size / 2} }
 
-func line(a, b point) shape {
-	return func(p point) float64 {
-		along := b.minus(a)
-		t := 0.0
-		if length := along.dot(along); length > 0 {
-			t = min(max(p.minus(a).dot(along)/length, 0), 1)
-		}
-		return p.distance(a.plus(along.times(t))) - stroke/2
-	}
-}
+// radius is that of the signs' discs. It leaves room for the rim.
+func (g grid) radius() float64 { return math.Round(g.part(13.6)/2*2) / 2 }
 
-func dot(middle point, radius float64) shape {
-	return func(p point) float64 { return p.distance(middle) - radius }
-}
-
-func disc(middle point) shape { return dot(middle, radius+stroke/2) }
-
-func exclamation(middle point) shape {
-	bar, below := line(middle.plus(polar(0.17, 90)), middle.plus(polar(0.03, 90))), dot(middle.plus(polar(0.17, -90)), stroke/2)
-	return func(p point) float64 { return min(bar(p), below(p)) }
-}
-
-func cross(middle point) shape {
-	const arm = 0.16
-	rising := line(middle.plus(polar(arm, 45)), middle.plus(polar(arm, 45+180)))
-	falling := line(middle.plus(polar(arm, -45)), middle.plus(polar(arm, -45+180)))
-	return func(p point) float64 { return min(rising(p), falling(p)) }
-}
-
-// at returns the colour of one point, without smoothing.
-func (d drawing) at(p point) color.NRGBA {
-	for _, l := range d {
-		switch distance := l.shape(p); {
-		case distance <= 0:
-			return l.fill
-		case distance <= l.outline:
-			return color.NRGBA{0x4b, 0x53, 0x60, 0xff}
+// names returns the names of all pictures: of each sign, of each sign while a production context is on, and the mark
+// of production alone.
+func names() []string {
+	all := []string{production}
+	for _, sign := range session.Signs() {
+		all = append(all, string(sign))
+		if sign != session.SignOff {
+			all = append(all, string(sign)+"-"+production)
 		}
 	}
-	return color.NRGBA{}
+	return all
 }
 
-// template returns the colour of one point of a template image for the macOS menu bar, which macOS draws in the bar's
-// colour: black where the drawing has colour, and transparent at an outline or in a layer without one, which lies on
-// another.
-func (d drawing) template(p point) color.NRGBA {
-	for _, l := range d {
-		switch distance := l.shape(p); {
-		case distance <= 0 && l.outline > 0:
-			return color.NRGBA{A: 0xff}
-		case distance <= max(l.outline, 0):
-			return color.NRGBA{}
-		}
+const production = menu.ProductionIcon
+
+// drawingOf returns a picture at a size. The signs differ in shape as well as in colour: the ring of a fairlead, which a
+// line is led through when it is on.
+func drawingOf(name string, size int) drawing {
+	g := grid{float64(size)}
+	d := drawing{size: size, rim: g.part(0.5)}
+	sign, marked := strings.CutSuffix(name, "-"+production)
+	switch session.Sign(sign) {
+	case session.SignOff:
+		d.layers = []layer{{shape: ring(g.middle(), g.radius(), g.edge(2)), fill: grey}}
+		d.rim /= 2
+	case session.SignWorking:
+		d.layers = []layer{{g.dots(), white, true}, {shape: disc(g.middle(), g.radius()), fill: blue}}
+	case session.SignOn:
+		d.layers = []layer{{g.arrow(), white, true}, {shape: disc(g.middle(), g.radius()), fill: green}}
+	case session.SignAttention:
+		mark, triangle := g.warning()
+		d.layers = []layer{{mark, ink, true}, {shape: triangle, fill: amber}}
+	case session.SignFailed:
+		d.layers = []layer{{g.cross(), white, true}, {shape: g.octagon(), fill: red}}
+	case production:
+		d.layers = g.letter(point{g.edge(2), g.edge(2)}, point{g.size - g.edge(2), g.size - g.edge(2)}, 2)
 	}
-	return color.NRGBA{}
+	if marked {
+		d.layers = append(g.badge(), d.layers...)
+	}
+	return d
 }
 
-// image renders the drawing at a size in pixels. Each pixel is the mean of the points in it, which smooths edges.
-func (d drawing) image(size int) *image.NRGBA { return render(d.at, size) }
-
-func render(at func(point) color.NRGBA, size int) *image.NRGBA {
-	const points = 8 // per row of a pixel
-	img := image.NewNRGBA(image.Rect(0, 0, size, size))
-	for y := range size {
-		for x := range size {
-			var r, g, b, n int
-			for i := range points * points {
-				c := at(point{
-					(float64(x) + (float64(i%points)+0.5)/points) / float64(size),
-					(float64(y) + (float64(i/points)+0.5)/points) / float64(size),
-				})
-				if c.A != 0 {
-					r, g, b, n = r+int(c.R), g+int(c.G), b+int(c.B), n+1
-				}
-			}
-			if n > 0 {
-				img.SetNRGBA(x, y, color.NRGBA{uint8(r / n), uint8(g / n), uint8(b / n), uint8(n * 255 / (points * points))})
-			}
-		}
+// dots are three in a row: something is under way.
+func (g grid) dots() shape {
+	width, middle := g.stroke(2.1)
+	var all []shape
+	for i := range 3 {
+		x := middle + float64(i-1)*g.edge(3.4)
+		all = append(all, box(point{x - width/2, middle - width/2}, point{x + width/2, middle + width/2}, (width-2)*0.3))
 	}
-	return img
+	return union(all...)
+}
+
+// arrow leads inwards.
+func (g grid) arrow() shape {
+	width, middle := g.stroke(2.4)
+	tip, head := g.edge(12.3), g.part(3.3)
+	back := tip - head - g.part(0.3)
+	return union(
+		box(point{g.edge(3.6), middle - width/2}, point{tip - head/2, middle + width/2}, g.part(0.2)),
+		polygon(g.part(0.25), point{back, middle - head}, point{tip, middle}, point{back, middle + head}))
+}
+
+// warning returns a triangle and the exclamation mark in it.
+func (g grid) warning() (mark, triangle shape) {
+	width, middle := g.stroke(2.1)
+	left, right, below := middle-width/2, middle+width/2, g.size-g.edge(3)
+	bar := box(point{left, g.edge(5)}, point{right, below - width - g.edge(1.2)}, g.part(0.2))
+	foot, half := g.size-g.part(2.2), g.part(6.1)
+	return union(bar, box(point{left, below - width}, point{right, below}, g.part(0.2))),
+		polygon(g.part(1.2), point{middle, g.part(2)}, point{middle + half, foot}, point{middle - half, foot})
+}
+
+func (g grid) octagon() shape {
+	round := g.part(0.5)
+	far := g.radius() - round
+	near := far * math.Tan(math.Pi/8)
+	var corners []point
+	for _, c := range []point{{-near, -far}, {near, -far}, {far, -near}, {far, near}, {near, far}, {-near, far}, {-far, near}, {-far, -near}} {
+		corners = append(corners, point{g.size/2 + c.x, g.size/2 + c.y})
+	}
+	return polygon(round, corners...)
+}
+
+func (g grid) cross() shape {
+	low, high := g.part(5), g.size-g.part(5)
+	return union(line(point{low, low}, point{high, high}, g.part(2.1)), line(point{high, low}, point{low, high}, g.part(2.1)))
+}
+
+// letter is the mark of production: a P on a field that has a margin to the left and right of it.
+func (g grid) letter(from, to point, margin float64) []layer {
+	width := (to.x - from.x) / (3 + 2*margin)
+	height := (to.y - from.y) / 7
+	at := func(x, y float64) point {
+		return point{from.x + math.Round((margin+x)*width), from.y + math.Round((1+y)*height)}
+	}
+	stem := box(at(0, 0), at(1, 5), 0)
+	bowl := without(box(at(0, 0), at(3, 3), 0), box(at(1, 1), at(2, 2), 0))
+	return []layer{
+		{union(stem, bowl), white, true},
+		{shape: box(from, to, g.part(0.8)), fill: violet},
+	}
+}
+
+// badge is the mark of production in the corner of a sign, and the gap between them.
+func (g grid) badge() []layer {
+	from, to := point{g.size - g.edge(5), g.size - g.edge(7)}, point{g.size, g.size}
+	gap := g.edge(1)
+	around := box(point{from.x - gap, from.y - gap}, point{to.x + gap, to.y + gap}, g.part(1.5))
+	return append(g.letter(from, to, 1), layer{around, color.NRGBA{}, true})
 }

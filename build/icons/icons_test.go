@@ -8,8 +8,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
+	"fairlead/app/menu"
+	"fairlead/app/session"
 	"fairlead/assets"
 )
 
@@ -27,8 +31,8 @@ func decode(t *testing.T, file string) image.Image {
 }
 
 func TestCommittedIconsAreWhatTheProgramDraws(t *testing.T) {
-	for name, d := range drawings() {
-		for file, want := range pictures(name, d) {
+	for _, name := range names() {
+		for file, want := range pictures(name) {
 			got := decode(t, file)
 			if got.Bounds() != want.Bounds() {
 				t.Errorf("%s is %v", file, got.Bounds())
@@ -55,22 +59,66 @@ func close(a, b color.NRGBA) bool {
 	return a.A == 0 && b.A == 0 || near(a.R, b.R) && near(a.G, b.G) && near(a.B, b.B) && near(a.A, b.A)
 }
 
-func TestEachIconStandsOutOnDarkAndLightPanels(t *testing.T) {
-	for name, d := range drawings() {
+func TestEachPictureStandsOutOnEveryPanel(t *testing.T) {
+	for _, name := range names() {
 		for _, size := range []int{16, 22, 64} {
-			img := d.image(size)
-			for panel, grey := range map[string]float64{"dark": 0x20, "light": 0xf4} {
+			img := drawingOf(name, size).image()
+			for _, panel := range panels() {
 				visible := 0
 				for i := 0; i < len(img.Pix); i += 4 {
 					alpha := float64(img.Pix[i+3]) / 255
-					luma := 0.299*float64(img.Pix[i]) + 0.587*float64(img.Pix[i+1]) + 0.114*float64(img.Pix[i+2])
-					if math.Abs(luma-grey)*alpha > 60 {
+					c := color.NRGBA{img.Pix[i], img.Pix[i+1], img.Pix[i+2], 0xff}
+					// On a grey panel, people who see no colours must see the picture, too.
+					difference := math.Abs(luma(c) - luma(panel))
+					if panel.B-panel.R > 0x20 {
+						difference = distance(c, panel)
+					}
+					if difference*alpha > 60 {
 						visible++
 					}
 				}
 				if share := float64(visible) / float64(size*size); share < 0.15 {
-					t.Errorf("%s at %d px: only %.0f %% stands out on a %s panel", name, size, 100*share, panel)
+					t.Errorf("%s at %d px: only %.0f %% stands out on %v", name, size, 100*share, panel)
 				}
+			}
+		}
+	}
+}
+
+func luma(c color.NRGBA) float64 {
+	return 0.299*float64(c.R) + 0.587*float64(c.G) + 0.114*float64(c.B)
+}
+
+func distance(a, b color.NRGBA) float64 {
+	return math.Hypot(math.Hypot(float64(a.R)-float64(b.R), float64(a.G)-float64(b.G)), float64(a.B)-float64(b.B))
+}
+
+// The edges of what is inside the signs fall between pixels, where a panel shows one of the sizes that there are.
+func TestStrokesAreSharp(t *testing.T) {
+	for _, size := range panelSizes() {
+		for _, c := range []struct {
+			sign         session.Sign
+			stroke, fill color.NRGBA
+			across       func(i int) (x, y int)
+		}{
+			{session.SignOn, white, green, func(i int) (x, y int) { return size * 3 / 8, size*3/8 + i }},
+			{session.SignWorking, white, blue, func(i int) (x, y int) { return size/4 + i, size/2 - 1 }},
+			{session.SignAttention, ink, amber, func(i int) (x, y int) { return size*3/8 + i, size / 2 }},
+		} {
+			img := drawingOf(string(c.sign), size).image()
+			strokes := 0
+			for i := range size / 4 {
+				x, y := c.across(i)
+				switch img.NRGBAAt(x, y) {
+				case c.stroke:
+					strokes++
+				case c.fill:
+				default:
+					t.Errorf("%s at %d px: %d,%d is %v, neither its stroke nor what is around it", c.sign, size, x, y, img.NRGBAAt(x, y))
+				}
+			}
+			if strokes < 2 || strokes == size/4 {
+				t.Errorf("%s at %d px: %d of %d pixels are the stroke", c.sign, size, strokes, size/4)
 			}
 		}
 	}
@@ -79,8 +127,8 @@ func TestEachIconStandsOutOnDarkAndLightPanels(t *testing.T) {
 // macOS draws a template in one colour, so the states must differ in shape.
 func TestTemplatesAreBlackAndEachOfAShapeOfItsOwn(t *testing.T) {
 	shapes := map[string]string{}
-	for name, d := range drawings() {
-		img := render(d.template, templateSize)
+	for _, name := range names() {
+		img := render(drawingOf(name, templateSize).template, templateSize)
 		var shape []byte
 		visible := 0
 		for i := 0; i < len(img.Pix); i += 4 {
@@ -101,12 +149,37 @@ func TestTemplatesAreBlackAndEachOfAShapeOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestEveryDrawingIsEmbeddedUnderItsName(t *testing.T) {
+func TestEveryPictureIsEmbeddedUnderItsName(t *testing.T) {
 	other := assets.Icon("no such icon")
-	for name := range drawings() {
+	for _, name := range names() {
 		icon := assets.Icon(name)
 		if len(icon) == 0 || name != "off" && bytes.Equal(icon, other) {
 			t.Errorf("assets.Icon(%q) has %d bytes", name, len(icon))
+		}
+		for _, size := range []int{16, 22} {
+			dot, err := png.Decode(bytes.NewReader(assets.Dot(name, size)))
+			if err != nil || dot.Bounds().Dx() != size {
+				t.Errorf("assets.Dot(%q, %d): %v", name, size, err)
+			}
+		}
+	}
+	if assets.Dot("no such icon", 16) != nil {
+		t.Error("there is a dot without a name")
+	}
+}
+
+// What the menu asks for must be there.
+func TestEveryIconOfTheMenuIsDrawn(t *testing.T) {
+	for _, phase := range []session.Phase{session.Off, session.Starting, session.On, session.Unavailable, session.Stopping, session.Failed} {
+		for _, trouble := range []session.Trouble{"", session.LoginNeeded} {
+			for _, prod := range []bool{false, true} {
+				name := menu.Icon(session.Snapshot{Contexts: []session.State{
+					{Phase: session.On, Production: prod}, {Phase: phase, Trouble: trouble, Production: prod},
+				}})
+				if !slices.Contains(names(), name) || prod != strings.HasSuffix(name, production) {
+					t.Errorf("%s, production %v: %q", phase, prod, name)
+				}
+			}
 		}
 	}
 }

@@ -28,27 +28,28 @@ func icoSizes() []int { return []int{16, 20, 24, 32, 40, 48, 64} }
 
 func main() {
 	dir := flag.String("o", "assets", "the directory to write to")
+	size := flag.Int("sheet", 0, "write only sheet.png, in which all pictures of this size are enlarged on several panels")
 	flag.Parse()
-	if err := writeAll(*dir); err != nil {
+	write := func() error { return writeAll(*dir) }
+	if *size > 0 {
+		write = func() error { return writePNG(filepath.Join(*dir, "sheet.png"), sheet(*size, 128 / *size)) }
+	}
+	if err := write(); err != nil {
 		fmt.Fprintln(os.Stderr, "icons:", err)
 		os.Exit(1)
 	}
 }
 
 func writeAll(dir string) error {
-	for name, d := range drawings() {
-		for file, img := range pictures(name, d) {
-			var picture bytes.Buffer
-			if err := png.Encode(&picture, img); err != nil {
-				return fmt.Errorf("encode %s: %w", file, err)
-			}
-			if err := os.WriteFile(filepath.Join(dir, file), picture.Bytes(), 0o644); err != nil {
+	for _, name := range names() {
+		for file, img := range pictures(name) {
+			if err := writePNG(filepath.Join(dir, file), img); err != nil {
 				return err
 			}
 		}
 		var images []*image.NRGBA
 		for _, size := range icoSizes() {
-			images = append(images, d.image(size))
+			images = append(images, drawingOf(name, size).image())
 		}
 		if err := os.WriteFile(filepath.Join(dir, name+".ico"), ico(images), 0o644); err != nil {
 			return err
@@ -57,11 +58,22 @@ func writeAll(dir string) error {
 	return nil
 }
 
-// pictures returns the PNG files of one drawing, by name.
-func pictures(name string, d drawing) map[string]*image.NRGBA {
-	files := map[string]*image.NRGBA{name + ".png": d.image(pngSize), name + "-template.png": render(d.template, templateSize)}
+func writePNG(file string, img image.Image) error {
+	var picture bytes.Buffer
+	if err := png.Encode(&picture, img); err != nil {
+		return fmt.Errorf("encode %s: %w", file, err)
+	}
+	return os.WriteFile(file, picture.Bytes(), 0o644)
+}
+
+// pictures returns the PNG files of one picture, by name.
+func pictures(name string) map[string]*image.NRGBA {
+	files := map[string]*image.NRGBA{
+		name + ".png":          drawingOf(name, pngSize).image(),
+		name + "-template.png": render(drawingOf(name, templateSize).template, templateSize),
+	}
 	for _, size := range panelSizes() {
-		files[fmt.Sprintf("%s-%d.png", name, size)] = d.image(size)
+		files[fmt.Sprintf("%s-%d.png", name, size)] = drawingOf(name, size).image()
 	}
 	return files
 }
