@@ -1,5 +1,5 @@
-// Package proxytest runs forward proxies that record their requests: tinyproxy, an HTTP proxy of package net/http, and
-// a SOCKS5 proxy of go-socks5.
+// Package proxytest runs forward proxies: an HTTP proxy of package net/http and a SOCKS5 proxy of go-socks5, which record
+// their requests, and programs: tinyproxy, squid, dante, stunnel and mitmproxy.
 package proxytest
 
 import (
@@ -10,19 +10,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -39,7 +33,8 @@ const (
 // Options configures a proxy. The zero value connects any client to any address.
 type Options struct {
 	Login bool
-	// Hosts maps addresses ("host:port") that only this proxy can resolve to the real ones.
+	// Hosts maps addresses ("host:port") that only this proxy can resolve to the real ones. For programs it maps hosts to IP
+	// addresses.
 	Hosts map[string]string
 	// Clients are the authorities of the certificates that an https proxy demands of its clients; nil if it demands none.
 	Clients *x509.CertPool
@@ -243,59 +238,6 @@ func SOCKS5(t *testing.T, o Options) *Proxy {
 		p.end()
 	})
 	return p
-}
-
-var connected = regexp.MustCompile(`(?m)\bCONNECT (\S+) HTTP/`)
-
-// Tinyproxy runs tinyproxy with further lines of configuration. It ignores Options.Hosts.
-func Tinyproxy(t *testing.T, o Options, more ...string) *Proxy {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := newProxy(t, "http", o)
-	p.Address = listener.Addr().String()
-	_ = listener.Close()
-	_, port, _ := net.SplitHostPort(p.Address)
-	if o.Login {
-		more = append(more, fmt.Sprintf("BasicAuth %s %s", User, Password))
-	}
-	folder := t.TempDir()
-	config, log := filepath.Join(folder, "tinyproxy.conf"), filepath.Join(folder, "log")
-	text := fmt.Sprintf("Port %s\nListen 127.0.0.1\nTimeout 60\nAllow 127.0.0.1\nLogLevel Connect\nLogFile %q\n%s\n", port, log, strings.Join(more, "\n"))
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p.tunnels = func() (asked []string) {
-		said, err := os.ReadFile(log)
-		if err != nil {
-			t.Error(err)
-		}
-		for _, match := range connected.FindAllSubmatch(said, -1) {
-			asked = append(asked, string(match[1]))
-		}
-		return asked
-	}
-	cmd := exec.Command("tinyproxy", "-d", "-c", config)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("%v: install the packages of build/desktoptest/packages.txt", err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed above
-	})
-	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		conn, err := net.Dial("tcp", p.Address)
-		if err == nil {
-			_ = conn.Close()
-			return p
-		}
-		if time.Since(begun) > 30*time.Second {
-			t.Fatalf("tinyproxy does not listen: %v", err)
-		}
-	}
 }
 
 // Trap returns the address of a listener to which nothing may connect until the test ends.

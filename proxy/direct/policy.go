@@ -66,6 +66,26 @@ func (p Policy) CheckThrough(ctx context.Context, via *url.URL, address string) 
 	return p.checkResolved(ctx, via, host, address)
 }
 
+// checkElsewhere refuses address before a forward proxy that is not on this machine's side of a cluster resolves it: a
+// loopback or link-local address there, and a cloud's metadata service. This machine's own addresses may be another
+// host's there.
+func (p Policy) checkElsewhere(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if reason := refusedAddress(ip); reason != "" && reason != ownAddress {
+			return refuse(address, ip.String()+" is "+reason)
+		}
+		return nil
+	}
+	if reason := refusedName(host); reason != "" && reason != ownAddress {
+		return refuse(address, host+" is "+reason)
+	}
+	return nil
+}
+
 // checkResolved refuses address, which has a name for its host, by the addresses that the name has here.
 func (p Policy) checkResolved(ctx context.Context, via *url.URL, host, address string) error {
 	_, port, _ := net.SplitHostPort(address)
@@ -109,6 +129,9 @@ func (p Policy) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	return resolver.LookupNetIP(ctx, "ip", host)
 }
 
+// ownAddress is said of this machine's own names and addresses.
+const ownAddress = "this machine's own"
+
 // refusedName says what is wrong with a name that is resolved elsewhere, or nothing.
 func refusedName(name string) string {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
@@ -118,7 +141,7 @@ func refusedName(name string) string {
 	case last == "localhost", strings.HasPrefix(name, "localhost."), name == "localhost6", name == "ip6-localhost", name == "ip6-loopback":
 		return "this machine's loopback"
 	case own != "" && name == strings.ToLower(own):
-		return "this machine's own"
+		return ownAddress
 	case name == "metadata", name == "metadata.google.internal", name == "metadata.goog", name == "instance-data",
 		name == "metadata.azure.internal", name == "metadata.tencentyun.com", name == "metadata.platformequinix.com",
 		name == "api.metadata.cloud.ibm.com",
@@ -146,7 +169,7 @@ func refusedAddress(ip netip.Addr) string {
 	case ip.IsMulticast(), ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return "multicast or broadcast"
 	case peer.IsOwnAddress(ip), ip != whole && peer.IsOwnAddress(whole):
-		return "this machine's own"
+		return ownAddress
 	}
 	return ""
 }

@@ -4,19 +4,29 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"io/fs"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
+	"time"
+
+	"fairlead/proxy/safetext"
 )
 
 const (
 	maxHead    = 64 << 10 // bytes of the answers to CONNECT
 	maxInterim = 5        // answers (1xx) before the final one
+
+	maxBody  = 8 << 10                // bytes that are read of an answer's body
+	maxWords = 160                    // bytes that are repeated of it
+	bodyWait = 500 * time.Millisecond // for the body
 )
 
 // authorization returns the header with which an HTTP proxy is given credentials.
@@ -47,6 +57,7 @@ func (d Dialer) connectHTTP(conn net.Conn, user *url.Userinfo, address string) e
 			return nil
 		case response.StatusCode/100 != 1:
 			host, _, _ := net.SplitHostPort(address)
+			_ = conn.SetReadDeadline(time.Now().Add(bodyWait))
 			return refusal(response, host)
 		}
 	}
@@ -62,6 +73,10 @@ func (r *byteReader) Read(p []byte) (int, error) { return r.LimitedReader.Read(p
 func refusal(response *http.Response, host string) error {
 	status := response.StatusCode
 	said := &answer{problem: Denies, text: strings.TrimSpace(fmt.Sprintf("CONNECT was answered with %d %s", status, http.StatusText(status)))}
+	words := reason(response)
+	if words != "" {
+		said.text += " (" + words + ")"
+	}
 	switch {
 	case status == http.StatusProxyAuthRequired, status == http.StatusUnauthorized:
 		said.problem = Login
@@ -69,7 +84,67 @@ func refusal(response *http.Response, host string) error {
 		said.problem = Beyond
 	}
 	said.word = word(status, response.Header.Get("Proxy-Status"), host)
+	if said.problem == Beyond {
+		if word := wordOfText(response.Header.Get("X-Squid-Error")+" "+words, host); word != nil {
+			said.word = word
+		}
+	}
 	return said
+}
+
+// wordOfText returns package net's word for how an HTTP proxy describes a target that it cannot reach, as squid and
+// programs that repeat the error of package net do; nil for none.
+func wordOfText(text, host string) error {
+	for _, row := range []struct {
+		says string
+		word error
+	}{
+		{"ERR_DNS_FAIL", &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}},
+		{"no such host", &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}},
+		{"ERR_CONNECT_FAIL 111", syscall.ECONNREFUSED},
+		{"connection refused", syscall.ECONNREFUSED},
+		{"ERR_CONNECT_FAIL 110", os.ErrDeadlineExceeded},
+		{"i/o timeout", os.ErrDeadlineExceeded},
+	} {
+		if strings.Contains(text, row.says) {
+			return row.word
+		}
+	}
+	return nil
+}
+
+var (
+	title   = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
+	hidden  = regexp.MustCompile(`(?is)<(?:script|style|head)\b.*?</(?:script|style|head)>|<!--.*?-->`)
+	markup  = regexp.MustCompile(`(?s)<[^>]*>?`)
+	isSpace = regexp.MustCompile(`\s+`)
+)
+
+// reason returns the words in which an HTTP proxy gives its reason: the text of a plain body, or the title of a page. It
+// is one line of text, of at most maxWords bytes.
+func reason(response *http.Response) string {
+	body, _ := io.ReadAll(io.LimitReader(response.Body, maxBody)) // what there is in time
+	text := string(body)
+	switch kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); {
+	case strings.Contains(kind, "html"):
+		if found := title.FindStringSubmatch(text); found != nil {
+			text = found[1]
+		} else {
+			text = hidden.ReplaceAllString(text, " ")
+		}
+		text = html.UnescapeString(markup.ReplaceAllString(text, " "))
+	case kind != "text/plain" && kind != "":
+		return ""
+	}
+	text = strings.TrimSpace(isSpace.ReplaceAllString(strings.ToValidUTF8(text, ""), " "))
+	text = safetext.Mask(safetext.Clean(text))
+	if text == http.StatusText(response.StatusCode) || strings.HasPrefix(text, "<") {
+		return ""
+	}
+	if len(text) > maxWords {
+		text = strings.ToValidUTF8(text[:maxWords], "") + "…"
+	}
+	return text
 }
 
 // word returns package net's word for an answer to CONNECT, by the error type of RFC 9209 if it has one; nil for none.

@@ -3,13 +3,68 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"net"
+	"slices"
+	"syscall"
 
 	"fairlead/proxy/stream"
 )
 
-// secure leads the TLS handshake with an https proxy.
-func (d Dialer) secure(ctx context.Context, conn net.Conn, via Proxy) (net.Conn, error) {
+// A certificateRequest records whether a proxy has asked for a client certificate in its handshake, and whether it got
+// one. With TLS 1.3 the client's handshake ends before the proxy has judged the certificate, so that a refusal is only
+// seen at the first read.
+type certificateRequest struct{ asked, shown bool }
+
+// watch makes config record the request.
+func (r *certificateRequest) watch(config *tls.Config) {
+	own, choose := config.Certificates, config.GetClientCertificate
+	config.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		chosen := &tls.Certificate{}
+		var err error
+		if choose != nil {
+			chosen, err = choose(info)
+		} else if at := slices.IndexFunc(own, func(c tls.Certificate) bool { return info.SupportsCertificate(&c) == nil }); at >= 0 {
+			chosen = &own[at]
+		} else if len(own) > 0 {
+			// An authority that the proxy does not name may be one that it accepts all the same.
+			chosen = &own[0]
+		}
+		r.asked, r.shown = true, err == nil && len(chosen.Certificate) > 0
+		return chosen, err
+	}
+}
+
+// wordsCertificate are the alerts with which a TLS server judges a client certificate (RFC 8446, section 6.2).
+var wordsCertificate = []error{
+	tls.AlertError(40), tls.AlertError(42), tls.AlertError(43), tls.AlertError(44), tls.AlertError(45),
+	tls.AlertError(46), tls.AlertError(48), tls.AlertError(49), tls.AlertError(116),
+}
+
+// wordsEnded are how a server ends a connection without an alert.
+var wordsEnded = []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE}
+
+// explain returns the proxy's answer that err stands for, if it is about the client certificate; otherwise err.
+func (r *certificateRequest) explain(err error) error {
+	is := func(words []error) bool {
+		return slices.ContainsFunc(words, func(word error) bool { return errors.Is(err, word) })
+	}
+	switch {
+	case !r.asked || errors.As(err, new(*answer)):
+		return err
+	case !r.shown && (is(wordsCertificate) || is(wordsEnded)):
+		return &answer{Certificate, "it wants a client certificate", fs.ErrPermission}
+	case r.shown && is(wordsCertificate):
+		return &answer{Certificate, fmt.Sprintf("it does not accept the client certificate: %v", err), fs.ErrPermission}
+	}
+	return err
+}
+
+// secure leads the TLS handshake with a proxy.
+func (d Dialer) secure(ctx context.Context, conn net.Conn, via Proxy, asked *certificateRequest) (net.Conn, error) {
 	config := &tls.Config{}
 	if via.TLS != nil {
 		config = via.TLS.Clone()
@@ -19,6 +74,7 @@ func (d Dialer) secure(ctx context.Context, conn net.Conn, via Proxy) (net.Conn,
 	}
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
 	config.NextProtos = []string{"http/1.1"}
+	asked.watch(config)
 	secured := stream.NewTLS(tls.Client(conn, config), conn)
 	secured.Abrupt = d.Abrupt
 	return secured, secured.HandshakeContext(ctx)

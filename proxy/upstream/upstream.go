@@ -26,7 +26,14 @@ type Proxy struct {
 	// TLS is for an https proxy: its roots, and a client certificate. nil means the system's roots and no certificate. The
 	// server's name is that of URL if TLS has none.
 	TLS *tls.Config
+	// Secure wraps the connection to a proxy of any scheme in TLS, as that to an https proxy always is.
+	Secure bool
+	// Name is what the user calls the proxy; empty if it has no name.
+	Name string
 }
+
+// secured reports whether the proxy is inside TLS.
+func (p Proxy) secured() bool { return p.Secure || p.URL.Scheme == "https" }
 
 // Address returns the host:port of a proxy, with the default port of its scheme if it names none.
 func Address(via *url.URL) string { return net.JoinHostPort(via.Hostname(), Port(via)) }
@@ -54,18 +61,31 @@ const (
 	Login    Problem = "login"  // it wants other credentials than it got
 	Denies   Problem = "denies" // it does not connect to what it was asked for
 	Beyond   Problem = "beyond" // it reports that it cannot reach what it was asked for
+
+	Certificate Problem = "certificate" // it wants a client certificate, or another one than it got
 )
 
 // An Error is a forward proxy that could not be reached, or did not connect.
 type Error struct {
 	Proxy   string // host:port, never with credentials
+	Name    string // what the user calls the proxy; may be empty
 	Problem Problem
 	// Err is in the words of package net and the system. What the last proxy of a chain reports of its target has the word
 	// that a dial of the target would have: syscall.ECONNREFUSED, or a *net.DNSError with IsNotFound.
 	Err error
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("through proxy %s: %v", e.Proxy, e.Err) }
+func (e *Error) Error() string {
+	if e.Name != "" {
+		return fmt.Sprintf("through proxy %s (%s): %v", e.Name, e.Proxy, e.Err)
+	}
+	return fmt.Sprintf("through proxy %s: %v", e.Proxy, e.Err)
+}
+
+// ForwardProxy returns which proxy it was, by its name and its address, and its Problem.
+func (e *Error) ForwardProxy() (name, address, problem string) {
+	return e.Name, e.Proxy, string(e.Problem)
+}
 
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
@@ -100,7 +120,8 @@ func (d Dialer) Dial(ctx context.Context, address string, chain ...Proxy) (net.C
 		return d.DialContext(ctx, "tcp", address)
 	}
 	last := len(chain) - 1
-	conn, err := d.DialProxy(ctx, chain[last], chain[:last]...)
+	var asked certificateRequest
+	conn, err := d.dialProxy(ctx, chain[last], &asked, chain[:last]...)
 	if err != nil {
 		return nil, err
 	}
@@ -112,31 +133,36 @@ func (d Dialer) Dial(ctx context.Context, address string, chain ...Proxy) (net.C
 	}
 	if err != nil {
 		_ = conn.Close()
-		return nil, failure(ctx, chain[last].URL, err)
+		return nil, failure(ctx, chain[last], asked.explain(err))
 	}
 	return conn, nil
 }
 
-// DialProxy returns a connection to a proxy itself, through those of a chain before it, inside TLS if its scheme is https.
+// DialProxy returns a connection to a proxy itself, through those of a chain before it, inside TLS if its scheme is https
+// or it is Secure.
 func (d Dialer) DialProxy(ctx context.Context, via Proxy, before ...Proxy) (net.Conn, error) {
+	return d.dialProxy(ctx, via, new(certificateRequest), before...)
+}
+
+func (d Dialer) dialProxy(ctx context.Context, via Proxy, asked *certificateRequest, before ...Proxy) (net.Conn, error) {
 	switch via.URL.Scheme {
 	case "http", "https", "socks5", "socks5h":
 	default:
-		return nil, failure(ctx, via.URL, fmt.Errorf("proxies of the kind %.20q: %w", via.URL.Scheme, errors.ErrUnsupported))
+		return nil, failure(ctx, via, fmt.Errorf("proxies of the kind %.20q: %w", via.URL.Scheme, errors.ErrUnsupported))
 	}
 	conn, err := d.Dial(ctx, Address(via.URL), before...)
 	switch {
 	case err != nil && len(before) > 0:
 		return nil, shortOf(via.URL, err)
 	case err != nil:
-		return nil, failure(ctx, via.URL, err)
-	case via.URL.Scheme != "https":
+		return nil, failure(ctx, via, err)
+	case !via.secured():
 		return conn, nil
 	}
-	secured, err := d.secure(ctx, conn, via)
+	secured, err := d.secure(ctx, conn, via, asked)
 	if err != nil {
 		_ = conn.Close()
-		return nil, failure(ctx, via.URL, fmt.Errorf("TLS: %w", err))
+		return nil, failure(ctx, via, asked.explain(fmt.Errorf("TLS: %w", err)))
 	}
 	return secured, nil
 }
@@ -151,8 +177,11 @@ func (d Dialer) tunnel(conn net.Conn, via *url.URL, address string) error {
 }
 
 // failure returns the error of the proxy via.
-func failure(ctx context.Context, via *url.URL, err error) error {
-	failed := &Error{Proxy: Address(via), Err: safetext.Error(err, safetext.Credentials(authorization(via.User))...)}
+func failure(ctx context.Context, via Proxy, err error) error {
+	failed := &Error{
+		Proxy: Address(via.URL), Name: via.Name,
+		Err: safetext.Error(err, safetext.Credentials(authorization(via.URL.User))...),
+	}
 	said, answered := errors.AsType[*answer](err)
 	switch {
 	case answered:
@@ -172,5 +201,5 @@ func shortOf(via *url.URL, err error) error {
 	if !ok || failed.Problem != Beyond {
 		return err
 	}
-	return &Error{Proxy: failed.Proxy, Problem: Beyond, Err: fmt.Errorf("%w on the way to proxy %s: %v", syscall.ENETUNREACH, Address(via), failed.Err)}
+	return &Error{Proxy: failed.Proxy, Name: failed.Name, Problem: Beyond, Err: fmt.Errorf("%w on the way to proxy %s: %v", syscall.ENETUNREACH, Address(via), failed.Err)}
 }
