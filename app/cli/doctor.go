@@ -97,14 +97,16 @@ func diagnose(ctx context.Context, p *instance.Instance, entry kubeconfig.Contex
 	gateways := gateway.New(gateway.Config{Kubeconfig: p.Kubeconfig.Load, Settings: p.Settings, Own: func(a netip.AddrPort) bool { return ownAddress(p, a) }, Log: p.Log})
 	c := p.Settings.Effective(entry.Name)
 	c.Namespace = cmp.Or(namespace, c.Namespace)
-	chart.others = gateways.OutsideRule(c).Dialer
-	config, policy := gateways.Cluster(p.Kubeconfig.Load(), entry.Name, c)
+	outside := gateways.Outside(c)
+	chart.others = outside
+	config, policy := gateways.Cluster(p.Kubeconfig.Load(), entry.Name, c, outside)
 	config.Policy, config.Log = policy, p.Log.With().Str("context", entry.Name).Logger()
 	cluster, err := kube.Open(config)
 	if err != nil {
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: err})
 		return nil
 	}
+	outside.Use(cluster)
 	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 	defer cancel()
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -163,7 +165,7 @@ type chart struct {
 	Steps   []chartStep `json:"steps"`
 
 	to     table.Output
-	others proxy.Dialer // for hosts outside the cluster
+	others *gateway.Outside // the routes of hosts outside the cluster
 }
 
 type chartStep struct {
@@ -198,11 +200,7 @@ func (c *chart) step(s kube.Step) {
 
 // through describes the forward proxy on the way to a host outside, if there is one.
 func (c *chart) through(ctx context.Context, address string) string {
-	forwarder, ok := c.others.(proxy.Forwarder)
-	if !ok {
-		return ""
-	}
-	via, err := forwarder.Forward(ctx, address)
+	via, err := c.others.Forward(ctx, address)
 	if err != nil || via == nil {
 		return ""
 	}

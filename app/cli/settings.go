@@ -95,6 +95,8 @@ func wrongReference(r settings.Reference) error {
 	switch {
 	case r.TLS != nil:
 		return wrongCertificate(*r.TLS)
+	case r.Upstream != nil:
+		return gateway.WrongUpstream(*r.Upstream, r.Part)
 	case r.Kubeconfig != "":
 		return wrongKubeconfig(r.Kubeconfig)
 	}

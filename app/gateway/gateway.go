@@ -139,6 +139,7 @@ func (p *Gateway) Reconfigure(context.Context) error {
 		p.log.Info().Any("from", old.plan.settings.Endpoints).Any("to", next.settings.Endpoints).Msg("listen addresses changed")
 		return session.ErrRestart
 	case next.entry == old.plan.entry:
+		next.outside.Use(old.cluster)
 		old.plan = next
 		old.cluster.SetPolicy(next.policy)
 	default:
@@ -171,7 +172,9 @@ func (p *Gateway) open(next plan) (*link, error) {
 		}
 	}
 	var err error
-	l.cluster, err = kube.Open(config)
+	if l.cluster, err = kube.Open(config); err == nil {
+		next.outside.Use(l.cluster)
+	}
 	return l, err
 }
 

@@ -95,6 +95,7 @@ type plan struct {
 	policy   kube.Policy
 	settings settings.Context
 	tls      *tls.Config
+	outside  *Outside
 }
 
 // plan returns the plan of a context. It sends nothing to a server.
@@ -117,22 +118,23 @@ func (g *Gateways) plan(name string) (plan, error) {
 			return plan{}, err
 		}
 	}
-	p.cluster, p.policy = g.Cluster(k, name, c)
+	p.outside = g.Outside(c)
+	p.cluster, p.policy = g.Cluster(k, name, c, p.outside)
 	p.entry = fmt.Sprintf("%s %s %d %d %s", entry.Fingerprint(), c.Carrier, c.Limits.SessionsPerPod, c.Limits.SessionsPerContext, c.APIProxy.Fingerprint())
 	return p, nil
 }
 
-// Cluster returns the configuration that a context's cluster is opened with, and its policy.
-func (g *Gateways) Cluster(k *kubeconfig.Config, name string, c settings.Context) (kube.Config, kube.Policy) {
+// Cluster returns the configuration that a context's cluster is opened with, and its policy. What leads out of the cluster
+// goes by the routes of outside.
+func (g *Gateways) Cluster(k *kubeconfig.Config, name string, c settings.Context, outside *Outside) (kube.Config, kube.Policy) {
 	config := kube.Config{
 		Loaded: k, Context: name, Protocol: c.Carrier, Own: g.isOwn,
 		PerPod: c.Limits.SessionsPerPod, PerContext: c.Limits.SessionsPerContext,
 		Proxy: c.APIProxy.URL, NoProxy: c.APIProxy.None,
 	}
 	policy := kube.Policy{Namespace: c.Namespace, HostNetwork: c.HostNetwork, Addresses: c.Addresses, Namespaces: c.Namespaces, Domain: c.ClusterDomain}
-	direct := g.direct(c)
-	policy.Public = func(ctx context.Context, host string) (bool, error) { return isPublic(ctx, direct, host) }
-	if outside := g.outside(c); outside != nil {
+	policy.Public = outside.isPublic
+	if !outside.refusesAll() {
 		policy.Outside = outside.DialContext
 	}
 	return config, policy
@@ -157,7 +159,7 @@ func kubeContext(k *kubeconfig.Config, name string) (kubeconfig.Context, error) 
 func (g *Gateways) serverConfig(l *link, name string, log zerolog.Logger) proxy.Config {
 	c := l.plan.settings
 	config := proxy.Config{
-		Rules:       g.rules(l.cluster, c),
+		Rules:       rules(l.cluster, l.plan.outside, c),
 		Answer:      func(target string, err error) proxy.Answer { return answer(explain.Error(err).In(name).For(target)) },
 		Events:      g.events(log, name),
 		Log:         log,

@@ -97,7 +97,7 @@ func TestEveryListenerOfAContextIsOurOwn(t *testing.T) {
 	g := demoGateways(t, anyPort, anyPort)
 	ctx, off := context.WithCancel(t.Context())
 	p, served := startDemo(t, ctx, g)
-	config, _ := g.Cluster(g.config.Kubeconfig(), "demo", p.current.plan.settings)
+	config, _ := g.Cluster(g.config.Kubeconfig(), "demo", p.current.plan.settings, p.current.plan.outside)
 	direct := g.direct(p.current.plan.settings)
 	for _, address := range addressesOf(p) {
 		if !config.Own(address) || !direct.Own(address) {

@@ -15,44 +15,14 @@ import (
 // Names of the routes, as they appear in logs.
 const (
 	clusterRule = "cluster"
-	directRule  = "direct"
 	outsideRule = "outside"
 )
 
 // rules returns the routes of a context's clients: to the cluster what it owns, and everything else as the settings
 // say.
-func (g *Gateways) rules(cluster *kube.Cluster, c settings.Context) []proxy.Rule {
-	return []proxy.Rule{
-		{Name: clusterRule, Match: matchOwned(cluster), SameOrigin: c.CrossSite == settings.RefuseCrossSite},
-		g.OutsideRule(c),
-	}
-}
-
-// OutsideRule returns the rule for hosts that the cluster does not own.
-func (g *Gateways) OutsideRule(c settings.Context) proxy.Rule {
-	if outside := g.outside(c); outside != nil {
-		return proxy.Rule{Name: directRule, Dialer: outside}
-	}
-	return proxy.Rule{Name: outsideRule, Dialer: refuseOutside{}}
-}
-
-// refuseOutside is the route to hosts outside when they are refused. Its error says why, and how to change that.
-type refuseOutside struct{}
-
-// DialContext returns a *proxy.RouteError.
-func (refuseOutside) DialContext(_ context.Context, _, address string) (net.Conn, error) {
-	return nil, &proxy.RouteError{
-		Target: address, Rule: outsideRule,
-		Reason: "this context refuses hosts outside its cluster (outside: refuse, in the settings or the menu)",
-	}
-}
-
-// outside returns the dialer for hosts outside the cluster, or nil if they are refused.
-func (g *Gateways) outside(c settings.Context) proxy.Dialer {
-	if c.Outside == settings.Refuse {
-		return nil
-	}
-	return g.direct(c)
+func rules(cluster *kube.Cluster, outside *Outside, c settings.Context) []proxy.Rule {
+	own := proxy.Rule{Name: clusterRule, Match: matchOwned(cluster), SameOrigin: c.CrossSite == settings.RefuseCrossSite}
+	return append([]proxy.Rule{own}, outside.rules()...)
 }
 
 func (g *Gateways) direct(c settings.Context) direct.Dialer {
@@ -75,6 +45,15 @@ func matchOwned(cluster *kube.Cluster) func(context.Context, proxy.Target) (prox
 
 // lookupTimeout bounds the lookup of a name that may belong to another network.
 const lookupTimeout = 5 * time.Second
+
+// isPublic reports whether a name may lead outside: it resolves on this machine, or it would be sent to a forward
+// proxy, whose names are not known here.
+func (o *Outside) isPublic(ctx context.Context, host string) (bool, error) {
+	if o.find(host, 443).through {
+		return true, nil
+	}
+	return isPublic(ctx, o.direct, host)
+}
 
 // isPublic reports whether a name may lead outside: it resolves on this machine, or it would be sent to a forward
 // proxy, whose names are not known here.

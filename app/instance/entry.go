@@ -1,6 +1,8 @@
 package instance
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"fairlead/app/explain"
@@ -21,6 +23,9 @@ func entryOf(c kubeconfig.Context, s settings.Context) session.Entry {
 	}
 	if s.TLS != nil {
 		e.Fingerprint += " " + fileStamps(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Upstreams)) {
+		e.Fingerprint += " " + fileStamps(s.Upstreams[name].Files()...)
 	}
 	if s.Namespace != "" {
 		e.Namespace = s.Namespace

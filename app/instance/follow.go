@@ -35,7 +35,7 @@ func (p *Instance) Follow(ctx context.Context, model *session.Manager) error {
 	group.Go(func() error {
 		// A renewed certificate changes the fingerprint of its context.
 		last := ""
-		files := func() []string { return listenerFiles(p.Kubeconfig.Load(), p.Settings) }
+		files := func() []string { return certificateFiles(p.Kubeconfig.Load(), p.Settings) }
 		filewatch.Watcher{
 			Files: files,
 			Look: func(bool) time.Duration {

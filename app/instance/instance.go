@@ -99,6 +99,9 @@ func (p *Instance) SettingsProblems() []string {
 	if err := p.Settings.Problem(); err != nil {
 		lines = append(lines, strings.Split(err.Error(), "\n")...)
 	}
+	for _, problem := range p.Settings.Check(wrongUpstream) {
+		lines = append(lines, problem.Error())
+	}
 	if err := p.Settings.Exposed(); err != nil {
 		lines = append(lines, err.Error())
 	}
@@ -106,6 +109,14 @@ func (p *Instance) SettingsProblems() []string {
 		lines[i] = abbreviateHome(lines[i])
 	}
 	return lines
+}
+
+// wrongUpstream returns what is wrong with a file of an upstream.
+func wrongUpstream(r settings.Reference) error {
+	if r.Upstream == nil {
+		return nil
+	}
+	return gateway.WrongUpstream(*r.Upstream, r.Part)
 }
 
 // KubeconfigProblems returns what is wrong in the kubeconfig files, one line each.

@@ -48,7 +48,7 @@ func TestTellingTheModelTakesInProportionToTheContexts(t *testing.T) {
 			if s := model.Snapshot(); len(s.Contexts) != n || len(s.Problems) != 1 {
 				t.Fatalf("%d contexts, problems %v", len(s.Contexts), s.Problems)
 			}
-			listenerFiles(p.Kubeconfig.Load(), p.Settings)
+			certificateFiles(p.Kubeconfig.Load(), p.Settings)
 		}
 	})
 }

@@ -20,17 +20,22 @@ type Config struct {
 	Browser         string     // the browser's name or path; empty for the first one found
 	Kubeconfig      []string   // files that replace KUBECONFIG and ~/.kube/config; empty for those
 	references      []Reference
+	upstreams       map[string]Upstream // by name
+	flaws           Problems            // what is wrong with single upstreams and routes, which leaves the rest in force
 
 	at    map[string][]netip.AddrPort // by context, the addresses of ListenAt
 	there map[string]bool             // the contexts that exist
 }
 
-// A Reference is a file, browser or context that the user's file names. One of the fields after Line is set.
+// A Reference is a file, browser or context that the user's file names. One of the fields after Line is set; Part comes
+// with Upstream.
 type Reference struct {
 	Line       int
 	TLS        *TLS
 	Browser    string
 	Kubeconfig string
+	Upstream   *Upstream
+	Part       string // of Upstream: ca, cert or key
 }
 
 // A block contains the options for one context, or for those whose names match.
@@ -45,6 +50,7 @@ type Options struct {
 	Port              *int
 	Listen            *netip.Addr
 	Outside           *Outside
+	Routes            *[]Route
 	ForwardUnresolved *bool
 	CrossSite         *CrossSite
 	Namespace         *string
@@ -69,10 +75,10 @@ type Options struct {
 	portLine, listenLine int // lines of port and listen, for problems found later
 }
 
-// Outside is the route of hosts outside the cluster.
+// Outside is the route of hosts outside the cluster: Direct, Refuse, or the name of an upstream.
 type Outside string
 
-// The routes for hosts outside.
+// The routes for hosts outside that are no upstreams.
 const (
 	Direct Outside = "direct" // from this machine
 	Refuse Outside = "refuse" // not at all

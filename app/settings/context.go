@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -15,18 +16,20 @@ type Context struct {
 	Name              string
 	Endpoints         []Endpoint // where it listens; the first is its proxy's
 	Outside           Outside
-	ForwardUnresolved bool           // names that do not resolve here may be sent to a forward proxy on this machine
-	CrossSite         CrossSite      // whether pages of other origins may send requests to the cluster's Services
-	Namespace         string         // for names without one; empty for the kubeconfig's
-	HostNetwork       bool           // Pods in their node's network can be reached
-	Addresses         []netip.Prefix // of the cluster, in addition to those found
-	ClusterDomain     string         // the cluster's DNS domain, if it is not cluster.local
-	Namespaces        []string       // namespaces whose Services may have names that also exist outside
-	Password          bool           // clients need the Credentials
-	Credentials       Credentials    // empty if none are needed or generated yet; Prepare generates them
-	TLS               *TLS           // nil for no TLS on the port
-	RequireTLS        bool           // clients without TLS are refused, because there is no password
-	OtherUsers        bool           // other users of this machine may connect
+	Routes            []Route             // of hosts outside; the first match decides, and Outside comes after them
+	Upstreams         map[string]Upstream // by name
+	ForwardUnresolved bool                // names that do not resolve here may be sent to a forward proxy on this machine
+	CrossSite         CrossSite           // whether pages of other origins may send requests to the cluster's Services
+	Namespace         string              // for names without one; empty for the kubeconfig's
+	HostNetwork       bool                // Pods in their node's network can be reached
+	Addresses         []netip.Prefix      // of the cluster, in addition to those found
+	ClusterDomain     string              // the cluster's DNS domain, if it is not cluster.local
+	Namespaces        []string            // namespaces whose Services may have names that also exist outside
+	Password          bool                // clients need the Credentials
+	Credentials       Credentials         // empty if none are needed or generated yet; Prepare generates them
+	TLS               *TLS                // nil for no TLS on the port
+	RequireTLS        bool                // clients without TLS are refused, because there is no password
+	OtherUsers        bool                // other users of this machine may connect
 	Production        bool
 	AutoOff           time.Duration // 0 means never
 	Carrier           string        // "spdy" or "websocket"; empty for the one that works
@@ -88,7 +91,12 @@ func (c Context) Fingerprint() string {
 		tls = *c.TLS
 	}
 	c.TLS = nil
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", fmt.Sprintf("%+v", c), tls, c.APIProxy.Fingerprint()))
+	var upstreams []string
+	for _, name := range slices.Sorted(maps.Keys(c.Upstreams)) {
+		upstreams = append(upstreams, c.Upstreams[name].Fingerprint())
+	}
+	c.Upstreams = nil
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", fmt.Sprintf("%+v", c), tls, c.APIProxy.Fingerprint(), upstreams))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -121,6 +129,8 @@ func (c Config) context(name string, now contextState) Context {
 	setIf(&listen, o.Listen)
 	e.Endpoints = append([]Endpoint{{netip.AddrPortFrom(listen, uint16(port))}}, c.further(name)...)
 	setIf(&e.Outside, o.Outside)
+	setIf(&e.Routes, o.Routes)
+	e.Upstreams = c.upstreams
 	setIf(&e.ForwardUnresolved, o.ForwardUnresolved)
 	setIf(&e.CrossSite, o.CrossSite)
 	setIf(&e.Namespace, o.Namespace)
@@ -143,7 +153,7 @@ func (c Config) context(name string, now contextState) Context {
 	}
 
 	e.Namespace = now.Namespace.pick(e.Namespace)
-	if chosen := Outside(now.Outside.pick(string(e.Outside))); chosen == Direct || chosen == Refuse {
+	if chosen := Outside(now.Outside.pick(string(e.Outside))); c.isRoute(chosen) {
 		e.Outside = chosen
 	}
 	e.Production = now.Production.pick(strconv.FormatBool(e.Production)) == "true"

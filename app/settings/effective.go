@@ -53,7 +53,27 @@ func (s *Settings) merged() (c Config, complete bool) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	c.at, c.there = s.at, s.there
-	return c, complete
+	return c.withoutOwn(s.store.known().Contexts), complete
+}
+
+// Problem returns what is wrong with the user's file now, and which of its upstreams are ports of contexts.
+func (s *Settings) Problem() error {
+	err := s.UserFile.Problem()
+	flaws, ok := errors.AsType[Problems](err)
+	if err != nil && !ok {
+		return err
+	}
+	written := s.current()
+	for name, u := range s.Config().upstreams {
+		if u.Problem != "" && written.upstreams[name].Problem == "" {
+			flaws = append(slices.Clone(flaws), Problem{s.File(), u.urlLine, ownPort(u)})
+		}
+	}
+	if len(flaws) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(flaws, func(a, b Problem) int { return a.Line - b.Line })
+	return flaws
 }
 
 // SetContexts sets which contexts exist. A port that the user's file assigns to one of them is not assigned to another; the
@@ -153,7 +173,7 @@ func (s *Settings) SetNamespace(name, namespace string) error {
 
 // SetOutside saves the route for hosts outside the cluster.
 func (s *Settings) SetOutside(name string, outside Outside) error {
-	if outside != Direct && outside != Refuse {
+	if !s.Config().isRoute(outside) {
 		return fmt.Errorf("%q is not a route for hosts outside", quotable(string(outside)))
 	}
 	written := string(s.written(name).Outside)

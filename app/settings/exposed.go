@@ -20,6 +20,11 @@ func (f *UserFile) Exposed() error {
 
 // hasPassword reports whether the file contains a password.
 func (c Config) hasPassword() bool {
+	for _, u := range c.upstreams {
+		if u.URL != nil && u.URL.User != nil {
+			return true
+		}
+	}
 	return c.defaults.hasPassword() || slices.ContainsFunc(c.contexts, func(b block) bool { return b.options.hasPassword() })
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -59,6 +60,10 @@ func Parse(text []byte, file string) (Config, error) {
 	c := p.config(document.Content[0])
 	p.checkPorts(c)
 	p.checkListen(c)
+	p.checkUpstreams(&c)
+	p.checkVias(&c)
+	slices.SortStableFunc(p.flaws, func(a, b Problem) int { return a.Line - b.Line })
+	c.flaws = p.flaws
 	c.references = p.references
 	if len(p.problems) > 0 {
 		return Config{}, p.problems
@@ -89,6 +94,8 @@ func (p *parser) syntax(err error) error {
 type parser struct {
 	values
 	references []Reference
+	vias       []via    // where an upstream is named
+	flaws      Problems // which leave the rest of the file in force
 }
 
 func (p *parser) fileProblem(format string, args ...any) error {
@@ -100,6 +107,7 @@ func (p *parser) config(root *yaml.Node) Config {
 	p.fields(root, "", []field{
 		{"defaults", func(n *yaml.Node) { c.defaults = p.options(n, "defaults", false) }},
 		{"contexts", func(n *yaml.Node) { c.contexts = p.contexts(n) }},
+		{"upstreams", func(n *yaml.Node) { c.upstreams = p.upstreams(n) }},
 		{"production-names", func(n *yaml.Node) {
 			c.productionNames = []string{} // unlike no list, an empty one means that no name matches
 			p.list(n, func(n *yaml.Node) {
@@ -168,12 +176,8 @@ func (p *parser) options(node *yaml.Node, where string, one bool) Options {
 			}
 		}},
 		{"listen", func(n *yaml.Node) { o.Listen, o.listenLine = p.address(n), n.Line }},
-		{"outside", func(n *yaml.Node) {
-			if s, ok := p.oneOf(n, string(Direct), string(Refuse)); ok {
-				outside := Outside(s)
-				o.Outside = &outside
-			}
-		}},
+		{"outside", func(n *yaml.Node) { o.Outside = p.outside(n) }},
+		{"routes", func(n *yaml.Node) { o.Routes = p.routes(n) }},
 		{"forward-unresolved", func(n *yaml.Node) { o.ForwardUnresolved = p.boolean(n) }},
 		{"cross-site", func(n *yaml.Node) {
 			if s, ok := p.oneOf(n, string(AllowCrossSite), string(RefuseCrossSite)); ok {

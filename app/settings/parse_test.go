@@ -38,8 +38,14 @@ func TestExampleParsesAndSaysTheDefaults(t *testing.T) {
 	}
 }
 
-// sameContext compares settings, and treats no addresses like an empty list.
+// sameContext compares settings, and treats no addresses, routes and upstreams like empty ones.
 func sameContext(a, b Context) bool {
+	if len(a.Routes) == 0 && len(b.Routes) == 0 {
+		a.Routes, b.Routes = nil, nil
+	}
+	if len(a.Upstreams) == 0 && len(b.Upstreams) == 0 {
+		a.Upstreams, b.Upstreams = nil, nil
+	}
 	if len(a.Addresses) == 0 && len(b.Addresses) == 0 {
 		a.Addresses, b.Addresses = nil, nil
 	}
@@ -52,7 +58,7 @@ var commentedOut = regexp.MustCompile(`(?m)^( *)#(\S)`)
 func TestExampleParsesWithEverythingInIt(t *testing.T) {
 	text := commentedOut.ReplaceAllString(string(Example()), "$1$2")
 	// Some keys appear with their default and with another value; only the latter is kept here.
-	text = strings.NewReplacer("  addresses: []\n", "", "  password: false\n", "", "  api-proxy: auto\n", "").Replace(text)
+	text = strings.NewReplacer("  addresses: []\n", "", "  password: false\n", "", "  api-proxy: auto\n", "", "  routes: []\n", "", "upstreams: {}\n", "").Replace(text)
 	t.Setenv("HOME", "/home/me")
 	c := config(t, text)
 	staging, prod := c.context("staging", contextState{}), c.context("prod-1", contextState{})
@@ -89,7 +95,7 @@ func TestProblemsNameTheLineAndWhatMayHaveBeenMeant(t *testing.T) {
 		{"port for many", "defaults:\n  port: 1080\n", "f:2: a port is one context's: it can stand below a full name only"},
 		{"port for a glob", "contexts:\n  'a*': {port: 1080}\n", "f:2: a port is one context's: it can stand below a full name only"},
 		{"port twice", "contexts:\n  a: {port: 1}\n  b:\n    port: 1\n", "f:4: port 1 of b is the one of a already (line 2)"},
-		{"outside", "defaults: {outside: drect}\n", `f:1: "drect" is none of direct, refuse`},
+		{"outside", "defaults: {outside: drect}\n", `f:1: there is no upstream "drect": did you mean direct?`},
 		{"cross-site", "defaults: {cross-site: false}\n", `f:1: "false" is none of allow, refuse`},
 		{"not a time", "defaults:\n  auto-off: 8\n", `f:2: "8" is not a time like 30s, 10m or 8h`},
 		{"not a range", "defaults:\n  addresses:\n  - 10.0.0.0/8\n  - ten\n", `f:4: "ten" is not a range of addresses like 10.0.0.0/8`},
@@ -123,7 +129,7 @@ func TestProblemsNameTheLineAndWhatMayHaveBeenMeant(t *testing.T) {
 		{"control characters", "browser: \"a\\e[31m\"\n", "f:1: this must be a text of one line, and is \"a\uFFFD[31m\""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Parse([]byte(c.text), "f")
+			err := problemOf(c.text)
 			if err == nil || !strings.HasPrefix(err.Error(), c.want) {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
@@ -178,10 +184,19 @@ func TestProblemsNeverRepeatAPassword(t *testing.T) {
 		"defaults:\n  password: {user: me, password: hunter2: x}\n",
 		"defaults:\n  password: {user: me, password: " + strings.Repeat("hunter2", 100) + "}\n",
 	} {
-		if _, err := Parse([]byte(text), "f"); err == nil || strings.Contains(err.Error(), "hunter2") {
+		if err := problemOf(text); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("got %v", err)
 		}
 	}
+}
+
+// problemOf returns what is wrong in a text, whether it leaves the rest in force or not.
+func problemOf(text string) error {
+	c, err := Parse([]byte(text), "f")
+	if err == nil && len(c.flaws) > 0 {
+		err = c.flaws
+	}
+	return err
 }
 
 func TestEmptyFilesAreAsGoodAsNone(t *testing.T) {

@@ -144,6 +144,9 @@ func (f *UserFile) File() string { return f.path }
 func (f *UserFile) Problem() error {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
+	if f.problem == nil && len(f.config.flaws) > 0 {
+		return f.config.flaws
+	}
 	return f.problem
 }
 

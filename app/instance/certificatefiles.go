@@ -9,13 +9,16 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// listenerFiles returns the certificate files of the contexts' listeners.
-func listenerFiles(k *kubeconfig.Config, s *settings.Settings) []string {
+// certificateFiles returns the certificate files of the contexts' listeners and of the upstreams.
+func certificateFiles(k *kubeconfig.Config, s *settings.Settings) []string {
 	var files []string
 	for _, c := range k.Contexts {
 		if t := s.Effective(c.Name).TLS; t != nil {
 			files = append(files, t.Cert, t.Key, t.ClientCA)
 		}
+	}
+	for _, u := range s.Upstreams() {
+		files = append(files, u.Files()...)
 	}
 	return files
 }

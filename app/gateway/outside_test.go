@@ -1,0 +1,109 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/app/explain"
+	"fairlead/app/settings"
+	"fairlead/build/proxytest"
+	"fairlead/proxy"
+)
+
+// outsideOf returns the routes of a context by a text of the settings.
+func outsideOf(t *testing.T, text string) *Outside {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read := settings.Peek(t.TempDir(), file)
+	return New(Config{Settings: read, Log: zerolog.Nop()}).Outside(read.Effective("demo"))
+}
+
+// served serves the routes without a cluster, and returns the address.
+func served(t *testing.T, outside *Outside) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := proxy.New(proxy.Config{
+		Rules:  outside.rules(),
+		Answer: func(target string, err error) proxy.Answer { return answer(explain.Error(err).For(target)) },
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx, listener) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return listener.Addr().String()
+}
+
+// corpSite serves "hello" plainly and returns its port. Only the proxies know that db.corp.example is here.
+func corpSite(t *testing.T) (port string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "hello") }))
+	t.Cleanup(server.Close)
+	_, port, _ = net.SplitHostPort(server.Listener.Addr().String())
+	return port
+}
+
+var corpHosts = proxytest.Options{Hosts: map[string]string{"db.corp.example": "127.0.0.1"}}
+
+// ask asks for a page through a proxy, which is a URL, and returns its status and body.
+func ask(t *testing.T, through, page string) (status int, body string) {
+	t.Helper()
+	via, err := url.Parse(through)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(via), DisableKeepAlives: true}, Timeout: 60 * time.Second}
+	response, err := client.Get(page)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return response.StatusCode, strings.TrimSpace(string(text))
+}
+
+func TestARouteLeadsThroughItsUpstreamByName(t *testing.T) {
+	port := corpSite(t)
+	corp := proxytest.Tinyproxy(t, corpHosts)
+	at := served(t, outsideOf(t, fmt.Sprintf(`
+upstreams: {corp: {url: "http://%s"}}
+defaults: {outside: refuse}
+contexts: {demo: {routes: [{to: ["*.corp.example"], via: corp}]}}
+`, corp.Address)))
+	for _, scheme := range []string{"http", "socks5h"} {
+		if status, body := ask(t, scheme+"://"+at, "http://db.corp.example:"+port+"/"); status != 200 || body != "hello" {
+			t.Errorf("%s: %d %q", scheme, status, body)
+		}
+	}
+	if asked := strings.Join(corp.Tunnels(), " "); !strings.Contains(asked, "db.corp.example:"+port) {
+		t.Errorf("the upstream was asked for %q", asked)
+	}
+	if status, body := ask(t, "http://"+at, "http://db.other.example:"+port+"/"); status != 403 || !strings.Contains(body, "outside: refuse") {
+		t.Errorf("what no route is for: %d %q", status, body)
+	}
+}

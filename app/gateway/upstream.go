@@ -1,0 +1,180 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"fairlead/app/ownfile"
+	"fairlead/app/settings"
+	"fairlead/kube/fault"
+	"fairlead/proxy"
+	"fairlead/proxy/direct"
+	"fairlead/proxy/upstream"
+)
+
+// through returns the Dialer of an upstream.
+func (g *Gateways) through(o *Outside, c settings.Context, name string) (proxy.Dialer, error) {
+	chain, problem := c.Chain(name)
+	if problem != "" {
+		return nil, fmt.Errorf("its upstream %s cannot be used: %s", name, problem)
+	}
+	t := direct.Through{Own: g.isOwn, Policy: direct.Policy{Unresolved: true}}
+	for _, u := range chain {
+		via := upstream.Proxy{URL: u.URL, Name: u.Name, Secure: u.Secure()}
+		if via.Secure {
+			var err error
+			if via.TLS, err = g.upstreamTLS(u); err != nil {
+				return nil, fmt.Errorf("its upstream %s cannot be used: %w", u.Name, err)
+			}
+		}
+		t.Chain = append(t.Chain, via)
+	}
+	if chain[0].InCluster {
+		t.Cluster, t.OfCluster = o.dialCluster, isClusterFault
+	}
+	return t, nil
+}
+
+// inCluster marks the context of a dial to an upstream in the cluster.
+type inCluster struct{}
+
+// dialCluster connects to an upstream in the cluster.
+func (o *Outside) dialCluster(ctx context.Context, network, address string) (net.Conn, error) {
+	cluster := o.cluster.Load()
+	if cluster == nil {
+		return nil, net.ErrClosed
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	found, err := cluster.Lookup(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	return found.DialContext(context.WithValue(ctx, inCluster{}, true), network, address)
+}
+
+// isClusterFault reports whether an error is a fault of the way into a cluster, and not one of what it leads to.
+func isClusterFault(err error) bool {
+	return errors.As(err, new(*fault.Unreachable)) || errors.As(err, new(*fault.Login)) || errors.As(err, new(*fault.Blocked)) ||
+		errors.As(err, new(*fault.Node)) || fault.OfMachine(err) != nil
+}
+
+// upstreamTLS returns the TLS configuration of the connections to an upstream, from its certificate files.
+func (g *Gateways) upstreamTLS(u settings.Upstream) (*tls.Config, error) {
+	config := &tls.Config{ServerName: u.ServerName}
+	var err error
+	if u.CA != "" {
+		if config.RootCAs, err = authorities(u.CA); err != nil {
+			return nil, err
+		}
+	}
+	if u.Cert != "" {
+		own, err := clientCertificate(u.Cert, u.Key)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{own}
+	}
+	return config, nil
+}
+
+// WrongUpstream returns what is wrong with a file that an upstream of the settings names: the part ca, cert or key.
+func WrongUpstream(u settings.Upstream, part string) error {
+	var err error
+	switch part {
+	case "ca":
+		_, err = authorities(u.CA)
+	case "cert":
+		_, err = certificate(u.Cert)
+	case "key":
+		if _, wrong := certificate(u.Cert); wrong == nil && u.Cert != "" { // otherwise that is said of cert
+			_, err = clientCertificate(u.Cert, u.Key)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("upstream %s: %w", u.Name, err)
+	}
+	return nil
+}
+
+// authorities returns the certificates in a file.
+func authorities(file string) (*x509.CertPool, error) {
+	text, err := ownfile.ReadAny(file, maxCertificate)
+	if err != nil {
+		return nil, fmt.Errorf("the authority of its certificate: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("the authority of its certificate: %s has no certificate in PEM", file)
+	}
+	return pool, nil
+}
+
+// certificate returns the first certificate in a file, unless it has expired.
+func certificate(file string) (*x509.Certificate, error) {
+	text, err := ownfile.ReadAny(file, maxCertificate)
+	if err != nil {
+		return nil, fmt.Errorf("the client certificate: %w", err)
+	}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		own, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("the client certificate: %s cannot be read: %w", file, err)
+		}
+		if now := time.Now(); now.After(own.NotAfter) {
+			return nil, fmt.Errorf("the client certificate: %s expired at %s", file, own.NotAfter.Local().Format(time.DateTime))
+		} else if now.Before(own.NotBefore) {
+			return nil, fmt.Errorf("the client certificate: %s is not valid before %s", file, own.NotBefore.Local().Format(time.DateTime))
+		}
+		return own, nil
+	}
+	return nil, fmt.Errorf("the client certificate: %s has no certificate in PEM", file)
+}
+
+// clientCertificate returns a certificate with its key.
+func clientCertificate(cert, key string) (tls.Certificate, error) {
+	if _, err := certificate(cert); err != nil {
+		return tls.Certificate{}, err
+	}
+	text, err := ownfile.ReadAny(key, maxCertificate)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("the key of the client certificate: %w", err)
+	}
+	if isEncrypted(text) {
+		return tls.Certificate{}, fmt.Errorf("the key of the client certificate: %s is encrypted, and Fairlead asks for no passphrase: openssl pkey -in FILE -out FILE decrypts it", key)
+	}
+	chain, err := ownfile.ReadAny(cert, maxCertificate)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("the client certificate: %w", err)
+	}
+	own, err := tls.X509KeyPair(chain, text)
+	switch {
+	case err != nil && strings.Contains(err.Error(), "does not match"):
+		return own, fmt.Errorf("the key of the client certificate: %s does not fit %s", key, cert)
+	case err != nil:
+		return own, fmt.Errorf("the key of the client certificate: %s: %w", key, err)
+	}
+	return own, nil
+}
+
+// isEncrypted reports whether the first key in PEM is encrypted.
+func isEncrypted(text []byte) bool {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if strings.Contains(block.Type, "KEY") {
+			return strings.Contains(block.Type, "ENCRYPTED") || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED")
+		}
+	}
+	return false
+}
