@@ -66,6 +66,11 @@ func (h *Host) dial(ctx context.Context, network, address string, port int) (net
 	}
 	defer end()
 	conn, err := h.connect(dial, network, port, maxAliases)
+	if !h.asked.IsZero() {
+		// Only now, because next to the dial's own questions these would need new connections to the API server.
+		r := h.cluster.resolver
+		r.ranges.start(struct{}{}, r.fetchRanges)
+	}
 	if err != nil && dial.Err() != nil && ctx.Err() == nil {
 		err = net.ErrClosed
 	}

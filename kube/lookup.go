@@ -210,16 +210,12 @@ func (h *Host) askAddress(ctx context.Context) (err error) {
 	return nil
 }
 
-// askOwner asks for the owner of an address and then, once, for the ranges of Services and Pods. It waits for the
-// ranges only if the address has no owner.
+// askOwner asks for the owner of an address and, if it has none, for the ranges of Services and Pods. If it has one, the
+// dial asks for the ranges later.
 func (l *addressLookup) askOwner(ctx context.Context, n name) (owner, time.Time, error) {
 	o, asked, err := l.owner(ctx, n)
-	switch {
-	case isSilent(err):
-	case o == (owner{}):
+	if o == (owner{}) && !isSilent(err) {
 		_ = l.clusterRanges.askRanges(ctx) // if this fails, it is as if there were no ranges
-	default:
-		l.clusterRanges.ranges.start(struct{}{}, l.clusterRanges.fetchRanges)
 	}
 	return o, asked, err
 }

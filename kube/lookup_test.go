@@ -293,7 +293,8 @@ func TestAnAPIServerWithoutTheFieldSelectorsWorksOtherwise(t *testing.T) {
 	}
 }
 
-// Late ranges are waited for only if they decide.
+// Ranges are waited for only if they decide. Next to the questions of a lookup and of a dial they would need connections of
+// their own to the API server, so the lookup of an address with an owner does not ask for them, and the dial does so last.
 func TestAnAddressWithAnOwnerDoesNotWaitForTheRanges(t *testing.T) {
 	server := addressed(t)
 	hold := make(chan struct{})
@@ -306,9 +307,27 @@ func TestAnAddressWithAnOwnerDoesNotWaitForTheRanges(t *testing.T) {
 		}
 		return false
 	})
-	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
-	if !claims(t, c, "172.31.9.9") {
-		t.Error("a Pod's address is not claimed")
+	var c *Cluster
+	asksForRanges := func() bool { return c.resolver.ranges.size() > 0 }
+	var early bool
+	c = start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{refuse: func([]endpoint) error {
+		early = asksForRanges()
+		return nil
+	}}, nil)
+	host, err := c.Lookup(t.Context(), "172.31.9.9")
+	if err != nil || !host.InCluster {
+		t.Fatalf("a Pod's address: %+v, %v", host, err)
+	}
+	if asksForRanges() {
+		t.Error("the lookup asks for the ranges")
+	}
+	conn, err := host.DialContext(t.Context(), "tcp", "172.31.9.9:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if early {
+		t.Error("the ranges are asked for before the dial")
 	}
 	close(hold)
 	waitFor(t, "the ranges", func() bool { return len(c.resolver.knownRanges()) > 0 })
