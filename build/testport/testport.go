@@ -6,6 +6,7 @@ package testport
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -30,6 +31,15 @@ var given struct {
 // Free returns a TCP port of the loopback address on which nothing listens now, a different one each time.
 func Free(t testing.TB) int {
 	t.Helper()
+	port, err := Choose()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// Choose returns what Free does, to programs that are not tests.
+func Choose() (int, error) {
 	given.Lock()
 	defer given.Unlock()
 	if given.latest == 0 {
@@ -42,13 +52,11 @@ func Free(t testing.TB) int {
 		}
 		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(given.latest)))
 		if err == nil {
-			_ = listener.Close()
-			return given.latest
+			return given.latest, listener.Close()
 		}
 		failed = err
 	}
-	t.Fatal("no port is free: ", failed)
-	return 0
+	return 0, fmt.Errorf("no port is free: %w", failed)
 }
 
 // Assign writes Fairlead's state of a user, below the directory that XDG_STATE_HOME names. In it each context has a free

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fairlead/build/bench/process"
+	"fairlead/build/testport"
 )
 
 // A Proxy is a SOCKS5 proxy into the cluster that a command starts. {kubeconfig} and {port} in the command are
@@ -38,7 +39,7 @@ func (p *Proxy) InCluster() bool { return true }
 
 // Open starts the proxy with its own state directory.
 func (p *Proxy) Open(ctx context.Context, s Site) (Way, error) {
-	port, err := freePort()
+	port, err := testport.Choose()
 	if err != nil {
 		return nil, err
 	}
@@ -98,12 +99,3 @@ func (w *proxyWay) Dial(ctx context.Context, t Target) (net.Conn, error) {
 func (w *proxyWay) Processes() []*process.Process { return []*process.Process{w.process} }
 
 func (w *proxyWay) Close() { w.process.Stop() }
-
-// freePort returns a port that is not in use in this namespace.
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
-}

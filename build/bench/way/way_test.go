@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -105,5 +106,21 @@ func TestKubectlSaysWhichPortItForwards(t *testing.T) {
 		if _, _, err := parseForwarding(other); err == nil {
 			t.Errorf("%q is accepted", other)
 		}
+	}
+}
+
+// Ports that the system chooses for outgoing connections may be taken again before the proxy listens on them: the far side and
+// kubectl make hundreds.
+func TestAProxyListensWhereNoClientDoes(t *testing.T) {
+	const firstEphemeral = 32768 // on Linux
+	proxy := &Proxy{Label: "proxy", Command: []string{"sh", "-c", "echo up; exec cat"}, Announces: true}
+	w, err := proxy.Open(t.Context(), Site{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	address, err := netip.ParseAddrPort(w.(*proxyWay).address)
+	if err != nil || address.Port() >= firstEphemeral {
+		t.Errorf("it listens on %v, %v", address, err)
 	}
 }
