@@ -132,7 +132,7 @@ func Open(c Config) (*Cluster, error) {
 	to := c.Carrier
 	if to == nil {
 		to, err = portforward.New(portforward.Config{
-			REST: config, ProxySource: a.ProxySource, Certificate: a.Login.Certificate(), Context: c.Context, Carrier: c.Protocol,
+			REST: config, ProxySource: a.ProxySource, Certificate: a.Login.Certificate(), Context: c.Context, Protocol: c.Protocol,
 			PerPod: c.PerPod, PerContext: c.PerContext, Log: c.Log,
 			Doubt: a.Doubt, Roots: a.Authority.Roots.Load,
 			Admit: func(ctx context.Context, namespace, pod string) error {

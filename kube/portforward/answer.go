@@ -40,7 +40,7 @@ func (r *refusal) Error() string {
 	return fmt.Sprintf("the upgrade is answered with %d %s: %s", r.status, http.StatusText(r.status), r.text)
 }
 
-// final reports whether another carrier would get the same answer.
+// final reports whether another protocol would get the same answer.
 func (r *refusal) final() bool {
 	switch r.by {
 	case apiServer:
@@ -155,7 +155,7 @@ func printable(s string, secrets ...string) string {
 	return s
 }
 
-// explain returns one error of package fault for the errors of the carriers.
+// explain returns one error of package fault for the errors of the protocols.
 func (u *upgrader) explain(ctx context.Context, ep Endpoint, errs []error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("port-forward to Pod %s/%s: %w", ep.Namespace, ep.Pod, err)
@@ -189,7 +189,7 @@ func (u *upgrader) explain(ctx context.Context, ep Endpoint, errs []error) error
 	return &fault.Login{Plugin: u.plugin, Context: u.context, Err: best}
 }
 
-// weight ranks the errors of carriers by how much they say.
+// weight ranks the errors of protocols by how much they say.
 func weight(err error) int {
 	var refused *refusal
 	if !errors.As(err, &refused) {

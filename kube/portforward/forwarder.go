@@ -44,8 +44,8 @@ type Config struct {
 	Roots func() *x509.CertPool
 	// Context is the name of the kubeconfig context, for errors.
 	Context string
-	// Carrier is CarrierSPDY, CarrierWebSocket, or empty for the first one that works, beginning with SPDY.
-	Carrier string
+	// Protocol is ProtocolSPDY, ProtocolWebSocket, or empty for the first one that works, beginning with SPDY.
+	Protocol string
 	// PerPod and PerContext limit the sessions with one Pod and in all. A session costs the cluster up to 0.9 MB. Above
 	// the limits connections share sessions. 0 means 32 and 128.
 	PerPod, PerContext int
@@ -120,8 +120,8 @@ func New(cfg Config) (*Forwarder, error) {
 	switch {
 	case cfg.REST == nil:
 		return nil, errors.New("port-forward without a REST configuration")
-	case cfg.Carrier != "" && cfg.Carrier != CarrierSPDY && cfg.Carrier != CarrierWebSocket:
-		return nil, fmt.Errorf("no carrier is called %q (%s, %s)", cfg.Carrier, CarrierSPDY, CarrierWebSocket)
+	case cfg.Protocol != "" && cfg.Protocol != ProtocolSPDY && cfg.Protocol != ProtocolWebSocket:
+		return nil, fmt.Errorf("no protocol is called %q (%s, %s)", cfg.Protocol, ProtocolSPDY, ProtocolWebSocket)
 	}
 	up, err := newUpgrader(cfg)
 	if err != nil {
@@ -206,7 +206,7 @@ type Stats struct {
 	Shared      int    // connections put on a session that had another, since the start
 	Redialled   int    // connections that went on to another endpoint or session, since the start
 	Retired     int    // sessions not reused because of their last use, since the start
-	Carrier     string // the carrier that worked last
+	Protocol    string // the protocol that worked last
 	RTT         time.Duration
 }
 
@@ -231,7 +231,7 @@ func (f *Forwarder) Stats() Stats {
 	st.Unbound = maxUnbound - f.pool.up.unbound.missing(time.Now())
 	st.RTT = f.pool.rtt
 	f.pool.up.mu.Lock()
-	st.Carrier = f.pool.up.last
+	st.Protocol = f.pool.up.last
 	f.pool.up.mu.Unlock()
 	return st
 }

@@ -25,11 +25,11 @@ func certPEM(s *httptest.Server) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 }
 
-func TestBytesArriveBothWaysOverEitherCarrier(t *testing.T) {
-	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
-		t.Run(carrier, func(t *testing.T) {
+func TestBytesArriveBothWaysOverEitherProtocol(t *testing.T) {
+	for _, protocol := range []string{ProtocolSPDY, ProtocolWebSocket} {
+		t.Run(protocol, func(t *testing.T) {
 			w := newWorld(t)
-			f := w.forwarder(func(c *Config) { c.Carrier = carrier })
+			f := w.forwarder(func(c *Config) { c.Protocol = protocol })
 			want := make([]byte, 5<<20)
 			rand.Read(want)
 			for range 3 {
@@ -48,7 +48,7 @@ func TestBytesArriveBothWaysOverEitherCarrier(t *testing.T) {
 				c.Close()
 			}
 			for _, kind := range w.seen() {
-				if kind != carrier {
+				if kind != protocol {
 					t.Errorf("a session over %s", kind)
 				}
 			}
@@ -56,17 +56,17 @@ func TestBytesArriveBothWaysOverEitherCarrier(t *testing.T) {
 	}
 }
 
-func TestOtherCarrierIsTriedAndRemembered(t *testing.T) {
+func TestOtherProtocolIsTriedAndRemembered(t *testing.T) {
 	cases := []struct {
 		refused, works string
 		status         int
 		kind, body     string
 	}{
-		{CarrierSPDY, CarrierWebSocket, 403, "application/json", statusBody(403, "no create")},
-		{CarrierSPDY, CarrierWebSocket, 400, "text/plain", "Upgrade request required"},
-		{CarrierSPDY, CarrierWebSocket, 502, "text/html", "<html>bad gateway</html>"},
-		{CarrierSPDY, CarrierWebSocket, 200, "text/html", "<html>welcome</html>"},
-		{CarrierSPDY, CarrierWebSocket, 0, "", ""}, // cut in place of an answer
+		{ProtocolSPDY, ProtocolWebSocket, 403, "application/json", statusBody(403, "no create")},
+		{ProtocolSPDY, ProtocolWebSocket, 400, "text/plain", "Upgrade request required"},
+		{ProtocolSPDY, ProtocolWebSocket, 502, "text/html", "<html>bad gateway</html>"},
+		{ProtocolSPDY, ProtocolWebSocket, 200, "text/html", "<html>welcome</html>"},
+		{ProtocolSPDY, ProtocolWebSocket, 0, "", ""}, // cut in place of an answer
 	}
 	for _, c := range cases {
 		t.Run(fmt.Sprint(c.refused, c.status), func(t *testing.T) {
@@ -76,20 +76,20 @@ func TestOtherCarrierIsTriedAndRemembered(t *testing.T) {
 			conn := mustDial(t, f, 7)
 			echoes(t, conn, "hello")
 			conn.Close()
-			if got := f.Stats().Carrier; got != c.works {
+			if got := f.Stats().Protocol; got != c.works {
 				t.Errorf("remembers %q", got)
 			}
-			// The carrier that worked is refused now.
+			// The protocol that worked is refused now.
 			w.refuseUpgrades(c.works, c.status, c.kind, c.body)
 			w.cutAndNoticed(f)
-			eventually(t, "the other carrier is found", func() bool {
+			eventually(t, "the other protocol is found", func() bool {
 				conn, err := dial(t, f, at(7))
 				if err != nil {
 					return false
 				}
 				defer conn.Close()
 				echoes(t, conn, "again")
-				return f.Stats().Carrier == c.refused
+				return f.Stats().Protocol == c.refused
 			})
 		})
 	}
@@ -107,7 +107,7 @@ func TestAnUpgradeThatIsCutOnceIsAskedForAgain(t *testing.T) {
 	w.refuse.Store(&once)
 	f := w.forwarder(nil)
 	echoes(t, mustDial(t, f, 7), "hello")
-	if got := f.Stats().Carrier; got != CarrierSPDY {
+	if got := f.Stats().Protocol; got != ProtocolSPDY {
 		t.Errorf("goes on over %s", got)
 	}
 }
@@ -149,20 +149,20 @@ func TestAConnectionThatEndsBeforeTLSIsMadeAgain(t *testing.T) {
 	}
 }
 
-func TestForcedCarrierIsTheOnlyOne(t *testing.T) {
+func TestForcedProtocolIsTheOnlyOne(t *testing.T) {
 	w := newWorld(t)
-	w.refuseUpgrades(CarrierSPDY, 403, "application/json", statusBody(403, "no"))
-	f := w.forwarder(func(c *Config) { c.Carrier = CarrierSPDY })
+	w.refuseUpgrades(ProtocolSPDY, 403, "application/json", statusBody(403, "no"))
+	f := w.forwarder(func(c *Config) { c.Protocol = ProtocolSPDY })
 	_, err := dial(t, f, at(7))
 	var forbidden *fault.Forbidden
 	if !errors.As(err, &forbidden) {
 		t.Fatalf("got %v", err)
 	}
-	if slices.Contains(w.seen(), CarrierWebSocket) {
+	if slices.Contains(w.seen(), ProtocolWebSocket) {
 		t.Error("a WebSocket was tried")
 	}
-	if _, err := New(Config{REST: w.rest(), Carrier: "pigeon"}); err == nil {
-		t.Error("an unknown carrier is no error")
+	if _, err := New(Config{REST: w.rest(), Protocol: "pigeon"}); err == nil {
+		t.Error("an unknown protocol is no error")
 	}
 }
 

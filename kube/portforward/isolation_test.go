@@ -15,8 +15,8 @@ import (
 // Below the limit, a connection whose client stopped reading and one whose program never reads delay no other
 // connection.
 func TestStalledConnectionsHoldOnlyThemselves(t *testing.T) {
-	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
-		t.Run(carrier, func(t *testing.T) {
+	for _, protocol := range []string{ProtocolSPDY, ProtocolWebSocket} {
+		t.Run(protocol, func(t *testing.T) {
 			w := newWorld(t)
 			var sourced atomic.Int64
 			release := make(chan struct{})
@@ -32,7 +32,7 @@ func TestStalledConnectionsHoldOnlyThemselves(t *testing.T) {
 				}
 			})
 			w.program(2, func(net.Conn) { <-release })
-			f := w.forwarder(func(c *Config) { c.Carrier = carrier })
+			f := w.forwarder(func(c *Config) { c.Protocol = protocol })
 
 			stalled := mustDial(t, f, 1)
 			defer stalled.Close()
@@ -169,10 +169,10 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // A refused port ends no other connection, on a session of its own or on a shared one.
 func TestARefusedPortLeavesAHundredOthersAlone(t *testing.T) {
-	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
-		t.Run(carrier, func(t *testing.T) {
+	for _, protocol := range []string{ProtocolSPDY, ProtocolWebSocket} {
+		t.Run(protocol, func(t *testing.T) {
 			w := newWorld(t)
-			f := w.forwarder(func(c *Config) { patient(c); c.Carrier, c.PerPod = carrier, 8 })
+			f := w.forwarder(func(c *Config) { patient(c); c.Protocol, c.PerPod = protocol, 8 })
 			var open []tunnel
 			for range 100 {
 				c := mustDial(t, f, 7)

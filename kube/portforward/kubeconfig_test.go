@@ -34,17 +34,17 @@ import (
 	"fairlead/kube/fault"
 )
 
-// carried makes a connection with cfg over each carrier, and returns the header of the last upgrade.
+// carried makes a connection with cfg over each protocol, and returns the header of the last upgrade.
 func carried(t *testing.T, w *world, cfg *rest.Config) (header http.Header) {
 	t.Helper()
-	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
-		f, err := New(Config{REST: cfg, Carrier: carrier})
+	for _, protocol := range []string{ProtocolSPDY, ProtocolWebSocket} {
+		f, err := New(Config{REST: cfg, Protocol: protocol})
 		if err != nil {
 			t.Fatal(err)
 		}
 		run(t, f)
 		if _, err := request(t, f, at(7)); err != nil {
-			t.Fatalf("over %s: %v", carrier, err)
+			t.Fatalf("over %s: %v", protocol, err)
 		}
 	}
 	w.mu.Lock()

@@ -35,10 +35,10 @@ func TestOnARealCluster(t *testing.T) {
 	c := &real{Cluster: clustertest.Start(t, clustertest.Options{}), endpoints: map[string]Endpoint{}}
 	c.lookUp(t)
 	for name, test := range map[string]func(*real, *testing.T){
-		"either carrier reaches the Pod":             (*real).eitherCarrier,
+		"either protocol reaches the Pod":            (*real).eitherProtocol,
 		"what the node refuses another carries":      (*real).refusedAtNode,
 		"what a middlebox refuses another carries":   (*real).refusedOnTheWay,
-		"rights for one carrier suffice":             (*real).rights,
+		"rights for one protocol suffice":            (*real).rights,
 		"a refused port is refused and harms nobody": (*real).refusedPort,
 		"half-closed connections":                    (*real).halfClose,
 		"bulk arrives whole":                         (*real).bulk,
@@ -100,9 +100,9 @@ func loaded(t *testing.T, kubeconfig, context string) *rest.Config {
 	return cfg
 }
 
-func (c *real) forwarder(t *testing.T, kubeconfig, context, carrier string) *Forwarder {
+func (c *real) forwarder(t *testing.T, kubeconfig, context, protocol string) *Forwarder {
 	t.Helper()
-	return started(t, Config{REST: loaded(t, kubeconfig, context), Context: context, Carrier: carrier})
+	return started(t, Config{REST: loaded(t, kubeconfig, context), Context: context, Protocol: protocol})
 }
 
 func started(t *testing.T, cfg Config) *Forwarder {
@@ -124,10 +124,10 @@ func (c *real) sessions(t *testing.T) map[string]int64 {
 	return st.Sessions
 }
 
-func (c *real) eitherCarrier(t *testing.T) {
-	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
+func (c *real) eitherProtocol(t *testing.T) {
+	for _, protocol := range []string{ProtocolSPDY, ProtocolWebSocket} {
 		before := c.sessions(t)
-		f := c.forwarder(t, c.Kubeconfig, "demo", carrier)
+		f := c.forwarder(t, c.Kubeconfig, "demo", protocol)
 		conn, err := dial(t, f, c.at(t, "hello"))
 		if err != nil {
 			t.Fatal(err)
@@ -136,12 +136,12 @@ func (c *real) eitherCarrier(t *testing.T) {
 		page, err := io.ReadAll(conn)
 		conn.Close()
 		if err != nil || !bytes.Contains(page, []byte("default/"+c.endpoints["hello"].Pod)) {
-			t.Errorf("%s: %v, %q", carrier, err, page)
+			t.Errorf("%s: %v, %q", protocol, err, page)
 		}
 		after := c.sessions(t)
-		for _, kind := range []string{CarrierSPDY, CarrierWebSocket} {
-			if more := after[kind] > before[kind]; more != (kind == carrier) {
-				t.Errorf("over %s: %s sessions %d before, %d after", carrier, kind, before[kind], after[kind])
+		for _, kind := range []string{ProtocolSPDY, ProtocolWebSocket} {
+			if more := after[kind] > before[kind]; more != (kind == protocol) {
+				t.Errorf("over %s: %s sessions %d before, %d after", protocol, kind, before[kind], after[kind])
 			}
 		}
 	}
@@ -149,7 +149,7 @@ func (c *real) eitherCarrier(t *testing.T) {
 
 func (c *real) refusedAtNode(t *testing.T) {
 	defer c.Heal(context.Background()) // the next test fails otherwise
-	for refused, works := range map[string]string{CarrierSPDY: CarrierWebSocket, CarrierWebSocket: CarrierSPDY} {
+	for refused, works := range map[string]string{ProtocolSPDY: ProtocolWebSocket, ProtocolWebSocket: ProtocolSPDY} {
 		if err := errors.Join(c.Heal(t.Context()), c.RefuseUpgrades(t.Context(), refused, 403)); err != nil {
 			t.Fatal(err)
 		}
@@ -157,16 +157,16 @@ func (c *real) refusedAtNode(t *testing.T) {
 		if _, err := request(t, f, c.at(t, "echo")); err != nil {
 			t.Errorf("%s refused: %v", refused, err)
 		}
-		if got := f.Stats().Carrier; got != works {
+		if got := f.Stats().Protocol; got != works {
 			t.Errorf("%s refused: carried over %q", refused, got)
 		}
 	}
 }
 
 func (c *real) refusedOnTheWay(t *testing.T) {
-	for refused, works := range map[string]string{CarrierSPDY: CarrierWebSocket, CarrierWebSocket: CarrierSPDY} {
+	for refused, works := range map[string]string{ProtocolSPDY: ProtocolWebSocket, ProtocolWebSocket: ProtocolSPDY} {
 		for _, status := range []int{400, 403} {
-			for _, kind := range []string{CarrierSPDY, CarrierWebSocket} {
+			for _, kind := range []string{ProtocolSPDY, ProtocolWebSocket} {
 				code := 0
 				if kind == refused {
 					code = status
@@ -179,20 +179,20 @@ func (c *real) refusedOnTheWay(t *testing.T) {
 			if _, err := request(t, f, c.at(t, "echo")); err != nil {
 				t.Errorf("%s refused with %d: %v", refused, status, err)
 			}
-			if got := f.Stats().Carrier; got != works {
+			if got := f.Stats().Protocol; got != works {
 				t.Errorf("%s refused with %d: carried over %q", refused, status, got)
 			}
 		}
 	}
-	if err := c.RefuseAtMiddlebox(t.Context(), CarrierWebSocket, 0); err != nil {
+	if err := c.RefuseAtMiddlebox(t.Context(), ProtocolWebSocket, 0); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (c *real) rights(t *testing.T) {
 	app := c.at(t, "app")
-	get := func(context, carrier string) error {
-		f := c.forwarder(t, c.KubeconfigToken, context, carrier)
+	get := func(context, protocol string) error {
+		f := c.forwarder(t, c.KubeconfigToken, context, protocol)
 		conn, err := dial(t, f, app)
 		if err == nil {
 			conn.Close()
@@ -202,7 +202,7 @@ func (c *real) rights(t *testing.T) {
 	if err := get("demo-token", ""); err != nil {
 		t.Errorf("create alone: %v", err)
 	}
-	for _, err := range []error{get("demo-token", CarrierWebSocket), get("demo-reader", "")} {
+	for _, err := range []error{get("demo-token", ProtocolWebSocket), get("demo-reader", "")} {
 		forbidden, ok := errors.AsType[*fault.Forbidden](err)
 		if !ok || forbidden.Resource != "pods/portforward" || forbidden.Namespace != "team" || !slices.Equal(forbidden.Verbs, []string{"get", "create"}) {
 			t.Errorf("without the right: %v", err)
@@ -211,8 +211,8 @@ func (c *real) rights(t *testing.T) {
 }
 
 func (c *real) refusedPort(t *testing.T) {
-	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
-		cfg := Config{REST: loaded(t, c.Kubeconfig, "demo"), Context: "demo", Carrier: carrier}
+	for _, protocol := range []string{ProtocolSPDY, ProtocolWebSocket} {
+		cfg := Config{REST: loaded(t, c.Kubeconfig, "demo"), Context: "demo", Protocol: protocol}
 		patient(&cfg)
 		f := started(t, cfg)
 		var open []tunnel
@@ -240,8 +240,8 @@ func (c *real) refusedPort(t *testing.T) {
 }
 
 func (c *real) halfClose(t *testing.T) {
-	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
-		f := c.forwarder(t, c.Kubeconfig, "demo", carrier)
+	for _, protocol := range []string{ProtocolSPDY, ProtocolWebSocket} {
+		f := c.forwarder(t, c.Kubeconfig, "demo", protocol)
 		var wg sync.WaitGroup
 		for name, size := range map[string]int{"five-lines": 0, "echo": 1 << 20, "after-eof": 1000} {
 			wg.Go(func() {
@@ -250,13 +250,13 @@ func (c *real) halfClose(t *testing.T) {
 					var got []byte
 					got, took = c.halfClosed(t, f, name, size)
 					if name == "five-lines" && bytes.Count(got, []byte("\n")) != 5 || name == "echo" && len(got) != size {
-						t.Errorf("%s over %s: %d bytes: %.100q", name, carrier, len(got), got)
+						t.Errorf("%s over %s: %d bytes: %.100q", name, protocol, len(got), got)
 					}
 					if took <= 7*time.Second {
 						return
 					}
 				}
-				t.Errorf("%s over %s: ended after %v", name, carrier, took)
+				t.Errorf("%s over %s: ended after %v", name, protocol, took)
 			})
 		}
 		wg.Wait()
@@ -287,8 +287,8 @@ func (c *real) halfClosed(t *testing.T, f *Forwarder, name string, size int) (go
 func (c *real) bulk(t *testing.T) {
 	const size = 32 << 20
 	want := clustertest.PatternSHA256(size)
-	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
-		f := c.forwarder(t, c.Kubeconfig, "demo", carrier)
+	for _, protocol := range []string{ProtocolSPDY, ProtocolWebSocket} {
+		f := c.forwarder(t, c.Kubeconfig, "demo", protocol)
 		conn, err := dial(t, f, c.at(t, "source"))
 		if err != nil {
 			t.Fatal(err)
@@ -297,7 +297,7 @@ func (c *real) bulk(t *testing.T) {
 		n, err := io.CopyN(hash, conn, size)
 		conn.Close()
 		if got := fmt.Sprintf("%x", hash.Sum(nil)); got != want || err != nil {
-			t.Errorf("%s: %d bytes down, %v", carrier, n, err)
+			t.Errorf("%s: %d bytes down, %v", protocol, n, err)
 		}
 		if conn, err = dial(t, f, c.at(t, "echo")); err != nil {
 			t.Fatal(err)
@@ -313,7 +313,7 @@ func (c *real) bulk(t *testing.T) {
 		sending.Wait()
 		conn.Close()
 		if got := fmt.Sprintf("%x", hash.Sum(nil)); got != want || err != nil {
-			t.Errorf("%s: %d bytes there and back, %v", carrier, n, err)
+			t.Errorf("%s: %d bytes there and back, %v", protocol, n, err)
 		}
 	}
 }

@@ -126,7 +126,7 @@ func (s *session) logEnd(why string) {
 		why = "the Pod was withdrawn"
 	}
 	st := s.State()
-	s.pool.cfg.Log.Debug().Str("pod", s.pod.id.name).Str("namespace", s.pod.id.namespace).Str("carrier", s.carrier).Str("reason", why).
+	s.pool.cfg.Log.Debug().Str("pod", s.pod.id.name).Str("namespace", s.pod.id.namespace).Str("protocol", s.protocol).Str("reason", why).
 		Int("connections", s.carried).Int64("sent_bytes", st.Sent).Int64("received_bytes", st.Received).
 		Dur("lasted_ms", time.Since(s.begun)).AnErr("cause", cause).Msg("session ended")
 }

@@ -28,7 +28,7 @@ type session struct {
 	pool          *pool
 	pod           *pod
 	who           identity
-	carrier       string
+	protocol      string
 	secrets       []string // in the request for it, which must not be logged
 	begun         time.Time
 	carried       int       // connections that it has carried
@@ -65,7 +65,7 @@ type sample struct {
 func newSession(p *pod, conn *upgraded, now time.Time) *session {
 	return &session{
 		Session: spdy.NewSession(conn, spdy.Config{Memory: p.pool.memory}),
-		pool:    p.pool, pod: p, who: conn.who, carrier: conn.carrier, secrets: conn.secrets, begun: now, since: now,
+		pool:    p.pool, pod: p, who: conn.who, protocol: conn.protocol, secrets: conn.secrets, begun: now, since: now,
 	}
 }
 

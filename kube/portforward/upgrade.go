@@ -22,10 +22,10 @@ import (
 	"fairlead/proxy/stream"
 )
 
-// The carriers: how SPDY gets through.
+// The protocols of port-forwards: how SPDY gets through.
 const (
-	CarrierSPDY      = "spdy"      // the connection itself is upgraded to SPDY/3.1
-	CarrierWebSocket = "websocket" // SPDY inside WebSocket messages
+	ProtocolSPDY      = "spdy"      // the connection itself is upgraded to SPDY/3.1
+	ProtocolWebSocket = "websocket" // SPDY inside WebSocket messages
 )
 
 const (
@@ -45,7 +45,7 @@ type upgrader struct {
 	plugin        string // the credential plugin's command, for errors
 
 	mu   sync.Mutex
-	last string // the carrier that worked
+	last string // the protocol that worked
 }
 
 func newUpgrader(cfg Config) (*upgrader, error) {
@@ -56,7 +56,7 @@ func newUpgrader(cfg Config) (*upgrader, error) {
 	if cfg.Certificate != nil {
 		conf.TLS.GetCertHolder = &transport.GetCertHolder{GetCert: cfg.Certificate}
 	}
-	u := &upgrader{forced: cfg.Carrier, context: cfg.Context}
+	u := &upgrader{forced: cfg.Protocol, context: cfg.Context}
 	if cfg.REST.ExecProvider != nil {
 		u.plugin = cfg.REST.ExecProvider.Command
 	}
@@ -79,33 +79,33 @@ func newUpgrader(cfg Config) (*upgrader, error) {
 // An upgraded is a connection that carries SPDY.
 type upgraded struct {
 	net.Conn
-	who     identity
-	carrier string
-	secrets []string // in the request for it
+	who      identity
+	protocol string
+	secrets  []string // in the request for it
 }
 
-// carriers returns the carriers to try, beginning with the one that worked last.
-func (u *upgrader) carriers() []string {
+// protocols returns the protocols to try, beginning with the one that worked last.
+func (u *upgrader) protocols() []string {
 	if u.forced != "" {
 		return []string{u.forced}
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.last == CarrierWebSocket {
-		return []string{CarrierWebSocket, CarrierSPDY}
+	if u.last == ProtocolWebSocket {
+		return []string{ProtocolWebSocket, ProtocolSPDY}
 	}
-	return []string{CarrierSPDY, CarrierWebSocket}
+	return []string{ProtocolSPDY, ProtocolWebSocket}
 }
 
-// dial upgrades a connection for a Pod. If one carrier is refused, the other is tried: they need different rights
+// dial upgrades a connection for a Pod. If one protocol is refused, the other is tried: they need different rights
 // (create for SPDY's POST, get for a WebSocket), and a middlebox may know only one of them and refuse or cut the other.
 func (u *upgrader) dial(ctx context.Context, ep Endpoint) (*upgraded, error) {
 	var refusals []error
-	for _, carrier := range u.carriers() {
-		conn, err := u.tryCarrier(ctx, carrier, ep)
+	for _, protocol := range u.protocols() {
+		conn, err := u.tryProtocol(ctx, protocol, ep)
 		if err == nil {
 			u.mu.Lock()
-			u.last = carrier
+			u.last = protocol
 			u.mu.Unlock()
 			return conn, nil
 		}
@@ -117,13 +117,13 @@ func (u *upgrader) dial(ctx context.Context, ep Endpoint) (*upgraded, error) {
 	return nil, u.explain(ctx, ep, refusals)
 }
 
-func (u *upgrader) tryCarrier(ctx context.Context, carrier string, ep Endpoint) (*upgraded, error) {
+func (u *upgrader) tryProtocol(ctx context.Context, protocol string, ep Endpoint) (*upgraded, error) {
 	renewed := false
 	for tries := 1; ; tries++ {
-		req, check := u.request(ctx, carrier, ep)
+		req, check := u.request(ctx, protocol, ep)
 		resp, err := u.rt.RoundTrip(req)
 		if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
-			return upgradeOf(resp, carrier, check)
+			return upgradeOf(resp, protocol, check)
 		}
 		refused, err := refusalOf(resp, err)
 		switch {
@@ -156,7 +156,7 @@ func refusalOf(resp *http.Response, err error) (*refusal, error) {
 }
 
 // upgradeOf returns the upgraded connection, if the answer is the upgrade that was requested.
-func upgradeOf(resp *http.Response, carrier string, check func(http.Header) error) (*upgraded, error) {
+func upgradeOf(resp *http.Response, protocol string, check func(http.Header) error) (*upgraded, error) {
 	conn, ok := resp.Body.(*upgradedBody)
 	if !ok {
 		resp.Body.Close()
@@ -166,20 +166,20 @@ func upgradeOf(resp *http.Response, carrier string, check func(http.Header) erro
 		conn.Close()
 		return nil, &refusal{status: resp.StatusCode, text: printable(err.Error(), secretsOf(resp)...)}
 	}
-	up := &upgraded{Conn: conn.Conn, who: conn.who, carrier: carrier, secrets: secretsOf(resp)}
-	if carrier == CarrierWebSocket {
+	up := &upgraded{Conn: conn.Conn, who: conn.who, protocol: protocol, secrets: secretsOf(resp)}
+	if protocol == ProtocolWebSocket {
 		up.Conn = newWebSocket(conn.Conn)
 	}
 	return up, nil
 }
 
 // request returns a request for an upgrade; check checks the header of its answer.
-func (u *upgrader) request(ctx context.Context, carrier string, ep Endpoint) (req *http.Request, check func(http.Header) error) {
+func (u *upgrader) request(ctx context.Context, protocol string, ep Endpoint) (req *http.Request, check func(http.Header) error) {
 	target := u.route.base.JoinPath("api/v1/namespaces", url.PathEscape(ep.Namespace), "pods", url.PathEscape(ep.Pod), "portforward")
 	target.User = nil
 	req = (&http.Request{Method: http.MethodPost, URL: target, Host: target.Host, Header: http.Header{}}).WithContext(ctx)
 	req.Header.Set("Connection", "Upgrade")
-	if carrier == CarrierSPDY {
+	if protocol == ProtocolSPDY {
 		req.Header.Set("Upgrade", "SPDY/3.1")
 		req.Header.Set("X-Stream-Protocol-Version", protocolV1)
 		return req, func(h http.Header) error {

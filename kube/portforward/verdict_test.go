@@ -14,11 +14,11 @@ import (
 
 // Runtimes end the data stream before they send the reason.
 func TestAReasonThatComesAfterTheEndOfTheDataCounts(t *testing.T) {
-	for _, carrier := range []string{CarrierSPDY, CarrierWebSocket} {
+	for _, protocol := range []string{ProtocolSPDY, ProtocolWebSocket} {
 		for _, early := range []string{"", "early"} {
 			w := newWorld(t)
 			w.hesitate = 100 * time.Millisecond
-			f := w.forwarder(func(c *Config) { c.Carrier = carrier })
+			f := w.forwarder(func(c *Config) { c.Protocol = protocol })
 			raw, err := f.Dial(t.Context(), at(9), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -28,10 +28,10 @@ func TestAReasonThatComesAfterTheEndOfTheDataCounts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, ok := errors.AsType[*fault.Refused](c.Opened(t.Context())); !ok {
-				t.Errorf("%s, %q: no refusal", carrier, early)
+				t.Errorf("%s, %q: no refusal", protocol, early)
 			}
 			if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, syscall.ECONNREFUSED) {
-				t.Errorf("%s, %q: Read returns %d, %v", carrier, early, n, err)
+				t.Errorf("%s, %q: Read returns %d, %v", protocol, early, n, err)
 			}
 			_ = c.Close()
 		}

@@ -44,7 +44,7 @@ type world struct {
 
 	mu       sync.Mutex
 	programs map[int]func(net.Conn)
-	conns    map[net.Conn]struct{} // of sessions, over either carrier
+	conns    map[net.Conn]struct{} // of sessions, over either protocol
 	sessions map[string]*served    // by their peer's address
 	upgrades []string              // "spdy" or "websocket", as they came
 	headers  []http.Header
