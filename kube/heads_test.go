@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"fairlead/kube/api"
 	"fairlead/kube/fault"
+	"fairlead/kube/heads"
 	"fairlead/kube/objects"
 )
 
@@ -66,7 +66,7 @@ func TestAHeadTakesLittleMemory(t *testing.T) {
 				most := peak(func() { err = ask() })
 				// Over HTTP/2 the error is the head's or the connection's, depending on the frames.
 				big, ok := errors.AsType[*fault.Oversized](err)
-				if err == nil || protocol == "HTTP/1.1" && (!ok || big.Of != fault.Bytes || big.Bound != api.MaxHead) {
+				if err == nil || protocol == "HTTP/1.1" && (!ok || big.Of != fault.Bytes || big.Bound != heads.MaxBytes) {
 					t.Errorf("%s, %s, %s authority: %T %v", protocol, name, authority, err, err)
 				}
 				if most > mostMemory/4 {

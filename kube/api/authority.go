@@ -14,8 +14,8 @@ import (
 	"k8s.io/client-go/transport"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/heads"
 	"fairlead/kube/kubeconfig"
-	"fairlead/kube/portforward"
 	"fairlead/proxy/safetext"
 )
 
@@ -61,9 +61,6 @@ func newRenewable(config transport.Config, next http.RoundTripper) *renewable {
 	return r
 }
 
-// MaxHead bounds the head of an answer, in bytes. Parsed, it takes many times as much memory.
-const MaxHead = 64 << 10
-
 // limitingHeads guards the bounds of transports: client-go returns the same transport for contexts with the same server
 // and certificates.
 var limitingHeads sync.Mutex
@@ -72,8 +69,8 @@ var limitingHeads sync.Mutex
 func limitHead(t http.RoundTripper) {
 	limitingHeads.Lock()
 	defer limitingHeads.Unlock()
-	if base := baseTransport(t); base != nil && base.MaxResponseHeaderBytes != MaxHead {
-		base.MaxResponseHeaderBytes = MaxHead
+	if base := baseTransport(t); base != nil && base.MaxResponseHeaderBytes != heads.MaxBytes {
+		base.MaxResponseHeaderBytes = heads.MaxBytes
 	}
 }
 
@@ -83,19 +80,19 @@ func (r *renewable) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, safetext.Error(headError(err), safetext.Credentials(request.Header)...)
 	}
-	if err := portforward.CheckHead(response.Header); err != nil {
+	if err := heads.Check(response.Header); err != nil {
 		response.Body.Close()
 		return nil, err
 	}
 	return response, nil
 }
 
-// headError returns a *fault.Oversized if err says that a head exceeds MaxHead, and err otherwise. Package net/http has no
+// headError returns a *fault.Oversized if err says that a head exceeds heads.MaxBytes, and err otherwise. Package net/http has no
 // types for these errors of HTTP/1.1 and HTTP/2, so they are known by their text.
 func headError(err error) error {
 	text := err.Error()
 	if strings.Contains(text, "server response headers exceeded") || strings.Contains(text, "response header list larger than") {
-		return &fault.Oversized{Of: fault.Bytes, Bound: MaxHead}
+		return &fault.Oversized{Of: fault.Bytes, Bound: heads.MaxBytes}
 	}
 	return err
 }

@@ -20,27 +20,10 @@ import (
 	"k8s.io/client-go/transport"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/heads"
 	"fairlead/proxy/stream"
 	"fairlead/proxy/upstream"
 )
-
-// maxHead limits the head of an HTTP answer, from the API server as from a proxy on the route to it.
-const maxHead = 64 << 10
-
-// maxFields limits the fields of a head: each takes many times its bytes in memory. API servers send about ten.
-const maxFields = 256
-
-// CheckHead returns a *fault.Oversized if the head of an answer has more fields than any of an API server.
-func CheckHead(header http.Header) error {
-	n := 0
-	for _, values := range header {
-		n += len(values)
-	}
-	if n > maxFields {
-		return &fault.Oversized{Of: fault.Fields, Bound: maxFields}
-	}
-	return nil
-}
 
 // A route is the way to the API server as a kubeconfig describes it: address, proxies, TLS.
 type route struct {
@@ -226,18 +209,18 @@ func exchange(ctx context.Context, conn net.Conn, req *http.Request) (resp *http
 			err = cause
 		}
 	}()
-	w := bufio.NewWriterSize(conn, maxHead)
+	w := bufio.NewWriterSize(conn, heads.MaxBytes)
 	if err := req.Write(w); err != nil {
 		return nil, nil, err
 	}
 	if err := w.Flush(); err != nil {
 		return nil, nil, err
 	}
-	r := bufio.NewReader(&io.LimitedReader{R: conn, N: maxHead})
+	r := bufio.NewReader(&io.LimitedReader{R: conn, N: heads.MaxBytes})
 	for range 5 { // there may be interim answers (1xx)
 		resp, err = http.ReadResponse(r, req)
 		if err == nil {
-			err = CheckHead(resp.Header)
+			err = heads.Check(resp.Header)
 		}
 		if err != nil {
 			return nil, nil, err
