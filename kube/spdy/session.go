@@ -101,9 +101,6 @@ func (s *Session) CloseWith(err error) {
 	s.failLocked(err)
 }
 
-// Done returns a channel that is closed when the session has ended.
-func (s *Session) Done() <-chan struct{} { return s.done }
-
 // Err returns why the session ended, and nil while it has not. io.EOF means that the peer closed the connection.
 func (s *Session) Err() error {
 	s.mu.Lock()
@@ -126,7 +123,6 @@ func (s *Session) failLocked(err error) {
 
 // A State describes a session at one moment.
 type State struct {
-	Live      int           // streams that the local side has not closed
 	Lingering int           // streams that the local side has closed and the peer has not yet ended
 	Dropped   int64         // bytes that came for closed streams
 	Away      bool          // the peer takes no more streams
@@ -151,7 +147,7 @@ func (s *Session) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := State{
-		Live: s.live, Lingering: s.lingering, Dropped: s.receiver.dropped, Away: s.away,
+		Lingering: s.lingering, Dropped: s.receiver.dropped, Away: s.away,
 		Heard: s.health.lastHeard, Probed: s.health.probed, Proved: s.health.proved, Proving: s.health.proving, RTT: s.health.rtt, Used: s.next, Sent: s.sent, Received: s.receiver.received, Unheard: s.sent - s.health.sentWhenHeard,
 		Mid: s.receiver.mid,
 	}

@@ -110,8 +110,11 @@ func TestEchoedBytesComeBackWhole(t *testing.T) {
 		}
 		st.Close()
 	}
-	if st := s.State(); st.Live != 0 || st.Lingering != 0 {
-		t.Errorf("session keeps streams: %+v", st)
+	s.mu.Lock()
+	live := s.live
+	s.mu.Unlock()
+	if st := s.State(); live != 0 || st.Lingering != 0 {
+		t.Errorf("session keeps %d streams: %+v", live, st)
 	}
 }
 
@@ -177,7 +180,7 @@ func TestLostConnectionIsNoOrderlyEnd(t *testing.T) {
 	if _, err := io.ReadAll(st); err == nil {
 		t.Fatal("a lost connection reads as an orderly end")
 	}
-	<-s.Done()
+	<-s.done
 	if _, err := s.Open(nil, Request{}); err == nil {
 		t.Fatal("a dead session opens streams")
 	}
