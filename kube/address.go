@@ -100,7 +100,7 @@ func (l *addressLookup) ownerSeen(ctx context.Context, addr netip.Addr) (owner, 
 	} else {
 		var facts objects.Pod
 		if facts, err = l.podFacts.pod(ctx, hint.pod); err == nil && slices.Contains(facts.Addresses, addr) {
-			return ownerOf(facts, hint.pod), nil
+			return ownerOf(facts), nil
 		}
 	}
 	if isSilent(err) {
@@ -152,8 +152,8 @@ func (l *addressLookup) balancerAt(ctx context.Context, addr netip.Addr) (object
 // that are ready.
 func (l *addressLookup) podOwner(pods []objects.Pod) owner {
 	chosen := slices.MaxFunc(pods, func(a, b objects.Pod) int { return cmp.Compare(rank(a), rank(b)) })
-	l.podFacts.note(chosen.Key, chosen)
-	return ownerOf(chosen, chosen.Key)
+	l.podFacts.note(chosen)
+	return ownerOf(chosen)
 }
 
 func rank(f objects.Pod) (rank int) {

@@ -53,7 +53,7 @@ func newNetworks() *networks {
 }
 
 // note records what a Pod says about itself and its node.
-func (n *networks) note(key objects.PodKey, f objects.Pod) {
+func (n *networks) note(f objects.Pod) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.pods) >= maxNetworks {
@@ -63,7 +63,7 @@ func (n *networks) note(key objects.PodKey, f objects.Pod) {
 		clear(n.nodes)
 	}
 	if f.UID != "" {
-		n.pods[objects.PodID{Namespace: key.Namespace, Name: key.Name, UID: f.UID}] = networkFacts{networkOf(f), time.Now()}
+		n.pods[objects.PodID{Namespace: f.Key.Namespace, Name: f.Key.Name, UID: f.UID}] = networkFacts{networkOf(f), time.Now()}
 	}
 	// Some nodes run only one Pod, which has its own network and the node's address. They say nothing about other Pods.
 	alike := !f.HostNetwork && slices.ContainsFunc(f.Addresses, func(a netip.Addr) bool { return slices.Contains(f.Nodes, a) })
@@ -160,7 +160,7 @@ func (l *podLookup) admit(ctx context.Context, namespace, name string) error {
 	case api.IsForbidden(err):
 		l.networks.refuse(namespace)
 	case err == nil && facts.HostNetwork:
-		return refuseHost(facts.Endpoint(key))
+		return refuseHost(facts.Endpoint())
 	}
 	return nil
 }

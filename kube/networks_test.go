@@ -10,7 +10,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"fairlead/kube/fault"
-	"fairlead/kube/objects"
 )
 
 func TestOneLookTellsWhichAddressesAreTheNodes(t *testing.T) {
@@ -23,7 +22,7 @@ func TestOneLookTellsWhichAddressesAreTheNodes(t *testing.T) {
 	if got := n.peek(other("10.244.0.2", "u")); got != unknownNetwork {
 		t.Errorf("before any look: %v", got)
 	}
-	n.note(objects.PodKey{Namespace: "ns", Name: pod.Name}, newPodFacts(t, &pod))
+	n.note(newPodFacts(t, &pod))
 	for address, want := range map[string]network{
 		"10.244.0.2": unknownNetwork, // only the Pod itself says so
 		nodeAddress:  hostNetwork, "::ffff:" + nodeAddress: hostNetwork,
@@ -45,8 +44,8 @@ func TestOneLookTellsWhichAddressesAreTheNodes(t *testing.T) {
 func TestANodeWithTheAddressOfItsPodSaysNothing(t *testing.T) {
 	n := newNetworks()
 	pod := testPod("ns", "only", nodeAddress)
-	n.note(objects.PodKey{Namespace: "ns", Name: pod.Name}, newPodFacts(t, &pod))
-	c := newPodFacts(t, &pod).Endpoint(objects.PodKey{Namespace: "ns", Name: "only"})
+	n.note(newPodFacts(t, &pod))
+	c := newPodFacts(t, &pod).Endpoint()
 	if got := n.peek(c); got != ownNetwork {
 		t.Errorf("the Pod itself: %v", got)
 	}
@@ -95,7 +94,7 @@ func TestKnownNetworksAreBounded(t *testing.T) {
 		pod := testPod("ns", fmt.Sprint("p", i), "10.244.0.1")
 		pod.Spec.NodeName = fmt.Sprint("node-", i)
 		pod.Status.Phase = corev1.PodRunning
-		n.note(objects.PodKey{Namespace: "ns", Name: pod.Name}, newPodFacts(t, &pod))
+		n.note(newPodFacts(t, &pod))
 		n.refuse(fmt.Sprint("ns-", i))
 	}
 	if len(n.pods) > maxNetworks || len(n.nodes) > maxNetworks || len(n.blind) > maxNetworks {

@@ -18,8 +18,8 @@ func networkOf(facts objects.Pod) network {
 }
 
 // ownerOf returns the owner that stands for a Pod's addresses.
-func ownerOf(facts objects.Pod, key objects.PodKey) owner {
-	return owner{pod: facts.Endpoint(key), hostNetwork: facts.HostNetwork}
+func ownerOf(facts objects.Pod) owner {
+	return owner{pod: facts.Endpoint(), hostNetwork: facts.HostNetwork}
 }
 
 // pod asks for a Pod by its name.
@@ -32,18 +32,19 @@ func (l *podLookup) pod(ctx context.Context, key objects.PodKey) (objects.Pod, e
 		if err != nil {
 			return objects.Pod{}, err
 		}
-		l.note(key, facts)
+		facts.Key = key // whatever its metadata says
+		l.note(facts)
 		return facts, nil
 	})
 	return facts, err
 }
 
 // note records what else the answer about a Pod shows: that its namespace is in use, its network and its addresses.
-func (l *podLookup) note(key objects.PodKey, facts objects.Pod) {
-	l.namespaces.used(key.Namespace)
-	l.networks.note(key, facts)
+func (l *podLookup) note(facts objects.Pod) {
+	l.namespaces.used(facts.Key.Namespace)
+	l.networks.note(facts)
 	if !facts.HostNetwork && !facts.Ended() {
-		l.seen.pod(key, facts.Addresses)
+		l.seen.pod(facts.Key, facts.Addresses)
 	}
 }
 
@@ -64,7 +65,7 @@ func (r *resolver) namedPod(ctx context.Context, n name, port int, to *resolutio
 		return &fault.NoEndpoints{Pod: n.pod, Namespace: n.namespace, NotReady: 1}
 	}
 	to.named = append(to.named, key)
-	e := facts.Endpoint(key)
+	e := facts.Endpoint()
 	e.Port = port
 	to.pods = []endpoint{e}
 	return nil

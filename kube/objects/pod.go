@@ -34,8 +34,8 @@ func (f Pod) Ended() bool { return f.Phase == "Succeeded" || f.Phase == "Failed"
 func (f Pod) Started() bool { return f.Phase == "Running" }
 
 // Endpoint returns the Pod as an endpoint without a port.
-func (f Pod) Endpoint(key PodKey) carrier.Endpoint {
-	e := carrier.Endpoint{Namespace: key.Namespace, Pod: key.Name, UID: f.UID, Node: f.Node}
+func (f Pod) Endpoint() carrier.Endpoint {
+	e := carrier.Endpoint{Namespace: f.Key.Namespace, Pod: f.Key.Name, UID: f.UID, Node: f.Node}
 	if len(f.Addresses) > 0 {
 		e.Address = f.Addresses[0]
 	}
