@@ -31,6 +31,7 @@ type contextLine struct {
 	Production bool          `json:"production,omitempty"`
 	Port       int           `json:"port,omitempty"`    // where it listens or, if it does not, the port in the settings or the state file
 	Phase      session.Phase `json:"phase,omitempty"`   // in the running Fairlead; empty if none is running
+	Sign       session.Sign  `json:"sign,omitempty"`    // sums up the phase and the kind of the problem; empty as the phase is
 	Address    string        `json:"address,omitempty"` // where it listens; empty if it does not
 	Problem    string        `json:"problem,omitempty"`
 	Login      string        `json:"login,omitempty"` // the command that logs in, if a login is needed
@@ -116,7 +117,7 @@ func addRunning(lines []contextLine, status control.Status) {
 		if !there || s.File != "" && s.File != lines[i].File {
 			continue
 		}
-		lines[i].Phase, lines[i].trouble, lines[i].Login = s.Phase, s.Trouble, s.Login
+		lines[i].Phase, lines[i].Sign, lines[i].trouble, lines[i].Login = s.Phase, s.Sign(), s.Trouble, s.Login
 		if s.Phase.Listening() {
 			lines[i].Address = s.Endpoints.ProxyAddress()
 			if at, err := netip.ParseAddrPort(lines[i].Address); err == nil {
@@ -138,7 +139,9 @@ var listColumns = []column[contextLine]{
 		return table.Cell{}
 	}},
 	{title: "NAME", cut: table.CutMiddle, cell: plain(func(l contextLine) string { return l.Name })},
-	{title: "STATE", cell: func(l contextLine) table.Cell { return stateCell(l.Phase, l.trouble) }},
+	{title: "STATE", cell: func(l contextLine) table.Cell {
+		return stateCell(session.State{Phase: l.Phase, Trouble: l.trouble})
+	}},
 	{title: "ADDRESS", cell: plain(func(l contextLine) string {
 		if l.Address == "" && l.Port != 0 {
 			return fmt.Sprintf(":%d", l.Port)

@@ -71,25 +71,17 @@ func printTable[T any](out table.Output, o command.Options, columns []column[T],
 	return t.Print(out)
 }
 
-// stateCell shows what a context is doing, in one word.
-func stateCell(phase session.Phase, trouble session.Trouble) table.Cell {
-	switch {
-	case phase == session.On:
-		return table.Cell{Text: string(phase), Style: table.Good}
-	case phase == session.Off && trouble == session.Unusable:
-		return table.Cell{Text: "unusable", Style: table.Faint}
-	case phase == session.Off:
-		return table.Cell{Text: string(phase), Style: table.Faint}
-	case phase == session.Unavailable && trouble == session.LoginNeeded:
-		return table.Cell{Text: "needs-login", Style: table.Warn}
-	case phase == session.Unavailable && trouble == session.Unreachable:
-		return table.Cell{Text: "unreachable", Style: table.Warn}
-	case phase == session.Unavailable:
-		return table.Cell{Text: string(phase), Style: table.Warn}
-	case phase == session.Failed:
-		return table.Cell{Text: string(phase), Style: table.Bad}
+// stateCell shows the word for a context's sign, in the colour of its picture. It is empty if no Fairlead is running.
+func stateCell(c session.State) table.Cell {
+	if c.Phase == "" {
+		return table.Cell{}
 	}
-	return table.Cell{Text: string(phase), Style: table.Busy}
+	return table.Cell{Text: c.Word(), Style: styles[c.Sign()]}
+}
+
+var styles = map[session.Sign]table.Style{
+	session.SignOff: table.Faint, session.SignWorking: table.Busy, session.SignOn: table.Good,
+	session.SignAttention: table.Warn, session.SignFailed: table.Bad,
 }
 
 func yes(is bool) string {

@@ -91,7 +91,7 @@ func statusColumns(now time.Time) []column[statusRow] {
 	}
 	return []column[statusRow]{
 		{title: "CONTEXT", cut: table.CutMiddle, cell: first(plain(func(r statusRow) string { return r.Name }))},
-		{title: "STATE", cell: first(func(r statusRow) table.Cell { return stateCell(r.Phase, r.Trouble) })},
+		{title: "STATE", cell: first(func(r statusRow) table.Cell { return stateCell(r.State()) })},
 		{title: "ADDRESS", cell: listening(func(r statusRow) string { return r.address })},
 		{title: "NAMESPACE", wide: true, cut: table.CutMiddle, cell: first(plain(func(r statusRow) string { return r.Namespace }))},
 		{title: "PROD", wide: true, cell: first(plain(func(r statusRow) string { return yes(r.Production) }))},

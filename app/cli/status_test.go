@@ -49,8 +49,12 @@ func TestStatusAndListForPeople(t *testing.T) {
 			{Name: "dev", Phase: session.Off},
 			{Name: "legacy", Phase: session.Failed, Reason: "Another program listens on 127.0.0.1:1083."},
 			{Name: "new", Phase: session.Starting},
+			{Name: "broken", Phase: session.Off, Reason: "It has no user.", Trouble: session.Unusable},
 		},
 		Problems: []string{"/home/me/.kube/config: line 3: not valid YAML"},
+	}
+	for i, c := range status.Contexts {
+		status.Contexts[i].Sign = c.State().Sign()
 	}
 	var text bytes.Buffer
 	out := table.Output{Writer: &text}
@@ -64,6 +68,7 @@ func TestStatusAndListForPeople(t *testing.T) {
 		{Name: "prod-eu", Cluster: "eu-1", Namespace: "shop", Server: "https://10.0.0.1:6443", File: "/k", Production: true},
 		{Name: "dev", Cluster: "local", Namespace: "default", File: "/k"},
 		{Name: "legacy", Cluster: "old", Namespace: "default", File: "/k", Problem: "its cluster has no server"},
+		{Name: "broken", Cluster: "old", Namespace: "default", File: "/k", Problem: "It has no user."},
 	}
 	text.Reset()
 	if err := printContexts(out, command.Options{}, lines); err != nil {

@@ -12,6 +12,7 @@ import (
 type Context struct {
 	Name      string          `json:"name"`
 	Phase     session.Phase   `json:"phase"`
+	Sign      session.Sign    `json:"sign,omitempty"` // follows from the rest; empty from a program that has no signs
 	Wanted    bool            `json:"wanted"`
 	Usable    bool            `json:"usable"`
 	Title     string          `json:"title,omitempty"`
@@ -50,7 +51,7 @@ type Endpoint struct {
 // newContext returns a context of the model in the form that clients read.
 func newContext(s session.State) Context {
 	c := Context{
-		Name: s.Name, Phase: s.Phase, Wanted: s.Wanted, Usable: s.Usable,
+		Name: s.Name, Phase: s.Phase, Sign: s.Sign(), Wanted: s.Wanted, Usable: s.Usable,
 		Title: s.Title, Reason: s.Reason, Hint: s.Hint, Trouble: s.Trouble, Login: s.Login,
 		Address: s.Endpoints.ProxyAddress(), Unknown: s.Unknown, Warning: s.Warning,
 		Cluster: s.Cluster, Namespace: s.Namespace, File: s.File, Outside: s.Outside,

@@ -46,15 +46,21 @@ func TestAContextHasTheKeysOfTheFirstVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const current = `"current":true,` // since a later version
+	const current, sign = `"current":true,`, `"sign":"attention",` // since later versions
 	const endpoints = `"endpoints":[{"address":"127.0.0.1:1080","kind":"proxy"},{"address":"127.0.0.1:1081","kind":"proxy"}],`
 	const want = `{"name":"a","phase":"on","wanted":true,"usable":true,"title":"Login needed","reason":"The login has expired.",` +
 		`"hint":"Log in.","trouble":"login","login":"gcloud auth login","address":"127.0.0.1:1080","unknown":true,"warning":"Open to all.",` +
 		`"cluster":"east","namespace":"web","file":"/k","outside":"refuse","production":true,"password":true,"tls":true,"anyUser":true,` +
 		`"since":"1970-01-01T00:00:01Z","offAt":"1970-01-01T00:00:02Z","used":"1970-01-01T00:00:03Z"}`
 	got := string(text)
-	if strings.Replace(strings.Replace(got, endpoints, "", 1), current, "", 1) != want || !strings.Contains(got, endpoints) || !strings.Contains(got, current) {
-		t.Errorf("got  %s\nwant %s\nwith %s and %s", text, want, endpoints, current)
+	for _, later := range []string{endpoints, current, sign} {
+		if !strings.Contains(got, later) {
+			t.Errorf("got  %s\nwant %s in it", text, later)
+		}
+		got = strings.Replace(got, later, "", 1)
+	}
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
