@@ -106,7 +106,7 @@ func (c *connection) request(conn net.Conn) (net.Conn, *request, error) {
 	}
 	to, err := c.target(conn)
 	if err == nil {
-		to, err = NewTarget(to.Host, int(to.Port))
+		to, err = to.checked()
 	}
 	if err == nil && !c.place.Admit() {
 		err = errGaveWay

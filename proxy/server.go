@@ -124,7 +124,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return s.ru
 
 // ServeTarget is like Serve, for a listener whose clients speak to their targets at once, as if there were no proxy: on
 // a port that stands for one target, or with connections that were intercepted. target returns the target of an
-// accepted connection, made by NewTarget, and must not wait for the client. If it returns an error, the connection is
+// accepted connection, made by NewTarget or ParseNamed, and must not wait for the client. If it returns an error, the connection is
 // reset, and the error is logged at debug level.
 //
 // All of the Config applies except what is about handshakes: Handshake, Credentials, TLS, RequireTLS and Pages. So any

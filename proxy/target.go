@@ -17,14 +17,28 @@ const (
 
 // A Target is what a client asked to be connected with. Host is a name as the client wrote it, never resolved, or an IP
 // address in its canonical form, without brackets; an IPv4 address mapped into IPv6 is an IPv4 address.
+//
+// The target of a listener may have a port by its name, such as "https", which its Dialer resolves. Port is then 0.
 type Target struct {
-	Host string
-	Port uint16
+	Host     string
+	Port     uint16
+	PortName string
 }
 
 // String returns the target as net.JoinHostPort writes it.
 func (t Target) String() string {
+	if t.PortName != "" {
+		return net.JoinHostPort(t.Host, t.PortName)
+	}
 	return net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port)))
+}
+
+// checked returns the target as NewTarget and ParseNamed make one.
+func (t Target) checked() (Target, error) {
+	if t.PortName != "" {
+		return ParseNamed(t.String())
+	}
+	return NewTarget(t.Host, int(t.Port))
 }
 
 // NewTarget checks a host and a port that came from a client. A host is an IP address without a zone, in brackets or
@@ -68,6 +82,33 @@ func ParseTarget(address string) (Target, error) {
 		return Target{}, malformed("port", digits)
 	}
 	return NewTarget(host, int(port))
+}
+
+// ParseNamed is like ParseTarget, for an address in the user's settings: its port may also be a name.
+func ParseNamed(address string) (Target, error) {
+	colon := strings.LastIndexByte(address, ':')
+	if colon < 0 || !validPortName(address[colon+1:]) {
+		return ParseTarget(address)
+	}
+	target, err := ParseTarget(address[:colon] + ":1")
+	target.Port, target.PortName = 0, address[colon+1:]
+	return target, err
+}
+
+// validPortName reports whether text can be the name of a port: 1 to 15 letters, digits and single hyphens, with a
+// letter among them (RFC 6335 5.1).
+func validPortName(text string) bool {
+	if len(text) == 0 || len(text) > 15 || strings.Contains("-"+text+"-", "--") {
+		return false
+	}
+	letter := false
+	for i := range len(text) {
+		if !nameByte(text[i]) || text[i] == '_' {
+			return false
+		}
+		letter = letter || text[i] > '9'
+	}
+	return letter
 }
 
 // targetOf returns the target of a plain-HTTP request.

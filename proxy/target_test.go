@@ -42,6 +42,26 @@ func TestMalformedTargetsAreRefused(t *testing.T) {
 	}
 }
 
+// What the user's settings name may have a port by its name; what a client names never has.
+func TestAListenersTargetMayNameItsPort(t *testing.T) {
+	for address, want := range map[string]proxy.Target{
+		"db.prod:postgres":     {Host: "db.prod", PortName: "postgres"},
+		"db.prod:5432":         {Host: "db.prod", Port: 5432},
+		"[fd00::1]:https":      {Host: "fd00::1", PortName: "https"},
+		"web:a-very-long-nam":  {Host: "web", PortName: "a-very-long-nam"},
+		"web:a-very-long-name": {}, "web:": {}, "web:-x": {}, "web:a--b": {}, "web:0": {}, "web:a_b": {}, ":http": {}, "http": {}, "a b:http": {}, "[x]:http": {},
+	} {
+		got, err := proxy.ParseNamed(address)
+		if want == (proxy.Target{}) {
+			if err == nil {
+				t.Errorf("%s is taken for %v", address, got)
+			}
+		} else if err != nil || got != want || got.String() != address {
+			t.Errorf("%s: %+v, %v", address, got, err)
+		}
+	}
+}
+
 func FuzzTarget(f *testing.F) {
 	for _, seed := range []string{"a:1", "[::1]:80", "[::ffff:1.2.3.4]:5", "a.b.:65535", "[x]:1", "::1", "a\x00:3", "1.2.3.4.:9"} {
 		f.Add(seed)
