@@ -56,7 +56,7 @@ func (h *Host) DialContext(ctx context.Context, network, address string) (net.Co
 	return h.dial(ctx, network, address, port)
 }
 
-func (h *Host) dial(ctx context.Context, network, address string, port int) (net.Conn, error) {
+func (h *Host) dial(ctx context.Context, network, address, portText string) (net.Conn, error) {
 	if err := h.check(); err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
@@ -65,7 +65,11 @@ func (h *Host) dial(ctx context.Context, network, address string, port int) (net
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
 	defer end()
-	conn, err := h.connect(dial, network, port, maxAliases)
+	var conn net.Conn
+	port, err := h.cluster.resolver.portNumber(dial, h.name, portText)
+	if err == nil {
+		conn, err = h.connect(dial, network, port, maxAliases)
+	}
 	if !h.asked.IsZero() {
 		// Only now, because next to the dial's own questions these would need new connections to the API server.
 		r := h.cluster.resolver
@@ -91,22 +95,21 @@ func (h *Host) check() error {
 	return nil
 }
 
-// splitAddress parses the arguments of a dial.
-func splitAddress(network, address string) (host string, port int, err error) {
+// splitAddress parses the arguments of a dial. The port is a number, or the name of one.
+func splitAddress(network, address string) (host, port string, err error) {
 	switch network {
 	case "tcp", "tcp4", "tcp6":
 	default:
-		return "", 0, fmt.Errorf("dial %s: %w", address, net.UnknownNetworkError(network))
+		return "", "", fmt.Errorf("dial %s: %w", address, net.UnknownNetworkError(network))
 	}
-	host, portText, err := net.SplitHostPort(address)
+	host, port, err = net.SplitHostPort(address)
 	if err != nil {
-		return "", 0, fmt.Errorf("dial: %w", err)
+		return "", "", fmt.Errorf("dial: %w", err)
 	}
-	number, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil || number == 0 {
-		return "", 0, fmt.Errorf("dial: %w", &net.AddrError{Err: "invalid port", Addr: address})
+	if !objects.IsPort(port) {
+		return "", "", fmt.Errorf("dial: %w", &net.AddrError{Err: "invalid port", Addr: address})
 	}
-	return host, int(number), nil
+	return host, port, nil
 }
 
 // connect resolves and connects. An endpoint that is not a Pod may be an address that leads to another one; connect
@@ -140,7 +143,8 @@ func (c *Cluster) dialOutside(ctx context.Context, network string, to resolution
 		return nil, &fault.Unsupported{What: to.why}
 	}
 	for _, address := range to.outside[:min(len(to.outside), maxOutside)] {
-		host, port, wrong := splitAddress(network, address)
+		host, portText, wrong := splitAddress(network, address)
+		port, _ := strconv.Atoi(portText) // an endpoint's, so always a number
 		h := c.host(host)
 		h.InCluster = wrong == nil && h.name.meaning == clusterAddress && c.resolver.owned(ctx, h.name) || endsInCluster(host)
 		if wrong == nil && h.InCluster {

@@ -53,7 +53,7 @@ const (
 // A NotFound is a target that names something that the cluster does not have.
 type NotFound struct {
 	Kind      Kind
-	Name      string   // of the Service, Pod or Namespace; the address for Address, the host for Name; the requested number if Kind is Port
+	Name      string   // of the Service, Pod or Namespace; the address for Address, the host for Name; the requested number or name if Kind is Port
 	Namespace string   // empty for Namespace, Address and Name
 	Service   string   // the Service that lacks the port; only if Kind is Port
 	Has       []string // the ports that the Service has, such as "80 (http)"; only if Kind is Port

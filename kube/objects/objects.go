@@ -196,11 +196,29 @@ func ReadPod(r *jsonstream.Reader, f *Pod, key string) {
 				f.Node = r.Text(api.MaxName)
 			case "hostNetwork":
 				f.HostNetwork = r.Bool(false)
+			case "containers":
+				readContainers(r, f)
 			}
 		})
 	case "status":
 		r.Object(func(key string) { readPodStatus(r, f, key) })
 	}
+}
+
+// readContainers reads the named ports of a Pod's containers.
+func readContainers(r *jsonstream.Reader, f *Pod) {
+	r.Array(func() {
+		r.Object(func(key string) {
+			if key != "ports" {
+				return
+			}
+			for _, p := range readPorts(r, "containerPort") {
+				if p.Name != "" && len(f.ports) < maxPodPorts {
+					f.ports = append(f.ports, p)
+				}
+			}
+		})
+	})
 }
 
 func readPodStatus(r *jsonstream.Reader, f *Pod, key string) {

@@ -25,7 +25,11 @@ type Pod struct {
 	Ending      bool         // it is being deleted
 	Addresses   []netip.Addr // its own; those of its node if it shares the node's network
 	Nodes       []netip.Addr // those of its node
+	ports       []Port       // of its containers, those with names
 }
+
+// maxPodPorts bounds how many ports of a Pod are kept.
+const maxPodPorts = 32
 
 // Ended reports whether the Pod's programs have ended for good.
 func (f Pod) Ended() bool { return f.Phase == "Succeeded" || f.Phase == "Failed" }

@@ -149,11 +149,7 @@ func (s *Service) portName(port int) (name string, err error) {
 		case p.Number == port:
 			return p.Name, nil
 		}
-		text := strconv.Itoa(p.Number)
-		if p.Name != "" {
-			text += " (" + p.Name + ")"
-		}
-		has = append(has, text)
+		has = append(has, p.text())
 	}
 	if other != "" {
 		return "", &fault.Unsupported{
@@ -163,6 +159,14 @@ func (s *Service) portName(port int) (name string, err error) {
 	return "", &fault.NotFound{
 		Kind: fault.Port, Name: strconv.Itoa(port), Namespace: s.Namespace, Service: s.Name, Has: has,
 	}
+}
+
+// text returns the port in the form of a *fault.NotFound.
+func (p Port) text() string {
+	if p.Name == "" {
+		return strconv.Itoa(p.Number)
+	}
+	return fmt.Sprintf("%d (%s)", p.Number, p.Name)
 }
 
 // nothingReady returns why no endpoint of a port can be dialled.
