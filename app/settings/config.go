@@ -65,6 +65,8 @@ type Options struct {
 	AutoOff           *time.Duration
 	Carrier           *string
 	APIProxy          *APIProxy
+	Forwards          *[]writtenEndpoint
+	Proxies           *[]writtenEndpoint
 
 	Connections        *int
 	Handshake          *time.Duration
@@ -170,7 +172,7 @@ func (c Config) further(name string) []Endpoint {
 	var further []Endpoint
 	if at := c.at[name]; len(at) > 0 {
 		for _, address := range at[1:] {
-			further = append(further, Endpoint{address})
+			further = append(further, Endpoint{Address: address})
 		}
 	}
 	return further

@@ -49,11 +49,6 @@ type Context struct {
 	Problem string
 }
 
-// An Endpoint is one address that a context listens on.
-type Endpoint struct {
-	Address netip.AddrPort // with port 0 if none is assigned yet; Prepare assigns one
-}
-
 // Limits bound what the clients of one context can use.
 type Limits struct {
 	Connections        int           // simultaneous clients
@@ -74,8 +69,6 @@ func (c Context) Port() int { return int(c.Proxy().Address.Port()) }
 
 // Exposed reports whether other machines can reach one of the context's endpoints.
 func (c Context) Exposed() bool { return slices.ContainsFunc(c.Endpoints, Endpoint.exposed) }
-
-func (e Endpoint) exposed() bool { return !e.Address.Addr().IsLoopback() }
 
 // Fingerprint returns a text that changes when something changes that a running proxy must apply. It does not reveal a
 // password.
@@ -127,7 +120,8 @@ func (c Config) context(name string, now contextState) Context {
 	}
 	setIf(&port, o.Port)
 	setIf(&listen, o.Listen)
-	e.Endpoints = append([]Endpoint{{netip.AddrPortFrom(listen, uint16(port))}}, c.further(name)...)
+	e.Endpoints = append([]Endpoint{{Address: netip.AddrPortFrom(listen, uint16(port))}}, c.further(name)...)
+	e.Endpoints = append(e.Endpoints, o.endpoints(listen)...)
 	setIf(&e.Outside, o.Outside)
 	setIf(&e.Routes, o.Routes)
 	e.Upstreams = c.upstreams

@@ -60,6 +60,7 @@ func Parse(text []byte, file string) (Config, error) {
 	c := p.config(document.Content[0])
 	p.checkPorts(c)
 	p.checkListen(c)
+	p.checkEndpoints(c)
 	p.checkUpstreams(&c)
 	p.checkVias(&c)
 	slices.SortStableFunc(p.flaws, func(a, b Problem) int { return a.Line - b.Line })
@@ -204,6 +205,8 @@ func (p *parser) options(node *yaml.Node, where string, one bool) Options {
 			}
 		}},
 		{"api-proxy", func(n *yaml.Node) { o.APIProxy = p.apiProxy(n) }},
+		{"forwards", func(n *yaml.Node) { o.Forwards = p.forwards(n, one) }},
+		{"proxies", func(n *yaml.Node) { o.Proxies = p.proxies(n, one) }},
 		{"limits", func(n *yaml.Node) {
 			p.fields(n, "limits", []field{
 				{"connections", func(n *yaml.Node) { o.Connections = p.integer(n, 1, 1_000_000) }},

@@ -74,7 +74,7 @@ func TestExampleParsesWithEverythingInIt(t *testing.T) {
 	// The example must contain every key.
 	for _, key := range []string{
 		"port", "listen", "outside", "forward-unresolved", "cross-site", "namespace", "host-network", "addresses", "namespaces", "cluster-domain", "password", "tls", "other-users", "production",
-		"auto-off", "carrier", "api-proxy", "connections", "handshake", "idle", "sessions-per-pod", "sessions-per-context",
+		"auto-off", "carrier", "api-proxy", "forwards", "proxies", "connections", "handshake", "idle", "sessions-per-pod", "sessions-per-context",
 	} {
 		if !strings.Contains(text, "  "+key+":") {
 			t.Errorf("%s is not in the example", key)
@@ -221,7 +221,7 @@ contexts:
 	got := c.context("eu-1", contextState{})
 	want := Context{
 		Name: "eu-1", Namespace: "exact", Outside: Direct, CrossSite: RefuseCrossSite, AutoOff: time.Hour,
-		Endpoints: []Endpoint{{netip.MustParseAddrPort("127.0.0.2:0")}},
+		Endpoints: []Endpoint{{Address: netip.MustParseAddrPort("127.0.0.2:0")}},
 		Addresses: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/32"), netip.MustParsePrefix("10.9.0.0/16")}, Limits: defaultLimits,
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -1,0 +1,304 @@
+package settings
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// A Protocol is what an endpoint speaks.
+type Protocol string
+
+// The values of Protocol. A forward has TCP or HTTP, and a proxy's port AnyProtocol, HTTP or SOCKS.
+const (
+	AnyProtocol Protocol = ""
+	TCP         Protocol = "tcp"   // the target's own protocol, whatever that is
+	HTTP        Protocol = "http"  // of a forward: requests are made those of the target's own name
+	SOCKS       Protocol = "socks" // SOCKS 4, 4A and 5
+)
+
+// An Endpoint is one address that a context listens on, and what it serves there.
+type Endpoint struct {
+	Address  netip.AddrPort // of the first proxy with port 0 if none is assigned yet; Prepare assigns one
+	To       string         // the target of a forward, as host:port, whose port may be a name; empty for a proxy
+	Protocol Protocol
+	Chosen   bool // a forward that was made by a command or in the menu
+}
+
+// IsForward reports whether the endpoint is a fixed local port of a target, and no proxy.
+func (e Endpoint) IsForward() bool { return e.To != "" }
+
+func (e Endpoint) exposed() bool { return !e.Address.Addr().IsLoopback() }
+
+// overlaps reports whether two endpoints cannot both be listened on.
+func (e Endpoint) overlaps(other Endpoint) bool {
+	a, b := e.Address, other.Address
+	return a.Port() == b.Port() && a.Port() != 0 &&
+		(a.Addr() == b.Addr() || a.Addr().IsUnspecified() || b.Addr().IsUnspecified())
+}
+
+// Forwards returns the context's fixed local ports.
+func (c Context) Forwards() []Endpoint {
+	return slices.DeleteFunc(slices.Clone(c.Endpoints), func(e Endpoint) bool { return !e.IsForward() })
+}
+
+// Proxies returns where the context's proxy listens.
+func (c Context) Proxies() []Endpoint {
+	return slices.DeleteFunc(slices.Clone(c.Endpoints), Endpoint.IsForward)
+}
+
+// A writtenEndpoint is an endpoint in the user's file. The Addr of a proxy's address is invalid if only a port was written.
+type writtenEndpoint struct {
+	Endpoint
+	line int
+}
+
+// forwards parses a list of fixed local ports. one reports whether they are for a single context.
+func (p *parser) forwards(node *yaml.Node, one bool) *[]writtenEndpoint {
+	return p.endpoints(node, one, func(n *yaml.Node) (e Endpoint) {
+		e.Protocol = TCP
+		p.fields(n, "forwards", []field{
+			{"listen", func(n *yaml.Node) {
+				if e.Address = p.listenAddress(n); e.Address.Port() != 0 && !e.Address.Addr().IsValid() {
+					e.Address = netip.AddrPortFrom(loopback, e.Address.Port())
+				}
+				if e.Address.Addr().IsValid() && e.exposed() {
+					p.problem(n, "a forward cannot ask for a password, so it listens on this machine only: write %s", netip.AddrPortFrom(loopback, e.Address.Port()))
+				}
+			}},
+			{"to", func(n *yaml.Node) { e.To = p.target(n) }},
+			{"protocol", func(n *yaml.Node) { e.Protocol = p.protocol(n, TCP, HTTP) }},
+		})
+		if !has(n, "listen") || !has(n, "to") {
+			p.problem(n, `a forward takes an address or a port of this machine and a target: {listen: 5432, to: "db.billing:5432"}`)
+		}
+		return e
+	})
+}
+
+// proxies parses a list of further ports of a proxy.
+func (p *parser) proxies(node *yaml.Node, one bool) *[]writtenEndpoint {
+	return p.endpoints(node, one, func(n *yaml.Node) (e Endpoint) {
+		p.fields(n, "proxies", []field{
+			{"listen", func(n *yaml.Node) { e.Address = p.listenAddress(n) }},
+			{"protocol", func(n *yaml.Node) { e.Protocol = p.protocol(n, HTTP, SOCKS) }},
+		})
+		if !has(n, "listen") {
+			p.problem(n, "a further port of the proxy takes an address or a port of this machine: {listen: 4140, protocol: http}")
+		}
+		return e
+	})
+}
+
+// endpoints parses a list of endpoints, each by a function. What is wrong with one leaves that one out.
+func (p *parser) endpoints(node *yaml.Node, one bool, parse func(*yaml.Node) Endpoint) *[]writtenEndpoint {
+	if !one {
+		p.flaws = append(p.flaws, Problem{p.file, node.Line, "a port is one context's: it can stand below a full name only"})
+		return nil
+	}
+	list := []writtenEndpoint{}
+	p.list(node, func(n *yaml.Node) {
+		if n.Kind != yaml.MappingNode {
+			p.flaws = append(p.flaws, Problem{p.file, n.Line, fmt.Sprintf("this must be keys with values, and is %s", kind(n))})
+			return
+		}
+		var e Endpoint
+		if p.contained(func() { e = parse(n) }) == "" {
+			list = append(list, writtenEndpoint{e, n.Line})
+		}
+	})
+	return &list
+}
+
+// has reports whether a mapping has a key.
+func has(node *yaml.Node, key string) bool {
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if resolved(node.Content[i]).Value == key && resolved(node.Content[i+1]).Tag != "!!null" {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *parser) protocol(node *yaml.Node, known ...Protocol) Protocol {
+	var words []string
+	for _, k := range known {
+		words = append(words, string(k))
+	}
+	text, _ := p.oneOf(node, words...)
+	return Protocol(text)
+}
+
+// listenAddress parses a port, or an address with a port. The Addr of a port alone is invalid.
+func (p *parser) listenAddress(node *yaml.Node) netip.AddrPort {
+	text, ok := p.text(node)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	at, err := ParseListen(text)
+	if err != nil {
+		p.problem(node, "%s", err)
+	}
+	return at
+}
+
+// ParseListen parses where to listen: a port, or an address with a port. The Addr of a port alone is invalid.
+func ParseListen(text string) (netip.AddrPort, error) {
+	if port, err := strconv.ParseUint(text, 10, 16); err == nil && port > 0 {
+		return netip.AddrPortFrom(netip.Addr{}, uint16(port)), nil
+	}
+	at, err := netip.ParseAddrPort(strings.Replace(text, "localhost:", "127.0.0.1:", 1))
+	if err != nil || at.Port() == 0 || at.Addr().IsMulticast() || at.Addr().Zone() != "" {
+		return netip.AddrPort{}, fmt.Errorf("%q is neither a port from 1 to %d nor an address with one, such as 127.0.0.1:5432", quotable(text), lastPort)
+	}
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), nil
+}
+
+// target parses the target of a forward.
+func (p *parser) target(node *yaml.Node) string {
+	text, ok := p.text(node)
+	if !ok {
+		return ""
+	}
+	if err := CheckTarget(text); err != nil {
+		p.problem(node, "%s", err)
+		return ""
+	}
+	return text
+}
+
+// CheckTarget returns why a text cannot be the target of a forward, or nil: it is a host, as clients of the proxy name it,
+// and a port by its number or its name.
+func CheckTarget(text string) error {
+	host, port, err := net.SplitHostPort(text)
+	switch {
+	case err != nil || host == "":
+		return fmt.Errorf("%q is no target: write a host and a port, such as db.billing:5432 or web.shop:https", quotable(text))
+	case !isPort(port):
+		return fmt.Errorf("%q is no port: it is a number from 1 to %d, or the name that the Service has for it", quotable(port), lastPort)
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if ip = ip.Unmap(); ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.Zone() != "" {
+			return fmt.Errorf("%q is no address of a cluster or of a host outside: it is this machine's own, or its link's", quotable(host))
+		}
+		return nil
+	}
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	switch {
+	case !isHost(name):
+		return fmt.Errorf("%q cannot be the name of a host", quotable(host))
+	case name == "localhost" || strings.HasSuffix(name, ".localhost"):
+		return fmt.Errorf("%q is this machine itself, which no proxy leads to", quotable(host))
+	case noService(name):
+		return fmt.Errorf("%q is no name of a Service or a Pod: `fairlead help names` has their forms", quotable(host))
+	}
+	return nil
+}
+
+// noService reports whether a name ends like a Service's or a Pod's and has no namespace or no name before that.
+func noService(name string) bool {
+	short := strings.TrimSuffix(name, ".cluster.local")
+	for _, end := range []string{".svc", ".pod"} {
+		if before, ok := strings.CutSuffix(short, end); ok {
+			return short != name && !strings.Contains(before, ".")
+		}
+	}
+	return name == "cluster.local" || short != name
+}
+
+// isHost reports whether a name consists of labels of letters, digits, hyphens and underscores.
+func isHost(name string) bool {
+	if name == "" || len(name) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// isPort reports whether text is the number or the name of a port (RFC 6335, section 5.1).
+func isPort(text string) bool {
+	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
+		return n > 0 && n <= lastPort
+	}
+	lower := strings.ToLower(text)
+	return text != "" && len(text) <= 15 && strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" &&
+		strings.ContainsAny(lower, "abcdefghijklmnopqrstuvwxyz") && !strings.Contains("-"+text+"-", "--")
+}
+
+// checkEndpoints leaves out endpoints whose address another one has, of one context or of two, and proxies that are open
+// to the network without authentication. What is assigned in the state is not known here.
+func (p *parser) checkEndpoints(c Config) {
+	type owned struct {
+		writtenEndpoint
+		context string
+	}
+	var all []owned
+	for _, b := range c.contexts {
+		if o := c.defaults.merge(b.options); b.options.Port != nil {
+			at := netip.AddrPortFrom(o.listenAddress(), uint16(*b.options.Port))
+			all = append(all, owned{writtenEndpoint{Endpoint{Address: at}, b.options.portLine}, b.pattern})
+		}
+	}
+	for _, b := range c.contexts {
+		o := c.defaults.merge(b.options)
+		wrong := func(e writtenEndpoint) bool {
+			e.Address = at(e, o.listenAddress())
+			text := ""
+			if i := slices.IndexFunc(all, func(other owned) bool { return other.overlaps(e.Endpoint) }); i >= 0 {
+				text = fmt.Sprintf("%s of %s is the address of %s already (line %d)", e.Address, quotable(b.pattern), quotable(all[i].context), all[i].line)
+			} else if e.exposed() && !guarded(o) {
+				text = fmt.Sprintf("%s would let in anybody who can reach %s: give it a password, or tls, which wants client certificates", quotable(b.pattern), e.Address.Addr())
+			}
+			if text != "" {
+				p.flaws = append(p.flaws, Problem{p.file, e.line, text})
+				return true
+			}
+			all = append(all, owned{e, b.pattern})
+			return false
+		}
+		for _, list := range []*[]writtenEndpoint{b.options.Proxies, b.options.Forwards} {
+			if list != nil {
+				*list = slices.DeleteFunc(*list, wrong)
+			}
+		}
+	}
+}
+
+// listenAddress returns where the proxy listens.
+func (o Options) listenAddress() netip.Addr {
+	listen := loopback
+	setIf(&listen, o.Listen)
+	return listen
+}
+
+// at returns the address of an endpoint. A port alone is one of listen.
+func at(e writtenEndpoint, listen netip.Addr) netip.AddrPort {
+	if e.Address.Addr().IsValid() {
+		return e.Address
+	}
+	return netip.AddrPortFrom(listen, e.Address.Port())
+}
+
+// endpoints returns the further endpoints that the options have. A proxy's port alone is one of listen.
+func (o Options) endpoints(listen netip.Addr) []Endpoint {
+	var all []Endpoint
+	for _, list := range []*[]writtenEndpoint{o.Proxies, o.Forwards} {
+		if list == nil {
+			continue
+		}
+		for _, e := range *list {
+			e.Address = at(e, listen)
+			all = append(all, e.Endpoint)
+		}
+	}
+	return all
+}
