@@ -52,13 +52,24 @@ func statusRows(contexts []control.Context) []statusRow {
 	for _, c := range contexts {
 		endpoints := c.State().Endpoints
 		rows = append(rows, statusRow{Context: c, address: endpoints.ProxyAddress()})
-		for _, address := range endpoints.Addresses() {
-			if c.Phase.Listening() && address != endpoints.ProxyAddress() {
-				rows = append(rows, statusRow{Context: c, address: address, more: true})
+		for _, e := range endpoints {
+			if c.Phase.Listening() && e.Address != endpoints.ProxyAddress() {
+				rows = append(rows, statusRow{Context: c, address: describeEndpoint(e), more: true})
 			}
 		}
 	}
 	return rows
+}
+
+// describeEndpoint returns an address, with where it leads or what it speaks.
+func describeEndpoint(e session.Endpoint) string {
+	switch {
+	case e.Target != "":
+		return e.Address + " → " + e.Target
+	case e.Protocol != "":
+		return e.Address + " " + e.Protocol
+	}
+	return e.Address
 }
 
 // statusColumns are the columns of the status.
@@ -176,6 +187,11 @@ func notes(c control.Context, now time.Time) []string {
 		notes = append(notes, "To log in: "+c.Login)
 	case c.Hint != "":
 		notes = append(notes, c.Hint)
+	}
+	for _, e := range c.Endpoints {
+		if e.Problem != "" {
+			notes = append(notes, fmt.Sprintf("%s is not forwarded to %s: %s", e.Address, e.Target, e.Problem))
+		}
 	}
 	if c.TLS {
 		notes = append(notes, fmt.Sprintf("It takes only clients with TLS and a certificate: `fairlead env %s --for curl` shows how.", c.Name))

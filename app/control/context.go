@@ -44,8 +44,12 @@ type Context struct {
 
 // Endpoint is one address that a context listens on, or will.
 type Endpoint struct {
-	Address string               `json:"address"` // host:port
-	Kind    session.EndpointKind `json:"kind"`
+	Address  string               `json:"address"` // host:port
+	Kind     session.EndpointKind `json:"kind"`
+	Target   string               `json:"target,omitempty"`   // of a forward
+	Protocol string               `json:"protocol,omitempty"` // of a forward, or the only one of a proxy
+	Chosen   bool                 `json:"chosen,omitempty"`   // a forward that is not in the settings file
+	Problem  string               `json:"problem,omitempty"`  // why it does not listen
 }
 
 // newContext returns a context of the model in the form that clients read.

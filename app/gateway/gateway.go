@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,9 +24,10 @@ type Gateway struct {
 	name      string
 	gateways  *Gateways
 	server    *proxy.Server
-	listeners []net.Listener // of the endpoints in the plan, in their order
-	check     bool           // query the API server once, at the start
-	lastTotal uint64         // total of connections at the last Look; guarded by running.mutex
+	listeners []net.Listener // of the proxies in the plan, in their order
+	forwards  *forwards
+	check     bool   // query the API server once, at the start
+	lastTotal uint64 // total of connections at the last Look; guarded by running.mutex
 	health    func(error)
 	log       zerolog.Logger
 
@@ -70,10 +72,26 @@ func (p *Gateway) Cluster() *kube.Cluster {
 // Endpoints returns where the gateway listens.
 func (p *Gateway) Endpoints() session.Endpoints {
 	var endpoints session.Endpoints
-	for _, l := range p.listeners {
-		endpoints = append(endpoints, session.Endpoint{Address: l.Addr().String(), Kind: session.ProxyEndpoint})
+	p.mutex.Lock()
+	proxies := p.current.plan.settings.Proxies()
+	p.mutex.Unlock()
+	for i, l := range p.listeners {
+		endpoints = append(endpoints, endpointOf(proxies[i], l.Addr().String()))
 	}
-	return endpoints
+	return append(endpoints, p.forwards.endpoints()...)
+}
+
+// Changed returns a channel that has a token when what Endpoints returns may have changed. It implements session.Changer.
+func (p *Gateway) Changed() <-chan struct{} { return p.forwards.changed }
+
+// addresses returns where the gateway listens.
+func (p *Gateway) addresses() []netip.AddrPort {
+	addresses := p.forwards.addresses()
+	for _, l := range p.listeners {
+		address, _ := netip.ParseAddrPort(l.Addr().String()) // a listener's address always parses
+		addresses = append(addresses, address)
+	}
+	return addresses
 }
 
 // Serve runs until ctx ends. It must be called exactly once. The clusters run longer than the server, so that its open
@@ -109,6 +127,7 @@ func (p *Gateway) serveListeners(ctx context.Context) error {
 	for _, listener := range p.listeners {
 		group.Go(func() error { return p.server.Serve(ctx, listener) })
 	}
+	group.Go(func() error { p.forwards.serve(ctx); return nil })
 	return group.Wait()
 }
 
@@ -124,18 +143,27 @@ func (p *Gateway) run(l *link) {
 
 // Reconfigure applies changes of the kubeconfig and the settings. It implements session.Reconfigurer, and may be called
 // before Serve and while Serve returns.
-func (p *Gateway) Reconfigure(context.Context) error {
+func (p *Gateway) Reconfigure(ctx context.Context) error {
 	next, err := p.gateways.plan(p.name)
 	if err != nil {
 		return err
 	}
+	if err := p.reconfigure(next); err != nil {
+		return err
+	}
+	p.forwards.set(ctx, next.settings.Forwards())
+	return nil
+}
+
+// reconfigure applies a plan, except for its forwards.
+func (p *Gateway) reconfigure(next plan) error {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	old := p.current
 	switch {
 	case p.serving != nil && p.serving.Err() != nil:
 		return nil // Serve is returning
-	case !slices.Equal(next.settings.Endpoints, old.plan.settings.Endpoints):
+	case !slices.Equal(next.settings.Proxies(), old.plan.settings.Proxies()):
 		p.log.Info().Any("from", old.plan.settings.Endpoints).Any("to", next.settings.Endpoints).Msg("listen addresses changed")
 		return session.ErrRestart
 	case next.entry == old.plan.entry:

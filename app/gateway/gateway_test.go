@@ -87,9 +87,19 @@ func TestChangesAreAppliedWhileAProxyStartsAndEnds(t *testing.T) {
 	change("https://127.0.0.1:9")
 }
 
+// listenerAt is a listener that has an address and accepts nothing.
+type listenerAt struct{ address net.Addr }
+
+func (l listenerAt) Accept() (net.Conn, error) { return nil, net.ErrClosed }
+func (l listenerAt) Close() error              { return nil }
+func (l listenerAt) Addr() net.Addr            { return l.address }
+
 // A proxy that listens on all addresses of this machine does not listen on another machine's.
 func TestAnotherMachinesProxyIsNotOurOwn(t *testing.T) {
-	running := running{addresses: map[*Gateway][]netip.AddrPort{{}: {netip.MustParseAddrPort("[::]:1080")}}}
+	p := &Gateway{listeners: []net.Listener{listenerAt{net.TCPAddrFromAddrPort(netip.MustParseAddrPort("[::]:1080"))}}}
+	p.forwards = newForwards(p)
+	var running running
+	running.add(p)
 	for address, own := range map[string]bool{
 		"127.0.0.1:1080": true, "[::1]:1080": true, "0.0.0.0:1080": true, "127.0.0.1:1081": false, "192.0.2.1:1080": false,
 	} {

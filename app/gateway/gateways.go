@@ -73,10 +73,12 @@ func (g *Gateways) Start(ctx context.Context, name string, restored bool, health
 	if s := plan.settings; s.Displaced != 0 {
 		p.log.Warn().Stringer("address", s.Proxy().Address).Str("reason", Displaced(s)).Msg("listening at another port")
 	}
-	if p.listeners, err = g.listen(ctx, plan.settings.Endpoints); err != nil {
+	if p.listeners, err = g.listen(ctx, plan.settings.Proxies()); err != nil {
 		return nil, err
 	}
 	p.server = proxy.New(g.serverConfig(p.current, name, p.log))
+	p.forwards = newForwards(p)
+	p.forwards.set(ctx, plan.settings.Forwards())
 	g.running.add(p) // before the context is shown as on; Serve removes it
 	return p, nil
 }
@@ -173,9 +175,7 @@ func (g *Gateways) serverConfig(l *link, name string, log zerolog.Logger) proxy.
 	if c.Password {
 		config.Credentials = &proxy.Credentials{User: c.Credentials.User, Password: c.Credentials.Password}
 	}
-	if !c.OtherUsers {
-		config.Peer, _ = sameUser()
-	}
+	config.Peer = peerOf(c)
 	return config
 }
 

@@ -33,7 +33,7 @@ func Endpoints(c settings.Context) session.Endpoints {
 	var endpoints session.Endpoints
 	for _, e := range c.Endpoints {
 		if e.Address.Port() != 0 {
-			endpoints = append(endpoints, session.Endpoint{Address: e.Address.String(), Kind: session.ProxyEndpoint})
+			endpoints = append(endpoints, endpointOf(e, e.Address.String()))
 		}
 	}
 	return endpoints

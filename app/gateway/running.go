@@ -12,28 +12,23 @@ import (
 
 // running is the set of gateways that are serving.
 type running struct {
-	mutex     sync.Mutex
-	addresses map[*Gateway][]netip.AddrPort // of the listeners of each
+	mutex    sync.Mutex
+	gateways map[*Gateway]bool
 }
 
 func (r *running) add(p *Gateway) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	if r.addresses == nil {
-		r.addresses = map[*Gateway][]netip.AddrPort{}
+	if r.gateways == nil {
+		r.gateways = map[*Gateway]bool{}
 	}
-	var addresses []netip.AddrPort
-	for _, l := range p.listeners {
-		address, _ := netip.ParseAddrPort(l.Addr().String()) // a listener's address always parses
-		addresses = append(addresses, address)
-	}
-	r.addresses[p] = addresses
+	r.gateways[p] = true
 }
 
 func (r *running) remove(p *Gateway) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	delete(r.addresses, p)
+	delete(r.gateways, p)
 }
 
 // Running returns the gateway of a context, or nil if it is not serving.
@@ -41,7 +36,7 @@ func (g *Gateways) Running(name string) *Gateway {
 	r := &g.running
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	for p := range r.addresses {
+	for p := range r.gateways {
 		if p.name == name {
 			return p
 		}
@@ -54,15 +49,15 @@ func (g *Gateways) All() []*Gateway {
 	r := &g.running
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	return slices.Collect(maps.Keys(r.addresses))
+	return slices.Collect(maps.Keys(r.gateways))
 }
 
 // listensAt reports whether a gateway listens at an address. Routes must not lead back to Fairlead itself.
 func (r *running) listensAt(address netip.AddrPort) bool {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	for _, own := range r.addresses {
-		if slices.ContainsFunc(own, func(own netip.AddrPort) bool { return covers(own, address) }) {
+	for own := range r.gateways {
+		if slices.ContainsFunc(own.addresses(), func(own netip.AddrPort) bool { return covers(own, address) }) {
 			return true
 		}
 	}
@@ -112,7 +107,7 @@ func (r *running) inUse() []*Gateway {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	var used []*Gateway
-	for p := range r.addresses {
+	for p := range r.gateways {
 		t := p.server.Traffic()
 		if t.Open > 0 || t.Total > p.lastTotal {
 			used = append(used, p)

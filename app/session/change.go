@@ -19,9 +19,17 @@ func (s *session) reload() {
 
 // applyChanges passes changes to a run's proxy, one after another, until ctx ends.
 func (s *session) applyChanges(ctx context.Context, r *run, proxy Proxy) {
+	var moved <-chan struct{}
+	if proxy, ok := proxy.(Changer); ok {
+		moved = proxy.Changed()
+	}
 	for {
 		select {
 		case <-r.reload:
+		case <-moved:
+			endpoints := proxy.Endpoints()
+			s.manager.post(func() { s.moved(r, endpoints) })
+			continue
 		case <-ctx.Done():
 			return
 		}
@@ -34,6 +42,13 @@ func (s *session) applyChanges(ctx context.Context, r *run, proxy Proxy) {
 		}
 		endpoints := proxy.Endpoints()
 		s.manager.post(func() { s.changeApplied(r, endpoints, err) })
+	}
+}
+
+// moved is called after a run's endpoints have changed by themselves.
+func (s *session) moved(r *run, endpoints Endpoints) {
+	if s.run == r && s.phase.Listening() {
+		s.endpoints = endpoints
 	}
 }
 

@@ -7,15 +7,22 @@ import (
 
 // An Endpoint is one address that a context listens on or will listen on, and what it serves there.
 type Endpoint struct {
-	Address string // host:port
-	Kind    EndpointKind
+	Address  string // host:port
+	Kind     EndpointKind
+	Target   string // of a forward: host:port, where the port may be a name
+	Protocol string // "tcp" or "http" for a forward; "http" or "socks" for a proxy that speaks only that, else ""
+	Chosen   bool   // a forward that is not in the user's file
+	Problem  string // why it does not listen there while the context is on, in one sentence; empty if it does
 }
 
 // An EndpointKind is what an endpoint serves.
 type EndpointKind string
 
-// ProxyEndpoint is the kind of an endpoint that serves the context's proxy.
-const ProxyEndpoint EndpointKind = "proxy"
+// The kinds of endpoints.
+const (
+	ProxyEndpoint   EndpointKind = "proxy"   // the context's proxy
+	ForwardEndpoint EndpointKind = "forward" // one target, without a proxy's handshake
+)
 
 // Endpoints are the endpoints of one context. They are shared and must not be modified.
 type Endpoints []Endpoint
@@ -39,6 +46,11 @@ func (e Endpoints) Addresses() []string {
 		addresses[i] = one.Address
 	}
 	return addresses
+}
+
+// Forwards returns the fixed local ports.
+func (e Endpoints) Forwards() Endpoints {
+	return slices.DeleteFunc(slices.Clone(e), func(one Endpoint) bool { return one.Kind != ForwardEndpoint })
 }
 
 // DialAddress returns the address at which programs of this machine dial a listener: for one on all addresses, the

@@ -37,6 +37,9 @@ type Reconfigurer interface {
 	Reconfigure(ctx context.Context) error
 }
 
+// A Changer is a Proxy whose Endpoints may change by themselves. Its channel has a token when they may have.
+type Changer interface{ Changed() <-chan struct{} }
+
 // ErrRestart is returned by Reconfigure when the change cannot be applied in place.
 var ErrRestart = errors.New("the change needs a restart")
 
