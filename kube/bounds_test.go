@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/build/objecttest"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -291,7 +293,7 @@ func TestAnswersThatAreRememberedCostNoMoreThanSome(t *testing.T) {
 	defer w.mu.Unlock()
 	t.Logf("%d MiB in the cache, %d MiB watched", cost>>20, w.cost()>>20)
 	list := discoveryv1.EndpointSliceList{TypeMeta: metav1.TypeMeta{Kind: "EndpointSliceList"}, Items: endpoints}
-	one := readObject(t, list, objects.ReadSlices("team")).Cost()
+	one := objecttest.Read(t, list, objects.ReadSlices("team")).Cost()
 	if one < 1<<20 || cost > maxCachedMemory+one || w.cost() > maxWatchedMemory {
 		t.Errorf("%d bytes are remembered, and %d watched; one Service costs %d", cost, w.cost(), one)
 	}
@@ -317,7 +319,7 @@ func TestALargeClusterIsRead(t *testing.T) {
 	}
 	var slices []discoveryv1.EndpointSlice
 	for i := range 15 { // an EndpointSlice has 1000 endpoints at most
-		slice := testSlice(8080)
+		slice := objecttest.Slice(8080)
 		slice.Name = fmt.Sprintf("web-%d", i)
 		for j := range 1000 {
 			slice.Endpoints = append(slice.Endpoints, largeEndpoint(1000*i+j))

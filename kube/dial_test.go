@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/build/objecttest"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
@@ -162,7 +164,7 @@ func TestWhatIsNoPodIsDialledOutsideWhenThePolicyAllows(t *testing.T) {
 	alias("database", "db.corp")
 	server.add("team", "manual")
 	ready := discoveryv1.EndpointConditions{}
-	server.slices["team/manual"] = []discoveryv1.EndpointSlice{testSlice(5432)}
+	server.slices["team/manual"] = []discoveryv1.EndpointSlice{objecttest.Slice(5432)}
 	server.slices["team/manual"][0].Endpoints = []discoveryv1.Endpoint{
 		{Addresses: []string{"192.0.2.10"}, Conditions: ready}, {Addresses: []string{"2001:db8::10"}, Conditions: ready},
 	}
@@ -192,7 +194,7 @@ func TestWhatIsNoHostIsNotDialled(t *testing.T) {
 	server.add("team", "odd")
 	server.services["team/odd"].Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "a\nb/../c@d"}
 	server.add("team", "manual")
-	server.slices["team/manual"] = []discoveryv1.EndpointSlice{testSlice(5432)}
+	server.slices["team/manual"] = []discoveryv1.EndpointSlice{objecttest.Slice(5432)}
 	server.slices["team/manual"][0].Endpoints = []discoveryv1.Endpoint{{Addresses: []string{"x\x00y:22"}}}
 	out := &outsideDialer{}
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
@@ -257,7 +259,7 @@ func TestNamesThatCarryNoNamespaceFollowThePolicy(t *testing.T) {
 func TestAddressesThatLeadInCirclesEnd(t *testing.T) {
 	server := newAPIServer(t)
 	server.add("team", "circle")
-	server.slices["team/circle"] = []discoveryv1.EndpointSlice{testSlice(80)}
+	server.slices["team/circle"] = []discoveryv1.EndpointSlice{objecttest.Slice(80)}
 	server.slices["team/circle"][0].Endpoints = []discoveryv1.Endpoint{{Addresses: []string{"10.96.0.10"}}}
 	out := &outsideDialer{}
 	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/build/objecttest"
+
 	"github.com/rs/zerolog"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -27,7 +29,6 @@ import (
 
 	"fairlead/kube/api"
 	"fairlead/kube/carrier"
-	"fairlead/kube/jsonstream"
 	"fairlead/kube/kubeconfig"
 	"fairlead/kube/objects"
 )
@@ -229,7 +230,7 @@ func (s *apiServer) add(namespace, name string, pods ...string) {
 			Ports: []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}},
 		},
 	}
-	s.slices[namespace+"/"+name] = []discoveryv1.EndpointSlice{testSlice(8080, pods...)}
+	s.slices[namespace+"/"+name] = []discoveryv1.EndpointSlice{objecttest.Slice(8080, pods...)}
 	for i, pod := range pods {
 		s.pods = append(s.pods, testPod(namespace, pod, fmt.Sprintf("10.244.0.%d", i+1)))
 	}
@@ -250,22 +251,6 @@ func testPod(namespace, name, ip string) corev1.Pod {
 
 // nodeAddress is the address of node-1.
 const nodeAddress = "10.0.0.7"
-
-// testSlice returns an EndpointSlice with ready Pods and a port named http.
-func testSlice(port int32, pods ...string) discoveryv1.EndpointSlice {
-	slice := discoveryv1.EndpointSlice{
-		AddressType: discoveryv1.AddressTypeIPv4,
-		Ports:       []discoveryv1.EndpointPort{{Name: new("http"), Port: new(port), Protocol: new(corev1.ProtocolTCP)}},
-	}
-	for i, pod := range pods {
-		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{
-			Addresses: []string{fmt.Sprintf("10.244.0.%d", i+1)},
-			NodeName:  new("node-1"),
-			TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: pod, UID: types.UID("uid-" + pod)},
-		})
-	}
-	return slice
-}
 
 // kubeconfig writes a kubeconfig for the server, and returns its path. user is the user entry in YAML.
 func (s *apiServer) kubeconfig(t *testing.T, user string) string {
@@ -416,20 +401,5 @@ func newPodFacts(t *testing.T, pod *corev1.Pod) objects.Pod {
 	t.Helper()
 	pod = pod.DeepCopy()
 	pod.Kind = "Pod"
-	return readObject(t, pod, api.ObjectOf("Pod", objects.ReadPod))
-}
-
-func readObject[T any](t *testing.T, from any, read func(*jsonstream.Reader) T) T {
-	t.Helper()
-	data, err := json.Marshal(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := jsonstream.NewReader(bytes.NewReader(data), api.AnswerBounds, nil)
-	defer r.Close()
-	value := read(r)
-	if err := r.End(); err != nil {
-		t.Fatalf("%v: %s", err, data)
-	}
-	return value
+	return objecttest.Read(t, pod, api.ObjectOf("Pod", objects.ReadPod))
 }

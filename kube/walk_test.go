@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"fairlead/build/objecttest"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
@@ -33,7 +35,7 @@ func TestAWalkEndsAsADialDoes(t *testing.T) {
 	byHand := func(name string, addresses ...string) {
 		server.add("team", name)
 		server.services["team/"+name].Spec.ClusterIP = "10.96.0.13"
-		server.slices["team/"+name] = []discoveryv1.EndpointSlice{testSlice(80)}
+		server.slices["team/"+name] = []discoveryv1.EndpointSlice{objecttest.Slice(80)}
 		for _, address := range addresses {
 			server.slices["team/"+name][0].Endpoints = append(server.slices["team/"+name][0].Endpoints, discoveryv1.Endpoint{Addresses: []string{address}})
 		}

@@ -1,21 +1,19 @@
 package objects
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
+	"fairlead/build/objecttest"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"fairlead/kube/api"
 	"fairlead/kube/fault"
-	"fairlead/kube/jsonstream"
 )
 
 func TestPortsOfAServiceLeadToItsPods(t *testing.T) {
@@ -190,14 +188,14 @@ func TestEndpointsOfADialAreBounded(t *testing.T) {
 	for i := range 1000 {
 		pods = append(pods, fmt.Sprintf("pod-%d", i))
 	}
-	s := newService(t, &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}}, []discoveryv1.EndpointSlice{testSlice(8080, pods...)})
+	s := newService(t, &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}}}, []discoveryv1.EndpointSlice{objecttest.Slice(8080, pods...)})
 	if list, _, err := s.Endpoints(80); err != nil || len(list) != MaxEndpoints {
 		t.Errorf("%d endpoints, %v", len(list), err)
 	}
 }
 
 func TestMembersAreFoundByTheirNames(t *testing.T) {
-	slice := testSlice(8080, "db-0", "db-1", "db-2")
+	slice := objecttest.Slice(8080, "db-0", "db-1", "db-2")
 	slice.Endpoints[1].Hostname = new("primary")
 	slice.Endpoints[2].Conditions.Ready = new(false)
 	s := newService(t, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "db"}}, []discoveryv1.EndpointSlice{slice})
@@ -228,38 +226,7 @@ func newService(t *testing.T, svc *corev1.Service, groups []discoveryv1.Endpoint
 	t.Helper()
 	svc = svc.DeepCopy()
 	svc.Kind = "Service"
-	s := readObject(t, svc, api.ObjectOf("Service", readService))
-	s.Slices = readObject(t, discoveryv1.EndpointSliceList{TypeMeta: metav1.TypeMeta{Kind: "EndpointSliceList"}, Items: groups}, ReadSlices(svc.Namespace)).Slices
+	s := objecttest.Read(t, svc, api.ObjectOf("Service", readService))
+	s.Slices = objecttest.Read(t, discoveryv1.EndpointSliceList{TypeMeta: metav1.TypeMeta{Kind: "EndpointSliceList"}, Items: groups}, ReadSlices(svc.Namespace)).Slices
 	return &s
-}
-
-// testSlice returns an EndpointSlice with ready Pods and a port named http.
-func testSlice(port int32, pods ...string) discoveryv1.EndpointSlice {
-	slice := discoveryv1.EndpointSlice{
-		AddressType: discoveryv1.AddressTypeIPv4,
-		Ports:       []discoveryv1.EndpointPort{{Name: new("http"), Port: new(port), Protocol: new(corev1.ProtocolTCP)}},
-	}
-	for i, pod := range pods {
-		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{
-			Addresses: []string{fmt.Sprintf("10.244.0.%d", i+1)},
-			NodeName:  new("node-1"),
-			TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: pod, UID: types.UID("uid-" + pod)},
-		})
-	}
-	return slice
-}
-
-func readObject[T any](t *testing.T, from any, read func(*jsonstream.Reader) T) T {
-	t.Helper()
-	data, err := json.Marshal(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := jsonstream.NewReader(bytes.NewReader(data), api.AnswerBounds, nil)
-	defer r.Close()
-	value := read(r)
-	if err := r.End(); err != nil {
-		t.Fatalf("%v: %s", err, data)
-	}
-	return value
 }
