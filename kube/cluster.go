@@ -61,8 +61,8 @@ type Config struct {
 	// can be made again. It is called from any goroutine, one call at a time, and must not block. It may be nil.
 	Health func(error)
 
-	// TellFirst makes the Cluster call Health with nil at the first success too, although nothing was wrong before.
-	TellFirst bool
+	// ReportFirst makes the Cluster call Health with nil at the first success too, although nothing was wrong before.
+	ReportFirst bool
 
 	// Approved reports whether the user has approved a credential plugin, by the hash that Plugin returns. It is called
 	// before each run, from any goroutine. If it is nil, all are approved.
@@ -121,7 +121,7 @@ func Open(c Config) (*Cluster, error) {
 		return nil, err
 	}
 	h := api.NewHealth(c.Health)
-	h.TellFirst = c.TellFirst
+	h.ReportFirst = c.ReportFirst
 	a, err := api.New(api.Config{
 		REST: config, Context: c.Context, Proxy: c.Proxy, NoProxy: c.NoProxy, Own: c.Own, Approved: c.Approved, Log: c.Log,
 	}, h)

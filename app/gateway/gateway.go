@@ -171,7 +171,7 @@ func (p *Gateway) reconfigure(next plan) error {
 		old.plan = next
 		old.cluster.SetPolicy(next.policy)
 	default:
-		next.cluster.TellFirst = true // it is unknown yet whether the new link reaches the cluster
+		next.cluster.ReportFirst = true // it is unknown yet whether the new link reaches the cluster
 		l, err := p.open(next)
 		if err != nil {
 			return err

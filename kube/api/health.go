@@ -12,12 +12,12 @@ import (
 type Health struct {
 	report func(error) // may be nil
 
-	mu        sync.Mutex
-	state     condition
-	TellFirst bool          // report the next success even if nothing was wrong
-	err       error         // that led to the state; nil if it is healthy
-	accepted  time.Time     // when a question's login was last accepted
-	lost      chan struct{} // holds a value after the API server became unreachable
+	mu          sync.Mutex
+	state       condition
+	ReportFirst bool          // report the next success even if nothing was wrong
+	err         error         // that led to the state; nil if it is healthy
+	accepted    time.Time     // when a question's login was last accepted
+	lost        chan struct{} // holds a value after the API server became unreachable
 }
 
 type condition int
@@ -105,10 +105,10 @@ func (h *Health) enter(state condition, err error) {
 	if state == healthy {
 		err = nil
 	}
-	if state == h.state && (state == healthy || err.Error() == h.err.Error()) && (state != healthy || !h.TellFirst) {
+	if state == h.state && (state == healthy || err.Error() == h.err.Error()) && (state != healthy || !h.ReportFirst) {
 		return
 	}
-	h.state, h.err, h.TellFirst = state, err, false
+	h.state, h.err, h.ReportFirst = state, err, false
 	if state == unreachable {
 		signal(h.lost)
 	}

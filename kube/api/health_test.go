@@ -20,7 +20,7 @@ func TestFirstSuccessIsReportedOnRequest(t *testing.T) {
 	} {
 		var reports []error
 		h := NewHealth(func(err error) { reports = append(reports, err) })
-		h.TellFirst = test.first
+		h.ReportFirst = test.first
 		for _, err := range test.seen {
 			h.observe(err)
 		}
