@@ -170,17 +170,16 @@ func version(actions Actions, o *Options) *cobra.Command {
 }
 
 func printVersion(cmd *cobra.Command, actions Actions, o *Options) error {
-	text := actions.Version
-	if o.Output != "" {
-		quoted, err := json.Marshal(text) // YAML, too
-		if err != nil {
-			return err
-		}
-		text = fmt.Sprintf("version: %s", quoted)
-		if o.Output == "json" {
-			text = fmt.Sprintf("{\n  \"version\": %s\n}", quoted)
-		}
+	var err error
+	switch w := cmd.OutOrStdout(); o.Output {
+	case "json":
+		indented := json.NewEncoder(w)
+		indented.SetIndent("", "  ")
+		err = indented.Encode(map[string]string{"version": actions.Version})
+	case "yaml":
+		_, err = fmt.Fprintf(w, "version: %q\n", actions.Version)
+	default:
+		_, err = fmt.Fprintln(w, actions.Version)
 	}
-	_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
 	return err
 }
