@@ -43,6 +43,7 @@ func TestOnARealCluster(t *testing.T) {
 		"a missing right is reported":                        noForwarding,
 		"a login that is refused is a login failure":         refusedLogin,
 		"a first connection costs two requests and a stream": fewRequests,
+		"a Lookup before a dial costs no request twice":      fewRequestsBeforeADial,
 		"a name the Internet may have is asked for":          doubtfulNames,
 		"a Pod that is replaced is replaced here":            replacedPod,
 		"a Pod's name does not pass its network on":          replacedOnHost,

@@ -228,8 +228,45 @@ contexts: [{name: %s, context: {cluster: c, user: u, namespace: %q}}]
 	return kubeconfig
 }
 
-// fewRequests reads the API server's audit log, which misses no request. Besides the two requests for a name there is one
-// for the first Pod of a node, and a watch of the Service.
+// fewRequestsBeforeADial reads in the audit log that a name that other networks may have costs no more requests than others: the
+// answer by which its Service is found serves the dial as well. The Service whose Pod it may be is another question.
+func fewRequestsBeforeADial(t *testing.T, cluster *clustertest.Cluster) {
+	c := openReal(t, cluster.Kubeconfig, "demo-team")
+	before := len(audited(t, cluster, "alice"))
+	host, err := c.Lookup(t.Context(), "app.team")
+	if err != nil || !host.InCluster {
+		t.Fatalf("%+v, %v", host, err)
+	}
+	conn, err := host.DialContext(t.Context(), "tcp", "app.team:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var lookups, others []string
+	waitFor(t, "the audit log", func() bool {
+		lookups, others = nil, nil
+		for _, uri := range audited(t, cluster, "alice")[before:] {
+			path, query, _ := strings.Cut(uri, "?")
+			if strings.Contains(query, "watch=true") || strings.Contains(path, "/pods/") {
+				others = append(others, uri)
+			} else {
+				lookups = append(lookups, path)
+			}
+		}
+		return slices.ContainsFunc(others, func(uri string) bool { return strings.Contains(uri, "watch=true") })
+	})
+	slices.Sort(lookups)
+	want := []string{
+		"/api/v1/namespaces/team/services/app", "/api/v1/namespaces/team/services/team",
+		"/apis/discovery.k8s.io/v1/namespaces/team/endpointslices",
+	}
+	if !slices.Equal(lookups, want) {
+		t.Errorf("it asked %q, want %q; and %q", lookups, want, others)
+	}
+}
+
+// fewRequests reads the API server's audit log, which misses no request. Besides the two requests for a name there are a
+// question whether the Pod is on its node's network, next to the dial of its first session, and a watch of the Service.
 func fewRequests(t *testing.T, cluster *clustertest.Cluster) {
 	c := openReal(t, cluster.Kubeconfig, "demo-team")
 	before := len(audited(t, cluster, "alice"))

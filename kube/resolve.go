@@ -344,16 +344,25 @@ func (l *serviceLookup) service(ctx context.Context, key objects.ServiceKey) (*o
 
 // described returns a Service without its endpoints.
 func (l *serviceLookup) described(ctx context.Context, key objects.ServiceKey) (*objects.Service, time.Time, error) {
-	return l.services.get(ctx, key, func(ctx context.Context) (*objects.Service, error) { return l.lookUp(ctx, key) })
+	s, asked, err := l.services.get(ctx, key, func(ctx context.Context) (*objects.Service, error) { return l.lookUp(ctx, key) })
+	if err == nil {
+		l.namespaces.used(key.Namespace)
+		l.seen.service(s)
+	}
+	return s, asked, err
 }
 
-// exists reports whether there is a Service that the user may get. It costs one request.
+// exists reports whether there is a Service that the user may get. It costs one request, which a dial need not repeat. The
+// Service may yet turn out to be another network's, so its namespace is not in use, and its addresses are not seen.
 func (l *serviceLookup) exists(ctx context.Context, key objects.ServiceKey) (bool, error) {
 	exists, _, err := l.claims.get(ctx, key, func(ctx context.Context) (bool, error) {
-		_, err := l.ask.Service(ctx, key.Namespace, key.Name)
+		s, err := l.ask.Service(ctx, key.Namespace, key.Name)
 		var forbidden *fault.Forbidden
 		if errors.Is(err, api.ErrAbsent) || errors.As(err, &forbidden) {
 			return false, nil
+		}
+		if err == nil {
+			l.services.put(key, s)
 		}
 		return err == nil, err
 	})
@@ -381,8 +390,6 @@ func (l *serviceLookup) lookUp(ctx context.Context, key objects.ServiceKey) (*ob
 	if s.ExternalName == "" {
 		wg.Wait()
 	}
-	l.namespaces.used(key.Namespace)
-	l.seen.service(s)
 	return s, nil
 }
 
