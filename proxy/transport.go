@@ -46,7 +46,11 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	x.record.setStage(StageRelay)
 	if x.via != nil && response.StatusCode == http.StatusProxyAuthRequired {
 		_ = response.Body.Close()
-		return nil, &upstream.Error{Proxy: upstream.Address(x.via), Problem: upstream.Login, Err: fmt.Errorf("it wants to know who asks: %w", fs.ErrPermission)}
+		login := &upstream.Error{Proxy: upstream.Address(x.via), Problem: upstream.Login, Err: fmt.Errorf("it wants a login: %w", fs.ErrPermission)}
+		if named, ok := x.route.dialer.(interface{ Name() string }); ok {
+			login.Name = named.Name()
+		}
+		return nil, login
 	}
 	if err := x.checkStatus(r, response); err != nil {
 		_ = response.Body.Close()

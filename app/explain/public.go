@@ -35,6 +35,9 @@ var (
 	publicForbidden   = only("Your login may not do what the connection needs.", "Ask the cluster's administrator for the right. "+sayMore)
 	publicHostNetwork = only("The Pod shares the network of its node: the connection would reach whatever listens on the node itself.",
 		"If that is what you want, allow it for this context in the settings: host-network: true.")
+	publicThrough     = only("The proxy on the way to the target does not lead there.", sayMore)
+	publicRefuses     = only("The proxy on the way to the target does not let it be reached.", sayMore)
+	publicBeyond      = only("The proxy on the way to the target cannot reach it.", sayMore)
 	publicUnsupported = only("Fairlead cannot carry this connection.", sayMore)
 )
 

@@ -97,6 +97,20 @@ func table() []row {
 		{generalFailure, rejected, http.StatusBadGateway, protocolError, typed(oversized), publicOversized},
 		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isBehind, behind), whole},
 		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typed(unreachable), publicUnreachable},
+
+		// On the way through a forward proxy to a host outside. What leads into the cluster, where that proxy may be, comes
+		// before it.
+		{generalFailure, rejected, http.StatusBadGateway, configurationError, typedIf(isThrough(throughLogin, nil), throughWantsLogin), publicThrough},
+		{networkUnreachable, rejected, http.StatusBadGateway, certificateError, typedIf(isThrough(throughCertificate, nil), throughWantsCertificate), publicThrough},
+		{networkUnreachable, rejected, http.StatusBadGateway, certificateError, typedIf(isThrough(throughUnusable, untrusted), throughUntrusted), publicThrough},
+		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isThrough(throughUnusable, nil), throughOutOfReach), publicThrough},
+		{notAllowed, rejected, http.StatusForbidden, denied, typedIf(isThrough(throughDenies, nil), throughRefuses), publicRefuses},
+		{connectionRefused, rejected, http.StatusBadGateway, refusedError, typedIf(isThrough(throughBeyond, isAny(wordsRefused...)), throughReports("Connection refused", "refused the connection")), publicBeyond},
+		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typedIf(isThrough(throughBeyond, isNoHost), throughReports("Name not found", "is not known to it")), publicBeyond},
+		{ttlExpired, rejected, http.StatusGatewayTimeout, connectionTimeout, typedIf(isThrough(throughBeyond, throughTimedOut), throughReports("Timed out", "did not answer in time")), publicBeyond},
+		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isThrough(throughBeyond, nil), throughReports("Host unreachable", "cannot be reached")), publicBeyond},
+
+		// In the cluster.
 		{notAllowed, rejected, http.StatusForbidden, denied, typed(forbidden), publicForbidden},
 		{notAllowed, rejected, http.StatusForbidden, denied, typed(hostNetwork), publicHostNetwork},
 		{hostUnreachable, rejected, http.StatusBadGateway, notFoundError, typedIf(isKind(fault.Port), noPort), whole},

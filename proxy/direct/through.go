@@ -67,6 +67,9 @@ func (t Through) DialForward(ctx context.Context, _ *url.URL) (net.Conn, error) 
 	return conn, nil
 }
 
+// Name returns what the user calls the last proxy of the chain.
+func (t Through) Name() string { return t.last().Name }
+
 func (t Through) last() upstream.Proxy { return t.Chain[len(t.Chain)-1] }
 
 func (t Through) check(ctx context.Context, address string) error {

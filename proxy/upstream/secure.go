@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"slices"
+	"sync/atomic"
 	"syscall"
 
 	"fairlead/proxy/stream"
@@ -78,4 +79,38 @@ func (d Dialer) secure(ctx context.Context, conn net.Conn, via Proxy, asked *cer
 	secured := stream.NewTLS(tls.Client(conn, config), conn)
 	secured.Abrupt = d.Abrupt
 	return secured, secured.HandshakeContext(ctx)
+}
+
+// judged is a connection to a proxy that has asked for a client certificate, which it may still refuse.
+type judged struct {
+	*stream.TLS
+	via   Proxy
+	asked certificateRequest
+
+	heard   atomic.Bool
+	refused atomic.Pointer[Error]
+}
+
+// Read reads what the proxy sent. If it sent nothing but a refusal of the certificate, the error is an *Error.
+func (c *judged) Read(p []byte) (int, error) {
+	n, err := c.TLS.Read(p)
+	if n > 0 {
+		c.heard.Store(true)
+	}
+	if err == nil || c.heard.Load() {
+		return n, err
+	}
+	if refusal, ok := c.asked.explain(err).(*answer); ok {
+		c.refused.CompareAndSwap(nil, &Error{Proxy: Address(c.via.URL), Name: c.via.Name, Problem: refusal.problem, Err: refusal})
+		return n, c.refused.Load()
+	}
+	return n, err
+}
+
+// Opened returns the proxy's refusal of the certificate, if there was one.
+func (c *judged) Opened(context.Context) error {
+	if refused := c.refused.Load(); refused != nil {
+		return refused
+	}
+	return nil
 }

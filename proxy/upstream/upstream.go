@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"fairlead/proxy/safetext"
+	"fairlead/proxy/stream"
 )
 
 // A Proxy is a forward proxy, and how to connect to it.
@@ -141,7 +142,12 @@ func (d Dialer) Dial(ctx context.Context, address string, chain ...Proxy) (net.C
 // DialProxy returns a connection to a proxy itself, through those of a chain before it, inside TLS if its scheme is https
 // or it is Secure.
 func (d Dialer) DialProxy(ctx context.Context, via Proxy, before ...Proxy) (net.Conn, error) {
-	return d.dialProxy(ctx, via, new(certificateRequest), before...)
+	var asked certificateRequest
+	conn, err := d.dialProxy(ctx, via, &asked, before...)
+	if secured, ok := conn.(*stream.TLS); ok && asked.asked {
+		return &judged{TLS: secured, via: via, asked: asked}, nil
+	}
+	return conn, err
 }
 
 func (d Dialer) dialProxy(ctx context.Context, via Proxy, asked *certificateRequest, before ...Proxy) (net.Conn, error) {
