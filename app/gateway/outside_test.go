@@ -107,3 +107,44 @@ contexts: {demo: {routes: [{to: ["*.corp.example"], via: corp}]}}
 		t.Errorf("what no route is for: %d %q", status, body)
 	}
 }
+
+// Every kind of proxy, with a client certificate and without, and two in turn, must lead to a name that it alone knows.
+func TestEveryRealProxyIsAnUpstream(t *testing.T) {
+	port := corpSite(t)
+	c := proxytest.NewCertificates(t)
+	tinyproxy := proxytest.Tinyproxy(t, corpHosts)
+	squid, dante := proxytest.Squid(t, corpHosts), proxytest.Dante(t, corpHosts)
+	mitmproxy, _ := proxytest.Mitmproxy(t, corpHosts)
+	open, guarded := proxytest.Stunnel(t, c, false, tinyproxy), proxytest.Stunnel(t, c, true, tinyproxy)
+	behindDante := proxytest.Stunnel(t, c, true, dante)
+	login := proxytest.Tinyproxy(t, proxytest.Options{Login: true, Hosts: corpHosts.Hosts})
+	files := fmt.Sprintf("ca: %q, cert: %q, key: %q, server-name: localhost", c.File("ca.crt"), c.File("client.crt"), c.File("client.key"))
+	settings := fmt.Sprintf(`
+upstreams:
+  tinyproxy: {url: "http://%s"}
+  squid: {url: "http://%s"}
+  dante: {url: "socks5://%s"}
+  mitmproxy: {url: "http://%s"}
+  stunnel: {url: "https://%s", ca: %q}
+  certificate: {url: "https://%s", %s}
+  http-over-tls: {url: "http://%[7]s", %[8]s}
+  socks-over-tls: {url: "socks5h://%s", %[8]s}
+  login: {url: "http://me:s3cretw0rd@%[10]s"}
+  squid-by-tls: {url: "http://%[2]s", via: certificate}
+  dante-by-tls: {url: "socks5h://%[3]s", via: certificate}
+  tls-by-dante: {url: "https://%[7]s", %[8]s, via: dante}
+  three: {url: "http://%[2]s", via: tls-by-dante}
+`, tinyproxy.Address, squid.Address, dante.Address, mitmproxy.Address, open.Address, c.File("ca.crt"), guarded.Address, files, behindDante.Address, login.Address)
+	for _, name := range []string{
+		"tinyproxy", "squid", "dante", "mitmproxy", "stunnel", "certificate", "http-over-tls", "socks-over-tls", "login", "squid-by-tls", "dante-by-tls", "tls-by-dante", "three",
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := served(t, outsideOf(t, settings+"defaults: {outside: "+name+"}\n"))
+			for _, scheme := range []string{"http", "socks5h"} {
+				if status, body := ask(t, scheme+"://"+at, "http://db.corp.example:"+port+"/"); status != 200 || body != "hello" {
+					t.Errorf("%s: %d %q", scheme, status, body)
+				}
+			}
+		})
+	}
+}

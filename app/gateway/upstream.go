@@ -19,13 +19,17 @@ import (
 	"fairlead/proxy/upstream"
 )
 
+// upstreamLookup bounds how long a name for an upstream on this machine is looked up, to judge its addresses.
+const upstreamLookup = time.Second
+
 // through returns the Dialer of an upstream.
 func (g *Gateways) through(o *Outside, c settings.Context, name string) (proxy.Dialer, error) {
 	chain, problem := c.Chain(name)
 	if problem != "" {
 		return nil, fmt.Errorf("its upstream %s cannot be used: %s", name, problem)
 	}
-	t := direct.Through{Own: g.isOwn, Policy: direct.Policy{Unresolved: true}}
+	// A name that is unknown here may be known to the upstream.
+	t := direct.Through{Own: g.isOwn, Policy: direct.Policy{Unresolved: true, LookupTimeout: upstreamLookup}}
 	for _, u := range chain {
 		via := upstream.Proxy{URL: u.URL, Name: u.Name, Secure: u.Secure()}
 		if via.Secure {

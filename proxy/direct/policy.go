@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"fairlead/proxy"
 	"fairlead/proxy/peer"
@@ -26,6 +27,8 @@ type Policy struct {
 	// Where it does not, Remedy is said with the refusal.
 	Unresolved bool
 	Remedy     string
+	// LookupTimeout bounds how long a name to a forward proxy on this machine is looked up here; 0 leaves that to the system.
+	LookupTimeout time.Duration
 	// Resolver is this machine's; nil means net.DefaultResolver.
 	Resolver *net.Resolver
 }
@@ -89,6 +92,11 @@ func (p Policy) checkElsewhere(address string) error {
 // checkResolved refuses address, which has a name for its host, by the addresses that the name has here.
 func (p Policy) checkResolved(ctx context.Context, via *url.URL, host, address string) error {
 	_, port, _ := net.SplitHostPort(address)
+	if p.LookupTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.LookupTimeout)
+		defer cancel()
+	}
 	ips, err := p.lookup(ctx, host)
 	for _, ip := range ips {
 		if err := p.check(address, net.JoinHostPort(ip.String(), port)); err != nil {

@@ -114,10 +114,9 @@ func wordOfText(text, host string) error {
 }
 
 var (
-	title   = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
-	hidden  = regexp.MustCompile(`(?is)<(?:script|style|head)\b.*?</(?:script|style|head)>|<!--.*?-->`)
-	markup  = regexp.MustCompile(`(?s)<[^>]*>?`)
-	isSpace = regexp.MustCompile(`\s+`)
+	title  = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
+	hidden = regexp.MustCompile(`(?is)<(?:script|style|head)\b.*?</(?:script|style|head)>|<!--.*?-->`)
+	markup = regexp.MustCompile(`(?s)<[^>]*>?`)
 )
 
 // reason returns the words in which an HTTP proxy gives its reason: the text of a plain body, or the title of a page. It
@@ -136,7 +135,7 @@ func reason(response *http.Response) string {
 	case kind != "text/plain" && kind != "":
 		return ""
 	}
-	text = strings.TrimSpace(isSpace.ReplaceAllString(strings.ToValidUTF8(text, ""), " "))
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
 	text = safetext.Mask(safetext.Clean(text))
 	if text == http.StatusText(response.StatusCode) || strings.HasPrefix(text, "<") {
 		return ""

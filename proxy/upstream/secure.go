@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -39,10 +40,15 @@ func (r *certificateRequest) watch(config *tls.Config) {
 	}
 }
 
-// wordsCertificate are the alerts with which a TLS server judges a client certificate (RFC 8446, section 6.2).
-var wordsCertificate = []error{
-	tls.AlertError(40), tls.AlertError(42), tls.AlertError(43), tls.AlertError(44), tls.AlertError(45),
-	tls.AlertError(46), tls.AlertError(48), tls.AlertError(49), tls.AlertError(116),
+// isAlert reports whether a TLS server ended a connection by an alert that may be about the client's certificate (RFC
+// 8446, section 6.2). Package tls exports no type for those of a server.
+func isAlert(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || op.Op != "remote error" {
+		return false
+	}
+	text := op.Err.Error()
+	return strings.Contains(text, "certificate") || strings.Contains(text, "handshake failure") || strings.Contains(text, "access denied")
 }
 
 // wordsEnded are how a server ends a connection without an alert.
@@ -50,16 +56,14 @@ var wordsEnded = []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscal
 
 // explain returns the proxy's answer that err stands for, if it is about the client certificate; otherwise err.
 func (r *certificateRequest) explain(err error) error {
-	is := func(words []error) bool {
-		return slices.ContainsFunc(words, func(word error) bool { return errors.Is(err, word) })
-	}
+	ended := slices.ContainsFunc(wordsEnded, func(word error) bool { return errors.Is(err, word) })
 	switch {
 	case !r.asked || errors.As(err, new(*answer)):
-		return err
-	case !r.shown && (is(wordsCertificate) || is(wordsEnded)):
+	case !r.shown && (ended || isAlert(err)):
 		return &answer{Certificate, "it wants a client certificate", fs.ErrPermission}
-	case r.shown && is(wordsCertificate):
-		return &answer{Certificate, fmt.Sprintf("it does not accept the client certificate: %v", err), fs.ErrPermission}
+	case r.shown && isAlert(err):
+		op, _ := errors.AsType[*net.OpError](err)
+		return &answer{Certificate, fmt.Sprintf("it does not accept the client certificate (%v)", op.Err), fs.ErrPermission}
 	}
 	return err
 }

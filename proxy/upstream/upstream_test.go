@@ -162,7 +162,7 @@ func TestAnHTTPSProxyMayWantAClientCertificate(t *testing.T) {
 			_ = conn.Close()
 		}
 		failed, ok := errors.AsType[*upstream.Error](err)
-		if !ok || failed.Proxy != p.Address || failed.Problem != upstream.Unusable {
+		if !ok || failed.Proxy != p.Address || failed.Problem != upstream.Certificate {
 			t.Errorf("with %d certificates: %T %v", len(certificates), err, err)
 		}
 	}
@@ -210,33 +210,38 @@ func TestAProxysFaultIsToldOfTheProxy(t *testing.T) {
 		says    string
 		is      error
 	}{
-		"dead":                    {"http://" + proxytest.Dead(t), there, upstream.Unusable, "connection refused", syscall.ECONNREFUSED},
-		"dead, SOCKS":             {"socks5://" + proxytest.Dead(t), there, upstream.Unusable, "connection refused", syscall.ECONNREFUSED},
-		"silent":                  {"http://" + proxytest.Silent(t), there, upstream.Unusable, "deadline exceeded", context.DeadlineExceeded},
-		"silent, SOCKS":           {"socks5://" + proxytest.Silent(t), there, upstream.Unusable, "deadline exceeded", context.DeadlineExceeded},
-		"silent, TLS":             {"https://" + proxytest.Silent(t), there, upstream.Unusable, "deadline exceeded", context.DeadlineExceeded},
-		"not trusted":             {"https://" + secure.Address, there, upstream.Unusable, "certificate signed by unknown authority", nil},
-		"wrong login":             {"http://" + proxytest.Tinyproxy(t, login).Address, there, upstream.Login, "CONNECT was answered with 40", fs.ErrPermission},
-		"wrong login, SOCKS":      {"socks5h://" + proxytest.SOCKS5(t, login).Address, there, upstream.Login, "authentication failed", fs.ErrPermission},
-		"denied":                  {"http://" + proxytest.Tinyproxy(t, proxytest.Options{}, "ConnectPort 1").Address, there, upstream.Denies, "403", fs.ErrPermission},
-		"server gone":             {"http://" + proxytest.Tinyproxy(t, proxytest.Options{}).Address, gone, upstream.Beyond, "500", nil},
-		"server gone, SOCKS":      {"socks5://" + proxytest.SOCKS5(t, proxytest.Options{}).Address, gone, upstream.Beyond, "refused", syscall.ECONNREFUSED},
-		"no such host":            {"http://" + says(t, "HTTP/1.1 502 no\r\nProxy-Status: p; error=dns_error\r\n\r\n"), there, upstream.Beyond, "502", &net.DNSError{}},
-		"too late":                {"http://" + says(t, "HTTP/1.1 504 no\r\n\r\n"), there, upstream.Beyond, "504", os.ErrDeadlineExceeded},
-		"denied, SOCKS":           {"socks5://" + says(t, "\x05\x00\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00"), there, upstream.Denies, "not allowed", fs.ErrPermission},
-		"cut short, SOCKS":        {"socks5://" + says(t, "\x05\x00\x05\x00\x00\x01\x00\x00"), there, upstream.Unusable, "SOCKS5 reply", io.ErrUnexpectedEOF},
-		"malformed, SOCKS":        {"socks5://" + says(t, "\x05\x00\x05\x00\x00\x09\x00\x00"), there, upstream.Unusable, "malformed", nil},
-		"reserved, SOCKS":         {"socks5://" + says(t, "\x05\x00\x05\x00\x01\x01\x00\x00\x00\x00\x00\x00"), there, upstream.Unusable, "malformed", nil},
-		"another reply, SOCKS":    {"socks5://" + says(t, "\x05\x00\x04\x00\x00\x01\x00\x00\x00\x00\x00\x00"), there, upstream.Unusable, "unexpected protocol version", nil},
-		"another verdict, SOCKS":  {"socks5://" + says(t, "\x05\x02\x05\x00"), there, upstream.Unusable, "malformed", nil},
-		"HTTP where SOCKS is set": {"socks5://" + says(t, "HTTP/1.1 400 Bad Request\r\n\r\n"), there, upstream.Unusable, "unexpected protocol version", nil},
-		"no HTTP":                 {"http://" + says(t, "hello\r\n"), there, upstream.Unusable, "malformed HTTP", nil},
-		"repeats the login":       {"http://" + says(t, "HTTP/1.1 407 no\r\nyou are Basic "+pair+"\r\n\r\n"), there, upstream.Unusable, "you are Basic …", nil},
-		"repeats the password":    {"http://" + says(t, "HTTP/1.1 407 no\r\nyou are hunter2\r\n\r\n"), there, upstream.Unusable, "you are …", nil},
-		"closed at once":          {"http://" + says(t, ""), there, upstream.Unusable, "EOF", nil},
-		"without end":             {"http://" + says(t, "HTTP/1.1 200 OK\r\n"+strings.Repeat("X: y\r\n", 20_000)), there, upstream.Unusable, "", nil},
-		"only interim answers":    {"http://" + says(t, strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 9)), there, upstream.Unusable, "interim", nil},
-		"another kind":            {"ftp://" + there, there, upstream.Unusable, "kind", errors.ErrUnsupported},
+		"dead":                     {"http://" + proxytest.Dead(t), there, upstream.Unusable, "connection refused", syscall.ECONNREFUSED},
+		"dead, SOCKS":              {"socks5://" + proxytest.Dead(t), there, upstream.Unusable, "connection refused", syscall.ECONNREFUSED},
+		"silent":                   {"http://" + proxytest.Silent(t), there, upstream.Unusable, "deadline exceeded", context.DeadlineExceeded},
+		"silent, SOCKS":            {"socks5://" + proxytest.Silent(t), there, upstream.Unusable, "deadline exceeded", context.DeadlineExceeded},
+		"silent, TLS":              {"https://" + proxytest.Silent(t), there, upstream.Unusable, "deadline exceeded", context.DeadlineExceeded},
+		"not trusted":              {"https://" + secure.Address, there, upstream.Unusable, "certificate signed by unknown authority", nil},
+		"wrong login":              {"http://" + proxytest.Tinyproxy(t, login).Address, there, upstream.Login, "CONNECT was answered with 40", fs.ErrPermission},
+		"wrong login, SOCKS":       {"socks5h://" + proxytest.SOCKS5(t, login).Address, there, upstream.Login, "authentication failed", fs.ErrPermission},
+		"denied":                   {"http://" + proxytest.Tinyproxy(t, proxytest.Options{}, "ConnectPort 1").Address, there, upstream.Denies, "403", fs.ErrPermission},
+		"server gone":              {"http://" + proxytest.Tinyproxy(t, proxytest.Options{}).Address, gone, upstream.Beyond, "500", nil},
+		"server gone, SOCKS":       {"socks5://" + proxytest.SOCKS5(t, proxytest.Options{}).Address, gone, upstream.Beyond, "refused", syscall.ECONNREFUSED},
+		"no such host":             {"http://" + says(t, "HTTP/1.1 502 no\r\nProxy-Status: p; error=dns_error\r\n\r\n"), there, upstream.Beyond, "502", &net.DNSError{}},
+		"too late":                 {"http://" + says(t, "HTTP/1.1 504 no\r\n\r\n"), there, upstream.Beyond, "504", os.ErrDeadlineExceeded},
+		"denied, SOCKS":            {"socks5://" + says(t, "\x05\x00\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00"), there, upstream.Denies, "not allowed", fs.ErrPermission},
+		"cut short, SOCKS":         {"socks5://" + says(t, "\x05\x00\x05\x00\x00\x01\x00\x00"), there, upstream.Unusable, "SOCKS5 reply", io.ErrUnexpectedEOF},
+		"malformed, SOCKS":         {"socks5://" + says(t, "\x05\x00\x05\x00\x00\x09\x00\x00"), there, upstream.Unusable, "malformed", nil},
+		"reserved, SOCKS":          {"socks5://" + says(t, "\x05\x00\x05\x00\x01\x01\x00\x00\x00\x00\x00\x00"), there, upstream.Unusable, "malformed", nil},
+		"another reply, SOCKS":     {"socks5://" + says(t, "\x05\x00\x04\x00\x00\x01\x00\x00\x00\x00\x00\x00"), there, upstream.Unusable, "unexpected protocol version", nil},
+		"another verdict, SOCKS":   {"socks5://" + says(t, "\x05\x02\x05\x00"), there, upstream.Unusable, "malformed", nil},
+		"HTTP where SOCKS is set":  {"socks5://" + says(t, "HTTP/1.1 400 Bad Request\r\n\r\n"), there, upstream.Unusable, "unexpected protocol version", nil},
+		"no HTTP":                  {"http://" + says(t, "hello\r\n"), there, upstream.Unusable, "malformed HTTP", nil},
+		"repeats the login":        {"http://" + says(t, "HTTP/1.1 407 no\r\nyou are Basic "+pair+"\r\n\r\n"), there, upstream.Unusable, "you are Basic …", nil},
+		"repeats the password":     {"http://" + says(t, "HTTP/1.1 407 no\r\nyou are hunter2\r\n\r\n"), there, upstream.Unusable, "you are …", nil},
+		"repeats them in its page": {"http://" + says(t, "HTTP/1.1 403 no\r\nContent-Type: text/html\r\nContent-Length: 80\r\n\r\n<html><title>No, hunter2: <b>Basic "+pair+"</b></title><p>please ask</p></html>"), there, upstream.Denies, "Forbidden (No, …: Basic …)", fs.ErrPermission},
+		"says why in a page":       {"http://" + says(t, "HTTP/1.1 403 no\r\nContent-Type: text/html\r\nContent-Length: 98\r\n\r\n<html><style>p {}</style><script>1</script><p>Ask&nbsp;the &lt;helpdesk&gt;.</p>\x1b[31m<!-- no --></html>"), there, upstream.Denies, "Forbidden (Ask the <helpdesk>.", fs.ErrPermission},
+		"an endless page":          {"http://" + says(t, "HTTP/1.1 403 no\r\nContent-Type: text/plain\r\n\r\n"+strings.Repeat("no ", 9000)), there, upstream.Denies, "no no n…)", fs.ErrPermission},
+		"refused, by its text":     {"http://" + says(t, "HTTP/1.1 502 no\r\nContent-Type: text/plain\r\nContent-Length: 46\r\n\r\ndial tcp 10.0.0.1:80: connect: connection refused"), there, upstream.Beyond, "connection ref", nil},
+		"unknown, by squid":        {"http://" + says(t, "HTTP/1.1 503 no\r\nX-Squid-Error: ERR_DNS_FAIL 0\r\nContent-Length: 0\r\n\r\n"), there, upstream.Beyond, "503", &net.DNSError{}},
+		"closed at once":           {"http://" + says(t, ""), there, upstream.Unusable, "EOF", nil},
+		"without end":              {"http://" + says(t, "HTTP/1.1 200 OK\r\n"+strings.Repeat("X: y\r\n", 20_000)), there, upstream.Unusable, "", nil},
+		"only interim answers":     {"http://" + says(t, strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 9)), there, upstream.Unusable, "interim", nil},
+		"another kind":             {"ftp://" + there, there, upstream.Unusable, "kind", errors.ErrUnsupported},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
