@@ -22,6 +22,7 @@ import (
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/app/snippet"
+	"fairlead/assets"
 	"fairlead/proxy/safetext"
 )
 
@@ -72,7 +73,7 @@ func (c *Actions) Act(ctx context.Context, click menu.Click) error {
 		return nil
 	case menu.SetAutostart:
 		defer c.redraw()
-		return desktop.SetAutostart(click.Argument == strconv.FormatBool(true))
+		return desktop.SetAutostart(click.Argument == strconv.FormatBool(true), assets.Picture("on"))
 	}
 	c.inBackground(ctx, click, c.open)
 	return nil

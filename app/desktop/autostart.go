@@ -19,11 +19,11 @@ func Autostart() (bool, error) {
 }
 
 // SetAutostart makes this program, from where it is now, start without arguments when the user logs in, or not any
-// more.
-func SetAutostart(on bool) error {
+// more. Some desktops list such programs with a picture, a PNG of 64 by 64 pixels.
+func SetAutostart(on bool, picture []byte) error {
 	program, err := os.Executable()
 	if err == nil && on {
-		err = setAutostart(program)
+		err = setAutostart(program, picture)
 	} else if err == nil {
 		err = unsetAutostart()
 	}

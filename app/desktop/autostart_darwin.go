@@ -28,7 +28,7 @@ func autostart() (bool, error) {
 	return false, nil
 }
 
-func setAutostart(program string) error {
+func setAutostart(program string, _ []byte) error {
 	path, err := agentFile()
 	if err != nil {
 		return err

@@ -14,6 +14,20 @@ func autostartFile() (string, error) {
 	return filepath.Join(dir, "autostart", "fairlead.desktop"), err
 }
 
+// iconFile returns the path of the program's picture, where the freedesktop.org Icon Theme Specification has those of a
+// user's programs.
+func iconFile() (string, error) {
+	data := os.Getenv("XDG_DATA_HOME")
+	if !filepath.IsAbs(data) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		data = filepath.Join(home, ".local", "share")
+	}
+	return filepath.Join(data, "icons", "hicolor", "64x64", "apps", "fairlead.png"), nil
+}
+
 func autostart() (bool, error) {
 	path, err := autostartFile()
 	if err != nil {
@@ -36,19 +50,27 @@ func autostart() (bool, error) {
 	return true, nil
 }
 
-func setAutostart(program string) error {
+func setAutostart(program string, picture []byte) error {
 	path, err := autostartFile()
 	if err != nil {
 		return err
 	}
-	return writeWhole(path, "[Desktop Entry]\nType=Application\nName=Fairlead\nComment=Proxies into Kubernetes clusters\nExec="+execLine(program)+
-		"\nTryExec="+keyString(program)+"\nTerminal=false\nX-GNOME-Autostart-enabled=true\n")
+	text := "[Desktop Entry]\nType=Application\nName=Fairlead\nComment=Proxies into Kubernetes clusters\nExec=" + execLine(program) +
+		"\nTryExec=" + keyString(program) + "\nTerminal=false\nX-GNOME-Autostart-enabled=true\n"
+	// The picture is optional: without it the program starts as well.
+	if icon, err := iconFile(); err == nil && writeWhole(icon, string(picture)) == nil {
+		text += "Icon=" + keyString(icon) + "\n"
+	}
+	return writeWhole(path, text)
 }
 
 func unsetAutostart() error {
 	path, err := autostartFile()
 	if err != nil {
 		return err
+	}
+	if icon, err := iconFile(); err == nil {
+		_ = removeFile(icon)
 	}
 	return removeFile(path)
 }

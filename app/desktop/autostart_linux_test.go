@@ -1,6 +1,7 @@
 package desktop_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +13,10 @@ import (
 func TestStartAtLoginIsTurnedOnAndOff(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", dir)
+	t.Setenv("XDG_DATA_HOME", filepath.Join(dir, "data"))
 	file := filepath.Join(dir, "autostart", "fairlead.desktop")
+	icon := filepath.Join(dir, "data", "icons", "hicolor", "64x64", "apps", "fairlead.png")
+	picture := []byte("PNG")
 	is := func(want bool) {
 		t.Helper()
 		if on, err := desktop.Autostart(); err != nil || on != want {
@@ -21,7 +25,7 @@ func TestStartAtLoginIsTurnedOnAndOff(t *testing.T) {
 	}
 	set := func(on bool) {
 		t.Helper()
-		if err := desktop.SetAutostart(on); err != nil {
+		if err := desktop.SetAutostart(on, picture); err != nil {
 			t.Error(err)
 		}
 	}
@@ -32,6 +36,9 @@ func TestStartAtLoginIsTurnedOnAndOff(t *testing.T) {
 	text, err := os.ReadFile(file)
 	if err != nil || !strings.Contains(string(text), "\nExec=\""+os.Args[0]+"\"\n") {
 		t.Errorf("%v:\n%s", err, text)
+	}
+	if written, err := os.ReadFile(icon); err != nil || !bytes.Equal(written, picture) || !strings.Contains(string(text), "\nIcon="+icon+"\n") {
+		t.Errorf("the picture is %d bytes, %v:\n%s", len(written), err, text)
 	}
 	if out, err := os.ReadDir(filepath.Dir(file)); err != nil || len(out) != 1 {
 		t.Errorf("left over: %v, %v", out, err)
@@ -46,11 +53,25 @@ func TestStartAtLoginIsTurnedOnAndOff(t *testing.T) {
 	is(true)
 	set(false)
 	is(false)
+	for _, left := range []string{file, icon} {
+		if _, err := os.Stat(left); !os.IsNotExist(err) {
+			t.Errorf("%s is left: %v", left, err)
+		}
+	}
+	// The picture is not worth a failure.
+	t.Setenv("XDG_DATA_HOME", "/dev/null")
+	set(true)
+	is(true)
+	set(false)
+	set(true)
+	if text, err := os.ReadFile(file); err != nil || strings.Contains(string(text), "Icon=") {
+		t.Errorf("%v:\n%s", err, text)
+	}
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("XDG_CONFIG_HOME", filepath.Join(dir, "file"))
-	if err := desktop.SetAutostart(true); err == nil || !strings.HasPrefix(err.Error(), "start at login: ") {
+	if err := desktop.SetAutostart(true, nil); err == nil || !strings.HasPrefix(err.Error(), "start at login: ") {
 		t.Errorf("%v", err)
 	}
 }

@@ -28,7 +28,7 @@ func autostart() (bool, error) {
 	return err == nil, err
 }
 
-func setAutostart(program string) error {
+func setAutostart(program string, _ []byte) error {
 	key, _, err := registry.CreateKey(registry.CURRENT_USER, runKey, registry.SET_VALUE)
 	if err != nil {
 		return err
