@@ -60,7 +60,7 @@ func (v *serving) serve(conn net.Conn, full error, cut context.Context, entered,
 	c.uncut = context.AfterFunc(c.cut, func() { stream.Reset(conn) })
 	client, asked, err := c.request(conn)
 	switch {
-	case errors.Is(err, errUnwantedTLS):
+	case errors.Is(err, errUnwantedTLS), errors.Is(err, errSiteLanguage):
 		if n, ok := c.server.gate.unwanted.Admit(time.Now()); ok {
 			c.config.Log.Warn().Uint64("conn", c.id).Stringer("client", conn.RemoteAddr()).Int("others", n).Err(err).Msg("TLS spoken to a plain port")
 		}

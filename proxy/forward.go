@@ -39,6 +39,8 @@ type exchange struct {
 	bodyErr error                          // what cut the response
 	single  bool                           // its connection carries no other request
 	old     bool                           // the client speaks HTTP/1.0
+	site    *Site                          // the web server that the listener stands for, if it does
+	local   string                         // the Host by which a client knows the site
 	over    bool                           // its record has ended, or is a tunnel's
 	upgrade *http.Response                 // 101: the connection becomes a tunnel
 }
@@ -59,21 +61,26 @@ func newForwarder(logger zerolog.Logger) httputil.ReverseProxy {
 	}
 }
 
-// forward serves one plain-HTTP request.
+// forward serves one plain-HTTP request to a proxy.
 func (c *httpClient) forward(w http.ResponseWriter, r *http.Request, asked http1.Absolute) {
 	target, err := targetOf(asked)
 	if err != nil {
 		badRequest(w, r, err.Error())
 		return
 	}
+	c.exchange(w, r, &exchange{target: target, asked: asked})
+}
+
+// exchange serves one plain-HTTP request, of which x says what it asks for.
+func (c *httpClient) exchange(w http.ResponseWriter, r *http.Request, x *exchange) {
 	if lastHop(r) {
 		sayHTTP(w, r, Answer{Status: http.StatusOK, Text: "this is the proxy, and Max-Forwards is 0"})
 		return
 	}
 	config := c.conn.server.config.Load()
-	rec := c.conn.begin(config, HTTP, c.RemoteAddr(), target)
-	x := &exchange{client: c, record: rec, ctx: r.Context(), target: target, asked: asked}
-	r.URL, r.Host = asked.URL(), asked.Authority // RFC 9112 3.2.2: whatever Host says
+	rec := c.conn.begin(config, HTTP, c.RemoteAddr(), x.target)
+	x.client, x.record, x.ctx = c, rec, r.Context()
+	r.URL, r.Host = x.asked.URL(), x.asked.Authority // RFC 9112 3.2.2: whatever Host says
 	// A response that cannot be finished ends in a panic with http.ErrAbortHandler, which is net/http's own way.
 	defer x.end(r)
 	defer x.freeHead()
@@ -83,9 +90,17 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request, asked http1
 	}
 
 	ctx, expire := context.WithTimeout(r.Context(), config.Dial)
-	x.route, err = routed(ctx, rec, target)
-	if err == nil && x.route.rule.SameOrigin {
-		err = checkOrigin(r, target)
+	var err error
+	x.route, err = routed(ctx, rec, x.target)
+	switch {
+	case err != nil || !x.route.rule.SameOrigin:
+	case x.site != nil:
+		err = x.checkSiteOrigin(r)
+	default:
+		err = checkOrigin(r, x.target)
+	}
+	if x.site != nil {
+		x.toSite(r)
 	}
 	if err == nil {
 		err = x.findForward(ctx, r)
@@ -137,7 +152,7 @@ func (w noInterim) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // findForward finds out whether the request is one for a forward proxy. An upgraded connection goes through a tunnel.
 func (x *exchange) findForward(ctx context.Context, r *http.Request) error {
 	forwarder, ok := x.route.dialer.(Forwarder)
-	if !ok || r.Header.Get("Upgrade") != "" {
+	if !ok || r.Header.Get("Upgrade") != "" || x.site != nil && x.site.TLS {
 		return nil
 	}
 	via, err := forwarder.Forward(ctx, x.target.String())

@@ -127,6 +127,8 @@ func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		client.hide("", head.Refused.Text)
 	case head.Refused != nil:
 		client.refuse(w, r, head.Refused)
+	case client.conn.site != nil:
+		client.serveSite(w, r)
 	case r.Method != http.MethodConnect && http1.IsOriginForm(head.Target):
 		client.page(w, r)
 	case !client.admitted(w, r):

@@ -284,6 +284,9 @@ func (c *httpClient) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	} else {
 		conn, err = x.route.dial(ctx, x.record, x.target)
 	}
+	if err == nil && x.site != nil && x.site.TLS {
+		conn, err = x.secure(ctx, conn)
+	}
 	if err != nil {
 		x.carried.Store(nil) // net/http gave that one up
 		return nil, err

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,6 +32,8 @@ type Rule struct {
 	// SameOrigin refuses, with a *CrossOriginError, plain-HTTP requests that a page of another origin makes, as far as
 	// its browser tells. What is inside a tunnel (SOCKS, CONNECT) is not seen.
 	SameOrigin bool
+	// TLS is used with a Site that speaks TLS. nil trusts the system's authorities.
+	TLS *tls.Config
 }
 
 // A RouteError is a target that may not be reached through this proxy. It unwraps to fs.ErrPermission.

@@ -74,13 +74,20 @@ func (s *Server) CloseConnections() int {
 	return open
 }
 
+// A mode is what a listener serves.
+type mode struct {
+	target func(net.Conn) (Target, error) // nil if clients name their target in a handshake
+	only   Language                       // what clients may speak
+	site   func() Site                    // nil if clients speak to a proxy
+}
+
 // serving is one call of Serve.
 type serving struct {
+	mode
 	server   *Server
-	target   func(net.Conn) (Target, error) // nil if clients name their target in a handshake
-	stopping context.Context                // when it ends, nothing new is begun
-	ending   context.Context                // when it ends, open connections are cut
-	http     *httpFront                     // nil if target is set
+	stopping context.Context // when it ends, nothing new is begun
+	ending   context.Context // when it ends, open connections are cut
+	http     *httpFront      // nil if target is set
 	records  records
 	progress chan struct{} // bytes have moved; see reportProgress
 
@@ -120,7 +127,22 @@ func (s *Server) unregister(v *serving) {
 // Serve accepts connections from ln until ctx is cancelled, then closes ln, lets open connections end for Config.Drain,
 // cuts the rest, and returns nil when every connection has ended. If ln fails, it does the same and returns an error.
 // ln is closed in any case.
-func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return s.run(ctx, ln, nil) }
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return s.run(ctx, ln, mode{}) }
+
+// A Language is what the clients of a listener speak.
+type Language int
+
+// The languages of a Server.
+const (
+	AnyLanguage Language = iota
+	HTTP1                // CONNECT and plain HTTP
+	SOCKS                // versions 4, 4A and 5
+)
+
+// ServeOnly is like Serve, for a listener whose clients may speak one language alone, within TLS as well.
+func (s *Server) ServeOnly(ctx context.Context, ln net.Listener, only Language) error {
+	return s.run(ctx, ln, mode{only: only})
+}
 
 // ServeTarget is like Serve, for a listener whose clients speak to their targets at once, as if there were no proxy: on
 // a port that stands for one target, or with connections that were intercepted. target returns the target of an
@@ -131,16 +153,16 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return s.ru
 // client that can connect is served, if Peer lets it in. A client is not told about success, and its connection is
 // reset after a failure.
 func (s *Server) ServeTarget(ctx context.Context, ln net.Listener, target func(net.Conn) (Target, error)) error {
-	return s.run(ctx, ln, target)
+	return s.run(ctx, ln, mode{target: target})
 }
 
-// run implements Serve, and ServeTarget if target is not nil.
-func (s *Server) run(ctx context.Context, ln net.Listener, target func(net.Conn) (Target, error)) error {
+// run serves a listener as m says.
+func (s *Server) run(ctx context.Context, ln net.Listener, m mode) error {
 	stopping, stop := context.WithCancel(ctx)
 	defer stop()
 	cut, cutNow := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cutNow(nil)
-	v := &serving{server: s, target: target, stopping: stopping, ending: cut, progress: make(chan struct{}, 1)}
+	v := &serving{mode: m, server: s, stopping: stopping, ending: cut, progress: make(chan struct{}, 1)}
 	v.batch, v.cutBatch = context.WithCancelCause(cut)
 	s.register(v)
 	defer s.unregister(v)
@@ -148,7 +170,7 @@ func (s *Server) run(ctx context.Context, ln net.Listener, target func(net.Conn)
 	unlisten := context.AfterFunc(stopping, func() { _ = ln.Close() })
 	defer unlisten()
 	var front, connections sync.WaitGroup
-	if target == nil {
+	if v.target == nil {
 		v.http = newHTTPFront(s, ln.Addr())
 		front.Go(v.http.run)
 	}

@@ -30,6 +30,10 @@ func (c *connection) sniff(conn net.Conn) (*stream.Peeked, language, error) {
 	switch {
 	case err != nil:
 		return nil, 0, err
+	case c.site != nil && speaks != speaksHTTP:
+		return nil, 0, errSiteLanguage
+	case c.site != nil:
+		return client, speaks, nil
 	case speaks == speaksTLS && c.config.TLS != nil:
 		secured, err := c.handshakeTLS(client)
 		if err != nil {
@@ -46,10 +50,20 @@ func (c *connection) sniff(conn net.Conn) (*stream.Peeked, language, error) {
 	case speaks == speaksTLS:
 		return nil, 0, errFirstByte(tlsHandshake)
 	case c.config.RequireTLS:
-		return client, 0, errors.Join(errPlaintext, sayPlaintext(client, speaks))
+		return client, 0, errors.Join(errPlaintext, sayRefused(client, speaks,
+			"this proxy speaks TLS only, and wants a client certificate: use https:// in its address"))
+	}
+	switch {
+	case c.only == HTTP1 && speaks != speaksHTTP:
+		return client, 0, errors.Join(errLanguage, sayRefused(client, speaks, ""))
+	case c.only == SOCKS && speaks == speaksHTTP:
+		return client, 0, errors.Join(errLanguage, sayRefused(client, speaks, "this port of the proxy speaks SOCKS only: use socks5h:// in its address"))
 	}
 	return client, speaks, nil
 }
+
+// errLanguage is a client that does not speak the one language of its listener.
+var errLanguage = errors.New("the client speaks another language than this port")
 
 // sniff waits for the first bytes of conn and tells the language by the first of them: 4 is SOCKS4, 5 is SOCKS5 (RFC
 // 1928 section 3), a letter begins an HTTP request line (RFC 9112 section 3), 22 a TLS handshake (RFC 8446 5.1).
@@ -115,9 +129,9 @@ func (c *connection) handshakeTLS(client *stream.Peeked) (net.Conn, error) {
 	return secured, nil
 }
 
-// sayPlaintext tells a client in its language that it cannot be served without TLS. What a web page may have made a
-// browser send is not answered.
-func sayPlaintext(client *stream.Peeked, speaks language) error {
+// sayRefused tells a client in its language that it cannot be served; text is the reason, for HTTP. What a web page may
+// have made a browser send is not answered.
+func sayRefused(client *stream.Peeked, speaks language, text string) error {
 	_, target, _ := strings.Cut(string(client.Early()), " ")
 	target = strings.TrimLeft(target, " ")
 	if speaks == speaksHTTP && (target == "" || http1.IsOriginForm(target)) {
@@ -131,6 +145,6 @@ func sayPlaintext(client *stream.Peeked, speaks language) error {
 	}
 	return connectDialect{}.refuse(client, Answer{
 		Status: 400, ProxyStatus: "http_request_denied",
-		Text: "this proxy speaks TLS only, and wants a client certificate: use https:// in its address",
+		Text: text,
 	})
 }

@@ -194,6 +194,9 @@ func modifyResponse(response *http.Response) error {
 	http1.Disown(response.Header)
 	http1.DisownTrailer(response.Trailer)
 	http1.AddVia(response.Header, response.ProtoMajor, response.ProtoMinor)
+	if x.site != nil {
+		x.fromSite(response.Header)
+	}
 	if x.old {
 		response.Header.Set("Connection", "close") // a proxy keeps no connection of HTTP/1.0, even if asked to (RFC 9112 9.3)
 	}

@@ -71,11 +71,11 @@ func originOf(text string) string {
 // of that server. Any web site's page can make a browser send a request there, also by a name of its own that leads here
 // (DNS rebinding): so the request must come from this machine, name its loopback as its Host, and not be another site's.
 func IsOwnRequest(r *http.Request, client, local net.Addr) bool {
-	return isOwnHost(r.Host, client, local) && !crossSite(r)
+	return IsOwnHost(r.Host, client, local) && !crossSite(r)
 }
 
-// isOwnHost reports whether host is a server at local by a name of the loopback, for a client on this machine.
-func isOwnHost(host string, client, local net.Addr) bool {
+// IsOwnHost reports whether host is a server at local by a name of the loopback, for a client on this machine.
+func IsOwnHost(host string, client, local net.Addr) bool {
 	from, _ := client.(*net.TCPAddr)
 	to, _ := local.(*net.TCPAddr)
 	if from == nil || to == nil || !from.IP.IsLoopback() {

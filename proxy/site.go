@@ -1,0 +1,209 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"fairlead/proxy/browser"
+	"fairlead/proxy/http1"
+	"fairlead/proxy/stream"
+)
+
+// A Site is a web server that a listener stands for.
+type Site struct {
+	Target Target
+	TLS    bool // it speaks TLS; its rule says how its certificate is checked
+}
+
+// ServeSite is like Serve, for a listener that stands for one web server, whose clients know no proxy. Their requests are
+// made those for the server's own name (Host, Origin, Referer), and what its answers say of that name (Location,
+// Content-Location, Refresh, the Domain of cookies, Access-Control-Allow-Origin) is made the listener's. What is in bodies
+// stays as it is. site is called for each request.
+//
+// Since the server can no longer tell by what name it was asked for, requests must name this machine's loopback as their
+// Host: other names lead here only by another's DNS. The Config applies as for ServeTarget, with Handshake in addition. A
+// failure is an HTTP answer.
+func (s *Server) ServeSite(ctx context.Context, ln net.Listener, site func() Site) error {
+	return s.run(ctx, ln, mode{site: site})
+}
+
+// errSiteLanguage is a client that does not speak HTTP to a port that stands for a web server.
+var errSiteLanguage = errors.New("this port stands for a web server and speaks plain HTTP only: use http:// in its address")
+
+// serveSite serves a request to the web server that the listener stands for.
+func (c *httpClient) serveSite(w http.ResponseWriter, r *http.Request) {
+	site := c.conn.site()
+	host := r.Host
+	if host == "" { // HTTP/1.0
+		host = c.LocalAddr().String()
+	}
+	switch {
+	case r.Method == http.MethodConnect || !http1.IsOriginForm(r.RequestURI):
+		badRequest(w, r, "this port stands for "+site.Target.String()+" alone, and is no proxy")
+	case !isLocalName(host, c.RemoteAddr(), c.LocalAddr()):
+		c.hide(oneLine(host), "a local port was asked for by another name")
+	case c.enter():
+		asked, _ := http1.ParseAbsolute("http://" + site.authority() + r.RequestURI) // an origin form always completes it
+		c.exchange(w, r, &exchange{target: site.Target, asked: asked, site: &site, local: host})
+	}
+}
+
+// isLocalName reports whether host names the listener at local as a name of the loopback, for a client on this machine.
+// Names below localhost are the loopback's, too (RFC 6761 6.3), and let a browser keep the cookies of two ports apart.
+func isLocalName(host string, client, local net.Addr) bool {
+	name, port, found := strings.Cut(host, ":")
+	if strings.HasSuffix(strings.ToLower(name), ".localhost") {
+		host = "localhost"
+		if found {
+			host += ":" + port
+		}
+	}
+	return browser.IsOwnHost(host, client, local)
+}
+
+// scheme returns the scheme of the site's URLs.
+func (s Site) scheme() string {
+	if s.TLS {
+		return "https"
+	}
+	return "http"
+}
+
+// authority returns what the site's clients have as Host (RFC 9110 7.2). The number of a port with a name is not known.
+func (s Site) authority() string {
+	host := s.Target.Host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if s.Target.PortName != "" || s.isDefault(s.Target.Port) {
+		return host
+	}
+	return fmt.Sprintf("%s:%d", host, s.Target.Port)
+}
+
+func (s Site) isDefault(port uint16) bool { return port == 443 && s.TLS || port == 80 && !s.TLS }
+
+// origin returns the site's origin (RFC 6454 6.1).
+func (s Site) origin() string { return s.scheme() + "://" + s.authority() }
+
+// toSite makes a request that names the listener one that names the site. What names others stays.
+func (x *exchange) toSite(r *http.Request) {
+	local := "http://" + x.local
+	for _, name := range []string{"Origin", "Referer"} {
+		if said := r.Header[name]; len(said) == 1 {
+			if rest, ok := cutOrigin(said[0], local); ok {
+				r.Header[name] = []string{x.site.origin() + rest}
+			}
+		}
+	}
+}
+
+// checkSiteOrigin returns a *CrossOriginError for a request of a page of another origin than the listener's.
+func (x *exchange) checkSiteOrigin(r *http.Request) error {
+	origin, other := browser.OtherOrigin(r, func(text string) bool {
+		_, ok := cutOrigin(text, "http://"+x.local)
+		return ok
+	})
+	if !other {
+		return nil
+	}
+	return &CrossOriginError{Target: x.target.String(), Origin: oneLine(origin)}
+}
+
+// cutOrigin returns what follows an origin in a URL of it.
+func cutOrigin(text, origin string) (rest string, ok bool) {
+	if len(text) < len(origin) || !strings.EqualFold(text[:len(origin)], origin) {
+		return "", false
+	}
+	rest = text[len(origin):]
+	return rest, rest == "" || strings.ContainsRune("/?#", rune(rest[0]))
+}
+
+// fromSite makes what an answer says of the site's name the listener's.
+func (x *exchange) fromSite(header http.Header) {
+	for _, name := range []string{"Location", "Content-Location", "Access-Control-Allow-Origin"} {
+		for i, text := range header[name] {
+			header[name][i] = x.localURL(text)
+		}
+	}
+	for i, text := range header["Refresh"] { // as in: 5; url=http://web.shop/
+		if at := strings.Index(strings.ToLower(text), "url="); at >= 0 {
+			header["Refresh"][i] = text[:at+4] + x.localURL(text[at+4:])
+		}
+	}
+	for i, cookie := range header["Set-Cookie"] {
+		header["Set-Cookie"][i] = x.localCookie(cookie)
+	}
+}
+
+// localURL returns a URL of the site as one of the listener, and other URLs as they are.
+func (x *exchange) localURL(text string) string {
+	text = strings.TrimSpace(text)
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "" && u.Scheme != x.site.scheme() {
+		return text
+	}
+	target := x.target
+	port := u.Port()
+	samePort := port == fmt.Sprint(target.Port) || port == "" && (target.PortName != "" || x.site.isDefault(target.Port))
+	if !samePort || !strings.EqualFold(strings.TrimSuffix(u.Hostname(), "."), strings.TrimSuffix(target.Host, ".")) {
+		return text
+	}
+	_, rest, _ := strings.Cut(text, "//")
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	return "http://" + x.local + rest[end:]
+}
+
+// localCookie returns a Set-Cookie without its Domain, if that is the site's or one above it (RFC 6265 5.3): without one, it
+// is the host's that the client has asked for. A client refuses a cookie of another Domain, as it would from the site.
+func (x *exchange) localCookie(cookie string) string {
+	parts := strings.Split(cookie, ";")
+	kept := parts[:1]
+	for _, part := range parts[1:] {
+		name, value, _ := strings.Cut(part, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "domain") && x.inDomain(strings.TrimSpace(value)) {
+			continue
+		}
+		kept = append(kept, part)
+	}
+	return strings.Join(kept, ";")
+}
+
+func (x *exchange) inDomain(domain string) bool {
+	domain = strings.ToLower(strings.TrimPrefix(domain, "."))
+	host := strings.ToLower(strings.TrimSuffix(x.target.Host, "."))
+	if host == domain {
+		return true
+	}
+	_, err := netip.ParseAddr(host)
+	return err != nil && domain != "" && strings.HasSuffix(host, "."+domain)
+}
+
+// secure leads the TLS handshake with a site. A refusal that it runs into is the target's.
+func (x *exchange) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
+	config := x.route.rule.TLS.Clone()
+	if config == nil {
+		config = &tls.Config{}
+	}
+	config.ServerName = strings.TrimSuffix(x.target.Host, ".")
+	config.NextProtos = []string{"http/1.1"}
+	secured := stream.NewTLS(tls.Client(conn, config), conn)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		if unconfirmed, ok := conn.(Unconfirmed); ok {
+			err = openedOr(ctx, unconfirmed, err)
+		}
+		stream.Reset(conn)
+		return nil, inTime(ctx, fmt.Errorf("TLS handshake with %s: %w", x.target, err))
+	}
+	return secured, nil
+}
