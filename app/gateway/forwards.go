@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,9 +30,10 @@ type forwards struct {
 	serving context.Context // nil before serve
 }
 
-// A forward is one fixed local port. Its fields are guarded by forwards.mutex, except for target.
+// A forward is one fixed local port. Its fields are guarded by forwards.mutex, except for protocol and target.
 type forward struct {
 	endpoint settings.Endpoint
+	protocol settings.Protocol // of endpoint, which does not change
 	target   atomic.Pointer[proxy.Target]
 	listener net.Listener // nil if it is not open
 	problem  error        // why it is not
@@ -57,7 +59,7 @@ func (f *forwards) set(ctx context.Context, endpoints []settings.Endpoint) {
 		if at := slices.IndexFunc(before, same); at >= 0 {
 			one, before = before[at], slices.Delete(slices.Clone(before), at, at+1)
 		} else {
-			one = &forward{}
+			one = &forward{protocol: e.Protocol}
 		}
 		one.endpoint = e
 		target, err := proxy.ParseNamed(e.To)
@@ -146,7 +148,7 @@ func (f *forwards) run(one *forward) {
 	listener := one.listener
 	f.running.Go(func() {
 		defer stop()
-		err := f.gateway.server.ServeTarget(ctx, listener, func(net.Conn) (proxy.Target, error) { return *one.target.Load(), nil })
+		err := one.serve(ctx, f.gateway.server, listener)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -156,6 +158,17 @@ func (f *forwards) run(one *forward) {
 		one.listener, one.problem = nil, err
 		f.tell()
 	})
+}
+
+// serve serves a forward's listener by its protocol.
+func (one *forward) serve(ctx context.Context, server *proxy.Server, listener net.Listener) error {
+	if one.protocol == settings.HTTP {
+		return server.ServeSite(ctx, listener, func() proxy.Site {
+			to := *one.target.Load()
+			return proxy.Site{Target: to, TLS: to.Port == 443 || strings.EqualFold(to.PortName, "https")}
+		})
+	}
+	return server.ServeTarget(ctx, listener, func(net.Conn) (proxy.Target, error) { return *one.target.Load(), nil })
 }
 
 // serve serves the forwards until ctx ends, and tries again to open those that are not open.

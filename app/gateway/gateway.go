@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fairlead/app/session"
+	"fairlead/app/settings"
 	"fairlead/kube"
 	"fairlead/proxy"
 )
@@ -124,11 +125,19 @@ func (p *Gateway) Serve(ctx context.Context) error {
 // serveListeners serves all listeners until ctx ends. If one fails, it stops the others.
 func (p *Gateway) serveListeners(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, listener := range p.listeners {
-		group.Go(func() error { return p.server.Serve(ctx, listener) })
+	p.mutex.Lock()
+	proxies := p.current.plan.settings.Proxies()
+	p.mutex.Unlock()
+	for i, listener := range p.listeners {
+		group.Go(func() error { return p.server.ServeOnly(ctx, listener, languages[proxies[i].Protocol]) })
 	}
 	group.Go(func() error { p.forwards.serve(ctx); return nil })
 	return group.Wait()
+}
+
+// languages are those of a proxy's ports.
+var languages = map[settings.Protocol]proxy.Language{
+	settings.AnyProtocol: proxy.AnyLanguage, settings.HTTP: proxy.HTTP1, settings.SOCKS: proxy.SOCKS,
 }
 
 // run runs a link's cluster until Serve ends or the link is closed. The caller holds the mutex.
