@@ -29,14 +29,14 @@ func TestCommandsAndMenuShareOneModel(t *testing.T) {
 	if text := ask("status"); !strings.Contains(text, address) {
 		t.Errorf("status:\n%s", text)
 	}
-	d.icon.Click(t, "demo-team")
+	d.icon.Click(t, d.startOf(t, "demo-team")...)
 	team := d.waitOn(t, "demo-team")
 	if text := ask("status"); !strings.Contains(text, team) {
 		t.Errorf("status:\n%s", text)
 	}
 	ask("off", "--all")
-	d.waitOff(t, "demo", address)
-	d.waitOff(t, "demo-team", team)
+	d.waitClosed(t, "demo", address)
+	d.waitClosed(t, "demo-team", team)
 	d.icon.Click(t, "Quit")
 	d.program.Wait(t)
 	if text, err := d.Output(t, built, "status"); err == nil {

@@ -40,7 +40,7 @@ func (d *onDesktop) sameMenu(t *testing.T, name string) {
 }
 
 var (
-	portPattern    = regexp.MustCompile(`127\.0\.0\.1:\d+|  :\d+`)
+	portPattern    = regexp.MustCompile(`127\.0\.0\.1:\d+|·  :\d+`)
 	versionPattern = regexp.MustCompile(`fairlead .* \(copy\)`)
 )
 
@@ -58,47 +58,54 @@ func TestTheWholeMenuIsAsItShouldBe(t *testing.T) {
 		}
 	}
 	d.Setenv("PATH", browsers) // these browsers and no others
+	d.Setenv("SHELL", "/bin/bash")
 	d.start(t, noCurrent, "demo", "demo-team")
 	d.sameMenu(t, "menu-off")
-	d.icon.Click(t, "demo")
+	d.icon.Click(t, d.startOf(t, "demo")...)
 	d.waitOn(t, "demo")
+	d.icon.WaitAt(t, d.in(t, "demo", "Restart")...)
 	d.sameMenu(t, "menu-on")
 }
 
 func TestServicesAreLoadedAndCopied(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
 	d.start(t, noCurrent, "demo", "demo-team")
-	d.icon.Click(t, "demo")
+	d.icon.Click(t, d.startOf(t, "demo")...)
 	address := d.waitOn(t, "demo")
-	services := details("demo", "Services")
-	d.icon.Click(t, append(services, "Load Services")...)
-	d.icon.ClickWithMouse(t, append(services, "default", "hello", "Copy http://hello.default.svc/  (http)")...)
+	d.icon.Click(t, d.in(t, "demo", "Services", "Load them")...)
+	d.icon.ClickWithMouse(t, d.pathTo(t, "Copy http://hello.default.svc/  (http)")...)
 	page, err := d.curl(t, "socks5h://"+address, d.waitCopied(t, "http://hello.default.svc/"))
 	fromHello(t, "curl", page, err)
-	d.icon.WaitAt(t, append(details("demo", "Namespace: default"), "team")...)
+	d.icon.WaitAt(t, d.in(t, "demo", "Options", "Namespace: default", "team")...)
 }
 
 func TestProductionAsksBeforeItStarts(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
 	d.start(t, noCurrent, "demo", "demo-team")
-	d.icon.Click(t, "demo")
+	d.icon.Click(t, d.startOf(t, "demo")...)
 	d.waitOn(t, "demo")
-	d.icon.Click(t, details("demo", "Production: ask before it starts")...)
-	d.row(t, "⚠ demo", "to be marked", func(n desktoptest.Node) bool { return n.Checked })
-	d.icon.Click(t, details("demo", "Turn itself off")[0], "Turn itself off", "In an hour")
-	d.icon.WaitFor(t, "a word about when it turns itself off", func(menu desktoptest.Node) bool {
-		_, ok := menu.Find(func(n desktoptest.Node) bool { return strings.HasPrefix(n.Label, "Turns itself off at ") })
+	d.icon.Click(t, d.in(t, "demo", "Options", "Treat as production")...)
+	d.row(t, "PROD demo", "to be marked", func(desktoptest.Node) bool { return true })
+	d.icon.Click(t, d.in(t, "PROD demo", "Options", "Turn off after", "1 hour")...)
+	turnsOff := func(menu desktoptest.Node) bool {
+		_, ok := menu.Find(func(n desktoptest.Node) bool { return strings.HasPrefix(n.Label, "Turns off at ") })
 		return ok
-	})
-	d.icon.Click(t, details("demo", "Stop")...)
-	ask := []string{"⚠ demo  (production)", "Start demo…", "Yes, start demo"}
-	d.icon.WaitAt(t, ask...)
-	if row, ok := d.icon.Menu(t).At(ask[0]); !ok || row.Checkable {
-		t.Errorf("one click starts it: %+v", row)
 	}
-	d.icon.ClickWithMouse(t, ask...)
-	page, err := d.curl(t, "socks5h://"+d.waitOn(t, "⚠ demo"), hello)
+	d.icon.WaitFor(t, "a word about when it turns itself off", turnsOff)
+	d.icon.Click(t, d.in(t, "PROD demo", "Stop")...)
+	d.waitOff(t, "PROD demo")
+	d.row(t, "PROD demo", "to ask", func(n desktoptest.Node) bool { return len(n.Children) == 2 })
+	d.icon.ClickWithMouse(t, "PROD demo", "Start")
+	page, err := d.curl(t, "socks5h://"+d.waitOn(t, "PROD demo"), hello)
 	fromHello(t, "curl", page, err)
+	if turnsOff(d.icon.Menu(t)) {
+		t.Error("it turns itself off, and nobody said so")
+	}
+	d.icon.Click(t, d.in(t, "PROD demo", "Stop")...)
+	d.waitOff(t, "PROD demo")
+	d.icon.Click(t, "PROD demo", "Start for 1 hour")
+	d.waitOn(t, "PROD demo")
+	d.icon.WaitFor(t, "a word about when it turns itself off", turnsOff)
 }
 
 // When a cluster goes away and comes back, there is one notification, with something to do about it, also from a
@@ -113,15 +120,15 @@ func TestAContextThatFailsAndComesBackIsNotified(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.start(t, kubeconfig, "away")
-	d.icon.Click(t, "away")
+	d.icon.Click(t, d.startOf(t, "away")...)
 	told := d.WaitNotification(t, "of the cluster that is away", func(n desktoptest.Notification) bool { return n.Summary == "API server not reachable" })
 	if !strings.Contains(told.Body, "Context away") || told.Actions != "Try again, Open log" {
 		t.Errorf("%+v", told)
 	}
 	d.RestartRecorder(t)
-	d.icon.Click(t, details("away", "Stop")...)
-	d.row(t, "away", "to be off", func(n desktoptest.Node) bool { return !n.Checked })
-	d.icon.Click(t, "away")
+	d.icon.Click(t, d.in(t, "away", "Stop")...)
+	d.waitOff(t, "away")
+	d.icon.Click(t, d.startOf(t, "away")...)
 	d.WaitNotification(t, "by the service that was started anew", func(n desktoptest.Notification) bool { return n.Summary == "API server not reachable" })
 }
 
@@ -137,9 +144,8 @@ func TestTheCurrentContextIsMarkedAndOnTop(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.start(t, file, "★ demo-team", "demo")
-	isRow := func(n desktoptest.Node) bool { return n.Checkable && n.Visible }
 	d.icon.WaitFor(t, "the current context on top", func(menu desktoptest.Node) bool {
-		top, ok := menu.Find(isRow)
+		top, ok := menu.Find(func(n desktoptest.Node) bool { return strings.Contains(n.Label, "demo") })
 		return ok && top.Label == "★ demo-team"
 	})
 	d.icon.ClickWithMouse(t, "★ demo-team")

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -64,18 +63,70 @@ func crashed(stderr string) bool {
 	return false
 }
 
+// state is what the row of a context that is on or failed shows after the context's title.
+const state = "  ·  "
+
+// rowPath returns the labels that lead to the row of a context: in the menu, or in a submenu of many contexts.
+func rowPath(menu desktoptest.Node, name string) (path []string, row desktoptest.Node, ok bool) {
+	for _, n := range menu.Children {
+		if !n.Separator && (n.Label == name || n.Label == "Start "+name || strings.HasPrefix(n.Label, name+state)) {
+			return []string{n.Label}, n, true
+		}
+	}
+	for _, n := range menu.Children {
+		if inner, row, ok := rowPath(n, name); ok {
+			return append([]string{n.Label}, inner...), row, true
+		}
+	}
+	return nil, desktoptest.Node{}, false
+}
+
 // row waits until the row of a context satisfies is.
 func (d *onDesktop) row(t *testing.T, name, what string, is func(desktoptest.Node) bool) desktoptest.Node {
 	t.Helper()
 	var row desktoptest.Node
 	d.icon.WaitFor(t, "the row of "+name+" "+what, func(menu desktoptest.Node) bool {
 		var found bool
-		row, found = menu.Find(func(n desktoptest.Node) bool {
-			return n.Checkable && n.Visible && (n.Label == name || strings.HasPrefix(n.Label, name+"  "))
-		})
+		_, row, found = rowPath(menu, name)
 		return found && is(row)
 	})
 	return row
+}
+
+// in returns the path to entries of the submenu of a context, which is waited for.
+func (d *onDesktop) in(t *testing.T, name string, labels ...string) []string {
+	t.Helper()
+	var path []string
+	d.icon.WaitFor(t, "what there is to do with "+name, func(menu desktoptest.Node) bool {
+		row, node, ok := rowPath(menu, name)
+		path = append(row, labels...)
+		return ok && len(node.Children) > 0
+	})
+	return path
+}
+
+// pathTo returns the path to the first entry with a label, which is waited for.
+func (d *onDesktop) pathTo(t *testing.T, label string) []string {
+	t.Helper()
+	var path []string
+	d.icon.WaitFor(t, label, func(menu desktoptest.Node) bool {
+		var ok bool
+		path, _, ok = rowPath(menu, label)
+		return ok
+	})
+	return path
+}
+
+// startOf waits until a context can be started, and returns the path to the button.
+func (d *onDesktop) startOf(t *testing.T, name string) []string {
+	t.Helper()
+	var path []string
+	d.icon.WaitFor(t, "the button that starts "+name, func(menu desktoptest.Node) bool {
+		row, node, ok := rowPath(menu, name)
+		path = row
+		return ok && len(node.Children) == 0 && node.Enabled
+	})
+	return path
 }
 
 // waitOn waits until a context is on, and returns its listen address.
@@ -83,26 +134,33 @@ func (d *onDesktop) waitOn(t *testing.T, name string) string {
 	t.Helper()
 	var port string
 	d.row(t, name, "to be on", func(n desktoptest.Node) bool {
-		port = strings.TrimPrefix(n.Label, name+"  :")
-		_, err := strconv.ParseUint(port, 10, 16) // nothing else, such as "(unavailable)", follows it
-		return n.Checked && err == nil
+		port = strings.TrimPrefix(n.Label, name+state+":")
+		_, err := strconv.ParseUint(port, 10, 16) // nothing else, such as a cause, is in its place
+		return err == nil
 	})
 	return "127.0.0.1:" + port
 }
 
-// waitOff waits until a context is off, and checks that nothing listens where it did.
-func (d *onDesktop) waitOff(t *testing.T, name, address string) {
+// waitTrouble waits until the row of a context shows this cause of its trouble.
+func (d *onDesktop) waitTrouble(t *testing.T, name, cause string) {
 	t.Helper()
-	d.row(t, name, "to be off", func(n desktoptest.Node) bool { return !n.Checked && n.Label == name })
+	d.row(t, name, "to show "+cause, func(n desktoptest.Node) bool { return n.Label == name+state+cause })
+}
+
+// waitOff waits until a context is off.
+func (d *onDesktop) waitOff(t *testing.T, name string) {
+	t.Helper()
+	d.row(t, name, "to be off", func(n desktoptest.Node) bool { return !strings.Contains(n.Label, state) })
+}
+
+// waitClosed waits until a context is off, and checks that nothing listens where it did.
+func (d *onDesktop) waitClosed(t *testing.T, name, address string) {
+	t.Helper()
+	d.waitOff(t, name)
 	if conn, err := net.Dial("tcp", address); err == nil {
 		conn.Close()
 		t.Errorf("%s is off and %s still answers", name, address)
 	}
-}
-
-// details returns the path to an entry of the submenu of a context that is on.
-func details(name, entry string) []string {
-	return []string{"    " + name + ": copy, open, more", entry}
 }
 
 // waitCopied waits until a text is on the clipboard.
@@ -144,10 +202,10 @@ func TestClickedContextCarriesCurlAndChromium(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
 	d.start(t, noCurrent, "demo", "demo-team")
 	d.icon.WaitShown(t)
-	d.icon.Click(t, "demo")
+	d.icon.Click(t, d.startOf(t, "demo")...)
 	address := d.waitOn(t, "demo")
 
-	d.icon.Click(t, details("demo", "Copy socks5h://"+address)...)
+	d.icon.Click(t, d.in(t, "demo", "Copy socks5h://"+address)...)
 	url := d.waitCopied(t, "socks5h://"+address)
 	page, err := d.curl(t, url, hello)
 	fromHello(t, "curl", page, err)
@@ -155,13 +213,13 @@ func TestClickedContextCarriesCurlAndChromium(t *testing.T) {
 	page, err = d.chromium(t, strings.Replace(url, "socks5h:", "socks5:", 1), hello)
 	fromHello(t, "chromium", page, err)
 
-	d.icon.Click(t, details("demo", "Copy http://"+address)...)
+	d.icon.Click(t, d.in(t, "demo", "Copy for", "http://"+address)...)
 	url = d.waitCopied(t, "http://"+address)
 	page, err = d.curl(t, url, hello)
 	fromHello(t, "curl over HTTP", page, err)
 
-	d.icon.Click(t, details("demo", "Stop")...)
-	d.waitOff(t, "demo", address)
+	d.icon.Click(t, d.in(t, "demo", "Stop")...)
+	d.waitClosed(t, "demo", address)
 	d.icon.Click(t, "Quit")
 	if code := d.program.Wait(t); code != 0 {
 		t.Errorf("fairlead ended with %d", code)
@@ -174,16 +232,16 @@ func TestMouseAloneIsEnough(t *testing.T) {
 	d.start(t, noCurrent, "demo", "demo-team")
 	d.icon.WaitShown(t)
 
-	d.icon.ClickWithMouse(t, "demo")
+	d.icon.ClickWithMouse(t, d.startOf(t, "demo")...)
 	address := d.waitOn(t, "demo")
-	d.icon.ClickWithMouse(t, details("demo", "Copy socks5h://"+address)...)
+	d.icon.ClickWithMouse(t, d.in(t, "demo", "Copy socks5h://"+address)...)
 	page, err := d.curl(t, d.waitCopied(t, "socks5h://"+address), hello)
 	fromHello(t, "curl", page, err)
 
-	d.icon.ClickWithMouse(t, "demo-team")
+	d.icon.ClickWithMouse(t, d.startOf(t, "demo-team")...)
 	team := d.waitOn(t, "demo-team")
-	d.icon.ClickWithMouse(t, fmt.Sprintf("demo  :%s", portOf(t, address)))
-	d.waitOff(t, "demo", address)
+	d.icon.ClickWithMouse(t, d.in(t, "demo", "Stop")...)
+	d.waitClosed(t, "demo", address)
 	page, err = d.curl(t, "socks5h://"+team, "http://app/")
 	if err != nil || !strings.Contains(page, "team/app-") {
 		t.Errorf("a short name in the other context: %q, %v", page, err)
@@ -194,19 +252,10 @@ func TestMouseAloneIsEnough(t *testing.T) {
 	}
 }
 
-func portOf(t *testing.T, address string) string {
-	t.Helper()
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 func TestWhatWasOnIsOnAgain(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true}, "demo", "demo-team")
 	d.start(t, noCurrent, "demo", "demo-team")
-	d.icon.Click(t, "demo-team")
+	d.icon.Click(t, d.startOf(t, "demo-team")...)
 	address := d.waitOn(t, "demo-team")
 	d.icon.Click(t, "Quit")
 	d.program.Wait(t)
@@ -223,5 +272,5 @@ func TestWhatWasOnIsOnAgain(t *testing.T) {
 	if page, err := d.curl(t, "socks5h://"+address, "http://app/"); err != nil || !strings.Contains(page, "team/app-") {
 		t.Errorf("curl got %q, %v", page, err)
 	}
-	d.row(t, "demo", "to be off", func(n desktoptest.Node) bool { return !n.Checked && n.Label == "demo" })
+	d.waitOff(t, "demo")
 }

@@ -17,7 +17,7 @@ import (
 func TestDialToClosedPodPortIsNotified(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Dunst}, "demo")
 	d.start(t, noCurrent, "demo")
-	d.icon.Click(t, "demo")
+	d.icon.Click(t, d.startOf(t, "demo")...)
 	address := d.waitOn(t, "demo")
 	if page, err := d.curl(t, "socks5h://"+address, "http://refused/"); err == nil {
 		t.Fatalf("a closed port answered %q", page)
@@ -41,7 +41,7 @@ func TestDialToClosedPodPortIsNotified(t *testing.T) {
 func TestFailuresOfOneTargetAreNotifiedOnce(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo")
 	d.start(t, noCurrent, "demo")
-	d.icon.Click(t, "demo")
+	d.icon.Click(t, d.startOf(t, "demo")...)
 	address := d.waitOn(t, "demo")
 	began := time.Now()
 	for range 5 {
@@ -60,7 +60,7 @@ func TestFailuresOfOneTargetAreNotifiedOnce(t *testing.T) {
 func TestIconAndMenuComeBackWithThePanel(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true, Notifications: desktoptest.Recorder}, "demo", "demo-team")
 	d.start(t, noCurrent, "demo", "demo-team")
-	d.icon.Click(t, "demo")
+	d.icon.Click(t, d.startOf(t, "demo")...)
 	address := d.waitOn(t, "demo")
 	if _, err := d.curl(t, "socks5h://"+address, "http://refused/"); err == nil {
 		t.Fatal("a closed port answered")
@@ -72,14 +72,14 @@ func TestIconAndMenuComeBackWithThePanel(t *testing.T) {
 		d.RestartPanel(t)
 		d.icon.WaitShown(t)
 		// Open the submenu with the mouse: this is what the new panel has drawn.
-		d.icon.ClickWithMouse(t, details("demo", "Copy socks5h://"+address)...)
+		d.icon.ClickWithMouse(t, d.in(t, "demo", "Copy socks5h://"+address)...)
 		d.waitCopied(t, "socks5h://"+address)
-		d.icon.ClickWithMouse(t, "demo-team")
+		d.icon.ClickWithMouse(t, d.startOf(t, "demo-team")...)
 		team := d.waitOn(t, "demo-team")
-		d.icon.ClickWithMouse(t, details("demo-team", "Copy http://"+team)...)
+		d.icon.ClickWithMouse(t, d.in(t, "demo-team", "Copy for", "http://"+team)...)
 		d.waitCopied(t, "http://"+team)
-		d.icon.ClickWithMouse(t, details("demo-team", "Stop")...)
-		d.waitOff(t, "demo-team", team)
+		d.icon.ClickWithMouse(t, d.in(t, "demo-team", "Stop")...)
+		d.waitClosed(t, "demo-team", team)
 	}
 }
 
@@ -140,9 +140,9 @@ func TestPanelThatComesLateIsWaitedFor(t *testing.T) {
 	})
 	d.StartPanel(t)
 	d.icon.WaitShown(t)
-	d.icon.ClickWithMouse(t, "demo")
+	d.icon.ClickWithMouse(t, d.startOf(t, "demo")...)
 	address := d.waitOn(t, "demo")
-	d.icon.ClickWithMouse(t, details("demo", "Copy socks5h://"+address)...)
+	d.icon.ClickWithMouse(t, d.in(t, "demo", "Copy socks5h://"+address)...)
 	page, err := d.curl(t, d.waitCopied(t, "socks5h://"+address), hello)
 	fromHello(t, "curl", page, err)
 }
@@ -150,29 +150,30 @@ func TestPanelThatComesLateIsWaitedFor(t *testing.T) {
 func TestTakenPortIsAFailureAndNoOtherPort(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Panel: true}, "demo", "demo-team")
 	d.start(t, noCurrent, "demo", "demo-team")
-	d.icon.Click(t, "demo")
+	d.icon.Click(t, d.startOf(t, "demo")...)
 	address := d.waitOn(t, "demo")
-	d.icon.Click(t, details("demo", "Stop")...)
-	d.waitOff(t, "demo", address)
+	d.icon.Click(t, d.in(t, "demo", "Stop")...)
+	d.waitClosed(t, "demo", address)
 
 	taken, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.icon.Click(t, "demo")
-	d.row(t, "demo", "to have failed", func(n desktoptest.Node) bool { return !n.Checked && n.Label == "demo  failed" })
+	d.icon.Click(t, d.startOf(t, "demo")...)
+	d.row(t, "demo", "to have failed", func(n desktoptest.Node) bool {
+		return strings.HasPrefix(n.Label, "demo"+state) && !strings.Contains(n.Label, ":")
+	})
 	d.icon.WaitFor(t, "the reason", func(menu desktoptest.Node) bool {
 		_, ok := menu.Find(func(n desktoptest.Node) bool {
 			return n.Visible && !n.Enabled && strings.Contains(n.Label, address)
 		})
 		return ok
 	})
-	d.icon.Click(t, "demo-team")
+	d.icon.Click(t, d.startOf(t, "demo-team")...)
 	d.waitOn(t, "demo-team")
 
 	taken.Close()
-	// A failed context is not on: a click tries again.
-	d.icon.Click(t, "demo  failed")
+	d.icon.Click(t, d.in(t, "demo", "Try again")...)
 	if again := d.waitOn(t, "demo"); again != address {
 		t.Errorf("it listens on %s, not %s", again, address)
 	}
@@ -184,24 +185,22 @@ func TestUnreachableClusterIsUnavailableWithTheReason(t *testing.T) {
 	if err := os.WriteFile(kubeconfig, []byte(unusableKubeconfig), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.start(t, kubeconfig, "away", "⚠ prod · my-proj europe-west1")
-	broken := d.row(t, "⚠ prod · my-proj europe-west1", "to be there", func(desktoptest.Node) bool { return true })
-	if broken.Enabled {
-		t.Error("a context without a cluster can be clicked")
+	d.start(t, kubeconfig, "away", "PROD prod · my-proj europe-west1")
+	broken := []string{"Not usable (1)", "PROD prod · my-proj europe-west1"}
+	d.icon.WaitAt(t, append(broken, "Open kubeconfig")...)
+	if n, _ := d.icon.Menu(t).At(broken...); !strings.Contains(n.Children[0].Label, "nowhere") || n.Children[0].Enabled {
+		t.Errorf("it does not say why it cannot be used: %+v", n)
 	}
-	d.icon.Click(t, "away")
-	row := d.row(t, "away", "to be unavailable", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(unavailable)") })
-	if !row.Checked {
-		t.Error("it is not on")
-	}
+	d.icon.Click(t, d.startOf(t, "away")...)
+	d.row(t, "away", "to be unavailable", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, state+"API server not reachable") })
 	d.icon.WaitFor(t, "the reason", func(menu desktoptest.Node) bool {
 		_, ok := menu.Find(func(n desktoptest.Node) bool {
 			return n.Visible && !n.Enabled && strings.Contains(n.Label, "127.0.0.1:1")
 		})
 		return ok
 	})
-	d.icon.ClickNode(t, row)
-	d.row(t, "away", "to be off", func(n desktoptest.Node) bool { return !n.Checked && n.Label == "away" })
+	d.icon.Click(t, d.in(t, "away", "Stop")...)
+	d.waitOff(t, "away")
 }
 
 // unusableKubeconfig has a cluster without a server that responds, and a context without a cluster.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"fairlead/build/desktoptest"
@@ -76,20 +75,20 @@ func TestGNOMEDrawsTheMenu(t *testing.T) {
 		d.clickRow(t, name)
 		d.sameAsDrawn(t)
 	}
-	d.icon.Click(t, "All off")
+	d.icon.Click(t, "Stop all")
 	d.sameAsDrawn(t)
 }
 
 func TestGNOMEShowsWhatThePointerDid(t *testing.T) {
 	d := onGNOME(t, 768, "a", "b_c_")
 	d.icon.ClickWithMouse(t, "b_c_")
-	d.row(t, "b_c_", "to be unavailable", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(unavailable)") })
+	d.waitTrouble(t, "b_c_", unreachable)
 	d.icon.WaitFor(t, "an amber icon", func(desktoptest.Node) bool { return d.amber(t) })
 	d.OpenMenu(t)
 	d.sameAsDrawn(t)
 	d.CloseMenu(t)
 	d.icon.ClickWithMouse(t, d.in(t, "b_c_", "Stop")...)
-	d.row(t, "b_c_", "to be off", func(n desktoptest.Node) bool { return !n.Checked })
+	d.waitOff(t, "b_c_")
 	d.icon.WaitFor(t, "an icon without amber", func(desktoptest.Node) bool { return !d.amber(t) })
 	d.OpenMenu(t)
 	d.sameAsDrawn(t)
@@ -117,27 +116,6 @@ func (d *onDesktop) amber(t *testing.T) bool {
 		}
 	}
 	return false
-}
-
-func TestGNOMELeavesASubmenuOpenWhileStatesChange(t *testing.T) {
-	d := onGNOME(t, 1080, "a", "b")
-	d.clickRow(t, "a")
-	d.clickRow(t, "b")
-	d.sameAsDrawn(t)
-	submenu := d.in(t, "a", "Copy for")
-	d.icon.Point(t, submenu...)
-	for range 3 {
-		for _, on := range []bool{false, true} {
-			d.icon.ClickNode(t, d.row(t, "b", "to be there", func(desktoptest.Node) bool { return true }))
-			d.row(t, "b", "to be other", func(n desktoptest.Node) bool {
-				return n.Checked == on && strings.HasSuffix(n.Label, "(unavailable)") == on
-			})
-			d.sameAsDrawn(t)
-			if row, ok := d.Drawn(t).At(submenu[0]); !ok || !row.Open {
-				t.Error("the submenu was closed")
-			}
-		}
-	}
 }
 
 func TestGNOMESubmenusHaveRoomOnALowScreen(t *testing.T) {
@@ -202,26 +180,12 @@ func TestGNOMEShowsTheIconAgain(t *testing.T) {
 	}
 }
 
-// clickRow clicks the row of a context, wherever it is.
+// unreachable is the cause that the row of a context shows whose API server does not answer.
+const unreachable = "API server not reachable"
+
+// clickRow starts a context, wherever its row is.
 func (d *onDesktop) clickRow(t *testing.T, name string) {
 	t.Helper()
-	d.icon.ClickNode(t, d.row(t, name, "to be there", func(desktoptest.Node) bool { return true }))
-	d.row(t, name, "to be unavailable", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(unavailable)") })
-}
-
-// in returns the path to the actions on a context: below its row, or in a submenu for all contexts if there is little
-// room.
-func (d *onDesktop) in(t *testing.T, context string, labels ...string) []string {
-	t.Helper()
-	var path []string
-	d.icon.WaitFor(t, "what there is to do with "+context, func(menu desktoptest.Node) bool {
-		for _, start := range [][]string{{"    " + context + ": copy, open, more"}, {"Copy, open, more", context}} {
-			if _, ok := menu.At(start...); ok {
-				path = start
-				return true
-			}
-		}
-		return false
-	})
-	return append(path, labels...)
+	d.icon.Click(t, d.startOf(t, name)...)
+	d.waitTrouble(t, name, unreachable)
 }

@@ -72,22 +72,25 @@ func fewPictures(t *testing.T, l panelLook, take taker) {
 	defer taken.Close()
 	d.start(t, fewContexts(t, d.Home()), "dev")
 	take(t, d, "menu-off", "dev")
-	d.icon.Click(t, "staging")
+	d.icon.Click(t, d.startOf(t, "staging")...)
 	d.waitOn(t, "staging")
-	take(t, d, "menu-production", "⚠ prod-eu  (production)", "Start prod-eu…", "Yes, start prod-eu")
-	d.icon.Click(t, "⚠ prod-eu  (production)", "Start prod-eu…", "Yes, start prod-eu")
-	d.waitOn(t, "⚠ prod-eu")
-	d.icon.Click(t, "away")
-	d.row(t, "away", "to be unavailable", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(unavailable)") })
-	d.icon.Click(t, "legacy")
-	d.row(t, "legacy", "to have failed", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "failed") })
+	take(t, d, "menu-production", "PROD prod-eu", "Start")
+	d.icon.Click(t, "PROD prod-eu", "Start")
+	d.waitOn(t, "PROD prod-eu")
+	d.icon.Click(t, d.startOf(t, "away")...)
+	d.waitTrouble(t, "away", unreachable)
+	d.icon.Click(t, d.startOf(t, "legacy")...)
+	d.row(t, "legacy", "to have failed", func(n desktoptest.Node) bool {
+		return strings.Contains(n.Label, state) && !strings.Contains(n.Label, "…")
+	})
 	take(t, d, "menu-on", "Quit")
-	take(t, d, "menu-details", d.in(t, "staging", "Show log")...)
+	take(t, d, "menu-details", d.in(t, "staging", "Stop")...)
+	take(t, d, "menu-trouble", d.in(t, "away", "Try again")...)
 	take(t, d, "menu", d.in(t, "staging", "Copy for", "bash, zsh")...)
-	d.icon.Click(t, d.in(t, "staging", "Services", "Load Services")...)
-	d.icon.WaitAt(t, d.in(t, "staging", "Services", "default", "hello")...)
-	take(t, d, "menu-services", d.in(t, "staging", "Services", "default", "hello", "Copy http://hello.default.svc/  (http)")...)
-	take(t, d, "menu-more", "More", "Notify of", "A context that failed or came back")
+	take(t, d, "menu-options", d.in(t, "staging", "Options", "Turn off after", "1 hour")...)
+	d.icon.Click(t, d.in(t, "staging", "Services", "Load them")...)
+	take(t, d, "menu-services", d.pathTo(t, "Copy http://hello.default.svc/  (http)")...)
+	take(t, d, "menu-more", "Fairlead", "Notifications", "Failed connections")
 }
 
 func manyPictures(t *testing.T, l panelLook, take taker) {
@@ -95,14 +98,11 @@ func manyPictures(t *testing.T, l panelLook, take taker) {
 	d.Setenv("KUBECONFIG", manyContexts(t, d.Home()))
 	d.run(t)
 	d.icon = d.Tray(t, "Fairlead")
-	path := []string{"work.yaml  (17)", "cluster-0 · my-project-0 europe-west1"}
+	var path []string
 	d.icon.WaitFor(t, "the contexts", func(menu desktoptest.Node) bool {
-		_, beside := menu.At(path...)
-		_, inside := menu.At(append([]string{"Other contexts  (200)"}, path...)...)
-		if inside {
-			path = append([]string{"Other contexts  (200)"}, path...)
-		}
-		return beside || inside
+		var found bool
+		path, _, found = rowPath(menu, "cluster-0 · my-project-0 europe-west1")
+		return found
 	})
 	take(t, d, "menu-many", path...)
 }
@@ -114,8 +114,7 @@ func hostilePictures(t *testing.T, l panelLook, take taker) {
 	path := write(t, filepath.Join(d.Home(), "names.yaml"), contextsNamed("arn:aws:eks:eu-central-1:123456789012:cluster/payments-production-blue-2026", "gke_my-proj_europe-west1_prod & more",
 		"🚢 ship", "日本語-クラスター", long, "_under_", "end_", "<b>bold</b>"))
 	d.start(t, path, "🚢 ship")
-	d.icon.Click(t, "_under_")
-	d.row(t, "_under_", "to be unavailable", func(n desktoptest.Node) bool { return strings.HasSuffix(n.Label, "(unavailable)") })
+	d.clickRow(t, "_under_")
 	take(t, d, "menu-names", "end_")
 	take(t, d, "menu-names-details", d.in(t, "_under_", "Copy for")...)
 }

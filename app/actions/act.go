@@ -52,6 +52,14 @@ func (c *Actions) Act(ctx context.Context, click menu.Click) error {
 		return c.model.Do(ctx, session.Toggle{Name: name})
 	case menu.Start:
 		return c.model.Do(ctx, session.Set{Name: name, On: true, Confirmed: true})
+	case menu.StartFor:
+		after, err := time.ParseDuration(click.Argument)
+		if err != nil {
+			return err
+		}
+		return c.model.Do(ctx, session.Set{Name: name, On: true, Confirmed: true, For: after})
+	case menu.Restart:
+		return c.model.Do(ctx, session.Restart{Name: name})
 	case menu.Stop:
 		return c.model.Do(ctx, session.Set{Name: name})
 	case menu.StopAll:
@@ -62,7 +70,7 @@ func (c *Actions) Act(ctx context.Context, click menu.Click) error {
 			return err
 		}
 		return c.model.Do(ctx, session.AutoOff{Name: name, After: after})
-	case menu.CopySOCKS5, menu.CopyHTTP, menu.CopyTLS, menu.CopyPAC, menu.CopySnippet, menu.CopyService, menu.CopyLogin, menu.CopyVersion:
+	case menu.CopySOCKS5, menu.CopyHTTP, menu.CopyTLS, menu.CopyPAC, menu.CopySnippet, menu.CopyService, menu.CopyLogin, menu.CopyMessage, menu.CopyVersion:
 		return c.copy(ctx, click)
 	case menu.SetNamespace, menu.SetOutside, menu.SetProduction, menu.SetPassword, menu.SetNotify:
 		return c.set(ctx, click)
@@ -115,7 +123,7 @@ func (c *Actions) copied(click menu.Click) (text, said string, secret bool, err 
 	case menu.CopyService:
 		text = strings.Map(addressOnly, click.Argument)
 		return text, text, false, nil
-	case menu.CopyLogin, menu.CopyVersion:
+	case menu.CopyLogin, menu.CopyMessage, menu.CopyVersion:
 		text = safetext.Clean(click.Argument)
 		return text, text, false, nil
 	}
@@ -208,6 +216,8 @@ func (c *Actions) open(ctx context.Context, click menu.Click) error {
 		return desktop.OpenFile(ctx, filepath.Join(c.Dir, logging.FileName))
 	case menu.OpenLogFolder:
 		return desktop.OpenFile(ctx, c.Dir)
+	case menu.OpenKubeconfig:
+		return desktop.OpenFile(ctx, click.Argument)
 	case menu.OpenSettings:
 		if _, err := settings.WriteExample(c.Settings.File()); err != nil {
 			return err

@@ -33,9 +33,7 @@ func (c *Actions) Extras() menu.Extras {
 	for _, browser := range desktop.FindBrowsers(c.Settings.Config().Browser) {
 		extras.Browsers = append(extras.Browsers, menu.Choice{ID: browser.ID, Title: browser.Title})
 	}
-	for _, kind := range snippet.Kinds() {
-		extras.Snippets = append(extras.Snippets, menu.Choice{ID: kind.ID, Title: kind.Title})
-	}
+	extras.Shell, extras.Snippets = snippets()
 	for _, kind := range snippet.TLSKinds() {
 		extras.TLSSnippets = append(extras.TLSSnippets, menu.Choice{ID: kind.ID, Title: kind.Title})
 	}
@@ -53,8 +51,8 @@ func (c *Actions) Extras() menu.Extras {
 }
 
 var notificationTitles = map[settings.Notification]string{
-	settings.NotifyDials:    "A connection that failed",
-	settings.NotifyContexts: "A context that failed or came back",
-	settings.NotifyLogins:   "A login that is needed",
-	settings.NotifyPorts:    "Another program on a port",
+	settings.NotifyDials:    "Failed connections",
+	settings.NotifyContexts: "Contexts that fail or come back",
+	settings.NotifyLogins:   "Needed logins",
+	settings.NotifyPorts:    "Other programs on a port",
 }

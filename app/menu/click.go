@@ -1,6 +1,8 @@
 package menu
 
 import (
+	"strings"
+
 	"fairlead/app/session"
 )
 
@@ -17,8 +19,10 @@ type Action string
 // Actions on one context. Start, Toggle and Stop are session.Set with Confirmed, session.Toggle, and session.Set.
 const (
 	Toggle           Action = "toggle"
-	Start            Action = "start" // a production context, after a confirmation
+	Start            Action = "start"     // a production context, after a confirmation
+	StartFor         Action = "start-for" // like Start; Argument: the time.Duration, as text, after which it turns itself off
 	Stop             Action = "stop"
+	Restart          Action = "restart"
 	CopySOCKS5       Action = "copy-socks5"
 	CopyHTTP         Action = "copy-http"
 	CopyTLS          Action = "copy-tls" // the https URL of a proxy that accepts only TLS
@@ -26,6 +30,10 @@ const (
 	CopySnippet      Action = "copy-snippet"      // Argument: the ID of a Choice in Extras.Snippets
 	CopyService      Action = "copy-service"      // Argument: the text to copy
 	CopyLogin        Action = "copy-login"        // Argument: the command that logs in
+	CopyMessage      Action = "copy-message"      // Argument: the text to copy
+	RunLogin         Action = "run-login"         // Argument: the command that logs in, for a terminal
+	Diagnose         Action = "diagnose"          // in a terminal
+	OpenTerminal     Action = "open-terminal"     // whose programs use the proxy
 	OpenBrowser      Action = "open-browser"      // Argument: the ID of a Choice in Extras.Browsers
 	OpenService      Action = "open-service"      // Argument: the URL, for the first of Extras.Browsers
 	LoadServices     Action = "load-services"     // Services and namespaces
@@ -48,6 +56,9 @@ const (
 	OpenLogFolder Action = "open-log-folder" //
 	CopyVersion   Action = "copy-version"    // Argument: the text to copy
 	Quit          Action = "quit"            // handled by the tray
+
+	// OpenKubeconfig may be about a context, too. Argument: the path of the file.
+	OpenKubeconfig Action = "open-kubeconfig"
 )
 
 // Find returns the item with this ID if it can be clicked. Some desktops deliver clicks on items that are disabled or
@@ -70,12 +81,23 @@ func Find(items []Item, id string) (Item, bool) {
 // Failure returns the title of the notification that a click on an item failed.
 func Failure(item Item) string {
 	switch item.Click.Action {
-	case CopySOCKS5, CopyHTTP, CopyTLS, CopyPAC, CopySnippet, CopyService, CopyLogin, CopyVersion:
+	case CopySOCKS5, CopyHTTP, CopyTLS, CopyPAC, CopySnippet, CopyService, CopyLogin, CopyMessage, CopyVersion:
 		return "Not copied"
-	case OpenBrowser, OpenService, OpenLog, OpenLogFolder, OpenSettings:
+	case OpenBrowser, OpenService, OpenTerminal, RunLogin, Diagnose, OpenKubeconfig, OpenLog, OpenLogFolder, OpenSettings:
 		return "Not opened"
 	}
 	return "Not done: " + oneLine(item.Title)
+}
+
+// Opened returns the context whose cluster the submenu with this ID shows, and whether there is one. What it shows must be
+// loaded first.
+func Opened(id string) (context string, ok bool) {
+	for _, prefix := range []string{servicesID, namespacesID} {
+		if context, ok := strings.CutPrefix(id, prefix); ok {
+			return context, true
+		}
+	}
+	return "", false
 }
 
 // URL returns the address of a context's proxy for programs of this machine, without a password: for SOCKS5 with names
@@ -93,14 +115,4 @@ func proxyURL(scheme string, c session.State) string {
 		return ""
 	}
 	return scheme + "://" + session.DialAddress(address)
-}
-
-// Current returns the name of the kubeconfig's current context, or "" if there is none.
-func Current(s session.Snapshot) string {
-	for _, c := range s.Contexts {
-		if c.Current {
-			return c.Name
-		}
-	}
-	return ""
 }

@@ -8,12 +8,14 @@ type Extras struct {
 	Snippets      []Choice         // the choices of "Copy for"
 	TLSSnippets   []Choice         // the choices for a proxy that requires a certificate
 	Browsers      []Choice         // the browsers found, the preferred one first
+	Shell         Choice           // of Snippets, the one for the user's own shell; zero if that is unknown
+	Terminal      bool             // a terminal window can be opened
+	LoadsOnOpen   bool             // what is in a cluster is loaded when its submenu is opened, see Opened
 	Notifications []Switch         // the kinds of notifications
 	Autostart     *bool            // whether Fairlead starts at login; nil if unknown
 	Settings      bool             // whether there is a settings file to open, or one can be written
 	Version       string           // of Fairlead, with its name: "Fairlead v1.2"
-	First         string           // the context above all others; empty for none
-	Lines         int              // how many the menu has room for, without submenus; 0 for any number
+	Lines         int              // how many rows the screen has room for, if submenus unfold in the menu; 0 if they do not
 }
 
 // A view is what is shown beyond the snapshot, and by which titles.
@@ -23,9 +25,6 @@ type view struct {
 }
 
 func viewOf(s session.Snapshot, x Extras) view { return view{x, titlesOf(s.Contexts)} }
-
-// isFirst reports whether a context is above all others.
-func (x view) isFirst(name string) bool { return x.First != "" && name == x.First }
 
 // title returns the title of a context, in which it differs from all others.
 func (x view) title(c session.State) string { return x.titles[c.Name] }

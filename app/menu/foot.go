@@ -8,58 +8,57 @@ import (
 
 // foot returns everything below the contexts.
 func foot(s session.Snapshot, x view) []Item {
-	items := []Item{separator("below contexts")}
-	if latest, ok := latest(s); ok {
-		item := button("Copy socks5h URL of "+x.title(latest), Click{Action: CopySOCKS5, Context: latest.Name})
-		if latest.TLS {
-			item = button("Copy https URL of "+x.title(latest), Click{Action: CopyTLS, Context: latest.Name})
-		}
-		item.ID = "copy-latest"
-		items = append(items, item)
-	} else {
-		items = append(items, Item{ID: "copy-latest", Title: "Copy socks5h URL", Disabled: true, Hidden: true})
+	var items []Item
+	if slices.ContainsFunc(s.Contexts, stoppable) {
+		items = append(items, button("Stop all", Click{Action: StopAll}))
 	}
-	off := button("All off", Click{Action: StopAll})
-	off.Disabled = !slices.ContainsFunc(s.Contexts, stoppable)
-	items = append(items, off)
-	if more := more(x); len(more) > 0 {
-		items = append(items, submenu("more", "More", more))
-	}
-	return append(items, button("Quit", Click{Action: Quit}))
+	return append(items, submenu("fairlead", "Fairlead", program(s, x)), button("Quit", Click{Action: Quit}))
 }
 
-// latest returns the context that began to listen last, preferring those without trouble.
-func latest(s session.Snapshot) (session.State, bool) {
-	var found session.State
-	for _, c := range s.Contexts {
-		better := found.Phase == "" || c.Phase == session.On && found.Phase != session.On || c.Phase == found.Phase && c.Since.After(found.Since)
-		if c.Phase.Listening() && better {
-			found = c
-		}
-	}
-	return found, found.Phase.Listening()
-}
-
-func more(x view) []Item {
+// program returns the submenu about the program itself.
+func program(s session.Snapshot, x view) []Item {
 	var items []Item
 	if x.Autostart != nil {
 		items = append(items, toggle("Start at login", *x.Autostart, Click{Action: SetAutostart, Argument: word(!*x.Autostart)}, ""))
 	}
-	var kinds []Item
-	for _, kind := range x.Notifications {
-		kinds = append(kinds, toggle(kind.Title, kind.On, Click{Action: SetNotify, Argument: kind.ID + "=" + word(!kind.On)}, kind.ID))
-	}
-	if kinds != nil {
-		items = append(items, submenu("notifications", "Notify of", kinds))
+	if len(x.Notifications) > 0 {
+		items = append(items, submenu("notifications", "Notifications", each(x.Notifications, func(kind Switch) Item {
+			return toggle(kind.Title, kind.On, Click{Action: SetNotify, Argument: kind.ID + "=" + word(!kind.On)}, kind.ID)
+		})))
 	}
 	if x.Settings {
 		items = append(items, button("Settings file", Click{Action: OpenSettings}))
 	}
-	items = append(items, button("Log folder", Click{Action: OpenLogFolder}))
+	items = append(items, kubeconfigs(s.Sources)...)
+	items = append(items, button("Logs", Click{Action: OpenLogFolder}))
 	if x.Version != "" {
 		about := button(shortEnd(clean(x.Version), maxName)+" (copy)", Click{Action: CopyVersion, Argument: x.Version})
 		about.ID = string(CopyVersion)
 		items = append(items, about)
 	}
 	return items
+}
+
+// kubeconfigs offers the files that contexts are read from.
+func kubeconfigs(files []string) []Item {
+	show := func(title, file string) Item {
+		item := button(title, Click{Action: OpenKubeconfig, Argument: file})
+		item.ID = "kubeconfig/" + file
+		return item
+	}
+	files = slices.Compact(slices.Sorted(slices.Values(files)))
+	switch len(files) {
+	case 0:
+		return nil
+	case 1:
+		return []Item{show("Open kubeconfig", files[0])}
+	}
+	titles := unlike(files, func(file string) []string {
+		return []string{shortMiddle(clean(shortFile(file, files)), maxName), shortMiddle(clean(file), maxSentence)}
+	})
+	var items []Item
+	for i, file := range files[:min(len(files), maxGroup)] {
+		items = append(items, show(titles[i], file))
+	}
+	return []Item{submenu("kubeconfigs", "Open kubeconfig", andMore(items, "kubeconfigs", len(files)))}
 }

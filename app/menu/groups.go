@@ -1,6 +1,7 @@
 package menu
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -9,95 +10,6 @@ import (
 	"fairlead/app/session"
 )
 
-const (
-	maxFlat   = 14  // contexts in the menu without groups
-	maxRecent = 5   // recently used contexts, above the groups
-	maxGroup  = 25  // lines of a submenu
-	maxListed = 500 // contexts in the menu; panels read all of it, including submenus, and become slow
-)
-
-// listed returns the contexts that the menu shows, the first one on top, and how many it leaves out. It never leaves out
-// that one, nor those that are on or were used recently.
-func listed(all []session.State, first string) (some []session.State, more int) {
-	keep := map[string]bool{}
-	if at := slices.IndexFunc(all, func(c session.State) bool { return c.Name == first }); at >= 0 && first != "" {
-		all = slices.Concat(all[at:at+1], all[:at], all[at+1:])
-		keep[first] = true
-	}
-	if len(all) <= maxListed {
-		return all, 0
-	}
-	for _, name := range recent(all) {
-		keep[name] = true
-	}
-	room := maxListed - len(keep)
-	for _, c := range all {
-		if stoppable(c) {
-			keep[c.Name] = true
-			room--
-		}
-	}
-	for _, c := range all {
-		switch {
-		case keep[c.Name]:
-			some = append(some, c)
-		case room > 0:
-			some = append(some, c)
-			room--
-		}
-	}
-	return some, len(all) - len(some)
-}
-
-// contexts returns the lines of all contexts. A few are shown in their order. Of many, the first one and those that are on
-// or recently used are shown that way, and the rest in submenus: by file, and by the beginnings of their names.
-func contexts(all []session.State, x view) []Item {
-	var items []Item
-	show := func(c session.State) { items = append(items, rows(c, x)...) }
-	if len(all) <= maxFlat {
-		for _, c := range all {
-			show(c)
-		}
-		return items
-	}
-	recent := slices.DeleteFunc(recent(all), x.isFirst)
-	var rest []session.State
-	for _, c := range all {
-		if stoppable(c) || x.isFirst(c.Name) {
-			show(c)
-		} else if !slices.Contains(recent, c.Name) {
-			rest = append(rest, c)
-		}
-	}
-	for _, name := range recent {
-		c, _ := session.Snapshot{Contexts: all}.Context(name)
-		show(c)
-	}
-	if len(items) > 0 {
-		items = append(items, separator("above groups"))
-	}
-	for _, g := range byFile(rest, x) {
-		items = append(items, g.item(x))
-	}
-	return items
-}
-
-// recent returns the names of the contexts that are off and were on last, the latest first.
-func recent(all []session.State) []string {
-	var used []session.State
-	for _, c := range all {
-		if !stoppable(c) && c.Usable && !c.Used.IsZero() {
-			used = append(used, c)
-		}
-	}
-	slices.SortStableFunc(used, func(a, b session.State) int { return b.Used.Compare(a.Used) })
-	var names []string
-	for _, c := range used[:min(len(used), maxRecent)] {
-		names = append(names, c.Name)
-	}
-	return names
-}
-
 // group is a submenu of contexts.
 type group struct {
 	id, title string
@@ -105,19 +17,14 @@ type group struct {
 	groups    []group // if set, shown instead of contexts
 }
 
+// item returns the submenu. A group of one context is the row of that.
 func (g group) item(x view) Item {
-	var items []Item
-	for _, inner := range g.groups {
-		items = append(items, inner.item(x))
+	if len(g.contexts) == 1 && len(g.groups) == 0 {
+		return offRow(g.contexts[0], x)
 	}
-	for _, c := range g.contexts {
-		for _, item := range rows(c, x) {
-			if !item.Hidden {
-				items = append(items, item)
-			}
-		}
-	}
-	return submenu("group/"+g.id, g.title, items)
+	items := each(g.groups, func(inner group) Item { return inner.item(x) })
+	items = append(items, each(g.contexts, func(c session.State) Item { return offRow(c, x) })...)
+	return submenu("group/"+g.id, counted(g.title, g.size()), items)
 }
 
 func (g group) size() int {
@@ -128,29 +35,79 @@ func (g group) size() int {
 	return size
 }
 
-// byFile returns a group for each file, if there are several.
-func byFile(all []session.State, x view) []group {
-	var files []string
+// A heading is what the contexts of a group have in common: a key, and titles of which the first one that no other group
+// has is used.
+type heading struct {
+	key    string
+	titles []string
+}
+
+var others = heading{"others", []string{"Others"}}
+
+// groupsOf collects contexts: by account or project if their names say it, by the first word of their names, by file, and
+// the rest. The largest come first.
+func groupsOf(all []session.State, x view) []group {
+	of := headingsOf(all)
 	by := map[string][]session.State{}
 	for _, c := range all {
-		if _, known := by[c.File]; !known {
-			files = append(files, c.File)
+		by[of(c).key] = append(by[of(c).key], c)
+	}
+	var headings []heading
+	var rest []session.State
+	seen := map[string]bool{}
+	for _, c := range all {
+		h := of(c)
+		switch {
+		case h.key == others.key || len(by[h.key]) < 2:
+			rest = append(rest, c)
+		case !seen[h.key]:
+			seen[h.key] = true
+			headings = append(headings, h)
 		}
-		by[c.File] = append(by[c.File], c)
 	}
-	if len(files) < 2 {
-		return byName("", all, x)
+	slices.SortStableFunc(headings, func(a, b heading) int { return cmp.Compare(len(by[b.key]), len(by[a.key])) })
+	if len(rest) > 0 {
+		headings, by[others.key] = append(headings, others), rest
 	}
+	titles := unlike(headings, func(h heading) []string { return h.titles })
 	var groups []group
-	for _, file := range files {
-		g := group{id: file, contexts: by[file]}
-		if len(g.contexts) > maxGroup {
-			g.groups, g.contexts = byName(file, g.contexts, x), nil
-		}
-		g.title = counted(shortMiddle(clean(shortFile(file, files)), maxName), g.size())
-		groups = append(groups, g)
+	for i, h := range headings {
+		groups = append(groups, pages(h.key, titles[i], by[h.key], x)...)
 	}
 	return groups
+}
+
+// minWord is how many names a first word must have in common to be the title of a group.
+const minWord = 3
+
+// headingsOf returns the function that returns the heading of each context.
+func headingsOf(all []session.State) func(session.State) heading {
+	words, files := map[string]int{}, map[string]heading{}
+	var names []string
+	for _, c := range all {
+		words[firstWord(c.Name)]++
+		if _, known := files[c.File]; !known {
+			files[c.File] = heading{}
+			names = append(names, c.File)
+		}
+	}
+	for _, file := range names {
+		files[file] = heading{"file\x00" + file, []string{shortMiddle(clean(shortFile(file, names)), maxName), shortMiddle(clean(file), maxTitle)}}
+	}
+	return func(c session.State) heading {
+		if g := grammarOf(c); g.owner != nil {
+			return heading{g.kind + "\x00" + g.owner[1], g.owner}
+		}
+		word := firstWord(c.Name)
+		title := shortMiddle(oneLine(strings.TrimRight(word, marks)), maxName)
+		switch {
+		case words[word] >= minWord && title != "":
+			return heading{"word\x00" + word, []string{title, title + "…"}}
+		case len(names) > 1:
+			return files[c.File]
+		}
+		return others
+	}
 }
 
 // shortFile returns as much of a path's end as distinguishes it from the others.
@@ -173,48 +130,53 @@ func shortFile(file string, files []string) string {
 	}
 }
 
-// byName groups contexts whose names have the same first word. Those that are alone are grouped alphabetically.
-func byName(id string, all []session.State, x view) []group {
-	common := commonWords(all)
-	var heads []string
-	by := map[string][]session.State{}
-	for _, c := range all {
-		head := common + firstWord(strings.TrimPrefix(c.Name, common))
-		if _, known := by[head]; !known {
-			heads = append(heads, head)
-		}
-		by[head] = append(by[head], c)
-	}
-	var groups []group
-	var alone []session.State
-	for _, head := range heads {
-		if len(by[head]) < 2 || head == "" { // names of a single word share no beginning
-			alone = append(alone, by[head]...)
-			continue
-		}
-		groups = append(groups, pages(id+"\x00"+head, shortMiddle(oneLine(head), maxName)+"…", by[head], x)...)
-	}
-	slices.SortStableFunc(alone, func(a, b session.State) int { return strings.Compare(a.Name, b.Name) })
-	return append(groups, pages(id, "Others", alone, x)...)
-}
-
 // pages returns one group, or several if it would be too long.
 func pages(id, title string, all []session.State, x view) []group {
-	if len(all) == 0 {
-		return nil
-	}
 	if len(all) <= maxGroup {
-		return []group{{id: id + "\x00", title: counted(title, len(all)), contexts: all}}
+		return []group{{id: id, title: title, contexts: all}}
 	}
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b session.State) int { return strings.Compare(x.title(a), x.title(b)) })
 	var groups []group
 	for page := range slices.Chunk(all, maxGroup) {
-		first, last := shortMiddle(x.title(page[0]), maxName), shortMiddle(x.title(page[len(page)-1]), maxName)
-		groups = append(groups, group{id: fmt.Sprint(id, "\x00", len(groups)), title: counted(first+" – "+last, len(page)), contexts: page})
+		span := shortMiddle(x.title(page[0]), maxSpan) + " – " + shortMiddle(x.title(page[len(page)-1]), maxSpan)
+		if title != "" {
+			span = title + ": " + span
+		}
+		groups = append(groups, group{id: fmt.Sprint(id, "\x00", len(groups)), title: span, contexts: page})
 	}
 	return groups
 }
 
-func counted(title string, size int) string { return fmt.Sprintf("%s  (%d)", title, size) }
+func counted(title string, size int) string { return fmt.Sprintf("%s (%d)", title, size) }
+
+// unlike returns a title for each of several things: the first of its own that is not another's, too, or the last one with
+// a number.
+func unlike[T any](all []T, titlesOf func(T) []string) []string {
+	titles := make([][]string, len(all))
+	taken := map[string]int{}
+	for i, one := range all {
+		titles[i] = titlesOf(one)
+		for _, title := range slices.Compact(titles[i]) {
+			taken[look(title)]++
+		}
+	}
+	chosen := make([]string, len(all))
+	for i, own := range titles {
+		at := slices.IndexFunc(own, func(title string) bool { return taken[look(title)] == 1 })
+		if at >= 0 {
+			chosen[i] = own[at]
+			continue
+		}
+		for n := 1; chosen[i] == ""; n++ {
+			if numbered := fmt.Sprintf("%s #%d", own[len(own)-1], n); taken[numbered] == 0 {
+				chosen[i] = numbered
+				taken[look(numbered)]++
+			}
+		}
+	}
+	return chosen
+}
 
 // marks are the characters that end a word of a name.
 const marks = "-_./:@ "

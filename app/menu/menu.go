@@ -1,14 +1,14 @@
 // Package menu is the view as data: what the tray's menu, icon and tooltip show of a Snapshot of the model.
 //
 // It is pure: it has no clock, no desktop and no state. The tray draws it and knows the desktops' own rules for labels.
-// names.go gives each context a title of its own, row.go makes the line of one context, details.go the submenu of a
-// running one, services.go the list of what is in its cluster, groups.go reduces many contexts, room.go fits them on a low
-// screen, foot.go makes everything below them, and click.go defines what a click requests.
+// layout.go decides which rows there are, names.go gives each context a title of its own, row.go makes its row, details.go
+// the submenu of a running one, trouble.go what needs the user, options.go its settings, services.go the list of what is in
+// its cluster, groups.go collects many contexts, foot.go makes everything below them, and click.go defines what a click
+// requests.
 package menu
 
 import (
 	"fmt"
-	"slices"
 
 	"fairlead/app/session"
 )
@@ -25,8 +25,7 @@ type Item struct {
 	// Icon names the sign to the left of the title, which says how a context is: "off", "working", "on", "attention" or
 	// "failed"; "" is none. It is the only part of an item that may change while the menu is open.
 	Icon string `json:"icon,omitempty"`
-	// Hidden items keep their place but are not shown. They keep the menu's shape when a context is switched on or off,
-	// so that a desktop can patch it in place, and an open menu does not collapse.
+	// Hidden items keep their place but are not shown.
 	Hidden    bool   `json:"hidden,omitempty"`
 	Submenu   bool   `json:"submenu,omitempty"` // it has a submenu while it is shown
 	Separator bool   `json:"separator,omitempty"`
@@ -34,49 +33,65 @@ type Item struct {
 	Items     []Item `json:"items,omitempty"` // the submenu; an item with a submenu cannot be clicked
 }
 
-// Build returns the whole menu, from top to bottom.
+// Build returns the whole menu, from top to bottom. It has at most MaxRows rows, or as many as extras.Lines if these are
+// fewer, as far as that is possible. Every context is in it, up to maxListed of them.
 func Build(s session.Snapshot, extras Extras) []Item {
 	x := viewOf(s, extras)
-	items := []Item{line("status", Summary(s))}
-	if s.Version > 0 {
-		items = append(items, separator("above contexts"))
+	head := []Item{line("status", Summary(s))}
+	if s.Version > 0 && len(s.Contexts) == 0 {
+		head = append(head, noContexts(s.Sources)...)
 	}
-	var below []Item
-	if len(s.Contexts) == 0 && s.Version > 0 {
-		below = append(below, noContexts(s.Sources)...)
-	}
-	all, more := listed(s.Contexts, x.First)
-	if more > 0 {
-		item := line("contexts/more", fmt.Sprintf("…and %d more contexts: fairlead on NAME", more))
-		item.Tooltip = "fairlead list names all contexts, and fairlead on switches any of them on."
-		below = append(below, item)
-	}
-	below = append(below, problems(s.Problems)...)
-	below = append(below, foot(s, x)...)
-	room := 0
+	head = append(head, problems(s)...)
+	foot := foot(s, x)
+	limit := MaxRows
 	if x.Lines > 0 {
-		room = max(minRoom, x.Lines-lines(items)-lines(below))
+		limit = min(limit, x.Lines)
 	}
-	return slices.Concat(items, contextsIn(room, all, x), below)
+	return join("section", head, contexts(s.Contexts, limit-rows(head)-rows(foot), x), foot)
 }
 
+// noContexts returns the row that says where contexts were looked for.
 func noContexts(sources []string) []Item {
-	items := []Item{line("none", "No contexts found")}
+	var items []Item
 	for i, source := range firstFew(sources) {
-		items = append(items, line(fmt.Sprint("source/", i), indent+"in "+shortMiddle(clean(source), maxSentence)))
+		items = append(items, line(fmt.Sprint("source/", i), shortMiddle(clean(source), maxSentence)))
 	}
-	return items
+	if items == nil {
+		return nil
+	}
+	return []Item{submenu("sources", "No contexts found in", items)}
 }
 
-func problems(sentences []string) []Item {
+// problems returns the row of what is wrong with the kubeconfig as a whole.
+func problems(s session.Snapshot) []Item {
 	var items []Item
-	for i, sentence := range firstFew(sentences) {
-		item := line(fmt.Sprint("problem/", i), shortMiddle(clean(sentence), maxSentence))
-		item.Tooltip = clean(sentence)
-		items = append(items, item)
+	for i, sentence := range firstFew(s.Problems) {
+		items = append(items, paragraph(fmt.Sprint("problem/", i), sentence)...)
 	}
-	if more := len(sentences) - len(items); more > 0 {
-		items = append(items, line("problem/more", fmt.Sprintf("…and %d more problems", more)))
+	if items == nil {
+		return nil
+	}
+	if more := len(s.Problems) - len(firstFew(s.Problems)); more > 0 {
+		items = append(items, line("problem/more", fmt.Sprintf("…and %d more: fairlead list", more)))
+	}
+	if len(s.Sources) == 1 {
+		open := openKubeconfig("", s.Sources[0])
+		open.ID = "problems/open"
+		items = append(items, separator("problems"), open)
+	}
+	item := submenu("problems", counted("Problems of the kubeconfig", len(s.Problems)), items)
+	item.Icon = string(session.SignAttention)
+	return []Item{item}
+}
+
+// join returns sections with a separator between those that have items.
+func join(where string, sections ...[]Item) []Item {
+	var items []Item
+	for i, section := range sections {
+		if len(section) > 0 && len(items) > 0 {
+			items = append(items, separator(fmt.Sprint(i, "/", where)))
+		}
+		items = append(items, section...)
 	}
 	return items
 }
@@ -84,29 +99,39 @@ func problems(sentences []string) []Item {
 // line returns an item that only shows text.
 func line(id, title string) Item { return Item{ID: id, Title: title, Disabled: true} }
 
+// paragraph returns the lines of a sentence that may be long.
+func paragraph(id, sentence string) []Item {
+	var items []Item
+	for i, text := range wrap(oneLine(sentence)) {
+		items = append(items, line(fmt.Sprint("text/", i, "/", id), text))
+	}
+	return items
+}
+
 // button returns an item to click, with an ID made from its click.
 func button(title string, click Click) Item {
 	return Item{ID: id(click), Title: title, Click: click}
 }
 
-// check returns a button with a check mark.
-func check(title string, on bool, click Click) Item {
+// radio returns an item of a choice of which one holds.
+func radio(title string, holds bool, click Click) Item {
 	item := button(title, click)
-	item.Checkable, item.Checked = true, on
+	item.Checkable, item.Radio, item.Checked = true, true, holds
 	return item
 }
 
-// toggle returns a check whose click inverts it. Its ID does not depend on its state; name distinguishes it from others
-// with the same action and context.
+// toggle returns an item with a check mark, which a click inverts. Its ID does not depend on its state; name
+// distinguishes it from others with the same action and context.
 func toggle(title string, on bool, click Click, name string) Item {
-	item := check(title, on, click)
+	item := button(title, click)
+	item.Checkable, item.Checked = true, on
 	item.ID = fmt.Sprintf("%s/%d/%s/%s", click.Action, len(name), name, click.Context)
 	return item
 }
 
 // submenu returns an item that opens others. Without any it only shows its title.
 func submenu(id, title string, items []Item) Item {
-	return Item{ID: id, Title: title, Items: items, Disabled: len(items) == 0}
+	return Item{ID: id, Title: title, Items: items, Submenu: len(items) > 0, Disabled: len(items) == 0}
 }
 
 func separator(where string) Item { return Item{ID: "separator/" + where, Separator: true} }

@@ -230,6 +230,7 @@ type grammar struct {
 	name  string
 	short []string // where it is, in brief
 	full  []string // all that the name says
+	owner []string // the account or project it belongs to: a title of its group, and a longer one that says it in full
 }
 
 var (
@@ -244,20 +245,23 @@ func grammarOf(c session.State) grammar {
 		if found[1] != "aws" {
 			full = append(full, found[1])
 		}
-		return grammar{"eks", found[4], []string{found[2], "…" + found[3][8:]}, full}
+		owner := []string{"EKS " + found[3][:4] + "…" + found[3][8:], "EKS " + found[3] + " " + found[1]}
+		return grammar{"eks", found[4], []string{found[2], "…" + found[3][8:]}, full, owner}
 	}
 	if found := gkeName.FindStringSubmatch(short("gke_", c.Name)); found != nil {
-		return grammar{"gke", found[3], found[1:3], found[1:3]}
+		return grammar{"gke", found[3], found[1:3], found[1:3], []string{"GKE " + shortMiddle(found[1], maxName), "GKE " + found[1]}}
 	}
 	if strings.HasSuffix(c.Name, ".eksctl.io") {
 		if found := eksctlName.FindStringSubmatch(short("", c.Name)); found != nil {
-			return grammar{"eksctl", found[2], found[3:], []string{found[3], oneLine(found[1])}}
+			owner := "eksctl " + found[3]
+			return grammar{"eksctl", found[2], found[3:], []string{found[3], oneLine(found[1])}, []string{owner, owner}}
 		}
 	}
 	// Teleport's tsh names the kubeconfig's cluster after its own cluster, which has the name of a host.
 	if name, ok := strings.CutPrefix(short("", c.Name), c.Cluster+"-"); ok && strings.Contains(c.Cluster, ".") && name != "" {
 		proxy := []string{oneLine(c.Cluster)}
-		return grammar{"teleport", oneLine(name), proxy, proxy}
+		owner := "Teleport " + shortMiddle(proxy[0], maxName)
+		return grammar{"teleport", oneLine(name), proxy, proxy, []string{owner, owner}}
 	}
 	return grammar{}
 }

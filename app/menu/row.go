@@ -1,104 +1,85 @@
 package menu
 
 import (
-	"fmt"
+	"time"
 
 	"fairlead/app/session"
 )
 
-// rows returns the lines of one context: the one that switches it, and those below it that show or offer something.
-func rows(c session.State, x view) []Item {
-	return []Item{row(c, x), details(c, x), reason(c), hint(c), warning(c)}
-}
+// startFor is how long a production context is on if it is started for a while.
+const startFor = time.Hour
 
-// row returns the line that switches a context. It has no submenu, because desktops do not click lines that have one;
-// only a production context has one, to confirm its start.
-func row(c session.State, x view) Item {
-	if c.Production && c.Usable && !c.Wanted && !stoppable(c) {
-		return submenu("ask/"+c.Name, rowTitle(c, x), []Item{
-			submenu("start/"+c.Name, "Start "+x.title(c)+"…", []Item{
-				button("Yes, start "+x.title(c), Click{Action: Start, Context: c.Name}),
-			}),
-		})
-	}
-	return Item{
-		ID:        "row/" + c.Name,
-		Title:     rowTitle(c, x),
-		Tooltip:   rowTooltip(c),
-		Checkable: true,
-		Checked:   c.Wanted && c.Phase != session.Failed,
-		Disabled:  !c.Usable && !stoppable(c),
-		Click:     rowClick(c),
-	}
-}
-
-// rowClick returns a toggle, except for a production context that failed, whose start was confirmed already.
-func rowClick(c session.State) Click {
-	if c.Production && c.Phase == session.Failed {
-		return Click{Action: Start, Context: c.Name}
-	}
-	return Click{Action: Toggle, Context: c.Name}
-}
-
-// reason returns the line that says why a context is not as it should be. If a command fixes it, a click copies the
-// command, unless it has several lines, which a shell would run at once when they are pasted.
-func reason(c session.State) Item {
-	item := line("reason/"+c.Name, indent+shortEnd(clean(c.Reason), maxSentence))
-	item.Hidden = c.Reason == ""
-	if c.Trouble != session.LoginNeeded || c.Login == "" || c.Login != clean(c.Login) || item.Hidden {
+// offRow returns the row of a context that can be started: a button or, for a production context, the submenu that asks.
+func offRow(c session.State, x view) Item {
+	title := marked(c, x)
+	if !c.Production {
+		item := button(title, Click{Action: Toggle, Context: c.Name})
+		item.ID, item.Tooltip = "row/"+c.Name, rowTooltip(c)
 		return item
 	}
-	item = button(indent+"login needed: copy “"+shortEnd(clean(c.Login), maxCommand)+"”", Click{CopyLogin, c.Name, c.Login})
-	item.ID, item.Tooltip = "login/"+c.Name, shortEnd(clean(c.Reason), maxSentence)
+	item := submenu("row/"+c.Name, title, []Item{
+		button("Start", Click{Action: Start, Context: c.Name}),
+		button("Start for 1 hour", Click{StartFor, c.Name, startFor.String()}),
+	})
+	item.Tooltip = rowTooltip(c)
 	return item
 }
 
-// hint returns the line that says what to do about a context that failed or cannot be used. The remedies for a
-// listening context are in the rest of its menu.
-func hint(c session.State) Item {
-	item := line("hint/"+c.Name, indent+shortEnd(clean(c.Hint), maxSentence))
-	item.Hidden = c.Hint == "" || c.Phase != session.Failed && c.Usable
+// runningRow returns the row of a context that is on or failed. A nested one is in a submenu itself, so that its own ones
+// must not be deep.
+func runningRow(c session.State, x view, nested bool) Item {
+	item := submenu("row/"+c.Name, rowTitle(c, x), details(c, x, nested))
+	item.Icon, item.Tooltip = string(c.Sign()), rowTooltip(c)
 	return item
 }
 
-// warning returns the line that says who else may use a context's address.
-func warning(c session.State) Item {
-	item := line("warning/"+c.Name, indent+badge+shortEnd(clean(c.Warning), maxSentence))
-	item.Hidden = c.Warning == "" || !c.Phase.Listening()
-	return item
+// notUsable returns the row of the contexts whose entries cannot be used, each with the reason.
+func notUsable(all []session.State, x view) Item {
+	show := func(c session.State) Item {
+		return submenu("row/"+c.Name, marked(c, x), needs(c, x))
+	}
+	title := counted("Not usable", len(all))
+	if len(all) <= maxGroup {
+		return submenu("not-usable", title, each(all, show))
+	}
+	return submenu("not-usable", title, each(pages("not-usable", "", all, x), func(g group) Item {
+		return submenu("group/"+g.id, g.title, each(g.contexts, show))
+	}))
 }
 
 // stoppable reports whether a context can be stopped. A failure that is shown counts.
 func stoppable(c session.State) bool { return c.Phase != session.Off }
 
-// rowTitle returns a context's title and state.
-func rowTitle(c session.State, x view) string {
+// marked returns a context's title with its marks.
+func marked(c session.State, x view) string {
 	name := x.title(c)
 	if c.Production {
-		name = badge + name
+		name = production + name
 	}
 	if c.Current {
 		name = star + name
 	}
+	return name
+}
+
+// rowTitle returns a context's title, and its port or the cause of its trouble in a few words.
+func rowTitle(c session.State, x view) string { return marked(c, x) + state + stateWords(c) }
+
+// stateWords returns the port of a context that is on, and otherwise what it does or the cause of its trouble.
+func stateWords(c session.State) string {
 	switch c.Phase {
 	case session.Starting:
-		return name + "  starting…"
-	case session.On:
-		return name + "  " + ShortAddress(c.Endpoints.ProxyAddress())
-	case session.Unavailable:
-		return name + "  " + ShortAddress(c.Endpoints.ProxyAddress()) + "  (unavailable)"
+		return "starting…"
 	case session.Stopping:
-		return name + "  stopping…"
-	case session.Failed:
-		return name + "  failed"
+		return "stopping…"
+	case session.On:
+		port := ShortAddress(c.Endpoints.ProxyAddress())
+		if c.Sign() != session.SignOn {
+			return port + ", " + shortEnd(troubleWords(c), maxCause)
+		}
+		return port
 	}
-	if !c.Usable {
-		return name + "  cannot be used"
-	}
-	if c.Production {
-		return name + "  (production)"
-	}
-	return name
+	return shortEnd(troubleWords(c), maxCause)
 }
 
 // rowTooltip returns what does not fit in the title.
@@ -106,7 +87,7 @@ func rowTooltip(c session.State) string {
 	words := clean(c.Name)
 	for _, more := range []struct{ what, value string }{{"cluster", c.Cluster}, {"namespace", c.Namespace}, {"from", c.File}} {
 		if more.value != "" {
-			words += fmt.Sprintf(", %s %s", more.what, clean(more.value))
+			words += ", " + more.what + " " + clean(more.value)
 		}
 	}
 	return words

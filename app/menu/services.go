@@ -14,75 +14,110 @@ import (
 const (
 	maxNamespaces = 60
 	maxServices   = 300 // in total
+	maxPage       = 20  // lines of a submenu of Services
 	maxPorts      = 12  // of one Service
 )
 
+// The beginnings of the IDs of submenus that show what is in a cluster. The context's name follows.
+const (
+	servicesID   = "services/"
+	namespacesID = "namespaces/"
+)
+
 // namespaces offers the namespaces in which names without one can be looked up.
-func namespaces(c session.State, extra Extra) Item {
+func namespaces(c session.State, x view, extra Extra) Item {
 	current := c.Namespace
 	if current == "" {
 		current = "default" // like kubectl
 	}
 	title := "Namespace: " + shortName(current)
 	names := extra.Namespaces
-	if names == nil {
-		return submenu("namespaces/"+c.Name, title, []Item{load(c, extra, "namespaces/", "Load namespaces")})
+	shown := names[:min(len(names), maxNamespaces)]
+	if !slices.Contains(shown, current) {
+		names = append([]string{current}, slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == current })...)
+		shown = names[:min(len(names), maxNamespaces)]
 	}
-	if !slices.Contains(names, current) {
-		names = append([]string{current}, names...)
-	}
+	titles := unlike(shown, func(name string) []string { return []string{shortName(name)} })
 	var items []Item
-	for _, name := range names[:min(len(names), maxNamespaces)] {
-		items = append(items, check(shortName(name), name == current, Click{SetNamespace, c.Name, name}))
+	for i, name := range shown {
+		items = append(items, radio(titles[i], name == current, Click{SetNamespace, c.Name, name}))
 	}
-	return submenu("namespaces/"+c.Name, title, andMore(items, "namespaces/"+c.Name, len(names)))
+	items = andMore(items, namespacesID+c.Name, len(names))
+	if extra.Namespaces == nil {
+		items = append(items, loading(c, x, extra, "namespaces")...)
+	}
+	return submenu(namespacesID+c.Name, title, items)
 }
 
-// load returns the line that loads what is in the cluster, or shows the state of that. where makes its ID unique.
-func load(c session.State, extra Extra, where, title string) Item {
-	if extra.Loading {
-		return line("loading/"+where+c.Name, "Loading…")
+// loading returns the lines of a submenu whose content is not loaded yet, or could not be.
+func loading(c session.State, x view, extra Extra, what string) []Item {
+	refresh := button("Load them", Click{Action: LoadServices, Context: c.Name})
+	refresh.ID = "load/" + what + "/" + c.Name
+	switch {
+	case extra.LoadFailed != "" && !extra.Loading:
+		refresh.Title = "Try again"
+		return append(paragraph("load-failed/"+what+"/"+c.Name, extra.LoadFailed), refresh)
+	case x.LoadsOnOpen || extra.Loading:
+		return []Item{line("loading/"+what+"/"+c.Name, "Loading… They are here when the menu is opened again.")}
 	}
-	item := button(title, Click{Action: LoadServices, Context: c.Name})
-	item.ID = where + item.ID
-	return item
+	return []Item{refresh}
 }
 
-// services lists namespaces, Services and ports. With only one namespace it lists the Services.
-func services(c session.State, x view, extra Extra) Item {
-	whole := "services/" + c.Name
+// services lists namespaces and the ports of their Services, or only the ports if there are few. A nested list has no
+// submenus.
+func services(c session.State, x view, extra Extra, nested bool) Item {
+	whole := servicesID + c.Name
 	if extra.Services == nil {
-		items := []Item{load(c, extra, "services/", "Load Services")}
-		if extra.LoadFailed != "" {
-			items = append(items, line("load-failed/"+c.Name, shortEnd(clean(extra.LoadFailed), maxSentence)))
-		}
-		return submenu(whole, "Services", items)
+		return submenu(whole, "Services", loading(c, x, extra, "services"))
 	}
-	var order []string
-	by := map[string][]Item{}
-	for _, s := range extra.Services[:min(len(extra.Services), maxServices)] {
-		if _, known := by[s.Namespace]; !known {
-			order = append(order, s.Namespace)
-		}
-		by[s.Namespace] = append(by[s.Namespace], service(c, x, s))
-	}
+	shown := extra.Services[:min(len(extra.Services), maxServices)]
+	left := len(extra.Services) - len(shown)
+	all := each(shown, func(s Service) []Item { return ports(c, x, s) })
 	var items []Item
-	switch len(order) {
-	case 0:
+	switch flat := slices.Concat(all...); {
+	case len(flat) == 0:
 		items = []Item{line("no-services/"+c.Name, "None with a TCP port")}
-	case 1:
-		items = by[order[0]]
+	case nested && len(flat) > maxGroup:
+		items, left = flat[:maxGroup], left+len(flat)-maxGroup
+	case len(flat) <= maxPage || nested:
+		items = flat
 	default:
-		for _, namespace := range order {
-			items = append(items, submenu("services-of/"+namespace+"/"+c.Name, shortName(namespace), by[namespace]))
-		}
+		items = pagesOfServices(c, shown, all)
 	}
-	items = andMore(items, whole, len(items)+max(0, len(extra.Services)-maxServices))
-	again := load(c, extra, "again/", "Load again")
-	return submenu(whole, "Services", append(items, separator(whole), again))
+	items = andMore(items, whole, len(items)+left)
+	refresh := button("Refresh", Click{Action: LoadServices, Context: c.Name})
+	return submenu(whole, "Services", join(whole, items, []Item{refresh}))
 }
 
-func service(c session.State, x view, s Service) Item {
+// pagesOfServices returns submenus of Services by namespace, of about maxPage lines each. all are the lines of each Service.
+func pagesOfServices(c session.State, services []Service, all [][]Item) []Item {
+	type page struct {
+		first, last Service
+		items       []Item
+	}
+	var pages []page
+	for i, s := range services {
+		last := len(pages) - 1
+		if last < 0 || pages[last].last.Namespace != s.Namespace || len(pages[last].items)+len(all[i]) > maxPage {
+			pages, last = append(pages, page{first: s}), last+1
+		}
+		pages[last].last, pages[last].items = s, append(pages[last].items, all[i]...)
+	}
+	titles := unlike(pages, func(p page) []string {
+		span := shortMiddle(oneLine(p.first.Name), maxSpan) + " – " + shortMiddle(oneLine(p.last.Name), maxSpan)
+		return []string{shortName(p.first.Namespace), shortName(p.first.Namespace) + ": " + span}
+	})
+	var items []Item
+	for i, p := range pages {
+		if len(p.items) > 0 {
+			items = append(items, submenu(fmt.Sprintf("services-of/%s/%s/%s", p.first.Name, p.first.Namespace, c.Name), titles[i], p.items))
+		}
+	}
+	return items
+}
+
+// ports returns the lines of a Service's ports: a web page is opened, and anything copied.
+func ports(c session.State, x view, s Service) []Item {
 	var items []Item
 	for _, p := range s.Ports[:min(len(s.Ports), maxPorts)] {
 		text, web := address(s, p)
@@ -90,12 +125,16 @@ func service(c session.State, x view, s Service) Item {
 		if p.Name != "" {
 			suffix = "  (" + shortName(p.Name) + ")"
 		}
-		items = append(items, button("Copy "+shortMiddle(clean(text), maxName)+suffix, Click{CopyService, c.Name, text}))
+		copying := button("Copy "+shortMiddle(clean(text), maxTitle)+suffix, Click{CopyService, c.Name, text})
+		copying.ID = fmt.Sprintf("port/%d/%s/%s/%s/%s", p.Number, p.Name, s.Namespace, s.Name, c.Name)
+		items = append(items, copying)
 		if web && len(x.Browsers) > 0 {
-			items = append(items, button("Open "+shortMiddle(clean(text), maxName), Click{OpenService, c.Name, text}))
+			opening := button("Open "+shortMiddle(clean(text), maxTitle), Click{OpenService, c.Name, text})
+			opening.ID = "open-" + copying.ID
+			items = append(items, opening)
 		}
 	}
-	return submenu("service/"+s.Namespace+"/"+s.Name+"/"+c.Name, shortName(s.Name), items)
+	return items
 }
 
 // ServiceAddress returns what to enter for a port of a Service: a URL, or host and port.

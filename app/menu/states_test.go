@@ -18,6 +18,9 @@ func extras() Extras {
 		Snippets:      []Choice{{"bash", "bash, zsh"}, {"fish", "fish"}, {"java", "Java"}},
 		TLSSnippets:   []Choice{{"curl", "curl"}},
 		Browsers:      []Choice{{"chromium", "Chromium"}, {"firefox", "Firefox"}},
+		Shell:         Choice{"bash", "bash"},
+		Terminal:      true,
+		LoadsOnOpen:   true,
 		Notifications: []Switch{{Choice{"dials", "Failed connections"}, true}, {Choice{"logins", "Logins"}, false}},
 		Autostart:     &on,
 		Settings:      true,
@@ -67,7 +70,7 @@ func many(count, files int) (all []session.State) {
 
 // snapshots are the states whose menus are in testdata, by file name.
 func snapshots() map[string]session.Snapshot {
-	arn := "arn:aws:eks:eu-central-1:123456789012:cluster/payments-production-blue-2026"
+	const arn = "arn:aws:eks:eu-central-1:123456789012:cluster/payments-production-blue-2026"
 	some := many(200, 12)
 	some[7].Phase, some[7].Wanted, some[7].Endpoints, some[7].Since = session.On, true, session.ProxyAt("127.0.0.1:1080"), noon
 	some[90].Phase, some[90].Wanted, some[90].Reason = session.Failed, true, "Another program listens on 127.0.0.1:1081."
@@ -82,6 +85,10 @@ func snapshots() map[string]session.Snapshot {
 	}
 	low.Contexts[6].Used = noon
 	return map[string]session.Snapshot{
+		"one-off":            {Version: 1, Contexts: []session.State{{Name: "lab", Phase: session.Off, Usable: true, Current: true}}, Sources: []string{"/home/someone/.kube/config"}},
+		"one-on":             {Version: 1, Contexts: []session.State{{Name: "lab", Phase: session.On, Wanted: true, Usable: true, Current: true, Outside: "direct", Endpoints: session.ProxyAt("127.0.0.1:1080")}}},
+		"three":              three(),
+		"fourteen":           fourteen(),
 		"low-screen":         low,
 		"low-screen-all-off": {Version: 9, Contexts: many(14, 1)},
 		"low-screen-many":    {Version: 9, Contexts: some},
@@ -136,4 +143,47 @@ func snapshots() map[string]session.Snapshot {
 			{Name: strings.Repeat("é", 120), Phase: session.Off, Usable: true},
 		}},
 	}
+}
+
+// three are a context that is on, one that needs a login, and a production one.
+func three() session.Snapshot {
+	return session.Snapshot{Version: 1, Sources: []string{"/home/someone/.kube/config"}, Contexts: []session.State{
+		{Name: "kind-dev", Phase: session.On, Wanted: true, Usable: true, Outside: "direct", Endpoints: session.ProxyAt("127.0.0.1:1080"), File: "/home/someone/.kube/config"},
+		{
+			Name: "staging", Phase: session.Unavailable, Wanted: true, Usable: true, Outside: "direct", Endpoints: session.ProxyAt("127.0.0.1:1081"), File: "/home/someone/.kube/config",
+			Title: "Login needed", Reason: "The program aws, which signs in to context staging, gives a login that ran out at 14:05 on 28 November 2026.",
+			Hint: "Sign in again: run “aws sso login” in a terminal.", Trouble: session.LoginNeeded, Login: "aws sso login",
+		},
+		{Name: "prod-eu", Phase: session.Off, Usable: true, Production: true},
+	}}
+}
+
+// fourteen are seven contexts that are on, five of them with a trouble, and seven that are off, two of them not usable.
+func fourteen() session.Snapshot {
+	const payments = "arn:aws:eks:eu-central-1:123456789012:cluster/payments-"
+	s := session.Snapshot{Version: 1}
+	for i, name := range []string{
+		"docker-desktop", "kind-dev", "minikube", payments + "staging-blue", payments + "production-blue", payments + "production-green",
+		"gke_acme-data-platform_europe-west1-b_analytics-dev", "teleport.example.com-edge", "🚀 launchpad 🧪", "上海-生产-集群-一", "expired-token", "broken-no-such-cluster", "broken-ca-file", "prod",
+	} {
+		c := session.State{Name: name, Usable: true, Phase: session.Off, Production: strings.Contains(name, "prod"), Current: name == "kind-dev"}
+		on := func(title, reason string, trouble session.Trouble) {
+			c.Phase, c.Wanted, c.Outside, c.Endpoints = session.On, true, "direct", session.ProxyAt(fmt.Sprint("127.0.0.1:", 1080+i))
+			if title != "" {
+				c.Phase, c.Title, c.Reason, c.Trouble = session.Unavailable, title, reason, trouble
+			}
+		}
+		switch i {
+		case 0, 9:
+			on("", "", "")
+		case 2, 6:
+			on("Cluster unreachable", "Nothing listens at the address of the API server 127.0.0.1:9.", session.Unreachable)
+		case 5, 7, 10:
+			on("Login needed", "The cluster does not accept the login of the context.", session.LoginNeeded)
+		case 11, 12:
+			c.Usable, c.Reason, c.Trouble = false, `Context "x" names the cluster "nope", which is not in the kubeconfig.`, session.Unusable
+		}
+		s.Contexts = append(s.Contexts, c)
+	}
+	return s
 }

@@ -6,7 +6,7 @@ import (
 	"fairlead/app/session"
 )
 
-// Summary returns a few words about how many contexts are on.
+// Summary returns a few words about how many contexts are on, and how many need the user.
 func Summary(s session.Snapshot) string {
 	if s.Version == 0 {
 		return "Fairlead: reading the kubeconfig…"
@@ -14,11 +14,37 @@ func Summary(s session.Snapshot) string {
 	if len(s.Contexts) == 0 {
 		return "Fairlead: no contexts"
 	}
-	on := 0
+	on, needy, failed, busy := 0, 0, 0, ""
 	for _, c := range s.Contexts {
 		if c.Phase.Listening() {
 			on++
 		}
+		switch c.Sign() {
+		case session.SignAttention:
+			if stoppable(c) { // the others are listed as not usable
+				needy++
+			}
+		case session.SignFailed:
+			failed++
+		case session.SignWorking:
+			busy = stateWords(c)
+		}
 	}
-	return fmt.Sprintf("Fairlead: %d of %d on", on, len(s.Contexts))
+	switch {
+	case on+needy+failed == 0 && busy != "":
+		return "Fairlead: " + busy
+	case on+needy+failed == 0:
+		return "Fairlead: off"
+	}
+	words := fmt.Sprintf("%d on", on)
+	switch {
+	case needy == 1:
+		words += ", 1 needs you"
+	case needy > 1:
+		words += fmt.Sprintf(", %d need you", needy)
+	}
+	if failed > 0 {
+		words += fmt.Sprintf(", %d failed", failed)
+	}
+	return words
 }

@@ -10,12 +10,18 @@ import (
 )
 
 const (
-	indent      = "    " // for lines that belong to the row above
-	maxName     = 48     // runes of a name
-	maxSentence = 100    // runes of a sentence
-	maxCommand  = 70     // runes of a command line
-	badge       = "⚠ "   // marks what needs attention
-	star        = "★ "   // marks the kubeconfig's current context
+	maxName     = 48      // runes of a name
+	maxSentence = 100     // runes of a path
+	maxCommand  = 70      // runes of a command line
+	maxSpan     = 24      // runes of each of the two names that a group goes from and to
+	maxCause    = 40      // runes of the cause in a context's row
+	maxMessage  = 1000    // runes of a sentence with its hint, to copy
+	maxWidth    = 64      // runes of a line of a sentence
+	maxHeight   = 8       // lines of a sentence
+	badge       = "⚠ "    // marks what needs attention
+	star        = "★ "    // marks the kubeconfig's current context
+	production  = "PROD " // marks a production context
+	state       = "  ·  " // between a context's title and its state
 )
 
 // ShortAddress returns an address, host:port, without the host if that is the usual one, 127.0.0.1.
@@ -65,3 +71,24 @@ func shortEnd(text string, limit int) string {
 }
 
 func runeCount(text string) int { return utf8.RuneCountInString(text) }
+
+// wrap returns the lines of a sentence: of maxWidth runes, if possible ending with a word, and maxHeight of them.
+func wrap(sentence string) []string {
+	var lines []string
+	rest := []rune(strings.TrimSpace(sentence))
+	for len(rest) > maxWidth && len(lines) < maxHeight-1 {
+		end := maxWidth
+		for end > 0 && rest[end] != ' ' {
+			end--
+		}
+		if end < maxWidth/2 {
+			end = maxWidth // a long word, or a script without spaces
+		}
+		lines = append(lines, strings.TrimSpace(string(rest[:end])))
+		rest = []rune(strings.TrimSpace(string(rest[end:])))
+	}
+	if len(rest) == 0 {
+		return lines
+	}
+	return append(lines, shortEnd(string(rest), maxWidth))
+}

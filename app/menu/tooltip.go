@@ -51,7 +51,7 @@ func urgentFirst(all []session.State) []session.State {
 func inWords(c session.State, v view) string {
 	words := v.title(c)
 	if c.Production {
-		words = "PROD " + words
+		words = production + words
 	}
 	switch c.Sign() {
 	case session.SignOn:
@@ -75,7 +75,7 @@ func troubleWords(c session.State) string {
 	switch {
 	case c.Trouble == session.ChangeFailed:
 		return "change not applied"
-	case c.Title != "":
+	case oneLine(c.Title) != "":
 		return lowered(oneLine(c.Title))
 	case c.Trouble == session.LoginNeeded:
 		return "login needed"

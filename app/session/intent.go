@@ -35,6 +35,9 @@ type Set struct {
 	// Restored says that the desired state was read from disk, where an earlier run of the program saved it. It is not
 	// saved again, and Start is called with restored set.
 	Restored bool
+	// For makes a context that is turned on turn itself off after this time, instead of the AutoOff of its Entry; 0 does
+	// not.
+	For time.Duration
 	// Confirmed says that the user has confirmed the intent. Without it a production context is not turned on, even
 	// when it is restored, and Do returns ErrUnconfirmed.
 	Confirmed bool
@@ -227,7 +230,7 @@ func (s *session) setEntry(entry Entry) {
 		}
 		return
 	}
-	if entry.AutoOff != before.AutoOff && s.phase.Listening() {
+	if entry.AutoOff != before.AutoOff && s.onFor == 0 && s.phase.Listening() {
 		s.scheduleOff(s.since, entry.AutoOff)
 	}
 	// An entry that cannot be used cannot be applied either; the proxy keeps the old one.
@@ -287,6 +290,9 @@ func (s *session) setDesired(w Set) error {
 	}
 	delete(s.manager.awaited, s.entry.Name)
 	s.wanted, s.restored = w.On, w.Restored
+	if idle {
+		s.onFor = w.For
+	}
 	s.drive()
 	return nil
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,9 +25,10 @@ type session struct {
 	phase     Phase
 	reason    Reason
 	endpoints Endpoints
-	since     time.Time // when it began to listen
-	used      time.Time // when it was last switched on in this run of the program
-	run       *run      // nil if nothing runs
+	since     time.Time     // when it began to listen
+	used      time.Time     // when it was last switched on in this run of the program
+	onFor     time.Duration // how long it is to be on, as the user said when switching it on; 0 if the user said nothing
+	run       *run          // nil if nothing runs
 }
 
 // run is one life of a context's proxy, from Start until Serve returns. All fields but health are owned by the
@@ -180,7 +182,7 @@ func (s *session) listening(r *run, endpoints Endpoints) {
 	s.endpoints = endpoints
 	s.manager.config.Log.Info().Str("context", s.entry.Name).Strs("addresses", endpoints.Addresses()).Msg("listening")
 	s.phase, s.since = On, time.Now().Round(0)
-	s.scheduleOff(s.since, s.entry.AutoOff)
+	s.scheduleOff(s.since, cmp.Or(s.onFor, s.entry.AutoOff))
 	s.applyHealth()
 }
 

@@ -127,6 +127,12 @@ func Known(kind string) bool {
 	return ok
 }
 
+// Is reports whether a usual name, such as "zsh", is that of the kind with this ID.
+func Is(id, name string) bool {
+	m, ok := find(name)
+	return ok && m.ID == id
+}
+
 func find(kind string) (maker, bool) {
 	kind = strings.ToLower(kind)
 	at := slices.IndexFunc(makers, func(m maker) bool { return kind == m.ID || slices.Contains(m.aliases, kind) })

@@ -83,18 +83,18 @@ func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 	panel := startWatcher(t, address)
 	p := startProgram(t, "DBUS_SESSION_BUS_ADDRESS="+address)
 	i := panel.item(t)
-	want := []string{". Fairlead: 0 of 2 on", "--", "gke__lab__1", "b", "--", ". All off", "More", "Log folder", "Quit"}
+	want := []string{". Fairlead: off", "--", ". Start", "gke__lab__1", "b", "--", "Fairlead", "Logs", "Quit"}
 	if got := i.lines(t); !reflect.DeepEqual(got, want) {
 		t.Errorf("the menu is\n%q, want\n%q", got, want)
 	}
 	off := i.property(t, "IconPixmap")
 
 	i.click(t, "gke__lab__1")
-	i.waitFor(t, "[x] gke__lab__1  :1080")
-	want = []string{". Fairlead: 1 of 2 on", "--", "[x] gke__lab__1  :1080", "    gke__lab__1: copy, open, more", "Copy socks5h://127.0.0.1:1080",
-		"Copy http://127.0.0.1:1080", "--", "Namespace: default", "Load namespaces", "Services", "Load Services",
-		"Clients must give a password", "Production: ask before it starts", "Turn itself off", "[x] Never", "In 15 minutes", "In an hour", "In 4 hours", "In 8 hours", "--",
-		"Close all its connections", "Log in again", "Show log", "Stop", "b", "--", "Copy socks5h URL of gke__lab__1", "All off", "More", "Log folder", "Quit"}
+	i.waitFor(t, "gke__lab__1  ·  :1080")
+	want = []string{". 1 on", "--", "gke__lab__1  ·  :1080", "Copy socks5h://127.0.0.1:1080", "Services", "Load them", "--",
+		"Copy for", "http://127.0.0.1:1080", "Options", "Namespace: default", "[x] default", "Load them", "Ask for a password", "Treat as production",
+		"Turn off after", "15 minutes", "1 hour", "4 hours", "8 hours", "[x] Never", "--", "Log in again", "Close connections", "Show log", "--",
+		"Restart", "Stop", "--", ". Start", "b", "--", "Stop all", "Fairlead", "Logs", "Quit"}
 	eventually(t, "all of the menu follows", func() bool { return reflect.DeepEqual(i.lines(t), want) })
 	if reflect.DeepEqual(i.property(t, "IconPixmap"), off) {
 		t.Error("the icon is as before")
@@ -102,18 +102,18 @@ func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 
 	i.click(t, "Copy socks5h://127.0.0.1:1080")
 	p.waitFor(t, "copy-socks5 gke_lab_1\n")
-	i.click(t, "Copy http://127.0.0.1:1080")
+	i.click(t, "http://127.0.0.1:1080")
 	p.waitFor(t, "say Not copied: nothing to paste into\n")
 	i.click(t, "Show log")
 	p.waitFor(t, "open-log gke_lab_1\n")
-	gone := i.number(t, "Close all its connections")
+	gone := i.number(t, "Close connections")
 	i.click(t, "Stop")
 	i.waitFor(t, "gke__lab__1")
 	i.event(t, gone) // it was in the menu until now
-	i.click(t, ". All off")
+	i.click(t, ". Start")
 	i.click(t, "b")
-	i.waitFor(t, "[x] b  :1080")
-	i.click(t, "All off")
+	i.waitFor(t, "b  ·  :1080")
+	i.click(t, "Stop all")
 	i.waitFor(t, "b")
 	i.click(t, "Quit")
 	if status := p.end(t); status != 0 {
@@ -140,7 +140,7 @@ func TestLateAndRestartedPanelsGetTheIcon(t *testing.T) {
 	second := startWatcher(t, address)
 	i := second.item(t)
 	i.click(t, "gke__lab_1") // GNOME's label
-	i.waitFor(t, "[x] gke__lab_1  :1080")
+	i.waitFor(t, "gke__lab_1  ·  :1080")
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -210,7 +210,6 @@ func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 		}
 	})
 	snapshot, ok := <-snapshots
-	first := "" // the context that is on top; it changes only while the menu is closed, so that no row moves under the pointer
 	for ok {
 		for kit.Held() {
 			if ctx.Err() != nil {
@@ -218,12 +217,7 @@ func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 			}
 			pause(ctx)
 		}
-		current := menu.Current(snapshot)
-		if !kit.Open() {
-			first = current
-		}
 		extras := t.config.Extras()
-		extras.First = first
 		lines := int(t.room.Load())
 		if lines > 0 {
 			extras.Lines = max(1, lines-2) // a line may be higher than expected
@@ -233,15 +227,10 @@ func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 		kit.Show(drawing{items, menu.Icon(snapshot), menu.Tooltip(snapshot, extras), lines})
 		drawn()
 		pause(ctx)
-		var again <-chan time.Time
-		if first != current {
-			again = time.After(drawEvery)
-		}
 		select {
 		case snapshot, ok = <-snapshots:
 		case <-t.config.Redraw:
 		case <-t.resized:
-		case <-again:
 		}
 	}
 }

@@ -1,0 +1,193 @@
+package menu
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"fairlead/app/session"
+)
+
+const (
+	// MaxRows is the number of rows of the menu without its submenus: what a screen of 800 pixels has room for.
+	MaxRows = 18
+
+	minRoom   = 4   // rows for contexts on the lowest screen
+	maxRecent = 5   // contexts above the groups
+	maxGroup  = 25  // rows of a submenu
+	maxListed = 500 // contexts in the menu; panels read all of it, including submenus, and become slow
+)
+
+// rows returns how many rows are shown while submenus are closed. Separators do not count, because they are thin and few.
+func rows(items []Item) int {
+	count := 0
+	for _, item := range items {
+		if !item.Separator {
+			count++
+		}
+	}
+	return count
+}
+
+// contexts returns the rows of all contexts, at most room of them, or minRoom: a submenu for each that runs or failed, a
+// button for each that is off, the kubeconfig's current one and those that were used last on top. For what there is no
+// room, there are groups.
+func contexts(all []session.State, room int, x view) []Item {
+	all, more := listed(all)
+	on, off, unusable := divide(all)
+	room = max(minRoom, room)
+	var below []Item
+	if more > 0 {
+		below = append(below, line("contexts/more", fmt.Sprintf("…and %d more contexts: fairlead on NAME", more)))
+	}
+	if len(unusable) > 0 {
+		below = append(below, notUsable(unusable, x))
+	}
+	room -= rows(below)
+	least := 0 // rows that those that are off need
+	if len(off) > 0 {
+		least = 1
+	}
+	running := running(on, max(1, room-least), x)
+	room -= rows(running)
+	if len(all) == 1 && len(off) == 1 && !off[0].Production {
+		start := offRow(off[0], x)
+		start.Title = "Start " + x.title(off[0])
+		return []Item{start}
+	}
+	var start []Item
+	if len(off) > 0 {
+		if room > 2 || room > 1 && len(off) == 1 {
+			start = append(start, line("caption/start", "Start"))
+			room--
+		}
+		start = append(start, startable(off, max(1, room), x)...)
+	}
+	return join("contexts", running, append(start, below...))
+}
+
+// listed returns the contexts that the menu shows, and how many it leaves out. It never leaves out the current one, nor
+// those that are on or were used recently.
+func listed(all []session.State) (some []session.State, more int) {
+	if len(all) <= maxListed {
+		return all, 0
+	}
+	keep := map[string]bool{}
+	room := maxListed
+	hold := func(c session.State) {
+		if !keep[c.Name] {
+			keep[c.Name] = true
+			room--
+		}
+	}
+	for _, c := range all {
+		if stoppable(c) || c.Current {
+			hold(c)
+		}
+	}
+	for _, c := range recent(all) {
+		hold(c)
+	}
+	for _, c := range all {
+		switch {
+		case keep[c.Name]:
+			some = append(some, c)
+		case room > 0:
+			some = append(some, c)
+			room--
+		}
+	}
+	return some, len(all) - len(some)
+}
+
+// recent returns the contexts that can be started: the current one first, and those that were on last.
+func recent(all []session.State) []session.State {
+	_, off, _ := divide(all)
+	used := 0
+	for used < len(off) && used <= maxRecent && (off[used].Current || !off[used].Used.IsZero()) {
+		used++
+	}
+	return off[:used]
+}
+
+// divide returns the contexts that are on or failed, those that can be started, and those that cannot be used. The current
+// one comes first, and of those that are off the last used ones follow.
+func divide(all []session.State) (on, off, unusable []session.State) {
+	for _, c := range all {
+		switch {
+		case stoppable(c):
+			on = append(on, c)
+		case c.Usable:
+			off = append(off, c)
+		default:
+			unusable = append(unusable, c)
+		}
+	}
+	slices.SortStableFunc(on, currentFirst)
+	slices.SortStableFunc(off, func(a, b session.State) int { return cmp.Or(currentFirst(a, b), b.Used.Compare(a.Used)) })
+	return on, off, unusable
+}
+
+func currentFirst(a, b session.State) int {
+	switch {
+	case a.Current == b.Current:
+		return 0
+	case a.Current:
+		return -1
+	}
+	return 1
+}
+
+// running returns the rows of contexts that are on or failed. Those without room are in a submenu, which has the icon of
+// the one that is worst.
+func running(on []session.State, room int, x view) []Item {
+	if len(on) <= room {
+		return each(on, func(c session.State) Item { return runningRow(c, x, false) })
+	}
+	shown, rest := on[:room-1], on[room-1:]
+	items := each(shown, func(c session.State) Item { return runningRow(c, x, false) })
+	more := submenu("running", counted("More running", len(rest)), each(rest, func(c session.State) Item { return runningRow(c, x, true) }))
+	more.Icon = string(session.Snapshot{Contexts: rest}.Sign())
+	return append(items, more)
+}
+
+// startable returns the rows of contexts that are off. If they do not all have room, the recent ones do, and the rest is
+// in groups.
+func startable(off []session.State, room int, x view) []Item {
+	show := func(c session.State) Item { return offRow(c, x) }
+	if len(off) <= room {
+		return each(off, show)
+	}
+	top := min(len(recent(off)), room-1)
+	if rest := len(off) - (room - 1); rest <= maxGroup {
+		top = room - 1
+	}
+	return append(each(off[:top], show), each(gather(off[top:], room-top, x), func(g group) Item { return g.item(x) })...)
+}
+
+// gather returns the groups of contexts, at most room of them: the last ones are in one group if there are too many. A
+// few contexts make one group, and so do all where submenus unfold in the menu.
+func gather(all []session.State, room int, x view) []group {
+	rest := group{id: "rest", title: "More", contexts: all}
+	if len(all) <= maxGroup {
+		return []group{rest}
+	}
+	groups := groupsOf(all, x)
+	if len(groups) <= room && x.Lines == 0 {
+		return groups
+	}
+	kept := 0
+	if x.Lines == 0 {
+		kept = room - 1
+	}
+	rest.contexts, rest.groups = nil, groups[kept:]
+	return append(groups[:kept:kept], rest)
+}
+
+func each[T, R any](all []T, item func(T) R) []R {
+	items := make([]R, 0, len(all))
+	for _, one := range all {
+		items = append(items, item(one))
+	}
+	return items
+}

@@ -1,0 +1,80 @@
+package menu
+
+import (
+	"slices"
+	"time"
+
+	"fairlead/app/session"
+)
+
+// The routes of hosts outside the cluster, as in session.State.Outside.
+const (
+	direct = "direct"
+	refuse = "refuse"
+)
+
+// outside offers the routes of hosts outside the cluster.
+func outside(c session.State) []Item {
+	if c.Outside == "" {
+		return nil
+	}
+	choices := []struct{ route, title, word string }{{direct, "Directly", "direct"}, {refuse, "Refused", "refused"}}
+	title := "Other hosts"
+	var items []Item
+	for _, choice := range choices {
+		holds := c.Outside == choice.route
+		if holds {
+			title += ": " + choice.word
+		}
+		items = append(items, radio(choice.title, holds, Click{SetOutside, c.Name, choice.route}))
+	}
+	return []Item{submenu("outside/"+c.Name, title, items)}
+}
+
+// options returns the submenu of what is set and done rarely. In a nested one the times after which a context is turned off
+// have no submenu.
+func options(c session.State, x view, extra Extra, nested bool) []Item {
+	settings := []Item{
+		toggle("Ask for a password", c.Password, Click{SetPassword, c.Name, word(!c.Password)}, ""),
+		toggle("Treat as production", c.Production, Click{SetProduction, c.Name, word(!c.Production)}, ""),
+	}
+	title, times := autoOff(c)
+	sections := [][]Item{settings}
+	if nested {
+		sections = append(sections, append([]Item{line("auto-off/"+c.Name, title)}, times...))
+	} else {
+		names := namespaces(c, x, extra)
+		sections = [][]Item{slices.Concat([]Item{names}, settings, []Item{submenu("auto-off/"+c.Name, title, times)})}
+	}
+	login := button("Log in again", Click{Action: LogIn, Context: c.Name})
+	closing := button("Close connections", Click{Action: CloseConnections, Context: c.Name})
+	sections = append(sections, []Item{login, closing, button("Show log", Click{Action: OpenLog, Context: c.Name})})
+	return []Item{submenu("options/"+c.Name, "Options", join("options/"+c.Name, sections...))}
+}
+
+// autoOff offers durations after which a context turns itself off, counted from the click.
+func autoOff(c session.State) (title string, items []Item) {
+	title = "Turn off after"
+	never := c.OffAt.IsZero()
+	if !never {
+		title = "Turns off at " + c.OffAt.Format("15:04")
+		at := line("off-at/"+c.Name, "At "+c.OffAt.Format("15:04"))
+		at.Checkable, at.Radio, at.Checked = true, true, true
+		items = append(items, at)
+	}
+	for _, offer := range []struct {
+		title string
+		after time.Duration
+	}{{"15 minutes", 15 * time.Minute}, {"1 hour", time.Hour}, {"4 hours", 4 * time.Hour}, {"8 hours", 8 * time.Hour}} {
+		items = append(items, radio(offer.title, false, Click{SetAutoOff, c.Name, offer.after.String()}))
+	}
+	return title, append(items, radio("Never", never, Click{SetAutoOff, c.Name, time.Duration(0).String()}))
+}
+
+// word returns a bool in the form of Click.Argument.
+func word(is bool) string {
+	if is {
+		return "true"
+	}
+	return "false"
+}

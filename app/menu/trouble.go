@@ -1,0 +1,75 @@
+package menu
+
+import (
+	"fmt"
+
+	"fairlead/app/session"
+)
+
+// needs returns what a context needs of the user: the reason in full, and what can be done about it.
+func needs(c session.State, x view) []Item {
+	var items []Item
+	if c.Reason != "" {
+		items = append(items, paragraph("reason/"+c.Name, c.Reason)...)
+		items = append(items, paragraph("hint/"+c.Name, c.Hint)...)
+	}
+	if c.Warning != "" && c.Phase.Listening() {
+		items = append(items, paragraph("warning/"+c.Name, badge+oneLine(c.Warning))...)
+	}
+	if c.Reason == "" {
+		return items
+	}
+	items = append(items, logIn(c, x)...)
+	if again, ok := tryAgain(c); ok {
+		items = append(items, again)
+	}
+	if x.Terminal && stoppable(c) {
+		items = append(items, button("Diagnose…", Click{Action: Diagnose, Context: c.Name}))
+	}
+	items = append(items, button("Copy this message", Click{CopyMessage, c.Name, message(c)}))
+	if c.File != "" && (c.Trouble == session.Unusable || c.Trouble == session.LoginNeeded || !c.Usable) {
+		items = append(items, openKubeconfig(c.Name, c.File))
+	}
+	return items
+}
+
+// logIn offers the command that logs in. One of several lines is not offered, because a shell would run them at once when
+// they are pasted.
+func logIn(c session.State, x view) []Item {
+	if c.Trouble != session.LoginNeeded || c.Login == "" || c.Login != clean(c.Login) {
+		return nil
+	}
+	var items []Item
+	if x.Terminal {
+		items = append(items, button("Log in…", Click{RunLogin, c.Name, c.Login}))
+	}
+	return append(items, button("Copy “"+shortEnd(c.Login, maxCommand)+"”", Click{CopyLogin, c.Name, c.Login}))
+}
+
+// tryAgain starts a context that failed again, and connects one that is on again. A production context that failed was
+// confirmed already.
+func tryAgain(c session.State) (Item, bool) {
+	click := Click{Action: LogIn, Context: c.Name}
+	switch {
+	case c.Phase == session.Failed:
+		click.Action = Start
+	case c.Phase != session.Unavailable:
+		return Item{}, false
+	}
+	item := button("Try again", click)
+	item.ID = "again/" + c.Name
+	return item, true
+}
+
+// message returns a context's trouble as text to paste into a message.
+func message(c session.State) string {
+	text := fmt.Sprintf("%s: %s", oneLine(c.Name), oneLine(c.Reason))
+	if c.Hint != "" {
+		text += " " + oneLine(c.Hint)
+	}
+	return shortEnd(text, maxMessage)
+}
+
+func openKubeconfig(context, path string) Item {
+	return button("Open kubeconfig", Click{OpenKubeconfig, context, path})
+}
