@@ -212,9 +212,14 @@ func TestTwoHundredConnectionsAtOnceKeepTheirBytes(t *testing.T) {
 
 // echoOnce sends random bytes to the echo program and requires the same ones back.
 func echoOnce(t *testing.T, address string, size int) error {
-	conn, reply := socks5(t, address, "echo.default", 7)
+	return echoThrough(t, address, "echo.default", 7, size)
+}
+
+// echoThrough is echoOnce with an echo program elsewhere.
+func echoThrough(t *testing.T, address, host string, port, size int) error {
+	conn, reply := socks5(t, address, host, port)
 	if reply != 0 {
-		return fmt.Errorf("echo.default:7: SOCKS reply %d", reply)
+		return fmt.Errorf("%s:%d: SOCKS reply %d", host, port, reply)
 	}
 	defer conn.Close()
 	sent := make([]byte, size)
