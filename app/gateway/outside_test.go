@@ -25,12 +25,18 @@ import (
 // outsideOf returns the routes of a context by a text of the settings.
 func outsideOf(t *testing.T, text string) *Outside {
 	t.Helper()
+	g := outsideGateways(t, text)
+	return g.Outside(g.config.Settings.Effective("demo"))
+}
+
+// outsideGateways returns gateways with a text of the settings.
+func outsideGateways(t *testing.T, text string) *Gateways {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	read := settings.Peek(t.TempDir(), file)
-	return New(Config{Settings: read, Log: zerolog.Nop()}).Outside(read.Effective("demo"))
+	return New(Config{Settings: settings.Peek(t.TempDir(), file), Log: zerolog.Nop()})
 }
 
 // served serves the routes without a cluster, and returns the address.

@@ -151,6 +151,9 @@ func parsePattern(text string) (to Pattern, wrong string) {
 	if prefix, err := netip.ParsePrefix(text); err == nil {
 		return prefixPattern(prefix, 0)
 	}
+	if strings.Contains(text, "/") {
+		return to, wrongName(text)
+	}
 	host := text
 	if ip, err := netip.ParseAddr(strings.Trim(text, "[]")); err != nil || ip.Zone() != "" {
 		if name, port, found := cutPort(text); found {
@@ -199,7 +202,7 @@ func wrongName(name string) string {
 	switch {
 	case name == "*":
 		return ""
-	case strings.Contains(name, "://") || strings.Contains(name, "/"):
+	case strings.Contains(name, "/"):
 		return "is no name, address or range of addresses: a route has no scheme and no path, and a range is written like 10.20.0.0/16"
 	case !hostPattern.MatchString(name) || len(name) > 253:
 		return "is no name of a host: write one like db.corp.example, a pattern like *.corp.example, or an address"

@@ -171,7 +171,7 @@ func (p *parser) checkUpstreams(c *Config) {
 	for _, name := range names {
 		u := c.upstreams[name]
 		for _, b := range c.contexts {
-			if o := c.defaults.merge(b.options); b.options.Port != nil && u.isAt(endpointOf(o)) {
+			if !isGlob(b.pattern) && slices.ContainsFunc(c.context(b.pattern, contextState{}).Endpoints, func(e Endpoint) bool { return u.isAt(e.Address) }) {
 				wrong(u, u.urlLine, "upstream %s is the port of context %s: connections would lead back here", name, quotable(b.pattern))
 				break
 			}
@@ -208,14 +208,6 @@ func portOf(via *url.URL) uint16 {
 
 func ownPort(u Upstream) string {
 	return fmt.Sprintf("upstream %s is a port of Fairlead's own: connections would lead back here", u.Name)
-}
-
-// endpointOf returns the address that options make a proxy listen on.
-func endpointOf(o Options) netip.AddrPort {
-	listen, port := loopback, 0
-	setIf(&listen, o.Listen)
-	setIf(&port, o.Port)
-	return netip.AddrPortFrom(listen, uint16(port))
 }
 
 // isAt reports whether a proxy that is connected to from this machine is at an address, as far as its URL shows.
