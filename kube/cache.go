@@ -238,12 +238,6 @@ func (c *cache[K, V]) clear() {
 	clear(c.entries)
 }
 
-func (c *cache[K, V]) size() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.entries)
-}
-
 // makeRoom drops expired answers if the cache is full and, if that is not enough, a random quarter. The caller holds mu.
 func (c *cache[K, V]) makeRoom(now time.Time) {
 	if len(c.entries) < maxCached {

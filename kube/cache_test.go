@@ -179,3 +179,9 @@ func TestStopEndsARenewal(t *testing.T) {
 		}
 	})
 }
+
+func (c *cache[K, V]) size() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.entries)
+}

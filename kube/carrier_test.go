@@ -86,7 +86,7 @@ func anotherCarrier(t *testing.T, cluster *clustertest.Cluster) {
 			t.Errorf("%s: the carrier was handed %+v", address, to)
 		}
 	}
-	if n := c.Stats().Connections; n != 3 {
+	if n := c.Connections(); n != 3 {
 		t.Errorf("%d connections", n)
 	}
 	if err := dial(t, c, "lost:80"); !isAbsent(err, fault.Service) {

@@ -266,6 +266,9 @@ func (c *Cluster) Look(ctx context.Context) error {
 	return c.api.Look(ctx)
 }
 
+// Connections returns how many connections into the cluster are open.
+func (c *Cluster) Connections() int { return c.carrier.Connections() }
+
 // Check finds out whether the API server can be reached and accepts the login, by asking for the two rights that carriers
 // need. Lacking them is logged, and is no error. Errors are those of package fault: *fault.Unreachable, *fault.Login, and
 // *fault.Forbidden if the user may not even ask for their rights. The two questions are asked at the same time, and their

@@ -232,7 +232,7 @@ func (p *Gateway) retire(l *link) {
 			case <-p.serving.Done():
 				return
 			}
-			if l.cluster.Stats().Connections == 0 {
+			if l.cluster.Connections() == 0 {
 				return
 			}
 		}

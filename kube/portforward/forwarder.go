@@ -195,43 +195,14 @@ func (f *Forwarder) inOrder(endpoints []Endpoint) []Endpoint {
 	return slices.Concat(young, good, bad)
 }
 
-// Stats has counts of what a Forwarder has done and of what it holds.
-type Stats struct {
-	Sessions    int    // open sessions
-	Idle        int    // of them, those without a connection
-	Connections int    // open connections
-	Waiting     int    // connections that wait for a session
-	Unbound     int    // connections to the API server that are not used for a session yet
-	Dialled     int    // sessions dialled since the start
-	Shared      int    // connections put on a session that had another, since the start
-	Redialled   int    // connections that went on to another endpoint or session, since the start
-	Retired     int    // sessions not reused because of their last use, since the start
-	Protocol    string // the protocol that worked last
-	RTT         time.Duration
-}
-
 // Connections returns how many connections are open.
-func (f *Forwarder) Connections() int { return f.Stats().Connections }
-
-// Stats returns the current counts.
-func (f *Forwarder) Stats() Stats {
+func (f *Forwarder) Connections() (n int) {
 	f.pool.mu.Lock()
 	defer f.pool.mu.Unlock()
-	st := f.pool.stats
 	for _, p := range f.pool.pods {
-		st.Sessions += len(p.sessions)
-		st.Waiting += len(p.waiting)
 		for _, s := range p.sessions {
-			st.Connections += s.users
-			if s.users == 0 {
-				st.Idle++
-			}
+			n += s.users
 		}
 	}
-	st.Unbound = maxUnbound - f.pool.up.unbound.missing(time.Now())
-	st.RTT = f.pool.rtt
-	f.pool.up.mu.Lock()
-	st.Protocol = f.pool.up.last
-	f.pool.up.mu.Unlock()
-	return st
+	return n
 }

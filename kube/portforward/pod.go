@@ -102,7 +102,7 @@ func (p *pod) shareSession(w *waiter, now time.Time) *session {
 		}
 	}
 	if best != nil {
-		p.pool.stats.Shared++
+		p.pool.done.shared++
 	}
 	return best
 }
@@ -200,7 +200,7 @@ func (p *pod) dialSession(ctx context.Context, ep Endpoint, admitted *admission)
 		return
 	}
 	p.pool.total++
-	p.pool.stats.Dialled++
+	p.pool.done.dialled++
 	p.pool.useCredentials(conn.who)
 	s := newSession(p, conn, now)
 	p.sessions = append(p.sessions, s)

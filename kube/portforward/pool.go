@@ -23,6 +23,14 @@ const (
 	nearRoundTrip = 10 * time.Millisecond
 )
 
+// counts are what a pool has done since its start, for its tests.
+type counts struct {
+	dialled   int // sessions
+	shared    int // connections put on a session that had another
+	redialled int // connections that went on to another endpoint or session
+	retired   int // sessions not reused because of their last use
+}
+
 // A pool holds the sessions with Pods, and what is known of the cluster while they are made and used.
 type pool struct {
 	cfg           Config
@@ -43,7 +51,7 @@ type pool struct {
 	total        int // sessions that are open or are being dialled
 	rtt          time.Duration
 	creds        identity
-	stats        Stats
+	done         counts
 	began        time.Time // when Run began
 	nextRun      time.Time // when housekeeping is due
 	filling      int       // unbound connections that are being dialled
@@ -145,7 +153,7 @@ func (pl *pool) observeRoundTrip(rtt time.Duration) {
 // countRedial counts a connection that went on to another attempt.
 func (pl *pool) countRedial() {
 	pl.mu.Lock()
-	pl.stats.Redialled++
+	pl.done.redialled++
 	pl.mu.Unlock()
 }
 

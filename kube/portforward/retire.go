@@ -88,7 +88,7 @@ func (s *session) retireLocked(why string) {
 		return
 	}
 	s.retired, s.retiredFor = true, why
-	s.pool.stats.Retired++
+	s.pool.done.retired++
 	if s.users == 0 {
 		s.remove("")
 	}
