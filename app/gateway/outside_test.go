@@ -154,3 +154,20 @@ upstreams:
 		})
 	}
 }
+
+// A browser's configuration sends to the proxy what has a route of its own, and nothing that goes out directly.
+func TestTheBrowsersConfigurationHasTheRoutes(t *testing.T) {
+	for text, want := range map[string]string{
+		"{}":                          "[] false",
+		"defaults: {outside: refuse}": "[] false",
+		"upstreams: {e: {url: \"http://p\"}}\ndefaults: {outside: e}":                        "[] true",
+		"defaults: {routes: [{to: [a.example, 10.0.0.0/8], via: direct}]}":                   "[{a.example invalid Prefix 0 true} { 10.0.0.0/8 0 true}] false",
+		"defaults: {routes: [{to: [\"*.ads.example:443\"], via: refuse}]}":                   "[{*.ads.example invalid Prefix 443 false}] false",
+		"defaults: {routes: [{to: [a.example], via: direct}, {to: [\"a b\"], via: direct}]}": "[{a.example invalid Prefix 0 true} {* invalid Prefix 0 false}] true",
+	} {
+		routes, others := pacRoutes(outsideGateways(t, text).config.Settings.Effective("demo"))
+		if got := fmt.Sprint(routes, " ", others); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}

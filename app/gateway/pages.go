@@ -30,10 +30,25 @@ func (g *Gateways) pages(name string, l *link, log zerolog.Logger) http.Handler 
 		Hint:    hint,
 		Script: func(ctx context.Context) pac.Config {
 			config := pac.Config{Password: c.Password, TLS: c.RequireTLS}
+			config.Routes, config.Others = pacRoutes(c)
 			config.Known, config.Namespaces = g.seen(ctx, name, l, log)
 			return config
 		},
 	})
+}
+
+// pacRoutes returns which hosts outside a browser has to send to the proxy, because they have a route of their own. Where
+// the proxy refuses hosts outside, a browser connects to them by itself: it was not asked to keep them out.
+func pacRoutes(c settings.Context) (routes []pac.Route, others bool) {
+	for _, r := range c.Routes {
+		if r.Problem != "" {
+			return append(routes, pac.Route{Name: "*"}), true
+		}
+		for _, to := range r.To {
+			routes = append(routes, pac.Route{Name: to.Name, Prefix: to.Prefix, Port: to.Port, Direct: r.Via == settings.Direct})
+		}
+	}
+	return routes, c.Outside != settings.Direct && c.Outside != settings.Refuse
 }
 
 // seen returns the ranges and namespaces of a context's cluster or, while the cluster cannot be queried, the ones last

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -37,6 +38,10 @@ type Config struct {
 	Namespaces []string
 	// Known are the cluster's addresses. IPv4 addresses mapped into IPv6 count as IPv4.
 	Known []netip.Prefix
+	// Routes are for hosts that are not the cluster's; the first match decides.
+	Routes []Route
+	// Others sends what no route is for to the proxy, and not directly.
+	Others bool
 }
 
 //go:generate go run generate.go
@@ -58,22 +63,27 @@ var script string
 //   - svc.ns where ns is one of Config.Namespaces
 //   - names whose last label is no public suffix: no public DNS knows them
 //   - the addresses that Config.Known contains
+//   - what one of Config.Routes is for, unless it is Direct, and with Config.Others everything else
 //
-// localhost and names below it, loopback addresses and everything else go directly (DIRECT).
+// localhost and names below it, loopback addresses and everything else go directly (DIRECT). If there are more routes
+// than fit, everything else goes to the proxy, which knows them all.
 func Script(c Config) string {
-	forHTTP, forRest := routes(c)
+	forHTTP, forRest := results(c)
+	list, whole := routeList(c.Routes)
 	return strings.NewReplacer(
 		"$HTTP$", quote(forHTTP),
 		"$REST$", quote(forRest),
 		"$SPACES$", quote(namespaceList(c.Namespaces)),
 		"$TOP$", quote(" "+strings.Join(strings.Fields(topLevel), " ")+" "),
 		"$KNOWN$", prefixList(c.Known),
+		"$ROUTES$", list,
+		"$OTHERS$", strconv.FormatBool(c.Others || !whole),
 	).Replace(script)
 }
 
-// routes returns the script's results for the proxy. Plain HTTP goes to the HTTP side, whose failures are pages with
+// results returns the script's results for the proxy. Plain HTTP goes to the HTTP side, whose failures are pages with
 // the reason.
-func routes(c Config) (forHTTP, forRest string) {
+func results(c Config) (forHTTP, forRest string) {
 	switch {
 	case c.TLS:
 		return "HTTPS " + c.Address, "HTTPS " + c.Address

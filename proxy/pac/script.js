@@ -1,27 +1,60 @@
-// Sends a cluster's names and addresses to Fairlead, and asks no DNS.
+// Sends a cluster's names and addresses to Fairlead, and what its routes are for, and asks no DNS.
 var forHTTP = $HTTP$;
 var forRest = $REST$;
 var namespaces = $SPACES$;
 var topLevel = $TOP$;
 var known = $KNOWN$;
+var routes = $ROUTES$;
+var others = $OTHERS$;
 
 function FindProxyForURL(url, host) {
-  if (!isCluster(host)) {
-    return "DIRECT";
-  }
-  return url.substring(0, 5).toLowerCase() === "http:" ? forHTTP : forRest;
-}
-
-function isCluster(host) {
   if (/[^!-~]/.test(host)) {
-    return false;
+    return "DIRECT";
   }
   host = host.toLowerCase();
   if (host.charAt(0) === "[" && host.charAt(host.length - 1) === "]") {
     host = host.substring(1, host.length - 1);
   }
   var address = host.indexOf(":") >= 0 ? parse6(host) : parse4(host);
-  return address === null ? isName(host) : isKnown(address);
+  if (address === null ? !isName(host) : !isKnown(address)) {
+    if (address === null ? /(^|\.)localhost\.?$/.test(host) : isLoopback(address)) {
+      return "DIRECT";
+    }
+    if (!isRouted(address, host, portOf(url))) {
+      return "DIRECT";
+    }
+  }
+  return url.substring(0, 5).toLowerCase() === "http:" ? forHTTP : forRest;
+}
+
+function isRouted(address, host, port) {
+  if (host.charAt(host.length - 1) === ".") {
+    host = host.substring(0, host.length - 1);
+  }
+  for (var i = 0; i < routes.length; i++) {
+    var name = routes[i][0];
+    var prefix = routes[i][1];
+    if (routes[i][2] !== 0 && routes[i][2] !== port) {
+      continue;
+    }
+    if (address === null ? name !== "" && new RegExp(name).test(host) :
+        name === "^.*$" || prefix.length === address.length + 1 && contains(prefix, address)) {
+      return !routes[i][3];
+    }
+  }
+  return others;
+}
+
+function portOf(url) {
+  var part = /^([a-z][a-z0-9+.-]*):\/\/(?:[^\/?#]*@)?(?:\[[^\]]*\]|[^\/?#:]*)(?::([0-9]+))?/i.exec(url);
+  if (part === null) {
+    return 0;
+  }
+  if (part[2]) {
+    return Number(part[2]);
+  }
+  var scheme = part[1].toLowerCase();
+  return scheme === "http" || scheme === "ws" ? 80 : scheme === "https" || scheme === "wss" ? 443 : scheme === "ftp" ? 21 : 0;
 }
 
 function isName(host) {
@@ -113,8 +146,12 @@ function groups(text, last) {
   return all;
 }
 
+function isLoopback(address) {
+  return address.length === 2 ? Math.floor(address[0] / 256) === 127 : address.join() === "0,0,0,0,0,0,0,1";
+}
+
 function isKnown(address) {
-  if (address.length === 2 ? Math.floor(address[0] / 256) === 127 : address.join() === "0,0,0,0,0,0,0,1") {
+  if (isLoopback(address)) {
     return false;
   }
   for (var i = 0; i < known.length; i++) {
