@@ -185,6 +185,9 @@ func (c Config) ports() map[int]string {
 		if b.options.Port != nil {
 			ports[*b.options.Port] = b.pattern
 		}
+		for _, e := range b.options.endpoints(loopback) {
+			ports[int(e.Address.Port())] = b.pattern
+		}
 	}
 	return ports
 }
