@@ -79,6 +79,10 @@ func (g *Gateways) Start(ctx context.Context, name string, restored bool, health
 	p.server = proxy.New(g.serverConfig(p.current, name, p.log))
 	p.forwards = newForwards(p)
 	p.forwards.set(ctx, plan.settings.Forwards())
+	if err := p.forwards.problem(); err != nil && plan.settings.NoProxy {
+		p.forwards.set(ctx, nil)
+		return nil, err // there is nothing else to serve
+	}
 	g.running.add(p) // before the context is shown as on; Serve removes it
 	return p, nil
 }
