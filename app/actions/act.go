@@ -112,7 +112,7 @@ func (c *Actions) copy(ctx context.Context, click menu.Click) error {
 		c.notifier.Say("Not copied: "+said, err.Error())
 		return nil
 	}
-	c.notifier.Say("Copied", said)
+	c.notifier.Copied(copiedTitle(click), said)
 	return nil
 }
 

@@ -53,6 +53,7 @@ func (c *Actions) Extras() menu.Extras {
 }
 
 var notificationTitles = map[settings.Notification]string{
+	settings.NotifyStarts:   "Contexts that are on",
 	settings.NotifyDials:    "Failed connections",
 	settings.NotifyContexts: "Contexts that fail or come back",
 	settings.NotifyLogins:   "Needed logins",

@@ -124,6 +124,7 @@ type Notification string
 
 // The kinds of notifications.
 const (
+	NotifyStarts   Notification = "starts"   // a context that the user switched on is on
 	NotifyDials    Notification = "dials"    // a connection that failed
 	NotifyContexts Notification = "contexts" // a context that failed, or came back
 	NotifyLogins   Notification = "logins"   // a login is needed
@@ -132,7 +133,7 @@ const (
 
 // Notifications lists the kinds, in the order a menu shows them.
 func Notifications() []Notification {
-	return []Notification{NotifyDials, NotifyContexts, NotifyLogins, NotifyPorts}
+	return []Notification{NotifyStarts, NotifyDials, NotifyContexts, NotifyLogins, NotifyPorts}
 }
 
 // merge returns o with the options of newer on top.
