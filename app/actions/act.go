@@ -79,6 +79,9 @@ func (c *Actions) Act(ctx context.Context, click menu.Click) error {
 	case menu.OpenBrowser, menu.OpenService:
 		c.inBackground(ctx, click, c.browse)
 		return nil
+	case menu.RunLogin, menu.Diagnose, menu.OpenTerminal:
+		c.inBackground(ctx, click, c.runInTerminal)
+		return nil
 	case menu.SetAutostart:
 		defer c.redraw()
 		return desktop.SetAutostart(click.Argument == strconv.FormatBool(true), assets.Picture("on"))

@@ -26,7 +26,7 @@ func New(p *instance.Instance, model *session.Manager, clipboard *desktop.Clipbo
 
 // Extras returns what the menu shows beyond the model. It is used as a tray.Config's Extras, and sends no queries.
 func (c *Actions) Extras() menu.Extras {
-	extras := menu.Extras{Contexts: map[string]menu.Extra{}, Settings: true, Version: instance.Version()}
+	extras := menu.Extras{Contexts: map[string]menu.Extra{}, Settings: true, Version: instance.Version(), Terminal: desktop.HasTerminal()}
 	root := instance.AsRoot()
 	extras.RootWarning, extras.Sudo = root.Warning, root.Sudo
 	if on, err := desktop.Autostart(); err == nil {
