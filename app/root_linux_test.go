@@ -12,7 +12,9 @@ import (
 func TestSudoIsWarnedOf(t *testing.T) {
 	const line = "fairlead: Fairlead runs as root, by sudo: "
 	asRoot := os.Geteuid() == 0
-	warned := func(stderr string) bool { return strings.Contains(stderr, line) && strings.Contains(stderr, "start it as anna.\n") }
+	warned := func(stderr string) bool {
+		return strings.Contains(stderr, line) && strings.Contains(stderr, "start it as anna.\n")
+	}
 
 	r := start(t, []string{"SUDO_USER=anna"}, "serve", "--kubeconfig", noCurrent, "demo")
 	r.line(t)
