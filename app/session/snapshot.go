@@ -62,7 +62,7 @@ type State struct {
 	Cluster    string
 	Namespace  string
 	File       string // the kubeconfig file it is in
-	Outside    string // the route of hosts outside the cluster: "direct" or "refuse"
+	Outside    string // the route of hosts outside the cluster: "direct", "refuse", or an upstream's name
 	Current    bool   // it is the kubeconfig's current context
 	Production bool   // switching it on needs a confirmation
 	Password   bool   // clients need one
