@@ -22,11 +22,14 @@ type Endpoint struct {
 	// a user who may write one in the Pod's namespace can claim any address. A Carrier that dials it decides which it believes.
 	Address netip.Addr
 	Node    string
+	// ClusterIP is the address and port of the Service that led here, in the cluster's network, if the Service has one. It
+	// leads to any of the Service's ready Pods.
+	ClusterIP netip.AddrPort
 }
 
 // Identity returns the endpoint without its place: a Pod has addresses of two families, and the same port on both.
 func (e Endpoint) Identity() Endpoint {
-	e.Address, e.Node = netip.Addr{}, ""
+	e.Address, e.Node, e.ClusterIP = netip.Addr{}, "", netip.AddrPort{}
 	return e
 }
 

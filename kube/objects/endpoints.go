@@ -18,12 +18,13 @@ type found struct {
 	notReady           map[string]bool
 	outside            []string // ready endpoints that are not Pods, as "host:port"
 	service            string   // the Service's name and port that lead to them; empty if the Pod was named
+	clusterIP          netip.AddrPort
 	seen               map[carrier.Endpoint]bool
 }
 
 func (f *found) add(members []Member, port int) {
 	for _, m := range members {
-		e := carrier.Endpoint{Namespace: m.Namespace, Pod: m.Pod, UID: m.UID, Port: port, Service: f.service, Node: m.node}
+		e := carrier.Endpoint{Namespace: m.Namespace, Pod: m.Pod, UID: m.UID, Port: port, Service: f.service, ClusterIP: f.clusterIP, Node: m.node}
 		if address, err := netip.ParseAddr(m.Address); err == nil {
 			e.Address = address.Unmap()
 		}

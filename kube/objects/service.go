@@ -108,7 +108,13 @@ func (s *Service) Endpoints(port int) (pods []carrier.Endpoint, outside []string
 }
 
 // found returns an empty collection for the endpoints of a port.
-func (s *Service) found(port int) found { return found{service: s.Name + ":" + strconv.Itoa(port)} }
+func (s *Service) found(port int) found {
+	f := found{service: s.Name + ":" + strconv.Itoa(port)}
+	if address, err := netip.ParseAddr(s.ClusterIP); err == nil && !s.Headless {
+		f.clusterIP = netip.AddrPortFrom(address.Unmap(), uint16(port))
+	}
+	return f
+}
 
 // having returns the members whose EndpointSlices have such a TCP port. port is used for slices whose port has no number.
 func (s *Service) having(port int, such func(Port) bool) found {
