@@ -29,6 +29,7 @@ var (
 	publicTrust       = only("The cluster's API server is not trusted.", sayMore)
 	publicNode        = only("The node of the Pod could not carry the connection.", "The rest of the cluster can be reached. "+sayMore)
 	publicBlocked     = only("Something on the way to the cluster does not let port-forwards through.", sayMore)
+	publicTunnel      = only("The connection to the cluster's network cannot be made.", sayMore)
 	publicBusy        = only("The cluster's API server takes no requests just now.", "Try again in a while.")
 	publicOversized   = only("The cluster's API server sent an answer that is too large to be read.", sayMore)
 	publicUnreachable = only("The cluster's API server cannot be reached.", "Check the network connection or the VPN. "+sayMore)

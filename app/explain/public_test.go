@@ -15,6 +15,7 @@ const (
 	node   = "The node of the Pod could not carry the connection. The rest of the cluster can be reached." + more
 	trust  = "The cluster's API server is not trusted." + more
 	rights = "Your login may not do what the connection needs. Ask the cluster's administrator for the right." + more
+	tunnel = "The connection to the cluster's network cannot be made." + more
 	unsaid = "Fairlead could not make the connection." + more
 )
 
@@ -26,10 +27,11 @@ var public = map[string]string{
 	"Login needed": signIn, "Login plugin missing": signIn, "Login plugin failed": signIn, "Login plugin denied": signIn, "Login plugin is new": signIn,
 	"Identity provider failed": "Your login to the cluster cannot be renewed just now." + more,
 	"API server not reachable": server, "Cluster not trusted": trust, "Proxy unusable": server,
-	"Answer too large":     "The cluster's API server sent an answer that is too large to be read." + more,
-	"API server busy":      "The cluster's API server takes no requests just now. Try again in a while.",
-	"Port-forward blocked": "Something on the way to the cluster does not let port-forwards through." + more,
-	"Node unreachable":     node, "Node out of order": node, "No port-forward there": node,
+	"Answer too large":      "The cluster's API server sent an answer that is too large to be read." + more,
+	"API server busy":       "The cluster's API server takes no requests just now. Try again in a while.",
+	"Port-forward blocked":  "Something on the way to the cluster does not let port-forwards through." + more,
+	"Konnectivity unusable": tunnel, "No Konnectivity agent": tunnel,
+	"Node unreachable": node, "Node out of order": node, "No port-forward there": node,
 	"Node's own network": "The Pod shares the network of its node: the connection would reach whatever listens on the node itself. If that is what you want, allow it for this context in the settings: host-network: true.",
 	"Cannot listen":      unsaid, "Port taken": unsaid, "No such file": unsaid, "File unusable": unsaid, "Failed": unsaid,
 	"forbidden": rights, "forbidden by name": rights, "forbidden in the cluster": rights,

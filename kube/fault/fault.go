@@ -11,6 +11,7 @@
 //	Unreachable  the network's error, and syscall.EHOSTUNREACH
 //	Node         syscall.EHOSTUNREACH
 //	Blocked      syscall.EHOSTUNREACH
+//	Tunnel       syscall.ENETUNREACH, or what the agent reports of the target
 //	Machine      the system's error
 //	Oversized    syscall.EMSGSIZE
 //	Unsupported  errors.ErrUnsupported

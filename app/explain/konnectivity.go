@@ -1,0 +1,66 @@
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"fairlead/kube/fault"
+)
+
+// isServersFault reports whether a Konnectivity server made no connection for another reason than the target.
+func isServersFault(e *fault.Tunnel) bool { return e.Problem != fault.TunnelBeyond }
+
+// tunnel explains a Konnectivity server that cannot be used.
+func tunnel(e *fault.Tunnel) words {
+	server := "Konnectivity server " + name(e.Server)
+	x := words{title: "Konnectivity unusable", hint: "It is the server of the context's konnectivity in the settings, or of --konnectivity-server."}
+	switch e.Problem {
+	case fault.TunnelNoAgent:
+		return words{
+			title:    "No Konnectivity agent",
+			sentence: fmt.Sprintf("No agent of the cluster is connected to the %s.", server),
+			hint:     "Look at the agents in the cluster: “kubectl get pods -A -l k8s-app=konnectivity-agent”. The cluster may have no node.",
+		}
+	case fault.TunnelCertificate:
+		x.sentence = fmt.Sprintf("The %s wants a client certificate that it knows, and does not accept what it was given.", server)
+		x.hint = "The certificate and the key are cert and key of the context's konnectivity in the settings, or --konnectivity-cert and --konnectivity-key."
+		return x
+	}
+	dns, isDNS := errors.AsType[*net.DNSError](e.Err)
+	switch {
+	case isDNS && dns.IsNotFound:
+		x.sentence = fmt.Sprintf("The name of the %s is not known to this machine.", server)
+	case isDNS:
+		x.sentence = fmt.Sprintf("The name of the %s could not be looked up.", server)
+	case isAny(wordsRefused...)(e.Err):
+		x.sentence = fmt.Sprintf("Nothing listens at the address of the %s.", server)
+	case isCertificate(&fault.Unreachable{Err: e.Err}):
+		x.sentence = fmt.Sprintf("The certificate of the %s is not one that this machine trusts.", server)
+	case timedOut(e.Err):
+		x.sentence = fmt.Sprintf("The %s does not answer.", server)
+	case isAny(wordsCut...)(e.Err):
+		x.sentence = fmt.Sprintf("The %s closed the connection.", server)
+	default:
+		x.sentence = sentence(Plain(fmt.Sprintf("The %s cannot be used: %v", server, e.Err), textLength))
+	}
+	return x
+}
+
+// isUnknownThere reports whether an agent could not look a name up.
+func isUnknownThere(e *fault.Tunnel) bool {
+	_, ok := errors.AsType[*net.DNSError](e.Err)
+	return ok && e.Problem == fault.TunnelBeyond
+}
+
+// unknownThere explains a name that the cluster's DNS does not know.
+func unknownThere(e *fault.Tunnel) words {
+	d, _ := errors.AsType[*net.DNSError](e.Err)
+	x := words{title: "Name not found", sentence: fmt.Sprintf("The cluster's DNS knows no host %s.", name(d.Name)), hint: "Check the name."}
+	if !d.IsNotFound {
+		x.title = "Name lookup failed"
+		x.sentence = fmt.Sprintf("The cluster's DNS could not look the name %s up.", name(d.Name))
+		x.hint = "Look at the cluster's DNS: “kubectl get pods -n kube-system -l k8s-app=kube-dns”."
+	}
+	return x
+}
