@@ -78,6 +78,7 @@ type Cluster struct {
 	resolver  *resolver
 	api       *api.Client
 	carrier   carrier.Carrier
+	tunnelled bool // no port-forward carries the connections, so dials say nothing of the API server
 	decisions decisions
 	dialer    loginDialer
 	log       zerolog.Logger
@@ -149,6 +150,7 @@ func Open(c Config) (*Cluster, error) {
 	cluster = newCluster(described.Namespace, a, to, c.Log)
 	cluster.SetPolicy(c.Policy)
 	cluster.described = described
+	cluster.tunnelled = c.Carrier != nil
 	return cluster, nil
 }
 
