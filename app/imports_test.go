@@ -126,6 +126,7 @@ var homes = []home{
 	{"github.com/rivo/uniseg", []string{"fairlead/app/table"}},
 	{"github.com/things-go/go-socks5", []string{"fairlead/proxy/socks"}},
 	{"go.uber.org/goleak", []string{"fairlead/proxy/dialtest"}},
+	{"golang.org/x/net/dns/dnsmessage", []string{"fairlead/kube/konnectivity"}},
 	{"golang.org/x/net/http/httpproxy", []string{"fairlead/proxy/upstream"}},
 	{"golang.org/x/net/publicsuffix", []string{"fairlead/kube"}},
 	{"golang.org/x/sync/errgroup", anywhere}, // a WaitGroup whose goroutines can fail

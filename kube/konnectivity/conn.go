@@ -1,0 +1,77 @@
+package konnectivity
+
+import (
+	"net"
+	"sync"
+	"time"
+
+	"fairlead/proxy/stream"
+)
+
+// A conn is a connection that an agent made. It has no half-close: the server ends both directions when one ends, and drops
+// what the target still sends. So the end of the client's direction is held back until the target has been quiet.
+type conn struct {
+	net.Conn
+	tunnel *Tunnel
+
+	mu     sync.Mutex
+	ending *time.Timer // nil before CloseWrite
+	heard  time.Time   // when the target last sent something, after CloseWrite
+	closed bool
+}
+
+// Read reads what the target sent.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.mu.Lock()
+		if c.ending != nil {
+			c.heard = time.Now()
+		}
+		c.mu.Unlock()
+	}
+	return n, err
+}
+
+// CloseWrite ends the client's direction, and with it the connection, once the target has sent nothing for Config.Quiet.
+func (c *conn) CloseWrite() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return net.ErrClosed
+	}
+	if c.ending == nil {
+		c.heard = time.Now()
+		c.ending = time.AfterFunc(c.tunnel.quiet, c.end)
+	}
+	return nil
+}
+
+// end passes the end on, unless the target has sent something lately.
+func (c *conn) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	if rest := c.tunnel.quiet - time.Since(c.heard); rest > 0 {
+		c.ending.Reset(rest)
+		return
+	}
+	_ = stream.CloseWrite(c.Conn) // then the server ends the other direction, too
+}
+
+// SetLinger with 0 seconds makes the next Close a reset, towards the server.
+func (c *conn) SetLinger(seconds int) error { return stream.SetLinger(c.Conn, seconds) }
+
+// Close ends the connection.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	if c.ending != nil {
+		c.ending.Stop()
+	}
+	c.mu.Unlock()
+	c.tunnel.forget(c)
+	return c.Conn.Close()
+}

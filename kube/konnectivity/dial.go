@@ -1,0 +1,166 @@
+package konnectivity
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+
+	"fairlead/kube/carrier"
+	"fairlead/kube/fault"
+)
+
+const (
+	// clusterIPTimeout bounds a dial of a ClusterIP while there are Pods to dial instead: where the agents run, nothing may
+	// implement Services.
+	clusterIPTimeout = 1500 * time.Millisecond
+	// podsFor is how long a ClusterIP is not tried after it led nowhere and a Pod could be reached.
+	podsFor     = time.Minute
+	maxUnserved = 1024
+)
+
+// Dial connects to the ClusterIP of the endpoints' Service or, if they have none or it leads nowhere, to the first Pod that
+// can be reached at its address. It returns once a program in the Pod has accepted the connection.
+func (t *Tunnel) Dial(ctx context.Context, endpoints []carrier.Endpoint, renew carrier.Renew) (net.Conn, error) {
+	if len(endpoints) == 0 {
+		return nil, errors.New("Konnectivity to no endpoint")
+	}
+	dial, end, err := t.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	conn, err := t.dialAll(dial, endpoints)
+	if err != nil && renew != nil && dial.Err() == nil && ofTarget(err) {
+		if more := renew(dial, err); len(more) > 0 {
+			conn, err = t.dialAll(dial, more)
+		}
+	}
+	return conn, err
+}
+
+// ofTarget reports whether an error is that of a target, so that another target may fare better.
+func ofTarget(err error) bool {
+	tunnel, ok := errors.AsType[*fault.Tunnel](err)
+	return !ok || tunnel.Problem == fault.TunnelBeyond
+}
+
+// dialAll connects to the first of the endpoints that can be reached.
+func (t *Tunnel) dialAll(ctx context.Context, endpoints []carrier.Endpoint) (net.Conn, error) {
+	unserved := false // the ClusterIP did not lead to a Pod in time
+	var refused error
+	if first := endpoints[0]; first.ClusterIP.IsValid() && !t.prefersPods(first.ClusterIP) {
+		conn, err := t.dialClusterIP(ctx, first)
+		switch {
+		case err == nil, ctx.Err() != nil, !ofTarget(err):
+			return conn, err
+		case errors.Is(err, syscall.ECONNREFUSED):
+			refused = err
+			if len(endpoints) == 1 {
+				return nil, err
+			}
+		default:
+			unserved = true
+		}
+	}
+	var last error
+	for _, e := range t.inOrder(endpoints) {
+		conn, err := t.dialPod(ctx, e)
+		if err == nil && unserved {
+			t.preferPods(endpoints[0].ClusterIP)
+		}
+		if err == nil || ctx.Err() != nil || !ofTarget(err) {
+			return conn, err
+		}
+		if refused == nil && errors.Is(err, syscall.ECONNREFUSED) {
+			refused = err
+		}
+		last = err
+	}
+	return nil, cmp.Or(refused, last)
+}
+
+// dialClusterIP connects to the Service that led to an endpoint.
+func (t *Tunnel) dialClusterIP(ctx context.Context, e carrier.Endpoint) (net.Conn, error) {
+	if err := checkAddress(e.ClusterIP.Addr()); err != nil {
+		return nil, err
+	}
+	bounded := ctx
+	if e.Address.IsValid() {
+		var cancel context.CancelFunc
+		bounded, cancel = context.WithTimeout(ctx, clusterIPTimeout)
+		defer cancel()
+	}
+	conn, err := t.open(bounded, e.ClusterIP.String())
+	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+		err = &fault.Tunnel{Server: t.server, Problem: fault.TunnelBeyond, Err: context.DeadlineExceeded}
+	}
+	return conn, named(err, e)
+}
+
+// dialPod connects to a Pod's address.
+func (t *Tunnel) dialPod(ctx context.Context, e carrier.Endpoint) (net.Conn, error) {
+	if !e.Address.IsValid() {
+		return nil, &fault.NoEndpoints{Pod: e.Pod, Namespace: e.Namespace, Detail: "it has no address yet"}
+	}
+	if err := checkAddress(e.Address); err != nil {
+		return nil, err
+	}
+	conn, err := t.open(ctx, hostPort(e.Address, e.Port))
+	return conn, named(err, e)
+}
+
+// checkAddress refuses the addresses that mean the agent itself or its link, whoever wrote them into an EndpointSlice.
+func checkAddress(a netip.Addr) error {
+	if a.IsGlobalUnicast() {
+		return nil
+	}
+	return &fault.Unsupported{What: fmt.Sprintf("%s is no address of a Pod or a Service", a)}
+}
+
+// named returns the refusal of an endpoint by its Pod's name; other errors as they are.
+func named(err error, e carrier.Endpoint) error {
+	tunnel, ok := errors.AsType[*fault.Tunnel](err)
+	if !ok || tunnel.Problem != fault.TunnelBeyond || !errors.Is(err, syscall.ECONNREFUSED) {
+		return err
+	}
+	return &fault.Refused{Pod: e.Pod, Namespace: e.Namespace, Port: e.Port, Text: tunnel.Err.Error()}
+}
+
+// inOrder returns the endpoints with those of Pods out of use last.
+func (t *Tunnel) inOrder(endpoints []carrier.Endpoint) []carrier.Endpoint {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	inUse := func(e carrier.Endpoint) int {
+		if _, out := t.withdrawn[podID{e.Namespace, e.Pod, e.UID}]; out {
+			return 1
+		}
+		return 0
+	}
+	endpoints = slices.Clone(endpoints)
+	slices.SortStableFunc(endpoints, func(a, b carrier.Endpoint) int { return inUse(a) - inUse(b) })
+	return endpoints
+}
+
+// prefersPods reports whether a ClusterIP led nowhere a short time ago.
+func (t *Tunnel) prefersPods(clusterIP netip.AddrPort) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Now().Before(t.unserved[clusterIP])
+}
+
+// preferPods records that a ClusterIP led nowhere though a Pod could be reached.
+func (t *Tunnel) preferPods(clusterIP netip.AddrPort) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.unserved) >= maxUnserved {
+		clear(t.unserved)
+	}
+	t.unserved[clusterIP] = time.Now().Add(podsFor)
+	t.log.Info().Stringer("clusterip", clusterIP).Dur("for", podsFor).Msg("ClusterIP leads nowhere, dialling its Pods")
+}

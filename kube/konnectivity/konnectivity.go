@@ -1,0 +1,251 @@
+// Package konnectivity is the carrier for hosted control planes: a Konnectivity server has the cluster's agents make the
+// connections, so neither Pods nor nodes need to be reachable from here, and no port-forward is needed. A Service is
+// reached at its ClusterIP, a Pod at its own address. The server is asked by HTTP CONNECT or by gRPC, over TCP with
+// mutual TLS or over a Unix socket.
+package konnectivity
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/kube/carrier"
+	"fairlead/kube/fault"
+)
+
+// A Mode is the protocol of a Konnectivity server for its clients.
+type Mode string
+
+// The modes, by the names that the server's --mode has.
+const (
+	HTTPConnect Mode = "http-connect"
+	GRPC        Mode = "grpc"
+)
+
+// Config configures a Tunnel. Only Server is required.
+type Config struct {
+	// Server is https://host:port, http://host:port, or unix:///path.
+	Server *url.URL
+	// TLS returns the roots and the client certificate for a server with https. It is called for each connection, so that
+	// renewed files apply. Nil means the system's roots and no certificate.
+	TLS  func() (*tls.Config, error)
+	Mode Mode // empty means HTTPConnect
+	// Quiet is how long the end of the client's direction is held back while the target sends nothing: a Konnectivity server
+	// ends both directions at once. 0 means 5 s.
+	Quiet time.Duration
+	Log   zerolog.Logger
+}
+
+// A way asks a Konnectivity server for a connection to an address, host:port. Its errors are those of package fault.
+type way interface {
+	open(ctx context.Context, address string) (net.Conn, error)
+}
+
+// A Tunnel is a carrier.Carrier whose connections a cluster's agents make.
+type Tunnel struct {
+	way    way
+	server string
+	quiet  time.Duration
+	log    zerolog.Logger
+	ready  chan struct{} // closed when Run has begun
+
+	mu        sync.Mutex
+	conns     map[*conn]struct{} // nil once Run has ended
+	begun     bool
+	dialling  sync.WaitGroup
+	ctx       context.Context              // Run's
+	unserved  map[netip.AddrPort]time.Time // ClusterIPs that led nowhere, and until when they are not tried
+	withdrawn map[podID]carrier.Standing
+}
+
+type podID struct{ namespace, pod, uid string }
+
+// New returns a Tunnel. It opens no connection.
+func New(c Config) (*Tunnel, error) {
+	server, err := check(c)
+	if err != nil {
+		return nil, err
+	}
+	if c.Quiet <= 0 {
+		c.Quiet = 5 * time.Second
+	}
+	t := &Tunnel{
+		server: server, quiet: c.Quiet, log: c.Log, ready: make(chan struct{}),
+		conns: map[*conn]struct{}{}, withdrawn: map[podID]carrier.Standing{}, unserved: map[netip.AddrPort]time.Time{},
+	}
+	t.way = &httpConnect{config: c, server: server}
+	return t, nil
+}
+
+// check returns how errors name the server.
+func check(c Config) (server string, err error) {
+	switch {
+	case c.Server == nil:
+		return "", errors.New("Konnectivity without a server")
+	case c.Mode != "" && c.Mode != HTTPConnect:
+		return "", fmt.Errorf("no mode of Konnectivity is called %q", c.Mode)
+	}
+	switch c.Server.Scheme {
+	case "https", "http":
+		if c.Server.Hostname() == "" {
+			return "", errors.New("the Konnectivity server's URL has no host")
+		}
+		return address(c.Server), nil
+	case "unix":
+		if c.Server.Path == "" {
+			return "", errors.New("the Konnectivity server's URL has no path")
+		}
+		return c.Server.Path, nil
+	}
+	return "", fmt.Errorf("the Konnectivity server's URL has the scheme %.20q, not https, http or unix", c.Server.Scheme)
+}
+
+// defaultPort is the port that a Konnectivity server has for its clients.
+const defaultPort = "8090"
+
+// address returns the host:port of a server.
+func address(server *url.URL) string {
+	port := server.Port()
+	if port == "" {
+		port = defaultPort
+	}
+	return net.JoinHostPort(server.Hostname(), port)
+}
+
+// Run owns the connections. When ctx ends, it closes them, waits for the dials and returns nil. It can run once.
+func (t *Tunnel) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t.mu.Lock()
+	if t.begun {
+		t.mu.Unlock()
+		return errors.New("a Tunnel runs once")
+	}
+	t.begun, t.ctx = true, ctx
+	t.mu.Unlock()
+	close(t.ready)
+	<-ctx.Done()
+	t.mu.Lock()
+	open := t.conns
+	t.conns = nil
+	t.mu.Unlock()
+	for c := range open {
+		_ = c.Close()
+	}
+	t.dialling.Wait()
+	return nil
+}
+
+// Connections returns how many connections are open.
+func (t *Tunnel) Connections() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.conns)
+}
+
+// Withdraw makes a Pod the last one that is tried.
+func (t *Tunnel) Withdraw(namespace, pod, uid string, standing carrier.Standing) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.withdrawn[podID{namespace, pod, uid}] = standing
+	if standing == carrier.Gone {
+		delete(t.withdrawn, podID{namespace, pod, uid}) // nothing leads to it any more
+	}
+}
+
+// Restore puts a Pod back into use.
+func (t *Tunnel) Restore(namespace, pod, uid string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.withdrawn, podID{namespace, pod, uid})
+}
+
+// DialAddress connects to address, host:port, whatever has it. A host that is a name is looked up where the agent runs.
+func (t *Tunnel) DialAddress(ctx context.Context, address string) (net.Conn, error) {
+	dial, end, err := t.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return t.open(dial, address)
+}
+
+// begin registers a dial, which calls end when it is done. The returned context ends with ctx and with Run's.
+func (t *Tunnel) begin(ctx context.Context) (_ context.Context, end func(), err error) {
+	select {
+	case <-t.ready:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conns == nil || t.ctx.Err() != nil {
+		return nil, nil, net.ErrClosed
+	}
+	t.dialling.Add(1)
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(t.ctx, cancel)
+	return ctx, func() { stop(); cancel(); t.dialling.Done() }, nil
+}
+
+// open asks the server for a connection, and registers it.
+func (t *Tunnel) open(ctx context.Context, address string) (net.Conn, error) {
+	below, err := t.way.open(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: below, tunnel: t}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conns == nil {
+		_ = below.Close()
+		return nil, net.ErrClosed
+	}
+	t.conns[c] = struct{}{}
+	return c, nil
+}
+
+// forget removes a connection that was closed.
+func (t *Tunnel) forget(c *conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.conns, c)
+}
+
+// Check connects to the server and closes that connection. It reports whether the server can be reached and accepts the
+// client's certificate, not whether it has an agent.
+func (t *Tunnel) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	conn, err := t.DialAddress(ctx, nowhere)
+	if err == nil {
+		return conn.Close()
+	}
+	if tunnel, ok := errors.AsType[*fault.Tunnel](err); ok && tunnel.Problem != fault.TunnelBeyond {
+		return err
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+const (
+	checkTimeout = 8 * time.Second
+	// nowhere is refused by every agent at once: nothing listens on port 1 of its own loopback.
+	nowhere = "127.0.0.1:1"
+)
+
+// hostPort returns an address as text.
+func hostPort(a netip.Addr, port int) string {
+	return net.JoinHostPort(a.String(), strconv.Itoa(port))
+}
