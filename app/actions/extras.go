@@ -1,9 +1,6 @@
 package actions
 
 import (
-	"maps"
-	"slices"
-
 	"fairlead/app/desktop"
 	"fairlead/app/instance"
 	"fairlead/app/menu"
@@ -29,10 +26,7 @@ func New(p *instance.Instance, model *session.Manager, clipboard *desktop.Clipbo
 
 // Extras returns what the menu shows beyond the model. It is used as a tray.Config's Extras, and sends no queries.
 func (c *Actions) Extras() menu.Extras {
-	extras := menu.Extras{Contexts: map[string]menu.Extra{}, Settings: true, Version: instance.Version(), Terminal: desktop.HasTerminal()}
-	extras.Upstreams = slices.Sorted(maps.Keys(c.Settings.Upstreams()))
-	root := instance.AsRoot()
-	extras.RootWarning, extras.Sudo = root.Warning, root.Sudo
+	extras := menu.Extras{Contexts: map[string]menu.Extra{}, Settings: true, Version: instance.Version()}
 	if on, err := desktop.Autostart(); err == nil {
 		extras.Autostart = &on
 	}
@@ -57,7 +51,6 @@ func (c *Actions) Extras() menu.Extras {
 }
 
 var notificationTitles = map[settings.Notification]string{
-	settings.NotifyStarts:   "Contexts that are on",
 	settings.NotifyDials:    "Failed connections",
 	settings.NotifyContexts: "Contexts that fail or come back",
 	settings.NotifyLogins:   "Needed logins",

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fairlead/app/instance"
+	"fairlead/app/menu"
 	"fairlead/app/session"
 )
 
@@ -191,7 +192,7 @@ func (a *announcer) printOn(c *announced) {
 		c.url, c.reason, c.unreachable = "", "", false
 		return
 	}
-	if url := where(c.state); url != c.url {
+	if url := menu.URL(c.state); url != c.url {
 		c.url = url
 		printOn(a.out, a.err, c.state)
 	}

@@ -93,6 +93,8 @@ func SettingsCheck(_ context.Context, o command.Options) error {
 // wrongReference returns what is wrong with a file or name in the settings.
 func wrongReference(r settings.Reference) error {
 	switch {
+	case r.Konnectivity != nil:
+		return gateway.CheckKonnectivity(*r.Konnectivity)
 	case r.TLS != nil:
 		return wrongCertificate(*r.TLS)
 	case r.Upstream != nil:

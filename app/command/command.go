@@ -30,9 +30,6 @@ type Actions struct {
 	Open        func(ctx context.Context, o Options, name, url string) error // url may be empty
 	LogIn       func(ctx context.Context, o Options, name string) error
 	Logs        func(context.Context, Options) error
-	Forward     func(ctx context.Context, o Options, name string, wanted []Forward) error
-	Forwards    func(ctx context.Context, o Options, contexts []string) error   // without names, of all contexts
-	Unforward   func(ctx context.Context, o Options, name, what string) error   // name may be empty, which stands for any
 	Doctor      func(ctx context.Context, o Options, name, target string) error // target may be empty
 	Quit        func(context.Context, Options) error
 
@@ -60,9 +57,12 @@ type Options struct {
 	Follow     bool   // logs: keep printing new lines
 	Level      string // logs: only lines of this level and above
 	Watch      bool   // status: print each change
-	Background bool   // forward: in the running Fairlead
-	HTTP       bool   // forward: the target is a web application
 	Write      bool   // settings example: write to the settings file
+
+	// serve: the Konnectivity server of the one context.
+	Carrier                                                                                 string // empty for the settings', or "konnectivity"
+	KonnectivityServer, KonnectivityCA, KonnectivityCert, KonnectivityKey, KonnectivityMode string
+	DNS                                                                                     string
 }
 
 // A UsageError is a wrong command line. Its exit status is 2.
@@ -91,7 +91,6 @@ func Tree() *cobra.Command {
 	return root(Actions{
 		Tray: plain, Serve: listed, List: plain, On: listed, Off: listed, Restart: listed, Status: plain, Connections: listed, Close: listed,
 		Services: named, Env: named, Open: both, LogIn: named, Logs: plain, Doctor: both, Quit: plain,
-		Forward: func(context.Context, Options, string, []Forward) error { return nil }, Forwards: listed, Unforward: both,
 		SettingsExample: plain, SettingsPath: plain, SettingsCheck: plain,
 	})
 }
@@ -135,9 +134,6 @@ func root(actions Actions) *cobra.Command {
 		{actions.Close != nil, closeConnections(actions, &o)},
 		{actions.Services != nil, services(actions, &o)},
 		{actions.Env != nil, env(actions, &o)},
-		{actions.Forward != nil, forward(actions, &o)},
-		{actions.Forwards != nil, forwards(actions, &o)},
-		{actions.Unforward != nil, unforward(actions, &o)},
 		{actions.Open != nil, open(actions, &o)},
 		{actions.LogIn != nil, login(actions, &o)},
 		{actions.Logs != nil, logs(actions, &o)},
@@ -224,12 +220,16 @@ func serve(actions Actions, o *Options) *cobra.Command {
 			if o.Listen != "" && len(names) > 1 {
 				return &UsageError{fmt.Errorf("--listen is the address of one context, and %d are named", len(names))}
 			}
+			if err := o.checkTunnel(len(names)); err != nil {
+				return err
+			}
 			return actions.Serve(cmd.Context(), *o, names)
 		},
 	}
 	contextFlag(cmd, actions, o)
 	namespaceFlag(cmd, o, "look up names without a namespace in this `namespace`, until this ends")
 	yesFlag(cmd, o)
+	tunnelFlags(cmd, o)
 	cmd.Flags().StringVar(&o.Listen, "listen", "", "loopback `address` to listen on, with one context (default: 127.0.0.1 and the context's own port)")
 	return cmd
 }

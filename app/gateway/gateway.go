@@ -16,6 +16,7 @@ import (
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/kube"
+	"fairlead/kube/konnectivity"
 	"fairlead/proxy"
 )
 
@@ -27,7 +28,7 @@ type Gateway struct {
 	server    *proxy.Server
 	listeners []net.Listener // of the proxies in the plan, in their order
 	forwards  *forwards
-	check     bool   // query the API server once, at the start, and report the result
+	check     bool   // query the API server once, at the start
 	lastTotal uint64 // total of connections at the last Look; guarded by running.mutex
 	health    func(error)
 	log       zerolog.Logger
@@ -42,6 +43,7 @@ type Gateway struct {
 // new link, and the old one ends with its last connection.
 type link struct {
 	cluster *kube.Cluster
+	tunnel  *konnectivity.Tunnel // carries the cluster's connections; nil if port-forwards do
 	plan    plan
 	retired atomic.Bool
 	cancel  context.CancelFunc
@@ -177,6 +179,7 @@ func (p *Gateway) reconfigure(next plan) error {
 		return session.ErrRestart
 	case next.entry == old.plan.entry:
 		next.outside.Use(old.cluster)
+		next.outside.useTunnel(old.plan.outside.beyond.Load())
 		old.plan = next
 		old.cluster.SetPolicy(next.policy)
 	default:
@@ -208,11 +211,22 @@ func (p *Gateway) open(next plan) (*link, error) {
 			p.health(err)
 		}
 	}
-	var err error
-	if l.cluster, err = kube.Open(config); err == nil {
-		next.outside.Use(l.cluster)
+	if next.settings.Carrier == settings.KonnectivityCarrier {
+		var err error
+		if l.tunnel, err = newTunnel(next.settings.Konnectivity, p.log); err != nil {
+			return nil, err
+		}
+		config.Carrier = l.tunnel
 	}
-	return l, err
+	var err error
+	if l.cluster, err = kube.Open(config); err != nil {
+		return nil, err
+	}
+	if l.tunnel != nil {
+		next.outside.useTunnel(newBeyond(l.tunnel, l.cluster, next.settings.Konnectivity))
+	}
+	next.outside.Use(l.cluster)
+	return l, nil
 }
 
 // retireInterval is the interval at which a retired link is checked for connections. It must be longer than a dial,

@@ -29,9 +29,8 @@ type Config struct {
 	Kubeconfig func() *kubeconfig.Config
 	Settings   *settings.Settings
 	// Failed is called when a connection into a context's cluster failed before a byte was relayed, with the
-	// explanation for the user. whole is set if the cause is the context's, so that its health is reported, too. It must
-	// not block. It may be nil.
-	Failed func(context, target string, said explain.Explanation, whole bool)
+	// explanation for the user. It must not block. It may be nil.
+	Failed func(context, target string, said explain.Explanation)
 	// Own reports whether one of Fairlead's listeners has an address. A program that runs no gateways itself sets it;
 	// otherwise it is nil, and the running gateways are searched.
 	Own func(netip.AddrPort) bool
@@ -65,7 +64,6 @@ func (g *Gateways) Start(ctx context.Context, name string, restored bool, health
 	if err != nil {
 		return nil, err
 	}
-	plan.cluster.ReportFirst = p.check // that it was reached is news to the user who switched it on
 	if p.current, err = p.open(plan); err != nil {
 		return nil, err
 	}
@@ -81,10 +79,6 @@ func (g *Gateways) Start(ctx context.Context, name string, restored bool, health
 	p.server = proxy.New(g.serverConfig(p.current, name, p.log))
 	p.forwards = newForwards(p)
 	p.forwards.set(ctx, plan.settings.Forwards())
-	if err := p.forwards.problem(); err != nil && plan.settings.NoProxy {
-		p.forwards.set(ctx, nil)
-		return nil, err // there is nothing else to serve
-	}
 	g.running.add(p) // before the context is shown as on; Serve removes it
 	return p, nil
 }
@@ -128,7 +122,7 @@ func (g *Gateways) plan(name string) (plan, error) {
 	}
 	p.outside = g.Outside(c)
 	p.cluster, p.policy = g.Cluster(k, name, c, p.outside)
-	p.entry = fmt.Sprintf("%s %s %d %d %s", entry.Fingerprint(), c.Carrier, c.Limits.SessionsPerPod, c.Limits.SessionsPerContext, c.APIProxy.Fingerprint())
+	p.entry = fmt.Sprintf("%s %s %q %d %d %s", entry.Fingerprint(), c.Carrier, c.Konnectivity, c.Limits.SessionsPerPod, c.Limits.SessionsPerContext, c.APIProxy.Fingerprint())
 	return p, nil
 }
 
@@ -139,6 +133,9 @@ func (g *Gateways) Cluster(k *kubeconfig.Config, name string, c settings.Context
 		Loaded: k, Context: name, Protocol: c.Carrier, Own: g.isOwn,
 		PerPod: c.Limits.SessionsPerPod, PerContext: c.Limits.SessionsPerContext,
 		Proxy: c.APIProxy.URL, NoProxy: c.APIProxy.None,
+	}
+	if c.Carrier == settings.KonnectivityCarrier {
+		config.Protocol = "" // no connection is a port-forward
 	}
 	policy := kube.Policy{Namespace: c.Namespace, HostNetwork: c.HostNetwork, Addresses: c.Addresses, Namespaces: c.Namespaces, Domain: c.ClusterDomain}
 	policy.Public = outside.isPublic

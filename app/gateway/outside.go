@@ -20,6 +20,7 @@ type Outside struct {
 	direct direct.Dialer
 	// cluster is what upstreams in the cluster are reached through; nil until it is open.
 	cluster atomic.Pointer[kube.Cluster]
+	beyond  atomic.Pointer[beyond] // the direct route of a context with a Konnectivity server; nil until it is open
 }
 
 // An outsideRoute is a rule for some hosts outside.
@@ -51,6 +52,8 @@ func (g *Gateways) outsideRoute(o *Outside, c settings.Context, r settings.Route
 	switch {
 	case r.Problem != "":
 		made.name, made.dialer = outsideRule, refusal{outsideRule, "this context's routes in the settings are broken: " + r.Problem, true}
+	case r.Via == settings.Direct && c.Carrier == settings.KonnectivityCarrier:
+		made.name, made.dialer = tunnelRule, throughTunnel{o}
 	case r.Via == settings.Direct:
 		made.dialer = o.direct
 	case r.Via == settings.Refuse && r.To == nil:

@@ -55,7 +55,11 @@ const lookupTimeout = 5 * time.Second
 // isPublic reports whether a name may lead outside: it resolves on this machine, or it would be sent to a forward
 // proxy, whose names are not known here.
 func (o *Outside) isPublic(ctx context.Context, host string) (bool, error) {
-	if o.find(host, 443).through {
+	route := o.find(host, 443)
+	if tunnel, ok := route.dialer.(throughTunnel); ok {
+		return tunnel.isPublic(ctx, host)
+	}
+	if route.through {
 		return true, nil
 	}
 	return isPublic(ctx, o.direct, host)

@@ -9,13 +9,15 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// certificateFiles returns the certificate files of the contexts' listeners and of the upstreams.
+// certificateFiles returns the certificate files of the contexts' listeners, of their Konnectivity servers and of the upstreams.
 func certificateFiles(k *kubeconfig.Config, s *settings.Settings) []string {
 	var files []string
 	for _, c := range k.Contexts {
-		if t := s.Effective(c.Name).TLS; t != nil {
+		e := s.Effective(c.Name)
+		if t := e.TLS; t != nil {
 			files = append(files, t.Cert, t.Key, t.ClientCA)
 		}
+		files = append(files, e.KonnectivityFiles()...)
 	}
 	for _, u := range s.Upstreams() {
 		files = append(files, u.Files()...)

@@ -27,6 +27,9 @@ func entryOf(c kubeconfig.Context, s settings.Context) session.Entry {
 	for _, name := range slices.Sorted(maps.Keys(s.Upstreams)) {
 		e.Fingerprint += " " + fileStamps(s.Upstreams[name].Files()...)
 	}
+	if files := s.KonnectivityFiles(); len(files) > 0 {
+		e.Fingerprint += " " + fileStamps(files...)
+	}
 	if s.Namespace != "" {
 		e.Namespace = s.Namespace
 	}

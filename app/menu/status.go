@@ -37,11 +37,14 @@ func Summary(s session.Snapshot) string {
 		return "Fairlead: off"
 	}
 	words := fmt.Sprintf("%d on", on)
-	if needy > 0 {
-		words += fmt.Sprintf(", %d %s", needy, session.SignAttention.WordFor(needy))
+	switch {
+	case needy == 1:
+		words += ", 1 needs you"
+	case needy > 1:
+		words += fmt.Sprintf(", %d need you", needy)
 	}
 	if failed > 0 {
-		words += fmt.Sprintf(", %d %s", failed, session.SignFailed.WordFor(failed))
+		words += fmt.Sprintf(", %d failed", failed)
 	}
 	return words
 }

@@ -110,11 +110,14 @@ func rest(contexts []session.State, others bool) []string {
 		if n == 0 {
 			continue
 		}
-		count := fmt.Sprint(n)
+		count, word := fmt.Sprint(n), sign.Word()
 		if others {
 			count += " more"
 		}
-		words = append(words, count+" "+sign.WordFor(n))
+		if sign == session.SignAttention && n > 1 {
+			word = "need you"
+		}
+		words = append(words, count+" "+word)
 	}
 	return words
 }

@@ -25,6 +25,8 @@ type Config struct {
 
 	at    map[string][]netip.AddrPort // by context, the addresses of ListenAt
 	there map[string]bool             // the contexts that exist
+
+	tunnels map[string]Konnectivity // by context, those of UseKonnectivity
 }
 
 // A Reference is a file, browser or context that the user's file names. One of the fields after Line is set; Part comes
@@ -36,6 +38,8 @@ type Reference struct {
 	Kubeconfig string
 	Upstream   *Upstream
 	Part       string // of Upstream: ca, cert or key
+
+	Konnectivity *Konnectivity
 }
 
 // A block contains the options for one context, or for those whose names match.
@@ -64,6 +68,7 @@ type Options struct {
 	Production        *bool
 	AutoOff           *time.Duration
 	Carrier           *string
+	Konnectivity      *Konnectivity
 	APIProxy          *APIProxy
 	Forwards          *[]writtenEndpoint
 	Proxies           *[]writtenEndpoint
@@ -124,7 +129,6 @@ type Notification string
 
 // The kinds of notifications.
 const (
-	NotifyStarts   Notification = "starts"   // a context that the user switched on is on
 	NotifyDials    Notification = "dials"    // a connection that failed
 	NotifyContexts Notification = "contexts" // a context that failed, or came back
 	NotifyLogins   Notification = "logins"   // a login is needed
@@ -133,7 +137,7 @@ const (
 
 // Notifications lists the kinds, in the order a menu shows them.
 func Notifications() []Notification {
-	return []Notification{NotifyStarts, NotifyDials, NotifyContexts, NotifyLogins, NotifyPorts}
+	return []Notification{NotifyDials, NotifyContexts, NotifyLogins, NotifyPorts}
 }
 
 // merge returns o with the options of newer on top.
@@ -165,7 +169,7 @@ func (c Config) options(name string) Options {
 		listen, port := at[0].Addr(), int(at[0].Port())
 		merged = merged.merge(Options{Listen: &listen, Port: &port})
 	}
-	return merged
+	return merged.merge(c.tunnel(name))
 }
 
 // further returns the endpoints of a context after the first one.
@@ -185,9 +189,6 @@ func (c Config) ports() map[int]string {
 	for _, b := range c.contexts {
 		if b.options.Port != nil {
 			ports[*b.options.Port] = b.pattern
-		}
-		for _, e := range b.options.endpoints(loopback) {
-			ports[int(e.Address.Port())] = b.pattern
 		}
 	}
 	return ports

@@ -32,7 +32,8 @@ type Context struct {
 	OtherUsers        bool                // other users of this machine may connect
 	Production        bool
 	AutoOff           time.Duration // 0 means never
-	Carrier           string        // "spdy" or "websocket"; empty for the one that works
+	Carrier           string        // "spdy", "websocket" or KonnectivityCarrier; empty for the port-forward that works
+	Konnectivity      Konnectivity  // for KonnectivityCarrier
 	APIProxy          APIProxy
 	Limits            Limits
 	Used              time.Time // when it was last switched on; zero if never
@@ -41,8 +42,6 @@ type Context struct {
 	// The context gets it back later.
 	Displaced int
 	Claimant  string
-
-	NoProxy bool // only its forwards are served
 
 	fixed bool // the file assigns the proxy's port
 	lost  bool // its port is now another context's, and it has no new one yet
@@ -124,11 +123,6 @@ func (c Config) context(name string, now contextState) Context {
 	setIf(&listen, o.Listen)
 	e.Endpoints = append([]Endpoint{{Address: netip.AddrPortFrom(listen, uint16(port))}}, c.further(name)...)
 	e.Endpoints = append(e.Endpoints, o.endpoints(listen)...)
-	for _, chosen := range now.Forwards {
-		if f, ok := chosen.endpoint(); ok && !slices.ContainsFunc(e.Endpoints, f.Overlaps) {
-			e.Endpoints = append(e.Endpoints, f)
-		}
-	}
 	setIf(&e.Outside, o.Outside)
 	setIf(&e.Routes, o.Routes)
 	e.Upstreams = c.upstreams
@@ -159,6 +153,7 @@ func (c Config) context(name string, now contextState) Context {
 	}
 	e.Production = now.Production.pick(strconv.FormatBool(e.Production)) == "true"
 	e.setAccess(o.Password, now)
+	e.setKonnectivity(o.Konnectivity)
 	if e.Problem == "" && slices.ContainsFunc(e.Endpoints, func(own Endpoint) bool { return e.APIProxy.at(own.Address) }) {
 		e.Problem = "Its api-proxy in the settings is its own address: the way to its API server cannot lead through itself."
 	}

@@ -22,8 +22,8 @@ type Settings struct {
 	mutex      sync.Mutex                  // guards the fields below
 	at         map[string][]netip.AddrPort // by context, the addresses of ListenAt
 	namespaces map[string]string           // by context, those of UseNamespace
-	only       map[string][]Endpoint       // by context, those of ForwardOnly
 	there      map[string]bool             // the contexts that exist, or did since the program started
+	tunnels    map[string]Konnectivity     // by context, those of UseKonnectivity
 }
 
 // Load reads the user's file, or uses its last valid text if it is invalid now, which Problem then reports. store is
@@ -53,7 +53,7 @@ func (s *Settings) merged() (c Config, complete bool) {
 	c, complete = s.content()
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	c.at, c.there = s.at, s.there
+	c.at, c.there, c.tunnels = s.at, s.there, s.tunnels
 	return c.withoutOwn(s.store.known().Contexts), complete
 }
 
@@ -130,9 +130,6 @@ func (s *Settings) Effective(name string) Context {
 	if namespace := s.namespaces[name]; namespace != "" {
 		c.Namespace = namespace
 	}
-	if only := s.only[name]; only != nil {
-		return c.forwardOnly(only)
-	}
 	if !complete && c.Problem == "" && !c.Password && !c.RequireTLS {
 		c.Problem = "The settings may ask for a password and cannot be read, and it does not start without one: `fairlead settings check` says what is wrong."
 	}
@@ -141,9 +138,6 @@ func (s *Settings) Effective(name string) Context {
 
 // Prepare returns Effective with the port and the password that a proxy needs. On first use it assigns and saves them.
 func (s *Settings) Prepare(name string) (Context, error) {
-	if c := s.Effective(name); c.NoProxy {
-		return c, nil
-	}
 	config := s.Config()
 	c := config.context(name, s.store.remembered(name))
 	if o := config.options(name); o.Port == nil {

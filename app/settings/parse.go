@@ -197,13 +197,14 @@ func (p *parser) options(node *yaml.Node, where string, one bool) Options {
 		{"production", func(n *yaml.Node) { o.Production = p.boolean(n) }},
 		{"auto-off", func(n *yaml.Node) { o.AutoOff = p.duration(n) }},
 		{"carrier", func(n *yaml.Node) {
-			if s, ok := p.oneOf(n, "auto", "spdy", "websocket"); ok {
+			if s, ok := p.oneOf(n, "auto", "spdy", "websocket", KonnectivityCarrier); ok {
 				if s == "auto" {
 					s = ""
 				}
 				o.Carrier = &s
 			}
 		}},
+		{"konnectivity", func(n *yaml.Node) { o.Konnectivity = p.konnectivity(n) }},
 		{"api-proxy", func(n *yaml.Node) { o.APIProxy = p.apiProxy(n) }},
 		{"forwards", func(n *yaml.Node) { o.Forwards = p.forwards(n, one) }},
 		{"proxies", func(n *yaml.Node) { o.Proxies = p.proxies(n, one) }},

@@ -1,0 +1,40 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// konnectivity is the one value of --carrier.
+const konnectivity = "konnectivity"
+
+// tunnelFlags adds the flags for a Konnectivity server.
+func tunnelFlags(cmd *cobra.Command, o *Options) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.Carrier, "carrier", "", "konnectivity: have a Konnectivity `carrier` make the connections of the one context, in place of port-forwards")
+	flags.StringVar(&o.KonnectivityServer, "konnectivity-server", "", "`URL` of the Konnectivity server: https://HOST:PORT, http://HOST:PORT or unix:///PATH")
+	flags.StringVar(&o.KonnectivityCA, "konnectivity-ca", "", "`file` with the authority of that server's certificate")
+	flags.StringVar(&o.KonnectivityCert, "konnectivity-cert", "", "`file` with the client certificate for that server")
+	flags.StringVar(&o.KonnectivityKey, "konnectivity-key", "", "`file` with the key of that certificate")
+	flags.StringVar(&o.KonnectivityMode, "konnectivity-mode", "", "`mode` of that server: http-connect or grpc (default: http-connect)")
+	flags.StringVar(&o.DNS, "dns", "", "with a Konnectivity server, what looks up `names` that are neither a Service's nor a Pod's: true (the cluster's DNS), false (they are refused), or the HOST:PORT of a DNS server (default: true)")
+}
+
+// checkTunnel returns a usage error for flags of a Konnectivity server that do not go together.
+func (o Options) checkTunnel(contexts int) error {
+	switch {
+	case o.Carrier == "" && o.KonnectivityServer+o.KonnectivityCA+o.KonnectivityCert+o.KonnectivityKey+o.KonnectivityMode+o.DNS != "":
+		return &UsageError{errors.New("the flags for a Konnectivity server need --carrier konnectivity")}
+	case o.Carrier == "":
+		return nil
+	case o.Carrier != konnectivity:
+		return &UsageError{fmt.Errorf("--carrier %s: there is konnectivity; the others are the carrier of a context in the settings", o.Carrier)}
+	case contexts > 1:
+		return &UsageError{fmt.Errorf("--carrier konnectivity is for one context, and %d are named", contexts)}
+	case o.KonnectivityServer == "":
+		return &UsageError{errors.New("--carrier konnectivity needs --konnectivity-server, such as https://konnectivity-server:8090")}
+	}
+	return nil
+}

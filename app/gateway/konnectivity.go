@@ -1,0 +1,232 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/app/ownfile"
+	"fairlead/app/settings"
+	"fairlead/kube/konnectivity"
+	"fairlead/proxy"
+	"fairlead/proxy/direct"
+)
+
+// tunnelRule is the name of the route to hosts outside through a Konnectivity server.
+const tunnelRule = "konnectivity"
+
+// clusterDNS is the DNS server of a cluster.
+const clusterDNS = "kube-dns.kube-system.svc:53"
+
+// CheckKonnectivity returns why the files of a Konnectivity server cannot be used.
+func CheckKonnectivity(k settings.Konnectivity) error {
+	_, err := (&tunnelFiles{settings: k}).config()
+	return err
+}
+
+// newTunnel returns the carrier of a context whose connections a Konnectivity server makes. It reads its files, so that what
+// is wrong with them is known at the start.
+func newTunnel(k settings.Konnectivity, log zerolog.Logger) (*konnectivity.Tunnel, error) {
+	server, err := url.Parse(k.Server)
+	if err != nil {
+		return nil, errors.New("the URL of the Konnectivity server cannot be read")
+	}
+	files := &tunnelFiles{settings: k}
+	if _, err := files.config(); err != nil {
+		return nil, err
+	}
+	return konnectivity.New(konnectivity.Config{Server: server, TLS: files.config, Mode: konnectivity.Mode(k.Mode), Log: log})
+}
+
+// tunnelFiles has the certificate files of a Konnectivity server's client, and reads them again when they change.
+type tunnelFiles struct {
+	settings settings.Konnectivity
+
+	mu     sync.Mutex
+	read   *tls.Config
+	stamps string // of the files as they were read
+}
+
+// config returns the TLS configuration of the files as they are now.
+func (f *tunnelFiles) config() (*tls.Config, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := stamps(f.settings.CA, f.settings.Cert, f.settings.Key)
+	if f.read != nil && f.stamps == now {
+		return f.read, nil
+	}
+	read, err := readTunnelFiles(f.settings)
+	if err != nil {
+		return nil, err
+	}
+	f.read, f.stamps = read, now
+	return read, nil
+}
+
+// stamps returns a text that changes when one of the files may have changed.
+func stamps(files ...string) string {
+	var b strings.Builder
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil {
+			fmt.Fprintf(&b, "%d %d ", info.Size(), info.ModTime().UnixNano())
+		}
+		b.WriteByte('|')
+	}
+	return b.String()
+}
+
+func readTunnelFiles(k settings.Konnectivity) (*tls.Config, error) {
+	config := &tls.Config{}
+	if k.CA != "" {
+		pem, err := ownfile.ReadAny(k.CA, maxCertificate)
+		if err != nil {
+			return nil, fmt.Errorf("the authority of the Konnectivity server: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("the authority of the Konnectivity server: %s has no certificate", k.CA)
+		}
+	}
+	if k.Cert == "" {
+		return config, nil
+	}
+	cert, err := ownfile.ReadAny(k.Cert, maxCertificate)
+	if err != nil {
+		return nil, fmt.Errorf("the certificate for the Konnectivity server: %w", err)
+	}
+	key, err := ownfile.ReadAny(k.Key, maxCertificate)
+	if err != nil {
+		return nil, fmt.Errorf("the key for the Konnectivity server: %w", err)
+	}
+	own, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("the certificate %s and the key %s for the Konnectivity server: %w", k.Cert, k.Key, err)
+	}
+	if until := own.Leaf.NotAfter; time.Now().After(until) {
+		return nil, fmt.Errorf("the certificate for the Konnectivity server: %s expired at %s", k.Cert, until.Local().Format(time.DateTime))
+	}
+	config.Certificates = []tls.Certificate{own}
+	return config, nil
+}
+
+// beyond is the route to hosts outside a cluster, which its agents connect to. Names are looked up by the cluster's DNS.
+type beyond struct {
+	tunnel *konnectivity.Tunnel
+	names  *konnectivity.Resolver // nil if names are refused
+	policy direct.Policy
+}
+
+// newBeyond returns the route to hosts outside of a context. cluster dials the DNS server.
+func newBeyond(tunnel *konnectivity.Tunnel, cluster proxy.Dialer, k settings.Konnectivity) *beyond {
+	b := &beyond{tunnel: tunnel}
+	if k.DNS == settings.NoDNS {
+		return b
+	}
+	server := k.DNS
+	if server == "" || server == settings.ClusterDNS {
+		server = clusterDNS
+	}
+	b.names = &konnectivity.Resolver{Dial: func(ctx context.Context) (net.Conn, error) {
+		host, _, err := net.SplitHostPort(server)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := netip.ParseAddr(host); err == nil {
+			return tunnel.DialAddress(ctx, server)
+		}
+		return cluster.DialContext(ctx, "tcp", server)
+	}}
+	return b
+}
+
+// DialContext connects to the first address of a host that the agents can reach.
+func (b *beyond) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := b.lookup(ctx, address, host)
+	if err != nil {
+		return nil, err
+	}
+	for _, ip := range addresses {
+		at, wrong := netip.ParseAddrPort(net.JoinHostPort(ip.String(), port))
+		if wrong == nil {
+			wrong = b.policy.Check(address, at)
+		}
+		if wrong != nil {
+			err = cmp.Or(err, wrong)
+			continue
+		}
+		conn, failed := b.tunnel.DialAddress(ctx, at.String())
+		if failed == nil || ctx.Err() != nil {
+			return conn, failed
+		}
+		err = failed
+	}
+	return nil, err
+}
+
+// lookup returns the addresses of a host.
+func (b *beyond) lookup(ctx context.Context, address, host string) ([]netip.Addr, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip}, nil
+	}
+	if b.names == nil {
+		return nil, &proxy.RouteError{
+			Target: address, Rule: tunnelRule,
+			Reason: "this context looks no names up outside its cluster (dns: false of konnectivity in the settings, or --dns=false)",
+		}
+	}
+	return b.names.Lookup(ctx, host)
+}
+
+// isPublic reports whether the cluster's DNS knows a name.
+func (b *beyond) isPublic(ctx context.Context, host string) (bool, error) {
+	if b.names == nil {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	_, err := b.names.Lookup(ctx, host)
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// throughTunnel is the direct route of a context with a Konnectivity server: it begins in the cluster, not on this machine.
+type throughTunnel struct{ outside *Outside }
+
+// useTunnel sets what throughTunnel leads to.
+func (o *Outside) useTunnel(b *beyond) { o.beyond.Store(b) }
+
+// DialContext connects to a host outside.
+func (t throughTunnel) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	b := t.outside.beyond.Load()
+	if b == nil {
+		return nil, net.ErrClosed
+	}
+	return b.DialContext(ctx, network, address)
+}
+
+// isPublic reports whether the cluster's DNS knows a name.
+func (t throughTunnel) isPublic(ctx context.Context, host string) (bool, error) {
+	b := t.outside.beyond.Load()
+	if b == nil {
+		return false, net.ErrClosed
+	}
+	return b.isPublic(ctx, host)
+}
