@@ -60,7 +60,9 @@ type Part string
 // The parts that a Suite may be Without. All others hold for every Dialer.
 const (
 	// EndReachesTarget is the half-close: the target sees the end of the client's direction, and can still answer.
-	EndReachesTarget    Part = "EndOfOneDirectionReachesTheTarget"
+	EndReachesTarget Part = "EndOfOneDirectionReachesTheTarget"
+	// ResetIsReported is that a reset of the target is no orderly end.
+	ResetIsReported     Part = "ResetIsNoOrderlyEnd"
 	UnknownIsReported   Part = "UnknownIsNotFound"
 	NotReadyIsReported  Part = "NotReadyIsEHOSTUNREACH"
 	ForbiddenIsReported Part = "ForbiddenIsErrPermission"
@@ -79,7 +81,7 @@ var parts = []struct {
 	{"LateAnswerSurvivesTheClientsEnd", func(s Suite) []string { return []string{s.Late} }, lateAnswer},
 	{"EndOfOneDirectionLosesNothing", echo, endLosesNothing},
 	{EndReachesTarget, echo, endIsPassedOn},
-	{"ResetIsNoOrderlyEnd", func(s Suite) []string { return []string{s.Resets} }, reset},
+	{ResetIsReported, func(s Suite) []string { return []string{s.Resets} }, reset},
 	{"CloseUnblocksRead", echo, closeUnblocksRead},
 	{"CloseTwiceIsHarmless", echo, closeTwice},
 	{"ConnectionOutlivesTheContextOfItsDial", echo, outlivesDial},
@@ -96,7 +98,7 @@ var parts = []struct {
 func echo(s Suite) []string { return []string{s.Echo} }
 
 // optional are the parts that a Suite may be Without.
-var optional = []Part{EndReachesTarget, UnknownIsReported, NotReadyIsReported, ForbiddenIsReported, DialsHang}
+var optional = []Part{EndReachesTarget, ResetIsReported, UnknownIsReported, NotReadyIsReported, ForbiddenIsReported, DialsHang}
 
 // Run tests the Dialer. It fails if a goroutine is left at the end that did not exist after a first connection: what a
 // Dialer without Stop keeps has begun by then. With Stop, it must not have existed before that connection either.
