@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"errors"
+	"io/fs"
+	"net"
 	"syscall"
 
 	"fairlead/app/explain"
@@ -30,6 +32,17 @@ func Reason(err error) session.Reason {
 		r.Trouble = session.PortTaken
 	case unreachable, blocked:
 		r.Trouble = session.Unreachable
+	case forUser(err):
+		r.Trouble = session.Unusable
 	}
 	return r
+}
+
+// forUser reports whether err is about something that the user has written: an entry of the kubeconfig, an address to
+// listen on, or the path of a file.
+func forUser(err error) bool {
+	_, entry := errors.AsType[*fault.Kubeconfig](err)
+	_, file := errors.AsType[*fs.PathError](err)
+	op, ok := errors.AsType[*net.OpError](err)
+	return entry || file || ok && op.Op == "listen"
 }

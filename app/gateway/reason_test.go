@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"testing"
 
 	"fairlead/app/session"
@@ -17,6 +18,8 @@ func TestReasonsTellWhatViewsCanOffer(t *testing.T) {
 	}
 	defer taken.Close()
 	_, inUse := net.Listen("tcp", taken.Addr().String())
+	_, noAddress := net.Listen("tcp", "192.0.2.1:1080") // of RFC 5737, and not this machine's
+	_, noFile := os.ReadFile("/no/such/certificate")
 	for _, c := range []struct {
 		err     error
 		trouble session.Trouble
@@ -28,6 +31,9 @@ func TestReasonsTellWhatViewsCanOffer(t *testing.T) {
 		{inUse, session.PortTaken, ""},
 		{&fault.Login{Context: "a", Plugin: "aws", Cause: fault.PluginMissing, Command: "aws sso login"}, session.LoginNeeded, ""},
 		{&fault.Login{Context: "a", Plugin: "aws", Cause: fault.PluginDenied, Command: "aws sso login"}, session.LoginNeeded, ""},
+		{fmt.Errorf("start: %w", &fault.Kubeconfig{Cause: fault.KubeconfigFile, Entry: "user", Name: "a", Field: "client-key", Err: errors.New("gone")}), session.Unusable, ""},
+		{noAddress, session.Unusable, ""},
+		{noFile, session.Unusable, ""},
 		{errors.New("odd"), "", ""},
 	} {
 		if r := Reason(c.err); r.Trouble != c.trouble || r.Login != c.login || r.Text == "" || r.Title == "" || (r.Hint == "" && r.Trouble == session.PortTaken) {

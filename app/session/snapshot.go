@@ -32,7 +32,7 @@ const (
 	PortTaken    Trouble = "port"        // another program listens on the port
 	Unreachable  Trouble = "unreachable" // no way to the API server
 	ChangeFailed Trouble = "change"      // a change of its entry or settings could not be applied; it serves as before
-	Unusable     Trouble = "entry"       // its kubeconfig entry or its settings cannot be used
+	Unusable     Trouble = "entry"       // its kubeconfig entry, its settings or a file of theirs cannot be used
 )
 
 // A Reason is why a context is not as it should be. The zero Reason means that there is none.
