@@ -13,7 +13,7 @@ import (
 // entry again.
 func kubeconfig(e *fault.Kubeconfig) words {
 	entry := name(e.Entry) + " " + name(e.Name)
-	x := words{title: "Kubeconfig"}
+	x := words{title: "Broken kubeconfig"}
 	switch e.Cause {
 	case fault.KubeconfigName:
 		x.sentence = "The context's name has characters that cannot be shown."

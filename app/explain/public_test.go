@@ -22,7 +22,7 @@ const (
 // public lists causes of which only a part is public, by title, or by name if the title is not unique. The other causes
 // are public as a whole.
 var public = map[string]string{
-	"Kubeconfig": "The kubeconfig's entry for the cluster cannot work." + more,
+	"Broken kubeconfig": "The kubeconfig's entry for the cluster cannot work." + more,
 
 	"Login needed": signIn, "Login plugin missing": signIn, "Login plugin failed": signIn, "Login plugin denied": signIn, "Login plugin is new": signIn,
 	"Identity provider failed": "Your login to the cluster cannot be renewed just now." + more,
