@@ -93,7 +93,7 @@ func (c cause) public() explain.Explanation {
 	const more = "Fairlead's menu and “fairlead doctor” say more."
 	e := c.want
 	said, ok := map[string][2]string{
-		"API server not reachable":      {"The cluster's API server cannot be reached.", "Check the network connection or the VPN. " + more},
+		"API server not reachable": {"The cluster's API server cannot be reached.", "Check the network connection or the VPN. " + more},
 		"Cluster not trusted":      {"The cluster's API server is not trusted.", more},
 		"Identity provider failed": {"Your login to the cluster cannot be renewed just now.", more},
 		"Cannot be carried":        {"Fairlead cannot carry this connection.", more},

@@ -121,15 +121,15 @@ func TestAContextThatFailsAndComesBackIsNotified(t *testing.T) {
 	}
 	d.start(t, kubeconfig, "away")
 	d.icon.Click(t, d.startOf(t, "away")...)
-	told := d.WaitNotification(t, "of the cluster that is away", func(n desktoptest.Notification) bool { return n.Summary == "API server not reachable" })
-	if !strings.Contains(told.Body, "Context away") || told.Actions != "Try again, Open log" {
+	told := d.WaitNotification(t, "of the cluster that is away", func(n desktoptest.Notification) bool { return n.Summary == "away: API server not reachable" })
+	if strings.Contains(told.Body, "away") || told.Actions != "Try again, Open log" {
 		t.Errorf("%+v", told)
 	}
 	d.RestartRecorder(t)
 	d.icon.Click(t, d.in(t, "away", "Stop")...)
 	d.waitOff(t, "away")
 	d.icon.Click(t, d.startOf(t, "away")...)
-	d.WaitNotification(t, "by the service that was started anew", func(n desktoptest.Notification) bool { return n.Summary == "API server not reachable" })
+	d.WaitNotification(t, "by the service that was started anew", func(n desktoptest.Notification) bool { return n.Summary == "away: API server not reachable" })
 }
 
 func TestTheCurrentContextIsMarkedAndOnTop(t *testing.T) {

@@ -70,3 +70,88 @@ func TestProgramsWithoutAProxyReachTargetsThroughLocalPorts(t *testing.T) {
 		}
 	}
 }
+
+func TestForwardInTheForegroundServesItsPortAlone(t *testing.T) {
+	at := freeAddress(t)
+	r := start(t, nil, "forward", "--kubeconfig", cluster.Kubeconfig, "demo", "-n", "default", "svc/echo", localPort(t, at)+":echo")
+	if line := r.line(t); line != "demo  "+at+" → echo.default.svc:echo" {
+		t.Errorf("it prints %q", line)
+	}
+	if got := netcat(t, at, "in the foreground\n"); got != "in the foreground\n" {
+		t.Errorf("the echo says %q", got)
+	}
+	if out := run(t, "", "sh", "-c", fmt.Sprintf("ss -Hltnp | grep -c 'pid=%d,'", r.cmd.Process.Pid)); strings.TrimSpace(out) != "1" {
+		t.Errorf("it listens at more than its port: %q", out)
+	}
+	taken := start(t, nil, "forward", "--kubeconfig", cluster.Kubeconfig, "demo", "echo.default:7", localPort(t, at))
+	taken.wait(t, 30*time.Second)
+	if said := taken.stderr.String(); taken.status() != 1 || !strings.Contains(said, fmt.Sprintf("process %d", r.cmd.Process.Pid)) {
+		t.Errorf("a port that is taken: status %d, %s", taken.status(), said)
+	}
+}
+
+// A port that a command makes is there again with its context, and is named, listed and removed like the settings' own.
+func TestForwardInTheBackgroundIsKept(t *testing.T) {
+	r, at := serveForwards(t, `{forwards: [{listen: %s, to: "hello.default:80"}]}`)
+	local := freeAddress(t)
+	if off := r.ask(t, "forward", "--background", "demo-team", "echo.default:7", localPort(t, local)); off.status == 0 || !strings.Contains(off.stderr, "fairlead on") {
+		t.Errorf("for a context that is off: %+v", off)
+	}
+	if got := r.must(t, "forward", "--background", "demo", "echo.default:7", localPort(t, local)); got != "demo  "+local+" → echo.default:7\n" {
+		t.Errorf("it prints %q", got)
+	}
+	if got := netcat(t, local, "in the background\n"); got != "in the background\n" {
+		t.Errorf("the echo says %q", got)
+	}
+	for _, taken := range []string{at[0], local} {
+		got := r.ask(t, "forward", "--background", "demo", "web.default:80", localPort(t, taken))
+		if taken == at[0] && (got.status != 1 || !strings.Contains(got.stderr, "context demo, for hello.default:80")) {
+			t.Errorf("the settings' own port: %+v", got)
+		}
+		if taken == local && got.status != 0 {
+			t.Errorf("another target for a port that a command made: %+v", got)
+		}
+	}
+	if body := run(t, "", "curl", "-sS", "--noproxy", "*", "http://"+local+"/"); !strings.Contains(body, "web") {
+		t.Errorf("the port leads to %q, not to its new target", body)
+	}
+	foreign, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer foreign.Close()
+	if got := r.ask(t, "forward", "--background", "demo", "web.default:80", localPort(t, foreign.Addr().String())); got.status != 1 || !strings.Contains(got.stderr, "app.test") {
+		t.Errorf("another program's port: %+v", got)
+	}
+	if got := r.must(t, "forwards", "-o", "name"); got != at[0]+"\n"+local+"\n" {
+		t.Errorf("the list is %q", got)
+	}
+	r.must(t, "restart", "demo")
+	if body := run(t, "", "curl", "-sS", "--noproxy", "*", "http://"+local+"/"); !strings.Contains(body, "web") {
+		t.Errorf("after a restart the port leads to %q", body)
+	}
+	r.must(t, "off", "demo")
+	for _, address := range []string{at[0], local} {
+		if conn, err := net.Dial("tcp", address); err == nil {
+			conn.Close()
+			t.Errorf("%s listens while its context is off", address)
+		}
+	}
+	if got := r.ask(t, "unforward", localPort(t, at[0])); got.status != 1 || !strings.Contains(got.stderr, "config.yaml: remove it there") {
+		t.Errorf("the settings' own port: %+v", got)
+	}
+	r.must(t, "unforward", "web.default:80")
+	if got := r.must(t, "forwards", "-o", "name"); got != at[0]+"\n" {
+		t.Errorf("the list is %q", got)
+	}
+}
+
+// localPort returns the port of an address.
+func localPort(t *testing.T, address string) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}

@@ -22,7 +22,11 @@ import (
 // runTray runs the tray: the proxies and the model are the same as in serve, and are shown in the panel. One runs per
 // user.
 func runTray(ctx context.Context, o command.Options) error {
-	// This comes first, because a running serve gives its control socket up to the tray.
+	root := instance.AsRoot()
+	if root.Sudo {
+		root.Print(os.Stderr) // first, because it may be why there is no desktop
+	}
+	// This comes before the rest, because a running serve gives its control socket up to the tray.
 	if err := tray.Possible(ctx); err != nil {
 		return err
 	}
@@ -43,6 +47,9 @@ func runTray(ctx context.Context, o command.Options) error {
 		return err
 	}
 	defer p.Close()
+	if !root.Sudo {
+		root.Print(p.Outputs.Err)
+	}
 	p.PrintProblems(p.Outputs.Err)
 	return showTray(ctx, p)
 }

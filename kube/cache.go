@@ -120,14 +120,20 @@ func (c *cache[K, V]) put(key K, value V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
+	e := c.entry(key, now)
+	e.answer, e.retry = &answer[V]{value: value, asked: now, got: now, lasts: c.lasts(value, nil)}, time.Time{}
+	c.trim(e)
+}
+
+// entry returns the entry for key, and makes one if there is none. The caller holds mu.
+func (c *cache[K, V]) entry(key K, now time.Time) *entry[V] {
 	e := c.entries[key]
 	if e == nil {
 		c.makeRoom(now)
 		e = &entry[V]{}
 		c.entries[key] = e
 	}
-	e.answer, e.retry = &answer[V]{value: value, asked: now, got: now, lasts: c.lasts(value, nil)}, time.Time{}
-	c.trim(e)
+	return e
 }
 
 // join returns the answer, or the flight that the caller has to wait for and leave.
@@ -135,12 +141,7 @@ func (c *cache[K, V]) join(key K, fetch func(context.Context) (V, error)) (*answ
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	e := c.entries[key]
-	if e == nil {
-		c.makeRoom(now)
-		e = &entry[V]{}
-		c.entries[key] = e
-	}
+	e := c.entry(key, now)
 	if e.flight != nil && e.flight.asked.Before(e.outdated) {
 		e.flight = nil // only the callers that wait for it get its answer
 	}

@@ -79,6 +79,9 @@ func (c *Actions) Act(ctx context.Context, click menu.Click) error {
 	case menu.OpenBrowser, menu.OpenService:
 		c.inBackground(ctx, click, c.browse)
 		return nil
+	case menu.RunLogin, menu.Diagnose, menu.OpenTerminal:
+		c.inBackground(ctx, click, c.runInTerminal)
+		return nil
 	case menu.SetAutostart:
 		defer c.redraw()
 		return desktop.SetAutostart(click.Argument == strconv.FormatBool(true), assets.Picture("on"))
@@ -112,7 +115,7 @@ func (c *Actions) copy(ctx context.Context, click menu.Click) error {
 		c.notifier.Say("Not copied: "+said, err.Error())
 		return nil
 	}
-	c.notifier.Say("Copied", said)
+	c.notifier.Copied(copiedTitle(click), said)
 	return nil
 }
 

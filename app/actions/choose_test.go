@@ -41,7 +41,7 @@ func TestTryAgainOnAnOldNotificationIsNoConfirmation(t *testing.T) {
 		t.Fatalf("never %s", phase)
 	}
 	do(session.SetContexts{Entries: []session.Entry{{Name: "live", Production: true}}})
-	retry := notify.Choice{Action: notify.Retry, Context: "live"}
+	retry := notify.Choice{Action: notify.Retry, Contexts: []string{"live"}}
 	do(session.Set{Name: "live", On: true, Confirmed: true})
 	<-started
 	is(session.Failed)

@@ -1,6 +1,9 @@
 package actions
 
 import (
+	"maps"
+	"slices"
+
 	"fairlead/app/desktop"
 	"fairlead/app/instance"
 	"fairlead/app/menu"
@@ -26,7 +29,10 @@ func New(p *instance.Instance, model *session.Manager, clipboard *desktop.Clipbo
 
 // Extras returns what the menu shows beyond the model. It is used as a tray.Config's Extras, and sends no queries.
 func (c *Actions) Extras() menu.Extras {
-	extras := menu.Extras{Contexts: map[string]menu.Extra{}, Settings: true, Version: instance.Version()}
+	extras := menu.Extras{Contexts: map[string]menu.Extra{}, Settings: true, Version: instance.Version(), Terminal: desktop.HasTerminal()}
+	extras.Upstreams = slices.Sorted(maps.Keys(c.Settings.Upstreams()))
+	root := instance.AsRoot()
+	extras.RootWarning, extras.Sudo = root.Warning, root.Sudo
 	if on, err := desktop.Autostart(); err == nil {
 		extras.Autostart = &on
 	}
@@ -51,6 +57,7 @@ func (c *Actions) Extras() menu.Extras {
 }
 
 var notificationTitles = map[settings.Notification]string{
+	settings.NotifyStarts:   "Contexts that are on",
 	settings.NotifyDials:    "Failed connections",
 	settings.NotifyContexts: "Contexts that fail or come back",
 	settings.NotifyLogins:   "Needed logins",

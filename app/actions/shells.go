@@ -12,6 +12,9 @@ import (
 	"fairlead/app/snippet"
 )
 
+// shells are the kinds of snippets that are for shells.
+var shells = []string{"bash", "fish", "powershell", "cmd"}
+
 // snippets returns the kinds of snippets that this system can use, and the one for the user's own shell, which is first.
 func snippets() (own menu.Choice, all []menu.Choice) {
 	return snippetsFor(runtime.GOOS, os.Getenv("SHELL"), func(program string) bool {
@@ -28,7 +31,7 @@ func snippetsFor(goos, shell string, installed func(program string) bool) (own m
 	}
 	for _, kind := range snippet.Kinds() {
 		choice := menu.Choice{ID: kind.ID, Title: kind.Title}
-		mine := snippet.Is(kind.ID, name)
+		mine := slices.Contains(shells, kind.ID) && snippet.Is(kind.ID, name)
 		if !mine && !usable(kind.ID, goos, installed) {
 			continue
 		}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"fairlead/app/instance"
-	"fairlead/app/menu"
 	"fairlead/app/session"
 )
 
@@ -192,7 +191,7 @@ func (a *announcer) printOn(c *announced) {
 		c.url, c.reason, c.unreachable = "", "", false
 		return
 	}
-	if url := menu.URL(c.state); url != c.url {
+	if url := where(c.state); url != c.url {
 		c.url = url
 		printOn(a.out, a.err, c.state)
 	}

@@ -20,6 +20,9 @@ import (
 // Serve runs the proxies of the named contexts in the foreground, until ctx ends or none of them is left. If one fails,
 // the others stay on.
 func Serve(ctx context.Context, o command.Options, names []string) error {
+	if root := instance.AsRoot(); root.Sudo {
+		root.Print(os.Stderr)
+	}
 	p, err := instance.Open(o.Kubeconfig, os.Stderr)
 	if err != nil {
 		return err

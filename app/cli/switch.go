@@ -113,7 +113,19 @@ func printOn(out, stderr io.Writer, s session.State) {
 			fmt.Fprintf(stderr, "%s  %s\n", s.Name, note.text)
 		}
 	}
-	fmt.Fprintf(out, "%s  %s\n", s.Name, menu.URL(s))
+	fmt.Fprintf(out, "%s  %s\n", s.Name, where(s))
+}
+
+// where returns the URL of a context's proxy or, where only forwards are served, these.
+func where(s session.State) string {
+	if s.Endpoints.ProxyAddress() != "" {
+		return menu.URL(s)
+	}
+	var forwards []string
+	for _, e := range s.Endpoints.Forwards() {
+		forwards = append(forwards, describeEndpoint(e))
+	}
+	return strings.Join(forwards, ", ")
 }
 
 // Off switches contexts off in the running Fairlead, and prints a line for each when they are off. With --all these are

@@ -30,6 +30,9 @@ type Actions struct {
 	Open        func(ctx context.Context, o Options, name, url string) error // url may be empty
 	LogIn       func(ctx context.Context, o Options, name string) error
 	Logs        func(context.Context, Options) error
+	Forward     func(ctx context.Context, o Options, name string, wanted []Forward) error
+	Forwards    func(ctx context.Context, o Options, contexts []string) error   // without names, of all contexts
+	Unforward   func(ctx context.Context, o Options, name, what string) error   // name may be empty, which stands for any
 	Doctor      func(ctx context.Context, o Options, name, target string) error // target may be empty
 	Quit        func(context.Context, Options) error
 
@@ -57,6 +60,8 @@ type Options struct {
 	Follow     bool   // logs: keep printing new lines
 	Level      string // logs: only lines of this level and above
 	Watch      bool   // status: print each change
+	Background bool   // forward: in the running Fairlead
+	HTTP       bool   // forward: the target is a web application
 	Write      bool   // settings example: write to the settings file
 
 	// serve: the Konnectivity server of the one context.
@@ -91,6 +96,7 @@ func Tree() *cobra.Command {
 	return root(Actions{
 		Tray: plain, Serve: listed, List: plain, On: listed, Off: listed, Restart: listed, Status: plain, Connections: listed, Close: listed,
 		Services: named, Env: named, Open: both, LogIn: named, Logs: plain, Doctor: both, Quit: plain,
+		Forward: func(context.Context, Options, string, []Forward) error { return nil }, Forwards: listed, Unforward: both,
 		SettingsExample: plain, SettingsPath: plain, SettingsCheck: plain,
 	})
 }
@@ -134,6 +140,9 @@ func root(actions Actions) *cobra.Command {
 		{actions.Close != nil, closeConnections(actions, &o)},
 		{actions.Services != nil, services(actions, &o)},
 		{actions.Env != nil, env(actions, &o)},
+		{actions.Forward != nil, forward(actions, &o)},
+		{actions.Forwards != nil, forwards(actions, &o)},
+		{actions.Unforward != nil, unforward(actions, &o)},
 		{actions.Open != nil, open(actions, &o)},
 		{actions.LogIn != nil, login(actions, &o)},
 		{actions.Logs != nil, logs(actions, &o)},

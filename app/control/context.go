@@ -35,6 +35,9 @@ type Context struct {
 	TLS        bool   `json:"tls,omitempty"`
 	AnyUser    bool   `json:"anyUser,omitempty"`
 
+	Reached   bool      `json:"reached,omitempty"`
+	Requested time.Time `json:"requested,omitzero"`
+
 	Since time.Time `json:"since,omitzero"`
 	OffAt time.Time `json:"offAt,omitzero"`
 	Used  time.Time `json:"used,omitzero"`
@@ -60,6 +63,7 @@ func newContext(s session.State) Context {
 		Address: s.Endpoints.ProxyAddress(), Unknown: s.Unknown, Warning: s.Warning,
 		Cluster: s.Cluster, Namespace: s.Namespace, File: s.File, Outside: s.Outside,
 		Current: s.Current, Production: s.Production, Password: s.Password, TLS: s.TLS, AnyUser: s.AnyUser,
+		Reached: s.Reached, Requested: s.Requested,
 		Since: s.Since, OffAt: s.OffAt, Used: s.Used,
 	}
 	for _, e := range s.Endpoints {
@@ -76,6 +80,7 @@ func (c Context) State() session.State {
 		Unknown: c.Unknown, Warning: c.Warning,
 		Cluster: c.Cluster, Namespace: c.Namespace, File: c.File, Outside: c.Outside,
 		Current: c.Current, Production: c.Production, Password: c.Password, TLS: c.TLS, AnyUser: c.AnyUser,
+		Reached: c.Reached, Requested: c.Requested,
 		Since: c.Since, OffAt: c.OffAt, Used: c.Used,
 	}
 	for _, e := range c.Endpoints {

@@ -40,6 +40,10 @@ type Server struct {
 	Services func(ctx context.Context, name, namespace string) ([]Service, error)
 	// LogIn logs in to a context's cluster again.
 	LogIn func(ctx context.Context, name string) error
+	// Forward gives a context that is on a fixed local port, and returns when it listens.
+	Forward func(ctx context.Context, name string, f Forward) error
+	// Unforward removes a fixed local port that Forward has made.
+	Unforward func(ctx context.Context, name, listen string) error
 	// Quit makes the program end. It does not wait for that.
 	Quit func()
 	Log  zerolog.Logger
@@ -82,6 +86,8 @@ func (s Server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/close", answer(s, s.closeConnections))
 	mux.HandleFunc("POST /v1/services", answer(s, s.services))
 	mux.HandleFunc("POST /v1/login", answer(s, s.login))
+	mux.HandleFunc("POST /v1/forward", answer(s, s.forward))
+	mux.HandleFunc("POST /v1/unforward", answer(s, s.unforward))
 	mux.HandleFunc("POST /v1/quit", answer(s, s.quit))
 	return mux
 }

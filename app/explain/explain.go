@@ -80,3 +80,8 @@ const ShortLength = 100
 func Short(err error) string {
 	return cut(Error(err).Sentence, ShortLength)
 }
+
+// Within returns a sentence that names a context for a place that names it already, such as below its name.
+func Within(sentence, context string) string {
+	return strings.ReplaceAll(sentence, " context "+name(context), " this context")
+}

@@ -199,6 +199,18 @@ func (f *forwards) serve(ctx context.Context) {
 	f.running.Wait()
 }
 
+// problem returns why the first forward that is not open is not, or nil.
+func (f *forwards) problem() error {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	for _, one := range f.all {
+		if one.problem != nil {
+			return one.problem
+		}
+	}
+	return nil
+}
+
 // addresses returns where the forwards listen.
 func (f *forwards) addresses() []netip.AddrPort {
 	f.mutex.Lock()

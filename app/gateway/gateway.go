@@ -28,7 +28,7 @@ type Gateway struct {
 	server    *proxy.Server
 	listeners []net.Listener // of the proxies in the plan, in their order
 	forwards  *forwards
-	check     bool   // query the API server once, at the start
+	check     bool   // query the API server once, at the start, and report the result
 	lastTotal uint64 // total of connections at the last Look; guarded by running.mutex
 	health    func(error)
 	log       zerolog.Logger

@@ -29,8 +29,9 @@ type Config struct {
 	Kubeconfig func() *kubeconfig.Config
 	Settings   *settings.Settings
 	// Failed is called when a connection into a context's cluster failed before a byte was relayed, with the
-	// explanation for the user. It must not block. It may be nil.
-	Failed func(context, target string, said explain.Explanation)
+	// explanation for the user. whole is set if the cause is the context's, so that its health is reported, too. It must
+	// not block. It may be nil.
+	Failed func(context, target string, said explain.Explanation, whole bool)
 	// Own reports whether one of Fairlead's listeners has an address. A program that runs no gateways itself sets it;
 	// otherwise it is nil, and the running gateways are searched.
 	Own func(netip.AddrPort) bool
@@ -64,6 +65,7 @@ func (g *Gateways) Start(ctx context.Context, name string, restored bool, health
 	if err != nil {
 		return nil, err
 	}
+	plan.cluster.ReportFirst = p.check // that it was reached is news to the user who switched it on
 	if p.current, err = p.open(plan); err != nil {
 		return nil, err
 	}
@@ -79,6 +81,10 @@ func (g *Gateways) Start(ctx context.Context, name string, restored bool, health
 	p.server = proxy.New(g.serverConfig(p.current, name, p.log))
 	p.forwards = newForwards(p)
 	p.forwards.set(ctx, plan.settings.Forwards())
+	if err := p.forwards.problem(); err != nil && plan.settings.NoProxy {
+		p.forwards.set(ctx, nil)
+		return nil, err // there is nothing else to serve
+	}
 	g.running.add(p) // before the context is shown as on; Serve removes it
 	return p, nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"fairlead/app/explain"
+	"fairlead/app/session"
 	"fairlead/proxy"
 )
 
@@ -33,6 +34,7 @@ func (g *Gateways) report(log zerolog.Logger, name string, r proxy.Connection) {
 		Str("route", r.Rule).Str("stage", string(r.Stage)).Int64("sent_bytes", r.Sent).Int64("received_bytes", r.Received).
 		Dur("lasted_ms", r.Lasted).Msg("connection")
 	if failed && r.Stage != proxy.StageRelay && r.Rule == clusterRule && g.config.Failed != nil {
-		g.config.Failed(name, r.Target, said)
+		trouble := Reason(r.Err).Trouble
+		g.config.Failed(name, r.Target, said, trouble == session.LoginNeeded || trouble == session.Unreachable)
 	}
 }

@@ -36,6 +36,8 @@ func (c *controlled) server(kind control.Kind, quit func()) control.Server {
 		Close:        c.closeConnections,
 		Services:     c.services,
 		LogIn:        c.logIn,
+		Forward:      c.forward,
+		Unforward:    c.unforward,
 		Quit:         quit,
 		Traffic:      c.traffic,
 		Log:          c.Log,

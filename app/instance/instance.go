@@ -173,7 +173,7 @@ func (p *Instance) Unreadable() error {
 }
 
 // NewGateways returns the gateways of this instance. failed is a gateway.Config's Failed, or nil.
-func (p *Instance) NewGateways(failed func(context, target string, said explain.Explanation)) *gateway.Gateways {
+func (p *Instance) NewGateways(failed func(context, target string, said explain.Explanation, whole bool)) *gateway.Gateways {
 	return gateway.New(gateway.Config{Kubeconfig: p.Kubeconfig.Load, Settings: p.Settings, Failed: failed, Log: p.Log})
 }
 

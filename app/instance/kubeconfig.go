@@ -23,6 +23,9 @@ func UseKubeconfigs(path string, s *settings.Settings) {
 	}
 }
 
+// KubeconfigPath returns the path of the kubeconfig that the command line names, or "" if the program reads what kubectl does.
+func (p *Instance) KubeconfigPath() string { return p.path }
+
 // setKubeconfig replaces the kubeconfig. It logs each new problem once, and each file that is no longer broken.
 func (p *Instance) setKubeconfig(k kubeconfig.Config, log zerolog.Logger) {
 	before := p.Kubeconfig.Swap(&k)

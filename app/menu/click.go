@@ -38,7 +38,7 @@ const (
 	OpenService      Action = "open-service"      // Argument: the URL, for the first of Extras.Browsers
 	LoadServices     Action = "load-services"     // Services and namespaces
 	SetNamespace     Action = "set-namespace"     // Argument: the namespace
-	SetOutside       Action = "set-outside"       // Argument: direct or refuse
+	SetOutside       Action = "set-outside"       // Argument: direct, refuse, or an upstream
 	SetProduction    Action = "set-production"    // Argument: true or false
 	SetPassword      Action = "set-password"      // Argument: true or false
 	SetAutoOff       Action = "set-auto-off"      // Argument: a time.Duration as text; 0s for never

@@ -8,6 +8,7 @@ import (
 
 // details returns the submenu of a context that is on or failed.
 func details(c session.State, x view, nested bool) []Item {
+	needed := needs(c, x)
 	var use, change []Item
 	if c.Phase.Listening() {
 		extra := x.Contexts[c.Name]
@@ -15,9 +16,9 @@ func details(c session.State, x view, nested bool) []Item {
 			x.Browsers, x.Shell, x.Terminal = nil, Choice{}, false // they would have no client certificate
 		}
 		use = slices.Concat([]Item{copyURL(c)}, shell(c, x), browsers(c, x), []Item{services(c, x, extra, nested)})
-		change = slices.Concat(snippets(c, x, extra), outside(c), options(c, x, extra, nested))
+		change = slices.Concat(snippets(c, x, extra), outside(c, x), options(c, x, extra, nested))
 	}
-	return join(c.Name, needs(c, x), use, change, ends(c))
+	return join(c.Name, needed, use, change, ends(c))
 }
 
 // ends returns what starts a context again, and what stops it.

@@ -11,10 +11,13 @@ type Extras struct {
 	Shell         Choice           // of Snippets, the one for the user's own shell; zero if that is unknown
 	Terminal      bool             // a terminal window can be opened
 	LoadsOnOpen   bool             // what is in a cluster is loaded when its submenu is opened, see Opened
+	Upstreams     []string         // what hosts outside can be reached through, by the settings
 	Notifications []Switch         // the kinds of notifications
 	Autostart     *bool            // whether Fairlead starts at login; nil if unknown
 	Settings      bool             // whether there is a settings file to open, or one can be written
 	Version       string           // of Fairlead, with its name: "Fairlead v1.2"
+	RootWarning   string           // why running as root is bad, in sentences; empty if it does not
+	Sudo          bool             // it runs as root though its user could do without
 	Lines         int              // how many rows the screen has room for, if submenus unfold in the menu; 0 if they do not
 }
 

@@ -12,7 +12,11 @@ func foot(s session.Snapshot, x view) []Item {
 	if slices.ContainsFunc(s.Contexts, stoppable) {
 		items = append(items, button("Stop all", Click{Action: StopAll}))
 	}
-	return append(items, submenu("fairlead", "Fairlead", program(s, x)), button("Quit", Click{Action: Quit}))
+	about := submenu("fairlead", "Fairlead", join("fairlead", paragraph("root", x.RootWarning), program(s, x)))
+	if x.Sudo {
+		about.Title, about.Icon = "Fairlead runs as root", string(session.SignAttention)
+	}
+	return append(items, about, button("Quit", Click{Action: Quit}))
 }
 
 // program returns the submenu about the program itself.

@@ -13,15 +13,23 @@ const (
 	refuse = "refuse"
 )
 
-// outside offers the routes of hosts outside the cluster.
-func outside(c session.State) []Item {
+// outside offers the routes of hosts outside the cluster: directly, through each of the upstreams, or not at all.
+func outside(c session.State, x view) []Item {
 	if c.Outside == "" {
 		return nil
 	}
-	choices := []struct{ route, title, word string }{{direct, "Directly", "direct"}, {refuse, "Refused", "refused"}}
+	type choice struct{ route, title, word string }
+	choices := []choice{{direct, "Directly", "direct"}}
+	upstreams := x.Upstreams[:min(len(x.Upstreams), maxUpstreams)]
+	if c.Outside != direct && c.Outside != refuse && !slices.Contains(upstreams, c.Outside) {
+		upstreams = append([]string{c.Outside}, upstreams...) // it holds, whatever became of it
+	}
+	for _, name := range upstreams {
+		choices = append(choices, choice{name, "Through " + name, "through " + name})
+	}
 	title := "Other hosts"
 	var items []Item
-	for _, choice := range choices {
+	for _, choice := range append(choices, choice{refuse, "Refused", "refused"}) {
 		holds := c.Outside == choice.route
 		if holds {
 			title += ": " + choice.word
@@ -30,6 +38,9 @@ func outside(c session.State) []Item {
 	}
 	return []Item{submenu("outside/"+c.Name, title, items)}
 }
+
+// maxUpstreams bounds the upstreams that a menu offers.
+const maxUpstreams = 30
 
 // options returns the submenu of what is set and done rarely. In a nested one the times after which a context is turned off
 // have no submenu.

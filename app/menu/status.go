@@ -37,14 +37,11 @@ func Summary(s session.Snapshot) string {
 		return "Fairlead: off"
 	}
 	words := fmt.Sprintf("%d on", on)
-	switch {
-	case needy == 1:
-		words += ", 1 needs you"
-	case needy > 1:
-		words += fmt.Sprintf(", %d need you", needy)
+	if needy > 0 {
+		words += fmt.Sprintf(", %d %s", needy, session.SignAttention.WordFor(needy))
 	}
 	if failed > 0 {
-		words += fmt.Sprintf(", %d failed", failed)
+		words += fmt.Sprintf(", %d %s", failed, session.SignFailed.WordFor(failed))
 	}
 	return words
 }

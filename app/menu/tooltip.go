@@ -110,14 +110,11 @@ func rest(contexts []session.State, others bool) []string {
 		if n == 0 {
 			continue
 		}
-		count, word := fmt.Sprint(n), sign.Word()
+		count := fmt.Sprint(n)
 		if others {
 			count += " more"
 		}
-		if sign == session.SignAttention && n > 1 {
-			word = "need you"
-		}
-		words = append(words, count+" "+word)
+		words = append(words, count+" "+sign.WordFor(n))
 	}
 	return words
 }

@@ -2,6 +2,7 @@ package menu
 
 import (
 	"fmt"
+	"strings"
 
 	"fairlead/app/session"
 )
@@ -40,7 +41,7 @@ func logIn(c session.State, x view) []Item {
 		return nil
 	}
 	var items []Item
-	if x.Terminal {
+	if _, plain := PlainWords(c.Login); plain && x.Terminal {
 		items = append(items, button("Log in…", Click{RunLogin, c.Name, c.Login}))
 	}
 	return append(items, button("Copy “"+shortEnd(c.Login, maxCommand)+"”", Click{CopyLogin, c.Name, c.Login}))
@@ -72,4 +73,12 @@ func message(c session.State) string {
 
 func openKubeconfig(context, path string) Item {
 	return button("Open kubeconfig", Click{OpenKubeconfig, context, path})
+}
+
+// PlainWords returns the words of a command, and whether they are only that: no shell would expand one, or run more than the
+// command.
+func PlainWords(command string) ([]string, bool) {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,+@% "
+	words := strings.Fields(command)
+	return words, len(words) > 0 && strings.Trim(command, plain) == "" && words[0][0] != '-' && !strings.Contains(words[0], "=")
 }

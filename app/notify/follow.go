@@ -1,78 +1,106 @@
 package notify
 
 import (
+	"cmp"
 	"iter"
-	"slices"
+	"time"
 
 	"fairlead/app/explain"
 	"fairlead/app/session"
 )
 
-// Follow reports contexts that fail and recover, by comparing snapshots, and returns when snapshots ends.
+// Follow reports contexts that the user switched on, and contexts that fail and recover, by comparing snapshots. It
+// returns when snapshots ends.
 func (n *Notifier) Follow(snapshots iter.Seq[session.Snapshot]) {
+	f := follower{Notifier: n, reported: map[string]time.Time{}}
 	before := map[string]session.State{}
 	for snapshot := range snapshots {
 		now := map[string]session.State{}
 		for _, c := range snapshot.Contexts {
 			now[c.Name] = c
-			n.compare(before[c.Name], c)
+			f.compare(before[c.Name], c)
 		}
 		for name := range before {
 			if _, there := now[name]; !there {
 				n.forget(name) // if it comes back, that is not a recovery
+				delete(f.reported, name)
 			}
 		}
 		before = now
 	}
 }
 
-// compare reports what is new about a context. Switching off and on is not reported, because the user did that.
-func (n *Notifier) compare(was, is session.State) {
-	bad := func(c session.State) bool {
-		return c.Usable && (c.Phase == session.Failed || c.Phase == session.Unavailable || c.Phase == session.On && c.Reason != "")
+// A follower compares the states of contexts.
+type follower struct {
+	*Notifier
+	reported map[string]time.Time // by context, the last State.Requested of which the outcome was reported
+}
+
+// compare reports what is new about a context. Switching off is not reported, because the user did that.
+func (f follower) compare(was, is session.State) {
+	requested := !is.Requested.IsZero() && !is.Requested.Equal(f.reported[is.Name])
+	works := is.Phase == session.On && is.Reason == ""
+	switch {
+	case bad(is):
+		if !bad(was) || was.Trouble != is.Trouble || was.Reason != is.Reason || was.Login != is.Login {
+			f.Report(troubleOf(is))
+		}
+	case works && requested:
+		if !is.Reached {
+			return // until its cluster was tried, it may be in trouble
+		}
+		f.Started(is.Name, url(is), picture(is))
+	case works && !is.Unknown:
+		f.Recovered(is.Name)
+		return
+	case is.Phase == session.Starting:
+		f.tryAgain(is.Name)
+		return
+	case is.Phase == session.Off:
+		f.forget(is.Name)
+	default:
+		return
+	}
+	f.reported[is.Name] = is.Requested
+}
+
+// bad reports whether a context is in trouble.
+func bad(c session.State) bool {
+	return c.Usable && (c.Phase == session.Failed || c.Phase == session.Unavailable || c.Phase == session.On && c.Reason != "")
+}
+
+// troubleOf returns what is wrong with a context.
+func troubleOf(c session.State) Trouble {
+	t := Trouble{
+		Context: c.Name, Kind: Contexts, Over: "reachable again", Icon: picture(c), Command: c.Login,
+		Said: explain.Explanation{Title: cmp.Or(c.Title, "API server not reachable"), Sentence: c.Reason, Hint: c.Hint},
 	}
 	switch {
-	case bad(is) && (!bad(was) || was.Trouble != is.Trouble || was.Reason != is.Reason):
-		kind, title := Contexts, "Cluster unreachable"
-		switch {
-		case is.Trouble == session.LoginNeeded:
-			kind, title = Logins, "Login needed"
-		case is.Trouble == session.PortTaken:
-			kind, title = Ports, "Port taken"
-		case is.Phase == session.Failed:
-			title = "Context failed"
-		case is.Trouble == session.ChangeFailed:
-			title = "Change not applied"
-		}
-		if is.Title != "" && is.Trouble != session.ChangeFailed {
-			title = is.Title
-		}
-		n.Trouble(kind, is.Name, explain.Explanation{Title: title, Sentence: is.Reason, Hint: is.Hint}, is.Login)
-	case is.Phase == session.On && is.Reason == "" && !is.Unknown:
-		n.Recovered(is.Name)
-	case is.Phase == session.Starting:
-		n.restart(is.Name)
-	case is.Phase == session.Off:
-		n.forget(is.Name)
+	case c.Trouble == session.ChangeFailed:
+		t.Said.Title, t.Over = "Change not applied", "change applied"
+	case c.Trouble == session.LoginNeeded:
+		t.Kind, t.Said.Title, t.Over = Logins, cmp.Or(c.Title, "Login needed"), "logged in"
+	case c.Trouble == session.PortTaken:
+		t.Kind, t.Said.Title, t.Over = Ports, cmp.Or(c.Title, "Port taken"), "on again"
+	case c.Phase == session.Failed:
+		t.Said.Title, t.Over = cmp.Or(c.Title, "Failed"), "on again"
 	}
+	return t
 }
 
-// forget discards what is known of a context as a whole. The next failure is shown at once.
-func (n *Notifier) forget(context string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.drop(context)
-	n.end(context)
+// picture returns the name of the picture of a context's state.
+func picture(c session.State) string {
+	if c.Production {
+		return string(c.Sign()) + "-production"
+	}
+	return string(c.Sign())
 }
 
-// restart makes a failure after a click on a failed context show at once, too. A recovery is still shown.
-func (n *Notifier) restart(context string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.end(context)
-}
-
-// end ends the episodes of a context as a whole. The caller holds mu.
-func (n *Notifier) end(context string) {
-	n.episodes = slices.DeleteFunc(n.episodes, func(ep *episode) bool { return ep.context == context && ep.kind != Dials })
+// url returns the URL of a context's proxy, without the password.
+func url(c session.State) string {
+	scheme := "socks5h://"
+	if c.TLS {
+		scheme = "https://"
+	}
+	return scheme + session.DialAddress(c.Endpoints.ProxyAddress())
 }

@@ -3,7 +3,6 @@ package notify_test
 import (
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"fairlead/app/notify"
@@ -44,14 +43,14 @@ func TestContextsThatFailAndRecoverAreShown(t *testing.T) {
 		want   string
 	}{
 		"all is well":     {[]session.State{state(session.Off, "", ""), state(session.Starting, "", ""), on, state(session.Stopping, "", "")}, ""},
-		"away and back":   {[]session.State{on, away, away, on, on}, "[Cluster unreachable] Context staging | The API server does not answer.\n[Works again] Context staging\n"},
-		"not tried yet":   {[]session.State{on, away, untried}, "[Cluster unreachable] Context staging | The API server does not answer.\n"},
-		"tried":           {[]session.State{on, away, untried, on}, "[Cluster unreachable] Context staging | The API server does not answer.\n[Works again] Context staging\n"},
-		"login":           {[]session.State{on, login, on}, "[Login needed] Context staging | The login has expired. | Run tsh login staging.\n[Works again] Context staging\n"},
-		"port":            {[]session.State{taken}, "[Port taken] Context staging | Another program listens on 127.0.0.1:1080. | Stop it.\n"},
-		"no plugin":       {[]session.State{missing}, "[Login plugin missing] Context staging | The program aws was not found. | Install it.\n"},
-		"failed, and off": {[]session.State{state(session.Failed, "It ended.", ""), state(session.Off, "", ""), on}, "[Context failed] Context staging | It ended.\n"},
-		"off, and again":  {[]session.State{away, state(session.Off, "", ""), away}, strings.Repeat("[Cluster unreachable] Context staging | The API server does not answer.\n", 2)},
+		"away and back":   {[]session.State{on, away, away, on, on}, "[staging: API server not reachable] The API server does not answer.\n[staging: reachable again] \n"},
+		"not tried yet":   {[]session.State{on, away, untried}, "[staging: API server not reachable] The API server does not answer.\n"},
+		"tried":           {[]session.State{on, away, untried, on}, "[staging: API server not reachable] The API server does not answer.\n[staging: reachable again] \n"},
+		"login":           {[]session.State{on, login, on}, "[staging: login needed] The login has expired. | Run tsh login staging.\n[staging: logged in] \n"},
+		"port":            {[]session.State{taken}, "[staging: port taken] Another program listens on 127.0.0.1:1080. | Stop it.\n"},
+		"no plugin":       {[]session.State{missing}, "[staging: login plugin missing] The program aws was not found. | Install it.\n"},
+		"failed, and off": {[]session.State{state(session.Failed, "It ended.", ""), state(session.Off, "", ""), on}, "[staging: failed] It ended.\n"},
+		"off, and again":  {[]session.State{away, state(session.Off, "", ""), away}, strings.Repeat("[staging: API server not reachable] The API server does not answer.\n", 2)},
 		"unusable entry":  {[]session.State{{Name: "staging", Phase: session.Off, Reason: "No cluster.", Trouble: session.Unusable}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,6 +68,61 @@ func TestContextsThatFailAndRecoverAreShown(t *testing.T) {
 	}
 }
 
+// Contexts say that they are on only after the user switched them on and their cluster has answered.
+func TestOnlyWhatTheUserSwitchedOnSaysThatItIsOn(t *testing.T) {
+	at := time.Unix(1, 0)
+	off := state(session.Off, "", "")
+	by := func(s session.State, requested time.Time, reached bool) session.State {
+		s.Requested, s.Reached, s.Endpoints = requested, reached, session.ProxyAt("0.0.0.0:1080")
+		return s
+	}
+	on, away := state(session.On, "", ""), state(session.Unavailable, "The API server does not answer.", session.Unreachable)
+	starting := state(session.Starting, "", "")
+	said := "[staging: on] socks5h://127.0.0.1:1080\n"
+	for name, test := range map[string]struct {
+		states []session.State
+		want   string
+	}{
+		"by a click":       {[]session.State{off, by(starting, at, false), by(on, at, false), by(on, at, true), by(on, at, true)}, said},
+		"not yet reached":  {[]session.State{off, by(starting, at, false), by(on, at, false)}, ""},
+		"restored":         {[]session.State{off, starting, by(on, time.Time{}, true)}, ""},
+		"after trouble":    {[]session.State{by(on, at, false), by(away, at, false), by(on, at, true)}, "[staging: API server not reachable] The API server does not answer.\n[staging: reachable again] \n"},
+		"restarted":        {[]session.State{by(on, at, true), by(starting, at, false), by(on, at, true)}, said},
+		"off and on":       {[]session.State{by(on, at, true), by(off, at, false), by(on, at.Add(time.Hour), true)}, said + said},
+		"failed and again": {[]session.State{by(state(session.Failed, "It ended.", ""), at, false), by(starting, at.Add(1), false), by(on, at.Add(1), true)}, "[staging: failed] It ended.\n" + said},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &screen{}
+			bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+				follow(n, time.Second, test.states...)
+				pass(time.Second)
+				expect(t, s, test.want)
+				for _, shown := range s.all() {
+					if shown.Key != s.all()[0].Key {
+						t.Errorf("%q does not replace the one before", shown.Title)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestThePictureIsTheStates(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		production := state(session.Unavailable, "The API server does not answer.", session.Unreachable)
+		production.Production = true
+		follow(n, 2*time.Second, state(session.Unavailable, "Log in.", session.LoginNeeded), production, state(session.On, "", ""))
+		var pictures []string
+		for _, shown := range s.all() {
+			pictures = append(pictures, shown.Icon)
+		}
+		if got := strings.Join(pictures, " "); got != "attention failed-production on" {
+			t.Errorf("the pictures are %s", got)
+		}
+	})
+}
+
 func TestAContextThatLeavesTheKubeconfigDoesNotWorkAgain(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
@@ -79,7 +133,7 @@ func TestAContextThatLeavesTheKubeconfigDoesNotWorkAgain(t *testing.T) {
 				pass(time.Second)
 			}
 		})
-		expect(t, s, "[Cluster unreachable] Context staging | The API server does not answer.\n")
+		expect(t, s, "[staging: API server not reachable] The API server does not answer.\n")
 	})
 }
 
@@ -89,8 +143,7 @@ func TestAnUnstableContextIsShownOnceAMinute(t *testing.T) {
 		on, away := state(session.On, "", ""), state(session.Unavailable, "The API server does not answer.", session.Unreachable)
 		follow(n, time.Second, on, away, on, away, on, away, on, away)
 		pass(time.Minute)
-		expect(t, s, "[Cluster unreachable] Context staging | The API server does not answer.\n[Works again] Context staging\n"+
-			"[Cluster unreachable] Context staging | The API server does not answer. | Once more in the last minute.\n")
+		expect(t, s, "[staging: API server not reachable] The API server does not answer.\n[staging: reachable again] \n[staging: API server not reachable] The API server does not answer.\n")
 	})
 }
 
@@ -99,18 +152,18 @@ func TestAFailureAfterAClickIsShownAtOnce(t *testing.T) {
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
 		failed, starting := state(session.Failed, "The port is taken.", ""), state(session.Starting, "", "")
 		follow(n, time.Second, starting, failed, starting, failed)
-		expect(t, s, strings.Repeat("[Context failed] Context staging | The port is taken.\n", 2))
+		expect(t, s, strings.Repeat("[staging: failed] The port is taken.\n", 2))
 	})
 }
 
 func TestAKindThatIsOffIsNotShown(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s, Wanted: func(k notify.Kind) bool { return k == notify.Ports }}, func(t *testing.T, n *notify.Notifier) {
-		n.Failure("staging", "web:81", refused)
+		n.Failure("staging", "web:81", refused, false)
 		follow(n, time.Second, state(session.Unavailable, "Away.", session.Unreachable), state(session.On, "", ""),
 			state(session.Failed, "Taken.", session.PortTaken))
 		n.Say("Copied", "this")
-		synctest.Wait()
-		expect(t, s, "[Port taken] Context staging | Taken.\n[Copied] this\n")
+		pass(gathered)
+		expect(t, s, "[staging: port taken] Taken.\n[Copied] this\n")
 	})
 }

@@ -1,11 +1,14 @@
-// Package notify shows failures on the desktop: at once, with the reason, and never in a storm. notify.go decides when
-// to show something, text.go makes the text, and one send file per kind of desktop shows it.
+// Package notify shows on the desktop what happens to contexts: that one is on, that something failed and why. What
+// belongs together is one notification, which is replaced in place when there is more to say. follow.go compares states
+// of the model, card.go groups and decides when to show something, text.go makes the text, and one send file per kind of
+// desktop shows it.
 //
 // The sentences come from package explain. Nothing depends on a notification being seen: if there is no desktop, or no
 // notification service, that is logged once and the program continues.
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -15,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"fairlead/app/explain"
+	"fairlead/app/session"
 )
 
 // A Notification is one message on the desktop. Title and Body are plain text of unknown origin, not markup; the Sender
@@ -23,7 +27,7 @@ type Notification struct {
 	Key   string // a notification replaces the last one with the same key, unless it is empty
 	Title string
 	Body  string // lines separated by "\n"
-	Icon  string // the name of its picture, for Config.Icon
+	Icon  string // the name of its picture, for Config.Icon: a session.Sign
 	// Actions are offered if the desktop can do that. Choosing one calls Config.Chosen.
 	Actions []Action
 	About   Choice // the Choice that is reported, without its Action
@@ -34,6 +38,7 @@ type Kind string
 
 // The kinds. What Say shows has none.
 const (
+	Starts   Kind = "starts"   // a context that the user switched on is on
 	Dials    Kind = "dials"    // a connection that failed
 	Contexts Kind = "contexts" // a context that failed, or came back
 	Logins   Kind = "logins"   // a login is needed
@@ -46,16 +51,17 @@ type Action string
 // The actions.
 const (
 	OpenLog     Action = "open-log"
+	CopyURL     Action = "copy-url"     // of the context's proxy
 	CopyDetails Action = "copy-details" // Choice.Text
 	CopyLogin   Action = "copy-login"   // Choice.Text is the command
-	Retry       Action = "retry"        // start the context again, or try its credentials again
+	Retry       Action = "retry"        // start the contexts again, or try their credentials again
 )
 
 // A Choice is an action that the user chose on a notification.
 type Choice struct {
-	Action  Action
-	Context string
-	Text    string // the text to copy
+	Action   Action
+	Contexts []string
+	Text     string // the text to copy
 }
 
 // A Sender shows notifications. Only Run calls it, so calls never overlap.
@@ -69,11 +75,11 @@ type Sender interface {
 // Config configures a Notifier. The zero value is usable.
 type Config struct {
 	Sender Sender // if nil, this machine's desktop
-	// Icon returns a picture as a PNG for the desktop's Sender: for "failed", bad news, and for "on", other news. If
-	// nil, there are no pictures.
-	Icon    func(name string) []byte
-	Quiet   time.Duration // the least time between two notifications of one target in one context; 0 means one minute
-	Targets int           // the number of targets of one context that are shown separately, the rest in one notification; 0 means 5
+	// Icon returns a picture as a PNG for the desktop's Sender, by a session.Sign. If nil, there are no pictures.
+	Icon   func(name string) []byte
+	Quiet  time.Duration // the least time between two notifications that say the same; 0 means one minute
+	Gather time.Duration // how long a notification waits for others that belong on it; 0 means 400 ms
+	Cards  int           // how many notifications of failures there may be within Quiet, the rest is one more; 0 means 3
 	// Wanted reports whether a kind is to be shown. It must not block. If nil, all are.
 	Wanted func(Kind) bool
 	// Chosen is called when the user chose an action, by a goroutine of the desktop's Sender. It must not block.
@@ -84,30 +90,18 @@ type Config struct {
 // A Notifier shows the notifications of the whole program. Its methods may be called from any goroutine and never block
 // on the desktop.
 type Notifier struct {
-	sender  Sender
-	quiet   time.Duration
-	targets int
-	wanted  func(Kind) bool
-	log     zerolog.Logger
-	wake    chan struct{} // holds a token if there may be something to send
+	sender        Sender
+	quiet, gather time.Duration
+	most          int
+	wanted        func(Kind) bool
+	log           zerolog.Logger
+	wake          chan struct{} // holds a token if there may be something to send
 
 	mu       sync.Mutex
-	episodes []*episode // oldest first
 	messages []Notification
-	failing  map[string]*episode // by context, the last notification of it as a whole, if that was a failure
-}
-
-// An episode is a series of failures of one target for one cause. It begins with the first one and ends when a quiet
-// time passes without another.
-type episode struct {
-	kind            Kind
-	context, target string // an empty target stands for the context as a whole
-	command         string // the command that logs in
-	rest            bool   // covers the targets beyond Config.Targets; target is the latest of them
-	last            explain.Explanation
-	repeats         int // failures that were not shown yet, without the first
-	shown           bool
-	due             time.Time // when it may be shown, or ends
+	cards    []*card           // oldest first
+	past     map[string]past   // by context, its last trouble that is over
+	keys     map[string]string // by context, the key of the last notification of it alone as a whole
 }
 
 // New returns a Notifier that shows nothing until Run.
@@ -118,114 +112,58 @@ func New(c Config) *Notifier {
 	if c.Sender == nil {
 		c.Sender = newDesktop(c.Icon, c.Chosen)
 	}
-	if c.Quiet <= 0 {
-		c.Quiet = time.Minute
-	}
-	if c.Targets <= 0 {
-		c.Targets = 5
-	}
 	if c.Wanted == nil {
 		c.Wanted = func(Kind) bool { return true }
 	}
 	return &Notifier{
-		sender: c.Sender, quiet: c.Quiet, targets: c.Targets, wanted: c.Wanted, log: c.Log, wake: make(chan struct{}, 1), failing: map[string]*episode{},
+		sender: c.Sender, quiet: cmp.Or(c.Quiet, time.Minute), gather: cmp.Or(c.Gather, 400*time.Millisecond), most: cmp.Or(c.Cards, 3),
+		wanted: c.Wanted, log: c.Log, wake: make(chan struct{}, 1), past: map[string]past{}, keys: map[string]string{},
 	}
 }
 
-// Failure reports that a target in a context could not be reached. The first failure is shown at once; those that
-// follow within the quiet time for the same cause are counted, and shown when that time is over. If the context as a
-// whole has the same cause and that was shown, the failure is counted there.
-func (n *Notifier) Failure(context, target string, e explain.Explanation) {
-	n.report(episode{kind: Dials, context: context, target: target, last: e})
+// Failure reports that a target in a context could not be reached. The failures of a context are on one notification,
+// with their number. whole is set if the same holds for every target, so that Report is called for it, too: then the
+// failure is counted there.
+func (n *Notifier) Failure(context, target string, e explain.Explanation, whole bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.failure(&entry{context: context, target: target, kind: Dials, said: e, icon: string(session.SignFailed), failures: 1}, whole)
 }
 
-// Trouble reports that something is wrong with a context as a whole. command is the one that logs in, for Logins, and
-// may be empty. Each notification of a context as a whole replaces the last one.
-func (n *Notifier) Trouble(kind Kind, context string, e explain.Explanation, command string) {
-	n.report(episode{kind: kind, context: context, last: e, command: command})
+// A Trouble is what is wrong with a context as a whole.
+type Trouble struct {
+	Context string
+	Kind    Kind
+	Said    explain.Explanation
+	Command string // for Logins, the command that logs in; may be empty
+	Over    string // what to say of the context when it is over: "reachable again"
+	Icon    string
+}
+
+// Report reports that something is wrong with a context as a whole. Contexts with the same trouble are on one
+// notification. It is shown once, and again at most once in the quiet time if connections fail because of it.
+func (n *Notifier) Report(t Trouble) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.trouble(&entry{context: t.Context, kind: t.Kind, said: t.Said, command: t.Command, over: t.Over, icon: t.Icon})
 }
 
 // Recovered reports that a context works again. It is shown only if the last notification of the context was something else.
 func (n *Notifier) Recovered(context string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.drop(context) && n.wanted(Contexts) {
-		n.put(recovery(context))
-	}
+	n.recovered(context)
 }
 
-// drop discards what is still to be shown of a context as a whole, and reports whether a failure was shown last.
-func (n *Notifier) drop(context string) (failing bool) {
-	for _, ep := range n.episodes {
-		if ep.context == context && ep.kind != Dials {
-			ep.repeats, ep.shown = 0, true
-		}
-	}
-	failing = n.failing[context] != nil
-	delete(n.failing, context)
-	return failing
-}
-
-func (n *Notifier) report(failure episode) {
+// Started reports that a context that the user switched on is on, at a URL.
+func (n *Notifier) Started(context, url, icon string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if whole := n.episodeOfContext(failure); whole != nil {
-		failure = episode{kind: whole.kind, context: whole.context, last: failure.last, command: whole.command}
-	}
-	if !n.wanted(failure.kind) {
+	if !n.wanted(Starts) {
+		n.recovered(context)
 		return
 	}
-	if ep := n.find(failure); ep != nil {
-		ep.target, ep.last, ep.command = failure.target, failure.last, failure.command
-		ep.repeats++
-		return
-	}
-	failure.rest = failure.kind == Dials && n.atTargetLimit(failure.context)
-	failure.due = time.Now()
-	n.episodes = append(n.episodes, &failure)
-	n.signal()
-}
-
-// episodeOfContext returns the episode of the failure's context as a whole, if it has the same cause.
-func (n *Notifier) episodeOfContext(failure episode) *episode {
-	for _, ep := range append(slices.Clone(n.episodes), n.failing[failure.context]) {
-		if ep == nil || ep.kind == Dials || ep.context != failure.context || ep.last.Title != failure.last.Title {
-			continue
-		}
-		if !ep.shown || ep == n.failing[ep.context] { // otherwise it is over
-			return ep
-		}
-	}
-	return nil
-}
-
-// find returns the episode that a failure belongs to.
-func (n *Notifier) find(failure episode) *episode {
-	for _, ep := range n.episodes {
-		if ep.kind == failure.kind && ep.context == failure.context && ep.target == failure.target && ep.last.Title == failure.last.Title && !ep.rest {
-			return ep
-		}
-	}
-	if failure.kind != Dials || !n.atTargetLimit(failure.context) {
-		return nil
-	}
-	for _, ep := range n.episodes {
-		if ep.context == failure.context && ep.rest {
-			return ep
-		}
-	}
-	return nil
-}
-
-// atTargetLimit reports whether no more targets of a context can be shown separately.
-func (n *Notifier) atTargetLimit(context string) bool {
-	count := 0
-	for _, ep := range n.episodes {
-		if ep.kind == Dials && ep.context == context && !ep.rest {
-			count++
-		}
-	}
-	return count >= n.targets
+	n.started(&entry{context: context, kind: Starts, url: url, icon: icon})
 }
 
 // maxMessages bounds how many messages Say keeps for a slow desktop.
@@ -233,13 +171,14 @@ const maxMessages = 4
 
 // Say shows a message that is not a failure, such as the result of a click, once and as soon as possible. It replaces
 // the last message with the same title.
-func (n *Notifier) Say(title, text string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.put(message(title, text))
-}
+func (n *Notifier) Say(title, text string) { n.put(message(title, title, text)) }
+
+// Copied shows what was copied. It replaces the last message of that kind.
+func (n *Notifier) Copied(title, text string) { n.put(message("copied", title, text)) }
 
 func (n *Notifier) put(m Notification) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.messages = append(n.messages, m)
 	if len(n.messages) > maxMessages {
 		n.messages = slices.Delete(n.messages, 0, 1)
@@ -286,21 +225,16 @@ func (n *Notifier) take(now time.Time) (due Notification, wait time.Duration, ok
 		n.messages = slices.Delete(n.messages, 0, 1)
 		return due, 0, true
 	}
-	n.episodes = slices.DeleteFunc(n.episodes, func(ep *episode) bool {
-		return ep.shown && ep.repeats == 0 && !ep.due.After(now)
-	})
+	n.expire(now)
 	wait = n.quiet
-	for _, ep := range n.episodes {
-		if ep.due.After(now) {
-			wait = min(wait, ep.due.Sub(now))
-			continue
+	for _, c := range n.cards {
+		switch {
+		case c.due.IsZero():
+		case c.due.After(now):
+			wait = min(wait, c.due.Sub(now))
+		default:
+			return n.show(c, now), 0, true
 		}
-		due = failure(ep, n.quiet)
-		if ep.kind != Dials {
-			n.failing[ep.context] = ep
-		}
-		ep.shown, ep.repeats, ep.due = true, 0, now.Add(n.quiet)
-		return due, 0, true
 	}
 	return Notification{}, wait, false
 }

@@ -98,17 +98,20 @@ func expect(t *testing.T, s *screen, want string) {
 	}
 }
 
-const first = "[Connection refused] web:81 in context staging | Nothing listens on port 81. | Try another port.\n"
+const first = "[staging: connection refused] web:81 | Nothing listens on port 81. | Try another port.\n"
 
-func TestAFailureIsShownAtOnce(t *testing.T) {
+// gathered is a little more than a notification waits for others.
+const gathered = 500 * time.Millisecond
+
+func TestAFailureIsShownSoon(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
 		begin := time.Now()
-		n.Failure("staging", "web:81", refused)
-		synctest.Wait()
+		n.Failure("staging", "web:81", refused, false)
+		pass(gathered)
 		expect(t, s, first)
-		if at := s.times(); len(at) != 1 || !at[0].Equal(begin) {
-			t.Errorf("shown at %v, not at %v", at, begin)
+		if at := s.times(); len(at) != 1 || at[0].Sub(begin) >= gathered {
+			t.Errorf("shown at %v, not soon after %v", at, begin)
 		}
 	})
 	if s.closed != 1 {
@@ -119,15 +122,15 @@ func TestAFailureIsShownAtOnce(t *testing.T) {
 func TestRepeatsAreCountedAndShownOnceAMinute(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
-		n.Failure("staging", "web:81", refused)
+		n.Failure("staging", "web:81", refused, false)
 		pass(time.Second)
 		for range 7 {
-			n.Failure("staging", "web:81", refused)
+			n.Failure("staging", "web:81", refused, false)
 			pass(time.Second)
 		}
 		expect(t, s, first)
 		pass(time.Minute)
-		second := strings.TrimSuffix(first, "\n") + " | 7 times in the last minute.\n"
+		second := strings.TrimSuffix(first, "\n") + " | It failed 8 times.\n"
 		expect(t, s, first+second)
 		if shown := s.all(); shown[0].Key != shown[1].Key || shown[0].Key == "" {
 			t.Errorf("keys %q and %q: the second does not replace the first", shown[0].Key, shown[1].Key)
@@ -136,83 +139,77 @@ func TestRepeatsAreCountedAndShownOnceAMinute(t *testing.T) {
 			t.Errorf("the second came after %v", at[1].Sub(at[0]))
 		}
 
-		pass(10 * time.Second)
-		n.Failure("staging", "web:81", refused)
-		pass(time.Minute)
-		third := strings.TrimSuffix(first, "\n") + " | Once more in the last minute.\n"
-		expect(t, s, first+second+third)
-
 		pass(2 * time.Minute)
-		expect(t, s, first+second+third)
-		n.Failure("staging", "web:81", refused)
-		synctest.Wait()
-		expect(t, s, first+second+third+first)
+		expect(t, s, first+second)
+		n.Failure("staging", "web:81", refused, false)
+		pass(gathered)
+		expect(t, s, first+second+first)
 	})
 }
 
-func TestOneCauseIsCountedAndAnotherIsShownAtOnce(t *testing.T) {
-	s := &screen{}
-	bubble(t, notify.Config{Sender: s, Quiet: 10 * time.Second}, func(t *testing.T, n *notify.Notifier) {
-		n.Failure("staging", "web:81", refused)
-		pass(time.Second)
-		n.Failure("staging", "web:81", explain.Explanation{Title: "Login needed", Sentence: "Sign in."})
-		synctest.Wait()
-		other := "[Login needed] web:81 in context staging | Sign in."
-		expect(t, s, first+other+"\n")
-		n.Failure("staging", "web:81", explain.Explanation{Title: "Login needed", Sentence: "Sign in."})
-		pass(10 * time.Second)
-		expect(t, s, first+other+"\n"+other+" | Once more in the last 10s.\n")
-	})
-}
-
-func TestTargetsAndContextsAreShownSeparately(t *testing.T) {
+// A browser that opens a page with ten bad names, in a second.
+func TestFailuresOfOneContextAreOneNotificationThatCounts(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
-		for range 2 {
-			n.Failure("staging", "web:81", refused)
-			n.Failure("staging", "web:82", refused)
-			n.Failure("prod", "web:81", refused)
-			n.Failure("prod", "", explain.Explanation{Title: "Cluster unreachable", Sentence: "No answer."})
-			synctest.Wait()
+		noName := explain.Explanation{Title: "No such Service", Sentence: "There is no Service.", Hint: "Check the name."}
+		for i := range 10 {
+			n.Failure("kind-dev", fmt.Sprintf("bad-%d:80", i), noName, false)
+			pass(90 * time.Millisecond)
 		}
-		expect(t, s, first+
-			strings.Replace(first, "web:81", "web:82", 1)+
-			strings.Replace(first, "staging", "prod", 1)+
-			"[Cluster unreachable] Context prod | No answer.\n")
+		pass(2 * time.Second)
+		shown := s.all()
+		want := "[kind-dev: 10 connections failed] bad-9:80: no such Service | bad-8:80: no such Service | bad-7:80: no such Service | and 7 more | Check the name.\n"
+		if got := s.bodies(); !strings.HasSuffix(got, want) || len(shown) > 3 {
+			t.Errorf("shown:\n%swant at the end:\n%s", got, want)
+		}
+		for _, other := range shown {
+			if other.Key != shown[0].Key {
+				t.Errorf("%q does not replace the one before", other.Title)
+			}
+		}
+	})
+}
+
+func TestAnotherCauseIsShownSoonOnTheSameNotification(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		n.Failure("staging", "web:81", refused, false)
+		pass(2 * time.Second)
+		n.Failure("staging", "web:81", explain.Explanation{Title: "Not allowed", Sentence: "No."}, false)
+		pass(gathered)
+		expect(t, s, first+"[staging: 2 connections failed] web:81: not allowed | web:81: connection refused\n")
+	})
+}
+
+func TestNeverMoreThanAFewNotifications(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		for i := range 500 {
+			n.Failure(fmt.Sprintf("context-%02d", i%40), fmt.Sprintf("host-%03d:80", i), refused, false)
+			if i%20 == 0 {
+				n.Report(notify.Trouble{Context: fmt.Sprintf("context-%02d", i%40), Kind: notify.Contexts, Said: explain.Explanation{Title: fmt.Sprint("Trouble ", i), Sentence: "Bad."}})
+			}
+			pass(10 * time.Millisecond)
+		}
+		pass(5 * time.Second)
 		keys := map[string]bool{}
 		for _, n := range s.all() {
 			keys[n.Key] = true
 		}
 		if len(keys) != 4 {
-			t.Errorf("%d keys for 4 notifications", len(keys))
+			t.Errorf("%d notifications at once:\n%s", len(keys), s.bodies())
 		}
-	})
-}
-
-func TestManyTargetsAreNoStorm(t *testing.T) {
-	s := &screen{}
-	bubble(t, notify.Config{Sender: s, Targets: 3}, func(t *testing.T, n *notify.Notifier) {
-		for i := range 500 {
-			n.Failure("staging", fmt.Sprintf("host-%03d:80", i), refused)
+		if got := len(s.all()); got > 40 {
+			t.Errorf("shown %d times", got)
 		}
-		n.Failure("prod", "web:81", refused)
-		synctest.Wait()
-		got := s.bodies()
-		if len(s.all()) != 5 {
-			t.Fatalf("not 5 notifications:\n%s", got)
-		}
-		for _, want := range []string{"host-000:80 in context staging", "host-002:80 in context staging", "web:81 in context prod",
-			"[More connections fail] Other targets in context staging fail too. The last one was host-"} {
-			if !strings.Contains(got, want) {
-				t.Errorf("%q was not shown:\n%s", want, got)
-			}
+		if got := s.bodies(); !strings.Contains(got, "more contexts have problems] context-") {
+			t.Errorf("nothing of the rest:\n%s", got)
 		}
 		pass(5 * time.Minute)
-		n.Failure("staging", "host-499:80", refused)
-		synctest.Wait()
-		shown := s.all()
-		if last := shown[len(shown)-1]; !strings.HasPrefix(last.Body, "host-499:80 in context staging") {
-			t.Errorf("after the storm: %q", last.Body)
+		n.Failure("staging", "web:81", refused, false)
+		pass(gathered)
+		if got := s.bodies(); !strings.HasSuffix(got, first) {
+			t.Errorf("after the storm:\n%s", got)
 		}
 	})
 }
@@ -222,9 +219,9 @@ func TestABrokenDesktopIsLoggedOncePerOutage(t *testing.T) {
 	log := &lines{}
 	bubble(t, notify.Config{Sender: s, Log: zerolog.New(log)}, func(t *testing.T, n *notify.Notifier) {
 		for i := range 4 {
-			n.Failure("staging", fmt.Sprint("web:", i), refused)
+			n.Failure(fmt.Sprint("staging-", i), "web:81", refused, false)
 		}
-		synctest.Wait()
+		pass(gathered)
 		if s.attempts() != 4 || strings.Count(log.String(), "no bus") != 1 {
 			t.Errorf("%d tries, log:\n%s", s.attempts(), log)
 		}
@@ -268,7 +265,7 @@ func TestAStuckDesktopBlocksNoCaller(t *testing.T) {
 	bubble(t, notify.Config{Sender: s, Log: zerolog.New(log)}, func(t *testing.T, n *notify.Notifier) {
 		begin := time.Now()
 		for i := range 1000 {
-			n.Failure("staging", fmt.Sprint("web:", i), refused)
+			n.Failure("staging", fmt.Sprint("web:", i), refused, false)
 			n.Say("Copied", "text")
 		}
 		if !time.Now().Equal(begin) {
@@ -289,7 +286,7 @@ func TestNothingIsShownBeforeRunOrAfterIt(t *testing.T) {
 	s := &screen{}
 	synctest.Test(t, func(t *testing.T) {
 		n := notify.New(notify.Config{Sender: s})
-		n.Failure("staging", "web:81", refused)
+		n.Failure("staging", "web:81", refused, false)
 		pass(time.Hour)
 		expect(t, s, "")
 		ctx, cancel := context.WithCancel(t.Context())
@@ -297,9 +294,9 @@ func TestNothingIsShownBeforeRunOrAfterIt(t *testing.T) {
 		if err := n.Run(ctx); err != nil || s.closed != 1 {
 			t.Errorf("Run: %v, closed %d times", err, s.closed)
 		}
-		n.Failure("staging", "web:81", refused)
+		n.Failure("staging", "web:81", refused, false)
 		n.Say("Copied", "x")
-		synctest.Wait()
+		pass(gathered)
 		expect(t, s, "")
 	})
 }
@@ -307,14 +304,14 @@ func TestNothingIsShownBeforeRunOrAfterIt(t *testing.T) {
 func TestHostileNamesStayText(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
-		n.Failure("a\x1b[2J\nb", "h\x00ost\u202e:80", explain.Explanation{Title: "T", Sentence: strings.Repeat("x", 5000)})
+		n.Failure("a\x1b[2J\nb", "h\x00ost\u202e:80", explain.Explanation{Title: "T", Sentence: strings.Repeat("x", 5000)}, false)
 		n.Say(strings.Repeat("t", 500), "socks5h://user:secretsecret@127.0.0.1:1080\nnext")
-		synctest.Wait()
+		pass(gathered)
 		got := s.bodies()
 		if strings.ContainsAny(got, "\x1b\x00\u202e") || strings.Contains(got, "secret") || len(got) > 1500 {
 			t.Errorf("%q", got)
 		}
-		if !strings.Contains(got, "host:80 in context a[2J b") || !strings.Contains(got, "127.0.0.1:1080 | next") {
+		if !strings.Contains(got, "[a[2J b: T] host:80 |") || !strings.Contains(got, "127.0.0.1:1080 | next") {
 			t.Errorf("%q", got)
 		}
 	})
@@ -350,42 +347,4 @@ func (l *lines) wait(t *testing.T, n int) {
 			t.Fatal("nothing was logged")
 		}
 	}
-}
-
-func TestAFaultOfTheContextIsNotShownForEachTarget(t *testing.T) {
-	away := explain.Explanation{Title: "Cluster unreachable", Sentence: "It is away.", Hint: "Check the VPN."}
-	s := &screen{}
-	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
-		n.Trouble(notify.Contexts, "staging", away, "")
-		pass(time.Second)
-		n.Failure("staging", "web:81", away)
-		n.Failure("staging", "db:5432", away)
-		pass(time.Second)
-		want := "[Cluster unreachable] Context staging | It is away. | Check the VPN.\n"
-		expect(t, s, want)
-
-		n.Failure("staging", "web:81", refused) // another cause
-		pass(time.Second)
-		want += first
-		expect(t, s, want)
-
-		pass(time.Minute)
-		want += "[Cluster unreachable] Context staging | It is away. | Check the VPN. | 2 times in the last minute.\n"
-		expect(t, s, want)
-		if shown := s.all(); shown[0].Key != shown[2].Key {
-			t.Error("the third does not take the first one's place")
-		}
-
-		pass(10 * time.Minute)
-		n.Failure("staging", "web:81", away) // it still is
-		pass(time.Second)
-		want += "[Cluster unreachable] Context staging | It is away. | Check the VPN.\n"
-		expect(t, s, want)
-
-		n.Recovered("staging")
-		n.Failure("staging", "web:81", away) // only the target has recovered
-		pass(time.Second)
-		want += "[Works again] Context staging\n[Cluster unreachable] web:81 in context staging | It is away. | Check the VPN.\n"
-		expect(t, s, want)
-	})
 }

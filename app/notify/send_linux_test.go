@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"syscall"
@@ -181,10 +182,10 @@ func TestANotificationSaysWhatWhereAndWhy(t *testing.T) {
 	run(t, n)
 	e := refused
 	e.Sentence = `Nothing <b>listens</b> & "waits".`
-	n.Failure("<a href='x'>prod</a>", "web:81", e)
+	n.Failure("<a href='x'>prod</a>", "web:81", e, false)
 	got := d.next(t)
-	want := "web:81 in context &lt;a href='x'&gt;prod&lt;/a&gt;\nNothing &lt;b&gt;listens&lt;/b&gt; &amp; \"waits\".\nTry another port."
-	if got.App != "Fairlead" || got.Title != "Connection refused" || got.Body != want || got.Replaces != 0 {
+	want := "web:81\nNothing &lt;b&gt;listens&lt;/b&gt; &amp; \"waits\".\nTry another port."
+	if got.App != "Fairlead" || got.Title != "<a href='x'>prod</a>: connection refused" || got.Body != want || got.Replaces != 0 {
 		t.Errorf("%+v, want the body %q", got, want)
 	}
 	var picture struct {
@@ -220,9 +221,10 @@ func TestWhatIsChosenOnANotificationIsDone(t *testing.T) {
 	chosen := make(chan notify.Choice, 10)
 	n := notify.New(notify.Config{Chosen: func(c notify.Choice) { chosen <- c }})
 	run(t, n)
-	n.Trouble(notify.Logins, "a <b>", explain.Explanation{Title: "Login needed", Sentence: "The login has expired."}, "tsh login a")
+	n.Report(notify.Trouble{Context: "a <b>", Kind: notify.Logins, Command: "tsh login a",
+		Said: explain.Explanation{Title: "Login needed", Sentence: "The login of context a <b> has expired."}})
 	got := d.next(t)
-	if strings.Join(got.Actions, ", ") != "copy-login, Copy login command, retry, Try again" || !strings.Contains(got.Body, "Context a <b>\n") {
+	if strings.Join(got.Actions, ", ") != "copy-login, Copy login command, retry, Try again" || got.Title != "a <b>: login needed" || got.Body != "The login of this context has expired.\nTo log in: tsh login a" {
 		t.Errorf("%+v", got)
 	}
 	invoke := func(from *dbus.Conn, id uint32, action string) {
@@ -244,13 +246,13 @@ func TestWhatIsChosenOnANotificationIsDone(t *testing.T) {
 	invoke(d.conn, 1, "copy-login")
 	select {
 	case c := <-chosen:
-		if want := (notify.Choice{Action: notify.CopyLogin, Context: "a <b>", Text: "tsh login a"}); c != want {
+		if want := (notify.Choice{Action: notify.CopyLogin, Contexts: []string{"a <b>"}, Text: "tsh login a"}); !reflect.DeepEqual(c, want) {
 			t.Errorf("%+v, want %+v", c, want)
 		}
 	case <-time.After(within):
 		t.Fatal("nothing came of the choice")
 	}
-	n.Failure("b", "web:81", refused)
+	n.Failure("b", "web:81", refused, false)
 	if got := d.next(t); strings.Join(got.Actions, ", ") != "copy-details, Copy details, open-log, Open log" {
 		t.Errorf("%+v", got)
 	}
@@ -319,7 +321,7 @@ func TestWithoutABusTheProgramGoesOn(t *testing.T) {
 	log := &lines{}
 	n := notify.New(notify.Config{Log: zerolog.New(log)})
 	run(t, n)
-	n.Failure("staging", "web:81", refused)
+	n.Failure("staging", "web:81", refused, false)
 	log.wait(t, 1)
 }
 
@@ -329,7 +331,7 @@ func TestWithoutAServiceTheProgramGoesOn(t *testing.T) {
 	log := &lines{}
 	n := notify.New(notify.Config{Log: zerolog.New(log)})
 	run(t, n)
-	n.Failure("staging", "web:81", refused)
+	n.Failure("staging", "web:81", refused, false)
 	log.wait(t, 1)
 	if text := log.String(); !strings.Contains(text, service) {
 		t.Errorf("the log does not say what is missing: %s", text)

@@ -180,6 +180,34 @@ func TestContextTurnsItselfOffInTime(t *testing.T) {
 	})
 }
 
+func TestAContextCanBeStartedForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, _ := runManager(t, Config{Start: newProxies(t).Start})
+		entry := Entry{Name: "a", Production: true, AutoOff: 8 * time.Hour}
+		do(t, m, SetContexts{Entries: []Entry{entry}})
+		began := time.Now()
+		do(t, m, Set{Name: "a", On: true, Confirmed: true, For: time.Hour})
+		synctest.Wait()
+		entry.AutoOff = 9 * time.Hour // the user has said otherwise
+		do(t, m, SetContexts{Entries: []Entry{entry}})
+		if s := get(t, m, "a"); !s.OffAt.Equal(began.Add(time.Hour)) {
+			t.Errorf("off at %v", s.OffAt)
+		}
+		time.Sleep(30 * time.Minute)
+		do(t, m, Restart{Name: "a"})
+		synctest.Wait()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		want(t, m, "a", Off, "")
+		began = time.Now()
+		do(t, m, Set{Name: "a", On: true, Confirmed: true})
+		synctest.Wait()
+		if s := get(t, m, "a"); !s.OffAt.Equal(began.Add(9 * time.Hour)) {
+			t.Errorf("the next time it is off at %v", s.OffAt)
+		}
+	})
+}
+
 func TestTimerOfAnEarlierRunTurnsNothingOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, _ := runManager(t, Config{Start: newProxies(t).Start})

@@ -38,6 +38,7 @@ type run struct {
 	step          int                    // counts the steps: start, stop
 	bound         *time.Timer            // bounds the step
 	unhealthy     Reason                 // why the cluster is not reached; zero if it is
+	reached       bool                   // the cluster has answered
 	unknown       bool                   // the cluster has not been tried since a change
 	changeFailure Reason                 // why the last change was not applied; zero if it was
 	health        atomic.Pointer[health] // the last report that was not collected yet
@@ -55,7 +56,7 @@ func (s *session) state() State {
 		Endpoints: s.endpoints, Warning: s.entry.Warning,
 		Cluster: s.entry.Cluster, Namespace: s.entry.Namespace, File: s.entry.File, Outside: s.entry.Outside,
 		Current: s.entry.Current, Production: s.entry.Production, Password: s.entry.Password, TLS: s.entry.TLS,
-		AnyUser: s.entry.AnyUser, Used: s.entry.Used,
+		AnyUser: s.entry.AnyUser, Used: s.entry.Used, Requested: s.used,
 	}
 	if state.Reason == "" && s.entry.Problem != "" {
 		state.Reason, state.Hint, state.Trouble = s.entry.Problem, s.entry.Hint, Unusable
@@ -65,6 +66,7 @@ func (s *session) state() State {
 	}
 	if s.phase.Listening() {
 		state.Since, state.OffAt, state.Unknown = s.since, s.run.offAt, s.run.unknown
+		state.Reached = s.run.reached
 	}
 	return state
 }
@@ -236,6 +238,7 @@ func (m *Manager) collectHealth() {
 			continue
 		}
 		s.run.unhealthy, s.run.unknown = Reason{}, errors.Is(report.err, ErrUnknownHealth)
+		s.run.reached = s.run.reached || report.err == nil
 		if report.err != nil && !s.run.unknown {
 			s.run.unhealthy = m.config.Reason(report.err)
 			m.config.Log.Warn().Str("context", s.entry.Name).Err(report.err).Msg("cluster not reached")

@@ -25,11 +25,16 @@ const (
 func Signs() []Sign { return []Sign{SignAttention, SignFailed, SignWorking, SignOn, SignOff} }
 
 // Word returns the word that users read for a sign.
-func (s Sign) Word() string {
-	switch s {
-	case SignAttention:
+func (s Sign) Word() string { return s.WordFor(1) }
+
+// WordFor returns the word that users read for the sign of a number of contexts.
+func (s Sign) WordFor(contexts int) string {
+	switch {
+	case s == SignAttention && contexts != 1:
+		return "need you"
+	case s == SignAttention:
 		return "needs you"
-	case SignWorking:
+	case s == SignWorking:
 		return "busy" // “working” reads as if all were well
 	}
 	return string(s)

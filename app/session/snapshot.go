@@ -62,12 +62,15 @@ type State struct {
 	Cluster    string
 	Namespace  string
 	File       string // the kubeconfig file it is in
-	Outside    string // the route of hosts outside the cluster: "direct" or "refuse"
+	Outside    string // the route of hosts outside the cluster: "direct", "refuse", or an upstream's name
 	Current    bool   // it is the kubeconfig's current context
 	Production bool   // switching it on needs a confirmation
 	Password   bool   // clients need one
 	TLS        bool   // clients must use TLS, with a certificate
 	AnyUser    bool   // other users of this machine may connect
+
+	Reached   bool      // its cluster has answered in this run of its proxy
+	Requested time.Time // when the user last switched it on, in this run of the program; zero if that was in an earlier one
 
 	Since time.Time // when it began to listen; zero while it does not
 	OffAt time.Time // when it turns itself off; zero if never
@@ -81,6 +84,7 @@ func (a State) equal(b State) bool {
 		slices.Equal(a.Endpoints, b.Endpoints) && a.Unknown == b.Unknown && a.Warning == b.Warning &&
 		a.Cluster == b.Cluster && a.Namespace == b.Namespace && a.File == b.File && a.Outside == b.Outside &&
 		a.Current == b.Current && a.Production == b.Production && a.Password == b.Password && a.TLS == b.TLS && a.AnyUser == b.AnyUser &&
+		a.Reached == b.Reached && a.Requested.Equal(b.Requested) &&
 		a.Since.Equal(b.Since) && a.OffAt.Equal(b.OffAt) && a.Used.Equal(b.Used)
 }
 

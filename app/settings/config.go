@@ -129,6 +129,7 @@ type Notification string
 
 // The kinds of notifications.
 const (
+	NotifyStarts   Notification = "starts"   // a context that the user switched on is on
 	NotifyDials    Notification = "dials"    // a connection that failed
 	NotifyContexts Notification = "contexts" // a context that failed, or came back
 	NotifyLogins   Notification = "logins"   // a login is needed
@@ -137,7 +138,7 @@ const (
 
 // Notifications lists the kinds, in the order a menu shows them.
 func Notifications() []Notification {
-	return []Notification{NotifyDials, NotifyContexts, NotifyLogins, NotifyPorts}
+	return []Notification{NotifyStarts, NotifyDials, NotifyContexts, NotifyLogins, NotifyPorts}
 }
 
 // merge returns o with the options of newer on top.
@@ -189,6 +190,9 @@ func (c Config) ports() map[int]string {
 	for _, b := range c.contexts {
 		if b.options.Port != nil {
 			ports[*b.options.Port] = b.pattern
+		}
+		for _, e := range b.options.endpoints(loopback) {
+			ports[int(e.Address.Port())] = b.pattern
 		}
 	}
 	return ports

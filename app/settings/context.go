@@ -43,6 +43,8 @@ type Context struct {
 	Displaced int
 	Claimant  string
 
+	NoProxy bool // only its forwards are served
+
 	fixed bool // the file assigns the proxy's port
 	lost  bool // its port is now another context's, and it has no new one yet
 
@@ -123,6 +125,11 @@ func (c Config) context(name string, now contextState) Context {
 	setIf(&listen, o.Listen)
 	e.Endpoints = append([]Endpoint{{Address: netip.AddrPortFrom(listen, uint16(port))}}, c.further(name)...)
 	e.Endpoints = append(e.Endpoints, o.endpoints(listen)...)
+	for _, chosen := range now.Forwards {
+		if f, ok := chosen.endpoint(); ok && !slices.ContainsFunc(e.Endpoints, f.Overlaps) {
+			e.Endpoints = append(e.Endpoints, f)
+		}
+	}
 	setIf(&e.Outside, o.Outside)
 	setIf(&e.Routes, o.Routes)
 	e.Upstreams = c.upstreams

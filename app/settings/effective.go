@@ -22,6 +22,7 @@ type Settings struct {
 	mutex      sync.Mutex                  // guards the fields below
 	at         map[string][]netip.AddrPort // by context, the addresses of ListenAt
 	namespaces map[string]string           // by context, those of UseNamespace
+	only       map[string][]Endpoint       // by context, those of ForwardOnly
 	there      map[string]bool             // the contexts that exist, or did since the program started
 	tunnels    map[string]Konnectivity     // by context, those of UseKonnectivity
 }
@@ -130,6 +131,9 @@ func (s *Settings) Effective(name string) Context {
 	if namespace := s.namespaces[name]; namespace != "" {
 		c.Namespace = namespace
 	}
+	if only := s.only[name]; only != nil {
+		return c.forwardOnly(only)
+	}
 	if !complete && c.Problem == "" && !c.Password && !c.RequireTLS {
 		c.Problem = "The settings may ask for a password and cannot be read, and it does not start without one: `fairlead settings check` says what is wrong."
 	}
@@ -138,6 +142,9 @@ func (s *Settings) Effective(name string) Context {
 
 // Prepare returns Effective with the port and the password that a proxy needs. On first use it assigns and saves them.
 func (s *Settings) Prepare(name string) (Context, error) {
+	if c := s.Effective(name); c.NoProxy {
+		return c, nil
+	}
 	config := s.Config()
 	c := config.context(name, s.store.remembered(name))
 	if o := config.options(name); o.Port == nil {

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -35,8 +36,8 @@ func (e Endpoint) IsForward() bool { return e.To != "" }
 
 func (e Endpoint) exposed() bool { return !e.Address.Addr().IsLoopback() }
 
-// overlaps reports whether two endpoints cannot both be listened on.
-func (e Endpoint) overlaps(other Endpoint) bool {
+// Overlaps reports whether two endpoints cannot both be listened on.
+func (e Endpoint) Overlaps(other Endpoint) bool {
 	a, b := e.Address, other.Address
 	return a.Port() == b.Port() && a.Port() != 0 &&
 		(a.Addr() == b.Addr() || a.Addr().IsUnspecified() || b.Addr().IsUnspecified())
@@ -49,6 +50,9 @@ func (c Context) Forwards() []Endpoint {
 
 // Proxies returns where the context's proxy listens.
 func (c Context) Proxies() []Endpoint {
+	if c.NoProxy {
+		return nil
+	}
 	return slices.DeleteFunc(slices.Clone(c.Endpoints), Endpoint.IsForward)
 }
 
@@ -234,6 +238,19 @@ func isPort(text string) bool {
 		strings.ContainsAny(lower, "abcdefghijklmnopqrstuvwxyz") && !strings.Contains("-"+text+"-", "--")
 }
 
+// Check returns why an endpoint cannot be a forward, or nil.
+func (e Endpoint) Check() error {
+	switch {
+	case !e.Address.IsValid() || e.Address.Port() == 0:
+		return errors.New("a forward needs an address of this machine and a port")
+	case e.exposed():
+		return fmt.Errorf("a forward cannot ask for a password, so it listens on this machine only, and not at %s", e.Address)
+	case e.Protocol != TCP && e.Protocol != HTTP:
+		return fmt.Errorf("%q is no protocol of a forward: there are %s and %s", quotable(string(e.Protocol)), TCP, HTTP)
+	}
+	return CheckTarget(e.To)
+}
+
 // checkEndpoints leaves out endpoints whose address another one has, of one context or of two, and proxies that are open
 // to the network without authentication. What is assigned in the state is not known here.
 func (p *parser) checkEndpoints(c Config) {
@@ -253,7 +270,7 @@ func (p *parser) checkEndpoints(c Config) {
 		wrong := func(e writtenEndpoint) bool {
 			e.Address = at(e, o.listenAddress())
 			text := ""
-			if i := slices.IndexFunc(all, func(other owned) bool { return other.overlaps(e.Endpoint) }); i >= 0 {
+			if i := slices.IndexFunc(all, func(other owned) bool { return other.Overlaps(e.Endpoint) }); i >= 0 {
 				text = fmt.Sprintf("%s of %s is the address of %s already (line %d)", e.Address, quotable(b.pattern), quotable(all[i].context), all[i].line)
 			} else if e.exposed() && !guarded(o) {
 				text = fmt.Sprintf("%s would let in anybody who can reach %s: give it a password, or tls, which wants client certificates", quotable(b.pattern), e.Address.Addr())

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -113,5 +114,68 @@ func TestAProxyBeyondLoopbackIsGuarded(t *testing.T) {
 	c := config(t, text+"    password: true\n").context("a", contextState{})
 	if !c.Password || !c.Exposed() || c.Problem != "" {
 		t.Errorf("with a password: %+v", c)
+	}
+}
+
+// A port that the file gives to a forward is not chosen for a proxy.
+func TestAForwardsPortIsNoProxys(t *testing.T) {
+	h := newHome(t, "contexts: {a: {forwards: [{listen: 1080, to: db:5432}], proxies: [{listen: 1081}]}}")
+	if c, err := h.load().Prepare("b"); err != nil || c.Port() != 1082 {
+		t.Errorf("b is given %d, %v, want 1082", c.Port(), err)
+	}
+}
+
+func TestChosenForwardsAreKept(t *testing.T) {
+	h := newHome(t, "contexts: {a: {forwards: [{listen: 5432, to: db:5432}]}}")
+	s := h.load()
+	at := func(text string) netip.AddrPort { return netip.MustParseAddrPort(text) }
+	chosen := Endpoint{Address: at("127.0.0.1:6379"), To: "cache.shop:redis", Protocol: TCP, Chosen: true}
+	must(t, s.AddForward("a", chosen))
+	if got := h.load().Effective("a").Forwards(); len(got) != 2 || got[1] != chosen {
+		t.Errorf("a has %+v, want %+v as well", got, chosen)
+	}
+	if h.load().Effective("a").Fingerprint() == h.load().Effective("b").Fingerprint() {
+		t.Error("a forward makes no difference to the fingerprint")
+	}
+	for _, wrong := range []Endpoint{
+		{Address: at("127.0.0.1:5432"), To: "db:5432", Protocol: TCP}, // the file's
+		{Address: at("0.0.0.0:6380"), To: "db:5432", Protocol: TCP},
+		{Address: at("127.0.0.1:0"), To: "db:5432", Protocol: TCP},
+		{Address: at("127.0.0.1:6380"), To: "localhost:22", Protocol: TCP},
+		{Address: at("127.0.0.1:6380"), To: "db:5432", Protocol: SOCKS},
+	} {
+		if err := s.AddForward("a", wrong); err == nil {
+			t.Errorf("%+v is a forward", wrong)
+		}
+	}
+	chosen.To = "cache.other:6379"
+	must(t, s.AddForward("a", chosen)) // in place of the other one
+	if got := h.load().Effective("a").Forwards(); len(got) != 2 || got[1] != chosen {
+		t.Errorf("a has %+v, want %+v as well", got, chosen)
+	}
+	// What the file gives to another target later is the file's.
+	h.write("contexts: {a: {forwards: [{listen: 6379, to: mine:1}]}}\n")
+	if got := h.load().Effective("a").Forwards(); len(got) != 1 || got[0].To != "mine:1" {
+		t.Errorf("a has %+v, want the file's alone", got)
+	}
+	if removed, err := s.RemoveForward("a", chosen.Address); err != nil || !removed {
+		t.Errorf("it is not removed: %v", err)
+	}
+	if removed, err := s.RemoveForward("a", chosen.Address); err != nil || removed {
+		t.Errorf("it is removed twice: %v", err)
+	}
+}
+
+func TestForwardOnlyLeavesTheProxyOut(t *testing.T) {
+	h := newHome(t, "contexts: {a: {forwards: [{listen: 5432, to: db:5432}], proxies: [{listen: 4140}]}}")
+	s := h.load()
+	only := Endpoint{Address: netip.MustParseAddrPort("127.0.0.1:6379"), To: "cache:6379", Protocol: TCP}
+	must(t, s.ForwardOnly("a", only))
+	c, err := s.Prepare("a")
+	if got := c.Forwards(); err != nil || len(c.Proxies()) != 0 || len(got) != 1 || got[0] != only {
+		t.Errorf("it serves %+v and %+v, %v", c.Proxies(), got, err)
+	}
+	if port := s.store.remembered("a").proxyPort().Port; port != 0 {
+		t.Errorf("its proxy, which is not served, was given port %d", port)
 	}
 }

@@ -85,7 +85,7 @@ func TestExampleParsesWithEverythingInIt(t *testing.T) {
 func TestProblemsNameTheLineAndWhatMayHaveBeenMeant(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"near key", "defaults:\n  host_netwrk: true\n", `f:2: unknown key "host_netwrk" in defaults: did you mean host-network?`},
-		{"far key", "notifications:\n  everything: true\n", `f:2: unknown key "everything" in notifications: there are dials, contexts, logins, ports`},
+		{"far key", "notifications:\n  everything: true\n", `f:2: unknown key "everything" in notifications: there are starts, dials, contexts, logins, ports`},
 		{"top key", "context:\n  a: {}\n", `f:1: unknown key "context": did you mean contexts?`},
 		{"in a context", "contexts:\n  a:\n    portt: 1\n", `f:3: unknown key "portt" in a: did you mean port?`},
 		{"wrong type", "defaults: [1]\n", "f:1: this must be keys with values, and is a list"},

@@ -149,6 +149,8 @@ func TestStatesOfAContextThatDifferInAnyFieldAreNotEqual(t *testing.T) {
 		switch to := reflect.ValueOf(&one).Elem().FieldByIndex(field.Index).Addr().Interface().(type) {
 		case *[]assignedPort:
 			*to = []assignedPort{{Port: 1080}}
+		case *[]chosenForward:
+			*to = []chosenForward{{"127.0.0.1:1", "a:1", "tcp"}}
 		case *[]string:
 			*to = []string{"x"}
 		case *choice:

@@ -124,3 +124,14 @@ func (d *Desktop) CloseNotification(t testing.TB, id uint32) {
 		t.Fatalf("close notification %d: %v", id, err)
 	}
 }
+
+// ChooseAction chooses an action of a notification by its title, as a user does. It needs the Recorder.
+func (d *Desktop) ChooseAction(t testing.TB, n Notification, title string) {
+	t.Helper()
+	if d.options.Notifications != Recorder {
+		t.Fatal("only the recorder can choose an action")
+	}
+	if err := d.recorder.choose(n.ID, title); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -24,13 +24,14 @@ type recorder struct {
 	mu      sync.Mutex
 	calls   []Notification
 	last    uint32
-	senders map[uint32]string // the sender of a notification, by its id
+	senders map[uint32]string   // the sender of a notification, by its id
+	actions map[uint32][]string // keys and titles of its actions in turn, by its id
 }
 
 // startRecorder makes the test own the name of the notification service.
 func startRecorder(t testing.TB, bus *dbus.Conn) *recorder {
 	t.Helper()
-	r := &recorder{bus: bus, senders: make(map[uint32]string)}
+	r := &recorder{bus: bus, senders: make(map[uint32]string), actions: make(map[uint32][]string)}
 	if err := bus.Export(recorderMethods{r}, notificationsPath, notificationsName); err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +58,24 @@ func (r *recorder) all() []Notification {
 // the daemons it signals only the sender; a broadcast would not reach a program that has not subscribed to such
 // signals.
 func (r *recorder) close(id, reason uint32) error {
+	return r.signal(id, "NotificationClosed", id, reason)
+}
+
+// choose signals the sender of a notification that the user chose an action, by its title.
+func (r *recorder) choose(id uint32, title string) error {
+	r.mu.Lock()
+	actions := r.actions[id]
+	r.mu.Unlock()
+	for i := 1; i < len(actions); i += 2 {
+		if actions[i] == title {
+			return r.signal(id, "ActionInvoked", id, actions[i-1])
+		}
+	}
+	return fmt.Errorf("notification %d offers %q, and not %q", id, actions, title)
+}
+
+// signal sends a signal to the sender of a notification.
+func (r *recorder) signal(id uint32, member string, body ...any) error {
 	r.mu.Lock()
 	sender, ok := r.senders[id]
 	r.mu.Unlock()
@@ -69,10 +88,10 @@ func (r *recorder) close(id, reason uint32) error {
 			dbus.FieldDestination: dbus.MakeVariant(sender),
 			dbus.FieldPath:        dbus.MakeVariant(dbus.ObjectPath(notificationsPath)),
 			dbus.FieldInterface:   dbus.MakeVariant(notificationsName),
-			dbus.FieldMember:      dbus.MakeVariant("NotificationClosed"),
-			dbus.FieldSignature:   dbus.MakeVariant(dbus.SignatureOf(id, reason)),
+			dbus.FieldMember:      dbus.MakeVariant(member),
+			dbus.FieldSignature:   dbus.MakeVariant(dbus.SignatureOf(body...)),
 		},
-		Body: []any{id, reason},
+		Body: body,
 	}, nil).Err
 }
 
@@ -89,7 +108,7 @@ func (m recorderMethods) Notify(sender dbus.Sender, app string, replaces uint32,
 		m.r.last++
 		id = m.r.last
 	}
-	m.r.senders[id] = string(sender)
+	m.r.senders[id], m.r.actions[id] = string(sender), actions
 	_, picture := hints["image-data"]
 	n := Notification{ID: id, Replaces: replaces, App: app, Summary: summary, Body: body, HasIcon: icon != "" || picture}
 	var titles []string

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"fairlead/kube/bearer"
 	"fairlead/kube/fault"
 	"fairlead/kube/kubeconfig"
 )
@@ -49,31 +50,16 @@ func (f *tokenFile) read() error {
 }
 
 func (f *tokenFile) wrap(next http.RoundTripper) http.RoundTripper {
-	return &tokenFileTransport{f, next}
-}
-
-type tokenFileTransport struct {
-	file *tokenFile
-	next http.RoundTripper
-}
-
-func (t *tokenFileTransport) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.Header.Get("Authorization") != "" {
-		return t.next.RoundTrip(request)
-	}
-	if t.file.token.Load() == nil {
-		if err := t.file.read(); err != nil {
-			return nil, err
+	return &bearer.Transport{Next: next, Current: func() (string, func(bearer.Outcome), error) {
+		if f.token.Load() == nil {
+			if err := f.read(); err != nil {
+				return "", nil, err
+			}
 		}
-	}
-	request = request.Clone(request.Context())
-	request.Header.Set("Authorization", "Bearer "+*t.file.token.Load())
-	response, err := t.next.RoundTrip(request)
-	if err == nil && response.StatusCode == http.StatusUnauthorized {
-		_ = t.file.read() // if it fails, the next request uses the token that there is
-	}
-	return response, err
+		return *f.token.Load(), func(o bearer.Outcome) {
+			if o.Refused {
+				_ = f.read() // if it fails, the next request uses the token that there is
+			}
+		}, nil
+	}}
 }
-
-// WrappedRoundTripper returns the round tripper below. client-go uses it to close idle connections.
-func (t *tokenFileTransport) WrappedRoundTripper() http.RoundTripper { return t.next }

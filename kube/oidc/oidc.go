@@ -24,6 +24,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"fairlead/kube/bearer"
 	"fairlead/kube/fault"
 )
 
@@ -146,37 +147,23 @@ func (l *Login) withContext(err error) error {
 }
 
 // Wrap returns a round tripper that adds the token to requests. It never asks the provider.
-func (l *Login) Wrap(next http.RoundTripper) http.RoundTripper { return &roundTripper{l, next} }
-
-type roundTripper struct {
-	login *Login
-	next  http.RoundTripper
+func (l *Login) Wrap(next http.RoundTripper) http.RoundTripper {
+	return &bearer.Transport{Next: next, Current: func() (string, func(bearer.Outcome), error) {
+		a := l.account.Load()
+		if a == nil {
+			return "", nil, net.ErrClosed
+		}
+		token, err := a.current()
+		if err != nil {
+			return "", nil, l.withContext(err)
+		}
+		return token, func(o bearer.Outcome) {
+			switch {
+			case o.Refused:
+				a.recordRefusal(token)
+			case o.Accepted:
+				a.recordAcceptance()
+			}
+		}, nil
+	}}
 }
-
-func (r *roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.Header.Get("Authorization") != "" {
-		return r.next.RoundTrip(request)
-	}
-	a := r.login.account.Load()
-	if a == nil {
-		return nil, net.ErrClosed
-	}
-	token, err := a.current()
-	if err != nil {
-		return nil, r.login.withContext(err)
-	}
-	request = request.Clone(request.Context())
-	request.Header.Set("Authorization", "Bearer "+token)
-	response, err := r.next.RoundTrip(request)
-	switch {
-	case err != nil, response.ProtoMajor == 0: // made on this side, without the API server
-	case response.StatusCode == http.StatusUnauthorized:
-		a.recordRefusal(token)
-	case response.StatusCode < http.StatusInternalServerError:
-		a.recordAcceptance()
-	}
-	return response, err
-}
-
-// WrappedRoundTripper returns the round tripper below, for client-go, which closes its idle connections.
-func (r *roundTripper) WrappedRoundTripper() http.RoundTripper { return r.next }

@@ -32,6 +32,7 @@ import (
 	"k8s.io/client-go/pkg/apis/clientauthentication"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"fairlead/kube/bearer"
 	"fairlead/kube/fault"
 )
 
@@ -175,40 +176,22 @@ func (p *Plugin) Certificate() (*tls.Certificate, error) {
 
 // Wrap returns a round tripper that adds the current token to requests, and learns from the answers whether it is
 // accepted. It never runs the plugin.
-func (p *Plugin) Wrap(next http.RoundTripper) http.RoundTripper { return &roundTripper{p, next} }
-
-type roundTripper struct {
-	plugin *Plugin
-	next   http.RoundTripper
+func (p *Plugin) Wrap(next http.RoundTripper) http.RoundTripper {
+	return &bearer.Transport{Next: next, Current: func() (string, func(bearer.Outcome), error) {
+		account, c, err := p.current()
+		if err != nil {
+			return "", nil, err
+		}
+		return c.token, func(o bearer.Outcome) {
+			switch {
+			case o.Refused, c.certificate != nil && o.Err != nil && isCertificateAlert(o.Err):
+				account.recordRefusal(c)
+			case o.Accepted:
+				account.recordAcceptance(c)
+			}
+		}, nil
+	}}
 }
-
-func (r *roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.Header.Get("Authorization") != "" {
-		return r.next.RoundTrip(request)
-	}
-	account, c, err := r.plugin.current()
-	if err != nil {
-		return nil, err
-	}
-	if c.token != "" {
-		request = request.Clone(request.Context())
-		request.Header.Set("Authorization", "Bearer "+c.token)
-	}
-	response, err := r.next.RoundTrip(request)
-	switch {
-	case err != nil && c.certificate != nil && isCertificateAlert(err):
-		account.recordRefusal(c)
-	case err != nil, response.ProtoMajor == 0: // made on this side, without the API server
-	case response.StatusCode == http.StatusUnauthorized:
-		account.recordRefusal(c)
-	case response.StatusCode < http.StatusInternalServerError:
-		account.recordAcceptance(c)
-	}
-	return response, err
-}
-
-// WrappedRoundTripper returns the round tripper below, for client-go, which closes its idle connections.
-func (r *roundTripper) WrappedRoundTripper() http.RoundTripper { return r.next }
 
 // isCertificateAlert reports whether a server refused the client certificate in the handshake (RFC 8446, section 6.2);
 // crypto/tls returns the alert as text.

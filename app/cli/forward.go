@@ -1,0 +1,265 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"fairlead/app/command"
+	"fairlead/app/control"
+	"fairlead/app/instance"
+	"fairlead/app/session"
+	"fairlead/app/settings"
+	"fairlead/app/table"
+)
+
+// Forward gives a context fixed local ports: in the running Fairlead with --background, or else in the foreground until ctx
+// ends.
+func Forward(ctx context.Context, o command.Options, name string, wanted []command.Forward) error {
+	name, err := orCurrent(o, name)
+	if err != nil {
+		return err
+	}
+	if o.Background {
+		return forwardInBackground(ctx, o, name, wanted)
+	}
+	p, err := instance.Open(o.Kubeconfig, os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if err := p.Unreadable(); err != nil {
+		return &command.UsageError{Err: err}
+	}
+	found, err := p.Find(name)
+	if err != nil {
+		return err
+	}
+	if err := confirmServe(ctx, p, o, []string{name}); err != nil {
+		return err
+	}
+	if o.Namespace != "" {
+		if err := p.Settings.UseNamespace(name, o.Namespace); err != nil {
+			return &command.UsageError{Err: err}
+		}
+	}
+	namespace := namespaceOf(p.Settings.Effective(name).Namespace, found.Namespace)
+	var endpoints []settings.Endpoint
+	for _, f := range wanted {
+		e, err := endpointOf(f, o, namespace)
+		if err != nil {
+			return &command.UsageError{Err: err}
+		}
+		endpoints = append(endpoints, e)
+	}
+	if err := p.Settings.ForwardOnly(name, endpoints...); err != nil {
+		return &command.UsageError{Err: err}
+	}
+	return runForwards(ctx, p, name)
+}
+
+// runForwards runs the forwards of a context until ctx ends or they cannot be served.
+func runForwards(ctx context.Context, p *instance.Instance, name string) error {
+	model := p.NewModel(session.Config{ConfirmedOnce: true})
+	stopped := ctx
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return model.Run(ctx) })
+	group.Go(func() error {
+		if err := p.UpdateModel(ctx, model); err != nil {
+			return err
+		}
+		err := model.Do(ctx, session.Set{Name: name, On: true, Confirmed: true, WhenUsable: true})
+		if err != nil && !errors.Is(err, session.ErrUnusable) && !errors.Is(err, session.ErrUnknownContext) {
+			return err
+		}
+		return newAnnouncer(ctx, p, []string{name}).run(ctx, model)
+	})
+	group.Go(func() error { return p.Follow(ctx, model) })
+	group.Go(func() error { p.FollowWake(ctx, model); return nil })
+	err := group.Wait()
+	if stopped.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, session.ErrNotRunning)) {
+		return nil
+	}
+	return err
+}
+
+// namespaceOf returns the namespace of names without one.
+func namespaceOf(chosen, entry string) string {
+	switch {
+	case chosen != "":
+		return chosen
+	case entry != "":
+		return entry
+	}
+	return "default"
+}
+
+// endpointOf returns what a command line means by a forward.
+func endpointOf(f command.Forward, o command.Options, namespace string) (settings.Endpoint, error) {
+	e := settings.Endpoint{To: f.Target(namespace), Protocol: settings.TCP}
+	if o.HTTP {
+		e.Protocol = settings.HTTP
+	}
+	at, err := settings.ParseListen(f.Local)
+	if err != nil {
+		return e, err
+	}
+	if e.Address = at; !at.Addr().IsValid() {
+		e.Address = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
+	}
+	return e, e.Check()
+}
+
+// forwardInBackground gives a context of the running Fairlead fixed local ports.
+func forwardInBackground(ctx context.Context, o command.Options, name string, wanted []command.Forward) error {
+	return withClient(func(c *control.Client) error {
+		status, err := c.Status(ctx)
+		if err != nil {
+			return err
+		}
+		namespace := o.Namespace
+		for _, s := range status.Contexts {
+			if s.Name == name {
+				namespace = namespaceOf(o.Namespace, s.Namespace)
+			}
+		}
+		for _, f := range wanted {
+			e, err := endpointOf(f, o, namespaceOf(namespace, ""))
+			if err != nil {
+				return &command.UsageError{Err: err}
+			}
+			if err := c.Forward(ctx, name, control.Forward{Listen: e.Address.String(), Target: e.To, Protocol: string(e.Protocol)}); err != nil {
+				return withAdvice(ctx, c, []string{name}, err)
+			}
+			fmt.Printf("%s  %s → %s\n", name, e.Address, e.To)
+		}
+		return nil
+	})
+}
+
+// A forwardRow is a fixed local port, as the command prints it. Scripts read its JSON form, which must not change.
+type forwardRow struct {
+	Context  string `json:"context"`
+	Listen   string `json:"listen"`
+	Target   string `json:"target"`
+	Protocol string `json:"protocol"`
+	Up       bool   `json:"up"`
+	Chosen   bool   `json:"chosen"` // it was made by a command or in the menu, and is not in the settings file
+	Problem  string `json:"problem,omitempty"`
+}
+
+// forwardRows returns the fixed local ports of contexts or, without names, of all.
+func forwardRows(status control.Status, names []string) []forwardRow {
+	rows := []forwardRow{}
+	for _, c := range status.Contexts {
+		if len(names) > 0 && !slices.Contains(names, c.Name) {
+			continue
+		}
+		s := c.State()
+		for _, e := range s.Endpoints.Forwards() {
+			row := forwardRow{
+				Context: c.Name, Listen: e.Address, Target: e.Target, Protocol: e.Protocol, Chosen: e.Chosen, Problem: e.Problem,
+				Up: s.Phase.Listening() && e.Problem == "",
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+var forwardColumns = []column[forwardRow]{
+	{title: "CONTEXT", cut: table.CutMiddle, cell: plain(func(r forwardRow) string { return r.Context })},
+	{title: "LOCAL", cell: plain(func(r forwardRow) string { return r.Listen })},
+	{title: "TARGET", cut: table.CutMiddle, cell: plain(func(r forwardRow) string { return r.Target })},
+	{title: "PROTOCOL", cell: plain(func(r forwardRow) string { return r.Protocol })},
+	{title: "STATE", cell: func(r forwardRow) table.Cell {
+		switch {
+		case r.Up:
+			return table.Cell{Text: "on", Style: table.Good}
+		case r.Problem != "":
+			return table.Cell{Text: "failed", Style: table.Bad}
+		}
+		return table.Cell{Text: "off", Style: table.Faint}
+	}},
+	{title: "FROM", wide: true, cell: plain(func(r forwardRow) string {
+		if r.Chosen {
+			return "command"
+		}
+		return "settings"
+	})},
+	{title: "PROBLEM", cut: table.CutEnd, cell: plain(func(r forwardRow) string { return r.Problem })},
+}
+
+// Forwards prints the fixed local ports of contexts or, without names, of all.
+func Forwards(ctx context.Context, o command.Options, names []string) error {
+	return withClient(func(c *control.Client) error {
+		status, err := c.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if err := unknown(names, status); err != nil {
+			return &command.UsageError{Err: err}
+		}
+		out, rows := table.For(os.Stdout), forwardRows(status, names)
+		if done, err := encode(out, o.Output, rows); done {
+			return err
+		}
+		switch {
+		case o.Output == "name":
+			var addresses []string
+			for _, r := range rows {
+				addresses = append(addresses, r.Listen)
+			}
+			return printNames(out, addresses)
+		case len(rows) == 0:
+			return sayNothing("No context has a fixed local port.")
+		}
+		_, err = printTable(out, o, forwardColumns, rows)
+		return err
+	})
+}
+
+// Unforward removes a fixed local port, which is named by its number, its address or its target.
+func Unforward(ctx context.Context, o command.Options, name, what string) error {
+	return withClient(func(c *control.Client) error {
+		status, err := c.Status(ctx)
+		if err != nil {
+			return err
+		}
+		var names []string
+		if name != "" {
+			names = []string{name}
+			if err := unknown(names, status); err != nil {
+				return &command.UsageError{Err: err}
+			}
+		}
+		found := slices.DeleteFunc(forwardRows(status, names), func(r forwardRow) bool { return !r.isCalled(what) })
+		switch {
+		case len(found) == 0:
+			return &command.UsageError{Err: fmt.Errorf("no local port is called %s: `fairlead forwards` lists them", what)}
+		case len(found) > 1:
+			var has []string
+			for _, r := range found {
+				has = append(has, r.Context+" "+r.Listen)
+			}
+			return &command.UsageError{Err: fmt.Errorf("%s stands for several: %s", what, strings.Join(has, ", "))}
+		}
+		if err := c.Unforward(ctx, found[0].Context, found[0].Listen); err != nil {
+			return withAdvice(ctx, c, []string{found[0].Context}, err)
+		}
+		fmt.Printf("%s  %s removed\n", found[0].Context, found[0].Listen)
+		return nil
+	})
+}
+
+// isCalled reports whether a user may call the port so.
+func (r forwardRow) isCalled(what string) bool {
+	return what == r.Listen || what == r.Target || strings.HasSuffix(r.Listen, ":"+what) ||
+		strings.Replace(what, "localhost:", "127.0.0.1:", 1) == r.Listen
+}

@@ -1,0 +1,170 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// A Forward is a fixed local port, as a command line asks for it.
+type Forward struct {
+	Local string // a port or an address with one, of this machine
+	Kind  string // of kubectl's objects: "service", "pod" or "" for a host name
+	Name  string // of the object, or the host
+	Port  string // a number or a name
+}
+
+// Target returns the host and port of the target. namespace is that of an object.
+func (f Forward) Target(namespace string) string {
+	host := f.Name
+	switch f.Kind {
+	case "service":
+		host = f.Name + "." + namespace + ".svc"
+	case "pod":
+		host = f.Name + "." + namespace + ".pod"
+	}
+	return net.JoinHostPort(host, f.Port)
+}
+
+// kinds are kubectl's words for what a port can be forwarded to.
+var kinds = map[string]string{
+	"svc": "service", "service": "service", "services": "service", "po": "pod", "pod": "pod", "pods": "pod",
+}
+
+// workloads are kubectl's words for what it takes one Pod of.
+var workloads = []string{"deploy", "deployment", "deployments", "sts", "statefulset", "statefulsets", "rs", "replicaset", "replicasets", "ds", "daemonset", "daemonsets"}
+
+// isObject reports whether an argument names an object as kubectl does: svc/db.
+func isObject(arg string) bool {
+	kind, name, ok := strings.Cut(arg, "/")
+	return ok && name != "" && (kinds[kind] != "" || slices.Contains(workloads, kind))
+}
+
+// parseForwards parses a target and the local ports that lead to it.
+func parseForwards(args []string) ([]Forward, error) {
+	if len(args) == 0 {
+		return nil, errors.New("name a target, such as db.billing:5432 or svc/db 5432")
+	}
+	f := Forward{Name: args[0]}
+	if kind, name, ok := strings.Cut(args[0], "/"); ok {
+		if slices.Contains(workloads, kind) {
+			return nil, fmt.Errorf("%s: name the Service of its Pods, or a Pod of it: it leads to whatever Pods are ready, as they come and go", args[0])
+		}
+		if f.Kind, f.Name = kinds[kind], name; f.Kind == "" || name == "" {
+			return nil, fmt.Errorf("%s is neither a host, nor svc/NAME or pod/NAME", args[0])
+		}
+	} else if host, port, err := net.SplitHostPort(args[0]); err == nil {
+		f.Name, f.Port = host, port
+		return withLocal(f, args[1:])
+	}
+	if len(args) == 1 {
+		return nil, fmt.Errorf("%s needs a port: %s PORT, or %s LOCAL:PORT", args[0], args[0], args[0])
+	}
+	var all []Forward
+	for _, ports := range args[1:] {
+		each := f
+		if at := strings.LastIndexByte(ports, ':'); at >= 0 {
+			each.Local, each.Port = ports[:at], ports[at+1:]
+		} else {
+			each.Local, each.Port = ports, ports
+		}
+		if err := each.needsLocal(); err != nil {
+			return nil, err
+		}
+		all = append(all, each)
+	}
+	return all, nil
+}
+
+// withLocal returns a forward to a target that has a port: at the named local port, or at the target's own number.
+func withLocal(f Forward, local []string) ([]Forward, error) {
+	if len(local) > 1 {
+		return nil, fmt.Errorf("it takes a target and one local port, and got %q as well", local[1])
+	}
+	f.Local = append(local, f.Port)[0]
+	return []Forward{f}, f.needsLocal()
+}
+
+// needsLocal returns an error for a forward without a local port, which could be that of another program at any time.
+func (f Forward) needsLocal() error {
+	if f.Local == "" || f.Local == "0" {
+		return errors.New("name a local port: it is to stay the same")
+	}
+	if _, err := strconv.Atoi(f.Local); err != nil && f.Local == f.Port {
+		return fmt.Errorf("name a local port, since %s is the name of one and no number", f.Port)
+	}
+	return nil
+}
+
+func forward(actions Actions, o *Options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "forward [CONTEXT] TARGET [LOCAL]",
+		Short: "Forward a port of this machine to one target of a context",
+		Long: "Forward a port of this machine to one target of a context (default: the kubeconfig's current context), for a program\n" +
+			"that knows no proxy: in the foreground until Ctrl-C or, with --background, in the running Fairlead until\n" +
+			"\"fairlead unforward\". A TARGET is HOST:PORT as the proxy knows it, or an object and ports as in kubectl. LOCAL is a\n" +
+			"port, or a loopback address with one (default: the target's number). A port that is taken is an error.\n\n" +
+			"\"fairlead help forwards\" says more.",
+		Example: "  fairlead forward staging db.billing:5432\n  fairlead forward staging -n billing svc/db 15432:5432\n" +
+			"  fairlead forward staging web.shop:https 8443 --http --background",
+		ValidArgsFunction: names(actions.Names, o, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := o.Context
+			if name == "" && len(args) > 0 && !isObject(args[0]) {
+				name, args = args[0], args[1:]
+			}
+			wanted, err := parseForwards(args)
+			if err != nil {
+				return &UsageError{err}
+			}
+			return actions.Forward(cmd.Context(), *o, name, wanted)
+		},
+	}
+	contextFlag(cmd, actions, o)
+	namespaceFlag(cmd, o, "the `namespace` of an object, and of names without one")
+	yesFlag(cmd, o)
+	cmd.Flags().BoolVar(&o.Background, "background", false, "in the running Fairlead, which keeps it")
+	cmd.Flags().BoolVar(&o.HTTP, "http", false, "the target is a web application, which gets requests for its own name")
+	return cmd
+}
+
+func forwards(actions Actions, o *Options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "forwards [CONTEXT...]",
+		Short:             "List the ports of this machine that are forwarded",
+		Long:              text("forwards"),
+		ValidArgsFunction: names(actions.Names, o, many),
+		RunE:              onContexts(o, actions.Forwards),
+	}
+	contextFlag(cmd, actions, o)
+	output(cmd, o, "json", "yaml", "wide", "name")
+	noHeaders(cmd, o)
+	return cmd
+}
+
+func unforward(actions Actions, o *Options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "unforward [CONTEXT] LOCAL",
+		Short:             "Stop forwarding a port of this machine",
+		Long:              "Stop forwarding a port of this machine, which is named by its number, its address or its target. Its connections are\nclosed. A port that is in the settings file is removed there.",
+		Example:           "  fairlead unforward 5432\n  fairlead unforward staging db.billing:5432",
+		ValidArgsFunction: names(actions.Names, o, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := o.Context
+			if name == "" && len(args) > 1 {
+				name, args = args[0], args[1:]
+			}
+			if len(args) != 1 {
+				return &UsageError{errors.New("name one local port: its number, its address or its target")}
+			}
+			return actions.Unforward(cmd.Context(), *o, name, args[0])
+		},
+	}
+	contextFlag(cmd, actions, o)
+	return cmd
+}

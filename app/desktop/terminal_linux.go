@@ -1,0 +1,90 @@
+package desktop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// terminals are the programs that open a terminal window, with what precedes the command that they run: first what stands
+// for the user's choice, then those of desktops, and the others.
+var terminals = []struct {
+	program string
+	before  []string
+	desktop string // in XDG_CURRENT_DESKTOP; empty for any
+}{
+	{"xdg-terminal-exec", nil, ""},
+	{"gnome-terminal", []string{"--"}, "GNOME"},
+	{"kgx", []string{"--"}, "GNOME"},
+	{"konsole", []string{"-e"}, "KDE"},
+	{"xfce4-terminal", []string{"-x"}, "XFCE"},
+	{"x-terminal-emulator", []string{"-e"}, ""}, // the choice of Debian's alternatives
+	{"gnome-terminal", []string{"--"}, ""},
+	{"konsole", []string{"-e"}, ""},
+	{"xfce4-terminal", []string{"-x"}, ""},
+	{"kitty", []string{"--"}, ""},
+	{"alacritty", []string{"-e"}, ""},
+	{"foot", []string{"--"}, ""},
+	{"wezterm", []string{"start", "--"}, ""},
+	{"xterm", []string{"-e"}, ""},
+}
+
+var errNoTerminal = errors.New("no program was found that opens a terminal window, such as xterm or gnome-terminal")
+
+// HasTerminal reports whether OpenTerminal can open a terminal window.
+func HasTerminal() bool {
+	_, _, err := terminal()
+	return err == nil
+}
+
+// terminal returns the path of a terminal, and what precedes the command that it runs.
+func terminal() (path string, before []string, err error) {
+	if os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" {
+		return "", nil, errNoDesktop
+	}
+	for _, t := range terminals {
+		if t.desktop != "" && !strings.Contains(os.Getenv("XDG_CURRENT_DESKTOP"), t.desktop) {
+			continue
+		}
+		if path, err := exec.LookPath(t.program); err == nil {
+			return path, t.before, nil
+		}
+	}
+	return "", nil, errNoTerminal
+}
+
+// OpenTerminal opens a terminal window that runs a command, whose words no shell reads. It returns when the window's program
+// was started and has not failed within some seconds. ctx bounds that wait and does not end the window.
+func OpenTerminal(ctx context.Context, command ...string) error {
+	path, before, err := terminal()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(path, append(before[:len(before):len(before)], command...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if home, err := os.UserHomeDir(); err == nil {
+		cmd.Dir = home
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("open a terminal: %w", err)
+	}
+	ended := make(chan error, 1)
+	// This goroutine is not waited for: it runs as long as the window, and only collects its exit status.
+	go func() { ended <- cmd.Wait() }()
+	timer := time.NewTimer(openTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		if err != nil {
+			return fmt.Errorf("open a terminal (%s): %w", path, err)
+		}
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
+}

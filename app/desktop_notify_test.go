@@ -1,0 +1,209 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fairlead/build/desktoptest"
+	"fairlead/build/testport"
+)
+
+// command runs a Fairlead command on the desktop, which must succeed.
+func (d *onDesktop) command(t *testing.T, args ...string) string {
+	t.Helper()
+	text, err := d.Output(t, built, args...)
+	if err != nil {
+		t.Fatalf("fairlead %s: %v\n%s", strings.Join(args, " "), err, text)
+	}
+	return text
+}
+
+// waitListening waits until a proxy accepts connections.
+func (d *onDesktop) waitListening(t *testing.T, url string) {
+	t.Helper()
+	d.icon.WaitFor(t, url+" to listen", func(desktoptest.Node) bool {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "socks5h://"))
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+}
+
+// waitTitle waits for a notification with a title.
+func (d *onDesktop) waitTitle(t *testing.T, title string) desktoptest.Notification {
+	t.Helper()
+	return d.WaitNotification(t, title, func(n desktoptest.Notification) bool { return n.Summary == title })
+}
+
+// cards returns how many notifications there are, however often each was replaced, without those with these titles.
+func (d *onDesktop) cards(t *testing.T, without ...string) int {
+	t.Helper()
+	ids := map[uint32]bool{}
+	for _, n := range d.Notifications(t) {
+		if !slices.Contains(without, n.Summary) {
+			ids[n.ID] = true
+		}
+	}
+	return len(ids)
+}
+
+// stay fails the test if there are more notifications than most, now or in the next seconds.
+func (d *onDesktop) stay(t *testing.T, most int, without ...string) {
+	t.Helper()
+	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+		if n := d.cards(t, without...); n > most {
+			t.Fatalf("%d notifications, want %d: %+v", n, most, d.Notifications(t))
+		}
+	}
+}
+
+func TestAContextThatIsOnSaysSoAndOffersItsURL(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Notifications: desktoptest.Recorder}, "demo")
+	d.start(t, noCurrent)
+	url := strings.TrimSpace(d.command(t, "on", "demo"))
+	url = url[strings.LastIndex(url, "socks5h://"):]
+	on := d.waitTitle(t, "demo: on")
+	if on.Body != url || on.Actions != "Copy URL" || !on.HasIcon {
+		t.Errorf("%+v, want the URL %s", on, url)
+	}
+	d.ChooseAction(t, on, "Copy URL")
+	d.waitCopied(t, url)
+	if copied := d.waitTitle(t, "Copied the socks5h URL of demo"); copied.Body != url {
+		t.Errorf("%+v", copied)
+	}
+	d.icon.Click(t, "Quit")
+	d.program.Wait(t)
+	d.RestartRecorder(t)
+	d.start(t, noCurrent)
+	d.waitListening(t, url)
+	_, _ = d.curl(t, url, "http://no-such-service/") // its cluster has answered now
+	d.waitTitle(t, "demo: no such Service")
+	for _, n := range d.Notifications(t) {
+		if n.Summary == "demo: on" {
+			t.Error("a context that was only restored says that it is on")
+		}
+	}
+}
+
+func TestTenBadNamesAreOneNotificationThatCounts(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Notifications: desktoptest.Recorder}, "demo")
+	d.start(t, noCurrent)
+	url := strings.TrimSpace(d.command(t, "on", "demo"))
+	url = url[strings.LastIndex(url, "socks5h://"):]
+	d.waitTitle(t, "demo: on")
+	var asked sync.WaitGroup
+	for i := range 10 {
+		asked.Go(func() {
+			if page, err := d.curl(t, url, fmt.Sprintf("http://bad-%d/", i)); err == nil {
+				t.Errorf("a bad name answered %q", page)
+			}
+		})
+	}
+	asked.Wait()
+	n := d.waitTitle(t, "demo: 10 connections failed")
+	if !strings.Contains(n.Body, ": no such Service") || !strings.Contains(n.Body, "and 7 more") {
+		t.Errorf("%+v", n)
+	}
+	if cards := d.cards(t, "demo: on"); cards != 1 {
+		t.Errorf("%d notifications: %+v", cards, d.Notifications(t))
+	}
+}
+
+// awayKubeconfig writes a kubeconfig with contexts whose API servers do not listen.
+func awayKubeconfig(t *testing.T, d *onDesktop, names ...string) string {
+	t.Helper()
+	entries := map[string]entry{}
+	for _, name := range names {
+		entries[name] = entry{cluster: map[string]any{"server": fmt.Sprintf("https://127.0.0.1:%d", testport.Free(t))}, user: map[string]any{"token": "none"}}
+	}
+	b := troubled{desktop: d}
+	path := filepath.Join(d.Home(), "kubeconfig")
+	b.write(t, path, kubeconfigOf(entries))
+	return path
+}
+
+func TestAnAPIServerThatIsAwayIsOneNotification(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Notifications: desktoptest.Recorder}, "away")
+	d.start(t, awayKubeconfig(t, d, "away"))
+	// Restored, so that the connection is the first to find out.
+	url := strings.TrimSpace(d.command(t, "on", "away"))
+	url = url[strings.LastIndex(url, "socks5h://"):]
+	d.waitTitle(t, "away: API server not reachable")
+	d.icon.Click(t, "Quit")
+	d.program.Wait(t)
+	d.RestartRecorder(t)
+	d.start(t, filepath.Join(d.Home(), "kubeconfig"))
+	d.waitListening(t, url)
+	for range 3 {
+		if page, err := d.curl(t, url, "http://hello/"); err == nil {
+			t.Fatalf("it answered %q", page)
+		}
+	}
+	n := d.waitTitle(t, "away: API server not reachable")
+	if strings.Contains(n.Body, "away") || !strings.Contains(n.Body, "127.0.0.1:") {
+		t.Errorf("%+v", n)
+	}
+	d.stay(t, 1)
+}
+
+func TestContextsInTroubleForOneCauseAreOneNotification(t *testing.T) {
+	names := []string{"east", "north", "south", "west"}
+	d := newDesktop(t, desktoptest.Options{Notifications: desktoptest.Recorder}, names...)
+	d.start(t, awayKubeconfig(t, d, names...))
+	d.command(t, append([]string{"on"}, names...)...)
+	n := d.waitTitle(t, "4 contexts: API servers not reachable")
+	for _, name := range names {
+		if !strings.Contains(n.Body, name) {
+			t.Errorf("%s is not in %q", name, n.Body)
+		}
+	}
+	if n.Actions != "Try again, Open log" || !strings.Contains(n.Body, "The cluster may be stopped") {
+		t.Errorf("%+v", n)
+	}
+	d.stay(t, 1)
+}
+
+// A plugin's own advice is what the notification offers, and what is copied is what is shown.
+func TestAPluginsOwnAdviceIsOffered(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Notifications: desktoptest.Recorder}, "cloud")
+	plugin := filepath.Join(d.Home(), "aws")
+	script := "#!/bin/sh\necho 'Unable to locate credentials. You can configure credentials by running \"aws configure\".' >&2\nexit 255\n"
+	if err := os.WriteFile(plugin, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	away := entry{cluster: map[string]any{"server": "https://127.0.0.1:1"}, user: map[string]any{"exec": map[string]any{
+		"apiVersion": "client.authentication.k8s.io/v1", "command": plugin, "interactiveMode": "Never",
+	}}}
+	b := troubled{desktop: d}
+	path := filepath.Join(d.Home(), "kubeconfig")
+	b.write(t, path, kubeconfigOf(map[string]entry{"cloud": away}))
+	d.start(t, path)
+	d.command(t, "on", "cloud")
+	n := d.waitTitle(t, "cloud: login plugin failed")
+	if n.Actions != "Copy login command, Try again" || !strings.Contains(n.Body, "“aws configure”") || strings.Contains(n.Body, "aws sso login") {
+		t.Errorf("%+v", n)
+	}
+	d.ChooseAction(t, n, "Copy login command")
+	d.waitCopied(t, "aws configure")
+	d.waitTitle(t, "Copied the login command of cloud")
+	for _, args := range [][]string{{"list", "--kubeconfig", path, "-o", "wide"}, {"status"}} {
+		if text := d.command(t, args...); !strings.Contains(text, "aws configure") {
+			t.Errorf("fairlead %s:\n%s", args[0], text)
+		}
+	}
+	for _, args := range [][]string{{"login", "cloud"}, {"doctor", "--kubeconfig", path, "cloud"}} {
+		if text, err := d.Output(t, built, args...); err == nil || !strings.Contains(text+err.Error(), "aws configure") {
+			t.Errorf("fairlead %s: %v\n%s", args[0], err, text)
+		}
+	}
+}

@@ -1,0 +1,346 @@
+package notify
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"fairlead/app/explain"
+)
+
+// A card is one notification: on the screen, or about to be. When there is more to say it is shown again in place, at
+// pauses that become longer.
+type card struct {
+	key     string
+	topic   topic
+	entries []*entry  // oldest first
+	dropped bool      // there were more entries than maxEntries
+	total   int       // connections that failed
+	due     time.Time // when it is to be shown; zero if it has nothing to say
+	shown   time.Time // when it was shown last; zero if never
+	rounds  int       // how often it was shown within the quiet time
+}
+
+// A topic is what the entries of a card have in common.
+type topic struct {
+	class class
+	about string // connections: the context; troubles: the title of the cause
+}
+
+type class int
+
+const (
+	connections class = iota // connections of one context that failed
+	troubles                 // contexts in trouble for one cause
+	starts                   // contexts that were switched on
+	others                   // connections and contexts for which there are too many cards
+)
+
+// An entry is what a card says of a context or of a target in it.
+type entry struct {
+	context, target string // an empty target stands for the context as a whole
+	kind            Kind
+	said            explain.Explanation
+	command         string // logs in
+	over            string // what to say when it is over
+	url             string // where a context that is on listens
+	icon            string
+	failures        int  // connections that failed for this reason
+	fresh           bool // was not shown yet
+	again           bool // the user tried again since it was shown
+	isOver          bool // is over, which was not shown yet
+}
+
+// A past is a trouble of a context that is over.
+type past struct {
+	title string
+	quiet time.Time // the same trouble is not shown again before
+}
+
+const (
+	maxEntries = 20              // of a card that are kept
+	firstPause = time.Second     // between two rounds of a card; it doubles with each
+	startsTime = 5 * time.Second // how long another context that was switched on belongs on the same card
+	wholeTime  = 3 * time.Second // how long a connection that failed for a context's own reason waits for that context's trouble
+)
+
+// failure adds a connection that failed.
+func (n *Notifier) failure(e *entry, whole bool) {
+	now := time.Now()
+	n.expire(now)
+	if c, trouble := n.find(e.context); whole && trouble != nil && trouble.said.Title == e.said.Title {
+		trouble.failures++
+		n.repeat(c)
+		return
+	}
+	if !n.wanted(e.kind) {
+		return
+	}
+	wait := n.gather
+	if whole {
+		wait = max(wait, wholeTime)
+	}
+	c := n.cardFor(topic{connections, e.context}, e.context, now)
+	c.total++
+	same := func(o *entry) bool {
+		return o.context == e.context && o.target == e.target && o.said.Title == e.said.Title
+	}
+	if at := slices.IndexFunc(c.entries, same); at >= 0 {
+		c.entries[at].failures++
+		c.entries[at].said = e.said
+		n.repeat(c)
+		return
+	}
+	c.add(e)
+	n.news(c, now, now.Add(wait))
+}
+
+// trouble adds a context with a trouble as a whole, or updates it.
+func (n *Notifier) trouble(e *entry) {
+	now := time.Now()
+	n.expire(now)
+	c, was := n.find(e.context)
+	if was != nil && was.said.Title == e.said.Title && n.wanted(e.kind) {
+		changed := was.said != e.said
+		was.said, was.command, was.kind, was.icon = e.said, e.command, e.kind, e.icon
+		switch {
+		case was.again:
+			was.again, was.fresh, was.isOver = false, true, false
+			n.news(c, now, now.Add(n.gather))
+		case was.isOver: // for a moment only
+			was.isOver = false
+			c.settle()
+		case changed:
+			n.repeat(c)
+		}
+		return
+	}
+	n.remove(e.context)
+	if !n.wanted(e.kind) {
+		return
+	}
+	e.failures = n.absorb(e)
+	at := now.Add(n.gather)
+	if was := n.past[e.context]; was.title == e.said.Title && was.quiet.After(at) {
+		at = was.quiet
+	}
+	c = n.cardFor(topic{troubles, e.said.Title}, e.context, now)
+	c.add(e)
+	n.news(c, now, at)
+}
+
+// absorb removes the connections of a context that failed for its own reason and were not shown yet, and returns their
+// number.
+func (n *Notifier) absorb(e *entry) (failures int) {
+	for _, c := range slices.Clone(n.cards) {
+		c.entries = slices.DeleteFunc(c.entries, func(o *entry) bool {
+			gone := o.fresh && o.kind == Dials && o.context == e.context && o.said.Title == e.said.Title
+			if gone {
+				failures += o.failures
+				c.total -= o.failures
+			}
+			return gone
+		})
+		n.tidy(c)
+	}
+	return failures
+}
+
+// recovered ends the trouble of a context. That is shown if the trouble was.
+func (n *Notifier) recovered(context string) {
+	c, e := n.find(context)
+	switch {
+	case e == nil:
+	case e.fresh && !e.again || !n.wanted(Contexts):
+		n.remove(context)
+	default:
+		now := time.Now()
+		e.isOver, e.again = true, false
+		n.news(c, now, now.Add(n.gather))
+	}
+}
+
+// started adds a context that was switched on, in the place of its trouble.
+func (n *Notifier) started(e *entry) {
+	now := time.Now()
+	n.expire(now)
+	n.remove(e.context)
+	delete(n.past, e.context)
+	c := n.cardFor(topic{class: starts}, e.context, now)
+	c.add(e)
+	n.news(c, now, now.Add(n.gather))
+}
+
+// tryAgain notes that the user tried a context again: the next trouble is shown without a pause.
+func (n *Notifier) tryAgain(context string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.past, context)
+	if _, e := n.find(context); e != nil && !e.fresh {
+		e.again = true
+	}
+}
+
+// forget discards what is known of a context as a whole. The next trouble is shown without a pause, and no recovery is.
+func (n *Notifier) forget(context string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.remove(context)
+	delete(n.past, context)
+}
+
+// find returns the trouble of a context as a whole, and its card; nil if there is none.
+func (n *Notifier) find(context string) (*card, *entry) {
+	for _, c := range n.cards {
+		for _, e := range c.entries {
+			if e.context == context && e.kind != Dials && e.kind != Starts {
+				return c, e
+			}
+		}
+	}
+	return nil, nil
+}
+
+// remove removes a context as a whole from its card.
+func (n *Notifier) remove(context string) {
+	for _, c := range slices.Clone(n.cards) {
+		before := len(c.entries)
+		c.entries = slices.DeleteFunc(c.entries, func(e *entry) bool { return e.context == context && e.kind != Dials })
+		if len(c.entries) != before {
+			n.tidy(c)
+		}
+	}
+}
+
+// tidy removes a card that is empty, and makes one that has nothing new not due.
+func (n *Notifier) tidy(c *card) {
+	if len(c.entries) == 0 {
+		n.cards = slices.DeleteFunc(n.cards, func(o *card) bool { return o == c })
+		return
+	}
+	c.settle()
+}
+
+// settle makes a card not due if nothing on it is new.
+func (c *card) settle() {
+	if !c.shown.IsZero() && !slices.ContainsFunc(c.entries, func(e *entry) bool { return e.fresh || e.isOver }) {
+		c.due = time.Time{}
+	}
+}
+
+func (c *card) add(e *entry) {
+	e.fresh = true
+	c.entries = append(c.entries, e)
+	if len(c.entries) > maxEntries {
+		c.entries, c.dropped = slices.Delete(c.entries, 0, 1), true
+	}
+}
+
+// cardFor returns the card of a topic, on which context is new.
+func (n *Notifier) cardFor(t topic, context string, now time.Time) *card {
+	recent := func(c *card) bool { return c.shown.IsZero() || now.Sub(c.shown) < n.quiet }
+	separate := 0
+	for _, c := range n.cards {
+		if c.topic == t && recent(c) {
+			return c
+		}
+		if recent(c) && (c.topic.class == connections || c.topic.class == troubles) {
+			separate++
+		}
+	}
+	if separate >= n.most && t.class != starts && t.class != others {
+		return n.cardFor(topic{class: others}, context, now)
+	}
+	c := &card{topic: t}
+	switch t.class {
+	case connections:
+		c.key = "connections\x00" + context
+	case others:
+		c.key = "others"
+	default:
+		c.key = n.keyFor(context)
+	}
+	n.cards = append(n.cards, c)
+	return c
+}
+
+// keyFor returns the key of the last card of a context as a whole, so that the next one takes its place, unless other
+// contexts are on it now.
+func (n *Notifier) keyFor(context string) string {
+	key := n.keys[context]
+	inUse := func(c *card) bool { return c.key == key }
+	for i := 0; key == "" || slices.ContainsFunc(n.cards, inUse); i++ {
+		key = fmt.Sprintf("context\x00%s\x00%d", context, i)
+	}
+	n.keys[context] = key
+	return key
+}
+
+// news makes a card due at a time, or later if it was shown a moment ago.
+func (n *Notifier) news(c *card, now, at time.Time) {
+	if pause := c.shown.Add(n.pause(c)); !c.shown.IsZero() && pause.After(at) {
+		at = pause
+	}
+	c.dueBy(at)
+	n.signal()
+}
+
+// repeat makes a card due that has nothing new but a number: at the end of the quiet time.
+func (n *Notifier) repeat(c *card) {
+	if !c.shown.IsZero() {
+		c.dueBy(c.shown.Add(n.quiet))
+		n.signal()
+	}
+}
+
+func (c *card) dueBy(at time.Time) {
+	if c.due.IsZero() || at.Before(c.due) {
+		c.due = at
+	}
+}
+
+// pause returns how long a card stays as it is.
+func (n *Notifier) pause(c *card) time.Duration {
+	return min(n.quiet, firstPause<<min(max(c.rounds-1, 0), 10))
+}
+
+// show returns the notification of a card that is shown now.
+func (n *Notifier) show(c *card, now time.Time) Notification {
+	due := c.notification()
+	if now.Sub(c.shown) >= n.quiet {
+		c.rounds = 0
+	}
+	before := c.shown
+	c.shown, c.due, c.rounds = now, time.Time{}, c.rounds+1
+	c.entries = slices.DeleteFunc(c.entries, func(e *entry) bool {
+		if e.isOver {
+			n.past[e.context] = past{e.said.Title, before.Add(n.quiet)}
+		}
+		return e.isOver
+	})
+	for _, e := range c.entries {
+		e.fresh = false
+	}
+	n.tidy(c)
+	return due
+}
+
+// expire removes the cards to which nothing is added any more. A context in trouble stays until that is over.
+func (n *Notifier) expire(now time.Time) {
+	n.cards = slices.DeleteFunc(n.cards, func(c *card) bool {
+		life := n.quiet
+		if c.topic.class == starts {
+			life = startsTime
+		}
+		if c.shown.IsZero() || !c.due.IsZero() || now.Sub(c.shown) < life || c.topic.class == troubles {
+			return false
+		}
+		c.entries = slices.DeleteFunc(c.entries, func(e *entry) bool { return e.kind == Dials || e.kind == Starts })
+		return len(c.entries) == 0
+	})
+	for context, was := range n.past {
+		if !was.quiet.After(now) {
+			delete(n.past, context)
+		}
+	}
+}

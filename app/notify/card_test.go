@@ -1,0 +1,196 @@
+package notify_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fairlead/app/explain"
+	"fairlead/app/notify"
+)
+
+var away = explain.Explanation{Title: "API server not reachable", Sentence: "The API server of context staging does not answer.", Hint: "Check the VPN."}
+
+// trouble returns an API server that is out of reach.
+func trouble(context string) notify.Trouble {
+	return notify.Trouble{Context: context, Kind: notify.Contexts, Said: away, Over: "reachable again", Icon: "failed"}
+}
+
+// keys returns the keys of all that was shown, each once.
+func keys(s *screen) map[string]bool {
+	found := map[string]bool{}
+	for _, n := range s.all() {
+		found[n.Key] = true
+	}
+	return found
+}
+
+const staging = "[staging: API server not reachable] The API server of this context does not answer. | Check the VPN.\n"
+
+// The connection that finds the API server away fails a moment before the context is known to be in trouble.
+func TestAnAPIServerThatIsAwayIsOneNotification(t *testing.T) {
+	for name, between := range map[string]time.Duration{"at once": 0, "before": 2 * time.Second, "after": -2 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			s := &screen{}
+			bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+				if between < 0 {
+					n.Report(trouble("staging"))
+					pass(-between)
+				}
+				n.Failure("staging", "web:81", away, true)
+				pass(between)
+				if between >= 0 {
+					n.Report(trouble("staging"))
+				}
+				pass(10 * time.Second)
+				if len(s.all()) != 1 || !strings.HasPrefix(s.bodies(), strings.TrimSuffix(staging, "\n")) {
+					t.Errorf("shown:\n%s", s.bodies())
+				}
+			})
+		})
+	}
+}
+
+func TestAConnectionWithoutTroubleOfItsContextIsShownAfterAll(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		n.Failure("staging", "web:81", away, true)
+		pass(5 * time.Second)
+		expect(t, s, "[staging: API server not reachable] web:81 | The API server of this context does not answer. | Check the VPN.\n")
+	})
+}
+
+func TestConnectionsThatFailForTheContextsReasonAreCountedThere(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		n.Report(trouble("staging"))
+		pass(time.Second)
+		n.Failure("staging", "web:81", away, true)
+		n.Failure("staging", "db:5432", away, true)
+		pass(time.Second)
+		want := staging
+		expect(t, s, want)
+		n.Failure("staging", "web:81", refused, false) // another cause
+		pass(time.Second)
+		want += first
+		expect(t, s, want)
+		pass(time.Minute)
+		want += strings.TrimSuffix(staging, "\n") + " | 2 connections failed because of it.\n"
+		expect(t, s, want)
+		if shown := s.all(); shown[0].Key != shown[2].Key {
+			t.Error("the third does not take the first one's place")
+		}
+		n.Recovered("staging")
+		pass(5 * time.Second)
+		want += "[staging: reachable again] \n"
+		expect(t, s, want)
+		if shown := s.all(); shown[0].Key != shown[3].Key {
+			t.Error("the recovery does not take the trouble's place")
+		}
+	})
+}
+
+func TestContextsInTroubleForOneCauseAreOneNotification(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		for _, context := range []string{"minikube", "kind-dev", "prod", "staging"} {
+			n.Report(trouble(context))
+			pass(50 * time.Millisecond)
+		}
+		pass(time.Second)
+		four := "[4 contexts: API servers not reachable] minikube, kind-dev, prod and staging. | Check the VPN.\n"
+		expect(t, s, four)
+		if n := s.all()[0]; len(n.Actions) != 2 || n.Actions[0] != notify.Retry || len(n.About.Contexts) != 4 {
+			t.Errorf("it offers %v for %v", n.Actions, n.About.Contexts)
+		}
+		// One more joins it in its place, and one comes back.
+		n.Report(trouble("lab"))
+		n.Recovered("prod")
+		pass(3 * time.Second)
+		five := "[4 contexts: API servers not reachable] minikube, kind-dev, staging and lab. | Check the VPN. | prod: reachable again.\n"
+		expect(t, s, four+five)
+		for _, context := range []string{"minikube", "kind-dev", "staging", "lab"} {
+			n.Recovered(context)
+		}
+		pass(10 * time.Second)
+		expect(t, s, four+five+"[4 contexts: reachable again] minikube, kind-dev, staging and lab.\n")
+		if len(keys(s)) != 1 {
+			t.Errorf("%d notifications: %v", len(keys(s)), keys(s))
+		}
+	})
+}
+
+func TestLoginsOfOneCauseAreOneNotificationWithTheCommands(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		login := func(context, command string) notify.Trouble {
+			return notify.Trouble{Context: context, Kind: notify.Logins, Command: command, Over: "logged in", Icon: "attention",
+				Said: explain.Explanation{Title: "Login needed", Sentence: "It ran out.", Hint: "To log in, run “" + command + "”."}}
+		}
+		n.Report(login("a", "aws sso login"))
+		n.Report(login("b", "aws sso login"))
+		pass(2 * time.Second)
+		n.Report(login("c", "tsh login"))
+		pass(2 * time.Second)
+		expect(t, s, "[2 contexts: login needed] a and b. | To log in: aws sso login\n"+
+			"[3 contexts: login needed] a, b and c. | a: aws sso login | b: aws sso login | c: tsh login\n")
+		for i, want := range []string{"copy-login", "retry"} {
+			if got := s.all()[i].Actions[0]; string(got) != want || s.all()[i].Icon != "attention" {
+				t.Errorf("the %dth offers %v first, its picture is %q", i, got, s.all()[i].Icon)
+			}
+		}
+	})
+}
+
+func TestTroubleOfTwoCausesIsTwoNotifications(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		n.Report(trouble("staging"))
+		n.Report(notify.Trouble{Context: "lab", Kind: notify.Ports, Said: explain.Explanation{Title: "Port taken", Sentence: "Taken."}})
+		pass(gathered)
+		expect(t, s, staging+"[lab: port taken] Taken.\n")
+		n.Report(notify.Trouble{Context: "staging", Kind: notify.Ports, Said: explain.Explanation{Title: "Port taken", Sentence: "Taken."}})
+		pass(2 * time.Second)
+		expect(t, s, staging+"[lab: port taken] Taken.\n[2 contexts: port taken] lab and staging.\n")
+	})
+}
+
+func TestContextsThatAreOnSaySoOnce(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		n.Started("staging", "socks5h://127.0.0.1:1080", "on")
+		pass(gathered)
+		one := "[staging: on] socks5h://127.0.0.1:1080\n"
+		expect(t, s, one)
+		if n := s.all()[0]; len(n.Actions) != 1 || n.Actions[0] != notify.CopyURL || n.About.Contexts[0] != "staging" || n.Icon != "on" {
+			t.Errorf("%+v", n)
+		}
+		pass(time.Minute)
+		// Trouble takes its place.
+		n.Report(trouble("staging"))
+		pass(gathered)
+		expect(t, s, one+staging)
+		if len(keys(s)) != 1 {
+			t.Errorf("%d notifications", len(keys(s)))
+		}
+		n.Started("a", "socks5h://127.0.0.1:1", "on")
+		n.Started("b", "socks5h://127.0.0.1:2", "on")
+		pass(gathered)
+		expect(t, s, one+staging+"[2 contexts are on] a: socks5h://127.0.0.1:1 | b: socks5h://127.0.0.1:2\n")
+	})
+}
+
+func TestTitlesOfLongNamesKeepWhatHappened(t *testing.T) {
+	s := &screen{}
+	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {
+		long := "arn:aws:eks:eu-central-1:123456789012:cluster/" + strings.Repeat("payments-", 20)
+		n.Failure(long, "web:81", refused, false)
+		n.Say("Copied", "x")
+		pass(gathered)
+		synctest.Wait()
+		if title := s.all()[1].Title; !strings.HasPrefix(title, "arn:aws") || !strings.HasSuffix(title, ": connection refused") || len([]rune(title)) > 80 {
+			t.Errorf("%q", title)
+		}
+	})
+}
