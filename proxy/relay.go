@@ -142,15 +142,7 @@ func (r *relay) clientEnded() {
 		_ = stream.CloseWrite(r.target) // a target that is gone is met by the other direction
 		r.oneEnded(r.Grace)
 	}
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	switch {
-	case r.closed || r.ended == 2:
-	case gone:
-		r.depart()
-	default:
-		r.awaitDeparture(departedFirst)
-	}
+	r.departOrAwait(gone, departedFirst)
 }
 
 // receive carries what the target sends.
@@ -283,20 +275,20 @@ func (r *relay) close(err error) {
 	}
 }
 
-// awaitDeparture ends the relay when the client has left altogether that has ended its direction. The mutex is held.
-func (r *relay) awaitDeparture(after time.Duration) {
-	r.departure = time.AfterFunc(after, func() {
-		gone := peer.Departed(r.client)
-		r.mutex.Lock()
-		defer r.mutex.Unlock()
-		switch {
-		case r.closed || r.ended == 2:
-		case gone:
-			r.depart()
-		default:
-			r.awaitDeparture(min(2*after, departedLast))
-		}
-	})
+// departOrAwait ends the relay of a client that ended its direction if it has left altogether, and otherwise looks again
+// after a while.
+func (r *relay) departOrAwait(gone bool, after time.Duration) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	switch {
+	case r.closed || r.ended == 2:
+	case gone:
+		r.depart()
+	default:
+		r.departure = time.AfterFunc(after, func() {
+			r.departOrAwait(peer.Departed(r.client), min(2*after, departedLast))
+		})
+	}
 }
 
 // depart ends a relay whose client is gone: nobody takes what the target may still send, and what it was sent it gets, and
