@@ -1,4 +1,4 @@
-//go:build linux && gnome
+//go:build linux && desktops
 
 package main
 

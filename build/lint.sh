@@ -15,7 +15,7 @@ if [ -n "$unformatted" ]; then
 fi
 echo "vet   linux"
 go vet ./...
-go vet -tags gnome ./app
+go vet -tags desktops ./app
 go vet -tags node ./build/nodetest
 for system in darwin windows; do
   echo "vet   $system"

@@ -32,6 +32,8 @@ type Options struct {
 	NoBus         bool                // no session bus, panel or notification service
 	Panel         bool                // xfce4-panel along the upper edge, with a notification area at its right end
 	GNOME         bool                // GNOME Shell with the AppIndicator extension instead; see MissingGNOME
+	Plasma        bool                // KDE Plasma with a panel along the lower edge instead; see MissingPlasma
+	Dark          bool                // dark colours, of Plasma only
 	Notifications NotificationService // the notification service
 	Width, Height int                 // of the screen, in pixels; 0: 1024 by 640
 }
@@ -79,7 +81,10 @@ func Start(t testing.TB, o Options) *Desktop {
 	if o.GNOME {
 		d.env["XDG_CURRENT_DESKTOP"] = "GNOME"
 	}
-	if o.Panel || o.GNOME {
+	if o.Plasma {
+		d.plasmaEnvironment()
+	}
+	if o.Panel || o.GNOME || o.Plasma {
 		d.startPanel(t)
 	}
 	return d

@@ -59,6 +59,11 @@ func (d *Desktop) Size() image.Point { return image.Pt(d.options.Width, d.option
 // MovePointer moves the pointer in steps: menus follow a pointer that moves, not one that jumps.
 func (d *Desktop) MovePointer(t testing.TB, x, y int) {
 	t.Helper()
+	if d.options.Plasma { // menus of Qt take several steps, some pixels apart, for a movement
+		d.command(t, "xdotool", "mousemove", fmt.Sprint(x-8), fmt.Sprint(y-4), "sleep", "0.03",
+			"mousemove", fmt.Sprint(x-4), fmt.Sprint(y-2), "sleep", "0.03", "mousemove", fmt.Sprint(x), fmt.Sprint(y))
+		return
+	}
 	d.command(t, "xdotool", "mousemove", fmt.Sprint(x-1), fmt.Sprint(y-1), "mousemove_relative", "--sync", "1", "1")
 }
 

@@ -46,34 +46,52 @@ func decodeEntry(value any) (layout, error) {
 	return l, nil
 }
 
-// withOlder returns the layout with the properties added that only an earlier one has: panels request some of them with
-// the layout, and all of them after it.
-func (l layout) withOlder(earlier layout) layout {
-	known := map[int32]map[string]dbus.Variant{}
+// withOlder returns the layout with what only an earlier one has: properties, since panels request some of them with the
+// layout and all of them after it, and the entries below depth levels, which the layout does not have. A negative depth
+// is for a layout with all levels.
+func (l layout) withOlder(earlier layout, depth int32) layout {
+	known := map[int32]layout{}
 	var note func(layout)
 	note = func(e layout) {
-		known[e.id] = e.properties
+		known[e.id] = e
 		for _, child := range e.children {
 			note(child)
 		}
 	}
 	note(earlier)
-	var fill func(layout) layout
-	fill = func(e layout) layout {
-		properties := maps.Clone(known[e.id])
+	var fill func(e layout, depth int32) layout
+	fill = func(e layout, depth int32) layout {
+		properties := maps.Clone(known[e.id].properties)
 		if properties == nil {
 			properties = map[string]dbus.Variant{}
 		}
 		maps.Copy(properties, e.properties)
 		e.properties = properties
+		if depth == 0 {
+			e.children = known[e.id].children
+			return e
+		}
 		children := make([]layout, len(e.children))
 		for i, child := range e.children {
-			children[i] = fill(child)
+			children[i] = fill(child, depth-1)
 		}
 		e.children = children
 		return e
 	}
-	return fill(l)
+	return fill(l, depth)
+}
+
+// withEntry returns the layout with one entry replaced, and what is below it.
+func (l layout) withEntry(entry layout) layout {
+	if l.id == entry.id {
+		return entry
+	}
+	children := make([]layout, len(l.children))
+	for i, child := range l.children {
+		children[i] = child.withEntry(entry)
+	}
+	l.children = children
+	return l
 }
 
 // withProperties returns the layout with some properties of one entry replaced.

@@ -43,7 +43,7 @@ func (i *TrayItem) read(t testing.TB) (Node, error) {
 // layout returns the menu as it was last reported to the panel, if there is a panel.
 func (i *TrayItem) layout(t testing.TB) (layout, error) {
 	t.Helper()
-	if panel := i.desktop.owner(t, watcher); panel != "" {
+	if panel := i.desktop.owner(t, i.desktop.panelName()); panel != "" {
 		return i.desktop.monitor.layout(panel, i.Owner)
 	}
 	var root layout

@@ -20,7 +20,7 @@ type monitor struct {
 	done chan struct{}
 
 	mu      sync.Mutex
-	pending map[callID]string // the methods of unanswered calls
+	pending map[callID]call // unanswered calls
 	layouts map[menuID]layout
 }
 
@@ -28,6 +28,12 @@ type monitor struct {
 type callID struct {
 	caller string
 	serial uint32
+}
+
+// call is a call of a panel to a menu.
+type call struct {
+	member string
+	depth  int32 // of GetLayout
 }
 
 // menuID identifies the caller and the owner of a menu.
@@ -53,7 +59,7 @@ func startMonitor(t testing.TB, address string) *monitor {
 		bus:     bus,
 		quit:    make(chan struct{}),
 		done:    make(chan struct{}),
-		pending: make(map[callID]string),
+		pending: make(map[callID]call),
 		layouts: make(map[menuID]layout),
 	}
 	heard := make(chan *dbus.Message, 4096)
@@ -90,20 +96,27 @@ func (m *monitor) record(message *dbus.Message) {
 	switch message.Type {
 	case dbus.TypeMethodCall:
 		member, _ := message.Headers[dbus.FieldMember].Value().(string)
-		// Panels request the whole menu, which is entry 0, and then the properties of its entries.
-		if member != "GetLayout" || len(message.Body) == 3 && message.Body[0] == int32(0) {
-			m.pending[callID{sender, message.Serial()}] = member
+		c := call{member: member}
+		if len(message.Body) == 3 {
+			c.depth, _ = message.Body[1].(int32)
 		}
+		m.pending[callID{sender, message.Serial()}] = c
 	case dbus.TypeMethodReply:
 		caller, _ := message.Headers[dbus.FieldDestination].Value().(string)
 		serial, _ := message.Headers[dbus.FieldReplySerial].Value().(uint32)
 		q := callID{caller, serial}
-		member := m.pending[q]
+		c := m.pending[q]
 		delete(m.pending, q)
-		switch menu := (menuID{caller, sender}); member {
+		switch menu := (menuID{caller, sender}); c.member {
 		case "GetLayout":
 			if root, err := decodeLayout(message.Body); err == nil {
-				m.layouts[menu] = root.withOlder(m.layouts[menu])
+				// Most panels request the whole menu, which is entry 0; Plasma requests each submenu by itself.
+				whole, known := m.layouts[menu]
+				root = root.withOlder(whole, c.depth)
+				if known && root.id != whole.id {
+					root = whole.withEntry(root)
+				}
+				m.layouts[menu] = root
 			}
 		case "GetGroupProperties":
 			m.update(menu, message.Body)

@@ -57,6 +57,10 @@ func (d *Desktop) startPanel(t testing.TB) {
 		d.startGNOME(t)
 		return
 	}
+	if d.options.Plasma {
+		d.startPlasma(t)
+		return
+	}
 	d.write(t, "config/xfce4/xfconf/xfce-perchannel-xml/xfce4-panel.xml", panelSettings)
 	d.write(t, "config/gtk-3.0/gtk.css", menuStyle)
 	d.runPanel(t)
@@ -69,8 +73,12 @@ func (d *Desktop) runPanel(t testing.TB) {
 		d.runGNOME(t)
 		return
 	}
+	if d.options.Plasma {
+		d.runPlasma(t)
+		return
+	}
 	d.panel = d.start(t, exec.Command("xfce4-panel", "--disable-wm-check"))
-	waitFor(t, "the notification area of the panel", d.panel.Output, func() bool { return d.Owned(t, watcher) })
+	waitFor(t, "the notification area of the panel", d.panel.Output, func() bool { return d.panelReady(t) })
 }
 
 // StopPanel kills the panel, as if it crashed, and waits until the list of tray icons has no owner.
@@ -79,7 +87,21 @@ func (d *Desktop) StopPanel(t testing.TB) {
 	d.panel.signal(syscall.SIGKILL)
 	<-d.panel.done
 	d.processes = slices.DeleteFunc(d.processes, func(p *process) bool { return p == d.panel })
-	waitFor(t, "the notification area to go", d.panel.Output, func() bool { return !d.Owned(t, watcher) })
+	waitFor(t, "the notification area to go", d.panel.Output, func() bool { return !d.panelReady(t) })
+}
+
+// panelName returns the bus name of the process that draws menus.
+func (d *Desktop) panelName() string {
+	if d.options.Plasma {
+		return plasmaName
+	}
+	return watcher
+}
+
+// panelReady reports whether there is a panel, and a list of tray icons.
+func (d *Desktop) panelReady(t testing.TB) bool {
+	t.Helper()
+	return d.Owned(t, d.panelName()) && d.Owned(t, watcher)
 }
 
 // StartPanel starts a panel if none is running.
@@ -97,5 +119,8 @@ func (d *Desktop) RestartPanel(t testing.TB) {
 
 // IconAt returns the middle of the first tray icon from the right.
 func (d *Desktop) IconAt() image.Point {
+	if d.options.Plasma {
+		return image.Pt(d.options.Width-panelHeight*5/8, d.options.Height-panelHeight/2)
+	}
 	return image.Pt(d.options.Width-panelHeight/2, panelHeight/2)
 }

@@ -10,18 +10,33 @@ import (
 	"time"
 )
 
-// The heights in a menu of the panel, in pixels. menuStyle sets them, so that a test knows where to click.
-const (
-	borderHeight    = 1 // above the first row and below the last; it is padding, since GTK draws a border over the content
-	rowHeight       = 26
-	separatorHeight = 9
+// heights are those in a menu of a panel, in pixels.
+type heights struct {
+	border    int // above the first row and below the last
+	row       int
+	separator int
+}
+
+var (
+	// menuStyle sets them, so that a test knows where to click. The border is padding, since GTK draws a border over the
+	// content.
+	panelMenu = heights{border: 1, row: 26, separator: 9}
+	// Those of Plasma's style, Breeze, with its usual font.
+	plasmaMenu = heights{border: 3, row: 26, separator: 8}
 )
+
+func (d *Desktop) menuHeights() heights {
+	if d.options.Plasma {
+		return plasmaMenu
+	}
+	return panelMenu
+}
 
 var menuStyle = fmt.Sprintf(`
 menu { padding: %dpx; margin: 0; border: 1px solid #b8b4b0; }
 menu menuitem { min-height: %dpx; padding: 0 10px; margin: 0; }
 menu separator { min-height: 1px; margin: %dpx 0; padding: 0; }
-`, borderHeight, rowHeight, (separatorHeight-1)/2)
+`, panelMenu.border, panelMenu.row, (panelMenu.separator-1)/2)
 
 // openMenus returns the areas of the menus on the screen.
 func (d *Desktop) openMenus(t testing.TB) []image.Rectangle {
@@ -59,6 +74,14 @@ func (d *Desktop) OpenMenu(t testing.TB) image.Rectangle {
 	return menus[0]
 }
 
+// OpenPanelMenu opens the menu of the panel itself, of xfce4-panel only.
+func (d *Desktop) OpenPanelMenu(t testing.TB) {
+	t.Helper()
+	d.MovePointer(t, d.options.Width/2, panelHeight/2)
+	d.command(t, "xdotool", "click", "3")
+	waitFor(t, "the panel's menu to open", d.panel.Output, func() bool { return len(d.openMenus(t)) > 0 })
+}
+
 // CloseMenu closes all open menus with the keyboard.
 func (d *Desktop) CloseMenu(t testing.TB) {
 	t.Helper()
@@ -88,6 +111,7 @@ func (i *TrayItem) Point(t testing.TB, labels ...string) []image.Rectangle {
 	var err error
 	var open []image.Rectangle
 	var pointer image.Point
+	var moved time.Time
 	var wrong time.Time // since when the height of an open menu does not match its entries
 	describe := func() string { return fmt.Sprintf("open are %v, and the menu is (%v):\n%s", open, err, menu) }
 	waitFor(t, "the pointer to reach "+strings.Join(labels, " → "), describe, func() bool {
@@ -100,7 +124,7 @@ func (i *TrayItem) Point(t testing.TB, labels ...string) []image.Rectangle {
 			if !known || depth >= len(open) {
 				return false
 			}
-			at, height := place(parent, label, open[depth])
+			at, height := i.desktop.menuHeights().place(parent, label, open[depth])
 			if height != open[depth].Dy() {
 				// The menu is just changing, or it has changed since it was opened, and GTK does not resize an open
 				// menu.
@@ -114,9 +138,13 @@ func (i *TrayItem) Point(t testing.TB, labels ...string) []image.Rectangle {
 				}
 				return false
 			}
-			if submenu := depth+1 < min(len(open), len(labels)); !submenu && at != pointer {
+			if submenu := depth+1 < min(len(open), len(labels)); submenu {
+				continue
+			}
+			// Menus may ignore a pointer that moves before they are ready for it.
+			if last := depth == len(labels)-1; at != pointer || !last && time.Since(moved) > time.Second {
 				i.desktop.MovePointer(t, at.X, at.Y)
-				pointer = at
+				pointer, moved = at, time.Now()
 			}
 		}
 		return true
@@ -125,21 +153,21 @@ func (i *TrayItem) Point(t testing.TB, labels ...string) []image.Rectangle {
 }
 
 // place returns the position of an entry in a menu, and the height of the menu with which it is right.
-func place(menu Node, label string, area image.Rectangle) (at image.Point, height int) {
-	height = borderHeight
+func (h heights) place(menu Node, label string, area image.Rectangle) (at image.Point, height int) {
+	height = h.border
 	for _, child := range menu.Children {
 		switch {
 		case !child.Visible:
 			continue
 		case child.Separator:
-			height += separatorHeight
+			height += h.separator
 			continue
 		case child.Label == label && at == image.Point{}:
-			at = image.Pt((area.Min.X+area.Max.X)/2, area.Min.Y+height+rowHeight/2)
+			at = image.Pt((area.Min.X+area.Max.X)/2, area.Min.Y+height+h.row/2)
 		}
-		height += rowHeight
+		height += h.row
 	}
-	return at, height + borderHeight
+	return at, height + h.border
 }
 
 // ClickWithMouse opens the menu and clicks the entry at a path of labels, all with the pointer, and waits until the menu is
