@@ -190,6 +190,18 @@ func (c *Actions) set(ctx context.Context, click menu.Click) error {
 	return c.UpdateModel(ctx, c.model)
 }
 
+// Opened loads what is in a cluster, unless it is known, when the submenu that shows it was opened. The menu says if
+// that fails.
+func (c *Actions) Opened(ctx context.Context, id string) {
+	name, ok := menu.Opened(id)
+	if !ok || c.catalogue.has(name) {
+		return
+	}
+	if err := c.callGateway(ctx, menu.Click{Action: menu.LoadServices, Context: name}); err != nil {
+		c.Log.Debug().Str("context", name).Err(err).Msg("services not loaded")
+	}
+}
+
 var errNotOn = errors.New("the context is not on")
 
 // callGateway applies a click to a running gateway.

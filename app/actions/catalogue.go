@@ -89,6 +89,14 @@ func menuServices(services []kube.Service) []menu.Service {
 	return list
 }
 
+// has reports whether it knows what is in a context's cluster, or will soon.
+func (c *catalogue) has(name string) bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	page := c.pages[name]
+	return page != nil && (page.loading || page.failed == "" && time.Since(page.loaded) <= catalogueExpiry)
+}
+
 // addTo adds what is known about a context's cluster to extra, unless it is too old.
 func (c *catalogue) addTo(name string, extra *menu.Extra) {
 	c.mutex.Lock()

@@ -30,6 +30,7 @@ func (n *notifier) answer(call *dbus.Message) {
 		reply.Headers[dbus.FieldErrorName] = dbus.MakeVariant(err.name)
 	}
 	n.send(reply)
+	n.signalUnread()
 }
 
 // busError is an error with its D-Bus name.
@@ -56,7 +57,12 @@ func (n *notifier) values(call *dbus.Message) ([]any, *busError) {
 	case path == menuPath && (name == menuInterface || name == ""):
 		return n.menu(call)
 	case path == itemPath && (name == itemInterface || name == ""):
-		// Activate, SecondaryActivate, ContextMenu and Scroll do nothing: panels show the menu by themselves.
+		switch header(call, dbus.FieldMember) {
+		case "Activate", "SecondaryActivate":
+			// Plasma shows the menu only if there is no other answer to a click.
+			return nil, unknownMethod(call)
+		}
+		// Other methods, such as ContextMenu and Scroll, do nothing: panels show the menu by themselves.
 		return nil, nil
 	}
 	return nil, unknownMethod(call)
@@ -73,9 +79,12 @@ func (n *notifier) menu(call *dbus.Message) ([]any, *busError) {
 		if err := dbus.Store(call.Body, &number, &depth, &names); err != nil {
 			return nil, invalid(err)
 		}
-		l, err := n.tree.layout(number, depth, names)
+		l, err := n.tree.layout(number, depth)
 		if err != nil {
 			return nil, invalid(err)
+		}
+		if depth > 0 {
+			n.readLevels(l, depth)
 		}
 		return []any{n.tree.revision, l}, nil
 	case "GetGroupProperties":
@@ -114,10 +123,16 @@ func (n *notifier) menu(call *dbus.Message) ([]any, *busError) {
 			n.event(e.Number, e.Event)
 		}
 		return []any{[]int32{}}, nil
-	case "AboutToShow": // the menu is always up to date
-		return []any{false}, nil
+	case "AboutToShow":
+		if err := dbus.Store(call.Body, &number); err != nil {
+			return nil, invalid(err)
+		}
+		return []any{n.aboutToShow(number)}, nil
 	case "AboutToShowGroup":
-		return []any{[]int32{}, []int32{}}, nil
+		if err := dbus.Store(call.Body, &numbers); err != nil {
+			return nil, invalid(err)
+		}
+		return []any{n.aboutToShowGroup(numbers), []int32{}}, nil
 	}
 	return nil, unknownMethod(call)
 }
@@ -158,9 +173,9 @@ type picture struct {
 // itemProperties returns the properties of a StatusNotifierItem. Some panels require all of them.
 func (n *notifier) itemProperties() map[string]any {
 	return map[string]any{
-		"Category": "ApplicationStatus", "Id": "Fairlead", "Title": "Fairlead", "Status": "Active", "WindowId": int32(0),
+		"Category": "ApplicationStatus", "Id": "Fairlead", "Title": "Fairlead", "Status": n.status(), "WindowId": int32(0),
 		"IconThemePath": "", "IconName": "", "IconPixmap": pictures(n.icon), "OverlayIconName": "", "OverlayIconPixmap": []picture{},
-		"AttentionIconName": "", "AttentionIconPixmap": []picture{}, "AttentionMovieName": "",
+		"AttentionIconName": "", "AttentionIconPixmap": pictures(n.icon), "AttentionMovieName": "",
 		"ToolTip": struct {
 			IconName string
 			Icon     []picture
@@ -168,7 +183,7 @@ func (n *notifier) itemProperties() map[string]any {
 			Text     string
 		}{"", []picture{}, n.tooltip, ""},
 		// GNOME Shell passes it to screen readers, and reads it whenever the icon changes.
-		"IconAccessibleDesc": n.tooltip, "AttentionAccessibleDesc": "",
+		"IconAccessibleDesc": n.tooltip, "AttentionAccessibleDesc": n.tooltip,
 		"ItemIsMenu": true, "Menu": menuPath,
 	}
 }
@@ -202,7 +217,7 @@ const description = `<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Int
  <interface name="org.kde.StatusNotifierItem">
   <property name="Id" type="s" access="read"/><property name="Title" type="s" access="read"/><property name="Status" type="s" access="read"/>
   <property name="Menu" type="o" access="read"/><property name="ItemIsMenu" type="b" access="read"/>
-  <signal name="NewIcon"/><signal name="NewToolTip"/>
+  <signal name="NewIcon"/><signal name="NewAttentionIcon"/><signal name="NewStatus"><arg type="s"/></signal><signal name="NewToolTip"/>
  </interface>
  <interface name="com.canonical.dbusmenu">
   <method name="GetLayout"><arg type="i" direction="in"/><arg type="i" direction="in"/><arg type="as" direction="in"/><arg type="u" direction="out"/><arg type="(ia{sv}av)" direction="out"/></method>

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -204,18 +205,19 @@ func (l layout) walk(t *testing.T, visit func(layout) bool) {
 	}
 }
 
-// number returns the number of the first item with this label, whether or not it can be clicked.
-func (i *item) number(t *testing.T, label string) int32 {
+// number returns the number of the first item with one of these labels, whether or not it can be clicked.
+func (i *item) number(t *testing.T, labels ...string) int32 {
 	t.Helper()
 	number := int32(-1)
 	i.layout(t).walk(t, func(l layout) bool {
-		if number < 0 && l.Properties["label"].Value() == strings.TrimPrefix(label, ". ") {
+		label, _ := l.Properties["label"].Value().(string)
+		if number < 0 && slices.ContainsFunc(labels, func(wanted string) bool { return strings.TrimPrefix(wanted, ". ") == label }) {
 			number = l.Number
 		}
 		return true
 	})
 	if number < 0 {
-		t.Fatalf("no item %q in %q", label, i.lines(t))
+		t.Fatalf("no item %q in %q", labels, i.lines(t))
 	}
 	return number
 }
@@ -227,7 +229,13 @@ func (i *item) click(t *testing.T, label string) {
 
 func (i *item) event(t *testing.T, number int32) {
 	t.Helper()
-	call := i.bus.Object(i.name, i.menu).Call("com.canonical.dbusmenu.Event", 0, number, "clicked", dbus.MakeVariant(int32(0)), uint32(0))
+	i.tell(t, number, "clicked")
+}
+
+// tell sends an event of an entry, as panels do.
+func (i *item) tell(t *testing.T, number int32, event string) {
+	t.Helper()
+	call := i.bus.Object(i.name, i.menu).Call("com.canonical.dbusmenu.Event", 0, number, event, dbus.MakeVariant(int32(0)), uint32(0))
 	if call.Err != nil {
 		t.Fatal(call.Err)
 	}
@@ -241,6 +249,7 @@ func (i *item) waitFor(t *testing.T, line string) {
 // program is the tray in a process of its own, with its own environment.
 type program struct {
 	cmd    *exec.Cmd
+	stdin  io.Writer
 	mutex  sync.Mutex
 	output string
 	ended  chan struct{}
@@ -255,6 +264,10 @@ func startProgram(t *testing.T, env ...string) *program {
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p.cmd.Env = append([]string{asTray + "=1", "HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "XDG_RUNTIME_DIR=" + t.TempDir()}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p, p
+	var err error
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -269,6 +282,14 @@ func (p *program) Write(text []byte) (int, error) {
 	defer p.mutex.Unlock()
 	p.output += string(text)
 	return len(text), nil
+}
+
+// control makes the program change its model.
+func (p *program) control(t *testing.T, line string) {
+	t.Helper()
+	if _, err := fmt.Fprintln(p.stdin, line); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (p *program) printed() string {

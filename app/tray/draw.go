@@ -3,6 +3,7 @@ package tray
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"fairlead/app/menu"
 )
@@ -38,12 +39,12 @@ type painted struct {
 	canvas *canvas
 }
 
-func newPainted(p painter, clicked func(id string)) *painted {
+func newPainted(p painter, clicked func(menu.Item)) *painted {
 	return &painted{p, &canvas{painter: p, clicked: clicked}}
 }
 
-// Open reports whether the library knows that the menu is open.
-func (p *painted) Open() bool { return p.Held() }
+// Opens returns false: the library knows only clicks.
+func (p *painted) Opens() bool { return false }
 
 // Show draws. Quit removes what was drawn before it ends Run.
 func (p *painted) Show(d drawing) { p.canvas.draw(d.items, d.icon, d.tooltip) }
@@ -57,7 +58,7 @@ func (p *painted) Quit() {
 // canvas keeps what the painter shows, in order to change only what differs.
 type canvas struct {
 	painter painter
-	clicked func(id string)
+	clicked func(menu.Item)
 
 	drawn     bool
 	icon      string
@@ -71,6 +72,23 @@ type node struct {
 	item     menu.Item // without Items; while it is hidden, as it was when last shown, except Hidden
 	handle   handle
 	children []*node
+	shown    atomic.Pointer[menu.Item] // item, for the goroutine that receives its clicks
+}
+
+// hide records that an item cannot be clicked because its menu is hidden. Some libraries deliver such clicks.
+func (n *node) hide() {
+	for _, child := range n.children {
+		hidden := child.item
+		hidden.Hidden = true
+		child.shown.Store(&hidden)
+		child.hide()
+	}
+}
+
+// set records how an item is drawn now.
+func (n *node) set(item menu.Item) {
+	n.item = item
+	n.shown.Store(&item)
 }
 
 // draw shows a menu. If its shape is the same as before, items are changed in place, which leaves an open menu open.
@@ -111,14 +129,15 @@ func (c *canvas) add(parent handle, items []menu.Item) []*node {
 	var nodes []*node
 	for _, item := range items {
 		h, clicks := c.painter.Add(parent, item)
-		n := &node{item: withoutItems(item), handle: h}
+		n := &node{handle: h}
+		n.set(withoutItems(item))
 		if !item.Hidden {
 			n.children = c.add(h, item.Items)
 		}
 		if clicks != nil && len(item.Items) == 0 {
 			c.listeners.Go(func() {
 				for range clicks {
-					c.clicked(item.ID)
+					c.clicked(*n.shown.Load())
 				}
 			})
 		}
@@ -141,14 +160,15 @@ func (c *canvas) patch(nodes []*node, items []menu.Item) {
 				hidden := n.item
 				hidden.Hidden = true
 				c.painter.Update(n.handle, n.item, hidden)
-				n.item = hidden
+				n.set(hidden)
+				n.hide()
 			}
 			continue
 		}
 		if !sameLook(n.item, to) {
 			c.painter.Update(n.handle, n.item, withoutItems(to))
-			n.item = withoutItems(to)
 		}
+		n.set(withoutItems(to))
 		if len(n.children) == 0 {
 			n.children = c.add(n.handle, to.Items)
 		} else {
@@ -167,7 +187,7 @@ func sameShape(nodes []*node, items []menu.Item) bool {
 }
 
 func sameLook(a, b menu.Item) bool {
-	return a.Title == b.Title && a.Tooltip == b.Tooltip && a.Checked == b.Checked && a.Disabled == b.Disabled && a.Hidden == b.Hidden
+	return a.Title == b.Title && a.Tooltip == b.Tooltip && a.Checked == b.Checked && a.Icon == b.Icon && a.Disabled == b.Disabled && a.Hidden == b.Hidden
 }
 
 func withoutItems(item menu.Item) menu.Item {

@@ -192,7 +192,7 @@ func drawOn(s *screen, c *canvas, snapshot session.Snapshot) {
 
 func TestWhereOnlyWordsChangeTheMenuIsPatchedInPlace(t *testing.T) {
 	s := newScreen(t)
-	c := &canvas{painter: s, clicked: func(string) {}}
+	c := &canvas{painter: s, clicked: func(menu.Item) {}}
 	defer c.clear()
 	drawOn(s, c, snapshot(state("a", session.Starting), state("b", session.On)))
 	if first := s.took(); strings.Contains(first, "reset") {
@@ -210,7 +210,7 @@ func TestWhereOnlyWordsChangeTheMenuIsPatchedInPlace(t *testing.T) {
 
 func TestSameMenuIsNotDrawnAgain(t *testing.T) {
 	s := newScreen(t)
-	c := &canvas{painter: s, clicked: func(string) {}}
+	c := &canvas{painter: s, clicked: func(menu.Item) {}}
 	defer c.clear()
 	same := snapshot(state("a", session.Unavailable), state("b", session.Off))
 	drawOn(s, c, same)
@@ -229,7 +229,7 @@ func TestSameMenuIsNotDrawnAgain(t *testing.T) {
 
 func TestAnotherShapeIsDrawnAgain(t *testing.T) {
 	s := newScreen(t)
-	c := &canvas{painter: s, clicked: func(string) {}}
+	c := &canvas{painter: s, clicked: func(menu.Item) {}}
 	defer c.clear()
 	drawOn(s, c, session.Snapshot{})
 	for _, next := range []session.Snapshot{
@@ -249,7 +249,7 @@ func TestClearEndsTheListenersAndTellsNoPhantomClick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScreen(t)
 		clicks := make(chan string, 100)
-		c := &canvas{painter: s, clicked: func(id string) { clicks <- id }}
+		c := &canvas{painter: s, clicked: func(item menu.Item) { clicks <- item.ID }}
 		drawOn(s, c, snapshot(state("a", session.On)))
 		synctest.Wait()
 		if !s.click("copy-socks5/0//a") || !s.click("copy-http/0//a") {
@@ -284,13 +284,33 @@ func TestLabelsShowAsTheyAreOnEachDesktop(t *testing.T) {
 		{"windows", "", "gke_a_b && c"},
 		{"darwin", "", "gke_a_b & c"},
 	} {
-		if got := label("gke_a_b & c", test.goos, test.desktops); got != test.want {
+		if got := lookOf(test.goos, test.desktops).label(menu.Item{Title: "gke_a_b & c"}); got != test.want {
 			t.Errorf("label on %s (%s) = %q, want %q", test.goos, test.desktops, got, test.want)
 		}
 	}
 	for title, want := range map[string]string{"end_": "end_", "_": "_", "__a": "___a", "a__b_c": "a___b_c", "_a": "__a"} {
-		if got := label(title, "linux", "GNOME"); got != want {
+		if got := lookOf("linux", "GNOME").label(menu.Item{Title: title}); got != want {
 			t.Errorf("label of %q in GNOME Shell = %q, want %q", title, got, want)
+		}
+	}
+}
+
+func TestSignsAndBoxesAreInTheLabelWhereNothingElseShowsThem(t *testing.T) {
+	for _, test := range []struct {
+		item                 menu.Item
+		xfce, gnome, windows string
+	}{
+		{menu.Item{Title: "dev", Icon: "on"}, "dev", "● dev", "● dev"},
+		{menu.Item{Title: "dev", Icon: "attention-production"}, "dev", "▲ dev", "▲ dev"},
+		{menu.Item{Title: "dev", Icon: "unheard of"}, "dev", "dev", "dev"},
+		{menu.Item{Title: "Ask", Checkable: true}, "Ask", "☐ Ask", "Ask"},
+		{menu.Item{Title: "Ask", Checkable: true, Checked: true}, "Ask", "☑ Ask", "Ask"},
+		{menu.Item{Title: "Direct", Checkable: true, Radio: true}, "Direct", "○ Direct", "Direct"},
+		{menu.Item{Title: "Direct", Checkable: true, Radio: true, Checked: true}, "Direct", "◉ Direct", "Direct"},
+	} {
+		xfce, gnome, windows := lookOf("linux", "XFCE").label(test.item), lookOf("linux", "GNOME").label(test.item), lookOf("windows", "").label(test.item)
+		if xfce != test.xfce || gnome != test.gnome || windows != test.windows {
+			t.Errorf("%+v is %q under xfce, %q in GNOME Shell and %q on Windows", test.item, xfce, gnome, windows)
 		}
 	}
 }

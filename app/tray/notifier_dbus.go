@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -29,34 +28,39 @@ const (
 // in between. If the responses overtake each other, the panel has entries without a parent, and drops them. Godbus
 // answers each call in a goroutine of its own.
 type notifier struct {
-	own      desktop // a separate connection
-	clicked  func(id string)
-	messages chan *dbus.Message
-	quit     chan struct{}
-	changed  chan struct{} // holds a token if there is something new to show
-	open     atomic.Bool   // the panel says that the menu is open
+	own       desktop // a separate connection
+	on        events
+	messages  chan *dbus.Message
+	quit      chan struct{}
+	menuShown menuShown
+	looked    chan finding
+	looking   sync.WaitGroup // the goroutine that looks for a menu on the screen
+	changed   chan struct{}  // holds a token if there is something new to show
 
 	mutex sync.Mutex
 	next  *drawing
 
 	// Owned by the goroutine in Run.
-	tree    *tree
-	icon    string
-	tooltip string
+	tree      *tree
+	latest    drawing // of which an open menu shows only a part
+	icon      string
+	tooltip   string
+	attention bool
+	opening
+	lazy lazy
 }
 
 // maxMessages bounds how many calls may wait for an answer. More are lost, and panels repeat them.
 const maxMessages = 4096
 
-func newToolkit(around desktop, clicked func(id string)) (toolkit, error) {
+func newToolkit(around desktop, on events, shown menuShown) (toolkit, error) {
 	own, err := connect(around.bus.Context(), around.address)
 	if err != nil {
 		return nil, &NoDesktop{Missing: "D-Bus session bus that answers", Err: err}
 	}
-	desktops := os.Getenv("XDG_CURRENT_DESKTOP")
 	n := &notifier{
-		own: own, clicked: clicked, messages: make(chan *dbus.Message, maxMessages), quit: make(chan struct{}), changed: make(chan struct{}, 1),
-		tree: newTree(func(title string) string { return label(title, runtime.GOOS, desktops) }),
+		own: own, on: on, menuShown: shown, looked: make(chan finding, 1), messages: make(chan *dbus.Message, maxMessages), quit: make(chan struct{}), changed: make(chan struct{}, 1),
+		tree: newTree(lookOf(runtime.GOOS, os.Getenv("XDG_CURRENT_DESKTOP"))),
 	}
 	return n, nil
 }
@@ -66,6 +70,7 @@ func (n *notifier) Run(ready func()) {
 	defer func() {
 		n.own.bus.Eavesdrop(nil) // Close would close the channel while the connection may still send on it
 		n.own.close()
+		n.looking.Wait()
 	}()
 	ready()
 	n.takeNext()
@@ -83,6 +88,15 @@ func (n *notifier) Run(ready func()) {
 			n.receive(message)
 		case <-n.changed:
 			n.takeNext()
+		case <-n.closing:
+			n.receiveWaiting()
+			if n.closing != nil {
+				n.close()
+			}
+		case <-n.recheck:
+			n.lookAgain()
+		case found := <-n.looked:
+			n.found(found)
 		case <-n.quit:
 			return
 		}
@@ -92,11 +106,11 @@ func (n *notifier) Run(ready func()) {
 // Quit makes Run return.
 func (n *notifier) Quit() { close(n.quit) }
 
-// Held returns false: panels draw the menu, and can change an open one.
+// Held returns false: of a drawing for an open menu, the notifier holds back what must wait.
 func (n *notifier) Held() bool { return false }
 
-// Open reports whether the panel has opened the menu and not yet closed it.
-func (n *notifier) Open() bool { return n.open.Load() }
+// Opens returns true.
+func (n *notifier) Opens() bool { return true }
 
 // Show makes the panel show a drawing soon.
 func (n *notifier) Show(d drawing) {
@@ -121,16 +135,51 @@ func (n *notifier) takeNext() {
 	if next.icon != n.icon {
 		n.icon = next.icon
 		n.emit(itemPath, itemInterface, "NewIcon")
+		n.emit(itemPath, itemInterface, "NewAttentionIcon")
+	}
+	if next.attention != n.attention {
+		n.attention = next.attention
+		n.emit(itemPath, itemInterface, "NewStatus", n.status())
 	}
 	if next.tooltip != n.tooltip {
 		n.tooltip = next.tooltip
 		n.emit(itemPath, itemInterface, "NewToolTip")
 	}
-	n.tree.room = next.lines
-	changed, moved := n.tree.show(next.items)
+	n.latest = *next
+	n.update()
+}
+
+// status returns the status of the icon. Plasma shows one that needs attention even if it hides the icon otherwise.
+func (n *notifier) status() string {
+	if n.attention {
+		return "NeedsAttention"
+	}
+	return "Active"
+}
+
+// update shows what may be shown of the latest drawing, and reports whether that changed the menu.
+func (n *notifier) update() bool {
+	n.tree.room = n.latest.lines
+	changed, moved := n.tree.show(n.shown())
 	n.signalChanged(changed)
 	if moved {
-		n.emit(menuPath, menuInterface, "LayoutUpdated", n.tree.revision, int32(0))
+		n.signalMoved()
+	}
+	return moved || len(changed) > 0
+}
+
+// receiveWaiting handles the messages that have come already.
+func (n *notifier) receiveWaiting() {
+	for {
+		select {
+		case message, ok := <-n.messages:
+			if !ok {
+				return
+			}
+			n.receive(message)
+		default:
+			return
+		}
 	}
 }
 
@@ -168,7 +217,8 @@ func (n *notifier) receive(message *dbus.Message) {
 // register registers the icon with the watcher. If there is none, the bus answers with an error, which does not matter,
 // because register is called again when one appears.
 func (n *notifier) register() {
-	n.open.Store(false) // whatever another panel said
+	n.close() // whatever another panel said
+	n.lazy = lazy{}
 	n.send(&dbus.Message{Type: dbus.TypeMethodCall, Flags: dbus.FlagNoReplyExpected | dbus.FlagNoAutoStart, Headers: map[dbus.HeaderField]dbus.Variant{
 		dbus.FieldDestination: dbus.MakeVariant(watcherName),
 		dbus.FieldPath:        dbus.MakeVariant(dbus.ObjectPath("/StatusNotifierWatcher")),
@@ -211,18 +261,4 @@ func header(message *dbus.Message, field dbus.HeaderField) string {
 		return string(value)
 	}
 	return ""
-}
-
-// event handles an event of an entry: a click, if the entry exists and can be clicked, and its submenu opening or
-// closing.
-func (n *notifier) event(number int32, event string) {
-	if event == "opened" || event == "closed" {
-		if number == 0 {
-			n.open.Store(event == "opened")
-		}
-		n.signalChanged(n.tree.unfold(number, event == "opened"))
-	}
-	if e, ok := n.tree.entries[number]; ok && event == "clicked" && e.properties["enabled"].Value() == true {
-		n.clicked(e.at.item)
-	}
 }

@@ -1,6 +1,7 @@
 package tray
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -42,13 +43,16 @@ func trayProgram() int {
 		}
 	})
 	err := model.Do(ctx, session.SetContexts{Entries: []session.Entry{{Name: "gke_lab_1"}, {Name: "b"}}})
+	go control(ctx, model)
 	if err == nil {
 		err = Run(ctx, Config{
-			Model: model,
-			Say:   func(title, text string) { fmt.Printf("say %s: %s\n", title, text) },
+			Model:  model,
+			Opened: func(_ context.Context, id string) { fmt.Println("opened", id) },
+			Say:    func(title, text string) { fmt.Printf("say %s: %s\n", title, text) },
 			Act: func(ctx context.Context, c menu.Click) error {
 				switch c.Action {
 				case menu.Toggle:
+					fmt.Println("toggle", c.Context)
 					return model.Do(ctx, session.Toggle{Name: c.Context})
 				case menu.Stop:
 					return model.Do(ctx, session.Set{Name: c.Context})
@@ -77,12 +81,29 @@ func trayProgram() int {
 	return 0
 }
 
+// control changes the model as the lines of standard input say, until it ends.
+func control(ctx context.Context, model *session.Manager) {
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		var err error
+		switch verb, name, _ := strings.Cut(lines.Text(), " "); verb {
+		case "toggle":
+			err = model.Do(ctx, session.Toggle{Name: name})
+		case "trouble":
+			err = model.Do(ctx, session.SetContexts{Problems: []string{"The kubeconfig is wrong."}})
+		}
+		if err != nil {
+			fmt.Println(err)
+		}
+	}
+}
+
 func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 	t.Parallel()
 	address, _ := startBus(t)
 	panel := startWatcher(t, address)
 	p := startProgram(t, "DBUS_SESSION_BUS_ADDRESS="+address)
 	i := panel.item(t)
+	const loading = "Loading… They are here when the menu is opened again."
 	want := []string{". Fairlead: off", "--", ". Start", "gke__lab__1", "b", "--", "Fairlead", "Logs", "Quit"}
 	if got := i.lines(t); !reflect.DeepEqual(got, want) {
 		t.Errorf("the menu is\n%q, want\n%q", got, want)
@@ -91,8 +112,8 @@ func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 
 	i.click(t, "gke__lab__1")
 	i.waitFor(t, "gke__lab__1  ·  :1080")
-	want = []string{". 1 on", "--", "gke__lab__1  ·  :1080", "Copy socks5h://127.0.0.1:1080", "Services", "Load them", "--",
-		"Copy for", "http://127.0.0.1:1080", "Options", "Namespace: default", "[x] default", "Load them", "Ask for a password", "Treat as production",
+	want = []string{". 1 on", "--", "gke__lab__1  ·  :1080", "Copy socks5h://127.0.0.1:1080", "Services", ". " + loading, "--",
+		"Copy for", "http://127.0.0.1:1080", "Options", "Namespace: default", "[x] default", ". " + loading, "Ask for a password", "Treat as production",
 		"Turn off after", "15 minutes", "1 hour", "4 hours", "8 hours", "[x] Never", "--", "Log in again", "Close connections", "Show log", "--",
 		"Restart", "Stop", "--", ". Start", "b", "--", "Stop all", "Fairlead", "Logs", "Quit"}
 	eventually(t, "all of the menu follows", func() bool { return reflect.DeepEqual(i.lines(t), want) })
@@ -140,7 +161,7 @@ func TestLateAndRestartedPanelsGetTheIcon(t *testing.T) {
 	second := startWatcher(t, address)
 	i := second.item(t)
 	i.click(t, "gke__lab_1") // GNOME's label
-	i.waitFor(t, "gke__lab_1  ·  :1080")
+	i.waitFor(t, "● gke__lab_1  ·  :1080")
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

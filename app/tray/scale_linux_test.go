@@ -22,11 +22,11 @@ func TestTheTreeTakesInProportionToTheContexts(t *testing.T) {
 			s.Contexts[i*2+1].Usable, s.Contexts[i*2+1].Reason = false, "It has no server."
 		}
 		other = menu.Build(s, menu.Extras{})
-		tree := newTree(func(title string) string { return title })
+		tree := newTestTree()
 		return func() {
 			tree.show(one)
 			tree.show(other)
-			if _, err := tree.layout(0, -1, nil); err != nil {
+			if _, err := tree.layout(0, -1); err != nil {
 				t.Fatal(err)
 			}
 			tree.group(nil, nil)

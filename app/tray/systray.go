@@ -8,6 +8,7 @@ import (
 	"fyne.io/systray"
 
 	"fairlead/app/menu"
+	"fairlead/assets"
 )
 
 // library is the painter by fyne.io/systray, whose state is global: a process has one tray, once.
@@ -18,7 +19,7 @@ func (library) Reset() { systray.ResetMenu() }
 
 func (library) Add(parent handle, item menu.Item) (handle, <-chan struct{}) {
 	above, _ := parent.(*systray.MenuItem)
-	title := label(item.Title, runtime.GOOS, "")
+	title := lookOf(runtime.GOOS, "").label(item)
 	var made *systray.MenuItem
 	switch {
 	case item.Separator && above == nil:
@@ -39,6 +40,7 @@ func (library) Add(parent handle, item menu.Item) (handle, <-chan struct{}) {
 	if item.Disabled {
 		made.Disable()
 	}
+	setPicture(made, item.Icon)
 	return made, made.ClickedCh
 }
 
@@ -47,8 +49,11 @@ func (library) Update(h handle, from, to menu.Item) {
 	if !ok {
 		return // a separator
 	}
-	if to.Title != from.Title {
-		made.SetTitle(label(to.Title, runtime.GOOS, ""))
+	if title := lookOf(runtime.GOOS, "").label(to); title != lookOf(runtime.GOOS, "").label(from) {
+		made.SetTitle(title)
+	}
+	if to.Icon != from.Icon {
+		setPicture(made, to.Icon)
 	}
 	if to.Tooltip != from.Tooltip {
 		made.SetTooltip(to.Tooltip)
@@ -61,6 +66,14 @@ func (library) Update(h handle, from, to menu.Item) {
 	}
 	if to.Hidden != from.Hidden {
 		call(to.Hidden, made.Hide, made.Show)
+	}
+}
+
+// setPicture sets the picture next to a title. On Windows the library would leave a file behind for each, and the sign is
+// part of the title.
+func setPicture(made *systray.MenuItem, name string) {
+	if dot := assets.Dot(name, 16); runtime.GOOS == "darwin" && dot != nil {
+		made.SetIcon(dot)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 // menuBar is the library on macOS, where an open menu can be changed.
 type menuBar struct{ library }
 
-func newToolkit(_ desktop, clicked func(id string)) (toolkit, error) {
-	return newPainted(menuBar{}, clicked), nil
+func newToolkit(_ desktop, on events, _ menuShown) (toolkit, error) {
+	return newPainted(menuBar{}, on.clicked), nil
 }
 
 func (menuBar) Run(ready func())    { systray.Run(ready, nil) }

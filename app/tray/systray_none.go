@@ -3,6 +3,6 @@
 package tray
 
 // newToolkit returns nil: on macOS the tray library needs Objective-C.
-func newToolkit(desktop, func(string)) (toolkit, error) {
+func newToolkit(desktop, events, menuShown) (toolkit, error) {
 	return nil, &NoDesktop{Missing: "tray library in this build, made without cgo"}
 }

@@ -20,8 +20,8 @@ type taskbar struct {
 	loaded map[string]string // the files that the icons were loaded from
 }
 
-func newToolkit(_ desktop, clicked func(id string)) (toolkit, error) {
-	return newPainted(&taskbar{}, clicked), nil
+func newToolkit(_ desktop, on events, _ menuShown) (toolkit, error) {
+	return newPainted(&taskbar{}, on.clicked), nil
 }
 
 func (t *taskbar) Run(ready func()) {

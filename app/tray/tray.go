@@ -44,6 +44,12 @@ type Config struct {
 	// Act carries out a click on an item that can be clicked; menu.Quit is handled by the tray. It is called by one
 	// goroutine that does not draw, and must return in bounded time. Its error is shown by Say.
 	Act func(context.Context, menu.Click) error
+	// Opened is called with the ID of an item whose submenu was opened, so that what it shows can be loaded, if the panel
+	// reports that. It is called by the same goroutine as Act, and must return in bounded time, too.
+	Opened func(ctx context.Context, id string)
+	// MenuShown reports whether any menu is on the screen, and whether that can be known. It is for panels that do not
+	// say when the menu was closed, may be called by any goroutine, and must return when its context ends.
+	MenuShown func(context.Context) (shown, known bool)
 	// Say shows the user that a click failed.
 	Say func(title, text string)
 	Log zerolog.Logger
@@ -59,9 +65,10 @@ type toolkit interface {
 	Quit()
 	// Held reports whether the menu is open and must not be changed while it is.
 	Held() bool
-	// Open reports whether the menu is open, as far as the panel says so.
-	Open() bool
-	// Show makes the panel show a drawing, with as few changes as possible.
+	// Opens reports whether it reports submenus that are opened.
+	Opens() bool
+	// Show makes the panel show a drawing, with as few changes as possible. If the menu is open, its lines do not change
+	// until it is closed.
 	Show(drawing)
 }
 
@@ -69,7 +76,8 @@ type toolkit interface {
 type drawing struct {
 	items         []menu.Item
 	icon, tooltip string
-	lines         int // of the screen, if submenus unfold inside the menu; otherwise 0
+	attention     bool // the user has to do something
+	lines         int  // of the screen, if submenus unfold inside the menu; otherwise 0
 }
 
 // NoDesktop is the error that there can be no tray.
@@ -114,6 +122,12 @@ func Run(ctx context.Context, c Config) error {
 	if c.Act == nil {
 		c.Act = func(context.Context, menu.Click) error { return nil }
 	}
+	if c.MenuShown == nil {
+		c.MenuShown = func(context.Context) (bool, bool) { return false, false }
+	}
+	if c.Opened == nil {
+		c.Opened = func(context.Context, string) {}
+	}
 	if c.Say == nil {
 		c.Say = func(string, string) {}
 	}
@@ -124,14 +138,13 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	return run(ctx, c, d, func(clicked func(string)) (toolkit, error) { return newToolkit(d, clicked) })
+	return run(ctx, c, d, func(on events) (toolkit, error) { return newToolkit(d, on, c.MenuShown) })
 }
 
 // tray runs three goroutines: one owns the toolkit, one carries out clicks, one looks for the panel.
 type tray struct {
 	config  Config
-	clicks  chan string                 // IDs of items
-	showing atomic.Pointer[[]menu.Item] // what was drawn last
+	events  chan event
 	quit    func()
 	room    atomic.Int64  // how many lines the screen has room for; 0 means any number
 	resized chan struct{} // holds a token if room has changed
@@ -150,12 +163,11 @@ type surroundings interface {
 
 var errSessionOver = errors.New("the desktop's session is over")
 
-func run(ctx context.Context, c Config, around surroundings, kitFor func(clicked func(id string)) (toolkit, error)) error {
+func run(ctx context.Context, c Config, around surroundings, kitFor func(events) (toolkit, error)) error {
 	ctx, quit := context.WithCancelCause(ctx)
 	defer quit(nil)
-	t := &tray{config: c, clicks: make(chan string, 16), quit: func() { quit(nil) }, resized: make(chan struct{}, 1)}
-	t.showing.Store(&[]menu.Item{})
-	kit, err := kitFor(t.clicked)
+	t := &tray{config: c, events: make(chan event, 16), quit: func() { quit(nil) }, resized: make(chan struct{}, 1)}
+	kit, err := kitFor(events{t.clicked, t.opened})
 	if err != nil {
 		around.close()
 		return err
@@ -218,13 +230,15 @@ func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 			pause(ctx)
 		}
 		extras := t.config.Extras()
+		extras.LoadsOnOpen = kit.Opens()
 		lines := int(t.room.Load())
 		if lines > 0 {
 			extras.Lines = max(1, lines-2) // a line may be higher than expected
 		}
-		items := menu.Build(snapshot, extras)
-		t.showing.Store(&items)
-		kit.Show(drawing{items, menu.Icon(snapshot), menu.Tooltip(snapshot, extras), lines})
+		kit.Show(drawing{
+			items: menu.Build(snapshot, extras), icon: menu.Icon(snapshot), tooltip: menu.Tooltip(snapshot, extras),
+			attention: snapshot.Sign() == session.SignAttention, lines: lines,
+		})
 		drawn()
 		pause(ctx)
 		select {
@@ -250,20 +264,6 @@ func (t *tray) resize(lines int) {
 	select {
 	case t.resized <- struct{}{}:
 	default: // a drawing is pending already
-	}
-}
-
-// clicked receives a click, in the goroutine that listens to the item, and must not block, because the toolkit drops
-// clicks that no goroutine waits for. Quit does not wait for earlier clicks, and cancels them.
-func (t *tray) clicked(id string) {
-	if item, ok := menu.Find(*t.showing.Load(), id); ok && item.Click.Action == menu.Quit {
-		t.quit()
-		return
-	}
-	select {
-	case t.clicks <- id:
-	default:
-		t.config.Log.Warn().Str("item", id).Msg("too many clicks, one dropped")
 	}
 }
 

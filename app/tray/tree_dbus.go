@@ -3,13 +3,16 @@
 package tray
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/godbus/dbus/v5"
 
 	"fairlead/app/menu"
+	"fairlead/assets"
 )
 
 // tree is the menu in the form of com.canonical.dbusmenu: entries with a number, properties and children. One goroutine
@@ -18,33 +21,40 @@ import (
 // A number stands for one item as long as the item is in the menu at the same place, and is not used again after that.
 // Panels identify entries by it, keep open what has not changed, and may send a click on an entry that has just gone.
 type tree struct {
-	label    func(title string) string
+	look     look
+	items    []menu.Item // what is shown
 	root     *entry
 	entries  map[int32]*entry // all entries, including the root, which is number 0
 	numbers  map[place]int32
 	last     int32 // the highest number used
 	revision uint32
+	moved    []int32          // the entries in which others came, went or moved with the last menu
+	retired  map[int32]*entry // the entries that have left the menu since a panel has read it
 	unfolded
 }
+
+// dotSize is the width and height of a picture in a line, in pixels.
+const dotSize = 16
 
 // entry is one line of the menu. It is not modified once it is in the tree.
 type entry struct {
 	number     int32
 	at         place
+	item       menu.Item // without Items
 	properties map[string]dbus.Variant
 	children   []*entry
 }
 
-// place is what identifies an item across drawings. Panels do not handle an entry that gets or loses a submenu or a
-// check mark well, so a place with that change gets a new entry.
+// place is what identifies an item across drawings. Panels do not handle an entry that gets or loses a submenu a
+// check mark or a picture well, so a place with that change gets a new entry.
 type place struct {
-	parent                        int32
-	item                          string
-	submenu, checkable, separator bool
+	parent                                     int32
+	item                                       string
+	submenu, checkable, radio, icon, separator bool
 }
 
-func newTree(label func(string) string) *tree {
-	t := &tree{label: label, numbers: map[place]int32{}, revision: 1}
+func newTree(look look) *tree {
+	t := &tree{look: look, numbers: map[place]int32{}, retired: map[int32]*entry{}, revision: 1}
 	t.root = &entry{properties: map[string]dbus.Variant{"children-display": dbus.MakeVariant("submenu")}}
 	t.entries = map[int32]*entry{0: t.root}
 	return t
@@ -54,10 +64,12 @@ func newTree(label func(string) string) *tree {
 // went or moved.
 func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
 	before := t.entries
+	t.items = items
 	t.entries = map[int32]*entry{}
 	t.root = &entry{properties: t.root.properties, children: t.add(0, items, before)}
 	t.entries[0] = t.root
 	clear(t.numbers)
+	t.moved = nil
 	for number, e := range t.entries {
 		t.numbers[e.at] = number
 	}
@@ -68,6 +80,7 @@ func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
 			moved = true
 		case !slices.EqualFunc(was.children, now.children, func(a, b *entry) bool { return a.number == b.number }):
 			moved = true
+			t.moved = append(t.moved, number)
 			fallthrough
 		default:
 			if !sameProperties(was.properties, now.properties) {
@@ -77,7 +90,10 @@ func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
 	}
 	if moved {
 		t.revision++
-		clear(t.open) // GNOME Shell folds all submenus then
+		t.retire(before)
+		if t.room > 0 {
+			clear(t.open) // GNOME Shell folds all submenus then
+		}
 	}
 	for number := range t.updateCovered() {
 		if now := t.entries[number]; before[number] != nil && !slices.Contains(changed, now) {
@@ -105,10 +121,10 @@ func (t *tree) add(parent int32, items []menu.Item, before map[int32]*entry) []*
 		}
 		var e *entry
 		if was := before[number]; known && item.Hidden && was != nil {
-			e = &entry{number, at, hidden(was.properties), was.children}
+			e = &entry{number, at, withoutItems(item), hidden(was.properties), was.children}
 			t.keep(was.children)
 		} else {
-			e = &entry{number, at, t.properties(item), t.add(number, item.Items, before)}
+			e = &entry{number, at, withoutItems(item), t.properties(item), t.add(number, item.Items, before)}
 		}
 		t.entries[number] = e
 		made = append(made, e)
@@ -117,7 +133,7 @@ func (t *tree) add(parent int32, items []menu.Item, before map[int32]*entry) []*
 }
 
 func placeOf(parent int32, item menu.Item) place {
-	return place{parent, item.ID, len(item.Items) > 0 || item.Submenu, item.Checkable, item.Separator}
+	return place{parent, item.ID, len(item.Items) > 0 || item.Submenu, item.Checkable, item.Radio, item.Icon != "", item.Separator}
 }
 
 // keep leaves entries and their children unchanged.
@@ -141,14 +157,20 @@ func (t *tree) properties(item menu.Item) map[string]dbus.Variant {
 		return map[string]dbus.Variant{"type": dbus.MakeVariant("separator"), "visible": dbus.MakeVariant(true)}
 	}
 	p := map[string]dbus.Variant{
-		"label": dbus.MakeVariant(t.label(item.Title)), "enabled": dbus.MakeVariant(!item.Disabled), "visible": dbus.MakeVariant(!item.Hidden),
+		"label": dbus.MakeVariant(t.look.label(item)), "enabled": dbus.MakeVariant(!item.Disabled), "visible": dbus.MakeVariant(!item.Hidden),
 	}
-	if item.Checkable {
-		state := int32(0)
+	if (item.Checkable || item.Radio) && !t.look.boxes {
+		kind, state := "checkmark", int32(0)
+		if item.Radio {
+			kind = "radio"
+		}
 		if item.Checked {
 			state = 1
 		}
-		p["toggle-type"], p["toggle-state"] = dbus.MakeVariant("checkmark"), dbus.MakeVariant(state)
+		p["toggle-type"], p["toggle-state"] = dbus.MakeVariant(kind), dbus.MakeVariant(state)
+	}
+	if dot := assets.Dot(item.Icon, dotSize); dot != nil && !t.look.signs {
+		p["icon-data"] = dbus.MakeVariant(dot)
 	}
 	if len(item.Items) > 0 || item.Submenu {
 		p["children-display"] = dbus.MakeVariant("submenu")
@@ -158,11 +180,19 @@ func (t *tree) properties(item menu.Item) map[string]dbus.Variant {
 
 func sameProperties(a, b map[string]dbus.Variant) bool {
 	for name, value := range a {
-		if b[name].Value() != value.Value() {
+		if !sameValue(b[name].Value(), value.Value()) {
 			return false
 		}
 	}
 	return len(a) == len(b)
+}
+
+func sameValue(a, b any) bool {
+	if picture, ok := a.([]byte); ok {
+		other, ok := b.([]byte)
+		return ok && bytes.Equal(picture, other)
+	}
+	return a != nil && reflect.TypeOf(b) == reflect.TypeOf(a) && a == b
 }
 
 // layout has the D-Bus type (ia{sv}av): an entry.
@@ -178,25 +208,65 @@ type numbered struct {
 	Properties map[string]dbus.Variant
 }
 
-// layout returns an entry with its children down to a depth, or all of them if the depth is negative. It includes the
-// named properties, or all if there are no names.
-func (t *tree) layout(number, depth int32, names []string) (layout, error) {
+// layout returns an entry with its children down to a depth, or all of them if the depth is negative. It includes all
+// properties, whichever the panel requests: GNOME Shell requests two, and the others later, when it has time. Until then
+// its menu has lines without a title, and a click hits what cannot be read.
+func (t *tree) layout(number, depth int32) (layout, error) {
 	e, ok := t.entries[number]
 	if !ok {
 		return layout{}, fmt.Errorf("there is no entry %d", number)
 	}
-	return t.layoutOf(e, depth, names), nil
+	if number == 0 {
+		clear(t.retired)
+	}
+	return t.layoutOf(e, depth), nil
 }
 
-func (t *tree) layoutOf(e *entry, depth int32, names []string) layout {
-	l := layout{Number: e.number, Properties: selectProperties(t.shownProperties(e), names), Children: []dbus.Variant{}}
+func (t *tree) layoutOf(e *entry, depth int32) layout {
+	l := layout{Number: e.number, Properties: t.shownProperties(e), Children: []dbus.Variant{}}
 	if depth == 0 {
 		return l
 	}
 	for _, child := range e.children {
-		l.Children = append(l.Children, dbus.MakeVariant(t.layoutOf(child, depth-1, names)))
+		l.Children = append(l.Children, dbus.MakeVariant(t.layoutOf(child, depth-1)))
 	}
 	return l
+}
+
+// maxRetired bounds how many entries are kept that are not in the menu.
+const maxRetired = 4096
+
+// retire keeps the entries that are no longer in the menu.
+func (t *tree) retire(before map[int32]*entry) {
+	if len(t.retired) > maxRetired {
+		clear(t.retired)
+	}
+	for number, e := range before {
+		if t.entries[number] == nil {
+			t.retired[number] = e
+		}
+	}
+}
+
+// shownAs returns the entry that a panel shows under a number, which may just have left the menu.
+func (t *tree) shownAs(number int32) (e *entry, ok bool) {
+	if e, ok = t.entries[number]; !ok {
+		e, ok = t.retired[number]
+	}
+	return e, ok
+}
+
+// isClickable reports whether an entry can be clicked. Panels may send a click on one that is hidden by then.
+func (t *tree) isClickable(e *entry) bool {
+	if e.properties["enabled"].Value() != true {
+		return false
+	}
+	for ok := true; e.number != 0; e, ok = t.shownAs(e.at.parent) {
+		if !ok || !isVisible(e) {
+			return false
+		}
+	}
+	return true
 }
 
 func selectProperties(properties map[string]dbus.Variant, names []string) map[string]dbus.Variant {

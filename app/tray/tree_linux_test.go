@@ -11,7 +11,7 @@ import (
 	"fairlead/app/session"
 )
 
-func newTestTree() *tree { return newTree(func(title string) string { return title }) }
+func newTestTree() *tree { return newTree(lookOf("linux", "")) }
 
 // labels returns the labels of entries, in order.
 func labels(entries []*entry) (all []string) {
@@ -100,10 +100,10 @@ func TestANumberIsNeverGivenTwice(t *testing.T) {
 	tree.check(t)
 }
 
-func TestLayoutsAreAsDeepAndWideAsAskedFor(t *testing.T) {
+func TestLayoutsAreAsDeepAsAskedForAndHaveAllProperties(t *testing.T) {
 	tree := newTestTree()
 	tree.show([]menu.Item{{ID: "a", Title: "a", Items: []menu.Item{{ID: "b", Title: "b", Checkable: true, Checked: true}}}, {ID: "c", Separator: true}})
-	all, err := tree.layout(0, -1, nil)
+	all, err := tree.layout(0, -1)
 	if err != nil || len(all.Children) != 2 {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -111,14 +111,14 @@ func TestLayoutsAreAsDeepAndWideAsAskedFor(t *testing.T) {
 	if b := a.Children[0].Value().(layout); len(a.Children) != 1 || b.Properties["toggle-state"].Value() != int32(1) || b.Properties["toggle-type"].Value() != "checkmark" {
 		t.Errorf("%+v", a)
 	}
-	flat, err := tree.layout(0, 1, []string{"children-display", "none"})
+	flat, err := tree.layout(0, 1)
 	if err != nil || len(flat.Children) != 2 {
 		t.Fatalf("%+v, %v", flat, err)
 	}
-	if a := flat.Children[0].Value().(layout); len(a.Children) != 0 || len(a.Properties) != 1 || a.Properties["children-display"].Value() != "submenu" {
+	if a := flat.Children[0].Value().(layout); len(a.Children) != 0 || a.Properties["label"].Value() != "a" || a.Properties["children-display"].Value() != "submenu" {
 		t.Errorf("%+v", a)
 	}
-	if _, err := tree.layout(77, -1, nil); err == nil {
+	if _, err := tree.layout(77, -1); err == nil {
 		t.Error("there is an entry 77")
 	}
 	if got := tree.group([]int32{1, 77, 2}, []string{"label"}); len(got) != 2 || got[0].Number != 1 || len(got[1].Properties) != 1 {
@@ -255,19 +255,6 @@ func TestOpenSubmenusGetRoomWhereTheyUnfoldInTheMenu(t *testing.T) {
 		is("another line in the menu", "")
 		if !moved || len(changed) != len(strings.Fields(test.one)) {
 			t.Errorf("panels get a signal about %q, moved %t, and %q were covered", labels(changed), moved, test.one)
-		}
-	}
-}
-
-func TestThePanelSaysWhetherTheMenuIsOpen(t *testing.T) {
-	n := &notifier{tree: newTree(func(title string) string { return title })}
-	for i, step := range []struct {
-		number int32
-		event  string
-		open   bool
-	}{{7, "opened", false}, {0, "opened", true}, {7, "closed", true}, {0, "hovered", true}, {0, "closed", false}} {
-		if n.event(step.number, step.event); n.Open() != step.open {
-			t.Errorf("step %d: open is %t", i, n.Open())
 		}
 	}
 }

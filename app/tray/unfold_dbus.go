@@ -10,8 +10,8 @@ import (
 	"fairlead/app/menu"
 )
 
-// unfolded keeps which submenus are open inside the menu, as in GNOME Shell, and which entries are hidden meanwhile to
-// make room for them. It is part of a tree.
+// unfolded keeps which submenus are open, and, in GNOME Shell, where they are inside the menu, which entries are hidden
+// meanwhile to make room for them. It is part of a tree.
 type unfolded struct {
 	room    int            // how many lines the screen has room for; 0 if submenus open next to the menu
 	open    map[int32]bool // the open submenus
@@ -25,8 +25,6 @@ const submenuLines = 10
 // entries that are shown or hidden as a result.
 func (t *tree) unfold(number int32, open bool) (changed []*entry) {
 	switch {
-	case t.room == 0:
-		return nil
 	case number == 0:
 		clear(t.open)
 	case open:
