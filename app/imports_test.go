@@ -134,11 +134,13 @@ var homes = []home{
 	{"golang.org/x/sys/windows", []string{"fairlead/app/table", "fairlead/app/tray", "fairlead/proxy/peer"}},
 	{"golang.org/x/sys/windows/registry", []string{"fairlead/app/desktop"}},
 	{"golang.org/x/term", []string{"fairlead/app/table"}},
+	{"google.golang.org/grpc", []string{"fairlead/kube/konnectivity"}},
 	{"gopkg.in/natefinch/lumberjack.v2", []string{"fairlead/app/logging"}},
 	{"gopkg.in/yaml.v3", []string{"fairlead/app/settings", "fairlead/kube/kubeconfig"}}, // lines of files of the user's
 	{"k8s.io/apimachinery", []string{"fairlead/kube"}},
 	{"k8s.io/client-go", []string{"fairlead/kube"}},
 	{"k8s.io/klog", []string{"fairlead/kube"}},
+	{"sigs.k8s.io/apiserver-network-proxy/konnectivity-client", []string{"fairlead/kube/konnectivity"}},
 	{"sigs.k8s.io/yaml", []string{"fairlead/app/cli", "fairlead/kube/kubeconfig", "fairlead/kube/plugin"}},
 }
 

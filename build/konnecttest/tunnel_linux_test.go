@@ -57,7 +57,7 @@ func TestKonnectivity(t *testing.T) {
 }
 
 // modes are the servers that the tests use.
-var modes = []string{"http-connect", "socket"}
+var modes = []string{"http-connect", "socket", "grpc"}
 
 // open opens a cluster whose connections a server makes, and runs it until stop is called or the test ends.
 func (l *lab) open(t *testing.T, mode string) (c *kube.Cluster, stop func()) {

@@ -2,7 +2,9 @@ package konnectivity
 
 import (
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"fairlead/proxy/stream"
@@ -31,6 +33,17 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.mu.Unlock()
 	}
 	return n, err
+}
+
+// Write sends to the target.
+func (c *conn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	ended := c.ending != nil
+	c.mu.Unlock()
+	if ended {
+		return 0, &net.OpError{Op: "write", Net: "konnectivity", Err: os.NewSyscallError("write", syscall.EPIPE)}
+	}
+	return c.Conn.Write(p)
 }
 
 // CloseWrite ends the client's direction, and with it the connection, once the target has sent nothing for Config.Quiet.

@@ -94,8 +94,8 @@ func (h *httpConnect) unusable(ctx context.Context, err error) error {
 	return e
 }
 
-// isCertificateAlert reports whether a server refused the client's certificate, or the lack of one. With TLS 1.3 the client
-// is told on its first read, after its handshake.
+// isCertificateAlert reports whether a server refused the client's certificate, or the lack of one. With TLS 1.3 the alert
+// comes with the first read, after the handshake.
 func isCertificateAlert(err error) bool {
 	alert, ok := errors.AsType[tls.AlertError](err)
 	if ok {
@@ -149,7 +149,7 @@ const (
 	maxOvertaken = 4 << 20
 )
 
-// overtaken reads an answer that bytes of the target came before. A Konnectivity server writes the two from different
+// overtaken reads an answer that bytes of the target came before. A Konnectivity server writes the two from two
 // goroutines, so those of a target that speaks first may be the first. read is what was read of them. The answer has to be
 // there, in the server's own words: otherwise something else than a Konnectivity server may have answered.
 func overtaken(conn net.Conn, read []byte) (early []byte, err error) {

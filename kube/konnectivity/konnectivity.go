@@ -82,7 +82,11 @@ func New(c Config) (*Tunnel, error) {
 		server: server, quiet: c.Quiet, log: c.Log, ready: make(chan struct{}),
 		conns: map[*conn]struct{}{}, withdrawn: map[podID]carrier.Standing{}, unserved: map[netip.AddrPort]time.Time{},
 	}
-	t.way = &httpConnect{config: c, server: server}
+	asked := httpConnect{config: c, server: server}
+	t.way = &asked
+	if c.Mode == GRPC {
+		t.way = &grpcTunnel{http: asked}
+	}
 	return t, nil
 }
 
@@ -91,7 +95,7 @@ func check(c Config) (server string, err error) {
 	switch {
 	case c.Server == nil:
 		return "", errors.New("Konnectivity without a server")
-	case c.Mode != "" && c.Mode != HTTPConnect:
+	case c.Mode != "" && c.Mode != HTTPConnect && c.Mode != GRPC:
 		return "", fmt.Errorf("no mode of Konnectivity is called %q", c.Mode)
 	}
 	switch c.Server.Scheme {
@@ -142,6 +146,9 @@ func (t *Tunnel) Run(ctx context.Context) error {
 		_ = c.Close()
 	}
 	t.dialling.Wait()
+	if g, ok := t.way.(*grpcTunnel); ok {
+		g.closing.Wait()
+	}
 	return nil
 }
 
