@@ -13,6 +13,7 @@ import (
 const (
 	catalogueExpiry  = 5 * time.Minute  // how long a page is shown
 	catalogueTimeout = 20 * time.Second // bounds the queries of one page
+	catalogueFresh   = 30 * time.Second // how long a page is not loaded again because its submenu is opened
 )
 
 // A catalogue holds the namespaces and Services of the clusters that the user asked to see. It sends queries only in
@@ -25,6 +26,12 @@ type catalogue struct {
 	loading sync.WaitGroup
 }
 
+// catalogued is what a catalogue asks of a cluster. *kube.Cluster implements it.
+type catalogued interface {
+	Namespaces(context.Context) ([]string, error)
+	Services(ctx context.Context, namespace string) ([]kube.Service, error)
+}
+
 type cataloguePage struct {
 	loading    bool
 	loaded     time.Time
@@ -33,13 +40,25 @@ type cataloguePage struct {
 	services   []menu.Service
 }
 
-// load queries the API server in a goroutine. c.loading must be waited for before the program ends.
-func (c *catalogue) load(ctx context.Context, name string, cluster *kube.Cluster) {
+// isFresh reports whether a context's page is being loaded, or was a moment ago.
+func (c *catalogue) isFresh(name string) bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	page := c.pages[name]
+	return page != nil && (page.loading || page.failed == "" && time.Since(page.loaded) < catalogueFresh)
+}
+
+// load queries the API server in a goroutine. c.loading must be waited for before the program ends. Until then the page
+// stays as it was.
+func (c *catalogue) load(ctx context.Context, name string, cluster catalogued) {
 	page := &cataloguePage{loading: true}
 	c.mutex.Lock()
-	if before := c.pages[name]; before != nil && before.loading {
-		c.mutex.Unlock()
-		return
+	if before := c.pages[name]; before != nil {
+		if before.loading {
+			c.mutex.Unlock()
+			return
+		}
+		page.namespaces, page.services = before.namespaces, before.services
 	}
 	if c.pages == nil {
 		c.pages = map[string]*cataloguePage{}
@@ -62,7 +81,7 @@ func (c *catalogue) load(ctx context.Context, name string, cluster *kube.Cluster
 
 // query returns the namespaces and Services of a cluster. If namespaces may not be listed, it returns those that are
 // known.
-func query(ctx context.Context, cluster *kube.Cluster) *cataloguePage {
+func query(ctx context.Context, cluster catalogued) *cataloguePage {
 	page := &cataloguePage{loaded: time.Now()}
 	namespaces, err := cluster.Namespaces(ctx)
 	if err == nil {

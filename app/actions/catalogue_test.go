@@ -1,0 +1,60 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fairlead/app/menu"
+	"fairlead/kube"
+)
+
+// slow is a cluster that answers after a second.
+type slow struct{ err error }
+
+func (s slow) Namespaces(context.Context) ([]string, error) {
+	time.Sleep(time.Second)
+	return []string{"web"}, s.err
+}
+
+func (slow) Services(context.Context, string) ([]kube.Service, error) {
+	return []kube.Service{{Namespace: "web", Name: "hello"}}, nil
+}
+
+func TestAPageStaysWhileItIsLoadedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		changes := 0
+		c := &catalogue{changed: func() { changes++ }}
+		defer c.loading.Wait()
+		page := func() (extra menu.Extra) {
+			synctest.Wait()
+			c.addTo("a", &extra)
+			return extra
+		}
+		if c.isFresh("a") {
+			t.Error("a page that was never loaded is fresh")
+		}
+		c.load(t.Context(), "a", slow{})
+		if got := page(); !got.Loading || got.Services != nil || !c.isFresh("a") {
+			t.Errorf("at first: %+v", got)
+		}
+		time.Sleep(2 * time.Second)
+		if got := page(); got.Loading || len(got.Services) != 1 || len(got.Namespaces) != 1 || changes != 2 {
+			t.Errorf("then: %+v, %d changes", got, changes)
+		}
+		time.Sleep(catalogueFresh)
+		if c.isFresh("a") {
+			t.Error("an old page is fresh")
+		}
+		c.load(t.Context(), "a", slow{errors.New("no")})
+		if got := page(); !got.Loading || len(got.Services) != 1 {
+			t.Errorf("while it is loaded again: %+v", got)
+		}
+		time.Sleep(2 * time.Second)
+		if got := page(); got.LoadFailed == "" || c.isFresh("a") {
+			t.Errorf("after a failure: %+v", got)
+		}
+	})
+}
