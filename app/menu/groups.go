@@ -137,13 +137,22 @@ func pages(id, title string, all []session.State, x view) []group {
 	}
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, func(a, b session.State) int { return strings.Compare(x.title(a), x.title(b)) })
+	chunks := slices.Collect(slices.Chunk(all, maxGroup))
+	spans := unlike(chunks, func(page []session.State) []string {
+		first, last := page[0], page[len(page)-1]
+		long := shortMiddle(x.title(first), maxSpan) + " – " + shortMiddle(x.title(last), maxSpan)
+		if from, to := grammarOf(first), grammarOf(last); from.name != "" && to.name != "" {
+			return []string{shortMiddle(from.name, maxSpan) + " – " + shortMiddle(to.name, maxSpan), long}
+		}
+		return []string{long}
+	})
 	var groups []group
-	for page := range slices.Chunk(all, maxGroup) {
-		span := shortMiddle(x.title(page[0]), maxSpan) + " – " + shortMiddle(x.title(page[len(page)-1]), maxSpan)
+	for i, page := range chunks {
+		span := spans[i]
 		if title != "" {
 			span = title + ": " + span
 		}
-		groups = append(groups, group{id: fmt.Sprint(id, "\x00", len(groups)), title: span, contexts: page})
+		groups = append(groups, group{id: fmt.Sprint(id, "\x00", i), title: span, contexts: page})
 	}
 	return groups
 }

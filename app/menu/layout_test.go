@@ -65,6 +65,7 @@ func keeps(t *testing.T, s session.Snapshot, x Extras) {
 	}
 	siblings(t, "menu", items)
 	oneOfAChoice(t, items)
+	apart(t, items)
 }
 
 // sound checks that an item is either a text, a submenu, or a button that says what to do.
@@ -98,6 +99,17 @@ func depth(items []Item) int {
 		}
 	}
 	return deepest
+}
+
+// apart checks that separators are between items.
+func apart(t *testing.T, items []Item) {
+	t.Helper()
+	for i, item := range items {
+		if item.Separator && (i == 0 || i == len(items)-1 || items[i-1].Separator) {
+			t.Errorf("%q separates nothing", item.ID)
+		}
+		apart(t, item.Items)
+	}
 }
 
 // oneOfAChoice checks that of the radio items of a submenu exactly one holds.
@@ -181,6 +193,9 @@ func randomExtras(random *rand.Rand) Extras {
 	x := extras()
 	x.Lines = max(0, random.IntN(40)-10)
 	x.Terminal, x.LoadsOnOpen = random.IntN(2) == 0, random.IntN(2) == 0
+	if random.IntN(4) == 0 {
+		x.RootWarning, x.Sudo = "It runs as root.", random.IntN(2) == 0
+	}
 	x.Browsers = x.Browsers[:random.IntN(3)]
 	x.Contexts = map[string]Extra{}
 	for i := range 300 {

@@ -235,7 +235,8 @@ type grammar struct {
 
 var (
 	eksName    = regexp.MustCompile(`^arn:(aws[a-z-]{0,16}):eks:([a-z0-9-]{1,32}):([0-9]{12}):cluster/([A-Za-z0-9][A-Za-z0-9_-]{0,99})$`)
-	gkeName    = regexp.MustCompile(`^gke_([a-z0-9.:-]{1,64})_([a-z0-9-]{1,32})_([a-z0-9-]{1,63})$`)
+	gkeName    = regexp.MustCompile(`^(?:gke|connectgateway)_([a-z0-9.:-]{1,64})_([a-z0-9-]{1,32})_([a-z0-9-]{1,63})$`)
+	doName     = regexp.MustCompile(`^do-([a-z]{3}[0-9])-([a-z0-9][a-z0-9-]{0,99})$`)
 	eksctlName = regexp.MustCompile(`^([^@]{1,128})@([A-Za-z0-9][A-Za-z0-9_-]{0,99})\.([a-z0-9-]{1,32})\.eksctl\.io$`)
 )
 
@@ -245,11 +246,14 @@ func grammarOf(c session.State) grammar {
 		if found[1] != "aws" {
 			full = append(full, found[1])
 		}
-		owner := []string{"EKS " + found[3][:4] + "…" + found[3][8:], "EKS " + found[3] + " " + found[1]}
+		owner := []string{"EKS " + found[3][:4] + "…" + found[3][8:], "EKS " + strings.Join(full[1:], " ")}
 		return grammar{"eks", found[4], []string{found[2], "…" + found[3][8:]}, full, owner}
 	}
-	if found := gkeName.FindStringSubmatch(short("gke_", c.Name)); found != nil {
+	if found := gkeName.FindStringSubmatch(short("", c.Name)); found != nil {
 		return grammar{"gke", found[3], found[1:3], found[1:3], []string{"GKE " + shortMiddle(found[1], maxName), "GKE " + found[1]}}
+	}
+	if found := doName.FindStringSubmatch(short("do-", c.Name)); found != nil {
+		return grammar{"do", found[2], found[1:2], found[1:2], []string{"DigitalOcean", "DigitalOcean"}}
 	}
 	if strings.HasSuffix(c.Name, ".eksctl.io") {
 		if found := eksctlName.FindStringSubmatch(short("", c.Name)); found != nil {

@@ -1,0 +1,64 @@
+package menu
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"fairlead/app/session"
+)
+
+// grouped returns the titles of the submenus of many contexts.
+func grouped(contexts []session.State) (titles []string) {
+	for _, item := range contextsOf(contexts) {
+		if strings.HasPrefix(item.ID, "group/") {
+			titles = append(titles, item.Title)
+		}
+	}
+	return titles
+}
+
+func contextsOf(contexts []session.State) []Item {
+	return Build(session.Snapshot{Version: 1, Contexts: contexts}, Extras{})
+}
+
+func TestGroupsAreNamedByAccountProjectWordOrFile(t *testing.T) {
+	var contexts []session.State
+	add := func(count int, file, format string) {
+		for i := range count {
+			contexts = append(contexts, session.State{Name: fmt.Sprintf(format, i), File: file, Usable: true, Phase: session.Off})
+		}
+	}
+	add(9, "/k/work", "arn:aws:eks:eu-central-1:123456789012:cluster/a-%d")
+	add(8, "/k/work", "arn:aws:eks:eu-west-1:210987650987:cluster/b-%d")
+	add(7, "/k/work", "gke_acme-data_europe-west1_c-%d")
+	add(6, "/k/work", "team-%d")
+	add(5, "/k/customers/one", "%d.customer")
+	add(4, "/k/elsewhere/one", "arn:broken:%d") // no account's
+	add(3, "/k/work", "Teleport%d")
+	add(1, "/k/single", "single-%d")
+	want := []string{"EKS 1234…9012 (9)", "EKS 2109…0987 (8)", "GKE acme-data (7)", "team (6)", "customers/one (5)", "arn (4)", "work (3)"}
+	if got := grouped(contexts); !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+	items := contextsOf(contexts)
+	if last := items[slices.IndexFunc(items, func(item Item) bool { return item.Title == "work (3)" })+1]; last.ID != "row/single-0" {
+		t.Errorf("what is alone is %q", last.ID)
+	}
+}
+
+func TestLargeGroupsHavePagesAndTitlesOfTheirOwn(t *testing.T) {
+	var contexts []session.State
+	for i := range 30 {
+		for _, account := range []string{"123400009012", "123411119012"} { // the same ends
+			contexts = append(contexts, session.State{Name: fmt.Sprintf("arn:aws:eks:eu-1:%s:cluster/c-%02d", account, i), Usable: true, Phase: session.Off})
+		}
+	}
+	want := []string{
+		"EKS 123400009012: c-00 – c-24 (25)", "EKS 123400009012: c-25 – c-29 (5)", "EKS 123411119012: c-00 – c-24 (25)", "EKS 123411119012: c-25 – c-29 (5)",
+	}
+	if got := grouped(contexts); !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+}
