@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Ensures that the Debian packages that the tests use (a real panel, a browser, curl, git) are installed: as root it
-# installs the missing ones, otherwise it prints the command that does and fails. It never skips. Arguments are files
-# with further packages.
+# installs the missing ones without starting their services, otherwise it prints the command that does and fails. It
+# never skips. Arguments are files with further packages.
 set -euo pipefail
 mapfile -t wanted < <(grep -hvE '^\s*(#|$)' "$(dirname "$0")/desktoptest/packages.txt" "$@")
 
@@ -24,7 +24,9 @@ fi
 echo "install ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+policy=/usr/sbin/policy-rc.d # Debian's packages run it before they start a service
+if [ -e "$policy" ]; then policy=; else printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"; fi
+trap 'rm -f "$log" ${policy:+"$policy"}' EXIT
 if ! { apt-get -o DPkg::Lock::Timeout=300 update && apt-get -o DPkg::Lock::Timeout=300 ${install#apt-get}; } >"$log" 2>&1; then
   tail -n 20 "$log" >&2
   exit 1
