@@ -76,6 +76,9 @@ func (c *Actions) Act(ctx context.Context, click menu.Click) error {
 		return c.set(ctx, click)
 	case menu.LoadServices, menu.CloseConnections, menu.LogIn:
 		return c.callGateway(ctx, click)
+	case menu.AddForward, menu.RemoveForward:
+		c.inBackground(ctx, click, c.forward)
+		return nil
 	case menu.OpenBrowser, menu.OpenService:
 		c.inBackground(ctx, click, c.browse)
 		return nil

@@ -36,6 +36,8 @@ const (
 	OpenTerminal     Action = "open-terminal"     // whose programs use the proxy
 	OpenBrowser      Action = "open-browser"      // Argument: the ID of a Choice in Extras.Browsers
 	OpenService      Action = "open-service"      // Argument: the URL, for the first of Extras.Browsers
+	AddForward       Action = "add-forward"       // Argument: an address to listen at, a target, and tcp or http, with spaces between
+	RemoveForward    Action = "remove-forward"    // Argument: the address
 	LoadServices     Action = "load-services"     // Services and namespaces
 	SetNamespace     Action = "set-namespace"     // Argument: the namespace
 	SetOutside       Action = "set-outside"       // Argument: direct, refuse, or an upstream
@@ -85,6 +87,8 @@ func Failure(item Item) string {
 		return "Not copied"
 	case OpenBrowser, OpenService, OpenTerminal, RunLogin, Diagnose, OpenKubeconfig, OpenLog, OpenLogFolder, OpenSettings:
 		return "Not opened"
+	case AddForward:
+		return "Not forwarded"
 	}
 	return "Not done: " + oneLine(item.Title)
 }

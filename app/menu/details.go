@@ -15,7 +15,7 @@ func details(c session.State, x view, nested bool) []Item {
 		if c.TLS {
 			x.Browsers, x.Shell, x.Terminal = nil, Choice{}, false // they would have no client certificate
 		}
-		use = slices.Concat([]Item{copyURL(c)}, shell(c, x), browsers(c, x), []Item{services(c, x, extra, nested)})
+		use = slices.Concat([]Item{copyURL(c)}, shell(c, x), browsers(c, x), []Item{services(c, x, extra, nested)}, localPorts(c))
 		change = slices.Concat(snippets(c, x, extra), outside(c, x), options(c, x, extra, nested))
 	}
 	return join(c.Name, needed, use, change, ends(c))

@@ -116,7 +116,7 @@ func pagesOfServices(c session.State, services []Service, all [][]Item) []Item {
 	return items
 }
 
-// ports returns the lines of a Service's ports: a web page is opened, and anything copied.
+// ports returns the lines of a Service's ports: a web page is opened, and anything copied or forwarded.
 func ports(c session.State, x view, s Service) []Item {
 	var items []Item
 	for _, p := range s.Ports[:min(len(s.Ports), maxPorts)] {
@@ -133,6 +133,7 @@ func ports(c session.State, x view, s Service) []Item {
 			opening.ID = "open-" + copying.ID
 			items = append(items, opening)
 		}
+		items = append(items, forwarding(c, s, p, web))
 	}
 	return items
 }

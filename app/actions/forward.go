@@ -1,0 +1,30 @@
+package actions
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"fairlead/app/menu"
+	"fairlead/app/settings"
+)
+
+// forward makes or removes a fixed local port. The error says who has the port, if it is taken.
+func (c *Actions) forward(ctx context.Context, click menu.Click) error {
+	if click.Action == menu.RemoveForward {
+		at, err := netip.ParseAddrPort(click.Argument)
+		if err != nil {
+			return err
+		}
+		return c.RemoveForward(ctx, c.model, click.Context, at)
+	}
+	var listen, to, protocol string
+	if _, err := fmt.Sscan(click.Argument, &listen, &to, &protocol); err != nil {
+		return err
+	}
+	at, err := netip.ParseAddrPort(listen)
+	if err != nil {
+		return err
+	}
+	return c.AddForward(ctx, c.model, click.Context, settings.Endpoint{Address: at, To: to, Protocol: settings.Protocol(protocol)})
+}

@@ -1,0 +1,58 @@
+package menu
+
+import (
+	"strings"
+	"testing"
+
+	"fairlead/app/session"
+)
+
+// forwarded is a context that is on and has three fixed local ports, with the Services of its cluster.
+func forwarded() (session.Snapshot, Extras) {
+	e := func(address, target, protocol string, chosen bool, problem string) session.Endpoint {
+		return session.Endpoint{Address: address, Kind: session.ForwardEndpoint, Target: target, Protocol: protocol, Chosen: chosen, Problem: problem}
+	}
+	c := session.State{
+		Name: "staging", Phase: session.On, Wanted: true, Usable: true,
+		Endpoints: append(session.ProxyAt("127.0.0.1:1080"), e("127.0.0.1:5432", "db.billing:postgres", "tcp", false, ""),
+			e("127.0.0.1:8443", "web.shop.svc:443", "http", true, ""), e("127.0.0.2:6379", "cache:6379", "tcp", true, "It is taken.")),
+	}
+	services := []Service{{"billing", "db", []Port{{5432, "postgres"}, {9187, "metrics"}}}, {"shop", "web", []Port{{80, "http"}, {443, "https"}}}}
+	return session.Snapshot{Version: 1, Contexts: []session.State{c}}, Extras{Contexts: map[string]Extra{"staging": {Services: services, Namespaces: []string{"shop"}}}}
+}
+
+func TestForwardsAreItemsWithCheckMarks(t *testing.T) {
+	snapshot, extras := forwarded()
+	items := Build(snapshot, extras)
+	for id, want := range map[string]string{
+		"local/127.0.0.1:5432/staging":             "[x] localhost:5432 → db.billing:postgres",
+		"local/127.0.0.1:8443/staging":             "[x] localhost:8443 → web.shop.svc:443 remove-forward 127.0.0.1:8443",
+		"local/127.0.0.2:6379/staging":             "[ ] 127.0.0.2:6379 → cache:6379  (not open) remove-forward 127.0.0.2:6379",
+		"forward/5432/postgres/billing/db/staging": "[x] Forward db.billing.svc:5432 to localhost:5432",
+		"forward/9187/metrics/billing/db/staging":  "[ ] Forward db.billing.svc:9187 to localhost:9187 add-forward 127.0.0.1:9187 db.billing.svc:9187 tcp",
+		"forward/80/http/shop/web/staging":         "[ ] Forward web.shop.svc:80 to localhost:8080 add-forward 127.0.0.1:8080 web.shop.svc:80 http",
+		"forward/443/https/shop/web/staging":       "[x] Forward web.shop.svc:443 to localhost:8443 remove-forward 127.0.0.1:8443",
+	} {
+		item, found := withID(items, id)
+		mark := "[ ] "
+		if item.Checked {
+			mark = "[x] "
+		}
+		got := strings.TrimSpace(mark + item.Title + " " + string(item.Click.Action) + " " + item.Click.Argument)
+		if !found || !item.Checkable || got != want || item.Disabled != (item.Click == Click{}) {
+			t.Errorf("%s: %q, want %q", id, got, want)
+		}
+	}
+}
+
+func withID(items []Item, id string) (Item, bool) {
+	for _, item := range items {
+		if item.ID == id {
+			return item, true
+		}
+		if found, ok := withID(item.Items, id); ok {
+			return found, true
+		}
+	}
+	return Item{}, false
+}
