@@ -457,7 +457,7 @@ func TestDialsThatAreNoTargets(t *testing.T) {
 	c := start(t, newAPIServer(t).kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
 	for address, want := range map[string]string{
 		"web":                "missing port",
-		"web:http":           "invalid port",
+		"web:http_alt":       "invalid port", // neither a number nor a name
 		"web:0":              "invalid port",
 		"web:65536":          "invalid port",
 		"web:-1":             "invalid port",
