@@ -173,24 +173,52 @@ func TestContextsInTroubleForOneCauseAreOneNotification(t *testing.T) {
 	d.stay(t, 1)
 }
 
-// A plugin's own advice is what the notification offers, and what is copied is what is shown.
+// cloudPlugin is a credential plugin that has nothing before "aws configure", and says so.
+const cloudPlugin = `#!/bin/sh
+test "$1" = configure && exec touch "$HOME/configured"
+test -e "$HOME/configured" && exec cat "$HOME/credentials"
+echo 'Unable to locate credentials. You can configure credentials by running "aws configure".' >&2
+exit 255
+`
+
+// cloud starts Fairlead with a context that logs in by cloudPlugin, and a terminal that shows nothing. It returns the
+// kubeconfig.
+func (d *onDesktop) cloud(t *testing.T) string {
+	t.Helper()
+	bin := filepath.Join(d.Home(), "bin")
+	admin := entryOf(t, cluster.KubeconfigToken, "demo-token")
+	for name, content := range map[string]string{
+		"bin/aws":               cloudPlugin,
+		"bin/xdg-terminal-exec": "#!/bin/sh\necho \"$@\" >> \"$HOME/terminal\"\nexec \"$@\" < /dev/null\n",
+		"credentials": fmt.Sprintf(`{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":%q}}`,
+			admin.user["token"]),
+	} {
+		path := filepath.Join(d.Home(), name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	b := troubled{desktop: d}
+	b.write(t, filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), map[string]any{"login-shell": false})
+	path := filepath.Join(d.Home(), "kubeconfig")
+	b.write(t, path, kubeconfigOf(map[string]entry{"cloud": admin.with(nil, map[string]any{"exec": map[string]any{
+		"apiVersion": "client.authentication.k8s.io/v1", "command": "aws", "args": []string{"eks", "get-token"}, "interactiveMode": "Never",
+	}})}))
+	d.start(t, path)
+	return path
+}
+
+// A plugin's own advice is what is offered everywhere, and what is copied or run is what is shown.
 func TestAPluginsOwnAdviceIsOffered(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Notifications: desktoptest.Recorder}, "cloud")
-	plugin := filepath.Join(d.Home(), "aws")
-	script := "#!/bin/sh\necho 'Unable to locate credentials. You can configure credentials by running \"aws configure\".' >&2\nexit 255\n"
-	if err := os.WriteFile(plugin, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	away := entry{cluster: map[string]any{"server": "https://127.0.0.1:1"}, user: map[string]any{"exec": map[string]any{
-		"apiVersion": "client.authentication.k8s.io/v1", "command": plugin, "interactiveMode": "Never",
-	}}}
-	b := troubled{desktop: d}
-	path := filepath.Join(d.Home(), "kubeconfig")
-	b.write(t, path, kubeconfigOf(map[string]entry{"cloud": away}))
-	d.start(t, path)
+	path := d.cloud(t)
 	d.command(t, "on", "cloud")
 	n := d.waitTitle(t, "cloud: login plugin failed")
-	if n.Actions != "Copy login command, Try again" || !strings.Contains(n.Body, "“aws configure”") || strings.Contains(n.Body, "aws sso login") {
+	if n.Actions != "Log in…, Copy login command, Try again" || !strings.Contains(n.Body, "“aws configure”") || strings.Contains(n.Body, "aws sso login") {
 		t.Errorf("%+v", n)
 	}
 	d.ChooseAction(t, n, "Copy login command")
@@ -206,4 +234,9 @@ func TestAPluginsOwnAdviceIsOffered(t *testing.T) {
 			t.Errorf("fairlead %s: %v\n%s", args[0], err, text)
 		}
 	}
+	if _, err := os.Stat(filepath.Join(d.Home(), "terminal")); err == nil {
+		t.Error("a terminal was opened without a click")
+	}
+	d.ChooseAction(t, n, "Log in…")
+	d.waitTitle(t, "cloud: logged in")
 }

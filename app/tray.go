@@ -58,7 +58,8 @@ func showTray(ctx context.Context, p *instance.Instance) error {
 	choices := make(chan notify.Choice, 8)
 	notifier := notify.New(notify.Config{
 		Icon: assets.Picture, Log: p.Log,
-		Wanted: func(kind notify.Kind) bool { return p.Settings.Notifies(settings.Notification(kind)) },
+		Wanted:   func(kind notify.Kind) bool { return p.Settings.Notifies(settings.Notification(kind)) },
+		Terminal: desktop.HasTerminal,
 		Chosen: func(c notify.Choice) {
 			select {
 			case choices <- c:

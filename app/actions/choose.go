@@ -41,6 +41,8 @@ func (c *Actions) handleChoice(ctx context.Context, choice notify.Choice) error 
 		return c.copyDetails(ctx, choice)
 	case notify.CopyLogin:
 		return c.Act(ctx, menu.Click{Action: menu.CopyLogin, Context: first, Argument: choice.Text})
+	case notify.LogIn:
+		return c.Act(ctx, menu.Click{Action: menu.RunLogin, Context: first, Argument: choice.Text})
 	case notify.Retry:
 		var errs []error
 		for _, name := range choice.Contexts {

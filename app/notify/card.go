@@ -60,7 +60,8 @@ type past struct {
 const (
 	maxEntries = 20              // of a card that are kept
 	firstPause = time.Second     // between two rounds of a card; it doubles with each
-	startsTime = 5 * time.Second // how long another context that was switched on belongs on the same card
+	startsTime = 5 * time.Second // how long other contexts that were switched on may belong on the same card
+	maxStarts  = 2               // cards of contexts that were switched on within startsTime
 	wholeTime  = 3 * time.Second // how long a connection that failed for a context's own reason waits for that context's trouble
 )
 
@@ -156,7 +157,8 @@ func (n *Notifier) recovered(context string) {
 	default:
 		now := time.Now()
 		e.isOver, e.again = true, false
-		n.news(c, now, now.Add(n.gather))
+		c.dueBy(now.Add(n.gather))
+		n.signal()
 	}
 }
 
@@ -240,6 +242,9 @@ func (c *card) add(e *entry) {
 func (n *Notifier) cardFor(t topic, context string, now time.Time) *card {
 	recent := func(c *card) bool { return c.shown.IsZero() || now.Sub(c.shown) < n.quiet }
 	separate := 0
+	if t.class == starts {
+		return n.cardForStart(t, context)
+	}
 	for _, c := range n.cards {
 		if c.topic == t && recent(c) {
 			return c
@@ -248,9 +253,30 @@ func (n *Notifier) cardFor(t topic, context string, now time.Time) *card {
 			separate++
 		}
 	}
-	if separate >= n.most && t.class != starts && t.class != others {
+	if separate >= n.most && t.class != others {
 		return n.cardFor(topic{class: others}, context, now)
 	}
+	return n.newCard(t, context)
+}
+
+// cardForStart returns the card of a context that was switched on: of its own, with its URL to copy, unless others are
+// switched on at the same time.
+func (n *Notifier) cardForStart(t topic, context string) *card {
+	var last *card
+	count := 0
+	for _, c := range n.cards {
+		if c.topic == t {
+			last = c
+			count++
+		}
+	}
+	if last != nil && (last.shown.IsZero() || count >= maxStarts) {
+		return last
+	}
+	return n.newCard(t, context)
+}
+
+func (n *Notifier) newCard(t topic, context string) *card {
 	c := &card{topic: t}
 	switch t.class {
 	case connections:
@@ -301,6 +327,9 @@ func (c *card) dueBy(at time.Time) {
 
 // pause returns how long a card stays as it is.
 func (n *Notifier) pause(c *card) time.Duration {
+	if n.stacks {
+		return n.quiet
+	}
 	return min(n.quiet, firstPause<<min(max(c.rounds-1, 0), 10))
 }
 

@@ -1,6 +1,8 @@
 package notify_test
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -8,6 +10,8 @@ import (
 
 	"fairlead/app/explain"
 	"fairlead/app/notify"
+	"fairlead/app/session"
+	"fairlead/assets"
 )
 
 var away = explain.Explanation{Title: "API server not reachable", Sentence: "The API server of context staging does not answer.", Hint: "Check the VPN."}
@@ -177,8 +181,44 @@ func TestContextsThatAreOnSaySoOnce(t *testing.T) {
 		n.Started("a", "socks5h://127.0.0.1:1", "on")
 		n.Started("b", "socks5h://127.0.0.1:2", "on")
 		pass(gathered)
-		expect(t, s, one+staging+"[2 contexts are on] a: socks5h://127.0.0.1:1 | b: socks5h://127.0.0.1:2\n")
+		two := "[2 contexts are on] a: socks5h://127.0.0.1:1 | b: socks5h://127.0.0.1:2\n"
+		expect(t, s, one+staging+two)
+		// One that is switched on after them has its own, with its URL to copy.
+		n.Started("c", "socks5h://127.0.0.1:3", "on")
+		pass(gathered)
+		expect(t, s, one+staging+two+"[c: on] socks5h://127.0.0.1:3\n")
+		for i := range 10 {
+			n.Started(fmt.Sprint("more", i), "socks5h://127.0.0.1:4", "on")
+			pass(gathered)
+		}
+		pass(time.Minute)
+		if len(keys(s)) > 4 {
+			t.Errorf("%d notifications:\n%s", len(keys(s)), s.bodies())
+		}
 	})
+}
+
+func TestALoginIsOfferedWhereThereIsATerminal(t *testing.T) {
+	for terminal, want := range map[bool]string{true: "[log-in copy-login retry]", false: "[copy-login retry]"} {
+		s := &screen{}
+		bubble(t, notify.Config{Sender: s, Terminal: func() bool { return terminal }}, func(t *testing.T, n *notify.Notifier) {
+			n.Report(notify.Trouble{Context: "a", Kind: notify.Logins, Command: "aws configure", Said: explain.Explanation{Title: "Login needed", Sentence: "It ran out."}})
+			pass(gathered)
+			if n := s.all()[0]; fmt.Sprint(n.Actions) != want || n.About.Text != "aws configure" {
+				t.Errorf("terminal %t: %+v", terminal, n)
+			}
+		})
+	}
+}
+
+func TestEveryPictureIsThere(t *testing.T) {
+	for _, sign := range []session.Sign{session.SignOn, session.SignAttention, session.SignFailed} {
+		for _, name := range []string{string(sign), string(sign) + "-production"} {
+			if bytes.Equal(assets.Picture(name), assets.Picture("off")) {
+				t.Errorf("there is no picture %s", name)
+			}
+		}
+	}
 }
 
 func TestTitlesOfLongNamesKeepWhatHappened(t *testing.T) {

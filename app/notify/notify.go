@@ -54,6 +54,7 @@ const (
 	CopyURL     Action = "copy-url"     // of the context's proxy
 	CopyDetails Action = "copy-details" // Choice.Text
 	CopyLogin   Action = "copy-login"   // Choice.Text is the command
+	LogIn       Action = "log-in"       // run the command, Choice.Text, in a terminal window
 	Retry       Action = "retry"        // start the contexts again, or try their credentials again
 )
 
@@ -82,6 +83,8 @@ type Config struct {
 	Cards  int           // how many notifications of failures there may be within Quiet, the rest is one more; 0 means 3
 	// Wanted reports whether a kind is to be shown. It must not block. If nil, all are.
 	Wanted func(Kind) bool
+	// Terminal reports whether LogIn can be offered. Run calls it. If nil, it is not.
+	Terminal func() bool
 	// Chosen is called when the user chose an action, by a goroutine of the desktop's Sender. It must not block.
 	Chosen func(Choice)
 	Log    zerolog.Logger
@@ -94,6 +97,8 @@ type Notifier struct {
 	quiet, gather time.Duration
 	most          int
 	wanted        func(Kind) bool
+	terminal      func() bool
+	stacks        bool // what the desktop shows stays beside what replaces it
 	log           zerolog.Logger
 	wake          chan struct{} // holds a token if there may be something to send
 
@@ -109,14 +114,18 @@ func New(c Config) *Notifier {
 	if c.Icon == nil {
 		c.Icon = func(string) []byte { return nil }
 	}
+	stacks := c.Sender == nil && !replaces
 	if c.Sender == nil {
 		c.Sender = newDesktop(c.Icon, c.Chosen)
 	}
 	if c.Wanted == nil {
 		c.Wanted = func(Kind) bool { return true }
 	}
+	if c.Terminal == nil {
+		c.Terminal = func() bool { return false }
+	}
 	return &Notifier{
-		sender: c.Sender, quiet: cmp.Or(c.Quiet, time.Minute), gather: cmp.Or(c.Gather, 400*time.Millisecond), most: cmp.Or(c.Cards, 3),
+		stacks: stacks, terminal: c.Terminal, sender: c.Sender, quiet: cmp.Or(c.Quiet, time.Minute), gather: cmp.Or(c.Gather, 400*time.Millisecond), most: cmp.Or(c.Cards, 3),
 		wanted: c.Wanted, log: c.Log, wake: make(chan struct{}, 1), past: map[string]past{}, keys: map[string]string{},
 	}
 }
@@ -244,6 +253,9 @@ const sendTimeout = 5 * time.Second
 
 // send shows one notification and reports whether the desktop does not work now.
 func (n *Notifier) send(ctx context.Context, due Notification, outage bool) bool {
+	if slices.Contains(due.Actions, LogIn) && !n.terminal() {
+		due.Actions = slices.DeleteFunc(slices.Clone(due.Actions), func(a Action) bool { return a == LogIn })
+	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	err := n.sender.Send(ctx, due)

@@ -26,10 +26,14 @@ type desktop struct {
 	ids  map[string]uint32 // by key
 
 	listening sync.WaitGroup // the goroutine that receives choices on conn
+	sending   sync.Mutex     // held until about has what was sent: a choice may come before the answer to its notification
 	mutex     sync.Mutex
 	owner     string            // the unique name of the service that issued ids
 	about     map[uint32]Choice // the Choice of each notification, by id
 }
+
+// replaces reports whether a notification can take the place of another.
+const replaces = true
 
 const notifications = "org.freedesktop.Notifications"
 
@@ -53,6 +57,8 @@ func (d *desktop) Send(ctx context.Context, n Notification) error {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	d.identify()
+	d.sending.Lock()
+	defer d.sending.Unlock()
 	id, err := freedesktop.SendNotification(conn, freedesktop.Notification{
 		AppName:       "Fairlead",
 		ReplacesID:    d.ids[n.Key],
@@ -132,15 +138,23 @@ func (d *desktop) listen(conn *dbus.Conn) {
 			if signal.Name != notifications+".ActionInvoked" || dbus.Store(signal.Body, &id, &action) != nil {
 				continue
 			}
-			d.mutex.Lock()
-			choice, ours := d.about[id]
-			ours = ours && signal.Sender == d.owner // any program on the bus can send this signal
-			d.mutex.Unlock()
+			choice, ours := d.choiceOf(id, signal.Sender)
 			if choice.Action = Action(action); ours && choice.Action.title() != "" {
 				d.chosen(choice)
 			}
 		}
 	})
+}
+
+// choiceOf returns the Choice of a notification, and whether it is one of ours and the sender of the signal the service
+// that shows it: any program on the bus can send this signal.
+func (d *desktop) choiceOf(id uint32, sender string) (Choice, bool) {
+	d.sending.Lock()
+	defer d.sending.Unlock()
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	choice, ours := d.about[id]
+	return choice, ours && sender == d.owner
 }
 
 // identify finds out which service shows the notifications. A restarted service numbers its notifications from the

@@ -15,6 +15,9 @@ type desktop struct {
 	icon func(name string) []byte
 }
 
+// replaces reports whether a notification can take the place of another.
+const replaces = false
+
 func newDesktop(icon func(string) []byte, _ func(Choice)) Sender { return &desktop{icon} }
 
 func (d *desktop) Send(ctx context.Context, n Notification) error {

@@ -68,17 +68,21 @@ func (c *card) split() (running, over []*entry) {
 	return running, over
 }
 
-// icon returns the picture of the most urgent entry that still holds.
+// icon returns the picture of the most urgent entry that still holds, if possible that of a production context.
 func (c *card) icon() string {
-	icon := string(session.SignOn)
 	running, _ := c.split()
 	for _, sign := range session.Signs() {
-		at := slices.IndexFunc(running, func(e *entry) bool { return strings.HasPrefix(e.icon, string(sign)) })
-		if at >= 0 {
-			return running[at].icon
+		icon := ""
+		for _, e := range running {
+			if strings.HasPrefix(e.icon, string(sign)) && len(e.icon) > len(icon) {
+				icon = e.icon
+			}
+		}
+		if icon != "" {
+			return icon
 		}
 	}
-	return icon
+	return string(session.SignOn)
 }
 
 // titled returns a title that begins with a context.
@@ -288,7 +292,7 @@ func (c *card) actions(running []*entry) []Action {
 	case c.topic.class == connections, c.topic.class == others:
 		return []Action{CopyDetails, OpenLog}
 	case running[0].kind == Logins && commonCommand(running) != "":
-		return []Action{CopyLogin, Retry}
+		return []Action{LogIn, CopyLogin, Retry}
 	}
 	return []Action{Retry, OpenLog}
 }
@@ -296,7 +300,7 @@ func (c *card) actions(running []*entry) []Action {
 // title returns the text of an action's button.
 func (a Action) title() string {
 	return map[Action]string{
-		OpenLog: "Open log", CopyURL: "Copy URL", CopyDetails: "Copy details", CopyLogin: "Copy login command", Retry: "Try again",
+		OpenLog: "Open log", CopyURL: "Copy URL", CopyDetails: "Copy details", CopyLogin: "Copy login command", LogIn: "Log in…", Retry: "Try again",
 	}[a]
 }
 
