@@ -40,8 +40,9 @@ type Config struct {
 
 // Gateways makes gateways from contexts, and keeps those that are serving.
 type Gateways struct {
-	config  Config
-	running running
+	config       Config
+	running      running
+	certificates certificates
 }
 
 // New returns Gateways. It starts nothing.

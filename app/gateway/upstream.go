@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"fairlead/app/ownfile"
@@ -34,7 +35,7 @@ func (g *Gateways) through(o *Outside, c settings.Context, name string) (proxy.D
 		via := upstream.Proxy{URL: u.URL, Name: u.Name, Secure: u.Secure()}
 		if via.Secure {
 			var err error
-			if via.TLS, err = g.upstreamTLS(u); err != nil {
+			if via.TLS, err = g.certificates.of(u); err != nil {
 				return nil, fmt.Errorf("its upstream %s cannot be used: %w", u.Name, err)
 			}
 		}
@@ -72,8 +73,34 @@ func isClusterFault(err error) bool {
 		errors.As(err, new(*fault.Node)) || fault.OfMachine(err) != nil
 }
 
+// A certificates remembers the TLS configurations of upstreams, each made from its files when they last fitted.
+type certificates struct {
+	mutex sync.Mutex
+	last  map[string]*tls.Config // by what names the files
+}
+
+// of returns the TLS configuration of the connections to an upstream. While its files cannot be used, because one of them
+// is being replaced, it is the last one. A certificate that has expired is not used any more.
+func (c *certificates) of(u settings.Upstream) (*tls.Config, error) {
+	key := fmt.Sprintf("%q %q %q %q", u.CA, u.Cert, u.Key, u.ServerName)
+	made, err := upstreamTLS(u)
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if err == nil {
+		if c.last == nil {
+			c.last = map[string]*tls.Config{}
+		}
+		c.last[key] = made
+		return made, nil
+	}
+	if last := c.last[key]; last != nil && !errors.As(err, new(*expiredError)) {
+		return last, nil
+	}
+	return nil, err
+}
+
 // upstreamTLS returns the TLS configuration of the connections to an upstream, from its certificate files.
-func (g *Gateways) upstreamTLS(u settings.Upstream) (*tls.Config, error) {
+func upstreamTLS(u settings.Upstream) (*tls.Config, error) {
 	config := &tls.Config{ServerName: u.ServerName}
 	var err error
 	if u.CA != "" {
@@ -89,6 +116,16 @@ func (g *Gateways) upstreamTLS(u settings.Upstream) (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{own}
 	}
 	return config, nil
+}
+
+// An expiredError is a client certificate that is valid no more.
+type expiredError struct {
+	file  string
+	until time.Time
+}
+
+func (e *expiredError) Error() string {
+	return fmt.Sprintf("the client certificate: %s expired at %s", e.file, e.until.Local().Format(time.DateTime))
 }
 
 // WrongUpstream returns what is wrong with a file that an upstream of the settings names: the part ca, cert or key.
@@ -138,7 +175,7 @@ func certificate(file string) (*x509.Certificate, error) {
 			return nil, fmt.Errorf("the client certificate: %s cannot be read: %w", file, err)
 		}
 		if now := time.Now(); now.After(own.NotAfter) {
-			return nil, fmt.Errorf("the client certificate: %s expired at %s", file, own.NotAfter.Local().Format(time.DateTime))
+			return nil, &expiredError{file, own.NotAfter}
 		} else if now.Before(own.NotBefore) {
 			return nil, fmt.Errorf("the client certificate: %s is not valid before %s", file, own.NotBefore.Local().Format(time.DateTime))
 		}

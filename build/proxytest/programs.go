@@ -21,28 +21,32 @@ import (
 
 // A Certificates is a directory with an authority and certificates of it, in PEM: ca.crt, server.crt and server.key for
 // localhost and 127.0.0.1 (server.pem has both), client.crt and client.key.
-type Certificates struct{ Folder string }
+type Certificates struct {
+	folder    string
+	authority *x509.Certificate
+	key       *ecdsa.PrivateKey
+}
 
 // File returns the path of one of the files.
-func (c Certificates) File(name string) string { return filepath.Join(c.Folder, name) }
+func (c Certificates) File(name string) string { return filepath.Join(c.folder, name) }
 
 // NewCertificates makes certificates that are valid for an hour. With more names, the server's is for those, too.
 func NewCertificates(t *testing.T, names ...string) Certificates {
 	t.Helper()
-	c := Certificates{t.TempDir()}
-	if err := os.Chmod(c.Folder, 0o755); err != nil { // proxies give up their rights
+	c := Certificates{folder: t.TempDir()}
+	if err := os.Chmod(c.folder, 0o755); err != nil { // proxies give up their rights
 		t.Fatal(err)
 	}
-	key, authority := c.authority(t)
-	c.Issue(t, "server", authority, key, &x509.Certificate{
+	c.key, c.authority = c.newAuthority(t)
+	c.Issue(t, "server", &x509.Certificate{
 		DNSNames: append([]string{"localhost"}, names...), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
-	c.Issue(t, "client", authority, key, &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	c.Issue(t, "client", &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	return c
 }
 
-func (c Certificates) authority(t *testing.T) (*ecdsa.PrivateKey, *x509.Certificate) {
+func (c Certificates) newAuthority(t *testing.T) (*ecdsa.PrivateKey, *x509.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -65,7 +69,7 @@ func (c Certificates) authority(t *testing.T) (*ecdsa.PrivateKey, *x509.Certific
 }
 
 // Issue makes NAME.crt, NAME.key and NAME.pem, which has both, for a template that lacks what all of them have.
-func (c Certificates) Issue(t *testing.T, name string, authority *x509.Certificate, by *ecdsa.PrivateKey, template *x509.Certificate) {
+func (c Certificates) Issue(t *testing.T, name string, template *x509.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -76,7 +80,7 @@ func (c Certificates) Issue(t *testing.T, name string, authority *x509.Certifica
 	if template.NotAfter.IsZero() {
 		template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, authority, key.Public(), by)
+	der, err := x509.CreateCertificate(rand.Reader, template, c.authority, key.Public(), c.key)
 	if err != nil {
 		t.Fatal(err)
 	}
