@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -213,4 +214,42 @@ func echoListener(t *testing.T) netip.AddrPort {
 		}
 	}()
 	return listener.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// A certificate that is renewed is used from then on, and the connections that are open stay.
+func TestARenewedCertificateOfAnUpstreamIsUsedAtOnce(t *testing.T) {
+	port := corpSite(t)
+	echoes := echoListener(t)
+	c, stranger := proxytest.NewCertificates(t), proxytest.NewCertificates(t)
+	door(t, "route-renewed", proxytest.Stunnel(t, c, true, proxytest.Tinyproxy(t, corpHosts)).Address)
+	own := t.TempDir()
+	put := func(from proxytest.Certificates) {
+		for _, name := range []string{"client.crt", "client.key"} {
+			text, err := os.ReadFile(from.File(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			writeFile(t, filepath.Join(own, name), string(text))
+		}
+	}
+	put(c)
+	_, address := serveWith(t, fmt.Sprintf(`
+upstreams: {zero: {url: "https://route-renewed.default:80", in: cluster, ca: %q, cert: %q, key: %q, server-name: localhost}}
+defaults: {outside: zero}
+`, c.File("ca.crt"), filepath.Join(own, "client.crt"), filepath.Join(own, "client.key")))
+	page := "http://db.corp.example:" + port + "/"
+	if got := curl(t, "http://"+address, page); got != "from corp 200" {
+		t.Fatalf("at first: %s", got)
+	}
+	open, reply := socks5(t, address, "db.corp.example", int(echoes.Port()))
+	if reply != 0 {
+		t.Fatalf("echo: reply %d", reply)
+	}
+	put(stranger)
+	eventually(t, "another certificate is shown", func() bool {
+		return strings.Contains(curl(t, "http://"+address, page), "does not accept the client certificate")
+	})
+	wantEcho(t, open, "still here")
+	put(c)
+	eventually(t, "the first certificate is shown again", func() bool { return curl(t, "http://"+address, page) == "from corp 200" })
 }

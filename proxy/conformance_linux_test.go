@@ -85,6 +85,35 @@ func TestAChainOfUpstreamsIsADialer(t *testing.T) {
 	dialtest.Run(t, suite)
 }
 
+// So must a way through the upstreams of the settings: of each kind, also inside TLS, in turn, and from within a cluster.
+func TestThroughIsADialer(t *testing.T) {
+	a := newAuthority(t)
+	config := a.clientTLS(a.issue("client", x509.ExtKeyUsageClientAuth))
+	plain, behindTLS := "://"+open(t, withFailures()).addr, "://"+open(t, a.secured(withFailures())).addr
+	for name, chain := range map[string][]upstream.Proxy{
+		"http":           {{URL: mustURL("http" + plain)}},
+		"https":          {{URL: mustURL("https" + behindTLS), TLS: config}},
+		"http over TLS":  {{URL: mustURL("http" + behindTLS), TLS: config, Secure: true}},
+		"socks over TLS": {{URL: mustURL("socks5h" + behindTLS), TLS: config, Secure: true}},
+		"two":            {{URL: mustURL("socks5h" + behindTLS), TLS: config, Secure: true}, {URL: mustURL("https" + behindTLS), TLS: config}},
+		"in a cluster":   {{URL: mustURL("http" + plain)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			suite := behindProxy(t)
+			through := outside.Through{Chain: chain, Policy: outside.Policy{Allow: func(netip.AddrPort) bool { return true }, Unresolved: true, Resolver: names(t, nil)}}
+			if name == "in a cluster" {
+				through.Cluster = new(net.Dialer).DialContext
+			}
+			suite.Dialer = through
+			if name == "socks over TLS" {
+				suite.Unknown = ""
+				suite.Without = map[dialtest.Part]string{dialtest.UnknownIsReported: oneReply}
+			}
+			dialtest.Run(t, suite)
+		})
+	}
+}
+
 const oneReply = "SOCKS5 has one reply for a host that does not exist and one that cannot be reached"
 
 // behindProxy is what a proxy that is configured by withFailures leads to.

@@ -78,10 +78,12 @@ func (p Policy) checkElsewhere(address string) error {
 		return err
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
-		if reason := refusedAddress(ip); reason != "" && reason != ownAddress {
-			return refuse(address, ip.String()+" is "+reason)
+		reason := refusedAddress(ip)
+		to, err := netip.ParseAddrPort(address)
+		if reason == "" || reason == ownAddress || err == nil && p.Allow != nil && p.Allow(to) {
+			return nil
 		}
-		return nil
+		return refuse(address, ip.String()+" is "+reason)
 	}
 	if reason := refusedName(host); reason != "" && reason != ownAddress {
 		return refuse(address, host+" is "+reason)
