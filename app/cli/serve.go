@@ -23,7 +23,7 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 	if root := instance.AsRoot(); root.Sudo {
 		root.Print(os.Stderr)
 	}
-	p, err := instance.Open(o.Kubeconfig, os.Stderr)
+	p, err := openServe(o)
 	if err != nil {
 		return err
 	}
@@ -60,10 +60,17 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	stopped := ctx
+	endHealth, err := serveHealth(o.Health, health{p, model, names, stopped.Done()})
+	if err != nil {
+		return err
+	}
+	defer endHealth()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return model.Run(ctx) })
 	commands := p.Ordered(model)
-	group.Go(func() error { return p.Control(ctx, commands, control.Serve, quit) })
+	if p.Dir != "" {
+		group.Go(func() error { return p.Control(ctx, commands, control.Serve, quit) })
+	}
 	group.Go(func() error {
 		if err := p.UpdateModel(ctx, model); err != nil {
 			return err
@@ -83,6 +90,14 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 		return nil
 	}
 	return err
+}
+
+// openServe opens the instance. One with a Konnectivity server of the command line is fit for a sidecar: it writes no file.
+func openServe(o command.Options) (*instance.Instance, error) {
+	if o.Carrier != "" {
+		return instance.OpenStateless(o.Kubeconfig), nil
+	}
+	return instance.Open(o.Kubeconfig, os.Stderr)
 }
 
 // checkNames checks that the contexts exist, and returns each name once. Without names it returns the current context.

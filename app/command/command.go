@@ -51,6 +51,7 @@ type Options struct {
 	Context    string // logs: only lines about it; otherwise it is passed to the action as its name
 	Namespace  string // on, serve and doctor: of names without one; services: only this one
 	Listen     string // serve: the address of the one context
+	Health     string // serve: the address of /healthz and /readyz; empty for none
 	Output     string // how to print: "" for people, or one of the formats that the command has
 	NoHeaders  bool   // leave the titles of the columns out
 	All        bool   // off and close: every context
@@ -239,6 +240,7 @@ func serve(actions Actions, o *Options) *cobra.Command {
 	namespaceFlag(cmd, o, "look up names without a namespace in this `namespace`, until this ends")
 	yesFlag(cmd, o)
 	tunnelFlags(cmd, o)
+	cmd.Flags().StringVar(&o.Health, "health", "", "`address` at which /healthz and /readyz are answered, such as 127.0.0.1:8092 (default: none)")
 	cmd.Flags().StringVar(&o.Listen, "listen", "", "loopback `address` to listen on, with one context (default: 127.0.0.1 and the context's own port)")
 	return cmd
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -35,7 +36,9 @@ type Config struct {
 	// Own reports whether one of Fairlead's listeners has an address. A program that runs no gateways itself sets it;
 	// otherwise it is nil, and the running gateways are searched.
 	Own func(netip.AddrPort) bool
-	Log zerolog.Logger
+	// Drain is what open connections get at the end to end by themselves; 0 is the engine's default.
+	Drain time.Duration
+	Log   zerolog.Logger
 }
 
 // Gateways makes gateways from contexts, and keeps those that are serving.
@@ -175,6 +178,7 @@ func (g *Gateways) serverConfig(l *link, name string, log zerolog.Logger) proxy.
 		Answer:      func(target string, err error) proxy.Answer { return answer(explain.Error(err).In(name).For(target)) },
 		Events:      g.events(log, name),
 		Log:         log,
+		Drain:       g.config.Drain,
 		Handshake:   c.Limits.Handshake,
 		Idle:        c.Limits.Idle,
 		Connections: c.Limits.Connections,

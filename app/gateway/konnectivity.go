@@ -121,6 +121,17 @@ func readTunnelFiles(k settings.Konnectivity) (*tls.Config, error) {
 	return config, nil
 }
 
+// Ready returns why the Konnectivity server of a gateway cannot be used. Without one a gateway is ready when it listens.
+func (p *Gateway) Ready(ctx context.Context) error {
+	p.mutex.Lock()
+	tunnel := p.current.tunnel
+	p.mutex.Unlock()
+	if tunnel == nil {
+		return nil
+	}
+	return tunnel.Check(ctx)
+}
+
 // beyond is the route to hosts outside a cluster, which its agents connect to. Names are looked up by the cluster's DNS.
 type beyond struct {
 	tunnel *konnectivity.Tunnel

@@ -39,7 +39,8 @@ type Instance struct {
 	Outputs    *logging.Outputs // Log is one of them
 	Dir        string
 	Gateways   *gateway.Gateways
-	updating   sync.Mutex // keeps updates of the model in the order in which the files were read
+	drain      time.Duration // what open connections get at the end; 0 is the default
+	updating   sync.Mutex    // keeps updates of the model in the order in which the files were read
 }
 
 // Open reads the files and opens the log. It starts nothing else and sends nothing. Log lines that concern a person
@@ -59,20 +60,39 @@ func Open(path string, console io.Writer) (*Instance, error) {
 		return nil, err
 	}
 	outputs := logging.Open(dir, os.Stdout, console)
-	log := outputs.Log
 	if damage != nil {
 		outputs.Quiet.Warn().Err(damage).Msg("state file")
 	}
-	p := &Instance{
-		started: time.Now().Round(0), path: path, Store: store, Settings: settings.Load(store, file), damage: damage, Log: log, Outputs: outputs, Dir: dir,
+	return open(&Instance{path: path, Store: store, Settings: settings.Load(store, file), damage: damage, Outputs: outputs, Dir: dir}), nil
+}
+
+// OpenStateless is Open for a program that writes no file and may have no home directory, such as a sidecar: its state is in
+// memory, its log is lines of JSON on stderr, and its Dir is empty. The settings are read if there is a place for them.
+func OpenStateless(path string) *Instance {
+	file, err := settings.ConfigFile()
+	if err != nil {
+		file = noSettings
 	}
+	store := settings.OpenMemory()
+	return open(&Instance{path: path, Store: store, Settings: settings.Load(store, file), Outputs: logging.OpenJSON(os.Stdout, os.Stderr), drain: sidecarDrain})
+}
+
+// sidecarDrain is less than the time that the program has to end.
+const sidecarDrain = 8 * time.Second
+
+// noSettings is where the settings are if there is no home directory.
+const noSettings = "/etc/fairlead/config.yaml"
+
+// open reads the kubeconfig.
+func open(p *Instance) *Instance {
+	p.started, p.Log = time.Now().Round(0), p.Outputs.Log
 	UseKubeconfigs(p.path, p.Settings)
 	p.Gateways = p.NewGateways(nil)
-	p.setKubeconfig(kubeconfig.Load(path), outputs.Quiet)
+	p.setKubeconfig(kubeconfig.Load(p.path), p.Outputs.Quiet)
 	if err := p.Settings.Problem(); err != nil {
-		outputs.Quiet.Warn().Err(err).Msg("settings")
+		p.Outputs.Quiet.Warn().Err(err).Msg("settings")
 	}
-	return p, nil
+	return p
 }
 
 // PrintProblems prints what was wrong in the files at the start, and where.
@@ -174,7 +194,7 @@ func (p *Instance) Unreadable() error {
 
 // NewGateways returns the gateways of this instance. failed is a gateway.Config's Failed, or nil.
 func (p *Instance) NewGateways(failed func(context, target string, said explain.Explanation, whole bool)) *gateway.Gateways {
-	return gateway.New(gateway.Config{Kubeconfig: p.Kubeconfig.Load, Settings: p.Settings, Failed: failed, Log: p.Log})
+	return gateway.New(gateway.Config{Kubeconfig: p.Kubeconfig.Load, Settings: p.Settings, Failed: failed, Drain: p.drain, Log: p.Log})
 }
 
 // NewModel returns the model of this instance. It sets Start, Reason and Log of c.

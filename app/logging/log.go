@@ -66,6 +66,29 @@ func Open(dir string, stdout, stderr io.Writer) *Outputs {
 	})
 	o.Log = zerolog.New(zerolog.MultiLevelWriter(o.file, console)).With().Timestamp().Logger()
 	o.Quiet = zerolog.New(o.file).With().Timestamp().Logger()
+	o.start()
+	return o
+}
+
+// OpenJSON opens a log without a file: lines of JSON on stderr, which carry what concerns a person as well.
+func OpenJSON(stdout, stderr io.Writer) *Outputs {
+	o := &Outputs{
+		stdout: spool.New(spool.Config{To: stdout}),
+		stderr: spool.New(spool.Config{To: stderr, Lost: func(n int) []byte {
+			return fmt.Appendf(nil, `{"level":"warn","lines":%d,"time":%q,"message":"lines are missing here"}`+"\n", n, time.Now().Format(zerolog.TimeFieldFormat))
+		}}),
+		file:  spool.New(spool.Config{To: io.Discard}),
+		close: func() error { return nil },
+	}
+	o.Out, o.Err = o.stdout, io.Discard // the log has it
+	o.Log = zerolog.New(o.stderr).Level(zerolog.InfoLevel).With().Timestamp().Logger()
+	o.Quiet = o.Log
+	o.start()
+	return o
+}
+
+// start starts the writers, and takes over what libraries log.
+func (o *Outputs) start() {
 	for _, w := range []*spool.Writer{o.stdout, o.stderr, o.file} {
 		go w.Run()
 	}
@@ -73,7 +96,6 @@ func Open(dir string, stdout, stderr io.Writer) *Outputs {
 	// Some libraries log to stderr through this logger. The panel's, for one, logs that it waits for a panel.
 	stdlog.SetFlags(0)
 	stdlog.SetOutput(o.Log.With().Str("from", "library").Logger())
-	return o
 }
 
 // ForPeople returns a writer that formats log lines for people. It writes to out, and to is the file or terminal behind

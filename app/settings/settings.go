@@ -67,6 +67,9 @@ func Open(dir string) (s *Store, damage, err error) {
 	return s, nil, nil
 }
 
+// OpenMemory returns a store that is kept nowhere, for a program that must write no file.
+func OpenMemory() *Store { return &Store{last: state{}.clone()} }
+
 // port returns the port of a context. On first use that is the lowest number from FirstPort on that no other context
 // has and config assigns to none, and it stays the same from then on. A context whose port config assigns to another one
 // gets a second port, and its first one is kept for it. port does not check whether another program listens there.

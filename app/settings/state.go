@@ -92,6 +92,9 @@ var errNotUnderstood = errors.New("not a state file")
 func (s *Store) update(change func(*state) error) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	if s.dir == "" {
+		return s.updateMemory(change)
+	}
 	release, err := lockState(s.dir)
 	if err != nil {
 		return err
@@ -125,6 +128,18 @@ func (s *Store) update(change func(*state) error) error {
 	defer s.mutex.Unlock()
 	s.last = now
 	return damaged
+}
+
+// updateMemory is update for a store that is kept nowhere.
+func (s *Store) updateMemory(change func(*state) error) error {
+	now := s.known().clone()
+	if err := change(&now); err != nil {
+		return err
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.last = now
+	return nil
 }
 
 // known returns the state as last read or written, which must not be modified.

@@ -45,6 +45,7 @@ func TestMain(m *testing.M) {
 // TestKonnectivity shares one lab, whose start takes longer than its tests.
 func TestKonnectivity(t *testing.T) {
 	l := newLab(t)
+	t.Run("Sidecar", func(t *testing.T) { sidecar(t, l) })
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
 			t.Run("NamesLeadToAddresses", func(t *testing.T) { namesLead(t, l, mode) })

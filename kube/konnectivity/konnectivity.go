@@ -237,7 +237,7 @@ func (t *Tunnel) Check(ctx context.Context) error {
 	if err == nil {
 		return conn.Close()
 	}
-	if tunnel, ok := errors.AsType[*fault.Tunnel](err); ok && tunnel.Problem != fault.TunnelBeyond {
+	if tunnel, ok := errors.AsType[*fault.Tunnel](err); ok && tunnel.Problem != fault.TunnelBeyond && tunnel.Problem != fault.TunnelNoAgent {
 		return err
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
