@@ -126,7 +126,10 @@ func startRedis(t *testing.T) string {
 func TestDatabaseClientsWorkThroughARollout(t *testing.T) {
 	rolledDoors(t, "postgres", startPostgres(t), 5432)
 	rolledDoors(t, "redis", startRedis(t), 6379)
-	_, at := serveForwards(t, `{forwards: [{listen: %s, to: "postgres:postgres"}, {listen: %s, to: "redis.default:redis"}]}`)
+	r, at := serveForwards(t, `{forwards: [{listen: %s, to: "postgres:postgres"}, {listen: %s, to: "redis.default:redis"}]}`)
+	if out := run(t, "", "bash", "-c", r.must(t, "env", "demo", "--for", "bash")+"psql -U fairlead -d postgres -Atc 'select 6*7' && redis-cli -u $REDIS_URL ping"); out != "42\nPONG\n" {
+		t.Errorf("with the variables that fairlead env prints, the clients say %q", out)
+	}
 	ctx, rolled := context.WithCancel(t.Context())
 	defer rolled()
 	var queries, commands atomic.Int64

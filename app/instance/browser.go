@@ -41,6 +41,9 @@ func (p *Instance) ProxyOf(name string) (snippet.Proxy, error) {
 	if c.Password {
 		proxy.User, proxy.Password = c.Credentials.User, c.Credentials.Password
 	}
+	for _, e := range c.Forwards() {
+		proxy.Forwards = append(proxy.Forwards, snippet.Forward{Address: e.Address, Target: e.To})
+	}
 	return proxy, nil
 }
 

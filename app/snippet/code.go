@@ -76,6 +76,9 @@ func java(p Proxy) (Snippet, error) {
 }
 
 func jdbc(p Proxy) (Snippet, error) {
+	if urls := p.jdbcURLs(); urls != "" {
+		return Snippet{Text: urls, Note: "By the context's local ports, without a proxy."}, nil
+	}
 	if p.User != "" {
 		return javaCode(p), nil
 	}

@@ -44,6 +44,9 @@ func ssh(p Proxy) (Snippet, error) {
 }
 
 func psql(p Proxy) (Snippet, error) {
+	if clients := p.clients(); clients != "" {
+		return Snippet{Text: clients, Note: "By the context's local ports, without a proxy."}, nil
+	}
 	if strings.ContainsAny(p.User+p.Password, " \t#") {
 		return Snippet{}, fmt.Errorf("proxychains cannot be given a user or password with blanks or #")
 	}

@@ -31,6 +31,9 @@ func exports(p Proxy) string {
 		}
 		b.WriteByte('\n')
 	}
+	for _, v := range p.databaseVariables() {
+		fmt.Fprintf(&b, "export %s=%s\n", v[0], posix(v[1]))
+	}
 	return b.String()
 }
 
@@ -41,12 +44,15 @@ func fish(p Proxy) (Snippet, error) {
 			fmt.Fprintf(&b, "set -gx %s %s\n", name, quoteFish(v[1]))
 		}
 	}
+	for _, v := range p.databaseVariables() {
+		fmt.Fprintf(&b, "set -gx %s %s\n", v[0], quoteFish(v[1]))
+	}
 	return Snippet{Text: b.String()}, nil
 }
 
 func powershell(p Proxy) (Snippet, error) {
 	var b strings.Builder
-	for _, v := range p.variables() {
+	for _, v := range append(p.variables(), p.databaseVariables()...) {
 		fmt.Fprintf(&b, "$env:%s = %s\n", v[0], quotePowerShell(v[1]))
 	}
 	return Snippet{
@@ -57,7 +63,7 @@ func powershell(p Proxy) (Snippet, error) {
 
 func cmd(p Proxy) (Snippet, error) {
 	var b strings.Builder
-	for _, v := range p.variables() {
+	for _, v := range append(p.variables(), p.databaseVariables()...) {
 		if strings.ContainsAny(v[1], `%"`) {
 			return Snippet{}, errors.New("cmd cannot be given a password with characters other than letters, digits, dot, dash and underscore: use PowerShell")
 		}

@@ -24,6 +24,8 @@ type Proxy struct {
 	TLS      bool // it accepts only clients that use TLS, with a certificate
 	// Target is the http or https URL in examples, used unchanged. If empty, examples have a placeholder.
 	Target string
+	// Forwards are the fixed local ports of the context.
+	Forwards []Forward
 }
 
 // A Kind is a program or language that has a snippet.
@@ -58,6 +60,7 @@ var makers = []maker{
 	{Kind{"go", "Go"}, []string{"golang"}, goLang, goTLS},
 	{Kind{"python", "Python"}, nil, python, nil},
 	{Kind{"node", "Node.js"}, []string{"nodejs", "node.js", "js"}, node, nil},
+	{Kind{"global-agent", "Node.js (global-agent)"}, nil, globalAgent, nil},
 	{Kind{"java", "Java"}, nil, java, nil},
 	{Kind{"dotnet", ".NET"}, []string{".net", "csharp", "c#"}, dotnet, nil},
 	{Kind{"ruby", "Ruby"}, nil, ruby, nil},

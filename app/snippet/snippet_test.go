@@ -61,6 +61,36 @@ func TestEverySnippetIsAsItWasLookedAt(t *testing.T) {
 	}
 }
 
+// Programs that have a fixed local port need no proxy, and are told of that port by their own variables.
+func TestFixedLocalPortsAreKnown(t *testing.T) {
+	at := netip.MustParseAddrPort
+	p := snippet.Proxy{Address: open.Address, Forwards: []snippet.Forward{
+		{Address: at("127.0.0.1:8443"), Target: "web.shop:https"}, {Address: at("127.0.0.1:15432"), Target: "db.billing:postgres"},
+		{Address: at("127.0.0.1:5433"), Target: "other:5432"}, {Address: at("127.0.0.2:6379"), Target: "cache.shop.svc:6379"},
+		{Address: at("[::1]:3306"), Target: "sql:mysql"},
+	}}
+	for kind, want := range map[string]string{
+		"bash":       "export PGHOST=localhost\nexport PGPORT=15432\nexport REDIS_URL=redis://127.0.0.2:6379\nexport MYSQL_HOST=::1\nexport MYSQL_TCP_PORT=3306\n",
+		"fish":       "set -gx PGHOST 'localhost'\nset -gx PGPORT '15432'\nset -gx REDIS_URL 'redis://127.0.0.2:6379'\n",
+		"powershell": "$env:PGHOST = 'localhost'\n$env:PGPORT = '15432'\n",
+		"cmd":        "set \"PGHOST=localhost\"\nset \"PGPORT=15432\"\n",
+		"psql":       "psql 'host=localhost port=15432 user=USER dbname=DATABASE'\nredis-cli -h 127.0.0.2 -p 6379\n",
+		"jdbc":       "jdbc:postgresql://localhost:15432/DATABASE\njdbc:mysql://[::1]:3306/DATABASE\n",
+	} {
+		if s, err := snippet.Make(kind, p); err != nil || !strings.Contains(s.Text, want) {
+			t.Errorf("%s: %q, %v, want %q in it", kind, s.Text, err, want)
+		}
+	}
+	p.Forwards = p.Forwards[:1]
+	for _, kind := range snippet.Kinds() {
+		with, _ := snippet.Make(kind.ID, p)
+		without, _ := snippet.Make(kind.ID, open)
+		if with != without {
+			t.Errorf("%s: a port of no database makes a difference: %q", kind.ID, with.Text)
+		}
+	}
+}
+
 func TestAliasesAndCasesAreKnown(t *testing.T) {
 	for alias, kind := range map[string]string{"zsh": "bash", "PWSH": "powershell", "Node.js": "node", ".NET": "dotnet", "proxychains": "psql"} {
 		got, err := snippet.Make(alias, open)

@@ -73,6 +73,17 @@ func languages() []row {
 	rows = append(rows, row{"Node.js undici", "snippet node", "", func(ctx context.Context, l *lab) error {
 		return l.runSnippet(ctx, "node", "snippet.js", nil, "node")
 	}})
+	rows = append(rows, row{"Node.js http, global-agent", "snippet global-agent", "", func(ctx context.Context, l *lab) error {
+		path, err := l.program("get.js")
+		if err != nil {
+			return err
+		}
+		text, err := l.snippet("global-agent", "")
+		if err != nil {
+			return err
+		}
+		return fromHello(l.runWith(ctx, nil, strings.Replace(text, "APP.js", path+" "+helloURL, 1), "sh", "-e"))
+	}})
 	for _, agent := range []struct{ name, class, scheme string }{
 		{"https-proxy-agent", "HttpsProxyAgent", "http"},
 		{"socks-proxy-agent", "SocksProxyAgent", "socks5h"},
