@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -116,6 +117,49 @@ func TestTenBadNamesAreOneNotificationThatCounts(t *testing.T) {
 	}
 	if cards := d.cards(t, "demo: on"); cards != 1 {
 		t.Errorf("%d notifications: %+v", cards, d.Notifications(t))
+	}
+}
+
+// displayed returns how many notifications Dunst shows.
+func (d *onDesktop) displayed(t *testing.T) int {
+	t.Helper()
+	text, err := d.Output(t, "dunstctl", "count", "displayed")
+	n, parseErr := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil || parseErr != nil {
+		t.Fatalf("dunstctl: %v: %q", err, text)
+	}
+	return n
+}
+
+// A real daemon replaces the notification in place. A kind that the settings turn off is not shown.
+func TestDunstShowsOneNotificationOfManyFailures(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{Notifications: desktoptest.Dunst}, "demo")
+	b := troubled{desktop: d}
+	b.write(t, filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), map[string]any{"notifications": map[string]any{"starts": false}})
+	d.start(t, noCurrent)
+	url := strings.TrimSpace(d.command(t, "on", "demo"))
+	url = url[strings.LastIndex(url, "socks5h://"):]
+	for i := range 10 {
+		if page, err := d.curl(t, url, fmt.Sprintf("http://bad-%d/", i)); err == nil {
+			t.Errorf("a bad name answered %q", page)
+		}
+		if n := d.displayed(t); n > 1 {
+			t.Fatalf("%d notifications are on the screen", n)
+		}
+	}
+	for until := time.Now().Add(3 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+		if n := d.displayed(t); n > 1 {
+			t.Fatalf("%d notifications are on the screen", n)
+		}
+	}
+	n := d.waitTitle(t, "demo: 10 connections failed")
+	if !strings.Contains(n.Body, "bad-9:80: no such Service") {
+		t.Errorf("%+v", n)
+	}
+	for _, n := range d.Notifications(t) {
+		if n.Summary == "demo: on" {
+			t.Error("a kind that is off was shown")
+		}
 	}
 }
 

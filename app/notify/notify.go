@@ -98,7 +98,7 @@ type Notifier struct {
 	most          int
 	wanted        func(Kind) bool
 	terminal      func() bool
-	stacks        bool // what the desktop shows stays beside what replaces it
+	stacks        bool // the desktop cannot replace what it shows
 	log           zerolog.Logger
 	wake          chan struct{} // holds a token if there may be something to send
 
