@@ -85,10 +85,16 @@ func showTray(ctx context.Context, p *instance.Instance) error {
 		quit()
 		return errors.Join(err, group.Wait())
 	}
+	redraw := make(chan struct{}, 1)
+	p.Changed = func() { // the menu has more of the settings than the model
+		select {
+		case redraw <- struct{}{}:
+		default: // a redraw is pending already
+		}
+	}
 	group.Go(func() error { return p.Follow(groupCtx, model) })
 	group.Go(func() error { p.Restore(groupCtx, model); return nil })
 	group.Go(func() error { p.FollowWake(groupCtx, model); return nil })
-	redraw := make(chan struct{}, 1)
 	clicks := actions.New(p, model, clipboard, notifier, redraw)
 	group.Go(func() error { clicks.Choose(groupCtx, choices); return nil })
 	group.Go(func() error { return p.Control(groupCtx, p.Ordered(model), control.Tray, quit) })

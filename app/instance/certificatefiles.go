@@ -2,7 +2,9 @@ package instance
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"fairlead/app/settings"
@@ -19,8 +21,15 @@ func certificateFiles(k *kubeconfig.Config, s *settings.Settings) []string {
 		}
 		files = append(files, e.KonnectivityFiles()...)
 	}
-	for _, u := range s.Upstreams() {
-		files = append(files, u.Files()...)
+	return append(files, upstreamFiles(s)...)
+}
+
+// upstreamFiles returns the certificate files of the upstreams, in the order of their names.
+func upstreamFiles(s *settings.Settings) []string {
+	var files []string
+	upstreams := s.Upstreams()
+	for _, name := range slices.Sorted(maps.Keys(upstreams)) {
+		files = append(files, upstreams[name].Files()...)
 	}
 	return files
 }

@@ -1,8 +1,6 @@
 package instance
 
 import (
-	"maps"
-	"slices"
 	"strings"
 
 	"fairlead/app/explain"
@@ -12,8 +10,9 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// entryOf returns a context with its settings in the form that the model uses.
-func entryOf(c kubeconfig.Context, s settings.Context) session.Entry {
+// entryOf returns a context with its settings in the form that the model uses. upstreamStamps changes with the files of
+// the upstreams, which every context may use.
+func entryOf(c kubeconfig.Context, s settings.Context, upstreamStamps string) session.Entry {
 	e := session.Entry{
 		Name: c.Name, Namespace: c.Namespace, Cluster: c.Cluster, File: c.File,
 		Fingerprint: c.Fingerprint() + " " + s.Fingerprint(),
@@ -24,9 +23,7 @@ func entryOf(c kubeconfig.Context, s settings.Context) session.Entry {
 	if s.TLS != nil {
 		e.Fingerprint += " " + fileStamps(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Upstreams)) {
-		e.Fingerprint += " " + fileStamps(s.Upstreams[name].Files()...)
-	}
+	e.Fingerprint += upstreamStamps
 	if files := s.KonnectivityFiles(); len(files) > 0 {
 		e.Fingerprint += " " + fileStamps(files...)
 	}

@@ -23,7 +23,7 @@ func TestEntriesSayWhichContextIsTheCurrentOne(t *testing.T) {
 			t.Fatalf("%d contexts", len(contexts))
 		}
 		for _, c := range contexts {
-			e := entryOf(c, settings.Context{Endpoints: make([]settings.Endpoint, 1)})
+			e := entryOf(c, settings.Context{Endpoints: make([]settings.Endpoint, 1)}, "")
 			if e.Current != (e.Name == current) {
 				t.Errorf("current is %q, and %q says %t", current, e.Name, e.Current)
 			}

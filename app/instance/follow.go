@@ -59,6 +59,9 @@ func (p *Instance) settingsChanged(ctx context.Context, model *session.Manager) 
 	}
 	UseKubeconfigs(p.path, p.Settings)
 	p.tryUpdateModel(ctx, model)
+	if p.Changed != nil {
+		p.Changed()
+	}
 }
 
 // tryUpdateModel calls UpdateModel where the model may have stopped already.

@@ -40,6 +40,7 @@ type Instance struct {
 	Dir        string
 	Gateways   *gateway.Gateways
 	drain      time.Duration // what open connections get at the end; 0 is the default
+	Changed    func()        // is called after the settings have changed, if it is set before Follow; it must not block
 	updating   sync.Mutex    // keeps updates of the model in the order in which the files were read
 }
 
@@ -163,9 +164,10 @@ func (p *Instance) UpdateModel(ctx context.Context, model *session.Manager) erro
 	p.updating.Lock()
 	defer p.updating.Unlock()
 	k := p.Kubeconfig.Load()
+	stamps := fileStamps(upstreamFiles(p.Settings)...)
 	var entries []session.Entry
 	for _, c := range k.Contexts {
-		entries = append(entries, entryOf(c, p.Settings.Effective(c.Name)))
+		entries = append(entries, entryOf(c, p.Settings.Effective(c.Name), stamps))
 	}
 	return model.Do(ctx, session.SetContexts{Entries: entries, Problems: p.Problems(), Sources: sources(k.Files)})
 }

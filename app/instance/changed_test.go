@@ -1,0 +1,55 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/app/gateway"
+	"fairlead/app/session"
+	"fairlead/app/settings"
+	"fairlead/kube/kubeconfig"
+)
+
+// The menu shows the upstreams, which are no part of the model.
+func TestAChangeOfTheSettingsIsReportedAlsoIfTheModelIsTheSame(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	store, damage, err := settings.Open(t.TempDir())
+	if err := errors.Join(err, damage); err != nil {
+		t.Fatal(err)
+	}
+	changed := make(chan struct{}, 10)
+	p := &Instance{
+		Store: store, Settings: settings.Load(store, file), Gateways: gateway.New(gateway.Config{}), Log: zerolog.Nop(),
+		Changed: func() { changed <- struct{}{} },
+	}
+	k := kubeconfig.Config{}
+	p.Kubeconfig.Store(&k)
+	model := p.NewModel(session.Config{})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 2)
+	go func() { ended <- model.Run(ctx) }()
+	go func() { ended <- p.Follow(ctx, model) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-ended, <-ended); err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	if err := os.WriteFile(file, []byte("upstreams: {corp: {url: \"http://p\"}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-changed:
+	case <-time.After(time.Minute):
+		t.Fatal("no change was reported")
+	}
+	if _, there := p.Settings.Upstreams()["corp"]; !there {
+		t.Error("the upstream is not there")
+	}
+}
