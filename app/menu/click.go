@@ -63,23 +63,6 @@ const (
 	OpenKubeconfig Action = "open-kubeconfig"
 )
 
-// Find returns the item with this ID if it can be clicked. Some desktops deliver clicks on items that are disabled or
-// hidden by then.
-func Find(items []Item, id string) (Item, bool) {
-	for _, item := range items {
-		if item.Hidden || item.Disabled {
-			continue
-		}
-		if item.ID == id && item.Click != (Click{}) {
-			return item, true
-		}
-		if found, ok := Find(item.Items, id); ok {
-			return found, true
-		}
-	}
-	return Item{}, false
-}
-
 // Failure returns the title of the notification that a click on an item failed.
 func Failure(item Item) string {
 	switch item.Click.Action {

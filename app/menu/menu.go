@@ -24,10 +24,7 @@ type Item struct {
 	Disabled  bool   `json:"disabled,omitempty"`
 	// Icon names the sign to the left of the title, which says how a context is: "off", "working", "on", "attention" or
 	// "failed"; "" is none. It is the only part of an item that may change while the menu is open.
-	Icon string `json:"icon,omitempty"`
-	// Hidden items keep their place but are not shown.
-	Hidden    bool   `json:"hidden,omitempty"`
-	Submenu   bool   `json:"submenu,omitempty"` // it has a submenu while it is shown
+	Icon      string `json:"icon,omitempty"`
 	Separator bool   `json:"separator,omitempty"`
 	Click     Click  `json:"click,omitzero"`  // zero if the item cannot be clicked
 	Items     []Item `json:"items,omitempty"` // the submenu; an item with a submenu cannot be clicked
@@ -131,7 +128,7 @@ func toggle(title string, on bool, click Click, name string) Item {
 
 // submenu returns an item that opens others. Without any it only shows its title.
 func submenu(id, title string, items []Item) Item {
-	return Item{ID: id, Title: title, Items: items, Submenu: len(items) > 0, Disabled: len(items) == 0}
+	return Item{ID: id, Title: title, Items: items, Disabled: len(items) == 0}
 }
 
 func separator(where string) Item { return Item{ID: "separator/" + where, Separator: true} }

@@ -60,7 +60,7 @@ func (t *tray) act(ctx context.Context) {
 }
 
 func (t *tray) click(ctx context.Context, item menu.Item) {
-	if item.Click == (menu.Click{}) || item.Hidden || item.Disabled {
+	if item.Click == (menu.Click{}) || item.Disabled {
 		t.config.Log.Debug().Str("item", item.ID).Msg("click on an item that cannot be clicked")
 		return
 	}

@@ -69,20 +69,10 @@ type canvas struct {
 
 // node is a drawn item.
 type node struct {
-	item     menu.Item // without Items; while it is hidden, as it was when last shown, except Hidden
+	item     menu.Item // without Items
 	handle   handle
 	children []*node
 	shown    atomic.Pointer[menu.Item] // item, for the goroutine that receives its clicks
-}
-
-// hide records that an item cannot be clicked because its menu is hidden. Some libraries deliver such clicks.
-func (n *node) hide() {
-	for _, child := range n.children {
-		hidden := child.item
-		hidden.Hidden = true
-		child.shown.Store(&hidden)
-		child.hide()
-	}
 }
 
 // set records how an item is drawn now.
@@ -131,20 +121,13 @@ func (c *canvas) add(parent handle, items []menu.Item) []*node {
 		h, clicks := c.painter.Add(parent, item)
 		n := &node{handle: h}
 		n.set(withoutItems(item))
-		if !item.Hidden {
-			n.children = c.add(h, item.Items)
-		}
+		n.children = c.add(h, item.Items)
 		if clicks != nil && len(item.Items) == 0 {
 			c.listeners.Go(func() {
 				for range clicks {
 					c.clicked(*n.shown.Load())
 				}
 			})
-		}
-		if item.Hidden {
-			shown := n.item
-			shown.Hidden = false
-			c.painter.Update(h, shown, n.item)
 		}
 		nodes = append(nodes, n)
 	}
@@ -154,40 +137,24 @@ func (c *canvas) add(parent handle, items []menu.Item) []*node {
 func (c *canvas) patch(nodes []*node, items []menu.Item) {
 	for i, to := range items {
 		n := nodes[i]
-		if to.Hidden {
-			// A hidden change is not worth a signal to the panel, and some desktops would show the item again.
-			if !n.item.Hidden {
-				hidden := n.item
-				hidden.Hidden = true
-				c.painter.Update(n.handle, n.item, hidden)
-				n.set(hidden)
-				n.hide()
-			}
-			continue
-		}
 		if !sameLook(n.item, to) {
 			c.painter.Update(n.handle, n.item, withoutItems(to))
 		}
 		n.set(withoutItems(to))
-		if len(n.children) == 0 {
-			n.children = c.add(n.handle, to.Items)
-		} else {
-			c.patch(n.children, to.Items)
-		}
+		c.patch(n.children, to.Items)
 	}
 }
 
-// sameShape reports whether items differ from what is drawn only in what can be changed in place. A submenu is drawn
-// when its item is first shown, and stays while the item is hidden.
+// sameShape reports whether items differ from what is drawn only in what can be changed in place.
 func sameShape(nodes []*node, items []menu.Item) bool {
 	return slices.EqualFunc(nodes, items, func(n *node, item menu.Item) bool {
 		return n.item.ID == item.ID && n.item.Checkable == item.Checkable && n.item.Separator == item.Separator &&
-			(item.Hidden || len(n.children) == 0 || sameShape(n.children, item.Items))
+			sameShape(n.children, item.Items)
 	})
 }
 
 func sameLook(a, b menu.Item) bool {
-	return a.Title == b.Title && a.Tooltip == b.Tooltip && a.Checked == b.Checked && a.Icon == b.Icon && a.Disabled == b.Disabled && a.Hidden == b.Hidden
+	return a.Title == b.Title && a.Tooltip == b.Tooltip && a.Checked == b.Checked && a.Icon == b.Icon && a.Disabled == b.Disabled
 }
 
 func withoutItems(item menu.Item) menu.Item {

@@ -84,12 +84,10 @@ func (s *screen) Add(parent handle, item menu.Item) (handle, <-chan struct{}) {
 	if !ok {
 		above = &s.root
 	}
-	if above.gone || above.item.Hidden {
+	if above.gone {
 		s.t.Errorf("%s is added to an item that is not there", item.ID)
 	}
-	shown := withoutItems(item)
-	shown.Hidden = false
-	e := &drawn{item: shown, clicks: make(chan struct{})}
+	e := &drawn{item: withoutItems(item), clicks: make(chan struct{})}
 	above.entries = append(above.entries, e)
 	return e, e.clicks
 }
@@ -120,21 +118,17 @@ func (s *screen) took() string {
 // visible returns the menu as a user sees it. It must equal what menu.Build returns.
 func (e *drawn) visible() (items []menu.Item) {
 	for _, child := range e.entries {
-		if !child.item.Hidden {
-			item := child.item
-			item.Items = child.visible()
-			items = append(items, item)
-		}
+		item := child.item
+		item.Items = child.visible()
+		items = append(items, item)
 	}
 	return items
 }
 
 func visible(items []menu.Item) (shown []menu.Item) {
 	for _, item := range items {
-		if !item.Hidden {
-			item.Items = visible(item.Items)
-			shown = append(shown, item)
-		}
+		item.Items = visible(item.Items)
+		shown = append(shown, item)
 	}
 	return shown
 }

@@ -64,9 +64,6 @@ func (library) Update(h handle, from, to menu.Item) {
 	if to.Disabled != from.Disabled {
 		call(to.Disabled, made.Disable, made.Enable)
 	}
-	if to.Hidden != from.Hidden {
-		call(to.Hidden, made.Hide, made.Show)
-	}
 }
 
 // setPicture sets the picture next to a title. On Windows the library would leave a file behind for each, and the sign is

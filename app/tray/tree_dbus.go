@@ -104,8 +104,7 @@ func (t *tree) show(items []menu.Item) (changed []*entry, moved bool) {
 	return changed, moved
 }
 
-// add makes the entries of a menu and its submenus. Hidden ones stay as they were: panels make room in an open menu for
-// an entry that is shown again, but not for a new one, and some never draw a submenu again that was empty for a while.
+// add makes the entries of a menu and its submenus.
 func (t *tree) add(parent int32, items []menu.Item, before map[int32]*entry) []*entry {
 	var made []*entry
 	numbers := t.numbers
@@ -119,13 +118,7 @@ func (t *tree) add(parent int32, items []menu.Item, before map[int32]*entry) []*
 			t.last++
 			number = t.last
 		}
-		var e *entry
-		if was := before[number]; known && item.Hidden && was != nil {
-			e = &entry{number, at, withoutItems(item), hidden(was.properties), was.children}
-			t.keep(was.children)
-		} else {
-			e = &entry{number, at, withoutItems(item), t.properties(item), t.add(number, item.Items, before)}
-		}
+		e := &entry{number, at, withoutItems(item), t.properties(item), t.add(number, item.Items, before)}
 		t.entries[number] = e
 		made = append(made, e)
 	}
@@ -133,15 +126,7 @@ func (t *tree) add(parent int32, items []menu.Item, before map[int32]*entry) []*
 }
 
 func placeOf(parent int32, item menu.Item) place {
-	return place{parent, item.ID, len(item.Items) > 0 || item.Submenu, item.Checkable, item.Radio, item.Icon != "", item.Separator}
-}
-
-// keep leaves entries and their children unchanged.
-func (t *tree) keep(entries []*entry) {
-	for _, e := range entries {
-		t.entries[e.number] = e
-		t.keep(e.children)
-	}
+	return place{parent, item.ID, len(item.Items) > 0, item.Checkable, item.Radio, item.Icon != "", item.Separator}
 }
 
 func hidden(properties map[string]dbus.Variant) map[string]dbus.Variant {
@@ -157,7 +142,7 @@ func (t *tree) properties(item menu.Item) map[string]dbus.Variant {
 		return map[string]dbus.Variant{"type": dbus.MakeVariant("separator"), "visible": dbus.MakeVariant(true)}
 	}
 	p := map[string]dbus.Variant{
-		"label": dbus.MakeVariant(t.look.label(item)), "enabled": dbus.MakeVariant(!item.Disabled), "visible": dbus.MakeVariant(!item.Hidden),
+		"label": dbus.MakeVariant(t.look.label(item)), "enabled": dbus.MakeVariant(!item.Disabled), "visible": dbus.MakeVariant(true),
 	}
 	if (item.Checkable || item.Radio) && !t.look.boxes {
 		kind, state := "checkmark", int32(0)
@@ -172,7 +157,7 @@ func (t *tree) properties(item menu.Item) map[string]dbus.Variant {
 	if dot := assets.Dot(item.Icon, dotSize); dot != nil && !t.look.signs {
 		p["icon-data"] = dbus.MakeVariant(dot)
 	}
-	if len(item.Items) > 0 || item.Submenu {
+	if len(item.Items) > 0 {
 		p["children-display"] = dbus.MakeVariant("submenu")
 	}
 	return p

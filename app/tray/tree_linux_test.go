@@ -76,7 +76,7 @@ func TestANumberIsNeverGivenTwice(t *testing.T) {
 	tree := newTestTree()
 	items := func(ids ...string) (items []menu.Item) {
 		for _, id := range ids {
-			items = append(items, menu.Item{ID: id, Title: id, Submenu: strings.HasPrefix(id, "sub")})
+			items = append(items, menu.Item{ID: id, Title: id})
 		}
 		return items
 	}
