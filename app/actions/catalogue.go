@@ -13,7 +13,6 @@ import (
 const (
 	catalogueExpiry  = 5 * time.Minute  // how long a page is shown
 	catalogueTimeout = 20 * time.Second // bounds the queries of one page
-	catalogueFresh   = 30 * time.Second // how long a page is not loaded again because its submenu is opened
 )
 
 // A catalogue holds the namespaces and Services of the clusters that the user asked to see. It sends queries only in
@@ -38,14 +37,6 @@ type cataloguePage struct {
 	failed     string
 	namespaces []string
 	services   []menu.Service
-}
-
-// isFresh reports whether a context's page is being loaded, or was a moment ago.
-func (c *catalogue) isFresh(name string) bool {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	page := c.pages[name]
-	return page != nil && (page.loading || page.failed == "" && time.Since(page.loaded) < catalogueFresh)
 }
 
 // load queries the API server in a goroutine. c.loading must be waited for before the program ends. Until then the page
