@@ -130,13 +130,13 @@ func shortFile(file string, files []string) string {
 	}
 }
 
-// pages returns one group, or several if it would be too long.
+// pages returns one group in the order of its titles, or several if it would be too long.
 func pages(id, title string, all []session.State, x view) []group {
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b session.State) int { return byNumber(x.title(a), x.title(b)) })
 	if len(all) <= maxGroup {
 		return []group{{id: id, title: title, contexts: all}}
 	}
-	all = slices.Clone(all)
-	slices.SortStableFunc(all, func(a, b session.State) int { return strings.Compare(x.title(a), x.title(b)) })
 	chunks := slices.Collect(slices.Chunk(all, maxGroup))
 	spans := unlike(chunks, func(page []session.State) []string {
 		first, last := page[0], page[len(page)-1]
@@ -155,6 +155,30 @@ func pages(id, title string, all []session.State, x view) []group {
 		groups = append(groups, group{id: fmt.Sprint(id, "\x00", i), title: span, contexts: page})
 	}
 	return groups
+}
+
+// byNumber compares texts so that team-9 is before team-10.
+func byNumber(a, b string) int {
+	for a != "" && b != "" {
+		numberA, numberB := leadingDigits(a), leadingDigits(b)
+		if numberA == "" || numberB == "" {
+			if a[0] != b[0] {
+				return cmp.Compare(a[0], b[0])
+			}
+			a, b = a[1:], b[1:]
+			continue
+		}
+		plainA, plainB := strings.TrimLeft(numberA, "0"), strings.TrimLeft(numberB, "0")
+		if order := cmp.Or(cmp.Compare(len(plainA), len(plainB)), cmp.Compare(plainA, plainB), cmp.Compare(len(numberA), len(numberB))); order != 0 {
+			return order
+		}
+		a, b = a[len(numberA):], b[len(numberB):]
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+func leadingDigits(text string) string {
+	return text[:len(text)-len(strings.TrimLeft(text, "0123456789"))]
 }
 
 func counted(title string, size int) string { return fmt.Sprintf("%s (%d)", title, size) }

@@ -62,3 +62,13 @@ func TestLargeGroupsHavePagesAndTitlesOfTheirOwn(t *testing.T) {
 		t.Errorf("%q\nwant %q", got, want)
 	}
 }
+
+func TestNumbersInTitlesAreInOrder(t *testing.T) {
+	want := []string{"", "7", "a", "a 2", "a-2", "a-02", "a-9", "a-10", "a-10-1", "a-10-12", "a-10b", "a-18446744073709551617", "b", "é"}
+	got := slices.Clone(want)
+	slices.Reverse(got)
+	slices.SortFunc(got, byNumber)
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
