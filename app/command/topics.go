@@ -27,7 +27,7 @@ func text(name string) string {
 func topics() []*cobra.Command {
 	var all []*cobra.Command
 	for _, name := range []string{
-		"access", "answers", "clients", "limits", "logins", "menu", "names", "rights", "routes", "security", "state",
+		"access", "answers", "clients", "limits", "logins", "menu", "names", "rights", "routes", "security", "sidecar", "state",
 	} {
 		all = append(all, topic(name, text(name)))
 	}
