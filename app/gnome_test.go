@@ -83,19 +83,19 @@ func TestGNOMEShowsWhatThePointerDid(t *testing.T) {
 	d := onGNOME(t, 768, "a", "b_c_")
 	d.icon.ClickWithMouse(t, "b_c_")
 	d.waitTrouble(t, "b_c_", unreachable)
-	d.icon.WaitFor(t, "an amber icon", func(desktoptest.Node) bool { return d.amber(t) })
+	d.icon.WaitFor(t, "a red icon", func(desktoptest.Node) bool { return d.red(t) })
 	d.OpenMenu(t)
 	d.sameAsDrawn(t)
 	d.CloseMenu(t)
 	d.icon.ClickWithMouse(t, d.in(t, "b_c_", "Stop")...)
 	d.waitOff(t, "b_c_")
-	d.icon.WaitFor(t, "an icon without amber", func(desktoptest.Node) bool { return !d.amber(t) })
+	d.icon.WaitFor(t, "an icon without red", func(desktoptest.Node) bool { return !d.red(t) })
 	d.OpenMenu(t)
 	d.sameAsDrawn(t)
 }
 
-// amber reports whether the visible icon is the one for trouble.
-func (d *onDesktop) amber(t *testing.T) bool {
+// red reports whether the visible icon is the one for a failure.
+func (d *onDesktop) red(t *testing.T) bool {
 	t.Helper()
 	file := filepath.Join(d.Home(), "icon.png")
 	d.Screenshot(t, file, d.Drawn(t).Icon.Rectangle())
@@ -110,7 +110,7 @@ func (d *onDesktop) amber(t *testing.T) bool {
 	area := picture.Bounds()
 	for y := area.Min.Y; y < area.Max.Y; y++ {
 		for x := area.Min.X; x < area.Max.X; x++ {
-			if r, g, b, _ := picture.At(x, y).RGBA(); r>>8 > 180 && g>>8 > 110 && b>>8 < 90 {
+			if r, g, b, _ := picture.At(x, y).RGBA(); r>>8 > 180 && g>>8 < 90 && b>>8 < 90 {
 				return true
 			}
 		}
@@ -130,8 +130,9 @@ func TestGNOMESubmenusHaveRoomOnALowScreen(t *testing.T) {
 	}
 	d.sameAsDrawn(t)
 	d.fitsTheScreen(t)
-	d.icon.Point(t, d.in(t, "cluster-03", "Copy for")...)
-	d.fitsTheScreen(t)
+	if area := d.icon.Point(t, d.in(t, "cluster-03", "Copy for")...)[0]; !area.In(image.Rectangle{Max: d.Size()}) {
+		t.Errorf("the menu is at %v", area)
+	}
 	var seen int
 	d.Drawn(t).Walk(func(row desktoptest.DrawnRow, depth int) {
 		if depth > 0 && row.Seen.Height > row.Box.Height/2 {
@@ -144,7 +145,6 @@ func TestGNOMESubmenusHaveRoomOnALowScreen(t *testing.T) {
 	if seen < 8 {
 		t.Errorf("%d lines of the submenu are seen", seen)
 	}
-	d.CloseMenu(t)
 	d.fitsTheScreen(t)
 	d.sameAsDrawn(t)
 	d.icon.ClickWithMouse(t, "Quit")
@@ -153,13 +153,14 @@ func TestGNOMESubmenusHaveRoomOnALowScreen(t *testing.T) {
 	}
 }
 
-// fitsTheScreen opens the menu and checks that its last line can be clicked.
+// fitsTheScreen opens the menu, checks that its last line can be clicked, and closes it.
 func (d *onDesktop) fitsTheScreen(t *testing.T) {
 	t.Helper()
 	d.icon.WaitFor(t, "the menu to fit the screen", func(desktoptest.Node) bool {
 		menu := d.OpenMenu(t)
 		return menu.In(image.Rectangle{Max: d.Size()})
 	})
+	d.CloseMenu(t)
 }
 
 func TestGNOMEShowsTheIconAgain(t *testing.T) {
@@ -188,4 +189,27 @@ func (d *onDesktop) clickRow(t *testing.T, name string) {
 	t.Helper()
 	d.icon.Click(t, d.startOf(t, name)...)
 	d.waitTrouble(t, name, unreachable)
+}
+
+// GNOME Shell requests what lines show after it has made the lines, when it has time.
+func TestGNOMENeverShowsLinesThatAreBlankOrBelowTheScreen(t *testing.T) {
+	d := newDesktop(t, desktoptest.Options{GNOME: true, Notifications: desktoptest.Recorder, Width: 1366, Height: 768})
+	d.Setenv("KUBECONFIG", manyContexts(t, d.Home()))
+	d.run(t)
+	var quit desktoptest.DrawnRow
+	for reads := 0; quit.Label == ""; reads++ {
+		drawn := d.Drawn(t)
+		for _, row := range drawn.Rows {
+			if !row.Separator && row.Label == "" {
+				t.Fatalf("at read %d a line is blank: %+v", reads, drawn)
+			}
+		}
+		if len(drawn.Rows) == 0 && !d.program.Running() {
+			t.Fatalf("fairlead ended: %s", d.program.Stderr())
+		}
+		quit, _ = drawn.At("Quit")
+	}
+	if menu := d.OpenMenu(t); !menu.In(image.Rectangle{Max: d.Size()}) {
+		t.Errorf("the menu is at %v", menu)
+	}
 }

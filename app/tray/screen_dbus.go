@@ -20,11 +20,20 @@ const (
 	shellAround = 115 // height of the panel, the margins and separators
 )
 
-// usualScreen is the height to assume until the actual one is known.
-const usualScreen = 1080
+// lowScreen is the height to assume until the actual one is known. What is below the edge of a lower one cannot be
+// clicked; on a higher one, the menu is short for a moment.
+const lowScreen = 768
 
-// watchRoom calls its function with the number of lines that the screen has room for, at the start and whenever the
-// screens change, until ctx ends. On desktops that scroll menus and open submenus next to them it does not call it.
+// room returns the number of lines to assume until watchRoom reports it, or 0 if it will not.
+func (d desktop) room() int {
+	if !isGNOMEShell(os.Getenv("XDG_CURRENT_DESKTOP")) {
+		return 0
+	}
+	return roomFor(lowScreen)
+}
+
+// watchRoom calls its function with the number of lines that the screen has room for, as soon as it is known and whenever
+// the screens change, until ctx ends. On desktops that scroll menus and open submenus next to them it does not call it.
 func (d desktop) watchRoom(ctx context.Context, report func(lines int)) {
 	if !isGNOMEShell(os.Getenv("XDG_CURRENT_DESKTOP")) {
 		return
@@ -36,12 +45,11 @@ func (d desktop) watchRoom(ctx context.Context, report func(lines int)) {
 	_ = d.bus.AddMatchSignalContext(ctx, dbus.WithMatchInterface(displayInterface), dbus.WithMatchMember("MonitorsChanged"))
 	for {
 		var again <-chan time.Time
-		height, err := d.screenHeight(ctx)
-		if err != nil {
-			// The shell may be busy, for example when a session starts.
-			height, again = usualScreen, time.After(5*time.Second)
+		if height, err := d.screenHeight(ctx); err == nil {
+			report(roomFor(height))
+		} else {
+			again = time.After(time.Second) // the shell may not have the name on the bus yet
 		}
-		report(roomFor(height))
 		select {
 		case <-again:
 		case _, ok := <-changes:
@@ -86,7 +94,8 @@ type (
 
 // screenHeight returns the height of the screen with the panel, in the shell's pixels.
 func (d desktop) screenHeight(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	// The shell may be busy, for example when a session starts.
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var serial uint32
 	var monitors []monitor

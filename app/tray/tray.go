@@ -72,6 +72,9 @@ type toolkit interface {
 	Show(drawing)
 }
 
+// fewestLines is how many lines of a submenu must be visible where it unfolds inside the menu.
+const fewestLines = 4
+
 // drawing is everything that the panel shows.
 type drawing struct {
 	items         []menu.Item
@@ -153,8 +156,11 @@ type tray struct {
 // surroundings observe the desktop that shows the tray. A desktop implements them.
 type surroundings interface {
 	hasPanel(context.Context) bool
-	// watchRoom calls its function with the number of lines of the menu and its submenus that the screen has room for,
-	// at the start and whenever that changes, until ctx ends. It may return without calling it.
+	// room returns the number of lines of the menu and its submenus that the screen is assumed to have room for until
+	// watchRoom reports it; 0 means any number.
+	room() int
+	// watchRoom calls its function with that number when it is known and whenever it changes, until ctx ends. It may
+	// return without calling it.
 	watchRoom(ctx context.Context, report func(lines int))
 	// gone returns a channel that is closed when the user's session is over.
 	gone() <-chan struct{}
@@ -167,6 +173,7 @@ func run(ctx context.Context, c Config, around surroundings, kitFor func(events)
 	ctx, quit := context.WithCancelCause(ctx)
 	defer quit(nil)
 	t := &tray{config: c, events: make(chan event, 16), quit: func() { quit(nil) }, resized: make(chan struct{}, 1)}
+	t.room.Store(int64(around.room()))
 	kit, err := kitFor(events{t.clicked, t.opened})
 	if err != nil {
 		around.close()
@@ -233,7 +240,7 @@ func (t *tray) draw(ctx context.Context, kit toolkit, drawn func()) {
 		extras.LoadsOnOpen = kit.Opens()
 		lines := int(t.room.Load())
 		if lines > 0 {
-			extras.Lines = max(1, lines-2) // a line may be higher than expected
+			extras.Lines = max(1, lines-fewestLines) // for the submenu that is opened next to the screen's edge
 		}
 		kit.Show(drawing{
 			items: menu.Build(snapshot, extras), icon: menu.Icon(snapshot), tooltip: menu.Tooltip(snapshot, extras),

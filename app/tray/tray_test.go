@@ -19,15 +19,17 @@ import (
 type spot struct {
 	panel  atomic.Bool
 	closed atomic.Bool
-	room   chan int // what watchRoom reports; nil for nothing
+	lines  int
+	size   chan int // what watchRoom reports; nil for nothing
 }
 
 func (p *spot) hasPanel(context.Context) bool { return p.panel.Load() }
+func (p *spot) room() int                     { return p.lines }
 func (p *spot) gone() <-chan struct{}         { return nil }
 func (p *spot) watchRoom(ctx context.Context, report func(int)) {
 	for {
 		select {
-		case lines := <-p.room:
+		case lines := <-p.size:
 			report(lines)
 		case <-ctx.Done():
 			return
@@ -60,7 +62,13 @@ type bench struct {
 
 func start(t *testing.T, panel bool) *bench {
 	t.Helper()
-	b := &bench{screen: newScreen(t), place: &spot{room: make(chan int)}, ended: make(chan struct{}), redraw: make(chan struct{}, 1)}
+	return startWith(t, panel, 0)
+}
+
+// startWith starts a tray on a screen that is assumed to have room for some lines.
+func startWith(t *testing.T, panel bool, lines int) *bench {
+	t.Helper()
+	b := &bench{screen: newScreen(t), place: &spot{lines: lines, size: make(chan int)}, ended: make(chan struct{}), redraw: make(chan struct{}, 1)}
 	b.place.panel.Store(panel)
 	b.model = session.New(session.Config{Start: func(context.Context, string, bool, func(error)) (session.Proxy, error) {
 		time.Sleep(time.Second)
@@ -239,6 +247,26 @@ func TestOtherExtrasAreDrawnWhenAsked(t *testing.T) {
 	})
 }
 
+func TestMenuIsShortUntilTheScreenIsKnown(t *testing.T) {
+	for lines, short := range map[int]bool{0: false, 14: true} {
+		synctest.Test(t, func(t *testing.T) {
+			b := startWith(t, true, lines)
+			var entries []session.Entry
+			for i := range 12 {
+				entries = append(entries, session.Entry{Name: fmt.Sprint("context-", i)})
+			}
+			if err := b.model.Do(t.Context(), session.SetContexts{Entries: entries}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if got := b.shows("More ("); got != short {
+				t.Errorf("assuming room for %d lines, the menu is short: %t", lines, got)
+			}
+		})
+	}
+}
+
 func TestMenuFitsTheScreenThatThereIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, true)
@@ -251,8 +279,8 @@ func TestMenuFitsTheScreenThatThereIs(t *testing.T) {
 		}
 		for _, screen := range []struct {
 			lines, others int // others is how many contexts are in a submenu
-		}{{0, 0}, {14, 5}, {40, 0}, {13, 6}} {
-			b.place.room <- screen.lines
+		}{{0, 0}, {14, 7}, {40, 0}, {13, 8}} {
+			b.place.size <- screen.lines
 			time.Sleep(time.Second)
 			synctest.Wait()
 			want := fmt.Sprintf("More (%d)", screen.others)

@@ -213,9 +213,10 @@ func TestOpenSubmenusGetRoomWhereTheyUnfoldInTheMenu(t *testing.T) {
 		{20, "", ""},
 		{18, "", "line down0 down1"},
 		{17, "", "in-line line down0 down1"},
-		{16, "", "up0 up1 in-line line down0 down1"},
-		{9, "line down0 down1", "up0 up1 in0 in1 in2 in-line line down0 down1"},
-		{7, "up0 up1 line down0 down1", "up0 up1 in0 in1 in2 in-line line down0 down1"},
+		{16, "", "in-line line down0 down1"},
+		{11, "", "in-line line down0 down1"},
+		{9, "line down0 down1", "up0 up1 in-line line down0 down1"},
+		{7, "line down0 down1", "up0 up1 in0 in1 in2 in-line line down0 down1"},
 	} {
 		tree := newTestTree()
 		tree.room = test.room

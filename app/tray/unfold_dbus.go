@@ -87,8 +87,8 @@ func (t *tree) updateCovered() (changed map[int32]bool) {
 }
 
 // cover finds what to hide so that the innermost open submenu can be seen: nothing if there is enough room; otherwise
-// what is below open submenus, because then nothing moves under the pointer; and if that is not enough, what is above
-// them.
+// what is below open submenus, because then nothing moves under the pointer; and what is above them only if hardly
+// anything of the submenu could be seen otherwise.
 func (t *tree) cover() map[int32]bool {
 	if t.room == 0 {
 		return nil
@@ -109,10 +109,10 @@ func (t *tree) cover() map[int32]bool {
 		need += height(entries)
 		entries = entries[open].children
 	}
-	need += min(height(entries), 2*submenuLines)
+	innermost := entries
 	covered := map[int32]bool{}
-	makeRoom := func(entries []*entry) {
-		if need <= 2*t.room {
+	makeRoom := func(lines int, entries []*entry) {
+		if need+min(height(innermost), 2*lines) <= 2*t.room {
 			return
 		}
 		need -= height(entries)
@@ -123,10 +123,10 @@ func (t *tree) cover() map[int32]bool {
 		}
 	}
 	for _, l := range levels {
-		makeRoom(l.entries[l.open+1:])
+		makeRoom(submenuLines, l.entries[l.open+1:])
 	}
 	for _, l := range levels {
-		makeRoom(l.entries[:l.open])
+		makeRoom(fewestLines, l.entries[:l.open])
 	}
 	return covered
 }

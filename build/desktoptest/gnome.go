@@ -131,6 +131,7 @@ type Drawn struct {
 // DrawnRow is a line of a drawn menu; hidden lines are omitted. Lines of a closed submenu have no position.
 type DrawnRow struct {
 	Label     string
+	Sign      string // in front of the label
 	Separator bool
 	Enabled   bool
 	Checked   bool

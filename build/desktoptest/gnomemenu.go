@@ -28,7 +28,16 @@ func (d *Desktop) drawn() (Drawn, error) {
 	}
 	var drawn Drawn
 	err := json.Unmarshal([]byte(text), &drawn)
+	splitDrawn(drawn.Rows)
 	return drawn, err
+}
+
+func splitDrawn(rows []DrawnRow) {
+	for i := range rows {
+		r := &rows[i]
+		r.Sign, _, r.Checked, r.Label = splitSigns(r.Label)
+		splitDrawn(r.Rows)
+	}
 }
 
 // openGNOMEMenu is OpenMenu for GNOME Shell.

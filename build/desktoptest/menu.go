@@ -16,7 +16,8 @@ import (
 type Node struct {
 	ID        int32
 	Label     string // as it is shown: "__" is one "_", a single "_" (a mnemonic) is none
-	Checkable bool   // has a check mark that is on or off
+	Sign      string // in front of the label, where the desktop shows no picture: "●"
+	Checkable bool   // has a check mark, or a radio button, that is on or off
 	Checked   bool
 	Enabled   bool
 	Visible   bool
@@ -70,6 +71,9 @@ func node(l layout, gnome bool) (Node, error) {
 		Visible:   property(l, "visible", true),
 		Separator: property(l, "type", "") == "separator",
 	}
+	if gnome {
+		n.Sign, n.Checkable, n.Checked, n.Label = splitSigns(n.Label)
+	}
 	for _, child := range l.children {
 		c, err := node(child, gnome)
 		if err != nil {
@@ -96,6 +100,23 @@ func unescape(label string, gnome bool) string {
 	label = strings.ReplaceAll(label, "__", mark)
 	label = strings.ReplaceAll(label, "_", "")
 	return strings.ReplaceAll(label, mark, "_")
+}
+
+// splitSigns returns what stands in front of a label where GNOME Shell draws nothing: a sign, or a box or a radio button.
+func splitSigns(label string) (sign string, checkable, checked bool, rest string) {
+	before, after, found := strings.Cut(label, " ")
+	if !found {
+		return "", false, false, label
+	}
+	switch before {
+	case "☑", "◉":
+		return "", true, true, after
+	case "☐", "○":
+		return "", true, false, after
+	case "●", "◌", "▲", "✕":
+		return before, false, false, after
+	}
+	return "", false, false, label
 }
 
 // marked matches a mark as GNOME Shell's extension does.
