@@ -188,11 +188,6 @@ func notes(c control.Context, now time.Time) []string {
 	case c.Hint != "":
 		notes = append(notes, c.Hint)
 	}
-	for _, e := range c.Endpoints {
-		if e.Problem != "" {
-			notes = append(notes, fmt.Sprintf("%s is not forwarded to %s: %s", e.Address, e.Target, e.Problem))
-		}
-	}
 	if c.TLS {
 		notes = append(notes, fmt.Sprintf("It takes only clients with TLS and a certificate: `fairlead env %s --for curl` shows how.", c.Name))
 	}

@@ -49,6 +49,7 @@ func (s *session) applyChanges(ctx context.Context, r *run, proxy Proxy) {
 func (s *session) moved(r *run, endpoints Endpoints) {
 	if s.run == r && s.phase.Listening() {
 		s.endpoints = endpoints
+		s.applyHealth()
 	}
 }
 

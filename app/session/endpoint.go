@@ -1,8 +1,10 @@
 package session
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // An Endpoint is one address that a context listens on or will listen on, and what it serves there.
@@ -51,6 +53,27 @@ func (e Endpoints) Addresses() []string {
 // Forwards returns the fixed local ports.
 func (e Endpoints) Forwards() Endpoints {
 	return slices.DeleteFunc(slices.Clone(e), func(one Endpoint) bool { return one.Kind != ForwardEndpoint })
+}
+
+// reason returns why a context does not listen at some of its endpoints, or none.
+func (e Endpoints) reason() Reason {
+	var problems []string
+	for _, one := range e {
+		if one.Problem != "" {
+			problems = append(problems, fmt.Sprintf("%s is not forwarded to %s: %s", one.Address, one.Target, one.Problem))
+		}
+	}
+	const most = 3
+	switch {
+	case len(problems) == 0:
+		return Reason{}
+	case len(problems) > most:
+		problems = append(problems[:most], fmt.Sprintf("And %d more.", len(problems)-most))
+	}
+	return Reason{
+		Title: "Local port not opened", Text: strings.Join(problems, " "), Trouble: PortTaken,
+		Hint: "The rest works, and the port is opened as soon as it can be.",
+	}
 }
 
 // DialAddress returns the address at which programs of this machine dial a listener: for one on all addresses, the

@@ -248,12 +248,12 @@ func (m *Manager) collectHealth() {
 }
 
 // applyHealth shows the health of a run in its phase and reason: why the cluster is not reached or, if it is, why the
-// last change was not applied.
+// last change was not applied, or why it does not listen everywhere.
 func (s *session) applyHealth() {
 	switch {
 	case !s.phase.Listening():
 	case s.run.unhealthy == Reason{}:
-		s.phase, s.reason = On, s.run.changeFailure
+		s.phase, s.reason = On, cmp.Or(s.run.changeFailure, s.endpoints.reason())
 	default:
 		s.phase, s.reason = Unavailable, s.run.unhealthy
 	}
