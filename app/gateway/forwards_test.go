@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fairlead/app/session"
+	"fairlead/proxy"
 )
 
 // writeSettings replaces the settings of gateways.
@@ -60,7 +61,7 @@ func TestAForwardListensWhileItsContextIsOn(t *testing.T) {
 	if !g.isOwn(first) {
 		t.Error("it is not known as our own: a route could lead from Fairlead to itself")
 	}
-	proxy := p.Endpoints().ProxyAddress()
+	before := p.Endpoints().ProxyAddress()
 	accepted(t, first.String())
 
 	writeSettings(t, g, "contexts: {demo: {forwards: [{listen: "+second.String()+", to: db.billing:5432}]}}\n")
@@ -69,8 +70,8 @@ func TestAForwardListensWhileItsContextIsOn(t *testing.T) {
 	}
 	accepted(t, second.String())
 	refused(t, first.String())
-	if now := p.Endpoints().ProxyAddress(); now != proxy {
-		t.Errorf("the proxy moved from %s to %s", proxy, now)
+	if now := p.Endpoints().ProxyAddress(); now != before {
+		t.Errorf("the proxy moved from %s to %s", before, now)
 	}
 	off()
 	if err := <-served; err != nil {
@@ -160,6 +161,29 @@ func TestOtherUsersNeedThePasswordThatAForwardCannotAskFor(t *testing.T) {
 		}
 		if lenient := check(client, elsewhere) == nil; lenient != strings.Contains(text, "true,") {
 			t.Errorf("%s: anybody may use the proxy: %t", text, lenient)
+		}
+	}
+}
+
+// A host outside has no names of its own for ports: the usual ones lead to a forward's target, by its route.
+func TestAForwardToAHostOutsideMayNameItsPort(t *testing.T) {
+	outside := outsideOf(t, "upstreams: {corp: {url: \"http://proxy.example:3128\"}}\ncontexts: {demo: {routes: [{to: [\"db.example:443\"], via: corp}]}}")
+	for target, want := range map[string]string{"db.example:https": "corp", "db.example:443": "corp", "db.example:http": "direct", "db.example:no-such": ""} {
+		to, err := proxy.ParseNamed(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, rule := range outside.rules() {
+			if dialer, err := rule.Match(t.Context(), to); err != nil || dialer != nil {
+				if err == nil {
+					got = rule.Name
+				}
+				break
+			}
+		}
+		if got != want {
+			t.Errorf("%s goes %q, want %q", target, got, want)
 		}
 	}
 }

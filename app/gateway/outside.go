@@ -128,13 +128,37 @@ func (o *Outside) refusesAll() bool {
 func (o *Outside) rules() []proxy.Rule {
 	var rules []proxy.Rule
 	for _, r := range o.routes {
-		rule := proxy.Rule{Name: r.name, Match: func(_ context.Context, t proxy.Target) (proxy.Dialer, error) {
-			if !r.matches(t.Host, t.Port) {
-				return nil, nil
+		rule := proxy.Rule{Name: r.name, Match: func(ctx context.Context, t proxy.Target) (proxy.Dialer, error) {
+			port, err := usualPort(ctx, t)
+			if err != nil || !r.matches(t.Host, port) {
+				return nil, err
+			}
+			if t.PortName != "" {
+				return numbered{r.dialer, proxy.Target{Host: t.Host, Port: port}}, nil
 			}
 			return r.dialer, nil
 		}}
 		rules = append(rules, rule)
 	}
 	return rules
+}
+
+// usualPort returns the number of a target's port. A host outside has no names of its own for ports, but the usual ones.
+func usualPort(ctx context.Context, t proxy.Target) (uint16, error) {
+	if t.PortName == "" {
+		return t.Port, nil
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", t.PortName)
+	return uint16(port), err
+}
+
+// numbered dials a target whose port was written by its name.
+type numbered struct {
+	proxy.Dialer
+	target proxy.Target
+}
+
+// DialContext connects to the target.
+func (n numbered) DialContext(ctx context.Context, network, _ string) (net.Conn, error) {
+	return n.Dialer.DialContext(ctx, network, n.target.String())
 }
