@@ -146,6 +146,39 @@ func TestForwardInTheBackgroundIsKept(t *testing.T) {
 	}
 }
 
+// A port that another program has is said when the settings are checked, with its line, and again when the context is on.
+// It is opened when it is free.
+func TestATakenLocalPortIsSaidBeforeAndAfterTheStart(t *testing.T) {
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	at := taken.Addr().String()
+	r, others := serveForwards(t, `{forwards: [{listen: `+at+`, to: "echo.default:7"}, {listen: %s, to: "echo.default:7"}]}`)
+	file := filepath.Join(r.state, "config", "fairlead", "config.yaml") // that of the commands, which r.home leads to
+	writeFile(t, file, `contexts: {demo: {forwards: [{listen: `+others[0]+`, to: "echo.default:7"},
+  {listen: `+at+`, to: "echo.default:7"}]}}`+"\n")
+	if got := r.ask(t, "settings", "check", "--kubeconfig", cluster.Kubeconfig); got.status != 1 || strings.Count(got.stdout, "config.yaml:") != 1 ||
+		!strings.Contains(got.stdout, "config.yaml:2: ") || !strings.Contains(got.stdout, "app.test") {
+		t.Errorf("the check says %+v", got)
+	}
+	if text := r.must(t, "status"); !strings.Contains(text, at+" is not forwarded to echo.default:7") || !strings.Contains(text, "app.test") {
+		t.Errorf("the status is %s", text)
+	}
+	if text := r.must(t, "forwards"); !strings.Contains(text, "failed") {
+		t.Errorf("the list is %s", text)
+	}
+	if got := netcat(t, others[0], "another port\n"); got != "another port\n" {
+		t.Errorf("the echo says %q", got)
+	}
+	taken.Close()
+	eventually(t, "the port is opened", func() bool { return !strings.Contains(r.must(t, "forwards"), "failed") })
+	if got := netcat(t, at, "free again\n"); got != "free again\n" {
+		t.Errorf("the echo says %q", got)
+	}
+}
+
 // localPort returns the port of an address.
 func localPort(t *testing.T, address string) string {
 	t.Helper()

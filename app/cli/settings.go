@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,8 +14,11 @@ import (
 
 	"fairlead/app/command"
 	"fairlead/app/desktop"
+	"fairlead/app/explain"
 	"fairlead/app/gateway"
 	"fairlead/app/instance"
+	"fairlead/app/portholder"
+	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/kube/kubeconfig"
 )
@@ -48,7 +53,7 @@ func SettingsPath(context.Context, command.Options) error {
 }
 
 // SettingsCheck prints what is wrong in the settings and with what they name: certificates, kubeconfig files, the
-// browser, contexts. A context that no kubeconfig has today is not an error, nor is one that has to leave its port.
+// browser, contexts, local ports. A context that no kubeconfig has today is not an error, nor is one that has to leave its port.
 func SettingsCheck(_ context.Context, o command.Options) error {
 	file, err := settings.ConfigFile()
 	if err != nil {
@@ -101,6 +106,8 @@ func wrongReference(r settings.Reference) error {
 		return gateway.WrongUpstream(*r.Upstream, r.Part)
 	case r.Kubeconfig != "":
 		return wrongKubeconfig(r.Kubeconfig)
+	case r.Listen.IsValid():
+		return wrongListener(r.Listen)
 	}
 	return wrongBrowser(r.Browser)
 }
@@ -115,6 +122,24 @@ func wrongCertificate(files settings.TLS) error {
 		return fmt.Errorf("the listener's certificate: %s expired at %s", files.Cert, until.Local().Format(time.DateTime))
 	}
 	return nil
+}
+
+// wrongListener returns why a fixed local port cannot be opened. What the running Fairlead has opened is fine.
+func wrongListener(at netip.AddrPort) error {
+	listener, err := net.Listen("tcp", at.String())
+	if err == nil {
+		return listener.Close()
+	}
+	if status, statusErr := queryStatus(context.Background()); statusErr == nil {
+		for _, c := range status.Contexts {
+			s := c.State()
+			open := func(e session.Endpoint) bool { return e.Address == at.String() && e.Problem == "" }
+			if s.Phase.Listening() && slices.ContainsFunc(s.Endpoints, open) {
+				return nil
+			}
+		}
+	}
+	return errors.New(explain.Error(portholder.Explain(err)).Text())
 }
 
 // wrongKubeconfig returns the first problem of a kubeconfig file.

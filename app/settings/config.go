@@ -40,6 +40,7 @@ type Reference struct {
 	Part       string // of Upstream: ca, cert or key
 
 	Konnectivity *Konnectivity
+	Listen       netip.AddrPort // of a forward, or a further port of a proxy
 }
 
 // A block contains the options for one context, or for those whose names match.

@@ -114,6 +114,7 @@ func (p *parser) endpoints(node *yaml.Node, one bool, parse func(*yaml.Node) End
 		var e Endpoint
 		if p.contained(func() { e = parse(n) }) == "" {
 			list = append(list, writtenEndpoint{e, n.Line})
+			p.references = append(p.references, Reference{Line: n.Line, Listen: at(list[len(list)-1], loopback)})
 		}
 	})
 	return &list
