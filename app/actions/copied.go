@@ -13,7 +13,7 @@ import (
 
 // copiedTitle returns what a click copied, and of which context.
 func copiedTitle(click menu.Click) string {
-	what, end := "the text", ""
+	what, of, end := "the text", " of ", ""
 	switch click.Action {
 	case menu.CopySOCKS5:
 		what = "the socks5h URL"
@@ -26,18 +26,18 @@ func copiedTitle(click menu.Click) string {
 	case menu.CopySnippet:
 		what, end = "the lines", " for "+snippetTitle(click.Argument)
 	case menu.CopyService:
-		what = "the address of a Service"
+		what, of = "the address of a Service", " in "
 	case menu.CopyLogin:
 		what = "the login command"
 	case menu.CopyMessage:
-		what = "the message"
+		what, of = "the message", " about "
 	case menu.CopyVersion:
 		what = "the version"
 	}
 	if click.Context == "" {
 		return "Copied " + what + end
 	}
-	return "Copied " + what + " of " + click.Context + end
+	return "Copied " + what + of + click.Context + end
 }
 
 // snippetTitle returns the title of a kind of snippet.

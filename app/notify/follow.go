@@ -38,7 +38,7 @@ type follower struct {
 
 // compare reports what is new about a context. Switching off is not reported, because the user did that.
 func (f follower) compare(was, is session.State) {
-	requested := !is.Requested.IsZero() && !is.Requested.Equal(f.reported[is.Name])
+	requested := !is.Requested.Equal(f.reported[is.Name])
 	works := is.Phase == session.On && is.Reason == ""
 	switch {
 	case bad(is):
