@@ -12,6 +12,7 @@ import (
 	"fairlead/app/control"
 	"fairlead/app/desktop"
 	"fairlead/app/instance"
+	"fairlead/app/menu"
 	"fairlead/app/notify"
 	"fairlead/app/session"
 	"fairlead/app/settings"
@@ -59,7 +60,7 @@ func showTray(ctx context.Context, p *instance.Instance) error {
 	notifier := notify.New(notify.Config{
 		Icon: assets.Picture, Log: p.Log,
 		Wanted:   func(kind notify.Kind) bool { return p.Settings.Notifies(settings.Notification(kind)) },
-		Terminal: desktop.HasTerminal,
+		Terminal: desktop.HasTerminal, Titles: menu.Titles,
 		Chosen: func(c notify.Choice) {
 			select {
 			case choices <- c:

@@ -118,7 +118,7 @@ func (c *Actions) copy(ctx context.Context, click menu.Click) error {
 		c.notifier.Say("Not copied: "+said, err.Error())
 		return nil
 	}
-	c.notifier.Copied(copiedTitle(click), said)
+	c.notifier.Copied(c.copiedTitle(click), said)
 	return nil
 }
 

@@ -12,7 +12,11 @@ import (
 )
 
 // copiedTitle returns what a click copied, and of which context.
-func copiedTitle(click menu.Click) string {
+func (c *Actions) copiedTitle(click menu.Click) string {
+	return copiedTitle(click, menu.Titles(c.model.Snapshot())[click.Context])
+}
+
+func copiedTitle(click menu.Click, context string) string {
 	what, of, end := "the text", " of ", ""
 	switch click.Action {
 	case menu.CopySOCKS5:
@@ -34,10 +38,10 @@ func copiedTitle(click menu.Click) string {
 	case menu.CopyVersion:
 		what = "the version"
 	}
-	if click.Context == "" {
+	if context == "" {
 		return "Copied " + what + end
 	}
-	return "Copied " + what + of + click.Context + end
+	return "Copied " + what + of + context + end
 }
 
 // snippetTitle returns the title of a kind of snippet.

@@ -18,7 +18,7 @@ func TestWhatWasCopiedIsNamed(t *testing.T) {
 		{Action: menu.CopyMessage, Context: "kind-dev"}:                     "Copied the message about kind-dev",
 		{Action: menu.CopyVersion}:                                          "Copied the version",
 	} {
-		if got := copiedTitle(click); got != want {
+		if got := copiedTitle(click, click.Context); got != want {
 			t.Errorf("%s: %q, want %q", click.Action, got, want)
 		}
 	}

@@ -17,6 +17,9 @@ const (
 	between  = " · "
 )
 
+// Titles returns the titles of all contexts, by name, as the menu shows them.
+func Titles(s session.Snapshot) map[string]string { return titlesOf(s.Contexts) }
+
 // titlesOf returns a title for each context, by name. No two look the same, and none looks like another's name. Commands
 // need the name, a title is for eyes only: the names that clouds make are shortened by their own grammar, without what all
 // contexts share, and widened until they differ from the others. A title changes with another context only where the

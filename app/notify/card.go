@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -39,6 +40,7 @@ const (
 // An entry is what a card says of a context or of a target in it.
 type entry struct {
 	context, target string // an empty target stands for the context as a whole
+	title           string // of the context
 	kind            Kind
 	said            explain.Explanation
 	command         string // logs in
@@ -335,6 +337,9 @@ func (n *Notifier) pause(c *card) time.Duration {
 
 // show returns the notification of a card that is shown now.
 func (n *Notifier) show(c *card, now time.Time) Notification {
+	for _, e := range c.entries {
+		e.title = cmp.Or(n.titles[e.context], e.context)
+	}
 	due := c.notification()
 	if now.Sub(c.shown) >= n.quiet {
 		c.rounds = 0

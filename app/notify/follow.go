@@ -15,6 +15,7 @@ func (n *Notifier) Follow(snapshots iter.Seq[session.Snapshot]) {
 	f := follower{Notifier: n, reported: map[string]time.Time{}}
 	before := map[string]session.State{}
 	for snapshot := range snapshots {
+		n.setTitles(n.titlesOf(snapshot))
 		now := map[string]session.State{}
 		for _, c := range snapshot.Contexts {
 			now[c.Name] = c
@@ -28,6 +29,12 @@ func (n *Notifier) Follow(snapshots iter.Seq[session.Snapshot]) {
 		}
 		before = now
 	}
+}
+
+func (n *Notifier) setTitles(titles map[string]string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.titles = titles
 }
 
 // A follower compares the states of contexts.

@@ -107,6 +107,21 @@ func TestOnlyWhatTheUserSwitchedOnSaysThatItIsOn(t *testing.T) {
 	}
 }
 
+func TestContextsAreCalledAsInTheMenu(t *testing.T) {
+	s := &screen{}
+	titles := func(session.Snapshot) map[string]string { return map[string]string{"staging": "stag · eu"} }
+	bubble(t, notify.Config{Sender: s, Titles: titles}, func(t *testing.T, n *notify.Notifier) {
+		follow(n, time.Second, state(session.Failed, "The proxy of context staging ended.", ""))
+		n.Failure("staging", "web:81", refused, false)
+		n.Failure("staging", "web:82", refused, false)
+		pass(time.Second)
+		expect(t, s, "[stag · eu: failed] The proxy of this context ended.\n[stag · eu: 2 connections failed] web:82: connection refused | web:81: connection refused | Try another port.\n")
+		if got := s.all()[0].About.Contexts; len(got) != 1 || got[0] != "staging" {
+			t.Errorf("the choice is about %v", got)
+		}
+	})
+}
+
 func TestThePictureIsTheStates(t *testing.T) {
 	s := &screen{}
 	bubble(t, notify.Config{Sender: s}, func(t *testing.T, n *notify.Notifier) {

@@ -81,6 +81,8 @@ type Config struct {
 	Quiet  time.Duration // the least time between two notifications that say the same; 0 means one minute
 	Gather time.Duration // how long a notification waits for others that belong on it; 0 means 400 ms
 	Cards  int           // how many notifications of failures there may be within Quiet, the rest is one more; 0 means 3
+	// Titles returns what contexts are called on the screen, by name. If nil, it is their names.
+	Titles func(session.Snapshot) map[string]string
 	// Wanted reports whether a kind is to be shown. It must not block. If nil, all are.
 	Wanted func(Kind) bool
 	// Terminal reports whether LogIn can be offered. Run calls it. If nil, it is not.
@@ -98,6 +100,7 @@ type Notifier struct {
 	most          int
 	wanted        func(Kind) bool
 	terminal      func() bool
+	titlesOf      func(session.Snapshot) map[string]string
 	stacks        bool // the desktop cannot replace what it shows
 	log           zerolog.Logger
 	wake          chan struct{} // holds a token if there may be something to send
@@ -106,6 +109,7 @@ type Notifier struct {
 	messages []Notification
 	cards    []*card           // oldest first
 	past     map[string]past   // by context, its last trouble that is over
+	titles   map[string]string // of contexts, by name
 	keys     map[string]string // by context, the key of the last notification of it alone as a whole
 }
 
@@ -121,11 +125,14 @@ func New(c Config) *Notifier {
 	if c.Wanted == nil {
 		c.Wanted = func(Kind) bool { return true }
 	}
+	if c.Titles == nil {
+		c.Titles = func(session.Snapshot) map[string]string { return nil }
+	}
 	if c.Terminal == nil {
 		c.Terminal = func() bool { return false }
 	}
 	return &Notifier{
-		stacks: stacks, terminal: c.Terminal, sender: c.Sender, quiet: cmp.Or(c.Quiet, time.Minute), gather: cmp.Or(c.Gather, 400*time.Millisecond), most: cmp.Or(c.Cards, 3),
+		stacks: stacks, terminal: c.Terminal, titlesOf: c.Titles, sender: c.Sender, quiet: cmp.Or(c.Quiet, time.Minute), gather: cmp.Or(c.Gather, 400*time.Millisecond), most: cmp.Or(c.Cards, 3),
 		wanted: c.Wanted, log: c.Log, wake: make(chan struct{}, 1), past: map[string]past{}, keys: map[string]string{},
 	}
 }

@@ -44,12 +44,12 @@ func (c *card) notification() Notification {
 	}
 	if len(running) > 0 {
 		for _, word := range overWords(over) {
-			lines = append(lines, names(contextsOf(over, word))+": "+word+".")
+			lines = append(lines, names(titlesOf(over, word))+": "+word+".")
 		}
 	}
 	n.Title, n.Body = explain.Plain(n.Title, titleLength), body(lines)
 	n.Actions = c.actions(running)
-	n.About = Choice{Contexts: contextsOf(running, ""), Text: n.Title + "\n" + n.Body}
+	n.About = Choice{Contexts: contextsOf(running), Text: n.Title + "\n" + n.Body}
 	if command := commonCommand(running); command != "" {
 		n.About.Text = command
 	}
@@ -111,12 +111,12 @@ func connectionText(e *entry) (title string, lines []string) {
 	if e.failures > 1 {
 		lines = append(lines, fmt.Sprintf("It failed %d times.", e.failures))
 	}
-	return titled(e.context, e.said.Title), lines
+	return titled(e.title, e.said.Title), lines
 }
 
 // connectionsText returns the text for several targets of a context, the latest first.
 func (c *card) connectionsText() (title string, lines []string) {
-	title = titled(c.topic.about, fmt.Sprintf("%d connections failed", c.total))
+	title = titled(c.entries[0].title, fmt.Sprintf("%d connections failed", c.total))
 	shown := slices.Clone(c.entries)
 	slices.Reverse(shown)
 	for _, e := range shown[:min(len(shown), mostLines)] {
@@ -137,7 +137,7 @@ func troubleText(e *entry) (title string, lines []string) {
 	if e.command != "" && !strings.Contains(e.said.Hint, e.command) {
 		lines = append(lines, "To log in: "+e.command)
 	}
-	return titled(e.context, e.said.Title), append(lines, failedMeanwhile(e))
+	return titled(e.title, e.said.Title), append(lines, failedMeanwhile(e))
 }
 
 func failedMeanwhile(entries ...*entry) string {
@@ -158,14 +158,14 @@ func failedMeanwhile(entries ...*entry) string {
 func groupText(entries []*entry) (title string, lines []string) {
 	cause := strings.Replace(lowerFirst(entries[0].said.Title), "API server ", "API servers ", 1)
 	title = fmt.Sprintf("%d contexts: %s", len(entries), cause)
-	lines = []string{names(contextsOf(entries, "")) + "."}
+	lines = []string{names(titlesOf(entries, "")) + "."}
 	switch command, hint := commonCommand(entries), commonHint(entries); {
 	case command != "":
 		lines = append(lines, "To log in: "+command)
 	case entries[0].kind == Logins:
 		for _, e := range entries[:min(len(entries), mostLines)] {
 			if e.command != "" {
-				lines = append(lines, explain.Plain(e.context, nameLength)+": "+e.command)
+				lines = append(lines, explain.Plain(e.title, nameLength)+": "+e.command)
 			}
 		}
 	case hint != "":
@@ -179,13 +179,13 @@ func groupText(entries []*entry) (title string, lines []string) {
 // othersText returns the text for contexts of which each has another trouble.
 func othersText(entries []*entry) (title string, lines []string) {
 	title = "1 more context has problems"
-	if contexts := len(contextsOf(entries, "")); contexts != 1 {
+	if contexts := len(contextsOf(entries)); contexts != 1 {
 		title = fmt.Sprintf("%d more contexts have problems", contexts)
 	}
 	seen := map[string]bool{}
 	for _, e := range slices.Backward(entries) {
 		if !seen[e.context] && len(seen) < mostLines {
-			lines = append(lines, explain.Plain(e.context, nameLength)+": "+lowerFirst(e.said.Title))
+			lines = append(lines, explain.Plain(e.title, nameLength)+": "+lowerFirst(e.said.Title))
 		}
 		seen[e.context] = true
 	}
@@ -198,10 +198,10 @@ func othersText(entries []*entry) (title string, lines []string) {
 // startedText returns the text for contexts that are on.
 func startedText(entries []*entry) (title string, lines []string) {
 	if len(entries) == 1 {
-		return titled(entries[0].context, "on"), []string{entries[0].url}
+		return titled(entries[0].title, "on"), []string{entries[0].url}
 	}
 	for _, e := range entries[:min(len(entries), mostNames)] {
-		lines = append(lines, explain.Plain(e.context, nameLength)+": "+e.url)
+		lines = append(lines, explain.Plain(e.title, nameLength)+": "+e.url)
 	}
 	if more := len(entries) - mostNames; more > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", more))
@@ -213,12 +213,12 @@ func startedText(entries []*entry) (title string, lines []string) {
 func overText(entries []*entry) (title string, lines []string) {
 	words := overWords(entries)
 	if len(entries) == 1 {
-		return titled(entries[0].context, words[0]), nil
+		return titled(entries[0].title, words[0]), nil
 	}
 	if len(words) > 1 {
 		words = []string{"working again"}
 	}
-	return fmt.Sprintf("%d contexts: %s", len(entries), words[0]), []string{names(contextsOf(entries, "")) + "."}
+	return fmt.Sprintf("%d contexts: %s", len(entries), words[0]), []string{names(titlesOf(entries, "")) + "."}
 }
 
 // overWords returns what is to be said of entries that are over, each word once.
@@ -231,17 +231,27 @@ func overWords(entries []*entry) (words []string) {
 	return words
 }
 
-// contextsOf returns the contexts of entries, each once: of all, or of those of which over is said.
-func contextsOf(entries []*entry, over string) (contexts []string) {
+// titlesOf returns the titles of the contexts of entries: of all, or of those of which over is said.
+func titlesOf(entries []*entry, over string) (titles []string) {
 	for _, e := range entries {
-		if (over == "" || cmp.Or(e.over, "working again") == over) && !slices.Contains(contexts, e.context) {
+		if over == "" || cmp.Or(e.over, "working again") == over {
+			titles = append(titles, e.title)
+		}
+	}
+	return titles
+}
+
+// contextsOf returns the contexts of entries, each once.
+func contextsOf(entries []*entry) (contexts []string) {
+	for _, e := range entries {
+		if !slices.Contains(contexts, e.context) {
 			contexts = append(contexts, e.context)
 		}
 	}
 	return contexts
 }
 
-// names lists contexts.
+// names lists the titles of contexts.
 func names(contexts []string) string {
 	var shown []string
 	for _, name := range contexts[:min(len(contexts), mostNames)] {
