@@ -1,0 +1,78 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"fairlead/app/settings"
+	"fairlead/proxy"
+)
+
+func TestPACSendsHostsOutsideToATunnel(t *testing.T) {
+	to := []settings.Pattern{{Name: "*.corp.example"}}
+	c := settings.Context{Outside: settings.Direct, Routes: []settings.Route{{To: to, Via: settings.Direct}}}
+	for carrier, want := range map[string]bool{"": false, settings.KonnectivityCarrier: true} {
+		c.Carrier = carrier
+		routes, others := pacRoutes(c)
+		if others != want || len(routes) != 1 || routes[0].Direct == want {
+			t.Errorf("carrier %q: %+v, others %t", carrier, routes, others)
+		}
+	}
+	c.Outside = settings.Refuse
+	if _, others := pacRoutes(c); others {
+		t.Error("refused hosts outside are sent to the tunnel")
+	}
+}
+
+func TestKonnectivityFilesSayWhatIsWrong(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	none := filepath.Join(dir, "none")
+	text := file("text", "no certificate")
+	for want, k := range map[string]settings.Konnectivity{
+		"the authority of the Konnectivity server: open " + none:                    {CA: none},
+		"the authority of the Konnectivity server: " + text + " has no certificate": {CA: text},
+		"the certificate for the Konnectivity server: open " + none:                 {Cert: none, Key: text},
+		"the key for the Konnectivity server: open " + none:                         {Cert: text, Key: none},
+		"the certificate " + text + " and the key " + text:                          {Cert: text, Key: text},
+	} {
+		if err := CheckKonnectivity(k); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %s", k, err, want)
+		}
+	}
+}
+
+// TestTunnelRefusesWhatItMayNotReach is about addresses that mean the agent's own machine, and about names without DNS.
+func TestTunnelRefusesWhatItMayNotReach(t *testing.T) {
+	tunnel, err := newTunnel(settings.Konnectivity{Server: "http://127.0.0.1:1"}, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names proxy.Dialer = dialFunc(func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("not asked") })
+	b := newBeyond(tunnel, names, settings.Konnectivity{DNS: settings.NoDNS})
+	for _, address := range []string{"127.0.0.1:80", "[::1]:80", "169.254.169.254:80", "0.0.0.0:80", "[::ffff:127.0.0.1]:80", "db.corp.example:5432"} {
+		if _, err := b.DialContext(t.Context(), "tcp", address); !errors.As(err, new(*proxy.RouteError)) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+// dialFunc is a function as a proxy.Dialer.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+func (f dialFunc) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return f(ctx, network, address)
+}
