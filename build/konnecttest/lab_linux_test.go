@@ -107,7 +107,7 @@ func manifest() string {
 const headless, dnsAddress = "10.244.77.20", "10.244.77.53"
 
 // newLab starts a lab: the API, the network, and for each mode a server with its agent.
-func newLab(t *testing.T) *lab {
+func newLab(t testing.TB) *lab {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("this test needs root, for a network of its own")
@@ -133,7 +133,7 @@ func newLab(t *testing.T) *lab {
 }
 
 // apply creates the objects, and returns the programs that the network needs for them.
-func (l *lab) apply(t *testing.T) (programs []program) {
+func (l *lab) apply(t testing.TB) (programs []program) {
 	t.Helper()
 	l.kubectl(t, manifest(), "create", "-f", "-")
 	ready := func(name, address, status string) {
@@ -155,11 +155,11 @@ func (l *lab) apply(t *testing.T) (programs []program) {
 		program{"web", outsideAddress + ":80"}, program{"web", "10.244.77.99:8080"})
 }
 
-func (l *lab) clusterIP(t *testing.T, namespace, service string) string {
+func (l *lab) clusterIP(t testing.TB, namespace, service string) string {
 	return l.kubectl(t, "", "get", "service", "-n", namespace, service, "-o", "jsonpath={.spec.clusterIP}")
 }
 
-func (l *lab) kubectl(t *testing.T, input string, args ...string) string {
+func (l *lab) kubectl(t testing.TB, input string, args ...string) string {
 	t.Helper()
 	cmd := l.cluster.KubectlCommand(t.Context(), args...)
 	cmd.Stdin = strings.NewReader(input)
@@ -171,7 +171,7 @@ func (l *lab) kubectl(t *testing.T, input string, args ...string) string {
 }
 
 // repository makes a git repository that can be cloned over plain HTTP, and returns the directory that it is in.
-func (l *lab) repository(t *testing.T) string {
+func (l *lab) repository(t testing.TB) string {
 	t.Helper()
 	files := filepath.Join(l.dir, "files")
 	script := `set -e; git init -q work; cd work; for i in 1 2 3; do seq 1 20000 >file$i; git add .; git -c user.name=x -c user.email=x@example.com commit -qm "file $i"; done
@@ -188,7 +188,7 @@ func (l *lab) repository(t *testing.T) string {
 }
 
 // grpcPeer builds the gRPC server and client, which use grpc-go.
-func (l *lab) grpcPeer(t *testing.T) string {
+func (l *lab) grpcPeer(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(l.dir, "grpcpeer")
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".")
@@ -200,7 +200,7 @@ func (l *lab) grpcPeer(t *testing.T) string {
 }
 
 // addServer describes a server in a mode, and its agent. The mode "socket" is http-connect on a Unix socket.
-func (l *lab) addServer(t *testing.T, programs, mode string, d *description) {
+func (l *lab) addServer(t testing.TB, programs, mode string, d *description) {
 	t.Helper()
 	file := func(name string) string { return filepath.Join(l.dir, name) }
 	clients, agents, health := testport.Free(t), testport.Free(t), testport.Free(t)
@@ -235,7 +235,7 @@ func (l *lab) addServer(t *testing.T, programs, mode string, d *description) {
 }
 
 // enter starts the inside of the network.
-func (l *lab) enter(t *testing.T, d description) {
+func (l *lab) enter(t testing.TB, d description) {
 	t.Helper()
 	text, err := json.Marshal(d)
 	if err != nil {
@@ -283,7 +283,7 @@ func (l *lab) enter(t *testing.T, d description) {
 	}
 }
 
-func (l *lab) line(t *testing.T) string {
+func (l *lab) line(t testing.TB) string {
 	t.Helper()
 	if !l.lines.Scan() {
 		t.Fatalf("the inside of the network ended: %v", l.lines.Err())
@@ -292,7 +292,7 @@ func (l *lab) line(t *testing.T) string {
 }
 
 // startAgent starts the agent of a server, and waits until the server has it.
-func (l *lab) startAgent(t *testing.T, mode string) {
+func (l *lab) startAgent(t testing.TB, mode string) {
 	t.Helper()
 	if _, err := fmt.Fprintln(l.inside, mode); err != nil {
 		t.Fatal(err)
@@ -317,7 +317,7 @@ func (s *server) hasAgent() bool {
 }
 
 // killAgent kills the server's agent, and waits until the server knows.
-func (l *lab) killAgent(t *testing.T, mode string) {
+func (l *lab) killAgent(t testing.TB, mode string) {
 	t.Helper()
 	s := l.servers[mode]
 	if err := syscall.Kill(s.agent, syscall.SIGKILL); err != nil {
@@ -327,7 +327,7 @@ func (l *lab) killAgent(t *testing.T, mode string) {
 }
 
 // start starts the server, which ends with the test.
-func (s *server) start(t *testing.T) {
+func (s *server) start(t testing.TB) {
 	t.Helper()
 	cmd := exec.Command(s.command[0], s.command[1:]...)
 	log, err := os.CreateTemp(t.TempDir(), "server")
@@ -358,7 +358,7 @@ func (s *server) stop() {
 }
 
 // await waits for a condition.
-func (l *lab) await(t *testing.T, what string, holds func() bool) {
+func (l *lab) await(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(90 * time.Second)
 	for !holds() {

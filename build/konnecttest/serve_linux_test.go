@@ -59,7 +59,7 @@ func (b *buffer) String() string {
 }
 
 // serve runs `fairlead serve` with a server, and waits until it listens.
-func (l *lab) serve(t *testing.T, mode string, args ...string) *served {
+func (l *lab) serve(t testing.TB, mode string, args ...string) *served {
 	t.Helper()
 	path, err := build()
 	if err != nil {
@@ -85,7 +85,7 @@ func (l *lab) serve(t *testing.T, mode string, args ...string) *served {
 }
 
 // start starts the command, and ends it with the test.
-func (s *served) start(t *testing.T) {
+func (s *served) start(t testing.TB) {
 	t.Helper()
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
@@ -122,7 +122,7 @@ func (s *served) listens() bool {
 }
 
 // curl runs curl through the proxy, and returns its output and status.
-func (s *served) curl(t *testing.T, args ...string) (string, int) {
+func (s *served) curl(t testing.TB, args ...string) (string, int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
