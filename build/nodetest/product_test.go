@@ -67,6 +67,12 @@ func (l *lines) String() string {
 // serve starts the product on the context demo, over one carrier. It is stopped at the end of the test.
 func serve(t *testing.T, c *clustertest.Cluster, carrier string) *product {
 	t.Helper()
+	return serveWith(t, c, carrier, "")
+}
+
+// serveWith is serve with more settings.
+func serveWith(t *testing.T, c *clustertest.Cluster, carrier, more string) *product {
+	t.Helper()
 	program, err := built()
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +89,7 @@ func serve(t *testing.T, c *clustertest.Cluster, carrier string) *product {
 			t.Fatal(err)
 		}
 	}
-	settings := fmt.Sprintf("defaults:\n  carrier: %s\n", carrier)
+	settings := fmt.Sprintf("defaults:\n  carrier: %s\n%s", carrier, more)
 	if err := os.WriteFile(filepath.Join(config, "config.yaml"), []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
