@@ -287,7 +287,7 @@ func (a *attempt) renew(ctx context.Context, cause error, untried []endpoint) []
 		return nil
 	}
 	defer end()
-	refused := isRefusal(cause) && len(a.to.services) > 0 && !a.to.single // otherwise there is no other Pod
+	refused := isRefusal(cause) && len(a.to.services)+len(a.to.workloads) > 0 && !a.to.single // otherwise there is no other Pod
 	if isGone(cause) || refused && time.Since(a.to.asked) > staleAfter {
 		c.resolver.forget(a.to, a.known)
 	}

@@ -19,6 +19,7 @@ const (
 	serviceName                   // a Service
 	memberName                    // one Pod behind a Service, by its host name, its own name or its dashed address
 	podName                       // a Pod by its own name
+	workloadName                  // a Deployment or another object that selects Pods
 	clusterAddress                // an IP address that may be a Service's or a Pod's
 )
 
@@ -30,6 +31,7 @@ type name struct {
 	pod       string
 	address   netip.Addr
 	doubtful  bool   // it may also be a name of another network: web.dev, db-0.db.billing
+	kind      string // of a workload
 	own       string // of a name of two labels: the namespace in which it may be POD.SERVICE instead
 	zone      string // the public domain after svc or pod; empty if there is none
 }
@@ -57,7 +59,8 @@ const zone = "cluster.local"
 //	10-1-2-3.NAMESPACE.pod       (the same).ZONE               a Pod by its address
 //
 // Beyond that DNS, POD may be a Pod's own name, including dots, and POD.NAMESPACE.pod is a Pod by its own name: so
-// web.v1.default.pod is the Pod web.v1. An IP address may be in the cluster as well.
+// web.v1.default.pod is the Pod web.v1. NAME.NAMESPACE.deployment.apps stands for the Pods of a Deployment, and
+// statefulset, replicaset and daemonset for those of the others. An IP address may be in the cluster as well.
 //
 // ZONE is cluster.local or, for a single Service, Pod of a Service or Pod's address, any other domain: the API server does
 // not say which domain a cluster has. A domain that ends in a public suffix may be in use on the Internet. Then it becomes
@@ -94,6 +97,9 @@ func parseName(host, namespace string) name {
 		return name{meaning: serviceName, service: labels[0], namespace: namespace}
 	case n == 2:
 		return shortName(labels, namespace)
+	case n == 4 && labels[3] == apps:
+		workload, _ := workloadOf(labels) // or outside
+		return workload
 	case labels[2] == "svc", n > 3 && labels[3] == "svc":
 		end := slices.Index(labels[2:], "svc") + 2
 		return nameInService(labels[:end]).zoned(labels[end+1:])

@@ -52,6 +52,14 @@ func TestNamesMeanWhatTheClusterMeans(t *testing.T) {
 		"pod":      service("pod", "team"),
 		long:       service(long, "team"),
 
+		// NAME.NAMESPACE.KIND.apps
+		"web.shop.deployment.apps":     {meaning: workloadName, service: "web", namespace: "shop", kind: "deployment"},
+		"DB.Shop.StatefulSet.Apps.":    {meaning: workloadName, service: "db", namespace: "shop", kind: "statefulset"},
+		"web.shop.cronjob.apps":        {},
+		"web.v1.shop.deployment.apps":  {},
+		"shop.deployment.apps":         maybeMember("shop", "deployment", "apps"),
+		"web.shop.deployment.apps.k8s": {},
+
 		// SERVICE.NAMESPACE, or POD.SERVICE
 		"web.billing":     short("web", "billing"),
 		"Web.Billing.":    short("web", "billing"),
@@ -288,6 +296,10 @@ func FuzzName(f *testing.F) {
 			}
 		case memberName:
 			if n.service == "" || n.namespace == "" || n.pod == "" || n.address.IsValid() {
+				t.Errorf("%q: %+v", host, n)
+			}
+		case workloadName:
+			if n.service == "" || n.namespace == "" || objects.Workloads[n.kind] == "" || n.pod != "" || n.address.IsValid() || n.doubtful {
 				t.Errorf("%q: %+v", host, n)
 			}
 		case podName:

@@ -31,6 +31,18 @@ func (r *resolver) portNumber(ctx context.Context, n name, port string) (int, er
 			}
 			return facts.PortNamed(port)
 		}
+		if n.meaning == workloadName {
+			pods, err := r.podsOf(ctx, n)
+			if err != nil {
+				return 0, err
+			}
+			for _, p := range pods {
+				if number, err := p.PortNamed(port); err == nil {
+					return number, nil
+				}
+			}
+			return 0, &fault.Unsupported{What: fmt.Sprintf("no Pod of %s/%s has a TCP port that is called %s", n.namespace, n.service, port)}
+		}
 		key := objects.ServiceKey{Namespace: n.namespace, Name: n.service}
 		s, _, err := r.service(ctx, key)
 		if err != nil {

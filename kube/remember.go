@@ -33,6 +33,7 @@ func newResolver(a *api.Client, namespace string, policy func() *Policy) *resolv
 		serviceLookup: newServiceLookup(q),
 		podLookup: &podLookup{
 			questioner: q, networks: newNetworks(), pods: newCache[objects.PodKey](withShortErrors(func(objects.Pod) shelfLife { return answerLasts })),
+			selected: newCache[name](withShortErrors(func([]objects.Pod) shelfLife { return shelfLife{fresh: answerLasts.fresh} })),
 		},
 		rangeLookup: &rangeLookup{questioner: q, ranges: newCache[struct{}](withShortErrors(func([]netip.Prefix) shelfLife { return rangesLast }))},
 		members:     newCache[name](withShortErrors(func(bool) shelfLife { return claimLasts })),

@@ -58,6 +58,7 @@ type podLookup struct {
 	*questioner
 	pods     *cache[objects.PodKey, objects.Pod]
 	networks *networks
+	selected *cache[name, []objects.Pod] // by workloads
 }
 
 // A rangeLookup finds the ranges of the cluster's addresses.
@@ -86,6 +87,7 @@ type resolution struct {
 	addresses []name
 	services  []objects.ServiceKey
 	named     []objects.PodKey
+	workloads []name
 }
 
 // resolve returns the Pods to try for a name and a port.
@@ -122,6 +124,9 @@ func (r *resolver) follow(ctx context.Context, n name, port int, to *resolution)
 		}
 		if n.meaning == podName {
 			return r.namedPod(ctx, n, port, to)
+		}
+		if n.meaning == workloadName {
+			return r.workload(ctx, n, port, to)
 		}
 		key := objects.ServiceKey{Namespace: n.namespace, Name: n.service}
 		t.enter(StepService)
@@ -305,6 +310,9 @@ func (r *resolver) forget(old resolution, known time.Time) {
 	for _, key := range old.services {
 		r.endpoints.forget(key, known)
 		r.watches.doubt(key)
+	}
+	for _, n := range old.workloads {
+		r.selected.forget(n, known)
 	}
 	for _, key := range old.named {
 		r.pods.forget(key, known)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"fairlead/kube/fault"
+	"fairlead/kube/objects"
 )
 
 // A Dial connects to address, "host:port", as net.Dialer's DialContext does.
@@ -130,6 +131,8 @@ func (w *walk) meaning() string {
 		return "the address of no Service or Pod that can be seen, " + outsideWay
 	case n.meaning == podName:
 		return fmt.Sprintf("Pod %s in namespace %s", n.pod, n.namespace)
+	case n.meaning == workloadName:
+		return fmt.Sprintf("%s %s in namespace %s", objects.Workloads[n.kind], n.service, n.namespace)
 	case n.meaning == memberName:
 		return fmt.Sprintf("Pod %s of Service %s in namespace %s", n.pod, n.service, n.namespace)
 	case n.meaning == serviceName:
