@@ -49,16 +49,16 @@ func TestProgramsWithoutAProxyReachTargetsThroughLocalPorts(t *testing.T) {
 	pod := strings.TrimSpace(kubectl(t, "get", "pods", "-l", "app=hello", "-o", "jsonpath={.items[0].metadata.name}"))
 	_, at := serveForwards(t, `{forwards: [
 		{listen: %s, to: "echo.default:7"}, {listen: %s, to: "hello:http"}, {listen: %s, to: "`+pod+`.hello.default.svc:http"},
-		{listen: %s, to: "`+pod+`.default.pod:http"}, {listen: %s, to: "hello.default:no-such"}, {listen: %s, to: "hello.default:81"}]}`)
+		{listen: %s, to: "`+pod+`.default.pod:http"}, {listen: %s, to: "hello.default.deployment.apps:http"}, {listen: %s, to: "none.default.deployment.apps:80"}, {listen: %s, to: "hello.default:no-such"}, {listen: %s, to: "hello.default:81"}]}`)
 	if got := netcat(t, at[0], "through nc\n"); got != "through nc\n" {
 		t.Errorf("the echo says %q", got)
 	}
-	for _, address := range at[1:4] { // a Service, one of its Pods, and that Pod by its own name
-		if body := run(t, "", "curl", "-sS", "--noproxy", "*", "http://"+address+"/"); !strings.Contains(body, pod) && address != at[1] || !strings.Contains(body, "hello") {
+	for i, address := range at[1:5] { // a Service, one of its Pods, that Pod by its own name, and their Deployment
+		if body := run(t, "", "curl", "-sS", "--noproxy", "*", "http://"+address+"/"); !strings.Contains(body, pod) && (i == 1 || i == 2) || !strings.Contains(body, "hello") {
 			t.Errorf("%s answers %q", address, body)
 		}
 	}
-	for _, address := range at[4:] {
+	for _, address := range at[5:] {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			_ = conn.SetDeadline(time.Now().Add(time.Minute))
@@ -82,6 +82,14 @@ func TestForwardInTheForegroundServesItsPortAlone(t *testing.T) {
 	}
 	if out := run(t, "", "sh", "-c", fmt.Sprintf("ss -Hltnp | grep -c 'pid=%d,'", r.cmd.Process.Pid)); strings.TrimSpace(out) != "1" {
 		t.Errorf("it listens at more than its port: %q", out)
+	}
+	deploy := freeAddress(t)
+	workload := start(t, nil, "forward", "--kubeconfig", cluster.Kubeconfig, "demo", "deploy/echo", localPort(t, deploy)+":7000")
+	if line := workload.line(t); line != "demo  "+deploy+" → echo.default.deployment.apps:7000" {
+		t.Errorf("it prints %q", line)
+	}
+	if got := netcat(t, deploy, "to a Deployment\n"); got != "to a Deployment\n" {
+		t.Errorf("the echo says %q", got)
 	}
 	taken := start(t, nil, "forward", "--kubeconfig", cluster.Kubeconfig, "demo", "echo.default:7", localPort(t, at))
 	taken.wait(t, 30*time.Second)

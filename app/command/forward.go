@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -14,7 +13,7 @@ import (
 // A Forward is a fixed local port, as a command line asks for it.
 type Forward struct {
 	Local string // a port or an address with one, of this machine
-	Kind  string // of kubectl's objects: "service", "pod" or "" for a host name
+	Kind  string // of kubectl's objects: "service", "pod", "deployment" or another workload; "" for a host name
 	Name  string // of the object, or the host
 	Port  string // a number or a name
 }
@@ -27,6 +26,9 @@ func (f Forward) Target(namespace string) string {
 		host = f.Name + "." + namespace + ".svc"
 	case "pod":
 		host = f.Name + "." + namespace + ".pod"
+	case "":
+	default:
+		host = f.Name + "." + namespace + "." + f.Kind + ".apps"
 	}
 	return net.JoinHostPort(host, f.Port)
 }
@@ -34,15 +36,15 @@ func (f Forward) Target(namespace string) string {
 // kinds are kubectl's words for what a port can be forwarded to.
 var kinds = map[string]string{
 	"svc": "service", "service": "service", "services": "service", "po": "pod", "pod": "pod", "pods": "pod",
+	"deploy": "deployment", "deployment": "deployment", "deployments": "deployment", "sts": "statefulset", "statefulset": "statefulset",
+	"statefulsets": "statefulset", "rs": "replicaset", "replicaset": "replicaset", "replicasets": "replicaset",
+	"ds": "daemonset", "daemonset": "daemonset", "daemonsets": "daemonset",
 }
-
-// workloads are kubectl's words for what it takes one Pod of.
-var workloads = []string{"deploy", "deployment", "deployments", "sts", "statefulset", "statefulsets", "rs", "replicaset", "replicasets", "ds", "daemonset", "daemonsets"}
 
 // isObject reports whether an argument names an object as kubectl does: svc/db.
 func isObject(arg string) bool {
 	kind, name, ok := strings.Cut(arg, "/")
-	return ok && name != "" && (kinds[kind] != "" || slices.Contains(workloads, kind))
+	return ok && name != "" && kinds[kind] != ""
 }
 
 // parseForwards parses a target and the local ports that lead to it.
@@ -52,11 +54,8 @@ func parseForwards(args []string) ([]Forward, error) {
 	}
 	f := Forward{Name: args[0]}
 	if kind, name, ok := strings.Cut(args[0], "/"); ok {
-		if slices.Contains(workloads, kind) {
-			return nil, fmt.Errorf("%s: name the Service of its Pods, or a Pod of it: it leads to whatever Pods are ready, as they come and go", args[0])
-		}
 		if f.Kind, f.Name = kinds[kind], name; f.Kind == "" || name == "" {
-			return nil, fmt.Errorf("%s is neither a host, nor svc/NAME or pod/NAME", args[0])
+			return nil, fmt.Errorf("%s is neither a host, nor svc/NAME, pod/NAME or deploy/NAME", args[0])
 		}
 	} else if host, port, err := net.SplitHostPort(args[0]); err == nil {
 		f.Name, f.Port = host, port

@@ -17,6 +17,8 @@ func TestForwardUnderstandsItsOwnSpellingAndKubectls(t *testing.T) {
 		"staging svc/db 15432:postgres":                  "staging 15432→db.ns.svc:postgres",
 		"staging service/db 127.0.0.2:15432:5432":        "staging 127.0.0.2:15432→db.ns.svc:5432",
 		"staging pod/db-0 5432 9187":                     "staging 5432→db-0.ns.pod:5432 9187→db-0.ns.pod:9187",
+		"staging deploy/web 8080":                        "staging 8080→web.ns.deployment.apps:8080",
+		"staging sts/db 5432:pg":                         "staging 5432→db.ns.statefulset.apps:pg",
 		"svc/db 5432":                                    " 5432→db.ns.svc:5432",
 		"arn:aws:eks:eu-west-1:1:cluster/prod svc/db 80": "arn:aws:eks:eu-west-1:1:cluster/prod 80→db.ns.svc:80",
 		"--context staging db:5432":                      "staging 5432→db:5432",
