@@ -285,7 +285,9 @@ func (c *httpClient) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err = x.route.dial(ctx, x.record, x.target)
 	}
 	if err == nil && x.site != nil && x.site.TLS {
-		conn, err = x.secure(ctx, conn)
+		if conn, err = x.secure(ctx, conn); x.isPlain(err) {
+			conn, err = x.route.dial(ctx, x.record, x.target)
+		}
 	}
 	if err != nil {
 		x.carried.Store(nil) // net/http gave that one up

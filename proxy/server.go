@@ -89,6 +89,7 @@ type serving struct {
 	ending   context.Context // when it ends, open connections are cut
 	http     *httpFront      // nil if target is set
 	records  records
+	plain    atomic.Bool   // its site was expected to speak TLS, and does not
 	progress chan struct{} // bytes have moved; see reportProgress
 
 	mutex    sync.Mutex

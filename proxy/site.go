@@ -40,6 +40,7 @@ var errSiteLanguage = errors.New("this port stands for a web server and speaks p
 // serveSite serves a request to the web server that the listener stands for.
 func (c *httpClient) serveSite(w http.ResponseWriter, r *http.Request) {
 	site := c.conn.site()
+	site.TLS = site.TLS && !c.conn.plain.Load()
 	host := r.Host
 	if host == "" { // HTTP/1.0
 		host = c.LocalAddr().String()
@@ -187,6 +188,17 @@ func (x *exchange) inDomain(domain string) bool {
 	}
 	_, err := netip.ParseAddr(host)
 	return err != nil && domain != "" && strings.HasSuffix(host, "."+domain)
+}
+
+// isPlain reports whether err says that a site speaks plain HTTP where TLS was expected, and remembers that. If its rule
+// checks certificates, the site has to speak TLS.
+func (x *exchange) isPlain(err error) bool {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); !ok || x.route.rule.TLS == nil || !x.route.rule.TLS.InsecureSkipVerify {
+		return false
+	}
+	x.client.conn.plain.Store(true)
+	x.site.TLS = false
+	return true
 }
 
 // secure leads the TLS handshake with a site. A refusal that it runs into is the target's.

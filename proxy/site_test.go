@@ -192,6 +192,19 @@ func TestASiteThatSpeaksTLS(t *testing.T) {
 	if response == nil || body != "web.shop web.shop https://web.shop" || response.Header.Get("Location") != "http://"+trusting.addr+"/next" {
 		t.Errorf("%v %q", response, body)
 	}
+	plain := web(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "http://web.shop/next")
+		w.WriteHeader(302)
+	})
+	mistaken := openSite(t, plain.Listener.Addr().String(), proxy.Rule{TLS: &tls.Config{InsecureSkipVerify: true}}, siteOf(t, "web.shop:https", true))
+	for range 2 {
+		if response, body := mistaken.ask(t, "GET / HTTP/1.1\nHost: LOCAL"); response == nil || response.Header.Get("Location") != "http://"+mistaken.addr+"/next" {
+			t.Errorf("plain HTTP at a port called https: %v %q", response, body)
+		}
+	}
+	if response, body = openSite(t, plain.Listener.Addr().String(), proxy.Rule{}, siteOf(t, "web.shop:https", true)).ask(t, "GET / HTTP/1.1\nHost: LOCAL"); response == nil || response.StatusCode != 502 {
+		t.Errorf("plain HTTP where certificates are checked: %v %q", response, body)
+	}
 	if response, body = openSite(t, address, proxy.Rule{}, siteOf(t, "web.shop:443", true)).ask(t, "GET / HTTP/1.1\nHost: LOCAL"); response == nil || response.StatusCode != 502 {
 		t.Errorf("an unknown authority's certificate: %v %q", response, body)
 	}
