@@ -223,7 +223,7 @@ var causes = []struct {
 		"Node node-7 of Pod shop/lone-1 could not carry the connection (rpc error: token=…). Look at the node: “kubectl describe node node-7”. The rest of the cluster can be reached.", 4, 91, 502, "destination_unavailable"},
 	{"blocked on the way", &fault.Blocked{Server: "api.example:6443", Status: 403}, "Port-forward blocked",
 		"Something on the way to the API server api.example:6443 does not let port-forwards through: it answered 403 Forbidden. Ask those who run that proxy or load balancer to pass WebSocket upgrades on.", 3, 91, 502, "destination_unavailable"},
-	{"no agent", &fault.Tunnel{Server: "konnectivity:8090", Problem: fault.TunnelNoAgent, Err: errors.New("No agent available")}, "No Konnectivity agent",
+	{"no agent", &fault.Tunnel{Server: "konnectivity:8090", Problem: fault.TunnelNoAgent, Err: errors.New("no tunnels available")}, "No Konnectivity agent",
 		"No agent of the cluster is connected to the Konnectivity server konnectivity:8090. Look at the agents in the cluster: “kubectl get pods -A -l k8s-app=konnectivity-agent”. The cluster may have no node.", 3, 91, 502, "destination_unavailable"},
 	{"Konnectivity server without us", &fault.Tunnel{Server: "konnectivity:8090", Problem: fault.TunnelCertificate, Err: errors.New("remote error: tls: certificate required")}, "Konnectivity unusable",
 		"The Konnectivity server konnectivity:8090 wants a client certificate that it knows, and does not accept what it was given. The certificate and the key are cert and key of the context's konnectivity in the settings, or --konnectivity-cert and --konnectivity-key.", 3, 91, 502, "destination_unavailable"},

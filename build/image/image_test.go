@@ -18,6 +18,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"fairlead/build/image/layout"
 )
 
 // TestImageRunsAsNobodyOnItsOwn makes the image as "task image" does, and runs the program in what its layer has.
@@ -27,7 +29,7 @@ func TestImageRunsAsNobodyOnItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := unpack(t, open(t, out))
-	var index, image manifest
+	var index, image layout.Manifest
 	decode(t, files["index.json"], &index)
 	if len(index.Manifests) != 1 || index.Manifests[0].Annotations["io.containerd.image.name"] != "fairlead:test" {
 		t.Fatalf("index %+v", index)
@@ -36,7 +38,7 @@ func TestImageRunsAsNobodyOnItsOwn(t *testing.T) {
 	if len(image.Layers) != 1 {
 		t.Fatalf("%d layers", len(image.Layers))
 	}
-	var c config
+	var c layout.Config
 	decode(t, blob(t, files, *image.Config), &c)
 	if c.Config.User != "65532:65532" || c.OS != "linux" || c.Architecture != runtime.GOARCH || !slices.Equal(c.Config.Entrypoint, []string{"/fairlead"}) {
 		t.Errorf("config %+v", c)
@@ -49,8 +51,8 @@ func TestImageRunsAsNobodyOnItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(c.RootFS.DiffIDs, []string{digest(layer)}) {
-		t.Errorf("the layer is %s, and the config says %v", digest(layer), c.RootFS.DiffIDs)
+	if !slices.Equal(c.RootFS.DiffIDs, []string{layout.Digest(layer)}) {
+		t.Errorf("the layer is %s, and the config says %v", layout.Digest(layer), c.RootFS.DiffIDs)
 	}
 	root := t.TempDir()
 	for name, content := range unpack(t, bytes.NewReader(layer)) {
@@ -92,7 +94,7 @@ func TestImageRunsAsNobodyOnItsOwn(t *testing.T) {
 func TestTheSameProgramMakesTheSameImage(t *testing.T) {
 	var first, second bytes.Buffer
 	for _, to := range []*bytes.Buffer{&first, &second} {
-		if _, err := writeLayout(to, []byte("a program"), "amd64", "x:1"); err != nil {
+		if _, err := layout.Write(to, []byte("a program"), "fairlead", "amd64", "x:1"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -133,10 +135,10 @@ func unpack(t *testing.T, from io.Reader) map[string][]byte {
 }
 
 // blob returns a blob whose digest and size are right.
-func blob(t *testing.T, files map[string][]byte, d descriptor) []byte {
+func blob(t *testing.T, files map[string][]byte, d layout.Descriptor) []byte {
 	t.Helper()
-	content := files[path(d)]
-	if digest(content) != d.Digest || int64(len(content)) != d.Size {
+	content := files[d.Path()]
+	if layout.Digest(content) != d.Digest || int64(len(content)) != d.Size {
 		t.Fatalf("a blob of %d bytes is not %+v", len(content), d)
 	}
 	return content

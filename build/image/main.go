@@ -7,6 +7,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"fairlead/build/image/layout"
 )
 
 func main() {
@@ -53,4 +56,18 @@ func run(arch, ref, out string) error {
 	}
 	fmt.Printf("%s  %s  %s\n%s\n", out, ref, digest, list)
 	return nil
+}
+
+// writeImage writes the image of a program to a file, and returns the digest of its manifest.
+func writeImage(to, program, arch, ref string) (string, error) {
+	content, err := os.ReadFile(program)
+	if err != nil {
+		return "", err
+	}
+	file, err := os.Create(to)
+	if err != nil {
+		return "", err
+	}
+	id, err := layout.Write(file, content, "fairlead", arch, ref)
+	return id, errors.Join(err, file.Close())
 }

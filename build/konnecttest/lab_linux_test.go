@@ -117,7 +117,7 @@ func newLab(t testing.TB) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeCertificates(t, l.dir)
+	WriteCertificates(t, l.dir)
 	d := description{Hosts: map[string]string{outsideName: outsideAddress, "here.corp.example": "127.0.0.1"}, Agents: map[string]agent{}}
 	d.Files, d.GRPC = l.repository(t), l.grpcPeer(t)
 	d.Programs = l.apply(t)

@@ -28,7 +28,7 @@ const (
 // can be reached at its address. It returns once a program in the Pod has accepted the connection.
 func (t *Tunnel) Dial(ctx context.Context, endpoints []carrier.Endpoint, renew carrier.Renew) (net.Conn, error) {
 	if len(endpoints) == 0 {
-		return nil, errors.New("Konnectivity to no endpoint")
+		return nil, errors.New("no endpoint for Konnectivity")
 	}
 	dial, end, err := t.begin(ctx)
 	if err != nil {

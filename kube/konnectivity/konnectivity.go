@@ -94,7 +94,7 @@ func New(c Config) (*Tunnel, error) {
 func check(c Config) (server string, err error) {
 	switch {
 	case c.Server == nil:
-		return "", errors.New("Konnectivity without a server")
+		return "", errors.New("no server for Konnectivity")
 	case c.Mode != "" && c.Mode != HTTPConnect && c.Mode != GRPC:
 		return "", fmt.Errorf("no mode of Konnectivity is called %q", c.Mode)
 	}

@@ -15,16 +15,17 @@ import (
 	"time"
 )
 
-// writeCertificates writes ca.crt, and a certificate and its key for each of the server and the client.
-func writeCertificates(t testing.TB, dir string) {
+// WriteCertificates writes ca.crt, and a certificate and its key for each of the server, which is at localhost and at the
+// addresses, and the client.
+func WriteCertificates(t testing.TB, dir string, addresses ...net.IP) {
 	t.Helper()
-	caKey, ca := newCertificate(t, dir, "ca", nil, nil)
-	newCertificate(t, dir, "server", ca, caKey)
-	newCertificate(t, dir, "client", ca, caKey)
+	caKey, ca := newCertificate(t, dir, "ca", nil, nil, nil)
+	newCertificate(t, dir, "server", ca, caKey, append(addresses, net.IPv4(127, 0, 0, 1)))
+	newCertificate(t, dir, "client", ca, caKey, nil)
 }
 
 // newCertificate writes a certificate, which its own key signs if there is no authority.
-func newCertificate(t testing.TB, dir, name string, ca *x509.Certificate, caKey *ecdsa.PrivateKey) (*ecdsa.PrivateKey, *x509.Certificate) {
+func newCertificate(t testing.TB, dir, name string, ca *x509.Certificate, caKey *ecdsa.PrivateKey, addresses []net.IP) (*ecdsa.PrivateKey, *x509.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -35,7 +36,7 @@ func newCertificate(t testing.TB, dir, name string, ca *x509.Certificate, caKey 
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		KeyUsage:    x509.KeyUsageDigitalSignature,
-		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames:    []string{"localhost"}, IPAddresses: addresses,
 	}
 	if ca == nil {
 		template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign

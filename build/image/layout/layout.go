@@ -1,4 +1,5 @@
-package main
+// Package layout writes OCI images of one static program: an image layout in a tar.
+package layout
 
 import (
 	"archive/tar"
@@ -9,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"time"
 )
 
@@ -24,31 +24,33 @@ const (
 // user is the user of the image; it has no name and no rights.
 const user = "65532:65532"
 
-// A descriptor refers to a blob.
-type descriptor struct {
+// A Descriptor refers to a blob.
+type Descriptor struct {
 	MediaType   string            `json:"mediaType"`
 	Digest      string            `json:"digest"`
 	Size        int64             `json:"size"`
 	Annotations map[string]string `json:"annotations,omitempty"`
-	Platform    *platform         `json:"platform,omitempty"`
+	Platform    *Platform         `json:"platform,omitempty"`
 }
 
-type platform struct {
+// A Platform is what an image runs on.
+type Platform struct {
 	Architecture string `json:"architecture"`
 	OS           string `json:"os"`
 }
 
-// A manifest is an image's, or with Manifests an index.
-type manifest struct {
+// A Manifest is an image's, or with Manifests an index.
+type Manifest struct {
 	SchemaVersion int          `json:"schemaVersion"`
 	MediaType     string       `json:"mediaType"`
-	Config        *descriptor  `json:"config,omitempty"`
-	Layers        []descriptor `json:"layers,omitempty"`
-	Manifests     []descriptor `json:"manifests,omitempty"`
+	Config        *Descriptor  `json:"config,omitempty"`
+	Layers        []Descriptor `json:"layers,omitempty"`
+	Manifests     []Descriptor `json:"manifests,omitempty"`
 }
 
-type config struct {
-	platform
+// A Config is an image's configuration.
+type Config struct {
+	Platform
 	Config struct {
 		User       string
 		Entrypoint []string
@@ -73,44 +75,33 @@ func (a archive) file(name string, content []byte) error {
 }
 
 // blob adds a blob, and returns its descriptor.
-func (a archive) blob(mediaType string, content []byte) (descriptor, error) {
-	d := descriptor{MediaType: mediaType, Digest: digest(content), Size: int64(len(content))}
-	return d, a.file(path(d), content)
+func (a archive) blob(mediaType string, content []byte) (Descriptor, error) {
+	d := Descriptor{MediaType: mediaType, Digest: Digest(content), Size: int64(len(content))}
+	return d, a.file(d.Path(), content)
 }
 
 // json adds a blob of JSON.
-func (a archive) json(mediaType string, value any) (descriptor, error) {
+func (a archive) json(mediaType string, value any) (Descriptor, error) {
 	content, err := json.Marshal(value)
 	if err != nil {
-		return descriptor{}, err
+		return Descriptor{}, err
 	}
 	return a.blob(mediaType, content)
 }
 
-func digest(content []byte) string {
+// Digest returns the digest of a blob.
+func Digest(content []byte) string {
 	sum := sha256.Sum256(content)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-func path(d descriptor) string { return "blobs/sha256/" + d.Digest[len("sha256:"):] }
+// Path returns the path of the blob in the layout.
+func (d Descriptor) Path() string { return "blobs/sha256/" + d.Digest[len("sha256:"):] }
 
-// writeImage writes the image of a program to a file, and returns the digest of its manifest.
-func writeImage(to, program, arch, ref string) (string, error) {
-	content, err := os.ReadFile(program)
-	if err != nil {
-		return "", err
-	}
-	file, err := os.Create(to)
-	if err != nil {
-		return "", err
-	}
-	id, err := writeLayout(file, content, arch, ref)
-	return id, errors.Join(err, file.Close())
-}
-
-func writeLayout(to io.Writer, program []byte, arch, ref string) (string, error) {
+// Write writes the image of a program, which is /NAME in it, and returns the digest of its manifest.
+func Write(to io.Writer, program []byte, name, arch, ref string) (string, error) {
 	a := archive{tar.NewWriter(to)}
-	layer, err := layerOf(program)
+	layer, err := layerOf(program, name)
 	if err != nil {
 		return "", err
 	}
@@ -122,25 +113,25 @@ func writeLayout(to io.Writer, program []byte, arch, ref string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	c := config{platform: platform{arch, "linux"}}
-	c.Config.User, c.Config.Entrypoint, c.Config.WorkingDir = user, []string{"/fairlead"}, "/"
-	c.RootFS.Type, c.RootFS.DiffIDs = "layers", []string{digest(layer)}
+	c := Config{Platform: Platform{arch, "linux"}}
+	c.Config.User, c.Config.Entrypoint, c.Config.WorkingDir = user, []string{"/" + name}, "/"
+	c.RootFS.Type, c.RootFS.DiffIDs = "layers", []string{Digest(layer)}
 	configured, err := a.json(configType, c)
 	if err != nil {
 		return "", err
 	}
-	image, err := a.json(manifestType, manifest{SchemaVersion: 2, MediaType: manifestType, Config: &configured, Layers: []descriptor{packedLayer}})
+	image, err := a.json(manifestType, Manifest{SchemaVersion: 2, MediaType: manifestType, Config: &configured, Layers: []Descriptor{packedLayer}})
 	if err != nil {
 		return "", err
 	}
-	image.Platform = &c.platform
+	image.Platform = &c.Platform
 	image.Annotations = map[string]string{"io.containerd.image.name": ref, "org.opencontainers.image.ref.name": ref}
-	index, err := json.Marshal(manifest{SchemaVersion: 2, MediaType: indexType, Manifests: []descriptor{image}})
+	index, err := json.Marshal(Manifest{SchemaVersion: 2, MediaType: indexType, Manifests: []Descriptor{image}})
 	if err != nil {
 		return "", err
 	}
 	// "docker load" of engines that know no image layout reads this file.
-	docker, err := json.Marshal([]map[string]any{{"Config": path(configured), "RepoTags": []string{ref}, "Layers": []string{path(packedLayer)}}})
+	docker, err := json.Marshal([]map[string]any{{"Config": configured.Path(), "RepoTags": []string{ref}, "Layers": []string{packedLayer.Path()}}})
 	if err != nil {
 		return "", err
 	}
@@ -149,7 +140,7 @@ func writeLayout(to io.Writer, program []byte, arch, ref string) (string, error)
 }
 
 // layerOf returns the one layer: the program, and an empty /tmp for what may be mounted there.
-func layerOf(program []byte) ([]byte, error) {
+func layerOf(program []byte, name string) ([]byte, error) {
 	var layer bytes.Buffer
 	w := tar.NewWriter(&layer)
 	zero := time.Unix(0, 0)
@@ -157,7 +148,7 @@ func layerOf(program []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "fairlead", Mode: 0o755, Size: int64(len(program)), ModTime: zero, Format: tar.FormatUSTAR})
+	err = w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o755, Size: int64(len(program)), ModTime: zero, Format: tar.FormatUSTAR})
 	if err != nil {
 		return nil, err
 	}
