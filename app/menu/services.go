@@ -63,8 +63,7 @@ func loading(c session.State, x view, extra Extra, what string) []Item {
 	return []Item{refresh}
 }
 
-// services lists namespaces and the ports of their Services, or only the ports if there are few. A nested list has no
-// submenus.
+// services lists Services, or pages of their ports by namespace if there are many. A nested list has no submenus.
 func services(c session.State, x view, extra Extra, nested bool) Item {
 	whole := servicesID + c.Name
 	if extra.Services == nil {
@@ -77,16 +76,35 @@ func services(c session.State, x view, extra Extra, nested bool) Item {
 	switch flat := slices.Concat(all...); {
 	case len(flat) == 0:
 		items = []Item{line("no-services/"+c.Name, "None with a TCP port")}
-	case nested && len(flat) > maxGroup:
-		items, left = flat[:maxGroup], left+len(flat)-maxGroup
-	case len(flat) <= maxPage || nested:
-		items = flat
+	case nested:
+		items, left = flat[:min(len(flat), maxGroup)], left+max(0, len(flat)-maxGroup)
+	case len(shown) <= maxGroup:
+		items = submenuOfEach(c, shown, all)
 	default:
 		items = pagesOfServices(c, shown, all)
 	}
 	items = andMore(items, whole, len(items)+left)
 	refresh := button("Refresh", Click{Action: LoadServices, Context: c.Name})
 	return submenu(whole, "Services", join(whole, items, []Item{refresh}))
+}
+
+// submenuOfEach returns a submenu for each Service, with its namespace if there are several. all are the lines of each.
+func submenuOfEach(c session.State, services []Service, all [][]Item) []Item {
+	one := !slices.ContainsFunc(services, func(s Service) bool { return s.Namespace != services[0].Namespace })
+	titles := unlike(services, func(s Service) []string {
+		long := shortMiddle(oneLine(s.Name+"."+s.Namespace), maxTitle)
+		if one {
+			return []string{shortName(s.Name), long}
+		}
+		return []string{long}
+	})
+	var items []Item
+	for i, s := range services {
+		if len(all[i]) > 0 {
+			items = append(items, submenu("service/"+s.Name+"/"+s.Namespace+"/"+c.Name, titles[i], all[i]))
+		}
+	}
+	return items
 }
 
 // pagesOfServices returns submenus of Services by namespace, of about maxPage lines each. all are the lines of each Service.
