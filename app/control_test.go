@@ -303,6 +303,18 @@ func TestSettingsAreExplainedAndChecked(t *testing.T) {
 	if got := r.ask(t, "settings", "check"); got.status != 1 || !strings.Contains(got.stderr, file+`:2: unknown key "outsid" in demo-tem: did you mean outside?`) {
 		t.Errorf("check: %+v", got)
 	}
+	if err := os.WriteFile(file, []byte("upstreams:\n  a: {url: \"http://p\", via: b}\n  b: {url: \"http://me:hunter2@p\", via: a}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.ask(t, "settings", "check"); got.status != 1 || !strings.Contains(got.stderr, file+`:2: upstream a leads into itself: a → b → a`) || strings.Contains(got.stderr, "hunter2") {
+		t.Errorf("check: %+v", got)
+	}
+	if err := os.WriteFile(file, []byte("upstreams:\n  a:\n    url: https://p\n    ca: "+file+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.ask(t, "settings", "check"); got.status != 1 || !strings.Contains(got.stdout, file+`:4: upstream a: the authority of its certificate: `+file+" has no certificate in PEM") {
+		t.Errorf("check: %+v", got)
+	}
 	if err := os.WriteFile(file, []byte("contexts:\n  demo-tem: {outside: refuse}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,17 @@ func TestANameIsPublicByWhatIsOutside(t *testing.T) {
 	}
 }
 
+// A name whose route is an upstream may be known to it, and so is not taken by a Service.
+func TestANameWithARouteThroughAnUpstreamIsPublic(t *testing.T) {
+	o := outsideOf(t, "upstreams: {corp: {url: \"http://p\"}}\ndefaults: {outside: refuse, routes: [{to: [\"*.dev\"], via: corp}]}\n")
+	o.direct = direct.Dialer{Policy: direct.Policy{Resolver: dnsOf(t, "example.com.")}, Upstream: func(*url.URL) (*url.URL, error) { return nil, nil }}
+	for host, want := range map[string]bool{"web.dev": true, "web.app": false, "example.com": true} {
+		if got, err := o.isPublic(t.Context(), host); got != want || err != nil {
+			t.Errorf("%s: %t, %v", host, got, err)
+		}
+	}
+}
+
 // dnsOf returns a resolver whose DNS server knows one name.
 func dnsOf(t *testing.T, known string) *net.Resolver {
 	t.Helper()

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ func (s *Settings) Problem() error {
 	if len(flaws) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(flaws, func(a, b Problem) int { return a.Line - b.Line })
+	slices.SortStableFunc(flaws, func(a, b Problem) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Text, b.Text)) })
 	return flaws
 }
 

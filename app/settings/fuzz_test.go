@@ -23,8 +23,14 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("? {a: b}\n: c"))
 	f.Add([]byte("\xfe\xff\x20\x28\x30\x30")) // UTF-16, two lines
 	f.Add([]byte("defaults: &d {limits: {connections: 9, idle: 1h}}\ncontexts: {a: *d, 'b*': {port: 1, password: true}}"))
+	f.Add([]byte("upstreams: {a: {url: 'http://u:p@h:1', via: b}, b: {url: 'socks5://h', in: cluster, ca: x, cert: y, key: z}}\ndefaults: {outside: b, routes: [{to: ['*.x:1', 10.0.0.0/8, '[::1]:2'], via: a}]}"))
+	f.Add([]byte("upstreams: {0, b: {via: c}, a: {via: c}}"))
+	f.Add([]byte("upstreams: {a: &x {url: 'http://h', via: a}, b: *x}\ncontexts: {a: {routes: [{to: [a..b], via: c}, 1, []]}}"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := Parse(text, "f")
+		if err == nil && len(c.flaws) > 0 {
+			checkProblems(t, text, c.flaws)
+		}
 		if err != nil {
 			checkProblems(t, text, err)
 			return
@@ -35,6 +41,7 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, name := range names[:min(len(names), 20)] {
 			checkContext(t, c.context(name, contextState{}))
+			checkRoutes(t, c.context(name, contextState{}))
 		}
 		if again, err := Parse(text, "f"); err != nil || !reflect.DeepEqual(c, again) {
 			t.Errorf("read again it is %+v (%v), and was %+v", again, err, c)
@@ -99,8 +106,8 @@ func checkContext(t *testing.T, c Context) {
 	if c.Port() < 0 || c.Port() > lastPort || c.AutoOff < 0 || c.Limits.Connections < 1 || c.Limits.Handshake < 0 || c.Limits.Idle < 0 {
 		t.Errorf("out of bounds: %+v", c)
 	}
-	if c.Outside != Direct && c.Outside != Refuse {
-		t.Errorf("hosts outside are %q", c.Outside)
+	if c.Outside == "" {
+		t.Error("hosts outside have no route")
 	}
 	if len(c.Credentials.User) > maxSecret || len(c.Credentials.Password) > maxSecret {
 		t.Errorf("credentials of %d and %d bytes", len(c.Credentials.User), len(c.Credentials.Password))
@@ -182,4 +189,26 @@ func FuzzState(f *testing.F) {
 			_ = (&Settings{store: s}).Seen(name)
 		}
 	})
+}
+
+// checkRoutes fails the test unless every upstream either has a problem or leads somewhere, and every route that has one
+// is for all hosts.
+func checkRoutes(t *testing.T, c Context) {
+	t.Helper()
+	for name := range c.Upstreams {
+		chain, problem := c.Chain(name)
+		if (problem == "") != (len(chain) > 0) {
+			t.Errorf("upstream %q: %v, %q", name, chain, problem)
+		}
+		for _, u := range chain {
+			if u.URL == nil || u.URL.Hostname() == "" {
+				t.Errorf("upstream %q leads nowhere: %+v", name, u)
+			}
+		}
+	}
+	for _, r := range c.Routes {
+		if r.Problem == "" && r.Via == "" || r.Problem != "" && !r.Matches("x.example", 1) {
+			t.Errorf("route %+v", r)
+		}
+	}
 }

@@ -124,7 +124,7 @@ func (p *parser) route(node *yaml.Node, r *Route) {
 			}
 		}},
 	})
-	if resolved(node).Kind == yaml.MappingNode && (!to || r.Via == "") {
+	if isMapping(node) && (!to || r.Via == "") {
 		p.problem(node, `a route says what it is for and how that is reached: {to: ["*.corp.example"], via: UPSTREAM}, or via: direct, or via: refuse`)
 	}
 }

@@ -57,6 +57,8 @@ func TestAFaultOfARouteIsNamedWithItsLineAndLeavesTheRest(t *testing.T) {
 	const rest = "contexts: {other: {port: 1091, namespace: shop}}\n"
 	for _, row := range []struct{ name, text, want string }{
 		{"url missing", "upstreams:\n  x: {in: cluster}\n", "f:3: upstream x has no url"},
+		{"nothing", "upstreams:\n  x:\n", "f:3: upstream x has no url"},
+		{"no route", "defaults:\n  routes:\n  -\n", "f:4: a route says what it is for and how that is reached"},
 		{"kind", "upstreams:\n  x: {url: \"ftp://me:hunter2@p\"}\n", "f:3: the url of an upstream begins with http://, https://, socks5:// or socks5h://"},
 		{"no host", "upstreams:\n  x: {url: \"http://:80\"}\n", "f:3: the url of the upstream names no host"},
 		{"port", "upstreams:\n  x:\n    url: http://me:hunter2@p:99999\n", "f:4: the url of the upstream has a port that is not from 1 to 65535"},

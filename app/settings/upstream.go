@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -115,13 +116,20 @@ func (p *parser) upstream(key, value *yaml.Node, u *Upstream) {
 		{"via", func(n *yaml.Node) { u.Via, _ = p.text(n); u.viaLine = n.Line }},
 	})
 	switch {
-	case resolved(value).Kind == yaml.MappingNode && u.urlLine == 0:
+	case u.urlLine == 0 && isMapping(value):
 		p.problem(value, "upstream %s has no url", quotable(u.Name))
 	case (u.Cert == "") != (u.Key == ""):
 		p.problem(value, "upstream %s needs both cert and key, or neither", quotable(u.Name))
 	case u.InCluster && u.Via != "":
 		p.problem(value, "upstream %s is either in the cluster or behind another upstream: \"in\" and \"via\" exclude each other", quotable(u.Name))
 	}
+}
+
+// isMapping reports whether a node has keys with values, or nothing, which counts as none of them. What it has otherwise
+// is a problem already.
+func isMapping(node *yaml.Node) bool {
+	node = resolved(node)
+	return node.Kind == yaml.MappingNode || node.Tag == "!!null"
 }
 
 // upstreamURL parses the URL of a forward proxy. No problem repeats it, because it may contain a password.
@@ -146,7 +154,9 @@ func (p *parser) upstreamURL(node *yaml.Node) *url.URL {
 
 // checkUpstreams finds upstreams that name none, that lead into themselves, or that are a context's own port.
 func (p *parser) checkUpstreams(c *Config) {
-	names := slices.SortedFunc(maps.Keys(c.upstreams), func(a, b string) int { return c.upstreams[a].line - c.upstreams[b].line })
+	names := slices.SortedFunc(maps.Keys(c.upstreams), func(a, b string) int {
+		return cmp.Or(cmp.Compare(c.upstreams[a].line, c.upstreams[b].line), cmp.Compare(a, b))
+	})
 	wrong := func(u Upstream, line int, format string, args ...any) {
 		problem := Problem{p.file, line, fmt.Sprintf(format, args...)}
 		p.flaws = append(p.flaws, problem)
@@ -244,6 +254,9 @@ func unknownUpstream(name string, known []string) string {
 // Chain returns the upstreams to connect to in turn to get through the one with this name, or why that cannot be done, in
 // one sentence without a full stop.
 func (c Context) Chain(name string) (chain []Upstream, problem string) {
+	if name == "" {
+		return nil, "no upstream is named"
+	}
 	for at := name; at != ""; {
 		u, known := c.Upstreams[at]
 		switch {

@@ -227,7 +227,7 @@ func runProgram(t *testing.T, scheme string, o Options, name string, command fun
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer output.Close()
+	defer func() { _ = output.Close() }() // the program has its own
 	cmd.Stdout, cmd.Stderr = output, output
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("%v: install the packages of build/proxytest/packages.txt", err)

@@ -104,7 +104,7 @@ func (c *judged) Read(p []byte) (int, error) {
 	if err == nil || c.heard.Load() {
 		return n, err
 	}
-	if refusal, ok := c.asked.explain(err).(*answer); ok {
+	if refusal, ok := errors.AsType[*answer](c.asked.explain(err)); ok {
 		c.refused.CompareAndSwap(nil, &Error{Proxy: Address(c.via.URL), Name: c.via.Name, Problem: refusal.problem, Err: refusal})
 		return n, c.refused.Load()
 	}
