@@ -2,6 +2,7 @@ package menu
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +29,33 @@ func TestTheCurrentContextIsMarkedAndOnTop(t *testing.T) {
 					t.Errorf("%q is %q", item.ID, item.Title)
 				}
 			})
+		}
+	}
+}
+
+func TestOfManyContextsTheLastUsedOnesAreAboveTheGroups(t *testing.T) {
+	for _, current := range []bool{false, true} {
+		s := session.Snapshot{Version: 1}
+		for i := range 100 {
+			c := session.State{Name: fmt.Sprint("c-", i), Phase: session.Off, Usable: true}
+			if i%10 == 0 {
+				c.Used = noon.AddDate(0, 0, i)
+			}
+			c.Current = current && i == 5
+			s.Contexts = append(s.Contexts, c)
+		}
+		var got []string
+		for _, item := range Build(s, Extras{}) {
+			if strings.HasPrefix(item.ID, "row/") {
+				got = append(got, item.Title)
+			}
+		}
+		want := []string{"c-90", "c-80", "c-70", "c-60", "c-50"}
+		if current {
+			want = append([]string{"★ c-5"}, want...)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q", got)
 		}
 	}
 }

@@ -57,11 +57,12 @@ func contexts(all []session.State, room int, x view) []Item {
 	}
 	var start []Item
 	if len(off) > 0 {
+		rest := "Start"
 		if room > 2 || room > 1 && len(off) == 1 {
-			start = append(start, line("caption/start", "Start"))
+			start, rest = append(start, line("caption/start", "Start")), "More"
 			room--
 		}
-		start = append(start, startable(off, max(1, room), x)...)
+		start = append(start, startable(off, max(1, room), rest, x)...)
 	}
 	return join("contexts", running, append(start, below...))
 }
@@ -103,8 +104,12 @@ func listed(all []session.State) (some []session.State, more int) {
 // recent returns the contexts that can be started: the current one first, and those that were on last.
 func recent(all []session.State) []session.State {
 	_, off, _ := divide(all)
+	limit := maxRecent
+	if len(off) > 0 && off[0].Current {
+		limit++
+	}
 	used := 0
-	for used < len(off) && used <= maxRecent && (off[used].Current || !off[used].Used.IsZero()) {
+	for used < min(limit, len(off)) && (off[used].Current || !off[used].Used.IsZero()) {
 		used++
 	}
 	return off[:used]
@@ -152,23 +157,23 @@ func running(on []session.State, room int, x view) []Item {
 }
 
 // startable returns the rows of contexts that are off. If they do not all have room, the recent ones do, and the rest is
-// in groups.
-func startable(off []session.State, room int, x view) []Item {
+// in groups, of which the last one may have the title rest.
+func startable(off []session.State, room int, rest string, x view) []Item {
 	show := func(c session.State) Item { return offRow(c, x) }
 	if len(off) <= room {
 		return each(off, show)
 	}
 	top := min(len(recent(off)), room-1)
-	if rest := len(off) - (room - 1); rest <= maxGroup {
+	if len(off)-(room-1) <= maxGroup {
 		top = room - 1
 	}
-	return append(each(off[:top], show), each(gather(off[top:], room-top, x), func(g group) Item { return g.item(x) })...)
+	return append(each(off[:top], show), each(gather(off[top:], room-top, rest, x), func(g group) Item { return g.item(x) })...)
 }
 
-// gather returns the groups of contexts, at most room of them: the last ones are in one group if there are too many. A
+// gather returns the groups of contexts, at most room of them: the last ones are in one group with a title of its own if there are too many. A
 // few contexts make one group, and so do all where submenus unfold in the menu.
-func gather(all []session.State, room int, x view) []group {
-	rest := group{id: "rest", title: "More", contexts: all}
+func gather(all []session.State, room int, title string, x view) []group {
+	rest := group{id: "rest", title: title, contexts: all}
 	if len(all) <= maxGroup {
 		return []group{rest}
 	}

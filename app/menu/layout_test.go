@@ -152,7 +152,7 @@ func randomSnapshot(random *rand.Rand) session.Snapshot {
 		taken[name] = true
 		c := session.State{
 			Name: name, Phase: session.Off, Usable: random.IntN(6) > 0, Production: random.IntN(4) == 0, Password: random.IntN(2) == 0, TLS: random.IntN(5) == 0,
-			File: fmt.Sprintf("/k/%d/config", random.IntN(1+random.IntN(12))), Outside: []string{"", direct, refuse}[random.IntN(3)],
+			File: fmt.Sprintf("/k/%d/config", random.IntN(1+random.IntN(12))), Outside: []string{"", direct, refuse, "corp", "gone"}[random.IntN(5)],
 			Namespace: []string{"", "web", "gone", "\u202e"}[random.IntN(4)], Endpoints: session.ProxyAt(fmt.Sprint("127.0.0.1:", random.IntN(65536))),
 		}
 		if random.IntN(5) < busy {
@@ -193,6 +193,7 @@ func randomExtras(random *rand.Rand) Extras {
 	if random.IntN(4) == 0 {
 		x.RootWarning, x.Sudo = "It runs as root.", random.IntN(2) == 0
 	}
+	x.Upstreams = [][]string{nil, {"corp"}, {"corp", "\u202e", "a b"}}[random.IntN(3)]
 	x.Browsers = x.Browsers[:random.IntN(3)]
 	x.Contexts = map[string]Extra{}
 	for i := range 300 {
