@@ -129,10 +129,11 @@ func FuzzProblemsRepeatNoPassword(f *testing.F) {
 		if strings.ContainsAny(before, "\n\r\u0085\u2028\u2029") || strings.Contains(after, "*") || len(before)+len(after) > 1000 {
 			return
 		}
-		for _, key := range []string{"password", "api-proxy"} {
-			text := "defaults:\n  " + key + ":" + before + secret + after
-			if _, err := Parse([]byte(text), "f"); err != nil && strings.Contains(err.Error(), secret) {
-				t.Errorf("%q: %v", text, err)
+		for _, key := range []string{"defaults:\n  password:", "defaults:\n  api-proxy:", "upstreams:\n  x:\n    url:"} {
+			text := key + before + secret + after
+			c, err := Parse([]byte(text), "f")
+			if err != nil && strings.Contains(err.Error(), secret) || strings.Contains(c.flaws.Error(), secret) {
+				t.Errorf("%q: %v, %v", text, err, c.flaws)
 			}
 		}
 	})
