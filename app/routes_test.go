@@ -253,3 +253,18 @@ defaults: {outside: zero}
 	put(c)
 	eventually(t, "the first certificate is shown again", func() bool { return curl(t, "http://"+address, page) == "from corp 200" })
 }
+
+// An upstream whose Service leads out of the cluster, and from there to itself, must not be dialled without end.
+func TestAnUpstreamThatLeadsToItselfThroughTheClusterIsRefused(t *testing.T) {
+	apply(t, `
+apiVersion: v1
+kind: Service
+metadata: {name: route-loop}
+spec: {type: ExternalName, externalName: loop.corp.example, ports: [{port: 80}]}
+`)
+	_, address := serveWith(t, "upstreams: {loop: {url: \"http://route-loop.default\", in: cluster}}\ndefaults: {outside: loop}\n")
+	got := curl(t, "http://"+address, "http://db.corp.example/")
+	if !strings.Contains(got, "upstream loop leads out of the cluster, and from there to itself") || !strings.HasSuffix(got, " 502") {
+		t.Errorf("got %s", got)
+	}
+}
