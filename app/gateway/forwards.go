@@ -28,6 +28,7 @@ type forwards struct {
 	mutex   sync.Mutex
 	all     []*forward      // in the order of the settings
 	serving context.Context // nil before serve
+	ended   bool            // serve has closed them all
 }
 
 // A forward is one fixed local port. Its fields are guarded by forwards.mutex, except for protocol and target.
@@ -49,6 +50,10 @@ func newForwards(p *Gateway) *forwards { return &forwards{gateway: p, changed: m
 // to another target from now on.
 func (f *forwards) set(ctx context.Context, endpoints []settings.Endpoint) {
 	f.mutex.Lock()
+	if f.ended {
+		f.mutex.Unlock()
+		return
+	}
 	before := f.all
 	f.all = nil
 	for _, e := range endpoints {
@@ -194,7 +199,7 @@ func (f *forwards) serve(ctx context.Context) {
 	for _, one := range f.all {
 		one.close()
 	}
-	f.all = nil
+	f.all, f.ended = nil, true
 	f.mutex.Unlock()
 	f.running.Wait()
 }

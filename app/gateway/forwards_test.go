@@ -78,6 +78,16 @@ func TestAForwardListensWhileItsContextIsOn(t *testing.T) {
 		t.Error(err)
 	}
 	refused(t, second.String())
+
+	// A change that comes late opens nothing that nobody would close.
+	writeSettings(t, g, "contexts: {demo: {forwards: [{listen: "+first.String()+", to: db.billing:5432}]}}\n")
+	if err := p.Reconfigure(t.Context()); err != nil {
+		t.Error(err)
+	}
+	refused(t, first.String())
+	if addresses := p.forwards.addresses(); len(addresses) > 0 {
+		t.Errorf("it listens at %v after its end", addresses)
+	}
 }
 
 func accepted(t *testing.T, address string) {
