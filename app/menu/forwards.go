@@ -39,7 +39,7 @@ func forwardItem(c session.State, title, name string, e session.Endpoint) Item {
 	return item
 }
 
-// localName returns how a program of this machine is told an address.
+// localName returns an address as users give it to a program of this machine.
 func localName(address string) string {
 	if port, ok := strings.CutPrefix(address, "127.0.0.1:"); ok {
 		return "localhost:" + port
