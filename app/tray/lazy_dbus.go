@@ -5,7 +5,7 @@ package tray
 import "slices"
 
 // lazy is what the notifier knows of panels that read one level of the menu at a time, such as Plasma. Plasma reads a
-// submenu when it has opened it, empty, and then lets it grow in place: near the edge, out of the screen. If it is told
+// submenu when it has opened it, empty, and then lets it grow in place: near the edge, out of the screen. If a signal says
 // that a submenu has changed, it reads it before.
 type lazy struct {
 	levels bool           // a panel has read single levels
