@@ -120,6 +120,7 @@ func (d description) start(p program) error {
 		return err
 	}
 	if p.Name == "hangs" {
+		hanging = append(hanging, ln)
 		return fill(ln)
 	}
 	if p.Name == "web" {
@@ -162,6 +163,9 @@ const (
 	largeSize   = 64 << 20
 	sourceSize  = 32 << 20
 )
+
+// hanging keeps listeners that are not accepted from: without a reference they would be closed.
+var hanging []net.Listener
 
 // fill fills the queue of a listener, so that the system answers no further connection.
 func fill(ln net.Listener) error {

@@ -37,6 +37,7 @@ type lab struct {
 
 // A server is a Konnectivity server, whose agent is inside.
 type server struct {
+	lab     testing.TB // the test that ends it
 	mode    string
 	command []string
 	url     *url.URL
@@ -204,7 +205,7 @@ func (l *lab) addServer(t testing.TB, programs, mode string, d *description) {
 	t.Helper()
 	file := func(name string) string { return filepath.Join(l.dir, name) }
 	clients, agents, health := testport.Free(t), testport.Free(t), testport.Free(t)
-	s := &server{mode: mode, health: health, url: &url.URL{Scheme: "https", Host: fmt.Sprintf("127.0.0.1:%d", clients)}}
+	s := &server{lab: t, mode: mode, health: health, url: &url.URL{Scheme: "https", Host: fmt.Sprintf("127.0.0.1:%d", clients)}}
 	s.command = []string{
 		filepath.Join(programs, "server"),
 		"--cluster-cert=" + file("server.crt"), "--cluster-key=" + file("server.key"), "--cluster-ca-cert=" + file("ca.crt"),
@@ -326,11 +327,11 @@ func (l *lab) killAgent(t testing.TB, mode string) {
 	l.await(t, "the end of the agent of "+mode, func() bool { return !s.hasAgent() })
 }
 
-// start starts the server, which ends with the test.
+// start starts the server, which ends with the lab.
 func (s *server) start(t testing.TB) {
 	t.Helper()
 	cmd := exec.Command(s.command[0], s.command[1:]...)
-	log, err := os.CreateTemp(t.TempDir(), "server")
+	log, err := os.CreateTemp(s.lab.TempDir(), "server")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,10 +342,10 @@ func (s *server) start(t testing.TB) {
 	ended := make(chan struct{})
 	go func() { _ = cmd.Wait(); _ = log.Close(); close(ended) }()
 	s.process, s.ended = cmd.Process, ended
-	t.Cleanup(func() {
-		if t.Failed() {
+	s.lab.Cleanup(func() {
+		if s.lab.Failed() {
 			text, _ := os.ReadFile(log.Name())
-			t.Logf("the server in mode %s:\n%s", s.mode, text[max(0, len(text)-2000):])
+			s.lab.Logf("the server in mode %s:\n%s", s.mode, text[max(0, len(text)-2000):])
 		}
 		_ = cmd.Process.Kill()
 		<-ended

@@ -27,8 +27,32 @@ import (
 // grpcTunnel asks a server in the mode grpc. It uses the protocol alone, and not the library's client: that one cuts a
 // connection that is not read for 10 s, waits as long for the end of each, and ends a cut one in an orderly way.
 type grpcTunnel struct {
-	http    httpConnect // for the connection to the server
+	http httpConnect // for the connection to the server
+
+	mu      sync.Mutex // guards ended, and that nothing is added to closing once it is waited for
+	ended   bool
 	closing sync.WaitGroup
+}
+
+// finish runs a connection's last steps in the background, and gives up on them at once when the Tunnel has ended.
+func (g *grpcTunnel) finish(steps func(), giveUp func()) {
+	g.mu.Lock()
+	ended := g.ended
+	if !ended {
+		g.closing.Go(steps)
+	}
+	g.mu.Unlock()
+	if ended {
+		giveUp()
+	}
+}
+
+// wait waits for the last steps of all connections.
+func (g *grpcTunnel) wait() {
+	g.mu.Lock()
+	g.ended = true
+	g.mu.Unlock()
+	g.closing.Wait()
 }
 
 // open asks for a connection, over a gRPC connection of its own.
@@ -263,24 +287,7 @@ func (c *grpcConn) Close() error {
 	c.close.Do(func() {
 		c.closed.Store(true)
 		_ = c.SetDeadline(time.Time{})
-		c.tunnel.closing.Go(func() {
-			defer c.cc.Close()
-			defer c.cancel()
-			timer := time.NewTimer(closeTimeout)
-			defer timer.Stop()
-			drained := make(chan struct{})
-			c.tunnel.closing.Go(func() {
-				defer close(drained)
-				c.writing.Lock()
-				_ = c.stream.CloseSend() // the server then closes the target, and ends the stream
-				c.writing.Unlock()
-				_, _ = io.Copy(io.Discard, c)
-			})
-			select {
-			case <-drained:
-			case <-timer.C:
-			}
-		})
+		c.tunnel.finish(c.finish, c.cut)
 	})
 	return nil
 }
@@ -298,6 +305,23 @@ func (c *grpcConn) CloseWrite() error {
 		return c.writeError()
 	}
 	return nil
+}
+
+// finish ends the stream, and waits until the server has ended it, too.
+func (c *grpcConn) finish() {
+	timer := time.AfterFunc(closeTimeout, c.cancel)
+	defer timer.Stop()
+	defer c.cut()
+	c.writing.Lock()
+	_ = c.stream.CloseSend() // the server then closes the target, and ends the stream
+	c.writing.Unlock()
+	_, _ = io.Copy(io.Discard, c)
+}
+
+// cut ends the connection to the server.
+func (c *grpcConn) cut() {
+	c.cancel()
+	_ = c.cc.Close()
 }
 
 // SetLinger with 0 seconds makes the next Close lose what was not sent yet.

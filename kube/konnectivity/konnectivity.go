@@ -147,7 +147,7 @@ func (t *Tunnel) Run(ctx context.Context) error {
 	}
 	t.dialling.Wait()
 	if g, ok := t.way.(*grpcTunnel); ok {
-		g.closing.Wait()
+		g.wait()
 	}
 	return nil
 }
