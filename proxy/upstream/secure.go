@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"fairlead/proxy/stream"
 )
@@ -53,6 +54,23 @@ func isAlert(err error) bool {
 
 // wordsEnded are how a server ends a connection without an alert.
 var wordsEnded = []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE}
+
+// alertWait bounds the wait for an alert that arrived before the connection broke.
+const alertWait = 100 * time.Millisecond
+
+// alert returns the alert with which the proxy ended the connection, or err. A proxy that refuses a certificate closes the
+// connection at once, so that a write may fail before its alert has been read.
+func (r *certificateRequest) alert(conn net.Conn, err error) error {
+	op, ok := errors.AsType[*net.OpError](err)
+	if !r.asked || !ok || op.Op != "write" {
+		return err
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(alertWait)) // fails only on a closed connection, as does the read
+	if _, readErr := conn.Read(make([]byte, 1)); isAlert(readErr) {
+		return readErr
+	}
+	return err
+}
 
 // explain returns the proxy's answer that err stands for, if it is about the client certificate; otherwise err.
 func (r *certificateRequest) explain(err error) error {

@@ -133,6 +133,9 @@ func (d Dialer) Dial(ctx context.Context, address string, chain ...Proxy) (net.C
 		err = ctx.Err()
 	}
 	if err != nil {
+		if ctx.Err() == nil {
+			err = asked.alert(conn, err)
+		}
 		_ = conn.Close()
 		return nil, failure(ctx, chain[last], asked.explain(err))
 	}
