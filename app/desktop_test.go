@@ -66,6 +66,9 @@ func crashed(stderr string) bool {
 // state is what the row of a context that is on or failed shows after the context's title.
 const state = "  ·  "
 
+// unreachable is the cause that the row of a context shows whose API server does not answer.
+const unreachable = "API server not reachable"
+
 // rowPath returns the labels that lead to the row of a context: in the menu, or in a submenu of many contexts.
 func rowPath(menu desktoptest.Node, name string) (path []string, row desktoptest.Node, ok bool) {
 	for _, n := range menu.Children {

@@ -181,9 +181,6 @@ func TestGNOMEShowsTheIconAgain(t *testing.T) {
 	}
 }
 
-// unreachable is the cause that the row of a context shows whose API server does not answer.
-const unreachable = "API server not reachable"
-
 // clickRow starts a context, wherever its row is.
 func (d *onDesktop) clickRow(t *testing.T, name string) {
 	t.Helper()
@@ -213,3 +210,5 @@ func TestGNOMENeverShowsLinesThatAreBlankOrBelowTheScreen(t *testing.T) {
 		t.Errorf("the menu is at %v", menu)
 	}
 }
+
+func TestGNOMETakesFewClicks(t *testing.T) { doTasks(t, desktoptest.Options{GNOME: true}) }

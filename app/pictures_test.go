@@ -20,13 +20,16 @@ type panelLook struct {
 	options desktoptest.Options
 	theme   string // of GTK
 	style   string // of GNOME Shell
+	dir     string
 }
 
 var looks = []panelLook{
-	{"", desktoptest.Options{}, "Adwaita", ""},
-	{"-dark", desktoptest.Options{}, "Adwaita:dark", ""},
-	{"-gnome-dark", desktoptest.Options{GNOME: true}, "Adwaita", ""}, // GNOME Shell 43 has no other style
-	{"-gnome-light", desktoptest.Options{GNOME: true}, "Adwaita", desktoptest.LightStyle},
+	{"", desktoptest.Options{}, "Adwaita", "", ""},
+	{"-dark", desktoptest.Options{}, "Adwaita:dark", "", ""},
+	{"-gnome-dark", desktoptest.Options{GNOME: true}, "Adwaita", "", ""}, // GNOME Shell 43 has no other style
+	{"-gnome-light", desktoptest.Options{GNOME: true}, "Adwaita", desktoptest.LightStyle, ""},
+	{"-plasma", desktoptest.Options{Plasma: true}, "Adwaita", "", ""},
+	{"-plasma-dark", desktoptest.Options{Plasma: true, Dark: true}, "Adwaita", "", ""},
 }
 
 // TestPictures takes the pictures of the menu, for task pictures. FAIRLEAD_PICTURES is the directory.
@@ -36,10 +39,12 @@ func TestPictures(t *testing.T) {
 		t.Fatal("FAIRLEAD_PICTURES is no absolute path")
 	}
 	for _, look := range looks {
+		look.dir = dir
 		t.Run("look"+look.suffix, func(t *testing.T) {
 			take := func(t *testing.T, d *onDesktop, name string, entry ...string) {
 				d.shoot(t, filepath.Join(dir, name+look.suffix+".png"), entry...)
 			}
+			t.Run("one", func(t *testing.T) { onePictures(t, look, take) })
 			t.Run("few", func(t *testing.T) { fewPictures(t, look, take) })
 			t.Run("many", func(t *testing.T) { manyPictures(t, look, take) })
 			t.Run("hostile", func(t *testing.T) { hostilePictures(t, look, take) })
@@ -53,17 +58,36 @@ type taker func(t *testing.T, d *onDesktop, name string, entry ...string)
 // desktop starts the desktop of a look, with the screen size of a small laptop.
 func (l panelLook) desktop(t *testing.T) *onDesktop {
 	t.Helper()
-	l.options.Width, l.options.Height, l.options.Notifications = 1366, 768, desktoptest.Recorder
+	l.options.Width, l.options.Height = 1366, 768
 	d := newDesktop(t, l.options)
 	d.Setenv("GTK_THEME", l.theme)
-	d.StartPanel(t)
+	if !l.options.GNOME && !l.options.Plasma {
+		d.StartPanel(t)
+	}
 	if l.style != "" {
 		d.Style(t, l.style)
 	}
 	return d
 }
 
+// onePictures takes pictures of a single context, and of what is shown when it was started.
+func onePictures(t *testing.T, l panelLook, take taker) {
+	l.options.Notifications = desktoptest.Dunst
+	switch {
+	case l.options.GNOME, l.options.Plasma:
+		l.options.Notifications = desktoptest.NoNotifications // the shell shows them itself
+	}
+	d := l.desktop(t)
+	path := write(t, filepath.Join(d.Home(), "one.yaml"), contextsNamed("lab"))
+	d.start(t, path, "lab")
+	take(t, d, "menu-one-off", "Quit")
+	d.clickRow(t, "lab")
+	d.Screenshot(t, filepath.Join(l.dir, "notification"+l.suffix+".png"), image.Rectangle{})
+	take(t, d, "menu-one", d.in(t, "lab", "Try again")...)
+}
+
 func fewPictures(t *testing.T, l panelLook, take taker) {
+	l.options.Notifications = desktoptest.Recorder
 	d := l.desktop(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:1083")
 	if err != nil {
@@ -95,6 +119,7 @@ func fewPictures(t *testing.T, l panelLook, take taker) {
 }
 
 func manyPictures(t *testing.T, l panelLook, take taker) {
+	l.options.Notifications = desktoptest.Recorder
 	d := l.desktop(t)
 	d.Setenv("KUBECONFIG", manyContexts(t, d.Home()))
 	d.run(t)
@@ -110,6 +135,7 @@ func manyPictures(t *testing.T, l panelLook, take taker) {
 
 // hostilePictures takes pictures of names that are long, or contain characters with a meaning in menus.
 func hostilePictures(t *testing.T, l panelLook, take taker) {
+	l.options.Notifications = desktoptest.Recorder
 	d := l.desktop(t)
 	long := strings.Repeat("a-very-long-name-", 7) + "x"
 	path := write(t, filepath.Join(d.Home(), "names.yaml"), contextsNamed("arn:aws:eks:eu-central-1:123456789012:cluster/payments-production-blue-2026", "gke_my-proj_europe-west1_prod & more",
@@ -123,6 +149,7 @@ func hostilePictures(t *testing.T, l panelLook, take taker) {
 // fullPictures takes pictures of as many contexts as the menu lists without groups, most of them on. GTK scrolls such a
 // menu, and Point does not.
 func fullPictures(t *testing.T, l panelLook, take taker) {
+	l.options.Notifications = desktoptest.Recorder
 	d := l.desktop(t)
 	var names []string
 	for i := range 14 {
@@ -131,7 +158,7 @@ func fullPictures(t *testing.T, l panelLook, take taker) {
 	path := write(t, filepath.Join(d.Home(), "full.yaml"), contextsNamed(names...))
 	d.start(t, path, names...)
 	var last []string
-	if l.options.GNOME {
+	if l.options.GNOME || l.options.Plasma {
 		last = []string{"Quit"}
 	}
 	take(t, d, "menu-full-off", last...)
@@ -157,7 +184,11 @@ func (d *onDesktop) shoot(t *testing.T, file string, entry ...string) {
 		}
 	}
 	whole = whole.Inset(-12)
-	whole.Min.Y = 0
+	if d.IconAt().Y < d.Size().Y/2 {
+		whole.Min.Y = 0
+	} else {
+		whole.Max.Y = d.Size().Y
+	}
 	d.Screenshot(t, file, whole)
 	d.CloseMenu(t)
 }

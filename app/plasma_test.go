@@ -51,3 +51,5 @@ func TestPlasmaHasRoomForSubmenusWhenTheyAreFirstOpened(t *testing.T) {
 		}
 	}
 }
+
+func TestPlasmaTakesFewClicks(t *testing.T) { doTasks(t, desktoptest.Options{Plasma: true}) }
