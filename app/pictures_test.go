@@ -53,6 +53,9 @@ func TestPictures(t *testing.T) {
 	}
 }
 
+// blankScreen is more than the size of a picture of the screen, in bytes, with nothing but a panel on it.
+const blankScreen = 8000
+
 type taker func(t *testing.T, d *onDesktop, name string, entry ...string)
 
 // desktop starts the desktop of a look, with the screen size of a small laptop.
@@ -82,7 +85,12 @@ func onePictures(t *testing.T, l panelLook, take taker) {
 	d.start(t, path, "lab")
 	take(t, d, "menu-one-off", "Quit")
 	d.clickRow(t, "lab")
-	d.Screenshot(t, filepath.Join(l.dir, "notification"+l.suffix+".png"), image.Rectangle{})
+	file := filepath.Join(l.dir, "notification"+l.suffix+".png")
+	d.icon.WaitFor(t, "the notification on the screen", func(desktoptest.Node) bool {
+		d.Screenshot(t, file, image.Rectangle{})
+		info, err := os.Stat(file)
+		return err == nil && info.Size() > blankScreen
+	})
 	take(t, d, "menu-one", d.in(t, "lab", "Try again")...)
 }
 
