@@ -15,6 +15,8 @@ type look struct {
 	signs bool
 	// boxes are in the label where the desktop draws nothing to the left of an item that is not ticked.
 	boxes bool
+	// active is the only status of the icon: GNOME Shell may go on to show the last picture with another one.
+	active bool
 }
 
 // lookOf returns the look of a desktop. goos is Go's name of the system, and desktops is XDG_CURRENT_DESKTOP, a list
@@ -26,7 +28,7 @@ func lookOf(goos, desktops string) look {
 	case goos == "darwin":
 		return look{escape: func(title string) string { return title }}
 	case isGNOMEShell(desktops):
-		return look{escape: escapeFirst, signs: true, boxes: true}
+		return look{escape: escapeFirst, signs: true, boxes: true, active: true}
 	}
 	// This is the escape of the specification of com.canonical.dbusmenu.
 	return look{escape: func(title string) string { return strings.ReplaceAll(title, "_", "__") }}

@@ -151,7 +151,7 @@ func (n *notifier) takeNext() {
 
 // status returns the status of the icon. Plasma shows one that needs attention even if it hides the icon otherwise.
 func (n *notifier) status() string {
-	if n.attention {
+	if n.attention && !n.tree.look.active {
 		return "NeedsAttention"
 	}
 	return "Active"

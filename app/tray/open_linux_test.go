@@ -208,6 +208,17 @@ func TestTheStatusSaysWhenTheUserHasToDoSomething(t *testing.T) {
 	}
 }
 
+func TestGNOMEShellGetsNoStatusThatKeepsAnOldPicture(t *testing.T) {
+	t.Parallel()
+	i, p := startFor(t, "GNOME")
+	icon := i.property(t, "IconPixmap")
+	p.control(t, "trouble b")
+	eventually(t, "the icon follows", func() bool { return !reflect.DeepEqual(i.property(t, "IconPixmap"), icon) })
+	if got := i.property(t, "Status").Value(); got != "Active" {
+		t.Errorf("the status is %v", got)
+	}
+}
+
 // next returns the next signal.
 func next(t *testing.T, signals <-chan *dbus.Signal) *dbus.Signal {
 	t.Helper()
