@@ -51,6 +51,7 @@ func TestKonnectivity(t *testing.T) {
 			t.Run("NamesLeadToAddresses", func(t *testing.T) { namesLead(t, l, mode) })
 			t.Run("Conformance", func(t *testing.T) { conformance(t, l, mode) })
 			t.Run("TargetSpeaksFirst", func(t *testing.T) { targetFirst(t, l, mode) })
+			t.Run("StalledReaderIsCut", func(t *testing.T) { stalledReader(t, l, mode) })
 			t.Run("Programs", func(t *testing.T) { programs(t, l, mode) })
 			t.Run("AgentIsKilledAndBack", func(t *testing.T) { agentBack(t, l, mode) })
 		})
@@ -233,5 +234,30 @@ func targetFirst(t *testing.T, l *lab, mode string) {
 			t.Errorf("connection %d: %.60q, %v", i, got, err)
 		}
 		_ = conn.Close()
+	}
+}
+
+// stalledReader leaves a connection unread. The server waits for its client, and all connections of the agent with it, until
+// that one connection is cut.
+func stalledReader(t *testing.T, l *lab, mode string) {
+	c, _ := l.open(t, mode)
+	stalled, err := c.DialContext(t.Context(), "tcp", "web.tunnel.svc:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stalled.Close()
+	if _, err := io.WriteString(stalled, "GET /large HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for time.Since(began) < 12*time.Second {
+		if got, err := get(t, c, "http://web.tunnel.svc/where"); err != nil {
+			t.Fatalf("after %v: %q, %v", time.Since(began), got, err)
+		}
+		time.Sleep(100 * time.Millisecond) // the stalled connection takes as long
+	}
+	n, err := io.Copy(io.Discard, stalled)
+	if n >= largeSize || err == nil {
+		t.Errorf("%d bytes and %v from a connection that was not read", n, err)
 	}
 }

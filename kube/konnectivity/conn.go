@@ -15,6 +15,7 @@ import (
 type conn struct {
 	net.Conn
 	tunnel *Tunnel
+	ahead  *ahead
 
 	mu     sync.Mutex
 	ending *time.Timer // nil before CloseWrite
@@ -24,7 +25,7 @@ type conn struct {
 
 // Read reads what the target sent.
 func (c *conn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
+	n, err := c.ahead.Read(p)
 	if n > 0 {
 		c.mu.Lock()
 		if c.ending != nil {
@@ -74,6 +75,26 @@ func (c *conn) end() {
 	_ = stream.CloseWrite(c.Conn) // then the server ends the other direction, too
 }
 
+// pump reads what the target sends, until the connection ends.
+func (c *conn) pump() {
+	if c.ahead.fill(c.Conn) {
+		c.tunnel.log.Warn().Dur("unread", stalledFor).Msg("a connection that is not read held up the others, and was cut")
+		stream.Reset(c.Conn)
+	}
+}
+
+// SetDeadline sets the deadline of reads and writes.
+func (c *conn) SetDeadline(t time.Time) error {
+	c.ahead.setDeadline(t)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetReadDeadline sets the deadline of reads.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.ahead.setDeadline(t)
+	return nil
+}
+
 // SetLinger with 0 seconds makes the next Close a reset, towards the server.
 func (c *conn) SetLinger(seconds int) error { return stream.SetLinger(c.Conn, seconds) }
 
@@ -86,5 +107,6 @@ func (c *conn) Close() error {
 	}
 	c.mu.Unlock()
 	c.tunnel.forget(c)
+	c.ahead.close()
 	return c.Conn.Close()
 }

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -62,6 +63,8 @@ type Tunnel struct {
 	conns     map[*conn]struct{} // nil once Run has ended
 	begun     bool
 	dialling  sync.WaitGroup
+	pumps     sync.WaitGroup               // added to only while conns is not nil
+	ahead     atomic.Int64                 // bytes that wait for readers
 	ctx       context.Context              // Run's
 	unserved  map[netip.AddrPort]time.Time // ClusterIPs that led nowhere, and until when they are not tried
 	withdrawn map[podID]carrier.Standing
@@ -146,6 +149,7 @@ func (t *Tunnel) Run(ctx context.Context) error {
 		_ = c.Close()
 	}
 	t.dialling.Wait()
+	t.pumps.Wait()
 	if g, ok := t.way.(*grpcTunnel); ok {
 		g.wait()
 	}
@@ -210,7 +214,7 @@ func (t *Tunnel) open(ctx context.Context, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: below, tunnel: t}
+	c := &conn{Conn: below, tunnel: t, ahead: newAhead(&t.ahead)}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.conns == nil {
@@ -218,6 +222,7 @@ func (t *Tunnel) open(ctx context.Context, address string) (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	t.conns[c] = struct{}{}
+	t.pumps.Go(c.pump)
 	return c, nil
 }
 
