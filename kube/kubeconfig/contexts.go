@@ -108,8 +108,8 @@ func (m *merged) context(entry contextEntry) Context {
 	default:
 		c.Err = m.checkUsable(entry, written)
 	}
-	if overruled := m.overruled(entry.name, entry.file, written); overruled != nil {
-		c.Warning = overruled
+	if warning := m.hiddenParts(entry.name, entry.file, written); warning != nil {
+		c.Warning = warning
 	}
 	c.fingerprint = m.fingerprint(c, written)
 	return c

@@ -18,10 +18,10 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// An examination is what was found out about the entries and files that contexts name, each once.
+// An examination caches what was found in the entries and files that contexts name.
 type examination struct {
-	named    map[string]content // by path: the files that entries name, as far as they were read
-	blocks   map[pemBlock]bool  // whether one of them has such a block
+	named    map[string]content // by path: the files that entries name and that were read
+	blocks   map[pemBlock]bool  // whether a file has a block of a type
 	examined map[entryKey]examinedEntry
 }
 
@@ -41,7 +41,7 @@ type examinedEntry struct {
 // maxReasons limits how many of client-go's errors about one entry are repeated.
 const maxReasons = 3
 
-// examinedCluster returns what is known of a cluster's entry; the zero value if there is none.
+// examinedCluster examines a cluster's entry, unless that was done before. It returns the zero value if there is none.
 func (m *merged) examinedCluster(name string) examinedEntry {
 	key := entryKey{"clusters", name}
 	found, known := m.examined[key]
@@ -51,18 +51,18 @@ func (m *merged) examinedCluster(name string) examinedEntry {
 		if found.err == nil { // else client-go might open a file that is not a regular one
 			found.reasons = clientGoReasons("x", &clientcmdapi.Context{Cluster: name, AuthInfo: "x"}, written, &clientcmdapi.AuthInfo{})
 		}
-		counting := *written
-		counting.Extensions = nil
+		hashed := *written
+		hashed.Extensions = nil
 		if extension := written.Extensions[execExtension]; extension != nil {
-			counting.Extensions = map[string]runtime.Object{execExtension: extension}
+			hashed.Extensions = map[string]runtime.Object{execExtension: extension}
 		}
-		found.sum = sum(counting)
+		found.sum = sum(hashed)
 		m.examined[key] = found
 	}
 	return found
 }
 
-// examinedUser returns what is known of a user's entry; the zero value if there is none.
+// examinedUser examines a user's entry, unless that was done before. It returns the zero value if there is none.
 func (m *merged) examinedUser(name string) examinedEntry {
 	key := entryKey{"users", name}
 	found, known := m.examined[key]
@@ -71,9 +71,9 @@ func (m *merged) examinedUser(name string) examinedEntry {
 		if found.err == nil {
 			found.reasons = clientGoReasons("x", &clientcmdapi.Context{Cluster: "x", AuthInfo: name}, anyCluster, written)
 		}
-		counting := *written
-		counting.Extensions = nil
-		found.sum = sum(counting)
+		hashed := *written
+		hashed.Extensions = nil
+		found.sum = sum(hashed)
 		m.examined[key] = found
 	}
 	return found
@@ -95,7 +95,7 @@ func sum(v any) (sum [sha256.Size]byte) {
 // clientGoErrors returns client-go's errors about a context, in one line.
 func (m *merged) clientGoErrors(name string, context *clientcmdapi.Context) error {
 	var reasons []string
-	if name == "" || context.Namespace != "" && len(validation.IsDNS1123Label(context.Namespace)) > 0 { // else client-go has nothing against it, and takes its time to say so
+	if name == "" || context.Namespace != "" && len(validation.IsDNS1123Label(context.Namespace)) > 0 { // client-go accepts all others, but is slow to do so
 		reasons = clientGoReasons(name, context, anyCluster, &clientcmdapi.AuthInfo{})
 	}
 	reasons = slices.Concat(reasons, m.examinedUser(context.AuthInfo).reasons, m.examinedCluster(context.Cluster).reasons)
@@ -116,16 +116,16 @@ func clientGoReasons(name string, context *clientcmdapi.Context, cluster *client
 	if err == nil {
 		return nil
 	}
-	complaints := []error{err}
+	errs := []error{err}
 	var several utilerrors.Aggregate
 	if errors.As(err, &several) {
-		complaints = several.Errors()
+		errs = several.Errors()
 	}
 	var reasons []string
-	for _, complaint := range complaints[:min(len(complaints), maxReasons)] {
-		reasons = append(reasons, safetext.Clean(strings.TrimSuffix(complaint.Error(), ".")))
+	for _, err := range errs[:min(len(errs), maxReasons)] {
+		reasons = append(reasons, safetext.Clean(strings.TrimSuffix(err.Error(), ".")))
 	}
-	if more := len(complaints) - maxReasons; more > 0 {
+	if more := len(errs) - maxReasons; more > 0 {
 		reasons = append(reasons, fmt.Sprintf("and %d more", more))
 	}
 	return reasons

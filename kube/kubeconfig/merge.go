@@ -27,36 +27,36 @@ func sameUser(a, b *clientcmdapi.AuthInfo) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// overruled returns what of a context's own file does not count because an earlier file has a cluster or a user of the
-// same name; nil if that makes no difference. kubectl merges so, too, without a warning.
-func (m *merged) overruled(name, file string, context *clientcmdapi.Context) *fault.Kubeconfig {
-	var parts, by []string
+// hiddenParts returns a warning if a context uses another cluster or user than that of its own file, because an earlier
+// file has one of the same name. It returns nil if both are the same. kubectl merges in the same way, without a warning.
+func (m *merged) hiddenParts(name, file string, context *clientcmdapi.Context) *fault.Kubeconfig {
+	var parts, hidingFiles []string
 	for _, key := range []entryKey{{"clusters", context.Cluster}, {"users", context.AuthInfo}} {
 		if first, ok := m.hidden[hiddenEntry{key, file}]; ok {
 			parts = append(parts, fmt.Sprintf("the %s %s", strings.TrimSuffix(key.list, "s"), safetext.Clean(key.name)))
-			by = append(by, first)
+			hidingFiles = append(hidingFiles, first)
 		}
 	}
 	if len(parts) == 0 {
 		return nil
 	}
-	if len(by) == 2 && by[0] != by[1] {
-		by[0] += " and " + by[1]
+	if len(hidingFiles) == 2 && hidingFiles[0] != hidingFiles[1] {
+		hidingFiles[0] += " and " + hidingFiles[1]
 	}
 	return &fault.Kubeconfig{
-		Cause: fault.KubeconfigHidden, Entry: "context", Name: safetext.Clean(name), Source: by[0], File: file, Value: strings.Join(parts, " and "),
+		Cause: fault.KubeconfigHidden, Entry: "context", Name: safetext.Clean(name), Source: hidingFiles[0], File: file, Value: strings.Join(parts, " and "),
 	}
 }
 
-// hideContext records that a context does not count, because an earlier file has one of that name, unless both are the
-// same with all that they name.
+// hideContext records that a context is ignored because an earlier file has one of the same name, unless the two are
+// equal and their clusters and users are too.
 func (m *merged) hideContext(name, file string, context *clientcmdapi.Context) {
 	first := m.config.Contexts[name]
 	if context == nil || first == nil || first.LocationOfOrigin == file {
 		return
 	}
 	same := first.Cluster == context.Cluster && first.AuthInfo == context.AuthInfo && first.Namespace == context.Namespace
-	if same && m.overruled(name, file, context) == nil {
+	if same && m.hiddenParts(name, file, context) == nil {
 		return
 	}
 	m.problems = append(m.problems, Problem{File: file, Harmless: true, Err: &fault.Kubeconfig{

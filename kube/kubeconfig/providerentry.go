@@ -18,19 +18,19 @@ import (
 	"fairlead/app/ownfile"
 )
 
-// A ProviderEntry is the auth-provider of a user entry, whose tokens are renewed. In a configuration of RESTConfig it
-// is the AuthConfigPersister.
+// A ProviderEntry is the auth-provider of a user entry, whose tokens are renewed. It is the AuthConfigPersister of the
+// configurations that RESTConfig returns.
 type ProviderEntry struct{ file, user string }
 
 func (m *merged) providerEntry(user string) *ProviderEntry {
 	return &ProviderEntry{file: m.config.AuthInfos[user].LocationOfOrigin, user: user}
 }
 
-// Name returns a text that is different for every entry.
+// Name returns a string that identifies the entry.
 func (p *ProviderEntry) Name() string { return fmt.Sprintf("%q %q", p.file, p.user) }
 
-// errNoEntry reports that the entry is not in the kubeconfig any more, or not as it was.
-var errNoEntry = errors.New("the user's auth-provider is not in the kubeconfig any more")
+// errNoEntry means that the kubeconfig no longer has the entry, or has it in another form.
+var errNoEntry = errors.New("the user's auth-provider is no longer in the kubeconfig")
 
 // Load returns the provider's current settings in the file.
 func (p *ProviderEntry) Load() (map[string]string, error) {
@@ -61,7 +61,7 @@ const (
 
 // Save changes settings of the provider in the file, and nothing else in it: comments stay, and so does what other
 // programs have changed meanwhile. It takes kubectl's lock, and replaces the file by another one, so that no reader
-// sees half of it. Its errors have nothing of the file's content.
+// sees half of it. Its errors contain nothing from the file.
 func (p *ProviderEntry) Save(changes map[string]string) error {
 	unlock, err := lock(p.file)
 	if err != nil {
@@ -89,12 +89,12 @@ func lock(file string) (unlock func(), err error) {
 			return func() { _ = os.Remove(name) }, nil
 		}
 		if !errors.Is(err, fs.ErrExist) || time.Now().After(end) {
-			return nil, fmt.Errorf("it cannot be locked by %s: %w", filepath.Base(name), withoutPath(err))
+			return nil, fmt.Errorf("it cannot be locked with %s: %w", filepath.Base(name), withoutPath(err))
 		}
 	}
 }
 
-// change returns a kubeconfig with other settings of the provider.
+// change returns a kubeconfig with changes made to the provider's settings.
 func (p *ProviderEntry) change(data []byte, changes map[string]string) ([]byte, error) {
 	wanted := parseKubeconfig(data)
 	settings, err := p.settings(wanted)
@@ -110,27 +110,27 @@ func (p *ProviderEntry) change(data []byte, changes map[string]string) ([]byte, 
 		return data, nil
 	}
 	wanted.config.AuthInfos[p.user].AuthProvider.Config = settings
-	if changed, err := p.changeNode(data, changes); err == nil && isEqual(changed, wanted) {
+	if changed, err := p.changeNode(data, changes); err == nil && hasContent(changed, wanted) {
 		return changed, nil
 	}
-	// A file that YAML libraries read in different ways is written as kubectl does.
+	// The YAML library that changes nodes reads this file otherwise than kubectl's: write all of it, as kubectl does.
 	if len(wanted.broken) > 0 || len(wanted.errs) > 0 {
-		return nil, errors.New("it has entries that cannot be read, and would be lost")
+		return nil, errors.New("it has entries that cannot be read, and that would be lost")
 	}
 	changed, err := clientcmd.Write(*wanted.config)
-	if err != nil || !isEqual(changed, wanted) {
+	if err != nil || !hasContent(changed, wanted) {
 		return nil, errors.New("it cannot be written")
 	}
 	return changed, nil
 }
 
-// isEqual reports whether a kubeconfig has the wanted content.
-func isEqual(data []byte, wanted parsed) bool {
-	has := parseKubeconfig(data)
-	return reflect.DeepEqual(has.config, wanted.config) && len(has.broken) == len(wanted.broken) && len(has.errs) == len(wanted.errs)
+// hasContent reports whether a kubeconfig has the wanted content.
+func hasContent(data []byte, wanted parsed) bool {
+	got := parseKubeconfig(data)
+	return reflect.DeepEqual(got.config, wanted.config) && len(got.broken) == len(wanted.broken) && len(got.errs) == len(wanted.errs)
 }
 
-// changeNode changes the settings in place.
+// changeNode is like change, but keeps comments, order and style.
 func (p *ProviderEntry) changeNode(data []byte, changes map[string]string) ([]byte, error) {
 	var document yamlnode.Node
 	if err := yamlnode.Unmarshal(data, &document); err != nil || len(document.Content) == 0 {
@@ -161,7 +161,7 @@ func (p *ProviderEntry) changeNode(data []byte, changes map[string]string) ([]by
 	return out.Bytes(), nil
 }
 
-// settingsNode returns the settings' mapping; nil if there is none.
+// settingsNode returns the mapping that holds the provider's settings, or nil.
 func (p *ProviderEntry) settingsNode(root *yamlnode.Node) *yamlnode.Node {
 	users := mappingValue(root, "users")
 	if users == nil {
@@ -187,20 +187,20 @@ func (p *ProviderEntry) settingsNode(root *yamlnode.Node) *yamlnode.Node {
 // replaceFile replaces a file's content at once. A symbolic link stays, and leads to the new file. If the old file
 // cannot be replaced, or the new one would belong to another user, the old one is overwritten, as kubectl does.
 func replaceFile(file string, data []byte) error {
-	real, err := filepath.EvalSymlinks(file)
+	target, err := filepath.EvalSymlinks(file)
 	if err != nil {
 		return withoutPath(err)
 	}
-	info, err := os.Stat(real)
+	info, err := os.Stat(target)
 	if err != nil {
 		return withoutPath(err)
 	}
 	if ownfile.Owner(info) == os.Geteuid() {
-		if err := renameOver(real, data); err == nil {
+		if err := renameOver(target, data); err == nil {
 			return nil
 		}
 	}
-	f, err := os.OpenFile(real, os.O_WRONLY|os.O_TRUNC, 0)
+	f, err := os.OpenFile(target, os.O_WRONLY|os.O_TRUNC, 0)
 	if err != nil {
 		return withoutPath(err)
 	}

@@ -16,38 +16,38 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// checkUsable returns why a context cannot be used, as far as its files show: it runs nothing and sends nothing. Each
-// of these reasons stops kubectl, too, although only when it connects, and mostly in other words.
+// checkUsable returns why a context cannot be used, judging by its files alone: it runs no program and sends nothing.
+// kubectl refuses such contexts too, but only when it connects, and mostly with other messages.
 func (m *merged) checkUsable(entry contextEntry, context *clientcmdapi.Context) error {
-	of := func(kind, name, source string) fault.Kubeconfig {
+	newProblem := func(kind, name, source string) fault.Kubeconfig {
 		return fault.Kubeconfig{Entry: kind, Name: safetext.Clean(name), Source: source}
 	}
-	own := of("context", entry.name, entry.file)
+	problem := newProblem("context", entry.name, entry.file)
 	for _, part := range []entryKey{{"clusters", context.Cluster}, {"users", context.AuthInfo}} {
 		if err := m.broken[part]; err != nil {
-			broken := of(strings.TrimSuffix(part.list, "s"), part.name, "")
+			broken := newProblem(strings.TrimSuffix(part.list, "s"), part.name, "")
 			broken.Err = err
 			return &broken
 		}
 	}
 	if err := m.checkReferences(context); err != nil {
-		own.Err = err
-		return &own
+		problem.Err = err
+		return &problem
 	}
 	for _, part := range []examinedEntry{m.examinedCluster(context.Cluster), m.examinedUser(context.AuthInfo)} {
 		if part.err != nil {
 			return part.err
 		}
 	}
-	// The checks above say more than client-go's, and keep it from opening files that are not regular ones.
-	if own.Err = m.clientGoErrors(entry.name, context); own.Err != nil {
-		return &own
+	// Last, because the checks above have better messages, and keep client-go from opening files that are not regular.
+	if problem.Err = m.clientGoErrors(entry.name, context); problem.Err != nil {
+		return &problem
 	}
 	return nil
 }
 
-// checkReferences returns what is wrong with the names of a context's cluster and user, for which client-go returns up
-// to three errors.
+// checkReferences returns one error if a context names no cluster or no user, or one that does not exist. client-go
+// returns up to three for that.
 func (m *merged) checkReferences(context *clientcmdapi.Context) error {
 	var unnamed, missing []string
 	switch {
@@ -75,117 +75,118 @@ func (m *merged) checkReferences(context *clientcmdapi.Context) error {
 	return errors.New("it " + strings.Join(parts, ", and "))
 }
 
-// checkCluster returns why a cluster's entry, which is described by is, cannot be used.
-func (m *merged) checkCluster(is fault.Kubeconfig, cluster *clientcmdapi.Cluster) error {
-	if _, is.Err = serverText(cluster.Server); is.Err != nil {
-		return &is
+// checkCluster returns why a cluster's entry cannot be used: problem, which describes the entry, with the cause.
+func (m *merged) checkCluster(problem fault.Kubeconfig, cluster *clientcmdapi.Cluster) error {
+	if _, problem.Err = serverText(cluster.Server); problem.Err != nil {
+		return &problem
 	}
-	if err := checkProxy(is, cluster.ProxyURL); err != nil {
+	if err := checkProxy(problem, cluster.ProxyURL); err != nil {
 		return err
 	}
 	authority := len(cluster.CertificateAuthorityData) > 0 || cluster.CertificateAuthority != ""
 	if authority && cluster.InsecureSkipTLSVerify {
-		is.Cause = fault.KubeconfigTrust
-		return &is
+		problem.Cause = fault.KubeconfigTrust
+		return &problem
 	}
-	return m.checkPEM(is, "certificate-authority", cluster.CertificateAuthority, cluster.CertificateAuthorityData, "CERTIFICATE")
+	return m.checkPEM(problem, "certificate-authority", cluster.CertificateAuthority, cluster.CertificateAuthorityData, "CERTIFICATE")
 }
 
 // checkProxy checks a proxy-url. client-go's own error repeats it, and with it the proxy's password.
-func checkProxy(is fault.Kubeconfig, proxy string) error {
+func checkProxy(problem fault.Kubeconfig, proxy string) error {
 	u, err := url.Parse(proxy)
 	switch {
 	case proxy == "":
 		return nil
 	case err != nil:
-		is.Err = errors.New("its proxy-url is not a URL")
-		return &is
+		problem.Err = errors.New("its proxy-url is not a URL")
+		return &problem
 	case slices.Contains([]string{"http", "https", "socks5"}, u.Scheme):
 		return nil
 	}
-	is.Cause, is.Value = fault.KubeconfigProxy, safetext.Clean(u.Scheme)
-	return &is
+	problem.Cause, problem.Value = fault.KubeconfigProxy, safetext.Clean(u.Scheme)
+	return &problem
 }
 
-// checkUser returns why a user's entry, which is described by is, cannot be used.
-func (m *merged) checkUser(is fault.Kubeconfig, user *clientcmdapi.AuthInfo) error {
+// checkUser returns why a user's entry cannot be used: problem, which describes the entry, with the cause.
+func (m *merged) checkUser(problem fault.Kubeconfig, user *clientcmdapi.AuthInfo) error {
 	if p := user.AuthProvider; p != nil && p.Name != "oidc" {
-		is.Cause, is.Value = fault.KubeconfigProvider, safetext.Clean(p.Name)
-		return &is
+		problem.Cause, problem.Value = fault.KubeconfigProvider, safetext.Clean(p.Name)
+		return &problem
 	}
 	if user.Exec != nil && user.Exec.Command != "" {
-		if err := checkExec(is, user.Exec); err != nil {
+		if err := checkExec(problem, user.Exec); err != nil {
 			return err
 		}
 	}
 	if user.Token == "" && user.TokenFile != "" {
-		if _, is.Err = m.readNamedFile(user.TokenFile); is.Err != nil {
-			is.Cause, is.Field, is.File = fault.KubeconfigFile, "tokenFile", user.TokenFile
-			return &is
+		if _, problem.Err = m.readNamedFile(user.TokenFile); problem.Err != nil {
+			problem.Cause, problem.Field, problem.File = fault.KubeconfigFile, "tokenFile", user.TokenFile
+			return &problem
 		}
 	}
 	if len(user.ClientCertificateData) == 0 && user.ClientCertificate == "" {
 		return nil
 	}
 	if len(user.ClientKeyData) == 0 && user.ClientKey == "" {
-		is.Cause = fault.KubeconfigKey
-		return &is
+		problem.Cause = fault.KubeconfigKey
+		return &problem
 	}
-	if err := m.checkPEM(is, "client-certificate", user.ClientCertificate, user.ClientCertificateData, "CERTIFICATE"); err != nil {
+	if err := m.checkPEM(problem, "client-certificate", user.ClientCertificate, user.ClientCertificateData, "CERTIFICATE"); err != nil {
 		return err
 	}
-	return m.checkPEM(is, "client-key", user.ClientKey, user.ClientKeyData, "PRIVATE KEY")
+	return m.checkPEM(problem, "client-key", user.ClientKey, user.ClientKeyData, "PRIVATE KEY")
 }
 
-// checkExec checks how a credential plugin is to be run.
-func checkExec(is fault.Kubeconfig, exec *clientcmdapi.ExecConfig) error {
-	is.Command = safetext.Clean(exec.Command)
+// checkExec checks the fields that say how to run a credential plugin.
+func checkExec(problem fault.Kubeconfig, exec *clientcmdapi.ExecConfig) error {
+	problem.Command = safetext.Clean(exec.Command)
 	if v := exec.APIVersion; v != clientauthv1.SchemeGroupVersion.String() && v != clientauthv1beta1.SchemeGroupVersion.String() {
-		is.Cause, is.Value = fault.KubeconfigVersion, safetext.Clean(v)
-		return &is
+		problem.Cause, problem.Value = fault.KubeconfigVersion, safetext.Clean(v)
+		return &problem
 	}
 	switch exec.InteractiveMode {
 	case clientcmdapi.NeverExecInteractiveMode, clientcmdapi.IfAvailableExecInteractiveMode, clientcmdapi.AlwaysExecInteractiveMode:
 		return nil
 	}
-	is.Cause, is.Value = fault.KubeconfigMode, safetext.Clean(string(exec.InteractiveMode))
-	return &is
+	problem.Cause, problem.Value = fault.KubeconfigMode, safetext.Clean(string(exec.InteractiveMode))
+	return &problem
 }
 
-// checkPEM checks whether there is a PEM block of a type in data or in a file. Whether certificates and keys are valid
-// and belong together is left to the server.
-func (m *merged) checkPEM(is fault.Kubeconfig, field, file string, data []byte, block string) error {
-	is.Field, is.File = field, file
+// checkPEM checks that data, or the file if data is empty, has a PEM block of the given type. The server checks whether
+// certificates and keys are valid and belong together.
+func (m *merged) checkPEM(problem fault.Kubeconfig, field, file string, data []byte, blockType string) error {
+	problem.Field, problem.File = field, file
 	switch {
 	case len(data) > 0:
-		is.Field, is.File = field+"-data", ""
+		problem.Field, problem.File = field+"-data", ""
 	case file == "":
 		return nil
 	default:
-		if data, is.Err = m.readNamedFile(file); is.Err != nil {
-			is.Cause = fault.KubeconfigFile
-			return &is
+		if data, problem.Err = m.readNamedFile(file); problem.Err != nil {
+			problem.Cause = fault.KubeconfigFile
+			return &problem
 		}
 	}
-	if !m.hasPEM(is.File, data, block) {
-		is.Cause = fault.KubeconfigPEM
-		return &is
+	if !m.hasPEM(problem.File, data, blockType) {
+		problem.Cause = fault.KubeconfigPEM
+		return &problem
 	}
 	return nil
 }
 
 // A pemBlock is a type of PEM block in a file.
-type pemBlock struct{ file, block string }
+type pemBlock struct{ file, blockType string }
 
-// hasPEM reports whether there is a PEM block of a type in data. It checks a file, which many entries may name, once.
-func (m *merged) hasPEM(file string, data []byte, block string) bool {
-	key := pemBlock{file, block}
-	if found, known := m.blocks[key]; known {
-		return found
+// hasPEM reports whether data, which is from file unless that is empty, has a PEM block of the given type. It searches a
+// file, which many entries may name, only once.
+func (m *merged) hasPEM(file string, data []byte, blockType string) bool {
+	key := pemBlock{file, blockType}
+	if has, known := m.blocks[key]; known {
+		return has
 	}
 	has := false
-	for found, rest := pem.Decode(data); found != nil && !has; found, rest = pem.Decode(rest) {
-		has = strings.HasSuffix(found.Type, block)
+	for block, rest := pem.Decode(data); block != nil && !has; block, rest = pem.Decode(rest) {
+		has = strings.HasSuffix(block.Type, blockType)
 	}
 	if file != "" {
 		m.blocks[key] = has
