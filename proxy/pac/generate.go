@@ -1,7 +1,7 @@
 //go:build ignore
 
-// This program writes toplevel.txt from the tables of golang.org/x/net/publicsuffix, which has them whole only in the
-// source of its test. Run it with go generate after an update of that module.
+// This program writes toplevel.txt from the rules of golang.org/x/net/publicsuffix, of which only the source of that
+// package's test has a full list. Run it with go generate after an update of that module.
 package main
 
 import (
@@ -17,16 +17,17 @@ import (
 )
 
 func main() {
-	folder, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/net").Output()
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/net").Output()
 	if err != nil {
 		log.Fatal(err)
 	}
-	table, err := os.Open(filepath.Join(strings.TrimSpace(string(folder)), "publicsuffix", "table_test.go"))
+	table, err := os.Open(filepath.Join(strings.TrimSpace(string(dir)), "publicsuffix", "table_test.go"))
 	if err != nil {
 		log.Fatal(err)
 	}
 	var labels []string
-	for scan := bufio.NewScanner(table); scan.Scan() && scan.Text() != "}"; {
+	scan := bufio.NewScanner(table)
+	for scan.Scan() && scan.Text() != "}" {
 		rule, ok := strings.CutPrefix(scan.Text(), "\t\"")
 		if rule, ok = strings.CutSuffix(rule, "\","); !ok {
 			continue
@@ -38,6 +39,9 @@ func main() {
 		if (itself || below) && !slices.Contains(labels, label) {
 			labels = append(labels, label)
 		}
+	}
+	if err := scan.Err(); err != nil {
+		log.Fatal(err)
 	}
 	slices.Sort(labels)
 	if err := os.WriteFile("toplevel.txt", []byte(strings.Join(labels, "\n")+"\n"), 0o644); err != nil {
