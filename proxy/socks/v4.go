@@ -21,10 +21,10 @@ const (
 
 const connect4 byte = 1
 
-const maxField4 = 255 // bytes of a user id, and of a name
+const maxField4 = 255 // bytes of a user ID or a name
 
-// Read4 reads a request of SOCKS4 or SOCKS4A and leaves it unanswered, also with an error. A user id is read and means
-// nothing.
+// Read4 reads a SOCKS4 or SOCKS4A request. It never replies to it, even if it returns an error. The user ID in the
+// request is ignored.
 func Read4(client io.Reader) (Request, error) {
 	r := bufio.NewReaderSize(client, 1<<10)
 	var head [8]byte // version, command, port, address
@@ -37,21 +37,21 @@ func Read4(client io.Reader) (Request, error) {
 	if _, err := readField(r); err != nil {
 		return Request{}, err
 	}
-	asked := Request{Host: netip.AddrFrom4([4]byte(head[4:])).String(), Port: int(binary.BigEndian.Uint16(head[2:]))}
-	// SOCKS4A: 0.0.0.x, x not zero, is no address but says that a name follows.
+	request := Request{Host: netip.AddrFrom4([4]byte(head[4:])).String(), Port: int(binary.BigEndian.Uint16(head[2:]))}
+	// SOCKS4A: 0.0.0.x, x not zero, is not an address but announces a name.
 	if head[4] == 0 && head[5] == 0 && head[6] == 0 && head[7] != 0 {
 		name, err := readField(r)
 		if err != nil {
 			return Request{}, err
 		}
-		asked.Host = name
+		request.Host = name
 	}
-	early, _ := r.Peek(r.Buffered()) // cannot fail: they are there
-	asked.Early = bytes.Clone(early)
-	return asked, nil
+	early, _ := r.Peek(r.Buffered()) // cannot fail: these bytes are in the buffer
+	request.Early = bytes.Clone(early)
+	return request, nil
 }
 
-// readField reads up to a NUL.
+// readField reads a string that ends with a NUL, and returns it without that.
 func readField(r *bufio.Reader) (string, error) {
 	var field []byte
 	for {

@@ -22,7 +22,7 @@ import (
 // seen at the first read.
 type certificateRequest struct{ asked, shown bool }
 
-// watch makes config record the request.
+// watch makes handshakes with config record the request in r.
 func (r *certificateRequest) watch(config *tls.Config) {
 	own, choose := config.Certificates, config.GetClientCertificate
 	config.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -33,7 +33,7 @@ func (r *certificateRequest) watch(config *tls.Config) {
 		} else if at := slices.IndexFunc(own, func(c tls.Certificate) bool { return info.SupportsCertificate(&c) == nil }); at >= 0 {
 			chosen = &own[at]
 		} else if len(own) > 0 {
-			// An authority that the proxy does not name may be one that it accepts all the same.
+			// The proxy may accept an authority that it does not name.
 			chosen = &own[0]
 		}
 		r.asked, r.shown = true, err == nil && len(chosen.Certificate) > 0
@@ -52,8 +52,8 @@ func isAlert(err error) bool {
 	return strings.Contains(text, "certificate") || strings.Contains(text, "handshake failure") || strings.Contains(text, "access denied")
 }
 
-// wordsEnded are how a server ends a connection without an alert.
-var wordsEnded = []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE}
+// endings are the errors from a connection that a server ended without an alert.
+var endings = []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE}
 
 // alertWait bounds the wait for an alert that arrived before the connection broke.
 const alertWait = 100 * time.Millisecond
@@ -72,9 +72,9 @@ func (r *certificateRequest) alert(conn net.Conn, err error) error {
 	return err
 }
 
-// explain returns the proxy's answer that err stands for, if it is about the client certificate; otherwise err.
+// explain returns an *answer if err is how the proxy refuses the client certificate or the lack of one, and err otherwise.
 func (r *certificateRequest) explain(err error) error {
-	ended := slices.ContainsFunc(wordsEnded, func(word error) bool { return errors.Is(err, word) })
+	ended := slices.ContainsFunc(endings, func(ending error) bool { return errors.Is(err, ending) })
 	switch {
 	case !r.asked || errors.As(err, new(*answer)):
 	case !r.shown && (ended || isAlert(err)):
@@ -86,7 +86,7 @@ func (r *certificateRequest) explain(err error) error {
 	return err
 }
 
-// secure leads the TLS handshake with a proxy.
+// secure performs the TLS handshake with a proxy.
 func (d Dialer) secure(ctx context.Context, conn net.Conn, via Proxy, asked *certificateRequest) (net.Conn, error) {
 	config := &tls.Config{}
 	if via.TLS != nil {
@@ -103,18 +103,18 @@ func (d Dialer) secure(ctx context.Context, conn net.Conn, via Proxy, asked *cer
 	return secured, secured.HandshakeContext(ctx)
 }
 
-// judged is a connection to a proxy that has asked for a client certificate, which it may still refuse.
-type judged struct {
+// An unconfirmed is a connection to a proxy that has asked for a client certificate, and may still refuse it.
+type unconfirmed struct {
 	*stream.TLS
 	via   Proxy
 	asked certificateRequest
 
-	heard   atomic.Bool
+	heard   atomic.Bool // the proxy has sent something
 	refused atomic.Pointer[Error]
 }
 
 // Read reads what the proxy sent. If it sent nothing but a refusal of the certificate, the error is an *Error.
-func (c *judged) Read(p []byte) (int, error) {
+func (c *unconfirmed) Read(p []byte) (int, error) {
 	n, err := c.TLS.Read(p)
 	if n > 0 {
 		c.heard.Store(true)
@@ -130,7 +130,7 @@ func (c *judged) Read(p []byte) (int, error) {
 }
 
 // Opened returns the proxy's refusal of the certificate, if there was one.
-func (c *judged) Opened(context.Context) error {
+func (c *unconfirmed) Opened(context.Context) error {
 	if refused := c.refused.Load(); refused != nil {
 		return refused
 	}

@@ -148,7 +148,7 @@ func (d Dialer) DialProxy(ctx context.Context, via Proxy, before ...Proxy) (net.
 	var asked certificateRequest
 	conn, err := d.dialProxy(ctx, via, &asked, before...)
 	if secured, ok := conn.(*stream.TLS); ok && asked.asked {
-		return &judged{TLS: secured, via: via, asked: asked}, nil
+		return &unconfirmed{TLS: secured, via: via, asked: asked}, nil
 	}
 	return conn, err
 }
