@@ -33,7 +33,7 @@ func (f Forward) Target(namespace string) string {
 	return net.JoinHostPort(host, f.Port)
 }
 
-// kinds are kubectl's words for what a port can be forwarded to.
+// kinds maps kubectl's names of the kinds to which a port can be forwarded to one name for each.
 var kinds = map[string]string{
 	"svc": "service", "service": "service", "services": "service", "po": "pod", "pod": "pod", "pods": "pod",
 	"deploy": "deployment", "deployment": "deployment", "deployments": "deployment", "sts": "statefulset", "statefulset": "statefulset",
@@ -72,7 +72,7 @@ func parseForwards(args []string) ([]Forward, error) {
 		} else {
 			each.Local, each.Port = ports, ports
 		}
-		if err := each.needsLocal(); err != nil {
+		if err := each.checkLocal(); err != nil {
 			return nil, err
 		}
 		all = append(all, each)
@@ -80,22 +80,25 @@ func parseForwards(args []string) ([]Forward, error) {
 	return all, nil
 }
 
-// withLocal returns a forward to a target that has a port: at the named local port, or at the target's own number.
-func withLocal(f Forward, local []string) ([]Forward, error) {
-	if len(local) > 1 {
-		return nil, fmt.Errorf("it takes a target and one local port, and got %q as well", local[1])
+// withLocal returns the forward to a target with a port, from the local port in args or, by default, the same number.
+func withLocal(f Forward, args []string) ([]Forward, error) {
+	if len(args) > 1 {
+		return nil, fmt.Errorf("forward takes a target and one local port, and got %q as well", args[1])
 	}
-	f.Local = append(local, f.Port)[0]
-	return []Forward{f}, f.needsLocal()
+	f.Local = f.Port
+	if len(args) == 1 {
+		f.Local = args[0]
+	}
+	return []Forward{f}, f.checkLocal()
 }
 
-// needsLocal returns an error for a forward without a local port, which could be that of another program at any time.
-func (f Forward) needsLocal() error {
+// checkLocal returns an error unless a local port is named. One that the system picks would change from run to run.
+func (f Forward) checkLocal() error {
 	if f.Local == "" || f.Local == "0" {
-		return errors.New("name a local port: it is to stay the same")
+		return errors.New("name a local port that is not 0, because it must stay the same")
 	}
 	if _, err := strconv.Atoi(f.Local); err != nil && f.Local == f.Port {
-		return fmt.Errorf("name a local port, since %s is the name of one and no number", f.Port)
+		return fmt.Errorf("name a local port, because the target's port %s is not a number", f.Port)
 	}
 	return nil
 }
@@ -128,7 +131,7 @@ func forward(actions Actions, o *Options) *cobra.Command {
 	namespaceFlag(cmd, o, "the `namespace` of an object, and of names without one")
 	yesFlag(cmd, o)
 	cmd.Flags().BoolVar(&o.Background, "background", false, "in the running Fairlead, which keeps it")
-	cmd.Flags().BoolVar(&o.HTTP, "http", false, "the target is a web application, which gets requests for its own name")
+	cmd.Flags().BoolVar(&o.HTTP, "http", false, "the target is a web application: its requests get its own name as their Host")
 	return cmd
 }
 

@@ -24,13 +24,13 @@ func TestForwardUnderstandsItsOwnSpellingAndKubectls(t *testing.T) {
 		"--context staging db:5432":                      "staging 5432→db:5432",
 		"--context staging [fd00::1]:5432 5433":          "staging 5433→[fd00::1]:5432",
 		"staging":                                        "error: name a target",
-		"staging web.shop:https":                         "error: name a local port, since https is the name of one",
+		"staging web.shop:https":                         "error: name a local port, because the target's port https is not a number",
 		"staging svc/db":                                 "error: svc/db needs a port",
 		"staging svc/db :5432":                           "error: name a local port",
 		"staging svc/db 0:5432":                          "error: name a local port",
 		"staging svc/":                                   "error: svc/ is neither",
 		"staging secret/db 80":                           "error: secret/db is neither",
-		"staging db:5432 1 2":                            "error: it takes a target and one local port",
+		"staging db:5432 1 2":                            "error: forward takes a target and one local port",
 	} {
 		var got string
 		err := Run(t.Context(), Actions{Forward: func(_ context.Context, _ Options, name string, wanted []Forward) error {
