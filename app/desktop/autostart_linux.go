@@ -8,14 +8,15 @@ import (
 	"strings"
 )
 
-// autostartFile returns the path by the freedesktop.org Desktop Application Autostart Specification.
+// autostartFile returns the path of the file that starts Fairlead at login, as defined by the freedesktop.org Desktop
+// Application Autostart Specification.
 func autostartFile() (string, error) {
 	dir, err := os.UserConfigDir()
 	return filepath.Join(dir, "autostart", "fairlead.desktop"), err
 }
 
-// iconFile returns the path of the program's picture, where the freedesktop.org Icon Theme Specification has those of a
-// user's programs.
+// iconFile returns the path of the program's icon in the user's icon theme, as defined by the freedesktop.org Icon Theme
+// Specification.
 func iconFile() (string, error) {
 	data := os.Getenv("XDG_DATA_HOME")
 	if !filepath.IsAbs(data) {
@@ -40,7 +41,7 @@ func autostart() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	// Users can disable the file on their desktop, which writes one of two keys.
+	// A desktop on which the user disables it writes one of two keys.
 	for line := range strings.Lines(string(text)) {
 		switch strings.ReplaceAll(strings.TrimSpace(line), " ", "") {
 		case "Hidden=true", "X-GNOME-Autostart-enabled=false":
@@ -50,16 +51,16 @@ func autostart() (bool, error) {
 	return true, nil
 }
 
-func setAutostart(program string, picture []byte) error {
+func setAutostart(program string, icon []byte) error {
 	path, err := autostartFile()
 	if err != nil {
 		return err
 	}
 	text := "[Desktop Entry]\nType=Application\nName=Fairlead\nComment=Proxies into Kubernetes clusters\nExec=" + execLine(program) +
 		"\nTryExec=" + keyString(program) + "\nTerminal=false\nX-GNOME-Autostart-enabled=true\n"
-	// The picture is optional: without it the program starts as well.
-	if icon, err := iconFile(); err == nil && writeWhole(icon, string(picture)) == nil {
-		text += "Icon=" + keyString(icon) + "\n"
+	// The icon is optional: the program starts without it.
+	if file, err := iconFile(); err == nil && writeWhole(file, string(icon)) == nil {
+		text += "Icon=" + keyString(file) + "\n"
 	}
 	return writeWhole(path, text)
 }

@@ -15,7 +15,7 @@ var browserKinds = []browserKind{
 	{"firefox", "Firefox", true, []string{`Mozilla Firefox\firefox.exe`}},
 }
 
-// findProgram looks for a program where Windows keeps those of all users, and of this one.
+// findProgram looks for a program in the directories in which Windows has those of all users, and of this user.
 func findProgram(name string) (string, bool) {
 	for _, variable := range []string{"ProgramFiles", "ProgramFiles(x86)", "LocalAppData"} {
 		dir := os.Getenv(variable)

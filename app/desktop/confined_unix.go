@@ -11,22 +11,23 @@ import (
 )
 
 // profileFolder returns the directory in which to create a profile so that the browser can write to it, or "" for the
-// system's temporary directory. Some browsers are confined to a directory of their own and have another /tmp.
+// system's temporary directory. Browsers in a snap or a Flatpak can write only to a directory of their own, and have
+// their own /tmp.
 func profileFolder(browser Browser) (string, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", nil // then it has no directory there either
+		return "", nil // without a home, no browser has its own directory in it
 	}
-	folder := ""
+	dir := ""
 	if snap := snapOf(browser.Path); snap != "" {
-		folder = filepath.Join(home, "snap", snap, "common")
+		dir = filepath.Join(home, "snap", snap, "common")
 	} else if strings.HasSuffix(filepath.Dir(browser.Path), "/flatpak/exports/bin") {
-		folder = filepath.Join(home, ".var", "app", filepath.Base(browser.Path), "cache")
+		dir = filepath.Join(home, ".var", "app", filepath.Base(browser.Path), "cache")
 	}
-	if folder == "" {
+	if dir == "" {
 		return "", nil
 	}
-	return folder, os.MkdirAll(folder, 0o700)
+	return dir, os.MkdirAll(dir, 0o700)
 }
 
 var snapScript = regexp.MustCompile(`exec ` + snapFolder + `([a-z0-9-]+)`)
@@ -34,7 +35,7 @@ var snapScript = regexp.MustCompile(`exec ` + snapFolder + `([a-z0-9-]+)`)
 // snapOf returns the snap that a program is in, or "". Snaps are links to snapd's own program or, if a distribution has
 // replaced a package with one, scripts that start it.
 func snapOf(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil && filepath.Base(real) == "snap" {
+	if target, err := filepath.EvalSymlinks(path); err == nil && filepath.Base(target) == "snap" {
 		return filepath.Base(path)
 	}
 	file, err := os.Open(path)
