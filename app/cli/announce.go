@@ -19,17 +19,17 @@ const goneGrace = 10 * time.Second
 // An announcer prints what happens to the contexts of a serve, and decides when there is nothing left to serve.
 type announcer struct {
 	names    []string
-	contexts map[string]*announced
+	contexts map[string]*announcement
 	out, err io.Writer
-	holder   func(session.State) string // returns which program has a port that is taken
+	holder   func(session.State) string // says which program has a context's port, if another has it
 	gone     func(file string) bool     // reports whether a context missing from a kubeconfig file is gone for good
 }
 
-// An announced is one context, with what was printed of it last.
-type announced struct {
+// An announcement is the state of one context, with what was last printed about it.
+type announcement struct {
 	state session.State // as last seen
-	there bool          // it was in the last snapshot
-	lost  time.Time     // since when it is gone for good, as far as can be known; zero if it is not
+	there bool          // whether it was in the last snapshot
+	lost  time.Time     // when it disappeared from the kubeconfig; zero if it did not
 
 	cause  string // the model's reason why it is off; empty if it is on or was switched off
 	off    string // the cause as it is printed
@@ -37,18 +37,18 @@ type announced struct {
 	reason string // the trouble printed last while it listens
 
 	unreachable bool   // printed as unreachable, and not as reachable since
-	said        string // the last off that was printed
-	begun       bool   // something was printed of it
+	printedOff  string // the last value of off that was printed
+	begun       bool   // something was printed about it
 }
 
 func newAnnouncer(ctx context.Context, p *instance.Instance, names []string) *announcer {
 	a := &announcer{
-		names: names, contexts: map[string]*announced{}, out: p.Outputs.Out, err: p.Outputs.Err,
+		names: names, contexts: map[string]*announcement{}, out: p.Outputs.Out, err: p.Outputs.Err,
 		holder: func(s session.State) string { return portHolder(ctx, s) },
 		gone:   func(file string) bool { return instance.GoneFrom(p.Kubeconfig.Load(), file) },
 	}
 	for _, name := range names {
-		a.contexts[name] = &announced{}
+		a.contexts[name] = &announcement{}
 	}
 	return a
 }
@@ -124,12 +124,12 @@ func (a *announcer) update(snapshot session.Snapshot, now time.Time) (wait time.
 	return wait, nil
 }
 
-// never is longer than any wait.
+// never is longer than any other wait of an announcer.
 const never = time.Hour
 
-// findCause sets why a context is off, unless it was switched off.
-func (a *announcer) findCause(c *announced) {
-	cause, says := "", func() string { return c.cause }
+// findCause sets c.cause and c.off: why a context is off although nobody switched it off.
+func (a *announcer) findCause(c *announcement) {
+	cause, message := "", func() string { return c.cause }
 	switch {
 	case !c.there:
 		cause = "it is no longer in the kubeconfig"
@@ -137,19 +137,19 @@ func (a *announcer) findCause(c *announced) {
 			cause = fmt.Sprintf("its kubeconfig %s is not there", c.state.File)
 		}
 	case c.state.Phase == session.Failed:
-		cause, says = why(c.state), func() string { return why(c.state) + a.holder(c.state) }
+		cause, message = why(c.state), func() string { return why(c.state) + a.holder(c.state) }
 	case c.state.Phase == session.Off && !c.state.Usable:
 		cause = why(c.state)
 	}
 	if cause != c.cause {
 		c.cause = cause
-		c.off = says()
+		c.off = message() // only now, because holder may be slow
 	}
 }
 
 // remaining returns how long to wait until a context counts as gone for good: never if it is not gone, and 0 or less if
 // the time is over.
-func (a *announcer) remaining(c *announced, now time.Time) time.Duration {
+func (a *announcer) remaining(c *announcement, now time.Time) time.Duration {
 	switch {
 	case c.off == "" || !c.there && !a.gone(c.state.File):
 		c.lost = time.Time{}
@@ -178,15 +178,15 @@ func (a *announcer) print() {
 	}
 }
 
-func (a *announcer) printOff(name string, c *announced) {
-	if c.off != c.said && c.off != "" {
+func (a *announcer) printOff(name string, c *announcement) {
+	if c.off != c.printedOff && c.off != "" {
 		fmt.Fprintf(a.err, "%s  is off: %s\n", name, c.off)
 	}
-	c.said = c.off
+	c.printedOff = c.off
 }
 
 // printOn prints where a context listens, and its trouble meanwhile.
-func (a *announcer) printOn(c *announced) {
+func (a *announcer) printOn(c *announcement) {
 	if !c.there || !c.state.Phase.Listening() {
 		c.url, c.reason, c.unreachable = "", "", false
 		return

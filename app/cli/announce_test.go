@@ -14,7 +14,7 @@ func TestServePrintsWhatHappensToItsContexts(t *testing.T) {
 	missing := false // the kubeconfig
 	begun := time.Now()
 	a := &announcer{
-		names: []string{"b", "a"}, contexts: map[string]*announced{"a": {}, "b": {}}, out: &out, err: &stderr,
+		names: []string{"b", "a"}, contexts: map[string]*announcement{"a": {}, "b": {}}, out: &out, err: &stderr,
 		holder: func(session.State) string { return " Another Fairlead has it." },
 		gone:   func(string) bool { return !missing },
 	}

@@ -19,7 +19,7 @@ func confirm(ctx context.Context, contexts []string) (asked, confirmed bool) {
 	for _, name := range contexts {
 		fmt.Fprintf(os.Stderr, "Context %s is marked as production. Start its proxy? [y/N] ", table.Clean(name))
 		answered := make(chan string, 1)
-		go func() { // a read of a terminal cannot be cancelled, so it may last until the program ends, which is then soon
+		go func() { // cannot be cancelled, so after ctx it lasts until the program ends
 			line, _ := bufio.NewReader(os.Stdin).ReadString('\n')
 			answered <- line
 		}()

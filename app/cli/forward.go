@@ -203,7 +203,7 @@ func Forwards(ctx context.Context, o command.Options, names []string) error {
 		if err != nil {
 			return err
 		}
-		if err := unknown(names, status); err != nil {
+		if err := unknownContexts(names, status); err != nil {
 			return &command.UsageError{Err: err}
 		}
 		out, rows := table.For(os.Stdout), forwardRows(status, names)
@@ -235,7 +235,7 @@ func Unforward(ctx context.Context, o command.Options, name, what string) error 
 		var names []string
 		if name != "" {
 			names = []string{name}
-			if err := unknown(names, status); err != nil {
+			if err := unknownContexts(names, status); err != nil {
 				return &command.UsageError{Err: err}
 			}
 		}

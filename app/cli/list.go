@@ -31,7 +31,7 @@ type contextLine struct {
 	Production bool          `json:"production,omitempty"`
 	Port       int           `json:"port,omitempty"`    // where it listens or, if it does not, the port in the settings or the state file
 	Phase      session.Phase `json:"phase,omitempty"`   // in the running Fairlead; empty if none is running
-	Sign       session.Sign  `json:"sign,omitempty"`    // sums up the phase and the kind of the problem; empty as the phase is
+	Sign       session.Sign  `json:"sign,omitempty"`    // the phase and the kind of the problem in one word; empty if none is running
 	Address    string        `json:"address,omitempty"` // where it listens; empty if it does not
 	Problem    string        `json:"problem,omitempty"`
 	Login      string        `json:"login,omitempty"` // the command that logs in, if a login is needed

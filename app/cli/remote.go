@@ -22,7 +22,7 @@ var ErrNotRunning = errors.New("no Fairlead is running: start one with `fairlead
 // statusTimeout bounds how long a running Fairlead may take to answer.
 const statusTimeout = 5 * time.Second
 
-// withClient calls do with a client of the running Fairlead, and words its errors for users.
+// withClient calls do with a client of the running Fairlead, and adds to its errors what the user can do.
 func withClient(do func(*control.Client) error) error {
 	dir, err := settings.Dir()
 	if err != nil {
@@ -90,20 +90,19 @@ func queryStatus(ctx context.Context) (status control.Status, err error) {
 func withAdvice(ctx context.Context, c *control.Client, names []string, err error) error {
 	switch {
 	case errors.Is(err, session.ErrUnconfirmed):
-		return fmt.Errorf("%w: `fairlead on --yes %s` does it", err, strings.Join(names, " "))
+		return fmt.Errorf("%w: start it with `fairlead on --yes %s`", err, strings.Join(names, " "))
 	case errors.Is(err, session.ErrUnknownContext):
 		status, statusErr := c.Status(ctx)
 		if statusErr != nil {
 			return &command.UsageError{Err: err}
 		}
-		return &command.UsageError{Err: unknown(names, status)}
+		return &command.UsageError{Err: unknownContexts(names, status)}
 	}
 	return err
 }
 
-// unknown returns an error for the contexts that the running Fairlead does not have, with the names that may have been
-// meant.
-func unknown(names []string, status control.Status) error {
+// unknownContexts returns an error that lists the contexts that the running Fairlead does not have, with similar names.
+func unknownContexts(names []string, status control.Status) error {
 	var contexts []kubeconfig.Context
 	for _, s := range status.Contexts {
 		contexts = append(contexts, kubeconfig.Context{Name: s.Name})

@@ -141,7 +141,7 @@ func confirmServe(ctx context.Context, p *instance.Instance, o command.Options, 
 	case asked:
 		return fmt.Errorf("%s: not confirmed, so nothing was started", strings.Join(production, ", "))
 	}
-	return fmt.Errorf("context %s: %w: `fairlead serve --yes %s` does it", strings.Join(production, ", "), session.ErrUnconfirmed, strings.Join(names, " "))
+	return fmt.Errorf("context %s: %w: start it with `fairlead serve --yes %s`", strings.Join(production, ", "), session.ErrUnconfirmed, strings.Join(names, " "))
 }
 
 // portHolder returns a sentence that names the running Fairlead if it has the port that a context could not get, and an

@@ -74,7 +74,7 @@ func describeEndpoint(e session.Endpoint) string {
 
 // statusColumns are the columns of the status.
 func statusColumns(now time.Time) []column[statusRow] {
-	// first makes a cell that is empty for a further address.
+	// first makes a cell that is empty in all rows of a context but the first.
 	first := func(cell func(statusRow) table.Cell) func(statusRow) table.Cell {
 		return func(r statusRow) table.Cell {
 			if r.more {
@@ -161,13 +161,13 @@ func printStatus(out table.Output, o command.Options, status control.Status, now
 // printNotes prints what a user should know about contexts that are not off.
 func printNotes(out table.Output, contexts []control.Context, now time.Time) error {
 	for _, c := range contexts {
-		said := notes(c, now)
-		if len(said) == 0 {
+		lines := notes(c, now)
+		if len(lines) == 0 {
 			continue
 		}
 		_, err := fmt.Fprintln(out)
 		err = errors.Join(err, out.Paragraph("", c.Name, table.Bold))
-		for _, note := range said {
+		for _, note := range lines {
 			err = errors.Join(err, out.Paragraph("    ", note, table.Plain))
 		}
 		if err != nil {
@@ -189,7 +189,7 @@ func notes(c control.Context, now time.Time) []string {
 		notes = append(notes, c.Hint)
 	}
 	if c.TLS {
-		notes = append(notes, fmt.Sprintf("It takes only clients with TLS and a certificate: `fairlead env %s --for curl` shows how.", c.Name))
+		notes = append(notes, fmt.Sprintf("It accepts only clients with TLS and a certificate: `fairlead env %s --for curl` shows how.", c.Name))
 	}
 	if c.Warning != "" {
 		notes = append(notes, c.Warning)

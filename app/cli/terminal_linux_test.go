@@ -243,7 +243,7 @@ func TestProductionIsConfirmedOnATerminal(t *testing.T) {
 		}
 	}
 	h.serve(t, "dev")
-	if status, _, stderr := h.run(t, "on", "shop-prod"); status != 1 || !strings.Contains(stderr, "`fairlead on --yes shop-prod` does it") {
+	if status, _, stderr := h.run(t, "on", "shop-prod"); status != 1 || !strings.Contains(stderr, "start it with `fairlead on --yes shop-prod`") {
 		t.Errorf("without a terminal: %d, %q", status, stderr)
 	}
 	if said := h.answered(t, "n\n", "on", "shop-prod"); !strings.Contains(said, question) || strings.Contains(said, "socks5h://") {
@@ -253,7 +253,7 @@ func TestProductionIsConfirmedOnATerminal(t *testing.T) {
 		t.Errorf("on, answered yes:\n%s", said)
 	}
 	h.must(t, "off", "--all")
-	if status, stdout, stderr := h.run(t, "serve", "dev", "shop-prod"); status != 1 || stdout != "" || !strings.Contains(stderr, "`fairlead serve --yes dev shop-prod` does it") {
+	if status, stdout, stderr := h.run(t, "serve", "dev", "shop-prod"); status != 1 || stdout != "" || !strings.Contains(stderr, "start it with `fairlead serve --yes dev shop-prod`") {
 		t.Errorf("serve without a terminal: %d, %q, %q", status, stdout, stderr)
 	}
 	h.serve(t, "shop-prod", "--yes")

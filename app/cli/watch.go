@@ -12,14 +12,14 @@ import (
 	"fairlead/app/table"
 )
 
-// watchInterval is the time between two looks at the traffic, which changes without a change of state.
+// watchInterval is how often the traffic is queried, because it changes without a change of state.
 const watchInterval = 2 * time.Second
 
 // watchStatus prints the status now and after each change, until ctx or the running Fairlead ends. On a terminal it stays
 // in place and also follows the traffic.
 func watchStatus(ctx context.Context, out table.Output, o command.Options) error {
 	return withClient(func(c *control.Client) error {
-		watching, cancel := context.WithCancel(ctx)
+		watchCtx, cancel := context.WithCancel(ctx)
 		type change struct {
 			status control.Status
 			err    error
@@ -30,10 +30,10 @@ func watchStatus(ctx context.Context, out table.Output, o command.Options) error
 		defer cancel()
 		reading.Go(func() {
 			defer close(changes)
-			for status, err := range c.Watch(watching) {
+			for status, err := range c.Watch(watchCtx) {
 				select {
 				case changes <- change{status, err}:
-				case <-watching.Done():
+				case <-watchCtx.Done():
 				}
 			}
 		})
@@ -57,9 +57,9 @@ func watchStatus(ctx context.Context, out table.Output, o command.Options) error
 				if !out.Terminal() || o.Output != "" && o.Output != "wide" {
 					continue
 				}
-				status, err := c.Status(watching)
+				status, err := c.Status(watchCtx)
 				if err != nil {
-					continue // the stream tells why
+					continue // the stream of changes ends too, with the reason
 				}
 				if err := printChange(out, o, status, first); err != nil {
 					return err
@@ -72,21 +72,21 @@ func watchStatus(ctx context.Context, out table.Output, o command.Options) error
 // Escape codes of ECMA-48: the cursor to the first cell, and everything from there on erased.
 const eraseScreen = "\x1b[H\x1b[J"
 
-// printChange prints a status in the place of the last one or, if that cannot be, below it.
+// printChange prints a status: on a terminal over the last one, elsewhere below it.
 func printChange(out table.Output, o command.Options, status control.Status, first bool) error {
 	var text bytes.Buffer
-	in := out
-	in.Writer = &text
-	people := o.Output == "" || o.Output == "wide"
+	buffered := out
+	buffered.Writer = &text
+	forPeople := o.Output == "" || o.Output == "wide"
 	switch {
-	case people && out.Terminal():
+	case forPeople && out.Terminal():
 		text.WriteString(eraseScreen)
 	case o.Output == "yaml" && !first:
 		text.WriteString("---\n")
-	case people && !first && !o.NoHeaders:
+	case forPeople && !first && !o.NoHeaders:
 		fmt.Fprintln(&text)
 	}
-	if err := printStatus(in, o, status, time.Now()); err != nil {
+	if err := printStatus(buffered, o, status, time.Now()); err != nil {
 		return err
 	}
 	_, err := out.Write(text.Bytes())
