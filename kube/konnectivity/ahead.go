@@ -28,17 +28,31 @@ type ahead struct {
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced when something changed
-	parts    [][]byte
+	waiting  bool          // somebody waits for changed
+	parts    []part
 	size     int
 	err      error // after parts
 	deadline time.Time
 	closed   bool
 }
 
+// A part is bytes of a block, which is used again after them.
+type part struct {
+	rest  []byte
+	block *[]byte
+}
+
+// blocks has blocks of partSize.
+var blocks = sync.Pool{New: func() any { b := make([]byte, partSize); return &b }}
+
 func newAhead(total *atomic.Int64) *ahead { return &ahead{total: total, changed: make(chan struct{})} }
 
 // signal wakes those who wait. The caller holds the mutex.
 func (a *ahead) signal() {
+	if !a.waiting {
+		return
+	}
+	a.waiting = false
 	close(a.changed)
 	a.changed = make(chan struct{})
 }
@@ -46,11 +60,11 @@ func (a *ahead) signal() {
 // fill reads from until it ends or the connection is closed. It returns whether the connection has to be cut.
 func (a *ahead) fill(from io.Reader) (stalled bool) {
 	for {
-		part := make([]byte, partSize)
-		n, err := from.Read(part)
+		block := blocks.Get().(*[]byte)
+		n, err := from.Read(*block)
 		a.mu.Lock()
 		if n > 0 {
-			a.parts, a.size = append(a.parts, part[:n:n]), a.size+n
+			a.parts, a.size = append(a.parts, part{(*block)[:n], block}), a.size+n
 			a.total.Add(int64(n))
 		}
 		if err != nil {
@@ -77,6 +91,7 @@ func (a *ahead) awaitRoom() bool {
 			a.mu.Unlock()
 			return true
 		}
+		a.waiting = true
 		a.mu.Unlock()
 		timer := time.NewTimer(stalledFor)
 		select {
@@ -111,6 +126,7 @@ func (a *ahead) Read(p []byte) (int, error) {
 			return 0, a.err
 		}
 		changed, deadline := a.changed, a.deadline
+		a.waiting = true
 		a.mu.Unlock()
 		if deadline.IsZero() {
 			<-changed
@@ -128,10 +144,11 @@ func (a *ahead) Read(p []byte) (int, error) {
 // take copies from the parts. The caller holds the mutex.
 func (a *ahead) take(p []byte) (n int) {
 	for n < len(p) && len(a.parts) > 0 {
-		m := copy(p[n:], a.parts[0])
+		m := copy(p[n:], a.parts[0].rest)
 		n += m
-		if a.parts[0] = a.parts[0][m:]; len(a.parts[0]) == 0 {
-			a.parts[0] = nil
+		if a.parts[0].rest = a.parts[0].rest[m:]; len(a.parts[0].rest) == 0 {
+			blocks.Put(a.parts[0].block)
+			a.parts[0] = part{}
 			a.parts = a.parts[1:]
 		}
 	}
