@@ -78,7 +78,7 @@ func (c *conn) end() {
 // pump reads what the target sends, until the connection ends.
 func (c *conn) pump() {
 	if c.ahead.fill(c.Conn) {
-		c.tunnel.log.Warn().Dur("unread", stalledFor).Msg("a connection that is not read held up the others, and was cut")
+		c.tunnel.log.Warn().Dur("unread", stalledFor).Msg("connection reset: unread data held up the others")
 		stream.Reset(c.Conn)
 	}
 }

@@ -44,7 +44,7 @@ func (t *Tunnel) Dial(ctx context.Context, endpoints []carrier.Endpoint, renew c
 	return conn, err
 }
 
-// ofTarget reports whether an error is that of a target, so that another target may fare better.
+// ofTarget reports whether an error is about the target, so that a dial to another one may succeed.
 func ofTarget(err error) bool {
 	tunnel, ok := errors.AsType[*fault.Tunnel](err)
 	return !ok || tunnel.Problem == fault.TunnelBeyond
@@ -132,18 +132,18 @@ func named(err error, e carrier.Endpoint) error {
 	return &fault.Refused{Pod: e.Pod, Namespace: e.Namespace, Port: e.Port, Text: tunnel.Err.Error()}
 }
 
-// inOrder returns the endpoints with those of Pods out of use last.
+// inOrder returns the endpoints with those of withdrawn Pods last.
 func (t *Tunnel) inOrder(endpoints []carrier.Endpoint) []carrier.Endpoint {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	inUse := func(e carrier.Endpoint) int {
-		if _, out := t.withdrawn[podID{e.Namespace, e.Pod, e.UID}]; out {
+	rank := func(e carrier.Endpoint) int {
+		if _, withdrawn := t.withdrawn[podID{e.Namespace, e.Pod, e.UID}]; withdrawn {
 			return 1
 		}
 		return 0
 	}
 	endpoints = slices.Clone(endpoints)
-	slices.SortStableFunc(endpoints, func(a, b carrier.Endpoint) int { return inUse(a) - inUse(b) })
+	slices.SortStableFunc(endpoints, func(a, b carrier.Endpoint) int { return rank(a) - rank(b) })
 	return endpoints
 }
 

@@ -46,14 +46,14 @@ type Config struct {
 	Log   zerolog.Logger
 }
 
-// A way asks a Konnectivity server for a connection to an address, host:port. Its errors are those of package fault.
-type way interface {
+// An opener asks a Konnectivity server for a connection to an address, host:port. Its errors are those of package fault.
+type opener interface {
 	open(ctx context.Context, address string) (net.Conn, error)
 }
 
 // A Tunnel is a carrier.Carrier whose connections a cluster's agents make.
 type Tunnel struct {
-	way    way
+	opener opener
 	server string
 	quiet  time.Duration
 	log    zerolog.Logger
@@ -86,9 +86,9 @@ func New(c Config) (*Tunnel, error) {
 		conns: map[*conn]struct{}{}, withdrawn: map[podID]carrier.Standing{}, unserved: map[netip.AddrPort]time.Time{},
 	}
 	asked := httpConnect{config: c, server: server}
-	t.way = &asked
+	t.opener = &asked
 	if c.Mode == GRPC {
-		t.way = &grpcTunnel{http: asked}
+		t.opener = &grpcTunnel{http: asked}
 	}
 	return t, nil
 }
@@ -150,7 +150,7 @@ func (t *Tunnel) Run(ctx context.Context) error {
 	}
 	t.dialling.Wait()
 	t.pumps.Wait()
-	if g, ok := t.way.(*grpcTunnel); ok {
+	if g, ok := t.opener.(*grpcTunnel); ok {
 		g.wait()
 	}
 	return nil
@@ -163,7 +163,7 @@ func (t *Tunnel) Connections() int {
 	return len(t.conns)
 }
 
-// Withdraw makes a Pod the last one that is tried.
+// Withdraw makes Dial try a Pod after all others.
 func (t *Tunnel) Withdraw(namespace, pod, uid string, standing carrier.Standing) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -210,7 +210,7 @@ func (t *Tunnel) begin(ctx context.Context) (_ context.Context, end func(), err 
 
 // open asks the server for a connection, and registers it.
 func (t *Tunnel) open(ctx context.Context, address string) (net.Conn, error) {
-	below, err := t.way.open(ctx, address)
+	below, err := t.opener.open(ctx, address)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +233,7 @@ func (t *Tunnel) forget(c *conn) {
 	delete(t.conns, c)
 }
 
-// Check connects to the server and closes that connection. It reports whether the server can be reached and accepts the
+// Check asks for a connection, and closes it at once. It reports whether the server can be reached and accepts the
 // client's certificate, not whether it has an agent.
 func (t *Tunnel) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
