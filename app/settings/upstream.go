@@ -189,7 +189,7 @@ func (p *parser) checkUpstreams(c *Config) {
 	}
 }
 
-// withoutOwn returns c with a Problem in the upstreams that are at ports which contexts have by the state.
+// withoutOwn returns c with a Problem in each upstream that is a context's port according to the state file.
 func (c Config) withoutOwn(known map[string]contextState) Config {
 	for name, u := range c.upstreams {
 		if u.Problem != "" || u.URL == nil || !u.isAt(netip.AddrPortFrom(loopback, portOf(u.URL))) {
@@ -225,14 +225,14 @@ func (u Upstream) isAt(address netip.AddrPort) bool {
 	return u.URL != nil && !u.InCluster && u.Via == "" && address.Port() != 0 && APIProxy{URL: u.URL}.at(address)
 }
 
-// circle returns the way by which an upstream leads into itself, or nothing if it does not.
+// circle returns the chain by which an upstream leads into itself, or "" if it does not.
 func (c Config) circle(name string) string {
-	way := []string{name}
+	chain := []string{name}
 	for at := c.upstreams[name].Via; at != ""; at = c.upstreams[at].Via {
-		if way = append(way, at); at == name {
-			return strings.Join(way, " → ")
+		if chain = append(chain, at); at == name {
+			return strings.Join(chain, " → ")
 		}
-		if len(way) > len(c.upstreams)+1 {
+		if len(chain) > len(c.upstreams)+1 {
 			return "" // a circle of others
 		}
 	}
