@@ -35,7 +35,7 @@ func run(arch, ref, out string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	program := filepath.Join(dir, "fairlead")
 	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "fairlead/app")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
