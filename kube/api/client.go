@@ -210,7 +210,7 @@ func send[T any](ctx context.Context, a *Client, q Question, read func(*jsonstre
 	value, err := receive(attempt, a, a.client, q, read)
 	timedOut := attempt.Err() != nil
 	cancelAttempt()
-	if ctx.Err() == nil && (timedOut && err != nil || fault.Ended(err) || a.refreshes && isUnauthorized(err)) {
+	if ctx.Err() == nil && (timedOut && err != nil || fault.Ended(err) || a.refreshes && lacksCredentials(err)) {
 		a.CloseIdle()
 		if err := a.Login.Ensure(ctx); err != nil {
 			return value, err
@@ -218,6 +218,12 @@ func send[T any](ctx context.Context, a *Client, q Question, read func(*jsonstre
 		return receive(ctx, a, a.client, q, read)
 	}
 	return value, err
+}
+
+// lacksCredentials reports whether the API server refused the credentials of an attempt, or they were dropped before it was
+// sent, because another question's were refused.
+func lacksCredentials(err error) bool {
+	return isUnauthorized(err) || errors.As(err, new(*fault.Login))
 }
 
 // receive asks a question over client and reads the answer, in one attempt.
