@@ -132,8 +132,8 @@ func TestTerminalsGetColoursAndLinesThatFit(t *testing.T) {
 				continue // long lines are the terminal's to break
 			}
 			fits(t, width, text)
-			// A context is on until the check of its API server has failed, which takes seconds, and then unreachable.
-			if !strings.Contains(text, "\x1b[1m") || width > 40 && !strings.Contains(text, "\x1b[32mon\x1b[0m") && !strings.Contains(text, "\x1b[33mu") {
+			// A context is on until the check of its API server has failed, which takes seconds, and failed then.
+			if !strings.Contains(text, "\x1b[1m") || width > 40 && !strings.Contains(text, "\x1b[32mon\x1b[0m") && !strings.Contains(text, "\x1b[31mfailed\x1b[0m") {
 				t.Errorf("fairlead %s: no colours:\n%q", strings.Join(args, " "), text)
 			}
 		}
