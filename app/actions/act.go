@@ -48,8 +48,8 @@ func (c *Actions) Wait() {
 func (c *Actions) Act(ctx context.Context, click menu.Click) error {
 	name := click.Context
 	switch click.Action {
-	case menu.Toggle:
-		return c.model.Do(ctx, session.Toggle{Name: name})
+	case menu.TurnOn:
+		return c.model.Do(ctx, session.Set{Name: name, On: true})
 	case menu.Start:
 		return c.model.Do(ctx, session.Set{Name: name, On: true, Confirmed: true})
 	case menu.StartFor:

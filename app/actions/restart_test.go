@@ -2,6 +2,7 @@ package actions
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -20,19 +21,27 @@ func (idle) Serve(ctx context.Context) error {
 
 func (idle) Endpoints() session.Endpoints { return session.ProxyAt("127.0.0.1:1080") }
 
-func TestAClickOnRestartStopsAndStartsAContext(t *testing.T) {
-	starts := make(chan string, 8)
+// runModel returns a running model of contexts, which calls started when it starts one.
+func runModel(t *testing.T, started func(name string), entries ...session.Entry) *session.Manager {
+	t.Helper()
 	model := session.New(session.Config{Start: func(_ context.Context, name string, _ bool, _ func(error)) (session.Proxy, error) {
-		starts <- name
+		started(name)
 		return idle{}, nil
 	}})
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- model.Run(ctx) }()
-	defer func() { cancel(); <-ended }()
-	if err := model.Do(ctx, session.SetContexts{Entries: []session.Entry{{Name: "demo"}, {Name: "other"}}}); err != nil {
+	t.Cleanup(func() { cancel(); <-ended })
+	if err := model.Do(ctx, session.SetContexts{Entries: entries}); err != nil {
 		t.Fatal(err)
 	}
+	return model
+}
+
+func TestAClickOnRestartStopsAndStartsAContext(t *testing.T) {
+	starts := make(chan string, 8)
+	model := runModel(t, func(name string) { starts <- name }, session.Entry{Name: "demo"}, session.Entry{Name: "other"})
+	ctx := t.Context()
 	c := actionsWith(t, "")
 	c.model = model
 	started := func() {
@@ -63,5 +72,31 @@ func TestAClickOnRestartStopsAndStartsAContext(t *testing.T) {
 	}
 	if err := c.Act(ctx, menu.Click{Action: menu.Restart, Context: "other"}); err == nil {
 		t.Error("what is off was restarted")
+	}
+}
+
+// TestAClickOnARowThatIsOutOfDateStopsNothing is about rows that were drawn while their context was off.
+func TestAClickOnARowThatIsOutOfDateStopsNothing(t *testing.T) {
+	c := actionsWith(t, "")
+	c.model = runModel(t, func(string) {}, session.Entry{Name: "demo"})
+	ctx := t.Context()
+	drawn := menu.Build(c.model.Snapshot(), menu.Extras{})
+	row := drawn[slices.IndexFunc(drawn, func(i menu.Item) bool { return i.ID == "row/demo" })]
+	if err := c.model.Do(ctx, session.Set{Name: "demo", On: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Act(ctx, row.Click); err != nil {
+		t.Fatal(err)
+	}
+	if demo, _ := c.model.Snapshot().Context("demo"); !demo.Wanted {
+		t.Error("the click that starts a context has stopped one that was on")
+	}
+	for _, intent := range []session.Intent{session.Set{Name: "demo"}, session.SetContexts{Entries: []session.Entry{{Name: "demo", Production: true}}}} {
+		if err := c.model.Do(ctx, intent); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Act(ctx, row.Click); !errors.Is(err, session.ErrUnconfirmed) {
+		t.Errorf("what has become a production context is started without a question: %v", err)
 	}
 }

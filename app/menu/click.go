@@ -16,9 +16,9 @@ type Click struct {
 // An Action is the kind of a click.
 type Action string
 
-// Actions on one context. Start, Toggle and Stop are session.Set with Confirmed, session.Toggle, and session.Set.
+// Actions on one context. TurnOn, Start and Stop are session.Set, Start with Confirmed.
 const (
-	Toggle           Action = "toggle"
+	TurnOn           Action = "turn-on"   // fails if it is a production context by now
 	Start            Action = "start"     // a production context, after a confirmation
 	StartFor         Action = "start-for" // like Start; Argument: the time.Duration, as text, after which it turns itself off
 	Stop             Action = "stop"

@@ -13,7 +13,7 @@ const startFor = time.Hour
 func offRow(c session.State, x view) Item {
 	title := marked(c, x)
 	if !c.Production {
-		item := button(title, Click{Action: Toggle, Context: c.Name})
+		item := button(title, Click{Action: TurnOn, Context: c.Name})
 		item.ID, item.Tooltip = "row/"+c.Name, rowTooltip(c)
 		return item
 	}

@@ -78,7 +78,7 @@ func TestAnOpenMenuStaysAsItIsUntilItIsClosed(t *testing.T) {
 			}
 			panel.click(t, i, i.number(t, "gke__lab__1", "gke__lab_1"))
 			eventually(t, "the closed menu follows", func() bool { return len(i.lines(t)) > 0 && !reflect.DeepEqual(i.lines(t), before) })
-			p.waitFor(t, "toggle gke_lab_1\n")
+			p.waitFor(t, "turn on gke_lab_1\n")
 
 			panel.open(t, i, 0)
 			i.click(t, "Quit")

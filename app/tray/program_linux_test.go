@@ -51,9 +51,9 @@ func trayProgram() int {
 			Say:    func(title, text string) { fmt.Printf("say %s: %s\n", title, text) },
 			Act: func(ctx context.Context, c menu.Click) error {
 				switch c.Action {
-				case menu.Toggle:
-					fmt.Println("toggle", c.Context)
-					return model.Do(ctx, session.Toggle{Name: c.Context})
+				case menu.TurnOn:
+					fmt.Println("turn on", c.Context)
+					return model.Do(ctx, session.Set{Name: c.Context, On: true})
 				case menu.Stop:
 					return model.Do(ctx, session.Set{Name: c.Context})
 				case menu.StopAll:

@@ -102,8 +102,8 @@ func startWith(t *testing.T, panel bool, lines int) *bench {
 					return ctx.Err()
 				}
 				switch c.Action {
-				case menu.Toggle:
-					return b.model.Do(ctx, session.Toggle{Name: c.Context})
+				case menu.TurnOn:
+					return b.model.Do(ctx, session.Set{Name: c.Context, On: true})
 				case menu.Stop:
 					return b.model.Do(ctx, session.Set{Name: c.Context})
 				case menu.StopAll:
@@ -356,7 +356,7 @@ func TestRowsMoveOnlyWhileTheMenuIsClosed(t *testing.T) {
 			b.screen.mutex.Lock()
 			defer b.screen.mutex.Unlock()
 			for _, item := range b.screen.root.visible() {
-				if item.Click.Action == menu.Toggle {
+				if item.Click.Action == menu.TurnOn {
 					rows += item.Title + "; "
 				}
 			}
