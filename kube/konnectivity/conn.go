@@ -61,18 +61,25 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// end passes the end on, unless the target has sent something lately.
+// end passes the end on, unless the target has sent something lately. Under TLS that writes, so the lock is not held then.
 func (c *conn) end() {
+	if c.isQuiet() {
+		_ = stream.CloseWrite(c.Conn) // then the server ends the other direction, too
+	}
+}
+
+// isQuiet reports whether the target has sent nothing for Config.Quiet. Otherwise end runs again once that can be so.
+func (c *conn) isQuiet() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return
+		return false
 	}
-	if rest := c.tunnel.quiet - time.Since(c.heard); rest > 0 {
+	rest := c.tunnel.quiet - time.Since(c.heard)
+	if rest > 0 {
 		c.ending.Reset(rest)
-		return
 	}
-	_ = stream.CloseWrite(c.Conn) // then the server ends the other direction, too
+	return rest <= 0
 }
 
 // pump reads what the target sends, until the connection ends.
