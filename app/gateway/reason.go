@@ -32,17 +32,24 @@ func Reason(err error) session.Reason {
 		r.Trouble = session.PortTaken
 	case unreachable, blocked:
 		r.Trouble = session.Unreachable
+	case isListening(err):
+		r.Trouble = session.CannotListen
 	case forUser(err):
 		r.Trouble = session.Unusable
 	}
 	return r
 }
 
-// forUser reports whether err is about something that the user has written: an entry of the kubeconfig, an address to
-// listen on, or the path of a file.
+// forUser reports whether err is about something that the user has written: an entry of the kubeconfig, or the path of a
+// file.
 func forUser(err error) bool {
 	_, entry := errors.AsType[*fault.Kubeconfig](err)
 	_, file := errors.AsType[*fs.PathError](err)
+	return entry || file
+}
+
+// isListening reports whether err is about an address to listen at.
+func isListening(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
-	return entry || file || ok && op.Op == "listen"
+	return ok && op.Op == "listen"
 }

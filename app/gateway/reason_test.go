@@ -32,7 +32,7 @@ func TestReasonsTellWhatViewsCanOffer(t *testing.T) {
 		{&fault.Login{Context: "a", Plugin: "aws", Cause: fault.PluginMissing, Command: "aws sso login"}, session.LoginNeeded, ""},
 		{&fault.Login{Context: "a", Plugin: "aws", Cause: fault.PluginDenied, Command: "aws sso login"}, session.LoginNeeded, ""},
 		{fmt.Errorf("start: %w", &fault.Kubeconfig{Cause: fault.KubeconfigFile, Entry: "user", Name: "a", Field: "client-key", Err: errors.New("gone")}), session.Unusable, ""},
-		{noAddress, session.Unusable, ""},
+		{noAddress, session.CannotListen, ""},
 		{noFile, session.Unusable, ""},
 		{errors.New("odd"), "", ""},
 	} {

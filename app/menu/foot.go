@@ -31,7 +31,7 @@ func program(s session.Snapshot, x view) []Item {
 		})))
 	}
 	if x.Settings {
-		items = append(items, button("Settings file", Click{Action: OpenSettings}))
+		items = append(items, openSettings(string(OpenSettings)))
 	}
 	items = append(items, kubeconfigs(s.Sources)...)
 	items = append(items, button("Logs", Click{Action: OpenLogFolder}))

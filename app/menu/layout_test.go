@@ -132,7 +132,7 @@ func randomSnapshot(random *rand.Rand) session.Snapshot {
 	s := session.Snapshot{Version: 1}
 	pools := lists()
 	phases := []session.Phase{session.Off, session.Starting, session.On, session.Unavailable, session.Stopping, session.Failed}
-	troubles := []session.Trouble{"", session.LoginNeeded, session.PortTaken, session.Unreachable, session.ChangeFailed, session.Unusable}
+	troubles := []session.Trouble{"", session.LoginNeeded, session.PortTaken, session.Unreachable, session.ChangeFailed, session.Unusable, session.CannotListen}
 	busy := random.IntN(5) // of 5
 	count := random.IntN(251)
 	if random.IntN(3) == 0 {

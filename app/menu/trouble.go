@@ -31,6 +31,9 @@ func needs(c session.State, x view) []Item {
 	if c.File != "" && (c.Trouble == session.Unusable || c.Trouble == session.LoginNeeded || !c.Usable) {
 		items = append(items, openKubeconfig(c.Name, c.File))
 	}
+	if x.Settings && (c.Trouble == session.PortTaken || c.Trouble == session.CannotListen) {
+		items = append(items, openSettings("settings/"+c.Name))
+	}
 	return items
 }
 
@@ -69,6 +72,12 @@ func message(c session.State) string {
 		text += " " + oneLine(c.Hint)
 	}
 	return shortEnd(text, maxMessage)
+}
+
+func openSettings(id string) Item {
+	item := button("Settings file", Click{Action: OpenSettings})
+	item.ID = id
+	return item
 }
 
 func openKubeconfig(context, path string) Item {

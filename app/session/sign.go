@@ -58,7 +58,7 @@ func (s State) Sign() Sign {
 // forUser reports whether a context has a trouble that only the user can put right.
 func (s State) forUser() bool {
 	switch s.Trouble {
-	case LoginNeeded, PortTaken, ChangeFailed, Unusable:
+	case LoginNeeded, PortTaken, CannotListen, ChangeFailed, Unusable:
 		return true
 	}
 	return false

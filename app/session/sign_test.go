@@ -8,17 +8,17 @@ import (
 
 func TestTheSignOfEveryPhaseWithEveryTrouble(t *testing.T) {
 	const other Trouble = "" // a reason without a kind, or none
-	troubles := []Trouble{other, LoginNeeded, PortTaken, Unreachable, ChangeFailed, Unusable}
+	troubles := []Trouble{other, LoginNeeded, PortTaken, Unreachable, ChangeFailed, Unusable, CannotListen}
 	for _, row := range []struct {
 		phase Phase
 		signs []Sign // for each of the troubles
 	}{
-		{Off, []Sign{SignOff, SignAttention, SignAttention, SignOff, SignAttention, SignAttention}},
+		{Off, []Sign{SignOff, SignAttention, SignAttention, SignOff, SignAttention, SignAttention, SignAttention}},
 		{Starting, slices.Repeat([]Sign{SignWorking}, len(troubles))},
-		{On, []Sign{SignOn, SignAttention, SignAttention, SignOn, SignAttention, SignAttention}},
-		{Unavailable, []Sign{SignFailed, SignAttention, SignAttention, SignFailed, SignAttention, SignAttention}},
+		{On, []Sign{SignOn, SignAttention, SignAttention, SignOn, SignAttention, SignAttention, SignAttention}},
+		{Unavailable, []Sign{SignFailed, SignAttention, SignAttention, SignFailed, SignAttention, SignAttention, SignAttention}},
 		{Stopping, slices.Repeat([]Sign{SignWorking}, len(troubles))},
-		{Failed, []Sign{SignFailed, SignAttention, SignAttention, SignFailed, SignAttention, SignAttention}},
+		{Failed, []Sign{SignFailed, SignAttention, SignAttention, SignFailed, SignAttention, SignAttention, SignAttention}},
 	} {
 		for i, trouble := range troubles {
 			c := State{Phase: row.phase, Usable: trouble != Unusable, Trouble: trouble}

@@ -30,6 +30,7 @@ type Trouble string
 const (
 	LoginNeeded  Trouble = "login"       // the credentials are missing, expired or refused
 	PortTaken    Trouble = "port"        // another program listens on the port
+	CannotListen Trouble = "listen"      // the address to listen at cannot be used, for another reason than PortTaken
 	Unreachable  Trouble = "unreachable" // no way to the API server
 	ChangeFailed Trouble = "change"      // a change of its entry or settings could not be applied; it serves as before
 	Unusable     Trouble = "entry"       // its kubeconfig entry, its settings or a file of theirs cannot be used
