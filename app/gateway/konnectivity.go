@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -13,11 +12,9 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/rs/zerolog"
 
-	"fairlead/app/ownfile"
 	"fairlead/app/settings"
 	"fairlead/kube/konnectivity"
 	"fairlead/proxy"
@@ -67,9 +64,9 @@ func (f *tunnelFiles) config() (*tls.Config, error) {
 	if f.read != nil && f.stamps == now {
 		return f.read, nil
 	}
-	read, err := readTunnelFiles(f.settings)
+	read, err := clientTLS(f.settings.CA, f.settings.Cert, f.settings.Key)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the Konnectivity server: %w", err)
 	}
 	f.read, f.stamps = read, now
 	return read, nil
@@ -85,40 +82,6 @@ func stamps(files ...string) string {
 		b.WriteByte('|')
 	}
 	return b.String()
-}
-
-func readTunnelFiles(k settings.Konnectivity) (*tls.Config, error) {
-	config := &tls.Config{}
-	if k.CA != "" {
-		pem, err := ownfile.ReadAny(k.CA, maxCertificate)
-		if err != nil {
-			return nil, fmt.Errorf("the authority of the Konnectivity server: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("the authority of the Konnectivity server: %s has no certificate", k.CA)
-		}
-	}
-	if k.Cert == "" {
-		return config, nil
-	}
-	cert, err := ownfile.ReadAny(k.Cert, maxCertificate)
-	if err != nil {
-		return nil, fmt.Errorf("the certificate for the Konnectivity server: %w", err)
-	}
-	key, err := ownfile.ReadAny(k.Key, maxCertificate)
-	if err != nil {
-		return nil, fmt.Errorf("the key for the Konnectivity server: %w", err)
-	}
-	own, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return nil, fmt.Errorf("the certificate %s and the key %s for the Konnectivity server: %w", k.Cert, k.Key, err)
-	}
-	if until := own.Leaf.NotAfter; time.Now().After(until) {
-		return nil, fmt.Errorf("the certificate for the Konnectivity server: %s expired at %s", k.Cert, until.Local().Format(time.DateTime))
-	}
-	config.Certificates = []tls.Certificate{own}
-	return config, nil
 }
 
 // Ready returns why the Konnectivity server of a gateway cannot be used. Without one a gateway is ready when it listens.

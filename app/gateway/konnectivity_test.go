@@ -2,16 +2,19 @@ package gateway
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"fairlead/app/settings"
+	"fairlead/build/proxytest"
 	"fairlead/proxy"
 )
 
@@ -42,12 +45,18 @@ func TestKonnectivityFilesSayWhatIsWrong(t *testing.T) {
 	}
 	none := filepath.Join(dir, "none")
 	text := file("text", "no certificate")
+	locked := file("locked", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
+	c := proxytest.NewCertificates(t)
+	c.Issue(t, "early", &x509.Certificate{NotBefore: time.Now().Add(24 * time.Hour), NotAfter: time.Now().Add(48 * time.Hour)})
+	cert, early := c.File("client.crt"), c.File("early.crt")
 	for want, k := range map[string]settings.Konnectivity{
-		"the authority of the Konnectivity server: open " + none:                    {CA: none},
-		"the authority of the Konnectivity server: " + text + " has no certificate": {CA: text},
-		"the certificate for the Konnectivity server: open " + none:                 {Cert: none, Key: text},
-		"the key for the Konnectivity server: open " + none:                         {Cert: text, Key: none},
-		"the certificate " + text + " and the key " + text:                          {Cert: text, Key: text},
+		"the Konnectivity server: the authority of its certificate: open " + none:                    {CA: none},
+		"the Konnectivity server: the authority of its certificate: " + text + " has no certificate": {CA: text},
+		"the Konnectivity server: the client certificate: open " + none:                              {Cert: none, Key: text},
+		"the Konnectivity server: the client certificate: " + text + " has no certificate":           {Cert: text, Key: text},
+		"the Konnectivity server: the key of the client certificate: open " + none:                   {Cert: cert, Key: none},
+		"the Konnectivity server: the key of the client certificate: " + locked + " is encrypted":    {Cert: cert, Key: locked},
+		"the Konnectivity server: the client certificate: " + early + " is not valid before":         {Cert: early, Key: locked},
 	} {
 		if err := CheckKonnectivity(k); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %s", k, err, want)

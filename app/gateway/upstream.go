@@ -83,10 +83,11 @@ type certificates struct {
 // is being replaced, it is the last one. A certificate that has expired is not used any more.
 func (c *certificates) of(u settings.Upstream) (*tls.Config, error) {
 	key := fmt.Sprintf("%q %q %q %q", u.CA, u.Cert, u.Key, u.ServerName)
-	made, err := upstreamTLS(u)
+	made, err := clientTLS(u.CA, u.Cert, u.Key)
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	if err == nil {
+		made.ServerName = u.ServerName
 		if c.last == nil {
 			c.last = map[string]*tls.Config{}
 		}
@@ -99,17 +100,18 @@ func (c *certificates) of(u settings.Upstream) (*tls.Config, error) {
 	return nil, err
 }
 
-// upstreamTLS returns the TLS configuration of the connections to an upstream, from its certificate files.
-func upstreamTLS(u settings.Upstream) (*tls.Config, error) {
-	config := &tls.Config{ServerName: u.ServerName}
+// clientTLS returns the TLS configuration of connections to a server, from certificate files. Those with empty names are not
+// used.
+func clientTLS(ca, cert, key string) (*tls.Config, error) {
+	config := &tls.Config{}
 	var err error
-	if u.CA != "" {
-		if config.RootCAs, err = authorities(u.CA); err != nil {
+	if ca != "" {
+		if config.RootCAs, err = authorities(ca); err != nil {
 			return nil, err
 		}
 	}
-	if u.Cert != "" {
-		own, err := clientCertificate(u.Cert, u.Key)
+	if cert != "" {
+		own, err := clientCertificate(cert, key)
 		if err != nil {
 			return nil, err
 		}
