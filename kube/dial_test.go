@@ -116,7 +116,8 @@ func TestPodsThatMayNotBeLookedAtAreDialled(t *testing.T) {
 		fail(w, http.StatusForbidden, "Forbidden", "no Pods")
 		return true
 	})
-	c := start(t, server.kubeconfig(t, "{token: t}"), &fakeCarrier{}, nil)
+	carrier := &fakeCarrier{}
+	c := start(t, server.kubeconfig(t, "{token: t}"), carrier, nil)
 	for range 5 {
 		for _, address := range []string{"web:80", "web-1.web.team.svc:1"} {
 			if err := dial(t, c, address); err != nil {
@@ -129,6 +130,10 @@ func TestPodsThatMayNotBeLookedAtAreDialled(t *testing.T) {
 	}
 	if err := dial(t, c, "web-1.team.pod:1"); err != nil {
 		t.Errorf("by its own name: %v", err)
+	}
+	dials := carrier.dialled()
+	if got, want := dials[len(dials)-1], []endpoint{{Namespace: "team", Pod: "web-1", Port: 1}}; !slices.Equal(got, want) {
+		t.Errorf("by its own name: dialled %v", got)
 	}
 }
 

@@ -65,6 +65,7 @@ func (r *resolver) namedPod(ctx context.Context, n name, port int, to *resolutio
 		return &fault.NoEndpoints{Pod: n.pod, Namespace: n.namespace, NotReady: 1}
 	}
 	to.named = append(to.named, key)
+	facts.Key = key // facts are empty if the user may not get the Pod
 	e := facts.Endpoint()
 	e.Port = port
 	to.pods = []endpoint{e}
