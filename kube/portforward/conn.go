@@ -2,7 +2,9 @@ package portforward
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -83,10 +85,25 @@ func (c *connState) fail(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.endErr == nil {
+		if errors.Is(err, io.EOF) {
+			err = brokenOff{err}
+		}
 		c.endErr = err
 	}
 	return c.endErr
 }
+
+// A brokenOff is an error that wraps io.EOF, such as that of a session dial whose TLS handshake the API server ended.
+// Readers must not take it for the orderly end of the connection that the session was for.
+type brokenOff struct{ error }
+
+// Is reports whether the error is target. It is io.ErrUnexpectedEOF and not io.EOF.
+func (e brokenOff) Is(target error) bool {
+	return target == io.ErrUnexpectedEOF || target != io.EOF && errors.Is(e.error, target)
+}
+
+// As finds what the error wraps.
+func (e brokenOff) As(target any) bool { return errors.As(e.error, target) }
 
 // CloseWrite passes the client's end on once the Pod has been quiet for Config.Quiet: container runtimes take it for
 // the end of both directions, and would cut off what the Pod still sends.
