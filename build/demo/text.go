@@ -13,7 +13,7 @@ demo's:
   export PATH=BIN:"$PATH"
   fairlead on demo demo-team
 ` + commands + `
-The URL is in the menu, too: "demo: copy, open, more". Ctrl-C here, or Quit there, takes everything down; PROGRAM stays.
+Once demo is on, its line in the menu has the URL, too. Ctrl-C here, or Quit there, takes everything down; PROGRAM stays.
 
 `
 
