@@ -133,7 +133,7 @@ func TestAContextThatFailsAndComesBackIsNotified(t *testing.T) {
 	d.icon.Click(t, d.in(t, "away", "Stop")...)
 	d.waitOff(t, "away")
 	d.icon.Click(t, d.startOf(t, "away")...)
-	d.WaitNotification(t, "by the service that was started anew", func(n desktoptest.Notification) bool { return n.Summary == "away: API server not reachable" })
+	d.WaitNotification(t, "from the restarted service", func(n desktoptest.Notification) bool { return n.Summary == "away: API server not reachable" })
 }
 
 func TestTheCurrentContextIsMarkedAndOnTop(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"fairlead/build/desktoptest"
 )
 
-// Whoever runs these tests, a user of sudo is warned, and no other.
+// Fairlead warns if it runs as root by sudo, and not if SUDO_USER is set for an ordinary user.
 func TestSudoIsWarnedOf(t *testing.T) {
 	const line = "fairlead: Fairlead runs as root, by sudo: "
 	asRoot := os.Geteuid() == 0
