@@ -64,7 +64,7 @@ func contexts(all []session.State, room int, x view) []Item {
 		}
 		start = append(start, startable(off, max(1, room), rest, x)...)
 	}
-	return join("contexts", running, append(start, below...))
+	return join("contexts", running, start, below)
 }
 
 // listed returns the contexts that the menu shows, and how many it leaves out. It never leaves out the current one, nor
