@@ -99,7 +99,7 @@ func TestProductionAsksBeforeItStarts(t *testing.T) {
 	d.icon.Click(t, d.in(t, "PROD demo", "Stop")...)
 	d.waitOff(t, "PROD demo")
 	d.row(t, "PROD demo", "to ask", func(n desktoptest.Node) bool { return len(n.Children) == 2 })
-	d.icon.ClickWithMouse(t, "PROD demo", "Start")
+	d.icon.ClickWithMouse(t, "PROD demo", "Start demo")
 	page, err := d.curl(t, "socks5h://"+d.waitOn(t, "PROD demo"), hello)
 	fromHello(t, "curl", page, err)
 	if turnsOff(d.icon.Menu(t)) {
@@ -107,7 +107,7 @@ func TestProductionAsksBeforeItStarts(t *testing.T) {
 	}
 	d.icon.Click(t, d.in(t, "PROD demo", "Stop")...)
 	d.waitOff(t, "PROD demo")
-	d.icon.Click(t, "PROD demo", "Start for 1 hour")
+	d.icon.Click(t, "PROD demo", "Start demo for 1 hour")
 	d.waitOn(t, "PROD demo")
 	d.icon.WaitFor(t, "a word about when it turns itself off", turnsOff)
 }

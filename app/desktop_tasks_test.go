@@ -144,7 +144,7 @@ func doTasks(t *testing.T, o desktoptest.Options) {
 
 	u.clicks(t, "stop a context", ofSubmenu, u.in(t, "demo", "Stop")...)
 	u.waitClosed(t, "demo", address)
-	u.clicks(t, "start production", ofSubmenu, u.in(t, "PROD prod-eu", "Start")...)
+	u.clicks(t, "start production", ofSubmenu, u.in(t, "PROD prod-eu", "Start prod-eu")...)
 	page, err = u.curl(t, "socks5h://"+u.waitOn(t, "PROD prod-eu"), hello)
 	fromHello(t, "curl", page, err)
 	u.clicks(t, "stop all", ofMenu, "Stop all")

@@ -18,8 +18,8 @@ func offRow(c session.State, x view) Item {
 		return item
 	}
 	item := submenu("row/"+c.Name, title, []Item{
-		button("Start", Click{Action: Start, Context: c.Name}),
-		button("Start for 1 hour", Click{StartFor, c.Name, startFor.String()}),
+		button("Start "+x.title(c), Click{Action: Start, Context: c.Name}),
+		button("Start "+x.title(c)+" for 1 hour", Click{StartFor, c.Name, startFor.String()}),
 	})
 	item.Tooltip = rowTooltip(c)
 	return item
