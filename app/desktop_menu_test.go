@@ -75,7 +75,7 @@ func TestServicesAreLoadedAndCopied(t *testing.T) {
 	d.icon.Click(t, d.startOf(t, "demo")...)
 	address := d.waitOn(t, "demo")
 	// Opening the submenu loads them. They are in it when it is opened again, without the menu having been closed.
-	d.icon.Point(t, d.in(t, "demo", "Services", "Loading… They are here when the menu is opened again.")...)
+	d.icon.Point(t, d.in(t, "demo", "Services", "Loading… Open this menu again in a moment.")...)
 	d.icon.Point(t, d.in(t, "demo", "Options")...)
 	d.icon.ClickWithMouse(t, d.pathTo(t, "Copy http://hello.default.svc/  (http)")...)
 	page, err := d.curl(t, "socks5h://"+address, d.waitCopied(t, "http://hello.default.svc/"))

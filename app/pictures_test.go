@@ -122,7 +122,7 @@ func fewPictures(t *testing.T, l panelLook, take taker) {
 	take(t, d, "menu-trouble", d.in(t, "away", "Try again")...)
 	take(t, d, "menu", d.in(t, "staging", "Copy for", "bash, zsh")...)
 	take(t, d, "menu-options", d.in(t, "staging", "Options", "Turn off after", "1 hour")...)
-	d.icon.Point(t, d.in(t, "staging", "Services", "Loading… They are here when the menu is opened again.")...)
+	d.icon.Point(t, d.in(t, "staging", "Services", "Loading… Open this menu again in a moment.")...)
 	d.CloseMenu(t)
 	take(t, d, "menu-services", d.pathTo(t, "Copy http://hello.default.svc/  (http)")...)
 	take(t, d, "menu-more", "Fairlead", "Notifications", "Failed connections")

@@ -51,14 +51,14 @@ func namespaces(c session.State, x view, extra Extra) Item {
 
 // loading returns the lines of a submenu whose content is not loaded yet, or could not be.
 func loading(c session.State, x view, extra Extra, what string) []Item {
-	refresh := button("Load them", Click{Action: LoadServices, Context: c.Name})
+	refresh := button("Load", Click{Action: LoadServices, Context: c.Name})
 	refresh.ID = "load/" + what + "/" + c.Name
 	switch {
 	case extra.LoadFailed != "" && !extra.Loading:
 		refresh.Title = "Try again"
 		return append(paragraph("load-failed/"+what+"/"+c.Name, extra.LoadFailed), refresh)
 	case x.LoadsOnOpen || extra.Loading:
-		return []Item{line("loading/"+what+"/"+c.Name, "Loading… They are here when the menu is opened again.")}
+		return []Item{line("loading/"+what+"/"+c.Name, "Loading… Open this menu again in a moment.")}
 	}
 	return []Item{refresh}
 }

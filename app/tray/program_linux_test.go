@@ -103,7 +103,7 @@ func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 	panel := startWatcher(t, address)
 	p := startProgram(t, "DBUS_SESSION_BUS_ADDRESS="+address)
 	i := panel.item(t)
-	const loading = "Loading… They are here when the menu is opened again."
+	const loading = "Loading… Open this menu again in a moment."
 	want := []string{". Fairlead: off", "--", ". Start", "gke__lab__1", "b", "--", "Fairlead", "Logs", "Quit"}
 	if got := i.lines(t); !reflect.DeepEqual(got, want) {
 		t.Errorf("the menu is\n%q, want\n%q", got, want)
