@@ -32,11 +32,13 @@ func (i *item) aboutToShowGroup(t *testing.T, number int32) (again []int32) {
 	return again
 }
 
-// panelDesktops are the desktops whose panels open and close menus each in their own way.
-var panelDesktops = map[string]struct {
+// A panelDesktop is a desktop whose panel opens and closes menus in its own way.
+type panelDesktop struct {
 	desktop     string
 	open, click func(t *testing.T, i *item, number int32) // click closes the menu
-}{
+}
+
+var panelDesktops = map[string]panelDesktop{
 	"Plasma": {
 		"KDE",
 		func(t *testing.T, i *item, _ int32) { i.aboutToShow(t, 0); i.tell(t, 0, "opened") },
@@ -63,16 +65,24 @@ func startFor(t *testing.T, desktop string) (*item, *program) {
 	return panel.item(t), p
 }
 
+// changeWhileOpen runs the tray program under a desktop and turns a context on while its menu is open. It returns the icon as
+// the panel knows it, and the lines of the menu as they were when it was opened.
+func changeWhileOpen(t *testing.T, panel panelDesktop) (i *item, p *program, before []string) {
+	t.Helper()
+	i, p = startFor(t, panel.desktop)
+	panel.open(t, i, 0)
+	before, icon := i.lines(t), i.property(t, "IconPixmap")
+	p.control(t, "toggle b")
+	eventually(t, "the icon follows at once", func() bool { return !reflect.DeepEqual(i.property(t, "IconPixmap"), icon) })
+	return i, p, before
+}
+
 func TestAnOpenMenuStaysAsItIsUntilItIsClosed(t *testing.T) {
 	t.Parallel()
 	for name, panel := range panelDesktops {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i, p := startFor(t, panel.desktop)
-			panel.open(t, i, 0)
-			before, icon := i.lines(t), i.property(t, "IconPixmap")
-			p.control(t, "toggle b")
-			eventually(t, "the icon follows at once", func() bool { return !reflect.DeepEqual(i.property(t, "IconPixmap"), icon) })
+			i, p, before := changeWhileOpen(t, panel)
 			if got := i.lines(t); !reflect.DeepEqual(got, before) {
 				t.Errorf("the open menu became\n%q, and was\n%q", got, before)
 			}
@@ -94,11 +104,7 @@ func TestAMenuThatWasNeverSaidToBeClosedIsRightAtTheNextOpening(t *testing.T) {
 	for name, panel := range panelDesktops {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i, p := startFor(t, panel.desktop)
-			panel.open(t, i, 0)
-			before, icon := i.lines(t), i.property(t, "IconPixmap")
-			p.control(t, "toggle b")
-			eventually(t, "the icon follows at once", func() bool { return !reflect.DeepEqual(i.property(t, "IconPixmap"), icon) })
+			i, _, before := changeWhileOpen(t, panel)
 			panel.open(t, i, 0)
 			if got := i.lines(t); reflect.DeepEqual(got, before) {
 				t.Errorf("the menu that was opened again is as before: %q", got)
