@@ -12,7 +12,7 @@ func TestHangingStartFailsInTimeAndIsCancelled(t *testing.T) {
 		p := newProxies(t)
 		p.start = func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }
 		m, _ := runManager(t, Config{Start: p.Start, StartWithin: 5 * time.Second})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		time.Sleep(5*time.Second - time.Nanosecond)
 		synctest.Wait()
 		want(t, m, "a", Starting, "")
@@ -26,16 +26,16 @@ func TestHangingStartFailsInTimeAndIsCancelled(t *testing.T) {
 	})
 }
 
-func TestToggleAfterAHangingStartStartsAgainOnceItHasEnded(t *testing.T) {
+func TestContextSetOnAfterAHangingStartStartsOnceThatHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		p.start = func(ctx context.Context, _ string) error { <-ctx.Done(); time.Sleep(3 * time.Second); return ctx.Err() }
 		m, _ := runManager(t, Config{Start: p.Start, StartWithin: 5 * time.Second})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
 		p.start = nil
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		want(t, m, "a", Stopping, "")
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
@@ -49,9 +49,9 @@ func TestStopThatHangsIsGivenUpAndShown(t *testing.T) {
 		release := make(chan struct{})
 		p.deaf = func() <-chan struct{} { return release }
 		m, stop := runManager(t, Config{Start: p.Start, StopWithin: 3 * time.Second})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a"})
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		want(t, m, "a", Failed, "It did not stop within 3s.")
@@ -66,7 +66,7 @@ func TestProxyThatEndsByItselfHasFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		m, _ := runManager(t, Config{Start: p.Start})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
 		p.get("a").fail <- nil
 		synctest.Wait()

@@ -48,8 +48,8 @@ func TestOnlyTheContextThatChangedIsReloadedAndInPlace(t *testing.T) {
 			return nil
 		})})
 		do(t, m, SetContexts{Entries: []Entry{{Name: "a", Fingerprint: "1"}, {Name: "b", Fingerprint: "1"}}})
-		do(t, m, Toggle{"a"})
-		do(t, m, Toggle{"b"})
+		do(t, m, Set{Name: "a", On: true})
+		do(t, m, Set{Name: "b", On: true})
 		synctest.Wait()
 		do(t, m, SetContexts{Entries: []Entry{{Name: "a", Fingerprint: "2", Namespace: "new"}, {Name: "b", Fingerprint: "1"}}})
 		synctest.Wait()
@@ -79,7 +79,7 @@ func TestChangeThatCannotBeAppliedIsShownAndTheProxyServesOn(t *testing.T) {
 		p := newProxies(t)
 		broken := errors.New("its cluster has no server")
 		m, _ := runManager(t, Config{Start: withChanges(p, func(context.Context, *changing) error { return broken })})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
 		do(t, m, reload{"a"})
 		synctest.Wait()
@@ -110,7 +110,7 @@ func TestChangeThatNeedsARestartGetsOne(t *testing.T) {
 				p := newProxies(t)
 				p.drain = time.Second
 				m, _ := runManager(t, Config{Start: start(p)})
-				do(t, m, Toggle{"a"})
+				do(t, m, Set{Name: "a", On: true})
 				synctest.Wait()
 				do(t, m, reload{"a"})
 				synctest.Wait()
@@ -130,11 +130,11 @@ func TestSwitchingOffDoesNotWaitForAChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		m, _ := runManager(t, Config{Start: withChanges(p, func(ctx context.Context, _ *changing) error { <-ctx.Done(); return ctx.Err() })})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
 		do(t, m, reload{"a"})
 		synctest.Wait()
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a"})
 		synctest.Wait()
 		want(t, m, "a", Off, "")
 	})
@@ -147,7 +147,7 @@ func TestContextTurnsItselfOffInTime(t *testing.T) {
 		entry := Entry{Name: "a", AutoOff: time.Hour}
 		do(t, m, SetContexts{Entries: []Entry{entry}})
 		began := time.Now()
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
 		if s := get(t, m, "a"); !s.OffAt.Equal(began.Add(time.Hour)) || !s.Since.Equal(began) || !s.Used.Equal(began) {
 			t.Errorf("since %v, off at %v, used %v", s.Since, s.OffAt, s.Used)
@@ -167,7 +167,7 @@ func TestContextTurnsItselfOffInTime(t *testing.T) {
 		if saved["a"] {
 			t.Error("switching off was not saved")
 		}
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
 		do(t, m, AutoOff{Name: "a"})
 		time.Sleep(24 * time.Hour)
@@ -212,11 +212,11 @@ func TestTimerOfAnEarlierRunTurnsNothingOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, _ := runManager(t, Config{Start: newProxies(t).Start})
 		do(t, m, SetContexts{Entries: []Entry{{Name: "a", AutoOff: time.Hour}}})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		time.Sleep(59 * time.Minute)
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a"})
 		synctest.Wait()
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		time.Sleep(59 * time.Minute)
 		synctest.Wait()
 		want(t, m, "a", On, "")

@@ -12,7 +12,7 @@ import (
 func TestContextsThatCannotBeUsedOrAreUnknownAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, _ := runManager(t, Config{Start: newProxies(t).Start})
-		if err := m.Do(t.Context(), Toggle{"c"}); !errors.Is(err, ErrUnusable) || !strings.Contains(err.Error(), "It has no server.") {
+		if err := m.Do(t.Context(), Set{Name: "c", On: true}); !errors.Is(err, ErrUnusable) || !strings.Contains(err.Error(), "It has no server.") {
 			t.Errorf("Do() = %v", err)
 		}
 		if err := m.Do(t.Context(), Set{Name: "nope", On: true}); !errors.Is(err, ErrUnknownContext) || !strings.Contains(err.Error(), `"nope"`) {
@@ -30,8 +30,8 @@ func TestContextGoneFromTheKubeconfigStopsAndDisappears(t *testing.T) {
 		p.drain = time.Second
 		saves := 0
 		m, _ := runManager(t, Config{Start: p.Start, Save: func(string, bool) error { saves++; return nil }})
-		do(t, m, Toggle{"a"})
-		do(t, m, Toggle{"b"})
+		do(t, m, Set{Name: "a", On: true})
+		do(t, m, Set{Name: "b", On: true})
 		synctest.Wait()
 		do(t, m, SetContexts{Entries: []Entry{{Name: "b"}, {Name: "d"}, {Name: "d", Cluster: "second"}}, Problems: []string{"oops"}})
 		if got := names(m.Snapshot()); got != "b d a" {
@@ -62,7 +62,7 @@ func TestContextThatComesBackIsOnAgain(t *testing.T) {
 				t.Fatalf("contexts %s", got)
 			}
 		}
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
 		lost()
 		do(t, m, SetContexts{Entries: []Entry{{Name: "a", Problem: "Half of it is missing."}, {Name: "b"}}})
@@ -79,7 +79,7 @@ func TestContextThatComesBackIsOnAgain(t *testing.T) {
 		want(t, m, "a", Off, "") // it asks
 
 		do(t, m, SetContexts{Entries: []Entry{{Name: "b"}}})
-		do(t, m, Toggle{"b"})
+		do(t, m, Set{Name: "b", On: true})
 		synctest.Wait()
 		lost()
 		do(t, m, StopAll{})
@@ -97,7 +97,7 @@ func TestContextThatComesBackInTimeGoesOn(t *testing.T) {
 		p := newProxies(t)
 		p.drain = time.Second
 		m, _ := runManager(t, Config{Start: p.Start})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
 		do(t, m, SetContexts{})
 		do(t, m, SetContexts{Entries: []Entry{{Name: "a"}}})
@@ -121,7 +121,7 @@ func TestContextThatFailedStartsAgainWhenItsEntryChanges(t *testing.T) {
 			do(t, m, SetContexts{Entries: []Entry{{Name: "a", Fingerprint: fingerprint, Problem: problem, Production: production}}})
 			synctest.Wait()
 		}
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
 		p.start = nil
 		entries("", "", false) // as before

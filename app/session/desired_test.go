@@ -15,8 +15,8 @@ func TestRunStopsEverythingAndKeepsWhatWasWanted(t *testing.T) {
 		p.drain = time.Second
 		saved := map[string]bool{}
 		m, stop := runManager(t, Config{Start: p.Start, Save: func(name string, on bool) error { saved[name] = on; return nil }})
-		do(t, m, Toggle{"a"})
-		do(t, m, Toggle{"b"})
+		do(t, m, Set{Name: "a", On: true})
+		do(t, m, Set{Name: "b", On: true})
 		synctest.Wait()
 		if err := stop(); err != nil {
 			t.Errorf("Run() = %v", err)
@@ -27,7 +27,7 @@ func TestRunStopsEverythingAndKeepsWhatWasWanted(t *testing.T) {
 		if fmt.Sprint(saved) != "map[a:true b:true]" {
 			t.Errorf("saved %v", saved)
 		}
-		if err := m.Do(t.Context(), Toggle{"a"}); !errors.Is(err, ErrNotRunning) {
+		if err := m.Do(t.Context(), Set{Name: "a", On: true}); !errors.Is(err, ErrNotRunning) {
 			t.Errorf("Do() after Run = %v", err)
 		}
 		want(t, m, "a", Off, "")
@@ -47,7 +47,7 @@ func TestRestoreStartsWithoutSavingAndAClickIsNoRestore(t *testing.T) {
 		p.get("a").fail <- errors.New("over")
 		synctest.Wait()
 		want(t, m, "a", Failed, "over")
-		do(t, m, Toggle{"a"}) // already wanted, so nothing is saved
+		do(t, m, Set{Name: "a", On: true}) // already wanted, so nothing is saved
 		synctest.Wait()
 		if p.get("a").restored {
 			t.Error("restored is set after a click")
@@ -98,13 +98,14 @@ func TestSaveIsInOrderAndFailureToSaveDoesNotHurt(t *testing.T) {
 			saved = append(saved, fmt.Sprint(name, on))
 			return errors.New("disk full")
 		}})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
-		do(t, m, Toggle{"b"})
-		for range 4 {
-			do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "b", On: true})
+		for range 2 {
+			do(t, m, Set{Name: "a"})
+			do(t, m, Set{Name: "a", On: true})
 		}
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a"})
 		if err := stop(); err != nil {
 			t.Error(err)
 		}
@@ -118,7 +119,7 @@ func TestTheEndDoesNotWaitForADiskThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hangs := make(chan struct{})
 		m, stop := runManager(t, Config{Start: newProxies(t).Start, Save: func(string, bool) error { <-hangs; return nil }})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
 		begun := time.Now()
 		if err := stop(); err == nil || !strings.Contains(err.Error(), "save what was switched") {

@@ -62,7 +62,7 @@ func TestManyIntentsAtOnceKeepTheModelConsistent(t *testing.T) {
 					print := fmt.Sprint(random.IntN(3))
 					_ = m.Do(ctx, SetContexts{Entries: []Entry{{Name: "a", Fingerprint: print}, {Name: "b", Fingerprint: print}, {Name: "c", Problem: "none"}}})
 				default:
-					_ = m.Do(ctx, Toggle{name})
+					_ = m.Do(ctx, Set{Name: name, On: random.IntN(2) == 0})
 				}
 			}
 		})

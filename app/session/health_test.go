@@ -12,7 +12,7 @@ func TestHealthTurnsOnIntoUnavailableAndBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		m, _ := runManager(t, Config{Start: p.Start})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
 		health := p.get("a").health
 		health(errors.New("no route"))
@@ -49,7 +49,7 @@ func TestHealthReportedDuringTheStartIsShownAfterIt(t *testing.T) {
 			time.Sleep(time.Second)
 			return p.Start(ctx, name, restored, health)
 		}})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
 		want(t, m, "a", Starting, "")
 		time.Sleep(time.Second)

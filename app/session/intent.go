@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// An Intent is a request of a view to the Manager: Toggle, Set, Restart, StopAll, AutoOff or SetContexts.
+// An Intent is a request of a view to the Manager: Set, Restart, StopAll, AutoOff or SetContexts.
 type Intent interface {
 	// apply is called by the goroutine that owns the state.
 	apply(m *Manager) error
@@ -23,10 +23,6 @@ var (
 	ErrNotOn          = errors.New("it is not on")
 	ErrNotRunning     = errors.New("the program is stopping")
 )
-
-// Toggle turns a context on if it is off or has failed, and off otherwise. For a production context that is off, Do
-// returns ErrUnconfirmed.
-type Toggle struct{ Name string }
 
 // Set turns a context on or off. A context that has failed and is set on is started again.
 type Set struct {
@@ -112,14 +108,6 @@ func (m *Manager) Do(ctx context.Context, i Intent) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-func (i Toggle) apply(m *Manager) error {
-	s, err := m.find(i.Name)
-	if err != nil {
-		return err
-	}
-	return s.setDesired(Set{On: !s.wanted || s.phase == Failed})
 }
 
 func (i Set) apply(m *Manager) error {

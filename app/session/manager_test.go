@@ -127,13 +127,13 @@ func want(t *testing.T, m *Manager, name string, phase Phase, reason string) {
 	}
 }
 
-func TestToggleTurnsOnAndOffAgain(t *testing.T) {
+func TestContextIsSetOnAndOffAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		p.start = func(context.Context, string) error { time.Sleep(time.Second); return nil }
 		p.drain = 2 * time.Second
 		m, _ := runManager(t, Config{Start: p.Start})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		want(t, m, "a", Starting, "")
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -142,7 +142,7 @@ func TestToggleTurnsOnAndOffAgain(t *testing.T) {
 			t.Errorf("got %+v", s)
 		}
 		want(t, m, "b", Off, "")
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a"})
 		want(t, m, "a", Stopping, "")
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
@@ -153,15 +153,15 @@ func TestToggleTurnsOnAndOffAgain(t *testing.T) {
 	})
 }
 
-func TestToggleTwiceFastWaitsForTheFirstRunToEnd(t *testing.T) {
+func TestContextSetOffAndOnFastWaitsForTheFirstRunToEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		p.drain = 2 * time.Second
 		m, _ := runManager(t, Config{Start: p.Start})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
-		do(t, m, Toggle{"a"})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a"})
+		do(t, m, Set{Name: "a", On: true})
 		want(t, m, "a", Stopping, "")
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
@@ -172,20 +172,20 @@ func TestToggleTwiceFastWaitsForTheFirstRunToEnd(t *testing.T) {
 	})
 }
 
-func TestToggleOffWhileStartingCancelsTheStart(t *testing.T) {
+func TestContextSetOffWhileStartingCancelsTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		p.start = func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }
 		m, _ := runManager(t, Config{Start: p.Start})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a"})
 		synctest.Wait()
 		want(t, m, "a", Off, "")
 	})
 }
 
-func TestFailedStartSaysWhyAndNextToggleTriesAgain(t *testing.T) {
+func TestFailedStartSaysWhyAndIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProxies(t)
 		taken := errors.New("listen tcp 127.0.0.1:1080: address in use")
@@ -196,11 +196,11 @@ func TestFailedStartSaysWhyAndNextToggleTriesAgain(t *testing.T) {
 			}
 			return Reason{Text: "The port is taken."}
 		}})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
 		want(t, m, "a", Failed, "The port is taken.")
 		p.start = nil
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
 		want(t, m, "a", On, "")
 	})

@@ -13,7 +13,7 @@ func TestProductionStartsOnlyWhenConfirmed(t *testing.T) {
 		p := newProxies(t)
 		m, _ := runManager(t, Config{Start: p.Start})
 		do(t, m, SetContexts{Entries: []Entry{{Name: "prod", Production: true}}})
-		for _, i := range []Intent{Toggle{"prod"}, Set{Name: "prod", On: true}, Set{Name: "prod", On: true, Restored: true}} {
+		for _, i := range []Intent{Set{Name: "prod", On: true}, Set{Name: "prod", On: true, Restored: true}} {
 			if err := m.Do(t.Context(), i); !errors.Is(err, ErrUnconfirmed) {
 				t.Errorf("Do(%#v) = %v", i, err)
 			}
@@ -25,7 +25,7 @@ func TestProductionStartsOnlyWhenConfirmed(t *testing.T) {
 		do(t, m, Set{Name: "prod", On: true}) // it is on: there is nothing to confirm
 		p.get("prod").fail <- errors.New("broke")
 		synctest.Wait()
-		if err := m.Do(t.Context(), Toggle{"prod"}); !errors.Is(err, ErrUnconfirmed) {
+		if err := m.Do(t.Context(), Set{Name: "prod", On: true}); !errors.Is(err, ErrUnconfirmed) {
 			t.Errorf("Do() of one that failed = %v", err)
 		}
 		do(t, m, Set{Name: "prod"})
@@ -62,7 +62,7 @@ func TestLoginNeededIsShownWithItsCommand(t *testing.T) {
 		m, _ := runManager(t, Config{Start: p.Start, Reason: func(error) Reason {
 			return Reason{Text: "The login has expired.", Trouble: LoginNeeded, Login: "gcloud auth login"}
 		}})
-		do(t, m, Toggle{"a"})
+		do(t, m, Set{Name: "a", On: true})
 		synctest.Wait()
 		p.get("a").health(errors.New("401"))
 		synctest.Wait()

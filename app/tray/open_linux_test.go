@@ -72,7 +72,7 @@ func changeWhileOpen(t *testing.T, panel panelDesktop) (i *item, p *program, bef
 	i, p = startFor(t, panel.desktop)
 	panel.open(t, i, 0)
 	before, icon := i.lines(t), i.property(t, "IconPixmap")
-	p.control(t, "toggle b")
+	p.control(t, "on b")
 	eventually(t, "the icon follows at once", func() bool { return !reflect.DeepEqual(i.property(t, "IconPixmap"), icon) })
 	return i, p, before
 }
@@ -277,7 +277,7 @@ func TestAPanelThatReadsOneLevelAtATimeIsToldOfTheOthers(t *testing.T) {
 	if !slices.Contains(found, "Logs") {
 		t.Errorf("the submenus have %q", found)
 	}
-	p.control(t, "toggle b")
+	p.control(t, "on b")
 	number := next(t, changes).Body[1].(int32)
 	if lines, _ := read(number); len(lines) == 0 {
 		t.Errorf("nothing is in entry %d, which has changed", number)

@@ -86,8 +86,8 @@ func control(ctx context.Context, model *session.Manager) {
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		var err error
 		switch verb, name, _ := strings.Cut(lines.Text(), " "); verb {
-		case "toggle":
-			err = model.Do(ctx, session.Toggle{Name: name})
+		case "on":
+			err = model.Do(ctx, session.Set{Name: name, On: true})
 		case "trouble":
 			err = model.Do(ctx, session.SetContexts{Problems: []string{"The kubeconfig is wrong."}})
 		}

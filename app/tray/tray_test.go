@@ -295,10 +295,12 @@ func TestBurstOfChangesCostsThePanelLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, true)
 		time.Sleep(time.Second)
+		on := false
 		toggle := func(times int) (calls int) {
 			b.screen.took()
 			for range times {
-				if err := b.model.Do(t.Context(), session.Toggle{Name: "a"}); err != nil {
+				on = !on
+				if err := b.model.Do(t.Context(), session.Set{Name: "a", On: on}); err != nil {
 					t.Fatal(err)
 				}
 			}
