@@ -91,7 +91,7 @@ func (p *parser) contained(parse func()) (first string) {
 func (p *parser) upstream(key, value *yaml.Node, u *Upstream) {
 	switch {
 	case !upstreamName.MatchString(u.Name):
-		p.problem(key, "%q cannot be the name of an upstream: it takes up to 40 letters, digits, hyphens, underscores and dots", keyName(u.Name))
+		p.problem(key, "%q cannot be the name of an upstream: a name has up to 40 letters, digits, hyphens, underscores and dots, and begins with a letter or a digit", keyName(u.Name))
 	case slices.Contains(reserved, u.Name):
 		p.problem(key, "no upstream can be named %s: routes use that word for another thing", u.Name)
 	}
