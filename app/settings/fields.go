@@ -204,14 +204,15 @@ func (v *values) boolean(node *yaml.Node) *bool {
 	return &yes
 }
 
-func (v *values) integer(node *yaml.Node, least, most int) *int {
+// integer parses a number from 1 to most.
+func (v *values) integer(node *yaml.Node, most int) *int {
 	text, ok := v.text(node)
 	if !ok {
 		return nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < least || n > most {
-		v.problem(node, "%q is not a number from %d to %d", quotable(text), least, most)
+	if err != nil || n < 1 || n > most {
+		v.problem(node, "%q is not a number from 1 to %d", quotable(text), most)
 		return nil
 	}
 	return &n

@@ -172,7 +172,7 @@ func (p *parser) options(node *yaml.Node, where string, one bool) Options {
 	var o Options
 	p.fields(node, where, []field{
 		{"port", func(n *yaml.Node) {
-			if o.Port, o.portLine = p.integer(n, 1, lastPort), n.Line; !one {
+			if o.Port, o.portLine = p.integer(n, lastPort), n.Line; !one {
 				p.problem(n, "a port is one context's: it can stand below a full name only")
 			}
 		}},
@@ -210,11 +210,11 @@ func (p *parser) options(node *yaml.Node, where string, one bool) Options {
 		{"proxies", func(n *yaml.Node) { o.Proxies = p.proxies(n, one) }},
 		{"limits", func(n *yaml.Node) {
 			p.fields(n, "limits", []field{
-				{"connections", func(n *yaml.Node) { o.Connections = p.integer(n, 1, 1_000_000) }},
+				{"connections", func(n *yaml.Node) { o.Connections = p.integer(n, 1_000_000) }},
 				{"handshake", func(n *yaml.Node) { o.Handshake = p.duration(n) }},
 				{"idle", func(n *yaml.Node) { o.Idle = p.duration(n) }},
-				{"sessions-per-pod", func(n *yaml.Node) { o.SessionsPerPod = p.integer(n, 1, 10_000) }},
-				{"sessions-per-context", func(n *yaml.Node) { o.SessionsPerContext = p.integer(n, 1, 10_000) }},
+				{"sessions-per-pod", func(n *yaml.Node) { o.SessionsPerPod = p.integer(n, 10_000) }},
+				{"sessions-per-context", func(n *yaml.Node) { o.SessionsPerContext = p.integer(n, 10_000) }},
 			})
 		}},
 	})
