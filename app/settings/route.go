@@ -20,8 +20,6 @@ type Route struct {
 	// Problem is why the route cannot be used, in one sentence without a full stop; empty if it may. What it would have been
 	// for is not known then, so it is for every host, and refuses.
 	Problem string
-
-	line int
 }
 
 // Matches reports whether the route is for a port of a host, which is a name or an IP address.
@@ -100,7 +98,7 @@ func (p *parser) checkVias(c *Config) {
 func (p *parser) routes(node *yaml.Node) *[]Route {
 	routes := []Route{}
 	p.list(node, func(item *yaml.Node) {
-		r := Route{line: item.Line}
+		var r Route
 		r.Problem = p.contained(func() { p.route(item, &r) })
 		routes = append(routes, r)
 	})
