@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -80,13 +81,11 @@ func (p *parser) konnectivity(node *yaml.Node) *Konnectivity {
 func (s *Settings) UseKonnectivity(name string, k Konnectivity) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	tunnels := map[string]Konnectivity{name: k} // other goroutines may be reading the old map
-	for other, k := range s.tunnels {
-		if other != name {
-			tunnels[other] = k
-		}
+	s.tunnels = maps.Clone(s.tunnels) // other goroutines may be reading the old map
+	if s.tunnels == nil {
+		s.tunnels = map[string]Konnectivity{}
 	}
-	s.tunnels = tunnels
+	s.tunnels[name] = k
 }
 
 // tunnel returns the options of a context for which UseKonnectivity was called.
