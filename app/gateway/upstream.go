@@ -137,9 +137,9 @@ func WrongUpstream(u settings.Upstream, part string) error {
 	case "ca":
 		_, err = authorities(u.CA)
 	case "cert":
-		_, err = certificate(u.Cert)
+		err = checkCertificate(u.Cert)
 	case "key":
-		if _, wrong := certificate(u.Cert); wrong == nil && u.Cert != "" { // otherwise that is said of cert
+		if u.Cert != "" && checkCertificate(u.Cert) == nil { // otherwise that is said of cert
 			_, err = clientCertificate(u.Cert, u.Key)
 		}
 	}
@@ -162,11 +162,11 @@ func authorities(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// certificate returns the first certificate in a file, unless it has expired.
-func certificate(file string) (*x509.Certificate, error) {
+// checkCertificate returns why the first certificate in a file cannot be used, or nil.
+func checkCertificate(file string) error {
 	text, err := ownfile.ReadAny(file, maxCertificate)
 	if err != nil {
-		return nil, fmt.Errorf("the client certificate: %w", err)
+		return fmt.Errorf("the client certificate: %w", err)
 	}
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {
@@ -174,21 +174,21 @@ func certificate(file string) (*x509.Certificate, error) {
 		}
 		own, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("the client certificate: %s cannot be read: %w", file, err)
+			return fmt.Errorf("the client certificate: %s cannot be read: %w", file, err)
 		}
 		if now := time.Now(); now.After(own.NotAfter) {
-			return nil, &expiredError{file, own.NotAfter}
+			return &expiredError{file, own.NotAfter}
 		} else if now.Before(own.NotBefore) {
-			return nil, fmt.Errorf("the client certificate: %s is not valid before %s", file, own.NotBefore.Local().Format(time.DateTime))
+			return fmt.Errorf("the client certificate: %s is not valid before %s", file, own.NotBefore.Local().Format(time.DateTime))
 		}
-		return own, nil
+		return nil
 	}
-	return nil, fmt.Errorf("the client certificate: %s has no certificate in PEM", file)
+	return fmt.Errorf("the client certificate: %s has no certificate in PEM", file)
 }
 
 // clientCertificate returns a certificate with its key.
 func clientCertificate(cert, key string) (tls.Certificate, error) {
-	if _, err := certificate(cert); err != nil {
+	if err := checkCertificate(cert); err != nil {
 		return tls.Certificate{}, err
 	}
 	text, err := ownfile.ReadAny(key, maxCertificate)
