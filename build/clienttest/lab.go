@@ -243,40 +243,18 @@ func (l *lab) shown(kind string) string {
 // url returns the proxy's URL with a scheme.
 func (l *lab) url(scheme string) string { return scheme + "://" + l.proxy.String() }
 
-// door creates a pod that connects to a server of this machine, and a Service for it, and returns the Service's host
-// name.
-func (l *lab) door(ctx context.Context, name, local string, port int) (string, error) {
-	objects, err := l.file(name+".yaml", fmt.Sprintf(`
-apiVersion: v1
-kind: Pod
-metadata: {name: %[1]s, labels: {app: %[1]s}, annotations: {fairlead.test/door: "%[2]s"}}
-spec:
-  terminationGracePeriodSeconds: 0
-  containers: [{name: door, image: demo.local/door, ports: [{name: main, containerPort: 8000}]}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: %[1]s}
-spec: {selector: {app: %[1]s}, ports: [{name: main, port: %[3]d, targetPort: main}]}
-`, name, local, port))
+// door creates a Pod that connects to a server of this machine, and a Service for it, and waits until it is ready.
+func (l *lab) door(ctx context.Context, name, local string, port int) error {
+	objects, err := l.file(name+".yaml", clustertest.Door(name, local, port))
 	if err != nil {
-		return "", err
+		return err
 	}
 	if _, err := l.cluster.Kubectl(ctx, "apply", "-f", objects); err != nil {
-		return "", err
+		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, fmt.Errorf("endpoints of %s: none is ready", name))
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for {
-		ready, err := l.cluster.Kubectl(ctx, "get", "endpointslices", "-l", "kubernetes.io/service-name="+name,
-			"-o", "jsonpath={.items[*].endpoints[*].conditions.ready}")
-		if ctx.Err() != nil {
-			return "", context.Cause(ctx)
-		}
-		if err == nil && strings.Contains(string(ready), "true") {
-			return name + ".default.svc.cluster.local", nil
-		}
-	}
+	return l.cluster.WaitReady(ctx, name)
 }
 
 // freeAddress returns a loopback address on which nothing listens.

@@ -58,7 +58,7 @@ func (l *lab) servers(ctx context.Context) error {
 			return fmt.Errorf("server of %s: %w", host, err)
 		}
 		name, _, _ := strings.Cut(host, ".")
-		if _, err := l.door(ctx, name, address, port); err != nil {
+		if err := l.door(ctx, name, address, port); err != nil {
 			return err
 		}
 	}
