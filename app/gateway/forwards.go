@@ -31,10 +31,9 @@ type forwards struct {
 	ended   bool            // serve has closed them all
 }
 
-// A forward is one fixed local port. Its fields are guarded by forwards.mutex, except for protocol and target.
+// A forward is one fixed local port. Its fields are guarded by forwards.mutex, except for target.
 type forward struct {
 	endpoint settings.Endpoint
-	protocol settings.Protocol // of endpoint, which does not change
 	target   atomic.Pointer[proxy.Target]
 	listener net.Listener // nil if it is not open
 	problem  error        // why it is not
@@ -64,7 +63,7 @@ func (f *forwards) set(ctx context.Context, endpoints []settings.Endpoint) {
 		if at := slices.IndexFunc(before, same); at >= 0 {
 			one, before = before[at], slices.Delete(slices.Clone(before), at, at+1)
 		} else {
-			one = &forward{protocol: e.Protocol}
+			one = &forward{}
 		}
 		one.endpoint = e
 		target, err := proxy.ParseNamed(e.To)
@@ -150,10 +149,10 @@ func (f *forwards) tell() {
 func (f *forwards) run(one *forward) {
 	ctx, stop := context.WithCancel(f.serving)
 	one.stop = stop
-	listener := one.listener
+	listener, protocol := one.listener, one.endpoint.Protocol // neither changes while it is served
 	f.running.Go(func() {
 		defer stop()
-		err := one.serve(ctx, f.gateway.server, listener)
+		err := one.serve(ctx, f.gateway.server, listener, protocol)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -166,8 +165,8 @@ func (f *forwards) run(one *forward) {
 }
 
 // serve serves a forward's listener by its protocol.
-func (one *forward) serve(ctx context.Context, server *proxy.Server, listener net.Listener) error {
-	if one.protocol == settings.HTTP {
+func (one *forward) serve(ctx context.Context, server *proxy.Server, listener net.Listener, protocol settings.Protocol) error {
+	if protocol == settings.HTTP {
 		return server.ServeSite(ctx, listener, func() proxy.Site {
 			to := *one.target.Load()
 			return proxy.Site{Target: to, TLS: to.Port == 443 || strings.EqualFold(to.PortName, "https")}
