@@ -201,7 +201,7 @@ func (x *exchange) isPlain(err error) bool {
 	return true
 }
 
-// secure leads the TLS handshake with a site. A refusal that it runs into is the target's.
+// secure performs the TLS handshake with a site. If the connection was refused meanwhile, the error is that refusal.
 func (x *exchange) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	config := x.route.rule.TLS.Clone()
 	if config == nil {
