@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
-	"strings"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -60,7 +58,7 @@ type tunnelFiles struct {
 func (f *tunnelFiles) config() (*tls.Config, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := stamps(f.settings.CA, f.settings.Cert, f.settings.Key)
+	now := FileStamps(f.settings.CA, f.settings.Cert, f.settings.Key)
 	if f.read != nil && f.stamps == now {
 		return f.read, nil
 	}
@@ -70,18 +68,6 @@ func (f *tunnelFiles) config() (*tls.Config, error) {
 	}
 	f.read, f.stamps = read, now
 	return read, nil
-}
-
-// stamps returns a text that changes when one of the files may have changed.
-func stamps(files ...string) string {
-	var b strings.Builder
-	for _, file := range files {
-		if info, err := os.Stat(file); err == nil {
-			fmt.Fprintf(&b, "%d %d ", info.Size(), info.ModTime().UnixNano())
-		}
-		b.WriteByte('|')
-	}
-	return b.String()
 }
 
 // Ready returns why the Konnectivity server of a gateway cannot be used. Without one a gateway is ready when it listens.

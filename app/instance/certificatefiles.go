@@ -1,11 +1,8 @@
 package instance
 
 import (
-	"fmt"
 	"maps"
-	"os"
 	"slices"
-	"strings"
 
 	"fairlead/app/settings"
 	"fairlead/kube/kubeconfig"
@@ -32,17 +29,4 @@ func upstreamFiles(s *settings.Settings) []string {
 		files = append(files, upstreams[name].Files()...)
 	}
 	return files
-}
-
-// fileStamps returns a text that changes when one of the files may have changed.
-func fileStamps(files ...string) string {
-	var b strings.Builder
-	for _, file := range files {
-		if info, err := os.Stat(file); err != nil {
-			fmt.Fprintf(&b, "%q none ", file)
-		} else {
-			fmt.Fprintf(&b, "%q %d %d ", file, info.Size(), info.ModTime().UnixNano())
-		}
-	}
-	return b.String()
 }

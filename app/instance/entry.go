@@ -21,11 +21,11 @@ func entryOf(c kubeconfig.Context, s settings.Context, upstreamStamps string) se
 		AutoOff: s.AutoOff, Used: s.Used, Endpoints: gateway.Endpoints(s),
 	}
 	if s.TLS != nil {
-		e.Fingerprint += " " + fileStamps(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
+		e.Fingerprint += " " + gateway.FileStamps(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
 	}
 	e.Fingerprint += upstreamStamps
 	if files := s.KonnectivityFiles(); len(files) > 0 {
-		e.Fingerprint += " " + fileStamps(files...)
+		e.Fingerprint += " " + gateway.FileStamps(files...)
 	}
 	if s.Namespace != "" {
 		e.Namespace = s.Namespace

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"fairlead/app/gateway"
 	"fairlead/app/session"
 	"fairlead/kube/filewatch"
 	"fairlead/kube/kubeconfig"
@@ -39,7 +40,7 @@ func (p *Instance) Follow(ctx context.Context, model *session.Manager) error {
 		filewatch.Watcher{
 			Files: files,
 			Look: func(bool) time.Duration {
-				if now := fileStamps(files()...); now != last {
+				if now := gateway.FileStamps(files()...); now != last {
 					last = now
 					p.tryUpdateModel(ctx, model)
 				}

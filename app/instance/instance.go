@@ -164,7 +164,7 @@ func (p *Instance) UpdateModel(ctx context.Context, model *session.Manager) erro
 	p.updating.Lock()
 	defer p.updating.Unlock()
 	k := p.Kubeconfig.Load()
-	stamps := fileStamps(upstreamFiles(p.Settings)...)
+	stamps := gateway.FileStamps(upstreamFiles(p.Settings)...)
 	var entries []session.Entry
 	for _, c := range k.Contexts {
 		entries = append(entries, entryOf(c, p.Settings.Effective(c.Name), stamps))
