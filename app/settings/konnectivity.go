@@ -114,11 +114,5 @@ func (c *Context) setKonnectivity(written *Konnectivity) {
 
 // KonnectivityFiles returns the files that the context's connection to a Konnectivity server needs.
 func (c Context) KonnectivityFiles() []string {
-	var files []string
-	for _, file := range []string{c.Konnectivity.CA, c.Konnectivity.Cert, c.Konnectivity.Key} {
-		if file != "" {
-			files = append(files, file)
-		}
-	}
-	return files
+	return named(c.Konnectivity.CA, c.Konnectivity.Cert, c.Konnectivity.Key)
 }

@@ -38,8 +38,11 @@ func (u Upstream) Secure() bool {
 }
 
 // Files returns the certificate files that the upstream names.
-func (u Upstream) Files() []string {
-	return slices.DeleteFunc([]string{u.CA, u.Cert, u.Key}, func(file string) bool { return file == "" })
+func (u Upstream) Files() []string { return named(u.CA, u.Cert, u.Key) }
+
+// named returns the files that have a name.
+func named(files ...string) []string {
+	return slices.DeleteFunc(files, func(file string) bool { return file == "" })
 }
 
 // Fingerprint returns a text that is different for different upstreams, including their passwords, but does not reveal a
