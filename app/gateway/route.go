@@ -52,8 +52,7 @@ func matchOwned(cluster *kube.Cluster) func(context.Context, proxy.Target) (prox
 // lookupTimeout bounds the lookup of a name that may belong to another network.
 const lookupTimeout = 5 * time.Second
 
-// isPublic reports whether a name may lead outside: it resolves on this machine, or it would be sent to a forward
-// proxy, whose names are not known here.
+// isPublic reports whether a name may lead outside by the route that it would have there.
 func (o *Outside) isPublic(ctx context.Context, host string) (bool, error) {
 	route := o.find(host, 443)
 	if tunnel, ok := route.dialer.(throughTunnel); ok {
@@ -65,8 +64,8 @@ func (o *Outside) isPublic(ctx context.Context, host string) (bool, error) {
 	return isPublic(ctx, o.direct, host)
 }
 
-// isPublic reports whether a name may lead outside: it resolves on this machine, or it would be sent to a forward
-// proxy, whose names are not known here.
+// isPublic reports whether a name may lead outside by the direct route: it resolves on this machine, or it would be sent to
+// a forward proxy that this machine uses, whose names are not known here.
 func isPublic(ctx context.Context, outside direct.Dialer, host string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
