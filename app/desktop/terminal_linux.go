@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // terminals are the programs that open a terminal window, with what precedes the command that they run: first what stands
@@ -73,18 +72,8 @@ func OpenTerminal(ctx context.Context, command ...string) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("open a terminal: %w", err)
 	}
-	ended := make(chan error, 1)
-	// This goroutine is not waited for: it runs as long as the window, and only collects its exit status.
-	go func() { ended <- cmd.Wait() }()
-	timer := time.NewTimer(openTimeout)
-	defer timer.Stop()
-	select {
-	case err := <-ended:
-		if err != nil {
-			return fmt.Errorf("open a terminal (%s): %w", path, err)
-		}
-	case <-timer.C:
-	case <-ctx.Done():
+	if err := waitBriefly(ctx, cmd); err != nil {
+		return fmt.Errorf("open a terminal (%s): %w", path, err)
 	}
 	return nil
 }
