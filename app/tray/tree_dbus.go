@@ -45,8 +45,8 @@ type entry struct {
 	children   []*entry
 }
 
-// place is what identifies an item across drawings. Panels do not handle an entry that gets or loses a submenu a
-// check mark or a picture well, so a place with that change gets a new entry.
+// place is what identifies an item across drawings. Panels do not handle an entry well that gets or loses a submenu, a
+// check mark or a picture, so a place with that change gets a new entry.
 type place struct {
 	parent                                     int32
 	item                                       string
@@ -144,7 +144,7 @@ func (t *tree) properties(item menu.Item) map[string]dbus.Variant {
 	p := map[string]dbus.Variant{
 		"label": dbus.MakeVariant(t.look.label(item)), "enabled": dbus.MakeVariant(!item.Disabled), "visible": dbus.MakeVariant(true),
 	}
-	if (item.Checkable || item.Radio) && !t.look.boxes {
+	if item.Checkable && !t.look.boxes {
 		kind, state := "checkmark", int32(0)
 		if item.Radio {
 			kind = "radio"
