@@ -103,7 +103,7 @@ func TestProductionAsksBeforeItStarts(t *testing.T) {
 	page, err := d.curl(t, "socks5h://"+d.waitOn(t, "PROD demo"), hello)
 	fromHello(t, "curl", page, err)
 	if turnsOff(d.icon.Menu(t)) {
-		t.Error("it turns itself off, and nobody said so")
+		t.Error("it turns itself off, and that was not asked for")
 	}
 	d.icon.Click(t, d.in(t, "PROD demo", "Stop")...)
 	d.waitOff(t, "PROD demo")

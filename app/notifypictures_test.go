@@ -24,7 +24,8 @@ func TestPicturesOfNotifications(t *testing.T) {
 	take := func(name string, want int) {
 		t.Helper()
 		d.icon.WaitFor(t, fmt.Sprint(want, " notifications"), func(desktoptest.Node) bool { return d.displayed(t) == want })
-		time.Sleep(2 * time.Second) // what is still counted is drawn in place
+		// What is still counted is drawn in place, and Dunst returns the text of a card only after it was closed.
+		time.Sleep(2 * time.Second)
 		d.Screenshot(t, filepath.Join(dir, name+".png"), image.Rect(640, 0, 1024, 400))
 		if _, err := d.Output(t, "dunstctl", "close-all"); err != nil {
 			t.Error(err)

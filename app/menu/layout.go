@@ -170,8 +170,8 @@ func startable(off []session.State, room int, rest string, x view) []Item {
 	return append(each(off[:top], show), each(gather(off[top:], room-top, rest, x), func(g group) Item { return g.item(x) })...)
 }
 
-// gather returns the groups of contexts, at most room of them: the last ones are in one group with a title of its own if there are too many. A
-// few contexts make one group, and so do all where submenus unfold in the menu.
+// gather returns the groups of contexts, at most room of them: if there are too many, the last ones are in one group with
+// this title. A few contexts make one group, and so do all where submenus unfold in the menu.
 func gather(all []session.State, room int, title string, x view) []group {
 	rest := group{id: "rest", title: title, contexts: all}
 	if len(all) <= maxGroup {

@@ -72,8 +72,8 @@ func (s State) Word() string {
 	return string(s.Phase)
 }
 
-// Sign returns the most urgent sign of the contexts that are not off: an entry that cannot be used and that the user
-// does not use needs nobody. If there are no contexts because the kubeconfig is wrong, it is SignAttention.
+// Sign returns the most urgent sign of the contexts that are not off: an entry that cannot be used does not need the user
+// as long as it is not wanted. If there are no contexts because the kubeconfig is wrong, it is SignAttention.
 func (s Snapshot) Sign() Sign {
 	if len(s.Contexts) == 0 && len(s.Problems) > 0 {
 		return SignAttention

@@ -172,7 +172,8 @@ func (n *notifier) shown() []menu.Item {
 	return held(n.tree.items, byID(n.latest.items), func(id string) bool { return n.tree.room > 0 || open[id] })
 }
 
-// held returns the items of an open menu: those that are shown, changed as far as it cannot be noticed but in pictures.
+// held returns the items of an open menu: those that are shown, with their new pictures, and with the new items of submenus
+// that are not open.
 // isOpen reports whether the submenu of an item is open.
 func held(shown []menu.Item, next map[string]menu.Item, isOpen func(id string) bool) []menu.Item {
 	all := make([]menu.Item, 0, len(shown))
