@@ -28,6 +28,13 @@ func (d *onDesktop) command(t *testing.T, args ...string) string {
 	return text
 }
 
+// commandOn turns a context on by a command, and returns the URL that it prints.
+func (d *onDesktop) commandOn(t *testing.T, name string) (url string) {
+	t.Helper()
+	text := strings.TrimSpace(d.command(t, "on", name))
+	return text[strings.LastIndex(text, "socks5h://"):]
+}
+
 // waitListening waits until a proxy accepts connections.
 func (d *onDesktop) waitListening(t *testing.T, url string) {
 	t.Helper()
@@ -71,8 +78,7 @@ func (d *onDesktop) stay(t *testing.T, most int, without ...string) {
 func TestAContextThatIsOnSaysSoAndOffersItsURL(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Notifications: desktoptest.Recorder}, "demo")
 	d.start(t, noCurrent)
-	url := strings.TrimSpace(d.command(t, "on", "demo"))
-	url = url[strings.LastIndex(url, "socks5h://"):]
+	url := d.commandOn(t, "demo")
 	on := d.waitTitle(t, "demo: on")
 	if on.Body != url || on.Actions != "Copy URL" || !on.HasIcon {
 		t.Errorf("%+v, want the URL %s", on, url)
@@ -99,8 +105,7 @@ func TestAContextThatIsOnSaysSoAndOffersItsURL(t *testing.T) {
 func TestTenBadNamesAreOneNotificationThatCounts(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Notifications: desktoptest.Recorder}, "demo")
 	d.start(t, noCurrent)
-	url := strings.TrimSpace(d.command(t, "on", "demo"))
-	url = url[strings.LastIndex(url, "socks5h://"):]
+	url := d.commandOn(t, "demo")
 	d.waitTitle(t, "demo: on")
 	var asked sync.WaitGroup
 	for i := range 10 {
@@ -137,8 +142,7 @@ func TestDunstShowsOneNotificationOfManyFailures(t *testing.T) {
 	b := troubled{desktop: d}
 	b.write(t, filepath.Join(d.Getenv("XDG_CONFIG_HOME"), "fairlead", "config.yaml"), map[string]any{"notifications": map[string]any{"starts": false}})
 	d.start(t, noCurrent)
-	url := strings.TrimSpace(d.command(t, "on", "demo"))
-	url = url[strings.LastIndex(url, "socks5h://"):]
+	url := d.commandOn(t, "demo")
 	for i := range 10 {
 		if page, err := d.curl(t, url, fmt.Sprintf("http://bad-%d/", i)); err == nil {
 			t.Errorf("a bad name answered %q", page)
@@ -180,8 +184,7 @@ func TestAnAPIServerThatIsAwayIsOneNotification(t *testing.T) {
 	d := newDesktop(t, desktoptest.Options{Notifications: desktoptest.Recorder}, "away")
 	d.start(t, awayKubeconfig(t, d, "away"))
 	// Restored, so that the connection is the first to find out.
-	url := strings.TrimSpace(d.command(t, "on", "away"))
-	url = url[strings.LastIndex(url, "socks5h://"):]
+	url := d.commandOn(t, "away")
 	d.waitTitle(t, "away: API server not reachable")
 	d.icon.Click(t, "Quit")
 	d.program.Wait(t)

@@ -7,7 +7,6 @@ import (
 	"image"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -42,8 +41,7 @@ func TestPicturesOfNotifications(t *testing.T) {
 	troubled.write(t, filepath.Join(d.Home(), "kubeconfig"), kubeconfigOf(entries))
 	d.icon.WaitAt(t, "kind-dev")
 
-	url := strings.TrimSpace(d.command(t, "on", "kind-dev"))
-	url = url[strings.LastIndex(url, "socks5h://"):]
+	url := d.commandOn(t, "kind-dev")
 	take("notification-on", 1)
 	d.command(t, "on", "cloud")
 	take("notification-login", 1)
