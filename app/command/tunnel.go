@@ -30,7 +30,7 @@ func (o Options) checkTunnel(contexts int) error {
 	case o.Carrier == "":
 		return nil
 	case o.Carrier != konnectivity:
-		return &UsageError{fmt.Errorf("--carrier %s: there is konnectivity; the others are the carrier of a context in the settings", o.Carrier)}
+		return &UsageError{fmt.Errorf("--carrier %s: it can only be konnectivity; how port-forwards are carried is set by carrier in the settings", o.Carrier)}
 	case contexts > 1:
 		return &UsageError{fmt.Errorf("--carrier konnectivity is for one context, and %d are named", contexts)}
 	case o.KonnectivityServer == "":

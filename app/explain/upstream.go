@@ -111,7 +111,7 @@ func throughRefuses(e through) words {
 	return words{
 		title:    "Proxy refuses",
 		sentence: fmt.Sprintf("The %s does not let the target be reached: %s.", throughName(e), throughSaid(e)),
-		hint:     "Its rules forbid it: ask whoever runs it, or send the target by another route in the settings.",
+		hint:     "Its rules forbid it: ask the people who run it, or send the target by another route in the settings.",
 	}
 }
 

@@ -60,7 +60,7 @@ var throughCauses = []struct {
 	{"upstream wants a login", &by{"corp", "login", &said{"CONNECT was answered with 407", fs.ErrPermission}}, "Proxy wants a login",
 		"The upstream corp (proxy.example:3128) wants a user and a password, and does not accept what it was given. Write them into its URL, or correct them. It is set in the settings, below upstreams.", 1, 91, 502, "proxy_configuration_error"},
 	{"upstream refuses", &by{"corp", "denies", &said{"CONNECT was answered with 403 Forbidden (Access denied)", fs.ErrPermission}}, "Proxy refuses",
-		"The upstream corp (proxy.example:3128) does not let the target be reached: CONNECT was answered with 403 Forbidden (Access denied). Its rules forbid it: ask whoever runs it, or send the target by another route in the settings.", 2, 91, 403, "http_request_denied"},
+		"The upstream corp (proxy.example:3128) does not let the target be reached: CONNECT was answered with 403 Forbidden (Access denied). Its rules forbid it: ask the people who run it, or send the target by another route in the settings.", 2, 91, 403, "http_request_denied"},
 	{"upstream reports a refusal", &by{"corp", "beyond", &said{"connection refused", syscall.ECONNREFUSED}}, "Connection refused",
 		"The upstream corp (proxy.example:3128) reports that the target refused the connection: connection refused.", 5, 91, 502, "connection_refused"},
 	{"upstream does not know the name", &by{"corp", "beyond", &said{"no such host", &net.DNSError{Name: "x", IsNotFound: true}}}, "Name not found",

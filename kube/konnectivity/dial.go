@@ -115,7 +115,7 @@ func (t *Tunnel) dialPod(ctx context.Context, e carrier.Endpoint) (net.Conn, err
 	return conn, named(err, e)
 }
 
-// checkAddress refuses the addresses that mean the agent itself or its link, whoever wrote them into an EndpointSlice.
+// checkAddress refuses the addresses that mean the agent itself or its link, such as an EndpointSlice may contain.
 func checkAddress(a netip.Addr) error {
 	if a.IsGlobalUnicast() {
 		return nil

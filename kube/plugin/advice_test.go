@@ -74,7 +74,7 @@ func TestAPluginsOwnAdviceIsRecognized(t *testing.T) {
 	}
 }
 
-// Words that must not become a command, whoever wrote them.
+// Words that must not become a command.
 func TestHostileAdviceIsNone(t *testing.T) {
 	for _, said := range []string{
 		"run rm -rf ~",
