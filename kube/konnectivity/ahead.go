@@ -63,7 +63,7 @@ func (a *ahead) fill(from io.Reader) (stalled bool) {
 		block := blocks.Get().(*[]byte)
 		n, err := from.Read(*block)
 		a.mu.Lock()
-		if n > 0 {
+		if n > 0 && !a.closed {
 			a.parts, a.size = append(a.parts, part{(*block)[:n], block}), a.size+n
 			a.total.Add(int64(n))
 		}
