@@ -61,11 +61,10 @@ type Tunnel struct {
 
 	mu        sync.Mutex
 	conns     map[*conn]struct{} // nil once Run has ended
-	begun     bool
 	dialling  sync.WaitGroup
 	pumps     sync.WaitGroup               // added to only while conns is not nil
 	ahead     atomic.Int64                 // bytes that wait for readers
-	ctx       context.Context              // Run's
+	ctx       context.Context              // Run's, nil before it
 	unserved  map[netip.AddrPort]time.Time // ClusterIPs that led nowhere, and until when they are not tried
 	withdrawn map[podID]carrier.Standing
 }
@@ -133,11 +132,11 @@ func (t *Tunnel) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t.mu.Lock()
-	if t.begun {
+	if t.ctx != nil {
 		t.mu.Unlock()
 		return errors.New("a Tunnel runs once")
 	}
-	t.begun, t.ctx = true, ctx
+	t.ctx = ctx
 	t.mu.Unlock()
 	close(t.ready)
 	<-ctx.Done()
