@@ -63,13 +63,15 @@ func (c *conn) CloseWrite() error {
 
 // end passes the end on, unless the target has sent something lately. Under TLS that writes, so the lock is not held then.
 func (c *conn) end() {
-	if c.isQuiet() {
+	if c.beginEnd() {
+		defer c.tunnel.tasks.Done()
 		_ = stream.CloseWrite(c.Conn) // then the server ends the other direction, too
 	}
 }
 
-// isQuiet reports whether the target has sent nothing for Config.Quiet. Otherwise end runs again once that can be so.
-func (c *conn) isQuiet() bool {
+// beginEnd reports whether the target has sent nothing for Config.Quiet. If so, the Tunnel waits for end, otherwise end runs
+// again once that can be so. Run closes the connection before it waits, so nothing is added later.
+func (c *conn) beginEnd() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -78,8 +80,10 @@ func (c *conn) isQuiet() bool {
 	rest := c.tunnel.quiet - time.Since(c.heard)
 	if rest > 0 {
 		c.ending.Reset(rest)
+		return false
 	}
-	return rest <= 0
+	c.tunnel.tasks.Add(1)
+	return true
 }
 
 // pump reads what the target sends, until the connection ends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/url"
 	"syscall"
 	"testing"
 	"time"
@@ -79,4 +80,52 @@ func await(t *testing.T, what string, do func()) {
 	case <-time.After(30 * time.Second):
 		t.Fatalf("waited too long for %s", what)
 	}
+}
+
+// slow is a connection whose CloseWrite takes until the test lets it return.
+type slow struct {
+	net.Conn
+	begun, leave chan struct{}
+}
+
+func (s *slow) CloseWrite() error {
+	close(s.begun)
+	<-s.leave
+	return nil
+}
+
+// TestRunWaitsForTheEndThatIsPassedOn is about the goroutine that passes the end of the client's direction on.
+func TestRunWaitsForTheEndThatIsPassedOn(t *testing.T) {
+	tunnel, err := New(Config{Server: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}, Quiet: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, server := net.Pipe()
+	t.Cleanup(func() { _ = server.Close() })
+	below := &slow{ours, make(chan struct{}), make(chan struct{})}
+	tunnel.opener = openFunc(func(context.Context, string) (net.Conn, error) { return below, nil })
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- tunnel.Run(ctx) }()
+	conn, err := tunnel.DialAddress(t.Context(), "10.96.0.1:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.CloseWrite(conn); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the end to be passed on", func() { <-below.begun })
+	cancel()
+	select {
+	case <-ended:
+		t.Error("Run has not waited")
+		ended <- nil
+	case <-time.After(200 * time.Millisecond):
+	}
+	close(below.leave)
+	await(t, "Run", func() {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -62,7 +62,7 @@ type Tunnel struct {
 	mu        sync.Mutex
 	conns     map[*conn]struct{} // nil once Run has ended
 	dialling  sync.WaitGroup
-	pumps     sync.WaitGroup               // added to only while conns is not nil
+	tasks     sync.WaitGroup               // of connections: pumps and ends; added to only before Run has closed theirs
 	ahead     atomic.Int64                 // bytes that wait for readers
 	ctx       context.Context              // Run's, nil before it
 	unserved  map[netip.AddrPort]time.Time // ClusterIPs that led nowhere, and until when they are not tried
@@ -148,7 +148,7 @@ func (t *Tunnel) Run(ctx context.Context) error {
 		_ = c.Close()
 	}
 	t.dialling.Wait()
-	t.pumps.Wait()
+	t.tasks.Wait()
 	if g, ok := t.opener.(*grpcTunnel); ok {
 		g.wait()
 	}
@@ -221,7 +221,7 @@ func (t *Tunnel) open(ctx context.Context, address string) (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	t.conns[c] = struct{}{}
-	t.pumps.Go(c.pump)
+	t.tasks.Go(c.pump)
 	return c, nil
 }
 
