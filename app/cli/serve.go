@@ -45,7 +45,7 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 		}
 	}
 	if o.Carrier != "" {
-		if err := useTunnel(p, o, names[0]); err != nil {
+		if err := useKonnectivity(p, o, names[0]); err != nil {
 			return err
 		}
 	}

@@ -230,7 +230,7 @@ func serve(actions Actions, o *Options) *cobra.Command {
 			if o.Listen != "" && len(names) > 1 {
 				return &UsageError{fmt.Errorf("--listen is the address of one context, and %d are named", len(names))}
 			}
-			if err := o.checkTunnel(len(names)); err != nil {
+			if err := o.checkKonnectivity(len(names)); err != nil {
 				return err
 			}
 			return actions.Serve(cmd.Context(), *o, names)
@@ -239,7 +239,7 @@ func serve(actions Actions, o *Options) *cobra.Command {
 	contextFlag(cmd, actions, o)
 	namespaceFlag(cmd, o, "look up names without a namespace in this `namespace`, until this ends")
 	yesFlag(cmd, o)
-	tunnelFlags(cmd, o)
+	konnectivityFlags(cmd, o)
 	cmd.Flags().StringVar(&o.Health, "health", "", "`address` at which /healthz and /readyz are answered, such as 127.0.0.1:8092 (default: none)")
 	cmd.Flags().StringVar(&o.Listen, "listen", "", "loopback `address` to listen on, with one context (default: 127.0.0.1 and the context's own port)")
 	return cmd

@@ -10,8 +10,8 @@ import (
 // konnectivity is the one value of --carrier.
 const konnectivity = "konnectivity"
 
-// tunnelFlags adds the flags for a Konnectivity server.
-func tunnelFlags(cmd *cobra.Command, o *Options) {
+// konnectivityFlags adds the flags for a Konnectivity server.
+func konnectivityFlags(cmd *cobra.Command, o *Options) {
 	flags := cmd.Flags()
 	flags.StringVar(&o.Carrier, "carrier", "", "konnectivity: have a Konnectivity `carrier` make the connections of the one context, in place of port-forwards")
 	flags.StringVar(&o.KonnectivityServer, "konnectivity-server", "", "`URL` of the Konnectivity server: https://HOST:PORT, http://HOST:PORT or unix:///PATH")
@@ -22,8 +22,8 @@ func tunnelFlags(cmd *cobra.Command, o *Options) {
 	flags.StringVar(&o.DNS, "dns", "", "with a Konnectivity server, what looks up `names` that are neither a Service's nor a Pod's: true (the cluster's DNS), false (they are refused), or the HOST:PORT of a DNS server (default: true)")
 }
 
-// checkTunnel returns a usage error for flags of a Konnectivity server that do not go together.
-func (o Options) checkTunnel(contexts int) error {
+// checkKonnectivity returns a usage error for flags of a Konnectivity server that do not go together.
+func (o Options) checkKonnectivity(contexts int) error {
 	switch {
 	case o.Carrier == "" && o.KonnectivityServer+o.KonnectivityCA+o.KonnectivityCert+o.KonnectivityKey+o.KonnectivityMode+o.DNS != "":
 		return &UsageError{errors.New("the flags for a Konnectivity server need --carrier konnectivity")}

@@ -11,9 +11,9 @@ import (
 	"fairlead/app/settings"
 )
 
-// useTunnel makes a Konnectivity server carry a context's connections. It reads the files, so that what is wrong with them
+// useKonnectivity makes a Konnectivity server carry a context's connections. It reads the files, so that what is wrong with them
 // ends the command.
-func useTunnel(p *instance.Instance, o command.Options, name string) error {
+func useKonnectivity(p *instance.Instance, o command.Options, name string) error {
 	k := settings.Konnectivity{Server: o.KonnectivityServer, CA: o.KonnectivityCA, Cert: o.KonnectivityCert, Key: o.KonnectivityKey, Mode: o.KonnectivityMode, DNS: o.DNS}
 	if wrong := k.Wrong(); wrong != "" {
 		return &command.UsageError{Err: errors.New(wrong)}
