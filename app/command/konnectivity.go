@@ -13,13 +13,13 @@ const konnectivity = "konnectivity"
 // konnectivityFlags adds the flags for a Konnectivity server.
 func konnectivityFlags(cmd *cobra.Command, o *Options) {
 	flags := cmd.Flags()
-	flags.StringVar(&o.Carrier, "carrier", "", "konnectivity: have a Konnectivity `carrier` make the connections of the one context, in place of port-forwards")
+	flags.StringVar(&o.Carrier, "carrier", "", "`carrier` to use in place of port-forwards, with one context: konnectivity")
 	flags.StringVar(&o.KonnectivityServer, "konnectivity-server", "", "`URL` of the Konnectivity server: https://HOST:PORT, http://HOST:PORT or unix:///PATH")
 	flags.StringVar(&o.KonnectivityCA, "konnectivity-ca", "", "`file` with the authority of that server's certificate")
 	flags.StringVar(&o.KonnectivityCert, "konnectivity-cert", "", "`file` with the client certificate for that server")
 	flags.StringVar(&o.KonnectivityKey, "konnectivity-key", "", "`file` with the key of that certificate")
 	flags.StringVar(&o.KonnectivityMode, "konnectivity-mode", "", "`mode` of that server: http-connect or grpc (default: http-connect)")
-	flags.StringVar(&o.DNS, "dns", "", "with a Konnectivity server, what looks up `names` that are neither a Service's nor a Pod's: true (the cluster's DNS), false (they are refused), or the HOST:PORT of a DNS server (default: true)")
+	flags.StringVar(&o.DNS, "dns", "", "with konnectivity, DNS `server` for names that are no Service or Pod: true (the cluster's), false (refuse them) or HOST:PORT (default: true)")
 }
 
 // checkKonnectivity returns a usage error for flags of a Konnectivity server that do not go together.
