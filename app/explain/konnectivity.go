@@ -27,23 +27,7 @@ func tunnel(e *fault.Tunnel) words {
 		x.hint = "The certificate and the key are cert and key of the context's konnectivity in the settings, or --konnectivity-cert and --konnectivity-key."
 		return x
 	}
-	dns, isDNS := errors.AsType[*net.DNSError](e.Err)
-	switch {
-	case isDNS && dns.IsNotFound:
-		x.sentence = fmt.Sprintf("The name of the %s is not known to this machine.", server)
-	case isDNS:
-		x.sentence = fmt.Sprintf("The name of the %s could not be looked up.", server)
-	case isAny(wordsRefused...)(e.Err):
-		x.sentence = fmt.Sprintf("Nothing listens at the address of the %s.", server)
-	case isCertificate(&fault.Unreachable{Err: e.Err}):
-		x.sentence = fmt.Sprintf("The certificate of the %s is not one that this machine trusts.", server)
-	case timedOut(e.Err):
-		x.sentence = fmt.Sprintf("The %s does not answer.", server)
-	case isAny(wordsCut...)(e.Err):
-		x.sentence = fmt.Sprintf("The %s closed the connection.", server)
-	default:
-		x.sentence = sentence(Plain(fmt.Sprintf("The %s cannot be used: %v", server, e.Err), textLength))
-	}
+	x.sentence = unusable(server, e.Err)
 	return x
 }
 

@@ -33,25 +33,28 @@ func proxy(e *fault.Unreachable) words {
 		x.hint = "The cluster may be stopped, or lie elsewhere than this proxy leads. " + x.hint
 		return x
 	}
-	via += " on the way to the " + server
-	dns, isDNS := errors.AsType[*net.DNSError](p.Err)
+	x.sentence = unusable(via+" on the way to the "+server, p.Err)
+	return x
+}
+
+// unusable returns the sentence for a server that this machine dials, and that is not the API server. err is from the dial.
+func unusable(server string, err error) string {
+	dns, isDNS := errors.AsType[*net.DNSError](err)
 	switch {
 	case isDNS && dns.IsNotFound:
-		x.sentence = fmt.Sprintf("The name of the %s is not known to this machine.", via)
+		return fmt.Sprintf("The name of the %s is not known to this machine.", server)
 	case isDNS:
-		x.sentence = fmt.Sprintf("The name of the %s could not be looked up.", via)
-	case isAny(wordsRefused...)(p.Err):
-		x.sentence = fmt.Sprintf("Nothing listens at the address of the %s.", via)
-	case isCertificate(&fault.Unreachable{Err: p.Err}):
-		x.sentence = fmt.Sprintf("The certificate of the %s is not one that this machine trusts.", via)
-	case timedOut(p.Err):
-		x.sentence = fmt.Sprintf("The %s does not answer.", via)
-	case isAny(wordsCut...)(p.Err):
-		x.sentence = fmt.Sprintf("The %s closed the connection.", via)
-	default:
-		x.sentence = sentence(fmt.Sprintf("The %s cannot be used: %v", via, p.Err))
+		return fmt.Sprintf("The name of the %s could not be looked up.", server)
+	case isAny(wordsRefused...)(err):
+		return fmt.Sprintf("Nothing listens at the address of the %s.", server)
+	case untrusted(err):
+		return fmt.Sprintf("The certificate of the %s is not one that this machine trusts.", server)
+	case timedOut(err):
+		return fmt.Sprintf("The %s does not answer.", server)
+	case isAny(wordsCut...)(err):
+		return fmt.Sprintf("The %s closed the connection.", server)
 	}
-	return x
+	return sentence(fmt.Sprintf("The %s cannot be used: %v", server, err))
 }
 
 // proxySetting returns a hint that says where a forward proxy is set.
