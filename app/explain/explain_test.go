@@ -50,7 +50,8 @@ func viaProxy(source fault.ProxySource, problem fault.ProxyProblem, err error) e
 
 var notReady = &fault.NoEndpoints{Service: "web", Namespace: "shop", NotReady: 3}
 
-var causes = []struct {
+// A cause is an error, and what users and clients get for it.
+type cause struct {
 	name        string
 	err         error
 	title       string
@@ -59,7 +60,9 @@ var causes = []struct {
 	socks4      byte
 	status      int
 	proxyStatus string
-}{
+}
+
+var causes = []cause{
 	{"nothing", nil, "", "", 0, 0, 0, ""},
 
 	{"certificate authority and insecure", &fault.Kubeconfig{Cause: fault.KubeconfigTrust, Entry: "cluster", Name: "c", Source: "/k"}, "Broken kubeconfig",
@@ -384,19 +387,23 @@ var causes = []struct {
 
 func TestEveryCauseHasItsSentenceAndItsCodes(t *testing.T) {
 	for _, c := range causes {
-		t.Run(c.name, func(t *testing.T) {
-			e := explain.Error(c.err)
-			if e.Title != c.title {
-				t.Errorf("title %q, want %q", e.Title, c.title)
-			}
-			if e.Text() != c.text {
-				t.Errorf("text\n %q, want\n %q", e.Text(), c.text)
-			}
-			if e.SOCKS5 != c.socks5 || e.SOCKS4 != c.socks4 || e.Status != c.status || e.ProxyStatus != c.proxyStatus {
-				t.Errorf("SOCKS5 %d, SOCKS4 %d, HTTP %d, Proxy-Status %s; want %d, %d, %d, %s",
-					e.SOCKS5, e.SOCKS4, e.Status, e.ProxyStatus, c.socks5, c.socks4, c.status, c.proxyStatus)
-			}
-		})
+		t.Run(c.name, func(t *testing.T) { c.check(t) })
+	}
+}
+
+// check compares what is explained with what is wanted.
+func (c cause) check(t *testing.T) {
+	t.Helper()
+	e := explain.Error(c.err)
+	if e.Title != c.title {
+		t.Errorf("title %q, want %q", e.Title, c.title)
+	}
+	if e.Text() != c.text {
+		t.Errorf("text\n %q, want\n %q", e.Text(), c.text)
+	}
+	if e.SOCKS5 != c.socks5 || e.SOCKS4 != c.socks4 || e.Status != c.status || e.ProxyStatus != c.proxyStatus {
+		t.Errorf("SOCKS5 %d, SOCKS4 %d, HTTP %d, Proxy-Status %s; want %d, %d, %d, %s",
+			e.SOCKS5, e.SOCKS4, e.Status, e.ProxyStatus, c.socks5, c.socks4, c.status, c.proxyStatus)
 	}
 }
 

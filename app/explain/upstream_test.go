@@ -37,16 +37,7 @@ type said struct {
 func (s *said) Error() string { return s.text }
 func (s *said) Unwrap() error { return s.word }
 
-var throughCauses = []struct {
-	name        string
-	err         error
-	title       string
-	text        string
-	socks5      byte
-	socks4      byte
-	status      int
-	proxyStatus string
-}{
+var throughCauses = []cause{
 	{"upstream out of reach", &by{"corp", "", &said{"network is unreachable (connection refused)", syscall.ENETUNREACH}}, "Proxy out of reach",
 		"The upstream corp (proxy.example:3128) cannot be reached: network is unreachable (connection refused). The cluster is not concerned. Check that it runs, and its address. It is set in the settings, below upstreams.", 3, 91, 502, "destination_unavailable"},
 	{"upstream silent", &by{"corp", "", context.DeadlineExceeded}, "Proxy out of reach",
@@ -73,16 +64,12 @@ var throughCauses = []struct {
 
 func TestAForwardProxysFaultIsItsOwn(t *testing.T) {
 	for _, c := range throughCauses {
-		e := explain.Error(c.err)
-		if e.Title != c.title || e.Text() != c.text {
-			t.Errorf("%s: %s\n got %s\nwant %s", c.name, e.Title, e.Text(), c.text)
-		}
-		if e.SOCKS5 != c.socks5 || e.SOCKS4 != c.socks4 || e.Status != c.status || e.ProxyStatus != c.proxyStatus {
-			t.Errorf("%s: %d %d %d %s", c.name, e.SOCKS5, e.SOCKS4, e.Status, e.ProxyStatus)
-		}
-		if public := e.Public(); !strings.HasPrefix(public, "The proxy on the way to the target ") || strings.Contains(public, "corp") || strings.Contains(public, "example") {
-			t.Errorf("%s: public is %s", c.name, public)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			c.check(t)
+			if public := explain.Error(c.err).Public(); !strings.HasPrefix(public, "The proxy on the way to the target ") || strings.Contains(public, "corp") || strings.Contains(public, "example") {
+				t.Errorf("public is %s", public)
+			}
+		})
 	}
 }
 
