@@ -125,7 +125,7 @@ func TestHostileAdviceIsNone(t *testing.T) {
 	}
 }
 
-// Whatever is said, what comes of it means the same to every shell.
+// Every command that is returned means the same to every shell.
 func FuzzAdvice(f *testing.F) {
 	for _, test := range realAdvice {
 		f.Add(test.exec.Command, test.said)
