@@ -2,14 +2,11 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"fairlead/app/command"
 	"fairlead/app/control"
@@ -61,32 +58,8 @@ func Forward(ctx context.Context, o command.Options, name string, wanted []comma
 	if err := p.Settings.ForwardOnly(name, endpoints...); err != nil {
 		return &command.UsageError{Err: err}
 	}
-	return runForwards(ctx, p, name)
-}
-
-// runForwards runs the forwards of a context until ctx ends or they cannot be served.
-func runForwards(ctx context.Context, p *instance.Instance, name string) error {
 	model := p.NewModel(session.Config{ConfirmedOnce: true})
-	stopped := ctx
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return model.Run(ctx) })
-	group.Go(func() error {
-		if err := p.UpdateModel(ctx, model); err != nil {
-			return err
-		}
-		err := model.Do(ctx, session.Set{Name: name, On: true, Confirmed: true, WhenUsable: true})
-		if err != nil && !errors.Is(err, session.ErrUnusable) && !errors.Is(err, session.ErrUnknownContext) {
-			return err
-		}
-		return newAnnouncer(ctx, p, []string{name}).run(ctx, model)
-	})
-	group.Go(func() error { return p.Follow(ctx, model) })
-	group.Go(func() error { p.FollowWake(ctx, model); return nil })
-	err := group.Wait()
-	if stopped.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, session.ErrNotRunning)) {
-		return nil
-	}
-	return err
+	return runContexts(ctx, p, p.Ordered(model), []string{name})
 }
 
 // namespaceOf returns the namespace of names without one.

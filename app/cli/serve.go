@@ -59,33 +59,42 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 	model := p.NewModel(session.Config{ConfirmedOnce: true})
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	stopped := ctx
-	endHealth, err := serveHealth(o.Health, health{p, model, names, stopped.Done()})
+	endHealth, err := serveHealth(o.Health, health{p, model, names, ctx.Done()})
 	if err != nil {
 		return err
 	}
 	defer endHealth()
+	commands := p.Ordered(model)
+	if p.Dir == "" {
+		return runContexts(ctx, p, commands, names)
+	}
+	return runContexts(ctx, p, commands, names, func(ctx context.Context) error { return p.Control(ctx, commands, control.Serve, quit) })
+}
+
+// runContexts switches contexts on and runs what they need, and other tasks with it, until ctx ends or none of the
+// contexts is left.
+func runContexts(ctx context.Context, p *instance.Instance, model instance.OrderedModel, names []string, others ...func(context.Context) error) error {
+	stopped := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return model.Run(ctx) })
-	commands := p.Ordered(model)
-	if p.Dir != "" {
-		group.Go(func() error { return p.Control(ctx, commands, control.Serve, quit) })
+	for _, other := range others {
+		group.Go(func() error { return other(ctx) })
 	}
 	group.Go(func() error {
-		if err := p.UpdateModel(ctx, model); err != nil {
+		if err := p.UpdateModel(ctx, model.Manager); err != nil {
 			return err
 		}
 		for _, name := range names {
-			err := commands.Do(ctx, session.Set{Name: name, On: true, Confirmed: true, WhenUsable: true})
+			err := model.Do(ctx, session.Set{Name: name, On: true, Confirmed: true, WhenUsable: true})
 			if err != nil && !errors.Is(err, session.ErrUnusable) && !errors.Is(err, session.ErrUnknownContext) {
 				return err // for the other errors, the announcer prints why the context is off
 			}
 		}
-		return newAnnouncer(ctx, p, names).run(ctx, model)
+		return newAnnouncer(ctx, p, names).run(ctx, model.Manager)
 	})
-	group.Go(func() error { return p.Follow(ctx, model) })
-	group.Go(func() error { p.FollowWake(ctx, model); return nil })
-	err = group.Wait()
+	group.Go(func() error { return p.Follow(ctx, model.Manager) })
+	group.Go(func() error { p.FollowWake(ctx, model.Manager); return nil })
+	err := group.Wait()
 	if stopped.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, session.ErrNotRunning)) {
 		return nil
 	}
