@@ -7,8 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
-	"strings"
 	"time"
 
 	"fairlead/app/command"
@@ -29,14 +27,11 @@ func serveHealth(address string, h health) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
 	}
-	full := strings.Replace(address, "localhost:", "127.0.0.1:", 1)
-	if strings.HasPrefix(full, ":") {
-		full = "[::]" + full
-	}
-	if _, err := netip.ParseAddrPort(full); err != nil {
+	at, err := parseAddress(address)
+	if err != nil {
 		return nil, &command.UsageError{Err: fmt.Errorf("--health %s is not an IP address and a port, such as 127.0.0.1:8092", address)}
 	}
-	ln, err := net.Listen("tcp", full)
+	ln, err := net.Listen("tcp", at.String())
 	if err != nil {
 		return nil, fmt.Errorf("--health: %w", err)
 	}

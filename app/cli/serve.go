@@ -181,14 +181,19 @@ func ports(s session.State) []uint16 {
 	return ports
 }
 
-// listenAt makes a context listen at an address, host:port. It fails if other machines can reach the address and
-// clients need neither a password nor a certificate.
-func listenAt(p *instance.Instance, address, name string) error {
+// parseAddress parses an IP address and a port. The address may be localhost, or empty for all of this machine's.
+func parseAddress(address string) (netip.AddrPort, error) {
 	full := strings.Replace(address, "localhost:", "127.0.0.1:", 1)
 	if strings.HasPrefix(full, ":") {
 		full = "[::]" + full
 	}
-	at, err := netip.ParseAddrPort(full)
+	return netip.ParseAddrPort(full)
+}
+
+// listenAt makes a context listen at an address, host:port. It fails if other machines can reach the address and
+// clients need neither a password nor a certificate.
+func listenAt(p *instance.Instance, address, name string) error {
+	at, err := parseAddress(address)
 	if err != nil {
 		return &command.UsageError{Err: fmt.Errorf("--listen %s is not an IP address and a port, such as 127.0.0.1:1080", address)}
 	}
