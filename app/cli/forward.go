@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -46,7 +47,7 @@ func Forward(ctx context.Context, o command.Options, name string, wanted []comma
 			return &command.UsageError{Err: err}
 		}
 	}
-	namespace := namespaceOf(p.Settings.Effective(name).Namespace, found.Namespace)
+	namespace := cmp.Or(p.Settings.Effective(name).Namespace, found.Namespace, defaultNamespace)
 	var endpoints []settings.Endpoint
 	for _, f := range wanted {
 		e, err := endpointOf(f, o, namespace)
@@ -62,16 +63,8 @@ func Forward(ctx context.Context, o command.Options, name string, wanted []comma
 	return runContexts(ctx, p, p.Ordered(model), []string{name})
 }
 
-// namespaceOf returns the namespace of names without one.
-func namespaceOf(chosen, entry string) string {
-	switch {
-	case chosen != "":
-		return chosen
-	case entry != "":
-		return entry
-	}
-	return "default"
-}
+// defaultNamespace is that of names without one, if neither the user nor the kubeconfig names one.
+const defaultNamespace = "default"
 
 // endpointOf returns what a command line means by a forward.
 func endpointOf(f command.Forward, o command.Options, namespace string) (settings.Endpoint, error) {
@@ -99,11 +92,11 @@ func forwardInBackground(ctx context.Context, o command.Options, name string, wa
 		namespace := o.Namespace
 		for _, s := range status.Contexts {
 			if s.Name == name {
-				namespace = namespaceOf(o.Namespace, s.Namespace)
+				namespace = cmp.Or(namespace, s.Namespace)
 			}
 		}
 		for _, f := range wanted {
-			e, err := endpointOf(f, o, namespaceOf(namespace, ""))
+			e, err := endpointOf(f, o, cmp.Or(namespace, defaultNamespace))
 			if err != nil {
 				return &command.UsageError{Err: err}
 			}
