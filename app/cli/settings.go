@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -14,10 +13,8 @@ import (
 
 	"fairlead/app/command"
 	"fairlead/app/desktop"
-	"fairlead/app/explain"
 	"fairlead/app/gateway"
 	"fairlead/app/instance"
-	"fairlead/app/portholder"
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/kube/kubeconfig"
@@ -126,9 +123,9 @@ func wrongCertificate(files settings.TLS) error {
 
 // wrongListener returns why a fixed local port cannot be opened. What the running Fairlead has opened is fine.
 func wrongListener(at netip.AddrPort) error {
-	listener, err := net.Listen("tcp", at.String())
+	err := instance.CanListen(at)
 	if err == nil {
-		return listener.Close()
+		return nil
 	}
 	if status, statusErr := queryStatus(context.Background()); statusErr == nil {
 		for _, c := range status.Contexts {
@@ -139,7 +136,7 @@ func wrongListener(at netip.AddrPort) error {
 			}
 		}
 	}
-	return errors.New(explain.Error(portholder.Explain(err)).Text())
+	return err
 }
 
 // wrongKubeconfig returns the first problem of a kubeconfig file.

@@ -83,7 +83,12 @@ func (p *Instance) free(name string, e settings.Endpoint) error {
 			}
 		}
 	}
-	listener, err := net.Listen("tcp", e.Address.String())
+	return CanListen(e.Address)
+}
+
+// CanListen returns why this machine does not let a program listen at an address, or nil.
+func CanListen(at netip.AddrPort) error {
+	listener, err := net.Listen("tcp", at.String())
 	if err != nil {
 		return errors.New(explain.Error(portholder.Explain(err)).Text())
 	}
