@@ -72,7 +72,7 @@ func Open(path string, console io.Writer) (*Instance, error) {
 func OpenStateless(path string) *Instance {
 	file, err := settings.ConfigFile()
 	if err != nil {
-		file = noSettings
+		file = systemSettings
 	}
 	store := settings.OpenMemory()
 	return open(&Instance{path: path, Store: store, Settings: settings.Load(store, file), Outputs: logging.OpenJSON(os.Stdout, os.Stderr), drain: sidecarDrain})
@@ -81,8 +81,8 @@ func OpenStateless(path string) *Instance {
 // sidecarDrain is less than the time that the program has to end.
 const sidecarDrain = 8 * time.Second
 
-// noSettings is where the settings are if there is no home directory.
-const noSettings = "/etc/fairlead/config.yaml"
+// systemSettings is where the settings are if there is no home directory.
+const systemSettings = "/etc/fairlead/config.yaml"
 
 // open reads the kubeconfig.
 func open(p *Instance) *Instance {
