@@ -40,7 +40,7 @@ func (p *Instance) AddForward(ctx context.Context, model *session.Manager, name 
 			return err
 		}
 	}
-	if err := p.saved(p.Settings.AddForward(name, e)); err != nil {
+	if err := saved(p.Settings.AddForward(name, e)); err != nil {
 		return err
 	}
 	return p.applied(ctx, model, name, func(endpoints session.Endpoints) (bool, error) {
@@ -98,7 +98,7 @@ func CanListen(at netip.AddrPort) error {
 // RemoveForward removes a fixed local port that AddForward has made, and returns when it is closed.
 func (p *Instance) RemoveForward(ctx context.Context, model *session.Manager, name string, at netip.AddrPort) error {
 	removed, err := p.Settings.RemoveForward(name, at)
-	if err := p.saved(err); err != nil {
+	if err := saved(err); err != nil {
 		return err
 	}
 	if !removed {
@@ -114,8 +114,8 @@ func (p *Instance) RemoveForward(ctx context.Context, model *session.Manager, na
 	})
 }
 
-// saved returns the error of saving a choice, unless it was saved all the same.
-func (p *Instance) saved(err error) error {
+// saved returns the error of saving a choice, or nil if the choice was saved although the state file was damaged.
+func saved(err error) error {
 	if errors.As(err, new(*settings.DamagedError)) {
 		return nil
 	}
