@@ -59,6 +59,15 @@ fetch(%s, { dispatcher })
 	}, nil
 }
 
+// globalAgent returns the variables of global-agent, which makes Node.js's http and https use a proxy.
+func globalAgent(p Proxy) (Snippet, error) {
+	return Snippet{
+		Text: fmt.Sprintf("GLOBAL_AGENT_HTTP_PROXY=%s GLOBAL_AGENT_NO_PROXY=%s node -r global-agent/bootstrap APP.js\n",
+			posix(p.URL("http")), posix(local)),
+		Note: "For http.request, and what is made of it, without a change of the program: npm install global-agent. fetch needs undici's ProxyAgent.",
+	}, nil
+}
+
 func java(p Proxy) (Snippet, error) {
 	if p.User != "" {
 		return javaCode(p), nil

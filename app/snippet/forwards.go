@@ -15,7 +15,7 @@ type Forward struct {
 	Target  string // host:port, whose port may be a name
 }
 
-// A database is a kind of server whose clients are told of it by variables and URLs of their own.
+// A database is a kind of server whose clients find it by variables and URLs of their own.
 type database struct {
 	names []string // of ports
 	port  string   // the usual one
@@ -57,8 +57,8 @@ var databases = []database{
 	},
 }
 
-// of returns the first forward to such a server, as its clients are told of it.
-func (d database) of(forwards []Forward) (host, port string, ok bool) {
+// find returns the host and port of the first forward to such a server, in the form that its clients take.
+func (d database) find(forwards []Forward) (host, port string, ok bool) {
 	for _, f := range forwards {
 		_, name, err := net.SplitHostPort(f.Target)
 		if err == nil && (name == d.port || slices.Contains(d.names, strings.ToLower(name))) {
@@ -80,7 +80,7 @@ func (f Forward) host() string {
 func (p Proxy) databaseVariables() [][2]string {
 	var all [][2]string
 	for _, d := range databases {
-		if host, port, ok := d.of(p.Forwards); ok {
+		if host, port, ok := d.find(p.Forwards); ok {
 			all = append(all, d.variables(host, port)...)
 		}
 	}
@@ -91,7 +91,7 @@ func (p Proxy) databaseVariables() [][2]string {
 func (p Proxy) clients() string {
 	var lines strings.Builder
 	for _, d := range databases {
-		if host, port, ok := d.of(p.Forwards); ok {
+		if host, port, ok := d.find(p.Forwards); ok {
 			lines.WriteString(d.client(host, port) + "\n")
 		}
 	}
@@ -102,18 +102,9 @@ func (p Proxy) clients() string {
 func (p Proxy) jdbcURLs() string {
 	var lines strings.Builder
 	for _, d := range databases {
-		if host, port, ok := d.of(p.Forwards); ok && d.jdbc != "" {
+		if host, port, ok := d.find(p.Forwards); ok && d.jdbc != "" {
 			fmt.Fprintf(&lines, "%s://%s/DATABASE\n", d.jdbc, net.JoinHostPort(host, port))
 		}
 	}
 	return lines.String()
-}
-
-// globalAgent returns the variables of global-agent, which makes Node.js's http and https use a proxy.
-func globalAgent(p Proxy) (Snippet, error) {
-	return Snippet{
-		Text: fmt.Sprintf("GLOBAL_AGENT_HTTP_PROXY=%s GLOBAL_AGENT_NO_PROXY=%s node -r global-agent/bootstrap APP.js\n",
-			posix(p.URL("http")), posix(local)),
-		Note: "For http.request, and what is made of it, without a change of the program: npm install global-agent. fetch needs undici's ProxyAgent.",
-	}, nil
 }
