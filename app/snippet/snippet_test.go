@@ -14,7 +14,7 @@ import (
 	"fairlead/app/snippet"
 )
 
-var update = flag.Bool("update", false, "write the golden file anew")
+var update = flag.Bool("update", false, "write the golden file again")
 
 var (
 	open   = snippet.Proxy{Address: netip.MustParseAddrPort("127.0.0.1:1080")}
