@@ -1,11 +1,15 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"fairlead/build/objecttest"
@@ -13,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"fairlead/kube/api"
 	"fairlead/kube/fault"
 )
 
@@ -81,5 +86,58 @@ func TestAWalkEndsAsADialDoes(t *testing.T) {
 	c.SetPolicy(Policy{Outside: (&outsideDialer{refuse: "192.0.2."}).dial})
 	if names, _, err := walked(t, c, "out:80", nil); err == nil || errors.As(err, new(*fault.Unsupported)) || names[len(names)-1] != StepOutside {
 		t.Errorf("refused outside: %q, %v", names, err)
+	}
+}
+
+// A question that ends while the walk makes its connection leaves a connection that net/http would use at once.
+func TestAWalkAsksTheAPIServerOnANewConnection(t *testing.T) {
+	server := newAPIServer(t)
+	asked, answer, dialling, dialled := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	server.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/version" {
+			fmt.Fprint(w, `{"gitVersion": "v1.36.3"}`)
+			return true
+		}
+		once.Do(func() { close(asked); <-answer })
+		return false
+	})
+	config, _, err := restConfig(server.kubeconfig(t, "{token: t}"), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dials atomic.Int32
+	config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if dials.Add(1) == 2 {
+			close(dialling)
+			<-dialled
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	a, err := api.New(api.Config{REST: config, Context: "test"}, api.NewHealth(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCluster("team", a, &fakeCarrier{}, testLog())
+	run(t, c)
+	var questions sync.WaitGroup
+	questions.Go(func() { _, _ = a.MayForward(t.Context(), "team", "get") })
+	<-asked
+	walks := make(chan string, 1)
+	go func() {
+		var detail string
+		c.Walk(t.Context(), "", nil, func(s Step) {
+			if s.Name == StepServer {
+				detail = s.Detail
+			}
+		})
+		walks <- detail
+	}()
+	<-dialling
+	close(answer)
+	questions.Wait()
+	close(dialled)
+	if detail := <-walks; !strings.Contains(detail, "TCP ") || !strings.Contains(detail, "TLS ") || !strings.Contains(detail, "Kubernetes v1.36.3") {
+		t.Errorf("API server %q", detail)
 	}
 }

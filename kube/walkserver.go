@@ -6,9 +6,9 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http/httptrace"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -53,9 +53,8 @@ func (w *walk) credentials(ctx context.Context) (string, error) {
 func (w *walk) server(ctx context.Context) (string, error) {
 	w.trace.enter(StepServer)
 	a := w.cluster.api
-	a.CloseIdle()
 	var t timings
-	version, err := a.Version(httptrace.WithClientTrace(ctx, t.trace()))
+	version, err := w.version(ctx, &t)
 	parts := []string{a.Faults.Server}
 	if via, err := a.ForwardProxy(ctx); err == nil && via != nil {
 		parts = append(parts, "through the proxy "+upstream.Address(via))
@@ -65,6 +64,22 @@ func (w *walk) server(ctx context.Context) (string, error) {
 		parts = append(parts, "Kubernetes "+api.Excerpt(version))
 	}
 	return strings.Join(parts, ", "), err
+}
+
+// maxVersions bounds how often the version is asked for, until a new connection has the question.
+const maxVersions = 5
+
+// version asks the API server for its version on a new connection. A question that is under way may end while that
+// connection is made, and net/http gives its connection to the question that waits.
+func (w *walk) version(ctx context.Context, t *timings) (version string, err error) {
+	traced := httptrace.WithClientTrace(ctx, t.trace())
+	for range maxVersions {
+		w.cluster.api.CloseIdle()
+		if version, err = w.cluster.api.Version(traced); err != nil || !t.reused.Load() {
+			break
+		}
+	}
+	return version, err
 }
 
 // rights returns which of the rights that a dial needs the user has.
@@ -120,16 +135,17 @@ func (w *walk) rights(ctx context.Context) (string, error) {
 
 // timings records how long the parts of making a connection take.
 type timings struct {
-	mu    sync.Mutex
-	began map[string]time.Time
-	took  []string
+	mu     sync.Mutex
+	began  map[string]time.Time
+	took   map[string]time.Duration
+	reused atomic.Bool // the last question had a connection that was there already
 }
 
 func (t *timings) begin(part string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.began == nil {
-		t.began = map[string]time.Time{}
+		t.began, t.took = map[string]time.Time{}, map[string]time.Duration{}
 	}
 	t.began[part] = time.Now()
 }
@@ -137,17 +153,24 @@ func (t *timings) begin(part string) {
 func (t *timings) end(part string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.took = append(t.took, fmt.Sprintf("%s %s", part, brief(time.Since(t.began[part]))))
+	t.took[part] = time.Since(t.began[part])
 }
 
-func (t *timings) list() []string {
+// list returns what is known, in the order in which a connection is made.
+func (t *timings) list() (parts []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Clone(t.took)
+	for _, part := range []string{"DNS", "TCP", "TLS"} {
+		if took, there := t.took[part]; there {
+			parts = append(parts, fmt.Sprintf("%s %s", part, brief(took)))
+		}
+	}
+	return parts
 }
 
 func (t *timings) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
+		GotConn:      func(got httptrace.GotConnInfo) { t.reused.Store(got.Reused) },
 		DNSStart:     func(httptrace.DNSStartInfo) { t.begin("DNS") },
 		DNSDone:      func(httptrace.DNSDoneInfo) { t.end("DNS") },
 		ConnectStart: func(string, string) { t.begin("TCP") },
