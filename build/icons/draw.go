@@ -61,36 +61,49 @@ const production = menu.ProductionIcon
 // line is led through when it is on.
 func drawingOf(name string, size int) drawing {
 	g := grid{float64(size)}
-	d := drawing{size: size, rim: g.part(0.5)}
+	if name == production {
+		return drawing{size: size, layers: g.plate(), rim: g.part(0.5)}
+	}
 	sign, marked := strings.CutSuffix(name, "-"+production)
-	switch session.Sign(sign) {
-	case session.SignOff:
-		d.layers = []layer{{shape: ring(g.middle(), g.radius(), g.edge(2)), fill: grey}}
-		d.rim /= 2
+	if !marked {
+		return drawing{size, g.sign(session.Sign(sign)), g.rim(session.Sign(sign))}
+	}
+	// The sign makes room for the mark, which would cover the middle of a larger one.
+	smaller := grid{g.edge(11)}
+	return drawing{size, append(g.badge(), smaller.sign(session.Sign(sign))...), smaller.rim(session.Sign(sign))}
+}
+
+// rim returns the width of the rim around a sign.
+func (g grid) rim(sign session.Sign) float64 {
+	if sign == session.SignOff {
+		return g.part(0.25)
+	}
+	return g.part(0.5)
+}
+
+func (g grid) sign(sign session.Sign) []layer {
+	switch sign {
 	case session.SignWorking:
-		d.layers = []layer{{g.dots(), white, true}, {shape: disc(g.middle(), g.radius()), fill: blue}}
+		return []layer{{g.dots(), white, true}, {shape: disc(g.middle(), g.radius()), fill: blue}}
 	case session.SignOn:
-		d.layers = []layer{{g.arrow(), white, true}, {shape: disc(g.middle(), g.radius()), fill: green}}
+		return []layer{{g.arrow(), white, true}, {shape: disc(g.middle(), g.radius()), fill: green}}
 	case session.SignAttention:
 		mark, triangle := g.warning()
-		d.layers = []layer{{mark, ink, true}, {shape: triangle, fill: amber}}
+		return []layer{{mark, ink, true}, {shape: triangle, fill: amber}}
 	case session.SignFailed:
-		d.layers = []layer{{g.cross(), white, true}, {shape: g.octagon(), fill: red}}
-	case production:
-		d.layers = g.letter(point{g.edge(2), g.edge(2)}, point{g.size - g.edge(2), g.size - g.edge(2)}, 2)
+		return []layer{{g.cross(), white, true}, {shape: g.octagon(), fill: red}}
+	default:
+		return []layer{{shape: ring(g.middle(), g.radius(), g.edge(2)), fill: grey}}
 	}
-	if marked {
-		d.layers = append(g.badge(), d.layers...)
-	}
-	return d
 }
 
 // dots are three in a row: something is under way.
 func (g grid) dots() shape {
 	width, middle := g.stroke(2.1)
+	pitch := max(width+1, g.edge(3.4))
 	var all []shape
 	for i := range 3 {
-		x := middle + float64(i-1)*g.edge(3.4)
+		x := middle + float64(i-1)*pitch
 		all = append(all, box(point{x - width/2, middle - width/2}, point{x + width/2, middle + width/2}, (width-2)*0.3))
 	}
 	return union(all...)
@@ -132,25 +145,30 @@ func (g grid) cross() shape {
 	return union(line(point{low, low}, point{high, high}, g.part(2.1)), line(point{high, low}, point{low, high}, g.part(2.1)))
 }
 
-// letter is the mark of production: a P on a field that has a margin to the left and right of it.
-func (g grid) letter(from, to point, margin float64) []layer {
-	width := (to.x - from.x) / (3 + 2*margin)
-	height := (to.y - from.y) / 7
-	at := func(x, y float64) point {
-		return point{from.x + math.Round((margin+x)*width), from.y + math.Round((1+y)*height)}
-	}
-	stem := box(at(0, 0), at(1, 5), 0)
-	bowl := without(box(at(0, 0), at(3, 3), 0), box(at(1, 1), at(2, 2), 0))
-	return []layer{
-		{union(stem, bowl), white, true},
-		{shape: box(from, to, g.part(0.8)), fill: violet},
-	}
+// plate is the mark of production alone.
+func (g grid) plate() []layer {
+	return g.letter(point{g.edge(2), g.edge(2)}, point{g.size - g.edge(2), g.size - g.edge(2)}, 3, 2.5)
 }
 
 // badge is the mark of production in the corner of a sign, and the gap between them.
 func (g grid) badge() []layer {
-	from, to := point{g.size - g.edge(5), g.size - g.edge(7)}, point{g.size, g.size}
-	gap := g.edge(1)
-	around := box(point{from.x - gap, from.y - gap}, point{to.x + gap, to.y + gap}, g.part(1.5))
-	return append(g.letter(from, to, 1), layer{around, color.NRGBA{}, true})
+	from, to := point{math.Ceil(g.size - g.part(7)), math.Ceil(g.size - g.part(9))}, point{g.size, g.size}
+	gap := math.Floor(g.part(1))
+	around := box(point{from.x - gap, from.y - gap}, point{to.x + gap, to.y + gap}, g.part(1))
+	return append(g.letter(from, to, 1, 1), layer{around, color.NRGBA{}, true})
+}
+
+// letter is a bold P on a field, with a margin to the left and right of it and one above and below. It is 5 wide and 7
+// high in the unit of the margins.
+func (g grid) letter(from, to point, beside, above float64) []layer {
+	width, height := (to.x-from.x)/(5+2*beside), (to.y-from.y)/(7+2*above)
+	at := func(x, y float64) point {
+		return point{from.x + math.Round((beside+x)*width), from.y + math.Round((above+y)*height)}
+	}
+	stem := box(at(0, 0), at(2, 7), 0)
+	bowl := without(box(at(0, 0), at(5, 4.4), g.part(0.8)), box(at(2, 1.4), at(3, 3), 0))
+	return []layer{
+		{union(stem, bowl), white, true},
+		{shape: box(from, to, g.part(0.8)), fill: violet},
+	}
 }

@@ -124,6 +124,55 @@ func TestStrokesAreSharp(t *testing.T) {
 	}
 }
 
+// At the sizes of panels the mark of production is large, its letter is bold, and it leaves the sign's own shape to see.
+func TestTheMarkOfProductionIsSeenAtEverySize(t *testing.T) {
+	for _, size := range panelSizes() {
+		for _, sign := range session.Signs() {
+			name := string(sign) + "-" + production
+			if !slices.Contains(names(), name) {
+				continue
+			}
+			img := drawingOf(name, size).image()
+			mark := 0
+			for y := range size {
+				for x := range size {
+					if c := img.NRGBAAt(x, y); c == violet || c == white && x >= size/2 && y >= size*2/5 {
+						mark++
+					}
+				}
+			}
+			if share := float64(mark) / float64(size*size); share < 0.18 {
+				t.Errorf("%s at %d px: the mark covers %.0f %%", name, size, 100*share)
+			}
+			leg := size - max(2, size/8) // the letter's stem alone
+			if bold := slices.Max(runs(img, leg, white)); float64(bold) < float64(size)/10 {
+				t.Errorf("%s at %d px: the letter's stem is %d wide", name, size, bold)
+			}
+		}
+		dots := drawingOf(string(session.SignWorking)+"-"+production, size).image()
+		if n := len(runs(dots, size*5/16, white)); n != 3 {
+			t.Errorf("at %d px there are %d dots", size, n)
+		}
+	}
+}
+
+// runs returns the lengths of what has a colour in a row of a picture, from left to right.
+func runs(img *image.NRGBA, y int, c color.NRGBA) []int {
+	var all []int
+	inside := false
+	for x := range img.Rect.Dx() {
+		is := img.NRGBAAt(x, y) == c
+		if is && !inside {
+			all = append(all, 0)
+		}
+		if is {
+			all[len(all)-1]++
+		}
+		inside = is
+	}
+	return all
+}
+
 // macOS draws a template in one colour, so the states must differ in shape.
 func TestTemplatesAreBlackAndEachOfAShapeOfItsOwn(t *testing.T) {
 	shapes := map[string]string{}
