@@ -16,21 +16,57 @@ const (
 	// aheadOfOne and aheadOfAll bound what waits for the readers, of one connection and of all, in bytes. Above aheadOfAll a
 	// connection still gets aheadAtLeast.
 	aheadOfOne, aheadOfAll, aheadAtLeast = 16 << 20, 64 << 20, 64 << 10
-	// stalledFor is how long a connection whose share is full may go unread before it is cut, so that it holds up the others
-	// no longer.
+	// stalledFor is how long the reader of a connection whose share is full may take to read a part before the connection is
+	// cut, so that it holds up the others no longer.
 	stalledFor = 5 * time.Second
 	partSize   = 32 << 10
 )
 
+// A budget counts the bytes that wait for the readers of all connections of a Tunnel.
+type budget struct {
+	used atomic.Int64
+
+	mu    sync.Mutex
+	freed chan struct{} // closed and replaced when there is room again; nil if nobody waits for it
+}
+
+func (b *budget) hasRoom() bool { return b.used.Load() < aheadOfAll }
+
+func (b *budget) add(n int) { b.used.Add(int64(n)) }
+
+// release takes off bytes that wait no longer.
+func (b *budget) release(n int) {
+	if after := b.used.Add(-int64(n)); after >= aheadOfAll || after+int64(n) < aheadOfAll {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.freed != nil {
+		close(b.freed)
+		b.freed = nil
+	}
+}
+
+// room returns a channel that is closed when there is room again. The caller looks at hasRoom after it.
+func (b *budget) room() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.freed == nil {
+		b.freed = make(chan struct{})
+	}
+	return b.freed
+}
+
 // ahead has what was read of a connection and waits for its reader.
 type ahead struct {
-	total *atomic.Int64 // of all connections of the Tunnel
+	total *budget
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced when something changed
 	waiting  bool          // somebody waits for changed
 	parts    []part
 	size     int
+	taken    int64 // by the reader
 	err      error // after parts
 	deadline time.Time
 	closed   bool
@@ -45,7 +81,7 @@ type part struct {
 // blocks has blocks of partSize.
 var blocks = sync.Pool{New: func() any { b := make([]byte, partSize); return &b }}
 
-func newAhead(total *atomic.Int64) *ahead { return &ahead{total: total, changed: make(chan struct{})} }
+func newAhead(total *budget) *ahead { return &ahead{total: total, changed: make(chan struct{})} }
 
 // signal wakes those who wait. The caller holds the mutex.
 func (a *ahead) signal() {
@@ -65,7 +101,7 @@ func (a *ahead) fill(from io.Reader) (stalled bool) {
 		a.mu.Lock()
 		if n > 0 && !a.closed {
 			a.parts, a.size = append(a.parts, part{(*block)[:n], block}), a.size+n
-			a.total.Add(int64(n))
+			a.total.add(n)
 		}
 		if err != nil {
 			a.err = err
@@ -82,29 +118,60 @@ func (a *ahead) fill(from io.Reader) (stalled bool) {
 	}
 }
 
-// awaitRoom waits until there is room for a part. It returns false if the reader has taken nothing for stalledFor.
+// awaitRoom waits until there is room for a part. It returns false if there is none because the reader has not read even a
+// part for stalledFor. Then Read fails.
 func (a *ahead) awaitRoom() bool {
+	room, _, began := a.look()
+	if room {
+		return true
+	}
+	period := time.NewTimer(stalledFor)
+	defer period.Stop()
 	for {
-		a.mu.Lock()
-		size, changed := a.size, a.changed
-		if a.closed || size < aheadAtLeast || size < aheadOfOne && a.total.Load() < aheadOfAll {
-			a.mu.Unlock()
+		freed := a.total.room()
+		room, changed, taken := a.look()
+		if room {
 			return true
 		}
-		a.waiting = true
-		a.mu.Unlock()
-		timer := time.NewTimer(stalledFor)
+		if taken-began >= partSize {
+			began = taken
+			period.Reset(stalledFor)
+		}
 		select {
 		case <-changed:
-			timer.Stop()
-		case <-timer.C:
-			a.mu.Lock()
-			a.err = &net.OpError{Op: "read", Net: "konnectivity", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
-			a.signal()
-			a.mu.Unlock()
-			return false
+		case <-freed:
+		case <-period.C:
+			return !a.cut()
 		}
 	}
+}
+
+// look returns whether there is room for a part, a channel that is closed when that may have changed because of the reader,
+// and how much the reader has taken.
+func (a *ahead) look() (room bool, changed <-chan struct{}, taken int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if room = a.hasRoom(); !room {
+		a.waiting = true
+	}
+	return room, a.changed, a.taken
+}
+
+// hasRoom reports whether there is room for a part. The caller holds the mutex.
+func (a *ahead) hasRoom() bool {
+	return a.closed || a.size < aheadAtLeast || a.size < aheadOfOne && a.total.hasRoom()
+}
+
+// cut makes Read fail after what waits, unless there is room by now. It returns whether it did.
+func (a *ahead) cut() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.hasRoom() {
+		return false
+	}
+	a.err = &net.OpError{Op: "read", Net: "konnectivity", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	a.signal()
+	return true
 }
 
 // Read takes what waits.
@@ -152,8 +219,8 @@ func (a *ahead) take(p []byte) (n int) {
 			a.parts = a.parts[1:]
 		}
 	}
-	a.size -= n
-	a.total.Add(-int64(n))
+	a.size, a.taken = a.size-n, a.taken+int64(n)
+	a.total.release(n)
 	a.signal()
 	return n
 }
@@ -173,7 +240,7 @@ func (a *ahead) close() {
 	if a.closed {
 		return
 	}
-	a.total.Add(-int64(a.size))
+	a.total.release(a.size)
 	a.closed, a.parts, a.size = true, nil, 0
 	a.signal()
 }

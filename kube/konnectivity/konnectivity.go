@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -63,7 +62,7 @@ type Tunnel struct {
 	conns     map[*conn]struct{} // nil once Run has ended
 	dialling  sync.WaitGroup
 	tasks     sync.WaitGroup               // of connections: pumps and ends; added to only before Run has closed theirs
-	ahead     atomic.Int64                 // bytes that wait for readers
+	ahead     budget                       // of what waits for readers
 	ctx       context.Context              // Run's, nil before it
 	unserved  map[netip.AddrPort]time.Time // ClusterIPs that led nowhere, and until when they are not tried
 	withdrawn map[podID]carrier.Standing
