@@ -141,11 +141,11 @@ spec: {selector: {app: on-the-node}, ports: [{name: http, port: 80, targetPort: 
 	return []cause{
 		{context: "no-service", entry: admin, host: "nobody.default", port: 80, want: explain.Explanation{
 			Title: "No such Service", Sentence: "There is no Service nobody in namespace default.",
-			Hint:   "Check the name: it is SERVICE, for the context's own namespace, or SERVICE.NAMESPACE.",
+			Hint:   "Check the name: use SERVICE in the context's own namespace, or SERVICE.NAMESPACE.",
 			SOCKS5: 4, SOCKS4: 91, Status: 502, ProxyStatus: "dns_error"}},
 		{context: "no-namespace", entry: admin, host: "hello.nowhere", port: 80, want: explain.Explanation{
 			Title: "No such namespace", Sentence: "There is no namespace nowhere in this cluster.",
-			Hint:   "Check the name: it is SERVICE.NAMESPACE or SERVICE.NAMESPACE.svc.",
+			Hint:   "Check the name: use SERVICE.NAMESPACE or SERVICE.NAMESPACE.svc.",
 			SOCKS5: 4, SOCKS4: 91, Status: 502, ProxyStatus: "dns_error"}},
 		{context: "no-pod", entry: admin, host: "db-9.db.default.svc", port: 5432, want: explain.Explanation{
 			Title: "No such Pod", Sentence: "There is no Pod db-9 in namespace default.", Hint: "It may have been replaced by another one.",
@@ -169,7 +169,7 @@ spec: {selector: {app: on-the-node}, ports: [{name: http, port: 80, targetPort: 
 			Hint:   "Wait until it is ready, or look at the Pods: “kubectl --context not-ready get pods -n default”.",
 			SOCKS5: 4, SOCKS4: 91, Status: 503, ProxyStatus: unavailable}},
 		{context: "refused", entry: admin, host: "refused.default", port: 80, want: explain.Explanation{
-			Title: "Connection refused", Sentence: "Nothing listens on port 7008 in Pod default/refused.",
+			Title: "Connection refused", Sentence: "Nothing is listening on port 7008 in Pod default/refused.",
 			Hint:   "The program there may be down, or use another port. One that listens on the Pod's own address only, and not on its localhost, is reached on some nodes and not on others.",
 			SOCKS5: 5, SOCKS4: 91, Status: 502, ProxyStatus: "connection_refused"}},
 		{context: "udp", entry: admin, host: "udp-only.default", port: 53, want: explain.Explanation{
@@ -232,8 +232,8 @@ func (b *troubled) servers(t *testing.T, admin entry, server string) []cause {
 			Title: "Timed out", Sentence: "closes-first.default:7007 did not answer in time.", Hint: "It may be overloaded, or something on the way drops the connection.",
 			SOCKS5: 6, SOCKS4: 91, Status: 504, ProxyStatus: "connection_timeout"}},
 		{context: "away", entry: admin.with(map[string]any{"server": "https://" + closed}, nil), host: host, port: port, want: explain.Explanation{
-			Title: "API server not reachable", Sentence: "Nothing listens at the address of the API server " + closed + ".",
-			Hint:   "The cluster may be stopped, or have moved to another address.",
+			Title: "API server not reachable", Sentence: "Nothing is listening at the API server's address " + closed + ".",
+			Hint:   "The cluster may be stopped or may have moved to another address.",
 			SOCKS5: 3, SOCKS4: 91, Status: 502, ProxyStatus: "destination_unavailable"}},
 		{context: "unknown-server", entry: admin.with(map[string]any{"server": "https://api.fairlead.invalid:6443"}, nil), host: host, port: port, want: explain.Explanation{
 			Title: "API server not reachable", Sentence: "The name of the API server api.fairlead.invalid:6443 is not known to this machine.",

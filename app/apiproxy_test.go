@@ -94,7 +94,7 @@ func TestAChangedAPIProxyIsAppliedWhileConnectionsStayOpen(t *testing.T) {
 	dead := proxytest.Dead(t)
 	set("socks5h://me:" + proxytest.Password + "@" + dead)
 	eventually(t, "the dead proxy to be reported", func() bool {
-		return !reaches() && strings.Contains(r.reasonOf(t, "demo"), "Nothing listens at the address of the proxy "+dead)
+		return !reaches() && strings.Contains(r.reasonOf(t, "demo"), "Nothing is listening at the address of the proxy "+dead)
 	})
 	open.stillEchoes(t)
 
@@ -133,7 +133,7 @@ func TestTheDoctorGoesThroughTheAPIProxy(t *testing.T) {
 		"wrong login": {"https://me:not-" + proxytest.Password + "@" + p.Address, "ok kubeconfig ok credentials BROKEN API server",
 			"The proxy " + p.Address + " on the way to the API server api.invalid wants a login", 1},
 		"dead": {"http://me:" + proxytest.Password + "@" + dead, "ok kubeconfig ok credentials BROKEN API server",
-			"Nothing listens at the address of the proxy " + dead + " on the way to the API server api.invalid. \n" +
+			"Nothing is listening at the address of the proxy " + dead + " on the way to the API server api.invalid. \n" +
 				"It is the context's api-proxy in the settings.", 1},
 	} {
 		home := t.TempDir()

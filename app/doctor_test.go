@@ -144,7 +144,7 @@ func TestTheDoctorStopsWhereThePathBreaksAndSaysWhatToDo(t *testing.T) {
 	}{
 		"no right":    {cluster.KubeconfigToken, []string{"demo-reader", "app"}, "BROKEN rights", "get and create pods/portforward in namespace team", 1},
 		"no Service":  {cluster.Kubeconfig, []string{"demo", "lost:80"}, "BROKEN Service", "There is no Service lost in namespace default.", 1},
-		"no program":  {cluster.Kubeconfig, []string{"demo", "refused:80"}, "BROKEN port", "Nothing listens on port 7008", 1},
+		"no program":  {cluster.Kubeconfig, []string{"demo", "refused:80"}, "BROKEN port", "Nothing is listening on port 7008", 1},
 		"no context":  {cluster.Kubeconfig, []string{"dem"}, "", "", 2},
 		"no target":   {cluster.Kubeconfig, []string{"demo", "hello:80:90"}, "", "", 2},
 		"no port":     {cluster.Kubeconfig, []string{"demo", "hello:http"}, "", "", 2},

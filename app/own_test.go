@@ -309,14 +309,14 @@ func TestOnlySuccessIsCalledReachedAgain(t *testing.T) {
 		t.Helper()
 		eventually(t, "it says "+text, func() bool { return strings.Contains(r.stderr.String(), text) })
 	}
-	says("demo  Nothing listens at the address of the API server " + server)
+	says("demo  Nothing is listening at the API server's address " + server)
 	server = lead()
 	eventually(t, "it names the other server", func() bool {
 		conn, reply := socks5(t, address, "echo.default", 7)
 		if conn.Close(); reply == 0 {
 			t.Error("a server that is not there is reached")
 		}
-		return strings.Contains(r.stderr.String(), "demo  Nothing listens at the address of the API server "+server)
+		return strings.Contains(r.stderr.String(), "demo  Nothing is listening at the API server's address "+server)
 	})
 	if strings.Contains(r.stderr.String(), "is reachable again") {
 		t.Errorf("it was never reached:\n%s", r.stderr)

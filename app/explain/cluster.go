@@ -82,7 +82,7 @@ func notFound(e *fault.NotFound) words {
 	case fault.Namespace:
 		x.title = "No such namespace"
 		x.sentence = fmt.Sprintf("There is no namespace %s in this cluster.", name(e.Name))
-		x.hint = "Check the name: it is SERVICE.NAMESPACE or SERVICE.NAMESPACE.svc."
+		x.hint = "Check the name: use SERVICE.NAMESPACE or SERVICE.NAMESPACE.svc."
 	case fault.Pod:
 		x.hint = "It may have been replaced by another one."
 	default:
@@ -90,7 +90,7 @@ func notFound(e *fault.NotFound) words {
 		if near := listNames(e.Near); meant == "" && near != "" {
 			meant = fmt.Sprintf("Perhaps %s was meant.", near)
 		}
-		x.hint = cmp.Or(meant, "Check the name: it is SERVICE, for the context's own namespace, or SERVICE.NAMESPACE.")
+		x.hint = cmp.Or(meant, "Check the name: use SERVICE in the context's own namespace, or SERVICE.NAMESPACE.")
 	}
 	return x
 }
@@ -171,7 +171,7 @@ func noEndpoints(e *fault.NoEndpoints) words {
 func refused(e *fault.Refused) words {
 	return words{
 		title:    "Connection refused",
-		sentence: fmt.Sprintf("Nothing listens on port %d in Pod %s/%s.", e.Port, name(e.Namespace), name(e.Pod)),
+		sentence: fmt.Sprintf("Nothing is listening on port %d in Pod %s/%s.", e.Port, name(e.Namespace), name(e.Pod)),
 		hint:     "The program there may be down, or use another port. One that listens on the Pod's own address only, and not on its localhost, is reached on some nodes and not on others.",
 	}
 }

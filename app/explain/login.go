@@ -97,7 +97,7 @@ func plugin(e *fault.Login) words {
 	case fault.PluginNew:
 		x.title = "Login plugin is new"
 		x.sentence = program + " is new in the kubeconfig, and was not run."
-		x.hint = "If you trust it, click “Log in again” in the context's menu, or switch the context off and on."
+		x.hint = "If you trust it, click “Try again” in the context's menu, or switch the context off and on."
 	case fault.PluginTerminal:
 		x.title = "Login needed"
 		x.sentence = program + " wants a terminal to ask in, which it cannot have in the background."

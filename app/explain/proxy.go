@@ -46,7 +46,7 @@ func unusable(server string, err error) string {
 	case isDNS:
 		return fmt.Sprintf("The name of the %s could not be looked up.", server)
 	case isAny(wordsRefused...)(err):
-		return fmt.Sprintf("Nothing listens at the address of the %s.", server)
+		return fmt.Sprintf("Nothing is listening at the address of the %s.", server)
 	case untrusted(err):
 		return fmt.Sprintf("The certificate of the %s is not one that this machine trusts.", server)
 	case timedOut(err):

@@ -36,8 +36,8 @@ var public = map[string]string{
 	"Cannot listen":      unsaid, "Port taken": unsaid, "No such file": unsaid, "File unusable": unsaid, "Failed": unsaid,
 	"forbidden": rights, "forbidden by name": rights, "forbidden in the cluster": rights,
 
-	"no Service here, but there":  "There is no Service web in namespace default. Check the name: it is SERVICE, for the context's own namespace, or SERVICE.NAMESPACE.",
-	"no Service, but one like it": "There is no Service helo in namespace default. Check the name: it is SERVICE, for the context's own namespace, or SERVICE.NAMESPACE.",
+	"no Service here, but there":  "There is no Service web in namespace default. Check the name: use SERVICE in the context's own namespace, or SERVICE.NAMESPACE.",
+	"no Service, but one like it": "There is no Service helo in namespace default. Check the name: use SERVICE in the context's own namespace, or SERVICE.NAMESPACE.",
 	"no Pods, and why":            "Service shop/web leads to no Pod. Look at the Service: “kubectl describe service web -n shop”.",
 	"Pod not ready":               "Pod shop/web-0 is not ready. Wait until it is ready, or look at the Pods: “kubectl get pods -n shop”.",
 	"unsupported":                 "Fairlead cannot carry this connection." + more,

@@ -28,8 +28,8 @@ func unreachable(e *fault.Unreachable) words {
 	case isDNS:
 		x.sentence = fmt.Sprintf("The name of the %s could not be looked up.", server)
 	case isAny(wordsRefused...)(e.Err):
-		x.sentence = fmt.Sprintf("Nothing listens at the address of the %s.", server)
-		x.hint = "The cluster may be stopped, or have moved to another address."
+		x.sentence = fmt.Sprintf("Nothing is listening at the API server's address %s.", name(e.Server))
+		x.hint = "The cluster may be stopped or may have moved to another address."
 	case timedOut(e.Err):
 		x.sentence = fmt.Sprintf("The %s does not answer.", server)
 	case isAny(wordsCut...)(e.Err):

@@ -76,7 +76,7 @@ func TestAForwardProxysFaultIsItsOwn(t *testing.T) {
 // What is wrong on the way to the cluster in which a proxy runs is not the proxy's fault.
 func TestTheWayToAProxyInTheClusterComesFirst(t *testing.T) {
 	e := explain.Error(&by{"egress", "", &fault.Unreachable{Server: "api.example:6443", Err: syscall.ECONNREFUSED}})
-	if !strings.Contains(e.Sentence, "API server api.example:6443") {
+	if !strings.Contains(e.Sentence, "API server's address api.example:6443") {
 		t.Error(e.Sentence)
 	}
 }

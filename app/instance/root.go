@@ -25,10 +25,10 @@ func asRoot(uid int, getenv func(name string) string) Root {
 		user = "user " + id
 	}
 	if user == "" || user == "root" {
-		return Root{Warning: "Fairlead runs as root, and so do the credential plugins, browsers and terminals that it starts. It needs no such rights."}
+		return Root{Warning: "Fairlead runs as root, and so do the credential plugins, browsers and terminals that it starts. It does not need root."}
 	}
 	return Root{Sudo: true, Warning: fmt.Sprintf("Fairlead runs as root, by sudo: it reads root's kubeconfig, and credential plugins, browsers and terminals "+
-		"that it starts have root's rights. It needs none of them: start it as %s.", user)}
+		"that it starts have root's rights. It does not need root: start it as %s.", user)}
 }
 
 // Print prints the warning, if there is one, as one line.
