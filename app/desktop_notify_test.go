@@ -157,7 +157,7 @@ func TestDunstShowsOneNotificationOfManyFailures(t *testing.T) {
 		}
 	}
 	n := d.waitTitle(t, "demo: 10 connections failed")
-	if !strings.Contains(n.Body, "bad-9:80: no such Service") {
+	if !strings.Contains(n.Body, "bad-9:80 – no such Service") {
 		t.Errorf("%+v", n)
 	}
 	for _, n := range d.Notifications(t) {

@@ -115,7 +115,7 @@ func TestContextsAreCalledAsInTheMenu(t *testing.T) {
 		n.Failure("staging", "web:81", refused, false)
 		n.Failure("staging", "web:82", refused, false)
 		pass(time.Second)
-		expect(t, s, "[stag · eu: failed] The proxy of this context ended.\n[stag · eu: 2 connections failed] web:82: connection refused | web:81: connection refused | Try another port.\n")
+		expect(t, s, "[stag · eu: failed] The proxy of this context ended.\n[stag · eu: 2 connections failed] web:82 – connection refused | web:81 – connection refused | Try another port.\n")
 		if got := s.all()[0].About.Contexts; len(got) != 1 || got[0] != "staging" {
 			t.Errorf("the choice is about %v", got)
 		}

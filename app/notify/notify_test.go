@@ -18,7 +18,7 @@ import (
 	"fairlead/app/notify"
 )
 
-var refused = explain.Explanation{Title: "Connection refused", Sentence: "Nothing listens on port 81.", Hint: "Try another port."}
+var refused = explain.Explanation{Title: "Connection refused", Sentence: "Nothing is listening on port 81.", Hint: "Try another port."}
 
 // screen is a Sender that records what it is asked to show, and when.
 type screen struct {
@@ -98,7 +98,7 @@ func expect(t *testing.T, s *screen, want string) {
 	}
 }
 
-const first = "[staging: connection refused] web:81 | Nothing listens on port 81. | Try another port.\n"
+const first = "[staging: connection refused] web:81 | Nothing is listening on port 81. | Try another port.\n"
 
 // gathered is a little more than a notification waits for others.
 const gathered = 500 * time.Millisecond
@@ -158,7 +158,7 @@ func TestFailuresOfOneContextAreOneNotificationThatCounts(t *testing.T) {
 		}
 		pass(2 * time.Second)
 		shown := s.all()
-		want := "[kind-dev: 10 connections failed] bad-9:80: no such Service | bad-8:80: no such Service | bad-7:80: no such Service | and 7 more | Check the name.\n"
+		want := "[kind-dev: 10 connections failed] bad-9:80 – no such Service | bad-8:80 – no such Service | bad-7:80 – no such Service | and 7 more | Check the name.\n"
 		if got := s.bodies(); !strings.HasSuffix(got, want) || len(shown) > 3 {
 			t.Errorf("shown:\n%swant at the end:\n%s", got, want)
 		}
@@ -177,7 +177,7 @@ func TestAnotherCauseIsShownSoonOnTheSameNotification(t *testing.T) {
 		pass(2 * time.Second)
 		n.Failure("staging", "web:81", explain.Explanation{Title: "Not allowed", Sentence: "No."}, false)
 		pass(gathered)
-		expect(t, s, first+"[staging: 2 connections failed] web:81: not allowed | web:81: connection refused\n")
+		expect(t, s, first+"[staging: 2 connections failed] web:81 – not allowed | web:81 – connection refused\n")
 	})
 }
 

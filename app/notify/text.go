@@ -120,7 +120,7 @@ func (c *card) connectionsText() (title string, lines []string) {
 	shown := slices.Clone(c.entries)
 	slices.Reverse(shown)
 	for _, e := range shown[:min(len(shown), mostLines)] {
-		lines = append(lines, explain.Plain(e.target, nameLength)+": "+lowerFirst(e.said.Title))
+		lines = append(lines, explain.Plain(e.target, nameLength)+" – "+lowerFirst(e.said.Title))
 	}
 	switch more := len(shown) - mostLines; {
 	case c.dropped:
