@@ -41,14 +41,14 @@ func (d *onDesktop) sameMenu(t *testing.T, name string) {
 }
 
 var (
-	portPattern    = regexp.MustCompile(`127\.0\.0\.1:\d+|·  :\d+`)
-	versionPattern = regexp.MustCompile(`fairlead .* \(copy\)`)
+	portPattern    = regexp.MustCompile(`127\.0\.0\.1:\d+|–  :\d+`)
+	versionPattern = regexp.MustCompile(`Copy version: .*`)
 	rootPattern    = regexp.MustCompile(`(?m)^    Fairlead runs as root(?:.*\n)+?    ---\n`)
 )
 
 func plainMenu(menu desktoptest.Node) string {
 	text := portPattern.ReplaceAllStringFunc(menu.String(), func(port string) string { return port[:strings.LastIndex(port, ":")+1] + "PORT" })
-	return rootPattern.ReplaceAllString(versionPattern.ReplaceAllString(text, "VERSION (copy)"), "")
+	return rootPattern.ReplaceAllString(versionPattern.ReplaceAllString(text, "Copy version: VERSION"), "")
 }
 
 func TestTheWholeMenuIsAsItShouldBe(t *testing.T) {
@@ -90,9 +90,9 @@ func TestProductionAsksBeforeItStarts(t *testing.T) {
 	d.waitOn(t, "demo")
 	d.icon.Click(t, d.in(t, "demo", "Options", "Treat as production")...)
 	d.row(t, "PROD demo", "to be marked", func(desktoptest.Node) bool { return true })
-	d.icon.Click(t, d.in(t, "PROD demo", "Options", "Turn off after", "1 hour")...)
+	d.icon.Click(t, d.in(t, "PROD demo", "Options", "Stop after", "1 hour")...)
 	turnsOff := func(menu desktoptest.Node) bool {
-		_, ok := menu.Find(func(n desktoptest.Node) bool { return strings.HasPrefix(n.Label, "Turns off at ") })
+		_, ok := menu.Find(func(n desktoptest.Node) bool { return strings.HasPrefix(n.Label, "Stops at ") })
 		return ok
 	}
 	d.icon.WaitFor(t, "a word about when it turns itself off", turnsOff)

@@ -108,7 +108,7 @@ func doTasks(t *testing.T, o desktoptest.Options) {
 		arguments, err := os.ReadFile(opened)
 		return err == nil && strings.Contains(string(arguments), address)
 	})
-	u.clicks(t, "copy for bash", ofSubmenu, u.in(t, "demo", "Copy for bash")...)
+	u.clicks(t, "copy for bash", ofSubmenu, u.in(t, "demo", "Copy setup for bash")...)
 	u.icon.WaitFor(t, "the lines for bash", func(desktoptest.Node) bool {
 		return strings.Contains(u.Clipboard(t), "export ") && strings.Contains(u.Clipboard(t), address)
 	})
@@ -116,7 +116,7 @@ func doTasks(t *testing.T, o desktoptest.Options) {
 	u.clicks(t, "start a context", ofMenu, u.startOf(t, "away")...)
 	u.waitTrouble(t, "away", unreachable) // which is the cause, in words
 	sentence := u.row(t, "away", "to say it first in its submenu", func(n desktoptest.Node) bool {
-		return len(n.Children) > 0 && strings.HasPrefix(n.Children[0].Label, "Nothing listens at the address of the API server")
+		return len(n.Children) > 0 && strings.HasPrefix(n.Children[0].Label, "Nothing is listening at the API server's address")
 	}).Children[0].Label
 	u.reads(t, "see why one failed", effort{1, 1}, u.in(t, "away", sentence)...)
 	listener, err := net.Listen("tcp", away)

@@ -64,7 +64,7 @@ func crashed(stderr string) bool {
 }
 
 // state is what the row of a context that is on or failed shows after the context's title.
-const state = "  ·  "
+const state = "  –  "
 
 // unreachable is the cause that the row of a context shows whose API server does not answer.
 const unreachable = "API server not reachable"
@@ -216,7 +216,7 @@ func TestClickedContextCarriesCurlAndChromium(t *testing.T) {
 	page, err = d.chromium(t, strings.Replace(url, "socks5h:", "socks5:", 1), hello)
 	fromHello(t, "chromium", page, err)
 
-	d.icon.Click(t, d.in(t, "demo", "Copy for", "http://"+address)...)
+	d.icon.Click(t, d.in(t, "demo", "More to copy", "Copy http://"+address)...)
 	url = d.waitCopied(t, "http://"+address)
 	page, err = d.curl(t, url, hello)
 	fromHello(t, "curl over HTTP", page, err)

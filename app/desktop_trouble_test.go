@@ -78,7 +78,7 @@ func TestIconAndMenuComeBackWithThePanel(t *testing.T) {
 		d.waitCopied(t, "socks5h://"+address)
 		d.icon.ClickWithMouse(t, d.startOf(t, "demo-team")...)
 		team := d.waitOn(t, "demo-team")
-		d.icon.ClickWithMouse(t, d.in(t, "demo-team", "Copy for", "http://"+team)...)
+		d.icon.ClickWithMouse(t, d.in(t, "demo-team", "More to copy", "Copy http://"+team)...)
 		d.waitCopied(t, "http://"+team)
 		d.icon.ClickWithMouse(t, d.in(t, "demo-team", "Stop")...)
 		d.waitClosed(t, "demo-team", team)

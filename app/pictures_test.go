@@ -120,12 +120,12 @@ func fewPictures(t *testing.T, l panelLook, take taker) {
 	take(t, d, "menu-on", "Quit")
 	take(t, d, "menu-details", d.in(t, "staging", "Stop")...)
 	take(t, d, "menu-trouble", d.in(t, "away", "Try again")...)
-	take(t, d, "menu", d.in(t, "staging", "Copy for", "bash, zsh")...)
-	take(t, d, "menu-options", d.in(t, "staging", "Options", "Turn off after", "1 hour")...)
+	take(t, d, "menu", d.in(t, "staging", "More to copy", "bash, zsh")...)
+	take(t, d, "menu-options", d.in(t, "staging", "Options", "Stop after", "1 hour")...)
 	d.icon.Point(t, d.in(t, "staging", "Services", "Loading… Open this menu again in a moment.")...)
 	d.CloseMenu(t)
 	take(t, d, "menu-services", d.pathTo(t, "Copy http://hello.default.svc/  (http)")...)
-	take(t, d, "menu-more", "Fairlead", "Notifications", "Failed connections")
+	take(t, d, "menu-more", "Fairlead", "Notifications", "Connection failed")
 }
 
 func manyPictures(t *testing.T, l panelLook, take taker) {
@@ -153,7 +153,7 @@ func hostilePictures(t *testing.T, l panelLook, take taker) {
 	d.start(t, path, "🚢 ship")
 	d.clickRow(t, "_under_")
 	take(t, d, "menu-names", "end_")
-	take(t, d, "menu-names-details", d.in(t, "_under_", "Copy for")...)
+	take(t, d, "menu-names-details", d.in(t, "_under_", "More to copy")...)
 }
 
 // fullPictures takes pictures of as many contexts as the menu lists without groups, most of them on. GTK scrolls such a
@@ -177,7 +177,7 @@ func fullPictures(t *testing.T, l panelLook, take taker) {
 	}
 	take(t, d, "menu-full", last...)
 	if l.options.GNOME {
-		take(t, d, "menu-full-details", d.in(t, "cluster-03", "Copy for")...)
+		take(t, d, "menu-full-details", d.in(t, "cluster-03", "More to copy")...)
 	}
 }
 

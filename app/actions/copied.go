@@ -28,7 +28,7 @@ func copiedTitle(click menu.Click, context string) string {
 	case menu.CopyPAC:
 		what = "the PAC URL"
 	case menu.CopySnippet:
-		what, end = "the lines", " for "+snippetTitle(click.Argument)
+		what, end = "the setup", " for "+snippetTitle(click.Argument)
 	case menu.CopyService:
 		what, of = "the address of a Service", " in "
 	case menu.CopyLogin:

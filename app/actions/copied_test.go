@@ -12,7 +12,7 @@ func TestWhatWasCopiedIsNamed(t *testing.T) {
 		{Action: menu.CopyHTTP, Context: "kind-dev"}:                        "Copied the http URL of kind-dev",
 		{Action: menu.CopyTLS, Context: "kind-dev"}:                         "Copied the https URL of kind-dev",
 		{Action: menu.CopyPAC, Context: "kind-dev"}:                         "Copied the PAC URL of kind-dev",
-		{Action: menu.CopySnippet, Context: "kind-dev", Argument: "bash"}:   "Copied the lines of kind-dev for bash, zsh",
+		{Action: menu.CopySnippet, Context: "kind-dev", Argument: "bash"}:   "Copied the setup of kind-dev for bash, zsh",
 		{Action: menu.CopyService, Context: "kind-dev", Argument: "a.b:80"}: "Copied the address of a Service in kind-dev",
 		{Action: menu.CopyLogin, Context: "kind-dev"}:                       "Copied the login command of kind-dev",
 		{Action: menu.CopyMessage, Context: "kind-dev"}:                     "Copied the message about kind-dev",

@@ -57,9 +57,9 @@ func (c *Actions) Extras() menu.Extras {
 }
 
 var notificationTitles = map[settings.Notification]string{
-	settings.NotifyStarts:   "Contexts that are on",
-	settings.NotifyDials:    "Failed connections",
-	settings.NotifyContexts: "Contexts that fail or come back",
-	settings.NotifyLogins:   "Needed logins",
-	settings.NotifyPorts:    "Other programs on a port",
+	settings.NotifyStarts:   "Context started",
+	settings.NotifyDials:    "Connection failed",
+	settings.NotifyContexts: "Context failed or recovered",
+	settings.NotifyLogins:   "Login needed",
+	settings.NotifyPorts:    "Port already in use",
 }

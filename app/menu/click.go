@@ -20,7 +20,7 @@ type Action string
 const (
 	TurnOn           Action = "turn-on"   // fails if it is a production context by now
 	Start            Action = "start"     // a production context, after a confirmation
-	StartFor         Action = "start-for" // like Start; Argument: the time.Duration, as text, after which it turns itself off
+	StartFor         Action = "start-for" // like Start; Argument: the time.Duration, as text, after which it stops by itself
 	Stop             Action = "stop"
 	Restart          Action = "restart"
 	CopySOCKS5       Action = "copy-socks5"

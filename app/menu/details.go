@@ -18,17 +18,21 @@ func details(c session.State, x view, nested bool) []Item {
 		use = slices.Concat([]Item{copyURL(c)}, shell(c, x), browsers(c, x), []Item{services(c, x, extra, nested)}, localPorts(c))
 		change = slices.Concat(snippets(c, x, extra), outside(c, x), options(c, x, extra, nested))
 	}
+	if c.Reason != "" {
+		return join(c.Name, needed, ends(c), use, change) // a way out is as close as a cure
+	}
 	return join(c.Name, needed, use, change, ends(c))
 }
 
-// ends returns what starts a context again, and what stops it.
+// ends returns what starts a context again, unless it is offered already, and what stops it.
 func ends(c session.State) []Item {
 	stop := button("Stop", Click{Action: Stop, Context: c.Name})
+	_, again := tryAgain(c)
 	switch {
-	case c.Phase.Listening():
+	case c.Phase.Listening() && (c.Reason == "" || !again):
 		return []Item{button("Restart", Click{Action: Restart, Context: c.Name}), stop}
 	case c.Phase == session.Failed:
-		stop.Title = "Leave it off"
+		stop.Title = "Stop trying"
 	case c.Phase == session.Stopping && !c.Wanted && !c.Usable:
 		return []Item{line("stopping/"+c.Name, "Stopping…")}
 	case c.Phase == session.Stopping && !c.Wanted:
@@ -45,12 +49,12 @@ func copyURL(c session.State) Item {
 	return button("Copy "+URL(c), Click{Action: action, Context: c.Name})
 }
 
-// shell offers what is used most: the lines for the user's own shell, and a terminal in which they are set.
+// shell offers what is used most: the setup for the user's own shell, and a terminal in which they are set.
 func shell(c session.State, x view) []Item {
 	if x.Shell.ID == "" {
 		return nil
 	}
-	item := button("Copy for "+x.Shell.Title, Click{CopySnippet, c.Name, x.Shell.ID})
+	item := button("Copy setup for "+x.Shell.Title, Click{CopySnippet, c.Name, x.Shell.ID})
 	item.ID = "shell/" + c.Name
 	return []Item{item}
 }
@@ -71,22 +75,25 @@ func browsers(c session.State, x view) []Item {
 	return items
 }
 
-// snippets offers the other addresses of the proxy, and the lines for programs.
+// snippets offers the other addresses of the proxy, and the setup for programs.
 func snippets(c session.State, x view, extra Extra) []Item {
 	kinds := x.Snippets
 	var urls []Item
 	if c.TLS {
 		kinds = x.TLSSnippets
 	} else {
-		urls = append(urls, button(proxyURL("http", c), Click{Action: CopyHTTP, Context: c.Name}))
+		urls = append(urls, button("Copy "+proxyURL("http", c), Click{Action: CopyHTTP, Context: c.Name}))
 		if extra.PAC {
-			urls = append(urls, button("PAC URL", Click{Action: CopyPAC, Context: c.Name}))
+			urls = append(urls, button("Copy PAC URL", Click{Action: CopyPAC, Context: c.Name}))
 		}
 	}
 	lines := each(kinds, func(kind Choice) Item { return button(kind.Title, Click{CopySnippet, c.Name, kind.ID}) })
+	if len(lines) > 0 {
+		lines = append([]Item{line("caption/snippets/"+c.Name, "Setup for")}, lines...)
+	}
 	items := join("snippets/"+c.Name, urls, lines)
 	if len(items) == 0 {
 		return nil
 	}
-	return []Item{submenu("snippets/"+c.Name, "Copy for", items)}
+	return []Item{submenu("snippets/"+c.Name, "More to copy", items)}
 }

@@ -5,8 +5,8 @@ import "fairlead/app/session"
 // Extras are what the menu shows beyond the model's snapshot. Fields that are empty have no line in the menu.
 type Extras struct {
 	Contexts      map[string]Extra // by context name
-	Snippets      []Choice         // the choices of "Copy for"
-	TLSSnippets   []Choice         // the choices for a proxy that requires a certificate
+	Snippets      []Choice         // the programs of "More to copy"
+	TLSSnippets   []Choice         // the programs for a proxy that requires a certificate
 	Browsers      []Choice         // the browsers found, the preferred one first
 	Shell         Choice           // of Snippets, the one for the user's own shell; zero if that is unknown
 	Terminal      bool             // a terminal window can be opened

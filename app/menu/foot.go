@@ -34,9 +34,9 @@ func program(s session.Snapshot, x view) []Item {
 		items = append(items, openSettings(string(OpenSettings)))
 	}
 	items = append(items, kubeconfigs(s.Sources)...)
-	items = append(items, button("Logs", Click{Action: OpenLogFolder}))
+	items = append(items, button("Open log folder", Click{Action: OpenLogFolder}))
 	if x.Version != "" {
-		about := button(shortEnd(clean(x.Version), maxName)+" (copy)", Click{Action: CopyVersion, Argument: x.Version})
+		about := button("Copy version: "+shortEnd(clean(x.Version), maxName), Click{Action: CopyVersion, Argument: x.Version})
 		about.ID = string(CopyVersion)
 		items = append(items, about)
 	}

@@ -55,7 +55,7 @@ func forwarding(c session.State, s Service, p Port, web bool) Item {
 	name := fmt.Sprintf("forward/%d/%s/%s/%s", p.Number, p.Name, s.Namespace, s.Name)
 	for _, e := range c.Endpoints.Forwards() {
 		if leadsTo(e.Target, host, p) {
-			return forwardItem(c, "Forward "+short+" to "+localName(e.Address), name, e)
+			return forwardItem(c, "Forward "+localName(e.Address)+" → "+short, name, e)
 		}
 	}
 	local, protocol := p.Number, "tcp"
@@ -66,7 +66,7 @@ func forwarding(c session.State, s Service, p Port, web bool) Item {
 		protocol = "http"
 	}
 	argument := fmt.Sprintf("127.0.0.1:%d %s %s", local, net.JoinHostPort(host+".svc", strconv.Itoa(int(p.Number))), protocol)
-	item := toggle(fmt.Sprintf("Forward %s to localhost:%d", short, local), false, Click{AddForward, c.Name, argument}, name)
+	item := toggle(fmt.Sprintf("Forward localhost:%d → %s", local, short), false, Click{AddForward, c.Name, argument}, name)
 	item.ID = name + "/" + c.Name
 	return item
 }

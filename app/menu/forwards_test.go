@@ -28,10 +28,10 @@ func TestForwardsAreItemsWithCheckMarks(t *testing.T) {
 		"local/127.0.0.1:5432/staging":             "[x] localhost:5432 → db.billing:postgres",
 		"local/127.0.0.1:8443/staging":             "[x] localhost:8443 → web.shop.svc:443 remove-forward 127.0.0.1:8443",
 		"local/127.0.0.2:6379/staging":             "[ ] 127.0.0.2:6379 → cache:6379  (not open) remove-forward 127.0.0.2:6379",
-		"forward/5432/postgres/billing/db/staging": "[x] Forward db.billing.svc:5432 to localhost:5432",
-		"forward/9187/metrics/billing/db/staging":  "[ ] Forward db.billing.svc:9187 to localhost:9187 add-forward 127.0.0.1:9187 db.billing.svc:9187 tcp",
-		"forward/80/http/shop/web/staging":         "[ ] Forward web.shop.svc:80 to localhost:8080 add-forward 127.0.0.1:8080 web.shop.svc:80 http",
-		"forward/443/https/shop/web/staging":       "[x] Forward web.shop.svc:443 to localhost:8443 remove-forward 127.0.0.1:8443",
+		"forward/5432/postgres/billing/db/staging": "[x] Forward localhost:5432 → db.billing.svc:5432",
+		"forward/9187/metrics/billing/db/staging":  "[ ] Forward localhost:9187 → db.billing.svc:9187 add-forward 127.0.0.1:9187 db.billing.svc:9187 tcp",
+		"forward/80/http/shop/web/staging":         "[ ] Forward localhost:8080 → web.shop.svc:80 add-forward 127.0.0.1:8080 web.shop.svc:80 http",
+		"forward/443/https/shop/web/staging":       "[x] Forward localhost:8443 → web.shop.svc:443 remove-forward 127.0.0.1:8443",
 	} {
 		item, found := withID(items, id)
 		mark := "[ ] "

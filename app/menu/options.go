@@ -19,17 +19,17 @@ func outside(c session.State, x view) []Item {
 		return nil
 	}
 	type choice struct{ route, title, word string }
-	choices := []choice{{direct, "Directly", "direct"}}
+	choices := []choice{{direct, "Connect directly", "direct"}}
 	upstreams := x.Upstreams[:min(len(x.Upstreams), maxUpstreams)]
 	if c.Outside != direct && c.Outside != refuse && !slices.Contains(upstreams, c.Outside) {
 		upstreams = append([]string{c.Outside}, upstreams...) // it holds, whatever became of it
 	}
 	for _, name := range upstreams {
-		choices = append(choices, choice{name, "Through " + name, "through " + name})
+		choices = append(choices, choice{name, "Connect through " + name, "through " + name})
 	}
-	title := "Other hosts"
+	title := "Outside the cluster"
 	var items []Item
-	for _, choice := range append(choices, choice{refuse, "Refused", "refused"}) {
+	for _, choice := range append(choices, choice{refuse, "Refuse", "refused"}) {
 		holds := c.Outside == choice.route
 		if holds {
 			title += ": " + choice.word
@@ -42,8 +42,8 @@ func outside(c session.State, x view) []Item {
 // maxUpstreams bounds the upstreams that a menu offers.
 const maxUpstreams = 30
 
-// options returns the submenu of what is set and done rarely. In a nested one the times after which a context is turned off
-// have no submenu.
+// options returns the submenu of what is set and done rarely. In a nested one the times after which a context stops have
+// no submenu.
 func options(c session.State, x view, extra Extra, nested bool) []Item {
 	settings := []Item{
 		toggle("Ask for a password", c.Password, Click{SetPassword, c.Name, word(!c.Password)}, ""),
@@ -57,18 +57,21 @@ func options(c session.State, x view, extra Extra, nested bool) []Item {
 		names := namespaces(c, x, extra)
 		sections = [][]Item{slices.Concat([]Item{names}, settings, []Item{submenu("auto-off/"+c.Name, title, times)})}
 	}
-	login := button("Log in again", Click{Action: LogIn, Context: c.Name})
-	closing := button("Close connections", Click{Action: CloseConnections, Context: c.Name})
-	sections = append(sections, []Item{login, closing, button("Show log", Click{Action: OpenLog, Context: c.Name})})
+	var acts []Item
+	if _, again := tryAgain(c); !again || c.Reason == "" { // which does the same
+		acts = append(acts, button("Log in again", Click{Action: LogIn, Context: c.Name}))
+	}
+	acts = append(acts, button("Close connections", Click{Action: CloseConnections, Context: c.Name}))
+	sections = append(sections, append(acts, button("Open log", Click{Action: OpenLog, Context: c.Name})))
 	return []Item{submenu("options/"+c.Name, "Options", join("options/"+c.Name, sections...))}
 }
 
-// autoOff offers durations after which a context turns itself off, counted from the click.
+// autoOff offers durations after which a context stops by itself, counted from the click.
 func autoOff(c session.State) (title string, items []Item) {
-	title = "Turn off after"
+	title = "Stop after"
 	never := c.OffAt.IsZero()
 	if !never {
-		title = "Turns off at " + c.OffAt.Format("15:04")
+		title = "Stops at " + c.OffAt.Format("15:04")
 		at := line("off-at/"+c.Name, "At "+c.OffAt.Format("15:04"))
 		at.Checkable, at.Radio, at.Checked = true, true, true
 		items = append(items, at)

@@ -14,11 +14,11 @@ func TestOtherHostsGoByOneOfTheRoutes(t *testing.T) {
 		want      string
 	}{
 		{"", []string{"corp"}, ""},
-		{"direct", nil, "Other hosts: direct\n(o) Directly direct\n( ) Refused refuse"},
-		{"direct", []string{"corp", "egress"}, "Other hosts: direct\n(o) Directly direct\n( ) Through corp corp\n( ) Through egress egress\n( ) Refused refuse"},
-		{"egress", []string{"corp", "egress"}, "Other hosts: through egress\n( ) Directly direct\n( ) Through corp corp\n(o) Through egress egress\n( ) Refused refuse"},
-		{"refuse", []string{"corp"}, "Other hosts: refused\n( ) Directly direct\n( ) Through corp corp\n(o) Refused refuse"},
-		{"gone", []string{"corp"}, "Other hosts: through gone\n( ) Directly direct\n(o) Through gone gone\n( ) Through corp corp\n( ) Refused refuse"},
+		{"direct", nil, "Outside the cluster: direct\n(o) Connect directly direct\n( ) Refuse refuse"},
+		{"direct", []string{"corp", "egress"}, "Outside the cluster: direct\n(o) Connect directly direct\n( ) Connect through corp corp\n( ) Connect through egress egress\n( ) Refuse refuse"},
+		{"egress", []string{"corp", "egress"}, "Outside the cluster: through egress\n( ) Connect directly direct\n( ) Connect through corp corp\n(o) Connect through egress egress\n( ) Refuse refuse"},
+		{"refuse", []string{"corp"}, "Outside the cluster: refused\n( ) Connect directly direct\n( ) Connect through corp corp\n(o) Refuse refuse"},
+		{"gone", []string{"corp"}, "Outside the cluster: through gone\n( ) Connect directly direct\n(o) Connect through gone gone\n( ) Connect through corp corp\n( ) Refuse refuse"},
 	} {
 		var lines []string
 		for _, menu := range outside(session.State{Name: "a", Outside: row.outside}, view{Extras: Extras{Upstreams: row.upstreams}}) {

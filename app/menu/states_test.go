@@ -21,7 +21,7 @@ func extras() Extras {
 		Shell:         Choice{"bash", "bash"},
 		Terminal:      true,
 		LoadsOnOpen:   true,
-		Notifications: []Switch{{Choice{"dials", "Failed connections"}, true}, {Choice{"logins", "Logins"}, false}},
+		Notifications: []Switch{{Choice{"dials", "Connection failed"}, true}, {Choice{"logins", "Login needed"}, false}},
 		Autostart:     &on,
 		Settings:      true,
 		Version:       "Fairlead v1.2.3",
@@ -151,8 +151,8 @@ func three() session.Snapshot {
 		{Name: "kind-dev", Phase: session.On, Wanted: true, Usable: true, Outside: "direct", Endpoints: session.ProxyAt("127.0.0.1:1080"), File: "/home/someone/.kube/config"},
 		{
 			Name: "staging", Phase: session.Unavailable, Wanted: true, Usable: true, Outside: "direct", Endpoints: session.ProxyAt("127.0.0.1:1081"), File: "/home/someone/.kube/config",
-			Title: "Login needed", Reason: "The program aws, which signs in to context staging, gives a login that ran out at 14:05 on 28 November 2026.",
-			Hint: "Sign in again: run “aws sso login” in a terminal.", Trouble: session.LoginNeeded, Login: "aws sso login",
+			Title: "Login needed", Reason: "The program aws, which logs in to context staging, gives a login that ran out at 14:05 on 28 November 2026.",
+			Hint: "To log in, run “aws sso login” in a terminal.", Trouble: session.LoginNeeded, Login: "aws sso login",
 		},
 		{Name: "prod-eu", Phase: session.Off, Usable: true, Production: true},
 	}}
@@ -177,7 +177,7 @@ func fourteen() session.Snapshot {
 		case 0, 9:
 			on("", "", "")
 		case 2, 6:
-			on("Cluster unreachable", "Nothing listens at the address of the API server 127.0.0.1:9.", session.Unreachable)
+			on("API server not reachable", "Nothing is listening at the API server's address 127.0.0.1:9.", session.Unreachable)
 		case 5, 7, 10:
 			on("Login needed", "The cluster does not accept the login of the context.", session.LoginNeeded)
 		case 11, 12:

@@ -2,11 +2,12 @@ package menu
 
 import (
 	"fmt"
+	"strings"
 
 	"fairlead/app/session"
 )
 
-// Summary returns a few words about how many contexts are on, and how many need the user.
+// Summary returns a few words about how many contexts have each sign, so that the numbers add up to the rows.
 func Summary(s session.Snapshot) string {
 	if s.Version == 0 {
 		return "Fairlead: reading the kubeconfig…"
@@ -16,10 +17,9 @@ func Summary(s session.Snapshot) string {
 	}
 	on, needy, failed, busy := 0, 0, 0, ""
 	for _, c := range s.Contexts {
-		if c.Phase.Listening() {
-			on++
-		}
 		switch c.Sign() {
+		case session.SignOn:
+			on++
 		case session.SignAttention:
 			if stoppable(c) { // the others are listed as not usable
 				needy++
@@ -36,12 +36,14 @@ func Summary(s session.Snapshot) string {
 	case on+needy+failed == 0:
 		return "Fairlead: off"
 	}
-	words := fmt.Sprintf("%d on", on)
-	if needy > 0 {
-		words += fmt.Sprintf(", %d %s", needy, session.SignAttention.WordFor(needy))
+	var words []string
+	for _, count := range []struct {
+		number int
+		sign   session.Sign
+	}{{on, session.SignOn}, {needy, session.SignAttention}, {failed, session.SignFailed}} {
+		if count.number > 0 {
+			words = append(words, fmt.Sprintf("%d %s", count.number, count.sign.WordFor(count.number)))
+		}
 	}
-	if failed > 0 {
-		words += fmt.Sprintf(", %d %s", failed, session.SignFailed.WordFor(failed))
-	}
-	return words
+	return strings.Join(words, ", ")
 }

@@ -21,7 +21,7 @@ const (
 	badge       = "⚠ "    // marks what needs attention
 	star        = "★ "    // marks the kubeconfig's current context
 	production  = "PROD " // marks a production context
-	state       = "  ·  " // between a context's title and its state
+	state       = "  –  " // between a context's title and its state
 )
 
 // ShortAddress returns an address, host:port, without the host if that is the usual one, 127.0.0.1.

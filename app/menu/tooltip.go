@@ -82,9 +82,9 @@ func troubleWords(c session.State) string {
 	case c.Trouble == session.PortTaken:
 		return "port taken"
 	case c.Trouble == session.Unusable:
-		return "its entry cannot be used"
+		return "not usable"
 	case c.Trouble == session.Unreachable:
-		return "cluster unreachable"
+		return "API server not reachable"
 	}
 	return c.Word()
 }

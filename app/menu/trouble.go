@@ -75,7 +75,7 @@ func message(c session.State) string {
 }
 
 func openSettings(id string) Item {
-	item := button("Settings file", Click{Action: OpenSettings})
+	item := button("Open settings file", Click{Action: OpenSettings})
 	item.ID = id
 	return item
 }

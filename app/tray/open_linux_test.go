@@ -274,7 +274,7 @@ func TestAPanelThatReadsOneLevelAtATimeIsToldOfTheOthers(t *testing.T) {
 		seen[number], found = true, append(found, lines...)
 		unread += inside
 	}
-	if !slices.Contains(found, "Logs") {
+	if !slices.Contains(found, "Open log folder") {
 		t.Errorf("the submenus have %q", found)
 	}
 	p.control(t, "on b")

@@ -104,18 +104,18 @@ func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 	p := startProgram(t, "DBUS_SESSION_BUS_ADDRESS="+address)
 	i := panel.item(t)
 	const loading = "Loading… Open this menu again in a moment."
-	want := []string{". Fairlead: off", "--", ". Start", "gke__lab__1", "b", "--", "Fairlead", "Logs", "Quit"}
+	want := []string{". Fairlead: off", "--", ". Start", "gke__lab__1", "b", "--", "Fairlead", "Open log folder", "Quit"}
 	if got := i.lines(t); !reflect.DeepEqual(got, want) {
 		t.Errorf("the menu is\n%q, want\n%q", got, want)
 	}
 	off := i.property(t, "IconPixmap")
 
 	i.click(t, "gke__lab__1")
-	i.waitFor(t, "gke__lab__1  ·  :1080")
-	want = []string{". 1 on", "--", "gke__lab__1  ·  :1080", "Copy socks5h://127.0.0.1:1080", "Services", ". " + loading, "--",
-		"Copy for", "http://127.0.0.1:1080", "Options", "Namespace: default", "[x] default", ". " + loading, "Ask for a password", "Treat as production",
-		"Turn off after", "15 minutes", "1 hour", "4 hours", "8 hours", "[x] Never", "--", "Log in again", "Close connections", "Show log", "--",
-		"Restart", "Stop", "--", ". Start", "b", "--", "Stop all", "Fairlead", "Logs", "Quit"}
+	i.waitFor(t, "gke__lab__1  –  :1080")
+	want = []string{". 1 on", "--", "gke__lab__1  –  :1080", "Copy socks5h://127.0.0.1:1080", "Services", ". " + loading, "--",
+		"More to copy", "Copy http://127.0.0.1:1080", "Options", "Namespace: default", "[x] default", ". " + loading, "Ask for a password", "Treat as production",
+		"Stop after", "15 minutes", "1 hour", "4 hours", "8 hours", "[x] Never", "--", "Log in again", "Close connections", "Open log", "--",
+		"Restart", "Stop", "--", ". Start", "b", "--", "Stop all", "Fairlead", "Open log folder", "Quit"}
 	eventually(t, "all of the menu follows", func() bool { return reflect.DeepEqual(i.lines(t), want) })
 	if reflect.DeepEqual(i.property(t, "IconPixmap"), off) {
 		t.Error("the icon is as before")
@@ -123,9 +123,9 @@ func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 
 	i.click(t, "Copy socks5h://127.0.0.1:1080")
 	p.waitFor(t, "copy-socks5 gke_lab_1\n")
-	i.click(t, "http://127.0.0.1:1080")
+	i.click(t, "Copy http://127.0.0.1:1080")
 	p.waitFor(t, "say Not copied: nothing to paste into\n")
-	i.click(t, "Show log")
+	i.click(t, "Open log")
 	p.waitFor(t, "open-log gke_lab_1\n")
 	gone := i.number(t, "Close connections")
 	i.click(t, "Stop")
@@ -133,7 +133,7 @@ func TestPanelShowsTheMenuAndClicksWork(t *testing.T) {
 	i.event(t, gone) // it was in the menu until now
 	i.click(t, ". Start")
 	i.click(t, "b")
-	i.waitFor(t, "b  ·  :1080")
+	i.waitFor(t, "b  –  :1080")
 	i.click(t, "Stop all")
 	i.waitFor(t, "b")
 	i.click(t, "Quit")
@@ -161,7 +161,7 @@ func TestLateAndRestartedPanelsGetTheIcon(t *testing.T) {
 	second := startWatcher(t, address)
 	i := second.item(t)
 	i.click(t, "gke__lab_1") // GNOME's label
-	i.waitFor(t, "● gke__lab_1  ·  :1080")
+	i.waitFor(t, "● gke__lab_1  –  :1080")
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

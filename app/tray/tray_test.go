@@ -173,12 +173,12 @@ func TestClickSwitchesAndTheMenuFollows(t *testing.T) {
 			t.Errorf("the panel shows %+v", b.screen.root.visible())
 		}
 		b.click(t, "row/b/c")
-		if !b.shows("b/c  ·  starting…") {
+		if !b.shows("b/c  –  starting…") {
 			t.Error("no word of its start")
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if !b.shows("b/c  ·  :1080") || b.screen.icon != "on" {
+		if !b.shows("b/c  –  :1080") || b.screen.icon != "on" {
 			t.Errorf("the panel shows %+v", b.screen.root.visible())
 		}
 		b.click(t, "copy-socks5/0//b/c")
@@ -190,7 +190,7 @@ func TestClickSwitchesAndTheMenuFollows(t *testing.T) {
 		b.click(t, "row/a")
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if !b.shows("a  ·  :1080") || b.shows("b/c  ·  :1080") {
+		if !b.shows("a  –  :1080") || b.shows("b/c  –  :1080") {
 			t.Errorf("the panel shows %+v", b.screen.root.visible())
 		}
 		b.click(t, "stop-all")
@@ -314,7 +314,7 @@ func TestBurstOfChangesCostsThePanelLittle(t *testing.T) {
 			t.Errorf("200 changes took %d calls, and one %d", calls, one)
 		}
 		time.Sleep(time.Minute)
-		if !b.shows("a  ·  :1080") {
+		if !b.shows("a  –  :1080") {
 			t.Errorf("the panel shows %+v", b.screen.root.visible())
 		}
 	})
@@ -343,7 +343,7 @@ func TestAnOpenMenuIsLeftAloneWhereItMustBe(t *testing.T) {
 		b.screen.hold(false)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if !b.shows("a  ·  :1080") {
+		if !b.shows("a  –  :1080") {
 			t.Errorf("the closed menu stayed %+v", b.screen.root.visible())
 		}
 	})
@@ -441,7 +441,7 @@ func TestAMissingPanelIsReportedOnceAndOnlyIfItStaysMissing(t *testing.T) {
 			t.Errorf("said %q", said)
 		}
 		b.click(t, "row/a") // the tray goes on nevertheless
-		if !b.shows("a  ·  starting…") {
+		if !b.shows("a  –  starting…") {
 			t.Errorf("the panel shows %+v", b.screen.root.visible())
 		}
 	})

@@ -58,7 +58,7 @@ func TestEntriesKeepTheirNumbersAndTellOnlyWhatChanged(t *testing.T) {
 	before := tree.revision
 	listening.Endpoints = session.ProxyAt("127.0.0.1:1099")
 	changed, moved := tree.show(build(listening, state("b", session.Off)))
-	if got := labels(changed); !slices.Contains(got, "a  ·  :1099") || len(got) != 3 || moved || tree.revision != before {
+	if got := labels(changed); !slices.Contains(got, "a  –  :1099") || len(got) != 3 || moved || tree.revision != before {
 		t.Errorf("another port took %q, %t", got, moved)
 	}
 	for _, phase := range []session.Phase{session.Unavailable, session.On, session.Stopping, session.Starting, session.On, session.Failed} {

@@ -24,7 +24,7 @@ func (t *table) add(r row, err error, l *lab) {
 			first, _, _ := strings.Cut(line, "\n")
 			line = first + " …"
 		}
-		r.note = strings.TrimSpace("*Copy for …* " + kind + ". " + r.note)
+		r.note = strings.TrimSpace("*More to copy* " + kind + ". " + r.note)
 	}
 	fmt.Fprintf(&t.b, "| %s | `%s` | %s | %s |\n", r.program, strings.ReplaceAll(line, "|", `\|`), r.note, verdict(err))
 }
