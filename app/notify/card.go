@@ -9,6 +9,20 @@ import (
 	"fairlead/app/explain"
 )
 
+// A deck is the cards of a Notifier: it decides what belongs on one card, and when a card is shown. It is not safe for
+// concurrent use.
+type deck struct {
+	quiet, gather time.Duration
+	most          int // cards of failures within quiet
+	wanted        func(Kind) bool
+	stacks        bool // the desktop cannot replace what it shows
+
+	cards  []*card           // oldest first
+	past   map[string]past   // by context, its last trouble that is over
+	titles map[string]string // of contexts, by name
+	keys   map[string]string // by context, the key of the last notification of it alone as a whole
+}
+
 // A card is one notification: on the screen, or about to be. When there is more to say it is shown again in place, at
 // pauses that become longer.
 type card struct {
@@ -68,22 +82,22 @@ const (
 )
 
 // failure adds a connection that failed.
-func (n *Notifier) failure(e *entry, whole bool) {
+func (d *deck) failure(e *entry, whole bool) {
 	now := time.Now()
-	n.expire(now)
-	if c, trouble := n.find(e.context); whole && trouble != nil && trouble.said.Title == e.said.Title {
+	d.expire(now)
+	if c, trouble := d.find(e.context); whole && trouble != nil && trouble.said.Title == e.said.Title {
 		trouble.failures++
-		n.repeat(c)
+		d.repeat(c)
 		return
 	}
-	if !n.wanted(e.kind) {
+	if !d.wanted(e.kind) {
 		return
 	}
-	wait := n.gather
+	wait := d.gather
 	if whole {
 		wait = max(wait, wholeTime)
 	}
-	c := n.cardFor(topic{connections, e.context}, e.context, now)
+	c := d.cardFor(topic{connections, e.context}, e.context, now)
 	c.total++
 	same := func(o *entry) bool {
 		return o.context == e.context && o.target == e.target && o.said.Title == e.said.Title
@@ -91,51 +105,51 @@ func (n *Notifier) failure(e *entry, whole bool) {
 	if at := slices.IndexFunc(c.entries, same); at >= 0 {
 		c.entries[at].failures++
 		c.entries[at].said = e.said
-		n.repeat(c)
+		d.repeat(c)
 		return
 	}
 	c.add(e)
-	n.news(c, now, now.Add(wait))
+	d.news(c, now, now.Add(wait))
 }
 
 // trouble adds a context with a trouble as a whole, or updates it.
-func (n *Notifier) trouble(e *entry) {
+func (d *deck) trouble(e *entry) {
 	now := time.Now()
-	n.expire(now)
-	c, was := n.find(e.context)
-	if was != nil && was.said.Title == e.said.Title && n.wanted(e.kind) {
+	d.expire(now)
+	c, was := d.find(e.context)
+	if was != nil && was.said.Title == e.said.Title && d.wanted(e.kind) {
 		changed := was.said != e.said
 		was.said, was.command, was.kind, was.icon = e.said, e.command, e.kind, e.icon
 		switch {
 		case was.again:
 			was.again, was.fresh, was.isOver = false, true, false
-			n.news(c, now, now.Add(n.gather))
+			d.news(c, now, now.Add(d.gather))
 		case was.isOver: // for a moment only
 			was.isOver = false
 			c.settle()
 		case changed:
-			n.repeat(c)
+			d.repeat(c)
 		}
 		return
 	}
-	n.remove(e.context)
-	if !n.wanted(e.kind) {
+	d.remove(e.context)
+	if !d.wanted(e.kind) {
 		return
 	}
-	e.failures = n.absorb(e)
-	at := now.Add(n.gather)
-	if was := n.past[e.context]; was.title == e.said.Title && was.quiet.After(at) {
+	e.failures = d.absorb(e)
+	at := now.Add(d.gather)
+	if was := d.past[e.context]; was.title == e.said.Title && was.quiet.After(at) {
 		at = was.quiet
 	}
-	c = n.cardFor(topic{troubles, e.said.Title}, e.context, now)
+	c = d.cardFor(topic{troubles, e.said.Title}, e.context, now)
 	c.add(e)
-	n.news(c, now, at)
+	d.news(c, now, at)
 }
 
 // absorb removes the connections of a context that failed for its own reason and were not shown yet, and returns their
 // number.
-func (n *Notifier) absorb(e *entry) (failures int) {
-	for _, c := range slices.Clone(n.cards) {
+func (d *deck) absorb(e *entry) (failures int) {
+	for _, c := range slices.Clone(d.cards) {
 		c.entries = slices.DeleteFunc(c.entries, func(o *entry) bool {
 			gone := o.fresh && o.kind == Dials && o.context == e.context && o.said.Title == e.said.Title
 			if gone {
@@ -144,58 +158,57 @@ func (n *Notifier) absorb(e *entry) (failures int) {
 			}
 			return gone
 		})
-		n.tidy(c)
+		d.tidy(c)
 	}
 	return failures
 }
 
 // recovered ends the trouble of a context. That is shown if the trouble was.
-func (n *Notifier) recovered(context string) {
-	c, e := n.find(context)
+func (d *deck) recovered(context string) {
+	c, e := d.find(context)
 	switch {
 	case e == nil:
-	case e.fresh && !e.again || !n.wanted(Contexts):
-		n.remove(context)
+	case e.fresh && !e.again || !d.wanted(Contexts):
+		d.remove(context)
 	default:
 		now := time.Now()
 		e.isOver, e.again = true, false
-		c.dueBy(now.Add(n.gather))
-		n.signal()
+		c.dueBy(now.Add(d.gather))
 	}
 }
 
 // started adds a context that was switched on, in the place of its trouble.
-func (n *Notifier) started(e *entry) {
+func (d *deck) started(e *entry) {
+	if !d.wanted(Starts) {
+		d.recovered(e.context)
+		return
+	}
 	now := time.Now()
-	n.expire(now)
-	n.remove(e.context)
-	delete(n.past, e.context)
-	c := n.cardFor(topic{class: starts}, e.context, now)
+	d.expire(now)
+	d.remove(e.context)
+	delete(d.past, e.context)
+	c := d.cardFor(topic{class: starts}, e.context, now)
 	c.add(e)
-	n.news(c, now, now.Add(n.gather))
+	d.news(c, now, now.Add(d.gather))
 }
 
 // tryAgain notes that the user tried a context again: the next trouble is shown without a pause.
-func (n *Notifier) tryAgain(context string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(n.past, context)
-	if _, e := n.find(context); e != nil && !e.fresh {
+func (d *deck) tryAgain(context string) {
+	delete(d.past, context)
+	if _, e := d.find(context); e != nil && !e.fresh {
 		e.again = true
 	}
 }
 
 // forget discards what is known of a context as a whole. The next trouble is shown without a pause, and no recovery is.
-func (n *Notifier) forget(context string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.remove(context)
-	delete(n.past, context)
+func (d *deck) forget(context string) {
+	d.remove(context)
+	delete(d.past, context)
 }
 
 // find returns the trouble of a context as a whole, and its card; nil if there is none.
-func (n *Notifier) find(context string) (*card, *entry) {
-	for _, c := range n.cards {
+func (d *deck) find(context string) (*card, *entry) {
+	for _, c := range d.cards {
 		for _, e := range c.entries {
 			if e.context == context && e.kind != Dials && e.kind != Starts {
 				return c, e
@@ -206,20 +219,20 @@ func (n *Notifier) find(context string) (*card, *entry) {
 }
 
 // remove removes a context as a whole from its card.
-func (n *Notifier) remove(context string) {
-	for _, c := range slices.Clone(n.cards) {
+func (d *deck) remove(context string) {
+	for _, c := range slices.Clone(d.cards) {
 		before := len(c.entries)
 		c.entries = slices.DeleteFunc(c.entries, func(e *entry) bool { return e.context == context && e.kind != Dials })
 		if len(c.entries) != before {
-			n.tidy(c)
+			d.tidy(c)
 		}
 	}
 }
 
 // tidy removes a card that is empty, and makes one that has nothing new not due.
-func (n *Notifier) tidy(c *card) {
+func (d *deck) tidy(c *card) {
 	if len(c.entries) == 0 {
-		n.cards = slices.DeleteFunc(n.cards, func(o *card) bool { return o == c })
+		d.cards = slices.DeleteFunc(d.cards, func(o *card) bool { return o == c })
 		return
 	}
 	c.settle()
@@ -241,13 +254,13 @@ func (c *card) add(e *entry) {
 }
 
 // cardFor returns the card of a topic, on which context is new.
-func (n *Notifier) cardFor(t topic, context string, now time.Time) *card {
-	recent := func(c *card) bool { return c.shown.IsZero() || now.Sub(c.shown) < n.quiet }
+func (d *deck) cardFor(t topic, context string, now time.Time) *card {
+	recent := func(c *card) bool { return c.shown.IsZero() || now.Sub(c.shown) < d.quiet }
 	separate := 0
 	if t.class == starts {
-		return n.cardForStart(t, context)
+		return d.cardForStart(t, context)
 	}
-	for _, c := range n.cards {
+	for _, c := range d.cards {
 		if c.topic == t && recent(c) {
 			return c
 		}
@@ -255,18 +268,18 @@ func (n *Notifier) cardFor(t topic, context string, now time.Time) *card {
 			separate++
 		}
 	}
-	if separate >= n.most && t.class != others {
-		return n.cardFor(topic{class: others}, context, now)
+	if separate >= d.most && t.class != others {
+		return d.cardFor(topic{class: others}, context, now)
 	}
-	return n.newCard(t, context)
+	return d.newCard(t, context)
 }
 
 // cardForStart returns the card of a context that was switched on: of its own, with its URL to copy, unless others are
 // switched on at the same time.
-func (n *Notifier) cardForStart(t topic, context string) *card {
+func (d *deck) cardForStart(t topic, context string) *card {
 	var last *card
 	count := 0
-	for _, c := range n.cards {
+	for _, c := range d.cards {
 		if c.topic == t {
 			last = c
 			count++
@@ -275,10 +288,10 @@ func (n *Notifier) cardForStart(t topic, context string) *card {
 	if last != nil && (last.shown.IsZero() || count >= maxStarts) {
 		return last
 	}
-	return n.newCard(t, context)
+	return d.newCard(t, context)
 }
 
-func (n *Notifier) newCard(t topic, context string) *card {
+func (d *deck) newCard(t topic, context string) *card {
 	c := &card{topic: t}
 	switch t.class {
 	case connections:
@@ -286,38 +299,36 @@ func (n *Notifier) newCard(t topic, context string) *card {
 	case others:
 		c.key = "others"
 	default:
-		c.key = n.keyFor(context)
+		c.key = d.keyFor(context)
 	}
-	n.cards = append(n.cards, c)
+	d.cards = append(d.cards, c)
 	return c
 }
 
 // keyFor returns the key of the last card of a context as a whole, so that the next one takes its place, unless other
 // contexts are on it now.
-func (n *Notifier) keyFor(context string) string {
-	key := n.keys[context]
+func (d *deck) keyFor(context string) string {
+	key := d.keys[context]
 	inUse := func(c *card) bool { return c.key == key }
-	for i := 0; key == "" || slices.ContainsFunc(n.cards, inUse); i++ {
+	for i := 0; key == "" || slices.ContainsFunc(d.cards, inUse); i++ {
 		key = fmt.Sprintf("context\x00%s\x00%d", context, i)
 	}
-	n.keys[context] = key
+	d.keys[context] = key
 	return key
 }
 
 // news makes a card due at a time, or later if it was shown a moment ago.
-func (n *Notifier) news(c *card, now, at time.Time) {
-	if pause := c.shown.Add(n.pause(c)); !c.shown.IsZero() && pause.After(at) {
+func (d *deck) news(c *card, now, at time.Time) {
+	if pause := c.shown.Add(d.pause(c)); !c.shown.IsZero() && pause.After(at) {
 		at = pause
 	}
 	c.dueBy(at)
-	n.signal()
 }
 
 // repeat makes a card due that has nothing new but a number: at the end of the quiet time.
-func (n *Notifier) repeat(c *card) {
+func (d *deck) repeat(c *card) {
 	if !c.shown.IsZero() {
-		c.dueBy(c.shown.Add(n.quiet))
-		n.signal()
+		c.dueBy(c.shown.Add(d.quiet))
 	}
 }
 
@@ -328,41 +339,57 @@ func (c *card) dueBy(at time.Time) {
 }
 
 // pause returns how long a card stays as it is.
-func (n *Notifier) pause(c *card) time.Duration {
-	if n.stacks {
-		return n.quiet
+func (d *deck) pause(c *card) time.Duration {
+	if d.stacks {
+		return d.quiet
 	}
-	return min(n.quiet, firstPause<<min(max(c.rounds-1, 0), 10))
+	return min(d.quiet, firstPause<<min(max(c.rounds-1, 0), 10))
+}
+
+// take returns the notification of a card that is due, or how long to wait for the next one.
+func (d *deck) take(now time.Time) (due Notification, wait time.Duration, ok bool) {
+	d.expire(now)
+	wait = d.quiet
+	for _, c := range d.cards {
+		switch {
+		case c.due.IsZero():
+		case c.due.After(now):
+			wait = min(wait, c.due.Sub(now))
+		default:
+			return d.show(c, now), 0, true
+		}
+	}
+	return Notification{}, wait, false
 }
 
 // show returns the notification of a card that is shown now.
-func (n *Notifier) show(c *card, now time.Time) Notification {
+func (d *deck) show(c *card, now time.Time) Notification {
 	for _, e := range c.entries {
-		e.title = cmp.Or(n.titles[e.context], e.context)
+		e.title = cmp.Or(d.titles[e.context], e.context)
 	}
 	due := c.notification()
-	if now.Sub(c.shown) >= n.quiet {
+	if now.Sub(c.shown) >= d.quiet {
 		c.rounds = 0
 	}
 	before := c.shown
 	c.shown, c.due, c.rounds = now, time.Time{}, c.rounds+1
 	c.entries = slices.DeleteFunc(c.entries, func(e *entry) bool {
 		if e.isOver {
-			n.past[e.context] = past{e.said.Title, before.Add(n.quiet)}
+			d.past[e.context] = past{e.said.Title, before.Add(d.quiet)}
 		}
 		return e.isOver
 	})
 	for _, e := range c.entries {
 		e.fresh = false
 	}
-	n.tidy(c)
+	d.tidy(c)
 	return due
 }
 
 // expire removes the cards to which nothing is added any more. A context in trouble stays until that is over.
-func (n *Notifier) expire(now time.Time) {
-	n.cards = slices.DeleteFunc(n.cards, func(c *card) bool {
-		life := n.quiet
+func (d *deck) expire(now time.Time) {
+	d.cards = slices.DeleteFunc(d.cards, func(c *card) bool {
+		life := d.quiet
 		if c.topic.class == starts {
 			life = startsTime
 		}
@@ -372,9 +399,9 @@ func (n *Notifier) expire(now time.Time) {
 		c.entries = slices.DeleteFunc(c.entries, func(e *entry) bool { return e.kind == Dials || e.kind == Starts })
 		return len(c.entries) == 0
 	})
-	for context, was := range n.past {
+	for context, was := range d.past {
 		if !was.quiet.After(now) {
-			delete(n.past, context)
+			delete(d.past, context)
 		}
 	}
 }

@@ -15,7 +15,8 @@ func (n *Notifier) Follow(snapshots iter.Seq[session.Snapshot]) {
 	f := follower{Notifier: n, reported: map[string]time.Time{}}
 	before := map[string]session.State{}
 	for snapshot := range snapshots {
-		n.setTitles(n.titlesOf(snapshot))
+		titles := n.titlesOf(snapshot)
+		n.update(func(d *deck) { d.titles = titles })
 		now := map[string]session.State{}
 		for _, c := range snapshot.Contexts {
 			now[c.Name] = c
@@ -23,18 +24,12 @@ func (n *Notifier) Follow(snapshots iter.Seq[session.Snapshot]) {
 		}
 		for name := range before {
 			if _, there := now[name]; !there {
-				n.forget(name) // if it comes back, that is not a recovery
+				n.update(func(d *deck) { d.forget(name) }) // if it comes back, that is not a recovery
 				delete(f.reported, name)
 			}
 		}
 		before = now
 	}
-}
-
-func (n *Notifier) setTitles(titles map[string]string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.titles = titles
 }
 
 // A follower compares the states of contexts.
@@ -61,10 +56,10 @@ func (f follower) compare(was, is session.State) {
 		f.Recovered(is.Name)
 		return
 	case is.Phase == session.Starting:
-		f.tryAgain(is.Name)
+		f.update(func(d *deck) { d.tryAgain(is.Name) })
 		return
 	case is.Phase == session.Off:
-		f.forget(is.Name)
+		f.update(func(d *deck) { d.forget(is.Name) })
 	default:
 		return
 	}

@@ -95,22 +95,15 @@ type Config struct {
 // A Notifier shows the notifications of the whole program. Its methods may be called from any goroutine and never block
 // on the desktop.
 type Notifier struct {
-	sender        Sender
-	quiet, gather time.Duration
-	most          int
-	wanted        func(Kind) bool
-	terminal      func() bool
-	titlesOf      func(session.Snapshot) map[string]string
-	stacks        bool // the desktop cannot replace what it shows
-	log           zerolog.Logger
-	wake          chan struct{} // holds a token if there may be something to send
+	sender   Sender
+	terminal func() bool
+	titlesOf func(session.Snapshot) map[string]string
+	log      zerolog.Logger
+	wake     chan struct{} // holds a token if there may be something to send
 
 	mu       sync.Mutex
 	messages []Notification
-	cards    []*card           // oldest first
-	past     map[string]past   // by context, its last trouble that is over
-	titles   map[string]string // of contexts, by name
-	keys     map[string]string // by context, the key of the last notification of it alone as a whole
+	deck     deck
 }
 
 // New returns a Notifier that shows nothing until Run.
@@ -132,8 +125,11 @@ func New(c Config) *Notifier {
 		c.Terminal = func() bool { return false }
 	}
 	return &Notifier{
-		stacks: stacks, terminal: c.Terminal, titlesOf: c.Titles, sender: c.Sender, quiet: cmp.Or(c.Quiet, time.Minute), gather: cmp.Or(c.Gather, 400*time.Millisecond), most: cmp.Or(c.Cards, 3),
-		wanted: c.Wanted, log: c.Log, wake: make(chan struct{}, 1), past: map[string]past{}, keys: map[string]string{},
+		sender: c.Sender, terminal: c.Terminal, titlesOf: c.Titles, log: c.Log, wake: make(chan struct{}, 1),
+		deck: deck{
+			quiet: cmp.Or(c.Quiet, time.Minute), gather: cmp.Or(c.Gather, 400*time.Millisecond), most: cmp.Or(c.Cards, 3),
+			wanted: c.Wanted, stacks: stacks, past: map[string]past{}, keys: map[string]string{},
+		},
 	}
 }
 
@@ -141,9 +137,9 @@ func New(c Config) *Notifier {
 // with their number. whole is set if the same holds for every target, so that Report is called for it, too: then the
 // failure is counted there.
 func (n *Notifier) Failure(context, target string, e explain.Explanation, whole bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.failure(&entry{context: context, target: target, kind: Dials, said: e, icon: string(session.SignFailed), failures: 1}, whole)
+	n.update(func(d *deck) {
+		d.failure(&entry{context: context, target: target, kind: Dials, said: e, icon: string(session.SignFailed), failures: 1}, whole)
+	})
 }
 
 // A Trouble is what is wrong with a context as a whole.
@@ -159,27 +155,25 @@ type Trouble struct {
 // Report reports that something is wrong with a context as a whole. Contexts with the same trouble are on one
 // notification. It is shown once, and again at most once in the quiet time if connections fail because of it.
 func (n *Notifier) Report(t Trouble) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.trouble(&entry{context: t.Context, kind: t.Kind, said: t.Said, command: t.Command, over: t.Over, icon: t.Icon})
+	n.update(func(d *deck) {
+		d.trouble(&entry{context: t.Context, kind: t.Kind, said: t.Said, command: t.Command, over: t.Over, icon: t.Icon})
+	})
 }
 
 // Recovered reports that a context works again. It is shown only if the last notification of the context was something else.
-func (n *Notifier) Recovered(context string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.recovered(context)
-}
+func (n *Notifier) Recovered(context string) { n.update(func(d *deck) { d.recovered(context) }) }
 
 // Started reports that a context that the user switched on is on, at a URL.
 func (n *Notifier) Started(context, url, icon string) {
+	n.update(func(d *deck) { d.started(&entry{context: context, kind: Starts, url: url, icon: icon}) })
+}
+
+// update changes the cards, and makes Run look for what is due.
+func (n *Notifier) update(change func(*deck)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.wanted(Starts) {
-		n.recovered(context)
-		return
-	}
-	n.started(&entry{context: context, kind: Starts, url: url, icon: icon})
+	change(&n.deck)
+	n.signal()
 }
 
 // maxMessages bounds how many messages Say keeps for a slow desktop.
@@ -213,7 +207,7 @@ func (n *Notifier) signal() {
 // that is logged once until it works again; it is not an error, and Run returns nil.
 func (n *Notifier) Run(ctx context.Context) error {
 	defer n.close()
-	timer := time.NewTimer(n.quiet)
+	timer := time.NewTimer(n.deck.quiet)
 	defer timer.Stop()
 	outage := false
 	for ctx.Err() == nil {
@@ -241,18 +235,7 @@ func (n *Notifier) take(now time.Time) (due Notification, wait time.Duration, ok
 		n.messages = slices.Delete(n.messages, 0, 1)
 		return due, 0, true
 	}
-	n.expire(now)
-	wait = n.quiet
-	for _, c := range n.cards {
-		switch {
-		case c.due.IsZero():
-		case c.due.After(now):
-			wait = min(wait, c.due.Sub(now))
-		default:
-			return n.show(c, now), 0, true
-		}
-	}
-	return Notification{}, wait, false
+	return n.deck.take(now)
 }
 
 // sendTimeout bounds one notification. A desktop that takes longer is stuck, and delays the others.
