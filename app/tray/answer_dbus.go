@@ -30,7 +30,7 @@ func (n *notifier) answer(call *dbus.Message) {
 		reply.Headers[dbus.FieldErrorName] = dbus.MakeVariant(err.name)
 	}
 	n.send(reply)
-	n.signalUnread()
+	n.menu.signalUnread()
 }
 
 // busError is an error with its D-Bus name.
@@ -55,7 +55,7 @@ func (n *notifier) values(call *dbus.Message) ([]any, *busError) {
 	case name == "org.freedesktop.DBus.Peer" && header(call, dbus.FieldMember) == "Ping":
 		return nil, nil
 	case path == menuPath && (name == menuInterface || name == ""):
-		return n.menu(call)
+		return n.menu.answer(call)
 	case path == itemPath && (name == itemInterface || name == ""):
 		switch header(call, dbus.FieldMember) {
 		case "Activate", "SecondaryActivate":
@@ -64,75 +64,6 @@ func (n *notifier) values(call *dbus.Message) ([]any, *busError) {
 		}
 		// Other methods, such as ContextMenu and Scroll, do nothing: panels show the menu by themselves.
 		return nil, nil
-	}
-	return nil, unknownMethod(call)
-}
-
-// menu responds to the methods of com.canonical.dbusmenu.
-func (n *notifier) menu(call *dbus.Message) ([]any, *busError) {
-	var number, depth int32
-	var numbers []int32
-	var names []string
-	var event string
-	switch header(call, dbus.FieldMember) {
-	case "GetLayout":
-		if err := dbus.Store(call.Body, &number, &depth, &names); err != nil {
-			return nil, invalid(err)
-		}
-		l, err := n.tree.layout(number, depth)
-		if err != nil {
-			return nil, invalid(err)
-		}
-		if depth > 0 {
-			n.readLevels(l, depth)
-		}
-		return []any{n.tree.revision, l}, nil
-	case "GetGroupProperties":
-		if err := dbus.Store(call.Body, &numbers, &names); err != nil {
-			return nil, invalid(err)
-		}
-		return []any{n.tree.group(numbers, names)}, nil
-	case "GetProperty":
-		if err := dbus.Store(call.Body, &number, &event); err != nil {
-			return nil, invalid(err)
-		}
-		e, ok := n.tree.entries[number]
-		if !ok || e.properties[event].Value() == nil {
-			return nil, invalid(fmt.Errorf("entry %d has no %q", number, event))
-		}
-		return []any{e.properties[event]}, nil
-	case "Event":
-		var data dbus.Variant
-		var time uint32
-		if err := dbus.Store(call.Body, &number, &event, &data, &time); err != nil {
-			return nil, invalid(err)
-		}
-		n.event(number, event)
-		return nil, nil
-	case "EventGroup":
-		var events []struct {
-			Number int32
-			Event  string
-			Data   dbus.Variant
-			Time   uint32
-		}
-		if err := dbus.Store(call.Body, &events); err != nil {
-			return nil, invalid(err)
-		}
-		for _, e := range events {
-			n.event(e.Number, e.Event)
-		}
-		return []any{[]int32{}}, nil
-	case "AboutToShow":
-		if err := dbus.Store(call.Body, &number); err != nil {
-			return nil, invalid(err)
-		}
-		return []any{n.aboutToShow(number)}, nil
-	case "AboutToShowGroup":
-		if err := dbus.Store(call.Body, &numbers); err != nil {
-			return nil, invalid(err)
-		}
-		return []any{n.aboutToShowGroup(numbers), []int32{}}, nil
 	}
 	return nil, unknownMethod(call)
 }

@@ -4,7 +4,7 @@ package tray
 
 import "slices"
 
-// lazy is what the notifier knows of panels that read one level of the menu at a time, such as Plasma. Plasma reads a
+// lazy is what a panelMenu knows of panels that read one level of the menu at a time, such as Plasma. Plasma reads a
 // submenu when it has opened it, empty, and then lets it grow in place: near the edge, out of the screen. If a signal says
 // that a submenu has changed, it reads it before.
 type lazy struct {
@@ -14,44 +14,44 @@ type lazy struct {
 }
 
 // readLevels records what a panel reads with an answer, and finds the submenus in it that it has not read.
-func (n *notifier) readLevels(l layout, depth int32) {
-	n.lazy.levels = true
-	if n.lazy.read == nil {
-		n.lazy.read = map[int32]bool{}
+func (m *panelMenu) readLevels(l layout, depth int32) {
+	m.lazy.levels = true
+	if m.lazy.read == nil {
+		m.lazy.read = map[int32]bool{}
 	}
 	if depth > 0 {
-		n.lazy.read[l.Number] = true
+		m.lazy.read[l.Number] = true
 		for _, child := range l.Children {
-			n.readLevels(child.Value().(layout), depth-1)
+			m.readLevels(child.Value().(layout), depth-1)
 		}
 		return
 	}
-	if l.Properties["children-display"].Value() == "submenu" && !n.lazy.read[l.Number] {
-		n.lazy.unread = append(n.lazy.unread, l.Number)
+	if l.Properties["children-display"].Value() == "submenu" && !m.lazy.read[l.Number] {
+		m.lazy.unread = append(m.lazy.unread, l.Number)
 	}
 }
 
 // signalUnread makes the panel read the submenus that it does not know yet.
-func (n *notifier) signalUnread() {
-	for _, number := range n.lazy.unread {
-		n.emit(menuPath, menuInterface, "LayoutUpdated", n.tree.revision, number)
+func (m *panelMenu) signalUnread() {
+	for _, number := range m.lazy.unread {
+		m.emit(menuPath, menuInterface, "LayoutUpdated", m.tree.revision, number)
 	}
-	n.lazy.unread = nil
+	m.lazy.unread = nil
 }
 
 // signalMoved signals that lines came, went or moved.
-func (n *notifier) signalMoved() {
-	if !n.lazy.levels {
-		n.emit(menuPath, menuInterface, "LayoutUpdated", n.tree.revision, int32(0))
+func (m *panelMenu) signalMoved() {
+	if !m.lazy.levels {
+		m.emit(menuPath, menuInterface, "LayoutUpdated", m.tree.revision, int32(0))
 		return
 	}
-	for number := range n.lazy.read {
-		if n.tree.entries[number] == nil {
-			delete(n.lazy.read, number)
+	for number := range m.lazy.read {
+		if m.tree.entries[number] == nil {
+			delete(m.lazy.read, number)
 		}
 	}
-	slices.Sort(n.tree.moved)
-	for _, number := range n.tree.moved {
-		n.emit(menuPath, menuInterface, "LayoutUpdated", n.tree.revision, number)
+	slices.Sort(m.tree.moved)
+	for _, number := range m.tree.moved {
+		m.emit(menuPath, menuInterface, "LayoutUpdated", m.tree.revision, number)
 	}
 }

@@ -28,26 +28,20 @@ const (
 // in between. If the responses overtake each other, the panel has entries without a parent, and drops them. Godbus
 // answers each call in a goroutine of its own.
 type notifier struct {
-	own       desktop // a separate connection
-	on        events
-	messages  chan *dbus.Message
-	quit      chan struct{}
-	menuShown menuShown
-	looked    chan finding
-	looking   sync.WaitGroup // the goroutine that looks for a menu on the screen
-	changed   chan struct{}  // holds a token if there is something new to show
+	panelBus
+	own      desktop // a separate connection
+	messages chan *dbus.Message
+	quit     chan struct{}
+	changed  chan struct{} // holds a token if there is something new to show
 
 	mutex sync.Mutex
 	next  *drawing
 
 	// Owned by the goroutine in Run.
-	tree      *tree
-	latest    drawing // of which an open menu shows only a part
+	menu      panelMenu
 	icon      string
 	tooltip   string
 	attention bool
-	opening
-	lazy lazy
 }
 
 // maxMessages bounds how many calls may wait for an answer. More are lost, and panels repeat them.
@@ -58,11 +52,14 @@ func newToolkit(around desktop, on events, shown menuShown) (toolkit, error) {
 	if err != nil {
 		return nil, &NoDesktop{Missing: "D-Bus session bus that answers", Err: err}
 	}
-	n := &notifier{
-		own: own, on: on, menuShown: shown, looked: make(chan finding, 1), messages: make(chan *dbus.Message, maxMessages), quit: make(chan struct{}), changed: make(chan struct{}, 1),
-		tree: newTree(lookOf(runtime.GOOS, os.Getenv("XDG_CURRENT_DESKTOP"))),
-	}
-	return n, nil
+	bus := panelBus{own.bus}
+	return &notifier{
+		panelBus: bus, own: own, messages: make(chan *dbus.Message, maxMessages), quit: make(chan struct{}), changed: make(chan struct{}, 1),
+		menu: panelMenu{
+			panelBus: bus, on: on, menuShown: shown, looked: make(chan finding, 1),
+			tree: newTree(lookOf(runtime.GOOS, os.Getenv("XDG_CURRENT_DESKTOP"))),
+		},
+	}, nil
 }
 
 // Run answers panels until Quit.
@@ -70,7 +67,7 @@ func (n *notifier) Run(ready func()) {
 	defer func() {
 		n.own.bus.Eavesdrop(nil) // Close would close the channel while the connection may still send on it
 		n.own.close()
-		n.looking.Wait()
+		n.menu.looking.Wait()
 	}()
 	ready()
 	n.takeNext()
@@ -88,15 +85,15 @@ func (n *notifier) Run(ready func()) {
 			n.receive(message)
 		case <-n.changed:
 			n.takeNext()
-		case <-n.closing:
+		case <-n.menu.closing:
 			n.receiveWaiting()
-			if n.closing != nil {
-				n.close()
+			if n.menu.closing != nil {
+				n.menu.close()
 			}
-		case <-n.recheck:
-			n.lookAgain()
-		case found := <-n.looked:
-			n.found(found)
+		case <-n.menu.recheck:
+			n.menu.lookAgain()
+		case found := <-n.menu.looked:
+			n.menu.found(found)
 		case <-n.quit:
 			return
 		}
@@ -145,27 +142,16 @@ func (n *notifier) takeNext() {
 		n.tooltip = next.tooltip
 		n.emit(itemPath, itemInterface, "NewToolTip")
 	}
-	n.latest = *next
-	n.update()
+	n.menu.latest = *next
+	n.menu.update()
 }
 
 // status returns the status of the icon. Plasma shows one that needs attention even if it hides the icon otherwise.
 func (n *notifier) status() string {
-	if n.attention && !n.tree.look.active {
+	if n.attention && !n.menu.tree.look.active {
 		return "NeedsAttention"
 	}
 	return "Active"
-}
-
-// update shows what may be shown of the latest drawing, and reports whether that changed the menu.
-func (n *notifier) update() bool {
-	n.tree.room = n.latest.lines
-	changed, moved := n.tree.show(n.shown())
-	n.signalChanged(changed)
-	if moved {
-		n.signalMoved()
-	}
-	return moved || len(changed) > 0
 }
 
 // receiveWaiting handles the messages that have come already.
@@ -181,21 +167,6 @@ func (n *notifier) receiveWaiting() {
 			return
 		}
 	}
-}
-
-// signalChanged signals to panels how entries look now.
-func (n *notifier) signalChanged(changed []*entry) {
-	if len(changed) == 0 {
-		return
-	}
-	updated := make([]numbered, 0, len(changed))
-	for _, e := range changed {
-		updated = append(updated, numbered{e.number, n.tree.shownProperties(e)})
-	}
-	n.emit(menuPath, menuInterface, "ItemsPropertiesUpdated", updated, []struct {
-		Number int32
-		Names  []string
-	}{})
 }
 
 // receive handles one message of the bus.
@@ -217,8 +188,8 @@ func (n *notifier) receive(message *dbus.Message) {
 // register registers the icon with the watcher. If there is none, the bus answers with an error, which does not matter,
 // because register is called again when one appears.
 func (n *notifier) register() {
-	n.close() // whatever another panel said
-	n.lazy = lazy{}
+	n.menu.close() // whatever another panel said
+	n.menu.lazy = lazy{}
 	n.send(&dbus.Message{Type: dbus.TypeMethodCall, Flags: dbus.FlagNoReplyExpected | dbus.FlagNoAutoStart, Headers: map[dbus.HeaderField]dbus.Variant{
 		dbus.FieldDestination: dbus.MakeVariant(watcherName),
 		dbus.FieldPath:        dbus.MakeVariant(dbus.ObjectPath("/StatusNotifierWatcher")),
@@ -227,9 +198,12 @@ func (n *notifier) register() {
 	}, Body: []any{string(itemPath)}})
 }
 
+// panelBus sends messages to panels.
+type panelBus struct{ bus *dbus.Conn }
+
 // call calls a method of the bus itself and does not wait.
-func (n *notifier) call(method string, arguments ...any) {
-	n.send(&dbus.Message{Type: dbus.TypeMethodCall, Flags: dbus.FlagNoReplyExpected, Headers: map[dbus.HeaderField]dbus.Variant{
+func (b panelBus) call(method string, arguments ...any) {
+	b.send(&dbus.Message{Type: dbus.TypeMethodCall, Flags: dbus.FlagNoReplyExpected, Headers: map[dbus.HeaderField]dbus.Variant{
 		dbus.FieldDestination: dbus.MakeVariant(busName),
 		dbus.FieldPath:        dbus.MakeVariant(dbus.ObjectPath("/org/freedesktop/DBus")),
 		dbus.FieldInterface:   dbus.MakeVariant(busName),
@@ -237,8 +211,8 @@ func (n *notifier) call(method string, arguments ...any) {
 	}, Body: arguments})
 }
 
-func (n *notifier) emit(path dbus.ObjectPath, name, member string, values ...any) {
-	n.send(&dbus.Message{Type: dbus.TypeSignal, Headers: map[dbus.HeaderField]dbus.Variant{
+func (b panelBus) emit(path dbus.ObjectPath, name, member string, values ...any) {
+	b.send(&dbus.Message{Type: dbus.TypeSignal, Headers: map[dbus.HeaderField]dbus.Variant{
 		dbus.FieldPath:      dbus.MakeVariant(path),
 		dbus.FieldInterface: dbus.MakeVariant(name),
 		dbus.FieldMember:    dbus.MakeVariant(member),
@@ -246,11 +220,11 @@ func (n *notifier) emit(path dbus.ObjectPath, name, member string, values ...any
 }
 
 // send sends a message. Others notice if the bus has gone.
-func (n *notifier) send(message *dbus.Message) {
+func (b panelBus) send(message *dbus.Message) {
 	if len(message.Body) > 0 {
 		message.Headers[dbus.FieldSignature] = dbus.MakeVariant(dbus.SignatureOf(message.Body...))
 	}
-	_ = n.own.bus.Send(message, nil)
+	_ = b.bus.Send(message, nil)
 }
 
 func header(message *dbus.Message, field dbus.HeaderField) string {

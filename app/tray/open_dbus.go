@@ -8,7 +8,7 @@ import (
 	"fairlead/app/menu"
 )
 
-// opening is what the notifier knows of whether a panel has the menu open. While it is, the lines that can be seen stay
+// opening is what a panelMenu knows of whether a panel has the menu open. While it is, the lines that can be seen stay
 // as they are: no line moves under the pointer, and none becomes another.
 //
 // Plasma and GNOME Shell say when the menu is opened and closed. The panels of GTK say only that they are about to show
@@ -41,135 +41,135 @@ const (
 )
 
 // event handles an event of an entry.
-func (n *notifier) event(number int32, event string) {
-	n.heard = time.Now()
+func (m *panelMenu) event(number int32, event string) {
+	m.heard = time.Now()
 	switch event {
 	case "opened", "closed":
-		n.toggled(number, event == "opened")
+		m.toggled(number, event == "opened")
 	case "clicked":
-		if e, ok := n.tree.shownAs(number); ok && n.tree.isClickable(e) {
-			n.on.clicked(e.item)
+		if e, ok := m.tree.shownAs(number); ok && m.tree.isClickable(e) {
+			m.on.clicked(e.item)
 		}
-		if n.open && n.guessed {
-			n.closing = time.After(0)
+		if m.open && m.guessed {
+			m.closing = time.After(0)
 		}
 	}
 }
 
 // toggled handles that the menu, which is entry 0, or a submenu was opened or closed.
-func (n *notifier) toggled(number int32, open bool) {
+func (m *panelMenu) toggled(number int32, open bool) {
 	switch {
 	case number != 0:
-		if e := n.tree.entries[number]; open && e != nil {
-			n.on.opened(e.item)
+		if e := m.tree.entries[number]; open && e != nil {
+			m.on.opened(e.item)
 		}
 	case open:
-		n.close() // if that was never said
-		n.open, n.guessed = true, false
-	case n.open:
-		n.closing = time.After(closingDelay)
+		m.close() // if that was never said
+		m.open, m.guessed = true, false
+	case m.open:
+		m.closing = time.After(closingDelay)
 	}
-	n.signalChanged(n.tree.unfold(number, open))
-	if number != 0 && !open && n.open {
-		n.update()
+	m.signalChanged(m.tree.unfold(number, open))
+	if number != 0 && !open && m.open {
+		m.update()
 	}
 }
 
 // aboutToShow handles that a panel is about to show the menu, which is entry 0, or a submenu. It reports whether the
 // panel has to read the menu again.
-func (n *notifier) aboutToShow(number int32) bool {
+func (m *panelMenu) aboutToShow(number int32) bool {
 	if number != 0 {
 		return false // panels get a signal of every change
 	}
 	// GNOME Shell says this after it has opened the menu, others before. If the menu has been open until now, its closing
 	// was never said.
-	open := n.open
-	n.open = false
-	changed := n.update()
-	n.open = open
+	open := m.open
+	m.open = false
+	changed := m.update()
+	m.open = open
 	return changed
 }
 
 // aboutToShowGroup does the same for several entries. It returns those that the panel has to read again.
-func (n *notifier) aboutToShowGroup(numbers []int32) []int32 {
-	n.heard = time.Now()
+func (m *panelMenu) aboutToShowGroup(numbers []int32) []int32 {
+	m.heard = time.Now()
 	again := []int32{}
 	for _, number := range numbers {
-		if n.aboutToShow(number) {
+		if m.aboutToShow(number) {
 			again = append(again, number)
 		}
 		if number == 0 {
 			// Only the panels of GTK group what they say.
-			n.close()
-			n.open, n.guessed, n.count = true, true, n.count+1
+			m.close()
+			m.open, m.guessed, m.count = true, true, m.count+1
 		}
 	}
 	return again
 }
 
 // close records that the menu is closed, and shows what was held back.
-func (n *notifier) close() {
-	n.closing = nil
-	if !n.open {
+func (m *panelMenu) close() {
+	m.closing = nil
+	if !m.open {
 		return
 	}
-	n.open = false
-	n.signalChanged(n.tree.unfold(0, false))
-	n.update()
+	m.open = false
+	m.signalChanged(m.tree.unfold(0, false))
+	m.update()
 }
 
 // lookAgain closes a menu that was probably closed, or looks for it on the screen.
-func (n *notifier) lookAgain() {
-	n.recheck = nil
-	if !n.open || !n.guessed {
+func (m *panelMenu) lookAgain() {
+	m.recheck = nil
+	if !m.open || !m.guessed {
 		return
 	}
-	switch silence := time.Since(n.heard); {
+	switch silence := time.Since(m.heard); {
 	case silence > longestSilence:
-		n.close()
+		m.close()
 	case silence > openingTime:
-		opening := n.count
-		n.looking.Go(func() {
-			shown, known := n.menuShown(n.own.bus.Context())
+		opening := m.count
+		m.looking.Go(func() {
+			shown, known := m.menuShown(m.bus.Context())
 			select {
-			case n.looked <- finding{opening, shown, known}:
-			case <-n.own.bus.Context().Done():
+			case m.looked <- finding{opening, shown, known}:
+			case <-m.bus.Context().Done():
 			}
 		})
 	default:
-		n.recheck = time.After(recheckEvery)
+		m.recheck = time.After(recheckEvery)
 	}
 }
 
 // found closes a menu that is not on the screen.
-func (n *notifier) found(f finding) {
+func (m *panelMenu) found(f finding) {
 	if f.known && f.shown {
-		n.heard = time.Now()
+		m.heard = time.Now()
 	}
-	if f.known && !f.shown && n.guessed && f.opening == n.count {
-		n.close()
+	if f.known && !f.shown && m.guessed && f.opening == m.count {
+		m.close()
 		return
 	}
-	n.recheck = time.After(recheckEvery)
+	m.recheck = time.After(recheckEvery)
 }
 
 // shown returns the items to show now. If the menu is open these are the ones that are shown already, with the new
 // pictures and with the new contents of submenus that are closed.
-func (n *notifier) shown() []menu.Item {
-	if !n.open {
-		return n.latest.items
+func (m *panelMenu) shown() []menu.Item {
+	if !m.open {
+		return m.latest.items
 	}
-	if n.guessed && n.recheck == nil {
-		n.recheck = time.After(recheckEvery)
+	if m.guessed && m.recheck == nil {
+		m.recheck = time.After(recheckEvery)
 	}
 	open := map[string]bool{}
-	for number := range n.tree.open {
-		if e := n.tree.entries[number]; e != nil {
+	for number := range m.tree.open {
+		if e := m.tree.entries[number]; e != nil {
 			open[e.at.item] = true
 		}
 	}
 	// GNOME Shell folds all submenus when the contents of one change.
-	return held(n.tree.items, byID(n.latest.items), func(id string) bool { return n.tree.room > 0 || open[id] })
+	return held(m.tree.items, byID(m.latest.items), func(id string) bool { return m.tree.room > 0 || open[id] })
 }
 
 // held returns the items of an open menu: those that are shown, with their new pictures, and with the new items of submenus

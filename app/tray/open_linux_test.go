@@ -114,7 +114,7 @@ func TestAMenuThatWasNeverSaidToBeClosedIsRightAtTheNextOpening(t *testing.T) {
 }
 
 func TestAPanelThatSaysNothingOfClosingIsGivenTime(t *testing.T) {
-	n := &notifier{tree: newTestTree()}
+	n := &panelMenu{tree: newTestTree()}
 	n.tree.show([]menu.Item{{ID: "a", Title: "a"}})
 	n.latest.items = n.tree.items
 	n.aboutToShowGroup([]int32{0})
@@ -156,7 +156,7 @@ func TestOnlyWhatCannotBeNoticedChangesInAnOpenMenu(t *testing.T) {
 
 func TestAClickIsOnWhatWasShown(t *testing.T) {
 	var clicked []menu.Item
-	n := &notifier{tree: newTestTree(), on: events{clicked: func(item menu.Item) { clicked = append(clicked, item) }, opened: func(menu.Item) {}}}
+	n := &panelMenu{tree: newTestTree(), on: events{clicked: func(item menu.Item) { clicked = append(clicked, item) }, opened: func(menu.Item) {}}}
 	n.tree.show([]menu.Item{{ID: "start", Title: "Start a"}, {ID: "off", Title: "off", Disabled: true}, {ID: "sub", Title: "more"}})
 	numbers := map[string]int32{}
 	for _, e := range n.tree.root.children {
