@@ -2,7 +2,6 @@ package settings
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 )
@@ -27,7 +26,7 @@ func (s *Settings) AddForward(name string, e Endpoint) error {
 	if err := e.Check(); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(s.written(name).Endpoints, e.Overlaps) {
+	if slices.ContainsFunc(s.Config().written(name).Endpoints, e.Overlaps) {
 		return fmt.Errorf("%s is an address of context %s already, in %s", e.Address, name, s.File())
 	}
 	return s.store.change(name, func(c *contextState) {
@@ -47,27 +46,4 @@ func (s *Settings) RemoveForward(name string, at netip.AddrPort) (removed bool, 
 
 func without(list []chosenForward, at netip.AddrPort) []chosenForward {
 	return slices.DeleteFunc(slices.Clone(list), func(f chosenForward) bool { return f.Listen == at.String() })
-}
-
-// ForwardOnly makes a context serve these forwards and nothing else, while this program runs.
-func (s *Settings) ForwardOnly(name string, forwards ...Endpoint) error {
-	for _, e := range forwards {
-		if err := e.Check(); err != nil {
-			return err
-		}
-	}
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	s.only = maps.Clone(s.only) // other goroutines may be reading the old map
-	if s.only == nil {
-		s.only = map[string][]Endpoint{}
-	}
-	s.only[name] = forwards
-	return nil
-}
-
-// forwardOnly returns the settings with the forwards of ForwardOnly in place of all that the context would serve.
-func (c Context) forwardOnly(forwards []Endpoint) Context {
-	c.NoProxy, c.Endpoints = true, append(slices.Clone(c.Endpoints[:1]), forwards...)
-	return c
 }

@@ -5,27 +5,18 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"sync"
 )
 
 // Settings combines the user's file and the program's state. Its methods may be called by any goroutine. Methods that
 // save something return a *DamagedError if they saved it but the state file was damaged and had to be replaced.
 type Settings struct {
 	*UserFile
+	overrides
 	store *Store
-
-	mutex      sync.Mutex                  // guards the fields below
-	at         map[string][]netip.AddrPort // by context, the addresses of ListenAt
-	namespaces map[string]string           // by context, those of UseNamespace
-	only       map[string][]Endpoint       // by context, those of ForwardOnly
-	there      map[string]bool             // the contexts that exist, or did since the program started
-	tunnels    map[string]Konnectivity     // by context, those of UseKonnectivity
 }
 
 // Load reads the user's file, or uses its last valid text if it is invalid now, which Problem then reports. store is
@@ -53,10 +44,7 @@ func (s *Settings) Config() Config {
 // merged returns the content of the user's file with what was set on s.
 func (s *Settings) merged() (c Config, complete bool) {
 	c, complete = s.content()
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	c.at, c.there, c.tunnels = s.at, s.there, s.tunnels
-	return c.withoutOwn(s.store.known().Contexts), complete
+	return s.override(c).withoutOwn(s.store.known().Contexts), complete
 }
 
 // Problem returns what is wrong with the user's file now, and which of its upstreams are ports of contexts.
@@ -79,61 +67,13 @@ func (s *Settings) Problem() error {
 	return flaws
 }
 
-// SetContexts sets which contexts exist. A port that the user's file assigns to one of them is not assigned to another; the
-// port of a context that does not exist is only kept free. A context that disappears keeps its port while this program
-// runs, because tools delete an entry to write it again.
-func (s *Settings) SetContexts(names iter.Seq[string]) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	there := map[string]bool{} // other goroutines may be reading the old map
-	maps.Copy(there, s.there)
-	for name := range names {
-		there[name] = true
-	}
-	s.there = there
-}
-
-// ListenAt makes a context listen at addresses instead of those in its settings, while this program runs. Port 0 stands
-// for any free port. Who may connect is decided as if the file had these addresses.
-func (s *Settings) ListenAt(name string, addresses ...netip.AddrPort) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	s.at = maps.Clone(s.at) // other goroutines may be reading the old map
-	if s.at == nil {
-		s.at = map[string][]netip.AddrPort{}
-	}
-	s.at[name] = nil
-	for _, at := range addresses {
-		s.at[name] = append(s.at[name], netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
-	}
-}
-
-// UseNamespace sets the namespace of a context's names without one, in place of that in its settings, until SetNamespace
-// sets another one or this program ends.
-func (s *Settings) UseNamespace(name, namespace string) error {
-	if err := checkNamespace(namespace); err != nil {
-		return err
-	}
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	if s.namespaces == nil {
-		s.namespaces = map[string]string{}
-	}
-	s.namespaces[name] = namespace
-	return nil
-}
-
 // Effective returns the effective settings of a context. It does not access files.
 func (s *Settings) Effective(name string) Context {
 	config, complete := s.merged()
 	c := config.context(name, s.store.remembered(name))
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	if namespace := s.namespaces[name]; namespace != "" {
-		c.Namespace = namespace
-	}
-	if only := s.only[name]; only != nil {
-		return c.forwardOnly(only)
+	c, forwardsOnly := s.overrideContext(c)
+	if forwardsOnly {
+		return c
 	}
 	if !complete && c.Problem == "" && !c.Password && !c.RequireTLS {
 		c.Problem = "The settings may ask for a password and cannot be read, and it does not start without one: `fairlead settings check` says what is wrong."
@@ -173,10 +113,8 @@ func (s *Settings) SetNamespace(name, namespace string) error {
 			return err
 		}
 	}
-	s.mutex.Lock()
-	delete(s.namespaces, name)
-	s.mutex.Unlock()
-	written := s.written(name).Namespace
+	s.dropNamespace(name)
+	written := s.Config().written(name).Namespace
 	return s.store.change(name, func(c *contextState) { c.Namespace = choose(namespace, written) })
 }
 
@@ -185,25 +123,25 @@ func (s *Settings) SetOutside(name string, outside Outside) error {
 	if !s.Config().isRoute(outside) {
 		return fmt.Errorf("%q is not a route for hosts outside", quotable(string(outside)))
 	}
-	written := string(s.written(name).Outside)
+	written := string(s.Config().written(name).Outside)
 	return s.store.change(name, func(c *contextState) { c.Outside = choose(string(outside), written) })
 }
 
 // SetProduction saves whether a context was marked as a production one.
 func (s *Settings) SetProduction(name string, production bool) error {
-	written := strconv.FormatBool(s.written(name).Production)
+	written := strconv.FormatBool(s.Config().written(name).Production)
 	return s.store.change(name, func(c *contextState) { c.Production = choose(strconv.FormatBool(production), written) })
 }
 
 // SetPassword saves whether clients of a context need a password. If the user's file requires one for a context that
 // other machines can reach, it stays required.
 func (s *Settings) SetPassword(name string, wanted bool) error {
-	written := strconv.FormatBool(s.written(name).Password)
+	written := strconv.FormatBool(s.Config().written(name).Password)
 	return s.store.change(name, func(c *contextState) { c.WantsPassword = choose(strconv.FormatBool(wanted), written) })
 }
 
 // written returns the settings of a context according to the user's file alone.
-func (s *Settings) written(name string) Context { return s.Config().context(name, contextState{}) }
+func (c Config) written(name string) Context { return c.context(name, contextState{}) }
 
 // Notifies reports whether notifications of a kind are on. All are on by default.
 func (s *Settings) Notifies(kind Notification) bool {

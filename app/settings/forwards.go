@@ -130,24 +130,24 @@ func has(node *yaml.Node, key string) bool {
 	return false
 }
 
-func (p *parser) protocol(node *yaml.Node, known ...Protocol) Protocol {
+func (v *values) protocol(node *yaml.Node, known ...Protocol) Protocol {
 	var words []string
 	for _, k := range known {
 		words = append(words, string(k))
 	}
-	text, _ := p.oneOf(node, words...)
+	text, _ := v.oneOf(node, words...)
 	return Protocol(text)
 }
 
 // listenAddress parses a port, or an address with a port. The Addr of a port alone is invalid.
-func (p *parser) listenAddress(node *yaml.Node) netip.AddrPort {
-	text, ok := p.text(node)
+func (v *values) listenAddress(node *yaml.Node) netip.AddrPort {
+	text, ok := v.text(node)
 	if !ok {
 		return netip.AddrPort{}
 	}
 	at, err := ParseListen(text)
 	if err != nil {
-		p.problem(node, "%s", err)
+		v.problem(node, "%s", err)
 	}
 	return at
 }
@@ -165,13 +165,13 @@ func ParseListen(text string) (netip.AddrPort, error) {
 }
 
 // target parses the target of a forward.
-func (p *parser) target(node *yaml.Node) string {
-	text, ok := p.text(node)
+func (v *values) target(node *yaml.Node) string {
+	text, ok := v.text(node)
 	if !ok {
 		return ""
 	}
 	if err := CheckTarget(text); err != nil {
-		p.problem(node, "%s", err)
+		v.problem(node, "%s", err)
 		return ""
 	}
 	return text

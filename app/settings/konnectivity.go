@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -74,18 +73,6 @@ func (p *parser) konnectivity(node *yaml.Node) *Konnectivity {
 	}
 	p.references = append(p.references, Reference{Line: node.Line, Konnectivity: &k})
 	return &k
-}
-
-// UseKonnectivity makes a Konnectivity server carry a context's connections, whatever its settings say, while this program
-// runs.
-func (s *Settings) UseKonnectivity(name string, k Konnectivity) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	s.tunnels = maps.Clone(s.tunnels) // other goroutines may be reading the old map
-	if s.tunnels == nil {
-		s.tunnels = map[string]Konnectivity{}
-	}
-	s.tunnels[name] = k
 }
 
 // tunnel returns the options of a context for which UseKonnectivity was called.

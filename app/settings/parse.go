@@ -248,15 +248,15 @@ func (p *parser) password(node *yaml.Node) *Password {
 const maxSecret = 255
 
 // secret parses a text that no problem repeats.
-func (p *parser) secret(node *yaml.Node) string {
+func (v *values) secret(node *yaml.Node) string {
 	node = resolved(node)
 	switch {
 	case node.Kind != yaml.ScalarNode:
-		p.problem(node, "this must be a text")
+		v.problem(node, "this must be a text")
 	case len(node.Value) > maxSecret:
-		p.problem(node, "this is longer than %d bytes, which SOCKS5 cannot carry", maxSecret)
+		v.problem(node, "this is longer than %d bytes, which SOCKS5 cannot carry", maxSecret)
 	case strings.ContainsFunc(node.Value, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		p.problem(node, "this has characters that cannot be typed")
+		v.problem(node, "this has characters that cannot be typed")
 	default:
 		return node.Value
 	}

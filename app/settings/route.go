@@ -132,14 +132,14 @@ var hostPattern = regexp.MustCompile(`^[a-z0-9_*?]([-a-z0-9_*?]{0,61}[a-z0-9_*?]
 
 // pattern parses a target of routes: a name or a pattern of names, an address or a range of addresses, each with a port
 // or without.
-func (p *parser) pattern(node *yaml.Node) (Pattern, bool) {
-	text, ok := p.text(node)
+func (v *values) pattern(node *yaml.Node) (Pattern, bool) {
+	text, ok := v.text(node)
 	if !ok {
 		return Pattern{}, false
 	}
 	pattern, wrong := parsePattern(text)
 	if wrong != "" {
-		p.problem(node, "%q %s", quotable(text), wrong)
+		v.problem(node, "%q %s", quotable(text), wrong)
 	}
 	return pattern, wrong == ""
 }

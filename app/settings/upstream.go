@@ -136,20 +136,20 @@ func isMapping(node *yaml.Node) bool {
 }
 
 // upstreamURL parses the URL of a forward proxy. No problem repeats it, because it may contain a password.
-func (p *parser) upstreamURL(node *yaml.Node) *url.URL {
+func (v *values) upstreamURL(node *yaml.Node) *url.URL {
 	const want = "the url of an upstream begins with http://, https://, socks5:// or socks5h://"
 	if node.Kind != yaml.ScalarNode {
-		p.problem(node, "%s, and is not %s", want, kind(node))
+		v.problem(node, "%s, and is not %s", want, kind(node))
 		return nil
 	}
 	scheme, _, isURL := strings.Cut(node.Value, "://")
 	if !isURL || !slices.Contains(apiProxySchemes, strings.ToLower(scheme)) {
-		p.problem(node, want)
+		v.problem(node, want)
 		return nil
 	}
 	via, err := proxyURL(node.Value)
 	if err != nil {
-		p.problem(node, "the url of the upstream %v", err)
+		v.problem(node, "the url of the upstream %v", err)
 		return nil
 	}
 	return via
