@@ -252,45 +252,6 @@ func (e Endpoint) Check() error {
 	return CheckTarget(e.To)
 }
 
-// checkEndpoints leaves out endpoints whose address another one has, of one context or of two, and proxies that are open
-// to the network without authentication. What is assigned in the state is not known here.
-func (p *parser) checkEndpoints(c Config) {
-	type owned struct {
-		writtenEndpoint
-		context string
-	}
-	var all []owned
-	for _, b := range c.contexts {
-		if o := c.defaults.merge(b.options); b.options.Port != nil {
-			at := netip.AddrPortFrom(o.listenAddress(), uint16(*b.options.Port))
-			all = append(all, owned{writtenEndpoint{Endpoint{Address: at}, b.options.portLine}, b.pattern})
-		}
-	}
-	for _, b := range c.contexts {
-		o := c.defaults.merge(b.options)
-		wrong := func(e writtenEndpoint) bool {
-			e.Address = at(e, o.listenAddress())
-			text := ""
-			if i := slices.IndexFunc(all, func(other owned) bool { return other.Overlaps(e.Endpoint) }); i >= 0 {
-				text = fmt.Sprintf("%s of %s is the address of %s already (line %d)", e.Address, quotable(b.pattern), quotable(all[i].context), all[i].line)
-			} else if e.exposed() && !guarded(o) {
-				text = fmt.Sprintf("%s would let in anybody who can reach %s: give it a password, or tls, which wants client certificates", quotable(b.pattern), e.Address.Addr())
-			}
-			if text != "" {
-				p.flaws = append(p.flaws, Problem{p.file, e.line, text})
-				return true
-			}
-			all = append(all, owned{e, b.pattern})
-			return false
-		}
-		for _, list := range []*[]writtenEndpoint{b.options.Proxies, b.options.Forwards} {
-			if list != nil {
-				*list = slices.DeleteFunc(*list, wrong)
-			}
-		}
-	}
-}
-
 // listenAddress returns where the proxy listens.
 func (o Options) listenAddress() netip.Addr {
 	listen := loopback

@@ -43,37 +43,34 @@ func (p Problems) Error() string {
 // Parse parses config.yaml. It is strict: unknown keys and values are errors, returned as Problems. file is the name in
 // the errors, and relative paths in the text are relative to its directory.
 func Parse(text []byte, file string) (Config, error) {
-	p := &parser{values: values{file: file}}
 	if len(text) > maxConfig {
-		return Config{}, p.fileProblem("larger than %d KiB", maxConfig>>10)
+		return Config{}, fileProblem(file, "larger than %d KiB", maxConfig>>10)
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var document yaml.Node
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return Config{}, nil
 	} else if err != nil {
-		return Config{}, p.syntax(err)
+		return Config{}, syntaxProblem(file, err)
 	}
 	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return Config{}, p.fileProblem("more than one document: there must be no line of ---")
+		return Config{}, fileProblem(file, "more than one document: there must be no line of ---")
 	}
+	p := &parser{values: values{file: file}}
 	c := p.config(document.Content[0])
-	p.checkPorts(c)
-	p.checkListen(c)
-	p.checkEndpoints(c)
-	p.checkUpstreams(&c)
-	p.checkVias(&c)
-	slices.SortStableFunc(p.flaws, func(a, b Problem) int { return a.Line - b.Line })
-	c.flaws = p.flaws
+	checked := checker{config: &c, file: file, named: p.vias, problems: p.problems, flaws: p.flaws}
+	checked.check()
+	slices.SortStableFunc(checked.flaws, func(a, b Problem) int { return a.Line - b.Line })
+	c.flaws = checked.flaws
 	c.references = p.references
-	if len(p.problems) > 0 {
-		return Config{}, p.problems
+	if len(checked.problems) > 0 {
+		return Config{}, checked.problems
 	}
 	return c, nil
 }
 
-// syntax returns the problem of a text that is not YAML. The library's message begins with the line, if it is known.
-func (p *parser) syntax(err error) error {
+// syntaxProblem returns the problem of a text that is not YAML. The library's message begins with the line, if it is known.
+func syntaxProblem(file string, err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	var line int
 	if _, after, ok := strings.Cut(text, "line "); ok {
@@ -88,7 +85,7 @@ func (p *parser) syntax(err error) error {
 	if strings.Contains(text, "cannot start any token") {
 		text += " (perhaps a tab: YAML is indented with spaces)"
 	}
-	return Problems{{p.file, line, "not valid YAML: " + text}}
+	return Problems{{file, line, "not valid YAML: " + text}}
 }
 
 // parser reads what config.yaml may contain.
@@ -99,8 +96,8 @@ type parser struct {
 	flaws      Problems // which leave the rest of the file in force
 }
 
-func (p *parser) fileProblem(format string, args ...any) error {
-	return Problems{{p.file, 0, fmt.Sprintf(format, args...)}}
+func fileProblem(file, format string, args ...any) error {
+	return Problems{{file, 0, fmt.Sprintf(format, args...)}}
 }
 
 func (p *parser) config(root *yaml.Node) Config {
@@ -272,37 +269,6 @@ func (p *parser) tls(node *yaml.Node) *TLS {
 	}
 	p.references = append(p.references, Reference{Line: node.Line, TLS: &t})
 	return &t
-}
-
-// checkPorts finds ports that are assigned twice.
-func (p *parser) checkPorts(c Config) {
-	given := map[int]block{}
-	for _, b := range c.contexts {
-		if b.options.Port == nil {
-			continue
-		}
-		if other, twice := given[*b.options.Port]; twice {
-			p.problems = append(p.problems, Problem{p.file, b.options.portLine, fmt.Sprintf(
-				"port %d of %s is the one of %s already (line %d)",
-				*b.options.Port, quotable(b.pattern), quotable(other.pattern), other.options.portLine)})
-		}
-		given[*b.options.Port] = b
-	}
-}
-
-// checkListen finds blocks that open a proxy to the network without authentication. Context.Problem covers combinations
-// of blocks.
-func (p *parser) checkListen(c Config) {
-	check := func(where string, o Options) {
-		if o.Listen != nil && !o.Listen.IsLoopback() && !guarded(c.defaults.merge(o)) {
-			p.problems = append(p.problems, Problem{p.file, o.listenLine, fmt.Sprintf(
-				"%s would let in anybody who can reach %s: give it a password, or tls, which wants client certificates", where, o.Listen)})
-		}
-	}
-	check("defaults", c.defaults)
-	for _, b := range c.contexts {
-		check(quotable(b.pattern), b.options)
-	}
 }
 
 // guarded reports whether clients must authenticate.

@@ -2,7 +2,6 @@ package settings
 
 import (
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"regexp"
@@ -81,17 +80,6 @@ func (c Config) isRoute(outside Outside) bool {
 type via struct {
 	node *yaml.Node
 	name string
-}
-
-// checkVias finds names of upstreams that do not exist. A route that has one refuses what it is for.
-func (p *parser) checkVias(c *Config) {
-	known := slices.Sorted(maps.Keys(c.upstreams))
-	for _, v := range p.vias {
-		if !slices.Contains(known, v.name) {
-			text := unknownUpstream(v.name, append([]string{string(Direct), string(Refuse)}, known...))
-			p.flaws = append(p.flaws, Problem{p.file, v.node.Line, text})
-		}
-	}
 }
 
 // routes parses a list of routes.

@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -136,60 +135,23 @@ func isMapping(node *yaml.Node) bool {
 }
 
 // upstreamURL parses the URL of a forward proxy. No problem repeats it, because it may contain a password.
-func (v *values) upstreamURL(node *yaml.Node) *url.URL {
+func (p *parser) upstreamURL(node *yaml.Node) *url.URL {
 	const want = "the url of an upstream begins with http://, https://, socks5:// or socks5h://"
 	if node.Kind != yaml.ScalarNode {
-		v.problem(node, "%s, and is not %s", want, kind(node))
+		p.problem(node, "%s, and is not %s", want, kind(node))
 		return nil
 	}
 	scheme, _, isURL := strings.Cut(node.Value, "://")
 	if !isURL || !slices.Contains(apiProxySchemes, strings.ToLower(scheme)) {
-		v.problem(node, want)
+		p.problem(node, want)
 		return nil
 	}
 	via, err := proxyURL(node.Value)
 	if err != nil {
-		v.problem(node, "the url of the upstream %v", err)
+		p.problem(node, "the url of the upstream %v", err)
 		return nil
 	}
 	return via
-}
-
-// checkUpstreams finds upstreams that name none, that lead into themselves, or that are a context's own port.
-func (p *parser) checkUpstreams(c *Config) {
-	names := slices.SortedFunc(maps.Keys(c.upstreams), func(a, b string) int {
-		return cmp.Or(cmp.Compare(c.upstreams[a].line, c.upstreams[b].line), cmp.Compare(a, b))
-	})
-	wrong := func(u Upstream, line int, format string, args ...any) {
-		problem := Problem{p.file, line, fmt.Sprintf(format, args...)}
-		p.flaws = append(p.flaws, problem)
-		if u.Problem == "" {
-			u.Problem = fmt.Sprintf("line %d of the settings: %s", line, problem.Text)
-		}
-		c.upstreams[u.Name] = u
-	}
-	for _, name := range names {
-		u := c.upstreams[name]
-		if u.Via == "" {
-			continue
-		}
-		if _, known := c.upstreams[u.Via]; !known {
-			wrong(u, u.viaLine, "%s", unknownUpstream(u.Via, names))
-			continue
-		}
-		if circle := c.circle(name); circle != "" {
-			wrong(u, u.viaLine, "upstream %s leads into itself: %s", name, circle)
-		}
-	}
-	for _, name := range names {
-		u := c.upstreams[name]
-		for _, b := range c.contexts {
-			if !isGlob(b.pattern) && slices.ContainsFunc(c.context(b.pattern, contextState{}).Endpoints, func(e Endpoint) bool { return u.isAt(e.Address) }) {
-				wrong(u, u.urlLine, "upstream %s is the port of context %s: connections would lead back here", name, quotable(b.pattern))
-				break
-			}
-		}
-	}
 }
 
 // withoutOwn returns c with a Problem in each upstream that is a context's port according to the state file.
