@@ -9,21 +9,23 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"fairlead/app/command"
+	"fairlead/app/gateway"
 	"fairlead/app/instance"
 	"fairlead/app/session"
 )
 
-// A health answers the probes of a kubelet: /healthz while the program runs, and /readyz while connections can be made.
-type health struct {
-	instance *instance.Instance
-	model    *session.Manager
-	names    []string
-	stopping <-chan struct{} // closed when the program ends
+// A probes answers the probes of a kubelet: /healthz while the program runs, and /readyz while connections can be made.
+type probes struct {
+	log      zerolog.Logger
+	stopping <-chan struct{}             // closed when the program ends
+	ready    func(context.Context) error // returns why connections cannot be made; nil if they always can
 }
 
-// serveHealth serves the probes at an address until the returned function is called. Empty means no probes.
-func serveHealth(address string, h health) (stop func(), err error) {
+// serveProbes answers probes at an address until the returned function is called. Empty means no probes.
+func serveProbes(address string, p probes) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
 	}
@@ -31,31 +33,31 @@ func serveHealth(address string, h health) (stop func(), err error) {
 	if err != nil {
 		return nil, &command.UsageError{Err: fmt.Errorf("--health %s is not an IP address and a port, such as 127.0.0.1:8092", address)}
 	}
-	ln, err := net.Listen("tcp", at.String())
+	ln, err := net.Listen("tcp", gateway.ListenAddress(at))
 	if err != nil {
 		return nil, fmt.Errorf("--health: %w", err)
 	}
-	server := &http.Server{Handler: h.handler(), ReadTimeout: healthTimeout, WriteTimeout: healthTimeout + time.Second, MaxHeaderBytes: 8 << 10}
+	server := &http.Server{Handler: p.handler(), ReadTimeout: probeTimeout, WriteTimeout: probeTimeout + time.Second, MaxHeaderBytes: 8 << 10}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			h.instance.Log.Error().Err(err).Msg("probes are not answered any more")
+			p.log.Error().Err(err).Msg("probes are not answered any more")
 		}
 	}()
 	return func() { _ = server.Close(); <-ended }, nil
 }
 
-// healthTimeout bounds a probe.
-const healthTimeout = 5 * time.Second
+// probeTimeout bounds a probe.
+const probeTimeout = 5 * time.Second
 
-func (h health) handler() http.Handler {
+func (p probes) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
 		defer cancel()
-		if err := h.ready(ctx); err != nil {
+		if err := p.check(ctx); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
@@ -64,21 +66,31 @@ func (h health) handler() http.Handler {
 	return mux
 }
 
-// ready returns why connections cannot be made.
-func (h health) ready(ctx context.Context) error {
+// check returns why connections cannot be made.
+func (p probes) check(ctx context.Context) error {
 	select {
-	case <-h.stopping:
+	case <-p.stopping:
 		return errors.New("ending")
 	default:
 	}
-	for _, name := range h.names {
-		running := h.instance.Gateways.Running(name)
-		if state, ok := h.model.Snapshot().Context(name); !ok || running == nil || !state.Phase.Listening() {
-			return fmt.Errorf("context %s is not on", name)
-		}
-		if err := running.Ready(ctx); err != nil {
-			return fmt.Errorf("context %s: its Konnectivity server cannot be used", name)
-		}
+	if p.ready == nil {
+		return nil
 	}
-	return nil
+	return p.ready(ctx)
+}
+
+// readiness returns a check whether contexts are on, and their Konnectivity servers can be used.
+func readiness(p *instance.Instance, model *session.Manager, names []string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for _, name := range names {
+			running := p.Gateways.Running(name)
+			if state, ok := model.Snapshot().Context(name); !ok || running == nil || !state.Phase.Listening() {
+				return fmt.Errorf("context %s is not on", name)
+			}
+			if err := running.Ready(ctx); err != nil {
+				return fmt.Errorf("context %s: its Konnectivity server cannot be used", name)
+			}
+		}
+		return nil
+	}
 }

@@ -59,11 +59,11 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 	model := p.NewModel(session.Config{ConfirmedOnce: true})
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	endHealth, err := serveHealth(o.Health, health{p, model, names, ctx.Done()})
+	endProbes, err := serveProbes(o.Health, probes{p.Log, ctx.Done(), readiness(p, model, names)})
 	if err != nil {
 		return err
 	}
-	defer endHealth()
+	defer endProbes()
 	commands := p.Ordered(model)
 	if p.Dir == "" {
 		return runContexts(ctx, p, commands, names)
