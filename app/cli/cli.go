@@ -14,6 +14,7 @@ import (
 func Actions() command.Actions {
 	return command.Actions{
 		Serve:           Serve,
+		Gateway:         Gateway,
 		List:            List,
 		On:              On,
 		Off:             Off,

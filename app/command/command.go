@@ -15,8 +15,9 @@ import (
 // Actions are the functions that carry out the commands. A command whose action is nil does not exist. A function that
 // takes one name gets an empty one, and one that takes several gets none, for the current context of the kubeconfig.
 type Actions struct {
-	Tray  func(context.Context, Options) error
-	Serve func(ctx context.Context, o Options, contexts []string) error
+	Tray    func(context.Context, Options) error
+	Serve   func(ctx context.Context, o Options, contexts []string) error
+	Gateway func(context.Context, Options) error
 
 	List        func(context.Context, Options) error
 	On          func(ctx context.Context, o Options, contexts []string) error
@@ -50,8 +51,8 @@ type Options struct {
 	Kubeconfig string // if empty, KUBECONFIG or else ~/.kube/config, like kubectl
 	Context    string // logs: only lines about it; otherwise it is passed to the action as its name
 	Namespace  string // on, serve and doctor: of names without one; services: only this one
-	Listen     string // serve: the address of the one context
-	Health     string // serve: the address of /healthz and /readyz; empty for none
+	Listen     string // serve: the address of the one context; gateway: of the proxy
+	Health     string // serve and gateway: the address of /healthz and /readyz; empty for none
 	Output     string // how to print: "" for people, or one of the formats that the command has
 	NoHeaders  bool   // leave the titles of the columns out
 	All        bool   // off and close: every context
@@ -69,6 +70,11 @@ type Options struct {
 	Carrier                                                                                 string // empty for the settings', or "konnectivity"
 	KonnectivityServer, KonnectivityCA, KonnectivityCert, KonnectivityKey, KonnectivityMode string
 	DNS                                                                                     string
+
+	// gateway: who is let in.
+	TLSCert, TLSKey, ClientCA string // files; all three, or none
+	PasswordFile              string
+	AllowFrom                 string // networks, separated by commas
 }
 
 // A UsageError is a wrong command line. Its exit status is 2.
@@ -95,7 +101,7 @@ func Tree() *cobra.Command {
 	listed := func(context.Context, Options, []string) error { return nil }
 	both := func(context.Context, Options, string, string) error { return nil }
 	return root(Actions{
-		Tray: plain, Serve: listed, List: plain, On: listed, Off: listed, Restart: listed, Status: plain, Connections: listed, Close: listed,
+		Tray: plain, Serve: listed, Gateway: plain, List: plain, On: listed, Off: listed, Restart: listed, Status: plain, Connections: listed, Close: listed,
 		Services: named, Env: named, Open: both, LogIn: named, Logs: plain, Doctor: both, Quit: plain,
 		Forward: func(context.Context, Options, string, []Forward) error { return nil }, Forwards: listed, Unforward: both,
 		SettingsExample: plain, SettingsPath: plain, SettingsCheck: plain,
@@ -148,6 +154,7 @@ func root(actions Actions) *cobra.Command {
 		{actions.LogIn != nil, login(actions, &o)},
 		{actions.Logs != nil, logs(actions, &o)},
 		{actions.Doctor != nil, doctor(actions, &o)},
+		{actions.Gateway != nil, gateway(actions, &o)},
 		{actions.SettingsExample != nil, settings(actions, &o)},
 		{actions.Quit != nil, quit(actions, &o)},
 		{true, version(actions, &o)},

@@ -24,7 +24,7 @@ func recorded(args []string) (called string, out string, err error) {
 		return func(ctx context.Context, o Options, name string) error { return record(word)(ctx, o, []string{name}) }
 	}
 	cmd := root(Actions{
-		Tray: plain("tray"), Serve: record("serve"), List: plain("list"), On: record("on"), Off: record("off"), Status: plain("status"),
+		Tray: plain("tray"), Serve: record("serve"), Gateway: plain("gateway"), List: plain("list"), On: record("on"), Off: record("off"), Status: plain("status"),
 		Restart: record("restart"), Connections: record("connections"), Close: record("close"), Services: named("services"), LogIn: named("login"), Quit: plain("quit"),
 		Env: named("env"), Logs: plain("logs"),
 		Open: func(ctx context.Context, o Options, name, url string) error {
@@ -97,6 +97,8 @@ func TestWordsCallTheirActions(t *testing.T) {
 		"settings example --write":        `example [] {Write:true}`,
 		"settings path":                   `path [] {}`,
 		"settings check":                  `check [] {}`,
+		"gateway":                         `gateway [] {Listen:127.0.0.1:8888}`,
+		"gateway --listen :1 --health :2": `gateway [] {Listen::1 Health::2}`,
 		"env --kubeconfig=k -- -strange":  `env ["-strange"] {Kubeconfig:k}`,
 	} {
 		called, _, err := recorded(strings.Fields(line))

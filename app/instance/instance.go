@@ -75,11 +75,12 @@ func OpenStateless(path string) *Instance {
 		file = systemSettings
 	}
 	store := settings.OpenMemory()
-	return open(&Instance{path: path, Store: store, Settings: settings.Load(store, file), Outputs: logging.OpenJSON(os.Stdout, os.Stderr), drain: sidecarDrain})
+	return open(&Instance{path: path, Store: store, Settings: settings.Load(store, file), Outputs: logging.OpenJSON(os.Stdout, os.Stderr), drain: SidecarDrain})
 }
 
-// sidecarDrain is less than the time that the program has to end.
-const sidecarDrain = 8 * time.Second
+// SidecarDrain is what open connections of a program without state get at its end. It is less than the time that the
+// program has to end.
+const SidecarDrain = 8 * time.Second
 
 // systemSettings is where the settings are if there is no home directory.
 const systemSettings = "/etc/fairlead/config.yaml"
