@@ -10,6 +10,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,12 +76,16 @@ func TestImageRunsAsNobodyOnItsOwn(t *testing.T) {
 	if err := os.Chmod(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("/fairlead", "help", "sidecar")
-	cmd.Env, cmd.Dir = []string{}, "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
-	if text, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(text), "--konnectivity-server") {
+	alone := func(args ...string) *exec.Cmd {
+		cmd := exec.Command("/fairlead", args...)
+		cmd.Env, cmd.Dir = []string{}, "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
+		return cmd
+	}
+	if text, err := alone("help", "sidecar").CombinedOutput(); err != nil || !strings.Contains(string(text), "--konnectivity-server") {
 		t.Errorf("%v\n%s", err, text)
 	}
+	runGateway(t, alone("gateway", "--listen", "127.0.0.1:0"))
 	var b bom
 	list, err := os.ReadFile(strings.TrimSuffix(out, ".oci.tar") + ".cdx.json")
 	if err != nil {
@@ -88,6 +94,39 @@ func TestImageRunsAsNobodyOnItsOwn(t *testing.T) {
 	decode(t, list, &b)
 	if !slices.ContainsFunc(b.Components, func(c component) bool { return strings.HasPrefix(c.PURL, "pkg:golang/k8s.io/client-go@v0.") }) {
 		t.Errorf("client-go is not among the %d modules", len(b.Components))
+	}
+}
+
+// runGateway runs a gateway that serves a client and ends at SIGTERM.
+func runGateway(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill() }() // it has ended, unless the test fails
+	var line struct{ Message, Address string }
+	if err := json.NewDecoder(log).Decode(&line); err != nil || line.Message != "listening" {
+		t.Fatalf("%+v, %v", line, err)
+	}
+	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: line.Address})}}
+	defer client.CloseIdleConnections()
+	response, err := client.Get("http://169.254.169.254/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusForbidden {
+		t.Errorf("a refused target: %s", response.Status)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("its end: %v", err)
 	}
 }
 
