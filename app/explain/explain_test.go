@@ -41,6 +41,12 @@ type held struct {
 func (h *held) Unwrap() error         { return h.error }
 func (h *held) Holder() (string, int) { return h.program, h.pid }
 
+// forwarded is a fixed local port that cannot be opened.
+type forwarded struct{ error }
+
+func (f *forwarded) Unwrap() error      { return f.error }
+func (f *forwarded) ForwardsTo() string { return "db:5432" }
+
 var taken = &net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1080}, Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}
 
 // viaProxy returns the fault of an API server that cannot be reached through a forward proxy.
@@ -370,6 +376,11 @@ var causes = []cause{
 
 	{"listen twice, by whom", &held{taken, "nginx: master", 812}, "Port taken",
 		"The program nginx: master, process 812, already listens on 127.0.0.1:1080. Stop that program, then start the context again, or give the context another port in the settings.", 1, 91, 502, "proxy_internal_error"},
+
+	{"listen twice for a forward", &forwarded{&held{taken, "postgres", 812}}, "Port taken",
+		"The program postgres, process 812, already listens on 127.0.0.1:1080. Stop that program, or choose another local port.", 1, 91, 502, "proxy_internal_error"},
+	{"listen low for a forward", &forwarded{&net.OpError{Op: "listen", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}, Err: os.NewSyscallError("bind", syscall.EACCES)}}, "Cannot listen",
+		"This machine does not let Fairlead listen on 127.0.0.1:80. Choose a local port above 1023: those below, and ports the system keeps for itself, need more rights.", 1, 91, 502, "proxy_internal_error"},
 
 	{"no file", &fs.PathError{Op: "open", Path: "/home/a/.kube/config", Err: syscall.ENOENT}, "No such file",
 		"There is no file /home/a/.kube/config.", 1, 91, 502, "proxy_internal_error"},

@@ -62,11 +62,26 @@ func listen(err error) (words, bool) {
 		e.title = "Port taken"
 		e.sentence = fmt.Sprintf("%s already listens on %s.", holder(err), address)
 		e.hint = "Stop that program, then start the context again, or give the context another port in the settings."
+		if isLocalPort(err) {
+			e.hint = "Stop that program, or choose another local port."
+		}
 	case isAny(wordsForbidden...)(err):
 		e.sentence = fmt.Sprintf("This machine does not let Fairlead listen on %s.", address)
 		e.hint = "Ports below 1024, and ports the system keeps for itself, need more rights."
+		if isLocalPort(err) {
+			e.hint = "Choose a local port above 1023: those below, and ports the system keeps for itself, need more rights."
+		}
 	}
 	return e, true
+}
+
+// isLocalPort reports whether err is of a fixed local port, and of no proxy's.
+func isLocalPort(err error) bool {
+	_, ok := errors.AsType[interface {
+		error
+		ForwardsTo() (target string)
+	}](err)
+	return ok
 }
 
 // holder returns the program that has a port, if err knows it.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"fairlead/app/explain"
-	"fairlead/app/portholder"
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/proxy"
@@ -107,7 +106,7 @@ func (f *forwards) open(ctx context.Context) {
 		var config net.ListenConfig
 		listener, err := config.Listen(ctx, network(e.Address), e.Address.String())
 		if err != nil && problem == nil {
-			err = portholder.Explain(err) // which reads about many processes
+			err = NewLocalPortError(err, e.To)
 			f.gateway.log.Warn().Err(err).Str("said", explain.Error(err).Sentence).Stringer("address", e.Address).
 				Str("target", e.To).Msg("local port not opened")
 		}
