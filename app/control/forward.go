@@ -10,6 +10,7 @@ type Forward struct {
 	Listen   string `json:"listen"`             // host:port
 	Target   string `json:"target,omitempty"`   // host:port, whose port may be a name
 	Protocol string `json:"protocol,omitempty"` // "tcp" or "http"
+	Replace  bool   `json:"replace,omitempty"`  // of another target, to which the context's port may lead so far
 }
 
 type forwardRequest struct {

@@ -11,6 +11,7 @@ import (
 
 	"fairlead/app/control"
 	"fairlead/app/explain"
+	"fairlead/app/gateway"
 	"fairlead/app/portholder"
 	"fairlead/app/session"
 	"fairlead/app/settings"
@@ -22,9 +23,26 @@ const applyTimeout = 10 * time.Second
 // maxChosen bounds how many fixed local ports a context can have that are not in the user's file.
 const maxChosen = 200
 
-// AddForward gives a context that is on a fixed local port, keeps it in the state, and returns when it listens. The error
-// says who has the port, if it is taken.
+// A TakenError is returned for an address of this machine that a fixed local port cannot have.
+type TakenError struct {
+	Address netip.AddrPort
+	text    string // in plain sentences: what has the address, and what to do
+}
+
+func (e *TakenError) Error() string { return e.text }
+
+// AddForward gives a context that is on a fixed local port, keeps it in the state, and returns when it listens. If something
+// else has the address, the error is a *TakenError.
 func (p *Instance) AddForward(ctx context.Context, model *session.Manager, name string, e settings.Endpoint) error {
+	return p.addForward(ctx, model, name, e, false)
+}
+
+// ReplaceForward is like AddForward, but in place of another target to which the context's port may lead so far.
+func (p *Instance) ReplaceForward(ctx context.Context, model *session.Manager, name string, e settings.Endpoint) error {
+	return p.addForward(ctx, model, name, e, true)
+}
+
+func (p *Instance) addForward(ctx context.Context, model *session.Manager, name string, e settings.Endpoint, replace bool) error {
 	if err := e.Check(); err != nil {
 		return err
 	}
@@ -33,8 +51,10 @@ func (p *Instance) AddForward(ctx context.Context, model *session.Manager, name 
 	switch {
 	case at >= 0 && now[at].Address == e.Address && now[at].To == e.To && now[at].Protocol == e.Protocol:
 		return nil // it is there already
-	case at >= 0 && !now[at].Chosen, len(now) > maxChosen:
-		return p.ownAddress(name, e)
+	case at >= 0 && (!replace || !now[at].Chosen || now[at].Address != e.Address):
+		return &TakenError{e.Address, takenBy(name, now[at], e)}
+	case at < 0 && len(now) > maxChosen:
+		return fmt.Errorf("context %s has %d addresses already", name, maxChosen)
 	case at < 0:
 		if err := p.free(name, e); err != nil {
 			return err
@@ -57,21 +77,16 @@ func (p *Instance) AddForward(ctx context.Context, model *session.Manager, name 
 	})
 }
 
-// ownAddress returns the error for an address that the context itself has.
-func (p *Instance) ownAddress(name string, e settings.Endpoint) error {
-	for _, other := range p.Settings.Effective(name).Endpoints {
-		if e.Overlaps(other) {
-			return fmt.Errorf("%s is taken by %s", e.Address, describe(name, other))
-		}
+// takenBy returns that an endpoint of a context has the address of a forward that is to be made, and what to do.
+func takenBy(name string, has, wanted settings.Endpoint) string {
+	const another = "choose another local port"
+	switch {
+	case !has.IsForward():
+		return fmt.Sprintf("%s is taken by the proxy of context %s: %s", wanted.Address, name, another)
+	case has.To == wanted.To:
+		return fmt.Sprintf("%s leads to %s in context %s already, by protocol %s: remove it first, or %s", has.Address, has.To, name, has.Protocol, another)
 	}
-	return fmt.Errorf("context %s has %d addresses already", name, maxChosen)
-}
-
-func describe(name string, e settings.Endpoint) string {
-	if e.IsForward() {
-		return fmt.Sprintf("context %s, for %s", name, e.To)
-	}
-	return fmt.Sprintf("the proxy of context %s", name)
+	return fmt.Sprintf("%s is taken by context %s, for %s: remove that first, or %s", wanted.Address, name, has.To, another)
 }
 
 // free returns why an address cannot be listened on, or nil. Another context may have it without being on.
@@ -79,18 +94,29 @@ func (p *Instance) free(name string, e settings.Endpoint) error {
 	for _, c := range p.Kubeconfig.Load().Contexts {
 		for _, other := range p.Settings.Effective(c.Name).Endpoints {
 			if c.Name != name && e.Overlaps(other) {
-				return fmt.Errorf("%s is taken by %s", e.Address, describe(c.Name, other))
+				return &TakenError{e.Address, takenBy(c.Name, other, e)}
 			}
 		}
 	}
-	return CanListen(e.Address)
+	if err := listenOnce(e.Address); err != nil {
+		return &TakenError{e.Address, explain.Error(gateway.NewLocalPortError(err, e.To)).Text()}
+	}
+	return nil
 }
 
 // CanListen returns why this machine does not let a program listen at an address, or nil.
 func CanListen(at netip.AddrPort) error {
+	if err := listenOnce(at); err != nil {
+		return errors.New(explain.Error(portholder.Explain(err)).Text())
+	}
+	return nil
+}
+
+// listenOnce listens at an address for a moment.
+func listenOnce(at netip.AddrPort) error {
 	listener, err := net.Listen("tcp", at.String())
 	if err != nil {
-		return errors.New(explain.Error(portholder.Explain(err)).Text())
+		return err
 	}
 	return listener.Close()
 }
@@ -151,7 +177,11 @@ func (c *controlled) forward(ctx context.Context, name string, f control.Forward
 	if err != nil {
 		return err
 	}
-	return c.AddForward(ctx, c.model.Manager, name, settings.Endpoint{Address: at, To: f.Target, Protocol: settings.Protocol(f.Protocol)})
+	add := c.AddForward
+	if f.Replace {
+		add = c.ReplaceForward
+	}
+	return add(ctx, c.model.Manager, name, settings.Endpoint{Address: at, To: f.Target, Protocol: settings.Protocol(f.Protocol)})
 }
 
 // unforward carries out a client's request to remove a fixed local port.
