@@ -64,6 +64,7 @@ type Options struct {
 	Watch      bool   // status: print each change
 	Background bool   // forward: in the running Fairlead
 	HTTP       bool   // forward: the target is a web application
+	Replace    bool   // forward: in the background, in place of another target
 	Write      bool   // settings example: write to the settings file
 
 	// serve: the Konnectivity server of the one context.

@@ -47,10 +47,38 @@ func isObject(arg string) bool {
 	return ok && name != "" && kinds[kind] != ""
 }
 
+// beginsWithTarget reports whether arguments begin with a target, and not with the name of a context: an object, or a host
+// with its port that nothing but a local port follows.
+func beginsWithTarget(args []string) bool {
+	return len(args) > 0 && (isObject(args[0]) || isAddress(args[0]) && (len(args) == 1 || len(args) == 2 && isLocal(args[1])))
+}
+
+// isAddress reports whether an argument is a host and a port. Names of contexts may have colons, too, but end otherwise.
+func isAddress(arg string) bool {
+	host, port, err := net.SplitHostPort(arg)
+	return err == nil && host != "" && port != "" && !strings.ContainsAny(arg, "/@")
+}
+
+// isLocal reports whether an argument is a port, or an address of a machine with one.
+func isLocal(arg string) bool {
+	if host, port, err := net.SplitHostPort(arg); err == nil && port != "" && (host == "localhost" || net.ParseIP(host) != nil) {
+		arg = port
+	}
+	return isNumber(arg)
+}
+
+func isNumber(arg string) bool { return strings.Trim(arg, "0123456789") == "" }
+
 // parseForwards parses a target and the local ports that lead to it.
-func parseForwards(args []string) ([]Forward, error) {
-	if len(args) == 0 {
-		return nil, errors.New("name a target, such as db.billing:5432 or svc/db 5432")
+func parseForwards(name string, args []string) ([]Forward, error) {
+	const example = "such as db.billing:5432, or svc/db 5432"
+	switch {
+	case len(args) == 0 && name == "":
+		return nil, errors.New("name a target, " + example)
+	case len(args) == 0:
+		return nil, fmt.Errorf("name a target of context %s, %s", name, example)
+	case isNumber(args[0]):
+		return nil, fmt.Errorf("%s is a port and no target: name a host with its port, or an object and its port, %s", args[0], example)
 	}
 	f := Forward{Name: args[0]}
 	if kind, name, ok := strings.Cut(args[0], "/"); ok {
@@ -117,10 +145,13 @@ func forward(actions Actions, o *Options) *cobra.Command {
 		ValidArgsFunction: names(actions.Names, o, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := o.Context
-			if name == "" && len(args) > 0 && !isObject(args[0]) {
+			if name == "" && len(args) > 0 && !beginsWithTarget(args) {
 				name, args = args[0], args[1:]
 			}
-			wanted, err := parseForwards(args)
+			wanted, err := parseForwards(name, args)
+			if err == nil && o.Replace && !o.Background {
+				err = errors.New("--replace is for --background: in the foreground there is nothing to replace")
+			}
 			if err != nil {
 				return &UsageError{err}
 			}
@@ -131,6 +162,7 @@ func forward(actions Actions, o *Options) *cobra.Command {
 	namespaceFlag(cmd, o, "the `namespace` of an object, and of names without one")
 	yesFlag(cmd, o)
 	cmd.Flags().BoolVar(&o.Background, "background", false, "in the running Fairlead, which keeps it")
+	cmd.Flags().BoolVar(&o.Replace, "replace", false, "with --background: in place of another target that LOCAL leads to")
 	cmd.Flags().BoolVar(&o.HTTP, "http", false, "the target is a web application: its requests get its own name as their Host")
 	return cmd
 }
