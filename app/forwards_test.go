@@ -93,8 +93,34 @@ func TestForwardInTheForegroundServesItsPortAlone(t *testing.T) {
 	}
 	taken := start(t, nil, "forward", "--kubeconfig", cluster.Kubeconfig, "demo", "echo.default:7", localPort(t, at))
 	taken.wait(t, 30*time.Second)
-	if said := taken.stderr.String(); taken.status() != 1 || !strings.Contains(said, fmt.Sprintf("process %d", r.cmd.Process.Pid)) {
-		t.Errorf("a port that is taken: status %d, %s", taken.status(), said)
+	want := fmt.Sprintf("process %d, already listens on %s. Stop that program, or choose another local port. `fairlead forward demo echo.default:7 LOCAL` names one.\n", r.cmd.Process.Pid, at)
+	if said := taken.stderr.String(); taken.status() != 1 || !strings.HasSuffix(said, want) {
+		t.Errorf("a port that is taken: status %d, %s, want %s", taken.status(), said, want)
+	}
+}
+
+// What a foreground forward advises leads to a forward, and not to a proxy.
+func TestForwardInTheForegroundAdvisesWhatItHas(t *testing.T) {
+	r := servingBy(t, "contexts: {demo-team: {production: true}}\n", "demo")
+	forward := func(args ...string) said {
+		return r.ask(t, append([]string{"forward", "--kubeconfig", cluster.Kubeconfig}, args...)...)
+	}
+	local := freeAddress(t)
+	r.must(t, "forward", "--background", "demo", "echo.default:7", local)
+	got := forward("demo", "-n", "default", "--http", "svc/hello", localPort(t, local)+":80")
+	want := fmt.Sprintf("It is the running Fairlead, process %d, with context demo. Stop that program, or choose another local port. "+
+		"`fairlead forward --http -n default demo hello.default.svc:80 LOCAL` names one.\n", r.cmd.Process.Pid)
+	if got.status != 1 || !strings.HasSuffix(got.stderr, want) {
+		t.Errorf("a port of the running Fairlead: %+v, want %s", got, want)
+	}
+	free := freeAddress(t)
+	got = forward("demo-team", "app:80", free)
+	if want := "wants a confirmation: start it with `fairlead forward --yes demo-team app:80 " + free + "`\n"; got.status != 1 || !strings.HasSuffix(got.stderr, want) {
+		t.Errorf("a production context: %+v, want %s", got, want)
+	}
+	got = forward("demo", "svc/hello", localPort(t, free)+":80", localPort(t, free)+":81")
+	if want := "fairlead: " + free + " cannot lead to hello.default.svc:80 and to hello.default.svc:81\n"; got.status != 2 || got.stderr != want {
+		t.Errorf("one port for two: %+v, want %s", got, want)
 	}
 }
 
@@ -116,10 +142,19 @@ func TestForwardInTheBackgroundIsKept(t *testing.T) {
 		if taken == at[0] && (got.status != 1 || !strings.Contains(got.stderr, "context demo, for hello.default:80")) {
 			t.Errorf("the settings' own port: %+v", got)
 		}
-		if taken == local && got.status != 0 {
-			t.Errorf("another target for a port that a command made: %+v", got)
+		want := fmt.Sprintf("%s leads to echo.default:7 (tcp) in context demo already: `fairlead unforward demo %[1]s` removes that, and --replace replaces it", local)
+		if taken == local && (got.status != 1 || !strings.Contains(got.stderr, want)) {
+			t.Errorf("another target for a port that a command made: %+v, want %s", got, want)
 		}
 	}
+	if got := r.ask(t, "forward", "--background", "--replace", "demo", "web.default:80", localPort(t, at[0])); got.status != 1 || !strings.Contains(got.stderr, "choose another local port") {
+		t.Errorf("the settings' own port, replaced: %+v", got)
+	}
+	if got := netcat(t, local, "not replaced\n"); got != "not replaced\n" {
+		t.Errorf("the echo says %q", got)
+	}
+	r.must(t, "forward", "--background", "demo", "echo.default:7", localPort(t, local)) // which it leads to already
+	r.must(t, "forward", "--background", "--replace", "demo", "web.default:80", localPort(t, local))
 	if body := run(t, "", "curl", "-sS", "--noproxy", "*", "http://"+local+"/"); !strings.Contains(body, "web") {
 		t.Errorf("the port leads to %q, not to its new target", body)
 	}

@@ -22,6 +22,12 @@ func TestSudoIsWarnedOf(t *testing.T) {
 		t.Errorf("serve wrote: %s", got)
 	}
 
+	r = start(t, []string{"SUDO_USER=anna"}, "forward", "--kubeconfig", noCurrent, "demo", "echo:7", freeAddress(t))
+	r.line(t)
+	if got := r.stderr.String(); warned(got) != asRoot {
+		t.Errorf("forward wrote: %s", got)
+	}
+
 	d := newDesktop(t, desktoptest.Options{}, "demo")
 	d.Setenv("SUDO_USER", "anna")
 	d.start(t, noCurrent, "demo")

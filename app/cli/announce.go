@@ -21,7 +21,7 @@ type announcer struct {
 	names    []string
 	contexts map[string]*announcement
 	out, err io.Writer
-	holder   func(session.State) string // says which program has a context's port, if another has it
+	failed   func(session.State) string // says why a context has failed, and what to do; may be slow
 	gone     func(file string) bool     // reports whether a context missing from a kubeconfig file is gone for good
 }
 
@@ -41,13 +41,13 @@ type announcement struct {
 	begun       bool   // something was printed about it
 }
 
-func newAnnouncer(ctx context.Context, p *instance.Instance, names []string) *announcer {
+func newAnnouncer(ctx context.Context, p *instance.Instance, run foreground) *announcer {
 	a := &announcer{
-		names: names, contexts: map[string]*announcement{}, out: p.Outputs.Out, err: p.Outputs.Err,
-		holder: func(s session.State) string { return portHolder(ctx, s) },
+		names: run.names, contexts: map[string]*announcement{}, out: p.Outputs.Out, err: p.Outputs.Err,
+		failed: func(s session.State) string { return run.why(ctx, s) },
 		gone:   func(file string) bool { return instance.GoneFrom(p.Kubeconfig.Load(), file) },
 	}
-	for _, name := range names {
+	for _, name := range run.names {
 		a.contexts[name] = &announcement{}
 	}
 	return a
@@ -137,13 +137,13 @@ func (a *announcer) findCause(c *announcement) {
 			cause = fmt.Sprintf("its kubeconfig %s is not there", c.state.File)
 		}
 	case c.state.Phase == session.Failed:
-		cause, message = why(c.state), func() string { return why(c.state) + a.holder(c.state) }
+		cause, message = why(c.state), func() string { return a.failed(c.state) }
 	case c.state.Phase == session.Off && !c.state.Usable:
 		cause = why(c.state)
 	}
 	if cause != c.cause {
 		c.cause = cause
-		c.off = message() // only now, because holder may be slow
+		c.off = message() // only now, because failed may be slow
 	}
 }
 

@@ -15,7 +15,7 @@ func TestServePrintsWhatHappensToItsContexts(t *testing.T) {
 	begun := time.Now()
 	a := &announcer{
 		names: []string{"b", "a"}, contexts: map[string]*announcement{"a": {}, "b": {}}, out: &out, err: &stderr,
-		holder: func(session.State) string { return " Another Fairlead has it." },
+		failed: func(s session.State) string { return why(s) + " Another Fairlead has it." },
 		gone:   func(string) bool { return !missing },
 	}
 	on := func(name, port string) session.State {

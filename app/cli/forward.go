@@ -27,6 +27,7 @@ func Forward(ctx context.Context, o command.Options, name string, wanted []comma
 	if o.Background {
 		return forwardInBackground(ctx, o, name, wanted)
 	}
+	warnOfSudo()
 	p, err := instance.Open(o.Kubeconfig, os.Stderr)
 	if err != nil {
 		return err
@@ -39,32 +40,44 @@ func Forward(ctx context.Context, o command.Options, name string, wanted []comma
 	if err != nil {
 		return err
 	}
-	if err := confirmServe(ctx, p, o, []string{name}); err != nil {
-		return err
-	}
 	if o.Namespace != "" {
 		if err := p.Settings.UseNamespace(name, o.Namespace); err != nil {
 			return &command.UsageError{Err: err}
 		}
 	}
 	namespace := cmp.Or(p.Settings.Effective(name).Namespace, found.Namespace, defaultNamespace)
-	var endpoints []settings.Endpoint
-	for _, f := range wanted {
-		e, err := endpointOf(f, o, namespace)
-		if err != nil {
-			return &command.UsageError{Err: err}
-		}
-		endpoints = append(endpoints, e)
+	endpoints, err := endpointsOf(wanted, o, namespace)
+	if err != nil {
+		return err
+	}
+	if err := confirmProduction(ctx, p, o, []string{name}, commandLine(o, name, endpoints, true, "")); err != nil {
+		return err
 	}
 	if err := p.Settings.ForwardOnly(name, endpoints...); err != nil {
 		return &command.UsageError{Err: err}
 	}
 	model := p.NewModel(session.Config{ConfirmedOnce: true})
-	return runContexts(ctx, p, p.Ordered(model), []string{name})
+	return runContexts(ctx, p, p.Ordered(model), foreground{names: []string{name}, elsewhere: elsewhere(o, name, endpoints)})
 }
 
 // defaultNamespace is that of names without one, if neither the user nor the kubeconfig names one.
 const defaultNamespace = "default"
+
+// endpointsOf returns what a command line means by forwards.
+func endpointsOf(wanted []command.Forward, o command.Options, namespace string) ([]settings.Endpoint, error) {
+	var endpoints []settings.Endpoint
+	for _, f := range wanted {
+		e, err := endpointOf(f, o, namespace)
+		if err != nil {
+			return nil, &command.UsageError{Err: err}
+		}
+		if at := slices.IndexFunc(endpoints, e.Overlaps); at >= 0 {
+			return nil, &command.UsageError{Err: fmt.Errorf("%s cannot lead to %s and to %s", e.Address, endpoints[at].To, e.To)}
+		}
+		endpoints = append(endpoints, e)
+	}
+	return endpoints, nil
+}
 
 // endpointOf returns what a command line means by a forward.
 func endpointOf(f command.Forward, o command.Options, namespace string) (settings.Endpoint, error) {
@@ -82,6 +95,36 @@ func endpointOf(f command.Forward, o command.Options, namespace string) (setting
 	return e, e.Check()
 }
 
+// commandLine returns the command line of forwards of a context. With yes it confirms production, and a local port stands
+// in it instead of theirs unless that is empty.
+func commandLine(o command.Options, name string, endpoints []settings.Endpoint, yes bool, local string) string {
+	words := []string{"fairlead forward"}
+	if yes {
+		words = append(words, "--yes")
+	}
+	if o.HTTP {
+		words = append(words, "--http")
+	}
+	if o.Namespace != "" {
+		words = append(words, "-n", o.Namespace)
+	}
+	words = append(words, name)
+	if len(endpoints) > 1 {
+		words = append(words, "…")
+	} else {
+		words = append(words, endpoints[0].To, cmp.Or(local, endpoints[0].Address.String()))
+	}
+	return strings.Join(words, " ")
+}
+
+// elsewhere returns a sentence on how the command line names another local port for forwards of a context.
+func elsewhere(o command.Options, name string, endpoints []settings.Endpoint) string {
+	if len(endpoints) > 1 {
+		return "It is the number before the colon."
+	}
+	return fmt.Sprintf("`%s` names one.", commandLine(o, name, endpoints, false, "LOCAL"))
+}
+
 // forwardInBackground gives a context of the running Fairlead fixed local ports.
 func forwardInBackground(ctx context.Context, o command.Options, name string, wanted []command.Forward) error {
 	return withClient(func(c *control.Client) error {
@@ -95,18 +138,33 @@ func forwardInBackground(ctx context.Context, o command.Options, name string, wa
 				namespace = cmp.Or(namespace, s.Namespace)
 			}
 		}
-		for _, f := range wanted {
-			e, err := endpointOf(f, o, cmp.Or(namespace, defaultNamespace))
-			if err != nil {
-				return &command.UsageError{Err: err}
+		endpoints, err := endpointsOf(wanted, o, cmp.Or(namespace, defaultNamespace))
+		if err != nil {
+			return err
+		}
+		for _, e := range endpoints {
+			if err := replaces(status, name, e); err != nil && !o.Replace {
+				return err
 			}
-			if err := c.Forward(ctx, name, control.Forward{Listen: e.Address.String(), Target: e.To, Protocol: string(e.Protocol)}); err != nil {
+			f := control.Forward{Listen: e.Address.String(), Target: e.To, Protocol: string(e.Protocol), Replace: o.Replace}
+			if err := c.Forward(ctx, name, f); err != nil {
 				return withAdvice(ctx, c, []string{name}, err)
 			}
 			fmt.Printf("%s  %s → %s\n", name, e.Address, e.To)
 		}
 		return nil
 	})
+}
+
+// replaces returns an error with advice if a forward would replace another one that the context has at its address.
+func replaces(status control.Status, name string, e settings.Endpoint) error {
+	for _, r := range forwardRows(status, []string{name}) {
+		if r.Chosen && r.Listen == e.Address.String() && (r.Target != e.To || r.Protocol != string(e.Protocol)) {
+			return fmt.Errorf("%s leads to %s (%s) in context %s already: `fairlead unforward %s %s` removes that, and --replace replaces it",
+				r.Listen, r.Target, r.Protocol, name, name, r.Listen)
+		}
+	}
+	return nil
 }
 
 // A forwardRow is a fixed local port, as the command prints it. Scripts read its JSON form, which must not change.

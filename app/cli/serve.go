@@ -20,9 +20,7 @@ import (
 // Serve runs the proxies of the named contexts in the foreground, until ctx ends or none of them is left. If one fails,
 // the others stay on.
 func Serve(ctx context.Context, o command.Options, names []string) error {
-	if root := instance.AsRoot(); root.Sudo {
-		root.Print(os.Stderr)
-	}
+	warnOfSudo()
 	p, err := openServe(o)
 	if err != nil {
 		return err
@@ -36,7 +34,7 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 	if err != nil {
 		return err
 	}
-	if err := confirmServe(ctx, p, o, names); err != nil {
+	if err := confirmProduction(ctx, p, o, names, "fairlead serve --yes "+strings.Join(names, " ")); err != nil {
 		return err
 	}
 	if o.Listen != "" {
@@ -65,15 +63,32 @@ func Serve(ctx context.Context, o command.Options, names []string) error {
 	}
 	defer endProbes()
 	commands := p.Ordered(model)
-	if p.Dir == "" {
-		return runContexts(ctx, p, commands, names)
+	run := foreground{names: names}
+	if len(names) == 1 {
+		run.elsewhere = "Or take another address with --listen."
 	}
-	return runContexts(ctx, p, commands, names, func(ctx context.Context) error { return p.Control(ctx, commands, control.Serve, quit) })
+	if p.Dir == "" {
+		return runContexts(ctx, p, commands, run)
+	}
+	return runContexts(ctx, p, commands, run, func(ctx context.Context) error { return p.Control(ctx, commands, control.Serve, quit) })
+}
+
+// warnOfSudo prints a warning if another user runs this program with root's rights.
+func warnOfSudo() {
+	if root := instance.AsRoot(); root.Sudo {
+		root.Print(os.Stderr)
+	}
+}
+
+// A foreground is what a command serves until Ctrl-C.
+type foreground struct {
+	names     []string // of contexts
+	elsewhere string   // a sentence on how the command line names another address; may be empty
 }
 
 // runContexts switches contexts on and runs what they need, and other tasks with it, until ctx ends or none of the
 // contexts is left.
-func runContexts(ctx context.Context, p *instance.Instance, model instance.OrderedModel, names []string, others ...func(context.Context) error) error {
+func runContexts(ctx context.Context, p *instance.Instance, model instance.OrderedModel, run foreground, others ...func(context.Context) error) error {
 	stopped := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return model.Run(ctx) })
@@ -84,13 +99,13 @@ func runContexts(ctx context.Context, p *instance.Instance, model instance.Order
 		if err := p.UpdateModel(ctx, model.Manager); err != nil {
 			return err
 		}
-		for _, name := range names {
+		for _, name := range run.names {
 			err := model.Do(ctx, session.Set{Name: name, On: true, Confirmed: true, WhenUsable: true})
 			if err != nil && !errors.Is(err, session.ErrUnusable) && !errors.Is(err, session.ErrUnknownContext) {
 				return err // for the other errors, the announcer prints why the context is off
 			}
 		}
-		return newAnnouncer(ctx, p, names).run(ctx, model.Manager)
+		return newAnnouncer(ctx, p, run).run(ctx, model.Manager)
 	})
 	group.Go(func() error { return p.Follow(ctx, model.Manager) })
 	group.Go(func() error { p.FollowWake(ctx, model.Manager); return nil })
@@ -132,9 +147,9 @@ func checkNames(p *instance.Instance, names []string) ([]string, error) {
 	return unique, nil
 }
 
-// confirmServe asks the user to confirm production contexts. Where there is no terminal, only --yes confirms them, as for
-// On.
-func confirmServe(ctx context.Context, p *instance.Instance, o command.Options, names []string) error {
+// confirmProduction asks the user to confirm production contexts for a command that serves them in the foreground. Where
+// there is no terminal, only --yes confirms them, as for On. confirmed is the command line with it.
+func confirmProduction(ctx context.Context, p *instance.Instance, o command.Options, names []string, confirmed string) error {
 	var production []string
 	for _, name := range names {
 		if p.Settings.Effective(name).Production {
@@ -144,28 +159,35 @@ func confirmServe(ctx context.Context, p *instance.Instance, o command.Options, 
 	if len(production) == 0 || o.Yes {
 		return nil
 	}
-	switch asked, confirmed := confirm(ctx, production); {
-	case confirmed:
+	switch asked, agreed := confirm(ctx, production); {
+	case agreed:
 		return nil
 	case asked:
 		return fmt.Errorf("%s: not confirmed, so nothing was started", strings.Join(production, ", "))
 	}
-	return fmt.Errorf("context %s: %w: start it with `fairlead serve --yes %s`", strings.Join(production, ", "), session.ErrUnconfirmed, strings.Join(names, " "))
+	return fmt.Errorf("context %s: %w: start it with `%s`", strings.Join(production, ", "), session.ErrUnconfirmed, confirmed)
 }
 
-// portHolder returns a sentence that names the running Fairlead if it has the port that a context could not get, and an
-// empty string otherwise.
-func portHolder(ctx context.Context, s session.State) string {
-	if s.Trouble != session.PortTaken {
-		return ""
+// why returns the reason why a context has failed, and what to do about it. Where another program has its address, it may
+// have to find out whether that is the running Fairlead.
+func (f foreground) why(ctx context.Context, s session.State) string {
+	if s.Trouble != session.PortTaken && s.Trouble != session.CannotListen {
+		return why(s)
 	}
+	said := slices.DeleteFunc([]string{s.Reason, holder(ctx, s), s.Hint, f.elsewhere}, func(part string) bool { return part == "" })
+	return strings.Join(said, " ")
+}
+
+// holder returns a sentence that names the running Fairlead if it has the port that a context could not get, and an
+// empty string otherwise.
+func holder(ctx context.Context, s session.State) string {
 	status, err := queryStatus(ctx)
 	if err != nil {
 		return ""
 	}
 	for _, c := range status.Contexts {
 		if c.Phase.Listening() && slices.ContainsFunc(ports(c.State()), func(port uint16) bool { return slices.Contains(ports(s), port) }) {
-			return fmt.Sprintf(" It is the running Fairlead, process %d, with context %s; --listen takes another address.", status.Program.PID, c.Name)
+			return fmt.Sprintf("It is the running Fairlead, process %d, with context %s.", status.Program.PID, c.Name)
 		}
 	}
 	return ""
