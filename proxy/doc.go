@@ -20,15 +20,15 @@
 // whose target is known without a handshake begins after 5: see ServeTarget in server.go. A listener may stand for one web
 // server (site.go), or take one language alone.
 //
-// A failure is reported to the client with the codes of answer.go, over HTTP by httpanswer.go.
+// A failure is reported to the client with the codes of answer.go.
 //
 // HTTP requests are read by net/http, but one at a time and only after requestreader.go has read them, so that package
 // http1 can refuse what can be read in more than one way. A CONNECT continues at 5. A plain-HTTP request has a path of
 // its own: forward.go finds its route and refuses what a page of another origin asks for (package browser).
-// transport.go sends it over the connections that httpclient.go keeps for its client, and sends it once more if there
+// transport.go sends it over the connections that httptarget.go keeps for its client, and sends it once more if there
 // was no answer; badresponse.go handles the answers that cannot be passed on. upgrade.go takes a WebSocket to 8.
-// pages.go answers a request to the proxy itself.
+// http.go answers a request to the proxy itself.
 //
-// dialer.go says what a Dialer must do. Package direct has the Dialer for hosts outside, which dials from this machine
+// config.go says what a Dialer must do. Package direct has the Dialer for hosts outside, which dials from this machine
 // or through the forward proxy that this machine is configured to use. Package dialtest tests that a Dialer does it.
 package proxy

@@ -39,8 +39,7 @@ type exchange struct {
 	bodyErr error                          // what cut the response
 	single  bool                           // its connection carries no other request
 	old     bool                           // the client speaks HTTP/1.0
-	site    *Site                          // the web server that the listener stands for, if it does
-	local   string                         // the Host by which a client knows the site
+	site    *localSite                     // the web server that the listener stands for, if it does
 	over    bool                           // its record has ended, or is a tunnel's
 	upgrade *http.Response                 // 101: the connection becomes a tunnel
 }
@@ -95,12 +94,12 @@ func (c *httpClient) exchange(w http.ResponseWriter, r *http.Request, x *exchang
 	switch {
 	case err != nil || !x.route.rule.SameOrigin:
 	case x.site != nil:
-		err = x.checkSiteOrigin(r)
+		err = x.site.checkOrigin(r)
 	default:
 		err = checkOrigin(r, x.target)
 	}
 	if x.site != nil {
-		x.toSite(r)
+		x.site.toSite(r)
 	}
 	if err == nil {
 		err = x.findForward(ctx, r)

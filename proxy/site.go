@@ -52,7 +52,7 @@ func (c *httpClient) serveSite(w http.ResponseWriter, r *http.Request) {
 		c.hide(oneLine(host), "a local port was asked for by another name")
 	case c.enter():
 		asked, _ := http1.ParseAbsolute("http://" + site.authority() + r.RequestURI) // an origin form always completes it
-		c.exchange(w, r, &exchange{target: site.Target, asked: asked, site: &site, local: host})
+		c.exchange(w, r, &exchange{target: site.Target, asked: asked, site: &localSite{site, host}})
 	}
 }
 
@@ -94,28 +94,34 @@ func (s Site) isDefault(port uint16) bool { return port == 443 && s.TLS || port 
 // origin returns the site's origin (RFC 6454 6.1).
 func (s Site) origin() string { return s.scheme() + "://" + s.authority() }
 
+// A localSite is a site under the name that a client knows it by.
+type localSite struct {
+	Site
+	local string // the Host of the client's request
+}
+
 // toSite makes a request that names the listener one that names the site. What names others stays.
-func (x *exchange) toSite(r *http.Request) {
-	local := "http://" + x.local
+func (s *localSite) toSite(r *http.Request) {
+	local := "http://" + s.local
 	for _, name := range []string{"Origin", "Referer"} {
 		if said := r.Header[name]; len(said) == 1 {
 			if rest, ok := cutOrigin(said[0], local); ok {
-				r.Header[name] = []string{x.site.origin() + rest}
+				r.Header[name] = []string{s.origin() + rest}
 			}
 		}
 	}
 }
 
-// checkSiteOrigin returns a *CrossOriginError for a request of a page of another origin than the listener's.
-func (x *exchange) checkSiteOrigin(r *http.Request) error {
+// checkOrigin returns a *CrossOriginError for a request of a page of another origin than the listener's.
+func (s *localSite) checkOrigin(r *http.Request) error {
 	origin, other := browser.OtherOrigin(r, func(text string) bool {
-		_, ok := cutOrigin(text, "http://"+x.local)
+		_, ok := cutOrigin(text, "http://"+s.local)
 		return ok
 	})
 	if !other {
 		return nil
 	}
-	return &CrossOriginError{Target: x.target.String(), Origin: oneLine(origin)}
+	return &CrossOriginError{Target: s.Target.String(), Origin: oneLine(origin)}
 }
 
 // cutOrigin returns what follows an origin in a URL of it.
@@ -128,32 +134,32 @@ func cutOrigin(text, origin string) (rest string, ok bool) {
 }
 
 // fromSite makes what an answer says of the site's name the listener's.
-func (x *exchange) fromSite(header http.Header) {
+func (s *localSite) fromSite(header http.Header) {
 	for _, name := range []string{"Location", "Content-Location", "Access-Control-Allow-Origin"} {
 		for i, text := range header[name] {
-			header[name][i] = x.localURL(text)
+			header[name][i] = s.localURL(text)
 		}
 	}
 	for i, text := range header["Refresh"] { // as in: 5; url=http://web.shop/
 		if at := strings.Index(strings.ToLower(text), "url="); at >= 0 {
-			header["Refresh"][i] = text[:at+4] + x.localURL(text[at+4:])
+			header["Refresh"][i] = text[:at+4] + s.localURL(text[at+4:])
 		}
 	}
 	for i, cookie := range header["Set-Cookie"] {
-		header["Set-Cookie"][i] = x.localCookie(cookie)
+		header["Set-Cookie"][i] = s.localCookie(cookie)
 	}
 }
 
 // localURL returns a URL of the site as one of the listener, and other URLs as they are.
-func (x *exchange) localURL(text string) string {
+func (s *localSite) localURL(text string) string {
 	text = strings.TrimSpace(text)
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "" && u.Scheme != x.site.scheme() {
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "" && u.Scheme != s.scheme() {
 		return text
 	}
-	target := x.target
+	target := s.Target
 	port := u.Port()
-	samePort := port == fmt.Sprint(target.Port) || port == "" && (target.PortName != "" || x.site.isDefault(target.Port))
+	samePort := port == fmt.Sprint(target.Port) || port == "" && (target.PortName != "" || s.isDefault(target.Port))
 	if !samePort || !strings.EqualFold(strings.TrimSuffix(u.Hostname(), "."), strings.TrimSuffix(target.Host, ".")) {
 		return text
 	}
@@ -162,17 +168,17 @@ func (x *exchange) localURL(text string) string {
 	if end < 0 {
 		end = len(rest)
 	}
-	return "http://" + x.local + rest[end:]
+	return "http://" + s.local + rest[end:]
 }
 
 // localCookie returns a Set-Cookie without its Domain, if that is the site's or one above it (RFC 6265 5.3): without one, it
 // is the host's that the client has asked for. A client refuses a cookie of another Domain, as it would from the site.
-func (x *exchange) localCookie(cookie string) string {
+func (s *localSite) localCookie(cookie string) string {
 	parts := strings.Split(cookie, ";")
 	kept := parts[:1]
 	for _, part := range parts[1:] {
 		name, value, _ := strings.Cut(part, "=")
-		if strings.EqualFold(strings.TrimSpace(name), "domain") && x.inDomain(strings.TrimSpace(value)) {
+		if strings.EqualFold(strings.TrimSpace(name), "domain") && s.inDomain(strings.TrimSpace(value)) {
 			continue
 		}
 		kept = append(kept, part)
@@ -180,9 +186,9 @@ func (x *exchange) localCookie(cookie string) string {
 	return strings.Join(kept, ";")
 }
 
-func (x *exchange) inDomain(domain string) bool {
+func (s *localSite) inDomain(domain string) bool {
 	domain = strings.ToLower(strings.TrimPrefix(domain, "."))
-	host := strings.ToLower(strings.TrimSuffix(x.target.Host, "."))
+	host := strings.ToLower(strings.TrimSuffix(s.Target.Host, "."))
 	if host == domain {
 		return true
 	}

@@ -10,7 +10,6 @@ import (
 	"net/http/httptrace"
 	"net/http/httputil"
 	"net/textproto"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -23,7 +22,7 @@ type exchangeTransport struct{}
 
 func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	x := r.Context().Value(exchangeKey{}).(*exchange)
-	pooled, unpooled := x.client.transports(x.record.config)
+	pooled, unpooled := x.client.targets.transports(x.record.config)
 	transport := unpooled
 	if x.single = !repeatable(r); !x.single {
 		transport = pooled
@@ -130,30 +129,6 @@ func repeatable(r *http.Request) bool {
 	return false
 }
 
-func newTransport(c *httpClient) *http.Transport {
-	return &http.Transport{
-		DialContext:            c.dial,
-		Proxy:                  forwardProxy,
-		DisableCompression:     true,
-		MaxIdleConns:           2,
-		IdleConnTimeout:        poolIdle,
-		ExpectContinueTimeout:  continueWait,
-		MaxResponseHeaderBytes: 2 * http1.MaxHeader, // an http1.ResponseMeter is stricter
-		WriteBufferSize:        4 << 10,
-		ReadBufferSize:         4 << 10,
-	}
-}
-
-// forwardProxy returns the proxy that a request is for, as a transport wants it: its dial has led the TLS handshake
-// already.
-func forwardProxy(r *http.Request) (*url.URL, error) {
-	via := r.Context().Value(exchangeKey{}).(*exchange).via
-	if via == nil {
-		return nil, nil
-	}
-	return &url.URL{Scheme: "http", Host: upstream.Address(via), User: via.User}, nil
-}
-
 // rewriteRequest makes the client's request the proxy's. httputil has removed the hop-by-hop headers (RFC 9110 7.6.1);
 // what it also changes for the sake of reverse proxies is put back.
 func rewriteRequest(p *httputil.ProxyRequest) {
@@ -195,7 +170,7 @@ func modifyResponse(response *http.Response) error {
 	http1.DisownTrailer(response.Trailer)
 	http1.AddVia(response.Header, response.ProtoMajor, response.ProtoMinor)
 	if x.site != nil {
-		x.fromSite(response.Header)
+		x.site.fromSite(response.Header)
 	}
 	if x.old {
 		response.Header.Set("Connection", "close") // a proxy keeps no connection of HTTP/1.0, even if asked to (RFC 9112 9.3)

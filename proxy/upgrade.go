@@ -36,7 +36,7 @@ func (x *exchange) becomeTunnel(w http.ResponseWriter) error {
 	http1.Disown(response.Header)
 	http1.AddVia(response.Header, response.ProtoMajor, response.ProtoMinor)
 	if x.site != nil {
-		x.fromSite(response.Header)
+		x.site.fromSite(response.Header)
 	}
 	var head bytes.Buffer
 	answer := http.Response{StatusCode: response.StatusCode, ProtoMajor: 1, ProtoMinor: 1, Header: response.Header}
