@@ -22,6 +22,7 @@ var bans = []ban{
 	{"fairlead/proxy/http1", "fairlead/", "a leaf: what is HTTP is a question of bytes"},
 	{"fairlead/proxy/peer", "fairlead/", "a leaf: whose a connection is does not depend on what it is for"},
 	{"fairlead/proxy/socks", "fairlead/", "a leaf: handshakes are bytes, whatever is done with them"},
+	{"fairlead/proxy/hostport", "fairlead/", "a leaf: what can be asked for does not depend on how it is reached"},
 	{"fairlead/proxy/stream", "fairlead/", "a leaf: connections, whatever they carry"},
 	{"fairlead/proxy/upstream", "fairlead/", "a leaf: ways through forward proxies, for whatever dials"},
 	{"fairlead/proxy", "fyne.io/", "the engine knows no desktop"},
@@ -85,7 +86,7 @@ var bans = []ban{
 }
 
 // leaves are packages that all others may import, whatever else they may not.
-var leaves = []string{"fairlead/proxy/safetext", "fairlead/proxy/stream", "fairlead/app/ownfile"}
+var leaves = []string{"fairlead/proxy/safetext", "fairlead/proxy/stream", "fairlead/proxy/hostport", "fairlead/app/ownfile"}
 
 // An exception lets a package, and those below it, import one that a ban would forbid them.
 type exception struct{ from, to string }

@@ -106,7 +106,7 @@ func (c *connection) request(conn net.Conn) (net.Conn, *request, error) {
 	}
 	to, err := c.target(conn)
 	if err == nil {
-		to, err = to.checked()
+		to, err = to.Checked()
 	}
 	if err == nil && !c.place.Admit() {
 		err = errGaveWay

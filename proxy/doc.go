@@ -10,7 +10,7 @@
 //  3. sniff.go: the first byte tells SOCKS4, SOCKS5, HTTP and TLS apart; anything else is closed
 //  4. socks.go, http.go: the handshake (packages socks and http1), up to the client's request but without the answer;
 //     the password, if one is required (credentials.go)
-//  5. target.go: the host and port asked for, checked; a name stays a name
+//  5. package hostport: the host and port asked for, checked; a name stays a name
 //  6. route.go: the first rule that matches returns a Dialer, which may know what the rule found out about the target
 //  7. tunnel.go: dial, while stream.WatchClient reads ahead and notices a client that leaves; then the answer
 //  8. handler.go: what carries the connection from now on: relay.go, unless its rule has another Handler. The relay

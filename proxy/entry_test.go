@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fairlead/proxy"
+	"fairlead/proxy/hostport"
 )
 
 // openTarget starts a Server whose connections are for what target returns.
@@ -25,7 +26,7 @@ func openTarget(t *testing.T, config proxy.Config, target func(net.Conn) (proxy.
 
 // at returns the target of every connection.
 func at(address string) func(net.Conn) (proxy.Target, error) {
-	return func(net.Conn) (proxy.Target, error) { return proxy.ParseTarget(address) }
+	return func(net.Conn) (proxy.Target, error) { return hostport.Parse(address) }
 }
 
 // expectRefusal connects, and expects a reset, which may come before anything is sent.

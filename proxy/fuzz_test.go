@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fairlead/proxy"
+	"fairlead/proxy/hostport"
 )
 
 // FuzzHandshake sends whatever it likes as the beginning of a connection and then its end. The proxy must answer or
@@ -34,7 +35,7 @@ func FuzzHandshake(f *testing.F) {
 	address := filepath.Join(f.TempDir(), "proxy")
 	f.Fuzz(func(t *testing.T, said []byte) {
 		config := by(func(_ context.Context, _, address string) (net.Conn, error) {
-			if target, err := proxy.ParseTarget(address); err != nil || target.String() != address {
+			if to, err := hostport.Parse(address); err != nil || to.String() != address {
 				t.Errorf("dialled %q", address)
 			}
 			return nil, errors.New("nobody")

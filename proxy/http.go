@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"fairlead/proxy/browser"
+	"fairlead/proxy/hostport"
 	"fairlead/proxy/http1"
 	"fairlead/proxy/stream"
 )
@@ -176,7 +177,7 @@ func (c *httpClient) refuse(w http.ResponseWriter, r *http.Request, refused *htt
 
 // connect hands the client over to a tunnel. The client is answered there, after the dial.
 func (c *httpClient) connect(w http.ResponseWriter, r *http.Request) {
-	target, err := ParseTarget(r.RequestURI)
+	to, err := hostport.Parse(r.RequestURI)
 	if err != nil {
 		badRequest(w, r, err.Error())
 		return
@@ -185,7 +186,7 @@ func (c *httpClient) connect(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(fmt.Sprintf("hijack: %v", err)) // an HTTP/1 connection can always be
 	}
-	c.release(&request{protocol: Connect, target: target, early: early, dialect: connectDialect{browser: browser.PageMayRead(r)}})
+	c.release(&request{protocol: Connect, target: to, early: early, dialect: connectDialect{browser: browser.PageMayRead(r)}})
 }
 
 // takeOver ends net/http's part in the connection and returns what the client has sent behind its request.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"fairlead/proxy"
+	"fairlead/proxy/hostport"
 )
 
 // leadingTo is a Dialer that leads every target to one address, as the cluster's names lead to Pods.
@@ -32,9 +33,9 @@ func openSite(t *testing.T, address string, rule proxy.Rule, site proxy.Site) *w
 	})
 }
 
-func siteOf(t *testing.T, target string, tls bool) proxy.Site {
+func siteOf(t *testing.T, address string, tls bool) proxy.Site {
 	t.Helper()
-	to, err := proxy.ParseNamed(target)
+	to, err := hostport.ParseNamed(address)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"fairlead/proxy/hostport"
 	"fairlead/proxy/socks"
 	"fairlead/proxy/stream"
 )
@@ -16,9 +17,9 @@ var errNoPassword = errors.New("SOCKS4 has no password, and one is wanted")
 // answered.
 func (c *connection) askSOCKS4(client *stream.Peeked) (*request, error) {
 	asked, err := socks.Read4(client)
-	var target Target
+	var to Target
 	if err == nil {
-		target, err = NewTarget(asked.Host, asked.Port)
+		to, err = hostport.New(asked.Host, asked.Port)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("SOCKS4 request: %w", err), socks.Reply4(client, socks.Rejected4))
@@ -26,7 +27,7 @@ func (c *connection) askSOCKS4(client *stream.Peeked) (*request, error) {
 	if c.config.Credentials != nil {
 		return nil, errors.Join(errNoPassword, socks.Reply4(client, socks.OtherUser4))
 	}
-	return &request{protocol: SOCKS4, target: target, early: asked.Early, dialect: socks4Dialect{}}, nil
+	return &request{protocol: SOCKS4, target: to, early: asked.Early, dialect: socks4Dialect{}}, nil
 }
 
 // askSOCKS5 leads the handshake up to the request, which is left unanswered. An error has been answered.
@@ -39,11 +40,11 @@ func (c *connection) askSOCKS5(client *stream.Peeked) (*request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("SOCKS5 handshake: %w", err)
 	}
-	target, err := NewTarget(asked.Host, asked.Port)
+	to, err := hostport.New(asked.Host, asked.Port)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("SOCKS5 request: %w", err), socks.Reply5(client, socks.GeneralFailure5))
 	}
-	return &request{protocol: SOCKS5, target: target, early: asked.Early, dialect: socks5Dialect{}}, nil
+	return &request{protocol: SOCKS5, target: to, early: asked.Early, dialect: socks5Dialect{}}, nil
 }
 
 // validPassword judges the user and the password of a SOCKS5 client.

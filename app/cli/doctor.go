@@ -21,7 +21,7 @@ import (
 	"fairlead/app/table"
 	"fairlead/kube"
 	"fairlead/kube/kubeconfig"
-	"fairlead/proxy"
+	"fairlead/proxy/hostport"
 )
 
 // doctorTimeout bounds a diagnosis; a healthy one takes a second.
@@ -139,21 +139,21 @@ func ownAddress(p *instance.Instance, address netip.AddrPort) bool {
 
 // hostAndPort returns the host and port of a URL, and anything else unchanged. What no client could ask for is a usage
 // error.
-func hostAndPort(target string) (string, error) {
-	if u, err := url.Parse(target); err == nil && u.Host != "" {
-		target = u.Host
+func hostAndPort(asked string) (string, error) {
+	if u, err := url.Parse(asked); err == nil && u.Host != "" {
+		asked = u.Host
 		port := map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443"}[u.Scheme]
 		if u.Port() == "" && port != "" {
-			target = net.JoinHostPort(u.Hostname(), port)
+			asked = net.JoinHostPort(u.Hostname(), port)
 		}
 	}
-	if _, err := proxy.ParseTarget(target); err == nil || target == "" {
-		return target, nil
+	if _, err := hostport.Parse(asked); err == nil || asked == "" {
+		return asked, nil
 	}
-	if _, err := proxy.NewTarget(target, 1); err == nil {
-		return target, nil
+	if _, err := hostport.New(asked, 1); err == nil {
+		return asked, nil
 	}
-	return "", &command.UsageError{Err: fmt.Errorf("%q is neither HOST nor HOST:PORT, as a client would ask for it", target)}
+	return "", &command.UsageError{Err: fmt.Errorf("%q is neither HOST nor HOST:PORT, as a client would ask for it", asked)}
 }
 
 // A chart prints the steps of a diagnosis. Scripts read its JSON form, which must not change.

@@ -14,6 +14,7 @@ import (
 	"fairlead/app/session"
 	"fairlead/app/settings"
 	"fairlead/proxy"
+	"fairlead/proxy/hostport"
 )
 
 // forwards are the fixed local ports of a gateway, each of which leads to one target. One whose port is taken is tried
@@ -65,8 +66,8 @@ func (f *forwards) set(ctx context.Context, endpoints []settings.Endpoint) {
 			one = &forward{}
 		}
 		one.endpoint = e
-		target, err := proxy.ParseNamed(e.To)
-		one.target.Store(&target)
+		to, err := hostport.ParseNamed(e.To)
+		one.target.Store(&to)
 		if err != nil {
 			one.problem = err
 		}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"fairlead/app/session"
-	"fairlead/proxy"
+	"fairlead/proxy/hostport"
 )
 
 // writeSettings replaces the settings of gateways.
@@ -178,8 +178,8 @@ func TestOtherUsersNeedThePasswordThatAForwardCannotAskFor(t *testing.T) {
 // A host outside has no names of its own for ports: the usual ones lead to a forward's target, by its route.
 func TestAForwardToAHostOutsideMayNameItsPort(t *testing.T) {
 	outside := outsideOf(t, "upstreams: {corp: {url: \"http://proxy.example:3128\"}}\ncontexts: {demo: {routes: [{to: [\"db.example:443\"], via: corp}]}}")
-	for target, want := range map[string]string{"db.example:https": "corp", "db.example:443": "corp", "db.example:http": "direct", "db.example:no-such": ""} {
-		to, err := proxy.ParseNamed(target)
+	for text, want := range map[string]string{"db.example:https": "corp", "db.example:443": "corp", "db.example:http": "direct", "db.example:no-such": ""} {
+		to, err := hostport.ParseNamed(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +193,7 @@ func TestAForwardToAHostOutsideMayNameItsPort(t *testing.T) {
 			}
 		}
 		if got != want {
-			t.Errorf("%s goes %q, want %q", target, got, want)
+			t.Errorf("%s goes %q, want %q", text, got, want)
 		}
 	}
 }

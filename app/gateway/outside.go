@@ -12,6 +12,7 @@ import (
 	"fairlead/kube"
 	"fairlead/proxy"
 	"fairlead/proxy/direct"
+	"fairlead/proxy/hostport"
 )
 
 // Outside is how a context's hosts outside are reached: its routes in their order, and the last one for all others.
@@ -95,11 +96,11 @@ func (o *Outside) find(host string, port uint16) outsideRoute {
 
 // DialContext connects to a host outside by its route. It is a kube.Policy's Outside, for endpoints that are no Pods.
 func (o *Outside) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	target, err := proxy.ParseTarget(address)
+	to, err := hostport.Parse(address)
 	if err != nil {
 		return nil, err
 	}
-	route := o.find(target.Host, target.Port)
+	route := o.find(to.Host, to.Port)
 	if t, ok := route.dialer.(direct.Through); ok && t.Cluster != nil && ctx.Value(inCluster{}) != nil {
 		return nil, &proxy.RouteError{Target: address, Rule: route.name, Secret: true, Reason: fmt.Sprintf("upstream %s leads out of the cluster, and from there to itself", route.name)}
 	}
@@ -108,11 +109,11 @@ func (o *Outside) DialContext(ctx context.Context, network, address string) (net
 
 // Forward returns the forward proxy on the way to a host outside, or nil if there is none.
 func (o *Outside) Forward(ctx context.Context, address string) (*url.URL, error) {
-	target, err := proxy.ParseTarget(address)
+	to, err := hostport.Parse(address)
 	if err != nil {
 		return nil, err
 	}
-	forwarder, ok := o.find(target.Host, target.Port).dialer.(proxy.Forwarder)
+	forwarder, ok := o.find(to.Host, to.Port).dialer.(proxy.Forwarder)
 	if !ok {
 		return nil, nil
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"fairlead/proxy/hostport"
 )
 
 // A Protocol is what an endpoint speaks.
@@ -180,27 +182,28 @@ func (v *values) target(node *yaml.Node) string {
 // CheckTarget returns why a text cannot be the target of a forward, or nil: it is a host, as clients of the proxy name it,
 // and a port by its number or its name.
 func CheckTarget(text string) error {
-	host, port, err := net.SplitHostPort(text)
-	switch {
-	case err != nil || host == "":
-		return fmt.Errorf("%q is no target: write a host and a port, such as db.billing:5432 or web.shop:https", quotable(text))
-	case !isPort(port):
-		return fmt.Errorf("%q is no port: it is a number from 1 to %d, or the name that the Service has for it", quotable(port), lastPort)
+	to, err := hostport.ParseNamed(text)
+	if err != nil {
+		host, port, split := net.SplitHostPort(text)
+		switch {
+		case split != nil || host == "":
+			return fmt.Errorf("%q is no target: write a host and a port, such as db.billing:5432 or web.shop:https", quotable(text))
+		case !hostport.IsPort(port):
+			return fmt.Errorf("%q is no port: it is a number from 1 to %d, or the name that the Service has for it", quotable(port), lastPort)
+		}
+		return fmt.Errorf("%q cannot be the name of a host", quotable(host))
 	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		if ip = ip.Unmap(); ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.Zone() != "" {
-			return fmt.Errorf("%q is no address of a cluster or of a host outside: it is this machine's own, or its link's", quotable(host))
+	if ip, err := netip.ParseAddr(to.Host); err == nil {
+		if ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() {
+			return fmt.Errorf("%q is no address of a cluster or of a host outside: it is this machine's own, or its link's", quotable(to.Host))
 		}
 		return nil
 	}
-	name := strings.ToLower(strings.TrimSuffix(host, "."))
-	switch {
-	case !isHost(name):
-		return fmt.Errorf("%q cannot be the name of a host", quotable(host))
+	switch name := strings.ToLower(strings.TrimSuffix(to.Host, ".")); {
 	case name == "localhost" || strings.HasSuffix(name, ".localhost"):
-		return fmt.Errorf("%q is this machine itself, which no proxy leads to", quotable(host))
+		return fmt.Errorf("%q is this machine itself, which no proxy leads to", quotable(to.Host))
 	case noService(name):
-		return fmt.Errorf("%q is no name of a Service or a Pod: `fairlead help names` has their forms", quotable(host))
+		return fmt.Errorf("%q is no name of a Service or a Pod: `fairlead help names` has their forms", quotable(to.Host))
 	}
 	return nil
 }
@@ -214,29 +217,6 @@ func noService(name string) bool {
 		}
 	}
 	return name == "cluster.local" || short != name
-}
-
-// isHost reports whether a name consists of labels of letters, digits, hyphens and underscores.
-func isHost(name string) bool {
-	if name == "" || len(name) > 253 {
-		return false
-	}
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			return false
-		}
-	}
-	return true
-}
-
-// isPort reports whether text is the number or the name of a port (RFC 6335, section 5.1).
-func isPort(text string) bool {
-	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
-		return n > 0 && n <= lastPort
-	}
-	lower := strings.ToLower(text)
-	return text != "" && len(text) <= 15 && strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" &&
-		strings.ContainsAny(lower, "abcdefghijklmnopqrstuvwxyz") && !strings.Contains("-"+text+"-", "--")
 }
 
 // Check returns why an endpoint cannot be a forward, or nil.

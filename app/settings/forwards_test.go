@@ -58,6 +58,9 @@ func TestWrongForwardsAreProblemsOfTheirLine(t *testing.T) {
 		`{listen: 5432, to: "db:post_gres"}`:                    `"post_gres" is no port`,
 		`{listen: 5432, to: "d b:80"}`:                          "cannot be the name of a host",
 		`{listen: 5432, to: "db..x:80"}`:                        "cannot be the name of a host",
+		`{listen: 5432, to: "[db]:80"}`:                         "cannot be the name of a host", // the proxy refuses it, too
+		`{listen: 5432, to: "[10.0.0.1]:80"}`:                   "cannot be the name of a host",
+		`{listen: 5432, to: "[fe80::1%eth0]:80"}`:               "cannot be the name of a host",
 		`{listen: 5432, to: "localhost:80"}`:                    "is this machine itself",
 		`{listen: 5432, to: "127.0.0.1:80"}`:                    "is no address of a cluster",
 		`{listen: 5432, to: "169.254.169.254:80"}`:              "is no address of a cluster",

@@ -1,4 +1,4 @@
-package proxy_test
+package hostport_test
 
 import (
 	"net"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"fairlead/proxy"
+	"fairlead/proxy/hostport"
 )
 
 func TestTargetKeepsNamesAndCanonicalizesAddresses(t *testing.T) {
@@ -22,7 +22,7 @@ func TestTargetKeepsNamesAndCanonicalizesAddresses(t *testing.T) {
 		long + ":80":                         long + ":80",
 		strings.Repeat("ab.", 84) + "a:80":   strings.Repeat("ab.", 84) + "a:80",
 	} {
-		if got, err := proxy.ParseTarget(address); err != nil || got.String() != want {
+		if got, err := hostport.Parse(address); err != nil || got.String() != want {
 			t.Errorf("%s: %v, %v", address, got, err)
 		}
 	}
@@ -34,7 +34,7 @@ func TestMalformedTargetsAreRefused(t *testing.T) {
 		"x..y:80", "x:80:90", "::1:80", "[x]:80", "[10.0.0.1]:80", "[fe80::1%eth0]:80", "[::1:80", "x/y:80", "user@x:80", "x%41:80", "*:80",
 		strings.Repeat("a", 64) + ":80", strings.Repeat("ab.", 85) + "ab:80",
 	} {
-		if got, err := proxy.ParseTarget(address); err == nil {
+		if got, err := hostport.Parse(address); err == nil {
 			t.Errorf("%q is taken for %v", address, got)
 		} else if strings.ContainsAny(err.Error(), "\r\n\x00") {
 			t.Errorf("%q: raw bytes in the error %q", address, err)
@@ -44,15 +44,15 @@ func TestMalformedTargetsAreRefused(t *testing.T) {
 
 // What the user's settings name may have a port by its name; what a client names never has.
 func TestAListenersTargetMayNameItsPort(t *testing.T) {
-	for address, want := range map[string]proxy.Target{
+	for address, want := range map[string]hostport.Target{
 		"db.prod:postgres":     {Host: "db.prod", PortName: "postgres"},
 		"db.prod:5432":         {Host: "db.prod", Port: 5432},
 		"[fd00::1]:https":      {Host: "fd00::1", PortName: "https"},
 		"web:a-very-long-nam":  {Host: "web", PortName: "a-very-long-nam"},
 		"web:a-very-long-name": {}, "web:": {}, "web:-x": {}, "web:a--b": {}, "web:0": {}, "web:a_b": {}, ":http": {}, "http": {}, "a b:http": {}, "[x]:http": {},
 	} {
-		got, err := proxy.ParseNamed(address)
-		if want == (proxy.Target{}) {
+		got, err := hostport.ParseNamed(address)
+		if want == (hostport.Target{}) {
 			if err == nil {
 				t.Errorf("%s is taken for %v", address, got)
 			}
@@ -67,19 +67,19 @@ func FuzzTarget(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, address string) {
-		target, err := proxy.ParseTarget(address)
+		to, err := hostport.Parse(address)
 		if err != nil {
 			return
 		}
-		if target.Port == 0 || target.Host == "" || len(target.Host) > 254 || strings.ContainsAny(target.Host, " \x00\r\n/@%[]") {
-			t.Errorf("%q became %+v", address, target)
+		if to.Port == 0 || to.Host == "" || len(to.Host) > 254 || strings.ContainsAny(to.Host, " \x00\r\n/@%[]") {
+			t.Errorf("%q became %+v", address, to)
 		}
-		if again, err := proxy.ParseTarget(target.String()); err != nil || again != target {
-			t.Errorf("%q became %v, and that %v, %v", address, target, again, err)
+		if again, err := hostport.Parse(to.String()); err != nil || again != to {
+			t.Errorf("%q became %v, and that %v, %v", address, to, again, err)
 		}
-		host, _, err := net.SplitHostPort(target.String())
+		host, _, err := net.SplitHostPort(to.String())
 		if ip, notIP := netip.ParseAddr(host); err != nil || notIP == nil && ip.Is4In6() {
-			t.Errorf("%q became %v", address, target)
+			t.Errorf("%q became %v", address, to)
 		}
 	})
 }
