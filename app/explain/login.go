@@ -158,10 +158,24 @@ func lastWords(e *fault.Login) string {
 
 // lastLine returns the last line that a plugin printed for its user, after a colon.
 func lastLine(e *fault.Login) string {
-	if detail := strings.TrimRight(Plain(e.Detail, textLength), " .:"); detail != "" {
+	if detail := strings.TrimRight(withoutAdvice(Plain(e.Detail, textLength), e.Command), " .:"); detail != "" {
 		return ": " + detail
 	}
 	return ""
+}
+
+// withoutAdvice returns what a plugin said before it named the command that the hint names as well.
+func withoutAdvice(said, command string) string {
+	if !pasteable(command) {
+		return said
+	}
+	words := strings.Fields(command)
+	at := strings.Index(said, strings.Join(words[:min(2, len(words))], " ")) // options may differ
+	if at < 0 {
+		return said
+	}
+	before := said[:at]
+	return before[:max(strings.LastIndex(before, ". "), strings.LastIndex(before, ", "), strings.LastIndex(before, "; "), 0)]
 }
 
 // reason returns what err says about a login, after a colon, if that is a few plain words. Anything else may quote a
