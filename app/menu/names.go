@@ -17,8 +17,16 @@ const (
 	between  = " · "
 )
 
-// Titles returns the titles of all contexts, by name, as the menu shows them.
-func Titles(s session.Snapshot) map[string]string { return titlesOf(s.Contexts) }
+// Titles returns the titles of all contexts, by name, as the menu shows them: with the mark of production.
+func Titles(s session.Snapshot) map[string]string {
+	titles := titlesOf(s.Contexts)
+	for _, c := range withoutRepeats(s.Contexts) {
+		if c.Production {
+			titles[c.Name] = production + titles[c.Name]
+		}
+	}
+	return titles
+}
 
 // titlesOf returns a title for each context, by name. No two look the same, and none looks like another's name. Commands
 // need the name, a title is for eyes only: the names that clouds make are shortened by their own grammar, without what all

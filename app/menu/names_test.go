@@ -157,6 +157,14 @@ func TestAContextThatIsListedTwiceHasOneTitle(t *testing.T) {
 	}
 }
 
+func TestTitlesElsewhereMarkProduction(t *testing.T) {
+	s := session.Snapshot{Contexts: named("dev", "gke_acme_zone_prod")}
+	s.Contexts[1].Production = true
+	if titles := Titles(s); titles["dev"] != "dev" || titles["gke_acme_zone_prod"] != "PROD prod · acme zone" {
+		t.Errorf("%q", titles)
+	}
+}
+
 // differ checks the titles of all names: that they are safe, bounded, and look different, also from the other names.
 func differ(t *testing.T, names []string) {
 	t.Helper()
