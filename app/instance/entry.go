@@ -14,7 +14,7 @@ import (
 // the upstreams, which every context may use.
 func entryOf(c kubeconfig.Context, s settings.Context, upstreamStamps string) session.Entry {
 	e := session.Entry{
-		Name: c.Name, Namespace: c.Namespace, Cluster: c.Cluster, File: c.File,
+		Name: c.Name, Namespace: c.Namespace, Cluster: c.Cluster, User: c.User, File: c.File,
 		Fingerprint: c.Fingerprint() + " " + s.Fingerprint(),
 		Current:     c.Current,
 		Outside:     string(s.Outside), Production: s.Production, Password: s.Password, TLS: s.RequireTLS, AnyUser: s.OtherUsers,

@@ -69,6 +69,7 @@ type SetContexts struct {
 type Entry struct {
 	Name      string
 	Cluster   string
+	User      string // the kubeconfig's name for it
 	Namespace string
 	File      string    // the kubeconfig file it is in
 	Endpoints Endpoints // where it will listen, if that is known already

@@ -54,7 +54,7 @@ func (s *session) state() State {
 		Name: s.entry.Name, Phase: s.phase, Wanted: s.wanted, Usable: s.entry.Problem == "" && !s.gone,
 		Title: s.reason.Title, Reason: s.reason.Text, Hint: s.reason.Hint, Trouble: s.reason.Trouble, Login: s.reason.Login,
 		Endpoints: s.endpoints, Warning: s.entry.Warning,
-		Cluster: s.entry.Cluster, Namespace: s.entry.Namespace, File: s.entry.File, Outside: s.entry.Outside,
+		Cluster: s.entry.Cluster, User: s.entry.User, Namespace: s.entry.Namespace, File: s.entry.File, Outside: s.entry.Outside,
 		Current: s.entry.Current, Production: s.entry.Production, Password: s.entry.Password, TLS: s.entry.TLS,
 		AnyUser: s.entry.AnyUser, Used: s.entry.Used, Requested: s.used,
 	}

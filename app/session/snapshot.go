@@ -61,6 +61,7 @@ type State struct {
 	Warning   string    // who else may use it, and where it leads, in plain sentences; may be empty
 
 	Cluster    string
+	User       string // the kubeconfig's name for it
 	Namespace  string
 	File       string // the kubeconfig file it is in
 	Outside    string // the route of hosts outside the cluster: "direct", "refuse", or an upstream's name
@@ -83,7 +84,7 @@ func (a State) equal(b State) bool {
 	return a.Name == b.Name && a.Phase == b.Phase && a.Wanted == b.Wanted && a.Usable == b.Usable &&
 		a.Title == b.Title && a.Reason == b.Reason && a.Hint == b.Hint && a.Trouble == b.Trouble && a.Login == b.Login &&
 		slices.Equal(a.Endpoints, b.Endpoints) && a.Unknown == b.Unknown && a.Warning == b.Warning &&
-		a.Cluster == b.Cluster && a.Namespace == b.Namespace && a.File == b.File && a.Outside == b.Outside &&
+		a.Cluster == b.Cluster && a.User == b.User && a.Namespace == b.Namespace && a.File == b.File && a.Outside == b.Outside &&
 		a.Current == b.Current && a.Production == b.Production && a.Password == b.Password && a.TLS == b.TLS && a.AnyUser == b.AnyUser &&
 		a.Reached == b.Reached && a.Requested.Equal(b.Requested) &&
 		a.Since.Equal(b.Since) && a.OffAt.Equal(b.OffAt) && a.Used.Equal(b.Used)
