@@ -137,7 +137,7 @@ func manyPictures(t *testing.T, l panelLook, take taker) {
 	var path []string
 	d.icon.WaitFor(t, "the contexts", func(menu desktoptest.Node) bool {
 		var found bool
-		path, _, found = rowPath(menu, "cluster-0 · my-project-0 europe-west1")
+		path, _, found = rowPath(menu, "cluster-0 · europe-west1")
 		return found
 	})
 	take(t, d, "menu-many", path...)

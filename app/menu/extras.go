@@ -25,9 +25,13 @@ type Extras struct {
 type view struct {
 	Extras
 	titles map[string]string // by context name
+	shared []bool            // what they leave out, see titled
 }
 
-func viewOf(s session.Snapshot, x Extras) view { return view{x, titlesOf(s.Contexts)} }
+func viewOf(s session.Snapshot, x Extras) view {
+	titles, shared := titled(s.Contexts)
+	return view{x, titles, shared}
+}
 
 // title returns the title of a context, in which it differs from all others.
 func (x view) title(c session.State) string { return x.titles[c.Name] }

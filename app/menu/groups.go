@@ -13,8 +13,10 @@ import (
 // group is a submenu of contexts.
 type group struct {
 	id, title string
+	span      string // of one of several pages: from its first context to its last
 	contexts  []session.State
-	groups    []group // if set, shown instead of contexts
+	short     map[string]string // by context name, titles without what the group's title says
+	groups    []group           // if set, shown instead of contexts
 }
 
 // item returns the submenu. A group of one context is the row of that.
@@ -23,7 +25,13 @@ func (g group) item(x view) Item {
 		return offRow(g.contexts[0], x)
 	}
 	items := each(g.groups, func(inner group) Item { return inner.item(x) })
-	items = append(items, each(g.contexts, func(c session.State) Item { return offRow(c, x) })...)
+	items = append(items, each(g.contexts, func(c session.State) Item {
+		row := offRow(c, x)
+		if short, ok := g.short[c.Name]; ok {
+			row.Title = marks(c) + short
+		}
+		return row
+	})...)
 	return submenu("group/"+g.id, counted(g.title, g.size()), items)
 }
 
@@ -40,12 +48,14 @@ func (g group) size() int {
 type heading struct {
 	key    string
 	titles []string
+	owner  bool // the title is the owner in the contexts' names, see grammar
+	word   bool // the contexts' names begin with the title
 }
 
-var others = heading{"others", []string{"Others"}}
+var others = heading{key: "others", titles: []string{"Others"}}
 
 // groupsOf collects contexts: by account or project if their names say it, by the first word of their names, by file, and
-// the rest. The largest come first.
+// the rest. The largest come first; byTitle sorts them as they are shown.
 func groupsOf(all []session.State, x view) []group {
 	of := headingsOf(all)
 	by := map[string][]session.State{}
@@ -71,10 +81,37 @@ func groupsOf(all []session.State, x view) []group {
 	}
 	titles := unlike(headings, func(h heading) []string { return h.titles })
 	var groups []group
+	var choices [][]string
+	short := x.withoutOwners(all)
 	for i, h := range headings {
-		groups = append(groups, pages(h.key, titles[i], by[h.key], x)...)
+		for _, g := range pages(h.key, titles[i], by[h.key], x) {
+			if h.owner {
+				g.short = short
+			}
+			choice := []string{g.title}
+			if h.word && g.span != "" {
+				choice = []string{g.span, g.title} // which has the word already
+			}
+			groups, choices = append(groups, g), append(choices, choice)
+		}
+	}
+	for i, title := range unlike(choices, slices.Clone) {
+		groups[i].title = title
 	}
 	return groups
+}
+
+// byTitle returns groups in the order of their titles, and what has no title of its own last.
+func byTitle(groups []group) []group {
+	last := func(g group) int {
+		if strings.HasPrefix(g.id, others.key) {
+			return 1
+		}
+		return 0
+	}
+	return slices.SortedStableFunc(slices.Values(groups), func(a, b group) int {
+		return cmp.Or(cmp.Compare(last(a), last(b)), byNumber(strings.ToLower(a.title), strings.ToLower(b.title)), byNumber(a.title, b.title))
+	})
 }
 
 // minWord is how many names a first word must have in common to be the title of a group.
@@ -92,17 +129,17 @@ func headingsOf(all []session.State) func(session.State) heading {
 		}
 	}
 	for _, file := range names {
-		files[file] = heading{"file\x00" + file, []string{shortMiddle(clean(shortFile(file, names)), maxName), shortMiddle(clean(file), maxTitle)}}
+		files[file] = heading{key: "file\x00" + file, titles: []string{shortMiddle(clean(shortFile(file, names)), maxName), shortMiddle(clean(file), maxTitle)}}
 	}
 	return func(c session.State) heading {
 		if g := grammarOf(c); g.owner != nil {
-			return heading{g.kind + "\x00" + g.owner[1], g.owner}
+			return heading{key: g.kind + "\x00" + g.owner[1], titles: g.owner, owner: true}
 		}
 		word := firstWord(c.Name)
-		title := shortMiddle(oneLine(strings.TrimRight(word, marks)), maxName)
+		title := shortMiddle(oneLine(strings.TrimRight(word, wordEnds)), maxName)
 		switch {
 		case words[word] >= minWord && title != "":
-			return heading{"word\x00" + word, []string{title, title + "…"}}
+			return heading{key: "word\x00" + word, titles: []string{title, title + "…"}, word: true}
 		case len(names) > 1:
 			return files[c.File]
 		}
@@ -148,11 +185,11 @@ func pages(id, title string, all []session.State, x view) []group {
 	})
 	var groups []group
 	for i, page := range chunks {
-		span := spans[i]
+		long := spans[i]
 		if title != "" {
-			span = title + ": " + span
+			long = title + ": " + long
 		}
-		groups = append(groups, group{id: fmt.Sprint(id, "\x00", i), title: span, contexts: page})
+		groups = append(groups, group{id: fmt.Sprint(id, "\x00", i), title: long, span: spans[i], contexts: page})
 	}
 	return groups
 }
@@ -211,12 +248,12 @@ func unlike[T any](all []T, titlesOf func(T) []string) []string {
 	return chosen
 }
 
-// marks are the characters that end a word of a name.
-const marks = "-_./:@ "
+// wordEnds are the characters that end a word of a name.
+const wordEnds = "-_./:@ "
 
 // firstWord returns the beginning of a name up to and including its first mark, or "".
 func firstWord(name string) string {
-	if at := strings.IndexAny(name, marks); at >= 0 {
+	if at := strings.IndexAny(name, wordEnds); at >= 0 {
 		return name[:at+1]
 	}
 	return ""
@@ -233,5 +270,5 @@ func commonWords(all []session.State) string {
 			common = common[:len(common)-1]
 		}
 	}
-	return common[:strings.LastIndexAny(common, marks)+1]
+	return common[:strings.LastIndexAny(common, wordEnds)+1]
 }

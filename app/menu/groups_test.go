@@ -38,7 +38,7 @@ func TestGroupsAreNamedByAccountProjectWordOrFile(t *testing.T) {
 	add(4, "/k/elsewhere/one", "arn:broken:%d") // no account's
 	add(3, "/k/work", "Teleport%d")
 	add(1, "/k/single", "single-%d")
-	want := []string{"EKS 1234…9012 (9)", "EKS 2109…0987 (8)", "GKE acme-data (7)", "team (6)", "customers/one (5)", "arn (4)", "work (3)"}
+	want := []string{"arn (4)", "customers/one (5)", "EKS 1234…9012 (9)", "EKS 2109…0987 (8)", "GKE acme-data (7)", "team (6)", "work (3)"}
 	if got := grouped(contexts); !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}
@@ -60,6 +60,43 @@ func TestLargeGroupsHavePagesAndTitlesOfTheirOwn(t *testing.T) {
 	}
 	if got := grouped(contexts); !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
+	}
+}
+
+func TestPagesOfAWordSayItOnce(t *testing.T) {
+	var contexts []session.State
+	for i := range 60 {
+		contexts = append(contexts, session.State{Name: fmt.Sprintf([]string{"kind-%d", "other-%d"}[i%2], i), Usable: true, Phase: session.Off})
+	}
+	want := []string{"kind-0 – kind-48 (25)", "kind-50 – kind-58 (5)", "other-1 – other-49 (25)", "other-51 – other-59 (5)"}
+	if got := grouped(contexts); !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+}
+
+// TestRowsLeaveOutWhatTheirGroupSays except where they would look like other rows.
+func TestRowsLeaveOutWhatTheirGroupSays(t *testing.T) {
+	contexts := named("api · eu-1", "web")
+	for i := range 13 {
+		for _, format := range []string{"arn:aws:eks:eu-1:123456789012:cluster/c-%d", "gke_acme_eu-2_d-%d", "me@e-%d.eu-3.eksctl.io"} {
+			contexts = append(contexts, named(fmt.Sprintf(format, i))...)
+		}
+	}
+	contexts = append(contexts, named("arn:aws:eks:eu-1:123456789012:cluster/api", "me@web.eu-3.eksctl.io")...)
+	contexts[2].Production = true
+	rows := map[string]string{}
+	walk(contextsOf(contexts), func(item Item) { rows[item.ID] = item.Title })
+	for name, want := range map[string]string{
+		"arn:aws:eks:eu-1:123456789012:cluster/c-0": "PROD c-0 · eu-1", "gke_acme_eu-2_d-1": "d-1 · eu-2", "me@e-2.eu-3.eksctl.io": "e-2",
+		"arn:aws:eks:eu-1:123456789012:cluster/api": "api · eu-1 …9012", "me@web.eu-3.eksctl.io": "web · eu-3",
+	} {
+		if got := rows["row/"+name]; got != want {
+			t.Errorf("%s is called %q, not %q", name, got, want)
+		}
+	}
+	one := Build(session.Snapshot{Version: 1, Contexts: contexts}, Extras{})
+	if start, ok := withID(one, id(Click{Action: Start, Context: contexts[2].Name})); !ok || start.Title != "Start c-0 · eu-1 …9012" {
+		t.Errorf("what asks is %q", start.Title)
 	}
 }
 

@@ -57,14 +57,21 @@ func contexts(all []session.State, room int, x view) []Item {
 	}
 	var start []Item
 	if len(off) > 0 {
-		rest := "Start"
-		if room > 2 || room > 1 && len(off) == 1 {
-			start, rest = append(start, line("caption/start", "Start")), "More"
-			room--
-		}
-		start = append(start, startable(off, max(1, room), rest, x)...)
+		start = toStart(off, room, x)
 	}
 	return join("contexts", running, start, below)
+}
+
+// toStart returns the rows of contexts that are off, below a caption if there is room and more than one row.
+func toStart(off []session.State, room int, x view) []Item {
+	const alone = "Start a context"
+	if room > 2 || room > 1 && len(off) == 1 {
+		below := startable(off, room-1, "More", x)
+		if len(off) == 1 || len(below) > 1 {
+			return append([]Item{line("caption/start", "Start")}, below...)
+		}
+	}
+	return startable(off, max(1, room), alone, x)
 }
 
 // listed returns the contexts that the menu shows, and how many it leaves out. It never leaves out the current one, nor
@@ -179,14 +186,14 @@ func gather(all []session.State, room int, title string, x view) []group {
 	}
 	groups := groupsOf(all, x)
 	if len(groups) <= room && x.Lines == 0 {
-		return groups
+		return byTitle(groups)
 	}
 	kept := 0
 	if x.Lines == 0 {
 		kept = room - 1
 	}
-	rest.contexts, rest.groups = nil, groups[kept:]
-	return append(groups[:kept:kept], rest)
+	rest.contexts, rest.groups = nil, byTitle(groups[kept:])
+	return append(byTitle(groups[:kept]), rest)
 }
 
 func each[T, R any](all []T, item func(T) R) []R {

@@ -235,6 +235,30 @@ func TestAMenuHasABoundedNumberOfLines(t *testing.T) {
 	}
 }
 
+func TestWhatStandsAloneSaysWhatItIsFor(t *testing.T) {
+	titles := func(contexts []session.State, room int) (titles []string) {
+		for _, item := range Build(session.Snapshot{Version: 1, Contexts: contexts}, Extras{Lines: room}) {
+			if !item.Separator {
+				titles = append(titles, item.Title)
+			}
+		}
+		return titles
+	}
+	used := many(200, 12)
+	used[3].Used = noon
+	for _, c := range []struct {
+		contexts []session.State
+		want     string
+	}{
+		{many(200, 12), "Fairlead: off, Start a context (200), Fairlead, Quit"},
+		{used, "Fairlead: off, Start, kind-3, More (199), Fairlead, Quit"},
+	} {
+		if got := strings.Join(titles(c.contexts, 12), ", "); got != c.want {
+			t.Errorf("%s, and should be %s", got, c.want)
+		}
+	}
+}
+
 func TestSentencesAreWrapped(t *testing.T) {
 	for sentence, want := range map[string][]string{
 		"":                           nil,

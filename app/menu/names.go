@@ -4,9 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"fairlead/app/session"
 )
@@ -33,6 +36,12 @@ func Titles(s session.Snapshot) map[string]string {
 // contexts share, and widened until they differ from the others. A title changes with another context only where the
 // two would be the same, or shared something that is not shared any more.
 func titlesOf(contexts []session.State) map[string]string {
+	titles, _ := titled(contexts)
+	return titles
+}
+
+// titled returns the titles of titlesOf, and which parts of a grammar's short they leave out, see sharedParts.
+func titled(contexts []session.State) (titles map[string]string, shared []bool) {
 	contexts = withoutRepeats(contexts)
 	n := namesOf(contexts)
 	queue := make([]int, len(n.all))
@@ -46,11 +55,40 @@ func titlesOf(contexts []session.State) map[string]string {
 			queue = append(queue, i, other)
 		}
 	}
-	titles := make(map[string]string, len(n.all))
+	titles = make(map[string]string, len(n.all))
 	for i, c := range contexts {
 		titles[c.Name] = n.all[i].title
 	}
-	return titles
+	return titles, n.shared
+}
+
+// withoutOwners returns titles for the rows in the groups of owners, by context name: without the owner, which the group's
+// title says. There is none for a context whose row would look like another one's somewhere in the menu.
+func (x view) withoutOwners(contexts []session.State) map[string]string {
+	short, looks := map[string]string{}, map[string]int{}
+	for _, c := range contexts {
+		g := grammarOf(c)
+		if g.name == "" {
+			continue
+		}
+		said := slices.Clone(g.owned)
+		for i := range said {
+			said[i] = said[i] || i < len(x.shared) && x.shared[i]
+		}
+		short[c.Name] = g.title(g.short, said)
+		looks[look(short[c.Name])]++
+	}
+	if len(short) == 0 {
+		return nil
+	}
+	for name, title := range x.titles {
+		looks[look(title)]++
+		if name != title && len(name) <= utf8.UTFMax*maxTitle { // a longer one is no title
+			looks[look(oneLine(name))]++
+		}
+	}
+	maps.DeleteFunc(short, func(_, title string) bool { return looks[look(title)] > 1 })
+	return short
 }
 
 // withoutRepeats returns the contexts with each name once, so that all of them can have titles of their own.
@@ -87,6 +125,7 @@ type names struct {
 	all     []contextName
 	owner   map[string]int // the name that looks exactly like this text; nobody else may
 	claimed map[string]int // the one name whose form looks like this, or ambiguous
+	shared  []bool         // see sharedParts
 }
 
 // ambiguous stands for several names with the same form. All of them leave it, so that titles do not depend on the order.
@@ -103,7 +142,7 @@ func namesOf(contexts []session.State) *names {
 		}
 		grammars[i] = grammarOf(c)
 	}
-	shared := sharedParts(grammars)
+	n.shared = sharedParts(grammars)
 	common := ""
 	if len(contexts) > 1 {
 		common = oneLine(commonWords(contexts))
@@ -112,7 +151,7 @@ func namesOf(contexts []session.State) *names {
 	for i, g := range grammars {
 		name := &n.all[i]
 		if g.name != "" {
-			name.forms = append(name.forms, g.title(g.short, shared), g.title(g.short, nil), g.title(g.full, nil))
+			name.forms = append(name.forms, g.title(g.short, n.shared), g.title(g.short, nil), g.title(g.full, nil))
 		}
 		name.forms = append(name.forms, plainForms(name.whole, common, differences)...)
 	}
@@ -242,6 +281,7 @@ type grammar struct {
 	short []string // where it is, in brief
 	full  []string // all that the name says
 	owner []string // the account or project it belongs to: a title of its group, and a longer one that says it in full
+	owned []bool   // which parts of short that title says
 }
 
 var (
@@ -258,25 +298,26 @@ func grammarOf(c session.State) grammar {
 			full = append(full, found[1])
 		}
 		owner := []string{"EKS " + found[3][:4] + "…" + found[3][8:], "EKS " + strings.Join(full[1:], " ")}
-		return grammar{"eks", found[4], []string{found[2], "…" + found[3][8:]}, full, owner}
+		return grammar{"eks", found[4], []string{found[2], "…" + found[3][8:]}, full, owner, []bool{false, true}}
 	}
 	if found := gkeName.FindStringSubmatch(short("", c.Name)); found != nil {
-		return grammar{"gke", found[3], found[1:3], found[1:3], []string{"GKE " + shortMiddle(found[1], maxName), "GKE " + found[1]}}
+		owner := []string{"GKE " + shortMiddle(found[1], maxName), "GKE " + found[1]}
+		return grammar{"gke", found[3], found[1:3], found[1:3], owner, []bool{true, false}}
 	}
 	if found := doName.FindStringSubmatch(short("do-", c.Name)); found != nil {
-		return grammar{"do", found[2], found[1:2], found[1:2], []string{"DigitalOcean", "DigitalOcean"}}
+		return grammar{"do", found[2], found[1:2], found[1:2], []string{"DigitalOcean", "DigitalOcean"}, []bool{false}}
 	}
 	if strings.HasSuffix(c.Name, ".eksctl.io") {
 		if found := eksctlName.FindStringSubmatch(short("", c.Name)); found != nil {
 			owner := "eksctl " + found[3]
-			return grammar{"eksctl", found[2], found[3:], []string{found[3], oneLine(found[1])}, []string{owner, owner}}
+			return grammar{"eksctl", found[2], found[3:], []string{found[3], oneLine(found[1])}, []string{owner, owner}, []bool{true}}
 		}
 	}
 	// Teleport's tsh names the kubeconfig's cluster after its own cluster, which has the name of a host.
 	if name, ok := strings.CutPrefix(short("", c.Name), c.Cluster+"-"); ok && strings.Contains(c.Cluster, ".") && name != "" {
 		proxy := []string{oneLine(c.Cluster)}
 		owner := "Teleport " + shortMiddle(proxy[0], maxName)
-		return grammar{"teleport", oneLine(name), proxy, proxy, []string{owner, owner}}
+		return grammar{"teleport", oneLine(name), proxy, proxy, []string{owner, owner}, []bool{true}}
 	}
 	return grammar{}
 }

@@ -51,15 +51,18 @@ func notUsable(all []session.State, x view) Item {
 func stoppable(c session.State) bool { return c.Phase != session.Off }
 
 // marked returns a context's title with its marks.
-func marked(c session.State, x view) string {
-	name := x.title(c)
-	if c.Production {
-		name = production + name
-	}
+func marked(c session.State, x view) string { return marks(c) + x.title(c) }
+
+// marks returns what stands before a context's title.
+func marks(c session.State) string {
+	marks := ""
 	if c.Current {
-		name = star + name
+		marks += star
 	}
-	return name
+	if c.Production {
+		marks += production
+	}
+	return marks
 }
 
 // rowTitle returns a context's title, and its port or the cause of its trouble in a few words.
