@@ -100,6 +100,31 @@ func TestRowsLeaveOutWhatTheirGroupSays(t *testing.T) {
 	}
 }
 
+// “az aks get-credentials” says the resource group in the name of the user alone.
+func TestClustersOfAKSAreGroupedByResourceGroup(t *testing.T) {
+	var contexts []session.State
+	add := func(count int, name, cluster, user string) {
+		for i := range count {
+			contexts = append(contexts, session.State{
+				Name: fmt.Sprintf(name, i), Cluster: fmt.Sprintf(cluster, i), User: fmt.Sprintf(user, i), Usable: true, Phase: session.Off,
+			})
+		}
+	}
+	add(20, "shop%d", "shop%d", "clusterUser_rg_shop_shop%d")
+	add(4, "shop%d-admin", "shop%d", "clusterAdmin_rg_shop_shop%d")
+	add(8, "renamed%d", "data_%d", "clusterUser_rg-data_data_%d")
+	add(5, "almost%d", "cluster%d", "clusterUser_rg_another%d")
+	add(5, "empty%d", "cluster%d", "clusterUser__cluster%d")
+	add(5, "unsafe%d", "cluster%d", "clusterUser_\u202e_cluster%d")
+	want := []string{"AKS rg-data (8)", "AKS rg_shop (24)", "Others (15)"}
+	if got := grouped(contexts); !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+	if titles := titlesOf(contexts); titles["shop1"] != "shop1" || titles["shop1-admin"] != "shop1-admin" {
+		t.Errorf("%q", titles)
+	}
+}
+
 func TestNumbersInTitlesAreInOrder(t *testing.T) {
 	want := []string{"", "7", "a", "a 2", "a-2", "a-02", "a-9", "a-10", "a-10-1", "a-10-12", "a-10b", "a-18446744073709551617", "b", "é"}
 	got := slices.Clone(want)

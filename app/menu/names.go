@@ -274,7 +274,8 @@ func (d difference) form(whole string) string {
 }
 
 // A grammar is what a name says that was made by a cloud's command: the cluster's name, and where it is. It is zero for
-// any other name, such as those of AKS, kind and Rancher, which are the cluster's name with a word at most.
+// any other name, such as those of kind and Rancher, which are the cluster's name with a word at most. So are those of AKS,
+// but there the user's name says the resource group.
 type grammar struct {
 	kind  string
 	name  string
@@ -288,6 +289,7 @@ var (
 	eksName    = regexp.MustCompile(`^arn:(aws[a-z-]{0,16}):eks:([a-z0-9-]{1,32}):([0-9]{12}):cluster/([A-Za-z0-9][A-Za-z0-9_-]{0,99})$`)
 	gkeName    = regexp.MustCompile(`^(?:gke|connectgateway)_([a-z0-9.:-]{1,64})_([a-z0-9-]{1,32})_([a-z0-9-]{1,63})$`)
 	doName     = regexp.MustCompile(`^do-([a-z]{3}[0-9])-([a-z0-9][a-z0-9-]{0,99})$`)
+	aksGroup   = regexp.MustCompile(`^[A-Za-z0-9._()-]{1,90}$`)
 	eksctlName = regexp.MustCompile(`^([^@]{1,128})@([A-Za-z0-9][A-Za-z0-9_-]{0,99})\.([a-z0-9-]{1,32})\.eksctl\.io$`)
 )
 
@@ -311,6 +313,12 @@ func grammarOf(c session.State) grammar {
 		if found := eksctlName.FindStringSubmatch(short("", c.Name)); found != nil {
 			owner := "eksctl " + found[3]
 			return grammar{"eksctl", found[2], found[3:], []string{found[3], oneLine(found[1])}, []string{owner, owner}, []bool{true}}
+		}
+	}
+	// “az aks get-credentials” calls the user clusterUser_GROUP_CLUSTER, and kubelogin keeps that.
+	if rest, ok := strings.CutPrefix(strings.Replace(short("cluster", c.User), "clusterAdmin_", "clusterUser_", 1), "clusterUser_"); ok {
+		if group, ok := strings.CutSuffix(rest, "_"+c.Cluster); ok && aksGroup.MatchString(group) {
+			return grammar{kind: "aks", owner: []string{"AKS " + shortMiddle(group, maxName), "AKS " + group}}
 		}
 	}
 	// Teleport's tsh names the kubeconfig's cluster after its own cluster, which has the name of a host.
