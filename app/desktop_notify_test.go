@@ -117,7 +117,7 @@ func TestTenBadNamesAreOneNotificationThatCounts(t *testing.T) {
 	}
 	asked.Wait()
 	n := d.waitTitle(t, "demo: 10 connections failed")
-	if !strings.Contains(n.Body, ": no such Service") || !strings.Contains(n.Body, "and 7 more") {
+	if !strings.Contains(n.Body, " – no such Service") || !strings.Contains(n.Body, "and 7 more") {
 		t.Errorf("%+v", n)
 	}
 	if cards := d.cards(t, "demo: on"); cards != 1 {
