@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -236,15 +237,27 @@ type shop struct {
 	reported     chan string
 }
 
+// loginCookies are the names of cookies that a shop needs to have back. All but the first are Secure, as those of most
+// applications are that have TLS somewhere.
+var loginCookies = []string{"session", "secure", "__Secure-session", "__Host-session"}
+
 func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	cookie, _ := r.Cookie("session")
-	loggedIn := cookie != nil && cookie.Value == "yes"
+	loggedIn := !slices.ContainsFunc(loginCookies, func(name string) bool {
+		cookie, err := r.Cookie(name)
+		return err != nil || cookie.Value != "yes"
+	})
 	origin, sent := r.Header["Origin"]
 	switch {
 	case r.Host != s.host || sent && origin[0] != "http://"+s.host:
 		http.Error(w, "not for this host", http.StatusMisdirectedRequest)
 	case r.Method == http.MethodPost && r.URL.Path == "/login":
-		http.SetCookie(w, &http.Cookie{Name: "session", Value: "yes", Path: "/", Domain: s.domain, HttpOnly: true})
+		for _, name := range loginCookies {
+			cookie := &http.Cookie{Name: name, Value: "yes", Path: "/", Domain: s.domain, HttpOnly: true, Secure: name != "session"}
+			if strings.HasPrefix(name, "__Host-") {
+				cookie.Domain = "" // by its definition
+			}
+			http.SetCookie(w, cookie)
+		}
 		w.Header().Set("Location", "http://"+s.host+"/home")
 		w.WriteHeader(http.StatusSeeOther)
 	case r.URL.Path == "/login":
@@ -286,14 +299,31 @@ func greetBySocket(w http.ResponseWriter, r *http.Request) {
 }
 
 // A browser that knows no proxy logs in to a web application of the cluster at a local address, is led on from page to page,
-// keeps its cookie and opens a WebSocket.
+// keeps its cookies and opens a WebSocket.
 func TestABrowserUsesAWebApplicationAtALocalPort(t *testing.T) {
 	s := &shop{host: "shop.default.svc", domain: "default.svc", reported: make(chan string, 1)}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	door(t, "shop", server.Listener.Addr().String())
 	_, at := serveForwards(t, `{forwards: [{listen: %s, to: "shop.default.svc:80", protocol: http}]}`)
-	host := "localhost:" + localPort(t, at[0])
+	for _, host := range []string{"localhost", "127.0.0.1", "shop.localhost"} {
+		host += ":" + localPort(t, at[0])
+		var got string
+		said := browse(t, "http://"+host+"/", func() {
+			select {
+			case got = <-s.reported:
+			case <-time.After(2 * time.Minute):
+			}
+		})
+		if want := host + "/home hello"; got != want {
+			t.Errorf("the page reports %q, want %q; the browser said:\n%s", got, want, said)
+		}
+	}
+}
+
+// browse opens a URL in a browser that knows no proxy until a function returns, and returns what the browser has printed.
+func browse(t *testing.T, url string, until func()) string {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "browser") // t.TempDir's path would be too long for a browser's socket
 	if err != nil {
 		t.Fatal(err)
@@ -301,21 +331,15 @@ func TestABrowserUsesAWebApplicationAtALocalPort(t *testing.T) {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	browser := exec.Command("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "chromium", "--headless=new", "--no-sandbox", "--disable-gpu",
 		"--disable-dev-shm-usage", "--no-first-run", "--no-proxy-server", "--user-data-dir="+dir+"/profile", "--remote-debugging-port=0",
-		"--host-resolver-rules=MAP localhost 127.0.0.1", "http://"+host+"/")
+		"--host-resolver-rules=MAP localhost 127.0.0.1", url)
 	browser.Env = append(os.Environ(), "HOME="+dir, "TMPDIR="+dir)
 	said := &lockedBuffer{}
 	browser.Stdout, browser.Stderr = said, said
 	if err := browser.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var got string
-	select {
-	case got = <-s.reported:
-	case <-time.After(2 * time.Minute):
-	}
+	until()
 	_ = browser.Process.Kill()
 	_ = browser.Wait()
-	if want := host + "/home hello"; got != want {
-		t.Errorf("the page reports %q, want %q; the browser said:\n%s", got, want, said)
-	}
+	return said.String()
 }
