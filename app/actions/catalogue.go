@@ -2,6 +2,7 @@ package actions
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +38,7 @@ type cataloguePage struct {
 	failed     string
 	namespaces []string
 	services   []menu.Service
+	taken      []uint16 // ports of this machine that a forward was refused for since it was loaded
 }
 
 // load queries the API server in a goroutine. c.loading must be waited for before the program ends. Until then the page
@@ -107,6 +109,17 @@ func (c *catalogue) has(name string) bool {
 	return page != nil && (page.loading || page.failed == "" && time.Since(page.loaded) <= catalogueExpiry)
 }
 
+// addTaken adds a port of this machine that a forward of a context was refused for. It is forgotten when the page is
+// loaded again.
+func (c *catalogue) addTaken(name string, port uint16) {
+	c.mutex.Lock()
+	if page := c.pages[name]; page != nil {
+		page.taken = append(slices.Clone(page.taken), port)
+	}
+	c.mutex.Unlock()
+	c.changed()
+}
+
 // addTo adds what is known about a context's cluster to extra, unless it is too old.
 func (c *catalogue) addTo(name string, extra *menu.Extra) {
 	c.mutex.Lock()
@@ -120,5 +133,5 @@ func (c *catalogue) addTo(name string, extra *menu.Extra) {
 		return
 	}
 	extra.Loading, extra.LoadFailed = page.loading, page.failed
-	extra.Namespaces, extra.Services = page.namespaces, page.services
+	extra.Namespaces, extra.Services, extra.TakenPorts = page.namespaces, page.services, page.taken
 }

@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +50,16 @@ func TestAPageStaysWhileItIsLoadedAgain(t *testing.T) {
 			t.Errorf("while it is loaded again: %+v", got)
 		}
 		time.Sleep(2 * time.Second)
+		c.addTaken("a", 5432)
+		c.addTaken("b", 5432) // whose Services nobody has seen
+		if got := page(); !slices.Equal(got.TakenPorts, []uint16{5432}) || changes != 6 {
+			t.Errorf("with a taken port: %+v, %d changes", got, changes)
+		}
+		c.load(t.Context(), "a", slow{errors.New("no")})
+		time.Sleep(2 * time.Second)
+		if got := page(); got.TakenPorts != nil {
+			t.Errorf("a port is taken for ever: %+v", got)
+		}
 		if got := page(); got.LoadFailed == "" || c.has("a") {
 			t.Errorf("after a failure: %+v", got)
 		}

@@ -2,14 +2,17 @@ package actions
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 
+	"fairlead/app/instance"
 	"fairlead/app/menu"
 	"fairlead/app/settings"
 )
 
-// forward makes or removes a fixed local port. The error says who has the port, if it is taken.
+// forward makes or removes a fixed local port. If the port is taken, the error says who has it, and the menu offers another
+// one from then on.
 func (c *Actions) forward(ctx context.Context, click menu.Click) error {
 	if click.Action == menu.RemoveForward {
 		at, err := netip.ParseAddrPort(click.Argument)
@@ -26,5 +29,9 @@ func (c *Actions) forward(ctx context.Context, click menu.Click) error {
 	if err != nil {
 		return err
 	}
-	return c.AddForward(ctx, c.model, click.Context, settings.Endpoint{Address: at, To: to, Protocol: settings.Protocol(protocol)})
+	err = c.AddForward(ctx, c.model, click.Context, settings.Endpoint{Address: at, To: to, Protocol: settings.Protocol(protocol)})
+	if taken, ok := errors.AsType[*instance.TakenError](err); ok {
+		c.catalogue.addTaken(click.Context, taken.Address.Port())
+	}
+	return err
 }

@@ -47,9 +47,8 @@ func localName(address string) string {
 	return address
 }
 
-// forwarding offers the fixed local port for a port of a Service: the one that there is, or else one of the same number
-// (with 8000 added where that needs special rights).
-func forwarding(c session.State, s Service, p Port, web bool) Item {
+// forwarding offers the fixed local port for a port of a Service: the one that there is, or else one whose number is free.
+func forwarding(c session.State, extra Extra, s Service, p Port, web bool) Item {
 	host := s.Name + "." + s.Namespace
 	short := shortMiddle(clean(net.JoinHostPort(host+".svc", strconv.Itoa(int(p.Number)))), maxTitle)
 	name := fmt.Sprintf("forward/%d/%s/%s/%s", p.Number, p.Name, s.Namespace, s.Name)
@@ -58,10 +57,7 @@ func forwarding(c session.State, s Service, p Port, web bool) Item {
 			return forwardItem(c, "Forward "+localName(e.Address)+" → "+short, name, e)
 		}
 	}
-	local, protocol := p.Number, "tcp"
-	if local < 1024 {
-		local += 8000
-	}
+	local, protocol := localNumber(c, extra, p.Number), "tcp"
 	if web {
 		protocol = "http"
 	}
@@ -69,6 +65,25 @@ func forwarding(c session.State, s Service, p Port, web bool) Item {
 	item := toggle(fmt.Sprintf("Forward localhost:%d → %s", local, short), false, Click{AddForward, c.Name, argument}, name)
 	item.ID = name + "/" + c.Name
 	return item
+}
+
+// localNumber returns the number of a local port for a port of a Service: the same one (with 8000 added where that needs
+// special rights) or, if that is known to be taken, the next one that is not.
+func localNumber(c session.State, extra Extra, number uint16) uint16 {
+	if number < 1024 {
+		number += 8000
+	}
+	taken := func(port uint16) bool {
+		return slices.Contains(extra.TakenPorts, port) || slices.ContainsFunc(c.Endpoints, func(e session.Endpoint) bool {
+			return session.DialAddress(e.Address) == fmt.Sprintf("127.0.0.1:%d", port)
+		})
+	}
+	for next := number; next != 0; next++ {
+		if !taken(next) {
+			return next
+		}
+	}
+	return number
 }
 
 // leadsTo reports whether a target is the port of a Service, whose name and namespace host has.

@@ -1,6 +1,7 @@
 package menu
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -41,6 +42,23 @@ func TestForwardsAreItemsWithCheckMarks(t *testing.T) {
 		got := strings.TrimSpace(mark + item.Title + " " + string(item.Click.Action) + " " + item.Click.Argument)
 		if !found || !item.Checkable || got != want || item.Disabled != (item.Click == Click{}) {
 			t.Errorf("%s: %q, want %q", id, got, want)
+		}
+	}
+}
+
+// A number that is taken is not offered, whether the context has it or a forward was refused for it.
+func TestTheNextLocalPortIsOfferedForATakenOne(t *testing.T) {
+	snapshot, extras := forwarded()
+	extra := extras.Contexts["staging"]
+	extra.Services = []Service{{"billing", "old", []Port{{5432, ""}, {1080, ""}, {6379, ""}, {9187, ""}, {65535, ""}}}}
+	extra.TakenPorts = []uint16{9187, 9188, 65535}
+	extras.Contexts["staging"] = extra
+	items := Build(snapshot, extras)
+	for number, want := range map[int]int{5432: 5433, 1080: 1081, 6379: 6379, 9187: 9189, 65535: 65535} {
+		item, found := withID(items, fmt.Sprintf("forward/%d//billing/old/staging", number))
+		title, argument := fmt.Sprintf("Forward localhost:%d → old.billing.svc:%d", want, number), fmt.Sprintf("127.0.0.1:%d old.billing.svc:%d tcp", want, number)
+		if !found || item.Title != title || item.Click.Argument != argument || item.Checked {
+			t.Errorf("%d: %+v, want %q, %q", number, item, title, argument)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func services(c session.State, x view, extra Extra, nested bool) Item {
 	}
 	shown := extra.Services[:min(len(extra.Services), maxServices)]
 	left := len(extra.Services) - len(shown)
-	all := each(shown, func(s Service) []Item { return ports(c, x, s) })
+	all := each(shown, func(s Service) []Item { return ports(c, x, extra, s) })
 	var items []Item
 	switch flat := slices.Concat(all...); {
 	case len(flat) == 0:
@@ -135,7 +135,7 @@ func pagesOfServices(c session.State, services []Service, all [][]Item) []Item {
 }
 
 // ports returns the lines of a Service's ports: a web page is opened, and anything copied or forwarded.
-func ports(c session.State, x view, s Service) []Item {
+func ports(c session.State, x view, extra Extra, s Service) []Item {
 	var items []Item
 	for _, p := range s.Ports[:min(len(s.Ports), maxPorts)] {
 		text, web := address(s, p)
@@ -151,7 +151,7 @@ func ports(c session.State, x view, s Service) []Item {
 			opening.ID = "open-" + copying.ID
 			items = append(items, opening)
 		}
-		items = append(items, forwarding(c, s, p, web))
+		items = append(items, forwarding(c, extra, s, p, web))
 	}
 	return items
 }
