@@ -212,3 +212,11 @@ func TestGNOMENeverShowsLinesThatAreBlankOrBelowTheScreen(t *testing.T) {
 }
 
 func TestGNOMETakesFewClicks(t *testing.T) { doTasks(t, desktoptest.Options{GNOME: true}) }
+
+func TestGNOMEForwardsAServiceByAClick(t *testing.T) {
+	forwardByClicks(t, desktoptest.Options{GNOME: true})
+}
+
+func TestGNOMERefusesHostsOutsideByAClick(t *testing.T) {
+	refuseOutsideByClicks(t, desktoptest.Options{GNOME: true})
+}

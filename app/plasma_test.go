@@ -53,3 +53,11 @@ func TestPlasmaHasRoomForSubmenusWhenTheyAreFirstOpened(t *testing.T) {
 }
 
 func TestPlasmaTakesFewClicks(t *testing.T) { doTasks(t, desktoptest.Options{Plasma: true}) }
+
+func TestPlasmaForwardsAServiceByAClick(t *testing.T) {
+	forwardByClicks(t, desktoptest.Options{Plasma: true})
+}
+
+func TestPlasmaRefusesHostsOutsideByAClick(t *testing.T) {
+	refuseOutsideByClicks(t, desktoptest.Options{Plasma: true})
+}
