@@ -77,7 +77,10 @@ func (k *checker) endpoints() {
 			e.Address = at(e, o.listenAddress())
 			text := ""
 			if i := slices.IndexFunc(all, func(other owned) bool { return other.Overlaps(e.Endpoint) }); i >= 0 {
-				text = fmt.Sprintf("%s of %s is the address of %s already (line %d)", e.Address, quotable(b.pattern), quotable(all[i].context), all[i].line)
+				text = fmt.Sprintf("%s of %s is an address of %s already (line %d)", e.Address, quotable(b.pattern), quotable(all[i].context), all[i].line)
+				if all[i].context == b.pattern {
+					text = fmt.Sprintf("%s is an address of %s already (line %d)", e.Address, quotable(b.pattern), all[i].line)
+				}
 			} else if e.exposed() && !guarded(o) {
 				text = fmt.Sprintf("%s would let in anybody who can reach %s: give it a password, or tls, which wants client certificates", quotable(b.pattern), e.Address.Addr())
 			}

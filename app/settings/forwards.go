@@ -108,6 +108,10 @@ func (p *parser) endpoints(node *yaml.Node, one bool, parse func(*yaml.Node) End
 		return nil
 	}
 	list := []writtenEndpoint{}
+	if n := resolved(node); n.Kind != yaml.SequenceNode {
+		p.flaws = append(p.flaws, Problem{p.file, node.Line, fmt.Sprintf("this must be a list, each item of which begins with a hyphen, and is %s", kind(n))})
+		return &list
+	}
 	p.list(node, func(n *yaml.Node) {
 		if n.Kind != yaml.MappingNode {
 			p.flaws = append(p.flaws, Problem{p.file, n.Line, fmt.Sprintf("this must be keys with values, and is %s", kind(n))})
@@ -190,6 +194,9 @@ func CheckTarget(text string) error {
 			return fmt.Errorf("%q is no target: write a host and a port, such as db.billing:5432 or web.shop:https", quotable(text))
 		case !hostport.IsPort(port):
 			return fmt.Errorf("%q is no port: it is a number from 1 to %d, or the name that the Service has for it", quotable(port), lastPort)
+		}
+		if strings.Contains(host, "/") {
+			return fmt.Errorf("%q is spelled as for kubectl: write a Service as db.billing:5432, with its namespace", quotable(text))
 		}
 		return fmt.Errorf("%q cannot be the name of a host", quotable(host))
 	}

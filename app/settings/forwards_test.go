@@ -52,6 +52,7 @@ func TestWrongForwardsAreProblemsOfTheirLine(t *testing.T) {
 		`{listen: 5432}`:                                        "a forward takes an address or a port of this machine and a target",
 		`{to: "db:5432"}`:                                       "a forward takes an address or a port of this machine and a target",
 		`5432`:                                                  "this must be keys with values",
+		`{listen: 5432, to: "svc/db:5432"}`:                     `"svc/db:5432" is spelled as for kubectl: write a Service as db.billing:5432`,
 		`{listen: 5432, to: db}`:                                `"db" is no target: write a host and a port`,
 		`{listen: 5432, to: "db:0"}`:                            `"0" is no port`,
 		`{listen: 5432, to: "db:65536"}`:                        `"65536" is no port`,
@@ -73,12 +74,12 @@ func TestWrongForwardsAreProblemsOfTheirLine(t *testing.T) {
 		`{listen: 192.0.2.1:5432, to: "db:80"}`:                 "cannot ask for a password",
 		`{listen: 5432, to: "db:80", protocol: socks}`:          `"socks" is none of tcp, http`,
 		`{listen: 5432, too: "db:80"}`:                          "did you mean to?",
-		`{listen: 1080, to: "db:80"}`:                           "127.0.0.1:1080 of a is the address of a already (line 3)",
-		`{listen: 1090, to: "db:80"}`:                           "127.0.0.1:1090 of a is the address of b already (line 6)",
-		"{listen: 5432, to: db:80}, {listen: 5432, to: web:80}": "127.0.0.1:5432 of a is the address of a already (line 4)",
+		`{listen: 1080, to: "db:80"}`:                           "127.0.0.1:1080 is an address of a already (line 3)",
+		`{listen: 1090, to: "db:80"}`:                           "127.0.0.1:1090 of a is an address of b already (line 6)",
+		"{listen: 5432, to: db:80}, {listen: 5432, to: web:80}": "127.0.0.1:5432 is an address of a already (line 4)",
 	} {
 		if strings.Contains(want, "of b already") { // b comes later in the file, so the problem is b's
-			want = "127.0.0.1:1090 of b is the address of a already"
+			want = "127.0.0.1:1090 of b is an address of a already"
 		}
 		c, err := Parse([]byte("contexts:\n  a:\n    port: 1080\n    forwards: ["+text+"]\n  b:\n    forwards: [{listen: 1090, to: x:1}]\n"), "f")
 		if err == nil && len(c.flaws) > 0 {
@@ -93,6 +94,39 @@ func TestWrongForwardsAreProblemsOfTheirLine(t *testing.T) {
 		}
 		if err == nil || !strings.HasPrefix(err.Error(), line) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s%s", text, err, line, want)
+		}
+	}
+}
+
+// What is wrong with further ports of a proxy, or with a whole list, leaves the rest of the settings in force, too.
+func TestWrongPortsLeaveTheRestInForce(t *testing.T) {
+	for text, want := range map[string]string{
+		"proxies: [{listen: 1080}]":                                      "127.0.0.1:1080 is an address of a already (line 3)",
+		"proxies: [{listen: 1092}]":                                      "127.0.0.1:1092 of b is an address of a already (line 4)",
+		"proxies: [{listen: 4140}], forwards: [{listen: 4140, to: x:1}]": "127.0.0.1:4140 is an address of a already (line 4)",
+		"proxies: [{listen: 4140, protocol: tcp}]":                       `"tcp" is none of http, socks`,
+		"proxies: [{listen: x}]":                                         `"x" is neither a port`,
+		"proxies: [{listen: 0}]":                                         `"0" is neither a port`,
+		"proxies: [{protocol: http}]":                                    "a further port of the proxy takes an address or a port",
+		"proxies: [{listen: 4140, to: x:1}]":                             `unknown key "to"`,
+		"proxies: [4140]":                                                "this must be keys with values, and is a single value",
+		"proxies: {listen: 4140}":                                        "this must be a list, each item of which begins with a hyphen, and is keys with values",
+		"proxies: 4140":                                                  "this must be a list, each item of which begins with a hyphen, and is a single value",
+		"forwards: {listen: 5432, to: x:1}":                              "this must be a list, each item of which begins with a hyphen, and is keys with values",
+		"forwards: {5432: x:1}":                                          "this must be a list, each item of which begins with a hyphen, and is keys with values",
+		"forwards: db:5432":                                              "this must be a list, each item of which begins with a hyphen, and is a single value",
+	} {
+		c, err := Parse([]byte("contexts:\n  a:\n    port: 1080\n    "+strings.ReplaceAll(text, "], ", "]\n    ")+"\n  b:\n    production: false\n    forwards: [{listen: 1092, to: x:1}, {listen: 1091, to: x:1}]\n"), "f")
+		if err != nil {
+			t.Errorf("%s: nothing of the file is in force: %v", text, err)
+			continue
+		}
+		if said := fmt.Sprint(c.flaws); len(c.flaws) != 1 || !strings.Contains(said, want) || c.flaws[0].Line < 4 {
+			t.Errorf("%s: %v, want %s", text, c.flaws, want)
+		}
+		a, b := c.context("a", contextState{}), c.context("b", contextState{}).Forwards()
+		if a.Port() != 1080 || len(b) == 0 || b[len(b)-1].Address.Port() != 1091 {
+			t.Errorf("%s: the rest is not in force: %+v, %+v", text, a.Endpoints, b)
 		}
 	}
 }
