@@ -61,5 +61,5 @@ var notificationTitles = map[settings.Notification]string{
 	settings.NotifyDials:    "Connection failed",
 	settings.NotifyContexts: "Context failed or recovered",
 	settings.NotifyLogins:   "Login needed",
-	settings.NotifyPorts:    "Port already in use",
+	settings.NotifyPorts:    "Port taken",
 }
