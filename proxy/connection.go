@@ -115,7 +115,11 @@ func (c *connection) request(conn net.Conn) (net.Conn, *request, error) {
 		stream.Reset(conn)
 		return nil, nil, fmt.Errorf("find the target: %w", err)
 	}
-	return conn, &request{protocol: TCP, target: to}, nil
+	asked := &request{protocol: TCP, target: to}
+	if pending, ok := conn.(Pending); ok {
+		asked.dialect = pendingDialect{pending}
+	}
+	return conn, asked, nil
 }
 
 // ask finds out what the client asks for. It returns no request for an HTTP client that has been served already.

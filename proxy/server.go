@@ -147,12 +147,12 @@ func (s *Server) ServeOnly(ctx context.Context, ln net.Listener, only Language) 
 
 // ServeTarget is like Serve, for a listener whose clients speak to their targets at once, as if there were no proxy: on
 // a port that stands for one target, or with connections that were intercepted. target returns the target of an
-// accepted connection, made by NewTarget or ParseNamed, and must not wait for the client. If it returns an error, the connection is
+// accepted connection, made by hostport.New or hostport.ParseNamed, and must not wait for the client. If it returns an error, the connection is
 // reset, and the error is logged at debug level.
 //
 // All of the Config applies except what is about handshakes: Handshake, Credentials, TLS, RequireTLS and Pages. So any
-// client that can connect is served, if Peer lets it in. A client is not told about success, and its connection is
-// reset after a failure.
+// client that can connect is served, if Peer lets it in. The client of a Pending is answered as that says. Other clients are
+// not told about success, and their connections are reset after a failure.
 func (s *Server) ServeTarget(ctx context.Context, ln net.Listener, target func(net.Conn) (Target, error)) error {
 	return s.run(ctx, ln, mode{target: target})
 }
