@@ -49,8 +49,12 @@ func Check(conn net.Conn, check func(client, local netip.AddrPort) error) error 
 }
 
 // Departed reports whether the program at the other end has closed its connection, and not only ended its direction, if
-// that can be told: a FIN looks the same for both, but of its own programs the kernel knows. False is no answer.
+// that can be told: a FIN looks the same for both, but of its own programs the kernel knows. False is no answer. A connection
+// that knows by itself has a method Departed.
 func Departed(client net.Conn) bool {
+	if knows, ok := client.(interface{ Departed() bool }); ok {
+		return knows.Departed()
+	}
 	from, to := addrPort(client.RemoteAddr()), addrPort(client.LocalAddr())
 	// Others than loopback's may be behind a translation of addresses, or on another machine.
 	if !from.Addr().Unmap().IsLoopback() || !to.Addr().Unmap().IsLoopback() {

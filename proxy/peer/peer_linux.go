@@ -162,9 +162,10 @@ type socketOf struct {
 // A diag is a netlink socket to ask whose sockets are. It is kept, since a process that may open no more files could not
 // tell its clients apart otherwise, and would turn all of them away.
 type diag struct {
-	mu   sync.Mutex
-	fd   int
-	open bool
+	mu    sync.Mutex
+	fd    int
+	open  bool
+	other bool // of another namespace, where no other socket can be opened from here
 }
 
 // sockets is the process's own.
@@ -188,6 +189,9 @@ func (d *diag) ask(question []byte) (answer []byte, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.open {
+		if d.other {
+			return nil, net.ErrClosed
+		}
 		if d.fd, err = openDiag(); err != nil {
 			return nil, err
 		}
@@ -210,17 +214,63 @@ func (d *diag) ask(question []byte) (answer []byte, err error) {
 	return answer[:n], nil
 }
 
+// Sockets are those of another network namespace.
+type Sockets struct{ diag }
+
+// SocketsOf returns the sockets of the network namespace in which a netlink socket of sock_diag(7) was opened, and takes it
+// over.
+func SocketsOf(netlink *os.File) (*Sockets, error) {
+	defer netlink.Close()
+	fd, err := unix.FcntlInt(netlink.Fd(), unix.F_DUPFD_CLOEXEC, 0) // in the way of this package, without the poller
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(unix.SetNonblock(fd, false), boundDiag(fd)); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	return &Sockets{diag{fd: fd, open: true, other: true}}, nil
+}
+
+// Departed reports whether no program has the socket open that is bound to from and connected to to.
+func (s *Sockets) Departed(from, to netip.AddrPort) bool {
+	answer, err := s.ask(diagRequest(from, to))
+	if err != nil {
+		return false
+	}
+	owner, err := diagAnswer(answer)
+	return errors.Is(err, unix.ENOENT) || err == nil && owner.inode == 0
+}
+
+// Close releases what s holds.
+func (s *Sockets) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.open {
+		return nil
+	}
+	s.open = false
+	return unix.Close(s.fd)
+}
+
 func openDiag() (int, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
 		return 0, fmt.Errorf("open netlink: %w", err)
 	}
-	wait := unix.NsecToTimeval(diagPatience.Nanoseconds())
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
+	if err := boundDiag(fd); err != nil {
 		_ = unix.Close(fd)
-		return 0, fmt.Errorf("bound the wait for netlink: %w", err)
+		return 0, err
 	}
 	return fd, nil
+}
+
+// boundDiag bounds the wait for answers.
+func boundDiag(fd int) error {
+	wait := unix.NsecToTimeval(diagPatience.Nanoseconds())
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
+		return fmt.Errorf("bound the wait for netlink: %w", err)
+	}
+	return nil
 }
 
 // diagRequest is an inet_diag_req_v2 for one socket by its four numbers.
