@@ -1,0 +1,225 @@
+// Package nameserver answers questions in DNS about names that a Source knows. It listens nowhere by itself.
+package nameserver
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Limits.
+const (
+	maxDatagram = 1232 // of an answer, whatever the client says: more may be fragmented
+	maxQuery    = 4096
+	answerTime  = 10 * time.Second // for one answer
+	idleTime    = 10 * time.Second // between two questions of a connection
+	maxRecords  = 512
+)
+
+// The errors of a Source. Any other means that the answer is not known at the moment.
+var (
+	ErrNoName  = errors.New("no such name")
+	ErrRefused = errors.New("not answered here")
+)
+
+// A Source knows names. Its methods get a name in lower case without a trailing dot. A name that exists without what is
+// asked for has neither an answer nor an error.
+type Source interface {
+	// Addresses returns the addresses of a name, of both kinds.
+	Addresses(ctx context.Context, name string) ([]netip.Addr, error)
+	// Services returns where a service is, such as _http._tcp.web.shop.svc.cluster.local.
+	Services(ctx context.Context, name string) ([]Service, error)
+	// Names returns the names of an address.
+	Names(ctx context.Context, address netip.Addr) ([]string, error)
+	// Other returns an error if a name does not exist, for a question about something else of it.
+	Other(ctx context.Context, name string) error
+}
+
+// A Service is a host and a port.
+type Service struct {
+	Host string // without a trailing dot
+	Port uint16
+}
+
+// A Server answers questions from a Source.
+type Server struct {
+	source Source
+	ttl    uint32
+}
+
+// New returns a Server whose answers may be kept by clients for ttl.
+func New(source Source, ttl time.Duration) *Server {
+	return &Server{source: source, ttl: uint32(ttl / time.Second)}
+}
+
+// Answer returns the answer to a question in a datagram, or nil if there is none to give.
+func (s *Server) Answer(ctx context.Context, query []byte) []byte { return s.answer(ctx, query, false) }
+
+// ServeConn answers the questions of a connection, one after the other, until it ends or is idle. It does not close it.
+func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	for {
+		_ = conn.SetDeadline(time.Now().Add(idleTime)) // fails only on a closed connection, as the next read does
+		var size [2]byte
+		if _, err := io.ReadFull(conn, size[:]); err != nil || ctx.Err() != nil {
+			return
+		}
+		length := binary.BigEndian.Uint16(size[:])
+		if length > maxQuery {
+			return
+		}
+		query := make([]byte, length)
+		if _, err := io.ReadFull(conn, query); err != nil {
+			return
+		}
+		answer := s.answer(ctx, query, true)
+		if answer == nil || len(answer) > dns.MaxMsgSize-1 {
+			return
+		}
+		_ = conn.SetDeadline(time.Now().Add(idleTime))
+		if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...)); err != nil {
+			return
+		}
+	}
+}
+
+// answer returns the answer to a question.
+func (s *Server) answer(ctx context.Context, query []byte, stream bool) []byte {
+	var q dns.Msg
+	if len(query) > maxQuery || q.Unpack(query) != nil || q.Response {
+		return nil
+	}
+	a := new(dns.Msg)
+	a.SetReply(&q)
+	a.RecursionAvailable = true
+	switch {
+	case q.Opcode != dns.OpcodeQuery:
+		a.Rcode = dns.RcodeNotImplemented
+	case len(q.Question) != 1:
+		a.Rcode, a.Question = dns.RcodeFormatError, nil
+	case q.Question[0].Qclass != dns.ClassINET:
+		a.Rcode = dns.RcodeRefused
+	default:
+		ctx, cancel := context.WithTimeout(ctx, answerTime)
+		defer cancel()
+		s.fill(ctx, a)
+	}
+	limit := dns.MinMsgSize
+	if opt := q.IsEdns0(); opt != nil {
+		limit = min(max(limit, int(opt.UDPSize())), maxDatagram)
+		a.SetEdns0(maxDatagram, false)
+		if opt.Version() != 0 {
+			a.Rcode, a.Answer = dns.RcodeBadVers, nil
+		}
+	}
+	if stream {
+		limit = dns.MaxMsgSize
+	}
+	a.Compress = true
+	a.Truncate(limit)
+	packed, err := a.Pack()
+	if err != nil {
+		return nil
+	}
+	return packed
+}
+
+// fill answers the question of a.
+func (s *Server) fill(ctx context.Context, a *dns.Msg) {
+	asked := a.Question[0]
+	name := strings.ToLower(strings.TrimSuffix(asked.Name, "."))
+	var err error
+	switch asked.Qtype {
+	case dns.TypeA, dns.TypeAAAA:
+		var found []netip.Addr
+		found, err = s.source.Addresses(ctx, name)
+		for _, address := range found {
+			s.add(a, addressRecord(address, asked.Qtype))
+		}
+	case dns.TypeSRV:
+		var found []Service
+		found, err = s.source.Services(ctx, name)
+		for _, f := range found {
+			s.add(a, &dns.SRV{Priority: 0, Weight: uint16(100 / len(found)), Port: f.Port, Target: dns.Fqdn(f.Host)})
+		}
+	case dns.TypePTR:
+		address, ok := addressOf(name)
+		if !ok {
+			err = s.source.Other(ctx, name)
+			break
+		}
+		var found []string
+		found, err = s.source.Names(ctx, address)
+		for _, f := range found {
+			s.add(a, &dns.PTR{Ptr: dns.Fqdn(f)})
+		}
+	default:
+		err = s.source.Other(ctx, name)
+	}
+	switch {
+	case errors.Is(err, ErrNoName):
+		a.Rcode = dns.RcodeNameError
+	case errors.Is(err, ErrRefused):
+		a.Rcode = dns.RcodeRefused
+	case err != nil:
+		a.Rcode = dns.RcodeServerFailure
+	}
+}
+
+// add adds a record that answers the question of a. A nil record, and more than there is room for, are left out.
+func (s *Server) add(a *dns.Msg, r dns.RR) {
+	if r == nil || len(a.Answer) >= maxRecords {
+		return
+	}
+	// The name is that of the question, in the same case: clients that check it take no other.
+	*r.Header() = dns.RR_Header{Name: a.Question[0].Name, Rrtype: a.Question[0].Qtype, Class: dns.ClassINET, Ttl: s.ttl}
+	a.Answer = append(a.Answer, r)
+}
+
+// addressRecord returns the record of an address, or nil if it is not of that type.
+func addressRecord(address netip.Addr, kind uint16) dns.RR {
+	switch {
+	case kind == dns.TypeA && address.Is4():
+		return &dns.A{A: address.AsSlice()}
+	case kind == dns.TypeAAAA && address.Is6():
+		return &dns.AAAA{AAAA: address.AsSlice()}
+	}
+	return nil
+}
+
+// addressOf returns the address that a name of in-addr.arpa or ip6.arpa stands for.
+func addressOf(name string) (netip.Addr, bool) {
+	if rest, ok := strings.CutSuffix(name, ".in-addr.arpa"); ok {
+		labels := strings.Split(rest, ".")
+		if len(labels) != 4 {
+			return netip.Addr{}, false
+		}
+		a, err := netip.ParseAddr(labels[3] + "." + labels[2] + "." + labels[1] + "." + labels[0])
+		return a, err == nil
+	}
+	rest, ok := strings.CutSuffix(name, ".ip6.arpa")
+	labels := strings.Split(rest, ".")
+	if !ok || len(labels) != 32 {
+		return netip.Addr{}, false
+	}
+	var text strings.Builder
+	for i := range labels {
+		label := labels[len(labels)-1-i]
+		if len(label) != 1 {
+			return netip.Addr{}, false
+		}
+		if i > 0 && i%4 == 0 {
+			text.WriteByte(':')
+		}
+		text.WriteString(label)
+	}
+	a, err := netip.ParseAddr(text.String())
+	return a, err == nil
+}
