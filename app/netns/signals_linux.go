@@ -1,0 +1,54 @@
+package netns
+
+import (
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// PassSignals passes signals for this process on to the program, until stop is called. A terminal sends its own to both.
+func (p *Process) PassSignals() (stop func()) {
+	received := make(chan os.Signal, 16)
+	for _, s := range []os.Signal{
+		syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM,
+	} {
+		if !signal.Ignored(s) { // then the program ignores it, too
+			signal.Notify(received, s)
+		}
+	}
+	ended := make(chan struct{})
+	var passing sync.WaitGroup
+	passing.Go(func() {
+		for {
+			select {
+			case s := <-received:
+				fromTerminal := s == syscall.SIGINT || s == syscall.SIGQUIT
+				if number, ok := s.(syscall.Signal); ok && !(fromTerminal && inForeground()) {
+					_ = p.Signal(number) // fails if the program has ended
+				}
+			case <-ended:
+				return
+			}
+		}
+	})
+	return func() {
+		signal.Stop(received)
+		close(ended)
+		passing.Wait()
+	}
+}
+
+// inForeground reports whether a terminal would send its signals to this process and, as it is in the same group, to the
+// program.
+func inForeground() bool {
+	terminal, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
+	}
+	defer terminal.Close()
+	group, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
