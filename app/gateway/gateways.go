@@ -29,13 +29,16 @@ type Config struct {
 	// Kubeconfig returns the current kubeconfig.
 	Kubeconfig func() *kubeconfig.Config
 	Settings   *settings.Settings
-	// Failed is called when a connection into a context's cluster failed before a byte was relayed, with the
+	// Failed is called when a connection into a context's cluster, or any of a captured program, failed before a byte was relayed, with the
 	// explanation for the user. whole is set if the cause is the context's, so that its health is reported, too. It must
 	// not block. It may be nil.
 	Failed func(context, target string, said explain.Explanation, whole bool)
 	// Own reports whether one of Fairlead's listeners has an address. A program that runs no gateways itself sets it;
 	// otherwise it is nil, and the running gateways are searched.
 	Own func(netip.AddrPort) bool
+	// Captured is set if the clients are captured programs: they are the user's own, and reach this machine's loopback as
+	// HostName.
+	Captured bool
 	// Drain is what open connections get at the end to end by themselves; 0 is the engine's default.
 	Drain time.Duration
 	Log   zerolog.Logger
@@ -190,6 +193,9 @@ func (g *Gateways) serverConfig(l *link, name string, log zerolog.Logger) proxy.
 		config.Credentials = &proxy.Credentials{User: c.Credentials.User, Password: c.Credentials.Password}
 	}
 	config.Peer = peerOf(c)
+	if g.config.Captured {
+		config.Peer, config.Rules = nil, capturedRules(config.Rules)
+	}
 	return config
 }
 

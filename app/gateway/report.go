@@ -20,7 +20,8 @@ func (g *Gateways) events(log zerolog.Logger, name string) func(proxy.Event) {
 }
 
 // report logs a connection that has ended and, if it failed because the cluster could not be reached, hands it to
-// Failed. Failures on the way to other hosts are left to the client, because a browser causes many.
+// Failed. Failures on the way to other hosts are left to the client, because a browser causes many; but a captured client
+// learns no more than a number.
 func (g *Gateways) report(log zerolog.Logger, name string, r proxy.Connection) {
 	failed := r.Err != nil && !errors.Is(r.Err, proxy.ErrClientLeft) && !errors.Is(r.Err, proxy.ErrStopped)
 	event, said := log.Debug(), explain.Error(r.Err).In(name).For(r.Target)
@@ -33,7 +34,7 @@ func (g *Gateways) report(log zerolog.Logger, name string, r proxy.Connection) {
 	event.Uint64("conn", r.ID).Str("protocol", string(r.Protocol)).Str("client", r.Client).Str("target", r.Target).
 		Str("route", r.Rule).Str("stage", string(r.Stage)).Int64("sent_bytes", r.Sent).Int64("received_bytes", r.Received).
 		Dur("lasted_ms", r.Lasted).Msg("connection")
-	if failed && r.Stage != proxy.StageRelay && r.Rule == clusterRule && g.config.Failed != nil {
+	if failed && r.Stage != proxy.StageRelay && (r.Rule == clusterRule || g.config.Captured) && g.config.Failed != nil {
 		trouble := Reason(r.Err).Trouble
 		g.config.Failed(name, r.Target, said, trouble == session.LoginNeeded || trouble == session.Unreachable)
 	}

@@ -200,6 +200,11 @@ func (p *Instance) NewGateways(failed func(context, target string, said explain.
 	return gateway.New(gateway.Config{Kubeconfig: p.Kubeconfig.Load, Settings: p.Settings, Failed: failed, Drain: p.drain, Log: p.Log})
 }
 
+// NewCapturing is NewGateways for captured programs.
+func (p *Instance) NewCapturing(failed func(context, target string, said explain.Explanation, whole bool)) *gateway.Gateways {
+	return gateway.New(gateway.Config{Kubeconfig: p.Kubeconfig.Load, Settings: p.Settings, Failed: failed, Captured: true, Drain: p.drain, Log: p.Log})
+}
+
 // NewModel returns the model of this instance. It sets Start, Reason and Log of c.
 func (p *Instance) NewModel(c session.Config) *session.Manager {
 	c.Start, c.Reason, c.Log = p.Gateways.Start, gateway.Reason, p.Log
