@@ -17,6 +17,17 @@ func (p Proxy) variables() [][2]string {
 	return [][2]string{{"HTTP_PROXY", url}, {"HTTPS_PROXY", url}, {"ALL_PROXY", url}, {"NO_PROXY", local}}
 }
 
+// Environment returns the variables of the proxy as a process has them.
+func (p Proxy) Environment() []string {
+	var env []string
+	for _, v := range p.variables() {
+		for _, name := range bothCases(v[0]) {
+			env = append(env, name+"="+v[1])
+		}
+	}
+	return env
+}
+
 // bothCases returns both cases of a name: curl reads only http_proxy in lower case, others only upper case.
 func bothCases(name string) []string { return []string{name, strings.ToLower(name)} }
 

@@ -1,0 +1,158 @@
+// Package inside runs a program whose only network is a context's: all its connections are captured, and go by the
+// context's routes. It puts together the gateway of a context (app/gateway), the namespaces (app/netns), and the stack
+// and the nameserver behind the device (proxy/capture, proxy/nameserver).
+package inside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"fairlead/app/gateway"
+	"fairlead/app/netns"
+	"fairlead/proxy"
+	"fairlead/proxy/capture"
+	"fairlead/proxy/hostport"
+	"fairlead/proxy/nameserver"
+	"fairlead/proxy/peer"
+	"fairlead/proxy/virtual"
+)
+
+// Config says what runs, and inside of what.
+type Config struct {
+	Gateways *gateway.Gateways
+	Context  string // its settings must have no port to listen on
+	Domain   string // of the cluster
+	Search   []string
+
+	Path string   // of the program
+	Args []string // with its name as the first
+	Env  []string
+
+	Range       netip.Prefix // of the addresses that stand for names
+	MTU         int
+	OnlyCluster bool // names outside the cluster are refused
+
+	Started func() // is called once the program gets this process's signals
+}
+
+// Numbers in Config.Range that have a meaning of their own.
+const (
+	programNumber    = 1 // the program's end of the device
+	nameserverNumber = 2
+	hostNumber       = 3 // this machine's loopback, gateway.HostName
+	reserved         = 16
+)
+
+// range6 is where the addresses of IPv6 are from. It is unique to Fairlead, and seen by the program only.
+var range6 = netip.MustParsePrefix("fd5e:a1fa:1ead::/64")
+
+// nameLasts is for how long a program may keep an answer about a name.
+const nameLasts = 5 * time.Second
+
+// Run runs a program and returns its status. What it could not start is a *netns.Error, or an error of the context.
+func Run(ctx context.Context, c Config) (syscall.WaitStatus, error) {
+	var none syscall.WaitStatus
+	table, err := virtual.New(c.Range, range6, reserved)
+	if err != nil {
+		return none, err
+	}
+	session, err := c.Gateways.Start(ctx, c.Context, false, func(error) {}) // the connections say what is wrong
+	if err != nil {
+		return none, err
+	}
+	started := session.(*gateway.Gateway) // as Gateways makes it
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var gateways errgroup.Group
+	gateways.Go(func() error { return started.Serve(serving) })
+	status, err := c.run(ctx, started, table)
+	stop()
+	return status, errors.Join(err, gateways.Wait())
+}
+
+// run runs the program on a gateway that serves.
+func (c Config) run(ctx context.Context, g *gateway.Gateway, table *virtual.Table) (status syscall.WaitStatus, err error) {
+	own4, own6 := table.At(programNumber)
+	server, _ := table.At(nameserverNumber)
+	process, err := netns.Start(netns.Config{
+		Path: c.Path, Args: c.Args, Env: c.Env, MTU: c.MTU, Nameservers: []netip.Addr{server}, Search: c.search(g),
+		Addresses: []netip.Prefix{netip.PrefixFrom(own4, c.Range.Bits()), netip.PrefixFrom(own6, range6.Bits())},
+	})
+	if err != nil {
+		return status, err
+	}
+	defer process.Close()
+	names := &source{gateway: g, table: table, ipv6: process.IPv6, onlyCluster: c.OnlyCluster}
+	sockets, err := peer.SocketsOf(process.Sockets)
+	if err != nil {
+		process.Device.Close()
+		return status, fmt.Errorf("sockets inside: %w", err)
+	}
+	defer sockets.Close()
+	network, err := capture.New(capture.Config{
+		Device: process.Device, MTU: c.MTU, Resolver: nameserver.New(names, nameLasts), Nameserver: server, Departed: sockets.Departed,
+	})
+	if err != nil {
+		process.Device.Close()
+		return status, fmt.Errorf("network stack: %w", err)
+	}
+	carrying, endNetwork := context.WithCancel(context.WithoutCancel(ctx))
+	capturing, endCapture := context.WithCancel(carrying)
+	var group errgroup.Group
+	group.Go(func() error { return network.Run(carrying) })
+	served := make(chan struct{})
+	group.Go(func() error {
+		defer close(served)
+		return g.ServeCaptured(capturing, network.Listener(), names.target)
+	})
+	status, err = c.wait(ctx, process)
+	endCapture()
+	<-served // what the program has sent last is delivered
+	endNetwork()
+	return status, errors.Join(err, group.Wait())
+}
+
+// wait starts the program and waits for its end.
+func (c Config) wait(ctx context.Context, process *netns.Process) (status syscall.WaitStatus, err error) {
+	if err := ctx.Err(); err != nil {
+		return status, err
+	}
+	if err := process.Run(); err != nil {
+		return status, err
+	}
+	defer process.PassSignals()()
+	if c.Started != nil {
+		c.Started()
+	}
+	return process.Wait()
+}
+
+// search returns the domains in which the program looks for short names: those of a Pod in the context's namespace, and
+// then the machine's.
+func (c Config) search(g *gateway.Gateway) []string {
+	return append([]string{g.Namespace() + ".svc." + c.Domain, "svc." + c.Domain, c.Domain}, c.Search...)
+}
+
+// errNoSuchAddress is an address that stands for no name.
+var errNoSuchAddress = errors.New("no name has this address")
+
+// target returns the target of a captured connection.
+func (s *source) target(conn net.Conn) (proxy.Target, error) {
+	to := conn.LocalAddr().(*net.TCPAddr).AddrPort() // as package capture makes it
+	if host4, host6 := s.table.At(hostNumber); to.Addr() == host4 || to.Addr() == host6 {
+		return hostport.New(gateway.HostName, int(to.Port()))
+	}
+	if name, ok := s.table.Name(to.Addr()); ok {
+		return hostport.New(name, int(to.Port()))
+	}
+	if s.table.Contains(to.Addr()) {
+		return proxy.Target{}, errNoSuchAddress
+	}
+	return hostport.New(to.Addr().String(), int(to.Port()))
+}
