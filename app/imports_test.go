@@ -21,6 +21,9 @@ var bans = []ban{
 	{"fairlead/proxy/browser", "fairlead/", "a leaf: what a browser says is in its request"},
 	{"fairlead/proxy/http1", "fairlead/", "a leaf: what is HTTP is a question of bytes"},
 	{"fairlead/proxy/peer", "fairlead/", "a leaf: whose a connection is does not depend on what it is for"},
+	{"fairlead/proxy/capture", "fairlead/", "a leaf: packets and connections, whatever they are for"},
+	{"fairlead/proxy/nameserver", "fairlead/", "a leaf: questions and answers, whoever knows the names"},
+	{"fairlead/proxy/virtual", "fairlead/", "a leaf: names and numbers"},
 	{"fairlead/proxy/socks", "fairlead/", "a leaf: handshakes are bytes, whatever is done with them"},
 	{"fairlead/proxy/hostport", "fairlead/", "a leaf: what can be asked for does not depend on how it is reached"},
 	{"fairlead/proxy/stream", "fairlead/", "a leaf: connections, whatever they carry"},
@@ -58,6 +61,9 @@ var bans = []ban{
 	{"fairlead/app/cli", "fairlead/app/tray", "commands work without a desktop's panel"},
 	{"fairlead/app/cli", "fairlead/app/actions", "commands work without a menu"},
 	{"fairlead/app/actions", "fairlead/app/tray", "the tray is handed what clicks do"},
+	{"fairlead/app/netns", "fairlead/", "namespaces and a device, whatever runs there and whoever answers"},
+	{"fairlead/app/inside", "fairlead/app/tray", "a program inside needs no desktop"},
+	{"fairlead/app/inside", "fairlead/app/notify", "a program inside needs no desktop"},
 	{"fairlead/app/settings", "fairlead/", "the state on disk knows nobody"},
 	{"fairlead/app/menu", "fairlead/proxy", "the menu is a function of the model's snapshot alone"},
 	{"fairlead/app/menu", "fairlead/kube", "the menu is a function of the model's snapshot alone"},
@@ -122,6 +128,7 @@ var homes = []home{
 	{"github.com/godbus/dbus", []string{"fairlead/app/tray", "fairlead/app/notify"}}, // each has a connection of its own
 	{"github.com/gofrs/flock", []string{"fairlead/app/settings"}},
 	{"github.com/jezek/xgb", []string{"fairlead/app/desktop"}},
+	{"github.com/miekg/dns", []string{"fairlead/proxy/nameserver"}},
 	{"github.com/rs/zerolog", anywhere}, // a Logger is handed to whatever logs
 	{"github.com/spf13/cobra", []string{"fairlead/app/command"}},
 	{"github.com/rivo/uniseg", []string{"fairlead/app/table"}},
@@ -131,13 +138,14 @@ var homes = []home{
 	{"golang.org/x/net/http/httpproxy", []string{"fairlead/proxy/upstream"}},
 	{"golang.org/x/net/publicsuffix", []string{"fairlead/kube"}},
 	{"golang.org/x/sync/errgroup", anywhere}, // a WaitGroup whose goroutines can fail
-	{"golang.org/x/sys/unix", []string{"fairlead/app/control", "fairlead/kube/portforward", "fairlead/proxy/peer", "fairlead/proxy/stream"}},
+	{"golang.org/x/sys/unix", []string{"fairlead/app/control", "fairlead/app/netns", "fairlead/kube/portforward", "fairlead/proxy/peer", "fairlead/proxy/stream"}},
 	{"golang.org/x/sys/windows", []string{"fairlead/app/table", "fairlead/app/tray", "fairlead/proxy/peer"}},
 	{"golang.org/x/sys/windows/registry", []string{"fairlead/app/desktop"}},
 	{"golang.org/x/term", []string{"fairlead/app/table"}},
 	{"google.golang.org/grpc", []string{"fairlead/kube/konnectivity"}},
 	{"gopkg.in/natefinch/lumberjack.v2", []string{"fairlead/app/logging"}},
 	{"gopkg.in/yaml.v3", []string{"fairlead/app/settings", "fairlead/kube/kubeconfig"}}, // lines of files of the user's
+	{"gvisor.dev/gvisor", []string{"fairlead/proxy/capture"}},
 	{"k8s.io/apimachinery", []string{"fairlead/kube"}},
 	{"k8s.io/client-go", []string{"fairlead/kube"}},
 	{"k8s.io/klog", []string{"fairlead/kube"}},

@@ -9,12 +9,14 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"fairlead/app/cli"
 	"fairlead/app/command"
 	"fairlead/app/logging"
+	"fairlead/app/netns"
 	"fairlead/app/shellenv"
 	"fairlead/app/tray"
 )
@@ -35,20 +37,61 @@ func main() {
 		}
 		return
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	// A second signal ends the program at once.
-	context.AfterFunc(ctx, stop)
+	if len(os.Args) > 1 && os.Args[1] == netns.Word {
+		// Another Fairlead runs this program in namespaces of its own.
+		if err := netns.Inner(); err != nil {
+			logging.LastWords(fmt.Sprintf("fairlead: %s\n", err))
+			os.Exit(exitFailed)
+		}
+		return
+	}
+	ctx, ignoreSignals := untilSignal()
 	endAfter(ctx, endWithin, func() {
 		logging.LastWords("fairlead: something hangs, and is not waited for\n")
 		os.Exit(exitFailed)
 	})
 	actions := cli.Actions()
 	actions.Tray = runTray
+	actions.Run = func(ctx context.Context, o command.Options, name string, r command.Program) error {
+		return cli.Run(ctx, o, name, r, ignoreSignals)
+	}
 	err := command.Run(ctx, actions, os.Args[1:])
+	if ended, ok := errors.AsType[*cli.Ended](err); ok && ended.Err == nil {
+		endAs(ended)
+	}
 	if err != nil && !errors.Is(err, cli.ErrReported) {
 		logging.LastWords(fmt.Sprintf("fairlead: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nfairlead: ")))
 	}
 	os.Exit(status(err))
+}
+
+// untilSignal returns a context that ends with the first signal that asks for the program's end; a second one ends the
+// program at once. After ignore these signals are left to others.
+func untilSignal() (_ context.Context, ignore func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	received, ignored := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(received, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		select {
+		case <-received:
+			signal.Stop(received)
+			cancel()
+		case <-ignored:
+		}
+	}()
+	return ctx, sync.OnceFunc(func() { signal.Stop(received); close(ignored) })
+}
+
+// endAs ends this process as the program of run has ended.
+func endAs(ended *cli.Ended) {
+	// By these signals a process of Go ends as others do. For others it has words of its own.
+	if s := ended.Signal; s == syscall.SIGINT || s == syscall.SIGTERM || s == syscall.SIGHUP || s == syscall.SIGKILL {
+		signal.Reset(s)
+		if self, err := os.FindProcess(os.Getpid()); err == nil && self.Signal(s) == nil {
+			time.Sleep(time.Second) // it comes at once
+		}
+	}
+	os.Exit(ended.Status)
 }
 
 // endWithin bounds how long the program takes to end after a signal. Everything that is waited for has a bound of its
@@ -62,7 +105,10 @@ func endAfter(ctx context.Context, within time.Duration, end func()) {
 
 func status(err error) int {
 	var noDesktop *tray.NoDesktop
+	var ended *cli.Ended
 	switch {
+	case errors.As(err, &ended):
+		return ended.Status
 	case err == nil:
 		return 0
 	case command.IsUsage(err):

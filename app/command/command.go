@@ -35,6 +35,7 @@ type Actions struct {
 	Forwards    func(ctx context.Context, o Options, contexts []string) error   // without names, of all contexts
 	Unforward   func(ctx context.Context, o Options, name, what string) error   // name may be empty, which stands for any
 	Doctor      func(ctx context.Context, o Options, name, target string) error // target may be empty
+	Run         func(ctx context.Context, o Options, name string, r Program) error
 	Quit        func(context.Context, Options) error
 
 	SettingsExample, SettingsPath, SettingsCheck func(context.Context, Options) error
@@ -104,6 +105,7 @@ func Tree() *cobra.Command {
 	return root(Actions{
 		Tray: plain, Serve: listed, Gateway: plain, List: plain, On: listed, Off: listed, Restart: listed, Status: plain, Connections: listed, Close: listed,
 		Services: named, Env: named, Open: both, LogIn: named, Logs: plain, Doctor: both, Quit: plain,
+		Run:     func(context.Context, Options, string, Program) error { return nil },
 		Forward: func(context.Context, Options, string, []Forward) error { return nil }, Forwards: listed, Unforward: both,
 		SettingsExample: plain, SettingsPath: plain, SettingsCheck: plain,
 	})
@@ -148,6 +150,7 @@ func root(actions Actions) *cobra.Command {
 		{actions.Close != nil, closeConnections(actions, &o)},
 		{actions.Services != nil, services(actions, &o)},
 		{actions.Env != nil, env(actions, &o)},
+		{actions.Run != nil, run(actions, &o)},
 		{actions.Forward != nil, forward(actions, &o)},
 		{actions.Forwards != nil, forwards(actions, &o)},
 		{actions.Unforward != nil, unforward(actions, &o)},

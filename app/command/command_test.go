@@ -33,6 +33,10 @@ func recorded(args []string) (called string, out string, err error) {
 		Doctor: func(ctx context.Context, o Options, name, target string) error {
 			return record("doctor")(ctx, o, []string{name, target})
 		},
+		Run: func(ctx context.Context, o Options, name string, r Program) error {
+			called = fmt.Sprintf("run %q %+v", name, r)
+			return nil
+		},
 		SettingsExample: plain("example"), SettingsPath: plain("path"), SettingsCheck: plain("check"),
 		Names:   func(o Options) []string { return []string{"staging", "prod", "of " + o.Kubeconfig} },
 		Running: func(Options) []string { return []string{"staging"} },
@@ -141,6 +145,15 @@ func TestWrongLinesAreUsageErrorsAndCallNothing(t *testing.T) {
 		"status -o toml":                 `unknown output format "toml"`,
 		"list a":                         `takes no argument`,
 		"doctor a b c":                   `got "c" as well`,
+		"run":                            "name a program, after --",
+		"run a":                          "name a program, after --",
+		"run a --":                       "name a program, after --",
+		"run a b":                        "name a program, after --",
+		"run a b -- c":                   `run takes one context, and got "b" as well`,
+		"run --context a b -- c":         `--context names the context already, so "b" is one too many`,
+		"run --mtu 100 -- c":             "--mtu 100 is not from 1280 to 65520",
+		"run --vip-range fd00::/64 -- c": "--vip-range fd00::/64 is no range of IPv4 addresses",
+		"run --fallback x -- c":          `unknown fallback "x": use env`,
 		"settings nonsense":              `unknown command "nonsense"`,
 		"serve a b --listen 127.0.0.1:1": "--listen is the address of one context",
 		"on a --no":                      "unknown flag: --no",
@@ -154,6 +167,19 @@ func TestWrongLinesAreUsageErrorsAndCallNothing(t *testing.T) {
 		called, _, err := recorded(strings.Fields(line))
 		if !errors.As(err, new(*UsageError)) || !strings.Contains(err.Error(), want) || called != "" {
 			t.Errorf("fairlead %s: %v, called %q", line, err, called)
+		}
+	}
+}
+
+// What follows -- is the program's, flags and all.
+func TestRunLeavesTheProgramItsArguments(t *testing.T) {
+	for line, want := range map[string]string{
+		"run a -- b -c --mtu 1": `run "a" {Args:[b -c --mtu 1] Range:198.18.0.0/15 MTU:65520 OnlyCluster:false Explain:false ByEnv:false}`,
+		"run -- b -- c":         `run "" {Args:[b -- c] Range:198.18.0.0/15 MTU:65520 OnlyCluster:false Explain:false ByEnv:false}`,
+		"run --context a --vip-range 10.9.8.7/16 --mtu 1500 --dns-only-cluster --explain --fallback env -- b": `run "a" {Args:[b] Range:10.9.0.0/16 MTU:1500 OnlyCluster:true Explain:true ByEnv:true}`,
+	} {
+		if called, _, err := recorded(strings.Fields(line)); err != nil || called != want {
+			t.Errorf("fairlead %s: %s, %v; want %s", line, called, err, want)
 		}
 	}
 }
