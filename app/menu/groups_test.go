@@ -113,10 +113,11 @@ func TestClustersOfAKSAreGroupedByResourceGroup(t *testing.T) {
 	add(20, "shop%d", "shop%d", "clusterUser_rg_shop_shop%d")
 	add(4, "shop%d-admin", "shop%d", "clusterAdmin_rg_shop_shop%d")
 	add(8, "renamed%d", "data_%d", "clusterUser_rg-data_data_%d")
-	add(5, "almost%d", "cluster%d", "clusterUser_rg_another%d")
+	add(5, "almost%d", "cluster%d", "clusterUser_r_g_another%d")
+	add(4, "chosen%d", "chosen%d", "clusterUser_rg-data_other%d")
 	add(5, "empty%d", "cluster%d", "clusterUser__cluster%d")
 	add(5, "unsafe%d", "cluster%d", "clusterUser_\u202e_cluster%d")
-	want := []string{"AKS rg-data (8)", "AKS rg_shop (24)", "Others (15)"}
+	want := []string{"AKS rg-data (12)", "AKS rg_shop (24)", "Others (15)"}
 	if got := grouped(contexts); !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}

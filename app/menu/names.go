@@ -289,7 +289,7 @@ var (
 	eksName    = regexp.MustCompile(`^arn:(aws[a-z-]{0,16}):eks:([a-z0-9-]{1,32}):([0-9]{12}):cluster/([A-Za-z0-9][A-Za-z0-9_-]{0,99})$`)
 	gkeName    = regexp.MustCompile(`^(?:gke|connectgateway)_([a-z0-9.:-]{1,64})_([a-z0-9-]{1,32})_([a-z0-9-]{1,63})$`)
 	doName     = regexp.MustCompile(`^do-([a-z]{3}[0-9])-([a-z0-9][a-z0-9-]{0,99})$`)
-	aksGroup   = regexp.MustCompile(`^[A-Za-z0-9._()-]{1,90}$`)
+	aksUser    = regexp.MustCompile(`^cluster(?:User|Admin)_([A-Za-z0-9._()-]{1,90}_[A-Za-z0-9_-]{1,63})$`)
 	eksctlName = regexp.MustCompile(`^([^@]{1,128})@([A-Za-z0-9][A-Za-z0-9_-]{0,99})\.([a-z0-9-]{1,32})\.eksctl\.io$`)
 )
 
@@ -315,11 +315,8 @@ func grammarOf(c session.State) grammar {
 			return grammar{"eksctl", found[2], found[3:], []string{found[3], oneLine(found[1])}, []string{owner, owner}, []bool{true}}
 		}
 	}
-	// “az aks get-credentials” calls the user clusterUser_GROUP_CLUSTER, and kubelogin keeps that.
-	if rest, ok := strings.CutPrefix(strings.Replace(short("cluster", c.User), "clusterAdmin_", "clusterUser_", 1), "clusterUser_"); ok {
-		if group, ok := strings.CutSuffix(rest, "_"+c.Cluster); ok && aksGroup.MatchString(group) {
-			return grammar{kind: "aks", owner: []string{"AKS " + shortMiddle(group, maxName), "AKS " + group}}
-		}
+	if group := aksGroup(c); group != "" {
+		return grammar{kind: "aks", owner: []string{"AKS " + shortMiddle(group, maxName), "AKS " + group}}
 	}
 	// Teleport's tsh names the kubeconfig's cluster after its own cluster, which has the name of a host.
 	if name, ok := strings.CutPrefix(short("", c.Name), c.Cluster+"-"); ok && strings.Contains(c.Cluster, ".") && name != "" {
@@ -328,6 +325,24 @@ func grammarOf(c session.State) grammar {
 		return grammar{"teleport", oneLine(name), proxy, proxy, []string{owner, owner}, []bool{true}}
 	}
 	return grammar{}
+}
+
+// aksGroup returns the resource group of a cluster of AKS, or "". “az aks get-credentials” writes it into the user's name,
+// clusterUser_GROUP_CLUSTER, and kubelogin keeps that. Both may have underscores, and the entry of the cluster has its
+// name unless the user has chosen another one.
+func aksGroup(c session.State) string {
+	found := aksUser.FindStringSubmatch(short("cluster", c.User))
+	if found == nil {
+		return ""
+	}
+	group, ok := strings.CutSuffix(found[1], "_"+c.Cluster)
+	if !ok && strings.Count(found[1], "_") == 1 {
+		group, _, ok = strings.Cut(found[1], "_")
+	}
+	if !ok {
+		return ""
+	}
+	return group
 }
 
 // short returns a name that has a prefix and is no longer than those of any cloud, and otherwise "".
