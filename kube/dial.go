@@ -43,6 +43,52 @@ func (c *Cluster) DialContext(ctx context.Context, network, address string) (net
 	return h.dial(ctx, network, address, port)
 }
 
+// Resolve finds out where a dial of address, "host:port", would lead, and connects to nothing. It returns the error with
+// which DialContext would end before it connects. A host outside the cluster has none, except for a name that no other
+// network has either: that is one of a Service that is missing.
+func (c *Cluster) Resolve(ctx context.Context, address string) error {
+	host, portText, err := splitAddress("tcp", address)
+	if err != nil {
+		return err
+	}
+	h, err := c.Lookup(ctx, host)
+	if err != nil {
+		return err
+	}
+	ctx, end, err := c.begin(ctx)
+	if err != nil {
+		return fmt.Errorf("resolve %s: %w", address, err)
+	}
+	defer end()
+	switch {
+	case !h.InCluster:
+		err = h.missing(ctx)
+	case h.check() != nil:
+		err = h.check()
+	default:
+		var port int
+		if port, err = c.resolver.portNumber(ctx, h.name, portText); err == nil {
+			_, err = h.resolve(ctx, port)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("resolve %s: %w", address, err)
+	}
+	return nil
+}
+
+// missing returns a *fault.NotFound if the host is that of a Service by its form, and of nothing else.
+func (h *Host) missing(ctx context.Context) error {
+	n := h.name
+	if !n.doubtful || n.meaning != serviceName {
+		return nil
+	}
+	if public, err := h.cluster.resolver.isPublic(ctx, n.service+"."+n.namespace); err != nil || public {
+		return err
+	}
+	return &fault.NotFound{Kind: fault.Service, Name: n.service, Namespace: n.namespace}
+}
+
 // DialContext connects to a port of the host, as Cluster.DialContext does, using what Lookup found. The host in address
 // must be the one that was looked up. If it is outside, the error is a *fault.NotFound.
 func (h *Host) DialContext(ctx context.Context, network, address string) (net.Conn, error) {

@@ -193,6 +193,13 @@ func wrongTargets(t *testing.T, cluster *clustertest.Cluster) {
 			t.Errorf("%s: no error", address)
 			continue
 		}
+		resolved, dialled := strings.TrimPrefix(fmt.Sprint(c.Resolve(t.Context(), address)), "resolve "), strings.TrimPrefix(err.Error(), "dial ")
+		if leavesCluster := address == "www.example.com:80" || address == "external:80"; leavesCluster {
+			dialled = fmt.Sprint(nil) // what is there is not the cluster's to know
+		}
+		if resolved != dialled {
+			t.Errorf("%s resolves with %s, and is dialled with %s", address, resolved, dialled)
+		}
 		// All fields of the fault are compared, in printed form.
 		inner := err
 		for errors.Unwrap(inner) != nil && fmt.Sprintf("%T", inner) != fmt.Sprintf("%T", want) {
@@ -202,6 +209,11 @@ func wrongTargets(t *testing.T, cluster *clustertest.Cluster) {
 		expected, _ := json.Marshal(want)
 		if string(got) != string(expected) || fmt.Sprintf("%T", inner) != fmt.Sprintf("%T", want) {
 			t.Errorf("%s: %T %s, want %T %s", address, inner, got, want, expected)
+		}
+	}
+	for _, address := range []string{"hello:80", "hello:http", "hello.default.deployment.apps:8000"} {
+		if err := c.Resolve(t.Context(), address); err != nil {
+			t.Errorf("%s, which is there: %v", address, err)
 		}
 	}
 	// A Service that was used is suggested.
