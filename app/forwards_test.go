@@ -113,6 +113,17 @@ func TestForwardInTheForegroundAdvisesWhatItHas(t *testing.T) {
 	if got.status != 1 || !strings.HasSuffix(got.stderr, want) {
 		t.Errorf("a port of the running Fairlead: %+v, want %s", got, want)
 	}
+	missing := start(t, nil, "forward", "--kubeconfig", cluster.Kubeconfig, "demo", "svc/lost", localPort(t, freeAddress(t))+":80")
+	missing.line(t)
+	const note = "demo  There is no Service lost in namespace default. "
+	eventually(t, "a word about the missing Service", func() bool { return strings.Contains(missing.stderr.String(), "\n"+note) })
+	for target, said := range map[string]string{
+		"lost.default.svc:80": note, "lost.default:80": note, "hello:81": "demo  Service default/hello has no TCP port 81", "not-ready:80": "demo  The one Pod behind Service default/not-ready is not ready.", "hello:http": "",
+	} {
+		if got := r.ask(t, "forward", "--background", "demo", target, freeAddress(t)); got.status != 0 || !strings.HasPrefix(got.stderr, said) || said == "" && got.stderr != "" {
+			t.Errorf("forward to %s: %+v, want %q", target, got, said)
+		}
+	}
 	free := freeAddress(t)
 	got = forward("demo-team", "app:80", free)
 	if want := "wants a confirmation: start it with `fairlead forward --yes demo-team app:80 " + free + "`\n"; got.status != 1 || !strings.HasSuffix(got.stderr, want) {

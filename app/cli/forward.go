@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"slices"
@@ -57,11 +58,35 @@ func Forward(ctx context.Context, o command.Options, name string, wanted []comma
 		return &command.UsageError{Err: err}
 	}
 	model := p.NewModel(session.Config{ConfirmedOnce: true})
-	return runContexts(ctx, p, p.Ordered(model), foreground{names: []string{name}, elsewhere: elsewhere(o, name, endpoints)})
+	run := foreground{names: []string{name}, elsewhere: elsewhere(o, name, endpoints)}
+	return runContexts(ctx, p, p.Ordered(model), run, func(ctx context.Context) error {
+		noteMissing(ctx, p, model, name, endpoints)
+		return nil
+	})
 }
 
 // defaultNamespace is that of names without one, if neither the user nor the kubeconfig names one.
 const defaultNamespace = "default"
+
+// noteMissing prints which targets of a context do not exist, once the context is on.
+func noteMissing(ctx context.Context, p *instance.Instance, model *session.Manager, name string, endpoints []settings.Endpoint) {
+	for snapshot := range model.Watch(ctx) {
+		if s, there := snapshot.Context(name); !there || !s.Phase.Listening() {
+			continue
+		}
+		for _, e := range endpoints {
+			printNote(p.Outputs.Err, name, p.Missing(ctx, name, e.To))
+		}
+		return
+	}
+}
+
+// printNote prints what is to be noted of a context, if anything.
+func printNote(to io.Writer, name, note string) {
+	if note != "" {
+		fmt.Fprintf(to, "%s  %s\n", name, note)
+	}
+}
 
 // endpointsOf returns what a command line means by forwards.
 func endpointsOf(wanted []command.Forward, o command.Options, namespace string) ([]settings.Endpoint, error) {
@@ -147,10 +172,12 @@ func forwardInBackground(ctx context.Context, o command.Options, name string, wa
 				return err
 			}
 			f := control.Forward{Listen: e.Address.String(), Target: e.To, Protocol: string(e.Protocol), Replace: o.Replace}
-			if err := c.Forward(ctx, name, f); err != nil {
+			note, err := c.Forward(ctx, name, f)
+			if err != nil {
 				return withAdvice(ctx, c, []string{name}, err)
 			}
 			fmt.Printf("%s  %s → %s\n", name, e.Address, e.To)
+			printNote(os.Stderr, name, note)
 		}
 		return nil
 	})

@@ -18,9 +18,16 @@ type forwardRequest struct {
 	Forward
 }
 
-// Forward gives a context that is on a fixed local port, and returns when it listens. It is kept until Unforward.
-func (c *Client) Forward(ctx context.Context, name string, f Forward) error {
-	return callWith(ctx, c.slow, http.MethodPost, "/v1/forward", forwardRequest{name, f}, nil)
+type forwardAnswer struct {
+	Note string `json:"note,omitempty"`
+}
+
+// Forward gives a context that is on a fixed local port, and returns when it listens. It is kept until Unforward. The note
+// says that the target does not exist now; it may be empty.
+func (c *Client) Forward(ctx context.Context, name string, f Forward) (note string, err error) {
+	var answer forwardAnswer
+	err = callWith(ctx, c.slow, http.MethodPost, "/v1/forward", forwardRequest{name, f}, &answer)
+	return answer.Note, err
 }
 
 // Unforward removes a fixed local port that Forward has made.
@@ -32,7 +39,8 @@ func (s Server) forward(ctx context.Context, r forwardRequest) (any, error) {
 	if s.Forward == nil {
 		return nil, ErrNotOffered
 	}
-	return nil, s.Forward(ctx, r.Context, r.Forward)
+	note, err := s.Forward(ctx, r.Context, r.Forward)
+	return forwardAnswer{note}, err
 }
 
 func (s Server) unforward(ctx context.Context, r forwardRequest) (any, error) {

@@ -40,8 +40,9 @@ type Server struct {
 	Services func(ctx context.Context, name, namespace string) ([]Service, error)
 	// LogIn logs in to a context's cluster again.
 	LogIn func(ctx context.Context, name string) error
-	// Forward gives a context that is on a fixed local port, and returns when it listens.
-	Forward func(ctx context.Context, name string, f Forward) error
+	// Forward gives a context that is on a fixed local port, and returns when it listens. The note says that the target does
+	// not exist now; it may be empty.
+	Forward func(ctx context.Context, name string, f Forward) (note string, err error)
 	// Unforward removes a fixed local port that Forward has made.
 	Unforward func(ctx context.Context, name, listen string) error
 	// Quit makes the program end. It does not wait for that.

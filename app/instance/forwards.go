@@ -15,6 +15,7 @@ import (
 	"fairlead/app/portholder"
 	"fairlead/app/session"
 	"fairlead/app/settings"
+	"fairlead/kube/fault"
 )
 
 // applyTimeout bounds how long a context may take to open a port.
@@ -168,20 +169,41 @@ func (p *Instance) applied(ctx context.Context, model *session.Manager, name str
 	return fmt.Errorf("context %s has not applied the change yet", name)
 }
 
-// forward carries out a client's request for a fixed local port.
-func (c *controlled) forward(ctx context.Context, name string, f control.Forward) error {
+// missingTimeout bounds how long the cluster is asked whether it has a target.
+const missingTimeout = 5 * time.Second
+
+// Missing returns why a target does not exist in the cluster of a context that is on, in plain sentences, or "" if it may.
+func (p *Instance) Missing(ctx context.Context, name, target string) string {
+	g := p.Gateways.Running(name)
+	if g == nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, missingTimeout)
+	defer cancel()
+	err := g.Cluster().Resolve(ctx, target)
+	if !errors.As(err, new(*fault.NotFound)) && !errors.As(err, new(*fault.NoEndpoints)) && !errors.As(err, new(*fault.Forbidden)) {
+		return "" // the context itself has that trouble, if any, and shows it
+	}
+	return explain.Error(err).In(name).Text()
+}
+
+// forward carries out a client's request for a fixed local port, and returns what is to be noted of its target.
+func (c *controlled) forward(ctx context.Context, name string, f control.Forward) (note string, err error) {
 	if _, err := c.running(name); err != nil {
-		return err
+		return "", err
 	}
 	at, err := settings.ParseListen(f.Listen)
 	if err != nil {
-		return err
+		return "", err
 	}
 	add := c.AddForward
 	if f.Replace {
 		add = c.ReplaceForward
 	}
-	return add(ctx, c.model.Manager, name, settings.Endpoint{Address: at, To: f.Target, Protocol: settings.Protocol(f.Protocol)})
+	if err := add(ctx, c.model.Manager, name, settings.Endpoint{Address: at, To: f.Target, Protocol: settings.Protocol(f.Protocol)}); err != nil {
+		return "", err
+	}
+	return c.Missing(ctx, name, f.Target), nil
 }
 
 // unforward carries out a client's request to remove a fixed local port.
