@@ -26,6 +26,7 @@ type Context struct {
 	Warning   string          `json:"warning,omitempty"`
 
 	Cluster    string `json:"cluster,omitempty"`
+	User       string `json:"user,omitempty"` // the kubeconfig's name for it
 	Namespace  string `json:"namespace,omitempty"`
 	File       string `json:"file,omitempty"`
 	Outside    string `json:"outside,omitempty"`
@@ -61,7 +62,7 @@ func newContext(s session.State) Context {
 		Name: s.Name, Phase: s.Phase, Sign: s.Sign(), Wanted: s.Wanted, Usable: s.Usable,
 		Title: s.Title, Reason: s.Reason, Hint: s.Hint, Trouble: s.Trouble, Login: s.Login,
 		Address: s.Endpoints.ProxyAddress(), Unknown: s.Unknown, Warning: s.Warning,
-		Cluster: s.Cluster, Namespace: s.Namespace, File: s.File, Outside: s.Outside,
+		Cluster: s.Cluster, User: s.User, Namespace: s.Namespace, File: s.File, Outside: s.Outside,
 		Current: s.Current, Production: s.Production, Password: s.Password, TLS: s.TLS, AnyUser: s.AnyUser,
 		Reached: s.Reached, Requested: s.Requested,
 		Since: s.Since, OffAt: s.OffAt, Used: s.Used,
@@ -78,7 +79,7 @@ func (c Context) State() session.State {
 		Name: c.Name, Phase: c.Phase, Wanted: c.Wanted, Usable: c.Usable,
 		Title: c.Title, Reason: c.Reason, Hint: c.Hint, Trouble: c.Trouble, Login: c.Login,
 		Unknown: c.Unknown, Warning: c.Warning,
-		Cluster: c.Cluster, Namespace: c.Namespace, File: c.File, Outside: c.Outside,
+		Cluster: c.Cluster, User: c.User, Namespace: c.Namespace, File: c.File, Outside: c.Outside,
 		Current: c.Current, Production: c.Production, Password: c.Password, TLS: c.TLS, AnyUser: c.AnyUser,
 		Reached: c.Reached, Requested: c.Requested,
 		Since: c.Since, OffAt: c.OffAt, Used: c.Used,

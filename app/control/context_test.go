@@ -17,7 +17,7 @@ var full = session.State{
 	Name: "a", Phase: session.On, Wanted: true, Usable: true,
 	Title: "Login needed", Reason: "The login has expired.", Hint: "Log in.", Trouble: session.LoginNeeded, Login: "gcloud auth login",
 	Endpoints: append(session.ProxyAt("127.0.0.1:1080"), session.ProxyAt("127.0.0.1:1081")...), Unknown: true, Warning: "Open to all.",
-	Cluster: "east", Namespace: "web", File: "/k", Outside: "refuse", Current: true, Production: true, Password: true, TLS: true, AnyUser: true,
+	Cluster: "east", User: "anna", Namespace: "web", File: "/k", Outside: "refuse", Current: true, Production: true, Password: true, TLS: true, AnyUser: true,
 	Reached: true, Requested: time.Unix(4, 0).UTC(),
 	Since: time.Unix(1, 0).UTC(), OffAt: time.Unix(2, 0).UTC(), Used: time.Unix(3, 0).UTC(),
 }
@@ -47,14 +47,14 @@ func TestAContextHasTheKeysOfTheFirstVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const current, sign, asked = `"current":true,`, `"sign":"attention",`, `"reached":true,"requested":"1970-01-01T00:00:04Z",` // since later versions
+	const current, sign, user, asked = `"current":true,`, `"sign":"attention",`, `"user":"anna",`, `"reached":true,"requested":"1970-01-01T00:00:04Z",` // since later versions
 	const endpoints = `"endpoints":[{"address":"127.0.0.1:1080","kind":"proxy"},{"address":"127.0.0.1:1081","kind":"proxy"}],`
 	const want = `{"name":"a","phase":"on","wanted":true,"usable":true,"title":"Login needed","reason":"The login has expired.",` +
 		`"hint":"Log in.","trouble":"login","login":"gcloud auth login","address":"127.0.0.1:1080","unknown":true,"warning":"Open to all.",` +
 		`"cluster":"east","namespace":"web","file":"/k","outside":"refuse","production":true,"password":true,"tls":true,"anyUser":true,` +
 		`"since":"1970-01-01T00:00:01Z","offAt":"1970-01-01T00:00:02Z","used":"1970-01-01T00:00:03Z"}`
 	got := string(text)
-	for _, later := range []string{endpoints, current, sign, asked} {
+	for _, later := range []string{endpoints, current, sign, user, asked} {
 		if !strings.Contains(got, later) {
 			t.Errorf("got  %s\nwant %s in it", text, later)
 		}
