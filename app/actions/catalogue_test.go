@@ -50,6 +50,7 @@ func TestAPageStaysWhileItIsLoadedAgain(t *testing.T) {
 			t.Errorf("while it is loaded again: %+v", got)
 		}
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		c.addTaken("a", 5432)
 		c.addTaken("b", 5432) // whose Services nobody has seen
 		if got := page(); !slices.Equal(got.TakenPorts, []uint16{5432}) || changes != 6 {
