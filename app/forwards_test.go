@@ -200,6 +200,41 @@ func TestForwardInTheBackgroundIsKept(t *testing.T) {
 	}
 }
 
+// A local port that a command made outlives a Fairlead that was killed. What names none is answered in one sentence.
+func TestForwardsOutliveAKilledFairlead(t *testing.T) {
+	r := servingBy(t, "", "demo")
+	local := freeAddress(t)
+	for _, row := range []struct {
+		status int
+		stderr string
+		args   []string
+	}{
+		{0, "No context has a fixed local port.", []string{"forwards"}},
+		{0, "", []string{"forward", "--background", "demo", "echo.default:7", local}},
+		{0, "Context demo-team has no fixed local port.", []string{"forwards", "demo-team"}},
+		{2, `fairlead: no context "nope" in the running Fairlead, which has demo, demo-team`, []string{"forwards", "nope"}},
+		{2, "fairlead: no local port is called 9: `fairlead forwards` lists them", []string{"unforward", "9"}},
+		{2, "fairlead: no local port is called " + localPort(t, local) + ": `fairlead forwards` lists them", []string{"unforward", "demo-team", localPort(t, local)}},
+		{2, "fairlead: name one local port: its number, its address or its target", []string{"unforward"}},
+	} {
+		if got := r.ask(t, row.args...); got.status != row.status || strings.TrimSuffix(got.stderr, "\n") != row.stderr {
+			t.Errorf("fairlead %s: %+v, want %d and %q", strings.Join(row.args, " "), got, row.status, row.stderr)
+		}
+	}
+	if err := r.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-r.ended
+	if got := r.ask(t, "forwards"); got.status != 4 || !strings.Contains(got.stderr, "no Fairlead is running") {
+		t.Errorf("without a Fairlead: %+v", got)
+	}
+	again := start(t, r.home(), "serve", "--kubeconfig", cluster.Kubeconfig, "demo")
+	again.line(t)
+	if got := netcat(t, local, "after the kill\n"); got != "after the kill\n" {
+		t.Errorf("the echo says %q", got)
+	}
+}
+
 // A port that another program has is said when the settings are checked, with its line, and again when the context is on.
 // It is opened when it is free.
 func TestATakenLocalPortIsSaidBeforeAndAfterTheStart(t *testing.T) {

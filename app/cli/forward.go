@@ -269,11 +269,22 @@ func Forwards(ctx context.Context, o command.Options, names []string) error {
 			}
 			return printNames(out, addresses)
 		case len(rows) == 0:
-			return sayNothing("No context has a fixed local port.")
+			return sayNothing(noForwards(names))
 		}
 		_, err = printTable(out, o, forwardColumns, rows)
 		return err
 	})
+}
+
+// noForwards says that contexts or, without names, all have no fixed local port.
+func noForwards(names []string) string {
+	switch len(names) {
+	case 0:
+		return "No context has a fixed local port."
+	case 1:
+		return fmt.Sprintf("Context %s has no fixed local port.", names[0])
+	}
+	return fmt.Sprintf("None of the contexts %s has a fixed local port.", strings.Join(names, ", "))
 }
 
 // Unforward removes a fixed local port, which is named by its number, its address or its target.
