@@ -268,6 +268,9 @@ func (c *Cluster) Look(ctx context.Context) error {
 	return c.api.Look(ctx)
 }
 
+// API returns the client of the API server, for what is not part of reaching targets. It works while Run does.
+func (c *Cluster) API() *api.Client { return c.api }
+
 // Connections returns how many connections into the cluster are open.
 func (c *Cluster) Connections() int { return c.carrier.Connections() }
 

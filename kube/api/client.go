@@ -256,7 +256,10 @@ func (a *Client) open(ctx context.Context, client *http.Client, q Question) (io.
 	to := a.base.JoinPath(path...)
 	to.RawQuery = q.query.Encode()
 	method := http.MethodGet
-	if payload != nil {
+	switch {
+	case q.Verb == "delete":
+		method = http.MethodDelete
+	case payload != nil:
 		method = http.MethodPost
 	}
 	request, err := http.NewRequestWithContext(ctx, method, to.String(), bytes.NewReader(payload))
