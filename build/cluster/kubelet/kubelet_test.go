@@ -277,6 +277,25 @@ func TestPodWhoseObjectIsGoneIsCut(t *testing.T) {
 	}
 }
 
+func TestAPodThatCannotRunIsDeleted(t *testing.T) {
+	n := startNode(t)
+	now := metav1.Now()
+	object := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "nonsense", UID: "a-uid", DeletionTimestamp: &now},
+		Spec:       corev1.PodSpec{NodeName: "node", Containers: []corev1.Container{{Name: "main", Image: "demo.local/nonsense:1"}}},
+	}
+	if _, err := n.client.CoreV1().Pods("ns").Create(t.Context(), object, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the pod is gone", func() bool {
+		_, err := n.client.CoreV1().Pods("ns").Get(t.Context(), "nonsense", metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
+	})
+	if err := n.stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
 func TestNodeReportsItselfAndItsPod(t *testing.T) {
 	n := startNode(t)
 	n.runPod(t, "web", "http")

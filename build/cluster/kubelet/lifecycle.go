@@ -44,6 +44,9 @@ func (k *Kubelet) watchPods(ctx context.Context) {
 		if p == nil {
 			p = k.admit(ctx, seen)
 			if p == nil {
+				if seen.DeletionTimestamp != nil { // there is nothing to stop
+					k.deleteObject(ctx, podName{seen.Namespace, seen.Name}, seen.UID)
+				}
 				return
 			}
 			known[seen.UID] = p
@@ -173,7 +176,7 @@ func (k *Kubelet) terminate(ctx context.Context, p *pod, grace time.Duration) {
 		}
 	}
 	k.tearDown(ctx, p)
-	k.deleteObject(ctx, p)
+	k.deleteObject(ctx, p.name, p.uid)
 }
 
 // tearDown kills the pod's programs and removes its network, in the same steps as a container runtime.
@@ -195,17 +198,17 @@ func (p *pod) waitIdle(ctx context.Context, end <-chan time.Time) {
 	}
 }
 
-// deleteObject deletes the pod's object, retrying until the API server confirms it.
-func (k *Kubelet) deleteObject(ctx context.Context, p *pod) {
+// deleteObject deletes a pod's object, retrying until the API server confirms it.
+func (k *Kubelet) deleteObject(ctx context.Context, name podName, uid types.UID) {
 	zero := int64(0)
 	for {
-		err := k.config.Client.CoreV1().Pods(p.name.namespace).Delete(ctx, p.name.name, metav1.DeleteOptions{
-			GracePeriodSeconds: &zero, Preconditions: &metav1.Preconditions{UID: &p.uid},
+		err := k.config.Client.CoreV1().Pods(name.namespace).Delete(ctx, name.name, metav1.DeleteOptions{
+			GracePeriodSeconds: &zero, Preconditions: &metav1.Preconditions{UID: &uid},
 		})
 		if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) || ctx.Err() != nil {
 			return
 		}
-		k.log.Warn("delete pod", "pod", p.name, "error", err)
+		k.log.Warn("delete pod", "pod", name, "error", err)
 		if !sleep(ctx, retryPause) {
 			return
 		}
