@@ -39,6 +39,8 @@ func kinds(resource string) string {
 		return "Nodes"
 	case "namespaces":
 		return "Namespaces"
+	case "deployments", "deployments.apps":
+		return "Deployments"
 	case "endpointslices", "endpointslices.discovery.k8s.io":
 		return "EndpointSlices"
 	}

@@ -68,7 +68,7 @@ type cause struct {
 	proxyStatus string
 }
 
-var causes = []cause{
+var causes = append([]cause{
 	{"nothing", nil, "", "", 0, 0, 0, ""},
 
 	{"certificate authority and insecure", &fault.Kubeconfig{Cause: fault.KubeconfigTrust, Entry: "cluster", Name: "c", Source: "/k"}, "Broken kubeconfig",
@@ -400,7 +400,7 @@ var causes = []cause{
 	{"a file's own error", errors.New("/home/a/config: line 4: did not find expected key"), "Failed",
 		"/home/a/config: line 4: did not find expected key.", 1, 91, 502, "proxy_internal_error"},
 	{"nothing to say", errors.New(""), "Failed", "It failed without saying why.", 1, 91, 502, "proxy_internal_error"},
-}
+}, changeCauses...)
 
 func TestEveryCauseHasItsSentenceAndItsCodes(t *testing.T) {
 	for _, c := range causes {

@@ -34,6 +34,9 @@ var public = map[string]string{
 	"Node unreachable": node, "Node out of order": node, "No port-forward there": node,
 	"Node's own network": "The Pod shares the network of its node: the connection would reach whatever listens on the node itself. If that is what you want, allow it for this context in the settings: host-network: true.",
 	"Cannot listen":      unsaid, "Port taken": unsaid, "No such file": unsaid, "File unusable": unsaid, "Failed": unsaid,
+	"Rights missing": rights, "Not allowed in the cluster": rights,
+	"Image not pulled": unsaid, "Pod refused": unsaid, "Quota exceeded": unsaid, "No node for the Pod": unsaid, "Container not started": unsaid, "Not Fairlead's": unsaid,
+	"Made elsewhere": unsaid, "Still being removed": unsaid, "Another image": unsaid, "Removed": unsaid, "Not ready": unsaid,
 	"forbidden": rights, "forbidden by name": rights, "forbidden in the cluster": rights,
 
 	"no Service here, but there":  "There is no Service web in namespace default. Check the name: use SERVICE in the context's own namespace, or SERVICE.NAMESPACE.",

@@ -113,7 +113,10 @@ func table() []row {
 		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isThrough(throughBeyond, nil), throughReports("Host unreachable", "cannot be reached")), publicBeyond},
 
 		// In the cluster.
+		{notAllowed, rejected, http.StatusForbidden, denied, typed(missingRights), publicForbidden},
 		{notAllowed, rejected, http.StatusForbidden, denied, typed(forbidden), publicForbidden},
+		{notAllowed, rejected, http.StatusForbidden, denied, typed(deniedChange), publicForbidden},
+		{hostUnreachable, rejected, http.StatusServiceUnavailable, unavailable, typed(workload), nil},
 		{notAllowed, rejected, http.StatusForbidden, denied, typed(hostNetwork), publicHostNetwork},
 		{hostUnreachable, rejected, http.StatusBadGateway, notFoundError, typedIf(isKind(fault.Port), noPort), whole},
 		{hostUnreachable, rejected, http.StatusBadGateway, addressUnroutable, typedIf(isKind(fault.Address), noAddress), whole},
