@@ -41,6 +41,8 @@ var bans = []ban{
 	{"fairlead/kube/kubeconfig", "fairlead/kube/plugin", "reading files runs nothing"},
 	{"fairlead/kube/kubeconfig", "fairlead/kube/oidc", "reading files asks no identity provider"},
 	{"fairlead/kube", "k8s.io/client-go/plugin/pkg/client/auth/oidc", "it has no bounds, and follows redirects with the refresh token: kube/oidc is ours"},
+	{"fairlead/kube/egress", "k8s.io/client-go/kubernetes", "objects are read and written by kube/api, within its bounds"},
+	{"fairlead/kube/egress", "fairlead/kube/portforward", "what is deployed does not depend on how it is reached"},
 	{"fairlead/kube/fault", "k8s.io/", "views read these types, and must not be tied to client-go by them"},
 	{"fairlead/kube/carrier", "fairlead/", "the seam knows neither side of it"},
 	{"fairlead/kube/carrier", "k8s.io/", "a carrier need not know the API server"},

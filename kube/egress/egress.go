@@ -1,0 +1,319 @@
+package egress
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"fairlead/kube/api"
+	"fairlead/kube/fault"
+)
+
+// Made is what was made, as it is kept until it is removed.
+type Made struct {
+	Service, Deployment string // their UIDs; empty for what was not made
+}
+
+// A Status is how the proxy of a namespace is.
+type Status struct {
+	There      bool   // both objects are
+	Ready      bool   // a Pod is ready
+	Image      string // of the Deployment
+	Service    string // its UID, or empty
+	Deployment string // its UID, or empty
+	Problem    *fault.Workload
+	Waiting    string // what its Pod waits for, in Kubernetes' words; may be empty
+}
+
+// CheckRights returns a *fault.MissingRights unless the user has all the rights that making and removing the proxy takes.
+func CheckRights(ctx context.Context, client *api.Client, namespace string) error {
+	var missing fault.MissingRights
+	for _, r := range resources {
+		lacking := fault.Forbidden{Resource: r.resource, Namespace: namespace}
+		resource, group, _ := strings.Cut(r.resource, ".")
+		for _, verb := range []string{"get", "create", "delete"} {
+			may, err := client.May(ctx, api.Right{Namespace: namespace, Verb: verb, Group: group, Resource: resource})
+			if err != nil {
+				return err
+			}
+			if !may {
+				lacking.Verbs = append(lacking.Verbs, verb)
+			}
+		}
+		if lacking.Verbs != nil {
+			missing.Of = append(missing.Of, lacking)
+		}
+	}
+	if missing.Of == nil {
+		return nil
+	}
+	return &missing
+}
+
+// IsThere reports whether a namespace has the Service of a proxy of Fairlead's. It takes the right to get Services alone.
+func IsThere(ctx context.Context, client *api.Client, namespace string) (bool, error) {
+	f, err := read(ctx, client, namespace, resources[0].kind, resources[0].resource)
+	return f.uid != "" && f.ours && !f.deleted, err
+}
+
+// Look returns how the proxy of a namespace is. Objects of its name that are not Fairlead's are a Problem.
+func Look(ctx context.Context, client *api.Client, namespace string) (Status, error) {
+	var s Status
+	var all [2]found
+	for i, r := range resources {
+		var err error
+		if all[i], err = read(ctx, client, namespace, r.kind, r.resource); err != nil {
+			return s, err
+		}
+		if all[i].uid != "" && !all[i].ours && s.Problem == nil {
+			s.Problem = problem(fault.ForeignObject, r.kind, namespace, "")
+		}
+	}
+	service, deployment := all[0], all[1]
+	s.Service, s.Deployment, s.Image = service.uid, deployment.uid, deployment.image
+	if s.Problem != nil {
+		return s, nil
+	}
+	if service.deleted || deployment.deleted {
+		s.Problem = problem(fault.StillThere, "Deployment", namespace, "")
+		return s, nil
+	}
+	if s.There = service.uid != "" && deployment.uid != ""; !s.There {
+		return s, nil
+	}
+	if s.Ready = deployment.ready > 0 && deployment.observed >= deployment.generation; s.Ready {
+		return s, nil
+	}
+	list, err := pods(ctx, client, namespace)
+	if err != nil {
+		return s, err
+	}
+	s.explain(namespace, deployment, list)
+	return s, nil
+}
+
+func problem(p fault.WorkloadProblem, kind, namespace, text string) *fault.Workload {
+	return &fault.Workload{Problem: p, Kind: kind, Namespace: namespace, Name: Name, Text: api.Excerpt(text)}
+}
+
+// imageReasons are the reasons of a waiting container whose image is not there. The kubelet tries again, and after a first
+// failure says ErrImagePull.
+var imageReasons = []string{"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable"}
+
+// explain sets why the proxy is not ready.
+func (s *Status) explain(namespace string, d found, list []pod) {
+	set := func(p fault.WorkloadProblem, text string) {
+		if s.Problem == nil {
+			s.Problem = problem(p, "Deployment", namespace, text)
+			s.Problem.Image = d.image
+		}
+	}
+	for _, p := range list {
+		for _, w := range p.waiting {
+			text := strings.Trim(w.reason+": "+w.message, ": ")
+			switch {
+			case slices.Contains(imageReasons, w.reason):
+				set(fault.NoImage, text)
+			case w.reason == "CrashLoopBackOff":
+				for _, ended := range p.ended {
+					text = strings.Trim(text+" "+ended.message, " ")
+				}
+				set(fault.NotStarting, text)
+			case strings.HasPrefix(w.reason, "CreateContainer"), strings.HasPrefix(w.reason, "RunContainer"):
+				set(fault.NotStarting, text)
+			default:
+				s.Waiting = cmp.Or(w.reason, s.Waiting)
+			}
+		}
+		for _, c := range p.conditions {
+			if c.kind == "PodScheduled" && c.status == "False" {
+				set(fault.NoNode, c.message)
+			}
+		}
+	}
+	for _, c := range d.conditions {
+		if c.kind != "ReplicaFailure" || c.status != "True" {
+			continue
+		}
+		if strings.Contains(c.message, "exceeded quota") {
+			set(fault.QuotaExceeded, c.message)
+		} else {
+			set(fault.NoPod, c.message)
+		}
+	}
+}
+
+// A Deployer makes and removes the proxy of a namespace.
+type Deployer struct {
+	Client *api.Client
+	Spec   Spec
+	// Patience is how long a proxy may take to be ready, and Settle how long a problem may last that can pass: a cluster may
+	// add a node, and an image may be there at the second try. 0 means the defaults.
+	Patience, Settle time.Duration
+	// Progress is called with what is being waited for, whenever that changes. It may be nil.
+	Progress func(text string)
+}
+
+// The defaults of a Deployer, and the pause between two looks.
+const (
+	patience = 3 * time.Minute
+	settle   = 20 * time.Second
+	pause    = 500 * time.Millisecond
+)
+
+func (d Deployer) say(text string) {
+	if d.Progress != nil {
+		d.Progress(text)
+	}
+}
+
+// Make makes what is not there yet. made is what was made before. With each object that is made, keep is called before the
+// next one is, so that all can be removed whatever happens. Objects of its name that are not Fairlead's are left alone, and
+// are an error.
+func (d Deployer) Make(ctx context.Context, made Made, keep func(Made) error) error {
+	now, err := Look(ctx, d.Client, d.Spec.Namespace)
+	if err != nil {
+		return err
+	}
+	if p := now.Problem; p != nil && (p.Problem == fault.ForeignObject || p.Problem == fault.StillThere) {
+		return p
+	}
+	if now.Deployment != "" && d.Spec.Image != "" && now.Image != d.Spec.Image {
+		p := problem(fault.OtherImage, "Deployment", d.Spec.Namespace, now.Image)
+		p.Image = d.Spec.Image
+		return p
+	}
+	for i, object := range d.Spec.Objects() {
+		there, uid := []string{now.Service, now.Deployment}[i], []*string{&made.Service, &made.Deployment}[i]
+		if there != "" {
+			continue
+		}
+		r := resources[i]
+		q := api.Question{Resource: r.resource, Namespace: d.Spec.Namespace, Name: Name}
+		created, err := d.Client.Create(ctx, q, object)
+		if err != nil {
+			return err
+		}
+		*uid = created.UID
+		if err := keep(made); err != nil {
+			return err
+		}
+		d.say(r.kind + " " + d.Spec.Namespace + "/" + Name + " made")
+	}
+	return nil
+}
+
+// Wait returns when the proxy is ready, or says why it is not in a *fault.Workload.
+func (d Deployer) Wait(ctx context.Context) error {
+	most, some := cmp.Or(d.Patience, patience), cmp.Or(d.Settle, settle)
+	began, last := time.Now(), ""
+	var since time.Time // of the problem
+	for {
+		now, err := Look(ctx, d.Client, d.Spec.Namespace)
+		switch {
+		case err != nil:
+			return err
+		case now.Ready:
+			return nil
+		case !now.There && now.Problem == nil:
+			return problem(fault.Vanished, "Deployment", d.Spec.Namespace, "")
+		case now.Problem == nil:
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		}
+		if now.Problem != nil && (time.Since(since) >= some || !canPass(now.Problem.Problem)) {
+			return now.Problem
+		}
+		if time.Since(began) >= most {
+			if now.Problem != nil {
+				return now.Problem
+			}
+			return problem(fault.NotReadyYet, "Deployment", d.Spec.Namespace, now.Waiting)
+		}
+		text := "waiting for its Pod: " + cmp.Or(now.Waiting, "not ready yet")
+		if now.Problem != nil {
+			text = "waiting for its Pod: " + cmp.Or(now.Problem.Text, string(now.Problem.Problem))
+		}
+		if text != last {
+			d.say(text)
+			last = text
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// canPass reports whether a problem may go away by itself.
+func canPass(p fault.WorkloadProblem) bool {
+	return p != fault.ForeignObject && p != fault.StillThere && p != fault.QuotaExceeded && p != fault.NoPod
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// removal bounds how long Remove waits until nothing is left.
+const removal = time.Minute
+
+// Remove removes what was made, and returns when nothing of it is left, its Pods included. What is there under its name with
+// another UID is left alone. It reports whether there was anything to remove.
+func (d Deployer) Remove(ctx context.Context, made Made) (removed bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, removal)
+	defer cancel()
+	for i, uid := range []string{made.Service, made.Deployment} {
+		if uid == "" {
+			continue
+		}
+		r := resources[i]
+		f, err := read(ctx, d.Client, d.Spec.Namespace, r.kind, r.resource)
+		if err != nil {
+			return removed, err
+		}
+		if f.uid != uid {
+			continue // it is gone, and what is there now is another's
+		}
+		if !f.ours {
+			return removed, problem(fault.ForeignObject, r.kind, d.Spec.Namespace, "")
+		}
+		q := api.Question{Resource: r.resource, Namespace: d.Spec.Namespace, Name: Name}
+		if err := d.Client.Delete(ctx, q, uid); err != nil && !errors.Is(err, api.ErrAbsent) {
+			return removed, err
+		}
+		removed = true
+		if err := d.gone(ctx, r.kind, r.resource, d.Spec.Namespace, uid); err != nil {
+			return removed, err
+		}
+		d.say(r.kind + " " + d.Spec.Namespace + "/" + Name + " removed")
+	}
+	return removed, nil
+}
+
+// gone returns when an object is gone, and with it what belongs to it.
+func (d Deployer) gone(ctx context.Context, kind, resource, namespace, uid string) error {
+	for {
+		f, err := read(ctx, d.Client, namespace, kind, resource)
+		switch {
+		case err == nil && f.uid != uid:
+			return nil
+		case ctx.Err() != nil:
+			return problem(fault.StillThere, kind, namespace, "")
+		case err != nil:
+			return err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return problem(fault.StillThere, kind, namespace, "")
+		}
+	}
+}
