@@ -140,7 +140,7 @@ func (k *checker) upstreams() {
 func (k *checker) vias() {
 	known := slices.Sorted(maps.Keys(k.config.upstreams))
 	for _, v := range k.named {
-		if !slices.Contains(known, v.name) {
+		if !slices.Contains(known, v.name) && v.name != EgressName {
 			text := unknownUpstream(v.name, append([]string{string(Direct), string(Refuse)}, known...))
 			k.flaws = append(k.flaws, Problem{k.file, v.node.Line, text})
 		}

@@ -18,6 +18,7 @@ type Context struct {
 	Outside           Outside
 	Routes            []Route             // of hosts outside; the first match decides, and Outside comes after them
 	Upstreams         map[string]Upstream // by name
+	Egress            Egress              // the one of Upstreams that is named EgressName
 	ForwardUnresolved bool                // names that do not resolve here may be sent to a forward proxy on this machine
 	CrossSite         CrossSite           // whether pages of other origins may send requests to the cluster's Services
 	Namespace         string              // for names without one; empty for the kubeconfig's
@@ -132,7 +133,7 @@ func (c Config) context(name string, now contextState) Context {
 	}
 	setIf(&e.Outside, o.Outside)
 	setIf(&e.Routes, o.Routes)
-	e.Upstreams = c.upstreams
+	e.Upstreams, e.Egress = withEgress(c.upstreams, now.Egress.Egress), now.Egress.Egress
 	setIf(&e.ForwardUnresolved, o.ForwardUnresolved)
 	setIf(&e.CrossSite, o.CrossSite)
 	setIf(&e.Namespace, o.Namespace)
@@ -155,7 +156,7 @@ func (c Config) context(name string, now contextState) Context {
 	}
 
 	e.Namespace = now.Namespace.pick(e.Namespace)
-	if chosen := Outside(now.Outside.pick(string(e.Outside))); c.isRoute(chosen) {
+	if chosen := Outside(now.Outside.pick(string(e.Outside))); e.isRoute(chosen) {
 		e.Outside = chosen
 	}
 	e.Production = now.Production.pick(strconv.FormatBool(e.Production)) == "true"

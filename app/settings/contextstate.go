@@ -11,6 +11,8 @@ type contextState struct {
 
 	Forwards []chosenForward `json:"forwards,omitempty"` // made by commands and in the menu
 
+	Egress egressState `json:"egress,omitzero"` // deployed by a command or in the menu
+
 	// Last known about its cluster.
 	Ranges     []string `json:"ranges,omitempty"`
 	Namespaces []string `json:"namespaces,omitempty"`
@@ -44,6 +46,6 @@ func (a *contextState) setProxyPort(p assignedPort) {
 // equal reports whether a and b are the same in every field.
 func (a contextState) equal(b contextState) bool {
 	return slices.Equal(a.Ports, b.Ports) && slices.Equal(a.Forwards, b.Forwards) && a.On == b.On && a.Used == b.Used && a.Password == b.Password &&
-		slices.Equal(a.Ranges, b.Ranges) && slices.Equal(a.Namespaces, b.Namespaces) &&
+		a.Egress == b.Egress && slices.Equal(a.Ranges, b.Ranges) && slices.Equal(a.Namespaces, b.Namespaces) &&
 		a.Namespace == b.Namespace && a.Outside == b.Outside && a.Production == b.Production && a.WantsPassword == b.WantsPassword
 }

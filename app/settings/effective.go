@@ -120,7 +120,7 @@ func (s *Settings) SetNamespace(name, namespace string) error {
 
 // SetOutside saves the route for hosts outside the cluster.
 func (s *Settings) SetOutside(name string, outside Outside) error {
-	if !s.Config().isRoute(outside) {
+	if !s.Effective(name).isRoute(outside) {
 		return fmt.Errorf("%q is not a route for hosts outside", quotable(string(outside)))
 	}
 	written := string(s.Config().written(name).Outside)

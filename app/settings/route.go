@@ -71,8 +71,8 @@ func (p *parser) outside(node *yaml.Node) *Outside {
 }
 
 // isRoute reports whether hosts outside can be given this route.
-func (c Config) isRoute(outside Outside) bool {
-	_, known := c.upstreams[string(outside)]
+func (c Context) isRoute(outside Outside) bool {
+	_, known := c.Upstreams[string(outside)]
 	return known || outside == Direct || outside == Refuse
 }
 

@@ -153,6 +153,8 @@ func TestStatesOfAContextThatDifferInAnyFieldAreNotEqual(t *testing.T) {
 			*to = []chosenForward{{"127.0.0.1:1", "a:1", "tcp"}}
 		case *[]string:
 			*to = []string{"x"}
+		case *egressState:
+			to.Service = "x"
 		case *choice:
 			*to = choice{"x", "y"}
 		case *string:

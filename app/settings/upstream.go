@@ -62,7 +62,7 @@ func (u Upstream) String() string { return u.Name + " " + APIProxy{URL: u.URL}.S
 var upstreamName = regexp.MustCompile(`^[A-Za-z0-9][-_.A-Za-z0-9]{0,39}$`)
 
 // reserved are the names of routes that no upstream can have.
-var reserved = []string{string(Direct), string(Refuse), "cluster", "outside"}
+var reserved = []string{string(Direct), string(Refuse), "cluster", "outside", EgressName}
 
 // upstreams parses the forward proxies that routes can name. What is wrong with one makes that one unusable.
 func (p *parser) upstreams(node *yaml.Node) map[string]Upstream {
@@ -225,6 +225,8 @@ func (c Context) Chain(name string) (chain []Upstream, problem string) {
 	for at := name; at != ""; {
 		u, known := c.Upstreams[at]
 		switch {
+		case !known && at == EgressName:
+			return nil, fmt.Sprintf("there is none in the cluster, and \"fairlead egress deploy %s\" makes one", c.Name)
 		case !known:
 			return nil, unknownUpstream(at, nil)
 		case u.Problem != "":
