@@ -146,6 +146,11 @@ func (c *Client) LogIn(ctx context.Context, name string) error {
 	return callWith(ctx, c.slow, http.MethodPost, "/v1/login", contextRequest{Context: name}, nil)
 }
 
+// ReadState makes the running Fairlead read its state again, which another program has changed.
+func (c *Client) ReadState(ctx context.Context) error {
+	return c.call(ctx, "/v1/state", struct{}{}, nil)
+}
+
 // Quit makes the running Fairlead end, and returns before it has ended.
 func (c *Client) Quit(ctx context.Context) error {
 	return c.call(ctx, "/v1/quit", struct{}{}, nil)

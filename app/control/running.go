@@ -84,6 +84,13 @@ func (s Server) login(ctx context.Context, r contextRequest) (any, error) {
 	return nil, s.LogIn(ctx, r.Context)
 }
 
+func (s Server) readState(ctx context.Context, _ struct{}) (any, error) {
+	if s.ReadState == nil {
+		return nil, ErrNotOffered
+	}
+	return nil, s.ReadState(ctx)
+}
+
 func (s Server) quit(context.Context, struct{}) (any, error) {
 	if s.Quit == nil {
 		return nil, ErrNotOffered

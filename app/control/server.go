@@ -45,6 +45,8 @@ type Server struct {
 	Forward func(ctx context.Context, name string, f Forward) (note string, err error)
 	// Unforward removes a fixed local port that Forward has made.
 	Unforward func(ctx context.Context, name, listen string) error
+	// ReadState makes the program read its state again, which another one has changed.
+	ReadState func(ctx context.Context) error
 	// Quit makes the program end. It does not wait for that.
 	Quit func()
 	Log  zerolog.Logger
@@ -89,6 +91,7 @@ func (s Server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/login", answer(s, s.login))
 	mux.HandleFunc("POST /v1/forward", answer(s, s.forward))
 	mux.HandleFunc("POST /v1/unforward", answer(s, s.unforward))
+	mux.HandleFunc("POST /v1/state", answer(s, s.readState))
 	mux.HandleFunc("POST /v1/quit", answer(s, s.quit))
 	return mux
 }

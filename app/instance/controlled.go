@@ -38,6 +38,7 @@ func (c *controlled) server(kind control.Kind, quit func()) control.Server {
 		LogIn:        c.logIn,
 		Forward:      c.forward,
 		Unforward:    c.unforward,
+		ReadState:    func(ctx context.Context) error { return c.Instance.ReadState(ctx, c.model.Manager) },
 		Quit:         quit,
 		Traffic:      c.traffic,
 		Log:          c.Log,

@@ -1,0 +1,149 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"fairlead/app/session"
+	"fairlead/app/settings"
+	"fairlead/kube/api"
+	"fairlead/kube/egress"
+	"fairlead/kube/fault"
+)
+
+// An Egress deploys a forward proxy in a context's cluster, makes it the route for hosts outside, and removes it.
+type Egress struct {
+	Settings *settings.Settings
+	Context  string
+	Client   *api.Client // of the context's API server
+	Spec     egress.Spec
+	Progress func(text string) // is called with what happens; it may be nil
+	// Changed is called when the context's routes in the state have changed.
+	Changed func(context.Context) error
+}
+
+// Found is what Check finds of an egress.
+type Found int
+
+// The values of Found.
+const (
+	Absent Found = iota // at least one of its objects
+	There
+	ThereForOthers // it is there, and the user may use it but may neither see whether it is ready, nor remove it
+)
+
+func (e Egress) deployer() egress.Deployer {
+	return egress.Deployer{Client: e.Client, Spec: e.Spec, Progress: e.Progress}
+}
+
+// kept returns what the state has of the context's egress.
+func (e Egress) kept() settings.Egress { return e.Settings.Effective(e.Context).Egress }
+
+// Check returns whether the proxy is there, and what keeps it from being deployed: *fault.MissingRights, *fault.Workload,
+// *OtherNamespaceError, or what keeps the API server from being asked. It changes nothing.
+func (e Egress) Check(ctx context.Context) (Found, error) {
+	if kept := e.kept(); kept != (settings.Egress{}) && kept.Namespace != e.Spec.Namespace {
+		return Absent, &OtherNamespaceError{e.Context, kept.Namespace}
+	}
+	if err := egress.CheckRights(ctx, e.Client, e.Spec.Namespace); err != nil {
+		if !errors.As(err, new(*fault.MissingRights)) {
+			return Absent, err
+		}
+		// Somebody else may have deployed it.
+		if there, lookErr := egress.IsThere(ctx, e.Client, e.Spec.Namespace); there && lookErr == nil {
+			return ThereForOthers, nil
+		}
+		return Absent, err
+	}
+	now, err := egress.Look(ctx, e.Client, e.Spec.Namespace)
+	if err != nil {
+		return Absent, err
+	}
+	if p := now.Problem; p != nil && (p.Problem == fault.ForeignObject || p.Problem == fault.StillThere) {
+		return Absent, p
+	}
+	if now.There {
+		return There, nil
+	}
+	return Absent, nil
+}
+
+// An OtherNamespaceError means that a context has an egress in another namespace.
+type OtherNamespaceError struct{ Context, Namespace string }
+
+func (e *OtherNamespaceError) Error() string {
+	return fmt.Sprintf("context %s has an egress in namespace %s: `fairlead egress remove %[1]s` removes it", e.Context, e.Namespace)
+}
+
+// Deploy makes what is not there after Check has returned found, waits until it is ready, and makes it the context's route
+// for hosts outside. What is made is kept in the state at once, so that Remove removes it even if Deploy fails.
+func (e Egress) Deploy(ctx context.Context, found Found) error {
+	kept := e.kept()
+	kept.Namespace, kept.URL = e.Spec.Namespace, egress.URL(e.Spec.Namespace)
+	if found != ThereForOthers {
+		d := e.deployer()
+		err := d.Make(ctx, egress.Made{Service: kept.Service, Deployment: kept.Deployment}, func(made egress.Made) error {
+			kept.Service, kept.Deployment = made.Service, made.Deployment
+			return saved(e.Settings.KeepEgress(e.Context, kept))
+		})
+		if err != nil {
+			return err
+		}
+		if err := d.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	if err := saved(e.Settings.KeepEgress(e.Context, kept)); err != nil {
+		return err
+	}
+	if err := saved(e.Settings.UseEgress(e.Context)); err != nil {
+		return err
+	}
+	return e.Changed(ctx)
+}
+
+// Remove makes the context's route for hosts outside what it was before Deploy, and removes what Deploy made. It reports
+// whether there was anything in the cluster to remove. If it fails it can be called again.
+func (e Egress) Remove(ctx context.Context) (removed bool, err error) {
+	kept := e.kept()
+	if kept.Namespace != e.Spec.Namespace { // that of none is empty
+		return false, e.notOurs(ctx)
+	}
+	if err := saved(e.Settings.LeaveEgress(e.Context)); err != nil {
+		return false, err
+	}
+	if err := e.Changed(ctx); err != nil {
+		return false, err
+	}
+	removed, err = e.deployer().Remove(ctx, egress.Made{Service: kept.Service, Deployment: kept.Deployment})
+	if err != nil {
+		return removed, err
+	}
+	if err := saved(e.Settings.ForgetEgress(e.Context)); err != nil {
+		return removed, err
+	}
+	return removed, e.Changed(ctx)
+}
+
+// notOurs returns an error if there is a proxy that Deploy has not made.
+func (e Egress) notOurs(ctx context.Context) error {
+	now, err := egress.Look(ctx, e.Client, e.Spec.Namespace)
+	switch {
+	case err != nil:
+		return err
+	case now.Problem != nil && now.Problem.Problem == fault.ForeignObject:
+		return now.Problem
+	case now.Service != "" || now.Deployment != "":
+		return &fault.Workload{Problem: fault.MadeElsewhere, Kind: "Deployment", Namespace: e.Spec.Namespace, Name: egress.Name}
+	}
+	return nil
+}
+
+// ReadState reads the state again, which another program of the user has changed, and passes it to the model.
+func (p *Instance) ReadState(ctx context.Context, model *session.Manager) error {
+	if err := saved(p.Settings.ReadState()); err != nil {
+		return err
+	}
+	return p.UpdateModel(ctx, model)
+}
