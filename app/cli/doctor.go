@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"fairlead/app/command"
@@ -94,35 +93,23 @@ func diagnose(ctx context.Context, p *instance.Instance, entry kubeconfig.Contex
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: entry.Err})
 		return nil
 	}
-	gateways := gateway.New(gateway.Config{Kubeconfig: p.Kubeconfig.Load, Settings: p.Settings, Own: func(a netip.AddrPort) bool { return ownAddress(p, a) }, Log: p.Log})
-	c := p.Settings.Effective(entry.Name)
-	c.Namespace = cmp.Or(namespace, c.Namespace)
-	outside := gateways.Outside(c)
-	chart.others = outside
-	config, policy := gateways.Cluster(p.Kubeconfig.Load(), entry.Name, c, outside)
-	config.Policy, config.Log = policy, p.Log.With().Str("context", entry.Name).Logger()
-	cluster, err := kube.Open(config)
+	cluster, outside, err := openCluster(p, entry, namespace)
 	if err != nil {
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: err})
 		return nil
 	}
-	outside.Use(cluster)
+	chart.others = outside
 	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 	defer cancel()
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
-	var runErr error
-	wg.Go(func() { runErr = cluster.Run(running) })
-	cluster.Walk(ctx, chart.Target, chart.others.DialContext, func(s kube.Step) {
-		if s.Name == kube.StepOutside {
-			address, _, _ := strings.Cut(s.Detail, " ")
-			s.Detail += chart.through(ctx, address)
-		}
-		chart.step(s)
+	return whileRunning(ctx, cluster, func() {
+		cluster.Walk(ctx, chart.Target, outside.DialContext, func(s kube.Step) {
+			if s.Name == kube.StepOutside {
+				address, _, _ := strings.Cut(s.Detail, " ")
+				s.Detail += chart.through(ctx, address)
+			}
+			chart.step(s)
+		})
 	})
-	stop()
-	wg.Wait()
-	return runErr
 }
 
 // ownAddress reports whether one of our proxies listens at an address, or will. The proxies run in another process.

@@ -38,6 +38,8 @@ type Actions struct {
 	Run         func(ctx context.Context, o Options, name string, r Program) error
 	Quit        func(context.Context, Options) error
 
+	EgressDeploy, EgressStatus, EgressRemove, EgressManifest func(ctx context.Context, o Options, name string) error
+
 	SettingsExample, SettingsPath, SettingsCheck func(context.Context, Options) error
 
 	Names   func(Options) []string // the context names that shell completion offers
@@ -51,13 +53,14 @@ type Actions struct {
 type Options struct {
 	Kubeconfig string // if empty, KUBECONFIG or else ~/.kube/config, like kubectl
 	Context    string // logs: only lines about it; otherwise it is passed to the action as its name
-	Namespace  string // on, serve and doctor: of names without one; services: only this one
+	Namespace  string // on, serve and doctor: of names without one; services: only this one; egress: where it is
+	Image      string // egress: of the forward proxy; empty for the default
 	Listen     string // serve: the address of the one context; gateway: of the proxy
 	Health     string // serve and gateway: the address of /healthz and /readyz; empty for none
 	Output     string // how to print: "" for people, or one of the formats that the command has
 	NoHeaders  bool   // leave the titles of the columns out
 	All        bool   // off and close: every context
-	Yes        bool   // on and serve: the user has confirmed production contexts
+	Yes        bool   // on, serve and egress: the user has confirmed what would be asked
 	For        string // env: the shell, language or program; empty for the calling shell
 	Browser    string // open: which one; empty for the preferred one
 	Follow     bool   // logs: keep printing new lines
@@ -107,6 +110,7 @@ func Tree() *cobra.Command {
 		Services: named, Env: named, Open: both, LogIn: named, Logs: plain, Doctor: both, Quit: plain,
 		Run:     func(context.Context, Options, string, Program) error { return nil },
 		Forward: func(context.Context, Options, string, []Forward) error { return nil }, Forwards: listed, Unforward: both,
+		EgressDeploy: named, EgressStatus: named, EgressRemove: named, EgressManifest: named,
 		SettingsExample: plain, SettingsPath: plain, SettingsCheck: plain,
 	})
 }
@@ -154,6 +158,7 @@ func root(actions Actions) *cobra.Command {
 		{actions.Forward != nil, forward(actions, &o)},
 		{actions.Forwards != nil, forwards(actions, &o)},
 		{actions.Unforward != nil, unforward(actions, &o)},
+		{actions.EgressDeploy != nil, egress(actions, &o)},
 		{actions.Open != nil, open(actions, &o)},
 		{actions.LogIn != nil, login(actions, &o)},
 		{actions.Logs != nil, logs(actions, &o)},

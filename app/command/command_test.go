@@ -37,6 +37,7 @@ func recorded(args []string) (called string, out string, err error) {
 			called = fmt.Sprintf("run %q %+v", name, r)
 			return nil
 		},
+		EgressDeploy: named("egress-deploy"), EgressStatus: named("egress-status"), EgressRemove: named("egress-remove"), EgressManifest: named("egress-manifest"),
 		SettingsExample: plain("example"), SettingsPath: plain("path"), SettingsCheck: plain("check"),
 		Names:   func(o Options) []string { return []string{"staging", "prod", "of " + o.Kubeconfig} },
 		Running: func(Options) []string { return []string{"staging"} },
@@ -100,6 +101,11 @@ func TestWordsCallTheirActions(t *testing.T) {
 		"doctor a hello:80":               `doctor ["a" "hello:80"] {}`,
 		"settings example --write":        `example [] {Write:true}`,
 		"settings path":                   `path [] {}`,
+		"egress deploy a -n b --image c":  `egress-deploy ["a"] {Namespace:b Image:c}`,
+		"egress deploy --yes":             `egress-deploy [""] {Yes:true}`,
+		"egress status a -o json":         `egress-status ["a"] {Output:json}`,
+		"egress remove --context a":       `egress-remove ["a"] {Context:a}`,
+		"egress manifest a -n b":          `egress-manifest ["a"] {Namespace:b}`,
 		"settings check":                  `check [] {}`,
 		"gateway":                         `gateway [] {Listen:127.0.0.1:8888}`,
 		"gateway --listen :1 --health :2": `gateway [] {Listen::1 Health::2}`,
@@ -155,6 +161,9 @@ func TestWrongLinesAreUsageErrorsAndCallNothing(t *testing.T) {
 		"run --vip-range fd00::/64 -- c": "--vip-range fd00::/64 is no range of IPv4 addresses",
 		"run --fallback x -- c":          `unknown fallback "x": use env`,
 		"settings nonsense":              `unknown command "nonsense"`,
+		"egress nonsense":                `unknown command "nonsense": there are deploy, manifest, remove, status`,
+		"egress deploy a b":              `deploy takes one context, and got "b" as well`,
+		"egress status -o wide":          `unknown output format "wide": use json or yaml`,
 		"serve a b --listen 127.0.0.1:1": "--listen is the address of one context",
 		"on a --no":                      "unknown flag: --no",
 		"logs -o toml":                   `unknown output format "toml"`,
@@ -220,6 +229,9 @@ func TestContextNamesAreCompleted(t *testing.T) {
 		"login staging |":     "",
 		"env --context |":     "staging prod",
 		"logs --level |":      "debug info",
+		"egress |":            "deploy manifest remove status",
+		"egress deploy |":     "staging prod",
+		"egress remove a |":   "",
 	} {
 		args := append([]string{"__completeNoDesc"}, strings.Fields(strings.TrimSuffix(line, " |"))...)
 		_, out, err := recorded(append(args, ""))
