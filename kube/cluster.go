@@ -73,15 +73,15 @@ type Config struct {
 
 // A Cluster is a dialer for the names and addresses of one context's cluster.
 type Cluster struct {
-	described kubeconfig.Context
-	policy    atomic.Pointer[Policy]
-	resolver  *resolver
-	api       *api.Client
-	carrier   carrier.Carrier
-	tunnelled bool // no port-forward carries the connections, so dials say nothing of the API server
-	decisions decisions
-	dialer    loginDialer
-	log       zerolog.Logger
+	described  kubeconfig.Context
+	policy     atomic.Pointer[Policy]
+	resolver   *resolver
+	api        *api.Client
+	carrier    carrier.Carrier
+	ownCarrier bool // Config.Carrier carries the connections, so dials say nothing of the API server
+	decisions  decisions
+	dialer     loginDialer
+	log        zerolog.Logger
 
 	started chan struct{} // closed by Run
 	stopped chan struct{} // closed when Run's context ends
@@ -150,7 +150,7 @@ func Open(c Config) (*Cluster, error) {
 	cluster = newCluster(described.Namespace, a, to, c.Log)
 	cluster.SetPolicy(c.Policy)
 	cluster.described = described
-	cluster.tunnelled = c.Carrier != nil
+	cluster.ownCarrier = c.Carrier != nil
 	return cluster, nil
 }
 

@@ -299,7 +299,7 @@ func (a *attempt) connect(ctx context.Context, endpoints []endpoint, later []end
 	if errors.As(err, &away) && away.Server == c.api.Faults.Server {
 		c.api.CloseIdle() // an idle connection may still work, and would hide that a new one cannot be made
 	}
-	if !c.tunnelled && (away == nil || away.Server == c.api.Faults.Server) {
+	if !c.ownCarrier && (away == nil || away.Server == c.api.Faults.Server) {
 		c.api.Health.ObserveDial(err) // otherwise a Pod could not be reached
 	}
 	return conn, err

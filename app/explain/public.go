@@ -22,19 +22,19 @@ func only(sentence, hint string) func(error, words) words {
 }
 
 var (
-	publicUnknown     = only("Fairlead could not make the connection.", sayMore)
-	publicKubeconfig  = only("The kubeconfig's entry for the cluster cannot work.", sayMore)
-	publicSignIn      = only("The cluster does not accept your login, or there is none.", "Log in to the cluster again. "+sayMore)
-	publicProvider    = only("Your login to the cluster cannot be renewed just now.", sayMore)
-	publicTrust       = only("The cluster's API server is not trusted.", sayMore)
-	publicNode        = only("The node of the Pod could not carry the connection.", "The rest of the cluster can be reached. "+sayMore)
-	publicBlocked     = only("Something on the way to the cluster does not let port-forwards through.", sayMore)
-	publicTunnel      = only("The connection to the cluster's network cannot be made.", sayMore)
-	publicBusy        = only("The cluster's API server takes no requests just now.", "Try again in a while.")
-	publicOversized   = only("The cluster's API server sent an answer that is too large to be read.", sayMore)
-	publicUnreachable = only("The cluster's API server cannot be reached.", "Check the network connection or the VPN. "+sayMore)
-	publicForbidden   = only("Your login may not do what the connection needs.", "Ask the cluster's administrator for the right. "+sayMore)
-	publicHostNetwork = only("The Pod shares the network of its node: the connection would reach whatever listens on the node itself.",
+	publicUnknown      = only("Fairlead could not make the connection.", sayMore)
+	publicKubeconfig   = only("The kubeconfig's entry for the cluster cannot work.", sayMore)
+	publicSignIn       = only("The cluster does not accept your login, or there is none.", "Log in to the cluster again. "+sayMore)
+	publicProvider     = only("Your login to the cluster cannot be renewed just now.", sayMore)
+	publicTrust        = only("The cluster's API server is not trusted.", sayMore)
+	publicNode         = only("The node of the Pod could not carry the connection.", "The rest of the cluster can be reached. "+sayMore)
+	publicBlocked      = only("Something on the way to the cluster does not let port-forwards through.", sayMore)
+	publicKonnectivity = only("The connection to the cluster's network cannot be made.", sayMore)
+	publicBusy         = only("The cluster's API server takes no requests just now.", "Try again in a while.")
+	publicOversized    = only("The cluster's API server sent an answer that is too large to be read.", sayMore)
+	publicUnreachable  = only("The cluster's API server cannot be reached.", "Check the network connection or the VPN. "+sayMore)
+	publicForbidden    = only("Your login may not do what the connection needs.", "Ask the cluster's administrator for the right. "+sayMore)
+	publicHostNetwork  = only("The Pod shares the network of its node: the connection would reach whatever listens on the node itself.",
 		"If that is what you want, allow it for this context in the settings: host-network: true.")
 	publicThrough     = only("The proxy on the way to the target does not lead there.", sayMore)
 	publicRefuses     = only("The proxy on the way to the target does not let it be reached.", sayMore)

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	more   = " Fairlead's menu and “fairlead doctor” say more."
-	signIn = "The cluster does not accept your login, or there is none. Log in to the cluster again." + more
-	server = "The cluster's API server cannot be reached. Check the network connection or the VPN." + more
-	node   = "The node of the Pod could not carry the connection. The rest of the cluster can be reached." + more
-	trust  = "The cluster's API server is not trusted." + more
-	rights = "Your login may not do what the connection needs. Ask the cluster's administrator for the right." + more
-	tunnel = "The connection to the cluster's network cannot be made." + more
-	unsaid = "Fairlead could not make the connection." + more
+	more         = " Fairlead's menu and “fairlead doctor” say more."
+	signIn       = "The cluster does not accept your login, or there is none. Log in to the cluster again." + more
+	server       = "The cluster's API server cannot be reached. Check the network connection or the VPN." + more
+	node         = "The node of the Pod could not carry the connection. The rest of the cluster can be reached." + more
+	trust        = "The cluster's API server is not trusted." + more
+	rights       = "Your login may not do what the connection needs. Ask the cluster's administrator for the right." + more
+	konnectivity = "The connection to the cluster's network cannot be made." + more
+	unsaid       = "Fairlead could not make the connection." + more
 )
 
 // public lists causes of which only a part is public, by title, or by name if the title is not unique. The other causes
@@ -30,7 +30,7 @@ var public = map[string]string{
 	"Answer too large":      "The cluster's API server sent an answer that is too large to be read." + more,
 	"API server busy":       "The cluster's API server takes no requests just now. Try again in a while.",
 	"Port-forward blocked":  "Something on the way to the cluster does not let port-forwards through." + more,
-	"Konnectivity unusable": tunnel, "No Konnectivity agent": tunnel,
+	"Konnectivity unusable": konnectivity, "No Konnectivity agent": konnectivity,
 	"Node unreachable": node, "Node out of order": node, "No port-forward there": node,
 	"Node's own network": "The Pod shares the network of its node: the connection would reach whatever listens on the node itself. If that is what you want, allow it for this context in the settings: host-network: true.",
 	"Cannot listen":      unsaid, "Port taken": unsaid, "No such file": unsaid, "File unusable": unsaid, "Failed": unsaid,

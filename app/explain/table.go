@@ -93,7 +93,7 @@ func table() []row {
 		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isRedirect, redirect), publicTrust},
 		{hostUnreachable, rejected, http.StatusBadGateway, unavailable, typed(node), publicNode},
 		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typed(blocked), publicBlocked},
-		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isServersFault, tunnel), publicTunnel},
+		{networkUnreachable, rejected, http.StatusBadGateway, unavailable, typedIf(isServersFault, konnectivity), publicKonnectivity},
 		{hostUnreachable, rejected, http.StatusBadGateway, dnsError, typedIf(isUnknownThere, unknownThere), whole},
 		{generalFailure, rejected, http.StatusServiceUnavailable, unavailable, typedIf(isBusy, busy), publicBusy},
 		{generalFailure, rejected, http.StatusBadGateway, protocolError, typed(oversized), publicOversized},

@@ -43,7 +43,7 @@ type Gateway struct {
 // new link, and the old one ends with its last connection.
 type link struct {
 	cluster *kube.Cluster
-	tunnel  *konnectivity.Tunnel // carries the cluster's connections; nil if port-forwards do
+	carrier *konnectivity.Carrier // carries the cluster's connections; nil if port-forwards do
 	plan    plan
 	retired atomic.Bool
 	cancel  context.CancelFunc
@@ -179,7 +179,7 @@ func (p *Gateway) reconfigure(next plan) error {
 		return session.ErrRestart
 	case next.entry == old.plan.entry:
 		next.outside.Use(old.cluster)
-		next.outside.useTunnel(old.plan.outside.beyond.Load())
+		next.outside.useKonnectivity(old.plan.outside.beyond.Load())
 		old.plan = next
 		old.cluster.SetPolicy(next.policy)
 	default:
@@ -213,17 +213,17 @@ func (p *Gateway) open(next plan) (*link, error) {
 	}
 	if next.settings.Carrier == settings.KonnectivityCarrier {
 		var err error
-		if l.tunnel, err = newTunnel(next.settings.Konnectivity, p.log); err != nil {
+		if l.carrier, err = newKonnectivity(next.settings.Konnectivity, p.log); err != nil {
 			return nil, err
 		}
-		config.Carrier = l.tunnel
+		config.Carrier = l.carrier
 	}
 	var err error
 	if l.cluster, err = kube.Open(config); err != nil {
 		return nil, err
 	}
-	if l.tunnel != nil {
-		next.outside.useTunnel(newBeyond(l.tunnel, l.cluster, next.settings.Konnectivity))
+	if l.carrier != nil {
+		next.outside.useKonnectivity(newBeyond(l.carrier, l.cluster, next.settings.Konnectivity))
 	}
 	next.outside.Use(l.cluster)
 	return l, nil

@@ -19,34 +19,34 @@ import (
 	"fairlead/proxy/direct"
 )
 
-// tunnelRule is the name of the route to hosts outside through a Konnectivity server.
-const tunnelRule = "konnectivity"
+// konnectivityRule is the name of the route to hosts outside through a Konnectivity server.
+const konnectivityRule = "konnectivity"
 
 // clusterDNS is the DNS server of a cluster.
 const clusterDNS = "kube-dns.kube-system.svc:53"
 
 // CheckKonnectivity returns why the files of a Konnectivity server cannot be used.
 func CheckKonnectivity(k settings.Konnectivity) error {
-	_, err := (&tunnelFiles{settings: k}).config()
+	_, err := (&konnectivityFiles{settings: k}).config()
 	return err
 }
 
-// newTunnel returns the carrier of a context whose connections a Konnectivity server makes. It reads its files, so that what
+// newKonnectivity returns the carrier of a context whose connections a Konnectivity server makes. It reads its files, so that what
 // is wrong with them is known at the start.
-func newTunnel(k settings.Konnectivity, log zerolog.Logger) (*konnectivity.Tunnel, error) {
+func newKonnectivity(k settings.Konnectivity, log zerolog.Logger) (*konnectivity.Carrier, error) {
 	server, err := url.Parse(k.Server)
 	if err != nil {
 		return nil, errors.New("the URL of the Konnectivity server cannot be read")
 	}
-	files := &tunnelFiles{settings: k}
+	files := &konnectivityFiles{settings: k}
 	if _, err := files.config(); err != nil {
 		return nil, err
 	}
 	return konnectivity.New(konnectivity.Config{Server: server, TLS: files.config, Mode: konnectivity.Mode(k.Mode), Log: log})
 }
 
-// tunnelFiles has the certificate files of a Konnectivity server's client, and reads them again when they change.
-type tunnelFiles struct {
+// konnectivityFiles has the certificate files of a Konnectivity server's client, and reads them again when they change.
+type konnectivityFiles struct {
 	settings settings.Konnectivity
 
 	mu     sync.Mutex
@@ -55,7 +55,7 @@ type tunnelFiles struct {
 }
 
 // config returns the TLS configuration of the files as they are now.
-func (f *tunnelFiles) config() (*tls.Config, error) {
+func (f *konnectivityFiles) config() (*tls.Config, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := FileStamps(f.settings.CA, f.settings.Cert, f.settings.Key)
@@ -73,24 +73,24 @@ func (f *tunnelFiles) config() (*tls.Config, error) {
 // Ready returns why the Konnectivity server of a gateway cannot be used. Without one a gateway is ready when it listens.
 func (p *Gateway) Ready(ctx context.Context) error {
 	p.mutex.Lock()
-	tunnel := p.current.tunnel
+	carrier := p.current.carrier
 	p.mutex.Unlock()
-	if tunnel == nil {
+	if carrier == nil {
 		return nil
 	}
-	return tunnel.Check(ctx)
+	return carrier.Check(ctx)
 }
 
 // beyond is the route to hosts outside a cluster, which its agents connect to. Names are looked up by the cluster's DNS.
 type beyond struct {
-	tunnel *konnectivity.Tunnel
-	names  *konnectivity.Resolver // nil if names are refused
-	policy direct.Policy
+	carrier *konnectivity.Carrier
+	names   *konnectivity.Resolver // nil if names are refused
+	policy  direct.Policy
 }
 
 // newBeyond returns the route to hosts outside of a context. cluster dials the DNS server.
-func newBeyond(tunnel *konnectivity.Tunnel, cluster proxy.Dialer, k settings.Konnectivity) *beyond {
-	b := &beyond{tunnel: tunnel}
+func newBeyond(carrier *konnectivity.Carrier, cluster proxy.Dialer, k settings.Konnectivity) *beyond {
+	b := &beyond{carrier: carrier}
 	if k.DNS == settings.NoDNS {
 		return b
 	}
@@ -104,7 +104,7 @@ func newBeyond(tunnel *konnectivity.Tunnel, cluster proxy.Dialer, k settings.Kon
 			return nil, err
 		}
 		if _, err := netip.ParseAddr(host); err == nil {
-			return tunnel.DialAddress(ctx, server)
+			return carrier.DialAddress(ctx, server)
 		}
 		return cluster.DialContext(ctx, "tcp", server)
 	}}
@@ -130,7 +130,7 @@ func (b *beyond) DialContext(ctx context.Context, _, address string) (net.Conn, 
 			err = cmp.Or(err, wrong)
 			continue
 		}
-		conn, failed := b.tunnel.DialAddress(ctx, at.String())
+		conn, failed := b.carrier.DialAddress(ctx, at.String())
 		if failed == nil || ctx.Err() != nil {
 			return conn, failed
 		}
@@ -146,7 +146,7 @@ func (b *beyond) lookup(ctx context.Context, address, host string) ([]netip.Addr
 	}
 	if b.names == nil {
 		return nil, &proxy.RouteError{
-			Target: address, Rule: tunnelRule,
+			Target: address, Rule: konnectivityRule,
 			Reason: "this context looks no names up outside its cluster (dns: false of konnectivity in the settings, or --dns=false)",
 		}
 	}
@@ -167,14 +167,14 @@ func (b *beyond) isPublic(ctx context.Context, host string) (bool, error) {
 	return err == nil, err
 }
 
-// throughTunnel is the direct route of a context with a Konnectivity server: it begins in the cluster, not on this machine.
-type throughTunnel struct{ outside *Outside }
+// throughKonnectivity is the direct route of a context with a Konnectivity server: it begins in the cluster, not on this machine.
+type throughKonnectivity struct{ outside *Outside }
 
-// useTunnel sets what throughTunnel leads to.
-func (o *Outside) useTunnel(b *beyond) { o.beyond.Store(b) }
+// useKonnectivity sets what throughKonnectivity leads to.
+func (o *Outside) useKonnectivity(b *beyond) { o.beyond.Store(b) }
 
 // DialContext connects to a host outside.
-func (t throughTunnel) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+func (t throughKonnectivity) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	b := t.outside.beyond.Load()
 	if b == nil {
 		return nil, net.ErrClosed
@@ -183,7 +183,7 @@ func (t throughTunnel) DialContext(ctx context.Context, network, address string)
 }
 
 // isPublic reports whether the cluster's DNS knows a name.
-func (t throughTunnel) isPublic(ctx context.Context, host string) (bool, error) {
+func (t throughKonnectivity) isPublic(ctx context.Context, host string) (bool, error) {
 	b := t.outside.beyond.Load()
 	if b == nil {
 		return false, net.ErrClosed

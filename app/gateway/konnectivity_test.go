@@ -18,7 +18,7 @@ import (
 	"fairlead/proxy"
 )
 
-func TestPACSendsHostsOutsideToATunnel(t *testing.T) {
+func TestPACSendsHostsOutsideToKonnectivity(t *testing.T) {
 	to := []settings.Pattern{{Name: "*.corp.example"}}
 	c := settings.Context{Outside: settings.Direct, Routes: []settings.Route{{To: to, Via: settings.Direct}}}
 	for carrier, want := range map[string]bool{"": false, settings.KonnectivityCarrier: true} {
@@ -30,7 +30,7 @@ func TestPACSendsHostsOutsideToATunnel(t *testing.T) {
 	}
 	c.Outside = settings.Refuse
 	if _, others := pacRoutes(c); others {
-		t.Error("refused hosts outside are sent to the tunnel")
+		t.Error("refused hosts outside are sent to the Konnectivity server")
 	}
 }
 
@@ -64,14 +64,14 @@ func TestKonnectivityFilesSayWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestTunnelRefusesWhatItMayNotReach is about addresses that mean the agent's own machine, and about names without DNS.
-func TestTunnelRefusesWhatItMayNotReach(t *testing.T) {
-	tunnel, err := newTunnel(settings.Konnectivity{Server: "http://127.0.0.1:1"}, zerolog.Nop())
+// TestKonnectivityRefusesWhatItMayNotReach is about addresses that mean the agent's own machine, and about names without DNS.
+func TestKonnectivityRefusesWhatItMayNotReach(t *testing.T) {
+	carrier, err := newKonnectivity(settings.Konnectivity{Server: "http://127.0.0.1:1"}, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var names proxy.Dialer = dialFunc(func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("not asked") })
-	b := newBeyond(tunnel, names, settings.Konnectivity{DNS: settings.NoDNS})
+	b := newBeyond(carrier, names, settings.Konnectivity{DNS: settings.NoDNS})
 	for _, address := range []string{"127.0.0.1:80", "[::1]:80", "169.254.169.254:80", "0.0.0.0:80", "[::ffff:127.0.0.1]:80", "db.corp.example:5432"} {
 		if _, err := b.DialContext(t.Context(), "tcp", address); !errors.As(err, new(*proxy.RouteError)) {
 			t.Errorf("%s: %v", address, err)

@@ -54,7 +54,7 @@ func (g *Gateways) outsideRoute(o *Outside, c settings.Context, r settings.Route
 	case r.Problem != "":
 		made.name, made.dialer = outsideRule, refusal{outsideRule, "this context's routes in the settings are broken: " + r.Problem, true}
 	case r.Via == settings.Direct && c.Carrier == settings.KonnectivityCarrier:
-		made.name, made.dialer = tunnelRule, throughTunnel{o}
+		made.name, made.dialer = konnectivityRule, throughKonnectivity{o}
 	case r.Via == settings.Direct:
 		made.dialer = o.direct
 	case r.Via == settings.Refuse && r.To == nil:

@@ -40,16 +40,16 @@ func (g *Gateways) pages(name string, l *link, log zerolog.Logger) http.Handler 
 // pacRoutes returns which hosts outside a browser has to send to the proxy, because they have a route of their own. Where
 // the proxy refuses hosts outside, a browser connects to them by itself: it was not asked to keep them out.
 func pacRoutes(c settings.Context) (routes []pac.Route, others bool) {
-	tunnelled := c.Carrier == settings.KonnectivityCarrier // then the direct route is the cluster's, which a browser has not
+	inCluster := c.Carrier == settings.KonnectivityCarrier // then the direct route is the cluster's, which a browser has not
 	for _, r := range c.Routes {
 		if r.Problem != "" {
 			return append(routes, pac.Route{Name: "*"}), true
 		}
 		for _, to := range r.To {
-			routes = append(routes, pac.Route{Name: to.Name, Prefix: to.Prefix, Port: to.Port, Direct: r.Via == settings.Direct && !tunnelled})
+			routes = append(routes, pac.Route{Name: to.Name, Prefix: to.Prefix, Port: to.Port, Direct: r.Via == settings.Direct && !inCluster})
 		}
 	}
-	return routes, c.Outside != settings.Refuse && (c.Outside != settings.Direct || tunnelled)
+	return routes, c.Outside != settings.Refuse && (c.Outside != settings.Direct || inCluster)
 }
 
 // seen returns the ranges and namespaces of a context's cluster or, while the cluster cannot be queried, the ones last

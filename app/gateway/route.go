@@ -55,8 +55,8 @@ const lookupTimeout = 5 * time.Second
 // isPublic reports whether a name may lead outside by the route that it would have there.
 func (o *Outside) isPublic(ctx context.Context, host string) (bool, error) {
 	route := o.find(host, 443)
-	if tunnel, ok := route.dialer.(throughTunnel); ok {
-		return tunnel.isPublic(ctx, host)
+	if through, ok := route.dialer.(throughKonnectivity); ok {
+		return through.isPublic(ctx, host)
 	}
 	if route.through {
 		return true, nil

@@ -26,7 +26,7 @@ type Config struct {
 	at    map[string][]netip.AddrPort // by context, the addresses of ListenAt
 	there map[string]bool             // the contexts that exist
 
-	tunnels map[string]Konnectivity // by context, those of UseKonnectivity
+	konnectivity map[string]Konnectivity // by context, those of UseKonnectivity
 }
 
 // A Reference is a file, browser or context that the user's file names. One of the fields after Line is set; Part comes
@@ -171,7 +171,7 @@ func (c Config) options(name string) Options {
 		listen, port := at[0].Addr(), int(at[0].Port())
 		merged = merged.merge(Options{Listen: &listen, Port: &port})
 	}
-	return merged.merge(c.tunnel(name))
+	return merged.merge(c.overrideCarrier(name))
 }
 
 // further returns the endpoints of a context after the first one.

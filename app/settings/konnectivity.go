@@ -75,9 +75,9 @@ func (p *parser) konnectivity(node *yaml.Node) *Konnectivity {
 	return &k
 }
 
-// tunnel returns the options of a context for which UseKonnectivity was called.
-func (c Config) tunnel(name string) Options {
-	k, ok := c.tunnels[name]
+// overrideCarrier returns the options of a context for which UseKonnectivity was called.
+func (c Config) overrideCarrier(name string) Options {
+	k, ok := c.konnectivity[name]
 	if !ok {
 		return Options{}
 	}

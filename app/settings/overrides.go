@@ -11,12 +11,12 @@ import (
 // overrides is what applies in place of the settings while this program runs, and is saved nowhere. Its methods may be
 // called by any goroutine.
 type overrides struct {
-	mutex      sync.Mutex
-	at         map[string][]netip.AddrPort // by context, the addresses of ListenAt
-	namespaces map[string]string           // by context, those of UseNamespace
-	only       map[string][]Endpoint       // by context, those of ForwardOnly
-	there      map[string]bool             // the contexts that exist, or did since the program started
-	tunnels    map[string]Konnectivity     // by context, those of UseKonnectivity
+	mutex        sync.Mutex
+	at           map[string][]netip.AddrPort // by context, the addresses of ListenAt
+	namespaces   map[string]string           // by context, those of UseNamespace
+	only         map[string][]Endpoint       // by context, those of ForwardOnly
+	there        map[string]bool             // the contexts that exist, or did since the program started
+	konnectivity map[string]Konnectivity     // by context, those of UseKonnectivity
 }
 
 // SetContexts sets which contexts exist. A port that the user's file assigns to one of them is not assigned to another; the
@@ -85,18 +85,18 @@ func (o *overrides) ForwardOnly(name string, forwards ...Endpoint) error {
 func (o *overrides) UseKonnectivity(name string, k Konnectivity) {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
-	o.tunnels = maps.Clone(o.tunnels) // other goroutines may be reading the old map
-	if o.tunnels == nil {
-		o.tunnels = map[string]Konnectivity{}
+	o.konnectivity = maps.Clone(o.konnectivity) // other goroutines may be reading the old map
+	if o.konnectivity == nil {
+		o.konnectivity = map[string]Konnectivity{}
 	}
-	o.tunnels[name] = k
+	o.konnectivity[name] = k
 }
 
 // override returns the settings of all contexts with the overrides that concern more than one of them.
 func (o *overrides) override(c Config) Config {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
-	c.at, c.there, c.tunnels = o.at, o.there, o.tunnels
+	c.at, c.there, c.konnectivity = o.at, o.there, o.konnectivity
 	return c
 }
 

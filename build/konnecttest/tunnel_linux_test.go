@@ -181,8 +181,8 @@ func agentBack(t *testing.T, l *lab, mode string) {
 		t.Errorf("%d bytes through an agent that is gone", n)
 	}
 	_, err = get(t, c, url)
-	tunnel, ok := errors.AsType[*fault.Tunnel](err)
-	if !ok || tunnel.Problem != fault.TunnelNoAgent || !errors.Is(err, syscall.ENETUNREACH) {
+	failed, ok := errors.AsType[*fault.Konnectivity](err)
+	if !ok || failed.Problem != fault.KonnectivityNoAgent || !errors.Is(err, syscall.ENETUNREACH) {
 		t.Errorf("without an agent: %v", err)
 	}
 	l.startAgent(t, mode)
@@ -192,7 +192,7 @@ func agentBack(t *testing.T, l *lab, mode string) {
 	s := l.servers[mode]
 	s.stop()
 	_, err = get(t, c, url)
-	if tunnel, ok := errors.AsType[*fault.Tunnel](err); !ok || tunnel.Problem != fault.TunnelUnusable {
+	if failed, ok := errors.AsType[*fault.Konnectivity](err); !ok || failed.Problem != fault.KonnectivityUnusable {
 		t.Errorf("without a server: %v", err)
 	}
 	s.start(t)

@@ -2,19 +2,19 @@
 // (which Service, which verb, which server) and unwraps to the error that package net and the system have for it, so
 // that a caller that knows no Kubernetes still understands it:
 //
-//	NotFound     *net.DNSError with IsNotFound
-//	NoEndpoints  syscall.EHOSTUNREACH
-//	Refused      syscall.ECONNREFUSED
-//	Forbidden    fs.ErrPermission
-//	HostNetwork  fs.ErrPermission
-//	Login        fs.ErrPermission
-//	Unreachable  the network's error, and syscall.EHOSTUNREACH
-//	Node         syscall.EHOSTUNREACH
-//	Blocked      syscall.EHOSTUNREACH
-//	Tunnel       syscall.ENETUNREACH, or what the agent reports of the target
-//	Machine      the system's error
-//	Oversized    syscall.EMSGSIZE
-//	Unsupported  errors.ErrUnsupported
+//	NotFound      *net.DNSError with IsNotFound
+//	NoEndpoints   syscall.EHOSTUNREACH
+//	Refused       syscall.ECONNREFUSED
+//	Forbidden     fs.ErrPermission
+//	HostNetwork   fs.ErrPermission
+//	Login         fs.ErrPermission
+//	Unreachable   the network's error, and syscall.EHOSTUNREACH
+//	Node          syscall.EHOSTUNREACH
+//	Blocked       syscall.EHOSTUNREACH
+//	Konnectivity  syscall.ENETUNREACH, or what the agent reports of the target
+//	Machine       the system's error
+//	Oversized     syscall.EMSGSIZE
+//	Unsupported   errors.ErrUnsupported
 //
 // A dial that timed out wraps context.DeadlineExceeded as usual. The package has no sentences for users, which are in
 // the desktop program.

@@ -5,35 +5,35 @@ import (
 	"syscall"
 )
 
-// A TunnelProblem is why a Konnectivity server makes no connection.
-type TunnelProblem string
+// A KonnectivityProblem is why a Konnectivity server makes no connection.
+type KonnectivityProblem string
 
 // The reasons why a Konnectivity server makes no connection.
 const (
-	TunnelUnusable    TunnelProblem = ""            // it cannot be reached, is not trusted, or speaks another language, as Err says
-	TunnelCertificate TunnelProblem = "certificate" // it does not accept the client's certificate, or wants one
-	TunnelNoAgent     TunnelProblem = "no agent"    // no agent of the cluster is connected to it, or the one it asked was lost
-	TunnelBeyond      TunnelProblem = "beyond"      // the agent could not connect to the target
+	KonnectivityUnusable    KonnectivityProblem = ""            // it cannot be reached, is not trusted, or speaks another language, as Err says
+	KonnectivityCertificate KonnectivityProblem = "certificate" // it does not accept the client's certificate, or wants one
+	KonnectivityNoAgent     KonnectivityProblem = "no agent"    // no agent of the cluster is connected to it, or the one it asked was lost
+	KonnectivityBeyond      KonnectivityProblem = "beyond"      // the agent could not connect to the target
 )
 
-// A Tunnel is a Konnectivity server through which no connection was made.
-type Tunnel struct {
+// A Konnectivity is a Konnectivity server through which no connection was made.
+type Konnectivity struct {
 	Server  string // host:port, or the path of its socket
-	Problem TunnelProblem
-	// Err has the words of package net and the system. For TunnelBeyond it is the agent's, about the target.
+	Problem KonnectivityProblem
+	// Err has the words of package net and the system. For KonnectivityBeyond it is the agent's, about the target.
 	Err error
 }
 
-func (e *Tunnel) Error() string {
-	if e.Problem == TunnelBeyond {
+func (e *Konnectivity) Error() string {
+	if e.Problem == KonnectivityBeyond {
 		return fmt.Sprintf("agent of Konnectivity server %s: %v", e.Server, e.Err)
 	}
 	return fmt.Sprintf("Konnectivity server %s%s: %v", e.Server, prefixed(" ", string(e.Problem)), e.Err)
 }
 
-// Unwrap returns the cause. Only that of TunnelBeyond says something about the target; the others are network faults.
-func (e *Tunnel) Unwrap() []error {
-	if e.Problem == TunnelBeyond {
+// Unwrap returns the cause. Only that of KonnectivityBeyond says something about the target; the others are network faults.
+func (e *Konnectivity) Unwrap() []error {
+	if e.Problem == KonnectivityBeyond {
 		return []error{e.Err}
 	}
 	return causes(syscall.ENETUNREACH, nil)

@@ -22,7 +22,7 @@ const (
 	partSize   = 32 << 10
 )
 
-// A budget counts the bytes that wait for the readers of all connections of a Tunnel.
+// A budget counts the bytes that wait for the readers of all connections of a Carrier.
 type budget struct {
 	used atomic.Int64
 

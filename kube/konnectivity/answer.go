@@ -15,17 +15,17 @@ import (
 // refusal returns the error of a server that made no connection. text is its own, or its agent's: that of a dial in Go.
 func refusal(server string, status int, text string) error {
 	text = safetext.Line(strings.TrimSpace(text))
-	e := &fault.Tunnel{Server: server, Problem: fault.TunnelBeyond, Err: &answer{text: text, word: word(text)}}
+	e := &fault.Konnectivity{Server: server, Problem: fault.KonnectivityBeyond, Err: &answer{text: text, word: word(text)}}
 	switch said := strings.ToLower(text); {
 	case text == "":
 		e.Err = fmt.Errorf("it answered CONNECT with %d %s", status, http.StatusText(status))
-		e.Problem = fault.TunnelUnusable
+		e.Problem = fault.KonnectivityUnusable
 	case strings.Contains(said, "no tunnels available"), strings.Contains(said, "no agent available"), strings.Contains(said, "no backend available"):
-		e.Problem, e.Err = fault.TunnelNoAgent, &answer{text: text}
+		e.Problem, e.Err = fault.KonnectivityNoAgent, &answer{text: text}
 	case strings.HasPrefix(said, "backend context error"), strings.HasPrefix(said, "failed to tunnel dial request"):
-		e.Problem, e.Err = fault.TunnelNoAgent, &answer{text: text} // the agent was lost while it was asked
+		e.Problem, e.Err = fault.KonnectivityNoAgent, &answer{text: text} // the agent was lost while it was asked
 	case status/100 == 4 && !strings.Contains(said, "dial "), strings.Contains(said, "only supports connect"):
-		e.Problem, e.Err = fault.TunnelUnusable, &answer{text: text}
+		e.Problem, e.Err = fault.KonnectivityUnusable, &answer{text: text}
 	}
 	return e
 }

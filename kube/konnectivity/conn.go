@@ -14,8 +14,8 @@ import (
 // what the target still sends. So the end of the client's direction is held back until the target has been quiet.
 type conn struct {
 	net.Conn
-	tunnel *Tunnel
-	ahead  *ahead
+	carrier *Carrier
+	ahead   *ahead
 
 	mu     sync.Mutex
 	ending *time.Timer // nil before CloseWrite
@@ -56,7 +56,7 @@ func (c *conn) CloseWrite() error {
 	}
 	if c.ending == nil {
 		c.heard = time.Now()
-		c.ending = time.AfterFunc(c.tunnel.quiet, c.end)
+		c.ending = time.AfterFunc(c.carrier.quiet, c.end)
 	}
 	return nil
 }
@@ -64,12 +64,12 @@ func (c *conn) CloseWrite() error {
 // end passes the end on, unless the target has sent something lately. Under TLS that writes, so the lock is not held then.
 func (c *conn) end() {
 	if c.beginEnd() {
-		defer c.tunnel.tasks.Done()
+		defer c.carrier.tasks.Done()
 		_ = stream.CloseWrite(c.Conn) // then the server ends the other direction, too
 	}
 }
 
-// beginEnd reports whether the target has sent nothing for Config.Quiet. If so, the Tunnel waits for end, otherwise end runs
+// beginEnd reports whether the target has sent nothing for Config.Quiet. If so, the Carrier waits for end, otherwise end runs
 // again once that can be so. Run closes the connection before it waits, so nothing is added later.
 func (c *conn) beginEnd() bool {
 	c.mu.Lock()
@@ -77,19 +77,19 @@ func (c *conn) beginEnd() bool {
 	if c.closed {
 		return false
 	}
-	rest := c.tunnel.quiet - time.Since(c.heard)
+	rest := c.carrier.quiet - time.Since(c.heard)
 	if rest > 0 {
 		c.ending.Reset(rest)
 		return false
 	}
-	c.tunnel.tasks.Add(1)
+	c.carrier.tasks.Add(1)
 	return true
 }
 
 // pump reads what the target sends, until the connection ends.
 func (c *conn) pump() {
 	if c.ahead.fill(c.Conn) {
-		c.tunnel.log.Warn().Dur("unread", stalledFor).Msg("connection reset: unread data held up the others")
+		c.carrier.log.Warn().Dur("unread", stalledFor).Msg("connection reset: unread data held up the others")
 		stream.Reset(c.Conn)
 	}
 }
@@ -117,7 +117,7 @@ func (c *conn) Close() error {
 		c.ending.Stop()
 	}
 	c.mu.Unlock()
-	c.tunnel.forget(c)
+	c.carrier.forget(c)
 	c.ahead.close()
 	return c.Conn.Close()
 }

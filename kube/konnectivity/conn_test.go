@@ -34,13 +34,13 @@ func (f openFunc) open(ctx context.Context, address string) (net.Conn, error) { 
 // TestNothingWaitsForTheEndThatAServerDoesNotTake is about a server that reads nothing any more when the client has ended its
 // direction.
 func TestNothingWaitsForTheEndThatAServerDoesNotTake(t *testing.T) {
-	tunnel := running(t, "127.0.0.1:1")
-	tunnel.quiet = time.Millisecond
+	carrier := running(t, "127.0.0.1:1")
+	carrier.quiet = time.Millisecond
 	ours, server := net.Pipe()
 	t.Cleanup(func() { _ = server.Close() })
 	below := &sealed{ours, make(chan struct{}), make(chan error, 1)}
-	tunnel.opener = openFunc(func(context.Context, string) (net.Conn, error) { return below, nil })
-	conn, err := tunnel.DialAddress(t.Context(), "10.96.0.1:80")
+	carrier.opener = openFunc(func(context.Context, string) (net.Conn, error) { return below, nil })
+	conn, err := carrier.DialAddress(t.Context(), "10.96.0.1:80")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,18 +96,18 @@ func (s *slow) CloseWrite() error {
 
 // TestRunWaitsForTheEndThatIsPassedOn is about the goroutine that passes the end of the client's direction on.
 func TestRunWaitsForTheEndThatIsPassedOn(t *testing.T) {
-	tunnel, err := New(Config{Server: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}, Quiet: time.Millisecond})
+	carrier, err := New(Config{Server: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}, Quiet: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ours, server := net.Pipe()
 	t.Cleanup(func() { _ = server.Close() })
 	below := &slow{ours, make(chan struct{}), make(chan struct{})}
-	tunnel.opener = openFunc(func(context.Context, string) (net.Conn, error) { return below, nil })
+	carrier.opener = openFunc(func(context.Context, string) (net.Conn, error) { return below, nil })
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- tunnel.Run(ctx) }()
-	conn, err := tunnel.DialAddress(t.Context(), "10.96.0.1:80")
+	go func() { ended <- carrier.Run(ctx) }()
+	conn, err := carrier.DialAddress(t.Context(), "10.96.0.1:80")
 	if err != nil {
 		t.Fatal(err)
 	}

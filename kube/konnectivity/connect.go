@@ -43,7 +43,7 @@ func (h *httpConnect) open(ctx context.Context, address string) (net.Conn, error
 		return withEarly(conn, early), nil
 	}
 	_ = conn.Close()
-	if errors.As(err, new(*fault.Tunnel)) && ctx.Err() == nil {
+	if errors.As(err, new(*fault.Konnectivity)) && ctx.Err() == nil {
 		return nil, err
 	}
 	return nil, h.unusable(ctx, err)
@@ -87,9 +87,9 @@ func (h *httpConnect) unusable(ctx context.Context, err error) error {
 	if proxy, ok := errors.AsType[*upstream.Error](err); ok {
 		err = proxy.Err
 	}
-	e := &fault.Tunnel{Server: h.server, Err: err}
+	e := &fault.Konnectivity{Server: h.server, Err: err}
 	if isCertificateAlert(err) {
-		e.Problem = fault.TunnelCertificate
+		e.Problem = fault.KonnectivityCertificate
 	}
 	return e
 }

@@ -25,26 +25,26 @@ func TestWhatServersAnswer(t *testing.T) {
 		answer string // "|" is a moment later; the server closes after it
 		want   string // what is read then
 		is     error
-		as     fault.TunnelProblem
+		as     fault.KonnectivityProblem
 	}{
 		"tunnel":               {answer: established + "220 ready", want: "220 ready"},
 		"target first":         {answer: "220 ready\r\n" + established + "more", want: "220 ready\r\nmore"},
 		"target first, slowly": {answer: "220 |ready\r\nHTTP/1.1 2|00 Connection Established\r\n\r|\nmore", want: "220 ready\r\nmore"},
-		"another language":     {answer: "SSH-2.0-OpenSSH_9.2\r\n", is: syscall.ENETUNREACH, as: fault.TunnelUnusable},
-		"a page":               {answer: "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found", is: syscall.ENETUNREACH, as: fault.TunnelUnusable},
-		"nothing":              {answer: "", is: syscall.ENETUNREACH, as: fault.TunnelUnusable},
-		"without a text":       {answer: "HTTP/0.1 502 Bad Gateway\r\n\r\n", is: syscall.ENETUNREACH, as: fault.TunnelUnusable},
-		"refused":              {answer: "HTTP/0.1 502 Bad Gateway\r\n\r\ndial tcp 10.96.0.1:80: connect: connection refused", is: syscall.ECONNREFUSED, as: fault.TunnelBeyond},
-		"timeout":              {answer: "HTTP/0.1 504 Gateway Timeout\r\n\r\ndial tcp 10.96.0.1:80: i/o timeout", is: os.ErrDeadlineExceeded, as: fault.TunnelBeyond},
-		"no route":             {answer: "HTTP/0.1 502 Bad Gateway\r\n\r\ndial tcp 10.96.0.1:80: connect: no route to host", is: syscall.EHOSTUNREACH, as: fault.TunnelBeyond},
-		"no agent":             {answer: "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\n\r\ncurrently no tunnels available: No agent available", is: syscall.ENETUNREACH, as: fault.TunnelNoAgent},
-		"agent lost":           {answer: "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\n\r\nBackend context error: context canceled\r\n", is: syscall.ENETUNREACH, as: fault.TunnelNoAgent},
+		"another language":     {answer: "SSH-2.0-OpenSSH_9.2\r\n", is: syscall.ENETUNREACH, as: fault.KonnectivityUnusable},
+		"a page":               {answer: "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found", is: syscall.ENETUNREACH, as: fault.KonnectivityUnusable},
+		"nothing":              {answer: "", is: syscall.ENETUNREACH, as: fault.KonnectivityUnusable},
+		"without a text":       {answer: "HTTP/0.1 502 Bad Gateway\r\n\r\n", is: syscall.ENETUNREACH, as: fault.KonnectivityUnusable},
+		"refused":              {answer: "HTTP/0.1 502 Bad Gateway\r\n\r\ndial tcp 10.96.0.1:80: connect: connection refused", is: syscall.ECONNREFUSED, as: fault.KonnectivityBeyond},
+		"timeout":              {answer: "HTTP/0.1 504 Gateway Timeout\r\n\r\ndial tcp 10.96.0.1:80: i/o timeout", is: os.ErrDeadlineExceeded, as: fault.KonnectivityBeyond},
+		"no route":             {answer: "HTTP/0.1 502 Bad Gateway\r\n\r\ndial tcp 10.96.0.1:80: connect: no route to host", is: syscall.EHOSTUNREACH, as: fault.KonnectivityBeyond},
+		"no agent":             {answer: "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\n\r\ncurrently no tunnels available: No agent available", is: syscall.ENETUNREACH, as: fault.KonnectivityNoAgent},
+		"agent lost":           {answer: "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\n\r\nBackend context error: context canceled\r\n", is: syscall.ENETUNREACH, as: fault.KonnectivityNoAgent},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tunnel := running(t, answering(t, test.answer))
-			conn, err := tunnel.DialAddress(t.Context(), "10.96.0.1:80")
+			carrier := running(t, answering(t, test.answer))
+			conn, err := carrier.DialAddress(t.Context(), "10.96.0.1:80")
 			if test.is != nil {
-				failed, ok := errors.AsType[*fault.Tunnel](err)
+				failed, ok := errors.AsType[*fault.Konnectivity](err)
 				if !ok || failed.Problem != test.as || !errors.Is(err, test.is) {
 					t.Fatalf("%#v", err)
 				}
@@ -62,30 +62,30 @@ func TestWhatServersAnswer(t *testing.T) {
 }
 
 func TestUnknownNamesOfAgentsAreNotFound(t *testing.T) {
-	tunnel := running(t, answering(t, "HTTP/0.1 502 Bad Gateway\r\n\r\ndial tcp: lookup nobody.example on 10.96.0.10:53: no such host"))
-	_, err := tunnel.DialAddress(t.Context(), "nobody.example:80")
+	carrier := running(t, answering(t, "HTTP/0.1 502 Bad Gateway\r\n\r\ndial tcp: lookup nobody.example on 10.96.0.10:53: no such host"))
+	_, err := carrier.DialAddress(t.Context(), "nobody.example:80")
 	if dns, ok := errors.AsType[*net.DNSError](err); !ok || !dns.IsNotFound || dns.Name != "nobody.example" {
 		t.Errorf("%v", err)
 	}
 }
 
-// running returns a Tunnel to a server, which runs until the test ends.
-func running(t *testing.T, server string) *Tunnel {
+// running returns a Carrier to a server, which runs until the test ends.
+func running(t *testing.T, server string) *Carrier {
 	t.Helper()
-	tunnel, err := New(Config{Server: &url.URL{Scheme: "http", Host: server}})
+	carrier, err := New(Config{Server: &url.URL{Scheme: "http", Host: server}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- tunnel.Run(ctx) }()
+	go func() { ended <- carrier.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
-	return tunnel
+	return carrier
 }
 
 // answering returns the address of a server that reads CONNECT, answers in parts, and closes.

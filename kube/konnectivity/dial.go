@@ -26,7 +26,7 @@ const (
 
 // Dial connects to the ClusterIP of the endpoints' Service or, if they have none or it leads nowhere, to the first Pod that
 // can be reached at its address. It returns once a program in the Pod has accepted the connection.
-func (t *Tunnel) Dial(ctx context.Context, endpoints []carrier.Endpoint, renew carrier.Renew) (net.Conn, error) {
+func (t *Carrier) Dial(ctx context.Context, endpoints []carrier.Endpoint, renew carrier.Renew) (net.Conn, error) {
 	if len(endpoints) == 0 {
 		return nil, errors.New("no endpoint for Konnectivity")
 	}
@@ -46,12 +46,12 @@ func (t *Tunnel) Dial(ctx context.Context, endpoints []carrier.Endpoint, renew c
 
 // ofTarget reports whether an error is about the target, so that a dial to another one may succeed.
 func ofTarget(err error) bool {
-	tunnel, ok := errors.AsType[*fault.Tunnel](err)
-	return !ok || tunnel.Problem == fault.TunnelBeyond
+	failed, ok := errors.AsType[*fault.Konnectivity](err)
+	return !ok || failed.Problem == fault.KonnectivityBeyond
 }
 
 // dialAll connects to the first of the endpoints that can be reached.
-func (t *Tunnel) dialAll(ctx context.Context, endpoints []carrier.Endpoint) (net.Conn, error) {
+func (t *Carrier) dialAll(ctx context.Context, endpoints []carrier.Endpoint) (net.Conn, error) {
 	unserved := false // the ClusterIP did not lead to a Pod in time
 	var refused error
 	if first := endpoints[0]; first.ClusterIP.IsValid() && !t.prefersPods(first.ClusterIP) {
@@ -86,7 +86,7 @@ func (t *Tunnel) dialAll(ctx context.Context, endpoints []carrier.Endpoint) (net
 }
 
 // dialClusterIP connects to the Service that led to an endpoint.
-func (t *Tunnel) dialClusterIP(ctx context.Context, e carrier.Endpoint) (net.Conn, error) {
+func (t *Carrier) dialClusterIP(ctx context.Context, e carrier.Endpoint) (net.Conn, error) {
 	if err := checkAddress(e.ClusterIP.Addr()); err != nil {
 		return nil, err
 	}
@@ -98,13 +98,13 @@ func (t *Tunnel) dialClusterIP(ctx context.Context, e carrier.Endpoint) (net.Con
 	}
 	conn, err := t.open(bounded, e.ClusterIP.String())
 	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
-		err = &fault.Tunnel{Server: t.server, Problem: fault.TunnelBeyond, Err: context.DeadlineExceeded}
+		err = &fault.Konnectivity{Server: t.server, Problem: fault.KonnectivityBeyond, Err: context.DeadlineExceeded}
 	}
 	return conn, named(err, e)
 }
 
 // dialPod connects to a Pod's address.
-func (t *Tunnel) dialPod(ctx context.Context, e carrier.Endpoint) (net.Conn, error) {
+func (t *Carrier) dialPod(ctx context.Context, e carrier.Endpoint) (net.Conn, error) {
 	if !e.Address.IsValid() {
 		return nil, &fault.NoEndpoints{Pod: e.Pod, Namespace: e.Namespace, Detail: "it has no address yet"}
 	}
@@ -125,15 +125,15 @@ func checkAddress(a netip.Addr) error {
 
 // named returns the refusal of an endpoint by its Pod's name; other errors as they are.
 func named(err error, e carrier.Endpoint) error {
-	tunnel, ok := errors.AsType[*fault.Tunnel](err)
-	if !ok || tunnel.Problem != fault.TunnelBeyond || !errors.Is(err, syscall.ECONNREFUSED) {
+	failed, ok := errors.AsType[*fault.Konnectivity](err)
+	if !ok || failed.Problem != fault.KonnectivityBeyond || !errors.Is(err, syscall.ECONNREFUSED) {
 		return err
 	}
-	return &fault.Refused{Pod: e.Pod, Namespace: e.Namespace, Port: e.Port, Text: tunnel.Err.Error()}
+	return &fault.Refused{Pod: e.Pod, Namespace: e.Namespace, Port: e.Port, Text: failed.Err.Error()}
 }
 
 // inOrder returns the endpoints with those of withdrawn Pods last.
-func (t *Tunnel) inOrder(endpoints []carrier.Endpoint) []carrier.Endpoint {
+func (t *Carrier) inOrder(endpoints []carrier.Endpoint) []carrier.Endpoint {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	rank := func(e carrier.Endpoint) int {
@@ -148,14 +148,14 @@ func (t *Tunnel) inOrder(endpoints []carrier.Endpoint) []carrier.Endpoint {
 }
 
 // prefersPods reports whether a ClusterIP led nowhere a short time ago.
-func (t *Tunnel) prefersPods(clusterIP netip.AddrPort) bool {
+func (t *Carrier) prefersPods(clusterIP netip.AddrPort) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return time.Now().Before(t.unserved[clusterIP])
 }
 
 // preferPods records that a ClusterIP led nowhere though a Pod could be reached.
-func (t *Tunnel) preferPods(clusterIP netip.AddrPort) {
+func (t *Carrier) preferPods(clusterIP netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.unserved) >= maxUnserved {

@@ -24,9 +24,9 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// grpcTunnel asks a server in the mode grpc. It uses the protocol alone, and not the library's client: that one cuts a
+// grpcOpener asks a server in the mode grpc. It uses the protocol alone, and not the library's client: that one cuts a
 // connection that is not read for 10 s, waits as long for the end of each, and ends a cut one in an orderly way.
-type grpcTunnel struct {
+type grpcOpener struct {
 	http httpConnect // for the connection to the server
 
 	mu      sync.Mutex // guards ended, and that nothing is added to closing once it is waited for
@@ -34,8 +34,8 @@ type grpcTunnel struct {
 	closing sync.WaitGroup
 }
 
-// finish runs a connection's last steps in the background, and gives up on them at once when the Tunnel has ended.
-func (g *grpcTunnel) finish(steps func(), giveUp func()) {
+// finish runs a connection's last steps in the background, and gives up on them at once when the Carrier has ended.
+func (g *grpcOpener) finish(steps func(), giveUp func()) {
 	g.mu.Lock()
 	ended := g.ended
 	if !ended {
@@ -48,7 +48,7 @@ func (g *grpcTunnel) finish(steps func(), giveUp func()) {
 }
 
 // wait waits for the last steps of all connections.
-func (g *grpcTunnel) wait() {
+func (g *grpcOpener) wait() {
 	g.mu.Lock()
 	g.ended = true
 	g.mu.Unlock()
@@ -56,7 +56,7 @@ func (g *grpcTunnel) wait() {
 }
 
 // open asks for a connection, over a gRPC connection of its own.
-func (g *grpcTunnel) open(ctx context.Context, address string) (net.Conn, error) {
+func (g *grpcOpener) open(ctx context.Context, address string) (net.Conn, error) {
 	below := &lowest{}
 	cc, err := grpc.NewClient("passthrough:///konnectivity",
 		grpc.WithTransportCredentials(insecure.NewCredentials()), // TLS is below, so that its errors have their types
@@ -66,7 +66,7 @@ func (g *grpcTunnel) open(ctx context.Context, address string) (net.Conn, error)
 		return nil, g.http.unusable(ctx, err)
 	}
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	c := &grpcConn{cc: cc, cancel: cancel, below: below, tunnel: g, ended: make(chan struct{})}
+	c := &grpcConn{cc: cc, cancel: cancel, below: below, opener: g, ended: make(chan struct{})}
 	stop := context.AfterFunc(ctx, cancel)
 	err = c.dial(lasting, g.http.server, address)
 	if !stop() && err == nil {
@@ -77,7 +77,7 @@ func (g *grpcTunnel) open(ctx context.Context, address string) (net.Conn, error)
 	}
 	cancel()
 	_ = cc.Close()
-	if errors.As(err, new(*fault.Tunnel)) && ctx.Err() == nil {
+	if errors.As(err, new(*fault.Konnectivity)) && ctx.Err() == nil {
 		return nil, err
 	}
 	if first := below.err.Load(); first != nil {
@@ -95,7 +95,7 @@ func plain(err error) error {
 }
 
 // dial connects to the server, with TLS as gRPC needs it if its scheme is https.
-func (g *grpcTunnel) dial(ctx context.Context) (net.Conn, error) {
+func (g *grpcOpener) dial(ctx context.Context) (net.Conn, error) {
 	config := g.http.config
 	if config.Server.Scheme == "unix" {
 		return g.http.connect(ctx)
@@ -163,7 +163,7 @@ type grpcConn struct {
 	id     int64
 	cancel context.CancelFunc
 	below  *lowest
-	tunnel *grpcTunnel
+	opener *grpcOpener
 
 	reading sync.Mutex // guards rest and end
 	rest    []byte
@@ -287,7 +287,7 @@ func (c *grpcConn) Close() error {
 	c.close.Do(func() {
 		c.closed.Store(true)
 		_ = c.SetDeadline(time.Time{})
-		c.tunnel.finish(c.finish, c.cut)
+		c.opener.finish(c.finish, c.cut)
 	})
 	return nil
 }

@@ -31,7 +31,7 @@ const (
 	GRPC        Mode = "grpc"
 )
 
-// Config configures a Tunnel. Only Server is required.
+// Config configures a Carrier. Only Server is required.
 type Config struct {
 	// Server is https://host:port, http://host:port, or unix:///path.
 	Server *url.URL
@@ -50,8 +50,8 @@ type opener interface {
 	open(ctx context.Context, address string) (net.Conn, error)
 }
 
-// A Tunnel is a carrier.Carrier whose connections a cluster's agents make.
-type Tunnel struct {
+// A Carrier is a carrier.Carrier whose connections a cluster's agents make.
+type Carrier struct {
 	opener opener
 	server string
 	quiet  time.Duration
@@ -70,8 +70,8 @@ type Tunnel struct {
 
 type podID struct{ namespace, pod, uid string }
 
-// New returns a Tunnel. It opens no connection.
-func New(c Config) (*Tunnel, error) {
+// New returns a Carrier. It opens no connection.
+func New(c Config) (*Carrier, error) {
 	server, err := check(c)
 	if err != nil {
 		return nil, err
@@ -79,14 +79,14 @@ func New(c Config) (*Tunnel, error) {
 	if c.Quiet <= 0 {
 		c.Quiet = 5 * time.Second
 	}
-	t := &Tunnel{
+	t := &Carrier{
 		server: server, quiet: c.Quiet, log: c.Log, ready: make(chan struct{}),
 		conns: map[*conn]struct{}{}, withdrawn: map[podID]carrier.Standing{}, unserved: map[netip.AddrPort]time.Time{},
 	}
 	asked := httpConnect{config: c, server: server}
 	t.opener = &asked
 	if c.Mode == GRPC {
-		t.opener = &grpcTunnel{http: asked}
+		t.opener = &grpcOpener{http: asked}
 	}
 	return t, nil
 }
@@ -127,13 +127,13 @@ func address(server *url.URL) string {
 }
 
 // Run owns the connections. When ctx ends, it closes them, waits for the dials and returns nil. It can run once.
-func (t *Tunnel) Run(ctx context.Context) error {
+func (t *Carrier) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t.mu.Lock()
 	if t.ctx != nil {
 		t.mu.Unlock()
-		return errors.New("a Tunnel runs once")
+		return errors.New("a Carrier runs once")
 	}
 	t.ctx = ctx
 	t.mu.Unlock()
@@ -148,21 +148,21 @@ func (t *Tunnel) Run(ctx context.Context) error {
 	}
 	t.dialling.Wait()
 	t.tasks.Wait()
-	if g, ok := t.opener.(*grpcTunnel); ok {
+	if g, ok := t.opener.(*grpcOpener); ok {
 		g.wait()
 	}
 	return nil
 }
 
 // Connections returns how many connections are open.
-func (t *Tunnel) Connections() int {
+func (t *Carrier) Connections() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.conns)
 }
 
 // Withdraw makes Dial try a Pod after all others.
-func (t *Tunnel) Withdraw(namespace, pod, uid string, standing carrier.Standing) {
+func (t *Carrier) Withdraw(namespace, pod, uid string, standing carrier.Standing) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.withdrawn[podID{namespace, pod, uid}] = standing
@@ -172,14 +172,14 @@ func (t *Tunnel) Withdraw(namespace, pod, uid string, standing carrier.Standing)
 }
 
 // Restore puts a Pod back into use.
-func (t *Tunnel) Restore(namespace, pod, uid string) {
+func (t *Carrier) Restore(namespace, pod, uid string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.withdrawn, podID{namespace, pod, uid})
 }
 
 // DialAddress connects to address, host:port, whatever has it. A host that is a name is looked up where the agent runs.
-func (t *Tunnel) DialAddress(ctx context.Context, address string) (net.Conn, error) {
+func (t *Carrier) DialAddress(ctx context.Context, address string) (net.Conn, error) {
 	dial, end, err := t.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -189,7 +189,7 @@ func (t *Tunnel) DialAddress(ctx context.Context, address string) (net.Conn, err
 }
 
 // begin registers a dial, which calls end when it is done. The returned context ends with ctx and with Run's.
-func (t *Tunnel) begin(ctx context.Context) (_ context.Context, end func(), err error) {
+func (t *Carrier) begin(ctx context.Context) (_ context.Context, end func(), err error) {
 	select {
 	case <-t.ready:
 	case <-ctx.Done():
@@ -207,12 +207,12 @@ func (t *Tunnel) begin(ctx context.Context) (_ context.Context, end func(), err 
 }
 
 // open asks the server for a connection, and registers it.
-func (t *Tunnel) open(ctx context.Context, address string) (net.Conn, error) {
+func (t *Carrier) open(ctx context.Context, address string) (net.Conn, error) {
 	below, err := t.opener.open(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: below, tunnel: t, ahead: newAhead(&t.ahead)}
+	c := &conn{Conn: below, carrier: t, ahead: newAhead(&t.ahead)}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.conns == nil {
@@ -225,7 +225,7 @@ func (t *Tunnel) open(ctx context.Context, address string) (net.Conn, error) {
 }
 
 // forget removes a connection that was closed.
-func (t *Tunnel) forget(c *conn) {
+func (t *Carrier) forget(c *conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.conns, c)
@@ -233,14 +233,14 @@ func (t *Tunnel) forget(c *conn) {
 
 // Check asks for a connection, and closes it at once. It reports whether the server can be reached and accepts the
 // client's certificate, not whether it has an agent.
-func (t *Tunnel) Check(ctx context.Context) error {
+func (t *Carrier) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	conn, err := t.DialAddress(ctx, nowhere)
 	if err == nil {
 		return conn.Close()
 	}
-	if tunnel, ok := errors.AsType[*fault.Tunnel](err); ok && tunnel.Problem != fault.TunnelBeyond && tunnel.Problem != fault.TunnelNoAgent {
+	if failed, ok := errors.AsType[*fault.Konnectivity](err); ok && failed.Problem != fault.KonnectivityBeyond && failed.Problem != fault.KonnectivityNoAgent {
 		return err
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {

@@ -41,7 +41,7 @@ const (
 )
 
 // Lookup returns the addresses of a host, IPv4 first. A name that does not exist is a *net.DNSError with IsNotFound, inside
-// a *fault.Tunnel: it is the cluster's DNS that does not know it.
+// a *fault.Konnectivity: it is the cluster's DNS that does not know it.
 func (r *Resolver) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	r.mu.Lock()
@@ -96,18 +96,18 @@ func (r *Resolver) failure(ctx context.Context, host string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if tunnel, ok := errors.AsType[*fault.Tunnel](err); ok && tunnel.Problem != fault.TunnelBeyond || errors.As(err, new(*fault.Login)) || errors.As(err, new(*fault.Unreachable)) {
+	if failed, ok := errors.AsType[*fault.Konnectivity](err); ok && failed.Problem != fault.KonnectivityBeyond || errors.As(err, new(*fault.Login)) || errors.As(err, new(*fault.Unreachable)) {
 		return err // the server was not asked
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound && dns.Name == host {
 		return unknown(host, dns.Err)
 	}
-	return &fault.Tunnel{Problem: fault.TunnelBeyond, Err: &net.DNSError{Err: err.Error(), Name: host, IsTemporary: true}}
+	return &fault.Konnectivity{Problem: fault.KonnectivityBeyond, Err: &net.DNSError{Err: err.Error(), Name: host, IsTemporary: true}}
 }
 
 // unknown returns the error of a name that does not exist.
 func unknown(host, text string) error {
-	return &fault.Tunnel{Problem: fault.TunnelBeyond, Err: &net.DNSError{Err: text, Name: host, IsNotFound: true}}
+	return &fault.Konnectivity{Problem: fault.KonnectivityBeyond, Err: &net.DNSError{Err: text, Name: host, IsNotFound: true}}
 }
 
 // exchange asks one question, as RFC 1035 section 4.2.2 says for TCP.
