@@ -1,9 +1,14 @@
 package settings
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
+	"os"
+	"path/filepath"
 )
 
 // EgressName is the name of the upstream that a context has while there is a forward proxy of Fairlead's in its cluster.
@@ -15,7 +20,13 @@ type Egress struct {
 	Namespace string `json:"namespace"`
 	URL       string `json:"url"` // by which it is reached through the context
 
+	// CA, Cert and Key are the files of its upstream; empty for those that it does not need.
+	CA   string `json:"ca,omitempty"`
+	Cert string `json:"cert,omitempty"`
+	Key  string `json:"key,omitempty"`
+
 	// The UIDs of the objects that were made for it. They are empty for those that were there already.
+	Secret     string `json:"secret,omitempty"`
 	Service    string `json:"service,omitempty"`
 	Deployment string `json:"deployment,omitempty"`
 }
@@ -30,7 +41,7 @@ type egressState struct {
 
 // upstream returns the egress as an upstream.
 func (e Egress) upstream() Upstream {
-	u := Upstream{Name: EgressName, InCluster: true}
+	u := Upstream{Name: EgressName, InCluster: true, CA: e.CA, Cert: e.Cert, Key: e.Key}
 	via, err := url.Parse(e.URL)
 	if err != nil || via.Host == "" {
 		u.Problem = fmt.Sprintf("the state file has no address of %s", EgressName) // users may edit it
@@ -80,9 +91,61 @@ func (s *Settings) LeaveEgress(name string) error {
 	})
 }
 
-// ForgetEgress removes what KeepEgress saved.
+// ForgetEgress removes what KeepEgress and KeepCertificates saved.
 func (s *Settings) ForgetEgress(name string) error {
+	if folder, err := s.certificateFolder(name); err == nil {
+		if err := os.RemoveAll(folder); err != nil {
+			return err
+		}
+	}
 	return s.store.change(name, func(c *contextState) { c.Egress = egressState{} })
+}
+
+// KeepCertificates saves the files with which the egress of a context is an upstream, for this user alone, and returns e
+// with their paths.
+func (s *Settings) KeepCertificates(name string, e Egress, ca, cert, key []byte) (Egress, error) {
+	folder, err := s.certificateFolder(name)
+	if err != nil {
+		return e, err
+	}
+	// What is there is of an egress that is gone. A folder of its own cannot have been prepared by another user.
+	if err := errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o700)); err != nil {
+		return e, err
+	}
+	for _, f := range []struct {
+		name    string
+		path    *string
+		content []byte
+	}{{"ca.crt", &e.CA, ca}, {"client.crt", &e.Cert, cert}, {"client.key", &e.Key, key}} {
+		*f.path = filepath.Join(folder, f.name)
+		if err := os.WriteFile(*f.path, f.content, 0o600); err != nil {
+			return e, err
+		}
+	}
+	return e, nil
+}
+
+// Files returns the files that the egress names.
+func (e Egress) Files() []string { return named(e.CA, e.Cert, e.Key) }
+
+// HasCertificates reports whether the files of KeepCertificates are there.
+func (e Egress) HasCertificates() bool {
+	for _, file := range []string{e.CA, e.Cert, e.Key} {
+		if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
+			return false
+		}
+	}
+	return true
+}
+
+// certificateFolder returns the folder of the files of a context's egress, whose name is made of a hash, because a
+// context's name may have any characters.
+func (s *Settings) certificateFolder(name string) (string, error) {
+	if s.store.dir == "" {
+		return "", errors.New("there is no directory for state, to keep a certificate in")
+	}
+	sum := sha256.Sum256([]byte(name))
+	return filepath.Join(s.store.dir, "egress", hex.EncodeToString(sum[:8])), nil
 }
 
 // ReadState reads the state again, which another program of the user may have changed.

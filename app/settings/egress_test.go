@@ -1,6 +1,11 @@
 package settings
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -104,5 +109,52 @@ func TestAnEgressWithoutAnAddressIsRefused(t *testing.T) {
 	must(t, s.KeepEgress("a", Egress{Namespace: "shop", URL: "nonsense"}), s.UseEgress("a"))
 	if _, problem := s.Effective("a").Chain(EgressName); !strings.Contains(problem, "no address") {
 		t.Errorf("%q", problem)
+	}
+}
+
+func TestTheCertificatesOfAnEgressAreForItsUserAlone(t *testing.T) {
+	h := newHome(t, "")
+	s := h.load()
+	const name = "../odd/name"
+	e, err := s.KeepCertificates(name, deployed, []byte("ca"), []byte("cert"), []byte("key"))
+	must(t, err, s.KeepEgress(name, e))
+	got := h.load().Effective(name)
+	if got.Egress != e || !e.HasCertificates() {
+		t.Errorf("%+v, want %+v", got.Egress, e)
+	}
+	chain, problem := got.Chain(EgressName)
+	if problem != "" || len(chain) != 1 || chain[0].CA != e.CA || chain[0].Cert != e.Cert || chain[0].Key != e.Key || !chain[0].Secure() {
+		t.Errorf("%+v %s", chain, problem)
+	}
+	folder := filepath.Dir(e.Key)
+	if inside, err := filepath.Rel(s.store.dir, folder); err != nil || !filepath.IsLocal(inside) {
+		t.Errorf("they are in %s", folder)
+	}
+	for path, want := range map[string]os.FileMode{folder: 0o700, e.CA: 0o600, e.Cert: 0o600, e.Key: 0o600} {
+		info, err := os.Stat(path)
+		must(t, err)
+		if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode != want {
+			t.Errorf("%s: %v", path, mode)
+		}
+	}
+	must(t, os.Remove(e.Cert))
+	if e.HasCertificates() {
+		t.Error("it has a file that is gone")
+	}
+	must(t, s.ForgetEgress(name))
+	if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("they are left: %v", err)
+	}
+}
+
+func TestWhatTheStateNamesIsNotRemoved(t *testing.T) {
+	s := newHome(t, "").load()
+	theirs := filepath.Join(t.TempDir(), "key")
+	must(t, os.WriteFile(theirs, []byte("key"), 0o600))
+	e := deployed
+	e.CA, e.Cert, e.Key = theirs, theirs, theirs
+	must(t, s.KeepEgress("a", e), s.ForgetEgress("a"))
+	if _, err := os.Stat(theirs); err != nil {
+		t.Error(err)
 	}
 }
