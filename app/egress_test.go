@@ -31,6 +31,7 @@ type egressStatus struct {
 	Namespace                string
 	There, Ready, Own, Route bool
 	Image, Sentence, Hint    string
+	Kind, TLSSecret          string
 	Env                      []struct{ Name, Value string }
 }
 
@@ -189,7 +190,7 @@ func TestWhatAnotherHasMadeIsUsedAndStays(t *testing.T) {
 	if after := objects(t, namespace); after != before {
 		t.Errorf("another's was removed: \n%safter\n%s", after, before)
 	}
-	if got := second.egress(t, remove...); got.status != 1 || !strings.Contains(got.stderr, "was made by another Fairlead or from a manifest, so it is left as it is. If nobody needs it, “kubectl --context demo delete deployment,service fairlead-egress -n egress-shared” removes it.") {
+	if got := second.egress(t, remove...); got.status != 1 || !strings.Contains(got.stderr, "was made by another Fairlead or from a manifest, so it is left as it is. If nobody needs it, “kubectl --context demo delete deployment,service,secret fairlead-egress -n egress-shared” removes it.") {
 		t.Errorf("remove what is another's: %+v", got)
 	}
 	kubectl(t, "delete", "deployment,service", "fairlead-egress", "-n", namespace)

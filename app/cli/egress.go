@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -14,6 +15,7 @@ import (
 	"fairlead/app/command"
 	"fairlead/app/control"
 	"fairlead/app/explain"
+	"fairlead/app/gateway"
 	"fairlead/app/instance"
 	"fairlead/app/settings"
 	"fairlead/app/table"
@@ -78,6 +80,18 @@ func (t egressTarget) explained(ctx context.Context, err error) error {
 	return errors.New(explain.Error(err).In(t.name()).Text())
 }
 
+// spec returns what the flags ask for.
+func (t egressTarget) spec(o command.Options) (egress.Spec, error) {
+	s := egress.Spec{Namespace: t.namespace, Image: o.Image, Kind: egress.Kind(o.Kind), TLSSecret: o.TLSSecret}
+	if !o.MutualTLS {
+		return s, nil
+	}
+	var err error
+	s.TLSSecret = egress.Name
+	s.Certificates, err = egress.NewCertificates(s.Namespace, t.Settings.Effective(t.name()).ClusterDomain)
+	return s, err
+}
+
 // egress returns what deploys and removes. The running Fairlead, if there is one, applies what it changes.
 func (t egressTarget) egress(cluster *kube.Cluster, spec egress.Spec) instance.Egress {
 	return instance.Egress{
@@ -104,13 +118,43 @@ func (e *egressError) Unwrap() error { return e.error }
 // EgressDeploy deploys a forward proxy in a context's cluster, after it has shown what that is and asked.
 func EgressDeploy(ctx context.Context, o command.Options, name string) error {
 	return onEgress(o, name, func(t egressTarget) error {
-		if o.Namespace == "" {
-			// What is there already stays where it is.
-			o.Namespace = t.namespace
+		spec, err := t.spec(o)
+		if err != nil {
+			return err
 		}
-		spec := egress.Spec{Namespace: o.Namespace, Image: o.Image}
-		return t.inCluster(ctx, func(cluster *kube.Cluster) error { return t.deploy(ctx, o, t.egress(cluster, spec)) })
+		files, err := upstreamFiles(o)
+		if err != nil {
+			return err
+		}
+		return t.inCluster(ctx, func(cluster *kube.Cluster) error {
+			e := t.egress(cluster, spec)
+			e.CA, e.Cert, e.Key = files[0], files[1], files[2]
+			return t.deploy(ctx, o, e)
+		})
 	})
+}
+
+// upstreamFiles returns the paths of the files that the flags of EgressDeploy name: those of the authority, the certificate
+// and the key.
+func upstreamFiles(o command.Options) (files [3]string, err error) {
+	for i, file := range []string{o.UpstreamCA, o.UpstreamCert, o.UpstreamKey} {
+		if file == "" {
+			continue
+		}
+		if files[i], err = filepath.Abs(file); err != nil {
+			return files, err
+		}
+	}
+	u := settings.Upstream{Name: settings.EgressName, CA: files[0], Cert: files[1], Key: files[2]}
+	for i, part := range []string{"ca", "cert", "key"} {
+		if files[i] == "" {
+			continue
+		}
+		if err := gateway.WrongUpstream(u, part); err != nil {
+			return files, &command.UsageError{Err: fmt.Errorf("--%s: %w", part, err)}
+		}
+	}
+	return files, nil
 }
 
 func (t egressTarget) deploy(ctx context.Context, o command.Options, e instance.Egress) error {
@@ -189,11 +233,17 @@ func EgressRemove(ctx context.Context, o command.Options, name string) error {
 // EgressManifest prints what EgressDeploy would make.
 func EgressManifest(_ context.Context, o command.Options, name string) error {
 	return onEgress(o, name, func(t egressTarget) error {
-		return printManifest(egress.Spec{Namespace: t.namespace, Image: o.Image})
+		spec, err := t.spec(o)
+		if err != nil {
+			return err
+		}
+		return printManifest(spec)
 	})
 }
 
+// printManifest prints what is made, except for a Secret: it has a key, which belongs on no screen.
 func printManifest(spec egress.Spec) error {
+	spec.Certificates = nil
 	var documents []string
 	for _, object := range spec.Objects() {
 		text, err := yaml.Marshal(object)

@@ -24,8 +24,10 @@ type egressReport struct {
 	Own       bool   `json:"own"`   // "fairlead egress deploy" made it here, so that "remove" removes it
 	Route     bool   `json:"route"` // the context's hosts outside go through it
 	Image     string `json:"image,omitempty"`
-	Sentence  string `json:"sentence,omitempty"` // what is wrong
-	Hint      string `json:"hint,omitempty"`     // what to do about it
+	Kind      string `json:"kind,omitempty"`
+	TLSSecret string `json:"tlsSecret,omitempty"` // has the authority of the certificates that its clients need
+	Sentence  string `json:"sentence,omitempty"`  // what is wrong
+	Hint      string `json:"hint,omitempty"`      // what to do about it
 
 	// What a container's specification needs to use it.
 	Environment []egress.Variable `json:"env,omitempty"`
@@ -55,7 +57,7 @@ func (t egressTarget) report(ctx context.Context, cluster *kube.Cluster) (egress
 	}
 	c := t.Settings.Effective(t.name())
 	r := egressReport{
-		Context: t.name(), Namespace: t.namespace, There: now.There, Ready: now.Ready, Image: now.Image,
+		Context: t.name(), Namespace: t.namespace, There: now.There, Ready: now.Ready, Image: now.Image, Kind: string(now.Kind), TLSSecret: now.TLSSecret,
 		Own:   now.There && c.Egress.Namespace == t.namespace && c.Egress.Service == now.Service && c.Egress.Deployment == now.Deployment,
 		Route: c.Outside == settings.EgressName,
 	}
@@ -63,7 +65,7 @@ func (t egressTarget) report(ctx context.Context, cluster *kube.Cluster) (egress
 		e := explain.Error(now.Problem).In(t.name())
 		r.Sentence, r.Hint = e.Sentence, e.Hint
 	}
-	if now.There {
+	if now.There && now.TLSSecret == "" {
 		r.Environment = egress.Environment(t.namespace, c.ClusterDomain, cluster.Ranges(ctx))
 	}
 	return r, nil
@@ -86,7 +88,7 @@ func (r egressReport) print(out table.Output) error {
 		if !r.Own {
 			made = "by another Fairlead or from a manifest; \"egress remove\" leaves it"
 		}
-		lines = append(lines, []struct{ head, text string }{{"image", r.Image}, {"made", made}}...)
+		lines = append(lines, []struct{ head, text string }{{"kind", r.kind()}, {"image", r.Image}, {"made", made}}...)
 	}
 	route := "hosts outside do not go through it"
 	if r.Route {
@@ -110,6 +112,14 @@ func (r egressReport) print(out table.Output) error {
 		}
 	}
 	return r.printEnvironment(out)
+}
+
+// kind returns what was deployed, and what its clients need.
+func (r egressReport) kind() string {
+	if r.TLSSecret == "" {
+		return r.Kind
+	}
+	return fmt.Sprintf("%s, for clients with a certificate of the authority in Secret %s", r.Kind, r.TLSSecret)
 }
 
 // printEnvironment prints the lines for a container's specification. They are pasted, so they are not wrapped.

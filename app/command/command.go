@@ -80,6 +80,12 @@ type Options struct {
 	TLSCert, TLSKey, ClientCA string // files; all three, or none
 	PasswordFile              string
 	AllowFrom                 string // networks, separated by commas
+
+	// egress: what is deployed besides Image, and how clients prove who they are.
+	Kind                                  string // "tinyproxy" or "fairlead"; empty for the former
+	TLSSecret                             string // the name of a Secret that exists
+	MutualTLS                             bool   // with certificates that are made
+	UpstreamCA, UpstreamCert, UpstreamKey string // files, for TLSSecret
 }
 
 // A UsageError is a wrong command line. Its exit status is 2.

@@ -33,6 +33,8 @@ func kinds(resource string) string {
 	switch resource {
 	case "services":
 		return "Services"
+	case "secrets":
+		return "Secrets"
 	case "pods":
 		return "Pods"
 	case "nodes":

@@ -36,7 +36,7 @@ var public = map[string]string{
 	"Cannot listen":      unsaid, "Port taken": unsaid, "No such file": unsaid, "File unusable": unsaid, "Failed": unsaid,
 	"Rights missing": rights, "Not allowed in the cluster": rights,
 	"Image not pulled": unsaid, "Pod refused": unsaid, "Quota exceeded": unsaid, "No node for the Pod": unsaid, "Container not started": unsaid, "Not Fairlead's": unsaid,
-	"Made elsewhere": unsaid, "Still being removed": unsaid, "Another image": unsaid, "Removed": unsaid, "Not ready": unsaid,
+	"Made elsewhere": unsaid, "Still being removed": unsaid, "Another image": unsaid, "Another proxy": unsaid, "Certificate missing": unsaid, "Removed": unsaid, "Not ready": unsaid,
 	"forbidden": rights, "forbidden by name": rights, "forbidden in the cluster": rights,
 
 	"no Service here, but there":  "There is no Service web in namespace default. Check the name: use SERVICE in the context's own namespace, or SERVICE.NAMESPACE.",

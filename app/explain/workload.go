@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -56,18 +57,24 @@ func workload(e *fault.Workload) words {
 			"The nodes may be full, or kept for others. Ask the cluster's administrator."}
 	case fault.NotStarting:
 		return words{"Container not started", fmt.Sprintf("The container of %s does not start%s.", what, said(e.Text)),
-			fmt.Sprintf("Its image %s needs the program tinyproxy, and has to run as an ordinary user.", plainText(e.Image))}
+			fmt.Sprintf("Its image %s needs the program tinyproxy or, with --kind fairlead, has to be Fairlead's, and has to run as an ordinary user.", plainText(e.Image))}
 	case fault.ForeignObject:
 		return words{"Not Fairlead's", fmt.Sprintf("There is a %s already, which Fairlead has not made, so it is left as it is.", what),
 			"Take another namespace, or remove it if nobody needs it."}
 	case fault.MadeElsewhere:
 		return words{"Made elsewhere", fmt.Sprintf("%s was made by another Fairlead or from a manifest, so it is left as it is.", what),
-			fmt.Sprintf("If nobody needs it, “kubectl delete deployment,service %s -n %s” removes it.", name(e.Name), name(e.Namespace))}
+			fmt.Sprintf("If nobody needs it, “kubectl delete deployment,service,secret %s -n %s” removes it.", name(e.Name), name(e.Namespace))}
 	case fault.StillThere:
 		return words{"Still being removed", fmt.Sprintf("The cluster is still removing %s.", what),
 			"Its Pod may be on a node that does not answer. Try again in a while. " + look}
 	case fault.OtherImage:
 		return words{"Another image", fmt.Sprintf("%s is there already, with the image %s instead of %s.", what, plainText(e.Text), plainText(e.Image)),
+			"“fairlead egress remove” removes it first."}
+	case fault.OtherKind:
+		return words{"Another proxy", fmt.Sprintf("%s is there already, as %s instead of %s.", what, cmp.Or(plainText(e.Text), "an unknown kind"), plainText(e.Wanted)),
+			"“fairlead egress remove” removes it first, if this Fairlead has made it."}
+	case fault.NoCertificate:
+		return words{"Certificate missing", fmt.Sprintf("%s is there, and the certificate with which Fairlead uses it is not on this machine any more.", what),
 			"“fairlead egress remove” removes it first."}
 	case fault.Vanished:
 		return words{"Removed", fmt.Sprintf("%s was removed while Fairlead waited for it.", what), "Deploy it again."}

@@ -12,17 +12,19 @@ var changeCauses = []cause{
 	workloadCause(fault.NoPod, "Pod refused", "The cluster does not admit the Pod of Deployment shop/x: its words. A policy of the cluster refuses it. Try another namespace, or ask the cluster's administrator."),
 	workloadCause(fault.QuotaExceeded, "Quota exceeded", "The quota of namespace shop has no room for the Pod of Deployment shop/x: its words. Make room there, ask the cluster's administrator for more, or take another namespace."),
 	workloadCause(fault.NoNode, "No node for the Pod", "No node of the cluster takes the Pod of Deployment shop/x: its words. The nodes may be full, or kept for others. Ask the cluster's administrator."),
-	workloadCause(fault.NotStarting, "Container not started", "The container of Deployment shop/x does not start: its words. Its image i:1 needs the program tinyproxy, and has to run as an ordinary user."),
+	workloadCause(fault.NotStarting, "Container not started", "The container of Deployment shop/x does not start: its words. Its image i:1 needs the program tinyproxy or, with --kind fairlead, has to be Fairlead's, and has to run as an ordinary user."),
 	workloadCause(fault.ForeignObject, "Not Fairlead's", "There is a Deployment shop/x already, which Fairlead has not made, so it is left as it is. Take another namespace, or remove it if nobody needs it."),
-	workloadCause(fault.MadeElsewhere, "Made elsewhere", "Deployment shop/x was made by another Fairlead or from a manifest, so it is left as it is. If nobody needs it, “kubectl delete deployment,service x -n shop” removes it."),
+	workloadCause(fault.MadeElsewhere, "Made elsewhere", "Deployment shop/x was made by another Fairlead or from a manifest, so it is left as it is. If nobody needs it, “kubectl delete deployment,service,secret x -n shop” removes it."),
 	workloadCause(fault.StillThere, "Still being removed", "The cluster is still removing Deployment shop/x. Its Pod may be on a node that does not answer. Try again in a while. Look at it: “kubectl describe deployment x -n shop”."),
 	workloadCause(fault.OtherImage, "Another image", "Deployment shop/x is there already, with the image its words. instead of i:1. “fairlead egress remove” removes it first."),
+	workloadCause(fault.OtherKind, "Another proxy", "Deployment shop/x is there already, as its words. instead of fairlead. “fairlead egress remove” removes it first, if this Fairlead has made it."),
+	workloadCause(fault.NoCertificate, "Certificate missing", "Deployment shop/x is there, and the certificate with which Fairlead uses it is not on this machine any more. “fairlead egress remove” removes it first."),
 	workloadCause(fault.Vanished, "Removed", "Deployment shop/x was removed while Fairlead waited for it. Deploy it again."),
 	workloadCause(fault.NotReadyYet, "Not ready", "Deployment shop/x is not ready in time: its words. Look at it: “kubectl describe deployment x -n shop”."),
 }
 
 // workloadCause returns the cause of a Deployment that is not ready.
 func workloadCause(problem fault.WorkloadProblem, title, text string) cause {
-	err := &fault.Workload{Problem: problem, Kind: "Deployment", Namespace: "shop", Name: "x", Image: "i:1", Text: "its words."}
+	err := &fault.Workload{Problem: problem, Kind: "Deployment", Namespace: "shop", Name: "x", Image: "i:1", Text: "its words.", Wanted: "fairlead"}
 	return cause{string(problem), err, title, text, 4, 91, 503, "destination_unavailable"}
 }

@@ -8,7 +8,8 @@ import (
 	"fairlead/kube/kubeconfig"
 )
 
-// certificateFiles returns the certificate files of the contexts' listeners, of their Konnectivity servers and of the upstreams.
+// certificateFiles returns the certificate files of the contexts' listeners, of their Konnectivity servers, of their egresses and
+// of the upstreams.
 func certificateFiles(k *kubeconfig.Config, s *settings.Settings) []string {
 	var files []string
 	for _, c := range k.Contexts {
@@ -17,6 +18,7 @@ func certificateFiles(k *kubeconfig.Config, s *settings.Settings) []string {
 			files = append(files, t.Cert, t.Key, t.ClientCA)
 		}
 		files = append(files, e.KonnectivityFiles()...)
+		files = append(files, e.Egress.Files()...)
 	}
 	return append(files, upstreamFiles(s)...)
 }

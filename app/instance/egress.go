@@ -18,7 +18,9 @@ type Egress struct {
 	Context  string
 	Client   *api.Client // of the context's API server
 	Spec     egress.Spec
-	Progress func(text string) // is called with what happens; it may be nil
+	// CA, Cert and Key are the files of its upstream, if the Spec has a Secret that is not made of its own Certificates.
+	CA, Cert, Key string
+	Progress      func(text string) // is called with what happens; it may be nil
 	// Changed is called when the context's routes in the state have changed.
 	Changed func(context.Context) error
 }
@@ -46,13 +48,13 @@ func (e Egress) Check(ctx context.Context) (Found, error) {
 	if kept := e.kept(); kept != (settings.Egress{}) && kept.Namespace != e.Spec.Namespace {
 		return Absent, &OtherNamespaceError{e.Context, kept.Namespace}
 	}
-	if err := egress.CheckRights(ctx, e.Client, e.Spec.Namespace); err != nil {
+	if err := egress.CheckRights(ctx, e.Client, e.Spec); err != nil {
 		if !errors.As(err, new(*fault.MissingRights)) {
 			return Absent, err
 		}
 		// Somebody else may have deployed it.
-		if there, lookErr := egress.IsThere(ctx, e.Client, e.Spec.Namespace); there && lookErr == nil {
-			return ThereForOthers, nil
+		if there, lookErr := egress.IsThere(ctx, e.Client, e.Spec); there {
+			return ThereForOthers, lookErr
 		}
 		return Absent, err
 	}
@@ -80,11 +82,22 @@ func (e *OtherNamespaceError) Error() string {
 // for hosts outside. What is made is kept in the state at once, so that Remove removes it even if Deploy fails.
 func (e Egress) Deploy(ctx context.Context, found Found) error {
 	kept := e.kept()
-	kept.Namespace, kept.URL = e.Spec.Namespace, egress.URL(e.Spec.Namespace)
+	kept.Namespace, kept.URL = e.Spec.Namespace, e.Spec.URL()
+	switch {
+	case e.Spec.Certificates == nil:
+		kept.CA, kept.Cert, kept.Key = e.CA, e.Cert, e.Key
+	case found == ThereForOthers:
+		return e.problem(fault.NoCertificate)
+	default:
+		var err error
+		if kept, err = e.certify(ctx, kept); err != nil {
+			return err
+		}
+	}
 	if found != ThereForOthers {
 		d := e.deployer()
-		err := d.Make(ctx, egress.Made{Service: kept.Service, Deployment: kept.Deployment}, func(made egress.Made) error {
-			kept.Service, kept.Deployment = made.Service, made.Deployment
+		err := d.Make(ctx, made(kept), func(made egress.Made) error {
+			kept.Secret, kept.Service, kept.Deployment = made.Secret, made.Service, made.Deployment
 			return saved(e.Settings.KeepEgress(e.Context, kept))
 		})
 		if err != nil {
@@ -103,6 +116,34 @@ func (e Egress) Deploy(ctx context.Context, found Found) error {
 	return e.Changed(ctx)
 }
 
+// made returns what is known to have been made of an egress.
+func made(kept settings.Egress) egress.Made {
+	return egress.Made{Secret: kept.Secret, Service: kept.Service, Deployment: kept.Deployment}
+}
+
+func (e Egress) problem(p fault.WorkloadProblem) error {
+	return &fault.Workload{Problem: p, Kind: "Deployment", Namespace: e.Spec.Namespace, Name: egress.Name}
+}
+
+// certify saves the client's certificate, or leaves the certificates of an earlier Deploy in use.
+func (e *Egress) certify(ctx context.Context, kept settings.Egress) (settings.Egress, error) {
+	there, err := e.deployer().HasSecret(ctx, kept.Secret)
+	switch {
+	case err != nil:
+		return kept, err
+	case there && kept.HasCertificates():
+		e.Spec.Certificates = nil
+		return kept, nil
+	case there:
+		return kept, e.problem(fault.NoCertificate)
+	}
+	c := e.Spec.Certificates
+	if kept, err = e.Settings.KeepCertificates(e.Context, kept, c.Authority, c.Client, c.ClientKey); err != nil {
+		return kept, err
+	}
+	return kept, saved(e.Settings.KeepEgress(e.Context, kept)) // so that Remove removes the files
+}
+
 // Remove makes the context's route for hosts outside what it was before Deploy, and removes what Deploy made. It reports
 // whether there was anything in the cluster to remove. If it fails it can be called again.
 func (e Egress) Remove(ctx context.Context) (removed bool, err error) {
@@ -116,7 +157,7 @@ func (e Egress) Remove(ctx context.Context) (removed bool, err error) {
 	if err := e.Changed(ctx); err != nil {
 		return false, err
 	}
-	removed, err = e.deployer().Remove(ctx, egress.Made{Service: kept.Service, Deployment: kept.Deployment})
+	removed, err = e.deployer().Remove(ctx, made(kept))
 	if err != nil {
 		return removed, err
 	}
@@ -135,7 +176,7 @@ func (e Egress) notOurs(ctx context.Context) error {
 	case now.Problem != nil && now.Problem.Problem == fault.ForeignObject:
 		return now.Problem
 	case now.Service != "" || now.Deployment != "":
-		return &fault.Workload{Problem: fault.MadeElsewhere, Kind: "Deployment", Namespace: e.Spec.Namespace, Name: egress.Name}
+		return e.problem(fault.MadeElsewhere)
 	}
 	return nil
 }

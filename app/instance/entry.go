@@ -24,7 +24,7 @@ func entryOf(c kubeconfig.Context, s settings.Context, upstreamStamps string) se
 		e.Fingerprint += " " + gateway.FileStamps(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
 	}
 	e.Fingerprint += upstreamStamps
-	if files := s.KonnectivityFiles(); len(files) > 0 {
+	if files := append(s.KonnectivityFiles(), s.Egress.Files()...); len(files) > 0 {
 		e.Fingerprint += " " + gateway.FileStamps(files...)
 	}
 	if s.Namespace != "" {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 
 // Made is what was made, as it is kept until it is removed.
 type Made struct {
-	Service, Deployment string // their UIDs; empty for what was not made
+	Secret, Service, Deployment string // their UIDs; empty for what was not made
 }
 
 // A Status is how the proxy of a namespace is.
@@ -22,6 +23,8 @@ type Status struct {
 	There      bool   // both objects are
 	Ready      bool   // a Pod is ready
 	Image      string // of the Deployment
+	Kind       Kind
+	TLSSecret  string // as a Spec has it
 	Service    string // its UID, or empty
 	Deployment string // its UID, or empty
 	Problem    *fault.Workload
@@ -29,13 +32,13 @@ type Status struct {
 }
 
 // CheckRights returns a *fault.MissingRights unless the user has all the rights that making and removing the proxy takes.
-func CheckRights(ctx context.Context, client *api.Client, namespace string) error {
+func CheckRights(ctx context.Context, client *api.Client, s Spec) error {
 	var missing fault.MissingRights
-	for _, r := range resources {
-		lacking := fault.Forbidden{Resource: r.resource, Namespace: namespace}
-		resource, group, _ := strings.Cut(r.resource, ".")
+	for _, r := range s.resources() {
+		lacking := fault.Forbidden{Resource: r.name, Namespace: s.Namespace}
+		resource, group, _ := strings.Cut(r.name, ".")
 		for _, verb := range []string{"get", "create", "delete"} {
-			may, err := client.May(ctx, api.Right{Namespace: namespace, Verb: verb, Group: group, Resource: resource})
+			may, err := client.May(ctx, api.Right{Namespace: s.Namespace, Verb: verb, Group: group, Resource: resource})
 			if err != nil {
 				return err
 			}
@@ -53,19 +56,41 @@ func CheckRights(ctx context.Context, client *api.Client, namespace string) erro
 	return &missing
 }
 
-// IsThere reports whether a namespace has the Service of a proxy of Fairlead's. It takes the right to get Services alone.
-func IsThere(ctx context.Context, client *api.Client, namespace string) (bool, error) {
-	f, err := read(ctx, client, namespace, resources[0].kind, resources[0].resource)
-	return f.uid != "" && f.ours && !f.deleted, err
+// IsThere reports whether a namespace has the Service of a proxy of Fairlead's. If that is of another Spec, it returns a
+// *fault.Workload. It takes the right to get Services alone.
+func IsThere(ctx context.Context, client *api.Client, s Spec) (bool, error) {
+	f, err := read(ctx, client, s.Namespace, services)
+	if err != nil || f.uid == "" || !f.ours || f.deleted {
+		return false, err
+	}
+	return true, s.checkKind(services, f.kind, f.tlsSecret)
+}
+
+// checkKind returns a *fault.Workload if an object is of another Kind than the Spec's, or has another Secret.
+func (s Spec) checkKind(of resource, kind Kind, tlsSecret string) error {
+	if kind == s.kind() && tlsSecret == s.TLSSecret {
+		return nil
+	}
+	p := problem(fault.OtherKind, of.kind, s.Namespace, describe(kind, tlsSecret))
+	p.Wanted = describe(s.kind(), s.TLSSecret)
+	return p
+}
+
+// describe returns a few words for what is deployed.
+func describe(kind Kind, tlsSecret string) string {
+	if tlsSecret == "" {
+		return string(kind)
+	}
+	return fmt.Sprintf("%s with the certificates of Secret %s", kind, tlsSecret)
 }
 
 // Look returns how the proxy of a namespace is. Objects of its name that are not Fairlead's are a Problem.
 func Look(ctx context.Context, client *api.Client, namespace string) (Status, error) {
 	var s Status
 	var all [2]found
-	for i, r := range resources {
+	for i, r := range []resource{services, deployments} {
 		var err error
-		if all[i], err = read(ctx, client, namespace, r.kind, r.resource); err != nil {
+		if all[i], err = read(ctx, client, namespace, r); err != nil {
 			return s, err
 		}
 		if all[i].uid != "" && !all[i].ours && s.Problem == nil {
@@ -74,6 +99,10 @@ func Look(ctx context.Context, client *api.Client, namespace string) (Status, er
 	}
 	service, deployment := all[0], all[1]
 	s.Service, s.Deployment, s.Image = service.uid, deployment.uid, deployment.image
+	s.Kind, s.TLSSecret = all[0].kind, all[0].tlsSecret
+	if service.uid == "" {
+		s.Kind, s.TLSSecret = deployment.kind, deployment.tlsSecret
+	}
 	if s.Problem != nil {
 		return s, nil
 	}
@@ -186,24 +215,56 @@ func (d Deployer) Make(ctx context.Context, made Made, keep func(Made) error) er
 		p.Image = d.Spec.Image
 		return p
 	}
-	for i, object := range d.Spec.Objects() {
-		there, uid := []string{now.Service, now.Deployment}[i], []*string{&made.Service, &made.Deployment}[i]
-		if there != "" {
+	if now.Service != "" || now.Deployment != "" {
+		if err := d.Spec.checkKind(deployments, now.Kind, now.TLSSecret); err != nil {
+			return err
+		}
+	}
+	there := map[resource]string{services: now.Service, deployments: now.Deployment}
+	for _, r := range d.Spec.resources() {
+		if there[r] != "" {
 			continue
 		}
-		r := resources[i]
-		q := api.Question{Resource: r.resource, Namespace: d.Spec.Namespace, Name: Name}
-		created, err := d.Client.Create(ctx, q, object)
+		q := api.Question{Resource: r.name, Namespace: d.Spec.Namespace, Name: Name}
+		created, err := d.Client.Create(ctx, q, d.Spec.object(r))
 		if err != nil {
 			return err
 		}
-		*uid = created.UID
+		*made.uid(r) = created.UID
 		if err := keep(made); err != nil {
 			return err
 		}
 		d.say(r.kind + " " + d.Spec.Namespace + "/" + Name + " made")
 	}
 	return nil
+}
+
+// HasSecret reports whether the Secret with this UID is there. Another one in its place is a *fault.Workload: its
+// certificates are not known here.
+func (d Deployer) HasSecret(ctx context.Context, uid string) (bool, error) {
+	f, err := read(ctx, d.Client, d.Spec.Namespace, secrets)
+	switch {
+	case err != nil || f.uid == "":
+		return false, err
+	case f.deleted:
+		return false, problem(fault.StillThere, secrets.kind, d.Spec.Namespace, "")
+	case f.uid == uid:
+		return true, nil
+	case f.ours:
+		return false, problem(fault.MadeElsewhere, secrets.kind, d.Spec.Namespace, "")
+	}
+	return false, problem(fault.ForeignObject, secrets.kind, d.Spec.Namespace, "")
+}
+
+// uid returns the place of an object's UID.
+func (m *Made) uid(of resource) *string {
+	switch of {
+	case secrets:
+		return &m.Secret
+	case services:
+		return &m.Service
+	}
+	return &m.Deployment
 }
 
 // Wait returns when the proxy is ready, or says why it is not in a *fault.Workload.
@@ -272,12 +333,12 @@ const removal = time.Minute
 func (d Deployer) Remove(ctx context.Context, made Made) (removed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, removal)
 	defer cancel()
-	for i, uid := range []string{made.Service, made.Deployment} {
+	for _, r := range []resource{services, deployments, secrets} {
+		uid := *made.uid(r)
 		if uid == "" {
 			continue
 		}
-		r := resources[i]
-		f, err := read(ctx, d.Client, d.Spec.Namespace, r.kind, r.resource)
+		f, err := read(ctx, d.Client, d.Spec.Namespace, r)
 		if err != nil {
 			return removed, err
 		}
@@ -287,12 +348,12 @@ func (d Deployer) Remove(ctx context.Context, made Made) (removed bool, err erro
 		if !f.ours {
 			return removed, problem(fault.ForeignObject, r.kind, d.Spec.Namespace, "")
 		}
-		q := api.Question{Resource: r.resource, Namespace: d.Spec.Namespace, Name: Name}
+		q := api.Question{Resource: r.name, Namespace: d.Spec.Namespace, Name: Name}
 		if err := d.Client.Delete(ctx, q, uid); err != nil && !errors.Is(err, api.ErrAbsent) {
 			return removed, err
 		}
 		removed = true
-		if err := d.gone(ctx, r.kind, r.resource, d.Spec.Namespace, uid); err != nil {
+		if err := d.gone(ctx, r, uid); err != nil {
 			return removed, err
 		}
 		d.say(r.kind + " " + d.Spec.Namespace + "/" + Name + " removed")
@@ -301,19 +362,19 @@ func (d Deployer) Remove(ctx context.Context, made Made) (removed bool, err erro
 }
 
 // gone returns when an object is gone, and with it what belongs to it.
-func (d Deployer) gone(ctx context.Context, kind, resource, namespace, uid string) error {
+func (d Deployer) gone(ctx context.Context, of resource, uid string) error {
 	for {
-		f, err := read(ctx, d.Client, namespace, kind, resource)
+		f, err := read(ctx, d.Client, d.Spec.Namespace, of)
 		switch {
 		case err == nil && f.uid != uid:
 			return nil
 		case ctx.Err() != nil:
-			return problem(fault.StillThere, kind, namespace, "")
+			return problem(fault.StillThere, of.kind, d.Spec.Namespace, "")
 		case err != nil:
 			return err
 		}
 		if err := sleep(ctx, pause); err != nil {
-			return problem(fault.StillThere, kind, namespace, "")
+			return problem(fault.StillThere, of.kind, d.Spec.Namespace, "")
 		}
 	}
 }

@@ -1,16 +1,19 @@
-// Package egress makes a small forward proxy in a cluster, reads how it is, and removes it: one Deployment and one Service.
-// Hosts that only the cluster reaches are then reached through it, by Fairlead and by the cluster's own programs. The
-// package makes and removes these two objects and no others, and knows what it has made by its label and by its UID.
+// Package egress makes a small forward proxy in a cluster, reads how it is, and removes it: one Deployment and one Service,
+// and a Secret if it makes certificates for them. Hosts that only the cluster reaches are then reached through it, by
+// Fairlead and by the cluster's own programs. The package makes and removes these objects and no others, and knows what it
+// has made by its label and by its UID.
 package egress
 
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
+	"time"
 )
 
-// Name is the name of the Deployment and of the Service.
+// Name is the name of all objects.
 const Name = "fairlead-egress"
 
 // Port is the port of the proxy.
@@ -24,6 +27,12 @@ const (
 	labelManagedBy = "app.kubernetes.io/managed-by"
 	labelName      = "app.kubernetes.io/name"
 	managedBy      = "fairlead"
+)
+
+// The annotations of the objects that say what was deployed.
+const (
+	kindAnnotation   = "fairlead/kind"
+	secretAnnotation = "fairlead/tls-secret"
 )
 
 // configAnnotation is the annotation of the Pod that has the proxy's configuration, which the Pod gets as a file: so there
@@ -47,23 +56,49 @@ Allow 192.168.0.0/16
 Allow fc00::/7
 `
 
-// The limits of the Pod.
-const (
-	memoryLimit = "128Mi"
-	cpuLimit    = "1"
-)
+const cpuLimit = "1"
 
 // A Spec says what is made, and where.
 type Spec struct {
 	Namespace string
-	Image     string // empty for DefaultImage
+	Image     string // empty for DefaultImage, if it is of tinyproxy
+	Kind      Kind   // empty for Tinyproxy
+	// TLSSecret is a Secret with a certificate for the proxy (tls.crt), its key (tls.key) and the authority of its clients'
+	// certificates (ca.crt). Kind Fairlead then speaks TLS alone. Empty means no TLS.
+	TLSSecret string
+	// Certificates, if it is not nil, are what TLSSecret is made from, whose name is then Name.
+	Certificates *Certificates
 }
 
 // An object is a Kubernetes object in the form of its JSON.
 type object = map[string]any
 
-// Objects returns the Service and the Deployment, in the order in which they are made.
-func (s Spec) Objects() []map[string]any { return []map[string]any{s.service(), s.deployment()} }
+// Objects returns what is made, in that order.
+func (s Spec) Objects() []map[string]any {
+	var objects []map[string]any
+	for _, r := range s.resources() {
+		objects = append(objects, s.object(r))
+	}
+	return objects
+}
+
+// resources returns what is made, in that order.
+func (s Spec) resources() []resource {
+	if s.Certificates == nil {
+		return []resource{services, deployments}
+	}
+	return []resource{secrets, services, deployments}
+}
+
+func (s Spec) object(of resource) object {
+	switch of {
+	case secrets:
+		return s.secret()
+	case services:
+		return s.service()
+	}
+	return s.deployment()
+}
 
 func (s Spec) image() string {
 	if s.Image == "" {
@@ -73,7 +108,11 @@ func (s Spec) image() string {
 }
 
 func (s Spec) metadata() object {
-	return object{"name": Name, "namespace": s.Namespace, "labels": labels()}
+	annotations := object{kindAnnotation: string(s.kind())}
+	if s.TLSSecret != "" {
+		annotations[secretAnnotation] = s.TLSSecret
+	}
+	return object{"name": Name, "namespace": s.Namespace, "labels": labels(), "annotations": annotations}
 }
 
 func labels() object { return object{labelName: Name, labelManagedBy: managedBy} }
@@ -84,7 +123,7 @@ func (s Spec) service() object {
 		"spec": object{
 			"type":     "ClusterIP",
 			"selector": object{labelName: Name},
-			"ports":    []object{{"name": "http-proxy", "port": Port, "targetPort": Port, "protocol": "TCP"}},
+			"ports":    []object{{"name": s.portName(), "port": Port, "targetPort": Port, "protocol": "TCP"}},
 		},
 	}
 }
@@ -97,61 +136,83 @@ func (s Spec) deployment() object {
 			"revisionHistoryLimit": 1,
 			"selector":             object{"matchLabels": object{labelName: Name}},
 			"template": object{
-				"metadata": object{"labels": labels(), "annotations": object{configAnnotation: configuration}},
+				"metadata": s.podMetadata(),
 				"spec":     s.pod(),
 			},
 		},
 	}
 }
 
+func (s Spec) podMetadata() object {
+	metadata := object{"labels": labels()}
+	if s.kind() == Tinyproxy {
+		metadata["annotations"] = object{configAnnotation: configuration}
+	}
+	return metadata
+}
+
 // pod returns the specification of the Pod, which fits the Pod Security level "restricted".
 func (s Spec) pod() object {
-	return object{
-		"automountServiceAccountToken":  false,
-		"enableServiceLinks":            false,
-		"terminationGracePeriodSeconds": 5,
+	p := s.program()
+	container := object{
+		"name":  "proxy",
+		"image": s.image(), "imagePullPolicy": "IfNotPresent",
+		"resources": object{
+			"requests": object{"cpu": "10m", "memory": "32Mi"},
+			"limits":   object{"cpu": cpuLimit, "memory": p.memory},
+		},
+		"securityContext": object{
+			"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "privileged": false,
+			"capabilities": object{"drop": []string{"ALL"}},
+		},
+	}
+	maps.Copy(container, p.container)
+	pod := object{
+		"automountServiceAccountToken": false,
+		"enableServiceLinks":           false,
 		"securityContext": object{
 			"runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
 			"seccompProfile": object{"type": "RuntimeDefault"},
 		},
-		"containers": []object{{
-			"name":  "proxy",
-			"image": s.image(), "imagePullPolicy": "IfNotPresent",
-			"command": []string{"tinyproxy", "-d", "-c", "/etc/fairlead/tinyproxy.conf"},
-			"ports":   []object{{"name": "http-proxy", "containerPort": Port, "protocol": "TCP"}},
-			"resources": object{
-				"requests": object{"cpu": "10m", "memory": "32Mi"},
-				"limits":   object{"cpu": cpuLimit, "memory": memoryLimit},
-			},
-			"securityContext": object{
-				"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "privileged": false,
-				"capabilities": object{"drop": []string{"ALL"}},
-			},
-			"readinessProbe": object{"tcpSocket": object{"port": Port}, "periodSeconds": 5},
-			"volumeMounts": []object{
-				{"name": "configuration", "mountPath": "/etc/fairlead", "readOnly": true},
-				{"name": "tmp", "mountPath": "/tmp"},
-			},
-		}},
-		"volumes": []object{
-			{"name": "configuration", "downwardAPI": object{"items": []object{{
-				"path": "tinyproxy.conf", "fieldRef": object{"fieldPath": "metadata.annotations['" + configAnnotation + "']"},
-			}}}},
-			{"name": "tmp", "emptyDir": object{"sizeLimit": "16Mi"}},
-		},
+		"containers": []object{container},
 	}
+	maps.Copy(pod, p.pod)
+	return pod
 }
 
 // Describe returns a line for each object that is made: what it is called, and what it is.
 func (s Spec) Describe() [][2]string {
-	return [][2]string{
-		{"Service " + Name, fmt.Sprintf("port %d, for everything in the cluster that reaches it", Port)},
-		{"Deployment " + Name, fmt.Sprintf("one Pod of the image %s, as an ordinary user, without capabilities and without a token of the API server, on a read-only root file system; at most %s of memory, and processors: %s", s.image(), memoryLimit, cpuLimit)},
+	clients := "for everything in the cluster that reaches it"
+	if s.TLSSecret != "" {
+		clients = fmt.Sprintf("for clients with a certificate of the authority in Secret %s", s.TLSSecret)
 	}
+	lines := [][2]string{
+		{"Service " + Name, fmt.Sprintf("port %d, %s", Port, clients)},
+		{"Deployment " + Name, fmt.Sprintf("one Pod of the image %s, as an ordinary user, without capabilities and without a token of the API server, on a read-only root file system; at most %s of memory, and processors: %s", s.image(), s.program().memory, cpuLimit)},
+	}
+	if s.Certificates != nil {
+		lines = append([][2]string{{"Secret " + Name, fmt.Sprintf("the proxy's certificate and its key, and the authority of the clients' certificates; valid until %s", time.Now().Add(Lifetime).Format(time.DateOnly))}}, lines...)
+	}
+	return lines
 }
 
-// URL returns the address of the proxy of a namespace, for Fairlead and for the cluster's programs.
-func URL(namespace string) string { return fmt.Sprintf("http://%s.%s.svc:%d", Name, namespace, Port) }
+// URL returns the address of the proxy, for Fairlead and for the cluster's programs.
+func (s Spec) URL() string {
+	scheme := "http"
+	if s.TLSSecret != "" {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://%s.%s.svc:%d", scheme, Name, s.Namespace, Port)
+}
+
+// hosts returns the names of the proxy of a namespace.
+func hosts(namespace, domain string) []string {
+	short := Name + "." + namespace
+	return []string{Name, short, short + ".svc", short + ".svc." + cmp.Or(domain, usualDomain)}
+}
+
+// usualDomain is a cluster's DNS domain, unless there is another.
+const usualDomain = "cluster.local"
 
 // Variable is an environment variable in a container's specification.
 type Variable struct {
@@ -163,13 +224,13 @@ type Variable struct {
 // cluster's DNS domain, and empty for the usual one; ranges are those of its Services and Pods, as far as they are known.
 // KUBERNETES_SERVICE_HOST, which every container has, is replaced by the kubelet.
 func Environment(namespace, domain string, ranges []netip.Prefix) []Variable {
-	direct := []string{"localhost", "127.0.0.1", "::1", ".svc", "." + cmp.Or(domain, "cluster.local"), "$(KUBERNETES_SERVICE_HOST)"}
+	direct := []string{"localhost", "127.0.0.1", "::1", ".svc", "." + cmp.Or(domain, usualDomain), "$(KUBERNETES_SERVICE_HOST)"}
 	for _, r := range ranges {
 		if !r.IsSingleIP() { // others were seen by chance
 			direct = append(direct, r.String())
 		}
 	}
-	proxy, without := URL(namespace), strings.Join(direct, ",")
+	proxy, without := Spec{Namespace: namespace}.URL(), strings.Join(direct, ",")
 	return []Variable{
 		{"HTTPS_PROXY", proxy}, {"HTTP_PROXY", proxy}, {"NO_PROXY", without},
 		{"https_proxy", proxy}, {"http_proxy", proxy}, {"no_proxy", without},

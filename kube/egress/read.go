@@ -8,8 +8,14 @@ import (
 	"fairlead/kube/jsonstream"
 )
 
-// resources are the kinds of what is made, with their resources, in the order in which they are made.
-var resources = []struct{ kind, resource string }{{"Service", "services"}, {"Deployment", "deployments.apps"}}
+// A resource is a kind of object that is made, and the name by which the API has it.
+type resource struct{ kind, name string }
+
+var (
+	secrets     = resource{"Secret", "secrets"}
+	services    = resource{"Service", "services"}
+	deployments = resource{"Deployment", "deployments.apps"}
+)
 
 // found is what is read of an object in the cluster.
 type found struct {
@@ -17,6 +23,8 @@ type found struct {
 	ours       bool   // it has our label
 	deleted    bool
 	generation int
+	kind       Kind
+	tlsSecret  string
 
 	// Of a Deployment.
 	image      string
@@ -29,9 +37,9 @@ type found struct {
 type condition struct{ kind, status, reason, message string }
 
 // read returns an object of ours, or of our name.
-func read(ctx context.Context, client *api.Client, namespace, kind, resource string) (found, error) {
-	q := api.Question{Verb: "get", Resource: resource, Namespace: namespace, Name: Name}
-	got, err := api.Ask(ctx, client, q, api.ObjectOf(kind, readObject))
+func read(ctx context.Context, client *api.Client, namespace string, of resource) (found, error) {
+	q := api.Question{Verb: "get", Resource: of.name, Namespace: namespace, Name: Name}
+	got, err := api.Ask(ctx, client, q, api.ObjectOf(of.kind, readObject))
 	if errors.Is(err, api.ErrAbsent) {
 		return found{}, nil
 	}
@@ -53,6 +61,15 @@ func readObject(r *jsonstream.Reader, f *found, key string) {
 				r.Object(func(key string) {
 					if key == labelManagedBy {
 						f.ours = r.Text(api.MaxName) == managedBy
+					}
+				})
+			case "annotations":
+				r.Object(func(key string) {
+					switch key {
+					case kindAnnotation:
+						f.kind = Kind(r.Text(api.MaxName))
+					case secretAnnotation:
+						f.tlsSecret = r.Text(api.MaxName)
 					}
 				})
 			}

@@ -38,6 +38,8 @@ const (
 	MadeElsewhere WorkloadProblem = "another's"   // it is Fairlead's, and was made by another user, another machine or a manifest
 	StillThere    WorkloadProblem = "still there" // it is being removed, and that takes longer than expected
 	OtherImage    WorkloadProblem = "other image" // it is there, with the image in Text
+	OtherKind     WorkloadProblem = "other kind"  // it is there, and is what Text says instead of Wanted
+	NoCertificate WorkloadProblem = "certificate" // it is there, and the client's certificate for it is not here any more
 	Vanished      WorkloadProblem = "vanished"    // it was removed while it was waited for
 )
 
@@ -49,6 +51,7 @@ type Workload struct {
 	Name      string
 	Image     string // of its container
 	Text      string // the cluster's own words; may be empty
+	Wanted    string // what was to be deployed, with OtherKind
 }
 
 func (e *Workload) Error() string {
