@@ -41,6 +41,7 @@ var built = sync.OnceValues(func() (string, error) {
 type product struct {
 	t       *testing.T
 	env     []string
+	state   string // the directory with its state
 	address string
 	pid     int
 	errors  *lines
@@ -93,7 +94,7 @@ func serveWith(t *testing.T, c *clustertest.Cluster, carrier, more string) *prod
 	if err := os.WriteFile(filepath.Join(config, "config.yaml"), []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := &product{t: t, errors: &lines{}, env: append(os.Environ(), "KUBECONFIG="+c.Kubeconfig, "HOME="+home,
+	p := &product{t: t, errors: &lines{}, state: filepath.Join(home, "state", "fairlead"), env: append(os.Environ(), "KUBECONFIG="+c.Kubeconfig, "HOME="+home,
 		"XDG_STATE_HOME="+filepath.Join(home, "state"), "XDG_CONFIG_HOME="+filepath.Join(home, "config"),
 		"XDG_RUNTIME_DIR="+filepath.Join(home, "run"), "DBUS_SESSION_BUS_ADDRESS=")}
 	command := exec.Command(program, "serve", "--listen", "127.0.0.1:0", "demo")
