@@ -72,7 +72,7 @@ func TestAnEgressIsDeployedUsedAndRemoved(t *testing.T) {
 		t.Fatalf("made without being asked for:\n%s", left)
 	}
 	got = r.egress(t, "deploy", "demo", "-n", namespace, "--image", ready, "--yes")
-	if got.status != 0 || got.stdout != "demo  hosts outside go through egress-used/fairlead-egress\n" || !strings.Contains(got.stderr, "demo  waiting for its Pod") {
+	if got.status != 0 || got.stdout != "demo  hosts outside go through egress-used/fairlead-egress\n" || !strings.Contains(got.stderr, "demo  Deployment egress-used/fairlead-egress made") {
 		t.Fatalf("deploy: %+v", got)
 	}
 	if s := r.egressStatus(t); !s.There || !s.Ready || !s.Own || !s.Route || s.Namespace != namespace || s.Image != ready {
