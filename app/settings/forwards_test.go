@@ -215,4 +215,8 @@ func TestForwardOnlyLeavesTheProxyOut(t *testing.T) {
 	if port := s.store.remembered("a").proxyPort().Port; port != 0 {
 		t.Errorf("its proxy, which is not served, was given port %d", port)
 	}
+	must(t, s.ForwardOnly("a"))
+	if c, err := s.Prepare("a"); err != nil || len(c.Proxies()) != 0 || len(c.Forwards()) != 0 {
+		t.Errorf("without a forward it serves %+v and %+v, %v", c.Proxies(), c.Forwards(), err)
+	}
 }

@@ -63,7 +63,8 @@ func (o *overrides) UseNamespace(name, namespace string) error {
 	return nil
 }
 
-// ForwardOnly makes a context serve these forwards and nothing else, while this program runs.
+// ForwardOnly makes a context serve these forwards and nothing else, while this program runs. Without any, it listens
+// nowhere.
 func (o *overrides) ForwardOnly(name string, forwards ...Endpoint) error {
 	for _, e := range forwards {
 		if err := e.Check(); err != nil {
@@ -76,7 +77,7 @@ func (o *overrides) ForwardOnly(name string, forwards ...Endpoint) error {
 	if o.only == nil {
 		o.only = map[string][]Endpoint{}
 	}
-	o.only[name] = forwards
+	o.only[name] = append([]Endpoint{}, forwards...) // not nil
 	return nil
 }
 
