@@ -41,7 +41,7 @@ func Inner() error {
 		return err
 	}
 	if m, _, err := w.receive(); err != nil || !m.Go {
-		return err
+		return nil // the caller is gone, or has heard of a failure
 	}
 	passSignals()
 	pid, err := syscall.ForkExec(path, args, &syscall.ProcAttr{
@@ -62,8 +62,10 @@ func Inner() error {
 	}()
 	_ = w.send(message{PID: pid}) // fails only if the caller is gone, which the reader above sees
 	status := reap(pid)
-	killChildren()
-	reap(0)
+	if hasChildren() {
+		killChildren()
+		reap(0)
+	}
 	_ = w.send(message{Ended: true, Status: uint32(status)})
 	<-gone
 	return nil
@@ -139,6 +141,12 @@ func reap(pid int) (status syscall.WaitStatus) {
 			return status
 		}
 	}
+}
+
+// hasChildren reports whether this process has children, dead or alive.
+func hasChildren() bool {
+	_, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+	return !errors.Is(err, syscall.ECHILD)
 }
 
 // killChildren kills all that descend from this process, which gets the children of those that end.

@@ -24,6 +24,7 @@ type Process struct {
 	helper  *exec.Cmd
 	wire    wire
 	network string // what /proc calls the network namespace
+	empty   bool   // the helper has said that nothing is left in it
 	pid     int
 }
 
@@ -130,6 +131,7 @@ func (p *Process) Run() error {
 // well. The network stays until Close, so that what the program has sent last can be received.
 func (p *Process) Wait() (syscall.WaitStatus, error) {
 	m, _, err := p.next()
+	p.empty = m.Ended
 	return syscall.WaitStatus(m.Status), err
 }
 
@@ -147,7 +149,9 @@ func (p *Process) Close() {
 		_ = p.helper.Process.Kill()
 		<-ended
 	}
-	killNetwork(p.network)
+	if !p.empty {
+		killNetwork(p.network)
+	}
 }
 
 // closeTimeout bounds how long the helper may take to end everything.
