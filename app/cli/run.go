@@ -71,7 +71,7 @@ func Run(ctx context.Context, o command.Options, name string, r command.Program,
 		Gateways: p.NewCapturing(explainTo(os.Stderr, r.Explain)), Context: name,
 		Domain: cmp.Or(p.Settings.Effective(name).ClusterDomain, defaultDomain),
 		Path:   path, Args: r.Args, Env: withoutProxies(os.Environ()),
-		Range: r.Range, MTU: r.MTU, OnlyCluster: r.OnlyCluster, Started: started,
+		Range: r.Range, MTU: r.MTU, OnlyCluster: r.OnlyCluster, Started: started, Follow: p.FollowGateway,
 	}
 	status, err := inside.Run(ctx, c)
 	if failed, ok := errors.AsType[*netns.Error](err); ok && failed.Step != netns.StepProgram {
@@ -156,6 +156,8 @@ func ended(program string, status syscall.WaitStatus, err error) error {
 		return &Ended{Status: statusNotFound, Err: fmt.Errorf("%s cannot be started: %w", program, failed.Err)}
 	case ok && failed.Step == netns.StepProgram:
 		return &Ended{Status: statusNotStarted, Err: fmt.Errorf("%s cannot be started: %w", program, failed.Err)}
+	case errors.As(err, new(*inside.OverlapError)):
+		return &command.UsageError{Err: err}
 	case err != nil:
 		return err
 	case status.Signaled():

@@ -29,7 +29,6 @@ type Config struct {
 	Gateways *gateway.Gateways
 	Context  string // its settings must have no port to listen on
 	Domain   string // of the cluster
-	Search   []string
 
 	Path string   // of the program
 	Args []string // with its name as the first
@@ -39,6 +38,8 @@ type Config struct {
 	MTU         int
 	OnlyCluster bool // names outside the cluster are refused
 
+	// Follow applies changes to the gateway until ctx ends. It may be nil.
+	Follow  func(context.Context, *gateway.Gateway) error
 	Started func() // is called once the program gets this process's signals
 }
 
@@ -59,6 +60,9 @@ const nameLasts = 5 * time.Second
 // Run runs a program and returns its status. What it could not start is a *netns.Error, or an error of the context.
 func Run(ctx context.Context, c Config) (syscall.WaitStatus, error) {
 	var none syscall.WaitStatus
+	if err := checkRange(c.Range, machineRoutes()); err != nil {
+		return none, err
+	}
 	table, err := virtual.New(c.Range, range6, reserved)
 	if err != nil {
 		return none, err
@@ -71,6 +75,14 @@ func Run(ctx context.Context, c Config) (syscall.WaitStatus, error) {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var gateways errgroup.Group
 	gateways.Go(func() error { return started.Serve(serving) })
+	if c.Follow != nil {
+		gateways.Go(func() error {
+			if err := c.Follow(serving, started); serving.Err() == nil {
+				return err
+			}
+			return nil
+		})
+	}
 	status, err := c.run(ctx, started, table)
 	stop()
 	return status, errors.Join(err, gateways.Wait())
@@ -136,7 +148,11 @@ func (c Config) wait(ctx context.Context, process *netns.Process) (status syscal
 // search returns the domains in which the program looks for short names: those of a Pod in the context's namespace, and
 // then the machine's.
 func (c Config) search(g *gateway.Gateway) []string {
-	return append([]string{g.Namespace() + ".svc." + c.Domain, "svc." + c.Domain, c.Domain}, c.Search...)
+	domains := []string{g.Namespace() + ".svc." + c.Domain, "svc." + c.Domain, c.Domain}
+	if c.OnlyCluster {
+		return domains
+	}
+	return append(domains, machineSearch()...)
 }
 
 // errNoSuchAddress is an address that stands for no name.

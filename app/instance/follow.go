@@ -14,11 +14,29 @@ import (
 
 // Follow applies changes of the kubeconfig, of the settings, and of the files they name to the model, until ctx ends.
 func (p *Instance) Follow(ctx context.Context, model *session.Manager) error {
+	return p.follow(ctx,
+		func(ctx context.Context) { p.tryUpdateModel(ctx, model) },
+		func(ctx context.Context) { p.settingsChanged(ctx, model) })
+}
+
+// FollowGateway applies such changes to one gateway, until ctx ends.
+func (p *Instance) FollowGateway(ctx context.Context, g *gateway.Gateway) error {
+	reconfigure := func(ctx context.Context) {
+		if err := g.Reconfigure(ctx); err != nil && ctx.Err() == nil {
+			p.Log.Warn().Err(err).Str("context", g.Name()).Msg("change not applied")
+		}
+	}
+	return p.follow(ctx, reconfigure, reconfigure)
+}
+
+// follow calls changed after changes of the kubeconfig and of files that it or the settings name, and settingsChanged after
+// those of the settings, until ctx ends.
+func (p *Instance) follow(ctx context.Context, changed, settingsChanged func(context.Context)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return kubeconfig.Watch(ctx, p.path, p.Kubeconfig.Load(), func(k kubeconfig.Config) {
 			p.setKubeconfig(k, p.Log)
-			p.tryUpdateModel(ctx, model)
+			changed(ctx)
 		})
 	})
 	group.Go(func() error {
@@ -26,7 +44,7 @@ func (p *Instance) Follow(ctx context.Context, model *session.Manager) error {
 			Files: func() []string { return []string{p.Settings.File()} },
 			Look: func(bool) time.Duration {
 				if p.Settings.Reload() {
-					p.settingsChanged(ctx, model)
+					settingsChanged(ctx)
 				}
 				return 0
 			},
@@ -42,7 +60,7 @@ func (p *Instance) Follow(ctx context.Context, model *session.Manager) error {
 			Look: func(bool) time.Duration {
 				if now := gateway.FileStamps(files()...); now != last {
 					last = now
-					p.tryUpdateModel(ctx, model)
+					changed(ctx)
 				}
 				return 0
 			},
