@@ -48,7 +48,7 @@ type Config struct {
 type Gateways struct {
 	config       Config
 	running      running
-	certificates certificates
+	certificates clientCertificates
 }
 
 // New returns Gateways. It starts nothing.

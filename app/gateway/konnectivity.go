@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"sync"
 
 	"github.com/rs/zerolog"
 
@@ -27,7 +26,7 @@ const clusterDNS = "kube-dns.kube-system.svc:53"
 
 // CheckKonnectivity returns why the files of a Konnectivity server cannot be used.
 func CheckKonnectivity(k settings.Konnectivity) error {
-	_, err := (&konnectivityFiles{settings: k}).config()
+	_, err := konnectivityTLS(&clientCertificates{}, k)
 	return err
 }
 
@@ -38,36 +37,21 @@ func newKonnectivity(k settings.Konnectivity, log zerolog.Logger) (*konnectivity
 	if err != nil {
 		return nil, errors.New("the URL of the Konnectivity server cannot be read")
 	}
-	files := &konnectivityFiles{settings: k}
-	if _, err := files.config(); err != nil {
+	certificates := &clientCertificates{}
+	read := func() (*tls.Config, error) { return konnectivityTLS(certificates, k) }
+	if _, err := read(); err != nil {
 		return nil, err
 	}
-	return konnectivity.New(konnectivity.Config{Server: server, TLS: files.config, Mode: konnectivity.Mode(k.Mode), Log: log})
+	return konnectivity.New(konnectivity.Config{Server: server, TLS: read, Mode: konnectivity.Mode(k.Mode), Log: log})
 }
 
-// konnectivityFiles has the certificate files of a Konnectivity server's client, and reads them again when they change.
-type konnectivityFiles struct {
-	settings settings.Konnectivity
-
-	mu     sync.Mutex
-	read   *tls.Config
-	stamps string // of the files as they were read
-}
-
-// config returns the TLS configuration of the files as they are now.
-func (f *konnectivityFiles) config() (*tls.Config, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := FileStamps(f.settings.CA, f.settings.Cert, f.settings.Key)
-	if f.read != nil && f.stamps == now {
-		return f.read, nil
-	}
-	read, err := clientTLS(f.settings.CA, f.settings.Cert, f.settings.Key)
+// konnectivityTLS returns the TLS configuration of connections to a Konnectivity server.
+func konnectivityTLS(certificates *clientCertificates, k settings.Konnectivity) (*tls.Config, error) {
+	config, err := certificates.config(clientFiles{k.CA, k.Cert, k.Key})
 	if err != nil {
 		return nil, fmt.Errorf("the Konnectivity server: %w", err)
 	}
-	f.read, f.stamps = read, now
-	return read, nil
+	return config, nil
 }
 
 // Ready returns why the Konnectivity server of a gateway cannot be used. Without one a gateway is ready when it listens.

@@ -2,17 +2,11 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
-	"strings"
-	"sync"
 	"time"
 
-	"fairlead/app/ownfile"
 	"fairlead/app/settings"
 	"fairlead/kube/fault"
 	"fairlead/proxy"
@@ -35,9 +29,10 @@ func (g *Gateways) through(o *Outside, c settings.Context, name string) (proxy.D
 		via := upstream.Proxy{URL: u.URL, Name: u.Name, Secure: u.Secure()}
 		if via.Secure {
 			var err error
-			if via.TLS, err = g.certificates.of(u); err != nil {
+			if via.TLS, err = g.certificates.config(clientFiles{u.CA, u.Cert, u.Key}); err != nil {
 				return nil, fmt.Errorf("its upstream %s cannot be used: %w", u.Name, err)
 			}
+			via.TLS.ServerName = u.ServerName
 		}
 		t.Chain = append(t.Chain, via)
 	}
@@ -73,63 +68,6 @@ func isClusterFault(err error) bool {
 		errors.As(err, new(*fault.Node)) || fault.OfMachine(err) != nil
 }
 
-// A certificates remembers the TLS configurations of upstreams, each made from its files when they last fitted.
-type certificates struct {
-	mutex sync.Mutex
-	last  map[string]*tls.Config // by what names the files
-}
-
-// of returns the TLS configuration of the connections to an upstream. While its files cannot be used, because one of them
-// is being replaced, it is the last one. A certificate that has expired is not used any more.
-func (c *certificates) of(u settings.Upstream) (*tls.Config, error) {
-	key := fmt.Sprintf("%q %q %q %q", u.CA, u.Cert, u.Key, u.ServerName)
-	made, err := clientTLS(u.CA, u.Cert, u.Key)
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	if err == nil {
-		made.ServerName = u.ServerName
-		if c.last == nil {
-			c.last = map[string]*tls.Config{}
-		}
-		c.last[key] = made
-		return made, nil
-	}
-	if last := c.last[key]; last != nil && !errors.As(err, new(*expiredError)) {
-		return last, nil
-	}
-	return nil, err
-}
-
-// clientTLS returns the TLS configuration of connections to a server, from certificate files. Those with empty names are not
-// used.
-func clientTLS(ca, cert, key string) (*tls.Config, error) {
-	config := &tls.Config{}
-	var err error
-	if ca != "" {
-		if config.RootCAs, err = authorities(ca); err != nil {
-			return nil, err
-		}
-	}
-	if cert != "" {
-		own, err := clientCertificate(cert, key)
-		if err != nil {
-			return nil, err
-		}
-		config.Certificates = []tls.Certificate{own}
-	}
-	return config, nil
-}
-
-// An expiredError is a client certificate that is valid no more.
-type expiredError struct {
-	file  string
-	until time.Time
-}
-
-func (e *expiredError) Error() string {
-	return fmt.Sprintf("the client certificate: %s expired at %s", e.file, e.until.Local().Format(time.DateTime))
-}
-
 // WrongUpstream returns what is wrong with a file that an upstream of the settings names: the part ca, cert or key.
 func WrongUpstream(u settings.Upstream, part string) error {
 	var err error
@@ -147,77 +85,4 @@ func WrongUpstream(u settings.Upstream, part string) error {
 		return fmt.Errorf("upstream %s: %w", u.Name, err)
 	}
 	return nil
-}
-
-// authorities returns the certificates in a file.
-func authorities(file string) (*x509.CertPool, error) {
-	text, err := ownfile.ReadAny(file, maxCertificate)
-	if err != nil {
-		return nil, fmt.Errorf("the authority of its certificate: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("the authority of its certificate: %s has no certificate in PEM", file)
-	}
-	return pool, nil
-}
-
-// checkCertificate returns why the first certificate in a file cannot be used, or nil.
-func checkCertificate(file string) error {
-	text, err := ownfile.ReadAny(file, maxCertificate)
-	if err != nil {
-		return fmt.Errorf("the client certificate: %w", err)
-	}
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		own, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return fmt.Errorf("the client certificate: %s cannot be read: %w", file, err)
-		}
-		if now := time.Now(); now.After(own.NotAfter) {
-			return &expiredError{file, own.NotAfter}
-		} else if now.Before(own.NotBefore) {
-			return fmt.Errorf("the client certificate: %s is not valid before %s", file, own.NotBefore.Local().Format(time.DateTime))
-		}
-		return nil
-	}
-	return fmt.Errorf("the client certificate: %s has no certificate in PEM", file)
-}
-
-// clientCertificate returns a certificate with its key.
-func clientCertificate(cert, key string) (tls.Certificate, error) {
-	if err := checkCertificate(cert); err != nil {
-		return tls.Certificate{}, err
-	}
-	text, err := ownfile.ReadAny(key, maxCertificate)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("the key of the client certificate: %w", err)
-	}
-	if isEncrypted(text) {
-		return tls.Certificate{}, fmt.Errorf("the key of the client certificate: %s is encrypted, and Fairlead asks for no passphrase: openssl pkey -in FILE -out FILE decrypts it", key)
-	}
-	chain, err := ownfile.ReadAny(cert, maxCertificate)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("the client certificate: %w", err)
-	}
-	own, err := tls.X509KeyPair(chain, text)
-	switch {
-	case err != nil && strings.Contains(err.Error(), "does not match"):
-		return own, fmt.Errorf("the key of the client certificate: %s does not fit %s", key, cert)
-	case err != nil:
-		return own, fmt.Errorf("the key of the client certificate: %s: %w", key, err)
-	}
-	return own, nil
-}
-
-// isEncrypted reports whether the first key in PEM is encrypted.
-func isEncrypted(text []byte) bool {
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if strings.Contains(block.Type, "KEY") {
-			return strings.Contains(block.Type, "ENCRYPTED") || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED")
-		}
-	}
-	return false
 }
