@@ -97,6 +97,16 @@ func holder(err error) string {
 	return fmt.Sprintf("The program %s, process %d,", name(program), pid)
 }
 
+// AsRoot returns what a user should know of a Fairlead that has root's rights, in plain sentences. by is the user who has
+// given them by sudo, or empty.
+func AsRoot(by string) string {
+	if by == "" {
+		return "Fairlead runs as root, and so do the credential plugins, browsers and terminals that it starts. It does not need root."
+	}
+	return fmt.Sprintf("Fairlead runs as root, by sudo: it reads root's kubeconfig, and credential plugins, browsers and terminals "+
+		"that it starts have root's rights. It does not need root: start it as %s.", name(by))
+}
+
 // path explains a file that could not be used.
 func path(p *fs.PathError) words {
 	e := words{

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"fairlead/app/explain"
 )
 
 // Root is what a user should know about a program that has root's rights.
@@ -25,10 +27,9 @@ func asRoot(uid int, getenv func(name string) string) Root {
 		user = "user " + id
 	}
 	if user == "" || user == "root" {
-		return Root{Warning: "Fairlead runs as root, and so do the credential plugins, browsers and terminals that it starts. It does not need root."}
+		return Root{Warning: explain.AsRoot("")}
 	}
-	return Root{Sudo: true, Warning: fmt.Sprintf("Fairlead runs as root, by sudo: it reads root's kubeconfig, and credential plugins, browsers and terminals "+
-		"that it starts have root's rights. It does not need root: start it as %s.", user)}
+	return Root{Sudo: true, Warning: explain.AsRoot(user)}
 }
 
 // Print prints the warning, if there is one, as one line.

@@ -18,6 +18,7 @@ func TestRootIsWarned(t *testing.T) {
 		{0, nil, false, "runs as root, and so do"},
 		{0, map[string]string{"SUDO_USER": "root"}, false, "runs as root, and so do"},
 		{0, map[string]string{"SUDO_USER": "anna"}, true, "start it as anna."},
+		{0, map[string]string{"SUDO_USER": "an\nna"}, true, "start it as an"},
 		{0, map[string]string{"DOAS_USER": "bob"}, true, "start it as bob."},
 		{0, map[string]string{"PKEXEC_UID": "1000"}, true, "start it as user 1000."},
 		{0, map[string]string{"PKEXEC_UID": "0"}, false, "runs as root, and so do"},
