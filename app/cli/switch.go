@@ -15,7 +15,6 @@ import (
 
 	"fairlead/app/command"
 	"fairlead/app/control"
-	"fairlead/app/menu"
 	"fairlead/app/session"
 	"fairlead/app/snippet"
 	"fairlead/app/table"
@@ -119,7 +118,7 @@ func printOn(out, stderr io.Writer, s session.State) {
 // where returns the URL of a context's proxy or, where only forwards are served, these.
 func where(s session.State) string {
 	if s.Endpoints.ProxyAddress() != "" {
-		return menu.URL(s)
+		return s.URL()
 	}
 	var forwards []string
 	for _, e := range s.Endpoints.Forwards() {

@@ -2,8 +2,6 @@ package menu
 
 import (
 	"strings"
-
-	"fairlead/app/session"
 )
 
 // A Click is the request that a click on an item makes, as data. The zero Click makes none.
@@ -85,21 +83,4 @@ func Opened(id string) (context string, ok bool) {
 		}
 	}
 	return "", false
-}
-
-// URL returns the address of a context's proxy for programs of this machine, without a password: for SOCKS5 with names
-// resolved by the proxy, or for HTTPS if it accepts only TLS. It is empty while there is no address.
-func URL(c session.State) string {
-	if c.TLS {
-		return proxyURL("https", c)
-	}
-	return proxyURL("socks5h", c)
-}
-
-func proxyURL(scheme string, c session.State) string {
-	address := c.Endpoints.ProxyAddress()
-	if address == "" {
-		return ""
-	}
-	return scheme + "://" + session.DialAddress(address)
 }

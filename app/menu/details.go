@@ -46,7 +46,7 @@ func copyURL(c session.State) Item {
 	if c.TLS {
 		action = CopyTLS
 	}
-	return button("Copy "+URL(c), Click{Action: action, Context: c.Name})
+	return button("Copy "+c.URL(), Click{Action: action, Context: c.Name})
 }
 
 // shell offers what is used most: the setup for the user's own shell, and a terminal in which they are set.
@@ -82,7 +82,7 @@ func snippets(c session.State, x view, extra Extra) []Item {
 	if c.TLS {
 		kinds = x.TLSSnippets
 	} else {
-		urls = append(urls, button("Copy "+proxyURL("http", c), Click{Action: CopyHTTP, Context: c.Name}))
+		urls = append(urls, button("Copy "+c.Endpoints.ProxyURL("http"), Click{Action: CopyHTTP, Context: c.Name}))
 		if extra.PAC {
 			urls = append(urls, button("Copy PAC URL", Click{Action: CopyPAC, Context: c.Name}))
 		}

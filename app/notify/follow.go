@@ -51,7 +51,7 @@ func (f follower) compare(was, is session.State) {
 		if !is.Reached {
 			return // until its cluster was tried, it may be in trouble
 		}
-		f.Started(is.Name, url(is), picture(is))
+		f.Started(is.Name, is.URL(), is.Sign().Picture(is.Production))
 	case works && !is.Unknown:
 		f.Recovered(is.Name)
 		return
@@ -74,7 +74,7 @@ func bad(c session.State) bool {
 // troubleOf returns what is wrong with a context.
 func troubleOf(c session.State) Trouble {
 	t := Trouble{
-		Context: c.Name, Kind: Contexts, Over: "reachable again", Icon: picture(c), Command: c.Login,
+		Context: c.Name, Kind: Contexts, Over: "reachable again", Icon: c.Sign().Picture(c.Production), Command: c.Login,
 		Said: explain.Explanation{Title: cmp.Or(c.Title, "API server not reachable"), Sentence: c.Reason, Hint: c.Hint},
 	}
 	switch {
@@ -88,21 +88,4 @@ func troubleOf(c session.State) Trouble {
 		t.Said.Title, t.Over = cmp.Or(c.Title, "Failed"), "on again"
 	}
 	return t
-}
-
-// picture returns the name of the picture of a context's state.
-func picture(c session.State) string {
-	if c.Production {
-		return string(c.Sign()) + "-production"
-	}
-	return string(c.Sign())
-}
-
-// url returns the URL of a context's proxy, without the password.
-func url(c session.State) string {
-	scheme := "socks5h://"
-	if c.TLS {
-		scheme = "https://"
-	}
-	return scheme + session.DialAddress(c.Endpoints.ProxyAddress())
 }

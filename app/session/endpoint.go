@@ -41,6 +41,25 @@ func (e Endpoints) ProxyAddress() string {
 	return e[at].Address
 }
 
+// ProxyURL returns the URL of the context's proxy for programs of this machine, without a password, or "" while it has no
+// address.
+func (e Endpoints) ProxyURL(scheme string) string {
+	address := e.ProxyAddress()
+	if address == "" {
+		return ""
+	}
+	return scheme + "://" + DialAddress(address)
+}
+
+// URL returns the URL of a context's proxy for programs of this machine, without a password: for SOCKS5 with names resolved
+// by the proxy, or for HTTPS if it accepts only TLS. It is empty while there is no address.
+func (s State) URL() string {
+	if s.TLS {
+		return s.Endpoints.ProxyURL("https")
+	}
+	return s.Endpoints.ProxyURL("socks5h")
+}
+
 // Addresses returns the addresses of all endpoints.
 func (e Endpoints) Addresses() []string {
 	addresses := make([]string, len(e))

@@ -66,3 +66,16 @@ func TestAnEndpointThatIsNotOpenIsShownUntilItIs(t *testing.T) {
 		}
 	})
 }
+
+func TestTheURLOfAContextIsForProgramsOfThisMachine(t *testing.T) {
+	for want, s := range map[string]State{
+		"socks5h://127.0.0.1:1080": {Endpoints: ProxyAt("127.0.0.1:1080")},
+		"socks5h://127.0.0.1:1081": {Endpoints: ProxyAt("0.0.0.0:1081"), Password: true},
+		"https://127.0.0.1:1082":   {Endpoints: ProxyAt("[::]:1082"), TLS: true},
+		"":                         {Endpoints: Endpoints{{Address: "127.0.0.1:5432", Kind: ForwardEndpoint}}},
+	} {
+		if got := s.URL(); got != want {
+			t.Errorf("%+v: %q, want %q", s.Endpoints, got, want)
+		}
+	}
+}

@@ -24,6 +24,17 @@ const (
 // Signs returns all signs, the most urgent first.
 func Signs() []Sign { return []Sign{SignAttention, SignFailed, SignWorking, SignOn, SignOff} }
 
+// ProductionPicture is the name of the mark of production. With it, and a hyphen, end the names of the pictures that carry it.
+const ProductionPicture = "production"
+
+// Picture returns the name of the picture of a sign, which has a mark for production.
+func (s Sign) Picture(production bool) string {
+	if production {
+		return string(s) + "-" + ProductionPicture
+	}
+	return string(s)
+}
+
 // Word returns the word that users read for a sign.
 func (s Sign) Word() string { return s.WordFor(1) }
 

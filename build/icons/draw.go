@@ -5,7 +5,6 @@ import (
 	"math"
 	"strings"
 
-	"fairlead/app/menu"
 	"fairlead/app/session"
 )
 
@@ -55,7 +54,7 @@ func names() []string {
 	return all
 }
 
-const production = menu.ProductionIcon
+const production = session.ProductionPicture
 
 // drawingOf returns a picture at a size. The signs differ in shape as well as in colour: the ring of a fairlead, which a
 // line is led through when it is on.
