@@ -17,7 +17,7 @@ import (
 	"fairlead/proxy/socks"
 )
 
-// statusInternal is the error type of RFC 9209 for what has no better one.
+// statusInternal is the error type of RFC 9209 for failures that have no better one.
 const statusInternal = "proxy_internal_error"
 
 const maxAnswerText = 1000 // bytes
@@ -37,18 +37,18 @@ type Answer struct {
 	SOCKS5 byte   // reply code of RFC 1928; 0 means 1, since a failure is never reported as success
 	Status int    // HTTP status, 400 to 599; anything else means 502
 	Text   string // one sentence for the body of an HTTP answer
-	// Public stands in Text's place where a web page may read the answer: it says nothing of this machine, or of the way
-	// to the target. Empty means the name of the status.
+	// Public replaces Text if a web page may be able to read the answer. It says nothing about this machine or the path
+	// to the target. If empty, the name of the status is used.
 	Public string
-	// ProxyStatus is the error type of RFC 9209 section 2.3 for the Proxy-Status header: "dns_error". What is no such
-	// word means "proxy_internal_error".
+	// ProxyStatus is the error type of RFC 9209 section 2.3 for the Proxy-Status header: "dns_error". Any other text
+	// means "proxy_internal_error".
 	ProxyStatus string
 	// Page is the body for clients that ask for HTML, a whole document that loads nothing and says no more than Public;
-	// empty means that they get what others get.
+	// if empty, they get the same as other clients.
 	Page string
 }
 
-// DefaultAnswer judges an error by the words of package net and the system, as a Dialer gives them.
+// DefaultAnswer returns an answer for an error of a Dialer, by the errors of package net and the system that it wraps.
 func DefaultAnswer(err error) Answer {
 	var dns *net.DNSError
 	var timeout net.Error
@@ -82,7 +82,7 @@ func DefaultAnswer(err error) Answer {
 	return answer
 }
 
-// answer asks the configuration and makes its answer one that can be sent.
+// answer returns the configured answer, with values that cannot be sent replaced.
 func (c *Config) answer(target Target, err error) Answer {
 	answer := c.Answer(target.String(), err)
 	if answer.SOCKS4 < socks.Rejected4 || answer.SOCKS4 > socks.OtherUser4 {
@@ -106,7 +106,7 @@ func (c *Config) answer(target Target, err error) Answer {
 	return answer
 }
 
-// oneLine keeps a text to what fits a terminal's line: it may quote what a client or a cluster said.
+// oneLine returns text in one line that is safe for a terminal, because it may quote a client or a cluster.
 func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
@@ -130,7 +130,7 @@ func answerTo(e *http1.Error) Answer {
 	return Answer{Status: e.Status, Text: oneLine(e.Text), ProxyStatus: "http_request_error"}
 }
 
-// sayHTTP answers with one line of text, or with a page where the client would rather have one.
+// sayHTTP answers with one line of text, or with a page if there is one and the client prefers HTML.
 func sayHTTP(w http.ResponseWriter, r *http.Request, answer Answer) {
 	if answer.Public != "" && browser.PageMayRead(r) {
 		answer.Text = answer.Public
@@ -147,10 +147,10 @@ func sayHTTP(w http.ResponseWriter, r *http.Request, answer Answer) {
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(answer.Status)
-	_, _ = io.WriteString(w, body) // a client that is gone is net/http's to notice
+	_, _ = io.WriteString(w, body) // net/http notices if the client has gone
 }
 
-// answerHeader makes header that of an answer of the proxy's own, with one line of text.
+// answerHeader sets the header of an answer that the proxy itself gives, with one line of text.
 func answerHeader(header http.Header, answer Answer) http.Header {
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	header.Set("X-Content-Type-Options", "nosniff")
@@ -161,8 +161,8 @@ func answerHeader(header http.Header, answer Answer) http.Header {
 	return header
 }
 
-// confine keeps an HTML document of ours from loading anything, running anything, and being framed: an error page stands
-// under the name of the host that was asked for.
+// confine keeps an HTML document of ours from loading or running anything and from being framed, because a browser
+// shows an error page as one of the requested host.
 func confine(header http.Header) {
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	header.Set("X-Frame-Options", "DENY")

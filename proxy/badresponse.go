@@ -10,8 +10,9 @@ import (
 	"syscall"
 )
 
-// A NoAnswerError is a plain-HTTP request whose connection ended before a byte of an answer came. GET and HEAD without a
-// body have then been sent once more, on a new connection (RFC 9110 9.2.2); of others nobody knows what the target did.
+// A NoAnswerError is the error for a plain-HTTP request whose connection ended before a byte of the answer arrived. GET
+// and HEAD without a body have then been sent again on a new connection (RFC 9110 9.2.2). For other requests, it is not
+// known what the target did.
 type NoAnswerError struct {
 	Target   string // host:port
 	Repeated bool   // the request was sent twice
@@ -28,16 +29,16 @@ func (e *NoAnswerError) Error() string {
 // Unwrap returns what ended the connection.
 func (e *NoAnswerError) Unwrap() error { return e.Err }
 
-// Unanswered returns the target, and whether it was asked twice.
+// Unanswered returns the target, and whether the request was sent twice.
 func (e *NoAnswerError) Unanswered() (target string, repeated bool) { return e.Target, e.Repeated }
 
-// wordsUnanswered are the words of package net for a connection that is over, or that never was.
-var wordsUnanswered = []error{
+// unansweredErrors are the errors of package net for a connection that has ended, or never existed.
+var unansweredErrors = []error{
 	io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, wsaAborted, wsaReset,
 	syscall.ECONNREFUSED, syscall.EHOSTUNREACH, wsaRefused, wsaHostUnreachable,
 }
 
-// A NotHTTPError is a plain-HTTP request to a target that speaks another language. It unwraps to a
+// A NotHTTPError is the error for a plain-HTTP request to a target that speaks another protocol. It unwraps to a
 // textproto.ProtocolError.
 type NotHTTPError struct {
 	Target string // host:port
@@ -46,7 +47,7 @@ type NotHTTPError struct {
 
 func (e *NotHTTPError) Error() string { return e.Target + " does not speak HTTP: " + e.word().Error() }
 
-// Unwrap returns the word of package net/textproto for it.
+// Unwrap returns a textproto.ProtocolError.
 func (e *NotHTTPError) Unwrap() error { return e.word() }
 
 func (e *NotHTTPError) word() textproto.ProtocolError {
@@ -59,8 +60,9 @@ func (e *NotHTTPError) word() textproto.ProtocolError {
 // httpVersion begins every answer in HTTP/1 (RFC 9112 4).
 const httpVersion = "HTTP/"
 
-// listen keeps the first bytes that a target ever sent. A program that greets its client does so before the request.
-func (t *httpTargetConn) listen(p []byte) {
+// keepBeginning keeps the first bytes that a target has sent on the connection. A server that speaks first does so
+// before the request.
+func (t *httpTargetConn) keepBeginning(p []byte) {
 	begins := t.begins.Load()
 	if begins == nil {
 		begins = &[]byte{}
@@ -71,7 +73,7 @@ func (t *httpTargetConn) listen(p []byte) {
 	}
 }
 
-// notHTTP returns a *NotHTTPError if what the target sent first is no HTTP, else nil.
+// notHTTP returns a *NotHTTPError if the first bytes from the target are not HTTP, and nil otherwise.
 func (x *exchange) notHTTP() error {
 	conn := x.carried.Load()
 	if conn == nil {
@@ -89,14 +91,15 @@ func (x *exchange) notHTTP() error {
 	return &NotHTTPError{Target: x.target.String(), TLS: len(record) > 1 && (record[0] == alert || record[0] == tlsHandshake) && record[1] == 3}
 }
 
-// A ResponseError is a response to a plain-HTTP request that cannot be passed on. It unwraps to a textproto.ProtocolError.
+// A ResponseError is the error for a response to a plain-HTTP request that cannot be passed on. It unwraps to a
+// textproto.ProtocolError.
 type ResponseError struct {
 	Target string // host:port
 	Detail string
 	Large  bool // its head is larger than this proxy passes on
 }
 
-// The words of package net/textproto for a ResponseError.
+// The errors that a ResponseError unwraps to.
 const (
 	errResponse      = textproto.ProtocolError("the answer breaks the rules of HTTP")
 	errLargeResponse = textproto.ProtocolError("the head of the answer is too large")
@@ -106,7 +109,7 @@ func (e *ResponseError) Error() string {
 	return fmt.Sprintf("the answer of %s cannot be passed on: %s", e.Target, e.Detail)
 }
 
-// Unwrap returns a word of package net/textproto.
+// Unwrap returns a textproto.ProtocolError.
 func (e *ResponseError) Unwrap() error {
 	if e.Large {
 		return errLargeResponse
@@ -114,9 +117,9 @@ func (e *ResponseError) Unwrap() error {
 	return errResponse
 }
 
-// checkStatus refuses a response to the request r that has no final status. The exception is 101 Switching Protocols, if
-// the request asked for the protocol: its client would else go on with requests for other targets, and this one would get
-// them.
+// checkStatus refuses a response to the request r that has no final status. The exception is 101 Switching Protocols,
+// if the request asked for the protocol. Otherwise the client would continue with requests for other targets, and this
+// target would get them.
 func (x *exchange) checkStatus(r *http.Request, response *http.Response) error {
 	status, asked, got := response.StatusCode, r.Header.Get("Upgrade"), response.Header.Get("Upgrade")
 	var detail string
@@ -133,11 +136,11 @@ func (x *exchange) checkStatus(r *http.Request, response *http.Response) error {
 		}
 		detail = "it switches protocols without \u201cConnection: Upgrade\u201d" // net/http has kept the connection
 	}
-	return &ResponseError{Target: x.answers(), Detail: detail}
+	return &ResponseError{Target: x.answerer(), Detail: detail}
 }
 
-// answers returns who answers the request: its target, or the forward proxy.
-func (x *exchange) answers() string {
+// answerer returns the address of the server that answers the request: the target or a forward proxy.
+func (x *exchange) answerer() string {
 	if x.via != nil {
 		return x.via.Host
 	}
@@ -154,12 +157,12 @@ func (x *exchange) largeHead() error {
 		return nil
 	}
 	if wrong := conn.large.Load(); wrong != nil {
-		return &ResponseError{Target: x.answers(), Detail: *wrong, Large: true}
+		return &ResponseError{Target: x.answerer(), Detail: *wrong, Large: true}
 	}
 	return nil
 }
 
-// freeHead frees what the response's head has cost.
+// freeHead releases what the head of the response is counted for.
 func (x *exchange) freeHead() {
 	if conn := x.carried.Load(); conn != nil {
 		conn.head.End()

@@ -16,46 +16,49 @@ import (
 type Config struct {
 	// Rules are tried in order; what none matches is refused with a *RouteError.
 	Rules []Rule
-	// Answer tells a client why it does not get what it asked for at a target, "host:port"; nil means DefaultAnswer. It is
-	// called from many goroutines.
+	// Answer returns the answer to a client whose request for a target, "host:port", failed with err; nil means
+	// DefaultAnswer. It is called from many goroutines.
 	Answer func(target string, err error) Answer
-	// Events takes what happens to each tunnel and each plain-HTTP request, while it happens: for one of them one event at a
-	// time and in order, for all of them from many goroutines. The connection waits for it: it must return soon, and hand
-	// to somebody else what takes longer than a line in a log. It may call Connections and CloseConnections. nil is fine.
+	// Events is called for each event of a tunnel or a plain-HTTP request, while it happens: one event at a time and in
+	// order for the same one, and from many goroutines for different ones. The connection waits for it, so it must
+	// return soon, and do longer work in another goroutine. It may call Connections and CloseConnections. It may be
+	// nil.
 	Events func(Event)
-	// Progress is the least time between two EventBytes of a connection; 0 means that there are none. Reconfigure changes
-	// it for open connections, too.
+	// Progress is the least time between two EventBytes of a connection. If it is 0, there are none. Reconfigure
+	// changes it for open connections, too.
 	Progress time.Duration
-	// Log gets what concerns no single target: garbage and broken handshakes at debug level, trouble with the
-	// listener, panics. The zero Logger is silent.
+	// Log is for what concerns no single target: garbage and broken handshakes at debug level, errors of the listener,
+	// panics. The zero Logger is silent.
 	Log zerolog.Logger
 	// Handshake bounds the time from the first connect to a complete request; default 15 s.
 	Handshake time.Duration
 	// Dial bounds route, dial and confirmation of a target; default 30 s.
 	Dial time.Duration
-	// Drain is what open connections get at stop to end by themselves before they are cut; default 2 s.
+	// Drain is how long open connections may continue when the Server stops, before they are cut; default 2 s.
 	Drain time.Duration
 	// Grace is how long one direction of a tunnel may stay silent after the other has ended; default 2 min.
 	Grace time.Duration
-	// Idle ends a tunnel through which no byte has gone for so long; 0 means never.
+	// Idle ends a tunnel through which no byte has passed for this long; 0 means never.
 	Idle time.Duration
-	// Connections is how many clients may be connected at a time; default 1024. One more takes the place of one that has
-	// not completed its handshake or not given the password. If there is none of those, it gets an answer where that is
-	// cheap, and is closed otherwise.
+	// Connections is how many clients may be connected at a time; default 1024. One more replaces a client that has not
+	// completed its handshake or not given the password. If there is no such client, the new one gets an answer where
+	// that is cheap, and is closed otherwise.
 	Connections int
-	// Credentials are wanted of SOCKS5 clients by RFC 1929 and of HTTP clients as Proxy-Authorization: Basic. SOCKS4
-	// has no password, and is refused with them. nil wants none. Wrong ones are answered a few times a second, in all.
+	// Credentials are required of SOCKS5 clients by RFC 1929, and of HTTP clients as Proxy-Authorization: Basic. SOCKS4
+	// has no password, so it is refused. If nil, none are required. Wrong credentials are answered at most a few times
+	// a second, over all clients.
 	Credentials *Credentials
-	// TLS makes the port speak TLS too, told by the first byte: inside are the same languages. Client certificates are
-	// required and checked against its ClientCAs, whatever its ClientAuth says. nil means no TLS.
+	// TLS makes the port accept TLS too, which it recognizes by the first byte. Inside TLS it speaks the same
+	// protocols. Client certificates are required and checked against its ClientCAs, whatever its ClientAuth says. nil
+	// means no TLS.
 	TLS *tls.Config
 	// RequireTLS turns away clients that do not speak TLS.
 	RequireTLS bool
-	// Peer judges a client before a byte of it is read; an error turns it away and is logged. peer.SameUser makes one. nil
-	// lets everybody in.
+	// Peer checks a client before a byte of it is read. Its error turns the client away and is logged. peer.SameUser
+	// returns such a function. If nil, every client is admitted.
 	Peer func(client, local netip.AddrPort) error
 	// Pages serves requests to the proxy itself: GET and HEAD in origin form, with a loopback Host, from this machine,
-	// and not made by another site's page. nil answers them with one line.
+	// and not made by another site's page. If nil, they are answered with one line.
 	Pages http.Handler
 
 	relay *Relay
@@ -66,7 +69,7 @@ type Credentials struct {
 	User, Password string // 1 to 255 bytes each; no colon in User
 }
 
-// withDefaults fills what was left out.
+// withDefaults returns c with defaults for the fields that are not set.
 func (c Config) withDefaults() *Config {
 	set := func(d *time.Duration, value time.Duration) {
 		if *d <= 0 {
@@ -93,7 +96,7 @@ func (c Config) withDefaults() *Config {
 // A Dialer connects to address, which is "host:port"; host may be a name that this machine cannot resolve. It has the
 // method of net.Dialer, so that anything that dials can be a Dialer. network is always "tcp".
 //
-// The connection must have a method CloseWrite() error. Without it the whole connection is closed when the client
+// The connection must have a method CloseWrite() error. Without it, the whole connection is closed when the client
 // half-closes its own, and the answer is lost. ctx bounds the dial, never the connection.
 //
 // Errors are those of package net and the system, and may be wrapped: *net.DNSError with IsNotFound if there is no such

@@ -39,8 +39,8 @@ func (c *connection) whyCut() error {
 	return context.Cause(c.cut)
 }
 
-// serve serves conn and closes it; it resets conn when cut ends. If full is not nil, the client's request is only
-// refused with it. serve calls entered once the connection has been admitted or turned away, and done once the
+// serve serves conn and closes it; it resets conn when cut ends. If full is not nil, the client's request is only read,
+// and refused with it. serve calls entered once the connection has been admitted or turned away, and done once the
 // connection has ended, which may be after serve has returned.
 func (v *serving) serve(conn net.Conn, full error, cut context.Context, entered, done func()) {
 	c := &connection{
@@ -80,7 +80,7 @@ func (c *connection) entered(conn net.Conn, decided func()) bool {
 	return c.enter(conn)
 }
 
-// survive keeps a panic of a connection from ending the process. It must be deferred.
+// survive keeps a panic in a connection from ending the process. It must be deferred.
 func (c *connection) survive() {
 	if p := recover(); p != nil {
 		c.config.Log.Error().Uint64("conn", c.id).Any("panic", p).Bytes("stack", debug.Stack()).Msg("connection panicked")
@@ -99,7 +99,8 @@ func (c *connection) end() {
 	_ = c.conn.Close() // the last write has returned any error that matters
 }
 
-// request returns the request of a client: for the target that its connection stands for, or for what it asks for.
+// request returns the request of a client: for the target of its listener, if there is one, and otherwise for the
+// target that the client names.
 func (c *connection) request(conn net.Conn) (net.Conn, *request, error) {
 	if c.target == nil {
 		return c.ask(conn)
@@ -122,7 +123,8 @@ func (c *connection) request(conn net.Conn) (net.Conn, *request, error) {
 	return conn, asked, nil
 }
 
-// ask finds out what the client asks for. It returns no request for an HTTP client that has been served already.
+// ask performs the handshake and returns the client's request. It returns none for an HTTP client that has been served
+// already.
 func (c *connection) ask(conn net.Conn) (net.Conn, *request, error) {
 	// A client that has not asked for anything loses nothing when the server stops.
 	stopClosing := context.AfterFunc(c.stopping, func() { _ = conn.Close() })
@@ -167,7 +169,7 @@ var ErrTooMany = fmt.Errorf("too many connections are open through this proxy: %
 // surplusHandshake is how long the handshake of a client beyond the limit may take. It ends with a refusal.
 const surplusHandshake = 2 * time.Second
 
-// errGaveWay is the error of a client that was cut before it was admitted.
+// errGaveWay is the error for a client that was cut before it was admitted.
 var errGaveWay = errors.New("cut before it had asked for anything it may have: too many other clients did the same")
 
 // A gate counts the clients of a Server, and limits how often the log mentions those that are turned away.
@@ -178,7 +180,7 @@ type gate struct {
 	strangers, surplus, unauth, unwanted, hidden, crowded admission.Burst
 }
 
-// enter decides whether a client is served, before anything has been read from it, and takes a place for it if it is.
+// enter decides whether a client is served, before anything is read from it, and takes a place for it.
 func (c *connection) enter(conn net.Conn) bool {
 	gate, log := &c.server.gate, c.config.Log
 	if c.config.Peer != nil {

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// challenge is what an HTTP client is asked for (RFC 7617).
+// challenge is the Proxy-Authenticate header for HTTP clients (RFC 7617).
 const challenge = `Basic realm="fairlead", charset="UTF-8"`
 
-// are compares in a time that does not depend on what is compared.
-func (c *Credentials) are(user, password string) bool {
+// equal reports whether user and password are right, in a time that does not depend on them.
+func (c *Credentials) equal(user, password string) bool {
 	same := func(a, b string) int {
 		x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 		return subtle.ConstantTimeCompare(x[:], y[:])
@@ -19,7 +19,7 @@ func (c *Credentials) are(user, password string) bool {
 	return same(c.User, user)&same(c.Password, password) == 1
 }
 
-// wrongPassword logs a wrong user or password and keeps the client waiting. It returns false if there is to be no answer.
+// wrongPassword logs a wrong user or password and waits before the answer. It returns false if the client gets none.
 func (c *connection) wrongPassword(protocol Protocol) bool {
 	if n, ok := c.server.gate.unauth.Admit(time.Now()); ok {
 		c.config.Log.Warn().Uint64("conn", c.id).Str("protocol", string(protocol)).Int("others", n).Msg("wrong user or password")
@@ -40,7 +40,8 @@ func (c *connection) wrongPassword(protocol Protocol) bool {
 	return false
 }
 
-// admitted reports whether a request has the password, if one is wanted. If not, it has been answered (RFC 9110 11.7).
+// admitted reports whether a request has the password, if one is required. If it returns false, it has answered the
+// request (RFC 9110 11.7).
 func (c *httpClient) admitted(w http.ResponseWriter, r *http.Request) bool {
 	wanted := c.conn.server.config.Load().Credentials
 	if wanted == nil {
@@ -50,7 +51,7 @@ func (c *httpClient) admitted(w http.ResponseWriter, r *http.Request) bool {
 	if given := r.Header.Values("Proxy-Authorization"); len(given) > 0 {
 		// net/http reads Basic credentials from the header of servers alone.
 		as := http.Request{Header: http.Header{"Authorization": given[:1]}}
-		if user, password, ok := as.BasicAuth(); ok && len(given) == 1 && wanted.are(user, password) {
+		if user, password, ok := as.BasicAuth(); ok && len(given) == 1 && wanted.equal(user, password) {
 			return c.enter()
 		}
 		text = "This proxy wants another user or password: the right ones are in the URL that Fairlead copies for it."
@@ -64,7 +65,7 @@ func (c *httpClient) admitted(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// enter admits a client. One that gave way meanwhile has no connection to be answered on.
+// enter admits a client. One that gave way to others meanwhile has no connection for an answer.
 func (c *httpClient) enter() bool {
 	if !c.conn.place.Admit() {
 		panic(http.ErrAbortHandler)

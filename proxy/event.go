@@ -8,7 +8,7 @@ import (
 // The reasons for giving up or cutting a connection, which Connection.Err wraps.
 var (
 	ErrClientLeft = errors.New("the client left")                    // while its target was being dialled
-	ErrStopped    = errors.New("the proxy stopped")                  // and cut it
+	ErrStopped    = errors.New("the proxy stopped")                  // and cut the connection
 	ErrCut        = errors.New("the connection was cut by the user") // by CloseConnections
 )
 
@@ -52,11 +52,11 @@ type Connection struct {
 	// ErrClientLeft, ErrStopped, ErrCut, ErrIdle, ErrTooMany, a *RouteError, or an error of the Dialer or of its
 	// connection.
 	Err error
-	// Answer is what the client was told about a failure; zero if it was told nothing.
+	// Answer is the answer that the client got after a failure; zero if it got none.
 	Answer Answer
 }
 
-// An EventKind says what happened to a connection.
+// An EventKind is what happened to a connection.
 type EventKind string
 
 // The kinds of events, in the order in which they occur. Every connection has one EventOpened and one EventClosed;

@@ -21,7 +21,7 @@ import (
 // Times of connections to plain-HTTP targets.
 const (
 	poolIdle     = 5 * time.Second // short: what is behind a name may be replaced at any time
-	continueWait = time.Second     // for a target's 100 Continue before the body is sent all the same
+	continueWait = time.Second     // for a target's 100 Continue; then the body is sent without it
 	confirmWait  = time.Second
 )
 
@@ -29,7 +29,7 @@ const (
 type exchange struct {
 	client  *httpClient
 	record  *record
-	ctx     context.Context // the request's: a dial for it must end with it
+	ctx     context.Context // the request's, with which a dial for it must end
 	route   route
 	target  Target
 	asked   http1.Absolute
@@ -46,7 +46,8 @@ type exchange struct {
 
 type exchangeKey struct{}
 
-// newForwarder makes what carries plain-HTTP requests; all that differs between requests is in their exchange.
+// newForwarder returns the ReverseProxy for plain-HTTP requests. Everything that differs between requests is in their
+// exchange.
 func newForwarder(logger zerolog.Logger) httputil.ReverseProxy {
 	return httputil.ReverseProxy{
 		Rewrite:        rewriteRequest,
@@ -70,7 +71,7 @@ func (c *httpClient) forward(w http.ResponseWriter, r *http.Request, asked http1
 	c.exchange(w, r, &exchange{target: target, asked: asked})
 }
 
-// exchange serves one plain-HTTP request, of which x says what it asks for.
+// exchange serves one plain-HTTP request, with the target in x.
 func (c *httpClient) exchange(w http.ResponseWriter, r *http.Request, x *exchange) {
 	if lastHop(r) {
 		sayHTTP(w, r, Answer{Status: http.StatusOK, Text: "this is the proxy, and Max-Forwards is 0"})
@@ -79,7 +80,7 @@ func (c *httpClient) exchange(w http.ResponseWriter, r *http.Request, x *exchang
 	config := c.conn.server.config.Load()
 	rec := c.conn.begin(config, HTTP, c.RemoteAddr(), x.target)
 	x.client, x.record, x.ctx = c, rec, r.Context()
-	r.URL, r.Host = x.asked.URL(), x.asked.Authority // RFC 9112 3.2.2: whatever Host says
+	r.URL, r.Host = x.asked.URL(), x.asked.Authority // RFC 9112 3.2.2: the Host header does not count
 	// A response that cannot be finished ends in a panic with http.ErrAbortHandler, which is net/http's own way.
 	defer x.end(r)
 	defer x.freeHead()
@@ -125,20 +126,20 @@ func (c *httpClient) exchange(w http.ResponseWriter, r *http.Request, x *exchang
 	}
 }
 
-// finishBody reads what is left of a request when its answer is complete. Net/http would do so after the handler, and in
-// full duplex it then panics at the next request, since the end of the body begins a read that nobody ends.
+// finishBody reads what is left of a request when its answer is complete. Net/http would do so after the handler, and
+// in full duplex it would then panic at the next request, because the end of the body begins a read that nothing ends.
 func finishBody(w http.ResponseWriter, r *http.Request) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return
 	}
-	_ = http.NewResponseController(w).Flush() // a client that waits for its answer before it goes on sending has it
-	_ = r.Body.Close()                        // what could go wrong is the next request's to meet
+	_ = http.NewResponseController(w).Flush() // some clients send the rest only after the answer
+	_ = r.Body.Close()                        // the next request returns the error
 }
 
-// noInterim is for HTTP/1.0, which knows no interim responses (RFC 9110 15.2).
+// noInterim is a ResponseWriter for HTTP/1.0, which has no interim responses (RFC 9110 15.2).
 type noInterim struct{ http.ResponseWriter }
 
-// WriteHeader leaves interim ones out.
+// WriteHeader drops interim responses.
 func (w noInterim) WriteHeader(status int) {
 	if status >= 200 {
 		w.ResponseWriter.WriteHeader(status)
@@ -148,7 +149,8 @@ func (w noInterim) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (w noInterim) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// findForward finds out whether the request is one for a forward proxy. An upgraded connection goes through a tunnel.
+// findForward sets x.via if the request has to be sent to a forward proxy. An upgraded connection goes through a tunnel
+// instead.
 func (x *exchange) findForward(ctx context.Context, r *http.Request) error {
 	forwarder, ok := x.route.dialer.(Forwarder)
 	if !ok || r.Header.Get("Upgrade") != "" || x.site != nil && x.site.TLS {
@@ -161,7 +163,7 @@ func (x *exchange) findForward(ctx context.Context, r *http.Request) error {
 	return inTime(ctx, err)
 }
 
-// end ends the record of an exchange whose response broke off.
+// end ends the record of an exchange whose response is incomplete.
 func (x *exchange) end(r *http.Request) {
 	switch {
 	case x.over:
@@ -177,7 +179,7 @@ func (x *exchange) end(r *http.Request) {
 	}
 }
 
-// failed answers a request that got no response, and ends its record.
+// failed answers a request that has no response, and ends its record.
 func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if x.upgrade != nil {
 		if err = x.becomeTunnel(w); err == nil {
@@ -222,7 +224,7 @@ func (x *exchange) refusal(r *http.Request, err error) error {
 	}
 	ctx, expire := context.WithTimeout(r.Context(), confirmWait)
 	defer expire()
-	// net/http may have closed the connection already, which says nothing of the target.
+	// net/http may have closed the connection already, which says nothing about the target.
 	if refused := unconfirmed.Opened(ctx); refused != nil && !errors.Is(refused, net.ErrClosed) {
 		x.record.setStage(StageDial)
 		return refused

@@ -10,7 +10,7 @@ import (
 	"fairlead/proxy/stream"
 )
 
-// A Handler carries connections once their client has been told of success. Rules without a Handler use Relay. Handle
+// A Handler carries connections once their client has got a positive answer. Rules without a Handler use Relay. Handle
 // is called by many goroutines at once.
 type Handler interface {
 	// Handle owns both connections of flow, and may return before they end. Once they have ended and are closed, the
@@ -32,7 +32,7 @@ type Flow struct {
 	Early          []byte // what was already read from Client and has not been written to Target
 }
 
-// handOver gives a connection whose client has been answered to its handler. The connection ends when the handler calls
+// handOver hands a connection whose client has been answered to its handler. The connection ends when the handler calls
 // done.
 func (c *connection) handOver(rec *record, handler Handler, flow Flow, ended func(error)) {
 	flow.Connection = rec.describe()

@@ -25,8 +25,8 @@ import (
 
 const httpIdle = 2 * time.Minute // between two requests of one client
 
-// httpFront is the one http.Server behind all HTTP clients of a listener. It is the listener that this server accepts
-// from: a connection comes to it when its first byte has been seen.
+// An httpFront is the http.Server for all HTTP clients of a listener, and the listener that this server accepts from:
+// it passes on connections whose first byte was that of HTTP.
 type httpFront struct {
 	server    http.Server
 	forwarder httputil.ReverseProxy
@@ -63,7 +63,7 @@ func newHTTPFront(proxy *Server, addr net.Addr) *httpFront {
 }
 
 // run serves until drain.
-func (f *httpFront) run() { _ = f.server.Serve(f) } // ends with http.ErrServerClosed, always
+func (f *httpFront) run() { _ = f.server.Serve(f) } // returns http.ErrServerClosed, always
 
 // drain closes idle clients at once and the others when their request is done, or when cut ends.
 func (f *httpFront) drain(cut context.Context) {
@@ -90,7 +90,7 @@ func (f *httpFront) Close() error {
 // Addr is the address of the real listener.
 func (f *httpFront) Addr() net.Addr { return f.addr }
 
-// serverLog is net/http's log: noise of broken clients, and panics.
+// serverLog is the log of net/http, which reports broken clients and panics.
 type serverLog struct{ log zerolog.Logger }
 
 func (l serverLog) Write(p []byte) (int, error) {
@@ -116,11 +116,11 @@ func (c *connection) askHTTP(client *stream.Peeked) (*request, error) {
 	}
 }
 
-// ServeHTTP tells the kinds of requests apart: CONNECT, absolute form, and what is not for a proxy (RFC 9112 3.2).
+// ServeHTTP serves a request by its kind: CONNECT, absolute form, or one that is not for a proxy (RFC 9112 3.2).
 func (f *httpFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	client := r.Context().Value(httpClientKey{}).(*httpClient)
 	if client.conn.surplus {
-		w.Header().Set("Connection", "close") // its place is the next one's
+		w.Header().Set("Connection", "close") // frees the place for the next client
 	}
 	head := client.requests.head
 	r.RequestURI = head.Target
@@ -154,13 +154,13 @@ func (c *httpClient) absolute(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// refuse answers a request behind which nothing can be read, and ends the connection when its client has had time to
+// refuse answers a request after which nothing can be read, and ends the connection when the client has had time to
 // read the answer.
 func (c *httpClient) refuse(w http.ResponseWriter, r *http.Request, refused *http1.Error) {
 	w.Header().Set("Connection", "close")
 	sayHTTP(w, r, answerTo(refused))
 	_ = http.NewResponseController(w).Flush()
-	_ = stream.CloseWrite(c.Peeked) // what fails here has no client
+	_ = stream.CloseWrite(c.Peeked) // an error means that the client has gone
 	if c.requests.head.Refused == nil {
 		_ = c.Peeked.SetReadDeadline(time.Now().Add(stream.LingerTime))
 		_ = c.requests.discard()
@@ -171,11 +171,11 @@ func (c *httpClient) refuse(w http.ResponseWriter, r *http.Request, refused *htt
 	select {
 	case <-timer.C:
 	case <-c.conn.cut.Done():
-	case <-r.Context().Done(): // net/http, which reads, has met the client's end
+	case <-r.Context().Done(): // net/http, which reads, has noticed that the client left
 	}
 }
 
-// connect hands the client over to a tunnel. The client is answered there, after the dial.
+// connect hands the client over to a tunnel, which answers it after the dial.
 func (c *httpClient) connect(w http.ResponseWriter, r *http.Request) {
 	to, err := hostport.Parse(r.RequestURI)
 	if err != nil {
@@ -184,12 +184,12 @@ func (c *httpClient) connect(w http.ResponseWriter, r *http.Request) {
 	}
 	early, err := c.takeOver(w)
 	if err != nil {
-		panic(fmt.Sprintf("hijack: %v", err)) // an HTTP/1 connection can always be
+		panic(fmt.Sprintf("hijack: %v", err)) // an HTTP/1 connection can always be hijacked
 	}
 	c.release(&request{protocol: Connect, target: to, early: early, dialect: connectDialect{browser: browser.PageMayRead(r)}})
 }
 
-// takeOver ends net/http's part in the connection and returns what the client has sent behind its request.
+// takeOver takes the connection over from net/http and returns what the client has sent after its request.
 func (c *httpClient) takeOver(w http.ResponseWriter) ([]byte, error) {
 	if !c.requests.whole.Load() {
 		return nil, errors.New("the target takes the connection over before it has the request")
@@ -200,9 +200,10 @@ func (c *httpClient) takeOver(w http.ResponseWriter) ([]byte, error) {
 	return c.requests.rest(), nil
 }
 
-// page serves a request to the proxy itself. Such a request may come from a page of any web site that the user's browser
-// shows, and by a name that leads here (DNS rebinding): it must name this machine's loopback as its Host, come from
-// there, and be nobody else's. All others are not told that a proxy is here: their connection ends without an answer.
+// page serves a request to the proxy itself. Any web site that the user's browser shows can make such a request, also
+// under a name that resolves to this machine (DNS rebinding). So the Host must be a name of the loopback, the request
+// must come from this machine, and no page of another site may have made it. Other requests do not learn that there is
+// a proxy: their connection ends without an answer.
 func (c *httpClient) page(w http.ResponseWriter, r *http.Request) {
 	pages := c.conn.server.config.Load().Pages
 	asked, err := url.ParseRequestURI(r.RequestURI)
@@ -237,7 +238,7 @@ func (c *httpClient) hide(host, reason string) {
 
 // connectDialect answers HTTP CONNECT (RFC 9110 9.3.6).
 type connectDialect struct {
-	browser bool // which shows nothing of a refusal; not all always did so
+	browser bool // browsers do not show the text of a refusal, but some once did
 }
 
 func (connectDialect) accept(w io.Writer) error {

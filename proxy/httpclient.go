@@ -7,8 +7,8 @@ import (
 	"fairlead/proxy/stream"
 )
 
-// finHold is how long an HTTP client that ended its direction while a request is under way is believed to wait for the
-// answer. net/http would give the request up at once, and a client may well send a request and then its FIN.
+// finHold is how long a client that ended its direction during a request is assumed to wait for the answer. Net/http
+// would cancel the request immediately, but a client may send a request and then its FIN.
 const finHold = 2 * time.Second
 
 // An httpClient is one client connection that net/http serves.
@@ -17,10 +17,10 @@ type httpClient struct {
 	conn     *connection
 	requests requestReader
 	targets  httpTargets
-	done     chan struct{} // net/http is through with the connection
+	done     chan struct{} // closed when net/http is done with the connection
 
 	doneOnce sync.Once
-	tunnel   *request // what the connection goes on as; set before done
+	tunnel   *request // the tunnel that the connection becomes, if any; set before done is closed
 
 	unblocked chan struct{}
 }
@@ -37,7 +37,7 @@ func newHTTPClient(c *connection, client *stream.Peeked) *httpClient {
 	return h
 }
 
-// release ends net/http's part; with a request the connection goes on as a tunnel.
+// release ends net/http's part. If tunnel is not nil, the connection becomes that tunnel.
 func (c *httpClient) release(tunnel *request) {
 	c.doneOnce.Do(func() {
 		c.tunnel = tunnel
@@ -45,7 +45,7 @@ func (c *httpClient) release(tunnel *request) {
 	})
 }
 
-// Close is called by net/http when it is through.
+// Close is called by net/http when it is done.
 func (c *httpClient) Close() error {
 	c.unblock()
 	err := c.Peeked.Close()

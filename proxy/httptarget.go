@@ -36,7 +36,7 @@ func (t *httpTargets) transports(config *Config) (pooled, unpooled *http.Transpo
 	defer t.mutex.Unlock()
 	if t.config != config {
 		if t.pooled != nil {
-			t.pooled.CloseIdleConnections() // made by rules that hold no more
+			t.pooled.CloseIdleConnections() // made by the previous rules
 		}
 		t.config = config
 		t.pooled, t.unpooled = t.newTransport(), t.newTransport()
@@ -59,8 +59,8 @@ func (t *httpTargets) newTransport() *http.Transport {
 	}
 }
 
-// forwardProxy returns the proxy that a request is for, as a transport wants it: its dial has led the TLS handshake
-// already.
+// forwardProxy returns the proxy that a request is for, in the form for a transport, whose dial has already performed
+// the TLS handshake.
 func forwardProxy(r *http.Request) (*url.URL, error) {
 	via := r.Context().Value(exchangeKey{}).(*exchange).via
 	if via == nil {
@@ -69,7 +69,7 @@ func forwardProxy(r *http.Request) (*url.URL, error) {
 	return &url.URL{Scheme: "http", Host: upstream.Address(via), User: via.User}, nil
 }
 
-// dial is the transports' way to a target. It ends with the request for which it is: net/http would let it go on.
+// dial connects to the target of a request. It ends with that request, because net/http would let it continue.
 func (t *httpTargets) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	x := ctx.Value(exchangeKey{}).(*exchange)
 	ctx, expire := context.WithTimeout(x.ctx, x.record.config.Dial)
@@ -87,7 +87,7 @@ func (t *httpTargets) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		}
 	}
 	if err != nil {
-		x.carried.Store(nil) // net/http gave that one up
+		x.carried.Store(nil) // net/http has given that connection up
 		return nil, err
 	}
 	owned := t.own(conn)
@@ -142,11 +142,11 @@ func (t *httpTargets) forget(conn *httpTargetConn) {
 type httpTargetConn struct {
 	net.Conn
 	owner  *httpTargets
-	single atomic.Bool            // it carries one request, and no tunnel
-	deaf   atomic.Bool            // the target takes no more of that request
+	single atomic.Bool            // it carries one request, and no other
+	deaf   atomic.Bool            // the target reads no more of that request
 	line   string                 // the target of the request that net/http writes next
-	heard  atomic.Int64           // bytes of what answers it
-	begins atomic.Pointer[[]byte] // the first bytes that ever came
+	heard  atomic.Int64           // bytes of the answer to it
+	begins atomic.Pointer[[]byte] // the first bytes from the target
 	failed atomic.Pointer[error]
 	head   http1.ResponseMeter
 	large  atomic.Pointer[string] // what is wrong with a head that is too large
@@ -155,13 +155,13 @@ type httpTargetConn struct {
 func (t *httpTargetConn) Read(p []byte) (n int, err error) {
 	defer t.recovered(&err)
 	if t.large.Load() != nil {
-		return 0, errLargeResponse // again: net/http may have ignored it
+		return 0, errLargeResponse // net/http may have ignored the first one
 	}
 	if t.deaf.Load() {
 		_ = t.Conn.SetReadDeadline(time.Now().Add(deafGrace)) // fails only on a closed connection, as the read does
 	}
 	n, err = t.Conn.Read(p)
-	t.listen(p[:n])
+	t.keepBeginning(p[:n])
 	t.heard.Add(int64(n))
 	t.owner.conn.meter.addReceived(n)
 	if wrong := t.head.Count(p[:n]); wrong != "" {
@@ -172,8 +172,9 @@ func (t *httpTargetConn) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Write takes the rest of a request for a target that takes no more: it may have answered already, and net/http would
-// lose the answer with an error here. How its direction ends says what it meant.
+// Write writes to the target. Once the target reads no more, the rest of a request is dropped without an error: the
+// target may have answered already, and on an error net/http would lose the answer. How the target ends its own
+// direction decides whether the request has failed.
 func (t *httpTargetConn) Write(p []byte) (n int, err error) {
 	defer t.recovered(&err)
 	if t.deaf.Load() {
@@ -200,7 +201,7 @@ func (t *httpTargetConn) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// fail notes the first error of the connection.
+// fail records the first error of the connection.
 func (t *httpTargetConn) fail(err error) {
 	if err != nil {
 		t.failed.CompareAndSwap(nil, &err)
@@ -234,7 +235,7 @@ func (t *httpTargetConn) recovered(err *error) {
 // CloseWrite ends the direction towards the target.
 func (t *httpTargetConn) CloseWrite() error { return stream.CloseWrite(t.Conn) }
 
-// SetLinger is TCP's, where the connection has it: a reset is made with it.
+// SetLinger sets SO_LINGER if the connection is TCP. stream.Reset needs it.
 func (t *httpTargetConn) SetLinger(seconds int) error { return stream.SetLinger(t.Conn, seconds) }
 
 // Close also forgets the connection.

@@ -58,7 +58,7 @@ func (r *record) setRule(name string, err error) {
 // setRepeated records that a request is sent a second time.
 func (r *record) setRepeated() { r.change(func() { r.Repeated = true }) }
 
-// connected reports that the client has been told of success, or will be next.
+// connected reports that the client has got a positive answer, or will get it next.
 func (r *record) connected() { r.report(EventAnswered, func() { r.Stage = StageRelay }) }
 
 // failed reports the answer to a failure.
@@ -193,7 +193,7 @@ func (v *serving) reportProgress(ended <-chan struct{}) {
 		if v.server.config.Load().Progress <= 0 {
 			continue
 		}
-		select { // what has moved by now is reported now
+		select { // the report includes everything up to now
 		case <-v.progress:
 		default:
 		}

@@ -19,10 +19,10 @@ import (
 )
 
 const (
-	deafGrace = 2 * time.Second // for the answer of a target that takes no more
+	deafGrace = 2 * time.Second // for the answer of a target that reads no more
 
-	// departedFirst is when a client that has ended its direction is looked at again, and departedLast the longest pause
-	// between two looks.
+	// departedFirst is the time until the first check whether a client that has ended its direction has left, and
+	// departedLast the longest time between two checks.
 	departedFirst = 20 * time.Millisecond
 	departedLast  = 2 * time.Second
 )
@@ -35,19 +35,19 @@ var ErrIdle = fmt.Errorf("no byte went through for too long: %w", os.ErrDeadline
 
 // A Relay is the Handler that copies between a client and its target until both directions have ended.
 //
-// An orderly end of one direction is passed on as such, and the other may go on for as long as it moves bytes; silent
-// for longer than Grace, it is ended. An error is never passed on as an orderly end: the other side is reset, so that
-// it cannot take a transfer that was cut for a complete one.
+// An orderly end of one direction is passed on as such. The other direction may continue as long as it moves bytes, and
+// is ended when it has been silent for Grace. An error is never passed on as an orderly end: the other side is reset,
+// so that it cannot take a transfer that was cut for a complete one.
 type Relay struct {
 	Grace time.Duration
-	Idle  time.Duration  // for how long no byte may go through; 0 means for ever
+	Idle  time.Duration  // how long a connection may be silent; 0 means for ever
 	Log   zerolog.Logger // of panics
 }
 
 // Handle implements Handler.
 //
-// Each direction has a goroutine that has done nothing before: what waits then waits on a small stack. The caller's has
-// grown with a handshake and a dial, and may end.
+// Each direction gets a new goroutine, which waits with a small stack. The caller's stack has grown with the handshake
+// and the dial, so the caller should return.
 func (r *Relay) Handle(ctx context.Context, flow Flow, done func(error)) {
 	relay := &relay{Relay: r, id: flow.Connection.ID, client: flow.Client, target: flow.Target}
 	relay.start(ctx, flow.Early, done)
@@ -63,7 +63,7 @@ type relay struct {
 
 	mutex      sync.Mutex
 	ended      int   // directions
-	deaf       error // why the target takes no more
+	deaf       error // why the target reads no more
 	answered   bool  // the target has ended its direction
 	closed     bool
 	err        error
@@ -94,7 +94,7 @@ func (r *relay) start(ctx context.Context, early []byte, done func(error)) {
 	go carry(func() { r.send(early) })
 }
 
-// finish closes both connections when both directions have ended, and says how it went.
+// finish closes both connections when both directions have ended, and returns how the relay ended.
 func (r *relay) finish(ctx context.Context) error {
 	r.mutex.Lock()
 	closed, deaf, err := r.closed, r.deaf, r.err
@@ -116,7 +116,7 @@ func (r *relay) finish(ctx context.Context) error {
 	case deaf != nil:
 		stream.Linger(r.client)
 	}
-	_ = r.client.Close() // both directions have ended: nothing is lost with an error here
+	_ = r.client.Close() // both directions have ended, so an error loses nothing
 	_ = r.target.Close()
 	return nil
 }
@@ -126,20 +126,20 @@ func (r *relay) send(early []byte) {
 	readErr, writeErr := r.copy(r.target, r.client, early)
 	switch {
 	case readErr != nil:
-		r.abort(nil) // the client broke off, which is its good right
+		r.abort(nil) // the client broke off, which is no error
 	case writeErr != nil:
-		// The target may have answered, closed, and refused the rest; what it said still reaches the client.
+		// The target may have answered and closed without reading the rest. Its answer still reaches the client.
 		r.deafTo(writeErr)
 	default:
 		r.clientEnded()
 	}
 }
 
-// clientEnded passes the client's end on: of its direction, or of all.
+// clientEnded passes on that the client has ended its direction, or the connection.
 func (r *relay) clientEnded() {
 	gone := peer.Departed(r.client)
 	if !gone {
-		_ = stream.CloseWrite(r.target) // a target that is gone is met by the other direction
+		_ = stream.CloseWrite(r.target) // the other direction notices if the target has gone
 		r.oneEnded(r.Grace)
 	}
 	r.departOrAwait(gone, departedFirst)
@@ -157,12 +157,12 @@ func (r *relay) receive() {
 		r.mutex.Lock()
 		r.answered = true
 		r.mutex.Unlock()
-		_ = stream.CloseWrite(r.client) // a client that is gone is met by the other direction
+		_ = stream.CloseWrite(r.client) // the other direction notices if the client has gone
 		r.oneEnded(r.Grace)
 	}
 }
 
-// copy writes first, and then what src says until its end.
+// copy writes first, and then what it reads from src until the end.
 func (r *relay) copy(dst io.Writer, src io.Reader, first []byte) (readErr, writeErr error) {
 	if len(first) > 0 {
 		if _, err := dst.Write(first); err != nil {
@@ -210,7 +210,8 @@ func (r *relay) oneEnded(grace time.Duration) {
 	}
 }
 
-// deafTo notes that the target takes no more. How the target ends its own direction decides what that meant.
+// deafTo records that the target reads no more. Whether that is an error depends on how the target ends its own
+// direction.
 func (r *relay) deafTo(err error) {
 	r.mutex.Lock()
 	r.deaf = fmt.Errorf("the target broke off: %w", err)
@@ -218,7 +219,7 @@ func (r *relay) deafTo(err error) {
 	r.oneEnded(min(r.Grace, deafGrace))
 }
 
-// expireAfter looks again after grace, for as long as bytes move. The mutex is held.
+// expireAfter checks after grace, and again as long as bytes move. The mutex is held.
 func (r *relay) expireAfter(grace time.Duration, moved uint64) {
 	r.graceTimer = time.AfterFunc(grace, func() {
 		r.mutex.Lock()
@@ -238,7 +239,7 @@ func (r *relay) expireAfter(grace time.Duration, moved uint64) {
 	})
 }
 
-// watchIdle looks again after idle, for as long as bytes move. The mutex is held.
+// watchIdle checks after idle, and again as long as bytes move. The mutex is held.
 func (r *relay) watchIdle(moved uint64) {
 	r.idleTimer = time.AfterFunc(r.Idle, func() {
 		r.mutex.Lock()
@@ -263,8 +264,8 @@ func (r *relay) abort(err error) {
 	}
 }
 
-// close ends both sides while one of them still runs. A client that has been told the orderly end is not reset: it may
-// not have read everything yet. The mutex is held.
+// close ends both sides while one of them still runs. A client to which an orderly end was passed on is not reset,
+// because it may not have read everything yet. The mutex is held.
 func (r *relay) close(err error) {
 	r.closed, r.err = true, err
 	stream.Reset(r.target)
@@ -275,8 +276,8 @@ func (r *relay) close(err error) {
 	}
 }
 
-// departOrAwait ends the relay of a client that ended its direction if it has left altogether, and otherwise looks again
-// after a while.
+// departOrAwait ends the relay if the client, which has ended its direction, has left altogether, and otherwise checks
+// again later.
 func (r *relay) departOrAwait(gone bool, after time.Duration) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -291,10 +292,10 @@ func (r *relay) departOrAwait(gone bool, after time.Duration) {
 	}
 }
 
-// depart ends a relay whose client is gone: nobody takes what the target may still send, and what it was sent it gets, and
-// an orderly end. The mutex is held.
+// depart ends a relay whose client has gone. The target gets everything that was sent to it and an orderly end; what it
+// may still send is dropped. The mutex is held.
 func (r *relay) depart() {
 	r.closed = true
-	_ = r.target.Close() // both are
-	_ = r.client.Close() // given up
+	_ = r.target.Close()
+	_ = r.client.Close()
 }

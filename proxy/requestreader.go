@@ -12,7 +12,7 @@ import (
 	"fairlead/proxy/http1"
 )
 
-// What is read from a client at a time, and what is kept of what it sends while a request of it is served.
+// How much is read from a client at a time, and how much is kept of what it sends while its request is served.
 const (
 	aheadStart = 2 << 10
 	aheadLimit = 64 << 10
@@ -21,12 +21,12 @@ const (
 // maxChunkLine bounds the line before a chunk, and the trailer after the last.
 const maxChunkLine = 4 << 10
 
-// malformedChunk stands for a body that ends nobody knows where. Net/http does not read on after it.
+// malformedChunk replaces a body whose end is unknown. Net/http does not read further after it.
 const malformedChunk = "!\r\n"
 
-// A requestReader is between a client and net/http, which reads the client's requests from it. It gives them one at a
-// time: each as its http1.RequestHead says, and no byte of the next before net/http is done with it. So net/http and it never
-// disagree about where a request ends, and what a client sends after a request for a tunnel is the tunnel's.
+// A requestReader is between a client and net/http, which reads the client's requests from it. It passes them on one at
+// a time: each with the length that its http1.RequestHead has, and no byte of the next before net/http is done with it.
+// So both agree where a request ends, and what a client sends after a request for a tunnel belongs to the tunnel.
 //
 // A chunked body is passed on with sizes and line ends that have only one way to be read.
 type requestReader struct {
@@ -51,7 +51,7 @@ const (
 	sized                      // in a body that ends after left bytes
 	chunkSize                  // before a chunk
 	chunkData                  // in a chunk that ends after left bytes
-	chunkEnd                   // behind a chunk's data
+	chunkEnd                   // after a chunk's data
 	lost                       // nothing after it can be read
 )
 
@@ -162,7 +162,7 @@ func (r *requestReader) begin(head *http1.RequestHead) {
 	}
 }
 
-// done is called when net/http is done with the request. The next read is for another.
+// done is called when net/http is done with the request. The next read begins another.
 func (r *requestReader) done() {
 	r.serving, r.cost = false, 0
 	r.charge()
@@ -191,7 +191,7 @@ func (r *requestReader) readData(p []byte) (int, error) {
 		r.state = noBody
 	}
 	r.noteWhole()
-	return n, nil // the next read meets what went wrong
+	return n, nil // the next read returns the error
 }
 
 // readChunkSize passes on the line before a chunk (RFC 9112 7.1), or the last chunk with its trailer.
@@ -219,7 +219,7 @@ func (r *requestReader) readChunkSize() error {
 	}
 }
 
-// readChunkEnd passes on the line end behind a chunk's data.
+// readChunkEnd passes on the line end after a chunk's data.
 func (r *requestReader) readChunkEnd() error {
 	for len(r.in) < 2 {
 		if err := r.fill(); err != nil {
@@ -264,15 +264,15 @@ func (r *requestReader) readTrailer(from int) error {
 	}
 }
 
-// lose gives a body up. An error here would be taken for a client that left.
+// lose gives up reading a body. It returns no error, because net/http would take that for a client that left.
 func (r *requestReader) lose() {
 	r.broken.Store(true)
 	r.out, r.state = []byte(malformedChunk), lost
 }
 
 // await waits, while a request is served, for its client to leave. What the client sends meanwhile is kept. A client
-// that has sent something and ends its direction has not left, and one that has sent nothing is believed to wait for the
-// answer for some time: net/http would give the request up at once.
+// that has sent something and ends its direction has not left, and one that has sent nothing is assumed to wait for the
+// answer for some time. Net/http would cancel the request immediately.
 func (r *requestReader) await() error {
 	for len(r.in) < aheadLimit {
 		err := r.fill()
@@ -287,8 +287,8 @@ func (r *requestReader) await() error {
 	return os.ErrDeadlineExceeded
 }
 
-// discard reads, while a request that cannot be read is answered, what its client still sends: with unread bytes the end
-// of the connection would be a reset, and the client might lose the answer.
+// discard reads what a client still sends while its request, which cannot be read, is answered. With unread bytes, the
+// end of the connection would be a reset, and the client might lose the answer.
 func (r *requestReader) discard() error {
 	r.in = nil
 	rest := make([]byte, aheadStart)

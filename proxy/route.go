@@ -17,20 +17,20 @@ import (
 
 // A Rule is a route to some targets. Rules are tried in order and the first match decides.
 type Rule struct {
-	// Name says in events and logs which rule it was.
+	// Name identifies the rule in events and logs.
 	Name string
-	// Match returns what carries connections to a target, or nil if the rule is not for that target. What Match has found
-	// out about the target belongs into the Dialer that it returns, so that it is not asked for twice: the target is dialled
-	// once, or a few times for a plain-HTTP request that is repeated. ctx bounds Match and not that Dialer. An error ends
-	// the connection. With a nil Match, the rule is for every target.
+	// Match returns the Dialer for a target, or nil if the rule is not for that target. What Match has found out about
+	// the target should be kept in the Dialer that it returns, so that it need not be found twice. The target is
+	// dialled once, or a few times for a plain-HTTP request that is repeated. ctx bounds Match and not that Dialer. An
+	// error ends the connection. If Match is nil, the rule is for every target.
 	Match func(context.Context, Target) (Dialer, error)
 	// Dialer carries the connections of a rule without Match. If it is nil, the rule refuses them with a *RouteError.
 	Dialer Dialer
-	// Handler carries the connections, once they are answered: tunnels, and plain-HTTP requests whose connections become
-	// some, as WebSockets do. nil means a Relay with Grace and Idle of the Config.
+	// Handler carries tunnels once their client has been answered, including those that begin as a plain-HTTP request,
+	// such as WebSockets. nil means a Relay with Grace and Idle of the Config.
 	Handler Handler
-	// SameOrigin refuses, with a *CrossOriginError, plain-HTTP requests that a page of another origin makes, as far as
-	// its browser tells. What is inside a tunnel (SOCKS, CONNECT) is not seen.
+	// SameOrigin refuses, with a *CrossOriginError, plain-HTTP requests made by a page of another origin, as far as the
+	// browser reports it. Requests inside a tunnel (SOCKS, CONNECT) are not seen.
 	SameOrigin bool
 	// TLS is used with a Site that speaks TLS. nil trusts the system's authorities.
 	TLS *tls.Config
@@ -41,7 +41,7 @@ type RouteError struct {
 	Target string // host:port
 	Rule   string // the rule that refused it; empty when no rule matched
 	Reason string // why, when there is more to say than that a rule refuses it
-	Secret bool   // Reason tells of this machine what a web page must not read
+	Secret bool   // Reason contains facts about this machine that a web page must not read
 }
 
 func (e *RouteError) Error() string {
@@ -54,7 +54,7 @@ func (e *RouteError) Error() string {
 	return fmt.Sprintf("%s is not reachable through this proxy: no rule matches it", e.Target)
 }
 
-// PublicText is Error for a web page.
+// PublicText returns the text of Error without what a web page must not read.
 func (e *RouteError) PublicText() string {
 	if e.Secret {
 		return e.Target + " is not reachable through this proxy"
@@ -69,7 +69,7 @@ func (e *RouteError) Unwrap() error { return fs.ErrPermission }
 // unwraps to fs.ErrPermission.
 type CrossOriginError struct {
 	Target string // host:port
-	Origin string // the page's, as far as its browser tells; it is the client's text
+	Origin string // the page's, as far as its browser reports it; it is the client's text
 }
 
 func (e *CrossOriginError) Error() string {
@@ -82,8 +82,8 @@ func (e *CrossOriginError) Unwrap() error { return fs.ErrPermission }
 // CrossOrigin returns the target, and the origin of the page.
 func (e *CrossOriginError) CrossOrigin() (target, origin string) { return e.Target, e.Origin }
 
-// checkOrigin returns a *CrossOriginError for a request of a page of another origin than target's, as far as its browser
-// tells.
+// checkOrigin returns a *CrossOriginError for a request of a page of another origin than target's, as far as its
+// browser reports it.
 func checkOrigin(r *http.Request, target Target) error {
 	origin, other := browser.OtherOrigin(r, func(text string) bool { return isOriginOf(text, target) })
 	if !other {
@@ -102,13 +102,13 @@ func isOriginOf(text string, target Target) bool {
 	return err == nil && strings.EqualFold(of.Host, target.Host) && of.Port == target.Port
 }
 
-// A route is the rule for a target, and what the rule found there.
+// A route is the rule for a target, and the Dialer that the rule returned.
 type route struct {
 	rule   Rule
 	dialer Dialer
 }
 
-// findRoute finds the route to a target. With an error it returns the rule that caused it, as far as there is one.
+// findRoute finds the route to a target. With an error, it returns the rule that caused it, if there is one.
 func findRoute(ctx context.Context, rules []Rule, target Target) (route, error) {
 	for _, rule := range rules {
 		dialer := rule.Dialer
@@ -166,7 +166,7 @@ func (to route) dialForward(ctx context.Context, rec *record, via *url.URL) (con
 	return conn, inTime(ctx, err)
 }
 
-// inTime adds to err why its context ended, so that a Dialer need not: the client left, or time was up.
+// inTime adds to err why its context ended, so that a Dialer need not: the client left, or the time was over.
 func inTime(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	if err == nil || cause == nil || errors.Is(err, cause) {

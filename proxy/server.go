@@ -28,7 +28,7 @@ type Server struct {
 	servings map[*serving]struct{}
 }
 
-// New makes a Server. It starts nothing.
+// New returns a Server. It starts nothing.
 func New(config Config) *Server {
 	s := &Server{servings: map[*serving]struct{}{}}
 	s.config.Store(config.withDefaults())
@@ -85,11 +85,11 @@ type mode struct {
 type serving struct {
 	mode
 	server   *Server
-	stopping context.Context // when it ends, nothing new is begun
+	stopping context.Context // when it ends, nothing new begins
 	ending   context.Context // when it ends, open connections are cut
 	http     *httpFront      // nil if target is set
 	records  records
-	plain    atomic.Bool   // its site was expected to speak TLS, and does not
+	plain    atomic.Bool   // the site was expected to speak TLS, and does not
 	progress chan struct{} // bytes have moved; see reportProgress
 
 	mutex    sync.Mutex
@@ -130,7 +130,7 @@ func (s *Server) unregister(v *serving) {
 // ln is closed in any case.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return s.run(ctx, ln, mode{}) }
 
-// A Language is what the clients of a listener speak.
+// A Language is a protocol that the clients of a listener speak.
 type Language int
 
 // The languages of a Server.
@@ -140,24 +140,24 @@ const (
 	SOCKS                // versions 4, 4A and 5
 )
 
-// ServeOnly is like Serve, for a listener whose clients may speak one language alone, within TLS as well.
+// ServeOnly is like Serve, for a listener whose clients may speak one protocol only, in TLS or not.
 func (s *Server) ServeOnly(ctx context.Context, ln net.Listener, only Language) error {
 	return s.run(ctx, ln, mode{only: only})
 }
 
-// ServeTarget is like Serve, for a listener whose clients speak to their targets at once, as if there were no proxy: on
-// a port that stands for one target, or with connections that were intercepted. target returns the target of an
-// accepted connection, made by hostport.New or hostport.ParseNamed, and must not wait for the client. If it returns an error, the connection is
-// reset, and the error is logged at debug level.
+// ServeTarget is like Serve, for a listener whose clients speak to their target from the first byte, as if there were
+// no proxy: on a port that stands for one target, or with connections that were intercepted. target returns the target
+// of an accepted connection, made by hostport.New or hostport.ParseNamed, and must not wait for the client. If it
+// returns an error, the connection is reset, and the error is logged at debug level.
 //
 // All of the Config applies except what is about handshakes: Handshake, Credentials, TLS, RequireTLS and Pages. So any
-// client that can connect is served, if Peer lets it in. The client of a Pending is answered as that says. Other clients are
-// not told about success, and their connections are reset after a failure.
+// client that can connect is served, if Peer admits it. The client of a Pending is answered through that. Other clients
+// get no answer, and their connections are reset after a failure.
 func (s *Server) ServeTarget(ctx context.Context, ln net.Listener, target func(net.Conn) (Target, error)) error {
 	return s.run(ctx, ln, mode{target: target})
 }
 
-// run serves a listener as m says.
+// run serves a listener in the mode m.
 func (s *Server) run(ctx context.Context, ln net.Listener, m mode) error {
 	stopping, stop := context.WithCancel(ctx)
 	defer stop()

@@ -16,25 +16,25 @@ import (
 	"fairlead/proxy/stream"
 )
 
-// A Site is a web server that a listener stands for.
+// A Site is the web server whose place a listener takes.
 type Site struct {
 	Target Target
 	TLS    bool // it speaks TLS; its rule says how its certificate is checked
 }
 
-// ServeSite is like Serve, for a listener that stands for one web server, whose clients know no proxy. Their requests are
-// made those for the server's own name (Host, Origin, Referer), and what its answers say of that name (Location,
-// Content-Location, Refresh, the Domain of cookies, Access-Control-Allow-Origin) is made the listener's. What is in bodies
-// stays as it is. site is called for each request.
+// ServeSite is like Serve, for a listener that stands for one web server, whose clients know no proxy. In requests, the
+// listener's name is replaced by the server's (Host, Origin, Referer), and in answers the server's name by the
+// listener's (Location, Content-Location, Refresh, Domain of cookies, Access-Control-Allow-Origin). Bodies are not
+// changed. site is called for each request.
 //
-// Since the server can no longer tell by what name it was asked for, requests must name this machine's loopback as their
-// Host: other names lead here only by another's DNS. The Config applies as for ServeTarget, with Handshake in addition. A
-// failure is an HTTP answer.
+// Because the server does not see the original Host, that must be a name of this machine's loopback. Only a foreign DNS
+// server can make another name lead here. The Config applies as for ServeTarget, and Handshake in addition. Failures
+// are reported by HTTP answers.
 func (s *Server) ServeSite(ctx context.Context, ln net.Listener, site func() Site) error {
 	return s.run(ctx, ln, mode{site: site})
 }
 
-// errSiteLanguage is a client that does not speak HTTP to a port that stands for a web server.
+// errSiteLanguage is the error for a client that does not speak HTTP on a port that stands for a web server.
 var errSiteLanguage = errors.New("this port stands for a web server and speaks plain HTTP only: use http:// in its address")
 
 // serveSite serves a request to the web server that the listener stands for.
@@ -51,13 +51,14 @@ func (c *httpClient) serveSite(w http.ResponseWriter, r *http.Request) {
 	case !isLocalName(host, c.RemoteAddr(), c.LocalAddr()):
 		c.hide(oneLine(host), "a local port was asked for by another name")
 	case c.enter():
-		asked, _ := http1.ParseAbsolute("http://" + site.authority() + r.RequestURI) // an origin form always completes it
+		asked, _ := http1.ParseAbsolute("http://" + site.authority() + r.RequestURI) // an origin form always makes this a URL
 		c.exchange(w, r, &exchange{target: site.Target, asked: asked, site: &localSite{site, host}})
 	}
 }
 
 // isLocalName reports whether host names the listener at local as a name of the loopback, for a client on this machine.
-// Names below localhost are the loopback's, too (RFC 6761 6.3), and let a browser keep the cookies of two ports apart.
+// Names below localhost belong to the loopback as well (RFC 6761 6.3). With them, a browser keeps the cookies of two
+// ports apart.
 func isLocalName(host string, client, local net.Addr) bool {
 	name, port, found := strings.Cut(host, ":")
 	if strings.HasSuffix(strings.ToLower(name), ".localhost") {
@@ -77,7 +78,7 @@ func (s Site) scheme() string {
 	return "http"
 }
 
-// authority returns what the site's clients have as Host (RFC 9110 7.2). The number of a port with a name is not known.
+// authority returns the Host of requests to the site (RFC 9110 7.2). The number of a named port is not known.
 func (s Site) authority() string {
 	host := s.Target.Host
 	if strings.Contains(host, ":") {
@@ -100,7 +101,7 @@ type localSite struct {
 	local string // the Host of the client's request
 }
 
-// toSite makes a request that names the listener one that names the site. What names others stays.
+// toSite replaces the origin of the listener by that of the site in the header of a request.
 func (s *localSite) toSite(r *http.Request) {
 	local := "http://" + s.local
 	for _, name := range []string{"Origin", "Referer"} {
@@ -112,7 +113,7 @@ func (s *localSite) toSite(r *http.Request) {
 	}
 }
 
-// checkOrigin returns a *CrossOriginError for a request of a page of another origin than the listener's.
+// checkOrigin returns a *CrossOriginError for a request made by a page of another origin than the listener's.
 func (s *localSite) checkOrigin(r *http.Request) error {
 	origin, other := browser.OtherOrigin(r, func(text string) bool {
 		_, ok := cutOrigin(text, "http://"+s.local)
@@ -124,7 +125,7 @@ func (s *localSite) checkOrigin(r *http.Request) error {
 	return &CrossOriginError{Target: s.Target.String(), Origin: oneLine(origin)}
 }
 
-// cutOrigin returns what follows an origin in a URL of it.
+// cutOrigin returns what follows an origin in a URL, and whether the URL has that origin.
 func cutOrigin(text, origin string) (rest string, ok bool) {
 	if len(text) < len(origin) || !strings.EqualFold(text[:len(origin)], origin) {
 		return "", false
@@ -133,7 +134,7 @@ func cutOrigin(text, origin string) (rest string, ok bool) {
 	return rest, rest == "" || strings.ContainsRune("/?#", rune(rest[0]))
 }
 
-// fromSite makes what an answer says of the site's name the listener's.
+// fromSite replaces the site's name by the listener's in the header of an answer.
 func (s *localSite) fromSite(header http.Header) {
 	for _, name := range []string{"Location", "Content-Location", "Access-Control-Allow-Origin"} {
 		for i, text := range header[name] {
@@ -150,7 +151,7 @@ func (s *localSite) fromSite(header http.Header) {
 	}
 }
 
-// localURL returns a URL of the site as one of the listener, and other URLs as they are.
+// localURL returns the URL of the listener for a URL of the site, and other URLs unchanged.
 func (s *localSite) localURL(text string) string {
 	text = strings.TrimSpace(text)
 	u, err := url.Parse(text)
@@ -171,8 +172,9 @@ func (s *localSite) localURL(text string) string {
 	return "http://" + s.local + rest[end:]
 }
 
-// localCookie returns a Set-Cookie without its Domain, if that is the site's or one above it (RFC 6265 5.3): without one, it
-// is the host's that the client has asked for. A client refuses a cookie of another Domain, as it would from the site.
+// localCookie returns a Set-Cookie without its Domain if that is the site's or a parent of it (RFC 6265 5.3). Without a
+// Domain, the cookie belongs to the host that the client asked for. A client refuses a cookie with any other Domain,
+// whether it comes from the listener or from the site.
 func (s *localSite) localCookie(cookie string) string {
 	parts := strings.Split(cookie, ";")
 	kept := parts[:1]
@@ -196,8 +198,8 @@ func (s *localSite) inDomain(domain string) bool {
 	return err != nil && domain != "" && strings.HasSuffix(host, "."+domain)
 }
 
-// isPlain reports whether err says that a site speaks plain HTTP where TLS was expected, and remembers that. If its rule
-// checks certificates, the site has to speak TLS.
+// isPlain reports whether err means that a site speaks plain HTTP where TLS was expected, and records that. If the rule
+// checks certificates, the site must speak TLS.
 func (x *exchange) isPlain(err error) bool {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); !ok || x.route.rule.TLS == nil || !x.route.rule.TLS.InsecureSkipVerify {
 		return false

@@ -13,7 +13,7 @@ import (
 	"fairlead/proxy/stream"
 )
 
-// language is what the first byte of a connection says its client speaks.
+// language is the protocol that a client speaks, by the first byte of its connection.
 type language int
 
 const (
@@ -23,8 +23,8 @@ const (
 	speaksTLS
 )
 
-// sniff waits for the client's first bytes and tells its language, inside TLS where the client begins with that. With an
-// error there may be a client all the same, which has been told something and has not read it yet.
+// sniff waits for the client's first bytes and returns its language, inside TLS if the client begins with that. With an
+// error, it may return a client as well: one that got an answer and may not have read it yet.
 func (c *connection) sniff(conn net.Conn) (*stream.Peeked, language, error) {
 	client, speaks, err := sniff(conn)
 	switch {
@@ -62,11 +62,11 @@ func (c *connection) sniff(conn net.Conn) (*stream.Peeked, language, error) {
 	return client, speaks, nil
 }
 
-// errLanguage is a client that does not speak the one language of its listener.
+// errLanguage is the error for a client that does not speak the only language of its listener.
 var errLanguage = errors.New("the client speaks another language than this port")
 
-// sniff waits for the first bytes of conn and tells the language by the first of them: 4 is SOCKS4, 5 is SOCKS5 (RFC
-// 1928 section 3), a letter begins an HTTP request line (RFC 9112 section 3), 22 a TLS handshake (RFC 8446 5.1).
+// sniff waits for the first bytes of conn and recognizes the language by the first of them: 4 is SOCKS4, 5 is SOCKS5
+// (RFC 1928 section 3), a letter begins an HTTP request line (RFC 9112 section 3), 22 a TLS handshake (RFC 8446 5.1).
 func sniff(conn net.Conn) (*stream.Peeked, language, error) {
 	client, err := stream.Peek(conn)
 	if err != nil {
@@ -93,10 +93,11 @@ func errFirstByte(b byte) error {
 // tlsHandshake is the first byte of a TLS connection: the content type of a record (RFC 8446 5.1).
 const tlsHandshake byte = 22
 
-// errPlaintext is a client that spoke without TLS where it is required.
+// errPlaintext is the error for a client that did not use TLS where it is required.
 var errPlaintext = errors.New("the client does not speak TLS")
 
-// errUnwantedTLS is a client that spoke TLS to a port that does not: its user wrote https:// in the proxy's address.
+// errUnwantedTLS is the error for a client that used TLS on a port without it: its user wrote https:// in the proxy's
+// address.
 var errUnwantedTLS = errors.New("the client speaks TLS (first byte 0x16), and this port does not: " +
 	"begin the proxy's address with http:// or socks5h:// in place of https://, whatever the target is")
 
@@ -105,7 +106,7 @@ func beginsTLS(p []byte) bool {
 	return len(p) > 2 && p[0] == tlsHandshake && p[1] == 3 && p[2] <= 4
 }
 
-// strictTLS is config made to do what Config.TLS promises.
+// strictTLS returns config with what the documentation of Config.TLS promises.
 func strictTLS(config *tls.Config) *tls.Config {
 	strict := config.Clone()
 	strict.ClientAuth = tls.RequireAndVerifyClientCert
@@ -114,7 +115,7 @@ func strictTLS(config *tls.Config) *tls.Config {
 	}
 	strict.MinVersion = max(strict.MinVersion, tls.VersionTLS12)
 	strict.NextProtos = []string{"http/1.1"} // RFC 7301; a client that offers none is fine
-	strict.GetConfigForClient = nil          // it could give a config that asks for less
+	strict.GetConfigForClient = nil          // it could return a config that requires less
 	return strict
 }
 
@@ -129,8 +130,8 @@ func (c *connection) handshakeTLS(client *stream.Peeked) (net.Conn, error) {
 	return secured, nil
 }
 
-// sayRefused tells a client in its language that it cannot be served; text is the reason, for HTTP. What a web page may
-// have made a browser send is not answered.
+// sayRefused answers a client in its language that it cannot be served; text is the reason, for HTTP. A request that a
+// web page may have made a browser send gets no answer.
 func sayRefused(client *stream.Peeked, speaks language, text string) error {
 	_, target, _ := strings.Cut(string(client.Early()), " ")
 	target = strings.TrimLeft(target, " ")

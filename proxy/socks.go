@@ -10,11 +10,11 @@ import (
 	"fairlead/proxy/stream"
 )
 
-// errNoPassword is a SOCKS4 client where credentials are wanted.
+// errNoPassword is the error for a SOCKS4 client where credentials are required.
 var errNoPassword = errors.New("SOCKS4 has no password, and one is wanted")
 
-// askSOCKS4 reads a request of SOCKS4 or SOCKS4A and leaves it unanswered. An error that is the request's fault has been
-// answered.
+// askSOCKS4 reads a request of SOCKS4 or SOCKS4A and leaves it unanswered. If the error is about the request, the
+// client has been answered.
 func (c *connection) askSOCKS4(client *stream.Peeked) (*request, error) {
 	asked, err := socks.Read4(client)
 	var to Target
@@ -30,7 +30,8 @@ func (c *connection) askSOCKS4(client *stream.Peeked) (*request, error) {
 	return &request{protocol: SOCKS4, target: to, early: asked.Early, dialect: socks4Dialect{}}, nil
 }
 
-// askSOCKS5 leads the handshake up to the request, which is left unanswered. An error has been answered.
+// askSOCKS5 performs the handshake up to the request, which is left unanswered. If it returns an error, the client has
+// been answered.
 func (c *connection) askSOCKS5(client *stream.Peeked) (*request, error) {
 	var valid func(user, password string) bool
 	if c.config.Credentials != nil {
@@ -47,13 +48,13 @@ func (c *connection) askSOCKS5(client *stream.Peeked) (*request, error) {
 	return &request{protocol: SOCKS5, target: to, early: asked.Early, dialect: socks5Dialect{}}, nil
 }
 
-// validPassword judges the user and the password of a SOCKS5 client.
+// validPassword reports whether the user and the password of a SOCKS5 client are right.
 func (c *connection) validPassword(user, password string) bool {
-	if c.config.Credentials.are(user, password) {
+	if c.config.Credentials.equal(user, password) {
 		return true
 	}
 	if !c.wrongPassword(SOCKS5) {
-		stream.Reset(c.conn) // there would be an answer
+		stream.Reset(c.conn) // the library would send an answer
 	}
 	return false
 }

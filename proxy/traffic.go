@@ -23,7 +23,7 @@ func (s *Server) Traffic() Traffic {
 	}
 }
 
-// counters are Traffic while it grows.
+// counters count what Traffic returns.
 type counters struct {
 	open                  atomic.Int64
 	total, sent, received atomic.Uint64
@@ -48,7 +48,7 @@ func (m *meter) send(target io.Writer, p []byte) (int, error) {
 
 func (m *meter) addSent(n int) {
 	m.sent.Add(int64(n))
-	m.serving.server.traffic.sent.Add(uint64(n)) // of a negative n, too: the sum wraps around
+	m.serving.server.traffic.sent.Add(uint64(n)) // a negative n works too: the sum wraps around
 	m.serving.noteProgress()
 }
 

@@ -33,7 +33,7 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if err != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) && !x.single && x.unanswered(r) != nil {
 		x.record.setRepeated()
-		pooled.CloseIdleConnections() // which may lead to where the last one did
+		pooled.CloseIdleConnections() // which may lead to the same program as the last one
 		response, err = x.send(pooled, r)
 	}
 	if err != nil {
@@ -63,7 +63,7 @@ func (exchangeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// send sends a request once, or again where a connection that was used before turns out to be closed.
+// send sends a request, again if a connection that was used before turns out to be closed.
 func (x *exchange) send(transport *http.Transport, r *http.Request) (*http.Response, error) {
 	x.carried.Store(nil)
 	trace := &httptrace.ClientTrace{
@@ -89,9 +89,9 @@ func (x *exchange) send(transport *http.Transport, r *http.Request) (*http.Respo
 	return response, err
 }
 
-// unanswered returns what ended the connection with a request on it before a byte of an answer came: it was cut, it
-// ended in good order, or it turned out that nothing had accepted it. It returns nil when that is not what happened, or
-// when the client has no more use for an answer.
+// unanswered returns the error that ended a connection between the request and the first byte of its answer: the
+// connection was cut or closed, or the target had not accepted it. It returns nil if that is not what happened, or if
+// the client has left.
 func (x *exchange) unanswered(r *http.Request) error {
 	conn := x.carried.Load()
 	if conn == nil || conn.heard.Load() > 0 || x.ctx.Err() != nil || x.client.conn.whyCut() != nil {
@@ -106,7 +106,7 @@ func (x *exchange) unanswered(r *http.Request) error {
 	if errors.As(cause, &timeout) && timeout.Timeout() || errors.Is(cause, fs.ErrPermission) {
 		return nil
 	}
-	for _, word := range wordsUnanswered {
+	for _, word := range unansweredErrors {
 		if errors.Is(cause, word) {
 			return cause
 		}
@@ -116,11 +116,11 @@ func (x *exchange) unanswered(r *http.Request) error {
 
 // noAnswer returns a *NoAnswerError for a request whose connection ended by cause.
 func (x *exchange) noAnswer(cause error) error {
-	return &NoAnswerError{Target: x.answers(), Repeated: x.record.Repeated, Err: cause}
+	return &NoAnswerError{Target: x.answerer(), Repeated: x.record.Repeated, Err: cause}
 }
 
-// repeatable reports whether a request may go out on a connection that was used before. Such a connection may have been
-// closed a moment ago; then net/http repeats what RFC 9110 9.2.2 lets a proxy repeat, and nothing else can be.
+// repeatable reports whether a request may be sent on a connection that was used before. Such a connection may just
+// have been closed; then net/http repeats the requests that a proxy may repeat (RFC 9110 9.2.2), and no others.
 func repeatable(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
@@ -129,8 +129,8 @@ func repeatable(r *http.Request) bool {
 	return false
 }
 
-// rewriteRequest makes the client's request the proxy's. httputil has removed the hop-by-hop headers (RFC 9110 7.6.1);
-// what it also changes for the sake of reverse proxies is put back.
+// rewriteRequest makes the request that is sent from the client's. Package httputil has removed the hop-by-hop headers
+// (RFC 9110 7.6.1). What else it changes, because it is for reverse proxies, is restored.
 func rewriteRequest(p *httputil.ProxyRequest) {
 	p.Out.Trailer = p.In.Trailer // filled when the body has been read
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
@@ -149,7 +149,7 @@ func rewriteRequest(p *httputil.ProxyRequest) {
 	http1.AddVia(p.Out.Header, p.In.ProtoMajor, p.In.ProtoMinor)
 }
 
-// maxForwards is how many hops a request may still take, where that is limited (RFC 9110 7.6.2).
+// maxForwards returns how many hops a request may still take, if that is limited (RFC 9110 7.6.2).
 func maxForwards(r *http.Request) (uint64, bool) {
 	if r.Method != http.MethodTrace && r.Method != http.MethodOptions {
 		return 0, false
@@ -179,7 +179,7 @@ func modifyResponse(response *http.Response) error {
 	return nil
 }
 
-// watchedBody remembers what cut a response, and cleans its trailer.
+// A watchedBody records the error that cut a response, and cleans the trailer.
 type watchedBody struct {
 	io.ReadCloser
 	exchange *exchange

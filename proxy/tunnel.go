@@ -16,11 +16,11 @@ type request struct {
 	protocol Protocol
 	target   Target
 	early    []byte   // what the client sent after its request
-	dialect  dialect  // nil: no answer is sent to the client
+	dialect  dialect  // nil if the client gets no answer
 	upgraded *upgrade // set instead of dialect for a request that its target has answered already
 }
 
-// A dialect tells a client in its protocol what became of its request.
+// A dialect answers a request in the protocol of the client.
 type dialect interface {
 	accept(io.Writer) error
 	refuse(io.Writer, Answer) error
@@ -49,7 +49,7 @@ func (c *connection) tunnel(client net.Conn, asked *request) (handedOver bool) {
 	flow := Flow{Client: client, Target: &countedConn{target, c.meter}, Early: early}
 	c.handOver(rec, to.handler(c.config), flow, func(err error) {
 		if unconfirmed && isRefusal(err) && c.meter.received.Load() == 0 {
-			rec.setStage(StageDial) // the client was told of success before the target had answered
+			rec.setStage(StageDial) // the client got a positive answer before the target had answered
 		}
 		rec.finish(err)
 	})

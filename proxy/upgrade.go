@@ -12,8 +12,9 @@ import (
 	"fairlead/proxy/stream"
 )
 
-// errUpgrade keeps a response with 101 Switching Protocols from httputil, whose own copying would lose what the client
-// has sent ahead, count no bytes, and turn a cut connection into an orderly end.
+// errUpgrade is returned in place of a response with 101 Switching Protocols. Otherwise httputil would copy the
+// connection itself: it would lose what the client has sent ahead, count no bytes, and turn a cut connection into an
+// orderly end.
 var errUpgrade = errors.New("the connection becomes a tunnel")
 
 // An upgrade is a plain-HTTP request that its target answered with 101 Switching Protocols (RFC 9110 section 15.2.2),
@@ -73,7 +74,7 @@ func (c *connection) serveUpgrade(client net.Conn, asked *request) (handedOver b
 	return true
 }
 
-// upgradedTarget is a target read through what net/http has read ahead.
+// An upgradedTarget is a connection to a target, with what net/http has read ahead.
 type upgradedTarget struct {
 	*httpTargetConn
 	body io.Reader

@@ -8,14 +8,14 @@ import (
 // burstPause is the least time between two log lines about the same kind of trouble.
 const burstPause = 10 * time.Second
 
-// A Burst lets the first of many alike pass, and then one each burstPause. The zero value is ready.
+// A Burst admits the first of many similar events, and then one each burstPause. The zero value is ready.
 type Burst struct {
 	mutex sync.Mutex
 	last  time.Time
 	held  int
 }
 
-// Admit reports whether this one passes, and how many did not since the last that did.
+// Admit reports whether this event is admitted, and how many were not since the last one that was.
 func (b *Burst) Admit(now time.Time) (held int, ok bool) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()

@@ -1,5 +1,5 @@
-// Package admission bounds what clients cost of which nothing is known yet: how many there are at a time, what memory they
-// take, how often they may guess a password, and how often the log speaks of them.
+// Package admission bounds the cost of clients that have not been authenticated yet: how many there are at a time, how
+// much memory they use, how often they may guess a password, and how often the log mentions them.
 package admission
 
 import (
@@ -12,20 +12,21 @@ import (
 	"fairlead/proxy/stream"
 )
 
-// What clients cost that nothing is known of yet, in bytes. Their sum is bounded, however many there may be: a password
-// keeps nobody from connecting, and a megabyte for each would be too much for a thousand of them.
+// What clients cost before they are admitted, in bytes. Their sum is bounded, because a password does not keep a client
+// from connecting, and a megabyte for each of a thousand clients would be too much.
 const (
 	maxPending  = 32 << 20 // for all clients of a Server that have not been admitted
 	pendingBase = 16 << 10 // for each of them: goroutines and small buffers
 	tlsBase     = 64 << 10 // for one behind TLS: buffers and the certificates it sent
 	tlsFactor   = 4        // of what a client sends in its TLS handshake, which is kept and parsed
 
-	maxEnding   = maxPending / 2 // for those that were cut and have not ended yet; what is new and large waits for them
-	largeHead   = 16 << 10       // as few clients that mean well send
+	maxEnding   = maxPending / 2 // for those that were cut and have not ended yet; a new large head waits for them
+	largeHead   = 16 << 10       // which few legitimate clients send
 	endingPause = 5 * time.Millisecond
 )
 
-// surplusClients is how many clients over the limit have a place to be told that there is none; those over that have none.
+// surplusClients is how many clients over the limit get a place, in which they are only refused. Further clients get
+// none.
 const surplusClients = 64
 
 // A Gate has places for the clients of a Server. The zero value is ready.
@@ -41,12 +42,12 @@ type Gate struct {
 	ending  int       // what those cost that were cut and have not ended yet
 }
 
-// A Place is a client's in a Gate. It is pending until the client is admitted: until its handshake is complete and, where
-// a password is wanted, it has given the right one. A pending client gives way to others when there is no place for them,
-// the oldest first, or no memory, the most expensive first: one that knows what it wants is pending for milliseconds and
-// costs next to nothing, so that no number of others keeps it out.
+// A Place is the place of a client in a Gate. It is pending until the client is admitted: until its handshake is
+// complete, with the right password if one is required. A pending client gives way when there is no place for another
+// one (the oldest first) or too little memory (the most expensive first). An ordinary client is pending for
+// milliseconds and costs next to nothing, so any number of others cannot keep it out.
 type Place struct {
-	// Surplus is a place over the limit, whose client is only told that there is no other.
+	// Surplus is set for a place over the limit, whose client is only refused.
 	Surplus bool
 
 	gate  *Gate
@@ -55,14 +56,15 @@ type Place struct {
 	gone  chan struct{} // closed when the client gives way
 
 	// The gate's mutex guards these.
-	element    *list.Element // nil when the client is not pending
+	element    *list.Element // nil if the client is not pending
 	left       bool
 	evicted    bool
 	base, head int // what the client costs
 }
 
-// Await takes a place for a client, which Leave gives back, and waits for one if need be, until done. There are limit of
-// them, and some more for surplus clients; with full, the client is one of those. Without any left, Await returns nil.
+// Await takes a place for a client, which Leave returns. It waits for one if necessary, until done is closed. There are
+// limit places, and some more for surplus clients; if full is true, the client is one of those. If there is no place
+// left, Await returns nil.
 func (g *Gate) Await(done <-chan struct{}, conn net.Conn, limit int, full bool) *Place {
 	for {
 		p, wait := g.take(conn, limit, full)
@@ -81,7 +83,7 @@ func (g *Gate) Await(done <-chan struct{}, conn net.Conn, limit int, full bool) 
 	}
 }
 
-// take returns a place for a client, or how long to wait for one. With neither there is none left.
+// take returns a place for a client, or how long to wait for one. If it returns neither, there is none left.
 func (g *Gate) take(conn net.Conn, limit int, full bool) (p *Place, wait time.Duration) {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
@@ -109,14 +111,14 @@ func (g *Gate) take(conn net.Conn, limit int, full bool) (p *Place, wait time.Du
 	return p, 0
 }
 
-// leastPending is how long a client keeps its place for certain, which is enough for a handshake. Others wait as long, so
-// that clients which come back as soon as they are cut keep nobody from finishing. It is shorter where there are few places,
-// for the wait of the last in a queue is what counts.
+// leastPending is how long a client certainly keeps its place, which is enough for a handshake. Other clients wait that
+// long, so that clients that reconnect as soon as they are cut do not keep others from finishing. It is shorter if
+// there are few places, because then the queue is longer.
 func leastPending(limit int) time.Duration {
 	return min(time.Duration(limit)*time.Millisecond, time.Second)
 }
 
-// oldest returns the client that has been pending for longest, except for those that are only told that there is no place.
+// oldest returns the client that has been pending for longest, except for surplus ones.
 func (g *Gate) oldest() *Place {
 	for e := g.pending.Front(); e != nil; e = e.Next() {
 		if p := e.Value.(*Place); !p.Surplus {
@@ -126,7 +128,7 @@ func (g *Gate) oldest() *Place {
 	return nil
 }
 
-// costliest returns the pending client that costs most, of equals the oldest.
+// costliest returns the pending client that costs most; among equals, the oldest.
 func (g *Gate) costliest() *Place {
 	var most *Place
 	for e := g.pending.Front(); e != nil; e = e.Next() {
@@ -163,7 +165,7 @@ func (p *Place) free() {
 	}
 }
 
-// settle ends a client's time as a pending one.
+// settle makes a client no longer pending.
 func (p *Place) settle() {
 	if p.element != nil {
 		p.gate.cost -= p.base + p.head
@@ -172,7 +174,7 @@ func (p *Place) settle() {
 	}
 }
 
-// charge sets what a pending client costs, and cuts the most expensive ones while all together cost too much.
+// charge sets what a pending client costs, and cuts the most expensive ones while the sum is too large.
 func (p *Place) charge(base, head int) {
 	if p.element == nil {
 		return
@@ -184,7 +186,7 @@ func (p *Place) charge(base, head int) {
 	}
 }
 
-// Leave frees the place when all of its client has ended. It may be called for one that gave way.
+// Leave frees the place once its client has ended altogether. It may be called for one that gave way.
 func (p *Place) Leave() {
 	p.gate.mutex.Lock()
 	defer p.gate.mutex.Unlock()
@@ -195,7 +197,7 @@ func (p *Place) Leave() {
 	}
 }
 
-// Admit ends the client's time as a pending one. It returns false for one that gave way.
+// Admit makes the client no longer pending. It returns false if the client gave way.
 func (p *Place) Admit() bool {
 	p.gate.mutex.Lock()
 	defer p.gate.mutex.Unlock()
@@ -210,7 +212,8 @@ func (p *Place) chargeBase(bytes int) {
 	p.charge(bytes, p.head)
 }
 
-// ChargeHead sets what the head of a client's request costs. A large one waits while many that were cut have not ended.
+// ChargeHead sets what the head of a client's request costs. A large head waits while many clients that were cut have
+// not ended.
 func (p *Place) ChargeHead(bytes int) {
 	for !p.tryChargeHead(bytes) {
 		timer := time.NewTimer(endingPause)
@@ -255,7 +258,7 @@ func (c *Tally) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Done ends the handshake.
+// Done is called at the end of the handshake.
 func (c *Tally) Done() {
 	c.done = true
 	c.place.chargeBase(pendingBase + tlsBase)

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// How wrong passwords are answered: all clients of a Server together get so many answers, each after a pause. Those over
-// that are cut without one. The right password is never kept waiting, which a client that hangs up instead of waiting can
-// make use of: what protects against that one is a long password.
+// How wrong passwords are answered: all clients of a Server together get a limited number of answers, each after a
+// pause. Further ones are cut without an answer. The right password is answered immediately, so a client can guess
+// faster by hanging up instead of waiting. Only a long password protects against that.
 const (
-	wrongPause    = 500 * time.Millisecond // the least
-	wrongInterval = 250 * time.Millisecond // between two, on the long run
-	wrongBurst    = 8                      // that need not keep the interval
-	wrongWait     = 8 * time.Second        // the longest; it bounds the clients that wait, too
+	wrongPause    = 500 * time.Millisecond // the shortest pause
+	wrongInterval = 250 * time.Millisecond // between two answers, in the long run
+	wrongBurst    = 8                      // answers that need not keep the interval
+	wrongWait     = 8 * time.Second        // the longest pause; it also bounds how many clients wait
 )
 
 // Guesses schedules the answers to wrong passwords. The zero value is ready.
@@ -21,8 +21,8 @@ type Guesses struct {
 	next  time.Time // when the next answer would be due if there were no bursts
 }
 
-// Reserve returns how long the client of a wrong password has to wait for its answer, false if it gets none. A client that
-// does not wait for its answer does not give it back.
+// Reserve returns how long a client with a wrong password has to wait for its answer, and false if it gets none. An
+// answer that a client does not wait for is used up.
 func (g *Guesses) Reserve(now time.Time) (wait time.Duration, ok bool) {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()

@@ -7,12 +7,12 @@ import (
 	"syscall"
 )
 
-// A Spare is a file that is kept open to be given up for a client that could not be accepted otherwise. So the client gets
-// an answer, instead of waiting until another client leaves. Now and then a dial is faster and takes the file descriptor;
-// then clients wait until some file is closed. One goroutine owns a Spare.
+// A Spare is a file that is kept open so that it can be closed to accept one more client. So the client gets an answer
+// instead of waiting until another one leaves. If a dial takes the file descriptor first, clients wait until some file
+// is closed. One goroutine owns a Spare.
 type Spare struct{ file *os.File }
 
-// fill opens the file, if it is not, and reports whether it is open.
+// fill opens the file if it is closed, and reports whether it is open.
 func (s *Spare) fill() bool {
 	if s.file == nil {
 		s.file, _ = os.Open(os.DevNull) // nil without a descriptor for it
@@ -25,7 +25,7 @@ func (s *Spare) Give() bool {
 	if s.file == nil {
 		return false
 	}
-	_ = s.file.Close() // it was only open
+	_ = s.file.Close() // nothing was written to it
 	s.file = nil
 	return true
 }
@@ -35,7 +35,7 @@ func isOutOfFiles(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// Accept accepts one connection from ln. If it takes the spare file for that, full is the error that the client is to be told.
+// Accept accepts one connection from ln. If that takes the spare file, full is the error for the client.
 func (s *Spare) Accept(ln net.Listener) (conn net.Conn, full, err error) {
 	s.fill()
 	conn, err = ln.Accept()

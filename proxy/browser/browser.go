@@ -1,5 +1,5 @@
-// Package browser reads from a request what browsers say about it: whether a web page made it, of which origin, and whether
-// the page can read the answer. A program that is no browser says nothing of the kind.
+// Package browser reads what browsers report in the header of a request: whether a web page made it, the origin of that
+// page, and whether it can read the answer. Programs other than browsers do not send these fields.
 package browser
 
 import (
@@ -12,14 +12,14 @@ import (
 	"strings"
 )
 
-// OtherOrigin reports whether a request was made by a page of another origin than its target's, as far as the browser tells,
-// and which one; isTarget reports whether a URL or an origin is one of the target.
+// OtherOrigin reports whether a request was made by a page of another origin than its target's, as far as the browser
+// reports it, and which one. isTarget reports whether a URL or an origin belongs to the target.
 //
 // Browsers send Origin with every method but GET and HEAD, with requests whose answer a script may read, and with
-// WebSockets. They send Fetch Metadata only to hosts that they trust, to which plain HTTP seldom belongs; what remains is
-// Referer. A GET with none of the three passes: it comes from a program, or from a page that hides its origin and cannot
-// read the answer. To follow a link is the user's request, not the page's; without Fetch Metadata that of a frame looks
-// the same. Two hosts of one site are two origins, since they may belong to two tenants.
+// WebSockets. They send Fetch Metadata only to trustworthy hosts, which hosts of plain HTTP rarely are. Then only
+// Referer is left. A GET with none of the three passes: it comes from a program, or from a page that hides its origin
+// and cannot read the answer. Following a link is a request by the user, not by the page; without Fetch Metadata, the
+// request of a frame looks the same. Two hosts of one site are two origins, since they may belong to two tenants.
 func OtherOrigin(r *http.Request, isTarget func(string) bool) (origin string, other bool) {
 	origins, sites, referers := r.Header["Origin"], r.Header["Sec-Fetch-Site"], r.Header["Referer"]
 	for _, origin := range origins {
@@ -67,9 +67,10 @@ func originOf(text string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// IsOwnRequest reports whether a request to a server of this machine's own, at local, is one that its user made, or a page
-// of that server. Any web site's page can make a browser send a request there, also by a name of its own that leads here
-// (DNS rebinding): so the request must come from this machine, name its loopback as its Host, and not be another site's.
+// IsOwnRequest reports whether a request to a server of this machine, at local, was made by the user or by a page of
+// that server. A page of any web site can make a browser send a request there, also under a name that resolves to this
+// machine (DNS rebinding). So the request must come from this machine, have a name of the loopback as its Host, and not
+// be made by another site.
 func IsOwnRequest(r *http.Request, client, local net.Addr) bool {
 	return IsOwnHost(r.Host, client, local) && !crossSite(r)
 }

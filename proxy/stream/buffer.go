@@ -71,8 +71,8 @@ func (b *Buffer) Release() {
 	b.large, b.small = nil, nil
 }
 
-// ReadWaiter returns a function that waits until a read of src would return, or nil if src has no such wait. It does
-// not tell what the read will return. A connection that wraps another one implements it with a method of the same name.
+// ReadWaiter returns a function that waits until a read of src would return, or nil if src has no such wait. The read
+// may then return bytes or an error. A connection that wraps another one implements it with a method of the same name.
 func ReadWaiter(src io.Reader) func() {
 	switch src := src.(type) {
 	case interface{ WaitRead() }:

@@ -22,7 +22,7 @@ func waitReadable(src io.Reader) func() {
 	readable := func(fd uintptr) bool {
 		poll := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(poll[:], 0)
-		return n != 0 || err != nil // an error is the read's to find
+		return n != 0 || err != nil // the read returns the error
 	}
 	return func() { _ = raw.Read(readable) }
 }

@@ -28,7 +28,7 @@ func Peek(conn net.Conn) (*Peeked, error) {
 
 // Unread returns conn such that the bytes that r has buffered from it are read again.
 func Unread(conn net.Conn, r *bufio.Reader) net.Conn {
-	early, _ := r.Peek(r.Buffered()) // as many as there are
+	early, _ := r.Peek(r.Buffered()) // only what is buffered
 	if len(early) == 0 {
 		return conn
 	}
@@ -66,5 +66,5 @@ func (p *Peeked) ReadWaiter() func() {
 // CloseWrite ends the direction towards the peer.
 func (p *Peeked) CloseWrite() error { return CloseWrite(p.Conn) }
 
-// SetLinger is TCP's, where the connection has it: a reset is made with it.
+// SetLinger sets SO_LINGER if the connection is TCP. Reset needs it.
 func (p *Peeked) SetLinger(seconds int) error { return SetLinger(p.Conn, seconds) }

@@ -1,5 +1,5 @@
-// Package stream is what a connection that carries bytes for others has to offer, whatever is below it: an end of one
-// direction, a reset, a wait for bytes without a buffer, and bytes that were read ahead.
+// Package stream provides what a proxy needs of its connections, of any kind: ending one direction, a reset, waiting
+// for bytes without a buffer, and reading ahead.
 package stream
 
 import (
@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// LingerTime bounds how long a client may take to read what it was told last.
+// LingerTime bounds how long a client may take to read the last answer.
 const LingerTime = 2 * time.Second
 
 // lingerSize bounds what Linger reads.
 const lingerSize = 256 << 10
 
-// CloseWrite ends one direction of conn, or all of it where one direction cannot be ended alone.
+// CloseWrite ends one direction of conn, or closes conn if one direction cannot be ended alone.
 func CloseWrite(conn net.Conn) error {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -28,7 +28,7 @@ func Reset(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// SetLinger is TCP's SetLinger, for a connection that has it.
+// SetLinger sets SO_LINGER of conn if it is TCP below.
 func SetLinger(conn net.Conn, seconds int) error {
 	if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {
 		return tcp.SetLinger(seconds)
@@ -37,7 +37,7 @@ func SetLinger(conn net.Conn, seconds int) error {
 }
 
 // Linger ends the direction towards a client and reads for a while what it still sends: a close with unread bytes would
-// be a reset, and the client might lose what it was told last.
+// be a reset, and the client might lose the last answer.
 func Linger(client net.Conn) {
 	_ = client.SetReadDeadline(time.Now().Add(LingerTime))
 	if CloseWrite(client) == nil {

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// Sizes of what is read ahead of a dial.
+// Sizes of what is read ahead during a dial.
 const (
 	aheadStart = 2 << 10
 	aheadLimit = 64 << 10
 )
 
-// A Watch reads ahead from a client whose target is being dialled: what the client sends is kept for the target, and a
-// client that leaves ends the dial. A client that has sent something and then its FIN has not left: it may have sent
-// its whole request and wait for the answer. After aheadLimit bytes the Watch stops reading and assumes that the client
-// stays.
+// A Watch reads ahead from a client whose target is being dialled. It keeps what the client sends, and notices a client
+// that leaves, so that the dial can end. A client that has sent something and then its FIN has not left: it may have
+// sent its whole request and wait for the answer. After aheadLimit bytes the Watch stops reading and assumes that the
+// client stays.
 type Watch struct {
 	conn  net.Conn
 	ahead []byte
