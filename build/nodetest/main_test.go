@@ -41,6 +41,10 @@ func TestMain(m *testing.M) {
 		fmt.Println(c.PID(), c.State)
 		select {}
 	}
+	if address := os.Getenv(nameServer); address != "" {
+		fmt.Fprintln(os.Stderr, "name server:", serveNames(address))
+		os.Exit(1)
+	}
 	clusters.running = map[string]*clustertest.Cluster{}
 	status := m.Run()
 	var err error
