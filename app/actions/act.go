@@ -36,6 +36,8 @@ type Actions struct {
 	Windows    *desktop.Browsers
 	redraw     func()
 	background sync.WaitGroup // work begun by clicks that have returned
+
+	deployments deployments
 }
 
 // Wait returns when everything begun by clicks has ended. No further click may come.
@@ -76,6 +78,13 @@ func (c *Actions) Act(ctx context.Context, click menu.Click) error {
 		return c.set(ctx, click)
 	case menu.LoadServices, menu.CloseConnections, menu.LogIn:
 		return c.callGateway(ctx, click)
+	case menu.ConfirmEgress:
+		c.deployments.confirm(name)
+		c.redraw()
+		return nil
+	case menu.DeployEgress:
+		c.inBackground(ctx, click, c.deployEgress)
+		return nil
 	case menu.AddForward, menu.RemoveForward:
 		c.inBackground(ctx, click, c.forward)
 		return nil

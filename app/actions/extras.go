@@ -51,6 +51,8 @@ func (c *Actions) Extras() menu.Extras {
 	for _, proxy := range c.Gateways.All() {
 		extra := menu.Extra{PAC: true, Connections: int(proxy.Traffic().Open)}
 		c.catalogue.addTo(proxy.Name(), &extra)
+		extra.Egress = c.Settings.Effective(proxy.Name()).Egress != (settings.Egress{})
+		c.deployments.addTo(proxy.Name(), &extra)
 		extras.Contexts[proxy.Name()] = extra
 	}
 	return extras

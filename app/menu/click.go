@@ -39,6 +39,8 @@ const (
 	LoadServices     Action = "load-services"     // Services and namespaces
 	SetNamespace     Action = "set-namespace"     // Argument: the namespace
 	SetOutside       Action = "set-outside"       // Argument: direct, refuse, or an upstream
+	ConfirmEgress    Action = "confirm-egress"    // that a forward proxy may be deployed in the cluster of a production context
+	DeployEgress     Action = "deploy-egress"     // and make it the route of hosts outside; Argument: the namespace
 	SetProduction    Action = "set-production"    // Argument: true or false
 	SetPassword      Action = "set-password"      // Argument: true or false
 	SetAutoOff       Action = "set-auto-off"      // Argument: a time.Duration as text; 0s for never
@@ -70,6 +72,8 @@ func Failure(item Item) string {
 		return "Not opened"
 	case AddForward:
 		return "Not forwarded"
+	case DeployEgress:
+		return "Not deployed"
 	}
 	return "Not done: " + oneLine(item.Title)
 }

@@ -16,7 +16,7 @@ func details(c session.State, x view, nested bool) []Item {
 			x.Browsers, x.Shell, x.Terminal = nil, Choice{}, false // they would have no client certificate
 		}
 		use = slices.Concat([]Item{copyURL(c)}, shell(c, x), browsers(c, x), []Item{services(c, x, extra, nested)}, localPorts(c))
-		change = slices.Concat(snippets(c, x, extra), outside(c, x), options(c, x, extra, nested))
+		change = slices.Concat(snippets(c, x, extra), outside(c, x, nested), options(c, x, extra, nested))
 	}
 	if c.Reason != "" {
 		return join(c.Name, needed, ends(c), use, change) // a way out is as close as a cure

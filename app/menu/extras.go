@@ -44,7 +44,11 @@ type Extra struct {
 	Services    []Service // sorted by namespace and name; nil if not loaded yet
 	Loading     bool      // they are being loaded
 	LoadFailed  string    // why they could not be loaded, in one sentence
-	TakenPorts  []uint16  // ports of this machine that a forward was refused for
+
+	Egress          bool     // there is a forward proxy of Fairlead's in the cluster, which is the upstream named Egress
+	EgressProgress  string   // what its deployment waits for; empty while it is not being deployed
+	EgressConfirmed bool     // the user has clicked ConfirmEgress
+	TakenPorts      []uint16 // ports of this machine that a forward was refused for
 }
 
 // A Choice is one of several things that a menu offers, with an ID for the program and a title for people.

@@ -1,6 +1,7 @@
 package menu
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -13,15 +14,26 @@ const (
 	refuse = "refuse"
 )
 
-// outside offers the routes of hosts outside the cluster: directly, through each of the upstreams, or not at all.
-func outside(c session.State, x view) []Item {
+// Egress is the route through a forward proxy in the cluster that Fairlead has deployed.
+const Egress = "fairlead-egress"
+
+// throughCluster is the title of the route Egress, deployed or not.
+const throughCluster = "Connect through the cluster"
+
+// outside offers the routes of hosts outside the cluster: directly, through the cluster, through each of the upstreams, or
+// not at all. A nested context does not offer to deploy what leads through the cluster, because that would be too deep.
+func outside(c session.State, x view, nested bool) []Item {
 	if c.Outside == "" {
 		return nil
 	}
 	type choice struct{ route, title, word string }
 	choices := []choice{{direct, "Connect directly", "direct"}}
+	deployed := x.Contexts[c.Name].Egress || c.Outside == Egress
+	if deployed {
+		choices = append(choices, choice{Egress, throughCluster, "through the cluster"})
+	}
 	upstreams := x.Upstreams[:min(len(x.Upstreams), maxUpstreams)]
-	if c.Outside != direct && c.Outside != refuse && !slices.Contains(upstreams, c.Outside) {
+	if c.Outside != direct && c.Outside != refuse && c.Outside != Egress && !slices.Contains(upstreams, c.Outside) {
 		upstreams = append([]string{c.Outside}, upstreams...) // it holds, whatever became of it
 	}
 	for _, name := range upstreams {
@@ -36,7 +48,32 @@ func outside(c session.State, x view) []Item {
 		}
 		items = append(items, radio(choice.title, holds, Click{SetOutside, c.Name, choice.route}))
 	}
+	if !deployed && !nested {
+		items = append(items, separator("outside/"+c.Name), deployment(c, x.Contexts[c.Name]))
+	}
 	return []Item{submenu("outside/"+c.Name, title, items)}
+}
+
+// deployment returns the row that asks before it deploys a forward proxy in the cluster: in production twice.
+func deployment(c session.State, extra Extra) Item {
+	namespace := cmp.Or(c.Namespace, "default")
+	id := "egress/" + c.Name
+	if extra.EgressProgress != "" {
+		return submenu(id, throughCluster, []Item{line("progress/"+id, shortEnd("Deploying: "+oneLine(extra.EgressProgress), maxSentence))})
+	}
+	ask := button("Deploy it", Click{DeployEgress, c.Name, namespace})
+	asks := []Item{
+		line("what/"+id, "A forward proxy is deployed for this:"),
+		line("objects/"+id, shortMiddle("a Deployment and a Service in namespace "+clean(namespace), maxSentence)),
+	}
+	if c.Production {
+		ask.Title = "Deploy it in production"
+		asks = append(asks, line("production/"+id, "This context is marked as production."))
+	}
+	if c.Production && !extra.EgressConfirmed {
+		ask = button("Yes, in production (it asks again)", Click{Action: ConfirmEgress, Context: c.Name})
+	}
+	return submenu(id, throughCluster, append(asks, separator(id), ask))
 }
 
 // maxUpstreams bounds the upstreams that a menu offers.
