@@ -107,6 +107,6 @@ func (c *Actions) deployEgress(ctx context.Context, click menu.Click) error {
 		return errors.New(explain.Error(err).In(name).Text())
 	}
 	c.Log.Info().Str("context", name).Str("namespace", click.Argument).Msg("egress deployed")
-	c.notifier.Say("Hosts outside go through "+name, fmt.Sprintf("A forward proxy is ready in its cluster, in namespace %s. “fairlead egress remove” removes it.", click.Argument))
+	c.notifier.Say(name+": hosts outside go through the cluster", fmt.Sprintf("A forward proxy is ready in namespace %s. “fairlead egress remove” removes it.", click.Argument))
 	return nil
 }

@@ -186,5 +186,8 @@ func (p *Instance) ReadState(ctx context.Context, model *session.Manager) error 
 	if err := saved(p.Settings.ReadState()); err != nil {
 		return err
 	}
+	if p.Changed != nil {
+		p.Changed() // the model does not have all of it
+	}
 	return p.UpdateModel(ctx, model)
 }
