@@ -94,7 +94,7 @@ func TestForwardInTheForegroundServesItsPortAlone(t *testing.T) {
 	taken := start(t, nil, "forward", "--kubeconfig", cluster.Kubeconfig, "demo", "echo.default:7", localPort(t, at))
 	taken.wait(t, 30*time.Second)
 	want := fmt.Sprintf("process %d, already listens on %s. Stop that program, or choose another local port. `fairlead forward demo echo.default:7 LOCAL` names one.\n", r.cmd.Process.Pid, at)
-	if said := taken.stderr.String(); taken.status() != 1 || !strings.HasSuffix(said, want) {
+	if said := taken.stderr.String(); taken.status() != 1 || !strings.HasSuffix(said, want) || strings.Count(said, "already listens") != 1 {
 		t.Errorf("a port that is taken: status %d, %s, want %s", taken.status(), said, want)
 	}
 }

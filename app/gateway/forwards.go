@@ -21,6 +21,7 @@ import (
 // again until it can be opened, and keeps neither the proxy nor the others from being served.
 type forwards struct {
 	gateway *Gateway
+	alone   bool          // there is no proxy to serve, so what keeps a port from being opened is the context's own failure
 	changed chan struct{} // has a token when what Endpoints returns may have changed
 	opening sync.Mutex    // held while listeners are opened
 	running sync.WaitGroup
@@ -43,7 +44,9 @@ type forward struct {
 // retryInterval is the interval at which a port that is taken is tried again.
 const retryInterval = 2 * time.Second
 
-func newForwards(p *Gateway) *forwards { return &forwards{gateway: p, changed: make(chan struct{}, 1)} }
+func newForwards(p *Gateway, alone bool) *forwards {
+	return &forwards{gateway: p, alone: alone, changed: make(chan struct{}, 1)}
+}
 
 // set makes the forwards those of the settings. One that stays keeps its listener and its connections, also if it leads
 // to another target from now on.
@@ -108,6 +111,8 @@ func (f *forwards) open(ctx context.Context) {
 		listener, err := config.Listen(ctx, network(e.Address), e.Address.String())
 		if err != nil && problem == nil {
 			err = NewLocalPortError(err, e.To)
+		}
+		if err != nil && problem == nil && !f.alone {
 			f.gateway.log.Warn().Err(err).Str("said", explain.Error(err).Sentence).Stringer("address", e.Address).
 				Str("target", e.To).Msg("local port not opened")
 		}

@@ -97,7 +97,7 @@ func (l listenerAt) Addr() net.Addr            { return l.address }
 // A proxy that listens on all addresses of this machine does not listen on another machine's.
 func TestAnotherMachinesProxyIsNotOurOwn(t *testing.T) {
 	p := &Gateway{listeners: []net.Listener{listenerAt{net.TCPAddrFromAddrPort(netip.MustParseAddrPort("[::]:1080"))}}}
-	p.forwards = newForwards(p)
+	p.forwards = newForwards(p, false)
 	var running running
 	running.add(p)
 	for address, own := range map[string]bool{

@@ -86,9 +86,9 @@ func (g *Gateways) Start(ctx context.Context, name string, restored bool, health
 		return nil, err
 	}
 	p.server = proxy.New(g.serverConfig(p.current, name, p.log))
-	p.forwards = newForwards(p)
+	p.forwards = newForwards(p, plan.settings.NoProxy)
 	p.forwards.set(ctx, plan.settings.Forwards())
-	if err := p.forwards.problem(); err != nil && plan.settings.NoProxy {
+	if err := p.forwards.problem(); err != nil && p.forwards.alone {
 		p.forwards.set(ctx, nil)
 		return nil, err // there is nothing else to serve
 	}
