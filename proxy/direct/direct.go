@@ -1,6 +1,6 @@
 // Package direct is the Dialer for hosts outside: it connects from this machine, or through the forward proxy that this
-// machine's programs are told to use. policy.go says what a proxy must not lend to its clients, however it is dialled;
-// direct.go dials.
+// machine is configured to use. policy.go has the targets that clients must not reach through this machine; direct.go
+// dials.
 package direct
 
 import (
@@ -20,17 +20,17 @@ import (
 	"fairlead/proxy/upstream"
 )
 
-// A Dialer connects from this machine, with its resolver, or through the forward proxy on the way, as far as its Policy lets
-// it. A refusal is a *proxy.RouteError, and the fault of a forward proxy an *upstream.Error. The zero value is ready to use.
+// A Dialer connects from this machine, with its resolver, or through a forward proxy, as far as its Policy allows. A
+// refusal is a *proxy.RouteError, and a fault of a forward proxy an *upstream.Error. The zero value is ready to use.
 type Dialer struct {
 	Policy Policy
-	// Upstream names the forward proxy on the way to a URL (http for port 80, else https), or none; its scheme is http,
+	// Upstream returns the forward proxy for a URL (http for port 80, https otherwise), or nil; its scheme is http,
 	// https, socks5 or socks5h. nil means upstream.EnvironmentProxy.
 	Upstream func(*url.URL) (*url.URL, error)
-	// UpstreamTLS is for https forward proxies; nil trusts the system's authorities.
+	// UpstreamTLS is the TLS configuration for https forward proxies; nil trusts the system's authorities.
 	UpstreamTLS *tls.Config
-	// Own reports whether a proxy of this program listens at an address. Such a one is no forward proxy: what the
-	// environment would send there is dialled from here. nil knows none.
+	// Own reports whether a proxy of this program listens at an address. Such an address is not used as a forward
+	// proxy: the target is dialled from this machine instead. If nil, there is none.
 	Own func(netip.AddrPort) bool
 }
 
@@ -41,7 +41,7 @@ const (
 	userAgent = "fairlead"
 )
 
-// errOwn is a forward proxy that is one of this program's own.
+// errOwn is the error for a forward proxy that is one of this program's own.
 var errOwn = errors.New("that proxy is this program's own")
 
 // DialContext connects to address, which may be a name.
@@ -66,7 +66,8 @@ func (d Dialer) DialContext(ctx context.Context, network, address string) (net.C
 	return dialer.DialContext(ctx, network, address)
 }
 
-// Forward returns the forward proxy on the way to address, nil for none. It refuses what may not be asked of one.
+// Forward returns the forward proxy on the way to address, nil for none. It refuses targets that no proxy may be asked
+// for.
 func (d Dialer) Forward(ctx context.Context, address string) (*url.URL, error) {
 	find := d.Upstream
 	if find == nil {
@@ -83,7 +84,7 @@ func (d Dialer) Forward(ctx context.Context, address string) (*url.URL, error) {
 	return via, d.Policy.CheckThrough(ctx, via, address)
 }
 
-// leadsHere reports whether a forward proxy is seen to be one of this program's own by its URL alone.
+// leadsHere reports whether a forward proxy is one of this program's own, by its URL alone.
 func (d Dialer) leadsHere(via *url.URL) bool {
 	hosts := []string{via.Hostname()}
 	if strings.EqualFold(hosts[0], "localhost") {
@@ -100,7 +101,7 @@ func (d Dialer) leadsHere(via *url.URL) bool {
 
 func (d Dialer) isOwn(to netip.AddrPort) bool { return d.Own != nil && d.Own(to) }
 
-// DialForward connects to a forward proxy itself, inside TLS where its scheme is https.
+// DialForward connects to a forward proxy itself, with TLS if its scheme is https.
 func (d Dialer) DialForward(ctx context.Context, via *url.URL) (net.Conn, error) {
 	return d.upstream().DialProxy(ctx, d.proxy(via))
 }
@@ -135,7 +136,7 @@ func (d Dialer) dialUpstream(ctx context.Context, network, address string) (net.
 		}
 		return nil, errOwn
 	case err != nil:
-		// The target was not asked: its way is down, and nobody there refused.
+		// The target was not asked, so this is no refusal by the target.
 		return nil, fmt.Errorf("%w (%s)", syscall.ENETUNREACH, plainReason(err))
 	}
 	return conn, nil

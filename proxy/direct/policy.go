@@ -15,25 +15,25 @@ import (
 	"fairlead/proxy/peer"
 )
 
-// A Policy says what a proxy must not lend to its clients: this machine itself, link-local and multicast addresses, and the
-// metadata services of clouds. It judges the address that is finally dialled, so that a public name which points there is
-// refused too. What goes to a forward proxy is resolved there, and judged by its name; where that proxy is on this machine,
-// and so would reach what is here, it is judged by the addresses that the name has here as well. A refusal is a
-// *proxy.RouteError. The zero value is ready to use.
+// A Policy refuses targets that clients must not reach through a proxy: this machine itself, link-local and multicast
+// addresses, and the metadata services of clouds. It checks the address that is finally dialled, so that a public name
+// with such an address is refused too. A name for a forward proxy is resolved by that proxy, so only the name is
+// checked. If that proxy is on this machine, and could reach local addresses, the addresses that the name has on this
+// machine are checked as well. A refusal is a *proxy.RouteError. The zero value is ready to use.
 type Policy struct {
-	// Allow lets an address through that would be refused; nil allows none.
+	// Allow reports whether an address is allowed that would be refused otherwise. It may be nil.
 	Allow func(netip.AddrPort) bool
-	// Unresolved lets names to a forward proxy on this machine that have no address here, and so cannot be judged.
-	// Where it does not, Remedy is said with the refusal.
+	// Unresolved allows names for a forward proxy on this machine that have no address here and so cannot be checked.
+	// If it is false, a refusal contains Remedy.
 	Unresolved bool
 	Remedy     string
-	// LookupTimeout bounds how long a name to a forward proxy on this machine is looked up here; 0 leaves that to the system.
+	// LookupTimeout bounds the lookup of a name for a forward proxy on this machine; 0 leaves that to the system.
 	LookupTimeout time.Duration
-	// Resolver is this machine's; nil means net.DefaultResolver.
+	// Resolver resolves names; nil means net.DefaultResolver.
 	Resolver *net.Resolver
 }
 
-// Check refuses an address to dial, to which target led.
+// Check returns an error if an address, which target resolved to, must not be dialled.
 func (p Policy) Check(target string, to netip.AddrPort) error {
 	reason := refusedAddress(to.Addr())
 	if reason == "" || p.Allow != nil && p.Allow(to) {
@@ -51,7 +51,7 @@ func (p Policy) check(target, resolved string) error {
 	return p.Check(target, to)
 }
 
-// CheckThrough refuses address before the forward proxy via resolves it.
+// CheckThrough returns an error if the forward proxy via must not be asked for address.
 func (p Policy) CheckThrough(ctx context.Context, via *url.URL, address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -69,9 +69,9 @@ func (p Policy) CheckThrough(ctx context.Context, via *url.URL, address string) 
 	return p.checkResolved(ctx, via, host, address)
 }
 
-// checkElsewhere refuses address before a forward proxy that is not on this machine's side of a cluster resolves it: a
-// loopback or link-local address there, and a cloud's metadata service. This machine's own addresses may be another
-// host's there.
+// checkElsewhere returns an error if a forward proxy inside a cluster must not be asked for address: for a loopback or
+// link-local address there, or a cloud's metadata service. This machine's own addresses may belong to another host
+// there.
 func (p Policy) checkElsewhere(address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -91,7 +91,7 @@ func (p Policy) checkElsewhere(address string) error {
 	return nil
 }
 
-// checkResolved refuses address, which has a name for its host, by the addresses that the name has here.
+// checkResolved is CheckThrough for a name, by the addresses that it has on this machine.
 func (p Policy) checkResolved(ctx context.Context, via *url.URL, host, address string) error {
 	_, port, _ := net.SplitHostPort(address)
 	if p.LookupTimeout > 0 {
@@ -115,13 +115,14 @@ func (p Policy) checkResolved(ctx context.Context, via *url.URL, host, address s
 	return refuse(address, reason)
 }
 
-// refuse refuses address. A web page reads of all refusals the same: it may give its own name one address after
-// another, and would read which of them are this machine's.
+// refuse returns the refusal of address. For a web page, all refusals have the same text. Otherwise a page could give
+// its own name one address after another, and learn which of them belong to this machine.
 func refuse(address, reason string) error {
 	return &proxy.RouteError{Target: address, Rule: "direct", Reason: reason, Secret: true}
 }
 
-// isHere reports whether a forward proxy is on this machine. One whose name is not known cannot be reached either.
+// isHere reports whether a forward proxy is on this machine. A proxy whose name cannot be resolved cannot be reached
+// either.
 func (p Policy) isHere(ctx context.Context, via *url.URL) bool {
 	ips, err := p.lookup(ctx, via.Hostname())
 	return err == nil && slices.ContainsFunc(ips, func(ip netip.Addr) bool {
@@ -130,7 +131,7 @@ func (p Policy) isHere(ctx context.Context, via *url.URL) bool {
 	})
 }
 
-// lookup returns the addresses of host, which may be one.
+// lookup returns the addresses of host, which may be an address itself.
 func (p Policy) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	resolver := p.Resolver
 	if resolver == nil {
@@ -139,14 +140,14 @@ func (p Policy) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	return resolver.LookupNetIP(ctx, "ip", host)
 }
 
-// ownAddress is said of this machine's own names and addresses.
+// ownAddress is the reason for refusing this machine's own names and addresses.
 const ownAddress = "this machine's own"
 
-// refusedName says what is wrong with a name that is resolved elsewhere, or nothing.
+// refusedName returns why a name that is resolved elsewhere is refused, or "".
 func refusedName(name string) string {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	last := name[strings.LastIndexByte(name, '.')+1:]
-	own, _ := os.Hostname() // a machine without a name has none to refuse
+	own, _ := os.Hostname() // without a name there is none to refuse
 	switch {
 	case last == "localhost", strings.HasPrefix(name, "localhost."), name == "localhost6", name == "ip6-localhost", name == "ip6-loopback":
 		return "this machine's loopback"
@@ -163,7 +164,7 @@ func refusedName(name string) string {
 	return ""
 }
 
-// refusedAddress says what is wrong with an address, or nothing.
+// refusedAddress returns why an address is refused, or "".
 func refusedAddress(ip netip.Addr) string {
 	whole := ip.Unmap().WithZone("")
 	ip = embeddedIPv4(whole)
@@ -184,8 +185,9 @@ func refusedAddress(ip netip.Addr) string {
 	return ""
 }
 
-// embeddedIPv4 returns the IPv4 address to which an IPv6 address may lead: through NAT64 (RFC 6052, and RFC 8215 with the
-// address last), 6to4 (RFC 3056), or as an IPv4-compatible address (RFC 4291 2.5.5.1). Others it returns as they are.
+// embeddedIPv4 returns the IPv4 address to which an IPv6 address may lead: through NAT64 (RFC 6052, and RFC 8215 with
+// the address last), 6to4 (RFC 3056), or as an IPv4-compatible address (RFC 4291 2.5.5.1). It returns other addresses
+// unchanged.
 func embeddedIPv4(ip netip.Addr) netip.Addr {
 	if !ip.Is6() {
 		return ip
@@ -212,7 +214,7 @@ var (
 // awsServices has the metadata service, the credentials of EKS Pods, DNS and NTP of AWS over IPv6.
 var awsServices = netip.MustParsePrefix("fd00:ec2::/32")
 
-// isMetadata reports whether ip is that of a metadata service; 169.254.169.254 is nearly everyone's.
+// isMetadata reports whether ip is that of a metadata service; nearly all have 169.254.169.254.
 func isMetadata(ip netip.Addr) bool {
 	switch ip.String() {
 	case "169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", // AWS, Google, Azure and others; Alibaba, Azure, Oracle

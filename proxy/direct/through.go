@@ -14,21 +14,21 @@ import (
 	"fairlead/proxy/upstream"
 )
 
-// A Through is the Dialer for hosts outside that a chain of forward proxies leads to. Names go to the last proxy as
-// names. A refusal is a *proxy.RouteError, and the fault of a forward proxy an *upstream.Error, which does not read as
-// the target's unless the proxy reports it of the target.
+// A Through is a Dialer that connects to hosts outside through a chain of forward proxies. The last proxy resolves
+// names. A refusal is a *proxy.RouteError, and a fault of a forward proxy an *upstream.Error. Unless the proxy reports
+// it about the target, the latter does not wrap errors that mean a fault of the target.
 type Through struct {
 	// Chain has the proxies in the order in which they are connected to. There is at least one.
 	Chain []upstream.Proxy
-	// Cluster connects to the first proxy from within a cluster. nil connects from this machine. Targets of a proxy in a
-	// cluster are judged as they are written, and not as this machine would resolve them.
+	// Cluster connects to the first proxy from within a cluster. If nil, this machine connects to it. The targets of a
+	// proxy in a cluster are checked as they are written, because this machine would resolve them differently.
 	Cluster func(ctx context.Context, network, address string) (net.Conn, error)
-	// OfCluster reports whether an error of Cluster is a fault of the way into the cluster, which is then returned as it is,
-	// and not one of the proxy. nil reports none.
+	// OfCluster reports whether an error of Cluster is a fault on the way into the cluster and not one of the proxy.
+	// Such an error is returned unchanged. It may be nil.
 	OfCluster func(error) bool
-	// Policy says which targets a proxy on this machine's side may be asked for.
+	// Policy applies to the targets of proxies outside the cluster.
 	Policy Policy
-	// Own reports whether a proxy of this program listens at an address. Such a one is never connected to.
+	// Own reports whether a proxy of this program listens at an address. Such an address is never used as a proxy.
 	Own func(netip.AddrPort) bool
 }
 
@@ -46,7 +46,7 @@ func (t Through) DialContext(ctx context.Context, _, address string) (net.Conn, 
 	return conn, nil
 }
 
-// Forward returns the last proxy of the chain. It refuses what may not be asked of it.
+// Forward returns the last proxy of the chain. It refuses targets that the proxy may not be asked for.
 func (t Through) Forward(ctx context.Context, address string) (*url.URL, error) {
 	return t.last().URL, t.check(ctx, address)
 }
@@ -57,7 +57,8 @@ func (t Through) DialForward(ctx context.Context, _ *url.URL) (net.Conn, error) 
 	if err != nil {
 		return nil, t.fault(err)
 	}
-	// What is returned is said to be connected, so that a proxy that refuses is not taken for the target.
+	// The connection is returned only when it is confirmed, so that a refusal by the proxy is not taken for one by the
+	// target.
 	if pending, ok := conn.(proxy.Unconfirmed); ok {
 		if err := pending.Opened(ctx); err != nil {
 			_ = conn.Close()
@@ -67,7 +68,7 @@ func (t Through) DialForward(ctx context.Context, _ *url.URL) (net.Conn, error) 
 	return conn, nil
 }
 
-// Name returns what the user calls the last proxy of the chain.
+// Name returns the name of the last proxy of the chain in the settings.
 func (t Through) Name() string { return t.last().Name }
 
 func (t Through) last() upstream.Proxy { return t.Chain[len(t.Chain)-1] }
@@ -76,7 +77,7 @@ func (t Through) check(ctx context.Context, address string) error {
 	if t.Cluster != nil {
 		return t.Policy.checkElsewhere(address)
 	}
-	// A chain that begins on this machine may lead back to it only if each of its proxies is here.
+	// A chain that begins on this machine can lead back to it only if all of its proxies are on this machine.
 	via := t.last().URL
 	for _, hop := range t.Chain {
 		if !t.Policy.isHere(ctx, hop.URL) {
@@ -94,8 +95,8 @@ func (t Through) dialer() upstream.Dialer {
 	return upstream.Dialer{DialContext: Dialer{Policy: t.Policy, Own: t.Own}.dialUpstream, UserAgent: userAgent}
 }
 
-// fault returns the error of a chain. In a cluster, the first proxy may be refused or unknown: what is said of it must not
-// read as if it were said of the target.
+// fault returns the error of a chain. In a cluster, the first proxy may refuse the connection or be unknown. Such an
+// error about the proxy must not look like one about the target.
 func (t Through) fault(err error) error {
 	failed, ok := errors.AsType[*upstream.Error](err)
 	switch {

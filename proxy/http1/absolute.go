@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// An Absolute is the target of a plain-HTTP request (RFC 9112 3.2.2), in parts that make it up again. Package
-// net/url would refuse some that servers take, and write others in its own way.
+// An Absolute is the target of a plain-HTTP request (RFC 9112 3.2.2), split into parts. Package net/url would refuse
+// some targets that servers accept, and would change how others are written.
 type Absolute struct {
 	Scheme    string
 	Authority string // without a user
@@ -17,7 +17,7 @@ type Absolute struct {
 }
 
 // ParseAbsolute splits a target, and reports whether it is an absolute one. A user in it, which RFC 9110 4.2.4
-// deprecates, is dropped: what remains in authority is then no host's name if it is not one of a user.
+// deprecates, is dropped.
 func ParseAbsolute(target string) (Absolute, bool) {
 	scheme, rest, ok := strings.Cut(target, "://")
 	if !ok || strings.Trim(scheme, letters+"0123456789+-.") != "" || scheme == "" {
@@ -34,21 +34,21 @@ func ParseAbsolute(target string) (Absolute, bool) {
 	return Absolute{scheme, authority, rest[end:]}, true
 }
 
-// userBytes may stand in the user part of a URL (RFC 3986 3.2.1).
+// userBytes are the bytes that the user part of a URL may contain (RFC 3986 3.2.1).
 const userBytes = letters + "0123456789" + "-._~" + "!$&'()*+,;=" + ":%"
 
-// HasPort reports whether the authority names a port, or at least has the colon before one.
+// HasPort reports whether the authority has a port, or at least the colon before one.
 func (t Absolute) HasPort() bool {
 	return strings.Contains(t.Authority[strings.IndexByte(t.Authority, ']')+1:], ":")
 }
 
-// URL returns a URL for net/http, which says where the request goes and not what it asks for.
+// URL returns a URL for net/http, with the server of the request but without its path.
 func (t Absolute) URL() *url.URL {
 	return &url.URL{Scheme: "http", Host: t.Authority, Path: "/"}
 }
 
-// Line returns the target with which the request is sent on: to a forward proxy as it came, to a server without the
-// authority (RFC 9112 3.2.1), which has the asterisk for OPTIONS without a path (3.2.4).
+// Line returns the target to write into the request that is sent. For a forward proxy that is the original one, for a
+// server the target without the authority (RFC 9112 3.2.1), or an asterisk for OPTIONS without a path (3.2.4).
 func (t Absolute) Line(method string, forward bool) string {
 	switch {
 	case forward:
@@ -61,7 +61,7 @@ func (t Absolute) Line(method string, forward bool) string {
 	return "/" + t.rest
 }
 
-// WithTarget puts target in the place of the one in p, with which net/http begins a request.
+// WithTarget replaces the target in p, which begins with a request line as net/http writes it.
 func WithTarget(p []byte, target string) ([]byte, error) {
 	before, rest, _ := bytes.Cut(p, []byte(" "))
 	i := bytes.Index(rest, []byte(" HTTP/1.1\r\n"))

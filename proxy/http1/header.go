@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Pseudonym stands for this proxy in Via, which RFC 9110 7.6.3 demands of every proxy, in both directions.
+// Pseudonym is the name of this proxy in Via, which every proxy must add in both directions (RFC 9110 7.6.3).
 const Pseudonym = "fairlead"
 
-// AddVia adds this proxy to a header's Via, behind a message of HTTP major.minor.
+// AddVia adds this proxy to the Via of a message that was received with HTTP major.minor.
 func AddVia(header http.Header, major, minor int) {
 	header.Add("Via", fmt.Sprintf("%d.%d %s", major, minor, Pseudonym))
 }
@@ -18,12 +18,12 @@ func AddVia(header http.Header, major, minor int) {
 // hopFields are the fields of one hop (RFC 9110 7.6.1). Httputil removes them from the final response's header only.
 var hopFields = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
-// trailerFields cannot stand in a trailer (RFC 9110 6.5.1), besides those of one hop: a client that merges trailers into
-// the header would believe them.
+// trailerFields are fields that must not be in a trailer (RFC 9110 6.5.1), in addition to hopFields, because a client
+// that merges trailers into the header would use them.
 var trailerFields = []string{"Content-Length", "Via"}
 
-// Disown removes from a target's header, or trailer, what only this proxy has the right to say. Of Proxy-Status (RFC
-// 9209) what other proxies say remains.
+// Disown removes the fields from a target's header or trailer that only this proxy may set. Of Proxy-Status (RFC 9209),
+// entries of other proxies remain.
 func Disown(header http.Header) {
 	for name := range header {
 		if strings.HasPrefix(name, "Proxy-Auth") { // Proxy-Authenticate, Proxy-Authentication-Info
@@ -48,7 +48,7 @@ func DisownInterim(header http.Header) {
 	remove(header, hopFields)
 }
 
-// DisownTrailer cleans a trailer, as it is announced and as it is read.
+// DisownTrailer cleans a trailer, whether announced or read.
 func DisownTrailer(trailer http.Header) {
 	Disown(trailer)
 	remove(trailer, hopFields)

@@ -1,5 +1,5 @@
-// Package http1 is the grammar of HTTP/1 as a proxy must know it: what is a request and what is not, what may be sent on,
-// and what heads may cost. All of it is functions of bytes; it carries nothing.
+// Package http1 implements the grammar of HTTP/1 for a proxy: what a valid request is, what may be passed on, and how
+// large heads may be. Its functions work on bytes and do no input or output.
 package http1
 
 import (
@@ -11,12 +11,12 @@ import (
 	"strings"
 )
 
-// A RequestHead is the request line and the header of a client's request. It is read before net/http reads it, for two
-// reasons: the target is carried as the client wrote it (RFC 9110 7.7), and net/http knows only targets that package
-// net/url can parse; and what is refused is answered with a sentence.
+// A RequestHead is the request line and the header of a client's request. It is parsed before net/http gets it, for two
+// reasons. The target must be passed on as the client wrote it (RFC 9110 7.7), but net/http accepts only targets that
+// package net/url can parse. And a refused request should get an answer that says why.
 //
-// Text is for net/http. It has a target that says nothing, and only one way to be read: every line ends with CRLF, no
-// line is folded, and the body has one length.
+// Text is the head for net/http. Its target is a placeholder, and it is unambiguous: every line ends with CRLF, no line
+// is folded, and the body has one length.
 type RequestHead struct {
 	Method  string
 	Target  string // byte for byte
@@ -24,10 +24,10 @@ type RequestHead struct {
 	Length  int64 // of the body
 	Chunked bool  // the body's length is not known
 	Refused *Error
-	Silent  bool // with refused: a web page may have made a browser send it, and it is not answered
+	Silent  bool // if Refused is set: a web page may have made a browser send it, so it gets no answer
 }
 
-// An Error is a request that no proxy can serve, whatever its target.
+// An Error is the reason why a proxy cannot serve a request, whatever its target.
 type Error struct {
 	Status int
 	Text   string
@@ -45,22 +45,23 @@ type Field struct{ Name, Value string }
 
 func (f Field) is(name string) bool { return strings.EqualFold(f.Name, name) }
 
-// ErrHeadTooLarge is a head that does not end within MaxHeader.
+// ErrHeadTooLarge is the error for a head that does not end within MaxHeader.
 var ErrHeadTooLarge = &Error{
 	http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("The head of the request is larger than %d KiB.", MaxHeader>>10),
 }
 
-// HeadCost returns what a head of so many bytes and lines costs in memory, in bytes: it is there as it came, as net/http
-// gets it, and parsed, with a table of decoded fields.
+// HeadCost returns how much memory a head with a number of bytes and lines uses, in bytes: the original, the one for
+// net/http, and the parsed one with its table of fields.
 func HeadCost(bytes, lines int) int { return 4*bytes + 192*lines }
 
-// MaxHeader bounds a head, in bytes: a request's, and a response's with all interim responses before it.
+// MaxHeader bounds the head of a request, and the head of a response together with all interim responses before it, in
+// bytes.
 const MaxHeader = 64 << 10
 
 // MaxFields bounds the lines of a header. Net/http keeps each of them in a table, where a few bytes cost more than a hundred.
 const MaxFields = 256
 
-// errTooManyFields is a header of more than MaxFields lines.
+// errTooManyFields is the error for a header of more than MaxFields lines.
 var errTooManyFields = &Error{
 	http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("The request has more than %d header fields.", MaxFields),
 }
@@ -87,12 +88,12 @@ func ParseRequest(raw []byte) *RequestHead {
 	return h
 }
 
-// Refuse returns a head in the place of raw that net/http takes and that is answered with err. It is the client's
-// last.
+// Refuse returns a head in place of raw that net/http accepts and that will be answered with err. It is the last one of
+// its client.
 func Refuse(raw []byte, err *Error) *RequestHead {
 	asked, rest, _ := strings.Cut(string(raw[:min(len(raw), maxShape)]), " ")
 	method := http.MethodGet
-	if asked == http.MethodHead { // the answer to which has no body
+	if asked == http.MethodHead { // its answer has no body
 		method = asked
 	}
 	return &RequestHead{
@@ -101,15 +102,15 @@ func Refuse(raw []byte, err *Error) *RequestHead {
 	}
 }
 
-// maxShape is how much of a head tells the form of its target.
+// maxShape is how much of a head is needed to recognize the form of its target, in bytes.
 const maxShape = 64
 
-// IsOriginForm reports whether a target has the form in which servers are asked, and no proxy (RFC 9112 3.2.1). It is the
-// only one that a web page can make a browser send to a port of its choice.
+// IsOriginForm reports whether a target has the form of requests to servers, not to proxies (RFC 9112 3.2.1). It is the
+// only form that a web page can make a browser send to a port of its choice.
 func IsOriginForm(target string) bool { return strings.HasPrefix(target, "/") }
 
-// parseRequestLine reads "METHOD TARGET HTTP/1.1" (RFC 9112 3). The target may have any byte that is no space and no
-// control character: what it means is between the client and the server.
+// parseRequestLine reads "METHOD TARGET HTTP/1.1" (RFC 9112 3). The target may contain any byte except spaces and
+// control characters; its meaning concerns only the client and the server.
 func parseRequestLine(line string) (*RequestHead, int, *Error) {
 	parts := strings.Split(line, " ")
 	if hasControl(line) {
@@ -160,7 +161,7 @@ func ParseFields(raw []byte) ([]Field, *Error) {
 	}
 }
 
-// checkHost wants one Host, as RFC 9112 3.2 does. What it names does not matter to a proxy, which goes by the target.
+// checkHost requires exactly one Host (RFC 9112 3.2). Its value does not matter to a proxy, which uses the target.
 func checkHost(fields []Field, minor int) *Error {
 	hosts := 0
 	for _, f := range fields {
@@ -179,7 +180,7 @@ func checkHost(fields []Field, minor int) *Error {
 	return nil
 }
 
-// checkExpect refuses what this proxy would have to do for the client and cannot (RFC 9110 10.1.1).
+// checkExpect refuses expectations that this proxy cannot meet (RFC 9110 10.1.1).
 func checkExpect(fields []Field, _ int) *Error {
 	for _, f := range fields {
 		if f.is("Expect") && !strings.EqualFold(f.Value, "100-continue") {
@@ -189,7 +190,7 @@ func checkExpect(fields []Field, _ int) *Error {
 	return nil
 }
 
-// findLength finds out how the body ends (RFC 9112 6.3), and refuses what could be read in another way.
+// findLength determines the length of the body (RFC 9112 6.3), and refuses requests for which it is ambiguous.
 func (h *RequestHead) findLength(fields []Field, minor int) *Error {
 	var length string
 	for _, f := range fields {
@@ -208,7 +209,7 @@ func (h *RequestHead) findLength(fields []Field, minor int) *Error {
 		}
 	}
 	if length != "" && !h.Chunked {
-		h.Length, _ = strconv.ParseInt(length, 10, 64) // digits, and few enough
+		h.Length, _ = strconv.ParseInt(length, 10, 64) // cannot fail: few digits
 	}
 	if h.Method == http.MethodConnect && (h.Chunked || h.Length > 0) {
 		return BadRequest("A CONNECT request has no body.")
@@ -216,7 +217,7 @@ func (h *RequestHead) findLength(fields []Field, minor int) *Error {
 	return h.checkTrailer(fields)
 }
 
-// checkTrailer refuses to announce trailers that would say something of the body's length (RFC 9110 6.5.1).
+// checkTrailer refuses the announcement of trailers that concern the length of the body (RFC 9110 6.5.1).
 func (h *RequestHead) checkTrailer(fields []Field) *Error {
 	for _, f := range fields {
 		if !h.Chunked || !f.is("Trailer") {
@@ -232,7 +233,7 @@ func (h *RequestHead) checkTrailer(fields []Field) *Error {
 	return nil
 }
 
-// write fills in Text.
+// write sets Text.
 func (h *RequestHead) write(fields []Field, minor int) {
 	size := len(h.Method) + len(" / HTTP/1.0\r\nConnection: close\r\n\r\n")
 	for _, f := range fields {
@@ -249,14 +250,14 @@ func (h *RequestHead) write(fields []Field, minor int) {
 		}
 		text = fmt.Appendf(text, "%s: %s\r\n", f.Name, f.Value)
 	}
-	if twice { // RFC 9112 6.1: no request after it may be believed
+	if twice { // RFC 9112 6.1: no request after this one can be trusted
 		text = append(text, "Connection: close\r\n"...)
 	}
 	h.Text = append(text, "\r\n"...)
 }
 
-// HeadEnd returns the length of the head with which p begins, up to and with the empty line, and 0 when there is no end
-// of it at or after from.
+// HeadEnd returns the length of the head at the beginning of p, including the empty line, or 0 if it does not end at or
+// after from.
 func HeadEnd(p []byte, from int) int {
 	for {
 		i := bytes.IndexByte(p[from:], '\n')
@@ -273,10 +274,10 @@ func HeadEnd(p []byte, from int) int {
 	}
 }
 
-// hostBytes may stand in a Host header (RFC 3986 3.2.2), and net/http takes no other.
+// hostBytes are the bytes that a Host header may contain (RFC 3986 3.2.2); net/http accepts no others.
 const hostBytes = letters + "0123456789" + "-._~" + "!$&'()*+,;=" + ":[]%"
 
-// tokenBytes may stand in a method and in the name of a field (RFC 9110 5.6.2).
+// tokenBytes are the bytes that a method and the name of a field may contain (RFC 9110 5.6.2).
 const tokenBytes = letters + "0123456789" + "!#$%&'*+-.^_`|~"
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -289,7 +290,8 @@ func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
-// ParseChunkSize reads a line before a chunk, and reports whether it is one. What is said there besides the size is for this hop alone.
+// ParseChunkSize parses the line before a chunk, and reports whether it is valid. Chunk extensions are for this hop
+// only, and are dropped.
 func ParseChunkSize(line []byte) (int64, bool) {
 	text, ok := strings.CutSuffix(string(line), "\r\n")
 	digits, _, extended := strings.Cut(text, ";")

@@ -6,20 +6,20 @@ import (
 	"sync/atomic"
 )
 
-// What the heads of responses may cost. One is bounded as a request's is: by MaxHeader, with all interim responses before
-// it, and by MaxFields. The large ones together are bounded too, for a target sends many as easily as one.
+// Limits for the heads of responses. Each is bounded by MaxHeader, with all interim responses before it, and by
+// MaxFields. All large ones together are bounded too, because a target can send many of them at a time.
 const (
-	maxLargeHeads = 32 << 20 // bytes, for all of a Server's at a time
-	smallResponse = 32 << 10 // what one may cost that always passes
+	maxLargeHeads = 32 << 20 // bytes, for all of a Server at a time
+	smallResponse = 32 << 10 // the cost up to which a head always passes
 )
 
-// A ResponseMeter counts the head of the response that comes on a connection to a target, before net/http decodes it: where
-// the head ends, it finds out as net/http does.
+// A ResponseMeter counts the head of each response on a connection to a target before net/http parses it. It determines
+// the end of the head as net/http does.
 type ResponseMeter struct {
 	Large *atomic.Int64 // what the large heads of all connections cost
 
 	mutex   sync.Mutex
-	done    bool // the head has ended, and what comes is a body
+	done    bool // the head has ended, and the body follows
 	closed  bool
 	bytes   int // of the head, with the interim ones before it
 	lines   int // that have ended
@@ -40,7 +40,7 @@ const (
 	behindStatus
 )
 
-// Begin prepares for the next response. What came before the first request is counted to its response.
+// Begin prepares for the next response. Bytes before the first request count towards its response.
 func (m *ResponseMeter) Begin() {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
@@ -55,7 +55,7 @@ func (m *ResponseMeter) nextHead() {
 	m.lines, m.column, m.last, m.part, m.status = 0, 0, 0, inVersion, m.status[:0]
 }
 
-// End frees what a head has cost that is needed no more.
+// End releases the cost of a head that is no longer needed.
 func (m *ResponseMeter) End() {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
@@ -75,7 +75,7 @@ func (m *ResponseMeter) free() {
 	m.charged = 0
 }
 
-// Count counts what the target has sent. It returns what is wrong with the head, or nothing.
+// Count counts bytes from the target. It returns what is wrong with the head, or "".
 func (m *ResponseMeter) Count(p []byte) string {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
@@ -98,7 +98,7 @@ func (m *ResponseMeter) Count(p []byte) string {
 	return ""
 }
 
-// step takes the next byte of a head.
+// step processes the next byte of a head.
 func (m *ResponseMeter) step(c byte) {
 	if c != '\n' {
 		if m.lines == 0 {
@@ -118,7 +118,7 @@ func (m *ResponseMeter) step(c byte) {
 	}
 }
 
-// stepStatus takes the next byte of the first line: "HTTP/1.1 200 OK".
+// stepStatus processes the next byte of the first line, such as "HTTP/1.1 200 OK".
 func (m *ResponseMeter) stepStatus(c byte) {
 	switch {
 	case m.part == inVersion && c == ' ':
@@ -137,7 +137,7 @@ func (m *ResponseMeter) interim() bool {
 	return len(m.status) == 3 && m.status[0] == '1' && string(m.status) != "101"
 }
 
-// charge adds to what all large heads cost, and reports whether they may cost so much.
+// charge adds to the cost of all large heads, and reports whether it stays within the limit.
 func (m *ResponseMeter) charge() bool {
 	cost := HeadCost(m.bytes, m.lines)
 	if m.closed || cost <= max(smallResponse, m.charged) {

@@ -1,6 +1,6 @@
-// Package pac makes what a browser uses to find a proxy: a proxy auto-configuration file, which sends a cluster's names
-// and addresses to the proxy and everything else directly, and the proxy's own page. It knows no cluster: its names and
-// addresses are data.
+// Package pac generates a proxy auto-configuration file, by which a browser sends requests for a cluster's names and
+// addresses to the proxy and all others directly, and the proxy's own page. It does not know the cluster: names and
+// addresses are parameters.
 package pac
 
 import (
@@ -65,8 +65,8 @@ var script string
 //   - the addresses that Config.Known contains
 //   - what one of Config.Routes is for, unless it is Direct, and with Config.Others everything else
 //
-// localhost and names below it, loopback addresses and everything else go directly (DIRECT). If there are more routes
-// than fit, everything else goes to the proxy, which knows them all.
+// localhost and names below it, loopback addresses and everything else go directly (DIRECT). If not all routes fit,
+// everything else goes to the proxy, which knows all of them.
 func Script(c Config) string {
 	forHTTP, forRest := results(c)
 	list, whole := routeList(c.Routes)
@@ -102,7 +102,7 @@ func quote(s string) string {
 	return string(quoted)
 }
 
-// Ambiguous returns those namespaces that names of the Internet end in, too: a script needs only these. They are
+// Ambiguous returns the namespaces that are also top-level domains of the Internet. A script needs only these. They are
 // sorted.
 func Ambiguous(namespaces []string) []string {
 	namespaces = slices.DeleteFunc(slices.Clone(namespaces), func(namespace string) bool {

@@ -10,7 +10,7 @@ import (
 // maxRoutes bounds the routes of a script, in bytes.
 const maxRoutes = 12 << 10
 
-// A Route says how some hosts that are not the cluster's are reached.
+// A Route is how some hosts outside the cluster are reached.
 type Route struct {
 	// Name is a pattern in lower case, in which * stands for any text and ? for one character; "*" alone matches addresses,
 	// too. It is empty for a route of addresses.

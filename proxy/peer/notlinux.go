@@ -9,7 +9,7 @@ import (
 	"os"
 )
 
-// checkConnected returns nil: only Linux is asked whether a connection still is one.
+// checkConnected returns nil: whether a connection still exists is checked only on Linux.
 func checkConnected(net.Conn) error { return nil }
 
 // orphaned returns false: only Linux knows of sockets that no program has open.

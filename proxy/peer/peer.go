@@ -9,7 +9,7 @@ import (
 	"net/netip"
 )
 
-// An Error is a client that belongs to another user of this machine, or of whom that cannot be told.
+// An Error is the error for a client of another user of this machine, or of a user who cannot be determined.
 type Error struct {
 	UID uint32 // the user, when Err is nil
 	Err error
@@ -25,15 +25,15 @@ func (e *Error) Error() string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// errNoAddress is a connection that is none of TCP.
+// errNoAddress is the error for a connection that is not TCP.
 var errNoAddress = errors.New("the client has no TCP address")
 
-// SameUser returns a check that lets in the clients of the user who runs this process and of root, and turns away those of
-// the machine's other users with an *Error; and whether this system can tell. Where it cannot, the check lets everybody in.
-// Clients on other machines are let in everywhere.
+// SameUser returns a check that admits the clients of the user who runs this process and of root, and returns an *Error
+// for clients of other users of this machine. It also reports whether this system can determine the user; otherwise,
+// the check admits every client. Clients on other machines are always admitted.
 func SameUser() (check func(client, local netip.AddrPort) error, supported bool) { return sameUser() }
 
-// Check judges the client of conn by a check of its addresses, such as SameUser returns.
+// Check applies a check of addresses, such as the one of SameUser, to the client of conn.
 func Check(conn net.Conn, check func(client, local netip.AddrPort) error) error {
 	client, ok := conn.RemoteAddr().(*net.TCPAddr)
 	local, ok2 := conn.LocalAddr().(*net.TCPAddr)
@@ -43,20 +43,21 @@ func Check(conn net.Conn, check func(client, local netip.AddrPort) error) error 
 	if err := check(client.AddrPort(), local.AddrPort()); err != nil {
 		return err
 	}
-	// What was asked is who has the addresses now. A client that was reset while it waited to be accepted has lost them, and
-	// what it sent can still be read; as long as its connection exists nobody else can have them.
+	// The check is about the current owner of the addresses. A client that was reset while it waited to be accepted no
+	// longer owns them, but what it sent can still be read. While its connection exists, no other client can have the
+	// addresses.
 	return checkConnected(conn)
 }
 
-// Departed reports whether the program at the other end has closed its connection, and not only ended its direction, if
-// that can be told: a FIN looks the same for both, but of its own programs the kernel knows. False is no answer. A connection
+// Departed reports whether the program at the other end is known to have closed its connection, and not only to have
+// ended its direction. Both send the same FIN, but the kernel knows the state of programs on this machine. A connection
 // that knows by itself has a method Departed.
 func Departed(client net.Conn) bool {
 	if knows, ok := client.(interface{ Departed() bool }); ok {
 		return knows.Departed()
 	}
 	from, to := addrPort(client.RemoteAddr()), addrPort(client.LocalAddr())
-	// Others than loopback's may be behind a translation of addresses, or on another machine.
+	// Other addresses than the loopback's may be translated, or belong to another machine.
 	if !from.Addr().Unmap().IsLoopback() || !to.Addr().Unmap().IsLoopback() {
 		return false
 	}
@@ -74,7 +75,7 @@ func addrPort(addr net.Addr) netip.AddrPort {
 func IsOwnAddress(ip netip.Addr) bool {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		return false // the machine may not tell; loopback is known without it
+		return false // the system may not report them; the loopback is known anyway
 	}
 	for _, addr := range addrs {
 		if prefix, err := netip.ParsePrefix(addr.String()); err == nil && prefix.Addr().Unmap() == ip {

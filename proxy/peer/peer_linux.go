@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The kernel's answer to whose socket one is (linux/sock_diag.h, linux/inet_diag.h), in bytes.
+// The parts of the kernel's answer about the owner of a socket (linux/sock_diag.h, linux/inet_diag.h), in bytes.
 const (
 	sockDiagByFamily = 20
 	diagRequestSize  = unix.NLMSG_HDRLEN + 56
@@ -34,7 +34,7 @@ const (
 	tcpListen      = 10
 )
 
-// diagPatience bounds the wait for the kernel, which answers within the call that asks.
+// diagPatience bounds the wait for the kernel, which normally answers within the call.
 const diagPatience = time.Second
 
 func sameUser() (func(client, local netip.AddrPort) error, bool) {
@@ -45,7 +45,7 @@ func sameUser() (func(client, local netip.AddrPort) error, bool) {
 	check := func(client, local netip.AddrPort) error {
 		owner, err := socketOwner(client, local)
 		if err == nil && (owner.state == tcpListen || owner.state == tcpSynSent) {
-			err = unix.ENOENT // that took the port, and is not connected with us: there is no client any more
+			err = unix.ENOENT // another socket took the port, and is not connected to us: the client has gone
 		}
 		switch {
 		case errors.Is(err, unix.ENOENT) && !isLocal(client.Addr(), local.Addr()):
@@ -54,7 +54,7 @@ func sameUser() (func(client, local netip.AddrPort) error, bool) {
 			return &Error{Err: err}
 		case owner.inode == 0:
 			// Its program has closed the socket. In FIN-WAIT-2, and in other states with older kernels, the kernel then
-			// reports user 0, whoever it was: what no program holds is nobody's, for root as well.
+			// reports user 0 for any owner. A socket that no program has open has no owner, not even root.
 			return &Error{Err: errors.New("it has closed the connection already")}
 		case owner.uid == overflow:
 			return &Error{Err: errors.New("its user has no number in this user namespace")}
@@ -66,10 +66,10 @@ func sameUser() (func(client, local netip.AddrPort) error, bool) {
 	return check, true
 }
 
-// errEnded is a client whose connection was reset before it was judged.
+// errEnded is the error for a client whose connection was reset before it was checked.
 var errEnded = errors.New("it has ended the connection already")
 
-// checkConnected returns nil if conn still is a connection, on our side at least.
+// checkConnected returns nil if conn is still connected, at least on our side.
 func checkConnected(conn net.Conn) error {
 	held, ok := conn.(syscall.Conn)
 	if !ok {
@@ -130,8 +130,9 @@ func overflowUID() uint32 {
 // defaultOverflowUID is the kernel's own choice (linux/highuid.h).
 const defaultOverflowUID = 65534
 
-// canTellOwners tries the kernel with a socket of our own: it may lack the module, or the sandbox may forbid the question.
-// Trouble of the moment, as a lack of file descriptors, does not count: it must let nobody in.
+// canTellOwners asks the kernel for the owner of a socket of our own. The kernel may lack the module, or a sandbox may
+// forbid the request. A temporary failure, such as a lack of file descriptors, does not count, because it must not
+// admit other users.
 func canTellOwners(self uint32) bool {
 	probe, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -153,19 +154,19 @@ func canTellOwners(self uint32) bool {
 	return true
 }
 
-// socketOf is the user that made a socket, its inode, 0 when no program has it open, and its state.
+// socketOf is the user that made a socket, its inode, which is 0 if no program has it open, and its state.
 type socketOf struct {
 	uid, inode uint32
 	state      byte
 }
 
-// A diag is a netlink socket to ask whose sockets are. It is kept, since a process that may open no more files could not
-// tell its clients apart otherwise, and would turn all of them away.
+// A diag is a netlink socket that reports the owners of sockets. It is kept open, because a process that can open no
+// more files could not check its clients otherwise, and would turn all of them away.
 type diag struct {
 	mu    sync.Mutex
 	fd    int
 	open  bool
-	other bool // of another namespace, where no other socket can be opened from here
+	other bool // of another namespace, in which this process can open no other socket
 }
 
 // sockets is the process's own.
@@ -173,7 +174,7 @@ var sockets diag
 
 // socketOwner asks the kernel for the socket that is bound to from and connected to to.
 func socketOwner(from, to netip.AddrPort) (socketOf, error) {
-	// An IPv4 client may have an IPv6 socket (Java's do): those are found as IPv4 too.
+	// An IPv4 client may have an IPv6 socket, as in Java. Those are found as IPv4 too.
 	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
 	answer, err := sockets.ask(diagRequest(from, to))
@@ -183,8 +184,8 @@ func socketOwner(from, to netip.AddrPort) (socketOf, error) {
 	return diagAnswer(answer)
 }
 
-// ask sends one question and returns the kernel's answer to it. After a failure, which may leave an answer behind, the
-// next question has a socket of its own.
+// ask sends one question and returns the kernel's answer to it. After a failure, an answer may still arrive, so the
+// next question uses a new socket.
 func (d *diag) ask(question []byte) (answer []byte, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -221,7 +222,7 @@ type Sockets struct{ diag }
 // over.
 func SocketsOf(netlink *os.File) (*Sockets, error) {
 	defer netlink.Close()
-	fd, err := unix.FcntlInt(netlink.Fd(), unix.F_DUPFD_CLOEXEC, 0) // in the way of this package, without the poller
+	fd, err := unix.FcntlInt(netlink.Fd(), unix.F_DUPFD_CLOEXEC, 0) // without the poller, like the other sockets of this package
 	if err != nil {
 		return nil, err
 	}
@@ -284,7 +285,7 @@ func diagRequest(from, to netip.AddrPort) []byte {
 	b = native.AppendUint32(b, diagRequestSize)
 	b = native.AppendUint16(b, sockDiagByFamily)
 	b = native.AppendUint16(b, unix.NLM_F_REQUEST)
-	b = append(b, make([]byte, 8)...) // sequence and port, which one question needs not
+	b = append(b, make([]byte, 8)...) // sequence and port, which a single question does not need
 	b = append(b, family, unix.IPPROTO_TCP, 0, 0)
 	b = native.AppendUint32(b, 0xffffffff) // in any state
 	b = binary.BigEndian.AppendUint16(b, from.Port())

@@ -18,10 +18,10 @@ var getExtendedTCPTable = windows.NewLazySystemDLL("iphlpapi.dll").NewProc("GetE
 // tableOwnerPIDAll is TCP_TABLE_OWNER_PID_ALL (iprtrmib.h).
 const tableOwnerPIDAll = 5
 
-// errNoClient is a connection that the system does not list.
+// errNoClient is the error for a connection that the system does not list.
 var errNoClient = errors.New("no program of this machine has such a connection")
 
-// errStranger is a program of another user.
+// errStranger is the error for a program of another user.
 var errStranger = errors.New("the client belongs to another user")
 
 func sameUser() (func(client, local netip.AddrPort) error, bool) {
@@ -115,7 +115,8 @@ func connections(family uintptr) ([]byte, error) {
 	return nil, errors.New("the table of connections does not stop growing")
 }
 
-// trusted returns nil for a process of our own user and of the system. Those of others cannot be looked at, mostly.
+// trusted returns nil for a process of our own user and of the system. Processes of other users can usually not be
+// inspected.
 func trusted(pid uint32) error {
 	process, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, pid)
 	if err != nil {

@@ -33,7 +33,8 @@ func Line(text string, secrets ...string) string {
 	return strings.TrimSpace(Mask(text))
 }
 
-// byLength returns the secrets, as they are and as texts quote them, the longest first: one may be a part of another.
+// byLength returns the secrets, as they are and as they look when quoted, the longest first, because one may be a part
+// of another.
 func byLength(secrets []string) []string {
 	var forms []string
 	for _, secret := range secrets {

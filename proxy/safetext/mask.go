@@ -2,7 +2,7 @@ package safetext
 
 import "regexp"
 
-// masked stands for what may be a secret.
+// masked replaces what may be a secret.
 const masked = "…"
 
 var (
@@ -21,8 +21,8 @@ var (
 	known = regexp.MustCompile(`\beyJ[A-Za-z0-9_.-]+|\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bgh[oprsu]_[A-Za-z0-9]{10,}|\bgithub_pat_\w{10,}|\bglpat-[\w-]{10,}|\bxox[abeprs]-[\w-]{10,}|\bhv[bs]\.[\w-]{10,}|\bya29\.[\w-]{10,}`)
 )
 
-// Mask replaces what may be a secret in text from elsewhere: what is called a password, a token or the like, and what
-// has the form of one. It knows no secret, so it can neither find all of them nor spare all other words.
+// Mask replaces what may be a secret in text from elsewhere: values with names such as password or token, and words in
+// the form of a token. It is a heuristic: it may miss secrets, and may replace other words.
 func Mask(s string) string {
 	s = known.ReplaceAllString(s, masked)
 	s = userinfo.ReplaceAllString(s, "${1}"+masked+"${2}")

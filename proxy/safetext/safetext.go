@@ -1,6 +1,6 @@
 // Package safetext defines which characters of text from elsewhere may be shown: on a terminal, in a menu, in a log.
 //
-// It is about harm, not about taste. A context may have any name that leaves the text around it alone: with joined
+// It removes only what is harmful. A name may contain anything that does not affect the text around it, such as joined
 // emoji, no-break spaces, or characters that are newer than Go's tables.
 package safetext
 
@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// Safe reports whether a character leaves the text around it alone. These do not: control characters, line and
+// Safe reports whether a character does not affect the text around it. These are not safe: control characters, line and
 // paragraph separators, characters that embed, isolate or override a direction (U+202A to U+202E, U+2066 to U+206F),
 // the marks of interlinear annotation, and noncharacters.
 func Safe(r rune) bool {

@@ -38,7 +38,7 @@ func Read4(client io.Reader) (Request, error) {
 		return Request{}, err
 	}
 	request := Request{Host: netip.AddrFrom4([4]byte(head[4:])).String(), Port: int(binary.BigEndian.Uint16(head[2:]))}
-	// SOCKS4A: 0.0.0.x, x not zero, is not an address but announces a name.
+	// SOCKS4A: 0.0.0.x, with x not zero, means that a name follows.
 	if head[4] == 0 && head[5] == 0 && head[6] == 0 && head[7] != 0 {
 		name, err := readField(r)
 		if err != nil {
@@ -51,7 +51,7 @@ func Read4(client io.Reader) (Request, error) {
 	return request, nil
 }
 
-// readField reads a string that ends with a NUL, and returns it without that.
+// readField reads a string that ends with a NUL, and returns it without the NUL.
 func readField(r *bufio.Reader) (string, error) {
 	var field []byte
 	for {

@@ -27,12 +27,12 @@ const (
 	commandUnknown5  byte = 7
 )
 
-// noMethod5 means that none of the client's ways to authenticate will do (RFC 1928 section 3).
+// noMethod5 means that none of the client's authentication methods is acceptable (RFC 1928 section 3).
 const noMethod5 byte = 0xff
 
-// servers5 are the library's servers, for clients that need no password and for those that do. They have no state of their
-// own and serve every connection. Everything in them is replaced that is not the handshake: names are kept, commands other
-// than CONNECT are refused, and the library's dial and relay are never reached.
+// servers5 are the library's servers, for clients that need no password and for those that do. They have no state and
+// serve all connections. Only their handshake is used: names are not resolved, commands other than CONNECT are refused,
+// and the library never dials or relays.
 var (
 	open5   = newServer5(socks5.NoAuthAuthenticator{}, password5{}) // a client that insists on a password may send one
 	closed5 = newServer5(password5{})
@@ -48,15 +48,15 @@ func newServer5(methods ...socks5.Authenticator) *socks5.Server {
 	)
 }
 
-// handshake5 is the client as the library sees it, and the place where its handler leaves what was asked for. The library
-// would close the connection when its handler returns; this one stays open.
+// A handshake5 is the connection that the library gets, and holds the request that its handler has read. The library
+// closes the connection when its handler returns, so Close does nothing.
 type handshake5 struct {
 	net.Conn
 	valid func(user, password string) bool
 	asked Request
 }
 
-// Close does nothing: the connection is not the library's.
+// Close does nothing, because the connection does not belong to the library.
 func (*handshake5) Close() error { return nil }
 
 // Valid implements socks5.CredentialStore.
@@ -70,7 +70,7 @@ type password5 struct{}
 // GetCode returns the method's number (RFC 1928 section 3).
 func (password5) GetCode() uint8 { return statute.MethodUserPassAuth }
 
-// Authenticate leads the method's exchange.
+// Authenticate performs the exchange of the method.
 func (password5) Authenticate(r io.Reader, w io.Writer, client string) (*socks5.AuthContext, error) {
 	return socks5.UserPassAuthenticator{Credentials: w.(*handshake5)}.Authenticate(r, w, client)
 }
@@ -89,7 +89,7 @@ func asked5(_ context.Context, w io.Writer, request *socks5.Request) error {
 		asked.Host = request.RawDestAddr.IP.String()
 	}
 	if ahead, ok := request.Reader.(*bufio.Reader); ok {
-		buffered, _ := ahead.Peek(ahead.Buffered()) // cannot fail: they are there
+		buffered, _ := ahead.Peek(ahead.Buffered()) // cannot fail: these bytes are in the buffer
 		asked.Early = bytes.Clone(buffered)
 	}
 	w.(*handshake5).asked = asked
@@ -100,8 +100,9 @@ func unsupported5(_ context.Context, w io.Writer, _ *socks5.Request) error {
 	return errors.Join(ErrNotConnect, Reply5(w, commandUnknown5))
 }
 
-// Read5 leads the handshake of SOCKS5 up to the request, which is left unanswered. An error has been answered. The client
-// must give a user and a password that valid accepts (RFC 1929); with a nil valid it may give any, or none.
+// Read5 performs the handshake of SOCKS5 up to the request, which is left unanswered. If it returns an error, it has
+// answered the client. The client must give a user and a password that valid accepts (RFC 1929); if valid is nil, it
+// may give any or none.
 func Read5(client net.Conn, valid func(user, password string) bool) (Request, error) {
 	server := open5
 	if valid != nil {
@@ -114,14 +115,14 @@ func Read5(client net.Conn, valid func(user, password string) bool) (Request, er
 	return handshake.asked, nil
 }
 
-// Reply5 answers a request of SOCKS5. The bound address is always 0.0.0.0:0: the real one is often inside a cluster, and no
-// client of CONNECT has a use for it.
+// Reply5 answers a request of SOCKS5. The bound address is always 0.0.0.0:0: the real one is often inside a cluster,
+// and clients do not need it for CONNECT.
 func Reply5(client io.Writer, code byte) error {
 	_, err := client.Write([]byte{Version5, code, 0, statute.ATYPIPv4, 0, 0, 0, 0, 0, 0})
 	return err
 }
 
-// RefuseMethods5 answers a client that has only begun: none of its ways to authenticate will do.
+// RefuseMethods5 answers a client's first message: none of its authentication methods is acceptable.
 func RefuseMethods5(client io.Writer) error {
 	_, err := client.Write([]byte{Version5, noMethod5})
 	return err

@@ -21,15 +21,15 @@ import (
 )
 
 const (
-	maxHead    = 64 << 10 // bytes of the answers to CONNECT
+	maxHead    = 64 << 10 // bytes of the head of an answer to CONNECT
 	maxInterim = 5        // answers (1xx) before the final one
 
 	maxBody  = 8 << 10                // bytes that are read of an answer's body
-	maxWords = 160                    // bytes that are repeated of it
+	maxWords = 160                    // bytes of it that errors repeat
 	bodyWait = 500 * time.Millisecond // for the body
 )
 
-// authorization returns the header with which an HTTP proxy is given credentials.
+// authorization returns the header with the credentials for an HTTP proxy.
 func authorization(user *url.Userinfo) http.Header {
 	if user == nil {
 		return http.Header{}
@@ -64,12 +64,12 @@ func (d Dialer) connectHTTP(conn net.Conn, user *url.Userinfo, address string) e
 	return errors.New("too many interim answers to CONNECT")
 }
 
-// A byteReader reads one byte at a time, so that a bufio.Reader takes nothing from the connection that follows the head.
+// A byteReader reads one byte at a time, so that a bufio.Reader does not read beyond the head.
 type byteReader struct{ io.LimitedReader }
 
 func (r *byteReader) Read(p []byte) (int, error) { return r.LimitedReader.Read(p[:min(1, len(p))]) }
 
-// refusal returns what an answer to CONNECT means that grants no tunnel to host.
+// refusal returns the error for an answer to CONNECT that refuses a tunnel to host.
 func refusal(response *http.Response, host string) error {
 	status := response.StatusCode
 	said := &answer{problem: Denies, text: strings.TrimSpace(fmt.Sprintf("CONNECT was answered with %d %s", status, http.StatusText(status)))}
@@ -85,16 +85,16 @@ func refusal(response *http.Response, host string) error {
 	}
 	said.word = word(status, response.Header.Get("Proxy-Status"), host)
 	if said.problem == Beyond {
-		if word := wordOfText(response.Header.Get("X-Squid-Error")+" "+words, host); word != nil {
+		if word := errorOfText(response.Header.Get("X-Squid-Error")+" "+words, host); word != nil {
 			said.word = word
 		}
 	}
 	return said
 }
 
-// wordOfText returns package net's word for how an HTTP proxy describes a target that it cannot reach, as squid and
-// programs that repeat the error of package net do; nil for none.
-func wordOfText(text, host string) error {
+// errorOfText returns the error of package net for a text in which an HTTP proxy says why it cannot reach a target, as
+// squid and programs written in Go do; nil if there is none.
+func errorOfText(text, host string) error {
 	for _, row := range []struct {
 		says string
 		word error
@@ -119,10 +119,10 @@ var (
 	markup = regexp.MustCompile(`(?s)<[^>]*>?`)
 )
 
-// reason returns the words in which an HTTP proxy gives its reason: the text of a plain body, or the title of a page. It
-// is one line of text, of at most maxWords bytes.
+// reason returns the reason that an HTTP proxy gives: the text of a plain body, or the title of a page, in one line of
+// at most maxWords bytes.
 func reason(response *http.Response) string {
-	body, _ := io.ReadAll(io.LimitReader(response.Body, maxBody)) // what there is in time
+	body, _ := io.ReadAll(io.LimitReader(response.Body, maxBody)) // what arrives in time
 	text := string(body)
 	switch kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); {
 	case strings.Contains(kind, "html"):
@@ -146,7 +146,8 @@ func reason(response *http.Response) string {
 	return text
 }
 
-// word returns package net's word for an answer to CONNECT, by the error type of RFC 9209 if it has one; nil for none.
+// word returns the error of package net for an answer to CONNECT, by the error type of RFC 9209 if it has one; nil if
+// there is none.
 func word(status int, proxyStatus, host string) error {
 	switch {
 	case strings.Contains(proxyStatus, "error=dns_error"), strings.Contains(proxyStatus, "error=destination_not_found"):

@@ -25,8 +25,8 @@ func EnvironmentProxy(to *url.URL) (*url.URL, error) {
 	return choose(*config, to)
 }
 
-// FromEnvironment returns what chooses the forward proxy for a URL by the environment as it is now, and as package net/http
-// and kubectl read it: without ALL_PROXY. A variable that cannot be read is an *Error.
+// FromEnvironment returns a function that chooses the forward proxy for a URL by the current environment, as package
+// net/http and kubectl do, without ALL_PROXY. A variable that cannot be read is an *Error.
 func FromEnvironment() func(*url.URL) (*url.URL, error) {
 	config := *httpproxy.FromEnvironment()
 	return func(to *url.URL) (*url.URL, error) { return choose(config, to) }
@@ -41,7 +41,7 @@ func choose(config httpproxy.Config, to *url.URL) (*url.URL, error) {
 	if isProxyURL(*value) {
 		return config.ProxyFunc()(to)
 	}
-	*value = "unreadable.invalid" // the library would go without one that it cannot read
+	*value = "unreadable.invalid" // the library would ignore a value that it cannot read
 	via, err := config.ProxyFunc()(to)
 	if via != nil {
 		return nil, &Error{Proxy: name, Err: errors.New("the environment's variable is not a URL")}
@@ -49,7 +49,7 @@ func choose(config httpproxy.Config, to *url.URL) (*url.URL, error) {
 	return nil, err
 }
 
-// isProxyURL reports whether a variable's value is empty or a URL, with its scheme or without.
+// isProxyURL reports whether a variable's value is empty or a URL, with or without a scheme.
 func isProxyURL(value string) bool {
 	_, err := url.Parse(value)
 	if err != nil {
