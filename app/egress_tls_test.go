@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -60,6 +61,10 @@ func TestAnEgressWithCertificatesIsItsOwnFairleadsAlone(t *testing.T) {
 	}
 	before := objects(t, namespace)
 	first.mustEgress(t, ownImage(namespace, "--mtls")...)
+	first.mustEgress(t, "deploy", "demo") // what was deployed before
+	if s := first.egressStatus(t); !s.Ready || !s.Route || len(first.certificateFiles(t)) != len(files) {
+		t.Errorf("status: %+v", s)
+	}
 	if after := objects(t, namespace); after != before {
 		t.Errorf("deployed again, there is\n%safter\n%s", after, before)
 	}
@@ -70,7 +75,8 @@ func TestAnEgressWithCertificatesIsItsOwnFairleadsAlone(t *testing.T) {
 	}{
 		{second, ownImage(namespace, "--mtls"), "Secret egress-mtls/fairlead-egress was made by another Fairlead or from a manifest"},
 		{second, ownImage(namespace), "is there already, as fairlead with the certificates of Secret fairlead-egress instead of fairlead."},
-		{first, []string{"deploy", "demo", "-n", namespace, "--yes", "--image", ready}, "instead of tinyproxy."},
+		{first, []string{"deploy", "demo", "-n", namespace, "--yes", "--kind", "tinyproxy", "--image", ready}, "instead of tinyproxy."},
+		{first, ownImage(namespace), "instead of fairlead."},
 	} {
 		if got := row.r.egress(t, row.flags...); got.status != 1 || !strings.Contains(got.stderr, row.want) {
 			t.Errorf("%v: %+v, want %s", row.flags, got, row.want)
@@ -135,8 +141,24 @@ func TestAnEgressOfFairleadNeedsNoCertificates(t *testing.T) {
 	if !strings.Contains(args, `"--allow-from","127.0.0.0/8,::1/128,10.0.0.0/8`) || strings.Contains(args, "--tls") {
 		t.Errorf("args %s", args)
 	}
-	if s := r.egressStatus(t); !s.Ready || s.Kind != "fairlead" || s.TLSSecret != "" || s.Env == nil {
-		t.Errorf("status: %+v", s)
+	status := r.egressStatus(t)
+	if !status.Ready || status.Kind != "fairlead" || status.TLSSecret != "" || status.Env == nil {
+		t.Errorf("status: %+v", status)
+	}
+	// A deployment that is refused leaves the one before in use.
+	if got := r.egress(t, ownImage(namespace, "--mtls")...); got.status != 1 || !strings.Contains(got.stderr, "is there already, as fairlead instead of fairlead with the certificates of Secret fairlead-egress.") {
+		t.Errorf("with certificates: %+v", got)
+	}
+	if files := r.certificateFiles(t); len(files) > 0 {
+		t.Errorf("a refused deployment leaves %v", files)
+	}
+	if s := r.egressStatus(t); !reflect.DeepEqual(s, status) {
+		t.Errorf("status: %+v, want %+v", s, status)
+	}
+	kubectl(t, "delete", "deployment", "fairlead-egress", "-n", namespace)
+	r.mustEgress(t, "deploy", "demo", "--yes") // with the same image, and as the same kind
+	if s := r.egressStatus(t); !reflect.DeepEqual(s, status) {
+		t.Errorf("deployed again: %+v, want %+v", s, status)
 	}
 	r.mustEgress(t, "remove", "demo")
 	if left := objects(t, namespace); left != "" {

@@ -129,7 +129,7 @@ func EgressDeploy(ctx context.Context, o command.Options, name string) error {
 		return t.inCluster(ctx, func(cluster *kube.Cluster) error {
 			e := t.egress(cluster, spec)
 			e.CA, e.Cert, e.Key = files[0], files[1], files[2]
-			return t.deploy(ctx, o, e)
+			return t.deploy(ctx, o, e.Resumed())
 		})
 	})
 }

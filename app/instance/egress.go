@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ func (e Egress) kept() settings.Egress { return e.Settings.Effective(e.Context).
 // Check returns whether the proxy is there, and what keeps it from being deployed: *fault.MissingRights, *fault.Workload,
 // *OtherNamespaceError, or what keeps the API server from being asked. It changes nothing.
 func (e Egress) Check(ctx context.Context) (Found, error) {
+	e = e.Resumed()
 	if kept := e.kept(); kept != (settings.Egress{}) && kept.Namespace != e.Spec.Namespace {
 		return Absent, &OtherNamespaceError{e.Context, kept.Namespace}
 	}
@@ -65,10 +67,24 @@ func (e Egress) Check(ctx context.Context) (Found, error) {
 	if p := now.Problem; p != nil && (p.Problem == fault.ForeignObject || p.Problem == fault.StillThere) {
 		return Absent, p
 	}
+	if err := e.Spec.Check(now); err != nil {
+		return Absent, err
+	}
 	if now.There {
 		return There, nil
 	}
 	return Absent, nil
+}
+
+// Resumed returns e with what was deployed before, unless its Spec has a Kind.
+func (e Egress) Resumed() Egress {
+	kept := e.kept()
+	if e.Spec.Kind != "" || kept.Kind == "" || kept.Namespace != e.Spec.Namespace {
+		return e
+	}
+	e.Spec.Kind, e.Spec.TLSSecret, e.Spec.Image = egress.Kind(kept.Kind), kept.TLSSecret, cmp.Or(e.Spec.Image, kept.Image)
+	e.CA, e.Cert, e.Key = kept.CA, kept.Cert, kept.Key
+	return e
 }
 
 // An OtherNamespaceError means that a context has an egress in another namespace.
@@ -81,8 +97,10 @@ func (e *OtherNamespaceError) Error() string {
 // Deploy makes what is not there after Check has returned found, waits until it is ready, and makes it the context's route
 // for hosts outside. What is made is kept in the state at once, so that Remove removes it even if Deploy fails.
 func (e Egress) Deploy(ctx context.Context, found Found) error {
+	e = e.Resumed()
 	kept := e.kept()
 	kept.Namespace, kept.URL = e.Spec.Namespace, e.Spec.URL()
+	kept.Kind, kept.TLSSecret, kept.Image = string(e.Spec.Kind), e.Spec.TLSSecret, e.Spec.Image
 	switch {
 	case e.Spec.Certificates == nil:
 		kept.CA, kept.Cert, kept.Key = e.CA, e.Cert, e.Key

@@ -20,6 +20,11 @@ type Egress struct {
 	Namespace string `json:"namespace"`
 	URL       string `json:"url"` // by which it is reached through the context
 
+	// What was asked for, if that was another kind of proxy than the usual one.
+	Kind      string `json:"kind,omitempty"`
+	Image     string `json:"image,omitempty"`
+	TLSSecret string `json:"tlsSecret,omitempty"`
+
 	// CA, Cert and Key are the files of its upstream; empty for those that it does not need.
 	CA   string `json:"ca,omitempty"`
 	Cert string `json:"cert,omitempty"`

@@ -76,6 +76,22 @@ func (s Spec) checkKind(of resource, kind Kind, tlsSecret string) error {
 	return p
 }
 
+// Check returns a *fault.Workload if something other than the Spec is there.
+func (s Spec) Check(now Status) error {
+	if now.Deployment != "" && s.Image != "" && now.Image != s.Image {
+		p := problem(fault.OtherImage, deployments.kind, s.Namespace, now.Image)
+		p.Image = s.Image
+		return p
+	}
+	switch {
+	case now.Deployment != "":
+		return s.checkKind(deployments, now.Kind, now.TLSSecret)
+	case now.Service != "":
+		return s.checkKind(services, now.Kind, now.TLSSecret)
+	}
+	return nil
+}
+
 // describe returns a few words for what is deployed.
 func describe(kind Kind, tlsSecret string) string {
 	if tlsSecret == "" {
@@ -210,15 +226,8 @@ func (d Deployer) Make(ctx context.Context, made Made, keep func(Made) error) er
 	if p := now.Problem; p != nil && (p.Problem == fault.ForeignObject || p.Problem == fault.StillThere) {
 		return p
 	}
-	if now.Deployment != "" && d.Spec.Image != "" && now.Image != d.Spec.Image {
-		p := problem(fault.OtherImage, "Deployment", d.Spec.Namespace, now.Image)
-		p.Image = d.Spec.Image
-		return p
-	}
-	if now.Service != "" || now.Deployment != "" {
-		if err := d.Spec.checkKind(deployments, now.Kind, now.TLSSecret); err != nil {
-			return err
-		}
+	if err := d.Spec.Check(now); err != nil {
+		return err
 	}
 	there := map[resource]string{services: now.Service, deployments: now.Deployment}
 	for _, r := range d.Spec.resources() {
