@@ -84,11 +84,12 @@ func (h *httpConnect) unusable(ctx context.Context, err error) error {
 	if machine := fault.OfMachine(err); machine != nil {
 		return machine
 	}
+	refused := false
 	if proxy, ok := errors.AsType[*upstream.Error](err); ok {
-		err = proxy.Err
+		err, refused = proxy.Err, proxy.Problem == upstream.Certificate
 	}
 	e := &fault.Konnectivity{Server: h.server, Err: err}
-	if isCertificateAlert(err) {
+	if refused || isCertificateAlert(err) {
 		e.Problem = fault.KonnectivityCertificate
 	}
 	return e
