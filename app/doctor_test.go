@@ -219,3 +219,14 @@ func TestTheDoctorFindsAKubeconfigThatCannotBeRead(t *testing.T) {
 		t.Errorf("without a kubeconfig: exit %d\n%s", status, said)
 	}
 }
+
+// A context that does not start with its settings is not diagnosed any further.
+func TestTheDoctorSaysWhatIsWrongInTheSettings(t *testing.T) {
+	home := t.TempDir()
+	writeFile(t, filepath.Join(home, "fairlead", "config.yaml"), "defaults: {carrier: konnectivity}\n")
+	steps, said, complaint, status := doctoredIn(t, home, cluster.Kubeconfig, "demo", "hello:80")
+	if strings.Join(steps, " ") != "BROKEN settings" || status != exitFailed || !strings.Contains(said, "there is no konnectivity with the server.") ||
+		!strings.Contains(complaint, "fairlead: failed at: settings\n") {
+		t.Errorf("exit %d, %q\n%s", status, complaint, said)
+	}
+}

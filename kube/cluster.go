@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 
 	"fairlead/kube/api"
@@ -274,8 +273,8 @@ func (c *Cluster) API() *api.Client { return c.api }
 // Connections returns how many connections into the cluster are open.
 func (c *Cluster) Connections() int { return c.carrier.Connections() }
 
-// Check finds out whether the API server can be reached and accepts the login, by asking for the two rights that carriers
-// need. Lacking them is logged, and is no error. Errors are those of package fault: *fault.Unreachable, *fault.Login, and
+// Check finds out whether the API server can be reached and accepts the login, by asking for the two rights that dials need
+// first. Lacking them is logged, and is no error. Errors are those of package fault: *fault.Unreachable, *fault.Login, and
 // *fault.Forbidden if the user may not even ask for their rights. The two questions are asked at the same time, and their
 // connections are kept: the first dial needs two as well.
 //
@@ -287,15 +286,15 @@ func (c *Cluster) Check(ctx context.Context) error {
 	}
 	defer end()
 	c.api.Login.Retry()
-	var group errgroup.Group
-	for _, verb := range []string{"create", "get"} {
-		group.Go(func() error {
-			allowed, err := c.api.MayForward(ctx, c.Namespace(), verb)
-			if err == nil && !allowed {
-				c.log.Info().Str("namespace", c.Namespace()).Str("verb", verb).Msg("no right to port-forward")
-			}
-			return err
-		})
+	needed := []api.Right{createForward, getForward}
+	if c.ownCarrier {
+		needed = []api.Right{getServices, listSlices}
 	}
-	return group.Wait()
+	has, err := c.may(ctx, c.Namespace(), needed...)
+	for _, right := range needed {
+		if err == nil && !has[right] {
+			c.log.Info().Str("namespace", c.Namespace()).Stringer("right", right).Msg("missing a right that connections need")
+		}
+	}
+	return err
 }

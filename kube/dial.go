@@ -255,7 +255,7 @@ func (a *attempt) dial(ctx context.Context, pods []endpoint) (net.Conn, error) {
 				later = append(later, pod)
 			}
 		}
-		t.port(list, len(later))
+		t.port(list, len(later), a.cluster.ownCarrier)
 		conn, err := a.connect(ctx, list, later)
 		var unknown error
 		if network == unknownNetwork && err == nil {

@@ -48,7 +48,7 @@ func walked(t *testing.T, c *Cluster, target string, direct Dial) (names []strin
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	steps = map[string]Step{}
-	c.Walk(ctx, target, direct, func(s Step) {
+	c.Walk(ctx, target, Outside{Dial: direct}, func(s Step) {
 		names = append(names, s.Name)
 		steps[s.Name] = s
 		if last != nil {

@@ -11,18 +11,20 @@ import (
 	"fairlead/proxy/safetext"
 )
 
-// The steps from a kubeconfig to a program in a Pod, in order. Walk makes the first four, the dial the others.
+// The steps from a kubeconfig to a program in a Pod, in order. Walk makes those up to StepName, the dial the others.
 const (
-	StepKubeconfig  = "kubeconfig"
-	StepCredentials = "credentials"
-	StepServer      = "API server"
-	StepRights      = "rights"
-	StepName        = "name"
-	StepService     = "Service"
-	StepEndpoints   = "EndpointSlice"
-	StepPod         = "Pod"
-	StepPort        = "port"
-	StepOutside     = "outside" // instead of the steps in the cluster, for a host outside
+	StepKubeconfig   = "kubeconfig"
+	StepCredentials  = "credentials"
+	StepServer       = "API server"
+	StepRights       = "rights"
+	StepKonnectivity = "Konnectivity" // only if such a server makes the connections
+	StepName         = "name"
+	StepService      = "Service"
+	StepEndpoints    = "EndpointSlice"
+	StepPod          = "Pod"
+	StepPort         = "port"
+	StepDNS          = "DNS"     // of the cluster, which looks up the name of a host outside if the carrier leads there
+	StepOutside      = "outside" // instead of the steps in the cluster, for a host outside
 )
 
 // A Step is one step from a kubeconfig to a program in a Pod, with its outcome.
@@ -140,13 +142,17 @@ func (t *trace) pod(ctx context.Context, r *resolver, e endpoint) {
 	t.notef("%s", detail)
 }
 
-// port enters StepPort, the connection to the first of some endpoints. later is how many may be tried after them.
-func (t *trace) port(to []endpoint, later int) {
+// port enters StepPort, the connection to the first of some endpoints. later is how many may be tried after them. addressed
+// says that the carrier connects to their addresses.
+func (t *trace) port(to []endpoint, later int, addressed bool) {
 	if t == nil {
 		return
 	}
 	t.enter(StepPort)
 	detail := fmt.Sprintf("port %d of Pod %s/%s", to[0].Port, to[0].Namespace, to[0].Pod)
+	if addressed && to[0].ClusterIP.IsValid() {
+		detail = fmt.Sprintf("ClusterIP %s or %s", to[0].ClusterIP, detail)
+	}
 	if others := len(to) - 1 + later; others > 0 {
 		detail += fmt.Sprintf(" (or of %d others)", others)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -15,18 +16,27 @@ import (
 // A Dial connects to address, "host:port", as net.Dialer's DialContext does.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
+// Outside is how Walk reaches hosts outside the cluster.
+type Outside struct {
+	Dial Dial
+	// Carried reports whether Dial connects to an address by the cluster's Carrier. Nil means that it does not.
+	Carried func(address string) bool
+	// Lookup looks up the host of such an address, a name, as Dial does, and returns what it found in a few words.
+	Lookup func(ctx context.Context, address string) (found string, err error)
+}
+
 // Walk checks what a connection to target depends on, then dials target, and reports the steps in order, from one
 // goroutine, up to the first that fails. The target is "host:port", or only a host: then a Service's first TCP port is
-// dialled. With an empty target Walk ends after the rights. direct dials hosts outside the cluster. Walk may run a
-// credential plugin, so it is only for when the user asked for it.
-func (c *Cluster) Walk(ctx context.Context, target string, direct Dial, report func(Step)) {
+// dialled. With an empty target Walk ends after the rights and the carrier. Walk may run a credential plugin, so it is only
+// for when the user asked for it.
+func (c *Cluster) Walk(ctx context.Context, target string, outside Outside, report func(Step)) {
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
 		report(Step{Name: StepKubeconfig, Err: err})
 		return
 	}
 	defer end()
-	w := &walk{cluster: c, direct: direct, trace: &trace{report: report}}
+	w := &walk{cluster: c, outside: outside, trace: &trace{report: report}}
 	if err = w.run(ctx, target); err != nil && ctx.Err() != nil {
 		err = ctx.Err()
 	}
@@ -36,41 +46,56 @@ func (c *Cluster) Walk(ctx context.Context, target string, direct Dial, report f
 // A walk is one call of Walk.
 type walk struct {
 	cluster *Cluster
-	direct  Dial
+	outside Outside
 	trace   *trace
 	host    *Host
-	port    int // 0: not given
+	port    int  // 0: not given
+	probed  bool // probe has made its step
 }
 
 // run makes the steps. Its error belongs to the last one entered.
 func (w *walk) run(ctx context.Context, target string) error {
 	if target == "" {
-		return w.check(ctx, w.kubeconfig, w.credentials, w.server, w.rights)
+		return w.check(ctx, w.kubeconfig, w.credentials, w.server, w.rights, w.probe)
 	}
 	if err := w.parse(target); err != nil {
 		w.trace.enter(StepName)
 		return err
 	}
-	if w.cluster.resolver.foreign(w.host.name) { // the API server does not matter
-		return errors.Join(w.check(ctx, w.kubeconfig), w.reach(ctx))
-	}
-	if err := w.check(ctx, w.kubeconfig, w.credentials, w.server); err != nil {
-		return err
+	foreign, carried := w.cluster.resolver.foreign(w.host.name), w.carried()
+	steps := []func(context.Context) (string, error){w.kubeconfig}
+	if !foreign || carried { // otherwise the API server does not matter
+		steps = append(steps, w.credentials, w.server)
 	}
 	// If another network may have the name, rights matter only once it turns out to be the cluster's.
-	if !w.host.name.doubtful {
-		if err := w.check(ctx, w.rights); err != nil {
-			return err
-		}
+	certain := !foreign && !w.host.name.doubtful
+	if certain {
+		steps = append(steps, w.rights)
+	}
+	if certain || carried {
+		steps = append(steps, w.probe)
+	}
+	if err := w.check(ctx, steps...); err != nil {
+		return err
 	}
 	return w.reach(ctx)
 }
+
+// carried reports whether the carrier connects to the target if it is outside.
+func (w *walk) carried() bool {
+	return w.port != 0 && w.outside.Carried != nil && w.outside.Carried(w.address())
+}
+
+// address returns the target as a host outside.
+func (w *walk) address() string { return net.JoinHostPort(w.host.written, strconv.Itoa(w.port)) }
 
 // check makes steps, and notes what each returns.
 func (w *walk) check(ctx context.Context, steps ...func(context.Context) (string, error)) error {
 	for _, step := range steps {
 		detail, err := step(ctx)
-		w.trace.notef("%s", detail)
+		if detail != "" {
+			w.trace.notef("%s", detail)
+		}
 		if err != nil {
 			return err
 		}
@@ -110,7 +135,7 @@ func (w *walk) reach(ctx context.Context) (err error) {
 		return err
 	}
 	if doubtful {
-		if err := w.check(ctx, w.rights); err != nil {
+		if err := w.check(ctx, w.rights, w.probe); err != nil {
 			return err
 		}
 	}
@@ -147,10 +172,18 @@ func (w *walk) leave(ctx context.Context) error {
 		w.trace.notef(untried)
 		return nil
 	}
-	address := net.JoinHostPort(w.host.written, strconv.Itoa(w.port))
+	address := w.address()
+	if _, err := netip.ParseAddr(w.host.written); err != nil && w.carried() {
+		w.trace.enter(StepDNS)
+		found, err := w.outside.Lookup(ctx, address)
+		w.trace.notef("%s", found)
+		if err != nil {
+			return err
+		}
+	}
 	w.trace.enter(StepOutside)
 	w.trace.notef("%s", address)
-	return w.connected(ctx, func() (net.Conn, error) { return w.direct(ctx, "tcp", address) })
+	return w.connected(ctx, func() (net.Conn, error) { return w.outside.Dial(ctx, "tcp", address) })
 }
 
 // connected dials, waits until the connection's target has answered, and closes it.

@@ -126,7 +126,7 @@ func TestAWalkAsksTheAPIServerOnANewConnection(t *testing.T) {
 	walks := make(chan string, 1)
 	go func() {
 		var detail string
-		c.Walk(t.Context(), "", nil, func(s Step) {
+		c.Walk(t.Context(), "", Outside{}, func(s Step) {
 			if s.Name == StepServer {
 				detail = s.Detail
 			}

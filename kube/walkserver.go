@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -11,10 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"fairlead/kube/api"
-	"fairlead/kube/fault"
 	"fairlead/proxy/upstream"
 )
 
@@ -80,57 +76,6 @@ func (w *walk) version(ctx context.Context, t *timings) (version string, err err
 		}
 	}
 	return version, err
-}
-
-// rights returns which of the rights that a dial needs the user has.
-func (w *walk) rights(ctx context.Context) (string, error) {
-	w.trace.enter(StepRights)
-	namespace, noService := w.cluster.Namespace(), false
-	if w.host != nil {
-		n := w.host.name
-		if completed, err := w.cluster.resolver.complete(ctx, n); err == nil {
-			n = completed // a later step reports the error
-		}
-		namespace, noService = cmp.Or(n.namespace, namespace), n.meaning != serviceName && n.meaning != memberName
-	}
-	wanted := []api.Right{
-		{Verb: "get", Resource: "services"},
-		{Verb: "list", Group: "discovery.k8s.io", Resource: "endpointslices"},
-		{Verb: "create", Resource: "pods", Subresource: "portforward"},
-		{Verb: "get", Resource: "pods", Subresource: "portforward"},
-	}
-	has := make([]bool, len(wanted))
-	var group errgroup.Group
-	for i := range wanted {
-		wanted[i].Namespace = namespace
-		group.Go(func() (err error) {
-			has[i], err = w.cluster.api.May(ctx, wanted[i])
-			return err
-		})
-	}
-	where := "in namespace " + namespace
-	if err := group.Wait(); err != nil {
-		return where, err
-	}
-	switch {
-	case !has[0] && !noService:
-		return where, &fault.Forbidden{Verbs: []string{"get"}, Resource: "services", Namespace: namespace}
-	case !has[1] && !noService:
-		return where, &fault.Forbidden{Verbs: []string{"list"}, Resource: "endpointslices.discovery.k8s.io", Namespace: namespace}
-	case !has[2] && !has[3]:
-		return where, &fault.Forbidden{Verbs: []string{"get", "create"}, Resource: "pods/portforward", Namespace: namespace}
-	}
-	detail := "get services, list endpointslices, port-forward to Pods " + where
-	if noService {
-		detail = "port-forward to Pods " + where
-	}
-	switch {
-	case !has[2]:
-		detail += " (by get alone: through WebSockets only)"
-	case !has[3]:
-		detail += " (by create alone: through SPDY only)"
-	}
-	return detail, nil
 }
 
 // timings records how long the parts of making a connection take.

@@ -21,13 +21,21 @@ func openCluster(p *instance.Instance, entry kubeconfig.Context, namespace strin
 	outside := gateways.Outside(c)
 	config, policy := gateways.Cluster(p.Kubeconfig.Load(), entry.Name, c, outside)
 	config.Policy, config.Log = policy, p.Log.With().Str("context", entry.Name).Logger()
-	cluster, err := kube.Open(config)
+	carrier, err := gateway.Carrier(c, config.Log)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, &carrierError{err}
 	}
-	outside.Use(cluster)
-	return cluster, outside, nil
+	cluster, err := gateway.OpenCluster(config, carrier, c, outside)
+	return cluster, outside, err
 }
+
+// A carrierError is why a Konnectivity server's files cannot be used.
+type carrierError struct{ err error }
+
+func (e *carrierError) Error() string { return e.err.Error() }
+
+// Unwrap returns the reason.
+func (e *carrierError) Unwrap() error { return e.err }
 
 // whileRunning calls do while a cluster runs, and returns the error of running it.
 func whileRunning(ctx context.Context, cluster *kube.Cluster, do func()) error {

@@ -93,7 +93,15 @@ func diagnose(ctx context.Context, p *instance.Instance, entry kubeconfig.Contex
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: entry.Err})
 		return nil
 	}
+	if problem := p.Settings.Effective(entry.Name).Problem; problem != "" {
+		chart.step(kube.Step{Name: stepSettings, Err: errors.New(problem)})
+		return nil
+	}
 	cluster, outside, err := openCluster(p, entry, namespace)
+	if files, ok := errors.AsType[*carrierError](err); ok {
+		chart.step(kube.Step{Name: kube.StepKonnectivity, Err: files.err})
+		return nil
+	}
 	if err != nil {
 		chart.step(kube.Step{Name: kube.StepKubeconfig, Detail: entry.File, Err: err})
 		return nil
@@ -102,7 +110,7 @@ func diagnose(ctx context.Context, p *instance.Instance, entry kubeconfig.Contex
 	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 	defer cancel()
 	return whileRunning(ctx, cluster, func() {
-		cluster.Walk(ctx, chart.Target, outside.DialContext, func(s kube.Step) {
+		cluster.Walk(ctx, chart.Target, outside.Walked(), func(s kube.Step) {
 			if s.Name == kube.StepOutside {
 				address, _, _ := strings.Cut(s.Detail, " ")
 				s.Detail += chart.through(ctx, address)
@@ -111,6 +119,9 @@ func diagnose(ctx context.Context, p *instance.Instance, entry kubeconfig.Contex
 		})
 	})
 }
+
+// stepSettings is the step in which a context turns out not to start with its settings. It is only reported if it fails.
+const stepSettings = "settings"
 
 // ownAddress reports whether one of our proxies listens at an address, or will. The proxies run in another process.
 func ownAddress(p *instance.Instance, address netip.AddrPort) bool {

@@ -211,21 +211,13 @@ func (p *Gateway) open(next plan) (*link, error) {
 			p.health(err)
 		}
 	}
-	if next.settings.Carrier == settings.KonnectivityCarrier {
-		var err error
-		if l.carrier, err = newKonnectivity(next.settings.Konnectivity, p.log); err != nil {
-			return nil, err
-		}
-		config.Carrier = l.carrier
-	}
 	var err error
-	if l.cluster, err = kube.Open(config); err != nil {
+	if l.carrier, err = Carrier(next.settings, p.log); err != nil {
 		return nil, err
 	}
-	if l.carrier != nil {
-		next.outside.useKonnectivity(newBeyond(l.carrier, l.cluster, next.settings.Konnectivity))
+	if l.cluster, err = OpenCluster(config, l.carrier, next.settings, next.outside); err != nil {
+		return nil, err
 	}
-	next.outside.Use(l.cluster)
 	return l, nil
 }
 

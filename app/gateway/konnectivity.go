@@ -9,13 +9,16 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strings"
 
 	"github.com/rs/zerolog"
 
 	"fairlead/app/settings"
+	"fairlead/kube"
 	"fairlead/kube/konnectivity"
 	"fairlead/proxy"
 	"fairlead/proxy/direct"
+	"fairlead/proxy/hostport"
 )
 
 // konnectivityRule is the name of the route to hosts outside through a Konnectivity server.
@@ -28,6 +31,32 @@ const clusterDNS = "kube-dns.kube-system.svc:53"
 func CheckKonnectivity(k settings.Konnectivity) error {
 	_, err := konnectivityTLS(&clientCertificates{}, k)
 	return err
+}
+
+// Carrier returns the carrier of a context whose connections a Konnectivity server makes, or nil for other contexts. It reads
+// the server's files, so that what is wrong with them is known at the start.
+func Carrier(c settings.Context, log zerolog.Logger) (*konnectivity.Carrier, error) {
+	if c.Carrier != settings.KonnectivityCarrier {
+		return nil, nil
+	}
+	return newKonnectivity(c.Konnectivity, log)
+}
+
+// OpenCluster opens a context's cluster, whose connections are the carrier's unless it is nil. outside then leads out of this
+// cluster.
+func OpenCluster(config kube.Config, carrier *konnectivity.Carrier, c settings.Context, outside *Outside) (*kube.Cluster, error) {
+	if carrier != nil {
+		config.Carrier = carrier
+	}
+	cluster, err := kube.Open(config)
+	if err != nil {
+		return nil, err
+	}
+	if carrier != nil {
+		outside.useKonnectivity(newBeyond(carrier, cluster, c.Konnectivity))
+	}
+	outside.Use(cluster)
+	return cluster, nil
 }
 
 // newKonnectivity returns the carrier of a context whose connections a Konnectivity server makes. It reads its files, so that what
@@ -69,6 +98,7 @@ func (p *Gateway) Ready(ctx context.Context) error {
 type beyond struct {
 	carrier *konnectivity.Carrier
 	names   *konnectivity.Resolver // nil if names are refused
+	server  string                 // the DNS server; empty if names are refused
 	policy  direct.Policy
 }
 
@@ -82,6 +112,7 @@ func newBeyond(carrier *konnectivity.Carrier, cluster proxy.Dialer, k settings.K
 	if server == "" || server == settings.ClusterDNS {
 		server = clusterDNS
 	}
+	b.server = server
 	b.names = &konnectivity.Resolver{Dial: func(ctx context.Context) (net.Conn, error) {
 		host, _, err := net.SplitHostPort(server)
 		if err != nil {
@@ -149,6 +180,47 @@ func (b *beyond) isPublic(ctx context.Context, host string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// describe looks up the name of a host outside, and returns its addresses and who knows them, in words.
+func (b *beyond) describe(ctx context.Context, address string) (string, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", err
+	}
+	asked := host
+	if b.server != "" {
+		asked = fmt.Sprintf("%s, asked of %s", host, b.server)
+	}
+	addresses, err := b.lookup(ctx, address, host)
+	if err != nil {
+		return asked, err
+	}
+	texts := make([]string, len(addresses))
+	for i, ip := range addresses {
+		texts[i] = ip.String()
+	}
+	return fmt.Sprintf("%s: %s", asked, strings.Join(texts, ", ")), nil
+}
+
+// Walked returns how a diagnosis reaches hosts outside.
+func (o *Outside) Walked() kube.Outside {
+	carried := func(address string) bool {
+		target, err := hostport.Parse(address)
+		if err != nil {
+			return false
+		}
+		_, ok := o.find(target.Host, target.Port).dialer.(throughKonnectivity)
+		return ok
+	}
+	lookup := func(ctx context.Context, address string) (string, error) {
+		b := o.beyond.Load()
+		if b == nil {
+			return "", net.ErrClosed
+		}
+		return b.describe(ctx, address)
+	}
+	return kube.Outside{Dial: o.DialContext, Carried: carried, Lookup: lookup}
 }
 
 // throughKonnectivity is the direct route of a context with a Konnectivity server: it begins in the cluster, not on this machine.

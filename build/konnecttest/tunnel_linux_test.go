@@ -52,6 +52,7 @@ func TestKonnectivity(t *testing.T) {
 			t.Run("Conformance", func(t *testing.T) { conformance(t, l, mode) })
 			t.Run("TargetSpeaksFirst", func(t *testing.T) { targetFirst(t, l, mode) })
 			t.Run("StalledReaderIsCut", func(t *testing.T) { stalledReader(t, l, mode) })
+			t.Run("Doctor", func(t *testing.T) { doctor(t, l, mode) })
 			t.Run("Programs", func(t *testing.T) { programs(t, l, mode) })
 			t.Run("AgentIsKilledAndBack", func(t *testing.T) { agentBack(t, l, mode) })
 		})

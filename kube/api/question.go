@@ -110,6 +110,15 @@ type Right struct {
 	Subresource string `json:"subresource,omitempty"`
 }
 
+// String returns the verb and the resource, as in "get pods/portforward".
+func (r Right) String() string {
+	text := r.Verb + " " + r.Resource
+	if r.Subresource != "" {
+		text += "/" + r.Subresource
+	}
+	return text
+}
+
 // MayForward reports whether the context's user has verb on port-forwards in namespace. Every logged-in user may ask that.
 func (a *Client) MayForward(ctx context.Context, namespace, verb string) (bool, error) {
 	return a.May(ctx, Right{Namespace: namespace, Verb: verb, Resource: "pods", Subresource: "portforward"})

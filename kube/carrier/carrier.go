@@ -59,6 +59,13 @@ type Carrier interface {
 	Connections() int
 }
 
+// A Prober is a Carrier that needs more than the API server for its connections.
+type Prober interface {
+	// Probe finds out whether connections can be made at all, and returns what it found in a few words, without secrets. Errors
+	// are those of package fault.
+	Probe(ctx context.Context) (found string, err error)
+}
+
 // A Standing is what is known of a Pod that is out of use.
 type Standing int
 

@@ -5,6 +5,7 @@
 package konnectivity
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -53,7 +54,8 @@ type opener interface {
 // A Carrier is a carrier.Carrier whose connections a cluster's agents make.
 type Carrier struct {
 	opener opener
-	server string
+	server string // for errors
+	mode   Mode
 	quiet  time.Duration
 	log    zerolog.Logger
 	ready  chan struct{} // closed when Run has begun
@@ -80,7 +82,7 @@ func New(c Config) (*Carrier, error) {
 		c.Quiet = 5 * time.Second
 	}
 	t := &Carrier{
-		server: server, quiet: c.Quiet, log: c.Log, ready: make(chan struct{}),
+		server: server, mode: cmp.Or(c.Mode, HTTPConnect), quiet: c.Quiet, log: c.Log, ready: make(chan struct{}),
 		conns: map[*conn]struct{}{}, withdrawn: map[podID]carrier.Standing{}, unserved: map[netip.AddrPort]time.Time{},
 	}
 	asked := httpConnect{config: c, server: server}
@@ -234,19 +236,30 @@ func (t *Carrier) forget(c *conn) {
 // Check asks for a connection, and closes it at once. It reports whether the server can be reached and accepts the
 // client's certificate, not whether it has an agent.
 func (t *Carrier) Check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	_, err := t.Probe(ctx)
+	if failed, ok := errors.AsType[*fault.Konnectivity](err); ok && failed.Problem == fault.KonnectivityNoAgent {
+		return nil
+	}
+	return err
+}
+
+// Probe does what Check does, and reports whether the server has an agent, too. It is a carrier.Prober's.
+func (t *Carrier) Probe(ctx context.Context) (found string, err error) {
+	found = fmt.Sprintf("%s, mode %s", t.server, t.mode)
+	bounded, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	conn, err := t.DialAddress(ctx, nowhere)
+	conn, err := t.DialAddress(bounded, nowhere)
 	if err == nil {
-		return conn.Close()
+		_ = conn.Close()
 	}
-	if failed, ok := errors.AsType[*fault.Konnectivity](err); ok && failed.Problem != fault.KonnectivityBeyond && failed.Problem != fault.KonnectivityNoAgent {
-		return err
+	failed, ok := errors.AsType[*fault.Konnectivity](err)
+	switch {
+	case err == nil, ok && failed.Problem == fault.KonnectivityBeyond:
+		return found + ", an agent of the cluster answers", nil
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+		return found, &fault.Konnectivity{Server: t.server, Err: err}
 	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+	return found, err
 }
 
 const (
