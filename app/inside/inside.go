@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"syscall"
@@ -108,7 +109,7 @@ func (c Config) run(ctx context.Context, g *gateway.Gateway, table *virtual.Tabl
 	}
 	defer sockets.Close()
 	network, err := capture.New(capture.Config{
-		Device: process.Device, MTU: c.MTU, Resolver: nameserver.New(names, nameLasts), Nameserver: server, Departed: sockets.Departed,
+		Device: deviceOf(process), MTU: c.MTU, Resolver: nameserver.New(names, nameLasts), Nameserver: server, Departed: sockets.Departed,
 	})
 	if err != nil {
 		process.Device.Close()
@@ -128,6 +129,14 @@ func (c Config) run(ctx context.Context, g *gateway.Gateway, table *virtual.Tabl
 	<-served // what the program has sent last is delivered
 	endNetwork()
 	return status, errors.Join(err, group.Wait())
+}
+
+// deviceOf returns the device of a process.
+func deviceOf(process *netns.Process) io.ReadWriteCloser {
+	if process.Hardware == nil {
+		return process.Device
+	}
+	return capture.Ethernet(process.Device, process.Hardware)
 }
 
 // wait starts the program and waits for its end.

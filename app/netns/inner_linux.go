@@ -2,6 +2,7 @@ package netns
 
 import (
 	"errors"
+	"net"
 	"os"
 	"os/signal"
 	"runtime"
@@ -77,6 +78,13 @@ func prepare(w wire, c Config) error {
 		return w.send(failure(StepHelper, err))
 	}
 	device, err := openDevice()
+	var hardware net.HardwareAddr
+	if err != nil && isClosed(err) {
+		var pairErr error
+		if device, hardware, pairErr = openPair(c.MTU); pairErr == nil {
+			err = nil
+		}
+	}
 	if err != nil {
 		return w.send(failure(StepDevice, err))
 	}
@@ -97,7 +105,7 @@ func prepare(w wire, c Config) error {
 	}
 	sockets := os.NewFile(uintptr(diagnosis), "sock_diag")
 	defer sockets.Close()
-	return w.send(message{Device: true, IPv6: ipv6}, device, sockets)
+	return w.send(message{Device: true, IPv6: ipv6, Hardware: hardware}, device, sockets)
 }
 
 // dropRights takes from the program what the helper was given in a namespace for users, so that it has what it would have

@@ -2,6 +2,7 @@ package netns
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -33,15 +34,70 @@ func openDevice() (*os.File, error) {
 	return device, nil
 }
 
+// isClosed reports whether /dev/net/tun is not there for this process. Another kind of device may be.
+func isClosed(err error) bool {
+	for _, e := range []error{unix.ENOENT, unix.ENODEV, unix.ENXIO, unix.EACCES, unix.EPERM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// openPair makes a pair of devices that are connected with each other, and returns a socket for the frames of the far one
+// and the hardware address of the near one. It is slower than openDevice, and needs no device file.
+func openPair(mtu int) (*os.File, net.HardwareAddr, error) {
+	n, err := openNetlink()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer n.close()
+	if err := n.pair(deviceName, farName, mtu); err != nil {
+		return nil, nil, fmt.Errorf("make a pair of devices: %w", err)
+	}
+	near, err := net.InterfaceByName(deviceName)
+	if err != nil {
+		return nil, nil, err
+	}
+	far, err := net.InterfaceByName(farName)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := n.up(far.Index, 0); err != nil {
+		return nil, nil, fmt.Errorf("far device: %w", err)
+	}
+	const all = unix.ETH_P_ALL<<8&0xff00 | unix.ETH_P_ALL>>8 // in the order of the network
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("packet socket: %w", err)
+	}
+	socket := os.NewFile(uintptr(fd), farName)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, frameBuffer) // a smaller one loses frames, which are sent again
+	err = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1)
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: far.Index})
+	}
+	if err != nil {
+		socket.Close()
+		return nil, nil, fmt.Errorf("packet socket: %w", err)
+	}
+	return socket, near.HardwareAddr, nil
+}
+
+// farName is the name of the far device of a pair.
+const farName = "fairlead1"
+
+// frameBuffer is the size of the buffer for frames that are not read yet.
+const frameBuffer = 8 << 20
+
 // configureNetwork gives the device its addresses and makes it the only way out. It reports whether IPv6 is among them,
 // which a kernel may lack.
 func configureNetwork(c Config) (ipv6 bool, err error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	n, err := openNetlink()
 	if err != nil {
 		return false, err
 	}
-	defer unix.Close(fd)
-	n := &netlink{fd: fd}
+	defer n.close()
 	loopback, err := net.InterfaceByName("lo")
 	if err != nil {
 		return false, err
@@ -77,10 +133,48 @@ type netlink struct {
 	sequence uint32
 }
 
+func openNetlink() (*netlink, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	return &netlink{fd: fd}, nil
+}
+
+func (n *netlink) close() { _ = unix.Close(n.fd) } // nothing was written to it that could be lost
+
 // An attribute is one of a request.
 type attribute struct {
 	kind  uint16
 	value []byte
+}
+
+// appendAttributes appends attributes as a request has them, or as another attribute's value.
+func appendAttributes(b []byte, attributes ...attribute) []byte {
+	for _, a := range attributes {
+		b = binary.NativeEndian.AppendUint16(b, uint16(unix.SizeofRtAttr+len(a.value)))
+		b = binary.NativeEndian.AppendUint16(b, a.kind)
+		b = append(b, a.value...)
+		b = append(b, make([]byte, -len(a.value)&3)...)
+	}
+	return b
+}
+
+// vethPeer is VETH_INFO_PEER of linux/veth.h.
+const vethPeer = 1
+
+// pair makes a pair of devices. The near one looks up no hardware addresses: all of its frames go to the far one.
+func (n *netlink) pair(near, far string, mtu int) error {
+	size := binary.NativeEndian.AppendUint32(nil, uint32(mtu))
+	peer := appendAttributes(make([]byte, unix.SizeofIfInfomsg),
+		attribute{unix.IFLA_IFNAME, append([]byte(far), 0)}, attribute{unix.IFLA_MTU, size})
+	data := appendAttributes(nil, attribute{vethPeer, peer})
+	info := appendAttributes(nil, attribute{unix.IFLA_INFO_KIND, []byte("veth")}, attribute{unix.IFLA_INFO_DATA, data})
+	body := make([]byte, unix.SizeofIfInfomsg)
+	binary.NativeEndian.PutUint32(body[8:], unix.IFF_NOARP)
+	binary.NativeEndian.PutUint32(body[12:], unix.IFF_NOARP)
+	return n.request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, body,
+		attribute{unix.IFLA_IFNAME, append([]byte(near), 0)}, attribute{unix.IFLA_MTU, size}, attribute{unix.IFLA_LINKINFO, info})
 }
 
 func (n *netlink) up(index, mtu int) error {
@@ -124,12 +218,7 @@ func family(ipv6 bool) byte {
 
 // request sends a request and waits for its acknowledgement.
 func (n *netlink) request(kind, flags uint16, body []byte, attributes ...attribute) error {
-	for _, a := range attributes {
-		body = binary.NativeEndian.AppendUint16(body, uint16(unix.SizeofRtAttr+len(a.value)))
-		body = binary.NativeEndian.AppendUint16(body, a.kind)
-		body = append(body, a.value...)
-		body = append(body, make([]byte, -len(a.value)&3)...)
-	}
+	body = appendAttributes(body, attributes...)
 	n.sequence++
 	head := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
 	head = binary.NativeEndian.AppendUint16(head, kind)

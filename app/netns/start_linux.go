@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,8 @@ type Process struct {
 	// Sockets is a netlink socket for questions about the sockets inside, as of sock_diag(7); the caller closes it.
 	Sockets *os.File
 	IPv6    bool // the device has its address of IPv6
+	// Hardware is set if the device carries frames of Ethernet in place of packets. It is the program's address.
+	Hardware net.HardwareAddr
 
 	helper  *exec.Cmd
 	wire    wire
@@ -83,7 +86,7 @@ func helper(c Config, socket *os.File, users bool) *exec.Cmd {
 		a.Cloneflags |= syscall.CLONE_NEWUSER
 		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}}
 		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
-		a.AmbientCaps = []uintptr{unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN}
+		a.AmbientCaps = []uintptr{unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_SYS_ADMIN}
 	}
 	return cmd
 }
@@ -101,7 +104,7 @@ func (p *Process) begin(c Config) error {
 	if len(files) != maxFiles {
 		return &Error{Step: StepHelper, Err: errors.New("it handed over no device")}
 	}
-	p.Device, p.Sockets, p.IPv6 = files[0], files[1], m.IPv6
+	p.Device, p.Sockets, p.IPv6, p.Hardware = files[0], files[1], m.IPv6, m.Hardware
 	return nil
 }
 

@@ -4,6 +4,7 @@ package netns
 
 import (
 	"errors"
+	"net"
 	"os"
 	"syscall"
 )
@@ -12,6 +13,7 @@ import (
 type Process struct {
 	Device, Sockets *os.File
 	IPv6            bool
+	Hardware        net.HardwareAddr
 }
 
 // Start returns an *Error with Unsupported.

@@ -424,6 +424,37 @@ func TestAListenerEndsAlone(t *testing.T) {
 	c.Close()
 }
 
+func TestFramesCarryPackets(t *testing.T) {
+	station := net.HardwareAddr{2, 0, 0, 0, 0, 1}
+	far, near := newCable()
+	a, b := Ethernet(far, station), Ethernet(near, station)
+	for kind, packet := range map[string][]byte{"\x08\x00": ping4(), "\x86\xdd": ping6()} {
+		if n, err := a.Write(packet); n != len(packet) || err != nil {
+			t.Fatal(n, err)
+		}
+		frame := <-near.in
+		if !bytes.HasPrefix(frame, station) || string(frame[12:14]) != kind {
+			t.Errorf("the frame is % x", frame)
+		}
+		for _, f := range [][]byte{nil, {1}, frame[:14], frame} { // what is no frame of a packet is left out
+			if len(f) > 0 {
+				near.out <- f
+			}
+		}
+		p := make([]byte, 100)
+		if n, err := a.Read(p); err != nil || !bytes.Equal(p[:n], packet) {
+			t.Errorf("% x arrives as % x, %v", packet, p[:n], err)
+		}
+	}
+	if _, err := a.Write(nil); err == nil {
+		t.Error("nothing is sent")
+	}
+	a.Close()
+	if _, err := b.Read(make([]byte, 1)); err == nil {
+		t.Error("a closed device can be read")
+	}
+}
+
 // No packet from inside can do more than cost a connection that is refused.
 func FuzzPackets(f *testing.F) {
 	first := syn(flow("198.18.0.1:4000", "203.0.113.5:80"))
