@@ -70,7 +70,11 @@ func main() {
 func untilSignal() (_ context.Context, ignore func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	received, ignored := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(received, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // as it is below nohup
+			signal.Notify(received, s)
+		}
+	}
 	go func() {
 		select {
 		case <-received:

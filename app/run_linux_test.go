@@ -55,7 +55,8 @@ func runInside(t *testing.T, as *syscall.Credential, flags []string, program ...
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
-	args := append(append([]string{"run", "--kubeconfig", config}, flags...), "demo", "--")
+	// Other tests have routes to 198.19.0.0/16.
+	args := append(append([]string{"run", "--kubeconfig", config, "--vip-range", "198.18.0.0/16"}, flags...), "demo", "--")
 	r := &insideRun{Cmd: exec.CommandContext(ctx, binary, append(args, program...)...)}
 	r.Env = append(os.Environ(), "HOME="+dir, "XDG_STATE_HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_RUNTIME_DIR="+filepath.Join(dir, "none"))
 	r.Dir, r.Stdout, r.Stderr = dir, &r.out, &r.err
@@ -188,6 +189,20 @@ func TestSignalsArePassedInside(t *testing.T) {
 	_ = r.Wait() // its status is looked at
 	if r.ProcessState.ExitCode() != 3 || r.out.String() != "caught\n" {
 		t.Errorf("%s, stdout %q, stderr:\n%s", r.ProcessState, &r.out, &r.err)
+	}
+}
+
+// What ignores a signal, as below nohup, ignores it inside as well.
+func TestIgnoredSignalsStayIgnoredInside(t *testing.T) {
+	r := runInside(t, nil, nil, "sh", "-c", "kill -HUP $$; kill -HUP $PPID; echo alive")
+	args := append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`}, r.Args...)
+	path, err := exec.LookPath(args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Path, r.Args = path, args
+	if status := r.end(t); status != 0 || r.out.String() != "alive\n" {
+		t.Errorf("status %d, stdout %q, stderr:\n%s", status, &r.out, &r.err)
 	}
 }
 
