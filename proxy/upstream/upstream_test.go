@@ -187,6 +187,8 @@ func says(t *testing.T, text string) string {
 			}
 			_, _ = conn.Read(make([]byte, 1<<10))
 			_, _ = io.WriteString(conn, text)
+			_ = conn.(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, conn) // a close with unread bytes would be a reset
 			_ = conn.Close()
 		}
 	}()
